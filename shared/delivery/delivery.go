@@ -1,0 +1,206 @@
+package delivery
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"tocsin/shared/event"
+)
+
+// ErrNotFound: the integration has no such delivery.
+var ErrNotFound = errors.New("delivery not found")
+
+// State of a delivery.
+type State string
+
+// The states. A delivery is pending until its first request, retrying while it waits in the cycles, and in the
+// end delivered or dead: dead ones are kept, listed and replayable.
+const (
+	Pending   State = "pending"
+	Retrying  State = "retrying"
+	Delivered State = "delivered"
+	Dead      State = "dead"
+)
+
+// States lists all of them.
+func States() []State { return []State{Pending, Retrying, Delivered, Dead} }
+
+// Delivery is a set of events on its way to one integration.
+type Delivery struct {
+	ID          string // 26 characters, sorts by the time of its making
+	Tenant      string
+	Integration string
+	State       State
+	CreatedAt   time.Time
+	// Due is when the next request goes out, zero unless State is Retrying.
+	Due time.Time
+	// Failures counts the failed attempts in a row of the present run; a replay starts a new run.
+	Failures int
+	// Sent counts the requests of this delivery that arrived, for those that take several; it holds for the
+	// integration's revision SentRevision only.
+	Sent         int
+	SentRevision int64
+	// Reason says why the delivery is dead or waits.
+	Reason   string
+	Attempts []Attempt
+	// Kinds are the distinct kinds of the events, Count their number: known without loading Events.
+	Kinds []event.Kind
+	Count int
+	// Events are loaded by Queue.Lease and Log.Get and left out by Log.List.
+	Events []event.Event
+}
+
+// Attempt is one try at sending a delivery, and what came of it.
+type Attempt struct {
+	At time.Time `json:"at"`
+	// Waited is the planned wait before this attempt, 0 for the first of a run.
+	Waited time.Duration `json:"waited,omitempty"`
+	// Late is how much later than planned it began.
+	Late time.Duration `json:"late,omitempty"`
+	Took time.Duration `json:"took"`
+	// Status of the last answer, 0 when there was none.
+	Status    int    `json:"status,omitempty"`
+	Delivered bool   `json:"delivered,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	// Answer is the start of the last answer's body, secrets masked; kept of failures only.
+	Answer string `json:"answer,omitempty"`
+}
+
+// Limits of what the log keeps of a delivery.
+const (
+	maxAnswer   = 1 << 10 // bytes of an answer
+	maxReason   = 1 << 10 // bytes
+	maxAttempts = 64      // the newest are kept: three full runs of the cycles
+)
+
+// Entry is one event as the bus hands it over.
+type Entry struct {
+	// Receipt names the entry to the engine that handed it over.
+	Receipt    string
+	DetailType string
+	Detail     []byte
+	// At is when the bus took it.
+	At time.Time
+}
+
+// Intake is what fan-out made of a batch of entries.
+type Intake struct {
+	Accepted   []Accepted
+	Deliveries []Delivery
+	Rejected   []Rejected
+	// Repeated are entries whose event is known already: they are done with.
+	Repeated []Entry
+}
+
+// Accepted is an entry that held a valid, new event.
+type Accepted struct {
+	Entry Entry
+	Event event.Event
+}
+
+// Rejected is an entry that held none. It is kept as a dead letter with its reason.
+type Rejected struct {
+	Entry  Entry
+	Tenant string // "" when it could not be read
+	Reason string
+}
+
+// DeadLetter is a rejected entry as it is kept.
+type DeadLetter struct {
+	ID         string
+	Tenant     string
+	DetailType string
+	Detail     []byte
+	At         time.Time
+	Reason     string
+}
+
+// Log keeps events, deliveries and their attempts. Implementations are safe for concurrent use.
+type Log interface {
+	// Known says of each event whether the tenant's event of that id was accepted before.
+	Known(ctx context.Context, events []event.Event) ([]bool, error)
+	// Accept records the outcome of one fan-out and makes its deliveries ready to be sent. When it returns, all of
+	// it is durable and the entries will not be handed out again; after an error, hand in the same Intake again.
+	// A delivery whose id exists is left as it is.
+	Accept(ctx context.Context, in Intake) error
+	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
+	// out again when their time comes. A delivery whose integration was deleted is dead whatever it says.
+	Settle(ctx context.Context, deliveries []Delivery) error
+	// Get returns one delivery with its events and attempts. Error: ErrNotFound.
+	Get(ctx context.Context, tenant, integration, id string) (Delivery, error)
+	// List returns an integration's deliveries, newest first, without events.
+	List(ctx context.Context, q Query) ([]Delivery, error)
+	// Replay makes ended deliveries (see Replay) ready to be sent again, in a new run under the same ids, and
+	// returns how many and the last id it looked at, "" when the range is done: call again with After set.
+	Replay(ctx context.Context, r Replay) (count int, after string, err error)
+	// DeadLetters returns rejected entries, newest first: those of one tenant, or all with tenant "*". before is
+	// the id to go on from, "" at first.
+	DeadLetters(ctx context.Context, tenant, before string, limit int) ([]DeadLetter, error)
+}
+
+// Query selects deliveries of one integration.
+type Query struct {
+	Tenant      string
+	Integration string
+	States      []State   // none = all
+	From, To    time.Time // by CreatedAt, From included, To not; zero = open
+	Before      string    // id to go on from, not included
+	Limit       int
+}
+
+// Replay selects ended deliveries of one integration for sending again.
+type Replay struct {
+	Tenant      string
+	Integration string
+	ID          string    // one delivery, or
+	From, To    time.Time // a range by CreatedAt, To not included
+	States      []State   // Dead, Delivered or both; none = Dead
+	After       string    // id to go on from, not included
+	Limit       int       // of one call
+}
+
+// Lane is the first attempts or the retries of one integration: the two never wait for one another.
+type Lane struct {
+	Tenant      string
+	Integration string
+	Retry       bool
+}
+
+// Queue hands out deliveries to send. A leased delivery is hidden until it is settled, released, or its lease ends;
+// leases do not outlive the process.
+type Queue interface {
+	// Waiting returns the lanes with something to send at now, and when the next retry is due, zero for never.
+	Waiting(ctx context.Context, now time.Time) (lanes []Lane, next time.Time, err error)
+	// Lease hands out up to limit deliveries of a lane, oldest first, with their events.
+	Lease(ctx context.Context, lane Lane, limit int, now, until time.Time) ([]Delivery, error)
+	// Release gives leased deliveries back as they are stored.
+	Release(ctx context.Context, deliveries []Delivery) error
+}
+
+// Inbox is the queue between the bus and fan-out.
+type Inbox interface {
+	// Receive returns up to limit entries, oldest first; none when nothing waits. The same entries come again
+	// until Log.Accept has taken them.
+	Receive(ctx context.Context, limit int) ([]Entry, error)
+}
+
+// newID makes the id of a delivery: the time of its oldest entry and a digest of what it carries to whom, so that
+// a fan-out done twice over the same entries makes the same delivery.
+func newID(integration string, at time.Time, events []event.Event) string {
+	h := sha256.New()
+	h.Write([]byte(integration))
+	for _, e := range events {
+		h.Write([]byte{0})
+		h.Write([]byte(e.ID))
+	}
+	var id ulid.ULID
+	sum := h.Sum(nil)
+	copy(id[6:], sum)
+	// Only a time before 1970 or after the year 10889 is refused.
+	_ = id.SetTime(uint64(max(0, at.UnixMilli())))
+	return id.String()
+}

@@ -1,0 +1,198 @@
+package destination
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// Destination turns notifications into requests of one system and judges its answers.
+// It holds no state between calls and does no I/O: delivery sends, so that limits, redirects, addresses,
+// deadlines and logging are decided in one place.
+type Destination interface {
+	// System is data for the catalogue and the form. It does not change.
+	System() System
+	// Encode splits the notifications into requests within the system's limits. The same input gives the same
+	// requests in the same order, but for signatures over Target.Now: a retry resumes at the request that failed.
+	Encode(Target, []notification.Notification) ([]Request, error)
+	// Judge says what an answer means. It is called for every answer; a request that got none (refused
+	// connection, timeout, TLS, DNS) has failed already.
+	Judge(Response) Verdict
+}
+
+// System describes a system that the customer's team works in.
+type System struct {
+	// Name is the literal of the product facts, 1.1: `web_hooks`, `pager_duty`, …
+	Name  string
+	Title string
+	Group Group
+	// Class picks the notifications of the test button.
+	Class notification.Class
+	// Events are the types that the system can subscribe to, in the order of the form (facts, 1.5).
+	Events []event.Type
+	// Parameters is the zero value for a system that is not available yet.
+	Parameters Parameters
+	Batch      Batch
+	// SetUp is Markdown shown beside the form, "" when the system needs no steps at its own side.
+	SetUp string
+}
+
+// Batch bounds what one delivery to a system carries. The zero value is one notification a request.
+type Batch struct {
+	Count int // notifications in one request, at most
+	Bytes int // of their envelopes in all, at most
+}
+
+// Limit is Count, at least 1.
+func (b Batch) Limit() int { return max(b.Count, 1) }
+
+// Group is a heading of the catalogue (facts, 1.4: seed order, held as data).
+type Group string
+
+// The groups of the seed page, in page order: see Groups.
+const (
+	Messengers Group = "Email and messengers"
+	Incidents  Group = "Incident and task management systems"
+	SIEM       Group = "SIEM and SOAR systems"
+	Logs       Group = "Log management systems"
+	Collectors Group = "Data collectors"
+	Universal  Group = "Universal systems"
+)
+
+// Groups lists the groups in page order.
+func Groups() []Group {
+	return []Group{Messengers, Incidents, SIEM, Logs, Collectors, Universal}
+}
+
+// Target is where and when one delivery goes.
+type Target struct {
+	// Parameters is a pointer to the system's parameters struct.
+	Parameters any
+	// Delivery is the stable id that every request of this delivery carries.
+	Delivery string
+	// Now is the time of the attempt: signatures use it.
+	Now time.Time
+	// Test asks for the form of the test button (facts, 1.12: a webhook's test is always an array).
+	Test bool
+}
+
+// Request is one message to a system: over HTTP, or as mail when Mail is set.
+type Request struct {
+	Method string
+	URL    string
+	Header http.Header
+	Body   []byte
+	Mail   *Mail
+	// Transport holds what the integration says about its connection.
+	Transport Transport
+}
+
+// Transport is the zero value for a publicly trusted https server and the usual deadlines.
+type Transport struct {
+	CA          string        // PEM, trusted beside the system's roots
+	SkipVerify  bool          // do not verify the server's certificate
+	OpenTimeout time.Duration // to connect, TLS included; 0 = DefaultOpenTimeout
+	Timeout     time.Duration // from the connection to the whole answer; 0 = DefaultTimeout
+}
+
+// Deadlines of a request whose parameters give none (design: 10 s).
+const (
+	DefaultOpenTimeout = 10 * time.Second
+	DefaultTimeout     = 10 * time.Second
+)
+
+// Mail is one message to one person; the sending address and the transport are the deployment's.
+type Mail struct {
+	To      string
+	Subject string
+	Text    string
+	HTML    string
+	// ID makes the Message-ID, so that a repeat of a delivery is recognised by a mail client.
+	ID     string
+	Header map[string]string
+}
+
+// Response is a system's answer. Body holds its first bytes only.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Verdict is what an answer means.
+type Verdict struct {
+	Delivered bool
+	// Reason tells a person why it failed and what to do. It carries no secret.
+	Reason string
+	// RetryAfter is how long the system asked to be left alone, 0 when it did not say.
+	RetryAfter time.Duration
+}
+
+// Delivered is the verdict on a success.
+func Delivered() Verdict { return Verdict{Delivered: true} }
+
+// Failed is the verdict on a failure.
+func Failed(r Response, reason string) Verdict {
+	return Verdict{Reason: reason, RetryAfter: retryAfter(r)}
+}
+
+// JudgeStatus is the rule of the product facts, section 3: any 2xx is a success, everything else a failure.
+// reasons explains the statuses whose meaning at this system is more than the status's name.
+func JudgeStatus(r Response, reasons map[int]string) Verdict {
+	if r.Status >= 200 && r.Status <= 299 {
+		return Delivered()
+	}
+	reason := "answered " + StatusText(r.Status)
+	if why, ok := reasons[r.Status]; ok {
+		reason += ": " + why
+	} else if why, ok := usual[r.Status]; ok {
+		reason += ": " + why
+	}
+	return Failed(r, reason)
+}
+
+// StatusText is the status with its name: `404 Not Found`.
+func StatusText(status int) string {
+	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
+}
+
+var usual = map[int]string{
+	301: "redirects are not followed: enter the address that it redirects to",
+	302: "redirects are not followed: enter the address that it redirects to",
+	307: "redirects are not followed: enter the address that it redirects to",
+	308: "redirects are not followed: enter the address that it redirects to",
+	401: "the credentials were not accepted: check them",
+	403: "the credentials do not allow this: check their rights",
+	404: "nothing is at this address: check the URL",
+	405: "the method is not accepted at this address: check the URL and the method",
+	413: "the message is too large for this receiver",
+	429: "too many requests: it asks to slow down",
+	500: "the receiver has a fault of its own",
+	502: "a gateway before the receiver can not reach it",
+	503: "the receiver is busy or down",
+	504: "a gateway before the receiver got no answer in time",
+}
+
+// retryAfter reads the header as seconds or as a date (RFC 9110, 10.2.3).
+func retryAfter(r Response) time.Duration {
+	v := strings.TrimSpace(r.Header.Get("Retry-After"))
+	if v == "" {
+		return 0
+	}
+	if s, err := strconv.ParseInt(v, 10, 32); err == nil {
+		return max(0, time.Duration(s)*time.Second)
+	}
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	date, err := http.ParseTime(r.Header.Get("Date"))
+	if err != nil {
+		return 0 // without the sender's own clock a date says nothing exact
+	}
+	return max(0, at.Sub(date))
+}

@@ -1,0 +1,438 @@
+package destination
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	invopop "github.com/invopop/jsonschema"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+)
+
+// SecretMask stands for a secret in every answer. An update that sends it back keeps the secret.
+const SecretMask = "********"
+
+// Parameters describes what a system asks an administrator for. Make it with ParametersOf.
+type Parameters struct {
+	schema   json.RawMessage
+	compiled *jsonschema.Schema
+	fields   []Field
+	open     func() any
+}
+
+// Field is one parameter, in the order of the form.
+type Field struct {
+	Name     string
+	Secret   bool // the JSON Schema says writeOnly; strings, and the values of maps of strings
+	URL      bool // the JSON Schema says format: uri
+	Default  json.RawMessage
+	Required bool
+}
+
+// A Checker is a parameters struct with rules that a schema can not say.
+type Checker interface {
+	// Check returns what is wrong, field by field.
+	Check() []Problem
+}
+
+// Problem is one thing wrong with one field.
+type Problem struct {
+	Field  string `json:"field"`
+	Reason string `json:"reason"`
+}
+
+// InvalidParameters says what is wrong with parameters; it is never empty.
+type InvalidParameters []Problem
+
+func (e InvalidParameters) Error() string {
+	var lines []string
+	for _, p := range e {
+		lines = append(lines, p.Field+": "+p.Reason)
+	}
+	return strings.Join(lines, "; ")
+}
+
+// ParametersOf makes the description from a struct: `json` names a parameter, `jsonschema` holds its rules
+// (required, title, format, pattern, lengths, enum, default, writeOnly for a secret), `jsonschema_description`
+// its help text. It panics when the tags make no valid schema: a test of every system would fail.
+func ParametersOf[P any]() Parameters {
+	reflector := invopop.Reflector{
+		RequiredFromJSONSchemaTags: true, DoNotReference: true, Anonymous: true,
+	}
+	made := reflector.ReflectFromType(reflect.TypeFor[P]())
+	made.Version = "https://json-schema.org/draft/2020-12/schema"
+	raw, err := json.Marshal(made)
+	if err != nil {
+		panic(fmt.Sprintf("parameters of %s: %v", reflect.TypeFor[P](), err))
+	}
+	p := Parameters{schema: raw, open: func() any { return new(P) }}
+	for pair := made.Properties.Oldest(); pair != nil; pair = pair.Next() {
+		f := Field{
+			Name: pair.Key, Secret: pair.Value.WriteOnly, URL: pair.Value.Format == "uri",
+			Required: slices.Contains(made.Required, pair.Key),
+		}
+		if pair.Value.Default != nil {
+			if f.Default, err = json.Marshal(pair.Value.Default); err != nil {
+				panic(fmt.Sprintf("parameters of %s: default of %s: %v", reflect.TypeFor[P](), pair.Key, err))
+			}
+		}
+		p.fields = append(p.fields, f)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		panic(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("parameters.json", doc); err != nil {
+		panic(err)
+	}
+	if p.compiled, err = c.Compile("parameters.json"); err != nil {
+		panic(fmt.Sprintf("parameters of %s: %v", reflect.TypeFor[P](), err))
+	}
+	return p
+}
+
+// Schema is the JSON Schema (2020-12) of the parameters object, nil for a system that is not available.
+func (p Parameters) Schema() json.RawMessage { return p.schema }
+
+// Fields lists the parameters in the order of the form.
+func (p Parameters) Fields() []Field { return p.fields }
+
+// Complete checks a parameters object and fills in the defaults. The error is InvalidParameters.
+func (p Parameters) Complete(raw json.RawMessage) (json.RawMessage, error) {
+	members, err := object(raw)
+	if err != nil {
+		return nil, InvalidParameters{{Field: "parameters", Reason: err.Error()}}
+	}
+	for _, f := range p.fields {
+		if v, ok := members[f.Name]; f.Default != nil && (!ok || string(v) == "null") {
+			members[f.Name] = f.Default
+		} else if ok && string(v) == "null" {
+			delete(members, f.Name)
+		}
+	}
+	full, err := json.Marshal(members)
+	if err != nil {
+		return nil, fmt.Errorf("complete parameters: %w", err)
+	}
+	return full, p.check(full)
+}
+
+func (p Parameters) check(full json.RawMessage) error {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(full))
+	if err != nil {
+		return InvalidParameters{{Field: "parameters", Reason: "is not valid JSON"}}
+	}
+	var problems InvalidParameters
+	var invalid *jsonschema.ValidationError
+	if err := p.compiled.Validate(doc); errors.As(err, &invalid) {
+		problems = sentences(invalid, problems)
+	} else if err != nil {
+		return fmt.Errorf("check parameters: %w", err)
+	}
+	if len(problems) == 0 {
+		opened, err := p.Open(full)
+		if err != nil {
+			return err
+		}
+		if c, ok := opened.(Checker); ok {
+			for _, q := range c.Check() {
+				problems = append(problems, Problem{Field: "parameters." + q.Field, Reason: q.Reason})
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// Open decodes complete parameters into a new parameters struct and returns the pointer to it.
+func (p Parameters) Open(full json.RawMessage) (any, error) {
+	if p.open == nil {
+		return nil, errors.New("open parameters: this system is not available yet")
+	}
+	into := p.open()
+	if err := json.Unmarshal(full, into); err != nil {
+		// The text of err can quote the value, and the value can be a secret.
+		var te *json.UnmarshalTypeError
+		if errors.As(err, &te) {
+			return nil, InvalidParameters{{Field: "parameters." + te.Field, Reason: "has the wrong type"}}
+		}
+		return nil, InvalidParameters{{Field: "parameters", Reason: "can not be read"}}
+	}
+	return into, nil
+}
+
+// URLs lists the addresses among the parameters by field, for the egress policy to check.
+func (p Parameters) URLs(full json.RawMessage) map[string]string {
+	members, err := object(full)
+	if err != nil {
+		return nil
+	}
+	urls := map[string]string{}
+	for _, f := range p.fields {
+		var s string
+		if f.URL && json.Unmarshal(members[f.Name], &s) == nil && s != "" {
+			urls["parameters."+f.Name] = s
+		}
+	}
+	return urls
+}
+
+// Split parts complete parameters into what may be shown and what must be sealed.
+func (p Parameters) Split(full json.RawMessage) (shown, secret json.RawMessage, err error) {
+	members, err := object(full)
+	if err != nil {
+		return nil, nil, fmt.Errorf("split parameters: %w", err)
+	}
+	hidden := map[string]json.RawMessage{}
+	for _, f := range p.fields {
+		if v, ok := members[f.Name]; ok && f.Secret {
+			hidden[f.Name] = v
+			delete(members, f.Name)
+		}
+	}
+	if shown, err = json.Marshal(members); err != nil {
+		return nil, nil, fmt.Errorf("split parameters: %w", err)
+	}
+	if secret, err = json.Marshal(hidden); err != nil {
+		return nil, nil, fmt.Errorf("split parameters: %w", err)
+	}
+	return shown, secret, nil
+}
+
+// minSecret is the length from which a secret is looked for in texts: shorter ones would mask half of them.
+const minSecret = 4
+
+// SecretValues lists the secrets among complete parameters, for masking them in texts that come from outside.
+func (p Parameters) SecretValues(full json.RawMessage) []string {
+	members, err := object(full)
+	if err != nil {
+		return nil
+	}
+	var values []string
+	for _, f := range p.fields {
+		if !f.Secret {
+			continue
+		}
+		var s string
+		var several map[string]string
+		if json.Unmarshal(members[f.Name], &s) == nil && len(s) >= minSecret {
+			values = append(values, s)
+		} else if json.Unmarshal(members[f.Name], &several) == nil {
+			for _, v := range several {
+				if len(v) >= minSecret {
+					values = append(values, v)
+				}
+			}
+		}
+	}
+	// The longest first: one secret can be part of another.
+	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
+	return values
+}
+
+// Join is the inverse of Split.
+func (p Parameters) Join(shown, secret json.RawMessage) (json.RawMessage, error) {
+	return overlay(shown, secret)
+}
+
+// Masked is what an answer shows: every secret replaced by the mask, in a map each value by itself, so that the
+// names of a webhook's headers stay readable.
+func (p Parameters) Masked(shown, secret json.RawMessage) (json.RawMessage, error) {
+	members, err := object(secret)
+	if err != nil {
+		return nil, fmt.Errorf("mask parameters: %w", err)
+	}
+	for name, v := range members {
+		if members[name], err = mask(v); err != nil {
+			return nil, fmt.Errorf("mask parameter %s: %w", name, err)
+		}
+	}
+	masks, err := json.Marshal(members)
+	if err != nil {
+		return nil, fmt.Errorf("mask parameters: %w", err)
+	}
+	return overlay(shown, masks)
+}
+
+func mask(v json.RawMessage) (json.RawMessage, error) {
+	var values map[string]json.RawMessage
+	if json.Unmarshal(v, &values) == nil && values != nil {
+		masked := map[string]string{}
+		for k := range values {
+			masked[k] = SecretMask
+		}
+		return json.Marshal(masked)
+	}
+	var s string
+	if json.Unmarshal(v, &s) == nil && s == "" {
+		return v, nil
+	}
+	return json.Marshal(SecretMask)
+}
+
+// Merge is an update: patch over the present parameters (RFC 7396 at the top level: null removes), with each mask
+// replaced by the secret that it stands for. The error is InvalidParameters when a mask stands for nothing.
+func (p Parameters) Merge(present, patch json.RawMessage) (json.RawMessage, error) {
+	was, err := object(present)
+	if err != nil {
+		return nil, fmt.Errorf("merge parameters: %w", err)
+	}
+	change, err := object(patch)
+	if err != nil {
+		return nil, InvalidParameters{{Field: "parameters", Reason: err.Error()}}
+	}
+	var problems InvalidParameters
+	for _, f := range p.fields {
+		v, ok := change[f.Name]
+		if !ok || !f.Secret {
+			continue
+		}
+		kept, complete := unmask(v, was[f.Name])
+		if !complete {
+			problems = append(problems, Problem{Field: "parameters." + f.Name, Reason: "is a mask, and no secret is kept that it stands for: enter the value"})
+		}
+		change[f.Name] = kept
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	for name, v := range change {
+		if string(v) == "null" {
+			delete(was, name)
+		} else {
+			was[name] = v
+		}
+	}
+	return json.Marshal(was)
+}
+
+// unmask puts the present secret where the mask stands; false when there is none.
+func unmask(v, present json.RawMessage) (json.RawMessage, bool) {
+	var s string
+	if json.Unmarshal(v, &s) == nil {
+		if s != SecretMask {
+			return v, true
+		}
+		return present, present != nil
+	}
+	var values, was map[string]json.RawMessage
+	if json.Unmarshal(v, &values) != nil || values == nil {
+		return v, true // of the wrong type: the schema will say so
+	}
+	_ = json.Unmarshal(present, &was) // nil when there was none: then no mask can be resolved
+	complete := true
+	for k, x := range values {
+		if json.Unmarshal(x, &s) == nil && s == SecretMask {
+			if values[k] = was[k]; was[k] == nil {
+				complete = false
+			}
+		}
+	}
+	if !complete {
+		return v, false
+	}
+	joined, err := json.Marshal(values)
+	return joined, err == nil
+}
+
+func object(raw json.RawMessage) (map[string]json.RawMessage, error) {
+	members := map[string]json.RawMessage{}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return members, nil
+	}
+	if err := json.Unmarshal(raw, &members); err != nil || members == nil {
+		return nil, errors.New("must be an object")
+	}
+	return members, nil
+}
+
+func overlay(under, over json.RawMessage) (json.RawMessage, error) {
+	members, err := object(under)
+	if err != nil {
+		return nil, err
+	}
+	top, err := object(over)
+	if err != nil {
+		return nil, err
+	}
+	for name, v := range top {
+		members[name] = v
+	}
+	return json.Marshal(members)
+}
+
+// sentences turns a validation error into one problem for each leaf. No sentence quotes the value: it may be
+// a secret.
+func sentences(e *jsonschema.ValidationError, problems InvalidParameters) InvalidParameters {
+	for _, cause := range e.Causes {
+		problems = sentences(cause, problems)
+	}
+	if len(e.Causes) > 0 {
+		return problems
+	}
+	field := strings.Join(append([]string{"parameters"}, e.InstanceLocation...), ".")
+	add := func(field, reason string) { problems = append(problems, Problem{Field: field, Reason: reason}) }
+	switch k := e.ErrorKind.(type) {
+	case *kind.Required:
+		for _, name := range k.Missing {
+			add(field+"."+name, "is required")
+		}
+	case *kind.AdditionalProperties:
+		for _, name := range k.Properties {
+			add(field+"."+name, "is not a parameter of this system")
+		}
+	case *kind.Type:
+		add(field, "must be of type "+strings.Join(k.Want, " or "))
+	case *kind.Enum:
+		add(field, fmt.Sprintf("must be one of %v", k.Want))
+	case *kind.MinLength:
+		if k.Want == 1 {
+			add(field, "must not be empty")
+		} else {
+			add(field, fmt.Sprintf("must have at least %d characters, has %d", k.Want, k.Got))
+		}
+	case *kind.MaxLength:
+		add(field, fmt.Sprintf("must have at most %d characters, has %d", k.Want, k.Got))
+	case *kind.MinItems:
+		add(field, fmt.Sprintf("must have at least %d entries", k.Want))
+	case *kind.MaxItems:
+		add(field, fmt.Sprintf("must have at most %d entries, has %d", k.Want, k.Got))
+	case *kind.Pattern:
+		add(field, "has the wrong form: it must match "+k.Want)
+	case *kind.Format:
+		add(field, "must be "+cmp.Or(formatNames[k.Want], "of the format "+k.Want))
+	case *kind.Minimum:
+		f, _ := k.Want.Float64()
+		add(field, fmt.Sprintf("must be at least %v", f))
+	case *kind.Maximum:
+		f, _ := k.Want.Float64()
+		add(field, fmt.Sprintf("must be at most %v", f))
+	default:
+		add(field, "does not keep the rule "+strings.Join(e.ErrorKind.KeywordPath(), "."))
+	}
+	return problems
+}
+
+var formatNames = map[string]string{
+	"uri": "a full address such as https://example.com/path", "email": "an e-mail address", "uuid": "a UUID", "date-time": "a time such as 2023-03-01T00:00:00Z",
+}
+
+// Host is the host of an address, for messages that must not show the rest.
+func Host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}

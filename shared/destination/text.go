@@ -1,0 +1,45 @@
+package destination
+
+import (
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Mark stands where a text was cut.
+const Mark = "…"
+
+// Cut shortens s to at most limit runes; a cut text ends in Mark.
+func Cut(s string, limit int) string {
+	return cut(s, limit, func(rune) int { return 1 })
+}
+
+// CutUTF16 is Cut for systems that count UTF-16 units.
+func CutUTF16(s string, limit int) string {
+	return cut(s, limit, func(r rune) int { return max(1, utf16.RuneLen(r)) })
+}
+
+// CutBytes is Cut for systems that count bytes of UTF-8.
+func CutBytes(s string, limit int) string {
+	return cut(s, limit, utf8.RuneLen)
+}
+
+// cut keeps the longest prefix of whole runes that fits with the mark.
+func cut(s string, limit int, size func(rune) int) string {
+	mark, _ := utf8.DecodeRuneInString(Mark)
+	room := limit - size(mark)
+	used, keep := 0, 0
+	for i, r := range s {
+		n := max(1, size(r))
+		if used <= room {
+			keep = i
+		}
+		used += n
+		if used > limit {
+			if room < 0 {
+				return ""
+			}
+			return s[:keep] + Mark
+		}
+	}
+	return s
+}

@@ -1,0 +1,328 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"time"
+)
+
+// HitData is the data of NewHits. The hit itself travels on as upstream wrote it (facts, 1.9: two generations
+// of fields are in use); only what routing and texts need is named here.
+type HitData struct {
+	Hit Hit `json:"hit"`
+	// Experimental hits come from a custom regular expression on trial: they are recorded and never sent.
+	Experimental bool `json:"experimental"`
+	// SampledOut hits were dropped by upstream's sampling: recorded, never sent.
+	SampledOut bool `json:"sampled_out"`
+}
+
+// Hit is one malicious request.
+type Hit struct {
+	Type          string   `json:"type"` // attack code (facts, 4.7)
+	Domain        string   `json:"domain"`
+	Host          string   `json:"host"` // generation 2's name of Domain
+	Method        string   `json:"method"`
+	Path          string   `json:"path"`
+	Parameter     string   `json:"parameter"`
+	Payloads      []string `json:"payloads"`
+	RemoteAddr4   string   `json:"remote_addr4"`
+	RemoteAddr6   *string  `json:"remote_addr6"`
+	RemoteCountry *string  `json:"remote_country"`
+	// ResponseStatus is the status that the protected application answered.
+	ResponseStatus int    `json:"response_status"`
+	BlockStatus    string `json:"block_status"`
+	RequestTime    int64  `json:"request_time"` // Unix seconds
+}
+
+// Site is the attacked host, in either generation's member.
+func (h Hit) Site() string {
+	if h.Host != "" {
+		return h.Host
+	}
+	return h.Domain
+}
+
+// Source is the attacker's address, "" when upstream knows none.
+func (h Hit) Source() string {
+	if h.RemoteAddr4 == "" && h.RemoteAddr6 != nil {
+		return *h.RemoteAddr6
+	}
+	return h.RemoteAddr4
+}
+
+func (d HitData) check() error {
+	if d.Hit.Type == "" {
+		return invalid("data.hit.type", "is missing")
+	}
+	return nil
+}
+
+// hitType is on the way of every hit: it decodes nothing unless a flag can be there.
+func hitType(d json.RawMessage) Type {
+	if bytes.Contains(d, []byte(`"experimental"`)) || bytes.Contains(d, []byte(`"sampled_out"`)) {
+		if h := decode[HitData](d); h.Experimental || h.SampledOut {
+			return ""
+		}
+	}
+	return Hits
+}
+
+// Finding is what a vulnerability and a security issue share. Members that upstream does not know are null.
+type Finding struct {
+	ID           *string `json:"id"`
+	Title        *string `json:"title"`
+	Path         *string `json:"path"`
+	Method       *string `json:"method"`
+	DiscoveredBy *string `json:"discovered_by"`
+	Parameter    *string `json:"parameter"`
+	Type         *string `json:"type"`
+}
+
+// VulnData is the data of Vuln (facts, 1.10).
+type VulnData struct {
+	// ObjectID is the vulnerability's number in the Console, for its link; 0 = none.
+	ObjectID int64 `json:"object_id"`
+	Vuln     struct {
+		Finding
+		Domain *string `json:"domain"`
+		Threat string  `json:"threat"` // High, Medium or Low
+	} `json:"vuln"`
+}
+
+func (d VulnData) check() error {
+	if _, ok := vulnTypes[d.Vuln.Threat]; !ok {
+		return invalid("data.vuln.threat", "must be High, Medium or Low, is %q", clip(d.Vuln.Threat))
+	}
+	return nil
+}
+
+// IssueData is the data of SecurityIssue (facts, 1.10).
+type IssueData struct {
+	ObjectID int64 `json:"object_id"`
+	Issue    struct {
+		Finding
+		Host *string `json:"host"`
+		Risk string  `json:"risk"` // Critical, High, Medium, Low or Info
+	} `json:"security_issue"`
+}
+
+func (d IssueData) check() error {
+	if _, ok := issueTypes[d.Issue.Risk]; !ok {
+		return invalid("data.security_issue.risk", "must be Critical, High, Medium, Low or Info, is %q", clip(d.Issue.Risk))
+	}
+	return nil
+}
+
+// ScopeData is the data of the NewScope kinds (facts, 1.11).
+type ScopeData struct {
+	Data []ScopeObject `json:"data"`
+}
+
+// ScopeObject is one host, domain or service that came into view.
+type ScopeObject struct {
+	Action     string `json:"action"`
+	ObjectType string `json:"object_type"`
+	Entity     struct {
+		IP     string `json:"ip"`
+		Domain string `json:"domain"`
+		Port   int    `json:"port"`
+		Name   string `json:"name"`
+	} `json:"entity"`
+}
+
+func (d ScopeData) check() error {
+	if len(d.Data) == 0 {
+		return invalid("data.data", "must list at least one object")
+	}
+	return nil
+}
+
+// Person is somebody named in an event.
+type Person struct {
+	Name  string `json:"name,omitempty"`
+	Email string `json:"email,omitempty"`
+	Role  string `json:"role,omitempty"`
+}
+
+// UserData is the data of CreateUser, UpdateUser and DeleteUser.
+type UserData struct {
+	User    Person  `json:"user"`
+	OldRole string  `json:"old_role,omitempty"`
+	By      *Person `json:"by,omitempty"`
+}
+
+func (d UserData) check() error {
+	if d.User.Email == "" && d.User.Name == "" {
+		return invalid("data.user", "must have a name or an email")
+	}
+	return nil
+}
+
+// IntegrationData is the data of the kinds about integrations.
+type IntegrationData struct {
+	Integration struct {
+		ID     string `json:"id"`
+		Name   string `json:"name"`
+		System string `json:"type"`
+	} `json:"integration"`
+	Reason string  `json:"reason,omitempty"`
+	By     *Person `json:"by,omitempty"`
+}
+
+func (d IntegrationData) check() error {
+	if d.Integration.ID == "" {
+		return invalid("data.integration.id", "is missing")
+	}
+	return nil
+}
+
+// ApplicationData is the data of the kinds about applications.
+type ApplicationData struct {
+	Application struct {
+		ID      json.Number `json:"id"`
+		Name    string      `json:"name"`
+		OldName string      `json:"old_name,omitempty"`
+	} `json:"application"`
+	By *Person `json:"by,omitempty"`
+}
+
+func (d ApplicationData) check() error {
+	if d.Application.Name == "" {
+		return invalid("data.application.name", "is missing")
+	}
+	return nil
+}
+
+// RuleData is the data of the kinds about rules.
+type RuleData struct {
+	Rule struct {
+		ID          json.Number `json:"id"`
+		Type        string      `json:"type"`
+		Description string      `json:"description,omitempty"`
+	} `json:"rule"`
+	By *Person `json:"by,omitempty"`
+}
+
+func (d RuleData) check() error {
+	if d.Rule.ID == "" {
+		return invalid("data.rule.id", "is missing")
+	}
+	return nil
+}
+
+// TriggerData is the data of the kinds about triggers.
+type TriggerData struct {
+	Trigger struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	} `json:"trigger"`
+	By *Person `json:"by,omitempty"`
+}
+
+func (d TriggerData) check() error {
+	if d.Trigger.Name == "" {
+		return invalid("data.trigger.name", "is missing")
+	}
+	return nil
+}
+
+// RequestsData is the data of RequestsPerHour: the count of the hour [From, From+1h).
+type RequestsData struct {
+	Requests *int64    `json:"requests"`
+	From     time.Time `json:"from"`
+}
+
+func (d RequestsData) check() error {
+	switch {
+	case d.Requests == nil || *d.Requests < 0:
+		return invalid("data.requests", "must be a count of 0 or more")
+	case d.From.IsZero():
+		return invalid("data.from", "is missing")
+	}
+	return nil
+}
+
+// ThresholdData is the data of AttacksExceeded and IncidentsExceeded (facts, 4.6).
+type ThresholdData struct {
+	TriggerName string `json:"trigger_name"`
+	Count       int64  `json:"count"`
+	Period      int64  `json:"period"` // seconds
+}
+
+func (d ThresholdData) check() error { return triggerName(d.TriggerName) }
+
+// BlockedData is the data of IPBlocked (facts, 1.11).
+type BlockedData struct {
+	TriggerName string `json:"trigger_name"`
+	Application string `json:"application"`
+	Reason      string `json:"reason"`
+	ExpireAt    string `json:"expire_at"` // YYYY-MM-DD hh:mm:ss +hhmm
+	IP          string `json:"ip"`
+}
+
+func (d BlockedData) check() error {
+	if _, err := netip.ParseAddr(d.IP); err != nil {
+		return invalid("data.ip", "must be an IP address, is %q", clip(d.IP))
+	}
+	return triggerName(d.TriggerName)
+}
+
+// EndpointData is the data of APIStructureChanged and APIComparisonResult (facts, 4.6).
+type EndpointData struct {
+	Domain       string `json:"domain"`
+	EndpointPath string `json:"endpoint_path"`
+	HTTPMethod   string `json:"http_method"`
+	ChangeType   string `json:"change_type"`
+	EndpointType string `json:"type_of_endpoint"`
+	Link         string `json:"link"`
+}
+
+func (d EndpointData) check() error {
+	if d.EndpointPath == "" {
+		return invalid("data.endpoint_path", "is missing")
+	}
+	return nil
+}
+
+// LoginsData is the data of CompromisedLogins (facts, 4.6).
+type LoginsData struct {
+	Accounts []string `json:"accounts"`
+	URL      string   `json:"url"`
+	Link     string   `json:"link"`
+}
+
+func (d LoginsData) check() error {
+	if len(d.Accounts) == 0 {
+		return invalid("data.accounts", "must list at least one account")
+	}
+	return nil
+}
+
+func triggerName(name string) error {
+	if name == "" {
+		return invalid("data.trigger_name", "is missing")
+	}
+	return nil
+}
+
+type checker interface{ check() error }
+
+func checked[T checker](raw json.RawMessage) error {
+	var d T
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return decodeError("data", err)
+	}
+	return d.check()
+}
+
+// Data reads the event's data as the type that belongs to its kind. It is for data that Validate accepted:
+// what does not fit stays zero.
+func Data[T any](e Event) T { return decode[T](e.Data) }
+
+func decode[T any](raw json.RawMessage) T {
+	var d T
+	// The data passed Validate when it was accepted; a mismatch here can only leave members zero.
+	_ = json.Unmarshal(raw, &d)
+	return d
+}

@@ -1,0 +1,201 @@
+package event
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Version is the only version of the event envelope so far.
+const Version = 1
+
+// Limits of the envelope's own members, in bytes.
+const (
+	maxID         = 128
+	maxTenant     = 64
+	maxClientName = 256
+)
+
+// Event is one fact that the platform published. Its zero value is not valid: make one with Parse, or fill every
+// field and call Validate.
+type Event struct {
+	// ID is upstream's: the same id is the same event, however often it arrives.
+	ID     string
+	Tenant string
+	// ClientName is the tenant's company name, shown in every message.
+	ClientName string
+	Kind       Kind
+	Time       time.Time
+	// Data is a JSON object whose shape depends on Kind: see the *Data types.
+	Data json.RawMessage
+}
+
+// detail is the wire form, the `Detail` of a bus entry.
+type detail struct {
+	Version    int             `json:"version"`
+	ID         string          `json:"id"`
+	Tenant     string          `json:"tenant"`
+	ClientName string          `json:"client_name,omitempty"`
+	Time       time.Time       `json:"time"`
+	Data       json.RawMessage `json:"data"`
+}
+
+// Publisher puts events on the bus. An error means that none, some or all of them may have been published:
+// publish again with the same ids.
+type Publisher interface {
+	Publish(ctx context.Context, events ...Event) error
+}
+
+// An InvalidError says why an entry of the bus is not an event, and which member is at fault.
+type InvalidError struct {
+	Field  string // dotted path from the detail's root, "" when the detail as a whole is at fault
+	Reason string
+}
+
+func (e *InvalidError) Error() string {
+	if e.Field == "" {
+		return e.Reason
+	}
+	return e.Field + ": " + e.Reason
+}
+
+func invalid(field, format string, args ...any) error {
+	return &InvalidError{Field: field, Reason: fmt.Sprintf(format, args...)}
+}
+
+// Parse reads an event from a bus entry's detail-type and detail. Every error is an *InvalidError.
+func Parse(detailType string, raw []byte) (Event, error) {
+	e, err := Decode(detailType, raw)
+	if err != nil {
+		return e, err
+	}
+	return e, e.Validate()
+}
+
+// Decode reads the envelope and leaves the data unchecked. It is for reading back what Parse once accepted; after
+// an error it still returns what could be read, so that a dead letter can be filed under its tenant.
+func Decode(detailType string, raw []byte) (Event, error) {
+	var d detail
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&d)
+	e := Event{ID: d.ID, Tenant: d.Tenant, ClientName: d.ClientName, Kind: Kind(detailType), Time: d.Time.UTC(), Data: d.Data}
+	if err != nil {
+		return e, decodeError("", err)
+	}
+	if dec.More() {
+		return e, invalid("", "more than one JSON value")
+	}
+	if d.Version != Version {
+		return e, invalid("version", "is %d, this release reads version %d", d.Version, Version)
+	}
+	return e, nil
+}
+
+// Encode writes the wire form that Parse reads.
+func (e Event) Encode() ([]byte, error) {
+	return json.Marshal(detail{Version: Version, ID: e.ID, Tenant: e.Tenant, ClientName: e.ClientName, Time: e.Time, Data: e.Data})
+}
+
+// Validate checks every member, the data against its kind. Every error is an *InvalidError.
+func (e Event) Validate() error {
+	k, known := kinds[e.Kind]
+	switch {
+	case !known:
+		return invalid("detail-type", "%q is not a known kind of event", clip(string(e.Kind)))
+	case e.ID == "":
+		return invalid("id", "is missing")
+	case len(e.ID) > maxID || !printable(e.ID):
+		return invalid("id", "must be at most %d printable ASCII characters", maxID)
+	case e.Tenant == "":
+		return invalid("tenant", "is missing")
+	case len(e.Tenant) > maxTenant || !printable(e.Tenant):
+		return invalid("tenant", "must be at most %d printable ASCII characters", maxTenant)
+	case len(e.ClientName) > maxClientName || !utf8.ValidString(e.ClientName):
+		return invalid("client_name", "must be at most %d bytes of UTF-8", maxClientName)
+	case e.Time.IsZero():
+		return invalid("time", "is missing")
+	case len(e.Data) == 0 || e.Data[0] != '{':
+		return invalid("data", "must be an object")
+	}
+	return k.check(e.Data)
+}
+
+// Type is the subscription that this event falls under, "" when no subscription asks for it: it reaches
+// integrations only through triggers, or, as a hit of an experimental rule or one that sampling dropped, not
+// at all (product facts, 1.5).
+func (e Event) Type() Type {
+	k, ok := kinds[e.Kind]
+	if !ok {
+		return ""
+	}
+	return k.typeOf(e.Data)
+}
+
+// Client is the company name for messages, the tenant's id when upstream gave none.
+func (e Event) Client() string {
+	if e.ClientName != "" {
+		return e.ClientName
+	}
+	return e.Tenant
+}
+
+func decodeError(field string, err error) error {
+	var te *json.UnmarshalTypeError
+	if errors.As(err, &te) {
+		return invalid(join(field, te.Field), "must be %s, is %s", kindName(te), te.Value)
+	}
+	// encoding/json has no type for an unknown member; its text is `json: unknown field "x"`.
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return invalid(join(field, strings.Trim(name, `"`)), "is not a member of an event")
+	}
+	if strings.Contains(err.Error(), "parsing time") {
+		return invalid(join(field, "time"), "must be a time such as 2023-03-01T00:00:00Z")
+	}
+	return invalid(field, "is not valid JSON: %v", err)
+}
+
+func kindName(te *json.UnmarshalTypeError) string {
+	switch k := te.Type.Kind().String(); {
+	case strings.HasPrefix(k, "int"), strings.HasPrefix(k, "float"):
+		return "a number"
+	case k == "struct", k == "map":
+		return "an object"
+	case k == "slice":
+		return "a list"
+	case k == "bool":
+		return "true or false"
+	default:
+		return "a " + k
+	}
+}
+
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "." + b
+}
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// clip keeps a stranger's text short and on one line, for an error.
+func clip(s string) string {
+	const most = 64
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return strings.ToValidUTF8(s, "�")
+}

@@ -1,0 +1,168 @@
+package event
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// Kind says what happened: the `notification_type` of the product facts, 1.8.
+type Kind string
+
+// The kinds with a name in the product facts.
+const (
+	NewHits       Kind = "new_hits"
+	Vuln          Kind = "vuln"
+	SecurityIssue Kind = "security_issue"
+
+	NewScopeIPs      Kind = "new_scope_object_ips"
+	NewScopeDomains  Kind = "new_scope_object_domains"  // named after NewScopeIPs: the facts are silent
+	NewScopeServices Kind = "new_scope_object_services" // likewise
+
+	CreateUser Kind = "create_user"
+	UpdateUser Kind = "update_user"
+	DeleteUser Kind = "delete_user"
+
+	CreateIntegration  Kind = "create_integration" // this and the next two named after their siblings
+	UpdateIntegration  Kind = "update_integration"
+	EnableIntegration  Kind = "enable_integration"
+	DisableIntegration Kind = "disable_integration"
+	DeleteIntegration  Kind = "delete_integration"
+	// IntegrationBroken: the platform itself switched the integration off.
+	IntegrationBroken Kind = "integration_broken"
+
+	CreateApplication Kind = "create_application"
+	UpdateApplication Kind = "update_application"
+	DeleteApplication Kind = "delete_application"
+
+	RuleCreate    Kind = "rule_create"
+	RuleUpdate    Kind = "rule_update"
+	RuleDelete    Kind = "rule_delete"
+	TriggerCreate Kind = "trigger_create"
+	TriggerUpdate Kind = "trigger_update"
+	TriggerDelete Kind = "trigger_delete"
+
+	RequestsPerHour Kind = "number_of_requests_per_hour"
+
+	// The next kinds reach integrations through triggers only (facts, 4.6).
+	AttacksExceeded     Kind = "attacks_exceeded"
+	IncidentsExceeded   Kind = "incidents_exceeded"
+	IPBlocked           Kind = "ip_blocked"
+	APIStructureChanged Kind = "api_structure_changed"
+	APIComparisonResult Kind = "api_comparison_result"
+	CompromisedLogins   Kind = "compromised_logins"
+)
+
+// Type is what an integration subscribes to (facts, 1.5).
+type Type string
+
+// The event types of the product facts. Vulnerabilities and security issues have one type for each level.
+const (
+	Hits             Type = "siem"
+	System           Type = "system"
+	VulnHigh         Type = "vuln_high"
+	VulnMedium       Type = "vuln_medium"
+	VulnLow          Type = "vuln_low"
+	IssueCritical    Type = "security_issue_critical"
+	IssueHigh        Type = "security_issue_high"
+	IssueMedium      Type = "security_issue_medium"
+	IssueLow         Type = "security_issue_low"
+	IssueInfo        Type = "security_issue_info"
+	RulesAndTriggers Type = "rules_and_triggers"
+	Scope            Type = "scope"
+	Requests         Type = "number_of_requests_per_hour"
+	ReportDaily      Type = "report_daily"
+	ReportWeekly     Type = "report_weekly"
+	ReportMonthly    Type = "report_monthly"
+)
+
+var titles = map[Type]string{
+	Hits:             "Hits detected",
+	System:           "System related",
+	VulnHigh:         "Vulnerabilities detected: high risk",
+	VulnMedium:       "Vulnerabilities detected: medium risk",
+	VulnLow:          "Vulnerabilities detected: low risk",
+	IssueCritical:    "Security issues detected: critical risk",
+	IssueHigh:        "Security issues detected: high risk",
+	IssueMedium:      "Security issues detected: medium risk",
+	IssueLow:         "Security issues detected: low risk",
+	IssueInfo:        "Security issues detected: informational",
+	RulesAndTriggers: "Rules and triggers changed",
+	Scope:            "Scope changed",
+	Requests:         "Number of requests processed in 1 hour",
+	ReportDaily:      "Daily report",
+	ReportWeekly:     "Weekly report",
+	ReportMonthly:    "Monthly report",
+}
+
+// Title is the type's label in a form.
+func (t Type) Title() string { return titles[t] }
+
+// Valid reports whether the type is one that an integration can name.
+func (t Type) Valid() bool { _, ok := titles[t]; return ok }
+
+type kind struct {
+	check  func(json.RawMessage) error
+	typeOf func(json.RawMessage) Type
+}
+
+var kinds = map[Kind]kind{
+	NewHits:       {checked[HitData], hitType},
+	Vuln:          {checked[VulnData], func(d json.RawMessage) Type { return vulnTypes[decode[VulnData](d).Vuln.Threat] }},
+	SecurityIssue: {checked[IssueData], func(d json.RawMessage) Type { return issueTypes[decode[IssueData](d).Issue.Risk] }},
+
+	NewScopeIPs:      {checked[ScopeData], always(Scope)},
+	NewScopeDomains:  {checked[ScopeData], always(Scope)},
+	NewScopeServices: {checked[ScopeData], always(Scope)},
+
+	CreateUser: {checked[UserData], always(System)},
+	UpdateUser: {checked[UserData], always(System)},
+	DeleteUser: {checked[UserData], always(System)},
+
+	CreateIntegration:  {checked[IntegrationData], always(System)},
+	UpdateIntegration:  {checked[IntegrationData], always(System)},
+	EnableIntegration:  {checked[IntegrationData], always(System)},
+	DisableIntegration: {checked[IntegrationData], always(System)},
+	DeleteIntegration:  {checked[IntegrationData], always(System)},
+	IntegrationBroken:  {checked[IntegrationData], always(System)},
+
+	CreateApplication: {checked[ApplicationData], always(System)},
+	UpdateApplication: {checked[ApplicationData], always(System)},
+	DeleteApplication: {checked[ApplicationData], always(System)},
+
+	RuleCreate:    {checked[RuleData], always(RulesAndTriggers)},
+	RuleUpdate:    {checked[RuleData], always(RulesAndTriggers)},
+	RuleDelete:    {checked[RuleData], always(RulesAndTriggers)},
+	TriggerCreate: {checked[TriggerData], always(RulesAndTriggers)},
+	TriggerUpdate: {checked[TriggerData], always(RulesAndTriggers)},
+	TriggerDelete: {checked[TriggerData], always(RulesAndTriggers)},
+
+	RequestsPerHour: {checked[RequestsData], always(Requests)},
+
+	AttacksExceeded:     {checked[ThresholdData], always("")},
+	IncidentsExceeded:   {checked[ThresholdData], always("")},
+	IPBlocked:           {checked[BlockedData], always("")},
+	APIStructureChanged: {checked[EndpointData], always("")},
+	APIComparisonResult: {checked[EndpointData], always("")},
+	CompromisedLogins:   {checked[LoginsData], always("")},
+}
+
+// Kinds lists every known kind, in the order of their names.
+func Kinds() []Kind {
+	all := make([]Kind, 0, len(kinds))
+	for k := range kinds {
+		all = append(all, k)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Known reports whether the kind is one of Kinds.
+func (k Kind) Known() bool { _, ok := kinds[k]; return ok }
+
+var vulnTypes = map[string]Type{"High": VulnHigh, "Medium": VulnMedium, "Low": VulnLow}
+
+var issueTypes = map[string]Type{
+	"Critical": IssueCritical, "High": IssueHigh, "Medium": IssueMedium, "Low": IssueLow, "Info": IssueInfo,
+}
+
+func always(t Type) func(json.RawMessage) Type { return func(json.RawMessage) Type { return t } }

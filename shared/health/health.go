@@ -1,0 +1,132 @@
+// Package health switches off an integration that keeps failing: when at least 60 % of its requests of the last
+// 12 hours failed (product facts, section 3), and at least 20 were made (ours: one bad minute of a quiet
+// integration is no reason). Every attempt counts, retries included; tests do not.
+package health
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Bucket is the grain of the counters: a window of 12 hours is read as at most 73 of them.
+const Bucket = 10 * time.Minute
+
+// Count is what one batch of attempts adds to an integration's window.
+type Count struct {
+	Tenant      string
+	Integration string
+	Window      int64 // integration.Integration.Window: enabling starts a new one
+	At          time.Time
+	Attempts    int
+	Failures    int
+}
+
+// Tally is a sum of counts.
+type Tally struct {
+	Attempts int `json:"attempts"`
+	Failures int `json:"failures"`
+}
+
+// Counters keeps the counts in buckets of 10 minutes and forgets them some time after the span of the rule.
+type Counters interface {
+	// Add adds each count to its bucket. Several counts of one batch may share a bucket.
+	Add(ctx context.Context, counts []Count) error
+	// Sum adds up the buckets of one window that begin at since or later.
+	Sum(ctx context.Context, tenant, integration string, window int64, since time.Time) (Tally, error)
+}
+
+// Rule says when an integration is broken. Its zero value is the product's.
+type Rule struct {
+	Span    time.Duration // 0 = 12 h
+	Percent int           // 0 = 60
+	Minimum int           // requests; 0 = 20
+}
+
+// The product's rule.
+const (
+	DefaultSpan    = 12 * time.Hour
+	DefaultPercent = 60
+	DefaultMinimum = 20
+)
+
+func (r Rule) filled() Rule {
+	if r.Span == 0 {
+		r.Span = DefaultSpan
+	}
+	if r.Percent == 0 {
+		r.Percent = DefaultPercent
+	}
+	if r.Minimum == 0 {
+		r.Minimum = DefaultMinimum
+	}
+	return r
+}
+
+// Broken applies the rule.
+func (r Rule) Broken(t Tally) bool {
+	r = r.filled()
+	return t.Attempts >= r.Minimum && t.Failures*100 >= r.Percent*t.Attempts
+}
+
+// Since is the start of the oldest bucket that counts at now.
+func (r Rule) Since(now time.Time) time.Time {
+	return now.Add(-r.filled().Span).Truncate(Bucket)
+}
+
+// Disabler switches an integration off once for a window.
+type Disabler interface {
+	DisableBroken(ctx context.Context, tenant, id string, window int64, reason string) (done bool, err error)
+}
+
+// Monitor counts attempts and applies the rule.
+type Monitor struct {
+	Counters Counters
+	Rule     Rule
+	Disabler Disabler
+	Now      func() time.Time
+}
+
+// Record adds one batch of counts, at most one for each integration, and disables those that are broken by the
+// rule. Only an integration that failed in this batch is looked at. It returns the ids it disabled.
+func (m *Monitor) Record(ctx context.Context, counts []Count) (disabled []string, err error) {
+	if err := m.Counters.Add(ctx, counts); err != nil {
+		return nil, fmt.Errorf("count attempts of %d integrations: %w", len(counts), err)
+	}
+	now := m.Now()
+	for _, c := range counts {
+		if c.Failures == 0 {
+			continue
+		}
+		t, err := m.Tally(ctx, c.Tenant, c.Integration, c.Window, now)
+		if err != nil {
+			return disabled, err
+		}
+		if !m.Rule.Broken(t) {
+			continue
+		}
+		done, err := m.Disabler.DisableBroken(ctx, c.Tenant, c.Integration, c.Window, m.reason(t))
+		if err != nil {
+			return disabled, err
+		}
+		if done {
+			disabled = append(disabled, c.Integration)
+		}
+	}
+	return disabled, nil
+}
+
+// Tally is the present sum of an integration's window.
+func (m *Monitor) Tally(ctx context.Context, tenant, integration string, window int64, now time.Time) (Tally, error) {
+	t, err := m.Counters.Sum(ctx, tenant, integration, window, m.Rule.Since(now))
+	if err != nil {
+		return t, fmt.Errorf("sum the attempts of integration %s: %w", integration, err)
+	}
+	return t, nil
+}
+
+func (m *Monitor) reason(t Tally) string {
+	r := m.Rule.filled()
+	return fmt.Sprintf("%d of %d requests failed within %d hours (%d %%, the limit is %d %%)",
+		t.Failures, t.Attempts, int(r.Span.Hours()), t.Failures*100/t.Attempts, r.Percent)
+}

@@ -1,0 +1,431 @@
+package integration
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+)
+
+// maxName is the length of an integration's name in characters; the product facts are silent.
+const maxName = 200
+
+// Systems is the catalogue as a Service needs it.
+type Systems interface {
+	// Lookup finds a system by its name; available is false for one that is listed and can not be used yet.
+	Lookup(name string) (s destination.System, available, ok bool)
+}
+
+// AddressPolicy decides which addresses an integration may name.
+type AddressPolicy interface {
+	CheckURL(address string) error
+}
+
+// Person is who makes a change, from the token.
+type Person struct {
+	Tenant     string
+	ClientName string
+	Email      string
+	Name       string
+}
+
+// Draft is what a person sends to create an integration.
+type Draft struct {
+	System        string
+	Name          string
+	Disabled      bool
+	Subscriptions []Subscription
+	Parameters    json.RawMessage
+}
+
+// Patch is a change: nil members stay as they are. Parameters are merged member by member.
+type Patch struct {
+	Name          *string
+	Subscriptions *[]Subscription
+	Parameters    json.RawMessage
+	Enabled       *bool
+}
+
+// InvalidError says what is wrong with a Draft or Patch, field by field.
+type InvalidError = destination.InvalidParameters
+
+// Service makes every change of an integration.
+type Service struct {
+	Store     Store
+	Keys      KeyRing
+	Systems   Systems
+	Addresses AddressPolicy
+	Now       func() time.Time
+	NewID     func() string // ids sort by the time of their making
+	Log       *slog.Logger
+}
+
+// Create validates, seals and stores a new integration.
+func (s *Service) Create(ctx context.Context, who Person, d Draft) (Integration, error) {
+	system, full, err := s.validate(d.System, d.Parameters)
+	var problems InvalidError
+	if !collect(err, &problems) {
+		return Integration{}, err
+	}
+	problems = append(problems, checkName(d.Name)...)
+	if system.Name != "" {
+		problems = append(problems, checkSubscriptions(system, d.Subscriptions)...)
+	}
+	if len(problems) > 0 {
+		return Integration{}, problems
+	}
+	now := s.Now().UTC()
+	i := Integration{
+		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name, Name: strings.TrimSpace(d.Name),
+		Subscriptions: d.Subscriptions, Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
+	}
+	if d.Disabled {
+		i.Off = &Off{By: ByPerson, Person: who.Email, At: now}
+	}
+	if err := s.seal(ctx, &i, system, full); err != nil {
+		return Integration{}, err
+	}
+	if err := s.Store.Create(ctx, i, s.announce(event.CreateIntegration, i, "", &who)); err != nil {
+		return Integration{}, fmt.Errorf("create integration %s: %w", i.ID, err)
+	}
+	s.changed("integration created", i, who.Email)
+	return i, nil
+}
+
+// Update applies a patch to the integration if its revision is the given one; revision 0 takes any.
+// Errors: ErrNotFound, ErrConflict, InvalidError.
+func (s *Service) Update(ctx context.Context, who Person, id string, revision int64, p Patch) (Integration, error) {
+	i, err := s.at(ctx, who.Tenant, id, revision)
+	if err != nil {
+		return Integration{}, fmt.Errorf("update integration %s: %w", id, err)
+	}
+	var problems InvalidError
+	system, err := s.system(i)
+	if err != nil {
+		return Integration{}, err
+	}
+	if p.Name != nil {
+		problems = append(problems, checkName(*p.Name)...)
+		i.Name = strings.TrimSpace(*p.Name)
+	}
+	if p.Subscriptions != nil {
+		problems = append(problems, checkSubscriptions(system, *p.Subscriptions)...)
+		i.Subscriptions = *p.Subscriptions
+	}
+	if p.Parameters != nil {
+		full, err := s.merge(ctx, i, system, p.Parameters)
+		if !collect(err, &problems) {
+			return Integration{}, fmt.Errorf("update integration %s: %w", id, err)
+		}
+		if err == nil {
+			if err := s.seal(ctx, &i, system, full); err != nil {
+				return Integration{}, err
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return Integration{}, problems
+	}
+	kind := event.UpdateIntegration
+	if p.Enabled != nil && *p.Enabled != i.Enabled() {
+		kind = s.toggle(&i, *p.Enabled, who)
+	}
+	return s.save(ctx, i, kind, "", &who)
+}
+
+// Enable and disable are Update with one member; this is the change itself.
+func (s *Service) toggle(i *Integration, on bool, who Person) event.Kind {
+	if on {
+		i.Off = nil
+		i.Window++
+		return event.EnableIntegration
+	}
+	i.Off = &Off{By: ByPerson, Person: who.Email, At: s.Now().UTC()}
+	return event.DisableIntegration
+}
+
+// SetEnabled switches the integration on or off; it is no error when it already is.
+// Errors: ErrNotFound, ErrConflict.
+func (s *Service) SetEnabled(ctx context.Context, who Person, id string, revision int64, on bool) (Integration, error) {
+	i, err := s.at(ctx, who.Tenant, id, revision)
+	if err != nil {
+		return Integration{}, fmt.Errorf("enable or disable integration %s: %w", id, err)
+	}
+	if i.Enabled() == on {
+		return i, nil
+	}
+	return s.save(ctx, i, s.toggle(&i, on, who), "", &who)
+}
+
+// DisableBroken switches the integration off because it keeps failing, once for a health window: an integration
+// that is off already, was deleted, or was enabled again since is left alone and done is false.
+func (s *Service) DisableBroken(ctx context.Context, tenant, id string, window int64, reason string) (done bool, err error) {
+	for {
+		i, err := s.Store.Get(ctx, tenant, id)
+		if errors.Is(err, ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("disable failing integration %s: %w", id, err)
+		}
+		if !i.Enabled() || i.Window != window {
+			return false, nil
+		}
+		i.Off = &Off{By: ByPlatform, Reason: reason, At: s.Now().UTC()}
+		if _, err = s.save(ctx, i, event.IntegrationBroken, reason, nil); errors.Is(err, ErrConflict) {
+			continue // someone changed its settings meanwhile: look again
+		}
+		return err == nil, err
+	}
+}
+
+// Delete removes the integration. Errors: ErrNotFound, ErrConflict.
+func (s *Service) Delete(ctx context.Context, who Person, id string, revision int64) error {
+	i, err := s.at(ctx, who.Tenant, id, revision)
+	if err != nil {
+		return fmt.Errorf("delete integration %s: %w", id, err)
+	}
+	if err := s.Store.Delete(ctx, who.Tenant, id, i.Revision, s.announce(event.DeleteIntegration, i, "", &who)); err != nil {
+		return fmt.Errorf("delete integration %s: %w", id, err)
+	}
+	s.changed("integration deleted", i, who.Email)
+	return nil
+}
+
+// Opened is an integration's connection with its secrets in the clear: for delivery and tests only.
+type Opened struct {
+	System destination.System
+	// Parameters is a pointer to the system's parameters struct.
+	Parameters any
+	// Secrets are the values that no log line and no answer may show.
+	Secrets []string
+}
+
+// Open opens an integration for sending.
+func (s *Service) Open(ctx context.Context, i Integration) (Opened, error) {
+	system, err := s.system(i)
+	if err != nil {
+		return Opened{}, err
+	}
+	full, err := s.full(ctx, i, system)
+	if err != nil {
+		return Opened{}, err
+	}
+	return open(system, full)
+}
+
+// OpenUnsaved validates parameters that are not saved yet and opens them, for the test button of a form. Masks
+// stand for the secrets of the integration with the given id; "" when there is none yet. Errors: ErrNotFound, InvalidError.
+func (s *Service) OpenUnsaved(ctx context.Context, tenant, id, systemName string, parameters json.RawMessage) (Opened, error) {
+	if id == "" {
+		system, full, err := s.validate(systemName, parameters)
+		if err != nil {
+			return Opened{}, err
+		}
+		return open(system, full)
+	}
+	i, err := s.Store.Get(ctx, tenant, id)
+	if err != nil {
+		return Opened{}, fmt.Errorf("test integration %s: %w", id, err)
+	}
+	system, err := s.system(i)
+	if err != nil {
+		return Opened{}, err
+	}
+	full, err := s.merge(ctx, i, system, parameters)
+	if err != nil {
+		return Opened{}, err
+	}
+	return open(system, full)
+}
+
+func open(system destination.System, full json.RawMessage) (Opened, error) {
+	parameters, err := system.Parameters.Open(full)
+	return Opened{System: system, Parameters: parameters, Secrets: system.Parameters.SecretValues(full)}, err
+}
+
+func (s *Service) system(i Integration) (destination.System, error) {
+	system, available, _ := s.Systems.Lookup(i.System)
+	if !available {
+		return system, fmt.Errorf("integration %s: its system %s is not available in this release", i.ID, i.System)
+	}
+	return system, nil
+}
+
+// Masked is the parameters object that an answer may show.
+func (s *Service) Masked(ctx context.Context, i Integration) (json.RawMessage, error) {
+	system, _, ok := s.Systems.Lookup(i.System)
+	if !ok {
+		return i.Parameters, nil
+	}
+	secret, err := s.Keys.Open(ctx, i.Sealed, sealContext(i))
+	if err != nil {
+		return nil, fmt.Errorf("open the secrets of integration %s: %w", i.ID, err)
+	}
+	return system.Parameters.Masked(i.Parameters, secret)
+}
+
+func (s *Service) at(ctx context.Context, tenant, id string, revision int64) (Integration, error) {
+	i, err := s.Store.Get(ctx, tenant, id)
+	if err == nil && revision != 0 && i.Revision != revision {
+		return i, fmt.Errorf("%w: it is at revision %d, not %d", ErrConflict, i.Revision, revision)
+	}
+	return i, err
+}
+
+func (s *Service) save(ctx context.Context, i Integration, kind event.Kind, reason string, who *Person) (Integration, error) {
+	i.Revision++
+	i.UpdatedAt = s.Now().UTC()
+	if err := s.Store.Update(ctx, i, s.announce(kind, i, reason, who)); err != nil {
+		return Integration{}, fmt.Errorf("%s %s: %w", kind, i.ID, err)
+	}
+	by := "platform"
+	if who != nil {
+		by = who.Email
+	}
+	s.changed(string(kind), i, by)
+	return i, nil
+}
+
+func (s *Service) changed(what string, i Integration, by string) {
+	s.Log.Info(what, "tenant", i.Tenant, "integration", i.ID, "system", i.System, "revision", i.Revision, "by", by)
+}
+
+func (s *Service) announce(kind event.Kind, i Integration, reason string, who *Person) event.Event {
+	var d event.IntegrationData
+	d.Integration.ID, d.Integration.Name, d.Integration.System, d.Reason = i.ID, i.Name, i.System, reason
+	e := event.Event{ID: s.NewID(), Tenant: i.Tenant, ClientName: i.ClientName, Kind: kind, Time: s.Now().UTC()}
+	if who != nil {
+		d.By = &event.Person{Name: who.Name, Email: who.Email}
+		e.ClientName = cmp.Or(who.ClientName, i.ClientName)
+	}
+	data, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	e.Data = data
+	return e
+}
+
+// validate returns the system and the complete parameters, or InvalidError.
+func (s *Service) validate(name string, parameters json.RawMessage) (destination.System, json.RawMessage, error) {
+	if name == "" {
+		return destination.System{}, nil, InvalidError{{Field: "system", Reason: "is required"}}
+	}
+	system, available, ok := s.Systems.Lookup(name)
+	if !ok {
+		return destination.System{}, nil, InvalidError{{Field: "system", Reason: "is not a system of the catalogue"}}
+	}
+	if !available {
+		return destination.System{}, nil, InvalidError{{Field: "system", Reason: system.Title + " can not be set up yet"}}
+	}
+	full, err := s.complete(system, parameters)
+	return system, full, err
+}
+
+func (s *Service) complete(system destination.System, parameters json.RawMessage) (json.RawMessage, error) {
+	full, err := system.Parameters.Complete(parameters)
+	if err != nil {
+		return nil, err
+	}
+	var problems InvalidError
+	for field, address := range system.Parameters.URLs(full) {
+		if err := s.Addresses.CheckURL(address); err != nil {
+			problems = append(problems, destination.Problem{Field: field, Reason: err.Error()})
+		}
+	}
+	if len(problems) > 0 {
+		slices.SortFunc(problems, func(a, b destination.Problem) int { return strings.Compare(a.Field, b.Field) })
+		return nil, problems
+	}
+	return full, nil
+}
+
+func (s *Service) merge(ctx context.Context, i Integration, system destination.System, patch json.RawMessage) (json.RawMessage, error) {
+	present, err := s.full(ctx, i, system)
+	if err != nil {
+		return nil, err
+	}
+	merged, err := system.Parameters.Merge(present, patch)
+	if err != nil {
+		return nil, err
+	}
+	return s.complete(system, merged)
+}
+
+func (s *Service) full(ctx context.Context, i Integration, system destination.System) (json.RawMessage, error) {
+	secret, err := s.Keys.Open(ctx, i.Sealed, sealContext(i))
+	if err != nil {
+		return nil, fmt.Errorf("open the secrets of integration %s: %w", i.ID, err)
+	}
+	return system.Parameters.Join(i.Parameters, secret)
+}
+
+func (s *Service) seal(ctx context.Context, i *Integration, system destination.System, full json.RawMessage) error {
+	shown, secret, err := system.Parameters.Split(full)
+	if err != nil {
+		return err
+	}
+	i.Parameters = shown
+	if i.Sealed, err = s.Keys.Seal(ctx, secret, sealContext(*i)); err != nil {
+		return fmt.Errorf("seal the secrets of integration %s: %w", i.ID, err)
+	}
+	return nil
+}
+
+func sealContext(i Integration) []byte { return []byte(i.Tenant + "/" + i.ID) }
+
+func checkName(name string) InvalidError {
+	name = strings.TrimSpace(name)
+	switch n := utf8.RuneCountInString(name); {
+	case n == 0:
+		return InvalidError{{Field: "name", Reason: "is required"}}
+	case n > maxName:
+		return InvalidError{{Field: "name", Reason: fmt.Sprintf("must have at most %d characters, has %d", maxName, n)}}
+	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == utf8.RuneError }):
+		return InvalidError{{Field: "name", Reason: "must not hold control characters"}}
+	}
+	return nil
+}
+
+func checkSubscriptions(system destination.System, subs []Subscription) InvalidError {
+	var problems InvalidError
+	seen := map[event.Type]bool{}
+	for n, sub := range subs {
+		field := fmt.Sprintf("events.%d", n)
+		switch {
+		case !sub.Event.Valid():
+			problems = append(problems, destination.Problem{Field: field + ".event", Reason: "is not an event type"})
+		case !slices.Contains(system.Events, sub.Event):
+			problems = append(problems, destination.Problem{Field: field + ".event", Reason: system.Title + " can not receive " + string(sub.Event)})
+		case seen[sub.Event]:
+			problems = append(problems, destination.Problem{Field: field + ".event", Reason: "is listed twice"})
+		case sub.WithHeaders && sub.Event != event.Hits:
+			problems = append(problems, destination.Problem{Field: field + ".with_headers", Reason: "is for siem only"})
+		}
+		seen[sub.Event] = true
+	}
+	return problems
+}
+
+// collect moves the problems of an InvalidError into the list; false for any other error.
+func collect(err error, problems *InvalidError) bool {
+	var p InvalidError
+	if err == nil {
+		return true
+	}
+	if errors.As(err, &p) {
+		*problems = append(*problems, p...)
+		return true
+	}
+	return false
+}

@@ -1,0 +1,51 @@
+package notification
+
+import (
+	"encoding/json"
+	"time"
+
+	"tocsin/shared/event"
+)
+
+// Class groups systems by what their test sends (facts, 1.12).
+type Class int
+
+// The classes of the product facts.
+const (
+	Basic    Class = iota // messengers and incident managers: no hits
+	Mail                  // Email report
+	Advanced              // SIEMs, log stores, collectors, webhooks: with a hit
+)
+
+// Samples are the notifications of the Console's test button, in the order of the facts, each its own record.
+// The ids derive from id, so that two tests are two sets of events.
+func Samples(class Class, p Platform, tenant, client, id string, at time.Time) []Notification {
+	var out []Notification
+	for _, s := range samples {
+		if s.class[class] {
+			out = append(out, Notification{Platform: p, Test: true, Headers: true, Event: event.Event{
+				ID: id + "-" + string(s.kind), Tenant: tenant, ClientName: client, Kind: s.kind, Time: at, Data: json.RawMessage(s.data),
+			}})
+		}
+	}
+	return out
+}
+
+type sample struct {
+	kind  event.Kind
+	class [3]bool // by Class
+	data  string
+}
+
+var samples = []sample{
+	{event.CreateUser, [3]bool{Basic: true, Mail: true, Advanced: true},
+		`{"user":{"name":"Test User","email":"test.user@example.com","role":"Administrator"},"by":{"name":"Test Administrator","email":"admin@example.com"}}`},
+	{event.NewHits, [3]bool{Advanced: true},
+		`{"hit":{"domain":"example.com","heur_distance":0.01111,"method":"POST","parameter":"GET_id_value","path":"/","payloads":["' or 1=1--"],"point":["get","id"],"probability":0.01,"remote_country":"PL","remote_port":41253,"remote_addr4":"8.8.8.8","remote_addr6":"","tor":"none","request_time":1677628800,"create_time":1677628802,"response_len":345,"response_status":404,"response_time":359,"stamps":[1111],"regex":[],"stamps_hash":-22222,"regex_hash":-2147483648,"type":"sqli","block_status":"monitored","id":["hits_test","test"],"object_type":"hit","anomaly":0}}`},
+	{event.NewScopeIPs, [3]bool{Basic: true, Mail: true, Advanced: true},
+		`{"data":[{"action":"create","entity":{"id":1,"ip":"8.8.8.8"},"object_type":"subnetorip","object_userid":1}]}`},
+	{event.TriggerCreate, [3]bool{Basic: true, Advanced: true},
+		`{"trigger":{"id":"test","name":"Test trigger"},"by":{"name":"Test Administrator","email":"admin@example.com"}}`},
+	{event.Vuln, [3]bool{Basic: true, Mail: true, Advanced: true},
+		`{"object_id":555,"vuln":{"domain":"example.com","id":null,"method":null,"parameter":null,"path":null,"title":"Test","discovered_by":null,"threat":"Medium","type":"Info"}}`},
+}

@@ -1,0 +1,300 @@
+package notification
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"tocsin/shared/event"
+)
+
+// text is the human side of a notification. Headlines and line labels are the platform's (facts, 1.9 to 1.11 and
+// 4.6); the sentences are ours.
+type text struct {
+	headline string
+	sentence string
+	facts    []Fact
+	link     string
+	severity Severity
+}
+
+func (n Notification) text() text {
+	if compose, ok := texts[n.Event.Kind]; ok {
+		return compose(n)
+	}
+	return text{headline: string(n.Event.Kind), sentence: "The platform reports an event.", severity: Info}
+}
+
+const hitHeadline = "New hit detected"
+
+var texts = map[event.Kind]func(Notification) text{
+	event.NewHits:       hit,
+	event.Vuln:          vuln,
+	event.SecurityIssue: issue,
+
+	event.NewScopeIPs:      scope("These IP addresses are new in the perimeter."),
+	event.NewScopeDomains:  scope("These domains are new in the perimeter."),
+	event.NewScopeServices: scope("These services are new in the perimeter."),
+
+	event.CreateUser: user("New user was added to the company account", "A user was added."),
+	event.UpdateUser: user("User role was changed", "A user's role was changed."),
+	event.DeleteUser: user("User was deleted from the company account", "A user was deleted."),
+
+	event.CreateIntegration:  integration("Integration was created", "An integration was created.", Info),
+	event.UpdateIntegration:  integration("Integration was changed", "The settings of an integration were changed.", Info),
+	event.EnableIntegration:  integration("Integration was enabled", "An integration was enabled.", Info),
+	event.DisableIntegration: integration("Integration was disabled", "An integration was disabled: it sends nothing until it is enabled.", Low),
+	event.DeleteIntegration:  integration("Integration was deleted", "An integration was deleted with all its settings.", Low),
+	event.IntegrationBroken:  integration("Integration was disabled: it keeps failing", "The platform disabled an integration because too many of its requests failed. Mend its settings or its receiver, then enable it again.", High),
+
+	event.CreateApplication: application("New application was added", "An application was added."),
+	event.UpdateApplication: application("Application was renamed", "An application was renamed."),
+	event.DeleteApplication: application("Application was deleted", "An application was deleted."),
+
+	event.RuleCreate:    rule("Rule was created", "A rule was created."),
+	event.RuleUpdate:    rule("Rule was changed", "A rule was changed."),
+	event.RuleDelete:    rule("Rule was deleted", "A rule was deleted."),
+	event.TriggerCreate: trigger("Trigger was created", "A trigger was created."),
+	event.TriggerUpdate: trigger("Trigger was changed", "A trigger was changed."),
+	event.TriggerDelete: trigger("Trigger was deleted", "A trigger was deleted."),
+
+	event.RequestsPerHour: requests,
+
+	event.AttacksExceeded:     threshold("Trigger: The number of detected hits exceeded the threshold", "attacks"),
+	event.IncidentsExceeded:   threshold("Trigger: The number of incidents exceeded the threshold", "incidents"),
+	event.IPBlocked:           blocked,
+	event.APIStructureChanged: endpoint("A new endpoint has been discovered in your API"),
+	event.APIComparisonResult: endpoint("A new shadow endpoint has been discovered in your API"),
+	event.CompromisedLogins:   logins,
+}
+
+// facts keeps the lines that have a value.
+func facts(pairs ...Fact) []Fact {
+	kept := pairs[:0]
+	for _, f := range pairs {
+		if f.Value != "" {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+func value(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
+func hit(n Notification) text {
+	h := event.Data[event.HitData](n.Event).Hit
+	status := ""
+	if h.ResponseStatus != 0 {
+		status = strconv.Itoa(h.ResponseStatus)
+	}
+	return text{
+		headline: hitHeadline,
+		sentence: "A malicious request was detected.",
+		severity: Medium,
+		link:     n.page("/attacks"),
+		facts: facts(Fact{"Type", h.Type}, Fact{"Domain", h.Site()}, Fact{"Path", h.Path}, Fact{"Method", h.Method},
+			Fact{"Parameter", h.Parameter}, Fact{"Payload", strings.Join(h.Payloads, ", ")}, Fact{"Source", h.Source()},
+			Fact{"Country", value(h.RemoteCountry)}, Fact{"Response status", status}, Fact{"Block status", h.BlockStatus}),
+	}
+}
+
+var threats = map[string]Severity{"Critical": Critical, "High": High, "Medium": Medium, "Low": Low, "Info": Info}
+
+func vuln(n Notification) text {
+	d := event.Data[event.VulnData](n.Event)
+	v := d.Vuln
+	return text{
+		headline: "New vulnerability detected",
+		sentence: "A vulnerability was found in a protected system.",
+		severity: threats[v.Threat],
+		link:     n.object(d.ObjectID),
+		facts: facts(Fact{"ID", value(v.ID)}, Fact{"Title", value(v.Title)}, Fact{"Domain", value(v.Domain)}, Fact{"Path", value(v.Path)},
+			Fact{"Method", value(v.Method)}, Fact{"Discovered by", value(v.DiscoveredBy)}, Fact{"Parameter", value(v.Parameter)},
+			Fact{"Type", value(v.Type)}, Fact{"Threat", v.Threat}),
+	}
+}
+
+func issue(n Notification) text {
+	d := event.Data[event.IssueData](n.Event)
+	i := d.Issue
+	return text{
+		headline: "New security issue detected",
+		sentence: "A security issue was found in a protected system.",
+		severity: threats[i.Risk],
+		link:     n.object(d.ObjectID),
+		facts: facts(Fact{"ID", value(i.ID)}, Fact{"Title", value(i.Title)}, Fact{"Host", value(i.Host)}, Fact{"Path", value(i.Path)},
+			Fact{"Method", value(i.Method)}, Fact{"Discovered by", value(i.DiscoveredBy)}, Fact{"Parameter", value(i.Parameter)},
+			Fact{"Type", value(i.Type)}, Fact{"Risk", i.Risk}),
+	}
+}
+
+// scopeLines is how many objects a message lists; the data of the envelope has them all.
+const scopeLines = 20
+
+func scope(sentence string) func(Notification) text {
+	return func(n Notification) text {
+		var lines []Fact
+		for i, o := range event.Data[event.ScopeData](n.Event).Data {
+			if i == scopeLines {
+				more := len(event.Data[event.ScopeData](n.Event).Data) - scopeLines
+				lines = append(lines, Fact{"And", fmt.Sprintf("%d more", more)})
+				break
+			}
+			lines = append(lines, Fact{scopeLabel(o), scopeName(o)})
+		}
+		return text{
+			headline: "Network perimeter has changed", sentence: sentence, facts: facts(lines...),
+			link: n.page("/scope"), severity: Low,
+		}
+	}
+}
+
+func scopeLabel(o event.ScopeObject) string {
+	switch {
+	case o.Entity.Port != 0:
+		return "Service"
+	case o.Entity.Domain != "":
+		return "Domain"
+	default:
+		return "IP"
+	}
+}
+
+func scopeName(o event.ScopeObject) string {
+	name := o.Entity.IP
+	if name == "" {
+		name = o.Entity.Domain
+	}
+	if name == "" {
+		name = o.Entity.Name
+	}
+	if o.Entity.Port != 0 {
+		name += ":" + strconv.Itoa(o.Entity.Port)
+	}
+	return name
+}
+
+func person(p *event.Person) string {
+	switch {
+	case p == nil:
+		return ""
+	case p.Name == "":
+		return p.Email
+	case p.Email == "":
+		return p.Name
+	default:
+		return p.Name + " <" + p.Email + ">"
+	}
+}
+
+func user(headline, sentence string) func(Notification) text {
+	return func(n Notification) text {
+		d := event.Data[event.UserData](n.Event)
+		return text{
+			headline: headline, sentence: sentence, link: n.page("/settings/users"),
+			facts: facts(Fact{"User", person(&d.User)}, Fact{"Role", d.User.Role}, Fact{"Old role", d.OldRole}, Fact{"By", person(d.By)}),
+		}
+	}
+}
+
+func integration(headline, sentence string, s Severity) func(Notification) text {
+	return func(n Notification) text {
+		d := event.Data[event.IntegrationData](n.Event)
+		return text{
+			headline: headline, sentence: sentence, severity: s, link: n.page("/integrations/" + d.Integration.ID),
+			facts: facts(Fact{"Integration", d.Integration.Name}, Fact{"System", d.Integration.System}, Fact{"Reason", d.Reason}, Fact{"By", person(d.By)}),
+		}
+	}
+}
+
+func application(headline, sentence string) func(Notification) text {
+	return func(n Notification) text {
+		d := event.Data[event.ApplicationData](n.Event)
+		return text{
+			headline: headline, sentence: sentence, link: n.page("/settings/applications"),
+			facts: facts(Fact{"Application", d.Application.Name}, Fact{"Old name", d.Application.OldName},
+				Fact{"ID", d.Application.ID.String()}, Fact{"By", person(d.By)}),
+		}
+	}
+}
+
+func rule(headline, sentence string) func(Notification) text {
+	return func(n Notification) text {
+		d := event.Data[event.RuleData](n.Event)
+		return text{
+			headline: headline, sentence: sentence, link: n.page("/rules"),
+			facts: facts(Fact{"Rule", d.Rule.ID.String()}, Fact{"Type", d.Rule.Type}, Fact{"Description", d.Rule.Description}, Fact{"By", person(d.By)}),
+		}
+	}
+}
+
+func trigger(headline, sentence string) func(Notification) text {
+	return func(n Notification) text {
+		d := event.Data[event.TriggerData](n.Event)
+		return text{
+			headline: headline, sentence: sentence, link: n.page("/triggers"),
+			facts: facts(Fact{"Trigger", d.Trigger.Name}, Fact{"By", person(d.By)}),
+		}
+	}
+}
+
+func requests(n Notification) text {
+	d := event.Data[event.RequestsData](n.Event)
+	var count int64
+	if d.Requests != nil {
+		count = *d.Requests
+	}
+	return text{
+		headline: "Number of requests processed in 1 hour",
+		sentence: "The platform counted the requests of the past hour.",
+		facts: facts(Fact{"Requests", strconv.FormatInt(count, 10)}, Fact{"From", d.From.UTC().Format(time.RFC3339)},
+			Fact{"To", d.From.Add(time.Hour).UTC().Format(time.RFC3339)}),
+	}
+}
+
+func threshold(headline, what string) func(Notification) text {
+	return func(n Notification) text {
+		d := event.Data[event.ThresholdData](n.Event)
+		period := (time.Duration(d.Period) * time.Second).String()
+		return text{
+			headline: headline, severity: High, link: n.page("/attacks"),
+			sentence: fmt.Sprintf("The number of %s exceeded %d in %s.", what, d.Count, period),
+			facts:    facts(Fact{"Trigger", d.TriggerName}),
+		}
+	}
+}
+
+func blocked(n Notification) text {
+	d := event.Data[event.BlockedData](n.Event)
+	return text{
+		headline: "Trigger: New IP address was denylisted", severity: Medium, link: n.page("/ip-lists"),
+		sentence: d.IP + " is on the denylist until " + d.ExpireAt + ". Reason: " + d.Reason + ".",
+		facts:    facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}),
+	}
+}
+
+func endpoint(headline string) func(Notification) text {
+	return func(n Notification) text {
+		d := event.Data[event.EndpointData](n.Event)
+		return text{
+			headline: headline, severity: Low, link: d.Link, sentence: d.HTTPMethod + " " + d.EndpointPath,
+			facts: facts(Fact{"Domain", d.Domain}, Fact{"Endpoint", d.EndpointPath}, Fact{"Method", d.HTTPMethod},
+				Fact{"Change", d.ChangeType}, Fact{"Type", d.EndpointType}),
+		}
+	}
+}
+
+func logins(n Notification) text {
+	d := event.Data[event.LoginsData](n.Event)
+	return text{
+		headline: "Stolen credentials detected", severity: High, link: d.Link,
+		sentence: "Credentials of your users were seen in a leak.",
+		facts:    facts(Fact{"Accounts", strings.Join(d.Accounts, ", ")}, Fact{"URL", d.URL}),
+	}
+}
