@@ -79,7 +79,7 @@ type Disabler interface {
 	DisableBroken(ctx context.Context, tenant, id string, window int64, reason string) (done bool, err error)
 }
 
-// Monitor counts attempts and applies the rule.
+// Monitor applies the rule.
 type Monitor struct {
 	Counters Counters
 	Rule     Rule
@@ -87,12 +87,10 @@ type Monitor struct {
 	Now      func() time.Time
 }
 
-// Record adds one batch of counts, at most one for each integration, and disables those that are broken by the
-// rule. Only an integration that failed in this batch is looked at. It returns the ids it disabled.
-func (m *Monitor) Record(ctx context.Context, counts []Count) (disabled []string, err error) {
-	if err := m.Counters.Add(ctx, counts); err != nil {
-		return nil, fmt.Errorf("count attempts of %d integrations: %w", len(counts), err)
-	}
+// Judge applies the rule after a batch of counts was added, at most one for each integration, and disables those
+// that it finds broken. Only an integration that failed in this batch is looked at. It returns the ids it
+// disabled; after an error it can be called again with the same counts.
+func (m *Monitor) Judge(ctx context.Context, counts []Count) (disabled []string, err error) {
 	now := m.Now()
 	for _, c := range counts {
 		if c.Failures == 0 {

@@ -1,0 +1,188 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/notification"
+	"tocsin/shared/retry"
+)
+
+// Carrier sends one request and returns the answer. An error means that there was none; its text is a sentence for
+// an administrator and holds no secret. A cancelled context returns the context's error.
+type Carrier interface {
+	Do(ctx context.Context, r destination.Request) (destination.Response, error)
+}
+
+// Opener opens an integration for sending.
+type Opener interface {
+	Open(ctx context.Context, i integration.Integration) (integration.Opened, error)
+}
+
+// Destinations finds the code of a system.
+type Destinations interface {
+	Destination(system string) (destination.Destination, bool)
+}
+
+// Courier sends deliveries and decides what becomes of each.
+type Courier struct {
+	Destinations Destinations
+	Carrier      Carrier
+	Platform     notification.Platform
+	Schedule     retry.Schedule
+	Now          func() time.Time
+	Log          *slog.Logger
+}
+
+// Route is an integration opened for sending. It is made once for many deliveries.
+type Route struct {
+	Integration integration.Integration
+	opened      integration.Opened
+	destination destination.Destination
+	redact      *strings.Replacer
+}
+
+// Open prepares a route.
+func (c *Courier) Open(ctx context.Context, opener Opener, i integration.Integration) (*Route, error) {
+	opened, err := opener.Open(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	d, ok := c.Destinations.Destination(i.System)
+	if !ok {
+		return nil, fmt.Errorf("open integration %s: its system %s is not available in this release", i.ID, i.System)
+	}
+	return &Route{Integration: i, opened: opened, destination: d, redact: redactor(opened.Secrets)}, nil
+}
+
+func redactor(secrets []string) *strings.Replacer {
+	var pairs []string
+	for _, s := range secrets {
+		pairs = append(pairs, s, destination.SecretMask)
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// Send makes one attempt at a delivery and returns it as it is to be settled: delivered, retrying with its next
+// due time, or dead. A delivery of several requests resumes at the first that did not arrive. The error is that
+// of a cancelled context: then nothing was decided and the delivery is to be released.
+func (c *Courier) Send(ctx context.Context, r *Route, d Delivery) (Delivery, error) {
+	start := c.Now()
+	a := Attempt{At: start}
+	if d.State == Retrying {
+		a.Waited = d.planned()
+		a.Late = max(0, start.Sub(d.Due))
+	}
+	verdict, err := c.send(ctx, r, &d, &a, start)
+	if err != nil {
+		return d, err
+	}
+	a.Took = c.Now().Sub(start)
+	a.Delivered = verdict.Delivered
+	if !verdict.Delivered {
+		a.Reason = clip(r.redact.Replace(verdict.Reason), maxReason)
+	}
+	c.conclude(&d, a, verdict.RetryAfter)
+	return d, nil
+}
+
+// planned is the wait that the last attempt ordered.
+func (d Delivery) planned() time.Duration {
+	if len(d.Attempts) == 0 {
+		return 0
+	}
+	last := d.Attempts[len(d.Attempts)-1]
+	return max(0, d.Due.Sub(last.At.Add(last.Took)))
+}
+
+func (c *Courier) send(ctx context.Context, r *Route, d *Delivery, a *Attempt, now time.Time) (destination.Verdict, error) {
+	target := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now}
+	requests, err := r.destination.Encode(target, c.notifications(r.Integration, d.Events))
+	if err != nil {
+		// The same events will never encode: say so, and let the cycles and auto-disable take their course.
+		c.Log.Error("encode delivery", "tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "error", err.Error())
+		return destination.Verdict{Reason: "this message could not be written for " + r.opened.System.Title + ": " + err.Error()}, nil
+	}
+	if d.SentRevision != r.Integration.Revision {
+		d.Sent, d.SentRevision = 0, r.Integration.Revision
+	}
+	for d.Sent < len(requests) {
+		verdict, err := c.request(ctx, r, requests[d.Sent], a)
+		if err != nil || !verdict.Delivered {
+			return verdict, err
+		}
+		d.Sent++
+	}
+	return destination.Delivered(), nil
+}
+
+func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict, error) {
+	response, err := c.Carrier.Do(ctx, q)
+	if err != nil {
+		if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
+			return destination.Verdict{}, err
+		}
+		a.Status, a.Answer = 0, ""
+		return destination.Verdict{Reason: err.Error()}, nil
+	}
+	verdict := r.destination.Judge(response)
+	a.Status = response.Status
+	if !verdict.Delivered {
+		a.Answer = clip(r.redact.Replace(strings.ToValidUTF8(string(response.Body), "�")), maxAnswer)
+	}
+	return verdict, nil
+}
+
+func (c *Courier) notifications(i integration.Integration, events []event.Event) []notification.Notification {
+	hits, _ := i.Subscribed(event.Hits)
+	ns := make([]notification.Notification, len(events))
+	for k, e := range events {
+		ns[k] = notification.Notification{Event: e, Platform: c.Platform, Headers: hits.WithHeaders}
+	}
+	return ns
+}
+
+// conclude moves the delivery to its next state.
+func (c *Courier) conclude(d *Delivery, a Attempt, retryAfter time.Duration) {
+	d.Attempts = append(slices.Clip(d.Attempts), a)
+	if extra := len(d.Attempts) - maxAttempts; extra > 0 {
+		d.Attempts = d.Attempts[extra:]
+	}
+	d.Due, d.Reason = time.Time{}, a.Reason
+	if a.Delivered {
+		d.State, d.Failures = Delivered, 0
+		return
+	}
+	d.Failures++
+	wait, ok := c.Schedule.Next(d.Failures, retryAfter)
+	if !ok {
+		d.State = Dead
+		return
+	}
+	d.State, d.Due = Retrying, a.At.Add(a.Took).Add(wait)
+}
+
+// Kill ends a delivery that is not to be sent any more, for the reason given.
+func (d Delivery) Kill(reason string) Delivery {
+	d.State, d.Reason, d.Due = Dead, reason, time.Time{}
+	return d
+}
+
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + destination.Mark
+}

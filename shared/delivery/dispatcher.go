@@ -1,0 +1,528 @@
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+)
+
+// Limits bound the work in flight, so that a slow or hanging system delays nobody else and memory does not grow
+// with the backlog. The zero value of a field is its default.
+type Limits struct {
+	PerLane int // requests in flight to one integration; 16
+	// Failing replaces PerLane while the last request of the lane failed; 2.
+	Failing int
+	// Total bounds the requests in flight to integrations that work, FailingTotal those to the failing ones: the
+	// dead can not use up the room of the living. 512 and 256.
+	Total, FailingTotal int
+	// Lease is how many deliveries a lane takes at once; 64.
+	Lease int
+	// Grace is how long a stop waits for requests in flight before it gives them up (they are sent again at the
+	// next start); 5 s.
+	Grace time.Duration
+}
+
+func (l Limits) filled() Limits {
+	return Limits{
+		PerLane: cmp.Or(l.PerLane, 16), Failing: cmp.Or(l.Failing, 2),
+		Total: cmp.Or(l.Total, 512), FailingTotal: cmp.Or(l.FailingTotal, 256),
+		Lease: cmp.Or(l.Lease, 64), Grace: cmp.Or(l.Grace, 5*time.Second),
+	}
+}
+
+// leaseSpan hides a delivery for longer than any attempt can take: the most requests of one delivery (50 mails)
+// at the longest deadlines. It only matters when a lease is lost.
+const leaseSpan = 2 * time.Hour
+
+// settleLimit is how many deliveries one write of outcomes takes.
+const settleLimit = 512
+
+// pause before a lane or a write that failed is tried again.
+const pause = time.Second
+
+// Integrations is the part of integration.Store that sending reads.
+type Integrations interface {
+	Get(ctx context.Context, tenant, id string) (integration.Integration, error)
+}
+
+// Dispatcher sends what an engine's queue holds: each lane for itself, within Limits. It is the embedded
+// counterpart of the deliver function and the retry state machine. Make it with NewDispatcher, then call Run.
+type Dispatcher struct {
+	queue        Queue
+	log          Log
+	courier      *Courier
+	integrations Integrations
+	opener       Opener
+	monitor      *health.Monitor
+	logger       *slog.Logger
+	limits       Limits
+	now          func() time.Time
+
+	healthy, failing chan struct{}
+	outcomes         chan outcome
+	due              chan struct{} // nudges the retry timer
+
+	mu     sync.Mutex
+	lanes  map[Lane]*lane
+	routes map[string]*Route
+	start  func(*lane)    // nil before Run and after its end
+	work   sync.WaitGroup // running lanes
+}
+
+// outcome is a delivery to settle, or a barrier that closes when all before it are written.
+type outcome struct {
+	delivery Delivery
+	window   int64 // of the integration; 0 when no attempt was made
+	barrier  chan struct{}
+}
+
+// DispatcherConfig names what a Dispatcher works with; every field but Limits is required.
+type DispatcherConfig struct {
+	Queue        Queue
+	Log          Log
+	Courier      *Courier
+	Integrations Integrations
+	Opener       Opener
+	Monitor      *health.Monitor
+	Logger       *slog.Logger
+	Limits       Limits
+}
+
+// NewDispatcher makes a Dispatcher.
+func NewDispatcher(c DispatcherConfig) *Dispatcher {
+	l := c.Limits.filled()
+	return &Dispatcher{
+		queue: c.Queue, log: c.Log, courier: c.Courier, integrations: c.Integrations, opener: c.Opener, monitor: c.Monitor,
+		logger: c.Logger, limits: l, now: c.Courier.Now,
+		healthy: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
+		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
+		lanes: map[Lane]*lane{}, routes: map[string]*Route{},
+	}
+}
+
+// Run sends until the context ends, then lets requests in flight finish within Limits.Grace, writes their
+// outcomes and returns. What was not sent stays in the queue.
+func (d *Dispatcher) Run(ctx context.Context) {
+	sending, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		d.settle(ctx)
+	}()
+	d.mu.Lock()
+	d.start = func(l *lane) {
+		d.work.Add(1)
+		go func() {
+			defer d.work.Done()
+			d.run(ctx, sending, l)
+		}()
+	}
+	for _, l := range d.lanes { // woken before the start
+		l.running = true
+		d.start(l)
+	}
+	d.mu.Unlock()
+
+	d.watch(ctx)
+
+	d.mu.Lock()
+	d.start = nil
+	d.mu.Unlock()
+	grace := time.AfterFunc(d.limits.Grace, giveUp)
+	d.work.Wait()
+	grace.Stop()
+	close(d.outcomes)
+	<-settled
+}
+
+// Wake says that lanes have work. It never blocks and may be called at any time.
+func (d *Dispatcher) Wake(lanes ...Lane) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, key := range lanes {
+		l, ok := d.lanes[key]
+		if !ok {
+			l = &lane{Lane: key, limit: d.limits.PerLane}
+			l.room = sync.NewCond(&l.mu)
+			d.lanes[key] = l
+		}
+		if l.again = true; !l.running && d.start != nil {
+			l.running = true
+			d.start(l)
+		}
+	}
+}
+
+// Recheck looks at an integration that was disabled or deleted and ends what waits for it, retries that are not
+// due yet included.
+func (d *Dispatcher) Recheck(tenant, id string) {
+	d.Wake(Lane{tenant, id, false}, Lane{tenant, id, true})
+}
+
+// watch wakes the lanes whose time has come.
+func (d *Dispatcher) watch(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-d.due:
+		}
+		now := d.now()
+		lanes, next, err := d.queue.Waiting(ctx, now)
+		if err != nil && ctx.Err() == nil {
+			d.logger.Error("look for waiting deliveries: trying again", "error", err.Error())
+			timer.Reset(pause)
+			continue
+		}
+		d.Wake(lanes...)
+		if !next.IsZero() {
+			timer.Reset(max(0, next.Sub(now)))
+		}
+	}
+}
+
+// lane is the work on one Lane; it is forgotten when nothing waits and nothing is in flight.
+type lane struct {
+	Lane
+	// Guarded by Dispatcher.mu.
+	running bool
+	again   bool // look once more before ending
+
+	mu       sync.Mutex
+	room     *sync.Cond
+	inFlight int
+	limit    int
+}
+
+// run sends what the lane holds until nothing is left.
+func (d *Dispatcher) run(ctx, sending context.Context, l *lane) {
+	stop := context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.room.Broadcast()
+	})
+	defer stop()
+	for ctx.Err() == nil {
+		n, err := d.round(ctx, sending, l)
+		if err != nil && ctx.Err() == nil {
+			d.logger.Error("send: trying again", "tenant", l.Tenant, "integration", l.Integration, "error", err.Error())
+			sleep(ctx, pause)
+			continue
+		}
+		if n == 0 && d.ended(l) {
+			return
+		}
+	}
+}
+
+// ended stops an idle lane, unless it was woken meanwhile.
+func (d *Dispatcher) ended(l *lane) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l.again {
+		l.again = false
+		return false
+	}
+	l.running = false
+	d.forget(l)
+	return true
+}
+
+// forget drops a lane without work; Dispatcher.mu is held.
+func (d *Dispatcher) forget(l *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.running && !l.again && l.inFlight == 0 && d.lanes[l.Lane] == l {
+		delete(d.lanes, l.Lane)
+	}
+}
+
+// round leases and sends one batch and returns its size.
+func (d *Dispatcher) round(ctx, sending context.Context, l *lane) (int, error) {
+	route, ended, err := d.route(ctx, l.Lane)
+	if err != nil {
+		return 0, err
+	}
+	now := d.now()
+	horizon := now
+	if ended != "" {
+		horizon = now.AddDate(100, 0, 0) // retries that are not due yet end too
+	}
+	leased, err := d.queue.Lease(ctx, l.Lane, d.limits.Lease, horizon, now.Add(leaseSpan))
+	if err != nil {
+		return 0, fmt.Errorf("lease: %w", err)
+	}
+	for i, v := range leased {
+		if ended != "" {
+			d.outcomes <- outcome{delivery: v.Kill(ended)}
+			continue
+		}
+		pool, ok := d.enter(ctx, l)
+		if !ok {
+			return i, d.release(leased[i:])
+		}
+		d.work.Add(1)
+		go d.send(sending, l, route, v, pool)
+	}
+	if ended != "" {
+		d.drained(len(leased))
+		return len(leased), nil
+	}
+	return len(leased), nil
+}
+
+// drained waits until the outcomes handed over are written: else the next lease of a dead lane would spin.
+func (d *Dispatcher) drained(handed int) {
+	if handed > 0 {
+		done := make(chan struct{})
+		d.outcomes <- outcome{barrier: done}
+		<-done
+	}
+}
+
+func (d *Dispatcher) release(leased []Delivery) error {
+	// The context has ended: releasing is part of an orderly stop.
+	if err := d.queue.Release(context.Background(), leased); err != nil {
+		return fmt.Errorf("release %d deliveries: %w", len(leased), err)
+	}
+	return nil
+}
+
+// route opens the lane's integration, once for each revision. ended says why nothing may be sent to it any more.
+func (d *Dispatcher) route(ctx context.Context, l Lane) (r *Route, ended string, err error) {
+	i, err := d.integrations.Get(ctx, l.Tenant, l.Integration)
+	switch {
+	case errors.Is(err, integration.ErrNotFound):
+		return nil, "the integration was deleted", nil
+	case err != nil:
+		return nil, "", fmt.Errorf("read integration %s: %w", l.Integration, err)
+	case !i.Enabled() && i.Off.By == integration.ByPlatform:
+		return nil, "the integration was disabled because it kept failing: " + i.Off.Reason, nil
+	case !i.Enabled():
+		return nil, "the integration was disabled", nil
+	}
+	d.mu.Lock()
+	r = d.routes[i.ID]
+	d.mu.Unlock()
+	if r != nil && r.Integration.Revision == i.Revision {
+		return r, "", nil
+	}
+	if r, err = d.courier.Open(ctx, d.opener, i); err != nil {
+		return nil, "", err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.routes) >= maxRoutes {
+		clear(d.routes)
+	}
+	d.routes[i.ID] = r
+	return r, "", nil
+}
+
+// maxRoutes bounds the opened integrations that are kept in memory.
+const maxRoutes = 10_000
+
+// enter takes a place for one request, in the lane and in all; false when the context ended first. The pool is
+// to be given back to leave.
+func (d *Dispatcher) enter(ctx context.Context, l *lane) (pool chan struct{}, ok bool) {
+	l.mu.Lock()
+	for l.inFlight >= l.limit && ctx.Err() == nil {
+		l.room.Wait()
+	}
+	l.inFlight++
+	pool = d.healthy
+	if l.limit < d.limits.PerLane {
+		pool = d.failing
+	}
+	l.mu.Unlock()
+	select {
+	case pool <- struct{}{}:
+		if ctx.Err() == nil {
+			return pool, true
+		}
+		<-pool
+	case <-ctx.Done():
+	}
+	d.leave(l, nil, nil)
+	return nil, false
+}
+
+// leave gives the place back; a verdict of the request sets how much the lane may do at once.
+func (d *Dispatcher) leave(l *lane, pool chan struct{}, delivered *bool) {
+	if pool != nil {
+		<-pool
+	}
+	l.mu.Lock()
+	l.inFlight--
+	if delivered != nil {
+		if l.limit = d.limits.Failing; *delivered {
+			l.limit = d.limits.PerLane
+		}
+	}
+	idle := l.inFlight == 0
+	l.room.Broadcast()
+	l.mu.Unlock()
+	if idle {
+		d.mu.Lock()
+		d.forget(l)
+		d.mu.Unlock()
+	}
+}
+
+// send makes one attempt and hands its outcome over.
+func (d *Dispatcher) send(ctx context.Context, l *lane, r *Route, v Delivery, pool chan struct{}) {
+	defer d.work.Done()
+	after, err := d.courier.Send(ctx, r, v)
+	if err != nil {
+		d.leave(l, pool, nil)
+		if err := d.release([]Delivery{v}); err != nil {
+			d.logger.Error("give back an unsent delivery", "tenant", v.Tenant, "integration", v.Integration, "delivery", v.ID, "error", err.Error())
+		}
+		return
+	}
+	delivered := after.State == Delivered
+	d.outcomes <- outcome{delivery: after, window: r.Integration.Window}
+	d.leave(l, pool, &delivered)
+}
+
+// settle writes outcomes, as many at once as are there, until the channel closes.
+func (d *Dispatcher) settle(ctx context.Context) {
+	batch := make([]outcome, 0, settleLimit)
+	for o := range d.outcomes {
+		batch = append(batch[:0], o)
+		for more := true; more && len(batch) < settleLimit; {
+			select {
+			case o, more = <-d.outcomes:
+				if more {
+					batch = append(batch, o)
+				}
+			default:
+				more = false
+			}
+		}
+		d.write(ctx, batch)
+	}
+}
+
+// write records one batch of outcomes and what follows from them.
+func (d *Dispatcher) write(ctx context.Context, batch []outcome) {
+	deliveries := make([]Delivery, 0, len(batch))
+	retrying := false
+	for _, o := range batch {
+		if o.barrier == nil {
+			deliveries = append(deliveries, o.delivery)
+			retrying = retrying || o.delivery.State == Retrying
+			d.report(o)
+		}
+	}
+	if len(deliveries) > 0 {
+		d.persist(ctx, "write the outcome of deliveries", func() error {
+			return d.log.Settle(context.WithoutCancel(ctx), deliveries)
+		})
+	}
+	if counts := count(batch, d.now()); len(counts) > 0 {
+		d.persist(ctx, "count attempts", func() error {
+			return d.monitor.Counters.Add(context.WithoutCancel(ctx), counts)
+		})
+		d.persist(ctx, "look after failing integrations", func() error { return d.judge(ctx, counts) })
+	}
+	for _, o := range batch {
+		if o.barrier != nil {
+			close(o.barrier)
+		}
+	}
+	if retrying {
+		select {
+		case d.due <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// judge ends what waits for the integrations that the monitor disables.
+func (d *Dispatcher) judge(ctx context.Context, counts []health.Count) error {
+	disabled, err := d.monitor.Judge(context.WithoutCancel(ctx), counts)
+	for _, c := range counts {
+		if slices.Contains(disabled, c.Integration) {
+			d.Recheck(c.Tenant, c.Integration)
+		}
+	}
+	return err
+}
+
+// persistLimit is how often a write is tried again once the dispatcher is to stop. What is not written then is
+// sent again after the next start.
+const persistLimit = 3
+
+// persist repeats a write that fails (a full disk): the deliveries were sent, and forgetting that would send them
+// again. Meanwhile nothing new is sent, because the outcomes have no room.
+func (d *Dispatcher) persist(ctx context.Context, what string, write func() error) {
+	for stopping := 0; ; {
+		err := write()
+		if err == nil {
+			return
+		}
+		d.logger.Error(what+": trying again", "error", err.Error())
+		if ctx.Err() != nil {
+			if stopping++; stopping == persistLimit {
+				return
+			}
+		}
+		time.Sleep(pause)
+	}
+}
+
+// report logs what became of a delivery.
+func (d *Dispatcher) report(o outcome) {
+	v := o.delivery
+	attrs := []any{"tenant", v.Tenant, "integration", v.Integration, "delivery", v.ID, "events", v.Count}
+	switch v.State {
+	case Delivered:
+		if d.logger.Enabled(context.Background(), slog.LevelDebug) {
+			d.logger.Debug("delivered", append(attrs, "attempts", len(v.Attempts))...)
+		}
+	case Retrying:
+		d.logger.Info("delivery failed: will be sent again", append(attrs, "failures", v.Failures, "due", v.Due, "reason", v.Reason)...)
+	case Dead:
+		d.logger.Warn("delivery is dead", append(attrs, "failures", v.Failures, "reason", v.Reason)...)
+	}
+}
+
+// count adds up the attempts of a batch, one count for each integration's window.
+func count(batch []outcome, now time.Time) []health.Count {
+	type key struct {
+		tenant, integration string
+		window              int64
+	}
+	at := map[key]int{}
+	var counts []health.Count
+	for _, o := range batch {
+		if o.window == 0 {
+			continue
+		}
+		k := key{o.delivery.Tenant, o.delivery.Integration, o.window}
+		i, ok := at[k]
+		if !ok {
+			i = len(counts)
+			at[k] = i
+			counts = append(counts, health.Count{Tenant: k.tenant, Integration: k.integration, Window: k.window, At: now})
+		}
+		counts[i].Attempts++
+		if o.delivery.State != Delivered {
+			counts[i].Failures++
+		}
+	}
+	return counts
+}

@@ -1,0 +1,241 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+)
+
+// Enabler lists a tenant's enabled integrations: the part of integration.Store that fan-out reads.
+type Enabler interface {
+	Enabled(ctx context.Context, tenant string) ([]integration.Integration, error)
+}
+
+// Fanout decides which integrations receive which events. Events of one batch that go to the same integration
+// travel together as far as its system's limits allow.
+type Fanout struct {
+	Integrations Enabler
+	Systems      integration.Systems
+	Log          Log
+	Logger       *slog.Logger
+}
+
+// Process validates a batch of entries, records it and makes its deliveries ready. It returns the lanes that have
+// new work. After an error hand in the same entries again: nothing is sent twice for it but under the same ids.
+func (f *Fanout) Process(ctx context.Context, entries []Entry) ([]Lane, error) {
+	in, err := f.sort(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.address(ctx, &in); err != nil {
+		return nil, err
+	}
+	if err := f.Log.Accept(ctx, in); err != nil {
+		return nil, fmt.Errorf("accept %d events with %d deliveries: %w", len(in.Accepted), len(in.Deliveries), err)
+	}
+	for _, r := range in.Rejected {
+		f.Logger.Warn("event kept as dead letter", "tenant", r.Tenant, "detail_type", clip(r.Entry.DetailType, 64), "reason", r.Reason)
+	}
+	return lanes(in.Deliveries), nil
+}
+
+// sort parses the entries and sets aside the bad and the known ones.
+func (f *Fanout) sort(ctx context.Context, entries []Entry) (Intake, error) {
+	var in Intake
+	type key struct{ tenant, id string }
+	seen := make(map[key]bool, len(entries))
+	for _, entry := range entries {
+		e, err := event.Parse(entry.DetailType, entry.Detail)
+		k := key{e.Tenant, e.ID}
+		switch {
+		case err != nil:
+			in.Rejected = append(in.Rejected, Rejected{Entry: entry, Tenant: e.Tenant, Reason: err.Error()})
+		case seen[k]:
+			in.Repeated = append(in.Repeated, entry)
+		default:
+			seen[k] = true
+			in.Accepted = append(in.Accepted, Accepted{entry, e})
+		}
+	}
+	events := make([]event.Event, len(in.Accepted))
+	for i, a := range in.Accepted {
+		events[i] = a.Event
+	}
+	known, err := f.Log.Known(ctx, events)
+	if err != nil {
+		return in, fmt.Errorf("look for known events among %d: %w", len(events), err)
+	}
+	fresh := in.Accepted[:0:0]
+	for i, a := range in.Accepted {
+		if known[i] {
+			in.Repeated = append(in.Repeated, a.Entry)
+		} else {
+			fresh = append(fresh, a)
+		}
+	}
+	in.Accepted = fresh
+	return in, nil
+}
+
+// address makes the deliveries.
+func (f *Fanout) address(ctx context.Context, in *Intake) error {
+	byTenant := map[string][]routed{}
+	var order []string
+	for _, a := range in.Accepted {
+		t := a.Event.Type()
+		if t == "" {
+			continue
+		}
+		if _, ok := byTenant[a.Event.Tenant]; !ok {
+			order = append(order, a.Event.Tenant)
+		}
+		byTenant[a.Event.Tenant] = append(byTenant[a.Event.Tenant], routed{a, t})
+	}
+	for _, tenant := range order {
+		integrations, err := f.Integrations.Enabled(ctx, tenant)
+		if err != nil {
+			return fmt.Errorf("list the enabled integrations of tenant %s: %w", tenant, err)
+		}
+		for _, i := range integrations {
+			in.Deliveries = append(in.Deliveries, f.deliveries(i, byTenant[tenant])...)
+		}
+	}
+	return nil
+}
+
+type routed struct {
+	Accepted
+	as event.Type
+}
+
+// envelopeOverhead is what an envelope adds to an event's data, in bytes: a bound for batching, not exact. The
+// destination splits what does not fit all the same.
+const envelopeOverhead = 1 << 10
+
+func (f *Fanout) deliveries(i integration.Integration, events []routed) []Delivery {
+	batch := f.batch(i)
+	var out []Delivery
+	var open []routed
+	size := 0
+	flush := func() {
+		if len(open) > 0 {
+			out = append(out, newDelivery(i, open))
+		}
+		open, size = nil, 0
+	}
+	for _, e := range events {
+		if _, ok := i.Subscribed(e.as); !ok || about(e.Event, i.ID) {
+			continue
+		}
+		n := len(e.Event.Data) + envelopeOverhead
+		if len(open) == batch.Limit() || batch.Bytes > 0 && len(open) > 0 && size+n > batch.Bytes {
+			flush()
+		}
+		open = append(open, e)
+		size += n
+	}
+	flush()
+	return out
+}
+
+// batch is the integration's own limit where its parameters set one below its system's.
+func (f *Fanout) batch(i integration.Integration) destination.Batch {
+	s, _, _ := f.Systems.Lookup(i.System)
+	batch := s.Batch
+	if batch.Count <= 1 {
+		return batch
+	}
+	// The parameters were checked when they were saved; without them the system's own limit holds.
+	if p, err := s.Parameters.Open(i.Parameters); err == nil {
+		if own, ok := p.(interface{ BatchLimit() int }); ok && own.BatchLimit() > 0 {
+			batch.Count = min(batch.Count, own.BatchLimit())
+		}
+	}
+	return batch
+}
+
+// about reports whether an event tells of this very integration: it is not told that it was created, changed or
+// switched off itself (facts, section 3: the others are).
+func about(e event.Event, id string) bool {
+	switch e.Kind {
+	case event.CreateIntegration, event.UpdateIntegration, event.EnableIntegration,
+		event.DisableIntegration, event.DeleteIntegration, event.IntegrationBroken:
+		return event.Data[event.IntegrationData](e).Integration.ID == id
+	}
+	return false
+}
+
+func newDelivery(i integration.Integration, events []routed) Delivery {
+	at := events[0].Entry.At
+	d := Delivery{
+		Tenant: i.Tenant, Integration: i.ID, State: Pending, CreatedAt: at, Count: len(events),
+		Events: make([]event.Event, len(events)),
+	}
+	for k, e := range events {
+		d.Events[k] = e.Event
+		if !slices.Contains(d.Kinds, e.Event.Kind) {
+			d.Kinds = append(d.Kinds, e.Event.Kind)
+		}
+	}
+	d.ID = newID(i.ID, at, d.Events)
+	return d
+}
+
+func lanes(deliveries []Delivery) []Lane {
+	var out []Lane
+	seen := map[Lane]bool{}
+	for _, d := range deliveries {
+		l := Lane{Tenant: d.Tenant, Integration: d.Integration}
+		if !seen[l] {
+			seen[l] = true
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Limits of the fan-out loop.
+const (
+	intakeLimit = 512 // entries of one batch
+	intakePause = time.Second
+)
+
+// Run processes what arrives in the inbox until the context ends. arrived wakes it; wake is told of new work. A
+// batch that fails (a full disk) is tried again: its entries stay in the inbox.
+func (f *Fanout) Run(ctx context.Context, inbox Inbox, arrived <-chan struct{}, wake func(...Lane)) {
+	for ctx.Err() == nil {
+		entries, err := inbox.Receive(ctx, intakeLimit)
+		var lanes []Lane
+		if err == nil && len(entries) > 0 {
+			lanes, err = f.Process(ctx, entries)
+		}
+		switch {
+		case err != nil && ctx.Err() == nil:
+			f.Logger.Error("fan out: trying again", "entries", len(entries), "error", err.Error())
+			sleep(ctx, intakePause)
+		case len(entries) == 0:
+			select {
+			case <-arrived:
+			case <-ctx.Done():
+			}
+		default:
+			wake(lanes...)
+		}
+	}
+}
+
+// sleep waits for d or the end of the context.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
