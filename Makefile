@@ -1,0 +1,50 @@
+# Every target needs only Go (go.mod names the version) and git. `make help` lists them.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GO          := CGO_ENABLED=0 go
+PACKAGES    := ./...
+ARGS        ?=
+
+.PHONY: help run build test race lint fmt golden demo demo-fast bench fuzz clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: build ## start Tocsin on http://localhost:8080, state under var/ (flags: make run ARGS="-listen :9090")
+	@bin/tocsin $(ARGS)
+
+build: ## build bin/tocsin
+	@$(GO) build -trimpath -o bin/tocsin ./functions/local
+
+test: ## run all tests
+	$(GO) test $(PACKAGES)
+
+race: ## run all tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race $(PACKAGES)
+
+lint: ## check the format, go vet, staticcheck and go.mod
+	@unformatted=$$(gofmt -l functions shared scripts); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet $(PACKAGES)
+	$(GO) run $(STATICCHECK) $(PACKAGES)
+	$(GO) mod tidy -diff
+
+fmt: ## format the code
+	gofmt -w functions shared scripts
+
+golden: ## write the golden files anew, to be read before they are committed
+	$(GO) test ./shared/destination/... ./shared/console/... -update
+
+demo: build ## show two retry cycles in real time, then an auto-disable (about 75 s)
+	$(GO) run ./scripts/demo -binary bin/tocsin
+
+demo-fast: build ## show all three cycles 120 times as fast (under 45 s)
+	$(GO) run ./scripts/demo -binary bin/tocsin -faster 120
+
+bench: build ## measure deliveries against a bare HTTP client
+	$(GO) run ./scripts/bench -binary bin/tocsin $(ARGS)
+
+fuzz: ## run every fuzz target for a few seconds
+	@scripts/fuzz 5s
+
+clean: ## remove what was built; var/ (the state) stays
+	rm -rf bin

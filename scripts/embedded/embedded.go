@@ -1,0 +1,237 @@
+// Package embedded starts the embedded program as a child process and talks to it as its users do: over the
+// Console API and the PutEvents call. The demonstration, the benchmark and the crash tests share it.
+package embedded
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// startLimit is how long the program may take until it listens.
+const startLimit = 30 * time.Second
+
+// Process is a running embedded program.
+type Process struct {
+	URL   string
+	Token string
+	cmd   *exec.Cmd
+	done  chan error
+	// Output holds what the program printed, for a failure's report.
+	mu     sync.Mutex
+	output bytes.Buffer
+}
+
+// Start runs the binary with its state in the folder, on a free port of the loopback interface, and waits until
+// it printed its sign-in link.
+func Start(binary, folder string, args ...string) (*Process, error) {
+	p := &Process{done: make(chan error, 1)}
+	p.cmd = exec.Command(binary, append([]string{"-listen", "127.0.0.1:0", "-state", folder + "/tocsin.db", "-key", folder + "/tocsin.key"}, args...)...)
+	p.cmd.Env = os.Environ()
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", binary, err)
+	}
+	p.cmd.Stderr = writer{p}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", binary, err)
+	}
+	link := make(chan string, 1)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() {
+			_, _ = writer{p}.Write(append(lines.Bytes(), '\n'))
+			if at := strings.Index(lines.Text(), "http://"); at >= 0 && strings.Contains(lines.Text(), "#token=") {
+				link <- strings.TrimSpace(lines.Text()[at:])
+			}
+		}
+	}()
+	go func() {
+		<-read
+		p.done <- p.cmd.Wait()
+	}()
+	select {
+	case l := <-link:
+		p.URL, p.Token, _ = strings.Cut(l, "/#token=")
+		return p, nil
+	case err := <-p.done:
+		return nil, fmt.Errorf("start %s: it ended: %v\n%s", binary, err, p.Output())
+	case <-time.After(startLimit):
+		_ = p.cmd.Process.Kill()
+		return nil, fmt.Errorf("start %s: no sign-in link after %s\n%s", binary, startLimit, p.Output())
+	}
+}
+
+type writer struct{ p *Process }
+
+// maxOutput bounds what is kept of a chatty child, in bytes.
+const maxOutput = 1 << 20
+
+func (w writer) Write(b []byte) (int, error) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	if w.p.output.Len() > maxOutput {
+		w.p.output.Reset()
+	}
+	return w.p.output.Write(b)
+}
+
+// Output is what the program printed so far.
+func (p *Process) Output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
+}
+
+// PID is the process's number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Stop ends the program as Ctrl-C does and returns the resources that it used.
+func (p *Process) Stop() (*syscall.Rusage, error) {
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		return nil, fmt.Errorf("stop: %w", err)
+	}
+	select {
+	case err := <-p.done:
+		if err != nil {
+			return nil, fmt.Errorf("stop: %w\n%s", err, p.Output())
+		}
+	case <-time.After(startLimit):
+		_ = p.cmd.Process.Kill()
+		return nil, errors.New("stop: it did not end in time\n" + p.Output())
+	}
+	usage, _ := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	return usage, nil
+}
+
+// Kill ends the program as kill -9 does.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// Call makes one request of the Console API and decodes the answer into result, which may be nil.
+func (p *Process) Call(method, path string, body, result any) error {
+	var in io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		in = bytes.NewReader(raw)
+	}
+	q, err := http.NewRequest(method, p.URL+path, in)
+	if err != nil {
+		return err
+	}
+	q.Header.Set("Authorization", "Bearer "+p.Token)
+	if q.Header.Set("Content-Type", "application/json"); method == http.MethodPatch {
+		q.Header.Set("Content-Type", "application/merge-patch+json")
+	}
+	r, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	defer r.Body.Close()
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if r.StatusCode > 299 {
+		return fmt.Errorf("%s %s: %s: %s", method, path, r.Status, raw)
+	}
+	if result == nil {
+		return nil
+	}
+	if err := json.Unmarshal(raw, result); err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// Entry is one entry of a PutEvents call.
+type Entry struct {
+	Source     string
+	DetailType string
+	Detail     string
+}
+
+// Publish makes one PutEvents call, in the wire form of the AWS SDKs, and fails unless every entry was taken.
+func (p *Process) Publish(entries ...Entry) error {
+	raw, err := json.Marshal(map[string]any{"Entries": entries})
+	if err != nil {
+		return err
+	}
+	return p.PublishRaw(http.DefaultClient, raw)
+}
+
+// PublishRaw is Publish with a body made beforehand.
+func (p *Process) PublishRaw(client *http.Client, body []byte) error {
+	q, err := http.NewRequest(http.MethodPost, p.URL+"/", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	q.Header.Set("X-Amz-Target", "AWSEvents.PutEvents")
+	q.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r, err := client.Do(q)
+	if err != nil {
+		return fmt.Errorf("put events: %w", err)
+	}
+	defer r.Body.Close()
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("put events: %w", err)
+	}
+	if r.StatusCode != http.StatusOK {
+		return fmt.Errorf("put events: %s: %s", r.Status, raw)
+	}
+	if !bytes.Contains(raw, []byte(`"FailedEntryCount":0`)) {
+		return fmt.Errorf("put events: not every entry was taken: %s", raw)
+	}
+	return nil
+}
+
+// EventFile reads entries from a file of events/.
+func EventFile(path string) ([]Entry, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	if err := json.Unmarshal(raw, &entries); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return entries, nil
+}
+
+// Listen opens a free port of the loopback interface for a receiver; host is what -allow takes.
+func Listen() (l net.Listener, host string, err error) {
+	l, err = net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	return l, l.Addr().String(), nil
+}
+
+// Query encodes parameters of a path.
+func Query(pairs ...string) string {
+	v := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v.Set(pairs[i], pairs[i+1])
+	}
+	return "?" + v.Encode()
+}

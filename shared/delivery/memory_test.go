@@ -1,0 +1,208 @@
+package delivery_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+)
+
+// memory is the least engine that a dispatcher can run on, for tests in which time is not real. What an engine
+// must do is tested by the contract suites, on the engines.
+type memory struct {
+	delivery.Log // the methods that no test here calls
+	mu           sync.Mutex
+	deliveries   map[string]delivery.Delivery
+	leased       map[string]bool
+	known        map[string]bool
+	intakes      []delivery.Intake
+	settled      []delivery.Delivery
+	fail         error // of the next Settle
+}
+
+func newMemory() *memory {
+	return &memory{deliveries: map[string]delivery.Delivery{}, leased: map[string]bool{}, known: map[string]bool{}}
+}
+
+func (m *memory) Known(_ context.Context, events []event.Event) ([]bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]bool, len(events))
+	for i, e := range events {
+		out[i] = m.known[e.Tenant+"/"+e.ID]
+	}
+	return out, nil
+}
+
+func (m *memory) Accept(_ context.Context, in delivery.Intake) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.intakes = append(m.intakes, in)
+	for _, a := range in.Accepted {
+		m.known[a.Event.Tenant+"/"+a.Event.ID] = true
+	}
+	for _, d := range in.Deliveries {
+		m.deliveries[d.ID] = d
+	}
+	return nil
+}
+
+func (m *memory) Settle(_ context.Context, deliveries []delivery.Delivery) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.fail; err != nil {
+		m.fail = nil
+		return err
+	}
+	for _, d := range deliveries {
+		m.deliveries[d.ID] = d
+		delete(m.leased, d.ID)
+		m.settled = append(m.settled, d)
+	}
+	return nil
+}
+
+func (m *memory) Waiting(_ context.Context, now time.Time) (lanes []delivery.Lane, next time.Time, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.deliveries {
+		switch {
+		case d.State == delivery.Pending, d.State == delivery.Retrying && !d.Due.After(now):
+			l := delivery.Lane{Tenant: d.Tenant, Integration: d.Integration, Retry: d.State == delivery.Retrying}
+			if !slices.Contains(lanes, l) {
+				lanes = append(lanes, l)
+			}
+		case d.State == delivery.Retrying && (next.IsZero() || d.Due.Before(next)):
+			next = d.Due
+		}
+	}
+	return lanes, next, nil
+}
+
+func (m *memory) Lease(_ context.Context, lane delivery.Lane, limit int, now, _ time.Time) ([]delivery.Delivery, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []delivery.Delivery
+	for id, d := range m.deliveries {
+		mine := d.Tenant == lane.Tenant && d.Integration == lane.Integration && !m.leased[id]
+		if mine && (!lane.Retry && d.State == delivery.Pending || lane.Retry && d.State == delivery.Retrying && !d.Due.After(now)) {
+			out = append(out, d)
+		}
+	}
+	slices.SortFunc(out, func(a, b delivery.Delivery) int { return strings.Compare(a.ID, b.ID) })
+	out = out[:min(limit, len(out))]
+	for _, d := range out {
+		m.leased[d.ID] = true
+	}
+	return out, nil
+}
+
+func (m *memory) Release(_ context.Context, deliveries []delivery.Delivery) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range deliveries {
+		delete(m.leased, d.ID)
+	}
+	return nil
+}
+
+func (m *memory) put(deliveries ...delivery.Delivery) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range deliveries {
+		m.deliveries[d.ID] = d
+	}
+}
+
+func (m *memory) get(id string) delivery.Delivery {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.deliveries[id]
+}
+
+func (m *memory) count(s delivery.State) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, d := range m.deliveries {
+		if d.State == s {
+			n++
+		}
+	}
+	return n
+}
+
+// integrations is a fixed set that can be switched off.
+type integrations struct {
+	mu  sync.Mutex
+	all map[string]integration.Integration
+}
+
+func (s *integrations) Get(_ context.Context, tenant, id string) (integration.Integration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := s.all[id]
+	if !ok || i.Tenant != tenant {
+		return i, integration.ErrNotFound
+	}
+	return i, nil
+}
+
+func (s *integrations) Enabled(_ context.Context, tenant string) ([]integration.Integration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []integration.Integration
+	for _, i := range s.all {
+		if i.Tenant == tenant && i.Enabled() {
+			out = append(out, i)
+		}
+	}
+	slices.SortFunc(out, func(a, b integration.Integration) int { return strings.Compare(a.ID, b.ID) })
+	return out, nil
+}
+
+func (s *integrations) set(i integration.Integration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[i.ID] = i
+}
+
+func (s *integrations) DisableBroken(_ context.Context, _, id string, window int64, reason string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := s.all[id]
+	if !ok || !i.Enabled() || i.Window != window {
+		return false, nil
+	}
+	i.Off = &integration.Off{By: integration.ByPlatform, Reason: reason, At: time.Now()}
+	s.all[id] = i
+	return true, nil
+}
+
+// tallies counts without buckets.
+type tallies struct {
+	mu sync.Mutex
+	by map[string]health.Tally
+}
+
+func (c *tallies) Add(_ context.Context, counts []health.Count) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range counts {
+		t := c.by[n.Integration]
+		c.by[n.Integration] = health.Tally{Attempts: t.Attempts + n.Attempts, Failures: t.Failures + n.Failures}
+	}
+	return nil
+}
+
+func (c *tallies) Sum(_ context.Context, _, id string, _ int64, _ time.Time) (health.Tally, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.by[id], nil
+}
