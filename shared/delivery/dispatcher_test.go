@@ -145,6 +145,7 @@ func TestADeadSystemIsTriedInTheThreeCyclesToTheSecond(t *testing.T) {
 				want = append(want, sum)
 			}
 		}
+		r.stop()
 		require.Equal(t, want, at)
 
 		d := r.queue.get("d1")
@@ -358,6 +359,7 @@ func TestADeliveryOfSeveralRequestsResumesAtTheOneThatFailed(t *testing.T) {
 		r.Wake(delivery.Lane{Tenant: "42", Integration: "a"})
 		time.Sleep(time.Minute)
 		require.Equal(t, delivery.Delivered, r.queue.get("d1").State)
+		r.stop()
 		require.Len(t, bodies, 4)
 		require.Equal(t, bodies[1], bodies[2])
 	})
