@@ -128,7 +128,7 @@ type Log interface {
 	// A delivery whose id exists is left as it is.
 	Accept(ctx context.Context, in Intake) error
 	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
-	// out again when their time comes. A delivery whose integration was deleted is dead whatever it says.
+	// out again when their time comes. Error: ErrNotFound when one of them waits nowhere; then none is written.
 	Settle(ctx context.Context, deliveries []Delivery) error
 	// Get returns one delivery with its events and attempts. Error: ErrNotFound.
 	Get(ctx context.Context, tenant, integration, id string) (Delivery, error)

@@ -1,0 +1,217 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+)
+
+// Deliveries keeps deliveries, their queue and their log (delivery.Log, delivery.Queue).
+type Deliveries struct{ db *DB }
+
+// Deliveries returns the deliveries.
+func (db *DB) Deliveries() *Deliveries { return &Deliveries{db} }
+
+var (
+	_ delivery.Log   = (*Deliveries)(nil)
+	_ delivery.Queue = (*Deliveries)(nil)
+	_ delivery.Inbox = (*Bus)(nil)
+)
+
+// Known looks the events' ids up.
+func (d *Deliveries) Known(ctx context.Context, events []event.Event) ([]bool, error) {
+	known := make([]bool, len(events))
+	err := d.db.reading(ctx, func(conn *driver.Conn) error {
+		for i, e := range events {
+			err := each(conn, "SELECT 1 FROM event_ids WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
+				s.BindText(1, e.Tenant)
+				s.BindText(2, e.ID)
+			}, func(*driver.Stmt) error {
+				known[i] = true
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look %d events up: %w", len(events), err)
+	}
+	return known, nil
+}
+
+type eventKey struct{ tenant, id string }
+
+// intake is an Intake made ready for the writer.
+type intake struct {
+	delivery.Intake
+	through int64              // the last entry it passes
+	seqs    map[eventKey]int64 // of the accepted events
+	refs    map[laneKey]int64  // of lanes that are new
+	made    []madeDelivery
+}
+
+type madeDelivery struct {
+	ref int64
+	id  string
+}
+
+// Accept writes the outcome of one fan-out in one transaction.
+func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
+	i := intake{Intake: in, seqs: make(map[eventKey]int64, len(in.Accepted))}
+	if err := i.number(); err != nil {
+		return err
+	}
+	err := d.db.writer.write(ctx, func(w *writer) error {
+		i.refs, i.made = map[laneKey]int64{}, i.made[:0]
+		return d.accept(w, &i)
+	})
+	if err != nil {
+		return fmt.Errorf("write a fan-out of %d events: %w", len(in.Accepted), err)
+	}
+	d.accepted(i)
+	return nil
+}
+
+// number finds the entries' numbers.
+func (i *intake) number() error {
+	pass := func(e delivery.Entry) (int64, error) {
+		seq, err := receipt(e)
+		i.through = max(i.through, seq)
+		return seq, err
+	}
+	for _, a := range i.Accepted {
+		seq, err := pass(a.Entry)
+		if err != nil {
+			return err
+		}
+		i.seqs[eventKey{a.Event.Tenant, a.Event.ID}] = seq
+	}
+	for _, r := range i.Rejected {
+		if _, err := pass(r.Entry); err != nil {
+			return err
+		}
+	}
+	for _, e := range i.Repeated {
+		if _, err := pass(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Deliveries) accept(w *writer, i *intake) error {
+	done, err := number(w.conn, "SELECT value FROM progress WHERE name = 'fanout'")
+	if err != nil {
+		return err
+	}
+	if i.through != 0 && i.through <= done {
+		return nil // the same Intake again, after an answer that got lost
+	}
+	for _, a := range i.Accepted {
+		if err := w.do("INSERT OR IGNORE INTO event_ids (tenant, id, seq) VALUES (?, ?, ?)", func(s *driver.Stmt) {
+			s.BindText(1, a.Event.Tenant)
+			s.BindText(2, a.Event.ID)
+			s.BindInt64(3, i.seqs[eventKey{a.Event.Tenant, a.Event.ID}])
+		}); err != nil {
+			return err
+		}
+	}
+	for _, r := range i.Rejected {
+		if err := w.do("INSERT INTO dead_letters (tenant, kind, detail, at, reason) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
+			s.BindText(1, r.Tenant)
+			s.BindText(2, r.Entry.DetailType)
+			s.BindBytes(3, r.Entry.Detail)
+			s.BindInt64(4, r.Entry.At.UnixNano())
+			s.BindText(5, r.Reason)
+		}); err != nil {
+			return err
+		}
+	}
+	for _, v := range i.Deliveries {
+		if err := d.enqueue(w, i, v); err != nil {
+			return err
+		}
+	}
+	if i.through == 0 {
+		return nil
+	}
+	return w.do("UPDATE progress SET value = ? WHERE name = 'fanout'", func(s *driver.Stmt) { s.BindInt64(1, i.through) })
+}
+
+func (d *Deliveries) enqueue(w *writer, i *intake, v delivery.Delivery) error {
+	ref, err := d.lane(w, i, laneKey{v.Tenant, v.Integration})
+	if err != nil {
+		return err
+	}
+	seqs := make([]int64, len(v.Events))
+	for k, e := range v.Events {
+		seq, ok := i.seqs[eventKey{e.Tenant, e.ID}]
+		if !ok {
+			return fmt.Errorf("delivery %s carries event %s, which is not of its batch", v.ID, e.ID)
+		}
+		seqs[k] = seq
+	}
+	i.made = append(i.made, madeDelivery{ref, v.ID})
+	return insertPending(w, ref, v, seqs)
+}
+
+func insertPending(w *writer, ref int64, v delivery.Delivery, seqs []int64) error {
+	return w.do("INSERT OR IGNORE INTO pending (ref, id, body) VALUES (?, ?, ?)", func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindText(2, v.ID)
+		s.BindBytes(3, encode(v, seqs))
+	})
+}
+
+// lane finds or makes the number of an integration, on the writer.
+func (d *Deliveries) lane(w *writer, i *intake, k laneKey) (int64, error) {
+	if ref, ok := i.refs[k]; ok {
+		return ref, nil
+	}
+	d.db.mu.Lock()
+	ref, ok := d.db.lanes.ref[k]
+	d.db.mu.Unlock()
+	if ok {
+		return ref, nil
+	}
+	// Another operation of the same group may have made it: ask the file.
+	bind := func(s *driver.Stmt) {
+		s.BindText(1, k.tenant)
+		s.BindText(2, k.integration)
+	}
+	if err := w.do("INSERT OR IGNORE INTO lanes (tenant, integration) VALUES (?, ?)", bind); err != nil {
+		return 0, err
+	}
+	err := each(w.conn, "SELECT ref FROM lanes WHERE tenant = ? AND integration = ?", bind, func(s *driver.Stmt) error {
+		ref = s.ColumnInt64(0)
+		return nil
+	})
+	i.refs[k] = ref
+	return ref, err
+}
+
+// accepted brings what is kept in memory up to date after the commit.
+func (d *Deliveries) accepted(i intake) {
+	d.db.mu.Lock()
+	defer d.db.mu.Unlock()
+	d.db.fanout = max(d.db.fanout, i.through)
+	for k, ref := range i.refs {
+		d.db.lanes.add(ref, k)
+	}
+	for _, m := range i.made {
+		d.db.leases.arrived(m.ref, m.id)
+	}
+	if len(i.Deliveries) == 0 {
+		return
+	}
+	for _, a := range i.Accepted {
+		d.db.events.add(i.seqs[eventKey{a.Event.Tenant, a.Event.ID}], a.Event)
+	}
+}

@@ -1,0 +1,59 @@
+package sqlite_test
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+)
+
+type one struct{}
+
+func (one) Lookup(string) (destination.System, bool, bool) { return destination.System{Name: "one"}, true, true }
+
+// BenchmarkHotPath is the engine's share of one delivery of one event: Put, Receive, Known, Accept, Lease, Settle.
+func BenchmarkHotPath(b *testing.B) {
+	db, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "state.db"), sqlite.Options{})
+	require.NoError(b, err)
+	defer db.Close()
+	i := integration.Integration{ID: "i", Tenant: "42", System: "one", Revision: 1, Subscriptions: []integration.Subscription{{Event: event.Hits}}}
+	require.NoError(b, db.Integrations().Create(b.Context(), i, event.Event{ID: "c", Tenant: "42", Kind: event.CreateIntegration, Time: time.Now(), Data: []byte(`{"integration":{"id":"i"}}`)}))
+	f := delivery.Fanout{Integrations: db.Integrations(), Systems: one{}, Log: db.Deliveries(), Logger: slog.New(slog.DiscardHandler)}
+	lane := delivery.Lane{Tenant: "42", Integration: "i"}
+	const batch = 100
+	n := 0
+	b.ResetTimer()
+	for b.Loop() {
+		for range batch / 10 {
+			entries := make([]delivery.Entry, 10)
+			for k := range entries {
+				n++
+				entries[k] = delivery.Entry{DetailType: "new_hits", At: time.Now(), Detail: fmt.Appendf(nil,
+					`{"version":1,"id":"bench-%07d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"hit":{"type":"sqli","domain":"shop.example.com","path":"/orders/1","remote_addr4":"203.0.113.7","seq":"%07d"}}}`, n, n)}
+			}
+			require.NoError(b, db.Bus().Put(b.Context(), entries))
+		}
+		entries, err := db.Bus().Receive(b.Context(), 512)
+		require.NoError(b, err)
+		_, err = f.Process(b.Context(), entries)
+		require.NoError(b, err)
+		now := time.Now()
+		leased, err := db.Deliveries().Lease(b.Context(), lane, 200, now, now.Add(time.Hour))
+		require.NoError(b, err)
+		for k := range leased {
+			leased[k].State = delivery.Delivered
+			leased[k].Attempts = []delivery.Attempt{{At: now, Took: time.Millisecond, Status: 200, Delivered: true}}
+		}
+		require.NoError(b, db.Deliveries().Settle(b.Context(), leased))
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*batch), "µs/delivery")
+}

@@ -1,0 +1,124 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/health"
+)
+
+// Counters keeps the counts of attempts (health.Counters).
+type Counters struct{ db *DB }
+
+// Counters returns the counters.
+func (db *DB) Counters() *Counters { return &Counters{db} }
+
+var _ health.Counters = (*Counters)(nil)
+
+// Add adds each count to its bucket.
+func (c *Counters) Add(ctx context.Context, counts []health.Count) error {
+	err := c.db.writer.write(ctx, func(w *writer) error {
+		for _, n := range counts {
+			if err := w.do(`INSERT INTO counters (tenant, integration, window, bucket, attempts, failures) VALUES (?, ?, ?, ?, ?, ?)
+				ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts, failures = failures + excluded.failures`, func(s *driver.Stmt) {
+				s.BindText(1, n.Tenant)
+				s.BindText(2, n.Integration)
+				s.BindInt64(3, n.Window)
+				s.BindInt64(4, n.At.Truncate(health.Bucket).Unix())
+				s.BindInt64(5, int64(n.Attempts))
+				s.BindInt64(6, int64(n.Failures))
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("add %d counts: %w", len(counts), err)
+	}
+	return nil
+}
+
+// Sum adds up buckets.
+func (c *Counters) Sum(ctx context.Context, tenant, integration string, window int64, since time.Time) (t health.Tally, err error) {
+	err = c.db.query(ctx, "SELECT ifnull(sum(attempts), 0), ifnull(sum(failures), 0) FROM counters WHERE tenant = ? AND integration = ? AND window = ? AND bucket >= ?",
+		func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, integration)
+			s.BindInt64(3, window)
+			s.BindInt64(4, since.Unix())
+		}, func(s *driver.Stmt) error {
+			t = health.Tally{Attempts: s.ColumnInt(0), Failures: s.ColumnInt(1)}
+			return nil
+		})
+	return t, err
+}
+
+// Outbox keeps the mails of a machine without a mail server.
+type Outbox struct{ db *DB }
+
+// Outbox returns the outbox.
+func (db *DB) Outbox() *Outbox { return &Outbox{db} }
+
+// KeptMail is a mail of the outbox.
+type KeptMail struct {
+	ID   string
+	At   time.Time
+	Mail destination.Mail
+}
+
+// maxMails is how many mails the outbox keeps, the newest.
+const maxMails = 1000
+
+// Keep stores a mail.
+func (o *Outbox) Keep(ctx context.Context, m destination.Mail, at time.Time) error {
+	body, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("keep mail %s: %w", m.ID, err)
+	}
+	err = o.db.writer.write(ctx, func(w *writer) error {
+		if err := w.do("INSERT INTO mails (at, body) VALUES (?, ?)", func(s *driver.Stmt) {
+			s.BindInt64(1, at.UnixNano())
+			s.BindBytes(2, body)
+		}); err != nil {
+			return err
+		}
+		return w.do("DELETE FROM mails WHERE seq <= (SELECT max(seq) FROM mails) - ?", func(s *driver.Stmt) { s.BindInt64(1, maxMails) })
+	})
+	if err != nil {
+		return fmt.Errorf("keep mail %s: %w", m.ID, err)
+	}
+	return nil
+}
+
+// Mails lists the outbox, newest first; before is the id to go on from, "" at first.
+func (o *Outbox) Mails(ctx context.Context, before string, limit int) ([]KeptMail, error) {
+	last := int64(1<<63 - 1)
+	if before != "" {
+		n, err := strconv.ParseInt(before, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("list mails before %q: %w", before, err)
+		}
+		last = n
+	}
+	var out []KeptMail
+	err := o.db.query(ctx, "SELECT seq, at, body FROM mails WHERE seq < ? ORDER BY seq DESC LIMIT ?", func(s *driver.Stmt) {
+		s.BindInt64(1, last)
+		s.BindInt64(2, int64(limit))
+	}, func(s *driver.Stmt) error {
+		m := KeptMail{ID: strconv.FormatInt(s.ColumnInt64(0), 10), At: time.Unix(0, s.ColumnInt64(1)).UTC()}
+		err := json.Unmarshal(blob(s, 2), &m.Mail)
+		out = append(out, m)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list mails: %w", err)
+	}
+	return out, nil
+}

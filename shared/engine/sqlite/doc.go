@@ -1,0 +1,14 @@
+// Package sqlite is the embedded engine: every store and queue on one SQLite file that one process owns.
+//
+// One goroutine writes. Callers hand it operations, and all that wait go into one transaction and one fsync (group
+// commit), so that ten thousand small writes a second cost a few hundred commits. Readers have connections of
+// their own. A write is durable (WAL, synchronous=FULL) when its call returns.
+//
+// Because the process owns the file, leases live in memory: a process that was killed has voided them, and that is
+// what a restart wants. An event is written once, when the bus takes it; fan-out's progress is one number, and a
+// delivery refers to its events by that number, so ten integrations do not store an event ten times. What waits
+// and what has ended are different tables: the hot ones stay small however long the log grows.
+//
+// The driver is zombiezen.com/go/sqlite, on the pure Go modernc.org/sqlite: `make run` needs no C compiler, and
+// its statements cost less a row than database/sql's.
+package sqlite

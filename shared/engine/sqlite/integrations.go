@@ -1,0 +1,185 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+)
+
+// Integrations keeps integrations (integration.Store).
+type Integrations struct{ db *DB }
+
+// Integrations returns the integrations.
+func (db *DB) Integrations() *Integrations { return &Integrations{db} }
+
+var _ integration.Store = (*Integrations)(nil)
+
+// Create inserts the integration and its announcement.
+func (s *Integrations) Create(ctx context.Context, i integration.Integration, announce event.Event) error {
+	return s.change(ctx, i.Tenant, announce, func(w *writer) error {
+		body, err := json.Marshal(i)
+		if err != nil {
+			return err
+		}
+		return w.do("INSERT INTO integrations (tenant, id, revision, body) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
+			s.BindText(1, i.Tenant)
+			s.BindText(2, i.ID)
+			s.BindInt64(3, i.Revision)
+			s.BindBytes(4, body)
+		})
+	})
+}
+
+// Update replaces the integration if nobody else did.
+func (s *Integrations) Update(ctx context.Context, i integration.Integration, announce event.Event) error {
+	return s.change(ctx, i.Tenant, announce, func(w *writer) error {
+		body, err := json.Marshal(i)
+		if err != nil {
+			return err
+		}
+		if err := w.do("UPDATE integrations SET revision = ?3, body = ?4 WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1", func(s *driver.Stmt) {
+			s.BindText(1, i.Tenant)
+			s.BindText(2, i.ID)
+			s.BindInt64(3, i.Revision)
+			s.BindBytes(4, body)
+		}); err != nil {
+			return err
+		}
+		return changedOne(w, i.Tenant, i.ID)
+	})
+}
+
+// Delete removes the integration if nobody changed it.
+func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
+	return s.change(ctx, tenant, announce, func(w *writer) error {
+		if err := w.do("DELETE FROM integrations WHERE tenant = ? AND id = ? AND revision = ?", func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, id)
+			s.BindInt64(3, revision)
+		}); err != nil {
+			return err
+		}
+		return changedOne(w, tenant, id)
+	})
+}
+
+// changedOne tells why a conditional write changed nothing.
+func changedOne(w *writer, tenant, id string) error {
+	if w.conn.Changes() == 1 {
+		return nil
+	}
+	err := integration.ErrNotFound
+	if e := each(w.conn, "SELECT 1 FROM integrations WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
+		s.BindText(1, tenant)
+		s.BindText(2, id)
+	}, func(*driver.Stmt) error {
+		err = integration.ErrConflict
+		return nil
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+// change runs a write together with its announcement.
+func (s *Integrations) change(ctx context.Context, tenant string, announce event.Event, run func(*writer) error) error {
+	note, err := entry(announce)
+	if err != nil {
+		return err
+	}
+	if err := s.db.writer.write(ctx, func(w *writer) error {
+		if err := run(w); err != nil {
+			return err
+		}
+		return w.put(note)
+	}); err != nil {
+		return err
+	}
+	s.db.mu.Lock()
+	delete(s.db.enabled, tenant)
+	s.db.mu.Unlock()
+	s.db.wakeFanout()
+	return nil
+}
+
+// Get reads one integration.
+func (s *Integrations) Get(ctx context.Context, tenant, id string) (i integration.Integration, err error) {
+	found := false
+	err = s.db.query(ctx, "SELECT body FROM integrations WHERE tenant = ? AND id = ?", func(q *driver.Stmt) {
+		q.BindText(1, tenant)
+		q.BindText(2, id)
+	}, func(q *driver.Stmt) error {
+		found = true
+		return json.Unmarshal(blob(q, 0), &i)
+	})
+	if err == nil && !found {
+		err = integration.ErrNotFound
+	}
+	if err != nil {
+		return i, fmt.Errorf("read integration %s: %w", id, err)
+	}
+	return i, nil
+}
+
+// List reads a page of a tenant's integrations.
+func (s *Integrations) List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error) {
+	var out []integration.Integration
+	err := s.db.query(ctx, "SELECT body FROM integrations WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", func(q *driver.Stmt) {
+		q.BindText(1, tenant)
+		q.BindText(2, after)
+		q.BindInt64(3, int64(limit))
+	}, func(q *driver.Stmt) error {
+		var i integration.Integration
+		err := json.Unmarshal(blob(q, 0), &i)
+		out = append(out, i)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the integrations of tenant %s: %w", tenant, err)
+	}
+	return out, nil
+}
+
+// maxTenants bounds the tenants whose enabled integrations are kept in memory.
+const maxTenants = 10_000
+
+// Enabled answers from memory while nothing changed.
+func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integration.Integration, error) {
+	s.db.mu.Lock()
+	known, ok := s.db.enabled[tenant]
+	generation := s.db.writer.generation.Load()
+	s.db.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	var out []integration.Integration
+	for after := ""; ; {
+		page, err := s.List(ctx, tenant, after, 500)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range page {
+			if after = i.ID; i.Enabled() {
+				out = append(out, i)
+			}
+		}
+		if len(page) < 500 {
+			break
+		}
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	if len(s.db.enabled) >= maxTenants {
+		clear(s.db.enabled)
+	}
+	// A change that was committed while the list was read may be missing from it: then it is used, not kept.
+	if s.db.writer.generation.Load() == generation {
+		s.db.enabled[tenant] = out
+	}
+	return out, nil
+}

@@ -1,0 +1,179 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	driver "zombiezen.com/go/sqlite"
+)
+
+// groupLimit is how many operations share one transaction.
+const groupLimit = 256
+
+// errClosed answers a write after Close.
+var errClosed = errors.New("the state file is closed")
+
+// writer is the one goroutine that writes.
+type writer struct {
+	conn *driver.Conn
+	ops  chan *operation
+	done chan struct{}
+	once sync.Once
+	quit chan struct{}
+
+	seq int64 // of the newest event; the writer's own
+	// generation counts commits, so that a reader can tell whether anything changed meanwhile.
+	generation atomic.Int64
+}
+
+// operation is a write: all of it or nothing.
+type operation struct {
+	run  func(*writer) error
+	done chan error
+}
+
+func newWriter(conn *driver.Conn) *writer {
+	return &writer{conn: conn, ops: make(chan *operation, groupLimit), done: make(chan struct{}), quit: make(chan struct{})}
+}
+
+// write hands an operation over and waits until it is durable. The context bounds the wait for its turn only: an
+// operation that was begun is finished, and its outcome told.
+func (w *writer) write(ctx context.Context, run func(*writer) error) error {
+	op := &operation{run: run, done: make(chan error, 1)}
+	select {
+	case <-w.quit:
+		return errClosed
+	default:
+	}
+	select {
+	case w.ops <- op:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.quit:
+		return errClosed
+	}
+	select {
+	case err := <-op.done:
+		return err
+	case <-w.done:
+		select {
+		case err := <-op.done:
+			return err
+		default:
+			return errClosed
+		}
+	}
+}
+
+func (w *writer) stop() {
+	w.once.Do(func() { close(w.quit) })
+	<-w.done
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	group := make([]*operation, 0, groupLimit)
+	for {
+		group = group[:0]
+		select {
+		case op := <-w.ops:
+			group = append(group, op)
+		case <-w.quit:
+			if len(w.ops) == 0 {
+				return
+			}
+		}
+		for more := true; more && len(group) < groupLimit; {
+			select {
+			case op := <-w.ops:
+				group = append(group, op)
+			default:
+				more = false
+			}
+		}
+		w.commit(group)
+	}
+}
+
+// commit runs a group in one transaction and tells each operation its outcome. An operation that fails is undone
+// alone; when the transaction as a whole fails, every operation of it has.
+func (w *writer) commit(group []*operation) {
+	if len(group) == 0 {
+		return
+	}
+	outcome := make([]error, len(group))
+	err := w.transaction(group, outcome)
+	if err != nil {
+		if !w.conn.AutocommitEnabled() {
+			_ = w.exec("ROLLBACK") // what failed is told; the transaction is void in any case
+		}
+		if e := w.loadSeq(); e != nil {
+			err = errors.Join(err, e)
+		}
+	}
+	w.generation.Add(1)
+	for i, op := range group {
+		if err != nil && outcome[i] == nil {
+			outcome[i] = err
+		}
+		op.done <- outcome[i]
+	}
+}
+
+func (w *writer) transaction(group []*operation, outcome []error) error {
+	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if len(group) == 1 { // alone, it needs no savepoint
+		if err := group[0].run(w); err != nil {
+			outcome[0] = err
+			return err
+		}
+		return w.end()
+	}
+	for i, op := range group {
+		if err := w.exec("SAVEPOINT op"); err != nil {
+			return fmt.Errorf("savepoint: %w", err)
+		}
+		if outcome[i] = op.run(w); outcome[i] != nil {
+			if w.conn.AutocommitEnabled() {
+				return outcome[i] // SQLite gave up the whole transaction: a full disk
+			}
+			if err := w.exec("ROLLBACK TO op"); err != nil {
+				return fmt.Errorf("roll back: %w", err)
+			}
+			if err := w.loadSeq(); err != nil {
+				return err
+			}
+		}
+		if err := w.exec("RELEASE op"); err != nil {
+			return fmt.Errorf("release: %w", err)
+		}
+	}
+	return w.end()
+}
+
+func (w *writer) end() error {
+	if err := w.exec("COMMIT"); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (w *writer) exec(sql string) error { return each(w.conn, sql, nil, nil) }
+
+// do runs one prepared statement.
+func (w *writer) do(sql string, bind func(*driver.Stmt)) error { return each(w.conn, sql, bind, nil) }
+
+// loadSeq finds the number of the newest event, which pruning may have removed.
+func (w *writer) loadSeq() error {
+	n, err := number(w.conn, "SELECT max((SELECT ifnull(max(seq), 0) FROM events), (SELECT value FROM progress WHERE name = 'fanout'))")
+	if err != nil {
+		return fmt.Errorf("find the newest event: %w", err)
+	}
+	w.seq = n
+	return nil
+}
