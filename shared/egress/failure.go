@@ -1,0 +1,111 @@
+package egress
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Kind says at which step a request failed.
+type Kind string
+
+// The kinds.
+const (
+	DNS         Kind = "dns"
+	Refused     Kind = "refused"
+	Unreachable Kind = "unreachable"
+	OpenTimeout Kind = "open_timeout"
+	TLS         Kind = "tls"
+	Timeout     Kind = "timeout"
+	Closed      Kind = "closed"
+	Forbidden   Kind = "forbidden_address"
+	Protocol    Kind = "protocol"
+	Mail        Kind = "mail"
+)
+
+// Failure is a request that got no answer. Reason tells an administrator what happened and what to do.
+type Failure struct {
+	Kind   Kind
+	Reason string
+}
+
+func (f *Failure) Error() string { return f.Reason }
+
+// explain turns an error of the network into a Failure. host is `host` or `host:port`.
+func explain(ctx context.Context, err error, host string, open, timeout time.Duration) error {
+	if cause := ctx.Err(); cause != nil {
+		return cause
+	}
+	fail := func(k Kind, format string, args ...any) error { return &Failure{k, fmt.Sprintf(format, args...)} }
+	var dns *net.DNSError
+	var dial *net.OpError
+	switch {
+	case errors.Is(err, errForbidden):
+		return fail(Forbidden, "%s leads to an address that is not public: private, loopback and link-local addresses are not allowed", host)
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return fail(DNS, "no such host: the name of %s is not known to DNS: check the spelling", host)
+	case errors.As(err, &dns):
+		return fail(DNS, "the name of %s could not be looked up: DNS gave no answer", host)
+	}
+	if reason := certificate(err); reason != "" {
+		return fail(TLS, "no secure connection to %s: %s", host, reason)
+	}
+	dialling := errors.As(err, &dial) && dial.Op == "dial"
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fail(Refused, "connection refused: nothing listens at %s, or a firewall turns us away", host)
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return fail(Unreachable, "%s can not be reached: there is no way to its network", host)
+	case dialling && timedOut(err), strings.Contains(err.Error(), "TLS handshake timeout"):
+		return fail(OpenTimeout, "no connection to %s within %s: a firewall may drop our packets", host, open)
+	case timedOut(err), strings.Contains(err.Error(), "timeout awaiting response headers"):
+		return fail(Timeout, "%s took the connection and gave no answer within %s", host, timeout)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return fail(Closed, "%s closed the connection without an answer", host)
+	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server gave HTTP response"):
+		return fail(Protocol, "%s does not speak HTTP in the way that the address says: check scheme and port", host)
+	default:
+		return fail(Protocol, "the request to %s failed: check host and port", host)
+	}
+}
+
+func timedOut(err error) bool {
+	var n net.Error
+	// Canceled: by our own deadline, since the caller's context has not ended.
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &n) && n.Timeout()
+}
+
+// certificate explains errors of TLS, "" for any other.
+func certificate(err error) string {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var verify *tls.CertificateVerificationError
+	var alert tls.AlertError
+	switch {
+	case errors.As(err, &authority):
+		return "its certificate is not signed by a known authority: give the CA certificate of its issuer"
+	case errors.As(err, &name):
+		return "its certificate is for another name"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "its certificate has expired, or is not valid yet"
+	case errors.As(err, &invalid), errors.As(err, &verify):
+		return "its certificate is not valid"
+	case errors.As(err, &record):
+		return "it does not speak TLS at that port: check scheme and port"
+	case errors.As(err, &alert):
+		return "it broke off the TLS handshake (" + alert.Error() + ")"
+	case strings.Contains(err.Error(), "tls: "):
+		return "the TLS handshake failed: it may speak an old version (TLS 1.2 is the least), or ask for a client certificate"
+	}
+	return ""
+}
