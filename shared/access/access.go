@@ -1,0 +1,154 @@
+// Package access says who calls: a token's claims become a Principal with a tenant and a role. The embedded mode
+// signs and verifies its own tokens; on AWS the HTTP API's authorizer has verified the same claims before.
+package access
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Role of a person (product facts, section 7).
+type Role string
+
+// The roles. Operator is ours: an engineer of the platform, who reads what no tenant owns.
+const (
+	Administrator       Role = "administrator"
+	GlobalAdministrator Role = "global_administrator"
+	Analyst             Role = "analyst"
+	ReadOnly            Role = "read_only"
+	APIDeveloper        Role = "api_developer"
+	Deploy              Role = "deploy"
+	Operator            Role = "operator"
+)
+
+// Principal is who calls.
+type Principal struct {
+	Tenant     string
+	ClientName string // the tenant's company name
+	Role       Role
+	Email      string
+	Name       string
+}
+
+// Administers reports whether the role may see and manage integrations.
+func (p Principal) Administers() bool {
+	return p.Role == Administrator || p.Role == GlobalAdministrator || p.Role == Operator
+}
+
+// UnauthorizedError says why a token is not accepted, without showing it.
+type UnauthorizedError struct{ Reason string }
+
+func (e *UnauthorizedError) Error() string { return e.Reason }
+
+// Authenticator finds out who makes a request. Its errors are *UnauthorizedError.
+type Authenticator interface {
+	Authenticate(r *http.Request) (Principal, error)
+}
+
+// Audience of the Console API's tokens.
+const Audience = "tocsin"
+
+// leeway for clocks that differ.
+const leeway = 30 * time.Second
+
+type claims struct {
+	jwt.RegisteredClaims
+	Tenant     string `json:"tenant"`
+	ClientName string `json:"client_name,omitempty"`
+	Role       Role   `json:"role"`
+	Email      string `json:"email,omitempty"`
+	Name       string `json:"name,omitempty"`
+}
+
+// Keys signs and verifies tokens (JWT, EdDSA).
+type Keys struct {
+	issuer string
+	keys   []ed25519.PrivateKey // the first signs, all verify
+	now    func() time.Time
+}
+
+// NewKeys makes a key from each seed of 32 bytes.
+func NewKeys(issuer string, seeds [][]byte, now func() time.Time) (*Keys, error) {
+	k := &Keys{issuer: issuer, now: now}
+	for _, s := range seeds {
+		if len(s) != ed25519.SeedSize {
+			return nil, fmt.Errorf("a seed for tokens must have %d bytes, has %d", ed25519.SeedSize, len(s))
+		}
+		k.keys = append(k.keys, ed25519.NewKeyFromSeed(s))
+	}
+	if len(k.keys) == 0 {
+		return nil, errors.New("no seed for tokens")
+	}
+	return k, nil
+}
+
+// Issue makes a token that is good for the time given.
+func (k *Keys) Issue(p Principal, good time.Duration) (string, error) {
+	now := k.now()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: k.issuer, Audience: jwt.ClaimStrings{Audience}, Subject: p.Email,
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(good)),
+		},
+		Tenant: p.Tenant, ClientName: p.ClientName, Role: p.Role, Email: p.Email, Name: p.Name,
+	}).SignedString(k.keys[0])
+	if err != nil {
+		return "", fmt.Errorf("issue a token: %w", err)
+	}
+	return token, nil
+}
+
+// Authenticate reads the bearer token of a request.
+func (k *Keys) Authenticate(r *http.Request) (Principal, error) {
+	header := r.Header.Get("Authorization")
+	scheme, token, ok := strings.Cut(header, " ")
+	if header == "" {
+		return Principal{}, &UnauthorizedError{"a token is needed: send it as Authorization: Bearer …"}
+	}
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return Principal{}, &UnauthorizedError{"the Authorization header must be Bearer and a token"}
+	}
+	return k.Verify(strings.TrimSpace(token))
+}
+
+// Verify checks a token: signature, issuer, audience, expiry, tenant.
+func (k *Keys) Verify(token string) (Principal, error) {
+	var err error
+	for _, key := range k.keys {
+		var c claims
+		_, err = jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key.Public(), nil },
+			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(k.issuer), jwt.WithAudience(Audience),
+			jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(k.now))
+		if err == nil && c.Tenant == "" {
+			return Principal{}, &UnauthorizedError{"the token names no tenant"}
+		}
+		if err == nil {
+			return Principal{Tenant: c.Tenant, ClientName: c.ClientName, Role: c.Role, Email: c.Email, Name: c.Name}, nil
+		}
+		if !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+			break
+		}
+	}
+	return Principal{}, &UnauthorizedError{reason(err)}
+}
+
+func reason(err error) string {
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return "the token has expired: sign in again"
+	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return "the token is not valid yet: check the clocks"
+	case errors.Is(err, jwt.ErrTokenInvalidIssuer), errors.Is(err, jwt.ErrTokenInvalidAudience):
+		return "the token was issued for another service"
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return "the token was not signed by this service: sign in again"
+	default:
+		return "the token can not be read"
+	}
+}
