@@ -97,6 +97,25 @@ var titles = map[Type]string{
 // Title is the type's label in a form.
 func (t Type) Title() string { return titles[t] }
 
+// Basic are the types that messengers and incident managers are offered, in the form's order (facts, 1.5). Security
+// issues, which newer releases of the platform publish in place of vulnerabilities, come last.
+func Basic() []Type {
+	return []Type{System, VulnHigh, VulnMedium, VulnLow, RulesAndTriggers, Scope,
+		IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
+}
+
+// Advanced are the types that SIEMs, log stores, collectors and webhooks are offered.
+func Advanced() []Type {
+	return []Type{Hits, System, VulnHigh, VulnMedium, VulnLow, RulesAndTriggers, Scope, Requests,
+		IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
+}
+
+// Mailed are the types that Email report is offered; reports come first.
+func Mailed() []Type {
+	return []Type{ReportDaily, ReportWeekly, ReportMonthly, System, VulnHigh, VulnMedium, VulnLow, Scope,
+		IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
+}
+
 // Valid reports whether the type is one that an integration can name.
 func (t Type) Valid() bool { _, ok := titles[t]; return ok }
 

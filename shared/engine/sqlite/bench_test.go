@@ -18,7 +18,9 @@ import (
 
 type one struct{}
 
-func (one) Lookup(string) (destination.System, bool, bool) { return destination.System{Name: "one"}, true, true }
+func (one) Lookup(string) (destination.System, bool, bool) {
+	return destination.System{Name: "one"}, true, true
+}
 
 // BenchmarkHotPath is the engine's share of one delivery of one event: Put, Receive, Known, Accept, Lease, Settle.
 func BenchmarkHotPath(b *testing.B) {

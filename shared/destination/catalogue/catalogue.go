@@ -1,0 +1,89 @@
+// Package catalogue lists every system of the product facts (section 1.4), in page order. It is the one place that
+// knows them all: to add a system, write its folder and change its line here.
+package catalogue
+
+import (
+	"tocsin/shared/destination"
+	"tocsin/shared/destination/email"
+	"tocsin/shared/destination/slack"
+	"tocsin/shared/destination/splunk"
+	"tocsin/shared/destination/webhook"
+	"tocsin/shared/event"
+)
+
+// Entry is a system and whether it can be set up in this release.
+type Entry struct {
+	System    destination.System
+	Available bool
+}
+
+// Catalogue finds systems. It does not change after New.
+type Catalogue struct {
+	entries []Entry
+	by      map[string]int
+	code    map[string]destination.Destination
+}
+
+// Default is the catalogue of this release. Personal email is not in it: it is a setting of each person's profile.
+func Default() *Catalogue {
+	return New(
+		email.New(),
+		slack.New(),
+		soon("telegram", "Telegram", destination.Messengers, append(event.Mailed()[:3:3], event.Basic()...)),
+		soon("ms_teams", "Microsoft Teams", destination.Messengers, event.Basic()),
+		soon("insight_connect", "InsightConnect", destination.Incidents, event.Advanced()),
+		soon("opsgenie", "Opsgenie", destination.Incidents, event.Basic()),
+		soon("pager_duty", "PagerDuty", destination.Incidents, event.Basic()),
+		soon("sumo_logic", "Sumo Logic", destination.SIEM, event.Advanced()),
+		splunk.New(),
+		soon("data_dog", "Datadog", destination.Logs, event.Advanced()),
+		soon("fluentd", "Fluentd", destination.Collectors, event.Advanced()),
+		soon("logstash", "Logstash", destination.Collectors, event.Advanced()),
+		webhook.New(),
+	)
+}
+
+// later is a system that is listed and can not be set up yet.
+type later struct {
+	destination.Destination
+	system destination.System
+}
+
+func (l later) System() destination.System { return l.system }
+
+func soon(name, title string, group destination.Group, events []event.Type) destination.Destination {
+	return later{system: destination.System{Name: name, Title: title, Group: group, Events: events}}
+}
+
+// New makes a catalogue of the systems given.
+func New(all ...destination.Destination) *Catalogue {
+	c := &Catalogue{by: map[string]int{}, code: map[string]destination.Destination{}}
+	for _, d := range all {
+		s := d.System()
+		_, missing := d.(later)
+		c.by[s.Name] = len(c.entries)
+		c.entries = append(c.entries, Entry{System: s, Available: !missing})
+		if !missing {
+			c.code[s.Name] = d
+		}
+	}
+	return c
+}
+
+// All lists the systems in page order.
+func (c *Catalogue) All() []Entry { return c.entries }
+
+// Lookup finds a system by its name.
+func (c *Catalogue) Lookup(name string) (s destination.System, available, ok bool) {
+	i, ok := c.by[name]
+	if !ok {
+		return s, false, false
+	}
+	return c.entries[i].System, c.entries[i].Available, true
+}
+
+// Destination finds the code of an available system.
+func (c *Catalogue) Destination(name string) (destination.Destination, bool) {
+	d, ok := c.code[name]
+	return d, ok
+}

@@ -1,0 +1,342 @@
+// Package destinationtest is the suite that every system passes: its form, its payloads for every kind of event
+// (golden files, made anew by -update and read by a person), its limits under hostile content, its judgement.
+package destinationtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// Now is the time of every attempt of the suite.
+var Now = time.Unix(1677628800, 0).UTC()
+
+// Platform is the sender of the suite.
+var Platform = notification.Platform{Name: "Platform", Console: "https://console.example.com", Cloud: "EU"}
+
+// Case is a system under test.
+type Case struct {
+	Destination destination.Destination
+	// Parameters is an object with every secret field set.
+	Parameters string
+	// Check looks at one request: that it parses as the system would parse it, and is within its limits.
+	Check func(t *testing.T, r destination.Request)
+}
+
+// Run runs the whole suite.
+func Run(t *testing.T, c Case) {
+	t.Run("form", func(t *testing.T) { form(t, c) })
+	t.Run("parameters", func(t *testing.T) { parameters(t, c) })
+	t.Run("golden", func(t *testing.T) { golden(t, c) })
+	t.Run("batch", func(t *testing.T) { batch(t, c) })
+	t.Run("hostile content", func(t *testing.T) {
+		for _, s := range Hostile() {
+			for _, n := range hostile(s) {
+				for _, r := range Encode(t, c, n) {
+					c.Check(t, r)
+				}
+			}
+		}
+	})
+	t.Run("judgement", func(t *testing.T) { judge(t, c) })
+}
+
+// Open completes the case's parameters and decodes them.
+func Open(t testing.TB, c Case) any {
+	t.Helper()
+	p := c.Destination.System().Parameters
+	full, err := p.Complete(json.RawMessage(c.Parameters))
+	require.NoError(t, err)
+	opened, err := p.Open(full)
+	require.NoError(t, err)
+	return opened
+}
+
+// Encode writes notifications as the system's requests.
+func Encode(t testing.TB, c Case, ns ...notification.Notification) []destination.Request {
+	t.Helper()
+	rs, err := c.Destination.Encode(destination.Target{Parameters: Open(t, c), Delivery: "01GTD8R400000000000000TEST", Now: Now}, ns)
+	require.NoError(t, err)
+	return rs
+}
+
+func form(t *testing.T, c Case) {
+	s := c.Destination.System()
+	require.NotEmpty(t, s.Name)
+	require.NotEmpty(t, s.Title)
+	require.Contains(t, destination.Groups(), s.Group)
+	require.NotEmpty(t, s.Events)
+	for _, e := range s.Events {
+		require.True(t, e.Valid(), e)
+	}
+	var schema struct {
+		Schema     string `json:"$schema"`
+		Properties map[string]struct {
+			Title, Description string
+		}
+		AdditionalProperties *bool
+	}
+	require.NoError(t, json.Unmarshal(s.Parameters.Schema(), &schema))
+	require.Contains(t, schema.Schema, "2020-12")
+	require.NotNil(t, schema.AdditionalProperties)
+	require.False(t, *schema.AdditionalProperties)
+	require.NotEmpty(t, schema.Properties)
+	for name, p := range schema.Properties {
+		require.NotEmpty(t, p.Title, "the form needs a title for %s", name)
+		require.NotEmpty(t, p.Description, "the form needs a help text for %s", name)
+	}
+}
+
+func parameters(t *testing.T, c Case) {
+	p := c.Destination.System().Parameters
+	full, err := p.Complete(json.RawMessage(c.Parameters))
+	require.NoError(t, err)
+	shown, secret, err := p.Split(full)
+	require.NoError(t, err)
+	var hidden map[string]any
+	require.NoError(t, json.Unmarshal(secret, &hidden))
+	masked, err := p.Masked(shown, secret)
+	require.NoError(t, err)
+	for _, v := range p.SecretValues(full) {
+		require.NotContains(t, string(shown), v)
+		require.NotContains(t, string(masked), v)
+	}
+	merged, err := p.Merge(full, masked)
+	require.NoError(t, err)
+	require.JSONEq(t, string(full), string(merged), "the masked answer sent back changes nothing")
+	for _, f := range p.Fields() {
+		if f.Required {
+			_, err := p.Complete(without(t, full, f.Name))
+			require.ErrorContains(t, err, "parameters."+f.Name+": is required")
+		}
+		_, err := p.Complete(with(t, full, f.Name, `[{"a":1}]`))
+		require.ErrorContains(t, err, "parameters."+f.Name, "a value of the wrong type")
+		for _, v := range p.SecretValues(full) {
+			require.NotContains(t, err.Error(), v)
+		}
+		if f.URL {
+			_, err := p.Complete(with(t, full, f.Name, `"not an address"`))
+			require.ErrorContains(t, err, "parameters."+f.Name)
+			_, err = p.Complete(with(t, full, f.Name, `"https://example.com/`+strings.Repeat("x", 3000)+`"`))
+			require.ErrorContains(t, err, "at most")
+		}
+	}
+	_, err = p.Complete(with(t, full, "colour", `"red"`))
+	require.ErrorContains(t, err, "parameters.colour: is not a parameter of this system")
+}
+
+func with(t *testing.T, full json.RawMessage, name, value string) json.RawMessage {
+	var m map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(full, &m))
+	if m[name] = json.RawMessage(value); value == "" {
+		delete(m, name)
+	}
+	out, err := json.Marshal(m)
+	require.NoError(t, err)
+	return out
+}
+
+func without(t *testing.T, full json.RawMessage, name string) json.RawMessage {
+	return with(t, full, name, "")
+}
+
+// golden compares the requests of each kind that the system can receive, and of its test, with the files of testdata.
+func golden(t *testing.T, c Case) {
+	for _, n := range Notifications(c.Destination.System()) {
+		name := string(n.Event.Kind)
+		if n.Test {
+			name = "test_" + name
+		}
+		t.Run(name, func(t *testing.T) {
+			rs := Encode(t, c, n)
+			again := Encode(t, c, n)
+			require.Equal(t, rs, again, "the same input gives the same requests")
+			for _, r := range rs {
+				c.Check(t, r)
+			}
+			Golden(t, filepath.Join("testdata", name+".golden"), dump(rs))
+		})
+	}
+}
+
+// Golden compares with a file, or writes it under -update.
+func Golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, got, 0o644))
+		return
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err, "make it with -update, then read it")
+	require.Equal(t, string(want), string(got), "run with -update if this change is meant, then read the file")
+}
+
+// dump writes requests for a reader: the method and address, the headers, the body (indented where it is JSON).
+func dump(rs []destination.Request) []byte {
+	var b bytes.Buffer
+	for i, r := range rs {
+		if i > 0 {
+			b.WriteString("\n-- next request --\n")
+		}
+		if m := r.Mail; m != nil {
+			fmt.Fprintf(&b, "To: %s\nSubject: %s\nID: %s\n\n%s\n-- html --\n%s\n", m.To, m.Subject, m.ID, m.Text, m.HTML)
+			continue
+		}
+		fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL)
+		_ = r.Header.Write(&b) // to memory
+		b.WriteByte('\n')
+		for line := range bytes.Lines(r.Body) {
+			if json.Indent(&b, bytes.TrimRight(line, "\n"), "", "  ") != nil {
+				b.Write(line)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return bytes.ReplaceAll(b.Bytes(), []byte("\r\n"), []byte("\n"))
+}
+
+// batch sends many notifications at once: all arrive, and every request keeps to the limits.
+func batch(t *testing.T, c Case) {
+	n := Notifications(c.Destination.System())[0]
+	var many []notification.Notification
+	for i := range 2*c.Destination.System().Batch.Limit() + 3 {
+		m := n
+		m.Event.ID = fmt.Sprintf("many-%d", i)
+		many = append(many, m)
+	}
+	rs := Encode(t, c, many...)
+	require.GreaterOrEqual(t, len(rs), len(many)/c.Destination.System().Batch.Limit())
+	for _, r := range rs {
+		c.Check(t, r)
+	}
+}
+
+func judge(t *testing.T, c Case) {
+	status := func(code int) destination.Verdict { return c.Destination.Judge(destination.Response{Status: code}) }
+	for _, code := range []int{301, 400, 401, 403, 404, 410, 413, 429, 500, 503} {
+		v := status(code)
+		require.False(t, v.Delivered, code)
+		require.Contains(t, v.Reason, fmt.Sprint(code), "the reason names the status")
+	}
+}
+
+// Notifications are one of each kind that the system can receive, and its test set.
+func Notifications(s destination.System) []notification.Notification {
+	offered := map[event.Type]bool{}
+	for _, t := range s.Events {
+		offered[t] = true
+	}
+	var out []notification.Notification
+	for _, e := range Events() {
+		if offered[e.Type()] {
+			out = append(out, notification.Notification{Event: e, Platform: Platform})
+		}
+	}
+	return append(out, notification.Samples(s.Class, Platform, "42", "Acme", "test", Now)...)
+}
+
+// Events are one event of each kind that a subscription can ask for.
+func Events() []event.Event {
+	var out []event.Event
+	for _, k := range event.Kinds() {
+		if data, ok := samples[k]; ok {
+			out = append(out, event.Event{ID: "evt-" + string(k), Tenant: "42", ClientName: "Acme", Kind: k, Time: Now, Data: json.RawMessage(data)})
+		}
+	}
+	return out
+}
+
+const integrationData = `{"integration":{"id":"01GTD8R4000000000000000001","name":"Ops channel","type":"slack"},"reason":"30 of 40 requests failed within 12 hours (75 %, the limit is 60 %)","by":{"name":"Ada","email":"ada@example.com"}}`
+
+var samples = map[event.Kind]string{
+	event.NewHits:            `{"hit":{"domain":"shop.example.com","heur_distance":0.5,"method":"POST","parameter":"POST_comment_value","path":"/orders/1","payloads":["' or 1=1--"],"point":["post","comment"],"probability":0.5,"remote_country":"NL","remote_port":40112,"remote_addr4":"203.0.113.7","remote_addr6":"","tor":"none","request_time":1677628800,"create_time":1677628802,"response_len":345,"response_status":404,"response_time":120,"stamps":[2042],"regex":[],"stamps_hash":-730112,"regex_hash":-2147483648,"type":"sqli","block_status":"monitored","id":["hits_production_42_202303_v_1","k3Zr0a1xQmS8T2bW5cYd"],"object_type":"hit","anomaly":0.98}}`,
+	event.Vuln:               `{"object_id":555,"vuln":{"domain":"shop.example.com","id":"PLT-42-I0001","method":"GET","parameter":"q","path":"/search","title":"Reflected XSS","discovered_by":"scanner","threat":"Medium","type":"XSS"}}`,
+	event.SecurityIssue:      `{"object_id":556,"security_issue":{"host":"shop.example.com","id":"PLT-42-I0002","method":null,"parameter":null,"path":"/","title":"Open admin page","discovered_by":"scanner","risk":"Critical","type":"exposure"}}`,
+	event.NewScopeIPs:        `{"data":[{"action":"create","entity":{"id":2,"ip":"203.0.113.8"},"object_type":"subnetorip","object_userid":777}]}`,
+	event.NewScopeDomains:    `{"data":[{"action":"create","entity":{"id":3,"domain":"new.example.com"},"object_type":"domain"}]}`,
+	event.NewScopeServices:   `{"data":[{"action":"create","entity":{"id":4,"ip":"203.0.113.8","port":8443},"object_type":"service"}]}`,
+	event.CreateUser:         `{"user":{"name":"Grace","email":"grace@example.com","role":"Analyst"},"by":{"name":"Ada","email":"ada@example.com"}}`,
+	event.UpdateUser:         `{"user":{"name":"Grace","email":"grace@example.com","role":"Administrator"},"old_role":"Analyst","by":{"name":"Ada","email":"ada@example.com"}}`,
+	event.DeleteUser:         `{"user":{"name":"Grace","email":"grace@example.com","role":"Analyst"}}`,
+	event.CreateIntegration:  integrationData,
+	event.UpdateIntegration:  integrationData,
+	event.EnableIntegration:  integrationData,
+	event.DisableIntegration: integrationData,
+	event.DeleteIntegration:  integrationData,
+	event.IntegrationBroken:  integrationData,
+	event.CreateApplication:  `{"application":{"id":8,"name":"Shop"},"by":{"name":"Ada","email":"ada@example.com"}}`,
+	event.UpdateApplication:  `{"application":{"id":8,"name":"Shop EU","old_name":"Shop"}}`,
+	event.DeleteApplication:  `{"application":{"id":8,"name":"Shop"}}`,
+	event.RuleCreate:         `{"rule":{"id":17,"type":"vpatch","description":"Block SQLi on /orders"},"by":{"name":"Ada","email":"ada@example.com"}}`,
+	event.RuleUpdate:         `{"rule":{"id":17,"type":"vpatch"}}`,
+	event.RuleDelete:         `{"rule":{"id":17,"type":"vpatch"}}`,
+	event.TriggerCreate:      `{"trigger":{"id":"t1","name":"SQLi burst"},"by":{"name":"Ada","email":"ada@example.com"}}`,
+	event.TriggerUpdate:      `{"trigger":{"id":"t1","name":"SQLi burst"}}`,
+	event.TriggerDelete:      `{"trigger":{"id":"t1","name":"SQLi burst"}}`,
+	event.RequestsPerHour:    `{"requests":1048576,"from":"2023-03-01T00:00:00Z"}`,
+}
+
+// Hostile are texts that have broken senders before.
+func Hostile() []string {
+	return []string{
+		"", " ", "\x00\x01\x1b[31m", "line\nbreak\r\nand\ttab", `"quotes" and \backslashes\`, "</script><script>alert(1)</script>", "<!channel> <@U1> *b* _i_ ~s~ `c`",
+		"& &amp; < >", "{{.Secret}} ${jndi:ldap://x} %s %d", "\xff\xfe not UTF-8", "שלום مرحبا \u202e rtl", "日本語 🚨🚨 👩‍👩‍👧‍👦", "\u2028\u2029",
+		strings.Repeat("x", 100<<10), strings.Repeat("<", 5000), strings.Repeat("🚨", 5000), "To: a@b.c\r\nBcc: d@e.f",
+	}
+}
+
+// hostile puts a text into every place that upstream fills.
+func hostile(s string) []notification.Notification {
+	q, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	var out []notification.Notification
+	for k, data := range map[event.Kind]string{
+		event.Vuln:              `{"object_id":1,"vuln":{"threat":"High","title":§,"domain":§,"path":§,"parameter":§,"id":§,"type":§,"method":§,"discovered_by":§}}`,
+		event.NewHits:           `{"hit":{"type":"xss","payloads":[§,§],"path":§,"domain":§,"extra":§}}`,
+		event.CreateUser:        `{"user":{"name":§,"email":"a@example.com","role":§},"by":{"name":§}}`,
+		event.IntegrationBroken: `{"integration":{"id":"i","name":§,"type":§},"reason":§}`,
+		event.NewScopeDomains:   `{"data":[{"action":§,"entity":{"domain":§}},{"entity":{"name":§}}]}`,
+		event.TriggerCreate:     `{"trigger":{"id":"t","name":§}}`,
+	} {
+		client := s
+		if len(client) > 200 || !utf8.ValidString(s) {
+			client = "Acme <& Co>"
+		}
+		out = append(out, notification.Notification{Platform: Platform, Event: event.Event{
+			ID: "evt", Tenant: "42", ClientName: client, Kind: k, Time: Now, Data: json.RawMessage(strings.ReplaceAll(data, "§", string(q))),
+		}})
+	}
+	return out
+}
+
+// Fuzz encodes notifications with a fuzzed text in every place and checks each request.
+func Fuzz(f *testing.F, c Case) {
+	for _, s := range Hostile() {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, n := range hostile(s) {
+			for _, r := range Encode(t, c, n) {
+				c.Check(t, r)
+			}
+		}
+	})
+}

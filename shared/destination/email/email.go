@@ -1,0 +1,122 @@
+// Package email sends notifications as mails, one to each address (product facts, 2.1): nobody learns who else
+// receives them. How a mail is built and carried is package mail's affair.
+package email
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"net/mail"
+	"strings"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// maxAddresses of one integration; the facts are silent, SES takes 50 in one message.
+const maxAddresses = 50
+
+// subjectLimit is in characters: RFC 5322, 2.1.1 asks for lines of at most 78 and allows 998 bytes.
+const subjectLimit = 200
+
+// valueLimit bounds one fact in a mail, in characters: the Console shows the rest.
+const valueLimit = 2000
+
+// Parameters of an Email report integration.
+type Parameters struct {
+	Addresses []string `json:"addresses" jsonschema:"required,title=Email addresses,minItems=1,maxItems=50,uniqueItems=true" jsonschema_description:"Who receives the mails, besides your own address: that one is set in your profile."`
+}
+
+// Check looks at each address.
+func (p *Parameters) Check() []destination.Problem {
+	var out []destination.Problem
+	for i, a := range p.Addresses {
+		parsed, err := mail.ParseAddress(a)
+		if err != nil || parsed.Address != a || len(a) > 254 || !strings.Contains(a[strings.LastIndex(a, "@")+1:], ".") {
+			out = append(out, destination.Problem{Field: fmt.Sprintf("addresses.%d", i), Reason: "is not an e-mail address"})
+		}
+	}
+	return out
+}
+
+// Destination is mail.
+type Destination struct{ system destination.System }
+
+// New makes the destination.
+func New() Destination {
+	return Destination{destination.System{
+		Name: "email", Title: "Email report", Group: destination.Messengers, Class: notification.Mail,
+		Events: event.Mailed(), Parameters: destination.ParametersOf[Parameters](),
+	}}
+}
+
+// System describes mail.
+func (d Destination) System() destination.System { return d.system }
+
+// Encode makes one mail for each notification and address.
+func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
+	p := t.Parameters.(*Parameters)
+	var out []destination.Request
+	for _, n := range ns {
+		html, err := render(n)
+		if err != nil {
+			return nil, fmt.Errorf("write a mail: %w", err)
+		}
+		for _, to := range p.Addresses {
+			out = append(out, destination.Request{Mail: &destination.Mail{
+				To: to, Subject: destination.Cut(line(n.Summary()), subjectLimit), Text: plain(n), HTML: html,
+				ID:     fmt.Sprintf("%s.%s.%d", t.Delivery, n.Event.ID, len(out)),
+				Header: map[string]string{"Auto-Submitted": "auto-generated", "X-Delivery-Id": t.Delivery},
+			}})
+		}
+	}
+	return out, nil
+}
+
+// line keeps a subject on one line.
+func line(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "�"))
+}
+
+func plain(n notification.Notification) string {
+	return "Hello,\n\n" + n.Summary() + "\n\n" + strings.ToValidUTF8(n.PlainText(), "�")
+}
+
+//go:embed mail.html
+var source string
+
+var page = template.Must(template.New("mail").Parse(source))
+
+type fields struct {
+	notification.Notification
+	Bar   template.CSS // colour of the severity bar
+	Level string
+	Lines []notification.Fact
+}
+
+// bars are dark enough for white text (WCAG AA, 4.5 to 1) and stand out on light and dark pages.
+var bars = map[notification.Severity]template.CSS{
+	notification.Info: "#475569", notification.Low: "#1d4ed8", notification.Medium: "#a16207", notification.High: "#c2410c", notification.Critical: "#b91c1c",
+}
+
+func render(n notification.Notification) (string, error) {
+	f := fields{Notification: n, Bar: bars[n.Severity()], Level: strings.ToUpper(n.Severity().String())}
+	for _, fact := range n.Facts() {
+		f.Lines = append(f.Lines, notification.Fact{Label: fact.Label, Value: destination.Cut(fact.Value, valueLimit)})
+	}
+	var buf bytes.Buffer
+	err := page.Execute(&buf, f)
+	return buf.String(), err
+}
+
+// Judge takes a mail that the mail server accepted for delivered; a refusal never gets here.
+func (Destination) Judge(r destination.Response) destination.Verdict {
+	return destination.JudgeStatus(r, nil)
+}

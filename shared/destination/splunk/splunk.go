@@ -1,0 +1,123 @@
+// Package splunk sends envelopes to a Splunk HTTP Event Collector (product facts, 2.8).
+package splunk
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// Limits of one request. Splunk, limits.conf, [http_input] max_content_length: 1 MB in the oldest release in use.
+const (
+	maxEvents = 100
+	maxBytes  = 900 << 10
+)
+
+// eventPath is the collector's endpoint for JSON events. Splunk, "HTTP Event Collector REST API endpoints".
+const eventPath = "/services/collector/event"
+
+// Parameters of a Splunk integration (facts, 1.2 and 2.8).
+type Parameters struct {
+	API   string `json:"api" jsonschema:"required,title=HEC URI:PORT,format=uri,minLength=1,maxLength=2048" jsonschema_description:"Address and port of the HTTP Event Collector, such as https://hec.splunk.com:8088. The path /services/collector/event is added when there is none."`
+	Token string `json:"token" jsonschema:"required,title=HEC token,format=uuid,writeOnly=true" jsonschema_description:"From Splunk: Settings, Data inputs, HTTP Event Collector, New token. The defaults are enough."`
+}
+
+// Destination is Splunk.
+type Destination struct{ system destination.System }
+
+// New makes the destination.
+func New() Destination {
+	return Destination{destination.System{
+		Name: "splunk", Title: "Splunk", Group: destination.Logs, Class: notification.Advanced,
+		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](),
+		Batch: destination.Batch{Count: maxEvents, Bytes: maxBytes},
+	}}
+}
+
+// System describes Splunk.
+func (d Destination) System() destination.System { return d.system }
+
+type wrapper struct {
+	Time       json.Number     `json:"time"` // seconds with a fraction
+	Host       string          `json:"host"`
+	Source     string          `json:"source"`
+	Sourcetype string          `json:"sourcetype"`
+	Event      json.RawMessage `json:"event"`
+}
+
+// Encode writes one event object after another, not an array.
+func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
+	p := t.Parameters.(*Parameters)
+	events := make([][]byte, len(ns))
+	for i, n := range ns {
+		w := wrapper{
+			Time: json.Number(strconv.FormatFloat(float64(n.Event.Time.UnixMilli())/1000, 'f', 3, 64)),
+			Host: n.Platform.Name, Source: strings.ToLower(n.Platform.Name), Sourcetype: "_json", Event: n.Envelope(),
+		}
+		raw, err := json.Marshal(w)
+		if err != nil {
+			return nil, err
+		}
+		events[i] = raw
+	}
+	var out []destination.Request
+	for part := range destination.Chunks(events, destination.Batch{Count: maxEvents, Bytes: maxBytes}) {
+		out = append(out, destination.Request{
+			Method: http.MethodPost, URL: endpoint(p.API), Body: destination.JoinLines(part),
+			Header: http.Header{"Content-Type": {"application/json"}, "Authorization": {"Splunk " + p.Token}},
+		})
+	}
+	return out, nil
+}
+
+func endpoint(api string) string {
+	u, err := url.Parse(api)
+	if err != nil || strings.Trim(u.Path, "/") != "" {
+		return api
+	}
+	u.Path = eventPath
+	return u.String()
+}
+
+// codes explain the collector's own codes. Splunk, "Troubleshoot HTTP Event Collector", "Possible error codes".
+var codes = map[int]string{
+	1: "the token is disabled: enable it in Splunk", 2: "a token is required: enter it again", 3: "the authorization is not right: enter the token again",
+	4: "the token is not known to Splunk: enter the token of this collector", 5: "Splunk found no data in the request", 6: "Splunk could not read the request",
+	7: "the token may not write to its index: allow the index in the token's settings", 8: "Splunk has a fault of its own", 9: "Splunk is busy",
+	10: "the token demands a data channel: switch indexer acknowledgement off for it", 11: "the data channel is not right",
+	12: "Splunk misses the event", 13: "Splunk found the event empty", 14: "indexer acknowledgement is switched off at Splunk",
+	20: "Splunk's queues are full", 23: "Splunk is shutting down", 24: "Splunk's queue is at its limit", 25: "Splunk's acknowledgement channel is at its limit",
+	26: "Splunk's queue and acknowledgement channel are at their limits",
+}
+
+// Judge reads the collector's code where the answer has one.
+func (Destination) Judge(r destination.Response) destination.Verdict {
+	var answer struct {
+		Text string `json:"text"`
+		Code *int   `json:"code"`
+	}
+	read := json.Unmarshal(r.Body, &answer) == nil && answer.Code != nil
+	if r.Status >= 200 && r.Status <= 299 {
+		if read && *answer.Code != 0 {
+			return destination.Failed(r, "Splunk answered "+destination.StatusText(r.Status)+" with code "+strconv.Itoa(*answer.Code)+": "+explain(*answer.Code))
+		}
+		return destination.Delivered()
+	}
+	if read {
+		return destination.Failed(r, "Splunk answered "+destination.StatusText(r.Status)+" with code "+strconv.Itoa(*answer.Code)+": "+explain(*answer.Code))
+	}
+	return destination.JudgeStatus(r, map[int]string{404: "there is no HTTP Event Collector at this address: check host, port and path"})
+}
+
+func explain(code int) string {
+	if why, ok := codes[code]; ok {
+		return why
+	}
+	return "its meaning is in Splunk's documentation of the HTTP Event Collector"
+}

@@ -1,0 +1,186 @@
+// Package webhook sends envelopes to any https address of the customer's (product facts, 2.11), signed as Standard
+// Webhooks asks when the administrator sets a secret. Its parameters and requests also serve the collectors that
+// take the same (Fluentd, Logstash).
+package webhook
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// Limits of one request; no receiver publishes its own. The facts leave both to us (section 9).
+const (
+	maxEvents = 100
+	maxBytes  = 1 << 20
+)
+
+// Parameters of a webhook (facts, 2.11; names of 1.2).
+type Parameters struct {
+	URL            string            `json:"url" jsonschema:"required,title=Webhook URL,format=uri,minLength=1,maxLength=2048" jsonschema_description:"The https address that takes the notifications. It must be public and answer with a 2xx status."`
+	Method         string            `json:"http_method" jsonschema:"title=Request method,enum=POST,enum=PUT,default=POST" jsonschema_description:"POST unless the receiver asks for PUT."`
+	Headers        map[string]string `json:"headers,omitempty" jsonschema:"title=Request headers,writeOnly=true,maxProperties=50" jsonschema_description:"Headers sent with every request, such as Authorization. Values are kept secret."`
+	CA             string            `json:"ca_file,omitempty" jsonschema:"title=CA certificate,maxLength=65536" jsonschema_description:"In PEM form, when the server's certificate is not signed by a public authority."`
+	Verify         bool              `json:"ca_verify" jsonschema:"title=Verify TLS certificate,default=true" jsonschema_description:"Leave this on in production: without it anyone on the way can read the notifications."`
+	Timeout        int               `json:"timeout" jsonschema:"title=Request timeout (seconds),minimum=1,maximum=60,default=15" jsonschema_description:"No answer within this time is a failed request."`
+	OpenTimeout    int               `json:"open_timeout" jsonschema:"title=Connection timeout (seconds),minimum=1,maximum=60,default=20" jsonschema_description:"No connection within this time is a failed request."`
+	Format         string            `json:"format" jsonschema:"title=Format,enum=json,enum=jsonl,default=json" jsonschema_description:"A JSON array of notifications, or one notification a line (NDJSON)."`
+	MaxEvents      int               `json:"max_events" jsonschema:"title=Events in one request,minimum=1,maximum=100,default=100" jsonschema_description:"Set 1 when the receiver expects a request for each event."`
+	Secret         string            `json:"signing_secret,omitempty" jsonschema:"title=Signing secret,writeOnly=true,maxLength=256" jsonschema_description:"Signs every request as Standard Webhooks asks: whsec_ and 24 to 64 bytes in base64."`
+	PreviousSecret string            `json:"previous_signing_secret,omitempty" jsonschema:"title=Previous signing secret,writeOnly=true,maxLength=256" jsonschema_description:"While a secret is being replaced both sign; remove the old one when every receiver knows the new one."`
+}
+
+// BatchLimit is how many events one request may carry.
+func (p *Parameters) BatchLimit() int { return p.MaxEvents }
+
+// reserved headers are made by us or by HTTP itself.
+var reserved = []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer"}
+
+// Check finds what the schema can not say.
+func (p *Parameters) Check() []destination.Problem {
+	var out []destination.Problem
+	add := func(field, reason string) { out = append(out, destination.Problem{Field: field, Reason: reason}) }
+	for name, value := range p.Headers {
+		canonical := http.CanonicalHeaderKey(name)
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			add("headers", "holds a name that is no header name")
+		case !httpguts.ValidHeaderFieldValue(value) || len(value) > 8<<10:
+			add("headers."+name, "has a value that no header can carry")
+		case strings.HasPrefix(canonical, "Webhook-"):
+			add("headers."+name, "is written by us")
+		default:
+			for _, r := range reserved {
+				if canonical == r {
+					add("headers."+name, "is written by us")
+				}
+			}
+		}
+	}
+	if p.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(p.CA)) {
+		add("ca_file", "is not a certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+	}
+	if _, ok := key(p.Secret); p.Secret != "" && !ok {
+		add("signing_secret", secretForm)
+	}
+	if _, ok := key(p.PreviousSecret); p.PreviousSecret != "" && !ok {
+		add("previous_signing_secret", secretForm)
+	}
+	return out
+}
+
+const secretForm = "must be whsec_ followed by 24 to 64 bytes in base64"
+
+// key decodes a secret. Standard Webhooks, specification, "Symmetric signatures".
+func key(secret string) ([]byte, bool) {
+	rest, ok := strings.CutPrefix(secret, "whsec_")
+	k, err := base64.StdEncoding.DecodeString(rest)
+	return k, ok && err == nil && len(k) >= 24 && len(k) <= 64
+}
+
+// Destination is the webhook, and under other names the collectors that take the same requests.
+type Destination struct{ system destination.System }
+
+// New makes the webhook.
+func New() Destination {
+	return As(destination.System{Name: "web_hooks", Title: "Webhook", Group: destination.Universal})
+}
+
+// As makes a system of another name and group that takes the same requests.
+func As(s destination.System) Destination {
+	s.Class = notification.Advanced
+	s.Events = event.Advanced()
+	s.Parameters = destination.ParametersOf[Parameters]()
+	s.Batch = destination.Batch{Count: maxEvents, Bytes: maxBytes}
+	return Destination{s}
+}
+
+// System describes the webhook.
+func (d Destination) System() destination.System { return d.system }
+
+// Encode writes the notifications as one array, or as lines, into as few requests as the limits allow.
+func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
+	p := t.Parameters.(*Parameters)
+	lines := p.Format == "jsonl" && !t.Test // facts, 1.12: a test is always an array
+	limit := destination.Batch{Count: max(1, min(p.MaxEvents, maxEvents)), Bytes: maxBytes}
+	envelopes := make([][]byte, len(ns))
+	for i, n := range ns {
+		envelopes[i] = n.Envelope()
+	}
+	var out []destination.Request
+	for part := range destination.Chunks(envelopes, limit) {
+		body := destination.JoinArray(part)
+		if lines {
+			body = destination.JoinLines(part)
+		}
+		id := t.Delivery
+		if len(out) > 0 {
+			id += "-" + strconv.Itoa(len(out)+1) // a further message: the receiver must not take it for a repeat
+		}
+		out = append(out, destination.Request{
+			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, t.Now, body, lines),
+			Transport: destination.Transport{
+				CA: p.CA, SkipVerify: !p.Verify,
+				Timeout: time.Duration(p.Timeout) * time.Second, OpenTimeout: time.Duration(p.OpenTimeout) * time.Second,
+			},
+		})
+	}
+	return out, nil
+}
+
+var (
+	typeJSON  = []string{"application/json"}
+	typeLines = []string{"application/x-ndjson"}
+)
+
+func (p *Parameters) header(id string, now time.Time, body []byte, lines bool) http.Header {
+	h := make(http.Header, 4+len(p.Headers))
+	if h["Content-Type"] = typeJSON; lines {
+		h["Content-Type"] = typeLines
+	}
+	for name, value := range p.Headers {
+		h[http.CanonicalHeaderKey(name)] = []string{value}
+	}
+	at := strconv.FormatInt(now.Unix(), 10)
+	h["Webhook-Id"], h["Webhook-Timestamp"] = []string{id}, []string{at}
+	if s := signatures(id, at, body, p.Secret, p.PreviousSecret); s != "" {
+		h["Webhook-Signature"] = []string{s}
+	}
+	return h
+}
+
+// signatures signs with each secret that is set. Standard Webhooks, specification: `v1,` and the base64 of
+// HMAC-SHA256 over `id.timestamp.body`; several are parted by spaces while a secret rotates.
+func signatures(id, at string, body []byte, secrets ...string) string {
+	var out []string
+	for _, s := range secrets {
+		if s == "" {
+			continue
+		}
+		k, ok := key(s)
+		if !ok {
+			continue // Check refuses it
+		}
+		mac := hmac.New(sha256.New, k)
+		mac.Write([]byte(id + "." + at + "."))
+		mac.Write(body)
+		out = append(out, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
+	return strings.Join(out, " ")
+}
+
+// Judge takes any 2xx for a success.
+func (Destination) Judge(r destination.Response) destination.Verdict {
+	return destination.JudgeStatus(r, nil)
+}
