@@ -39,17 +39,17 @@ type Field struct {
 // A Checker is a parameters struct with rules that a schema can not say.
 type Checker interface {
 	// Check returns what is wrong, field by field.
-	Check() []Problem
+	Check() []FieldProblem
 }
 
-// Problem is one thing wrong with one field.
-type Problem struct {
+// FieldProblem is one thing wrong with one field.
+type FieldProblem struct {
 	Field  string `json:"field"`
 	Reason string `json:"reason"`
 }
 
 // InvalidParameters says what is wrong with parameters; it is never empty.
-type InvalidParameters []Problem
+type InvalidParameters []FieldProblem
 
 func (e InvalidParameters) Error() string {
 	var lines []string
@@ -145,7 +145,7 @@ func (p Parameters) check(full json.RawMessage) error {
 		}
 		if c, ok := opened.(Checker); ok {
 			for _, q := range c.Check() {
-				problems = append(problems, Problem{Field: "parameters." + q.Field, Reason: q.Reason})
+				problems = append(problems, FieldProblem{Field: "parameters." + q.Field, Reason: q.Reason})
 			}
 		}
 	}
@@ -300,7 +300,7 @@ func (p Parameters) Merge(present, patch json.RawMessage) (json.RawMessage, erro
 		}
 		kept, complete := unmask(v, was[f.Name])
 		if !complete {
-			problems = append(problems, Problem{Field: "parameters." + f.Name, Reason: "is a mask, and no secret is kept that it stands for: enter the value"})
+			problems = append(problems, FieldProblem{Field: "parameters." + f.Name, Reason: "is a mask, and no secret is kept that it stands for: enter the value"})
 		}
 		change[f.Name] = kept
 	}
@@ -382,7 +382,7 @@ func sentences(e *jsonschema.ValidationError, problems InvalidParameters) Invali
 		return problems
 	}
 	field := strings.Join(append([]string{"parameters"}, e.InstanceLocation...), ".")
-	add := func(field, reason string) { problems = append(problems, Problem{Field: field, Reason: reason}) }
+	add := func(field, reason string) { problems = append(problems, FieldProblem{Field: field, Reason: reason}) }
 	switch k := e.ErrorKind.(type) {
 	case *kind.Required:
 		for _, name := range k.Missing {

@@ -50,7 +50,8 @@ const (
 	DefaultMinimum = 20
 )
 
-func (r Rule) filled() Rule {
+// Filled is the rule with its defaults.
+func (r Rule) Filled() Rule {
 	if r.Span == 0 {
 		r.Span = DefaultSpan
 	}
@@ -65,13 +66,13 @@ func (r Rule) filled() Rule {
 
 // Broken applies the rule.
 func (r Rule) Broken(t Tally) bool {
-	r = r.filled()
+	r = r.Filled()
 	return t.Attempts >= r.Minimum && t.Failures*100 >= r.Percent*t.Attempts
 }
 
 // Since is the start of the oldest bucket that counts at now.
 func (r Rule) Since(now time.Time) time.Time {
-	return now.Add(-r.filled().Span).Truncate(Bucket)
+	return now.Add(-r.Filled().Span).Truncate(Bucket)
 }
 
 // Disabler switches an integration off once for a window.
@@ -124,7 +125,7 @@ func (m *Monitor) Tally(ctx context.Context, tenant, integration string, window 
 }
 
 func (m *Monitor) reason(t Tally) string {
-	r := m.Rule.filled()
+	r := m.Rule.Filled()
 	return fmt.Sprintf("%d of %d requests failed within %d hours (%d %%, the limit is %d %%)",
 		t.Failures, t.Attempts, int(r.Span.Hours()), t.Failures*100/t.Attempts, r.Percent)
 }

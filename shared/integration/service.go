@@ -340,11 +340,11 @@ func (s *Service) complete(system destination.System, parameters json.RawMessage
 	var problems InvalidError
 	for field, address := range system.Parameters.URLs(full) {
 		if err := s.Addresses.CheckURL(address); err != nil {
-			problems = append(problems, destination.Problem{Field: field, Reason: err.Error()})
+			problems = append(problems, destination.FieldProblem{Field: field, Reason: err.Error()})
 		}
 	}
 	if len(problems) > 0 {
-		slices.SortFunc(problems, func(a, b destination.Problem) int { return strings.Compare(a.Field, b.Field) })
+		slices.SortFunc(problems, func(a, b destination.FieldProblem) int { return strings.Compare(a.Field, b.Field) })
 		return nil, problems
 	}
 	return full, nil
@@ -404,13 +404,13 @@ func checkSubscriptions(system destination.System, subs []Subscription) InvalidE
 		field := fmt.Sprintf("events.%d", n)
 		switch {
 		case !sub.Event.Valid():
-			problems = append(problems, destination.Problem{Field: field + ".event", Reason: "is not an event type"})
+			problems = append(problems, destination.FieldProblem{Field: field + ".event", Reason: "is not an event type"})
 		case !slices.Contains(system.Events, sub.Event):
-			problems = append(problems, destination.Problem{Field: field + ".event", Reason: system.Title + " can not receive " + string(sub.Event)})
+			problems = append(problems, destination.FieldProblem{Field: field + ".event", Reason: system.Title + " can not receive " + string(sub.Event)})
 		case seen[sub.Event]:
-			problems = append(problems, destination.Problem{Field: field + ".event", Reason: "is listed twice"})
+			problems = append(problems, destination.FieldProblem{Field: field + ".event", Reason: "is listed twice"})
 		case sub.WithHeaders && sub.Event != event.Hits:
-			problems = append(problems, destination.Problem{Field: field + ".with_headers", Reason: "is for siem only"})
+			problems = append(problems, destination.FieldProblem{Field: field + ".with_headers", Reason: "is for siem only"})
 		}
 		seen[sub.Event] = true
 	}

@@ -30,12 +30,12 @@ type Parameters struct {
 }
 
 // Check looks at each address.
-func (p *Parameters) Check() []destination.Problem {
-	var out []destination.Problem
+func (p *Parameters) Check() []destination.FieldProblem {
+	var out []destination.FieldProblem
 	for i, a := range p.Addresses {
 		parsed, err := mail.ParseAddress(a)
 		if err != nil || parsed.Address != a || len(a) > 254 || !strings.Contains(a[strings.LastIndex(a, "@")+1:], ".") {
-			out = append(out, destination.Problem{Field: fmt.Sprintf("addresses.%d", i), Reason: "is not an e-mail address"})
+			out = append(out, destination.FieldProblem{Field: fmt.Sprintf("addresses.%d", i), Reason: "is not an e-mail address"})
 		}
 	}
 	return out

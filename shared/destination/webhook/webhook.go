@@ -48,9 +48,9 @@ func (p *Parameters) BatchLimit() int { return p.MaxEvents }
 var reserved = []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer"}
 
 // Check finds what the schema can not say.
-func (p *Parameters) Check() []destination.Problem {
-	var out []destination.Problem
-	add := func(field, reason string) { out = append(out, destination.Problem{Field: field, Reason: reason}) }
+func (p *Parameters) Check() []destination.FieldProblem {
+	var out []destination.FieldProblem
+	add := func(field, reason string) { out = append(out, destination.FieldProblem{Field: field, Reason: reason}) }
 	for name, value := range p.Headers {
 		canonical := http.CanonicalHeaderKey(name)
 		switch {

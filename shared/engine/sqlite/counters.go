@@ -103,7 +103,7 @@ func (o *Outbox) Mails(ctx context.Context, before string, limit int) ([]KeptMai
 	if before != "" {
 		n, err := strconv.ParseInt(before, 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("list mails before %q: %w", before, err)
+			return nil, nil // no id of ours: nothing comes before it
 		}
 		last = n
 	}

@@ -257,7 +257,7 @@ func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, lim
 	if before != "" {
 		n, err := strconv.ParseInt(before, 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("list dead letters before %q: %w", before, err)
+			return nil, nil // no id of ours: nothing comes before it
 		}
 		last = n
 	}

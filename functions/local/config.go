@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/health"
+)
+
+// config is what flags and environment say. Each flag has a variable: -listen is TOCSIN_LISTEN.
+type config struct {
+	listen, state, key            string
+	allow                         []string
+	platform, console, cloud, bus string
+	tenant, clientName, role      string
+	email, name, issuer           string
+	smtp, mailFrom                string
+	publishRemote                 bool
+	faster                        float64
+	rule                          health.Rule
+	limits                        delivery.Limits
+	keep, tokenGood               time.Duration
+	logLevel                      slog.Level
+	logJSON                       bool
+}
+
+func configure(args []string, getenv func(string) string) (config, error) {
+	var c config
+	var allow, level string
+	f := flag.NewFlagSet("tocsin", flag.ContinueOnError)
+	f.StringVar(&c.listen, "listen", "localhost:8080", "address of the Console API and of PutEvents")
+	f.StringVar(&c.state, "state", "var/tocsin.db", "the state file")
+	f.StringVar(&c.key, "key", "var/tocsin.key", "the key file (made when it is missing)")
+	f.StringVar(&allow, "allow", "", "hosts, as host or host:port with commas between, that may be private and may be spoken to over http")
+	f.StringVar(&c.platform, "platform", "Tocsin", "the platform's name in messages")
+	f.StringVar(&c.console, "console", "", "the Console's address in links of messages (default: none)")
+	f.StringVar(&c.cloud, "cloud", "EU", "the cloud's name in messages")
+	f.StringVar(&c.bus, "bus", "tocsin", "the name of the event bus, beside `default`")
+	f.StringVar(&c.tenant, "tenant", "42", "tenant of the sign-in link")
+	f.StringVar(&c.clientName, "client-name", "Acme", "company name of that tenant")
+	f.StringVar(&c.role, "role", "administrator", "role of the sign-in link; operator also reads the dead letters of all tenants")
+	f.StringVar(&c.email, "email", "admin@example.com", "address of the person of the sign-in link")
+	f.StringVar(&c.name, "name", "Local Administrator", "name of that person")
+	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer of tokens")
+	f.DurationVar(&c.tokenGood, "token-good", 12*time.Hour, "how long the sign-in link is good")
+	f.StringVar(&c.smtp, "smtp", "", "mail server, smtp://user:password@host:port; without one mails are kept in the outbox")
+	f.StringVar(&c.mailFrom, "mail-from", "Tocsin <tocsin@localhost.localdomain>", "sending address of mails")
+	f.BoolVar(&c.publishRemote, "publish-remote", false, "take events from other machines; PutEvents is not authenticated")
+	f.Float64Var(&c.faster, "faster", 1, "divide every wait of the retry cycles, for a demonstration")
+	f.IntVar(&c.rule.Percent, "disable-percent", health.DefaultPercent, "share of failed requests that disables an integration")
+	f.IntVar(&c.rule.Minimum, "disable-minimum", health.DefaultMinimum, "requests below which none is disabled")
+	f.IntVar(&c.limits.PerLane, "per-integration", 0, "requests in flight to one integration (default 16)")
+	f.DurationVar(&c.keep, "keep", 30*24*time.Hour, "how long ended deliveries and their events are kept")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	f.BoolVar(&c.logJSON, "log-json", false, "write logs as JSON")
+	var bad error
+	f.VisitAll(func(fl *flag.Flag) {
+		name := "TOCSIN_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
+		if v := getenv(name); v != "" {
+			if err := f.Set(fl.Name, v); err != nil {
+				// The value is not repeated: one of these is a password.
+				bad = errors.Join(bad, fmt.Errorf("the environment's %s is not right for -%s", name, fl.Name))
+			}
+		}
+	})
+	if bad != nil {
+		return c, bad
+	}
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			os.Exit(0)
+		}
+		return c, err
+	}
+	if f.NArg() > 0 {
+		return c, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	for _, host := range strings.Split(allow, ",") {
+		if host = strings.TrimSpace(host); host != "" {
+			c.allow = append(c.allow, host)
+		}
+	}
+	if err := c.logLevel.UnmarshalText([]byte(level)); err != nil {
+		return c, fmt.Errorf("-log-level %q: must be debug, info, warn or error", level)
+	}
+	if c.rule.Percent < 1 || c.rule.Percent > 100 || c.rule.Minimum < 1 || c.faster < 1 || c.keep < time.Hour {
+		return c, errors.New("-disable-percent must be 1 to 100, -disable-minimum and -faster at least 1, -keep at least 1h")
+	}
+	c.console = strings.TrimSuffix(c.console, "/")
+	return c, nil
+}
+
+func (c config) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.logLevel}
+	if c.logJSON {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}

@@ -1,0 +1,198 @@
+// Command local is the embedded mode: the Console API, the PutEvents call, fan-out, delivery and retries in one
+// process, with all its state in one SQLite file. `make run` starts it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/oklog/ulid/v2"
+
+	"tocsin/shared/access"
+	"tocsin/shared/bus"
+	"tocsin/shared/console"
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/egress"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+	"tocsin/shared/keyring"
+	"tocsin/shared/mail"
+	"tocsin/shared/notification"
+	"tocsin/shared/retry"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, err := configure(os.Args[1:], os.Getenv)
+	if err == nil {
+		err = run(ctx, c)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tocsin:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, c config) error {
+	log := c.logger()
+	keys, err := keyring.Open(c.key)
+	if err != nil {
+		return err
+	}
+	seeds, err := keys.Derive("tokens")
+	if err != nil {
+		return err
+	}
+	tokens, err := access.NewKeys(c.issuer, seeds, time.Now)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w: stop what uses the port, or choose another with -listen", c.listen, err)
+	}
+	defer listener.Close()
+	db, err := sqlite.Open(ctx, c.state, sqlite.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			log.Error("close the state file", "error", err.Error())
+		}
+	}()
+	return serve(ctx, c, log, db, keys, tokens, listener)
+}
+
+// serve wires the engine to the domain and runs until the context ends.
+func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys *keyring.Ring, tokens *access.Keys, listener net.Listener) error {
+	systems := catalogue.Default()
+	policy := egress.Policy{Allow: c.allow}
+	mailer, outbox, err := c.mailer(db)
+	if err != nil {
+		return err
+	}
+	newID := func() string { return ulid.Make().String() }
+	integrations := &integration.Service{
+		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: time.Now, NewID: newID, Log: log,
+	}
+	courier := &delivery.Courier{
+		Destinations: systems, Carrier: egress.New(policy, egress.Options{Mailer: mailer}), Schedule: retry.Schedule{Faster: c.faster},
+		Platform: notification.Platform{Name: c.platform, Console: c.console, Cloud: c.cloud}, Now: time.Now, Log: log,
+	}
+	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Disabler: integrations, Now: time.Now}
+	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
+		Queue: db.Deliveries(), Log: db.Deliveries(), Courier: courier, Integrations: db.Integrations(), Opener: integrations,
+		Monitor: monitor, Logger: log, Limits: c.limits,
+	})
+	fanout := &delivery.Fanout{Integrations: db.Integrations(), Systems: systems, Log: db.Deliveries(), Logger: log}
+
+	api := console.New(console.Config{
+		Platform: c.platform, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
+		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck, Wake: dispatcher.Wake,
+	})
+	events := bus.Handler(bus.Config{
+		Store: db.Bus(), Name: c.bus, Now: time.Now, NewID: uuid.NewString, Log: log, AllowRemote: c.publishRemote,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	mux.Handle("POST /{$}", events)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+
+	var work sync.WaitGroup
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	work.Go(func() { fanout.Run(background, db.Bus(), db.Bus().Arrived(), dispatcher.Wake) })
+	work.Go(func() { dispatcher.Run(background) })
+	work.Go(func() { prune(background, log, db, c.keep) })
+	if err := greet(c, tokens, listener.Addr()); err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		log.Info("stopping: requests in flight are finished")
+		closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err = server.Shutdown(closing)
+	}
+	end()
+	work.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// mailer chooses between a mail server and the outbox.
+func (c config) mailer(db *sqlite.DB) (egress.Mailer, func(context.Context, string, int) ([]console.Mail, error), error) {
+	if c.smtp != "" {
+		m, err := mail.NewSMTP(c.smtp, c.mailFrom, time.Now)
+		return m, nil, err
+	}
+	list := func(ctx context.Context, before string, limit int) ([]console.Mail, error) {
+		kept, err := db.Outbox().Mails(ctx, before, limit)
+		out := make([]console.Mail, len(kept))
+		for i, k := range kept {
+			out[i] = console.Mail{ID: k.ID, At: k.At, To: k.Mail.To, Subject: k.Mail.Subject, Text: k.Mail.Text, HTML: k.Mail.HTML}
+		}
+		return out, err
+	}
+	return mail.Outbox{Keep: db.Outbox().Keep, Now: time.Now}, list, nil
+}
+
+// greet prints the sign-in link. It is the one place where a token is shown: on the terminal of who started us.
+func greet(c config, tokens *access.Keys, at net.Addr) error {
+	token, err := tokens.Issue(access.Principal{
+		Tenant: c.tenant, ClientName: c.clientName, Role: access.Role(c.role), Email: c.email, Name: c.name,
+	}, c.tokenGood)
+	if err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return fmt.Errorf("read the address that we listen on: %w", err)
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() || ip.IsLoopback() && host != "127.0.0.1" {
+		host = "localhost"
+	}
+	address := "http://" + net.JoinHostPort(host, port)
+	fmt.Printf("%s is ready at %s\n  sign in:    %s/#token=%s\n  publish:    aws --endpoint-url %s events put-events --entries file://events/vulnerability.json\n  state:      %s\n",
+		c.platform, address, address, token, address, c.state)
+	return nil
+}
+
+// pruneEvery is how often old records are removed.
+const pruneEvery = time.Hour
+
+func prune(ctx context.Context, log *slog.Logger, db *sqlite.DB, keep time.Duration) {
+	ticker := time.NewTicker(pruneEvery)
+	defer ticker.Stop()
+	for {
+		if removed, err := db.Prune(ctx, time.Now(), keep); err != nil && ctx.Err() == nil {
+			log.Error("remove old records", "error", err.Error())
+		} else if removed > 0 {
+			log.Info("old records removed", "rows", removed, "kept", keep.String())
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

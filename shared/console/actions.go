@@ -1,0 +1,145 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+)
+
+func fault(field, reason string) destination.FieldProblem {
+	return destination.FieldProblem{Field: field, Reason: reason}
+}
+
+// TestView is the outcome of a test.
+type TestView struct {
+	Delivered bool              `json:"delivered" doc:"every message arrived"`
+	Messages  []TestMessageView `json:"messages" doc:"in the order sent; the test ends with the first that fails"`
+}
+
+// TestMessageView is one test message and what the system answered.
+type TestMessageView struct {
+	Summary   string `json:"summary" example:"[Test message] [Acme] New vulnerability detected"`
+	Delivered bool   `json:"delivered"`
+	Status    int    `json:"status,omitempty" doc:"absent when there was no answer" example:"200"`
+	Reason    string `json:"reason,omitempty" doc:"what went wrong and what to do" example:"connection refused: nothing listens at hooks.example.com:443, or a firewall turns us away"`
+	Answer    string `json:"answer,omitempty" doc:"the start of a failure's answer, secrets masked"`
+	TookMS    int64  `json:"took_ms" example:"120"`
+}
+
+type testOutput struct{ Body TestView }
+
+type unsavedInput struct {
+	Body struct {
+		System      string          `json:"system,omitempty" example:"slack"`
+		Integration string          `json:"integration,omitempty" doc:"the id of a saved integration whose secrets the masks stand for"`
+		Parameters  json.RawMessage `json:"parameters"`
+	}
+}
+
+// HealthView is an integration's window.
+type HealthView struct {
+	health.Tally
+	Percent       int  `json:"percent" doc:"of the attempts that failed"`
+	LimitPercent  int  `json:"limit_percent" doc:"at this share the platform disables the integration" example:"60"`
+	MinimumSample int  `json:"minimum_attempts" doc:"below this number of attempts it does not" example:"20"`
+	WindowHours   int  `json:"window_hours" example:"12"`
+	Broken        bool `json:"broken"`
+}
+
+type healthOutput struct{ Body HealthView }
+
+func (s *server) actions(api huma.API) {
+	tags := []string{"Integrations"}
+	for _, a := range []struct {
+		verb, summary, description string
+		on                         bool
+	}{
+		{"enable", "Enable an integration", "Events are delivered from now on, and a new health window begins. It is no error when it is enabled already.", true},
+		{"disable", "Disable an integration", "Its settings are kept. What waits to be sent to it is not sent, and can be replayed.", false},
+	} {
+		huma.Register(api, s.operation(huma.Operation{
+			OperationID: a.verb + "-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/" + a.verb, Tags: tags, Errors: []int{404, 412},
+			Summary: a.summary, Description: a.description,
+		}), func(ctx context.Context, in *conditionalInput) (*integrationOutput, error) {
+			revision, err := openETag(in.IfMatch)
+			if err != nil {
+				return nil, err
+			}
+			i, err := s.Integrations.SetEnabled(ctx, person(ctx), in.ID, revision, a.on)
+			if err == nil {
+				s.Changed(i.Tenant, i.ID)
+			}
+			return s.one(ctx, i, err)
+		})
+	}
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "test-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/test", Tags: tags, Errors: []int{404},
+		Summary: "Test a saved integration", Description: "Sends test messages now and answers what the system said. A test is not retried and does not count for the health of the integration.",
+	}), func(ctx context.Context, in *idInput) (*testOutput, error) {
+		i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		if err != nil {
+			return nil, s.answer(err)
+		}
+		opened, err := s.Integrations.Open(ctx, i)
+		return s.test(ctx, opened, err)
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags, Errors: []int{400, 404, 413, 422},
+		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a saved integration, masks stand for its secrets.",
+	}), func(ctx context.Context, in *unsavedInput) (*testOutput, error) {
+		opened, err := s.Integrations.OpenUnsaved(ctx, principal(ctx).Tenant, in.Body.Integration, in.Body.System, in.Body.Parameters)
+		return s.test(ctx, opened, err)
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "get-integration-health", Method: http.MethodGet, Path: "/v1/integrations/{id}/health", Tags: tags, Errors: []int{404},
+		Summary: "Read an integration's health", Description: "How many requests of the window were made and failed, and how near that is to being switched off.",
+	}), s.health)
+}
+
+func (s *server) test(ctx context.Context, opened integration.Opened, err error) (*testOutput, error) {
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	result, err := s.Tester.Test(ctx, opened, person(ctx), s.NewID())
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	return &testOutput{Body: testView(result)}, nil
+}
+
+func testView(r delivery.TestResult) TestView {
+	v := TestView{Delivered: len(r.Messages) > 0, Messages: []TestMessageView{}}
+	for _, m := range r.Messages {
+		v.Delivered = v.Delivered && m.Delivered
+		v.Messages = append(v.Messages, TestMessageView{
+			Summary: m.Summary, Delivered: m.Delivered, Status: m.Status, Reason: m.Reason, Answer: m.Answer, TookMS: m.Took.Milliseconds(),
+		})
+	}
+	return v
+}
+
+func (s *server) health(ctx context.Context, in *idInput) (*healthOutput, error) {
+	i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	t, err := s.Health.Tally(ctx, i.Tenant, i.ID, i.Window, s.Now())
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	rule := s.Health.Rule.Filled()
+	v := HealthView{
+		Tally: t, LimitPercent: rule.Percent, MinimumSample: rule.Minimum, WindowHours: int(rule.Span.Hours()), Broken: rule.Broken(t),
+	}
+	if t.Attempts > 0 {
+		v.Percent = t.Failures * 100 / t.Attempts
+	}
+	return &healthOutput{Body: v}, nil
+}

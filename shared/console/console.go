@@ -1,0 +1,168 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"tocsin/shared/access"
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+)
+
+// maxBody is the size of a request's body in bytes: the largest parameter is a CA certificate of 64 KiB.
+const maxBody = 256 << 10
+
+// Systems is the catalogue as the API needs it.
+type Systems interface {
+	All() []catalogue.Entry
+	Lookup(name string) (s destination.System, available, ok bool)
+}
+
+// Tester serves the test button.
+type Tester interface {
+	Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (delivery.TestResult, error)
+}
+
+// Mail is a mail of the outbox.
+type Mail struct {
+	ID      string    `json:"id"`
+	At      time.Time `json:"at"`
+	To      string    `json:"to"`
+	Subject string    `json:"subject"`
+	Text    string    `json:"text"`
+	HTML    string    `json:"html"`
+}
+
+// Config names what the API works with; fields without a remark are required.
+type Config struct {
+	Platform      string // the product's name, for the documents
+	Integrations  *integration.Service
+	Systems       Systems
+	Deliveries    delivery.Log
+	Health        *health.Monitor
+	Tester        Tester
+	Authenticator access.Authenticator
+	Now           func() time.Time
+	NewID         func() string
+	Log           *slog.Logger
+
+	// Outbox reads the mails that an embedded engine keeps; nil when mails are sent.
+	Outbox func(ctx context.Context, before string, limit int) ([]Mail, error)
+	// Changed is told of an integration that was enabled, disabled, deleted or changed; nil = nobody asks.
+	Changed func(tenant, id string)
+	// Wake is told of lanes that a replay filled; nil = nobody asks.
+	Wake func(lanes ...delivery.Lane)
+}
+
+// New makes the handler: the API under /v1, its document at /openapi.json and /openapi.yaml, a page at / and /docs,
+// and /healthz.
+func New(c Config) http.Handler {
+	if c.Changed == nil {
+		c.Changed = func(string, string) {}
+	}
+	if c.Wake == nil {
+		c.Wake = func(...delivery.Lane) {}
+	}
+	useProblems()
+	mux := http.NewServeMux()
+	api := humago.New(mux, document(c.Platform))
+	s := &server{Config: c}
+	s.systems(api)
+	s.integrations(api)
+	s.actions(api)
+	s.deliveries(api)
+	s.mails(api)
+	s.deadLetters(api)
+	page := newPage(api.OpenAPI(), c.Platform)
+	mux.Handle("GET /{$}", page)
+	mux.Handle("GET /docs", page)
+	mux.HandleFunc("GET /docs.js", page.script)
+	mux.HandleFunc("GET /docs.css", page.style)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	return s.guard(mux)
+}
+
+type server struct{ Config }
+
+func document(platform string) huma.Config {
+	c := huma.DefaultConfig(platform+" Console API", "1.0.0")
+	c.CreateHooks = nil // no $schema member in every answer
+	c.DocsPath = ""     // ours, without a script from another host
+	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, test them, read what was delivered, send again what was not.\n\n" +
+		"Every call needs a token of an administrator (`Authorization: Bearer …`). The tenant is the token's. Secrets are write-only: an answer shows `" +
+		destination.SecretMask + "`, and an update that sends the mask back keeps the secret."
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "Claims: iss, aud, exp, tenant, role; client_name, email and name where known."},
+	}
+	c.Security = []map[string][]string{{"token": {}}}
+	return c
+}
+
+type principalKey struct{}
+
+func principal(ctx context.Context) access.Principal {
+	p, _ := ctx.Value(principalKey{}).(access.Principal)
+	return p
+}
+
+func person(ctx context.Context) integration.Person {
+	p := principal(ctx)
+	return integration.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name}
+}
+
+// guard lets only administrators at the API, and keeps a fault of ours from becoming a dropped connection.
+func (s *server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		defer s.recover(w, r)
+		if len(r.URL.Path) < 4 || r.URL.Path[:4] != "/v1/" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		h.Set("Cache-Control", "no-store")
+		p, err := s.Authenticator.Authenticate(r)
+		var unauthorized *access.UnauthorizedError
+		switch {
+		case errors.As(err, &unauthorized):
+			h.Set("WWW-Authenticate", `Bearer realm="console"`)
+			write(w, problem(http.StatusUnauthorized, unauthorized.Reason))
+			return
+		case err != nil:
+			s.Log.Error("authenticate", "error", err.Error())
+			write(w, problem(http.StatusInternalServerError, "the token could not be checked: try again"))
+			return
+		case !p.Administers():
+			write(w, problem(http.StatusForbidden, "integrations are for administrators only; your role is "+string(p.Role)))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody+1) // huma refuses what is over maxBody with a problem
+		s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "tenant", p.Tenant, "by", p.Email)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
+	})
+}
+
+func (s *server) recover(w http.ResponseWriter, r *http.Request) {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	if fault == http.ErrAbortHandler {
+		panic(fault)
+	}
+	s.Log.Error("panic in a request", "method", r.Method, "path", r.URL.Path, "panic", fault)
+	write(w, problem(http.StatusInternalServerError, "this is a fault of ours; it was logged"))
+}

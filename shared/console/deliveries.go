@@ -1,0 +1,314 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/access"
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+	"tocsin/shared/retry"
+)
+
+// DeliveryView is a delivery without its events.
+type DeliveryView struct {
+	ID        string         `json:"id"`
+	State     delivery.State `json:"state" enum:"pending,retrying,delivered,dead"`
+	CreatedAt time.Time      `json:"created_at"`
+	Kinds     []event.Kind   `json:"kinds" doc:"what its events are"`
+	Count     int            `json:"count" doc:"how many events it carries"`
+	Due       *time.Time     `json:"due,omitempty" doc:"when it is sent again"`
+	Reason    string         `json:"reason,omitempty" doc:"why it failed last, or why it is dead"`
+	Attempts  []AttemptView  `json:"attempts" doc:"oldest first; the newest 64 are kept"`
+}
+
+// AttemptView is one try at sending.
+type AttemptView struct {
+	At        time.Time `json:"at"`
+	WaitedMS  int64     `json:"waited_ms" doc:"the planned wait before it"`
+	LateMS    int64     `json:"late_ms" doc:"how much later than planned it began"`
+	TookMS    float64   `json:"took_ms"`
+	Status    int       `json:"status,omitempty" doc:"absent when there was no answer"`
+	Delivered bool      `json:"delivered"`
+	Reason    string    `json:"reason,omitempty"`
+	Answer    string    `json:"answer,omitempty" doc:"the start of a failure's answer, secrets masked"`
+}
+
+// DeliveryDetail is a delivery with its events.
+type DeliveryDetail struct {
+	DeliveryView
+	Cycle  int         `json:"cycle,omitempty" doc:"1 to 3: the retry cycle it waits in"`
+	Events []EventView `json:"events"`
+}
+
+// EventView is an event as upstream published it.
+type EventView struct {
+	ID   string          `json:"id"`
+	Kind event.Kind      `json:"kind"`
+	Time time.Time       `json:"time"`
+	Data json.RawMessage `json:"data"`
+}
+
+type deliveriesInput struct {
+	ID     string    `path:"id"`
+	State  string    `query:"state" enum:"all,pending,retrying,delivered,dead" default:"all"`
+	From   time.Time `query:"from" doc:"made at this time or later"`
+	To     time.Time `query:"to" doc:"made before this time"`
+	Cursor string    `query:"cursor" maxLength:"200"`
+	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+}
+
+type deliveriesOutput struct {
+	Body struct {
+		Items      []DeliveryView `json:"items" doc:"newest first"`
+		NextCursor string         `json:"next_cursor,omitempty"`
+	}
+}
+
+type deliveryInput struct {
+	ID       string `path:"id"`
+	Delivery string `path:"delivery"`
+}
+
+type deliveryOutput struct{ Body DeliveryDetail }
+
+type replayInput struct {
+	ID   string `path:"id"`
+	Body struct {
+		From   *time.Time       `json:"from,omitempty" doc:"made at this time or later"`
+		To     *time.Time       `json:"to,omitempty" doc:"made before this time"`
+		States []delivery.State `json:"states,omitempty" enum:"dead,delivered" maxItems:"2" doc:"dead when left out"`
+		Cursor string           `json:"cursor,omitempty" maxLength:"200" doc:"of the answer before"`
+	}
+}
+
+// ReplayView says what was made ready to be sent again.
+type ReplayView struct {
+	Count      int    `json:"count" doc:"deliveries that are sent again, under their old ids"`
+	NextCursor string `json:"next_cursor,omitempty" doc:"call again with it: the range is not done yet"`
+}
+
+type replayOutput struct{ Body ReplayView }
+
+// replayLimit is how many deliveries one call sends again.
+const replayLimit = 500
+
+func (s *server) deliveries(api huma.API) {
+	tags := []string{"Deliveries"}
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "list-deliveries", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries", Tags: tags, Errors: []int{400, 404, 422},
+		Summary: "List an integration's deliveries", Description: "With every attempt: when, after which wait, what the system answered.",
+	}), s.listDeliveries)
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "get-delivery", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries/{delivery}", Tags: tags, Errors: []int{404},
+		Summary: "Read a delivery", Description: "With its events.",
+	}), s.getDelivery)
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "replay-delivery", Method: http.MethodPost, Path: "/v1/integrations/{id}/deliveries/{delivery}/replay", Tags: tags, Errors: []int{404, 409},
+		Summary: "Send a delivery again", Description: "A dead or delivered one, under its old id, with a new run of the retry cycles. One that is on its way already is left alone (count 0).",
+	}), func(ctx context.Context, in *deliveryInput) (*replayOutput, error) {
+		return s.replay(ctx, delivery.Replay{Integration: in.ID, ID: in.Delivery, Limit: 1})
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/integrations/{id}/replay", Tags: tags, Errors: []int{400, 404, 409, 422},
+		Summary: "Send a range of deliveries again", Description: "At most 500 a call; go on with the cursor.",
+	}), s.replayRange)
+}
+
+func (s *server) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliveriesOutput, error) {
+	before, err := openCursor(in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID); err != nil {
+		return nil, s.answer(err)
+	}
+	q := delivery.Query{Tenant: principal(ctx).Tenant, Integration: in.ID, From: in.From, To: in.To, Before: before, Limit: in.Limit + 1}
+	if in.State != "all" {
+		q.States = []delivery.State{delivery.State(in.State)}
+	}
+	found, err := s.Deliveries.List(ctx, q)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	out := &deliveriesOutput{}
+	out.Body.Items = []DeliveryView{}
+	for n, d := range found {
+		if n == in.Limit {
+			out.Body.NextCursor = makeCursor(found[n-1].ID)
+			break
+		}
+		out.Body.Items = append(out.Body.Items, deliveryView(d))
+	}
+	return out, nil
+}
+
+func deliveryView(d delivery.Delivery) DeliveryView {
+	v := DeliveryView{
+		ID: d.ID, State: d.State, CreatedAt: d.CreatedAt, Kinds: d.Kinds, Count: d.Count, Reason: d.Reason, Attempts: []AttemptView{},
+	}
+	if v.Kinds == nil {
+		v.Kinds = []event.Kind{}
+	}
+	if !d.Due.IsZero() {
+		v.Due = &d.Due
+	}
+	for _, a := range d.Attempts {
+		v.Attempts = append(v.Attempts, AttemptView{
+			At: a.At, WaitedMS: a.Waited.Milliseconds(), LateMS: a.Late.Milliseconds(), TookMS: float64(a.Took.Microseconds()) / 1000,
+			Status: a.Status, Delivered: a.Delivered, Reason: a.Reason, Answer: a.Answer,
+		})
+	}
+	return v
+}
+
+func (s *server) getDelivery(ctx context.Context, in *deliveryInput) (*deliveryOutput, error) {
+	if _, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID); err != nil {
+		return nil, s.answer(err)
+	}
+	d, err := s.Deliveries.Get(ctx, principal(ctx).Tenant, in.ID, in.Delivery)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	v := DeliveryDetail{DeliveryView: deliveryView(d), Events: []EventView{}}
+	if d.State == delivery.Retrying {
+		v.Cycle, _ = retry.Position(d.Failures)
+	}
+	for _, e := range d.Events {
+		v.Events = append(v.Events, EventView{ID: e.ID, Kind: e.Kind, Time: e.Time, Data: e.Data})
+	}
+	return &deliveryOutput{Body: v}, nil
+}
+
+func (s *server) replayRange(ctx context.Context, in *replayInput) (*replayOutput, error) {
+	after, err := openCursor(in.Body.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	r := delivery.Replay{Integration: in.ID, States: in.Body.States, After: after, Limit: replayLimit}
+	if in.Body.From != nil {
+		r.From = *in.Body.From
+	}
+	if in.Body.To != nil {
+		r.To = *in.Body.To
+	}
+	if in.Body.From != nil && in.Body.To != nil && !r.From.Before(r.To) {
+		return nil, problem(http.StatusUnprocessableEntity, "the range is empty", fault("to", "must be after from"))
+	}
+	return s.replay(ctx, r)
+}
+
+func (s *server) replay(ctx context.Context, r delivery.Replay) (*replayOutput, error) {
+	r.Tenant = principal(ctx).Tenant
+	i, err := s.Integrations.Store.Get(ctx, r.Tenant, r.Integration)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	if !i.Enabled() {
+		return nil, problem(http.StatusConflict, "the integration is disabled: enable it first")
+	}
+	count, after, err := s.Deliveries.Replay(ctx, r)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	if count > 0 {
+		s.Log.Info("deliveries replayed", "tenant", r.Tenant, "integration", r.Integration, "count", count, "by", principal(ctx).Email)
+		s.Wake(delivery.Lane{Tenant: r.Tenant, Integration: r.Integration})
+	}
+	out := &replayOutput{Body: ReplayView{Count: count}}
+	if after != "" {
+		out.Body.NextCursor = makeCursor(after)
+	}
+	return out, nil
+}
+
+type pageInput struct {
+	Cursor string `query:"cursor" maxLength:"200"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+}
+
+type mailsOutput struct {
+	Body struct {
+		Items      []Mail `json:"items" doc:"newest first"`
+		NextCursor string `json:"next_cursor,omitempty"`
+	}
+}
+
+func (s *server) mails(api huma.API) {
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "list-mails", Method: http.MethodGet, Path: "/v1/outbox", Tags: []string{"Outbox"}, Errors: []int{400, 404, 422},
+		Summary: "List the outbox", Description: "The mails that a deployment without a mail server keeps, the newest 1,000. 404 where mails are sent.",
+	}), func(ctx context.Context, in *pageInput) (*mailsOutput, error) {
+		if s.Outbox == nil {
+			return nil, problem(http.StatusNotFound, "this deployment sends its mails and keeps none")
+		}
+		before, err := openCursor(in.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		found, err := s.Outbox(ctx, before, in.Limit)
+		if err != nil {
+			return nil, s.answer(err)
+		}
+		out := &mailsOutput{}
+		if out.Body.Items = found; found == nil {
+			out.Body.Items = []Mail{}
+		}
+		if len(found) == in.Limit {
+			out.Body.NextCursor = makeCursor(found[len(found)-1].ID)
+		}
+		return out, nil
+	})
+}
+
+// DeadLetterView is an event that could not be processed.
+type DeadLetterView struct {
+	ID         string    `json:"id"`
+	Tenant     string    `json:"tenant,omitempty" doc:"absent when it could not be read"`
+	DetailType string    `json:"detail_type"`
+	Detail     string    `json:"detail" doc:"as upstream published it"`
+	At         time.Time `json:"at"`
+	Reason     string    `json:"reason" example:"data.vuln.threat: must be High, Medium or Low, is \"Dreadful\""`
+}
+
+type deadLettersOutput struct {
+	Body struct {
+		Items      []DeadLetterView `json:"items" doc:"newest first"`
+		NextCursor string           `json:"next_cursor,omitempty"`
+	}
+}
+
+func (s *server) deadLetters(api huma.API) {
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/v1/dead-letters", Tags: []string{"Dead letters"}, Errors: []int{400, 422},
+		Summary: "List events that could not be processed", Description: "Each with its reason. An administrator sees the tenant's own, an operator of the platform sees all.",
+	}), func(ctx context.Context, in *pageInput) (*deadLettersOutput, error) {
+		before, err := openCursor(in.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		tenant := principal(ctx).Tenant
+		if principal(ctx).Role == access.Operator {
+			tenant = "*"
+		}
+		found, err := s.Deliveries.DeadLetters(ctx, tenant, before, in.Limit)
+		if err != nil {
+			return nil, s.answer(err)
+		}
+		out := &deadLettersOutput{}
+		out.Body.Items = []DeadLetterView{}
+		for _, d := range found {
+			out.Body.Items = append(out.Body.Items, DeadLetterView{
+				ID: d.ID, Tenant: d.Tenant, DetailType: d.DetailType, Detail: string(d.Detail), At: d.At, Reason: d.Reason,
+			})
+		}
+		if len(found) == in.Limit {
+			out.Body.NextCursor = makeCursor(found[len(found)-1].ID)
+		}
+		return out, nil
+	})
+}

@@ -1,0 +1,312 @@
+package console
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+)
+
+// IntegrationView is an integration as an answer shows it.
+type IntegrationView struct {
+	ID         string             `json:"id" example:"01GTD8R4000000000000000001"`
+	System     string             `json:"system" example:"slack"`
+	Name       string             `json:"name" example:"Ops channel"`
+	Enabled    bool               `json:"enabled"`
+	Disabled   *DisabledView      `json:"disabled,omitempty" doc:"who switched it off, when and why"`
+	Events     []SubscriptionView `json:"events" doc:"every event type of the system"`
+	Parameters json.RawMessage    `json:"parameters" doc:"secrets are masked"`
+	Revision   int64              `json:"revision" doc:"counts changes; the ETag"`
+	CreatedAt  time.Time          `json:"created_at"`
+	CreatedBy  string             `json:"created_by,omitempty"`
+	UpdatedAt  time.Time          `json:"updated_at"`
+}
+
+// DisabledView says who switched an integration off.
+type DisabledView struct {
+	By     integration.Actor `json:"by" enum:"person,platform" doc:"platform: it kept failing"`
+	Person string            `json:"person,omitempty"`
+	Reason string            `json:"reason,omitempty"`
+	At     time.Time         `json:"at"`
+}
+
+// SubscriptionView is one line of the events of a form.
+type SubscriptionView struct {
+	Event       event.Type `json:"event" example:"vuln_high"`
+	Active      bool       `json:"active"`
+	WithHeaders bool       `json:"with_headers,omitempty" doc:"the request's headers are sent with a hit; for siem only"`
+}
+
+// SubscriptionChange is one line of the events of a form as it is sent.
+type SubscriptionChange struct {
+	Event       event.Type `json:"event" example:"vuln_high"`
+	Active      *bool      `json:"active,omitempty" doc:"true when it is left out"`
+	WithHeaders bool       `json:"with_headers,omitempty" doc:"send the request's headers with a hit; for siem only"`
+}
+
+type integrationOutput struct {
+	Location string `header:"Location" doc:"of a new integration"`
+	ETag     string `header:"ETag"`
+	Body     IntegrationView
+}
+
+type listInput struct {
+	Status string `query:"status" enum:"all,enabled,disabled" default:"all" doc:"the tab"`
+	System string `query:"system" doc:"only integrations of this system"`
+	Group  string `query:"group" doc:"only integrations of this group"`
+	Query  string `query:"q" maxLength:"200" doc:"text in the name of the integration or of its system"`
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+}
+
+type listOutput struct {
+	Body struct {
+		Counts struct {
+			All      int `json:"all"`
+			Enabled  int `json:"enabled"`
+			Disabled int `json:"disabled"`
+		} `json:"counts" doc:"of the tabs, whatever the filter"`
+		Items      []IntegrationView `json:"items"`
+		NextCursor string            `json:"next_cursor,omitempty" doc:"absent on the last page"`
+	}
+}
+
+type createInput struct {
+	Body struct {
+		System     string               `json:"system" example:"slack"`
+		Name       string               `json:"name,omitempty" doc:"made from the system, your name and the date when it is left out"`
+		Enabled    *bool                `json:"enabled,omitempty" doc:"true when it is left out"`
+		Events     []SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
+		Parameters json.RawMessage      `json:"parameters" doc:"see the system's JSON Schema"`
+	}
+}
+
+type patchInput struct {
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
+	Body    struct {
+		Name       *string               `json:"name,omitempty"`
+		Enabled    *bool                 `json:"enabled,omitempty"`
+		Events     *[]SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
+		Parameters json.RawMessage       `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
+	} `contentType:"application/merge-patch+json"`
+}
+
+type idInput struct {
+	ID string `path:"id"`
+}
+
+type conditionalInput struct {
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match" doc:"the ETag that you read; without it any revision"`
+}
+
+func (s *server) integrations(api huma.API) {
+	tags := []string{"Integrations"}
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "list-integrations", Method: http.MethodGet, Path: "/v1/integrations", Tags: tags, Errors: []int{400, 422},
+		Summary: "List integrations", Description: "In the order of their making. The counts are those of the tabs.",
+	}), s.list)
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "create-integration", Method: http.MethodPost, Path: "/v1/integrations", Tags: tags, Errors: []int{400, 413, 422}, DefaultStatus: http.StatusCreated,
+		Summary: "Add an integration", Description: "It is enabled unless you say otherwise.",
+	}), s.create)
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "get-integration", Method: http.MethodGet, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{404},
+		Summary: "Read an integration", Description: "With the ETag that a conditional change needs.",
+	}), func(ctx context.Context, in *idInput) (*integrationOutput, error) {
+		i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		return s.one(ctx, i, err)
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "update-integration", Method: http.MethodPatch, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{400, 404, 412, 413, 422},
+		Summary: "Change an integration", Description: "A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask.",
+	}), s.patch)
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "delete-integration", Method: http.MethodDelete, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{400, 404, 412}, DefaultStatus: http.StatusNoContent,
+		Summary: "Delete an integration", Description: "With all its settings; this can not be undone. What waits to be sent to it is not sent.",
+	}), s.remove)
+}
+
+func (s *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	after, err := openCursor(in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.all(ctx)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	out := &listOutput{}
+	out.Body.Items = []IntegrationView{}
+	for _, i := range all {
+		if out.Body.Counts.All++; i.Enabled() {
+			out.Body.Counts.Enabled++
+		} else {
+			out.Body.Counts.Disabled++
+		}
+		if i.ID <= after || !s.matches(i, in) || out.Body.NextCursor != "" {
+			continue
+		}
+		if len(out.Body.Items) == in.Limit {
+			out.Body.NextCursor = makeCursor(out.Body.Items[in.Limit-1].ID)
+			continue
+		}
+		v, err := s.view(ctx, i)
+		if err != nil {
+			return nil, s.answer(err)
+		}
+		out.Body.Items = append(out.Body.Items, v)
+	}
+	return out, nil
+}
+
+func (s *server) matches(i integration.Integration, in *listInput) bool {
+	system, _, _ := s.Systems.Lookup(i.System)
+	text := strings.ToLower(strings.TrimSpace(in.Query))
+	return (in.Status == "all" || (in.Status == "enabled") == i.Enabled()) &&
+		(in.System == "" || in.System == i.System) && (in.Group == "" || in.Group == string(system.Group)) &&
+		(strings.Contains(strings.ToLower(i.Name), text) || strings.Contains(strings.ToLower(system.Title), text))
+}
+
+func (s *server) create(ctx context.Context, in *createInput) (*integrationOutput, error) {
+	who := person(ctx)
+	name := in.Body.Name
+	if system, _, ok := s.Systems.Lookup(in.Body.System); ok && strings.TrimSpace(name) == "" {
+		name = s.defaultName(system.Title, who)
+	}
+	i, err := s.Integrations.Create(ctx, who, integration.Draft{
+		System: in.Body.System, Name: name, Disabled: in.Body.Enabled != nil && !*in.Body.Enabled,
+		Subscriptions: subscriptions(in.Body.Events), Parameters: in.Body.Parameters,
+	})
+	out, err := s.one(ctx, i, err)
+	if err == nil {
+		out.Location = "/v1/integrations/" + i.ID
+	}
+	return out, err
+}
+
+// defaultName is what the form fills in: `Slack integration by Ada Lovelace, Mar 1` (facts, 1.1).
+func (s *server) defaultName(system string, who integration.Person) string {
+	by := who.Name
+	if by == "" {
+		by = who.Email
+	}
+	at := s.Now().UTC().Format("Jan 2")
+	if system == "Email report" {
+		return system + " by " + by + ", " + at
+	}
+	return system + " integration by " + by + ", " + at
+}
+
+func (s *server) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
+	revision, err := openETag(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	p := integration.Patch{Name: in.Body.Name, Enabled: in.Body.Enabled, Parameters: in.Body.Parameters}
+	if in.Body.Events != nil {
+		subs := subscriptions(*in.Body.Events)
+		p.Subscriptions = &subs
+	}
+	i, err := s.Integrations.Update(ctx, person(ctx), in.ID, revision, p)
+	if err == nil {
+		s.Changed(i.Tenant, i.ID)
+	}
+	return s.one(ctx, i, err)
+}
+
+func (s *server) remove(ctx context.Context, in *conditionalInput) (*struct{}, error) {
+	revision, err := openETag(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Integrations.Delete(ctx, person(ctx), in.ID, revision); err != nil {
+		return nil, s.answer(err)
+	}
+	s.Changed(principal(ctx).Tenant, in.ID)
+	return nil, nil
+}
+
+// subscriptions keeps the active ones.
+func subscriptions(lines []SubscriptionChange) []integration.Subscription {
+	out := []integration.Subscription{}
+	for _, v := range lines {
+		if v.Active == nil || *v.Active {
+			out = append(out, integration.Subscription{Event: v.Event, WithHeaders: v.WithHeaders})
+		}
+	}
+	return out
+}
+
+func (s *server) one(ctx context.Context, i integration.Integration, err error) (*integrationOutput, error) {
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	v, err := s.view(ctx, i)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	return &integrationOutput{ETag: makeETag(i.Revision), Body: v}, nil
+}
+
+func (s *server) view(ctx context.Context, i integration.Integration) (IntegrationView, error) {
+	masked, err := s.Integrations.Masked(ctx, i)
+	if err != nil {
+		return IntegrationView{}, err
+	}
+	v := IntegrationView{
+		ID: i.ID, System: i.System, Name: i.Name, Enabled: i.Enabled(), Parameters: masked, Revision: i.Revision,
+		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt, Events: []SubscriptionView{},
+	}
+	if i.Off != nil {
+		v.Disabled = &DisabledView{By: i.Off.By, Person: i.Off.Person, Reason: i.Off.Reason, At: i.Off.At}
+	}
+	system, _, _ := s.Systems.Lookup(i.System)
+	for _, t := range system.Events {
+		sub, active := i.Subscribed(t)
+		v.Events = append(v.Events, SubscriptionView{Event: t, Active: active, WithHeaders: sub.WithHeaders})
+	}
+	return v, nil
+}
+
+func makeETag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
+
+// openETag reads an If-Match; "" and * take any revision, which is 0.
+func openETag(s string) (int64, error) {
+	s = strings.TrimPrefix(strings.TrimSpace(s), "W/")
+	if s == "" || s == "*" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(strings.Trim(s, `"`), 10, 64)
+	if err != nil || n < 1 {
+		// An ETag that we never made matches nothing (RFC 9110, 13.1.1).
+		return 0, problem(http.StatusPreconditionFailed, "If-Match is not an ETag of this integration: read it again")
+	}
+	return n, nil
+}
+
+// A cursor hides an id: callers hand it back and read nothing into it.
+func makeCursor(id string) string { return base64.RawURLEncoding.EncodeToString([]byte("c1:" + id)) }
+
+func openCursor(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	id, ok := strings.CutPrefix(string(raw), "c1:")
+	if err != nil || !ok || id == "" || len(id) > 64 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		p := problem(http.StatusBadRequest, "the cursor is not one of ours: begin again without it")
+		p.Errors = append(p.Errors, fault("cursor", "is not one of ours"))
+		return "", p
+	}
+	return id, nil
+}

@@ -1,0 +1,118 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+)
+
+// GroupView is a heading of the catalogue with its systems.
+type GroupView struct {
+	Title    string       `json:"title" example:"Email and messengers"`
+	Enabled  int          `json:"enabled" doc:"integrations that are on"`
+	Disabled int          `json:"disabled"`
+	Systems  []SystemView `json:"systems"`
+}
+
+// SystemView is a system that an integration can be made for.
+type SystemView struct {
+	Name       string          `json:"name" example:"slack"`
+	Title      string          `json:"title" example:"Slack"`
+	Available  bool            `json:"available" doc:"false: listed, and not offered yet"`
+	Enabled    int             `json:"enabled"`
+	Disabled   int             `json:"disabled"`
+	Events     []EventTypeView `json:"events"`
+	Parameters json.RawMessage `json:"parameters,omitempty" doc:"JSON Schema (2020-12) of the parameters; writeOnly marks a secret"`
+	SetUp      string          `json:"set_up,omitempty" doc:"steps at the system's side, in Markdown"`
+}
+
+// EventTypeView is an event type that a system can receive.
+type EventTypeView struct {
+	Event event.Type `json:"event" example:"vuln_high"`
+	Title string     `json:"title" example:"Vulnerabilities detected: high risk"`
+}
+
+type systemsOutput struct {
+	Body struct {
+		Groups []GroupView `json:"groups"`
+	}
+}
+
+func (s *server) systems(api huma.API) {
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "list-systems", Method: http.MethodGet, Path: "/v1/systems", Tags: []string{"Systems"},
+		Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that each asks for and the event types that it can receive, with the number of integrations of the tenant.",
+	}), func(ctx context.Context, _ *struct{}) (*systemsOutput, error) {
+		all, err := s.all(ctx)
+		if err != nil {
+			return nil, s.answer(err)
+		}
+		out := &systemsOutput{}
+		out.Body.Groups = s.groups(all)
+		return out, nil
+	})
+}
+
+func (s *server) groups(all []integration.Integration) []GroupView {
+	enabled, disabled := map[string]int{}, map[string]int{}
+	for _, i := range all {
+		if i.Enabled() {
+			enabled[i.System]++
+		} else {
+			disabled[i.System]++
+		}
+	}
+	var out []GroupView
+	for _, title := range destination.Groups() {
+		g := GroupView{Title: string(title)}
+		for _, entry := range s.Systems.All() {
+			if entry.System.Group != title {
+				continue
+			}
+			v := SystemView{
+				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available, SetUp: entry.System.SetUp,
+				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name], Parameters: entry.System.Parameters.Schema(),
+			}
+			for _, t := range entry.System.Events {
+				v.Events = append(v.Events, EventTypeView{t, t.Title()})
+			}
+			g.Systems = append(g.Systems, v)
+			g.Enabled += v.Enabled
+			g.Disabled += v.Disabled
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// pageSize of reads through all of a tenant's integrations.
+const pageSize = 500
+
+// all reads every integration of the tenant: hundreds at most, and the tabs' counters need each.
+func (s *server) all(ctx context.Context) ([]integration.Integration, error) {
+	var out []integration.Integration
+	for after := ""; ; {
+		page, err := s.Integrations.Store.List(ctx, principal(ctx).Tenant, after, pageSize)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, page...)
+		if len(page) < pageSize {
+			return out, nil
+		}
+		after = page[len(page)-1].ID
+	}
+}
+
+// operation adds what every operation has.
+func (s *server) operation(o huma.Operation) huma.Operation {
+	o.MaxBodyBytes = maxBody
+	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError)
+	return o
+}

@@ -1,0 +1,172 @@
+// Package mail builds mails and carries them: over SMTP, or into an outbox that the embedded mode keeps. A mail goes
+// to one person, so nobody learns who else receives it. The MIME work is go-mail's (github.com/wneessen/go-mail).
+package mail
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/textproto"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"tocsin/shared/destination"
+)
+
+// timeout of a whole exchange with the mail server.
+const timeout = 30 * time.Second
+
+// Outbox keeps mails instead of sending them.
+type Outbox struct {
+	Keep func(ctx context.Context, m destination.Mail, at time.Time) error
+	Now  func() time.Time
+}
+
+// Send keeps a mail.
+func (o Outbox) Send(ctx context.Context, m destination.Mail) error {
+	if err := o.Keep(ctx, m, o.Now()); err != nil {
+		return fmt.Errorf("the mail could not be kept: %w", err)
+	}
+	return nil
+}
+
+// SMTP sends mails through a server.
+type SMTP struct {
+	from    string
+	domain  string // of message ids
+	host    string
+	options []gomail.Option
+	now     func() time.Time
+}
+
+// NewSMTP reads the server's address: smtp://user:password@host:port uses STARTTLS where the server offers it,
+// smtps:// speaks TLS from the start, smtp+insecure:// neither (for a server on the same machine). from is an
+// address, with or without a name. Errors never hold the password.
+func NewSMTP(address, from string, now func() time.Time) (*SMTP, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return nil, errors.New("the mail server's address must be smtp://user:password@host:port or smtps://…")
+	}
+	s := &SMTP{from: from, host: u.Hostname(), now: now}
+	at := strings.LastIndex(from, "@")
+	if at < 0 {
+		return nil, fmt.Errorf("the sending address %q is not an e-mail address", from)
+	}
+	s.domain = strings.TrimSuffix(from[at+1:], ">")
+	port := 587
+	switch u.Scheme {
+	case "smtp":
+		s.options = append(s.options, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
+	case "smtps":
+		port = 465
+		s.options = append(s.options, gomail.WithSSL())
+	case "smtp+insecure":
+		port = 25
+		s.options = append(s.options, gomail.WithTLSPolicy(gomail.NoTLS))
+	default:
+		return nil, fmt.Errorf("the mail server's address must begin with smtp://, smtps:// or smtp+insecure://, not %s://", u.Scheme)
+	}
+	if p := u.Port(); p != "" {
+		if port, err = strconv.Atoi(p); err != nil {
+			return nil, fmt.Errorf("the mail server's port %q is not a number", p)
+		}
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		s.options = append(s.options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(u.User.Username()), gomail.WithPassword(password))
+	}
+	s.options = append(s.options, gomail.WithPort(port), gomail.WithTimeout(timeout))
+	return s, nil
+}
+
+// Send sends a mail. The error is a sentence for an administrator.
+func (s *SMTP) Send(ctx context.Context, m destination.Mail) error {
+	msg, err := s.compose(m)
+	if err != nil {
+		return err
+	}
+	client, err := gomail.NewClient(s.host, s.options...)
+	if err != nil {
+		return fmt.Errorf("the mail server's settings are not right: %w", err)
+	}
+	if err := client.DialAndSendWithContext(ctx, msg); err != nil {
+		return s.explain(err, m.To)
+	}
+	return nil
+}
+
+func (s *SMTP) explain(err error, to string) error {
+	var reply *textproto.Error
+	var refused *gomail.SendError
+	switch {
+	case errors.As(err, &reply):
+		return fmt.Errorf("the mail server %s answered %d to a mail for %s: %s", s.host, reply.Code, to, reply.Msg)
+	case errors.As(err, &refused) && refused.IsTemp():
+		return fmt.Errorf("the mail server %s put off a mail for %s: %w", s.host, to, err)
+	case errors.As(err, &refused):
+		return fmt.Errorf("the mail server %s refused a mail for %s: %w", s.host, to, err)
+	default:
+		return fmt.Errorf("the mail server %s could not be used: %w", s.host, err)
+	}
+}
+
+// Raw is the mail in its wire form (RFC 5322), as SES and a test take it.
+func (s *SMTP) Raw(m destination.Mail) ([]byte, error) {
+	msg, err := s.compose(m)
+	if err != nil {
+		return nil, err
+	}
+	var buf bytes.Buffer
+	if _, err := msg.WriteTo(&buf); err != nil {
+		return nil, fmt.Errorf("write the mail for %s: %w", m.To, err)
+	}
+	return buf.Bytes(), nil
+}
+
+func (s *SMTP) compose(m destination.Mail) (*gomail.Msg, error) {
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	if err := msg.From(s.from); err != nil {
+		return nil, fmt.Errorf("the sending address is not right: %w", err)
+	}
+	if err := msg.To(m.To); err != nil {
+		return nil, fmt.Errorf("the address %q is not right: %w", m.To, err)
+	}
+	msg.Subject(oneLine(m.Subject))
+	msg.SetDateWithValue(s.now())
+	if m.ID != "" {
+		msg.SetMessageIDWithValue(token(m.ID) + "@" + s.domain)
+	}
+	for name, value := range m.Header {
+		msg.SetGenHeader(gomail.Header(name), oneLine(value))
+	}
+	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
+	if m.HTML != "" {
+		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	}
+	return msg, nil
+}
+
+// oneLine keeps a value from beginning a header of its own.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\r' || r == '\n' || r == 0 {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// token keeps what may stand in a message id (RFC 5322, dot-atom).
+func token(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, s)
+}
