@@ -55,7 +55,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.Float64Var(&c.faster, "faster", 1, "divide every wait of the retry cycles, for a demonstration")
 	f.IntVar(&c.rule.Percent, "disable-percent", health.DefaultPercent, "share of failed requests that disables an integration")
 	f.IntVar(&c.rule.Minimum, "disable-minimum", health.DefaultMinimum, "requests below which none is disabled")
-	f.IntVar(&c.limits.PerLane, "per-integration", 0, "requests in flight to one integration (default 16)")
+	f.IntVar(&c.limits.PerLane, "per-integration", 0, "requests in flight to one integration (default 32)")
 	f.DurationVar(&c.keep, "keep", 30*24*time.Hour, "how long ended deliveries and their events are kept")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.BoolVar(&c.logJSON, "log-json", false, "write logs as JSON")

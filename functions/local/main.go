@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -33,7 +34,14 @@ import (
 	"tocsin/shared/retry"
 )
 
+// gcPercent lets the heap grow to five times what lives: what lives is a few MiB, and collecting it more often costs
+// a sixth of the deliveries per second (make bench).
+const gcPercent = 400
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	c, err := configure(os.Args[1:], os.Getenv)

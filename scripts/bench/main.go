@@ -29,9 +29,10 @@ func main() {
 	binary := flag.String("binary", "bin/tocsin", "the embedded program")
 	events := flag.Int("events", 60_000, "deliveries of each throughput run")
 	steady := flag.Duration("steady", 15*time.Second, "length of the run at 200 events per second")
+	only := flag.Int("only", 0, "measure this scenario alone, counted from 1; 0 = all")
 	args := flag.String("args", "", "more arguments for the embedded program, separated by spaces")
 	flag.Parse()
-	b := &bench{binary: *binary, args: strings.Fields(*args)}
+	b := &bench{binary: *binary, args: strings.Fields(*args), only: *only}
 	if err := b.run(*events, *steady); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -41,6 +42,7 @@ func main() {
 type bench struct {
 	binary string
 	args   []string
+	only   int
 	table  *tabwriter.Writer
 }
 
@@ -84,19 +86,25 @@ func (b *bench) run(events int, steady time.Duration) error {
 	}
 	b.print(bare)
 	var rows []row
-	for _, s := range []scenario{
+	for i, s := range []scenario{
 		{name: "1 integration, 1 event a request", events: events, integrations: 1, maxEvents: 1},
 		{name: "1 integration, up to 100 events a request", events: events, integrations: 1, maxEvents: 100},
 		{name: "10 integrations, 1 event a request", events: events / 10, integrations: 10, maxEvents: 1},
 		{name: "the same beside a hanging one", events: events / 10, integrations: 10, maxEvents: 1, hanging: true},
 		{name: "200 events per second", events: int(steady / (5 * time.Millisecond)), integrations: 1, maxEvents: 1, pace: 5 * time.Millisecond},
 	} {
+		if b.only != 0 && b.only != i+1 {
+			continue
+		}
 		r, err := b.measure(s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		b.print(r)
 		rows = append(rows, r)
+	}
+	if b.only != 0 {
+		return b.table.Flush()
 	}
 	for _, backlog := range []int{events / 4, events} {
 		r, err := b.backlog(backlog)
@@ -231,7 +239,7 @@ func client(connections int) *http.Client {
 }
 
 // bareWorkers is how many posts of the bare client are in flight: as many as Tocsin's own limit for one integration.
-const bareWorkers = 16
+const bareWorkers = 32
 
 func runBare(events int) (row, error) {
 	r, err := newReceiver(events, 1)
@@ -318,7 +326,7 @@ func create(p *embedded.Process, name, url string, maxEvents int) error {
 
 // publishers is how many PutEvents calls are in flight, each with ten entries, the most of one call.
 const (
-	publishers = 4
+	publishers = 16
 	perCall    = 10
 )
 

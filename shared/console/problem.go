@@ -16,10 +16,10 @@ import (
 
 // Problem is an error as RFC 9457 writes it.
 type Problem struct {
-	Type   string                `json:"type,omitempty" doc:"about:blank: the title says it all" example:"about:blank"`
-	Title  string                `json:"title" example:"Unprocessable Entity"`
-	Status int                   `json:"status" example:"422"`
-	Detail string                `json:"detail,omitempty" example:"the request is not valid"`
+	Type   string                     `json:"type,omitempty" doc:"about:blank: the title says it all" example:"about:blank"`
+	Title  string                     `json:"title" example:"Unprocessable Entity"`
+	Status int                        `json:"status" example:"422"`
+	Detail string                     `json:"detail,omitempty" example:"the request is not valid"`
 	Errors []destination.FieldProblem `json:"errors,omitempty" doc:"what is wrong, field by field"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tocsin/shared/health"
@@ -17,13 +18,13 @@ import (
 // Limits bound the work in flight, so that a slow or hanging system delays nobody else and memory does not grow
 // with the backlog. The zero value of a field is its default.
 type Limits struct {
-	PerLane int // requests in flight to one integration; 16
+	PerLane int // requests in flight to one integration; 32
 	// Failing replaces PerLane while the last request of the lane failed; 2.
 	Failing int
 	// Total bounds the requests in flight to integrations that work, FailingTotal those to the failing ones: the
 	// dead can not use up the room of the living. 512 and 256.
 	Total, FailingTotal int
-	// Lease is how many deliveries a lane takes at once; 64.
+	// Lease is how many deliveries a lane takes at once; 128.
 	Lease int
 	// Grace is how long a stop waits for requests in flight before it gives them up (they are sent again at the
 	// next start); 5 s.
@@ -32,9 +33,9 @@ type Limits struct {
 
 func (l Limits) filled() Limits {
 	return Limits{
-		PerLane: cmp.Or(l.PerLane, 16), Failing: cmp.Or(l.Failing, 2),
+		PerLane: cmp.Or(l.PerLane, 32), Failing: cmp.Or(l.Failing, 2),
 		Total: cmp.Or(l.Total, 512), FailingTotal: cmp.Or(l.FailingTotal, 256),
-		Lease: cmp.Or(l.Lease, 64), Grace: cmp.Or(l.Grace, 5*time.Second),
+		Lease: cmp.Or(l.Lease, 128), Grace: cmp.Or(l.Grace, 5*time.Second),
 	}
 }
 
@@ -162,10 +163,18 @@ func (d *Dispatcher) Wake(lanes ...Lane) {
 	}
 }
 
-// Recheck looks at an integration that was disabled or deleted and ends what waits for it, retries that are not
-// due yet included.
+// Recheck looks at an integration that was changed, disabled or deleted: what is sent from now on goes by its new
+// settings, and what waits for one that is off ends, retries that are not due yet included.
 func (d *Dispatcher) Recheck(tenant, id string) {
-	d.Wake(Lane{tenant, id, false}, Lane{tenant, id, true})
+	lanes := []Lane{{tenant, id, false}, {tenant, id, true}}
+	d.Wake(lanes...)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, key := range lanes {
+		if l, ok := d.lanes[key]; ok {
+			l.epoch.Add(1)
+		}
+	}
 }
 
 // watch wakes the lanes whose time has come.
@@ -200,6 +209,9 @@ type lane struct {
 	running bool
 	again   bool // look once more before ending
 
+	// epoch counts changes of the integration: a batch that was read before the last one is given back.
+	epoch atomic.Int64
+
 	mu       sync.Mutex
 	room     *sync.Cond
 	inFlight int
@@ -214,15 +226,29 @@ func (d *Dispatcher) run(ctx, sending context.Context, l *lane) {
 		l.room.Broadcast()
 	})
 	defer stop()
-	for ctx.Err() == nil {
-		n, err := d.round(ctx, sending, l)
-		if err != nil && ctx.Err() == nil {
-			d.logger.Error("send: trying again", "tenant", l.Tenant, "integration", l.Integration, "error", err.Error())
-			sleep(ctx, pause)
-			continue
-		}
-		if n == 0 && d.ended(l) {
+	batch := d.fetch(ctx, l)
+	for {
+		got := <-batch
+		switch {
+		case ctx.Err() != nil:
+			d.release(got.leased)
 			return
+		case got.err != nil:
+			d.logger.Error("send: trying again", "tenant", l.Tenant, "integration", l.Integration, "error", got.err.Error())
+			sleep(ctx, pause)
+			batch = d.fetch(ctx, l)
+		case len(got.leased) == 0:
+			if d.ended(l) {
+				return
+			}
+			batch = d.fetch(ctx, l)
+		case got.ended != "":
+			d.kill(got)
+			batch = d.fetch(ctx, l)
+		default:
+			// The next batch is read while this one is sent: else the requests in flight would wait for the disk.
+			batch = d.fetch(ctx, l)
+			d.sendAll(ctx, sending, l, got)
 		}
 	}
 }
@@ -249,55 +275,71 @@ func (d *Dispatcher) forget(l *lane) {
 	}
 }
 
-// round leases and sends one batch and returns its size.
-func (d *Dispatcher) round(ctx, sending context.Context, l *lane) (int, error) {
-	route, ended, err := d.route(ctx, l.Lane)
-	if err != nil {
-		return 0, err
-	}
-	now := d.now()
-	horizon := now
-	if ended != "" {
-		horizon = now.AddDate(100, 0, 0) // retries that are not due yet end too
-	}
-	leased, err := d.queue.Lease(ctx, l.Lane, d.limits.Lease, horizon, now.Add(leaseSpan))
-	if err != nil {
-		return 0, fmt.Errorf("lease: %w", err)
-	}
-	for i, v := range leased {
-		if ended != "" {
-			d.outcomes <- outcome{delivery: v.Kill(ended)}
-			continue
+// fetched is a batch of leased deliveries and where they go.
+type fetched struct {
+	leased []Delivery
+	route  *Route
+	ended  string // why nothing may be sent there any more
+	epoch  int64
+	err    error
+}
+
+// fetch leases the next batch in the background.
+func (d *Dispatcher) fetch(ctx context.Context, l *lane) <-chan fetched {
+	out := make(chan fetched, 1)
+	go func() {
+		f := fetched{epoch: l.epoch.Load()}
+		if f.route, f.ended, f.err = d.route(ctx, l.Lane); f.err == nil {
+			now := d.now()
+			horizon := now
+			if f.ended != "" {
+				horizon = now.AddDate(100, 0, 0) // retries that are not due yet end too
+			}
+			if f.leased, f.err = d.queue.Lease(ctx, l.Lane, d.limits.Lease, horizon, now.Add(leaseSpan)); f.err != nil {
+				f.err = fmt.Errorf("lease: %w", f.err)
+			}
 		}
+		out <- f
+	}()
+	return out
+}
+
+// sendAll sends a batch, each delivery as soon as there is room for it.
+func (d *Dispatcher) sendAll(ctx, sending context.Context, l *lane, f fetched) {
+	for i, v := range f.leased {
 		pool, ok := d.enter(ctx, l)
+		if ok && l.epoch.Load() != f.epoch {
+			d.leave(l, pool, nil)
+			ok = false
+		}
 		if !ok {
-			return i, d.release(leased[i:])
+			d.release(f.leased[i:])
+			return
 		}
 		d.work.Add(1)
-		go d.send(sending, l, route, v, pool)
-	}
-	if ended != "" {
-		d.drained(len(leased))
-		return len(leased), nil
-	}
-	return len(leased), nil
-}
-
-// drained waits until the outcomes handed over are written: else the next lease of a dead lane would spin.
-func (d *Dispatcher) drained(handed int) {
-	if handed > 0 {
-		done := make(chan struct{})
-		d.outcomes <- outcome{barrier: done}
-		<-done
+		go d.send(sending, l, f.route, v, pool)
 	}
 }
 
-func (d *Dispatcher) release(leased []Delivery) error {
-	// The context has ended: releasing is part of an orderly stop.
+// kill ends a batch, and waits until that is written: else the next lease of a dead lane would spin.
+func (d *Dispatcher) kill(f fetched) {
+	for _, v := range f.leased {
+		d.outcomes <- outcome{delivery: v.Kill(f.ended)}
+	}
+	done := make(chan struct{})
+	d.outcomes <- outcome{barrier: done}
+	<-done
+}
+
+// release gives back what was not sent.
+func (d *Dispatcher) release(leased []Delivery) {
+	if len(leased) == 0 {
+		return
+	}
+	// Also when the context has ended: it is part of an orderly stop.
 	if err := d.queue.Release(context.Background(), leased); err != nil {
-		return fmt.Errorf("release %d deliveries: %w", len(leased), err)
+		d.logger.Error("give back deliveries that were not sent", "integration", leased[0].Integration, "count", len(leased), "error", err.Error())
 	}
-	return nil
 }
 
 // route opens the lane's integration, once for each revision. ended says why nothing may be sent to it any more.
@@ -387,9 +429,7 @@ func (d *Dispatcher) send(ctx context.Context, l *lane, r *Route, v Delivery, po
 	after, err := d.courier.Send(ctx, r, v)
 	if err != nil {
 		d.leave(l, pool, nil)
-		if err := d.release([]Delivery{v}); err != nil {
-			d.logger.Error("give back an unsent delivery", "tenant", v.Tenant, "integration", v.Integration, "delivery", v.ID, "error", err.Error())
-		}
+		d.release([]Delivery{v})
 		return
 	}
 	delivered := after.State == Delivered
@@ -427,15 +467,22 @@ func (d *Dispatcher) write(ctx context.Context, batch []outcome) {
 			d.report(o)
 		}
 	}
+	counts := count(batch, d.now())
+	var writes sync.WaitGroup // side by side: an engine that groups writes makes them one
+	if len(counts) > 0 {
+		writes.Go(func() {
+			d.persist(ctx, "count attempts", func() error {
+				return d.monitor.Counters.Add(context.WithoutCancel(ctx), counts)
+			})
+		})
+	}
 	if len(deliveries) > 0 {
 		d.persist(ctx, "write the outcome of deliveries", func() error {
 			return d.log.Settle(context.WithoutCancel(ctx), deliveries)
 		})
 	}
-	if counts := count(batch, d.now()); len(counts) > 0 {
-		d.persist(ctx, "count attempts", func() error {
-			return d.monitor.Counters.Add(context.WithoutCancel(ctx), counts)
-		})
+	writes.Wait()
+	if len(counts) > 0 {
 		d.persist(ctx, "look after failing integrations", func() error { return d.judge(ctx, counts) })
 	}
 	for _, o := range batch {
