@@ -68,6 +68,7 @@ func ParametersOf[P any]() Parameters {
 	}
 	made := reflector.ReflectFromType(reflect.TypeFor[P]())
 	made.Version = "https://json-schema.org/draft/2020-12/schema"
+	markSecrets(reflect.TypeFor[P](), made)
 	raw, err := json.Marshal(made)
 	if err != nil {
 		panic(fmt.Sprintf("parameters of %s: %v", reflect.TypeFor[P](), err))
@@ -98,6 +99,17 @@ func ParametersOf[P any]() Parameters {
 		panic(fmt.Sprintf("parameters of %s: %v", reflect.TypeFor[P](), err))
 	}
 	return p
+}
+
+// markSecrets sets writeOnly where the tag says so: the reflector reads it for strings only, and the values of a map
+// can be secret too.
+func markSecrets(t reflect.Type, made *invopop.Schema) {
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if property, ok := made.Properties.Get(name); ok && slices.Contains(strings.Split(t.Field(i).Tag.Get("jsonschema"), ","), "writeOnly=true") {
+			property.WriteOnly = true
+		}
+	}
 }
 
 // Schema is the JSON Schema (2020-12) of the parameters object, nil for a system that is not available.

@@ -17,6 +17,7 @@ var suite = destinationtest.Case{
 	Destination: slack.New(),
 	Parameters:  `{"webhook_url":"https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"}`,
 	Check:       check,
+	Secrets:     []string{"https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"},
 }
 
 func TestSlack(t *testing.T) { destinationtest.Run(t, suite) }

@@ -26,6 +26,7 @@ func suite(more string) destinationtest.Case {
 		Destination: webhook.New(),
 		Parameters:  `{"url":"https://hooks.example.com/x","headers":{"Authorization":"Basic dXNlcjpwYXNz"},"signing_secret":"` + current + `","previous_signing_secret":"` + previous + `"` + more + `}`,
 		Check:       check,
+		Secrets:     []string{"Basic dXNlcjpwYXNz", current, previous},
 	}
 }
 

@@ -1,0 +1,385 @@
+// Command demo shows a person what Tocsin does, and fails when anything differs from the product facts: it starts the
+// embedded mode in a temporary folder, publishes the sample events to a receiver that answers 503, follows the retry
+// cycles in a live table, then lets one integration fail until it is disabled and sees the notification of that
+// arrive at another. `make demo` runs two cycles in real time; `make demo-fast` runs all three, compressed.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/scripts/embedded"
+	"tocsin/shared/retry"
+)
+
+// tolerance is how far a measured wait may be from the planned one.
+const tolerance = 100 * time.Millisecond
+
+func main() {
+	binary := flag.String("binary", "bin/tocsin", "the embedded program")
+	faster := flag.Float64("faster", 1, "run all three cycles, their waits divided by this; 1 = two cycles in real time")
+	events := flag.String("events", "events", "folder of the sample events")
+	flag.Parse()
+	begin := time.Now()
+	if err := run(*binary, *events, *faster); err != nil {
+		fmt.Fprintln(os.Stderr, "\nFAILED:", err)
+		os.Exit(1)
+	}
+	fmt.Printf("\nEverything is as the product facts say (%s).\n", time.Since(begin).Round(time.Second))
+}
+
+func run(binary, events string, faster float64) error {
+	folder, err := os.MkdirTemp("", "tocsin-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	r, err := newReceiver()
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	p, err := embedded.Start(binary, folder, "-allow", r.host, "-faster", fmt.Sprint(faster), "-console", "https://console.example.com", "-log-level", "error")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("Tocsin runs at %s, its receiver at http://%s.\n", p.URL, r.host)
+	err = errors.Join(
+		cycles(p, r, events, faster),
+		mails(p),
+		disable(p, r),
+	)
+	if _, e := p.Stop(); e != nil {
+		err = errors.Join(err, e)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, p.Output())
+	}
+	return err
+}
+
+// arrival is one request at the receiver.
+type arrival struct {
+	at, answered time.Time
+	body         string
+}
+
+// receiver answers 503 as often as it is told, then 200.
+type receiver struct {
+	host   string
+	server *http.Server
+	mu     sync.Mutex
+	left   map[string]int // 503s still to answer, by path; -1 = for ever
+	got    map[string][]arrival
+}
+
+func newReceiver() (*receiver, error) {
+	l, host, err := embedded.Listen()
+	if err != nil {
+		return nil, err
+	}
+	r := &receiver{host: host, left: map[string]int{}, got: map[string][]arrival{}}
+	r.server = &http.Server{Handler: r}
+	go func() { _ = r.server.Serve(l) }()
+	return r, nil
+}
+
+func (r *receiver) close() { _ = r.server.Close() }
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	at := time.Now()
+	body, _ := io.ReadAll(q.Body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	status := http.StatusOK
+	if r.left[q.URL.Path] != 0 {
+		status = http.StatusServiceUnavailable
+		if r.left[q.URL.Path] > 0 {
+			r.left[q.URL.Path]--
+		}
+	}
+	w.WriteHeader(status)
+	r.got[q.URL.Path] = append(r.got[q.URL.Path], arrival{at: at, answered: time.Now(), body: string(body)})
+}
+
+func (r *receiver) fail(path string, times int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left[path] = times
+}
+
+func (r *receiver) arrivals(path string) []arrival {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]arrival(nil), r.got[path]...)
+}
+
+// wait looks at the receiver until enough has arrived.
+func (r *receiver) wait(path string, n int, limit time.Duration) ([]arrival, error) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
+		got := r.arrivals(path)
+		if len(got) >= n {
+			return got, nil
+		}
+		if time.Now().After(deadline) {
+			return got, fmt.Errorf("%s: only %d of %d requests arrived within %s", path, len(got), n, limit)
+		}
+	}
+}
+
+type integration struct {
+	ID       string
+	Enabled  bool
+	Disabled *struct{ By, Reason string }
+}
+
+func create(p *embedded.Process, system, name string, parameters map[string]any, events ...string) (integration, error) {
+	var subscriptions []map[string]any
+	for _, e := range events {
+		subscriptions = append(subscriptions, map[string]any{"event": e})
+	}
+	var i integration
+	err := p.Call(http.MethodPost, "/v1/integrations", map[string]any{"system": system, "name": name, "events": subscriptions, "parameters": parameters}, &i)
+	return i, err
+}
+
+type delivery struct {
+	ID, State, Reason string
+	Attempts          []struct {
+		WaitedMS, LateMS float64
+		Status           int
+		Delivered        bool
+	}
+}
+
+func (d *delivery) UnmarshalJSON(raw []byte) error {
+	var v struct {
+		ID, State, Reason string
+		Attempts          []struct {
+			Waited    float64 `json:"waited_ms"`
+			Late      float64 `json:"late_ms"`
+			Status    int     `json:"status"`
+			Delivered bool    `json:"delivered"`
+		}
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	d.ID, d.State, d.Reason, d.Attempts = v.ID, v.State, v.Reason, nil
+	for _, a := range v.Attempts {
+		d.Attempts = append(d.Attempts, struct {
+			WaitedMS, LateMS float64
+			Status           int
+			Delivered        bool
+		}{a.Waited, a.Late, a.Status, a.Delivered})
+	}
+	return nil
+}
+
+func deliveries(p *embedded.Process, id string) ([]delivery, error) {
+	var page struct{ Items []delivery }
+	err := p.Call(http.MethodGet, "/v1/integrations/"+id+"/deliveries", nil, &page)
+	return page.Items, err
+}
+
+// cycles publishes a hit to a receiver that fails, and follows the waits.
+func cycles(p *embedded.Process, r *receiver, events string, faster float64) error {
+	schedule := retry.Schedule{Faster: faster}
+	failures, what := 10, "cycles 1 and 2, in real time"
+	if faster > 1 {
+		failures, what = schedule.Attempts()-1, fmt.Sprintf("all three cycles, %g times as fast", faster)
+	}
+	r.fail("/flaky", failures)
+	flaky, err := create(p, "web_hooks", "Flaky receiver", map[string]any{"url": "http://" + r.host + "/flaky"}, "siem")
+	if err != nil {
+		return err
+	}
+	if _, err := create(p, "email", "Mail for the team", map[string]any{"addresses": []string{"team@example.com"}}, "vuln_high"); err != nil {
+		return err
+	}
+	for _, file := range []string{"hit.json", "vulnerability.json"} {
+		entries, err := embedded.EventFile(filepath.Join(events, file))
+		if err != nil {
+			return err
+		}
+		if err := p.Publish(entries...); err != nil {
+			return err
+		}
+		fmt.Printf("Published events/%s.\n", file)
+	}
+	fmt.Printf("\nThe receiver answers 503 %d times, then 200: %s.\n\n", failures, what)
+	if err := follow(r, schedule, failures); err != nil {
+		return err
+	}
+	return check(p, flaky.ID, schedule, failures)
+}
+
+// follow prints one line for each attempt as it arrives.
+func follow(r *receiver, schedule retry.Schedule, failures int) error {
+	const line = "%8s  %6s  %14s  %14s  %10s  %s\n"
+	fmt.Printf(line, "attempt", "cycle", "wait planned", "wait measured", "difference", "answer")
+	var wrong []error
+	for n := 1; n <= failures+1; n++ {
+		planned, _ := schedule.Next(n-1, 0)
+		got, err := r.wait("/flaky", n, planned+30*time.Second)
+		if err != nil {
+			return errors.Join(append(wrong, err)...)
+		}
+		answer := "503 Service Unavailable"
+		if n > failures {
+			answer = "200 OK"
+		}
+		if n == 1 {
+			fmt.Printf(line, "1", "", "", "", "", answer)
+			continue
+		}
+		measured := got[n-1].at.Sub(got[n-2].answered)
+		cycle, _ := retry.Position(n - 1)
+		fmt.Printf(line, fmt.Sprint(n), fmt.Sprint(cycle), planned.String(), measured.Round(time.Millisecond).String(),
+			(measured - planned).Round(time.Millisecond).String(), answer)
+		if off := (measured - planned).Abs(); off > tolerance {
+			wrong = append(wrong, fmt.Errorf("wait %d was %s, planned %s", n-1, measured, planned))
+		}
+		if got[n-1].body != got[0].body {
+			wrong = append(wrong, fmt.Errorf("attempt %d sent another body", n))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// check reads the same from the delivery log.
+func check(p *embedded.Process, id string, schedule retry.Schedule, failures int) error {
+	var found []delivery
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var err error
+		if found, err = deliveries(p, id); err != nil {
+			return err
+		}
+		if len(found) == 1 && found[0].State == "delivered" || time.Now().After(deadline) {
+			break
+		}
+	}
+	if len(found) != 1 || found[0].State != "delivered" || len(found[0].Attempts) != failures+1 {
+		return fmt.Errorf("the delivery log should hold one delivery with %d attempts, delivered: %+v", failures+1, found)
+	}
+	for n, a := range found[0].Attempts[1:] {
+		planned, _ := schedule.Next(n+1, 0)
+		if want := float64(planned.Milliseconds()); a.WaitedMS != want {
+			return fmt.Errorf("the log says that attempt %d waited %v ms, planned were %v ms", n+2, a.WaitedMS, want)
+		}
+	}
+	fmt.Printf("\nThe delivery log agrees: %d attempts, the last one delivered.\n", failures+1)
+	return nil
+}
+
+// mails looks into the outbox.
+func mails(p *embedded.Process) error {
+	var page struct {
+		Items []struct{ To, Subject string }
+	}
+	if err := p.Call(http.MethodGet, "/v1/outbox", nil, &page); err != nil {
+		return err
+	}
+	if len(page.Items) != 1 || page.Items[0].Subject != "[Tocsin] New vulnerability detected" {
+		return fmt.Errorf("the outbox should hold the mail of one vulnerability: %+v", page.Items)
+	}
+	fmt.Printf("The outbox holds a mail to %s: %s\n", page.Items[0].To, page.Items[0].Subject)
+	return nil
+}
+
+// broken is how many events are published to the receiver that always fails; 20 failed requests disable it.
+const broken = 30
+
+// disable drives an integration to its automatic end.
+func disable(p *embedded.Process, r *receiver) error {
+	r.fail("/broken", -1)
+	bad, err := create(p, "web_hooks", "Broken receiver", map[string]any{"url": "http://" + r.host + "/broken", "max_events": 1}, "rules_and_triggers")
+	if err != nil {
+		return err
+	}
+	if _, err := create(p, "slack", "Ops channel", map[string]any{"webhook_url": "http://" + r.host + "/slack"}, "system"); err != nil {
+		return err
+	}
+	fmt.Printf("\nA second receiver answers nothing but 503. Publishing %d events to it, one by one.\n", broken)
+	for n := range broken {
+		detail := fmt.Sprintf(`{"version":1,"id":"demo-rule-%d","tenant":"42","client_name":"Acme","time":%q,"data":{"rule":{"id":%d,"type":"vpatch"}}}`, n, time.Now().UTC().Format(time.RFC3339), n)
+		if err := p.Publish(embedded.Entry{Source: "platform.rules", DetailType: "rule_create", Detail: detail}); err != nil {
+			return err
+		}
+	}
+	if err := disabled(p, bad.ID); err != nil {
+		return err
+	}
+	return told(r)
+}
+
+func disabled(p *embedded.Process, id string) error {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var i integration
+		if err := p.Call(http.MethodGet, "/v1/integrations/"+id, nil, &i); err != nil {
+			return err
+		}
+		if !i.Enabled {
+			if i.Disabled == nil || i.Disabled.By != "platform" {
+				return fmt.Errorf("the integration should say that the platform disabled it: %+v", i)
+			}
+			fmt.Printf("It was disabled by the platform: %s.\n", i.Disabled.Reason)
+			break
+		}
+		if time.Now().After(deadline) {
+			return errors.New("the failing integration was not disabled")
+		}
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		found, err := deliveries(p, id)
+		if err != nil {
+			return err
+		}
+		dead := 0
+		for _, d := range found {
+			if d.State == "dead" {
+				dead++
+			}
+		}
+		// What was published after that moment made no delivery for it.
+		if dead > 0 && dead == len(found) {
+			fmt.Printf("Its %d deliveries are dead letters: kept, listed, and replayable once it is mended.\n", dead)
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d of %d deliveries are dead letters", dead, len(found))
+		}
+	}
+}
+
+// told sees the notification at the other integration, once.
+func told(r *receiver) error {
+	if _, err := r.wait("/slack", 1, 5*time.Second); err != nil {
+		return err
+	}
+	time.Sleep(200 * time.Millisecond) // a second one would follow at once
+	times := 0
+	for _, a := range r.arrivals("/slack") {
+		if strings.Contains(a.body, "integration_broken") && strings.Contains(a.body, "Broken receiver") {
+			times++
+			var m struct{ Text string }
+			if err := json.Unmarshal([]byte(a.body), &m); err != nil {
+				return err
+			}
+			fmt.Printf("The Slack integration was told:\n\n  %s\n", strings.ReplaceAll(strings.TrimSpace(m.Text), "\n", "\n  "))
+		}
+	}
+	if times != 1 {
+		return fmt.Errorf("the other integration should be told once, was told %d times", times)
+	}
+	return nil
+}
