@@ -1,0 +1,114 @@
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/embedded"
+)
+
+// folder holds the built program.
+var folder string
+
+func TestMain(m *testing.M) {
+	var err error
+	if folder, err = os.MkdirTemp("", "tocsin-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+// fails runs the program and returns what it printed before it gave up.
+func fails(t *testing.T, args ...string) string {
+	t.Helper()
+	binary, err := build()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, 1, exit.ExitCode())
+	return string(out)
+}
+
+func TestAStartThatCanNotBeIsExplained(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	at := t.TempDir()
+	letter := filepath.Join(at, "letter.db")
+	require.NoError(t, os.WriteFile(letter, []byte(strings.Repeat("a letter to my mother\n", 100)), 0o600))
+	open := filepath.Join(at, "open.key")
+	require.NoError(t, os.WriteFile(open, []byte("AAAA\n"), 0o644))
+	free := []string{"-listen", "127.0.0.1:0", "-key", at + "/key", "-state", at + "/state.db"}
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"a busy port":        {append(free[2:6:6], "-listen", taken.Addr().String()), "choose another with -listen"},
+		"a corrupt state":    {append(free[0:4:4], "-state", letter), "can not be read; it was left as it is"},
+		"a key for everyone": {append(free[0:2:2], "-state", at+"/s.db", "-key", open), "chmod 600"},
+		"an unknown flag":    {[]string{"-colour", "red"}, "flag provided but not defined"},
+		"a bad level":        {[]string{"-log-level", "loud"}, "must be debug, info, warn or error"},
+		"a stray argument":   {[]string{"start"}, "unexpected argument"},
+	} {
+		t.Run(name, func(t *testing.T) { require.Contains(t, fails(t, c.args...), c.says) })
+	}
+}
+
+func TestTheSDKPublishesAndADeadLetterIsListed(t *testing.T) {
+	binary, err := build()
+	require.NoError(t, err)
+	p, err := embedded.Start(binary, t.TempDir(), "-role", "operator", "-log-level", "error")
+	require.NoError(t, err)
+	defer func() {
+		_, err := p.Stop()
+		require.NoError(t, err)
+	}()
+	client := eventbridge.New(eventbridge.Options{BaseEndpoint: &p.URL, Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+	out, err := client.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{
+		{Source: aws.String("platform.test"), DetailType: aws.String("no_such_kind"), Detail: aws.String(`{"version":1,"id":"x","tenant":"42","time":"2023-03-01T00:00:00Z","data":{}}`)},
+		{Source: aws.String("platform.test"), DetailType: aws.String("create_user"), Detail: aws.String(`{}`)},
+	}})
+	require.NoError(t, err)
+	require.Zero(t, out.FailedEntryCount)
+	var letters struct {
+		Items []struct{ Tenant, Reason string }
+	}
+	require.Eventually(t, func() bool {
+		require.NoError(t, p.Call(http.MethodGet, "/v1/dead-letters", nil, &letters))
+		return len(letters.Items) == 2
+	}, 10*time.Second, 20*time.Millisecond)
+	require.Contains(t, letters.Items[0].Reason+letters.Items[1].Reason, `"no_such_kind" is not a known kind of event`)
+}
+
+func TestAStopIsCleanAndQuick(t *testing.T) {
+	binary, err := build()
+	require.NoError(t, err)
+	p, err := embedded.Start(binary, t.TempDir())
+	require.NoError(t, err)
+	begin := time.Now()
+	_, err = p.Stop()
+	require.NoError(t, err)
+	require.Less(t, time.Since(begin), 5*time.Second)
+	output := p.Output()
+	require.Equal(t, 1, strings.Count(output, p.Token), "the token is printed once, in the sign-in link, and never logged")
+}

@@ -1,0 +1,64 @@
+package enginetest
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/health"
+)
+
+// Counters is the suite of health.Counters.
+func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
+	count := func(id string, window int64, when time.Time, attempts, failures int) health.Count {
+		return health.Count{Tenant: "42", Integration: id, Window: window, At: when, Attempts: attempts, Failures: failures}
+	}
+	sum := func(t *testing.T, c health.Counters, tenant, id string, window int64, since time.Time) health.Tally {
+		t.Helper()
+		got, err := c.Sum(t.Context(), tenant, id, window, since)
+		require.NoError(t, err)
+		return got
+	}
+	t.Run("counts add up by integration and window", func(t *testing.T) {
+		c := open(t)
+		require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at, 10, 3), count("b", 1, at, 5, 5), count("a", 2, at, 1, 1)}))
+		require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at.Add(time.Hour), 2, 1)}))
+		require.Equal(t, health.Tally{Attempts: 12, Failures: 4}, sum(t, c, "42", "a", 1, at))
+		require.Equal(t, health.Tally{Attempts: 1, Failures: 1}, sum(t, c, "42", "a", 2, at))
+		require.Equal(t, health.Tally{Attempts: 5, Failures: 5}, sum(t, c, "42", "b", 1, at))
+		require.Zero(t, sum(t, c, "43", "a", 1, at))
+		require.Zero(t, sum(t, c, "42", "c", 1, at))
+	})
+	t.Run("a bucket counts when it begins at since or later", func(t *testing.T) {
+		c := open(t)
+		require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at.Add(9*time.Minute+59*time.Second), 1, 1)}))
+		require.Equal(t, 1, sum(t, c, "42", "a", 1, at).Attempts)
+		require.Zero(t, sum(t, c, "42", "a", 1, at.Add(time.Second)).Attempts)
+		require.Zero(t, sum(t, c, "42", "a", 1, at.Add(10*time.Minute)).Attempts)
+	})
+	t.Run("the rolling window is that of the rule", func(t *testing.T) {
+		c := open(t)
+		for minutes := 0; minutes < 24*60; minutes += 10 {
+			require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at.Add(time.Duration(minutes)*time.Minute), 1, 0)}))
+		}
+		now := at.Add(24*time.Hour - time.Minute)
+		require.Equal(t, 73, sum(t, c, "42", "a", 1, health.Rule{}.Since(now)).Attempts, "at most 73 buckets")
+	})
+	t.Run("many writers lose nothing", func(t *testing.T) {
+		c := open(t)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 25 {
+					if err := c.Add(t.Context(), []health.Count{count("a", 1, at, 2, 1)}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, health.Tally{Attempts: 400, Failures: 200}, sum(t, c, "42", "a", 1, at))
+	})
+}

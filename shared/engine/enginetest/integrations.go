@@ -1,0 +1,149 @@
+package enginetest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+)
+
+// at is the time of the suites.
+var at = time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func sample(tenant, id string) integration.Integration {
+	return integration.Integration{
+		ID: id, Tenant: tenant, ClientName: "Acme", System: "slack", Name: "Ops " + id, Revision: 1, Window: 1,
+		Subscriptions: []integration.Subscription{{Event: event.System}, {Event: event.Hits, WithHeaders: true}},
+		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: at, CreatedBy: "ada@example.com", UpdatedAt: at,
+	}
+}
+
+var notes atomic.Int64
+
+// note is an announcement; each has an id of its own.
+func note(tenant string, kind event.Kind) event.Event {
+	return event.Event{
+		ID: fmt.Sprintf("note-%d", notes.Add(1)), Tenant: tenant, ClientName: "Acme", Kind: kind, Time: at,
+		Data: []byte(`{"integration":{"id":"i"}}`),
+	}
+}
+
+// Integrations is the suite of integration.Store. announced lists the kinds of the announcements that reached the
+// engine's bus so far, in their order.
+func Integrations(t *testing.T, open func(t *testing.T) (s integration.Store, announced func() []event.Kind)) {
+	t.Run("what was created is read back whole", func(t *testing.T) {
+		s, announced := open(t)
+		want := sample("42", "a")
+		want.Off = &integration.Off{By: integration.ByPlatform, Reason: "too many failures", At: at}
+		require.NoError(t, s.Create(t.Context(), want, note("42", event.CreateIntegration)))
+		got, err := s.Get(t.Context(), "42", "a")
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.Equal(t, []event.Kind{event.CreateIntegration}, announced())
+	})
+	t.Run("another tenant finds nothing", func(t *testing.T) {
+		s, _ := open(t)
+		require.NoError(t, s.Create(t.Context(), sample("42", "a"), note("42", event.CreateIntegration)))
+		_, err := s.Get(t.Context(), "43", "a")
+		require.ErrorIs(t, err, integration.ErrNotFound)
+		page, err := s.List(t.Context(), "43", "", 10)
+		require.NoError(t, err)
+		require.Empty(t, page)
+		other := sample("43", "a")
+		other.Revision = 2
+		require.ErrorIs(t, s.Update(t.Context(), other, note("43", event.UpdateIntegration)), integration.ErrNotFound)
+		require.ErrorIs(t, s.Delete(t.Context(), "43", "a", 1, note("43", event.DeleteIntegration)), integration.ErrNotFound)
+	})
+	t.Run("an update needs the revision before it", func(t *testing.T) {
+		s, announced := open(t)
+		i := sample("42", "a")
+		require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+		i.Revision, i.Name = 2, "second"
+		require.NoError(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+		i.Name = "also second"
+		require.ErrorIs(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)), integration.ErrConflict)
+		require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)), integration.ErrConflict)
+		got, err := s.Get(t.Context(), "42", "a")
+		require.NoError(t, err)
+		require.Equal(t, "second", got.Name)
+		require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration}, announced(), "what was not done is not announced")
+		require.NoError(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)))
+		_, err = s.Get(t.Context(), "42", "a")
+		require.ErrorIs(t, err, integration.ErrNotFound)
+		require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)), integration.ErrNotFound)
+	})
+	t.Run("of two writers at once one wins", func(t *testing.T) {
+		s, announced := open(t)
+		i := sample("42", "a")
+		require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+		i.Revision = 2
+		errs := make([]error, 8)
+		var wg sync.WaitGroup
+		for n := range errs {
+			wg.Go(func() { errs[n] = s.Update(t.Context(), i, note("42", event.UpdateIntegration)) })
+		}
+		wg.Wait()
+		won := 0
+		for _, err := range errs {
+			if err == nil {
+				won++
+			} else {
+				require.ErrorIs(t, err, integration.ErrConflict)
+			}
+		}
+		require.Equal(t, 1, won)
+		require.Len(t, announced(), 2)
+	})
+	t.Run("the list has pages in the order of ids", func(t *testing.T) {
+		s, _ := open(t)
+		for _, id := range []string{"d", "b", "a", "c", "e"} {
+			require.NoError(t, s.Create(t.Context(), sample("42", id), note("42", event.CreateIntegration)))
+		}
+		var got []string
+		for after := ""; ; {
+			page, err := s.List(t.Context(), "42", after, 2)
+			require.NoError(t, err)
+			for _, i := range page {
+				got = append(got, i.ID)
+				after = i.ID
+			}
+			if len(page) < 2 {
+				break
+			}
+		}
+		require.Equal(t, []string{"a", "b", "c", "d", "e"}, got)
+	})
+	t.Run("the enabled ones follow a change within a second", func(t *testing.T) {
+		s, _ := open(t)
+		a, b := sample("42", "a"), sample("42", "b")
+		b.Off = &integration.Off{By: integration.ByPerson, At: at}
+		require.NoError(t, s.Create(t.Context(), a, note("42", event.CreateIntegration)))
+		require.NoError(t, s.Create(t.Context(), b, note("42", event.CreateIntegration)))
+		enabled := func(want ...string) {
+			t.Helper()
+			require.Eventually(t, func() bool {
+				all, err := s.Enabled(t.Context(), "42")
+				require.NoError(t, err)
+				var ids []string
+				for _, i := range all {
+					ids = append(ids, i.ID)
+				}
+				slices.Sort(ids)
+				return slices.Equal(want, ids)
+			}, 2*time.Second, 5*time.Millisecond)
+		}
+		enabled("a")
+		b.Off, b.Revision = nil, 2
+		require.NoError(t, s.Update(t.Context(), b, note("42", event.EnableIntegration)))
+		enabled("a", "b")
+		require.NoError(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)))
+		enabled("b")
+	})
+}

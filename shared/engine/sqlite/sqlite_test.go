@@ -1,0 +1,271 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	driver "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/event"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+)
+
+func open(t *testing.T) *sqlite.DB { return reopen(t, filepath.Join(t.TempDir(), "state.db")) }
+
+func reopen(t *testing.T, path string) *sqlite.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() }) // a second time where the test closed it itself
+	return db
+}
+
+func TestIntegrations(t *testing.T) {
+	enginetest.Integrations(t, func(t *testing.T) (integration.Store, func() []event.Kind) {
+		db := open(t)
+		return db.Integrations(), func() (kinds []event.Kind) {
+			entries, err := db.Bus().Receive(t.Context(), 1000)
+			require.NoError(t, err)
+			for _, e := range entries {
+				kinds = append(kinds, event.Kind(e.DetailType))
+			}
+			return kinds
+		}
+	})
+}
+
+func TestDeliveries(t *testing.T) {
+	enginetest.Deliveries(t, func(t *testing.T) (enginetest.Queues, enginetest.Bus) {
+		db := open(t)
+		return db.Deliveries(), db.Bus()
+	})
+}
+
+func TestCounters(t *testing.T) {
+	enginetest.Counters(t, func(t *testing.T) health.Counters { return open(t).Counters() })
+}
+
+func entry(n int) delivery.Entry {
+	return delivery.Entry{DetailType: "create_user", At: time.Unix(1677628800, 0).UTC(), Detail: fmt.Appendf(nil,
+		`{"version":1,"id":"e%d","tenant":"42","time":"2023-03-01T12:00:00Z","data":{"user":{"name":"User %d"}}}`, n, n)}
+}
+
+func TestTheFileKeepsEverythingOverARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deep", "state.db")
+	db := reopen(t, path)
+	require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{entry(1), entry(2)}))
+	require.NoError(t, db.Close())
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	db = reopen(t, path)
+	entries, err := db.Bus().Receive(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+	e, err := event.Parse(entries[0].DetailType, entries[0].Detail)
+	require.NoError(t, err)
+	d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{e}}
+	require.NoError(t, db.Deliveries().Accept(t.Context(), delivery.Intake{
+		Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}}, Repeated: entries[1:], Deliveries: []delivery.Delivery{d},
+	}))
+	lane := delivery.Lane{Tenant: "42", Integration: "i"}
+	leased, err := db.Deliveries().Lease(t.Context(), lane, 1, time.Now(), time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	require.Len(t, leased, 1)
+	require.NoError(t, db.Close())
+
+	db = reopen(t, path)
+	entries, err = db.Bus().Receive(t.Context(), 10)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	leased, err = db.Deliveries().Lease(t.Context(), lane, 1, time.Now(), time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	require.Len(t, leased, 1, "a lease does not outlive the process")
+	require.Equal(t, []event.Event{e}, leased[0].Events)
+}
+
+func TestASecondProcessIsTurnedAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := reopen(t, path)
+	_, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	require.ErrorContains(t, err, "in use by another process")
+	require.ErrorContains(t, err, path)
+	require.NoError(t, db.Close())
+	reopen(t, path)
+}
+
+func TestABadFileIsAClearErrorAndStaysAsItIs(t *testing.T) {
+	healthy := filepath.Join(t.TempDir(), "healthy.db")
+	db := reopen(t, healthy)
+	for n := range 200 {
+		require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{entry(n)}))
+	}
+	require.NoError(t, db.Close())
+	good, err := os.ReadFile(healthy)
+	require.NoError(t, err)
+
+	for name, c := range map[string]struct {
+		make func(path string)
+		says string
+	}{
+		"a text": {func(path string) {
+			require.NoError(t, os.WriteFile(path, []byte("this is not a database, it is a letter to my mother\n"), 0o600))
+		}, "can not be read"},
+		"a page of noise in the middle": {func(path string) {
+			bad := append([]byte(nil), good...)
+			for i := 3 * 4096; i < 6*4096 && i < len(bad); i++ {
+				bad[i] = byte(i * 7)
+			}
+			require.NoError(t, os.WriteFile(path, bad, 0o600))
+		}, "can not be read"},
+		"a file that was cut off":   {func(path string) { require.NoError(t, os.WriteFile(path, good[:len(good)/2], 0o600)) }, "can not be read"},
+		"a file of another program": {func(path string) { script(t, path, "CREATE TABLE theirs (a)") }, "another program"},
+		"a file of a newer release": {func(path string) {
+			require.NoError(t, os.WriteFile(path, good, 0o600))
+			script(t, path, "PRAGMA user_version = 99")
+		}, "newer release"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "state.db")
+			c.make(path)
+			before, err := os.ReadFile(path)
+			require.NoError(t, err)
+			_, err = sqlite.Open(t.Context(), path, sqlite.Options{})
+			require.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, path)
+			after, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, before, after)
+		})
+	}
+}
+
+func script(t *testing.T, path, sql string) {
+	t.Helper()
+	conn, err := driver.OpenConn(path)
+	require.NoError(t, err)
+	require.NoError(t, sqlitex.ExecuteTransient(conn, sql, nil))
+	require.NoError(t, conn.Close())
+}
+
+func TestAFullDiskIsAnErrorAndNotTheEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{MaxPages: 60})
+	require.NoError(t, err)
+	stored := 0
+	for n := 0; err == nil && n < 10_000; n++ {
+		if err = db.Bus().Put(t.Context(), []delivery.Entry{entry(n)}); err == nil {
+			stored++
+		}
+	}
+	require.ErrorContains(t, err, "full")
+	require.Greater(t, stored, 100)
+	require.Error(t, db.Bus().Put(t.Context(), []delivery.Entry{entry(0)}), "it stays an error")
+	entries, err := db.Bus().Receive(t.Context(), 10_000)
+	require.NoError(t, err, "reading goes on")
+	require.Len(t, entries, stored, "what was taken is there, what was refused is not")
+	require.NoError(t, db.Close())
+
+	db = reopen(t, path) // now with room
+	require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{entry(0)}))
+	entries, err = db.Bus().Receive(t.Context(), 10_000)
+	require.NoError(t, err)
+	require.Len(t, entries, stored+1)
+}
+
+func TestOneBadWriteDoesNotHurtItsNeighbours(t *testing.T) {
+	db := open(t)
+	bad := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i", State: delivery.Delivered}
+	var wg sync.WaitGroup
+	for n := range 100 {
+		wg.Go(func() {
+			if n%3 == 0 {
+				if err := db.Deliveries().Settle(t.Context(), []delivery.Delivery{bad}); !errors.Is(err, delivery.ErrNotFound) {
+					t.Errorf("settle what is not there: %v", err)
+				}
+				return
+			}
+			if err := db.Bus().Put(t.Context(), []delivery.Entry{entry(n)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	entries, err := db.Bus().Receive(t.Context(), 1000)
+	require.NoError(t, err)
+	require.Len(t, entries, 66)
+}
+
+func TestAWriteAfterCloseIsAnError(t *testing.T) {
+	db := open(t)
+	require.NoError(t, db.Close())
+	require.ErrorContains(t, db.Bus().Put(context.Background(), []delivery.Entry{entry(1)}), "closed")
+}
+
+func TestTheOutboxKeepsTheNewest(t *testing.T) {
+	db := open(t)
+	for n := range 1005 {
+		require.NoError(t, db.Outbox().Keep(t.Context(), destination.Mail{To: "a@example.com", Subject: fmt.Sprint(n)}, time.Unix(int64(n), 0)))
+	}
+	first, err := db.Outbox().Mails(t.Context(), "", 2)
+	require.NoError(t, err)
+	require.Equal(t, "1004", first[0].Mail.Subject)
+	rest, err := db.Outbox().Mails(t.Context(), first[1].ID, 2000)
+	require.NoError(t, err)
+	require.Len(t, rest, 998)
+}
+
+func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
+	db := open(t)
+	f := delivery.Intake{}
+	var old []delivery.Delivery
+	for n := range 3 {
+		require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{entry(n)}))
+	}
+	entries, err := db.Bus().Receive(t.Context(), 10)
+	require.NoError(t, err)
+	for n, e := range entries {
+		parsed, err := event.Parse(e.DetailType, e.Detail)
+		require.NoError(t, err)
+		f.Accepted = append(f.Accepted, delivery.Accepted{Entry: e, Event: parsed})
+		old = append(old, delivery.Delivery{ID: fmt.Sprintf("01GTD8R400000000000000000%d", n), Tenant: "42", Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{parsed}})
+	}
+	f.Deliveries = old
+	require.NoError(t, db.Deliveries().Accept(t.Context(), f))
+	lane := delivery.Lane{Tenant: "42", Integration: "i"}
+	leased, err := db.Deliveries().Lease(t.Context(), lane, 2, time.Now(), time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	for i := range leased {
+		leased[i].State = delivery.Delivered
+	}
+	require.NoError(t, db.Deliveries().Settle(t.Context(), leased))
+	require.NoError(t, db.Counters().Add(t.Context(), []health.Count{{Tenant: "42", Integration: "i", Window: 1, At: time.Unix(1677628800, 0), Attempts: 1}}))
+
+	removed, err := db.Prune(t.Context(), time.Now(), 24*time.Hour)
+	require.NoError(t, err)
+	require.Equal(t, 2+2+1, removed, "two deliveries, their events, one counter")
+	left, err := db.Deliveries().List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	kept, err := db.Deliveries().Get(t.Context(), "42", "i", left[0].ID)
+	require.NoError(t, err)
+	require.Len(t, kept.Events, 1, "the event of what still waits stays")
+	require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{entry(9)}))
+	entries, err = db.Bus().Receive(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "numbering goes on after a removal")
+}
