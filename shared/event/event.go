@@ -153,6 +153,8 @@ func (e Event) Validate() error {
 		return invalid("client_name", "must be at most %d bytes of UTF-8", maxClientName)
 	case e.Time.IsZero():
 		return invalid("time", "is missing")
+	case e.Time.Year() < 1970 || e.Time.Year() > 9999:
+		return invalid("time", "must be a year from 1970 to 9999")
 	case len(e.Data) == 0 || e.Data[0] != '{':
 		return invalid("data", "must be an object")
 	}

@@ -15,9 +15,6 @@ import (
 	"tocsin/shared/notification"
 )
 
-// maxAddresses of one integration; the facts are silent, SES takes 50 in one message.
-const maxAddresses = 50
-
 // subjectLimit is in characters: RFC 5322, 2.1.1 asks for lines of at most 78 and allows 998 bytes.
 const subjectLimit = 200
 
