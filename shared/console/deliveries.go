@@ -55,11 +55,11 @@ type EventView struct {
 
 type deliveriesInput struct {
 	ID     string    `path:"id"`
-	State  string    `query:"state" enum:"all,pending,retrying,delivered,dead" default:"all"`
+	State  string    `query:"state" enum:"all,pending,retrying,delivered,dead" default:"all" doc:"only deliveries in this state"`
 	From   time.Time `query:"from" doc:"made at this time or later"`
 	To     time.Time `query:"to" doc:"made before this time"`
-	Cursor string    `query:"cursor" maxLength:"200"`
-	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor string    `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
+	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
 }
 
 type deliveriesOutput struct {
@@ -227,8 +227,8 @@ func (s *server) replay(ctx context.Context, r delivery.Replay) (*replayOutput, 
 }
 
 type pageInput struct {
-	Cursor string `query:"cursor" maxLength:"200"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
 }
 
 type mailsOutput struct {

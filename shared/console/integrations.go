@@ -64,7 +64,7 @@ type listInput struct {
 	Group  string `query:"group" doc:"only integrations of this group"`
 	Query  string `query:"q" maxLength:"200" doc:"text in the name of the integration or of its system"`
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
 }
 
 type listOutput struct {

@@ -40,9 +40,16 @@ type pageGroup struct {
 	Operations []pageOperation
 }
 
+// tags are the parts of the page, in its order.
+var tags = []string{"Systems", "Integrations", "Deliveries", "Outbox", "Dead letters"}
+
 func newPage(doc *huma.OpenAPI, platform string) *page {
 	groups := map[string]*pageGroup{}
 	var order []*pageGroup
+	for _, title := range tags {
+		groups[title] = &pageGroup{Title: title}
+		order = append(order, groups[title])
+	}
 	paths := make([]string, 0, len(doc.Paths))
 	for p := range doc.Paths {
 		paths = append(paths, p)
@@ -55,11 +62,6 @@ func newPage(doc *huma.OpenAPI, platform string) *page {
 				continue
 			}
 			g := groups[o.Tags[0]]
-			if g == nil {
-				g = &pageGroup{Title: o.Tags[0]}
-				groups[o.Tags[0]] = g
-				order = append(order, g)
-			}
 			g.Operations = append(g.Operations, describe(doc, p, o))
 		}
 	}

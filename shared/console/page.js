@@ -25,9 +25,16 @@
       : `Signed in as ${who.name || who.email || who.sub} (${who.role}) of tenant ${who.tenant}, until ${until.toLocaleString()}.`;
   }
 
+  const copy = document.getElementById("copy");
+  copy.hidden = !token;
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(token);
+    copy.textContent = "Copied";
+  });
+
   for (const pre of document.querySelectorAll("pre.curl")) {
     const { method, path, body } = pre.dataset;
-    const lines = [`curl -H "Authorization: Bearer ${token || "$TOKEN"}"`];
+    const lines = [`curl -H "Authorization: Bearer $TOKEN"`];
     if (method !== "GET") lines.push(`-X ${method}`);
     if (body) {
       lines.push(`-H 'Content-Type: application/${method === "PATCH" ? "merge-patch+" : ""}json'`);
