@@ -65,18 +65,19 @@ func (s *server) actions(api huma.API) {
 		{"disable", "Disable an integration", "Its settings are kept. What waits to be sent to it is not sent, and can be replayed.", false},
 	} {
 		huma.Register(api, s.operation(huma.Operation{
-			OperationID: a.verb + "-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/" + a.verb, Tags: tags, Errors: []int{404, 412},
+			OperationID: a.verb + "-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/" + a.verb, Tags: tags, Errors: []int{404, 409, 412},
 			Summary: a.summary, Description: a.description,
 		}), func(ctx context.Context, in *conditionalInput) (*integrationOutput, error) {
-			revision, err := openETag(in.IfMatch)
+			var i integration.Integration
+			err := s.unlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
+				i, err = s.Integrations.SetEnabled(ctx, person(ctx), in.ID, revision, a.on)
+				return err
+			})
 			if err != nil {
 				return nil, err
 			}
-			i, err := s.Integrations.SetEnabled(ctx, person(ctx), in.ID, revision, a.on)
-			if err == nil {
-				s.Changed(i.Tenant, i.ID)
-			}
-			return s.one(ctx, i, err)
+			s.Changed(i.Tenant, i.ID)
+			return s.one(ctx, i, nil)
 		})
 	}
 	huma.Register(api, s.operation(huma.Operation{
@@ -91,7 +92,7 @@ func (s *server) actions(api huma.API) {
 		return s.test(ctx, opened, err)
 	})
 	huma.Register(api, s.operation(huma.Operation{
-		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags, Errors: []int{400, 404, 413, 422},
+		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags, Errors: []int{400, 404, 413, 415, 422},
 		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a saved integration, masks stand for its secrets.",
 	}), func(ctx context.Context, in *unsavedInput) (*testOutput, error) {
 		opened, err := s.Integrations.OpenUnsaved(ctx, principal(ctx).Tenant, in.Body.Integration, in.Body.System, in.Body.Parameters)

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -99,7 +98,8 @@ type server struct{ Config }
 func document(platform string) huma.Config {
 	c := huma.DefaultConfig(platform+" Console API", "1.0.0")
 	c.CreateHooks = nil // no $schema member in every answer
-	c.DocsPath = ""     // ours, without a script from another host
+	c.RejectUnknownQueryParameters = true
+	c.DocsPath = "" // ours, without a script from another host
 	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, test them, read what was delivered, send again what was not.\n\n" +
 		"Every call needs a token of an administrator (`Authorization: Bearer …`). The tenant is the token's. Secrets are write-only: an answer shows `" +
 		destination.SecretMask + "`, and an update that sends the mask back keeps the secret."
@@ -108,61 +108,4 @@ func document(platform string) huma.Config {
 	}
 	c.Security = []map[string][]string{{"token": {}}}
 	return c
-}
-
-type principalKey struct{}
-
-func principal(ctx context.Context) access.Principal {
-	p, _ := ctx.Value(principalKey{}).(access.Principal)
-	return p
-}
-
-func person(ctx context.Context) integration.Person {
-	p := principal(ctx)
-	return integration.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name}
-}
-
-// guard lets only administrators at the API, and keeps a fault of ours from becoming a dropped connection.
-func (s *server) guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		defer s.recover(w, r)
-		if len(r.URL.Path) < 4 || r.URL.Path[:4] != "/v1/" {
-			next.ServeHTTP(w, r)
-			return
-		}
-		h.Set("Cache-Control", "no-store")
-		p, err := s.Authenticator.Authenticate(r)
-		var unauthorized *access.UnauthorizedError
-		switch {
-		case errors.As(err, &unauthorized):
-			h.Set("WWW-Authenticate", `Bearer realm="console"`)
-			write(w, problem(http.StatusUnauthorized, unauthorized.Reason))
-			return
-		case err != nil:
-			s.Log.Error("authenticate", "error", err.Error())
-			write(w, problem(http.StatusInternalServerError, "the token could not be checked: try again"))
-			return
-		case !p.Administers():
-			write(w, problem(http.StatusForbidden, "integrations are for administrators only; your role is "+string(p.Role)))
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody+1) // huma refuses what is over maxBody with a problem
-		s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "tenant", p.Tenant, "by", p.Email)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
-	})
-}
-
-func (s *server) recover(w http.ResponseWriter, r *http.Request) {
-	fault := recover()
-	if fault == nil {
-		return
-	}
-	if fault == http.ErrAbortHandler {
-		panic(fault)
-	}
-	s.Log.Error("panic in a request", "method", r.Method, "path", r.URL.Path, "panic", fault)
-	write(w, problem(http.StatusInternalServerError, "this is a fault of ours; it was logged"))
 }

@@ -120,7 +120,7 @@ func (s *server) deliveries(api huma.API) {
 }
 
 func (s *server) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliveriesOutput, error) {
-	before, err := openCursor(in.Cursor)
+	before, err := openCursor(deliveryList, principal(ctx).Tenant, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (s *server) listDeliveries(ctx context.Context, in *deliveriesInput) (*deli
 	out.Body.Items = []DeliveryView{}
 	for n, d := range found {
 		if n == in.Limit {
-			out.Body.NextCursor = makeCursor(found[n-1].ID)
+			out.Body.NextCursor = makeCursor(deliveryList, q.Tenant, found[n-1].ID)
 			break
 		}
 		out.Body.Items = append(out.Body.Items, deliveryView(d))
@@ -185,7 +185,7 @@ func (s *server) getDelivery(ctx context.Context, in *deliveryInput) (*deliveryO
 }
 
 func (s *server) replayRange(ctx context.Context, in *replayInput) (*replayOutput, error) {
-	after, err := openCursor(in.Body.Cursor)
+	after, err := openCursor(replayList, principal(ctx).Tenant, in.Body.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (s *server) replay(ctx context.Context, r delivery.Replay) (*replayOutput, 
 	}
 	out := &replayOutput{Body: ReplayView{Count: count}}
 	if after != "" {
-		out.Body.NextCursor = makeCursor(after)
+		out.Body.NextCursor = makeCursor(replayList, r.Tenant, after)
 	}
 	return out, nil
 }
@@ -246,20 +246,18 @@ func (s *server) mails(api huma.API) {
 		if s.Outbox == nil {
 			return nil, problem(http.StatusNotFound, "this deployment sends its mails and keeps none")
 		}
-		before, err := openCursor(in.Cursor)
+		before, err := openCursor(mailList, principal(ctx).Tenant, in.Cursor)
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.Outbox(ctx, before, in.Limit)
+		found, err := s.Outbox(ctx, before, in.Limit+1)
 		if err != nil {
 			return nil, s.answer(err)
 		}
 		out := &mailsOutput{}
-		if out.Body.Items = found; found == nil {
-			out.Body.Items = []Mail{}
-		}
-		if len(found) == in.Limit {
-			out.Body.NextCursor = makeCursor(found[len(found)-1].ID)
+		out.Body.Items = append([]Mail{}, found[:min(len(found), in.Limit)]...)
+		if len(found) > in.Limit {
+			out.Body.NextCursor = makeCursor(mailList, principal(ctx).Tenant, found[in.Limit-1].ID)
 		}
 		return out, nil
 	})
@@ -287,27 +285,27 @@ func (s *server) deadLetters(api huma.API) {
 		OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/v1/dead-letters", Tags: []string{"Dead letters"}, Errors: []int{400, 422},
 		Summary: "List events that could not be processed", Description: "Each with its reason. An administrator sees the tenant's own, an operator of the platform sees all.",
 	}), func(ctx context.Context, in *pageInput) (*deadLettersOutput, error) {
-		before, err := openCursor(in.Cursor)
+		before, err := openCursor(deadLetterList, principal(ctx).Tenant, in.Cursor)
 		if err != nil {
 			return nil, err
 		}
 		tenant := principal(ctx).Tenant
 		if principal(ctx).Role == access.Operator {
-			tenant = "*"
+			tenant = everyTenant
 		}
-		found, err := s.Deliveries.DeadLetters(ctx, tenant, before, in.Limit)
+		found, err := s.Deliveries.DeadLetters(ctx, tenant, before, in.Limit+1)
 		if err != nil {
 			return nil, s.answer(err)
 		}
 		out := &deadLettersOutput{}
 		out.Body.Items = []DeadLetterView{}
-		for _, d := range found {
+		for _, d := range found[:min(len(found), in.Limit)] {
 			out.Body.Items = append(out.Body.Items, DeadLetterView{
 				ID: d.ID, Tenant: d.Tenant, DetailType: d.DetailType, Detail: string(d.Detail), At: d.At, Reason: d.Reason,
 			})
 		}
-		if len(found) == in.Limit {
-			out.Body.NextCursor = makeCursor(found[len(found)-1].ID)
+		if len(found) > in.Limit {
+			out.Body.NextCursor = makeCursor(deadLetterList, principal(ctx).Tenant, found[in.Limit-1].ID)
 		}
 		return out, nil
 	})

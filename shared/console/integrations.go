@@ -2,10 +2,8 @@ package console
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -116,7 +114,7 @@ func (s *server) integrations(api huma.API) {
 		Summary: "List integrations", Description: "In the order of their making. The counts are those of the tabs.",
 	}), s.list)
 	huma.Register(api, s.operation(huma.Operation{
-		OperationID: "create-integration", Method: http.MethodPost, Path: "/v1/integrations", Tags: tags, Errors: []int{400, 413, 422}, DefaultStatus: http.StatusCreated,
+		OperationID: "create-integration", Method: http.MethodPost, Path: "/v1/integrations", Tags: tags, Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Add an integration", Description: "It is enabled unless you say otherwise.",
 	}), s.create)
 	huma.Register(api, s.operation(huma.Operation{
@@ -127,17 +125,17 @@ func (s *server) integrations(api huma.API) {
 		return s.one(ctx, i, err)
 	})
 	huma.Register(api, s.operation(huma.Operation{
-		OperationID: "update-integration", Method: http.MethodPatch, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{400, 404, 412, 413, 422},
+		OperationID: "update-integration", Method: http.MethodPatch, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{400, 404, 409, 412, 413, 415, 422},
 		Summary: "Change an integration", Description: "A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask.",
 	}), s.patch)
 	huma.Register(api, s.operation(huma.Operation{
-		OperationID: "delete-integration", Method: http.MethodDelete, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{400, 404, 412}, DefaultStatus: http.StatusNoContent,
+		OperationID: "delete-integration", Method: http.MethodDelete, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
 		Summary: "Delete an integration", Description: "With all its settings; this can not be undone. What waits to be sent to it is not sent.",
 	}), s.remove)
 }
 
 func (s *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	after, err := openCursor(in.Cursor)
+	after, err := openCursor(integrationList, principal(ctx).Tenant, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +155,7 @@ func (s *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 			continue
 		}
 		if len(out.Body.Items) == in.Limit {
-			out.Body.NextCursor = makeCursor(out.Body.Items[in.Limit-1].ID)
+			out.Body.NextCursor = makeCursor(integrationList, i.Tenant, out.Body.Items[in.Limit-1].ID)
 			continue
 		}
 		v, err := s.view(ctx, i)
@@ -208,29 +206,29 @@ func (s *server) defaultName(system string, who integration.Person) string {
 }
 
 func (s *server) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
-	revision, err := openETag(in.IfMatch)
-	if err != nil {
-		return nil, err
-	}
 	p := integration.Patch{Name: in.Body.Name, Enabled: in.Body.Enabled, Parameters: in.Body.Parameters}
 	if in.Body.Events != nil {
 		subs := subscriptions(*in.Body.Events)
 		p.Subscriptions = &subs
 	}
-	i, err := s.Integrations.Update(ctx, person(ctx), in.ID, revision, p)
-	if err == nil {
-		s.Changed(i.Tenant, i.ID)
-	}
-	return s.one(ctx, i, err)
-}
-
-func (s *server) remove(ctx context.Context, in *conditionalInput) (*struct{}, error) {
-	revision, err := openETag(in.IfMatch)
+	var i integration.Integration
+	err := s.unlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
+		i, err = s.Integrations.Update(ctx, person(ctx), in.ID, revision, p)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Integrations.Delete(ctx, person(ctx), in.ID, revision); err != nil {
-		return nil, s.answer(err)
+	s.Changed(i.Tenant, i.ID)
+	return s.one(ctx, i, nil)
+}
+
+func (s *server) remove(ctx context.Context, in *conditionalInput) (*struct{}, error) {
+	err := s.unlessChanged(ctx, in.IfMatch, func(revision int64) error {
+		return s.Integrations.Delete(ctx, person(ctx), in.ID, revision)
+	})
+	if err != nil {
+		return nil, err
 	}
 	s.Changed(principal(ctx).Tenant, in.ID)
 	return nil, nil
@@ -276,37 +274,4 @@ func (s *server) view(ctx context.Context, i integration.Integration) (Integrati
 		v.Events = append(v.Events, SubscriptionView{Event: t, Active: active, WithHeaders: sub.WithHeaders})
 	}
 	return v, nil
-}
-
-func makeETag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
-
-// openETag reads an If-Match; "" and * take any revision, which is 0.
-func openETag(s string) (int64, error) {
-	s = strings.TrimPrefix(strings.TrimSpace(s), "W/")
-	if s == "" || s == "*" {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(strings.Trim(s, `"`), 10, 64)
-	if err != nil || n < 1 {
-		// An ETag that we never made matches nothing (RFC 9110, 13.1.1).
-		return 0, problem(http.StatusPreconditionFailed, "If-Match is not an ETag of this integration: read it again")
-	}
-	return n, nil
-}
-
-// A cursor hides an id: callers hand it back and read nothing into it.
-func makeCursor(id string) string { return base64.RawURLEncoding.EncodeToString([]byte("c1:" + id)) }
-
-func openCursor(s string) (string, error) {
-	if s == "" {
-		return "", nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(s)
-	id, ok := strings.CutPrefix(string(raw), "c1:")
-	if err != nil || !ok || id == "" || len(id) > 64 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		p := problem(http.StatusBadRequest, "the cursor is not one of ours: begin again without it")
-		p.Errors = append(p.Errors, fault("cursor", "is not one of ours"))
-		return "", p
-	}
-	return id, nil
 }

@@ -1,0 +1,51 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"tocsin/shared/integration"
+)
+
+// makeETag makes the ETag of a revision.
+func makeETag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
+
+// openETag reads an If-Match; "" and * take any revision, which is 0. A proxy that compresses answers may have made
+// the ETag weak: it is taken as it was.
+func openETag(s string) (int64, error) {
+	s = strings.TrimPrefix(strings.TrimSpace(s), "W/")
+	if s == "" || s == "*" {
+		return 0, nil
+	}
+	bare, opened := strings.CutPrefix(s, `"`)
+	bare, closed := strings.CutSuffix(bare, `"`)
+	n, err := strconv.ParseInt(bare, 10, 64)
+	if !opened || !closed || err != nil || n < 1 {
+		// An ETag that we never made matches nothing (RFC 9110, 13.1.1).
+		return 0, problem(http.StatusPreconditionFailed, "If-Match is not an ETag of this integration: read it again")
+	}
+	return n, nil
+}
+
+// conflictTries is how often a change without If-Match is tried. Each try loses to a change that another one made, so
+// only a storm of changes to one integration uses them up.
+const conflictTries = 5
+
+// unlessChanged makes a change on the condition of an If-Match. Without one the last change wins: a change that comes
+// between our reading and our writing is no reason to refuse, so the change is made again on top of it.
+func (s *server) unlessChanged(ctx context.Context, ifMatch string, change func(revision int64) error) error {
+	revision, err := openETag(ifMatch)
+	if err != nil {
+		return err
+	}
+	for range conflictTries {
+		err = change(revision)
+		if revision != 0 || !errors.Is(err, integration.ErrConflict) || ctx.Err() != nil {
+			return s.answer(err)
+		}
+	}
+	return problem(http.StatusConflict, "the integration is being changed by others all the time: try again")
+}

@@ -1,0 +1,157 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"tocsin/shared/access"
+	"tocsin/shared/integration"
+)
+
+type principalKey struct{}
+
+func principal(ctx context.Context) access.Principal {
+	p, _ := ctx.Value(principalKey{}).(access.Principal)
+	return p
+}
+
+func person(ctx context.Context) integration.Person {
+	p := principal(ctx)
+	return integration.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name}
+}
+
+// everyTenant is how an operator asks for the dead letters of all. No token may name it as its tenant.
+const everyTenant = "*"
+
+// guard lets only administrators at the API, and keeps a fault of ours from becoming a dropped connection.
+func (s *server) guard(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		answer := &watched{ResponseWriter: w}
+		defer s.recover(answer, r)
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			h.Set("Cache-Control", "no-store")
+			s.serveAPI(mux, answer, r)
+			return
+		}
+		route(mux, answer, r)
+	})
+}
+
+func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
+	began := s.Now()
+	p, refused := s.admit(r)
+	if refused != nil {
+		if refused.Status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", challenge(r))
+		}
+		write(w, refused)
+	} else {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody+1) // huma refuses what is over maxBody with a problem
+		route(mux, w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
+	}
+	s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", w.status, "took_ms", s.Now().Sub(began).Milliseconds(), "tenant", p.Tenant, "by", p.Email)
+}
+
+// admit finds out who asks, or why that person is refused.
+func (s *server) admit(r *http.Request) (access.Principal, *Problem) {
+	p, err := s.Authenticator.Authenticate(r)
+	var unauthorized *access.UnauthorizedError
+	switch {
+	case errors.As(err, &unauthorized):
+		return p, problem(http.StatusUnauthorized, unauthorized.Reason)
+	case err != nil:
+		s.Log.Error("authenticate", "error", err.Error())
+		return p, problem(http.StatusInternalServerError, "the token could not be checked: try again")
+	case p.Tenant == "" || p.Tenant == everyTenant:
+		return p, problem(http.StatusUnauthorized, "the token names no tenant")
+	case !p.Administers():
+		return p, problem(http.StatusForbidden, "integrations are for administrators only; your role is "+string(p.Role))
+	}
+	return p, nil
+}
+
+// challenge tells a client which token to bring; that a token was brought and refused is told apart (RFC 6750, 3).
+func challenge(r *http.Request) string {
+	if r.Header.Get("Authorization") == "" {
+		return `Bearer realm="console"`
+	}
+	return `Bearer realm="console", error="invalid_token"`
+}
+
+// route hands the request to its operation. For a path or a method that there is none for, the mux would answer in
+// plain text: the answer is a problem here as everywhere.
+func route(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	h, pattern := mux.Handler(r)
+	if pattern != "" {
+		mux.ServeHTTP(w, r)
+		return
+	}
+	var found headOnly
+	h.ServeHTTP(&found, r)
+	if allow := found.Header().Get("Allow"); found.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", allow)
+		write(w, problem(http.StatusMethodNotAllowed, "this path takes "+allow+" only"))
+		return
+	}
+	write(w, problem(http.StatusNotFound, "there is nothing at this path: GET / lists what there is"))
+}
+
+func (s *server) recover(w *watched, r *http.Request) {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	if fault == http.ErrAbortHandler {
+		panic(fault)
+	}
+	s.Log.Error("panic in a request", "method", r.Method, "path", r.URL.Path, slog.Any("panic", fault), "stack", string(debug.Stack()))
+	if w.status == 0 {
+		write(w, problem(http.StatusInternalServerError, "this is a fault of ours; it was logged"))
+	}
+}
+
+// watched remembers the status of an answer.
+type watched struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *watched) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// headOnly takes an answer's status and headers and drops its body.
+type headOnly struct {
+	header http.Header
+	status int
+}
+
+func (w *headOnly) Header() http.Header {
+	if w.header == nil {
+		w.header = http.Header{}
+	}
+	return w.header
+}
+
+func (w *headOnly) WriteHeader(status int)      { w.status = status }
+func (w *headOnly) Write(p []byte) (int, error) { return len(p), nil }
