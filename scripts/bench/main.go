@@ -106,7 +106,7 @@ func (b *bench) run(events int, steady time.Duration) error {
 	if b.only != 0 {
 		return b.table.Flush()
 	}
-	for _, backlog := range []int{events / 4, events} {
+	for _, backlog := range []int{events, 4 * events} {
 		r, err := b.backlog(backlog)
 		if err != nil {
 			return fmt.Errorf("backlog of %d: %w", backlog, err)

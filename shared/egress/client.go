@@ -24,8 +24,12 @@ const (
 	maxHeaders = 64 << 10
 )
 
-// idlePerHost is how many idle connections one host may keep: as many as a lane has requests in flight.
-const idlePerHost = 32
+// How many idle connections may be kept, to one host and in all: many integrations can share a host (all of Slack is
+// one), and opening a connection costs more than the request.
+const (
+	idlePerHost = 256
+	idleInAll   = 1024
+)
 
 // maxTransports bounds the connection settings whose connections are kept.
 const maxTransports = 256
@@ -176,7 +180,7 @@ func (c *Client) transport(t destination.Transport) (*http.Transport, error) {
 	}
 	made := &http.Transport{
 		DialContext: c.dialer(open), TLSClientConfig: config, TLSHandshakeTimeout: open, ForceAttemptHTTP2: true,
-		MaxIdleConnsPerHost: idlePerHost, MaxIdleConns: 4 * idlePerHost, IdleConnTimeout: 90 * time.Second,
+		MaxIdleConnsPerHost: idlePerHost, MaxIdleConns: idleInAll, IdleConnTimeout: 90 * time.Second,
 		ResponseHeaderTimeout: timeout, MaxResponseHeaderBytes: maxHeaders, DisableCompression: true,
 	}
 	if len(c.transports) >= maxTransports {

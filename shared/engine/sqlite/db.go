@@ -140,7 +140,7 @@ func (db *DB) connect(flags driver.OpenFlags) (*driver.Conn, error) {
 	}
 	for _, pragma := range []string{
 		"PRAGMA synchronous = FULL", "PRAGMA temp_store = MEMORY",
-		"PRAGMA cache_size = -16384",           // KiB
+		"PRAGMA cache_size = -8192",            // KiB
 		"PRAGMA wal_autocheckpoint = 4000",     // pages: 16 MiB
 		"PRAGMA journal_size_limit = 67108864", // bytes
 	} {

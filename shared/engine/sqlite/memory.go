@@ -87,7 +87,7 @@ type eventCache struct {
 }
 
 // cacheBytes bounds the data of the cached events.
-const cacheBytes = 16 << 20
+const cacheBytes = 4 << 20
 
 func (c *eventCache) add(seq int64, e event.Event) {
 	if c.by == nil {

@@ -6,12 +6,20 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	driver "zombiezen.com/go/sqlite"
 )
 
 // groupLimit is how many operations share one transaction.
 const groupLimit = 256
+
+// A commit costs as much as some hundred rows. While several writers are about, the writer waits a moment for more of
+// them to come along; a lone one never waits.
+const (
+	busyGroup = 3 // operations of the last group
+	gather    = time.Millisecond
+)
 
 // errClosed answers a write after Close.
 var errClosed = errors.New("the state file is closed")
@@ -76,6 +84,7 @@ func (w *writer) stop() {
 func (w *writer) run() {
 	defer close(w.done)
 	group := make([]*operation, 0, groupLimit)
+	busy := false
 	for {
 		group = group[:0]
 		select {
@@ -86,6 +95,9 @@ func (w *writer) run() {
 				return
 			}
 		}
+		if busy {
+			time.Sleep(gather)
+		}
 		for more := true; more && len(group) < groupLimit; {
 			select {
 			case op := <-w.ops:
@@ -94,6 +106,7 @@ func (w *writer) run() {
 				more = false
 			}
 		}
+		busy = len(group) >= busyGroup
 		w.commit(group)
 	}
 }
