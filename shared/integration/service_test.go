@@ -1,0 +1,143 @@
+package integration_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/destination/slack"
+	"tocsin/shared/egress"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/keyring"
+)
+
+const secret = "https://hooks.slack.com/services/T0/B0/s3cr3t"
+
+var ada = integration.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada"}
+
+func service(t *testing.T) (*integration.Service, *sqlite.DB) {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	keys, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
+	require.NoError(t, err)
+	return &integration.Service{
+		Store: db.Integrations(), Keys: keys, Systems: catalogue.Default(), Addresses: egress.Policy{},
+		Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: slog.New(slog.DiscardHandler),
+	}, db
+}
+
+func create(t *testing.T, s *integration.Service) integration.Integration {
+	t.Helper()
+	i, err := s.Create(t.Context(), ada, integration.Draft{
+		System: "slack", Name: " Ops ", Subscriptions: []integration.Subscription{{Event: event.System}},
+		Parameters: json.RawMessage(`{"webhook_url":"` + secret + `"}`),
+	})
+	require.NoError(t, err)
+	return i
+}
+
+// announced are the events on the bus.
+func announced(t *testing.T, db *sqlite.DB) (out []event.Event) {
+	t.Helper()
+	entries, err := db.Bus().Receive(t.Context(), 100)
+	require.NoError(t, err)
+	for _, e := range entries {
+		parsed, err := event.Parse(e.DetailType, e.Detail)
+		require.NoError(t, err, "what we announce is a valid event")
+		out = append(out, parsed)
+	}
+	return out
+}
+
+func TestAnIntegrationOpensWithItsSecretsAndIsStoredWithout(t *testing.T) {
+	s, _ := service(t)
+	i := create(t, s)
+	require.Equal(t, "Ops", i.Name)
+	require.NotContains(t, string(i.Parameters)+string(i.Sealed), "s3cr3t")
+	opened, err := s.Open(t.Context(), i)
+	require.NoError(t, err)
+	require.Equal(t, &slack.Parameters{URL: secret}, opened.Parameters)
+	require.Equal(t, []string{secret}, opened.Secrets)
+
+	moved := i
+	moved.ID = "another"
+	_, err = s.Open(t.Context(), moved)
+	require.ErrorIs(t, err, keyring.ErrUnsealable, "sealed secrets open only where they belong")
+}
+
+func TestAFailingIntegrationIsDisabledOnceHoweverManyAskForIt(t *testing.T) {
+	s, db := service(t)
+	i := create(t, s)
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			ok, err := s.DisableBroken(context.Background(), "42", i.ID, i.Window, "30 of 40 requests failed")
+			if err != nil {
+				t.Error(err)
+			}
+			if ok {
+				done.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, int64(1), done.Load())
+	got, err := s.Store.Get(t.Context(), "42", i.ID)
+	require.NoError(t, err)
+	require.Equal(t, integration.ByPlatform, got.Off.By)
+	events := announced(t, db)
+	require.Len(t, events, 2)
+	require.Equal(t, event.IntegrationBroken, events[1].Kind)
+	require.Equal(t, "30 of 40 requests failed", event.Data[event.IntegrationData](events[1]).Reason)
+}
+
+func TestAWindowThatIsOverDisablesNothing(t *testing.T) {
+	s, _ := service(t)
+	i := create(t, s)
+	_, err := s.SetEnabled(t.Context(), ada, i.ID, 0, false)
+	require.NoError(t, err)
+	again, err := s.SetEnabled(t.Context(), ada, i.ID, 0, true)
+	require.NoError(t, err)
+	require.Equal(t, i.Window+1, again.Window, "enabling starts a new window")
+	for _, id := range []string{i.ID, "deleted"} {
+		done, err := s.DisableBroken(t.Context(), "42", id, i.Window, "late news")
+		require.NoError(t, err)
+		require.False(t, done)
+	}
+}
+
+func TestAChangeNeedsTheRevisionThatWasRead(t *testing.T) {
+	s, db := service(t)
+	i := create(t, s)
+	name := "New name"
+	changed, err := s.Update(t.Context(), ada, i.ID, i.Revision, integration.Patch{Name: &name})
+	require.NoError(t, err)
+	require.Equal(t, i.Revision+1, changed.Revision)
+	_, err = s.Update(t.Context(), ada, i.ID, i.Revision, integration.Patch{Name: &name})
+	require.ErrorIs(t, err, integration.ErrConflict)
+	require.ErrorIs(t, s.Delete(t.Context(), ada, i.ID, i.Revision), integration.ErrConflict)
+	foreign := ada
+	foreign.Tenant = "43"
+	require.ErrorIs(t, s.Delete(t.Context(), foreign, i.ID, 0), integration.ErrNotFound)
+	require.NoError(t, s.Delete(t.Context(), ada, i.ID, changed.Revision))
+	var kinds []event.Kind
+	for _, e := range announced(t, db) {
+		kinds = append(kinds, e.Kind)
+		require.NotContains(t, string(e.Data), "s3cr3t")
+	}
+	require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration, event.DeleteIntegration}, kinds)
+}
