@@ -138,6 +138,17 @@ func (k *Keys) Verify(token string) (Principal, error) {
 	return Principal{}, &UnauthorizedError{reason(err)}
 }
 
+// FromClaims makes a Principal of claims that were verified elsewhere; claim returns one by its name, "" for none.
+func FromClaims(claim func(name string) string) (Principal, error) {
+	p := Principal{
+		Tenant: claim("tenant"), ClientName: claim("client_name"), Role: Role(claim("role")), Email: claim("email"), Name: claim("name"),
+	}
+	if p.Tenant == "" {
+		return Principal{}, &UnauthorizedError{"the token names no tenant"}
+	}
+	return p, nil
+}
+
 func reason(err error) string {
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):

@@ -44,6 +44,8 @@ type Delivery struct {
 	// integration's revision SentRevision only.
 	Sent         int
 	SentRevision int64
+	// Batch is the retry batch that holds it, on an engine whose retries travel in batches (see Sender).
+	Batch string
 	// Reason says why the delivery is dead or waits.
 	Reason   string
 	Attempts []Attempt
@@ -92,8 +94,9 @@ type Intake struct {
 	Accepted   []Accepted
 	Deliveries []Delivery
 	Rejected   []Rejected
-	// Repeated are entries whose event is known already: they are done with.
-	Repeated []Entry
+	// Repeated are entries whose event is known already: they are done with, but for an engine that finds that an
+	// earlier Accept of this very entry broke off.
+	Repeated []Accepted
 }
 
 // Accepted is an entry that held a valid, new event.

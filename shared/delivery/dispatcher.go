@@ -3,7 +3,6 @@ package delivery
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"tocsin/shared/health"
-	"tocsin/shared/integration"
 )
 
 // Limits bound the work in flight, so that a slow or hanging system delays nobody else and memory does not grow
@@ -49,33 +47,26 @@ const settleLimit = 512
 // pause before a lane or a write that failed is tried again.
 const pause = time.Second
 
-// Integrations is the part of integration.Store that sending reads.
-type Integrations interface {
-	Get(ctx context.Context, tenant, id string) (integration.Integration, error)
-}
-
 // Dispatcher sends what an engine's queue holds: each lane for itself, within Limits. It is the embedded
 // counterpart of the deliver function and the retry state machine. Make it with NewDispatcher, then call Run.
 type Dispatcher struct {
-	queue        Queue
-	log          Log
-	courier      *Courier
-	integrations Integrations
-	opener       Opener
-	monitor      *health.Monitor
-	logger       *slog.Logger
-	limits       Limits
-	now          func() time.Time
+	queue   Queue
+	log     Log
+	courier *Courier
+	router  *Router
+	monitor *health.Monitor
+	logger  *slog.Logger
+	limits  Limits
+	now     func() time.Time
 
 	healthy, failing chan struct{}
 	outcomes         chan outcome
 	due              chan struct{} // nudges the retry timer
 
-	mu     sync.Mutex
-	lanes  map[Lane]*lane
-	routes map[string]*Route
-	start  func(*lane)    // nil before Run and after its end
-	work   sync.WaitGroup // running lanes
+	mu    sync.Mutex
+	lanes map[Lane]*lane
+	start func(*lane)    // nil before Run and after its end
+	work  sync.WaitGroup // running lanes
 }
 
 // outcome is a delivery to settle, or a barrier that closes when all before it are written.
@@ -101,11 +92,11 @@ type DispatcherConfig struct {
 func NewDispatcher(c DispatcherConfig) *Dispatcher {
 	l := c.Limits.filled()
 	return &Dispatcher{
-		queue: c.Queue, log: c.Log, courier: c.Courier, integrations: c.Integrations, opener: c.Opener, monitor: c.Monitor,
+		queue: c.Queue, log: c.Log, courier: c.Courier, router: NewRouter(c.Courier, c.Integrations, c.Opener), monitor: c.Monitor,
 		logger: c.Logger, limits: l, now: c.Courier.Now,
 		healthy: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
 		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
-		lanes: map[Lane]*lane{}, routes: map[string]*Route{},
+		lanes: map[Lane]*lane{},
 	}
 }
 
@@ -289,7 +280,7 @@ func (d *Dispatcher) fetch(ctx context.Context, l *lane) <-chan fetched {
 	out := make(chan fetched, 1)
 	go func() {
 		f := fetched{epoch: l.epoch.Load()}
-		if f.route, f.ended, f.err = d.route(ctx, l.Lane); f.err == nil {
+		if f.route, f.ended, f.err = d.router.Route(ctx, l.Tenant, l.Integration); f.err == nil {
 			now := d.now()
 			horizon := now
 			if f.ended != "" {
@@ -341,40 +332,6 @@ func (d *Dispatcher) release(leased []Delivery) {
 		d.logger.Error("give back deliveries that were not sent", "integration", leased[0].Integration, "count", len(leased), "error", err.Error())
 	}
 }
-
-// route opens the lane's integration, once for each revision. ended says why nothing may be sent to it any more.
-func (d *Dispatcher) route(ctx context.Context, l Lane) (r *Route, ended string, err error) {
-	i, err := d.integrations.Get(ctx, l.Tenant, l.Integration)
-	switch {
-	case errors.Is(err, integration.ErrNotFound):
-		return nil, "the integration was deleted", nil
-	case err != nil:
-		return nil, "", fmt.Errorf("read integration %s: %w", l.Integration, err)
-	case !i.Enabled() && i.Off.By == integration.ByPlatform:
-		return nil, "the integration was disabled because it kept failing: " + i.Off.Reason, nil
-	case !i.Enabled():
-		return nil, "the integration was disabled", nil
-	}
-	d.mu.Lock()
-	r = d.routes[i.ID]
-	d.mu.Unlock()
-	if r != nil && r.Integration.Revision == i.Revision {
-		return r, "", nil
-	}
-	if r, err = d.courier.Open(ctx, d.opener, i); err != nil {
-		return nil, "", err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.routes) >= maxRoutes {
-		clear(d.routes)
-	}
-	d.routes[i.ID] = r
-	return r, "", nil
-}
-
-// maxRoutes bounds the opened integrations that are kept in memory.
-const maxRoutes = 10_000
 
 // enter takes a place for one request, in the lane and in all; false when the context ended first. The pool is
 // to be given back to leave.
@@ -464,7 +421,7 @@ func (d *Dispatcher) write(ctx context.Context, batch []outcome) {
 		if o.barrier == nil {
 			deliveries = append(deliveries, o.delivery)
 			retrying = retrying || o.delivery.State == Retrying
-			d.report(o)
+			report(d.logger, o.delivery)
 		}
 	}
 	counts := count(batch, d.now())
@@ -532,18 +489,17 @@ func (d *Dispatcher) persist(ctx context.Context, what string, write func() erro
 }
 
 // report logs what became of a delivery.
-func (d *Dispatcher) report(o outcome) {
-	v := o.delivery
+func report(log *slog.Logger, v Delivery) {
 	attrs := []any{"tenant", v.Tenant, "integration", v.Integration, "delivery", v.ID, "events", v.Count}
 	switch v.State {
 	case Delivered:
-		if d.logger.Enabled(context.Background(), slog.LevelDebug) {
-			d.logger.Debug("delivered", append(attrs, "attempts", len(v.Attempts))...)
+		if log.Enabled(context.Background(), slog.LevelDebug) {
+			log.Debug("delivered", append(attrs, "attempts", len(v.Attempts))...)
 		}
 	case Retrying:
-		d.logger.Info("delivery failed: will be sent again", append(attrs, "failures", v.Failures, "due", v.Due, "reason", v.Reason)...)
+		log.Info("delivery failed: will be sent again", append(attrs, "failures", v.Failures, "due", v.Due, "reason", v.Reason)...)
 	case Dead:
-		d.logger.Warn("delivery is dead", append(attrs, "failures", v.Failures, "reason", v.Reason)...)
+		log.Warn("delivery is dead", append(attrs, "failures", v.Failures, "reason", v.Reason)...)
 	}
 }
 

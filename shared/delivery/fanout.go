@@ -57,7 +57,7 @@ func (f *Fanout) sort(ctx context.Context, entries []Entry) (Intake, error) {
 		case err != nil:
 			in.Rejected = append(in.Rejected, Rejected{Entry: entry, Tenant: e.Tenant, Reason: err.Error()})
 		case seen[k]:
-			in.Repeated = append(in.Repeated, entry)
+			in.Repeated = append(in.Repeated, Accepted{entry, e})
 		default:
 			seen[k] = true
 			in.Accepted = append(in.Accepted, Accepted{entry, e})
@@ -74,7 +74,7 @@ func (f *Fanout) sort(ctx context.Context, entries []Entry) (Intake, error) {
 	fresh := in.Accepted[:0:0]
 	for i, a := range in.Accepted {
 		if known[i] {
-			in.Repeated = append(in.Repeated, a.Entry)
+			in.Repeated = append(in.Repeated, a)
 		} else {
 			fresh = append(fresh, a)
 		}

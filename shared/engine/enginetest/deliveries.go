@@ -13,13 +13,22 @@ import (
 	"tocsin/shared/event"
 )
 
-// Queues is what the suite of deliveries works on.
+// Log is what the suite of delivery.Log works on: a log, and the two ends that it stands between.
+type Log struct {
+	delivery.Log
+	// Take puts entries on the bus and returns them as fan-out receives them, in their order.
+	Take func(t *testing.T, entries []delivery.Entry) []delivery.Entry
+	// Ready hands out up to limit deliveries to send for the first time to an integration, oldest first, each once.
+	Ready func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery
+}
+
+// Queues is what the suite of delivery.Queue works on.
 type Queues interface {
 	delivery.Log
 	delivery.Queue
 }
 
-// Bus is the way in.
+// Bus is the way in of an engine that fan-out polls.
 type Bus interface {
 	delivery.Inbox
 	Put(ctx context.Context, entries []delivery.Entry) error
@@ -27,8 +36,9 @@ type Bus interface {
 
 type rig struct {
 	t   *testing.T
-	q   Queues
-	bus Bus
+	log Log
+	q   Queues // nil in the suite of the log
+	bus Bus    // nil in the suite of the log
 	n   int
 }
 
@@ -44,9 +54,7 @@ func (r *rig) publish(count int) []delivery.Accepted {
 		entries = append(entries, delivery.Entry{DetailType: "create_user", At: at.Add(time.Duration(r.n) * time.Second), Detail: fmt.Appendf(nil,
 			`{"version":1,"id":"e%d","tenant":"42","client_name":"Acme","time":"2023-03-01T12:00:00Z","data":{"user":{"name":"User %d"}}}`, r.n, r.n)})
 	}
-	require.NoError(r.t, r.bus.Put(r.t.Context(), entries))
-	received, err := r.bus.Receive(r.t.Context(), 1000)
-	require.NoError(r.t, err)
+	received := r.log.Take(r.t, entries)
 	require.Len(r.t, received, count)
 	var out []delivery.Accepted
 	for i, e := range received {
@@ -80,7 +88,7 @@ func (r *rig) accept(count int) []delivery.Delivery {
 	for _, a := range in.Accepted {
 		in.Deliveries = append(in.Deliveries, made("i", a))
 	}
-	require.NoError(r.t, r.q.Accept(r.t.Context(), in))
+	require.NoError(r.t, r.log.Accept(r.t.Context(), in))
 	return in.Deliveries
 }
 
@@ -91,9 +99,15 @@ func (r *rig) lease(l delivery.Lane, limit int, now time.Time) []delivery.Delive
 	return out
 }
 
+// ready takes deliveries of the suite's lane.
+func (r *rig) ready(limit int) []delivery.Delivery {
+	r.t.Helper()
+	return r.log.Ready(r.t, lane.Tenant, lane.Integration, limit)
+}
+
 func (r *rig) get(id string) delivery.Delivery {
 	r.t.Helper()
-	d, err := r.q.Get(r.t.Context(), "42", "i", id)
+	d, err := r.log.Get(r.t.Context(), "42", "i", id)
 	require.NoError(r.t, err)
 	return d
 }
@@ -123,77 +137,112 @@ func arrived(d delivery.Delivery) delivery.Delivery {
 	return d
 }
 
-// Deliveries is the suite of delivery.Log, delivery.Queue and delivery.Inbox.
-func Deliveries(t *testing.T, open func(t *testing.T) (Queues, Bus)) {
+// Deliveries is the suite of delivery.Log.
+func Deliveries(t *testing.T, open func(t *testing.T) Log) {
 	run := func(name string, test func(t *testing.T, r *rig)) {
 		t.Run(name, func(t *testing.T) {
-			r := &rig{t: t}
-			r.q, r.bus = open(t)
-			test(t, r)
+			test(t, &rig{t: t, log: open(t)})
 		})
 	}
 	intake(run)
-	leases(run)
 	settling(run)
 	listing(run)
 	replays(run)
 }
 
+// Queue is the suite of delivery.Queue and delivery.Inbox, for an engine whose work is polled.
+func Queue(t *testing.T, open func(t *testing.T) (Queues, Bus)) {
+	run := func(name string, test func(t *testing.T, r *rig)) {
+		t.Run(name, func(t *testing.T) {
+			r := &rig{t: t}
+			r.q, r.bus = open(t)
+			r.log = Polled(r.q, r.bus)
+			test(t, r)
+		})
+	}
+	inbox(run)
+	leases(run)
+	waits(run)
+}
+
+// Polled makes the suite's Log of an engine whose work is polled.
+func Polled(q Queues, bus Bus) Log {
+	return Log{
+		Log: q,
+		Take: func(t *testing.T, entries []delivery.Entry) []delivery.Entry {
+			t.Helper()
+			require.NoError(t, bus.Put(t.Context(), entries))
+			received, err := bus.Receive(t.Context(), 1000)
+			require.NoError(t, err)
+			return received
+		},
+		Ready: func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
+			t.Helper()
+			out, err := q.Lease(t.Context(), delivery.Lane{Tenant: tenant, Integration: integration}, limit, at, at.Add(time.Minute))
+			require.NoError(t, err)
+			return out
+		},
+	}
+}
+
 type runner func(name string, test func(t *testing.T, r *rig))
 
 func intake(run runner) {
-	run("entries come again until they are accepted", func(t *testing.T, r *rig) {
-		in := delivery.Intake{Accepted: r.publish(3)}
-		again, err := r.bus.Receive(t.Context(), 2)
-		require.NoError(t, err)
-		require.Len(t, again, 2)
-		require.NoError(t, r.q.Accept(t.Context(), in))
-		none, err := r.bus.Receive(t.Context(), 10)
-		require.NoError(t, err)
-		require.Empty(t, none)
-	})
 	run("an accepted event is known, to its tenant alone", func(t *testing.T, r *rig) {
 		in := delivery.Intake{Accepted: r.publish(1)}
 		e := in.Accepted[0].Event
 		foreign := e
 		foreign.Tenant = "43"
-		known, err := r.q.Known(t.Context(), []event.Event{e, foreign})
+		known, err := r.log.Known(t.Context(), []event.Event{e, foreign})
 		require.NoError(t, err)
 		require.Equal(t, []bool{false, false}, known)
-		require.NoError(t, r.q.Accept(t.Context(), in))
-		known, err = r.q.Known(t.Context(), []event.Event{e, foreign})
+		require.NoError(t, r.log.Accept(t.Context(), in))
+		known, err = r.log.Known(t.Context(), []event.Event{e, foreign})
 		require.NoError(t, err)
 		require.Equal(t, []bool{true, false}, known)
 	})
 	run("the same Intake twice makes its deliveries once", func(t *testing.T, r *rig) {
 		in := delivery.Intake{Accepted: r.publish(2)}
 		in.Deliveries = []delivery.Delivery{made("i", in.Accepted...)}
-		require.NoError(t, r.q.Accept(t.Context(), in))
-		leased := r.lease(lane, 10, at)
+		require.NoError(t, r.log.Accept(t.Context(), in))
+		leased := r.ready(10)
 		require.Len(t, leased, 1)
-		require.NoError(t, r.q.Settle(t.Context(), []delivery.Delivery{arrived(leased[0])}))
-		require.NoError(t, r.q.Accept(t.Context(), in))
-		require.Empty(t, r.lease(lane, 10, at))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(leased[0])}))
+		require.NoError(t, r.log.Accept(t.Context(), in))
+		require.Empty(t, r.ready(10))
 		require.Equal(t, delivery.Delivered, r.get(in.Deliveries[0].ID).State)
 	})
 	run("a rejected entry is kept with its reason, for its tenant", func(t *testing.T, r *rig) {
 		accepted := r.publish(3)
-		in := delivery.Intake{Repeated: []delivery.Entry{accepted[2].Entry}}
+		in := delivery.Intake{Repeated: accepted[2:]}
 		for n, tenant := range []string{"42", ""} {
 			in.Rejected = append(in.Rejected, delivery.Rejected{Entry: accepted[n].Entry, Tenant: tenant, Reason: fmt.Sprintf("reason %d", n)})
 		}
-		require.NoError(t, r.q.Accept(t.Context(), in))
-		mine, err := r.q.DeadLetters(t.Context(), "42", "", 10)
+		require.NoError(t, r.log.Accept(t.Context(), in))
+		mine, err := r.log.DeadLetters(t.Context(), "42", "", 10)
 		require.NoError(t, err)
 		require.Len(t, mine, 1)
 		require.Equal(t, "reason 0", mine[0].Reason)
 		require.Equal(t, string(accepted[0].Entry.Detail), string(mine[0].Detail))
-		all, err := r.q.DeadLetters(t.Context(), "*", "", 1)
+		all, err := r.log.DeadLetters(t.Context(), "*", "", 1)
 		require.NoError(t, err)
 		require.Equal(t, "reason 1", all[0].Reason, "newest first")
-		rest, err := r.q.DeadLetters(t.Context(), "*", all[0].ID, 10)
+		rest, err := r.log.DeadLetters(t.Context(), "*", all[0].ID, 10)
 		require.NoError(t, err)
 		require.Len(t, rest, 1)
+	})
+}
+
+func inbox(run runner) {
+	run("entries come again until they are accepted", func(t *testing.T, r *rig) {
+		in := delivery.Intake{Accepted: r.publish(3)}
+		again, err := r.bus.Receive(t.Context(), 2)
+		require.NoError(t, err)
+		require.Len(t, again, 2)
+		require.NoError(t, r.log.Accept(t.Context(), in))
+		none, err := r.bus.Receive(t.Context(), 10)
+		require.NoError(t, err)
+		require.Empty(t, none)
 	})
 }
 
@@ -230,7 +279,7 @@ func leases(run runner) {
 		_ = early.SetTime(uint64(at.Add(-time.Hour).UnixMilli()))
 		late.ID = early.String()
 		in.Deliveries = []delivery.Delivery{late}
-		require.NoError(t, r.q.Accept(t.Context(), in))
+		require.NoError(t, r.log.Accept(t.Context(), in))
 		require.Len(t, r.lease(lane, 1, at), 1)
 		require.Len(t, r.lease(lane, 1, at), 1)
 		require.Empty(t, r.lease(lane, 1, at))
@@ -245,7 +294,7 @@ func leases(run runner) {
 		require.NoError(t, err)
 		require.Equal(t, []delivery.Lane{lane}, lanes)
 		leased := r.lease(lane, 10, at)
-		require.NoError(t, r.q.Settle(t.Context(), []delivery.Delivery{failed(leased[0], at.Add(time.Second)), failed(leased[1], at.Add(3*time.Second))}))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{failed(leased[0], at.Add(time.Second)), failed(leased[1], at.Add(3*time.Second))}))
 		lanes, next, err = r.q.Waiting(t.Context(), at)
 		require.NoError(t, err)
 		require.Empty(t, lanes)
@@ -257,12 +306,12 @@ func leases(run runner) {
 	})
 }
 
-func settling(run runner) {
+func waits(run runner) {
 	retry := delivery.Lane{Tenant: "42", Integration: "i", Retry: true}
 	run("a failed delivery waits for its time in a lane of its own", func(t *testing.T, r *rig) {
 		r.accept(1)
 		d := failed(r.lease(lane, 1, at)[0], at.Add(10*time.Second))
-		require.NoError(t, r.q.Settle(t.Context(), []delivery.Delivery{d}))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{d}))
 		require.Empty(t, r.lease(lane, 10, at.Add(time.Hour)))
 		require.Empty(t, r.lease(retry, 10, at.Add(9*time.Second)))
 		got := r.lease(retry, 10, at.Add(10*time.Second))
@@ -270,50 +319,70 @@ func settling(run runner) {
 		require.Equal(t, d, got[0], "with all that was recorded")
 		require.Empty(t, r.lease(retry, 10, at.Add(11*time.Second)))
 		again := failed(got[0], at.Add(time.Minute))
-		require.NoError(t, r.q.Settle(t.Context(), []delivery.Delivery{again}))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{again}))
 		require.Equal(t, again, r.get(d.ID))
 		got = r.lease(retry, 10, at.Add(time.Minute))
-		require.NoError(t, r.q.Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
 		require.Equal(t, arrived(again), r.get(d.ID))
 		require.Empty(t, r.lease(retry, 10, at.Add(time.Hour)))
 	})
+}
+
+func settling(run runner) {
+	run("a failed delivery is read back with all that was recorded", func(t *testing.T, r *rig) {
+		r.accept(1)
+		d := failed(r.ready(1)[0], at.Add(10*time.Second))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{d}))
+		require.Equal(t, d, r.get(d.ID))
+		again := failed(d, at.Add(time.Minute))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{again}))
+		require.Equal(t, again, r.get(d.ID))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
+		require.Equal(t, arrived(again), r.get(d.ID))
+	})
+	run("where one waits nowhere, none is written", func(t *testing.T, r *rig) {
+		r.accept(2)
+		ready := r.ready(2)
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(ready[1])}))
+		require.ErrorIs(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(ready[0]), arrived(ready[1])}), delivery.ErrNotFound)
+		require.Equal(t, delivery.Pending, r.get(ready[0].ID).State)
+	})
 	run("an ended delivery is not handed out again", func(t *testing.T, r *rig) {
 		r.accept(2)
-		leased := r.lease(lane, 10, at)
-		require.NoError(t, r.q.Settle(t.Context(), []delivery.Delivery{arrived(leased[0]), failed(leased[1], at).Kill("gave up")}))
-		require.Empty(t, r.lease(lane, 10, at.Add(time.Hour)))
-		require.Empty(t, r.lease(retry, 10, at.Add(time.Hour)))
+		leased := r.ready(10)
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(leased[0]), failed(leased[1], at).Kill("gave up")}))
+		require.Empty(t, r.ready(10))
 		require.Equal(t, delivery.Dead, r.get(leased[1].ID).State)
 		require.Equal(t, "gave up", r.get(leased[1].ID).Reason)
 	})
 	run("what waits nowhere can not be settled", func(t *testing.T, r *rig) {
 		r.accept(1)
-		d := arrived(r.lease(lane, 1, at)[0])
-		require.NoError(t, r.q.Settle(t.Context(), []delivery.Delivery{d}))
-		require.ErrorIs(t, r.q.Settle(t.Context(), []delivery.Delivery{d}), delivery.ErrNotFound)
+		d := arrived(r.ready(1)[0])
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{d}))
+		require.ErrorIs(t, r.log.Settle(t.Context(), []delivery.Delivery{d}), delivery.ErrNotFound)
 	})
 	run("a delivery of several events brings them in their order", func(t *testing.T, r *rig) {
 		in := delivery.Intake{Accepted: r.publish(30)}
 		want := made("i", in.Accepted...)
 		in.Deliveries = []delivery.Delivery{want}
-		require.NoError(t, r.q.Accept(t.Context(), in))
-		require.Equal(t, want.Events, r.lease(lane, 1, at)[0].Events)
+		require.NoError(t, r.log.Accept(t.Context(), in))
+		require.Equal(t, want.Events, r.ready(1)[0].Events)
 	})
 }
 
 func listing(run runner) {
 	run("the list merges all states, newest first", func(t *testing.T, r *rig) {
 		all := r.accept(8)
-		leased := r.lease(lane, 6, at)
+		leased := r.ready(6)
 		settled := []delivery.Delivery{arrived(leased[0]), failed(leased[1], at.Add(time.Hour)), failed(leased[2], at).Kill("dead"), arrived(leased[3])}
-		require.NoError(t, r.q.Settle(t.Context(), settled))
+		require.NoError(t, r.log.Settle(t.Context(), settled))
 		list := func(q delivery.Query) []string {
 			t.Helper()
 			q.Tenant, q.Integration = "42", "i"
 			if q.Limit == 0 {
 				q.Limit = 100
 			}
-			got, err := r.q.List(t.Context(), q)
+			got, err := r.log.List(t.Context(), q)
 			require.NoError(t, err)
 			for _, d := range got {
 				require.Equal(t, 1, d.Count)
@@ -337,14 +406,14 @@ func listing(run runner) {
 		require.Equal(t, reversed(2, 1), list(delivery.Query{States: []delivery.State{delivery.Dead, delivery.Retrying}}))
 		require.Equal(t, reversed(7, 6, 5, 4), list(delivery.Query{States: []delivery.State{delivery.Pending}}))
 		require.Equal(t, reversed(4, 3, 2), list(delivery.Query{From: all[2].CreatedAt, To: all[5].CreatedAt}), "from included, to not")
-		none, err := r.q.List(t.Context(), delivery.Query{Tenant: "43", Integration: "i", Limit: 10})
+		none, err := r.log.List(t.Context(), delivery.Query{Tenant: "43", Integration: "i", Limit: 10})
 		require.NoError(t, err)
 		require.Empty(t, none)
 	})
 	run("another tenant's delivery is not found", func(t *testing.T, r *rig) {
 		d := r.accept(1)[0]
 		for _, k := range [][3]string{{"43", "i", d.ID}, {"42", "other", d.ID}, {"42", "i", "01GTD8R4000000000000000001"}} {
-			_, err := r.q.Get(t.Context(), k[0], k[1], k[2])
+			_, err := r.log.Get(t.Context(), k[0], k[1], k[2])
 			require.ErrorIs(t, err, delivery.ErrNotFound)
 		}
 	})
@@ -353,39 +422,39 @@ func listing(run runner) {
 func replays(run runner) {
 	ended := func(r *rig, count int) []delivery.Delivery {
 		r.accept(count)
-		leased := r.lease(lane, count, at)
+		leased := r.ready(count)
 		for i, d := range leased {
 			if leased[i] = failed(d, at).Kill("dead"); i%2 == 1 {
 				leased[i] = arrived(d)
 			}
 		}
-		require.NoError(r.t, r.q.Settle(r.t.Context(), leased))
+		require.NoError(r.t, r.log.Settle(r.t.Context(), leased))
 		return leased
 	}
 	run("one delivery is sent again under its id, with its history", func(t *testing.T, r *rig) {
 		d := ended(r, 1)[0]
-		n, after, err := r.q.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
+		n, after, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		require.Empty(t, after)
-		got := r.lease(lane, 10, at)
+		got := r.ready(10)
 		require.Len(t, got, 1)
 		require.Equal(t, d.ID, got[0].ID)
 		require.Equal(t, d.Attempts, got[0].Attempts)
 		require.Zero(t, got[0].Failures, "a new run of the cycles")
 		require.Zero(t, got[0].Sent)
 		require.Empty(t, got[0].Reason)
-		n, _, err = r.q.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
+		n, _, err = r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
 		require.NoError(t, err)
 		require.Zero(t, n, "it is on its way already")
-		_, _, err = r.q.Replay(t.Context(), delivery.Replay{Tenant: "43", Integration: "i", ID: d.ID, Limit: 1})
+		_, _, err = r.log.Replay(t.Context(), delivery.Replay{Tenant: "43", Integration: "i", ID: d.ID, Limit: 1})
 		require.ErrorIs(t, err, delivery.ErrNotFound)
 	})
 	run("a range is replayed in steps", func(t *testing.T, r *rig) {
 		all := ended(r, 10) // the even ones are dead
 		count, steps := 0, 0
 		for after := ""; ; {
-			n, next, err := r.q.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", From: all[2].CreatedAt, To: all[9].CreatedAt, After: after, Limit: 2})
+			n, next, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", From: all[2].CreatedAt, To: all[9].CreatedAt, After: after, Limit: 2})
 			require.NoError(t, err)
 			count += n
 			if steps++; next == "" {
@@ -395,14 +464,14 @@ func replays(run runner) {
 		}
 		require.Equal(t, 4, count, "dead ones only, when no state is named")
 		require.GreaterOrEqual(t, steps, 2)
-		require.Equal(t, []string{all[2].ID, all[4].ID, all[6].ID, all[8].ID}, ids(r.lease(lane, 10, at)))
+		require.Equal(t, []string{all[2].ID, all[4].ID, all[6].ID, all[8].ID}, ids(r.ready(10)))
 	})
 	run("delivered ones are replayed when asked for", func(t *testing.T, r *rig) {
 		ended(r, 4)
-		n, _, err := r.q.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", States: []delivery.State{delivery.Delivered}, Limit: 100})
+		n, _, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", States: []delivery.State{delivery.Delivered}, Limit: 100})
 		require.NoError(t, err)
 		require.Equal(t, 2, n)
-		n, _, err = r.q.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", States: delivery.States(), Limit: 100})
+		n, _, err = r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", States: delivery.States(), Limit: 100})
 		require.NoError(t, err)
 		require.Equal(t, 2, n)
 	})

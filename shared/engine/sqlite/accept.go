@@ -98,8 +98,8 @@ func (i *intake) number() error {
 			return err
 		}
 	}
-	for _, e := range i.Repeated {
-		if _, err := pass(e); err != nil {
+	for _, a := range i.Repeated {
+		if _, err := pass(a.Entry); err != nil {
 			return err
 		}
 	}

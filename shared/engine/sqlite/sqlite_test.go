@@ -48,7 +48,14 @@ func TestIntegrations(t *testing.T) {
 }
 
 func TestDeliveries(t *testing.T) {
-	enginetest.Deliveries(t, func(t *testing.T) (enginetest.Queues, enginetest.Bus) {
+	enginetest.Deliveries(t, func(t *testing.T) enginetest.Log {
+		db := open(t)
+		return enginetest.Polled(db.Deliveries(), db.Bus())
+	})
+}
+
+func TestQueue(t *testing.T) {
+	enginetest.Queue(t, func(t *testing.T) (enginetest.Queues, enginetest.Bus) {
 		db := open(t)
 		return db.Deliveries(), db.Bus()
 	})
@@ -80,7 +87,7 @@ func TestTheFileKeepsEverythingOverARestart(t *testing.T) {
 	require.NoError(t, err)
 	d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{e}}
 	require.NoError(t, db.Deliveries().Accept(t.Context(), delivery.Intake{
-		Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}}, Repeated: entries[1:], Deliveries: []delivery.Delivery{d},
+		Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}}, Repeated: []delivery.Accepted{{Entry: entries[1]}}, Deliveries: []delivery.Delivery{d},
 	}))
 	lane := delivery.Lane{Tenant: "42", Integration: "i"}
 	leased, err := db.Deliveries().Lease(t.Context(), lane, 1, time.Now(), time.Now().Add(time.Hour))

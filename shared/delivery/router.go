@@ -1,0 +1,65 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"tocsin/shared/integration"
+)
+
+// Integrations is the part of integration.Store that sending reads.
+type Integrations interface {
+	Get(ctx context.Context, tenant, id string) (integration.Integration, error)
+}
+
+// maxRoutes bounds the opened integrations that are kept in memory.
+const maxRoutes = 10_000
+
+// Router opens integrations for sending, each once for each of its revisions. It is safe for concurrent use.
+type Router struct {
+	courier      *Courier
+	integrations Integrations
+	opener       Opener
+
+	mu     sync.Mutex
+	routes map[string]*Route
+}
+
+// NewRouter makes a Router.
+func NewRouter(c *Courier, integrations Integrations, opener Opener) *Router {
+	return &Router{courier: c, integrations: integrations, opener: opener, routes: map[string]*Route{}}
+}
+
+// Route is the way to an integration as it is now; ended says why nothing may be sent to it any more, "" when
+// something may.
+func (r *Router) Route(ctx context.Context, tenant, id string) (route *Route, ended string, err error) {
+	i, err := r.integrations.Get(ctx, tenant, id)
+	switch {
+	case errors.Is(err, integration.ErrNotFound):
+		return nil, "the integration was deleted", nil
+	case err != nil:
+		return nil, "", fmt.Errorf("read integration %s: %w", id, err)
+	case !i.Enabled() && i.Off.By == integration.ByPlatform:
+		return nil, "the integration was disabled because it kept failing: " + i.Off.Reason, nil
+	case !i.Enabled():
+		return nil, "the integration was disabled", nil
+	}
+	r.mu.Lock()
+	route = r.routes[i.ID]
+	r.mu.Unlock()
+	if route != nil && route.Integration.Tenant == tenant && route.Integration.Revision == i.Revision {
+		return route, "", nil
+	}
+	if route, err = r.courier.Open(ctx, r.opener, i); err != nil {
+		return nil, "", err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.routes) >= maxRoutes {
+		clear(r.routes)
+	}
+	r.routes[i.ID] = route
+	return route, "", nil
+}

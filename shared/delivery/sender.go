@@ -1,0 +1,402 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/shared/health"
+)
+
+// ParcelLimit is how many deliveries travel in one Parcel or one retry batch: what a transaction of DynamoDB takes
+// beside the batch's own record ("TransactWriteItems": 100 items).
+const ParcelLimit = 99
+
+// Parcel names deliveries of one integration that travel together: in one message of a queue, or in one retry batch.
+type Parcel struct {
+	Tenant      string
+	Integration string
+	IDs         []string
+}
+
+// Shelf is what a Sender needs of its engine.
+type Shelf interface {
+	// Load returns a parcel's deliveries with their events, in the order of its ids, without those that are no more.
+	Load(ctx context.Context, p Parcel) ([]Delivery, error)
+	// Settle is that of Log.
+	Settle(ctx context.Context, deliveries []Delivery) error
+	// Claim records a retry batch and moves deliveries, as they are after their first failure, from pending into
+	// it: both or neither. Those that are pending no more stay where they are; claimed is the number of the others.
+	Claim(ctx context.Context, batch string, deliveries []Delivery) (claimed int, err error)
+	// Batch returns the members of a retry batch. Error: ErrNotFound.
+	Batch(ctx context.Context, id string) (Parcel, error)
+	// Enqueue hands parcels out again.
+	Enqueue(ctx context.Context, parcels []Parcel) error
+}
+
+// Executions starts the retry cycles of a batch under a name; a name that was started before is no error, and starts
+// nothing.
+type Executions interface {
+	Start(ctx context.Context, name, batch string) error
+}
+
+// Round is one turn of a retry batch: what the state machine hands to Retry, and what it gets back.
+type Round struct {
+	Batch string `json:"batch"`
+	// Round is the number of failures that the members share, 0 before the first answer.
+	Round int `json:"round"`
+	// Seconds to wait before the next turn.
+	Seconds int `json:"seconds"`
+	// More is false when nothing is left to send.
+	More bool `json:"more"`
+}
+
+// Sender sends what an engine hands to it in parcels, and makes the retries of those that fail travel in batches: an
+// outage costs one execution for a parcel, not for a delivery. It is the distributed counterpart of Dispatcher. It
+// holds nothing between calls but opened integrations: a call that breaks off is simply made again.
+type Sender struct {
+	Shelf      Shelf
+	Executions Executions
+	Router     *Router
+	Courier    *Courier
+	Monitor    *health.Monitor
+	NewID      func() string // of retry batches
+	Log        *slog.Logger
+	// PerLane is how many requests to one integration are in flight at once; 0 = 32.
+	PerLane int
+	// Budget is how long after its beginning a call still starts requests; what is left then is handed out again.
+	// 0 = no limit. With the longest deadline of a request it must stay below the time that the call may take.
+	Budget time.Duration
+}
+
+// Deliver makes the first attempt at what the parcels name. It returns an error for each parcel, nil for those that
+// are done with; the others are to be handed in again.
+func (s *Sender) Deliver(ctx context.Context, parcels []Parcel) []error {
+	errs := make([]error, len(parcels))
+	var work sync.WaitGroup
+	for _, members := range byLane(parcels) {
+		work.Go(func() {
+			err := s.deliver(ctx, merge(parcels, members))
+			for _, n := range members {
+				errs[n] = err
+			}
+		})
+	}
+	work.Wait()
+	return errs
+}
+
+// byLane groups the parcels' places by integration.
+func byLane(parcels []Parcel) [][]int {
+	at := map[Lane]int{}
+	var out [][]int
+	for n, p := range parcels {
+		l := Lane{Tenant: p.Tenant, Integration: p.Integration}
+		k, ok := at[l]
+		if !ok {
+			k = len(out)
+			at[l] = k
+			out = append(out, nil)
+		}
+		out[k] = append(out[k], n)
+	}
+	return out
+}
+
+// merge makes one parcel of several to the same integration.
+func merge(parcels []Parcel, members []int) Parcel {
+	p := Parcel{Tenant: parcels[members[0]].Tenant, Integration: parcels[members[0]].Integration}
+	seen := map[string]bool{}
+	for _, n := range members {
+		for _, id := range parcels[n].IDs {
+			if !seen[id] {
+				seen[id] = true
+				p.IDs = append(p.IDs, id)
+			}
+		}
+	}
+	return p
+}
+
+func (s *Sender) deliver(ctx context.Context, whole Parcel) error {
+	began := s.Courier.Now()
+	for ids := range slices.Chunk(whole.IDs, ParcelLimit) {
+		p := Parcel{Tenant: whole.Tenant, Integration: whole.Integration, IDs: ids}
+		if s.late(began) {
+			if err := s.Shelf.Enqueue(ctx, []Parcel{p}); err != nil {
+				return fmt.Errorf("hand out %d deliveries of integration %s again: %w", len(ids), p.Integration, err)
+			}
+			continue
+		}
+		if err := s.parcel(ctx, p, began); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Sender) parcel(ctx context.Context, p Parcel, began time.Time) error {
+	loaded, err := s.Shelf.Load(ctx, p)
+	if err != nil {
+		return fmt.Errorf("load %d deliveries of integration %s: %w", len(p.IDs), p.Integration, err)
+	}
+	fresh, err := s.resume(ctx, loaded)
+	if err != nil || len(fresh) == 0 {
+		return err
+	}
+	route, ended, err := s.Router.Route(ctx, p.Tenant, p.Integration)
+	if err != nil {
+		return err
+	}
+	if ended != "" {
+		return s.end(ctx, fresh, ended)
+	}
+	sent, left, err := s.send(ctx, route, fresh, began)
+	if err != nil {
+		return err
+	}
+	err = s.conclude(ctx, route, sent)
+	if len(left) > 0 {
+		err = errors.Join(err, s.Shelf.Enqueue(ctx, []Parcel{{Tenant: p.Tenant, Integration: p.Integration, IDs: ids(left)}}))
+	}
+	return err
+}
+
+// resume takes up where an earlier visit of the same parcel broke off: what it claimed is in the hands of its batch's
+// execution, which exists after this call. The rest is returned.
+func (s *Sender) resume(ctx context.Context, loaded []Delivery) (fresh []Delivery, err error) {
+	started := map[string]bool{}
+	for _, d := range loaded {
+		switch {
+		case d.State == Pending:
+			fresh = append(fresh, d)
+		case d.State == Retrying && !started[d.Batch]:
+			started[d.Batch] = true
+			if err := s.Executions.Start(ctx, d.Batch, d.Batch); err != nil {
+				return nil, fmt.Errorf("start the retries of batch %s, integration %s: %w", d.Batch, d.Integration, err)
+			}
+		}
+	}
+	return fresh, nil
+}
+
+// end settles deliveries that are not to be sent any more.
+func (s *Sender) end(ctx context.Context, deliveries []Delivery, reason string) error {
+	killed := make([]Delivery, len(deliveries))
+	for i, d := range deliveries {
+		killed[i] = d.Kill(reason)
+	}
+	return s.settle(ctx, killed)
+}
+
+func (s *Sender) late(began time.Time) bool {
+	return s.Budget > 0 && s.Courier.Now().Sub(began) >= s.Budget
+}
+
+// send makes one attempt at each, side by side. left are those that there was no time for.
+func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, began time.Time) (sent, left []Delivery, err error) {
+	room := make(chan struct{}, max(1, s.perLane()))
+	var work sync.WaitGroup
+	var mu sync.Mutex
+	for _, d := range deliveries {
+		room <- struct{}{}
+		if s.late(began) {
+			<-room
+			mu.Lock()
+			left = append(left, d)
+			mu.Unlock()
+			continue
+		}
+		work.Go(func() {
+			defer func() { <-room }()
+			after, failed := s.Courier.Send(ctx, route, d)
+			mu.Lock()
+			defer mu.Unlock()
+			if failed != nil {
+				left = append(left, d)
+				err = fmt.Errorf("send delivery %s of integration %s: %w", d.ID, d.Integration, failed)
+				return
+			}
+			sent = append(sent, after)
+		})
+	}
+	work.Wait()
+	if len(sent) > 0 {
+		err = nil // what broke off is left over; what was sent must be written
+	}
+	slices.SortFunc(sent, func(a, b Delivery) int { return strings.Compare(a.ID, b.ID) })
+	return sent, left, err
+}
+
+func (s *Sender) perLane() int {
+	if s.PerLane > 0 {
+		return s.PerLane
+	}
+	return Limits{}.filled().PerLane
+}
+
+// conclude writes what became of attempts: first the outcomes, so that nothing is sent again for it; then the counts.
+func (s *Sender) conclude(ctx context.Context, route *Route, sent []Delivery) error {
+	if len(sent) == 0 {
+		return nil
+	}
+	var settled, failing []Delivery
+	for _, d := range sent {
+		report(s.Log, d)
+		if d.State == Retrying && d.Batch == "" {
+			failing = append(failing, d)
+		} else {
+			settled = append(settled, d)
+		}
+	}
+	err := s.settle(ctx, settled)
+	if len(failing) > 0 {
+		err = errors.Join(err, s.claim(ctx, failing))
+	}
+	return errors.Join(err, s.judge(ctx, route, sent))
+}
+
+// claim puts first failures into a batch and starts its retries.
+func (s *Sender) claim(ctx context.Context, failing []Delivery) error {
+	batch, integration := s.NewID(), failing[0].Integration
+	for i := range failing {
+		failing[i].Batch = batch
+	}
+	n, err := s.Shelf.Claim(ctx, batch, failing)
+	if err != nil {
+		return fmt.Errorf("claim %d deliveries of integration %s for their retries: %w", len(failing), integration, err)
+	}
+	if n == 0 {
+		return nil // another visit of the same parcel was faster
+	}
+	if err := s.Executions.Start(ctx, batch, batch); err != nil {
+		return fmt.Errorf("start the retries of batch %s, integration %s: %w", batch, integration, err)
+	}
+	return nil
+}
+
+// settle writes outcomes. Where some wait nowhere any more (a parcel that came twice) the others are written one by one.
+func (s *Sender) settle(ctx context.Context, deliveries []Delivery) error {
+	if len(deliveries) == 0 {
+		return nil
+	}
+	err := s.Shelf.Settle(ctx, deliveries)
+	if errors.Is(err, ErrNotFound) && len(deliveries) > 1 {
+		err = nil
+		for _, d := range deliveries {
+			if one := s.Shelf.Settle(ctx, []Delivery{d}); !errors.Is(one, ErrNotFound) {
+				err = errors.Join(err, one)
+			}
+		}
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("write the outcome of %d deliveries of integration %s: %w", len(deliveries), deliveries[0].Integration, err)
+	}
+	return nil
+}
+
+func (s *Sender) judge(ctx context.Context, route *Route, sent []Delivery) error {
+	i := route.Integration
+	c := health.Count{Tenant: i.Tenant, Integration: i.ID, Window: i.Window, At: s.Courier.Now(), Attempts: len(sent)}
+	for _, d := range sent {
+		if d.State != Delivered {
+			c.Failures++
+		}
+	}
+	counts := []health.Count{c}
+	if err := s.Monitor.Counters.Add(ctx, counts); err != nil {
+		return fmt.Errorf("count %d attempts of integration %s: %w", c.Attempts, i.ID, err)
+	}
+	_, err := s.Monitor.Judge(ctx, counts)
+	return err
+}
+
+// Retry is one turn of a retry batch. With Round 0 it only says how long the first wait is; then each turn makes one
+// attempt at every member that still waits and says how long the next wait is. It may be called again with the same
+// Round after an error: members whose attempt was written are not sent twice.
+func (s *Sender) Retry(ctx context.Context, r Round) (Round, error) {
+	began := s.Courier.Now()
+	p, err := s.Shelf.Batch(ctx, r.Batch)
+	if err != nil {
+		return r, fmt.Errorf("read retry batch %s: %w", r.Batch, err)
+	}
+	loaded, err := s.Shelf.Load(ctx, p)
+	if err != nil {
+		return r, fmt.Errorf("load retry batch %s of integration %s: %w", r.Batch, p.Integration, err)
+	}
+	waiting := slices.DeleteFunc(loaded, func(d Delivery) bool { return d.State != Retrying || d.Batch != r.Batch })
+	if len(waiting) == 0 {
+		return Round{Batch: r.Batch, Round: r.Round}, nil
+	}
+	route, ended, err := s.Router.Route(ctx, p.Tenant, p.Integration)
+	if err != nil {
+		return r, err
+	}
+	if ended != "" {
+		return Round{Batch: r.Batch, Round: r.Round}, s.end(ctx, waiting, ended)
+	}
+	if r.Round == 0 {
+		return next(r.Batch, waiting), nil
+	}
+	return s.attempt(ctx, r, route, waiting, began)
+}
+
+func (s *Sender) attempt(ctx context.Context, r Round, route *Route, waiting []Delivery, began time.Time) (Round, error) {
+	var turn, after []Delivery
+	for _, d := range waiting {
+		if d.Failures <= r.Round {
+			turn = append(turn, d)
+		} else {
+			after = append(after, d) // sent by a call with the same Round that broke off later
+		}
+	}
+	sent, left, err := s.send(ctx, route, turn, began)
+	if err != nil {
+		return r, err
+	}
+	if err := s.conclude(ctx, route, sent); err != nil {
+		return r, err
+	}
+	if len(left) > 0 {
+		return Round{Batch: r.Batch, Round: r.Round, More: true}, nil
+	}
+	for _, d := range sent {
+		if d.State == Retrying {
+			after = append(after, d)
+		}
+	}
+	return next(r.Batch, after), nil
+}
+
+// next is the wait before the next turn of a batch: as long as the most patient of its members was told to wait.
+func next(batch string, waiting []Delivery) Round {
+	r := Round{Batch: batch, More: len(waiting) > 0}
+	for _, d := range waiting {
+		if r.Round == 0 || d.Failures < r.Round {
+			r.Round = d.Failures
+		}
+		r.Seconds = max(r.Seconds, int((d.planned()+time.Second-1)/time.Second))
+	}
+	return r
+}
+
+// Resume takes a batch up again whose retries broke off, under a new name: that of the message which reported it.
+func (s *Sender) Resume(ctx context.Context, batch, name string) error {
+	if err := s.Executions.Start(ctx, name, batch); err != nil {
+		return fmt.Errorf("start the retries of batch %s again as %s: %w", batch, name, err)
+	}
+	return nil
+}
+
+func ids(deliveries []Delivery) []string {
+	out := make([]string, len(deliveries))
+	for i, d := range deliveries {
+		out[i] = d.ID
+	}
+	return out
+}

@@ -1,0 +1,12 @@
+// Package aws is the distributed engine: the domain's interfaces on DynamoDB, SQS, Step Functions, EventBridge, SES and
+// KMS. It passes the contract suites of enginetest.
+//
+// The life of a delivery here: fan-out writes its row (pending), then the rows of its events, then a message of the
+// deliveries queue that names up to 99 deliveries of one integration (delivery.Parcel). The deliver function loads the
+// rows and sends; what fails first is claimed by a retry batch in one transaction with the batch's record, and an
+// execution of the state machine is started under the batch's id. An event's row names the deliveries that it went
+// into, so that a fan-out which broke off half way is taken up again, not composed anew, when its message comes again.
+//
+// Every table has a TTL attribute, `expires` (epoch seconds). DynamoDB deletes lazily, so expired rows are left out
+// when they are read.
+package aws

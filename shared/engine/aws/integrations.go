@@ -1,0 +1,274 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+)
+
+// fresh is how long the enabled integrations of a tenant are answered from memory (integration.Store allows a second).
+const fresh = 900 * time.Millisecond
+
+// announcements is the partition of events that are to be published still. It can be no tenant's: those have no space.
+const announcements = " announcements"
+
+// relayAfter is when an announcement that is still there was left behind: its writer publishes at once.
+const relayAfter = time.Minute
+
+// Integrations is integration.Store on a table with the keys `tenant` and `id`. A change and its announcement are
+// written in one transaction (the announcement into a partition of its own); the announcement is then published and
+// removed. If the process ends in between, Relay publishes it.
+type Integrations struct {
+	DB        *dynamodb.Client
+	Table     string
+	Publisher event.Publisher
+	Now       func() time.Time
+	Log       *slog.Logger
+
+	mu      sync.Mutex
+	enabled map[string]enabledAt
+}
+
+type enabledAt struct {
+	at   time.Time
+	list []integration.Integration
+}
+
+var _ integration.Store = (*Integrations)(nil)
+
+func integrationKey(tenant, id string) item { return item{"tenant": text(tenant), "id": text(id)} }
+
+// Create stores an integration.
+func (s *Integrations) Create(ctx context.Context, i integration.Integration, announce event.Event) error {
+	put, err := s.put(i)
+	if err != nil {
+		return err
+	}
+	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce)
+}
+
+// Update replaces an integration.
+func (s *Integrations) Update(ctx context.Context, i integration.Integration, announce event.Event) error {
+	put, err := s.put(i)
+	if err != nil {
+		return err
+	}
+	put.ConditionExpression = awssdk.String("revision = :before")
+	put.ExpressionAttributeValues = item{":before": number(i.Revision - 1)}
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce)
+}
+
+// Delete removes an integration.
+func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
+	return s.change(ctx, tenant, id, types.TransactWriteItem{Delete: &types.Delete{
+		TableName: &s.Table, Key: integrationKey(tenant, id),
+		ConditionExpression: awssdk.String("revision = :before"), ExpressionAttributeValues: item{":before": number(revision)},
+	}}, announce)
+}
+
+// change writes a change with its announcement, then publishes that.
+func (s *Integrations) change(ctx context.Context, tenant, id string, write types.TransactWriteItem, announce event.Event) error {
+	detail, err := announce.Encode()
+	if err != nil {
+		return fmt.Errorf("encode the announcement %s: %w", announce.ID, err)
+	}
+	note := &types.Put{TableName: &s.Table, Item: item{
+		"tenant": text(announcements), "id": text(announce.ID), "kind": text(string(announce.Kind)), "detail": blob(detail),
+		"since": number(s.Now().Unix()),
+	}}
+	unmet, err := transact(ctx, s.DB, []types.TransactWriteItem{write, {Put: note}}, "")
+	s.forget(tenant)
+	switch {
+	case err != nil:
+		return fmt.Errorf("write integration %s: %w", id, err)
+	case len(unmet) > 0 && write.Put != nil && write.Put.ExpressionAttributeValues == nil:
+		return fmt.Errorf("integration %s exists: %w", id, integration.ErrConflict)
+	case len(unmet) > 0:
+		return s.refused(ctx, tenant, id)
+	}
+	if err := s.publish(ctx, announce); err != nil {
+		// The change stands, and so does its announcement: Relay publishes it.
+		s.Log.Error("announce a change: it will be published later", "tenant", tenant, "integration", id, "event", announce.ID, "error", err.Error())
+	}
+	return nil
+}
+
+// refused tells why a condition on the revision did not hold.
+func (s *Integrations) refused(ctx context.Context, tenant, id string) error {
+	if _, err := s.Get(ctx, tenant, id); err != nil {
+		return err
+	}
+	return fmt.Errorf("integration %s: %w", id, integration.ErrConflict)
+}
+
+func (s *Integrations) publish(ctx context.Context, e event.Event) error {
+	if err := s.Publisher.Publish(ctx, e); err != nil {
+		return err
+	}
+	_, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table, Key: integrationKey(announcements, e.ID)})
+	return err
+}
+
+// Relay publishes the announcements whose writer ended before it could, and returns how many. Call it every few minutes.
+func (s *Integrations) Relay(ctx context.Context) (count int, err error) {
+	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
+		TableName: &s.Table, KeyConditionExpression: awssdk.String("tenant = :t"), ConsistentRead: awssdk.Bool(true),
+		FilterExpression:          awssdk.String("since <= :since"),
+		ExpressionAttributeValues: item{":t": text(announcements), ":since": number(s.Now().Add(-relayAfter).Unix())},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return count, fmt.Errorf("look for announcements that were left behind: %w", err)
+		}
+		for _, i := range page.Items {
+			e, err := event.Decode(textOf(i, "kind"), blobOf(i, "detail"))
+			if err != nil {
+				return count, fmt.Errorf("read announcement %s: %w", textOf(i, "id"), err)
+			}
+			if err := s.publish(ctx, e); err != nil {
+				return count, fmt.Errorf("publish announcement %s: %w", e.ID, err)
+			}
+			count++
+		}
+	}
+	return count, nil
+}
+
+// Get reads one integration.
+func (s *Integrations) Get(ctx context.Context, tenant, id string) (integration.Integration, error) {
+	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: integrationKey(tenant, id), ConsistentRead: awssdk.Bool(true)})
+	if err != nil {
+		return integration.Integration{}, fmt.Errorf("read integration %s: %w", id, err)
+	}
+	if out.Item == nil {
+		return integration.Integration{}, fmt.Errorf("integration %s: %w", id, integration.ErrNotFound)
+	}
+	return readIntegration(out.Item)
+}
+
+// List reads a page.
+func (s *Integrations) List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error) {
+	in := &dynamodb.QueryInput{
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true), Limit: awssdk.Int32(int32(min(limit, 1000))),
+		KeyConditionExpression: awssdk.String("tenant = :t"), ExpressionAttributeValues: item{":t": text(tenant)},
+	}
+	if after != "" {
+		in.KeyConditionExpression = awssdk.String("tenant = :t AND id > :after")
+		in.ExpressionAttributeValues[":after"] = text(after)
+	}
+	return s.query(ctx, in, limit)
+}
+
+// Enabled lists the enabled integrations, from memory when they were read within the last second.
+func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integration.Integration, error) {
+	now := s.Now()
+	s.mu.Lock()
+	known, ok := s.enabled[tenant]
+	s.mu.Unlock()
+	if age := now.Sub(known.at); ok && age >= 0 && age < fresh {
+		return known.list, nil
+	}
+	list, err := s.query(ctx, &dynamodb.QueryInput{
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression: awssdk.String("tenant = :t"), FilterExpression: awssdk.String("attribute_not_exists(#off)"),
+		ExpressionAttributeNames:  map[string]string{"#off": "off"},
+		ExpressionAttributeValues: item{":t": text(tenant)},
+	}, 0)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.enabled == nil || len(s.enabled) >= maxTenants {
+		s.enabled = map[string]enabledAt{}
+	}
+	s.enabled[tenant] = enabledAt{now, list}
+	return list, nil
+}
+
+// maxTenants bounds the tenants whose integrations are kept in memory.
+const maxTenants = 1000
+
+func (s *Integrations) forget(tenant string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.enabled, tenant)
+}
+
+// query reads up to limit integrations, all when it is 0.
+func (s *Integrations) query(ctx context.Context, in *dynamodb.QueryInput, limit int) ([]integration.Integration, error) {
+	var out []integration.Integration
+	pages := dynamodb.NewQueryPaginator(s.DB, in)
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list integrations: %w", err)
+		}
+		for _, row := range page.Items {
+			i, err := readIntegration(row)
+			if err != nil {
+				return nil, err
+			}
+			if out = append(out, i); len(out) == limit {
+				return out, nil
+			}
+		}
+	}
+	return out, nil
+}
+
+// put is the row of an integration. What is queried has an attribute of its own, and so has what an engineer looks for.
+func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
+	subscriptions, err := json.Marshal(i.Subscriptions)
+	if err != nil {
+		return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
+	}
+	row := integrationKey(i.Tenant, i.ID)
+	row["client_name"], row["system"], row["name"] = text(i.ClientName), text(i.System), text(i.Name)
+	row["subscriptions"], row["parameters"] = text(string(subscriptions)), text(string(i.Parameters))
+	row["sealed"] = blob(i.Sealed)
+	row["revision"], row["window"] = number(i.Revision), number(i.Window)
+	row["created_at"], row["created_by"] = text(i.CreatedAt.Format(time.RFC3339Nano)), text(i.CreatedBy)
+	row["updated_at"] = text(i.UpdatedAt.Format(time.RFC3339Nano))
+	if i.Off != nil {
+		off, err := json.Marshal(i.Off)
+		if err != nil {
+			return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
+		}
+		row["off"] = text(string(off))
+	}
+	return &types.Put{TableName: &s.Table, Item: row}, nil
+}
+
+func readIntegration(row item) (integration.Integration, error) {
+	i := integration.Integration{
+		Tenant: textOf(row, "tenant"), ID: textOf(row, "id"), ClientName: textOf(row, "client_name"), System: textOf(row, "system"),
+		Name: textOf(row, "name"), Parameters: json.RawMessage(textOf(row, "parameters")), Sealed: blobOf(row, "sealed"),
+		Revision: numberOf(row, "revision"), Window: numberOf(row, "window"), CreatedBy: textOf(row, "created_by"),
+	}
+	err := json.Unmarshal([]byte(textOf(row, "subscriptions")), &i.Subscriptions)
+	if off := textOf(row, "off"); off != "" {
+		err = errors.Join(err, json.Unmarshal([]byte(off), &i.Off))
+	}
+	var wrong error
+	i.CreatedAt, wrong = time.Parse(time.RFC3339Nano, textOf(row, "created_at"))
+	err = errors.Join(err, wrong)
+	i.UpdatedAt, wrong = time.Parse(time.RFC3339Nano, textOf(row, "updated_at"))
+	if err = errors.Join(err, wrong); err != nil {
+		return i, fmt.Errorf("the row of integration %s is damaged: %w", i.ID, err)
+	}
+	return i, nil
+}

@@ -1,0 +1,406 @@
+package aws
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/oklog/ulid/v2"
+
+	"tocsin/shared/delivery"
+)
+
+// scanLimit bounds how many rows of a lane are read for one page of pending or delivered ones. The newest are read
+// first: what waits for its first request behind so many others is not listed until they are done.
+const scanLimit = 20_000
+
+// Get reads a delivery with its events.
+func (d *Deliveries) Get(ctx context.Context, tenant, integration, id string) (delivery.Delivery, error) {
+	found, err := d.Load(ctx, delivery.Parcel{Tenant: tenant, Integration: integration, IDs: []string{id}})
+	if err == nil && len(found) == 0 {
+		err = delivery.ErrNotFound
+	}
+	if err != nil {
+		return delivery.Delivery{}, fmt.Errorf("get delivery %s: %w", id, err)
+	}
+	return found[0], nil
+}
+
+// List merges what the index of troubled deliveries and the lane itself hold.
+func (d *Deliveries) List(ctx context.Context, q delivery.Query) ([]delivery.Delivery, error) {
+	var out []delivery.Delivery
+	err := d.newest(ctx, q, &out)
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries of integration %s: %w", q.Integration, err)
+	}
+	slices.SortFunc(out, func(a, b delivery.Delivery) int { return strings.Compare(b.ID, a.ID) })
+	return out[:min(len(out), q.Limit)], nil
+}
+
+func (d *Deliveries) newest(ctx context.Context, q delivery.Query, out *[]delivery.Delivery) error {
+	if len(q.States) == 0 || len(q.States) == len(delivery.States()) {
+		return d.lane(ctx, q, nil, out)
+	}
+	var inLane []delivery.State
+	for _, s := range q.States {
+		if s == delivery.Dead || s == delivery.Retrying {
+			if err := d.troubled(ctx, q, s, out); err != nil {
+				return err
+			}
+		} else {
+			inLane = append(inLane, s)
+		}
+	}
+	if len(inLane) == 0 {
+		return nil
+	}
+	return d.lane(ctx, q, inLane, out)
+}
+
+// bounds of a query over ids: from included, before not.
+func bounds(from, to time.Time, before string) (first, last string) {
+	last = lastOfAll
+	if !to.IsZero() {
+		last = firstID(to)
+	}
+	if before != "" {
+		last = min(last, before)
+	}
+	return firstID(from), last
+}
+
+// between is the key condition over ids. BETWEEN includes both ends, and `last` is to be left out: its callers skip it.
+func between(key, value, first, last string) *dynamodb.QueryInput {
+	return &dynamodb.QueryInput{
+		KeyConditionExpression:    awssdk.String("#k = :k AND #id BETWEEN :first AND :last"),
+		ExpressionAttributeNames:  map[string]string{"#k": key, "#id": "id"},
+		ExpressionAttributeValues: item{":k": text(value), ":first": text(first), ":last": text(last)},
+	}
+}
+
+// lane reads the newest rows of the given states, nil = all.
+func (d *Deliveries) lane(ctx context.Context, q delivery.Query, states []delivery.State, out *[]delivery.Delivery) error {
+	first, last := bounds(q.From, q.To, q.Before)
+	if first > last {
+		return nil
+	}
+	in := between("lane", laneKey(q.Tenant, q.Integration), first, last)
+	in.TableName, in.ScanIndexForward = &d.Tables.Deliveries, awssdk.Bool(false)
+	filter(in, states)
+	if len(states) == 0 {
+		in.Limit = awssdk.Int32(int32(min(q.Limit+1, 1000)))
+	}
+	found := 0
+	return d.each(ctx, in, scanLimit, func(row item) (bool, error) {
+		if textOf(row, "id") == last {
+			return true, nil
+		}
+		v, err := read(row)
+		if err != nil {
+			return false, err
+		}
+		*out = append(*out, v)
+		found++
+		return found < q.Limit, nil
+	})
+}
+
+func filter(in *dynamodb.QueryInput, states []delivery.State) {
+	if len(states) == 0 {
+		return
+	}
+	var names []string
+	for _, s := range states {
+		in.ExpressionAttributeValues[":"+string(s)] = text(string(s))
+		names = append(names, ":"+string(s))
+	}
+	in.ExpressionAttributeNames["#state"] = "state"
+	in.FilterExpression = awssdk.String("#state IN (" + strings.Join(names, ", ") + ")")
+}
+
+// each calls visit for every row until it says stop, or until so many rows were read.
+func (d *Deliveries) each(ctx context.Context, in *dynamodb.QueryInput, most int, visit func(item) (more bool, err error)) error {
+	now := d.Now()
+	read := 0
+	pages := dynamodb.NewQueryPaginator(d.DB, in)
+	for pages.HasMorePages() && read < most {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		read += int(page.ScannedCount)
+		for _, row := range page.Items {
+			if expired(row, now) {
+				continue
+			}
+			if more, err := visit(row); err != nil || !more {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// troubled reads the newest rows of a state that the index holds.
+func (d *Deliveries) troubled(ctx context.Context, q delivery.Query, s delivery.State, out *[]delivery.Delivery) error {
+	first, last := bounds(q.From, q.To, q.Before)
+	ids, err := d.troubledIDs(ctx, q.Tenant, q.Integration, s, first, last, false, q.Limit)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	keys := make([]item, len(ids))
+	for n, id := range ids {
+		keys[n] = deliveryKey(q.Tenant, q.Integration, id)
+	}
+	rows, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, false)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		v, err := read(r)
+		if err != nil {
+			return err
+		}
+		if v.State == s { // the index may be a moment behind
+			*out = append(*out, v)
+		}
+	}
+	return nil
+}
+
+func (d *Deliveries) troubledIDs(ctx context.Context, tenant, integration string, s delivery.State, first, last string, oldest bool, limit int) (ids []string, err error) {
+	if first > last {
+		return nil, nil
+	}
+	in := between("trouble", troubleKey(tenant, integration, s), first, last)
+	in.TableName, in.IndexName, in.ScanIndexForward = &d.Tables.Deliveries, awssdk.String(troubleIndex), &oldest
+	in.Limit = awssdk.Int32(int32(min(limit+1, 1000)))
+	err = d.each(ctx, in, scanLimit, func(row item) (bool, error) {
+		if id := textOf(row, "id"); id != last {
+			ids = append(ids, id)
+		}
+		return len(ids) < limit, nil
+	})
+	return ids, err
+}
+
+// Replay makes ended deliveries pending again and sends their messages.
+func (d *Deliveries) Replay(ctx context.Context, r delivery.Replay) (count int, after string, err error) {
+	if r.ID != "" {
+		count, err = d.replayOne(ctx, r)
+		return count, "", err
+	}
+	ids, err := d.ended(ctx, r)
+	if err == nil {
+		count, err = d.restart(ctx, r, ids)
+	}
+	if err != nil {
+		return 0, "", fmt.Errorf("replay deliveries of integration %s: %w", r.Integration, err)
+	}
+	if len(ids) == r.Limit {
+		after = ids[len(ids)-1]
+	}
+	return count, after, nil
+}
+
+func (d *Deliveries) replayOne(ctx context.Context, r delivery.Replay) (int, error) {
+	v, err := d.Get(ctx, r.Tenant, r.Integration, r.ID)
+	switch {
+	case err != nil:
+		return 0, err
+	case v.State == delivery.Pending:
+		// On its way already; but if its message was lost between our two writes, this is how a person brings it back.
+		return 0, d.Enqueue(ctx, parcels([]delivery.Delivery{v}))
+	case v.State == delivery.Retrying:
+		return 0, nil
+	}
+	count, err := d.restart(ctx, r, []string{r.ID})
+	if err != nil {
+		return 0, fmt.Errorf("replay delivery %s: %w", r.ID, err)
+	}
+	return count, nil
+}
+
+// ended lists the ids of a range, oldest first.
+func (d *Deliveries) ended(ctx context.Context, r delivery.Replay) (ids []string, err error) {
+	first, last := bounds(r.From, r.To, "")
+	if r.After != "" {
+		first = max(first, r.After)
+	}
+	if len(r.States) == 0 || slices.Contains(r.States, delivery.Dead) {
+		// One more, because the id to go on from is read again.
+		if ids, err = d.troubledIDs(ctx, r.Tenant, r.Integration, delivery.Dead, first, last, true, r.Limit+1); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Contains(r.States, delivery.Delivered) {
+		in := between("lane", laneKey(r.Tenant, r.Integration), first, last)
+		in.TableName = &d.Tables.Deliveries
+		filter(in, []delivery.State{delivery.Delivered})
+		found := 0
+		err = d.each(ctx, in, 1<<62, func(row item) (bool, error) {
+			if id := textOf(row, "id"); id != last {
+				ids = append(ids, id)
+				found++
+			}
+			return found <= r.Limit, nil
+		})
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id == r.After })
+	slices.Sort(ids)
+	return ids[:min(len(ids), r.Limit)], err
+}
+
+// restart begins a new run of ended deliveries under their old ids.
+func (d *Deliveries) restart(ctx context.Context, r delivery.Replay, ids []string) (count int, err error) {
+	for chunk := range slices.Chunk(ids, delivery.ParcelLimit) {
+		moved, err := d.reopen(ctx, r, chunk)
+		if err != nil {
+			return count, err
+		}
+		count += len(moved)
+		if err := d.Enqueue(ctx, []delivery.Parcel{{Tenant: r.Tenant, Integration: r.Integration, IDs: moved}}); err != nil {
+			return count, err
+		}
+	}
+	return count, nil
+}
+
+func (d *Deliveries) reopen(ctx context.Context, r delivery.Replay, ids []string) ([]string, error) {
+	rest := slices.Clone(ids)
+	for len(rest) > 0 {
+		writes := make([]types.TransactWriteItem, len(rest))
+		for n, id := range rest {
+			writes[n].Update = &types.Update{
+				TableName: &d.Tables.Deliveries, Key: deliveryKey(r.Tenant, r.Integration, id),
+				ConditionExpression:      awssdk.String("#state IN (:dead, :delivered)"),
+				UpdateExpression:         awssdk.String("SET #state = :pending REMOVE failures, sent, sent_revision, reason, #batch, trouble, due"),
+				ExpressionAttributeNames: map[string]string{"#state": "state", "#batch": "batch"},
+				ExpressionAttributeValues: item{
+					":pending": text(string(delivery.Pending)), ":dead": text(string(delivery.Dead)), ":delivered": text(string(delivery.Delivered)),
+				},
+			}
+		}
+		unmet, err := transact(ctx, d.DB, writes, "")
+		if err != nil {
+			return nil, err
+		}
+		if len(unmet) == 0 {
+			break
+		}
+		for _, n := range slices.Backward(unmet) { // on their way already, or gone
+			rest = slices.Delete(rest, n, n+1)
+		}
+	}
+	return rest, nil
+}
+
+// nobody is the partition of dead letters whose tenant could not be read.
+const nobody = " nobody"
+
+// reject keeps entries that held no event. The id is made of the entry, so that a repeat overwrites itself.
+func (d *Deliveries) reject(ctx context.Context, rejected []delivery.Rejected) error {
+	var writes []tableWrite
+	expires := d.expires()
+	for _, r := range rejected {
+		id := deadID(r.Entry)
+		row := item{
+			"tenant": text(tenantKey(r.Tenant)), "id": text(id), "day": text(day(r.Entry.At)), "kind": text(r.Entry.DetailType),
+			"at": number(r.Entry.At.UnixNano()), "reason": text(r.Reason), "expires": number(expires),
+		}
+		parts, err := d.row("dead "+id, row, r.Entry.Detail, expires)
+		if err != nil {
+			return fmt.Errorf("keep an event that was rejected: %w", err)
+		}
+		writes = append(append(writes, parts...), tableWrite{d.Tables.DeadLetters, row})
+	}
+	if err := putAll(ctx, d.DB, writes); err != nil {
+		return fmt.Errorf("keep %d events that were rejected: %w", len(rejected), err)
+	}
+	return nil
+}
+
+func tenantKey(tenant string) string {
+	if tenant == "" {
+		return nobody
+	}
+	return tenant
+}
+
+func day(at time.Time) string { return at.UTC().Format(time.DateOnly) }
+
+func deadID(e delivery.Entry) string {
+	h := sha256.New()
+	for _, part := range [][]byte{[]byte(e.Receipt), []byte(e.DetailType), e.Detail} {
+		fmt.Fprintf(h, "%d:", len(part))
+		h.Write(part)
+	}
+	var u ulid.ULID
+	copy(u[6:], h.Sum(nil))
+	if u.SetTime(uint64(max(0, e.At.UnixMilli()))) != nil {
+		return lastOfAll
+	}
+	return u.String()
+}
+
+// DeadLetters lists rejected entries. Those of all tenants are read day by day.
+func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error) {
+	last := lastOfAll
+	if before != "" {
+		last = before
+	}
+	var out []delivery.DeadLetter
+	var err error
+	if tenant != "*" {
+		err = d.deadLetters(ctx, between("tenant", tenantKey(tenant), firstOfAll, last), last, limit, &out)
+	} else {
+		from := d.Now()
+		if at := madeAt(before); !at.IsZero() {
+			from = at
+		}
+		// An event's time is upstream's: look a day ahead of our clock.
+		for back := from.AddDate(0, 0, 1); len(out) < limit && err == nil && !back.Before(d.Now().Add(-d.keep()).AddDate(0, 0, -1)); back = back.AddDate(0, 0, -1) {
+			in := between("day", day(back), firstOfAll, last)
+			in.IndexName = awssdk.String(dayIndex)
+			err = d.deadLetters(ctx, in, last, limit, &out)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", err)
+	}
+	return out, nil
+}
+
+func (d *Deliveries) deadLetters(ctx context.Context, in *dynamodb.QueryInput, last string, limit int, out *[]delivery.DeadLetter) error {
+	in.TableName, in.ScanIndexForward = &d.Tables.DeadLetters, awssdk.Bool(false)
+	return d.each(ctx, in, scanLimit, func(row item) (bool, error) {
+		if textOf(row, "id") == last {
+			return true, nil
+		}
+		l, err := d.deadLetter(ctx, row)
+		if err != nil {
+			return false, err
+		}
+		*out = append(*out, l)
+		return len(*out) < limit, nil
+	})
+}
+
+func (d *Deliveries) deadLetter(ctx context.Context, row item) (delivery.DeadLetter, error) {
+	l := delivery.DeadLetter{
+		ID: textOf(row, "id"), Tenant: strings.TrimPrefix(textOf(row, "tenant"), nobody), DetailType: textOf(row, "kind"),
+		At: time.Unix(0, numberOf(row, "at")).UTC(), Reason: textOf(row, "reason"),
+	}
+	detail, err := d.detail(ctx, "dead "+l.ID, row)
+	if err != nil {
+		return l, fmt.Errorf("dead letter %s: %w", l.ID, err)
+	}
+	l.Detail = detail
+	return l, nil
+}

@@ -1,0 +1,106 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tocsin/shared/delivery"
+)
+
+// sendLimit is how many messages one call takes. SQS, API reference, "SendMessageBatch".
+const sendLimit = 10
+
+// parcelEvents bounds the events that one parcel makes its receiver load.
+const parcelEvents = 1000
+
+// sendTries is how often messages are sent that SQS refused for a fault of its own.
+const sendTries = 4
+
+// message is the body of the deliveries queue: a parcel, or a retry batch to be taken up again.
+type message struct {
+	Tenant      string   `json:"tenant,omitempty"`
+	Integration string   `json:"integration,omitempty"`
+	Deliveries  []string `json:"deliveries,omitempty"`
+	Batch       string   `json:"batch,omitempty"`
+}
+
+// parcels groups deliveries by integration, oldest first.
+func parcels(deliveries []delivery.Delivery) []delivery.Parcel {
+	var out []delivery.Parcel
+	open := map[delivery.Lane]int{}
+	events := map[int]int{}
+	for _, v := range deliveries {
+		l := delivery.Lane{Tenant: v.Tenant, Integration: v.Integration}
+		n, ok := open[l]
+		if !ok || len(out[n].IDs) == delivery.ParcelLimit || events[n]+v.Count > parcelEvents {
+			n = len(out)
+			open[l] = n
+			out = append(out, delivery.Parcel{Tenant: v.Tenant, Integration: v.Integration})
+		}
+		out[n].IDs = append(out[n].IDs, v.ID)
+		events[n] += v.Count
+	}
+	return out
+}
+
+// Enqueue sends a message for each parcel. The message group is the tenant, so that the queue is a fair one: a
+// tenant with a backlog does not delay the others (SQS, "Amazon SQS fair queues").
+func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel) error {
+	var entries []types.SendMessageBatchRequestEntry
+	for _, p := range list {
+		if len(p.IDs) == 0 {
+			continue
+		}
+		body, err := json.Marshal(message{Tenant: p.Tenant, Integration: p.Integration, Deliveries: p.IDs})
+		if err != nil {
+			return fmt.Errorf("encode a parcel for integration %s: %w", p.Integration, err)
+		}
+		entries = append(entries, types.SendMessageBatchRequestEntry{
+			Id: awssdk.String(strconv.Itoa(len(entries))), MessageBody: awssdk.String(string(body)), MessageGroupId: awssdk.String(p.Tenant),
+		})
+	}
+	for chunk := range slices.Chunk(entries, sendLimit) {
+		if err := d.send(ctx, chunk); err != nil {
+			return fmt.Errorf("send %d parcels to the deliveries queue: %w", len(list), err)
+		}
+	}
+	return nil
+}
+
+// send sends a batch, again what SQS could not take.
+func (d *Deliveries) send(ctx context.Context, entries []types.SendMessageBatchRequestEntry) error {
+	pause := unprocessedPause
+	for range sendTries {
+		out, err := d.SQS.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &d.Queue, Entries: entries})
+		if err != nil {
+			return err
+		}
+		if len(out.Failed) == 0 {
+			return nil
+		}
+		if f := out.Failed[0]; f.SenderFault {
+			return fmt.Errorf("%s: %s", awssdk.ToString(f.Code), awssdk.ToString(f.Message))
+		}
+		failed := map[string]bool{}
+		for _, f := range out.Failed {
+			failed[awssdk.ToString(f.Id)] = true
+		}
+		entries = slices.DeleteFunc(slices.Clone(entries), func(e types.SendMessageBatchRequestEntry) bool { return !failed[*e.Id] })
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		pause *= 2
+	}
+	return errors.New("the queue takes no more at the moment")
+}
