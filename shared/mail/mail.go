@@ -35,13 +35,27 @@ func (o Outbox) Send(ctx context.Context, m destination.Mail) error {
 	return nil
 }
 
+// Composer writes mails in their wire form.
+type Composer struct {
+	from   string
+	domain string // of message ids
+	now    func() time.Time
+}
+
+// NewComposer makes a Composer; from is an address, with or without a name.
+func NewComposer(from string, now func() time.Time) (*Composer, error) {
+	at := strings.LastIndex(from, "@")
+	if at < 0 {
+		return nil, fmt.Errorf("the sending address %q is not an e-mail address", from)
+	}
+	return &Composer{from: from, domain: strings.TrimSuffix(from[at+1:], ">"), now: now}, nil
+}
+
 // SMTP sends mails through a server.
 type SMTP struct {
-	from    string
-	domain  string // of message ids
+	*Composer
 	host    string
 	options []gomail.Option
-	now     func() time.Time
 }
 
 // NewSMTP reads the server's address: smtp://user:password@host:port uses STARTTLS where the server offers it,
@@ -52,12 +66,11 @@ func NewSMTP(address, from string, now func() time.Time) (*SMTP, error) {
 	if err != nil || u.Hostname() == "" {
 		return nil, errors.New("the mail server's address must be smtp://user:password@host:port or smtps://…")
 	}
-	s := &SMTP{from: from, host: u.Hostname(), now: now}
-	at := strings.LastIndex(from, "@")
-	if at < 0 {
-		return nil, fmt.Errorf("the sending address %q is not an e-mail address", from)
+	composer, err := NewComposer(from, now)
+	if err != nil {
+		return nil, err
 	}
-	s.domain = strings.TrimSuffix(from[at+1:], ">")
+	s := &SMTP{Composer: composer, host: u.Hostname()}
 	port := 587
 	switch u.Scheme {
 	case "smtp":
@@ -115,9 +128,9 @@ func (s *SMTP) explain(err error, to string) error {
 	}
 }
 
-// Raw is the mail in its wire form (RFC 5322), as SES and a test take it.
-func (s *SMTP) Raw(m destination.Mail) ([]byte, error) {
-	msg, err := s.compose(m)
+// Raw is the mail in its wire form (RFC 5322).
+func (c *Composer) Raw(m destination.Mail) ([]byte, error) {
+	msg, err := c.compose(m)
 	if err != nil {
 		return nil, err
 	}
@@ -128,18 +141,18 @@ func (s *SMTP) Raw(m destination.Mail) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-func (s *SMTP) compose(m destination.Mail) (*gomail.Msg, error) {
+func (c *Composer) compose(m destination.Mail) (*gomail.Msg, error) {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	if err := msg.From(s.from); err != nil {
+	if err := msg.From(c.from); err != nil {
 		return nil, fmt.Errorf("the sending address is not right: %w", err)
 	}
 	if err := msg.To(m.To); err != nil {
 		return nil, fmt.Errorf("the address %q is not right: %w", m.To, err)
 	}
 	msg.Subject(oneLine(m.Subject))
-	msg.SetDateWithValue(s.now())
+	msg.SetDateWithValue(c.now())
 	if m.ID != "" {
-		msg.SetMessageIDWithValue(token(m.ID) + "@" + s.domain)
+		msg.SetMessageIDWithValue(token(m.ID) + "@" + c.domain)
 	}
 	for name, value := range m.Header {
 		msg.SetGenHeader(gomail.Header(name), oneLine(value))

@@ -1,0 +1,32 @@
+// Command api is the Console API behind an HTTP API of API Gateway.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/oklog/ulid/v2"
+
+	"tocsin/functions/stack"
+	"tocsin/shared/console"
+	"tocsin/shared/engine/aws"
+)
+
+func main() {
+	s, err := stack.Open(context.Background(), os.Getenv)
+	if err != nil {
+		stack.Fail(err)
+	}
+	service := s.Service(s.Integrations())
+	courier := s.Courier()
+	handler := console.New(console.Config{
+		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: s.Deliveries(), Health: s.Monitor(service),
+		Tester: courier, Authenticator: aws.Gateway{}, Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
+	})
+	if err := s.Check(); err != nil {
+		stack.Fail(err)
+	}
+	lambda.Start(aws.APIHandler(handler))
+}

@@ -1,0 +1,30 @@
+// Command retry is the task of the retry state machine (retry.asl.json); a schedule makes it publish what was left behind.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"tocsin/functions/stack"
+	"tocsin/shared/engine/aws"
+)
+
+// budget leaves the longest request (180 s: 60 to connect, 60 for the head of the answer, 60 for the rest) its time before
+// the function's timeout of 300 s.
+const budget = time.Minute
+
+func main() {
+	s, err := stack.Open(context.Background(), os.Getenv)
+	if err != nil {
+		stack.Fail(err)
+	}
+	store := s.Integrations()
+	sender := s.Sender(store, budget)
+	if err := s.Check(); err != nil {
+		stack.Fail(err)
+	}
+	lambda.Start(aws.RetryHandler(sender, store.Relay, s.Log))
+}

@@ -1,0 +1,179 @@
+// Package stack is what the Lambda functions share: it reads the environment that template.yaml sets, and wires the
+// distributed engine to the domain. Each function takes from it what it needs; clients are made when they are asked for.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/oklog/ulid/v2"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/egress"
+	"tocsin/shared/engine/aws"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+	"tocsin/shared/mail"
+	"tocsin/shared/notification"
+)
+
+// sdkAttempts is how often the SDK makes a call that is throttled or fails, in adaptive mode (it slows down by itself).
+const sdkAttempts = 6
+
+// Stack is an environment of template.yaml.
+type Stack struct {
+	Log     *slog.Logger
+	Systems *catalogue.Catalogue
+
+	sdk     awssdk.Config
+	env     environment
+	db      *dynamodb.Client
+	policy  egress.Policy
+	service *integration.Service
+}
+
+// environment reads variables and remembers those that are missing or wrong.
+type environment struct {
+	get   func(string) string
+	wrong []error
+}
+
+func (e *environment) need(name string) string {
+	v := e.get(name)
+	if v == "" {
+		e.wrong = append(e.wrong, fmt.Errorf("the environment has no %s: template.yaml sets it", name))
+	}
+	return v
+}
+
+func (e *environment) number(name string, otherwise int) int {
+	v := e.get(name)
+	if v == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		e.wrong = append(e.wrong, fmt.Errorf("the environment's %s must be a whole number from 1", name))
+	}
+	return n
+}
+
+// Open reads the environment. It makes no call.
+func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
+	s := &Stack{env: environment{get: getenv}, Systems: catalogue.Default()}
+	level := slog.LevelInfo
+	if v := getenv("TOCSIN_LOG_LEVEL"); v != "" {
+		if err := level.UnmarshalText([]byte(v)); err != nil {
+			return nil, fmt.Errorf("TOCSIN_LOG_LEVEL: %w", err)
+		}
+	}
+	s.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	for _, host := range strings.Split(getenv("TOCSIN_ALLOW"), ",") {
+		if host = strings.TrimSpace(host); host != "" {
+			s.policy.Allow = append(s.policy.Allow, host)
+		}
+	}
+	var err error
+	s.sdk, err = config.LoadDefaultConfig(ctx, config.WithRetryMode(awssdk.RetryModeAdaptive), config.WithRetryMaxAttempts(sdkAttempts))
+	if err != nil {
+		return nil, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	s.db = dynamodb.NewFromConfig(s.sdk)
+	return s, nil
+}
+
+// Check says what the environment lacked for all that was asked of the stack.
+func (s *Stack) Check() error { return errors.Join(s.env.wrong...) }
+
+func newID() string { return ulid.Make().String() }
+
+// Integrations is the store.
+func (s *Stack) Integrations() *aws.Integrations {
+	return &aws.Integrations{
+		DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Now: time.Now, Log: s.Log,
+		Publisher: &aws.Publisher{Events: eventbridge.NewFromConfig(s.sdk), Bus: s.env.need("TOCSIN_BUS")},
+	}
+}
+
+// Reading is the store for a function that changes nothing.
+func (s *Stack) Reading() *aws.Integrations {
+	return &aws.Integrations{DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Now: time.Now, Log: s.Log}
+}
+
+// Deliveries is the log.
+func (s *Stack) Deliveries() *aws.Deliveries {
+	return &aws.Deliveries{
+		DB: s.db, SQS: sqs.NewFromConfig(s.sdk), Queue: s.env.need("TOCSIN_QUEUE_DELIVERIES"), Now: time.Now,
+		Tables: aws.Tables{
+			Deliveries: s.env.need("TOCSIN_TABLE_DELIVERIES"), Events: s.env.need("TOCSIN_TABLE_EVENTS"),
+			Batches: s.env.need("TOCSIN_TABLE_BATCHES"), DeadLetters: s.env.need("TOCSIN_TABLE_DEAD_LETTERS"),
+		},
+		Keep: time.Duration(s.env.number("TOCSIN_KEEP_DAYS", 30)) * 24 * time.Hour,
+	}
+}
+
+// Service makes changes of integrations.
+func (s *Stack) Service(store *aws.Integrations) *integration.Service {
+	if s.service == nil {
+		s.service = &integration.Service{
+			Store: store, Systems: s.Systems, Addresses: s.policy, Now: time.Now, NewID: newID, Log: s.Log,
+			Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_KEY"), Now: time.Now},
+		}
+	}
+	return s.service
+}
+
+// Courier sends.
+func (s *Stack) Courier() *delivery.Courier {
+	options := egress.Options{}
+	if from := s.env.get("TOCSIN_MAIL_FROM"); from != "" {
+		composer, err := mail.NewComposer(from, time.Now)
+		if err != nil {
+			s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_MAIL_FROM: %w", err))
+		}
+		options.Mailer = &aws.Mailer{SES: sesv2.NewFromConfig(s.sdk), From: from, Composer: composer}
+	}
+	return &delivery.Courier{
+		Destinations: s.Systems, Carrier: egress.New(s.policy, options), Now: time.Now, Log: s.Log,
+		Platform: notification.Platform{Name: s.env.need("TOCSIN_PLATFORM"), Console: strings.TrimSuffix(s.env.get("TOCSIN_CONSOLE"), "/"), Cloud: s.env.need("TOCSIN_CLOUD")},
+	}
+}
+
+// Monitor watches failing integrations.
+func (s *Stack) Monitor(service *integration.Service) *health.Monitor {
+	return &health.Monitor{
+		Counters: &aws.Counters{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Disabler: service, Now: time.Now,
+		Rule: health.Rule{Percent: s.env.number("TOCSIN_DISABLE_PERCENT", health.DefaultPercent), Minimum: s.env.number("TOCSIN_DISABLE_MINIMUM", health.DefaultMinimum)},
+	}
+}
+
+// Sender sends what the queue and the state machine hand over; starts of a request end at the budget.
+func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.Sender {
+	service, courier := s.Service(store), s.Courier()
+	return &delivery.Sender{
+		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, store, service), Monitor: s.Monitor(service),
+		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.sdk), StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
+		NewID:      newID, Log: s.Log, Budget: budget,
+	}
+}
+
+// Fail ends a function that can not start; Lambda reports it.
+func Fail(err error) {
+	slog.New(slog.NewJSONHandler(os.Stderr, nil)).Error("the function can not start", "error", err.Error())
+	os.Exit(1)
+}
