@@ -1,0 +1,162 @@
+package awslocal
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+func goarch() string { return runtime.GOARCH }
+
+// Fault is an answer instead of the service's.
+type Fault struct {
+	Status int
+	Type   string // such as ThrottlingException
+}
+
+// Gate stands before a service: it counts the calls, adds up the capacity that DynamoDB consumed, and can answer with
+// a fault instead.
+type Gate struct {
+	URL string
+
+	server *httptest.Server
+	target string
+	mu     sync.Mutex
+	calls  map[string]int
+	units  map[string]float64
+	fault  func(call string) *Fault
+}
+
+// NewGate makes a gate before the service at an address.
+func NewGate(target string) *Gate {
+	g := &Gate{target: target, calls: map[string]int{}, units: map[string]float64{}}
+	g.server = httptest.NewServer(http.HandlerFunc(g.serve))
+	g.URL = g.server.URL
+	return g
+}
+
+// Close ends the gate.
+func (g *Gate) Close() { g.server.Close() }
+
+// Faults sets what answers with a fault; nil = nothing.
+func (g *Gate) Faults(fault func(call string) *Fault) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fault = fault
+}
+
+// Calls are the calls since the last time by their names, and the capacity units of DynamoDB: reads and writes.
+func (g *Gate) Calls() (calls map[string]int, units map[string]float64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	calls, units = g.calls, g.units
+	g.calls, g.units = map[string]int{}, map[string]float64{}
+	return calls, units
+}
+
+func (g *Gate) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	service, call, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if !ok {
+		service, call = "", r.Method+" "+r.URL.Path
+	}
+	g.mu.Lock()
+	g.calls[call]++
+	fault := g.fault
+	g.mu.Unlock()
+	if fault != nil {
+		if f := fault(call); f != nil {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+			w.Header().Set("X-Amzn-Errortype", f.Type)
+			w.WriteHeader(f.Status)
+			fmt.Fprintf(w, `{"__type":%q,"message":"injected"}`, f.Type)
+			return
+		}
+	}
+	dynamo := strings.HasPrefix(service, "DynamoDB")
+	if dynamo {
+		body = withCapacity(body)
+	}
+	g.forward(w, r, body, call, dynamo)
+}
+
+func (g *Gate) forward(w http.ResponseWriter, r *http.Request, body []byte, call string, dynamo bool) {
+	q, err := http.NewRequestWithContext(r.Context(), r.Method, g.target+r.URL.RequestURI(), bytes.NewReader(body))
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	q.Header = r.Header.Clone()
+	q.Header.Del("Accept-Encoding")
+	answer, err := http.DefaultClient.Do(q)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	defer answer.Body.Close()
+	got, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	for name, values := range answer.Header {
+		if name != "X-Amz-Crc32" { // of the body before we looked at it; it is the same
+			w.Header()[name] = values
+		}
+	}
+	if dynamo && answer.StatusCode == http.StatusOK {
+		g.consumed(call, got)
+	}
+	w.WriteHeader(answer.StatusCode)
+	_, _ = w.Write(got)
+}
+
+// withCapacity asks for the consumed capacity. DynamoDB Local does not check signatures.
+func withCapacity(body []byte) []byte {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(body, &m) != nil || m["TableName"] == nil && m["RequestItems"] == nil && m["TransactItems"] == nil || m["AttributeDefinitions"] != nil {
+		return body
+	}
+	m["ReturnConsumedCapacity"] = json.RawMessage(`"TOTAL"`)
+	out, err := json.Marshal(m)
+	if err != nil {
+		return body
+	}
+	return out
+}
+
+func (g *Gate) consumed(call string, body []byte) {
+	var one struct{ ConsumedCapacity json.RawMessage }
+	if json.Unmarshal(body, &one) != nil || one.ConsumedCapacity == nil {
+		return
+	}
+	type capacity struct{ CapacityUnits float64 }
+	var list []capacity
+	if json.Unmarshal(one.ConsumedCapacity, &list) != nil {
+		var single capacity
+		if json.Unmarshal(one.ConsumedCapacity, &single) != nil {
+			return
+		}
+		list = []capacity{single}
+	}
+	kind := "write"
+	switch call {
+	case "GetItem", "BatchGetItem", "Query", "Scan":
+		kind = "read"
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range list {
+		g.units[kind] += c.CapacityUnits
+	}
+}

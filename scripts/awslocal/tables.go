@@ -1,0 +1,57 @@
+package awslocal
+
+import (
+	"context"
+	"fmt"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// Config is an SDK configuration whose every service answers at one address.
+func Config(ctx context.Context, address string) (awssdk.Config, error) {
+	return config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithBaseEndpoint(address),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")))
+}
+
+const region = "eu-west-1"
+
+// CreateTables makes the template's tables, each under its logical id after a prefix.
+func (t *Template) CreateTables(ctx context.Context, db *dynamodb.Client, prefix string) error {
+	for id, r := range t.Resources {
+		if r.Type != "AWS::DynamoDB::Table" {
+			continue
+		}
+		in := &dynamodb.CreateTableInput{
+			TableName: awssdk.String(prefix + id), BillingMode: types.BillingModePayPerRequest, KeySchema: keySchema(At(r.Properties, "KeySchema")),
+		}
+		attributes, _ := At(r.Properties, "AttributeDefinitions").([]any)
+		for _, a := range attributes {
+			in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
+				AttributeName: awssdk.String(Text(At(a, "AttributeName"))), AttributeType: types.ScalarAttributeType(Text(At(a, "AttributeType"))),
+			})
+		}
+		indexes, _ := At(r.Properties, "GlobalSecondaryIndexes").([]any)
+		for _, x := range indexes {
+			in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
+				IndexName: awssdk.String(Text(At(x, "IndexName"))), KeySchema: keySchema(At(x, "KeySchema")),
+				Projection: &types.Projection{ProjectionType: types.ProjectionType(Text(At(x, "Projection", "ProjectionType")))},
+			})
+		}
+		if _, err := db.CreateTable(ctx, in); err != nil {
+			return fmt.Errorf("create the table %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+func keySchema(v any) (out []types.KeySchemaElement) {
+	list, _ := v.([]any)
+	for _, k := range list {
+		out = append(out, types.KeySchemaElement{AttributeName: awssdk.String(Text(At(k, "AttributeName"))), KeyType: types.KeyType(Text(At(k, "KeyType")))})
+	}
+	return out
+}

@@ -1,0 +1,147 @@
+package awslocal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Template is template.yaml as far as the local stack needs it.
+type Template struct {
+	Parameters map[string]Parameter `yaml:"Parameters"`
+	Globals    map[string]any       `yaml:"Globals"`
+	Resources  map[string]Resource  `yaml:"Resources"`
+	Outputs    map[string]any       `yaml:"Outputs"`
+}
+
+// Parameter of a template.
+type Parameter struct {
+	Type    string `yaml:"Type"`
+	Default any    `yaml:"Default"`
+}
+
+// Resource of a template. Intrinsic functions stand as maps of one member, {"Ref": …} or {"Fn::GetAtt": …}.
+type Resource struct {
+	Type           string         `yaml:"Type"`
+	DeletionPolicy string         `yaml:"DeletionPolicy"`
+	Properties     map[string]any `yaml:"Properties"`
+}
+
+// ReadTemplate reads a template.
+func ReadTemplate(path string) (*Template, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(raw, &doc); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	long(&doc)
+	var t Template
+	if err := doc.Decode(&t); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return &t, nil
+}
+
+// long turns the short form of intrinsic functions (!Ref x) into the long one.
+func long(n *yaml.Node) {
+	for _, c := range n.Content {
+		long(c)
+	}
+	if !strings.HasPrefix(n.Tag, "!") || strings.HasPrefix(n.Tag, "!!") {
+		return
+	}
+	name := n.Tag[1:]
+	if name != "Ref" && name != "Condition" {
+		name = "Fn::" + name
+	}
+	value := *n
+	switch value.Kind {
+	case yaml.ScalarNode:
+		value.Tag = "!!str"
+	case yaml.SequenceNode:
+		value.Tag = "!!seq"
+	default:
+		value.Tag = "!!map"
+	}
+	*n = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{
+		{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}, &value,
+	}}
+}
+
+// At finds a property by its path, nil when there is none.
+func At(v any, path ...any) any {
+	for _, step := range path {
+		switch at := step.(type) {
+		case string:
+			m, _ := v.(map[string]any)
+			v = m[at]
+		case int:
+			l, _ := v.([]any)
+			if at >= len(l) {
+				return nil
+			}
+			v = l[at]
+		}
+	}
+	return v
+}
+
+// Text is a property that is a text, "" when it is not.
+func Text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// Number is a property that is a whole number, 0 when it is not.
+func Number(v any) int {
+	n, _ := v.(int)
+	return n
+}
+
+// Target is the resource that !Ref, !GetAtt or !Sub of one resource names, "" when it is none of these.
+func Target(v any) string {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return ""
+	}
+	if ref, ok := m["Ref"].(string); ok {
+		return ref
+	}
+	switch at := m["Fn::GetAtt"].(type) {
+	case string:
+		name, _, _ := strings.Cut(at, ".")
+		return name
+	case []any:
+		return Text(At(at, 0))
+	}
+	return ""
+}
+
+// Environment is a function's variables; resolve finds what a reference stands for.
+func (t *Template) Environment(function string, resolve func(any) string) (map[string]string, error) {
+	r, ok := t.Resources[function]
+	if !ok {
+		return nil, errors.New("the template has no " + function)
+	}
+	out := map[string]string{}
+	for _, source := range []any{At(t.Globals, "Function", "Environment", "Variables"), At(r.Properties, "Environment", "Variables")} {
+		variables, _ := source.(map[string]any)
+		for name, v := range variables {
+			switch v := v.(type) {
+			case string:
+				out[name] = v
+			case int:
+				out[name] = fmt.Sprint(v)
+			default:
+				out[name] = resolve(v)
+			}
+		}
+	}
+	return out, nil
+}

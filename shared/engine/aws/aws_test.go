@@ -1,0 +1,185 @@
+package aws_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/awslocal"
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/event"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+)
+
+var servers *awslocal.Servers
+
+// TestMain starts the servers once. Without scripts/test-aws the tests of this package are skipped.
+func TestMain(m *testing.M) {
+	if os.Getenv(awslocal.ModulesVariable) == "" {
+		fmt.Println("skipped: these tests need servers that scripts/test-aws installs (make test-aws)")
+		os.Exit(0)
+	}
+	var err error
+	if servers, err = awslocal.StartServers(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	servers.Close()
+	os.Exit(code)
+}
+
+// now is the clock of the suites, which play in 2023.
+func now() time.Time { return time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+// world is the template's tables and one queue under fresh names.
+type world struct {
+	db     *dynamodb.Client
+	sqs    *sqs.Client
+	prefix string
+	queue  string
+	gate   *awslocal.Gate
+}
+
+func open(t *testing.T) *world {
+	t.Helper()
+	w := &world{prefix: "t" + uuid.NewString()[:8] + "-", gate: awslocal.NewGate(servers.Dynamo)}
+	t.Cleanup(w.gate.Close)
+	dynamo, err := awslocal.Config(t.Context(), w.gate.URL)
+	require.NoError(t, err)
+	queues, err := awslocal.Config(t.Context(), servers.SQS)
+	require.NoError(t, err)
+	w.db, w.sqs = dynamodb.NewFromConfig(dynamo), sqs.NewFromConfig(queues)
+	template, err := awslocal.ReadTemplate("../../../template.yaml")
+	require.NoError(t, err)
+	require.NoError(t, template.CreateTables(t.Context(), w.db, w.prefix))
+	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(w.prefix + "deliveries"), Attributes: map[string]string{"VisibilityTimeout": "300"}})
+	require.NoError(t, err)
+	w.queue = *q.QueueUrl
+	return w
+}
+
+func (w *world) deliveries() *aws.Deliveries {
+	return &aws.Deliveries{DB: w.db, SQS: w.sqs, Queue: w.queue, Now: now, Tables: aws.Tables{
+		Deliveries: w.prefix + "DeliveriesTable", Events: w.prefix + "EventsTable", Batches: w.prefix + "BatchesTable", DeadLetters: w.prefix + "DeadLettersTable",
+	}}
+}
+
+// published keeps what is published, and can refuse.
+type published struct {
+	mu     sync.Mutex
+	events []event.Event
+	fail   error
+}
+
+func (p *published) Publish(_ context.Context, events ...event.Event) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fail != nil {
+		return p.fail
+	}
+	p.events = append(p.events, events...)
+	return nil
+}
+
+func (p *published) kinds() []event.Kind {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []event.Kind
+	for _, e := range p.events {
+		out = append(out, e.Kind)
+	}
+	return out
+}
+
+func (w *world) integrations(p *published) *aws.Integrations {
+	return &aws.Integrations{DB: w.db, Table: w.prefix + "IntegrationsTable", Publisher: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+}
+
+func TestIntegrations(t *testing.T) {
+	enginetest.Integrations(t, func(t *testing.T) (integration.Store, func() []event.Kind) {
+		p := &published{}
+		return open(t).integrations(p), p.kinds
+	})
+}
+
+func TestCounters(t *testing.T) {
+	enginetest.Counters(t, func(t *testing.T) health.Counters {
+		w := open(t)
+		return &aws.Counters{DB: w.db, Table: w.prefix + "CountersTable"}
+	})
+}
+
+// parcels hands out the deliveries that the queue's messages name.
+func (w *world) ready(d *aws.Deliveries) func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
+	var waiting []delivery.Delivery
+	return func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
+		t.Helper()
+		for _, p := range w.receive(t) {
+			if p.Tenant == tenant && p.Integration == integration {
+				loaded, err := d.Load(t.Context(), p)
+				require.NoError(t, err)
+				waiting = append(waiting, loaded...)
+			}
+		}
+		slices.SortFunc(waiting, func(a, b delivery.Delivery) int { return strings.Compare(a.ID, b.ID) })
+		waiting = slices.DeleteFunc(waiting, func(v delivery.Delivery) bool { return v.State != delivery.Pending })
+		out := waiting[:min(limit, len(waiting))]
+		waiting = slices.Clone(waiting[len(out):])
+		return out
+	}
+}
+
+func (w *world) receive(t *testing.T) []delivery.Parcel {
+	t.Helper()
+	var out []delivery.Parcel
+	for {
+		got, err := w.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &w.queue, MaxNumberOfMessages: 10})
+		require.NoError(t, err)
+		if len(got.Messages) == 0 {
+			return out
+		}
+		for _, m := range got.Messages {
+			var body struct {
+				Tenant, Integration string
+				Deliveries          []string
+			}
+			require.NoError(t, json.Unmarshal([]byte(*m.Body), &body))
+			out = append(out, delivery.Parcel{Tenant: body.Tenant, Integration: body.Integration, IDs: body.Deliveries})
+		}
+	}
+}
+
+func TestDeliveries(t *testing.T) {
+	enginetest.Deliveries(t, func(t *testing.T) enginetest.Log {
+		w := open(t)
+		d := w.deliveries()
+		return enginetest.Log{
+			Log: d,
+			Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry {
+				out := slices.Clone(entries)
+				for n := range out {
+					out[n].Receipt = uuid.NewString()
+				}
+				return out
+			},
+			Ready: w.ready(d),
+		}
+	})
+}
