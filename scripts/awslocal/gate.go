@@ -110,9 +110,7 @@ func (g *Gate) forward(w http.ResponseWriter, r *http.Request, body []byte, call
 		return
 	}
 	for name, values := range answer.Header {
-		if name != "X-Amz-Crc32" { // of the body before we looked at it; it is the same
-			w.Header()[name] = values
-		}
+		w.Header()[name] = values
 	}
 	if dynamo && answer.StatusCode == http.StatusOK {
 		g.consumed(call, got)

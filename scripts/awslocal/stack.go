@@ -70,6 +70,10 @@ func Deploy(ctx context.Context, servers *Servers, o Options) (s *Stack, err err
 			s.Close()
 		}
 	}()
+	if o.Root, err = filepath.Abs(o.Root); err != nil {
+		return s, err
+	}
+	s.options = o
 	if s.Template, err = ReadTemplate(filepath.Join(o.Root, "template.yaml")); err != nil {
 		return s, err
 	}

@@ -140,7 +140,7 @@ func deploy(t *testing.T, allow []*receiver, change func(*awslocal.Options)) *ri
 }
 
 // api calls the api function as an HTTP API does, with the claims of an administrator.
-func (r *rig) api(method, path string, body any, out any) int {
+func (r *rig) api(method, path string, body, out any) int {
 	r.t.Helper()
 	raw, err := json.Marshal(body)
 	require.NoError(r.t, err)
@@ -180,10 +180,11 @@ func (r *rig) webhook(to *receiver, maxEvents int) string {
 		ID string `json:"id"`
 	}
 	r.api("POST", "/v1/integrations", map[string]any{
-		"system": "webhook", "name": "Receiver", "subscriptions": []map[string]any{{"event": "siem"}},
+		"system": "web_hooks", "name": "Receiver", "events": []map[string]any{{"event": "siem"}},
 		"parameters": map[string]any{"url": to.URL + "/hook", "max_events": maxEvents},
 	}, &made)
 	require.NotEmpty(r.t, made.ID)
+	time.Sleep(time.Second) // fan-out may answer from memory for that long (integration.Store)
 	return made.ID
 }
 
@@ -233,7 +234,7 @@ func (r *rig) deliveries(integration, state string) []deliveryView {
 
 func (r *rig) eventually(what string, ok func() bool) {
 	r.t.Helper()
-	require.Eventually(r.t, ok, 60*time.Second, 50*time.Millisecond, what)
+	require.Eventually(r.t, ok, 25*time.Second, 50*time.Millisecond, what)
 }
 
 // waits are those of the product facts, in seconds.
@@ -354,7 +355,7 @@ func TestAutoDisableFiresOnceUnderConcurrency(t *testing.T) {
 		ID string `json:"id"`
 	}
 	r.api("POST", "/v1/integrations", map[string]any{
-		"system": "webhook", "name": "Watcher", "subscriptions": []map[string]any{{"event": "system"}}, "parameters": map[string]any{"url": watcher.URL},
+		"system": "web_hooks", "name": "Watcher", "events": []map[string]any{{"event": "system"}}, "parameters": map[string]any{"url": watcher.URL},
 	}, &made)
 	r.publish(60)
 	broken := func() (n int) {
@@ -365,13 +366,13 @@ func TestAutoDisableFiresOnceUnderConcurrency(t *testing.T) {
 	}
 	r.eventually("the watcher is told", func() bool { return broken() > 0 })
 	var now struct {
-		State string `json:"state"`
-		Off   *struct {
-			Reason string `json:"reason"`
-			By     string `json:"by"`
-		} `json:"disabled"`
+		Enabled  bool
+		Disabled struct{ By, Reason string }
 	}
 	r.api("GET", "/v1/integrations/"+id, nil, &now)
+	require.False(t, now.Enabled)
+	require.Equal(t, "platform", now.Disabled.By)
+	require.Contains(t, now.Disabled.Reason, "requests failed within 12 hours")
 	r.eventually("everything that waited has ended", func() bool {
 		return len(r.deliveries(id, "retrying")) == 0 && len(r.deliveries(id, "pending")) == 0
 	})
