@@ -1,0 +1,76 @@
+// Command infra is the CDK app: the same stack as `sam deploy` makes, with alarms and a dashboard. template.yaml is the
+// one definition; this includes it, puts the built binaries in place of the source folders, and adds what SAM lacks.
+// It is a module of its own, so that the functions' module stays light. Context: name (of the stack; tocsin), alarmTopic
+// (ARN of an SNS topic for the alarms; none), and every parameter of the template under its own name.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/cloudformationinclude"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// functions by their logical ids, without "Function".
+var functions = []string{"Api", "Fanout", "Deliver", "Retry", "Report"}
+
+func main() {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	name, _ := app.Node().TryGetContext(jsii.String("name")).(string)
+	if name == "" {
+		name = "tocsin"
+	}
+	binaries, err := os.MkdirTemp("", "tocsin-infra-*")
+	if err == nil {
+		err = build("..", binaries)
+	}
+	if err == nil {
+		_, err = newStack(app, name, "..", binaries)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "infra:", err)
+		os.Exit(1)
+	}
+	app.Synth(nil)
+	if err := os.RemoveAll(binaries); err != nil { // the assets were copied by Synth
+		fmt.Fprintln(os.Stderr, "infra:", err)
+	}
+}
+
+// newStack includes the template of the repository at root, with the binaries of one folder a function.
+func newStack(app constructs.Construct, name, root, binaries string) (awscdk.Stack, error) {
+	stack := awscdk.NewStack(app, jsii.String(name), &awscdk.StackProps{
+		Description: jsii.String("Tocsin carries a security platform's events to the systems that its customers work in."),
+	})
+	parameters, err := parameters(stack, filepath.Join(root, "template.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	template := cloudformationinclude.NewCfnInclude(stack, jsii.String("Template"), &cloudformationinclude.CfnIncludeProps{
+		TemplateFile: jsii.String(filepath.Join(root, "template.yaml")), Parameters: parameters,
+	})
+	for _, f := range functions {
+		asset := awss3assets.NewAsset(stack, jsii.String(f+"Code"), &awss3assets.AssetProps{Path: jsii.String(filepath.Join(binaries, strings.ToLower(f)))})
+		included := template.GetResource(jsii.String(f + "Function")).(awssam.CfnFunction)
+		included.SetCodeUri(&awssam.CfnFunction_S3LocationProperty{Bucket: asset.S3BucketName(), Key: asset.S3ObjectKey()})
+		// CDK's model of SAM drops what it does not know; a test compares every property with the template's.
+		included.AddPropertyOverride(jsii.String("LoggingConfig"), map[string]any{
+			"LogFormat": "JSON", "LogGroup": template.GetResource(jsii.String(f + "Logs")).Ref(),
+		})
+	}
+	machine := template.GetResource(jsii.String("RetryMachine")).(awssam.CfnStateMachine)
+	definition := awss3assets.NewAsset(stack, jsii.String("RetryDefinition"), &awss3assets.AssetProps{
+		Path: jsii.String(filepath.Join(root, "functions", "retry", "retry.asl.json")),
+	})
+	machine.SetDefinitionUri(&awssam.CfnStateMachine_S3LocationProperty{Bucket: definition.S3BucketName(), Key: definition.S3ObjectKey()})
+	watch(stack, template)
+	return stack, nil
+}
