@@ -212,9 +212,3 @@ func transact(ctx context.Context, db *dynamodb.Client, writes []types.TransactW
 	})
 	return unmet, err
 }
-
-// isUnmet reports whether a single write failed because its condition did not hold.
-func isUnmet(err error) bool {
-	var unmet *types.ConditionalCheckFailedException
-	return errors.As(err, &unmet)
-}
