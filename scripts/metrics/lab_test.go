@@ -4,12 +4,14 @@ package metrics
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -28,9 +30,13 @@ const configurations = "../../shared/metrics"
 type lab struct {
 	folder     string
 	credential *syscall.Credential
-	group      string // the user's group
+	group      string          // the user's group
+	ctx        context.Context // ends when somebody interrupts the test, or shortly before its time is up
 	processes  []*process
 }
+
+// leaving is the time that is kept for ending the programs.
+const leaving = 20 * time.Second
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
@@ -44,29 +50,42 @@ func newLab(t *testing.T) *lab {
 			t.Error(err)
 		}
 	})
-	l := &lab{folder: folder}
-	account, err := user.Current()
-	if os.Geteuid() == 0 {
-		account, err = user.Lookup("nobody")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	t.Cleanup(stop)
+	if deadline, limited := t.Deadline(); limited {
+		ctx, stop = context.WithDeadline(ctx, deadline.Add(-leaving))
+		t.Cleanup(stop)
 	}
-	if err != nil {
+	l := &lab{folder: folder, ctx: ctx}
+	if err := l.chooseUser(); err != nil {
 		t.Fatal(err)
-	}
-	group, err := user.LookupGroupId(account.Gid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.group = group.Name
-	if os.Geteuid() == 0 {
-		uid, err1 := strconv.ParseUint(account.Uid, 10, 32)
-		gid, err2 := strconv.ParseUint(account.Gid, 10, 32)
-		if err := errors.Join(err1, err2); err != nil {
-			t.Fatal(err)
-		}
-		l.credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
 	l.own(t, folder)
 	return l
+}
+
+// chooseUser picks the user of the programs.
+func (l *lab) chooseUser() error {
+	root := os.Geteuid() == 0
+	account, err := user.Current()
+	if root {
+		account, err = user.Lookup("nobody")
+	}
+	if err != nil {
+		return err
+	}
+	group, err := user.LookupGroupId(account.Gid)
+	if err != nil {
+		return err
+	}
+	l.group = group.Name
+	if !root {
+		return nil
+	}
+	uid, err1 := strconv.ParseUint(account.Uid, 10, 32)
+	gid, err2 := strconv.ParseUint(account.Gid, 10, 32)
+	l.credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return errors.Join(err1, err2)
 }
 
 // own gives a file to the user of the programs.
@@ -139,8 +158,8 @@ func (l *lab) command(arguments ...string) *exec.Cmd {
 	cmd := exec.Command(arguments[0], arguments[1:]...)
 	cmd.Dir = l.folder
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + l.folder, "TMPDIR=" + l.folder, "LANG=C.UTF-8", "TZ=UTC"}
-	// A group of its own, to end its children as well; and its end if the test is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: l.credential}
+	// A group of its own, to end its children as well; and told to end, with them, if the test is killed.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, Credential: l.credential}
 	return cmd
 }
 
@@ -229,7 +248,11 @@ func (l *lab) eventually(t *testing.T, limit time.Duration, check func() error) 
 		if time.Since(begin) > limit {
 			t.Fatalf("after %s: %v", limit, err)
 		}
-		time.Sleep(500 * time.Millisecond)
+		select {
+		case <-l.ctx.Done():
+			t.Fatalf("%v; not yet seen: %v", l.ctx.Err(), err)
+		case <-time.After(500 * time.Millisecond):
+		}
 	}
 }
 
