@@ -1,13 +1,13 @@
-# Every target needs only Go (go.mod names the version) and git. `make help` lists them.
+# Every target needs only Go (go.mod names the version) and git; test-metrics says what more it needs. `make help` lists them.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test race lint fmt golden demo demo-fast bench fuzz clean
+.PHONY: help run build test race lint fmt golden demo demo-fast bench fuzz test-metrics clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: build ## start Tocsin on http://localhost:8080, state under var/ (flags: make run ARGS="-listen :9090")
 	@bin/tocsin $(ARGS)
@@ -24,8 +24,8 @@ race: ## run all tests under the race detector (needs a C compiler)
 lint: ## check the format, go vet, staticcheck and go.mod
 	@unformatted=$$(gofmt -l functions shared scripts); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet $(PACKAGES)
-	$(GO) run $(STATICCHECK) $(PACKAGES)
+	$(GO) vet -tags metrics $(PACKAGES)
+	$(GO) run $(STATICCHECK) -tags metrics $(PACKAGES)
 	$(GO) mod tidy -diff
 
 fmt: ## format the code
@@ -45,6 +45,9 @@ bench: build ## measure deliveries against a bare HTTP client
 
 fuzz: ## run every fuzz target for a few seconds
 	@scripts/fuzz 5s
+
+test-metrics: ## test shared/metrics with collectd, InfluxDB, Graphite, Nagios and Zabbix (Debian; about 90 s once installed)
+	@scripts/test-metrics
 
 # What `sam build` and the CDK app call for each function of template.yaml (BuildMethod: makefile).
 build-%Function:
