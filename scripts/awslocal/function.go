@@ -35,6 +35,8 @@ type Function struct {
 	all    map[*process]bool
 	closed bool
 	starts []time.Duration
+	calls  int
+	busy   time.Duration
 }
 
 // Invoke calls the function.
@@ -47,6 +49,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	defer cancel()
 	deadline, _ := ctx.Deadline()
 	call := &invocation{payload: payload, deadline: deadline, done: make(chan result, 1)}
+	defer f.bill(time.Now())
 	select {
 	case p.next <- call:
 	case <-p.ended:
@@ -91,6 +94,22 @@ func (f *Function) Close() {
 	f.closed = true
 	f.mu.Unlock()
 	f.Kill()
+}
+
+func (f *Function) bill(began time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls++
+	f.busy += time.Since(began)
+}
+
+// Billed are the invocations since the last time, and how long they took together.
+func (f *Function) Billed() (calls int, busy time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	calls, busy = f.calls, f.busy
+	f.calls, f.busy = 0, 0
+	return calls, busy
 }
 
 // Starts lists how long each process took from its start to its first call for an invocation: the part of a cold

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -25,6 +26,8 @@ type Poller struct {
 	BatchSize int
 	Window    time.Duration
 	Log       *slog.Logger
+	// Empty counts the receives that brought nothing: they depend on how long one looks, not on the deliveries.
+	Empty *atomic.Int64
 }
 
 // receiveLimit is what one call brings. SQS, API reference, "ReceiveMessage".
@@ -86,6 +89,7 @@ func (p *Poller) gather(ctx context.Context) ([]types.Message, error) {
 			return nil, fmt.Errorf("receive: %w", err)
 		}
 		if len(out.Messages) == 0 {
+			p.Empty.Add(1)
 			if until.IsZero() {
 				return nil, nil
 			}

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -52,6 +53,9 @@ type Stack struct {
 	Prefix    string            // of table names
 
 	Dynamo, Sending, Polling, StepFunctions, KMS, Bus *Gate
+
+	// Empty counts the receives of the pollers that brought nothing.
+	Empty atomic.Int64
 
 	options Options
 	closers []func()
@@ -242,7 +246,7 @@ func (s *Stack) poll(ctx context.Context) error {
 		p := &Poller{
 			SQS: client, Queue: s.Queues[Target(At(source, "Queue"))], Function: s.Functions[name], BatchSize: Number(At(source, "BatchSize")),
 			Window: time.Duration(Number(At(source, "MaximumBatchingWindowInSeconds"))) * time.Second,
-			Log:    slog.New(slog.NewJSONHandler(s.options.Log, nil)),
+			Log:    slog.New(slog.NewJSONHandler(s.options.Log, nil)), Empty: &s.Empty,
 		}
 		if name == "Fanout" && s.options.BatchSize > 0 {
 			p.BatchSize, p.Window = s.options.BatchSize, s.options.Window
@@ -272,22 +276,34 @@ func (s *Stack) Close() {
 type router struct{ s *Stack }
 
 func (r router) Put(ctx context.Context, entries []delivery.Entry) error {
-	for _, e := range entries {
-		body, err := json.Marshal(map[string]any{
-			"version": "0", "id": uuid.NewString(), "detail-type": e.DetailType, "source": "upstream", "account": "000000000000",
-			"time": e.At.UTC().Format(time.RFC3339), "region": region, "resources": []string{}, "detail": json.RawMessage(e.Detail),
-		})
+	for _, rule := range r.s.Template.Resources {
+		if rule.Type != "AWS::Events::Rule" {
+			continue
+		}
+		var batch []types.SendMessageBatchRequestEntry // of at most ten entries, as PutEvents takes
+		for n, e := range entries {
+			if !matches(At(rule.Properties, "EventPattern", "detail-type"), e.DetailType) {
+				continue
+			}
+			body, err := json.Marshal(map[string]any{
+				"version": "0", "id": uuid.NewString(), "detail-type": e.DetailType, "source": "upstream", "account": "000000000000",
+				"time": e.At.UTC().Format(time.RFC3339), "region": region, "resources": []string{}, "detail": json.RawMessage(e.Detail),
+			})
+			if err != nil {
+				return err
+			}
+			batch = append(batch, types.SendMessageBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)), MessageBody: awssdk.String(string(body))})
+		}
+		if len(batch) == 0 {
+			continue
+		}
+		url := r.s.Queues[Target(At(rule.Properties, "Targets", 0, "Arn"))]
+		out, err := r.s.SQS.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: batch})
 		if err != nil {
 			return err
 		}
-		for _, rule := range r.s.Template.Resources {
-			if rule.Type != "AWS::Events::Rule" || !matches(At(rule.Properties, "EventPattern", "detail-type"), e.DetailType) {
-				continue
-			}
-			url := r.s.Queues[Target(At(rule.Properties, "Targets", 0, "Arn"))]
-			if _, err := r.s.SQS.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: awssdk.String(string(body))}); err != nil {
-				return err
-			}
+		if len(out.Failed) > 0 {
+			return errors.New("the queue refused " + awssdk.ToString(out.Failed[0].Message))
 		}
 	}
 	return nil

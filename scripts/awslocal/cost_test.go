@@ -1,0 +1,143 @@
+package awslocal_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/awslocal"
+)
+
+// List prices in dollars, us-east-1, without free tiers, as AWS's price pages gave them in 2025: EventBridge custom
+// events, SQS standard requests, Lambda on arm64, DynamoDB on demand, Step Functions Standard, KMS.
+const (
+	priceEvent      = 1.00 / 1e6
+	priceQueue      = 0.40 / 1e6
+	priceInvocation = 0.20 / 1e6
+	priceGBSecond   = 0.0000133334
+	priceWrite      = 0.625 / 1e6
+	priceRead       = 0.125 / 1e6
+	priceTransition = 0.025 / 1e3
+	priceKey        = 0.03 / 1e4
+)
+
+// memory of a function in GB: that of template.yaml.
+const memory = 0.5
+
+type bill struct {
+	calls   map[string]int // made by the functions and by Lambda's pollers, by service
+	detail  map[string]int
+	dollars float64
+	starts  int
+}
+
+func (r *rig) bill(published int) bill {
+	b := bill{calls: map[string]int{}, detail: map[string]int{}}
+	for service, g := range map[string]*awslocal.Gate{"DynamoDB": r.Dynamo, "SQS": r.Sending, "SQS by Lambda": r.Polling, "Step Functions": r.StepFunctions, "KMS": r.KMS, "EventBridge": r.Bus} {
+		calls, units := g.Calls()
+		for name, n := range calls {
+			if strings.HasPrefix(name, "GET ") {
+				continue
+			}
+			b.calls[service] += n
+			b.detail[service+" "+name] += n
+		}
+		b.dollars += units["write"]*priceWrite + units["read"]*priceRead
+	}
+	empty := int(r.Empty.Swap(0))
+	b.calls["SQS by Lambda"] -= empty
+	b.detail["SQS by Lambda ReceiveMessage"] -= empty
+	b.calls["EventBridge"] = 0 // upstream's own calls; its events are counted below
+	b.starts = b.calls["Step Functions"]
+	transitions := 0
+	for _, e := range r.executions() {
+		transitions += e.Transitions
+	}
+	for _, f := range r.Functions {
+		n, busy := f.Billed()
+		b.dollars += float64(n)*priceInvocation + busy.Seconds()*memory*priceGBSecond
+		b.detail["Lambda invocations"] += n
+	}
+	// EventBridge sends every event to the events queue: one request of SQS each.
+	b.dollars += float64(published)*(priceEvent+priceQueue) + float64(b.calls["SQS"]+b.calls["SQS by Lambda"])*priceQueue +
+		float64(transitions)*priceTransition + float64(b.calls["KMS"])*priceKey
+	b.detail["state transitions"] = transitions
+	return b
+}
+
+func (b bill) total() (n int) {
+	for _, c := range b.calls {
+		n += c
+	}
+	return n
+}
+
+func (b bill) print(t *testing.T, what string, deliveries int) {
+	t.Helper()
+	t.Logf("%s: %.2f calls a delivery, $%.2f per million deliveries", what, float64(b.total())/float64(deliveries), b.dollars/float64(deliveries)*1e6)
+	for _, name := range slices.Sorted(maps.Keys(b.detail)) {
+		t.Logf("  %-40s %6.1f per 1,000 deliveries", name, float64(b.detail[name])*1000/float64(deliveries))
+	}
+}
+
+// TestCost counts what the deliveries of 1,000 events cost. Events are published ten in a call; the poller gathers them as
+// the template says (up to 100 or a second).
+func TestCost(t *testing.T) {
+	settled := func(r *rig) {
+		r.eventually("nothing is left to do", func() bool {
+			n, err := r.Depth(t.Context(), "DeliveriesQueue")
+			m, err2 := r.Depth(t.Context(), "EventsQueue")
+			return err == nil && err2 == nil && n+m == 0
+		})
+		time.Sleep(500 * time.Millisecond) // the last counters
+	}
+	quiet := func(r *rig) { // what was done before is not counted
+		time.Sleep(time.Second)
+		r.bill(0)
+	}
+	as := func(env map[string]string) func(o *awslocal.Options) {
+		return func(o *awslocal.Options) { o.BatchSize, o.Env, o.Hidden = 0, env, 30 }
+	}
+	t.Run("healthy, a request for each event", func(t *testing.T) {
+		to := receive(t, always(200))
+		r := deploy(t, []*receiver{to}, as(nil))
+		r.webhook(to, 1)
+		quiet(r)
+		r.publish(1000)
+		r.eventually("all arrive", func() bool { return distinct(to) == 1000 })
+		settled(r)
+		b := r.bill(1000)
+		b.print(t, "healthy, a request for each event", 1000)
+		require.LessOrEqual(t, float64(b.total())/1000, 0.5, "the target")
+	})
+	t.Run("healthy, batched", func(t *testing.T) {
+		to := receive(t, always(200))
+		r := deploy(t, []*receiver{to}, as(nil))
+		r.webhook(to, 100)
+		quiet(r)
+		r.publish(1000)
+		r.eventually("all arrive", func() bool { return distinct(to) == 1000 })
+		settled(r)
+		b := r.bill(1000)
+		b.print(t, fmt.Sprintf("healthy, %d requests for 1,000 events", len(to.requests())), 1000)
+	})
+	t.Run("one system is down for all of the cycles", func(t *testing.T) {
+		const count = 300
+		to := receive(t, always(503))
+		r := deploy(t, []*receiver{to}, as(map[string]string{"TOCSIN_DISABLE_MINIMUM": "1000000"}))
+		r.webhook(to, 1)
+		quiet(r)
+		r.publish(count)
+		r.eventually("all attempts were made", func() bool { return len(to.requests()) == 17*count })
+		settled(r)
+		r.finished(len(r.executions()))
+		b := r.bill(count)
+		b.print(t, "down: 17 attempts each", count)
+		require.LessOrEqual(t, float64(b.starts)/count, 0.1, "executions for a failed delivery: the target")
+	})
+}
