@@ -4,9 +4,11 @@ package destinationtest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,6 +192,22 @@ func Golden(t *testing.T, path string, got []byte) {
 	require.Equal(t, string(want), string(got), "run with -update if this change is meant, then read the file")
 }
 
+// Plain is a request's body as it was before compression.
+func Plain(r destination.Request) []byte {
+	if r.Header.Get("Content-Encoding") != "gzip" {
+		return r.Body
+	}
+	z, err := gzip.NewReader(bytes.NewReader(r.Body))
+	if err != nil {
+		panic(fmt.Sprintf("a body that says it is gzip is not: %v", err))
+	}
+	body, err := io.ReadAll(z)
+	if err != nil {
+		panic(fmt.Sprintf("a body that says it is gzip is torn: %v", err))
+	}
+	return body
+}
+
 // dump writes requests for a reader: the method and address, the headers, the body (indented where it is JSON).
 func dump(rs []destination.Request) []byte {
 	var b bytes.Buffer
@@ -204,7 +222,7 @@ func dump(rs []destination.Request) []byte {
 		fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL)
 		_ = r.Header.Write(&b) // to memory
 		b.WriteByte('\n')
-		for line := range bytes.Lines(r.Body) {
+		for line := range bytes.Lines(Plain(r)) {
 			if json.Indent(&b, bytes.TrimRight(line, "\n"), "", "  ") != nil {
 				b.Write(line)
 			}
