@@ -50,7 +50,7 @@ func Run(t *testing.T, c Case) {
 	t.Run("batch", func(t *testing.T) { batch(t, c) })
 	t.Run("hostile content", func(t *testing.T) {
 		for _, s := range Hostile() {
-			for _, n := range hostile(s) {
+			for _, n := range HostileNotifications(s) {
 				for _, r := range Encode(t, c, n) {
 					c.Check(t, r)
 				}
@@ -322,8 +322,8 @@ func Hostile() []string {
 	}
 }
 
-// hostile puts a text into every place that upstream fills.
-func hostile(s string) []notification.Notification {
+// HostileNotifications put a text into every place that upstream fills.
+func HostileNotifications(s string) []notification.Notification {
 	q, err := json.Marshal(s)
 	if err != nil {
 		panic(err)
@@ -354,7 +354,7 @@ func Fuzz(f *testing.F, c Case) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, n := range hostile(s) {
+		for _, n := range HostileNotifications(s) {
 			for _, r := range Encode(t, c, n) {
 				c.Check(t, r)
 			}
