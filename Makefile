@@ -18,8 +18,10 @@ build: ## build bin/tocsin
 test: ## run all tests
 	$(GO) test $(PACKAGES)
 
-test-independent: ## decode what is sent with the vendors' own libraries (the first run compiles for minutes)
+test-independent: ## decode what is sent with libraries and parsers that are not ours (installs them; minutes the first time)
+	@scripts/independent/install
 	$(GO) -C scripts/independent test ./... ./datadog/...
+	TOCSIN_TOOLS=required TOCSIN_PYTHON=$(CURDIR)/bin/python/bin/python $(GO) test ./shared/destination/fluentd/... ./shared/destination/logstash/...
 
 race: ## run all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race $(PACKAGES)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -112,8 +113,8 @@ func TestAnAddressOfVersion6HasItsOwnFieldInCEF(t *testing.T) {
 	n := destinationtest.Notifications(fluentd.New().System())[0]
 	n.Event.Kind = "new_hits"
 	for data, want := range map[string][2]string{
-		`{"hit":{"type":"sqli","remote_addr4":"","remote_addr6":"2001:db8::7"}}`:        {"2001:db8::7", "2001:db8::7"},
-		`{"hit":{"type":"sqli","remote_addr4":"203.0.113.7","remote_addr6":null}}`:      {"203.0.113.7", "203.0.113.7"},
+		`{"hit":{"type":"sqli","remote_addr4":"","remote_addr6":"2001:db8::7"}}`:         {"2001:db8::7", "2001:db8::7"},
+		`{"hit":{"type":"sqli","remote_addr4":"203.0.113.7","remote_addr6":null}}`:       {"203.0.113.7", "203.0.113.7"},
 		`{"hit":{"type":"sqli","remote_addr4":"not an address","remote_addr6":"1.2.3"}}`: {"", ""},
 	} {
 		n.Event.Data = json.RawMessage(data)
@@ -191,5 +192,46 @@ func TestCEFIsReadByLiblognorm(t *testing.T) {
 		require.Empty(t, read.Unparsed, fmt.Sprintf("liblognorm refuses: %s", got[i]))
 		require.Equal(t, string(ns[i].Event.Kind), read.F.SignatureID)
 		require.NotEmpty(t, read.F.Extensions["msg"])
+	}
+}
+
+// parse has pycef, which is a parser of its own, read each line.
+const parse = `
+import json, sys, pycef
+for line in sys.stdin:
+    print(json.dumps(pycef.parse(line.rstrip("\n"))))`
+
+func TestCEFIsReadByPycef(t *testing.T) {
+	python := os.Getenv("TOCSIN_PYTHON")
+	if python == "" {
+		t.Skip("TOCSIN_PYTHON names no Python that has pycef: make test-independent does")
+	}
+	ns := destinationtest.Notifications(fluentd.New().System())
+	cmd := exec.Command(python, "-c", parse)
+	cmd.Stdin = strings.NewReader(strings.Join(lines(t, "cef", ns), "\n") + "\n")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	i := 0
+	for line := range strings.Lines(string(out)) {
+		var read map[string]string
+		require.NoError(t, json.Unmarshal([]byte(line), &read))
+		require.Equal(t, string(ns[i].Event.Kind), read["DeviceEventClassID"])
+		require.Equal(t, "Acme", read["client"], "the label names the custom string")
+		require.NotEmpty(t, read["msg"])
+		i++
+	}
+	require.Len(t, ns, i)
+}
+
+func TestTheReadmeNamesEveryFile(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	files, err := filepath.Glob("*.conf")
+	require.NoError(t, err)
+	require.Len(t, files, 4)
+	plugins, err := filepath.Glob("plugin/*.rb")
+	require.NoError(t, err)
+	for _, f := range append(files, plugins...) {
+		require.Contains(t, string(readme), filepath.Base(f))
 	}
 }
