@@ -4,10 +4,10 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test race lint fmt golden demo demo-fast bench fuzz test-metrics clean
+.PHONY: help run build test test-independent race lint fmt golden demo demo-fast bench fuzz test-metrics clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: build ## start Tocsin on http://localhost:8080, state under var/ (flags: make run ARGS="-listen :9090")
 	@bin/tocsin $(ARGS)
@@ -17,6 +17,11 @@ build: ## build bin/tocsin
 
 test: ## run all tests
 	$(GO) test $(PACKAGES)
+
+test-independent: ## decode what is sent with libraries and parsers that are not ours (installs them; minutes the first time)
+	@scripts/independent/install
+	$(GO) -C scripts/independent test ./... ./datadog/...
+	TOCSIN_TOOLS=required TOCSIN_PYTHON=$(CURDIR)/bin/python/bin/python $(GO) test ./shared/destination/fluentd/... ./shared/destination/logstash/...
 
 race: ## run all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race $(PACKAGES)

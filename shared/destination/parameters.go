@@ -101,6 +101,22 @@ func ParametersOf[P any]() Parameters {
 	return p
 }
 
+// Retitled is the same description with another title of one field, for a system that takes another's parameters
+// under its own name. It panics when there is no such field.
+func (p Parameters) Retitled(field, title string) Parameters {
+	var made invopop.Schema
+	err := json.Unmarshal(p.schema, &made)
+	property, ok := made.Properties.Get(field)
+	if err != nil || !ok {
+		panic(fmt.Sprintf("retitle parameter %s: there is no such field", field))
+	}
+	property.Title = title
+	if p.schema, err = json.Marshal(&made); err != nil {
+		panic(fmt.Sprintf("retitle parameter %s: %v", field, err))
+	}
+	return p
+}
+
 // markSecrets sets writeOnly where the tag says so: the reflector reads it for strings only, and the values of a map
 // can be secret too.
 func markSecrets(t reflect.Type, made *invopop.Schema) {

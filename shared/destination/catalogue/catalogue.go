@@ -4,9 +4,16 @@ package catalogue
 
 import (
 	"tocsin/shared/destination"
+	"tocsin/shared/destination/datadog"
 	"tocsin/shared/destination/email"
+	"tocsin/shared/destination/fluentd"
+	"tocsin/shared/destination/insightconnect"
+	"tocsin/shared/destination/logstash"
+	"tocsin/shared/destination/opsgenie"
+	"tocsin/shared/destination/pagerduty"
 	"tocsin/shared/destination/slack"
 	"tocsin/shared/destination/splunk"
+	"tocsin/shared/destination/sumologic"
 	"tocsin/shared/destination/webhook"
 	"tocsin/shared/event"
 )
@@ -31,14 +38,14 @@ func Default() *Catalogue {
 		slack.New(),
 		soon("telegram", "Telegram", destination.Messengers, append(event.Mailed()[:3:3], event.Basic()...)),
 		soon("ms_teams", "Microsoft Teams", destination.Messengers, event.Basic()),
-		soon("insight_connect", "InsightConnect", destination.Incidents, event.Advanced()),
-		soon("opsgenie", "Opsgenie", destination.Incidents, event.Basic()),
-		soon("pager_duty", "PagerDuty", destination.Incidents, event.Basic()),
-		soon("sumo_logic", "Sumo Logic", destination.SIEM, event.Advanced()),
+		insightconnect.New(),
+		opsgenie.New(),
+		pagerduty.New(),
+		sumologic.New(),
 		splunk.New(),
-		soon("data_dog", "Datadog", destination.Logs, event.Advanced()),
-		soon("fluentd", "Fluentd", destination.Collectors, event.Advanced()),
-		soon("logstash", "Logstash", destination.Collectors, event.Advanced()),
+		datadog.New(),
+		fluentd.New(),
+		logstash.New(),
 		webhook.New(),
 	)
 }

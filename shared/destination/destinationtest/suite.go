@@ -4,9 +4,11 @@ package destinationtest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,7 +50,7 @@ func Run(t *testing.T, c Case) {
 	t.Run("batch", func(t *testing.T) { batch(t, c) })
 	t.Run("hostile content", func(t *testing.T) {
 		for _, s := range Hostile() {
-			for _, n := range hostile(s) {
+			for _, n := range HostileNotifications(s) {
 				for _, r := range Encode(t, c, n) {
 					c.Check(t, r)
 				}
@@ -190,6 +192,22 @@ func Golden(t *testing.T, path string, got []byte) {
 	require.Equal(t, string(want), string(got), "run with -update if this change is meant, then read the file")
 }
 
+// Plain is a request's body as it was before compression.
+func Plain(r destination.Request) []byte {
+	if r.Header.Get("Content-Encoding") != "gzip" {
+		return r.Body
+	}
+	z, err := gzip.NewReader(bytes.NewReader(r.Body))
+	if err != nil {
+		panic(fmt.Sprintf("a body that says it is gzip is not: %v", err))
+	}
+	body, err := io.ReadAll(z)
+	if err != nil {
+		panic(fmt.Sprintf("a body that says it is gzip is torn: %v", err))
+	}
+	return body
+}
+
 // dump writes requests for a reader: the method and address, the headers, the body (indented where it is JSON).
 func dump(rs []destination.Request) []byte {
 	var b bytes.Buffer
@@ -204,7 +222,7 @@ func dump(rs []destination.Request) []byte {
 		fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL)
 		_ = r.Header.Write(&b) // to memory
 		b.WriteByte('\n')
-		for line := range bytes.Lines(r.Body) {
+		for line := range bytes.Lines(Plain(r)) {
 			if json.Indent(&b, bytes.TrimRight(line, "\n"), "", "  ") != nil {
 				b.Write(line)
 			}
@@ -304,8 +322,8 @@ func Hostile() []string {
 	}
 }
 
-// hostile puts a text into every place that upstream fills.
-func hostile(s string) []notification.Notification {
+// HostileNotifications put a text into every place that upstream fills.
+func HostileNotifications(s string) []notification.Notification {
 	q, err := json.Marshal(s)
 	if err != nil {
 		panic(err)
@@ -336,7 +354,7 @@ func Fuzz(f *testing.F, c Case) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, n := range hostile(s) {
+		for _, n := range HostileNotifications(s) {
 			for _, r := range Encode(t, c, n) {
 				c.Check(t, r)
 			}

@@ -97,11 +97,11 @@ func New() Destination {
 	return As(destination.System{Name: "web_hooks", Title: "Webhook", Group: destination.Universal})
 }
 
-// As makes a system of another name and group that takes the same requests.
+// As makes a system of another name, group and set-up page that takes the same requests.
 func As(s destination.System) Destination {
 	s.Class = notification.Advanced
 	s.Events = event.Advanced()
-	s.Parameters = destination.ParametersOf[Parameters]()
+	s.Parameters = destination.ParametersOf[Parameters]().Retitled("url", s.Title+" URL")
 	s.Batch = destination.Batch{Count: maxEvents, Bytes: maxBytes}
 	return Destination{s}
 }

@@ -1,0 +1,48 @@
+package destination
+
+import (
+	"strings"
+	"unicode"
+)
+
+// saidLimit is in runes: enough for the sentence of a vendor's answer, too little for a page of HTML.
+const saidLimit = 300
+
+// Said prepares the words of a system's answer for a reason: on one line, printable, cut. The parts that are empty are
+// left out.
+func Said(parts ...string) string {
+	var kept []string
+	for _, p := range parts {
+		p = strings.Map(func(r rune) rune {
+			if unicode.IsPrint(r) {
+				return r
+			}
+			return ' '
+		}, p)
+		if p = strings.Join(strings.Fields(p), " "); p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return Cut(strings.Join(kept, "; "), saidLimit)
+}
+
+// JudgeSaid is JudgeStatus with the system's own words after the reason.
+func JudgeSaid(r Response, reasons map[int]string, said string) Verdict {
+	v := JudgeStatus(r, reasons)
+	if !v.Delivered && said != "" {
+		v.Reason += " (it says: " + said + ")"
+	}
+	return v
+}
+
+// WebLink returns a link that a system accepts as one, "" when it is none or is longer than limit bytes: a link that
+// is cut leads nowhere, and a system that checks it would refuse the message.
+func WebLink(link string, limit int) string {
+	if !strings.HasPrefix(link, "https://") && !strings.HasPrefix(link, "http://") || len(link) > limit {
+		return ""
+	}
+	if strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("<>\"{}|\\^`", r) }) {
+		return ""
+	}
+	return link
+}

@@ -1,0 +1,210 @@
+// Package opsgenie opens alerts in Opsgenie, and in Jira Service Management, which takes the same requests (product
+// facts, 2.5). The same event of the platform has the same alias for ever: a repeat counts up the open alert and opens
+// no second one.
+package opsgenie
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode/utf16"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// Limits of an alert in characters, taken as UTF-16 units, the stricter reading. Opsgenie, Alert API, "Create Alert".
+const (
+	messageLimit     = 130
+	descriptionLimit = 15_000
+	sourceLimit      = 100
+	entityLimit      = 512
+	tagLimit         = 50
+	detailsLimit     = 8_000 // of all names and values together
+)
+
+//go:embed setup.md
+var setUp string
+
+// Parameters of an Opsgenie integration (facts, 1.2 and 2.5). Opsgenie's support ends in 2027; the third address is
+// that of Jira Service Management, to which Atlassian moves its customers (Integration Events API, "Create alert").
+type Parameters struct {
+	API string `json:"api" jsonschema:"title=API endpoint,enum=https://api.opsgenie.com/v2/alerts,enum=https://api.eu.opsgenie.com/v2/alerts,enum=https://api.atlassian.com/jsm/ops/integration/v2/alerts,default=https://api.opsgenie.com/v2/alerts" jsonschema_description:"The second one for an account in the EU; the third one for Jira Service Management, where Opsgenie's accounts move to."`
+	Key string `json:"token" jsonschema:"required,title=API key,minLength=8,maxLength=128,pattern=^[!-~]*$,writeOnly=true" jsonschema_description:"The key of an API integration of the team that is to be alerted. It needs the right to create alerts."`
+}
+
+// Destination is Opsgenie.
+type Destination struct{ system destination.System }
+
+// New makes the destination.
+func New() Destination {
+	return Destination{destination.System{
+		Name: "opsgenie", Title: "Opsgenie", Group: destination.Incidents, Class: notification.Basic,
+		Events: event.Basic(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+	}}
+}
+
+// System describes Opsgenie.
+func (d Destination) System() destination.System { return d.system }
+
+type alert struct {
+	Message     string            `json:"message"`
+	Alias       string            `json:"alias"`
+	Description string            `json:"description"`
+	Tags        []string          `json:"tags"`
+	Details     map[string]string `json:"details"`
+	Entity      string            `json:"entity,omitempty"`
+	Source      string            `json:"source"`
+	Priority    string            `json:"priority"`
+}
+
+var priorities = map[notification.Severity]string{
+	notification.Critical: "P1", notification.High: "P2", notification.Medium: "P3", notification.Low: "P4", notification.Info: "P5",
+}
+
+// priority of a test is the lowest whatever it shows: a test must not wake the one on call.
+func priority(n notification.Notification) string {
+	if n.Test {
+		return priorities[notification.Info]
+	}
+	return priorities[n.Severity()]
+}
+
+// Encode makes one alert of each notification: Opsgenie takes no two in one request.
+func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
+	p := t.Parameters.(*Parameters)
+	out := make([]destination.Request, 0, len(ns))
+	for _, n := range ns {
+		body, err := destination.JSON(render(n))
+		if err != nil {
+			return nil, fmt.Errorf("write an Opsgenie alert: %w", err)
+		}
+		out = append(out, destination.Request{
+			Method: http.MethodPost, URL: p.API, Body: body,
+			Header: http.Header{"Content-Type": {"application/json"}, "Authorization": {"GenieKey " + p.Key}},
+		})
+	}
+	return out, nil
+}
+
+func render(n notification.Notification) alert {
+	tags := []string{string(n.Event.Kind), n.Severity().String()}
+	if n.Test {
+		tags = append(tags, "test")
+	}
+	for i := range tags {
+		tags[i] = destination.CutUTF16(tags[i], tagLimit)
+	}
+	return alert{
+		Message: destination.CutUTF16(n.Summary(), messageLimit), Description: destination.CutUTF16(n.PlainText(), descriptionLimit),
+		Alias: n.Dedup(), // of at most 198 bytes (event.Validate bounds its parts): Opsgenie's pages say 250 and 512
+		Tags:  tags, Details: details(n), Entity: destination.CutUTF16(entity(n), entityLimit),
+		Source: destination.CutUTF16(n.Platform.Name, sourceLimit), Priority: priority(n),
+	}
+}
+
+// entity is what the alert is about: the protected host of a finding, "" where there is none.
+func entity(n notification.Notification) string {
+	for _, f := range n.Facts() {
+		if f.Label == "Domain" || f.Label == "Host" {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// details flattens those of the envelope: `vuln.domain` becomes `vuln_domain`, every value a text, what is null or
+// empty left out (facts, 2.5).
+func details(n notification.Notification) map[string]string {
+	var flat []property
+	for _, m := range destination.Members(n.Details()) {
+		flat = flatten(flat, m.Name, m.Value, 1)
+	}
+	return fit(flat)
+}
+
+type property struct{ name, value string }
+
+// flatten goes down the given number of levels; what is nested deeper stays JSON.
+func flatten(out []property, name string, value json.RawMessage, levels int) []property {
+	var s string
+	switch {
+	case string(value) == "null":
+		return out
+	case json.Unmarshal(value, &s) == nil:
+		if strings.TrimSpace(s) == "" {
+			return out
+		}
+		return append(out, property{name, s})
+	case value[0] == '{' && levels > 0:
+		for _, m := range destination.Members(value) {
+			out = flatten(out, name+"_"+m.Name, m.Value, levels-1)
+		}
+		return out
+	default:
+		return append(out, property{name, string(value)})
+	}
+}
+
+// Bounds of one property, so that the many of a finding keep room beside a huge one.
+const (
+	nameLimit = 100
+	leastText = 16 // below this a value says nothing any more
+	moreName  = "more"
+)
+
+// fit cuts the longest values, all to the same length, until the whole keeps to detailsLimit.
+func fit(flat []property) map[string]string {
+	for most := detailsLimit; ; most /= 2 {
+		out, size := map[string]string{}, 0
+		for i, p := range flat {
+			name, value := destination.CutUTF16(p.name, nameLimit), destination.CutUTF16(p.value, most)
+			if size += units(name) + units(value); size > detailsLimit-nameLimit && most < 2*leastText {
+				out[moreName] = fmt.Sprintf("%s %d more", destination.Mark, len(flat)-i)
+				return out
+			}
+			out[name] = value
+		}
+		if size <= detailsLimit {
+			return out
+		}
+	}
+}
+
+func units(s string) int {
+	n := 0
+	for _, r := range s {
+		n += max(1, utf16.RuneLen(r))
+	}
+	return n
+}
+
+// reasons of Opsgenie. Alert API, "Response"; and "Response codes".
+var reasons = map[int]string{
+	400: "Opsgenie does not accept the alert",
+	401: "Opsgenie does not know the API key: enter the key of an API integration",
+	402: "the plan of this Opsgenie account does not include this",
+	403: "the API key may not create alerts, or its integration is switched off: check both, and that the endpoint is of the account's region",
+	404: "Opsgenie knows no such address: choose the endpoint of the account's region",
+	422: "Opsgenie does not accept the alert, or the API key is not one of an API integration",
+	429: "Opsgenie throttles this account: too many alerts at a time",
+}
+
+// Judge takes 202 for a success: Opsgenie files the alert later and tells nobody of it.
+func (Destination) Judge(r destination.Response) destination.Verdict {
+	var answer struct {
+		Message string            `json:"message"`
+		Errors  map[string]string `json:"errors"`
+	}
+	_ = json.Unmarshal(r.Body, &answer) // what is not Opsgenie's JSON says nothing
+	words := []string{answer.Message}
+	for _, field := range []string{"message", "alias", "description", "details", "tags", "entity", "source", "priority"} {
+		if answer.Errors[field] != "" {
+			words = append(words, field+": "+answer.Errors[field])
+		}
+	}
+	return destination.JudgeSaid(r, reasons, destination.Said(words...))
+}

@@ -1,0 +1,156 @@
+// Package pagerduty triggers incidents through the Events API v2 of PagerDuty (product facts, 2.7), one event for each
+// notification. The same event of the platform has the same dedup key for ever: a repeat is added to the open incident
+// and opens no second one.
+package pagerduty
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// Limits of an event. PagerDuty, Events API v2, "Send an alert event": the summary in characters, the event in bytes.
+const (
+	summaryLimit = 1024
+	eventLimit   = 512 << 10
+	// detailsLimit leaves the rest of the event 32 KiB, which its bounded members do not reach.
+	detailsLimit = eventLimit - 32<<10
+	linkLimit    = 2048 // bytes; ours
+)
+
+// endpoints by service region. PagerDuty, "Service regions".
+var endpoints = map[string]string{
+	"US": "https://events.pagerduty.com/v2/enqueue",
+	"EU": "https://events.eu.pagerduty.com/v2/enqueue",
+}
+
+//go:embed setup.md
+var setUp string
+
+// Parameters of a PagerDuty integration.
+type Parameters struct {
+	Key    string `json:"integration_key" jsonschema:"required,title=Integration Key,minLength=32,maxLength=32,pattern=^[0-9A-Za-z]*$,writeOnly=true" jsonschema_description:"The 32 characters that PagerDuty shows for an Events API V2 integration of a service. Whoever has them can open incidents, so they are kept secret."`
+	Region string `json:"region" jsonschema:"title=Service region,enum=US,enum=EU,default=US" jsonschema_description:"EU when the address of your PagerDuty account ends in eu.pagerduty.com."`
+}
+
+// Destination is PagerDuty.
+type Destination struct{ system destination.System }
+
+// New makes the destination.
+func New() Destination {
+	return Destination{destination.System{
+		Name: "pager_duty", Title: "PagerDuty", Group: destination.Incidents, Class: notification.Basic,
+		Events: event.Basic(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+	}}
+}
+
+// System describes PagerDuty.
+func (d Destination) System() destination.System { return d.system }
+
+type trigger struct {
+	RoutingKey string  `json:"routing_key"`
+	Action     string  `json:"event_action"`
+	DedupKey   string  `json:"dedup_key"`
+	Client     string  `json:"client"`
+	ClientURL  string  `json:"client_url,omitempty"`
+	Payload    payload `json:"payload"`
+	Links      []link  `json:"links,omitempty"`
+}
+
+type payload struct {
+	Summary   string          `json:"summary"`
+	Source    string          `json:"source"`
+	Severity  string          `json:"severity"`
+	Timestamp string          `json:"timestamp"`
+	Group     string          `json:"group"`
+	Class     string          `json:"class"`
+	Details   json.RawMessage `json:"custom_details"`
+}
+
+type link struct {
+	Href string `json:"href"`
+	Text string `json:"text"`
+}
+
+// severities are PagerDuty's four; a service with dynamic urgency pages at night for critical and error.
+var severities = map[notification.Severity]string{
+	notification.Critical: "critical", notification.High: "error", notification.Medium: "warning",
+	notification.Low: "info", notification.Info: "info",
+}
+
+// severity of a test is info whatever it shows: a test must not wake the one on call.
+func severity(n notification.Notification) string {
+	if n.Test {
+		return severities[notification.Info]
+	}
+	return severities[n.Severity()]
+}
+
+// Encode makes one event of each notification: PagerDuty takes no two in one request.
+func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
+	p := t.Parameters.(*Parameters)
+	out := make([]destination.Request, 0, len(ns))
+	for _, n := range ns {
+		body, err := destination.JSON(render(p.Key, n))
+		if err != nil {
+			return nil, fmt.Errorf("write a PagerDuty event: %w", err)
+		}
+		out = append(out, destination.Request{
+			Method: http.MethodPost, URL: endpoints[p.Region], Body: body, Header: http.Header{"Content-Type": {"application/json"}},
+		})
+	}
+	return out, nil
+}
+
+func render(key string, n notification.Notification) trigger {
+	e := trigger{
+		RoutingKey: key, Action: "trigger",
+		DedupKey: n.Dedup(), // of at most 198 bytes (event.Validate bounds its parts), PagerDuty takes 255 characters
+		Client:   n.Platform.Name,
+		Payload: payload{
+			Summary: destination.Cut(n.Summary(), summaryLimit), Source: n.Platform.Name, Severity: severity(n),
+			Timestamp: n.Event.Time.UTC().Format(time.RFC3339Nano), Group: n.Event.Client(), Class: string(n.Event.Kind), Details: details(n),
+		},
+	}
+	if l := destination.WebLink(n.Link(), linkLimit); l != "" {
+		e.ClientURL, e.Links = l, []link{{Href: l, Text: "Open in the Console"}}
+	}
+	return e
+}
+
+// details are those of the envelope with the description among them (facts, 2.7).
+func details(n notification.Notification) json.RawMessage {
+	members := destination.Members(n.Details())
+	description := destination.Member{Name: "description", Value: destination.Text(n.PlainText())}
+	kept := members[:0]
+	for _, m := range members {
+		if m.Name != description.Name {
+			kept = append(kept, m)
+		}
+	}
+	return destination.FitJSON(destination.JoinObject(append(kept, description)), detailsLimit)
+}
+
+// reasons of PagerDuty. Events API v2, "Response codes & Retry Logic".
+var reasons = map[int]string{
+	400: "PagerDuty does not accept the event: check the Integration Key and the service region",
+	403: "PagerDuty blocks this sender: check that the service and its integration are enabled",
+	404: "PagerDuty knows no such address: check the service region",
+	429: "PagerDuty throttles this Integration Key: too many events at a time",
+}
+
+// Judge takes 202 for a success, and tells what PagerDuty found wrong in an event.
+func (Destination) Judge(r destination.Response) destination.Verdict {
+	var answer struct {
+		Message string   `json:"message"`
+		Errors  []string `json:"errors"`
+	}
+	_ = json.Unmarshal(r.Body, &answer) // what is not PagerDuty's JSON says nothing
+	return destination.JudgeSaid(r, reasons, destination.Said(append([]string{answer.Message}, answer.Errors...)...))
+}
