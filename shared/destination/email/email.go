@@ -3,10 +3,7 @@
 package email
 
 import (
-	"bytes"
-	_ "embed"
 	"fmt"
-	"html/template"
 	"net/mail"
 	"strings"
 
@@ -84,33 +81,6 @@ func line(s string) string {
 
 func plain(n notification.Notification) string {
 	return "Hello,\n\n" + n.Summary() + "\n\n" + strings.ToValidUTF8(n.PlainText(), "�")
-}
-
-//go:embed mail.html
-var source string
-
-var page = template.Must(template.New("mail").Parse(source))
-
-type fields struct {
-	notification.Notification
-	Bar   template.CSS // colour of the severity bar
-	Level string
-	Lines []notification.Fact
-}
-
-// bars are dark enough for white text (WCAG AA, 4.5 to 1) and stand out on light and dark pages.
-var bars = map[notification.Severity]template.CSS{
-	notification.Info: "#475569", notification.Low: "#1d4ed8", notification.Medium: "#a16207", notification.High: "#c2410c", notification.Critical: "#b91c1c",
-}
-
-func render(n notification.Notification) (string, error) {
-	f := fields{Notification: n, Bar: bars[n.Severity()], Level: strings.ToUpper(n.Severity().String())}
-	for _, fact := range n.Facts() {
-		f.Lines = append(f.Lines, notification.Fact{Label: fact.Label, Value: destination.Cut(fact.Value, valueLimit)})
-	}
-	var buf bytes.Buffer
-	err := page.Execute(&buf, f)
-	return buf.String(), err
 }
 
 // Judge takes a mail that the mail server accepted for delivered; a refusal never gets here.
