@@ -4,7 +4,7 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test test-independent race lint fmt golden demo demo-fast bench fuzz test-metrics clean
+.PHONY: help run build test test-independent race lint fmt golden demo demo-fast bench bench-cold fuzz test-metrics test-aws clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,6 +47,12 @@ demo-fast: build ## show all three cycles 120 times as fast (under 45 s)
 
 bench: build ## measure deliveries against a bare HTTP client
 	$(GO) run ./scripts/bench -binary bin/tocsin $(ARGS)
+
+test-aws: ## prove the AWS stack without an account (installs DynamoDB Local and others under var/)
+	@scripts/test-aws
+
+bench-cold: ## measure the functions' cold start and size
+	$(GO) run ./scripts/coldstart
 
 fuzz: ## run every fuzz target for a few seconds
 	@scripts/fuzz 5s
