@@ -38,7 +38,8 @@ func number[N int | int64](n N) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(int64(n), 10)}
 }
 
-func blob(b []byte) types.AttributeValue { return &types.AttributeValueMemberB{Value: b} }
+// blob never writes a nil, which the wire form takes for no value at all.
+func blob(b []byte) types.AttributeValue { return &types.AttributeValueMemberB{Value: append([]byte{}, b...)} }
 
 func textOf(i item, name string) string {
 	if v, ok := i[name].(*types.AttributeValueMemberS); ok {

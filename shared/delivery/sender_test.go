@@ -1,0 +1,301 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+	"tocsin/shared/retry"
+)
+
+// shelf is the least engine that a Sender can run on, with faults on demand.
+type shelf struct {
+	*memory
+	mu       sync.Mutex
+	batches  map[string]delivery.Parcel
+	enqueued []delivery.Parcel
+	started  []string
+	failNext map[string]error // by the method's name
+}
+
+func (s *shelf) fault(method string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.failNext[method]
+	delete(s.failNext, method)
+	return err
+}
+
+func (s *shelf) Load(_ context.Context, p delivery.Parcel) (out []delivery.Delivery, err error) {
+	for _, id := range p.IDs {
+		if d := s.get(id); d.ID != "" {
+			out = append(out, d)
+		}
+	}
+	return out, s.fault("Load")
+}
+
+func (s *shelf) Claim(_ context.Context, batch string, deliveries []delivery.Delivery) (int, error) {
+	if err := s.fault("Claim"); err != nil {
+		return 0, err
+	}
+	var members []string
+	for _, d := range deliveries {
+		if s.get(d.ID).State == delivery.Pending {
+			s.put(d)
+			members = append(members, d.ID)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(members) > 0 {
+		s.batches[batch] = delivery.Parcel{Tenant: "42", Integration: deliveries[0].Integration, IDs: members}
+	}
+	return len(members), nil
+}
+
+func (s *shelf) Batch(_ context.Context, id string) (delivery.Parcel, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.batches[id]
+	if !ok {
+		return p, delivery.ErrNotFound
+	}
+	return p, nil
+}
+
+func (s *shelf) Enqueue(_ context.Context, parcels []delivery.Parcel) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.enqueued = append(s.enqueued, parcels...)
+	return nil
+}
+
+func (s *shelf) Start(_ context.Context, name, _ string) error {
+	if err := s.fault("Start"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.started, name) {
+		s.started = append(s.started, name)
+	}
+	return nil
+}
+
+type sending struct {
+	*delivery.Sender
+	t            *testing.T
+	shelf        *shelf
+	integrations *integrations
+}
+
+func sender(t *testing.T, c carrier) *sending {
+	s := &sending{t: t, shelf: &shelf{memory: newMemory(), batches: map[string]delivery.Parcel{}, failNext: map[string]error{}}, integrations: &integrations{all: map[string]integration.Integration{}}}
+	courier := &delivery.Courier{Destinations: systems{}, Carrier: c, Schedule: retry.Schedule{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	n := 0
+	s.Sender = &delivery.Sender{
+		Shelf: s.shelf, Executions: s.shelf, Courier: courier, Router: delivery.NewRouter(courier, s.integrations, opener{}), Log: slog.New(slog.DiscardHandler),
+		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Tally{}}, Disabler: s.integrations, Rule: health.Rule{Minimum: 1000}, Now: time.Now},
+		NewID:   func() string { n++; return fmt.Sprintf("batch-%d", n) },
+	}
+	s.integrations.set(integration.Integration{ID: "i", Tenant: "42", System: "plain", Name: "i", Revision: 1, Window: 1, Subscriptions: []integration.Subscription{{Event: event.System}}})
+	return s
+}
+
+func (s *sending) pending(ids ...string) delivery.Parcel {
+	for _, id := range ids {
+		s.shelf.put(delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{user(id)}})
+	}
+	return delivery.Parcel{Tenant: "42", Integration: "i", IDs: ids}
+}
+
+func (s *sending) deliver(parcels ...delivery.Parcel) {
+	s.t.Helper()
+	for _, err := range s.Deliver(s.t.Context(), parcels) {
+		require.NoError(s.t, err)
+	}
+}
+
+// machine runs a batch as the state machine does, and returns its waits.
+func (s *sending) machine(batch string) (waits []time.Duration) {
+	s.t.Helper()
+	r := delivery.Round{Batch: batch}
+	for {
+		next, err := s.Retry(s.t.Context(), r)
+		require.NoError(s.t, err)
+		if !next.More {
+			return waits
+		}
+		wait := time.Duration(next.Seconds) * time.Second
+		time.Sleep(wait)
+		waits = append(waits, wait)
+		r = next
+	}
+}
+
+func allWaits() (out []time.Duration) {
+	for _, c := range retry.Cycles() {
+		out = append(out, c...)
+	}
+	return out
+}
+
+func TestABatchIsRetriedInTheThreeCyclesToTheSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(503) })
+		s.deliver(s.pending("a", "b", "c"))
+		require.Equal(t, []string{"batch-1"}, s.shelf.started, "one execution for all that failed")
+		require.Equal(t, allWaits(), s.machine("batch-1"))
+		for _, id := range []string{"a", "b", "c"} {
+			d := s.shelf.get(id)
+			require.Equal(t, delivery.Dead, d.State)
+			require.Len(t, d.Attempts, 17)
+			for n, a := range d.Attempts[1:] {
+				require.Equal(t, allWaits()[n], a.Waited)
+				require.Zero(t, a.Late)
+			}
+		}
+	})
+}
+
+func TestALongerRetryAfterLengthensTheWaitOfTheBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) {
+			if n++; n == 1 {
+				return destination.Response{Status: 429, Header: map[string][]string{"Retry-After": {"90"}}}, nil
+			}
+			return status(200)
+		})
+		s.deliver(s.pending("a"))
+		require.Equal(t, []time.Duration{90 * time.Second}, s.machine("batch-1"))
+		require.Equal(t, delivery.Delivered, s.shelf.get("a").State)
+	})
+}
+
+func TestATurnThatBreaksOffIsTakenAgainWithoutSendingTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int64
+		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) {
+			sent.Add(1)
+			return status(500)
+		})
+		s.deliver(s.pending("a", "b"))
+		first, err := s.Retry(t.Context(), delivery.Round{Batch: "batch-1"})
+		require.NoError(t, err)
+		require.Equal(t, delivery.Round{Batch: "batch-1", Round: 1, Seconds: 1, More: true}, first)
+		next, err := s.Retry(t.Context(), first)
+		require.NoError(t, err)
+		again, err := s.Retry(t.Context(), first)
+		require.NoError(t, err)
+		require.Equal(t, next, again)
+		require.EqualValues(t, 4, sent.Load(), "two deliveries, a first attempt and a turn")
+	})
+}
+
+func TestAParcelThatComesTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { sent++; return status(500) })
+		p := s.pending("a")
+		s.shelf.failNext["Start"] = errors.New("Step Functions is away")
+		errs := s.Deliver(t.Context(), []delivery.Parcel{p})
+		require.ErrorContains(t, errs[0], "start the retries of batch batch-1, integration i: Step Functions is away")
+		require.Empty(t, s.shelf.started)
+		s.deliver(p)
+		require.Equal(t, []string{"batch-1"}, s.shelf.started, "it makes sure that the batch's execution exists")
+		s.deliver(p, p)
+		require.Equal(t, 1, sent, "and sends nothing")
+		require.Equal(t, []string{"batch-1"}, s.shelf.started)
+	})
+}
+
+func TestAnIntegrationThatIsOffEndsWhatWaits(t *testing.T) {
+	for name, off := range map[string]func(s *sending){
+		"disabled": func(s *sending) {
+			i := s.integrations.all["i"]
+			i.Off = &integration.Off{By: integration.ByPerson}
+			s.integrations.set(i)
+		},
+		"deleted": func(s *sending) { delete(s.integrations.all, "i") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sent := 0
+				s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { sent++; return status(500) })
+				s.deliver(s.pending("a"))
+				p := s.pending("b")
+				off(s)
+				s.deliver(p)
+				require.Empty(t, s.machine("batch-1"))
+				require.Equal(t, 1, sent)
+				for _, id := range []string{"a", "b"} {
+					require.Equal(t, delivery.Dead, s.shelf.get(id).State)
+					require.Contains(t, s.shelf.get(id).Reason, "the integration was "+name)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatThereIsNoTimeForIsHandedOutAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) {
+			time.Sleep(15 * time.Second)
+			return status(500)
+		})
+		s.PerLane, s.Budget = 2, 40*time.Second
+		s.deliver(s.pending("a", "b", "c", "d", "e", "f", "g", "h"))
+		require.Equal(t, []delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{"g", "h"}}}, s.shelf.enqueued, "three turns of two")
+		require.Equal(t, 6, s.shelf.count(delivery.Retrying))
+		next, err := s.Retry(t.Context(), delivery.Round{Batch: "batch-1", Round: 1})
+		require.NoError(t, err)
+		require.Equal(t, 2, next.Round, "a turn that ends in time goes on")
+	})
+}
+
+func TestAFailureOfTheEngineHandsTheParcelBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(200) })
+		p := s.pending("a")
+		s.shelf.failNext["Load"] = errors.New("throttled")
+		other := delivery.Parcel{Tenant: "43", Integration: "j"}
+		errs := s.Deliver(t.Context(), []delivery.Parcel{p, other})
+		require.ErrorContains(t, errs[0], "throttled")
+		require.NoError(t, errs[1], "the others are done with")
+		s.deliver(p)
+		require.Equal(t, delivery.Delivered, s.shelf.get("a").State)
+	})
+}
+
+func TestABrokenIntegrationIsDisabledByItsParcels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(500) })
+		s.Monitor.Rule.Minimum = 20
+		var list []string
+		for n := range 25 {
+			list = append(list, fmt.Sprintf("d%02d", n))
+		}
+		s.deliver(s.pending(list...))
+		i, err := s.integrations.Get(t.Context(), "42", "i")
+		require.NoError(t, err)
+		require.False(t, i.Enabled())
+		require.Empty(t, s.machine("batch-1"), "its retries end")
+		require.Equal(t, 25, s.shelf.count(delivery.Dead))
+	})
+}

@@ -1,0 +1,303 @@
+package aws_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/awslocal"
+	"tocsin/shared/access"
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/engine/aws"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/mail"
+)
+
+func accepted(id, path string) delivery.Accepted {
+	data, _ := json.Marshal(map[string]any{"hit": map[string]string{"type": "sqli", "path": path}})
+	e := event.Event{ID: id, Tenant: "42", ClientName: "Acme", Kind: event.NewHits, Time: now(), Data: data}
+	return delivery.Accepted{Entry: delivery.Entry{Receipt: "message-" + id, At: now()}, Event: e}
+}
+
+func pending(id string, list ...delivery.Accepted) delivery.Delivery {
+	d := delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, Count: len(list), Kinds: []event.Kind{event.NewHits}}
+	for _, a := range list {
+		d.Events = append(d.Events, a.Event)
+	}
+	return d
+}
+
+const first, second = "01GTD8R4000000000000000001", "01GTD8R4000000000000000002"
+
+func TestAnEventOfAMegabyteIsKeptInSeveralRows(t *testing.T) {
+	d := open(t).deliveries()
+	noise := make([]byte, 900<<10) // does not compress
+	random := rand.NewChaCha8([32]byte{1})
+	for i := range noise {
+		noise[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[random.Uint64()%64]
+	}
+	large := accepted("large", string(noise))
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{large}, Deliveries: []delivery.Delivery{pending(first, large)}}))
+	got, err := d.Get(t.Context(), "42", "i", first)
+	require.NoError(t, err)
+	require.JSONEq(t, string(large.Event.Data), string(got.Events[0].Data))
+	rejected := delivery.Entry{Receipt: "r", DetailType: "new_hits", Detail: noise, At: now()}
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: rejected, Reason: "too odd"}}}))
+	letters, err := d.DeadLetters(t.Context(), "*", "", 10)
+	require.NoError(t, err)
+	require.Len(t, letters, 1)
+	require.Equal(t, noise, letters[0].Detail)
+}
+
+func TestAFanOutThatBrokeOffIsTakenUpAgain(t *testing.T) {
+	w := open(t)
+	d := w.deliveries()
+	a := accepted("a", "/")
+	in := delivery.Intake{Accepted: []delivery.Accepted{a}, Deliveries: []delivery.Delivery{pending(first, a)}}
+	queue := d.Queue
+	d.Queue = "http://127.0.0.1/no-such-queue" // the rows are written, the message is not sent
+	require.Error(t, d.Accept(t.Context(), in))
+	d.Queue = queue
+	known, err := d.Known(t.Context(), []event.Event{a.Event})
+	require.NoError(t, err)
+	require.Equal(t, []bool{true}, known)
+	require.Empty(t, w.receive(t))
+	t.Run("by its own message", func(t *testing.T) {
+		require.NoError(t, d.Accept(t.Context(), delivery.Intake{Repeated: []delivery.Accepted{a}}))
+		got := w.receive(t)
+		require.Len(t, got, 1)
+		require.Equal(t, []string{first}, got[0].IDs)
+	})
+	t.Run("not by another that repeats the event", func(t *testing.T) {
+		again := a
+		again.Entry.Receipt = "another"
+		require.NoError(t, d.Accept(t.Context(), delivery.Intake{Repeated: []delivery.Accepted{again}}))
+		require.Empty(t, w.receive(t))
+	})
+}
+
+func TestABatchClaimsWhatIsStillPending(t *testing.T) {
+	d := open(t).deliveries()
+	a, b := accepted("a", "/"), accepted("b", "/")
+	one, two := pending(first, a), pending(second, b)
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{a, b}, Deliveries: []delivery.Delivery{one, two}}))
+	fail := func(v delivery.Delivery, batch string) delivery.Delivery {
+		v.State, v.Failures, v.Batch, v.Due = delivery.Retrying, 1, batch, now().Add(time.Second)
+		return v
+	}
+	n, err := d.Claim(t.Context(), "batch-1", []delivery.Delivery{fail(one, "batch-1")})
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	n, err = d.Claim(t.Context(), "batch-2", []delivery.Delivery{fail(one, "batch-2"), fail(two, "batch-2")})
+	require.NoError(t, err)
+	require.Equal(t, 1, n, "the other belongs to batch 1")
+	p, err := d.Batch(t.Context(), "batch-2")
+	require.NoError(t, err)
+	require.Equal(t, delivery.Parcel{Tenant: "42", Integration: "i", IDs: []string{second}}, p)
+	n, err = d.Claim(t.Context(), "batch-3", []delivery.Delivery{fail(one, "batch-3"), fail(two, "batch-3")})
+	require.NoError(t, err)
+	require.Zero(t, n)
+	_, err = d.Batch(t.Context(), "batch-3")
+	require.ErrorIs(t, err, delivery.ErrNotFound, "nothing was claimed, so nothing was recorded")
+}
+
+func TestRowsThatTTLHasNotDeletedYetAreLeftOut(t *testing.T) {
+	w := open(t)
+	d := w.deliveries()
+	a := accepted("a", "/")
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{a}, Deliveries: []delivery.Delivery{pending(first, a)}}))
+	d.Now = func() time.Time { return now().Add(31 * 24 * time.Hour) }
+	_, err := d.Get(t.Context(), "42", "i", first)
+	require.ErrorIs(t, err, delivery.ErrNotFound)
+	list, err := d.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
+	require.NoError(t, err)
+	require.Empty(t, list)
+	known, err := d.Known(t.Context(), []event.Event{a.Event})
+	require.NoError(t, err)
+	require.Equal(t, []bool{false}, known)
+}
+
+func TestAnAnnouncementThatWasLeftBehindIsPublishedLater(t *testing.T) {
+	p := &published{fail: errors.New("the bus is away")}
+	s := open(t).integrations(p)
+	i := integration.Integration{ID: "i", Tenant: "42", System: "slack", Name: "Ops", Revision: 1, Window: 1, Parameters: []byte(`{}`), CreatedAt: now(), UpdatedAt: now()}
+	note := event.Event{ID: "n1", Tenant: "42", Kind: event.CreateIntegration, Time: now(), Data: []byte(`{"integration":{"id":"i"}}`)}
+	require.NoError(t, s.Create(t.Context(), i, note), "the change stands")
+	p.fail = nil
+	count, err := s.Relay(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, count, "its writer may be at work still")
+	s.Now = func() time.Time { return time.Now().Add(2 * time.Minute) }
+	count, err = s.Relay(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, count)
+	require.Equal(t, []event.Kind{event.CreateIntegration}, p.kinds())
+	count, err = s.Relay(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, count, "once")
+}
+
+func ring(t *testing.T, k http.Handler) (*aws.KeyRing, *awslocal.Gate) {
+	t.Helper()
+	server := httptest.NewServer(k)
+	t.Cleanup(server.Close)
+	gate := awslocal.NewGate(server.URL)
+	t.Cleanup(gate.Close)
+	c, err := awslocal.Config(t.Context(), gate.URL)
+	require.NoError(t, err)
+	return &aws.KeyRing{KMS: kms.NewFromConfig(c, func(o *kms.Options) { o.RetryMaxAttempts = 1 }), Key: "k", Now: time.Now}, gate
+}
+
+func TestSecretsAreSealedByEnvelope(t *testing.T) {
+	k, err := awslocal.NewKMS()
+	require.NoError(t, err)
+	r, gate := ring(t, k)
+	var sealed [][]byte
+	for n := range 50 {
+		s, err := r.Seal(t.Context(), fmt.Appendf(nil, "secret %d", n), []byte("42/i"))
+		require.NoError(t, err)
+		require.NotContains(t, string(s), "secret")
+		sealed = append(sealed, s)
+	}
+	other, _ := ring(t, k) // another process
+	for n, s := range sealed {
+		plain, err := other.Open(t.Context(), s, []byte("42/i"))
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("secret %d", n), string(plain))
+	}
+	calls, _ := gate.Calls()
+	require.Equal(t, 1, calls["GenerateDataKey"], "one data key seals many secrets")
+	_, err = r.Open(t.Context(), sealed[0], []byte("43/i"))
+	require.ErrorIs(t, err, aws.ErrUnsealable, "it opens only where it belongs")
+	for n := range sealed[0] {
+		damaged := append([]byte(nil), sealed[0]...)
+		damaged[n] ^= 1
+		_, err = other.Open(t.Context(), damaged, []byte("42/i"))
+		require.ErrorIs(t, err, aws.ErrUnsealable, "byte %d", n)
+	}
+	gate.Faults(func(string) *awslocal.Fault { return &awslocal.Fault{Status: 500, Type: "KMSInternalException"} })
+	later := &aws.KeyRing{KMS: r.KMS, Key: "k", Now: time.Now}
+	_, err = later.Open(t.Context(), sealed[0], []byte("42/i"))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, aws.ErrUnsealable, "this passes: the delivery waits")
+}
+
+func TestMailsBySES(t *testing.T) {
+	c, err := awslocal.Config(t.Context(), servers.SES)
+	require.NoError(t, err)
+	composer, err := mail.NewComposer("Tocsin <tocsin@example.com>", now)
+	require.NoError(t, err)
+	m := &aws.Mailer{SES: sesv2.NewFromConfig(c), From: "Tocsin <tocsin@example.com>", Composer: composer}
+	require.NoError(t, m.Send(t.Context(), destination.Mail{To: "ada@example.com", Subject: "Grüße, 警報", Text: "plain text", HTML: "<p>rich text</p>", ID: "d.e.0"}))
+	answer, err := http.Get(servers.SES + "/store")
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	store, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	for _, want := range []string{"ada@example.com", "Grüße, 警報", "plain text", "rich text"} {
+		require.Contains(t, string(store), want)
+	}
+	large := strings.Repeat("x", 41<<20)
+	require.ErrorContains(t, m.Send(t.Context(), destination.Mail{To: "ada@example.com", Subject: "s", Text: large}), "40 MB is the most")
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Amzn-Errortype", "MessageRejected")
+		w.WriteHeader(400)
+		fmt.Fprint(w, `{"message":"Email address is not verified."}`)
+	}))
+	defer refusing.Close()
+	m.SES = sesv2.NewFromConfig(c, func(o *sesv2.Options) { o.BaseEndpoint = &refusing.URL })
+	require.EqualError(t, m.Send(t.Context(), destination.Mail{To: "ada@example.com", Subject: "s", Text: "t"}),
+		"the mail service refused a mail for ada@example.com: Email address is not verified.")
+}
+
+func TestTheTemplateRoutesEveryKindOfEvent(t *testing.T) {
+	template, err := awslocal.ReadTemplate("../../../template.yaml")
+	require.NoError(t, err)
+	var want []any
+	for _, k := range event.Kinds() {
+		want = append(want, string(k))
+	}
+	require.ElementsMatch(t, want, awslocal.At(template.Resources["KnownEvents"].Properties, "EventPattern", "detail-type"))
+	require.ElementsMatch(t, want, awslocal.At(template.Resources["UnknownEvents"].Properties, "EventPattern", "detail-type", 0, "anything-but"))
+}
+
+// failing processes what it is told to.
+type failing struct {
+	bad   map[string]bool
+	calls int
+}
+
+func (f *failing) Process(_ context.Context, entries []delivery.Entry) ([]delivery.Lane, error) {
+	f.calls++
+	for _, e := range entries {
+		if f.bad[e.Receipt] {
+			return nil, errors.New("poison")
+		}
+	}
+	return nil, nil
+}
+
+func TestAPoisonousEntryComesBackAlone(t *testing.T) {
+	f := &failing{bad: map[string]bool{"m3": true}}
+	var in events.SQSEvent
+	for n := range 10 {
+		in.Records = append(in.Records, events.SQSMessage{MessageId: fmt.Sprintf("m%d", n), Body: `{"detail-type":"new_hits","detail":{},"time":"2026-03-01T12:00:00Z"}`})
+	}
+	out, err := aws.FanoutHandler(f, slog.New(slog.DiscardHandler))(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, []events.SQSBatchItemFailure{{ItemIdentifier: "m3"}}, out.BatchItemFailures)
+	all := &failing{bad: map[string]bool{}}
+	for n := range 10 {
+		all.bad[fmt.Sprintf("m%d", n)] = true
+	}
+	out, err = aws.FanoutHandler(all, slog.New(slog.DiscardHandler))(t.Context(), in)
+	require.NoError(t, err)
+	require.Len(t, out.BatchItemFailures, 10)
+	require.Equal(t, 4, all.calls, "when it is not the entries, the rest is left for another time")
+}
+
+func TestTheGatewayHandsClaimsOver(t *testing.T) {
+	var got access.Principal
+	var refused error
+	handler := aws.APIHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got, refused = aws.Gateway{}.Authenticate(r)
+		http.SetCookie(w, &http.Cookie{Name: "a", Value: "b"})
+		body, _ := io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusTeapot)
+		fmt.Fprintf(w, "%s %s %s %s", r.Method, r.URL.RequestURI(), r.Header.Get("If-Match"), body)
+	}))
+	call := func(event string) events.APIGatewayV2HTTPResponse {
+		t.Helper()
+		out, err := handler(t.Context(), json.RawMessage(event))
+		require.NoError(t, err)
+		return out
+	}
+	out := call(`{"version":"2.0","rawPath":"/prod/v1/systems","rawQueryString":"limit=3","headers":{"if-match":"\"1\""},"body":"eA==","isBase64Encoded":true,
+		"requestContext":{"stage":"prod","http":{"method":"PUT","path":"/prod/v1/systems"},"domainName":"d",
+		"authorizer":{"jwt":{"claims":{"custom:tenant":"42","custom:role":"administrator","email":"ada@example.com"}}}}}`)
+	require.NoError(t, refused)
+	require.Equal(t, access.Principal{Tenant: "42", Role: access.Administrator, Email: "ada@example.com"}, got)
+	require.Equal(t, http.StatusTeapot, out.StatusCode)
+	require.Equal(t, `PUT /v1/systems?limit=3 "1" x`, out.Body)
+	require.Equal(t, []string{"a=b"}, out.Cookies)
+	call(`{"version":"2.0","rawPath":"/v1/systems","requestContext":{"stage":"$default","http":{"method":"GET"},"domainName":"d"}}`)
+	var unauthorized *access.UnauthorizedError
+	require.ErrorAs(t, refused, &unauthorized)
+}
+
