@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/destination/slack"
 	"tocsin/shared/destination/splunk"
 	"tocsin/shared/destination/sumologic"
+	"tocsin/shared/destination/teams"
 	"tocsin/shared/destination/webhook"
 	"tocsin/shared/event"
 )
@@ -37,7 +38,7 @@ func Default() *Catalogue {
 		email.New(),
 		slack.New(),
 		soon("telegram", "Telegram", destination.Messengers, append(event.Mailed()[:3:3], event.Basic()...)),
-		soon("ms_teams", "Microsoft Teams", destination.Messengers, event.Basic()),
+		teams.New(),
 		insightconnect.New(),
 		opsgenie.New(),
 		pagerduty.New(),
