@@ -3,6 +3,8 @@
 package catalogue
 
 import (
+	"slices"
+
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/datadog"
 	"tocsin/shared/destination/email"
@@ -15,6 +17,7 @@ import (
 	"tocsin/shared/destination/splunk"
 	"tocsin/shared/destination/sumologic"
 	"tocsin/shared/destination/teams"
+	"tocsin/shared/destination/telegram"
 	"tocsin/shared/destination/webhook"
 	"tocsin/shared/event"
 )
@@ -32,12 +35,13 @@ type Catalogue struct {
 	code    map[string]destination.Destination
 }
 
-// Default is the catalogue of this release. Personal email is not in it: it is a setting of each person's profile.
-func Default() *Catalogue {
-	return New(
+// Default is the catalogue of this release. Personal email is not in it: it is a setting of each person's profile. What
+// is given stands in for the system of the same name: one that the deployment configures.
+func Default(configured ...destination.Destination) *Catalogue {
+	all := []destination.Destination{
 		email.New(),
 		slack.New(),
-		soon("telegram", "Telegram", destination.Messengers, append(event.Mailed()[:3:3], event.Basic()...)),
+		telegram.New(telegram.Bot{}),
 		teams.New(),
 		insightconnect.New(),
 		opsgenie.New(),
@@ -48,7 +52,16 @@ func Default() *Catalogue {
 		fluentd.New(),
 		logstash.New(),
 		webhook.New(),
-	)
+	}
+	for _, d := range configured {
+		name := d.System().Name
+		at := slices.IndexFunc(all, func(x destination.Destination) bool { return x.System().Name == name })
+		if at < 0 {
+			panic("catalogue: there is no system " + name)
+		}
+		all[at] = d
+	}
+	return New(all...)
 }
 
 // later is a system that is listed and can not be set up yet.
