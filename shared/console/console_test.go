@@ -424,3 +424,20 @@ func BenchmarkNew(b *testing.B) {
 		console.New(console.Config{Platform: "Tocsin", Integrations: service, Systems: catalogue.Default()})
 	}
 }
+
+func TestALinkForTelegramNeedsABotAndAnIntegrationOfTelegrams(t *testing.T) {
+	r := start(t)
+	require.Equal(t, http.StatusConflict, r.call("POST", "/v1/integrations/"+r.slack("mine")+"/telegram-link", "").status)
+	made := r.create(`{"system":"telegram","events":[{"event":"report_daily"}],"parameters":{}}`)
+	path := "/v1/integrations/" + made.body["id"].(string)
+	a := r.call("POST", path+"/telegram-link", "")
+	require.Equal(t, http.StatusConflict, a.status)
+	require.Contains(t, a.body["detail"], "has no Telegram bot")
+	test := r.call("POST", path+"/test", "")
+	require.Equal(t, 200, test.status, "that it is not ready is an outcome of the test")
+	require.Contains(t, test.raw, "has no Telegram bot")
+	unsaved := r.call("POST", "/v1/integrations/test", `{"system":"telegram","parameters":{"chat_id":-1}}`)
+	require.Equal(t, http.StatusUnprocessableEntity, unsaved.status)
+	require.Contains(t, unsaved.raw, "parameters.chat_id")
+	require.Equal(t, http.StatusNotFound, r.call("POST", "/v1/integrations/nobody/telegram-link", "").status)
+}
