@@ -110,7 +110,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	})
 	fanout := &delivery.Fanout{Integrations: db.Integrations(), Systems: systems, Log: db.Deliveries(), Logger: log}
 
-	binder, err := c.binder(keys, integrations, dispatcher, log)
+	binder, err := bot.New(bot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now, Log: log, Changed: dispatcher.Recheck})
 	if err != nil {
 		return err
 	}
@@ -152,17 +152,6 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		err = nil
 	}
 	return err
-}
-
-// binder makes the platform's Telegram bot.
-func (c config) binder(keys *keyring.Ring, integrations *integration.Service, dispatcher *delivery.Dispatcher, log *slog.Logger) (*bot.Bot, error) {
-	secrets, err := keys.Derive("telegram")
-	if err != nil {
-		return nil, err
-	}
-	return bot.New(bot.Config{
-		Telegram: c.telegram, Integrations: integrations, Secrets: secrets, Now: time.Now, Log: log, Changed: dispatcher.Recheck,
-	})
 }
 
 // receive gets what happens in Telegram: by the webhook where Telegram can call in, else by asking.

@@ -369,6 +369,20 @@ func (p Parameters) ByHand(present, change json.RawMessage) InvalidParameters {
 	return problems
 }
 
+// OnlyReadOnly is an error when a change sets anything but read-only parameters.
+func (p Parameters) OnlyReadOnly(change json.RawMessage) error {
+	members, err := object(change)
+	if err != nil {
+		return fmt.Errorf("read a change of parameters: %w", err)
+	}
+	for name := range members {
+		if !slices.ContainsFunc(p.fields, func(f Field) bool { return f.Name == name && f.ReadOnly }) {
+			return fmt.Errorf("a change of parameters sets %s, which is a person's to set", name)
+		}
+	}
+	return nil
+}
+
 // sameJSON compares values as written, but for spaces; an absent one is null.
 func sameJSON(a, b json.RawMessage) bool {
 	var x, y bytes.Buffer

@@ -32,7 +32,10 @@ func TestABindingFindsItsIntegration(t *testing.T) {
 	require.ErrorIs(t, err, integration.ErrConflict, "what was said about an older state is done with")
 	_, err = s.Adapt(t.Context(), adapted, json.RawMessage(`{"chat_type":"castle"}`), "nonsense")
 	require.ErrorContains(t, err, "parameters.chat_type")
-	require.Nil(t, create(t, s).Bindings, "a system that never calls us needs none")
+	slack := create(t, s)
+	_, err = s.Adapt(t.Context(), slack, json.RawMessage(`{"webhook_url":"https://evil.example/"}`), "forged")
+	require.ErrorContains(t, err, "webhook_url, which is a person's to set")
+	require.Nil(t, slack.Bindings, "a system that never calls us needs none")
 
 	events := announced(t, db)
 	require.Equal(t, event.UpdateIntegration, events[1].Kind)

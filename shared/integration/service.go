@@ -189,16 +189,23 @@ func (s *Service) Rebind(ctx context.Context, i Integration, change json.RawMess
 	return s.save(ctx, i, kind, reason, nil)
 }
 
+// adapt leaves the secrets sealed as they are: what sends may open them and need not be able to seal.
 func (s *Service) adapt(ctx context.Context, i *Integration, change json.RawMessage) error {
 	system, err := s.system(*i)
 	if err != nil {
+		return err
+	}
+	if err := system.Parameters.OnlyReadOnly(change); err != nil {
 		return err
 	}
 	full, err := s.merge(ctx, *i, system, change)
 	if err != nil {
 		return err
 	}
-	return s.seal(ctx, i, system, full)
+	if i.Parameters, _, err = system.Parameters.Split(full); err != nil {
+		return err
+	}
+	return s.bind(i, system, full)
 }
 
 // DisableBroken switches the integration off because it keeps failing, once for a health window: an integration

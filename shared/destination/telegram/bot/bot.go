@@ -27,16 +27,14 @@ var (
 	ErrOtherSystem = errors.New("this integration is not one of Telegram's")
 )
 
-// Config names what a Bot works with; every field but Changed is required.
+// Config names what a Bot works with; every field but Changed is required. What signs links and calls of the webhook is
+// derived from the bot's token: a new token ends both.
 type Config struct {
 	// Telegram may be the zero value: then no link can be made.
 	Telegram     telegram.Bot
 	Integrations *integration.Service
-	// Secrets sign links and the webhook, the first of them; links that the others signed are still good. Each has at
-	// least 32 bytes.
-	Secrets [][]byte
-	Now     func() time.Time
-	Log     *slog.Logger
+	Now          func() time.Time
+	Log          *slog.Logger
 	// Changed is told of an integration whose chat changed; nil = nobody asks.
 	Changed func(tenant, id string)
 }
@@ -45,8 +43,8 @@ type Config struct {
 type Bot struct {
 	Config
 	http    *http.Client
-	links   [][]byte // keys of the links
-	webhook string   // what Telegram sends with every call of the webhook
+	links   []byte // signs the links
+	webhook string // what Telegram sends with every call of the webhook
 
 	mu       sync.Mutex
 	username string
@@ -57,25 +55,26 @@ func New(c Config) (*Bot, error) {
 	if c.Changed == nil {
 		c.Changed = func(string, string) {}
 	}
-	if len(c.Secrets) == 0 {
-		return nil, errors.New("make the Telegram bot: it has no secret to sign links with")
-	}
 	b := &Bot{Config: c, http: client()}
-	for n, secret := range c.Secrets {
-		link, err := hkdf.Key(sha256.New, secret, nil, "tocsin telegram link", sha256.Size)
-		if err != nil {
-			return nil, fmt.Errorf("derive a key for Telegram's links: %w", err)
-		}
-		b.links = append(b.links, link)
-		if n == 0 {
-			hook, err := hkdf.Key(sha256.New, secret, nil, "tocsin telegram webhook", sha256.Size)
-			if err != nil {
-				return nil, fmt.Errorf("derive a key for Telegram's webhook: %w", err)
-			}
-			b.webhook = base64.RawURLEncoding.EncodeToString(hook)
-		}
+	var err error
+	if b.links, err = derive(c.Telegram.Token, "link"); err != nil {
+		return nil, err
 	}
+	hook, err := derive(c.Telegram.Token, "webhook")
+	if err != nil {
+		return nil, err
+	}
+	b.webhook = base64.RawURLEncoding.EncodeToString(hook)
 	return b, nil
+}
+
+// derive makes a secret of 32 bytes for one purpose.
+func derive(token, purpose string) ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, []byte(token), nil, "tocsin telegram "+purpose, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("derive a key for Telegram's %s: %w", purpose, err)
+	}
+	return key, nil
 }
 
 // Configured reports whether the deployment has a bot.
@@ -107,7 +106,7 @@ func (b *Bot) Link(ctx context.Context, i integration.Integration) (Link, error)
 		return Link{}, err
 	}
 	expires := b.Now().Add(linkGood).Truncate(time.Second).UTC()
-	t, err := issue(b.links[0], i, p, expires)
+	t, err := issue(b.links, i, p, expires)
 	if err != nil {
 		return Link{}, err
 	}

@@ -85,7 +85,7 @@ func open(t testing.TB) *world {
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 	}
 	w.bot, err = bot.New(bot.Config{
-		Telegram: account, Integrations: w.service, Secrets: [][]byte{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)}, Now: w.now, Log: log,
+		Telegram: account, Integrations: w.service, Now: w.now, Log: log,
 		Changed: func(_, id string) { w.changed = append(w.changed, id) },
 	})
 	require.NoError(t, err)
@@ -413,7 +413,7 @@ func TestTheWebhookIsForTelegramOnly(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, call(bad, body))
 	}
 	require.Zero(t, w.parameters(i).ChatID)
-	none, err := bot.New(bot.Config{Integrations: w.service, Secrets: [][]byte{bytes.Repeat([]byte{1}, 32)}, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	none, err := bot.New(bot.Config{Integrations: w.service, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	r := httptest.NewRecorder()
 	none.ServeHTTP(r, httptest.NewRequest(http.MethodPost, bot.WebhookPath, strings.NewReader(body)))
@@ -488,7 +488,7 @@ func TestNoErrorShowsTheToken(t *testing.T) {
 	i := w.create("Ops")
 	unreachable, err := bot.New(bot.Config{
 		Telegram: telegram.Bot{Token: telegramtest.Token, API: "http://127.0.0.1:1"}, Integrations: w.service,
-		Secrets: [][]byte{bytes.Repeat([]byte{1}, 32)}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	_, err = unreachable.Link(t.Context(), i)

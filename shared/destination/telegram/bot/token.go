@@ -69,17 +69,14 @@ func parse(s string) (token, error) {
 }
 
 // verify says whether the token was issued for the integration in its present state.
-func (t token) verify(keys [][]byte, i integration.Integration, p *telegram.Parameters, now time.Time) error {
-	for _, key := range keys {
-		if !hmac.Equal(t.raw[bodySize:], sign(key, t.raw[:bodySize], i, p)) {
-			continue
-		}
-		if !now.Before(t.expires) {
-			return errExpired
-		}
-		return nil
+func (t token) verify(key []byte, i integration.Integration, p *telegram.Parameters, now time.Time) error {
+	switch {
+	case !hmac.Equal(t.raw[bodySize:], sign(key, t.raw[:bodySize], i, p)):
+		return errForged
+	case !now.Before(t.expires):
+		return errExpired
 	}
-	return errForged
+	return nil
 }
 
 // sign covers, beside what the token says, whose integration it is and what it is bound to now: once a chat is bound, the
