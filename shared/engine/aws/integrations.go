@@ -225,8 +225,7 @@ func (s *Integrations) unbind(ctx context.Context, row item) error {
 		TableName: &s.Table, Key: item{"tenant": row["tenant"], "id": row["id"]},
 		ConditionExpression: awssdk.String("revision = :read"), ExpressionAttributeValues: item{":read": row["revision"]},
 	})
-	var anew *types.ConditionalCheckFailedException
-	if err != nil && !errors.As(err, &anew) {
+	if err != nil && !isUnmet(err) {
 		return fmt.Errorf("remove a binding that was left behind: %w", err)
 	}
 	return nil
