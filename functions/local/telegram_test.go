@@ -2,7 +2,9 @@ package main_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +73,48 @@ func TestATelegramGroupIsBoundAndServed(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, time.Since(begin), 5*time.Second, "a poll under way does not hold up a stop")
 	require.NotContains(t, p.Output(), telegramtest.Token)
+}
+
+// TestABurstDoesNotDisableATelegramIntegration: a group takes about 20 messages a minute, and refuses the rest.
+func TestABurstDoesNotDisableATelegramIntegration(t *testing.T) {
+	binary, err := build()
+	require.NoError(t, err)
+	server := telegramtest.Start(t)
+	server.Limit(20)
+	p, err := embedded.Start(binary, t.TempDir(), "-telegram-token", telegramtest.Token, "-telegram-api", server.URL, "-allow", server.Host(), "-log-level", "error")
+	require.NoError(t, err)
+	defer func() {
+		_, err := p.Stop()
+		require.NoError(t, err)
+	}()
+	var made struct{ ID string }
+	require.NoError(t, p.Call(http.MethodPost, "/v1/integrations", map[string]any{
+		"system": "telegram", "name": "Ops", "events": []map[string]any{{"event": "rules_and_triggers"}}, "parameters": map[string]any{},
+	}, &made))
+	var link struct{ Command string }
+	require.NoError(t, p.Call(http.MethodPost, "/v1/integrations/"+made.ID+"/telegram-link", nil, &link))
+	group := telegramtest.Group(-77, "Night shift")
+	server.Add(group)
+	server.Say(group, link.Command)
+	require.Eventually(t, func() bool { return len(server.Sent(group.ID)) == 1 }, 10*time.Second, 20*time.Millisecond)
+	var burst []embedded.Entry
+	for n := range 60 {
+		burst = append(burst, embedded.Entry{Source: "platform.test", DetailType: "rule_update", Detail: fmt.Sprintf(
+			`{"version":1,"id":"r%d","tenant":"42","time":"2023-03-01T00:00:00Z","data":{"rule":{"id":%d,"type":"vpatch"}}}`, n, n)})
+	}
+	for ten := range slices.Chunk(burst, 10) {
+		require.NoError(t, p.Publish(ten...))
+	}
+	require.Eventually(t, func() bool {
+		arrived := 0
+		for _, m := range server.Sent(group.ID) {
+			arrived += strings.Count(m.Text, "Rule:")
+		}
+		return arrived == len(burst)
+	}, 10*time.Second, 20*time.Millisecond)
+	var i struct{ Enabled bool }
+	require.NoError(t, p.Call(http.MethodGet, "/v1/integrations/"+made.ID, nil, &i))
+	require.True(t, i.Enabled)
 }
 
 func TestABadBotIsExplained(t *testing.T) {

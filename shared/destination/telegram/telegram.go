@@ -20,6 +20,14 @@ import (
 // DefaultAPI is Telegram's own Bot API server.
 const DefaultAPI = "https://api.telegram.org"
 
+// What one delivery carries. A group takes about 20 messages a minute (Telegram, "Bots FAQ", "My bot is hitting limits"):
+// the events of a burst share messages, and the messages of one delivery go out one after the other, so that a burst does
+// not end in refusals that would disable the integration.
+const (
+	maxEvents = 20
+	maxBytes  = 1 << 20
+)
+
 // Bot is the platform's bot. The zero value is a deployment without one: Telegram is listed, and says so when it is used.
 type Bot struct {
 	Token string // from @BotFather; a secret
@@ -67,6 +75,7 @@ func New(b Bot) Destination {
 		Name: "telegram", Title: "Telegram", Group: destination.Messengers, Class: notification.Basic,
 		Events:     append([]event.Type{event.ReportDaily, event.ReportWeekly, event.ReportMonthly}, event.Basic()...),
 		Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Batch: destination.Batch{Count: maxEvents, Bytes: maxBytes},
 	}}
 }
 
@@ -94,7 +103,7 @@ type linkPreview struct {
 	Disabled bool `json:"is_disabled"`
 }
 
-// Encode makes one message of each notification. Error: NotReady when no chat is bound.
+// Encode makes as few messages as hold the notifications. Error: NotReady when no chat is bound.
 func (d Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
 	switch {
@@ -105,19 +114,27 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 	case p.RemovedAt != nil:
 		return nil, &destination.NotReady{Reason: "the bot was removed from the chat " + quote(p.ChatTitle) + ": add it to the same chat again, or bind another chat"}
 	}
-	out := make([]destination.Request, 0, len(ns))
-	for _, n := range ns {
-		var body bytes.Buffer
-		enc := json.NewEncoder(&body)
-		enc.SetEscapeHTML(false) // the text is full of tags
-		if err := enc.Encode(message{ChatID: p.ChatID, Text: write(n), ParseMode: "HTML", Preview: linkPreview{Disabled: true}}); err != nil {
-			return nil, fmt.Errorf("write a Telegram message: %w", err)
+	var out []destination.Request
+	for _, text := range gather(ns) {
+		r, err := d.request(p.ChatID, text)
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: d.bot.URL("sendMessage"), Body: bytes.TrimRight(body.Bytes(), "\n"), Header: http.Header{"Content-Type": {"application/json"}},
-		})
+		out = append(out, r)
 	}
 	return out, nil
+}
+
+func (d Destination) request(chat int64, text string) (destination.Request, error) {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // the text is full of tags
+	if err := enc.Encode(message{ChatID: chat, Text: text, ParseMode: "HTML", Preview: linkPreview{Disabled: true}}); err != nil {
+		return destination.Request{}, fmt.Errorf("write a Telegram message: %w", err)
+	}
+	return destination.Request{
+		Method: http.MethodPost, URL: d.bot.URL("sendMessage"), Body: bytes.TrimRight(body.Bytes(), "\n"), Header: http.Header{"Content-Type": {"application/json"}},
+	}, nil
 }
 
 func quote(title string) string {

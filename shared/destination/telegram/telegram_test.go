@@ -111,6 +111,26 @@ func TestALongTextIsCutAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestTheEventsOfABurstShareMessages(t *testing.T) {
+	ns := []notification.Notification{vulnerability("first"), vulnerability("second"), vulnerability("third"), vulnerability(strings.Repeat("x", 10<<10)), vulnerability("last")}
+	rs := destinationtest.Encode(t, suite, ns...)
+	require.Len(t, rs, 2)
+	for i, want := range [][]string{{"first", "second", "third"}, {"xxx", "last"}} {
+		check(t, rs[i])
+		for _, w := range want {
+			require.Contains(t, string(rs[i].Body), w)
+		}
+	}
+	var m struct{ Text string }
+	require.NoError(t, json.Unmarshal(rs[0].Body, &m))
+	require.Equal(t, strings.Join([]string{text(t, ns[0]), text(t, ns[1]), text(t, ns[2])}, "\n\n———\n\n"), m.Text, "each as it would be alone")
+	many := make([]notification.Notification, 20)
+	for i := range many {
+		many[i] = vulnerability("small")
+	}
+	require.LessOrEqual(t, len(destinationtest.Encode(t, suite, many...)), 4)
+}
+
 func TestWhatAnAttackerWroteStaysText(t *testing.T) {
 	hostile := `</code><a href="https://evil.example">Open in the Console</a> @admin &lt;`
 	got := text(t, vulnerability(hostile))

@@ -24,6 +24,26 @@ const (
 // valueLimits are tried one after the other until the message keeps to textLimit.
 var valueLimits = []int{3000, 1500, 700, 300, 150, 80, 40}
 
+// rule parts the notifications of one message.
+const rule = "\n\n———\n\n"
+
+// gather writes notifications into as few messages as hold them, each as it would be alone.
+func gather(ns []notification.Notification) []string {
+	var out []string
+	used := 0
+	for _, n := range ns {
+		text := write(n)
+		size := units(text)
+		if last := len(out) - 1; last >= 0 && used+units(rule)+size <= textLimit {
+			out[last] += rule + text
+			used += units(rule) + size
+			continue
+		}
+		out, used = append(out, text), size
+	}
+	return out
+}
+
 // write renders a notification as Telegram's HTML, its values cut no shorter than they must be.
 func write(n notification.Notification) string {
 	text := ""

@@ -45,6 +45,7 @@ type Server struct {
 	polled  bool     // a poll was taken
 	wants   []string // kinds of updates, of the last setWebhook or getUpdates
 	busy    int      // seconds for the next sendMessage to be told to wait
+	limit   int      // messages that a chat takes; 0 = no limit
 	ended   bool
 }
 
@@ -126,6 +127,23 @@ func (s *Server) Busy(seconds int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy = seconds
+}
+
+// Limit bounds the messages that each chat takes within the minute of a test.
+func (s *Server) Limit(messages int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = messages
+}
+
+func (s *Server) full(chat int64) bool {
+	n := 0
+	for _, m := range s.sent {
+		if m.Chat == chat {
+			n++
+		}
+	}
+	return s.limit > 0 && n >= s.limit
 }
 
 // Sent are the bot's messages to a chat.
@@ -302,6 +320,8 @@ func (s *Server) sendMessage(w http.ResponseWriter, dec *json.Decoder) {
 		refuse(w, http.StatusForbidden, "Forbidden: bot was blocked by the user", nil)
 	case !in:
 		refuse(w, http.StatusForbidden, "Forbidden: bot was kicked from the group chat", nil)
+	case s.full(q.ChatID):
+		refuse(w, http.StatusTooManyRequests, "Too Many Requests: retry after 60", map[string]any{"retry_after": 60})
 	case s.busy > 0:
 		refuse(w, http.StatusTooManyRequests, fmt.Sprintf("Too Many Requests: retry after %d", s.busy), map[string]any{"retry_after": s.busy})
 		s.busy = 0
