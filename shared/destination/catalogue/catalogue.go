@@ -19,7 +19,6 @@ import (
 	"tocsin/shared/destination/teams"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/destination/webhook"
-	"tocsin/shared/event"
 )
 
 // Entry is a system and whether it can be set up in this release.
@@ -64,27 +63,15 @@ func Default(configured ...destination.Destination) *Catalogue {
 	return New(all...)
 }
 
-// later is a system that is listed and can not be set up yet.
-type later struct {
-	destination.Destination
-	system destination.System
-}
-
-func (l later) System() destination.System { return l.system }
-
-func soon(name, title string, group destination.Group, events []event.Type) destination.Destination {
-	return later{system: destination.System{Name: name, Title: title, Group: group, Events: events}}
-}
-
-// New makes a catalogue of the systems given.
+// New makes a catalogue of the systems given. One without parameters is listed only.
 func New(all ...destination.Destination) *Catalogue {
 	c := &Catalogue{by: map[string]int{}, code: map[string]destination.Destination{}}
 	for _, d := range all {
 		s := d.System()
-		_, missing := d.(later)
+		available := s.Parameters.Schema() != nil
 		c.by[s.Name] = len(c.entries)
-		c.entries = append(c.entries, Entry{System: s, Available: !missing})
-		if !missing {
+		c.entries = append(c.entries, Entry{System: s, Available: available})
+		if available {
 			c.code[s.Name] = d
 		}
 	}

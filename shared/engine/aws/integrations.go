@@ -225,7 +225,8 @@ func (s *Integrations) unbind(ctx context.Context, row item) error {
 		TableName: &s.Table, Key: item{"tenant": row["tenant"], "id": row["id"]},
 		ConditionExpression: awssdk.String("revision = :read"), ExpressionAttributeValues: item{":read": row["revision"]},
 	})
-	if err != nil && !isUnmet(err) {
+	var anew *types.ConditionalCheckFailedException
+	if err != nil && !errors.As(err, &anew) {
 		return fmt.Errorf("remove a binding that was left behind: %w", err)
 	}
 	return nil
