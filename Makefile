@@ -1,4 +1,4 @@
-# Every target needs only Go (go.mod names the version) and git; test-metrics says what more it needs. `make help` lists them.
+# Every target needs only Go (go.mod names the version) and git; test-independent and test-metrics say what more they need. `make help` lists them.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
@@ -22,6 +22,7 @@ test-independent: ## decode what is sent with libraries and parsers that are not
 	@scripts/independent/install
 	$(GO) -C scripts/independent test ./... ./datadog/...
 	TOCSIN_TOOLS=required TOCSIN_PYTHON=$(CURDIR)/bin/python/bin/python $(GO) test ./shared/destination/fluentd/... ./shared/destination/logstash/...
+	@scripts/test-independent
 
 race: ## run all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race $(PACKAGES)
@@ -37,7 +38,7 @@ fmt: ## format the code
 	gofmt -w functions shared scripts
 
 golden: ## write the golden files anew, to be read before they are committed
-	$(GO) test ./shared/destination/... ./shared/console/... -update
+	$(GO) test ./shared/destination/*/ ./shared/console -update
 
 demo: build ## show two retry cycles in real time, then an auto-disable (about 75 s)
 	$(GO) run ./scripts/demo -binary bin/tocsin

@@ -21,9 +21,10 @@ func main() {
 	}
 	service := s.Service(s.Integrations())
 	courier := s.Courier()
+	courier.Adapter = service
 	handler := console.New(console.Config{
 		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: s.Deliveries(), Health: s.Monitor(service),
-		Tester: courier, Authenticator: aws.Gateway{}, Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
+		Tester: courier, Telegram: s.Telegram(service), Authenticator: aws.Gateway{}, Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 	})
 	if err := s.Check(); err != nil {
 		stack.Fail(err)

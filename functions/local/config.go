@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/destination/telegram"
+	"tocsin/shared/egress"
 	"tocsin/shared/health"
 )
 
@@ -21,6 +24,8 @@ type config struct {
 	tenant, clientName, role      string
 	email, name, issuer           string
 	smtp, mailFrom                string
+	telegram                      telegram.Bot
+	telegramWebhook               string
 	publishRemote                 bool
 	faster                        float64
 	rule                          health.Rule
@@ -51,6 +56,9 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.DurationVar(&c.tokenGood, "token-good", 12*time.Hour, "how long the sign-in link is good")
 	f.StringVar(&c.smtp, "smtp", "", "mail server, smtp://user:password@host:port; without one mails are kept in the outbox")
 	f.StringVar(&c.mailFrom, "mail-from", "Tocsin <tocsin@localhost.localdomain>", "sending address of mails")
+	f.StringVar(&c.telegram.Token, "telegram-token", "", "token of the platform's Telegram bot, from @BotFather; better given as TOCSIN_TELEGRAM_TOKEN")
+	f.StringVar(&c.telegram.API, "telegram-api", telegram.DefaultAPI, "address of the Bot API server")
+	f.StringVar(&c.telegramWebhook, "telegram-webhook", "", "public https address of this program, for Telegram to call; without one the bot asks for its messages")
 	f.BoolVar(&c.publishRemote, "publish-remote", false, "take events from other machines; PutEvents is not authenticated")
 	f.Float64Var(&c.faster, "faster", 1, "divide every wait of the retry cycles, for a demonstration")
 	f.IntVar(&c.rule.Percent, "disable-percent", health.DefaultPercent, "share of failed requests that disables an integration")
@@ -93,7 +101,26 @@ func configure(args []string, getenv func(string) string) (config, error) {
 		return c, errors.New("-disable-percent must be 1 to 100, -disable-minimum and -faster at least 1, -keep at least 1h")
 	}
 	c.console = strings.TrimSuffix(c.console, "/")
-	return c, nil
+	return c, c.checkTelegram()
+}
+
+// botToken is the form of a bot's token. Telegram, Bot API, "Authorizing your bot".
+var botToken = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]{20,}$`)
+
+func (c *config) checkTelegram() error {
+	if c.telegram.Token == "" {
+		return nil
+	}
+	if !botToken.MatchString(c.telegram.Token) {
+		return errors.New("-telegram-token has not the form of a bot's token (123456:ABC…): copy it again from @BotFather")
+	}
+	if err := (egress.Policy{Allow: c.allow}).CheckURL(c.telegram.API); err != nil {
+		return fmt.Errorf("-telegram-api %w; a server of your own has to be named in -allow too", err)
+	}
+	if c.telegramWebhook = strings.TrimSuffix(c.telegramWebhook, "/"); c.telegramWebhook != "" && !strings.HasPrefix(c.telegramWebhook, "https://") {
+		return errors.New("-telegram-webhook must begin with https://: Telegram calls nothing else")
+	}
+	return nil
 }
 
 func (c config) logger() *slog.Logger {

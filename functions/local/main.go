@@ -24,6 +24,8 @@ import (
 	"tocsin/shared/console"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/destination/telegram"
+	"tocsin/shared/destination/telegram/bot"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/health"
@@ -87,7 +89,7 @@ func run(ctx context.Context, c config) error {
 
 // serve wires the engine to the domain and runs until the context ends.
 func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys *keyring.Ring, tokens *access.Keys, listener net.Listener) error {
-	systems := catalogue.Default()
+	systems := catalogue.Default(telegram.New(c.telegram))
 	policy := egress.Policy{Allow: c.allow}
 	mailer, outbox, err := c.mailer(db)
 	if err != nil {
@@ -99,7 +101,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	}
 	courier := &delivery.Courier{
 		Destinations: systems, Carrier: egress.New(policy, egress.Options{Mailer: mailer}), Schedule: retry.Schedule{Faster: c.faster},
-		Platform: notification.Platform{Name: c.platform, Console: c.console, Cloud: c.cloud}, Now: time.Now, Log: log,
+		Platform: notification.Platform{Name: c.platform, Console: c.console, Cloud: c.cloud}, Now: time.Now, Log: log, Adapter: integrations,
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Disabler: integrations, Now: time.Now}
 	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
@@ -108,8 +110,12 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	})
 	fanout := &delivery.Fanout{Integrations: db.Integrations(), Systems: systems, Log: db.Deliveries(), Logger: log}
 
+	binder, err := bot.New(bot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now, Log: log, Changed: dispatcher.Recheck})
+	if err != nil {
+		return err
+	}
 	api := console.New(console.Config{
-		Platform: c.platform, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
+		Platform: c.platform, Telegram: binder, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
 		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck, Wake: dispatcher.Wake,
 	})
 	events := bus.Handler(bus.Config{
@@ -126,6 +132,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	work.Go(func() { fanout.Run(background, db.Bus(), db.Bus().Arrived(), dispatcher.Wake) })
 	work.Go(func() { dispatcher.Run(background) })
 	work.Go(func() { prune(background, log, db, c.keep) })
+	work.Go(func() { c.receive(background, binder) })
 	if err := greet(c, tokens, listener.Addr()); err != nil {
 		return err
 	}
@@ -145,6 +152,17 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		err = nil
 	}
 	return err
+}
+
+// receive gets what happens in Telegram: by the webhook where Telegram can call in, else by asking.
+func (c config) receive(ctx context.Context, b *bot.Bot) {
+	switch {
+	case !b.Configured():
+	case c.telegramWebhook != "":
+		b.Register(ctx, c.telegramWebhook)
+	default:
+		b.Poll(ctx)
+	}
 }
 
 // mailer chooses between a mail server and the outbox.

@@ -24,6 +24,8 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/destination/telegram"
+	"tocsin/shared/destination/telegram/bot"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/health"
@@ -45,6 +47,7 @@ type Stack struct {
 	db      *dynamodb.Client
 	policy  egress.Policy
 	service *integration.Service
+	bot     telegram.Bot
 }
 
 // environment reads variables and remembers those that are missing or wrong.
@@ -75,7 +78,8 @@ func (e *environment) number(name string, otherwise int) int {
 
 // Open reads the environment. It makes no call.
 func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
-	s := &Stack{env: environment{get: getenv}, Systems: catalogue.Default()}
+	s := &Stack{env: environment{get: getenv}, bot: telegram.Bot{Token: getenv("TOCSIN_TELEGRAM_TOKEN"), API: getenv("TOCSIN_TELEGRAM_API")}}
+	s.Systems = catalogue.Default(telegram.New(s.bot))
 	level := slog.LevelInfo
 	if v := getenv("TOCSIN_LOG_LEVEL"); v != "" {
 		if err := level.UnmarshalText([]byte(v)); err != nil {
@@ -165,11 +169,21 @@ func (s *Stack) Monitor(service *integration.Service) *health.Monitor {
 // Sender sends what the queue and the state machine hand over; starts of a request end at the budget.
 func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.Sender {
 	service, courier := s.Service(store), s.Courier()
+	courier.Adapter = service
 	return &delivery.Sender{
 		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, store, service), Monitor: s.Monitor(service),
 		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.sdk), StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID:      newID, Log: s.Log, Budget: budget,
 	}
+}
+
+// Telegram binds chats.
+func (s *Stack) Telegram(service *integration.Service) *bot.Bot {
+	b, err := bot.New(bot.Config{Telegram: s.bot, Integrations: service, Now: time.Now, Log: s.Log})
+	if err != nil {
+		s.env.wrong = append(s.env.wrong, err)
+	}
+	return b
 }
 
 // Fail ends a function that can not start; Lambda reports it.

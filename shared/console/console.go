@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/destination/telegram/bot"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 )
@@ -54,6 +55,8 @@ type Config struct {
 	NewID         func() string
 	Log           *slog.Logger
 
+	// Telegram binds chats; nil = this API does not.
+	Telegram *bot.Bot
 	// Outbox reads the mails that an embedded engine keeps; nil when mails are sent.
 	Outbox func(ctx context.Context, before string, limit int) ([]Mail, error)
 	// Changed is told of an integration that was enabled, disabled, deleted or changed; nil = nobody asks.
@@ -63,7 +66,7 @@ type Config struct {
 }
 
 // New makes the handler: the API under /v1, its document at /openapi.json and /openapi.yaml, a page at / and /docs,
-// and /healthz.
+// /healthz, and what Telegram calls.
 func New(c Config) http.Handler {
 	if c.Changed == nil {
 		c.Changed = func(string, string) {}
@@ -78,6 +81,7 @@ func New(c Config) http.Handler {
 	s.systems(api)
 	s.integrations(api)
 	s.actions(api)
+	s.telegram(api)
 	s.deliveries(api)
 	s.mails(api)
 	s.deadLetters(api)
@@ -90,6 +94,9 @@ func New(c Config) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
 	})
+	if c.Telegram != nil {
+		mux.Handle("POST "+bot.WebhookPath, c.Telegram)
+	}
 	return s.guard(mux)
 }
 

@@ -283,7 +283,6 @@ func TestBadInputNamesItsField(t *testing.T) {
 		"malformed JSON":         {"POST", "/v1/integrations", `{"system":`, 400, ""},
 		"an unknown field":       {"POST", "/v1/integrations", `{"system":"slack","colour":"s3cr3t","parameters":{}}`, 422, "colour"},
 		"an unknown system":      {"POST", "/v1/integrations", `{"system":"fax","name":"x","parameters":{}}`, 422, "system"},
-		"a system not there yet": {"POST", "/v1/integrations", `{"system":"telegram","name":"x","parameters":{}}`, 422, "can not be set up yet"},
 		"no system":              {"POST", "/v1/integrations", `{"parameters":{}}`, 422, "system"},
 		"a missing parameter":    {"POST", "/v1/integrations", `{"system":"slack","parameters":{}}`, 422, "parameters.webhook_url"},
 		"a parameter too long":   {"POST", "/v1/integrations", `{"system":"slack","parameters":{"webhook_url":"https://x.example/s3cr3t` + strings.Repeat("x", 3000) + `"}}`, 422, "parameters.webhook_url"},
@@ -424,4 +423,21 @@ func BenchmarkNew(b *testing.B) {
 	for b.Loop() {
 		console.New(console.Config{Platform: "Tocsin", Integrations: service, Systems: catalogue.Default()})
 	}
+}
+
+func TestALinkForTelegramNeedsABotAndAnIntegrationOfTelegrams(t *testing.T) {
+	r := start(t)
+	require.Equal(t, http.StatusConflict, r.call("POST", "/v1/integrations/"+r.slack("mine")+"/telegram-link", "").status)
+	made := r.create(`{"system":"telegram","events":[{"event":"report_daily"}],"parameters":{}}`)
+	path := "/v1/integrations/" + made.body["id"].(string)
+	a := r.call("POST", path+"/telegram-link", "")
+	require.Equal(t, http.StatusConflict, a.status)
+	require.Contains(t, a.body["detail"], "has no Telegram bot")
+	test := r.call("POST", path+"/test", "")
+	require.Equal(t, 200, test.status, "that it is not ready is an outcome of the test")
+	require.Contains(t, test.raw, "has no Telegram bot")
+	unsaved := r.call("POST", "/v1/integrations/test", `{"system":"telegram","parameters":{"chat_id":-1}}`)
+	require.Equal(t, http.StatusUnprocessableEntity, unsaved.status)
+	require.Contains(t, unsaved.raw, "parameters.chat_id")
+	require.Equal(t, http.StatusNotFound, r.call("POST", "/v1/integrations/nobody/telegram-link", "").status)
 }

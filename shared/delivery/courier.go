@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,11 @@ type Destinations interface {
 	Destination(system string) (destination.Destination, bool)
 }
 
+// Adapter changes an integration as an answer of its system demands (destination.Verdict.Adapt).
+type Adapter interface {
+	Adapt(ctx context.Context, i integration.Integration, change json.RawMessage, reason string) (integration.Integration, error)
+}
+
 // Courier sends deliveries and decides what becomes of each.
 type Courier struct {
 	Destinations Destinations
@@ -41,6 +47,8 @@ type Courier struct {
 	Schedule     retry.Schedule
 	Now          func() time.Time
 	Log          *slog.Logger
+	// Adapter is nil where answers change nothing.
+	Adapter Adapter
 }
 
 // Route is an integration opened for sending. It is made once for many deliveries.
@@ -61,10 +69,14 @@ func (c *Courier) Open(ctx context.Context, opener Opener, i integration.Integra
 	if !ok {
 		return nil, fmt.Errorf("open integration %s: its system %s is not available in this release", i.ID, i.System)
 	}
-	return &Route{Integration: i, opened: opened, destination: d, redact: redactor(opened.Secrets)}, nil
+	return &Route{Integration: i, opened: opened, destination: d, redact: redactor(d, opened.Secrets)}, nil
 }
 
-func redactor(secrets []string) *strings.Replacer {
+// redactor masks the secrets of an integration, and those that its system's destination has of its own.
+func redactor(d destination.Destination, secrets []string) *strings.Replacer {
+	if k, ok := d.(destination.Keeper); ok {
+		secrets = append(slices.Clip(secrets), k.Secrets()...)
+	}
 	var pairs []string
 	for _, s := range secrets {
 		pairs = append(pairs, s, destination.SecretMask)
@@ -107,6 +119,10 @@ func (d Delivery) planned() time.Duration {
 func (c *Courier) send(ctx context.Context, r *Route, d *Delivery, a *Attempt, now time.Time) (destination.Verdict, error) {
 	target := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now}
 	requests, err := r.destination.Encode(target, c.notifications(r.Integration, d.Events))
+	var notReady *destination.NotReady
+	if errors.As(err, &notReady) {
+		return destination.Verdict{Reason: notReady.Reason}, nil
+	}
 	if err != nil {
 		// The same events will never encode: say so, and let the cycles and auto-disable take their course.
 		c.Log.Error("encode delivery", "tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "error", err.Error())
@@ -136,10 +152,26 @@ func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, 
 	}
 	verdict := r.destination.Judge(response)
 	a.Status = response.Status
+	if verdict.Adapt != nil {
+		c.adapt(ctx, r, verdict)
+	}
 	if !verdict.Delivered {
 		a.Answer = clip(r.redact.Replace(strings.ToValidUTF8(string(response.Body), "�")), maxAnswer)
 	}
 	return verdict, nil
+}
+
+// adapt changes the integration as an answer demands. Of many attempts that get the same answer one does it; what it
+// can not do now, the answer to the next attempt demands again.
+func (c *Courier) adapt(ctx context.Context, r *Route, v destination.Verdict) {
+	i := r.Integration
+	if c.Adapter == nil || i.ID == "" {
+		return
+	}
+	reason := clip(r.redact.Replace(v.Reason), maxReason)
+	if _, err := c.Adapter.Adapt(ctx, i, v.Adapt, reason); err != nil && !errors.Is(err, integration.ErrConflict) && !errors.Is(err, integration.ErrNotFound) {
+		c.Log.Error("change an integration as its system demands", "tenant", i.Tenant, "integration", i.ID, "reason", reason, "error", err.Error())
+	}
 }
 
 func (c *Courier) notifications(i integration.Integration, events []event.Event) []notification.Notification {

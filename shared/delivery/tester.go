@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tocsin/shared/destination"
@@ -36,7 +37,10 @@ func (c *Courier) Test(ctx context.Context, opened integration.Opened, who integ
 	}
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	route := &Route{opened: opened, destination: d, redact: redactor(opened.Secrets)}
+	route := &Route{opened: opened, destination: d, redact: redactor(d, opened.Secrets)}
+	if opened.Saved != nil {
+		route.Integration = *opened.Saved
+	}
 	var result TestResult
 	for _, n := range notification.Samples(opened.System.Class, c.Platform, who.Tenant, who.ClientName, id, c.Now().UTC()) {
 		m, err := c.testOne(ctx, route, n)
@@ -56,6 +60,11 @@ func (c *Courier) testOne(ctx context.Context, r *Route, n notification.Notifica
 	m := TestMessage{Summary: n.Summary()}
 	target := destination.Target{Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: start, Test: true}
 	requests, err := r.destination.Encode(target, []notification.Notification{n})
+	var notReady *destination.NotReady
+	if errors.As(err, &notReady) {
+		m.Reason = notReady.Reason
+		return m, nil
+	}
 	if err != nil {
 		return m, err
 	}

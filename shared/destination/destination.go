@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -130,6 +131,26 @@ type Verdict struct {
 	Reason string
 	// RetryAfter is how long the system asked to be left alone, 0 when it did not say.
 	RetryAfter time.Duration
+	// Adapt is what the answer changes in the read-only parameters of the integration, as a merge patch (RFC 7396); nil
+	// for nothing: a Telegram group that became another chat.
+	Adapt json.RawMessage
+}
+
+// NotReady is the error of Encode when nothing can be sent before something is done at the system's side or in the
+// deployment. Reason tells an administrator what.
+type NotReady struct{ Reason string }
+
+func (e *NotReady) Error() string { return e.Reason }
+
+// Keeper is a destination with secrets of the deployment's own. Like those of an integration they are masked in every
+// text that comes from outside.
+type Keeper interface{ Secrets() []string }
+
+// Binder is a parameters struct that names an account or a place at the system's side, from where the integration is
+// found again.
+type Binder interface {
+	// Binding is that name, "" while nothing is bound.
+	Binding() string
 }
 
 // Delivered is the verdict on a success.

@@ -168,3 +168,38 @@ func TestJudgeStatus(t *testing.T) {
 		require.Equal(t, want, v.RetryAfter, header)
 	}
 }
+
+type bindable struct {
+	Name string     `json:"name" jsonschema:"title=Name" jsonschema_description:"By hand."`
+	Chat int64      `json:"chat,omitempty" jsonschema:"title=Chat,readOnly=true" jsonschema_description:"By us."`
+	At   *time.Time `json:"at,omitempty" jsonschema:"title=At,readOnly=true,format=date-time" jsonschema_description:"By us."`
+}
+
+func TestWhatIsReadOnlyIsNotSetByHand(t *testing.T) {
+	p := destination.ParametersOf[bindable]()
+	require.Contains(t, string(p.Schema()), `"readOnly":true`)
+	present := json.RawMessage(`{"name":"a","chat":-5,"at":"2023-03-01T00:00:00Z"}`)
+	for change, says := range map[string]string{
+		`{"name":"b"}`:             "",
+		`{"chat": -5 ,"name":"b"}`: "",
+		`{"chat":-6}`:              "parameters.chat: is read-only: it can not be set by hand",
+		`{"chat":null}`:            "parameters.chat: is read-only",
+		`{"chat":"-5"}`:            "parameters.chat: is read-only",
+		`{"chat":1,"at":"x"}`:      "parameters.at: is read-only",
+		`[]`:                       "must be an object",
+	} {
+		if problems := p.ByHand(present, json.RawMessage(change)); says == "" {
+			require.Nil(t, problems, change)
+		} else {
+			require.ErrorContains(t, problems, says, change)
+		}
+	}
+	require.Nil(t, p.ByHand(nil, json.RawMessage(`{"chat":null,"at":null}`)), "nothing is nothing")
+	require.NotNil(t, p.ByHand(nil, json.RawMessage(`{"chat":0}`)))
+}
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{"a\x00\x1b[31mb": "a[31mb", "a\nb\tc": "a\nb\tc", "": "-", " \x07": "-", "\xff": "�", "日本": "日本"} {
+		require.Equal(t, want, destination.Printable(in))
+	}
+}

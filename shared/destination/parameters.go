@@ -34,6 +34,8 @@ type Field struct {
 	URL      bool // the JSON Schema says format: uri
 	Default  json.RawMessage
 	Required bool
+	// ReadOnly: no person may set it; the JSON Schema says readOnly.
+	ReadOnly bool
 }
 
 // A Checker is a parameters struct with rules that a schema can not say.
@@ -68,7 +70,7 @@ func ParametersOf[P any]() Parameters {
 	}
 	made := reflector.ReflectFromType(reflect.TypeFor[P]())
 	made.Version = "https://json-schema.org/draft/2020-12/schema"
-	markSecrets(reflect.TypeFor[P](), made)
+	markAccess(reflect.TypeFor[P](), made)
 	raw, err := json.Marshal(made)
 	if err != nil {
 		panic(fmt.Sprintf("parameters of %s: %v", reflect.TypeFor[P](), err))
@@ -77,7 +79,7 @@ func ParametersOf[P any]() Parameters {
 	for pair := made.Properties.Oldest(); pair != nil; pair = pair.Next() {
 		f := Field{
 			Name: pair.Key, Secret: pair.Value.WriteOnly, URL: pair.Value.Format == "uri",
-			Required: slices.Contains(made.Required, pair.Key),
+			ReadOnly: pair.Value.ReadOnly, Required: slices.Contains(made.Required, pair.Key),
 		}
 		if pair.Value.Default != nil {
 			if f.Default, err = json.Marshal(pair.Value.Default); err != nil {
@@ -117,13 +119,15 @@ func (p Parameters) Retitled(field, title string) Parameters {
 	return p
 }
 
-// markSecrets sets writeOnly where the tag says so: the reflector reads it for strings only, and the values of a map
-// can be secret too.
-func markSecrets(t reflect.Type, made *invopop.Schema) {
+// markAccess sets writeOnly and readOnly where the tag says so: the reflector reads them for strings only, and other
+// types can be secret, or ours alone, too.
+func markAccess(t reflect.Type, made *invopop.Schema) {
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if property, ok := made.Properties.Get(name); ok && slices.Contains(strings.Split(t.Field(i).Tag.Get("jsonschema"), ","), "writeOnly=true") {
-			property.WriteOnly = true
+		tags := strings.Split(t.Field(i).Tag.Get("jsonschema"), ",")
+		if property, ok := made.Properties.Get(name); ok {
+			property.WriteOnly = property.WriteOnly || slices.Contains(tags, "writeOnly=true")
+			property.ReadOnly = property.ReadOnly || slices.Contains(tags, "readOnly=true")
 		}
 	}
 }
@@ -343,6 +347,49 @@ func (p Parameters) Merge(present, patch json.RawMessage) (json.RawMessage, erro
 		}
 	}
 	return json.Marshal(was)
+}
+
+// ByHand says which read-only parameters a person's change would set; nil when it sets none. To send one back as it is
+// sets nothing: a form does so.
+func (p Parameters) ByHand(present, change json.RawMessage) InvalidParameters {
+	was, err := object(present)
+	if err != nil {
+		return InvalidParameters{{Field: "parameters", Reason: err.Error()}}
+	}
+	wanted, err := object(change)
+	if err != nil {
+		return InvalidParameters{{Field: "parameters", Reason: err.Error()}}
+	}
+	var problems InvalidParameters
+	for _, f := range p.fields {
+		if v, ok := wanted[f.Name]; ok && f.ReadOnly && !sameJSON(v, was[f.Name]) {
+			problems = append(problems, FieldProblem{Field: "parameters." + f.Name, Reason: "is read-only: it can not be set by hand"})
+		}
+	}
+	return problems
+}
+
+// OnlyReadOnly is an error when a change sets anything but read-only parameters.
+func (p Parameters) OnlyReadOnly(change json.RawMessage) error {
+	members, err := object(change)
+	if err != nil {
+		return fmt.Errorf("read a change of parameters: %w", err)
+	}
+	for name := range members {
+		if !slices.ContainsFunc(p.fields, func(f Field) bool { return f.Name == name && f.ReadOnly }) {
+			return fmt.Errorf("a change of parameters sets %s, which is a person's to set", name)
+		}
+	}
+	return nil
+}
+
+// sameJSON compares values as written, but for spaces; an absent one is null.
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y bytes.Buffer
+	if b == nil {
+		b = json.RawMessage("null")
+	}
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
 }
 
 // unmask puts the present secret where the mask stands; false when there is none.

@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -40,6 +41,21 @@ func cut(s string, limit int, size func(rune) int) string {
 			}
 			return s[:keep] + Mark
 		}
+	}
+	return s
+}
+
+// Printable leaves out control characters, which messengers refuse, and bytes that are no UTF-8, and never leaves
+// nothing: an empty text is refused too.
+func Printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "�"))
+	if strings.TrimSpace(s) == "" {
+		return "-"
 	}
 	return s
 }

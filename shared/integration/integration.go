@@ -31,6 +31,9 @@ type Integration struct {
 	// Parameters without the secrets; Sealed holds those, encrypted by the key ring.
 	Parameters json.RawMessage
 	Sealed     []byte
+	// Bindings are the names under which Store.Bound finds the integration, whoever its tenant is. Only systems that call
+	// us have any: see Service.
+	Bindings []string
 	// Revision counts changes from 1; it is the ETag.
 	Revision int64
 	// Window numbers the health windows: each enabling starts a new one (design, step 5).
@@ -77,7 +80,7 @@ func (i Integration) Subscribed(t event.Type) (Subscription, bool) {
 	return Subscription{}, false
 }
 
-// Store keeps integrations. Every method is for one tenant; implementations are safe for concurrent use.
+// Store keeps integrations. Every method but Bound is for one tenant; implementations are safe for concurrent use.
 type Store interface {
 	// Create stores a new integration together with its announcement: both or neither.
 	Create(ctx context.Context, i Integration, announce event.Event) error
@@ -92,6 +95,8 @@ type Store interface {
 	// List returns the tenant's integrations in the order of their ids, which is that of their creation: at most
 	// limit of those whose id is greater than after.
 	List(ctx context.Context, tenant, after string, limit int) ([]Integration, error)
+	// Bound returns the integrations of all tenants that belong to the system and have the name among their bindings.
+	Bound(ctx context.Context, system, binding string) ([]Integration, error)
 	// Enabled returns all enabled integrations of the tenant. It is called for every batch of events:
 	// implementations may answer from memory as long as a change shows within a second.
 	Enabled(ctx context.Context, tenant string) ([]Integration, error)

@@ -122,7 +122,7 @@ func (s *Service) Update(ctx context.Context, who Person, id string, revision in
 		i.Subscriptions = *p.Subscriptions
 	}
 	if p.Parameters != nil {
-		full, err := s.merge(ctx, i, system, p.Parameters)
+		full, err := s.mergeByHand(ctx, i, system, p.Parameters)
 		if !collect(err, &problems) {
 			return Integration{}, fmt.Errorf("update integration %s: %w", id, err)
 		}
@@ -164,6 +164,48 @@ func (s *Service) SetEnabled(ctx context.Context, who Person, id string, revisio
 		return i, nil
 	}
 	return s.save(ctx, i, s.toggle(&i, on, who), "", &who)
+}
+
+// Adapt changes read-only parameters as the system's side demands, if the integration's revision is still i's: what an
+// answer said about an older state is done with. reason is for the announcement. Errors: ErrNotFound, ErrConflict.
+func (s *Service) Adapt(ctx context.Context, i Integration, change json.RawMessage, reason string) (Integration, error) {
+	if err := s.adapt(ctx, &i, change); err != nil {
+		return Integration{}, fmt.Errorf("adapt integration %s: %w", i.ID, err)
+	}
+	return s.save(ctx, i, event.UpdateIntegration, reason, nil)
+}
+
+// Rebind is Adapt for a place that a person at the system's side chose for the integration: its past failures do not
+// count any more, and it is enabled if the platform had disabled it for them.
+func (s *Service) Rebind(ctx context.Context, i Integration, change json.RawMessage, reason string) (Integration, error) {
+	if err := s.adapt(ctx, &i, change); err != nil {
+		return Integration{}, fmt.Errorf("rebind integration %s: %w", i.ID, err)
+	}
+	kind := event.UpdateIntegration
+	if !i.Enabled() && i.Off.By == ByPlatform {
+		i.Off, kind = nil, event.EnableIntegration
+	}
+	i.Window++
+	return s.save(ctx, i, kind, reason, nil)
+}
+
+// adapt leaves the secrets sealed as they are: what sends may open them and need not be able to seal.
+func (s *Service) adapt(ctx context.Context, i *Integration, change json.RawMessage) error {
+	system, err := s.system(*i)
+	if err != nil {
+		return err
+	}
+	if err := system.Parameters.OnlyReadOnly(change); err != nil {
+		return err
+	}
+	full, err := s.merge(ctx, *i, system, change)
+	if err != nil {
+		return err
+	}
+	if i.Parameters, _, err = system.Parameters.Split(full); err != nil {
+		return err
+	}
+	return s.bind(i, system, full)
 }
 
 // DisableBroken switches the integration off because it keeps failing, once for a health window: an integration
@@ -208,6 +250,8 @@ type Opened struct {
 	Parameters any
 	// Secrets are the values that no log line and no answer may show.
 	Secrets []string
+	// Saved is the integration as it is stored, nil for parameters that are not saved.
+	Saved *Integration
 }
 
 // Open opens an integration for sending.
@@ -220,7 +264,9 @@ func (s *Service) Open(ctx context.Context, i Integration) (Opened, error) {
 	if err != nil {
 		return Opened{}, err
 	}
-	return open(system, full)
+	opened, err := open(system, full)
+	opened.Saved = &i
+	return opened, err
 }
 
 // OpenUnsaved validates parameters that are not saved yet and opens them, for the test button of a form. Masks
@@ -241,7 +287,7 @@ func (s *Service) OpenUnsaved(ctx context.Context, tenant, id, systemName string
 	if err != nil {
 		return Opened{}, err
 	}
-	full, err := s.merge(ctx, i, system, parameters)
+	full, err := s.mergeByHand(ctx, i, system, parameters)
 	if err != nil {
 		return Opened{}, err
 	}
@@ -328,6 +374,9 @@ func (s *Service) validate(name string, parameters json.RawMessage) (destination
 	if !available {
 		return destination.System{}, nil, InvalidError{{Field: "system", Reason: system.Title + " can not be set up yet"}}
 	}
+	if problems := system.Parameters.ByHand(nil, parameters); problems != nil {
+		return system, nil, problems
+	}
 	full, err := s.complete(system, parameters)
 	return system, full, err
 }
@@ -348,6 +397,14 @@ func (s *Service) complete(system destination.System, parameters json.RawMessage
 		return nil, problems
 	}
 	return full, nil
+}
+
+// mergeByHand is merge for a patch that a person sends.
+func (s *Service) mergeByHand(ctx context.Context, i Integration, system destination.System, patch json.RawMessage) (json.RawMessage, error) {
+	if problems := system.Parameters.ByHand(i.Parameters, patch); problems != nil {
+		return nil, problems
+	}
+	return s.merge(ctx, i, system, patch)
 }
 
 func (s *Service) merge(ctx context.Context, i Integration, system destination.System, patch json.RawMessage) (json.RawMessage, error) {
@@ -379,8 +436,31 @@ func (s *Service) seal(ctx context.Context, i *Integration, system destination.S
 	if i.Sealed, err = s.Keys.Seal(ctx, secret, sealContext(*i)); err != nil {
 		return fmt.Errorf("seal the secrets of integration %s: %w", i.ID, err)
 	}
+	return s.bind(i, system, full)
+}
+
+// bind sets the names under which the system's side finds the integration.
+func (s *Service) bind(i *Integration, system destination.System, full json.RawMessage) error {
+	opened, err := system.Parameters.Open(full)
+	if err != nil {
+		return err
+	}
+	b, ok := opened.(destination.Binder)
+	if !ok {
+		return nil
+	}
+	i.Bindings = []string{ByID(i.ID)}
+	if name := b.Binding(); name != "" {
+		i.Bindings = append(i.Bindings, ByBinding(name))
+	}
 	return nil
 }
+
+// ByID is the binding under which Store.Bound finds an integration by its id alone.
+func ByID(id string) string { return "id/" + id }
+
+// ByBinding is the binding under which Store.Bound finds what is bound to a name at the system's side (destination.Binder).
+func ByBinding(name string) string { return "at/" + name }
 
 func sealContext(i Integration) []byte { return []byte(i.Tenant + "/" + i.ID) }
 

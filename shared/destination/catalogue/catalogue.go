@@ -3,6 +3,8 @@
 package catalogue
 
 import (
+	"slices"
+
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/datadog"
 	"tocsin/shared/destination/email"
@@ -14,8 +16,9 @@ import (
 	"tocsin/shared/destination/slack"
 	"tocsin/shared/destination/splunk"
 	"tocsin/shared/destination/sumologic"
+	"tocsin/shared/destination/teams"
+	"tocsin/shared/destination/telegram"
 	"tocsin/shared/destination/webhook"
-	"tocsin/shared/event"
 )
 
 // Entry is a system and whether it can be set up in this release.
@@ -31,13 +34,14 @@ type Catalogue struct {
 	code    map[string]destination.Destination
 }
 
-// Default is the catalogue of this release. Personal email is not in it: it is a setting of each person's profile.
-func Default() *Catalogue {
-	return New(
+// Default is the catalogue of this release. Personal email is not in it: it is a setting of each person's profile. What
+// is given stands in for the system of the same name: one that the deployment configures.
+func Default(configured ...destination.Destination) *Catalogue {
+	all := []destination.Destination{
 		email.New(),
 		slack.New(),
-		soon("telegram", "Telegram", destination.Messengers, append(event.Mailed()[:3:3], event.Basic()...)),
-		soon("ms_teams", "Microsoft Teams", destination.Messengers, event.Basic()),
+		telegram.New(telegram.Bot{}),
+		teams.New(),
 		insightconnect.New(),
 		opsgenie.New(),
 		pagerduty.New(),
@@ -47,30 +51,27 @@ func Default() *Catalogue {
 		fluentd.New(),
 		logstash.New(),
 		webhook.New(),
-	)
+	}
+	for _, d := range configured {
+		name := d.System().Name
+		at := slices.IndexFunc(all, func(x destination.Destination) bool { return x.System().Name == name })
+		if at < 0 {
+			panic("catalogue: there is no system " + name)
+		}
+		all[at] = d
+	}
+	return New(all...)
 }
 
-// later is a system that is listed and can not be set up yet.
-type later struct {
-	destination.Destination
-	system destination.System
-}
-
-func (l later) System() destination.System { return l.system }
-
-func soon(name, title string, group destination.Group, events []event.Type) destination.Destination {
-	return later{system: destination.System{Name: name, Title: title, Group: group, Events: events}}
-}
-
-// New makes a catalogue of the systems given.
+// New makes a catalogue of the systems given. One without parameters is listed only.
 func New(all ...destination.Destination) *Catalogue {
 	c := &Catalogue{by: map[string]int{}, code: map[string]destination.Destination{}}
 	for _, d := range all {
 		s := d.System()
-		_, missing := d.(later)
+		available := s.Parameters.Schema() != nil
 		c.by[s.Name] = len(c.entries)
-		c.entries = append(c.entries, Entry{System: s, Available: !missing})
-		if !missing {
+		c.entries = append(c.entries, Entry{System: s, Available: available})
+		if available {
 			c.code[s.Name] = d
 		}
 	}

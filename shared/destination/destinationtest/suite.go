@@ -5,6 +5,7 @@ package destinationtest
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -23,7 +24,10 @@ import (
 	"tocsin/shared/notification"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var (
+	update = flag.Bool("update", false, "write the golden files anew")
+	keep   = flag.String("keep", "", "write the body of every request of the suite to this folder, for decoders that are not written in Go")
+)
 
 // Now is the time of every attempt of the suite.
 var Now = time.Unix(1677628800, 0).UTC()
@@ -76,7 +80,19 @@ func Encode(t testing.TB, c Case, ns ...notification.Notification) []destination
 	t.Helper()
 	rs, err := c.Destination.Encode(destination.Target{Parameters: Open(t, c), Delivery: "01GTD8R400000000000000TEST", Now: Now}, ns)
 	require.NoError(t, err)
+	for _, r := range rs {
+		keepBody(t, r.Body)
+	}
 	return rs
+}
+
+// keepBody writes a body under the name of its digest, if -keep asks for it.
+func keepBody(t testing.TB, body []byte) {
+	if *keep == "" || len(body) == 0 {
+		return
+	}
+	require.NoError(t, os.MkdirAll(*keep, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(*keep, fmt.Sprintf("%x", sha256.Sum256(body))[:16]), body, 0o644))
 }
 
 func form(t *testing.T, c Case) {

@@ -84,7 +84,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 
 func render(n notification.Notification) message {
 	m := message{Text: fit(n.Summary()+"\n\n"+n.PlainText(), textLimit)}
-	m.add(block{Type: "header", Text: &text{"plain_text", destination.Cut(printable(n.Summary()), headerLimit)}})
+	m.add(block{Type: "header", Text: &text{"plain_text", destination.Cut(destination.Printable(n.Summary()), headerLimit)}})
 	m.add(block{Type: "section", Text: mrkdwn(marks[n.Severity()]+" "+n.Sentence(), sectionLimit)})
 	var fields []text
 	for _, f := range n.Facts() {
@@ -118,7 +118,7 @@ func mrkdwn(s string, limit int) *text { return &text{"mrkdwn", fit(s, limit)} }
 
 // fit escapes a text and cuts it so that the escaped form keeps to the limit and no entity is torn.
 func fit(s string, limit int) string {
-	s = printable(s)
+	s = destination.Printable(s) // Slack answers a control character with invalid_payload
 	if e := escape(s); runes(e) <= limit {
 		return e
 	}
@@ -140,21 +140,6 @@ func runes(s string) int { return len([]rune(s)) }
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 func escape(s string) string { return escaper.Replace(s) }
-
-// printable leaves out control characters, which Slack answers with invalid_payload, and never leaves nothing: an
-// empty text is refused too.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "�"))
-	if strings.TrimSpace(s) == "" {
-		return "-"
-	}
-	return s
-}
 
 // reasons explain Slack's error words. Slack, "Sending messages using incoming webhooks", "Handling errors".
 var reasons = map[string]string{

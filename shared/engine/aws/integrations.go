@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,7 +58,7 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, an
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce)
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, s.bindings(i)...)
 }
 
 // Update replaces an integration.
@@ -67,7 +69,7 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 	}
 	put.ConditionExpression = awssdk.String("revision = :before")
 	put.ExpressionAttributeValues = item{":before": number(i.Revision - 1)}
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce)
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, s.bindings(i)...)
 }
 
 // Delete removes an integration.
@@ -78,8 +80,8 @@ func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision i
 	}}, announce)
 }
 
-// change writes a change with its announcement, then publishes that.
-func (s *Integrations) change(ctx context.Context, tenant, id string, write types.TransactWriteItem, announce event.Event) error {
+// change writes a change with its announcement and what else belongs to it, then publishes the announcement.
+func (s *Integrations) change(ctx context.Context, tenant, id string, write types.TransactWriteItem, announce event.Event, also ...types.TransactWriteItem) error {
 	detail, err := announce.Encode()
 	if err != nil {
 		return fmt.Errorf("encode the announcement %s: %w", announce.ID, err)
@@ -88,7 +90,7 @@ func (s *Integrations) change(ctx context.Context, tenant, id string, write type
 		"tenant": text(announcements), "id": text(announce.ID), "kind": text(string(announce.Kind)), "detail": blob(detail),
 		"since": number(s.Now().Unix()),
 	}}
-	unmet, err := transact(ctx, s.DB, []types.TransactWriteItem{write, {Put: note}}, "")
+	unmet, err := transact(ctx, s.DB, append([]types.TransactWriteItem{write, {Put: note}}, also...), "")
 	s.forget(tenant)
 	switch {
 	case err != nil:
@@ -172,6 +174,64 @@ func (s *Integrations) List(ctx context.Context, tenant, after string, limit int
 	return s.query(ctx, in, limit)
 }
 
+// boundTo is the partition of the integrations that have a binding. Like announcements it can be no tenant's.
+func boundTo(system, binding string) string { return " bound " + system + " " + binding }
+
+// bindings are the rows by which Bound finds the integration. One whose integration has the binding no more, or is gone,
+// stays until Bound finds that.
+func (s *Integrations) bindings(i integration.Integration) []types.TransactWriteItem {
+	var out []types.TransactWriteItem
+	for _, b := range i.Bindings {
+		row := integrationKey(boundTo(i.System, b), i.Tenant+" "+i.ID)
+		row["revision"] = number(i.Revision)
+		out = append(out, types.TransactWriteItem{Put: &types.Put{TableName: &s.Table, Item: row}})
+	}
+	return out
+}
+
+// Bound finds integrations by a binding.
+func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {
+	var out []integration.Integration
+	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression: awssdk.String("tenant = :t"), ExpressionAttributeValues: item{":t": text(boundTo(system, binding))},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("look for the integrations of %s that are bound to %s: %w", system, binding, err)
+		}
+		for _, row := range page.Items {
+			tenant, id, _ := strings.Cut(textOf(row, "id"), " ")
+			i, err := s.Get(ctx, tenant, id)
+			switch {
+			case err == nil && slices.Contains(i.Bindings, binding):
+				out = append(out, i)
+			case err == nil || errors.Is(err, integration.ErrNotFound):
+				if err := s.unbind(ctx, row); err != nil {
+					return nil, err
+				}
+			default:
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// unbind removes a row that was left behind, unless the binding was written anew since the row was read.
+func (s *Integrations) unbind(ctx context.Context, row item) error {
+	_, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &s.Table, Key: item{"tenant": row["tenant"], "id": row["id"]},
+		ConditionExpression: awssdk.String("revision = :read"), ExpressionAttributeValues: item{":read": row["revision"]},
+	})
+	var anew *types.ConditionalCheckFailedException
+	if err != nil && !errors.As(err, &anew) {
+		return fmt.Errorf("remove a binding that was left behind: %w", err)
+	}
+	return nil
+}
+
 // Enabled lists the enabled integrations, from memory when they were read within the last second.
 func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integration.Integration, error) {
 	now := s.Now()
@@ -240,6 +300,13 @@ func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
 	row["client_name"], row["system"], row["name"] = text(i.ClientName), text(i.System), text(i.Name)
 	row["subscriptions"], row["parameters"] = text(string(subscriptions)), text(string(i.Parameters))
 	row["sealed"] = blob(i.Sealed)
+	if len(i.Bindings) > 0 {
+		bindings, err := json.Marshal(i.Bindings)
+		if err != nil {
+			return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
+		}
+		row["bindings"] = text(string(bindings))
+	}
 	row["revision"], row["window"] = number(i.Revision), number(i.Window)
 	row["created_at"], row["created_by"] = text(i.CreatedAt.Format(time.RFC3339Nano)), text(i.CreatedBy)
 	row["updated_at"] = text(i.UpdatedAt.Format(time.RFC3339Nano))
@@ -262,6 +329,9 @@ func readIntegration(row item) (integration.Integration, error) {
 	err := json.Unmarshal([]byte(textOf(row, "subscriptions")), &i.Subscriptions)
 	if off := textOf(row, "off"); off != "" {
 		err = errors.Join(err, json.Unmarshal([]byte(off), &i.Off))
+	}
+	if bindings := textOf(row, "bindings"); bindings != "" {
+		err = errors.Join(err, json.Unmarshal([]byte(bindings), &i.Bindings))
 	}
 	var wrong error
 	i.CreatedAt, wrong = time.Parse(time.RFC3339Nano, textOf(row, "created_at"))

@@ -146,4 +146,30 @@ func Integrations(t *testing.T, open func(t *testing.T) (s integration.Store, an
 		require.NoError(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)))
 		enabled("b")
 	})
+	t.Run("what is bound is found by its binding, whoever its tenant is", func(t *testing.T) {
+		s, _ := open(t)
+		a, b, c := sample("42", "a"), sample("43", "b"), sample("42", "c")
+		a.System, a.Bindings = "telegram", []string{"id/a", "at/-1001"}
+		b.System, b.Bindings = "telegram", []string{"id/b", "at/-1001"}
+		c.Bindings = []string{"at/-1001"} // of another system
+		for _, i := range []integration.Integration{a, b, c, sample("42", "d")} {
+			require.NoError(t, s.Create(t.Context(), i, note(i.Tenant, event.CreateIntegration)))
+		}
+		bound := func(binding string, want ...integration.Integration) {
+			t.Helper()
+			got, err := s.Bound(t.Context(), "telegram", binding)
+			require.NoError(t, err)
+			require.ElementsMatch(t, want, got)
+		}
+		bound("at/-1001", a, b)
+		bound("id/a", a)
+		bound("at/-100")
+		a.Revision, a.Bindings = 2, []string{"id/a", "at/-2"}
+		require.NoError(t, s.Update(t.Context(), a, note("42", event.UpdateIntegration)))
+		bound("at/-1001", b)
+		bound("at/-2", a)
+		require.NoError(t, s.Delete(t.Context(), "43", "b", 1, note("43", event.DeleteIntegration)))
+		bound("at/-1001")
+		bound("id/b")
+	})
 }

@@ -145,6 +145,25 @@ func (s *Integrations) List(ctx context.Context, tenant, after string, limit int
 	return out, nil
 }
 
+// Bound finds integrations by a binding. It is asked only when a system calls us, so the few integrations of a machine
+// are read through.
+func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {
+	var out []integration.Integration
+	err := s.db.query(ctx, "SELECT body FROM integrations, json_each(CAST(body AS TEXT), '$.Bindings') AS b WHERE b.value = ? AND json_extract(CAST(body AS TEXT), '$.System') = ? ORDER BY tenant, integrations.id", func(q *driver.Stmt) {
+		q.BindText(1, binding)
+		q.BindText(2, system)
+	}, func(q *driver.Stmt) error {
+		var i integration.Integration
+		err := json.Unmarshal(blob(q, 0), &i)
+		out = append(out, i)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for the integrations of %s that are bound to %s: %w", system, binding, err)
+	}
+	return out, nil
+}
+
 // maxTenants bounds the tenants whose enabled integrations are kept in memory.
 const maxTenants = 10_000
 

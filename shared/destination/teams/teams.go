@@ -1,0 +1,218 @@
+// Package teams sends notifications to a Microsoft Teams channel, as Adaptive Cards through a Workflow's webhook or
+// through an incoming webhook of the older kind (product facts, 2.4).
+package teams
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// bodyLimit is in bytes. Microsoft, "Create an Incoming Webhook": 28 KB a message; what is wrapped around a card on its
+// way counts, so the plan is 20 KB.
+const bodyLimit = 20 << 10
+
+// linkLimit is in bytes: what browsers are sure to open.
+const linkLimit = 2048
+
+// textLimits are tried one after the other until the message keeps to bodyLimit: characters of one text.
+var textLimits = []int{4000, 2000, 1000, 500, 250, 100, 50}
+
+// Parameters of a Microsoft Teams integration.
+type Parameters struct {
+	URL string `json:"webhook_url" jsonschema:"required,title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Teams: the Workflows app, template “Send webhook alerts to a channel”, copy the URL that it shows. Whoever has it can post to the channel, so it is kept secret."`
+}
+
+//go:embed setup.md
+var setUp string
+
+// Destination is Microsoft Teams.
+type Destination struct{ system destination.System }
+
+// New makes the destination.
+func New() Destination {
+	return Destination{destination.System{
+		Name: "ms_teams", Title: "Microsoft Teams", Group: destination.Messengers, Class: notification.Basic,
+		Events: event.Basic(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+	}}
+}
+
+// System describes Microsoft Teams.
+func (d Destination) System() destination.System { return d.system }
+
+type message struct {
+	Type        string       `json:"type"`
+	Attachments []attachment `json:"attachments"`
+}
+
+type attachment struct {
+	ContentType string `json:"contentType"`
+	Content     card   `json:"content"`
+}
+
+type card struct {
+	Schema   string    `json:"$schema"`
+	Type     string    `json:"type"`
+	Version  string    `json:"version"`
+	Fallback string    `json:"fallbackText"`
+	Body     []element `json:"body"`
+	Actions  []action  `json:"actions,omitempty"`
+	Teams    teams     `json:"msteams"`
+}
+
+type teams struct {
+	Width string `json:"width"`
+}
+
+type element struct {
+	Type      string    `json:"type"`
+	Style     string    `json:"style,omitempty"`
+	Bleed     bool      `json:"bleed,omitempty"`
+	Items     []element `json:"items,omitempty"`
+	Inlines   []run     `json:"inlines,omitempty"`
+	Spacing   string    `json:"spacing,omitempty"`
+	Separator bool      `json:"separator,omitempty"`
+}
+
+type run struct {
+	Type   string `json:"type"`
+	Text   string `json:"text"`
+	Size   string `json:"size,omitempty"`
+	Weight string `json:"weight,omitempty"`
+	Subtle bool   `json:"isSubtle,omitempty"`
+}
+
+type action struct {
+	Type  string `json:"type"`
+	Title string `json:"title"`
+	URL   string `json:"url"`
+}
+
+// header is shared by all requests. Without the charset some workflows read UTF-8 as Latin-1.
+var header = []string{"application/json; charset=utf-8"}
+
+// Encode makes one card of each notification: Teams takes no two in one request.
+func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
+	p := t.Parameters.(*Parameters)
+	out := make([]destination.Request, 0, len(ns))
+	for _, n := range ns {
+		body, err := write(n)
+		if err != nil {
+			return nil, fmt.Errorf("write a Teams card: %w", err)
+		}
+		out = append(out, destination.Request{Method: http.MethodPost, URL: p.URL, Body: body, Header: http.Header{"Content-Type": header}})
+	}
+	return out, nil
+}
+
+// write cuts the texts no shorter than the message must be.
+func write(n notification.Notification) ([]byte, error) {
+	var body bytes.Buffer
+	for _, limit := range textLimits {
+		body.Reset()
+		enc := json.NewEncoder(&body)
+		enc.SetEscapeHTML(false) // `<` would take six bytes
+		if err := enc.Encode(render(n, limit)); err != nil {
+			return nil, err
+		}
+		if body.Len() <= bodyLimit {
+			break
+		}
+	}
+	return bytes.TrimRight(body.Bytes(), "\n"), nil
+}
+
+func render(n notification.Notification, limit int) message {
+	c := card{
+		Schema: "http://adaptivecards.io/schemas/adaptive-card.json", Type: "AdaptiveCard", Version: "1.4",
+		Fallback: fit(n.Summary(), limit), Teams: teams{Width: "Full"},
+	}
+	c.Body = []element{{Type: "Container", Style: styles[n.Severity()], Bleed: true, Items: []element{
+		line(run{Text: fit(n.Summary(), limit), Size: "large", Weight: "bolder"}),
+		line(run{Text: fit(severityText[n.Severity()]+n.Sentence(), limit)}),
+	}}}
+	for _, f := range n.Facts() {
+		e := line(run{Text: fit(f.Label, limit) + ": ", Weight: "bolder"}, run{Text: fit(f.Value, limit)})
+		e.Spacing = "small"
+		c.Body = append(c.Body, e)
+	}
+	foot := line(run{Text: fit(n.Event.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), limit), Size: "small", Subtle: true})
+	foot.Separator = true
+	c.Body = append(c.Body, foot)
+	if link := n.Link(); openable(link) {
+		c.Actions = []action{{"Action.OpenUrl", "Open in the Console", link}}
+	}
+	return message{Type: "message", Attachments: []attachment{{"application/vnd.microsoft.card.adaptive", c}}}
+}
+
+// line is text as it stands. It is no TextBlock: that one reads Markdown, and a payload of an attacker's would become a
+// link that an engineer may follow.
+func line(runs ...run) element {
+	for i := range runs {
+		runs[i].Type = "TextRun"
+	}
+	return element{Type: "RichTextBlock", Inlines: runs}
+}
+
+// styles colour the head of a card, severityText says the same in words for those who do not see colours.
+var styles = map[notification.Severity]string{
+	notification.Info: "emphasis", notification.Low: "accent", notification.Medium: "warning", notification.High: "attention", notification.Critical: "attention",
+}
+
+var severityText = map[notification.Severity]string{
+	notification.Low: "🔵 Low · ", notification.Medium: "🟡 Medium · ", notification.High: "🟠 High · ", notification.Critical: "🔴 Critical · ",
+}
+
+func fit(s string, limit int) string { return destination.Cut(destination.Printable(s), limit) }
+
+func openable(link string) bool {
+	u, err := url.Parse(link)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && len(link) <= linkLimit
+}
+
+// Errors that a connector answers inside a 200. Microsoft, "Create an Incoming Webhook", and its repository
+// msteams-docs, issues 400, 1736, 1810 and 7425.
+var (
+	failedText   = regexp.MustCompile(`(?i)delivery failed|HTTP error \d{3}`)
+	failedStatus = regexp.MustCompile(`(?i)HTTP error (\d{3})`)
+)
+
+var reasons = map[int]string{
+	400: "Teams could not read the card, or the channel or the workflow behind this URL is gone",
+	401: "the URL is not complete or no longer valid: copy it again from the workflow, with the part after sig=",
+	403: "the URL is not complete or no longer valid, or the workflow may not post to this channel",
+	404: "the workflow or webhook is gone: make a new one in Teams and enter its URL",
+	410: "the channel or webhook is gone: make a new one in Teams and enter its URL",
+	413: "Teams found the message too large",
+	429: "Teams takes four messages a second at one URL",
+	502: "the workflow failed: look at its runs in the Workflows app",
+}
+
+// Judge takes a 2xx for a success unless its text tells of an error.
+func (Destination) Judge(r destination.Response) destination.Verdict {
+	if r.Status < 200 || r.Status > 299 || !failedText.Match(r.Body) {
+		return destination.JudgeStatus(r, reasons)
+	}
+	inner := failedStatus.FindSubmatch(r.Body)
+	if inner == nil {
+		text := strings.TrimSpace(string(r.Body))
+		return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with an error in its text: "+fit(text, 200))
+	}
+	code, _ := strconv.Atoi(string(inner[1])) // three digits
+	v := destination.JudgeStatus(destination.Response{Status: code, Header: r.Header}, reasons)
+	if v.Delivered {
+		return v
+	}
+	v.Reason += " (told in the text of a " + strconv.Itoa(r.Status) + ")"
+	return v
+}

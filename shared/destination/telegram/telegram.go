@@ -1,0 +1,142 @@
+// Package telegram sends notifications to a Telegram chat through the platform's bot (product facts, 2.3). There is one
+// bot for a deployment: its token is the operator's. Which chat an integration writes to is no parameter that a person can
+// enter, else anybody could write to any chat that the bot is in: package bot binds it.
+package telegram
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// DefaultAPI is Telegram's own Bot API server.
+const DefaultAPI = "https://api.telegram.org"
+
+// What one delivery carries. A group takes about 20 messages a minute (Telegram, "Bots FAQ", "My bot is hitting limits"):
+// the events of a burst share messages, and the messages of one delivery go out one after the other, so that a burst does
+// not end in refusals that would disable the integration.
+const (
+	maxEvents = 20
+	maxBytes  = 1 << 20
+)
+
+// Bot is the platform's bot. The zero value is a deployment without one: Telegram is listed, and says so when it is used.
+type Bot struct {
+	Token string // from @BotFather; a secret
+	API   string // address of the Bot API server; "" = DefaultAPI
+}
+
+// URL is the address of a method. It holds the token.
+func (b Bot) URL(method string) string {
+	api := strings.TrimSuffix(b.API, "/")
+	if api == "" {
+		api = DefaultAPI
+	}
+	return api + "/bot" + b.Token + "/" + method
+}
+
+// Parameters of a Telegram integration. A person sets none of them: binding does.
+type Parameters struct {
+	ChatID    int64      `json:"chat_id,omitempty" jsonschema:"title=Chat ID,readOnly=true" jsonschema_description:"Set when you open the link of this integration in Telegram; negative for a group."`
+	ChatTitle string     `json:"chat_title,omitempty" jsonschema:"title=Chat,readOnly=true,maxLength=300" jsonschema_description:"The group's title or the person's name at the time of binding."`
+	ChatType  string     `json:"chat_type,omitempty" jsonschema:"title=Kind of chat,readOnly=true,enum=private,enum=group,enum=supergroup" jsonschema_description:"A private chat, a group, or a supergroup."`
+	BoundAt   *time.Time `json:"bound_at,omitempty" jsonschema:"title=Bound since,readOnly=true,format=date-time" jsonschema_description:"When the chat was bound."`
+	RemovedAt *time.Time `json:"removed_at,omitempty" jsonschema:"title=Bot removed,readOnly=true,format=date-time" jsonschema_description:"When the bot was removed from the chat. Add it to the same chat again, or bind another one."`
+}
+
+// Binding is the chat's id.
+func (p *Parameters) Binding() string {
+	if p.ChatID == 0 {
+		return ""
+	}
+	return fmt.Sprint(p.ChatID)
+}
+
+//go:embed setup.md
+var setUp string
+
+// Destination is Telegram.
+type Destination struct {
+	system destination.System
+	bot    Bot
+}
+
+// New makes the destination for a bot.
+func New(b Bot) Destination {
+	return Destination{bot: b, system: destination.System{
+		Name: "telegram", Title: "Telegram", Group: destination.Messengers, Class: notification.Basic,
+		Events:     append([]event.Type{event.ReportDaily, event.ReportWeekly, event.ReportMonthly}, event.Basic()...),
+		Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Batch: destination.Batch{Count: maxEvents, Bytes: maxBytes},
+	}}
+}
+
+// System describes Telegram.
+func (d Destination) System() destination.System { return d.system }
+
+// Secrets is the bot's token: it is in the address of every request.
+func (d Destination) Secrets() []string {
+	if d.bot.Token == "" {
+		return nil
+	}
+	return []string{d.bot.Token}
+}
+
+// message is that of sendMessage. Telegram, Bot API, "sendMessage".
+type message struct {
+	ChatID    int64       `json:"chat_id"`
+	Text      string      `json:"text"`
+	ParseMode string      `json:"parse_mode"`
+	Preview   linkPreview `json:"link_preview_options"`
+}
+
+// linkPreview is off: Telegram would fetch the Console's page, and what an attacker wrote.
+type linkPreview struct {
+	Disabled bool `json:"is_disabled"`
+}
+
+// Encode makes as few messages as hold the notifications. Error: NotReady when no chat is bound.
+func (d Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
+	p := t.Parameters.(*Parameters)
+	switch {
+	case d.bot.Token == "":
+		return nil, &destination.NotReady{Reason: "this deployment has no Telegram bot: its operator must configure the bot's token"}
+	case p.ChatID == 0:
+		return nil, &destination.NotReady{Reason: "no Telegram chat is bound to this integration yet: ask for its links and open one in Telegram"}
+	case p.RemovedAt != nil:
+		return nil, &destination.NotReady{Reason: "the bot was removed from the chat " + quote(p.ChatTitle) + ": add it to the same chat again, or bind another chat"}
+	}
+	var out []destination.Request
+	for _, text := range gather(ns) {
+		r, err := d.request(p.ChatID, text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func (d Destination) request(chat int64, text string) (destination.Request, error) {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // the text is full of tags
+	if err := enc.Encode(message{ChatID: chat, Text: text, ParseMode: "HTML", Preview: linkPreview{Disabled: true}}); err != nil {
+		return destination.Request{}, fmt.Errorf("write a Telegram message: %w", err)
+	}
+	return destination.Request{
+		Method: http.MethodPost, URL: d.bot.URL("sendMessage"), Body: bytes.TrimRight(body.Bytes(), "\n"), Header: http.Header{"Content-Type": {"application/json"}},
+	}, nil
+}
+
+func quote(title string) string {
+	return "“" + destination.Cut(destination.Printable(title), 128) + "”"
+}

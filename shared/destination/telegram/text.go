@@ -1,0 +1,113 @@
+package telegram
+
+import (
+	"html"
+	"net/url"
+	"strings"
+	"unicode/utf16"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/notification"
+)
+
+// textLimit is in UTF-16 units. Telegram, Bot API, "sendMessage": 4096 after the entities are parsed; we keep to it before.
+const textLimit = 4096
+
+// Limits of the parts that every message has, so that there is always room for the facts; in UTF-16 units, escaped.
+const (
+	headLimit     = 300
+	sentenceLimit = 500
+	footLimit     = 250
+	linkLimit     = 700
+)
+
+// valueLimits are tried one after the other until the message keeps to textLimit.
+var valueLimits = []int{3000, 1500, 700, 300, 150, 80, 40}
+
+// rule parts the notifications of one message.
+const rule = "\n\n———\n\n"
+
+// gather writes notifications into as few messages as hold them, each as it would be alone.
+func gather(ns []notification.Notification) []string {
+	var out []string
+	used := 0
+	for _, n := range ns {
+		text := write(n)
+		size := units(text)
+		if last := len(out) - 1; last >= 0 && used+units(rule)+size <= textLimit {
+			out[last] += rule + text
+			used += units(rule) + size
+			continue
+		}
+		out, used = append(out, text), size
+	}
+	return out
+}
+
+// write renders a notification as Telegram's HTML, its values cut no shorter than they must be.
+func write(n notification.Notification) string {
+	text := ""
+	for _, limit := range valueLimits {
+		if text = render(n, limit); units(text) <= textLimit {
+			break
+		}
+	}
+	return text
+}
+
+func render(n notification.Notification, limit int) string {
+	var b strings.Builder
+	b.WriteString("<b>" + fit(n.Summary(), headLimit) + "</b>\n")
+	b.WriteString(marks[n.Severity()] + " " + fit(n.Sentence(), sentenceLimit) + "\n")
+	for i, f := range n.Facts() {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		// In <code> Telegram makes no link, mention, hashtag or command of what an attacker wrote, and a touch copies it.
+		b.WriteString("<b>" + fit(f.Label, 40) + ":</b> <code>" + fit(f.Value, limit) + "</code>\n")
+	}
+	// A link in the text, not a button: Telegram refuses a whole message for a button whose address it does not like.
+	if link := html.EscapeString(n.Link()); openable(n.Link()) && units(link) <= linkLimit {
+		b.WriteString("\n<a href=\"" + link + "\">Open in the Console</a>\n")
+	}
+	b.WriteString("\n<i>" + fit(n.Event.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), footLimit) + "</i>")
+	return b.String()
+}
+
+// marks make the severity visible.
+var marks = map[notification.Severity]string{
+	notification.Info: "ℹ️", notification.Low: "🔵", notification.Medium: "🟡", notification.High: "🟠", notification.Critical: "🔴",
+}
+
+// escaper is that of Telegram, Bot API, "HTML style": only these three are special in text.
+var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+// fit escapes a text and cuts it so that the escaped form keeps to the limit and no entity is torn.
+func fit(s string, limit int) string {
+	s = destination.Printable(s)
+	if e := escaper.Replace(s); units(e) <= limit {
+		return e
+	}
+	used := 0
+	for i, r := range s {
+		used += units(escaper.Replace(string(r)))
+		if used > limit-units(destination.Mark) {
+			return escaper.Replace(s[:i]) + destination.Mark
+		}
+	}
+	return escaper.Replace(s) // not reached: the whole is longer than the limit
+}
+
+// units counts UTF-16 code units, as Telegram does.
+func units(s string) int {
+	n := 0
+	for _, r := range s {
+		n += max(1, utf16.RuneLen(r))
+	}
+	return n
+}
+
+func openable(link string) bool {
+	u, err := url.Parse(link)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
