@@ -28,14 +28,15 @@ race: ## run all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race $(PACKAGES)
 
 lint: ## check the format, go vet, staticcheck and go.mod
-	@unformatted=$$(gofmt -l functions shared scripts); \
+	@unformatted=$$(gofmt -l functions shared scripts infra); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet -tags metrics $(PACKAGES)
 	$(GO) run $(STATICCHECK) -tags metrics $(PACKAGES)
 	$(GO) mod tidy -diff
+	$(GO) -C infra vet ./... && $(GO) -C infra mod tidy -diff
 
 fmt: ## format the code
-	gofmt -w functions shared scripts
+	gofmt -w functions shared scripts infra
 
 golden: ## write the golden files anew, to be read before they are committed
 	$(GO) test ./shared/destination/*/ ./shared/console -update
