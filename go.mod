@@ -63,3 +63,9 @@ require (
 	modernc.org/memory v1.11.0 // indirect
 	modernc.org/sqlite v1.37.1 // indirect
 )
+
+// What tests install below these folders is not ours.
+ignore (
+	./bin
+	./var
+)

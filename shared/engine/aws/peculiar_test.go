@@ -300,4 +300,3 @@ func TestTheGatewayHandsClaimsOver(t *testing.T) {
 	var unauthorized *access.UnauthorizedError
 	require.ErrorAs(t, refused, &unauthorized)
 }
-

@@ -39,7 +39,9 @@ func number[N int | int64](n N) types.AttributeValue {
 }
 
 // blob never writes a nil, which the wire form takes for no value at all.
-func blob(b []byte) types.AttributeValue { return &types.AttributeValueMemberB{Value: append([]byte{}, b...)} }
+func blob(b []byte) types.AttributeValue {
+	return &types.AttributeValueMemberB{Value: append([]byte{}, b...)}
+}
 
 func textOf(i item, name string) string {
 	if v, ok := i[name].(*types.AttributeValueMemberS); ok {
