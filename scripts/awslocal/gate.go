@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -20,6 +22,12 @@ type Fault struct {
 	Type   string // such as ThrottlingException
 }
 
+// Use is an action that a caller took, in the words of IAM. Functions here have their own name as their access key.
+type Use struct {
+	Caller, Action string
+	Resource       string // a table's name, with /index/… for an index; "" for other services
+}
+
 // Gate stands before a service: it counts the calls, adds up the capacity that DynamoDB consumed, and can answer with
 // a fault instead.
 type Gate struct {
@@ -30,12 +38,13 @@ type Gate struct {
 	mu     sync.Mutex
 	calls  map[string]int
 	units  map[string]float64
+	used   map[Use]bool
 	fault  func(call string) *Fault
 }
 
 // NewGate makes a gate before the service at an address.
 func NewGate(target string) *Gate {
-	g := &Gate{target: target, calls: map[string]int{}, units: map[string]float64{}}
+	g := &Gate{target: target, calls: map[string]int{}, units: map[string]float64{}, used: map[Use]bool{}}
 	g.server = httptest.NewServer(http.HandlerFunc(g.serve))
 	g.URL = g.server.URL
 	return g
@@ -70,7 +79,11 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		service, call = "", r.Method+" "+r.URL.Path
 	}
+	uses := usesOf(r.Header.Get("Authorization"), service, call, body)
 	g.mu.Lock()
+	for _, u := range uses {
+		g.used[u] = true
+	}
 	g.calls[call]++
 	fault := g.fault
 	g.mu.Unlock()
@@ -88,6 +101,51 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) {
 		body = withCapacity(body)
 	}
 	g.forward(w, r, body, call, dynamo)
+}
+
+// Uses are the actions that were taken so far.
+func (g *Gate) Uses() []Use {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Keys(g.used))
+}
+
+// prefixes are the services' names in IAM, by those in X-Amz-Target.
+var prefixes = map[string]string{"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "AWSStepFunctions": "states", "TrentService": "kms", "AWSEvents": "events"}
+
+// usesOf translates a call (Service authorization reference): a transaction needs the actions of its items, sending a
+// batch needs sqs:SendMessage.
+func usesOf(authorization, service, call string, body []byte) []Use {
+	_, caller, _ := strings.Cut(authorization, "Credential=")
+	caller, _, _ = strings.Cut(caller, "/")
+	action := prefixes[service] + ":" + strings.TrimSuffix(call, "Batch")
+	if service != "DynamoDB_20120810" {
+		return []Use{{Caller: caller, Action: action}}
+	}
+	var q struct {
+		TableName, IndexName string
+		RequestItems         map[string]json.RawMessage
+		TransactItems        []map[string]struct{ TableName string }
+	}
+	if json.Unmarshal(body, &q) != nil {
+		return nil
+	}
+	var out []Use
+	if q.TableName != "" {
+		if q.IndexName != "" {
+			q.TableName += "/index/" + q.IndexName
+		}
+		out = append(out, Use{caller, action, q.TableName})
+	}
+	for table := range q.RequestItems {
+		out = append(out, Use{caller, action, table})
+	}
+	for _, item := range q.TransactItems {
+		for kind, on := range item {
+			out = append(out, Use{caller, "dynamodb:" + kind + "Item", on.TableName})
+		}
+	}
+	return out
 }
 
 func (g *Gate) forward(w http.ResponseWriter, r *http.Request, body []byte, call string, dynamo bool) {

@@ -206,7 +206,7 @@ func (s *Stack) createFunctions() error {
 			variables[k] = v
 		}
 		for k, v := range map[string]string{
-			"AWS_REGION": region, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "PATH": os.Getenv("PATH"),
+			"AWS_REGION": region, "AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": "local", "PATH": os.Getenv("PATH"),
 			"AWS_ENDPOINT_URL_DYNAMODB": s.Dynamo.URL, "AWS_ENDPOINT_URL_SQS": s.Sending.URL, "AWS_ENDPOINT_URL_SFN": s.StepFunctions.URL,
 			"AWS_ENDPOINT_URL_KMS": s.KMS.URL, "AWS_ENDPOINT_URL_EVENTBRIDGE": s.Bus.URL,
 		} {

@@ -64,7 +64,7 @@ func explain(err error, to string) error {
 	case errors.As(err, &throttled), errors.As(err, &limit):
 		return fmt.Errorf("the mail service put off a mail for %s: the platform's sending rate or daily quota is used up: %w", to, err)
 	case errors.As(err, &suspended), errors.As(err, &paused), errors.As(err, &domain):
-		return fmt.Errorf("the platform may not send mail at the moment; its operators were told: %w", err)
+		return fmt.Errorf("the platform may not send mail at the moment: ask its operators: %w", err)
 	case errors.As(err, &rejected):
 		return fmt.Errorf("the mail service refused a mail for %s: %s", to, rejected.ErrorMessage())
 	case errors.As(err, &api):

@@ -1,0 +1,93 @@
+package awslocal_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/awslocal"
+)
+
+// TestRolesAllowWhatTheFunctionsDo takes the functions through all that they do and holds each AWS call against the
+// role that template.yaml gives to its function.
+func TestRolesAllowWhatTheFunctionsDo(t *testing.T) {
+	up, down := receive(t, always(200)), receive(t, always(500))
+	r := deploy(t, []*receiver{up, down}, nil)
+	id, failing := r.webhook(up, 100), r.webhook(down, 1)
+	r.publish(30)
+	r.put([]types.PutEventsRequestEntry{r.entry("new_hits", `{"version":9}`)})
+	r.eventually("the failing one is disabled", func() bool {
+		var now struct{ Enabled bool }
+		r.api("GET", "/v1/integrations/"+failing, nil, &now)
+		return !now.Enabled
+	})
+	r.eventually("its retries end", func() bool { return len(r.deliveries(failing, "retrying")) == 0 })
+	for _, state := range []string{"all", "pending", "retrying", "delivered", "dead"} {
+		r.deliveries(id, state)
+	}
+	one := r.deliveries(id, "delivered")[0].ID
+	for _, call := range []struct {
+		method, path string
+		body         any
+		status       int
+	}{
+		{"GET", "/v1/systems", nil, 200},
+		{"GET", "/v1/integrations", nil, 200},
+		{"GET", "/v1/integrations/" + id + "/deliveries/" + one, nil, 200},
+		{"GET", "/v1/integrations/" + id + "/health", nil, 200},
+		{"GET", "/v1/dead-letters", nil, 200},
+		{"PATCH", "/v1/integrations/" + id, map[string]any{"name": "Another"}, 200},
+		{"POST", "/v1/integrations/" + id + "/test", nil, 200},
+		{"POST", "/v1/integrations/" + id + "/deliveries/" + one + "/replay", nil, 200},
+		{"POST", "/v1/integrations/" + id + "/replay", map[string]any{"states": []string{"delivered", "dead"}}, 200},
+		{"POST", "/v1/integrations/" + id + "/disable", nil, 200},
+		{"POST", "/v1/integrations/" + id + "/enable", nil, 200},
+		{"DELETE", "/v1/integrations/" + id, nil, 204},
+	} {
+		require.Equal(t, call.status, r.api(call.method, call.path, call.body, nil), call.method+" "+call.path)
+	}
+	_, err := r.Functions["Retry"].Invoke(t.Context(), []byte(`{"relay":true}`))
+	require.NoError(t, err)
+
+	seen := map[string]int{}
+	for _, g := range []*awslocal.Gate{r.Dynamo, r.Sending, r.StepFunctions, r.KMS, r.Bus} {
+		for _, u := range g.Uses() {
+			if !slices.Contains(awslocal.Names, u.Caller) {
+				continue
+			}
+			seen[u.Caller]++
+			require.True(t, r.allowed(u), "the role of %s does not allow %s on %s", u.Caller, u.Action, strings.TrimPrefix(u.Resource, r.Prefix))
+		}
+	}
+	for _, name := range []string{"Api", "Fanout", "Deliver", "Retry"} {
+		require.GreaterOrEqual(t, seen[name], 4, name)
+	}
+}
+
+// allowed looks for a statement of the function's role that names the action and, for a table, the table.
+func (r *rig) allowed(u awslocal.Use) bool {
+	statements, _ := awslocal.At(r.Template.Resources[u.Caller+"Role"].Properties, "Policies", 0, "PolicyDocument", "Statement").([]any)
+	for _, s := range statements {
+		actions, _ := awslocal.At(s, "Action").([]any)
+		if !slices.Contains(actions, any(u.Action)) {
+			continue
+		}
+		if u.Resource == "" {
+			return true
+		}
+		resources, _ := awslocal.At(s, "Resource").([]any)
+		for _, v := range resources {
+			name := awslocal.Target(v)
+			if sub, ok := awslocal.At(v, "Fn::Sub").(string); ok {
+				name = strings.TrimPrefix(strings.Replace(sub, ".Arn}", "", 1), "${")
+			}
+			if r.Prefix+name == u.Resource {
+				return true
+			}
+		}
+	}
+	return false
+}
