@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -189,7 +190,7 @@ func (c *Courier) conclude(d *Delivery, a Attempt, retryAfter time.Duration) {
 	if extra := len(d.Attempts) - maxAttempts; extra > 0 {
 		d.Attempts = d.Attempts[extra:]
 	}
-	d.Due, d.Reason = time.Time{}, a.Reason
+	d.Due, d.Reason, d.quiet = time.Time{}, a.Reason, quiet(a, retryAfter)
 	if a.Delivered {
 		d.State, d.Failures = Delivered, 0
 		return
@@ -201,6 +202,20 @@ func (c *Courier) conclude(d *Delivery, a Attempt, retryAfter time.Duration) {
 		return
 	}
 	d.State, d.Due = Retrying, a.At.Add(a.Took).Add(wait)
+}
+
+// quietLeast is how long a system is left alone that says 429 and not how long.
+const quietLeast = time.Second
+
+// quiet is how long a system wants no requests at all: it told us so with Retry-After, or with 429.
+func quiet(a Attempt, retryAfter time.Duration) time.Duration {
+	if a.Delivered {
+		return 0
+	}
+	if a.Status == http.StatusTooManyRequests {
+		retryAfter = max(retryAfter, quietLeast)
+	}
+	return min(retryAfter, retry.MaxRetryAfter)
 }
 
 // Kill ends a delivery that is not to be sent any more, for the reason given.

@@ -54,6 +54,9 @@ type Delivery struct {
 	Count int
 	// Events are loaded by Queue.Lease and Log.Get and left out by Log.List.
 	Events []event.Event
+
+	// quiet is how long the system asked for no requests in its last answer. It is not stored.
+	quiet time.Duration
 }
 
 // Attempt is one try at sending a delivery, and what came of it.

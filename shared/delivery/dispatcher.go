@@ -63,6 +63,8 @@ type Dispatcher struct {
 	outcomes         chan outcome
 	due              chan struct{} // nudges the retry timer
 
+	paces paces
+
 	mu    sync.Mutex
 	lanes map[Lane]*lane
 	start func(*lane)    // nil before Run and after its end
@@ -143,7 +145,7 @@ func (d *Dispatcher) Wake(lanes ...Lane) {
 	for _, key := range lanes {
 		l, ok := d.lanes[key]
 		if !ok {
-			l = &lane{Lane: key, limit: d.limits.PerLane}
+			l = &lane{Lane: key, limit: min(firstLimit, d.limits.PerLane), pace: d.paces.of(key.Tenant, key.Integration)}
 			l.room = sync.NewCond(&l.mu)
 			d.lanes[key] = l
 		}
@@ -207,6 +209,7 @@ type lane struct {
 	room     *sync.Cond
 	inFlight int
 	limit    int
+	pace     *pace
 }
 
 // run sends what the lane holds until nothing is left.
@@ -263,6 +266,7 @@ func (d *Dispatcher) forget(l *lane) {
 	defer l.mu.Unlock()
 	if !l.running && !l.again && l.inFlight == 0 && d.lanes[l.Lane] == l {
 		delete(d.lanes, l.Lane)
+		d.paces.forget(l.Tenant, l.Integration, d.now())
 	}
 }
 
@@ -346,6 +350,10 @@ func (d *Dispatcher) enter(ctx context.Context, l *lane) (pool chan struct{}, ok
 		pool = d.failing
 	}
 	l.mu.Unlock()
+	if !d.await(ctx, l) {
+		d.leave(l, nil, nil)
+		return nil, false
+	}
 	select {
 	case pool <- struct{}{}:
 		if ctx.Err() == nil {
@@ -358,17 +366,15 @@ func (d *Dispatcher) enter(ctx context.Context, l *lane) (pool chan struct{}, ok
 	return nil, false
 }
 
-// leave gives the place back; a verdict of the request sets how much the lane may do at once.
-func (d *Dispatcher) leave(l *lane, pool chan struct{}, delivered *bool) {
+// leave gives the place back; the outcome of the request, if there was one, sets how much the lane may do at once.
+func (d *Dispatcher) leave(l *lane, pool chan struct{}, after *Delivery) {
 	if pool != nil {
 		<-pool
 	}
 	l.mu.Lock()
 	l.inFlight--
-	if delivered != nil {
-		if l.limit = d.limits.Failing; *delivered {
-			l.limit = d.limits.PerLane
-		}
+	if after != nil {
+		d.learn(l, *after)
 	}
 	idle := l.inFlight == 0
 	l.room.Broadcast()
@@ -380,6 +386,39 @@ func (d *Dispatcher) leave(l *lane, pool chan struct{}, delivered *bool) {
 	}
 }
 
+// firstLimit is how many requests a lane begins with: a system that takes one a second must not be sent a burst of
+// which all but one fail, because failures disable.
+const firstLimit = 4
+
+// learn sets a lane's limit; its mu is held. A failing system gets few requests, and its full share again when it answers.
+func (d *Dispatcher) learn(l *lane, after Delivery) {
+	switch {
+	case after.State != Delivered:
+		l.limit = min(l.limit, d.limits.Failing)
+	case l.limit < firstLimit:
+		l.limit = min(firstLimit, d.limits.PerLane)
+	default:
+		l.limit = min(2*l.limit, d.limits.PerLane)
+	}
+}
+
+// paceLook is how often a lane that waits for its pace looks whether its integration has changed.
+const paceLook = time.Second
+
+// await waits until the pace lets a request begin; false when the context ended first. A change of the integration ends
+// the wait too: the caller looks at that.
+func (d *Dispatcher) await(ctx context.Context, l *lane) bool {
+	epoch := l.epoch.Load()
+	for ctx.Err() == nil {
+		wait := l.pace.take(d.now())
+		if wait == 0 || l.epoch.Load() != epoch {
+			return true
+		}
+		sleep(ctx, min(wait, paceLook))
+	}
+	return false
+}
+
 // send makes one attempt and hands its outcome over.
 func (d *Dispatcher) send(ctx context.Context, l *lane, r *Route, v Delivery, pool chan struct{}) {
 	defer d.work.Done()
@@ -389,9 +428,9 @@ func (d *Dispatcher) send(ctx context.Context, l *lane, r *Route, v Delivery, po
 		d.release([]Delivery{v})
 		return
 	}
-	delivered := after.State == Delivered
+	l.pace.learn(d.now(), after)
 	d.outcomes <- outcome{delivery: after, window: r.Integration.Window}
-	d.leave(l, pool, &delivered)
+	d.leave(l, pool, &after)
 }
 
 // settle writes outcomes, as many at once as are there, until the channel closes.

@@ -35,8 +35,8 @@ type Shelf interface {
 	Claim(ctx context.Context, batch string, deliveries []Delivery) (claimed int, err error)
 	// Batch returns the members of a retry batch. Error: ErrNotFound.
 	Batch(ctx context.Context, id string) (Parcel, error)
-	// Enqueue hands parcels out again.
-	Enqueue(ctx context.Context, parcels []Parcel) error
+	// Enqueue hands parcels out again, not before the time is over; an engine may bound that to 15 minutes.
+	Enqueue(ctx context.Context, parcels []Parcel, after time.Duration) error
 }
 
 // Executions starts the retry cycles of a batch under a name; a name that was started before is no error, and starts
@@ -72,6 +72,8 @@ type Sender struct {
 	// Budget is how long after its beginning a call still starts requests; what is left then is handed out again.
 	// 0 = no limit. With the longest deadline of a request it must stay below the time that the call may take.
 	Budget time.Duration
+
+	paces paces // what this process learned; another begins anew
 }
 
 // Deliver makes the first attempt at what the parcels name. It returns an error for each parcel, nil for those that
@@ -128,7 +130,7 @@ func (s *Sender) deliver(ctx context.Context, whole Parcel) error {
 	for ids := range slices.Chunk(whole.IDs, ParcelLimit) {
 		p := Parcel{Tenant: whole.Tenant, Integration: whole.Integration, IDs: ids}
 		if s.late(began) {
-			if err := s.Shelf.Enqueue(ctx, []Parcel{p}); err != nil {
+			if err := s.Shelf.Enqueue(ctx, []Parcel{p}, 0); err != nil {
 				return fmt.Errorf("hand out %d deliveries of integration %s again: %w", len(ids), p.Integration, err)
 			}
 			continue
@@ -156,13 +158,13 @@ func (s *Sender) parcel(ctx context.Context, p Parcel, began time.Time) error {
 	if ended != "" {
 		return s.end(ctx, fresh, ended)
 	}
-	sent, left, err := s.send(ctx, route, fresh, began)
+	out, err := s.send(ctx, route, fresh, began)
 	if err != nil {
 		return err
 	}
-	err = s.conclude(ctx, route, sent)
-	if len(left) > 0 {
-		err = errors.Join(err, s.Shelf.Enqueue(ctx, []Parcel{{Tenant: p.Tenant, Integration: p.Integration, IDs: ids(left)}}))
+	err = s.conclude(ctx, route, out.sent)
+	if len(out.left) > 0 {
+		err = errors.Join(err, s.Shelf.Enqueue(ctx, []Parcel{{Tenant: p.Tenant, Integration: p.Integration, IDs: ids(out.left)}}, out.spare))
 	}
 	return err
 }
@@ -198,39 +200,86 @@ func (s *Sender) late(began time.Time) bool {
 	return s.Budget > 0 && s.Courier.Now().Sub(began) >= s.Budget
 }
 
-// send makes one attempt at each, side by side. left are those that there was no time for.
-func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, began time.Time) (sent, left []Delivery, err error) {
-	room := make(chan struct{}, max(1, s.perLane()))
-	var work sync.WaitGroup
+// visit is what came of one round of attempts: left are those that there was no time for, or that the system wants to
+// be spared from for a while.
+type visit struct {
+	sent, left []Delivery
+	spare      time.Duration
+}
+
+// send makes one attempt at each, side by side: one at first, one more at once with each answer, at the system's pace.
+func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, began time.Time) (visit, error) {
+	var out visit
+	var err error
 	var mu sync.Mutex
-	for _, d := range deliveries {
-		room <- struct{}{}
-		if s.late(began) {
-			<-room
-			mu.Lock()
-			left = append(left, d)
-			mu.Unlock()
-			continue
+	room := sync.NewCond(&mu)
+	inFlight, limit := 0, 1
+	pace := s.paces.of(route.Integration.Tenant, route.Integration.ID)
+	mu.Lock()
+	for n, d := range deliveries {
+		for inFlight >= limit {
+			room.Wait()
 		}
-		work.Go(func() {
-			defer func() { <-room }()
+		mu.Unlock()
+		wait, ok := s.await(ctx, pace, began)
+		mu.Lock()
+		if !ok {
+			out.left, out.spare = append(out.left, deliveries[n:]...), wait
+			break
+		}
+		inFlight++
+		go func() {
 			after, failed := s.Courier.Send(ctx, route, d)
 			mu.Lock()
 			defer mu.Unlock()
+			defer room.Broadcast()
+			inFlight--
+			limit = min(limit+1, s.perLane())
 			if failed != nil {
-				left = append(left, d)
+				out.left = append(out.left, d)
 				err = fmt.Errorf("send delivery %s of integration %s: %w", d.ID, d.Integration, failed)
 				return
 			}
-			sent = append(sent, after)
-		})
+			pace.learn(s.Courier.Now(), after)
+			out.sent = append(out.sent, after)
+		}()
 	}
-	work.Wait()
-	if len(sent) > 0 {
+	for inFlight > 0 {
+		room.Wait()
+	}
+	mu.Unlock()
+	s.paces.forget(route.Integration.Tenant, route.Integration.ID, s.Courier.Now())
+	if len(out.sent) > 0 {
 		err = nil // what broke off is left over; what was sent must be written
 	}
-	slices.SortFunc(sent, func(a, b Delivery) int { return strings.Compare(a.ID, b.ID) })
-	return sent, left, err
+	slices.SortFunc(out.sent, func(a, b Delivery) int { return strings.Compare(a.ID, b.ID) })
+	return out, err
+}
+
+// awaitMost is the longest that a call without a budget waits for a system's pace.
+const awaitMost = 30 * time.Second
+
+// await waits until the pace lets a request begin. Where that would outlast the call's time, ok is false and wait says
+// how long is left.
+func (s *Sender) await(ctx context.Context, p *pace, began time.Time) (wait time.Duration, ok bool) {
+	for ctx.Err() == nil {
+		now := s.Courier.Now()
+		if s.late(began) {
+			return 0, false
+		}
+		if wait = p.take(now); wait == 0 {
+			return 0, true
+		}
+		left := awaitMost
+		if s.Budget > 0 {
+			left = s.Budget - now.Sub(began)
+		}
+		if wait >= left {
+			return wait, false
+		}
+		sleep(ctx, wait)
+	}
+	return 0, false
 }
 
 func (s *Sender) perLane() int {
@@ -355,17 +404,17 @@ func (s *Sender) attempt(ctx context.Context, r Round, route *Route, waiting []D
 			after = append(after, d) // sent by a call with the same Round that broke off later
 		}
 	}
-	sent, left, err := s.send(ctx, route, turn, began)
+	out, err := s.send(ctx, route, turn, began)
 	if err != nil {
 		return r, err
 	}
-	if err := s.conclude(ctx, route, sent); err != nil {
+	if err := s.conclude(ctx, route, out.sent); err != nil {
 		return r, err
 	}
-	if len(left) > 0 {
-		return Round{Batch: r.Batch, Round: r.Round, More: true}, nil
+	if len(out.left) > 0 {
+		return Round{Batch: r.Batch, Round: r.Round, Seconds: seconds(out.spare), More: true}, nil
 	}
-	for _, d := range sent {
+	for _, d := range out.sent {
 		if d.State == Retrying {
 			after = append(after, d)
 		}
@@ -380,10 +429,13 @@ func next(batch string, waiting []Delivery) Round {
 		if r.Round == 0 || d.Failures < r.Round {
 			r.Round = d.Failures
 		}
-		r.Seconds = max(r.Seconds, int((d.planned()+time.Second-1)/time.Second))
+		r.Seconds = max(r.Seconds, seconds(d.planned()))
 	}
 	return r
 }
+
+// seconds rounds up.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // Resume takes a batch up again whose retries broke off, under a new name: that of the message which reported it.
 func (s *Sender) Resume(ctx context.Context, batch, name string) error {

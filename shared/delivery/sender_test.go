@@ -28,6 +28,7 @@ type shelf struct {
 	mu       sync.Mutex
 	batches  map[string]delivery.Parcel
 	enqueued []delivery.Parcel
+	after    []time.Duration
 	started  []string
 	failNext map[string]error // by the method's name
 }
@@ -78,10 +79,12 @@ func (s *shelf) Batch(_ context.Context, id string) (delivery.Parcel, error) {
 	return p, nil
 }
 
-func (s *shelf) Enqueue(_ context.Context, parcels []delivery.Parcel) error {
+func (s *shelf) Enqueue(_ context.Context, parcels []delivery.Parcel, after time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.enqueued = append(s.enqueued, parcels...)
+	for _, p := range parcels {
+		s.enqueued, s.after = append(s.enqueued, p), append(s.after, after)
+	}
 	return nil
 }
 
@@ -261,8 +264,8 @@ func TestWhatThereIsNoTimeForIsHandedOutAgain(t *testing.T) {
 		})
 		s.PerLane, s.Budget = 2, 40*time.Second
 		s.deliver(s.pending("a", "b", "c", "d", "e", "f", "g", "h"))
-		require.Equal(t, []delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{"g", "h"}}}, s.shelf.enqueued, "three turns of two")
-		require.Equal(t, 6, s.shelf.count(delivery.Retrying))
+		require.Equal(t, []delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{"f", "g", "h"}}}, s.shelf.enqueued, "one alone, then two at a time")
+		require.Equal(t, 5, s.shelf.count(delivery.Retrying))
 		next, err := s.Retry(t.Context(), delivery.Round{Batch: "batch-1", Round: 1})
 		require.NoError(t, err)
 		require.Equal(t, 2, next.Round, "a turn that ends in time goes on")

@@ -194,7 +194,7 @@ func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
 	if err != nil {
 		return fmt.Errorf("look after %d events that came again: %w", len(in.Repeated), err)
 	}
-	return d.Enqueue(ctx, parcels(append(ready, broken...)))
+	return d.Enqueue(ctx, parcels(append(ready, broken...)), 0)
 }
 
 // shelve writes the rows of new deliveries and returns those that are to be sent.

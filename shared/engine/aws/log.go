@@ -216,7 +216,7 @@ func (d *Deliveries) replayOne(ctx context.Context, r delivery.Replay) (int, err
 		return 0, err
 	case v.State == delivery.Pending:
 		// On its way already; but if its message was lost between our two writes, this is how a person brings it back.
-		return 0, d.Enqueue(ctx, parcels([]delivery.Delivery{v}))
+		return 0, d.Enqueue(ctx, parcels([]delivery.Delivery{v}), 0)
 	case v.State == delivery.Retrying:
 		return 0, nil
 	}
@@ -265,7 +265,7 @@ func (d *Deliveries) restart(ctx context.Context, r delivery.Replay, ids []strin
 			return count, err
 		}
 		count += len(moved)
-		if err := d.Enqueue(ctx, []delivery.Parcel{{Tenant: r.Tenant, Integration: r.Integration, IDs: moved}}); err != nil {
+		if err := d.Enqueue(ctx, []delivery.Parcel{{Tenant: r.Tenant, Integration: r.Integration, IDs: moved}}, 0); err != nil {
 			return count, err
 		}
 	}

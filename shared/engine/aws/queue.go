@@ -19,6 +19,9 @@ import (
 // sendLimit is how many messages one call takes. SQS, API reference, "SendMessageBatch".
 const sendLimit = 10
 
+// maxDelay is how long SQS holds a message back. API reference, "SendMessageBatch", DelaySeconds.
+const maxDelay = 15 * time.Minute
+
 // parcelEvents bounds the events that one parcel makes its receiver load.
 const parcelEvents = 1000
 
@@ -54,7 +57,8 @@ func parcels(deliveries []delivery.Delivery) []delivery.Parcel {
 
 // Enqueue sends a message for each parcel. The message group is the tenant, so that the queue is a fair one: a
 // tenant with a backlog does not delay the others (SQS, "Amazon SQS fair queues").
-func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel) error {
+func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel, after time.Duration) error {
+	delay := int32(min(after+time.Second-1, maxDelay) / time.Second)
 	var entries []types.SendMessageBatchRequestEntry
 	for _, p := range list {
 		if len(p.IDs) == 0 {
@@ -65,7 +69,7 @@ func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel) error 
 			return fmt.Errorf("encode a parcel for integration %s: %w", p.Integration, err)
 		}
 		entries = append(entries, types.SendMessageBatchRequestEntry{
-			Id: awssdk.String(strconv.Itoa(len(entries))), MessageBody: awssdk.String(string(body)), MessageGroupId: awssdk.String(p.Tenant),
+			Id: awssdk.String(strconv.Itoa(len(entries))), MessageBody: awssdk.String(string(body)), MessageGroupId: awssdk.String(p.Tenant), DelaySeconds: delay,
 		})
 	}
 	for chunk := range slices.Chunk(entries, sendLimit) {
