@@ -90,3 +90,9 @@ require (
 	modernc.org/token v1.1.0 // indirect
 	star-tex.org/x/tex v0.7.1 // indirect
 )
+
+// What tests install below these folders is not ours.
+ignore (
+	./bin
+	./var
+)
