@@ -4,7 +4,7 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test test-independent race lint fmt golden demo demo-fast bench bench-cold fuzz test-metrics test-aws clean
+.PHONY: help run build test test-independent race lint fmt golden demo demo-fast bench bench-reports bench-cold fuzz test-metrics test-reports test-aws clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,7 +41,7 @@ fmt: ## format the code
 golden: ## write the golden files anew, to be read before they are committed
 	$(GO) test ./shared/destination/*/ ./shared/console -update
 
-demo: build ## show two retry cycles in real time, then an auto-disable (about 75 s)
+demo: build ## show two retry cycles in real time, an auto-disable, a weekly report in bin/weekly-report.pdf (about 80 s)
 	$(GO) run ./scripts/demo -binary bin/tocsin
 
 demo-fast: build ## show all three cycles 120 times as fast (under 45 s)
@@ -49,6 +49,15 @@ demo-fast: build ## show all three cycles 120 times as fast (under 45 s)
 
 bench: build ## measure deliveries against a bare HTTP client
 	$(GO) run ./scripts/bench -binary bin/tocsin $(ARGS)
+
+bench-reports: ## record a million hits and measure the monthly report on them (target: 5 s, 256 MiB)
+	@mkdir -p bin
+	@$(GO) build -trimpath -o bin/bench-reports ./scripts/bench/reports
+	@bin/bench-reports $(ARGS)
+
+test-reports: ## read the reports' PDFs with poppler, which it installs on Debian when it is missing
+	@scripts/poppler
+	TOCSIN_NEED_POPPLER=1 $(GO) test -count=1 ./shared/report/...
 
 test-aws: ## prove the AWS stack without an account (installs DynamoDB Local and others under var/)
 	@scripts/test-aws

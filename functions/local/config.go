@@ -23,7 +23,7 @@ type config struct {
 	platform, console, cloud, bus string
 	tenant, clientName, role      string
 	email, name, issuer           string
-	smtp, mailFrom                string
+	smtp, mailFrom, publicURL     string
 	telegram                      telegram.Bot
 	telegramWebhook               string
 	publishRemote                 bool
@@ -56,6 +56,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.DurationVar(&c.tokenGood, "token-good", 12*time.Hour, "how long the sign-in link is good")
 	f.StringVar(&c.smtp, "smtp", "", "mail server, smtp://user:password@host:port; without one mails are kept in the outbox")
 	f.StringVar(&c.mailFrom, "mail-from", "Tocsin <tocsin@localhost.localdomain>", "sending address of mails")
+	f.StringVar(&c.publicURL, "public-url", "", "this program's address in the links of mails (default: the address that it listens on)")
 	f.StringVar(&c.telegram.Token, "telegram-token", "", "token of the platform's Telegram bot, from @BotFather; better given as TOCSIN_TELEGRAM_TOKEN")
 	f.StringVar(&c.telegram.API, "telegram-api", telegram.DefaultAPI, "address of the Bot API server")
 	f.StringVar(&c.telegramWebhook, "telegram-webhook", "", "public https address of this program, for Telegram to call; without one the bot asks for its messages")
@@ -101,6 +102,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 		return c, errors.New("-disable-percent must be 1 to 100, -disable-minimum and -faster at least 1, -keep at least 1h")
 	}
 	c.console = strings.TrimSuffix(c.console, "/")
+	c.publicURL = strings.TrimSuffix(c.publicURL, "/")
 	return c, c.checkTelegram()
 }
 

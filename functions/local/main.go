@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,10 @@ import (
 	"tocsin/shared/keyring"
 	"tocsin/shared/mail"
 	"tocsin/shared/notification"
+	"tocsin/shared/profile"
+	"tocsin/shared/receiver"
+	"tocsin/shared/report"
+	"tocsin/shared/report/pdf"
 	"tocsin/shared/retry"
 )
 
@@ -91,24 +96,43 @@ func run(ctx context.Context, c config) error {
 func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys *keyring.Ring, tokens *access.Keys, listener net.Listener) error {
 	systems := catalogue.Default(telegram.New(c.telegram))
 	policy := egress.Policy{Allow: c.allow}
-	mailer, outbox, err := c.mailer(db)
+	sender, outbox, err := c.mailer(db)
+	if err != nil {
+		return err
+	}
+	secrets, err := keys.Derive("unsubscribe")
 	if err != nil {
 		return err
 	}
 	newID := func() string { return ulid.Make().String() }
+	platform := notification.Platform{Name: c.platform, Console: c.console, Cloud: c.cloud}
+	links := profile.Links{Base: cmp.Or(c.publicURL, address(listener.Addr())), Keys: secrets}
+	people := &profile.Service{Store: db.People(), Now: time.Now, Log: log}
+	mailer := mail.Guard{Next: sender, Blocks: db.Blocks(), Feedback: &mail.Feedback{Blocks: db.Blocks(), Bus: db.Bus(), Now: time.Now, NewID: newID, Log: log}}
 	integrations := &integration.Service{
 		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: time.Now, NewID: newID, Log: log,
 	}
+	receivers := &receiver.Directory{
+		Integrations: db.Integrations(), Opener: integrations, Systems: systems, People: db.People(), Reports: db.Reports(), Now: time.Now,
+	}
 	courier := &delivery.Courier{
 		Destinations: systems, Carrier: egress.New(policy, egress.Options{Mailer: mailer}), Schedule: retry.Schedule{Faster: c.faster},
-		Platform: notification.Platform{Name: c.platform, Console: c.console, Cloud: c.cloud}, Now: time.Now, Log: log, Adapter: integrations,
+		Platform: platform, Now: time.Now, Log: log, Adapter: integrations, Unsubscribe: links, Reports: report.Messages{Store: db.Reports(), Platform: platform},
+	}
+	reports := &report.Service{
+		Store: db.Reports(), Ledger: db.Ledger(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: db.Bus(), Platform: c.platform,
+		Console: report.Console(c.console), Now: time.Now, NewID: newID, Log: log,
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Disabler: integrations, Now: time.Now}
 	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
-		Queue: db.Deliveries(), Log: db.Deliveries(), Courier: courier, Integrations: db.Integrations(), Opener: integrations,
+		Queue: db.Deliveries(), Log: db.Deliveries(), Courier: courier, Integrations: receivers, Opener: receivers,
 		Monitor: monitor, Logger: log, Limits: c.limits,
 	})
-	fanout := &delivery.Fanout{Integrations: db.Integrations(), Systems: systems, Log: db.Deliveries(), Logger: log}
+	fanout := &delivery.Fanout{
+		Integrations: receivers, Systems: systems, Log: db.Deliveries(), Logger: log,
+		Recorder: &report.Recorder{Zones: db.Reports(), Now: time.Now}, People: people,
+	}
+	ordered := make(chan struct{}, 1)
 
 	binder, err := bot.New(bot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now, Log: log, Changed: dispatcher.Recheck})
 	if err != nil {
@@ -117,6 +141,13 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	api := console.New(console.Config{
 		Platform: c.platform, Telegram: binder, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
 		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck, Wake: dispatcher.Wake,
+		Reports: reports, Ordered: func() {
+			select {
+			case ordered <- struct{}{}:
+			default:
+			}
+		},
+		Profiles: people, Blocks: db.Blocks(), Leaving: profile.Leaving{Links: links, Profiles: people, Blocks: db.Blocks(), Now: time.Now},
 	})
 	events := bus.Handler(bus.Config{
 		Store: db.Bus(), Name: c.bus, Now: time.Now, NewID: uuid.NewString, Log: log, AllowRemote: c.publishRemote,
@@ -131,6 +162,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	defer end()
 	work.Go(func() { fanout.Run(background, db.Bus(), db.Bus().Arrived(), dispatcher.Wake) })
 	work.Go(func() { dispatcher.Run(background) })
+	work.Go(func() { reports.Run(background, reportsEvery, ordered) })
 	work.Go(func() { prune(background, log, db, c.keep) })
 	work.Go(func() { c.receive(background, binder) })
 	if err := greet(c, tokens, listener.Addr()); err != nil {
@@ -154,6 +186,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	return err
 }
 
+// reportsEvery is how often the schedule of reports is looked at.
+const reportsEvery = 30 * time.Second
+
 // receive gets what happens in Telegram: by the webhook where Telegram can call in, else by asking.
 func (c config) receive(ctx context.Context, b *bot.Bot) {
 	switch {
@@ -166,7 +201,7 @@ func (c config) receive(ctx context.Context, b *bot.Bot) {
 }
 
 // mailer chooses between a mail server and the outbox.
-func (c config) mailer(db *sqlite.DB) (egress.Mailer, func(context.Context, string, int) ([]console.Mail, error), error) {
+func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string, int) ([]console.Mail, error), error) {
 	if c.smtp != "" {
 		m, err := mail.NewSMTP(c.smtp, c.mailFrom, time.Now)
 		return m, nil, err
@@ -175,7 +210,10 @@ func (c config) mailer(db *sqlite.DB) (egress.Mailer, func(context.Context, stri
 		kept, err := db.Outbox().Mails(ctx, before, limit)
 		out := make([]console.Mail, len(kept))
 		for i, k := range kept {
-			out[i] = console.Mail{ID: k.ID, At: k.At, To: k.Mail.To, Subject: k.Mail.Subject, Text: k.Mail.Text, HTML: k.Mail.HTML}
+			out[i] = console.Mail{ID: k.ID, At: k.At, To: k.Mail.To, Subject: k.Mail.Subject, Text: k.Mail.Text, HTML: k.Mail.HTML, Unsubscribe: k.Mail.Unsubscribe}
+			for _, a := range k.Mail.Attachments {
+				out[i].Attachments = append(out[i].Attachments, a.Name)
+			}
 		}
 		return out, err
 	}
@@ -190,17 +228,22 @@ func greet(c config, tokens *access.Keys, at net.Addr) error {
 	if err != nil {
 		return err
 	}
+	address := address(at)
+	fmt.Printf("%s is ready at %s\n  sign in:    %s/#token=%s\n  publish:    aws --endpoint-url %s events put-events --entries file://events/vulnerability.json\n  state:      %s\n",
+		c.platform, address, address, token, address, c.state)
+	return nil
+}
+
+// address is where a browser on this machine finds us.
+func address(at net.Addr) string {
 	host, port, err := net.SplitHostPort(at.String())
 	if err != nil {
-		return fmt.Errorf("read the address that we listen on: %w", err)
+		return "http://localhost" // a TCP listener's address always has both
 	}
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() || ip.IsLoopback() && host != "127.0.0.1" {
 		host = "localhost"
 	}
-	address := "http://" + net.JoinHostPort(host, port)
-	fmt.Printf("%s is ready at %s\n  sign in:    %s/#token=%s\n  publish:    aws --endpoint-url %s events put-events --entries file://events/vulnerability.json\n  state:      %s\n",
-		c.platform, address, address, token, address, c.state)
-	return nil
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // pruneEvery is how often old records are removed.

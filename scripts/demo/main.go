@@ -27,17 +27,18 @@ const tolerance = 100 * time.Millisecond
 func main() {
 	binary := flag.String("binary", "bin/tocsin", "the embedded program")
 	faster := flag.Float64("faster", 1, "run all three cycles, their waits divided by this; 1 = two cycles in real time")
+	file := flag.String("report", "bin/weekly-report.pdf", "where the weekly report is written")
 	events := flag.String("events", "events", "folder of the sample events")
 	flag.Parse()
 	begin := time.Now()
-	if err := run(*binary, *events, *faster); err != nil {
+	if err := run(*binary, *events, *file, *faster); err != nil {
 		fmt.Fprintln(os.Stderr, "\nFAILED:", err)
 		os.Exit(1)
 	}
 	fmt.Printf("\nEverything is as the product facts say (%s).\n", time.Since(begin).Round(time.Second))
 }
 
-func run(binary, events string, faster float64) error {
+func run(binary, events, file string, faster float64) error {
 	folder, err := os.MkdirTemp("", "tocsin-demo-")
 	if err != nil {
 		return err
@@ -57,6 +58,7 @@ func run(binary, events string, faster float64) error {
 		cycles(p, r, events, faster),
 		mails(p),
 		disable(p, r),
+		weekly(p, file),
 	)
 	if _, e := p.Stop(); e != nil {
 		err = errors.Join(err, e)
@@ -281,18 +283,40 @@ func check(p *embedded.Process, id string, schedule retry.Schedule, failures int
 	return nil
 }
 
+// kept is a mail of the outbox.
+type kept struct {
+	To, Subject, Text, Unsubscribe string
+	Attachments                    []string
+}
+
+// outbox waits for a mail to an address.
+func outbox(p *embedded.Process, to string) (kept, error) {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var page struct{ Items []kept }
+		if err := p.Call(http.MethodGet, "/v1/outbox", nil, &page); err != nil {
+			return kept{}, err
+		}
+		for _, m := range page.Items {
+			if m.To == to {
+				return m, nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return kept{}, fmt.Errorf("the outbox holds no mail to %s: %+v", to, page.Items)
+		}
+	}
+}
+
 // mails looks into the outbox.
 func mails(p *embedded.Process) error {
-	var page struct {
-		Items []struct{ To, Subject string }
-	}
-	if err := p.Call(http.MethodGet, "/v1/outbox", nil, &page); err != nil {
+	m, err := outbox(p, "team@example.com")
+	if err != nil {
 		return err
 	}
-	if len(page.Items) != 1 || page.Items[0].Subject != "[Tocsin] New vulnerability detected" {
-		return fmt.Errorf("the outbox should hold the mail of one vulnerability: %+v", page.Items)
+	if m.Subject != "[Tocsin] New vulnerability detected" {
+		return fmt.Errorf("the outbox should hold the mail of one vulnerability: %+v", m)
 	}
-	fmt.Printf("The outbox holds a mail to %s: %s\n", page.Items[0].To, page.Items[0].Subject)
+	fmt.Printf("The outbox holds a mail to %s: %s\n", m.To, m.Subject)
 	return nil
 }
 

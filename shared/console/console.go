@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,6 +17,9 @@ import (
 	"tocsin/shared/destination/telegram/bot"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
+	"tocsin/shared/mail"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
 )
 
 // maxBody is the size of a request's body in bytes: the largest parameter is a CA certificate of 64 KiB.
@@ -40,6 +44,9 @@ type Mail struct {
 	Subject string    `json:"subject"`
 	Text    string    `json:"text"`
 	HTML    string    `json:"html"`
+	// Unsubscribe is the one-click link of its List-Unsubscribe header.
+	Unsubscribe string   `json:"unsubscribe,omitempty" doc:"the link of its List-Unsubscribe header"`
+	Attachments []string `json:"attachments,omitempty" doc:"names; the files are those of the report"`
 }
 
 // Config names what the API works with; fields without a remark are required.
@@ -61,6 +68,14 @@ type Config struct {
 	Outbox func(ctx context.Context, before string, limit int) ([]Mail, error)
 	// Changed is told of an integration that was enabled, disabled, deleted or changed; nil = nobody asks.
 	Changed func(tenant, id string)
+	// Reports makes reports, nil = this deployment has none; Ordered wakes it, nil = it looks by itself.
+	Reports *report.Service
+	Ordered func()
+	// Profiles keeps each person's notifications, nil = there are none; with it Blocks has the addresses that nothing is sent
+	// to, and Leaving the links of mails.
+	Profiles *profile.Service
+	Blocks   mail.Blocks
+	Leaving  profile.Leaving
 	// Wake is told of lanes that a replay filled; nil = nobody asks.
 	Wake func(lanes ...delivery.Lane)
 }
@@ -71,18 +86,28 @@ func New(c Config) http.Handler {
 	if c.Changed == nil {
 		c.Changed = func(string, string) {}
 	}
+	if c.Ordered == nil {
+		c.Ordered = func() {}
+	}
 	if c.Wake == nil {
 		c.Wake = func(...delivery.Lane) {}
 	}
 	useProblems()
 	mux := http.NewServeMux()
 	api := humago.New(mux, document(c.Platform))
-	s := &server{Config: c}
+	s := &server{Config: c, known: map[string]bool{}}
 	s.systems(api)
 	s.integrations(api)
 	s.actions(api)
 	s.telegram(api)
 	s.deliveries(api)
+	if c.Reports != nil {
+		s.reports(api)
+	}
+	if c.Profiles != nil {
+		s.profile(api)
+		s.blocks(api)
+	}
 	s.mails(api)
 	s.deadLetters(api)
 	page := newPage(api.OpenAPI(), c.Platform)
@@ -90,6 +115,10 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /docs", page)
 	mux.HandleFunc("GET /docs.js", page.script)
 	mux.HandleFunc("GET /docs.css", page.style)
+	if c.Profiles != nil {
+		mux.HandleFunc("GET "+profile.Path+"{token}", s.unsubscribe)
+		mux.HandleFunc("POST "+profile.Path+"{token}", s.unsubscribe)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
@@ -100,7 +129,12 @@ func New(c Config) http.Handler {
 	return s.guard(mux)
 }
 
-type server struct{ Config }
+type server struct {
+	Config
+
+	mu    sync.Mutex
+	known map[string]bool // people whose notifications exist: see know
+}
 
 func document(platform string) huma.Config {
 	c := huma.DefaultConfig(platform+" Console API", "1.0.0")
@@ -108,7 +142,7 @@ func document(platform string) huma.Config {
 	c.RejectUnknownQueryParameters = true
 	c.DocsPath = "" // ours, without a script from another host
 	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, test them, read what was delivered, send again what was not.\n\n" +
-		"Every call needs a token of an administrator (`Authorization: Bearer …`). The tenant is the token's. Secrets are write-only: an answer shows `" +
+		"Every call needs a token (`Authorization: Bearer …`): an administrator's, but for your own profile, which is for every role, and for reports. The tenant is the token's. Secrets are write-only: an answer shows `" +
 		destination.SecretMask + "`, and an update that sends the mask back keeps the secret."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "Claims: iss, aud, exp, tenant, role; client_name, email and name where known."},

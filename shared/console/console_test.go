@@ -28,6 +28,9 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
 	"tocsin/shared/notification"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
+	"tocsin/shared/report/pdf"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -41,13 +44,16 @@ type rig struct {
 	tokens  *access.Keys
 	handler http.Handler
 	token   string
+	email   string
+	reports *report.Service
+	links   profile.Links
 	changed []string
 	woken   []delivery.Lane
 }
 
 func start(t *testing.T, allow ...string) *rig {
 	t.Helper()
-	r := &rig{t: t}
+	r := &rig{t: t, email: "ada@example.com"}
 	var err error
 	r.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
 	require.NoError(t, err)
@@ -60,6 +66,11 @@ func start(t *testing.T, allow ...string) *rig {
 	log := slog.New(slog.DiscardHandler)
 	newID := func() string { return ulid.Make().String() }
 	service := &integration.Service{Store: r.db.Integrations(), Keys: keys, Systems: catalogue.Default(), Addresses: policy, Now: time.Now, NewID: newID, Log: log}
+	people := &profile.Service{Store: r.db.People(), Now: time.Now, Log: log}
+	r.links = profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
+	r.reports = &report.Service{
+		Store: r.db.Reports(), Ledger: r.db.Ledger(), Renderer: pdf.Renderer{}, Bus: r.db.Bus(), Platform: "Tocsin", Now: time.Now, NewID: newID, Log: log,
+	}
 	r.handler = console.New(console.Config{
 		Platform: "Tocsin", Integrations: service, Systems: catalogue.Default(), Deliveries: r.db.Deliveries(),
 		Health: &health.Monitor{Counters: r.db.Counters(), Disabler: service, Now: time.Now},
@@ -70,13 +81,15 @@ func start(t *testing.T, allow ...string) *rig {
 		Authenticator: r.tokens, Now: time.Now, NewID: newID, Log: log,
 		Changed: func(_, id string) { r.changed = append(r.changed, id) },
 		Wake:    func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
+		Reports: r.reports, Profiles: people, Blocks: r.db.Blocks(),
+		Leaving: profile.Leaving{Links: r.links, Profiles: people, Blocks: r.db.Blocks(), Now: time.Now},
 	})
 	r.token = r.issue("42", access.Administrator)
 	return r
 }
 
 func (r *rig) issue(tenant string, role access.Role) string {
-	token, err := r.tokens.Issue(access.Principal{Tenant: tenant, ClientName: "Acme", Role: role, Email: "ada@example.com", Name: "Ada Lovelace"}, time.Hour)
+	token, err := r.tokens.Issue(access.Principal{Tenant: tenant, ClientName: "Acme", Role: role, Email: r.email, Name: "Ada Lovelace"}, time.Hour)
 	require.NoError(r.t, err)
 	return token
 }
@@ -154,6 +167,7 @@ func TestTheCatalogueIsGroupedAsInTheFacts(t *testing.T) {
 			Systems           []struct {
 				Name       string
 				Available  bool
+				Personal   bool
 				Enabled    int
 				Parameters map[string]any
 				Events     []map[string]string
@@ -167,17 +181,17 @@ func TestTheCatalogueIsGroupedAsInTheFacts(t *testing.T) {
 		for _, s := range g.Systems {
 			names = append(names, s.Name)
 			require.NotEmpty(t, s.Events)
-			require.Equal(t, s.Available, s.Parameters != nil, s.Name)
+			require.Equal(t, s.Available && !s.Personal, s.Parameters != nil, s.Name)
 		}
 	}
 	require.Equal(t, []string{
-		"Email and messengers", "email", "slack", "telegram", "ms_teams",
+		"Email and messengers", "personal_email", "email", "slack", "telegram", "ms_teams",
 		"Incident and task management systems", "insight_connect", "opsgenie", "pager_duty",
 		"SIEM and SOAR systems", "sumo_logic", "Log management systems", "splunk", "data_dog",
 		"Data collectors", "fluentd", "logstash", "Universal systems", "web_hooks",
 	}, names)
 	require.Equal(t, 1, got.Groups[0].Enabled)
-	require.Equal(t, 1, got.Groups[0].Systems[1].Enabled)
+	require.Equal(t, 1, got.Groups[0].Systems[2].Enabled)
 }
 
 func TestTheLifeOfAnIntegration(t *testing.T) {

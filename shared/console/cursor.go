@@ -16,12 +16,13 @@ const (
 	replayList      list = "replay"
 	mailList        list = "mails"
 	deadLetterList  list = "dead letters"
+	blockList       list = "blocked addresses"
 )
 
 // Of a cursor, in bytes.
 const (
-	cursorSum   = 6  // of a digest: it finds what was cut off or typed over; it keeps no secret, and needs none
-	maxCursorID = 64 // ids of ours have 26
+	cursorSum   = 6   // of a digest: it finds what was cut off or typed over; it keeps no secret, and needs none
+	maxCursorID = 254 // ids of ours have 26, addresses up to this
 )
 
 // makeCursor hides an id of a list: callers hand it back and read nothing into it.

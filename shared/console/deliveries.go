@@ -227,7 +227,7 @@ func (s *server) replay(ctx context.Context, r delivery.Replay) (*replayOutput, 
 }
 
 type pageInput struct {
-	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
+	Cursor string `query:"cursor" maxLength:"400" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/integration"
+	"tocsin/shared/profile"
 )
 
 type principalKey struct{}
@@ -53,10 +54,40 @@ func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 		}
 		write(w, refused)
 	} else {
+		s.know(r.Context(), p)
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody+1) // huma refuses what is over maxBody with a problem
 		route(mux, w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
 	}
 	s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", w.status, "took_ms", s.Now().Sub(began).Milliseconds(), "tenant", p.Tenant, "by", p.Email)
+}
+
+// maxKnown bounds the people who are remembered as known.
+const maxKnown = 10_000
+
+// know makes sure that a signed-in person has notifications: they are on by default (facts, 5.3). A failure does not
+// keep anybody from what they came for.
+func (s *server) know(ctx context.Context, p access.Principal) {
+	if s.Profiles == nil || p.Email == "" {
+		return
+	}
+	k := p.Tenant + "\x00" + p.Email
+	s.mu.Lock()
+	known := s.known[k]
+	if !known && len(s.known) >= maxKnown {
+		clear(s.known)
+	}
+	s.known[k] = true
+	s.mu.Unlock()
+	if known {
+		return
+	}
+	_, err := s.Profiles.Read(ctx, profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name})
+	if err != nil && !errors.Is(err, profile.ErrNoAddress) {
+		s.Log.Error("note a person who signed in", "tenant", p.Tenant, "error", err.Error())
+		s.mu.Lock()
+		delete(s.known, k)
+		s.mu.Unlock()
+	}
 }
 
 // admit finds out who asks, or why that person is refused.
@@ -71,10 +102,28 @@ func (s *server) admit(r *http.Request) (access.Principal, *Problem) {
 		return p, problem(http.StatusInternalServerError, "the token could not be checked: try again")
 	case p.Tenant == "" || p.Tenant == everyTenant:
 		return p, problem(http.StatusUnauthorized, "the token names no tenant")
-	case !p.Administers():
-		return p, problem(http.StatusForbidden, "integrations are for administrators only; your role is "+string(p.Role))
 	}
-	return p, nil
+	return p, permit(p, r)
+}
+
+// permit says what a role may not do (facts, section 7): events and what is made of them are for analysts to work with and
+// for read-only users to see, a profile is everybody's own, all else is an administrator's.
+func permit(p access.Principal, r *http.Request) *Problem {
+	path := r.URL.Path
+	what := "integrations are"
+	switch {
+	case p.Administers() || strings.HasPrefix(path, "/v1/profile/"):
+		return nil
+	case path == "/v1/reports" || strings.HasPrefix(path, "/v1/reports/"):
+		if p.Role == access.Analyst || p.Role == access.ReadOnly && r.Method == http.MethodGet {
+			return nil
+		}
+		what = "reports are"
+		if p.Role == access.ReadOnly {
+			return problem(http.StatusForbidden, "new reports are for administrators and analysts only; your role is "+string(p.Role))
+		}
+	}
+	return problem(http.StatusForbidden, what+" for administrators only; your role is "+string(p.Role))
 }
 
 // challenge tells a client which token to bring; that a token was brought and refused is told apart (RFC 6750, 3).

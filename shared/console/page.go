@@ -41,7 +41,7 @@ type pageGroup struct {
 }
 
 // tags are the parts of the page, in its order.
-var tags = []string{"Systems", "Integrations", "Deliveries", "Outbox", "Dead letters"}
+var tags = []string{"Systems", "Integrations", "Deliveries", "Reports", "Profile", "Addresses", "Outbox", "Dead letters"}
 
 func newPage(doc *huma.OpenAPI, platform string) *page {
 	groups := map[string]*pageGroup{}
@@ -57,7 +57,7 @@ func newPage(doc *huma.OpenAPI, platform string) *page {
 	slices.Sort(paths)
 	for _, p := range paths {
 		item := doc.Paths[p]
-		for _, o := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
+		for _, o := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 			if o == nil {
 				continue
 			}
@@ -105,6 +105,8 @@ func describe(doc *huma.OpenAPI, path string, o *huma.Operation) pageOperation {
 var requestExamples = map[string]string{
 	"create-integration": `{"system":"slack","name":"Ops channel","events":[{"event":"vuln_high"},{"event":"system"}],"parameters":{"webhook_url":"https://hooks.slack.com/services/T…/B…/…"}}`,
 	"update-integration": `{"name":"Ops channel, EU"}`,
+	"order-report":       `{"period":{"frequency":"weekly","from":"2023-03-01"},"format":"pdf","recipients":["ada@example.com"]}`,
+	"set-notifications":  `{"choices":{"report_daily":false,"report_weekly":true,"report_monthly":true,"system":true,"vuln":true,"scope":false}}`,
 	"test-parameters":    `{"system":"web_hooks","parameters":{"url":"https://hooks.example.com/tocsin"}}`,
 	"replay-deliveries":  `{"from":"2023-03-01T00:00:00Z","to":"2023-03-02T00:00:00Z"}`,
 }

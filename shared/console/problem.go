@@ -68,7 +68,9 @@ func (s *server) answer(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &invalid):
-		return problem(http.StatusUnprocessableEntity, "the integration is not valid", invalid...)
+		return problem(http.StatusUnprocessableEntity, "the request is not valid", invalid...)
+	case reportProblem(err) != nil:
+		return reportProblem(err)
 	case errors.Is(err, integration.ErrNotFound):
 		return problem(http.StatusNotFound, "there is no such integration")
 	case errors.Is(err, delivery.ErrNotFound):

@@ -25,6 +25,7 @@ type SystemView struct {
 	Name       string          `json:"name" example:"slack"`
 	Title      string          `json:"title" example:"Slack"`
 	Available  bool            `json:"available" doc:"false: listed, and not offered yet"`
+	Personal   bool            `json:"personal,omitempty" doc:"each person's own: set in /v1/profile/notifications, not as an integration"`
 	Enabled    int             `json:"enabled"`
 	Disabled   int             `json:"disabled"`
 	Events     []EventTypeView `json:"events"`
@@ -77,7 +78,10 @@ func (s *server) groups(all []integration.Integration) []GroupView {
 			}
 			v := SystemView{
 				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available, SetUp: entry.System.SetUp,
-				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name], Parameters: entry.System.Parameters.Schema(),
+				Personal: entry.System.Personal, Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
+			}
+			if !v.Personal {
+				v.Parameters = entry.System.Parameters.Schema()
 			}
 			for _, t := range entry.System.Events {
 				v.Events = append(v.Events, EventTypeView{t, t.Title()})

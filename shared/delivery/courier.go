@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
+	"tocsin/shared/report"
 	"tocsin/shared/retry"
 )
 
@@ -40,8 +41,20 @@ type Adapter interface {
 	Adapt(ctx context.Context, i integration.Integration, change json.RawMessage, reason string) (integration.Integration, error)
 }
 
+// Reports finds the message of a report. Its error is a sentence for an administrator.
+type Reports interface {
+	Report(ctx context.Context, e event.Event) (*notification.Report, error)
+}
+
+// Unsubscriber makes the link by which an address leaves an integration.
+type Unsubscriber interface {
+	Link(tenant, integration, address string) string
+}
+
 // Courier sends deliveries and decides what becomes of each.
 type Courier struct {
+	Reports      Reports      // nil: this deployment makes no reports
+	Unsubscribe  Unsubscriber // nil: mails carry no such link
 	Destinations Destinations
 	Carrier      Carrier
 	Platform     notification.Platform
@@ -101,9 +114,7 @@ func (c *Courier) Send(ctx context.Context, r *Route, d Delivery) (Delivery, err
 	}
 	a.Took = c.Now().Sub(start)
 	a.Delivered = verdict.Delivered
-	if !verdict.Delivered {
-		a.Reason = clip(r.redact.Replace(verdict.Reason), maxReason)
-	}
+	a.Reason = clip(r.redact.Replace(verdict.Reason), maxReason)
 	c.conclude(&d, a, verdict.RetryAfter)
 	return d, nil
 }
@@ -118,8 +129,14 @@ func (d Delivery) planned() time.Duration {
 }
 
 func (c *Courier) send(ctx context.Context, r *Route, d *Delivery, a *Attempt, now time.Time) (destination.Verdict, error) {
-	target := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now}
-	requests, err := r.destination.Encode(target, c.notifications(r.Integration, d.Events))
+	notifications, err := c.notifications(ctx, r.Integration, d.Events)
+	if err != nil {
+		if cause := ctx.Err(); cause != nil {
+			return destination.Verdict{}, cause
+		}
+		return destination.Verdict{Reason: err.Error()}, nil
+	}
+	requests, err := r.destination.Encode(c.target(r, d, now), notifications)
 	var notReady *destination.NotReady
 	if errors.As(err, &notReady) {
 		return destination.Verdict{Reason: notReady.Reason}, nil
@@ -132,17 +149,40 @@ func (c *Courier) send(ctx context.Context, r *Route, d *Delivery, a *Attempt, n
 	if d.SentRevision != r.Integration.Revision {
 		d.Sent, d.SentRevision = 0, r.Integration.Revision
 	}
+	last := destination.Delivered()
 	for d.Sent < len(requests) {
 		verdict, err := c.request(ctx, r, requests[d.Sent], a)
 		if err != nil || !verdict.Delivered {
 			return verdict, err
 		}
+		if verdict.Reason != "" {
+			last = verdict
+		}
 		d.Sent++
 	}
-	return destination.Delivered(), nil
+	return last, nil
+}
+
+// account is what an address can leave: an integration, a person's mails, or all reports on demand.
+func account(integration string) string {
+	if strings.HasPrefix(integration, report.OnDemand) {
+		return report.OnDemand
+	}
+	return integration
+}
+
+func (c *Courier) target(r *Route, d *Delivery, now time.Time) destination.Target {
+	t := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now}
+	if c.Unsubscribe != nil {
+		t.Unsubscribe = func(address string) string { return c.Unsubscribe.Link(d.Tenant, account(d.Integration), address) }
+	}
+	return t
 }
 
 func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict, error) {
+	if q.Mail != nil {
+		q.Mail.Tenant, q.Mail.Integration = r.Integration.Tenant, account(r.Integration.ID)
+	}
 	response, err := c.Carrier.Do(ctx, q)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
@@ -175,13 +215,23 @@ func (c *Courier) adapt(ctx context.Context, r *Route, v destination.Verdict) {
 	}
 }
 
-func (c *Courier) notifications(i integration.Integration, events []event.Event) []notification.Notification {
+func (c *Courier) notifications(ctx context.Context, i integration.Integration, events []event.Event) ([]notification.Notification, error) {
 	hits, _ := i.Subscribed(event.Hits)
 	ns := make([]notification.Notification, len(events))
 	for k, e := range events {
 		ns[k] = notification.Notification{Event: e, Platform: c.Platform, Headers: hits.WithHeaders}
+		if e.Kind != event.Report {
+			continue
+		}
+		if c.Reports == nil {
+			return nil, errors.New("this deployment makes no reports")
+		}
+		var err error
+		if ns[k].Report, err = c.Reports.Report(ctx, e); err != nil {
+			return nil, err
+		}
 	}
-	return ns
+	return ns, nil
 }
 
 // conclude moves the delivery to its next state.

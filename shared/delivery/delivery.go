@@ -9,6 +9,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/event"
+	"tocsin/shared/report"
 )
 
 // ErrNotFound: the integration has no such delivery.
@@ -100,6 +101,8 @@ type Intake struct {
 	// Repeated are entries whose event is known already: they are done with, but for an engine that finds that an
 	// earlier Accept of this very entry broke off.
 	Repeated []Accepted
+	// Records are what the accepted events add to the record for reports.
+	Records []report.Record
 }
 
 // Accepted is an entry that held a valid, new event.
@@ -131,7 +134,7 @@ type Log interface {
 	Known(ctx context.Context, events []event.Event) ([]bool, error)
 	// Accept records the outcome of one fan-out and makes its deliveries ready to be sent. When it returns, all of
 	// it is durable and the entries will not be handed out again; after an error, hand in the same Intake again.
-	// A delivery whose id exists is left as it is.
+	// A delivery whose id exists is left as it is. An Intake adds its Records once, however often it is handed in.
 	Accept(ctx context.Context, in Intake) error
 	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
 	// out again when their time comes. Error: ErrNotFound when one of them waits nowhere; then none is written.

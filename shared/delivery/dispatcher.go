@@ -460,7 +460,7 @@ func (d *Dispatcher) write(ctx context.Context, batch []outcome) {
 		if o.barrier == nil {
 			deliveries = append(deliveries, o.delivery)
 			retrying = retrying || o.delivery.State == Retrying
-			report(d.logger, o.delivery)
+			tell(d.logger, o.delivery)
 		}
 	}
 	counts := count(batch, d.now())
@@ -528,7 +528,7 @@ func (d *Dispatcher) persist(ctx context.Context, what string, write func() erro
 }
 
 // report logs what became of a delivery.
-func report(log *slog.Logger, v Delivery) {
+func tell(log *slog.Logger, v Delivery) {
 	attrs := []any{"tenant", v.Tenant, "integration", v.Integration, "delivery", v.ID, "events", v.Count}
 	switch v.State {
 	case Delivered:

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,10 +11,12 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
+	"tocsin/shared/report"
 )
 
-// Enabler lists a tenant's enabled integrations: the part of integration.Store that fan-out reads.
+// Enabler finds receivers: the part of integration.Store that fan-out reads.
 type Enabler interface {
+	Integrations
 	Enabled(ctx context.Context, tenant string) ([]integration.Integration, error)
 }
 
@@ -24,6 +27,18 @@ type Fanout struct {
 	Systems      integration.Systems
 	Log          Log
 	Logger       *slog.Logger
+	Recorder     Recorder // nil: nothing is recorded for reports
+	People       People   // nil: nobody has personal notifications
+}
+
+// Recorder makes the record for reports of accepted events.
+type Recorder interface {
+	Records(ctx context.Context, events []event.Event) ([]report.Record, error)
+}
+
+// People learns of the people of a tenant from its events. It may see an event more than once.
+type People interface {
+	Observe(ctx context.Context, e event.Event) error
 }
 
 // Process validates a batch of entries, records it and makes its deliveries ready. It returns the lanes that have
@@ -31,6 +46,9 @@ type Fanout struct {
 func (f *Fanout) Process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	in, err := f.sort(ctx, entries)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.learn(ctx, &in); err != nil {
 		return nil, err
 	}
 	if err := f.address(ctx, &in); err != nil {
@@ -83,6 +101,31 @@ func (f *Fanout) sort(ctx context.Context, entries []Entry) (Intake, error) {
 	return in, nil
 }
 
+// learn makes the record and tells of people who came and went.
+func (f *Fanout) learn(ctx context.Context, in *Intake) error {
+	events := make([]event.Event, 0, len(in.Accepted))
+	for _, a := range in.Accepted {
+		events = append(events, a.Event)
+		if f.People == nil {
+			continue
+		}
+		switch a.Event.Kind {
+		case event.CreateUser, event.UpdateUser, event.DeleteUser:
+			if err := f.People.Observe(ctx, a.Event); err != nil {
+				return fmt.Errorf("note the people of tenant %s: %w", a.Event.Tenant, err)
+			}
+		}
+	}
+	if f.Recorder == nil {
+		return nil
+	}
+	var err error
+	if in.Records, err = f.Recorder.Records(ctx, events); err != nil {
+		return fmt.Errorf("record %d events: %w", len(events), err)
+	}
+	return nil
+}
+
 // address makes the deliveries.
 func (f *Fanout) address(ctx context.Context, in *Intake) error {
 	byTenant := map[string][]routed{}
@@ -90,6 +133,12 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 	for _, a := range in.Accepted {
 		t := a.Event.Type()
 		if t == "" {
+			continue
+		}
+		if a.Event.Kind == event.Report {
+			if err := f.direct(ctx, in, routed{a, t}); err != nil {
+				return err
+			}
 			continue
 		}
 		if _, ok := byTenant[a.Event.Tenant]; !ok {
@@ -106,6 +155,20 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 			in.Deliveries = append(in.Deliveries, f.deliveries(i, byTenant[tenant])...)
 		}
 	}
+	return nil
+}
+
+// direct makes the delivery of a report: it is for the one receiver that it names.
+func (f *Fanout) direct(ctx context.Context, in *Intake, e routed) error {
+	id := event.Data[event.ReportData](e.Event).Integration
+	i, err := f.Integrations.Get(ctx, e.Event.Tenant, id)
+	if errors.Is(err, integration.ErrNotFound) || err == nil && !i.Enabled() {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("find the receiver %s of a report of tenant %s: %w", id, e.Event.Tenant, err)
+	}
+	in.Deliveries = append(in.Deliveries, f.deliveries(i, []routed{e})...)
 	return nil
 }
 

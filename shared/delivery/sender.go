@@ -296,7 +296,7 @@ func (s *Sender) conclude(ctx context.Context, route *Route, sent []Delivery) er
 	}
 	var settled, failing []Delivery
 	for _, d := range sent {
-		report(s.Log, d)
+		tell(s.Log, d)
 		if d.State == Retrying && d.Batch == "" {
 			failing = append(failing, d)
 		} else {

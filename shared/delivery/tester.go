@@ -37,7 +37,7 @@ func (c *Courier) Test(ctx context.Context, opened integration.Opened, who integ
 	}
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	route := &Route{opened: opened, destination: d, redact: redactor(d, opened.Secrets)}
+	route := &Route{Integration: integration.Integration{Tenant: who.Tenant}, opened: opened, destination: d, redact: redactor(d, opened.Secrets)}
 	if opened.Saved != nil {
 		route.Integration = *opened.Saved
 	}

@@ -40,6 +40,8 @@ type System struct {
 	Batch      Batch
 	// SetUp is Markdown shown beside the form, "" when the system needs no steps at its own side.
 	SetUp string
+	// Personal systems are set in each person's profile: no integration is made for them.
+	Personal bool
 }
 
 // Batch bounds what one delivery to a system carries. The zero value is one notification a request.
@@ -79,6 +81,8 @@ type Target struct {
 	Now time.Time
 	// Test asks for the form of the test button (facts, 1.12: a webhook's test is always an array).
 	Test bool
+	// Unsubscribe makes the link by which an address leaves this integration; nil = there is none.
+	Unsubscribe func(address string) string
 }
 
 // Request is one message to a system: over HTTP, or as mail when Mail is set.
@@ -115,7 +119,26 @@ type Mail struct {
 	// ID makes the Message-ID, so that a repeat of a delivery is recognised by a mail client.
 	ID     string
 	Header map[string]string
+	// Unsubscribe is the link for List-Unsubscribe (RFC 8058), "" = none.
+	Unsubscribe string
+	Attachments []Attachment
+	// Tenant and Integration say on whose account it is sent: what bounces is filed under the tenant.
+	Tenant      string
+	Integration string
 }
+
+// Attachment is a file of a mail.
+type Attachment struct {
+	Name string // ASCII
+	Type string // media type
+	Data []byte
+}
+
+// NotSent is a mailer's answer to a mail that is not to be sent, now or later, because its address is undeliverable or
+// has unsubscribed. It is no failure: trying again would not help.
+type NotSent struct{ Reason string }
+
+func (e *NotSent) Error() string { return e.Reason }
 
 // Response is a system's answer. Body holds its first bytes only.
 type Response struct {
@@ -127,7 +150,7 @@ type Response struct {
 // Verdict is what an answer means.
 type Verdict struct {
 	Delivered bool
-	// Reason tells a person why it failed and what to do. It carries no secret.
+	// Reason tells a person why it failed and what to do, or what is to be known of a success. It carries no secret.
 	Reason string
 	// RetryAfter is how long the system asked to be left alone, 0 when it did not say.
 	RetryAfter time.Duration

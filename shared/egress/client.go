@@ -108,7 +108,12 @@ func (c *Client) mail(ctx context.Context, m destination.Mail) (destination.Resp
 	if c.options.Mailer == nil {
 		return destination.Response{}, &Failure{Mail, "this deployment sends no mail: ask its operator to configure a mail server"}
 	}
-	if err := c.options.Mailer.Send(ctx, m); err != nil {
+	err := c.options.Mailer.Send(ctx, m)
+	var not *destination.NotSent
+	if errors.As(err, &not) {
+		return destination.Response{Status: MailNotSent, Body: []byte(not.Reason)}, nil
+	}
+	if err != nil {
 		if cause := ctx.Err(); cause != nil {
 			return destination.Response{}, cause
 		}
@@ -119,6 +124,9 @@ func (c *Client) mail(ctx context.Context, m destination.Mail) (destination.Resp
 
 // MailAccepted is the status of a mail that the mail server took (RFC 5321: 250).
 const MailAccepted = 250
+
+// MailNotSent is the status of a mail that is settled without being sent; the body says why. No mail server uses it.
+const MailNotSent = 299
 
 func deadlines(t destination.Transport) (open, timeout time.Duration) {
 	if open = t.OpenTimeout; open <= 0 {

@@ -26,6 +26,7 @@ type Hit struct {
 	Path          string   `json:"path"`
 	Parameter     string   `json:"parameter"`
 	Payloads      []string `json:"payloads"`
+	Applications  []string `json:"applications"` // generation 2
 	RemoteAddr4   string   `json:"remote_addr4"`
 	RemoteAddr6   *string  `json:"remote_addr6"`
 	RemoteCountry *string  `json:"remote_country"`
@@ -66,6 +67,88 @@ func hitType(d json.RawMessage) Type {
 		}
 	}
 	return Hits
+}
+
+// Assault is what an attack and an incident share.
+type Assault struct {
+	ID           string    `json:"id"`
+	Type         string    `json:"type"` // attack code (facts, 4.7)
+	Host         string    `json:"host"`
+	Path         string    `json:"path"`
+	Method       string    `json:"method"`
+	Parameter    string    `json:"parameter"`
+	Hits         int64     `json:"hits"`
+	Applications []string  `json:"applications"`
+	Sources      []string  `json:"sources"` // addresses, the most active first
+	BlockStatus  string    `json:"block_status"`
+	First        time.Time `json:"first_time"`
+	Last         time.Time `json:"last_time"`
+}
+
+func (a Assault) check(field string) error {
+	switch {
+	case a.ID == "":
+		return invalid(field+".id", "is missing")
+	case a.Type == "":
+		return invalid(field+".type", "is missing")
+	case a.Hits < 0:
+		return invalid(field+".hits", "must be a count of 0 or more")
+	}
+	return nil
+}
+
+// AttackData is the data of NewAttack. An attack that grows is published again, under its old ID and with all of its
+// hits; the hits themselves may be published beside it.
+type AttackData struct {
+	ObjectID int64   `json:"object_id"`
+	Attack   Assault `json:"attack"`
+}
+
+func (d AttackData) check() error { return d.Attack.check("data.attack") }
+
+// IncidentData is the data of NewIncident: an attack on a vulnerability that is known to be open (facts, 1.7).
+type IncidentData struct {
+	ObjectID int64 `json:"object_id"`
+	Incident struct {
+		Assault
+		Vulnerability string `json:"vulnerability"` // its id
+		Threat        string `json:"threat"`
+	} `json:"incident"`
+}
+
+func (d IncidentData) check() error { return d.Incident.check("data.incident") }
+
+// ReportData is the data of Report.
+type ReportData struct {
+	Report      string `json:"report"`      // the id of the stored report
+	Frequency   string `json:"frequency"`   // daily, weekly, monthly or once
+	Integration string `json:"integration"` // who receives it
+	Address     string `json:"address,omitempty"`
+}
+
+func (d ReportData) check() error {
+	switch {
+	case d.Report == "":
+		return invalid("data.report", "is missing")
+	case d.Integration == "":
+		return invalid("data.integration", "is missing")
+	case reportTypes[d.Frequency] == "":
+		return invalid("data.frequency", "must be daily, weekly, monthly or once, is %q", clip(d.Frequency))
+	}
+	return nil
+}
+
+// AddressData is the data of AddressUndeliverable.
+type AddressData struct {
+	Address string `json:"address"`
+	Reason  string `json:"reason"`
+}
+
+func (d AddressData) check() error {
+	if d.Address == "" {
+		return invalid("data.address", "is missing")
+	}
+	return nil
 }
 
 // Finding is what a vulnerability and a security issue share. Members that upstream does not know are null.

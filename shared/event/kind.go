@@ -14,6 +14,11 @@ const (
 	Vuln          Kind = "vuln"
 	SecurityIssue Kind = "security_issue"
 
+	// NewAttack and NewIncident are recorded for reports and sent to nobody (facts, 1.5: no subscription asks for
+	// them). Named after NewHits: the facts are silent. An upstream that sends hits alone has its attacks made of those.
+	NewAttack   Kind = "new_attack"
+	NewIncident Kind = "new_incident"
+
 	NewScopeIPs      Kind = "new_scope_object_ips"
 	NewScopeDomains  Kind = "new_scope_object_domains"  // named after NewScopeIPs: the facts are silent
 	NewScopeServices Kind = "new_scope_object_services" // likewise
@@ -42,6 +47,11 @@ const (
 	TriggerDelete Kind = "trigger_delete"
 
 	RequestsPerHour Kind = "number_of_requests_per_hour"
+
+	// Report: a report is ready for one receiver. It is our own and reaches the receiver that its data names.
+	Report Kind = "report"
+	// AddressUndeliverable: an e-mail address bounced or complained, and is sent to no more.
+	AddressUndeliverable Kind = "address_undeliverable"
 
 	// The next kinds reach integrations through triggers only (facts, 4.6).
 	AttacksExceeded     Kind = "attacks_exceeded"
@@ -73,6 +83,8 @@ const (
 	ReportDaily      Type = "report_daily"
 	ReportWeekly     Type = "report_weekly"
 	ReportMonthly    Type = "report_monthly"
+	// ReportOnce is a report on demand: no form offers it.
+	ReportOnce Type = "report_once"
 )
 
 var titles = map[Type]string{
@@ -92,6 +104,7 @@ var titles = map[Type]string{
 	ReportDaily:      "Daily report",
 	ReportWeekly:     "Weekly report",
 	ReportMonthly:    "Monthly report",
+	ReportOnce:       "Report on demand",
 }
 
 // Title is the type's label in a form.
@@ -129,6 +142,9 @@ var kinds = map[Kind]kind{
 	Vuln:          {checked[VulnData], func(d json.RawMessage) Type { return vulnTypes[decode[VulnData](d).Vuln.Threat] }},
 	SecurityIssue: {checked[IssueData], func(d json.RawMessage) Type { return issueTypes[decode[IssueData](d).Issue.Risk] }},
 
+	NewAttack:   {checked[AttackData], always("")},
+	NewIncident: {checked[IncidentData], always("")},
+
 	NewScopeIPs:      {checked[ScopeData], always(Scope)},
 	NewScopeDomains:  {checked[ScopeData], always(Scope)},
 	NewScopeServices: {checked[ScopeData], always(Scope)},
@@ -157,6 +173,9 @@ var kinds = map[Kind]kind{
 
 	RequestsPerHour: {checked[RequestsData], always(Requests)},
 
+	Report:               {checked[ReportData], func(d json.RawMessage) Type { return reportTypes[decode[ReportData](d).Frequency] }},
+	AddressUndeliverable: {checked[AddressData], always(System)},
+
 	AttacksExceeded:     {checked[ThresholdData], always("")},
 	IncidentsExceeded:   {checked[ThresholdData], always("")},
 	IPBlocked:           {checked[BlockedData], always("")},
@@ -183,5 +202,7 @@ var vulnTypes = map[string]Type{"High": VulnHigh, "Medium": VulnMedium, "Low": V
 var issueTypes = map[string]Type{
 	"Critical": IssueCritical, "High": IssueHigh, "Medium": IssueMedium, "Low": IssueLow, "Info": IssueInfo,
 }
+
+var reportTypes = map[string]Type{"daily": ReportDaily, "weekly": ReportWeekly, "monthly": ReportMonthly, "once": ReportOnce}
 
 func always(t Type) func(json.RawMessage) Type { return func(json.RawMessage) Type { return t } }

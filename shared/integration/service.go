@@ -374,6 +374,9 @@ func (s *Service) validate(name string, parameters json.RawMessage) (destination
 	if !available {
 		return destination.System{}, nil, InvalidError{{Field: "system", Reason: system.Title + " can not be set up yet"}}
 	}
+	if system.Personal {
+		return destination.System{}, nil, InvalidError{{Field: "system", Reason: system.Title + " is set in your profile: PUT /v1/profile/notifications"}}
+	}
 	if problems := system.Parameters.ByHand(nil, parameters); problems != nil {
 		return system, nil, problems
 	}

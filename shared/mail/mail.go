@@ -5,6 +5,7 @@ package mail
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -157,11 +158,64 @@ func (c *Composer) compose(m destination.Mail) (*gomail.Msg, error) {
 	for name, value := range m.Header {
 		msg.SetGenHeader(gomail.Header(name), oneLine(value))
 	}
+	if m.Unsubscribe != "" {
+		msg.SetGenHeader(gomail.HeaderListUnsubscribe, "<"+oneLine(m.Unsubscribe)+">")
+		msg.SetGenHeader(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click") // RFC 8058
+	}
+	if m.Tenant != "" {
+		// SES gives the tag back with a bounce and takes the header away; another server leaves it.
+		msg.SetGenHeader(TagHeader, "tenant="+tag(m.Tenant))
+	}
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	if m.HTML != "" {
 		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
 	}
+	size := len(m.Text) + len(m.HTML)
+	for _, a := range m.Attachments {
+		size += base64.StdEncoding.EncodedLen(len(a.Data)) * 78 / 76 // lines of 76 characters end in two more
+		if err := msg.AttachReader(a.Name, bytes.NewReader(a.Data), gomail.WithFileContentType(gomail.ContentType(a.Type))); err != nil {
+			return nil, fmt.Errorf("attach %s to the mail for %s: %w", a.Name, m.To, err)
+		}
+	}
+	if size > maxSize {
+		return nil, fmt.Errorf("the mail for %s would have %d bytes, at most %d can be sent: ask for a shorter period", m.To, size, maxSize)
+	}
 	return msg, nil
+}
+
+// maxSize of a mail in bytes, attachments after base64 and some room for headers. SES v2, quotas, "Message size": 40 MB.
+const maxSize = 40_000_000 - 64<<10
+
+// TagHeader names the account of a mail to SES (Sending email, "Message tags"); Feedback reads it back.
+const TagHeader = "X-SES-MESSAGE-TAGS"
+
+// tag keeps what may stand in a message tag: others are written as _xx, in hexadecimal.
+func tag(s string) string {
+	var out strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' {
+			out.WriteByte(c)
+		} else {
+			fmt.Fprintf(&out, "_%02x", c)
+		}
+	}
+	return out.String()
+}
+
+// untag is the inverse of tag; what is not one stays as it is.
+func untag(s string) string {
+	var out strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '_' && i+2 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				out.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		out.WriteByte(s[i])
+	}
+	return out.String()
 }
 
 // oneLine keeps a value from beginning a header of its own.

@@ -95,7 +95,8 @@ func server(t *testing.T, rcpt string) (address string, received func() string) 
 			}
 			switch verb := strings.ToUpper(strings.Fields(line + " x")[0]); verb {
 			case "EHLO", "HELO":
-				say("250 test")
+				say("250-test")
+				say("250 ENHANCEDSTATUSCODES")
 			case "RCPT":
 				say(rcpt)
 			case "DATA":

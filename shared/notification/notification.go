@@ -41,6 +41,28 @@ type Notification struct {
 	Test bool
 	// Headers lets a hit carry the headers of its request (facts, 1.5: `with_headers`).
 	Headers bool
+	// Report is the message of an event.Report; nil for every other kind.
+	Report *Report
+}
+
+// Report is a report as a receiver is to see it.
+type Report struct {
+	Title    string // one line: what and which period
+	Sentence string
+	Address  string // the receiver's, "" where the integration itself names the place
+	// Text and HTML make the body of a mail, with the headline numbers, for the receiver's own unsubscribe link.
+	Text func(unsubscribe string) string
+	HTML func(unsubscribe string) string
+	// Caption is the same in a few lines, for a messenger.
+	Caption string
+	Files   []File
+}
+
+// File travels with a message.
+type File struct {
+	Name string // ASCII
+	Type string // media type
+	Data []byte
 }
 
 // Fact is one labelled line for a person.

@@ -61,6 +61,11 @@ var texts = map[event.Kind]func(Notification) text{
 
 	event.RequestsPerHour: requests,
 
+	event.NewAttack:            assault("New attack detected", "An attack was detected."),
+	event.NewIncident:          assault("New incident detected", "An open vulnerability was attacked."),
+	event.Report:               ready,
+	event.AddressUndeliverable: address,
+
 	event.AttacksExceeded:     threshold("Trigger: The number of detected hits exceeded the threshold", "attacks"),
 	event.IncidentsExceeded:   threshold("Trigger: The number of incidents exceeded the threshold", "incidents"),
 	event.IPBlocked:           blocked,
@@ -131,6 +136,37 @@ func issue(n Notification) text {
 		facts: facts(Fact{"ID", value(i.ID)}, Fact{"Title", value(i.Title)}, Fact{"Host", value(i.Host)}, Fact{"Path", value(i.Path)},
 			Fact{"Method", value(i.Method)}, Fact{"Discovered by", value(i.DiscoveredBy)}, Fact{"Parameter", value(i.Parameter)},
 			Fact{"Type", value(i.Type)}, Fact{"Risk", i.Risk}),
+	}
+}
+
+func assault(headline, sentence string) func(Notification) text {
+	return func(n Notification) text {
+		a, id := event.Data[event.AttackData](n.Event).Attack, event.Data[event.AttackData](n.Event).ObjectID
+		if n.Event.Kind == event.NewIncident {
+			a = event.Data[event.IncidentData](n.Event).Incident.Assault
+		}
+		return text{
+			headline: headline, sentence: sentence, severity: High, link: n.object(id),
+			facts: facts(Fact{"ID", a.ID}, Fact{"Type", a.Type}, Fact{"Host", a.Host}, Fact{"Path", a.Path}, Fact{"Parameter", a.Parameter},
+				Fact{"Hits", strconv.FormatInt(a.Hits, 10)}, Fact{"Sources", strings.Join(a.Sources, ", ")}),
+		}
+	}
+}
+
+func ready(n Notification) text {
+	t := text{headline: "Report", sentence: "A report is ready."}
+	if n.Report != nil {
+		t.headline, t.sentence = n.Report.Title, n.Report.Sentence
+	}
+	return t
+}
+
+func address(n Notification) text {
+	d := event.Data[event.AddressData](n.Event)
+	return text{
+		headline: "An e-mail address is undeliverable", severity: Low,
+		sentence: "Mails to an address came back, or its owner complained about them: nothing more is sent to it until an administrator allows it again.",
+		facts:    facts(Fact{"Address", d.Address}, Fact{"Reason", d.Reason}),
 	}
 }
 

@@ -34,10 +34,11 @@ type Catalogue struct {
 	code    map[string]destination.Destination
 }
 
-// Default is the catalogue of this release. Personal email is not in it: it is a setting of each person's profile. What
+// Default is the catalogue of this release. What
 // is given stands in for the system of the same name: one that the deployment configures.
 func Default(configured ...destination.Destination) *Catalogue {
 	all := []destination.Destination{
+		email.Personal(),
 		email.New(),
 		slack.New(),
 		telegram.New(telegram.Bot{}),

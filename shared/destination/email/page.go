@@ -24,11 +24,12 @@ const dark = `
   .card { background: #1e293b !important; color: #e2e8f0 !important; }
   .label { color: #cbd5e1 !important; }
   .foot { color: #94a3b8 !important; }
+  .foot a { color: #93c5fd !important; }
 }
 `
 
 // render writes a page that mail clients show: tables, inline styles, and dark colours where the client asks for them.
-func render(n notification.Notification) (string, error) {
+func render(n notification.Notification, personal bool, unsubscribe string) (string, error) {
 	title := strings.ToValidUTF8(n.Summary(), "�")
 	var out strings.Builder
 	err := h.Doctype(h.HTML(h.Lang("en"),
@@ -41,13 +42,13 @@ func render(n notification.Notification) (string, error) {
 			h.StyleEl(g.Raw(dark)),
 		),
 		h.Body(h.Class("page"), style("margin:0;padding:0;background:#f1f5f9;"),
-			table("page", "100%", "background:#f1f5f9;", h.Tr(h.Td(g.Attr("align", "center"), style("padding:24px 12px;"), card(n, title)))),
+			table("page", "100%", "background:#f1f5f9;", h.Tr(h.Td(g.Attr("align", "center"), style("padding:24px 12px;"), card(n, title, why(n, personal), unsubscribe)))),
 		),
 	)).Render(&out)
 	return out.String(), err
 }
 
-func card(n notification.Notification, title string) g.Node {
+func card(n notification.Notification, title, why, unsubscribe string) g.Node {
 	return table("card", "600", "width:100%;max-width:600px;background:#ffffff;color:#0f172a;font-family:Arial,Helvetica,sans-serif;font-size:15px;line-height:22px;",
 		row("padding:24px 24px 8px;font-size:18px;font-weight:bold;", g.Text(n.Platform.Name)),
 		row("padding:8px 24px;", g.Text("Hello,")),
@@ -56,7 +57,7 @@ func card(n notification.Notification, title string) g.Node {
 			g.Text("Risk level is "+strings.ToUpper(n.Severity().String()))))),
 		facts(n.Facts()),
 		link(n.Link()),
-		foot(n),
+		foot(n, why, unsubscribe),
 	)
 }
 
@@ -81,10 +82,18 @@ func link(address string) g.Node {
 		style("display:inline-block;background:#1d4ed8;color:#ffffff;padding:10px 18px;text-decoration:none;"), g.Text("Open in the Console")))
 }
 
-func foot(n notification.Notification) g.Node {
+// why says why the receiver gets this.
+func why(n notification.Notification, personal bool) string {
+	if personal {
+		return "You receive this mail because of the notifications in your profile at " + n.Platform.Name + "."
+	}
+	return "You receive this mail because an administrator of " + n.Event.Client() + " added your address to an integration of " + n.Platform.Name + "."
+}
+
+func foot(n notification.Notification, why, unsubscribe string) g.Node {
 	return g.Group{newline, h.Tr(h.Td(h.Class("foot"), style("padding:16px 24px 24px;color:#475569;font-size:12px;line-height:18px;"),
 		g.Text(strings.Join([]string{n.Event.Client(), n.Platform.Cloud, string(n.Event.Kind), n.At()}, " · ")), h.Br(),
-		g.Text("You receive this mail because an administrator of "+n.Event.Client()+" added your address to an integration of "+n.Platform.Name+".")))}
+		g.Text(why), g.If(unsubscribe != "", g.Group{h.Br(), h.A(h.Href(unsubscribe), style("color:#1d4ed8;"), g.Text("Unsubscribe"))})))}
 }
 
 func style(s string) g.Node { return h.Style(s) }

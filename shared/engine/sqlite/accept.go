@@ -139,6 +139,11 @@ func (d *Deliveries) accept(w *writer, i *intake) error {
 			return err
 		}
 	}
+	for _, r := range i.Records {
+		if err := w.addRecord(r); err != nil {
+			return fmt.Errorf("record %s of tenant %s: %w", r.Day, r.Tenant, err)
+		}
+	}
 	if i.through == 0 {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -70,7 +71,7 @@ func (db *DB) Outbox() *Outbox { return &Outbox{db} }
 type KeptMail struct {
 	ID   string
 	At   time.Time
-	Mail destination.Mail
+	Mail destination.Mail // its attachments without their bytes: the files of a report are kept with it
 }
 
 // maxMails is how many mails the outbox keeps, the newest.
@@ -78,6 +79,10 @@ const maxMails = 1000
 
 // Keep stores a mail.
 func (o *Outbox) Keep(ctx context.Context, m destination.Mail, at time.Time) error {
+	m.Attachments = slices.Clone(m.Attachments)
+	for i := range m.Attachments {
+		m.Attachments[i].Data = nil
+	}
 	body, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("keep mail %s: %w", m.ID, err)

@@ -18,8 +18,11 @@ import (
 //go:embed schema.sql
 var schema1 string
 
+//go:embed reports.sql
+var schemaReports string
+
 // migrations take a file from version i to i+1. A release only ever appends.
-var migrations = []string{schema1}
+var migrations = []string{schema1, schemaReports}
 
 // applicationID marks our files in SQLite's header: "Tocs".
 const applicationID = 0x546f6373

@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
+	"tocsin/shared/report"
 )
 
 // Integrations keeps integrations (integration.Store).
@@ -26,12 +27,15 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, an
 		if err != nil {
 			return err
 		}
-		return w.do("INSERT INTO integrations (tenant, id, revision, body) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
+		if err := w.do("INSERT INTO integrations (tenant, id, revision, body) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
 			s.BindText(1, i.Tenant)
 			s.BindText(2, i.ID)
 			s.BindInt64(3, i.Revision)
 			s.BindBytes(4, body)
-		})
+		}); err != nil {
+			return err
+		}
+		return w.subscribe(i.Tenant, i.ID, reports(i))
 	})
 }
 
@@ -50,8 +54,21 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 		}); err != nil {
 			return err
 		}
-		return changedOne(w, i.Tenant, i.ID)
+		if err := changedOne(w, i.Tenant, i.ID); err != nil {
+			return err
+		}
+		return w.subscribe(i.Tenant, i.ID, reports(i))
 	})
+}
+
+// reports are the report frequencies that an integration receives.
+func reports(i integration.Integration) (out []report.Frequency) {
+	for f, t := range reportTypes {
+		if _, ok := i.Subscribed(t); ok && i.Enabled() {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // Delete removes the integration if nobody changed it.
@@ -64,7 +81,10 @@ func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision i
 		}); err != nil {
 			return err
 		}
-		return changedOne(w, tenant, id)
+		if err := changedOne(w, tenant, id); err != nil {
+			return err
+		}
+		return w.subscribe(tenant, id, nil)
 	})
 }
 

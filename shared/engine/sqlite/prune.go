@@ -55,6 +55,10 @@ func (db *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (rem
 	if removed += n; err != nil {
 		return removed, fmt.Errorf("remove old counters: %w", err)
 	}
+	n, err = db.pruneReports(ctx, now)
+	if removed += n; err != nil {
+		return removed, fmt.Errorf("remove old reports: %w", err)
+	}
 	return removed, nil
 }
 

@@ -1,0 +1,238 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/report"
+)
+
+// PeriodView is the range of days of a report.
+type PeriodView struct {
+	Frequency report.Frequency `json:"frequency" enum:"daily,weekly,monthly,once"`
+	From      report.Day       `json:"from" example:"2023-02-27"`
+	To        report.Day       `json:"to" doc:"included" example:"2023-03-05"`
+	TimeZone  string           `json:"time_zone" doc:"days are cut in it" example:"Europe/Berlin"`
+	Title     string           `json:"title" example:"Week 9, 27 February – 5 March 2023"`
+}
+
+// ReportView is a report.
+type ReportView struct {
+	ID         string             `json:"id" example:"weekly-2023-W09"`
+	Period     PeriodView         `json:"period"`
+	Format     report.Format      `json:"format" enum:"pdf,csv"`
+	State      report.State       `json:"state" enum:"waiting,ready,failed" doc:"ask again while it is waiting: it takes seconds"`
+	Reason     string             `json:"reason,omitempty" doc:"why it failed"`
+	CreatedAt  time.Time          `json:"created_at"`
+	CreatedBy  string             `json:"created_by,omitempty" doc:"absent for a scheduled one"`
+	Recipients []string           `json:"recipients,omitempty"`
+	Headline   *report.Comparison `json:"headline,omitempty" doc:"once it is ready: the numbers, and those of the period before"`
+	Files      []FileView         `json:"files"`
+}
+
+// FileView is a file of a report.
+type FileView struct {
+	Name string `json:"name" example:"tocsin-weekly-report-2023-W09.pdf"`
+	Type string `json:"type" example:"application/pdf"`
+	Size int    `json:"size" doc:"bytes"`
+	Href string `json:"href" doc:"read it with the same token"`
+}
+
+func reportView(r report.Report) ReportView {
+	v := ReportView{
+		ID: r.ID, Format: r.Format, State: r.State, Reason: r.Reason, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, Recipients: r.Recipients, Files: []FileView{},
+		Period: PeriodView{r.Period.Frequency, r.Period.From, r.Period.To, r.Period.Zone, r.Period.Title()},
+	}
+	if r.State != report.Ready {
+		return v
+	}
+	v.Headline = &r.Headline
+	for _, f := range r.Files {
+		v.Files = append(v.Files, FileView{f.Name, f.Type, f.Size, "/v1/reports/" + url.PathEscape(r.ID) + "/files/" + url.PathEscape(f.Name)})
+	}
+	return v
+}
+
+type reportsOutput struct {
+	Body struct {
+		Items []ReportView `json:"items" doc:"newest first, at most three"`
+	}
+}
+
+type reportOutput struct {
+	Location string `header:"Location" doc:"of an ordered report"`
+	Body     ReportView
+}
+
+type orderInput struct {
+	Body struct {
+		Period struct {
+			Frequency report.Frequency `json:"frequency,omitempty" enum:"daily,weekly,monthly" doc:"the day, week (from Monday) or month that from lies in; to is left out"`
+			From      report.Day       `json:"from" example:"2023-02-27"`
+			To        report.Day       `json:"to,omitempty" doc:"included; at most 366 days" example:"2023-03-05"`
+		} `json:"period"`
+		Format     report.Format `json:"format,omitempty" enum:"pdf,csv" default:"pdf" doc:"csv: one file for each kind of event, the 10,000 largest"`
+		Recipients []string      `json:"recipients,omitempty" maxItems:"50" doc:"addresses that it is mailed to; without any it is only kept for download"`
+	}
+}
+
+type fileInput struct {
+	ID   string `path:"id"`
+	Name string `path:"name"`
+}
+
+type fileOutput struct {
+	ContentType string `header:"Content-Type"`
+	Disposition string `header:"Content-Disposition"`
+	Body        []byte
+}
+
+// ReportSettings are a tenant's.
+type ReportSettings struct {
+	TimeZone string `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, and reports go out at 06:00 of it" example:"Europe/Berlin"`
+}
+
+type settingsOutput struct{ Body ReportSettings }
+
+type settingsInput struct{ Body ReportSettings }
+
+func (s *server) reports(api huma.API) {
+	tags := []string{"Reports"}
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "list-reports", Method: http.MethodGet, Path: "/v1/reports", Tags: tags,
+		Summary: "List the last reports", Description: "The last three, scheduled or on demand. For administrators, analysts and read-only users.",
+	}), func(ctx context.Context, _ *struct{}) (*reportsOutput, error) {
+		found, err := s.Reports.Store.Recent(ctx, principal(ctx).Tenant, report.Kept)
+		if err != nil {
+			return nil, s.answer(err)
+		}
+		out := &reportsOutput{}
+		out.Body.Items = []ReportView{}
+		for _, r := range found {
+			out.Body.Items = append(out.Body.Items, reportView(r))
+		}
+		return out, nil
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "order-report", Method: http.MethodPost, Path: "/v1/reports", Tags: tags, Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusAccepted,
+		Summary: "Make a report now", Description: "Answers at once; read the report until it is ready. For administrators and analysts.",
+	}), s.order)
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "get-report", Method: http.MethodGet, Path: "/v1/reports/{id}", Tags: tags, Errors: []int{404},
+		Summary: "Read a report", Description: "Its state, its headline numbers and its files.",
+	}), func(ctx context.Context, in *idInput) (*reportOutput, error) {
+		r, err := s.Reports.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		if err != nil {
+			return nil, s.answer(err)
+		}
+		return &reportOutput{Body: reportView(r)}, nil
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "get-report-file", Method: http.MethodGet, Path: "/v1/reports/{id}/files/{name}", Tags: tags, Errors: []int{404},
+		Summary: "Download a file of a report", Description: "A PDF, or CSV in UTF-8.",
+		Responses: map[string]*huma.Response{"200": {Description: "the file", Content: map[string]*huma.MediaType{
+			"application/pdf": {}, "text/csv": {},
+		}}},
+	}), s.file)
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "get-report-settings", Method: http.MethodGet, Path: "/v1/report-settings", Tags: tags,
+		Summary: "Read the settings of reports", Description: "UTC until you choose a time zone.",
+	}), func(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
+		zone, err := s.zone(ctx)
+		if err != nil {
+			return nil, s.answer(err)
+		}
+		return &settingsOutput{ReportSettings{zone}}, nil
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "set-report-settings", Method: http.MethodPut, Path: "/v1/report-settings", Tags: tags, Errors: []int{400, 413, 415, 422},
+		Summary: "Set the settings of reports", Description: "A new time zone holds for the days from now on; days that are recorded stay as they were cut.",
+	}), s.setSettings)
+}
+
+func (s *server) zone(ctx context.Context) (string, error) {
+	v, err := s.Reports.Store.Settings(ctx, principal(ctx).Tenant)
+	if v.Zone == "" {
+		v.Zone = report.DefaultZone
+	}
+	return v.Zone, err
+}
+
+func (s *server) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
+	if err := report.CheckZone(in.Body.TimeZone); err != nil {
+		return nil, problem(http.StatusUnprocessableEntity, "the settings are not valid", fault("time_zone", err.Error()))
+	}
+	p := principal(ctx)
+	if err := s.Reports.Store.SaveSettings(ctx, report.Settings{Tenant: p.Tenant, Zone: in.Body.TimeZone}); err != nil {
+		return nil, s.answer(err)
+	}
+	s.Log.Info("report settings set", "tenant", p.Tenant, "zone", in.Body.TimeZone, "by", p.Email)
+	return &settingsOutput{in.Body}, nil
+}
+
+func (s *server) order(ctx context.Context, in *orderInput) (*reportOutput, error) {
+	zone, err := s.zone(ctx)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	q, p := in.Body, principal(ctx)
+	period, err := asked(q.Period.Frequency, q.Period.From, q.Period.To, zone)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.Reports.Order(ctx, report.Person{Tenant: p.Tenant, Client: p.ClientName, Email: p.Email},
+		report.Request{Period: period, Format: q.Format, Recipients: q.Recipients})
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	s.Ordered()
+	return &reportOutput{Location: "/v1/reports/" + r.ID, Body: reportView(r)}, nil
+}
+
+// asked is the period that a person asks for.
+func asked(f report.Frequency, from, to report.Day, zone string) (report.Period, error) {
+	wrong := func(field, reason string) error {
+		return problem(http.StatusUnprocessableEntity, "the period is not valid", fault("period."+field, reason))
+	}
+	switch {
+	case !from.Valid():
+		return report.Period{}, wrong("from", "must be a day such as 2023-03-05")
+	case f == "" && to == "":
+		return report.Period{}, wrong("to", "is required, or a frequency")
+	case f != "" && to != "":
+		return report.Period{}, wrong("to", "must be left out with a frequency")
+	case f != "":
+		return report.Containing(f, from, zone), nil
+	}
+	p, err := report.NewPeriod(from, to, zone)
+	if err != nil {
+		return p, wrong("to", err.Error())
+	}
+	return p, nil
+}
+
+func (s *server) file(ctx context.Context, in *fileInput) (*fileOutput, error) {
+	f, err := s.Reports.Store.File(ctx, principal(ctx).Tenant, in.ID, in.Name)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	return &fileOutput{f.Type, mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}), f.Data}, nil
+}
+
+// reportProblem turns the errors of reports into problems; nil for all others.
+func reportProblem(err error) error {
+	switch {
+	case errors.Is(err, report.ErrNotFound):
+		return problem(http.StatusNotFound, fmt.Sprintf("there is no such report: the last %d are kept", report.Kept))
+	case errors.Is(err, report.ErrPeriod):
+		return problem(http.StatusUnprocessableEntity, err.Error())
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package console_test
+
+import (
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/html"
+
+	"tocsin/shared/access"
+	"tocsin/shared/mail"
+)
+
+func (r *rig) as(role access.Role, email string) *rig {
+	r.email = email
+	r.token = r.issue("42", role)
+	return r
+}
+
+func TestWhoMaySeeReports(t *testing.T) {
+	r := start(t)
+	body := `{"period":{"frequency":"daily","from":"2023-03-05"}}`
+	for role, want := range map[access.Role][3]int{ // list, order, settings
+		access.Administrator: {200, 202, 200}, access.Analyst: {200, 202, 403}, access.ReadOnly: {200, 403, 403}, access.APIDeveloper: {403, 403, 403}, access.Deploy: {403, 403, 403},
+	} {
+		r.as(role, "ada@example.com")
+		require.Equal(t, want[0], r.call("GET", "/v1/reports", "").status, role)
+		require.Equal(t, want[1], r.call("POST", "/v1/reports", body).status, role)
+		require.Equal(t, want[2], r.call("PUT", "/v1/report-settings", `{"time_zone":"Europe/Berlin"}`).status, role)
+		require.Equal(t, 200, r.call("GET", "/v1/profile/notifications", "").status, "a profile is everybody's own")
+	}
+}
+
+func TestAReportOnDemand(t *testing.T) {
+	r := start(t)
+	require.Equal(t, 200, r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo"}`).status)
+	a := r.call("POST", "/v1/reports", `{"period":{"from":"2023-03-01","to":"2023-03-05"},"format":"csv","recipients":["grace@example.com","grace@example.com"]}`)
+	require.Equal(t, http.StatusAccepted, a.status, a.raw)
+	path := a.header.Get("Location")
+	require.Equal(t, "waiting", a.body["state"])
+	require.Len(t, a.body["recipients"], 1, "an address twice is one")
+	require.NoError(t, r.reports.MakeWaiting(t.Context()))
+	a = r.call("GET", path, "")
+	require.Equal(t, "ready", a.body["state"])
+	require.Equal(t, "1 – 5 March 2023", a.body["period"].(map[string]any)["title"])
+	require.Equal(t, "Asia/Tokyo", a.body["period"].(map[string]any)["time_zone"])
+	files := a.body["files"].([]any)
+	require.Len(t, files, 3, "one for each kind of event")
+	for _, f := range files {
+		got := r.call("GET", f.(map[string]any)["href"].(string), "")
+		require.Equal(t, 200, got.status)
+		require.Equal(t, "text/csv; charset=utf-8", got.header.Get("Content-Type"))
+		require.Contains(t, got.header.Get("Content-Disposition"), "attachment; filename=")
+		rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(got.raw, "\ufeff"))).ReadAll()
+		require.NoError(t, err)
+		require.Len(t, rows, 1, "an empty period has its header")
+	}
+	entries, err := r.db.Bus().Receive(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "one event for its one recipient")
+
+	r.token = r.issue("43", access.Administrator)
+	require.Equal(t, 404, r.call("GET", path, "").status, "another tenant finds nothing")
+	require.Equal(t, 404, r.call("GET", files[0].(map[string]any)["href"].(string), "").status)
+}
+
+func TestThePDFIsDownloaded(t *testing.T) {
+	r := start(t)
+	a := r.call("POST", "/v1/reports", `{"period":{"frequency":"weekly","from":"2023-03-01"}}`)
+	require.Equal(t, http.StatusAccepted, a.status, a.raw)
+	require.NoError(t, r.reports.MakeWaiting(t.Context()))
+	a = r.call("GET", a.header.Get("Location"), "")
+	require.Equal(t, "2023-02-27", a.body["period"].(map[string]any)["from"], "a week begins on Monday")
+	got := r.call("GET", a.body["files"].([]any)[0].(map[string]any)["href"].(string), "")
+	require.Equal(t, "application/pdf", got.header.Get("Content-Type"))
+	require.True(t, strings.HasPrefix(got.raw, "%PDF-"))
+	for n := range 4 {
+		r.call("POST", "/v1/reports", fmt.Sprintf(`{"period":{"frequency":"daily","from":"2023-03-0%d"}}`, n+1))
+	}
+	require.Len(t, r.call("GET", "/v1/reports", "").body["items"], 3, "the last three")
+}
+
+func TestBadOrders(t *testing.T) {
+	r := start(t)
+	for body, says := range map[string]string{
+		`{"period":{"from":"yesterday","to":"2023-03-01"}}`:                                             "period.from",
+		`{"period":{"from":"2023-03-01"}}`:                                                              "period.to",
+		`{"period":{"frequency":"daily","from":"2023-03-01","to":"2023-03-02"}}`:                        "period.to",
+		`{"period":{"from":"2023-03-02","to":"2023-03-01"}}`:                                            "it ends before it begins",
+		`{"period":{"from":"2020-03-02","to":"2023-03-01"}}`:                                            "at most 366",
+		`{"period":{"frequency":"hourly","from":"2023-03-01"}}`:                                         "frequency",
+		`{"period":{"from":"9023-03-02","to":"9023-03-03"}}`:                                            "must not be in the future",
+		`{"period":{"frequency":"daily","from":"2023-03-01"},"format":"doc"}`:                           "format",
+		`{"period":{"frequency":"daily","from":"2023-03-01"},"recipients":["ada"]}`:                     "recipients.0",
+		`{"period":{"frequency":"daily","from":"2023-03-01"},"recipients":["a@b.org\r\nBcc: c@d.org"]}`: "recipients.0",
+	} {
+		a := r.call("POST", "/v1/reports", body)
+		require.Equal(t, 422, a.status, body)
+		require.Contains(t, a.raw, says, body)
+	}
+	require.Equal(t, 422, r.call("PUT", "/v1/report-settings", `{"time_zone":"Mars/Olympus"}`).status)
+	require.Equal(t, "UTC", r.call("GET", "/v1/report-settings", "").body["time_zone"])
+	require.Equal(t, 404, r.call("GET", "/v1/reports/none", "").status)
+}
+
+func TestAPersonSetsTheirOwnNotifications(t *testing.T) {
+	r := start(t).as(access.Deploy, "grace@example.com")
+	a := r.call("GET", "/v1/profile/notifications", "")
+	require.Equal(t, 200, a.status, a.raw)
+	require.Equal(t, "grace@example.com", a.body["email"])
+	require.Equal(t, map[string]any{"report_daily": false, "report_weekly": true, "report_monthly": true, "system": true, "vuln": false, "scope": false}, a.body["choices"], "facts, 5.3")
+	body := `{"choices":{"report_daily":true,"report_weekly":false,"report_monthly":false,"system":false,"vuln":true,"scope":true}}`
+	require.Equal(t, 412, r.call("PUT", "/v1/profile/notifications", body, "If-Match", `"7"`).status)
+	a = r.call("PUT", "/v1/profile/notifications", body, "If-Match", a.header.Get("ETag"))
+	require.Equal(t, 200, a.status, a.raw)
+	require.Equal(t, true, a.body["choices"].(map[string]any)["vuln"])
+	require.Equal(t, 422, r.call("PUT", "/v1/profile/notifications", `{"choices":{"report_daily":true}}`).status, "all of them, or none is meant")
+
+	r.as(access.Analyst, "ada@example.com")
+	require.Equal(t, false, r.call("GET", "/v1/profile/notifications", "").body["choices"].(map[string]any)["vuln"], "another person's are their own")
+	r.as(access.Analyst, "")
+	require.Equal(t, 422, r.call("GET", "/v1/profile/notifications", "").status)
+}
+
+func (r *rig) open(method, link string) (int, string) {
+	r.t.Helper()
+	u, err := url.Parse(link)
+	require.NoError(r.t, err)
+	body := strings.NewReader("List-Unsubscribe=One-Click")
+	q := httptest.NewRequest(method, u.Path, body)
+	q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	r.handler.ServeHTTP(w, q)
+	require.NotContains(r.t, w.Header().Get("Content-Security-Policy"), "script")
+	_, err = html.Parse(strings.NewReader(w.Body.String()))
+	require.NoError(r.t, err)
+	return w.Code, w.Body.String()
+}
+
+func TestOneClickUnsubscribe(t *testing.T) {
+	r := start(t).as(access.Analyst, "grace@example.com")
+	r.call("GET", "/v1/profile/notifications", "")
+	people, err := r.db.People().List(t.Context(), "42", "", 10)
+	require.NoError(t, err)
+	link := r.links.Link("42", people[0].ID, "grace@example.com")
+
+	status, page := r.open("GET", link)
+	require.Equal(t, 200, status)
+	require.Contains(t, page, "grace@example.com")
+	require.Contains(t, page, `<form method="post">`)
+	require.Equal(t, true, r.call("GET", "/v1/profile/notifications", "").body["choices"].(map[string]any)["system"], "a scanner that follows the link changes nothing")
+	for range 2 {
+		status, page = r.open("POST", link)
+		require.Equal(t, 200, status)
+		require.Contains(t, page, "is unsubscribed")
+	}
+	for name, on := range r.call("GET", "/v1/profile/notifications", "").body["choices"].(map[string]any) {
+		require.Equal(t, false, on, name)
+	}
+	for _, bad := range []string{link[:len(link)-2], link + "x", "https://x/unsubscribe/a.b", strings.Replace(link, "unsubscribe/e", "unsubscribe/f", 1)} {
+		status, _ = r.open("POST", bad)
+		require.Equal(t, 404, status, bad)
+	}
+}
+
+func TestAnAddressLeavesAnIntegration(t *testing.T) {
+	r := start(t)
+	status, _ := r.open("POST", r.links.Link("42", "i1", "Team@Example.com"))
+	require.Equal(t, 200, status)
+	items := r.call("GET", "/v1/blocked-addresses", "").body["items"].([]any)
+	require.Len(t, items, 1)
+	b := items[0].(map[string]any)
+	require.Equal(t, "team@example.com", b["address"])
+	require.Equal(t, "i1", b["integration"])
+	require.Equal(t, "unsubscribed", b["why"])
+	require.Equal(t, 204, r.call("DELETE", "/v1/blocked-addresses/team@example.com", "").status)
+	require.Empty(t, r.call("GET", "/v1/blocked-addresses", "").body["items"])
+}
+
+func TestBlockedAddressesHavePages(t *testing.T) {
+	r := start(t)
+	for n := range 5 {
+		_, err := r.db.Blocks().Block(t.Context(), mail.Block{Tenant: "42", Address: fmt.Sprintf("%s%d@example.com", strings.Repeat("a", 60), n), Why: mail.Bounced, At: time.Now()})
+		require.NoError(t, err)
+	}
+	seen := 0
+	for path := "/v1/blocked-addresses?limit=2"; path != ""; {
+		a := r.call("GET", path, "")
+		require.Equal(t, 200, a.status, a.raw)
+		seen += len(a.body["items"].([]any))
+		next, _ := a.body["next_cursor"].(string)
+		if path = ""; next != "" {
+			path = "/v1/blocked-addresses?limit=2&cursor=" + next
+		}
+	}
+	require.Equal(t, 5, seen)
+}
+
+func TestPersonalEmailIsNoIntegration(t *testing.T) {
+	r := start(t)
+	a := r.call("POST", "/v1/integrations", `{"system":"personal_email","parameters":{"addresses":["eve@example.com"]}}`)
+	require.Equal(t, 422, a.status)
+	require.Contains(t, a.raw, "is set in your profile")
+}

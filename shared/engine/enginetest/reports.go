@@ -1,0 +1,302 @@
+package enginetest
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/mail"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
+)
+
+func aReport(id string, minutes int) report.Report {
+	return report.Report{
+		ID: id, Tenant: "42", Client: "Acme 注文", Period: report.Containing(report.Weekly, "2023-03-01", "Europe/Berlin"), Format: report.PDF, State: report.Ready,
+		CreatedAt: at.Add(time.Duration(minutes) * time.Minute), CreatedBy: "ada@example.com", Recipients: []string{"grace@example.com"},
+		Headline: report.Comparison{Now: report.Headline{Hits: 7, Blocked: 3}}, Files: []report.FileInfo{{Name: "r.pdf", Type: "application/pdf", Size: 3}},
+	}
+}
+
+// Reports is the suite of report.Store, beside the stores whose writes keep its schedule.
+func Reports(t *testing.T, open func(t *testing.T) (report.Store, integration.Store, profile.Store)) {
+	t.Run("a report is read back whole, with its files", func(t *testing.T) {
+		s, _, _ := open(t)
+		want := aReport("a", 0)
+		large := []byte(strings.Repeat("x", 3<<20)) // CSV of 10,000 rows; more than an item of DynamoDB holds
+		require.NoError(t, s.Save(t.Context(), want, []report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte{0, 1, 255}}, {Name: "large.csv", Type: "text/csv", Data: large}}))
+		got, err := s.Get(t.Context(), "42", "a")
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		f, err := s.File(t.Context(), "42", "a", "r.pdf")
+		require.NoError(t, err)
+		require.Equal(t, report.File{Name: "r.pdf", Type: "application/pdf", Data: []byte{0, 1, 255}}, f)
+		f, err = s.File(t.Context(), "42", "a", "large.csv")
+		require.NoError(t, err)
+		require.Equal(t, large, f.Data)
+		want.State = report.Failed
+		require.NoError(t, s.Save(t.Context(), want, nil))
+		_, err = s.File(t.Context(), "42", "a", "r.pdf")
+		require.NoError(t, err, "without files the old ones stay")
+		require.NoError(t, s.Save(t.Context(), want, []report.File{{Name: "new.pdf", Type: "application/pdf", Data: []byte{1}}}))
+		_, err = s.File(t.Context(), "42", "a", "r.pdf")
+		require.ErrorIs(t, err, report.ErrNotFound, "new files replace them")
+	})
+	t.Run("another tenant finds nothing", func(t *testing.T) {
+		s, _, _ := open(t)
+		require.NoError(t, s.Save(t.Context(), aReport("a", 0), []report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte{1}}}))
+		_, err := s.Get(t.Context(), "43", "a")
+		require.ErrorIs(t, err, report.ErrNotFound)
+		_, err = s.File(t.Context(), "43", "a", "r.pdf")
+		require.ErrorIs(t, err, report.ErrNotFound)
+		recent, err := s.Recent(t.Context(), "43", 3)
+		require.NoError(t, err)
+		require.Empty(t, recent)
+	})
+	t.Run("the newest come first", func(t *testing.T) {
+		s, _, _ := open(t)
+		for n, id := range []string{"b", "d", "a", "c"} {
+			require.NoError(t, s.Save(t.Context(), aReport(id, n), nil))
+		}
+		got, err := s.Recent(t.Context(), "42", 3)
+		require.NoError(t, err)
+		var ids []string
+		for _, r := range got {
+			ids = append(ids, r.ID)
+		}
+		require.Equal(t, []string{"c", "a", "d"}, ids)
+	})
+	t.Run("what waits is handed out until it is saved otherwise", func(t *testing.T) {
+		s, _, _ := open(t)
+		r := aReport("w", 0)
+		r.State = report.Waiting
+		require.NoError(t, s.Save(t.Context(), r, nil))
+		require.NoError(t, s.Save(t.Context(), aReport("ready", 1), nil))
+		got, err := s.Waiting(t.Context(), 10)
+		require.NoError(t, err)
+		require.Equal(t, []report.Report{r}, got)
+		r.State = report.Ready
+		require.NoError(t, s.Save(t.Context(), r, nil))
+		got, err = s.Waiting(t.Context(), 10)
+		require.NoError(t, err)
+		require.Empty(t, got)
+	})
+	t.Run("settings", func(t *testing.T) {
+		s, _, _ := open(t)
+		got, err := s.Settings(t.Context(), "42")
+		require.NoError(t, err)
+		require.Equal(t, report.Settings{Tenant: "42"}, got)
+		require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
+		got, err = s.Settings(t.Context(), "42")
+		require.NoError(t, err)
+		require.Equal(t, "Asia/Tokyo", got.Zone)
+	})
+	t.Run("the schedule", func(t *testing.T) { schedule(t, open) })
+}
+
+func dueNow(t *testing.T, s report.Store, now time.Time) []string {
+	t.Helper()
+	got, err := s.Due(t.Context(), now, 100)
+	require.NoError(t, err)
+	out := []string{}
+	for _, d := range got {
+		out = append(out, d.Receiver+" "+string(d.Frequency))
+	}
+	return out
+}
+
+func reporting(id string, revision int64, types ...event.Type) integration.Integration {
+	i := sample("42", id)
+	i.System, i.Revision, i.Subscriptions = "email", revision, []integration.Subscription{{Event: event.System}}
+	for _, t := range types {
+		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t})
+	}
+	return i
+}
+
+func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.Store, profile.Store)) {
+	t.Run("follows integrations", func(t *testing.T) {
+		s, is, _ := open(t)
+		require.NoError(t, is.Create(t.Context(), sample("42", "none"), note("42", event.CreateIntegration)))
+		require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily, event.ReportWeekly), note("42", event.CreateIntegration)))
+		off := reporting("off", 1, event.ReportDaily)
+		off.Off = &integration.Off{By: integration.ByPerson, At: at}
+		require.NoError(t, is.Create(t.Context(), off, note("42", event.CreateIntegration)))
+		require.ElementsMatch(t, []string{"a daily", "a weekly"}, dueNow(t, s, at), "never scheduled: handed out at once")
+		require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportMonthly), note("42", event.UpdateIntegration)))
+		require.Equal(t, []string{"a monthly"}, dueNow(t, s, at))
+		require.NoError(t, is.Update(t.Context(), reporting("off", 2, event.ReportDaily), note("42", event.EnableIntegration)))
+		require.ElementsMatch(t, []string{"a monthly", "off daily"}, dueNow(t, s, at))
+		require.Error(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily), note("42", event.UpdateIntegration)))
+		require.NotContains(t, dueNow(t, s, at), "a daily", "a change that was refused changes nothing")
+		require.NoError(t, is.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)))
+		require.Equal(t, []string{"off daily"}, dueNow(t, s, at))
+	})
+	t.Run("follows people", func(t *testing.T) {
+		s, _, people := open(t)
+		p := person("42", "person.a", 1)
+		require.NoError(t, people.Save(t.Context(), p))
+		require.ElementsMatch(t, []string{"person.a monthly", "person.a weekly"}, dueNow(t, s, at))
+		p.Revision, p.Choices = 2, profile.Choices{ReportDaily: true}
+		require.NoError(t, people.Save(t.Context(), p))
+		require.Equal(t, []string{"person.a daily"}, dueNow(t, s, at))
+		require.NoError(t, people.Delete(t.Context(), "42", "person.a"))
+		require.Empty(t, dueNow(t, s, at))
+	})
+	t.Run("hands out what is due, and once", func(t *testing.T) {
+		s, is, _ := open(t)
+		require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily), note("42", event.CreateIntegration)))
+		first, err := s.Due(t.Context(), at, 10)
+		require.NoError(t, err)
+		require.Len(t, first, 1)
+		require.True(t, first[0].Due.IsZero())
+		tomorrow := at.Add(24 * time.Hour)
+		require.NoError(t, s.Reschedule(t.Context(), first[0], tomorrow))
+		require.NoError(t, s.Reschedule(t.Context(), first[0], at), "one that was moved meanwhile stays where it is")
+		require.Empty(t, dueNow(t, s, tomorrow.Add(-time.Second)))
+		later, err := s.Due(t.Context(), tomorrow, 10)
+		require.NoError(t, err)
+		require.Len(t, later, 1)
+		require.True(t, tomorrow.Equal(later[0].Due))
+		require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily, event.Scope), note("42", event.UpdateIntegration)))
+		require.Empty(t, dueNow(t, s, at), "a change of something else leaves the time as it is")
+		require.NoError(t, s.Reschedule(t.Context(), report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}, at), "nothing happens to one that has gone")
+		require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
+		require.Equal(t, []string{"a daily"}, dueNow(t, s, at), "a change of the zone schedules anew")
+	})
+	t.Run("has pages", func(t *testing.T) {
+		s, is, _ := open(t)
+		for n := range 5 {
+			require.NoError(t, is.Create(t.Context(), reporting(fmt.Sprint("i", n), 1, event.ReportDaily), note("42", event.CreateIntegration)))
+		}
+		seen := map[string]bool{}
+		for range 3 {
+			page, err := s.Due(t.Context(), at, 2)
+			require.NoError(t, err)
+			for _, d := range page {
+				seen[d.Receiver] = true
+				require.NoError(t, s.Reschedule(t.Context(), d, at.Add(time.Hour)))
+			}
+		}
+		require.Len(t, seen, 5)
+	})
+}
+
+func person(tenant, id string, revision int64) profile.Profile {
+	return profile.Profile{ID: id, Tenant: tenant, ClientName: "Acme", Email: id + "@example.com", Name: "Ada", Choices: profile.Default, Revision: revision, UpdatedAt: at}
+}
+
+// People is the suite of profile.Store.
+func People(t *testing.T, open func(t *testing.T) profile.Store) {
+	t.Run("what was saved is read back whole", func(t *testing.T) {
+		s := open(t)
+		want := person("42", "a", 1)
+		require.NoError(t, s.Save(t.Context(), want))
+		got, err := s.Get(t.Context(), "42", "a")
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		_, err = s.Get(t.Context(), "43", "a")
+		require.ErrorIs(t, err, profile.ErrNotFound)
+	})
+	t.Run("a change needs the revision before it", func(t *testing.T) {
+		s := open(t)
+		require.ErrorIs(t, s.Save(t.Context(), person("42", "a", 2)), profile.ErrConflict)
+		require.NoError(t, s.Save(t.Context(), person("42", "a", 1)))
+		require.ErrorIs(t, s.Save(t.Context(), person("42", "a", 1)), profile.ErrConflict)
+		require.NoError(t, s.Save(t.Context(), person("42", "a", 2)))
+		require.ErrorIs(t, s.Save(t.Context(), person("42", "a", 2)), profile.ErrConflict)
+	})
+	t.Run("of two writers at once one wins", func(t *testing.T) {
+		s := open(t)
+		require.NoError(t, s.Save(t.Context(), person("42", "a", 1)))
+		errs := make([]error, 8)
+		var wg sync.WaitGroup
+		for n := range errs {
+			wg.Go(func() { errs[n] = s.Save(t.Context(), person("42", "a", 2)) })
+		}
+		wg.Wait()
+		won := 0
+		for _, err := range errs {
+			if err == nil {
+				won++
+			} else {
+				require.ErrorIs(t, err, profile.ErrConflict)
+			}
+		}
+		require.Equal(t, 1, won)
+	})
+	t.Run("the list has pages, and forgets", func(t *testing.T) {
+		s := open(t)
+		for _, id := range []string{"c", "a", "b"} {
+			require.NoError(t, s.Save(t.Context(), person("42", id, 1)))
+		}
+		require.NoError(t, s.Save(t.Context(), person("43", "z", 1)))
+		page, err := s.List(t.Context(), "42", "a", 1)
+		require.NoError(t, err)
+		require.Equal(t, []profile.Profile{person("42", "b", 1)}, page)
+		require.NoError(t, s.Delete(t.Context(), "42", "b"))
+		require.NoError(t, s.Delete(t.Context(), "42", "b"), "it is no error when there is none")
+		page, err = s.List(t.Context(), "42", "", 10)
+		require.NoError(t, err)
+		require.Len(t, page, 2)
+		require.NoError(t, s.Save(t.Context(), person("42", "b", 1)), "one who comes back begins anew")
+	})
+}
+
+// Blocks is the suite of mail.Blocks.
+func Blocks(t *testing.T, open func(t *testing.T) mail.Blocks) {
+	block := func(address, integration string, why mail.Why) mail.Block {
+		return mail.Block{Tenant: "42", Address: address, Integration: integration, Why: why, Reason: "550 no such user", At: at}
+	}
+	t.Run("a block of the tenant holds for every integration", func(t *testing.T) {
+		s := open(t)
+		b := block("ada@example.com", "", mail.Bounced)
+		added, err := s.Block(t.Context(), b)
+		require.NoError(t, err)
+		require.True(t, added)
+		added, err = s.Block(t.Context(), block("ada@example.com", "", mail.Complained))
+		require.NoError(t, err)
+		require.False(t, added)
+		got, ok, err := s.Blocked(t.Context(), "42", "any", "ada@example.com")
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, b, got, "the first one stays")
+		_, ok, err = s.Blocked(t.Context(), "43", "any", "ada@example.com")
+		require.NoError(t, err)
+		require.False(t, ok)
+	})
+	t.Run("a block of an integration holds for that one", func(t *testing.T) {
+		s := open(t)
+		_, err := s.Block(t.Context(), block("ada@example.com", "i", mail.Unsubscribed))
+		require.NoError(t, err)
+		for integration, want := range map[string]bool{"i": true, "j": false, "": false} {
+			_, ok, err := s.Blocked(t.Context(), "42", integration, "ada@example.com")
+			require.NoError(t, err)
+			require.Equal(t, want, ok, integration)
+		}
+	})
+	t.Run("allowing removes all of an address", func(t *testing.T) {
+		s := open(t)
+		for _, b := range []mail.Block{block("b@x.org", "", mail.Bounced), block("a@x.org", "i", mail.Unsubscribed), block("a@x.org", "", mail.Bounced), block("c@x.org", "", mail.Bounced)} {
+			_, err := s.Block(t.Context(), b)
+			require.NoError(t, err)
+		}
+		page, err := s.List(t.Context(), "42", "", 2)
+		require.NoError(t, err)
+		require.Equal(t, []mail.Block{block("a@x.org", "", mail.Bounced), block("a@x.org", "i", mail.Unsubscribed), block("b@x.org", "", mail.Bounced)}, page)
+		page, err = s.List(t.Context(), "42", "b@x.org", 2)
+		require.NoError(t, err)
+		require.Len(t, page, 1)
+		require.NoError(t, s.Allow(t.Context(), "42", "a@x.org"))
+		require.NoError(t, s.Allow(t.Context(), "42", "a@x.org"))
+		_, ok, err := s.Blocked(t.Context(), "42", "i", "a@x.org")
+		require.NoError(t, err)
+		require.False(t, ok)
+	})
+}

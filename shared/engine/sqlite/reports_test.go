@@ -1,0 +1,104 @@
+package sqlite_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	driver "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/mail"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
+)
+
+func TestRecord(t *testing.T) {
+	enginetest.Record(t, func(t *testing.T) (enginetest.Log, report.Ledger) {
+		db := open(t)
+		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Ledger()
+	})
+}
+
+func TestReports(t *testing.T) {
+	enginetest.Reports(t, func(t *testing.T) (report.Store, integration.Store, profile.Store) {
+		db := open(t)
+		return db.Reports(), db.Integrations(), db.People()
+	})
+}
+
+func TestPeople(t *testing.T) {
+	enginetest.People(t, func(t *testing.T) profile.Store { return open(t).People() })
+}
+
+func TestBlocks(t *testing.T) {
+	enginetest.Blocks(t, func(t *testing.T) mail.Blocks { return open(t).Blocks() })
+}
+
+func TestOldReportsGoAndTheLastThreeStay(t *testing.T) {
+	db := open(t)
+	now := time.Date(2023, 3, 31, 0, 0, 0, 0, time.UTC)
+	for n := range 6 {
+		r := report.Report{ID: fmt.Sprint("r", n), Tenant: "42", State: report.Ready, CreatedAt: now.AddDate(0, 0, -40+n)}
+		require.NoError(t, db.Reports().Save(t.Context(), r, []report.File{{Name: "f", Data: []byte{1}}}))
+	}
+	waiting := report.Report{ID: "w", Tenant: "42", State: report.Waiting, CreatedAt: now.AddDate(0, 0, -50)}
+	require.NoError(t, db.Reports().Save(t.Context(), waiting, nil))
+	_, err := db.Prune(t.Context(), now, 30*24*time.Hour)
+	require.NoError(t, err)
+	left, err := db.Reports().Recent(t.Context(), "42", 10)
+	require.NoError(t, err)
+	require.Len(t, left, 4, "the newest three, and one that waits")
+	_, err = db.Reports().File(t.Context(), "42", "r5", "f")
+	require.NoError(t, err)
+	_, err = db.Reports().File(t.Context(), "42", "r0", "f")
+	require.ErrorIs(t, err, report.ErrNotFound)
+}
+
+func TestTheRecordIsKeptFor13Months(t *testing.T) {
+	db := open(t)
+	require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{entry(1)}))
+	entries, err := db.Bus().Receive(t.Context(), 1)
+	require.NoError(t, err)
+	e, err := event.Parse(entries[0].DetailType, entries[0].Detail)
+	require.NoError(t, err)
+	in := delivery.Intake{Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}}}
+	for _, day := range []report.Day{"2022-02-27", "2022-03-01"} {
+		in.Records = append(in.Records, report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 1}}, Attacks: []report.Attack{{Type: "sqli", Seen: 1}}})
+	}
+	require.NoError(t, db.Deliveries().Accept(t.Context(), in))
+	_, err = db.Prune(t.Context(), time.Date(2023, 3, 28, 0, 0, 0, 0, time.UTC), 30*24*time.Hour)
+	require.NoError(t, err)
+	var days []report.Day
+	require.NoError(t, db.Ledger().Attacks(t.Context(), "42", "2000-01-01", "2099-01-01", func(d report.Day, _ report.Attack) error {
+		days = append(days, d)
+		return nil
+	}))
+	require.Equal(t, []report.Day{"2022-03-01"}, days)
+}
+
+// A file of the release before is brought up to date: its integrations are on the schedule.
+func TestAFileOfTheFirstSchemaGetsItsSchedule(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := reopen(t, path)
+	for id, sub := range map[string]event.Type{"a": event.ReportWeekly, "b": event.System} {
+		i := integration.Integration{ID: id, Tenant: "42", System: "email", Revision: 1, Subscriptions: []integration.Subscription{{Event: sub}}}
+		require.NoError(t, db.Integrations().Create(t.Context(), i, event.Event{ID: id, Tenant: "42", Kind: event.CreateIntegration, Time: time.Now(), Data: []byte(`{}`)}))
+	}
+	require.NoError(t, db.Close())
+	conn, err := driver.OpenConn(path, driver.OpenReadWrite)
+	require.NoError(t, err)
+	require.NoError(t, sqlitex.ExecuteScript(conn, `DROP TABLE report_counts; DROP TABLE report_sizes; DROP TABLE report_attacks; DROP TABLE report_incidents;
+		DROP TABLE report_vulnerabilities; DROP TABLE report_settings; DROP TABLE reports; DROP TABLE report_files; DROP TABLE report_due; DROP TABLE people;
+		DROP TABLE mail_blocks; PRAGMA user_version = 1;`, nil))
+	require.NoError(t, conn.Close())
+	due, err := reopen(t, path).Reports().Due(t.Context(), time.Now(), 10)
+	require.NoError(t, err)
+	require.Equal(t, []report.Subscription{{Tenant: "42", Receiver: "a", Frequency: report.Weekly}}, due)
+}

@@ -1,0 +1,157 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+)
+
+// Why nothing is sent to an address.
+type Why string
+
+// The reasons.
+const (
+	Bounced      Why = "bounced"    // the address does not exist
+	Complained   Why = "complained" // its owner called a mail spam
+	Unsubscribed Why = "unsubscribed"
+)
+
+// Block says that nothing is sent to an address of a tenant.
+type Block struct {
+	Tenant  string
+	Address string // in lower case
+	// Integration is the one that the address left, "" for all of the tenant.
+	Integration string
+	Why         Why
+	Reason      string
+	At          time.Time
+}
+
+// Blocks keeps them. Implementations are safe for concurrent use.
+type Blocks interface {
+	// Block adds one; added is false when the address was blocked already, and then nothing changes.
+	Block(ctx context.Context, b Block) (added bool, err error)
+	// Blocked returns the block that holds for a mail of the integration, ok false when there is none.
+	Blocked(ctx context.Context, tenant, integration, address string) (b Block, ok bool, err error)
+	// List returns the blocks of a tenant's addresses in their order: of at most limit addresses after the one given. An
+	// address has one block for the tenant and one for each integration that it left.
+	List(ctx context.Context, tenant, after string, limit int) ([]Block, error)
+	// Allow removes every block of an address; it is no error when there is none.
+	Allow(ctx context.Context, tenant, address string) error
+}
+
+// Canonical is the form in which addresses are compared: receivers tell no cases apart, whatever RFC 5321 allows.
+func Canonical(address string) string { return strings.ToLower(strings.TrimSpace(address)) }
+
+// Sender carries one mail.
+type Sender interface {
+	Send(ctx context.Context, m destination.Mail) error
+}
+
+// Guard keeps mails from addresses that do not want or can not take them.
+type Guard struct {
+	Next     Sender
+	Blocks   Blocks
+	Feedback *Feedback // told of an address that the mail server does not know; nil = nobody
+}
+
+// Send sends a mail, or answers *destination.NotSent.
+func (g Guard) Send(ctx context.Context, m destination.Mail) error {
+	b, ok, err := g.Blocks.Blocked(ctx, m.Tenant, m.Integration, Canonical(m.To))
+	if err != nil {
+		return fmt.Errorf("the state of %s could not be read: %w", m.To, err)
+	}
+	if ok {
+		return &destination.NotSent{Reason: "not sent to " + m.To + ": " + b.sentence()}
+	}
+	err = g.Next.Send(ctx, m)
+	var refused *gomail.SendError
+	if g.Feedback == nil || !errors.As(err, &refused) || !unknown(refused) {
+		return err
+	}
+	if e := g.Feedback.note(ctx, Notice{Tenant: m.Tenant, Address: m.To, Why: Bounced, Reason: fmt.Sprintf("the mail server answered %d %s", refused.ErrorCode(), refused.EnhancedStatusCode())}); e != nil {
+		return errors.Join(err, e)
+	}
+	return &destination.NotSent{Reason: "not sent to " + m.To + ": " + err.Error()}
+}
+
+func (b Block) sentence() string {
+	switch b.Why {
+	case Unsubscribed:
+		return "it has unsubscribed since " + b.At.Format(time.DateOnly)
+	case Complained:
+		return "its owner called a mail of ours spam on " + b.At.Format(time.DateOnly)
+	}
+	return "it is undeliverable since " + b.At.Format(time.DateOnly) + " (" + b.Reason + ")"
+}
+
+// unknown reports whether a mail server says that there is no such mailbox: 550, 551 or 553 with the enhanced status 5.1.x
+// (RFC 3463, 3.2), and never for a policy.
+func unknown(refused *gomail.SendError) bool {
+	switch refused.ErrorCode() {
+	case 550, 551, 553:
+		switch refused.EnhancedStatusCode() {
+		case "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10":
+			return true
+		}
+	}
+	return false
+}
+
+// Feedback takes in what mail servers say about mails that were sent, and tells the administrators.
+type Feedback struct {
+	Blocks Blocks
+	Bus    event.Publisher
+	Now    func() time.Time
+	NewID  func() string
+	Log    *slog.Logger
+}
+
+// Handle takes one event of SES: as an SNS notification, as an EventBridge event, or bare. It returns how many addresses
+// it blocked. The error of something that is no such event is an *UnreadableError: it will never be one.
+func (f *Feedback) Handle(ctx context.Context, raw []byte) (blocked int, err error) {
+	notices, err := ParseSES(raw)
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range notices {
+		if n.Tenant == "" {
+			f.Log.Warn("mail feedback names no tenant: nothing is blocked", "why", n.Why)
+			continue
+		}
+		if err := f.note(ctx, n); err != nil {
+			return blocked, err
+		}
+		blocked++
+	}
+	return blocked, nil
+}
+
+// note blocks an address and tells of it, once.
+func (f *Feedback) note(ctx context.Context, n Notice) error {
+	b := Block{Tenant: n.Tenant, Address: Canonical(n.Address), Why: n.Why, Reason: clean(n.Reason), At: f.Now().UTC()}
+	added, err := f.Blocks.Block(ctx, b)
+	if err != nil {
+		return fmt.Errorf("block %s of tenant %s: %w", n.Address, n.Tenant, err)
+	}
+	if !added {
+		return nil
+	}
+	f.Log.Warn("address blocked", "tenant", n.Tenant, "why", n.Why)
+	data, err := addressData(b)
+	if err != nil {
+		return err
+	}
+	if err := f.Bus.Publish(ctx, event.Event{ID: f.NewID(), Tenant: b.Tenant, Kind: event.AddressUndeliverable, Time: b.At, Data: data}); err != nil {
+		return fmt.Errorf("tell of the blocked address of tenant %s: %w", b.Tenant, err)
+	}
+	return nil
+}

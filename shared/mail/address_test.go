@@ -1,0 +1,224 @@
+package mail_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"mime/multipart"
+	netmail "net/mail"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/event"
+	"tocsin/shared/mail"
+)
+
+var withReport = destination.Mail{
+	To: "ada@example.com", Subject: "[Tocsin] Weekly report", Text: "plain", HTML: "<p>html</p>", ID: "d.e.0", Tenant: "acme=42,x",
+	Unsubscribe: "https://tocsin.example.com/unsubscribe/a.b",
+	Attachments: []destination.Attachment{{Name: "tocsin-weekly-report-2023-W09.pdf", Type: "application/pdf", Data: bytes.Repeat([]byte{0, 1, 2, 255}, 10000)}},
+}
+
+// parts flattens a mail as a client reads it, with the standard library, which did not write it.
+func parts(t *testing.T, header func(string) string, body io.Reader) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	kind, params, err := mime.ParseMediaType(header("Content-Type"))
+	require.NoError(t, err)
+	if !strings.HasPrefix(kind, "multipart/") {
+		raw, err := io.ReadAll(body)
+		require.NoError(t, err)
+		if strings.EqualFold(header("Content-Transfer-Encoding"), "base64") {
+			raw, err = base64.StdEncoding.DecodeString(strings.NewReplacer("\r", "", "\n", "").Replace(string(raw)))
+			require.NoError(t, err)
+		}
+		return map[string][]byte{kind: raw}
+	}
+	for r := multipart.NewReader(body, params["boundary"]); ; {
+		p, err := r.NextPart()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		require.NoError(t, err)
+		for k, v := range parts(t, p.Header.Get, p) {
+			if name := p.FileName(); name != "" {
+				k += " " + name
+			}
+			out[kind+" > "+k] = v
+		}
+	}
+}
+
+func TestAReportIsAttachedAndCanBeUnsubscribedFrom(t *testing.T) {
+	s, err := mail.NewSMTP("smtp://mail.example.com", "Tocsin <tocsin@example.com>", now)
+	require.NoError(t, err)
+	raw, err := s.Raw(withReport)
+	require.NoError(t, err)
+	m, err := netmail.ReadMessage(bytes.NewReader(raw))
+	require.NoError(t, err)
+	require.Equal(t, "<https://tocsin.example.com/unsubscribe/a.b>", m.Header.Get("List-Unsubscribe"))
+	require.Equal(t, "List-Unsubscribe=One-Click", m.Header.Get("List-Unsubscribe-Post"), "RFC 8058")
+	require.Equal(t, "<d.e.0@example.com>", m.Header.Get("Message-Id"))
+	require.Empty(t, m.Header.Get("Cc")+m.Header.Get("Bcc"))
+	to, err := m.Header.AddressList("To")
+	require.NoError(t, err)
+	require.Len(t, to, 1, "nobody learns who else receives it")
+	got := parts(t, m.Header.Get, m.Body)
+	require.Equal(t, withReport.Attachments[0].Data, got["multipart/mixed > application/pdf tocsin-weekly-report-2023-W09.pdf"])
+	found := 0
+	for k, v := range got {
+		if strings.Contains(k, "multipart/alternative > text/plain") {
+			require.Contains(t, string(v), "plain")
+			found++
+		}
+		if strings.Contains(k, "multipart/alternative > text/html") {
+			require.Contains(t, string(v), "<p>html</p>")
+			found++
+		}
+	}
+	require.Equal(t, 2, found)
+	for line := range strings.SplitSeq(string(raw), "\r\n") {
+		require.LessOrEqual(t, len(line), 998, "RFC 5322, 2.1.1")
+	}
+}
+
+func TestAMailOverTheLimitIsRefused(t *testing.T) {
+	s, err := mail.NewSMTP("smtp://mail.example.com", "tocsin@example.com", now)
+	require.NoError(t, err)
+	m := withReport
+	m.Attachments = []destination.Attachment{{Name: "a.csv", Type: "text/csv", Data: make([]byte, 27<<20)}}
+	raw, err := s.Raw(m)
+	require.NoError(t, err)
+	require.Less(t, len(raw), 40_000_000)
+	m.Attachments[0].Data = make([]byte, 30<<20)
+	_, err = s.Raw(m)
+	require.ErrorContains(t, err, "ask for a shorter period")
+}
+
+type sender struct {
+	sent []destination.Mail
+	err  error
+}
+
+func (s *sender) Send(_ context.Context, m destination.Mail) error {
+	s.sent = append(s.sent, m)
+	return s.err
+}
+
+func guarded(t *testing.T) (*sqlite.DB, *sender, mail.Guard) {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	s, n := &sender{}, 0
+	return db, s, mail.Guard{Next: s, Blocks: db.Blocks(), Feedback: &mail.Feedback{
+		Blocks: db.Blocks(), Bus: db.Bus(), Now: now, NewID: func() string { n++; return fmt.Sprint("f", n) }, Log: slog.New(slog.DiscardHandler),
+	}}
+}
+
+func told(t *testing.T, db *sqlite.DB) (out []event.AddressData) {
+	t.Helper()
+	entries, err := db.Bus().Receive(t.Context(), 100)
+	require.NoError(t, err)
+	for _, e := range entries {
+		parsed, err := event.Parse(e.DetailType, e.Detail)
+		require.NoError(t, err)
+		require.Equal(t, event.System, parsed.Type(), "administrators who are told of the system are told")
+		out = append(out, event.Data[event.AddressData](parsed))
+	}
+	return out
+}
+
+func ses(kind, detail string) string {
+	return fmt.Sprintf(`{"eventType":%q,%s,"mail":{"messageId":"m","tags":{"tenant":["acme_3d42_2cx"],"ses:from-domain":["x"]}}}`, kind, detail)
+}
+
+const bounced = `"bounce":{"bounceType":"Permanent","bounceSubType":"General","bouncedRecipients":[{"emailAddress":"Ada Lovelace <Ada@Example.com>","action":"failed","status":"5.1.1","diagnosticCode":"smtp; 550 5.1.1 user unknown"}]}`
+
+func TestABounceBlocksTheAddressAndTellsOnce(t *testing.T) {
+	db, s, g := guarded(t)
+	bare := ses("Bounce", bounced)
+	quoted, err := json.Marshal(bare)
+	require.NoError(t, err)
+	for i, raw := range []string{bare, `{"Type":"Notification","MessageId":"x","Message":` + string(quoted) + `}`, `{"version":"0","detail-type":"Email Bounced","source":"aws.ses","detail":` + bare + `}`} {
+		n, err := g.Feedback.Handle(t.Context(), []byte(raw))
+		require.NoError(t, err, i)
+		require.Equal(t, 1, n)
+	}
+	require.Equal(t, []event.AddressData{{Address: "ada@example.com", Reason: "bounced: smtp; 550 5.1.1 user unknown"}}, told(t, db))
+	err = g.Send(t.Context(), withReport)
+	var not *destination.NotSent
+	require.ErrorAs(t, err, &not)
+	require.Contains(t, not.Reason, "undeliverable since 2023-03-01")
+	other := withReport
+	other.Tenant = "43"
+	require.NoError(t, g.Send(t.Context(), other), "another tenant's mails go on")
+	require.Len(t, s.sent, 1)
+	require.NoError(t, db.Blocks().Allow(t.Context(), "acme=42,x", "ada@example.com"))
+	require.NoError(t, g.Send(t.Context(), withReport))
+}
+
+func TestAComplaintBlocksAsWell(t *testing.T) {
+	_, _, g := guarded(t)
+	raw := `{"notificationType":"Complaint","complaint":{"complainedRecipients":[{"emailAddress":"ada@example.com"}],"complaintFeedbackType":"abuse"},"mail":{"headers":[{"name":"X-SES-MESSAGE-TAGS","value":"a=b, tenant=acme_3d42_2cx"}]}}`
+	n, err := g.Feedback.Handle(t.Context(), []byte(raw))
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.ErrorContains(t, g.Send(t.Context(), withReport), "called a mail of ours spam")
+}
+
+func TestWhatBlocksNobody(t *testing.T) {
+	db, _, g := guarded(t)
+	for _, raw := range []string{
+		ses("Bounce", strings.Replace(bounced, "Permanent", "Transient", 1)), ses("Delivery", `"delivery":{}`), ses("Open", `"open":{}`),
+		strings.Replace(ses("Bounce", bounced), "tenant", "other", 1),
+	} {
+		n, err := g.Feedback.Handle(t.Context(), []byte(raw))
+		require.NoError(t, err)
+		require.Zero(t, n)
+	}
+	for _, raw := range []string{"", "[]", "{}", `{"Message":"x"}`, `{"eventType":"Bounce"}`, `{"eventType":"Complaint"}`, `{"detail":7}`} {
+		_, err := g.Feedback.Handle(t.Context(), []byte(raw))
+		var unreadable *mail.UnreadableError
+		require.ErrorAs(t, err, &unreadable, raw)
+	}
+	require.Empty(t, told(t, db))
+}
+
+func TestAMailServerThatKnowsNoSuchUserBlocks(t *testing.T) {
+	for reply, blocks := range map[string]bool{"550 5.1.1 no such user": true, "550 5.7.1 policy": false, "450 4.2.2 mailbox full": false, "552 5.2.2 over quota": false} {
+		db, _, g := guarded(t)
+		address, _ := server(t, reply)
+		smtp, err := mail.NewSMTP("smtp+insecure://"+address, "tocsin@example.com", now)
+		require.NoError(t, err)
+		g.Next = smtp
+		err = g.Send(t.Context(), withReport)
+		var not *destination.NotSent
+		require.Equal(t, blocks, errors.As(err, &not), "%s: %v", reply, err)
+		require.Len(t, told(t, db), map[bool]int{true: 1, false: 0}[blocks], reply)
+	}
+}
+
+func FuzzParseSES(f *testing.F) {
+	f.Add([]byte(ses("Bounce", bounced)))
+	f.Add([]byte(`{"Message":"{}"}`))
+	f.Add([]byte(`{"detail":{"eventType":"Complaint","complaint":{}}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		notices, err := mail.ParseSES(raw)
+		var unreadable *mail.UnreadableError
+		if err != nil && (!errors.As(err, &unreadable) || notices != nil) {
+			t.Fatal(err)
+		}
+	})
+}

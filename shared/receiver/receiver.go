@@ -1,0 +1,194 @@
+// Package receiver finds who an event can go to. Beside integrations these are the people of a tenant, and the addresses of
+// a report on demand: both look to delivery like integrations of their own, so that lanes, retry cycles and the log serve
+// them as they serve the others.
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/destination/email"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
+)
+
+// Integrations are the real ones.
+type Integrations interface {
+	Get(ctx context.Context, tenant, id string) (integration.Integration, error)
+	Enabled(ctx context.Context, tenant string) ([]integration.Integration, error)
+}
+
+// Opener opens a real integration for sending.
+type Opener interface {
+	Open(ctx context.Context, i integration.Integration) (integration.Opened, error)
+}
+
+// Systems is the catalogue.
+type Systems interface {
+	Lookup(name string) (s destination.System, available, ok bool)
+}
+
+// Reports finds a report on demand.
+type Reports interface {
+	Get(ctx context.Context, tenant, id string) (report.Report, error)
+}
+
+// Directory finds receivers. It is safe for concurrent use.
+type Directory struct {
+	Integrations Integrations
+	Opener       Opener
+	Systems      Systems
+	People       profile.Store
+	Reports      Reports
+	Now          func() time.Time
+
+	mu     sync.Mutex
+	people map[string]known
+}
+
+type known struct {
+	at  time.Time
+	all []integration.Integration
+}
+
+// peopleGood is how long the people of a tenant are remembered: a change shows within a second (see integration.Store).
+const peopleGood = time.Second
+
+// maxTenants bounds the tenants whose people are remembered.
+const maxTenants = 10_000
+
+// Enabled lists a tenant's enabled integrations and the people who are told of something.
+func (d *Directory) Enabled(ctx context.Context, tenant string) ([]integration.Integration, error) {
+	all, err := d.Integrations.Enabled(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	people, err := d.known(ctx, tenant)
+	if err != nil || len(people) == 0 {
+		return all, err
+	}
+	return append(append(make([]integration.Integration, 0, len(all)+len(people)), all...), people...), nil
+}
+
+func (d *Directory) known(ctx context.Context, tenant string) ([]integration.Integration, error) {
+	now := d.Now()
+	d.mu.Lock()
+	k, ok := d.people[tenant]
+	d.mu.Unlock()
+	if ok && now.Sub(k.at) < peopleGood {
+		return k.all, nil
+	}
+	k = known{at: now}
+	const page = 500
+	for after := ""; ; {
+		found, err := d.People.List(ctx, tenant, after, page)
+		if err != nil {
+			return nil, fmt.Errorf("list the people of tenant %s: %w", tenant, err)
+		}
+		for _, p := range found {
+			if after = p.ID; p.Choices != (profile.Choices{}) {
+				k.all = append(k.all, person(p))
+			}
+		}
+		if len(found) < page {
+			break
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.people == nil || len(d.people) >= maxTenants {
+		d.people = map[string]known{}
+	}
+	d.people[tenant] = k
+	return k.all, nil
+}
+
+// person is a person as delivery sees one.
+func person(p profile.Profile) integration.Integration {
+	i := integration.Integration{
+		ID: p.ID, Tenant: p.Tenant, ClientName: p.ClientName, System: email.PersonalName, Name: "Personal email", Revision: p.Revision, CreatedBy: p.Email, UpdatedAt: p.UpdatedAt,
+	}
+	for _, t := range p.Choices.Types() {
+		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t})
+	}
+	return i
+}
+
+// onDemand is the receiver of one report on demand.
+func onDemand(r report.Report) integration.Integration {
+	return integration.Integration{
+		ID: report.OnDemand + r.ID, Tenant: r.Tenant, ClientName: r.Client, System: "email", Name: "Report on demand", Revision: 1, CreatedAt: r.CreatedAt,
+		CreatedBy: r.CreatedBy, Subscriptions: []integration.Subscription{{Event: event.ReportOnce}},
+	}
+}
+
+// Get finds one receiver. Error: integration.ErrNotFound.
+func (d *Directory) Get(ctx context.Context, tenant, id string) (integration.Integration, error) {
+	switch {
+	case strings.HasPrefix(id, report.PersonPrefix):
+		p, err := d.People.Get(ctx, tenant, id)
+		if errors.Is(err, profile.ErrNotFound) {
+			err = integration.ErrNotFound
+		}
+		return person(p), err
+	case strings.HasPrefix(id, report.OnDemand):
+		r, err := d.Reports.Get(ctx, tenant, strings.TrimPrefix(id, report.OnDemand))
+		if errors.Is(err, report.ErrNotFound) {
+			err = integration.ErrNotFound
+		}
+		return onDemand(r), err
+	}
+	return d.Integrations.Get(ctx, tenant, id)
+}
+
+// Open opens a receiver for sending.
+func (d *Directory) Open(ctx context.Context, i integration.Integration) (integration.Opened, error) {
+	var to []string
+	switch {
+	case strings.HasPrefix(i.ID, report.PersonPrefix):
+		to = []string{i.CreatedBy}
+	case strings.HasPrefix(i.ID, report.OnDemand):
+		r, err := d.Reports.Get(ctx, i.Tenant, strings.TrimPrefix(i.ID, report.OnDemand))
+		if err != nil {
+			return integration.Opened{}, fmt.Errorf("open the receivers of a report on demand: %w", err)
+		}
+		to = r.Recipients
+	default:
+		return d.Opener.Open(ctx, i)
+	}
+	system, _, ok := d.Systems.Lookup(i.System)
+	if !ok {
+		return integration.Opened{}, fmt.Errorf("open receiver %s: there is no system %s", i.ID, i.System)
+	}
+	return integration.Opened{System: system, Parameters: &email.Parameters{Addresses: to}}, nil
+}
+
+// addressed is what the parameters of a mail system are.
+type addressed interface{ MailAddresses() []string }
+
+// Receiver finds the addresses of scheduled reports. Error: report.ErrNotFound.
+func (d *Directory) Receiver(ctx context.Context, tenant, id string) (report.Receiver, error) {
+	i, err := d.Get(ctx, tenant, id)
+	if errors.Is(err, integration.ErrNotFound) || err == nil && !i.Enabled() {
+		return report.Receiver{}, fmt.Errorf("receiver %s: %w", id, report.ErrNotFound)
+	}
+	if err != nil {
+		return report.Receiver{}, err
+	}
+	opened, err := d.Open(ctx, i)
+	if err != nil {
+		return report.Receiver{}, err
+	}
+	r := report.Receiver{Client: i.ClientName, Addresses: []string{""}}
+	if a, ok := opened.Parameters.(addressed); ok {
+		r.Addresses = a.MailAddresses()
+	}
+	return r, nil
+}

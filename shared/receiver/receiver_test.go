@@ -1,0 +1,251 @@
+package receiver_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/egress"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/event"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+	"tocsin/shared/keyring"
+	"tocsin/shared/mail"
+	"tocsin/shared/notification"
+	"tocsin/shared/profile"
+	"tocsin/shared/receiver"
+	"tocsin/shared/report"
+	"tocsin/shared/report/pdf"
+	"tocsin/shared/retry"
+)
+
+// post is a mail server in memory that can be down.
+type post struct {
+	mu   sync.Mutex
+	sent []destination.Mail
+	down int // answers that fail before it is up
+}
+
+func (p *post) Send(_ context.Context, m destination.Mail) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down > 0 {
+		p.down--
+		return fmt.Errorf("the mail server is down")
+	}
+	p.sent = append(p.sent, m)
+	return nil
+}
+
+func (p *post) to(address string) (out []destination.Mail) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.sent {
+		if m.To == address {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// world is everything from the bus to the mail server, over the real engine.
+type world struct {
+	t            *testing.T
+	db           *sqlite.DB
+	post         *post
+	integrations *integration.Service
+	people       *profile.Service
+	reports      *report.Service
+	leaving      profile.Leaving
+	mu           sync.Mutex
+	now          time.Time
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) set(at string) {
+	w.t.Helper()
+	now, err := time.Parse(time.RFC3339, at)
+	require.NoError(w.t, err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = now
+}
+
+func start(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, post: &post{}}
+	w.set("2023-03-01T12:00:00Z")
+	var err error
+	w.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
+	require.NoError(t, err)
+	keys, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
+	require.NoError(t, err)
+	log, systems, n := slog.New(slog.DiscardHandler), catalogue.Default(), 0
+	var mu sync.Mutex
+	newID := func() string { mu.Lock(); defer mu.Unlock(); n++; return fmt.Sprintf("ID%06d", n) }
+	w.integrations = &integration.Service{Store: w.db.Integrations(), Keys: keys, Systems: systems, Addresses: egress.Policy{}, Now: w.clock, NewID: newID, Log: log}
+	w.people = &profile.Service{Store: w.db.People(), Now: w.clock, Log: log}
+	d := &receiver.Directory{Integrations: w.db.Integrations(), Opener: w.integrations, Systems: systems, People: w.db.People(), Reports: w.db.Reports(), Now: time.Now}
+	platform := notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "EU"}
+	links := profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
+	w.leaving = profile.Leaving{Links: links, Profiles: w.people, Blocks: w.db.Blocks(), Now: w.clock}
+	guard := mail.Guard{Next: w.post, Blocks: w.db.Blocks(), Feedback: &mail.Feedback{Blocks: w.db.Blocks(), Bus: w.db.Bus(), Now: w.clock, NewID: newID, Log: log}}
+	courier := &delivery.Courier{
+		Destinations: systems, Carrier: egress.New(egress.Policy{}, egress.Options{Mailer: guard}), Schedule: retry.Schedule{Faster: 1000}, Platform: platform, Now: time.Now, Log: log,
+		Unsubscribe: links, Reports: report.Messages{Store: w.db.Reports(), Platform: platform},
+	}
+	w.reports = &report.Service{
+		Store: w.db.Reports(), Ledger: w.db.Ledger(), Renderer: pdf.Renderer{}, Receivers: d, Bus: w.db.Bus(), Platform: "Tocsin", Now: w.clock, NewID: newID, Log: log,
+	}
+	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
+		Queue: w.db.Deliveries(), Log: w.db.Deliveries(), Courier: courier, Integrations: d, Opener: d, Logger: log,
+		Monitor: &health.Monitor{Counters: w.db.Counters(), Disabler: w.integrations, Now: time.Now},
+	})
+	f := &delivery.Fanout{Integrations: d, Systems: systems, Log: w.db.Deliveries(), Logger: log, Recorder: &report.Recorder{Zones: w.db.Reports(), Now: w.clock}, People: w.people}
+	ctx, stop := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { f.Run(ctx, w.db.Bus(), w.db.Bus().Arrived(), dispatcher.Wake) })
+	work.Go(func() { dispatcher.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		work.Wait()
+		require.NoError(t, w.db.Close())
+	})
+	return w
+}
+
+func (w *world) publish(id string, kind event.Kind, data string) {
+	w.t.Helper()
+	require.NoError(w.t, w.db.Bus().Publish(w.t.Context(), event.Event{ID: id, Tenant: "42", ClientName: "Acme", Kind: kind, Time: w.clock(), Data: json.RawMessage(data)}))
+}
+
+// mails waits for so many mails to an address, and sees that no more come.
+func (w *world) mails(address string, n int) []destination.Mail {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool { return len(w.post.to(address)) >= n }, 5*time.Second, 5*time.Millisecond, "%d of %d mails to %s", len(w.post.to(address)), n, address)
+	time.Sleep(50 * time.Millisecond)
+	got := w.post.to(address)
+	require.Len(w.t, got, n, address)
+	return got
+}
+
+const user = `{"user":{"name":"Grace","email":"grace@example.com","role":"Analyst"}}`
+
+func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
+	w := start(t)
+	ada := profile.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada"}
+	_, err := w.people.Set(t.Context(), ada, profile.Choices{Vuln: true}, 0)
+	require.NoError(t, err)
+	w.publish("1", event.CreateUser, user) // Grace is known from now on
+	time.Sleep(1100 * time.Millisecond)    // a change shows within a second
+	w.publish("2", event.Vuln, `{"vuln":{"threat":"Low","title":"XSS"}}`)
+	w.publish("3", event.CreateUser, `{"user":{"name":"Alan","email":"alan@example.com"}}`)
+	m := w.mails("ada@example.com", 1)[0]
+	require.Equal(t, "[Tocsin] New vulnerability detected", m.Subject)
+	require.Contains(t, m.HTML, "the notifications in your profile")
+	require.Contains(t, m.Text, m.Unsubscribe)
+	require.Equal(t, "42", m.Tenant)
+	system := w.post.to("grace@example.com")
+	require.NotEmpty(t, system)
+	require.Equal(t, "[Tocsin] New user was added to the company account", system[0].Subject, "on by default (facts, 5.3)")
+
+	_, err = w.leaving.Leave(t.Context(), strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
+	require.NoError(t, err)
+	time.Sleep(1100 * time.Millisecond)
+	w.publish("4", event.Vuln, `{"vuln":{"threat":"High"}}`)
+	w.mails("ada@example.com", 1)
+}
+
+// A scheduled report reaches each address once, whatever is repeated, over the retry cycles.
+func TestAScheduledReportArrivesOnce(t *testing.T) {
+	w := start(t)
+	who := integration.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com"}
+	i, err := w.integrations.Create(t.Context(), who, integration.Draft{
+		System: "email", Name: "Managers", Subscriptions: []integration.Subscription{{Event: event.ReportWeekly}}, Parameters: json.RawMessage(`{"addresses":["m1@example.com","m2@example.com"]}`),
+	})
+	require.NoError(t, err)
+	_, err = w.people.Read(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme", Email: "grace@example.com"}) // weekly by default
+	require.NoError(t, err)
+	w.publish("h1", event.NewHits, `{"hit":{"type":"sqli","host":"shop","block_status":"blocked"}}`)
+	run := func() {
+		_, err := w.reports.RunSchedule(t.Context())
+		require.NoError(t, err)
+	}
+	run()
+	w.post.down = 3 // the first attempts fail and go through the cycles
+	w.set("2023-03-06T06:00:01Z")
+	run()
+	run()
+	period := report.Containing(report.Weekly, "2023-03-01", "UTC")
+	for range 3 { // a queue that hands a job out again
+		require.NoError(t, w.reports.Perform(t.Context(), report.Job{Tenant: "42", Client: "Acme", Receiver: i.ID, Address: "m1@example.com", Period: period}))
+	}
+	for _, to := range []string{"m1@example.com", "m2@example.com", "grace@example.com"} {
+		m := w.mails(to, 1)[0]
+		require.Equal(t, "[Tocsin] Weekly report: Week 9, 27 February – 5 March 2023", m.Subject)
+		require.Len(t, m.Attachments, 1)
+		require.True(t, bytes.HasPrefix(m.Attachments[0].Data, []byte("%PDF-")))
+		require.Contains(t, m.Text, "Malicious requests: 1")
+		require.NotContains(t, m.HTML+m.Text, "m2@example.com")
+	}
+	found, err := w.db.Deliveries().List(t.Context(), delivery.Query{Tenant: "42", Integration: i.ID, Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, found, 2, "each address is a delivery of its own, in the log")
+}
+
+func TestAReportOnDemandIsMailed(t *testing.T) {
+	w := start(t)
+	p, err := report.NewPeriod("2023-02-01", "2023-02-28", "UTC")
+	require.NoError(t, err)
+	_, err = w.reports.Order(t.Context(), report.Person{Tenant: "42", Client: "Acme", Email: "ada@example.com"}, report.Request{Period: p, Format: report.CSV, Recipients: []string{"boss@example.com", "cfo@example.com"}})
+	require.NoError(t, err)
+	require.NoError(t, w.reports.MakeWaiting(t.Context()))
+	m := w.mails("boss@example.com", 1)[0]
+	require.Len(t, m.Attachments, 3)
+	require.Contains(t, m.Text, "Nothing was recorded")
+	w.mails("cfo@example.com", 1)
+
+	_, err = w.leaving.Leave(t.Context(), strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
+	require.NoError(t, err)
+	_, err = w.reports.Order(t.Context(), report.Person{Tenant: "42"}, report.Request{Period: p, Format: report.CSV, Recipients: []string{"boss@example.com", "cfo@example.com"}})
+	require.NoError(t, err)
+	require.NoError(t, w.reports.MakeWaiting(t.Context()))
+	w.mails("cfo@example.com", 2)
+	w.mails("boss@example.com", 1)
+}
+
+func TestAnUndeliverableAddressDoesNotBreakItsIntegration(t *testing.T) {
+	w := start(t)
+	_, err := w.db.Blocks().Block(t.Context(), mail.Block{Tenant: "42", Address: "gone@example.com", Why: mail.Bounced, Reason: "550", At: w.clock()})
+	require.NoError(t, err)
+	i, err := w.integrations.Create(t.Context(), integration.Person{Tenant: "42"}, integration.Draft{
+		System: "email", Name: "Team", Subscriptions: []integration.Subscription{{Event: event.Scope}}, Parameters: json.RawMessage(`{"addresses":["gone@example.com","here@example.com"]}`),
+	})
+	require.NoError(t, err)
+	w.publish("s", event.NewScopeIPs, `{"data":[{"entity":{"ip":"203.0.113.8"}}]}`)
+	w.mails("here@example.com", 1)
+	w.mails("gone@example.com", 0)
+	require.Eventually(t, func() bool {
+		found, err := w.db.Deliveries().List(t.Context(), delivery.Query{Tenant: "42", Integration: i.ID, Limit: 10})
+		require.NoError(t, err)
+		return len(found) == 1 && found[0].State == delivery.Delivered && strings.Contains(found[0].Reason, "gone@example.com: it is undeliverable")
+	}, 5*time.Second, 10*time.Millisecond, "the log says who did not get it")
+}

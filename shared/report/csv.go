@@ -1,0 +1,127 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Files writes a summary as CSV: one file for each kind of event, at most RowsCSV rows, the largest first (facts, 5.2). The
+// facts are silent on the columns. A byte order mark makes spreadsheets read UTF-8.
+func (s *Summary) Files(c Console) ([]File, error) {
+	var out []File
+	for _, t := range []struct {
+		name   string
+		header []string
+		rows   func(func(...string))
+	}{
+		{"attacks", []string{"type", "host", "path", "method", "parameter", "hits", "blocked", "first_seen", "last_seen", "source_addresses", "applications", "id", "link"}, s.attackRows(c)},
+		{"incidents", []string{"id", "vulnerability", "threat", "type", "host", "path", "method", "parameter", "hits", "blocked", "first_seen", "last_seen", "source_addresses", "link"}, s.incidentRows(c)},
+		{"vulnerabilities", []string{"id", "title", "threat", "type", "host", "path", "method", "parameter", "discovered_by", "found", "link"}, s.vulnRows(c)},
+	} {
+		var buf bytes.Buffer
+		buf.WriteString("\ufeff")
+		w := csv.NewWriter(&buf)
+		w.UseCRLF = true // RFC 4180
+		_ = w.Write(t.header)
+		t.rows(func(cells ...string) {
+			for i := range cells {
+				cells[i] = inert(cells[i])
+			}
+			_ = w.Write(cells)
+		})
+		w.Flush()
+		if err := w.Error(); err != nil {
+			return nil, fmt.Errorf("write %s as CSV: %w", t.name, err)
+		}
+		out = append(out, File{Name: t.name + "-" + s.Period.Key() + ".csv", Type: "text/csv; charset=utf-8", Data: buf.Bytes()})
+	}
+	return out, nil
+}
+
+// inert keeps a spreadsheet from taking a text for a formula (OWASP, CSV injection): attackers choose paths.
+func inert(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+func (s *Summary) clock(t time.Time) string { return t.In(s.Made.Location()).Format(time.RFC3339) }
+
+func sources(a Attack) string {
+	out := strings.Join(a.Sources, " ")
+	if a.More {
+		out += " …"
+	}
+	return out
+}
+
+func (s *Summary) attackRows(c Console) func(func(...string)) {
+	return func(row func(...string)) {
+		for _, a := range s.Attacks {
+			row(a.Type, a.Host, a.Path, a.Method, a.Parameter, strconv.FormatInt(a.Hits(), 10), strconv.FormatInt(a.Blocked, 10),
+				s.clock(a.First), s.clock(a.Last), sources(a), strings.Join(a.Applications, " "), a.ID, c.Attack(a))
+		}
+	}
+}
+
+func (s *Summary) incidentRows(c Console) func(func(...string)) {
+	return func(row func(...string)) {
+		for _, i := range s.Incidents {
+			row(i.ID, i.Vulnerability, i.Threat, i.Type, i.Host, i.Path, i.Method, i.Parameter, strconv.FormatInt(i.Hits(), 10),
+				strconv.FormatInt(i.Blocked, 10), s.clock(i.First), s.clock(i.Last), sources(i.Attack), c.object(i.ObjectID, "/incidents"))
+		}
+	}
+}
+
+func (s *Summary) vulnRows(c Console) func(func(...string)) {
+	return func(row func(...string)) {
+		for _, v := range s.Vulnerabilities {
+			row(v.ShownID(), v.Title, v.Threat, v.Type, v.Host, v.Path, v.Method, v.Parameter, v.DiscoveredBy, s.clock(v.At), c.Vulnerability(v))
+		}
+	}
+}
+
+// ShownID is the vulnerability's id, "" when upstream gave none.
+func (v Vulnerability) ShownID() string {
+	if strings.HasPrefix(v.ID, "event:") {
+		return ""
+	}
+	return v.ID
+}
+
+// Console is the Console's address, "" when there is none: then nothing is linked.
+type Console string
+
+func (c Console) object(id int64, page string) string {
+	switch {
+	case c == "":
+		return ""
+	case id == 0:
+		return string(c) + page
+	}
+	return string(c) + "/object/" + strconv.FormatInt(id, 10)
+}
+
+// Attack is the link to an attack.
+func (c Console) Attack(a Attack) string { return c.object(a.ObjectID, "/attacks") }
+
+// Incident is the link to an incident.
+func (c Console) Incident(i Incident) string { return c.object(i.ObjectID, "/incidents") }
+
+// Vulnerability is the link to a vulnerability.
+func (c Console) Vulnerability(v Vulnerability) string {
+	return c.object(v.ObjectID, "/vulnerabilities")
+}
+
+// Page is the link to a page of the Console.
+func (c Console) Page(path string) string {
+	if c == "" {
+		return ""
+	}
+	return string(c) + path
+}

@@ -1,0 +1,122 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Errors of a store. Wrap them; callers use errors.Is.
+var (
+	// ErrNotFound: the tenant has no such report.
+	ErrNotFound = errors.New("report not found")
+)
+
+// Ledger reads the record. It is written by delivery.Log.Accept, together with the events that it comes from, so that an
+// event counts exactly once. Implementations are safe for concurrent use; visits are in no particular order, and an error
+// of visit ends them.
+type Ledger interface {
+	// Counts visits the counts of the days from first to last.
+	Counts(ctx context.Context, tenant string, first, last Day, visit func(Day, Count) error) error
+	// Attacks visits the attacks of each of those days: one that lasted for two days comes twice.
+	Attacks(ctx context.Context, tenant string, first, last Day, visit func(Day, Attack) error) error
+	// Incidents visits the incidents; one that was published again is there once for each day.
+	Incidents(ctx context.Context, tenant string, first, last Day, visit func(Incident) error) error
+	// Vulnerabilities visits the vulnerabilities.
+	Vulnerabilities(ctx context.Context, tenant string, first, last Day, visit func(Vulnerability) error) error
+}
+
+// Settings of a tenant. The zero value but for the tenant is that of a tenant that has chosen nothing.
+type Settings struct {
+	Tenant string `json:"tenant"`
+	Zone   string `json:"zone"` // "" = DefaultZone
+}
+
+// Format is what the files of a report are.
+type Format string
+
+// The formats of the product facts, 5.2.
+const (
+	PDF Format = "pdf"
+	CSV Format = "csv"
+)
+
+// State of a report.
+type State string
+
+// The states of a report.
+const (
+	Waiting State = "waiting" // it is being made
+	Ready   State = "ready"
+	Failed  State = "failed"
+)
+
+// Report is a report of a tenant, made or being made.
+type Report struct {
+	ID        string    `json:"id"`
+	Tenant    string    `json:"tenant"`
+	Client    string    `json:"client"` // the tenant's company name
+	Period    Period    `json:"period"`
+	Format    Format    `json:"format"`
+	State     State     `json:"state"`
+	Reason    string    `json:"reason,omitempty"` // why it failed
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by,omitempty"` // "" for a scheduled one
+	// Recipients are the addresses of a report on demand.
+	Recipients []string `json:"recipients,omitempty"`
+	// Headline is known once it is ready.
+	Headline Comparison `json:"headline"`
+	Files    []FileInfo `json:"files,omitempty"`
+}
+
+// FileInfo is a file of a report, without its bytes.
+type FileInfo struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Size int    `json:"size"`
+}
+
+// File is a file of a report.
+type File struct {
+	Name string // ASCII
+	Type string // media type
+	Data []byte
+}
+
+// Kept is how many reports stay downloadable (facts, 5.1). What is younger than KeepFiles is held beyond that, because a
+// delivery of it may still wait or be replayed, and is listed no more.
+const Kept = 3
+
+// Store keeps reports, settings and the schedule. Implementations are safe for concurrent use.
+type Store interface {
+	Zones
+	// SaveSettings replaces a tenant's settings and forgets when its reports are due: see Due.
+	SaveSettings(ctx context.Context, s Settings) error
+
+	// Save inserts or replaces a report; files, when there are any, replace its files.
+	Save(ctx context.Context, r Report, files []File) error
+	// Get returns one report. Error: ErrNotFound.
+	Get(ctx context.Context, tenant, id string) (Report, error)
+	// Recent returns up to limit reports of the tenant, newest first.
+	Recent(ctx context.Context, tenant string, limit int) ([]Report, error)
+	// File returns one file of a report. Error: ErrNotFound.
+	File(ctx context.Context, tenant, id, name string) (File, error)
+	// Waiting returns up to limit reports that are to be made, oldest first, of all tenants.
+	Waiting(ctx context.Context, limit int) ([]Report, error)
+
+	// Due returns up to limit subscriptions whose time has come, of all tenants, those never scheduled first. The engine
+	// keeps it as a sparse index beside integrations and people: an enabled integration and a person have a row for each
+	// report frequency that they subscribe to, made and removed in the same write as they are; its cost does not
+	// depend on how many tenants there are.
+	Due(ctx context.Context, now time.Time, limit int) ([]Subscription, error)
+	// Reschedule sets when a subscription is due if it still is as it was read; nothing happens when it has gone.
+	Reschedule(ctx context.Context, s Subscription, due time.Time) error
+}
+
+// Subscription is a receiver of scheduled reports.
+type Subscription struct {
+	Tenant    string
+	Receiver  string // an integration's id or a person's
+	Frequency Frequency
+	Due       time.Time // zero: never scheduled
+}

@@ -1,0 +1,188 @@
+package pdf
+
+import (
+	"embed"
+	"fmt"
+	"image/color"
+	"strings"
+	"unicode"
+
+	"github.com/tdewolff/canvas"
+)
+
+//go:embed fonts/*.woff
+var files embed.FS
+
+// cuts are the fonts in the order in which a character is looked for: the large ones last, because they are read only when
+// a text needs them (50 ms each).
+var cuts = []string{
+	"noto-sans-latin", "noto-sans-latin-ext", "noto-sans-greek", "noto-sans-cyrillic", "noto-sans-greek-ext", "noto-sans-cyrillic-ext", "noto-sans-vietnamese",
+	"noto-sans-arabic-arabic", "noto-sans-hebrew-hebrew", "noto-sans-thai-thai", "noto-sans-devanagari-devanagari",
+	"noto-emoji-emoji", "noto-sans-jp-japanese", "noto-sans-kr-korean", "noto-sans-sc-chinese-simplified",
+}
+
+// boldCuts is how many of them, from the first, have a bold of their own.
+const boldCuts = 7
+
+// rightToLeft are the cuts whose spaces belong to them: a phrase stays one run.
+var rightToLeft = map[string]bool{"noto-sans-arabic-arabic": true, "noto-sans-hebrew-hebrew": true}
+
+// fonts reads fonts when they are needed and finds the one for a character. It serves one document.
+type fonts struct {
+	regular, bold []*canvas.Font // by cut; nil = not read yet
+	found         map[rune]int   // cut of a character; -1 = none has it
+}
+
+func newFonts() *fonts {
+	return &fonts{regular: make([]*canvas.Font, len(cuts)), bold: make([]*canvas.Font, boldCuts), found: map[rune]int{}}
+}
+
+func (f *fonts) font(cut int, bold bool) *canvas.Font {
+	set, weight, style := f.regular, "400", canvas.FontRegular
+	if bold && cut < boldCuts {
+		set, weight, style = f.bold, "700", canvas.FontBold
+	}
+	if set[cut] == nil {
+		name := fmt.Sprintf("fonts/%s-%s-normal.woff", cuts[cut], weight)
+		data, err := files.ReadFile(name)
+		if err == nil {
+			set[cut], err = canvas.LoadFont(data, 0, style)
+		}
+		if err != nil {
+			panic(fmt.Sprintf("font %s: %v", name, err)) // it is part of the program, and a test reads each
+		}
+		if cut < boldCuts {
+			// Ligatures would leave a reader's search and copy without their letters.
+			set[cut].SetFeatures("-liga,-clig")
+		}
+	}
+	return set[cut]
+}
+
+// cut finds the font for a character that follows one of the font last.
+func (f *fonts) cut(r rune, last int) int {
+	switch {
+	case r > ' ' && r < 0x7f:
+		return 0
+	case joins(r), r == ' ' && last >= 0 && rightToLeft[cuts[last]]:
+		return max(last, 0)
+	case r == ' ':
+		return 0
+	}
+	if c, ok := f.found[r]; ok {
+		return max(c, 0)
+	}
+	f.found[r] = -1
+	for c := range cuts {
+		if f.font(c, false).SFNT.GlyphIndex(r) != 0 {
+			f.found[r] = c
+			break
+		}
+	}
+	return max(f.found[r], 0)
+}
+
+// joins reports whether a character belongs to the one before it: marks, joiners, variation selectors, skin tones.
+func joins(r rune) bool {
+	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc) || r == 0x200c || r == 0x200d || r >= 0x1f3fb && r <= 0x1f3ff
+}
+
+// run is a part of a text in one font.
+type run struct {
+	cut  int
+	text string
+}
+
+func (f *fonts) runs(s string) []run {
+	var out []run
+	last := -1
+	for _, r := range s {
+		c := f.cut(r, last)
+		if n := len(out); n > 0 && out[n-1].cut == c {
+			out[n-1].text += string(r)
+		} else {
+			out = append(out, run{c, string(r)})
+		}
+		last = c
+	}
+	return out
+}
+
+// plain leaves out what has no place on a line: control characters, and those that turn the direction of what follows.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r < ' ', r == 0x7f, r == 0x2028, r == 0x2029:
+			return ' '
+		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0xfeff, r >= 0xfe00 && r <= 0xfe0f:
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\ufffd"))
+}
+
+// style of a text.
+type style struct {
+	size  float64 // points
+	bold  bool
+	color color.RGBA
+}
+
+// line sets a text on one line.
+func (f *fonts) line(s string, st style) *canvas.Text {
+	runs := f.runs(plain(s))
+	if len(runs) == 0 {
+		runs = []run{{0, ""}}
+	}
+	rt := canvas.NewRichText(f.font(runs[0].cut, st.bold).Face(st.size, st.color))
+	for _, r := range runs {
+		rt.WriteFace(f.font(r.cut, st.bold).Face(st.size, st.color), r.text)
+	}
+	return rt.ToText(0, 0, canvas.Left, canvas.Top, nil)
+}
+
+// width of a text on one line, in mm.
+func (f *fonts) width(s string, st style) float64 {
+	runs := f.runs(plain(s))
+	if len(runs) == 1 && runs[0].cut < boldCuts {
+		return f.font(runs[0].cut, st.bold).Face(st.size, st.color).TextWidth(runs[0].text)
+	}
+	w, _ := f.line(s, st).Size()
+	return w
+}
+
+// fit cuts a text that is wider than w, in mm, with an ellipsis.
+func (f *fonts) fit(s string, st style, w float64) string {
+	s = plain(s)
+	if f.width(s, st) <= w {
+		return s
+	}
+	runes := []rune(s)
+	low, high := 0, min(len(runes), int(w*4)) // no character is narrower than a quarter of a millimetre
+	for low < high {
+		middle := (low + high + 1) / 2
+		if f.width(string(runes[:middle])+"…", st) <= w {
+			low = middle
+		} else {
+			high = middle - 1
+		}
+	}
+	for low > 0 && low < len(runes) && joins(runes[low]) {
+		low-- // not between an emoji and what belongs to it
+	}
+	return strings.TrimRight(string(runes[:low]), " ") + "…"
+}
+
+// wrap breaks a text into lines at its spaces.
+func (f *fonts) wrap(s string, st style, w float64) []string {
+	var lines []string
+	current := ""
+	for word := range strings.FieldsSeq(plain(s)) {
+		next := strings.TrimSpace(current + " " + word)
+		if current != "" && f.width(next, st) > w {
+			lines, next = append(lines, current), word
+		}
+		current = next
+	}
+	return append(lines, current)
+}

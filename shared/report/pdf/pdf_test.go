@@ -1,0 +1,201 @@
+package pdf_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/report"
+	"tocsin/shared/report/pdf"
+)
+
+var made = time.Date(2023, 3, 6, 6, 0, 0, 0, time.UTC)
+
+// busy is a week with something of everything.
+func busy() *report.Summary {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		panic(err)
+	}
+	s := &report.Summary{
+		Client: "Acme Aktiengesellschaft", Period: report.Containing(report.Weekly, "2023-03-01", "Europe/Berlin"), Made: made.In(zone),
+		Comparison: report.Comparison{
+			Now:    report.Headline{Hits: 1048576, Blocked: 901000, Attacks: 1234, Incidents: 2, Vulnerabilities: 5},
+			Before: report.Headline{Hits: 917000, Blocked: 801000, Attacks: 1400, Incidents: 0, Vulnerabilities: 5},
+		},
+		Types:        []report.Ranked{{Value: "sqli", N: 500000}, {Value: "xss", N: 300000}, {Value: "rce", N: 120000}, {Value: "unheard_of", N: 100000}, {Value: report.Other, N: 28576}},
+		Hosts:        []report.Ranked{{Value: "shop.example.com", N: 700000}, {Value: "店舗.example.jp", N: 200000}, {Value: "متجر.example", N: 100000}, {Value: "very-long-name-of-a-host.of-some-department.of-a-large-company.example.com", N: 48576}},
+		Sources:      []report.Ranked{{Value: "203.0.113.7", N: 400000}, {Value: "2001:db8:1234:5678:9abc:def0:1234:5678", N: 100000}},
+		Countries:    []report.Ranked{{Value: "NL", N: 500000}, {Value: "PL", N: 200000}, {Value: "ZZ", N: 5}},
+		Applications: []report.Ranked{{Value: "注文サービス（本番）", N: 600000}, {Value: "🚀 checkout 🔒", N: 300000}, {Value: "متجر الإنترنت", N: 100000}},
+		Statuses:     []report.Ranked{{Value: "403", N: 900000}, {Value: "404", N: 100000}, {Value: "200", N: 48576}},
+		Blocks:       []report.Ranked{{Value: "blocked", N: 901000}, {Value: "monitored", N: 147576}},
+		Threats:      []report.Ranked{{Value: "Critical", N: 1}, {Value: "High", N: 2}}, SourcesSeen: 812,
+		MoreAttacks: 1184,
+	}
+	for i, d := range s.Period.Each() {
+		n := int64(90000 + 20000*i)
+		s.Over = append(s.Over, report.DayCount{Label: d.Short(), Hits: n, Blocked: n * 86 / 100})
+	}
+	for i := range 50 {
+		s.Attacks = append(s.Attacks, report.Attack{
+			Type: []string{"sqli", "xss", "ptrav"}[i%3], Host: "shop.example.com", Path: fmt.Sprintf("/orders/%d/items", i), Method: "POST", Parameter: "POST_comment_value",
+			Seen: int64(50000 - 900*i), Blocked: int64(40000 - 700*i), First: made.Add(-time.Hour), Last: made.Add(-time.Duration(i) * time.Hour), Sources: []string{"203.0.113.7", "203.0.113.8"},
+		})
+	}
+	s.Attacks[1].Path, s.Attacks[2].Host = "/検索/商品?名前=ｔｅｓｔ", "متجر.example"
+	s.Attacks[3].Path = "/" + strings.Repeat("very/long/", 40)
+	for i := range 2 {
+		s.Incidents = append(s.Incidents, report.Incident{
+			Attack:        report.Attack{ID: fmt.Sprintf("INC-%d", i+1), ObjectID: int64(700 + i), Type: "sqli", Host: "shop.example.com", Path: "/search", Method: "GET", Parameter: "q", Seen: 12, Last: made, Sources: []string{"203.0.113.7"}},
+			Vulnerability: "PLT-42-I0001", Threat: "High",
+		})
+	}
+	for i, t := range []string{"Critical", "High", "High", "Medium", "Low"} {
+		s.Vulnerabilities = append(s.Vulnerabilities, report.Vulnerability{
+			ID: fmt.Sprintf("PLT-42-I%04d", i+1), ObjectID: int64(500 + i), At: made.Add(-time.Duration(i) * 5 * time.Hour), Title: "Reflected XSS 反射型 ثغرة 🚨", Threat: t, Type: "XSS",
+			Host: "shop.example.com", Path: "/search", Method: "GET", Parameter: "q", DiscoveredBy: "scanner",
+		})
+	}
+	return s
+}
+
+func render(t *testing.T, s *report.Summary) []byte {
+	t.Helper()
+	raw, err := pdf.Renderer{}.Render(s, "Tocsin", "https://console.example.com")
+	require.NoError(t, err)
+	if folder := os.Getenv("TOCSIN_KEEP_PDF"); folder != "" { // to look at
+		name := strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()) + ".pdf"
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), raw, 0o600))
+	}
+	return raw
+}
+
+// poppler reads a PDF with a program that did not write it. Debian: poppler-utils. scripts/poppler installs it.
+func poppler(t *testing.T, raw []byte, program string, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if errors.Is(err, exec.ErrNotFound) && os.Getenv("TOCSIN_NEED_POPPLER") == "" {
+		t.Skipf("%s is not installed: make test-reports installs it", program)
+	}
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Stdin = bytes.NewReader(raw)
+	var out, fault bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &fault
+	require.NoError(t, cmd.Run(), fault.String())
+	require.Empty(t, fault.String(), "the reader complains about nothing")
+	return out.String()
+}
+
+func text(t *testing.T, raw []byte) string { return poppler(t, raw, "pdftotext", "-layout", "-", "-") }
+
+func TestAReaderFindsWhatTheReportSays(t *testing.T) {
+	raw := render(t, busy())
+	got := text(t, raw)
+	for _, want := range []string{
+		"Weekly security report", "Acme Aktiengesellschaft", "Week 9, 27 February – 5 March 2023", "Europe/Berlin",
+		"1,048,576", "+14 %", "1,234", "−11 %", "none before", "no change", "85% of 1,048,576 malicious requests were blocked.", "SQL injection",
+		"812 addresses", "Netherlands", "unheard_of", "New vulnerabilities (5)", "PLT-42-I0001", "Critical", "Incidents (2)", "INC-1", "Largest attacks (1,234)",
+		"And 1,184 more attacks", "注文サービス", "店舗.example.jp", "/検索/商品", "Reflected XSS 反射型", "Page 1 of", "Vulnerabilities by risk",
+	} {
+		require.Contains(t, got, want)
+	}
+	require.Regexp(t, `Pages:\s+[4-7]\n`, poppler(t, raw, "pdfinfo", "-"))
+	require.Contains(t, poppler(t, raw, "pdfinfo", "-"), "Weekly security report – Acme Aktiengesellschaft")
+	require.Less(t, len(raw), 400<<10, "small enough for a DynamoDB item and for any mailbox")
+}
+
+func TestEveryFontIsEmbeddedAndOnlyItsGlyphs(t *testing.T) {
+	list := poppler(t, render(t, busy()), "pdffonts", "-")
+	lines := strings.Split(strings.TrimSpace(list), "\n")[2:]
+	require.NotEmpty(t, lines)
+	for _, l := range lines {
+		require.Regexp(t, `\s+yes\s+(yes|no)\s+yes\s`, l, "embedded, and with its Unicode map")
+	}
+}
+
+func TestAnEmptyPeriodSaysSo(t *testing.T) {
+	s := &report.Summary{Client: "Acme", Period: report.Containing(report.Monthly, "2023-02-01", "UTC"), Made: made}
+	got := text(t, render(t, s))
+	require.Contains(t, got, "Nothing was recorded in this period")
+	require.Contains(t, got, "February 2023")
+	require.Contains(t, got, "Page 1 of 1")
+}
+
+func TestADayIsShownByTheHour(t *testing.T) {
+	s := busy()
+	s.Period, s.Over = report.Containing(report.Daily, "2023-03-05", "Europe/Berlin"), nil
+	for h := range 24 {
+		s.Over = append(s.Over, report.DayCount{Label: fmt.Sprintf("%02d", h), Hits: int64(h * 10)})
+	}
+	got := text(t, render(t, s))
+	require.Contains(t, got, "by hour")
+	require.Contains(t, got, "Sunday, 5 March 2023")
+}
+
+func TestAYearOnDemand(t *testing.T) {
+	s := busy()
+	var err error
+	s.Period, err = report.NewPeriod("2022-03-01", "2023-03-01", "Europe/Berlin")
+	require.NoError(t, err)
+	s.Over = nil
+	for i, d := range s.Period.Each() {
+		s.Over = append(s.Over, report.DayCount{Label: d.Short(), Hits: int64(i), Blocked: int64(i / 2)})
+	}
+	require.Contains(t, text(t, render(t, s)), "1 March 2022 – 1 March 2023")
+}
+
+// hostile are texts that have broken writers of PDFs before.
+var hostile = []string{
+	"", " ", "\x00\x01\x1b[31m", "line\nbreak", "(parentheses) \\ and )", "\xff\xfe not UTF-8", "\u202egnp.exe", "👩‍👩‍👧‍👦👍🏽🇯🇵", "ﷺ ﷽", "𝕬𝖈𝖒𝖊 𠀋", "தமிழ்", "\u0301\u0301leading marks",
+	strings.Repeat("🚀", 300), strings.Repeat("مرحبا ", 100), strings.Repeat("W", 5000), "\U0010ffff\ue000", "%PDF-1.7 endobj",
+}
+
+func TestNoTextBreaksThePDF(t *testing.T) {
+	for _, h := range hostile {
+		s := busy()
+		s.Client, s.Attacks[0].Path, s.Attacks[0].Host, s.Hosts[0].Value, s.Applications[0].Value, s.Vulnerabilities[0].Title, s.Types[0].Value = h, h, h, h, h, h, h
+		s.Attacks, s.Sources[0].Value, s.Countries[0].Value, s.Incidents[0].ID = s.Attacks[:5], h, h, h
+		require.Contains(t, text(t, render(t, s)), "Weekly security report", "%q", h)
+	}
+}
+
+func FuzzRender(f *testing.F) {
+	for _, h := range hostile {
+		f.Add(h)
+	}
+	f.Fuzz(func(t *testing.T, h string) {
+		s := busy()
+		s.Client, s.Attacks[0].Path, s.Applications[0].Value = h, h, h
+		s.Attacks = s.Attacks[:2]
+		raw, err := pdf.Renderer{}.Render(s, "Tocsin", "")
+		require.NoError(t, err)
+		require.True(t, bytes.HasPrefix(raw, []byte("%PDF-")))
+	})
+}
+
+func TestLinksLeadToTheConsole(t *testing.T) {
+	raw := render(t, busy())
+	require.Contains(t, string(raw), "https://console.example.com/object/500")
+	require.Contains(t, string(raw), "https://console.example.com/attacks")
+	bare, err := pdf.Renderer{}.Render(busy(), "Tocsin", "")
+	require.NoError(t, err)
+	require.NotContains(t, string(bare), "/URI", "without a Console nothing is linked")
+}
+
+func BenchmarkRender(b *testing.B) {
+	for b.Loop() {
+		if _, err := (pdf.Renderer{}).Render(busy(), "Tocsin", ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

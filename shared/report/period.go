@@ -1,0 +1,239 @@
+package report
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+	_ "time/tzdata" // zones are the same wherever we run; a Lambda function's image has none
+)
+
+// Frequency is how often a scheduled report comes.
+type Frequency string
+
+// The frequencies of the product facts, 5.1, and that of a report on demand.
+const (
+	Daily   Frequency = "daily"
+	Weekly  Frequency = "weekly"
+	Monthly Frequency = "monthly"
+	Once    Frequency = "once"
+)
+
+// Frequencies lists the scheduled ones.
+func Frequencies() []Frequency { return []Frequency{Daily, Weekly, Monthly} }
+
+// Hour of the day, in the tenant's zone, at which reports go out. The product facts are silent; the night's last
+// events have arrived by then.
+const Hour = 6
+
+// Day is a day of a tenant's calendar, as 2006-01-02. Days compare as texts.
+type Day string
+
+const dayLayout = time.DateOnly
+
+// DayOf is the day of an instant in a zone.
+func DayOf(t time.Time, zone *time.Location) Day { return Day(t.In(zone).Format(dayLayout)) }
+
+// date is noon of the day in UTC: arithmetic on it meets no change of clocks.
+func (d Day) date() time.Time {
+	t, err := time.Parse(dayLayout, string(d))
+	if err != nil {
+		return time.Time{}
+	}
+	return t.Add(12 * time.Hour)
+}
+
+// Valid reports whether the day is one of the calendar.
+func (d Day) Valid() bool {
+	t, err := time.Parse(dayLayout, string(d))
+	return err == nil && t.Year() >= 1970
+}
+
+// Add is the day n days later.
+func (d Day) Add(n int) Day { return Day(d.date().AddDate(0, 0, n).Format(dayLayout)) }
+
+// Short is the day for an axis: 5 Mar.
+func (d Day) Short() string { return d.date().Format("2 Jan") }
+
+// Long is the day for a person: Sunday, 5 March 2023.
+func (d Day) Long() string { return d.date().Format("Monday, 2 January 2006") }
+
+// at is an hour of the day in a zone. An hour that a change of clocks leaves out is the one after it.
+func (d Day) at(hour int, zone *time.Location) time.Time {
+	t := d.date()
+	return time.Date(t.Year(), t.Month(), t.Day(), hour, 0, 0, 0, zone)
+}
+
+// Period is a range of whole days of a tenant's calendar.
+type Period struct {
+	Frequency Frequency `json:"frequency"`
+	From      Day       `json:"from"`
+	To        Day       `json:"to"` // included
+	Zone      string    `json:"zone"`
+}
+
+// maxDays bounds a period on demand: the counts of a year and a leap day.
+const maxDays = 366
+
+// ErrPeriod: the period can not be reported on. The error says why.
+var ErrPeriod = errors.New("period not valid")
+
+// NewPeriod is a period on demand.
+func NewPeriod(from, to Day, zone string) (Period, error) {
+	p := Period{Frequency: Once, From: from, To: to, Zone: zone}
+	switch {
+	case !from.Valid() || !to.Valid():
+		return p, fmt.Errorf("%w: days are written as 2006-01-02", ErrPeriod)
+	case to < from:
+		return p, fmt.Errorf("%w: it ends before it begins", ErrPeriod)
+	case p.Days() > maxDays:
+		return p, fmt.Errorf("%w: it has %d days, at most %d can be reported on", ErrPeriod, p.Days(), maxDays)
+	}
+	return p, nil
+}
+
+// Containing is the period of a frequency that a day lies in: the day, its ISO week (Monday to Sunday), its month.
+func Containing(f Frequency, d Day, zone string) Period {
+	t := d.date()
+	p := Period{Frequency: f, From: d, To: d, Zone: zone}
+	switch f {
+	case Weekly:
+		p.From = d.Add(-(int(t.Weekday()) + 6) % 7)
+		p.To = p.From.Add(6)
+	case Monthly:
+		first := time.Date(t.Year(), t.Month(), 1, 12, 0, 0, 0, time.UTC)
+		p.From, p.To = Day(first.Format(dayLayout)), Day(first.AddDate(0, 1, -1).Format(dayLayout))
+	}
+	return p
+}
+
+// Last is the newest period of a frequency whose report is due at now: over, and Hour of the next day has come.
+func Last(f Frequency, now time.Time, zone string) Period {
+	p := Containing(f, DayOf(now, location(zone)), zone)
+	for now.Before(p.Due()) {
+		p = p.Previous()
+	}
+	return p
+}
+
+// Due is when the period's report goes out.
+func (p Period) Due() time.Time { return p.To.Add(1).at(Hour, location(p.Zone)) }
+
+// Next is the period after.
+func (p Period) Next() Period {
+	if p.Frequency == Once {
+		return Period{Once, p.To.Add(1), p.To.Add(p.Days()), p.Zone}
+	}
+	return Containing(p.Frequency, p.To.Add(1), p.Zone)
+}
+
+// Previous is the period before: what the headline numbers are compared with.
+func (p Period) Previous() Period {
+	if p.Frequency == Once {
+		return Period{Once, p.From.Add(-p.Days()), p.From.Add(-1), p.Zone}
+	}
+	return Containing(p.Frequency, p.From.Add(-1), p.Zone)
+}
+
+// Days is how many days the period has.
+func (p Period) Days() int { return int(p.To.date().Sub(p.From.date())/(24*time.Hour)) + 1 }
+
+// Each lists the days.
+func (p Period) Each() []Day {
+	days := make([]Day, 0, max(p.Days(), 0))
+	for d := p.From; d <= p.To; d = d.Add(1) {
+		days = append(days, d)
+	}
+	return days
+}
+
+// Key names the period among those of its tenant and frequency: 2023-03-05, 2023-W09, 2023-03, or two days.
+func (p Period) Key() string {
+	switch p.Frequency {
+	case Daily:
+		return string(p.From)
+	case Weekly:
+		year, week := p.From.date().ISOWeek()
+		return fmt.Sprintf("%d-W%02d", year, week)
+	case Monthly:
+		return string(p.From[:7])
+	}
+	return string(p.From) + "--" + string(p.To)
+}
+
+// Title is the period for a person.
+func (p Period) Title() string {
+	switch p.Frequency {
+	case Daily:
+		return p.From.Long()
+	case Weekly:
+		_, week := p.From.date().ISOWeek()
+		return fmt.Sprintf("Week %d, %s", week, p.span())
+	case Monthly:
+		return p.From.date().Format("January 2006")
+	}
+	return p.span()
+}
+
+func (p Period) span() string {
+	from, to := p.From.date(), p.To.date()
+	layout := "2 January 2006"
+	switch {
+	case p.From == p.To:
+		return p.From.Long()
+	case from.Year() == to.Year() && from.Month() == to.Month():
+		layout = "2"
+	case from.Year() == to.Year():
+		layout = "2 January"
+	}
+	return from.Format(layout) + " – " + to.Format("2 January 2006")
+}
+
+// Adjective is the frequency for a title.
+func (f Frequency) Adjective() string {
+	switch f {
+	case Daily:
+		return "Daily"
+	case Weekly:
+		return "Weekly"
+	case Monthly:
+		return "Monthly"
+	}
+	return "Security"
+}
+
+// before is what a headline compares with, in words.
+func (f Frequency) before() string {
+	switch f {
+	case Daily:
+		return "the day before"
+	case Weekly:
+		return "the week before"
+	case Monthly:
+		return "the month before"
+	}
+	return "the same number of days before"
+}
+
+// CheckZone says whether a zone is one of the IANA database.
+func CheckZone(zone string) error {
+	if zone == "" || zone == "Local" {
+		return errors.New("must be a time zone such as Europe/Berlin")
+	}
+	if _, err := time.LoadLocation(zone); err != nil {
+		return fmt.Errorf("must be a time zone such as Europe/Berlin, %q is none", zone)
+	}
+	return nil
+}
+
+// DefaultZone is the zone of a tenant that has chosen none.
+const DefaultZone = "UTC"
+
+// location opens a zone that was checked when it was saved.
+func location(zone string) *time.Location {
+	l, err := time.LoadLocation(cmp.Or(zone, DefaultZone))
+	if err != nil {
+		return time.UTC
+	}
+	return l
+}

@@ -1,0 +1,337 @@
+package report
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Limits of what a report lists. What is beyond them is counted: "and N more".
+const (
+	RowsCSV     = 10_000 // of each file (facts, 5.2), the largest first
+	RowsAttacks = 50     // of the PDF
+	RowsOthers  = 200    // incidents, and vulnerabilities, of the PDF, each
+	TopValues   = 10     // of a ranking
+)
+
+// Headline is a period in numbers.
+type Headline struct {
+	Hits            int64 `json:"hits"`
+	Blocked         int64 `json:"blocked"` // of the hits
+	Attacks         int64 `json:"attacks"`
+	Incidents       int64 `json:"incidents"`
+	Vulnerabilities int64 `json:"vulnerabilities"`
+}
+
+// Comparison is a headline beside that of the period before.
+type Comparison struct {
+	Now    Headline `json:"now"`
+	Before Headline `json:"before"`
+}
+
+// Empty reports whether nothing was recorded in the period.
+func (h Headline) Empty() bool { return h == Headline{} }
+
+// DayCount is a bar of the chart over time: a day, or an hour of a daily report.
+type DayCount struct {
+	Label            string
+	Hits, Blocked    int64
+	Vulns, Incidents int64
+}
+
+// Ranked is a value and its hits.
+type Ranked struct {
+	Value string
+	N     int64
+}
+
+// Summary is everything that a report says.
+type Summary struct {
+	Client string
+	Period Period
+	Made   time.Time
+	Comparison
+
+	Over                                            []DayCount
+	Types, Hosts, Applications, Sources, Countries  []Ranked
+	Statuses, Blocks                                []Ranked
+	Threats                                         []Ranked // vulnerabilities by threat, the worst first
+	Attacks                                         []Attack // the largest first
+	Incidents                                       []Incident
+	Vulnerabilities                                 []Vulnerability
+	MoreAttacks, MoreIncidents, MoreVulnerabilities int64 // beyond the rows, or let go of by the engine
+	// SourcesSeen is how many addresses were seen; SourcesAtLeast says that there were more.
+	SourcesSeen    int
+	SourcesAtLeast bool
+}
+
+// Rows bounds the rows of a summary.
+type Rows struct{ Attacks, Incidents, Vulnerabilities int }
+
+// RowsOf is what a format lists.
+func RowsOf(f Format) Rows {
+	if f == CSV {
+		return Rows{RowsCSV, RowsCSV, RowsCSV}
+	}
+	return Rows{RowsAttacks, RowsOthers, RowsOthers}
+}
+
+// Build reads a period of the record. Its memory is bounded by the limits of the record: see MaxValues.
+func Build(ctx context.Context, l Ledger, tenant, client string, p Period, rows Rows, now time.Time) (*Summary, error) {
+	s := &Summary{Client: cmp.Or(client, tenant), Period: p, Made: now.In(location(p.Zone))}
+	b := builder{Summary: s, ledger: l, tenant: tenant, rows: rows, totals: map[Dimension]map[string]int64{}, days: map[Day]*DayCount{}}
+	for _, step := range []func(context.Context) error{b.counts, b.attacks, b.incidents, b.vulnerabilities, b.before} {
+		if err := step(ctx); err != nil {
+			return nil, fmt.Errorf("report on %s of tenant %s: %w", p.Key(), tenant, err)
+		}
+	}
+	b.over()
+	return s, nil
+}
+
+type builder struct {
+	*Summary
+	ledger Ledger
+	tenant string
+	rows   Rows
+	totals map[Dimension]map[string]int64
+	days   map[Day]*DayCount
+}
+
+func (b *builder) day(d Day) *DayCount {
+	if b.days[d] == nil {
+		b.days[d] = &DayCount{Label: d.Short()}
+	}
+	return b.days[d]
+}
+
+func (b *builder) counts(ctx context.Context) error {
+	err := b.ledger.Counts(ctx, b.tenant, b.Period.From, b.Period.To, func(d Day, c Count) error {
+		values := b.totals[c.Dimension]
+		if values == nil {
+			values = map[string]int64{}
+			b.totals[c.Dimension] = values
+		}
+		values[c.Value] += c.N
+		switch {
+		case c.Dimension == Total:
+			b.day(d).Hits += c.N
+		case c.Dimension == ByBlock && blocked(c.Value):
+			b.day(d).Blocked += c.N
+			b.Now.Blocked += c.N
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	b.Now.Hits = b.totals[Total][""]
+	for dimension, into := range map[Dimension]*[]Ranked{
+		ByType: &b.Types, ByHost: &b.Hosts, ByApplication: &b.Applications, BySource: &b.Sources, ByCountry: &b.Countries,
+		ByStatus: &b.Statuses, ByBlock: &b.Blocks,
+	} {
+		*into = rank(b.totals[dimension], TopValues)
+	}
+	_, b.SourcesAtLeast = b.totals[BySource][Other]
+	b.SourcesSeen = len(b.totals[BySource])
+	for _, not := range []string{"", Other} {
+		if _, ok := b.totals[BySource][not]; ok {
+			b.SourcesSeen--
+		}
+	}
+	return nil
+}
+
+// rank lists the largest values; the rest becomes one line. Hits without a value are left out: that says nothing.
+func rank(values map[string]int64, top int) []Ranked {
+	var all []Ranked
+	rest := int64(0)
+	for v, n := range values {
+		switch v {
+		case "":
+		case Other:
+			rest += n
+		default:
+			all = append(all, Ranked{v, n})
+		}
+	}
+	slices.SortFunc(all, func(a, b Ranked) int { return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Value, b.Value)) })
+	for _, r := range all[min(len(all), top):] {
+		rest += r.N
+	}
+	all = slices.Clip(all[:min(len(all), top)])
+	if rest > 0 {
+		all = append(all, Ranked{Other, rest})
+	}
+	return all
+}
+
+// attacks adds up the attacks of all days and keeps the largest.
+func (b *builder) attacks(ctx context.Context) error {
+	merged := map[AttackKey]*Attack{}
+	if err := b.ledger.Attacks(ctx, b.tenant, b.Period.From, b.Period.To, func(_ Day, a Attack) error {
+		if known := merged[a.Key]; known != nil {
+			known.Add(a)
+		} else {
+			merged[a.Key] = &a
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	dropped := b.totals[Dropped][DroppedAttacks]
+	b.Now.Attacks = int64(len(merged)) + dropped
+	largest := make(smallestFirst, 0, min(len(merged), b.rows.Attacks+1))
+	for _, a := range merged {
+		if heap.Push(&largest, a); len(largest) > b.rows.Attacks {
+			heap.Pop(&largest)
+		}
+	}
+	b.Attacks = make([]Attack, len(largest))
+	for i := len(largest) - 1; i >= 0; i-- {
+		b.Attacks[i] = *heap.Pop(&largest).(*Attack)
+	}
+	b.MoreAttacks = b.Now.Attacks - int64(len(b.Attacks))
+	return nil
+}
+
+// smallestFirst is a heap of attacks.
+type smallestFirst []*Attack
+
+func (h smallestFirst) Len() int           { return len(h) }
+func (h smallestFirst) Less(i, j int) bool { return smaller(h[i], h[j]) }
+func (h smallestFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *smallestFirst) Push(x any)        { *h = append(*h, x.(*Attack)) }
+func (h *smallestFirst) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// smaller orders attacks by hits, then by their key, so that a report lists the same rows each time it is made.
+func smaller(a, b *Attack) bool {
+	if a.Hits() != b.Hits() {
+		return a.Hits() < b.Hits()
+	}
+	return slices.Compare(a.Key[:], b.Key[:]) > 0
+}
+
+func (b *builder) incidents(ctx context.Context) error {
+	byID := map[string]Incident{}
+	if err := b.ledger.Incidents(ctx, b.tenant, b.Period.From, b.Period.To, func(i Incident) error {
+		if known, ok := byID[i.ID]; ok {
+			known.Add(i.Attack)
+			i.Attack = known.Attack
+		}
+		byID[i.ID] = i
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, i := range byID {
+		b.Incidents = append(b.Incidents, i)
+		b.day(max(DayOf(i.Last, location(b.Period.Zone)), b.Period.From)).Incidents++
+	}
+	slices.SortFunc(b.Incidents, func(x, y Incident) int {
+		return cmp.Or(cmp.Compare(y.Hits(), x.Hits()), y.Last.Compare(x.Last), cmp.Compare(x.ID, y.ID))
+	})
+	b.Now.Incidents = int64(len(b.Incidents)) + b.totals[Dropped][DroppedIncidents]
+	b.Incidents = b.Incidents[:min(len(b.Incidents), b.rows.Incidents)]
+	b.MoreIncidents = b.Now.Incidents - int64(len(b.Incidents))
+	return nil
+}
+
+// threats in the order of a table, the worst first.
+var threats = []string{"Critical", "High", "Medium", "Low", "Info"}
+
+func (b *builder) vulnerabilities(ctx context.Context) error {
+	byID := map[string]Vulnerability{}
+	if err := b.ledger.Vulnerabilities(ctx, b.tenant, b.Period.From, b.Period.To, func(v Vulnerability) error {
+		if known, ok := byID[v.ID]; !ok || v.At.After(known.At) {
+			byID[v.ID] = v
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	by := map[string]int64{}
+	for _, v := range byID {
+		b.Vulnerabilities = append(b.Vulnerabilities, v)
+		by[v.Threat]++
+		b.day(max(DayOf(v.At, location(b.Period.Zone)), b.Period.From)).Vulns++
+	}
+	slices.SortFunc(b.Vulnerabilities, func(x, y Vulnerability) int {
+		return cmp.Or(cmp.Compare(slices.Index(threats, x.Threat), slices.Index(threats, y.Threat)), y.At.Compare(x.At), cmp.Compare(x.ID, y.ID))
+	})
+	for _, t := range threats {
+		if by[t] > 0 {
+			b.Threats = append(b.Threats, Ranked{t, by[t]})
+		}
+	}
+	b.Now.Vulnerabilities = int64(len(b.Vulnerabilities)) + b.totals[Dropped][DroppedVulns]
+	b.Vulnerabilities = b.Vulnerabilities[:min(len(b.Vulnerabilities), b.rows.Vulnerabilities)]
+	b.MoreVulnerabilities = b.Now.Vulnerabilities - int64(len(b.Vulnerabilities))
+	return nil
+}
+
+// before is the headline of the period before, without its rows.
+func (b *builder) before(ctx context.Context) error {
+	p, h := b.Period.Previous(), &b.Before
+	if err := b.ledger.Counts(ctx, b.tenant, p.From, p.To, func(_ Day, c Count) error {
+		switch {
+		case c.Dimension == Total:
+			h.Hits += c.N
+		case c.Dimension == ByBlock && blocked(c.Value):
+			h.Blocked += c.N
+		case c.Dimension == Dropped && c.Value == DroppedAttacks:
+			h.Attacks += c.N
+		case c.Dimension == Dropped && c.Value == DroppedIncidents:
+			h.Incidents += c.N
+		case c.Dimension == Dropped && c.Value == DroppedVulns:
+			h.Vulnerabilities += c.N
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	attacks, incidents, vulns := map[AttackKey]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
+	if err := b.ledger.Attacks(ctx, b.tenant, p.From, p.To, func(_ Day, a Attack) error {
+		attacks[a.Key] = struct{}{}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := b.ledger.Incidents(ctx, b.tenant, p.From, p.To, func(i Incident) error {
+		incidents[i.ID] = struct{}{}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := b.ledger.Vulnerabilities(ctx, b.tenant, p.From, p.To, func(v Vulnerability) error {
+		vulns[v.ID] = struct{}{}
+		return nil
+	}); err != nil {
+		return err
+	}
+	h.Attacks += int64(len(attacks))
+	h.Incidents += int64(len(incidents))
+	h.Vulnerabilities += int64(len(vulns))
+	return nil
+}
+
+// over makes the chart over time: the hours of one day, or days.
+func (b *builder) over() {
+	if b.Period.Days() == 1 {
+		for hour := range 24 {
+			label := fmt.Sprintf("%02d", hour)
+			b.Over = append(b.Over, DayCount{Label: label, Hits: b.totals[ByHour][label]})
+		}
+		return
+	}
+	for _, d := range b.Period.Each() {
+		b.Over = append(b.Over, *b.day(d))
+	}
+}
