@@ -184,8 +184,9 @@ type Lane struct {
 type Queue interface {
 	// Waiting returns the lanes with something to send at now, and when the next retry is due, zero for never.
 	Waiting(ctx context.Context, now time.Time) (lanes []Lane, next time.Time, err error)
-	// Lease hands out up to limit deliveries of a lane, oldest first, with their events.
-	Lease(ctx context.Context, lane Lane, limit int, now, until time.Time) ([]Delivery, error)
+	// Lease hands out up to limit deliveries of a lane, oldest first, with their events: retries that are due by the
+	// given time, which need not be now, and none whose lease has not ended by now.
+	Lease(ctx context.Context, lane Lane, limit int, due, now, until time.Time) ([]Delivery, error)
 	// Release gives leased deliveries back as they are stored.
 	Release(ctx context.Context, deliveries []Delivery) error
 }

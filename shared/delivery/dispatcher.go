@@ -290,7 +290,7 @@ func (d *Dispatcher) fetch(ctx context.Context, l *lane) <-chan fetched {
 			if f.ended != "" {
 				horizon = now.AddDate(100, 0, 0) // retries that are not due yet end too
 			}
-			if f.leased, f.err = d.queue.Lease(ctx, l.Lane, d.limits.Lease, horizon, now.Add(leaseSpan)); f.err != nil {
+			if f.leased, f.err = d.queue.Lease(ctx, l.Lane, d.limits.Lease, horizon, now, now.Add(leaseSpan)); f.err != nil {
 				f.err = fmt.Errorf("lease: %w", f.err)
 			}
 		}
@@ -474,7 +474,7 @@ func (d *Dispatcher) write(ctx context.Context, batch []outcome) {
 	}
 	if len(deliveries) > 0 {
 		d.persist(ctx, "write the outcome of deliveries", func() error {
-			return d.log.Settle(context.WithoutCancel(ctx), deliveries)
+			return settle(context.WithoutCancel(ctx), d.log, d.logger, deliveries)
 		})
 	}
 	writes.Wait()

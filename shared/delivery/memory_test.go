@@ -85,13 +85,13 @@ func (m *memory) Waiting(_ context.Context, now time.Time) (lanes []delivery.Lan
 	return lanes, next, nil
 }
 
-func (m *memory) Lease(_ context.Context, lane delivery.Lane, limit int, now, _ time.Time) ([]delivery.Delivery, error) {
+func (m *memory) Lease(_ context.Context, lane delivery.Lane, limit int, due, _, _ time.Time) ([]delivery.Delivery, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []delivery.Delivery
 	for id, d := range m.deliveries {
 		mine := d.Tenant == lane.Tenant && d.Integration == lane.Integration && !m.leased[id]
-		if mine && (!lane.Retry && d.State == delivery.Pending || lane.Retry && d.State == delivery.Retrying && !d.Due.After(now)) {
+		if mine && (!lane.Retry && d.State == delivery.Pending || lane.Retry && d.State == delivery.Retrying && !d.Due.After(due)) {
 			out = append(out, d)
 		}
 	}

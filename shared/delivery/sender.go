@@ -329,21 +329,11 @@ func (s *Sender) claim(ctx context.Context, failing []Delivery) error {
 	return nil
 }
 
-// settle writes outcomes. Where some wait nowhere any more (a parcel that came twice) the others are written one by one.
 func (s *Sender) settle(ctx context.Context, deliveries []Delivery) error {
 	if len(deliveries) == 0 {
 		return nil
 	}
-	err := s.Shelf.Settle(ctx, deliveries)
-	if errors.Is(err, ErrNotFound) && len(deliveries) > 1 {
-		err = nil
-		for _, d := range deliveries {
-			if one := s.Shelf.Settle(ctx, []Delivery{d}); !errors.Is(one, ErrNotFound) {
-				err = errors.Join(err, one)
-			}
-		}
-	}
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err := settle(ctx, s.Shelf, s.Log, deliveries); err != nil {
 		return fmt.Errorf("write the outcome of %d deliveries of integration %s: %w", len(deliveries), deliveries[0].Integration, err)
 	}
 	return nil

@@ -214,7 +214,7 @@ func TestMailsBySES(t *testing.T) {
 		require.Contains(t, string(store), want)
 	}
 	large := strings.Repeat("x", 41<<20)
-	require.ErrorContains(t, m.Send(t.Context(), destination.Mail{To: "ada@example.com", Subject: "s", Text: large}), "40 MB is the most")
+	require.ErrorContains(t, m.Send(t.Context(), destination.Mail{To: "ada@example.com", Subject: "s", Text: large}), "can be sent: ask for a shorter period")
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Amzn-Errortype", "MessageRejected")
 		w.WriteHeader(400)

@@ -94,7 +94,7 @@ func (r *rig) accept(count int) []delivery.Delivery {
 
 func (r *rig) lease(l delivery.Lane, limit int, now time.Time) []delivery.Delivery {
 	r.t.Helper()
-	out, err := r.q.Lease(r.t.Context(), l, limit, now, now.Add(time.Minute))
+	out, err := r.q.Lease(r.t.Context(), l, limit, now, now, now.Add(time.Minute))
 	require.NoError(r.t, err)
 	return out
 }
@@ -178,7 +178,7 @@ func Polled(q Queues, bus Bus) Log {
 		},
 		Ready: func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 			t.Helper()
-			out, err := q.Lease(t.Context(), delivery.Lane{Tenant: tenant, Integration: integration}, limit, at, at.Add(time.Minute))
+			out, err := q.Lease(t.Context(), delivery.Lane{Tenant: tenant, Integration: integration}, limit, at, at, at.Add(time.Minute))
 			require.NoError(t, err)
 			return out
 		},
@@ -263,6 +263,16 @@ func leases(run runner) {
 		require.Len(t, r.lease(lane, 10, at), 2)
 		require.Empty(t, r.lease(lane, 10, at.Add(59*time.Second)))
 		require.Equal(t, ids(want), ids(r.lease(lane, 10, at.Add(time.Minute))))
+	})
+	run("asking for retries of the future does not end leases of the present", func(t *testing.T, r *rig) {
+		r.accept(2)
+		leased := r.lease(lane, 2, at)
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{failed(leased[0], at), failed(leased[1], at.Add(time.Hour))}))
+		retry := delivery.Lane{Tenant: "42", Integration: "i", Retry: true}
+		require.Equal(t, ids(leased[:1]), ids(r.lease(retry, 10, at)))
+		future, err := r.q.Lease(t.Context(), retry, 10, at.AddDate(100, 0, 0), at, at.Add(time.Minute))
+		require.NoError(t, err)
+		require.Equal(t, ids(leased[1:]), ids(future), "the other is being sent")
 	})
 	run("a release gives a delivery back as it is stored", func(t *testing.T, r *rig) {
 		want := r.accept(4)

@@ -49,7 +49,7 @@ func BenchmarkHotPath(b *testing.B) {
 		_, err = f.Process(b.Context(), entries)
 		require.NoError(b, err)
 		now := time.Now()
-		leased, err := db.Deliveries().Lease(b.Context(), lane, 200, now, now.Add(time.Hour))
+		leased, err := db.Deliveries().Lease(b.Context(), lane, 200, now, now, now.Add(time.Hour))
 		require.NoError(b, err)
 		for k := range leased {
 			leased[k].State = delivery.Delivered

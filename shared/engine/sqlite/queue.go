@@ -96,7 +96,7 @@ func (d *Deliveries) laneOf(ref int64, retry bool) delivery.Lane {
 }
 
 // Lease hands out the oldest deliveries of a lane that are not leased.
-func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, now, until time.Time) ([]delivery.Delivery, error) {
+func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, due, now, until time.Time) ([]delivery.Delivery, error) {
 	d.db.mu.Lock()
 	ref, ok := d.db.lanes.ref[laneKey{lane.Tenant, lane.Integration}]
 	d.db.mu.Unlock()
@@ -105,7 +105,7 @@ func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, n
 	}
 	var out []delivery.Delivery
 	err := d.db.reading(ctx, func(conn *driver.Conn) error {
-		rows, err := d.claim(conn, ref, lane.Retry, limit, now, until)
+		rows, err := d.claim(conn, ref, lane.Retry, limit, due, now, until)
 		if err != nil {
 			return err
 		}
@@ -134,12 +134,12 @@ func state(retry bool) delivery.State {
 
 // claim finds rows and leases them. The lock is held over the search: two searches of one lane must not find the
 // same rows.
-func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, now, until time.Time) ([]row, error) {
+func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, due, now, until time.Time) ([]row, error) {
 	d.db.mu.Lock()
 	defer d.db.mu.Unlock()
-	rows, err := d.search(conn, ref, retry, limit, now)
+	rows, err := d.search(conn, ref, retry, limit, due, now)
 	if err == nil && len(rows) == 0 && d.db.leases.expire(ref, now) {
-		rows, err = d.search(conn, ref, retry, limit, now)
+		rows, err = d.search(conn, ref, retry, limit, due, now)
 	}
 	if err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, 
 // errEnough ends a search early.
 var errEnough = errors.New("enough")
 
-func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int, now time.Time) (rows []row, err error) {
+func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int, due, now time.Time) (rows []row, err error) {
 	sql, after := "SELECT id, body FROM pending WHERE ref = ? AND id > ? ORDER BY id", d.db.leases.next[ref]
 	if retry {
 		sql = "SELECT id, body, due FROM retrying WHERE ref = ? AND due <= ? ORDER BY due, id"
@@ -164,7 +164,7 @@ func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int,
 	err = each(conn, sql, func(s *driver.Stmt) {
 		s.BindInt64(1, ref)
 		if retry {
-			s.BindInt64(2, now.UnixNano())
+			s.BindInt64(2, due.UnixNano())
 		} else {
 			s.BindText(2, after)
 		}

@@ -90,7 +90,7 @@ func TestTheFileKeepsEverythingOverARestart(t *testing.T) {
 		Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}}, Repeated: []delivery.Accepted{{Entry: entries[1]}}, Deliveries: []delivery.Delivery{d},
 	}))
 	lane := delivery.Lane{Tenant: "42", Integration: "i"}
-	leased, err := db.Deliveries().Lease(t.Context(), lane, 1, time.Now(), time.Now().Add(time.Hour))
+	leased, err := db.Deliveries().Lease(t.Context(), lane, 1, time.Now(), time.Now(), time.Now().Add(time.Hour))
 	require.NoError(t, err)
 	require.Len(t, leased, 1)
 	require.NoError(t, db.Close())
@@ -99,7 +99,7 @@ func TestTheFileKeepsEverythingOverARestart(t *testing.T) {
 	entries, err = db.Bus().Receive(t.Context(), 10)
 	require.NoError(t, err)
 	require.Empty(t, entries)
-	leased, err = db.Deliveries().Lease(t.Context(), lane, 1, time.Now(), time.Now().Add(time.Hour))
+	leased, err = db.Deliveries().Lease(t.Context(), lane, 1, time.Now(), time.Now(), time.Now().Add(time.Hour))
 	require.NoError(t, err)
 	require.Len(t, leased, 1, "a lease does not outlive the process")
 	require.Equal(t, []event.Event{e}, leased[0].Events)
@@ -254,7 +254,7 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 	f.Deliveries = old
 	require.NoError(t, db.Deliveries().Accept(t.Context(), f))
 	lane := delivery.Lane{Tenant: "42", Integration: "i"}
-	leased, err := db.Deliveries().Lease(t.Context(), lane, 2, time.Now(), time.Now().Add(time.Hour))
+	leased, err := db.Deliveries().Lease(t.Context(), lane, 2, time.Now(), time.Now(), time.Now().Add(time.Hour))
 	require.NoError(t, err)
 	for i := range leased {
 		leased[i].State = delivery.Delivered
