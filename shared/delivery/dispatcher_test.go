@@ -326,6 +326,20 @@ func TestAStopGivesUpWhatHangsAndDecidesNothingAboutIt(t *testing.T) {
 	})
 }
 
+func TestAnOutcomeThatWasWrittenBeforeHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, delivery.Limits{}, func(context.Context, destination.Request) (destination.Response, error) { return status(200) })
+		r.add("i")
+		r.queue.mu.Lock()
+		r.queue.fail = fmt.Errorf("settle: %w", delivery.ErrNotFound)
+		r.queue.mu.Unlock()
+		r.send("i", "a", "b", "c")
+		time.Sleep(time.Millisecond)
+		require.Equal(t, 3, r.queue.count(delivery.Delivered), "without a pause")
+		r.stop()
+	})
+}
+
 func TestAFailedWriteOfOutcomesIsTriedAgainAndNothingIsSentTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int64
