@@ -137,6 +137,16 @@ func (w *world) publish(id string, kind event.Kind, data string) {
 	require.NoError(w.t, w.db.Bus().Publish(w.t.Context(), event.Event{ID: id, Tenant: "42", ClientName: "Acme", Kind: kind, Time: w.clock(), Data: json.RawMessage(data)}))
 }
 
+// recorded waits until fan-out has recorded something of a day.
+func (w *world) recorded(day report.Day) {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool {
+		n := 0
+		err := w.db.Ledger().Counts(w.t.Context(), "42", day, day, func(report.Day, report.Count) error { n++; return nil })
+		return err == nil && n > 0
+	}, 5*time.Second, 5*time.Millisecond)
+}
+
 // mails waits for so many mails to an address, and sees that no more come.
 func (w *world) mails(address string, n int) []destination.Mail {
 	w.t.Helper()
@@ -185,6 +195,7 @@ func TestAScheduledReportArrivesOnce(t *testing.T) {
 	_, err = w.people.Read(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme", Email: "grace@example.com"}) // weekly by default
 	require.NoError(t, err)
 	w.publish("h1", event.NewHits, `{"hit":{"type":"sqli","host":"shop","block_status":"blocked"}}`)
+	w.recorded("2023-03-01")
 	run := func() {
 		_, err := w.reports.RunSchedule(t.Context())
 		require.NoError(t, err)
