@@ -36,15 +36,19 @@ type message struct {
 // parcels groups deliveries by integration, oldest first.
 func parcels(deliveries []delivery.Delivery) []delivery.Parcel {
 	var out []delivery.Parcel
-	open := map[delivery.Lane]int{}
+	type key struct {
+		delivery.Lane
+		due time.Time
+	}
+	open := map[key]int{}
 	events := map[int]int{}
 	for _, v := range deliveries {
-		l := delivery.Lane{Tenant: v.Tenant, Integration: v.Integration}
+		l := key{delivery.Lane{Tenant: v.Tenant, Integration: v.Integration}, v.Due}
 		n, ok := open[l]
 		if !ok || len(out[n].IDs) == delivery.ParcelLimit || events[n]+v.Count > parcelEvents {
 			n = len(out)
 			open[l] = n
-			out = append(out, delivery.Parcel{Tenant: v.Tenant, Integration: v.Integration})
+			out = append(out, delivery.Parcel{Tenant: v.Tenant, Integration: v.Integration, Due: v.Due})
 		}
 		out[n].IDs = append(out[n].IDs, v.ID)
 		events[n] += v.Count
@@ -66,6 +70,7 @@ func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel) error 
 		}
 		entries = append(entries, types.SendMessageBatchRequestEntry{
 			Id: awssdk.String(strconv.Itoa(len(entries))), MessageBody: awssdk.String(string(body)), MessageGroupId: awssdk.String(p.Tenant),
+			DelaySeconds: delay(p.Due, d.Now()),
 		})
 	}
 	for chunk := range slices.Chunk(entries, sendLimit) {
@@ -74,6 +79,20 @@ func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel) error 
 		}
 	}
 	return nil
+}
+
+// maxDelay of a message in seconds. SQS, API reference, "SendMessage", DelaySeconds.
+const maxDelay = 900
+
+// lateness is how long after its time a parcel that gathers is opened: what was on its way into it has come in by then.
+const lateness = 5 * time.Second
+
+// delay is how many seconds a parcel is hidden.
+func delay(due, now time.Time) int32 {
+	if !due.After(now) {
+		return 0
+	}
+	return int32(min(maxDelay, (due.Sub(now)+lateness+time.Second-1)/time.Second))
 }
 
 // send sends a batch, again what SQS could not take.

@@ -18,8 +18,11 @@ import (
 //go:embed schema.sql
 var schema1 string
 
+//go:embed schema2.sql
+var schema2 string
+
 // migrations take a file from version i to i+1. A release only ever appends.
-var migrations = []string{schema1}
+var migrations = []string{schema1, schema2}
 
 // applicationID marks our files in SQLite's header: "Tocs".
 const applicationID = 0x546f6373
@@ -53,6 +56,7 @@ type DB struct {
 	fanout  int64 // progress.fanout
 	events  eventCache
 	leases  leases
+	gathers gathers
 }
 
 // Open opens the state file and makes a new one where there is none; the folder too. It is the only process that may:
@@ -219,6 +223,9 @@ func (db *DB) load(ctx context.Context) error {
 	db.enabled = enabledCache{}
 	db.lanes = newLanes()
 	db.leases = newLeases()
+	if err := db.loadGathers(ctx); err != nil {
+		return err
+	}
 	return db.query(ctx, "SELECT ref, tenant, integration FROM lanes", nil, func(s *driver.Stmt) error {
 		db.lanes.add(s.ColumnInt64(0), laneKey{s.ColumnText(1), s.ColumnText(2)})
 		return nil
