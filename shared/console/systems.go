@@ -55,12 +55,12 @@ func (s *server) systems(api huma.API) {
 			return nil, s.answer(err)
 		}
 		out := &systemsOutput{}
-		out.Body.Groups = s.groups(all)
+		out.Body.Groups = s.groups(principal(ctx).Tenant, all)
 		return out, nil
 	})
 }
 
-func (s *server) groups(all []integration.Integration) []GroupView {
+func (s *server) groups(tenant string, all []integration.Integration) []GroupView {
 	enabled, disabled := map[string]int{}, map[string]int{}
 	for _, i := range all {
 		if i.Enabled() {
@@ -77,14 +77,14 @@ func (s *server) groups(all []integration.Integration) []GroupView {
 				continue
 			}
 			v := SystemView{
-				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available, SetUp: entry.System.SetUp,
+				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available, SetUp: entry.System.Steps(tenant),
 				Personal: entry.System.Personal, Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
 			}
 			if !v.Personal {
 				v.Parameters = entry.System.Parameters.Schema()
 			}
 			for _, t := range entry.System.Events {
-				v.Events = append(v.Events, EventTypeView{t, t.Title()})
+				v.Events = append(v.Events, EventTypeView{t, entry.System.Label(t)})
 			}
 			g.Systems = append(g.Systems, v)
 			g.Enabled += v.Enabled

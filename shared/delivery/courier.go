@@ -71,6 +71,7 @@ type Route struct {
 	opened      integration.Opened
 	destination destination.Destination
 	redact      *strings.Replacer
+	purse       purse
 }
 
 // Open prepares a route.
@@ -179,10 +180,40 @@ func (c *Courier) target(r *Route, d *Delivery, now time.Time) destination.Targe
 	return t
 }
 
+// request sends one request. One whose credential turns out to be refused is sent once more with a new one.
 func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict, error) {
 	if q.Mail != nil {
 		q.Mail.Tenant, q.Mail.Integration = r.Integration.Tenant, account(r.Integration.ID)
 	}
+	if q.Grant == nil {
+		return c.exchange(ctx, r, q, a)
+	}
+	for last := false; ; last = true {
+		got, fresh, err := c.credential(ctx, r, q.Grant)
+		if err != nil {
+			return destination.Verdict{}, err
+		}
+		if !got.verdict.Delivered {
+			a.Status, a.Answer = got.status, r.answer(got.answer)
+			return got.verdict, nil
+		}
+		signed, err := q.Grant.Apply(q, got.credential, c.Now())
+		if err != nil {
+			return destination.Verdict{Reason: "the request could not be signed: " + err.Error()}, nil
+		}
+		verdict, err := c.exchange(ctx, r, signed, a, got.credential.Secrets()...)
+		if err != nil || verdict.Delivered || !verdict.Stale && a.Status != http.StatusUnauthorized {
+			return verdict, err
+		}
+		r.purse.drop(q.Grant.Key(), got.credential)
+		if fresh || last {
+			return verdict, nil
+		}
+	}
+}
+
+// exchange sends one request as it is and judges the answer; secrets are those of its credential.
+func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request, a *Attempt, secrets ...string) (destination.Verdict, error) {
 	response, err := c.Carrier.Do(ctx, q)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
@@ -197,7 +228,8 @@ func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, 
 		c.adapt(ctx, r, verdict)
 	}
 	if !verdict.Delivered {
-		a.Answer = clip(r.redact.Replace(strings.ToValidUTF8(string(response.Body), "�")), maxAnswer)
+		verdict.Reason = r.mask(verdict.Reason, secrets)
+		a.Answer = r.answer([]byte(r.mask(string(response.Body), secrets)))
 	}
 	return verdict, nil
 }
@@ -213,6 +245,19 @@ func (c *Courier) adapt(ctx context.Context, r *Route, v destination.Verdict) {
 	if _, err := c.Adapter.Adapt(ctx, i, v.Adapt, reason); err != nil && !errors.Is(err, integration.ErrConflict) && !errors.Is(err, integration.ErrNotFound) {
 		c.Log.Error("change an integration as its system demands", "tenant", i.Tenant, "integration", i.ID, "reason", reason, "error", err.Error())
 	}
+}
+
+// answer is the start of an answer as the log may keep it.
+func (r *Route) answer(body []byte) string {
+	return clip(r.redact.Replace(strings.ToValidUTF8(string(body), "�")), maxAnswer)
+}
+
+// mask hides the secrets of a credential; those of the integration are hidden by redact.
+func (r *Route) mask(text string, secrets []string) string {
+	for _, s := range secrets {
+		text = strings.ReplaceAll(text, s, destination.SecretMask)
+	}
+	return text
 }
 
 func (c *Courier) notifications(ctx context.Context, i integration.Integration, events []event.Event) ([]notification.Notification, error) {

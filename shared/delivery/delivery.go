@@ -37,7 +37,7 @@ type Delivery struct {
 	Integration string
 	State       State
 	CreatedAt   time.Time
-	// Due is when the next request goes out, zero unless State is Retrying.
+	// Due is when the next request goes out: of a Retrying delivery, and of a Pending one that gathers (see Join); else zero.
 	Due time.Time
 	// Failures counts the failed attempts in a row of the present run; a replay starts a new run.
 	Failures int
@@ -134,7 +134,8 @@ type Log interface {
 	Known(ctx context.Context, events []event.Event) ([]bool, error)
 	// Accept records the outcome of one fan-out and makes its deliveries ready to be sent. When it returns, all of
 	// it is durable and the entries will not be handed out again; after an error, hand in the same Intake again.
-	// A delivery whose id exists is left as it is. An Intake adds its Records once, however often it is handed in.
+	// A delivery whose id exists is left as it is. One that gathers waits until its Due. An Intake adds its Records once,
+	// however often it is handed in.
 	Accept(ctx context.Context, in Intake) error
 	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
 	// out again when their time comes. Error: ErrNotFound when one of them waits nowhere; then none is written.
@@ -182,10 +183,12 @@ type Lane struct {
 // Queue hands out deliveries to send. A leased delivery is hidden until it is settled, released, or its lease ends;
 // leases do not outlive the process.
 type Queue interface {
-	// Waiting returns the lanes with something to send at now, and when the next retry is due, zero for never.
+	// Waiting returns the lanes with something to send at now, and when the next retry, or the next delivery that gathers,
+	// is due, zero for never.
 	Waiting(ctx context.Context, now time.Time) (lanes []Lane, next time.Time, err error)
 	// Lease hands out up to limit deliveries of a lane, oldest first, with their events: retries that are due by the
-	// given time, which need not be now, and none whose lease has not ended by now.
+	// given time, which need not be now, and none whose lease has not ended by now. Those that have gathered until now
+	// are joined before, as Join says.
 	Lease(ctx context.Context, lane Lane, limit int, due, now, until time.Time) ([]Delivery, error)
 	// Release gives leased deliveries back as they are stored.
 	Release(ctx context.Context, deliveries []Delivery) error

@@ -61,7 +61,7 @@ type Dispatcher struct {
 
 	healthy, failing chan struct{}
 	outcomes         chan outcome
-	due              chan struct{} // nudges the retry timer
+	due              chan struct{} // nudges the timer: see look
 
 	paces paces
 
@@ -139,7 +139,10 @@ func (d *Dispatcher) Run(ctx context.Context) {
 }
 
 // Wake says that lanes have work. It never blocks and may be called at any time.
-func (d *Dispatcher) Wake(lanes ...Lane) {
+func (d *Dispatcher) Wake(lanes ...Lane) { d.wake(lanes, true) }
+
+// wake starts lanes; news says that something came in, and not only that its time did.
+func (d *Dispatcher) wake(lanes []Lane, news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, key := range lanes {
@@ -149,6 +152,7 @@ func (d *Dispatcher) Wake(lanes ...Lane) {
 			l.room = sync.NewCond(&l.mu)
 			d.lanes[key] = l
 		}
+		l.news = l.news || news
 		if l.again = true; !l.running && d.start != nil {
 			l.running = true
 			d.start(l)
@@ -188,7 +192,7 @@ func (d *Dispatcher) watch(ctx context.Context) {
 			timer.Reset(pause)
 			continue
 		}
-		d.Wake(lanes...)
+		d.wake(lanes, false)
 		if !next.IsZero() {
 			timer.Reset(max(0, next.Sub(now)))
 		}
@@ -201,6 +205,7 @@ type lane struct {
 	// Guarded by Dispatcher.mu.
 	running bool
 	again   bool // look once more before ending
+	news    bool // something came in since the lane last ended
 
 	// epoch counts changes of the integration: a batch that was read before the last one is given back.
 	epoch atomic.Int64
@@ -221,8 +226,9 @@ func (d *Dispatcher) run(ctx, sending context.Context, l *lane) {
 	})
 	defer stop()
 	batch := d.fetch(ctx, l)
-	for {
+	for sent := false; ; {
 		got := <-batch
+		sent = sent || len(got.leased) > 0
 		switch {
 		case ctx.Err() != nil:
 			d.release(got.leased)
@@ -232,7 +238,7 @@ func (d *Dispatcher) run(ctx, sending context.Context, l *lane) {
 			sleep(ctx, pause)
 			batch = d.fetch(ctx, l)
 		case len(got.leased) == 0:
-			if d.ended(l) {
+			if d.ended(l, sent) {
 				return
 			}
 			batch = d.fetch(ctx, l)
@@ -248,14 +254,17 @@ func (d *Dispatcher) run(ctx, sending context.Context, l *lane) {
 }
 
 // ended stops an idle lane, unless it was woken meanwhile.
-func (d *Dispatcher) ended(l *lane) bool {
+func (d *Dispatcher) ended(l *lane, sent bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if l.again {
 		l.again = false
 		return false
 	}
-	l.running = false
+	if l.news && !sent {
+		d.look() // what came in gathers: the timer must know until when
+	}
+	l.running, l.news = false, false
 	d.forget(l)
 	return true
 }
@@ -487,10 +496,15 @@ func (d *Dispatcher) write(ctx context.Context, batch []outcome) {
 		}
 	}
 	if retrying {
-		select {
-		case d.due <- struct{}{}:
-		default:
-		}
+		d.look()
+	}
+}
+
+// look sets the timer anew.
+func (d *Dispatcher) look() {
+	select {
+	case d.due <- struct{}{}:
+	default:
 	}
 }
 

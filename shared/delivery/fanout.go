@@ -188,7 +188,7 @@ func (f *Fanout) deliveries(i integration.Integration, events []routed) []Delive
 	size := 0
 	flush := func() {
 		if len(open) > 0 {
-			out = append(out, newDelivery(i, open))
+			out = append(out, newDelivery(i, open, batch.Every))
 		}
 		open, size = nil, 0
 	}
@@ -199,6 +199,9 @@ func (f *Fanout) deliveries(i integration.Integration, events []routed) []Delive
 		n := len(e.Event.Data) + envelopeOverhead
 		if len(open) == batch.Limit() || batch.Bytes > 0 && len(open) > 0 && size+n > batch.Bytes {
 			flush()
+		}
+		if len(open) > 0 && !spanEnd(e.Entry.At, batch.Every).Equal(spanEnd(open[0].Entry.At, batch.Every)) {
+			flush() // one delivery holds one span of the clock
 		}
 		open = append(open, e)
 		size += n
@@ -234,11 +237,11 @@ func about(e event.Event, id string) bool {
 	return false
 }
 
-func newDelivery(i integration.Integration, events []routed) Delivery {
+func newDelivery(i integration.Integration, events []routed, every time.Duration) Delivery {
 	at := events[0].Entry.At
 	d := Delivery{
 		Tenant: i.Tenant, Integration: i.ID, State: Pending, CreatedAt: at, Count: len(events),
-		Events: make([]event.Event, len(events)),
+		Events: make([]event.Event, len(events)), Due: spanEnd(at, every),
 	}
 	for k, e := range events {
 		d.Events[k] = e.Event

@@ -22,11 +22,14 @@ type Parcel struct {
 	Tenant      string
 	Integration string
 	IDs         []string
+	// Due is when the parcel may be opened: its deliveries gather until then. Zero for at once.
+	Due time.Time
 }
 
 // Shelf is what a Sender needs of its engine.
 type Shelf interface {
-	// Load returns a parcel's deliveries with their events, in the order of its ids, without those that are no more.
+	// Load returns a parcel's deliveries with their events, in the order of its ids, without those that are no more. Those
+	// that have gathered until now are joined before, as Join says.
 	Load(ctx context.Context, p Parcel) ([]Delivery, error)
 	// Settle is that of Log.
 	Settle(ctx context.Context, deliveries []Delivery) error
@@ -148,6 +151,9 @@ func (s *Sender) parcel(ctx context.Context, p Parcel, began time.Time) error {
 		return fmt.Errorf("load %d deliveries of integration %s: %w", len(p.IDs), p.Integration, err)
 	}
 	fresh, err := s.resume(ctx, loaded)
+	if err == nil {
+		fresh, err = s.ripe(ctx, p, fresh)
+	}
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
@@ -185,6 +191,28 @@ func (s *Sender) resume(ctx context.Context, loaded []Delivery) (fresh []Deliver
 		}
 	}
 	return fresh, nil
+}
+
+// ripe hands out again what still gathers: its parcel came too early.
+func (s *Sender) ripe(ctx context.Context, p Parcel, fresh []Delivery) (ripe []Delivery, err error) {
+	early := Parcel{Tenant: p.Tenant, Integration: p.Integration}
+	for _, d := range fresh {
+		if d.Due.IsZero() {
+			ripe = append(ripe, d)
+			continue
+		}
+		early.IDs = append(early.IDs, d.ID)
+		if d.Due.After(early.Due) {
+			early.Due = d.Due
+		}
+	}
+	if len(early.IDs) == 0 {
+		return ripe, nil
+	}
+	if err := s.Shelf.Enqueue(ctx, []Parcel{early}, 0); err != nil {
+		return nil, fmt.Errorf("put %d deliveries of integration %s back to gather: %w", len(early.IDs), p.Integration, err)
+	}
+	return ripe, nil
 }
 
 // end settles deliveries that are not to be sent any more.

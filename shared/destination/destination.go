@@ -42,13 +42,40 @@ type System struct {
 	SetUp string
 	// Personal systems are set in each person's profile: no integration is made for them.
 	Personal bool
+	// SetUpFor replaces SetUp where the steps hold what is the tenant's own (an external id); nil otherwise.
+	SetUpFor func(tenant string) string
+	// Labels are event types that this system's form calls by another name than event.Type.Title.
+	Labels map[event.Type]string
+}
+
+// Steps is the Markdown of the set-up page for a tenant.
+func (s System) Steps(tenant string) string {
+	if s.SetUpFor != nil {
+		return s.SetUpFor(tenant)
+	}
+	return s.SetUp
+}
+
+// Label is what the form calls an event type.
+func (s System) Label(t event.Type) string {
+	if label, ok := s.Labels[t]; ok {
+		return label
+	}
+	return t.Title()
 }
 
 // Batch bounds what one delivery to a system carries. The zero value is one notification a request.
 type Batch struct {
 	Count int // notifications in one request, at most
 	Bytes int // of their envelopes in all, at most
+	// Every gathers the notifications of each such span of the clock into one delivery, which leaves at the span's end;
+	// 0 sends at once. File is the one batch in use that gathers.
+	Every time.Duration
 }
+
+// File is the batch of systems that take files (facts, section 8: a file every 10 minutes). The bounds keep one delivery
+// small enough to be held in memory and, on AWS, in one row: a busy span makes several files.
+var File = Batch{Count: 5000, Bytes: 8 << 20, Every: 10 * time.Minute}
 
 // Limit is Count, at least 1.
 func (b Batch) Limit() int { return max(b.Count, 1) }
@@ -94,7 +121,14 @@ type Request struct {
 	Mail   *Mail
 	// Transport holds what the integration says about its connection.
 	Transport Transport
+	// Grant gives the request a short-lived credential; nil when it carries all that it needs.
+	Grant Grant
+	// Keep is how many bytes of the answer are wanted, if more than the few KiB that judging takes; see MaxKeep.
+	Keep int
 }
+
+// MaxKeep bounds Request.Keep, in bytes.
+const MaxKeep = 1 << 20
 
 // Transport is the zero value for a publicly trusted https server and the usual deadlines.
 type Transport struct {
@@ -154,6 +188,9 @@ type Verdict struct {
 	Reason string
 	// RetryAfter is how long the system asked to be left alone, 0 when it did not say.
 	RetryAfter time.Duration
+	// Stale says that the credential of the request's Grant was refused: it is dropped and asked for anew. Status 401 says
+	// so without it.
+	Stale bool
 	// Adapt is what the answer changes in the read-only parameters of the integration, as a merge patch (RFC 7396); nil
 	// for nothing: a Telegram group that became another chat.
 	Adapt json.RawMessage

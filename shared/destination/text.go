@@ -1,6 +1,8 @@
 package destination
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -58,4 +60,10 @@ func Printable(s string) string {
 		return "-"
 	}
 	return s
+}
+
+// Digest stands for a key that is too long for a system: 64 characters that are as unique.
+func Digest(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
 }

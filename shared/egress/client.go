@@ -19,7 +19,7 @@ import (
 
 // Limits of an answer, in bytes.
 const (
-	keptBody   = 4 << 10  // for judging and for the log
+	keptBody   = 4 << 10  // for judging and for the log, unless the request asks for more
 	readBody   = 64 << 10 // read so that the connection can serve again; a longer answer closes it
 	maxHeaders = 64 << 10
 )
@@ -97,7 +97,7 @@ func (c *Client) Do(ctx context.Context, r destination.Request) (destination.Res
 	}
 	defer answer.Body.Close()
 	deadline.Reset(timeout) // for the rest of the answer
-	body, err := read(answer.Body)
+	body, err := read(answer.Body, min(max(keptBody, r.Keep), destination.MaxKeep))
 	if err != nil {
 		return destination.Response{}, explain(ctx, err, q.URL.Host, open, timeout)
 	}
@@ -153,12 +153,12 @@ func (c *Client) request(ctx context.Context, r destination.Request) (*http.Requ
 }
 
 // read keeps the start of an answer and reads on a little.
-func read(r io.Reader) ([]byte, error) {
-	kept, err := io.ReadAll(io.LimitReader(r, keptBody))
+func read(r io.Reader, keep int) ([]byte, error) {
+	kept, err := io.ReadAll(io.LimitReader(r, int64(keep)))
 	if err != nil {
 		return nil, err
 	}
-	if len(kept) == keptBody {
+	if len(kept) == keep {
 		if _, err := io.CopyN(io.Discard, r, readBody-keptBody); err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}

@@ -15,6 +15,11 @@ const (
 	Basic    Class = iota // messengers and incident managers: no hits
 	Mail                  // Email report
 	Advanced              // SIEMs, log stores, collectors, webhooks: with a hit
+	// Those of the newer product (facts, section 8).
+	Tickets // ServiceNow: the basic set with a security issue, without scope
+	Issues  // Jira: a security issue alone
+	Files   // Amazon S3, MinIO: a hit alone
+	classes // their number
 )
 
 // Samples are the notifications of the Console's test button, in the order of the facts, each its own record.
@@ -33,19 +38,21 @@ func Samples(class Class, p Platform, tenant, client, id string, at time.Time) [
 
 type sample struct {
 	kind  event.Kind
-	class [3]bool // by Class
+	class [classes]bool // by Class
 	data  string
 }
 
 var samples = []sample{
-	{event.CreateUser, [3]bool{Basic: true, Mail: true, Advanced: true},
+	{event.CreateUser, [classes]bool{Basic: true, Mail: true, Advanced: true, Tickets: true},
 		`{"user":{"name":"Test User","email":"test.user@example.com","role":"Administrator"},"by":{"name":"Test Administrator","email":"admin@example.com"}}`},
-	{event.NewHits, [3]bool{Advanced: true},
+	{event.NewHits, [classes]bool{Advanced: true, Files: true},
 		`{"hit":{"domain":"example.com","heur_distance":0.01111,"method":"POST","parameter":"GET_id_value","path":"/","payloads":["' or 1=1--"],"point":["get","id"],"probability":0.01,"remote_country":"PL","remote_port":41253,"remote_addr4":"8.8.8.8","remote_addr6":"","tor":"none","request_time":1677628800,"create_time":1677628802,"response_len":345,"response_status":404,"response_time":359,"stamps":[1111],"regex":[],"stamps_hash":-22222,"regex_hash":-2147483648,"type":"sqli","block_status":"monitored","id":["hits_test","test"],"object_type":"hit","anomaly":0}}`},
-	{event.NewScopeIPs, [3]bool{Basic: true, Mail: true, Advanced: true},
+	{event.NewScopeIPs, [classes]bool{Basic: true, Mail: true, Advanced: true},
 		`{"data":[{"action":"create","entity":{"id":1,"ip":"8.8.8.8"},"object_type":"subnetorip","object_userid":1}]}`},
-	{event.TriggerCreate, [3]bool{Basic: true, Advanced: true},
+	{event.TriggerCreate, [classes]bool{Basic: true, Advanced: true, Tickets: true},
 		`{"trigger":{"id":"test","name":"Test trigger"},"by":{"name":"Test Administrator","email":"admin@example.com"}}`},
-	{event.Vuln, [3]bool{Basic: true, Mail: true, Advanced: true},
+	{event.Vuln, [classes]bool{Basic: true, Mail: true, Advanced: true},
 		`{"object_id":555,"vuln":{"domain":"example.com","id":null,"method":null,"parameter":null,"path":null,"title":"Test","discovered_by":null,"threat":"Medium","type":"Info"}}`},
+	{event.SecurityIssue, [classes]bool{Tickets: true, Issues: true},
+		`{"object_id":555,"security_issue":{"host":"example.com","id":null,"method":null,"parameter":null,"path":"/","title":"Test","discovered_by":"scanner","risk":"Medium","type":"Info"}}`},
 }

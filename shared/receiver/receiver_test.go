@@ -191,7 +191,7 @@ func TestAScheduledReportArrivesOnce(t *testing.T) {
 		System: "email", Name: "Managers", Subscriptions: []integration.Subscription{{Event: event.ReportWeekly}}, Parameters: json.RawMessage(`{"addresses":["m1@example.com","m2@example.com"]}`),
 	})
 	require.NoError(t, err)
-	w.settled() // Grace is not there yet when the integration is announced
+	w.settled()                                                                                                       // Grace is not there yet when the integration is announced
 	_, err = w.people.Read(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme", Email: "grace@example.com"}) // weekly by default
 	require.NoError(t, err)
 	w.publish("h1", event.NewHits, `{"hit":{"type":"sqli","host":"shop","block_status":"blocked"}}`)

@@ -10,9 +10,14 @@ import (
 	"tocsin/shared/destination/email"
 	"tocsin/shared/destination/fluentd"
 	"tocsin/shared/destination/insightconnect"
+	"tocsin/shared/destination/jira"
 	"tocsin/shared/destination/logstash"
+	"tocsin/shared/destination/minio"
 	"tocsin/shared/destination/opsgenie"
 	"tocsin/shared/destination/pagerduty"
+	"tocsin/shared/destination/s3"
+	"tocsin/shared/destination/sentinel"
+	"tocsin/shared/destination/servicenow"
 	"tocsin/shared/destination/slack"
 	"tocsin/shared/destination/splunk"
 	"tocsin/shared/destination/sumologic"
@@ -46,11 +51,16 @@ func Default(configured ...destination.Destination) *Catalogue {
 		insightconnect.New(),
 		opsgenie.New(),
 		pagerduty.New(),
+		jira.New(),
+		servicenow.New(),
 		sumologic.New(),
+		sentinel.New(),
 		splunk.New(),
 		datadog.New(),
 		fluentd.New(),
 		logstash.New(),
+		s3.New(s3.Platform{}),
+		minio.New(),
 		webhook.New(),
 	}
 	for _, d := range configured {

@@ -5,6 +5,7 @@ package destinationtest
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"flag"
@@ -234,6 +235,15 @@ func dump(rs []destination.Request) []byte {
 		if m := r.Mail; m != nil {
 			fmt.Fprintf(&b, "To: %s\nSubject: %s\nID: %s\n\n%s\n-- html --\n%s\n", m.To, m.Subject, m.ID, m.Text, m.HTML)
 			continue
+		}
+		if r.Grant != nil {
+			b.WriteString("-- with the credential of --\n")
+			if q, err := r.Grant.Ask(context.Background(), Now); err != nil {
+				b.WriteString(err.Error() + "\n")
+			} else {
+				b.Write(dump([]destination.Request{q}))
+			}
+			b.WriteString("-- end --\n")
 		}
 		fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL)
 		_ = r.Header.Write(&b) // to memory

@@ -76,6 +76,9 @@ func (d *Deliveries) write(v delivery.Delivery, expires int64) (item, error) {
 		keys[n] = e.ID
 	}
 	row["events"] = texts(keys)
+	if !v.Due.IsZero() && v.State == delivery.Pending {
+		row["size"] = number(delivery.Size(v.Events))
+	}
 	changes, err := d.changes(v)
 	if err != nil {
 		return nil, err
@@ -327,6 +330,14 @@ func (d *Deliveries) Load(ctx context.Context, p delivery.Parcel) ([]delivery.De
 	rows, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, true)
 	if err != nil {
 		return nil, err
+	}
+	if spans := d.ripe(rows); len(spans) > 0 {
+		if err := d.join(ctx, p, spans); err != nil {
+			return nil, err
+		}
+		if rows, err = getAll(ctx, d.DB, d.Tables.Deliveries, keys, true); err != nil {
+			return nil, err
+		}
 	}
 	out, err := d.open(ctx, rows)
 	if err != nil {

@@ -7,6 +7,9 @@
 // execution of the state machine is started under the batch's id. An event's row names the deliveries that it went
 // into, so that a fan-out which broke off half way is taken up again, not composed anew, when its message comes again.
 //
+// A delivery that gathers (delivery.Join) is a row with a due time, and its message is delayed until then. Whichever of a
+// span's messages comes first joins all of the span's rows; each row that is left then has a message of its own.
+//
 // Every table has a TTL attribute, `expires` (epoch seconds). DynamoDB deletes lazily, so expired rows are left out
 // when they are read.
 package aws

@@ -19,9 +19,6 @@ import (
 // sendLimit is how many messages one call takes. SQS, API reference, "SendMessageBatch".
 const sendLimit = 10
 
-// maxDelay is how long SQS holds a message back. API reference, "SendMessageBatch", DelaySeconds.
-const maxDelay = 15 * time.Minute
-
 // parcelEvents bounds the events that one parcel makes its receiver load.
 const parcelEvents = 1000
 
@@ -39,15 +36,19 @@ type message struct {
 // parcels groups deliveries by integration, oldest first.
 func parcels(deliveries []delivery.Delivery) []delivery.Parcel {
 	var out []delivery.Parcel
-	open := map[delivery.Lane]int{}
+	type key struct {
+		delivery.Lane
+		due time.Time
+	}
+	open := map[key]int{}
 	events := map[int]int{}
 	for _, v := range deliveries {
-		l := delivery.Lane{Tenant: v.Tenant, Integration: v.Integration}
+		l := key{delivery.Lane{Tenant: v.Tenant, Integration: v.Integration}, v.Due}
 		n, ok := open[l]
 		if !ok || len(out[n].IDs) == delivery.ParcelLimit || events[n]+v.Count > parcelEvents {
 			n = len(out)
 			open[l] = n
-			out = append(out, delivery.Parcel{Tenant: v.Tenant, Integration: v.Integration})
+			out = append(out, delivery.Parcel{Tenant: v.Tenant, Integration: v.Integration, Due: v.Due})
 		}
 		out[n].IDs = append(out[n].IDs, v.ID)
 		events[n] += v.Count
@@ -58,7 +59,7 @@ func parcels(deliveries []delivery.Delivery) []delivery.Parcel {
 // Enqueue sends a message for each parcel. The message group is the tenant, so that the queue is a fair one: a
 // tenant with a backlog does not delay the others (SQS, "Amazon SQS fair queues").
 func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel, after time.Duration) error {
-	delay := int32(min(after+time.Second-1, maxDelay) / time.Second)
+	least := int32(min(maxDelay, (after+time.Second-1)/time.Second))
 	var entries []types.SendMessageBatchRequestEntry
 	for _, p := range list {
 		if len(p.IDs) == 0 {
@@ -69,7 +70,8 @@ func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel, after 
 			return fmt.Errorf("encode a parcel for integration %s: %w", p.Integration, err)
 		}
 		entries = append(entries, types.SendMessageBatchRequestEntry{
-			Id: awssdk.String(strconv.Itoa(len(entries))), MessageBody: awssdk.String(string(body)), MessageGroupId: awssdk.String(p.Tenant), DelaySeconds: delay,
+			Id: awssdk.String(strconv.Itoa(len(entries))), MessageBody: awssdk.String(string(body)), MessageGroupId: awssdk.String(p.Tenant),
+			DelaySeconds: max(least, delay(p.Due, d.Now())),
 		})
 	}
 	for chunk := range slices.Chunk(entries, sendLimit) {
@@ -78,6 +80,20 @@ func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel, after 
 		}
 	}
 	return nil
+}
+
+// maxDelay of a message in seconds. SQS, API reference, "SendMessage", DelaySeconds.
+const maxDelay = 900
+
+// lateness is how long after its time a parcel that gathers is opened: what was on its way into it has come in by then.
+const lateness = 5 * time.Second
+
+// delay is how many seconds a parcel is hidden.
+func delay(due, now time.Time) int32 {
+	if !due.After(now) {
+		return 0
+	}
+	return int32(min(maxDelay, (due.Sub(now)+lateness+time.Second-1)/time.Second))
 }
 
 // send sends a batch, again what SQS could not take.

@@ -55,6 +55,7 @@ type intake struct {
 	seqs    map[eventKey]int64 // of the accepted events
 	refs    map[laneKey]int64  // of lanes that are new
 	made    []madeDelivery
+	gathers gathers
 }
 
 type madeDelivery struct {
@@ -69,7 +70,7 @@ func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
 		return err
 	}
 	err := d.db.writer.write(ctx, func(w *writer) error {
-		i.refs, i.made = map[laneKey]int64{}, i.made[:0]
+		i.refs, i.made, i.gathers = map[laneKey]int64{}, i.made[:0], gathers{}
 		return d.accept(w, &i)
 	})
 	if err != nil {
@@ -163,6 +164,10 @@ func (d *Deliveries) enqueue(w *writer, i *intake, v delivery.Delivery) error {
 		}
 		seqs[k] = seq
 	}
+	if !v.Due.IsZero() {
+		i.gathers.add(ref, v.Due)
+		return insertGathering(w, ref, v, seqs)
+	}
 	i.made = append(i.made, madeDelivery{ref, v.ID})
 	return insertPending(w, ref, v, seqs)
 }
@@ -212,6 +217,9 @@ func (d *Deliveries) accepted(i intake) {
 	}
 	for _, m := range i.made {
 		d.db.leases.arrived(m.ref, m.id)
+	}
+	for ref, due := range i.gathers {
+		d.db.gathers.add(ref, due)
 	}
 	if len(i.Deliveries) == 0 {
 		return

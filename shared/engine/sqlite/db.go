@@ -21,8 +21,11 @@ var schema1 string
 //go:embed reports.sql
 var schemaReports string
 
+//go:embed gather.sql
+var schemaGather string
+
 // migrations take a file from version i to i+1. A release only ever appends.
-var migrations = []string{schema1, schemaReports}
+var migrations = []string{schema1, schemaReports, schemaGather}
 
 // applicationID marks our files in SQLite's header: "Tocs".
 const applicationID = 0x546f6373
@@ -56,6 +59,7 @@ type DB struct {
 	fanout  int64 // progress.fanout
 	events  eventCache
 	leases  leases
+	gathers gathers
 }
 
 // Open opens the state file and makes a new one where there is none; the folder too. It is the only process that may:
@@ -222,6 +226,9 @@ func (db *DB) load(ctx context.Context) error {
 	db.enabled = enabledCache{}
 	db.lanes = newLanes()
 	db.leases = newLeases()
+	if err := db.loadGathers(ctx); err != nil {
+		return err
+	}
 	return db.query(ctx, "SELECT ref, tenant, integration FROM lanes", nil, func(s *driver.Stmt) error {
 		db.lanes.add(s.ColumnInt64(0), laneKey{s.ColumnText(1), s.ColumnText(2)})
 		return nil

@@ -55,6 +55,7 @@ func (d *Deliveries) Get(ctx context.Context, tenant, integration, id string) (d
 	found := false
 	err := d.db.reading(ctx, func(conn *driver.Conn) error {
 		return each(conn, `SELECT 0 AS at, 0 AS due, body FROM pending WHERE ref = ?1 AND id = ?2
+			UNION ALL SELECT 0, due, body FROM gathering WHERE ref = ?1 AND id = ?2
 			UNION ALL SELECT 1, due, body FROM retrying WHERE ref = ?1 AND id = ?2
 			UNION ALL SELECT 2 + dead, 0, body FROM finished WHERE ref = ?1 AND id = ?2`, func(s *driver.Stmt) {
 			s.BindInt64(1, ref)
@@ -86,7 +87,8 @@ func dueAt(nanos int64) time.Time {
 
 // sources are one query for each state; the parameters are ref, the first id and the id after the last.
 var sources = map[delivery.State]string{
-	delivery.Pending:   "SELECT id, 0, body FROM pending WHERE ref = ? AND id >= ? AND id < ? ORDER BY id DESC LIMIT ?",
+	delivery.Pending: `SELECT id, 0, body FROM pending WHERE ref = ?1 AND id >= ?2 AND id < ?3
+		UNION ALL SELECT id, due, body FROM gathering WHERE ref = ?1 AND id >= ?2 AND id < ?3 ORDER BY 1 DESC LIMIT ?4`,
 	delivery.Retrying:  "SELECT id, due, body FROM retrying WHERE ref = ? AND id >= ? AND id < ? ORDER BY id DESC LIMIT ?",
 	delivery.Delivered: "SELECT id, 0, body FROM finished WHERE ref = ? AND id >= ? AND id < ? AND dead = 0 ORDER BY id DESC LIMIT ?",
 	delivery.Dead:      "SELECT id, 0, body FROM finished WHERE ref = ? AND id >= ? AND id < ? AND dead = 1 ORDER BY id DESC LIMIT ?",

@@ -120,6 +120,7 @@ func (w *writer) oldestNeeded(refs []int64) (int64, error) {
 		for _, sql := range []string{
 			"SELECT body FROM pending WHERE ref = ? ORDER BY id LIMIT 1",
 			"SELECT body FROM retrying WHERE ref = ? ORDER BY id LIMIT 1",
+			"SELECT body FROM gathering WHERE ref = ? ORDER BY id LIMIT 1",
 		} {
 			if err := each(w.conn, sql, func(s *driver.Stmt) { s.BindInt64(1, ref) }, func(s *driver.Stmt) error {
 				var d delivery.Delivery

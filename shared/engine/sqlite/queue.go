@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	driver "zombiezen.com/go/sqlite"
@@ -21,13 +22,31 @@ type row struct {
 
 // Waiting lists the lanes with work: one look into an index for each.
 func (d *Deliveries) Waiting(ctx context.Context, now time.Time) (lanes []delivery.Lane, next time.Time, err error) {
+	ripe, next := d.db.gathered(now)
+	for _, ref := range ripe {
+		lanes = append(lanes, d.laneOf(ref, false))
+	}
+	soonest := func(at time.Time) {
+		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
 	err = d.db.reading(ctx, func(conn *driver.Conn) error {
+		for _, ref := range ripe {
+			later, err := nextGathering(conn, ref, now)
+			if err != nil {
+				return err
+			}
+			soonest(later)
+		}
 		pending, err := refs(conn, "SELECT ref FROM pending WHERE ref > ? ORDER BY ref LIMIT 1")
 		if err != nil {
 			return err
 		}
 		for _, ref := range pending {
-			lanes = append(lanes, d.laneOf(ref, false))
+			if !slices.Contains(ripe, ref) {
+				lanes = append(lanes, d.laneOf(ref, false))
+			}
 		}
 		retrying, err := refs(conn, "SELECT ref FROM retrying WHERE ref > ? ORDER BY ref LIMIT 1")
 		if err != nil {
@@ -41,9 +60,7 @@ func (d *Deliveries) Waiting(ctx context.Context, now time.Time) (lanes []delive
 			if due {
 				lanes = append(lanes, d.laneOf(ref, true))
 			}
-			if !later.IsZero() && (next.IsZero() || later.Before(next)) {
-				next = later
-			}
+			soonest(later)
 		}
 		return nil
 	})
@@ -51,6 +68,18 @@ func (d *Deliveries) Waiting(ctx context.Context, now time.Time) (lanes []delive
 		return nil, time.Time{}, fmt.Errorf("look for waiting deliveries: %w", err)
 	}
 	return lanes, next, nil
+}
+
+// nextGathering is when an integration has gathered the next delivery after now.
+func nextGathering(conn *driver.Conn, ref int64, now time.Time) (due time.Time, err error) {
+	err = each(conn, "SELECT due FROM gathering WHERE ref = ? AND due > ? ORDER BY due LIMIT 1", func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindInt64(2, now.UnixNano())
+	}, func(s *driver.Stmt) error {
+		due = time.Unix(0, s.ColumnInt64(0))
+		return nil
+	})
+	return due, err
 }
 
 // refs hops from one integration to the next through the table's key.
@@ -102,6 +131,11 @@ func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, d
 	d.db.mu.Unlock()
 	if !ok {
 		return nil, nil
+	}
+	if !lane.Retry {
+		if err := d.join(ctx, ref, now); err != nil {
+			return nil, fmt.Errorf("lease deliveries of integration %s: %w", lane.Integration, err)
+		}
 	}
 	var out []delivery.Delivery
 	err := d.db.reading(ctx, func(conn *driver.Conn) error {

@@ -1,0 +1,65 @@
+package delivery
+
+import (
+	"slices"
+	"time"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+)
+
+// spanEnd is the end of the span of the clock that holds at; zero when every is.
+func spanEnd(at time.Time, every time.Duration) time.Time {
+	if every <= 0 {
+		return time.Time{}
+	}
+	return at.Truncate(every).Add(every).UTC()
+}
+
+// Gathered is a delivery that gathers, as Join needs it.
+type Gathered struct {
+	ID    string
+	Due   time.Time
+	Count int
+	Size  int // see Size
+}
+
+// Size of events in bytes, for the bounds of a delivery.
+func Size(events []event.Event) int {
+	n := 0
+	for _, e := range events {
+		n += len(e.Data) + envelopeOverhead
+	}
+	return n
+}
+
+// Join says which deliveries of one integration become one, given oldest first: those of the same span, as far as
+// destination.File has room. Systems that take files get a delivery from each fan-out that waits until its Due, the end
+// of its span; then an engine lets the first of each group carry the events of all, under its own id and with no Due,
+// and removes the others, in one step. So a file has one id through every repeat, and a crash loses none of it.
+func Join(waiting []Gathered) [][]Gathered {
+	var out [][]Gathered
+	count, size := 0, 0
+	for _, g := range waiting {
+		last := len(out) - 1
+		if last >= 0 && out[last][0].Due.Equal(g.Due) && count+g.Count <= destination.File.Count && size+g.Size <= destination.File.Bytes {
+			out[last] = append(out[last], g)
+			count, size = count+g.Count, size+g.Size
+			continue
+		}
+		out = append(out, []Gathered{g})
+		count, size = g.Count, g.Size
+	}
+	return out
+}
+
+// Absorb takes over what another delivery that gathered carries.
+func (d *Delivery) Absorb(other Delivery) {
+	d.Count += other.Count
+	d.Events = append(d.Events, other.Events...)
+	for _, k := range other.Kinds {
+		if !slices.Contains(d.Kinds, k) {
+			d.Kinds = append(d.Kinds, k)
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package destination
+
+import (
+	"context"
+	"time"
+)
+
+// Grant is how a request gets a short-lived credential: an access token, or the keys of an assumed role. Encode makes
+// the request without it. Delivery asks for the credential through the same way out as for everything else, keeps it in
+// memory for this integration at this revision until shortly before its end, drops it when the system refuses it, and
+// has the grant apply it to each request. A Grant holds no state; equal grants are equal values.
+type Grant interface {
+	// Key tells the credentials of one integration apart. It holds no secret.
+	Key() string
+	// Ask makes the request for the credential. It does no I/O of its own but may wait for the deployment's identity,
+	// which the composition root provides. The error is a sentence for an administrator.
+	Ask(ctx context.Context, now time.Time) (Request, error)
+	// Read takes the credential out of the answer; the verdict says why there is none in it.
+	Read(r Response, now time.Time) (Credential, Verdict)
+	// Apply puts the credential into a request, or signs the request with it; it does not change q's header.
+	Apply(q Request, c Credential, now time.Time) (Request, error)
+}
+
+// Credential is what a Grant was given. It lives in memory only.
+type Credential struct {
+	ID      string // of a key; "" for a token
+	Secret  string // the token, or the key's secret
+	Session string // that goes with a temporary key
+	Expires time.Time
+}
+
+// Secrets are the values that no text may show.
+func (c Credential) Secrets() []string {
+	var out []string
+	for _, s := range []string{c.Session, c.Secret} {
+		if len(s) >= minSecret {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,193 @@
+// Package jira creates an issue in Jira for each security issue (product facts, section 8): in Jira Cloud through version 3
+// of its REST API, whose texts are Atlassian Document Format, and on premise through version 2, whose texts are plain.
+//
+// Jira has no call that creates an issue once: a repeat after an answer that got lost makes a second one. Each issue
+// carries the event's stable key as an entity property, which no screen of a project can refuse, so that an automation
+// rule can find and close a repeat.
+package jira
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// Limits in characters. Jira, "Create issue": summary 255; a text field 32,767.
+const (
+	summaryLimit     = 255
+	descriptionLimit = 32_767
+)
+
+// Kinds of token (facts, section 8).
+const (
+	basic  = "basic"
+	bearer = "bearer"
+)
+
+// Property is the entity property of an issue that holds its event's key.
+const Property = "platform.event"
+
+// Parameters of an integration.
+type Parameters struct {
+	URL       string `json:"url" jsonschema:"required,title=Host URL,format=uri,minLength=1,maxLength=1024" jsonschema_description:"Of Jira, such as https://company.atlassian.net/."`
+	Email     string `json:"email,omitempty" jsonschema:"title=User e-mail,maxLength=254" jsonschema_description:"Of the user whose token it is, who becomes the reporter of the issues. Jira Cloud needs it."`
+	TokenType string `json:"token_type" jsonschema:"title=Token type,enum=basic,enum=bearer,default=basic" jsonschema_description:"basic for an API token of Jira Cloud, bearer for a personal access token of Jira on premise."`
+	Token     string `json:"token" jsonschema:"required,title=Token,minLength=8,maxLength=1024,pattern=^[!-~]*$,writeOnly=true" jsonschema_description:"Jira Cloud: id.atlassian.com, Security, API tokens. On premise: your profile, Personal Access Tokens."`
+	Verify    bool   `json:"ca_verify" jsonschema:"title=Verify TLS certificate,default=true" jsonschema_description:"Leave this on in production: without it anyone on the way can read the token."`
+	Project   string `json:"project" jsonschema:"required,title=Project,pattern=^[A-Za-z][A-Za-z0-9_]*$,maxLength=255" jsonschema_description:"Key of the project (space) that the issues go to, such as SEC. The list shows those in which the user may create issues."`
+	IssueType string `json:"issue_type" jsonschema:"required,title=Issue type,minLength=1,maxLength=255" jsonschema_description:"Name or ID of a type of that project. It must need no fields but summary and description."`
+	Priority  bool   `json:"set_priority" jsonschema:"title=Set the priority,default=false" jsonschema_description:"Highest, High, Medium, Low or Lowest by the risk. Only if the project has these priorities and the field is on its create screen: else Jira refuses the issues."`
+}
+
+var address = regexp.MustCompile(`^[^@\s:]+@[^@\s:]+$`)
+
+// Check finds what the schema can not say.
+func (p *Parameters) Check() []destination.FieldProblem {
+	if p.TokenType == basic && !address.MatchString(p.Email) {
+		return []destination.FieldProblem{{Field: "email", Reason: "must be the e-mail address of the token's user: an API token of Jira Cloud works only with it"}}
+	}
+	return nil
+}
+
+// api is the base of the REST API.
+func (p *Parameters) api() string {
+	version := "3"
+	if p.TokenType == bearer {
+		version = "2"
+	}
+	return strings.TrimRight(p.URL, "/") + "/rest/api/" + version
+}
+
+func (p *Parameters) header() http.Header {
+	h := http.Header{"Accept": {"application/json"}, "Authorization": {"Bearer " + p.Token}}
+	if p.TokenType != bearer {
+		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(p.Email+":"+p.Token)))
+	}
+	return h
+}
+
+func (p *Parameters) transport() destination.Transport {
+	return destination.Transport{SkipVerify: !p.Verify}
+}
+
+// Destination is Jira.
+type Destination struct{ system destination.System }
+
+// New makes the destination.
+func New() Destination {
+	return Destination{destination.System{
+		Name: "jira", Title: "Jira", Group: destination.Incidents, Class: notification.Issues, Parameters: destination.ParametersOf[Parameters](),
+		Events: []event.Type{event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo},
+	}}
+}
+
+// System describes Jira.
+func (d Destination) System() destination.System { return d.system }
+
+type issue struct {
+	Fields     fields     `json:"fields"`
+	Properties []property `json:"properties"`
+}
+
+type fields struct {
+	Project     key    `json:"project"`
+	Type        named  `json:"issuetype"`
+	Summary     string `json:"summary"`
+	Description any    `json:"description"` // a document, or a text
+	Priority    *named `json:"priority,omitempty"`
+}
+
+type key struct {
+	Key string `json:"key"`
+}
+
+// named is a thing that Jira finds by either.
+type named struct {
+	ID   string `json:"id,omitempty"`
+	Name string `json:"name,omitempty"`
+}
+
+type property struct {
+	Key   string `json:"key"`
+	Value any    `json:"value"`
+}
+
+// mark is the value of the property.
+type mark struct {
+	Event    string `json:"event"`
+	Delivery string `json:"delivery"`
+}
+
+var priorities = map[notification.Severity]string{
+	notification.Critical: "Highest", notification.High: "High", notification.Medium: "Medium", notification.Low: "Low", notification.Info: "Lowest",
+}
+
+// Encode makes one issue of each notification.
+func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
+	p := t.Parameters.(*Parameters)
+	out := make([]destination.Request, 0, len(ns))
+	for _, n := range ns {
+		body, err := destination.JSON(p.issue(t, n))
+		if err != nil {
+			return nil, fmt.Errorf("write a Jira issue: %w", err)
+		}
+		h := p.header()
+		h.Set("Content-Type", "application/json")
+		out = append(out, destination.Request{Method: http.MethodPost, URL: p.api() + "/issue", Body: body, Header: h, Transport: p.transport()})
+	}
+	return out, nil
+}
+
+func (p *Parameters) issue(t destination.Target, n notification.Notification) issue {
+	f := fields{Project: key{p.Project}, Type: named{Name: p.IssueType}, Summary: destination.CutUTF16(title(n), summaryLimit)}
+	if number.MatchString(p.IssueType) {
+		f.Type = named{ID: p.IssueType}
+	}
+	if f.Description = document(n); p.TokenType == bearer {
+		f.Description = plain(n)
+	}
+	if p.Priority {
+		s := n.Severity()
+		if n.Test {
+			s = notification.Info // a test must not wake anybody
+		}
+		f.Priority = &named{Name: priorities[s]}
+	}
+	return issue{Fields: f, Properties: []property{{Property, mark{Event: n.Dedup(), Delivery: t.Delivery}}}}
+}
+
+var number = regexp.MustCompile(`^[0-9]+$`)
+
+// title is the summary and the finding's own title, on one line: Jira refuses line breaks here.
+func title(n notification.Notification) string {
+	s := n.Summary()
+	for _, f := range n.Facts() {
+		if f.Label == "Title" {
+			s += ": " + f.Value
+		}
+	}
+	return strings.Join(strings.Fields(destination.Printable(s)), " ")
+}
+
+// Judge reads Jira's words: those of the whole request, and those of single fields.
+func (Destination) Judge(r destination.Response) destination.Verdict {
+	return judge(r, map[int]string{
+		400: "Jira did not take the issue",
+		404: "there is no Jira at this address, or the user may not see the project: check the host URL and the project",
+	})
+}
+
+func (p *Parameters) path(format string, parts ...string) string {
+	escaped := make([]any, len(parts))
+	for i, s := range parts {
+		escaped[i] = url.PathEscape(s)
+	}
+	return p.api() + fmt.Sprintf(format, escaped...)
+}

@@ -1,0 +1,106 @@
+// Package oauth is the destination.Grant of systems that take an OAuth 2.0 access token (RFC 6749): a form posted to the
+// token endpoint, a bearer token in every request.
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"tocsin/shared/destination"
+)
+
+// usualLife is taken for a token whose answer does not say how long it lives (RFC 6749, 5.1: it should).
+const usualLife = 10 * time.Minute
+
+// maxLife bounds what an answer may say, so that a nonsensical number keeps no token for ever.
+const maxLife = 24 * time.Hour
+
+// keep is how much of a token's answer is read: a token with many claims has several KiB.
+const keep = 64 << 10
+
+// Grant asks for an access token. Form holds the credentials, encoded (url.Values.Encode); Who names the server in
+// reasons; Mend says what to do when the credentials are refused.
+type Grant struct {
+	URL       string
+	Form      string
+	Who       string
+	Mend      string
+	Transport destination.Transport
+}
+
+// Key is the endpoint: an integration has one token there.
+func (g Grant) Key() string { return g.URL }
+
+// Ask posts the form.
+func (g Grant) Ask(context.Context, time.Time) (destination.Request, error) {
+	return destination.Request{
+		Method: http.MethodPost, URL: g.URL, Body: []byte(g.Form), Transport: g.Transport, Keep: keep,
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}},
+	}, nil
+}
+
+// Form encodes pairs of names and values.
+func Form(pairs ...string) string {
+	v := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v.Set(pairs[i], pairs[i+1])
+	}
+	return v.Encode()
+}
+
+// answer is RFC 6749, 5.1 and 5.2. expires_in is a number; some servers write it as a text.
+type answer struct {
+	Token       string      `json:"access_token"`
+	ExpiresIn   json.Number `json:"expires_in"`
+	Error       string      `json:"error"`
+	Description string      `json:"error_description"`
+}
+
+// Read takes the token out of the answer.
+func (g Grant) Read(r destination.Response, now time.Time) (destination.Credential, destination.Verdict) {
+	var a answer
+	broken := json.Unmarshal(r.Body, &a) != nil
+	if r.Status < 200 || r.Status > 299 {
+		v := destination.Failed(r, "no access token: "+g.Who+" answered "+destination.StatusText(r.Status)+g.why(r.Status, a))
+		return destination.Credential{}, v
+	}
+	if broken || a.Token == "" {
+		return destination.Credential{}, destination.Failed(r, "no access token: the answer of "+g.Who+" holds none"+g.why(0, a)+": check the address")
+	}
+	life := usualLife
+	if s, err := a.ExpiresIn.Float64(); err == nil && s > 0 {
+		life = time.Duration(min(s, maxLife.Seconds()) * float64(time.Second))
+	}
+	return destination.Credential{Secret: a.Token, Expires: now.Add(life)}, destination.Delivered()
+}
+
+// why is the server's reason, and what to do about it.
+func (g Grant) why(status int, a answer) string {
+	out := ""
+	if said := destination.Said(a.Error, a.Description); said != "" {
+		out = " (" + said + ")"
+	}
+	switch {
+	case status == http.StatusBadRequest, status == http.StatusUnauthorized, status == http.StatusForbidden:
+		out += ": " + g.Mend
+	case status == http.StatusTooManyRequests:
+		out += ": it asks to slow down"
+	case status >= 500:
+		out += ": it has a fault of its own"
+	case status != 0:
+		out += ": check the address"
+	}
+	return out
+}
+
+// Apply adds the token.
+func (g Grant) Apply(q destination.Request, c destination.Credential, _ time.Time) (destination.Request, error) {
+	if q.Header = q.Header.Clone(); q.Header == nil {
+		q.Header = http.Header{}
+	}
+	q.Header.Set("Authorization", "Bearer "+c.Secret)
+	return q, nil
+}

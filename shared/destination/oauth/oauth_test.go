@@ -1,0 +1,89 @@
+package oauth_test
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/destination/oauth"
+)
+
+var now = time.Unix(1677628800, 0)
+
+var grant = oauth.Grant{
+	URL: "https://login.example.com/token", Form: oauth.Form("grant_type", "password", "password", "a b&c=d"), Who: "Example", Mend: "check the password",
+}
+
+func TestAsk(t *testing.T) {
+	q, err := grant.Ask(t.Context(), now)
+	require.NoError(t, err)
+	form, err := url.ParseQuery(string(q.Body))
+	require.NoError(t, err)
+	require.Equal(t, "a b&c=d", form.Get("password"))
+	require.Equal(t, "application/x-www-form-urlencoded", q.Header.Get("Content-Type"))
+	require.NotContains(t, grant.Key(), "a b")
+}
+
+func TestRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		life   time.Duration // of the token; 0 = refused
+		says   string
+	}{
+		"a token with its life":               {200, `{"access_token":"tok","expires_in":1799,"token_type":"Bearer"}`, 1799 * time.Second, ""},
+		"a life that is written as a text":    {200, `{"access_token":"tok","expires_in":"3599"}`, 3599 * time.Second, ""},
+		"a token without a life":              {200, `{"access_token":"tok"}`, 10 * time.Minute, ""},
+		"a life beyond reason is bounded":     {200, `{"access_token":"tok","expires_in":1e300}`, 24 * time.Hour, ""},
+		"a negative life is none":             {200, `{"access_token":"tok","expires_in":-5}`, 10 * time.Minute, ""},
+		"a refusal with its reason":           {401, `{"error":"invalid_client","error_description":"bad\n secret"}`, 0, "Example answered 401 Unauthorized (invalid_client; bad secret): check the password"},
+		"a page in place of an answer":        {200, `<html>`, 0, "the answer of Example holds none: check the address"},
+		"an answer without a token":           {200, `{"error":"x"}`, 0, "holds none (x)"},
+		"too many requests":                   {429, ``, 0, "slow down"},
+		"a fault of the server's":             {503, ``, 0, "fault of its own"},
+		"nothing is there":                    {404, ``, 0, "check the address"},
+		"a redirect, which nobody follows":    {302, ``, 0, "check the address"},
+		"an answer of another type is no one": {200, `[1]`, 0, "holds none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, v := grant.Read(destination.Response{Status: c.status, Body: []byte(c.body)}, now)
+			require.Equal(t, c.life != 0, v.Delivered, v.Reason)
+			if c.life == 0 {
+				require.Contains(t, v.Reason, c.says)
+				require.Zero(t, got)
+				return
+			}
+			require.Equal(t, destination.Credential{Secret: "tok", Expires: now.Add(c.life)}, got)
+		})
+	}
+	_, v := grant.Read(destination.Response{Status: 429, Header: http.Header{"Retry-After": {"30"}}}, now)
+	require.Equal(t, 30*time.Second, v.RetryAfter)
+}
+
+func TestApplyLeavesTheRequestAsItWas(t *testing.T) {
+	q := destination.Request{Header: http.Header{"Accept": {"x"}}}
+	signed, err := grant.Apply(q, destination.Credential{Secret: "tok"}, now)
+	require.NoError(t, err)
+	require.Equal(t, "Bearer tok", signed.Header.Get("Authorization"))
+	require.Empty(t, q.Header.Get("Authorization"))
+	_, err = grant.Apply(destination.Request{}, destination.Credential{Secret: "tok"}, now)
+	require.NoError(t, err)
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(200, []byte(`{"access_token":"tok","expires_in":"12"}`))
+	f.Add(400, []byte(`{"error":"invalid_grant"}`))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		c, v := grant.Read(destination.Response{Status: status, Body: body}, now)
+		if v.Delivered {
+			require.NotEmpty(t, c.Secret)
+			require.True(t, c.Expires.After(now) && !c.Expires.After(now.Add(24*time.Hour)))
+		} else {
+			require.NotEmpty(t, v.Reason)
+		}
+	})
+}

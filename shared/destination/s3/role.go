@@ -1,0 +1,141 @@
+package s3
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/uuid"
+
+	"tocsin/shared/destination"
+)
+
+// Platform is the deployment's own identity at AWS, with which it assumes customers' roles. The zero value has none: then
+// only access keys work, and the role option says so.
+type Platform struct {
+	// Account is the AWS account (12 digits) that a role has to trust.
+	Account string
+	// Credentials are those of the deployment; nil = none.
+	Credentials aws.CredentialsProvider
+}
+
+func (p Platform) known() bool { return p.Account != "" && p.Credentials != nil }
+
+const noIdentity = "this installation has no AWS identity of its own and can not assume a role: enter an access key ID and a secret access key instead"
+
+// namespace of external ids; made once, for this.
+var namespace = uuid.MustParse("b58c3f0c-5a3e-4f0e-9a76-0f9d6f6f2f11")
+
+// ExternalID is the tenant's own, and never what a person enters: so nobody can have us assume a role that another
+// tenant made for us (AWS, IAM, "The confused deputy problem").
+func ExternalID(tenant string) string {
+	return uuid.NewSHA1(namespace, []byte(tenant)).String()
+}
+
+// Life of an assumed role's keys. STS, "AssumeRole": from 15 minutes; one hour at most when a role assumes a role.
+const life = time.Hour
+
+// Grant assumes a role of the customer's. It implements destination.Grant.
+type Grant struct {
+	Platform Platform
+	Role     string
+	Tenant   string
+	Region   string
+}
+
+// Key is the role and for whom it is assumed.
+func (g Grant) Key() string { return g.Role + " " + g.Tenant }
+
+// stsVersion is that of the API. STS, API reference, "Common parameters".
+const stsVersion = "2011-06-15"
+
+// Ask makes the call of AssumeRole, signed with the platform's own credentials.
+func (g Grant) Ask(ctx context.Context, now time.Time) (destination.Request, error) {
+	if !g.Platform.known() {
+		return destination.Request{}, errors.New(noIdentity)
+	}
+	own, err := g.Platform.Credentials.Retrieve(ctx)
+	if err != nil {
+		return destination.Request{}, errors.New("the platform's own AWS credentials are not there at the moment: this is a fault of the installation, not of your settings")
+	}
+	form := url.Values{
+		"Action": {"AssumeRole"}, "Version": {stsVersion}, "RoleArn": {g.Role}, "ExternalId": {ExternalID(g.Tenant)},
+		"RoleSessionName": {"tocsin-hits"}, "DurationSeconds": {strconv.Itoa(int(life.Seconds()))},
+	}
+	q := destination.Request{
+		Method: http.MethodPost, URL: "https://sts." + g.Region + "." + suffix(g.Region) + "/", Body: []byte(form.Encode()), Keep: 64 << 10,
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}, "Accept": {"text/xml"}},
+	}
+	return Sign(q, own, "sts", g.Region, now)
+}
+
+// assumed is STS's answer.
+type assumed struct {
+	Credentials struct {
+		ID      string    `xml:"AccessKeyId"`
+		Secret  string    `xml:"SecretAccessKey"`
+		Session string    `xml:"SessionToken"`
+		Expires time.Time `xml:"Expiration"`
+	} `xml:"AssumeRoleResult>Credentials"`
+}
+
+// refused is STS's answer when it refuses.
+type refused struct {
+	Code    string `xml:"Error>Code"`
+	Message string `xml:"Error>Message"`
+}
+
+var roleReasons = map[string]string{
+	"AccessDenied":            "the role does not let us in: its trust policy must name our account and your external ID, as the set-up page shows them; a new role takes a minute",
+	"RegionDisabledException": "STS is switched off for this region in our account: this is the installation's to mend",
+	"ValidationError":         "AWS does not take the role ARN: copy it again from the role's page",
+	"MalformedPolicyDocument": "AWS does not take the role's policy",
+	"ExpiredToken":            "the platform's own AWS credentials have expired: this is a fault of the installation",
+	"InvalidClientTokenId":    "the platform's own AWS credentials are not valid in this region's partition: this is a fault of the installation",
+	"SignatureDoesNotMatch":   "the platform's own AWS credentials are not valid: this is a fault of the installation",
+	"Throttling":              "AWS asks to slow down",
+}
+
+// Read takes the keys out of the answer.
+func (g Grant) Read(r destination.Response, now time.Time) (destination.Credential, destination.Verdict) {
+	if r.Status < 200 || r.Status > 299 {
+		var a refused
+		_ = xml.Unmarshal(r.Body, &a) // without words the status speaks
+		reason := "the role could not be assumed: STS answered " + destination.StatusText(r.Status)
+		if why, ok := roleReasons[a.Code]; ok {
+			reason += " " + a.Code + ": " + why
+		}
+		if said := destination.Said(a.Message); said != "" {
+			reason += " (it says: " + said + ")"
+		}
+		return destination.Credential{}, destination.Failed(r, reason)
+	}
+	var a assumed
+	if err := xml.Unmarshal(r.Body, &a); err != nil || a.Credentials.ID == "" || a.Credentials.Secret == "" {
+		return destination.Credential{}, destination.Failed(r, "the role could not be assumed: STS answered with no credentials")
+	}
+	c := a.Credentials
+	if c.Expires.IsZero() {
+		c.Expires = now.Add(life)
+	}
+	return destination.Credential{ID: c.ID, Secret: c.Secret, Session: c.Session, Expires: c.Expires}, destination.Delivered()
+}
+
+// Apply signs the request with the role's keys.
+func (g Grant) Apply(q destination.Request, c destination.Credential, now time.Time) (destination.Request, error) {
+	return Sign(q, aws.Credentials{AccessKeyID: c.ID, SecretAccessKey: c.Secret, SessionToken: c.Session}, "s3", g.Region, now)
+}
+
+// suffix is the domain of a region's endpoints. AWS, "Service endpoints"; China's partition has its own.
+func suffix(region string) string {
+	if strings.HasPrefix(region, "cn-") {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
+}

@@ -1,0 +1,156 @@
+// Package s3 writes files of hits to a bucket of Amazon S3 (product facts, section 8): every 10 minutes an object
+// `hitlogs-{timestamp}.json` or `.jsonl` with the hits of that time, and none when there were none. Access is by a role
+// that trusts the platform's account, or by an access key. Package minio writes the same files to other storage of the
+// same protocol.
+//
+// To clean up is the bucket owner's affair (a lifecycle rule): the platform has the right to write and no other.
+package s3
+
+import (
+	_ "embed"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// Ways of access.
+const (
+	byRole = "role"
+	byKey  = "key"
+)
+
+// Parameters of an integration.
+type Parameters struct {
+	Region string `json:"region" jsonschema:"required,title=AWS region,pattern=^[a-z]{2}(-[a-z]+)+-[0-9]$,maxLength=32" jsonschema_description:"Of the bucket, such as eu-west-1."`
+	Bucket string `json:"bucket" jsonschema:"required,title=S3 bucket,pattern=^[a-z0-9][a-z0-9.-]{1\\,61}[a-z0-9]$" jsonschema_description:"The bucket's name, not its ARN. It may be private; we only write."`
+	Access string `json:"authorization" jsonschema:"title=Authorization,enum=role,enum=key,default=role" jsonschema_description:"role: we assume a role of your account. key: an access key of a user of your account."`
+	Role   string `json:"role_arn,omitempty" jsonschema:"title=Role ARN,pattern=^(arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=\\,.@_/-]+)?$,maxLength=2048" jsonschema_description:"Of the role that the set-up page describes, such as arn:aws:iam::123456789012:role/tocsin-hits."`
+	KeyID  string `json:"access_key_id,omitempty" jsonschema:"title=Access key ID,pattern=^[A-Za-z0-9]*$,maxLength=128" jsonschema_description:"Of a user with the right s3:PutObject on the bucket's objects and no other."`
+	Secret string `json:"secret_access_key,omitempty" jsonschema:"title=Secret access key,pattern=^[!-~]*$,maxLength=256,writeOnly=true" jsonschema_description:"It is shown once, when the key is made."`
+	Format string `json:"format" jsonschema:"title=Format,enum=json,enum=jsonl,default=json" jsonschema_description:"A JSON array of hits, or one hit a line (NDJSON)."`
+}
+
+// BucketProblem says what is wrong with a bucket's name beside its characters, "" when it is right. S3, "Bucket naming
+// rules".
+func BucketProblem(name string) string {
+	switch {
+	case strings.Contains(name, ".."), strings.Contains(name, ".-"), strings.Contains(name, "-."):
+		return "must not have a period beside another or beside a hyphen"
+	case dotted.MatchString(name):
+		return "must not look like an IP address"
+	}
+	return ""
+}
+
+var dotted = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`)
+
+// Check finds what the schema can not say.
+func (p *Parameters) Check() []destination.FieldProblem {
+	var out []destination.FieldProblem
+	add := func(field, reason string) { out = append(out, destination.FieldProblem{Field: field, Reason: reason}) }
+	if why := BucketProblem(p.Bucket); why != "" {
+		add("bucket", why)
+	}
+	switch {
+	case p.Access == byRole && p.Role == "":
+		add("role_arn", "is required when the authorization is by role")
+	case p.Access == byKey && p.KeyID == "":
+		add("access_key_id", "is required when the authorization is by key")
+	case p.Access == byKey && p.Secret == "":
+		add("secret_access_key", "is required when the authorization is by key")
+	}
+	return out
+}
+
+// address of an object: with the bucket as a host, or, when its dots would break the certificate, in the path. S3,
+// "Virtual hosting of general purpose buckets".
+func (p *Parameters) address(key string) string {
+	host := "s3." + p.Region + "." + suffix(p.Region)
+	if strings.Contains(p.Bucket, ".") {
+		return "https://" + host + "/" + p.Bucket + "/" + url.PathEscape(key)
+	}
+	return "https://" + p.Bucket + "." + host + "/" + url.PathEscape(key)
+}
+
+// Destination is Amazon S3.
+type Destination struct {
+	system   destination.System
+	platform Platform
+}
+
+//go:embed setup.md
+var setUp string
+
+//go:embed setup_key.md
+var setUpKey string
+
+// New makes the destination; platform is who assumes the customers' roles.
+func New(platform Platform) Destination {
+	return Destination{platform: platform, system: FileSystem(destination.System{
+		Name: "s3", Title: "Amazon S3", Parameters: destination.ParametersOf[Parameters](), SetUpFor: platform.steps,
+	})}
+}
+
+// FileSystem fills in what all systems have that take these files.
+func FileSystem(s destination.System) destination.System {
+	s.Group, s.Class, s.Batch = destination.Collectors, notification.Files, destination.File
+	s.Events, s.Labels = []event.Type{event.Hits}, map[event.Type]string{event.Hits: "Hits in the last 10 minutes"}
+	return s
+}
+
+// steps is the set-up page with what the tenant has to paste.
+func (p Platform) steps(tenant string) string {
+	if !p.known() {
+		return setUpKey
+	}
+	return strings.NewReplacer("{{account}}", p.Account, "{{external_id}}", ExternalID(tenant)).Replace(setUp) + "\n" + setUpKey
+}
+
+// System describes Amazon S3.
+func (d Destination) System() destination.System { return d.system }
+
+// Encode writes the hits of one delivery as a file; other events are not offered.
+func (d Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
+	p := t.Parameters.(*Parameters)
+	if p.Access == byRole && !d.platform.known() {
+		return nil, &destination.NotReady{Reason: noIdentity}
+	}
+	records, err := Records(ns)
+	if err != nil {
+		return nil, err
+	}
+	var out []destination.Request
+	for _, f := range Files(t, p.Format, records) {
+		q := Put(p.address(f.Key), f, destination.Transport{Timeout: Timeout})
+		if p.Access == byRole {
+			q.Grant = Grant{Platform: d.platform, Role: p.Role, Tenant: ns[0].Event.Tenant, Region: p.Region}
+		} else if q, err = Sign(q, aws.Credentials{AccessKeyID: p.KeyID, SecretAccessKey: p.Secret}, "s3", p.Region, t.Now); err != nil {
+			return nil, err
+		}
+		out = append(out, q)
+	}
+	return out, nil
+}
+
+// Records writes the records of hits.
+func Records(ns []notification.Notification) ([][]byte, error) {
+	var out [][]byte
+	for _, n := range ns {
+		if n.Event.Kind != event.NewHits {
+			continue
+		}
+		raw, err := destination.JSON(RecordOf(n))
+		if err != nil {
+			return nil, fmt.Errorf("write the record of hit %s: %w", n.Event.ID, err)
+		}
+		out = append(out, raw)
+	}
+	return out, nil
+}

@@ -1,0 +1,193 @@
+// Package servicenow opens an incident in ServiceNow for each notification (product facts, section 8: the table and its
+// fields are silent there; this is the platform's own choice), through the Table API with an OAuth token.
+package servicenow
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/destination/oauth"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// Limits in characters: the lengths of the incident's columns in a new instance. ServiceNow cuts what is longer without
+// a mark, so it is cut here.
+const (
+	shortLimit       = 160
+	descriptionLimit = 4000
+	correlationLimit = 100
+)
+
+//go:embed setup.md
+var setUp string
+
+// Parameters of an integration.
+type Parameters struct {
+	Instance string `json:"instance" jsonschema:"required,title=Instance name,minLength=1,maxLength=256" jsonschema_description:"acme when the address is https://acme.service-now.com; the whole https address when it is another one."`
+	User     string `json:"username" jsonschema:"required,title=User name,minLength=1,maxLength=128" jsonschema_description:"A user for this integration alone, with the role itil or another that may create incidents. It is shown as the caller's side of the incident."`
+	Password string `json:"password" jsonschema:"required,title=Password,minLength=1,maxLength=256,writeOnly=true" jsonschema_description:"Of that user."`
+	Client   string `json:"client_id" jsonschema:"required,title=OAuth client ID,minLength=1,maxLength=128" jsonschema_description:"From ServiceNow: System OAuth, Application Registry, an OAuth API endpoint for external clients."`
+	Secret   string `json:"client_secret" jsonschema:"required,title=OAuth client secret,minLength=4,maxLength=256,writeOnly=true" jsonschema_description:"On the same page."`
+}
+
+// name is an instance's name: a label of a host name.
+var name = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// Check finds what the schema can not say.
+func (p *Parameters) Check() []destination.FieldProblem {
+	if name.MatchString(p.Instance) {
+		return nil
+	}
+	u, err := url.Parse(p.Instance)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+		return []destination.FieldProblem{{Field: "instance", Reason: "must be the instance's name, such as acme, or its whole address without a path, such as https://support.example.com"}}
+	}
+	return nil
+}
+
+// base is the instance's address without a slash at its end.
+func (p *Parameters) base() string {
+	if name.MatchString(p.Instance) {
+		return "https://" + strings.ToLower(p.Instance) + ".service-now.com"
+	}
+	return strings.TrimRight(p.Instance, "/")
+}
+
+// grant is OAuth's resource owner password credentials. ServiceNow, "OAuth API endpoint for external clients".
+func (p *Parameters) grant() oauth.Grant {
+	return oauth.Grant{
+		URL:  p.base() + "/oauth_token.do",
+		Form: oauth.Form("grant_type", "password", "client_id", p.Client, "client_secret", p.Secret, "username", p.User, "password", p.Password),
+		Who:  "ServiceNow", Mend: "check user name, password, client ID and client secret; the user must not be locked out",
+	}
+}
+
+// Destination is ServiceNow.
+type Destination struct{ system destination.System }
+
+// New makes the destination.
+func New() Destination {
+	return Destination{destination.System{
+		Name: "servicenow", Title: "ServiceNow", Group: destination.Incidents, Class: notification.Tickets, Events: events(),
+		Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+	}}
+}
+
+// events are the basic set of the newer product: no scope, and security issues in place of vulnerabilities.
+func events() []event.Type {
+	return []event.Type{event.System, event.RulesAndTriggers, event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo}
+}
+
+// System describes ServiceNow.
+func (d Destination) System() destination.System { return d.system }
+
+// incident is a row of the table as it is written: every value is a text.
+type incident struct {
+	Short              string `json:"short_description"`
+	Description        string `json:"description"`
+	Impact             string `json:"impact"`
+	Urgency            string `json:"urgency"`
+	CorrelationID      string `json:"correlation_id"`
+	CorrelationDisplay string `json:"correlation_display"`
+}
+
+// levels are impact and urgency, of which ServiceNow makes the priority: Critical 1, High 2, Moderate 3, Low 4,
+// Planning 5 (its table of priority lookups as delivered).
+var levels = map[notification.Severity][2]string{
+	notification.Critical: {"1", "1"}, notification.High: {"2", "1"}, notification.Medium: {"2", "2"}, notification.Low: {"3", "2"}, notification.Info: {"3", "3"},
+}
+
+// level of a test is the lowest whatever it shows.
+func level(n notification.Notification) [2]string {
+	if n.Test {
+		return levels[notification.Info]
+	}
+	return levels[n.Severity()]
+}
+
+// Encode makes one incident of each notification. Its correlation ID is that of the event for ever, so that a rule of the
+// instance, or a person, can tell a repeat.
+func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
+	p := t.Parameters.(*Parameters)
+	out := make([]destination.Request, 0, len(ns))
+	for _, n := range ns {
+		body, err := destination.JSON(render(n))
+		if err != nil {
+			return nil, fmt.Errorf("write a ServiceNow incident: %w", err)
+		}
+		out = append(out, destination.Request{
+			Method: http.MethodPost, URL: p.base() + "/api/now/table/incident?sysparm_fields=number%2Csys_id", Body: body, Grant: p.grant(),
+			Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
+		})
+	}
+	return out, nil
+}
+
+func render(n notification.Notification) incident {
+	l := level(n)
+	return incident{
+		Short: destination.CutUTF16(line(title(n)), shortLimit), Description: destination.CutUTF16(destination.Printable(n.PlainText()), descriptionLimit),
+		Impact: l[0], Urgency: l[1], CorrelationID: correlation(n.Dedup()), CorrelationDisplay: destination.CutUTF16(line(n.Platform.Name), correlationLimit),
+	}
+}
+
+// title is the summary, and of a finding its title too: a list of incidents that all read alike helps nobody.
+func title(n notification.Notification) string {
+	for _, f := range n.Facts() {
+		if f.Label == "Title" {
+			return n.Summary() + ": " + f.Value
+		}
+	}
+	return n.Summary()
+}
+
+// line is a text on one line.
+func line(s string) string { return strings.Join(strings.Fields(destination.Printable(s)), " ") }
+
+// correlation keeps the id within its column: a longer one becomes a digest, which is as unique.
+func correlation(id string) string {
+	if len(id) <= correlationLimit {
+		return id
+	}
+	return destination.Digest(id)
+}
+
+var reasons = map[int]string{
+	400: "ServiceNow could not take the incident",
+	401: "the access token was not accepted: check the user's rights to use the REST API",
+	403: "the user may not create incidents: give it the role itil, or rights on the table incident",
+	404: "there is no Table API at this address: check the instance name",
+	429: "the instance's limit of requests is reached: an administrator can raise it under REST API rate limit rules",
+}
+
+// Judge takes a 2xx with a record for a success: an instance that sleeps answers 200 with a page.
+func (Destination) Judge(r destination.Response) destination.Verdict {
+	var a struct {
+		Result struct {
+			ID string `json:"sys_id"`
+		}
+		Error struct{ Message, Detail string }
+	}
+	_ = json.Unmarshal(r.Body, &a) // what is no JSON has no result
+	said := destination.Said(a.Error.Message, a.Error.Detail)
+	if r.Status >= 200 && r.Status <= 299 {
+		switch {
+		case a.Result.ID != "":
+			return destination.Delivered()
+		case said != "":
+			return destination.Failed(r, "ServiceNow answered "+destination.StatusText(r.Status)+" and made no incident (it says: "+said+")")
+		default:
+			return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" without an incident: the instance may be hibernating, or this is not ServiceNow's address")
+		}
+	}
+	v := destination.JudgeSaid(r, reasons, said)
+	v.Stale = r.Status == http.StatusUnauthorized
+	return v
+}
