@@ -43,6 +43,24 @@ type unsavedInput struct {
 	}
 }
 
+type choicesInput struct {
+	Body struct {
+		System      string          `json:"system,omitempty" example:"jira"`
+		Integration string          `json:"integration,omitempty" doc:"the id of a saved integration whose secrets the masks stand for"`
+		Parameters  json.RawMessage `json:"parameters"`
+		Parameter   string          `json:"parameter" example:"project" doc:"one of the system's choosable parameters"`
+	}
+}
+
+type choicesOutput struct {
+	Body struct {
+		Choices []destination.Choice `json:"choices"`
+		More    bool                 `json:"more,omitempty" doc:"there are more than these: another value can be entered"`
+		Reason  string               `json:"reason,omitempty" doc:"why there is no list, and what to do" example:"answered 401 Unauthorized: the token was not accepted: check e-mail, token and token type"`
+		Status  int                  `json:"status,omitempty" doc:"absent when there was no answer" example:"200"`
+	}
+}
+
 // HealthView is an integration's window.
 type HealthView struct {
 	health.Tally
@@ -99,6 +117,10 @@ func (s *server) actions(api huma.API) {
 		return s.test(ctx, opened, err)
 	})
 	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "list-choices", Method: http.MethodPost, Path: "/v1/integrations/choices", Tags: tags, Errors: []int{400, 404, 413, 415, 422},
+		Summary: "List the values of a parameter", Description: "Asks the system for the values that one of its `choosable` parameters can have: the projects of Jira. The other parameters must be right; those that are still to be chosen may be missing. With the id of a saved integration, masks stand for its secrets.",
+	}), s.choices)
+	huma.Register(api, s.operation(huma.Operation{
 		OperationID: "get-integration-health", Method: http.MethodGet, Path: "/v1/integrations/{id}/health", Tags: tags, Errors: []int{404},
 		Summary: "Read an integration's health", Description: "How many requests of the window were made and failed, and how near that is to being switched off.",
 	}), s.health)
@@ -113,6 +135,24 @@ func (s *server) test(ctx context.Context, opened integration.Opened, err error)
 		return nil, s.answer(err)
 	}
 	return &testOutput{Body: testView(result)}, nil
+}
+
+func (s *server) choices(ctx context.Context, in *choicesInput) (*choicesOutput, error) {
+	b := in.Body
+	opened, err := s.Integrations.OpenIncomplete(ctx, principal(ctx).Tenant, b.Integration, b.System, b.Parameters)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	c, err := s.Tester.Choose(ctx, opened, b.Parameter)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	out := &choicesOutput{}
+	out.Body.Choices, out.Body.More, out.Body.Reason, out.Body.Status = c.Choices, c.More, c.Reason, c.Status
+	if out.Body.Choices == nil {
+		out.Body.Choices = []destination.Choice{}
+	}
+	return out, nil
 }
 
 func testView(r delivery.TestResult) TestView {

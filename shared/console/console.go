@@ -31,8 +31,9 @@ type Systems interface {
 	Lookup(name string) (s destination.System, available, ok bool)
 }
 
-// Tester serves the test button.
+// Tester serves what a form asks a system for: the test button, and the values that a parameter can have.
 type Tester interface {
+	Choose(ctx context.Context, opened integration.Opened, field string) (delivery.Choice, error)
 	Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (delivery.TestResult, error)
 }
 

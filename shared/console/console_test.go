@@ -186,9 +186,9 @@ func TestTheCatalogueIsGroupedAsInTheFacts(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"Email and messengers", "personal_email", "email", "slack", "telegram", "ms_teams",
-		"Incident and task management systems", "insight_connect", "opsgenie", "pager_duty",
-		"SIEM and SOAR systems", "sumo_logic", "Log management systems", "splunk", "data_dog",
-		"Data collectors", "fluentd", "logstash", "Universal systems", "web_hooks",
+		"Incident and task management systems", "insight_connect", "opsgenie", "pager_duty", "jira", "servicenow",
+		"SIEM and SOAR systems", "sumo_logic", "sentinel", "Log management systems", "splunk", "data_dog",
+		"Data collectors", "fluentd", "logstash", "s3", "minio", "Universal systems", "web_hooks",
 	}, names)
 	require.Equal(t, 1, got.Groups[0].Enabled)
 	require.Equal(t, 1, got.Groups[0].Systems[2].Enabled)
@@ -284,6 +284,50 @@ func TestATestTellsWhatWentWrong(t *testing.T) {
 
 	a = r.call("POST", "/v1/integrations/test", `{"system":"web_hooks","parameters":{"url":"http://127.0.0.1:1/"}}`)
 	require.Contains(t, a.body["messages"].([]any)[0].(map[string]any)["reason"], "connection refused")
+}
+
+func TestChoicesAreReadFromTheSystem(t *testing.T) {
+	jira := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		user, token, _ := q.BasicAuth()
+		switch {
+		case user != "sec@example.com" || token != "s3cr3t-token":
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"message":"you sent `+q.Header.Get("Authorization")+`"}`)
+		case q.URL.Path == "/rest/api/3/project/search" && q.FormValue("startAt") == "":
+			_, _ = io.WriteString(w, `{"startAt":0,"isLast":false,"values":[{"key":"SEC","name":"security"}]}`)
+		case q.URL.Path == "/rest/api/3/project/search":
+			_, _ = io.WriteString(w, `{"startAt":1,"isLast":true,"values":[{"key":"OPS","name":"Operations"}]}`)
+		case q.URL.Path == "/rest/api/3/project/SEC":
+			_, _ = io.WriteString(w, `{"key":"SEC","issueTypes":[{"id":"10001","name":"Bug"}]}`)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer jira.Close()
+	r := start(t, jira.Listener.Addr().String())
+	ask := func(parameter, more string) answer {
+		t.Helper()
+		return r.call("POST", "/v1/integrations/choices", fmt.Sprintf(
+			`{"system":"jira","parameter":%q,"parameters":{"url":%q,"email":"sec@example.com","token":"s3cr3t-token"%s}}`, parameter, jira.URL, more))
+	}
+	a := ask("project", "")
+	require.Equal(t, 200, a.status, a.raw)
+	require.Equal(t, []any{map[string]any{"value": "OPS", "title": "Operations (OPS)"}, map[string]any{"value": "SEC", "title": "security (SEC)"}}, a.body["choices"])
+	require.Equal(t, []any{map[string]any{"value": "10001", "title": "Bug"}}, ask("issue_type", `,"project":"SEC"`).body["choices"])
+	require.Equal(t, "choose the project first: the issue types are those of a project", ask("issue_type", "").body["reason"])
+	require.Contains(t, ask("issue_type", `,"project":"NONE"`).body["reason"], "no such project")
+	a = ask("project", `,"token":"s3cr3t-wrong"`)
+	require.Contains(t, a.body["reason"], "tokens of Jira Cloud expire (it says: you sent Basic ********)", "a secret in another dress is masked")
+	require.Empty(t, a.body["choices"])
+
+	require.Equal(t, 422, ask("url", "").status)
+	require.Equal(t, 422, ask("project", `,"email":null`).status, "what is not chosen must be right")
+	a = r.call("POST", "/v1/integrations/choices", `{"system":"jira","parameter":"project","parameters":{"url":"https://10.0.0.1/","email":"sec@example.com","token":"s3cr3t-token"}}`)
+	require.Contains(t, a.raw, "not a public address")
+	require.Equal(t, 422, r.call("POST", "/v1/integrations/choices", `{"system":"slack","parameter":"webhook_url","parameters":{"webhook_url":"https://hooks.slack.com/x"}}`).status)
+	saved := r.create(fmt.Sprintf(`{"system":"jira","name":"Issues","parameters":{"url":%q,"email":"sec@example.com","token":"s3cr3t-token","project":"SEC","issue_type":"Bug"}}`, jira.URL))
+	a = r.call("POST", "/v1/integrations/choices", fmt.Sprintf(`{"integration":%q,"parameter":"project","parameters":{"token":"********"}}`, saved.body["id"]))
+	require.Len(t, a.body["choices"], 2, "masks stand for the saved secrets")
 }
 
 func TestBadInputNamesItsField(t *testing.T) {

@@ -30,6 +30,7 @@ type SystemView struct {
 	Disabled   int             `json:"disabled"`
 	Events     []EventTypeView `json:"events"`
 	Parameters json.RawMessage `json:"parameters,omitempty" doc:"JSON Schema (2020-12) of the parameters; writeOnly marks a secret"`
+	Choosable  []string        `json:"choosable,omitempty" doc:"parameters whose values the system itself can list: see list-choices; in the order in which they can be chosen"`
 	SetUp      string          `json:"set_up,omitempty" doc:"steps at the system's side, in Markdown"`
 }
 
@@ -78,7 +79,8 @@ func (s *server) groups(tenant string, all []integration.Integration) []GroupVie
 			}
 			v := SystemView{
 				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available, SetUp: entry.System.Steps(tenant),
-				Personal: entry.System.Personal, Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
+				Choosable: entry.System.Choosable, Personal: entry.System.Personal,
+				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
 			}
 			if !v.Personal {
 				v.Parameters = entry.System.Parameters.Schema()

@@ -186,7 +186,7 @@ func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, 
 		q.Mail.Tenant, q.Mail.Integration = r.Integration.Tenant, account(r.Integration.ID)
 	}
 	if q.Grant == nil {
-		return c.exchange(ctx, r, q, a)
+		return c.exchange(ctx, r, q, a, q.Secrets...)
 	}
 	for last := false; ; last = true {
 		got, fresh, err := c.credential(ctx, r, q.Grant)
@@ -201,7 +201,7 @@ func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, 
 		if err != nil {
 			return destination.Verdict{Reason: "the request could not be signed: " + err.Error()}, nil
 		}
-		verdict, err := c.exchange(ctx, r, signed, a, got.credential.Secrets()...)
+		verdict, err := c.exchange(ctx, r, signed, a, append(got.credential.Secrets(), q.Secrets...)...)
 		if err != nil || verdict.Delivered || !verdict.Stale && a.Status != http.StatusUnauthorized {
 			return verdict, err
 		}
@@ -228,8 +228,8 @@ func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request,
 		c.adapt(ctx, r, verdict)
 	}
 	if !verdict.Delivered {
-		verdict.Reason = r.mask(verdict.Reason, secrets)
-		a.Answer = r.answer([]byte(r.mask(string(response.Body), secrets)))
+		verdict.Reason = mask(verdict.Reason, secrets)
+		a.Answer = r.answer([]byte(mask(string(response.Body), secrets)))
 	}
 	return verdict, nil
 }
@@ -252,8 +252,8 @@ func (r *Route) answer(body []byte) string {
 	return clip(r.redact.Replace(strings.ToValidUTF8(string(body), "�")), maxAnswer)
 }
 
-// mask hides the secrets of a credential; those of the integration are hidden by redact.
-func (r *Route) mask(text string, secrets []string) string {
+// mask hides the secrets of a request; those of the integration are hidden by redact.
+func mask(text string, secrets []string) string {
 	for _, s := range secrets {
 		text = strings.ReplaceAll(text, s, destination.SecretMask)
 	}

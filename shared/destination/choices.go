@@ -1,11 +1,9 @@
 package destination
 
 // Chooser is a destination with parameters whose values the customer's system can list once its credentials are known: a
-// project of Jira's.
+// project of Jira's. System.Choosable names them.
 type Chooser interface {
 	Destination
-	// Choosable names those parameters in the order in which they can be chosen: a later one may depend on an earlier one.
-	Choosable() []string
 	// Choose makes the request for a page of the values of one; page is "" for the first. Parameters that are still to be
 	// chosen are empty. The error is a sentence for an administrator.
 	Choose(parameters any, field, page string) (Request, error)

@@ -44,6 +44,9 @@ type System struct {
 	Personal bool
 	// SetUpFor replaces SetUp where the steps hold what is the tenant's own (an external id); nil otherwise.
 	SetUpFor func(tenant string) string
+	// Choosable names the parameters whose values the customer's system can list (see Chooser), in the order in which they can
+	// be chosen: a later one may depend on an earlier one.
+	Choosable []string
 	// Labels are event types that this system's form calls by another name than event.Type.Title.
 	Labels map[event.Type]string
 }
@@ -123,6 +126,8 @@ type Request struct {
 	Transport Transport
 	// Grant gives the request a short-lived credential; nil when it carries all that it needs.
 	Grant Grant
+	// Secrets are values made of the parameters' secrets (a Basic authorization), which no text may show either.
+	Secrets []string
 	// Keep is how many bytes of the answer are wanted, if more than the few KiB that judging takes; see MaxKeep.
 	Keep int
 }

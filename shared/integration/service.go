@@ -272,24 +272,44 @@ func (s *Service) Open(ctx context.Context, i Integration) (Opened, error) {
 // OpenUnsaved validates parameters that are not saved yet and opens them, for the test button of a form. Masks
 // stand for the secrets of the integration with the given id; "" when there is none yet. Errors: ErrNotFound, InvalidError.
 func (s *Service) OpenUnsaved(ctx context.Context, tenant, id, systemName string, parameters json.RawMessage) (Opened, error) {
+	system, full, err := s.unsaved(ctx, tenant, id, systemName, parameters)
+	if err != nil {
+		return Opened{}, err
+	}
+	return open(system, full)
+}
+
+// unsaved returns the system and the complete parameters; these also with an InvalidError that tells what is wrong with
+// them.
+func (s *Service) unsaved(ctx context.Context, tenant, id, systemName string, parameters json.RawMessage) (destination.System, json.RawMessage, error) {
 	if id == "" {
-		system, full, err := s.validate(systemName, parameters)
-		if err != nil {
-			return Opened{}, err
-		}
-		return open(system, full)
+		return s.validate(systemName, parameters)
 	}
 	i, err := s.Store.Get(ctx, tenant, id)
 	if err != nil {
-		return Opened{}, fmt.Errorf("test integration %s: %w", id, err)
+		return destination.System{}, nil, fmt.Errorf("test integration %s: %w", id, err)
 	}
 	system, err := s.system(i)
 	if err != nil {
-		return Opened{}, err
+		return system, nil, err
 	}
 	full, err := s.mergeByHand(ctx, i, system, parameters)
-	if err != nil {
+	return system, full, err
+}
+
+// OpenIncomplete is OpenUnsaved for parameters of which some are still to be chosen: what is wrong with System.Choosable
+// does not matter yet.
+func (s *Service) OpenIncomplete(ctx context.Context, tenant, id, systemName string, parameters json.RawMessage) (Opened, error) {
+	system, full, err := s.unsaved(ctx, tenant, id, systemName, parameters)
+	var problems InvalidError
+	if !collect(err, &problems) {
 		return Opened{}, err
+	}
+	problems = slices.DeleteFunc(problems, func(p destination.FieldProblem) bool {
+		return slices.Contains(system.Choosable, strings.TrimPrefix(p.Field, "parameters."))
+	})
+	if len(problems) > 0 {
+		return Opened{}, problems
 	}
 	return open(system, full)
 }
@@ -386,18 +406,19 @@ func (s *Service) validate(name string, parameters json.RawMessage) (destination
 
 func (s *Service) complete(system destination.System, parameters json.RawMessage) (json.RawMessage, error) {
 	full, err := system.Parameters.Complete(parameters)
-	if err != nil {
+	var problems InvalidError
+	if !collect(err, &problems) {
 		return nil, err
 	}
-	var problems InvalidError
+	var forbidden InvalidError
 	for field, address := range system.Parameters.URLs(full) {
-		if err := s.Addresses.CheckURL(address); err != nil {
-			problems = append(problems, destination.FieldProblem{Field: field, Reason: err.Error()})
+		if err := s.Addresses.CheckURL(address); err != nil && !names(problems, field) {
+			forbidden = append(forbidden, destination.FieldProblem{Field: field, Reason: err.Error()})
 		}
 	}
-	if len(problems) > 0 {
-		slices.SortFunc(problems, func(a, b destination.FieldProblem) int { return strings.Compare(a.Field, b.Field) })
-		return nil, problems
+	slices.SortFunc(forbidden, func(a, b destination.FieldProblem) int { return strings.Compare(a.Field, b.Field) })
+	if problems = append(problems, forbidden...); len(problems) > 0 {
+		return full, problems
 	}
 	return full, nil
 }
@@ -511,4 +532,9 @@ func collect(err error, problems *InvalidError) bool {
 		return true
 	}
 	return false
+}
+
+// names reports whether one of the problems is about the field.
+func names(problems InvalidError, field string) bool {
+	return slices.ContainsFunc(problems, func(p destination.FieldProblem) bool { return p.Field == field })
 }

@@ -58,13 +58,11 @@ const keep = destination.MaxKeep
 // page is how many projects are asked for at once. Jira Cloud, "Get projects paginated": 100 at most.
 const page = 100
 
-// Choosable are the parameters whose values Jira lists.
-func (Destination) Choosable() []string { return []string{"project", "issue_type"} }
-
 // Choose asks for the projects in which the user may create issues, or for the issue types of one.
 func (Destination) Choose(parameters any, field, after string) (destination.Request, error) {
 	p := parameters.(*Parameters)
-	q := destination.Request{Method: http.MethodGet, Header: p.header(), Transport: p.transport(), Keep: keep}
+	q := p.request(http.MethodGet, "")
+	q.Keep = keep
 	switch {
 	case field == "project" && p.TokenType == bearer:
 		q.URL = p.api() + "/project" // all of them in one list
@@ -77,7 +75,7 @@ func (Destination) Choose(parameters any, field, after string) (destination.Requ
 	case field == "issue_type" && p.Project == "":
 		return q, errors.New("choose the project first: the issue types are those of a project")
 	case field == "issue_type":
-		q.URL = p.path("/project/%s", p.Project)
+		q.URL = p.api() + "/project/" + url.PathEscape(p.Project)
 	default:
 		return q, errors.New(field + " is not a parameter that Jira lists")
 	}

@@ -10,7 +10,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -65,16 +64,18 @@ func (p *Parameters) api() string {
 	return strings.TrimRight(p.URL, "/") + "/rest/api/" + version
 }
 
-func (p *Parameters) header() http.Header {
-	h := http.Header{"Accept": {"application/json"}, "Authorization": {"Bearer " + p.Token}}
-	if p.TokenType != bearer {
-		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(p.Email+":"+p.Token)))
+// request is a call of the REST API.
+func (p *Parameters) request(method, address string) destination.Request {
+	q := destination.Request{
+		Method: method, URL: address, Transport: destination.Transport{SkipVerify: !p.Verify},
+		Header: http.Header{"Accept": {"application/json"}, "Authorization": {"Bearer " + p.Token}},
 	}
-	return h
-}
-
-func (p *Parameters) transport() destination.Transport {
-	return destination.Transport{SkipVerify: !p.Verify}
+	if p.TokenType != bearer {
+		both := base64.StdEncoding.EncodeToString([]byte(p.Email + ":" + p.Token))
+		q.Header.Set("Authorization", "Basic "+both)
+		q.Secrets = []string{both}
+	}
+	return q
 }
 
 // Destination is Jira.
@@ -83,7 +84,7 @@ type Destination struct{ system destination.System }
 // New makes the destination.
 func New() Destination {
 	return Destination{destination.System{
-		Name: "jira", Title: "Jira", Group: destination.Incidents, Class: notification.Issues, Parameters: destination.ParametersOf[Parameters](),
+		Name: "jira", Title: "Jira", Group: destination.Incidents, Class: notification.Issues, Parameters: destination.ParametersOf[Parameters](), Choosable: []string{"project", "issue_type"},
 		Events: []event.Type{event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo},
 	}}
 }
@@ -138,9 +139,10 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		if err != nil {
 			return nil, fmt.Errorf("write a Jira issue: %w", err)
 		}
-		h := p.header()
-		h.Set("Content-Type", "application/json")
-		out = append(out, destination.Request{Method: http.MethodPost, URL: p.api() + "/issue", Body: body, Header: h, Transport: p.transport()})
+		q := p.request(http.MethodPost, p.api()+"/issue")
+		q.Body = body
+		q.Header.Set("Content-Type", "application/json")
+		out = append(out, q)
 	}
 	return out, nil
 }
@@ -182,12 +184,4 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		400: "Jira did not take the issue",
 		404: "there is no Jira at this address, or the user may not see the project: check the host URL and the project",
 	})
-}
-
-func (p *Parameters) path(format string, parts ...string) string {
-	escaped := make([]any, len(parts))
-	for i, s := range parts {
-		escaped[i] = url.PathEscape(s)
-	}
-	return p.api() + fmt.Sprintf(format, escaped...)
 }

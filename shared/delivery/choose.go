@@ -1,0 +1,84 @@
+package delivery
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/integration"
+)
+
+// Bounds of a list of choices: an administrator is waiting, and picks from it by eye.
+const (
+	maxPages   = 20
+	maxChoices = 2000
+)
+
+// Choice is the outcome of asking a system for the values of a parameter.
+type Choice struct {
+	Choices []destination.Choice
+	// More says that the list is not complete: a value can be entered that is not in it.
+	More   bool
+	Reason string // why there is no list, and what to do; "" when there is one
+	Status int    // of the last answer, 0 when there was none
+}
+
+// Choose asks the system for the values that one of its parameters can have, sorted by title.
+func (c *Courier) Choose(ctx context.Context, opened integration.Opened, field string) (Choice, error) {
+	d, ok := c.Destinations.Destination(opened.System.Name)
+	if !ok {
+		return Choice{}, &unavailableError{opened.System.Name}
+	}
+	chooser, ok := d.(destination.Chooser)
+	if !ok || !slices.Contains(opened.System.Choosable, field) {
+		return Choice{}, integration.InvalidError{{Field: "parameter", Reason: "is not one whose values " + opened.System.Title + " can list"}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, testLimit)
+	defer cancel()
+	var out Choice
+	for page, n := "", 0; ; n++ {
+		next, ok := c.choose(ctx, &out, chooser, opened, field, page)
+		if !ok {
+			out.Reason = redactor(d, opened.Secrets).Replace(out.Reason)
+			return out, nil
+		}
+		if next == "" {
+			break
+		}
+		if page = next; n+1 == maxPages || len(out.Choices) >= maxChoices {
+			out.More = true
+			break
+		}
+	}
+	slices.SortStableFunc(out.Choices, func(a, b destination.Choice) int {
+		return strings.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title))
+	})
+	return out, nil
+}
+
+// choose adds one page to the list; false when there is a reason why not.
+func (c *Courier) choose(ctx context.Context, out *Choice, d destination.Chooser, opened integration.Opened, field, page string) (next string, ok bool) {
+	q, err := d.Choose(opened.Parameters, field, page)
+	if err != nil {
+		out.Reason = err.Error()
+		return "", false
+	}
+	response, err := c.Carrier.Do(ctx, q)
+	if err != nil {
+		if ctx.Err() != nil {
+			out.Reason = "the list took longer than " + testLimit.String()
+			return "", false
+		}
+		out.Status, out.Reason = 0, err.Error()
+		return "", false
+	}
+	out.Status = response.Status
+	list, next, verdict := d.Choices(field, response)
+	if !verdict.Delivered {
+		out.Reason = mask(verdict.Reason, q.Secrets)
+		return "", false
+	}
+	out.Choices = append(out.Choices, list...)
+	return next, true
+}
