@@ -311,7 +311,16 @@ func (s *Service) OpenIncomplete(ctx context.Context, tenant, id, systemName str
 	if len(problems) > 0 {
 		return Opened{}, problems
 	}
-	return open(system, full)
+	opened, err := open(system, full)
+	if c, ok := opened.Parameters.(destination.Checker); err == nil && ok { // which a schema's problem skips
+		for _, q := range c.Check() {
+			problems = append(problems, destination.FieldProblem{Field: "parameters." + q.Field, Reason: q.Reason})
+		}
+	}
+	if len(problems) > 0 {
+		return Opened{}, problems
+	}
+	return opened, err
 }
 
 func open(system destination.System, full json.RawMessage) (Opened, error) {
