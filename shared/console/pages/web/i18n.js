@@ -46,10 +46,12 @@ export const langOf = (text) => (language === "en" || !text || text in known ? u
 export const number = (n) => new Intl.NumberFormat(language).format(n);
 export const list = (items) => new Intl.ListFormat(language, { type: "unit", style: "short" }).format(items);
 
-export function time(iso, { seconds = false, date = true } = {}) {
+// time is a date and a time of day; the year is told when it is not the present one.
+export function time(iso, { seconds = false } = {}) {
+  const at = new Date(iso);
   return new Intl.DateTimeFormat(language, {
-    ...(date ? { year: "numeric", month: "short", day: "numeric" } : {}), hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}),
-  }).format(new Date(iso));
+    ...(at.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }), month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}),
+  }).format(at);
 }
 
 export const day = (iso) => new Intl.DateTimeFormat(language, { month: "short", day: "numeric" }).format(new Date(iso));

@@ -7,6 +7,6 @@ addEventListener("message", (e) => {
   document.head.append(...mail.querySelectorAll("style"));
   document.body.replaceWith(mail.body);
   for (const a of document.querySelectorAll("a[href]")) a.removeAttribute("target");
-  parent.postMessage(document.documentElement.scrollHeight, "*");
+  parent.postMessage(Math.ceil(document.body.getBoundingClientRect().bottom + 16), "*");
 });
 parent.postMessage("ready", "*");

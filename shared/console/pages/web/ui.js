@@ -105,9 +105,9 @@ export function healthWords(health) {
 export function Health({ health, large }) {
   return html`<div class=${classes({ health: true, large })}>
     <${HealthChart} health=${health} large=${large} />
-    <div class="limit" aria-hidden="true"><svg viewBox="0 0 100 6" preserveAspectRatio="none" height="6"><rect class="limit-all" width="100" height="6" rx="3" />
-      <rect class=${health.percent * 2 >= health.limit_percent ? "limit-bad" : "limit-now"} width=${Math.min(100, health.percent)} height="6" />
-      <rect class="limit-mark" x=${health.limit_percent - 0.5} width="1" height="6" /></svg></div>
+    ${large && html`<p class="axis" aria-hidden="true"><span>${ago(Date.now() - health.window_hours * 3600_000)}</span><span>${t("health.now")}</span></p>`}
+    <div class="limit" aria-hidden="true"><div class=${classes({ "limit-now": true, near: health.percent * 2 >= health.limit_percent })} style=${{ width: `${Math.min(100, health.percent)}%` }}></div>
+      <div class="limit-mark" style=${{ left: `${health.limit_percent}%` }}></div></div>
     <p class="health-words">${healthWords(health)}${large && html` <span class="muted">${health.failures_left > 0
       ? t("health.left", { n: health.failures_left, percent: health.limit_percent, minimum: health.minimum_attempts })
       : t("health.limit", { percent: health.limit_percent, minimum: health.minimum_attempts })}</span>`}</p></div>`;

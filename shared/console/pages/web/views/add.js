@@ -37,7 +37,7 @@ function NewForm({ system, session }) {
     navigate(`/integrations/${body.id}?added=1`);
   };
   const test = async (parameters) => (await post("/v1/integrations/test", { system: system.name, parameters })).body;
-  return html`<div class="beside"><${Form} system=${system} start=${start} save=${save} test=${test} submit=${t("form.add")} cancel="/" /><${SetUp} system=${system} /></div>`;
+  return html`<div class="beside"><${Form} system=${system} start=${start} save=${save} test=${test} submit=${t("form.add")} cancel="/" /><div class="side"><${SetUp} system=${system} /></div></div>`;
 }
 
 export function AddForm({ system: name, session }) {

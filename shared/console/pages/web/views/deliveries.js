@@ -34,9 +34,9 @@ const instant = (local) => (local && !Number.isNaN(Date.parse(local)) ? new Date
 // local is the other way round, to the minute.
 const local = (date) => new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 
-export function Replay({ id, delivery, disabled, done }) {
+export function Replay({ id, delivery, disabled, done, kind = "quiet small" }) {
   const [run, { busy, error }] = useAction(async () => { await post(deliveryPath(id, delivery, "/replay")); await done?.(); });
-  return html`<button type="button" class="quiet small" disabled=${busy || disabled} title=${disabled ? t("replay.off") : undefined} onClick=${run}><${Busy} on=${busy}><${Icon} name="again" size="16" />${t("replay.one")}<//></button>
+  return html`<button type="button" class=${kind} disabled=${busy || disabled} title=${disabled ? t("replay.off") : undefined} onClick=${run}><${Busy} on=${busy}><${Icon} name="again" size="16" />${t("replay.one")}<//></button>
     ${error && html`<span class="error" role="alert">${error.message}</span>`}`;
 }
 

@@ -48,7 +48,7 @@ export function Delivery({ integration, delivery }) {
   if (load.error?.status === 404) return html`<h1 tabindex="-1">${t("delivery.title")}</h1><${Empty} icon="search" title=${t("delivery.gone")} />`;
   return html`<${View} load=${load} skeleton="form">${(d) => html`<div class="title"><div><h1 tabindex="-1">${kindsOf(d)}</h1>
       <p class="muted meta"><${DeliveryState} state=${d.state} /> <span>${t("delivery.to", { name: integration.name })}</span> <span>${time(d.created_at, { seconds: true })}</span></p></div>
-      ${(d.state === "dead" || d.state === "delivered") && html`<div class="buttons"><${Replay} id=${integration.id} delivery=${d.id} disabled=${!integration.enabled} done=${load.reload} /></div>`}</div>
+      ${(d.state === "dead" || d.state === "delivered") && html`<div class="buttons"><${Replay} id=${integration.id} delivery=${d.id} disabled=${!integration.enabled} done=${load.reload} kind="" /></div>`}</div>
     ${d.state === "dead" && html`<${Notice} kind="bad"><p><strong>${t("delivery.isdead")}</strong> <${Said} text=${d.reason || ""} /></p><//>`}
     <div class="halves"><section class="panel"><h2>${t("attempt.title")}</h2><${Attempts} d=${d} /></section>
       <div><section class="panel"><h2>${t("request.title")}</h2><p class="muted">${t("request.note")}</p><${Sent} integration=${integration} delivery=${delivery} attempts=${d.attempts.length} /></section>

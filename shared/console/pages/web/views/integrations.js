@@ -71,7 +71,7 @@ function Tile({ system, session }) {
 function Card({ integration: i, system }) {
   return html`<li class=${`card ${i.enabled ? "" : "off"}`}>
     <div class="card-head"><span class="mark"><${Icon} name=${i.system} /></span>
-      <div class="card-name"><h3><a href=${`/integrations/${i.id}`}>${i.name}</a></h3><p class="muted">${system?.title || i.system}</p></div><${StatePill} of=${i} /></div>
+      <div class="card-name"><h3><a href=${`/integrations/${i.id}`}>${i.name}</a></h3><p class="card-sub"><span class="muted">${system?.title || i.system}</span><${StatePill} of=${i} /></p></div></div>
     <p class="card-events">${subscribed(i, system)}</p>
     ${!i.enabled && html`<p class=${i.disabled?.by === "platform" ? "card-off bad" : "card-off"}><${Off} of=${i} /></p>`}
     ${i.health && html`<${Health} health=${i.health} />`}
