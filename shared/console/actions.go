@@ -69,6 +69,9 @@ type HealthView struct {
 	MinimumSample int  `json:"minimum_attempts" doc:"below this number of attempts it does not" example:"20"`
 	WindowHours   int  `json:"window_hours" example:"12"`
 	Broken        bool `json:"broken"`
+	FailuresLeft  *int `json:"failures_left,omitempty" doc:"how many more failures in a row switch it off; absent when no number does"`
+	// Series is told for the chart of a card.
+	Series []health.Point `json:"series" doc:"attempts in steps of 10 minutes, oldest first; a step without any is left out"`
 }
 
 type healthOutput struct{ Body HealthView }
@@ -171,16 +174,30 @@ func (s *server) health(ctx context.Context, in *idInput) (*healthOutput, error)
 	if err != nil {
 		return nil, s.answer(err)
 	}
-	t, err := s.Health.Tally(ctx, i.Tenant, i.ID, i.Window, s.Now())
+	v, err := s.healthOf(ctx, i)
 	if err != nil {
 		return nil, s.answer(err)
 	}
+	return &healthOutput{Body: *v}, nil
+}
+
+func (s *server) healthOf(ctx context.Context, i integration.Integration) (*HealthView, error) {
+	series, err := s.Health.Series(ctx, i.Tenant, i.ID, i.Window, s.Now())
+	if err != nil {
+		return nil, err
+	}
 	rule := s.Health.Rule.Filled()
-	v := HealthView{
-		Tally: t, LimitPercent: rule.Percent, MinimumSample: rule.Minimum, WindowHours: int(rule.Span.Hours()), Broken: rule.Broken(t),
+	v := &HealthView{LimitPercent: rule.Percent, MinimumSample: rule.Minimum, WindowHours: int(rule.Span.Hours()), Series: []health.Point{}}
+	for _, p := range series {
+		v.Tally = v.Add(p.Tally)
+		v.Series = append(v.Series, p)
 	}
-	if t.Attempts > 0 {
-		v.Percent = t.Failures * 100 / t.Attempts
+	v.Broken = rule.Broken(v.Tally)
+	if left := rule.Left(v.Tally); left >= 0 {
+		v.FailuresLeft = &left
 	}
-	return &healthOutput{Body: v}, nil
+	if v.Attempts > 0 {
+		v.Percent = v.Failures * 100 / v.Attempts
+	}
+	return v, nil
 }

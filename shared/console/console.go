@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/pages"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
@@ -31,10 +32,12 @@ type Systems interface {
 	Lookup(name string) (s destination.System, available, ok bool)
 }
 
-// Tester serves what a form asks a system for: the test button, and the values that a parameter can have.
+// Tester serves what a form asks a system for (the test button, the values that a parameter can have), and the page that
+// shows what was sent.
 type Tester interface {
 	Choose(ctx context.Context, opened integration.Opened, field string) (delivery.Choice, error)
 	Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (delivery.TestResult, error)
+	Replicas(ctx context.Context, opener delivery.Opener, i integration.Integration, d delivery.Delivery) ([]delivery.Replica, error)
 }
 
 // Mail is a mail of the outbox.
@@ -65,6 +68,8 @@ type Config struct {
 
 	// Telegram binds chats; nil = this API does not.
 	Telegram *bot.Bot
+	// NoPages leaves the pages out, for who has a Console of their own: the API's description is at / then.
+	NoPages bool
 	// Outbox reads the mails that an embedded engine keeps; nil when mails are sent.
 	Outbox func(ctx context.Context, before string, limit int) ([]Mail, error)
 	// Changed is told of an integration that was enabled, disabled, deleted or changed; nil = nobody asks.
@@ -81,8 +86,8 @@ type Config struct {
 	Wake func(lanes ...delivery.Lane)
 }
 
-// New makes the handler: the API under /v1, its document at /openapi.json and /openapi.yaml, a page at / and /docs,
-// /healthz, and what Telegram calls.
+// New makes the handler: the Console's pages at /, the API under /v1, its document at /openapi.json, /openapi.yaml and, for
+// a reader, /docs, /healthz, and what Telegram calls.
 func New(c Config) http.Handler {
 	if c.Changed == nil {
 		c.Changed = func(string, string) {}
@@ -97,6 +102,7 @@ func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	api := humago.New(mux, document(c.Platform))
 	s := &server{Config: c, known: map[string]bool{}}
+	s.session(api)
 	s.systems(api)
 	s.integrations(api)
 	s.actions(api)
@@ -112,7 +118,11 @@ func New(c Config) http.Handler {
 	s.mails(api)
 	s.deadLetters(api)
 	page := newPage(api.OpenAPI(), c.Platform)
-	mux.Handle("GET /{$}", page)
+	if c.NoPages {
+		mux.Handle("GET /{$}", page)
+	} else {
+		pages.New(c.Platform).Mount(mux)
+	}
 	mux.Handle("GET /docs", page)
 	mux.HandleFunc("GET /docs.js", page.script)
 	mux.HandleFunc("GET /docs.css", page.style)

@@ -76,6 +76,31 @@ type deliveryInput struct {
 
 type deliveryOutput struct{ Body DeliveryDetail }
 
+// RequestView is a request of a delivery: over HTTP, or a mail.
+type RequestView struct {
+	Method  string              `json:"method,omitempty" example:"POST"`
+	URL     string              `json:"url,omitempty" doc:"scheme and host only where the address is a secret" example:"https://hooks.slack.com/********"`
+	Headers map[string][]string `json:"headers,omitempty" doc:"the values of all but a few well-known ones are masked"`
+	Body    string              `json:"body,omitempty" doc:"uncompressed, secrets masked"`
+	Cut     bool                `json:"cut,omitempty" doc:"the body is longer than is shown"`
+	Mail    *MailView           `json:"mail,omitempty"`
+}
+
+// MailView is a mail that is a request of a delivery.
+type MailView struct {
+	To      string `json:"to"`
+	Subject string `json:"subject"`
+	Text    string `json:"text"`
+	HTML    string `json:"html"`
+}
+
+type requestsOutput struct {
+	Body struct {
+		Items   []RequestView `json:"items" doc:"in the order in which they are sent"`
+		Changed bool          `json:"changed" doc:"the integration was changed after the last attempt: what was sent can differ"`
+	}
+}
+
 type replayInput struct {
 	ID   string `path:"id"`
 	Body struct {
@@ -88,8 +113,9 @@ type replayInput struct {
 
 // ReplayView says what was made ready to be sent again.
 type ReplayView struct {
-	Count      int    `json:"count" doc:"deliveries that are sent again, under their old ids"`
-	NextCursor string `json:"next_cursor,omitempty" doc:"call again with it: the range is not done yet"`
+	Count      int        `json:"count" doc:"deliveries that are sent again, under their old ids"`
+	NextCursor string     `json:"next_cursor,omitempty" doc:"call again with it: the range is not done yet"`
+	Reached    *time.Time `json:"reached,omitempty" doc:"with next_cursor: the range is done up to this time"`
 }
 
 type replayOutput struct{ Body ReplayView }
@@ -107,6 +133,10 @@ func (s *server) deliveries(api huma.API) {
 		OperationID: "get-delivery", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries/{delivery}", Tags: tags, Errors: []int{404},
 		Summary: "Read a delivery", Description: "With its events.",
 	}), s.getDelivery)
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "list-requests", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries/{delivery}/requests", Tags: tags, Errors: []int{404, 409},
+		Summary: "Read what a delivery sends", Description: "Its requests as they are made with the integration's present settings, secrets masked.",
+	}), s.listRequests)
 	huma.Register(api, s.operation(huma.Operation{
 		OperationID: "replay-delivery", Method: http.MethodPost, Path: "/v1/integrations/{id}/deliveries/{delivery}/replay", Tags: tags, Errors: []int{404, 409},
 		Summary: "Send a delivery again", Description: "A dead or delivered one, under its old id, with a new run of the retry cycles. One that is on its way already is left alone (count 0).",
@@ -184,6 +214,35 @@ func (s *server) getDelivery(ctx context.Context, in *deliveryInput) (*deliveryO
 	return &deliveryOutput{Body: v}, nil
 }
 
+func (s *server) listRequests(ctx context.Context, in *deliveryInput) (*requestsOutput, error) {
+	i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	d, err := s.Deliveries.Get(ctx, i.Tenant, i.ID, in.Delivery)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	replicas, err := s.Tester.Replicas(ctx, s.Integrations, i, d)
+	if err != nil {
+		s.Log.Warn("show what a delivery sends", "tenant", i.Tenant, "integration", i.ID, "delivery", d.ID, "error", err.Error())
+		return nil, problem(http.StatusConflict, "with its present settings the integration can not write this delivery")
+	}
+	out := &requestsOutput{}
+	out.Body.Items = []RequestView{}
+	for _, r := range replicas {
+		v := RequestView{Method: r.Method, URL: r.URL, Headers: r.Header, Body: r.Body, Cut: r.Cut}
+		if r.Mail != nil {
+			v.Mail = &MailView{To: r.Mail.To, Subject: r.Mail.Subject, Text: r.Mail.Text, HTML: r.Mail.HTML}
+		}
+		out.Body.Items = append(out.Body.Items, v)
+	}
+	if n := len(d.Attempts); n > 0 {
+		out.Body.Changed = i.UpdatedAt.After(d.Attempts[n-1].At)
+	}
+	return out, nil
+}
+
 func (s *server) replayRange(ctx context.Context, in *replayInput) (*replayOutput, error) {
 	after, err := openCursor(replayList, principal(ctx).Tenant, in.Body.Cursor)
 	if err != nil {
@@ -222,6 +281,9 @@ func (s *server) replay(ctx context.Context, r delivery.Replay) (*replayOutput, 
 	out := &replayOutput{Body: ReplayView{Count: count}}
 	if after != "" {
 		out.Body.NextCursor = makeCursor(replayList, r.Tenant, after)
+		if at, err := delivery.MadeAt(after); err == nil {
+			out.Body.Reached = &at
+		}
 	}
 	return out, nil
 }

@@ -112,7 +112,7 @@ func permit(p access.Principal, r *http.Request) *Problem {
 	path := r.URL.Path
 	what := "integrations are"
 	switch {
-	case p.Administers() || strings.HasPrefix(path, "/v1/profile/"):
+	case p.Administers() || path == sessionPath || strings.HasPrefix(path, "/v1/profile/"):
 		return nil
 	case path == "/v1/reports" || strings.HasPrefix(path, "/v1/reports/"):
 		if p.Role == access.Analyst || p.Role == access.ReadOnly && r.Method == http.MethodGet {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
@@ -26,6 +27,7 @@ type IntegrationView struct {
 	CreatedAt  time.Time          `json:"created_at"`
 	CreatedBy  string             `json:"created_by,omitempty"`
 	UpdatedAt  time.Time          `json:"updated_at"`
+	Health     *HealthView        `json:"health,omitempty" doc:"in a list that was asked for it"`
 }
 
 // DisabledView says who switched an integration off.
@@ -61,6 +63,7 @@ type listInput struct {
 	System string `query:"system" doc:"only integrations of this system"`
 	Group  string `query:"group" doc:"only integrations of this group"`
 	Query  string `query:"q" maxLength:"200" doc:"text in the name of the integration or of its system"`
+	Health bool   `query:"health" doc:"with the health of each"`
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
 }
@@ -145,6 +148,7 @@ func (s *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	}
 	out := &listOutput{}
 	out.Body.Items = []IntegrationView{}
+	var listed []integration.Integration
 	for _, i := range all {
 		if out.Body.Counts.All++; i.Enabled() {
 			out.Body.Counts.Enabled++
@@ -163,8 +167,29 @@ func (s *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 			return nil, s.answer(err)
 		}
 		out.Body.Items = append(out.Body.Items, v)
+		listed = append(listed, i)
+	}
+	if in.Health {
+		if err := s.addHealth(ctx, listed, out.Body.Items); err != nil {
+			return nil, s.answer(err)
+		}
 	}
 	return out, nil
+}
+
+// healthReads is how many integrations' health is read at a time: each is a query of the distributed engine.
+const healthReads = 16
+
+func (s *server) addHealth(ctx context.Context, listed []integration.Integration, views []IntegrationView) error {
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.SetLimit(healthReads)
+	for n, i := range listed {
+		reads.Go(func() (err error) {
+			views[n].Health, err = s.healthOf(ctx, i)
+			return err
+		})
+	}
+	return reads.Wait()
 }
 
 func (s *server) matches(i integration.Integration, in *listInput) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -216,4 +217,13 @@ func newID(integration string, at time.Time, events []event.Event) string {
 	// Only a time before 1970 or after the year 10889 is refused.
 	_ = id.SetTime(uint64(max(0, at.UnixMilli())))
 	return id.String()
+}
+
+// MadeAt is the time that an id of a delivery holds.
+func MadeAt(id string) (time.Time, error) {
+	parsed, err := ulid.ParseStrict(id)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the id of a delivery: %w", err)
+	}
+	return parsed.Timestamp().UTC(), nil
 }

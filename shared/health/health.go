@@ -34,6 +34,19 @@ type Counters interface {
 	Add(ctx context.Context, counts []Count) error
 	// Sum adds up the buckets of one window that begin at since or later.
 	Sum(ctx context.Context, tenant, integration string, window int64, since time.Time) (Tally, error)
+	// Series lists the same buckets in the order of time; a bucket without an attempt is left out.
+	Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]Point, error)
+}
+
+// Point is the tally of one bucket.
+type Point struct {
+	At time.Time `json:"at"` // when the bucket begins
+	Tally
+}
+
+// Add sums two tallies.
+func (t Tally) Add(u Tally) Tally {
+	return Tally{Attempts: t.Attempts + u.Attempts, Failures: t.Failures + u.Failures}
 }
 
 // Rule says when an integration is broken. Its zero value is the product's.
@@ -68,6 +81,24 @@ func (r Rule) Filled() Rule {
 func (r Rule) Broken(t Tally) bool {
 	r = r.Filled()
 	return t.Attempts >= r.Minimum && t.Failures*100 >= r.Percent*t.Attempts
+}
+
+// Left is how many more failures in a row make the tally broken: 0 when it is broken already, -1 when no number does.
+func (r Rule) Left(t Tally) int {
+	r = r.Filled()
+	if r.Broken(t) {
+		return 0
+	}
+	left := max(0, r.Minimum-t.Attempts)
+	if r.Percent < 100 {
+		// The smallest n with (failures + n) * 100 >= percent * (attempts + n).
+		short, step := r.Percent*t.Attempts-t.Failures*100, 100-r.Percent
+		return max(left, (short+step-1)/step)
+	}
+	if t.Failures < t.Attempts {
+		return -1 // all must fail, and one arrived: not before it has left the window
+	}
+	return left
 }
 
 // Since is the start of the oldest bucket that counts at now.
@@ -122,6 +153,15 @@ func (m *Monitor) Tally(ctx context.Context, tenant, integration string, window 
 		return t, fmt.Errorf("sum the attempts of integration %s: %w", integration, err)
 	}
 	return t, nil
+}
+
+// Series is an integration's window bucket by bucket.
+func (m *Monitor) Series(ctx context.Context, tenant, integration string, window int64, now time.Time) ([]Point, error) {
+	points, err := m.Counters.Series(ctx, tenant, integration, window, m.Rule.Since(now))
+	if err != nil {
+		return nil, fmt.Errorf("list the attempts of integration %s: %w", integration, err)
+	}
+	return points, nil
 }
 
 func (m *Monitor) reason(t Tally) string {

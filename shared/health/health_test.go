@@ -55,6 +55,29 @@ func (c *counters) Sum(context.Context, string, string, int64, time.Time) (healt
 	return c.tally, c.err
 }
 
+func (c *counters) Series(context.Context, string, string, int64, time.Time) ([]health.Point, error) {
+	return []health.Point{{Tally: c.tally}}, c.err
+}
+
+func TestLeftIsHowManyFailuresBreakIt(t *testing.T) {
+	for range 2000 {
+		rule := health.Rule{Percent: 1 + rand.IntN(100), Minimum: 1 + rand.IntN(40)}
+		tally := health.Tally{Attempts: rand.IntN(60)}
+		if tally.Attempts > 0 {
+			tally.Failures = rand.IntN(tally.Attempts + 1)
+		}
+		fail := func(n int) health.Tally { return tally.Add(health.Tally{Attempts: n, Failures: n}) }
+		left := rule.Left(tally)
+		if left < 0 {
+			require.Equal(t, 100, rule.Percent)
+			require.False(t, rule.Broken(fail(1_000_000)), "%+v %+v", rule, tally)
+			continue
+		}
+		require.True(t, rule.Broken(fail(left)), "%+v %+v: %d", rule, tally, left)
+		require.True(t, left == 0 || !rule.Broken(fail(left-1)), "%+v %+v: %d is one too many", rule, tally, left)
+	}
+}
+
 type disabler struct {
 	windows []int64
 	reasons []string

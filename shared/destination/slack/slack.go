@@ -3,6 +3,7 @@
 package slack
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -28,6 +29,9 @@ type Parameters struct {
 	URL string `json:"webhook_url" jsonschema:"required,title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Slack: Apps, Incoming WebHooks, choose a channel, copy the webhook URL (https://hooks.slack.com/services/…). Whoever has it can post to the channel, so it is kept secret."`
 }
 
+//go:embed setup.md
+var setUp string
+
 // Destination is Slack.
 type Destination struct{ system destination.System }
 
@@ -35,7 +39,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "slack", Title: "Slack", Group: destination.Messengers, Class: notification.Basic,
-		Events: event.Basic(), Parameters: destination.ParametersOf[Parameters](),
+		Events: event.Basic(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
 	}}
 }
 

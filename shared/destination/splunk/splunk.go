@@ -2,6 +2,7 @@
 package splunk
 
 import (
+	_ "embed"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -28,6 +29,9 @@ type Parameters struct {
 	Token string `json:"token" jsonschema:"required,title=HEC token,format=uuid,writeOnly=true" jsonschema_description:"From Splunk: Settings, Data inputs, HTTP Event Collector, New token. The defaults are enough."`
 }
 
+//go:embed setup.md
+var setUp string
+
 // Destination is Splunk.
 type Destination struct{ system destination.System }
 
@@ -35,7 +39,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "splunk", Title: "Splunk", Group: destination.Logs, Class: notification.Advanced,
-		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](),
+		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
 		Batch: destination.Batch{Count: maxEvents, Bytes: maxBytes},
 	}}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/x509"
+	_ "embed"
 	"encoding/base64"
 	"net/http"
 	"strconv"
@@ -89,12 +90,15 @@ func key(secret string) ([]byte, bool) {
 	return k, ok && err == nil && len(k) >= 24 && len(k) <= 64
 }
 
+//go:embed setup.md
+var setUp string
+
 // Destination is the webhook, and under other names the collectors that take the same requests.
 type Destination struct{ system destination.System }
 
 // New makes the webhook.
 func New() Destination {
-	return As(destination.System{Name: "web_hooks", Title: "Webhook", Group: destination.Universal})
+	return As(destination.System{Name: "web_hooks", Title: "Webhook", Group: destination.Universal, SetUp: setUp})
 }
 
 // As makes a system of another name, group and set-up page that takes the same requests.

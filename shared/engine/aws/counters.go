@@ -73,7 +73,16 @@ func (c *Counters) add(ctx context.Context, b bucket, t health.Tally) error {
 
 // Sum adds the buckets up.
 func (c *Counters) Sum(ctx context.Context, tenant, integration string, window int64, since time.Time) (health.Tally, error) {
+	points, err := c.Series(ctx, tenant, integration, window, since)
 	var t health.Tally
+	for _, p := range points {
+		t = t.Add(p.Tally)
+	}
+	return t, err
+}
+
+// Series lists the buckets.
+func (c *Counters) Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]health.Point, error) {
 	// A bucket that begins within the second of since counts only when it does not begin before it.
 	from := since.Unix()
 	if since.Nanosecond() > 0 {
@@ -85,15 +94,18 @@ func (c *Counters) Sum(ctx context.Context, tenant, integration string, window i
 		ExpressionAttributeNames:  map[string]string{"#w": "window", "#b": "bucket"},
 		ExpressionAttributeValues: item{":w": text(windowKey(tenant, integration, window)), ":b": number(from)},
 	})
+	var points []health.Point
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return t, fmt.Errorf("sum the attempts of integration %s: %w", integration, err)
+			return nil, fmt.Errorf("read the attempts of integration %s: %w", integration, err)
 		}
 		for _, row := range page.Items {
-			t.Attempts += int(numberOf(row, "attempts"))
-			t.Failures += int(numberOf(row, "failures"))
+			points = append(points, health.Point{
+				At:    time.Unix(numberOf(row, "bucket"), 0).UTC(),
+				Tally: health.Tally{Attempts: int(numberOf(row, "attempts")), Failures: int(numberOf(row, "failures"))},
+			})
 		}
 	}
-	return t, nil
+	return points, nil
 }

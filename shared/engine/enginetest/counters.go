@@ -46,6 +46,24 @@ func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
 		now := at.Add(24*time.Hour - time.Minute)
 		require.Equal(t, 73, sum(t, c, "42", "a", 1, health.Rule{}.Since(now)).Attempts, "at most 73 buckets")
 	})
+	t.Run("a series lists the buckets of one window in the order of time", func(t *testing.T) {
+		c := open(t)
+		require.NoError(t, c.Add(t.Context(), []health.Count{
+			count("a", 1, at.Add(25*time.Minute), 4, 1), count("a", 1, at, 10, 3), count("a", 2, at, 1, 1), count("b", 1, at, 9, 9), count("a", 1, at.Add(time.Minute), 1, 1),
+		}))
+		got, err := c.Series(t.Context(), "42", "a", 1, at)
+		require.NoError(t, err)
+		require.Equal(t, []health.Point{
+			{At: at.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 11, Failures: 4}},
+			{At: at.Add(25 * time.Minute).Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4, Failures: 1}},
+		}, got)
+		got, err = c.Series(t.Context(), "42", "a", 1, at.Add(10*time.Minute))
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+		got, err = c.Series(t.Context(), "42", "c", 1, at)
+		require.NoError(t, err)
+		require.Empty(t, got)
+	})
 	t.Run("many writers lose nothing", func(t *testing.T) {
 		c := open(t)
 		var wg sync.WaitGroup

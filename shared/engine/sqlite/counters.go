@@ -61,6 +61,23 @@ func (c *Counters) Sum(ctx context.Context, tenant, integration string, window i
 	return t, err
 }
 
+// Series lists buckets.
+func (c *Counters) Series(ctx context.Context, tenant, integration string, window int64, since time.Time) (points []health.Point, err error) {
+	err = c.db.query(ctx, "SELECT bucket, attempts, failures FROM counters WHERE tenant = ? AND integration = ? AND window = ? AND bucket >= ? ORDER BY bucket",
+		func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, integration)
+			s.BindInt64(3, window)
+			s.BindInt64(4, since.Unix())
+		}, func(s *driver.Stmt) error {
+			points = append(points, health.Point{
+				At: time.Unix(s.ColumnInt64(0), 0).UTC(), Tally: health.Tally{Attempts: s.ColumnInt(1), Failures: s.ColumnInt(2)},
+			})
+			return nil
+		})
+	return points, err
+}
+
 // Outbox keeps the mails of a machine without a mail server.
 type Outbox struct{ db *DB }
 

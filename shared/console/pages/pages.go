@@ -1,0 +1,184 @@
+package pages
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+//go:embed web
+var web embed.FS
+
+// Root is the folder of the files in addresses. A digest follows it.
+const Root = "/pages/"
+
+// paths are the addresses of views: each is the same page, which reads its address.
+var paths = []string{"/{$}", "/add", "/add/{system}", "/integrations/{id}", "/integrations/{id}/deliveries", "/integrations/{id}/deliveries/{delivery}", "/outbox", "/rejected"}
+
+// policy lets the page load its own files and call its own API, and nothing else. Mails are shown in a frame: letter.html.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; frame-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+// letterPolicy is for the frame: its mail may bring styles, and pictures within itself. Its origin is nobody's.
+const letterPolicy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
+
+const letter = "letter.html"
+
+// immutable: an address with a digest never changes what it answers.
+const immutable = "public, max-age=31536000, immutable"
+
+// file is a file as it is sent.
+type file struct {
+	kind          string
+	plain, packed []byte
+}
+
+// Pages serves the Console. Make it with New.
+type Pages struct {
+	index file
+	base  string
+	files func() map[string]file
+}
+
+// New makes the pages for a platform of that name.
+func New(platform string) *Pages {
+	names, digest := names()
+	p := &Pages{base: Root + digest + "/", files: sync.OnceValue(pack)}
+	var modules []string
+	for _, name := range names {
+		if path.Ext(name) == ".js" && name != "theme.js" && name != "letter.js" {
+			modules = append(modules, p.base+name)
+		}
+	}
+	source, err := template.ParseFS(web, "web/index.html")
+	var out bytes.Buffer
+	if err == nil {
+		err = source.Execute(&out, map[string]any{"Platform": platform, "Base": p.base, "Modules": modules})
+	}
+	if err != nil {
+		panic(fmt.Sprintf("pages: index.html: %v", err)) // the template and its data are both of this package
+	}
+	p.index = makeFile("index.html", out.Bytes())
+	return p
+}
+
+// Mount adds the pages to a mux: the views and their files.
+func (p *Pages) Mount(mux *http.ServeMux) {
+	for _, pattern := range paths {
+		mux.HandleFunc("GET "+pattern, p.page)
+	}
+	mux.HandleFunc("GET "+Root+"{digest}/{name...}", p.file)
+}
+
+// Modules lists the files below web/ that make the first view, the page itself left out.
+func Modules() []string {
+	all, _ := names()
+	return all
+}
+
+// names lists the files below web/ and their digest.
+func names() (all []string, digest string) {
+	h := sha256.New()
+	err := fs.WalkDir(web, "web", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || kind(name) == "" {
+			return err
+		}
+		content, err := web.ReadFile(name)
+		fmt.Fprintf(h, "%s %d ", name, len(content))
+		h.Write(content)
+		all = append(all, strings.TrimPrefix(name, "web/"))
+		return err
+	})
+	if err != nil {
+		panic(err) // embedded files can always be read
+	}
+	slices.Sort(all)
+	return all, hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+var kinds = map[string]string{
+	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".json": "application/json", ".svg": "image/svg+xml", ".html": "text/html; charset=utf-8",
+}
+
+// kind is the media type of a file that is served, "" for one that only tells about others.
+func kind(name string) string { return kinds[path.Ext(name)] }
+
+func pack() map[string]file {
+	all, _ := names()
+	files := map[string]file{}
+	for _, name := range all {
+		content, err := web.ReadFile("web/" + name)
+		if err != nil {
+			panic(err) // as above
+		}
+		files[name] = makeFile(name, content)
+	}
+	return files
+}
+
+func makeFile(name string, content []byte) file {
+	var packed bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // the level is a valid one
+	_, _ = z.Write(content)
+	_ = z.Close() // a buffer takes everything
+	return file{kind: kind(name), plain: content, packed: packed.Bytes()}
+}
+
+func (p *Pages) page(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Security-Policy", policy)
+	w.Header().Set("Cache-Control", "no-cache")
+	p.index.send(w, r)
+}
+
+func (p *Pages) file(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	f, ok := p.files()[name]
+	if !ok || Root+r.PathValue("digest")+"/" != p.base || name == "index.html" {
+		// A page that is open while a new release starts asks for files of the old one.
+		http.Error(w, "there is no such file in this release: load the page again", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Cache-Control", immutable)
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	if name == letter {
+		w.Header().Set("Content-Security-Policy", letterPolicy)
+	}
+	f.send(w, r)
+}
+
+func (f file) send(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", f.kind)
+	h.Set("Vary", "Accept-Encoding")
+	body := f.plain
+	if takesGzip(r.Header.Get("Accept-Encoding")) {
+		h.Set("Content-Encoding", "gzip")
+		body = f.packed
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // the reader has gone away if this fails
+}
+
+// takesGzip reads an Accept-Encoding header; a quality of 0 is a refusal.
+func takesGzip(accept string) bool {
+	for _, part := range strings.Split(accept, ",") {
+		name, parameters, err := mime.ParseMediaType("x/" + strings.TrimSpace(part))
+		if err == nil && (name == "x/gzip" || name == "x/*") {
+			q, err := strconv.ParseFloat(parameters["q"], 64)
+			return err != nil || q > 0
+		}
+	}
+	return false
+}

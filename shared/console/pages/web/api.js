@@ -1,0 +1,71 @@
+// The Console API. The sign-in link carries the token behind `#`, where no server and no log sees it; it is kept for this
+// tab only.
+const KEY = "token";
+
+// takeToken moves a token from the address into the tab. A link without one changes nothing.
+export function takeToken() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token) {
+    keepToken(token);
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+}
+
+export const keepToken = (token) => sessionStorage.setItem(KEY, token);
+export const dropToken = () => sessionStorage.removeItem(KEY);
+export const hasToken = () => Boolean(sessionStorage.getItem(KEY));
+
+// Problem is an answer that is an error (RFC 9457), or none at all (status 0).
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail || body.title || "");
+    this.status = status;
+    this.fields = body.errors || [];
+  }
+}
+
+let signedOut = () => {};
+export const onSignedOut = (told) => { signedOut = told; };
+
+// call makes a request; query members that are empty are left out. It returns {body, etag}.
+export async function call(method, path, { query, body, etag, signal } = {}) {
+  const search = new URLSearchParams(Object.entries(query || {}).filter(([, v]) => v !== undefined && v !== "" && v !== null));
+  const headers = {};
+  const token = sessionStorage.getItem(KEY);
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (etag) headers["If-Match"] = etag;
+  if (body !== undefined) headers["Content-Type"] = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+  let response;
+  try {
+    response = await fetch(path + (search.size ? `?${search}` : ""), {
+      method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store",
+    });
+  } catch (e) {
+    if (e.name === "AbortError") throw e;
+    throw new Problem(0, {});
+  }
+  if (response.status === 401) {
+    dropToken();
+    signedOut();
+  }
+  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+  return { body: response.status === 204 ? null : await response.json(), etag: response.headers.get("ETag") };
+}
+
+// download reads a file that needs the token and hands it to the browser.
+export async function download(path, name) {
+  const response = await fetch(path, { headers: { Authorization: `Bearer ${sessionStorage.getItem(KEY)}` } });
+  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+export const get = (path, options) => call("GET", path, options);
+export const post = (path, body, options) => call("POST", path, { body, ...options });
+
+const part = encodeURIComponent;
+export const integrationPath = (id, rest = "") => `/v1/integrations/${part(id)}${rest}`;
+export const deliveryPath = (id, delivery, rest = "") => `${integrationPath(id)}/deliveries/${part(delivery)}${rest}`;

@@ -1,0 +1,139 @@
+// Starts the Console: signs in, loads the texts, shows the view that the address names.
+import { html, render, useEffect, useRef, useState } from "./html.js";
+import { get, hasToken, dropToken, keepToken, onSignedOut, takeToken } from "./api.js";
+import { chooseLanguage, chosenLanguage, language, languages, loadLanguage, t } from "./i18n.js";
+import { Icon } from "./icons.js";
+import { useLoad } from "./load.js";
+import { match, navigate, startRouter, useLocation } from "./router.js";
+import { Empty, Failure, Skeleton } from "./ui.js";
+import { Integrations } from "./views/integrations.js";
+import { Add, AddForm } from "./views/add.js";
+import { Integration } from "./views/integration.js";
+import { Outbox } from "./views/outbox.js";
+import { Rejected } from "./views/rejected.js";
+
+// A section is shown when the session names it. The first is the Console's front page.
+const sections = [
+  { name: "integrations", at: "/", title: "nav.integrations", icon: "web_hooks" },
+  { name: "outbox", at: "/outbox", title: "nav.outbox", icon: "email" },
+  { name: "dead_letters", at: "/rejected", title: "nav.rejected", icon: "alert" },
+];
+
+const views = [
+  ["/", "integrations", Integrations],
+  ["/add", "integrations", Add],
+  ["/add/:system", "integrations", AddForm],
+  ["/integrations/:id", "integrations", Integration],
+  ["/integrations/:id/deliveries", "integrations", Integration],
+  ["/integrations/:id/deliveries/:delivery", "integrations", Integration],
+  ["/outbox", "outbox", Outbox],
+  ["/rejected", "dead_letters", Rejected],
+];
+
+function find(path) {
+  for (const [pattern, section, view] of views) {
+    const parameters = match(pattern, path);
+    if (parameters) return { section, view, parameters };
+  }
+  return null;
+}
+
+function SignIn({ expired, onToken }) {
+  const [token, set] = useState("");
+  return html`<main class="page narrow" id="main"><div class="panel sign-in">
+    <h1>${t("signin.title")}</h1><p>${expired ? t("signin.expired") : t("signin.how")}</p>
+    <form onSubmit=${(e) => { e.preventDefault(); if (token.trim()) onToken(token.trim()); }}>
+      <label class="field"><span class="label">${t("signin.token")}</span>
+        <input type="password" autocomplete="off" value=${token} onInput=${(e) => set(e.target.value)} /></label>
+      <p><button class="primary" type="submit">${t("signin.submit")}</button></p></form></div></main>`;
+}
+
+function Settings({ redraw }) {
+  const [theme, set] = useState(localStorage.getItem("theme") || "auto");
+  const choose = (name) => {
+    localStorage.setItem("theme", name);
+    document.documentElement.dataset.theme = name;
+    set(name);
+  };
+  return html`<div class="settings">
+    <label><span>${t("settings.language")}</span><select value=${language} onChange=${async (e) => { await chooseLanguage(e.target.value); redraw(); }}>
+      ${Object.entries(languages).map(([code, name]) => html`<option value=${code} lang=${code}>${name}</option>`)}</select></label>
+    <label><span>${t("settings.theme")}</span><select value=${theme} onChange=${(e) => choose(e.target.value)}>
+      ${["auto", "light", "dark"].map((n) => html`<option value=${n}>${t(`theme.${n}`)}</option>`)}</select></label>
+    <a href="/docs">${t("nav.api")}</a></div>`;
+}
+
+function Person({ session, signOut }) {
+  const menu = useRef(null);
+  return html`<details class="person" ref=${menu} onKeyDown=${(e) => { if (e.key === "Escape") { menu.current.open = false; menu.current.firstElementChild.focus(); } }}
+    onFocusOut=${(e) => { if (!menu.current.contains(e.relatedTarget)) menu.current.open = false; }}>
+    <summary aria-label=${t("person.menu", { name: session.name || session.email || session.tenant })}><${Icon} name="person" /><span class="wide-only">${session.name || session.email || session.tenant}</span></summary>
+    <div class="menu" tabindex="-1"><p><strong>${session.name}</strong><br />${session.email}</p><p class="muted">${session.client_name || session.tenant} · ${t(`role.${session.role}`)}</p>
+      <button type="button" onClick=${signOut}>${t("person.signout")}</button></div></details>`;
+}
+
+function Bar({ session, section, signOut }) {
+  return html`<header class="bar"><div class="bar-in"><a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.querySelector("#main h1, #main")?.focus(); }}>${t("nav.skip")}</a>
+    <a class="brand" href="/"><span class="brand-mark"><${Icon} name="bell" size="18" /></span>${session?.platform || document.title}</a>
+    ${session && html`<nav aria-label=${t("nav.main")}><ul>${sections.filter((s) => session.sections.includes(s.name)).map((s) => html`<li>
+      <a href=${s.at} aria-current=${s.name === section ? "page" : undefined}>${t(s.title)}</a></li>`)}</ul></nav>
+    <${Person} session=${session} signOut=${signOut} />`}</div></header>`;
+}
+
+// Page shows the view of the address, names the tab after its heading, and moves the focus to it.
+function Page({ session }) {
+  const { path } = useLocation();
+  const main = useRef(null);
+  const first = useRef(true);
+  const found = find(path);
+  const allowed = found && session.sections.includes(found.section);
+  useEffect(() => {
+    const named = () => {
+      const heading = main.current?.querySelector("h1");
+      if (heading) document.title = `${heading.textContent} · ${session.platform}`;
+    };
+    const seen = new MutationObserver(named);
+    seen.observe(main.current, { childList: true, subtree: true, characterData: true });
+    named();
+    if (!first.current) {
+      scrollTo(0, 0);
+      (main.current.querySelector("h1") || main.current).focus({ preventScroll: true });
+    }
+    first.current = false;
+    return () => seen.disconnect();
+  }, [path]);
+  const body = !found ? html`<h1 tabindex="-1">${t("missing.title")}</h1><${Empty} icon="search" title=${t("missing.what")}><p><a class="button" href="/">${t("missing.back")}</a></p><//>`
+    : !allowed ? html`<h1 tabindex="-1">${t("forbidden.title")}</h1><${Empty} icon="person" title=${t("forbidden.what", { role: t(`role.${session.role}`) })} />`
+    : html`<${found.view} key=${path.split("/").slice(0, 3).join("/")} session=${session} path=${path} ...${found.parameters} />`;
+  return html`<main class="page" id="main" tabindex="-1" ref=${main}>${body}</main>`;
+}
+
+function App() {
+  const [, redraw] = useState(0);
+  const [signed, setSigned] = useState(hasToken());
+  const [expired, setExpired] = useState(false);
+  useEffect(() => onSignedOut(() => { setExpired(true); setSigned(false); }), []);
+  const load = useLoad(signed ? "session" : "none", async (signal) => (signed ? (await get("/v1/session", { signal })).body : null));
+  const { path } = useLocation();
+  const signOut = () => { dropToken(); setExpired(false); setSigned(false); };
+  const session = signed ? load.data : null;
+  return html`<${Bar} session=${session} section=${find(path)?.section} signOut=${signOut} />
+    ${!signed ? html`<${SignIn} expired=${expired} onToken=${(token) => { keepToken(token); setSigned(true); }} />`
+      : session ? html`<${Page} session=${session} key=${language} />`
+      : html`<main class="page" id="main">${load.error ? html`<${Failure} error=${load.error} retry=${load.reload} />` : html`<${Skeleton} kind="cards" />`}</main>`}
+    <footer><${Settings} redraw=${() => redraw((n) => n + 1)} /></footer>`;
+}
+
+takeToken();
+// A sign-in link that is opened in a tab that is signed in already brings a new token with the same page.
+addEventListener("hashchange", () => {
+  if (location.hash.includes("token=")) {
+    takeToken();
+    location.reload();
+  }
+});
+startRouter();
+await loadLanguage(chosenLanguage());
+document.getElementById("app").replaceChildren();
+render(html`<${App} />`, document.getElementById("app"));
+if (location.pathname === "/index.html") navigate("/", { replace: true });

@@ -1,0 +1,77 @@
+// Texts come from messages/<language>.json. What the API says in English (names of systems, help of fields, reasons) is
+// looked up by its English text in catalogue.<language>.json, and shown as it is when that file does not know it.
+const base = document.querySelector('meta[name="base"]').content;
+export const languages = { en: "English", ja: "日本語" };
+const KEY = "language";
+
+let messages = {};
+let known = {};
+export let language = "en";
+
+export function chosenLanguage() {
+  const wanted = [localStorage.getItem(KEY), ...navigator.languages].filter(Boolean).map((l) => l.slice(0, 2).toLowerCase());
+  return wanted.find((l) => l in languages) || "en";
+}
+
+const file = async (name) => (await fetch(`${base}messages/${name}.json`)).json();
+
+export async function loadLanguage(name) {
+  [messages, known] = await Promise.all([file(name), name === "en" ? {} : file(`catalogue.${name}`)]);
+  language = name;
+  document.documentElement.lang = name;
+}
+
+export async function chooseLanguage(name) {
+  localStorage.setItem(KEY, name);
+  await loadLanguage(name);
+}
+
+// t is a message with its {places} filled in. A message with forms is chosen by the number in {n}.
+export function t(key, values = {}) {
+  let message = messages[key];
+  if (message === undefined) return key;
+  if (typeof message === "object") message = message[new Intl.PluralRules(language).select(values.n)] ?? message.other;
+  return message.replace(/\{(\w+)\}/g, (_, name) => {
+    const v = values[name];
+    return typeof v === "number" ? number(v) : v ?? "";
+  });
+}
+
+// said is a text of the API in the reader's language.
+export const said = (text) => known[text] ?? text;
+
+// knows reports whether a text of the API is shown in the reader's language; if not, it is marked as English.
+export const langOf = (text) => (language === "en" || !text || text in known ? undefined : "en");
+
+export const number = (n) => new Intl.NumberFormat(language).format(n);
+export const list = (items) => new Intl.ListFormat(language, { type: "unit", style: "short" }).format(items);
+
+// time is a date and a time of day; the year is told when it is not the present one.
+export function time(iso, { seconds = false } = {}) {
+  const at = new Date(iso);
+  return new Intl.DateTimeFormat(language, {
+    ...(at.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }), month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}),
+  }).format(at);
+}
+
+export const day = (iso) => new Intl.DateTimeFormat(language, { month: "short", day: "numeric" }).format(new Date(iso));
+
+const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
+
+// ago is a time in relation to now: "3 minutes ago", "in 10 seconds".
+export function ago(iso, now = Date.now()) {
+  let n = (new Date(iso) - now) / 1000;
+  for (const [unit, size] of steps) {
+    if (Math.abs(n) < size) return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(Math.round(n), unit);
+    n /= size;
+  }
+  return "";
+}
+
+// duration of milliseconds: "120 ms", "3 s", "10 min".
+export function duration(ms) {
+  const as = (n, unit, digits = 0) => new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits }).format(n);
+  if (ms < 1000) return as(ms, "millisecond", ms < 10 ? 1 : 0);
+  if (ms < 60_000) return as(ms / 1000, "second", ms < 10_000 ? 1 : 0);
+  return as(ms / 60_000, "minute", ms < 600_000 ? 1 : 0);
+}

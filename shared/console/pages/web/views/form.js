@@ -1,0 +1,198 @@
+// The form of an integration, drawn from its system's JSON Schema.
+import { html, classes, useEffect, useId, useMemo, useRef, useState } from "../html.js";
+import { Events } from "../events.js";
+import { said, t } from "../i18n.js";
+import { Icon } from "../icons.js";
+import { useAction } from "../load.js";
+import { line, Markdown } from "../markdown.js";
+import { guardLeaving } from "../router.js";
+import { check, fieldsOf, initial, kindOf, MASK, valueOf } from "../schema.js";
+import { Busy, Failure, Notice, Said, Tested } from "../ui.js";
+
+// Secret shows a mask for what is kept, and never more. A new value replaces it.
+function Secret({ id, value, onInput, onBlur, describedby, invalid, kept }) {
+  const [shown, show] = useState(false);
+  if (value === MASK) {
+    return html`<div class="row"><output id=${id} class="kept" aria-describedby=${describedby}>${t("secret.kept")}</output>
+      <button type="button" class="quiet" onClick=${() => onInput("")}>${t("secret.replace")}</button></div>`;
+  }
+  return html`<div class="row"><input id=${id} type=${shown ? "text" : "password"} autocomplete="new-password" spellcheck="false" value=${value} aria-describedby=${describedby} aria-invalid=${invalid}
+      onInput=${(e) => onInput(e.target.value)} onBlur=${onBlur} />
+    <button type="button" class="quiet" aria-pressed=${shown} onClick=${() => show(!shown)}><${Icon} name="eye" size="18" /><span class="visually-hidden">${t("secret.show")}</span></button>
+    ${kept && html`<button type="button" class="quiet" onClick=${() => onInput(MASK)}>${t("secret.keep")}</button>`}</div>`;
+}
+
+function Pairs({ id, rows, onInput, onBlur, secret, label }) {
+  const set = (n, change) => onInput(rows.map((r, i) => (i === n ? { ...r, ...change } : r)));
+  return html`<div class="pairs" id=${id} role="group" aria-label=${label} onFocusOut=${onBlur}>${rows.map((r, n) => html`<div class="row" key=${n}>
+      <input aria-label=${t("pairs.name", { n: n + 1 })} placeholder=${t("pairs.name.hint")} value=${r.name} autocomplete="off" onInput=${(e) => set(n, { name: e.target.value })} />
+      <input aria-label=${t("pairs.value", { n: n + 1 })} type=${secret && r.value !== MASK ? "password" : "text"} autocomplete="new-password" placeholder=${t("pairs.value.hint")} value=${r.value}
+        onFocus=${(e) => { if (r.value === MASK) e.target.select(); }} onInput=${(e) => set(n, { value: e.target.value })} />
+      <button type="button" class="quiet" onClick=${() => onInput(rows.filter((_, i) => i !== n))}><${Icon} name="trash" size="18" /><span class="visually-hidden">${t("pairs.remove", { n: n + 1 })}</span></button></div>`)}
+    <button type="button" class="quiet" onClick=${() => onInput([...rows, { name: "", value: "" }])}><${Icon} name="plus" size="16" />${t("pairs.add")}</button></div>`;
+}
+
+const choices = { json: "choice.json", jsonl: "choice.jsonl" };
+
+function Area({ id, value, onInput, onBlur, describedby, invalid }) {
+  const pick = async (e) => {
+    const file = e.target.files[0];
+    if (file) onInput(await file.text());
+    e.target.value = "";
+  };
+  return html`<textarea id=${id} rows="5" spellcheck="false" aria-describedby=${describedby} aria-invalid=${invalid} value=${value} onInput=${(e) => onInput(e.target.value)} onBlur=${onBlur}></textarea>
+    <label class="file quiet"><${Icon} name="file" size="18" />${t("area.file")}<input type="file" accept=".txt,.crt,.cer,.pem" onChange=${pick} /></label>`;
+}
+
+function Control({ field, ...rest }) {
+  const { id, value, onInput, onBlur, describedby, invalid } = rest;
+  const common = { id, "aria-describedby": describedby, "aria-invalid": invalid, onBlur };
+  switch (kindOf(field)) {
+    case "choice": return html`<select ...${common} value=${value} onChange=${(e) => onInput(e.target.value)}>${field.enum.map((o) => html`<option value=${o}>${choices[o] ? t(choices[o]) : o}</option>`)}</select>`;
+    case "number": return html`<input ...${common} class="short" type="number" inputmode="numeric" min=${field.minimum} max=${field.maximum} value=${value} onInput=${(e) => onInput(e.target.value)} />`;
+    case "map": return html`<${Pairs} id=${id} rows=${value} onInput=${onInput} onBlur=${onBlur} secret=${field.writeOnly} label=${said(field.title)} />`;
+    case "area": return html`<${Area} ...${rest} />`;
+    case "list": return html`<input ...${common} type="text" autocomplete="off" spellcheck="false" value=${value} onInput=${(e) => onInput(e.target.value)} placeholder=${t("list.placeholder")} />`;
+    default:
+      if (field.writeOnly) return html`<${Secret} ...${rest} />`;
+      return html`<input ...${common} type=${field.format === "uri" ? "url" : "text"} autocomplete="off" spellcheck="false" value=${value} onInput=${(e) => onInput(e.target.value)} />`;
+  }
+}
+
+function Field({ field, value, error, onInput, onBlur, kept }) {
+  const id = useId();
+  const describedby = `${id}-help ${id}-error`;
+  const title = said(field.title || field.name);
+  const help = field.description && html`<p class="help" id=${`${id}-help`}><${Said} text=${field.description} /></p>`;
+  const wrong = html`<p class="error" id=${`${id}-error`} aria-live="polite">${error ? html`<${Icon} name="alert" size="16" />${said(error)}` : ""}</p>`;
+  if (kindOf(field) === "switch") {
+    return html`<div class="field" data-field=${field.name}><label class="box"><input id=${id} type="checkbox" aria-describedby=${describedby} checked=${value} onChange=${(e) => onInput(e.target.checked)} />
+      <span>${title}</span></label>${help}${wrong}</div>`;
+  }
+  return html`<div class=${classes({ field: true, invalid: Boolean(error) })} data-field=${field.name}><label class="label" for=${id}>${title}${field.required
+    ? html` <span class="muted">${t("form.required")}</span>` : ""}</label>
+    <${Control} field=${field} id=${id} value=${value} kept=${kept} onInput=${onInput} onBlur=${onBlur} describedby=${describedby} invalid=${error ? "true" : undefined} />${help}${wrong}</div>`;
+}
+
+const Shown = ({ field, value }) => (value === undefined || value === "" ? null : html`<div class="fact"><dt><${Said} text=${field.title} /></dt><dd>${String(value)}</dd></div>`);
+
+// useDraft is the state of a form: its controls, what is wrong with them, and what they make.
+function useDraft(system, start) {
+  const fields = useMemo(() => fieldsOf(system.parameters), [system.parameters]);
+  const open = fields.filter((f) => kindOf(f) !== "shown");
+  const [name, setName] = useState(start.name);
+  const [values, setValues] = useState(() => Object.fromEntries(open.map((f) => [f.name, initial(f, start.parameters[f.name])])));
+  const [events, setEvents] = useState(start.events);
+  const [touched, touch] = useState({});
+  const [refused, refuse] = useState({});
+  const [dirty, setDirty] = useState(false);
+  const errors = { ...refused };
+  for (const f of open) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
+  errors.name = !name.trim() ? t("check.required") : [...name].length > 200 ? t("check.maxLength", { n: 200, has: [...name].length }) : refused.name || "";
+  const parameters = () => {
+    const out = {};
+    for (const f of open) {
+      const v = valueOf(f, values[f.name]);
+      if (v !== undefined) out[f.name] = v;
+      else if (start.parameters[f.name] !== undefined) out[f.name] = null;
+    }
+    return out;
+  };
+  const changed = (key) => { setDirty(true); refuse((r) => ({ ...r, [key]: "" })); };
+  return {
+    fields, open, name, values, events, errors, touched, dirty, parameters, shown: fields.filter((f) => kindOf(f) === "shown"),
+    setName: (v) => { setName(v); changed("name"); },
+    setValue: (key, v) => { setValues((all) => ({ ...all, [key]: v })); touch((all) => ({ ...all, [key]: all[key] || v !== "" })); changed(key); },
+    setEvents: (v) => { setEvents(v); setDirty(true); },
+    blur: (key) => touch((all) => ({ ...all, [key]: true })),
+    touchAll: () => touch(Object.fromEntries(["name", ...open.map((f) => f.name)].map((n) => [n, true]))),
+    saved: () => setDirty(false),
+    // refuse takes the fields that the API names: `parameters.url`, `parameters.addresses.1`, `name`.
+    refuse: (problems) => {
+      const found = {};
+      for (const p of problems) {
+        const [first, second] = p.field.split(".");
+        const key = first === "parameters" && second ? second : first;
+        found[key] = found[key] ? `${found[key]}; ${said(p.reason)}` : said(p.reason);
+      }
+      refuse(found);
+      touch((all) => ({ ...all, ...Object.fromEntries(Object.keys(found).map((k) => [k, true])) }));
+    },
+    list: () => system.events.map(({ event }) => ({ event, active: Boolean(events[event]?.active), ...(events[event]?.with_headers ? { with_headers: true } : {}) })),
+  };
+}
+
+function focusWrong(form) {
+  requestAnimationFrame(() => {
+    const wrong = form.querySelector(".invalid");
+    const details = wrong?.closest("details");
+    if (details) details.open = true;
+    wrong?.querySelector("input, select, textarea, button")?.focus();
+  });
+}
+
+export function Form({ system, start, save, test, submit, cancel, extra, canTest = true, onDirty }) {
+  const draft = useDraft(system, start);
+  const form = useRef(null);
+  const [result, setResult] = useState(null);
+  const [attempted, attempt] = useState(false);
+  const valid = () => {
+    attempt(true);
+    draft.touchAll();
+    const wrong = Object.values(draft.errors).some(Boolean);
+    if (wrong) focusWrong(form.current);
+    return !wrong;
+  };
+  const guarded = (work) => async () => {
+    try {
+      return await work();
+    } catch (error) {
+      if (error.fields?.length) {
+        draft.refuse(error.fields);
+        focusWrong(form.current);
+      }
+      throw error;
+    }
+  };
+  const [runSave, saving] = useAction(guarded(async () => {
+    await save({ name: draft.name.trim(), events: draft.list(), parameters: draft.parameters() });
+    draft.saved();
+  }));
+  const [runTest, testing] = useAction(guarded(async () => { setResult(null); setResult(await test(draft.parameters())); }));
+  useEffect(() => {
+    guardLeaving(draft.dirty ? () => confirm(t("form.leave")) : null);
+    onDirty?.(draft.dirty);
+    return () => guardLeaving(null);
+  }, [draft.dirty]);
+  const shown = (key) => (draft.touched[key] || attempted ? draft.errors[key] : "");
+  const draw = (f) => html`<${Field} key=${f.name} field=${f} value=${draft.values[f.name]} error=${shown(f.name)} kept=${start.parameters[f.name] === MASK}
+    onInput=${(v) => draft.setValue(f.name, v)} onBlur=${() => draft.blur(f.name)} />`;
+  const main = draft.open.filter((f) => f.required || ["api", "region"].includes(f.name));
+  const more = draft.open.filter((f) => !main.includes(f));
+  const error = saving.error || testing.error;
+  return html`<form class="panel form" ref=${form} noValidate onSubmit=${(e) => { e.preventDefault(); if (valid()) runSave(); }}>
+    <${Field} field=${{ name: "name", title: t("form.name"), required: true, type: "string" }} value=${draft.name} error=${shown("name")} onInput=${draft.setName} onBlur=${() => draft.blur("name")} />
+    ${main.map(draw)}
+    ${draft.shown.some((f) => start.parameters[f.name] !== undefined) && html`<dl class="facts">${draft.shown.map((f) => html`<${Shown} field=${f} value=${start.parameters[f.name]} />`)}</dl>`}
+    ${extra}
+    ${more.length > 0 && html`<details class="advanced" open=${more.some((f) => shown(f.name))}><summary>${t("form.advanced")}</summary>${more.map(draw)}</details>`}
+    <${Events} system=${system} value=${draft.events} onChange=${draft.setEvents} />
+    ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("form.conflict")}</p><p><button type="button" class="quiet" onClick=${() => location.reload()}>${t("form.reload")}</button></p><//>` 
+      : error.fields?.length ? html`<${Notice} kind="bad" role="alert"><p>${t("form.wrong")}</p>${error.fields.filter((p) => !(p.field.split(".")[p.field.startsWith("parameters.") ? 1 : 0] in draft.errors))
+        .map((p) => html`<p>${p.field}: ${said(p.reason)}</p>`)}<//>` : html`<${Failure} error=${error} />`)}
+    ${testing.busy && html`<${Notice} role="status"><p><${Busy} on=${true}>${t("test.running")}<//></p><//>`}
+    ${result && !testing.busy && html`<${Tested} result=${result} />`}
+    <div class="buttons"><a class="button" href=${cancel}>${t("form.cancel")}</a>
+      ${canTest && draft.open.length > 0 && html`<button type="button" disabled=${testing.busy} onClick=${() => { if (valid()) runTest(); }}><${Icon} name="send" size="18" />${t("form.test")}</button>`}
+      <button type="submit" class="primary" disabled=${saving.busy}><${Busy} on=${saving.busy}>${submit}<//></button></div></form>`;
+}
+
+// SetUp shows the steps at the system's own side.
+export function SetUp({ system }) {
+  if (!system.set_up) return html`<aside class="setup empty-setup" aria-label=${t("setup.title", { system: system.title })}><h2>${t("setup.title", { system: system.title })}</h2><p class="muted">${line(t("setup.none"))}</p></aside>`;
+  const own = t(`setup.${system.name}`);
+  const translated = own !== `setup.${system.name}`;
+  return html`<aside class="setup" aria-label=${t("setup.title", { system: system.title })}><h2>${t("setup.title", { system: system.title })}</h2>
+    <${Markdown} text=${translated ? own : system.set_up} lang=${translated ? undefined : "en"} /></aside>`;
+}
+

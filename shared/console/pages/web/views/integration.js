@@ -1,0 +1,94 @@
+// One integration: its settings, its deliveries, one delivery.
+import { html, useState } from "../html.js";
+import { call, get, integrationPath, post } from "../api.js";
+import { t, time } from "../i18n.js";
+import { Icon } from "../icons.js";
+import { useAction, useLoad } from "../load.js";
+import { guardLeaving, match, navigate, useLocation, withQuery } from "../router.js";
+import { Busy, Dialog, Empty, Failure, Health, Notice, Off, StatePill, View } from "../ui.js";
+import { Form, SetUp } from "./form.js";
+import { Deliveries } from "./deliveries.js";
+import { Delivery } from "./delivery.js";
+import { TelegramLink } from "./telegram.js";
+
+async function read(id, signal) {
+  const [one, health, systems] = await Promise.all([
+    get(integrationPath(id), { signal }), get(integrationPath(id, "/health"), { signal }), get("/v1/systems", { signal }),
+  ]);
+  const system = systems.body.groups.flatMap((g) => g.systems).find((s) => s.name === one.body.system);
+  return { integration: one.body, etag: one.etag, health: health.body, system };
+}
+
+function Delete({ integration, onClose }) {
+  const waiting = useLoad("waiting", async (signal) => {
+    const of = async (state) => (await get(integrationPath(integration.id, "/deliveries"), { signal, query: { state, limit: 200 } })).body;
+    const [pending, retrying, dead] = await Promise.all(["pending", "retrying", "dead"].map(of));
+    return { waiting: pending.items.length + retrying.items.length, dead: dead.items.length, more: [pending, retrying, dead].some((p) => p.next_cursor) };
+  });
+  const [remove, { busy, error }] = useAction(async () => {
+    await call("DELETE", integrationPath(integration.id));
+    guardLeaving(null);
+    navigate("/");
+  });
+  const w = waiting.data;
+  return html`<${Dialog} title=${t("delete.title", { name: integration.name })} danger onClose=${onClose}>
+    <p>${t("delete.lost")}</p><ul><li>${t("delete.settings")}</li><li>${w ? t(w.more ? "delete.waiting.more" : "delete.waiting", { n: w.waiting, dead: w.dead }) : t("delete.counting")}</li><li>${t("delete.log")}</li></ul>
+    <p>${t("delete.instead")}</p>${error && html`<${Failure} error=${error} />`}
+    <div class="buttons"><button type="button" onClick=${onClose}>${t("form.cancel")}</button><button type="button" class="danger" disabled=${busy} onClick=${remove}><${Busy} on=${busy}>${t("delete.do")}<//></button></div><//>`;
+}
+
+function Head({ data, reload, deliveries }) {
+  const { integration: i } = data;
+  const [asking, ask] = useState(false);
+  const [toggle, { busy, error }] = useAction(async () => {
+    await post(integrationPath(i.id, i.enabled ? "/disable" : "/enable"));
+    await reload();
+  });
+  const at = `/integrations/${i.id}`;
+  return html`<div class="title"><div><h1 tabindex="-1" class="with-mark"><span class="mark"><${Icon} name=${i.system} /></span>${i.name}</h1>
+      <p class="muted meta"><${StatePill} of=${i} /> <span>${data.system?.title || i.system}</span> <span>${i.created_by ? t("integration.by", { who: i.created_by, at: time(i.created_at) }) : time(i.created_at)}</span></p></div>
+    <div class="buttons"><button type="button" disabled=${busy} onClick=${toggle}><${Busy} on=${busy}>${i.enabled ? t("integration.disable") : t("integration.enable")}<//></button>
+      <button type="button" class="danger-quiet" onClick=${() => ask(true)}><${Icon} name="trash" size="18" />${t("integration.delete")}</button></div></div>
+    ${error && html`<${Failure} error=${error} />`}
+    ${!i.enabled && html`<${Notice} kind=${i.disabled?.by === "platform" ? "bad" : "info"}><p><${Off} of=${i} /></p><p>${t(i.disabled?.by === "platform" ? "off.mend" : "off.kept")}</p><//>`}
+    <nav class="tabs" aria-label=${t("integration.parts")}><ul><li><a href=${at} aria-current=${deliveries ? undefined : "page"}>${t("integration.settings")}</a></li>
+      <li><a href=${`${at}/deliveries`} aria-current=${deliveries ? "page" : undefined}>${t("integration.deliveries")}</a></li></ul></nav>
+    ${asking && html`<${Delete} integration=${i} onClose=${() => ask(false)} />`}`;
+}
+
+function Settings({ data, reload }) {
+  const { integration: i, system, etag } = data;
+  const [saved, setSaved] = useState(false);
+  const start = { name: i.name, parameters: i.parameters, events: Object.fromEntries(i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }])) };
+  const save = async (draft) => {
+    setSaved(false);
+    await call("PATCH", integrationPath(i.id), { body: draft, etag });
+    setSaved(true);
+    await reload();
+  };
+  // A saved integration whose settings are all bound elsewhere is tested as it is kept.
+  const test = async (parameters) => (Object.keys(parameters).length ? await post("/v1/integrations/test", { integration: i.id, parameters }) : await post(integrationPath(i.id, "/test"))).body;
+  const telegram = i.system === "telegram" && html`<${TelegramLink} integration=${i} reload=${reload} test=${() => test({})} />`;
+  return html`${saved && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
+    <div class="beside"><${Form} key=${i.revision} system=${system} start=${start} save=${save} test=${test} submit=${t("form.save")} cancel="/" extra=${telegram} />
+      <div class="side"><section class="panel"><h2>${t("health.title", { hours: data.health.window_hours })}</h2><${Health} health=${data.health} large /></section><${SetUp} system=${system} /></div></div>`;
+}
+
+export function Integration({ id, path }) {
+  const { query } = useLocation();
+  const load = useLoad(id, (signal) => read(id, signal));
+  const delivery = match("/integrations/:id/deliveries/:delivery", path)?.delivery;
+  const deliveries = Boolean(match("/integrations/:id/deliveries", path)) || delivery;
+  if (load.error?.status === 404) {
+    return html`<h1 tabindex="-1">${t("integration.title")}</h1><${Empty} icon="search" title=${t("integration.gone")}><p><a class="button" href="/">${t("list.title")}</a></p><//>`;
+  }
+  const back = delivery ? `/integrations/${id}/deliveries` : "/";
+  return html`<p class="back"><a href=${back}><${Icon} name="back" size="18" />${delivery ? t("integration.deliveries") : t("list.title")}</a></p>
+    <${View} load=${load} skeleton="form">${(data) => {
+      if (delivery) return html`<${Delivery} integration=${data.integration} delivery=${delivery} />`;
+      return html`<${Head} data=${data} reload=${load.reload} deliveries=${deliveries} />
+        ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${t("add.done.what")}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}
+        ${deliveries ? html`<${Deliveries} integration=${data.integration} />` : html`<${Settings} data=${data} reload=${load.reload} />`}`;
+    }}<//>`;
+}
+
