@@ -25,6 +25,7 @@ func main() {
 	handler := console.New(console.Config{
 		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: s.Deliveries(), Health: s.Monitor(service),
 		Tester: courier, Telegram: s.Telegram(service), Authenticator: aws.Gateway{}, Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
+		NoPages: s.NoPages(),
 	})
 	if err := s.Check(); err != nil {
 		stack.Fail(err)

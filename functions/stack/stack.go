@@ -158,6 +158,9 @@ func (s *Stack) Courier() *delivery.Courier {
 	}
 }
 
+// NoPages says that the deployment has a Console of its own.
+func (s *Stack) NoPages() bool { return s.env.get("TOCSIN_PAGES") == "off" }
+
 // Monitor watches failing integrations.
 func (s *Stack) Monitor(service *integration.Service) *health.Monitor {
 	return &health.Monitor{

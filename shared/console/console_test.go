@@ -42,6 +42,7 @@ type rig struct {
 	t       *testing.T
 	db      *sqlite.DB
 	tokens  *access.Keys
+	config  console.Config
 	handler http.Handler
 	token   string
 	email   string
@@ -71,7 +72,7 @@ func start(t *testing.T, allow ...string) *rig {
 	r.reports = &report.Service{
 		Store: r.db.Reports(), Ledger: r.db.Ledger(), Renderer: pdf.Renderer{}, Bus: r.db.Bus(), Platform: "Tocsin", Now: time.Now, NewID: newID, Log: log,
 	}
-	r.handler = console.New(console.Config{
+	r.config = console.Config{
 		Platform: "Tocsin", Integrations: service, Systems: catalogue.Default(), Deliveries: r.db.Deliveries(),
 		Health: &health.Monitor{Counters: r.db.Counters(), Disabler: service, Now: time.Now},
 		Tester: &delivery.Courier{
@@ -83,7 +84,8 @@ func start(t *testing.T, allow ...string) *rig {
 		Wake:    func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
 		Reports: r.reports, Profiles: people, Blocks: r.db.Blocks(),
 		Leaving: profile.Leaving{Links: r.links, Profiles: people, Blocks: r.db.Blocks(), Now: time.Now},
-	})
+	}
+	r.handler = console.New(r.config)
 	r.token = r.issue("42", access.Administrator)
 	return r
 }
@@ -450,7 +452,8 @@ func TestTheDocumentIsCurrentAndHasNoOtherHost(t *testing.T) {
 
 	for _, page := range []string{"/", "/docs"} {
 		w := httptest.NewRecorder()
-		r.handler.ServeHTTP(w, httptest.NewRequest("GET", page, nil))
+		r.config.NoPages = true
+		console.New(r.config).ServeHTTP(w, httptest.NewRequest("GET", page, nil))
 		require.Equal(t, 200, w.Code)
 		require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
 		require.NotContains(t, w.Body.String(), "//unpkg")

@@ -82,8 +82,8 @@ func (p *Pages) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+Root+"{digest}/{name...}", p.file)
 }
 
-// Modules lists the files below web/ that make the first view, the page itself left out.
-func Modules() []string {
+// Files lists the files below web/ that are served.
+func Files() []string {
 	all, _ := names()
 	return all
 }

@@ -1,0 +1,229 @@
+package pages_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/console/pages"
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/event"
+)
+
+// firstView is the most that the first view may weigh, compressed, in bytes.
+const firstView = 150 << 10
+
+func handler() http.Handler {
+	mux := http.NewServeMux()
+	pages.New("Tocsin").Mount(mux)
+	return mux
+}
+
+func get(t *testing.T, h http.Handler, path string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	q := httptest.NewRequest("GET", path, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		q.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, q)
+	return w
+}
+
+var base = regexp.MustCompile(`name="base" content="([^"]+)"`)
+
+func root(t *testing.T, h http.Handler) string {
+	t.Helper()
+	return base.FindStringSubmatch(get(t, h, "/").Body.String())[1]
+}
+
+func TestEveryFileIsServedForGoodAndCompressed(t *testing.T) {
+	h := handler()
+	at := root(t, h)
+	sum := get(t, h, "/", "Accept-Encoding", "gzip").Body.Len()
+	for _, name := range pages.Files() {
+		if name == "index.html" {
+			require.Equal(t, http.StatusNotFound, get(t, h, at+name).Code, "the page is a template: it is served at / only")
+			continue
+		}
+		plain := get(t, h, at+name, "Accept-Encoding", "br, gzip;q=0")
+		require.Equal(t, http.StatusOK, plain.Code, name)
+		require.Empty(t, plain.Header().Get("Content-Encoding"))
+		require.Contains(t, plain.Header().Get("Cache-Control"), "immutable")
+		packed := get(t, h, at+name, "Accept-Encoding", "gzip, deflate, br")
+		require.Equal(t, "gzip", packed.Header().Get("Content-Encoding"))
+		require.Equal(t, fmt.Sprint(packed.Body.Len()), packed.Header().Get("Content-Length"))
+		sum += packed.Body.Len()
+		z, err := gzip.NewReader(packed.Body)
+		require.NoError(t, err)
+		unpacked, err := io.ReadAll(z)
+		require.NoError(t, err)
+		require.Equal(t, plain.Body.String(), string(unpacked), name)
+	}
+	require.Less(t, sum, firstView, "all files together, in every language")
+	t.Logf("the first view weighs at most %d bytes", sum)
+	require.Equal(t, http.StatusNotFound, get(t, h, pages.Root+"0123456789abcdef/app.js").Code, "a file of another release")
+	require.Equal(t, http.StatusNotFound, get(t, h, at+"lib/README.md").Code)
+	require.Equal(t, http.StatusNotFound, get(t, h, at+"no.js").Code)
+}
+
+func TestThePolicyIsStrict(t *testing.T) {
+	h := handler()
+	page := get(t, h, "/integrations/01X/deliveries/01Y")
+	policy := page.Header().Get("Content-Security-Policy")
+	require.Contains(t, policy, "default-src 'none'")
+	require.Contains(t, policy, "frame-ancestors 'none'")
+	require.NotContains(t, policy, "unsafe")
+	require.NotContains(t, policy, "http")
+	require.Equal(t, "no-cache", page.Header().Get("Cache-Control"), "a new release shows at once")
+	require.NotRegexp(t, `<script>|style="|\son\w+=`, page.Body.String(), "nothing inline")
+	letter := get(t, h, root(t, h)+"letter.html").Header().Get("Content-Security-Policy")
+	require.Contains(t, letter, "sandbox allow-scripts")
+	require.Contains(t, letter, "default-src 'none'")
+}
+
+var address = regexp.MustCompile(`https?://[a-zA-Z0-9.-]+`)
+
+func TestNoFileNamesAnotherHostToLoadFrom(t *testing.T) {
+	known := []string{
+		"http://www.w3.org",                                                                                            // names of XML spaces, which nobody loads
+		"https://example.com", "https://hooks.slack.com", "https://www.standardwebhooks.com", "https://hec.splunk.com", // examples and links in texts
+		"https://endpoint", "https://", "https://api.opsgenie.com",
+	}
+	for _, name := range pages.Files() {
+		raw, err := os.ReadFile(filepath.Join("web", name))
+		require.NoError(t, err)
+		for _, found := range address.FindAllString(string(raw), -1) {
+			require.Contains(t, known, found, name)
+		}
+	}
+}
+
+func TestTheLibrariesAreThoseOfTheirAuthors(t *testing.T) {
+	readme, err := os.ReadFile("web/lib/README.md")
+	require.NoError(t, err)
+	rows := regexp.MustCompile(`(?m)^\| (\w+\.js) \| .*? \| [\w/]*?(\w+\.mjs) \| ([0-9a-f]{64}) \|`).FindAllStringSubmatch(string(readme), -1)
+	require.Len(t, rows, 3)
+	for _, row := range rows {
+		raw, err := os.ReadFile("web/lib/" + row[1])
+		require.NoError(t, err)
+		raw = bytes.ReplaceAll(raw, []byte(`from"./preact.js"`), []byte(`from"preact"`))
+		if row[1] != "htm.js" {
+			raw = append(raw, "//# sourceMappingURL="+row[2]+".map\n"...)
+		}
+		sum := sha256.Sum256(raw)
+		require.Equal(t, row[3], hex.EncodeToString(sum[:]), row[1])
+	}
+}
+
+// messages reads a message file; a message with forms has several texts.
+func messages(t *testing.T, name string) map[string][]string {
+	t.Helper()
+	raw, err := os.ReadFile("web/messages/" + name + ".json")
+	require.NoError(t, err)
+	var read map[string]any
+	require.NoError(t, json.Unmarshal(raw, &read))
+	out := map[string][]string{}
+	for key, v := range read {
+		switch v := v.(type) {
+		case string:
+			out[key] = []string{v}
+		case map[string]any:
+			require.Contains(t, v, "other", key)
+			for _, form := range v {
+				out[key] = append(out[key], form.(string))
+			}
+		}
+	}
+	return out
+}
+
+var place = regexp.MustCompile(`\{\w+\}`)
+
+func TestBothLanguagesSayTheSame(t *testing.T) {
+	en, ja := messages(t, "en"), messages(t, "ja")
+	for key, texts := range en {
+		require.Contains(t, ja, key, "messages/ja.json lacks a message")
+		want := place.FindAllString(texts[0], -1)
+		slices.Sort(want)
+		for _, text := range append(slices.Clone(texts), ja[key]...) {
+			got := place.FindAllString(text, -1)
+			slices.Sort(got)
+			require.Equal(t, want, got, "the places of %s", key)
+			require.NotEmpty(t, strings.TrimSpace(text), key)
+		}
+	}
+	for key := range ja {
+		if !strings.HasPrefix(key, "setup.") { // set-up steps come from the API in English
+			require.Contains(t, en, key, "messages/en.json lacks a message")
+		}
+	}
+}
+
+// source is the text of all our modules.
+func source(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, name := range pages.Files() {
+		if strings.HasSuffix(name, ".js") && !strings.HasPrefix(name, "lib/") {
+			raw, err := os.ReadFile(filepath.Join("web", name))
+			require.NoError(t, err)
+			all.Write(raw)
+		}
+	}
+	return all.String()
+}
+
+var (
+	asked = regexp.MustCompile("\\bt\\(\"([^\"]+)\"")
+	made  = regexp.MustCompile("\\bt\\(`([^`$]*)\\$\\{")
+)
+
+func TestEveryMessageIsUsedAndEveryUsedOneIsThere(t *testing.T) {
+	en, code := messages(t, "en"), source(t)
+	for _, m := range asked.FindAllStringSubmatch(code, -1) {
+		require.Contains(t, en, m[1], "a view asks for a message that is not there")
+	}
+	prefixes := []string{"events.vuln.", "events.issue.", "events.report.", "event."} // `${node.key}.all`, and keys that are made of an event
+	for _, m := range made.FindAllStringSubmatch(code, -1) {
+		if m[1] != "" {
+			prefixes = append(prefixes, m[1])
+		}
+	}
+	for key := range en {
+		used := strings.Contains(code, `"`+key+`"`) || slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
+		require.True(t, used, "no view uses the message %s", key)
+	}
+}
+
+func TestEveryEventIsNamed(t *testing.T) {
+	en := messages(t, "en")
+	for _, k := range event.Kinds() {
+		require.Contains(t, en, "kind."+string(k))
+	}
+	for _, entry := range catalogue.Default().All() {
+		for _, e := range entry.System.Events {
+			key := "event." + string(e)
+			for _, prefix := range []string{"vuln_", "security_issue_", "report_"} {
+				if level, ok := strings.CutPrefix(string(e), prefix); ok {
+					key = "level." + level
+				}
+			}
+			require.Contains(t, en, key)
+		}
+	}
+}
