@@ -115,7 +115,19 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 		return nil, &destination.NotReady{Reason: "the bot was removed from the chat " + quote(p.ChatTitle) + ": add it to the same chat again, or bind another chat"}
 	}
 	var out []destination.Request
-	for _, text := range gather(ns) {
+	messages := make([]notification.Notification, 0, len(ns))
+	for _, n := range ns {
+		if n.Report == nil {
+			messages = append(messages, n)
+			continue
+		}
+		files, err := d.documents(p.ChatID, n.Report)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, files...)
+	}
+	for _, text := range gather(messages) {
 		r, err := d.request(p.ChatID, text)
 		if err != nil {
 			return nil, err
