@@ -25,7 +25,7 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, map[string]any{
 		"platform": "Tocsin", "tenant": "42", "client_name": "Acme", "role": "administrator", "email": "ada@example.com", "name": "Ada Lovelace",
-		"sections": []any{"integrations", "dead_letters"},
+		"sections": []any{"integrations", "triggers", "dead_letters"},
 	}, a.body, "no outbox where mails are sent")
 	r.token = r.issue("42", access.Analyst)
 	a = r.call("GET", "/v1/session", "")

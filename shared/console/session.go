@@ -15,6 +15,7 @@ type Section string
 // The sections.
 const (
 	IntegrationSection Section = "integrations"
+	TriggerSection     Section = "triggers"
 	OutboxSection      Section = "outbox"
 	RejectedSection    Section = "dead_letters"
 )
@@ -53,6 +54,9 @@ func (s *server) sections(p access.Principal) []Section {
 		return out
 	}
 	out = append(out, IntegrationSection)
+	if s.Triggers != nil {
+		out = append(out, TriggerSection)
+	}
 	if s.Outbox != nil {
 		out = append(out, OutboxSection)
 	}
