@@ -250,7 +250,7 @@ func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
 			note(s.add(m.ruler, key, at, 1, digest(p)))
 		}
 	default:
-		note(s.add(m.ruler, key, at, 1, digest(c.group...)))
+		note(s.add(m.ruler, key, at, 1, c.attack()))
 	}
 	return counts, fired
 }

@@ -31,6 +31,7 @@ type subject struct {
 
 	count    int64    // of things
 	group    []string // what makes it the same attack or incident as another
+	key      uint64   // its digest, 0 = not made yet
 	payloads []string
 	dropped  bool // by upstream's sampling
 	ignored  bool // experimental
@@ -42,6 +43,14 @@ func (s *subject) source() string {
 		return ""
 	}
 	return s.addresses[0]
+}
+
+// attack is the digest of the group, made once for all triggers.
+func (s *subject) attack() uint64 {
+	if s.key == 0 {
+		s.key = digest(s.group...)
+	}
+	return s.key
 }
 
 // see reads what triggers ask of an event.
