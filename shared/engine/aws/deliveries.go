@@ -3,7 +3,6 @@ package aws
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -286,7 +285,7 @@ func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
 		}
 	}
 	if len(counted) < len(records) {
-		return fmt.Errorf("records of %d tenants came with events of %d: %w", len(records), len(counted), errors.ErrUnsupported)
+		return fmt.Errorf("there are records of %d tenants and events of %d", len(records), len(counted))
 	}
 	if err := putAll(ctx, d.DB, writes); err != nil {
 		return err
