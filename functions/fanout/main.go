@@ -4,12 +4,14 @@ package main
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"tocsin/functions/stack"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/report"
 )
 
 func main() {
@@ -17,7 +19,13 @@ func main() {
 	if err != nil {
 		stack.Fail(err)
 	}
-	fanout := &delivery.Fanout{Integrations: s.Reading(), Systems: s.Systems, Log: s.Deliveries(), Logger: s.Log}
+	fanout := &delivery.Fanout{
+		Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Log: s.Recording(), Logger: s.Log,
+		Recorder: &report.Recorder{Zones: s.Reports(), Now: time.Now},
+	}
+	if people := s.Profiles(); people != nil {
+		fanout.People = people
+	}
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}

@@ -144,7 +144,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	api := console.New(console.Config{
 		Platform: c.platform, Telegram: binder, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
 		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck, Wake: dispatcher.Wake,
-		Triggers: triggers, Reports: reports, Ordered: func() {
+		Triggers: triggers, Reports: reports, Ordered: func(context.Context, report.Report) {
 			select {
 			case ordered <- struct{}{}:
 			default:

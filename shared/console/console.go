@@ -79,7 +79,7 @@ type Config struct {
 	Triggers *trigger.Service
 	// Reports makes reports, nil = this deployment has none; Ordered wakes it, nil = it looks by itself.
 	Reports *report.Service
-	Ordered func()
+	Ordered func(ctx context.Context, r report.Report)
 	// Profiles keeps each person's notifications, nil = there are none; with it Blocks has the addresses that nothing is sent
 	// to, and Leaving the links of mails.
 	Profiles *profile.Service
@@ -96,7 +96,7 @@ func New(c Config) http.Handler {
 		c.Changed = func(string, string) {}
 	}
 	if c.Ordered == nil {
-		c.Ordered = func() {}
+		c.Ordered = func(context.Context, report.Report) {}
 	}
 	if c.Wake == nil {
 		c.Wake = func(...delivery.Lane) {}

@@ -103,7 +103,7 @@ type Intake struct {
 	// Repeated are entries whose event is known already: they are done with, but for an engine that finds that an
 	// earlier Accept of this very entry broke off.
 	Repeated []Accepted
-	// Records are what the accepted events add to the record for reports.
+	// Records are what the accepted events add to the record for reports; each is of a tenant who has one of them.
 	Records []report.Record
 	// Triggers are what the accepted events mean to triggers: states, and events for the bus.
 	Triggers trigger.Outcome

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/report"
 )
 
 // Tables names the tables of Deliveries.
@@ -37,6 +39,8 @@ type Deliveries struct {
 	Tables Tables
 	Queue  string // the URL of the deliveries queue
 	Now    func() time.Time
+	// Record is where Accept adds up what it accepts; nil = it must be given nothing to add.
+	Record *Record
 	// Keep is how long events, deliveries and dead letters are kept; 0 = 30 days.
 	Keep time.Duration
 }
@@ -238,7 +242,8 @@ func (d *Deliveries) shelve(ctx context.Context, deliveries []delivery.Delivery)
 	return ready, putAll(ctx, d.DB, writes)
 }
 
-// record writes the rows of accepted events, each with the deliveries that it went into.
+// record writes the rows of accepted events, each with the deliveries that it went into. Those of a tenant for whom there
+// is something to record are written together with that: see Record.
 func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
 	into := map[string][]string{}
 	for _, v := range in.Deliveries {
@@ -247,8 +252,13 @@ func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
 			into[k] = append(into[k], v.Integration+" "+v.ID)
 		}
 	}
+	records := map[string][]report.Record{}
+	for _, r := range in.Records {
+		records[r.Tenant] = append(records[r.Tenant], r)
+	}
 	expires := d.expires()
 	var writes []tableWrite
+	counted := map[string][]item{}
 	for _, a := range in.Accepted {
 		raw, err := a.Event.Encode()
 		if err != nil {
@@ -259,14 +269,33 @@ func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
 		if went := into[key]; len(went) > 0 {
 			row["deliveries"] = texts(went)
 		}
-		parts, err := d.row(key, row, raw, expires)
+		inRow := partSize
+		if len(records[a.Event.Tenant]) > 0 {
+			inRow = countedInRow
+		}
+		parts, err := d.row(key, row, raw, inRow, expires)
 		if err != nil {
 			return fmt.Errorf("event %s: %w", a.Event.ID, err)
 		}
 		writes = append(writes, parts...) // before the row that names them
-		writes = append(writes, tableWrite{d.Tables.Events, row})
+		if len(records[a.Event.Tenant]) > 0 {
+			counted[a.Event.Tenant] = append(counted[a.Event.Tenant], row)
+		} else {
+			writes = append(writes, tableWrite{d.Tables.Events, row})
+		}
 	}
-	return putAll(ctx, d.DB, writes)
+	if len(counted) < len(records) {
+		return fmt.Errorf("there are records of %d tenants and events of %d", len(records), len(counted))
+	}
+	if err := putAll(ctx, d.DB, writes); err != nil {
+		return err
+	}
+	for _, tenant := range slices.Sorted(maps.Keys(counted)) {
+		if err := d.count(ctx, tenant, counted[tenant], records[tenant]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // brokenOff finds the deliveries of events whose very message came again (it has the same receipt) and that wait for

@@ -17,6 +17,7 @@ import (
 
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
+	"tocsin/shared/report"
 )
 
 // fresh is how long the enabled integrations of a tenant are answered from memory (integration.Store allows a second).
@@ -34,6 +35,7 @@ const relayAfter = time.Minute
 type Integrations struct {
 	DB        *dynamodb.Client
 	Table     string
+	Schedule  string // the table of Reports; a change of an integration changes its rows there
 	Publisher event.Publisher
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -58,7 +60,7 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, an
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, s.bindings(i)...)
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, append(s.bindings(i), s.subscribe(i)...)...)
 }
 
 // Update replaces an integration.
@@ -69,7 +71,7 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 	}
 	put.ConditionExpression = awssdk.String("revision = :before")
 	put.ExpressionAttributeValues = item{":before": number(i.Revision - 1)}
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, s.bindings(i)...)
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, append(s.bindings(i), s.subscribe(i)...)...)
 }
 
 // Delete removes an integration.
@@ -77,7 +79,7 @@ func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision i
 	return s.change(ctx, tenant, id, types.TransactWriteItem{Delete: &types.Delete{
 		TableName: &s.Table, Key: integrationKey(tenant, id),
 		ConditionExpression: awssdk.String("revision = :before"), ExpressionAttributeValues: item{":before": number(revision)},
-	}}, announce)
+	}}, announce, subscribe(s.Schedule, tenant, id, nil)...)
 }
 
 // change writes a change with its announcement and what else belongs to it, then publishes the announcement.
@@ -188,6 +190,19 @@ func (s *Integrations) bindings(i integration.Integration) []types.TransactWrite
 	}
 	return out
 }
+
+// subscribe are the writes of the schedule of reports: an enabled integration is in it with each frequency that it has.
+func (s *Integrations) subscribe(i integration.Integration) []types.TransactWriteItem {
+	var frequencies []report.Frequency
+	for _, sub := range i.Subscriptions {
+		if f, ok := scheduled[sub.Event]; ok && i.Enabled() {
+			frequencies = append(frequencies, f)
+		}
+	}
+	return subscribe(s.Schedule, i.Tenant, i.ID, frequencies)
+}
+
+var scheduled = map[event.Type]report.Frequency{event.ReportDaily: report.Daily, event.ReportWeekly: report.Weekly, event.ReportMonthly: report.Monthly}
 
 // Bound finds integrations by a binding.
 func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {
