@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/report"
+	"tocsin/shared/trigger"
 )
 
 func main() {
@@ -19,9 +20,11 @@ func main() {
 	if err != nil {
 		stack.Fail(err)
 	}
+	triggers := s.Triggers()
 	fanout := &delivery.Fanout{
-		Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Log: s.Recording(), Logger: s.Log,
+		Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Log: s.Recording(triggers), Logger: s.Log,
 		Recorder: &report.Recorder{Zones: s.Reports(), Now: time.Now},
+		Triggers: &trigger.Evaluator{Store: triggers, Now: time.Now, Log: s.Log}, Items: aws.BatchItems,
 	}
 	if people := s.Profiles(); people != nil {
 		fanout.People = people

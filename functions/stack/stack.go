@@ -36,6 +36,7 @@ import (
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
+	"tocsin/shared/trigger"
 )
 
 // sdkAttempts is how often the SDK makes a call that is throttled or fails, in adaptive mode (it slows down by itself).
@@ -140,10 +141,22 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 }
 
 // Recording is the log of a function that takes events in.
-func (s *Stack) Recording() *aws.Deliveries {
+func (s *Stack) Recording(triggers *aws.Triggers) *aws.Deliveries {
 	d := s.Deliveries()
-	d.Record = s.Record()
+	d.Record, d.Triggers = s.Record(), triggers
 	return d
+}
+
+// Triggers is the store of triggers.
+func (s *Stack) Triggers() *aws.Triggers {
+	announcements := s.Reading().Announcements()
+	announcements.Publisher = s.Bus()
+	return &aws.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Announcements: announcements, Now: time.Now}
+}
+
+// TriggerService makes changes of triggers.
+func (s *Stack) TriggerService(integrations *aws.Integrations) *trigger.Service {
+	return &trigger.Service{Store: s.Triggers(), Integrations: integrations, Systems: s.Systems, Now: time.Now, NewID: newID, Log: s.Log}
 }
 
 // Record is what reports are made of.

@@ -140,7 +140,7 @@ type Log interface {
 	// it is durable and the entries will not be handed out again; after an error, hand in the same Intake again.
 	// A delivery whose id exists is left as it is. One that gathers waits until its Due. An Intake adds its Records once,
 	// and publishes the events of its Triggers, however often it is handed in. Error: trigger.ErrStale when a state of a
-	// trigger is not any more as it was read: nothing of the Intake is accepted then, make it anew.
+	// trigger is not any more as it was read: nothing that its tenant's events mean was accepted then. Make the Intake anew.
 	Accept(ctx context.Context, in Intake) error
 	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
 	// out again when their time comes. Error: ErrNotFound when one of them waits nowhere; then none is written.

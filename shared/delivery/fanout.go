@@ -32,8 +32,8 @@ type Fanout struct {
 	Recorder     Recorder // nil: nothing is recorded for reports
 	People       People   // nil: nobody has personal notifications
 	Triggers     Triggers // nil: there are none
-	// Items bounds what the log writes at once for triggers (see trigger.Outcome.Items); 0 = no bound. A larger batch is
-	// processed in parts.
+	// Items bounds the events, states and others (see trigger.Outcome.Items) that the log writes at once where triggers count;
+	// 0 = no bound. A larger batch is processed in parts.
 	Items int
 }
 
@@ -79,7 +79,7 @@ func (f *Fanout) process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	if err := f.learn(ctx, &in); err != nil {
 		return nil, err
 	}
-	if f.Items > 0 && in.Triggers.Items() > f.Items && len(entries) > 1 {
+	if f.Items > 0 && !in.Triggers.Empty() && len(in.Accepted)+in.Triggers.Items() > f.Items && len(entries) > 1 {
 		first, err := f.Process(ctx, entries[:len(entries)/2])
 		if err != nil {
 			return nil, err

@@ -69,8 +69,6 @@ func (v *Evaluator) Evaluate(ctx context.Context, batch []Seen) (Outcome, error)
 			return Outcome{}, fmt.Errorf("evaluate the triggers of tenant %s: %w", tenant, err)
 		}
 	}
-	slices.Sort(out.Counted)
-	out.Counted = slices.Compact(out.Counted)
 	return out, nil
 }
 
@@ -208,7 +206,6 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 			counts, fired := m.take(&s, c)
 			if counts {
 				changed = true
-				out.Counted = append(out.Counted, c.place)
 			}
 			for _, f := range fired {
 				s.fired = f.to.UnixMilli()
@@ -333,14 +330,21 @@ func (m *matcher) notice(f firing, to event.Reaction) any {
 	return data
 }
 
+// A message tells so many values of a filter, each in so many characters.
+const clauseValues, clauseChars = 10, 100
+
 // clauses are the filters as a message tells them.
 func (m *matcher) clauses() []event.Clause {
 	var out []event.Clause
 	for _, f := range m.Filters {
 		rule := f.ID.Rule()
 		c := event.Clause{Filter: rule.Title, Operator: f.Operator}
-		for _, v := range f.Values {
-			title := string(v)
+		for n, v := range f.Values {
+			if n == clauseValues {
+				c.Values = append(c.Values, fmt.Sprintf("and %d more", len(f.Values)-n))
+				break
+			}
+			title := shorten(string(v), clauseChars)
 			if n := slices.IndexFunc(rule.Choices, func(c Choice) bool { return c.Value == title }); n >= 0 {
 				title = rule.Choices[n].Title
 			}

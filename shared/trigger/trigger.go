@@ -142,8 +142,6 @@ type Outcome struct {
 	// States are the new ones, each under the version that it was read with: the store makes it the next one, and the
 	// whole Intake fails with ErrStale where another was written since.
 	States []State
-	// Counted are the places in Intake.Accepted of the events that changed a state.
-	Counted []int
 	// Publish are events for the bus.
 	Publish []event.Event
 }
@@ -151,11 +149,8 @@ type Outcome struct {
 // Empty reports whether there is nothing to write.
 func (o Outcome) Empty() bool { return len(o.States) == 0 && len(o.Publish) == 0 }
 
-// Items is how many things a store must write at once for the outcome.
-func (o Outcome) Items() int {
-	n := len(o.States) + len(o.Counted)
-	if len(o.Publish) > 0 {
-		n++ // they go into one
-	}
-	return n
-}
+// perNote is how many events to publish a store can write in one row: one has some 6 KB at the most.
+const perNote = 40
+
+// Items is how many rows a store writes for the outcome.
+func (o Outcome) Items() int { return len(o.States) + (len(o.Publish)+perNote-1)/perNote }

@@ -17,14 +17,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/report"
+	"tocsin/shared/trigger"
 )
 
 // Record is the record for reports (report.Ledger) on a table with the keys `tenant` and `id`: a journal and days.
 //
 // What a batch of events adds to a tenant is one entry of the journal, written in one transaction with the rows of those
 // very events, each on the condition that it is new: an event counts exactly once, in whatever company its message comes
-// again. A batch costs one row beside its events', however many counts it touches. A transaction takes 100 items, hence at
-// most 99 events of one tenant in a batch: that is the batch size of the template.
+// again. A batch costs one row beside its events', however many counts it touches. A transaction takes 100 items, hence
+// BatchItems.
 //
 // Entries are folded into days: a transaction removes entries and replaces their days, each on the condition that it is
 // as it was read. Fan-out folds after one batch in foldEvery, and a reader folds what is left before it reads, so that it
@@ -52,11 +53,13 @@ const (
 	foldTries = 12
 	// entryInRow and sectionInRow are in bytes: 99 days of four sections fit into a transaction with that.
 	entryInRow, sectionInRow = 64 << 10, 6 << 10
-	// countedEvents is how many events of a tenant one transaction takes beside the entry.
-	countedEvents = transactLimit - 1
 	// countedInRow is what the row of a counted event holds of its detail: 99 of them fit into a transaction.
 	countedInRow = 24 << 10
 )
+
+// BatchItems is how many events of one tenant, and rows for its triggers, a batch can have: a transaction takes one more item,
+// the entry of the record (see delivery.Fanout.Items).
+const BatchItems = transactLimit - 1
 
 // Prefixes of ids in the table.
 const (
@@ -184,34 +187,66 @@ func (r *Record) fetch(ctx context.Context, row item, name string) ([]byte, erro
 	return inflate(stored)
 }
 
-// count writes a tenant's events together with what they add to the record. It is no error when all of them were written
-// before: then they count already.
-func (d *Deliveries) count(ctx context.Context, tenant string, rows []item, records []report.Record) error {
-	if d.Record == nil {
-		return fmt.Errorf("tenant %s: these deliveries keep no record", tenant)
+// count writes a tenant's events together with what they add to the record and what they mean to triggers. It is no error
+// when all of them were written before: then they count already. Error: trigger.ErrStale when only some were, or when a
+// state changed meanwhile.
+func (d *Deliveries) count(ctx context.Context, tenant string, v share) error {
+	var writes []types.TransactWriteItem
+	var entry item
+	if len(v.records) > 0 {
+		if d.Record == nil {
+			return fmt.Errorf("tenant %s: these deliveries keep no record", tenant)
+		}
+		var err error
+		if entry, err = d.Record.entry(ctx, tenant, v.records); err != nil {
+			return err
+		}
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Record.Table, Item: entry}})
 	}
-	if len(rows) > countedEvents {
-		return fmt.Errorf("tenant %s has %d events in one batch, at most %d can be recorded at once", tenant, len(rows), countedEvents)
+	first := len(writes)
+	if len(v.states)+len(v.publish) > 0 {
+		if d.Triggers == nil {
+			return fmt.Errorf("tenant %s: these deliveries keep no triggers", tenant)
+		}
+		writes = append(writes, d.Triggers.replace(v.states)...)
+		notes, err := d.Triggers.Announcements.write(v.publish)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, notes...)
 	}
-	entry, err := d.Record.entry(ctx, tenant, records)
-	if err != nil {
-		return err
-	}
-	writes := []types.TransactWriteItem{{Put: &types.Put{TableName: &d.Record.Table, Item: entry}}}
-	for _, row := range rows {
+	events := len(writes)
+	for _, row := range v.rows {
 		writes = append(writes, types.TransactWriteItem{Put: &types.Put{
 			TableName: &d.Tables.Events, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(#event) OR #expires <= :now"),
 			ExpressionAttributeNames: map[string]string{"#event": "event", "#expires": "expires"}, ExpressionAttributeValues: item{":now": number(d.Now().Unix())},
 		}})
 	}
+	if len(writes) > transactLimit {
+		return fmt.Errorf("tenant %s has %d events, %d states and others in one batch, at most %d can be written at once", tenant, len(v.rows), events, transactLimit)
+	}
 	unmet, err := transact(ctx, d.DB, writes, "")
+	known := 0
+	for _, place := range unmet {
+		if place >= events {
+			known++
+		}
+	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("record %d events of tenant %s: %w", len(rows), tenant, err)
-	case len(unmet) == len(rows):
+		return fmt.Errorf("record %d events of tenant %s: %w", len(v.rows), tenant, err)
+	case known == len(v.rows):
 		return nil
+	case known > 0:
+		return fmt.Errorf("record %d events of tenant %s: %w: %w", len(v.rows), tenant, errMeanwhile, trigger.ErrStale)
 	case len(unmet) > 0:
-		return fmt.Errorf("record %d events of tenant %s: %w", len(rows), tenant, errMeanwhile)
+		return fmt.Errorf("count for trigger %s of tenant %s: %w", v.states[unmet[0]-first].Trigger, tenant, trigger.ErrStale)
+	}
+	if len(v.publish) > 0 {
+		d.Triggers.Announcements.publish(ctx, v.publish)
+	}
+	if entry == nil {
+		return nil
 	}
 	id := textOf(entry, "id")
 	if sum := sha256.Sum256([]byte(id)); sum[0]%foldEvery == 0 {

@@ -172,7 +172,7 @@ func Triggers(t *testing.T, open func(t *testing.T) TriggerEngine) {
 		require.NoError(t, err)
 		state := trigger.State{Tenant: "42", Trigger: "t", Version: 3, Body: []byte("x"), Expires: at.AddDate(1, 0, 0)}
 		in := delivery.Intake{Accepted: []delivery.Accepted{{Entry: e[0], Event: parsed}}, Triggers: trigger.Outcome{
-			States: []trigger.State{state}, Counted: []int{0}, Publish: []event.Event{note("42", event.TriggerUpdate)},
+			States: []trigger.State{state}, Publish: []event.Event{note("42", event.TriggerUpdate)},
 		}}
 		require.ErrorIs(t, r.Log.Accept(t.Context(), in), trigger.ErrStale)
 		known, err := r.Log.Known(t.Context(), []event.Event{parsed})
