@@ -141,6 +141,11 @@ func Mailed() []Type {
 		IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
 }
 
+// Commands are the kinds that triggers publish for the platform's own systems.
+func Commands() []Kind {
+	return []Kind{IPDenylistRequested, IPGraylistRequested, IPMarkRequested, HitsGroupRequested}
+}
+
 // Triggered are the kinds that a trigger can send to most systems; TriggeredChats those for Telegram and Teams,
 // TriggeredMail those for Email report (facts, 4.6).
 func Triggered() []Kind {
