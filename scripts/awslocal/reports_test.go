@@ -83,8 +83,8 @@ func (r *rig) reporting(addresses ...string) (id string, p report.Period) {
 func (r *rig) due(id string) {
 	r.t.Helper()
 	_, err := r.DB.UpdateItem(r.t.Context(), &dynamodb.UpdateItemInput{
-		TableName: awssdk.String(r.Prefix + "ReportsTable"),
-		Key:       map[string]dynamotypes.AttributeValue{"tenant": &dynamotypes.AttributeValueMemberS{Value: "42"}, "id": &dynamotypes.AttributeValueMemberS{Value: "due daily " + id}},
+		TableName:        awssdk.String(r.Prefix + "ReportsTable"),
+		Key:              map[string]dynamotypes.AttributeValue{"tenant": &dynamotypes.AttributeValueMemberS{Value: "42"}, "id": &dynamotypes.AttributeValueMemberS{Value: "due daily " + id}},
 		UpdateExpression: awssdk.String("SET due = :one"), ConditionExpression: awssdk.String("attribute_exists(id)"),
 		ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{":one": &dynamotypes.AttributeValueMemberN{Value: "1"}},
 	})
@@ -133,7 +133,8 @@ func TestAScheduledReportIsMailedOnce(t *testing.T) {
 		return len(r.mails("daily-one@example.org", "report")) == 1 && len(r.mails("daily-two@example.org", "report")) == 1
 	})
 	m := r.mails("daily-one@example.org", "report")[0]
-	require.Contains(t, m.Body.Text, "25 malicious requests in 5 attacks", "a hit that was published again counts once")
+	require.Contains(t, m.Body.Text, "Malicious requests: 25 ", "a hit that was published again counts once")
+	require.Contains(t, m.Body.Text, "Attacks: 5 ")
 	require.Len(t, m.Attachments, 1)
 	pdf, err := base64.StdEncoding.DecodeString(m.Attachments[0].Content)
 	require.NoError(t, err)
@@ -162,6 +163,7 @@ func TestAScheduledReportIsMailedOnce(t *testing.T) {
 		n, err := r.Depth(t.Context(), "ReportJobsDeadLetters")
 		return err == nil && n == 1
 	})
+	r.withinRoles("Api", "Fanout", "Deliver", "Report")
 }
 
 func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
@@ -202,6 +204,26 @@ func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
 	r.api("GET", "/v1/blocked-addresses", nil, &blocked)
 	require.Len(t, blocked.Items, 1)
 	require.Equal(t, id, blocked.Items[0].Integration)
+	for _, call := range []struct {
+		method, path string
+		body         any
+		status       int
+	}{
+		{"GET", "/v1/reports", nil, 200},
+		{"GET", "/v1/report-settings", nil, 200},
+		{"PUT", "/v1/report-settings", map[string]any{"time_zone": "Asia/Tokyo"}, 200},
+		{"GET", "/v1/profile/notifications", nil, 200},
+		{"PUT", "/v1/profile/notifications", map[string]any{"choices": map[string]bool{"report_daily": true, "report_weekly": false, "report_monthly": false, "system": true, "vuln": false, "scope": false}}, 200},
+		{"DELETE", "/v1/blocked-addresses/left@example.org", nil, 204},
+		{"DELETE", "/v1/integrations/" + id, nil, 204},
+	} {
+		require.Equal(t, call.status, r.api(call.method, call.path, call.body, nil), call.method+" "+call.path)
+	}
+	for _, kind := range []string{"create_user", "delete_user"} {
+		r.put([]types.PutEventsRequestEntry{r.entry(kind, `{"version":1,"id":"`+kind+`","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"user":{"name":"Grace","email":"grace@example.org"}}}`)})
+		r.idle()
+	}
+	r.withinRoles("Api", "Fanout", "Deliver", "Report")
 }
 
 // anybody calls the api function without a token.
@@ -260,4 +282,5 @@ func TestAnAddressThatBouncesIsSentToNoMore(t *testing.T) {
 		n, err := r.Depth(t.Context(), "MailFeedbackDeadLetters")
 		return err == nil && n == 1
 	})
+	r.withinRoles("Feedback")
 }
