@@ -7,7 +7,7 @@ import { useAction } from "../load.js";
 import { line, Markdown } from "../markdown.js";
 import { guardLeaving } from "../router.js";
 import { check, fieldsOf, initial, kindOf, MASK, valueOf } from "../schema.js";
-import { Busy, Failure, Notice, Said, Tested } from "../ui.js";
+import { Busy, ErrorAt, Failure, Notice, reasonOf, Said, Tested } from "../ui.js";
 
 // Secret shows a mask for what is kept, and never more. A new value replaces it.
 function Secret({ id, value, onInput, onBlur, describedby, invalid, kept }) {
@@ -44,6 +44,27 @@ function Area({ id, value, onInput, onBlur, describedby, invalid }) {
     <label class="file quiet"><${Icon} name="file" size="18" />${t("area.file")}<input type="file" accept=".txt,.crt,.cer,.pem" onChange=${pick} /></label>`;
 }
 
+// Pick is a field whose values the system itself can list, once what it needs for that is filled in.
+function Pick({ field, id, value, onInput, onBlur, describedby, invalid, system, choose, scope }) {
+  const [found, setFound] = useState(null);
+  const [run, { busy, error }] = useAction(async () => setFound((await choose(field.name)).body));
+  useEffect(() => setFound(null), [scope]);
+  const common = { id, "aria-describedby": describedby, "aria-invalid": invalid, onBlur, value };
+  const { choices = [], more, reason } = found || {};
+  const whole = choices.length > 0 && !more;
+  const known = choices.some((c) => c.value === value);
+  return html`<div class="row">${whole ? html`<select ...${common} onChange=${(e) => onInput(e.target.value)}>${!known && html`<option value=${value}>${value}</option>`}${choices.map((c) => html`<option value=${c.value}>${c.title}</option>`)}</select>`
+      : html`<input ...${common} type="text" autocomplete="off" spellcheck="false" list=${`${id}-list`} onInput=${(e) => onInput(e.target.value)} />`}
+      <button type="button" disabled=${busy} onClick=${run}><${Busy} on=${busy}>${t("choices.load", { system: system.title })}<//></button></div>
+    ${more && html`<datalist id=${`${id}-list`}>${choices.map((c) => html`<option value=${c.value}>${c.title}</option>`)}</datalist>`}
+    <p class="help" role="status">${found && !reason ? (choices.length ? t("choices.found", { n: choices.length }) : t("choices.none")) : ""}${more ? ` ${t("choices.more")}` : ""}</p>
+    ${reason && html`<${Notice} kind="bad" role="alert"><p><${Said} text=${reason} /></p><//>`}
+    ${error && html`<${Notice} kind="bad" role="alert">${error.fields?.length ? error.fields.map((f) => html`<p>${fieldTitle(system, f.field)}: ${said(f.reason)}</p>`) : html`<p>${reasonOf(error)}</p>`}<//>`}`;
+}
+
+// fieldTitle is how the form calls a field that the API names.
+const fieldTitle = (system, name) => said(system.parameters.properties[name.split(".")[1]]?.title || name);
+
 function Control({ field, ...rest }) {
   const { id, value, onInput, onBlur, describedby, invalid } = rest;
   const common = { id, "aria-describedby": describedby, "aria-invalid": invalid, onBlur };
@@ -54,24 +75,25 @@ function Control({ field, ...rest }) {
     case "area": return html`<${Area} ...${rest} />`;
     case "list": return html`<input ...${common} type="text" autocomplete="off" spellcheck="false" value=${value} onInput=${(e) => onInput(e.target.value)} placeholder=${t("list.placeholder")} />`;
     default:
+      if (rest.choose) return html`<${Pick} field=${field} ...${rest} />`;
       if (field.writeOnly) return html`<${Secret} ...${rest} />`;
       return html`<input ...${common} type=${field.format === "uri" ? "url" : "text"} autocomplete="off" spellcheck="false" value=${value} onInput=${(e) => onInput(e.target.value)} />`;
   }
 }
 
-function Field({ field, value, error, onInput, onBlur, kept }) {
+function Field({ field, value, error, onInput, onBlur, kept, ...picking }) {
   const id = useId();
   const describedby = `${id}-help ${id}-error`;
   const title = said(field.title || field.name);
   const help = field.description && html`<p class="help" id=${`${id}-help`}><${Said} text=${field.description} /></p>`;
-  const wrong = html`<p class="error" id=${`${id}-error`} aria-live="polite">${error ? html`<${Icon} name="alert" size="16" />${said(error)}` : ""}</p>`;
+  const wrong = html`<${ErrorAt} id=${`${id}-error`} text=${error && said(error)} />`;
   if (kindOf(field) === "switch") {
     return html`<div class="field" data-field=${field.name}><label class="box"><input id=${id} type="checkbox" aria-describedby=${describedby} checked=${value} onChange=${(e) => onInput(e.target.checked)} />
       <span>${title}</span></label>${help}${wrong}</div>`;
   }
   return html`<div class=${classes({ field: true, invalid: Boolean(error) })} data-field=${field.name}><label class="label" for=${id}>${title}${field.required
     ? html` <span class="muted">${t("form.required")}</span>` : ""}</label>
-    <${Control} field=${field} id=${id} value=${value} kept=${kept} onInput=${onInput} onBlur=${onBlur} describedby=${describedby} invalid=${error ? "true" : undefined} />${help}${wrong}</div>`;
+    <${Control} field=${field} id=${id} value=${value} kept=${kept} onInput=${onInput} onBlur=${onBlur} describedby=${describedby} invalid=${error ? "true" : undefined} ...${picking} />${help}${wrong}</div>`;
 }
 
 const Shown = ({ field, value }) => (value === undefined || value === "" ? null : html`<div class="fact"><dt><${Said} text=${field.title} /></dt><dd>${String(value)}</dd></div>`);
@@ -131,7 +153,7 @@ function focusWrong(form) {
   });
 }
 
-export function Form({ system, start, save, test, submit, cancel, extra, canTest = true, onDirty }) {
+export function Form({ system, start, save, test, choose, submit, cancel, extra }) {
   const draft = useDraft(system, start);
   const form = useRef(null);
   const [result, setResult] = useState(null);
@@ -161,11 +183,14 @@ export function Form({ system, start, save, test, submit, cancel, extra, canTest
   const [runTest, testing] = useAction(guarded(async () => { setResult(null); setResult(await test(draft.parameters())); }));
   useEffect(() => {
     guardLeaving(draft.dirty ? () => confirm(t("form.leave")) : null);
-    onDirty?.(draft.dirty);
     return () => guardLeaving(null);
   }, [draft.dirty]);
   const shown = (key) => (draft.touched[key] || attempted ? draft.errors[key] : "");
-  const draw = (f) => html`<${Field} key=${f.name} field=${f} value=${draft.values[f.name]} error=${shown(f.name)} kept=${start.parameters[f.name] === MASK}
+  const picking = (name) => {
+    const at = (system.choosable || []).indexOf(name);
+    return at < 0 ? {} : { system, choose: () => choose(name, draft.parameters()), scope: JSON.stringify(system.choosable.slice(0, at).map((n) => draft.values[n])) };
+  };
+  const draw = (f) => html`<${Field} key=${f.name} field=${f} ...${picking(f.name)} value=${draft.values[f.name]} error=${shown(f.name)} kept=${start.parameters[f.name] === MASK}
     onInput=${(v) => draft.setValue(f.name, v)} onBlur=${() => draft.blur(f.name)} />`;
   const main = draft.open.filter((f) => f.required || ["api", "region"].includes(f.name));
   const more = draft.open.filter((f) => !main.includes(f));
@@ -183,7 +208,7 @@ export function Form({ system, start, save, test, submit, cancel, extra, canTest
     ${testing.busy && html`<${Notice} role="status"><p><${Busy} on=${true}>${t("test.running")}<//></p><//>`}
     ${result && !testing.busy && html`<${Tested} result=${result} />`}
     <div class="buttons"><a class="button" href=${cancel}>${t("form.cancel")}</a>
-      ${canTest && draft.open.length > 0 && html`<button type="button" disabled=${testing.busy} onClick=${() => { if (valid()) runTest(); }}><${Icon} name="send" size="18" />${t("form.test")}</button>`}
+      ${draft.open.length > 0 && html`<button type="button" disabled=${testing.busy} onClick=${() => { if (valid()) runTest(); }}><${Icon} name="send" size="18" />${t("form.test")}</button>`}
       <button type="submit" class="primary" disabled=${saving.busy}><${Busy} on=${saving.busy}>${submit}<//></button></div></form>`;
 }
 
