@@ -98,6 +98,12 @@ function Field({ field, value, error, onInput, onBlur, kept, ...picking }) {
 
 const Shown = ({ field, value }) => (value === undefined || value === "" ? null : html`<div class="fact"><dt><${Said} text=${field.title} /></dt><dd>${String(value)}</dd></div>`);
 
+// advanced fields have a default that suits most: they are folded away.
+const advanced = ["http_method", "headers", "ca_file", "ca_verify", "timeout", "open_timeout", "max_events", "signing_secret", "previous_signing_secret", "source_category", "set_priority"];
+
+// only says of a field which value of another one it belongs to.
+const only = { role_arn: ["authorization", "role"], access_key_id: ["authorization", "key"], secret_access_key: ["authorization", "key"] };
+
 // useDraft is the state of a form: its controls, what is wrong with them, and what they make.
 function useDraft(system, start) {
   const fields = useMemo(() => fieldsOf(system.parameters), [system.parameters]);
@@ -108,13 +114,14 @@ function useDraft(system, start) {
   const [touched, touch] = useState({});
   const [refused, refuse] = useState({});
   const [dirty, setDirty] = useState(false);
+  const applies = (f) => !only[f.name] || values[only[f.name][0]] === only[f.name][1];
   const errors = { ...refused };
-  for (const f of open) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
+  for (const f of open.filter(applies)) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
   errors.name = !name.trim() ? t("check.required") : [...name].length > 200 ? t("check.maxLength", { n: 200, has: [...name].length }) : refused.name || "";
   const parameters = () => {
     const out = {};
     for (const f of open) {
-      const v = valueOf(f, values[f.name]);
+      const v = applies(f) ? valueOf(f, values[f.name]) : undefined;
       if (v !== undefined) out[f.name] = v;
       else if (start.parameters[f.name] !== undefined) out[f.name] = null;
     }
@@ -122,7 +129,7 @@ function useDraft(system, start) {
   };
   const changed = (key) => { setDirty(true); refuse((r) => ({ ...r, [key]: "" })); };
   return {
-    fields, open, name, values, events, errors, touched, dirty, parameters, shown: fields.filter((f) => kindOf(f) === "shown"),
+    open, applies, name, values, events, errors, touched, dirty, parameters, shown: fields.filter((f) => kindOf(f) === "shown"),
     setName: (v) => { setName(v); changed("name"); },
     setValue: (key, v) => { setValues((all) => ({ ...all, [key]: v })); touch((all) => ({ ...all, [key]: all[key] || v !== "" })); changed(key); },
     setEvents: (v) => { setEvents(v); setDirty(true); },
@@ -192,8 +199,9 @@ export function Form({ system, start, save, test, choose, submit, cancel, extra 
   };
   const draw = (f) => html`<${Field} key=${f.name} field=${f} ...${picking(f.name)} value=${draft.values[f.name]} error=${shown(f.name)} kept=${start.parameters[f.name] === MASK}
     onInput=${(v) => draft.setValue(f.name, v)} onBlur=${() => draft.blur(f.name)} />`;
-  const main = draft.open.filter((f) => f.required || ["api", "region"].includes(f.name));
-  const more = draft.open.filter((f) => !main.includes(f));
+  const there = draft.open.filter(draft.applies);
+  const main = there.filter((f) => !advanced.includes(f.name));
+  const more = there.filter((f) => advanced.includes(f.name));
   const error = saving.error || testing.error;
   return html`<form class="panel form" ref=${form} noValidate onSubmit=${(e) => { e.preventDefault(); if (valid()) runSave(); }}>
     <${Field} field=${{ name: "name", title: t("form.name"), required: true, type: "string" }} value=${draft.name} error=${shown("name")} onInput=${draft.setName} onBlur=${() => draft.blur("name")} />
@@ -202,7 +210,7 @@ export function Form({ system, start, save, test, choose, submit, cancel, extra 
     ${extra}
     ${more.length > 0 && html`<details class="advanced" open=${more.some((f) => shown(f.name))}><summary>${t("form.advanced")}</summary>${more.map(draw)}</details>`}
     <${Events} system=${system} value=${draft.events} onChange=${draft.setEvents} />
-    ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("form.conflict")}</p><p><button type="button" class="quiet" onClick=${() => location.reload()}>${t("form.reload")}</button></p><//>` 
+    ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("form.conflict")}</p><p><button type="button" class="quiet" onClick=${() => { guardLeaving(null); location.reload(); }}>${t("form.reload")}</button></p><//>` 
       : error.fields?.length ? html`<${Notice} kind="bad" role="alert"><p>${t("form.wrong")}</p>${error.fields.filter((p) => !(p.field.split(".")[p.field.startsWith("parameters.") ? 1 : 0] in draft.errors))
         .map((p) => html`<p>${p.field}: ${said(p.reason)}</p>`)}<//>` : html`<${Failure} error=${error} />`)}
     ${testing.busy && html`<${Notice} role="status"><p><${Busy} on=${true}>${t("test.running")}<//></p><//>`}

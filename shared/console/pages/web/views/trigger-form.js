@@ -218,7 +218,7 @@ export function TriggerForm({ template, start, integrations, refresh, save, subm
       ${template.threshold && html`<${Threshold} template=${template} draft=${draft} set=${set} error=${errors.threshold} />`}
       ${template.filters.length > 0 && html`<${Filters} template=${template} draft=${draft} set=${set} errors=${errors} />`}
       <${Actions} template=${template} draft=${draft} set=${set} integrations=${integrations} refresh=${refresh} errors=${errors} />
-      ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("trigger.conflict")}</p><p><button type="button" class="quiet" onClick=${() => location.reload()}>${t("form.reload")}</button></p><//>`
+      ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("trigger.conflict")}</p><p><button type="button" class="quiet" onClick=${() => { guardLeaving(null); location.reload(); }}>${t("form.reload")}</button></p><//>`
         : error.fields?.length ? html`<${Notice} kind="bad" role="alert"><p>${t("form.wrong")}</p>${error.fields.filter((f) => !/^(name|comment|threshold|filters|actions)\b/.test(f.field)).map((f) => html`<p>${f.field}: ${said(f.reason)}</p>`)}<//>` : html`<${Failure} error=${error} />`)}
       <div class="buttons"><a class="button" href="/triggers">${t("form.cancel")}</a><button type="button" disabled=${looking.busy} onClick=${() => { if (valid()) look(); }}><${Icon} name="eye" size="18" /><${Busy} on=${looking.busy}>${t("trigger.preview")}<//></button>
         <button type="submit" class="primary" disabled=${saving.busy}><${Busy} on=${saving.busy}>${submit}<//></button></div></form>
