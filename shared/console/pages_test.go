@@ -25,13 +25,17 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, map[string]any{
 		"platform": "Tocsin", "tenant": "42", "client_name": "Acme", "role": "administrator", "email": "ada@example.com", "name": "Ada Lovelace",
-		"sections": []any{"integrations", "triggers", "dead_letters"},
+		"sections": []any{"integrations", "triggers", "reports", "profile", "dead_letters"},
 	}, a.body, "no outbox where mails are sent")
-	r.token = r.issue("42", access.Analyst)
-	a = r.call("GET", "/v1/session", "")
-	require.Equal(t, 200, a.status, a.raw)
-	require.Equal(t, "analyst", a.body["role"])
-	require.Empty(t, a.body["sections"])
+	for role, sections := range map[access.Role][]any{
+		access.Analyst: {"reports", "profile"}, access.ReadOnly: {"reports", "profile"}, access.APIDeveloper: {"profile"},
+	} {
+		r.token = r.issue("42", role)
+		a = r.call("GET", "/v1/session", "")
+		require.Equal(t, 200, a.status, a.raw)
+		require.Equal(t, string(role), a.body["role"])
+		require.Equal(t, sections, a.body["sections"], role)
+	}
 	r.token = "garbage"
 	require.Equal(t, 401, r.call("GET", "/v1/session", "").status)
 	r.config.Outbox = func(context.Context, string, int) ([]console.Mail, error) { return nil, nil }

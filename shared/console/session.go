@@ -16,6 +16,8 @@ type Section string
 const (
 	IntegrationSection Section = "integrations"
 	TriggerSection     Section = "triggers"
+	ReportSection      Section = "reports"
+	ProfileSection     Section = "profile"
 	OutboxSection      Section = "outbox"
 	RejectedSection    Section = "dead_letters"
 )
@@ -48,17 +50,20 @@ func (s *server) session(api huma.API) {
 	})
 }
 
+// sections are in the order of the Console. Who may see what: permit.
 func (s *server) sections(p access.Principal) []Section {
 	out := []Section{}
-	if !p.Administers() {
-		return out
+	show := func(section Section, there bool) {
+		if there {
+			out = append(out, section)
+		}
 	}
-	out = append(out, IntegrationSection)
-	if s.Triggers != nil {
-		out = append(out, TriggerSection)
-	}
-	if s.Outbox != nil {
-		out = append(out, OutboxSection)
-	}
-	return append(out, RejectedSection)
+	reads := p.Administers() || p.Role == access.Analyst || p.Role == access.ReadOnly
+	show(IntegrationSection, p.Administers())
+	show(TriggerSection, s.Triggers != nil && p.Administers())
+	show(ReportSection, s.Reports != nil && reads)
+	show(ProfileSection, s.Profiles != nil && p.Email != "")
+	show(OutboxSection, s.Outbox != nil && p.Administers())
+	show(RejectedSection, p.Administers())
+	return out
 }

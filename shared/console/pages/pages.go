@@ -25,7 +25,10 @@ var web embed.FS
 const Root = "/pages/"
 
 // paths are the addresses of views: each is the same page, which reads its address.
-var paths = []string{"/{$}", "/add", "/add/{system}", "/integrations/{id}", "/integrations/{id}/deliveries", "/integrations/{id}/deliveries/{delivery}", "/outbox", "/rejected"}
+var paths = []string{
+	"/{$}", "/add", "/add/{system}", "/integrations/{id}", "/integrations/{id}/deliveries", "/integrations/{id}/deliveries/{delivery}",
+	"/triggers", "/triggers/add", "/triggers/add/{template}", "/triggers/{id}", "/reports", "/profile", "/outbox", "/rejected",
+}
 
 // policy lets the page load its own files and call its own API, and nothing else. Mails are shown in a frame: letter.html.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; frame-src 'self'; " +

@@ -69,3 +69,18 @@ export const post = (path, body, options) => call("POST", path, { body, ...optio
 const part = encodeURIComponent;
 export const integrationPath = (id, rest = "") => `/v1/integrations/${part(id)}${rest}`;
 export const deliveryPath = (id, delivery, rest = "") => `${integrationPath(id)}/deliveries/${part(delivery)}${rest}`;
+export const triggerPath = (id, rest = "") => `/v1/triggers/${part(id)}${rest}`;
+
+// integrationsOf reads all integrations, each with the title of its system.
+export async function integrationsOf(signal) {
+  const systems = get("/v1/systems", { signal });
+  const items = [];
+  let cursor;
+  do {
+    const { body } = await get("/v1/integrations", { signal, query: { limit: 100, cursor } });
+    items.push(...body.items);
+    cursor = body.next_cursor;
+  } while (cursor);
+  const titles = Object.fromEntries((await systems).body.groups.flatMap((g) => g.systems).map((s) => [s.name, s.title]));
+  return items.map((i) => ({ ...i, title: titles[i.system] || i.system }));
+}

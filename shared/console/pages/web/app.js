@@ -9,15 +9,22 @@ import { Empty, Failure, Skeleton } from "./ui.js";
 import { Integrations } from "./views/integrations.js";
 import { Add, AddForm } from "./views/add.js";
 import { Integration } from "./views/integration.js";
+import { AddTrigger, NewTrigger, Trigger, Triggers } from "./views/triggers.js";
+import { Reports } from "./views/reports.js";
+import { Profile } from "./views/profile.js";
 import { Outbox } from "./views/outbox.js";
 import { Rejected } from "./views/rejected.js";
 
-// A section is shown when the session names it. The first is the Console's front page.
+// A section is shown when the session names it. The first that a person may see is their front page; the profile is in the
+// menu of the person.
 const sections = [
-  { name: "integrations", at: "/", title: "nav.integrations", icon: "web_hooks" },
-  { name: "outbox", at: "/outbox", title: "nav.outbox", icon: "email" },
-  { name: "dead_letters", at: "/rejected", title: "nav.rejected", icon: "alert" },
+  { name: "integrations", at: "/", title: "nav.integrations" },
+  { name: "triggers", at: "/triggers", title: "nav.triggers" },
+  { name: "reports", at: "/reports", title: "nav.reports" },
+  { name: "outbox", at: "/outbox", title: "nav.outbox" },
+  { name: "dead_letters", at: "/rejected", title: "nav.rejected" },
 ];
+const profile = { name: "profile", at: "/profile" };
 
 const views = [
   ["/", "integrations", Integrations],
@@ -26,6 +33,12 @@ const views = [
   ["/integrations/:id", "integrations", Integration],
   ["/integrations/:id/deliveries", "integrations", Integration],
   ["/integrations/:id/deliveries/:delivery", "integrations", Integration],
+  ["/triggers", "triggers", Triggers],
+  ["/triggers/add", "triggers", AddTrigger],
+  ["/triggers/add/:template", "triggers", NewTrigger],
+  ["/triggers/:id", "triggers", Trigger],
+  ["/reports", "reports", Reports],
+  ["/profile", "profile", Profile],
   ["/outbox", "outbox", Outbox],
   ["/rejected", "dead_letters", Rejected],
 ];
@@ -69,6 +82,7 @@ function Person({ session, signOut }) {
     onFocusOut=${(e) => { if (!menu.current.contains(e.relatedTarget)) menu.current.open = false; }}>
     <summary aria-label=${t("person.menu", { name: session.name || session.email || session.tenant })}><${Icon} name="person" /><span class="wide-only">${session.name || session.email || session.tenant}</span></summary>
     <div class="menu" tabindex="-1"><p><strong>${session.name}</strong><br />${session.email}</p><p class="muted">${session.client_name || session.tenant} · ${t(`role.${session.role}`)}</p>
+      ${session.sections.includes("profile") && html`<a href="/profile" onClick=${() => { menu.current.open = false; }}>${t("profile.title")}</a>`}
       <button type="button" onClick=${signOut}>${t("person.signout")}</button></div></details>`;
 }
 
@@ -87,6 +101,8 @@ function Page({ session }) {
   const first = useRef(true);
   const found = find(path);
   const allowed = found && session.sections.includes(found.section);
+  const front = path === "/" && !allowed && [...sections, profile].find((s) => session.sections.includes(s.name));
+  useEffect(() => { if (front) navigate(front.at, { replace: true }); }, [front]);
   useEffect(() => {
     const named = () => {
       const heading = main.current?.querySelector("h1");

@@ -1,6 +1,7 @@
 // Event types as a form and a card show them: report frequencies apart, levels under one parent.
-import { html, useEffect, useRef } from "./html.js";
+import { html } from "./html.js";
 import { list, said, t } from "./i18n.js";
+import { Box } from "./ui.js";
 
 const parents = [
   { prefix: "vuln_", key: "events.vuln" },
@@ -49,13 +50,6 @@ export function subscribed(integration, system) {
     else if (on.length) words.push(t(`${node.key}.some`, { levels: list(on.map((m) => t(`level.${m.event.slice(node.prefix.length)}`))) }));
   }
   return list(words);
-}
-
-function Box({ checked, partial, onChange, label, id, description }) {
-  const box = useRef(null);
-  useEffect(() => { box.current.indeterminate = Boolean(partial); }, [partial]);
-  return html`<label class="box"><input ref=${box} type="checkbox" id=${id} checked=${checked} onChange=${(e) => onChange(e.target.checked)} />
-    <span>${label}${description && html`<small>${description}</small>`}</span></label>`;
 }
 
 function Parent({ node, value, set }) {

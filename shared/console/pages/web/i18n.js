@@ -56,6 +56,16 @@ export function time(iso, { seconds = false } = {}) {
 
 export const day = (iso) => new Intl.DateTimeFormat(language, { month: "short", day: "numeric" }).format(new Date(iso));
 
+// dates is a range of days that are given as 2023-03-05, whatever the reader's own time zone.
+export const dates = (from, to) => new Intl.DateTimeFormat(language, { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" }).formatRange(new Date(from), new Date(to));
+
+// bytes: "12 kB".
+export function bytes(n) {
+  const as = (value, unit, digits) => new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits }).format(value);
+  if (n < 1000) return as(n, "byte", 0);
+  return n < 1_000_000 ? as(n / 1000, "kilobyte", 0) : as(n / 1_000_000, "megabyte", 1);
+}
+
 const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
 
 // ago is a time in relation to now: "3 minutes ago", "in 10 seconds".
@@ -74,4 +84,12 @@ export function duration(ms) {
   if (ms < 1000) return as(ms, "millisecond", ms < 10 ? 1 : 0);
   if (ms < 60_000) return as(ms / 1000, "second", ms < 10_000 ? 1 : 0);
   return as(ms / 60_000, "minute", ms < 600_000 ? 1 : 0);
+}
+
+const spans = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
+
+// span is a number of seconds as a person sets it: "15 minutes".
+export function span(seconds) {
+  const [unit, size] = spans.find(([, s]) => seconds >= s && seconds % s === 0) || spans.at(-1);
+  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
 }

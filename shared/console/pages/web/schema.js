@@ -5,6 +5,7 @@ import { t } from "./i18n.js";
 export const MASK = "********";
 
 const email = /^[^\s@,]+@[^\s@,]+\.[^\s@,]+$/;
+export const isEmail = (text) => email.test(text);
 const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 // fieldsOf lists the properties in the order of the form.
@@ -34,12 +35,13 @@ export function initial(field, value) {
   }
 }
 
-const entries = (text) => text.split(/[,;\s]+/).filter(Boolean);
+// words are the entries of a text field that takes several.
+export const words = (text) => text.split(/[,;\s]+/).filter(Boolean);
 
 // valueOf is what a control's value is sent as; undefined when it is empty.
 export function valueOf(field, control) {
   switch (kindOf(field)) {
-    case "list": return entries(control);
+    case "list": return words(control);
     case "map": {
       const rows = control.filter((r) => r.name.trim() || r.value);
       return rows.length ? Object.fromEntries(rows.map((r) => [r.name.trim(), r.value])) : undefined;
@@ -67,7 +69,7 @@ function text(field, v) {
   if (n > (field.maxLength ?? Infinity)) return t("check.maxLength", { n: field.maxLength, has: n });
   if (field.format === "uri" && !url(v)) return t("check.uri");
   if (field.format === "uuid" && !uuid.test(v)) return t("check.uuid");
-  if (field.format === "email" && !email.test(v)) return t("check.email", { value: v });
+  if (field.format === "email" && !isEmail(v)) return t("check.email", { value: v });
   if (field.pattern && !new RegExp(field.pattern, "u").test(v)) return t("check.pattern", { pattern: field.pattern });
   return "";
 }
@@ -81,7 +83,7 @@ function numeric(field, v) {
 
 function listed(field, v) {
   if (v.length > (field.maxItems ?? Infinity)) return t("check.maxItems", { n: field.maxItems });
-  const wrong = /mail/i.test(field.name + field.title) || field.name === "addresses" ? v.find((a) => !email.test(a)) : undefined;
+  const wrong = /mail/i.test(field.name + field.title) || field.name === "addresses" ? v.find((a) => !isEmail(a)) : undefined;
   if (wrong) return t("check.email", { value: wrong });
   const twice = field.uniqueItems && v.find((a, i) => v.indexOf(a) !== i);
   return twice ? t("check.twice", { value: twice }) : "";

@@ -23,6 +23,9 @@ export function Failure({ error, retry }) {
     ${retry && html`<p><button type="button" class="quiet" onClick=${retry}>${t("action.again")}</button></p>`}<//>`;
 }
 
+// ErrorAt is what is wrong with a field; its place is there while nothing is, for screen readers to watch.
+export const ErrorAt = ({ id, text }) => html`<p class="error" id=${id} aria-live="polite">${text ? html`<${Icon} name="alert" size="16" />${text}` : ""}</p>`;
+
 export const Empty = ({ icon, title, children }) => html`<div class="empty"><span class="empty-icon"><${Icon} name=${icon} size="28" /></span>
   <h2>${title}</h2>${children}</div>`;
 
@@ -45,6 +48,14 @@ export const Said = ({ text }) => html`<span lang=${langOf(text)}>${said(text)}<
 
 // When is a time in words, with the exact one to hover over.
 export const When = ({ at, exact }) => html`<time datetime=${at} title=${time(at, { seconds: true })}>${exact ? time(at, { seconds: true }) : ago(at)}</time>`;
+
+// Box is a check box with its label; a partial one stands over members of which some are ticked.
+export function Box({ checked, partial, onChange, label, id, description }) {
+  const box = useRef(null);
+  useEffect(() => { box.current.indeterminate = Boolean(partial); }, [partial]);
+  return html`<label class="box"><input ref=${box} type="checkbox" id=${id} checked=${checked} onChange=${(e) => onChange(e.target.checked)} />
+    <span>${label}${description && html`<small>${description}</small>`}</span></label>`;
+}
 
 // Dialog asks one thing. It is open while it is rendered.
 export function Dialog({ title, children, onClose, danger, wide }) {

@@ -37,7 +37,8 @@ function NewForm({ system, session }) {
     navigate(`/integrations/${body.id}?added=1`);
   };
   const test = async (parameters) => (await post("/v1/integrations/test", { system: system.name, parameters })).body;
-  return html`<div class="beside"><${Form} system=${system} start=${start} save=${save} test=${test} submit=${t("form.add")} cancel="/" /><div class="side"><${SetUp} system=${system} /></div></div>`;
+  const choose = (parameter, parameters) => post("/v1/integrations/choices", { system: system.name, parameters, parameter });
+  return html`<div class="beside"><${Form} system=${system} start=${start} save=${save} test=${test} choose=${choose} submit=${t("form.add")} cancel="/" /><div class="side"><${SetUp} system=${system} /></div></div>`;
 }
 
 export function AddForm({ system: name, session }) {

@@ -28,7 +28,8 @@ function Attempts({ d }) {
     ${d.due && html`<li class="next"><p class="waited"><${Icon} name="clock" size="16" />${t("attempt.next", { cycle: d.cycle || 1 })} <${When} at=${d.due} /></p></li>`}</ol>`;
 }
 
-function Request({ request: r, n }) {
+// Request is a request as it is sent, secrets masked.
+export function Request({ request: r, n }) {
   if (r.mail) return html`<article class="request"><h3>${t("request.mail", { to: r.mail.to })}</h3><${Letter} mail=${r.mail} /></article>`;
   const body = pretty(r.body || "");
   return html`<article class="request"><h3><code>${r.method}</code> <code class="url">${r.url}</code></h3>

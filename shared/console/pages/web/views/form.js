@@ -7,7 +7,7 @@ import { useAction } from "../load.js";
 import { line, Markdown } from "../markdown.js";
 import { guardLeaving } from "../router.js";
 import { check, fieldsOf, initial, kindOf, MASK, valueOf } from "../schema.js";
-import { Busy, Failure, Notice, Said, Tested } from "../ui.js";
+import { Busy, ErrorAt, Failure, Notice, reasonOf, Said, Tested } from "../ui.js";
 
 // Secret shows a mask for what is kept, and never more. A new value replaces it.
 function Secret({ id, value, onInput, onBlur, describedby, invalid, kept }) {
@@ -44,6 +44,27 @@ function Area({ id, value, onInput, onBlur, describedby, invalid }) {
     <label class="file quiet"><${Icon} name="file" size="18" />${t("area.file")}<input type="file" accept=".txt,.crt,.cer,.pem" onChange=${pick} /></label>`;
 }
 
+// Pick is a field whose values the system itself can list, once what it needs for that is filled in.
+function Pick({ field, id, value, onInput, onBlur, describedby, invalid, system, choose, scope }) {
+  const [found, setFound] = useState(null);
+  const [run, { busy, error }] = useAction(async () => setFound((await choose(field.name)).body));
+  useEffect(() => setFound(null), [scope]);
+  const common = { id, "aria-describedby": describedby, "aria-invalid": invalid, onBlur, value };
+  const { choices = [], more, reason } = found || {};
+  const whole = choices.length > 0 && !more;
+  const known = choices.some((c) => c.value === value);
+  return html`<div class="row">${whole ? html`<select ...${common} onChange=${(e) => onInput(e.target.value)}>${!known && html`<option value=${value}>${value}</option>`}${choices.map((c) => html`<option value=${c.value}>${c.title}</option>`)}</select>`
+      : html`<input ...${common} type="text" autocomplete="off" spellcheck="false" list=${`${id}-list`} onInput=${(e) => onInput(e.target.value)} />`}
+      <button type="button" disabled=${busy} onClick=${run}><${Busy} on=${busy}>${t("choices.load", { system: system.title })}<//></button></div>
+    ${more && html`<datalist id=${`${id}-list`}>${choices.map((c) => html`<option value=${c.value}>${c.title}</option>`)}</datalist>`}
+    <p class="help" role="status">${found && !reason ? (choices.length ? t("choices.found", { n: choices.length }) : t("choices.none")) : ""}${more ? ` ${t("choices.more")}` : ""}</p>
+    ${reason && html`<${Notice} kind="bad" role="alert"><p><${Said} text=${reason} /></p><//>`}
+    ${error && html`<${Notice} kind="bad" role="alert">${error.fields?.length ? error.fields.map((f) => html`<p>${fieldTitle(system, f.field)}: ${said(f.reason)}</p>`) : html`<p>${reasonOf(error)}</p>`}<//>`}`;
+}
+
+// fieldTitle is how the form calls a field that the API names.
+const fieldTitle = (system, name) => said(system.parameters.properties[name.split(".")[1]]?.title || name);
+
 function Control({ field, ...rest }) {
   const { id, value, onInput, onBlur, describedby, invalid } = rest;
   const common = { id, "aria-describedby": describedby, "aria-invalid": invalid, onBlur };
@@ -54,27 +75,34 @@ function Control({ field, ...rest }) {
     case "area": return html`<${Area} ...${rest} />`;
     case "list": return html`<input ...${common} type="text" autocomplete="off" spellcheck="false" value=${value} onInput=${(e) => onInput(e.target.value)} placeholder=${t("list.placeholder")} />`;
     default:
+      if (rest.choose) return html`<${Pick} field=${field} ...${rest} />`;
       if (field.writeOnly) return html`<${Secret} ...${rest} />`;
       return html`<input ...${common} type=${field.format === "uri" ? "url" : "text"} autocomplete="off" spellcheck="false" value=${value} onInput=${(e) => onInput(e.target.value)} />`;
   }
 }
 
-function Field({ field, value, error, onInput, onBlur, kept }) {
+function Field({ field, value, error, onInput, onBlur, kept, ...picking }) {
   const id = useId();
   const describedby = `${id}-help ${id}-error`;
   const title = said(field.title || field.name);
   const help = field.description && html`<p class="help" id=${`${id}-help`}><${Said} text=${field.description} /></p>`;
-  const wrong = html`<p class="error" id=${`${id}-error`} aria-live="polite">${error ? html`<${Icon} name="alert" size="16" />${said(error)}` : ""}</p>`;
+  const wrong = html`<${ErrorAt} id=${`${id}-error`} text=${error && said(error)} />`;
   if (kindOf(field) === "switch") {
     return html`<div class="field" data-field=${field.name}><label class="box"><input id=${id} type="checkbox" aria-describedby=${describedby} checked=${value} onChange=${(e) => onInput(e.target.checked)} />
       <span>${title}</span></label>${help}${wrong}</div>`;
   }
   return html`<div class=${classes({ field: true, invalid: Boolean(error) })} data-field=${field.name}><label class="label" for=${id}>${title}${field.required
     ? html` <span class="muted">${t("form.required")}</span>` : ""}</label>
-    <${Control} field=${field} id=${id} value=${value} kept=${kept} onInput=${onInput} onBlur=${onBlur} describedby=${describedby} invalid=${error ? "true" : undefined} />${help}${wrong}</div>`;
+    <${Control} field=${field} id=${id} value=${value} kept=${kept} onInput=${onInput} onBlur=${onBlur} describedby=${describedby} invalid=${error ? "true" : undefined} ...${picking} />${help}${wrong}</div>`;
 }
 
 const Shown = ({ field, value }) => (value === undefined || value === "" ? null : html`<div class="fact"><dt><${Said} text=${field.title} /></dt><dd>${String(value)}</dd></div>`);
+
+// advanced fields have a default that suits most: they are folded away.
+const advanced = ["http_method", "headers", "ca_file", "ca_verify", "timeout", "open_timeout", "max_events", "signing_secret", "previous_signing_secret", "source_category", "set_priority"];
+
+// only says of a field which value of another one it belongs to.
+const only = { role_arn: ["authorization", "role"], access_key_id: ["authorization", "key"], secret_access_key: ["authorization", "key"] };
 
 // useDraft is the state of a form: its controls, what is wrong with them, and what they make.
 function useDraft(system, start) {
@@ -86,13 +114,14 @@ function useDraft(system, start) {
   const [touched, touch] = useState({});
   const [refused, refuse] = useState({});
   const [dirty, setDirty] = useState(false);
+  const applies = (f) => !only[f.name] || values[only[f.name][0]] === only[f.name][1];
   const errors = { ...refused };
-  for (const f of open) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
+  for (const f of open.filter(applies)) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
   errors.name = !name.trim() ? t("check.required") : [...name].length > 200 ? t("check.maxLength", { n: 200, has: [...name].length }) : refused.name || "";
   const parameters = () => {
     const out = {};
     for (const f of open) {
-      const v = valueOf(f, values[f.name]);
+      const v = applies(f) ? valueOf(f, values[f.name]) : undefined;
       if (v !== undefined) out[f.name] = v;
       else if (start.parameters[f.name] !== undefined) out[f.name] = null;
     }
@@ -100,7 +129,7 @@ function useDraft(system, start) {
   };
   const changed = (key) => { setDirty(true); refuse((r) => ({ ...r, [key]: "" })); };
   return {
-    fields, open, name, values, events, errors, touched, dirty, parameters, shown: fields.filter((f) => kindOf(f) === "shown"),
+    open, applies, name, values, events, errors, touched, dirty, parameters, shown: fields.filter((f) => kindOf(f) === "shown"),
     setName: (v) => { setName(v); changed("name"); },
     setValue: (key, v) => { setValues((all) => ({ ...all, [key]: v })); touch((all) => ({ ...all, [key]: all[key] || v !== "" })); changed(key); },
     setEvents: (v) => { setEvents(v); setDirty(true); },
@@ -131,7 +160,7 @@ function focusWrong(form) {
   });
 }
 
-export function Form({ system, start, save, test, submit, cancel, extra, canTest = true, onDirty }) {
+export function Form({ system, start, save, test, choose, submit, cancel, extra }) {
   const draft = useDraft(system, start);
   const form = useRef(null);
   const [result, setResult] = useState(null);
@@ -161,14 +190,18 @@ export function Form({ system, start, save, test, submit, cancel, extra, canTest
   const [runTest, testing] = useAction(guarded(async () => { setResult(null); setResult(await test(draft.parameters())); }));
   useEffect(() => {
     guardLeaving(draft.dirty ? () => confirm(t("form.leave")) : null);
-    onDirty?.(draft.dirty);
     return () => guardLeaving(null);
   }, [draft.dirty]);
   const shown = (key) => (draft.touched[key] || attempted ? draft.errors[key] : "");
-  const draw = (f) => html`<${Field} key=${f.name} field=${f} value=${draft.values[f.name]} error=${shown(f.name)} kept=${start.parameters[f.name] === MASK}
+  const picking = (name) => {
+    const at = (system.choosable || []).indexOf(name);
+    return at < 0 ? {} : { system, choose: () => choose(name, draft.parameters()), scope: JSON.stringify(system.choosable.slice(0, at).map((n) => draft.values[n])) };
+  };
+  const draw = (f) => html`<${Field} key=${f.name} field=${f} ...${picking(f.name)} value=${draft.values[f.name]} error=${shown(f.name)} kept=${start.parameters[f.name] === MASK}
     onInput=${(v) => draft.setValue(f.name, v)} onBlur=${() => draft.blur(f.name)} />`;
-  const main = draft.open.filter((f) => f.required || ["api", "region"].includes(f.name));
-  const more = draft.open.filter((f) => !main.includes(f));
+  const there = draft.open.filter(draft.applies);
+  const main = there.filter((f) => !advanced.includes(f.name));
+  const more = there.filter((f) => advanced.includes(f.name));
   const error = saving.error || testing.error;
   return html`<form class="panel form" ref=${form} noValidate onSubmit=${(e) => { e.preventDefault(); if (valid()) runSave(); }}>
     <${Field} field=${{ name: "name", title: t("form.name"), required: true, type: "string" }} value=${draft.name} error=${shown("name")} onInput=${draft.setName} onBlur=${() => draft.blur("name")} />
@@ -177,13 +210,13 @@ export function Form({ system, start, save, test, submit, cancel, extra, canTest
     ${extra}
     ${more.length > 0 && html`<details class="advanced" open=${more.some((f) => shown(f.name))}><summary>${t("form.advanced")}</summary>${more.map(draw)}</details>`}
     <${Events} system=${system} value=${draft.events} onChange=${draft.setEvents} />
-    ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("form.conflict")}</p><p><button type="button" class="quiet" onClick=${() => location.reload()}>${t("form.reload")}</button></p><//>` 
+    ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("form.conflict")}</p><p><button type="button" class="quiet" onClick=${() => { guardLeaving(null); location.reload(); }}>${t("form.reload")}</button></p><//>` 
       : error.fields?.length ? html`<${Notice} kind="bad" role="alert"><p>${t("form.wrong")}</p>${error.fields.filter((p) => !(p.field.split(".")[p.field.startsWith("parameters.") ? 1 : 0] in draft.errors))
         .map((p) => html`<p>${p.field}: ${said(p.reason)}</p>`)}<//>` : html`<${Failure} error=${error} />`)}
     ${testing.busy && html`<${Notice} role="status"><p><${Busy} on=${true}>${t("test.running")}<//></p><//>`}
     ${result && !testing.busy && html`<${Tested} result=${result} />`}
     <div class="buttons"><a class="button" href=${cancel}>${t("form.cancel")}</a>
-      ${canTest && draft.open.length > 0 && html`<button type="button" disabled=${testing.busy} onClick=${() => { if (valid()) runTest(); }}><${Icon} name="send" size="18" />${t("form.test")}</button>`}
+      ${draft.open.length > 0 && html`<button type="button" disabled=${testing.busy} onClick=${() => { if (valid()) runTest(); }}><${Icon} name="send" size="18" />${t("form.test")}</button>`}
       <button type="submit" class="primary" disabled=${saving.busy}><${Busy} on=${saving.busy}>${submit}<//></button></div></form>`;
 }
 

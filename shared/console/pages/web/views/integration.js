@@ -68,9 +68,10 @@ function Settings({ data, reload }) {
   };
   // A saved integration whose settings are all bound elsewhere is tested as it is kept.
   const test = async (parameters) => (Object.keys(parameters).length ? await post("/v1/integrations/test", { integration: i.id, parameters }) : await post(integrationPath(i.id, "/test"))).body;
+  const choose = (parameter, parameters) => post("/v1/integrations/choices", { integration: i.id, parameters, parameter });
   const telegram = i.system === "telegram" && html`<${TelegramLink} integration=${i} reload=${reload} test=${() => test({})} />`;
   return html`${saved && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
-    <div class="beside"><${Form} key=${i.revision} system=${system} start=${start} save=${save} test=${test} submit=${t("form.save")} cancel="/" extra=${telegram} />
+    <div class="beside"><${Form} key=${i.revision} system=${system} start=${start} save=${save} test=${test} choose=${choose} submit=${t("form.save")} cancel="/" extra=${telegram} />
       <div class="side"><section class="panel"><h2>${t("health.title", { hours: data.health.window_hours })}</h2><${Health} health=${data.health} large /></section><${SetUp} system=${system} /></div></div>`;
 }
 

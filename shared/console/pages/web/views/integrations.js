@@ -1,14 +1,14 @@
 // The Integrations section: tabs with counts, groups, search, tiles for what is not configured, cards for what is.
-import { html, useEffect, useRef, useState } from "../html.js";
+import { html, useState } from "../html.js";
 import { get } from "../api.js";
 import { subscribed } from "../events.js";
+import { Search, Tabs, tabOf } from "../filters.js";
 import { t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
-import { navigate, useLocation, withQuery } from "../router.js";
+import { useLocation, withQuery } from "../router.js";
 import { Empty, Health, Off, Said, StatePill, View } from "../ui.js";
 
-const tabs = ["all", "enabled", "disabled"];
 const refresh = 15_000;
 const pageSize = 100;
 
@@ -25,26 +25,6 @@ async function readAll({ tab, group, q, pages }, signal) {
     next = body.next_cursor;
   }
   return { groups: (await systems).body.groups, items, counts, more: Boolean(next) };
-}
-
-function Tabs({ counts, current }) {
-  return html`<nav class="tabs" aria-label=${t("tabs.label")}><ul>${tabs.map((tab) => html`<li>
-    <a href=${withQuery({ tab: tab === "all" ? "" : tab })} aria-current=${tab === current ? "page" : undefined}>${t(`tabs.${tab}`)} <span class="count">${counts ? counts[tab] : "–"}</span></a></li>`)}</ul></nav>`;
-}
-
-// Search keeps what is typed for itself and puts it into the address when the person pauses.
-function Search({ q }) {
-  const [text, set] = useState(q);
-  const timer = useRef(0);
-  useEffect(() => set(q), [q]);
-  const typed = (value) => {
-    set(value);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => navigate(withQuery({ q: value.trim() }), { replace: true }), 250);
-  };
-  return html`<form class="search" role="search" onSubmit=${(e) => { e.preventDefault(); navigate(withQuery({ q: text.trim() }), { replace: true }); }}>
-    <label class="visually-hidden" for="q">${t("search.label")}</label><${Icon} name="search" size="18" />
-    <input id="q" type="search" placeholder=${t("search.placeholder")} value=${text} autocomplete="off" onInput=${(e) => typed(e.target.value)} /></form>`;
 }
 
 const tally = (g) => (g.disabled ? t("group.both", { n: g.enabled, m: g.disabled }) : t("group.active", { n: g.enabled }));
@@ -104,7 +84,7 @@ function Found({ data, tab, group, q, session }) {
 
 export function Integrations({ session }) {
   const { query } = useLocation();
-  const tab = tabs.includes(query.get("tab")) ? query.get("tab") : "all";
+  const tab = tabOf(query);
   const group = query.get("group") || "";
   const q = query.get("q") || "";
   const [pages, setPages] = useState(1);
@@ -112,7 +92,7 @@ export function Integrations({ session }) {
   const load = useLoad(JSON.stringify(filter), (signal) => readAll(filter, signal), { every: refresh });
   const shown = load.data || load.stale;
   return html`<div class="title"><div><h1 tabindex="-1">${t("list.title")}</h1><p class="muted">${t("list.lead")}</p></div><a class="button primary" href="/add"><${Icon} name="plus" size="18" />${t("group.add")}</a></div>
-    <div class="tools"><${Tabs} counts=${shown?.counts} current=${tab} /><${Search} q=${q} /></div>
+    <div class="tools"><${Tabs} counts=${shown?.counts} current=${tab} /><${Search} q=${q} label=${t("search.label")} /></div>
     <div class="split">${shown ? html`<${Groups} groups=${shown.groups} current=${group} />` : html`<div class="groups"></div>`}
       <div class="found" aria-busy=${!load.data}>
         <p class="visually-hidden" role="status">${load.data ? t("list.found", { n: load.data.items.length }) : ""}</p>

@@ -1,0 +1,323 @@
+package browser
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/embedded"
+)
+
+// slack adds an integration of Slack that posts to the receiver.
+func slack(t *testing.T, p *embedded.Process, at *receiver, name string) string {
+	t.Helper()
+	return add(t, p, map[string]any{
+		"system": "slack", "name": name, "events": events("vuln_high", "system"), "parameters": map[string]any{"webhook_url": at.URL + "/services/T0/B0/x"},
+	})
+}
+
+func webhook(t *testing.T, p *embedded.Process, url, name string) string {
+	t.Helper()
+	return add(t, p, map[string]any{"system": "web_hooks", "name": name, "events": events("vuln_high", "vuln_medium", "vuln_low"), "parameters": map[string]any{"url": url, "max_events": 1}})
+}
+
+func events(names ...string) (out []map[string]any) {
+	for _, n := range names {
+		out = append(out, map[string]any{"event": n})
+	}
+	return out
+}
+
+func add(t *testing.T, p *embedded.Process, integration map[string]any) string {
+	t.Helper()
+	var made struct{ ID string }
+	require.NoError(t, p.Call("POST", "/v1/integrations", integration, &made))
+	return made.ID
+}
+
+var eventID = regexp.MustCompile(`"id":"evt-[^"]*"`)
+
+// vulnerabilities publishes some, with ids of their own.
+func vulnerabilities(t *testing.T, p *embedded.Process, name string, n int) {
+	t.Helper()
+	made, err := embedded.EventFile("../../events/vulnerability.json")
+	require.NoError(t, err)
+	var entries []embedded.Entry
+	for i := range n {
+		e := made[0]
+		before := e.Detail
+		e.Detail = eventID.ReplaceAllString(before, fmt.Sprintf(`"id":"%s-%d"`, name, i))
+		require.NotEqual(t, before, e.Detail)
+		entries = append(entries, e)
+	}
+	require.NoError(t, p.Publish(entries...))
+}
+
+func TestAFailingIntegrationIsSwitchedOffMendedAndReplayed(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	at.answers(http.StatusInternalServerError, "out of order")
+	p := program(t, "-allow", at.Host, "-faster", "100000", "-disable-minimum", "5")
+	hook := webhook(t, p, at.URL+"/hook", "SOC webhook")
+	b := open(t, p, desk, "/")
+	b.sees("SOC webhook")
+	b.sees("Nothing sent in the last 12 hours")
+	vulnerabilities(t, p, "burst", 3)
+	b.sees("Switched off: failing")
+	b.sees("Enabled 0")
+	b.sees("failed (100 %)")
+	b.click("Deliveries of SOC webhook")
+	b.act("at", "/integrations/"+hook+"/deliveries")
+	b.sees("Switched off automatically")
+	b.sees("Mend the cause, test, then enable it.")
+	b.sees("Enable the integration to replay deliveries.")
+	eventually(t, "all deliveries ended", func() (bool, error) {
+		var page struct{ Items []struct{ State string } }
+		err := p.Call("GET", "/v1/integrations/"+hook+"/deliveries?state=dead", nil, &page)
+		return len(page.Items) == 3, err
+	})
+	b.click("Dead")
+	b.act("at", "/integrations/"+hook+"/deliveries?state=dead")
+	b.act("rows", 3)
+	b.click("Delivered")
+	b.sees("No delivery matches.")
+	b.click("Show all")
+	b.act("rows", 3)
+	b.act("firstRow")
+	b.sees("It is not sent any more:")
+	b.sees("out of order")
+	b.sees("answered 500")
+	b.sees("What is sent")
+	b.click("Deliveries")
+
+	at.answers(http.StatusOK, "thanks")
+	b.click("Enable")
+	b.seesNot("Switched off automatically")
+	b.act("firstReplay")
+	b.sees("Delivered")
+	b.click("Replay a range")
+	b.sees("Dead deliveries of this range are sent again")
+	b.act("clickIn", "dialog", "Replay")
+	b.sees("2 deliveries are sent again. Watch them in the log.")
+	b.click("Close")
+	b.click("Delivered")
+	b.act("rows", 3)
+	require.Contains(t, strings.Join(at.got(), ""), "vuln")
+}
+
+func TestTabsGroupsAndSearchAreInTheAddress(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	slack(t, p, at, "Ops channel")
+	off := slack(t, p, at, "Night channel")
+	webhook(t, p, at.URL, "SOC webhook")
+	require.NoError(t, p.Call("POST", "/v1/integrations/"+off+"/disable", nil, nil))
+	b := open(t, p, desk, "/")
+	b.sees("All 3")
+	b.sees("Enabled 2")
+	b.sees("Disabled 1")
+	b.sees("Email and messengers 1 active, 1 disabled")
+	b.sees("Add Telegram integration")
+	b.click("Disabled")
+	b.act("at", "/?tab=disabled")
+	b.sees("Night channel")
+	b.seesNot("Ops channel")
+	b.seesNot("Add Telegram integration")
+	b.act("back")
+	b.sees("Ops channel")
+	b.click("Universal systems")
+	b.act("at", "/?group=Universal")
+	b.sees("SOC webhook")
+	b.seesNot("Ops channel")
+	b.click("All groups")
+	b.fill("Search by system or name", "night")
+	b.act("at", "/?q=night")
+	b.seesNot("SOC webhook")
+	b.sees("Night channel")
+	b.fill("Search by system or name", "pager")
+	b.sees("Add PagerDuty integration")
+	b.seesNot("Night channel")
+	b.fill("Search by system or name", "nothing like it")
+	b.sees("Nothing matches.")
+	b.click("Show all")
+	b.sees("All 3")
+	// The address alone brings the same view.
+	again := open(t, p, desk, "/?tab=disabled&q=night")
+	again.sees("Night channel")
+	again.seesNot("SOC webhook")
+}
+
+// TestAChannelIsSetUpWithTheKeyboard uses Tab, Enter and typing only.
+func TestAChannelIsSetUpWithTheKeyboard(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	b := open(t, p, desk, "/")
+	b.act("settled")
+	to := func(want string) {
+		t.Helper()
+		var last string
+		for range 80 {
+			b.do(chromedp.KeyEvent(kb.Tab))
+			require.NoError(t, b.eval("focused", &last))
+			if strings.HasPrefix(last, want) {
+				var visible bool
+				require.NoError(t, b.eval("seesFocus", &visible))
+				require.True(t, visible, "the focus is seen on %s", want)
+				return
+			}
+		}
+		b.t.Fatalf("Tab never reaches %q; last it was at %q", want, last)
+	}
+	b.do(chromedp.KeyEvent(kb.Tab))
+	var first string
+	require.NoError(t, b.eval("focused", &first))
+	require.Equal(t, "a Skip to the content", first)
+	to("a SlackAdd Slack integration")
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.sees("Add Slack integration")
+	b.act("at", "/add/slack")
+	b.act("hasFocus", "h1")
+	to("input Webhook URL")
+	b.do(chromedp.KeyEvent(at.URL + "/services/T0/B0/x"))
+	to("button Test integration")
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.sees("test messages arrived.")
+	to("button Add integration")
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.sees("Added.")
+	to("button Delete")
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.sees("This can not be undone.")
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.seesNot("This can not be undone.")
+	b.act("hasFocus", "button")
+}
+
+func TestMailsOfTheOutboxAreRead(t *testing.T) {
+	t.Parallel()
+	p := program(t)
+	id := add(t, p, map[string]any{"system": "email", "name": "Weekly", "events": events("system"), "parameters": map[string]any{"addresses": []string{"first@example.com"}}})
+	b := open(t, p, desk, "/outbox")
+	b.sees("No mail yet.")
+	require.NoError(t, p.Call("POST", "/v1/integrations/"+id+"/test", nil, nil))
+	b.sees("first@example.com")
+	b.act("firstMail")
+	b.act("there", "iframe")
+	b.click("As text")
+	b.sees("Test message")
+}
+
+func TestAReportIsMadeAndRead(t *testing.T) {
+	t.Parallel()
+	p := program(t)
+	vulnerabilities(t, p, "reported", 2)
+	b := open(t, p, desk, "/reports")
+	b.sees("No report yet.")
+	b.fill("Mail it to", "not-an-address")
+	b.click("Make report")
+	b.sees("not-an-address is not an e-mail address.")
+	b.fill("Mail it to", "ada@example.com")
+	b.fill("Period", "monthly")
+	b.fill("Day", "2023-03-05")
+	b.click("Make report")
+	b.sees("Monthly report: Mar 1 – 31, 2023")
+	b.sees("Ready")
+	b.sees("Mailed to ada@example.com")
+	b.fill("Period", "")
+	b.fill("From", "2023-03-05")
+	b.fill("To", "2023-03-01")
+	b.click("Make report")
+	b.sees("The end must be after the beginning.")
+	b.fill("Format", "csv")
+	b.fill("To", "2023-03-09")
+	b.click("Make report")
+	b.sees("Report: Mar 5 – 9, 2023")
+
+	folder := t.TempDir()
+	b.do(cdpbrowser.SetDownloadBehavior(cdpbrowser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(folder))
+	b.click("Download tocsin-monthly-report-2023-03.pdf")
+	eventually(t, "the file was downloaded", func() (bool, error) {
+		raw, err := os.ReadFile(filepath.Join(folder, "tocsin-monthly-report-2023-03.pdf"))
+		return strings.HasPrefix(string(raw), "%PDF-") && strings.Contains(string(raw), "%%EOF"), err
+	})
+
+	b.fill("Time zone", "Mars/Olympus")
+	b.expect("422")
+	b.act("clickIn", ".page", "Save")
+	b.sees("must be a time zone such as Europe/Berlin")
+	b.fill("Time zone", "Europe/Berlin")
+	b.act("clickIn", ".page", "Save")
+	b.sees("Saved.")
+	var settings struct {
+		TimeZone string `json:"time_zone"`
+	}
+	require.NoError(t, p.Call("GET", "/v1/report-settings", nil, &settings))
+	require.Equal(t, "Europe/Berlin", settings.TimeZone)
+}
+
+func TestEverybodyHasTheirOwnNotifications(t *testing.T) {
+	t.Parallel()
+	b := open(t, program(t, "-role", "analyst", "-email", "grace@example.com", "-name", "Grace Hopper"), desk, "/")
+	b.act("at", "/reports")
+	b.seesNot("Time zone of reports")
+	b.follow("/integrations/01X")
+	b.sees("This page is not for the role Analyst.")
+	b.click("Signed in as Grace Hopper")
+	b.click("Your notifications")
+	b.sees("grace@example.com")
+	b.act("ticked", "Weekly", "yes")
+	b.act("tick", "Weekly", false)
+	b.act("tick", "Vulnerabilities and security issues detected", true)
+	b.click("Cancel")
+	b.act("ticked", "Weekly", "yes")
+	b.act("tick", "Weekly", false)
+	b.act("tick", "Scope changed", true)
+	b.click("Save")
+	b.sees("Saved.")
+	var mine struct{ Choices map[string]bool }
+	require.NoError(t, b.p.Call("GET", "/v1/profile/notifications", nil, &mine))
+	require.Equal(t, map[string]bool{"report_daily": false, "report_weekly": false, "report_monthly": true, "system": true, "vuln": false, "scope": true}, mine.Choices)
+	b.do(chromedp.Reload())
+	b.act("ticked", "Weekly", "no")
+	b.act("ticked", "Scope changed", "yes")
+}
+
+func TestTheBrowsersLanguageIsSpokenAndCanBeChanged(t *testing.T) {
+	t.Parallel()
+	l := desk
+	l.language = "ja-JP,ja"
+	b := open(t, program(t), l, "/")
+	b.sees("Slack 連携を追加")
+	b.seesNot("Add Slack integration")
+	b.fill("言語", "en")
+	b.sees("Add Slack integration")
+	b.do(chromedp.Reload())
+	b.sees("Add Slack integration")
+	l.language = "fr-FR"
+	open(t, b.p, l, "/").sees("Add Slack integration")
+}
+
+func TestASignInThatHasEndedIsSaid(t *testing.T) {
+	t.Parallel()
+	p := program(t)
+	b := open(t, p, desk, "/")
+	b.sees("Add Slack integration")
+	b.act("spoilToken")
+	b.expect("401")
+	b.click("Enabled")
+	b.sees("Your sign-in has ended.")
+	b.fill("Token", p.Token)
+	b.click("Sign in")
+	b.sees("No integration is enabled.")
+}

@@ -1,0 +1,320 @@
+package browser
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/embedded"
+)
+
+// patience is how long a page may take for what a test waits for. Nothing is waited out: a test goes on at once.
+const patience = 20 * time.Second
+
+// What scripts/test-browser names.
+var (
+	binary   = os.Getenv("TOCSIN_BINARY")
+	chromium = os.Getenv("TOCSIN_CHROMIUM")
+	axeFile  = os.Getenv("TOCSIN_AXE")
+	pictures = os.Getenv("TOCSIN_PICTURES")
+)
+
+// allocator starts tabs in one browser.
+var allocator context.Context
+
+//go:embed page.js
+var helpers string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if binary == "" || chromium == "" || axeFile == "" || pictures == "" {
+		fmt.Fprintln(os.Stderr, "these tests need a browser and the built program: run make test-browser")
+		return 1
+	}
+	profile, err := os.MkdirTemp("", "tocsin-browser-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(profile)
+	exec, stop := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.NoDefaultBrowserCheck, chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(time.Minute),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en"))
+	defer stop()
+	var end context.CancelFunc
+	allocator, end = chromedp.NewContext(exec)
+	defer end()
+	if err := chromedp.Run(allocator); err != nil {
+		fmt.Fprintln(os.Stderr, "start the browser:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// program starts Tocsin with a fresh state; it ends with the test.
+func program(t *testing.T, args ...string) *embedded.Process {
+	t.Helper()
+	p, err := embedded.Start(binary, t.TempDir(), args...)
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _ = p.Stop() })
+	return p
+}
+
+// tab is a page of the Console, signed in.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+	p   *embedded.Process
+
+	mu       sync.Mutex
+	faults   []string // what the console said, and exceptions
+	foreign  []string // requests to another origin
+	expected []string // parts of faults that the test causes
+}
+
+// look is how a person has set up their browser.
+type look struct {
+	language, theme string
+	width, height   int64
+	mobile          bool
+}
+
+var desk = look{language: "en", theme: "light", width: 1280, height: 900}
+
+// open signs in and shows a view.
+func open(t *testing.T, p *embedded.Process, l look, path string) *tab {
+	t.Helper()
+	ctx, end := chromedp.NewContext(allocator, chromedp.WithTargetID(window(t)))
+	t.Cleanup(end)
+	b := &tab{t: t, ctx: ctx, p: p}
+	if err := chromedp.Run(ctx); err != nil { // not with a deadline: the tab would end with it
+		t.Fatalf("open a tab: %v", err)
+	}
+	chromedp.ListenTarget(ctx, b.watch)
+	b.do(network.Enable(), log.Enable(), runtime.Enable(),
+		chromedp.ActionFunc(func(ctx context.Context) error {
+			_, err := page.AddScriptToEvaluateOnNewDocument(helpers).Do(ctx)
+			return err
+		}),
+		cdpbrowser.SetDownloadBehavior(cdpbrowser.SetDownloadBehaviorBehaviorDeny))
+	b.set(l)
+	b.do(chromedp.Navigate(p.URL + path + "#token=" + p.Token))
+	t.Cleanup(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if t.Failed() {
+			return
+		}
+		require.Empty(t, b.foreign, "requests to another host")
+		require.Empty(t, b.faults, "the browser's console")
+	})
+	return b
+}
+
+// window opens one that shares nothing with others.
+func window(t *testing.T) target.ID {
+	t.Helper()
+	c := chromedp.FromContext(allocator)
+	ctx := cdp.WithExecutor(allocator, c.Browser)
+	own, err := target.CreateBrowserContext().Do(ctx)
+	require.NoError(t, err)
+	id, err := target.CreateTarget("about:blank").WithBrowserContextID(own).WithNewWindow(true).Do(ctx)
+	require.NoError(t, err)
+	return id
+}
+
+// set makes the browser one of that language, theme and size.
+func (b *tab) set(l look) {
+	b.t.Helper()
+	b.do(emulation.SetDeviceMetricsOverride(l.width, l.height, 1, l.mobile),
+		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}),
+		emulation.SetUserAgentOverride("Mozilla/5.0 (X11; Linux x86_64) Chrome/0 Tocsin-Test").WithAcceptLanguage(l.language))
+}
+
+func (b *tab) watch(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fault := func(text string) {
+		for _, part := range b.expected {
+			if strings.Contains(text, part) {
+				return
+			}
+		}
+		b.faults = append(b.faults, text)
+	}
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.LevelError || e.Entry.Level == log.LevelWarning {
+			fault(e.Entry.Text + " " + e.Entry.URL)
+		}
+	case *runtime.EventExceptionThrown:
+		fault(e.ExceptionDetails.Error())
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.APITypeError {
+			fault(fmt.Sprint(e.Args))
+		}
+	case *network.EventRequestWillBeSent:
+		url := e.Request.URL
+		if !strings.HasPrefix(url, b.p.URL+"/") && !strings.HasPrefix(url, "data:") && !strings.HasPrefix(url, "blob:"+b.p.URL) && url != "about:blank" {
+			b.foreign = append(b.foreign, url)
+		}
+	}
+}
+
+// expect names a part of what the browser's console says about an error that the test causes.
+func (b *tab) expect(parts ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expected = append(b.expected, parts...)
+}
+
+func (b *tab) do(actions ...chromedp.Action) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	err := chromedp.Run(ctx, actions...)
+	if err == nil {
+		return
+	}
+	b.picture("failed-" + strings.ReplaceAll(b.t.Name(), "/", "-"))
+	b.t.Fatalf("%v\nat %s the page says:\n%s\nconsole: %v", err, b.address(), b.text(), b.faults)
+}
+
+// eval runs an expression of page.js in the page.
+func (b *tab) eval(expression string, out any, arguments ...any) error {
+	texts := make([]string, len(arguments))
+	for n, a := range arguments {
+		raw, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		texts[n] = string(raw)
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	call := fmt.Sprintf("tocsinTest.%s(%s)", expression, strings.Join(texts, ", "))
+	return chromedp.Run(ctx, chromedp.Evaluate(call, out, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
+		return p.WithAwaitPromise(true).WithUserGesture(true)
+	}))
+}
+
+// act does something in the page as soon as it can be done: the helpers of page.js wait until what they need is there, and
+// say what was missing when it never was.
+func (b *tab) act(helper string, arguments ...any) {
+	b.t.Helper()
+	if err := b.eval(helper, nil, arguments...); err != nil {
+		b.picture("failed-" + strings.ReplaceAll(b.t.Name(), "/", "-"))
+		b.t.Fatalf("%s %q: %v\nat %s the page says:\n%s", helper, arguments, err, b.address(), b.text())
+	}
+}
+
+func (b *tab) sees(text string)         { b.t.Helper(); b.act("sees", text) }
+func (b *tab) seesNot(text string)      { b.t.Helper(); b.act("seesNot", text) }
+func (b *tab) click(name string)        { b.t.Helper(); b.act("click", name) }
+func (b *tab) fill(label, value string) { b.t.Helper(); b.act("fill", label, value) }
+
+func (b *tab) text() (out string) {
+	_ = b.eval("text", &out)
+	return out
+}
+
+func (b *tab) address() (out string) {
+	_ = b.eval("address", &out)
+	return out
+}
+
+// follow goes to an address within the Console without loading it again.
+func (b *tab) follow(path string) { b.t.Helper(); b.act("follow", path) }
+
+// picture keeps a screenshot of the whole page.
+func (b *tab) picture(name string) {
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	var raw []byte
+	if err := chromedp.Run(ctx, chromedp.FullScreenshot(&raw, 100)); err != nil {
+		b.t.Logf("picture %s: %v", name, err)
+		return
+	}
+	if err := os.WriteFile(filepath.Join(pictures, name+".png"), raw, 0o644); err != nil {
+		b.t.Logf("picture %s: %v", name, err)
+	}
+}
+
+// receiver is a system on this machine that answers what it is told to.
+type receiver struct {
+	*httptest.Server
+	Host string
+
+	mu     sync.Mutex
+	status int
+	answer string
+	bodies []string
+}
+
+func receive(t *testing.T) *receiver {
+	t.Helper()
+	r := &receiver{status: http.StatusOK, answer: "ok"}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.bodies = append(r.bodies, string(body))
+		w.WriteHeader(r.status)
+		_, _ = io.WriteString(w, r.answer)
+	}))
+	t.Cleanup(r.Close)
+	r.Host = strings.TrimPrefix(r.URL, "http://")
+	return r
+}
+
+func (r *receiver) answers(status int, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status, r.answer = status, text
+}
+
+func (r *receiver) got() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.bodies...)
+}
+
+// eventually asks the program until it answers what the test waits for.
+func eventually(t *testing.T, what string, there func() (bool, error)) {
+	t.Helper()
+	var last error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		ok, err := there()
+		if ok {
+			return
+		}
+		last = err
+	}
+	t.Fatalf("%s: it never came to be: %v", what, errors.Join(last, context.DeadlineExceeded))
+}

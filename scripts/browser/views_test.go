@@ -1,0 +1,231 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/embedded"
+)
+
+// weightOfFirstView is the most that the Console's first view may load, as it comes over the wire, in bytes.
+const weightOfFirstView = 150 << 10
+
+// shiftLimit is Google's bound for a good cumulative layout shift.
+const shiftLimit = 0.1
+
+// furnished starts a program with something in every view, and returns the paths of the views.
+func furnished(t *testing.T) (*embedded.Process, map[string]string) {
+	t.Helper()
+	at, broken := receive(t), receive(t)
+	broken.answers(http.StatusNotFound, "no_service")
+	p := program(t, "-allow", at.Host+","+broken.Host, "-faster", "100000", "-disable-minimum", "5", "-client-name", "Acme")
+	ops := slack(t, p, at, "Ops channel")
+	hook := webhook(t, p, at.URL+"/hook", "SOC webhook with a name that is rather long for a narrow card")
+	night := slack(t, p, at, "Night channel")
+	failing := slack(t, p, broken, "Channel that is gone")
+	mails := add(t, p, map[string]any{"system": "email", "name": "Weekly mail", "events": events("system", "report_weekly"), "parameters": map[string]any{"addresses": []string{"first@example.com"}}})
+	require.NoError(t, p.Call("POST", "/v1/integrations/"+night+"/disable", nil, nil))
+	require.NoError(t, p.Call("POST", "/v1/integrations/"+mails+"/test", nil, nil))
+	vulnerabilities(t, p, "shown", 4)
+	bad, err := embedded.EventFile("../../events/unknown_kind.json")
+	require.NoError(t, err)
+	require.NoError(t, p.Publish(bad...))
+	require.NoError(t, p.Call("POST", "/v1/reports", map[string]any{"period": map[string]any{"frequency": "monthly", "from": "2023-03-01"}, "recipients": []string{"ada@example.com"}}, nil))
+	var dead struct{ Items []struct{ ID string } }
+	eventually(t, "the failing channel is off and its deliveries are dead", func() (bool, error) {
+		err := p.Call("GET", "/v1/integrations/"+failing+"/deliveries?state=dead", nil, &dead)
+		return len(dead.Items) > 0, err
+	})
+	eventually(t, "the report is ready", func() (bool, error) {
+		var list struct{ Items []struct{ State string } }
+		err := p.Call("GET", "/v1/reports", nil, &list)
+		return len(list.Items) == 1 && list.Items[0].State == "ready", err
+	})
+	return p, map[string]string{
+		"integrations": "/", "add": "/add", "form-slack": "/add/slack", "form-webhook": "/add/web_hooks", "form-s3": "/add/s3",
+		"integration": "/integrations/" + ops, "integration-off": "/integrations/" + failing, "deliveries": "/integrations/" + hook + "/deliveries", "deliveries-off": "/integrations/" + failing + "/deliveries",
+		"delivery-dead": "/integrations/" + failing + "/deliveries/" + dead.Items[0].ID,
+		"reports":       "/reports", "profile": "/profile", "outbox": "/outbox", "rejected": "/rejected", "gone": "/integrations/01X",
+	}
+}
+
+// judge runs axe-core on what is shown.
+func (b *tab) judge(where string) {
+	b.t.Helper()
+	var wrong []string
+	if err := b.eval("judged", &wrong); err != nil {
+		b.t.Fatalf("%s: %v", where, err)
+	}
+	if len(wrong) > 0 {
+		b.picture("failed-" + where)
+		b.t.Errorf("%s: axe-core finds:\n%s", where, strings.Join(wrong, "\n\n"))
+	}
+	var over []string
+	if err := b.eval("overflow", &over); err != nil {
+		b.t.Fatalf("%s: %v", where, err)
+	}
+	if len(over) > 0 {
+		b.picture("failed-" + where)
+		b.t.Errorf("%s: wider than the screen:\n%s", where, strings.Join(over, "\n"))
+	}
+}
+
+// axe puts axe-core into the page; the page's own policy would refuse a script element.
+func (b *tab) axe() {
+	b.t.Helper()
+	source, err := os.ReadFile(axeFile)
+	require.NoError(b.t, err)
+	b.do(chromedp.Evaluate(string(source)+"; true", nil))
+}
+
+func TestEveryViewIsForEverybody(t *testing.T) {
+	t.Parallel()
+	p, views := furnished(t)
+	for _, language := range []string{"en", "ja"} {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			l := look{language: language, theme: "light", width: 1920, height: 1080}
+			b := open(t, p, l, "/")
+			b.expect("404") // the views of what is not there
+			b.act("settled")
+			for name, path := range views {
+				l.width, l.height, l.theme, l.mobile = 1920, 1080, "light", false
+				b.set(l)
+				b.do(chromedp.Navigate(p.URL + path))
+				b.act("settled")
+				var shift float64
+				require.NoError(t, b.eval("shift", &shift))
+				require.Less(t, shift, shiftLimit, "the layout of %s jumps", name)
+				b.axe()
+				for _, width := range []int64{1920, 360} {
+					for _, theme := range []string{"light", "dark"} {
+						l.width, l.theme, l.mobile = width, theme, width == 360
+						b.set(l)
+						where := fmt.Sprintf("%s-%s-%s-%d", name, language, theme, width)
+						b.judge(where)
+						if width == 360 && (language == "ja") == (theme == "dark") || width == 1920 && (language == "ja") == (theme == "dark") {
+							b.picture(where)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestEveryViewSaysWhenItIsEmptyReadOrBroken holds the API's answers back, then lets them fail, then lets the view try again.
+func TestEveryViewSaysWhenItIsEmptyReadOrBroken(t *testing.T) {
+	t.Parallel()
+	p := program(t)
+	b := open(t, p, desk, "/")
+	b.act("settled")
+	b.expect("500")
+	held := b.hold()
+	for path, empty := range map[string]string{
+		"/": "Add Slack integration", "/add": "Webhook", "/add/slack": "Webhook URL", "/integrations/01X": "does not exist",
+		"/reports": "No report yet.", "/profile": "admin@example.com", "/outbox": "No mail yet.", "/rejected": "Every event could be processed.",
+	} {
+		b.expect("404")
+		held.as(true, false)
+		b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(p.URL+path))
+		b.act("there", ".skeletons[role=status]")
+		b.axe()
+		b.judge("loading " + path)
+		held.as(false, true)
+		b.act("there", ".notice.bad[role=alert]")
+		b.sees("an accident of the test")
+		b.judge("broken " + path)
+		held.as(false, false)
+		b.act("pressAll", "Try again")
+		b.sees(empty)
+		b.seesNot("an accident of the test")
+		b.judge("empty " + path)
+	}
+}
+
+// holding keeps requests to the API back, or fails them.
+type holding struct {
+	b *tab
+
+	mu         sync.Mutex
+	hold, fail bool
+	waiting    []fetch.RequestID
+}
+
+func (b *tab) hold() *holding {
+	b.t.Helper()
+	h := &holding{b: b}
+	chromedp.ListenTarget(b.ctx, func(event any) {
+		if e, ok := event.(*fetch.EventRequestPaused); ok {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.hold {
+				h.waiting = append(h.waiting, e.RequestID)
+			} else {
+				go h.answer(e.RequestID, h.fail)
+			}
+		}
+	})
+	b.do(fetch.Enable().WithPatterns([]*fetch.RequestPattern{{URLPattern: b.p.URL + "/v1/*"}}))
+	return h
+}
+
+func (h *holding) as(hold, fail bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hold, h.fail = hold, fail
+	if !hold {
+		for _, id := range h.waiting {
+			go h.answer(id, fail)
+		}
+		h.waiting = nil
+	}
+}
+
+// answer fails only with the page that asked: it may have gone.
+func (h *holding) answer(id fetch.RequestID, fail bool) {
+	ctx, cancel := context.WithTimeout(h.b.ctx, time.Minute)
+	defer cancel()
+	if !fail {
+		_ = chromedp.Run(ctx, fetch.ContinueRequest(id))
+		return
+	}
+	body := "eyJzdGF0dXMiOjUwMCwiZGV0YWlsIjoiYW4gYWNjaWRlbnQgb2YgdGhlIHRlc3QifQ==" // {"status":500,"detail":"an accident of the test"}
+	_ = chromedp.Run(ctx, fetch.FulfillRequest(id, 500).WithBody(body).WithResponseHeaders([]*fetch.HeaderEntry{{Name: "Content-Type", Value: "application/problem+json"}}))
+}
+
+func TestTheFirstViewIsLight(t *testing.T) {
+	t.Parallel()
+	p := program(t)
+	l := desk
+	l.language = "ja"
+	b := open(t, p, l, "/rejected")
+	b.act("settled")
+	var mu sync.Mutex
+	sum := 0.0
+	chromedp.ListenTarget(b.ctx, func(event any) {
+		if e, ok := event.(*network.EventLoadingFinished); ok {
+			mu.Lock()
+			defer mu.Unlock()
+			sum += e.EncodedDataLength
+		}
+	})
+	b.do(network.ClearBrowserCache(), chromedp.Navigate(p.URL+"/"))
+	b.act("settled")
+	mu.Lock()
+	defer mu.Unlock()
+	require.Greater(t, sum, 20_000.0, "it was measured")
+	require.Less(t, sum, float64(weightOfFirstView))
+	t.Logf("the first view weighs %.0f bytes over the wire, headers and the API's answers included", sum)
+}

@@ -1,0 +1,49 @@
+// What the signed-in person is told of by mail: everybody's own, whatever their role.
+import { html, useEffect, useState } from "../html.js";
+import { call, get } from "../api.js";
+import { t } from "../i18n.js";
+import { useAction, useLoad } from "../load.js";
+import { guardLeaving } from "../router.js";
+import { Box, Busy, Failure, Notice, Said, View } from "../ui.js";
+
+const path = "/v1/profile/notifications";
+const reports = ["report_daily", "report_weekly", "report_monthly"];
+const events = ["system", "vuln", "scope"];
+
+function Choices({ data, saved, again }) {
+  const start = data.body.choices;
+  const [choices, set] = useState(start);
+  const dirty = [...reports, ...events].some((name) => choices[name] !== start[name]);
+  const [save, { busy, error }, forget] = useAction(async () => {
+    const answer = await call("PUT", path, { body: { choices }, etag: data.etag });
+    guardLeaving(null);
+    saved(answer);
+  });
+  useEffect(() => {
+    guardLeaving(dirty ? () => confirm(t("form.leave")) : null);
+    return () => guardLeaving(null);
+  }, [dirty]);
+  const box = (name) => html`<${Box} checked=${choices[name]} label=${t(`profile.${name}`)} onChange=${(yes) => set({ ...choices, [name]: yes })} />`;
+  const none = ![...reports, ...events].some((name) => choices[name]);
+  return html`<form class="panel form" onSubmit=${(e) => { e.preventDefault(); save(); }}>
+    <dl class="facts"><div class="fact"><dt>${t("profile.address")}</dt><dd>${data.body.email}<small>${t("profile.address.note")}</small></dd></div></dl>
+    <fieldset><legend>${t("events.report")}</legend><p class="help">${t("profile.report.note")}</p><div class="leaves inline">${reports.map(box)}</div></fieldset>
+    <fieldset><legend>${t("events.title")}</legend><div class="tree">${events.map(box)}</div></fieldset>
+    <p class="help" role="status">${none ? t("profile.none") : ""}</p>
+    ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("profile.conflict")}</p><p><button type="button" class="quiet" onClick=${again}>${t("form.reload")}</button></p><//>` : html`<${Failure} error=${error} />`)}
+    <div class="buttons"><button type="button" disabled=${!dirty || busy} onClick=${() => { set(start); forget(); }}>${t("form.cancel")}</button>
+      <button type="submit" class="primary" disabled=${busy}><${Busy} on=${busy}>${t("form.save")}<//></button></div></form>`;
+}
+
+export function Profile() {
+  const load = useLoad("notifications", (signal) => get(path, { signal }));
+  const [answer, setAnswer] = useState(null);
+  return html`<h1 tabindex="-1">${t("profile.title")}</h1><p class="muted">${t("profile.lead")}</p>
+    <${View} load=${load} skeleton="form" count="3">${(read) => {
+      const data = answer || read;
+      return html`${data.body.paused && html`<${Notice} kind="bad"><p><strong>${t("profile.paused")}</strong> <${Said} text=${data.body.paused} /></p><p>${t("profile.paused.mend")}</p><//>`}
+        ${answer && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
+        <div class="beside"><${Choices} key=${data.etag} data=${data} saved=${setAnswer} again=${() => { setAnswer(null); load.reload(); }} />
+          <aside class="setup" aria-label=${t("profile.always")}><h2>${t("profile.always")}</h2><p class="muted">${t("profile.always.what")}</p><p class="muted">${t("profile.leave")}</p></aside></div>`;
+    }}<//>`;
+}
