@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -173,7 +174,10 @@ func (g *Gate) forward(w http.ResponseWriter, r *http.Request, body []byte, call
 	for name, values := range answer.Header {
 		w.Header()[name] = values
 	}
-	if dynamo && answer.StatusCode == http.StatusOK {
+	switch {
+	case dynamo && call == "TransactWriteItems":
+		g.transacted(body)
+	case dynamo && answer.StatusCode == http.StatusOK:
 		g.consumed(call, got)
 	}
 	w.WriteHeader(answer.StatusCode)
@@ -192,6 +196,58 @@ func withCapacity(body []byte) []byte {
 		return body
 	}
 	return out
+}
+
+// transacted adds up what a transaction costs: two write units for each item and kilobyte (DynamoDB, "Read/write capacity
+// mode"). DynamoDB Local tells the capacity of a single item, and twice of that. An update, a delete and a check count as
+// one kilobyte; a transaction that was cancelled costs the same.
+func (g *Gate) transacted(body []byte) {
+	var q struct {
+		TransactItems []struct {
+			Put *struct{ Item map[string]any }
+		}
+	}
+	if json.Unmarshal(body, &q) != nil {
+		return
+	}
+	units := 0.0
+	for _, w := range q.TransactItems {
+		size := 1
+		if w.Put != nil {
+			size = sizeOf(w.Put.Item)
+		}
+		units += 2 * math.Ceil(float64(size)/1024)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.units["write"] += units
+}
+
+// sizeOf is the size of an item in bytes, as DynamoDB counts it but for numbers, which it packs.
+func sizeOf(item map[string]any) (n int) {
+	for name, v := range item {
+		n += len(name)
+		typed, _ := v.(map[string]any)
+		for kind, value := range typed {
+			switch value := value.(type) {
+			case string:
+				if kind == "B" {
+					n += len(value) * 3 / 4
+				} else {
+					n += len(value)
+				}
+			case []any:
+				for _, element := range value {
+					n += 1 + sizeOf(map[string]any{"": element})
+				}
+			case map[string]any:
+				n += 3 + sizeOf(value)
+			default:
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (g *Gate) consumed(call string, body []byte) {
