@@ -12,6 +12,7 @@ import (
 	"tocsin/functions/stack"
 	"tocsin/shared/console"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/report"
 )
 
 func main() {
@@ -19,13 +20,20 @@ func main() {
 	if err != nil {
 		stack.Fail(err)
 	}
-	service := s.Service(s.Integrations())
+	store := s.Integrations()
+	service := s.Service(store)
 	courier := s.Courier()
 	courier.Adapter = service
+	jobs := s.Jobs()
 	handler := console.New(console.Config{
 		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: s.Deliveries(), Health: s.Monitor(service),
 		Tester: courier, Telegram: s.Telegram(service), Authenticator: aws.Gateway{}, Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
-		NoPages: s.NoPages(),
+		Triggers: s.TriggerService(store), NoPages: s.NoPages(), Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),
+		Reports: s.Orders(), Ordered: func(ctx context.Context, r report.Report) {
+			if err := jobs.Order(ctx, r.Tenant, r.ID); err != nil {
+				s.Log.Error("report on demand: the schedule takes it up", "error", err.Error())
+			}
+		},
 	})
 	if err := s.Check(); err != nil {
 		stack.Fail(err)

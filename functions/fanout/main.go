@@ -4,12 +4,15 @@ package main
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"tocsin/functions/stack"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/report"
+	"tocsin/shared/trigger"
 )
 
 func main() {
@@ -17,7 +20,15 @@ func main() {
 	if err != nil {
 		stack.Fail(err)
 	}
-	fanout := &delivery.Fanout{Integrations: s.Reading(), Systems: s.Systems, Log: s.Deliveries(), Logger: s.Log}
+	triggers := s.Triggers()
+	fanout := &delivery.Fanout{
+		Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Log: s.Recording(triggers), Logger: s.Log,
+		Recorder: &report.Recorder{Zones: s.Reports(), Now: time.Now},
+		Triggers: &trigger.Evaluator{Store: triggers, Now: time.Now, Log: s.Log}, Items: aws.BatchItems,
+	}
+	if people := s.Profiles(); people != nil {
+		fanout.People = people
+	}
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}

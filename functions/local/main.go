@@ -39,6 +39,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/retry"
+	"tocsin/shared/trigger"
 )
 
 // gcPercent lets the heap grow to five times what lives: what lives is a few MiB, and collecting it more often costs
@@ -131,7 +132,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	fanout := &delivery.Fanout{
 		Integrations: receivers, Systems: systems, Log: db.Deliveries(), Logger: log,
 		Recorder: &report.Recorder{Zones: db.Reports(), Now: time.Now}, People: people,
+		Triggers: &trigger.Evaluator{Store: db.Triggers(), Now: time.Now, Log: log},
 	}
+	triggers := &trigger.Service{Store: db.Triggers(), Integrations: db.Integrations(), Systems: systems, Now: time.Now, NewID: newID, Log: log}
 	ordered := make(chan struct{}, 1)
 
 	binder, err := bot.New(bot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now, Log: log, Changed: dispatcher.Recheck})
@@ -141,7 +144,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	api := console.New(console.Config{
 		Platform: c.platform, Telegram: binder, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
 		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck, Wake: dispatcher.Wake,
-		Reports: reports, Ordered: func() {
+		Triggers: triggers, Reports: reports, Ordered: func(context.Context, report.Report) {
 			select {
 			case ordered <- struct{}{}:
 			default:

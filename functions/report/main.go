@@ -1,5 +1,5 @@
-// Command report is called by a schedule and looks for reports that are due. This release records nothing to report
-// on yet, so that it finds none and says so.
+// Command report makes reports. A schedule has it look for those that are due, of which it enqueues a job for each
+// recipient; the queue of jobs has it make them and publish their events, which become deliveries as any others do.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"tocsin/functions/stack"
+	"tocsin/shared/engine/aws"
 )
 
 func main() {
@@ -16,12 +17,10 @@ func main() {
 	if err != nil {
 		stack.Fail(err)
 	}
-	lambda.Start(func(context.Context) (struct {
-		Due int `json:"due"`
-	}, error) {
-		s.Log.Info("no report is due: this release makes none")
-		return struct {
-			Due int `json:"due"`
-		}{}, nil
-	})
+	store := s.Reading()
+	reports := s.Reporter(s.Receivers(store, s.Service(store)))
+	if err := s.Check(); err != nil {
+		stack.Fail(err)
+	}
+	lambda.Start(aws.ReportHandler(reports, s.Log))
 }

@@ -32,6 +32,11 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 	"tocsin/shared/notification"
+	"tocsin/shared/profile"
+	"tocsin/shared/receiver"
+	"tocsin/shared/report"
+	"tocsin/shared/report/pdf"
+	"tocsin/shared/trigger"
 )
 
 // sdkAttempts is how often the SDK makes a call that is throttled or fails, in adaptive mode (it slows down by itself).
@@ -106,11 +111,15 @@ func (s *Stack) Check() error { return errors.Join(s.env.wrong...) }
 
 func newID() string { return ulid.Make().String() }
 
+// Bus publishes events.
+func (s *Stack) Bus() *aws.Publisher {
+	return &aws.Publisher{Events: eventbridge.NewFromConfig(s.sdk), Bus: s.env.need("TOCSIN_BUS")}
+}
+
 // Integrations is the store.
 func (s *Stack) Integrations() *aws.Integrations {
 	return &aws.Integrations{
-		DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Now: time.Now, Log: s.Log,
-		Publisher: &aws.Publisher{Events: eventbridge.NewFromConfig(s.sdk), Bus: s.env.need("TOCSIN_BUS")},
+		DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Schedule: s.env.need("TOCSIN_TABLE_REPORTS"), Now: time.Now, Log: s.Log, Publisher: s.Bus(),
 	}
 }
 
@@ -129,6 +138,105 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 		},
 		Keep: time.Duration(s.env.number("TOCSIN_KEEP_DAYS", 30)) * 24 * time.Hour,
 	}
+}
+
+// Recording is the log of a function that takes events in.
+func (s *Stack) Recording(triggers *aws.Triggers) *aws.Deliveries {
+	d := s.Deliveries()
+	d.Record, d.Triggers = s.Record(), triggers
+	return d
+}
+
+// Triggers is the store of triggers.
+func (s *Stack) Triggers() *aws.Triggers {
+	announcements := s.Reading().Announcements()
+	announcements.Publisher = s.Bus()
+	return &aws.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Announcements: announcements, Now: time.Now}
+}
+
+// TriggerService makes changes of triggers.
+func (s *Stack) TriggerService(integrations *aws.Integrations) *trigger.Service {
+	return &trigger.Service{Store: s.Triggers(), Integrations: integrations, Systems: s.Systems, Now: time.Now, NewID: newID, Log: s.Log}
+}
+
+// Record is what reports are made of.
+func (s *Stack) Record() *aws.Record {
+	return &aws.Record{DB: s.db, Table: s.env.need("TOCSIN_TABLE_RECORD"), Now: time.Now, Log: s.Log}
+}
+
+// Reports keeps reports.
+func (s *Stack) Reports() *aws.Reports {
+	return &aws.Reports{DB: s.db, Table: s.env.need("TOCSIN_TABLE_REPORTS"), Now: time.Now}
+}
+
+// Jobs is the queue of reports to be made.
+func (s *Stack) Jobs() *aws.ReportJobs {
+	return &aws.ReportJobs{SQS: sqs.NewFromConfig(s.sdk), Queue: s.env.need("TOCSIN_QUEUE_REPORTS")}
+}
+
+// Reporter makes reports.
+func (s *Stack) Reporter(receivers report.Receivers) *report.Service {
+	platform := s.platform()
+	return &report.Service{
+		Store: s.Reports(), Ledger: s.Record(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: s.Bus(), Platform: platform.Name,
+		Console: report.Console(platform.Console), Now: time.Now, NewID: newID, Log: s.Log, Enqueue: s.Jobs().Enqueue,
+	}
+}
+
+// Orders takes reports on demand, which another function makes.
+func (s *Stack) Orders() *report.Service {
+	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log}
+}
+
+func (s *Stack) people() *aws.People {
+	return &aws.People{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE"), Schedule: s.env.need("TOCSIN_TABLE_REPORTS")}
+}
+
+// mails reports whether this deployment sends mail. Where it does not, nobody has notifications of their own: each would be
+// a delivery that fails.
+func (s *Stack) mails() bool { return s.env.get("TOCSIN_MAIL_FROM") != "" }
+
+// Profiles keeps people's own notifications; nil where no mail is sent.
+func (s *Stack) Profiles() *profile.Service {
+	if !s.mails() {
+		return nil
+	}
+	return &profile.Service{Store: s.people(), Now: time.Now, Log: s.Log}
+}
+
+// Blocks keeps addresses that nothing is sent to.
+func (s *Stack) Blocks() *aws.Blocks {
+	return &aws.Blocks{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE")}
+}
+
+// Feedback takes in what SES says about mails.
+func (s *Stack) Feedback() *mail.Feedback {
+	return &mail.Feedback{Blocks: s.Blocks(), Bus: s.Bus(), Now: time.Now, NewID: newID, Log: s.Log}
+}
+
+// links signs the links of mails. The template has Secrets Manager make the secret and hands it over as a variable, as it
+// does with the Telegram token: nothing is called at a start, and who reads it can do no more than have somebody be sent
+// less.
+func (s *Stack) links() profile.Links {
+	return profile.Links{Base: strings.TrimSuffix(s.env.get("TOCSIN_PUBLIC_URL"), "/"), Keys: [][]byte{[]byte(s.env.need("TOCSIN_UNSUBSCRIBE_SECRET"))}}
+}
+
+// Leaving carries out what the links ask for.
+func (s *Stack) Leaving() profile.Leaving {
+	return profile.Leaving{Links: s.links(), Profiles: s.Profiles(), Blocks: s.Blocks(), Now: time.Now}
+}
+
+// Receivers finds who an event can go to. opener is nil in a function that sends nothing.
+func (s *Stack) Receivers(store *aws.Integrations, opener receiver.Opener) *receiver.Directory {
+	d := &receiver.Directory{Integrations: store, Opener: opener, Systems: s.Systems, Reports: s.Reports(), Now: time.Now}
+	if s.mails() {
+		d.People = s.people()
+	}
+	return d
+}
+
+func (s *Stack) platform() notification.Platform {
+	return notification.Platform{Name: s.env.need("TOCSIN_PLATFORM"), Console: strings.TrimSuffix(s.env.get("TOCSIN_CONSOLE"), "/"), Cloud: s.env.need("TOCSIN_CLOUD")}
 }
 
 // Service makes changes of integrations.
@@ -150,12 +258,11 @@ func (s *Stack) Courier() *delivery.Courier {
 		if err != nil {
 			s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_MAIL_FROM: %w", err))
 		}
-		options.Mailer = &aws.Mailer{SES: sesv2.NewFromConfig(s.sdk), From: from, Composer: composer}
+		options.Mailer = mail.Guard{Blocks: s.Blocks(), Next: &aws.Mailer{
+			SES: sesv2.NewFromConfig(s.sdk), From: from, Composer: composer, ConfigurationSet: s.env.get("TOCSIN_MAIL_CONFIGURATION"),
+		}}
 	}
-	return &delivery.Courier{
-		Destinations: s.Systems, Carrier: egress.New(s.policy, options), Now: time.Now, Log: s.Log,
-		Platform: notification.Platform{Name: s.env.need("TOCSIN_PLATFORM"), Console: strings.TrimSuffix(s.env.get("TOCSIN_CONSOLE"), "/"), Cloud: s.env.need("TOCSIN_CLOUD")},
-	}
+	return &delivery.Courier{Destinations: s.Systems, Carrier: egress.New(s.policy, options), Now: time.Now, Log: s.Log, Platform: s.platform()}
 }
 
 // NoPages says that the deployment has a Console of its own.
@@ -172,9 +279,10 @@ func (s *Stack) Monitor(service *integration.Service) *health.Monitor {
 // Sender sends what the queue and the state machine hand over; starts of a request end at the budget.
 func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.Sender {
 	service, courier := s.Service(store), s.Courier()
-	courier.Adapter = service
+	courier.Adapter, courier.Reports, courier.Unsubscribe = service, report.Messages{Store: s.Reports(), Platform: courier.Platform}, s.links()
+	receivers := s.Receivers(store, service)
 	return &delivery.Sender{
-		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, store, service), Monitor: s.Monitor(service),
+		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, receivers, receivers), Monitor: s.Monitor(service),
 		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.sdk), StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID:      newID, Log: s.Log, Budget: budget,
 	}

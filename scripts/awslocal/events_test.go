@@ -22,6 +22,8 @@ func TestSampleEvents(t *testing.T) {
 		"retry.json":                  {"Retry", `retry batch 01KJN3X4PZ0000000000000002: delivery not found`},
 		"retry-relay.json":            {"Retry", `"more":false`},
 		"report.json":                 {"Report", `"due":0`},
+		"report-job.json":             {"Report", `{}`}, // nothing failed
+		"feedback.json":               {"Feedback", `{"batchItemFailures":null}`},
 	}
 	files, err := filepath.Glob("../../events/functions/*.json")
 	require.NoError(t, err)

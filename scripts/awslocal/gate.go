@@ -119,6 +119,9 @@ func usesOf(authorization, service, call string, body []byte) []Use {
 	_, caller, _ := strings.Cut(authorization, "Credential=")
 	caller, _, _ = strings.Cut(caller, "/")
 	action := prefixes[service] + ":" + strings.TrimSuffix(call, "Batch")
+	if call == "POST /v2/email/outbound-emails" {
+		action = "ses:SendEmail"
+	}
 	if service != "DynamoDB_20120810" {
 		return []Use{{Caller: caller, Action: action}}
 	}

@@ -52,18 +52,24 @@ func TestRolesAllowWhatTheFunctionsDo(t *testing.T) {
 	_, err := r.Functions["Retry"].Invoke(t.Context(), []byte(`{"relay":true}`))
 	require.NoError(t, err)
 
+	r.withinRoles("Api", "Fanout", "Deliver", "Retry")
+}
+
+// withinRoles holds all calls so far against the roles; the functions named are at least among the callers.
+func (r *rig) withinRoles(names ...string) {
+	r.t.Helper()
 	seen := map[string]int{}
-	for _, g := range []*awslocal.Gate{r.Dynamo, r.Sending, r.StepFunctions, r.KMS, r.Bus} {
+	for _, g := range []*awslocal.Gate{r.Dynamo, r.Sending, r.StepFunctions, r.KMS, r.Bus, r.SES} {
 		for _, u := range g.Uses() {
 			if !slices.Contains(awslocal.Names, u.Caller) {
 				continue
 			}
 			seen[u.Caller]++
-			require.True(t, r.allowed(u), "the role of %s does not allow %s on %s", u.Caller, u.Action, strings.TrimPrefix(u.Resource, r.Prefix))
+			require.True(r.t, r.allowed(u), "the role of %s does not allow %s on %s", u.Caller, u.Action, strings.TrimPrefix(u.Resource, r.Prefix))
 		}
 	}
-	for _, name := range []string{"Api", "Fanout", "Deliver", "Retry"} {
-		require.GreaterOrEqual(t, seen[name], 4, name)
+	for _, name := range names {
+		require.GreaterOrEqual(r.t, seen[name], 2, name)
 	}
 }
 

@@ -52,7 +52,7 @@ type Stack struct {
 	Queues    map[string]string // URLs by logical id
 	Prefix    string            // of table names
 
-	Dynamo, Sending, Polling, StepFunctions, KMS, Bus *Gate
+	Dynamo, Sending, Polling, StepFunctions, KMS, Bus, SES *Gate
 
 	// Empty counts the receives of the pollers that brought nothing.
 	Empty atomic.Int64
@@ -64,7 +64,7 @@ type Stack struct {
 }
 
 // Names of the functions, as in the logical ids.
-var Names = []string{"Api", "Fanout", "Deliver", "Retry", "Report"}
+var Names = []string{"Api", "Fanout", "Deliver", "Retry", "Report", "Feedback"}
 
 // Deploy makes the stack: tables, queues, functions, pollers, the bus with its rules, the state machine.
 func Deploy(ctx context.Context, servers *Servers, o Options) (s *Stack, err error) {
@@ -106,7 +106,7 @@ func (s *Stack) gate(target string) *Gate {
 }
 
 func (s *Stack) connect(ctx context.Context, servers *Servers) error {
-	s.Dynamo, s.Sending, s.Polling = s.gate(servers.Dynamo), s.gate(servers.SQS), s.gate(servers.SQS)
+	s.Dynamo, s.Sending, s.Polling, s.SES = s.gate(servers.Dynamo), s.gate(servers.SQS), s.gate(servers.SQS), s.gate(servers.SES)
 	kms, err := NewKMS()
 	if err != nil {
 		return err
@@ -145,7 +145,12 @@ func (s *Stack) createQueues(ctx context.Context) error {
 				}
 				attributes["RedrivePolicy"] = fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"%d"}`, arn, Number(At(redrive, "maxReceiveCount")))
 			}
-			out, err := s.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: awssdk.String(s.Prefix + id), Attributes: attributes})
+			name := s.Prefix + id
+			if At(r.Properties, "FifoQueue") == true {
+				name += ".fifo" // as CloudFormation names it
+				attributes["FifoQueue"] = "true"
+			}
+			out, err := s.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
 			if err != nil {
 				return fmt.Errorf("create the queue %s: %w", id, err)
 			}
@@ -176,6 +181,9 @@ func (s *Stack) Depth(ctx context.Context, id string) (int, error) {
 	return seen + hidden, errors.Join(err, err2)
 }
 
+// PublicURL is the API's address in the links of mails.
+const PublicURL = "https://api.example.com"
+
 // resolve is what a reference of the template stands for here.
 func (s *Stack) resolve(v any) string {
 	id := Target(v)
@@ -192,7 +200,16 @@ func (s *Stack) resolve(v any) string {
 	if p, ok := s.Template.Parameters[id]; ok {
 		return fmt.Sprint(p.Default)
 	}
-	return "arn:aws:states:" + region + ":000000000000:stateMachine:retry" // the one !Sub there is
+	sub := Text(At(v, "Fn::Sub"))
+	switch {
+	case strings.HasPrefix(sub, "{{resolve:secretsmanager:"):
+		return "a secret that Secrets Manager made"
+	case strings.Contains(sub, ":stateMachine:"):
+		return "arn:aws:states:" + region + ":000000000000:stateMachine:retry"
+	case At(v, "Fn::If") != nil:
+		return PublicURL // the one condition of a variable that there is
+	}
+	return id
 }
 
 func (s *Stack) createFunctions() error {
@@ -209,6 +226,7 @@ func (s *Stack) createFunctions() error {
 			"AWS_REGION": region, "AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": "local", "PATH": os.Getenv("PATH"),
 			"AWS_ENDPOINT_URL_DYNAMODB": s.Dynamo.URL, "AWS_ENDPOINT_URL_SQS": s.Sending.URL, "AWS_ENDPOINT_URL_SFN": s.StepFunctions.URL,
 			"AWS_ENDPOINT_URL_KMS": s.KMS.URL, "AWS_ENDPOINT_URL_EVENTBRIDGE": s.Bus.URL,
+			"AWS_ENDPOINT_URL_SESV2": s.SES.URL,
 		} {
 			variables[k] = v
 		}
@@ -277,8 +295,8 @@ type router struct{ s *Stack }
 
 func (r router) Put(ctx context.Context, entries []delivery.Entry) error {
 	for _, rule := range r.s.Template.Resources {
-		if rule.Type != "AWS::Events::Rule" {
-			continue
+		if rule.Type != "AWS::Events::Rule" || Target(At(rule.Properties, "EventBusName")) == "" {
+			continue // another service's events come over the account's own bus
 		}
 		var batch []types.SendMessageBatchRequestEntry // of at most ten entries, as PutEvents takes
 		for n, e := range entries {

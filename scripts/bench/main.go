@@ -75,7 +75,10 @@ type scenario struct {
 	maxEvents    int           // a request
 	hanging      bool          // one more integration, whose receiver never answers
 	pace         time.Duration // between publishes of one event; 0 = as fast as PutEvents answers, ten at a time
+	triggers     int           // 0 = the two of a new account; none = not even those
 }
+
+const none = -1
 
 func (b *bench) run(events int, steady time.Duration) error {
 	b.table = tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -92,6 +95,8 @@ func (b *bench) run(events int, steady time.Duration) error {
 		{name: "10 integrations, 1 event a request", events: events / 10, integrations: 10, maxEvents: 1},
 		{name: "the same beside a hanging one", events: events / 10, integrations: 10, maxEvents: 1, hanging: true},
 		{name: "200 events per second", events: int(steady / (5 * time.Millisecond)), integrations: 1, maxEvents: 1, pace: 5 * time.Millisecond},
+		{name: "up to 100 events a request, no trigger at all", events: 2 * events, integrations: 1, maxEvents: 100, triggers: none},
+		{name: "the same with 100 triggers, 60 of them thresholds that count every hit", events: 2 * events, integrations: 1, maxEvents: 100, triggers: 100},
 	} {
 		if b.only != 0 && b.only != i+1 {
 			continue
@@ -117,6 +122,7 @@ func (b *bench) run(events int, steady time.Duration) error {
 		return err
 	}
 	one, ten, hanging, paced := rows[0], rows[2], rows[3], rows[4]
+	fmt.Printf("100 triggers keep %.0f %% of the rate without any\n", 100*rows[6].rate()/rows[5].rate())
 	fmt.Printf("beside a hanging integration the others keep %.0f %% of their rate\n", 100*hanging.rate()/ten.rate())
 	fmt.Printf("bench delivered_per_s=%.0f bare_per_s=%.0f ratio=%.2f p50_ms=%.2f p99_ms=%.2f\n",
 		one.rate(), bare.rate(), one.rate()/bare.rate(), ms(paced.quantile(0.50)), ms(paced.quantile(0.99)))
@@ -306,6 +312,11 @@ func (b *bench) start(s scenario, r *receiver) (*embedded.Process, func(), error
 			return nil, nil, err
 		}
 	}
+	if err := triggers(p, s.triggers); err != nil {
+		p.Kill()
+		clean()
+		return nil, nil, err
+	}
 	if s.hanging {
 		if err := create(p, "hanging", "http://"+r.host+"/hang", s.maxEvents); err != nil {
 			p.Kill()
@@ -322,6 +333,43 @@ func create(p *embedded.Process, name, url string, maxEvents int) error {
 		"events":     []map[string]any{{"event": "siem", "active": true}},
 		"parameters": map[string]any{"url": url, "max_events": maxEvents},
 	}, nil)
+}
+
+// thresholds is how many of a hundred triggers count.
+const thresholds = 60
+
+// triggers deletes those of a new account and makes so many others: thresholds that count every hit and are never reached, and
+// conditions that no hit can match.
+func triggers(p *embedded.Process, count int) error {
+	if count == 0 {
+		return nil
+	}
+	var list struct{ Items []struct{ ID string } }
+	if err := p.Call(http.MethodGet, "/v1/triggers", nil, &list); err != nil {
+		return err
+	}
+	for _, t := range list.Items {
+		if err := p.Call(http.MethodDelete, "/v1/triggers/"+t.ID, nil, nil); err != nil {
+			return err
+		}
+	}
+	var made struct{ Items []struct{ ID string } }
+	if err := p.Call(http.MethodGet, "/v1/integrations", nil, &made); err != nil {
+		return err
+	}
+	notify := []any{map[string]any{"id": "send_notification", "params": map[string]any{"integration_ids": []string{made.Items[0].ID}}}}
+	for n := range count {
+		t := map[string]any{"name": fmt.Sprintf("trigger %d", n), "template_id": "user_created", "actions": notify}
+		if n < thresholds {
+			t["template_id"] = []string{"hits_exceeded", "attacks_exceeded", "hits_exceeded"}[n%3]
+			t["threshold"] = map[string]any{"period": 3600 + n, "count": []int{100_000_000, 4000, 300_000_000}[n%3]}
+			t["filters"] = []any{map[string]any{"id": "attack_type", "operator": "eq", "values": []string{"xss", "sqli"}}, map[string]any{"id": "ip_address", "operator": "ne", "values": []string{"198.51.100.1"}}}
+		}
+		if err := p.Call(http.MethodPost, "/v1/triggers", t, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publishers is how many PutEvents calls are in flight, each with ten entries, the most of one call.

@@ -58,6 +58,7 @@ func run(binary, events, file string, faster float64) error {
 		cycles(p, r, events, faster),
 		mails(p),
 		disable(p, r),
+		thresholds(p, r),
 		weekly(p, file),
 	)
 	if _, e := p.Stop(); e != nil {

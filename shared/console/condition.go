@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tocsin/shared/integration"
+	"tocsin/shared/trigger"
 )
 
 // makeETag makes the ETag of a revision.
@@ -25,13 +26,13 @@ func openETag(s string) (int64, error) {
 	n, err := strconv.ParseInt(bare, 10, 64)
 	if !opened || !closed || err != nil || n < 1 {
 		// An ETag that we never made matches nothing (RFC 9110, 13.1.1).
-		return 0, problem(http.StatusPreconditionFailed, "If-Match is not an ETag of this integration: read it again")
+		return 0, problem(http.StatusPreconditionFailed, "If-Match is not an ETag of ours: read it again")
 	}
 	return n, nil
 }
 
 // conflictTries is how often a change without If-Match is tried. Each try loses to a change that another one made, so
-// only a storm of changes to one integration uses them up.
+// only a storm of changes to one thing uses them up.
 const conflictTries = 5
 
 // unlessChanged makes a change on the condition of an If-Match. Without one the last change wins: a change that comes
@@ -43,9 +44,9 @@ func (s *server) unlessChanged(ctx context.Context, ifMatch string, change func(
 	}
 	for range conflictTries {
 		err = change(revision)
-		if revision != 0 || !errors.Is(err, integration.ErrConflict) || ctx.Err() != nil {
+		if revision != 0 || !errors.Is(err, integration.ErrConflict) && !errors.Is(err, trigger.ErrConflict) || ctx.Err() != nil {
 			return s.answer(err)
 		}
 	}
-	return problem(http.StatusConflict, "the integration is being changed by others all the time: try again")
+	return problem(http.StatusConflict, "it is being changed by others all the time: try again")
 }

@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/trigger"
 )
 
 // maxBody is the size of a request's body in bytes: the largest parameter is a CA certificate of 64 KiB.
@@ -74,9 +75,11 @@ type Config struct {
 	Outbox func(ctx context.Context, before string, limit int) ([]Mail, error)
 	// Changed is told of an integration that was enabled, disabled, deleted or changed; nil = nobody asks.
 	Changed func(tenant, id string)
+	// Triggers keeps triggers; nil = this deployment has none.
+	Triggers *trigger.Service
 	// Reports makes reports, nil = this deployment has none; Ordered wakes it, nil = it looks by itself.
 	Reports *report.Service
-	Ordered func()
+	Ordered func(ctx context.Context, r report.Report)
 	// Profiles keeps each person's notifications, nil = there are none; with it Blocks has the addresses that nothing is sent
 	// to, and Leaving the links of mails.
 	Profiles *profile.Service
@@ -93,7 +96,7 @@ func New(c Config) http.Handler {
 		c.Changed = func(string, string) {}
 	}
 	if c.Ordered == nil {
-		c.Ordered = func() {}
+		c.Ordered = func(context.Context, report.Report) {}
 	}
 	if c.Wake == nil {
 		c.Wake = func(...delivery.Lane) {}
@@ -108,6 +111,9 @@ func New(c Config) http.Handler {
 	s.actions(api)
 	s.telegram(api)
 	s.deliveries(api)
+	if c.Triggers != nil {
+		s.triggers(api)
+	}
 	if c.Reports != nil {
 		s.reports(api)
 	}

@@ -31,6 +31,7 @@ import (
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
+	"tocsin/shared/trigger"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -80,9 +81,10 @@ func start(t *testing.T, allow ...string) *rig {
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 		},
 		Authenticator: r.tokens, Now: time.Now, NewID: newID, Log: log,
-		Changed: func(_, id string) { r.changed = append(r.changed, id) },
-		Wake:    func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
-		Reports: r.reports, Profiles: people, Blocks: r.db.Blocks(),
+		Changed:  func(_, id string) { r.changed = append(r.changed, id) },
+		Wake:     func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
+		Triggers: &trigger.Service{Store: r.db.Triggers(), Integrations: r.db.Integrations(), Systems: catalogue.Default(), Now: time.Now, NewID: newID, Log: log},
+		Reports:  r.reports, Profiles: people, Blocks: r.db.Blocks(),
 		Leaving: profile.Leaving{Links: r.links, Profiles: people, Blocks: r.db.Blocks(), Now: time.Now},
 	}
 	r.handler = console.New(r.config)

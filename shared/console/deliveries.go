@@ -231,16 +231,20 @@ func (s *server) listRequests(ctx context.Context, in *deliveryInput) (*requests
 	out := &requestsOutput{}
 	out.Body.Items = []RequestView{}
 	for _, r := range replicas {
-		v := RequestView{Method: r.Method, URL: r.URL, Headers: r.Header, Body: r.Body, Cut: r.Cut}
-		if r.Mail != nil {
-			v.Mail = &MailView{To: r.Mail.To, Subject: r.Mail.Subject, Text: r.Mail.Text, HTML: r.Mail.HTML}
-		}
-		out.Body.Items = append(out.Body.Items, v)
+		out.Body.Items = append(out.Body.Items, requestView(r))
 	}
 	if n := len(d.Attempts); n > 0 {
 		out.Body.Changed = i.UpdatedAt.After(d.Attempts[n-1].At)
 	}
 	return out, nil
+}
+
+func requestView(r delivery.Replica) RequestView {
+	v := RequestView{Method: r.Method, URL: r.URL, Headers: r.Header, Body: r.Body, Cut: r.Cut}
+	if r.Mail != nil {
+		v.Mail = &MailView{To: r.Mail.To, Subject: r.Mail.Subject, Text: r.Mail.Text, HTML: r.Mail.HTML}
+	}
+	return v
 }
 
 func (s *server) replayRange(ctx context.Context, in *replayInput) (*replayOutput, error) {

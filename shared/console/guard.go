@@ -114,6 +114,8 @@ func permit(p access.Principal, r *http.Request) *Problem {
 	switch {
 	case p.Administers() || path == sessionPath || strings.HasPrefix(path, "/v1/profile/"):
 		return nil
+	case strings.HasPrefix(path, "/v1/trigger"):
+		what = "triggers are"
 	case path == "/v1/reports" || strings.HasPrefix(path, "/v1/reports/"):
 		if p.Role == access.Analyst || p.Role == access.ReadOnly && r.Method == http.MethodGet {
 			return nil

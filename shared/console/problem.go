@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
+	"tocsin/shared/trigger"
 )
 
 // Problem is an error as RFC 9457 writes it.
@@ -75,6 +76,10 @@ func (s *server) answer(err error) error {
 		return problem(http.StatusNotFound, "there is no such integration")
 	case errors.Is(err, delivery.ErrNotFound):
 		return problem(http.StatusNotFound, "this integration has no such delivery")
+	case errors.Is(err, trigger.ErrNotFound):
+		return problem(http.StatusNotFound, "there is no such trigger")
+	case errors.Is(err, trigger.ErrConflict):
+		return problem(http.StatusPreconditionFailed, "the trigger was changed by someone else: read it again, then repeat your change")
 	case errors.Is(err, integration.ErrConflict):
 		return problem(http.StatusPreconditionFailed, "the integration was changed by someone else: read it again, then repeat your change")
 	}

@@ -192,7 +192,7 @@ func (s *server) order(ctx context.Context, in *orderInput) (*reportOutput, erro
 	if err != nil {
 		return nil, s.answer(err)
 	}
-	s.Ordered()
+	s.Ordered(ctx, r)
 	return &reportOutput{Location: "/v1/reports/" + r.ID, Body: reportView(r)}, nil
 }
 

@@ -60,6 +60,7 @@ func (s *server) sections(p access.Principal) []Section {
 	}
 	reads := p.Administers() || p.Role == access.Analyst || p.Role == access.ReadOnly
 	show(IntegrationSection, p.Administers())
+	show(TriggerSection, s.Triggers != nil && p.Administers())
 	show(ReportSection, s.Reports != nil && reads)
 	show(ProfileSection, s.Profiles != nil && p.Email != "")
 	show(OutboxSection, s.Outbox != nil && p.Administers())

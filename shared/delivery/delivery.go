@@ -11,6 +11,7 @@ import (
 
 	"tocsin/shared/event"
 	"tocsin/shared/report"
+	"tocsin/shared/trigger"
 )
 
 // ErrNotFound: the integration has no such delivery.
@@ -102,8 +103,10 @@ type Intake struct {
 	// Repeated are entries whose event is known already: they are done with, but for an engine that finds that an
 	// earlier Accept of this very entry broke off.
 	Repeated []Accepted
-	// Records are what the accepted events add to the record for reports.
+	// Records are what the accepted events add to the record for reports; each is of a tenant who has one of them.
 	Records []report.Record
+	// Triggers are what the accepted events mean to triggers: states, and events for the bus.
+	Triggers trigger.Outcome
 }
 
 // Accepted is an entry that held a valid, new event.
@@ -136,7 +139,8 @@ type Log interface {
 	// Accept records the outcome of one fan-out and makes its deliveries ready to be sent. When it returns, all of
 	// it is durable and the entries will not be handed out again; after an error, hand in the same Intake again.
 	// A delivery whose id exists is left as it is. One that gathers waits until its Due. An Intake adds its Records once,
-	// however often it is handed in.
+	// and publishes the events of its Triggers, however often it is handed in. Error: trigger.ErrStale when a state of a
+	// trigger is not any more as it was read: nothing that its tenant's events mean was accepted then. Make the Intake anew.
 	Accept(ctx context.Context, in Intake) error
 	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
 	// out again when their time comes. Error: ErrNotFound when one of them waits nowhere; then none is written.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
+	"tocsin/shared/trigger"
 )
 
 // Enabler finds receivers: the part of integration.Store that fan-out reads.
@@ -29,6 +31,15 @@ type Fanout struct {
 	Logger       *slog.Logger
 	Recorder     Recorder // nil: nothing is recorded for reports
 	People       People   // nil: nobody has personal notifications
+	Triggers     Triggers // nil: there are none
+	// Items bounds the events, states and others (see trigger.Outcome.Items) that the log writes at once where triggers count;
+	// 0 = no bound. A larger batch is processed in parts.
+	Items int
+}
+
+// Triggers finds what a batch means to triggers.
+type Triggers interface {
+	Evaluate(ctx context.Context, batch []trigger.Seen) (trigger.Outcome, error)
 }
 
 // Recorder makes the record for reports of accepted events.
@@ -44,12 +55,37 @@ type People interface {
 // Process validates a batch of entries, records it and makes its deliveries ready. It returns the lanes that have
 // new work. After an error hand in the same entries again: nothing is sent twice for it but under the same ids.
 func (f *Fanout) Process(ctx context.Context, entries []Entry) ([]Lane, error) {
+	for try := 1; ; try++ {
+		lanes, err := f.process(ctx, entries)
+		if !errors.Is(err, trigger.ErrStale) || try == staleTries {
+			return lanes, err
+		}
+		sleep(ctx, time.Duration(rand.Int64N(int64(try)*int64(stalePause)))) // another worker was faster
+	}
+}
+
+// A batch that counts for the same triggers as another worker's is evaluated again so many times, at growing random
+// intervals: see trigger.ErrStale.
+const (
+	staleTries = 12
+	stalePause = 20 * time.Millisecond
+)
+
+func (f *Fanout) process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	in, err := f.sort(ctx, entries)
 	if err != nil {
 		return nil, err
 	}
 	if err := f.learn(ctx, &in); err != nil {
 		return nil, err
+	}
+	if f.Items > 0 && !in.Triggers.Empty() && len(in.Accepted)+in.Triggers.Items() > f.Items && len(entries) > 1 {
+		first, err := f.Process(ctx, entries[:len(entries)/2])
+		if err != nil {
+			return nil, err
+		}
+		second, err := f.Process(ctx, entries[len(entries)/2:])
+		return append(first, second...), err
 	}
 	if err := f.address(ctx, &in); err != nil {
 		return nil, err
@@ -59,6 +95,13 @@ func (f *Fanout) Process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	}
 	for _, r := range in.Rejected {
 		f.Logger.Warn("event kept as dead letter", "tenant", r.Tenant, "detail_type", clip(r.Entry.DetailType, 64), "reason", r.Reason)
+	}
+	for _, e := range in.Triggers.Publish {
+		if slices.Contains(event.Commands(), e.Kind) { // on one machine this line is where upstream's operator sees it
+			f.Logger.Info("trigger fired: command published", "tenant", e.Tenant, "event", e.ID, "kind", e.Kind, "command", string(e.Data))
+			continue
+		}
+		f.Logger.Info("trigger fired", "tenant", e.Tenant, "event", e.ID, "kind", e.Kind)
 	}
 	return lanes(in.Deliveries), nil
 }
@@ -101,7 +144,7 @@ func (f *Fanout) sort(ctx context.Context, entries []Entry) (Intake, error) {
 	return in, nil
 }
 
-// learn makes the record and tells of people who came and went.
+// learn makes the record, evaluates triggers and tells of people who came and went.
 func (f *Fanout) learn(ctx context.Context, in *Intake) error {
 	events := make([]event.Event, 0, len(in.Accepted))
 	for _, a := range in.Accepted {
@@ -116,10 +159,19 @@ func (f *Fanout) learn(ctx context.Context, in *Intake) error {
 			}
 		}
 	}
+	var err error
+	if f.Triggers != nil {
+		seen := make([]trigger.Seen, len(in.Accepted))
+		for n, a := range in.Accepted {
+			seen[n] = trigger.Seen{Event: a.Event, At: a.Entry.At}
+		}
+		if in.Triggers, err = f.Triggers.Evaluate(ctx, seen); err != nil {
+			return fmt.Errorf("evaluate triggers on %d events: %w", len(events), err)
+		}
+	}
 	if f.Recorder == nil {
 		return nil
 	}
-	var err error
 	if in.Records, err = f.Recorder.Records(ctx, events); err != nil {
 		return fmt.Errorf("record %d events: %w", len(events), err)
 	}
@@ -130,7 +182,19 @@ func (f *Fanout) learn(ctx context.Context, in *Intake) error {
 func (f *Fanout) address(ctx context.Context, in *Intake) error {
 	byTenant := map[string][]routed{}
 	var order []string
+	reactions := map[Lane][]routed{}
+	var reacting []Lane
 	for _, a := range in.Accepted {
+		if r, ok := a.Event.Reaction(); ok {
+			for _, id := range r.Integrations {
+				l := Lane{Tenant: a.Event.Tenant, Integration: id}
+				if reactions[l] == nil {
+					reacting = append(reacting, l)
+				}
+				reactions[l] = append(reactions[l], routed{Accepted: a})
+			}
+			continue
+		}
 		t := a.Event.Type()
 		if t == "" {
 			continue
@@ -152,10 +216,46 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 			return fmt.Errorf("list the enabled integrations of tenant %s: %w", tenant, err)
 		}
 		for _, i := range integrations {
-			in.Deliveries = append(in.Deliveries, f.deliveries(i, byTenant[tenant])...)
+			in.Deliveries = append(in.Deliveries, f.deliveries(i, subscribed(i, byTenant[tenant]))...)
+		}
+	}
+	for _, l := range reacting {
+		if err := f.react(ctx, in, l, reactions[l]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// react makes the deliveries of a trigger's notifications to an integration that it names, subscribed or not.
+func (f *Fanout) react(ctx context.Context, in *Intake, l Lane, events []routed) error {
+	i, err := f.Integrations.Get(ctx, l.Tenant, l.Integration)
+	skip := func(why string) {
+		r, _ := events[0].Event.Reaction()
+		f.Logger.Warn("a trigger's notification is not sent", "tenant", l.Tenant, "trigger", r.Trigger, "integration", l.Integration, "events", len(events), "reason", why)
+	}
+	switch {
+	case errors.Is(err, integration.ErrNotFound):
+		skip("the integration was deleted")
+	case err != nil:
+		return fmt.Errorf("find the integration %s of a trigger of tenant %s: %w", l.Integration, l.Tenant, err)
+	case !i.Enabled():
+		skip("the integration is disabled")
+	default:
+		in.Deliveries = append(in.Deliveries, f.deliveries(i, events)...)
+	}
+	return nil
+}
+
+// subscribed are the events that the integration receives.
+func subscribed(i integration.Integration, events []routed) []routed {
+	var out []routed
+	for _, e := range events {
+		if _, ok := i.Subscribed(e.as); ok && !about(e.Event, i.ID) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // direct makes the delivery of a report: it is for the one receiver that it names.
@@ -168,7 +268,7 @@ func (f *Fanout) direct(ctx context.Context, in *Intake, e routed) error {
 	if err != nil {
 		return fmt.Errorf("find the receiver %s of a report of tenant %s: %w", id, e.Event.Tenant, err)
 	}
-	in.Deliveries = append(in.Deliveries, f.deliveries(i, []routed{e})...)
+	in.Deliveries = append(in.Deliveries, f.deliveries(i, subscribed(i, []routed{e}))...)
 	return nil
 }
 
@@ -193,9 +293,6 @@ func (f *Fanout) deliveries(i integration.Integration, events []routed) []Delive
 		open, size = nil, 0
 	}
 	for _, e := range events {
-		if _, ok := i.Subscribed(e.as); !ok || about(e.Event, i.ID) {
-			continue
-		}
 		n := len(e.Event.Data) + envelopeOverhead
 		if len(open) == batch.Limit() || batch.Bytes > 0 && len(open) > 0 && size+n > batch.Bytes {
 			flush()

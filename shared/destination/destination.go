@@ -35,6 +35,8 @@ type System struct {
 	Class notification.Class
 	// Events are the types that the system can subscribe to, in the order of the form (facts, 1.5).
 	Events []event.Type
+	// Triggered are the kinds that triggers can send to the system (facts, 4.6); none for a system without.
+	Triggered []event.Kind
 	// Parameters is the zero value for a system that is not available yet.
 	Parameters Parameters
 	Batch      Batch

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -33,6 +34,7 @@ type Hit struct {
 	// ResponseStatus is the status that the protected application answered.
 	ResponseStatus int    `json:"response_status"`
 	BlockStatus    string `json:"block_status"`
+	Target         string `json:"target"`       // server, client or database, where upstream says so
 	RequestTime    int64  `json:"request_time"` // Unix seconds
 }
 
@@ -81,6 +83,8 @@ type Assault struct {
 	Applications []string  `json:"applications"`
 	Sources      []string  `json:"sources"` // addresses, the most active first
 	BlockStatus  string    `json:"block_status"`
+	Target       string    `json:"target"` // server, client or database, where upstream says so
+	Status       int       `json:"response_status"`
 	First        time.Time `json:"first_time"`
 	Last         time.Time `json:"last_time"`
 }
@@ -230,9 +234,10 @@ type Person struct {
 
 // UserData is the data of CreateUser, UpdateUser and DeleteUser.
 type UserData struct {
-	User    Person  `json:"user"`
-	OldRole string  `json:"old_role,omitempty"`
-	By      *Person `json:"by,omitempty"`
+	User        Person  `json:"user"`
+	OldRole     string  `json:"old_role,omitempty"`
+	By          *Person `json:"by,omitempty"`
+	TriggerName string  `json:"trigger_name,omitempty"` // of the trigger that caused the event
 }
 
 func (d UserData) check() error {
@@ -326,16 +331,52 @@ func (d RequestsData) check() error {
 	return nil
 }
 
+// Reaction is the member `reaction` in the data of an event that a trigger caused: who is to be told.
+type Reaction struct {
+	Trigger      string   `json:"trigger"` // its id
+	Integrations []string `json:"integrations"`
+}
+
+// Reaction tells whom a trigger caused the event for; ok is false for an event of another origin.
+func (e Event) Reaction() (r Reaction, ok bool) {
+	if e.Kind == CreateUser || slices.Contains(Triggered(), e.Kind) {
+		return reaction(e.Data)
+	}
+	return r, false
+}
+
+func reaction(d json.RawMessage) (Reaction, bool) {
+	if !bytes.Contains(d, []byte(`"reaction"`)) {
+		return Reaction{}, false
+	}
+	r := decode[struct {
+		Reaction Reaction `json:"reaction"`
+	}](d).Reaction
+	return r, r.Trigger != ""
+}
+
+// Clause is a filter of a trigger as its messages tell it.
+type Clause struct {
+	Filter   string   `json:"filter"` // its title: Attack type
+	Operator string   `json:"operator"`
+	Values   []string `json:"values"`
+}
+
 // ThresholdData is the data of AttacksExceeded and IncidentsExceeded (facts, 4.6).
 type ThresholdData struct {
-	TriggerName string `json:"trigger_name"`
-	Count       int64  `json:"count"`
-	Period      int64  `json:"period"` // seconds
+	TriggerName string   `json:"trigger_name"`
+	Counted     string   `json:"counted,omitempty"` // hits, attacks, incidents or payloads
+	Count       int64    `json:"count"`             // the threshold
+	Period      int64    `json:"period"`            // seconds
+	Clauses     []Clause `json:"clauses,omitempty"`
+	IP          string   `json:"ip,omitempty"`        // whose payloads they are
+	From        int64    `json:"time_from,omitempty"` // Unix seconds, of the window that was full
+	To          int64    `json:"time_to,omitempty"`
 }
 
 func (d ThresholdData) check() error { return triggerName(d.TriggerName) }
 
-// BlockedData is the data of IPBlocked (facts, 1.11).
+// BlockedData is the data of IPBlocked (facts, 1.11). Upstream's own event has no trigger's name.
 type BlockedData struct {
 	TriggerName string `json:"trigger_name"`
 	Application string `json:"application"`
@@ -348,17 +389,32 @@ func (d BlockedData) check() error {
 	if _, err := netip.ParseAddr(d.IP); err != nil {
 		return invalid("data.ip", "must be an IP address, is %q", clip(d.IP))
 	}
-	return triggerName(d.TriggerName)
+	return nil
 }
 
 // EndpointData is the data of APIStructureChanged and APIComparisonResult (facts, 4.6).
 type EndpointData struct {
-	Domain       string `json:"domain"`
-	EndpointPath string `json:"endpoint_path"`
-	HTTPMethod   string `json:"http_method"`
-	ChangeType   string `json:"change_type"`
-	EndpointType string `json:"type_of_endpoint"`
-	Link         string `json:"link"`
+	TriggerName   string      `json:"trigger_name"`
+	Application   string      `json:"application"`
+	ApplicationID json.Number `json:"application_id"` // none: the default application
+	Domain        string      `json:"domain"`
+	APIHost       string      `json:"api_host"` // APIComparisonResult's name of Domain
+	EndpointPath  string      `json:"endpoint_path"`
+	HTTPMethod    string      `json:"http_method"`
+	ChangeType    string      `json:"change_type"` // added, changed or unused
+	EndpointType  string      `json:"type_of_endpoint"`
+	SensitiveData []string    `json:"sensitive_data"` // kinds of it
+	SpecID        json.Number `json:"api_spec_id"`
+	SpecName      string      `json:"specification_name"`
+	Link          string      `json:"link"`
+}
+
+// Site is the host, in either kind's member.
+func (d EndpointData) Site() string {
+	if d.Domain != "" {
+		return d.Domain
+	}
+	return d.APIHost
 }
 
 func (d EndpointData) check() error {
@@ -370,14 +426,59 @@ func (d EndpointData) check() error {
 
 // LoginsData is the data of CompromisedLogins (facts, 4.6).
 type LoginsData struct {
-	Accounts []string `json:"accounts"`
-	URL      string   `json:"url"`
-	Link     string   `json:"link"`
+	TriggerName string   `json:"trigger_name"`
+	Accounts    []string `json:"accounts"`
+	URL         string   `json:"url"`
+	Link        string   `json:"link"`
 }
 
 func (d LoginsData) check() error {
 	if len(d.Accounts) == 0 {
 		return invalid("data.accounts", "must list at least one account")
+	}
+	return nil
+}
+
+// CountData is the data of BruteForceRequests, ForcedBrowsingResponses and BOLARequests: the requests of one source
+// until the event's time, each counted in one event. Requests with signs of other attacks are not counted (facts, 4.2).
+type CountData struct {
+	IP           string   `json:"ip"`
+	Count        int64    `json:"count"`
+	URL          string   `json:"url"`
+	Applications []string `json:"applications"`
+	Domain       string   `json:"domain"`
+}
+
+func (d CountData) check() error {
+	if _, err := netip.ParseAddr(d.IP); err != nil {
+		return invalid("data.ip", "must be an IP address, is %q", clip(d.IP))
+	}
+	if d.Count < 1 {
+		return invalid("data.count", "must be a count of 1 or more")
+	}
+	return nil
+}
+
+// Forever is the lock time of an address that stays on a list (facts, 4.5), in seconds.
+const Forever = 315360000
+
+// CommandData is the data of the commands of triggers.
+type CommandData struct {
+	TriggerID   string `json:"trigger_id"`
+	TriggerName string `json:"trigger_name"`
+	IP          string `json:"ip"`
+	// LockTime is how long the address stays on the list, in seconds; for IPDenylistRequested and IPGraylistRequested.
+	LockTime int64 `json:"lock_time,omitempty"`
+	// Mark is brute, dirbust or bola; for IPMarkRequested.
+	Mark string `json:"mark,omitempty"`
+	// From and To bound the requests that the command is about, in Unix seconds; To is 0 for those to come.
+	From int64 `json:"time_from,omitempty"`
+	To   int64 `json:"time_to,omitempty"`
+}
+
+func (d CommandData) check() error {
+	if _, err := netip.ParseAddr(d.IP); err != nil {
+		return invalid("data.ip", "must be an IP address, is %q", clip(d.IP))
 	}
 	return nil
 }

@@ -53,13 +53,25 @@ const (
 	// AddressUndeliverable: an e-mail address bounced or complained, and is sent to no more.
 	AddressUndeliverable Kind = "address_undeliverable"
 
-	// The next kinds reach integrations through triggers only (facts, 4.6).
+	// The next kinds reach integrations through triggers only (facts, 4.6): upstream publishes the last four, and a trigger
+	// that one of them sets off publishes it again with a Reaction.
 	AttacksExceeded     Kind = "attacks_exceeded"
 	IncidentsExceeded   Kind = "incidents_exceeded"
 	IPBlocked           Kind = "ip_blocked"
 	APIStructureChanged Kind = "api_structure_changed"
 	APIComparisonResult Kind = "api_comparison_result"
 	CompromisedLogins   Kind = "compromised_logins"
+
+	// Counts of requests by source for the triggers of these names; the facts are silent about how they arrive.
+	BruteForceRequests      Kind = "brute_force_requests"
+	ForcedBrowsingResponses Kind = "forced_browsing_responses"
+	BOLARequests            Kind = "bola_requests"
+
+	// Commands of triggers to the platform, which owns the traffic.
+	IPDenylistRequested Kind = "ip_denylist_requested"
+	IPGraylistRequested Kind = "ip_graylist_requested"
+	IPMarkRequested     Kind = "ip_mark_requested"
+	HitsGroupRequested  Kind = "hits_group_requested"
 )
 
 // Type is what an integration subscribes to (facts, 1.5).
@@ -129,6 +141,23 @@ func Mailed() []Type {
 		IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
 }
 
+// Commands are the kinds that triggers publish for the platform's own systems.
+func Commands() []Kind {
+	return []Kind{IPDenylistRequested, IPGraylistRequested, IPMarkRequested, HitsGroupRequested}
+}
+
+// Triggered are the kinds that a trigger can send to most systems; TriggeredChats those for Telegram and Teams,
+// TriggeredMail those for Email report (facts, 4.6).
+func Triggered() []Kind {
+	return []Kind{AttacksExceeded, IncidentsExceeded, APIStructureChanged, CreateUser, CompromisedLogins, APIComparisonResult, IPBlocked}
+}
+
+// TriggeredChats are the kinds that a trigger can send to messengers other than Slack.
+func TriggeredChats() []Kind { return Triggered()[:6] }
+
+// TriggeredMail are the kinds that a trigger can send by mail.
+func TriggeredMail() []Kind { return Triggered()[:5] }
+
 // Valid reports whether the type is one that an integration can name.
 func (t Type) Valid() bool { _, ok := titles[t]; return ok }
 
@@ -149,7 +178,12 @@ var kinds = map[Kind]kind{
 	NewScopeDomains:  {checked[ScopeData], always(Scope)},
 	NewScopeServices: {checked[ScopeData], always(Scope)},
 
-	CreateUser: {checked[UserData], always(System)},
+	CreateUser: {checked[UserData], func(d json.RawMessage) Type {
+		if _, ok := reaction(d); ok {
+			return "" // the same user's event of upstream is for the subscribers
+		}
+		return System
+	}},
 	UpdateUser: {checked[UserData], always(System)},
 	DeleteUser: {checked[UserData], always(System)},
 
@@ -182,6 +216,15 @@ var kinds = map[Kind]kind{
 	APIStructureChanged: {checked[EndpointData], always("")},
 	APIComparisonResult: {checked[EndpointData], always("")},
 	CompromisedLogins:   {checked[LoginsData], always("")},
+
+	BruteForceRequests:      {checked[CountData], always("")},
+	ForcedBrowsingResponses: {checked[CountData], always("")},
+	BOLARequests:            {checked[CountData], always("")},
+
+	IPDenylistRequested: {checked[CommandData], always("")},
+	IPGraylistRequested: {checked[CommandData], always("")},
+	IPMarkRequested:     {checked[CommandData], always("")},
+	HitsGroupRequested:  {checked[CommandData], always("")},
 }
 
 // Kinds lists every known kind, in the order of their names.

@@ -2,6 +2,7 @@ package notification
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -128,7 +129,7 @@ func (n Notification) PlainText() string {
 		}
 	}
 	if t.link != "" {
-		b.WriteString("\nMore details: ")
+		b.WriteString("\n" + cmp.Or(t.linkTitle, "More details") + ": ")
 		b.WriteString(t.link)
 		b.WriteByte('\n')
 	}
@@ -183,7 +184,7 @@ var linkMember = map[event.Kind]string{
 }
 
 // routing are members of the data that steer the fan-out and are of no use to a receiver.
-var routing = map[string]bool{"object_id": true, "experimental": true, "sampled_out": true}
+var routing = map[string]bool{"object_id": true, "experimental": true, "sampled_out": true, "reaction": true}
 
 // appendData appends the members of the event's data as upstream wrote them. It splices bytes: a hit is
 // forwarded without being taken apart, which is most of what a busy tenant's traffic is.

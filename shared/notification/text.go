@@ -1,7 +1,9 @@
 package notification
 
 import (
+	"cmp"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +18,9 @@ type text struct {
 	sentence string
 	facts    []Fact
 	link     string
-	severity Severity
+	// linkTitle names the link in plain text, "" = More details.
+	linkTitle string
+	severity  Severity
 }
 
 func (n Notification) text() text {
@@ -37,7 +41,7 @@ var texts = map[event.Kind]func(Notification) text{
 	event.NewScopeDomains:  scope("These domains are new in the perimeter."),
 	event.NewScopeServices: scope("These services are new in the perimeter."),
 
-	event.CreateUser: user("New user was added to the company account", "A user was added."),
+	event.CreateUser: created,
 	event.UpdateUser: user("User role was changed", "A user's role was changed."),
 	event.DeleteUser: user("User was deleted from the company account", "A user was deleted."),
 
@@ -69,9 +73,18 @@ var texts = map[event.Kind]func(Notification) text{
 	event.AttacksExceeded:     threshold("Trigger: The number of detected hits exceeded the threshold", "attacks"),
 	event.IncidentsExceeded:   threshold("Trigger: The number of incidents exceeded the threshold", "incidents"),
 	event.IPBlocked:           blocked,
-	event.APIStructureChanged: endpoint("A new endpoint has been discovered in your API"),
-	event.APIComparisonResult: endpoint("A new shadow endpoint has been discovered in your API"),
+	event.APIStructureChanged: endpoint,
+	event.APIComparisonResult: endpoint,
 	event.CompromisedLogins:   logins,
+
+	event.BruteForceRequests:      count("Requests that may be brute force"),
+	event.ForcedBrowsingResponses: count("Answers that may be forced browsing"),
+	event.BOLARequests:            count("Requests that may be BOLA"),
+
+	event.IPDenylistRequested: command("A trigger asks to denylist an IP address"),
+	event.IPGraylistRequested: command("A trigger asks to graylist an IP address"),
+	event.IPMarkRequested:     command("A trigger asks to mark requests as an attack"),
+	event.HitsGroupRequested:  command("A trigger asks to group hits into one attack"),
 }
 
 // facts keeps the lines that have a value.
@@ -294,35 +307,127 @@ func requests(n Notification) text {
 	}
 }
 
+// created tells of a new user; a trigger's message says so, and whose (facts, 4.6).
+func created(n Notification) text {
+	d := event.Data[event.UserData](n.Event)
+	t := user("New user was added to the company account", "A user was added.")(n)
+	if d.TriggerName != "" {
+		t.headline = "Trigger: " + t.headline
+		t.facts = append(t.facts, Fact{"Trigger", d.TriggerName})
+	}
+	return t
+}
+
+// threshold tells of a number that was exceeded: how many in which time, by which trigger and its filters (facts, 4.6).
 func threshold(headline, what string) func(Notification) text {
 	return func(n Notification) text {
 		d := event.Data[event.ThresholdData](n.Event)
-		period := (time.Duration(d.Period) * time.Second).String()
+		title, counted := headline, cmp.Or(d.Counted, what)
+		if counted == "payloads" {
+			title, counted = "Trigger: The number of malicious payloads exceeded the threshold", "malicious payloads"
+		}
+		sentence := fmt.Sprintf("The number of %s exceeded %d in %s.", counted, d.Count, span(d.Period))
+		if d.IP != "" {
+			sentence = fmt.Sprintf("The number of %s from %s exceeded %d in %s.", counted, d.IP, d.Count, span(d.Period))
+		}
 		return text{
-			headline: headline, severity: High, link: n.page("/attacks"),
-			sentence: fmt.Sprintf("The number of %s exceeded %d in %s.", what, d.Count, period),
-			facts:    facts(Fact{"Trigger", d.TriggerName}),
+			headline: title, severity: High, link: n.events(d), linkTitle: "View events", sentence: sentence,
+			facts: facts(Fact{"Trigger", d.TriggerName}, Fact{"Additional trigger's clauses", clauses(d.Clauses)}, Fact{"IP", d.IP}),
 		}
 	}
+}
+
+// span writes seconds in the largest unit that they are a whole number of: 1 minute.
+func span(seconds int64) string {
+	for _, u := range []struct {
+		seconds int64
+		name    string
+	}{{86_400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}} {
+		if n := seconds / u.seconds; n > 0 && seconds%u.seconds == 0 {
+			if n == 1 {
+				return "1 " + u.name
+			}
+			return strconv.FormatInt(n, 10) + " " + u.name + "s"
+		}
+	}
+	return "0 seconds"
+}
+
+func clauses(list []event.Clause) string {
+	var out []string
+	for _, c := range list {
+		is := ": "
+		if c.Operator == "ne" {
+			is = " is not: "
+		}
+		out = append(out, c.Filter+is+strings.Join(c.Values, ", ")+".")
+	}
+	return strings.Join(out, " ")
+}
+
+// events is the link to the events of a window.
+func (n Notification) events(d event.ThresholdData) string {
+	if d.To == 0 {
+		return n.page("/attacks")
+	}
+	q := url.Values{"time_from": {strconv.FormatInt(d.From, 10)}, "time_to": {strconv.FormatInt(d.To, 10)}, "q": {"attacks"}}
+	if d.Counted == "incidents" || n.Event.Kind == event.IncidentsExceeded {
+		q.Set("q", "incidents")
+	}
+	if d.IP != "" {
+		q.Set("q", "attacks ip:"+d.IP)
+	}
+	return n.page("/attacks?" + q.Encode())
 }
 
 func blocked(n Notification) text {
 	d := event.Data[event.BlockedData](n.Event)
+	sentence := d.IP + " is on the denylist"
+	if d.ExpireAt != "" {
+		sentence += " until " + d.ExpireAt
+	}
+	sentence += "."
+	if d.Reason != "" {
+		sentence += " Reason: " + strings.TrimSuffix(d.Reason, ".") + "."
+	}
 	return text{
-		headline: "Trigger: New IP address was denylisted", severity: Medium, link: n.page("/ip-lists"),
-		sentence: d.IP + " is on the denylist until " + d.ExpireAt + ". Reason: " + d.Reason + ".",
-		facts:    facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}),
+		headline: "Trigger: New IP address was denylisted", severity: Medium, link: n.page("/ip-lists"), sentence: sentence,
+		facts: facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}),
 	}
 }
 
-func endpoint(headline string) func(Notification) text {
+// endpoint tells of a change of an API, or of an endpoint that its specification does not have.
+func endpoint(n Notification) text {
+	d := event.Data[event.EndpointData](n.Event)
+	headline := "A new endpoint has been discovered in your API"
+	switch {
+	case n.Event.Kind == event.APIComparisonResult:
+		headline = "A new " + cmp.Or(d.EndpointType, "rogue") + " endpoint has been discovered in your API"
+	case d.ChangeType == "changed":
+		headline = "An endpoint of your API has changed"
+	case d.ChangeType == "unused":
+		headline = "An endpoint of your API is not used any more"
+	}
+	return text{
+		headline: headline, severity: Low, link: d.Link, sentence: d.HTTPMethod + " " + d.EndpointPath,
+		facts: facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}, Fact{"Domain", d.Site()}, Fact{"Endpoint", d.EndpointPath}, Fact{"Method", d.HTTPMethod},
+			Fact{"Change", d.ChangeType}, Fact{"Type", d.EndpointType}, Fact{"Sensitive data", strings.Join(d.SensitiveData, ", ")}, Fact{"Specification", d.SpecName}),
+	}
+}
+
+// count is not sent to anybody: it is what triggers count.
+func count(headline string) func(Notification) text {
 	return func(n Notification) text {
-		d := event.Data[event.EndpointData](n.Event)
-		return text{
-			headline: headline, severity: Low, link: d.Link, sentence: d.HTTPMethod + " " + d.EndpointPath,
-			facts: facts(Fact{"Domain", d.Domain}, Fact{"Endpoint", d.EndpointPath}, Fact{"Method", d.HTTPMethod},
-				Fact{"Change", d.ChangeType}, Fact{"Type", d.EndpointType}),
-		}
+		d := event.Data[event.CountData](n.Event)
+		return text{headline: headline, sentence: "Requests of one address were counted.", facts: facts(Fact{"IP", d.IP}, Fact{"Number", strconv.FormatInt(d.Count, 10)}, Fact{"URL", d.URL})}
+	}
+}
+
+// command is for upstream; the Console's preview of a trigger shows it.
+func command(headline string) func(Notification) text {
+	return func(n Notification) text {
+		d := event.Data[event.CommandData](n.Event)
+		return text{headline: headline, sentence: "A trigger went off.", facts: facts(Fact{"IP", d.IP}, Fact{"Trigger", d.TriggerName})}
 	}
 }
 
@@ -331,6 +436,6 @@ func logins(n Notification) text {
 	return text{
 		headline: "Stolen credentials detected", severity: High, link: d.Link,
 		sentence: "Credentials of your users were seen in a leak.",
-		facts:    facts(Fact{"Accounts", strings.Join(d.Accounts, ", ")}, Fact{"URL", d.URL}),
+		facts:    facts(Fact{"Trigger", d.TriggerName}, Fact{"Accounts", strings.Join(d.Accounts, ", ")}, Fact{"URL", d.URL}),
 	}
 }

@@ -43,7 +43,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "data_dog", Title: "Datadog", Group: destination.Logs, Class: notification.Advanced,
-		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](),
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](),
 		Batch: destination.Batch{Count: maxEvents, Bytes: batchLimit},
 	}}
 }

@@ -45,7 +45,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "email", Title: "Email report", Group: destination.Messengers, Class: notification.Mail,
-		Events: event.Mailed(), Parameters: destination.ParametersOf[Parameters](),
+		Events: event.Mailed(), Triggered: event.TriggeredMail(), Parameters: destination.ParametersOf[Parameters](),
 	}}
 }
 

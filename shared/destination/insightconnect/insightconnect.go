@@ -31,7 +31,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "insight_connect", Title: "InsightConnect", Group: destination.Incidents, Class: notification.Advanced,
-		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
 	}}
 }
 

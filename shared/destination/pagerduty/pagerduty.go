@@ -46,7 +46,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "pager_duty", Title: "PagerDuty", Group: destination.Incidents, Class: notification.Basic,
-		Events: event.Basic(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
 	}}
 }
 

@@ -39,7 +39,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "slack", Title: "Slack", Group: destination.Messengers, Class: notification.Basic,
-		Events: event.Basic(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
 	}}
 }
 

@@ -39,7 +39,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "splunk", Title: "Splunk", Group: destination.Logs, Class: notification.Advanced,
-		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
 		Batch: destination.Batch{Count: maxEvents, Bytes: maxBytes},
 	}}
 }

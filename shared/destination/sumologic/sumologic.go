@@ -37,7 +37,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "sumo_logic", Title: "Sumo Logic", Group: destination.SIEM, Class: notification.Advanced,
-		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
 		Batch: destination.Batch{Count: maxEvents, Bytes: requestLimit},
 	}}
 }

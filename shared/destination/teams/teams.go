@@ -43,7 +43,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "ms_teams", Title: "Microsoft Teams", Group: destination.Messengers, Class: notification.Basic,
-		Events: event.Basic(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Basic(), Triggered: event.TriggeredChats(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
 	}}
 }
 

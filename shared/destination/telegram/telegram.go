@@ -74,6 +74,7 @@ func New(b Bot) Destination {
 	return Destination{bot: b, system: destination.System{
 		Name: "telegram", Title: "Telegram", Group: destination.Messengers, Class: notification.Basic,
 		Events:     append([]event.Type{event.ReportDaily, event.ReportWeekly, event.ReportMonthly}, event.Basic()...),
+		Triggered:  event.TriggeredChats(),
 		Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
 		Batch: destination.Batch{Count: maxEvents, Bytes: maxBytes},
 	}}

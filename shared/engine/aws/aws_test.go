@@ -25,6 +25,9 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
+	"tocsin/shared/mail"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
 )
 
 var servers *awslocal.Servers
@@ -76,9 +79,21 @@ func open(t *testing.T) *world {
 }
 
 func (w *world) deliveries() *aws.Deliveries {
-	return &aws.Deliveries{DB: w.db, SQS: w.sqs, Queue: w.queue, Now: now, Tables: aws.Tables{
+	return &aws.Deliveries{DB: w.db, SQS: w.sqs, Queue: w.queue, Now: now, Record: w.record(), Tables: aws.Tables{
 		Deliveries: w.prefix + "DeliveriesTable", Events: w.prefix + "EventsTable", Batches: w.prefix + "BatchesTable", DeadLetters: w.prefix + "DeadLettersTable",
 	}}
+}
+
+func (w *world) record() *aws.Record {
+	return &aws.Record{DB: w.db, Table: w.prefix + "RecordTable", Now: now, Log: slog.New(slog.DiscardHandler)}
+}
+
+func (w *world) reports() *aws.Reports {
+	return &aws.Reports{DB: w.db, Table: w.prefix + "ReportsTable", Now: now}
+}
+
+func (w *world) people() *aws.People {
+	return &aws.People{DB: w.db, Table: w.prefix + "PeopleTable", Schedule: w.prefix + "ReportsTable"}
 }
 
 // published keeps what is published, and can refuse.
@@ -109,7 +124,7 @@ func (p *published) kinds() []event.Kind {
 }
 
 func (w *world) integrations(p *published) *aws.Integrations {
-	return &aws.Integrations{DB: w.db, Table: w.prefix + "IntegrationsTable", Publisher: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	return &aws.Integrations{DB: w.db, Table: w.prefix + "IntegrationsTable", Schedule: w.prefix + "ReportsTable", Publisher: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
 func TestIntegrations(t *testing.T) {
@@ -166,20 +181,46 @@ func (w *world) receive(t *testing.T) []delivery.Parcel {
 	}
 }
 
+func (w *world) log() enginetest.Log {
+	d := w.deliveries()
+	return enginetest.Log{
+		Log: d,
+		Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry {
+			out := slices.Clone(entries)
+			for n := range out {
+				out[n].Receipt = uuid.NewString()
+			}
+			return out
+		},
+		Ready: w.ready(d),
+	}
+}
+
 func TestDeliveries(t *testing.T) {
-	enginetest.Deliveries(t, func(t *testing.T) enginetest.Log {
+	enginetest.Deliveries(t, func(t *testing.T) enginetest.Log { return open(t).log() })
+}
+
+func TestRecord(t *testing.T) {
+	enginetest.Record(t, func(t *testing.T) (enginetest.Log, report.Ledger) {
 		w := open(t)
-		d := w.deliveries()
-		return enginetest.Log{
-			Log: d,
-			Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry {
-				out := slices.Clone(entries)
-				for n := range out {
-					out[n].Receipt = uuid.NewString()
-				}
-				return out
-			},
-			Ready: w.ready(d),
-		}
+		return w.log(), w.record()
+	})
+}
+
+func TestReports(t *testing.T) {
+	enginetest.Reports(t, func(t *testing.T) (report.Store, integration.Store, profile.Store) {
+		w := open(t)
+		return w.reports(), w.integrations(&published{}), w.people()
+	})
+}
+
+func TestPeople(t *testing.T) {
+	enginetest.People(t, func(t *testing.T) profile.Store { return open(t).people() })
+}
+
+func TestBlocks(t *testing.T) {
+	enginetest.Blocks(t, func(t *testing.T) mail.Blocks {
+		w := open(t)
+		return &aws.Blocks{DB: w.db, Table: w.prefix + "PeopleTable"}
 	})
 }

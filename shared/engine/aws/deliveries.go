@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,8 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/report"
+	"tocsin/shared/trigger"
 )
 
 // Tables names the tables of Deliveries.
@@ -37,6 +40,10 @@ type Deliveries struct {
 	Tables Tables
 	Queue  string // the URL of the deliveries queue
 	Now    func() time.Time
+	// Record is where Accept adds up what it accepts; nil = it must be given nothing to add.
+	Record *Record
+	// Triggers is needed by fan-out only, as Record is.
+	Triggers *Triggers
 	// Keep is how long events, deliveries and dead letters are kept; 0 = 30 days.
 	Keep time.Duration
 }
@@ -238,7 +245,8 @@ func (d *Deliveries) shelve(ctx context.Context, deliveries []delivery.Delivery)
 	return ready, putAll(ctx, d.DB, writes)
 }
 
-// record writes the rows of accepted events, each with the deliveries that it went into.
+// record writes the rows of accepted events, each with the deliveries that it went into. Those of a tenant for whom there
+// is something to record, or whose triggers counted or fired, are written together with that: see Record.
 func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
 	into := map[string][]string{}
 	for _, v := range in.Deliveries {
@@ -246,6 +254,22 @@ func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
 			k := eventKey(e.Tenant, e.ID)
 			into[k] = append(into[k], v.Integration+" "+v.ID)
 		}
+	}
+	parts := map[string]*share{}
+	of := func(tenant string) *share {
+		if parts[tenant] == nil {
+			parts[tenant] = &share{}
+		}
+		return parts[tenant]
+	}
+	for _, r := range in.Records {
+		of(r.Tenant).records = append(of(r.Tenant).records, r)
+	}
+	for _, st := range in.Triggers.States {
+		of(st.Tenant).states = append(of(st.Tenant).states, st)
+	}
+	for _, e := range in.Triggers.Publish {
+		of(e.Tenant).publish = append(of(e.Tenant).publish, e)
 	}
 	expires := d.expires()
 	var writes []tableWrite
@@ -259,14 +283,42 @@ func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
 		if went := into[key]; len(went) > 0 {
 			row["deliveries"] = texts(went)
 		}
-		parts, err := d.row(key, row, raw, expires)
+		inRow := partSize
+		tenant := parts[a.Event.Tenant]
+		if tenant != nil {
+			inRow = countedInRow
+		}
+		rest, err := d.row(key, row, raw, inRow, expires)
 		if err != nil {
 			return fmt.Errorf("event %s: %w", a.Event.ID, err)
 		}
-		writes = append(writes, parts...) // before the row that names them
-		writes = append(writes, tableWrite{d.Tables.Events, row})
+		writes = append(writes, rest...) // before the row that names them
+		if tenant != nil {
+			tenant.rows = append(tenant.rows, row)
+		} else {
+			writes = append(writes, tableWrite{d.Tables.Events, row})
+		}
 	}
-	return putAll(ctx, d.DB, writes)
+	if err := putAll(ctx, d.DB, writes); err != nil {
+		return err
+	}
+	for _, tenant := range slices.Sorted(maps.Keys(parts)) {
+		if len(parts[tenant].rows) == 0 {
+			return fmt.Errorf("there is something to record of tenant %s, and no event", tenant)
+		}
+		if err := d.count(ctx, tenant, *parts[tenant]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// share is what a batch means to one tenant beside deliveries.
+type share struct {
+	rows    []item // its events
+	records []report.Record
+	states  []trigger.State
+	publish []event.Event
 }
 
 // brokenOff finds the deliveries of events whose very message came again (it has the same receipt) and that wait for

@@ -10,6 +10,10 @@
 // A delivery that gathers (delivery.Join) is a row with a due time, and its message is delayed until then. Whichever of a
 // span's messages comes first joins all of the span's rows; each row that is left then has a message of its own.
 //
-// Every table has a TTL attribute, `expires` (epoch seconds). DynamoDB deletes lazily, so expired rows are left out
+// What events add to reports is written with them and folded into days later: see Record. A schedule finds what is due in
+// a sparse index (Reports) and sends a job for each recipient to a queue (ReportJobs), whose function makes the report and
+// publishes its event.
+//
+// Every table of things that pass has a TTL attribute, `expires` (epoch seconds). DynamoDB deletes lazily, so expired rows are left out
 // when they are read.
 package aws

@@ -49,15 +49,16 @@ func inflate(stored []byte) ([]byte, error) {
 // eventKey is unique: neither a tenant nor an event's id holds a space.
 func eventKey(tenant, id string) string { return tenant + " " + id }
 
-// row writes a value of any size: the first part in the row itself, the others in rows of the events table.
-func (d *Deliveries) row(key string, into item, raw []byte, expires int64) ([]tableWrite, error) {
+// row writes a value of any size: the first part, of at most so many bytes, in the row itself, the others in rows of the
+// events table.
+func (d *Deliveries) row(key string, into item, raw []byte, inRow int, expires int64) ([]tableWrite, error) {
 	stored, err := deflate(raw)
 	if err != nil {
 		return nil, fmt.Errorf("compress: %w", err)
 	}
 	var extra []tableWrite
-	into["detail"] = blob(stored[:min(partSize, len(stored))])
-	for n, rest := 1, stored[min(partSize, len(stored)):]; len(rest) > 0; n++ {
+	into["detail"] = blob(stored[:min(inRow, len(stored))])
+	for n, rest := 1, stored[min(inRow, len(stored)):]; len(rest) > 0; n++ {
 		size := min(partSize, len(rest))
 		extra = append(extra, tableWrite{d.Tables.Events, item{
 			"event": text(partKey(key, n)), "detail": blob(rest[:size]), "expires": number(expires),

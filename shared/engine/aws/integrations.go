@@ -17,23 +17,18 @@ import (
 
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
+	"tocsin/shared/report"
 )
 
 // fresh is how long the enabled integrations of a tenant are answered from memory (integration.Store allows a second).
 const fresh = 900 * time.Millisecond
 
-// announcements is the partition of events that are to be published still. It can be no tenant's: those have no space.
-const announcements = " announcements"
-
-// relayAfter is when an announcement that is still there was left behind: its writer publishes at once.
-const relayAfter = time.Minute
-
 // Integrations is integration.Store on a table with the keys `tenant` and `id`. A change and its announcement are
-// written in one transaction (the announcement into a partition of its own); the announcement is then published and
-// removed. If the process ends in between, Relay publishes it.
+// written in one transaction: see Announcements.
 type Integrations struct {
 	DB        *dynamodb.Client
 	Table     string
+	Schedule  string // the table of Reports; a change of an integration changes its rows there
 	Publisher event.Publisher
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -58,7 +53,7 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, an
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, s.bindings(i)...)
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, append(s.bindings(i), s.subscribe(i)...)...)
 }
 
 // Update replaces an integration.
@@ -69,7 +64,7 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 	}
 	put.ConditionExpression = awssdk.String("revision = :before")
 	put.ExpressionAttributeValues = item{":before": number(i.Revision - 1)}
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, s.bindings(i)...)
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, append(s.bindings(i), s.subscribe(i)...)...)
 }
 
 // Delete removes an integration.
@@ -77,20 +72,16 @@ func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision i
 	return s.change(ctx, tenant, id, types.TransactWriteItem{Delete: &types.Delete{
 		TableName: &s.Table, Key: integrationKey(tenant, id),
 		ConditionExpression: awssdk.String("revision = :before"), ExpressionAttributeValues: item{":before": number(revision)},
-	}}, announce)
+	}}, announce, subscribe(s.Schedule, tenant, id, nil)...)
 }
 
 // change writes a change with its announcement and what else belongs to it, then publishes the announcement.
 func (s *Integrations) change(ctx context.Context, tenant, id string, write types.TransactWriteItem, announce event.Event, also ...types.TransactWriteItem) error {
-	detail, err := announce.Encode()
+	notes, err := s.Announcements().write([]event.Event{announce})
 	if err != nil {
-		return fmt.Errorf("encode the announcement %s: %w", announce.ID, err)
+		return err
 	}
-	note := &types.Put{TableName: &s.Table, Item: item{
-		"tenant": text(announcements), "id": text(announce.ID), "kind": text(string(announce.Kind)), "detail": blob(detail),
-		"since": number(s.Now().Unix()),
-	}}
-	unmet, err := transact(ctx, s.DB, append([]types.TransactWriteItem{write, {Put: note}}, also...), "")
+	unmet, err := transact(ctx, s.DB, append(append([]types.TransactWriteItem{write}, notes...), also...), "")
 	s.forget(tenant)
 	switch {
 	case err != nil:
@@ -100,10 +91,7 @@ func (s *Integrations) change(ctx context.Context, tenant, id string, write type
 	case len(unmet) > 0:
 		return s.refused(ctx, tenant, id)
 	}
-	if err := s.publish(ctx, announce); err != nil {
-		// The change stands, and so does its announcement: Relay publishes it.
-		s.Log.Error("announce a change: it will be published later", "tenant", tenant, "integration", id, "event", announce.ID, "error", err.Error())
-	}
+	s.Announcements().publish(ctx, []event.Event{announce})
 	return nil
 }
 
@@ -115,39 +103,13 @@ func (s *Integrations) refused(ctx context.Context, tenant, id string) error {
 	return fmt.Errorf("integration %s: %w", id, integration.ErrConflict)
 }
 
-func (s *Integrations) publish(ctx context.Context, e event.Event) error {
-	if err := s.Publisher.Publish(ctx, e); err != nil {
-		return err
-	}
-	_, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table, Key: integrationKey(announcements, e.ID)})
-	return err
+// Announcements are those of the table.
+func (s *Integrations) Announcements() Announcements {
+	return Announcements{DB: s.DB, Table: s.Table, Publisher: s.Publisher, Now: s.Now, Log: s.Log}
 }
 
-// Relay publishes the announcements whose writer ended before it could, and returns how many. Call it every few minutes.
-func (s *Integrations) Relay(ctx context.Context) (count int, err error) {
-	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
-		TableName: &s.Table, KeyConditionExpression: awssdk.String("tenant = :t"), ConsistentRead: awssdk.Bool(true),
-		FilterExpression:          awssdk.String("since <= :since"),
-		ExpressionAttributeValues: item{":t": text(announcements), ":since": number(s.Now().Add(-relayAfter).Unix())},
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return count, fmt.Errorf("look for announcements that were left behind: %w", err)
-		}
-		for _, i := range page.Items {
-			e, err := event.Decode(textOf(i, "kind"), blobOf(i, "detail"))
-			if err != nil {
-				return count, fmt.Errorf("read announcement %s: %w", textOf(i, "id"), err)
-			}
-			if err := s.publish(ctx, e); err != nil {
-				return count, fmt.Errorf("publish announcement %s: %w", e.ID, err)
-			}
-			count++
-		}
-	}
-	return count, nil
-}
+// Relay publishes what was left behind: see Announcements.
+func (s *Integrations) Relay(ctx context.Context) (int, error) { return s.Announcements().Relay(ctx) }
 
 // Get reads one integration.
 func (s *Integrations) Get(ctx context.Context, tenant, id string) (integration.Integration, error) {
@@ -188,6 +150,19 @@ func (s *Integrations) bindings(i integration.Integration) []types.TransactWrite
 	}
 	return out
 }
+
+// subscribe are the writes of the schedule of reports: an enabled integration is in it with each frequency that it has.
+func (s *Integrations) subscribe(i integration.Integration) []types.TransactWriteItem {
+	var frequencies []report.Frequency
+	for _, sub := range i.Subscriptions {
+		if f, ok := scheduled[sub.Event]; ok && i.Enabled() {
+			frequencies = append(frequencies, f)
+		}
+	}
+	return subscribe(s.Schedule, i.Tenant, i.ID, frequencies)
+}
+
+var scheduled = map[event.Type]report.Frequency{event.ReportDaily: report.Daily, event.ReportWeekly: report.Weekly, event.ReportMonthly: report.Monthly}
 
 // Bound finds integrations by a binding.
 func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {

@@ -314,7 +314,7 @@ func (d *Deliveries) reject(ctx context.Context, rejected []delivery.Rejected) e
 			"tenant": text(tenantKey(r.Tenant)), "id": text(id), "day": text(day(r.Entry.At)), "kind": text(r.Entry.DetailType),
 			"at": number(r.Entry.At.UnixNano()), "reason": text(r.Reason), "expires": number(expires),
 		}
-		parts, err := d.row("dead "+id, row, r.Entry.Detail, expires)
+		parts, err := d.row("dead "+id, row, r.Entry.Detail, partSize, expires)
 		if err != nil {
 			return fmt.Errorf("keep an event that was rejected: %w", err)
 		}

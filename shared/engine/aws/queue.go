@@ -75,7 +75,7 @@ func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel, after 
 		})
 	}
 	for chunk := range slices.Chunk(entries, sendLimit) {
-		if err := d.send(ctx, chunk); err != nil {
+		if err := sendBatch(ctx, d.SQS, d.Queue, chunk); err != nil {
 			return fmt.Errorf("send %d parcels to the deliveries queue: %w", len(list), err)
 		}
 	}
@@ -96,11 +96,11 @@ func delay(due, now time.Time) int32 {
 	return int32(min(maxDelay, (due.Sub(now)+lateness+time.Second-1)/time.Second))
 }
 
-// send sends a batch, again what SQS could not take.
-func (d *Deliveries) send(ctx context.Context, entries []types.SendMessageBatchRequestEntry) error {
+// sendBatch sends a batch, again what SQS could not take.
+func sendBatch(ctx context.Context, client *sqs.Client, queue string, entries []types.SendMessageBatchRequestEntry) error {
 	pause := unprocessedPause
 	for range sendTries {
-		out, err := d.SQS.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &d.Queue, Entries: entries})
+		out, err := client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &queue, Entries: entries})
 		if err != nil {
 			return err
 		}

@@ -112,6 +112,22 @@ func putAll(ctx context.Context, db *dynamodb.Client, requests []tableWrite) err
 	return nil
 }
 
+// removeAll deletes items of one table by their keys, 25 a call.
+func removeAll(ctx context.Context, db *dynamodb.Client, table string, keys []item) error {
+	for len(keys) > 0 {
+		n := min(writeLimit, len(keys))
+		var requests []types.WriteRequest
+		for _, k := range keys[:n] {
+			requests = append(requests, types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: k}})
+		}
+		if err := writeBatch(ctx, db, map[string][]types.WriteRequest{table: requests}); err != nil {
+			return err
+		}
+		keys = keys[n:]
+	}
+	return nil
+}
+
 type tableWrite struct {
 	table string
 	item  item

@@ -58,6 +58,7 @@ func Record(t *testing.T, open func(t *testing.T) (Log, report.Ledger)) {
 	add := func(t *testing.T, q *rig, records ...report.Record) delivery.Intake {
 		t.Helper()
 		in := delivery.Intake{Accepted: q.publish(1), Records: records}
+		in.Accepted[0].Event.Tenant = records[0].Tenant // a record is of a tenant who has an event in the batch
 		require.NoError(t, q.log.Accept(t.Context(), in))
 		return in
 	}

@@ -77,6 +77,9 @@ func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
 		return fmt.Errorf("write a fan-out of %d events: %w", len(in.Accepted), err)
 	}
 	d.accepted(i)
+	if len(in.Triggers.Publish) > 0 {
+		d.db.wakeFanout()
+	}
 	return nil
 }
 
@@ -114,6 +117,9 @@ func (d *Deliveries) accept(w *writer, i *intake) error {
 	}
 	if i.through != 0 && i.through <= done {
 		return nil // the same Intake again, after an answer that got lost
+	}
+	if err := w.putOutcome(i.Triggers); err != nil {
+		return err
 	}
 	for _, a := range i.Accepted {
 		if err := w.do("INSERT OR IGNORE INTO event_ids (tenant, id, seq) VALUES (?, ?, ?)", func(s *driver.Stmt) {

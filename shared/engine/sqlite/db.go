@@ -13,6 +13,8 @@ import (
 	"github.com/gofrs/flock"
 	driver "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"tocsin/shared/trigger"
 )
 
 //go:embed schema.sql
@@ -24,8 +26,11 @@ var schemaReports string
 //go:embed gather.sql
 var schemaGather string
 
+//go:embed triggers.sql
+var schemaTriggers string
+
 // migrations take a file from version i to i+1. A release only ever appends.
-var migrations = []string{schema1, schemaReports, schemaGather}
+var migrations = []string{schema1, schemaReports, schemaGather, schemaTriggers}
 
 // applicationID marks our files in SQLite's header: "Tocs".
 const applicationID = 0x546f6373
@@ -55,6 +60,7 @@ type DB struct {
 
 	mu      sync.Mutex
 	enabled enabledCache
+	watched map[string][]trigger.Trigger // of tenants that were seeded
 	lanes   lanes
 	fanout  int64 // progress.fanout
 	events  eventCache
@@ -224,6 +230,7 @@ func (db *DB) load(ctx context.Context) error {
 		return err
 	}
 	db.enabled = enabledCache{}
+	db.watched = map[string][]trigger.Trigger{}
 	db.lanes = newLanes()
 	db.leases = newLeases()
 	if err := db.loadGathers(ctx); err != nil {

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"tocsin/scripts/embedded"
+)
+
+// thresholds shows a trigger that fires once for a window and then again: more than 3 hits in 2 seconds.
+func thresholds(p *embedded.Process, r *receiver) error {
+	fmt.Println("\nA trigger on a threshold: more than 3 hits in 2 s, once for a window.")
+	target, err := create(p, "web_hooks", "Trigger receiver", map[string]any{"url": "http://" + r.host + "/trigger", "max_events": 1})
+	if err != nil {
+		return err
+	}
+	var made struct{ ID string }
+	if err := p.Call(http.MethodPost, "/v1/triggers", map[string]any{
+		"name": "SQLi burst", "template_id": "hits_exceeded", "threshold": map[string]any{"period": 2, "count": 3},
+		"filters": []any{map[string]any{"id": "attack_type", "operator": "eq", "values": []string{"sqli"}}},
+		"actions": []any{map[string]any{"id": "send_notification", "params": map[string]any{"integration_ids": []string{target.ID}}}},
+	}, &made); err != nil {
+		return err
+	}
+	n := 0
+	hits := func(count int, kind string) error {
+		var entries []embedded.Entry
+		for range count {
+			n++
+			entries = append(entries, embedded.Entry{Source: "platform.hits", DetailType: "new_hits", Detail: fmt.Sprintf(
+				`{"version":1,"id":"burst-%d","tenant":"42","client_name":"Acme","time":%q,"data":{"hit":{"type":%q,"host":"shop.example.com","path":"/login","remote_addr4":"203.0.113.7"}}}`,
+				n, time.Now().UTC().Format(time.RFC3339Nano), kind)})
+		}
+		return p.Publish(entries...)
+	}
+	step := func(what string, count int, kind string, want int) error {
+		if err := hits(count, kind); err != nil {
+			return err
+		}
+		got, err := r.wait("/trigger", want, 5*time.Second)
+		if err != nil {
+			return err
+		}
+		time.Sleep(300 * time.Millisecond) // one message too many would have come by now
+		if got = r.arrivals("/trigger"); len(got) != want {
+			return fmt.Errorf("trigger: %d messages after %s, not %d", len(got), what, want)
+		}
+		fmt.Printf("  %-46s %d message(s)\n", what, len(got))
+		return nil
+	}
+	if err := step("3 hits: not more than 3", 3, "sqli", 0); err != nil {
+		return err
+	}
+	if err := step("5 of another type: the filter leaves them out", 5, "xss", 0); err != nil {
+		return err
+	}
+	if err := step("1 more: it fires", 1, "sqli", 1); err != nil {
+		return err
+	}
+	if err := step("4 more in the same window: once is enough", 4, "sqli", 1); err != nil {
+		return err
+	}
+	time.Sleep(2 * time.Second) // the window passes
+	if err := step("4 in the next window: it fires again", 4, "sqli", 2); err != nil {
+		return err
+	}
+	for _, part := range []string{"The number of detected hits exceeded the threshold", "exceeded 3 in 2 seconds", "SQLi burst", "View events: https://console.example.com/attacks?", "Attack type: SQLi."} {
+		if body := r.arrivals("/trigger")[0].body; !strings.Contains(body, part) {
+			return fmt.Errorf("trigger: the message lacks %q: %s", part, body)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,548 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/notification"
+	"tocsin/shared/trigger"
+)
+
+// TemplateView is a condition as a form is drawn from it.
+type TemplateView struct {
+	ID          trigger.TemplateID `json:"id" example:"hits_exceeded"`
+	Title       string             `json:"title" example:"Number of hits"`
+	Description string             `json:"description" doc:"what counts and what does not"`
+	Threshold   *ThresholdRuleView `json:"threshold" doc:"null when the condition takes none, else it is required"`
+	Filters     []FilterRuleView   `json:"filters"`
+	Actions     []ActionRuleView   `json:"actions" doc:"one to four are needed"`
+}
+
+// ThresholdRuleView says what a condition counts.
+type ThresholdRuleView struct {
+	Subject   string `json:"subject" example:"hits"`
+	PerSource bool   `json:"per_source" doc:"counted apart for each IP address"`
+	Default   struct {
+		Period int64 `json:"period"`
+		Count  int64 `json:"count"`
+	} `json:"default"`
+	MinPeriod int64 `json:"min_period" doc:"seconds"`
+	MaxPeriod int64 `json:"max_period" doc:"seconds"`
+	Step      int64 `json:"step" doc:"the period is a multiple of it, in seconds"`
+	MaxCount  int64 `json:"max_count"`
+}
+
+// FilterRuleView is a filter that a condition takes.
+type FilterRuleView struct {
+	ID        trigger.FilterID `json:"id" example:"attack_type"`
+	Title     string           `json:"title" example:"Attack type"`
+	Operators []string         `json:"operators" doc:"eq: one of the values is there; ne: none is"`
+	Kind      string           `json:"kind" enum:"choice,text,integer"`
+	Choices   []ChoiceView     `json:"choices,omitempty" doc:"all values of a choice"`
+	Help      string           `json:"help,omitempty"`
+}
+
+// ChoiceView is a value with its name.
+type ChoiceView struct {
+	Value string `json:"value" example:"sqli"`
+	Title string `json:"title" example:"SQLi"`
+}
+
+// ActionRuleView is a reaction that a condition can have.
+type ActionRuleView struct {
+	ID       trigger.ActionID `json:"id" example:"send_notification"`
+	Title    string           `json:"title" example:"Send a notification"`
+	Systems  []string         `json:"systems,omitempty" doc:"whose integrations can be notified"`
+	LockTime bool             `json:"lock_time,omitempty" doc:"it takes a lock time"`
+}
+
+// ThresholdView is a trigger's threshold.
+type ThresholdView struct {
+	Period    int64    `json:"period" doc:"seconds" example:"60"`
+	Operator  string   `json:"operator,omitempty" enum:"gt" default:"gt" doc:"more than"`
+	Operators []string `json:"allowed_operators,omitempty" maxItems:"1" enum:"gt"`
+	Count     int64    `json:"count" example:"1"`
+}
+
+// FilterView is a trigger's filter.
+type FilterView struct {
+	ID       trigger.FilterID `json:"id" example:"attack_type"`
+	Operator string           `json:"operator" enum:"eq,ne"`
+	Values   []any            `json:"values" maxItems:"50" doc:"strings, or whole numbers of applications, specifications and statuses"`
+}
+
+// ActionView is a trigger's reaction.
+type ActionView struct {
+	ID     trigger.ActionID `json:"id" example:"send_notification"`
+	Params *ActionParams    `json:"params,omitempty"`
+}
+
+// ActionParams are the settings of a reaction.
+type ActionParams struct {
+	Integrations []string `json:"integration_ids,omitempty" maxItems:"20" doc:"of send_notification"`
+	LockTime     *int64   `json:"lock_time,omitempty" doc:"of block_ips and add_to_graylist, in seconds; 0 = for ever, answered as 315360000"`
+}
+
+// TriggerView is a trigger as an answer shows it.
+type TriggerView struct {
+	ID        string                     `json:"id" example:"01GTD8R4000000000000000001"`
+	Name      string                     `json:"name" example:"SQLi burst"`
+	Comment   string                     `json:"comment"`
+	Enabled   bool                       `json:"enabled"`
+	Default   bool                       `json:"default,omitempty" doc:"a new account has it"`
+	Template  trigger.TemplateID         `json:"template_id" example:"hits_exceeded"`
+	Filters   []FilterView               `json:"filters"`
+	Threshold *ThresholdView             `json:"threshold,omitempty"`
+	Actions   []ActionView               `json:"actions"`
+	Warnings  []destination.FieldProblem `json:"warnings,omitempty" doc:"integrations that get nothing: they were deleted or are disabled"`
+	LastFired *time.Time                 `json:"last_fired_at,omitempty" doc:"of a trigger with a threshold; absent when it never did"`
+	Revision  int64                      `json:"revision" doc:"counts changes; the ETag"`
+	CreatedAt time.Time                  `json:"created_at"`
+	CreatedBy string                     `json:"created_by,omitempty"`
+	UpdatedAt time.Time                  `json:"updated_at"`
+}
+
+// TriggerDraft is what makes a trigger.
+type TriggerDraft struct {
+	Name      string             `json:"name,omitempty" doc:"made from your name and the date when it is left out"`
+	Comment   string             `json:"comment,omitempty"`
+	Enabled   *bool              `json:"enabled,omitempty" doc:"true when it is left out"`
+	Template  trigger.TemplateID `json:"template_id" example:"hits_exceeded"`
+	Filters   []FilterView       `json:"filters,omitempty" maxItems:"6" doc:"all must match"`
+	Threshold *ThresholdView     `json:"threshold,omitempty" doc:"more than count in period seconds; required where the condition has one"`
+	Actions   []ActionView       `json:"actions,omitempty" maxItems:"4" doc:"at least one"`
+}
+
+// PreviewView is what a trigger would send.
+type PreviewView struct {
+	Messages []PreviewMessage `json:"messages" doc:"one for each integration; nothing was sent"`
+	Commands []CommandView    `json:"commands" doc:"events for the platform's own systems"`
+}
+
+// PreviewMessage is what one integration would get.
+type PreviewMessage struct {
+	Integration string        `json:"integration"`
+	Name        string        `json:"name,omitempty"`
+	System      string        `json:"system,omitempty"`
+	Summary     string        `json:"summary,omitempty"`
+	Requests    []RequestView `json:"requests"`
+	Skipped     string        `json:"skipped,omitempty" doc:"why it would get nothing"`
+}
+
+// CommandView is an event for the platform's own systems.
+type CommandView struct {
+	DetailType event.Kind      `json:"detail_type" example:"ip_denylist_requested"`
+	Detail     json.RawMessage `json:"detail"`
+}
+
+type (
+	templatesOutput struct {
+		Body struct {
+			Items []TemplateView `json:"items" doc:"in the order of a form"`
+		}
+	}
+	triggersInput struct {
+		Status string `query:"status" enum:"all,enabled,disabled" default:"all" doc:"the tab"`
+		Query  string `query:"q" maxLength:"200" doc:"text in the name or the comment"`
+	}
+	triggersOutput struct {
+		Body struct {
+			Counts struct {
+				All      int `json:"all"`
+				Enabled  int `json:"enabled"`
+				Disabled int `json:"disabled"`
+			} `json:"counts" doc:"of the tabs, whatever the filter"`
+			Items []TriggerView `json:"items" doc:"all of them: there are 100 at most"`
+		}
+	}
+	triggerOutput struct {
+		Location string `header:"Location" doc:"of a new trigger"`
+		ETag     string `header:"ETag"`
+		Body     TriggerView
+	}
+	triggerInput struct{ Body TriggerDraft }
+	triggerPatch struct {
+		ID      string `path:"id"`
+		IfMatch string `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
+		Body    struct {
+			Name      *string        `json:"name,omitempty"`
+			Comment   *string        `json:"comment,omitempty"`
+			Enabled   *bool          `json:"enabled,omitempty"`
+			Filters   *[]FilterView  `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
+			Threshold *ThresholdView `json:"threshold,omitempty"`
+			Actions   *[]ActionView  `json:"actions,omitempty" maxItems:"4" doc:"replaces all"`
+		} `contentType:"application/merge-patch+json"`
+	}
+	previewOutput struct{ Body PreviewView }
+)
+
+func (s *server) triggers(api huma.API) {
+	tags := []string{"Triggers"}
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "list-trigger-templates", Method: http.MethodGet, Path: "/v1/trigger-templates", Tags: tags,
+		Summary: "List the conditions", Description: "With the threshold, the filters and the reactions that each can have: a form can be drawn from it.",
+	}), func(context.Context, *struct{}) (*templatesOutput, error) {
+		out := &templatesOutput{}
+		for _, t := range trigger.Templates() {
+			out.Body.Items = append(out.Body.Items, s.template(t))
+		}
+		return out, nil
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "list-triggers", Method: http.MethodGet, Path: "/v1/triggers", Tags: tags, Errors: []int{422},
+		Summary: "List triggers", Description: "In the order of their making, those of a new account first.",
+	}), s.listTriggers)
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "create-trigger", Method: http.MethodPost, Path: "/v1/triggers", Tags: tags, Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
+		Summary: "Add a trigger", Description: "It is enabled unless you say otherwise.",
+	}), func(ctx context.Context, in *triggerInput) (*triggerOutput, error) {
+		d, err := draft(in.Body)
+		if err != nil {
+			return nil, err
+		}
+		t, err := s.Triggers.Create(ctx, person(ctx), d)
+		return s.newTrigger(ctx, t, err)
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "get-trigger", Method: http.MethodGet, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{404},
+		Summary: "Read a trigger", Description: "With the ETag that a conditional change needs, and when it fired last.",
+	}), func(ctx context.Context, in *idInput) (*triggerOutput, error) {
+		t, err := s.Triggers.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		return s.oneTrigger(ctx, t, err)
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "update-trigger", Method: http.MethodPatch, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{400, 404, 409, 412, 413, 415, 422},
+		Summary: "Change a trigger", Description: "A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.",
+	}), s.patchTrigger)
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "delete-trigger", Method: http.MethodDelete, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
+		Summary: "Delete a trigger", Description: "This can not be undone.",
+	}), func(ctx context.Context, in *conditionalInput) (*struct{}, error) {
+		return nil, s.unlessChanged(ctx, in.IfMatch, func(revision int64) error {
+			return s.Triggers.Delete(ctx, person(ctx), in.ID, revision)
+		})
+	})
+	for _, on := range []bool{true, false} {
+		verb, title := "disable", "Disable"
+		if on {
+			verb, title = "enable", "Enable"
+		}
+		huma.Register(api, s.operation(huma.Operation{
+			OperationID: verb + "-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/" + verb, Tags: tags, Errors: []int{404, 409, 412},
+			Summary: title + " a trigger", Description: "It is no error when it already is.",
+		}), func(ctx context.Context, in *conditionalInput) (*triggerOutput, error) {
+			return s.switchTrigger(ctx, in, on)
+		})
+	}
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "copy-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/copy", Tags: tags, Errors: []int{404, 422}, DefaultStatus: http.StatusCreated,
+		Summary: "Copy a trigger", Description: "The copy is disabled: change it, then enable it.",
+	}), func(ctx context.Context, in *idInput) (*triggerOutput, error) {
+		t, err := s.Triggers.Copy(ctx, person(ctx), in.ID)
+		return s.newTrigger(ctx, t, err)
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "preview-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/preview", Tags: tags, Errors: []int{404},
+		Summary: "Show what a trigger would send", Description: "On made-up data. Nothing is sent.",
+	}), func(ctx context.Context, in *idInput) (*previewOutput, error) {
+		t, err := s.Triggers.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		return s.preview(ctx, t, err)
+	})
+	huma.Register(api, s.operation(huma.Operation{
+		OperationID: "preview-unsaved-trigger", Method: http.MethodPost, Path: "/v1/triggers/preview", Tags: tags, Errors: []int{400, 413, 415, 422},
+		Summary: "Show what a trigger that is not saved would send", Description: "On made-up data. Nothing is sent or saved.",
+	}), func(ctx context.Context, in *triggerInput) (*previewOutput, error) {
+		d, err := draft(in.Body)
+		if err != nil {
+			return nil, err
+		}
+		t, err := s.Triggers.Check(ctx, person(ctx), d)
+		return s.preview(ctx, t, err)
+	})
+}
+
+func (s *server) template(t trigger.Template) TemplateView {
+	v := TemplateView{ID: t.ID, Title: t.Title, Description: t.Description, Filters: []FilterRuleView{}}
+	if r := t.Threshold; r != nil {
+		v.Threshold = &ThresholdRuleView{
+			Subject: r.Subject, PerSource: r.PerSource, MinPeriod: r.MinPeriod, MaxPeriod: r.MaxPeriod, Step: r.Step, MaxCount: r.MaxCount,
+		}
+		v.Threshold.Default.Period, v.Threshold.Default.Count = r.Default.Period, r.Default.Count
+	}
+	for _, id := range t.Filters {
+		r := id.Rule()
+		f := FilterRuleView{ID: id, Title: r.Title, Operators: id.Operators(), Kind: r.Kind, Help: r.Help}
+		for _, c := range r.Choices {
+			f.Choices = append(f.Choices, ChoiceView(c))
+		}
+		v.Filters = append(v.Filters, f)
+	}
+	for _, id := range t.Actions {
+		a := ActionRuleView{ID: id, Title: id.Title(), LockTime: id.Lists()}
+		if id == trigger.Notify {
+			for _, e := range s.Systems.All() {
+				if e.Available && !e.System.Personal && t.Sends(e.System.Triggered) {
+					a.Systems = append(a.Systems, e.System.Name)
+				}
+			}
+		}
+		v.Actions = append(v.Actions, a)
+	}
+	return v
+}
+
+func (s *server) listTriggers(ctx context.Context, in *triggersInput) (*triggersOutput, error) {
+	list, err := s.Triggers.List(ctx, person(ctx))
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	fired, err := s.fired(ctx, list)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	out := &triggersOutput{}
+	out.Body.Items = []TriggerView{}
+	q := strings.ToLower(strings.TrimSpace(in.Query))
+	for _, t := range list {
+		if out.Body.Counts.All++; t.Off {
+			out.Body.Counts.Disabled++
+		} else {
+			out.Body.Counts.Enabled++
+		}
+		if in.Status != "all" && (in.Status == "disabled") != t.Off || !strings.Contains(strings.ToLower(t.Name+"\n"+t.Comment), q) {
+			continue
+		}
+		v, err := s.triggerView(ctx, t, fired[t.ID])
+		if err != nil {
+			return nil, s.answer(err)
+		}
+		out.Body.Items = append(out.Body.Items, v)
+	}
+	return out, nil
+}
+
+// fired reads when triggers went off last.
+func (s *server) fired(ctx context.Context, list []trigger.Trigger) (map[string]time.Time, error) {
+	var ids []string
+	for _, t := range list {
+		if t.Threshold != nil {
+			ids = append(ids, t.ID)
+		}
+	}
+	out := map[string]time.Time{}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	states, err := s.Triggers.Store.States(ctx, principal(ctx).Tenant, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, st := range states {
+		if at, err := trigger.LastFired(st); err == nil { // a damaged state begins anew with the next event
+			out[st.Trigger] = at
+		}
+	}
+	return out, nil
+}
+
+func (s *server) newTrigger(ctx context.Context, t trigger.Trigger, err error) (*triggerOutput, error) {
+	out, err := s.oneTrigger(ctx, t, err)
+	if err == nil {
+		out.Location = "/v1/triggers/" + t.ID
+	}
+	return out, err
+}
+
+func (s *server) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (*triggerOutput, error) {
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	fired, err := s.fired(ctx, []trigger.Trigger{t})
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	v, err := s.triggerView(ctx, t, fired[t.ID])
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	return &triggerOutput{ETag: makeETag(t.Revision), Body: v}, nil
+}
+
+func (s *server) triggerView(ctx context.Context, t trigger.Trigger, fired time.Time) (TriggerView, error) {
+	warnings, err := s.Triggers.Warnings(ctx, t)
+	if err != nil {
+		return TriggerView{}, err
+	}
+	v := TriggerView{
+		ID: t.ID, Name: t.Name, Comment: t.Comment, Enabled: !t.Off, Default: t.Default, Template: t.Template, Filters: []FilterView{}, Actions: []ActionView{},
+		Warnings: warnings, Revision: t.Revision, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy, UpdatedAt: t.UpdatedAt,
+	}
+	if !fired.IsZero() {
+		v.LastFired = &fired
+	}
+	for _, f := range t.Filters {
+		values := make([]any, len(f.Values))
+		for n, value := range f.Values {
+			values[n] = value
+		}
+		v.Filters = append(v.Filters, FilterView{f.ID, f.Operator, values})
+	}
+	if t.Threshold != nil {
+		v.Threshold = &ThresholdView{Period: t.Threshold.Period, Operator: "gt", Operators: []string{"gt"}, Count: t.Threshold.Count}
+	}
+	for _, a := range t.Actions {
+		w := ActionView{ID: a.ID}
+		switch {
+		case a.ID == trigger.Notify:
+			w.Params = &ActionParams{Integrations: a.Integrations}
+		case a.ID.Lists():
+			w.Params = &ActionParams{LockTime: &a.LockTime}
+		}
+		v.Actions = append(v.Actions, w)
+	}
+	return v, nil
+}
+
+func (s *server) patchTrigger(ctx context.Context, in *triggerPatch) (*triggerOutput, error) {
+	b := in.Body
+	p := trigger.Patch{Name: b.Name, Comment: b.Comment, Enabled: b.Enabled, Threshold: threshold(b.Threshold)}
+	if b.Filters != nil {
+		list, err := filters(*b.Filters)
+		if err != nil {
+			return nil, err
+		}
+		p.Filters = &list
+	}
+	if b.Actions != nil {
+		list := actions(*b.Actions)
+		p.Actions = &list
+	}
+	return s.changeTrigger(ctx, in.ID, in.IfMatch, p)
+}
+
+func (s *server) switchTrigger(ctx context.Context, in *conditionalInput, on bool) (*triggerOutput, error) {
+	return s.changeTrigger(ctx, in.ID, in.IfMatch, trigger.Patch{Enabled: &on})
+}
+
+func (s *server) changeTrigger(ctx context.Context, id, ifMatch string, p trigger.Patch) (*triggerOutput, error) {
+	var t trigger.Trigger
+	err := s.unlessChanged(ctx, ifMatch, func(revision int64) (err error) {
+		t, err = s.Triggers.Update(ctx, person(ctx), id, revision, p)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.oneTrigger(ctx, t, nil)
+}
+
+func draft(b TriggerDraft) (trigger.Draft, error) {
+	list, err := filters(b.Filters)
+	return trigger.Draft{
+		Name: b.Name, Comment: b.Comment, Disabled: b.Enabled != nil && !*b.Enabled, Template: b.Template, Filters: list, Threshold: threshold(b.Threshold), Actions: actions(b.Actions),
+	}, err
+}
+
+func filters(list []FilterView) ([]trigger.Filter, error) {
+	raw, err := json.Marshal(list)
+	if err != nil {
+		return nil, problem(http.StatusUnprocessableEntity, "the request is not valid", fault("filters", "can not be read"))
+	}
+	var out []trigger.Filter
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return nil, problem(http.StatusUnprocessableEntity, "the request is not valid", fault("filters", err.Error()))
+	}
+	return out, nil
+}
+
+func threshold(v *ThresholdView) *trigger.Threshold {
+	if v == nil {
+		return nil
+	}
+	return &trigger.Threshold{Period: v.Period, Count: v.Count}
+}
+
+func actions(list []ActionView) []trigger.Action {
+	var out []trigger.Action
+	for _, v := range list {
+		a := trigger.Action{ID: v.ID}
+		if v.Params != nil {
+			a.Integrations = v.Params.Integrations
+			if v.Params.LockTime != nil {
+				a.LockTime = *v.Params.LockTime
+			}
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// preview shows what a trigger would send, as each integration would get it.
+func (s *server) preview(ctx context.Context, t trigger.Trigger, err error) (*previewOutput, error) {
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	events, err := trigger.Preview(t, s.Now())
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	out := &previewOutput{}
+	out.Body.Messages, out.Body.Commands = []PreviewMessage{}, []CommandView{}
+	for _, e := range events {
+		r, ok := e.Reaction()
+		if !ok {
+			detail, err := e.Encode()
+			if err != nil {
+				return nil, s.answer(err)
+			}
+			out.Body.Commands = append(out.Body.Commands, CommandView{e.Kind, detail})
+			continue
+		}
+		for _, id := range r.Integrations {
+			m, err := s.previewOf(ctx, e, id)
+			if err != nil {
+				return nil, s.answer(err)
+			}
+			out.Body.Messages = append(out.Body.Messages, m)
+		}
+	}
+	return out, nil
+}
+
+func (s *server) previewOf(ctx context.Context, e event.Event, id string) (PreviewMessage, error) {
+	m := PreviewMessage{Integration: id, Requests: []RequestView{}}
+	i, err := s.Integrations.Store.Get(ctx, e.Tenant, id)
+	if errors.Is(err, integration.ErrNotFound) {
+		m.Skipped = "this integration was deleted"
+		return m, nil
+	}
+	if err != nil {
+		return m, err
+	}
+	m.Name, m.System = i.Name, i.System
+	m.Summary = notification.Notification{Event: e, Platform: notification.Platform{Name: s.Platform}}.Summary()
+	if !i.Enabled() {
+		m.Skipped = "this integration is disabled"
+	}
+	d := delivery.Delivery{ID: s.NewID(), Tenant: i.Tenant, Integration: i.ID, Events: []event.Event{e}, Kinds: []event.Kind{e.Kind}, Count: 1}
+	replicas, err := s.Tester.Replicas(ctx, s.Integrations, i, d)
+	if err != nil {
+		s.Log.Warn("preview of a trigger", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())
+		m.Skipped = "with its present settings this integration can not write the message: open it and mend them"
+		return m, nil
+	}
+	for _, r := range replicas {
+		m.Requests = append(m.Requests, requestView(r))
+	}
+	return m, nil
+}

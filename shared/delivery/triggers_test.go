@@ -1,0 +1,98 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/trigger"
+)
+
+const exceeded = `{"trigger_name":"Burst","count":1,"period":60,"reaction":{"trigger":"t","integrations":["i0","i1","gone"]}}`
+
+func TestATriggersNotificationReachesTheIntegrationsThatItNames(t *testing.T) {
+	f, m := fanout(event.Scope, event.Scope, event.Scope) // none is subscribed to it
+	set := f.Integrations.(*integrations)
+	off := set.all["i1"]
+	off.Off = &integration.Off{By: integration.ByPerson}
+	set.set(off)
+	_, err := f.Process(t.Context(), []delivery.Entry{
+		entry(event.AttacksExceeded, "1", "42", exceeded),
+		entry(event.AttacksExceeded, "2", "42", exceeded),
+		entry(event.AttacksExceeded, "3", "42", `{"trigger_name":"upstream's own","count":1,"period":60}`),
+	})
+	require.NoError(t, err, "an integration that was deleted or is disabled is no error")
+	in := m.intakes[0]
+	require.Len(t, in.Accepted, 3)
+	require.Len(t, in.Deliveries, 1)
+	require.Equal(t, "i0", in.Deliveries[0].Integration)
+	require.Equal(t, 2, in.Deliveries[0].Count, "those of one batch travel together")
+}
+
+// counting makes as many states as it is told, and is stale as often.
+type counting struct {
+	states, stale int
+	batches       []int
+}
+
+func (c *counting) Evaluate(_ context.Context, batch []trigger.Seen) (trigger.Outcome, error) {
+	c.batches = append(c.batches, len(batch))
+	if len(batch) == 0 {
+		return trigger.Outcome{}, nil
+	}
+	return trigger.Outcome{States: make([]trigger.State, c.states)}, nil
+}
+
+// staleLog refuses an Intake so often.
+type staleLog struct {
+	*memory
+	left int
+}
+
+func (l *staleLog) Accept(ctx context.Context, in delivery.Intake) error {
+	if l.left > 0 {
+		l.left--
+		return fmt.Errorf("wrapped: %w", trigger.ErrStale)
+	}
+	return l.memory.Accept(ctx, in)
+}
+
+func hits(n int) (out []delivery.Entry) {
+	for k := range n {
+		out = append(out, entry(event.NewHits, fmt.Sprint(k), "42", newHit))
+	}
+	return out
+}
+
+func TestABatchWhoseStatesChangedIsEvaluatedAgain(t *testing.T) {
+	f, m := fanout(event.Hits)
+	c := &counting{states: 1}
+	f.Triggers, f.Log = c, &staleLog{m, 2}
+	_, err := f.Process(t.Context(), hits(3))
+	require.NoError(t, err)
+	require.Equal(t, []int{3, 3, 3}, c.batches)
+	require.Len(t, m.intakes, 1)
+
+	f.Log = &staleLog{m, 1 << 20}
+	_, err = f.Process(t.Context(), hits(4))
+	require.ErrorIs(t, err, trigger.ErrStale, "it gives up, and the entries come again")
+}
+
+func TestABatchThatIsTooLargeForATransactionIsProcessedInParts(t *testing.T) {
+	f, m := fanout(event.Hits)
+	f.Triggers, f.Items = &counting{states: 60}, 99
+	_, err := f.Process(t.Context(), hits(95))
+	require.NoError(t, err)
+	total := 0
+	for _, in := range m.intakes {
+		require.LessOrEqual(t, len(in.Accepted)+in.Triggers.Items(), 99)
+		total += len(in.Accepted)
+	}
+	require.Equal(t, 95, total)
+	require.Len(t, m.intakes, 4)
+}

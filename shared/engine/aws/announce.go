@@ -1,0 +1,116 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/event"
+)
+
+// announcements is the partition of events that are to be published still. It can be no tenant's: those have no space.
+const announcements = " announcements"
+
+// relayAfter is when an announcement that is still there was left behind: its writer publishes at once.
+const relayAfter = time.Minute
+
+// notesLimit is how many events one row of announcements holds: some 6 KB each at the most (see trigger.Outcome), and a row
+// has 400 KB.
+const notesLimit = 40
+
+// Announcements keeps events that are written in one transaction with what they tell of, in the table of Integrations. They
+// are published after it and removed; if the process ends in between, Relay publishes them.
+type Announcements struct {
+	DB        *dynamodb.Client
+	Table     string
+	Publisher event.Publisher
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// write makes the rows of events, for a transaction.
+func (a Announcements) write(events []event.Event) ([]types.TransactWriteItem, error) {
+	var out []types.TransactWriteItem
+	for chunk := range slices.Chunk(events, notesLimit) {
+		list := &types.AttributeValueMemberL{}
+		for _, e := range chunk {
+			detail, err := e.Encode()
+			if err != nil {
+				return nil, fmt.Errorf("encode the announcement %s: %w", e.ID, err)
+			}
+			list.Value = append(list.Value, &types.AttributeValueMemberM{Value: item{"kind": text(string(e.Kind)), "detail": blob(detail)}})
+		}
+		row := integrationKey(announcements, chunk[0].ID)
+		row["events"], row["since"] = list, number(a.Now().Unix())
+		out = append(out, types.TransactWriteItem{Put: &types.Put{TableName: &a.Table, Item: row}})
+	}
+	return out, nil
+}
+
+// publish publishes what write wrote. A failure is logged: Relay makes up for it.
+func (a Announcements) publish(ctx context.Context, events []event.Event) {
+	for chunk := range slices.Chunk(events, notesLimit) {
+		if err := a.hand(ctx, chunk); err != nil {
+			a.Log.Error("announce a change: it will be published later", "tenant", chunk[0].Tenant, "event", chunk[0].ID, "events", len(chunk), "error", err.Error())
+		}
+	}
+}
+
+func (a Announcements) hand(ctx context.Context, events []event.Event) error {
+	if err := a.Publisher.Publish(ctx, events...); err != nil {
+		return err
+	}
+	_, err := a.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &a.Table, Key: integrationKey(announcements, events[0].ID)})
+	return err
+}
+
+// Relay publishes the announcements whose writer ended before it could, and returns how many. Call it every few minutes.
+func (a Announcements) Relay(ctx context.Context) (count int, err error) {
+	pages := dynamodb.NewQueryPaginator(a.DB, &dynamodb.QueryInput{
+		TableName: &a.Table, KeyConditionExpression: awssdk.String("tenant = :t"), ConsistentRead: awssdk.Bool(true),
+		FilterExpression:          awssdk.String("since <= :since"),
+		ExpressionAttributeValues: item{":t": text(announcements), ":since": number(a.Now().Add(-relayAfter).Unix())},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return count, fmt.Errorf("look for announcements that were left behind: %w", err)
+		}
+		for _, row := range page.Items {
+			events, err := readAnnouncement(row)
+			if err != nil {
+				return count, err
+			}
+			if err := a.hand(ctx, events); err != nil {
+				return count, fmt.Errorf("publish announcement %s: %w", events[0].ID, err)
+			}
+			count += len(events)
+		}
+	}
+	return count, nil
+}
+
+func readAnnouncement(row item) ([]event.Event, error) {
+	list, ok := row["events"].(*types.AttributeValueMemberL)
+	if !ok || len(list.Value) == 0 {
+		return nil, fmt.Errorf("announcement %s holds no event", textOf(row, "id"))
+	}
+	out := make([]event.Event, len(list.Value))
+	for n, v := range list.Value {
+		m, ok := v.(*types.AttributeValueMemberM)
+		if !ok {
+			return nil, fmt.Errorf("announcement %s is damaged", textOf(row, "id"))
+		}
+		var err error
+		if out[n], err = event.Decode(textOf(m.Value, "kind"), blobOf(m.Value, "detail")); err != nil {
+			return nil, fmt.Errorf("read announcement %s: %w", textOf(row, "id"), err)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,308 @@
+package aws
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/report"
+	"tocsin/shared/trigger"
+)
+
+// Record is the record for reports (report.Ledger) on a table with the keys `tenant` and `id`: a journal and days.
+//
+// What a batch of events adds to a tenant is one entry of the journal, written in one transaction with the rows of those
+// very events, each on the condition that it is new: an event counts exactly once, in whatever company its message comes
+// again. A batch costs one row beside its events', however many counts it touches. A transaction takes 100 items, hence
+// BatchItems.
+//
+// Entries are folded into days: a transaction removes entries and replaces their days, each on the condition that it is
+// as it was read. Fan-out folds after one batch in foldEvery, and a reader folds what is left before it reads, so that it
+// sees all that was accepted before it began. A day has four sections, each compressed; one that is too large for the
+// day's own row is in rows named by a digest of what they hold, written before the day names them and removed when it
+// does so no longer. A day is bounded by the limits of package report, and one day at a time is in memory.
+//
+// Entries and days expire by TTL report.KeepMonths after their day.
+type Record struct {
+	DB    *dynamodb.Client
+	Table string
+	Now   func() time.Time
+	Log   *slog.Logger
+
+	last atomic.Int64
+}
+
+const (
+	// foldEvery is after how many batches of a tenant fan-out folds, on average.
+	foldEvery = 64
+	// foldEntries are folded at once, together with at most foldDays days if it is more than one entry; foldBytes bounds
+	// what they hold in memory before they are decompressed.
+	foldEntries, foldDays, foldBytes = 85, 8, 2 << 20
+	// foldTries is how often a reader begins again because others were folding.
+	foldTries = 12
+	// entryInRow and sectionInRow are in bytes: 99 days of four sections fit into a transaction with that.
+	entryInRow, sectionInRow = 64 << 10, 6 << 10
+	// countedInRow is what the row of a counted event holds of its detail: 99 of them fit into a transaction.
+	countedInRow = 24 << 10
+)
+
+// BatchItems is how many events of one tenant, and rows for its triggers, a batch can have: a transaction takes one more item,
+// the entry of the record (see delivery.Fanout.Items).
+const BatchItems = transactLimit - 1
+
+// Prefixes of ids in the table.
+const (
+	entryPrefix = "j "
+	dayPrefix   = "d "
+	partPrefix  = "p "
+)
+
+var (
+	// errMeanwhile: some events of a batch were accepted by another one while it was at work.
+	errMeanwhile = errors.New("some of the events were accepted meanwhile: hand them in again")
+	// errTorn: a row that a day names was removed, because the day names others now.
+	errTorn = errors.New("the day was replaced while it was read")
+)
+
+func recordKey(tenant, id string) item { return item{"tenant": text(tenant), "id": text(id)} }
+
+// until is when a day expires, in epoch seconds.
+func until(d report.Day) int64 {
+	t, err := time.Parse(time.DateOnly, string(d))
+	if err != nil {
+		return 1 // it is no day that anyone can ask for
+	}
+	return t.AddDate(0, report.KeepMonths, 2).Unix()
+}
+
+// sequence is the time as a text that sorts, each later than the last of this process.
+func (r *Record) sequence() string {
+	for {
+		last := r.last.Load()
+		next := max(last+1, r.Now().UnixNano())
+		if r.last.CompareAndSwap(last, next) {
+			return nanos(next)
+		}
+	}
+}
+
+func nanos(n int64) string { return fmt.Sprintf("%019d", n) }
+
+// entry makes the journal's row of a batch's records, all of one tenant, and writes what it does not hold itself.
+func (r *Record) entry(ctx context.Context, tenant string, records []report.Record) (item, error) {
+	days := make(map[report.Day]portion, len(records))
+	expires := int64(0)
+	for _, v := range records {
+		days[v.Day] = portionOf(v)
+		expires = max(expires, until(v.Day))
+	}
+	raw, err := json.Marshal(days)
+	if err != nil {
+		return nil, fmt.Errorf("encode the record of tenant %s: %w", tenant, err)
+	}
+	row := recordKey(tenant, entryPrefix+r.sequence())
+	row["expires"] = number(expires)
+	parts, err := store(row, "body", raw, entryInRow, expires)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(raw)
+	row["id"] = text(textOf(row, "id") + " " + hex.EncodeToString(sum[:4])) // two processes may have one time
+	return row, r.put(ctx, parts)
+}
+
+func (r *Record) put(ctx context.Context, rows []item) error {
+	writes := make([]tableWrite, len(rows))
+	for n, row := range rows {
+		writes[n] = tableWrite{r.Table, row}
+	}
+	return putAll(ctx, r.DB, writes)
+}
+
+// store puts a value into a row under a name, or, when it is larger than fits, names the rows that it returns.
+func store(row item, name string, raw []byte, fits int, expires int64) (parts []item, err error) {
+	stored, err := deflate(raw)
+	if err != nil {
+		return nil, fmt.Errorf("compress %s: %w", name, err)
+	}
+	if len(stored) <= fits {
+		row[name] = blob(stored)
+		return nil, nil
+	}
+	sum := sha256.Sum256(stored)
+	digest := hex.EncodeToString(sum[:16])
+	for n := 0; len(stored) > 0; n++ {
+		size := min(partSize, len(stored))
+		part := recordKey(textOf(row, "tenant"), partID(digest, n))
+		part["data"], part["expires"] = blob(stored[:size]), number(expires)
+		parts = append(parts, part)
+		stored = stored[size:]
+	}
+	row[name+"_digest"], row[name+"_parts"] = text(digest), number(len(parts))
+	return parts, nil
+}
+
+func partID(digest string, n int) string { return fmt.Sprintf("%s%s %d", partPrefix, digest, n) }
+
+// partsOf are the keys of the rows that a row names under a name.
+func partsOf(row item, name string) (keys []item) {
+	for n := range int(numberOf(row, name+"_parts")) {
+		keys = append(keys, recordKey(textOf(row, "tenant"), partID(textOf(row, name+"_digest"), n)))
+	}
+	return keys
+}
+
+// fetch reads what store wrote; nil when there is nothing. Error: errTorn.
+func (r *Record) fetch(ctx context.Context, row item, name string) ([]byte, error) {
+	keys := partsOf(row, name)
+	if len(keys) == 0 {
+		return inflate(blobOf(row, name))
+	}
+	found, err := getAll(ctx, r.DB, r.Table, keys, true)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) < len(keys) {
+		return nil, errTorn
+	}
+	by := make(map[string][]byte, len(found))
+	for _, p := range found {
+		by[textOf(p, "id")] = blobOf(p, "data")
+	}
+	var stored []byte
+	for _, k := range keys {
+		stored = append(stored, by[textOf(k, "id")]...)
+	}
+	return inflate(stored)
+}
+
+// count writes a tenant's events together with what they add to the record and what they mean to triggers. It is no error
+// when all of them were written before: then they count already. Error: trigger.ErrStale when only some were, or when a
+// state changed meanwhile.
+func (d *Deliveries) count(ctx context.Context, tenant string, v share) error {
+	var writes []types.TransactWriteItem
+	var entry item
+	if len(v.records) > 0 {
+		if d.Record == nil {
+			return fmt.Errorf("tenant %s: these deliveries keep no record", tenant)
+		}
+		var err error
+		if entry, err = d.Record.entry(ctx, tenant, v.records); err != nil {
+			return err
+		}
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Record.Table, Item: entry}})
+	}
+	first := len(writes)
+	if len(v.states)+len(v.publish) > 0 {
+		if d.Triggers == nil {
+			return fmt.Errorf("tenant %s: these deliveries keep no triggers", tenant)
+		}
+		writes = append(writes, d.Triggers.replace(v.states)...)
+		notes, err := d.Triggers.Announcements.write(v.publish)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, notes...)
+	}
+	events := len(writes)
+	for _, row := range v.rows {
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{
+			TableName: &d.Tables.Events, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(#event) OR #expires <= :now"),
+			ExpressionAttributeNames: map[string]string{"#event": "event", "#expires": "expires"}, ExpressionAttributeValues: item{":now": number(d.Now().Unix())},
+		}})
+	}
+	if len(writes) > transactLimit {
+		return fmt.Errorf("tenant %s has %d events, %d states and others in one batch, at most %d can be written at once", tenant, len(v.rows), events, transactLimit)
+	}
+	unmet, err := transact(ctx, d.DB, writes, "")
+	known := 0
+	for _, place := range unmet {
+		if place >= events {
+			known++
+		}
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("record %d events of tenant %s: %w", len(v.rows), tenant, err)
+	case known == len(v.rows):
+		return nil
+	case known > 0:
+		return fmt.Errorf("record %d events of tenant %s: %w: %w", len(v.rows), tenant, errMeanwhile, trigger.ErrStale)
+	case len(unmet) > 0:
+		return fmt.Errorf("count for trigger %s of tenant %s: %w", v.states[unmet[0]-first].Trigger, tenant, trigger.ErrStale)
+	}
+	if len(v.publish) > 0 {
+		d.Triggers.Announcements.publish(ctx, v.publish)
+	}
+	if entry == nil {
+		return nil
+	}
+	id := textOf(entry, "id")
+	if sum := sha256.Sum256([]byte(id)); sum[0]%foldEvery == 0 {
+		// The entry is safe where it is: a reader, or a later batch, folds it.
+		if _, err := d.Record.fold(ctx, tenant); err != nil {
+			d.Record.Log.Error("fold the record: another batch does it", "tenant", tenant, "error", err.Error())
+		}
+	}
+	return nil
+}
+
+// days visits a section of each day of a range; raw is nil where it is empty.
+func (r *Record) days(ctx context.Context, tenant string, first, last report.Day, section string, visit func(report.Day, []byte) error) error {
+	if err := r.foldAll(ctx, tenant); err != nil {
+		return err
+	}
+	names := map[string]string{"#t": "tenant", "#id": "id", "#e": "expires", "#b": section, "#d": section + "_digest", "#p": section + "_parts"}
+	pages := dynamodb.NewQueryPaginator(r.DB, &dynamodb.QueryInput{
+		TableName: &r.Table, ConsistentRead: awssdk.Bool(true), KeyConditionExpression: awssdk.String("#t = :t AND #id BETWEEN :first AND :last"),
+		ProjectionExpression: awssdk.String("#t, #id, #e, #b, #d, #p"), ExpressionAttributeNames: names,
+		ExpressionAttributeValues: item{":t": text(tenant), ":first": text(dayPrefix + string(first)), ":last": text(dayPrefix + string(last))},
+	})
+	now := r.Now()
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, row := range page.Items {
+			if expired(row, now) {
+				continue
+			}
+			raw, err := r.steady(ctx, row, section)
+			if err != nil {
+				return err
+			}
+			if err := visit(report.Day(strings.TrimPrefix(textOf(row, "id"), dayPrefix)), raw); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// steady fetches a section, of the day as it is now when it was replaced meanwhile.
+func (r *Record) steady(ctx context.Context, row item, section string) ([]byte, error) {
+	for range foldTries {
+		raw, err := r.fetch(ctx, row, section)
+		if !errors.Is(err, errTorn) {
+			return raw, err
+		}
+		found, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Table, Key: recordKey(textOf(row, "tenant"), textOf(row, "id")), ConsistentRead: awssdk.Bool(true)})
+		if err != nil {
+			return nil, err
+		}
+		row = found.Item
+	}
+	return nil, errTorn
+}

@@ -1,0 +1,391 @@
+package aws_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/awslocal"
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws"
+	"tocsin/shared/event"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
+	"tocsin/shared/report/pdf"
+)
+
+const recordDay = report.Day("2023-03-01")
+
+func hits(n int64) []report.Record {
+	return []report.Record{{Tenant: "42", Day: recordDay, Counts: []report.Count{{Dimension: report.Total, N: n}}}}
+}
+
+func total(t *testing.T, l report.Ledger) (n int64) {
+	t.Helper()
+	require.NoError(t, l.Counts(t.Context(), "42", recordDay, recordDay, func(_ report.Day, c report.Count) error {
+		if c.Dimension == report.Total {
+			n += c.N
+		}
+		return nil
+	}))
+	return n
+}
+
+func TestEventsThatCameInOtherCompanyCountOnce(t *testing.T) {
+	w := open(t)
+	d := w.deliveries()
+	a, b, c := accepted("a", "/"), accepted("b", "/"), accepted("c", "/")
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{a, b}, Records: hits(2)}))
+	require.Error(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{b, c}, Records: hits(2)}), "one of them is known by now: look again")
+	require.EqualValues(t, 2, total(t, w.record()))
+	known, err := d.Known(t.Context(), []event.Event{b.Event, c.Event})
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, false}, known)
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{c}, Repeated: []delivery.Accepted{b}, Records: hits(1)}))
+	require.EqualValues(t, 3, total(t, w.record()))
+}
+
+// Batches of many functions at once, with calls that fail before and after they were carried out, readers that fold, and
+// events that come again: each event counts once.
+func TestTheRecordIsExactWhateverFails(t *testing.T) {
+	w := open(t)
+	const workers, batches, perBatch = 4, 12, 7
+	var n atomic.Int64
+	w.gate.Faults(func(call string) *awslocal.Fault {
+		if n.Add(1)%11 == 0 {
+			return &awslocal.Fault{Status: 400, Type: "InternalServerError"}
+		}
+		return nil
+	})
+	var work sync.WaitGroup
+	for worker := range workers {
+		work.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(worker)))
+			d := w.deliveries()
+			for batch := range batches {
+				var all []delivery.Accepted
+				for i := range perBatch {
+					all = append(all, accepted(fmt.Sprintf("e-%d-%d", batch, (i+random.IntN(3))%perBatch), "/")) // as do the others
+				}
+				for try := 0; ; try++ {
+					if accept(t.Context(), d, all) == nil || try == 200 {
+						break
+					}
+				}
+				if batch%4 == worker {
+					_ = w.record().Counts(t.Context(), "42", recordDay, recordDay, func(report.Day, report.Count) error { return nil }) // it folds, or fails
+				}
+			}
+		})
+	}
+	work.Wait()
+	w.gate.Faults(nil)
+	want := int64(0)
+	for batch := range batches {
+		for i := range perBatch {
+			known, err := w.deliveries().Known(t.Context(), []event.Event{accepted(fmt.Sprintf("e-%d-%d", batch, i), "/").Event})
+			require.NoError(t, err)
+			if known[0] {
+				want++
+			}
+		}
+	}
+	require.Greater(t, want, int64(batches*perBatch/2))
+	require.Equal(t, want, total(t, w.record()))
+	require.Empty(t, w.rows(t, "j "), "all is folded")
+}
+
+// accept does what delivery.Fanout does with a batch.
+func accept(ctx context.Context, d *aws.Deliveries, all []delivery.Accepted) error {
+	seen := map[string]bool{}
+	var list []event.Event
+	var distinct []delivery.Accepted
+	for _, a := range all {
+		if !seen[a.Event.ID] {
+			seen[a.Event.ID] = true
+			distinct, list = append(distinct, a), append(list, a.Event)
+		}
+	}
+	known, err := d.Known(ctx, list)
+	if err != nil {
+		return err
+	}
+	var in delivery.Intake
+	for n, a := range distinct {
+		if !known[n] {
+			in.Accepted = append(in.Accepted, a)
+		}
+	}
+	if len(in.Accepted) > 0 {
+		in.Records = hits(int64(len(in.Accepted)))
+	}
+	return d.Accept(ctx, in)
+}
+
+// rows lists the ids of the record's table with a prefix.
+func (w *world) rows(t *testing.T, prefix string) (ids []string) {
+	t.Helper()
+	pages := dynamodb.NewScanPaginator(w.db, &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "RecordTable"), ConsistentRead: awssdk.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		require.NoError(t, err)
+		for _, row := range page.Items {
+			if id := row["id"].(*types.AttributeValueMemberS).Value; strings.HasPrefix(id, prefix) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+func noise(random *rand.Rand, size int) string {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[random.IntN(64)]
+	}
+	return string(b)
+}
+
+func TestAFullBatchOfLargeEventsIsRecorded(t *testing.T) {
+	w := open(t)
+	d := w.deliveries()
+	random := rand.New(rand.NewPCG(1, 1))
+	var in delivery.Intake
+	r := report.Record{Tenant: "42", Day: recordDay, Counts: []report.Count{{Dimension: report.Total, N: 99}}}
+	for n := range 99 {
+		in.Accepted = append(in.Accepted, accepted(fmt.Sprint("large-", n), noise(random, 90<<10)))
+		a := report.Attack{Type: noise(random, 200), Host: noise(random, 200), Path: noise(random, 200), Seen: 1, First: now(), Last: now()}
+		for range 10 {
+			a.Sources, a.Applications = append(a.Sources, noise(random, 200)), append(a.Applications, noise(random, 200))
+		}
+		a.Key[0] = byte(n)
+		r.Attacks = append(r.Attacks, a)
+	}
+	in.Records = []report.Record{r}
+	require.NoError(t, d.Accept(t.Context(), in))
+	require.NotEmpty(t, w.rows(t, "p "), "the entry is larger than its row")
+	require.EqualValues(t, 99, total(t, w.record()))
+	found := 0
+	require.NoError(t, w.record().Attacks(t.Context(), "42", recordDay, recordDay, func(_ report.Day, a report.Attack) error {
+		require.Equal(t, r.Attacks[a.Key[0]], a)
+		found++
+		return nil
+	}))
+	require.Equal(t, 99, found)
+	in.Accepted = append(in.Accepted, accepted("one more", "/"))
+	require.ErrorContains(t, d.Accept(t.Context(), in), "at most 99")
+}
+
+// A month in which every day is full is reported on; the record keeps no rows that it does not name.
+func TestAFullMonthIsReportedOn(t *testing.T) {
+	w := open(t)
+	d := w.deliveries()
+	random := rand.New(rand.NewPCG(1, 1))
+	month := report.Containing(report.Monthly, "2023-03-01", "UTC")
+	began := time.Now()
+	for n, day := range month.Each() {
+		for batch := range 8 {
+			r := report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 500}}}
+			for i := range 500 {
+				a := report.Attack{Type: "sqli", Host: "shop.example.com", Path: "/" + noise(random, 24), Parameter: noise(random, 8), Seen: 1, First: now(), Last: now(), Sources: []string{"203.0.113.7"}}
+				a.Key[0], a.Key[1], a.Key[2], a.Key[3] = byte(n), byte(batch), byte(i>>8), byte(i)
+				r.Attacks = append(r.Attacks, a)
+				if i < 250 {
+					r.Counts = append(r.Counts, report.Count{Dimension: report.BySource, Value: fmt.Sprintf("10.%d.%d.%d", batch, i/256, i%256), N: 1}, report.Count{Dimension: report.ByHost, Value: noise(random, 20), N: 1})
+				}
+			}
+			require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{accepted(fmt.Sprintf("m-%s-%d", day, batch), "/")}, Records: []report.Record{r}}))
+		}
+	}
+	t.Logf("written in %s", time.Since(began))
+	w.gate.Calls()
+	ctx, stop := context.WithCancel(t.Context())
+	peak := watchHeap(ctx)
+	began = time.Now()
+	s, err := report.Build(t.Context(), w.record(), "42", "Acme", month, report.RowsOf(report.PDF), now())
+	require.NoError(t, err)
+	took := time.Since(began)
+	made, err := pdf.Renderer{}.Render(s, "Tocsin", "")
+	require.NoError(t, err)
+	stop()
+	calls, units := w.gate.Calls()
+	t.Logf("a month of full days: built in %s, rendered in %s, %d bytes, heap at most %d MiB, calls %v, units %v", took, time.Since(began)-took, len(made), (<-peak)>>20, calls, units)
+	require.EqualValues(t, 31*8*500, s.Now.Hits)
+	require.EqualValues(t, 31*4000, s.Now.Attacks)
+	require.Equal(t, 2000, s.SourcesSeen)
+
+	began = time.Now()
+	s, err = report.Build(t.Context(), w.record(), "42", "Acme", month, report.RowsOf(report.PDF), now())
+	require.NoError(t, err)
+	calls, units = w.gate.Calls()
+	t.Logf("once more, nothing to fold: built in %s, calls %v, units %v", time.Since(began), calls, units)
+	require.EqualValues(t, 31*8*500, s.Now.Hits)
+	require.Empty(t, w.rows(t, "j "))
+	named := 0
+	pages := dynamodb.NewScanPaginator(w.db, &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "RecordTable")})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		require.NoError(t, err)
+		for _, row := range page.Items {
+			for name, v := range row {
+				if n, ok := v.(*types.AttributeValueMemberN); ok && strings.HasSuffix(name, "_parts") {
+					var parts int
+					_, err := fmt.Sscan(n.Value, &parts)
+					require.NoError(t, err)
+					named += parts
+				}
+			}
+		}
+	}
+	require.Len(t, w.rows(t, "p "), named, "rows that were replaced are removed")
+}
+
+// watchHeap answers the most that was live until the context ended.
+func watchHeap(ctx context.Context) <-chan uint64 {
+	out := make(chan uint64, 1)
+	go func() {
+		var m runtime.MemStats
+		most := uint64(0)
+		for {
+			runtime.ReadMemStats(&m)
+			most = max(most, m.HeapAlloc)
+			select {
+			case <-ctx.Done():
+				out <- most
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	return out
+}
+
+func TestReportsThatAreOldAreRemovedAndTheLastThreeAreKept(t *testing.T) {
+	w := open(t)
+	s := w.reports()
+	save := func(id string, at time.Time) {
+		r := report.Report{ID: id, Tenant: "42", Period: report.Containing(report.Daily, recordDay, "UTC"), Format: report.PDF, State: report.Ready, CreatedAt: at}
+		require.NoError(t, s.Save(t.Context(), r, []report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte(id)}}))
+	}
+	for n := range 6 {
+		save(fmt.Sprint("old-", n), now().AddDate(0, 0, n-30))
+	}
+	got, err := s.Recent(t.Context(), "42", 10)
+	require.NoError(t, err)
+	require.Len(t, got, 3)
+	for n := range 6 {
+		f, err := s.File(t.Context(), "42", fmt.Sprint("old-", n), "r.pdf")
+		if n < 3 {
+			require.ErrorIs(t, err, report.ErrNotFound)
+		} else {
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprint("old-", n), string(f.Data))
+		}
+	}
+	for n := range 5 {
+		save(fmt.Sprint("young-", n), now().AddDate(0, 0, n-5))
+	}
+	got, err = s.Recent(t.Context(), "42", 10)
+	require.NoError(t, err)
+	require.Len(t, got, 5, "a delivery of a young one may still wait")
+	s.Now = func() time.Time { return now().AddDate(0, 14, 0) }
+	got, err = s.Recent(t.Context(), "42", 10)
+	require.NoError(t, err)
+	require.Empty(t, got, "what TTL has not deleted yet is left out")
+}
+
+func TestALookAtTheScheduleCostsTheSameForAnyNumberOfTenants(t *testing.T) {
+	w := open(t)
+	for n := range 40 {
+		p := profile.Profile{ID: "person.a", Tenant: fmt.Sprint("tenant-", n), Email: "a@example.com", Choices: profile.Default, Revision: 1, UpdatedAt: now()}
+		require.NoError(t, w.people().Save(t.Context(), p))
+	}
+	s := w.reports()
+	all, err := s.Due(t.Context(), now(), 1000)
+	require.NoError(t, err)
+	require.Len(t, all, 80)
+	for _, v := range all {
+		require.NoError(t, s.Reschedule(t.Context(), v, now().Add(time.Hour)))
+	}
+	w.gate.Calls()
+	none, err := s.Due(t.Context(), now(), 100)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	calls, units := w.gate.Calls()
+	require.Equal(t, map[string]int{"Query": 8}, calls)
+	require.LessOrEqual(t, units["read"], 8.0)
+}
+
+// reporter is a report.Service over these stores with a renderer that fails for a client.
+type fails string
+
+func (f fails) Render(s *report.Summary, _ string, _ report.Console) ([]byte, error) {
+	if s.Client == string(f) {
+		return nil, errors.New("out of ink")
+	}
+	return []byte("%PDF-"), nil
+}
+
+func TestJobsOfAReportThatFailsKeepTheirOrder(t *testing.T) {
+	w := open(t)
+	bus := &published{}
+	s := &report.Service{Store: w.reports(), Ledger: w.record(), Renderer: fails("Broken"), Bus: bus, Platform: "Tocsin", Now: now, Log: slog.New(slog.DiscardHandler)}
+	handle := aws.ReportHandler(s, slog.New(slog.DiscardHandler))
+	call := func() aws.ReportAnswer {
+		var in events.SQSEvent
+		for n, client := range []string{"Broken", "Acme", "Broken", "Acme"} {
+			body, err := json.Marshal(map[string]any{"job": report.Job{Tenant: client, Client: client, Receiver: "i", Address: fmt.Sprintf("%d@example.com", n), Period: report.Containing(report.Daily, recordDay, "UTC")}})
+			require.NoError(t, err)
+			in.Records = append(in.Records, events.SQSMessage{MessageId: fmt.Sprint(n), Body: string(body), Attributes: map[string]string{"MessageGroupId": client}})
+		}
+		raw, err := json.Marshal(in)
+		require.NoError(t, err)
+		out, err := handle(t.Context(), raw)
+		require.NoError(t, err)
+		return out
+	}
+	got := call()
+	require.Equal(t, []events.SQSBatchItemFailure{{ItemIdentifier: "0"}, {ItemIdentifier: "2"}}, got.BatchItemFailures)
+	require.Len(t, bus.kinds(), 2)
+	s.Renderer = fails("")
+	require.Empty(t, call().BatchItemFailures)
+	ids := map[string]bool{}
+	for _, e := range bus.events {
+		ids[e.ID] = true
+	}
+	require.Len(t, ids, 4, "a job that is done again has the same event")
+}
+
+func TestAReportOnDemandThatWasLeftBehindIsTakenUpByTheSchedule(t *testing.T) {
+	w := open(t)
+	clock := now()
+	s := &report.Service{Store: w.reports(), Ledger: w.record(), Renderer: fails(""), Bus: &published{}, Platform: "Tocsin", Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler), NewID: func() string { return "ordered" }}
+	p, err := report.NewPeriod(recordDay, recordDay, "UTC")
+	require.NoError(t, err)
+	_, err = s.Order(t.Context(), report.Person{Tenant: "42"}, report.Request{Period: p, Format: report.PDF})
+	require.NoError(t, err)
+	handle := aws.ReportHandler(s, slog.New(slog.DiscardHandler))
+	for _, want := range []report.State{report.Waiting, report.Ready} {
+		_, err := handle(t.Context(), json.RawMessage(`{"due":true}`))
+		require.NoError(t, err)
+		r, err := s.Store.Get(t.Context(), "42", "ordered")
+		require.NoError(t, err)
+		require.Equal(t, want, r.State)
+		clock = clock.Add(time.Hour)
+	}
+}

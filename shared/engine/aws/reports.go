@@ -1,0 +1,437 @@
+package aws
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/report"
+)
+
+// Reports is report.Store on a table with the keys `tenant` and `id`, and two sparse indexes: `recent` holds a tenant's
+// reports by their time, `due` the reports that wait and the subscriptions of the schedule.
+//
+// Files are rows of this table, compressed and in parts, not objects of S3: they are some hundred kilobytes, expire with
+// their report to the day, need no bucket, no role and no key of their own, and a report is never there without them. The
+// table takes a file of any size; a mail takes 40 MB at most, and an answer of the API 6 MB (Lambda quotas, "Invocation
+// payload").
+//
+// A report is removed when another is made, it is older than report.KeepFiles, and report.Kept newer ones are there; all
+// expire by TTL after report.KeepMonths.
+type Reports struct {
+	DB    *dynamodb.Client
+	Table string
+	Now   func() time.Time
+}
+
+var _ report.Store = (*Reports)(nil)
+
+const (
+	recentIndex = "recent" // keys: tenant, at
+	dueIndex    = "due"    // keys: bucket, due
+
+	settingsID   = "settings"
+	reportPrefix = "report "
+	filePrefix   = "file "
+
+	// waitingBucket is the partition of the index with the reports that wait.
+	waitingBucket = "waiting"
+	// pruneLimit is how many old reports are removed when one is made.
+	pruneLimit = 25
+)
+
+// fileRef names the rows of a file.
+type fileRef struct {
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	Digest string `json:"digest"`
+	Parts  int    `json:"parts"`
+}
+
+func (f fileRef) keys(tenant, id string) (keys []item) {
+	for n := range f.Parts {
+		keys = append(keys, recordKey(tenant, fmt.Sprintf("%s%s %s %d", filePrefix, id, f.Digest, n)))
+	}
+	return keys
+}
+
+// Settings reads a tenant's settings.
+func (r *Reports) Settings(ctx context.Context, tenant string) (report.Settings, error) {
+	out := report.Settings{Tenant: tenant}
+	found, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Table, Key: recordKey(tenant, settingsID), ConsistentRead: awssdk.Bool(true)})
+	if err == nil && found.Item != nil {
+		err = json.Unmarshal(blobOf(found.Item, "body"), &out)
+	}
+	if err != nil {
+		return out, fmt.Errorf("read the report settings of tenant %s: %w", tenant, err)
+	}
+	return out, nil
+}
+
+// SaveSettings replaces them, then schedules the tenant's reports anew. If it breaks off in between, what was not
+// scheduled anew yet comes once more at the time of the old zone.
+func (r *Reports) SaveSettings(ctx context.Context, v report.Settings) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	row := recordKey(v.Tenant, settingsID)
+	row["body"] = blob(body)
+	_, err = r.DB.PutItem(ctx, &dynamodb.PutItemInput{TableName: &r.Table, Item: row})
+	if err == nil {
+		err = r.forget(ctx, v.Tenant)
+	}
+	if err != nil {
+		return fmt.Errorf("save the report settings of tenant %s: %w", v.Tenant, err)
+	}
+	return nil
+}
+
+// Save inserts or replaces a report; files are written first.
+func (r *Reports) Save(ctx context.Context, v report.Report, files []report.File) error {
+	if err := r.save(ctx, v, files); err != nil {
+		return fmt.Errorf("save report %s of tenant %s: %w", v.ID, v.Tenant, err)
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	if err := r.prune(ctx, v.Tenant); err != nil {
+		return fmt.Errorf("remove old reports of tenant %s: %w", v.Tenant, err)
+	}
+	return nil
+}
+
+func (r *Reports) save(ctx context.Context, v report.Report, files []report.File) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	expires := v.CreatedAt.AddDate(0, report.KeepMonths, 0).Unix()
+	changes := item{"body": blob(body), "at": number(v.CreatedAt.UnixNano()), "expires": number(expires), "bucket": nil, "due": nil}
+	if v.State == report.Waiting {
+		changes["bucket"], changes["due"] = text(waitingBucket), number(v.CreatedAt.UnixNano())
+	}
+	if len(files) > 0 {
+		refs, err := r.saveFiles(ctx, v, files, expires)
+		if err != nil {
+			return err
+		}
+		changes["files"] = text(string(refs))
+	}
+	in := &dynamodb.UpdateItemInput{TableName: &r.Table, Key: recordKey(v.Tenant, reportPrefix+v.ID), ExpressionAttributeNames: map[string]string{}, ExpressionAttributeValues: item{}}
+	in.UpdateExpression = awssdk.String(update(changes, in.ExpressionAttributeNames, in.ExpressionAttributeValues))
+	_, err = r.DB.UpdateItem(ctx, in)
+	return err
+}
+
+func (r *Reports) saveFiles(ctx context.Context, v report.Report, files []report.File, expires int64) (refs []byte, err error) {
+	var list []fileRef
+	var writes []tableWrite
+	for _, f := range files {
+		stored, err := deflate(f.Data)
+		if err != nil {
+			return nil, fmt.Errorf("compress %s: %w", f.Name, err)
+		}
+		sum := sha256.Sum256(append([]byte(f.Name+"\x00"), stored...))
+		ref := fileRef{Name: f.Name, Type: f.Type, Digest: hex.EncodeToString(sum[:16]), Parts: (len(stored) + partSize - 1) / partSize}
+		for n, key := range ref.keys(v.Tenant, v.ID) {
+			key["data"], key["expires"] = blob(stored[n*partSize:min(len(stored), (n+1)*partSize)]), number(expires)
+			writes = append(writes, tableWrite{r.Table, key})
+		}
+		list = append(list, ref)
+	}
+	if err := putAll(ctx, r.DB, writes); err != nil {
+		return nil, fmt.Errorf("write %d files: %w", len(files), err)
+	}
+	return json.Marshal(list)
+}
+
+func readReport(row item) (v report.Report, err error) {
+	if err = json.Unmarshal(blobOf(row, "body"), &v); err != nil {
+		err = fmt.Errorf("the row %q of tenant %s is damaged: %w", textOf(row, "id"), textOf(row, "tenant"), err)
+	}
+	return v, err
+}
+
+// row reads a report's row. Error: report.ErrNotFound.
+func (r *Reports) row(ctx context.Context, tenant, id string) (item, error) {
+	found, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Table, Key: recordKey(tenant, reportPrefix+id), ConsistentRead: awssdk.Bool(true)})
+	if err == nil && (found.Item == nil || expired(found.Item, r.Now())) {
+		err = report.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found.Item, nil
+}
+
+// Get reads one report.
+func (r *Reports) Get(ctx context.Context, tenant, id string) (report.Report, error) {
+	row, err := r.row(ctx, tenant, id)
+	var v report.Report
+	if err == nil {
+		v, err = readReport(row)
+	}
+	if err != nil {
+		return v, fmt.Errorf("read report %s of tenant %s: %w", id, tenant, err)
+	}
+	return v, nil
+}
+
+// recent reads rows of the index of reports, none younger than the time given.
+func (r *Reports) recent(ctx context.Context, tenant string, until time.Time, oldest bool, limit int) ([]item, error) {
+	out, err := r.DB.Query(ctx, &dynamodb.QueryInput{
+		TableName: &r.Table, IndexName: awssdk.String(recentIndex), ScanIndexForward: &oldest, Limit: awssdk.Int32(int32(limit)),
+		KeyConditionExpression: awssdk.String("#t = :t AND #at <= :until"), ExpressionAttributeNames: map[string]string{"#t": "tenant", "#at": "at"},
+		ExpressionAttributeValues: item{":t": text(tenant), ":until": number(until.UnixNano())},
+	})
+	if err != nil {
+		return nil, err
+	}
+	now := r.Now()
+	return slices.DeleteFunc(out.Items, func(row item) bool { return expired(row, now) }), nil
+}
+
+// ever is after every time that can be written.
+var ever = time.Unix(0, 1<<63-1)
+
+// Recent lists the newest reports. The index is behind the table by milliseconds.
+func (r *Reports) Recent(ctx context.Context, tenant string, limit int) (out []report.Report, err error) {
+	rows, err := r.recent(ctx, tenant, ever, false, limit)
+	for n := 0; err == nil && n < len(rows); n++ {
+		var v report.Report
+		v, err = readReport(rows[n])
+		out = append(out, v)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the reports of tenant %s: %w", tenant, err)
+	}
+	return out, nil
+}
+
+// prune removes reports that are neither young nor among the newest.
+func (r *Reports) prune(ctx context.Context, tenant string) error {
+	newest, err := r.recent(ctx, tenant, ever, false, report.Kept)
+	if err != nil {
+		return err
+	}
+	old, err := r.recent(ctx, tenant, r.Now().Add(-report.KeepFiles), true, pruneLimit)
+	if err != nil {
+		return err
+	}
+	var keys []item
+	for _, row := range old {
+		same := func(n item) bool { return textOf(n, "id") == textOf(row, "id") }
+		if textOf(row, "bucket") == waitingBucket || slices.ContainsFunc(newest, same) {
+			continue
+		}
+		refs, err := filesOf(row)
+		if err != nil {
+			return err
+		}
+		for _, f := range refs {
+			keys = append(keys, f.keys(tenant, strings.TrimPrefix(textOf(row, "id"), reportPrefix))...)
+		}
+		keys = append(keys, recordKey(tenant, textOf(row, "id")))
+	}
+	return removeAll(ctx, r.DB, r.Table, keys)
+}
+
+func filesOf(row item) (refs []fileRef, err error) {
+	if raw := textOf(row, "files"); raw != "" {
+		if err = json.Unmarshal([]byte(raw), &refs); err != nil {
+			err = fmt.Errorf("the files of %q are damaged: %w", textOf(row, "id"), err)
+		}
+	}
+	return refs, err
+}
+
+// File reads a file of a report.
+func (r *Reports) File(ctx context.Context, tenant, id, name string) (report.File, error) {
+	f, err := r.file(ctx, tenant, id, name)
+	if err != nil {
+		return report.File{}, fmt.Errorf("read file %s of report %s of tenant %s: %w", name, id, tenant, err)
+	}
+	return f, nil
+}
+
+func (r *Reports) file(ctx context.Context, tenant, id, name string) (f report.File, err error) {
+	row, err := r.row(ctx, tenant, id)
+	if err != nil {
+		return f, err
+	}
+	refs, err := filesOf(row)
+	if err != nil {
+		return f, err
+	}
+	n := slices.IndexFunc(refs, func(ref fileRef) bool { return ref.Name == name })
+	if n < 0 {
+		return f, report.ErrNotFound
+	}
+	keys := refs[n].keys(tenant, id)
+	rows, err := getAll(ctx, r.DB, r.Table, keys, true)
+	if err != nil {
+		return f, err
+	}
+	if len(rows) < len(keys) {
+		return f, report.ErrNotFound // it was replaced or removed meanwhile
+	}
+	by := make(map[string][]byte, len(rows))
+	for _, p := range rows {
+		by[textOf(p, "id")] = blobOf(p, "data")
+	}
+	var stored []byte
+	for _, k := range keys {
+		stored = append(stored, by[textOf(k, "id")]...)
+	}
+	f = report.File{Name: name, Type: refs[n].Type}
+	f.Data, err = inflate(stored)
+	return f, err
+}
+
+// Waiting lists the reports that are to be made. The index is behind the table by milliseconds.
+func (r *Reports) Waiting(ctx context.Context, limit int) ([]report.Report, error) {
+	rows, err := r.bucket(ctx, waitingBucket, ever, limit)
+	var out []report.Report
+	for _, row := range rows {
+		if err != nil {
+			break
+		}
+		var v report.Report
+		v, err = r.Get(ctx, textOf(row, "tenant"), strings.TrimPrefix(textOf(row, "id"), reportPrefix))
+		switch {
+		case errors.Is(err, report.ErrNotFound):
+			err = nil
+		case err == nil && v.State == report.Waiting:
+			out = append(out, v)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the reports that wait: %w", err)
+	}
+	return out, nil
+}
+
+// bucket reads the first rows of a partition of the index of what is due.
+func (r *Reports) bucket(ctx context.Context, name string, until time.Time, limit int) ([]item, error) {
+	out, err := r.DB.Query(ctx, &dynamodb.QueryInput{
+		TableName: &r.Table, IndexName: awssdk.String(dueIndex), Limit: awssdk.Int32(int32(limit)),
+		KeyConditionExpression: awssdk.String("#b = :b AND #due <= :until"), ExpressionAttributeNames: map[string]string{"#b": "bucket", "#due": "due"},
+		ExpressionAttributeValues: item{":b": text(name), ":until": number(until.UnixNano())},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.Items, nil
+}
+
+// duePrefix begins the id of a row of the schedule: frequency and receiver follow.
+const duePrefix = "due "
+
+// buckets are the partitions of the index that hold the schedule: each takes some thousand changes a second (DynamoDB,
+// "Best practices for partition keys"), and one look reads the first rows of each, however many tenants there are.
+const buckets = 8
+
+func bucketOf(tenant, receiver string) string {
+	sum := sha256.Sum256([]byte(tenant + " " + receiver))
+	return bucketName(int(sum[0]) % buckets)
+}
+
+func bucketName(n int) string { return fmt.Sprintf("due %d", n) }
+
+func dueKey(tenant, receiver string, f report.Frequency) item {
+	return recordKey(tenant, duePrefix+string(f)+" "+receiver)
+}
+
+// Due lists subscriptions whose time has come. The index is behind the table by milliseconds: one that was rescheduled
+// this instant may be handed out again.
+func (r *Reports) Due(ctx context.Context, now time.Time, limit int) (out []report.Subscription, err error) {
+	for n := range buckets {
+		rows, err := r.bucket(ctx, bucketName(n), now, limit)
+		if err != nil {
+			return nil, fmt.Errorf("list due reports: %w", err)
+		}
+		for _, row := range rows {
+			frequency, receiver, _ := strings.Cut(strings.TrimPrefix(textOf(row, "id"), duePrefix), " ")
+			v := report.Subscription{Tenant: textOf(row, "tenant"), Receiver: receiver, Frequency: report.Frequency(frequency)}
+			if due := numberOf(row, "due"); due != 0 {
+				v.Due = time.Unix(0, due).UTC()
+			}
+			out = append(out, v)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b report.Subscription) int { return a.Due.Compare(b.Due) })
+	return out[:min(len(out), limit)], nil
+}
+
+// Reschedule moves a subscription on.
+func (r *Reports) Reschedule(ctx context.Context, v report.Subscription, due time.Time) error {
+	was := int64(0)
+	if !v.Due.IsZero() {
+		was = v.Due.UnixNano()
+	}
+	_, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &r.Table, Key: dueKey(v.Tenant, v.Receiver, v.Frequency), UpdateExpression: awssdk.String("SET #due = :due"),
+		ConditionExpression: awssdk.String("#due = :was"), ExpressionAttributeNames: map[string]string{"#due": "due"},
+		ExpressionAttributeValues: item{":due": number(due.UnixNano()), ":was": number(was)},
+	})
+	var moved *types.ConditionalCheckFailedException
+	if err != nil && !errors.As(err, &moved) {
+		return fmt.Errorf("schedule the reports of %s: %w", v.Receiver, err)
+	}
+	return nil
+}
+
+// forget makes the tenant's subscriptions ones that were never scheduled.
+func (r *Reports) forget(ctx context.Context, tenant string) error {
+	pages := dynamodb.NewQueryPaginator(r.DB, &dynamodb.QueryInput{
+		TableName: &r.Table, ConsistentRead: awssdk.Bool(true), KeyConditionExpression: awssdk.String("tenant = :t AND begins_with(id, :due)"),
+		ExpressionAttributeValues: item{":t": text(tenant), ":due": text(duePrefix)},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, row := range page.Items {
+			_, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+				TableName: &r.Table, Key: recordKey(tenant, textOf(row, "id")), UpdateExpression: awssdk.String("SET #due = :never"),
+				ConditionExpression: awssdk.String("attribute_exists(id)"), ExpressionAttributeNames: map[string]string{"#due": "due"},
+				ExpressionAttributeValues: item{":never": number(0)},
+			})
+			var gone *types.ConditionalCheckFailedException
+			if err != nil && !errors.As(err, &gone) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// subscribe are the writes that make a receiver's rows of the schedule those of the frequencies given: what stays keeps
+// its time. They go into the transaction that changes the receiver.
+func subscribe(table, tenant, receiver string, frequencies []report.Frequency) (out []types.TransactWriteItem) {
+	for _, f := range report.Frequencies() {
+		key := dueKey(tenant, receiver, f)
+		if !slices.Contains(frequencies, f) {
+			out = append(out, types.TransactWriteItem{Delete: &types.Delete{TableName: &table, Key: key}})
+			continue
+		}
+		out = append(out, types.TransactWriteItem{Update: &types.Update{
+			TableName: &table, Key: key, UpdateExpression: awssdk.String("SET #due = if_not_exists(#due, :never), #b = :b"),
+			ExpressionAttributeNames:  map[string]string{"#due": "due", "#b": "bucket"},
+			ExpressionAttributeValues: item{":never": number(0), ":b": text(bucketOf(tenant, receiver))},
+		}})
+	}
+	return out
+}

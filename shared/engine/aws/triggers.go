@@ -1,0 +1,255 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/event"
+	"tocsin/shared/trigger"
+)
+
+// Triggers is trigger.Store on a table with the keys `tenant` and `id`. The id of a row begins with what it is: a trigger, or
+// the state of one; the mark of a tenant that was seeded sorts before its triggers, so that one query reads both. A state
+// is replaced in the transaction of Deliveries.Accept that writes the events it counted, and expires by TTL.
+type Triggers struct {
+	DB            *dynamodb.Client
+	Table         string
+	Announcements Announcements // Publisher and Table are not needed where nothing is changed
+	Now           func() time.Time
+
+	mu    sync.Mutex
+	known map[string]watchedAt
+}
+
+type watchedAt struct {
+	at   time.Time
+	list []trigger.Trigger
+}
+
+var _ trigger.Store = (*Triggers)(nil)
+
+// Ids in the table.
+const (
+	seededID      = "t"
+	triggerPrefix = "t "
+	statePrefix   = "s "
+)
+
+func triggerKey(tenant, prefix, id string) item {
+	return item{"tenant": text(tenant), "id": text(prefix + id)}
+}
+
+// put is the row of a trigger.
+func (s *Triggers) put(t trigger.Trigger) (*types.Put, error) {
+	body, err := json.Marshal(t)
+	if err != nil {
+		return nil, fmt.Errorf("encode trigger %s: %w", t.ID, err)
+	}
+	row := triggerKey(t.Tenant, triggerPrefix, t.ID)
+	row["revision"], row["name"], row["body"] = number(t.Revision), text(t.Name), text(string(body))
+	return &types.Put{TableName: &s.Table, Item: row}, nil
+}
+
+// Create stores a trigger.
+func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, announce event.Event) error {
+	put, err := s.put(t)
+	if err != nil {
+		return err
+	}
+	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
+	unmet, err := s.change(ctx, t.Tenant, t.ID, announce, types.TransactWriteItem{Put: put})
+	if err == nil && unmet {
+		err = fmt.Errorf("trigger %s exists: %w", t.ID, trigger.ErrConflict)
+	}
+	return err
+}
+
+// Update replaces a trigger.
+func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, announce event.Event) error {
+	put, err := s.put(t)
+	if err != nil {
+		return err
+	}
+	put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"), item{":before": number(t.Revision - 1)}
+	unmet, err := s.change(ctx, t.Tenant, t.ID, announce, types.TransactWriteItem{Put: put})
+	if err == nil && unmet {
+		err = s.refused(ctx, t.Tenant, t.ID)
+	}
+	return err
+}
+
+// Delete removes a trigger with its state.
+func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
+	unmet, err := s.change(ctx, tenant, id, announce,
+		types.TransactWriteItem{Delete: &types.Delete{
+			TableName: &s.Table, Key: triggerKey(tenant, triggerPrefix, id),
+			ConditionExpression: awssdk.String("revision = :before"), ExpressionAttributeValues: item{":before": number(revision)},
+		}},
+		types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table, Key: triggerKey(tenant, statePrefix, id)}})
+	if err == nil && unmet {
+		err = s.refused(ctx, tenant, id)
+	}
+	return err
+}
+
+// change writes a change with its announcement.
+func (s *Triggers) change(ctx context.Context, tenant, id string, announce event.Event, writes ...types.TransactWriteItem) (unmet bool, err error) {
+	notes, err := s.Announcements.write([]event.Event{announce})
+	if err != nil {
+		return false, err
+	}
+	places, err := transact(ctx, s.DB, append(writes, notes...), "")
+	s.forget(tenant)
+	if err != nil {
+		return false, fmt.Errorf("write trigger %s: %w", id, err)
+	}
+	if len(places) > 0 {
+		return true, nil
+	}
+	s.Announcements.publish(ctx, []event.Event{announce})
+	return false, nil
+}
+
+// refused tells why a condition on the revision did not hold.
+func (s *Triggers) refused(ctx context.Context, tenant, id string) error {
+	if _, err := s.Get(ctx, tenant, id); err != nil {
+		return err
+	}
+	return fmt.Errorf("trigger %s: %w", id, trigger.ErrConflict)
+}
+
+// Seed stores the triggers of a new account once.
+func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigger) error {
+	writes := []types.TransactWriteItem{{Put: &types.Put{
+		TableName: &s.Table, Item: triggerKey(tenant, seededID, ""), ConditionExpression: awssdk.String("attribute_not_exists(id)"),
+	}}}
+	for _, t := range list {
+		put, err := s.put(t)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, types.TransactWriteItem{Put: put})
+	}
+	_, err := transact(ctx, s.DB, writes, "") // where the condition does not hold, it was done before
+	s.forget(tenant)
+	if err != nil {
+		return fmt.Errorf("write the first %d triggers of tenant %s: %w", len(list), tenant, err)
+	}
+	return nil
+}
+
+// Get reads one trigger.
+func (s *Triggers) Get(ctx context.Context, tenant, id string) (trigger.Trigger, error) {
+	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: triggerKey(tenant, triggerPrefix, id), ConsistentRead: awssdk.Bool(true)})
+	if err != nil {
+		return trigger.Trigger{}, fmt.Errorf("read trigger %s: %w", id, err)
+	}
+	if out.Item == nil {
+		return trigger.Trigger{}, fmt.Errorf("trigger %s: %w", id, trigger.ErrNotFound)
+	}
+	return readTrigger(out.Item)
+}
+
+func readTrigger(row item) (t trigger.Trigger, err error) {
+	if err = json.Unmarshal([]byte(textOf(row, "body")), &t); err != nil {
+		err = fmt.Errorf("the row of trigger %s is damaged: %w", textOf(row, "id"), err)
+	}
+	return t, err
+}
+
+// List reads a tenant's triggers.
+func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trigger, seeded bool, err error) {
+	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true), KeyConditionExpression: awssdk.String("tenant = :t AND begins_with(id, :seeded)"),
+		ExpressionAttributeValues: item{":t": text(tenant), ":seeded": text(seededID)},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, false, fmt.Errorf("list the triggers of tenant %s: %w", tenant, err)
+		}
+		for _, row := range page.Items {
+			if textOf(row, "id") == seededID {
+				seeded = true
+				continue
+			}
+			t, err := readTrigger(row)
+			if err != nil {
+				return nil, false, err
+			}
+			list = append(list, t)
+		}
+	}
+	return list, seeded, nil
+}
+
+// Watching answers from memory for less than a second.
+func (s *Triggers) Watching(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
+	now := s.Now()
+	s.mu.Lock()
+	known, ok := s.known[tenant]
+	s.mu.Unlock()
+	if age := now.Sub(known.at); ok && age >= 0 && age < fresh {
+		return known.list, true, nil
+	}
+	list, seeded, err := s.List(ctx, tenant)
+	if err != nil || !seeded {
+		return list, seeded, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) >= maxTenants {
+		s.known = map[string]watchedAt{}
+	}
+	s.known[tenant] = watchedAt{now, list}
+	return list, true, nil
+}
+
+func (s *Triggers) forget(tenant string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.known, tenant)
+}
+
+// States reads what triggers remember.
+func (s *Triggers) States(ctx context.Context, tenant string, ids []string) ([]trigger.State, error) {
+	out := make([]trigger.State, len(ids))
+	keys := make([]item, len(ids))
+	place := make(map[string]int, len(ids))
+	for n, id := range ids {
+		out[n] = trigger.State{Tenant: tenant, Trigger: id}
+		keys[n], place[statePrefix+id] = triggerKey(tenant, statePrefix, id), n
+	}
+	rows, err := getAll(ctx, s.DB, s.Table, keys, true)
+	if err != nil {
+		return nil, fmt.Errorf("read the states of %d triggers of tenant %s: %w", len(ids), tenant, err)
+	}
+	for _, row := range rows {
+		st := &out[place[textOf(row, "id")]]
+		st.Version, st.Body, st.Expires = numberOf(row, "version"), blobOf(row, "body"), time.Unix(numberOf(row, "expires"), 0).UTC()
+	}
+	return out, nil
+}
+
+// replace makes the writes of states, for a transaction: each on the condition that it is as it was read.
+func (s *Triggers) replace(states []trigger.State) []types.TransactWriteItem {
+	var out []types.TransactWriteItem
+	for _, st := range states {
+		row := triggerKey(st.Tenant, statePrefix, st.Trigger)
+		row["version"], row["body"], row["expires"] = number(st.Version+1), blob(st.Body), number(st.Expires.Unix())
+		put := &types.Put{TableName: &s.Table, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(id)")}
+		if st.Version > 0 {
+			put.ConditionExpression = awssdk.String("version = :before")
+			put.ExpressionAttributeValues = item{":before": number(st.Version)}
+		}
+		out = append(out, types.TransactWriteItem{Put: put})
+	}
+	return out
+}

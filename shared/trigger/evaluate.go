@@ -1,0 +1,368 @@
+package trigger
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"tocsin/shared/event"
+)
+
+// Seen is an event with the time at which the bus took it.
+type Seen struct {
+	Event event.Event
+	At    time.Time
+}
+
+// Evaluator watches batches of events.
+type Evaluator struct {
+	Store Store
+	Now   func() time.Time
+	Log   *slog.Logger
+
+	mu       sync.Mutex
+	compiled map[compiledKey]*matcher
+}
+
+type compiledKey struct{ tenant, id string }
+
+// maxCompiled bounds the triggers that are kept ready.
+const maxCompiled = 20_000
+
+// watched are the kinds that any condition looks at.
+var watched = func() map[event.Kind]bool {
+	out := map[event.Kind]bool{}
+	for _, t := range templates {
+		for _, k := range t.Kinds {
+			out[k] = true
+		}
+	}
+	return out
+}()
+
+// Evaluate finds what a batch means to the triggers of its tenants. It writes nothing but the triggers of a tenant that has
+// none yet (facts, 4.8).
+func (v *Evaluator) Evaluate(ctx context.Context, batch []Seen) (Outcome, error) {
+	byTenant := map[string][]int{}
+	var tenants []string
+	for n, s := range batch {
+		if !watched[s.Event.Kind] {
+			continue
+		}
+		if _, ok := s.Event.Reaction(); ok {
+			continue // a trigger caused it: it sets off no other
+		}
+		if byTenant[s.Event.Tenant] == nil {
+			tenants = append(tenants, s.Event.Tenant)
+		}
+		byTenant[s.Event.Tenant] = append(byTenant[s.Event.Tenant], n)
+	}
+	var out Outcome
+	for _, tenant := range tenants {
+		if err := v.tenant(ctx, tenant, batch, byTenant[tenant], &out); err != nil {
+			return Outcome{}, fmt.Errorf("evaluate the triggers of tenant %s: %w", tenant, err)
+		}
+	}
+	return out, nil
+}
+
+// remembered is how long a state outlives its window: people want to see when the trigger fired last.
+const remembered = 90 * 24 * time.Hour
+
+// counted is an event that a trigger counts.
+type counted struct {
+	place int // in the batch
+	at    time.Time
+	*subject
+}
+
+func (v *Evaluator) tenant(ctx context.Context, tenant string, batch []Seen, places []int, out *Outcome) error {
+	matchers, err := v.matchers(ctx, tenant, batch[places[0]].Event.ClientName)
+	if err != nil || len(matchers) == 0 {
+		return err
+	}
+	pending := make([][]counted, len(matchers))
+	var hit []int
+	for _, place := range places {
+		e := batch[place].Event
+		var s *subject
+		hit = hit[:0]
+		for n, m := range matchers {
+			if !slices.Contains(m.template.Kinds, e.Kind) {
+				continue
+			}
+			if s == nil {
+				s = see(e)
+			}
+			if m.matches(s) {
+				hit = append(hit, n)
+			}
+		}
+		for _, n := range deepestOnly(matchers, hit, s) {
+			m := matchers[n]
+			if m.template.Threshold != nil {
+				pending[n] = append(pending[n], counted{place, when(batch[place]), s})
+				continue
+			}
+			out.Publish = append(out.Publish, m.react(firing{event: e, client: e.ClientName, now: v.Now()})...)
+		}
+	}
+	return v.count(ctx, tenant, batch, matchers, pending, out)
+}
+
+// when is an event's own time; a clock that is ahead of ours would keep the window from moving.
+func when(s Seen) time.Time {
+	if s.Event.Time.After(s.At) && !s.At.IsZero() {
+		return s.At
+	}
+	return s.Event.Time
+}
+
+// deepestOnly leaves, of the triggers of one condition with URI filters, those with the deepest one (facts, 4.9).
+func deepestOnly(matchers []*matcher, hit []int, s *subject) []int {
+	if len(hit) < 2 || s.url == "" {
+		return hit
+	}
+	most := map[TemplateID]int{}
+	for _, n := range hit {
+		t := matchers[n].template.ID
+		most[t] = max(most[t], matchers[n].depth(s))
+	}
+	return slices.DeleteFunc(hit, func(n int) bool { return matchers[n].depth(s) < most[matchers[n].template.ID] })
+}
+
+// matchers are the tenant's enabled triggers, made ready.
+func (v *Evaluator) matchers(ctx context.Context, tenant, client string) ([]*matcher, error) {
+	list, seeded, err := v.Store.Watching(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	if !seeded {
+		list = Defaults(tenant, client, v.Now())
+		if err := v.Store.Seed(ctx, tenant, list); err != nil {
+			return nil, fmt.Errorf("make the triggers of a new account: %w", err)
+		}
+		v.Log.Info("triggers of a new account made", "tenant", tenant, "count", len(list))
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.compiled == nil || len(v.compiled) > maxCompiled {
+		v.compiled = map[compiledKey]*matcher{}
+	}
+	var out []*matcher
+	for _, t := range list {
+		if t.Off {
+			continue
+		}
+		k := compiledKey{tenant, t.ID}
+		m := v.compiled[k]
+		if m == nil || m.Revision != t.Revision || !m.CreatedAt.Equal(t.CreatedAt) {
+			if m, err = compile(t); err != nil {
+				v.Log.Error("a trigger is left out", "tenant", tenant, "trigger", t.ID, "error", err.Error())
+				continue
+			}
+			v.compiled[k] = m
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// count brings the states of triggers up to date.
+func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matchers []*matcher, pending [][]counted, out *Outcome) error {
+	var ids []string
+	var at []int
+	for n, list := range pending {
+		if len(list) > 0 {
+			ids, at = append(ids, matchers[n].ID), append(at, n)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	states, err := v.Store.States(ctx, tenant, ids)
+	if err != nil {
+		return fmt.Errorf("read the states of %d triggers: %w", len(ids), err)
+	}
+	for k, n := range at {
+		m := matchers[n]
+		s, err := decode(states[k].Body)
+		if err != nil {
+			v.Log.Error("a trigger counts anew: its state can not be read", "tenant", tenant, "trigger", m.ID, "error", err.Error())
+		}
+		if s.epoch != m.Epoch {
+			s = state{epoch: m.Epoch, fired: s.fired}
+		}
+		changed := false
+		list := pending[n]
+		slices.SortStableFunc(list, func(a, b counted) int { return a.at.Compare(b.at) })
+		for _, c := range list {
+			counts, fired := m.take(&s, c)
+			if counts {
+				changed = true
+			}
+			for _, f := range fired {
+				s.fired = f.to.UnixMilli()
+				f.client, f.now = batch[c.place].Event.ClientName, v.Now()
+				out.Publish = append(out.Publish, m.react(f)...)
+			}
+		}
+		if changed {
+			next := states[k]
+			next.Body = s.encode(m.ruler)
+			next.Expires = v.Now().Add(time.Duration(m.Threshold.Period)*time.Second + remembered)
+			out.States = append(out.States, next)
+		}
+	}
+	return nil
+}
+
+// take counts one event.
+func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
+	at := m.ruler.at(c.at)
+	rule := m.template.Threshold
+	key, source := uint64(0), ""
+	if rule.PerSource {
+		source = c.source()
+		key = digest(source)
+	}
+	note := func(changed, fires bool) {
+		counts = counts || changed
+		if fires {
+			to := m.ruler.time(at)
+			fired = append(fired, firing{source: source, step: s.window(key).fired, from: to.Add(-time.Duration(m.Threshold.Period) * time.Second), to: c.at})
+		}
+	}
+	switch {
+	case !rule.Distinct:
+		note(s.add(m.ruler, key, at, c.count, 0))
+	case m.template.ID == Payloads:
+		for _, p := range c.payloads {
+			note(s.add(m.ruler, key, at, 1, digest(p)))
+		}
+	default:
+		note(s.add(m.ruler, key, at, 1, c.attack()))
+	}
+	return counts, fired
+}
+
+// firing is a trigger that went off: by a threshold, or by an event alone.
+type firing struct {
+	event    event.Event // without a threshold
+	client   string
+	now      time.Time
+	source   string // the address that it is about
+	step     int64  // of the window
+	from, to time.Time
+}
+
+// react makes the events of a firing. Their ids are made of what caused them: the same batch evaluated again makes the
+// same.
+func (m *matcher) react(f firing) []event.Event {
+	cause := []string{m.Tenant, m.ID, strconv.FormatInt(m.Epoch, 10)}
+	if f.event.ID != "" {
+		cause = append(cause, "event", f.event.ID)
+	} else {
+		cause = append(cause, "window", f.source, strconv.FormatInt(f.step, 10))
+	}
+	id := "trigger:" + m.ID + ":" + strconv.FormatUint(digest(cause...), 16)
+	var out []event.Event
+	add := func(action ActionID, kind event.Kind, data any) {
+		raw, err := json.Marshal(data)
+		if err != nil {
+			panic(err) // strings and numbers always encode
+		}
+		out = append(out, event.Event{
+			ID: id + ":" + string(action), Tenant: m.Tenant, ClientName: cmp.Or(f.client, m.ClientName), Kind: kind, Time: f.now.UTC(), Data: raw,
+		})
+	}
+	command := event.CommandData{TriggerID: m.ID, TriggerName: m.Name, IP: f.source}
+	for _, a := range m.Actions {
+		c := command
+		switch a.ID {
+		case Notify:
+			add(a.ID, m.template.Notice, m.notice(f, event.Reaction{Trigger: m.ID, Integrations: a.Integrations}))
+		case Denylist:
+			c.LockTime = a.LockTime
+			add(a.ID, event.IPDenylistRequested, c)
+		case Graylist:
+			c.LockTime = a.LockTime
+			add(a.ID, event.IPGraylistRequested, c)
+		case Mark:
+			c.Mark, c.From, c.To = m.template.mark, f.from.Unix(), f.to.Unix()
+			add(a.ID, event.IPMarkRequested, c)
+		case Group:
+			c.From = f.to.Unix() // only hits after the threshold are grouped (facts, 4.8)
+			add(a.ID, event.HitsGroupRequested, c)
+		}
+	}
+	return out
+}
+
+// notice is the data of what integrations get.
+func (m *matcher) notice(f firing, to event.Reaction) any {
+	if m.template.Threshold != nil {
+		return struct {
+			event.ThresholdData
+			Reaction event.Reaction `json:"reaction"`
+		}{event.ThresholdData{
+			TriggerName: m.Name, Counted: m.template.Threshold.Subject, Count: m.Threshold.Count, Period: m.Threshold.Period,
+			Clauses: m.clauses(), IP: f.source, From: f.from.Unix(), To: f.to.Unix(),
+		}, to}
+	}
+	data := map[string]json.RawMessage{}
+	if err := json.Unmarshal(f.event.Data, &data); err != nil {
+		panic(err) // it was validated to be an object when the event was accepted
+	}
+	for name, value := range map[string]any{"trigger_name": m.Name, "reaction": to} {
+		raw, err := json.Marshal(value)
+		if err != nil {
+			panic(err) // strings always encode
+		}
+		data[name] = raw
+	}
+	return data
+}
+
+// A message tells so many values of a filter, each in so many characters.
+const clauseValues, clauseChars = 10, 100
+
+// clauses are the filters as a message tells them.
+func (m *matcher) clauses() []event.Clause {
+	var out []event.Clause
+	for _, f := range m.Filters {
+		rule := f.ID.Rule()
+		c := event.Clause{Filter: rule.Title, Operator: f.Operator}
+		for n, v := range f.Values {
+			if n == clauseValues {
+				c.Values = append(c.Values, fmt.Sprintf("and %d more", len(f.Values)-n))
+				break
+			}
+			title := shorten(string(v), clauseChars)
+			if n := slices.IndexFunc(rule.Choices, func(c Choice) bool { return c.Value == title }); n >= 0 {
+				title = rule.Choices[n].Title
+			}
+			c.Values = append(c.Values, title)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// LastFired reads when the trigger of a state went off last, zero for never.
+func LastFired(s State) (time.Time, error) {
+	v, err := decode(s.Body)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the state of trigger %s: %w", s.Trigger, err)
+	}
+	if v.fired == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(v.fired).UTC(), nil
+}

@@ -1,0 +1,352 @@
+package trigger
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tocsin/shared/event"
+)
+
+// subject is what a trigger sees of an event.
+type subject struct {
+	kind      event.Kind
+	of        string   // attack type
+	apps      []string // applications; none = the default one
+	addresses []string
+	domain    string
+	status    int
+	target    string
+	url       string // host and path
+	roles     []string
+	change    string
+	pii       []string
+	deviation string
+	spec      string
+
+	count    int64    // of things
+	group    []string // what makes it the same attack or incident as another
+	key      uint64   // its digest, 0 = not made yet
+	payloads []string
+	dropped  bool // by upstream's sampling
+	ignored  bool // experimental
+}
+
+// source is the address that a condition counts by.
+func (s *subject) source() string {
+	if len(s.addresses) == 0 {
+		return ""
+	}
+	return s.addresses[0]
+}
+
+// attack is the digest of the group, made once for all triggers.
+func (s *subject) attack() uint64 {
+	if s.key == 0 {
+		s.key = digest(s.group...)
+	}
+	return s.key
+}
+
+// see reads what triggers ask of an event.
+func see(e event.Event) *subject {
+	s := &subject{kind: e.Kind, count: 1}
+	switch e.Kind {
+	case event.NewHits:
+		s.hit(event.Data[event.HitData](e))
+	case event.NewAttack:
+		a := event.Data[event.AttackData](e).Attack
+		s.assault(a)
+		s.group = []string{a.Type, a.Host, a.Path, a.Parameter}
+	case event.NewIncident:
+		i := event.Data[event.IncidentData](e).Incident
+		s.assault(i.Assault)
+		s.group = []string{i.ID}
+	case event.CreateUser:
+		s.roles = []string{event.Data[event.UserData](e).User.Role}
+	case event.APIStructureChanged, event.APIComparisonResult:
+		d := event.Data[event.EndpointData](e)
+		s.domain, s.change, s.pii, s.deviation, s.spec = d.Site(), d.ChangeType, d.SensitiveData, d.EndpointType, d.SpecID.String()
+		if d.ApplicationID != "" {
+			s.apps = []string{d.ApplicationID.String()}
+		}
+	case event.BruteForceRequests, event.ForcedBrowsingResponses, event.BOLARequests:
+		d := event.Data[event.CountData](e)
+		s.count, s.addresses, s.apps, s.domain, s.url = d.Count, []string{canonical(d.IP)}, d.Applications, d.Domain, d.URL
+	}
+	return s
+}
+
+func (s *subject) hit(d event.HitData) {
+	h := d.Hit
+	s.of, s.apps, s.domain, s.status, s.target = h.Type, h.Applications, h.Site(), h.ResponseStatus, h.Target
+	s.payloads, s.dropped, s.ignored = h.Payloads, d.SampledOut, d.Experimental
+	if a := h.Source(); a != "" {
+		s.addresses = []string{canonical(a)}
+	}
+	s.group = []string{h.Type, h.Site(), h.Path, h.Parameter} // the attack that it belongs to (facts, 1.7)
+}
+
+func (s *subject) assault(a event.Assault) {
+	s.of, s.apps, s.domain, s.status, s.target = a.Type, a.Applications, a.Host, a.Status, a.Target
+	for _, ip := range a.Sources {
+		s.addresses = append(s.addresses, canonical(ip))
+	}
+}
+
+// digest tells things apart. It is no plain checksum because a stranger chooses them, and must not find two that are one.
+func digest(parts ...string) uint64 {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return max(1, binary.LittleEndian.Uint64(sum[:]))
+}
+
+// canonical writes an address as netip does, what is none as it is.
+func canonical(ip string) string {
+	a, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ip
+	}
+	return a.Unmap().WithZone("").String()
+}
+
+// matcher is a compiled trigger.
+type matcher struct {
+	Trigger
+	template Template
+	ruler    ruler
+	tests    []test
+	urls     []pattern // of its ByURL filters with Equal
+}
+
+type test struct {
+	match  func(*subject) bool
+	negate bool
+}
+
+// compile makes a trigger ready to match; a filter that was valid when it was saved is valid still.
+func compile(t Trigger) (*matcher, error) {
+	template, ok := Find(t.Template)
+	if !ok {
+		return nil, fmt.Errorf("trigger %s has the condition %q, which this release does not know", t.ID, t.Template)
+	}
+	m := &matcher{Trigger: t, template: template}
+	if template.Threshold != nil {
+		if t.Threshold == nil {
+			return nil, fmt.Errorf("trigger %s has no threshold", t.ID)
+		}
+		m.ruler = newRuler(*t.Threshold, template.Threshold.PerSource)
+	}
+	for _, f := range t.Filters {
+		match, err := m.filter(f)
+		if err != nil {
+			return nil, fmt.Errorf("trigger %s: %w", t.ID, err)
+		}
+		m.tests = append(m.tests, test{match, f.Operator == NotEqual})
+	}
+	return m, nil
+}
+
+func (m *matcher) filter(f Filter) (func(*subject) bool, error) {
+	values := make([]string, len(f.Values))
+	for n, v := range f.Values {
+		values[n] = string(v)
+	}
+	one := func(of func(*subject) string) func(*subject) bool {
+		return func(s *subject) bool { v := of(s); return v != "" && slices.Contains(values, v) }
+	}
+	lower := func() {
+		for n := range values {
+			values[n] = strings.ToLower(values[n])
+		}
+	}
+	switch f.ID {
+	case ByURL:
+		var patterns []pattern
+		for _, v := range values {
+			p, err := newPattern(v)
+			if err != nil {
+				return nil, err
+			}
+			patterns = append(patterns, p)
+		}
+		if f.Operator == Equal {
+			m.urls = append(m.urls, patterns...)
+		}
+		return func(s *subject) bool { return deepest(patterns, s.url) > 0 }, nil
+	case ByType:
+		return one(func(s *subject) string { return s.of }), nil
+	case ByApplication:
+		return func(s *subject) bool {
+			for _, v := range values {
+				if slices.Contains(s.apps, v) || v == "-1" && (len(s.apps) == 0 || slices.Contains(s.apps, "default")) {
+					return true
+				}
+			}
+			return false
+		}, nil
+	case ByIP:
+		for n := range values {
+			values[n] = canonical(values[n])
+		}
+		return func(s *subject) bool {
+			return slices.ContainsFunc(s.addresses, func(a string) bool { return slices.Contains(values, a) })
+		}, nil
+	case ByDomain:
+		lower()
+		return one(func(s *subject) string { return strings.ToLower(s.domain) }), nil
+	case ByStatus:
+		return func(s *subject) bool {
+			if s.status == 0 {
+				return false
+			}
+			exact := strconv.Itoa(s.status)
+			return slices.ContainsFunc(values, func(v string) bool { return v == exact || v == exact[:1]+"xx" })
+		}, nil
+	case ByTarget:
+		return one(func(s *subject) string { return strings.ToLower(s.target) }), nil
+	case ByRole:
+		return func(s *subject) bool {
+			return slices.ContainsFunc(s.roles, func(role string) bool { return slices.Contains(values, roleCode(role)) })
+		}, nil
+	case ByChange:
+		return one(func(s *subject) string { return s.change }), nil
+	case ByPII:
+		lower()
+		return func(s *subject) bool {
+			return slices.ContainsFunc(s.pii, func(p string) bool { return slices.Contains(values, strings.ToLower(p)) })
+		}, nil
+	case ByDeviation:
+		return one(func(s *subject) string { return s.deviation }), nil
+	case BySpec:
+		return one(func(s *subject) string { return s.spec }), nil
+	}
+	return nil, fmt.Errorf("the filter %q is not known", f.ID)
+}
+
+// roleCode takes a role's code or its title, in whatever case upstream writes it.
+func roleCode(role string) string {
+	role = strings.ToLower(strings.TrimSpace(role))
+	for _, c := range filterRules[ByRole].Choices {
+		if strings.EqualFold(c.Title, role) {
+			return c.Value
+		}
+	}
+	return strings.TrimSuffix(role, "_ext") // `admin_ext`: the facts' code of an administrator with more rights
+}
+
+func (m *matcher) matches(s *subject) bool {
+	if !slices.Contains(m.template.Kinds, s.kind) || !m.countable(s) {
+		return false
+	}
+	for _, t := range m.tests {
+		if t.match(s) == t.negate {
+			return false
+		}
+	}
+	return true
+}
+
+// countable holds what a condition leaves out (facts, 4.2).
+func (m *matcher) countable(s *subject) bool {
+	if s.ignored || m.template.Threshold != nil && m.template.Threshold.PerSource && s.source() == "" {
+		return false
+	}
+	switch m.template.ID {
+	case Hits:
+		return !s.dropped
+	case HitsFromIP:
+		return !s.dropped && !slices.Contains(ungrouped, s.of)
+	case Payloads:
+		return len(s.payloads) > 0
+	}
+	return true
+}
+
+// depth is how deep a path the trigger's URI filters name; 0 without any.
+func (m *matcher) depth(s *subject) int { return deepest(m.urls, s.url) }
+
+// pattern of a URI: segments with wildcards, or a regular expression.
+type pattern struct {
+	segments []string
+	regex    *regexp.Regexp
+}
+
+// newPattern reads a value of ByURL.
+func newPattern(v string) (pattern, error) {
+	if raw, ok := strings.CutPrefix(v, "~"); ok {
+		re, err := regexp.Compile(`\A(?:` + raw + `)\z`)
+		if err != nil {
+			return pattern{}, fmt.Errorf("is not a regular expression (RE2): %w", err)
+		}
+		return pattern{regex: re}, nil
+	}
+	return pattern{segments: split(v)}, nil
+}
+
+func split(url string) []string {
+	url, _, _ = strings.Cut(url, "?")
+	if _, rest, ok := strings.Cut(url, "://"); ok {
+		url = rest
+	}
+	host, path, _ := strings.Cut(url, "/")
+	out := []string{strings.ToLower(host)}
+	if path = strings.TrimSuffix(path, "/"); path != "" {
+		out = append(out, strings.Split(path, "/")...)
+	}
+	return out
+}
+
+// deepest is the number of segments, from 1, of the deepest pattern that matches; 0 when none does.
+func deepest(patterns []pattern, url string) int {
+	most := 0
+	if len(patterns) == 0 {
+		return 0
+	}
+	segments := split(url)
+	for _, p := range patterns {
+		switch {
+		case p.regex != nil:
+			if p.regex.MatchString(strings.Join(segments, "/")) {
+				most = max(most, len(segments))
+			}
+		case match(p.segments, segments):
+			n := 1
+			for _, s := range p.segments {
+				if s != "**" {
+					n++
+				}
+			}
+			most = max(most, n)
+		}
+	}
+	return most
+}
+
+// match compares segments with `*` for one and `**` for any number, also none. It keeps one place to go back to, which
+// is enough: an earlier ** can take over nothing that the latest can not.
+func match(pattern, segments []string) bool {
+	p, s, star, mark := 0, 0, -1, 0
+	for s < len(segments) {
+		switch {
+		case p < len(pattern) && pattern[p] == "**":
+			star, mark = p, s
+			p++
+		case p < len(pattern) && (pattern[p] == "*" || pattern[p] == segments[s]):
+			p, s = p+1, s+1
+		case star >= 0:
+			mark++
+			p, s = star+1, mark
+		default:
+			return false
+		}
+	}
+	for p < len(pattern) && pattern[p] == "**" {
+		p++
+	}
+	return p == len(pattern)
+}

@@ -1,0 +1,107 @@
+package trigger
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/event"
+)
+
+func TestPatternsOfURIs(t *testing.T) {
+	for _, c := range []struct {
+		pattern, url string
+		depth        int
+	}{
+		{"example.com/login", "example.com/login", 3},
+		{"example.com/login", "https://EXAMPLE.com/login/?next=/", 3},
+		{"example.com/login", "example.com/Login", 0},
+		{"example.com/*", "example.com/login", 3},
+		{"example.com/*", "example.com/a/b", 0},
+		{"example.com/**", "example.com", 2},
+		{"example.com/**", "example.com/a/b", 2},
+		{"**/login", "example.com/a/b/login", 2},
+		{"*/api/**/users/*", "example.com/api/v1/x/users/7", 5},
+		{"*/api/**/users/*", "example.com/api/users/7", 5},
+		{"*/api/**/users/*", "example.com/api/users", 0},
+		{"~example\\.com/v[0-9]+/.*", "example.com/v12/a", 3},
+		{"~example\\.com/v[0-9]+", "example.com/v12/a", 0},
+	} {
+		p, err := newPattern(c.pattern)
+		require.NoError(t, err)
+		require.Equal(t, c.depth, deepest([]pattern{p}, c.url), "%s on %s", c.pattern, c.url)
+	}
+	require.Equal(t, 0, deepest(nil, "example.com/a"))
+}
+
+func hitOf(t *testing.T, data string) *subject {
+	t.Helper()
+	return see(event.Event{Kind: event.NewHits, Data: json.RawMessage(data)})
+}
+
+func TestFilters(t *testing.T) {
+	s := hitOf(t, `{"hit":{"type":"sqli","domain":"Shop.example.com","path":"/a","remote_addr4":"203.0.113.7","response_status":404,"applications":["default"],"payloads":["x"]}}`)
+	for _, c := range []struct {
+		name     string
+		id       FilterID
+		operator string
+		values   []Value
+		want     bool
+	}{
+		{"one of several values", ByType, Equal, []Value{"xss", "sqli"}, true},
+		{"none of several values", ByType, NotEqual, []Value{"xss", "sqli"}, false},
+		{"another value", ByType, NotEqual, []Value{"xss"}, true},
+		{"the default application", ByApplication, Equal, []Value{"-1"}, true},
+		{"another application", ByApplication, Equal, []Value{"7"}, false},
+		{"an address", ByIP, Equal, []Value{"203.0.113.7"}, true},
+		{"the same address in another form", ByIP, Equal, []Value{"::ffff:203.0.113.7"}, true},
+		{"another address", ByIP, Equal, []Value{"203.0.113.70"}, false},
+		{"a host in any case", ByDomain, Equal, []Value{"shop.EXAMPLE.com"}, true},
+		{"a class of status", ByStatus, Equal, []Value{"4xx"}, true},
+		{"another class", ByStatus, Equal, []Value{"5xx", "403"}, false},
+		{"an exact status", ByStatus, Equal, []Value{"404"}, true},
+		{"a target that is not known", ByTarget, Equal, []Value{"server"}, false},
+		{"not a target that is not known", ByTarget, NotEqual, []Value{"server"}, true},
+	} {
+		m, err := compile(Trigger{Template: Payloads, Threshold: &Threshold{1, 1}, Filters: []Filter{{c.id, c.operator, c.values}}})
+		require.NoError(t, err)
+		require.Equal(t, c.want, m.matches(s), c.name)
+	}
+	two, err := compile(Trigger{Template: Payloads, Threshold: &Threshold{1, 1}, Filters: []Filter{{ByType, Equal, []Value{"sqli"}}, {ByStatus, Equal, []Value{"5xx"}}}})
+	require.NoError(t, err)
+	require.False(t, two.matches(s), "all filters must match")
+}
+
+func TestWhatDoesNotCount(t *testing.T) {
+	for _, c := range []struct {
+		template TemplateID
+		data     string
+		want     bool
+	}{
+		{Hits, `{"hit":{"type":"sqli"}}`, true},
+		{Hits, `{"hit":{"type":"sqli"},"sampled_out":true}`, false},
+		{Hits, `{"hit":{"type":"sqli"},"experimental":true}`, false},
+		{Attacks, `{"hit":{"type":"sqli"},"experimental":true}`, false},
+		{Payloads, `{"hit":{"type":"sqli","remote_addr4":"203.0.113.7","payloads":["a"]},"sampled_out":true}`, true},
+		{Payloads, `{"hit":{"type":"sqli","remote_addr4":"203.0.113.7"}}`, false},
+		{Payloads, `{"hit":{"type":"sqli","payloads":["a"]}}`, false},
+		{HitsFromIP, `{"hit":{"type":"sqli","remote_addr4":"203.0.113.7"}}`, true},
+		{HitsFromIP, `{"hit":{"type":"brute","remote_addr4":"203.0.113.7"}}`, false},
+		{Incidents, `{"hit":{"type":"sqli"}}`, false},
+	} {
+		m, err := compile(Trigger{Template: c.template, Threshold: &Threshold{1, 1}})
+		require.NoError(t, err)
+		require.Equal(t, c.want, m.matches(hitOf(t, c.data)), "%s of %s", c.template, c.data)
+	}
+}
+
+func TestRolesHaveCodesAndTitles(t *testing.T) {
+	m, err := compile(Trigger{Template: UserAdded, Filters: []Filter{{ByRole, Equal, []Value{"admin"}}}})
+	require.NoError(t, err)
+	for role, want := range map[string]bool{"Administrator": true, "admin": true, "admin_ext": true, "ADMIN": true, "Analyst": false, "": false} {
+		data, err := json.Marshal(map[string]any{"user": map[string]any{"role": role}})
+		require.NoError(t, err)
+		require.Equal(t, want, m.matches(see(event.Event{Kind: event.CreateUser, Data: data})), role)
+	}
+}

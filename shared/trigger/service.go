@@ -1,0 +1,458 @@
+package trigger
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+)
+
+// Integrations finds what a trigger can notify: the part of integration.Store that is read.
+type Integrations interface {
+	Get(ctx context.Context, tenant, id string) (integration.Integration, error)
+}
+
+// InvalidError says what is wrong with a draft or a patch, field by field.
+type InvalidError = destination.InvalidParameters
+
+// Draft is what a person sends to create a trigger.
+type Draft struct {
+	Name      string
+	Comment   string
+	Disabled  bool
+	Template  TemplateID
+	Filters   []Filter
+	Threshold *Threshold
+	Actions   []Action
+}
+
+// Patch is a change: nil members stay as they are.
+type Patch struct {
+	Name      *string
+	Comment   *string
+	Enabled   *bool
+	Filters   *[]Filter
+	Threshold *Threshold
+	Actions   *[]Action
+}
+
+// Service makes every change of a trigger.
+type Service struct {
+	Store        Store
+	Integrations Integrations
+	Systems      integration.Systems
+	Now          func() time.Time
+	NewID        func() string // ids sort by the time of their making
+	Log          *slog.Logger
+}
+
+// List returns the tenant's triggers; a tenant that has none yet gets those of a new account.
+func (s *Service) List(ctx context.Context, who integration.Person) ([]Trigger, error) {
+	list, seeded, err := s.Store.List(ctx, who.Tenant)
+	if err == nil && !seeded {
+		if err = s.Store.Seed(ctx, who.Tenant, Defaults(who.Tenant, who.ClientName, s.Now())); err == nil {
+			list, _, err = s.Store.List(ctx, who.Tenant)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the triggers of tenant %s: %w", who.Tenant, err)
+	}
+	return list, nil
+}
+
+// Check is Create without storing anything: for a preview. Errors: InvalidError.
+func (s *Service) Check(ctx context.Context, who integration.Person, d Draft) (Trigger, error) {
+	now := s.Now().UTC()
+	t := Trigger{
+		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, Name: strings.TrimSpace(d.Name), Comment: strings.TrimSpace(d.Comment), Off: d.Disabled,
+		Template: d.Template, Filters: d.Filters, Threshold: d.Threshold, Actions: d.Actions,
+		Revision: 1, Epoch: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
+	}
+	if t.Name == "" { // facts, 4.1
+		t.Name = "New trigger by " + cmp.Or(who.Name, who.Email) + ", " + now.Format(time.DateOnly)
+	}
+	return t, s.validate(ctx, &t, nil)
+}
+
+// Create validates and stores a new trigger. Errors: InvalidError.
+func (s *Service) Create(ctx context.Context, who integration.Person, d Draft) (Trigger, error) {
+	t, err := s.Check(ctx, who, d)
+	if err != nil {
+		return Trigger{}, err
+	}
+	return t, s.create(ctx, who, t)
+}
+
+func (s *Service) create(ctx context.Context, who integration.Person, t Trigger) error {
+	list, err := s.List(ctx, who)
+	if err != nil {
+		return err
+	}
+	thresholds := 0
+	for _, other := range list {
+		if other.Threshold != nil {
+			thresholds++
+		}
+	}
+	switch {
+	case len(list) >= MaxTriggers:
+		return InvalidError{{Field: "template_id", Reason: fmt.Sprintf("there are %d triggers already, which is the most: delete one first", MaxTriggers)}}
+	case t.Threshold != nil && thresholds >= MaxThresholds:
+		return InvalidError{{Field: "threshold", Reason: fmt.Sprintf("there are %d triggers with a threshold already, which is the most: delete one first", MaxThresholds)}}
+	}
+	if err := s.Store.Create(ctx, t, s.announce(event.TriggerCreate, t, who)); err != nil {
+		return fmt.Errorf("create trigger %s: %w", t.ID, err)
+	}
+	s.changed("trigger created", t, who)
+	return nil
+}
+
+// Copy makes a disabled copy of a trigger. Errors: ErrNotFound, InvalidError.
+func (s *Service) Copy(ctx context.Context, who integration.Person, id string) (Trigger, error) {
+	t, err := s.Store.Get(ctx, who.Tenant, id)
+	if err != nil {
+		return Trigger{}, fmt.Errorf("copy trigger %s: %w", id, err)
+	}
+	now := s.Now().UTC()
+	t.ID, t.Off, t.Default, t.Revision, t.Epoch = s.NewID(), true, false, 1, 1
+	t.Name = shorten("Copy of "+t.Name, maxName)
+	t.CreatedAt, t.CreatedBy, t.UpdatedAt, t.ClientName = now, who.Email, now, who.ClientName
+	return t, s.create(ctx, who, t)
+}
+
+func shorten(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
+}
+
+// Update applies a patch to the trigger if its revision is the given one; revision 0 takes any.
+// Errors: ErrNotFound, ErrConflict, InvalidError.
+func (s *Service) Update(ctx context.Context, who integration.Person, id string, revision int64, p Patch) (Trigger, error) {
+	old, err := s.at(ctx, who.Tenant, id, revision)
+	if err != nil {
+		return Trigger{}, fmt.Errorf("update trigger %s: %w", id, err)
+	}
+	t := old
+	if p.Name != nil {
+		t.Name = strings.TrimSpace(*p.Name)
+	}
+	if p.Comment != nil {
+		t.Comment = strings.TrimSpace(*p.Comment)
+	}
+	if p.Enabled != nil {
+		t.Off = !*p.Enabled
+	}
+	if p.Filters != nil {
+		t.Filters = *p.Filters
+	}
+	if p.Threshold != nil {
+		t.Threshold = p.Threshold
+	}
+	if p.Actions != nil {
+		t.Actions = *p.Actions
+	}
+	if err := s.validate(ctx, &t, old.Actions); err != nil {
+		return Trigger{}, err
+	}
+	if p.Filters != nil || p.Threshold != nil || old.Off && !t.Off {
+		t.Epoch++ // what was counted so far was something else, or in a time when nobody counted
+	}
+	t.Revision++
+	t.ClientName, t.UpdatedAt = cmp.Or(who.ClientName, t.ClientName), s.Now().UTC()
+	if err := s.Store.Update(ctx, t, s.announce(event.TriggerUpdate, t, who)); err != nil {
+		return Trigger{}, fmt.Errorf("update trigger %s: %w", id, err)
+	}
+	s.changed("trigger changed", t, who)
+	return t, nil
+}
+
+// Delete removes the trigger. Errors: ErrNotFound, ErrConflict.
+func (s *Service) Delete(ctx context.Context, who integration.Person, id string, revision int64) error {
+	t, err := s.at(ctx, who.Tenant, id, revision)
+	if err == nil {
+		err = s.Store.Delete(ctx, who.Tenant, id, t.Revision, s.announce(event.TriggerDelete, t, who))
+	}
+	if err != nil {
+		return fmt.Errorf("delete trigger %s: %w", id, err)
+	}
+	s.changed("trigger deleted", t, who)
+	return nil
+}
+
+func (s *Service) at(ctx context.Context, tenant, id string, revision int64) (Trigger, error) {
+	t, err := s.Store.Get(ctx, tenant, id)
+	if err == nil && revision != 0 && t.Revision != revision {
+		return t, fmt.Errorf("%w: it is at revision %d, not %d", ErrConflict, t.Revision, revision)
+	}
+	return t, err
+}
+
+func (s *Service) changed(what string, t Trigger, who integration.Person) {
+	s.Log.Info(what, "tenant", t.Tenant, "trigger", t.ID, "condition", t.Template, "revision", t.Revision, "by", who.Email)
+}
+
+func (s *Service) announce(kind event.Kind, t Trigger, who integration.Person) event.Event {
+	d := event.TriggerData{By: &event.Person{Name: who.Name, Email: who.Email}}
+	d.Trigger.ID, d.Trigger.Name = t.ID, t.Name
+	raw, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return event.Event{ID: s.NewID(), Tenant: t.Tenant, ClientName: cmp.Or(who.ClientName, t.ClientName), Kind: kind, Time: s.Now().UTC(), Data: raw}
+}
+
+// Warnings tell of integrations that a trigger names and that get nothing: they were deleted or are disabled.
+func (s *Service) Warnings(ctx context.Context, t Trigger) ([]destination.FieldProblem, error) {
+	var out []destination.FieldProblem
+	for n, a := range t.Actions {
+		for k, id := range a.Integrations {
+			i, err := s.Integrations.Get(ctx, t.Tenant, id)
+			reason := ""
+			switch {
+			case errors.Is(err, integration.ErrNotFound):
+				reason = "this integration was deleted: nothing is sent to it"
+			case err != nil:
+				return nil, fmt.Errorf("read integration %s of trigger %s: %w", id, t.ID, err)
+			case !i.Enabled():
+				reason = "this integration is disabled: nothing is sent to it until it is enabled"
+			default:
+				continue
+			}
+			out = append(out, destination.FieldProblem{Field: fmt.Sprintf("actions.%d.params.integration_ids.%d", n, k), Reason: reason})
+		}
+	}
+	return out, nil
+}
+
+// validate checks a trigger against its template, and puts lock times in order. kept are the actions that it had: an
+// integration that they name may have gone since.
+func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action) error {
+	var v validation
+	v.text("name", t.Name, 1, maxName)
+	v.text("comment", t.Comment, 0, maxComment)
+	template, ok := Find(t.Template)
+	if !ok {
+		v.wrong("template_id", "is not a condition: GET /v1/trigger-templates lists them")
+		return InvalidError(v)
+	}
+	v.threshold(template, t.Threshold)
+	v.filters(template, t.Filters)
+	if err := s.actions(ctx, &v, template, t, kept); err != nil {
+		return err
+	}
+	if len(v) > 0 {
+		return InvalidError(v)
+	}
+	return nil
+}
+
+type validation []destination.FieldProblem
+
+func (v *validation) wrong(field, format string, args ...any) {
+	*v = append(*v, destination.FieldProblem{Field: field, Reason: fmt.Sprintf(format, args...)})
+}
+
+func (v *validation) text(field, s string, least, most int) {
+	switch n := utf8.RuneCountInString(s); {
+	case n < least:
+		v.wrong(field, "is required")
+	case n > most:
+		v.wrong(field, "must have at most %d characters, has %d", most, n)
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' || r == utf8.RuneError }):
+		v.wrong(field, "must not hold control characters")
+	}
+}
+
+func (v *validation) threshold(t Template, th *Threshold) {
+	rule := t.Threshold
+	switch {
+	case rule == nil && th != nil:
+		v.wrong("threshold", "must be absent: %s has none", t.Title)
+	case rule == nil:
+	case th == nil:
+		v.wrong("threshold", "is required: how many %s in how many seconds", rule.Subject)
+	default:
+		if th.Count < 0 || th.Count > rule.MaxCount {
+			v.wrong("threshold.count", "must be from 0 to %d", rule.MaxCount)
+		}
+		switch {
+		case th.Period < rule.MinPeriod || th.Period > rule.MaxPeriod:
+			v.wrong("threshold.period", "must be from %d to %d seconds", rule.MinPeriod, rule.MaxPeriod)
+		case th.Period%rule.Step != 0:
+			v.wrong("threshold.period", "must be a multiple of %d seconds", rule.Step)
+		}
+	}
+}
+
+func (v *validation) filters(t Template, list []Filter) {
+	if len(list) > MaxFilters {
+		v.wrong("filters", "must be at most %d, are %d", MaxFilters, len(list))
+	}
+	for n, f := range list {
+		field := fmt.Sprintf("filters.%d", n)
+		if !slices.Contains(t.Filters, f.ID) {
+			v.wrong(field+".id", "is not a filter of %s%s", t.Title, oneOf(t.Filters))
+			continue
+		}
+		if !slices.Contains(f.ID.Operators(), f.Operator) {
+			v.wrong(field+".operator", "must be eq or ne")
+		}
+		switch {
+		case len(f.Values) == 0:
+			v.wrong(field+".values", "is required: at least one value")
+		case len(f.Values) > MaxValues:
+			v.wrong(field+".values", "must be at most %d, are %d", MaxValues, len(f.Values))
+		}
+		for k, value := range f.Values[:min(len(f.Values), MaxValues)] {
+			if reason := f.ID.wrong(string(value)); reason != "" {
+				v.wrong(fmt.Sprintf("%s.values.%d", field, k), "%s", reason)
+			}
+		}
+	}
+}
+
+func oneOf[T ~string](list []T) string {
+	if len(list) == 0 {
+		return ", which takes none"
+	}
+	names := make([]string, len(list))
+	for n, id := range list {
+		names[n] = string(id)
+	}
+	return ": it takes " + strings.Join(names, ", ")
+}
+
+var hostName = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?(:[0-9]{1,5})?$`)
+
+// wrong says what is wrong with a value, "" when nothing is.
+func (id FilterID) wrong(value string) string {
+	rule := id.Rule()
+	switch {
+	case value == "":
+		return "is empty"
+	case utf8.RuneCountInString(value) > maxValue:
+		return fmt.Sprintf("must have at most %d characters", maxValue)
+	case rule.Kind == KindChoice && !slices.ContainsFunc(rule.Choices, func(c Choice) bool { return c.Value == value }):
+		names := make([]string, len(rule.Choices))
+		for n, c := range rule.Choices {
+			names[n] = c.Value
+		}
+		return "must be one of " + strings.Join(names, ", ")
+	case rule.Kind == KindInteger:
+		if n, err := strconv.ParseInt(value, 10, 64); err != nil || n < -1 {
+			return "must be a whole number"
+		}
+	}
+	switch id {
+	case ByIP:
+		if a, err := netip.ParseAddr(value); err != nil || a.Zone() != "" {
+			return "must be a single IPv4 or IPv6 address"
+		}
+	case ByDomain:
+		if !hostName.MatchString(value) {
+			return "must be a host name, such as shop.example.com"
+		}
+	case ByStatus:
+		if n, err := strconv.Atoi(value); (err != nil || n < 100 || n > 599) && !slices.Contains([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, value) {
+			return "must be a status such as 404, or a class such as 5xx"
+		}
+	case ByURL:
+		if _, err := newPattern(value); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+func (s *Service) actions(ctx context.Context, v *validation, t Template, tr *Trigger, kept []Action) error {
+	if n := len(tr.Actions); n == 0 {
+		v.wrong("actions", "is required: at least one reaction")
+	} else if n > MaxActions {
+		v.wrong("actions", "must be at most %d, are %d", MaxActions, n)
+	}
+	tr.Actions = slices.Clone(tr.Actions)
+	seen := map[ActionID]bool{}
+	for n := range tr.Actions {
+		a, field := &tr.Actions[n], fmt.Sprintf("actions.%d", n)
+		switch {
+		case !slices.Contains(t.Actions, a.ID):
+			v.wrong(field+".id", "is not a reaction of %s%s", t.Title, oneOf(t.Actions))
+			continue
+		case seen[a.ID]:
+			v.wrong(field+".id", "is there twice")
+			continue
+		}
+		seen[a.ID] = true
+		v.lockTime(field, a)
+		if err := s.integrations(ctx, v, field, t, tr.Tenant, *a, kept); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *validation) lockTime(field string, a *Action) {
+	switch {
+	case !a.ID.Lists() && a.LockTime != 0:
+		v.wrong(field+".params.lock_time", "is for lists of addresses only")
+	case !a.ID.Lists():
+	case a.LockTime < 0 || a.LockTime > event.Forever:
+		v.wrong(field+".params.lock_time", "must be from 0, for ever, to %d seconds", event.Forever)
+	case a.LockTime == 0:
+		a.LockTime = event.Forever // facts, 4.5
+	case a.LockTime < 300:
+		v.wrong(field+".params.lock_time", "must be at least 300 seconds, or 0 for ever")
+	}
+}
+
+func (s *Service) integrations(ctx context.Context, v *validation, field string, t Template, tenant string, a Action, kept []Action) error {
+	field += ".params.integration_ids"
+	switch n := len(a.Integrations); {
+	case a.ID != Notify && n > 0:
+		v.wrong(field, "is for send_notification only")
+		return nil
+	case a.ID != Notify:
+		return nil
+	case n == 0:
+		v.wrong(field, "is required: choose at least one integration")
+	case n > MaxIntegrations:
+		v.wrong(field, "must be at most %d, are %d", MaxIntegrations, n)
+		return nil
+	}
+	for k, id := range a.Integrations {
+		field := fmt.Sprintf("%s.%d", field, k)
+		if slices.Contains(a.Integrations[:k], id) {
+			v.wrong(field, "is there twice")
+			continue
+		}
+		i, err := s.Integrations.Get(ctx, tenant, id)
+		if errors.Is(err, integration.ErrNotFound) {
+			if !slices.ContainsFunc(kept, func(a Action) bool { return slices.Contains(a.Integrations, id) }) {
+				v.wrong(field, "there is no such integration")
+			}
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read integration %s for a trigger: %w", id, err)
+		}
+		if system, _, _ := s.Systems.Lookup(i.System); !t.Sends(system.Triggered) {
+			v.wrong(field, "%s can not receive notifications of %s", cmp.Or(system.Title, i.System), t.Title)
+		}
+	}
+	return nil
+}

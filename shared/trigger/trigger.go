@@ -1,0 +1,156 @@
+package trigger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"tocsin/shared/event"
+)
+
+// Errors of a Store. Wrap them; callers use errors.Is.
+var (
+	// ErrNotFound: the tenant has no such trigger. Another tenant's id is not found either.
+	ErrNotFound = errors.New("trigger not found")
+	// ErrConflict: the trigger changed since it was read.
+	ErrConflict = errors.New("trigger was changed by someone else")
+	// ErrStale: a state changed since it was read. Evaluate the batch again.
+	ErrStale = errors.New("the state of a trigger was changed by another worker")
+)
+
+// Limits of one tenant's triggers. The product facts, 4.4 and 4.10, know the numbers of filters and actions alone.
+const (
+	MaxTriggers     = 100
+	MaxThresholds   = 60 // of those, with a threshold: a DynamoDB transaction has 100 items
+	MaxFilters      = 6
+	MaxActions      = 4
+	MaxValues       = 50 // of a filter
+	MaxIntegrations = 20 // of an action
+	maxName         = 200
+	maxComment      = 1000
+	maxValue        = 500 // characters of a filter's value
+)
+
+// Trigger is a condition with its reactions.
+type Trigger struct {
+	ID         string     `json:"id"`
+	Tenant     string     `json:"tenant"`
+	ClientName string     `json:"client_name,omitempty"` // the tenant's company name, for its messages
+	Name       string     `json:"name"`
+	Comment    string     `json:"comment,omitempty"`
+	Off        bool       `json:"off,omitempty"`
+	Default    bool       `json:"default,omitempty"` // one of a new account's (facts, 4.8)
+	Template   TemplateID `json:"template_id"`
+	Filters    []Filter   `json:"filters,omitempty"`
+	Threshold  *Threshold `json:"threshold,omitempty"`
+	Actions    []Action   `json:"actions"`
+	// Revision counts changes from 1; it is the ETag. Epoch counts those after which counting begins anew.
+	Revision  int64     `json:"revision"`
+	Epoch     int64     `json:"epoch"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by,omitempty"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Filter narrows a condition: with Equal one of the values must be there, with NotEqual none.
+type Filter struct {
+	ID       FilterID `json:"id"`
+	Operator string   `json:"operator"`
+	Values   []Value  `json:"values"`
+}
+
+// Value of a filter. JSON may write it as a string or as a whole number.
+type Value string
+
+// UnmarshalJSON takes both.
+func (v *Value) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err == nil {
+		*v = Value(s)
+		return nil
+	}
+	var n json.Number
+	if err := json.Unmarshal(b, &n); err != nil {
+		return fmt.Errorf("a filter's value must be a string or a whole number, is %s", b)
+	}
+	*v = Value(n)
+	return nil
+}
+
+// MarshalJSON writes a number as a number (facts, 4.4: applications and specifications are integers).
+func (v Value) MarshalJSON() ([]byte, error) {
+	if n, err := strconv.ParseInt(string(v), 10, 64); err == nil && strconv.FormatInt(n, 10) == string(v) {
+		return []byte(v), nil
+	}
+	return json.Marshal(string(v))
+}
+
+// Threshold: the trigger fires when more than Count fall into Period seconds (facts, 4.3: only `gt`).
+type Threshold struct {
+	Period int64 `json:"period"`
+	Count  int64 `json:"count"`
+}
+
+// Action is a reaction.
+type Action struct {
+	ID           ActionID `json:"id"`
+	Integrations []string `json:"integration_ids,omitempty"` // of Notify
+	// LockTime of Denylist and Graylist in seconds; event.Forever at the most.
+	LockTime int64 `json:"lock_time,omitempty"`
+}
+
+// Store keeps triggers and their states. Every method is for one tenant; implementations are safe for concurrent use.
+type Store interface {
+	// Create stores a new trigger together with its announcement: both or neither. Error: ErrConflict when the id exists.
+	Create(ctx context.Context, t Trigger, announce event.Event) error
+	// Update replaces the stored trigger if its revision is still t.Revision-1, together with the announcement.
+	// Errors: ErrNotFound, ErrConflict.
+	Update(ctx context.Context, t Trigger, announce event.Event) error
+	// Delete removes the trigger, and its state sooner or later, if its revision is still the given one, together with the
+	// announcement. Errors: ErrNotFound, ErrConflict.
+	Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error
+	// Seed stores the triggers of a new account unless it was done for the tenant before; then it does nothing.
+	Seed(ctx context.Context, tenant string, list []Trigger) error
+	// Get returns one trigger. Error: ErrNotFound.
+	Get(ctx context.Context, tenant, id string) (Trigger, error)
+	// List returns all triggers of the tenant in the order of their ids; seeded says whether Seed was done.
+	List(ctx context.Context, tenant string) (list []Trigger, seeded bool, err error)
+	// Watching is List for fan-out, which asks for every batch: implementations may answer from memory as long as a
+	// change shows within a second.
+	Watching(ctx context.Context, tenant string) (list []Trigger, seeded bool, err error)
+	// States returns the states of triggers, in their order; one that is not there is zero but for its names.
+	States(ctx context.Context, tenant string, ids []string) ([]State, error)
+}
+
+// State is what a trigger with a threshold remembers. Only Evaluator reads the body.
+type State struct {
+	Tenant  string
+	Trigger string
+	// Version counts writes; 0 = there is none yet.
+	Version int64
+	Body    []byte
+	// Expires is when a store may forget the state.
+	Expires time.Time
+}
+
+// Outcome is what a batch of events means to the triggers. It is a part of delivery.Intake: whoever accepts that writes the
+// states and the events to publish with it.
+type Outcome struct {
+	// States are the new ones, each under the version that it was read with: the store makes it the next one, and the
+	// whole Intake fails with ErrStale where another was written since.
+	States []State
+	// Publish are events for the bus.
+	Publish []event.Event
+}
+
+// Empty reports whether there is nothing to write.
+func (o Outcome) Empty() bool { return len(o.States) == 0 && len(o.Publish) == 0 }
+
+// perNote is how many events to publish a store can write in one row: one has some 6 KB at the most.
+const perNote = 40
+
+// Items is how many rows a store writes for the outcome.
+func (o Outcome) Items() int { return len(o.States) + (len(o.Publish)+perNote-1)/perNote }

@@ -1,0 +1,302 @@
+package trigger
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+)
+
+// Limits of a state.
+const (
+	// steps bounds how finely a window is divided, and with it what it keeps: times are kept to the millisecond where the
+	// threshold lets fewer events than this into a window, and else to that part of the period.
+	steps          = 512
+	stepsPerSource = 64
+	// maxBody bounds a state in bytes. A trigger that counts by source forgets the source that was quiet longest when there
+	// are more than fit: some 2,000 that send at the same time.
+	maxBody = 64 << 10
+)
+
+// window is a sliding one. It fires when more than `most` fell into the span that ends with the newest time, and not again
+// before a whole span has passed.
+//
+// It keeps the newest most+1 only: with these in the span there are too many, whatever came before. So it is small, and
+// exact, in whatever order events come.
+type window struct {
+	entries []entry // by time
+	fired   int64   // the time, none = never
+}
+
+// entry is something at a time, in steps: `n` of it, or one that `key` tells from others.
+type entry struct {
+	at  int64
+	n   int64
+	key uint64
+}
+
+const none = -1 << 62
+
+// ruler measures time in steps.
+type ruler struct {
+	step time.Duration
+	span int64 // steps
+	most int64
+}
+
+func newRuler(th Threshold, perSource bool) ruler {
+	limit := int64(steps)
+	if perSource {
+		limit = stepsPerSource
+	}
+	period := time.Duration(th.Period) * time.Second
+	r := ruler{step: time.Millisecond, most: th.Count}
+	if th.Count >= limit {
+		r.step = max(r.step, (period+time.Duration(limit)-1)/time.Duration(limit))
+	}
+	r.span = max(1, int64(period/r.step))
+	return r
+}
+
+func (r ruler) at(t time.Time) int64 { return t.UnixNano() / int64(r.step) }
+
+func (r ruler) time(at int64) time.Time { return time.Unix(0, at*int64(r.step)).UTC() }
+
+func (w *window) newest() int64 {
+	if len(w.entries) == 0 {
+		return none
+	}
+	return w.entries[len(w.entries)-1].at
+}
+
+// add counts n at a time, key 0, or something once that key names. changed says whether it matters, fires what follows.
+func (w *window) add(r ruler, at, n int64, key uint64) (changed, fires bool) {
+	if at <= w.newest()-r.span {
+		return false, false // older than the window
+	}
+	if key != 0 {
+		if k := slices.IndexFunc(w.entries, func(e entry) bool { return e.key == key }); k >= 0 {
+			if w.entries[k].at >= at {
+				return false, false // the newest of them counts
+			}
+			w.entries = slices.Delete(w.entries, k, k+1)
+		}
+	}
+	k := len(w.entries)
+	for k > 0 && w.entries[k-1].at > at {
+		k--
+	}
+	if key == 0 && k > 0 && w.entries[k-1].at == at {
+		w.entries[k-1].n += n
+	} else {
+		w.entries = slices.Insert(w.entries, k, entry{at, n, key})
+	}
+	w.trim(r)
+	return true, w.check(r)
+}
+
+func (w *window) total() (n int64) {
+	for _, e := range w.entries {
+		n += e.n
+	}
+	return n
+}
+
+// trim drops what can not matter any more.
+func (w *window) trim(r ruler) {
+	drop, total := 0, w.total()
+	for oldest := w.newest() - r.span; drop < len(w.entries)-1; drop++ {
+		e := w.entries[drop]
+		if e.at > oldest && total-e.n <= r.most {
+			break
+		}
+		total -= e.n
+	}
+	w.entries = slices.Delete(w.entries, 0, drop)
+}
+
+func (w *window) check(r ruler) bool {
+	if w.total() <= r.most || w.fired != none && w.newest() < w.fired+r.span {
+		return false
+	}
+	w.fired = w.newest()
+	return true
+}
+
+// idle reports whether the window is as good as a new one for whatever may still come, which is newer than now-span.
+func (w *window) idle(r ruler, now int64) bool {
+	return w.newest() <= now-2*r.span && (w.fired == none || w.fired <= now-2*r.span)
+}
+
+// state is the decoded body of a State.
+type state struct {
+	epoch   int64
+	fired   int64 // Unix milliseconds when it fired last, 0 = never; for people
+	windows []source
+	index   map[uint64]int
+	newest  int64 // of all windows
+}
+
+// add counts for a source. What is older than the span that ends with the newest of all sources is too late to matter.
+func (s *state) add(r ruler, source uint64, at, n int64, key uint64) (changed, fires bool) {
+	if s.index == nil {
+		s.newest = none
+		for _, w := range s.windows {
+			s.newest = max(s.newest, w.window.newest())
+		}
+	}
+	if at <= s.newest-r.span {
+		return false, false
+	}
+	w := s.window(source)
+	s.newest = max(s.newest, at)
+	return w.add(r, at, n, key)
+}
+
+// source is the window of an address, or the only one, with the key 0.
+type source struct {
+	key uint64
+	window
+}
+
+func (s *state) window(key uint64) *window {
+	if s.index == nil {
+		s.index = make(map[uint64]int, len(s.windows)+1)
+		for n, w := range s.windows {
+			s.index[w.key] = n
+		}
+	}
+	n, ok := s.index[key]
+	if !ok {
+		n = len(s.windows)
+		s.index[key] = n
+		s.windows = append(s.windows, source{key, window{fired: none}})
+	}
+	return &s.windows[n].window
+}
+
+const stateFormat = 1
+
+// encode writes a state whose newest time is now, without what is idle; it forgets sources until the rest fits.
+func (s *state) encode(r ruler) []byte {
+	now := int64(none)
+	for _, w := range s.windows {
+		now = max(now, w.window.newest())
+	}
+	s.windows = slices.DeleteFunc(s.windows, func(w source) bool { return w.idle(r, now) })
+	slices.SortFunc(s.windows, func(a, b source) int {
+		return cmp.Or(cmp.Compare(a.window.newest(), b.window.newest()), cmp.Compare(a.key, b.key))
+	})
+	s.index = nil
+	for {
+		b := []byte{stateFormat}
+		b = binary.AppendVarint(b, s.epoch)
+		b = binary.AppendVarint(b, s.fired)
+		for _, w := range s.windows {
+			b = w.append(b)
+		}
+		if len(b) <= maxBody || len(s.windows) <= 1 {
+			return b
+		}
+		s.windows = s.windows[(len(s.windows)+7)/8:] // those quiet longest
+	}
+}
+
+func (s source) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint64(b, s.key)
+	if s.fired == none {
+		b = append(b, 0)
+	} else {
+		b = append(b, 1)
+		b = binary.AppendVarint(b, s.fired)
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.entries)))
+	before := int64(0)
+	for _, e := range s.entries {
+		b = binary.AppendVarint(b, e.at-before)
+		before = e.at
+		b = binary.AppendUvarint(b, uint64(e.n)<<1|uint64(min(e.key, 1)))
+		if e.key != 0 {
+			b = binary.LittleEndian.AppendUint64(b, e.key)
+		}
+	}
+	return b
+}
+
+var errDamaged = errors.New("the state is damaged")
+
+// decode reads what encode wrote; a body of nothing is a state that never counted.
+func decode(b []byte) (s state, err error) {
+	if len(b) == 0 {
+		return s, nil
+	}
+	d := decoder{b: b}
+	if d.bytes(1)[0] != stateFormat {
+		return s, errDamaged
+	}
+	s.epoch, s.fired = d.varint(), d.varint()
+	for len(d.b) > 0 && !d.bad {
+		w := source{d.uint64(), window{fired: none}}
+		if d.bytes(1)[0] == 1 {
+			w.fired = d.varint()
+		}
+		count := d.uvarint()
+		if count > uint64(len(d.b)) {
+			return s, errDamaged
+		}
+		w.entries = make([]entry, 0, count)
+		at := int64(0)
+		for range count {
+			at += d.varint()
+			n := d.uvarint()
+			e := entry{at: at, n: int64(n >> 1)}
+			if n&1 == 1 {
+				e.key = d.uint64()
+			}
+			w.entries = append(w.entries, e)
+		}
+		s.windows = append(s.windows, w)
+	}
+	if d.bad {
+		return state{}, errDamaged
+	}
+	return s, nil
+}
+
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) bytes(n int) []byte {
+	if len(d.b) < n {
+		d.b, d.bad = nil, true
+		return make([]byte, n)
+	}
+	out := d.b[:n]
+	d.b = d.b[n:]
+	return out
+}
+
+func (d *decoder) uint64() uint64 { return binary.LittleEndian.Uint64(d.bytes(8)) }
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.b, d.bad = nil, true
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.b, d.bad = nil, true
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}

@@ -1,0 +1,118 @@
+package trigger
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestAWindowIsExact compares windows of every size, with and without steps, with a list of all that was ever counted.
+func TestAWindowIsExact(t *testing.T) {
+	type seen struct {
+		at, n int64
+		key   uint64
+	}
+	for round := range 400 {
+		random := rand.New(rand.NewPCG(7, uint64(round)))
+		th := Threshold{Period: 1 + random.Int64N(600), Count: []int64{0, 1, 2, 5, 40, 63, 64, 511, 512, 3000}[round%10]}
+		distinct := round%3 == 0
+		r := newRuler(th, round%2 == 0)
+		require.LessOrEqual(t, time.Duration(r.span)*r.step, time.Duration(th.Period)*time.Second, "a window is never longer than its period")
+		require.GreaterOrEqual(t, time.Duration(r.span+1)*r.step, time.Duration(th.Period)*time.Second, "and short of it by a step at most")
+		var all []seen
+		fired := int64(none)
+		s := state{epoch: 1}
+		clock := time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
+		for range 150 {
+			clock = clock.Add(time.Duration(random.Int64N(th.Period*1000/20+1)) * time.Millisecond)
+			at := clock
+			if random.IntN(3) == 0 {
+				at = at.Add(-time.Duration(random.Int64N(th.Period*1500)) * time.Millisecond)
+			}
+			e := seen{at: r.at(at), n: 1 + random.Int64N(max(1, th.Count/20))}
+			if distinct {
+				e.n, e.key = 1, 1+random.Uint64N(uint64(th.Count)+5)
+			}
+			end := int64(none)
+			for _, a := range all {
+				end = max(end, a.at)
+			}
+			late := e.at <= end-r.span
+			end = max(end, e.at)
+			all = append(all, e)
+			total, keys := int64(0), map[uint64]bool{}
+			for _, a := range all {
+				if a.at <= end-r.span || a.key != 0 && keys[a.key] {
+					continue
+				}
+				keys[a.key] = true
+				total += a.n
+			}
+			want := !late && total > th.Count && (fired == none || end >= fired+r.span)
+			if want {
+				fired = end
+			}
+			_, fires := s.add(r, 0, e.at, e.n, e.key)
+			require.Equal(t, want, fires, "round %d: more than %d in %d s", round, th.Count, th.Period)
+
+			body := s.encode(r)
+			require.LessOrEqual(t, len(s.windows[0].entries), int(min(th.Count, r.span))+1, "what is kept is bounded")
+			var err error
+			if s, err = decode(body); err != nil || random.IntN(2) == 0 {
+				require.NoError(t, err)
+				require.Equal(t, body, s.encode(r), "a state is read back whole")
+			}
+		}
+	}
+}
+
+func TestAStateForgetsTheSourcesThatWereQuietLongest(t *testing.T) {
+	r := newRuler(Threshold{Period: 3600, Count: 3}, true)
+	s := state{epoch: 1}
+	const many = 20_000
+	for n := range many {
+		for k := range 3 {
+			s.add(r, uint64(n+1), int64(n), 1, uint64(k+1))
+		}
+	}
+	body := s.encode(r)
+	require.LessOrEqual(t, len(body), maxBody)
+	back, err := decode(body)
+	require.NoError(t, err)
+	require.Greater(t, len(back.windows), 1000)
+	_, fires := back.add(r, many, many, 1, 99)
+	require.True(t, fires, "the newest source is remembered")
+	require.NotContains(t, back.index, uint64(1), "the oldest is not")
+}
+
+func TestAnIdleSourceIsForgotten(t *testing.T) {
+	r := newRuler(Threshold{Period: 10, Count: 3}, true)
+	s := state{epoch: 1}
+	s.add(r, 1, 0, 1, 0)
+	s.add(r, 2, 2*r.span-1, 1, 0)
+	s.encode(r)
+	require.Len(t, s.windows, 2)
+	s.add(r, 2, 2*r.span, 1, 0)
+	s.encode(r)
+	require.Len(t, s.windows, 1)
+}
+
+func FuzzDecode(f *testing.F) {
+	r := newRuler(Threshold{Period: 10, Count: 3}, true)
+	s := state{epoch: 2, fired: 7}
+	s.add(r, 1, 5, 1, 9)
+	s.add(r, 2, 5, 4, 0)
+	f.Add(s.encode(r))
+	f.Add([]byte{stateFormat})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := decode(b)
+		if err != nil {
+			return
+		}
+		again, err := decode(s.encode(r))
+		require.NoError(t, err)
+		require.Equal(t, s.epoch, again.epoch)
+	})
+}
