@@ -262,7 +262,7 @@ func (b *tab) picture(name string) {
 		b.t.Logf("picture %s: %v", name, err)
 		return
 	}
-	if err := os.WriteFile(filepath.Join(pictures, name+".png"), raw, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(pictures, strings.ReplaceAll(name, "/", "-")+".png"), raw, 0o644); err != nil {
 		b.t.Logf("picture %s: %v", name, err)
 	}
 }
