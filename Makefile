@@ -34,6 +34,7 @@ lint: ## check the format, go vet, staticcheck and go.mod
 	$(GO) run $(STATICCHECK) -tags metrics $(PACKAGES)
 	$(GO) mod tidy -diff
 	$(GO) -C infra vet ./... && $(GO) -C infra mod tidy -diff
+	$(GO) -C scripts/browser vet ./... && $(GO) -C scripts/browser mod tidy -diff
 
 fmt: ## format the code
 	gofmt -w functions shared scripts infra

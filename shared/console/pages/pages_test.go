@@ -103,7 +103,7 @@ func TestNoFileNamesAnotherHostToLoadFrom(t *testing.T) {
 	known := []string{
 		"http://www.w3.org",                                                                                            // names of XML spaces, which nobody loads
 		"https://example.com", "https://hooks.slack.com", "https://www.standardwebhooks.com", "https://hec.splunk.com", // examples and links in texts
-		"https://endpoint", "https://", "https://api.opsgenie.com", "https://minio.example.com", "https://company.atlassian.net", "https://acme.service-now.com",
+		"https://endpoint", "https://", "https://api.opsgenie.com", "https://minio.example.com", "https://my-rule-a1b2.westeurope-1.ingest.monitor.azure.com", "https://company.atlassian.net", "https://acme.service-now.com",
 		"https://my-rule-a1b2.westeurope-1.ingest.monitor.azure.com.",
 	}
 	for _, name := range pages.Files() {
