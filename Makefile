@@ -4,7 +4,7 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test test-independent race lint fmt golden demo demo-fast bench bench-reports bench-cold fuzz test-metrics test-reports test-aws clean
+.PHONY: help run build test test-independent race lint fmt golden demo demo-fast bench bench-reports bench-cold fuzz test-metrics test-reports test-aws test-browser clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,7 @@ lint: ## check the format, go vet, staticcheck and go.mod
 	$(GO) run $(STATICCHECK) -tags metrics $(PACKAGES)
 	$(GO) mod tidy -diff
 	$(GO) -C infra vet ./... && $(GO) -C infra mod tidy -diff
+	$(GO) -C scripts/browser vet ./... && $(GO) -C scripts/browser mod tidy -diff
 
 fmt: ## format the code
 	gofmt -w functions shared scripts infra
@@ -58,6 +59,9 @@ bench-reports: ## record a million hits and measure the monthly report on them (
 test-reports: ## read the reports' PDFs with poppler, which it installs on Debian when it is missing
 	@scripts/poppler
 	TOCSIN_NEED_POPPLER=1 $(GO) test -count=1 ./shared/report/...
+
+test-browser: build ## use the Console in Chromium, axe-core on every view (installs both on Debian; screenshots in var/browser)
+	@scripts/test-browser $(ARGS)
 
 test-aws: ## prove the AWS stack without an account (installs DynamoDB Local and others under var/)
 	@scripts/test-aws

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,7 +20,7 @@ var forms = map[string][]field{
 	"ms_teams":        {{"Webhook URL", "RECEIVER/workflows/1"}},
 	"insight_connect": {{"API URL", "RECEIVER/v1/triggers"}, {"API key", "0123456789abcdef"}},
 	"opsgenie":        {{"API key", "0123456789abcdef"}},
-	"pager_duty":      {{"Integration key", "0123456789abcdef0123456789abcdef"}},
+	"pager_duty":      {{"Integration Key", "0123456789abcdef0123456789abcdef"}},
 	"jira":            {{"Host URL", "https://acme.example.com/"}, {"User e-mail", "ada@example.com"}, {"Token", "0123456789"}, {"Project", "SEC"}, {"Issue type", "Bug"}},
 	"servicenow":      {{"Instance name", "acme"}, {"User name", "tocsin"}, {"Password", "a secret"}, {"OAuth client ID", "client"}, {"OAuth client secret", "a secret"}},
 	"sumo_logic":      {{"HTTP Source Address (URL)", "RECEIVER/receiver/v1/http/x"}},
@@ -90,7 +91,7 @@ func TestEachSystemIsAddedThroughItsForm(t *testing.T) {
 			require.Greater(t, len(at.got()), received, name)
 			require.Contains(t, strings.Join(at.got()[received:], ""), "[Test message]", name)
 		}
-		b.click("Add integration")
+		b.act("clickIn", "form", "Add integration")
 		b.sees("Added.")
 	}
 	var answer struct {
@@ -122,7 +123,7 @@ func TestATestThatFailsSaysWhatToMend(t *testing.T) {
 	b.sees("answered 404 after")
 	b.sees("ms")
 	b.sees("no_service")
-	b.sees("add the URL again")
+	b.sees("make a new one and enter its URL")
 	b.picture("test-failed")
 	at.answers(http.StatusOK, "ok")
 	b.click("Test integration")
@@ -138,9 +139,9 @@ func TestATestThatFailsSaysWhatToMend(t *testing.T) {
 func TestWhatIsTypedIsCheckedAtOnce(t *testing.T) {
 	t.Parallel()
 	b := open(t, program(t), desk, "/add/pager_duty")
-	b.fill("Integration key", "abc")
+	b.fill("Integration Key", "abc")
 	b.sees("Exactly 32 characters are needed; there are 3.")
-	b.fill("Integration key", strings.Repeat("a", 32))
+	b.fill("Integration Key", strings.Repeat("a", 32))
 	b.seesNot("Exactly 32 characters")
 	b.act("leaves", false)
 	b.follow("/add/sentinel")
@@ -151,7 +152,7 @@ func TestWhatIsTypedIsCheckedAtOnce(t *testing.T) {
 	b.sees("Add Microsoft Sentinel integration")
 	b.fill("Directory (tenant) ID", "not a uuid")
 	b.sees("Enter a UUID")
-	b.click("Add integration")
+	b.act("clickIn", "form", "Add integration")
 	b.sees("Fill this in.")
 	b.act("at", "/add/sentinel")
 	b.follow("/add/email")
@@ -161,7 +162,7 @@ func TestWhatIsTypedIsCheckedAtOnce(t *testing.T) {
 	b.follow("/add/web_hooks")
 	b.fill("Webhook URL", "http://example.com/hook")
 	b.expect("422")
-	b.click("Add integration")
+	b.act("clickIn", "form", "Add integration")
 	b.sees("Some fields need your attention.")
 	b.sees("https")
 }
@@ -180,7 +181,7 @@ func TestTheLevelsOfVulnerabilitiesHaveAParent(t *testing.T) {
 	b.act("ticked", "High", "no")
 	b.act("tick", "High", true)
 	b.fill("Webhook URL", at.URL+"/x")
-	b.click("Add integration")
+	b.act("clickIn", "form", "Add integration")
 	b.sees("Added.")
 	b.click("Integrations")
 	b.sees("Vulnerabilities: High")
@@ -203,7 +204,8 @@ func TestSettingsAreChangedAndSecretsKept(t *testing.T) {
 	b.click("Replace")
 	b.fill("Webhook URL", at.URL+"/new")
 	b.click("Save")
-	b.act("at", "/integrations/"+id)
+	b.sees("Saved.")
+	b.do(chromedp.Navigate(p.URL + "/integrations/" + id))
 	b.sees("kept secret")
 	b.click("Test integration")
 	b.sees("test messages arrived.")

@@ -36,7 +36,7 @@ globalThis.tocsinTest = (() => {
   const root = () => document.querySelector("dialog[open]") || document.body;
   const named = (selector, name) => {
     const all = [...root().querySelectorAll(selector)].filter(shown);
-    return all.find((e) => nameOf(e) === name) || all.find((e) => nameOf(e).startsWith(name));
+    return all.find((e) => [name, `${name} required`].includes(nameOf(e))) || all.find((e) => nameOf(e).startsWith(name));
   };
   const settled = () => until("the view is still being read", () => document.querySelector("h1") && !document.querySelector(".skeletons, [aria-busy='true'], .spinner"));
 

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"compress/gzip"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -16,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -68,7 +68,7 @@ func run(m *testing.M) int {
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en"))
 	defer stop()
 	var end context.CancelFunc
-	allocator, end = chromedp.NewContext(exec)
+	allocator, end = chromedp.NewContext(exec, chromedp.WithErrorf(func(string, ...any) {})) // it tells of events that it does not know
 	defer end()
 	if err := chromedp.Run(allocator); err != nil {
 		fmt.Fprintln(os.Stderr, "start the browser:", err)
@@ -91,6 +91,7 @@ type tab struct {
 	t   *testing.T
 	ctx context.Context
 	p   *embedded.Process
+	own cdp.BrowserContextID
 
 	mu       sync.Mutex
 	faults   []string // what the console said, and exceptions
@@ -110,9 +111,10 @@ var desk = look{language: "en", theme: "light", width: 1280, height: 900}
 // open signs in and shows a view.
 func open(t *testing.T, p *embedded.Process, l look, path string) *tab {
 	t.Helper()
-	ctx, end := chromedp.NewContext(allocator, chromedp.WithTargetID(window(t)))
+	own, id := window(t)
+	ctx, end := chromedp.NewContext(allocator, chromedp.WithTargetID(id))
 	t.Cleanup(end)
-	b := &tab{t: t, ctx: ctx, p: p}
+	b := &tab{t: t, ctx: ctx, p: p, own: own}
 	if err := chromedp.Run(ctx); err != nil { // not with a deadline: the tab would end with it
 		t.Fatalf("open a tab: %v", err)
 	}
@@ -121,8 +123,7 @@ func open(t *testing.T, p *embedded.Process, l look, path string) *tab {
 		chromedp.ActionFunc(func(ctx context.Context) error {
 			_, err := page.AddScriptToEvaluateOnNewDocument(helpers).Do(ctx)
 			return err
-		}),
-		cdpbrowser.SetDownloadBehavior(cdpbrowser.SetDownloadBehaviorBehaviorDeny))
+		}))
 	b.set(l)
 	b.do(chromedp.Navigate(p.URL + path + "#token=" + p.Token))
 	t.Cleanup(func() {
@@ -138,15 +139,15 @@ func open(t *testing.T, p *embedded.Process, l look, path string) *tab {
 }
 
 // window opens one that shares nothing with others.
-func window(t *testing.T) target.ID {
+func window(t *testing.T) (own cdp.BrowserContextID, id target.ID) {
 	t.Helper()
 	c := chromedp.FromContext(allocator)
 	ctx := cdp.WithExecutor(allocator, c.Browser)
 	own, err := target.CreateBrowserContext().Do(ctx)
 	require.NoError(t, err)
-	id, err := target.CreateTarget("about:blank").WithBrowserContextID(own).WithNewWindow(true).Do(ctx)
+	id, err = target.CreateTarget("about:blank").WithBrowserContextID(own).WithNewWindow(true).Do(ctx)
 	require.NoError(t, err)
-	return id
+	return own, id
 }
 
 // set makes the browser one of that language, theme and size.
@@ -261,7 +262,7 @@ func (b *tab) picture(name string) {
 		b.t.Logf("picture %s: %v", name, err)
 		return
 	}
-	if err := os.WriteFile(filepath.Join(pictures, name+".png"), raw, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(pictures, strings.ReplaceAll(name, "/", "-")+".png"), raw, 0o644); err != nil {
 		b.t.Logf("picture %s: %v", name, err)
 	}
 }
@@ -281,7 +282,16 @@ func receive(t *testing.T) *receiver {
 	t.Helper()
 	r := &receiver{status: http.StatusOK, answer: "ok"}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		body, _ := io.ReadAll(q.Body)
+		sent := io.Reader(q.Body)
+		if q.Header.Get("Content-Encoding") == "gzip" {
+			unpacked, err := gzip.NewReader(q.Body)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			sent = unpacked
+		}
+		body, _ := io.ReadAll(sent)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.bodies = append(r.bodies, string(body))

@@ -42,6 +42,8 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 	require.NoError(t, err)
 	require.NoError(t, p.Publish(bad...))
 	require.NoError(t, p.Call("POST", "/v1/reports", map[string]any{"period": map[string]any{"frequency": "monthly", "from": "2023-03-01"}, "recipients": []string{"ada@example.com"}}, nil))
+	var made struct{ ID string }
+	require.NoError(t, p.Call("POST", "/v1/triggers", trigger("SQLi burst", ops), &made))
 	var dead struct{ Items []struct{ ID string } }
 	eventually(t, "the failing channel is off and its deliveries are dead", func() (bool, error) {
 		err := p.Call("GET", "/v1/integrations/"+failing+"/deliveries?state=dead", nil, &dead)
@@ -56,7 +58,8 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 		"integrations": "/", "add": "/add", "form-slack": "/add/slack", "form-webhook": "/add/web_hooks", "form-s3": "/add/s3",
 		"integration": "/integrations/" + ops, "integration-off": "/integrations/" + failing, "deliveries": "/integrations/" + hook + "/deliveries", "deliveries-off": "/integrations/" + failing + "/deliveries",
 		"delivery-dead": "/integrations/" + failing + "/deliveries/" + dead.Items[0].ID,
-		"reports":       "/reports", "profile": "/profile", "outbox": "/outbox", "rejected": "/rejected", "gone": "/integrations/01X",
+		"triggers":      "/triggers", "trigger": "/triggers/" + made.ID, "trigger-add": "/triggers/add", "trigger-form": "/triggers/add/hits_exceeded",
+		"reports": "/reports", "profile": "/profile", "outbox": "/outbox", "rejected": "/rejected", "gone": "/integrations/01X",
 	}
 }
 
@@ -134,7 +137,7 @@ func TestEveryViewSaysWhenItIsEmptyReadOrBroken(t *testing.T) {
 	held := b.hold()
 	for path, empty := range map[string]string{
 		"/": "Add Slack integration", "/add": "Webhook", "/add/slack": "Webhook URL", "/integrations/01X": "does not exist",
-		"/reports": "No report yet.", "/profile": "admin@example.com", "/outbox": "No mail yet.", "/rejected": "Every event could be processed.",
+		"/triggers": "Graylist", "/triggers/add": "Number of hits", "/triggers/add/hits_exceeded": "Threshold", "/reports": "No report yet.", "/profile": "admin@example.com", "/outbox": "No mail yet.", "/rejected": "Every event could be processed.",
 	} {
 		b.expect("404")
 		held.as(true, false)

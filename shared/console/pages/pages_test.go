@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/console/pages"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/event"
+	"tocsin/shared/trigger"
 )
 
 // firstView is the most that the first view may weigh, compressed, in bytes.
@@ -102,7 +103,8 @@ func TestNoFileNamesAnotherHostToLoadFrom(t *testing.T) {
 	known := []string{
 		"http://www.w3.org",                                                                                            // names of XML spaces, which nobody loads
 		"https://example.com", "https://hooks.slack.com", "https://www.standardwebhooks.com", "https://hec.splunk.com", // examples and links in texts
-		"https://endpoint", "https://", "https://api.opsgenie.com",
+		"https://endpoint", "https://", "https://api.opsgenie.com", "https://minio.example.com", "https://my-rule-a1b2.westeurope-1.ingest.monitor.azure.com", "https://company.atlassian.net", "https://acme.service-now.com",
+		"https://my-rule-a1b2.westeurope-1.ingest.monitor.azure.com.",
 	}
 	for _, name := range pages.Files() {
 		raw, err := os.ReadFile(filepath.Join("web", name))
@@ -224,6 +226,50 @@ func TestEveryEventIsNamed(t *testing.T) {
 				}
 			}
 			require.Contains(t, en, key)
+		}
+	}
+}
+
+// TestTheCatalogueIsSpokenInJapanese holds every text of the catalogue against the file that translates it.
+func TestTheCatalogueIsSpokenInJapanese(t *testing.T) {
+	known := messages(t, "catalogue.ja")
+	in := func(system, text string) {
+		if text != "" {
+			require.Contains(t, known, text, "messages/catalogue.ja.json lacks a text of %s", system)
+		}
+	}
+	for _, entry := range catalogue.Default().All() {
+		name := entry.System.Name
+		in(name, entry.System.Title)
+		in(name, string(entry.System.Group))
+		var schema struct {
+			Properties map[string]struct{ Title, Description string }
+		}
+		if raw := entry.System.Parameters.Schema(); raw != nil {
+			require.NoError(t, json.Unmarshal(raw, &schema))
+		}
+		for _, p := range schema.Properties {
+			in(name, p.Title)
+			in(name, p.Description)
+		}
+	}
+	for _, template := range trigger.Templates() {
+		id := string(template.ID)
+		in(id, template.Title)
+		in(id, template.Description)
+		if template.Threshold != nil {
+			in(id, template.Threshold.Subject)
+		}
+		for _, f := range template.Filters {
+			rule := f.Rule()
+			in(id, rule.Title)
+			in(id, rule.Help)
+			for _, c := range rule.Choices {
+				in(id, c.Title)
+			}
+		}
+		for _, a := range template.Actions {
+			in(id, a.Title())
 		}
 	}
 }

@@ -73,7 +73,12 @@ export const triggerPath = (id, rest = "") => `/v1/triggers/${part(id)}${rest}`;
 
 // integrationsOf reads all integrations, each with the title of its system.
 export async function integrationsOf(signal) {
-  const systems = get("/v1/systems", { signal });
+  const [systems, items] = await Promise.all([get("/v1/systems", { signal }), allIntegrations(signal)]);
+  const titles = Object.fromEntries(systems.body.groups.flatMap((g) => g.systems).map((s) => [s.name, s.title]));
+  return items.map((i) => ({ ...i, title: titles[i.system] || i.system }));
+}
+
+async function allIntegrations(signal) {
   const items = [];
   let cursor;
   do {
@@ -81,6 +86,5 @@ export async function integrationsOf(signal) {
     items.push(...body.items);
     cursor = body.next_cursor;
   } while (cursor);
-  const titles = Object.fromEntries((await systems).body.groups.flatMap((g) => g.systems).map((s) => [s.name, s.title]));
-  return items.map((i) => ({ ...i, title: titles[i.system] || i.system }));
+  return items;
 }

@@ -136,7 +136,7 @@ function App() {
   return html`<${Bar} session=${session} section=${find(path)?.section} signOut=${signOut} />
     ${!signed ? html`<${SignIn} expired=${expired} onToken=${(token) => { keepToken(token); setSigned(true); }} />`
       : session ? html`<${Page} session=${session} key=${language} />`
-      : html`<main class="page" id="main">${load.error ? html`<${Failure} error=${load.error} retry=${load.reload} />` : html`<${Skeleton} kind="cards" />`}</main>`}
+      : html`<main class="page" id="main"><h1 class="visually-hidden">${document.title}</h1>${load.error ? html`<${Failure} error=${load.error} retry=${load.reload} />` : html`<${Skeleton} kind="cards" />`}</main>`}
     <footer><${Settings} redraw=${() => redraw((n) => n + 1)} /></footer>`;
 }
 

@@ -44,7 +44,8 @@ export const said = (text) => known[text] ?? text;
 export const langOf = (text) => (language === "en" || !text || text in known ? undefined : "en");
 
 export const number = (n) => new Intl.NumberFormat(language).format(n);
-export const list = (items) => new Intl.ListFormat(language, { type: "unit", style: "short" }).format(items);
+// A list has commas between; Japanese has its own in a conjunction only.
+export const list = (items) => new Intl.ListFormat(language, { type: language === "ja" ? "conjunction" : "unit", style: "short" }).format(items);
 
 // time is a date and a time of day; the year is told when it is not the present one.
 export function time(iso, { seconds = false } = {}) {

@@ -29,11 +29,12 @@ export function withQuery(changes) {
 }
 
 export function useLocation() {
-  const read = () => ({ path: location.pathname, query: new URLSearchParams(location.search) });
+  const read = () => ({ href: location.href, path: location.pathname, query: new URLSearchParams(location.search) });
   const [at, set] = useState(read);
   useEffect(() => {
     const changed = () => set(read());
     listeners.add(changed);
+    if (at.href !== location.href) changed(); // a link was followed between the first paint and now
     return () => listeners.delete(changed);
   }, []);
   return at;

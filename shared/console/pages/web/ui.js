@@ -34,11 +34,13 @@ export function Skeleton({ kind = "rows", count = 6 }) {
   return html`<div class=${`skeletons ${kind}`} role="status" aria-label=${t("loading")}>${Array.from({ length: count }, () => html`<div class="skeleton"></div>`)}</div>`;
 }
 
-// View shows what useLoad found: its error, its place while it is read, or what it read.
-export function View({ load, skeleton = "rows", count, children }) {
+// View shows what useLoad found: its error, its place while it is read, or what it read. What is read brings its own heading
+// where `title` is given: that one stands in for it until then.
+export function View({ load, skeleton = "rows", count, title, children }) {
   if (load.data) return html`${load.error && html`<${Failure} error=${load.error} retry=${load.reload} />`}${children(load.data)}`;
-  if (load.error) return html`<${Failure} error=${load.error} retry=${load.reload} />`;
-  return html`<${Skeleton} kind=${skeleton} count=${count} />`;
+  const heading = title && html`<h1 tabindex="-1">${title}</h1>`;
+  if (load.error) return html`${heading}<${Failure} error=${load.error} retry=${load.reload} />`;
+  return html`${heading}<${Skeleton} kind=${skeleton} count=${count} />`;
 }
 
 export const Busy = ({ on, children }) => html`${on && html`<span class="spinner" aria-hidden="true"></span>`}${children}`;

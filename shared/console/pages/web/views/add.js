@@ -44,7 +44,7 @@ function NewForm({ system, session }) {
 export function AddForm({ system: name, session }) {
   const load = useLoad("systems", readSystems);
   return html`<${Back} href="/add">${t("add.title")}<//>
-    <${View} load=${load} skeleton="form">${(groups) => {
+    <${View} load=${load} skeleton="form" title=${t("add.title")}>${(groups) => {
       const system = groups.flatMap((g) => g.systems).find((s) => s.name === name && s.available && !s.personal);
       if (!system) return html`<h1 tabindex="-1">${t("add.title")}</h1><${Empty} icon="search" title=${t("add.unknown")}><p><a class="button" href="/add">${t("add.choose")}</a></p><//>`;
       return html`<h1 tabindex="-1" class="with-mark"><span class="mark"><${Icon} name=${name} /></span>${t("add.system", { system: system.title })}</h1><${NewForm} system=${system} session=${session} />`;

@@ -47,7 +47,7 @@ function Sent({ integration, delivery, attempts }) {
 export function Delivery({ integration, delivery }) {
   const load = useLoad(delivery, async (signal) => (await get(deliveryPath(integration.id, delivery), { signal })).body, { every: refresh });
   if (load.error?.status === 404) return html`<h1 tabindex="-1">${t("delivery.title")}</h1><${Empty} icon="search" title=${t("delivery.gone")} />`;
-  return html`<${View} load=${load} skeleton="form">${(d) => html`<div class="title"><div><h1 tabindex="-1">${kindsOf(d)}</h1>
+  return html`<${View} load=${load} skeleton="form" title=${t("delivery.title")}>${(d) => html`<div class="title"><div><h1 tabindex="-1">${kindsOf(d)}</h1>
       <p class="muted meta"><${DeliveryState} state=${d.state} /> <span>${t("delivery.to", { name: integration.name })}</span> <span>${time(d.created_at, { seconds: true })}</span></p></div>
       ${(d.state === "dead" || d.state === "delivered") && html`<div class="buttons"><${Replay} id=${integration.id} delivery=${d.id} disabled=${!integration.enabled} done=${load.reload} kind="" /></div>`}</div>
     ${d.state === "dead" && html`<${Notice} kind="bad"><p><strong>${t("delivery.isdead")}</strong> <${Said} text=${d.reason || ""} /></p><//>`}

@@ -85,7 +85,7 @@ export function Integration({ id, path }) {
   }
   const back = delivery ? `/integrations/${id}/deliveries` : "/";
   return html`<p class="back"><a href=${back}><${Icon} name="back" size="18" />${delivery ? t("integration.deliveries") : t("list.title")}</a></p>
-    <${View} load=${load} skeleton="form">${(data) => {
+    <${View} load=${load} skeleton="form" title=${t("integration.title")}>${(data) => {
       if (delivery) return html`<${Delivery} integration=${data.integration} delivery=${delivery} />`;
       return html`<${Head} data=${data} reload=${load.reload} deliveries=${deliveries} />
         ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${t("add.done.what")}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}

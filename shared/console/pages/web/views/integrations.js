@@ -14,7 +14,11 @@ const pageSize = 100;
 
 // readAll reads the systems and so many pages of integrations as are shown.
 async function readAll({ tab, group, q, pages }, signal) {
-  const systems = get("/v1/systems", { signal });
+  const [systems, found] = await Promise.all([get("/v1/systems", { signal }), readPages({ tab, group, q, pages }, signal)]);
+  return { groups: systems.body.groups, ...found };
+}
+
+async function readPages({ tab, group, q, pages }, signal) {
   const items = [];
   let counts;
   let next = "";
@@ -24,7 +28,7 @@ async function readAll({ tab, group, q, pages }, signal) {
     items.push(...body.items);
     next = body.next_cursor;
   }
-  return { groups: (await systems).body.groups, items, counts, more: Boolean(next) };
+  return { items, counts, more: Boolean(next) };
 }
 
 const tally = (g) => (g.disabled ? t("group.both", { n: g.enabled, m: g.disabled }) : t("group.active", { n: g.enabled }));

@@ -108,7 +108,7 @@ export function NewTrigger({ template: id, session }) {
     navigate(`/triggers/${body.id}?added=1`);
   };
   return html`<${Back} href="/triggers/add">${t("trigger.add")}<//>
-    <${View} load=${load} skeleton="form">${({ templates, integrations }) => {
+    <${View} load=${load} skeleton="form" title=${t("trigger.add")}>${({ templates, integrations }) => {
       const template = templates.find((d) => d.id === id);
       if (!template) return html`<h1 tabindex="-1">${t("trigger.add")}</h1><${Empty} icon="search" title=${t("trigger.unknown")}><p><a class="button" href="/triggers/add">${t("trigger.choose")}</a></p><//>`;
       const start = { name: t("trigger.name.new", { who: session.name || session.email || session.tenant, day: time(new Date().toISOString()) }), comment: "", filters: [], threshold: template.threshold && { ...template.threshold.default }, actions: [] };
@@ -156,7 +156,7 @@ export function Trigger({ id }) {
     await load.reload();
   };
   return html`<${Back} href="/triggers">${t("nav.triggers")}<//>
-    <${View} load=${load} skeleton="form">${({ trigger, templates, integrations }) => {
+    <${View} load=${load} skeleton="form" title=${t("nav.triggers")}>${({ trigger, templates, integrations }) => {
       const template = templates.find((d) => d.id === trigger.template_id);
       return html`<${Head} trigger=${trigger} template=${template} reload=${load.reload} />
         ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${t("trigger.added")}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}
