@@ -10,6 +10,7 @@ import (
 
 	"tocsin/functions/stack"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/report/pdf"
 )
 
 func main() {
@@ -18,7 +19,7 @@ func main() {
 		stack.Fail(err)
 	}
 	store := s.Reading()
-	reports := s.Reporter(s.Receivers(store, s.Service(store)))
+	reports := s.Reporter(s.Receivers(store, s.Service(store)), pdf.Renderer{})
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}

@@ -35,7 +35,6 @@ import (
 	"tocsin/shared/profile"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
-	"tocsin/shared/report/pdf"
 	"tocsin/shared/trigger"
 )
 
@@ -174,11 +173,11 @@ func (s *Stack) Jobs() *aws.ReportJobs {
 	return &aws.ReportJobs{SQS: sqs.NewFromConfig(s.sdk), Queue: s.env.need("TOCSIN_QUEUE_REPORTS")}
 }
 
-// Reporter makes reports.
-func (s *Stack) Reporter(receivers report.Receivers) *report.Service {
+// Reporter makes reports. The renderer is the caller's, so that its fonts (8 MB) are in no other function.
+func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *report.Service {
 	platform := s.platform()
 	return &report.Service{
-		Store: s.Reports(), Ledger: s.Record(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: s.Bus(), Platform: platform.Name,
+		Store: s.Reports(), Ledger: s.Record(), Renderer: renderer, Receivers: receivers, Bus: s.Bus(), Platform: platform.Name,
 		Console: report.Console(platform.Console), Now: time.Now, NewID: newID, Log: s.Log, Enqueue: s.Jobs().Enqueue,
 	}
 }
