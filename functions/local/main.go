@@ -109,7 +109,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	platform := notification.Platform{Name: c.platform, Console: c.console, Cloud: c.cloud}
 	links := profile.Links{Base: cmp.Or(c.publicURL, address(listener.Addr())), Keys: secrets}
 	people := &profile.Service{Store: db.People(), Now: time.Now, Log: log}
-	mailer := mail.Guard{Next: sender, Blocks: db.Blocks(), Feedback: &mail.Feedback{Blocks: db.Blocks(), Bus: db.Bus(), Now: time.Now, NewID: newID, Log: log}}
+	mailer := mail.Guard{Next: sender, Blocks: db.Blocks(), Feedback: &mail.Feedback{Blocks: db.Blocks(), Bus: db.Bus(), Now: time.Now, Log: log}}
 	integrations := &integration.Service{
 		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: time.Now, NewID: newID, Log: log,
 	}

@@ -155,7 +155,7 @@ func (s *Stack) Triggers() *aws.Triggers {
 
 // TriggerService makes changes of triggers.
 func (s *Stack) TriggerService(integrations *aws.Integrations) *trigger.Service {
-	return &trigger.Service{Store: s.Triggers(), Integrations: integrations, Systems: s.Systems, Now: time.Now, NewID: newID, Log: s.Log}
+	return &trigger.Service{Store: s.Triggers(), Integrations: integrations, Systems: s.Systems, Now: time.Now, Log: s.Log}
 }
 
 // Record is what reports are made of.
@@ -184,7 +184,7 @@ func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *
 
 // Orders takes reports on demand, which another function makes.
 func (s *Stack) Orders() *report.Service {
-	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log}
+	return &report.Service{Store: s.Reports(), Now: time.Now, Log: s.Log}
 }
 
 func (s *Stack) people() *aws.People {
@@ -210,7 +210,7 @@ func (s *Stack) Blocks() *aws.Blocks {
 
 // Feedback takes in what SES says about mails.
 func (s *Stack) Feedback() *mail.Feedback {
-	return &mail.Feedback{Blocks: s.Blocks(), Bus: s.Bus(), Now: time.Now, NewID: newID, Log: s.Log}
+	return &mail.Feedback{Blocks: s.Blocks(), Bus: s.Bus(), Now: time.Now, Log: s.Log}
 }
 
 // links signs the links of mails. The template has Secrets Manager make the secret and hands it over as a variable, as it

@@ -2,6 +2,8 @@ package mail
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -111,7 +113,6 @@ type Feedback struct {
 	Blocks Blocks
 	Bus    event.Publisher
 	Now    func() time.Time
-	NewID  func() string
 	Log    *slog.Logger
 }
 
@@ -142,15 +143,18 @@ func (f *Feedback) note(ctx context.Context, n Notice) error {
 	if err != nil {
 		return fmt.Errorf("block %s of tenant %s: %w", n.Address, n.Tenant, err)
 	}
-	if !added {
-		return nil
+	if added {
+		f.Log.Warn("address blocked", "tenant", n.Tenant, "why", n.Why)
+	} else if b, added, err = f.Blocks.Blocked(ctx, b.Tenant, "", b.Address); err != nil || !added || b.Why == Unsubscribed {
+		return err // somebody allowed it again, or its owner left: nothing to tell
 	}
-	f.Log.Warn("address blocked", "tenant", n.Tenant, "why", n.Why)
 	data, err := addressData(b)
 	if err != nil {
 		return err
 	}
-	if err := f.Bus.Publish(ctx, event.Event{ID: f.NewID(), Tenant: b.Tenant, Kind: event.AddressUndeliverable, Time: b.At, Data: data}); err != nil {
+	// The id is the block's: a notice that comes again because this failed is told once all the same.
+	sum := sha256.Sum256([]byte(b.Tenant + "\x00" + b.Address + "\x00" + b.At.Format(time.RFC3339Nano)))
+	if err := f.Bus.Publish(ctx, event.Event{ID: "undeliverable:" + hex.EncodeToString(sum[:12]), Tenant: b.Tenant, Kind: event.AddressUndeliverable, Time: b.At, Data: data}); err != nil {
 		return fmt.Errorf("tell of the blocked address of tenant %s: %w", b.Tenant, err)
 	}
 	return nil

@@ -121,19 +121,25 @@ func guarded(t *testing.T) (*sqlite.DB, *sender, mail.Guard) {
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	s, n := &sender{}, 0
+	s := &sender{}
 	return db, s, mail.Guard{Next: s, Blocks: db.Blocks(), Feedback: &mail.Feedback{
-		Blocks: db.Blocks(), Bus: db.Bus(), Now: now, NewID: func() string { n++; return fmt.Sprint("f", n) }, Log: slog.New(slog.DiscardHandler),
+		Blocks: db.Blocks(), Bus: db.Bus(), Now: now, Log: slog.New(slog.DiscardHandler),
 	}}
 }
 
+// told lists what administrators are told. An event that is on the bus twice counts once.
 func told(t *testing.T, db *sqlite.DB) (out []event.AddressData) {
 	t.Helper()
 	entries, err := db.Bus().Receive(t.Context(), 100)
 	require.NoError(t, err)
+	seen := map[string]bool{}
 	for _, e := range entries {
 		parsed, err := event.Parse(e.DetailType, e.Detail)
 		require.NoError(t, err)
+		if seen[parsed.ID] {
+			continue
+		}
+		seen[parsed.ID] = true
 		require.Equal(t, event.System, parsed.Type(), "administrators who are told of the system are told")
 		out = append(out, event.Data[event.AddressData](parsed))
 	}
@@ -167,6 +173,22 @@ func TestABounceBlocksTheAddressAndTellsOnce(t *testing.T) {
 	require.Len(t, s.sent, 1)
 	require.NoError(t, db.Blocks().Allow(t.Context(), "acme=42,x", "ada@example.com"))
 	require.NoError(t, g.Send(t.Context(), withReport))
+}
+
+// lame is a bus that is away.
+type lame struct{}
+
+func (lame) Publish(context.Context, ...event.Event) error { return errors.New("the bus is away") }
+
+func TestABounceThatComesAgainBecauseNobodyCouldBeToldIsTold(t *testing.T) {
+	db, _, g := guarded(t)
+	g.Feedback.Bus = lame{}
+	_, err := g.Feedback.Handle(t.Context(), []byte(ses("Bounce", bounced)))
+	require.ErrorContains(t, err, "the bus is away")
+	g.Feedback.Bus = db.Bus()
+	_, err = g.Feedback.Handle(t.Context(), []byte(ses("Bounce", bounced)))
+	require.NoError(t, err)
+	require.Len(t, told(t, db), 1)
 }
 
 func TestAComplaintBlocksAsWell(t *testing.T) {

@@ -107,7 +107,7 @@ func start(t *testing.T) *world {
 	platform := notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "EU"}
 	links := profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
 	w.leaving = profile.Leaving{Links: links, Profiles: w.people, Blocks: w.db.Blocks(), Now: w.clock}
-	guard := mail.Guard{Next: w.post, Blocks: w.db.Blocks(), Feedback: &mail.Feedback{Blocks: w.db.Blocks(), Bus: w.db.Bus(), Now: w.clock, NewID: newID, Log: log}}
+	guard := mail.Guard{Next: w.post, Blocks: w.db.Blocks(), Feedback: &mail.Feedback{Blocks: w.db.Blocks(), Bus: w.db.Bus(), Now: w.clock, Log: log}}
 	courier := &delivery.Courier{
 		Destinations: systems, Carrier: egress.New(egress.Policy{}, egress.Options{Mailer: guard}), Schedule: retry.Schedule{Faster: 1000}, Platform: platform, Now: time.Now, Log: log,
 		Unsubscribe: links, Reports: report.Messages{Store: w.db.Reports(), Platform: platform},
