@@ -104,8 +104,11 @@ function Page({ session }) {
   const front = path === "/" && !allowed && [...sections, profile].find((s) => session.sections.includes(s.name));
   useEffect(() => { if (front) navigate(front.at, { replace: true }); }, [front]);
   useEffect(() => {
+    let held = null; // the heading that has the focus; when what was read brings another, that one gets it
+    const hold = (heading) => { held = heading; heading.focus({ preventScroll: true }); };
     const named = () => {
       const heading = main.current?.querySelector("h1");
+      if (heading && held && !held.isConnected && document.activeElement === document.body) hold(heading);
       if (heading) document.title = `${heading.textContent} · ${session.platform}`;
     };
     const seen = new MutationObserver(named);
@@ -113,7 +116,7 @@ function Page({ session }) {
     named();
     if (!first.current) {
       scrollTo(0, 0);
-      (main.current.querySelector("h1") || main.current).focus({ preventScroll: true });
+      hold(main.current.querySelector("h1") || main.current);
     }
     first.current = false;
     return () => seen.disconnect();

@@ -63,6 +63,7 @@ function Settings({ data, reload }) {
   const save = async (draft) => {
     setSaved(false);
     await call("PATCH", integrationPath(i.id), { body: draft, etag });
+    guardLeaving(null);
     setSaved(true);
     await reload();
   };
