@@ -34,10 +34,10 @@ func TestATriggersNotificationReachesTheIntegrationsThatItNames(t *testing.T) {
 	require.Equal(t, 2, in.Deliveries[0].Count, "those of one batch travel together")
 }
 
-// counting makes as many states as it is told, and is stale as often.
+// counting makes as many states as it is told.
 type counting struct {
-	states, stale int
-	batches       []int
+	states  int
+	batches []int
 }
 
 func (c *counting) Evaluate(_ context.Context, batch []trigger.Seen) (trigger.Outcome, error) {
