@@ -106,7 +106,7 @@ function Threshold({ template, draft, set, error }) {
   const subject = said(threshold.subject);
   return html`<fieldset class=${error ? "invalid" : ""}><legend>${t("trigger.threshold")}</legend>
     <p class="sentence"><label for=${`${id}-count`}>${t("trigger.more", { subject })}</label><input id=${`${id}-count`} class="short" inputmode="numeric" aria-describedby=${`${id}-error`} value=${draft.count} onInput=${(e) => set({ count: e.target.value.trim() })} />
-      <label for=${`${id}-period`}>${t("trigger.within")}</label><input id=${`${id}-period`} class="short" inputmode="numeric" aria-describedby=${`${id}-error`} value=${draft.period} onInput=${(e) => set({ period: e.target.value.trim() })} />
+      <label for=${`${id}-period`}>${t("trigger.within", { subject })}</label><input id=${`${id}-period`} class="short" inputmode="numeric" aria-describedby=${`${id}-error`} value=${draft.period} onInput=${(e) => set({ period: e.target.value.trim() })} />
       <select class="short" aria-label=${t("trigger.unit")} value=${draft.unit} onChange=${(e) => set({ unit: e.target.value })}>${[...units].reverse().filter(([, s]) => s <= threshold.max_period).map(([u]) => html`<option value=${u}>${t(`trigger.unit.${u}`)}</option>`)}</select></p>
     ${threshold.per_source && html`<p class="help">${t("trigger.per_source")}</p>`}<${ErrorAt} id=${`${id}-error`} text=${error} /></fieldset>`;
 }
