@@ -155,7 +155,7 @@ func (s *Stack) Triggers() *aws.Triggers {
 
 // TriggerService makes changes of triggers.
 func (s *Stack) TriggerService(integrations *aws.Integrations) *trigger.Service {
-	return &trigger.Service{Store: s.Triggers(), Integrations: integrations, Systems: s.Systems, Now: time.Now, Log: s.Log}
+	return &trigger.Service{Store: s.Triggers(), Integrations: integrations, Systems: s.Systems, Now: time.Now, NewID: newID, Log: s.Log}
 }
 
 // Record is what reports are made of.
@@ -184,7 +184,7 @@ func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *
 
 // Orders takes reports on demand, which another function makes.
 func (s *Stack) Orders() *report.Service {
-	return &report.Service{Store: s.Reports(), Now: time.Now, Log: s.Log}
+	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log}
 }
 
 func (s *Stack) people() *aws.People {

@@ -99,8 +99,9 @@ func (r *Record) sequence() string {
 
 func nanos(n int64) string { return fmt.Sprintf("%019d", n) }
 
-// entry makes the journal's row of a batch's records, all of one tenant, and writes what it does not hold itself.
-func (r *Record) entry(ctx context.Context, tenant string, records []report.Record) (item, error) {
+// entry makes the journal's row of a batch's records, all of one tenant, and writes what it does not hold itself. Its id is
+// made of the time and of the batch's events: two processes may have one time, and the same to add up.
+func (r *Record) entry(ctx context.Context, tenant string, records []report.Record, events []item) (item, error) {
 	days := make(map[report.Day]portion, len(records))
 	expires := int64(0)
 	for _, v := range records {
@@ -117,8 +118,11 @@ func (r *Record) entry(ctx context.Context, tenant string, records []report.Reco
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(raw)
-	row["id"] = text(textOf(row, "id") + " " + hex.EncodeToString(sum[:4])) // two processes may have one time
+	batch := sha256.New()
+	for _, e := range events {
+		batch.Write([]byte(textOf(e, "event") + "\x00"))
+	}
+	row["id"] = text(textOf(row, "id") + " " + hex.EncodeToString(batch.Sum(nil)[:8]))
 	return row, r.put(ctx, parts)
 }
 
@@ -198,7 +202,7 @@ func (d *Deliveries) count(ctx context.Context, tenant string, v share) error {
 			return fmt.Errorf("tenant %s: these deliveries keep no record", tenant)
 		}
 		var err error
-		if entry, err = d.Record.entry(ctx, tenant, v.records); err != nil {
+		if entry, err = d.Record.entry(ctx, tenant, v.records, v.rows); err != nil {
 			return err
 		}
 		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Record.Table, Item: entry}})
@@ -223,7 +227,7 @@ func (d *Deliveries) count(ctx context.Context, tenant string, v share) error {
 		}})
 	}
 	if len(writes) > transactLimit {
-		return fmt.Errorf("tenant %s has %d events, %d states and others in one batch, at most %d can be written at once", tenant, len(v.rows), events, transactLimit)
+		return fmt.Errorf("tenant %s has %d events in one batch, at most %d can be written at once with what they mean", tenant, len(v.rows), transactLimit-events)
 	}
 	unmet, err := transact(ctx, d.DB, writes, "")
 	known := 0
