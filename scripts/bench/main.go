@@ -362,7 +362,7 @@ func triggers(p *embedded.Process, count int) error {
 		t := map[string]any{"name": fmt.Sprintf("trigger %d", n), "template_id": "user_created", "actions": notify}
 		if n < thresholds {
 			t["template_id"] = []string{"hits_exceeded", "attacks_exceeded", "hits_exceeded"}[n%3]
-			t["threshold"] = map[string]any{"period": 3600 + n, "count": []int{100_000_000, 4000, 300_000_000}[n%3]}
+			t["threshold"] = map[string]any{"period": 3600 + n, "count": []int{100_000_000, 1900, 300_000_000}[n%3]}
 			t["filters"] = []any{map[string]any{"id": "attack_type", "operator": "eq", "values": []string{"xss", "sqli"}}, map[string]any{"id": "ip_address", "operator": "ne", "values": []string{"198.51.100.1"}}}
 		}
 		if err := p.Call(http.MethodPost, "/v1/triggers", t, nil); err != nil {

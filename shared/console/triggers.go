@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -310,6 +312,10 @@ func (s *server) listTriggers(ctx context.Context, in *triggersInput) (*triggers
 	if err != nil {
 		return nil, s.answer(err)
 	}
+	warnings, err := s.Triggers.Warnings(ctx, list...)
+	if err != nil {
+		return nil, s.answer(err)
+	}
 	out := &triggersOutput{}
 	out.Body.Items = []TriggerView{}
 	q := strings.ToLower(strings.TrimSpace(in.Query))
@@ -322,11 +328,7 @@ func (s *server) listTriggers(ctx context.Context, in *triggersInput) (*triggers
 		if in.Status != "all" && (in.Status == "disabled") != t.Off || !strings.Contains(strings.ToLower(t.Name+"\n"+t.Comment), q) {
 			continue
 		}
-		v, err := s.triggerView(ctx, t, fired[t.ID])
-		if err != nil {
-			return nil, s.answer(err)
-		}
-		out.Body.Items = append(out.Body.Items, v)
+		out.Body.Items = append(out.Body.Items, triggerView(t, fired[t.ID], warnings[t.ID]))
 	}
 	return out, nil
 }
@@ -371,18 +373,14 @@ func (s *server) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (
 	if err != nil {
 		return nil, s.answer(err)
 	}
-	v, err := s.triggerView(ctx, t, fired[t.ID])
+	warnings, err := s.Triggers.Warnings(ctx, t)
 	if err != nil {
 		return nil, s.answer(err)
 	}
-	return &triggerOutput{ETag: makeETag(t.Revision), Body: v}, nil
+	return &triggerOutput{ETag: makeETag(t.Revision), Body: triggerView(t, fired[t.ID], warnings[t.ID])}, nil
 }
 
-func (s *server) triggerView(ctx context.Context, t trigger.Trigger, fired time.Time) (TriggerView, error) {
-	warnings, err := s.Triggers.Warnings(ctx, t)
-	if err != nil {
-		return TriggerView{}, err
-	}
+func triggerView(t trigger.Trigger, fired time.Time, warnings []destination.FieldProblem) TriggerView {
 	v := TriggerView{
 		ID: t.ID, Name: t.Name, Comment: t.Comment, Enabled: !t.Off, Default: t.Default, Template: t.Template, Filters: []FilterView{}, Actions: []ActionView{},
 		Warnings: warnings, Revision: t.Revision, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy, UpdatedAt: t.UpdatedAt,
@@ -410,7 +408,7 @@ func (s *server) triggerView(ctx context.Context, t trigger.Trigger, fired time.
 		}
 		v.Actions = append(v.Actions, w)
 	}
-	return v, nil
+	return v
 }
 
 func (s *server) patchTrigger(ctx context.Context, in *triggerPatch) (*triggerOutput, error) {
@@ -454,13 +452,20 @@ func draft(b TriggerDraft) (trigger.Draft, error) {
 }
 
 func filters(list []FilterView) ([]trigger.Filter, error) {
-	raw, err := json.Marshal(list)
-	if err != nil {
-		return nil, problem(http.StatusUnprocessableEntity, "the request is not valid", fault("filters", "can not be read"))
-	}
 	var out []trigger.Filter
-	if err := json.Unmarshal(raw, &out); err != nil {
-		return nil, problem(http.StatusUnprocessableEntity, "the request is not valid", fault("filters", err.Error()))
+	for n, v := range list {
+		f := trigger.Filter{ID: v.ID, Operator: v.Operator}
+		for k, value := range v.Values {
+			switch value := value.(type) {
+			case string:
+				f.Values = append(f.Values, trigger.Value(value))
+			case float64:
+				f.Values = append(f.Values, trigger.Value(strconv.FormatFloat(value, 'f', -1, 64)))
+			default:
+				return nil, problem(http.StatusUnprocessableEntity, "the request is not valid", fault(fmt.Sprintf("filters.%d.values.%d", n, k), "must be a string or a whole number"))
+			}
+		}
+		out = append(out, f)
 	}
 	return out, nil
 }

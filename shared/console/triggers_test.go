@@ -41,6 +41,8 @@ func TestATriggersLife(t *testing.T) {
 	require.Equal(t, 412, r.call("PATCH", self, `{"name":"x"}`, "If-Match", `"1"`).status)
 	require.Equal(t, false, r.call("POST", self+"/disable", "").body["enabled"])
 	require.Equal(t, true, r.call("POST", self+"/enable", "").body["enabled"])
+	a = r.call("POST", self+"/enable", "")
+	require.Equal(t, `"4"`, a.header.Get("ETag"), "what changes nothing is no change")
 
 	a = r.call("POST", self+"/copy", "")
 	require.Equal(t, 201, a.status, a.raw)
@@ -115,7 +117,12 @@ func TestWhatIsWrongWithATriggerIsToldFieldByField(t *testing.T) {
 		require.Contains(t, problems, c.reason, c.name)
 		require.Equal(t, 422, r.call("POST", "/v1/triggers/preview", c.body).status, c.name)
 	}
-	require.Equal(t, 422, r.call("POST", "/v1/triggers", `{"template_id":"hits_exceeded","filters":[{"id":"pool","operator":"eq","values":[{"a":1}]}],`+threshold+`,`+notify+`}`).status)
+	for value, reason := range map[string]string{`{"a":1}`: "must be a string or a whole number", `true`: "must be a string", `"+7"`: "must be a whole number", `1.5`: "must be a whole number"} {
+		a := r.call("POST", "/v1/triggers", `{"template_id":"hits_exceeded","filters":[{"id":"pool","operator":"eq","values":["1",`+value+`]}],`+threshold+`,`+notify+`}`)
+		require.Equal(t, 422, a.status, value)
+		require.Contains(t, member(t, a, "errors"), `"field":"filters.0.values.1"`, value)
+		require.Contains(t, member(t, a, "errors"), reason, value)
+	}
 }
 
 func TestATriggerShowsWhoGetsNothing(t *testing.T) {

@@ -57,6 +57,14 @@ type People interface {
 func (f *Fanout) Process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	for try := 1; ; try++ {
 		lanes, err := f.process(ctx, entries)
+		if errors.Is(err, errTooMuch) {
+			first, err := f.Process(ctx, entries[:len(entries)/2])
+			if err != nil {
+				return nil, err
+			}
+			second, err := f.Process(ctx, entries[len(entries)/2:])
+			return append(first, second...), err
+		}
 		if !errors.Is(err, trigger.ErrStale) || try == staleTries {
 			return lanes, err
 		}
@@ -71,6 +79,9 @@ const (
 	stalePause = 20 * time.Millisecond
 )
 
+// errTooMuch: the batch is more than the log can write at once.
+var errTooMuch = errors.New("the batch means too much for one write")
+
 func (f *Fanout) process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	in, err := f.sort(ctx, entries)
 	if err != nil {
@@ -80,12 +91,7 @@ func (f *Fanout) process(ctx context.Context, entries []Entry) ([]Lane, error) {
 		return nil, err
 	}
 	if f.Items > 0 && !in.Triggers.Empty() && len(in.Accepted)+in.Triggers.Items() > f.Items && len(entries) > 1 {
-		first, err := f.Process(ctx, entries[:len(entries)/2])
-		if err != nil {
-			return nil, err
-		}
-		second, err := f.Process(ctx, entries[len(entries)/2:])
-		return append(first, second...), err
+		return nil, errTooMuch
 	}
 	if err := f.address(ctx, &in); err != nil {
 		return nil, err
@@ -151,6 +157,9 @@ func (f *Fanout) learn(ctx context.Context, in *Intake) error {
 		events = append(events, a.Event)
 		if f.People == nil {
 			continue
+		}
+		if _, ok := a.Event.Reaction(); ok {
+			continue // a trigger's copy, which can be late: the person may have gone since
 		}
 		switch a.Event.Kind {
 		case event.CreateUser, event.UpdateUser, event.DeleteUser:

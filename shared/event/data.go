@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -339,7 +338,7 @@ type Reaction struct {
 
 // Reaction tells whom a trigger caused the event for; ok is false for an event of another origin.
 func (e Event) Reaction() (r Reaction, ok bool) {
-	if e.Kind == CreateUser || slices.Contains(Triggered(), e.Kind) {
+	if reacting[e.Kind] {
 		return reaction(e.Data)
 	}
 	return r, false

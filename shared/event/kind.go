@@ -148,15 +148,24 @@ func Commands() []Kind {
 
 // Triggered are the kinds that a trigger can send to most systems; TriggeredChats those for Telegram and Teams,
 // TriggeredMail those for Email report (facts, 4.6).
-func Triggered() []Kind {
-	return []Kind{AttacksExceeded, IncidentsExceeded, APIStructureChanged, CreateUser, CompromisedLogins, APIComparisonResult, IPBlocked}
-}
+func Triggered() []Kind { return append(TriggeredChats(), IPBlocked) }
+
+// reacting are the same for a look at every event.
+var reacting = func() map[Kind]bool {
+	out := map[Kind]bool{}
+	for _, k := range Triggered() {
+		out[k] = true
+	}
+	return out
+}()
 
 // TriggeredChats are the kinds that a trigger can send to messengers other than Slack.
-func TriggeredChats() []Kind { return Triggered()[:6] }
+func TriggeredChats() []Kind { return append(TriggeredMail(), APIComparisonResult) }
 
 // TriggeredMail are the kinds that a trigger can send by mail.
-func TriggeredMail() []Kind { return Triggered()[:5] }
+func TriggeredMail() []Kind {
+	return []Kind{AttacksExceeded, IncidentsExceeded, APIStructureChanged, CreateUser, CompromisedLogins}
+}
 
 // Valid reports whether the type is one that an integration can name.
 func (t Type) Valid() bool { _, ok := titles[t]; return ok }

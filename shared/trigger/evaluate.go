@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -83,7 +84,24 @@ type counted struct {
 }
 
 func (v *Evaluator) tenant(ctx context.Context, tenant string, batch []Seen, places []int, out *Outcome) error {
-	matchers, err := v.matchers(ctx, tenant, batch[places[0]].Event.ClientName)
+	read, found := v.Store.Watching, *out
+	for {
+		err := v.evaluate(ctx, tenant, batch, places, read, &found)
+		if !errors.Is(err, errOlder) {
+			*out = found
+			return err
+		}
+		read, found = v.Store.List, *out // what was in memory is older than the states
+	}
+}
+
+// errOlder: a trigger was changed since it was read into memory.
+var errOlder = errors.New("a state is of a later definition of the trigger")
+
+type reading = func(ctx context.Context, tenant string) ([]Trigger, bool, error)
+
+func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, places []int, read reading, out *Outcome) error {
+	matchers, err := v.matchers(ctx, tenant, batch[places[0]].Event.ClientName, read)
 	if err != nil || len(matchers) == 0 {
 		return err
 	}
@@ -138,8 +156,8 @@ func deepestOnly(matchers []*matcher, hit []int, s *subject) []int {
 }
 
 // matchers are the tenant's enabled triggers, made ready.
-func (v *Evaluator) matchers(ctx context.Context, tenant, client string) ([]*matcher, error) {
-	list, seeded, err := v.Store.Watching(ctx, tenant)
+func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read reading) ([]*matcher, error) {
+	list, seeded, err := read(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +214,10 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 		if err != nil {
 			v.Log.Error("a trigger counts anew: its state can not be read", "tenant", tenant, "trigger", m.ID, "error", err.Error())
 		}
-		if s.epoch != m.Epoch {
+		switch {
+		case s.epoch > m.Epoch:
+			return errOlder
+		case s.epoch < m.Epoch:
 			s = state{epoch: m.Epoch, fired: s.fired}
 		}
 		changed := false
@@ -208,7 +229,7 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 				changed = true
 			}
 			for _, f := range fired {
-				s.fired = f.to.UnixMilli()
+				s.fired = max(s.fired, m.ruler.time(f.step).UnixMilli())
 				f.client, f.now = batch[c.place].Event.ClientName, v.Now()
 				out.Publish = append(out.Publish, m.react(f)...)
 			}
@@ -235,8 +256,9 @@ func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
 	note := func(changed, fires bool) {
 		counts = counts || changed
 		if fires {
-			to := m.ruler.time(at)
-			fired = append(fired, firing{source: source, step: s.window(key).fired, from: to.Add(-time.Duration(m.Threshold.Period) * time.Second), to: c.at})
+			step := s.window(key).fired
+			to := m.ruler.time(step + 1).Add(time.Second - 1).Truncate(time.Second) // whole seconds, none of it left out
+			fired = append(fired, firing{source: source, step: step, from: to.Add(-time.Duration(m.Threshold.Period) * time.Second), to: to})
 		}
 	}
 	switch {
@@ -295,7 +317,8 @@ func (m *matcher) react(f firing) []event.Event {
 			c.LockTime = a.LockTime
 			add(a.ID, event.IPGraylistRequested, c)
 		case Mark:
-			c.Mark, c.From, c.To = m.template.mark, f.from.Unix(), f.to.Unix()
+			// With those to come until it can fire again.
+			c.Mark, c.From, c.To = m.template.mark, f.from.Unix(), f.to.Unix()+m.Threshold.Period
 			add(a.ID, event.IPMarkRequested, c)
 		case Group:
 			c.From = f.to.Unix() // only hits after the threshold are grouped (facts, 4.8)
@@ -320,6 +343,9 @@ func (m *matcher) notice(f firing, to event.Reaction) any {
 	if err := json.Unmarshal(f.event.Data, &data); err != nil {
 		panic(err) // it was validated to be an object when the event was accepted
 	}
+	if len(f.event.Data) > noticeBytes {
+		brief(data)
+	}
 	for name, value := range map[string]any{"trigger_name": m.Name, "reaction": to} {
 		raw, err := json.Marshal(value)
 		if err != nil {
@@ -332,6 +358,30 @@ func (m *matcher) notice(f firing, to event.Reaction) any {
 
 // A message tells so many values of a filter, each in so many characters.
 const clauseValues, clauseChars = 10, 100
+
+// noticeBytes is from which size on a notice leaves members of its event out: a copy for each trigger must fit onto the bus.
+const noticeBytes = 16 << 10
+
+// brief leaves the large members out; lists keep their first elements.
+func brief(data map[string]json.RawMessage) {
+	for name, value := range data {
+		if len(value) <= noticeBytes/16 {
+			continue
+		}
+		delete(data, name)
+		var list []json.RawMessage
+		if json.Unmarshal(value, &list) != nil {
+			continue
+		}
+		size, n := 0, 0
+		for ; n < len(list) && size+len(list[n]) <= noticeBytes/16; n++ {
+			size += len(list[n])
+		}
+		if raw, err := json.Marshal(list[:n]); err == nil {
+			data[name] = raw
+		}
+	}
+}
 
 // clauses are the filters as a message tells them.
 func (m *matcher) clauses() []event.Clause {

@@ -77,7 +77,7 @@ func see(e event.Event) *subject {
 		}
 	case event.BruteForceRequests, event.ForcedBrowsingResponses, event.BOLARequests:
 		d := event.Data[event.CountData](e)
-		s.count, s.addresses, s.apps, s.domain, s.url = d.Count, []string{canonical(d.IP)}, d.Applications, d.Domain, d.URL
+		s.count, s.addresses, s.apps, s.domain, s.url = d.Count, addresses(d.IP), d.Applications, d.Domain, d.URL
 	}
 	return s
 }
@@ -86,17 +86,13 @@ func (s *subject) hit(d event.HitData) {
 	h := d.Hit
 	s.of, s.apps, s.domain, s.status, s.target = h.Type, h.Applications, h.Site(), h.ResponseStatus, h.Target
 	s.payloads, s.dropped, s.ignored = h.Payloads, d.SampledOut, d.Experimental
-	if a := h.Source(); a != "" {
-		s.addresses = []string{canonical(a)}
-	}
+	s.addresses = addresses(h.Source())
 	s.group = []string{h.Type, h.Site(), h.Path, h.Parameter} // the attack that it belongs to (facts, 1.7)
 }
 
 func (s *subject) assault(a event.Assault) {
 	s.of, s.apps, s.domain, s.status, s.target = a.Type, a.Applications, a.Host, a.Status, a.Target
-	for _, ip := range a.Sources {
-		s.addresses = append(s.addresses, canonical(ip))
-	}
+	s.addresses = addresses(a.Sources...)
 }
 
 // digest tells things apart. It is no plain checksum because a stranger chooses them, and must not find two that are one.
@@ -105,13 +101,15 @@ func digest(parts ...string) uint64 {
 	return max(1, binary.LittleEndian.Uint64(sum[:]))
 }
 
-// canonical writes an address as netip does, what is none as it is.
-func canonical(ip string) string {
-	a, err := netip.ParseAddr(ip)
-	if err != nil {
-		return ip
+// addresses reads addresses and writes them as netip does. What is none, such as a list out of a header, is left out: no
+// list of addresses would take it.
+func addresses(list ...string) (out []string) {
+	for _, ip := range list {
+		if a, err := netip.ParseAddr(ip); err == nil {
+			out = append(out, a.Unmap().WithZone("").String())
+		}
 	}
-	return a.Unmap().WithZone("").String()
+	return out
 }
 
 // matcher is a compiled trigger.
@@ -190,9 +188,7 @@ func (m *matcher) filter(f Filter) (func(*subject) bool, error) {
 			return false
 		}, nil
 	case ByIP:
-		for n := range values {
-			values[n] = canonical(values[n])
-		}
+		values = addresses(values...)
 		return func(s *subject) bool {
 			return slices.ContainsFunc(s.addresses, func(a string) bool { return slices.Contains(values, a) })
 		}, nil
@@ -239,8 +235,9 @@ func roleCode(role string) string {
 	return strings.TrimSuffix(role, "_ext") // `admin_ext`: the facts' code of an administrator with more rights
 }
 
+// matches reports whether an event of one of the template's kinds counts for the trigger.
 func (m *matcher) matches(s *subject) bool {
-	if !slices.Contains(m.template.Kinds, s.kind) || !m.countable(s) {
+	if !m.countable(s) {
 		return false
 	}
 	for _, t := range m.tests {
@@ -290,8 +287,8 @@ func newPattern(v string) (pattern, error) {
 
 func split(url string) []string {
 	url, _, _ = strings.Cut(url, "?")
-	if _, rest, ok := strings.Cut(url, "://"); ok {
-		url = rest
+	if scheme, rest, ok := strings.Cut(url, "://"); ok && !strings.Contains(scheme, "/") {
+		url = rest // without a scheme, what looks like one is a part of the path
 	}
 	host, path, _ := strings.Cut(url, "/")
 	out := []string{strings.ToLower(host)}

@@ -27,6 +27,7 @@ func TestPatternsOfURIs(t *testing.T) {
 		{"*/api/**/users/*", "example.com/api/users", 0},
 		{"~example\\.com/v[0-9]+/.*", "example.com/v12/a", 3},
 		{"~example\\.com/v[0-9]+", "example.com/v12/a", 0},
+		{"example.com/**", "example.com/r/http://evil.example/admin", 2},
 	} {
 		p, err := newPattern(c.pattern)
 		require.NoError(t, err)
@@ -88,7 +89,7 @@ func TestWhatDoesNotCount(t *testing.T) {
 		{Payloads, `{"hit":{"type":"sqli","payloads":["a"]}}`, false},
 		{HitsFromIP, `{"hit":{"type":"sqli","remote_addr4":"203.0.113.7"}}`, true},
 		{HitsFromIP, `{"hit":{"type":"brute","remote_addr4":"203.0.113.7"}}`, false},
-		{Incidents, `{"hit":{"type":"sqli"}}`, false},
+		{Payloads, `{"hit":{"type":"sqli","remote_addr4":"203.0.113.9, 10.0.0.1","payloads":["a"]}}`, false},
 	} {
 		m, err := compile(Trigger{Template: c.template, Threshold: &Threshold{1, 1}})
 		require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -169,7 +170,10 @@ func (s *Service) Update(ctx context.Context, who integration.Person, id string,
 	if err := s.validate(ctx, &t, old.Actions); err != nil {
 		return Trigger{}, err
 	}
-	if p.Filters != nil || p.Threshold != nil || old.Off && !t.Off {
+	if reflect.DeepEqual(t, old) {
+		return old, nil
+	}
+	if !reflect.DeepEqual(t.Filters, old.Filters) || !reflect.DeepEqual(t.Threshold, old.Threshold) || old.Off && !t.Off {
 		t.Epoch++ // what was counted so far was something else, or in a time when nobody counted
 	}
 	t.Revision++
@@ -216,24 +220,31 @@ func (s *Service) announce(kind event.Kind, t Trigger, who integration.Person) e
 	return event.Event{ID: s.NewID(), Tenant: t.Tenant, ClientName: cmp.Or(who.ClientName, t.ClientName), Kind: kind, Time: s.Now().UTC(), Data: raw}
 }
 
-// Warnings tell of integrations that a trigger names and that get nothing: they were deleted or are disabled.
-func (s *Service) Warnings(ctx context.Context, t Trigger) ([]destination.FieldProblem, error) {
-	var out []destination.FieldProblem
-	for n, a := range t.Actions {
-		for k, id := range a.Integrations {
-			i, err := s.Integrations.Get(ctx, t.Tenant, id)
-			reason := ""
-			switch {
-			case errors.Is(err, integration.ErrNotFound):
-				reason = "this integration was deleted: nothing is sent to it"
-			case err != nil:
-				return nil, fmt.Errorf("read integration %s of trigger %s: %w", id, t.ID, err)
-			case !i.Enabled():
-				reason = "this integration is disabled: nothing is sent to it until it is enabled"
-			default:
-				continue
+// Warnings tell of integrations that triggers of one tenant name and that get nothing: they were deleted or are disabled. The
+// answer is by the triggers' ids. Each integration is looked at once.
+func (s *Service) Warnings(ctx context.Context, list ...Trigger) (map[string][]destination.FieldProblem, error) {
+	reasons := map[string]string{}
+	out := map[string][]destination.FieldProblem{}
+	for _, t := range list {
+		for n, a := range t.Actions {
+			for k, id := range a.Integrations {
+				if _, ok := reasons[id]; !ok {
+					i, err := s.Integrations.Get(ctx, t.Tenant, id)
+					switch {
+					case errors.Is(err, integration.ErrNotFound):
+						reasons[id] = "this integration was deleted: nothing is sent to it"
+					case err != nil:
+						return nil, fmt.Errorf("read integration %s of trigger %s: %w", id, t.ID, err)
+					case !i.Enabled():
+						reasons[id] = "this integration is disabled: nothing is sent to it until it is enabled"
+					default:
+						reasons[id] = ""
+					}
+				}
+				if reasons[id] != "" {
+					out[t.ID] = append(out[t.ID], destination.FieldProblem{Field: fmt.Sprintf("actions.%d.params.integration_ids.%d", n, k), Reason: reasons[id]})
+				}
 			}
-			out = append(out, destination.FieldProblem{Field: fmt.Sprintf("actions.%d.params.integration_ids.%d", n, k), Reason: reason})
 		}
 	}
 	return out, nil
@@ -255,11 +266,17 @@ func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action) error
 	if err := s.actions(ctx, &v, template, t, kept); err != nil {
 		return err
 	}
+	if raw, err := json.Marshal(t.Filters); len(v) == 0 && (err != nil || len(raw) > maxFilterBytes) {
+		v.wrong("filters", "must have at most %d bytes in all", maxFilterBytes)
+	}
 	if len(v) > 0 {
 		return InvalidError(v)
 	}
 	return nil
 }
+
+// maxFilterBytes bounds the filters as they are stored: every batch of events has them read.
+const maxFilterBytes = 64 << 10
 
 type validation []destination.FieldProblem
 
@@ -354,8 +371,8 @@ func (id FilterID) wrong(value string) string {
 		}
 		return "must be one of " + strings.Join(names, ", ")
 	case rule.Kind == KindInteger:
-		if n, err := strconv.ParseInt(value, 10, 64); err != nil || n < -1 {
-			return "must be a whole number"
+		if n, err := strconv.ParseInt(value, 10, 64); err != nil || n < -1 || strconv.FormatInt(n, 10) != value {
+			return "must be a whole number from 0, or -1"
 		}
 	}
 	switch id {
@@ -368,7 +385,7 @@ func (id FilterID) wrong(value string) string {
 			return "must be a host name, such as shop.example.com"
 		}
 	case ByStatus:
-		if n, err := strconv.Atoi(value); (err != nil || n < 100 || n > 599) && !slices.Contains([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, value) {
+		if n, err := strconv.Atoi(value); (err != nil || n < 100 || n > 599 || strconv.Itoa(n) != value) && !slices.Contains([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, value) {
 			return "must be a status such as 404, or a class such as 5xx"
 		}
 	case ByURL:

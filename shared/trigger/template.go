@@ -111,7 +111,7 @@ const (
 
 // Bounds of what a window keeps.
 const (
-	maxDistinct       = 5000 // attacks or incidents
+	maxDistinct       = 2000 // attacks or incidents
 	maxPayloads       = 500  // of one source
 	anyCount    int64 = 1_000_000_000
 	dayPeriod         = 86_400

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"time"
 
@@ -149,8 +150,35 @@ type Outcome struct {
 // Empty reports whether there is nothing to write.
 func (o Outcome) Empty() bool { return len(o.States) == 0 && len(o.Publish) == 0 }
 
-// perNote is how many events to publish a store can write in one row: one has some 6 KB at the most.
-const perNote = 40
+// Limits of a row of events to publish: a DynamoDB item has 400 KB.
+const rowEvents, rowBytes = 40, 300 << 10
+
+// Rows cuts events to publish into what one row of a store holds.
+func Rows(events []event.Event) iter.Seq[[]event.Event] {
+	return func(yield func([]event.Event) bool) {
+		for len(events) > 0 {
+			n, size := 0, 0
+			for ; n < len(events) && n < rowEvents; n++ {
+				if size += len(events[n].Data) + envelopeBytes; size > rowBytes && n > 0 {
+					break
+				}
+			}
+			if !yield(events[:n]) {
+				return
+			}
+			events = events[n:]
+		}
+	}
+}
+
+// envelopeBytes bounds what an event has beside its data: ids, the client's name, the names of members.
+const envelopeBytes = 1 << 10
 
 // Items is how many rows a store writes for the outcome.
-func (o Outcome) Items() int { return len(o.States) + (len(o.Publish)+perNote-1)/perNote }
+func (o Outcome) Items() int {
+	n := len(o.States)
+	for range Rows(o.Publish) {
+		n++
+	}
+	return n
+}

@@ -8,15 +8,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAWindowIsExact compares windows of every size, with and without steps, with a list of all that was ever counted.
-func TestAWindowIsExact(t *testing.T) {
+// TestAWindowAgreesWithAListOfAllThatWasCounted compares windows of every size, with and without steps, with a list of all that was ever counted.
+func TestAWindowAgreesWithAListOfAllThatWasCounted(t *testing.T) {
 	type seen struct {
 		at, n int64
 		key   uint64
 	}
 	for round := range 400 {
 		random := rand.New(rand.NewPCG(7, uint64(round)))
-		th := Threshold{Period: 1 + random.Int64N(600), Count: []int64{0, 1, 2, 5, 40, 63, 64, 511, 512, 3000}[round%10]}
+		th := Threshold{Period: 1 + random.Int64N(600), Count: []int64{0, 1, 2, 5, 40, 511, 512, 2047, 2048, 5000}[round%10]}
 		distinct := round%3 == 0
 		r := newRuler(th, round%2 == 0)
 		require.LessOrEqual(t, time.Duration(r.span)*r.step, time.Duration(th.Period)*time.Second, "a window is never longer than its period")
@@ -81,7 +81,7 @@ func TestAStateForgetsTheSourcesThatWereQuietLongest(t *testing.T) {
 	require.LessOrEqual(t, len(body), maxBody)
 	back, err := decode(body)
 	require.NoError(t, err)
-	require.Greater(t, len(back.windows), 1000)
+	require.Greater(t, len(back.windows), 500)
 	_, fires := back.add(r, many, many, 1, 99)
 	require.True(t, fires, "the newest source is remembered")
 	require.NotContains(t, back.index, uint64(1), "the oldest is not")

@@ -2,9 +2,9 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/event"
+	"tocsin/shared/trigger"
 )
 
 // announcements is the partition of events that are to be published still. It can be no tenant's: those have no space.
@@ -19,10 +20,6 @@ const announcements = " announcements"
 
 // relayAfter is when an announcement that is still there was left behind: its writer publishes at once.
 const relayAfter = time.Minute
-
-// notesLimit is how many events one row of announcements holds: some 6 KB each at the most (see trigger.Outcome), and a row
-// has 400 KB.
-const notesLimit = 40
 
 // Announcements keeps events that are written in one transaction with what they tell of, in the table of Integrations. They
 // are published after it and removed; if the process ends in between, Relay publishes them.
@@ -37,7 +34,7 @@ type Announcements struct {
 // write makes the rows of events, for a transaction.
 func (a Announcements) write(events []event.Event) ([]types.TransactWriteItem, error) {
 	var out []types.TransactWriteItem
-	for chunk := range slices.Chunk(events, notesLimit) {
+	for chunk := range trigger.Rows(events) {
 		list := &types.AttributeValueMemberL{}
 		for _, e := range chunk {
 			detail, err := e.Encode()
@@ -55,7 +52,7 @@ func (a Announcements) write(events []event.Event) ([]types.TransactWriteItem, e
 
 // publish publishes what write wrote. A failure is logged: Relay makes up for it.
 func (a Announcements) publish(ctx context.Context, events []event.Event) {
-	for chunk := range slices.Chunk(events, notesLimit) {
+	for chunk := range trigger.Rows(events) {
 		if err := a.hand(ctx, chunk); err != nil {
 			a.Log.Error("announce a change: it will be published later", "tenant", chunk[0].Tenant, "event", chunk[0].ID, "events", len(chunk), "error", err.Error())
 		}
@@ -77,23 +74,25 @@ func (a Announcements) Relay(ctx context.Context) (count int, err error) {
 		FilterExpression:          awssdk.String("since <= :since"),
 		ExpressionAttributeValues: item{":t": text(announcements), ":since": number(a.Now().Add(-relayAfter).Unix())},
 	})
+	var wrong []error
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return count, fmt.Errorf("look for announcements that were left behind: %w", err)
+			return count, errors.Join(append(wrong, fmt.Errorf("look for announcements that were left behind: %w", err))...)
 		}
 		for _, row := range page.Items {
 			events, err := readAnnouncement(row)
-			if err != nil {
-				return count, err
+			if err == nil {
+				err = a.hand(ctx, events)
 			}
-			if err := a.hand(ctx, events); err != nil {
-				return count, fmt.Errorf("publish announcement %s: %w", events[0].ID, err)
+			if err != nil { // it keeps no other from going out
+				wrong = append(wrong, fmt.Errorf("publish announcement %s: %w", textOf(row, "id"), err))
+				continue
 			}
 			count += len(events)
 		}
 	}
-	return count, nil
+	return count, errors.Join(wrong...)
 }
 
 func readAnnouncement(row item) ([]event.Event, error) {

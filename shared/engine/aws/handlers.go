@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/trigger"
 )
 
 // Processor is the part of delivery.Fanout that the fanout function calls.
@@ -36,6 +38,14 @@ func FanoutHandler(p Processor, log *slog.Logger) func(context.Context, events.S
 		}
 		_, err := p.Process(ctx, entries)
 		if err == nil {
+			return out, nil
+		}
+		if errors.Is(err, trigger.ErrStale) {
+			// Others count for the same triggers: one by one there would be more of that.
+			log.Warn("fan out a batch: it comes again", "entries", len(entries), "error", err.Error())
+			for _, r := range in.Records {
+				out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
+			}
 			return out, nil
 		}
 		log.Error("fan out a batch: trying one by one", "entries", len(entries), "error", err.Error())

@@ -3,7 +3,6 @@ package aws
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -14,6 +13,10 @@ import (
 
 // putLimit is how many events one call takes. EventBridge, API reference, "PutEvents".
 const putLimit = 10
+
+// putBytes is the size of a call in bytes, and entryOverhead what an entry adds to its detail (EventBridge, "Calculating
+// PutEvents event entry size": the names of source and type, and 14 for the time).
+const putBytes, entryOverhead = 256 << 10, 128
 
 // Source is that of the events that Tocsin itself publishes.
 const Source = "tocsin"
@@ -28,18 +31,24 @@ var _ event.Publisher = (*Publisher)(nil)
 
 // Publish publishes; an entry that the bus did not take makes the whole call an error.
 func (p *Publisher) Publish(ctx context.Context, events ...event.Event) error {
-	for chunk := range slices.Chunk(events, putLimit) {
+	for len(events) > 0 {
 		in := &eventbridge.PutEventsInput{}
-		for _, e := range chunk {
+		size := 0
+		for _, e := range events[:min(len(events), putLimit)] {
 			detail, err := e.Encode()
 			if err != nil {
 				return fmt.Errorf("encode event %s: %w", e.ID, err)
+			}
+			if size += len(detail) + entryOverhead; size > putBytes && len(in.Entries) > 0 {
+				break
 			}
 			in.Entries = append(in.Entries, types.PutEventsRequestEntry{
 				EventBusName: &p.Bus, Source: awssdk.String(Source), DetailType: awssdk.String(string(e.Kind)),
 				Detail: awssdk.String(string(detail)), Time: awssdk.Time(e.Time),
 			})
 		}
+		chunk := events[:len(in.Entries)]
+		events = events[len(in.Entries):]
 		out, err := p.Events.PutEvents(ctx, in)
 		if err != nil {
 			return fmt.Errorf("publish event %s: %w", chunk[0].ID, err)
