@@ -136,6 +136,9 @@ func (f *Feedback) Handle(ctx context.Context, raw []byte) (blocked int, err err
 	return blocked, nil
 }
 
+// tellAgain is from which age of a block on a notice is taken for one that comes again: several at once are told by the first.
+const tellAgain = time.Minute
+
 // note blocks an address and tells of it, once.
 func (f *Feedback) note(ctx context.Context, n Notice) error {
 	b := Block{Tenant: n.Tenant, Address: Canonical(n.Address), Why: n.Why, Reason: clean(n.Reason), At: f.Now().UTC()}
@@ -145,16 +148,21 @@ func (f *Feedback) note(ctx context.Context, n Notice) error {
 	}
 	if added {
 		f.Log.Warn("address blocked", "tenant", n.Tenant, "why", n.Why)
-	} else if b, added, err = f.Blocks.Blocked(ctx, b.Tenant, "", b.Address); err != nil || !added || b.Why == Unsubscribed {
-		return err // somebody allowed it again, or its owner left: nothing to tell
+	} else {
+		kept, blocked, err := f.Blocks.Blocked(ctx, b.Tenant, "", b.Address)
+		age := b.At.Sub(kept.At)
+		if err != nil || !blocked || kept.Why == Unsubscribed || age < tellAgain || age > 24*time.Hour {
+			return err
+		}
+		b = kept // the notice may come again because it could not be told
 	}
 	data, err := addressData(b)
 	if err != nil {
 		return err
 	}
-	// The id is the block's: a notice that comes again because this failed is told once all the same.
+	// The id is the block's, so that administrators are told once.
 	sum := sha256.Sum256([]byte(b.Tenant + "\x00" + b.Address + "\x00" + b.At.Format(time.RFC3339Nano)))
-	if err := f.Bus.Publish(ctx, event.Event{ID: "undeliverable:" + hex.EncodeToString(sum[:12]), Tenant: b.Tenant, Kind: event.AddressUndeliverable, Time: b.At, Data: data}); err != nil {
+	if err := f.Bus.Publish(ctx, event.Event{ID: "undeliverable:" + hex.EncodeToString(sum[:12]), Tenant: b.Tenant, Kind: event.AddressUndeliverable, Time: f.Now().UTC(), Data: data}); err != nil {
 		return fmt.Errorf("tell of the blocked address of tenant %s: %w", b.Tenant, err)
 	}
 	return nil

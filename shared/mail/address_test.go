@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -186,6 +187,10 @@ func TestABounceThatComesAgainBecauseNobodyCouldBeToldIsTold(t *testing.T) {
 	_, err := g.Feedback.Handle(t.Context(), []byte(ses("Bounce", bounced)))
 	require.ErrorContains(t, err, "the bus is away")
 	g.Feedback.Bus = db.Bus()
+	_, err = g.Feedback.Handle(t.Context(), []byte(ses("Bounce", bounced)))
+	require.NoError(t, err)
+	require.Empty(t, told(t, db), "it can be told by another that came at the same time")
+	g.Feedback.Now = func() time.Time { return now().Add(6 * time.Minute) }
 	_, err = g.Feedback.Handle(t.Context(), []byte(ses("Bounce", bounced)))
 	require.NoError(t, err)
 	require.Len(t, told(t, db), 1)
