@@ -85,6 +85,9 @@ func (p *Pages) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+Root+"{digest}/{name...}", p.file)
 }
 
+// Paths lists the patterns at which the page is served.
+func Paths() []string { return slices.Clone(paths) }
+
 // Files lists the files below web/ that are served.
 func Files() []string {
 	all, _ := names()

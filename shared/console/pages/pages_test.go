@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/scripts/awslocal"
 	"tocsin/shared/console/pages"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/event"
@@ -271,5 +272,25 @@ func TestTheCatalogueIsSpokenInJapanese(t *testing.T) {
 		for _, a := range template.Actions {
 			in(id, a.Title())
 		}
+	}
+}
+
+// A reader who loads a view again asks API Gateway for it.
+func TestTheTemplateRoutesEveryView(t *testing.T) {
+	template, err := awslocal.ReadTemplate("../../../template.yaml")
+	require.NoError(t, err)
+	var routes []string
+	events, _ := template.Resources["ApiFunction"].Properties["Events"].(map[string]any)
+	for name := range events {
+		route, _ := awslocal.At(template.Resources["ApiFunction"].Properties, "Events", name, "Properties", "Path").(string)
+		routes = append(routes, route)
+	}
+	require.Contains(t, routes, "/v1/{proxy+}")
+	for _, view := range pages.Paths() {
+		view = strings.ReplaceAll(view, "{$}", "")
+		require.True(t, slices.ContainsFunc(routes, func(route string) bool {
+			prefix, greedy := strings.CutSuffix(route, "{proxy+}")
+			return route == view || greedy && strings.HasPrefix(view, prefix)
+		}), "no route of template.yaml leads to %s", view)
 	}
 }
