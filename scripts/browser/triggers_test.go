@@ -29,7 +29,7 @@ func TestATriggerIsMadePreviewedCopiedAndDeleted(t *testing.T) {
 	b.act("clickIn", "form", "Add trigger")
 	b.sees("Enter a whole number.")
 	b.fill("Fires at more", "1")
-	b.fill("within", "1")
+	b.fill("hits within", "1")
 	b.fill("Unit of time", "minute")
 	b.sees("Choose at least one integration.")
 	b.act("tick", "Ops channel", true)
