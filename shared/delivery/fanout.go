@@ -82,6 +82,7 @@ const (
 // errTooMuch: the batch is more than the log can write at once.
 var errTooMuch = errors.New("the batch means too much for one write")
 
+// process is one try at a batch. Errors: errTooMuch, trigger.ErrStale.
 func (f *Fanout) process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	in, err := f.sort(ctx, entries)
 	if err != nil {

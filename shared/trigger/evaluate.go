@@ -84,19 +84,18 @@ type counted struct {
 }
 
 func (v *Evaluator) tenant(ctx context.Context, tenant string, batch []Seen, places []int, out *Outcome) error {
-	read, found := v.Store.Watching, *out
-	for {
-		err := v.evaluate(ctx, tenant, batch, places, read, &found)
-		if !errors.Is(err, errOlder) {
-			*out = found
-			return err
-		}
-		read, found = v.Store.List, *out // what was in memory is older than the states
+	found := *out
+	err := v.evaluate(ctx, tenant, batch, places, v.Store.Watching, &found)
+	if errors.Is(err, errOlder) { // what was in memory is older than the states
+		found = *out
+		err = v.evaluate(ctx, tenant, batch, places, v.Store.List, &found)
 	}
+	*out = found
+	return err
 }
 
-// errOlder: a trigger was changed since it was read into memory.
-var errOlder = errors.New("a state is of a later definition of the trigger")
+// errOlder: a trigger was changed since it was read.
+var errOlder = fmt.Errorf("a state is of a later definition of its trigger: %w", ErrStale)
 
 type reading = func(ctx context.Context, tenant string) ([]Trigger, bool, error)
 
@@ -225,9 +224,7 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 		slices.SortStableFunc(list, func(a, b counted) int { return a.at.Compare(b.at) })
 		for _, c := range list {
 			counts, fired := m.take(&s, c)
-			if counts {
-				changed = true
-			}
+			changed = changed || counts
 			for _, f := range fired {
 				s.fired = max(s.fired, m.ruler.time(f.step).UnixMilli())
 				f.client, f.now = batch[c.place].Event.ClientName, v.Now()
@@ -251,7 +248,7 @@ func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
 	key, source := uint64(0), ""
 	if rule.PerSource {
 		source = c.source()
-		key = digest(source)
+		key = c.origin()
 	}
 	note := func(changed, fires bool) {
 		counts = counts || changed

@@ -15,7 +15,6 @@ import (
 
 // subject is what a trigger sees of an event.
 type subject struct {
-	kind      event.Kind
 	of        string   // attack type
 	apps      []string // applications; none = the default one
 	addresses []string
@@ -32,6 +31,7 @@ type subject struct {
 	count    int64    // of things
 	group    []string // what makes it the same attack or incident as another
 	key      uint64   // its digest, 0 = not made yet
+	from     uint64   // that of the source, likewise
 	payloads []string
 	dropped  bool // by upstream's sampling
 	ignored  bool // experimental
@@ -53,9 +53,17 @@ func (s *subject) attack() uint64 {
 	return s.key
 }
 
+// origin is the digest of the source, made once for all triggers.
+func (s *subject) origin() uint64 {
+	if s.from == 0 {
+		s.from = digest(s.source())
+	}
+	return s.from
+}
+
 // see reads what triggers ask of an event.
 func see(e event.Event) *subject {
-	s := &subject{kind: e.Kind, count: 1}
+	s := &subject{count: 1}
 	switch e.Kind {
 	case event.NewHits:
 		s.hit(event.Data[event.HitData](e))

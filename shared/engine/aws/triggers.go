@@ -53,7 +53,7 @@ func (s *Triggers) put(t trigger.Trigger) (*types.Put, error) {
 		return nil, fmt.Errorf("encode trigger %s: %w", t.ID, err)
 	}
 	row := triggerKey(t.Tenant, triggerPrefix, t.ID)
-	row["revision"], row["name"], row["body"] = number(t.Revision), text(t.Name), text(string(body))
+	row["revision"], row["body"] = number(t.Revision), text(string(body))
 	return &types.Put{TableName: &s.Table, Item: row}, nil
 }
 
