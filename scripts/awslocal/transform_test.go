@@ -1,0 +1,218 @@
+package awslocal_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/awslocal"
+)
+
+// transformed is template.yaml as CloudFormation deploys it: what AWS's own translator makes of it.
+func transformed(t *testing.T) map[string]awslocal.Resource {
+	t.Helper()
+	template, err := os.Open("../../template.yaml")
+	require.NoError(t, err)
+	defer template.Close()
+	python := filepath.Join(os.Getenv(awslocal.ModulesVariable), "venv", "bin", "python")
+	cmd := exec.CommandContext(t.Context(), python, "transform.py", "TokenIssuer=https://issuer.example")
+	var refused bytes.Buffer
+	cmd.Stdin, cmd.Stderr = template, &refused
+	cmd.Env = append(os.Environ(), "AWS_DEFAULT_REGION=eu-west-1", "SAM_CLI_TELEMETRY=0")
+	raw, err := cmd.Output()
+	require.NoError(t, err, "the template can not be deployed: %s", refused.String())
+	// "TemplateBody" by way of S3: CloudFormation, "Quotas".
+	require.Less(t, len(raw), 1<<20, "bytes of the template")
+	var out struct{ Resources map[string]awslocal.Resource }
+	require.NoError(t, json.Unmarshal(raw, &out))
+	require.LessOrEqual(t, len(out.Resources), 500, "resources of a stack: CloudFormation, \"Quotas\"")
+	return out.Resources
+}
+
+// of lists the resources of a type.
+func of(resources map[string]awslocal.Resource, kind string) map[string]map[string]any {
+	out := map[string]map[string]any{}
+	for id, r := range resources {
+		if r.Type == kind {
+			out[id] = r.Properties
+		}
+	}
+	return out
+}
+
+// openRoutes are the routes of the API that ask for no token. They hold no tenant's data; the last four check what they
+// are given themselves.
+var openRoutes = []string{
+	"get /", "get /docs", "get /docs.js", "get /docs.css", "get /openapi.json", "get /openapi.yaml",
+	"get /add", "get /add/{system}", "get /integrations/{proxy+}", "get /triggers", "get /triggers/{proxy+}",
+	"get /reports", "get /profile", "get /outbox", "get /rejected", "get /pages/{proxy+}",
+	"get /healthz", "post /telegram", "get /unsubscribe/{token}", "post /unsubscribe/{token}",
+}
+
+func TestTheTransformedTemplateAsksForATokenExceptWhereItIsWrittenDown(t *testing.T) {
+	apis := of(transformed(t), "AWS::ApiGatewayV2::Api")
+	require.Len(t, apis, 1)
+	for _, api := range apis {
+		paths, _ := awslocal.At(api, "Body", "paths").(map[string]any)
+		require.NotEmpty(t, paths)
+		var open []string
+		for path, methods := range paths {
+			methods, _ := methods.(map[string]any)
+			require.NotEmpty(t, methods, path)
+			for method, operation := range methods {
+				security, err := json.Marshal(awslocal.At(operation, "security"))
+				require.NoError(t, err)
+				if strings.HasPrefix(path, "/v1/") {
+					require.Equal(t, `[{"Token":[]}]`, string(security), "%s %s", method, path)
+					continue
+				}
+				require.Equal(t, `[{"NONE":[]}]`, string(security), "%s %s", method, path)
+				open = append(open, method+" "+path)
+			}
+		}
+		require.Contains(t, paths, "/v1/{proxy+}")
+		require.ElementsMatch(t, openRoutes, open)
+		authorizer := awslocal.At(api, "Body", "components", "securitySchemes", "Token", "x-amazon-apigateway-authorizer", "type")
+		require.Equal(t, "jwt", authorizer)
+	}
+}
+
+func TestTheTransformedTemplateKeepsTheLimitsOfAWS(t *testing.T) {
+	resources := transformed(t)
+	for id, p := range of(resources, "AWS::IAM::Role") {
+		size := 0
+		policies, _ := p["Policies"].([]any)
+		for _, policy := range policies {
+			size += length(t, awslocal.At(policy, "PolicyDocument"))
+		}
+		require.LessOrEqual(t, size, 10_240, "%s: characters of a role's inline policies: IAM, \"Quotas\"", id)
+		require.LessOrEqual(t, length(t, p["AssumeRolePolicyDocument"]), 2_048, "%s: characters of a trust policy: IAM, \"Quotas\"", id)
+	}
+	for id, p := range of(resources, "AWS::Events::Rule") {
+		require.LessOrEqual(t, length(t, p["EventPattern"]), 2_048, "%s: characters of a pattern: EventBridge, \"Quotas\"", id)
+	}
+	functions := of(resources, "AWS::Lambda::Function")
+	require.Len(t, functions, len(awslocal.Names))
+	for id, p := range functions {
+		variables, _ := awslocal.At(p, "Environment", "Variables").(map[string]any)
+		size := 0
+		for name, v := range variables {
+			size += len(name) + length(t, v)
+		}
+		require.LessOrEqual(t, size, 4_096, "%s: bytes of all variables: Lambda, \"Quotas\"", id)
+	}
+	allowed := map[string]int{}
+	for _, p := range of(resources, "AWS::Lambda::Permission") {
+		allowed[fmt.Sprint(p["FunctionName"])] += 400 // bytes of a statement, its ARNs at their longest
+	}
+	for function, size := range allowed {
+		require.LessOrEqual(t, size, 20<<10, "%s: bytes of its resource-based policy: Lambda, \"Quotas\"", function)
+	}
+	for id := range resources {
+		require.Regexp(t, `^[A-Za-z0-9]{1,255}$`, id, "a logical id: CloudFormation, \"Quotas\"")
+	}
+}
+
+// placeholder is as long as an ARN gets that a reference may stand for.
+var placeholder = strings.Repeat("x", 120)
+
+var substitution = regexp.MustCompile(`\$\{[^}]*\}`)
+
+// length is how long a property can be once CloudFormation has put values in.
+func length(t *testing.T, v any) int {
+	t.Helper()
+	raw, err := json.Marshal(filled(v))
+	require.NoError(t, err)
+	return len(raw)
+}
+
+// filled puts placeholders where references and substitutions stand.
+func filled(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if len(v) == 1 {
+			for name, of := range v {
+				if sub, ok := of.(string); ok && name == "Fn::Sub" {
+					return substitution.ReplaceAllString(sub, placeholder)
+				}
+				if name == "Ref" || strings.HasPrefix(name, "Fn::") {
+					return placeholder
+				}
+			}
+		}
+		out := maps.Clone(v)
+		for name := range out {
+			out[name] = filled(out[name])
+		}
+		return out
+	case []any:
+		out := slices.Clone(v)
+		for i := range out {
+			out[i] = filled(out[i])
+		}
+		return out
+	}
+	return v
+}
+
+// TestNothingInTheTransformedTemplateWaitsForItself follows what each resource names: a circle can not be deployed.
+func TestNothingInTheTransformedTemplateWaitsForItself(t *testing.T) {
+	resources := transformed(t)
+	const walking, done = 1, 2
+	state := map[string]int{}
+	var walk func(id string, way []string)
+	walk = func(id string, way []string) {
+		require.NotEqual(t, walking, state[id], "a circle: %v", append(way, id))
+		if state[id] == done {
+			return
+		}
+		state[id] = walking
+		for _, next := range names(resources[id].Properties) {
+			if _, ok := resources[next]; ok {
+				walk(next, append(way, id))
+			}
+		}
+		state[id] = done
+	}
+	for id := range resources {
+		walk(id, nil)
+	}
+}
+
+// names are the resources that a property names, by Ref, GetAtt or Sub.
+func names(v any) (out []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		if to := awslocal.Target(v); to != "" {
+			return []string{to}
+		}
+		texts := []any{v["Fn::Sub"]}
+		if list, ok := v["Fn::Sub"].([]any); ok {
+			texts = list
+		}
+		for _, text := range texts {
+			for _, s := range substitution.FindAllString(awslocal.Text(text), -1) {
+				name, _, _ := strings.Cut(strings.Trim(s, "${}"), ".")
+				out = append(out, name)
+			}
+		}
+		for _, of := range v {
+			out = append(out, names(of)...)
+		}
+	case []any:
+		for _, of := range v {
+			out = append(out, names(of)...)
+		}
+	}
+	return out
+}
