@@ -132,6 +132,13 @@ type Request struct {
 	Secrets []string
 	// Keep is how many bytes of the answer are wanted, if more than the few KiB that judging takes; see MaxKeep.
 	Keep int
+	// Part names what this request is of its delivery where that is not its notifications: the receiver of a mail. A part
+	// that is done is not sent again, whatever else changes of the integration; so the name must not change with anything
+	// but who gets what. "" for a request that holds notifications of its own.
+	Part string
+	// Holds is how many notifications this request carries, in the order in which Encode got them; the requests before it
+	// carry those before. 0 where a request is not a run of them (a mail to each of several people).
+	Holds int
 }
 
 // MaxKeep bounds Request.Keep, in bytes.
@@ -182,10 +189,17 @@ type NotSent struct{ Reason string }
 func (e *NotSent) Error() string { return e.Reason }
 
 // Response is a system's answer. Body holds its first bytes only.
+//
+// The answer to a mail is that of the mail service in the words of SMTP (RFC 5321, 4.2): Status is its reply code (250
+// taken; 421, 450, 451, 452, 550, 552, 554, …), Body the text of the reply. A mail that was not to be sent has
+// egress.MailNotSent. No answer at all (dial, TLS, sign-in, timeout) is an error and no Response.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	// Recipient says that the answer to a mail is about its receiver alone (a reply to RCPT TO, or what SES says of that
+	// address), and not about the mail service (greeting, MAIL FROM, DATA).
+	Recipient bool
 }
 
 // Verdict is what an answer means.
@@ -198,6 +212,23 @@ type Verdict struct {
 	// Stale says that the credential of the request's Grant was refused: it is dropped and asked for anew. Status 401 says
 	// so without it.
 	Stale bool
+	// Pace says that the system asked to be sent less: 429, 503 with Retry-After, SMTP 421 or 45x that say so, throttling of
+	// a provider. The part is tried again as any failed one. The lane's pace learns from it, and it counts neither for nor
+	// against the system's health. RetryAfter says how long, 0 when the system did not say.
+	Pace bool
+	// Apart says that the failure is about this part alone (a receiver's mailbox, one record) and not about the system: the
+	// other parts are tried in the same attempt, and it counts neither for nor against the system's health. Without it a
+	// failure ends the attempt: what was not tried then waits for the next one.
+	Apart bool
+	// Permanent says that this part can never arrive and is not tried again. Only for a part that is a receiver whom the mail
+	// system refuses for good (a 5xx reply to RCPT TO); the failures of HTTP systems keep the cycles of the facts, section 3.
+	// It implies Apart.
+	Permanent bool
+	// Unread says that the receiver refused this request for what it holds or for its size: 400, 413, 422, and what the
+	// vendor documents as that (Splunk 400 with code 5, 6, 12 or 13). Delivery halves a request of several notifications
+	// until the bad one stands alone. Not for refusals that say that settings are wrong (a key, a path, an index): no half
+	// would fare better.
+	Unread bool
 	// Adapt is what the answer changes in the read-only parameters of the integration, as a merge patch (RFC 7396); nil
 	// for nothing: a Telegram group that became another chat.
 	Adapt json.RawMessage
