@@ -90,7 +90,8 @@ const Kept = 3
 // Store keeps reports, settings and the schedule. Implementations are safe for concurrent use.
 type Store interface {
 	Zones
-	// SaveSettings replaces a tenant's settings and forgets when its reports are due: see Due.
+	// SaveSettings replaces a tenant's settings and makes its subscriptions due at once, so that the schedule looks at them
+	// anew. Since and Done of each stay: no report is lost by it and none comes twice.
 	SaveSettings(ctx context.Context, s Settings) error
 
 	// Save inserts or replaces a report; files, when there are any, replace its files.
@@ -104,12 +105,13 @@ type Store interface {
 	// Waiting returns up to limit reports that are to be made, oldest first, of all tenants.
 	Waiting(ctx context.Context, limit int) ([]Report, error)
 
-	// Due returns up to limit subscriptions whose time has come, of all tenants, those never scheduled first. The engine
+	// Due returns up to limit subscriptions whose time has come, of all tenants, those to be looked at anew first. The engine
 	// keeps it as a sparse index beside integrations and people: an enabled integration and a person have a row for each
 	// report frequency that they subscribe to, made and removed in the same write as they are; its cost does not
 	// depend on how many tenants there are.
 	Due(ctx context.Context, now time.Time, limit int) ([]Subscription, error)
-	// Reschedule sets when a subscription is due if it still is as it was read; nothing happens when it has gone.
+	// Reschedule sets when a subscription is due, and its Since and Done, if it still is due as it was read (s.Due); nothing
+	// happens when it has gone.
 	Reschedule(ctx context.Context, s Subscription, due time.Time) error
 }
 
@@ -118,5 +120,10 @@ type Subscription struct {
 	Tenant    string
 	Receiver  string // an integration's id or a person's
 	Frequency Frequency
-	Due       time.Time // zero: never scheduled
+	Due       time.Time // zero: it is new, or settings were saved: look at it now
+	// Since is when the receiver subscribed: the UpdatedAt of the integration or the profile that first named the frequency.
+	// Zero for one that is older than this field.
+	Since time.Time
+	// Done is the last day of the newest period whose report was handed over, "" for none yet.
+	Done Day
 }

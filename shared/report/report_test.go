@@ -403,3 +403,174 @@ func TestAnEmptyPeriodIsToldInTheMessage(t *testing.T) {
 	require.Contains(t, m.HTML(""), "Nothing was recorded in this period")
 	require.NotContains(t, m.HTML(""), "Unsubscribe")
 }
+
+// reported are the days whose reports were published, in their order.
+func (r *rig) reported() (days []string) {
+	r.t.Helper()
+	for _, e := range r.events() {
+		days = append(days, strings.TrimPrefix(event.Data[event.ReportData](e).Report, "daily-"))
+	}
+	return days
+}
+
+func (r *rig) zone(name string) {
+	r.t.Helper()
+	require.NoError(r.t, r.db.Reports().SaveSettings(r.t.Context(), report.Settings{Tenant: "42", Zone: name}))
+}
+
+// change makes the integration anew with other subscriptions, as a person saves it.
+func (r *rig) change(id string, revision int64, types ...event.Type) {
+	r.t.Helper()
+	i := integration.Integration{ID: id, Tenant: "42", ClientName: "Acme", System: "email", Revision: revision, UpdatedAt: r.now}
+	for _, t := range types {
+		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t})
+	}
+	note := event.Event{ID: fmt.Sprintf("changed-%s-%d", id, revision), Tenant: "42", Kind: event.UpdateIntegration, Time: r.now, Data: []byte(`{"integration":{"id":"x"}}`)}
+	if revision == 1 {
+		note.Kind = event.CreateIntegration
+		require.NoError(r.t, r.db.Integrations().Create(r.t.Context(), i, note))
+	} else {
+		require.NoError(r.t, r.db.Integrations().Update(r.t.Context(), i, note))
+	}
+	r.receivers[id] = report.Receiver{Client: "Acme", Addresses: []string{"ada@example.com"}}
+}
+
+func TestH21NoChangeOfSettingsSwallowsAReportOrSendsItTwice(t *testing.T) {
+	none := []string(nil)
+	for name, c := range map[string]struct {
+		zone string // at the start
+		do   func(r *rig)
+		want []string // days, in the two days after
+	}{
+		"the same zone, at three in the night, nobody looks before six": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T03:00:00Z")
+			r.zone("UTC")
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"the same zone, at three in the night, with a look": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T03:00:00Z")
+			r.zone("UTC")
+			r.run()
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"the same zone, a moment after six, before the schedule looked": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T06:02:00Z")
+			r.zone("UTC")
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"the same zone, after it was sent": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T06:00:00Z")
+			r.run()
+			r.zone("UTC")
+			r.run()
+			r.zone("UTC")
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"to the east, over six o'clock: it is due at once": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T03:00:00Z")
+			r.zone("Asia/Tokyo")
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"to the west, after it was sent": {"Asia/Tokyo", func(r *rig) {
+			r.now = instant(r.t, "2023-03-04T21:00:00Z") // six in Tokyo
+			r.run()
+			r.now = instant(r.t, "2023-03-05T01:00:00Z")
+			r.zone("UTC")
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"there and back": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T03:00:00Z")
+			r.zone("Asia/Tokyo")
+			r.run()
+			r.zone("America/Los_Angeles")
+			r.run()
+			r.zone("UTC")
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"half around the world, so that two mornings fall together": {"Pacific/Niue", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T16:30:00Z") // 05:30 on the 5th, and 06:30 on the 6th
+			r.zone("Pacific/Kiritimati")
+		}, []string{"2023-03-04", "2023-03-05", "2023-03-06"}},
+		"the frequency off and on before six": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T03:00:00Z")
+			r.change("i", 2, event.Scope)
+			r.change("i", 3, event.ReportDaily)
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"the frequency off and on a moment after six, before the schedule looked": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T06:02:00Z")
+			r.change("i", 2, event.Scope)
+			r.change("i", 3, event.ReportDaily)
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"the frequency off and on after it was sent": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T06:00:00Z")
+			r.run()
+			r.now = instant(r.t, "2023-03-05T10:00:00Z")
+			r.change("i", 2, event.Scope)
+			r.change("i", 3, event.ReportDaily)
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"another change of the integration": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T05:59:00Z")
+			r.change("i", 2, event.ReportDaily, event.Scope)
+		}, []string{"2023-03-04", "2023-03-05"}},
+		"the frequency is off when it is due": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T05:00:00Z")
+			r.change("i", 2, event.Scope)
+			r.now = instant(r.t, "2023-03-05T10:00:00Z")
+			r.change("i", 3, event.ReportDaily)
+		}, []string{"2023-03-05"}},
+		"it stays off": {"UTC", func(r *rig) {
+			r.now = instant(r.t, "2023-03-05T05:00:00Z")
+			r.change("i", 2, event.Scope)
+		}, none},
+		"clocks go forward in the night": {"America/New_York", func(r *rig) {
+			r.now = instant(r.t, "2023-03-12T05:00:00Z")
+			r.run() // that of the 10th, which was due on the 11th
+			r.zone("America/New_York")
+		}, []string{"2023-03-10", "2023-03-11", "2023-03-12"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, "2023-03-04T12:00:00Z")
+			r.zone(c.zone)
+			if c.zone == "America/New_York" {
+				r.now = instant(t, "2023-03-10T12:00:00Z")
+			}
+			if c.zone == "Pacific/Niue" {
+				r.now = instant(t, "2023-03-04T16:30:00Z") // 05:30, before the one of the 3rd
+			}
+			r.change("i", 1, event.ReportDaily)
+			r.run()
+			if c.zone == "Pacific/Niue" {
+				r.now = instant(t, "2023-03-04T17:00:00Z")
+				require.Equal(t, 1, r.run())
+			}
+			c.do(r)
+			for until := r.now.Add(48 * time.Hour); r.now.Before(until); r.now = r.now.Add(10 * time.Minute) {
+				r.run()
+			}
+			got := r.reported()
+			if c.zone == "Pacific/Niue" {
+				require.Equal(t, "2023-03-03", got[0])
+				got = got[1:]
+			}
+			slices.Sort(got)
+			require.Equal(t, got, slices.Compact(slices.Clone(got)), "no report comes twice")
+			switch {
+			case c.want == nil:
+				require.Empty(t, got)
+			default:
+				require.Equal(t, c.want, got[:min(len(got), len(c.want))])
+			}
+		})
+	}
+}
+
+func TestH21AnIntegrationThatIsMadeAfterSixBeginsWithTheNextMorning(t *testing.T) {
+	r := start(t, "2023-03-05T07:00:00Z")
+	r.change("i", 1, event.ReportDaily)
+	require.Zero(t, r.run())
+	r.now = instant(t, "2023-03-06T06:00:00Z")
+	require.Equal(t, 1, r.run())
+	require.Equal(t, []string{"2023-03-05"}, r.reported())
+}
+
+func TestH21ARestartBeforeSixSwallowsNothing(t *testing.T) {
+	r := start(t, "2023-03-05T03:00:00Z")
+	r.change("i", 1, event.ReportDaily) // and nobody looks before seven
+	r.now = instant(t, "2023-03-05T07:00:00Z")
+	require.Equal(t, 1, r.run())
+	require.Equal(t, []string{"2023-03-04"}, r.reported())
+	require.Zero(t, r.run())
+}

@@ -94,21 +94,44 @@ func (s *Service) schedule(ctx context.Context, sub Subscription) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the report settings of tenant %s: %w", sub.Tenant, err)
 	}
-	zone := cmp.Or(settings.Zone, DefaultZone)
-	last := Last(sub.Frequency, now, zone)
-	next := last.Next().Due()
-	jobs := 0
-	// A subscription that is new, or whose zone changed, begins with the period that is going on.
-	if !sub.Due.IsZero() {
-		if jobs, err = s.handOver(ctx, sub, last); err != nil {
-			s.Log.Error("scheduled report: trying again", "tenant", sub.Tenant, "receiver", sub.Receiver, "period", last.Key(), "error", err.Error())
-			next = now.Add(again)
+	last := Last(sub.Frequency, now, cmp.Or(settings.Zone, DefaultZone))
+	if sub.Since.IsZero() { // from before it was kept: it begins with this look, or has begun with the time that it is due
+		if sub.Since = sub.Due; sub.Due.IsZero() {
+			sub.Since = now.Add(unseen)
 		}
+	}
+	next, jobs := last.Next().Due(), 0
+	for _, p := range sub.owed(last) {
+		n, err := s.handOver(ctx, sub, p)
+		if err != nil {
+			s.Log.Error("scheduled report: trying again", "tenant", sub.Tenant, "receiver", sub.Receiver, "period", p.Key(), "error", err.Error())
+			next = now.Add(again)
+			break
+		}
+		jobs, sub.Done = jobs+n, p.To
 	}
 	if err := s.Store.Reschedule(ctx, sub, next); err != nil {
 		return jobs, fmt.Errorf("schedule the %s reports of %s of tenant %s: %w", sub.Frequency, sub.Receiver, sub.Tenant, err)
 	}
 	return jobs, nil
+}
+
+// unseen is the longest time between two looks at the schedule (template.yaml, ReportSchedule). Who subscribes within it after
+// a report was due may have been subscribed when it was, and gets it: a report that comes although nobody was subscribed at
+// six is better than one that a click at two past six swallowed.
+const unseen = 15 * time.Minute
+
+// owed are the periods whose reports the subscription is to get now: of those that are over the newest, unless it had it or
+// subscribed later. Days are of the calendar, so that a change of the zone neither swallows one nor sends it twice. Where a
+// zone far to the east took the place of one far to the west, two mornings fall together: then the one before comes too.
+func (sub Subscription) owed(last Period) (out []Period) {
+	if last.To <= sub.Done || last.Due().Before(sub.Since.Add(-unseen)) {
+		return nil
+	}
+	if before := last.Previous(); sub.Due.IsZero() && sub.Done != "" && before.Previous().To == sub.Done {
+		out = append(out, before)
+	}
+	return append(out, last)
 }
 
 func (s *Service) handOver(ctx context.Context, sub Subscription, p Period) (int, error) {

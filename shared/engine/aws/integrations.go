@@ -72,7 +72,7 @@ func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision i
 	return s.change(ctx, tenant, id, types.TransactWriteItem{Delete: &types.Delete{
 		TableName: &s.Table, Key: integrationKey(tenant, id),
 		ConditionExpression: awssdk.String("revision = :before"), ExpressionAttributeValues: item{":before": number(revision)},
-	}}, announce, subscribe(s.Schedule, tenant, id, nil)...)
+	}}, announce, subscribe(s.Schedule, tenant, id, time.Time{}, nil)...)
 }
 
 // change writes a change with its announcement and what else belongs to it, then publishes the announcement.
@@ -159,7 +159,7 @@ func (s *Integrations) subscribe(i integration.Integration) []types.TransactWrit
 			frequencies = append(frequencies, f)
 		}
 	}
-	return subscribe(s.Schedule, i.Tenant, i.ID, frequencies)
+	return subscribe(s.Schedule, i.Tenant, i.ID, i.UpdatedAt, frequencies)
 }
 
 var scheduled = map[event.Type]report.Frequency{event.ReportDaily: report.Daily, event.ReportWeekly: report.Weekly, event.ReportMonthly: report.Monthly}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -69,7 +70,7 @@ func (p *People) Save(ctx context.Context, v profile.Profile) error {
 	if v.Revision > 1 {
 		put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"), item{":before": number(v.Revision - 1)}
 	}
-	unmet, err := transact(ctx, p.DB, append([]types.TransactWriteItem{{Put: put}}, subscribe(p.Schedule, v.Tenant, v.ID, v.Choices.Reports())...), "")
+	unmet, err := transact(ctx, p.DB, append([]types.TransactWriteItem{{Put: put}}, subscribe(p.Schedule, v.Tenant, v.ID, v.UpdatedAt, v.Choices.Reports())...), "")
 	if err == nil && len(unmet) > 0 {
 		err = profile.ErrConflict
 	}
@@ -81,7 +82,7 @@ func (p *People) Save(ctx context.Context, v profile.Profile) error {
 
 // Delete forgets one person.
 func (p *People) Delete(ctx context.Context, tenant, id string) error {
-	writes := append([]types.TransactWriteItem{{Delete: &types.Delete{TableName: &p.Table, Key: recordKey(tenant, personPrefix+id)}}}, subscribe(p.Schedule, tenant, id, nil)...)
+	writes := append([]types.TransactWriteItem{{Delete: &types.Delete{TableName: &p.Table, Key: recordKey(tenant, personPrefix+id)}}}, subscribe(p.Schedule, tenant, id, time.Time{}, nil)...)
 	if _, err := transact(ctx, p.DB, writes, ""); err != nil {
 		return fmt.Errorf("forget person %s of tenant %s: %w", id, tenant, err)
 	}

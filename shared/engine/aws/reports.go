@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -78,8 +79,8 @@ func (r *Reports) Settings(ctx context.Context, tenant string) (report.Settings,
 	return out, nil
 }
 
-// SaveSettings replaces them, then schedules the tenant's reports anew. If it breaks off in between, what was not
-// scheduled anew yet comes once more at the time of the old zone.
+// SaveSettings replaces them, then has the schedule look at the tenant's reports anew. If it breaks off in between, what it
+// did not reach yet is looked at once more at the time of the old zone.
 func (r *Reports) SaveSettings(ctx context.Context, v report.Settings) error {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -353,37 +354,65 @@ func dueKey(tenant, receiver string, f report.Frequency) item {
 	return recordKey(tenant, duePrefix+string(f)+" "+receiver)
 }
 
-// Due lists subscriptions whose time has come. The index is behind the table by milliseconds: one that was rescheduled
-// this instant may be handed out again.
+// Due lists subscriptions whose time has come. The index has the keys alone and is behind the table by milliseconds: the rows
+// are read from the table.
 func (r *Reports) Due(ctx context.Context, now time.Time, limit int) (out []report.Subscription, err error) {
+	var found []item
 	for n := range buckets {
 		rows, err := r.bucket(ctx, bucketName(n), now, limit)
 		if err != nil {
 			return nil, fmt.Errorf("list due reports: %w", err)
 		}
-		for _, row := range rows {
-			frequency, receiver, _ := strings.Cut(strings.TrimPrefix(textOf(row, "id"), duePrefix), " ")
-			v := report.Subscription{Tenant: textOf(row, "tenant"), Receiver: receiver, Frequency: report.Frequency(frequency)}
-			if due := numberOf(row, "due"); due != 0 {
-				v.Due = time.Unix(0, due).UTC()
-			}
-			out = append(out, v)
-		}
+		found = append(found, rows...)
 	}
-	slices.SortStableFunc(out, func(a, b report.Subscription) int { return a.Due.Compare(b.Due) })
-	return out[:min(len(out), limit)], nil
+	slices.SortStableFunc(found, func(a, b item) int { return cmp.Compare(numberOf(a, "due"), numberOf(b, "due")) })
+	keys := make([]item, 0, limit)
+	for _, row := range found[:min(len(found), limit)] {
+		keys = append(keys, recordKey(textOf(row, "tenant"), textOf(row, "id")))
+	}
+	rows, err := getAll(ctx, r.DB, r.Table, keys, true)
+	if err != nil {
+		return nil, fmt.Errorf("read %d due reports: %w", len(keys), err)
+	}
+	for _, row := range rows {
+		due := numberOf(row, "due")
+		if due > now.UnixNano() || row["bucket"] == nil {
+			continue // it was moved on this instant
+		}
+		frequency, receiver, _ := strings.Cut(strings.TrimPrefix(textOf(row, "id"), duePrefix), " ")
+		out = append(out, report.Subscription{
+			Tenant: textOf(row, "tenant"), Receiver: receiver, Frequency: report.Frequency(frequency),
+			Due: instant(due), Since: instant(numberOf(row, "since")), Done: report.Day(textOf(row, "done")),
+		})
+	}
+	slices.SortStableFunc(out, func(a, b report.Subscription) int {
+		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Receiver, b.Receiver))
+	})
+	return out, nil
+}
+
+// unixNano is the reverse of instant.
+func unixNano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// instant reads Unix nanoseconds, 0 = none.
+func instant(nanos int64) time.Time {
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos).UTC()
 }
 
 // Reschedule moves a subscription on.
 func (r *Reports) Reschedule(ctx context.Context, v report.Subscription, due time.Time) error {
-	was := int64(0)
-	if !v.Due.IsZero() {
-		was = v.Due.UnixNano()
-	}
 	_, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &r.Table, Key: dueKey(v.Tenant, v.Receiver, v.Frequency), UpdateExpression: awssdk.String("SET #due = :due"),
+		TableName: &r.Table, Key: dueKey(v.Tenant, v.Receiver, v.Frequency), UpdateExpression: awssdk.String("SET #due = :due, done = :done, since = :since"),
 		ConditionExpression: awssdk.String("#due = :was"), ExpressionAttributeNames: map[string]string{"#due": "due"},
-		ExpressionAttributeValues: item{":due": number(due.UnixNano()), ":was": number(was)},
+		ExpressionAttributeValues: item{":due": number(due.UnixNano()), ":was": number(unixNano(v.Due)), ":done": text(string(v.Done)), ":since": number(unixNano(v.Since))},
 	})
 	var moved *types.ConditionalCheckFailedException
 	if err != nil && !errors.As(err, &moved) {
@@ -392,7 +421,7 @@ func (r *Reports) Reschedule(ctx context.Context, v report.Subscription, due tim
 	return nil
 }
 
-// forget makes the tenant's subscriptions ones that were never scheduled.
+// forget has the schedule look at the tenant's subscriptions anew.
 func (r *Reports) forget(ctx context.Context, tenant string) error {
 	pages := dynamodb.NewQueryPaginator(r.DB, &dynamodb.QueryInput{
 		TableName: &r.Table, ConsistentRead: awssdk.Bool(true), KeyConditionExpression: awssdk.String("tenant = :t AND begins_with(id, :due)"),
@@ -419,8 +448,8 @@ func (r *Reports) forget(ctx context.Context, tenant string) error {
 }
 
 // subscribe are the writes that make a receiver's rows of the schedule those of the frequencies given: what stays keeps
-// its time. They go into the transaction that changes the receiver.
-func subscribe(table, tenant, receiver string, frequencies []report.Frequency) (out []types.TransactWriteItem) {
+// its time, what is new is subscribed since the time given. They go into the transaction that changes the receiver.
+func subscribe(table, tenant, receiver string, since time.Time, frequencies []report.Frequency) (out []types.TransactWriteItem) {
 	for _, f := range report.Frequencies() {
 		key := dueKey(tenant, receiver, f)
 		if !slices.Contains(frequencies, f) {
@@ -428,9 +457,9 @@ func subscribe(table, tenant, receiver string, frequencies []report.Frequency) (
 			continue
 		}
 		out = append(out, types.TransactWriteItem{Update: &types.Update{
-			TableName: &table, Key: key, UpdateExpression: awssdk.String("SET #due = if_not_exists(#due, :never), #b = :b"),
+			TableName: &table, Key: key, UpdateExpression: awssdk.String("SET #due = if_not_exists(#due, :never), since = if_not_exists(since, :since), #b = :b"),
 			ExpressionAttributeNames:  map[string]string{"#due": "due", "#b": "bucket"},
-			ExpressionAttributeValues: item{":never": number(0), ":b": text(bucketOf(tenant, receiver))},
+			ExpressionAttributeValues: item{":never": number(0), ":since": number(unixNano(since)), ":b": text(bucketOf(tenant, receiver))},
 		}})
 	}
 	return out

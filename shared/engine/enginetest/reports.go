@@ -170,6 +170,46 @@ func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.S
 		require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
 		require.Equal(t, []string{"a daily"}, dueNow(t, s, at), "a change of the zone schedules anew")
 	})
+	t.Run("TestH21: when it was subscribed and what it got stay, whatever is set meanwhile", func(t *testing.T) {
+		s, is, people := open(t)
+		i := reporting("a", 1, event.ReportDaily)
+		i.UpdatedAt = at
+		require.NoError(t, is.Create(t.Context(), i, note("42", event.CreateIntegration)))
+		require.NoError(t, people.Save(t.Context(), person("42", "person.a", 1)))
+		first, err := s.Due(t.Context(), at, 10)
+		require.NoError(t, err)
+		require.Len(t, first, 3)
+		for _, v := range first {
+			require.True(t, at.Equal(v.Since), v.Receiver)
+			require.Empty(t, v.Done)
+			v.Done = "2023-02-28"
+			require.NoError(t, s.Reschedule(t.Context(), v, at.Add(time.Hour)))
+		}
+		i.Revision, i.UpdatedAt = 2, at.Add(time.Minute)
+		require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+		require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
+		again, err := s.Due(t.Context(), at, 10)
+		require.NoError(t, err)
+		require.Len(t, again, 3, "all are looked at anew")
+		for _, v := range again {
+			require.True(t, v.Due.IsZero())
+			require.True(t, at.Equal(v.Since), v.Receiver)
+			require.Equal(t, report.Day("2023-02-28"), v.Done)
+		}
+		i.Subscriptions, i.Revision = i.Subscriptions[:1], 3
+		require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+		i = reporting("a", 4, event.ReportDaily)
+		i.UpdatedAt = at.Add(2 * time.Hour)
+		require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+		anew, err := s.Due(t.Context(), at, 10)
+		require.NoError(t, err)
+		for _, v := range anew {
+			if v.Receiver == "a" {
+				require.True(t, i.UpdatedAt.Equal(v.Since), "one who comes back begins anew")
+				require.Empty(t, v.Done)
+			}
+		}
+	})
 	t.Run("has pages", func(t *testing.T) {
 		s, is, _ := open(t)
 		for n := range 5 {

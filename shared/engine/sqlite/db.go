@@ -29,8 +29,11 @@ var schemaGather string
 //go:embed triggers.sql
 var schemaTriggers string
 
+//go:embed schedule.sql
+var schemaSchedule string
+
 // migrations take a file from version i to i+1. A release only ever appends.
-var migrations = []string{schema1, schemaReports, schemaGather, schemaTriggers}
+var migrations = []string{schema1, schemaReports, schemaGather, schemaTriggers, schemaSchedule}
 
 // applicationID marks our files in SQLite's header: "Tocs".
 const applicationID = 0x546f6373

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	driver "zombiezen.com/go/sqlite"
 
@@ -35,7 +36,7 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, an
 		}); err != nil {
 			return err
 		}
-		return w.subscribe(i.Tenant, i.ID, reports(i))
+		return w.subscribe(i.Tenant, i.ID, i.UpdatedAt, reports(i))
 	})
 }
 
@@ -57,7 +58,7 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 		if err := changedOne(w, i.Tenant, i.ID); err != nil {
 			return err
 		}
-		return w.subscribe(i.Tenant, i.ID, reports(i))
+		return w.subscribe(i.Tenant, i.ID, i.UpdatedAt, reports(i))
 	})
 }
 
@@ -84,7 +85,7 @@ func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision i
 		if err := changedOne(w, tenant, id); err != nil {
 			return err
 		}
-		return w.subscribe(tenant, id, nil)
+		return w.subscribe(tenant, id, time.Time{}, nil)
 	})
 }
 

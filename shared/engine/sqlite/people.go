@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	driver "zombiezen.com/go/sqlite"
 
@@ -69,7 +70,7 @@ func (p *People) Save(ctx context.Context, v profile.Profile) error {
 		if w.conn.Changes() == 0 {
 			return profile.ErrConflict
 		}
-		return w.subscribe(v.Tenant, v.ID, v.Choices.Reports())
+		return w.subscribe(v.Tenant, v.ID, v.UpdatedAt, v.Choices.Reports())
 	}); err != nil {
 		return fmt.Errorf("save person %s of tenant %s: %w", v.ID, v.Tenant, err)
 	}
@@ -85,7 +86,7 @@ func (p *People) Delete(ctx context.Context, tenant, id string) error {
 		}); err != nil {
 			return err
 		}
-		return w.subscribe(tenant, id, nil)
+		return w.subscribe(tenant, id, time.Time{}, nil)
 	}); err != nil {
 		return fmt.Errorf("forget person %s of tenant %s: %w", id, tenant, err)
 	}

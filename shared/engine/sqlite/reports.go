@@ -161,14 +161,12 @@ func (r *Reports) File(ctx context.Context, tenant, id, name string) (report.Fil
 // Due lists subscriptions whose time has come.
 func (r *Reports) Due(ctx context.Context, now time.Time, limit int) ([]report.Subscription, error) {
 	var out []report.Subscription
-	err := r.db.query(ctx, "SELECT tenant, receiver, frequency, due FROM report_due WHERE due <= ? ORDER BY due, tenant, receiver, frequency LIMIT ?", func(s *driver.Stmt) {
+	err := r.db.query(ctx, "SELECT tenant, receiver, frequency, due, since, done FROM report_due WHERE due <= ? ORDER BY due, tenant, receiver, frequency LIMIT ?", func(s *driver.Stmt) {
 		s.BindInt64(1, now.UnixNano())
 		s.BindInt64(2, int64(limit))
 	}, func(s *driver.Stmt) error {
 		v := report.Subscription{Tenant: s.ColumnText(0), Receiver: s.ColumnText(1), Frequency: report.Frequency(s.ColumnText(2))}
-		if due := s.ColumnInt64(3); due != 0 {
-			v.Due = time.Unix(0, due).UTC()
-		}
+		v.Due, v.Since, v.Done = dueAt(s.ColumnInt64(3)), dueAt(s.ColumnInt64(4)), report.Day(s.ColumnText(5))
 		out = append(out, v)
 		return nil
 	})
@@ -178,19 +176,25 @@ func (r *Reports) Due(ctx context.Context, now time.Time, limit int) ([]report.S
 	return out, nil
 }
 
+// nanos is the reverse of dueAt.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
 // Reschedule moves a subscription on.
 func (r *Reports) Reschedule(ctx context.Context, v report.Subscription, due time.Time) error {
-	was := int64(0)
-	if !v.Due.IsZero() {
-		was = v.Due.UnixNano()
-	}
 	if err := r.db.writer.write(ctx, func(w *writer) error {
-		return w.do("UPDATE report_due SET due = ? WHERE tenant = ? AND receiver = ? AND frequency = ? AND due = ?", func(s *driver.Stmt) {
+		return w.do("UPDATE report_due SET due = ?1, done = ?6, since = ?7 WHERE tenant = ?2 AND receiver = ?3 AND frequency = ?4 AND due = ?5", func(s *driver.Stmt) {
 			s.BindInt64(1, due.UnixNano())
 			s.BindText(2, v.Tenant)
 			s.BindText(3, v.Receiver)
 			s.BindText(4, string(v.Frequency))
-			s.BindInt64(5, was)
+			s.BindInt64(5, nanos(v.Due))
+			s.BindText(6, string(v.Done))
+			s.BindInt64(7, nanos(v.Since))
 		})
 	}); err != nil {
 		return fmt.Errorf("schedule the reports of %s: %w", v.Receiver, err)
@@ -200,8 +204,9 @@ func (r *Reports) Reschedule(ctx context.Context, v report.Subscription, due tim
 
 var reportTypes = map[report.Frequency]event.Type{report.Daily: event.ReportDaily, report.Weekly: event.ReportWeekly, report.Monthly: event.ReportMonthly}
 
-// subscribe makes a receiver's rows of the schedule those of the frequencies given: what stays keeps its time.
-func (w *writer) subscribe(tenant, receiver string, frequencies []report.Frequency) error {
+// subscribe makes a receiver's rows of the schedule those of the frequencies given: what stays keeps its time, what is new is
+// subscribed since the time given.
+func (w *writer) subscribe(tenant, receiver string, since time.Time, frequencies []report.Frequency) error {
 	wanted := map[report.Frequency]bool{}
 	for _, f := range frequencies {
 		wanted[f] = true
@@ -209,12 +214,15 @@ func (w *writer) subscribe(tenant, receiver string, frequencies []report.Frequen
 	for _, f := range report.Frequencies() {
 		sql := "DELETE FROM report_due WHERE tenant = ? AND receiver = ? AND frequency = ?"
 		if wanted[f] {
-			sql = "INSERT OR IGNORE INTO report_due (tenant, receiver, frequency, due) VALUES (?, ?, ?, 0)"
+			sql = "INSERT OR IGNORE INTO report_due (tenant, receiver, frequency, due, since) VALUES (?, ?, ?, 0, ?)"
 		}
 		if err := w.do(sql, func(s *driver.Stmt) {
 			s.BindText(1, tenant)
 			s.BindText(2, receiver)
 			s.BindText(3, string(f))
+			if wanted[f] {
+				s.BindInt64(4, nanos(since))
+			}
 		}); err != nil {
 			return err
 		}
