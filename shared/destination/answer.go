@@ -35,6 +35,12 @@ func JudgeSaid(r Response, reasons map[int]string, said string) Verdict {
 	return v
 }
 
+// BrokenOff is the verdict on a success (2xx) whose words decide and did not come whole (Response.Broken). The system may
+// have taken the message all the same, so that the next attempt can be a repeat: at least once, not at most.
+func BrokenOff(r Response, who string) Verdict {
+	return Failed(r, who+" answered "+StatusText(r.Status)+", but the answer broke off before its end: the message may have arrived all the same")
+}
+
 // WebLink returns a link that a system accepts as one, "" when it is none or is longer than limit bytes: a link that
 // is cut leads nowhere, and a system that checks it would refuse the message.
 func WebLink(link string, limit int) string {

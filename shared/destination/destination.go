@@ -200,6 +200,9 @@ type Response struct {
 	// Recipient says that the answer to a mail is about its receiver alone (a reply to RCPT TO, or what SES says of that
 	// address), and not about the mail service (greeting, MAIL FROM, DATA).
 	Recipient bool
+	// Broken: the connection ended, or the time was up, before the whole answer came, and Body holds what came of it. The
+	// status stands. Where the words of a success decide they are not known: see BrokenOff.
+	Broken bool
 }
 
 // Verdict is what an answer means.

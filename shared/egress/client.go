@@ -98,10 +98,10 @@ func (c *Client) Do(ctx context.Context, r destination.Request) (destination.Res
 	defer answer.Body.Close()
 	deadline.Reset(timeout) // for the rest of the answer
 	body, err := read(answer.Body, min(max(keptBody, r.Keep), destination.MaxKeep))
-	if err != nil {
-		return destination.Response{}, explain(ctx, err, q.URL.Host, open, timeout)
+	if cause := ctx.Err(); err != nil && cause != nil {
+		return destination.Response{}, cause
 	}
-	return destination.Response{Status: answer.StatusCode, Header: answer.Header, Body: body}, nil
+	return destination.Response{Status: answer.StatusCode, Header: answer.Header, Body: body, Broken: err != nil}, nil
 }
 
 func (c *Client) mail(ctx context.Context, m destination.Mail) (destination.Response, error) {
@@ -152,18 +152,15 @@ func (c *Client) request(ctx context.Context, r destination.Request) (*http.Requ
 	return q, nil
 }
 
-// read keeps the start of an answer and reads on a little.
+// read keeps the start of an answer and reads on a little. The error says that the answer broke off.
 func read(r io.Reader, keep int) ([]byte, error) {
 	kept, err := io.ReadAll(io.LimitReader(r, int64(keep)))
-	if err != nil {
-		return nil, err
-	}
-	if len(kept) == keep {
-		if _, err := io.CopyN(io.Discard, r, readBody-keptBody); err != nil && !errors.Is(err, io.EOF) {
-			return nil, err
+	if err == nil && len(kept) == keep {
+		if _, err = io.CopyN(io.Discard, r, readBody-keptBody); errors.Is(err, io.EOF) {
+			err = nil
 		}
 	}
-	return kept, nil
+	return kept, err
 }
 
 // transport finds or makes the connections for one setting.

@@ -139,5 +139,8 @@ func projects(r destination.Response) ([]destination.Choice, string, destination
 }
 
 func unreadable(r destination.Response) destination.Verdict {
+	if r.Broken {
+		return destination.Failed(r, "answered "+destination.StatusText(r.Status)+", but the list broke off before its end: try again, or enter the value by hand")
+	}
 	return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with what is no list of Jira's, or one that is too long: check the host URL, or enter the value by hand")
 }

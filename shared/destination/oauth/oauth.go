@@ -67,6 +67,9 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 		v := destination.Failed(r, "no access token: "+g.Who+" answered "+destination.StatusText(r.Status)+g.why(r.Status, a))
 		return destination.Credential{}, v
 	}
+	if broken && r.Broken {
+		return destination.Credential{}, destination.Failed(r, "no access token: the answer of "+g.Who+" broke off before its end")
+	}
 	if broken || a.Token == "" {
 		return destination.Credential{}, destination.Failed(r, "no access token: the answer of "+g.Who+" holds none"+g.why(0, a)+": check the address")
 	}

@@ -117,7 +117,11 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 		return destination.Credential{}, destination.Failed(r, reason)
 	}
 	var a assumed
-	if err := xml.Unmarshal(r.Body, &a); err != nil || a.Credentials.ID == "" || a.Credentials.Secret == "" {
+	err := xml.Unmarshal(r.Body, &a)
+	if err != nil && r.Broken {
+		return destination.Credential{}, destination.Failed(r, "the role could not be assumed: the answer of STS broke off before its end")
+	}
+	if err != nil || a.Credentials.ID == "" || a.Credentials.Secret == "" {
 		return destination.Credential{}, destination.Failed(r, "the role could not be assumed: STS answered with no credentials")
 	}
 	c := a.Credentials

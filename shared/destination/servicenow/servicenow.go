@@ -183,6 +183,8 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 			return destination.Delivered()
 		case said != "":
 			return destination.Failed(r, "ServiceNow answered "+destination.StatusText(r.Status)+" and made no incident (it says: "+said+")")
+		case r.Broken:
+			return destination.BrokenOff(r, "ServiceNow")
 		default:
 			return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" without an incident: the instance may be hibernating, or this is not ServiceNow's address")
 		}

@@ -111,6 +111,9 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		if read && *answer.Code != 0 {
 			return destination.Failed(r, "Splunk answered "+destination.StatusText(r.Status)+" with code "+strconv.Itoa(*answer.Code)+": "+explain(*answer.Code))
 		}
+		if r.Broken && !read {
+			return destination.BrokenOff(r, "Splunk")
+		}
 		return destination.Delivered()
 	}
 	if read {

@@ -200,7 +200,11 @@ var reasons = map[int]string{
 
 // Judge takes a 2xx for a success unless its text tells of an error.
 func (Destination) Judge(r destination.Response) destination.Verdict {
-	if r.Status < 200 || r.Status > 299 || !failedText.Match(r.Body) {
+	success := r.Status >= 200 && r.Status <= 299
+	switch failed := failedText.Match(r.Body); {
+	case success && r.Broken && !failed:
+		return destination.BrokenOff(r, "Teams")
+	case !success || !failed:
 		return destination.JudgeStatus(r, reasons)
 	}
 	inner := failedStatus.FindSubmatch(r.Body)

@@ -82,6 +82,8 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	switch {
 	case ok && a.OK && success:
 		return destination.Delivered()
+	case !ok && success && r.Broken:
+		return destination.BrokenOff(r, "Telegram")
 	case !ok && success:
 		return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" in words that are not the Bot API's: something else answers at this address")
 	case !ok:

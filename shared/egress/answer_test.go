@@ -1,0 +1,92 @@
+package egress_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/egress"
+)
+
+// raw is a server that reads one request from each connection, answers with these bytes and then does `after`.
+func raw(t *testing.T, answer string, after func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				q, err := http.ReadRequest(bufio.NewReader(conn))
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, q.Body)
+				_, _ = io.WriteString(conn, answer)
+				after(conn)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func shut(net.Conn) {}
+
+func reset(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }
+
+// hold keeps the connection open until the other side closes it.
+func hold(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+func TestH9AnAnswerWhoseBodyBreaksOffHasItsStatusAndSaysSo(t *testing.T) {
+	long := strings.Repeat("x", 100<<10)
+	for name, f := range map[string]struct {
+		answer string
+		after  func(net.Conn)
+		status int
+		body   string
+		broken bool
+	}{
+		"two bytes of a hundred":                    {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", shut, 200, "ok", true},
+		"none of a hundred":                         {"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\n", shut, 202, "", true},
+		"a chunked body without its end":            {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", shut, 200, "ok", true},
+		"a chunk that is cut":                       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok", shut, 200, "ok", true},
+		"chunks that are none":                      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", shut, 200, "", true},
+		"a body that stands still till the time":    {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", hold, 200, "ok", true},
+		"a failure that breaks off":                 {"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nno", shut, 500, "no", true},
+		"a long body that breaks off past the kept": {"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + long[:10000], shut, 200, long[:4<<10], true},
+		"a body longer than is read is no break":    {"HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n" + long, hold, 200, long[:4<<10], false},
+		"a body without a length ends with the connection": {
+			"HTTP/1.1 200 OK\r\n\r\nok", shut, 200, "ok", false,
+		},
+		"a whole body": {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", shut, 200, "ok", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := raw(t, f.answer, f.after)
+			r := post("http://" + host)
+			r.Transport.Timeout = 200 * time.Millisecond
+			a, err := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}).Do(t.Context(), r)
+			require.NoError(t, err)
+			require.Equal(t, f.status, a.Status)
+			require.Equal(t, f.body, string(a.Body))
+			require.Equal(t, f.broken, a.Broken)
+		})
+	}
+	t.Run("a reset in the body", func(t *testing.T) {
+		host := raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", reset)
+		a, err := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}).Do(t.Context(), post("http://"+host))
+		require.NoError(t, err)
+		require.Equal(t, destination.Response{Status: 200, Header: a.Header, Body: []byte{}, Broken: true}, a)
+	})
+}
