@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/logsample"
 )
 
 // Limits of PutEvents. Amazon EventBridge, API reference, "PutEvents": ten entries, and 256 KB for an entry.
@@ -51,9 +52,13 @@ type Config struct {
 }
 
 // Handler serves PutEvents.
-func Handler(c Config) http.Handler { return &handler{c} }
+func Handler(c Config) http.Handler { return &handler{Config: c} }
 
-type handler struct{ Config }
+type handler struct {
+	Config
+
+	lines logsample.Sampler
+}
 
 type request struct {
 	Entries []requestEntry
@@ -139,7 +144,7 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 		if code, why := h.check(e); code != "" {
 			answer.FailedEntryCount++
 			answer.Entries[i] = responseEntry{ErrorCode: code, ErrorMessage: why}
-			h.Log.Warn("entry refused", "code", code, "reason", why, "source", short(e.Source), "detail_type", short(e.DetailType))
+			h.lines.Add(h.Log, now, slog.LevelWarn, logsample.Kind{Class: code}, "entry refused", "code", code, "reason", why, "source", short(e.Source), "detail_type", short(e.DetailType))
 			continue
 		}
 		answer.Entries[i].EventID = h.NewID()

@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -189,4 +190,24 @@ func FuzzPutEvents(f *testing.F) {
 			require.Empty(t, s.entries, "what is refused is not stored")
 		}
 	})
+}
+
+func TestH32AFloodOfRefusedEntriesIsALineAMinute(t *testing.T) {
+	var log bytes.Buffer
+	now := time.Unix(1677628800, 0)
+	h := bus.Handler(bus.Config{
+		Store: &store{}, Name: "tocsin", Now: func() time.Time { return now }, NewID: func() string { return "id" }, Log: slog.New(slog.NewJSONHandler(&log, nil)),
+	})
+	for range 120 {
+		for range 50 {
+			r := httptest.NewRequest(http.MethodPost, "http://localhost/", strings.NewReader(`{"Entries":[{"Source":"a","DetailType":"b","Detail":"no object"},{"Source":"a"}]}`))
+			r.RemoteAddr = "127.0.0.1:50000"
+			r.Header.Set("X-Amz-Target", bus.Target)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			require.Equal(t, 200, w.Code)
+		}
+		now = now.Add(time.Second)
+	}
+	require.Equal(t, 4, strings.Count(log.String(), `"entry refused"`), "two minutes, two codes: %s", log.String())
 }

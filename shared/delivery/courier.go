@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
+	"tocsin/shared/logsample"
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
 	"tocsin/shared/retry"
@@ -63,6 +64,8 @@ type Courier struct {
 	Log          *slog.Logger
 	// Adapter is nil where answers change nothing.
 	Adapter Adapter
+
+	lines logsample.Sampler
 }
 
 // Route is an integration opened for sending. It is made once for many deliveries.
@@ -144,7 +147,7 @@ func (c *Courier) send(ctx context.Context, r *Route, d *Delivery, a *Attempt, n
 	}
 	if err != nil {
 		// The same events will never encode: say so, and let the cycles and auto-disable take their course.
-		c.Log.Error("encode delivery", "tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "error", err.Error())
+		c.lines.Add(c.Log, c.Now(), slog.LevelError, logsample.Kind{Group: d.Tenant + " " + d.Integration, Class: "encode"}, "encode delivery", "tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "error", err.Error())
 		return destination.Verdict{Reason: "this message could not be written for " + r.opened.System.Title + ": " + err.Error()}, nil
 	}
 	if d.SentRevision != r.Integration.Revision {

@@ -119,6 +119,7 @@ type Accepted struct {
 type Rejected struct {
 	Entry  Entry
 	Tenant string // "" when it could not be read
+	ID     string // of the event, likewise
 	Reason string
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tocsin/shared/health"
+	"tocsin/shared/logsample"
 )
 
 // Limits bound the work in flight, so that a slow or hanging system delays nobody else and memory does not grow
@@ -469,7 +470,7 @@ func (d *Dispatcher) write(ctx context.Context, batch []outcome) {
 		if o.barrier == nil {
 			deliveries = append(deliveries, o.delivery)
 			retrying = retrying || o.delivery.State == Retrying
-			tell(d.logger, o.delivery)
+			d.courier.tell(d.logger, o.delivery)
 		}
 	}
 	counts := count(batch, d.now())
@@ -541,8 +542,9 @@ func (d *Dispatcher) persist(ctx context.Context, what string, write func() erro
 	}
 }
 
-// report logs what became of a delivery.
-func tell(log *slog.Logger, v Delivery) {
+// tell logs what became of a delivery. An outage of one integration fails thousands of them for one reason, again and again: of
+// those a sample is written.
+func (c *Courier) tell(log *slog.Logger, v Delivery) {
 	attrs := []any{"tenant", v.Tenant, "integration", v.Integration, "delivery", v.ID, "events", v.Count}
 	switch v.State {
 	case Delivered:
@@ -550,10 +552,15 @@ func tell(log *slog.Logger, v Delivery) {
 			log.Debug("delivered", append(attrs, "attempts", len(v.Attempts))...)
 		}
 	case Retrying:
-		log.Info("delivery failed: will be sent again", append(attrs, "failures", v.Failures, "due", v.Due, "reason", v.Reason)...)
+		c.lines.Add(log, c.Now(), slog.LevelInfo, alike(v), "delivery failed: will be sent again", append(attrs, "failures", v.Failures, "due", v.Due, "reason", v.Reason)...)
 	case Dead:
-		log.Warn("delivery is dead", append(attrs, "failures", v.Failures, "reason", v.Reason)...)
+		c.lines.Add(log, c.Now(), slog.LevelWarn, alike(v), "delivery is dead", append(attrs, "failures", v.Failures, "reason", v.Reason)...)
 	}
+}
+
+// alike says which failures share a line.
+func alike(v Delivery) logsample.Kind {
+	return logsample.Kind{Group: v.Tenant + " " + v.Integration, Class: string(v.State) + " " + logsample.Class(v.Reason)}
 }
 
 // count adds up the attempts of a batch, one count for each integration's window.

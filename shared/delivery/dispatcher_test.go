@@ -82,10 +82,20 @@ type rig struct {
 
 func start(t *testing.T, limits delivery.Limits, c carrier) *rig {
 	t.Helper()
+	return startWith(t, limits, slog.New(slog.DiscardHandler), c)
+}
+
+func startLogging(t *testing.T, log *slog.Logger, c carrier) *rig {
+	t.Helper()
+	return startWith(t, delivery.Limits{}, log, c)
+}
+
+func startWith(t *testing.T, limits delivery.Limits, log *slog.Logger, c carrier) *rig {
+	t.Helper()
 	r := &rig{queue: newMemory(), integrations: &integrations{all: map[string]integration.Integration{}}}
 	r.Dispatcher = delivery.NewDispatcher(delivery.DispatcherConfig{
 		Queue: r.queue, Log: r.queue, Integrations: r.integrations, Opener: opener{}, Limits: limits,
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: log,
 		Courier: &delivery.Courier{
 			Destinations: systems{}, Carrier: c, Schedule: retry.Schedule{}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		},

@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
+	"tocsin/shared/logsample"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 )
@@ -35,6 +36,9 @@ type Fanout struct {
 	// Items bounds the events, states and others (see trigger.Outcome.Items) that the log writes at once where triggers count;
 	// 0 = no bound. A larger batch is processed in parts.
 	Items int
+	Now   func() time.Time // of log lines; nil = time.Now
+
+	lines logsample.Sampler
 }
 
 // Triggers finds what a batch means to triggers.
@@ -100,17 +104,27 @@ func (f *Fanout) process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	if err := f.Log.Accept(ctx, in); err != nil {
 		return nil, fmt.Errorf("accept %d events with %d deliveries: %w", len(in.Accepted), len(in.Deliveries), err)
 	}
+	f.tell(in)
+	return lanes(in.Deliveries), nil
+}
+
+// tell logs what a batch came to. What upstream or a trigger can repeat a thousand times a second is sampled.
+func (f *Fanout) tell(in Intake) {
 	for _, r := range in.Rejected {
-		f.Logger.Warn("event kept as dead letter", "tenant", r.Tenant, "detail_type", clip(r.Entry.DetailType, 64), "reason", r.Reason)
+		f.sample(slog.LevelWarn, r.Tenant, logsample.Class(r.Reason), "event kept as dead letter",
+			"tenant", r.Tenant, "detail_type", clip(r.Entry.DetailType, 64), "event", clip(r.ID, 64), "reason", r.Reason)
 	}
 	for _, e := range in.Triggers.Publish {
-		if slices.Contains(event.Commands(), e.Kind) { // on one machine this line is where upstream's operator sees it
-			f.Logger.Info("trigger fired: command published", "tenant", e.Tenant, "event", e.ID, "kind", e.Kind, "command", string(e.Data))
-			continue
-		}
-		f.Logger.Info("trigger fired", "tenant", e.Tenant, "event", e.ID, "kind", e.Kind)
+		f.sample(slog.LevelInfo, e.Tenant, string(e.Kind), "trigger fired", "tenant", e.Tenant, "event", e.ID, "kind", e.Kind)
 	}
-	return lanes(in.Deliveries), nil
+}
+
+func (f *Fanout) sample(level slog.Level, tenant, class, text string, args ...any) {
+	now := time.Now
+	if f.Now != nil {
+		now = f.Now
+	}
+	f.lines.Add(f.Logger, now(), level, logsample.Kind{Group: tenant, Class: class}, text, args...)
 }
 
 // sort parses the entries and sets aside the bad and the known ones.
@@ -123,7 +137,7 @@ func (f *Fanout) sort(ctx context.Context, entries []Entry) (Intake, error) {
 		k := key{e.Tenant, e.ID}
 		switch {
 		case err != nil:
-			in.Rejected = append(in.Rejected, Rejected{Entry: entry, Tenant: e.Tenant, Reason: err.Error()})
+			in.Rejected = append(in.Rejected, Rejected{Entry: entry, Tenant: e.Tenant, ID: e.ID, Reason: err.Error()})
 		case seen[k]:
 			in.Repeated = append(in.Repeated, Accepted{entry, e})
 		default:
@@ -242,7 +256,7 @@ func (f *Fanout) react(ctx context.Context, in *Intake, l Lane, events []routed)
 	i, err := f.Integrations.Get(ctx, l.Tenant, l.Integration)
 	skip := func(why string) {
 		r, _ := events[0].Event.Reaction()
-		f.Logger.Warn("a trigger's notification is not sent", "tenant", l.Tenant, "trigger", r.Trigger, "integration", l.Integration, "events", len(events), "reason", why)
+		f.sample(slog.LevelWarn, l.Tenant, r.Trigger+" "+l.Integration, "a trigger's notification is not sent", "tenant", l.Tenant, "trigger", r.Trigger, "integration", l.Integration, "events", len(events), "reason", why)
 	}
 	switch {
 	case errors.Is(err, integration.ErrNotFound):

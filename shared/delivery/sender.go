@@ -324,7 +324,7 @@ func (s *Sender) conclude(ctx context.Context, route *Route, sent []Delivery) er
 	}
 	var settled, failing []Delivery
 	for _, d := range sent {
-		tell(s.Log, d)
+		s.Courier.tell(s.Log, d)
 		if d.State == Retrying && d.Batch == "" {
 			failing = append(failing, d)
 		} else {
