@@ -2,7 +2,8 @@ package destination
 
 import (
 	"strings"
-	"unicode"
+
+	"tocsin/shared/plaintext"
 )
 
 // saidLimit is in runes: enough for the sentence of a vendor's answer, too little for a page of HTML.
@@ -13,12 +14,7 @@ const saidLimit = 300
 func Said(parts ...string) string {
 	var kept []string
 	for _, p := range parts {
-		p = strings.Map(func(r rune) rune {
-			if unicode.IsPrint(r) {
-				return r
-			}
-			return ' '
-		}, p)
+		p = strings.ReplaceAll(plaintext.Line(p), " "+plaintext.Fold, "")
 		if p = strings.Join(strings.Fields(p), " "); p != "" {
 			kept = append(kept, p)
 		}
@@ -41,13 +37,10 @@ func BrokenOff(r Response, who string) Verdict {
 	return Failed(r, who+" answered "+StatusText(r.Status)+", but the answer broke off before its end: the message may have arrived all the same")
 }
 
-// WebLink returns a link that a system accepts as one, "" when it is none or is longer than limit bytes: a link that
-// is cut leads nowhere, and a system that checks it would refuse the message.
+// WebLink returns a link that a system accepts as one, "" when it is none (see plaintext.Link) or is longer than limit
+// bytes: a link that is cut leads nowhere, and a system that checks it would refuse the message.
 func WebLink(link string, limit int) string {
-	if !strings.HasPrefix(link, "https://") && !strings.HasPrefix(link, "http://") || len(link) > limit {
-		return ""
-	}
-	if strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("<>\"{}|\\^`", r) }) {
+	if link = plaintext.Link(link); len(link) > limit {
 		return ""
 	}
 	return link

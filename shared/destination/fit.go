@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"tocsin/shared/ijson"
 )
 
 // Bounds of a JSON value that FitJSON had to cut. They are loose at first and halved until the value fits.
@@ -134,10 +136,10 @@ func (c *cutter) skip(object bool) error {
 	return c.dec.Decode(&gone)
 }
 
-func (c *cutter) string(s string) { c.out = append(c.out, Text(s)...) }
+func (c *cutter) string(s string) { c.out = ijson.AppendString(c.out, s) }
 
-// JSON writes v as JSON with `<`, `>` and `&` as they are: the escapes that a browser would need cost six bytes each
-// and make a log hard to read.
+// JSON writes v as JSON that every reader takes (package ijson), with `<`, `>` and `&` as they are: the escapes that a
+// browser would need cost six bytes each and make a log hard to read.
 func JSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -145,14 +147,11 @@ func JSON(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
+	return ijson.Mended(bytes.TrimRight(b.Bytes(), "\n")), nil
 }
 
-// Text writes a string as JSON. What is not UTF-8 becomes U+FFFD.
-func Text(s string) []byte {
-	b, _ := JSON(s) // a string always encodes
-	return b
-}
+// Text writes a string as JSON (package ijson).
+func Text(s string) []byte { return ijson.AppendString(nil, s) }
 
 // Member is one member of a JSON object.
 type Member struct {

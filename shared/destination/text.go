@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"tocsin/shared/plaintext"
 )
 
 // Mark stands where a text was cut.
@@ -47,19 +49,22 @@ func cut(s string, limit int, size func(rune) int) string {
 	return s
 }
 
-// Printable leaves out control characters, which messengers refuse, and bytes that are no UTF-8, and never leaves
-// nothing: an empty text is refused too.
+// Printable is a text as people may see it (package plaintext), its lines kept. It is never empty: messengers refuse an
+// empty text as they refuse a control character.
 func Printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "�"))
-	if strings.TrimSpace(s) == "" {
+	if s = plaintext.Lines(s); strings.TrimSpace(s) == "" {
 		return "-"
 	}
 	return s
+}
+
+// UnitsUTF16 is the length of a text in UTF-16 units.
+func UnitsUTF16(s string) int {
+	n := 0
+	for _, r := range s {
+		n += max(1, utf16.RuneLen(r))
+	}
+	return n
 }
 
 // Digest stands for a key that is too long for a system: 64 characters that are as unique.

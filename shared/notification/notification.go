@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
+	"tocsin/shared/plaintext"
 )
 
 // Platform is how this deployment names itself in messages. Every field is configuration.
@@ -66,20 +68,27 @@ type File struct {
 	Data []byte
 }
 
-// Fact is one labelled line for a person.
+// Fact is one labelled line for a person. Neither part has a line break.
 type Fact struct{ Label, Value string }
+
+// What the next methods return is for people: each text is on one line and holds nothing that turns or hides it (package
+// plaintext). It can still hold markup of any kind, which is the destination's to escape. Machines read Envelope and
+// Details, which keep upstream's characters.
 
 // Summary is the notification's one line: `[Platform] New hit detected`.
 func (n Notification) Summary() string { return n.prefix(false) + n.Headline() }
+
+// Client is the company's name.
+func (n Notification) Client() string { return plaintext.Line(n.Event.Client()) }
 
 func (n Notification) prefix(withCloud bool) string {
 	if !n.Test {
 		return "[" + n.Platform.Name + "] "
 	}
 	if withCloud {
-		return "[Test message] [" + n.Event.Client() + "(" + n.Platform.Cloud + ")] "
+		return "[Test message] [" + n.Client() + "(" + n.Platform.Cloud + ")] "
 	}
-	return "[Test message] [" + n.Event.Client() + "] "
+	return "[Test message] [" + n.Client() + "] "
 }
 
 // Headline is the summary without its prefix.
@@ -99,7 +108,8 @@ func (n Notification) Facts() []Fact { return n.text().facts }
 // Severity is that of the finding; changes of the system are Info, a hit is Medium.
 func (n Notification) Severity() Severity { return n.text().severity }
 
-// Link leads to the object in the Console, "" when there is none.
+// Link leads to the object in the Console, "" when there is none. Where upstream gives the link it is one that
+// plaintext.Link takes: any other is left out, and the message goes without.
 func (n Notification) Link() string { return n.text().link }
 
 // Description is the multi-line text of the envelope (facts, 1.6), "" for a hit.
@@ -134,7 +144,7 @@ func (n Notification) PlainText() string {
 		b.WriteByte('\n')
 	}
 	b.WriteString("\nClient: ")
-	b.WriteString(n.Event.Client())
+	b.WriteString(n.Client())
 	b.WriteString("\nCloud: ")
 	b.WriteString(n.Platform.Cloud)
 	b.WriteByte('\n')
@@ -145,10 +155,10 @@ func (n Notification) PlainText() string {
 func (n Notification) Envelope() []byte {
 	b := make([]byte, 0, 256+len(n.Event.Data))
 	b = append(b, `{"summary":`...)
-	b = appendString(b, n.prefix(true)+n.Headline())
+	b = ijson.AppendString(b, n.prefix(true)+n.Headline())
 	if d := n.Description(); d != "" {
 		b = append(b, `,"description":`...)
-		b = appendString(b, d)
+		b = ijson.AppendString(b, d)
 	}
 	b = append(b, `,"details":`...)
 	b = n.appendDetails(b)
@@ -160,17 +170,17 @@ func (n Notification) Details() []byte { return n.appendDetails(nil) }
 
 func (n Notification) appendDetails(b []byte) []byte {
 	b = append(b, `{"client_name":`...)
-	b = appendString(b, n.Event.Client())
+	b = ijson.AppendString(b, n.Event.Client())
 	b = append(b, `,"cloud":`...)
-	b = appendString(b, n.Platform.Cloud)
+	b = ijson.AppendString(b, n.Platform.Cloud)
 	b = append(b, `,"notification_type":`...)
-	b = appendString(b, string(n.Event.Kind))
+	b = ijson.AppendString(b, string(n.Event.Kind))
 	if name := linkMember[n.Event.Kind]; name != "" {
 		if link := n.Link(); link != "" {
 			b = append(b, ',')
-			b = appendString(b, name)
+			b = ijson.AppendString(b, name)
 			b = append(b, ':')
-			b = appendString(b, link)
+			b = ijson.AppendString(b, link)
 		}
 	}
 	return append(n.appendData(b), '}')
@@ -186,38 +196,47 @@ var linkMember = map[event.Kind]string{
 // routing are members of the data that steer the fan-out and are of no use to a receiver.
 var routing = map[string]bool{"object_id": true, "experimental": true, "sampled_out": true, "reaction": true}
 
-// appendData appends the members of the event's data as upstream wrote them. It splices bytes: a hit is
-// forwarded without being taken apart, which is most of what a busy tenant's traffic is.
+// appendData appends the members of the event's data, as upstream wrote them where that is safe for every reader (package
+// ijson). It splices bytes: a hit is forwarded without being taken apart, which is most of what a busy tenant's traffic is.
 func (n Notification) appendData(b []byte) []byte {
 	data := bytes.TrimSpace(n.Event.Data)
-	if !n.needsRewrite(data) {
+	// The data stands in the place of the object `details`, in the envelope.
+	if len(data) >= 2 && ijson.Clean(data, detailsDepth-1, n.ours) {
 		if inner := bytes.TrimSpace(data[1 : len(data)-1]); len(inner) > 0 {
 			b = append(b, ',')
-			b = appendCompact(b, inner)
+			b = append(b, inner...)
 		}
 		return b
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	_, _ = dec.Token() // the data was validated to be an object when the event was accepted
-	for dec.More() {
-		name, _ := dec.Token()
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			break
-		}
-		member, _ := name.(string)
-		if routing[member] || reserved[member] {
+	for _, m := range members(data) {
+		if routing[m.name] || reserved[m.name] {
 			continue
 		}
-		if member == "hit" && !n.Headers {
-			value = without(value, "headers")
+		if m.name == "hit" && !n.Headers {
+			m.value = without(m.value, "headers")
 		}
+		before := len(b)
 		b = append(b, ',')
-		b = appendString(b, member)
+		b = ijson.AppendString(b, m.name)
 		b = append(b, ':')
-		b = appendCompact(b, value)
+		var ok bool
+		if b, ok = ijson.Append(b, m.value, detailsDepth); !ok {
+			b = b[:before]
+		}
 	}
 	return b
+}
+
+// detailsDepth is that of the members of `details`: in it and in the envelope. Destinations that put an envelope into a
+// further object or array are within what ijson.MaxDepth leaves.
+const detailsDepth = 2
+
+// ours reports whether a name in the data is one that does not travel on: see routing, reserved and Headers.
+func (n Notification) ours(level int, name []byte) bool {
+	if level == 1 {
+		return routing[string(name)] || reserved[string(name)]
+	}
+	return !n.Headers && string(name) == "headers"
 }
 
 // reserved members of `details` are ours: the data may not write them a second time.
@@ -226,83 +245,57 @@ var reserved = map[string]bool{
 	"vuln_link": true, "security_issue_link": true, "integration_link": true,
 }
 
-func (n Notification) needsRewrite(data []byte) bool {
-	if n.Event.Kind == event.NewHits {
-		// The cheap test may see a payload that only looks like a member: that costs a rewrite, no more.
-		for _, m := range hitMarks {
-			if bytes.Contains(data, m) {
-				return true
-			}
-		}
-		return bytes.IndexByte(data, '\n') >= 0
-	}
-	return true
+type member struct {
+	name  string
+	value json.RawMessage
 }
 
-var hitMarks = [][]byte{
-	[]byte(`"headers"`), []byte(`"experimental"`), []byte(`"sampled_out"`), []byte(`"object_id"`),
-	[]byte(`"client_name"`), []byte(`"cloud"`), []byte(`"notification_type"`), []byte(`_link"`), []byte(`\u`),
-}
-
-// without drops one member of an object and keeps the order of the rest.
-func without(object json.RawMessage, member string) json.RawMessage {
+// members lists those of an object in their order. Of a name that stands twice the last value counts.
+func members(object []byte) []member {
 	dec := json.NewDecoder(bytes.NewReader(object))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return object
+		return nil
 	}
-	out := []byte{'{'}
+	var out []member
+	at := map[string]int{}
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
-			return object
+			break
 		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return object
+		var m member
+		m.name, _ = name.(string)
+		if err := dec.Decode(&m.value); err != nil {
+			break
 		}
-		if name == member {
+		if i, ok := at[m.name]; ok {
+			out[i].value = m.value
+			continue
+		}
+		at[m.name] = len(out)
+		out = append(out, m)
+	}
+	return out
+}
+
+// without drops one member of an object and keeps the order of the rest.
+func without(object json.RawMessage, name string) json.RawMessage {
+	if len(object) == 0 || object[0] != '{' {
+		return object
+	}
+	out := []byte{'{'}
+	for _, m := range members(object) {
+		if m.name == name {
 			continue
 		}
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
-		s, _ := name.(string)
-		out = appendString(out, s)
+		out = ijson.AppendString(out, m.name)
 		out = append(out, ':')
-		out = append(out, value...)
+		out = append(out, m.value...)
 	}
 	return append(out, '}')
-}
-
-// appendCompact appends JSON without line breaks between its tokens: NDJSON receivers count lines.
-func appendCompact(b, raw []byte) []byte {
-	if bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0 {
-		return append(b, raw...)
-	}
-	var buf bytes.Buffer
-	if err := json.Compact(&buf, raw); err != nil {
-		return append(b, bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\n"), nil), []byte("\r"), nil)...)
-	}
-	return append(b, buf.Bytes()...)
-}
-
-func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			return appendEscaped(b, s)
-		}
-	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
-}
-
-func appendEscaped(b []byte, s string) []byte {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes
-	return append(b, bytes.TrimRight(buf.Bytes(), "\n")...)
 }
 
 func (n Notification) object(id int64) string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/shared/event"
+	"tocsin/shared/plaintext"
 )
 
 // text is the human side of a notification. Headlines and line labels are the platform's (facts, 1.9 to 1.11 and
@@ -24,10 +25,20 @@ type text struct {
 }
 
 func (n Notification) text() text {
-	if compose, ok := texts[n.Event.Kind]; ok {
-		return compose(n)
+	compose, ok := texts[n.Event.Kind]
+	if !ok {
+		return text{headline: plaintext.Line(string(n.Event.Kind)), sentence: "The platform reports an event.", severity: Info}
 	}
-	return text{headline: string(n.Event.Kind), sentence: "The platform reports an event.", severity: Info}
+	t := compose(n)
+	t.headline, t.sentence, t.link = plaintext.Line(t.headline), plaintext.Line(t.sentence), plaintext.Link(t.link)
+	lines := t.facts[:0]
+	for _, f := range t.facts {
+		if f.Value = plaintext.Line(f.Value); f.Value != "" {
+			lines = append(lines, f)
+		}
+	}
+	t.facts = lines
+	return t
 }
 
 const hitHeadline = "New hit detected"
@@ -256,7 +267,7 @@ func integration(headline, sentence string, s Severity) func(Notification) text 
 	return func(n Notification) text {
 		d := event.Data[event.IntegrationData](n.Event)
 		return text{
-			headline: headline, sentence: sentence, severity: s, link: n.page("/integrations/" + d.Integration.ID),
+			headline: headline, sentence: sentence, severity: s, link: n.page("/integrations/" + url.PathEscape(d.Integration.ID)),
 			facts: facts(Fact{"Integration", d.Integration.Name}, Fact{"System", d.Integration.System}, Fact{"Reason", d.Reason}, Fact{"By", person(d.By)}),
 		}
 	}
