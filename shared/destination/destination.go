@@ -3,8 +3,6 @@ package destination
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"tocsin/shared/event"
@@ -128,6 +126,8 @@ type Request struct {
 	Transport Transport
 	// Grant gives the request a short-lived credential; nil when it carries all that it needs.
 	Grant Grant
+	// Spare makes the request again without a feature that the system turns out not to take; nil when every part is needed.
+	Spare Spare
 	// Secrets are values made of the parameters' secrets (a Basic authorization), which no text may show either.
 	Secrets []string
 	// Keep is how many bytes of the answer are wanted, if more than the few KiB that judging takes; see MaxKeep.
@@ -197,6 +197,8 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	// At is when the answer came, by our own clock: a wait that the system names as a time is measured from it.
+	At time.Time
 	// Recipient says that the answer to a mail is about its receiver alone (a reply to RCPT TO, or what SES says of that
 	// address), and not about the mail service (greeting, MAIL FROM, DATA).
 	Recipient bool
@@ -232,6 +234,13 @@ type Verdict struct {
 	// until the bad one stands alone. Not for refusals that say that settings are wrong (a key, a path, an index): no half
 	// would fare better.
 	Unread bool
+	// Gone says that what the request was sent to does not exist any more, in words that leave no doubt: 410, or the vendor's
+	// own (Slack's no_service, a deleted Telegram chat). The cycles are kept, as for every failure; the Console offers to
+	// disable the integration.
+	Gone bool
+	// Without names a feature of the request that the system did not take, "" for none: the request is sent once more
+	// without it (see Spare).
+	Without Feature
 	// Adapt is what the answer changes in the read-only parameters of the integration, as a merge patch (RFC 7396); nil
 	// for nothing: a Telegram group that became another chat.
 	Adapt json.RawMessage
@@ -256,65 +265,3 @@ type Binder interface {
 
 // Delivered is the verdict on a success.
 func Delivered() Verdict { return Verdict{Delivered: true} }
-
-// Failed is the verdict on a failure.
-func Failed(r Response, reason string) Verdict {
-	return Verdict{Reason: reason, RetryAfter: retryAfter(r)}
-}
-
-// JudgeStatus is the rule of the product facts, section 3: any 2xx is a success, everything else a failure.
-// reasons explains the statuses whose meaning at this system is more than the status's name.
-func JudgeStatus(r Response, reasons map[int]string) Verdict {
-	if r.Status >= 200 && r.Status <= 299 {
-		return Delivered()
-	}
-	reason := "answered " + StatusText(r.Status)
-	if why, ok := reasons[r.Status]; ok {
-		reason += ": " + why
-	} else if why, ok := usual[r.Status]; ok {
-		reason += ": " + why
-	}
-	return Failed(r, reason)
-}
-
-// StatusText is the status with its name: `404 Not Found`.
-func StatusText(status int) string {
-	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
-}
-
-var usual = map[int]string{
-	301: "redirects are not followed: enter the address that it redirects to",
-	302: "redirects are not followed: enter the address that it redirects to",
-	307: "redirects are not followed: enter the address that it redirects to",
-	308: "redirects are not followed: enter the address that it redirects to",
-	401: "the credentials were not accepted: check them",
-	403: "the credentials do not allow this: check their rights",
-	404: "nothing is at this address: check the URL",
-	405: "the method is not accepted at this address: check the URL and the method",
-	413: "the message is too large for this receiver",
-	429: "too many requests: it asks to slow down",
-	500: "the receiver has a fault of its own",
-	502: "a gateway before the receiver can not reach it",
-	503: "the receiver is busy or down",
-	504: "a gateway before the receiver got no answer in time",
-}
-
-// retryAfter reads the header as seconds or as a date (RFC 9110, 10.2.3).
-func retryAfter(r Response) time.Duration {
-	v := strings.TrimSpace(r.Header.Get("Retry-After"))
-	if v == "" {
-		return 0
-	}
-	if s, err := strconv.ParseInt(v, 10, 32); err == nil {
-		return max(0, time.Duration(s)*time.Second)
-	}
-	at, err := http.ParseTime(v)
-	if err != nil {
-		return 0
-	}
-	date, err := http.ParseTime(r.Header.Get("Date"))
-	if err != nil {
-		return 0 // without the sender's own clock a date says nothing exact
-	}
-	return max(0, at.Sub(date))
-}

@@ -160,7 +160,7 @@ func TestJudgeStatus(t *testing.T) {
 		"120":                           2 * time.Minute,
 		"-5":                            0,
 		"soon":                          0,
-		"99999999999999":                0,
+		"99999999999999":                24 * time.Hour, // the cap
 		"Wed, 01 Mar 2023 00:01:30 GMT": 90 * time.Second,
 		"Tue, 28 Feb 2023 00:01:30 GMT": 0,
 	} {

@@ -78,7 +78,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	for part := range destination.Chunks(logs, destination.Batch{Count: maxEvents, Bytes: requestLimit}) {
 		out = append(out, destination.Request{
 			Method: http.MethodPost, URL: intakes[p.Region], Body: destination.Gzip(destination.JoinArray(part)),
-			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}, "Dd-Api-Key": {p.Key}},
+			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}, "Dd-Api-Key": {p.Key}}, Spare: destination.Compressed{},
 		})
 	}
 	return out, nil
@@ -140,8 +140,16 @@ var reasons = map[int]string{
 	503: "Datadog is down or overloaded",
 }
 
-// Judge takes 202 for a success, and adds Datadog's own words to a failure.
+// Judge takes 202 for a success, and adds Datadog's own words to a failure. Datadog, Logs API, "Send logs": "202 Request
+// accepted for processing (always 202 empty JSON)". Version 1 of the intake answered 200 with the same.
 func (Destination) Judge(r destination.Response) destination.Verdict {
+	if destination.Success(r.Status) {
+		body := strings.TrimSpace(string(r.Body))
+		if r.Status == http.StatusAccepted && body == "" && !r.Broken || (r.Status == http.StatusAccepted || r.Status == http.StatusOK) && body == "{}" {
+			return destination.Delivered()
+		}
+		return destination.Unproven(r, "Datadog answers 202 with an empty JSON object")
+	}
 	var answer struct {
 		Errors []json.RawMessage `json:"errors"` // texts in version 1's form, objects in version 2's
 	}
@@ -155,5 +163,5 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		}
 		words = append(words, text)
 	}
-	return destination.JudgeSaid(r, reasons, destination.Said(words...))
+	return destination.WithoutCompression(r, destination.JudgeSaid(r, reasons, destination.Said(words...)))
 }

@@ -60,8 +60,15 @@ var reasons = map[int]string{
 	429: "InsightConnect throttles this organization: too many requests at a time",
 }
 
-// Judge takes any 2xx for a success, and adds InsightConnect's own words to a failure.
+// Judge takes any 2xx for a success that is no web page, and adds InsightConnect's own words to a failure: Rapid7 ("Set Up an
+// API Trigger") documents neither the status nor the body of an answer.
 func (Destination) Judge(r destination.Response) destination.Verdict {
+	if destination.Success(r.Status) {
+		if destination.WebPage(r) {
+			return destination.Unproven(r, "InsightConnect answers with JSON")
+		}
+		return destination.Delivered()
+	}
 	var answer struct {
 		Message string          `json:"message"`
 		Error   json.RawMessage `json:"error"` // a text, or an object with a message

@@ -49,7 +49,12 @@ func judge(r destination.Response, reasons map[int]string) destination.Verdict {
 	if hint != "" {
 		all[r.Status] = hint
 	}
-	return destination.JudgeSaid(r, all, destination.Said(said...))
+	v := destination.JudgeSaid(r, all, destination.Said(said...))
+	// Only of the two texts that are the event's own is a refusal the event's.
+	if v.Unread && r.Status == http.StatusBadRequest {
+		v.Unread = a.Errors["summary"] != "" || a.Errors["description"] != ""
+	}
+	return v
 }
 
 // keep is how much of a list is read.
@@ -94,7 +99,7 @@ type project struct {
 
 // Choices reads the list. Subtasks are left out: they need a parent.
 func (Destination) Choices(field string, r destination.Response) ([]destination.Choice, string, destination.Verdict) {
-	if r.Status < 200 || r.Status > 299 {
+	if !destination.Success(r.Status) {
 		return nil, "", judge(r, map[int]string{404: "there is no Jira at this address, or no such project: check the host URL and the project"})
 	}
 	if field == "project" {
@@ -142,5 +147,9 @@ func unreadable(r destination.Response) destination.Verdict {
 	if r.Broken {
 		return destination.Failed(r, "answered "+destination.StatusText(r.Status)+", but the list broke off before its end: try again, or enter the value by hand")
 	}
-	return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with what is no list of Jira's, or one that is too long: check the host URL, or enter the value by hand")
+	what := "what is no list of Jira's, or one that is too long"
+	if destination.WebPage(r) {
+		what = "a web page, which is no list of Jira's: a page to sign in at, a proxy or a captive portal stands at this address"
+	}
+	return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with "+what+": check the host URL, or enter the value by hand")
 }

@@ -178,8 +178,16 @@ func title(n notification.Notification) string {
 	return strings.Join(strings.Fields(destination.Printable(s)), " ")
 }
 
-// Judge reads Jira's words: those of the whole request, and those of single fields.
+// Judge takes a 2xx with the issue's id or key for a success, and reads Jira's words otherwise: those of the whole request, and
+// those of single fields. Jira, REST API, "Create issue": 201 with id, key and self. A page to sign in at, which single
+// sign-on puts before Jira, answers 200.
 func (Destination) Judge(r destination.Response) destination.Verdict {
+	if destination.Success(r.Status) {
+		if a := destination.Fields(r.Body); a["id"] != "" || a["key"] != "" {
+			return destination.Delivered()
+		}
+		return destination.Unproven(r, "Jira answers 201 with the key of the issue")
+	}
 	return judge(r, map[int]string{
 		400: "Jira did not take the issue",
 		404: "there is no Jira at this address, or the user may not see the project: check the host URL and the project",

@@ -67,8 +67,9 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	}
 	var out []destination.Request
 	for _, f := range s3.Files(t, format, records) {
-		q := s3.Put(p.address(f.Key), f, destination.Transport{Timeout: s3.Timeout})
-		if q, err = s3.Sign(q, aws.Credentials{AccessKeyID: p.KeyID, SecretAccessKey: p.Secret}, "s3", p.Region, t.Now); err != nil {
+		keys := aws.Credentials{AccessKeyID: p.KeyID, SecretAccessKey: p.Secret}
+		q, err := s3.PutSigned(p.address(f.Key), f, destination.Transport{Timeout: s3.Timeout}, keys, p.Region, t.Now)
+		if err != nil {
 			return nil, err
 		}
 		out = append(out, q)

@@ -59,7 +59,7 @@ type answer struct {
 	Description string      `json:"error_description"`
 }
 
-// Read takes the token out of the answer.
+// Read takes the token out of the answer: RFC 6749, 5.1, asks for 200 with access_token.
 func (g Grant) Read(r destination.Response, now time.Time) (destination.Credential, destination.Verdict) {
 	var a answer
 	broken := json.Unmarshal(r.Body, &a) != nil
@@ -71,7 +71,11 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 		return destination.Credential{}, destination.Failed(r, "no access token: the answer of "+g.Who+" broke off before its end")
 	}
 	if broken || a.Token == "" {
-		return destination.Credential{}, destination.Failed(r, "no access token: the answer of "+g.Who+" holds none"+g.why(0, a)+": check the address")
+		what := "the answer of " + g.Who + " holds none" + g.why(0, a) + ": check the address"
+		if destination.WebPage(r) {
+			what += ": a web page is there, to sign in at, or of a proxy or a captive portal"
+		}
+		return destination.Credential{}, destination.Failed(r, "no access token: "+what)
 	}
 	life := usualLife
 	if s, err := a.ExpiresIn.Float64(); err == nil && s > 0 {

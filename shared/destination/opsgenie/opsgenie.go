@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"unicode/utf16"
 
@@ -193,8 +194,15 @@ var reasons = map[int]string{
 	429: "Opsgenie throttles this account: too many alerts at a time",
 }
 
-// Judge takes 202 for a success: Opsgenie files the alert later and tells nobody of it.
+// Judge takes a 2xx with the id of the request for a success: Opsgenie files the alert later and tells nobody of it. Opsgenie,
+// Alert API, "Create Alert": 202 with result, took and requestId.
 func (Destination) Judge(r destination.Response) destination.Verdict {
+	if destination.Success(r.Status) {
+		if destination.Fields(r.Body)["requestid"] != "" {
+			return destination.Delivered()
+		}
+		return destination.Unproven(r, "Opsgenie answers 202 with the id of the request")
+	}
 	var answer struct {
 		Message string            `json:"message"`
 		Errors  map[string]string `json:"errors"`
@@ -206,5 +214,10 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 			words = append(words, field+": "+answer.Errors[field])
 		}
 	}
-	return destination.JudgeSaid(r, reasons, destination.Said(words...))
+	v := destination.JudgeSaid(r, reasons, destination.Said(words...))
+	// Opsgenie, "Response codes": 422 is also the answer to a key that is none of an API integration.
+	v.Unread = v.Unread && !aboutKey.MatchString(answer.Message)
+	return v
 }
+
+var aboutKey = regexp.MustCompile(`(?i)api ?key|genie ?key|integration|could not authenticate`)

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"tocsin/shared/destination"
@@ -137,6 +139,9 @@ func details(n notification.Notification) json.RawMessage {
 	return destination.FitJSON(destination.JoinObject(append(kept, description)), detailsLimit)
 }
 
+// aboutKey finds that the Integration Key is what PagerDuty refuses, and not the event.
+var aboutKey = regexp.MustCompile(`(?i)routing.?key|integration.?key|service.?key`)
+
 // reasons of PagerDuty. Events API v2, "Response codes & Retry Logic".
 var reasons = map[int]string{
 	400: "PagerDuty does not accept the event: check the Integration Key and the service region",
@@ -145,12 +150,22 @@ var reasons = map[int]string{
 	429: "PagerDuty throttles this Integration Key: too many events at a time",
 }
 
-// Judge takes 202 for a success, and tells what PagerDuty found wrong in an event.
+// Judge takes a 2xx that says "success" for one, and tells what PagerDuty found wrong in an event. PagerDuty, Events API v2,
+// "Send an event": 202 with status "success", message and dedup_key; 400 with status "invalid event" and errors.
 func (Destination) Judge(r destination.Response) destination.Verdict {
+	if destination.Success(r.Status) {
+		if strings.EqualFold(destination.Fields(r.Body)["status"], "success") {
+			return destination.Delivered()
+		}
+		return destination.Unproven(r, "PagerDuty answers 202 with the status “success”")
+	}
 	var answer struct {
 		Message string   `json:"message"`
 		Errors  []string `json:"errors"`
 	}
 	_ = json.Unmarshal(r.Body, &answer) // what is not PagerDuty's JSON says nothing
-	return destination.JudgeSaid(r, reasons, destination.Said(append([]string{answer.Message}, answer.Errors...)...))
+	said := destination.Said(append([]string{answer.Message}, answer.Errors...)...)
+	v := destination.JudgeSaid(r, reasons, said)
+	v.Unread = v.Unread && !aboutKey.MatchString(said)
+	return v
 }

@@ -1,7 +1,9 @@
 package s3
 
 import (
+	"bytes"
 	"encoding/xml"
+	"net/http"
 	"time"
 
 	"tocsin/shared/destination"
@@ -34,19 +36,72 @@ var codes = map[string]string{
 	"KMS.NotFoundException":              "the bucket's KMS key is gone",
 }
 
-// Judge reads the storage's code.
-func Judge(r destination.Response) destination.Verdict {
-	var a struct {
-		Code    string
-		Message string
-		Region  string
+// Kinds of codes. Amazon S3, "Error responses"; MinIO, cmd/api-errors.go, for its own.
+var (
+	busy    = set("SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "Throttling", "ThrottlingException", "BandwidthLimitExceeded")
+	content = set("EntityTooLarge", "MaxMessageLengthExceeded", "EntityTooSmall")
+	gone    = set("NoSuchBucket")
+	// certain are the codes of a 400 or 501 whose cause is another than a header that the storage does not take.
+	certain = set("EntityTooLarge", "MaxMessageLengthExceeded", "EntityTooSmall", "ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
+		"InvalidBucketName", "InvalidAccessKeyId", "KeyTooLongError", "RequestTimeout", "RequestTimeTooSkewed", "TokenRefreshRequired", "BadDigest", "IncompleteBody",
+		"KMS.DisabledException", "KMS.NotFoundException", "InvalidBucketState")
+)
+
+func set(all ...string) map[string]bool {
+	out := map[string]bool{}
+	for _, w := range all {
+		out[w] = true
 	}
-	_ = xml.Unmarshal(r.Body, &a) // without a code the status speaks
+	return out
+}
+
+// said is an error document.
+type said struct {
+	XMLName xml.Name
+	Code    string
+	Message string
+	Region  string
+}
+
+// Judge takes a 2xx for a success that holds no error document and nothing but storage could have answered: with an ETag, in
+// XML, or empty. Amazon S3, API reference, "PutObject": 200 with an ETag and no body; servers that speak the protocol may answer 201 or
+// 204 to a PUT (RFC 9110, 9.3.4). Of some calls S3 answers errors inside a 200, hence the look at the body.
+func Judge(r destination.Response) destination.Verdict {
+	var a said
+	readable := xml.Unmarshal(r.Body, &a) == nil // without a code the status speaks
+	document := readable && a.XMLName.Local == "Error"
+	switch {
+	case !destination.Success(r.Status):
+	case document:
+		v := failed(r, a)
+		v.Pace = v.Pace || busy[a.Code]
+		return v
+	case destination.WebPage(r), len(bytes.TrimSpace(r.Body)) > 0 && !readable && r.Header.Get("ETag") == "":
+		return destination.Unproven(r, "storage that speaks the protocol of Amazon S3 answers 200 with an ETag and nothing else")
+	default:
+		return destination.Delivered()
+	}
+	v := failed(r, a)
+	v.Pace = v.Pace || busy[a.Code]
+	v.Gone = gone[a.Code] || r.Status == http.StatusGone
+	v.Unread = content[a.Code] || r.Status == http.StatusRequestEntityTooLarge
+	v.Stale = a.Code == "ExpiredToken" || a.Code == "InvalidToken"
+	if (r.Status == http.StatusBadRequest || r.Status == http.StatusNotImplemented) && !certain[a.Code] {
+		v.Without = destination.Checksum
+	}
+	return v
+}
+
+func failed(r destination.Response, a said) destination.Verdict {
 	why, known := codes[a.Code]
-	if r.Status >= 200 && r.Status <= 299 || !known {
+	if !known && destination.Success(r.Status) {
+		return destination.Failed(r, "the storage answered "+destination.StatusText(r.Status)+" with an error in it (it says: "+destination.Said(a.Code, a.Message)+")")
+	}
+	if !known {
 		return destination.JudgeSaid(r, map[int]string{
 			301: "the bucket is in another region: enter that region", 307: "the bucket was made moments ago or is in another region: try again, then check the region",
-			404: "there is no such bucket: check its name and its region",
+			400: "the storage does not accept the request", 404: "there is no such bucket: check its name and its region",
+			405: "this is not the address of the storage's S3 API: check the endpoint", 501: "the storage does not support a part of the request",
 		}, destination.Said(a.Code, a.Message))
 	}
 	if a.Region == "" {
@@ -55,9 +110,7 @@ func Judge(r destination.Response) destination.Verdict {
 	if a.Region != "" {
 		why += " (it is in " + destination.Said(a.Region) + ")"
 	}
-	v := destination.Failed(r, "the storage answered "+destination.StatusText(r.Status)+" "+a.Code+": "+why)
-	v.Stale = a.Code == "ExpiredToken" || a.Code == "InvalidToken"
-	return v
+	return destination.Failed(r, "the storage answered "+destination.StatusText(r.Status)+" "+a.Code+": "+why)
 }
 
 // Judge is that of all storage of this protocol.

@@ -104,7 +104,7 @@ var roleReasons = map[string]string{
 
 // Read takes the keys out of the answer.
 func (g Grant) Read(r destination.Response, now time.Time) (destination.Credential, destination.Verdict) {
-	if r.Status < 200 || r.Status > 299 {
+	if !destination.Success(r.Status) {
 		var a refused
 		_ = xml.Unmarshal(r.Body, &a) // without words the status speaks
 		reason := "the role could not be assumed: STS answered " + destination.StatusText(r.Status)
@@ -114,7 +114,9 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 		if said := destination.Said(a.Message); said != "" {
 			reason += " (it says: " + said + ")"
 		}
-		return destination.Credential{}, destination.Failed(r, reason)
+		v := destination.Failed(r, reason)
+		v.Pace = v.Pace || a.Code == "Throttling"
+		return destination.Credential{}, v
 	}
 	var a assumed
 	err := xml.Unmarshal(r.Body, &a)

@@ -128,10 +128,11 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 	}
 	var out []destination.Request
 	for _, f := range Files(t, p.Format, records) {
-		q := Put(p.address(f.Key), f, destination.Transport{Timeout: Timeout})
+		way := destination.Transport{Timeout: Timeout}
+		q := Put(p.address(f.Key), f, way)
 		if p.Access == byRole {
 			q.Grant = Grant{Platform: d.platform, Role: p.Role, Tenant: ns[0].Event.Tenant, Region: p.Region}
-		} else if q, err = Sign(q, aws.Credentials{AccessKeyID: p.KeyID, SecretAccessKey: p.Secret}, "s3", p.Region, t.Now); err != nil {
+		} else if q, err = PutSigned(p.address(f.Key), f, way, aws.Credentials{AccessKeyID: p.KeyID, SecretAccessKey: p.Secret}, p.Region, t.Now); err != nil {
 			return nil, err
 		}
 		out = append(out, q)

@@ -138,7 +138,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	for part := range destination.Chunks(rows, destination.Batch{Count: maxEvents, Bytes: maxBytes - 2}) {
 		out = append(out, destination.Request{
 			Method: http.MethodPost, URL: p.url(), Body: destination.Gzip(destination.JoinArray(part)), Grant: p.grant(),
-			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}, "X-Ms-Client-Request-Id": {t.Delivery}},
+			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}, "X-Ms-Client-Request-Id": {t.Delivery}}, Spare: destination.Compressed{},
 		})
 	}
 	return out, nil
@@ -210,13 +210,20 @@ var reasons = map[int]string{
 	429: "the rule's limit of requests or data for a minute is reached",
 }
 
-// Judge reads Azure's own words.
+// Judge takes 204 for a success, and reads Azure's own words otherwise. Azure Monitor, "Logs Ingestion API in Azure Monitor",
+// "REST API call": a successful call answers 204 No Content.
 func (Destination) Judge(r destination.Response) destination.Verdict {
+	if r.Status == http.StatusNoContent {
+		return destination.Delivered()
+	}
+	if destination.Success(r.Status) {
+		return destination.Unproven(r, "Azure answers 204 No Content")
+	}
 	var a struct {
 		Error struct{ Code, Message string }
 	}
 	_ = json.Unmarshal(r.Body, &a) // without words the status speaks
 	v := destination.JudgeSaid(r, reasons, destination.Said(a.Error.Code, a.Error.Message))
 	v.Stale = r.Status == http.StatusUnauthorized
-	return v
+	return destination.WithoutCompression(r, v)
 }

@@ -167,27 +167,26 @@ var reasons = map[int]string{
 	429: "the instance's limit of requests is reached: an administrator can raise it under REST API rate limit rules",
 }
 
-// Judge takes a 2xx with a record for a success: an instance that sleeps answers 200 with a page.
+// Judge takes a 2xx with a record for a success: an instance that sleeps answers 200 with a page. ServiceNow, Table API,
+// "Create a record": 201 with result, which holds the fields that were asked for.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	var a struct {
-		Result struct {
-			ID string `json:"sys_id"`
-		}
 		Error struct{ Message, Detail string }
 	}
 	_ = json.Unmarshal(r.Body, &a) // what is no JSON has no result
 	said := destination.Said(a.Error.Message, a.Error.Detail)
-	if r.Status >= 200 && r.Status <= 299 {
+	if destination.Success(r.Status) {
 		switch {
-		case a.Result.ID != "":
+		case destination.Fields(r.Body)["result.sys_id"] != "":
 			return destination.Delivered()
 		case said != "":
 			return destination.Failed(r, "ServiceNow answered "+destination.StatusText(r.Status)+" and made no incident (it says: "+said+")")
-		case r.Broken:
-			return destination.BrokenOff(r, "ServiceNow")
-		default:
-			return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" without an incident: the instance may be hibernating, or this is not ServiceNow's address")
 		}
+		v := destination.Unproven(r, "ServiceNow answers 201 with the sys_id of the incident")
+		if destination.WebPage(r) {
+			v.Reason += "; a hibernating instance answers so too: wake it up"
+		}
+		return v
 	}
 	v := destination.JudgeSaid(r, reasons, said)
 	v.Stale = r.Status == http.StatusUnauthorized

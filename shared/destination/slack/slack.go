@@ -145,7 +145,22 @@ var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 func escape(s string) string { return escaper.Replace(s) }
 
-// reasons explain Slack's error words. Slack, "Sending messages using incoming webhooks", "Handling errors".
+// gone are those that say that this URL will never post again; unread those that are about the message.
+var (
+	gone   = words("user_not_found", "channel_not_found", "channel_is_archived", "no_service", "no_active_hooks", "no_team", "team_disabled", "invalid_token")
+	unread = words("invalid_payload", "invalid_blocks", "invalid_blocks_format", "invalid_attachments", "no_text", "missing_text_or_fallback_or_attachments", "too_many_attachments", "msg_too_long")
+)
+
+func words(all ...string) map[string]bool {
+	out := map[string]bool{}
+	for _, w := range all {
+		out[w] = true
+	}
+	return out
+}
+
+// reasons explain Slack's error words. Slack, "Sending messages using incoming webhooks", "Handling errors"; and
+// "Improving error conditions for Incoming Webhooks" for their statuses.
 var reasons = map[string]string{
 	"invalid_payload":                   "Slack could not read the message",
 	"user_not_found":                    "the user that the webhook posts to is gone: make a new webhook",
@@ -161,20 +176,40 @@ var reasons = map[string]string{
 	"rollup_error":                      "Slack has a fault of its own",
 	"no_text":                           "Slack found no text in the message",
 	"too_many_attachments":              "Slack found the message too long",
+	"msg_too_long":                      "Slack found the message too long",
+	"invalid_blocks":                    "Slack could not read the message",
+	"invalid_blocks_format":             "Slack could not read the message",
+	"invalid_attachments":               "Slack could not read the message",
+	"no_active_hooks":                   "the webhook was switched off at Slack: make a new one and enter its URL",
+	"rate_limited":                      "Slack takes about one message a second for each webhook",
+	"ratelimited":                       "Slack takes about one message a second for each webhook",
+	"missing_text_or_fallback_or_attachments": "Slack found no text in the message",
 }
 
-// Judge takes 200 for a success.
+// Judge takes `ok` for a success. Slack, "Sending messages using incoming webhooks": 200 with the plain text ok; a webhook of
+// Slack's workflows answers the same as JSON.
 func (Destination) Judge(r destination.Response) destination.Verdict {
-	if r.Status >= 200 && r.Status <= 299 {
+	word := strings.TrimSpace(string(r.Body))
+	fields := destination.Fields(r.Body)
+	if destination.Success(r.Status) && (strings.EqualFold(word, "ok") || fields["ok"] == "true") {
 		return destination.Delivered()
 	}
-	word := strings.TrimSpace(string(r.Body))
-	if why, ok := reasons[word]; ok {
-		return destination.Failed(r, "Slack answered "+destination.StatusText(r.Status)+" "+word+": "+why)
+	if e := fields["error"]; e != "" {
+		word = e // JSON, as the workflows answer
 	}
-	return destination.JudgeStatus(r, map[int]string{
-		404: "the webhook is gone: make a new one at Slack and enter its URL",
-		410: "the channel is archived or gone: make a webhook for another channel",
-		429: "Slack takes about one message a second for each webhook",
-	})
+	why, known := reasons[word]
+	if destination.Success(r.Status) && !known {
+		return destination.Unproven(r, "Slack answers 200 with the word ok")
+	}
+	if !known {
+		return destination.JudgeSaid(r, map[int]string{
+			404: "the webhook is gone: make a new one at Slack and enter its URL",
+			410: "the channel is archived or gone: make a webhook for another channel",
+			429: "Slack takes about one message a second for each webhook",
+		}, "")
+	}
+	v := destination.Failed(r, "Slack answered "+destination.StatusText(r.Status)+" "+word+": "+why)
+	v.Gone, v.Unread = gone[word], unread[word]
+	v.Pace = v.Pace || strings.HasPrefix(word, "rate")
+	return v
 }

@@ -89,37 +89,51 @@ func endpoint(api string) string {
 	return u.String()
 }
 
-// codes explain the collector's own codes. Splunk, "Troubleshoot HTTP Event Collector", "Possible error codes".
-var codes = map[int]string{
-	1: "the token is disabled: enable it in Splunk", 2: "a token is required: enter it again", 3: "the authorization is not right: enter the token again",
-	4: "the token is not known to Splunk: enter the token of this collector", 5: "Splunk found no data in the request", 6: "Splunk could not read the request",
-	7: "the token may not write to its index: allow the index in the token's settings", 8: "Splunk has a fault of its own", 9: "Splunk is busy",
-	10: "the token demands a data channel: switch indexer acknowledgement off for it", 11: "the data channel is not right",
-	12: "Splunk misses the event", 13: "Splunk found the event empty", 14: "indexer acknowledgement is switched off at Splunk",
-	20: "Splunk's queues are full", 23: "Splunk is shutting down", 24: "Splunk's queue is at its limit", 25: "Splunk's acknowledgement channel is at its limit",
-	26: "Splunk's queue and acknowledgement channel are at their limits",
-}
+// Codes of the collector. Splunk, "Troubleshoot HTTP Event Collector", "Possible error codes".
+var (
+	codes = map[int]string{
+		1: "the token is disabled: enable it in Splunk", 2: "a token is required: enter it again", 3: "the authorization is not right: enter the token again",
+		4: "the token is not known to Splunk: enter the token of this collector", 5: "Splunk found no data in the request", 6: "Splunk could not read the request",
+		7: "the token may not write to its index: allow the index in the token's settings", 8: "Splunk has a fault of its own", 9: "Splunk is busy",
+		10: "the token demands a data channel: switch indexer acknowledgement off for it", 11: "the data channel is not right",
+		12: "Splunk misses the event", 13: "Splunk found the event empty", 14: "indexer acknowledgement is switched off at Splunk",
+		15: "Splunk could not take the indexed fields", 16: "Splunk takes no token in an address",
+		17: "this is the collector's health check: enter the address without /health", 18: "Splunk's queues are full",
+		19: "Splunk's acknowledgement service is not there", 20: "Splunk's queues are full, and its acknowledgement service is not there",
+		21: "the token is not known to Splunk: enter the token of this collector", 22: "the token is disabled: enable it in Splunk",
+		23: "Splunk is shutting down", 24: "Splunk's queue is at its limit", 25: "Splunk's acknowledgement channel is at its limit",
+		26: "Splunk's queue and acknowledgement channel are at their limits", 27: "the request is over max_content_length of Splunk's HTTP Event Collector",
+	}
+	// busy asks to slow down; content is about the events: the ones before the bad one may have been taken.
+	busy    = map[int]bool{9: true, 18: true, 20: true, 24: true, 25: true, 26: true}
+	content = map[int]bool{5: true, 6: true, 12: true, 13: true, 15: true, 27: true}
+)
 
-// Judge reads the collector's code where the answer has one.
+// Judge takes code 0 for a success. Splunk, "Format events for HTTP Event Collector" and "Possible error codes": 200 with the
+// text Success and code 0. Without a code it is not the collector that answered.
 func (Destination) Judge(r destination.Response) destination.Verdict {
-	var answer struct {
-		Text string `json:"text"`
-		Code *int   `json:"code"`
-	}
-	read := json.Unmarshal(r.Body, &answer) == nil && answer.Code != nil
-	if r.Status >= 200 && r.Status <= 299 {
-		if read && *answer.Code != 0 {
-			return destination.Failed(r, "Splunk answered "+destination.StatusText(r.Status)+" with code "+strconv.Itoa(*answer.Code)+": "+explain(*answer.Code))
-		}
-		if r.Broken && !read {
-			return destination.BrokenOff(r, "Splunk")
-		}
+	fields := destination.Fields(r.Body)
+	code, err := strconv.Atoi(fields["code"])
+	read := err == nil
+	switch {
+	case destination.Success(r.Status) && read && code == 0:
 		return destination.Delivered()
+	case destination.Success(r.Status) && !read:
+		return destination.Unproven(r, "Splunk's HTTP Event Collector answers 200 with code 0")
+	case !read:
+		return destination.JudgeSaid(r, map[int]string{
+			404: "there is no HTTP Event Collector at this address: check host, port and path",
+			413: "the request is over max_content_length of Splunk's HTTP Event Collector: raise it in limits.conf",
+		}, "")
 	}
-	if read {
-		return destination.Failed(r, "Splunk answered "+destination.StatusText(r.Status)+" with code "+strconv.Itoa(*answer.Code)+": "+explain(*answer.Code))
+	reason := "Splunk answered " + destination.StatusText(r.Status) + " with code " + strconv.Itoa(code) + ": " + explain(code)
+	if n, err := strconv.Atoi(fields["invalid-event-number"]); err == nil {
+		reason += " (its event number " + strconv.Itoa(n+1) + ")"
 	}
-	return destination.JudgeStatus(r, map[int]string{404: "there is no HTTP Event Collector at this address: check host, port and path"})
+	v := destination.Failed(r, reason)
+	v.Pace = v.Pace || busy[code]
+	v.Unread = content[code] || r.Status == http.StatusRequestEntityTooLarge
+	return v
 }
 
 func explain(code int) string {

@@ -59,7 +59,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 			h["X-Sumo-Category"] = []string{p.Category}
 		}
 		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.URL, Body: destination.Gzip(destination.JoinLines(part)), Header: h,
+			Method: http.MethodPost, URL: p.URL, Body: destination.Gzip(destination.JoinLines(part)), Header: h, Spare: destination.Compressed{},
 		})
 	}
 	return out, nil
@@ -76,7 +76,9 @@ var reasons = map[int]string{
 	504: "Sumo Logic took too long",
 }
 
-// Judge takes 200 for a success, and adds Sumo Logic's own words to a failure.
+// Judge takes 200 for a success, and adds Sumo Logic's own words to a failure. Sumo Logic, "Troubleshooting HTTP Sources":
+// 200 is the success, any other status tells of a trouble; of the body nothing is documented, but one with an error's code is
+// none of a success.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	var answer struct {
 		Code    json.RawMessage `json:"code"` // a text here, a number there
@@ -95,5 +97,16 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	for _, e := range answer.Errors {
 		words = append(words, e.Code, e.Message)
 	}
-	return destination.JudgeSaid(r, reasons, destination.Said(words...))
+	said := destination.Said(words...)
+	switch {
+	case !destination.Success(r.Status):
+		return destination.WithoutCompression(r, destination.JudgeSaid(r, reasons, said))
+	case r.Status != http.StatusOK, destination.WebPage(r):
+		return destination.Unproven(r, "Sumo Logic answers 200 without a page")
+	case code != "" || len(answer.Errors) > 0:
+		return destination.Failed(r, "Sumo Logic answered "+destination.StatusText(r.Status)+" with an error in it (it says: "+said+")")
+	case r.Broken:
+		return destination.BrokenOff(r)
+	}
+	return destination.Delivered()
 }

@@ -198,25 +198,86 @@ var reasons = map[int]string{
 	502: "the workflow failed: look at its runs in the Workflows app",
 }
 
-// Judge takes a 2xx for a success unless its text tells of an error.
+// word is an error of a workflow's trigger, or of a connector.
+type word struct {
+	sign         string // in the answer, in lower case
+	reason       string
+	gone, unread bool
+}
+
+// words are looked for in this order. Microsoft, "Troubleshoot Azure Logic Apps" and "Power Automate, error reference" for the
+// codes of workflows; "Retirement of Office 365 connectors within Microsoft Teams" for those that ended.
+var words = []word{
+	{"workflowtriggerisnotenabled", "the workflow is switched off, or its owner left: turn it on in the Workflows app, or give it another owner", false, false},
+	{"workflownotfound", "the workflow or webhook is gone: make a new one in Teams and enter its URL", true, false},
+	{"workflowtriggernotfound", "the workflow has no webhook trigger any more: make a new one in Teams and enter its URL", true, false},
+	{"directapiauthorizationrequired", "the URL is not complete, or the workflow lets only people of your organization trigger it: choose Anyone in its trigger, and copy the URL again with the part after sig=", false, false},
+	{"directapiinvalidauthorizationscheme", "the URL is not complete: copy it again from the workflow, with the part after sig=", false, false},
+	{"directapirequesthasmorethanoneauthorization", "the URL is not right: copy it again from the workflow", false, false},
+	{"triggerinputschemamismatch", "the workflow expects another message: make it from the template “Send webhook alerts to a channel”", false, true},
+	{"invalidrequestcontent", "the workflow could not read the message", false, true},
+	{"connectorconfigurationnotfound", "the connector was removed from the channel: make a workflow in Teams and enter its URL", true, false},
+	{"invalid webhook url", "the webhook is gone or the URL is not right: make a workflow in Teams and enter its URL", true, false},
+	{"connectors are retired", "Microsoft has ended connectors: make a workflow in Teams and enter its URL", true, false},
+	{"bad payload received", "Teams could not read the card", false, true},
+	{"summary or text is required", "Teams could not read the card", false, true},
+}
+
+// Judge takes for a success what Microsoft documents for either kind of URL: 202 of a workflow ("When a Teams webhook request
+// is received", asynchronous response), 200 with the text 1 of a connector ("Create an Incoming Webhook"). A workflow can
+// have an answer of its own: another 2xx, nothing, JSON or ok are taken too. Every other text is an error: connectors answer 200
+// whatever became of the message.
 func (Destination) Judge(r destination.Response) destination.Verdict {
-	success := r.Status >= 200 && r.Status <= 299
-	switch failed := failedText.Match(r.Body); {
-	case success && r.Broken && !failed:
-		return destination.BrokenOff(r, "Teams")
-	case !success || !failed:
-		return destination.JudgeStatus(r, reasons)
+	if !destination.Success(r.Status) {
+		return explain(r, r.Status, "")
 	}
-	inner := failedStatus.FindSubmatch(r.Body)
-	if inner == nil {
-		text := strings.TrimSpace(string(r.Body))
-		return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with an error in its text: "+fit(text, 200))
+	text := strings.TrimSpace(string(r.Body))
+	if inner := failedStatus.FindSubmatch(r.Body); inner != nil {
+		code, _ := strconv.Atoi(string(inner[1])) // three digits
+		return explain(r, code, " (told in the text of a "+strconv.Itoa(r.Status)+")")
 	}
-	code, _ := strconv.Atoi(string(inner[1])) // three digits
-	v := destination.JudgeStatus(destination.Response{Status: code, Header: r.Header}, reasons)
-	if v.Delivered {
-		return v
+	fields := destination.Fields(r.Body)
+	switch {
+	case destination.WebPage(r):
+		return destination.Unproven(r, "Teams answers 202, or 200 with 1")
+	case failedText.Match(r.Body), fields["error.code"] != "", fields["error.message"] != "":
+		// An error in any status.
+	case r.Status == http.StatusAccepted, text == "1", strings.EqualFold(text, "ok"):
+		return destination.Delivered()
+	case r.Broken:
+		return destination.BrokenOff(r)
+	case text == "", fields != nil:
+		return destination.Delivered()
 	}
-	v.Reason += " (told in the text of a " + strconv.Itoa(r.Status) + ")"
+	for _, w := range words {
+		if strings.Contains(strings.ToLower(text), w.sign) {
+			v := destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with an error in its text: "+w.reason)
+			v.Gone, v.Unread = w.gone, w.unread
+			return v
+		}
+	}
+	return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with an error in its text: "+fit(text, 200))
+}
+
+// explain judges a failure by its status, wherever it was told, and by the words of the answer.
+func explain(r destination.Response, status int, where string) destination.Verdict {
+	inner := r
+	inner.Status = status
+	said := destination.Fields(r.Body)
+	v := destination.JudgeSaid(inner, reasons, destination.Said(said["error.code"], said["error.message"]))
+	if v.Delivered { // "HTTP error 2xx" is nobody's success
+		v = destination.Failed(r, "answered "+destination.StatusText(status))
+	}
+	// 400 alone does not say whether the card or the URL is at fault, and a 404 is the answer to any wrong URL.
+	v.Unread = status == http.StatusRequestEntityTooLarge
+	v.Gone = status == http.StatusGone
+	text := strings.ToLower(string(r.Body))
+	for _, w := range words {
+		if strings.Contains(text, w.sign) {
+			v.Reason, v.Gone, v.Unread = "answered "+destination.StatusText(status)+": "+w.reason, w.gone, w.unread
+			break
+		}
+	}
+	v.Reason += where
 	return v
 }

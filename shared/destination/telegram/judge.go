@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"time"
 
 	"tocsin/shared/destination"
 )
@@ -15,8 +14,9 @@ type answer struct {
 	OK          bool
 	Code        int
 	Description string
-	RetryAfter  int // seconds
+	RetryAfter  json.Number // seconds
 	MigrateTo   int64
+	Made        bool // the result is a message with an id
 }
 
 // read finds the members of an answer. Its end may be missing: a success echoes the whole message, and only the first
@@ -33,8 +33,8 @@ func read(body []byte) (a answer, ok bool) {
 		}
 		var into any
 		var parameters struct {
-			RetryAfter int   `json:"retry_after"`
-			MigrateTo  int64 `json:"migrate_to_chat_id"`
+			RetryAfter json.Number `json:"retry_after"`
+			MigrateTo  int64       `json:"migrate_to_chat_id"`
 		}
 		switch name {
 		case "ok":
@@ -45,6 +45,11 @@ func read(body []byte) (a answer, ok bool) {
 			into = &a.Description
 		case "parameters":
 			into = &parameters
+		case "result":
+			if a.Made = made(dec); a.Made && ok && a.OK {
+				return a, true
+			}
+			continue
 		default:
 			into = &json.RawMessage{}
 		}
@@ -58,62 +63,113 @@ func read(body []byte) (a answer, ok bool) {
 	}
 }
 
-// reasons explain Telegram's words; a description holds one of them. The first that is found counts.
-var reasons = []struct{ words, reason string }{
-	{"can't parse entities", "Telegram could not read the message"},
-	{"message is too long", "Telegram found the message too long"},
-	{"chat not found", "the chat is gone, or the bot never was in it: bind the chat again"},
-	{"bot was kicked", "the bot was removed from the chat: add it to the chat again, or bind another chat"},
-	{"bot is not a member", "the bot is not in the chat any more: add it again, or bind another chat"},
-	{"bot was blocked", "the person blocked the bot: unblock it in Telegram, or bind another chat"},
-	{"user is deactivated", "the person's Telegram account is gone: bind another chat"},
-	{"group chat was deactivated", "the group was deleted: bind another chat"},
-	{"can't initiate conversation", "the person has to start the bot first: bind the chat again"},
-	{"chat_write_forbidden", "the bot may not write in this chat: give it the right to send messages"},
-	{"not enough rights", "the bot may not write in this chat: give it the right to send messages"},
-	{"topic_closed", "the topic is closed: open it again"},
-	{"unauthorized", "the bot's token is not valid any more: the operator of this deployment must configure the new one"},
+// made reads the result until it finds the id of a message. Telegram, Bot API, "Message": message_id is its first member.
+func made(dec *json.Decoder) bool {
+	for depth := 0; ; {
+		t, err := dec.Token()
+		if err != nil {
+			return false
+		}
+		switch t {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		case "message_id":
+			if depth == 1 {
+				id, err := dec.Token()
+				n, ok := id.(float64)
+				return err == nil && ok && n > 0
+			}
+		}
+		if depth == 0 {
+			return false
+		}
+	}
 }
 
-// Judge takes `ok: true` for a success, whatever the status says besides.
+// reason explains words of Telegram's.
+type reason struct {
+	words, reason string
+	gone, unread  bool
+}
+
+// reasons explain Telegram's words; a description holds one of them. The first that is found counts.
+var reasons = []reason{
+	{"can't parse entities", "Telegram could not read the message", false, true},
+	{"message is too long", "Telegram found the message too long", false, true},
+	{"caption is too long", "Telegram found the text beside the file too long", false, true},
+	{"message text is empty", "Telegram found no text in the message", false, true},
+	{"text must be encoded in utf-8", "Telegram could not read the message", false, true},
+	{"file is too big", "Telegram found the file too large", false, true},
+	{"request entity too large", "Telegram found the file too large", false, true},
+	{"file must be non-empty", "Telegram found the file empty", false, true},
+	{"chat not found", "the chat is gone, or the bot never was in it: bind the chat again", true, false},
+	{"bot was kicked", "the bot was removed from the chat: add it to the chat again, or bind another chat", true, false},
+	{"bot is not a member", "the bot is not in the chat any more: add it again, or bind another chat", true, false},
+	{"bot was blocked", "the person blocked the bot: unblock it in Telegram, or bind another chat", true, false},
+	{"user is deactivated", "the person's Telegram account is gone: bind another chat", true, false},
+	{"group chat was deactivated", "the group was deleted: bind another chat", true, false},
+	{"group chat was deleted", "the group was deleted: bind another chat", true, false},
+	{"channel_private", "the bot was removed from the chat, or the chat is gone: add it to the chat again, or bind another chat", true, false},
+	{"peer_id_invalid", "the chat is gone, or the person never started the bot: bind the chat again", true, false},
+	{"can't initiate conversation", "the person has to start the bot first: bind the chat again", false, false},
+	{"bots can't send messages to bots", "this chat is another bot: bind a person's chat or a group", true, false},
+	{"chat_write_forbidden", "the bot may not write in this chat: give it the right to send messages", false, false},
+	{"not enough rights", "the bot may not write in this chat: give it the right to send messages", false, false},
+	{"have no rights to send", "the bot may not write in this chat: give it the right to send messages", false, false},
+	{"chat_restricted", "the bot may not write in this chat: give it the right to send messages", false, false},
+	{"topic_closed", "the topic is closed: open it again", false, false},
+	{"unauthorized", "the bot's token is not valid any more: the operator of this deployment must configure the new one", false, false},
+}
+
+// Judge takes `ok: true` with the id of a message for a success. Telegram, Bot API, "Making requests": ok is true and result
+// holds what was made; "sendMessage", "sendDocument": the Message.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	a, ok := read(r.Body)
 	success := r.Status >= 200 && r.Status <= 299
 	switch {
-	case ok && a.OK && success:
+	case ok && a.OK && success && a.Made:
 		return destination.Delivered()
-	case !ok && success && r.Broken:
-		return destination.BrokenOff(r, "Telegram")
-	case !ok && success:
-		return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" in words that are not the Bot API's: something else answers at this address")
+	case !ok && success, a.OK && success:
+		v := destination.Unproven(r, "the Bot API answers 200 with ok and the id of the message")
+		if !ok && !r.Broken {
+			v.Reason = "answered " + destination.StatusText(r.Status) + " in words that are not the Bot API's: something else answers at this address"
+		}
+		return v
 	case !ok:
-		return destination.JudgeStatus(r, map[int]string{404: "no Bot API is at this address, or the bot's token is not valid: the operator of this deployment must check both"})
+		return destination.JudgeSaid(r, map[int]string{404: "no Bot API is at this address, or the bot's token is not valid: the operator of this deployment must check both"}, "")
 	}
 	if a.Code == 0 {
 		a.Code = r.Status
 	}
-	v := destination.Failed(r, "Telegram answered "+destination.StatusText(a.Code)+": "+explain(a))
-	v.RetryAfter = max(v.RetryAfter, time.Duration(max(0, a.RetryAfter))*time.Second)
+	inner := r
+	inner.Status = a.Code // the two are the same at Telegram's own server
+	why, known := explain(a)
+	v := destination.Failed(inner, "Telegram answered "+destination.StatusText(a.Code)+": "+why)
+	v.RetryAfter = max(v.RetryAfter, destination.WaitOf(r, a.RetryAfter.String()))
+	v.Pace = v.Pace || a.RetryAfter != "" // slow mode of a group says 429; a flood of documents can say 400
+	v.Gone, v.Unread = known.gone, known.unread || a.Code == http.StatusRequestEntityTooLarge
 	if a.MigrateTo != 0 {
 		v.Adapt = Moved(a.MigrateTo)
 	}
 	return v
 }
 
-func explain(a answer) string {
+func explain(a answer) (string, reason) {
 	said := destination.Cut(destination.Printable(strings.TrimPrefix(a.Description, http.StatusText(a.Code)+": ")), 300)
 	switch {
 	case a.MigrateTo != 0:
-		return "the group became a supergroup, and the integration follows it: send again"
+		return "the group became a supergroup, and the integration follows it: send again", reason{}
 	case a.Code == http.StatusTooManyRequests:
-		return said + ": a group takes about 20 messages a minute, a chat one a second"
+		return said + ": a group takes about 20 messages a minute, a chat one a second", reason{}
 	}
 	for _, r := range reasons {
 		if strings.Contains(strings.ToLower(a.Description), r.words) {
-			return said + ": " + r.reason
+			return said + ": " + r.reason, r
 		}
 	}
-	return said
+	return said, reason{}
 }
 
 // Moved is the change of the parameters of an integration whose group became the supergroup with the id given.
