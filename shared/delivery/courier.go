@@ -75,6 +75,7 @@ type Route struct {
 	destination destination.Destination
 	redact      *strings.Replacer
 	purse       purse
+	untaken     untaken
 }
 
 // Open prepares a route.
@@ -183,11 +184,30 @@ func (c *Courier) target(r *Route, d *Delivery, now time.Time) destination.Targe
 	return t
 }
 
-// request sends one request. One whose credential turns out to be refused is sent once more with a new one.
+// request sends one request. One that asks for a feature which the system turns out not to take is sent once more without it.
 func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict, error) {
 	if q.Mail != nil {
 		q.Mail.Tenant, q.Mail.Integration = r.Integration.Tenant, account(r.Integration.ID)
 	}
+	q = r.untaken.leaveOut(q, c.Now())
+	verdict, err := c.credentialed(ctx, r, q, a)
+	if err != nil || verdict.Delivered || verdict.Without == "" || q.Spare == nil {
+		return verdict, err
+	}
+	less, ok := q.Spare.Without(q, verdict.Without)
+	if !ok {
+		return verdict, nil
+	}
+	again, err := c.credentialed(ctx, r, less, a)
+	if again.Delivered {
+		r.untaken.remember(q, verdict.Without, c.Now())
+	}
+	return again, err
+}
+
+// credentialed sends one request with its credential. One whose credential turns out to be refused is sent once more with a
+// new one.
+func (c *Courier) credentialed(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict, error) {
 	if q.Grant == nil {
 		return c.exchange(ctx, r, q, a, q.Secrets...)
 	}
@@ -197,7 +217,7 @@ func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, 
 			return destination.Verdict{}, err
 		}
 		if !got.verdict.Delivered {
-			a.Status, a.Answer = got.status, r.answer(got.answer)
+			a.Status, a.Answer, a.Gone = got.status, r.answer(got.answer), got.verdict.Gone
 			return got.verdict, nil
 		}
 		signed, err := q.Grant.Apply(q, got.credential, c.Now())
@@ -222,11 +242,12 @@ func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request,
 		if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
 			return destination.Verdict{}, err
 		}
-		a.Status, a.Answer = 0, ""
+		a.Status, a.Answer, a.Gone = 0, "", false
 		return destination.Verdict{Reason: err.Error()}, nil
 	}
+	response.At = c.Now()
 	verdict := r.destination.Judge(response)
-	a.Status = response.Status
+	a.Status, a.Gone = response.Status, verdict.Gone
 	if verdict.Adapt != nil {
 		c.adapt(ctx, r, verdict)
 	}

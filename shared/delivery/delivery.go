@@ -74,6 +74,8 @@ type Attempt struct {
 	Status    int    `json:"status,omitempty"`
 	Delivered bool   `json:"delivered,omitempty"`
 	Reason    string `json:"reason,omitempty"`
+	// Gone: the system said that what was sent to does not exist any more (destination.Verdict.Gone).
+	Gone bool `json:"gone,omitempty"`
 	// Answer is the start of the last answer's body, secrets masked; kept of failures only.
 	Answer string `json:"answer,omitempty"`
 }

@@ -84,6 +84,7 @@ func (c *Courier) ask(ctx context.Context, r *Route, g destination.Grant) grante
 	if err != nil {
 		return granted{verdict: destination.Verdict{Reason: "no credential: " + err.Error()}}
 	}
+	response.At = c.Now()
 	out := granted{status: response.Status}
 	if out.credential, out.verdict = g.Read(response, c.Now()); !out.verdict.Delivered {
 		out.answer = response.Body // a refusal: it holds no credential

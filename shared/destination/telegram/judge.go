@@ -46,7 +46,7 @@ func read(body []byte) (a answer, ok bool) {
 		case "parameters":
 			into = &parameters
 		case "result":
-			if a.Made = made(dec); a.Made && ok && a.OK {
+			if a.Made = made(dec, ok && a.OK); a.Made && ok && a.OK {
 				return a, true
 			}
 			continue
@@ -63,12 +63,13 @@ func read(body []byte) (a answer, ok bool) {
 	}
 }
 
-// made reads the result until it finds the id of a message. Telegram, Bot API, "Message": message_id is its first member.
-func made(dec *json.Decoder) bool {
+// made looks for the id of a message in the result, and reads no further than to it when that is all that is left to know.
+// Telegram, Bot API, "Message": message_id is the first member.
+func made(dec *json.Decoder, last bool) (found bool) {
 	for depth := 0; ; {
 		t, err := dec.Token()
 		if err != nil {
-			return false
+			return found
 		}
 		switch t {
 		case json.Delim('{'), json.Delim('['):
@@ -79,11 +80,13 @@ func made(dec *json.Decoder) bool {
 			if depth == 1 {
 				id, err := dec.Token()
 				n, ok := id.(float64)
-				return err == nil && ok && n > 0
+				if found = err == nil && ok && n > 0; found && last {
+					return true
+				}
 			}
 		}
 		if depth == 0 {
-			return false
+			return found
 		}
 	}
 }
