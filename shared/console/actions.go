@@ -114,14 +114,14 @@ func (s *server) actions(api huma.API) {
 	})
 	huma.Register(api, s.operation(huma.Operation{
 		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags, Errors: []int{400, 404, 413, 415, 422},
-		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a saved integration, masks stand for its secrets.",
+		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a saved integration, masks stand for its secrets, unless the other parameters would send them to another receiver than the saved one: then 422 names those to enter again.",
 	}), func(ctx context.Context, in *unsavedInput) (*testOutput, error) {
 		opened, err := s.Integrations.OpenUnsaved(ctx, principal(ctx).Tenant, in.Body.Integration, in.Body.System, in.Body.Parameters)
 		return s.test(ctx, opened, err)
 	})
 	huma.Register(api, s.operation(huma.Operation{
 		OperationID: "list-choices", Method: http.MethodPost, Path: "/v1/integrations/choices", Tags: tags, Errors: []int{400, 404, 413, 415, 422},
-		Summary: "List the values of a parameter", Description: "Asks the system for the values that one of its `choosable` parameters can have: the projects of Jira. The other parameters must be right; those that are still to be chosen may be missing. With the id of a saved integration, masks stand for its secrets.",
+		Summary: "List the values of a parameter", Description: "Asks the system for the values that one of its `choosable` parameters can have: the projects of Jira. The other parameters must be right; those that are still to be chosen may be missing. With the id of a saved integration, masks stand for its secrets, as in test-parameters.",
 	}), s.choices)
 	huma.Register(api, s.operation(huma.Operation{
 		OperationID: "get-integration-health", Method: http.MethodGet, Path: "/v1/integrations/{id}/health", Tags: tags, Errors: []int{404},

@@ -174,7 +174,7 @@ func document(platform string) huma.Config {
 	c.DocsPath = "" // ours, without a script from another host
 	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, test them, read what was delivered, send again what was not.\n\n" +
 		"Every call needs a token (`Authorization: Bearer …`): an administrator's, but for your own profile, which is for every role, and for reports. The tenant is the token's. Secrets are write-only: an answer shows `" +
-		destination.SecretMask + "`, and an update that sends the mask back keeps the secret."
+		destination.SecretMask + "`, and an update that sends the mask back keeps the secret, as long as it goes to the same receiver."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "Claims: iss, aud, exp, tenant, role; client_name, email and name where known."},
 	}

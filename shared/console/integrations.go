@@ -129,7 +129,7 @@ func (s *server) integrations(api huma.API) {
 	})
 	huma.Register(api, s.operation(huma.Operation{
 		OperationID: "update-integration", Method: http.MethodPatch, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{400, 404, 409, 412, 413, 415, 422},
-		Summary: "Change an integration", Description: "A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask.",
+		Summary: "Change an integration", Description: "A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.",
 	}), s.patch)
 	huma.Register(api, s.operation(huma.Operation{
 		OperationID: "delete-integration", Method: http.MethodDelete, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,

@@ -33,7 +33,7 @@ type Credential struct {
 func (c Credential) Secrets() []string {
 	var out []string
 	for _, s := range []string{c.Session, c.Secret} {
-		if len(s) >= minSecret {
+		if s != "" {
 			out = append(out, s)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"reflect"
 	"slices"
@@ -14,10 +15,12 @@ import (
 	invopop "github.com/invopop/jsonschema"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"tocsin/shared/redact"
 )
 
 // SecretMask stands for a secret in every answer. An update that sends it back keeps the secret.
-const SecretMask = "********"
+const SecretMask = redact.Mask
 
 // Parameters describes what a system asks an administrator for. Make it with ParametersOf.
 type Parameters struct {
@@ -36,6 +39,9 @@ type Field struct {
 	Required bool
 	// ReadOnly: no person may set it; the JSON Schema says readOnly.
 	ReadOnly bool
+	// Receiver: its value decides who receives the secrets. Of an address that is scheme, host and port, of any other
+	// parameter the whole value. Every address is one, and what has the tag `receiver:"true"`.
+	Receiver bool
 }
 
 // A Checker is a parameters struct with rules that a schema can not say.
@@ -63,7 +69,7 @@ func (e InvalidParameters) Error() string {
 
 // ParametersOf makes the description from a struct: `json` names a parameter, `jsonschema` holds its rules
 // (required, title, format, pattern, lengths, enum, default, writeOnly for a secret), `jsonschema_description`
-// its help text. It panics when the tags make no valid schema: a test of every system would fail.
+// its help text, and `receiver:"true"` marks what decides who receives the secrets (Field.Receiver). It panics when the tags make no valid schema: a test of every system would fail.
 func ParametersOf[P any]() Parameters {
 	reflector := invopop.Reflector{
 		RequiredFromJSONSchemaTags: true, DoNotReference: true, Anonymous: true,
@@ -81,6 +87,7 @@ func ParametersOf[P any]() Parameters {
 			Name: pair.Key, Secret: pair.Value.WriteOnly, URL: pair.Value.Format == "uri",
 			ReadOnly: pair.Value.ReadOnly, Required: slices.Contains(made.Required, pair.Key),
 		}
+		f.Receiver = f.URL || decidesReceiver(reflect.TypeFor[P](), f.Name)
 		if pair.Value.Default != nil {
 			if f.Default, err = json.Marshal(pair.Value.Default); err != nil {
 				panic(fmt.Sprintf("parameters of %s: default of %s: %v", reflect.TypeFor[P](), pair.Key, err))
@@ -132,6 +139,16 @@ func markAccess(t reflect.Type, made *invopop.Schema) {
 	}
 }
 
+// decidesReceiver reads the tag.
+func decidesReceiver(t reflect.Type, parameter string) bool {
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name == parameter {
+			return t.Field(i).Tag.Get("receiver") == "true"
+		}
+	}
+	return false
+}
+
 // Schema is the JSON Schema (2020-12) of the parameters object, nil for a system that is not available.
 func (p Parameters) Schema() json.RawMessage { return p.schema }
 
@@ -144,6 +161,16 @@ func (p Parameters) Complete(raw json.RawMessage) (json.RawMessage, error) {
 	if err != nil {
 		return nil, InvalidParameters{{Field: "parameters", Reason: err.Error()}}
 	}
+	p.fill(members)
+	full, err := json.Marshal(members)
+	if err != nil {
+		return nil, fmt.Errorf("complete parameters: %w", err)
+	}
+	return full, p.check(full)
+}
+
+// fill puts the defaults in.
+func (p Parameters) fill(members map[string]json.RawMessage) {
 	for _, f := range p.fields {
 		if v, ok := members[f.Name]; f.Default != nil && (!ok || string(v) == "null") {
 			members[f.Name] = f.Default
@@ -151,11 +178,6 @@ func (p Parameters) Complete(raw json.RawMessage) (json.RawMessage, error) {
 			delete(members, f.Name)
 		}
 	}
-	full, err := json.Marshal(members)
-	if err != nil {
-		return nil, fmt.Errorf("complete parameters: %w", err)
-	}
-	return full, p.check(full)
 }
 
 func (p Parameters) check(full json.RawMessage) error {
@@ -242,9 +264,6 @@ func (p Parameters) Split(full json.RawMessage) (shown, secret json.RawMessage, 
 	return shown, secret, nil
 }
 
-// minSecret is the length from which a secret is looked for in texts: shorter ones would mask half of them.
-const minSecret = 4
-
 // SecretValues lists the secrets among complete parameters, for masking them in texts that come from outside.
 func (p Parameters) SecretValues(full json.RawMessage) []string {
 	members, err := object(full)
@@ -258,11 +277,11 @@ func (p Parameters) SecretValues(full json.RawMessage) []string {
 		}
 		var s string
 		var several map[string]string
-		if json.Unmarshal(members[f.Name], &s) == nil && len(s) >= minSecret {
+		if json.Unmarshal(members[f.Name], &s) == nil && s != "" {
 			values = append(values, s)
 		} else if json.Unmarshal(members[f.Name], &several) == nil {
 			for _, v := range several {
-				if len(v) >= minSecret {
+				if v != "" {
 					values = append(values, v)
 				}
 			}
@@ -347,6 +366,95 @@ func (p Parameters) Merge(present, patch json.RawMessage) (json.RawMessage, erro
 		}
 	}
 	return json.Marshal(was)
+}
+
+// enterAgain is shown at a secret that a change would send to somebody else. It names no value: it is translated.
+const enterAgain = "enter it again: what decides who receives it was changed"
+
+// Misdirected names the secrets that a patch keeps (by leaving them out, or by their masks) although it changes who
+// receives them: whoever may change an address must not learn by that what was entered for another one. merged is the
+// result of Merge. nil = there are none.
+func (p Parameters) Misdirected(present, patch, merged json.RawMessage) InvalidParameters {
+	was, err := object(present)
+	change, e := object(patch)
+	now, e2 := object(merged)
+	if err := errors.Join(err, e, e2); err != nil {
+		return InvalidParameters{{Field: "parameters", Reason: err.Error()}}
+	}
+	p.fill(was)
+	p.fill(now)
+	var problems InvalidParameters
+	if !slices.ContainsFunc(p.fields, func(f Field) bool { return f.Receiver && !sameReceiver(f, was[f.Name], now[f.Name]) }) {
+		return nil
+	}
+	for _, f := range p.fields {
+		if !f.Secret {
+			continue
+		}
+		v, given := change[f.Name]
+		for _, name := range kept(was[f.Name], v, given) {
+			problems = append(problems, FieldProblem{Field: "parameters." + f.Name + name, Reason: enterAgain})
+		}
+	}
+	return problems
+}
+
+// sameReceiver compares what of two values decides who receives the secrets.
+func sameReceiver(f Field, a, b json.RawMessage) bool {
+	var x, y string
+	if f.URL && json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil {
+		before, after := origin(x), origin(y)
+		return before != "" && before == after
+	}
+	return sameJSON(orNull(a), b)
+}
+
+// orNull is the value of a parameter that is absent.
+func orNull(v json.RawMessage) json.RawMessage {
+	if v == nil {
+		return json.RawMessage("null")
+	}
+	return v
+}
+
+// origin is scheme, host and port of an address (RFC 6454, 4), "" when it has none.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// kept are the secrets in a present value that a change keeps: "" for the value itself, or ".name" of one in a map.
+func kept(present, change json.RawMessage, given bool) []string {
+	var s string
+	if json.Unmarshal(present, &s) == nil {
+		var now string
+		if s != "" && (!given || json.Unmarshal(change, &now) == nil && now == SecretMask) {
+			return []string{""}
+		}
+		return nil
+	}
+	var was, now map[string]string
+	if json.Unmarshal(present, &was) != nil {
+		return nil
+	}
+	if given {
+		_ = json.Unmarshal(change, &now) // of another type it keeps nothing
+	}
+	var names []string
+	for name, v := range was {
+		if v != "" && (!given || now[name] == SecretMask) {
+			names = append(names, "."+name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // ByHand says which read-only parameters a person's change would set; nil when it sets none. To send one back as it is

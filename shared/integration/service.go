@@ -293,6 +293,9 @@ func (s *Service) unsaved(ctx context.Context, tenant, id, systemName string, pa
 	if err != nil {
 		return system, nil, err
 	}
+	if systemName != "" && systemName != i.System {
+		return system, nil, InvalidError{{Field: "system", Reason: "is not that of the integration: leave it out"}}
+	}
 	full, err := s.mergeByHand(ctx, i, system, parameters)
 	return system, full, err
 }
@@ -432,12 +435,29 @@ func (s *Service) complete(system destination.System, parameters json.RawMessage
 	return full, nil
 }
 
-// mergeByHand is merge for a patch that a person sends.
+// mergeByHand is merge for a patch that a person sends: it sets no read-only parameter, and sends no kept secret to a
+// receiver that it was not entered for.
 func (s *Service) mergeByHand(ctx context.Context, i Integration, system destination.System, patch json.RawMessage) (json.RawMessage, error) {
 	if problems := system.Parameters.ByHand(i.Parameters, patch); problems != nil {
 		return nil, problems
 	}
-	return s.merge(ctx, i, system, patch)
+	present, err := s.full(ctx, i, system)
+	if err != nil {
+		return nil, err
+	}
+	merged, err := system.Parameters.Merge(present, patch)
+	if err != nil {
+		return nil, err
+	}
+	full, err := s.complete(system, merged)
+	problems := system.Parameters.Misdirected(present, patch, merged)
+	if !collect(err, &problems) {
+		return nil, err
+	}
+	if len(problems) > 0 {
+		return full, problems
+	}
+	return full, nil
 }
 
 func (s *Service) merge(ctx context.Context, i Integration, system destination.System, patch json.RawMessage) (json.RawMessage, error) {

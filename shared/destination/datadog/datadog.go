@@ -33,7 +33,7 @@ var intakes = map[string]string{
 // Parameters of a Datadog integration (facts, 1.2 and 2.10).
 type Parameters struct {
 	Key    string `json:"token" jsonschema:"required,title=API key,minLength=32,maxLength=40,pattern=^[0-9A-Za-z]*$,writeOnly=true" jsonschema_description:"From Datadog: Organization Settings, API Keys, New Key. Not an application key."`
-	Region string `json:"region" jsonschema:"title=Region,enum=US1,enum=US3,enum=US5,enum=EU,enum=AP1,enum=AP2,enum=US1-FED,default=US1" jsonschema_description:"The Datadog site that your account is on; the address that you sign in at tells it: app.datadoghq.com is US1, app.datadoghq.eu is EU, us5.datadoghq.com is US5."`
+	Region string `json:"region" receiver:"true" jsonschema:"title=Region,enum=US1,enum=US3,enum=US5,enum=EU,enum=AP1,enum=AP2,enum=US1-FED,default=US1" jsonschema_description:"The Datadog site that your account is on; the address that you sign in at tells it: app.datadoghq.com is US1, app.datadoghq.eu is EU, us5.datadoghq.com is US5."`
 }
 
 // Destination is Datadog.

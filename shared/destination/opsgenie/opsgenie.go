@@ -33,7 +33,7 @@ var setUp string
 // Parameters of an Opsgenie integration (facts, 1.2 and 2.5). Opsgenie's support ends in 2027; the third address is
 // that of Jira Service Management, to which Atlassian moves its customers (Integration Events API, "Create alert").
 type Parameters struct {
-	API string `json:"api" jsonschema:"title=API endpoint,enum=https://api.opsgenie.com/v2/alerts,enum=https://api.eu.opsgenie.com/v2/alerts,enum=https://api.atlassian.com/jsm/ops/integration/v2/alerts,default=https://api.opsgenie.com/v2/alerts" jsonschema_description:"The second one for an account in the EU; the third one for Jira Service Management, where Opsgenie's accounts move to."`
+	API string `json:"api" receiver:"true" jsonschema:"title=API endpoint,enum=https://api.opsgenie.com/v2/alerts,enum=https://api.eu.opsgenie.com/v2/alerts,enum=https://api.atlassian.com/jsm/ops/integration/v2/alerts,default=https://api.opsgenie.com/v2/alerts" jsonschema_description:"The second one for an account in the EU; the third one for Jira Service Management, where Opsgenie's accounts move to."`
 	Key string `json:"token" jsonschema:"required,title=API key,minLength=8,maxLength=128,pattern=^[!-~]*$,writeOnly=true" jsonschema_description:"The key of an API integration of the team that is to be alerted. It needs the right to create alerts."`
 }
 

@@ -38,7 +38,7 @@ var setUp string
 // Parameters of a PagerDuty integration.
 type Parameters struct {
 	Key    string `json:"integration_key" jsonschema:"required,title=Integration Key,minLength=32,maxLength=32,pattern=^[0-9A-Za-z]*$,writeOnly=true" jsonschema_description:"The 32 characters that PagerDuty shows for an Events API V2 integration of a service. Whoever has them can open incidents, so they are kept secret."`
-	Region string `json:"region" jsonschema:"title=Service region,enum=US,enum=EU,default=US" jsonschema_description:"EU when the address of your PagerDuty account ends in eu.pagerduty.com."`
+	Region string `json:"region" receiver:"true" jsonschema:"title=Service region,enum=US,enum=EU,default=US" jsonschema_description:"EU when the address of your PagerDuty account ends in eu.pagerduty.com."`
 }
 
 // Destination is PagerDuty.

@@ -35,7 +35,7 @@ var setUp string
 
 // Parameters of an integration.
 type Parameters struct {
-	Tenant   string `json:"tenant_id" jsonschema:"required,title=Directory (tenant) ID,format=uuid" jsonschema_description:"From Microsoft Entra ID: App registrations, your application, Overview."`
+	Tenant   string `json:"tenant_id" receiver:"true" jsonschema:"required,title=Directory (tenant) ID,format=uuid" jsonschema_description:"From Microsoft Entra ID: App registrations, your application, Overview."`
 	Client   string `json:"client_id" jsonschema:"required,title=Application (client) ID,format=uuid" jsonschema_description:"On the same page."`
 	Secret   string `json:"client_secret" jsonschema:"required,title=Client secret,minLength=8,maxLength=256,writeOnly=true" jsonschema_description:"The value (not the ID) of a secret under Certificates & secrets. Secrets expire: enter the new one before."`
 	Endpoint string `json:"endpoint" jsonschema:"required,title=Logs ingestion endpoint,format=uri,minLength=1,maxLength=1024" jsonschema_description:"Of the data collection rule or endpoint, such as https://my-rule-a1b2.westeurope-1.ingest.monitor.azure.com."`

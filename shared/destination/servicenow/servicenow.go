@@ -30,7 +30,7 @@ var setUp string
 
 // Parameters of an integration.
 type Parameters struct {
-	Instance string `json:"instance" jsonschema:"required,title=Instance name,minLength=1,maxLength=256" jsonschema_description:"acme when the address is https://acme.service-now.com; the whole https address when it is another one."`
+	Instance string `json:"instance" receiver:"true" jsonschema:"required,title=Instance name,minLength=1,maxLength=256" jsonschema_description:"acme when the address is https://acme.service-now.com; the whole https address when it is another one."`
 	User     string `json:"username" jsonschema:"required,title=User name,minLength=1,maxLength=128" jsonschema_description:"A user for this integration alone, with the role itil or another that may create incidents. It is shown as the caller's side of the incident."`
 	Password string `json:"password" jsonschema:"required,title=Password,minLength=1,maxLength=256,writeOnly=true" jsonschema_description:"Of that user."`
 	Client   string `json:"client_id" jsonschema:"required,title=OAuth client ID,minLength=1,maxLength=128" jsonschema_description:"From ServiceNow: System OAuth, Application Registry, an OAuth API endpoint for external clients."`

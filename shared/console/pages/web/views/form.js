@@ -140,9 +140,11 @@ function useDraft(system, start) {
     refuse: (problems) => {
       const found = {};
       for (const p of problems) {
-        const [first, second] = p.field.split(".");
+        const [first, second, ...rest] = p.field.split(".");
         const key = first === "parameters" && second ? second : first;
-        found[key] = found[key] ? `${found[key]}; ${said(p.reason)}` : said(p.reason);
+        // Of a map the line is named: `parameters.headers.Authorization`.
+        const line = rest.length && open.some((f) => f.name === key && kindOf(f) === "map") ? `${rest.join(".")}: ` : "";
+        found[key] = `${found[key] ? `${found[key]}; ` : ""}${line}${said(p.reason)}`;
       }
       refuse(found);
       touch((all) => ({ ...all, ...Object.fromEntries(Object.keys(found).map((k) => [k, true])) }));
