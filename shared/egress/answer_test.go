@@ -2,9 +2,12 @@ package egress_test
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +54,13 @@ func hold(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
 func TestH9AnAnswerWhoseBodyBreaksOffHasItsStatusAndSaysSo(t *testing.T) {
 	long := strings.Repeat("x", 100<<10)
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, _ = io.WriteString(z, "ok, and more")
+	require.NoError(t, z.Close())
+	packed := func(n int) string {
+		return "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " + strconv.Itoa(zipped.Len()) + "\r\n\r\n" + zipped.String()[:n]
+	}
 	for name, f := range map[string]struct {
 		answer string
 		after  func(net.Conn)
@@ -70,7 +80,13 @@ func TestH9AnAnswerWhoseBodyBreaksOffHasItsStatusAndSaysSo(t *testing.T) {
 		"a body without a length ends with the connection": {
 			"HTTP/1.1 200 OK\r\n\r\nok", shut, 200, "ok", false,
 		},
-		"a whole body": {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", shut, 200, "ok", false},
+		"a gzip that nobody asked for":       {packed(zipped.Len()), hold, 200, "ok, and more", false},
+		"a gzip that is cut in its checksum": {packed(zipped.Len() - 4), shut, 200, "ok, and more", true},
+		"a gzip that is cut in its head":     {packed(5), shut, 200, "", true},
+		"no body under a gzip's name":        {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", hold, 200, "", false},
+		"what is no gzip":                    {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok", hold, 200, "", true},
+		"no content":                         {"HTTP/1.1 204 No Content\r\n\r\n", hold, 204, "", false},
+		"a whole body":                       {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", shut, 200, "ok", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := raw(t, f.answer, f.after)

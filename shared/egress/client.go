@@ -1,17 +1,12 @@
 package egress
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
+	"net/url"
 	"sync"
-	"syscall"
 	"time"
 
 	"tocsin/shared/destination"
@@ -24,16 +19,6 @@ const (
 	maxHeaders = 64 << 10
 )
 
-// How many idle connections may be kept, to one host and in all: many integrations can share a host (all of Slack is
-// one), and opening a connection costs more than the request.
-const (
-	idlePerHost = 256
-	idleInAll   = 1024
-)
-
-// maxTransports bounds the connection settings whose connections are kept.
-const maxTransports = 256
-
 // Mailer sends one mail. Its error is a sentence for an administrator.
 type Mailer interface {
 	Send(ctx context.Context, m destination.Mail) error
@@ -44,6 +29,7 @@ type Options struct {
 	Mailer    Mailer                                                       // nil: mail is not configured
 	UserAgent string                                                       // "" = Tocsin/1
 	Lookup    func(ctx context.Context, host string) ([]netip.Addr, error) // nil = the system's resolver
+	Proxy     *Proxy                                                       // nil: straight to the systems
 }
 
 // Client sends requests within a Policy. It is safe for concurrent use.
@@ -51,8 +37,13 @@ type Client struct {
 	policy  Policy
 	options Options
 
-	mu         sync.Mutex
-	transports map[destination.Transport]*http.Transport
+	// For tests; New sets them.
+	now                func() time.Time
+	pingAfter, pingFor time.Duration
+
+	mu    sync.Mutex
+	pools map[destination.Transport]*pool // by setting
+	apart map[place]*apart
 }
 
 // New makes a Client.
@@ -65,7 +56,10 @@ func New(p Policy, o Options) *Client {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
 	}
-	return &Client{policy: p, options: o, transports: map[destination.Transport]*http.Transport{}}
+	return &Client{
+		policy: p, options: o, now: time.Now, pingAfter: pingAfter, pingFor: pingFor,
+		pools: map[destination.Transport]*pool{}, apart: map[place]*apart{},
+	}
 }
 
 // Do sends one request and returns the answer, whatever its status. The error is a *Failure, or the context's own
@@ -77,31 +71,35 @@ func (c *Client) Do(ctx context.Context, r destination.Request) (destination.Res
 	if err := c.policy.CheckURL(r.URL); err != nil {
 		return destination.Response{}, &Failure{Forbidden, "the address " + err.Error()}
 	}
-	t, err := c.transport(r.Transport)
+	at := place{setting: setting(r.Transport)}
+	if u, err := url.Parse(r.URL); err == nil {
+		at.host = u.Host
+	}
+	through, err := c.connections(at)
 	if err != nil {
 		return destination.Response{}, err
 	}
 	open, timeout := deadlines(r.Transport)
-	bounded, cancel := context.WithCancel(ctx)
+	x := &exchange{client: c, request: r, open: open, timeout: timeout, end: c.now().Add(open + timeout)}
+	var cancel context.CancelFunc
+	x.ctx, cancel = context.WithCancel(ctx)
 	defer cancel()
-	deadline := time.AfterFunc(open+timeout, cancel)
-	defer deadline.Stop()
-	q, err := c.request(bounded, r)
-	if err != nil {
-		return destination.Response{}, &Failure{Protocol, "the request could not be made: check the URL and the headers"}
+	x.clock = time.AfterFunc(open+timeout, cancel)
+	defer x.clock.Stop()
+	response, err := x.do(through.kept)
+	if err != nil && x.lost(err) {
+		response, err = x.do(through.once)
 	}
-	// RoundTrip, not a Client's Do: it follows no redirect and keeps no cookies.
-	answer, err := t.RoundTrip(q)
-	if err != nil {
-		return destination.Response{}, explain(ctx, err, q.URL.Host, open, timeout)
+	if (err != nil || response.Broken) && ctx.Err() == nil && x.ctx.Err() != nil && (x.reused || x.shared) {
+		c.leave(at, through)
 	}
-	defer answer.Body.Close()
-	deadline.Reset(timeout) // for the rest of the answer
-	body, err := read(answer.Body, min(max(keptBody, r.Keep), destination.MaxKeep))
-	if cause := ctx.Err(); err != nil && cause != nil {
+	if cause := ctx.Err(); cause != nil && response.Broken {
 		return destination.Response{}, cause
 	}
-	return destination.Response{Status: answer.StatusCode, Header: answer.Header, Body: body, Broken: err != nil}, nil
+	if err != nil {
+		return destination.Response{}, explain(ctx, err, at.host, open, timeout)
+	}
+	return response, nil
 }
 
 func (c *Client) mail(ctx context.Context, m destination.Mail) (destination.Response, error) {
@@ -136,121 +134,4 @@ func deadlines(t destination.Transport) (open, timeout time.Duration) {
 		timeout = destination.DefaultTimeout
 	}
 	return open, timeout
-}
-
-func (c *Client) request(ctx context.Context, r destination.Request) (*http.Request, error) {
-	q, err := http.NewRequestWithContext(ctx, r.Method, r.URL, bytes.NewReader(r.Body))
-	if err != nil {
-		return nil, err
-	}
-	for name, values := range r.Header {
-		q.Header[name] = values
-	}
-	if q.Header.Get("User-Agent") == "" {
-		q.Header["User-Agent"] = []string{c.options.UserAgent}
-	}
-	return q, nil
-}
-
-// read keeps the start of an answer and reads on a little. The error says that the answer broke off.
-func read(r io.Reader, keep int) ([]byte, error) {
-	kept, err := io.ReadAll(io.LimitReader(r, int64(keep)))
-	if err == nil && len(kept) == keep {
-		if _, err = io.CopyN(io.Discard, r, readBody-keptBody); errors.Is(err, io.EOF) {
-			err = nil
-		}
-	}
-	return kept, err
-}
-
-// transport finds or makes the connections for one setting.
-func (c *Client) transport(t destination.Transport) (*http.Transport, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known, ok := c.transports[t]; ok {
-		return known, nil
-	}
-	open, timeout := deadlines(t)
-	// Skipping the verification is the administrator's own, documented choice (product facts, 2.11).
-	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.SkipVerify}
-	if t.CA != "" {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM([]byte(t.CA)) {
-			return nil, &Failure{TLS, "the CA certificate of this integration can not be read: paste it again, in PEM form"}
-		}
-		config.RootCAs = pool
-	}
-	made := &http.Transport{
-		DialContext: c.dialer(open), TLSClientConfig: config, TLSHandshakeTimeout: open, ForceAttemptHTTP2: true,
-		MaxIdleConnsPerHost: idlePerHost, MaxIdleConns: idleInAll, IdleConnTimeout: 90 * time.Second,
-		ResponseHeaderTimeout: timeout, MaxResponseHeaderBytes: maxHeaders, DisableCompression: true,
-	}
-	if len(c.transports) >= maxTransports {
-		for key, old := range c.transports { // any one: a settings' change is rare
-			old.CloseIdleConnections()
-			delete(c.transports, key)
-			break
-		}
-	}
-	c.transports[t] = made
-	return made, nil
-}
-
-var errForbidden = errors.New("forbidden address")
-
-// dialer resolves a name, leaves out what the policy forbids, and has the socket itself refuse the rest: what is
-// checked is what is dialled.
-func (c *Client) dialer(open time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
-	guarded := &net.Dialer{Timeout: open, Control: func(_, address string, _ syscall.RawConn) error {
-		at, err := netip.ParseAddrPort(address)
-		if err != nil || !Public(at.Addr()) {
-			return errForbidden
-		}
-		return nil
-	}}
-	free := &net.Dialer{Timeout: open}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		dialer := guarded
-		if c.policy.allows(address) {
-			dialer = free
-		}
-		host, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, open)
-		defer cancel()
-		addrs, err := c.resolve(ctx, host)
-		if err != nil {
-			return nil, err
-		}
-		var last error
-		for _, a := range addrs {
-			conn, err := dialer.DialContext(ctx, network, net.JoinHostPort(a.String(), port))
-			if err == nil {
-				return conn, nil
-			}
-			if last == nil || errors.Is(last, errForbidden) {
-				last = err
-			}
-		}
-		return nil, last
-	}
-}
-
-func (c *Client) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{ip}, nil
-	}
-	addrs, err := c.options.Lookup(ctx, host)
-	if err == nil && len(addrs) == 0 {
-		err = &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}
-	}
-	for i := range addrs {
-		addrs[i] = addrs[i].Unmap() // a resolver's way to write an IPv4 address; Public judges what it is
-	}
-	return addrs, err
 }

@@ -28,6 +28,7 @@ const (
 	Closed      Kind = "closed"
 	Forbidden   Kind = "forbidden_address"
 	Protocol    Kind = "protocol"
+	ByProxy     Kind = "proxy" // the deployment's proxy can not be used, or makes no tunnel
 	Mail        Kind = "mail"
 )
 
@@ -46,8 +47,17 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 	}
 	fail := func(k Kind, format string, args ...any) error { return &Failure{k, fmt.Sprintf(format, args...)} }
 	var dns *net.DNSError
-	var dial *net.OpError
+	var late *openTimeout
+	var proxy *proxyError
 	switch {
+	case errors.Is(err, errMalformed):
+		return fail(Protocol, "the request could not be made: check the URL and the headers")
+	case errors.As(err, &proxy):
+		return fail(ByProxy, "no connection to %s: %s", host, proxy.reason())
+	case errors.As(err, &late) && late.connected:
+		return fail(OpenTimeout, "%s took the connection and did not finish the TLS handshake within %s: check scheme and port", host, open)
+	case errors.As(err, &late):
+		return fail(OpenTimeout, "no connection to %s within %s: a firewall may drop our packets", host, open)
 	case errors.Is(err, errForbidden):
 		return fail(Forbidden, "%s leads to an address that is not public: private, loopback and link-local addresses are not allowed", host)
 	case errors.As(err, &dns) && dns.IsNotFound:
@@ -58,23 +68,38 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 	if reason := certificate(err); reason != "" {
 		return fail(TLS, "no secure connection to %s: %s", host, reason)
 	}
-	dialling := errors.As(err, &dial) && dial.Op == "dial"
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fail(Refused, "connection refused: nothing listens at %s, or a firewall turns us away", host)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return fail(Unreachable, "%s can not be reached: there is no way to its network", host)
-	case dialling && timedOut(err), strings.Contains(err.Error(), "TLS handshake timeout"):
-		return fail(OpenTimeout, "no connection to %s within %s: a firewall may drop our packets", host, open)
-	case timedOut(err), strings.Contains(err.Error(), "timeout awaiting response headers"):
+	case timedOut(err):
 		return fail(Timeout, "%s took the connection and gave no answer within %s", host, timeout)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case closed(err):
 		return fail(Closed, "%s closed the connection without an answer", host)
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server gave HTTP response"):
 		return fail(Protocol, "%s does not speak HTTP in the way that the address says: check scheme and port", host)
 	default:
 		return fail(Protocol, "the request to %s failed: check host and port", host)
 	}
+}
+
+// errMalformed is a request that net/http does not take; its own text can quote the address.
+var errMalformed = errors.New("malformed request")
+
+// closed reports whether the other side, or HTTP/2's pings, closed the connection. net/http has no names for some of these.
+func closed(err error) bool {
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, net.ErrClosed} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	for _, words := range []string{"server closed idle connection", "client connection lost", "http2: server sent GOAWAY", "http2: client conn"} {
+		if strings.Contains(err.Error(), words) {
+			return true
+		}
+	}
+	return false
 }
 
 func timedOut(err error) bool {

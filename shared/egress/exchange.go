@@ -1,0 +1,105 @@
+package egress
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tocsin/shared/destination"
+)
+
+// exchange is one request and its answer, with the one repeat that a lost connection allows.
+type exchange struct {
+	client        *Client
+	request       destination.Request
+	ctx           context.Context // ends with the time
+	open, timeout time.Duration
+	end           time.Time // of the whole, repeat included
+	clock         *time.Timer
+
+	reused   bool // the connection had served before
+	shared   bool // it is HTTP/2's, on which other requests go too
+	answered atomic.Bool
+}
+
+// do sends the request and reads the answer. The time for the answer runs from the connection on.
+func (x *exchange) do(t *http.Transport) (destination.Response, error) {
+	ctx := httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) {
+			secured, ok := i.Conn.(*tls.Conn)
+			x.reused, x.shared = i.Reused, ok && secured.ConnectionState().NegotiatedProtocol == "h2"
+			x.clock.Reset(min(x.timeout, x.end.Sub(x.client.now())))
+		},
+		GotFirstResponseByte: func() { x.answered.Store(true) },
+	})
+	q, err := http.NewRequestWithContext(ctx, x.request.Method, x.request.URL, bytes.NewReader(x.request.Body))
+	if err != nil {
+		return destination.Response{}, errMalformed
+	}
+	for name, values := range x.request.Header {
+		q.Header[name] = values
+	}
+	if q.Header.Get("User-Agent") == "" {
+		q.Header["User-Agent"] = []string{x.client.options.UserAgent}
+	}
+	// RoundTrip, not a Client's Do: it follows no redirect and keeps no cookies.
+	answer, err := t.RoundTrip(q)
+	if err != nil {
+		return destination.Response{}, err
+	}
+	defer answer.Body.Close()
+	body, err := read(plain(answer), min(max(keptBody, x.request.Keep), destination.MaxKeep))
+	return destination.Response{Status: answer.StatusCode, Header: answer.Header, Body: body, Broken: err != nil}, nil
+}
+
+// lost reports whether the request was lost with a connection that had served before and that the other side had closed,
+// or closed then: no byte of an answer came. It says nothing about the system, which closes connections that are idle as
+// it likes, and the request is sent once more, on a new connection (RFC 9112, 9.3.1 and 9.5). Such a repeat can be a second
+// delivery, as any retry can. A new connection that is closed without an answer is a failure.
+func (x *exchange) lost(err error) bool {
+	return x.reused && !x.answered.Load() && x.ctx.Err() == nil && closed(err)
+}
+
+// plain is the body without the gzip that a server put on it unasked: the absence of Accept-Encoding allows it to (RFC
+// 9110, 12.5.3). Any other coding stays as it is.
+func plain(answer *http.Response) io.Reader {
+	switch strings.ToLower(answer.Header.Get("Content-Encoding")) {
+	case "gzip", "x-gzip":
+		return &unzipped{from: answer.Body}
+	}
+	return answer.Body
+}
+
+// unzipped opens the gzip when it is read: a body may be empty.
+type unzipped struct {
+	from io.Reader
+	z    *gzip.Reader
+}
+
+func (u *unzipped) Read(into []byte) (n int, err error) {
+	if u.z == nil {
+		if u.z, err = gzip.NewReader(u.from); err != nil {
+			return 0, err // io.EOF for an empty body
+		}
+	}
+	return u.z.Read(into)
+}
+
+// read keeps the start of an answer and reads on a little. The error says that the answer broke off.
+func read(r io.Reader, keep int) ([]byte, error) {
+	kept, err := io.ReadAll(io.LimitReader(r, int64(keep)))
+	if err == nil && len(kept) == keep {
+		if _, err = io.CopyN(io.Discard, r, readBody-keptBody); errors.Is(err, io.EOF) {
+			err = nil
+		}
+	}
+	return kept, err
+}
