@@ -204,13 +204,13 @@ func (c config) receive(ctx context.Context, b *bot.Bot) {
 }
 
 // mailer chooses between a mail server and the outbox.
-func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string, int) ([]console.Mail, error), error) {
+func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string, string, int) ([]console.Mail, error), error) {
 	if c.smtp != "" {
 		m, err := mail.NewSMTP(c.smtp, c.mailFrom, time.Now)
 		return m, nil, err
 	}
-	list := func(ctx context.Context, before string, limit int) ([]console.Mail, error) {
-		kept, err := db.Outbox().Mails(ctx, before, limit)
+	list := func(ctx context.Context, tenant, before string, limit int) ([]console.Mail, error) {
+		kept, err := db.Outbox().Mails(ctx, tenant, before, limit)
 		out := make([]console.Mail, len(kept))
 		for i, k := range kept {
 			out[i] = console.Mail{ID: k.ID, At: k.At, To: k.Mail.To, Subject: k.Mail.Subject, Text: k.Mail.Text, HTML: k.Mail.HTML, Unsubscribe: k.Mail.Unsubscribe}

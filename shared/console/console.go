@@ -72,8 +72,8 @@ type Config struct {
 	Telegram *bot.Bot
 	// NoPages leaves the pages out, for who has a Console of their own: the API's description is at / then.
 	NoPages bool
-	// Outbox reads the mails that an embedded engine keeps; nil when mails are sent.
-	Outbox func(ctx context.Context, before string, limit int) ([]Mail, error)
+	// Outbox reads the mails of a tenant that an embedded engine keeps; nil when mails are sent.
+	Outbox func(ctx context.Context, tenant, before string, limit int) ([]Mail, error)
 	// Changed is told of an integration that was enabled, disabled, deleted or changed; nil = nobody asks.
 	Changed func(tenant, id string)
 	// Triggers keeps triggers; nil = this deployment has none.

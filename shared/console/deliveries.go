@@ -307,7 +307,7 @@ type mailsOutput struct {
 func (s *server) mails(api huma.API) {
 	huma.Register(api, s.operation(huma.Operation{
 		OperationID: "list-mails", Method: http.MethodGet, Path: "/v1/outbox", Tags: []string{"Outbox"}, Errors: []int{400, 404, 422},
-		Summary: "List the outbox", Description: "The mails that a deployment without a mail server keeps, the newest 1,000. 404 where mails are sent.",
+		Summary: "List the outbox", Description: "The mails of your tenant that a deployment without a mail server keeps, the newest 1,000. 404 where mails are sent.",
 	}), func(ctx context.Context, in *pageInput) (*mailsOutput, error) {
 		if s.Outbox == nil {
 			return nil, problem(http.StatusNotFound, "this deployment sends its mails and keeps none")
@@ -316,7 +316,7 @@ func (s *server) mails(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.Outbox(ctx, before, in.Limit+1)
+		found, err := s.Outbox(ctx, principal(ctx).Tenant, before, in.Limit+1)
 		if err != nil {
 			return nil, s.answer(err)
 		}

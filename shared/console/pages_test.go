@@ -38,7 +38,7 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 	}
 	r.token = "garbage"
 	require.Equal(t, 401, r.call("GET", "/v1/session", "").status)
-	r.config.Outbox = func(context.Context, string, int) ([]console.Mail, error) { return nil, nil }
+	r.config.Outbox = func(context.Context, string, string, int) ([]console.Mail, error) { return nil, nil }
 	r.handler, r.token = console.New(r.config), r.issue("42", access.Administrator)
 	require.Contains(t, r.call("GET", "/v1/session", "").body["sections"], "outbox")
 }

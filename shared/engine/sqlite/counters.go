@@ -91,7 +91,7 @@ type KeptMail struct {
 	Mail destination.Mail // its attachments without their bytes: the files of a report are kept with it
 }
 
-// maxMails is how many mails the outbox keeps, the newest.
+// maxMails is how many mails of each tenant the outbox keeps, the newest.
 const maxMails = 1000
 
 // Keep stores a mail.
@@ -105,13 +105,18 @@ func (o *Outbox) Keep(ctx context.Context, m destination.Mail, at time.Time) err
 		return fmt.Errorf("keep mail %s: %w", m.ID, err)
 	}
 	err = o.db.writer.write(ctx, func(w *writer) error {
-		if err := w.do("INSERT INTO mails (at, body) VALUES (?, ?)", func(s *driver.Stmt) {
+		if err := w.do("INSERT INTO mails (at, body, tenant) VALUES (?, ?, ?)", func(s *driver.Stmt) {
 			s.BindInt64(1, at.UnixNano())
 			s.BindBytes(2, body)
+			s.BindText(3, m.Tenant)
 		}); err != nil {
 			return err
 		}
-		return w.do("DELETE FROM mails WHERE seq <= (SELECT max(seq) FROM mails) - ?", func(s *driver.Stmt) { s.BindInt64(1, maxMails) })
+		sql := "DELETE FROM mails WHERE tenant = ?1 AND seq <= (SELECT seq FROM mails WHERE tenant = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)"
+		return w.do(sql, func(s *driver.Stmt) {
+			s.BindText(1, m.Tenant)
+			s.BindInt64(2, maxMails)
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("keep mail %s: %w", m.ID, err)
@@ -119,8 +124,9 @@ func (o *Outbox) Keep(ctx context.Context, m destination.Mail, at time.Time) err
 	return nil
 }
 
-// Mails lists the outbox, newest first; before is the id to go on from, "" at first.
-func (o *Outbox) Mails(ctx context.Context, before string, limit int) ([]KeptMail, error) {
+// Mails lists the mails of one tenant, newest first; before is the id to go on from, "" at first. A mail that names no
+// tenant is in no list.
+func (o *Outbox) Mails(ctx context.Context, tenant, before string, limit int) ([]KeptMail, error) {
 	last := int64(1<<63 - 1)
 	if before != "" {
 		n, err := strconv.ParseInt(before, 10, 64)
@@ -130,9 +136,10 @@ func (o *Outbox) Mails(ctx context.Context, before string, limit int) ([]KeptMai
 		last = n
 	}
 	var out []KeptMail
-	err := o.db.query(ctx, "SELECT seq, at, body FROM mails WHERE seq < ? ORDER BY seq DESC LIMIT ?", func(s *driver.Stmt) {
-		s.BindInt64(1, last)
-		s.BindInt64(2, int64(limit))
+	err := o.db.query(ctx, "SELECT seq, at, body FROM mails WHERE tenant = ? AND tenant <> '' AND seq < ? ORDER BY seq DESC LIMIT ?", func(s *driver.Stmt) {
+		s.BindText(1, tenant)
+		s.BindInt64(2, last)
+		s.BindInt64(3, int64(limit))
 	}, func(s *driver.Stmt) error {
 		m := KeptMail{ID: strconv.FormatInt(s.ColumnInt64(0), 10), At: time.Unix(0, s.ColumnInt64(1)).UTC()}
 		err := json.Unmarshal(blob(s, 2), &m.Mail)

@@ -32,8 +32,11 @@ var schemaTriggers string
 //go:embed schedule.sql
 var schemaSchedule string
 
+//go:embed mails.sql
+var schemaMails string
+
 // migrations take a file from version i to i+1. A release only ever appends.
-var migrations = []string{schema1, schemaReports, schemaGather, schemaTriggers, schemaSchedule}
+var migrations = []string{schema1, schemaReports, schemaGather, schemaTriggers, schemaSchedule, schemaMails}
 
 // applicationID marks our files in SQLite's header: "Tocs".
 const applicationID = 0x546f6373

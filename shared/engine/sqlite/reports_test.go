@@ -96,7 +96,7 @@ func TestAFileOfTheFirstSchemaGetsItsSchedule(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, sqlitex.ExecuteScript(conn, `DROP TABLE report_counts; DROP TABLE report_sizes; DROP TABLE report_attacks; DROP TABLE report_incidents;
 		DROP TABLE report_vulnerabilities; DROP TABLE report_settings; DROP TABLE reports; DROP TABLE report_files; DROP TABLE report_due; DROP TABLE people;
-		DROP TABLE mail_blocks; DROP TABLE gathering; DROP TABLE triggers; DROP TABLE triggers_seeded; DROP TABLE trigger_states; PRAGMA user_version = 1;`, nil))
+		DROP TABLE mail_blocks; DROP TABLE gathering; DROP INDEX mails_of; ALTER TABLE mails DROP COLUMN tenant; DROP TABLE triggers; DROP TABLE triggers_seeded; DROP TABLE trigger_states; PRAGMA user_version = 1;`, nil))
 	require.NoError(t, conn.Close())
 	due, err := reopen(t, path).Reports().Due(t.Context(), time.Now(), 10)
 	require.NoError(t, err)

@@ -226,14 +226,62 @@ func TestAWriteAfterCloseIsAnError(t *testing.T) {
 func TestTheOutboxKeepsTheNewest(t *testing.T) {
 	db := open(t)
 	for n := range 1005 {
-		require.NoError(t, db.Outbox().Keep(t.Context(), destination.Mail{To: "a@example.com", Subject: fmt.Sprint(n)}, time.Unix(int64(n), 0)))
+		require.NoError(t, db.Outbox().Keep(t.Context(), destination.Mail{Tenant: "42", To: "a@example.com", Subject: fmt.Sprint(n)}, time.Unix(int64(n), 0)))
 	}
-	first, err := db.Outbox().Mails(t.Context(), "", 2)
+	first, err := db.Outbox().Mails(t.Context(), "42", "", 2)
 	require.NoError(t, err)
 	require.Equal(t, "1004", first[0].Mail.Subject)
-	rest, err := db.Outbox().Mails(t.Context(), first[1].ID, 2000)
+	rest, err := db.Outbox().Mails(t.Context(), "42", first[1].ID, 2000)
 	require.NoError(t, err)
 	require.Len(t, rest, 998)
+}
+
+func TestS2TheOutboxIsEachTenantsOwn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	require.NoError(t, err)
+	for _, tenant := range []string{"42", "43", ""} {
+		require.NoError(t, db.Outbox().Keep(t.Context(), destination.Mail{Tenant: tenant, To: "a@example.com", Subject: "of " + tenant}, time.Unix(1, 0)))
+	}
+	look := func(db *sqlite.DB) {
+		t.Helper()
+		for tenant, want := range map[string]string{"42": "of 42", "43": "of 43", "44": "", "": "", "*": ""} {
+			found, err := db.Outbox().Mails(t.Context(), tenant, "", 10)
+			require.NoError(t, err)
+			subjects := ""
+			for _, m := range found {
+				subjects += m.Mail.Subject
+			}
+			require.Equal(t, want, subjects, tenant)
+		}
+	}
+	look(db)
+	// One tenant's flood leaves the others' mails where they are.
+	for range 1005 {
+		require.NoError(t, db.Outbox().Keep(t.Context(), destination.Mail{Tenant: "flood", To: "a@example.com"}, time.Unix(2, 0)))
+	}
+	look(db)
+}
+
+func TestS2MailsOfAnOlderReleaseSayThemselvesWhoseTheyAre(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	first, err := os.ReadFile("schema.sql")
+	require.NoError(t, err)
+	conn, err := driver.OpenConn(path, driver.OpenReadWrite|driver.OpenCreate|driver.OpenWAL)
+	require.NoError(t, err)
+	require.NoError(t, sqlitex.ExecuteScript(conn, string(first)+`;
+		INSERT INTO mails (at, body) VALUES (1, '{"Tenant":"42","Subject":"of 42"}'), (2, '{"Tenant":"43","Subject":"of 43"}'), (3, '{"Subject":"of nobody"}'), (4, 'broken');
+		PRAGMA application_id = 0x546f6373; PRAGMA user_version = 1;`, nil))
+	require.NoError(t, conn.Close())
+	db := reopen(t, path)
+	for tenant, want := range map[string]int{"42": 1, "43": 1, "": 0} {
+		found, err := db.Outbox().Mails(t.Context(), tenant, "", 10)
+		require.NoError(t, err)
+		require.Len(t, found, want)
+		for _, m := range found {
+			require.Equal(t, "of "+tenant, m.Mail.Subject)
+		}
+	}
 }
 
 func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
