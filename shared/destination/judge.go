@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -78,7 +79,7 @@ func Unproven(r Response, proof string) Verdict {
 const titleLimit = 80
 
 var (
-	markup = regexp.MustCompile(`(?i)^(\xEF\xBB\xBF)?\s*(<\?xml[^>]*>\s*)?(<!--|<!doctype html|<(html|head|body|title|meta|script)[\s>])`)
+	markup = regexp.MustCompile(`(?i)^\x{FEFF}?\s*(<\?xml[^>]*>\s*)?(<!--|<!doctype html|<(html|head|body|title|meta|script)[\s>])`)
 	titled = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 )
 
@@ -94,7 +95,7 @@ func webPage(r Response) (title string, page bool) {
 		return "", false
 	}
 	if m := titled.FindSubmatch(r.Body); m != nil {
-		title = Cut(Said(string(m[1])), titleLimit)
+		title = Cut(Said(html.UnescapeString(string(m[1]))), titleLimit)
 	}
 	return title, true
 }
@@ -146,7 +147,7 @@ var usual = map[int]string{
 	413: "the message is too large for this receiver",
 	415: "the receiver does not take this format",
 	421: "the address leads to a server that does not serve it: check the URL",
-	429: "too many requests: it asks to slow down",
+	429: "the receiver asks to slow down",
 	500: "the receiver has a fault of its own",
 	501: "the receiver does not know this kind of request: check the URL and the method",
 	502: "a gateway before the receiver can not reach it",

@@ -157,6 +157,9 @@ func (p Parameters) Fields() []Field { return p.fields }
 
 // Complete checks a parameters object and fills in the defaults. The error is InvalidParameters.
 func (p Parameters) Complete(raw json.RawMessage) (json.RawMessage, error) {
+	if problems := repeated(raw); problems != nil {
+		return nil, problems
+	}
 	members, err := object(raw)
 	if err != nil {
 		return nil, InvalidParameters{{Field: "parameters", Reason: err.Error()}}
@@ -335,6 +338,9 @@ func mask(v json.RawMessage) (json.RawMessage, error) {
 // Merge is an update: patch over the present parameters (RFC 7396 at the top level: null removes), with each mask
 // replaced by the secret that it stands for. The error is InvalidParameters when a mask stands for nothing.
 func (p Parameters) Merge(present, patch json.RawMessage) (json.RawMessage, error) {
+	if problems := repeated(patch); problems != nil {
+		return nil, problems
+	}
 	was, err := object(present)
 	if err != nil {
 		return nil, fmt.Errorf("merge parameters: %w", err)
@@ -460,6 +466,9 @@ func kept(present, change json.RawMessage, given bool) []string {
 // ByHand says which read-only parameters a person's change would set; nil when it sets none. To send one back as it is
 // sets nothing: a form does so.
 func (p Parameters) ByHand(present, change json.RawMessage) InvalidParameters {
+	if problems := repeated(change); problems != nil {
+		return problems
+	}
 	was, err := object(present)
 	if err != nil {
 		return InvalidParameters{{Field: "parameters", Reason: err.Error()}}

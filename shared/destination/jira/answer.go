@@ -43,16 +43,22 @@ func judge(r destination.Response, reasons map[int]string) destination.Verdict {
 			hint = hints[field]
 		}
 	}
-	if hint == "" && len(a.Errors) > 0 && r.Status == http.StatusBadRequest {
+	// Only of the two texts that are the event's own is a refusal the event's.
+	texts := 0
+	for _, field := range []string{"summary", "description"} {
+		if a.Errors[field] != "" {
+			texts++
+		}
+	}
+	if hint == "" && len(a.Errors) > texts && r.Status == http.StatusBadRequest {
 		hint = "the issue type must need no fields but summary and description"
 	}
 	if hint != "" {
 		all[r.Status] = hint
 	}
 	v := destination.JudgeSaid(r, all, destination.Said(said...))
-	// Only of the two texts that are the event's own is a refusal the event's.
 	if v.Unread && r.Status == http.StatusBadRequest {
-		v.Unread = a.Errors["summary"] != "" || a.Errors["description"] != ""
+		v.Unread = texts > 0 && texts == len(a.Errors)
 	}
 	return v
 }

@@ -41,6 +41,7 @@ var (
 	busy    = set("SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "Throttling", "ThrottlingException", "BandwidthLimitExceeded")
 	content = set("EntityTooLarge", "MaxMessageLengthExceeded", "EntityTooSmall")
 	gone    = set("NoSuchBucket")
+	made    = map[int]bool{http.StatusOK: true, http.StatusCreated: true, http.StatusNoContent: true}
 	// certain are the codes of a 400 or 501 whose cause is another than a header that the storage does not take.
 	certain = set("EntityTooLarge", "MaxMessageLengthExceeded", "EntityTooSmall", "ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
 		"InvalidBucketName", "InvalidAccessKeyId", "KeyTooLongError", "RequestTimeout", "RequestTimeTooSkewed", "TokenRefreshRequired", "BadDigest", "IncompleteBody",
@@ -76,7 +77,7 @@ func Judge(r destination.Response) destination.Verdict {
 		v := failed(r, a)
 		v.Pace = v.Pace || busy[a.Code]
 		return v
-	case destination.WebPage(r), len(bytes.TrimSpace(r.Body)) > 0 && !readable && r.Header.Get("ETag") == "":
+	case destination.WebPage(r), !made[r.Status], len(bytes.TrimSpace(r.Body)) > 0 && !readable && r.Header.Get("ETag") == "":
 		return destination.Unproven(r, "storage that speaks the protocol of Amazon S3 answers 200 with an ETag and nothing else")
 	default:
 		return destination.Delivered()

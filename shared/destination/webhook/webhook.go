@@ -9,7 +9,9 @@ import (
 	"crypto/x509"
 	_ "embed"
 	"encoding/base64"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +33,7 @@ const (
 type Parameters struct {
 	URL            string            `json:"url" jsonschema:"required,title=Webhook URL,format=uri,minLength=1,maxLength=2048" jsonschema_description:"The https address that takes the notifications. It must be public and answer with a 2xx status."`
 	Method         string            `json:"http_method" jsonschema:"title=Request method,enum=POST,enum=PUT,default=POST" jsonschema_description:"POST unless the receiver asks for PUT."`
-	Headers        map[string]string `json:"headers,omitempty" jsonschema:"title=Request headers,writeOnly=true,maxProperties=50" jsonschema_description:"Headers sent with every request, such as Authorization. Values are kept secret."`
+	Headers        map[string]string `json:"headers,omitempty" jsonschema:"title=Request headers,writeOnly=true" jsonschema_description:"Headers sent with every request, such as Authorization. Values are kept secret."`
 	CA             string            `json:"ca_file,omitempty" receiver:"true" jsonschema:"title=CA certificate,maxLength=65536" jsonschema_description:"In PEM form, when the server's certificate is not signed by a public authority."`
 	Verify         bool              `json:"ca_verify" receiver:"true" jsonschema:"title=Verify TLS certificate,default=true" jsonschema_description:"Leave this on in production: without it anyone on the way can read the notifications."`
 	Timeout        int               `json:"timeout" jsonschema:"title=Request timeout (seconds),minimum=1,maximum=60,default=15" jsonschema_description:"No answer within this time is a failed request."`
@@ -45,30 +47,65 @@ type Parameters struct {
 // BatchLimit is how many events one request may carry.
 func (p *Parameters) BatchLimit() int { return p.MaxEvents }
 
-// reserved headers are made by us or by HTTP itself.
-var reserved = []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer"}
+// reserved headers are made by us or by HTTP itself (RFC 9110, 7.6.1 for those of one connection; a body that is not
+// compressed must not say that it is; an answer that is compressed could not be read), in canonical form.
+var reserved = map[string]bool{
+	"Host": true, "Content-Length": true, "Content-Encoding": true, "Transfer-Encoding": true, "Accept-Encoding": true, "Expect": true,
+	"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Proxy-Authorization": true, "Upgrade": true, "Http2-Settings": true, "Te": true, "Trailer": true,
+}
+
+// Limits of the headers, in bytes: what common servers take (nginx and Apache httpd: 8 KiB a line).
+const (
+	nameLimit    = 256
+	valueLimit   = 8 << 10
+	headersLimit = 16 << 10 // of all names and values
+	headersMost  = 50       // how many
+)
+
+// headerProblems looks at the headers in the order of their names, so that the same ones get the same words. No sentence
+// quotes a name that is none: a person may have put the value there, and the value is a secret.
+func headerProblems(headers map[string]string) []destination.FieldProblem {
+	var out []destination.FieldProblem
+	add := func(field, reason string) { out = append(out, destination.FieldProblem{Field: field, Reason: reason}) }
+	spelt := map[string]string{}
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		value, canonical := headers[name], http.CanonicalHeaderKey(name)
+		size += len(name) + len(value)
+		switch {
+		case !httpguts.ValidHeaderFieldName(name) || len(name) > nameLimit:
+			add("headers", "holds a name that is no header name: letters, digits and hyphens, without a colon and without the value")
+			continue
+		case spelt[canonical] != "":
+			add("headers."+name, "is there already as "+spelt[canonical]+": upper and lower case make no difference in header names")
+			continue
+		case strings.HasPrefix(canonical, "Webhook-") || reserved[canonical]:
+			add("headers."+name, "is written by us")
+		case strings.TrimSpace(value) != value:
+			add("headers."+name, "has a value with a space before or after it")
+		case !headerValue(value) || len(value) > valueLimit:
+			add("headers."+name, "has a value that no header can carry: only printable ASCII, 8 KiB at most")
+		}
+		spelt[canonical] = name
+	}
+	if len(headers) > headersMost {
+		add("headers", "are too many: 50 at most")
+	}
+	if size > headersLimit {
+		add("headers", "are too long in all: 16 KiB at most")
+	}
+	return out
+}
+
+// headerValue reports a value that every server reads alike: RFC 9110, 5.5, wants ASCII and no control characters.
+func headerValue(v string) bool {
+	return !strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r >= 0x7f })
+}
 
 // Check finds what the schema can not say.
 func (p *Parameters) Check() []destination.FieldProblem {
-	var out []destination.FieldProblem
+	out := headerProblems(p.Headers)
 	add := func(field, reason string) { out = append(out, destination.FieldProblem{Field: field, Reason: reason}) }
-	for name, value := range p.Headers {
-		canonical := http.CanonicalHeaderKey(name)
-		switch {
-		case !httpguts.ValidHeaderFieldName(name):
-			add("headers", "holds a name that is no header name")
-		case !httpguts.ValidHeaderFieldValue(value) || len(value) > 8<<10:
-			add("headers."+name, "has a value that no header can carry")
-		case strings.HasPrefix(canonical, "Webhook-"):
-			add("headers."+name, "is written by us")
-		default:
-			for _, r := range reserved {
-				if canonical == r {
-					add("headers."+name, "is written by us")
-				}
-			}
-		}
-	}
 	if p.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(p.CA)) {
 		add("ca_file", "is not a certificate in PEM form (-----BEGIN CERTIFICATE-----)")
 	}
@@ -153,7 +190,8 @@ func (p *Parameters) header(id string, now time.Time, body []byte, lines bool) h
 	if h["Content-Type"] = typeJSON; lines {
 		h["Content-Type"] = typeLines
 	}
-	for name, value := range p.Headers {
+	for _, name := range slices.Sorted(maps.Keys(p.Headers)) { // in one order, should two of them mean the same
+		value := p.Headers[name]
 		h[http.CanonicalHeaderKey(name)] = []string{value}
 	}
 	at := strconv.FormatInt(now.Unix(), 10)
