@@ -64,6 +64,8 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.Float64Var(&c.faster, "faster", 1, "divide every wait of the retry cycles, for a demonstration")
 	f.IntVar(&c.rule.Percent, "disable-percent", health.DefaultPercent, "share of failed requests that disables an integration")
 	f.IntVar(&c.rule.Minimum, "disable-minimum", health.DefaultMinimum, "requests below which none is disabled")
+	f.IntVar(&c.rule.Spread, "disable-spread", health.DefaultSpread, "ten-minute counters with failures below which none is disabled")
+	f.DurationVar(&c.rule.Lasting, "disable-after", health.DefaultLasting, "how long an integration must have been failing before it is disabled; 0s for no time")
 	f.IntVar(&c.limits.PerLane, "per-integration", 0, "requests in flight to one integration (default 32)")
 	f.DurationVar(&c.keep, "keep", 30*24*time.Hour, "how long ended deliveries and their events are kept")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
@@ -98,8 +100,14 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	if err := c.logLevel.UnmarshalText([]byte(level)); err != nil {
 		return c, fmt.Errorf("-log-level %q: must be debug, info, warn or error", level)
 	}
-	if c.rule.Percent < 1 || c.rule.Percent > 100 || c.rule.Minimum < 1 || c.faster < 1 || c.keep < time.Hour {
-		return c, errors.New("-disable-percent must be 1 to 100, -disable-minimum and -faster at least 1, -keep at least 1h")
+	if c.rule.Percent < 1 || c.rule.Minimum < 1 || c.rule.Spread < 1 || c.rule.Lasting < 0 || c.faster < 1 || c.keep < time.Hour {
+		return c, errors.New("-disable-percent, -disable-minimum, -disable-spread and -faster must be at least 1, -disable-after at least 0s, -keep at least 1h")
+	}
+	if c.rule.Lasting == 0 {
+		c.rule.Lasting = -1 // which is what a rule calls no time
+	}
+	if err := c.rule.Check(); err != nil {
+		return c, err
 	}
 	c.console = strings.TrimSuffix(c.console, "/")
 	c.publicURL = strings.TrimSuffix(c.publicURL, "/")

@@ -112,6 +112,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	mailer := mail.Guard{Next: sender, Blocks: db.Blocks(), Feedback: &mail.Feedback{Blocks: db.Blocks(), Bus: db.Bus(), Now: time.Now, Log: log}}
 	integrations := &integration.Service{
 		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: time.Now, NewID: newID, Log: log,
+		Backlog: db.Deliveries(),
 	}
 	receivers := &receiver.Directory{
 		Integrations: db.Integrations(), Opener: integrations, Systems: systems, People: db.People(), Reports: db.Reports(), Now: time.Now,
@@ -124,7 +125,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Store: db.Reports(), Ledger: db.Ledger(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: db.Bus(), Platform: c.platform,
 		Console: report.Console(c.console), Now: time.Now, NewID: newID, Log: log,
 	}
-	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Disabler: integrations, Now: time.Now}
+	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Switch: integrations, Now: time.Now}
 	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
 		Queue: db.Deliveries(), Log: db.Deliveries(), Courier: courier, Integrations: receivers, Opener: receivers,
 		Monitor: monitor, Logger: log, Limits: c.limits,

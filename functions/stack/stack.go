@@ -243,7 +243,7 @@ func (s *Stack) Service(store *aws.Integrations) *integration.Service {
 	if s.service == nil {
 		s.service = &integration.Service{
 			Store: store, Systems: s.Systems, Addresses: s.policy, Now: time.Now, NewID: newID, Log: s.Log,
-			Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_KEY"), Now: time.Now},
+			Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_KEY"), Now: time.Now}, Backlog: s.Deliveries(),
 		}
 	}
 	return s.service
@@ -270,9 +270,22 @@ func (s *Stack) NoPages() bool { return s.env.get("TOCSIN_PAGES") == "off" }
 // Monitor watches failing integrations.
 func (s *Stack) Monitor(service *integration.Service) *health.Monitor {
 	return &health.Monitor{
-		Counters: &aws.Counters{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Disabler: service, Now: time.Now,
-		Rule: health.Rule{Percent: s.env.number("TOCSIN_DISABLE_PERCENT", health.DefaultPercent), Minimum: s.env.number("TOCSIN_DISABLE_MINIMUM", health.DefaultMinimum)},
+		Counters: &aws.Counters{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Switch: service, Now: time.Now,
+		Rule: health.Rule{
+			Percent: s.env.number("TOCSIN_DISABLE_PERCENT", health.DefaultPercent),
+			Minimum: s.env.number("TOCSIN_DISABLE_MINIMUM", health.DefaultMinimum),
+			Spread:  s.env.number("TOCSIN_DISABLE_SPREAD", health.DefaultSpread),
+			Lasting: s.lasting(),
+		},
 	}
+}
+
+// lasting is how long an integration must have been failing before it is disabled.
+func (s *Stack) lasting() time.Duration {
+	if s.env.get("TOCSIN_DISABLE_AFTER_MINUTES") == "0" {
+		return -1 // which is what a rule calls no time
+	}
+	return time.Duration(s.env.number("TOCSIN_DISABLE_AFTER_MINUTES", int(health.DefaultLasting.Minutes()))) * time.Minute
 }
 
 // Sender sends what the queue and the state machine hand over; starts of a request end at the budget.

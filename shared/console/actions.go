@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -64,12 +65,16 @@ type choicesOutput struct {
 // HealthView is an integration's window.
 type HealthView struct {
 	health.Tally
-	Percent       int  `json:"percent" doc:"of the attempts that failed"`
-	LimitPercent  int  `json:"limit_percent" doc:"at this share the platform disables the integration" example:"60"`
-	MinimumSample int  `json:"minimum_attempts" doc:"below this number of attempts it does not" example:"20"`
-	WindowHours   int  `json:"window_hours" example:"12"`
-	Broken        bool `json:"broken"`
-	FailuresLeft  *int `json:"failures_left,omitempty" doc:"how many more failures in a row switch it off; absent when no number does"`
+	Percent       int        `json:"percent" doc:"of the attempts that failed"`
+	LimitPercent  int        `json:"limit_percent" doc:"from this share on the platform disables the integration, if the next three hold too" example:"60"`
+	MinimumSample int        `json:"minimum_attempts" doc:"so many attempts were made" example:"20"`
+	MinimumSteps  int        `json:"minimum_steps" doc:"failures lie in so many steps of 10 minutes" example:"3"`
+	LastingMin    int        `json:"lasting_minutes" doc:"it has been failing for so long" example:"30"`
+	WindowHours   int        `json:"window_hours" example:"12"`
+	Steps         int        `json:"steps" doc:"steps of 10 minutes with a failure"`
+	Broken        bool       `json:"broken" doc:"all four hold: its next failure disables it"`
+	FailuresLeft  *int       `json:"failures_left,omitempty" doc:"how many more failures in a row make share and number suffice; absent when no number does"`
+	DisabledFrom  *time.Time `json:"disabled_from,omitempty" doc:"while it is failing: not before this time is it disabled"`
 	// Series is told for the chart of a card.
 	Series []health.Point `json:"series" doc:"attempts in steps of 10 minutes, oldest first; a step without any is left out"`
 }
@@ -182,17 +187,25 @@ func (s *server) health(ctx context.Context, in *idInput) (*healthOutput, error)
 }
 
 func (s *server) healthOf(ctx context.Context, i integration.Integration) (*HealthView, error) {
-	series, err := s.Health.Series(ctx, i.Tenant, i.ID, i.Window, s.Now())
+	now := s.Now()
+	series, err := s.Health.Series(ctx, i.Tenant, i.ID, i.Window, now)
 	if err != nil {
 		return nil, err
 	}
 	rule := s.Health.Rule.Filled()
-	v := &HealthView{LimitPercent: rule.Percent, MinimumSample: rule.Minimum, WindowHours: int(rule.Span.Hours()), Series: []health.Point{}}
-	for _, p := range series {
-		v.Tally = v.Add(p.Tally)
-		v.Series = append(v.Series, p)
+	w := rule.Window(series)
+	v := &HealthView{
+		Tally: w.Tally, Steps: w.Spread, LimitPercent: rule.Percent, MinimumSample: rule.Minimum, MinimumSteps: rule.Spread,
+		LastingMin: int(max(0, rule.Lasting).Minutes()), WindowHours: int(rule.Span.Hours()),
+		Series: append([]health.Point{}, series...),
 	}
-	v.Broken = rule.Broken(v.Tally)
+	var since time.Time
+	if i.Failing != nil {
+		since = i.Failing.Since
+		from := since.Add(max(0, rule.Lasting)).UTC()
+		v.DisabledFrom = &from
+	}
+	v.Broken = rule.Broken(w, since, now)
 	if left := rule.Left(v.Tally); left >= 0 {
 		v.FailuresLeft = &left
 	}

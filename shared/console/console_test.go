@@ -75,7 +75,7 @@ func start(t *testing.T, allow ...string) *rig {
 	}
 	r.config = console.Config{
 		Platform: "Tocsin", Integrations: service, Systems: catalogue.Default(), Deliveries: r.db.Deliveries(),
-		Health: &health.Monitor{Counters: r.db.Counters(), Disabler: service, Now: time.Now},
+		Health: &health.Monitor{Counters: r.db.Counters(), Switch: service, Now: time.Now},
 		Tester: &delivery.Courier{
 			Destinations: catalogue.Default(), Carrier: egress.New(policy, egress.Options{}), Now: time.Now, Log: log,
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
@@ -411,7 +411,7 @@ func TestTheListIsFilteredCountedAndPaged(t *testing.T) {
 		for cursor := ""; ; {
 			a := r.call("GET", "/v1/integrations?limit=2&cursor="+cursor+"&"+query, "")
 			require.Equal(t, 200, a.status, a.raw)
-			require.Equal(t, map[string]any{"all": 6.0, "enabled": 5.0, "disabled": 1.0}, a.body["counts"])
+			require.Equal(t, map[string]any{"all": 6.0, "enabled": 5.0, "disabled": 1.0, "failing": 0.0}, a.body["counts"])
 			for _, i := range a.body["items"].([]any) {
 				out = append(out, i.(map[string]any)["id"].(string))
 			}
@@ -425,6 +425,9 @@ func TestTheListIsFilteredCountedAndPaged(t *testing.T) {
 	require.Equal(t, append(append([]string{}, ids...), hook), names(""))
 	require.Equal(t, ids, names("status=enabled"))
 	require.Equal(t, []string{hook}, names("status=disabled"))
+	require.Equal(t, []string{hook}, names("state=disabled"))
+	require.Equal(t, ids, names("state=ok"))
+	require.Empty(t, names("state=failing"))
 	require.Equal(t, []string{hook}, names("system=web_hooks"))
 	require.Equal(t, ids, names("group=Email+and+messengers"))
 	require.Equal(t, []string{ids[3]}, names("q=channel+3"))

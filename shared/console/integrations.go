@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/event"
+	"tocsin/shared/health"
 	"tocsin/shared/integration"
 )
 
@@ -20,6 +21,8 @@ type IntegrationView struct {
 	System     string             `json:"system" example:"slack"`
 	Name       string             `json:"name" example:"Ops channel"`
 	Enabled    bool               `json:"enabled"`
+	State      integration.State  `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
+	Failing    *FailingView       `json:"failing,omitempty" doc:"since when it fails and why"`
 	Disabled   *DisabledView      `json:"disabled,omitempty" doc:"who switched it off, when and why"`
 	Events     []SubscriptionView `json:"events" doc:"every event type of the system"`
 	Parameters json.RawMessage    `json:"parameters" doc:"secrets are masked"`
@@ -36,6 +39,25 @@ type DisabledView struct {
 	Person string            `json:"person,omitempty"`
 	Reason string            `json:"reason,omitempty"`
 	At     time.Time         `json:"at"`
+	Answer *AnswerView       `json:"last_answer,omitempty" doc:"what its system said last, when the platform switched it off"`
+}
+
+// AnswerView is what a system said last.
+type AnswerView struct {
+	Status int    `json:"status,omitempty" doc:"absent when there was no answer" example:"404"`
+	Words  string `json:"words" example:"answered 404 Not Found: nothing is at this address: check the URL"`
+}
+
+// FailingView says how an integration fails.
+type FailingView struct {
+	Since       time.Time  `json:"since" doc:"its first failed request"`
+	Answer      AnswerView `json:"last_answer"`
+	Attempts    int        `json:"attempts" doc:"requests of the window"`
+	Failures    int        `json:"failures" doc:"of them failed"`
+	Percent     int        `json:"percent" doc:"the share of these"`
+	Waiting     int        `json:"waiting" doc:"deliveries that wait for a request"`
+	WaitingMore bool       `json:"waiting_more,omitempty" doc:"there are more than that"`
+	NextAttempt *time.Time `json:"next_attempt,omitempty" doc:"when the next retry is due; absent while none is planned"`
 }
 
 // SubscriptionView is one line of the events of a form.
@@ -60,6 +82,7 @@ type integrationOutput struct {
 
 type listInput struct {
 	Status string `query:"status" enum:"all,enabled,disabled" default:"all" doc:"the tab"`
+	State  string `query:"state" enum:"ok,failing,disabled" doc:"only integrations in this state"`
 	System string `query:"system" doc:"only integrations of this system"`
 	Group  string `query:"group" doc:"only integrations of this group"`
 	Query  string `query:"q" maxLength:"200" doc:"text in the name of the integration or of its system"`
@@ -68,13 +91,17 @@ type listInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
 }
 
+// IntegrationCounts are the numbers of the tabs.
+type IntegrationCounts struct {
+	All      int `json:"all"`
+	Enabled  int `json:"enabled"`
+	Disabled int `json:"disabled"`
+	Failing  int `json:"failing" doc:"of the enabled ones"`
+}
+
 type listOutput struct {
 	Body struct {
-		Counts struct {
-			All      int `json:"all"`
-			Enabled  int `json:"enabled"`
-			Disabled int `json:"disabled"`
-		} `json:"counts" doc:"of the tabs, whatever the filter"`
+		Counts     IntegrationCounts `json:"counts" doc:"of the tabs, whatever the filter"`
 		Items      []IntegrationView `json:"items"`
 		NextCursor string            `json:"next_cursor,omitempty" doc:"absent on the last page"`
 	}
@@ -152,6 +179,9 @@ func (s *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	for _, i := range all {
 		if out.Body.Counts.All++; i.Enabled() {
 			out.Body.Counts.Enabled++
+			if i.State() == integration.StateFailing {
+				out.Body.Counts.Failing++
+			}
 		} else {
 			out.Body.Counts.Disabled++
 		}
@@ -196,7 +226,7 @@ func (s *server) matches(i integration.Integration, in *listInput) bool {
 	system, _, _ := s.Systems.Lookup(i.System)
 	text := strings.ToLower(strings.TrimSpace(in.Query))
 	return (in.Status == "all" || (in.Status == "enabled") == i.Enabled()) &&
-		(in.System == "" || in.System == i.System) && (in.Group == "" || in.Group == string(system.Group)) &&
+		(in.State == "" || in.State == string(i.State())) && (in.System == "" || in.System == i.System) && (in.Group == "" || in.Group == string(system.Group)) &&
 		(strings.Contains(strings.ToLower(i.Name), text) || strings.Contains(strings.ToLower(system.Title), text))
 }
 
@@ -287,16 +317,53 @@ func (s *server) view(ctx context.Context, i integration.Integration) (Integrati
 		return IntegrationView{}, err
 	}
 	v := IntegrationView{
-		ID: i.ID, System: i.System, Name: i.Name, Enabled: i.Enabled(), Parameters: masked, Revision: i.Revision,
+		ID: i.ID, System: i.System, Name: i.Name, Enabled: i.Enabled(), State: i.State(), Parameters: masked, Revision: i.Revision,
 		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt, Events: []SubscriptionView{},
 	}
 	if i.Off != nil {
 		v.Disabled = &DisabledView{By: i.Off.By, Person: i.Off.Person, Reason: i.Off.Reason, At: i.Off.At}
+		if i.Off.Answer != nil {
+			v.Disabled.Answer = &AnswerView{Status: i.Off.Answer.Status, Words: i.Off.Answer.Words}
+		}
+	}
+	if i.State() == integration.StateFailing {
+		if v.Failing, err = s.failing(ctx, i); err != nil {
+			return IntegrationView{}, err
+		}
 	}
 	system, _, _ := s.Systems.Lookup(i.System)
 	for _, t := range system.Events {
 		sub, active := i.Subscribed(t)
 		v.Events = append(v.Events, SubscriptionView{Event: t, Active: active, WithHeaders: sub.WithHeaders})
+	}
+	return v, nil
+}
+
+// failing tells how an integration fails, as of now. Few are, so each is looked at when it is shown.
+func (s *server) failing(ctx context.Context, i integration.Integration) (*FailingView, error) {
+	points, err := s.Health.Series(ctx, i.Tenant, i.ID, i.Window, s.Now())
+	if err != nil {
+		return nil, err
+	}
+	w := s.Health.Rule.Window(points)
+	answer := w.Answer
+	if answer == (health.Answer{}) {
+		answer = i.Failing.Answer
+	}
+	v := &FailingView{
+		Since: i.Failing.Since, Answer: AnswerView{Status: answer.Status, Words: answer.Words},
+		Attempts: w.Attempts, Failures: w.Failures, Percent: w.Failures * 100 / max(1, w.Attempts),
+	}
+	if s.Integrations.Backlog == nil {
+		return v, nil
+	}
+	waiting, err := s.Integrations.Backlog.CountWaiting(ctx, i.Tenant, i.ID, integration.WaitingLimit)
+	if err != nil {
+		return nil, err
+	}
+	v.Waiting, v.WaitingMore = waiting.Count, waiting.Count == integration.WaitingLimit
+	if !waiting.Next.IsZero() {
+		v.NextAttempt = &waiting.Next
 	}
 	return v, nil
 }

@@ -66,6 +66,43 @@ func TestHealthIsToldStepByStep(t *testing.T) {
 	require.Equal(t, a.body, listed["health"])
 }
 
+// TestAFailingIntegrationSaysSinceWhenAndWhy: the cause is told in the list and the card, before it is switched off and after.
+func TestAFailingIntegrationSaysSinceWhenAndWhy(t *testing.T) {
+	r := start(t)
+	id, other := r.slack("Ops"), r.slack("Other")
+	began := time.Now().Add(-20 * time.Minute).Truncate(time.Millisecond).UTC()
+	gone := health.Answer{Status: 404, Words: "answered 404 Not Found: the webhook is gone: make a new one at Slack"}
+	for n := range 8 {
+		c := health.Count{Tenant: "42", Integration: id, Window: 1, At: began.Add(time.Duration(n) * 150 * time.Second)}
+		c.Attempt(c.At, true, gone)
+		require.NoError(t, r.db.Counters().Add(t.Context(), []health.Count{c}))
+		_, err := r.config.Health.Judge(t.Context(), []health.Count{c})
+		require.NoError(t, err)
+	}
+	answer := map[string]any{"status": 404.0, "words": gone.Words}
+	for _, path := range []string{"/v1/integrations?state=failing", "/v1/integrations?status=enabled&state=failing&health=true"} {
+		list := r.call("GET", path, "")
+		require.Equal(t, 1.0, list.body["counts"].(map[string]any)["failing"])
+		require.Len(t, list.body["items"], 1, list.raw)
+		item := list.body["items"].([]any)[0].(map[string]any)
+		require.Equal(t, []any{id, "failing", true}, []any{item["id"], item["state"], item["enabled"]})
+		require.Equal(t, map[string]any{
+			"since": began.Format(time.RFC3339Nano), "last_answer": answer, "attempts": 8.0, "failures": 8.0, "percent": 100.0, "waiting": 0.0,
+		}, item["failing"])
+	}
+	h := r.call("GET", "/v1/integrations/"+id+"/health", "").body
+	require.Equal(t, began.Add(30*time.Minute).Format(time.RFC3339Nano), h["disabled_from"], "it is not disabled before")
+	require.Equal(t, "ok", r.call("GET", "/v1/integrations/"+other, "").body["state"])
+
+	done, err := r.config.Integrations.DisableBroken(t.Context(), "42", id, 1, "8 of 8 requests failed", gone)
+	require.NoError(t, err)
+	require.True(t, done)
+	i := r.call("GET", "/v1/integrations/"+id, "").body
+	require.Equal(t, "disabled", i["state"])
+	require.NotContains(t, i, "failing")
+	require.Equal(t, answer, i["disabled"].(map[string]any)["last_answer"])
+}
+
 // delivered puts deliveries of an integration into the log, each with one event.
 func (r *rig) delivered(id string, made ...time.Time) (ids []string) {
 	r.t.Helper()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tocsin/shared/health"
+	"tocsin/shared/integration"
 	"tocsin/shared/logsample"
 )
 
@@ -75,7 +76,8 @@ type Dispatcher struct {
 // outcome is a delivery to settle, or a barrier that closes when all before it are written.
 type outcome struct {
 	delivery Delivery
-	window   int64 // of the integration; 0 when no attempt was made
+	window   int64     // of the integration; 0 when no attempt was made
+	failing  time.Time // since when the integration has been failing; zero when it is not
 	barrier  chan struct{}
 }
 
@@ -439,7 +441,7 @@ func (d *Dispatcher) send(ctx context.Context, l *lane, r *Route, v Delivery, po
 		return
 	}
 	l.pace.learn(d.now(), after)
-	d.outcomes <- outcome{delivery: after, window: r.Integration.Window}
+	d.outcomes <- outcome{delivery: after, window: r.Integration.Window, failing: since(r.Integration)}
 	d.leave(l, pool, &after)
 }
 
@@ -582,10 +584,25 @@ func count(batch []outcome, now time.Time) []health.Count {
 			at[k] = i
 			counts = append(counts, health.Count{Tenant: k.tenant, Integration: k.integration, Window: k.window, At: now})
 		}
-		counts[i].Attempts++
-		if o.delivery.State != Delivered {
-			counts[i].Failures++
-		}
+		counts[i].FailingSince = o.failing
+		attempted(&counts[i], o.delivery)
 	}
 	return counts
+}
+
+// attempted counts the last attempt at a delivery for the health of its integration.
+func attempted(c *health.Count, d Delivery) {
+	if len(d.Attempts) == 0 {
+		return
+	}
+	a := d.Attempts[len(d.Attempts)-1]
+	c.Attempt(a.At.Add(a.Took), d.State != Delivered, health.Answer{Status: a.Status, Words: clip(a.Reason, health.MaxWords)})
+}
+
+// since is when an integration began to fail, zero when it works.
+func since(i integration.Integration) time.Time {
+	if i.Failing == nil {
+		return time.Time{}
+	}
+	return i.Failing.Since
 }

@@ -99,7 +99,7 @@ func startWith(t *testing.T, limits delivery.Limits, log *slog.Logger, c carrier
 		Courier: &delivery.Courier{
 			Destinations: systems{}, Carrier: c, Schedule: retry.Schedule{}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		},
-		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Tally{}}, Disabler: r.integrations, Now: time.Now},
+		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Rule: atOnce, Switch: r.integrations, Now: time.Now},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -352,7 +352,7 @@ func (f *Fanout) batch(i integration.Integration) destination.Batch {
 func about(e event.Event, id string) bool {
 	switch e.Kind {
 	case event.CreateIntegration, event.UpdateIntegration, event.EnableIntegration,
-		event.DisableIntegration, event.DeleteIntegration, event.IntegrationBroken:
+		event.DisableIntegration, event.DeleteIntegration, event.IntegrationBroken, event.IntegrationFailing, event.IntegrationWorking:
 		return event.Data[event.IntegrationData](e).Integration.ID == id
 	}
 	return false

@@ -173,7 +173,15 @@ func (s *integrations) set(i integration.Integration) {
 	s.all[i.ID] = i
 }
 
-func (s *integrations) DisableBroken(_ context.Context, _, id string, window int64, reason string) (bool, error) {
+func (s *integrations) BeginFailing(context.Context, string, string, int64, time.Time, health.Answer) (bool, error) {
+	return false, nil
+}
+
+func (s *integrations) EndFailing(context.Context, string, string, int64) (bool, error) {
+	return false, nil
+}
+
+func (s *integrations) DisableBroken(_ context.Context, _, id string, window int64, reason string, _ health.Answer) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := s.all[id]
@@ -185,29 +193,32 @@ func (s *integrations) DisableBroken(_ context.Context, _, id string, window int
 	return true, nil
 }
 
-// tallies counts without buckets.
+// tallies counts in one bucket.
 type tallies struct {
 	mu sync.Mutex
-	by map[string]health.Tally
+	by map[string]health.Count
 }
 
 func (c *tallies) Add(_ context.Context, counts []health.Count) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, n := range counts {
-		t := c.by[n.Integration]
-		c.by[n.Integration] = health.Tally{Attempts: t.Attempts + n.Attempts, Failures: t.Failures + n.Failures}
+		sum := c.by[n.Integration]
+		sum.Merge(n)
+		c.by[n.Integration] = sum
 	}
 	return nil
 }
 
-func (c *tallies) Sum(_ context.Context, _, id string, _ int64, _ time.Time) (health.Tally, error) {
+func (c *tallies) Series(_ context.Context, _, id string, _ int64, since time.Time) ([]health.Point, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.by[id], nil
+	n := c.by[id]
+	return []health.Point{{
+		At: since, Tally: health.Tally{Attempts: n.Attempts, Failures: n.Failures},
+		FirstFailure: n.FirstFailure, LastFailure: n.LastFailure, LastSuccess: n.LastSuccess, Answer: n.Answer,
+	}}, nil
 }
 
-func (c *tallies) Series(ctx context.Context, tenant, id string, window int64, since time.Time) ([]health.Point, error) {
-	t, err := c.Sum(ctx, tenant, id, window, since)
-	return []health.Point{{At: since, Tally: t}}, err
-}
+// atOnce is the rule without its time: one bad batch disables.
+var atOnce = health.Rule{Spread: 1, Lasting: -1}

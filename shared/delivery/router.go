@@ -42,14 +42,15 @@ func (r *Router) Route(ctx context.Context, tenant, id string) (route *Route, en
 	case err != nil:
 		return nil, "", fmt.Errorf("read integration %s: %w", id, err)
 	case !i.Enabled() && i.Off.By == integration.ByPlatform:
-		return nil, "the integration was disabled because it kept failing: " + i.Off.Reason, nil
+		return nil, "the integration was disabled because it kept failing: " + i.Off.Why(), nil
 	case !i.Enabled():
 		return nil, "the integration was disabled", nil
 	}
 	r.mu.Lock()
 	route = r.routes[i.ID]
 	r.mu.Unlock()
-	if route != nil && route.Integration.Tenant == tenant && route.Integration.Revision == i.Revision {
+	if route != nil && route.Integration.Tenant == tenant && route.Integration.Revision == i.Revision &&
+		since(route.Integration).Equal(since(i)) { // the mark of a failing one is no change of its settings
 		return route, "", nil
 	}
 	if route, err = r.courier.Open(ctx, r.opener, i); err != nil {

@@ -369,11 +369,9 @@ func (s *Sender) settle(ctx context.Context, deliveries []Delivery) error {
 
 func (s *Sender) judge(ctx context.Context, route *Route, sent []Delivery) error {
 	i := route.Integration
-	c := health.Count{Tenant: i.Tenant, Integration: i.ID, Window: i.Window, At: s.Courier.Now(), Attempts: len(sent)}
+	c := health.Count{Tenant: i.Tenant, Integration: i.ID, Window: i.Window, At: s.Courier.Now(), FailingSince: since(i)}
 	for _, d := range sent {
-		if d.State != Delivered {
-			c.Failures++
-		}
+		attempted(&c, d)
 	}
 	counts := []health.Count{c}
 	if err := s.Monitor.Counters.Add(ctx, counts); err != nil {

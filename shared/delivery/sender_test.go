@@ -113,7 +113,7 @@ func sender(t *testing.T, c carrier) *sending {
 	n := 0
 	s.Sender = &delivery.Sender{
 		Shelf: s.shelf, Executions: s.shelf, Courier: courier, Router: delivery.NewRouter(courier, s.integrations, opener{}), Log: slog.New(slog.DiscardHandler),
-		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Tally{}}, Disabler: s.integrations, Rule: health.Rule{Minimum: 1000}, Now: time.Now},
+		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s.integrations, Rule: health.Rule{Minimum: 1000}, Now: time.Now},
 		NewID:   func() string { n++; return fmt.Sprintf("batch-%d", n) },
 	}
 	s.integrations.set(integration.Integration{ID: "i", Tenant: "42", System: "plain", Name: "i", Revision: 1, Window: 1, Subscriptions: []integration.Subscription{{Event: event.System}}})
@@ -289,7 +289,7 @@ func TestAFailureOfTheEngineHandsTheParcelBack(t *testing.T) {
 func TestABrokenIntegrationIsDisabledByItsParcels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(500) })
-		s.Monitor.Rule.Minimum = 20
+		s.Monitor.Rule = atOnce
 		var list []string
 		for n := range 25 {
 			list = append(list, fmt.Sprintf("d%02d", n))

@@ -255,6 +255,14 @@ type IntegrationData struct {
 	} `json:"integration"`
 	Reason string  `json:"reason,omitempty"`
 	By     *Person `json:"by,omitempty"`
+	// Answer is what its system said last, in words; of the kinds that tell how an integration does.
+	Answer string `json:"last_answer,omitempty"`
+	// Since is when it began to fail (RFC 3339), Waiting the number of deliveries that wait for it; WaitingMore says that
+	// there are more. Missed is the number of events that came while it was disabled.
+	Since       string `json:"failing_since,omitempty"`
+	Waiting     *int   `json:"waiting,omitempty"`
+	WaitingMore bool   `json:"waiting_more,omitempty"`
+	Missed      *int   `json:"missed,omitempty"`
 }
 
 func (d IntegrationData) check() error {

@@ -34,6 +34,10 @@ const (
 	DeleteIntegration  Kind = "delete_integration"
 	// IntegrationBroken: the platform itself switched the integration off.
 	IntegrationBroken Kind = "integration_broken"
+	// IntegrationFailing: most of its requests fail, and it is still enabled; IntegrationWorking: that is over. Both are
+	// named after IntegrationBroken: the facts are silent.
+	IntegrationFailing Kind = "integration_failing"
+	IntegrationWorking Kind = "integration_working"
 
 	CreateApplication Kind = "create_application"
 	UpdateApplication Kind = "update_application"
@@ -202,6 +206,8 @@ var kinds = map[Kind]kind{
 	DisableIntegration: {checked[IntegrationData], always(System)},
 	DeleteIntegration:  {checked[IntegrationData], always(System)},
 	IntegrationBroken:  {checked[IntegrationData], always(System)},
+	IntegrationFailing: {checked[IntegrationData], always(System)},
+	IntegrationWorking: {checked[IntegrationData], always(System)},
 
 	CreateApplication: {checked[ApplicationData], always(System)},
 	UpdateApplication: {checked[ApplicationData], always(System)},

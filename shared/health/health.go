@@ -1,16 +1,36 @@
-// Package health switches off an integration that keeps failing: when at least 60 % of its requests of the last
-// 12 hours failed (product facts, section 3), and at least 20 were made (ours: one bad minute of a quiet
-// integration is no reason). Every attempt counts, retries included; tests do not.
+// Package health tells how an integration does, and switches off one that keeps failing.
+//
+// It is disabled when all of this holds: at least 60 % of its requests of the last 12 hours failed (product facts,
+// section 3); at least 20 were made; its failures lie in at least three of the ten-minute counters; and it has been
+// failing for at least half an hour. The last three are ours: no bad minute and no deployment of a receiver, with a quiet
+// integration behind it that made a handful of requests, is a reason. All four are configuration.
+//
+// Before that it is failing, and its people are told once: most requests of two counters in a row failed. The half hour
+// counts from the first of those failures, so nobody loses an integration without having been told before.
+//
+// Every attempt counts, retries included. Tests do not, nor does what says nothing of the system: a request to slow
+// down, one receiver's mailbox, a fault of our own.
 package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Bucket is the grain of the counters: a window of 12 hours is read as at most 73 of them.
 const Bucket = 10 * time.Minute
+
+// Answer is what a system said to a request, in words for a person and without secrets.
+type Answer struct {
+	Status int    `json:"status,omitempty"` // 0 when there was no answer
+	Words  string `json:"words"`
+}
+
+// MaxWords bounds Answer.Words, in bytes.
+const MaxWords = 512
 
 // Count is what one batch of attempts adds to an integration's window.
 type Count struct {
@@ -20,6 +40,48 @@ type Count struct {
 	At          time.Time
 	Attempts    int
 	Failures    int
+	// FirstFailure, LastFailure and LastSuccess are when those attempts ended; zero when there was none.
+	FirstFailure, LastFailure, LastSuccess time.Time
+	// Answer is that to the last failure.
+	Answer Answer
+	// FailingSince is that of the integration when it was read; zero when it was not failing. It is not stored.
+	FailingSince time.Time
+}
+
+// Attempt adds one attempt that ended at the time.
+func (c *Count) Attempt(at time.Time, failed bool, a Answer) {
+	c.Attempts++
+	if !failed {
+		c.LastSuccess = later(c.LastSuccess, at)
+		return
+	}
+	c.Failures++
+	if c.FirstFailure.IsZero() || at.Before(c.FirstFailure) {
+		c.FirstFailure = at
+	}
+	if !at.Before(c.LastFailure) {
+		c.LastFailure, c.Answer = at, a
+	}
+}
+
+// Merge adds another count of the same bucket.
+func (c *Count) Merge(n Count) {
+	c.Attempts += n.Attempts
+	c.Failures += n.Failures
+	c.LastSuccess = later(c.LastSuccess, n.LastSuccess)
+	if c.FirstFailure.IsZero() || !n.FirstFailure.IsZero() && n.FirstFailure.Before(c.FirstFailure) {
+		c.FirstFailure = n.FirstFailure
+	}
+	if n.Failures > 0 && !n.LastFailure.Before(c.LastFailure) {
+		c.LastFailure, c.Answer = n.LastFailure, n.Answer
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // Tally is a sum of counts.
@@ -32,16 +94,20 @@ type Tally struct {
 type Counters interface {
 	// Add adds each count to its bucket. Several counts of one batch may share a bucket.
 	Add(ctx context.Context, counts []Count) error
-	// Sum adds up the buckets of one window that begin at since or later.
-	Sum(ctx context.Context, tenant, integration string, window int64, since time.Time) (Tally, error)
-	// Series lists the same buckets in the order of time; a bucket without an attempt is left out.
+	// Series lists the buckets of one window that begin at since or later, in the order of time; a bucket without an
+	// attempt is left out.
 	Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]Point, error)
 }
 
-// Point is the tally of one bucket.
+// Point is one bucket.
 type Point struct {
 	At time.Time `json:"at"` // when the bucket begins
 	Tally
+	// FirstFailure, LastFailure and LastSuccess are when those attempts ended, to the millisecond; zero when there was none.
+	FirstFailure time.Time `json:"-"`
+	LastFailure  time.Time `json:"-"`
+	LastSuccess  time.Time `json:"-"`
+	Answer       Answer    `json:"-"` // that to the last failure
 }
 
 // Add sums two tallies.
@@ -49,11 +115,19 @@ func (t Tally) Add(u Tally) Tally {
 	return Tally{Attempts: t.Attempts + u.Attempts, Failures: t.Failures + u.Failures}
 }
 
-// Rule says when an integration is broken. Its zero value is the product's.
+// mostly reports whether the share of failures reaches the percentage.
+func (t Tally) mostly(percent int) bool {
+	return t.Attempts > 0 && t.Failures*100 >= percent*t.Attempts
+}
+
+// Rule says when an integration is failing, and when it is disabled for it. Its zero value is the product's.
 type Rule struct {
 	Span    time.Duration // 0 = 12 h
 	Percent int           // 0 = 60
 	Minimum int           // requests; 0 = 20
+	Spread  int           // counters with failures; 0 = 3
+	// Lasting is how long it must have been failing; 0 = 30 min, negative = no time.
+	Lasting time.Duration
 }
 
 // The product's rule.
@@ -61,6 +135,16 @@ const (
 	DefaultSpan    = 12 * time.Hour
 	DefaultPercent = 60
 	DefaultMinimum = 20
+	DefaultSpread  = 3
+	DefaultLasting = 30 * time.Minute
+)
+
+// When an integration counts as failing: failures in so many counters in a row, the newest of which is recent, and so
+// many failures in them. A stricter Rule bounds both.
+const (
+	earlySpread  = 2
+	earlyMinimum = 5
+	recent       = 3 // counters, the present one included; a retry cycle waits for 30 minutes at most
 )
 
 // Filled is the rule with its defaults.
@@ -74,19 +158,122 @@ func (r Rule) Filled() Rule {
 	if r.Minimum == 0 {
 		r.Minimum = DefaultMinimum
 	}
+	if r.Spread == 0 {
+		r.Spread = DefaultSpread
+	}
+	if r.Lasting == 0 {
+		r.Lasting = DefaultLasting
+	}
 	return r
 }
 
-// Broken applies the rule.
-func (r Rule) Broken(t Tally) bool {
+// Check tells what is wrong with a configured rule.
+func (r Rule) Check() error {
 	r = r.Filled()
-	return t.Attempts >= r.Minimum && t.Failures*100 >= r.Percent*t.Attempts
+	switch {
+	case r.Percent < 1 || r.Percent > 100:
+		return errors.New("the share of failures that disables an integration must be 1 to 100 percent")
+	case r.Minimum < 1:
+		return errors.New("the number of requests below which no integration is disabled must be at least 1")
+	case r.Spread < 1 || r.Spread > int(r.Span/Bucket):
+		return fmt.Errorf("the number of ten-minute counters with failures must be 1 to %d", int(r.Span/Bucket))
+	case r.Lasting > r.Span:
+		return fmt.Errorf("the time that an integration must have been failing for must be at most %s", r.Span)
+	}
+	return nil
 }
 
-// Left is how many more failures in a row make the tally broken: 0 when it is broken already, -1 when no number does.
+// Window is what the counters say of an integration at a time.
+type Window struct {
+	Tally
+	// Spread is how many counters have failures.
+	Spread int
+	// LastSuccess and LastFailure are zero when there was none.
+	LastSuccess, LastFailure time.Time
+	// Answer is that to the last failure.
+	Answer Answer
+	// Began is the first failure of the present run: of the newest counters in a row in which the share of failures
+	// reaches the rule's. Zero when the newest counter is not one of them.
+	Began time.Time
+	// run is the sum of these counters, runSpread their number.
+	run       Tally
+	runSpread int
+	points    []Point
+}
+
+// Window sums a series up.
+func (r Rule) Window(points []Point) Window {
+	r = r.Filled()
+	w := Window{points: points}
+	for _, p := range points {
+		w.Tally = w.Add(p.Tally)
+		w.LastSuccess = later(w.LastSuccess, p.LastSuccess)
+		if p.Failures > 0 {
+			w.Spread++
+		}
+		if !p.LastFailure.Before(w.LastFailure) && !p.LastFailure.IsZero() {
+			w.LastFailure, w.Answer = p.LastFailure, p.Answer
+		}
+	}
+	for _, p := range slices.Backward(points) {
+		worked := p.LastSuccess.After(p.LastFailure) && w.Began.Sub(p.LastSuccess) >= Bucket
+		if !p.mostly(r.Percent) || w.runSpread > 0 && worked {
+			break // what failed hours ago, and worked again, is another run
+		}
+		w.run = w.run.Add(p.Tally)
+		w.runSpread++
+		w.Began = p.FirstFailure
+	}
+	return w
+}
+
+// Failing reports whether an integration's people are to be told: most requests of the newest counters failed.
+func (r Rule) Failing(w Window, now time.Time) bool {
+	r = r.Filled()
+	return w.run.Failures >= min(earlyMinimum, r.Minimum) && w.runSpread >= min(earlySpread, r.Spread) &&
+		w.LastFailure.After(now.Truncate(Bucket).Add(-recent*Bucket))
+}
+
+// Working reports whether a failing integration works again: its last request was taken, and either few requests of the
+// present counter and the one before failed, or none did for ten minutes.
+func (r Rule) Working(w Window, now time.Time) bool {
+	if !w.LastSuccess.After(w.LastFailure) {
+		return false
+	}
+	return !w.newest(now).mostly(max(1, r.Filled().Percent/2)) || !w.LastFailure.After(now.Add(-Bucket))
+}
+
+// newest sums the present counter and the one before up.
+func (w Window) newest(now time.Time) (t Tally) {
+	for _, p := range slices.Backward(w.points) {
+		if p.At.Before(now.Truncate(Bucket).Add(-Bucket)) {
+			break
+		}
+		t = t.Add(p.Tally)
+	}
+	return t
+}
+
+// Broken applies the rule to an integration that has been failing since a time; zero when it is not.
+func (r Rule) Broken(w Window, since, now time.Time) bool {
+	return r.reached(w.Tally, w.Spread) && r.lasted(since, now)
+}
+
+func (r Rule) reached(t Tally, spread int) bool {
+	r = r.Filled()
+	return t.Attempts >= r.Minimum && t.mostly(r.Percent) && spread >= r.Spread
+}
+
+func (r Rule) lasted(since, now time.Time) bool {
+	r = r.Filled()
+	return r.Lasting < 0 || !since.IsZero() && now.Sub(since) >= r.Lasting
+}
+
+// Left is how many more failures in a row make the share and the number of requests suffice: 0 when they do already, -1
+// when no number does.
 func (r Rule) Left(t Tally) int {
 	r = r.Filled()
-	if r.Broken(t) {
+	if r.reached(t, r.Spread) {
 		return 0
 	}
 	left := max(0, r.Minimum-t.Attempts)
@@ -106,36 +293,34 @@ func (r Rule) Since(now time.Time) time.Time {
 	return now.Add(-r.Filled().Span).Truncate(Bucket)
 }
 
-// Disabler switches an integration off once for a window.
-type Disabler interface {
-	DisableBroken(ctx context.Context, tenant, id string, window int64, reason string) (done bool, err error)
+// Switch changes the state of an integration. Each method does so once: an integration that is in that state already, is
+// disabled, was deleted, or was enabled again since (another window) is left alone, and done is false.
+type Switch interface {
+	// BeginFailing marks it as failing and has its tenant told.
+	BeginFailing(ctx context.Context, tenant, id string, window int64, since time.Time, a Answer) (done bool, err error)
+	// EndFailing takes the mark away and has its tenant told.
+	EndFailing(ctx context.Context, tenant, id string, window int64) (done bool, err error)
+	// DisableBroken disables it and has its tenant told. reason has the figures.
+	DisableBroken(ctx context.Context, tenant, id string, window int64, reason string, a Answer) (done bool, err error)
 }
 
 // Monitor applies the rule.
 type Monitor struct {
 	Counters Counters
 	Rule     Rule
-	Disabler Disabler
+	Switch   Switch
 	Now      func() time.Time
 }
 
-// Judge applies the rule after a batch of counts was added, at most one for each integration, and disables those
-// that it finds broken. Only an integration that failed in this batch is looked at. It returns the ids it
-// disabled; after an error it can be called again with the same counts.
+// Judge applies the rule after a batch of counts was added, at most one for each integration. It returns the ids that it
+// disabled. An integration that is not failing and did not fail in this batch is not looked at. After an error it can be
+// called again with the same counts.
 func (m *Monitor) Judge(ctx context.Context, counts []Count) (disabled []string, err error) {
-	now := m.Now()
 	for _, c := range counts {
-		if c.Failures == 0 {
+		if c.Failures == 0 && c.FailingSince.IsZero() {
 			continue
 		}
-		t, err := m.Tally(ctx, c.Tenant, c.Integration, c.Window, now)
-		if err != nil {
-			return disabled, err
-		}
-		if !m.Rule.Broken(t) {
-			continue
-		}
-		done, err := m.Disabler.DisableBroken(ctx, c.Tenant, c.Integration, c.Window, m.reason(t))
+		done, err := m.judge(ctx, c)
 		if err != nil {
 			return disabled, err
 		}
@@ -146,13 +331,27 @@ func (m *Monitor) Judge(ctx context.Context, counts []Count) (disabled []string,
 	return disabled, nil
 }
 
-// Tally is the present sum of an integration's window.
-func (m *Monitor) Tally(ctx context.Context, tenant, integration string, window int64, now time.Time) (Tally, error) {
-	t, err := m.Counters.Sum(ctx, tenant, integration, window, m.Rule.Since(now))
+func (m *Monitor) judge(ctx context.Context, c Count) (disabled bool, err error) {
+	now := m.Now()
+	points, err := m.Series(ctx, c.Tenant, c.Integration, c.Window, now)
 	if err != nil {
-		return t, fmt.Errorf("sum the attempts of integration %s: %w", integration, err)
+		return false, err
 	}
-	return t, nil
+	w, since := m.Rule.Window(points), c.FailingSince
+	switch {
+	case since.IsZero() && m.Rule.Failing(w, now):
+		if _, err := m.Switch.BeginFailing(ctx, c.Tenant, c.Integration, c.Window, w.Began, w.Answer); err != nil {
+			return false, err
+		}
+		since = w.Began
+	case !since.IsZero() && m.Rule.Working(w, now):
+		_, err := m.Switch.EndFailing(ctx, c.Tenant, c.Integration, c.Window)
+		return false, err
+	}
+	if c.Failures == 0 || !m.Rule.Broken(w, since, now) {
+		return false, nil
+	}
+	return m.Switch.DisableBroken(ctx, c.Tenant, c.Integration, c.Window, m.reason(w.Tally), w.Answer)
 }
 
 // Series is an integration's window bucket by bucket.

@@ -312,4 +312,3 @@ func whole(s string) bool {
 	}
 	return true
 }
-

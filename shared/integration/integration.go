@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin/shared/event"
+	"tocsin/shared/health"
 )
 
 // Errors of a Store. Wrap them; callers use errors.Is.
@@ -26,6 +27,9 @@ type Integration struct {
 	Name       string
 	// Off is nil while the integration is enabled.
 	Off *Off
+	// Failing is nil while its requests are taken; see State. Store.Mark writes it, and no other method changes it but to
+	// take it away: a change of the settings must not race with it.
+	Failing *Failing `json:"-"`
 	// Subscriptions holds the active ones only.
 	Subscriptions []Subscription
 	// Parameters without the secrets; Sealed holds those, encrypted by the key ring.
@@ -49,6 +53,47 @@ type Off struct {
 	Person string    `json:"person,omitempty"` // who, when By is ByPerson
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at"`
+	// Answer is what its system said last, when By is ByPlatform.
+	Answer *health.Answer `json:"answer,omitempty"`
+}
+
+// Why is the reason with what the system said last.
+func (o Off) Why() string {
+	if o.Answer == nil || o.Answer.Words == "" {
+		return o.Reason
+	}
+	return o.Reason + "; its last answer: " + o.Answer.Words
+}
+
+// Failing says since when an enabled integration fails, and what its system said when that was noticed.
+type Failing struct {
+	Since  time.Time     `json:"since"` // its first failed request
+	At     time.Time     `json:"at"`    // when it was noticed
+	Answer health.Answer `json:"answer"`
+}
+
+// State is how an integration does.
+type State string
+
+// The states. A failing integration is enabled: what is sent to it is tried.
+const (
+	StateOK       State = "ok"
+	StateFailing  State = "failing"
+	StateDisabled State = "disabled"
+)
+
+// States lists all of them.
+func States() []State { return []State{StateOK, StateFailing, StateDisabled} }
+
+// State tells how the integration does.
+func (i Integration) State() State {
+	switch {
+	case !i.Enabled():
+		return StateDisabled
+	case i.Failing != nil:
+		return StateFailing
+	}
+	return StateOK
 }
 
 // Actor is who switched an integration off.
@@ -85,8 +130,13 @@ type Store interface {
 	// Create stores a new integration together with its announcement: both or neither.
 	Create(ctx context.Context, i Integration, announce event.Event) error
 	// Update replaces the stored integration if its revision is still i.Revision-1, together with the
-	// announcement. Errors: ErrNotFound, ErrConflict.
+	// announcement. The stored Failing stays as it is, and goes when i is disabled or has a new window. Errors:
+	// ErrNotFound, ErrConflict.
 	Update(ctx context.Context, i Integration, announce event.Event) error
+	// Mark sets Failing, or takes it away with nil, together with the announcement. It leaves the revision as it is: nobody's
+	// edit is in the way of it. Error: ErrConflict when there is nothing to do, because the integration has a mark already,
+	// or none, or is disabled, or has another window, or is no more.
+	Mark(ctx context.Context, tenant, id string, window int64, f *Failing, announce event.Event) error
 	// Delete removes the integration if its revision is still the given one, together with the announcement.
 	// What waits for it is dead-lettered by delivery. Errors: ErrNotFound, ErrConflict.
 	Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error

@@ -14,6 +14,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/health"
 )
 
 // maxName is the length of an integration's name in characters; the product facts are silent.
@@ -67,7 +68,24 @@ type Service struct {
 	Now       func() time.Time
 	NewID     func() string // ids sort by the time of their making
 	Log       *slog.Logger
+	// Backlog counts what waits to be sent to an integration, for its notices; nil = they do not say.
+	Backlog Backlog
 }
+
+// Backlog counts what waits to be sent to an integration.
+type Backlog interface {
+	// CountWaiting counts the deliveries that wait for their first request or for a retry: about limit at most.
+	CountWaiting(ctx context.Context, tenant, integration string, limit int) (Waiting, error)
+}
+
+// Waiting is what waits to be sent to an integration.
+type Waiting struct {
+	Count int       // at most the limit asked for
+	Next  time.Time // when the next retry of those counted is due; zero when none is
+}
+
+// WaitingLimit is how far notices and the API count what waits.
+const WaitingLimit = 1000
 
 // Create validates, seals and stores a new integration.
 func (s *Service) Create(ctx context.Context, who Person, d Draft) (Integration, error) {
@@ -145,11 +163,11 @@ func (s *Service) Update(ctx context.Context, who Person, id string, revision in
 // Enable and disable are Update with one member; this is the change itself.
 func (s *Service) toggle(i *Integration, on bool, who Person) event.Kind {
 	if on {
-		i.Off = nil
+		i.Off, i.Failing = nil, nil
 		i.Window++
 		return event.EnableIntegration
 	}
-	i.Off = &Off{By: ByPerson, Person: who.Email, At: s.Now().UTC()}
+	i.Off, i.Failing = &Off{By: ByPerson, Person: who.Email, At: s.Now().UTC()}, nil
 	return event.DisableIntegration
 }
 
@@ -185,6 +203,7 @@ func (s *Service) Rebind(ctx context.Context, i Integration, change json.RawMess
 	if !i.Enabled() && i.Off.By == ByPlatform {
 		i.Off, kind = nil, event.EnableIntegration
 	}
+	i.Failing = nil
 	i.Window++
 	return s.save(ctx, i, kind, reason, nil)
 }
@@ -210,7 +229,7 @@ func (s *Service) adapt(ctx context.Context, i *Integration, change json.RawMess
 
 // DisableBroken switches the integration off because it keeps failing, once for a health window: an integration
 // that is off already, was deleted, or was enabled again since is left alone and done is false.
-func (s *Service) DisableBroken(ctx context.Context, tenant, id string, window int64, reason string) (done bool, err error) {
+func (s *Service) DisableBroken(ctx context.Context, tenant, id string, window int64, reason string, a health.Answer) (done bool, err error) {
 	for {
 		i, err := s.Store.Get(ctx, tenant, id)
 		if errors.Is(err, ErrNotFound) {
@@ -222,12 +241,71 @@ func (s *Service) DisableBroken(ctx context.Context, tenant, id string, window i
 		if !i.Enabled() || i.Window != window {
 			return false, nil
 		}
-		i.Off = &Off{By: ByPlatform, Reason: reason, At: s.Now().UTC()}
-		if _, err = s.save(ctx, i, event.IntegrationBroken, reason, nil); errors.Is(err, ErrConflict) {
+		d := event.IntegrationData{Reason: reason, Answer: a.Words}
+		if i.Failing != nil {
+			d.Since = i.Failing.Since.UTC().Format(time.RFC3339)
+		}
+		i.Off, i.Failing = &Off{By: ByPlatform, Reason: reason, At: s.Now().UTC(), Answer: &a}, nil
+		if err = s.count(ctx, i, &d); err != nil {
+			return false, err
+		}
+		if _, err = s.saveAs(ctx, i, event.IntegrationBroken, d, nil); errors.Is(err, ErrConflict) {
 			continue // someone changed its settings meanwhile: look again
 		}
 		return err == nil, err
 	}
+}
+
+// BeginFailing marks the integration as failing since a time, once for an episode, and announces it.
+func (s *Service) BeginFailing(ctx context.Context, tenant, id string, window int64, since time.Time, a health.Answer) (done bool, err error) {
+	f := &Failing{Since: since.UTC(), At: s.Now().UTC(), Answer: a}
+	return s.mark(ctx, tenant, id, window, f, event.IntegrationFailing, event.IntegrationData{Answer: a.Words, Since: f.Since.Format(time.RFC3339)})
+}
+
+// EndFailing takes the mark away from an integration that works again, and announces it.
+func (s *Service) EndFailing(ctx context.Context, tenant, id string, window int64) (done bool, err error) {
+	return s.mark(ctx, tenant, id, window, nil, event.IntegrationWorking, event.IntegrationData{})
+}
+
+func (s *Service) mark(ctx context.Context, tenant, id string, window int64, f *Failing, kind event.Kind, d event.IntegrationData) (done bool, err error) {
+	i, err := s.Store.Get(ctx, tenant, id)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("announce %s of integration %s: %w", kind, id, err)
+	}
+	if i.Window != window || !i.Enabled() || (i.Failing == nil) == (f == nil) {
+		return false, nil
+	}
+	if i.Failing != nil { // what is over
+		d.Since, d.Answer = i.Failing.Since.UTC().Format(time.RFC3339), i.Failing.Answer.Words
+	}
+	if err := s.count(ctx, i, &d); err != nil {
+		return false, err
+	}
+	err = s.Store.Mark(ctx, tenant, id, window, f, s.announceWith(kind, i, d, nil))
+	if errors.Is(err, ErrConflict) {
+		return false, nil // another worker was faster
+	}
+	if err != nil {
+		return false, fmt.Errorf("announce %s of integration %s: %w", kind, id, err)
+	}
+	s.Log.Info(string(kind), "tenant", tenant, "integration", id, "system", i.System, "answer", d.Answer, "since", d.Since)
+	return true, nil
+}
+
+// count tells a notice how many deliveries wait.
+func (s *Service) count(ctx context.Context, i Integration, d *event.IntegrationData) error {
+	if s.Backlog == nil {
+		return nil
+	}
+	w, err := s.Backlog.CountWaiting(ctx, i.Tenant, i.ID, WaitingLimit)
+	if err != nil {
+		return fmt.Errorf("count what waits for integration %s: %w", i.ID, err)
+	}
+	d.Waiting, d.WaitingMore = &w.Count, w.Count == WaitingLimit
+	return nil
 }
 
 // Delete removes the integration. Errors: ErrNotFound, ErrConflict.
@@ -361,9 +439,13 @@ func (s *Service) at(ctx context.Context, tenant, id string, revision int64) (In
 }
 
 func (s *Service) save(ctx context.Context, i Integration, kind event.Kind, reason string, who *Person) (Integration, error) {
+	return s.saveAs(ctx, i, kind, event.IntegrationData{Reason: reason}, who)
+}
+
+func (s *Service) saveAs(ctx context.Context, i Integration, kind event.Kind, d event.IntegrationData, who *Person) (Integration, error) {
 	i.Revision++
 	i.UpdatedAt = s.Now().UTC()
-	if err := s.Store.Update(ctx, i, s.announce(kind, i, reason, who)); err != nil {
+	if err := s.Store.Update(ctx, i, s.announceWith(kind, i, d, who)); err != nil {
 		return Integration{}, fmt.Errorf("%s %s: %w", kind, i.ID, err)
 	}
 	by := "platform"
@@ -379,8 +461,11 @@ func (s *Service) changed(what string, i Integration, by string) {
 }
 
 func (s *Service) announce(kind event.Kind, i Integration, reason string, who *Person) event.Event {
-	var d event.IntegrationData
-	d.Integration.ID, d.Integration.Name, d.Integration.System, d.Reason = i.ID, i.Name, i.System, reason
+	return s.announceWith(kind, i, event.IntegrationData{Reason: reason}, who)
+}
+
+func (s *Service) announceWith(kind event.Kind, i Integration, d event.IntegrationData, who *Person) event.Event {
+	d.Integration.ID, d.Integration.Name, d.Integration.System = i.ID, i.Name, i.System
 	e := event.Event{ID: s.NewID(), Tenant: i.Tenant, ClientName: i.ClientName, Kind: kind, Time: s.Now().UTC()}
 	if who != nil {
 		d.By = &event.Person{Name: who.Name, Email: who.Email}

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
+	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
 )
@@ -85,7 +86,7 @@ func TestAFailingIntegrationIsDisabledOnceHoweverManyAskForIt(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			ok, err := s.DisableBroken(context.Background(), "42", i.ID, i.Window, "30 of 40 requests failed")
+			ok, err := s.DisableBroken(context.Background(), "42", i.ID, i.Window, "30 of 40 requests failed", health.Answer{Status: 503, Words: "answered 503"})
 			if err != nil {
 				t.Error(err)
 			}
@@ -102,7 +103,10 @@ func TestAFailingIntegrationIsDisabledOnceHoweverManyAskForIt(t *testing.T) {
 	events := announced(t, db)
 	require.Len(t, events, 2)
 	require.Equal(t, event.IntegrationBroken, events[1].Kind)
-	require.Equal(t, "30 of 40 requests failed", event.Data[event.IntegrationData](events[1]).Reason)
+	told := event.Data[event.IntegrationData](events[1])
+	require.Equal(t, "30 of 40 requests failed", told.Reason)
+	require.Equal(t, "answered 503", told.Answer, "the cause is told, not the figures alone")
+	require.Equal(t, "30 of 40 requests failed; its last answer: answered 503", got.Off.Why())
 }
 
 func TestAWindowThatIsOverDisablesNothing(t *testing.T) {
@@ -114,7 +118,7 @@ func TestAWindowThatIsOverDisablesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, i.Window+1, again.Window, "enabling starts a new window")
 	for _, id := range []string{i.ID, "deleted"} {
-		done, err := s.DisableBroken(t.Context(), "42", id, i.Window, "late news")
+		done, err := s.DisableBroken(t.Context(), "42", id, i.Window, "late news", health.Answer{})
 		require.NoError(t, err)
 		require.False(t, done)
 	}

@@ -191,6 +191,7 @@ var linkMember = map[event.Kind]string{
 	event.Vuln: "vuln_link", event.SecurityIssue: "security_issue_link",
 	event.CreateIntegration: "integration_link", event.UpdateIntegration: "integration_link", event.EnableIntegration: "integration_link",
 	event.DisableIntegration: "integration_link", event.IntegrationBroken: "integration_link",
+	event.IntegrationFailing: "integration_link", event.IntegrationWorking: "integration_link",
 }
 
 // routing are members of the data that steer the fan-out and are of no use to a receiver.

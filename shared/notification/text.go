@@ -61,7 +61,11 @@ var texts = map[event.Kind]func(Notification) text{
 	event.EnableIntegration:  integration("Integration was enabled", "An integration was enabled.", Info),
 	event.DisableIntegration: integration("Integration was disabled", "An integration was disabled: it sends nothing until it is enabled.", Low),
 	event.DeleteIntegration:  integration("Integration was deleted", "An integration was deleted with all its settings.", Low),
-	event.IntegrationBroken:  integration("Integration was disabled: it keeps failing", "The platform disabled an integration because too many of its requests failed. Mend its settings or its receiver, then enable it again.", High),
+	event.IntegrationBroken: integration("Integration was disabled: it keeps failing",
+		"The platform disabled an integration because too many of its requests failed. Mend its settings or its receiver, then enable it again.", High),
+	event.IntegrationFailing: integration("Integration is failing",
+		"Most requests of an integration fail. They are sent again, and the integration is disabled if this goes on. Look at its last answer.", High),
+	event.IntegrationWorking: integration("Integration works again", "An integration that was failing works again.", Info),
 
 	event.CreateApplication: application("New application was added", "An application was added."),
 	event.UpdateApplication: application("Application was renamed", "An application was renamed."),
@@ -268,9 +272,22 @@ func integration(headline, sentence string, s Severity) func(Notification) text 
 		d := event.Data[event.IntegrationData](n.Event)
 		return text{
 			headline: headline, sentence: sentence, severity: s, link: n.page("/integrations/" + url.PathEscape(d.Integration.ID)),
-			facts: facts(Fact{"Integration", d.Integration.Name}, Fact{"System", d.Integration.System}, Fact{"Reason", d.Reason}, Fact{"By", person(d.By)}),
+			facts: facts(Fact{"Integration", d.Integration.Name}, Fact{"System", d.Integration.System}, Fact{"Reason", d.Reason},
+				Fact{"Last answer", d.Answer}, Fact{"Failing since", d.Since}, Fact{"Deliveries that wait", figure(d.Waiting, d.WaitingMore)},
+				Fact{"Events missed", figure(d.Missed, false)}, Fact{"By", person(d.By)}),
 		}
 	}
+}
+
+// figure writes a number that may be unknown, or a floor.
+func figure(n *int, more bool) string {
+	switch {
+	case n == nil:
+		return ""
+	case more:
+		return strconv.Itoa(*n) + " or more"
+	}
+	return strconv.Itoa(*n)
 }
 
 func application(headline, sentence string) func(Notification) text {

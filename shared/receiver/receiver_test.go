@@ -117,7 +117,7 @@ func start(t *testing.T) *world {
 	}
 	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
 		Queue: w.db.Deliveries(), Log: w.db.Deliveries(), Courier: courier, Integrations: d, Opener: d, Logger: log,
-		Monitor: &health.Monitor{Counters: w.db.Counters(), Disabler: w.integrations, Now: time.Now},
+		Monitor: &health.Monitor{Counters: w.db.Counters(), Switch: w.integrations, Now: time.Now},
 	})
 	f := &delivery.Fanout{Integrations: d, Systems: systems, Log: w.db.Deliveries(), Logger: log, Recorder: &report.Recorder{Zones: w.db.Reports(), Now: w.clock}, People: w.people}
 	ctx, stop := context.WithCancel(context.Background())

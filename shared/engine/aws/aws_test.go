@@ -200,6 +200,13 @@ func TestDeliveries(t *testing.T) {
 	enginetest.Deliveries(t, func(t *testing.T) enginetest.Log { return open(t).log() })
 }
 
+func TestBacklog(t *testing.T) {
+	enginetest.Backlog(t, func(t *testing.T) (enginetest.Log, integration.Backlog) {
+		w := open(t)
+		return w.log(), w.deliveries()
+	})
+}
+
 func TestRecord(t *testing.T) {
 	enginetest.Record(t, func(t *testing.T) (enginetest.Log, report.Ledger) {
 		w := open(t)

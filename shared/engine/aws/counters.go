@@ -37,7 +37,7 @@ func windowKey(tenant, integration string, window int64) string {
 
 // Add adds the counts, those of one bucket in one update.
 func (c *Counters) Add(ctx context.Context, counts []health.Count) error {
-	sums := map[bucket]health.Tally{}
+	sums := map[bucket]health.Count{}
 	var order []bucket
 	for _, n := range counts {
 		b := bucket{windowKey(n.Tenant, n.Integration, n.Window), n.At.Truncate(health.Bucket).Unix()}
@@ -45,7 +45,8 @@ func (c *Counters) Add(ctx context.Context, counts []health.Count) error {
 		if !ok {
 			order = append(order, b)
 		}
-		sums[b] = health.Tally{Attempts: sum.Attempts + n.Attempts, Failures: sum.Failures + n.Failures}
+		sum.Merge(n)
+		sums[b] = sum
 	}
 	for _, b := range order {
 		if err := c.add(ctx, b, sums[b]); err != nil {
@@ -55,30 +56,38 @@ func (c *Counters) Add(ctx context.Context, counts []health.Count) error {
 	return nil
 }
 
-func (c *Counters) add(ctx context.Context, b bucket, t health.Tally) error {
+// add is one update. Of two workers' batches the one that is written last has the last word on times and answer: they
+// differ by what a batch takes.
+func (c *Counters) add(ctx context.Context, b bucket, n health.Count) error {
 	keep := c.Keep
 	if keep == 0 {
 		keep = counterKeep
 	}
+	update := "ADD attempts :a, failures :f SET #e = :e"
+	values := item{":a": number(n.Attempts), ":f": number(n.Failures), ":e": number(b.at + int64(keep/time.Second))}
+	if !n.LastSuccess.IsZero() {
+		update += ", last_success = :s"
+		values[":s"] = number(n.LastSuccess.UnixMilli())
+	}
+	if n.Failures > 0 {
+		update += ", first_failure = if_not_exists(first_failure, :ff), last_failure = :lf, answer_status = :as, answer = :aw"
+		values[":ff"], values[":lf"] = number(n.FirstFailure.UnixMilli()), number(n.LastFailure.UnixMilli())
+		values[":as"], values[":aw"] = number(n.Answer.Status), text(n.Answer.Words)
+	}
 	_, err := c.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &c.Table, Key: item{"window": text(b.window), "bucket": number(b.at)},
-		UpdateExpression:         awssdk.String("ADD attempts :a, failures :f SET #e = :e"),
-		ExpressionAttributeNames: map[string]string{"#e": "expires"},
-		ExpressionAttributeValues: item{
-			":a": number(t.Attempts), ":f": number(t.Failures), ":e": number(b.at + int64(keep/time.Second)),
-		},
+		TableName: &c.Table, Key: item{"window": text(b.window), "bucket": number(b.at)}, UpdateExpression: &update,
+		ExpressionAttributeNames: map[string]string{"#e": "expires"}, ExpressionAttributeValues: values,
 	})
 	return err
 }
 
-// Sum adds the buckets up.
-func (c *Counters) Sum(ctx context.Context, tenant, integration string, window int64, since time.Time) (health.Tally, error) {
-	points, err := c.Series(ctx, tenant, integration, window, since)
-	var t health.Tally
-	for _, p := range points {
-		t = t.Add(p.Tally)
+// millisOf reads a time in milliseconds, the zero time where there is none.
+func millisOf(row item, name string) time.Time {
+	n := numberOf(row, name)
+	if n == 0 {
+		return time.Time{}
 	}
-	return t, err
+	return time.UnixMilli(n).UTC()
 }
 
 // Series lists the buckets.
@@ -102,8 +111,10 @@ func (c *Counters) Series(ctx context.Context, tenant, integration string, windo
 		}
 		for _, row := range page.Items {
 			points = append(points, health.Point{
-				At:    time.Unix(numberOf(row, "bucket"), 0).UTC(),
-				Tally: health.Tally{Attempts: int(numberOf(row, "attempts")), Failures: int(numberOf(row, "failures"))},
+				At:           time.Unix(numberOf(row, "bucket"), 0).UTC(),
+				Tally:        health.Tally{Attempts: int(numberOf(row, "attempts")), Failures: int(numberOf(row, "failures"))},
+				FirstFailure: millisOf(row, "first_failure"), LastFailure: millisOf(row, "last_failure"), LastSuccess: millisOf(row, "last_success"),
+				Answer: health.Answer{Status: int(numberOf(row, "answer_status")), Words: textOf(row, "answer")},
 			})
 		}
 	}

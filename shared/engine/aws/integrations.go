@@ -56,15 +56,60 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, an
 	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, append(s.bindings(i), s.subscribe(i)...)...)
 }
 
-// Update replaces an integration.
+// Update replaces an integration. The whole row is written, so it asks that the mark is still the one it writes: a mark
+// that came or went meanwhile is read again.
 func (s *Integrations) Update(ctx context.Context, i integration.Integration, announce event.Event) error {
-	put, err := s.put(i)
-	if err != nil {
-		return err
+	for {
+		stored, err := s.Get(ctx, i.Tenant, i.ID)
+		if err != nil {
+			return err
+		}
+		if stored.Revision != i.Revision-1 {
+			return fmt.Errorf("integration %s: %w", i.ID, integration.ErrConflict)
+		}
+		i.Failing = nil
+		if i.Enabled() && i.Window == stored.Window {
+			i.Failing = stored.Failing
+		}
+		put, err := s.put(i)
+		if err != nil {
+			return err
+		}
+		put.ExpressionAttributeValues = item{":before": number(i.Revision - 1)}
+		put.ConditionExpression = awssdk.String("revision = :before AND attribute_not_exists(failing)")
+		if stored.Failing != nil {
+			put.ConditionExpression = awssdk.String("revision = :before AND attribute_exists(failing)")
+		}
+		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, append(s.bindings(i), s.subscribe(i)...)...)
+		if !errors.Is(err, integration.ErrConflict) {
+			return err
+		}
 	}
-	put.ConditionExpression = awssdk.String("revision = :before")
-	put.ExpressionAttributeValues = item{":before": number(i.Revision - 1)}
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, append(s.bindings(i), s.subscribe(i)...)...)
+}
+
+// Mark sets or takes away the mark of a failing integration.
+func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing, announce event.Event) error {
+	update := &types.Update{
+		TableName: &s.Table, Key: integrationKey(tenant, id),
+		UpdateExpression:          awssdk.String("REMOVE failing"),
+		ConditionExpression:       awssdk.String("#window = :window AND attribute_not_exists(#off) AND attribute_exists(failing)"),
+		ExpressionAttributeNames:  map[string]string{"#window": "window", "#off": "off"},
+		ExpressionAttributeValues: item{":window": number(window)},
+	}
+	if f != nil {
+		body, err := json.Marshal(f)
+		if err != nil {
+			return fmt.Errorf("encode the mark of integration %s: %w", id, err)
+		}
+		update.UpdateExpression = awssdk.String("SET failing = :f")
+		update.ConditionExpression = awssdk.String("#window = :window AND attribute_not_exists(#off) AND attribute_not_exists(failing)")
+		update.ExpressionAttributeValues[":f"] = text(string(body))
+	}
+	err := s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, announce)
+	if errors.Is(err, integration.ErrNotFound) {
+		return fmt.Errorf("mark integration %s: %w", id, integration.ErrConflict)
+	}
+	return err
 }
 
 // Delete removes an integration.
@@ -292,6 +337,13 @@ func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
 		}
 		row["off"] = text(string(off))
 	}
+	if i.Failing != nil {
+		failing, err := json.Marshal(i.Failing)
+		if err != nil {
+			return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
+		}
+		row["failing"] = text(string(failing))
+	}
 	return &types.Put{TableName: &s.Table, Item: row}, nil
 }
 
@@ -304,6 +356,9 @@ func readIntegration(row item) (integration.Integration, error) {
 	err := json.Unmarshal([]byte(textOf(row, "subscriptions")), &i.Subscriptions)
 	if off := textOf(row, "off"); off != "" {
 		err = errors.Join(err, json.Unmarshal([]byte(off), &i.Off))
+	}
+	if failing := textOf(row, "failing"); failing != "" {
+		err = errors.Join(err, json.Unmarshal([]byte(failing), &i.Failing))
 	}
 	if bindings := textOf(row, "bindings"); bindings != "" {
 		err = errors.Join(err, json.Unmarshal([]byte(bindings), &i.Bindings))

@@ -17,9 +17,13 @@ func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
 	}
 	sum := func(t *testing.T, c health.Counters, tenant, id string, window int64, since time.Time) health.Tally {
 		t.Helper()
-		got, err := c.Sum(t.Context(), tenant, id, window, since)
+		points, err := c.Series(t.Context(), tenant, id, window, since)
 		require.NoError(t, err)
-		return got
+		var all health.Tally
+		for _, p := range points {
+			all = all.Add(p.Tally)
+		}
+		return all
 	}
 	t.Run("counts add up by integration and window", func(t *testing.T) {
 		c := open(t)
@@ -63,6 +67,36 @@ func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
 		got, err = c.Series(t.Context(), "42", "c", 1, at)
 		require.NoError(t, err)
 		require.Empty(t, got)
+	})
+	t.Run("a counter knows its first and last failure, its last success and the last answer", func(t *testing.T) {
+		c := open(t)
+		bucket := at.Truncate(health.Bucket).UTC()
+		attempts := func(offsets ...int) health.Count { // seconds into the bucket; the failures are negative
+			n := count("a", 1, bucket, 0, 0)
+			for _, s := range offsets {
+				when := bucket.Add(time.Duration(max(s, -s)) * time.Second)
+				n.Attempt(when, s < 0, health.Answer{Status: 500 + max(s, -s), Words: when.Format(time.TimeOnly)})
+			}
+			return n
+		}
+		one := func() health.Point {
+			points, err := c.Series(t.Context(), "42", "a", 1, bucket)
+			require.NoError(t, err)
+			require.Len(t, points, 1)
+			return points[0]
+		}
+		at := func(s int) time.Time { return bucket.Add(time.Duration(s) * time.Second) }
+		require.NoError(t, c.Add(t.Context(), []health.Count{attempts(3)}))
+		require.Equal(t, health.Point{At: bucket, Tally: health.Tally{Attempts: 1}, LastSuccess: at(3)}, one())
+		require.NoError(t, c.Add(t.Context(), []health.Count{attempts(-5, -7, 6), attempts(-8)}))
+		want := health.Point{
+			At: bucket, Tally: health.Tally{Attempts: 5, Failures: 3}, FirstFailure: at(5), LastFailure: at(8), LastSuccess: at(6),
+			Answer: health.Answer{Status: 508, Words: at(8).Format(time.TimeOnly)},
+		}
+		require.Equal(t, want, one())
+		require.NoError(t, c.Add(t.Context(), []health.Count{attempts(20)}))
+		want.Tally, want.LastSuccess = health.Tally{Attempts: 6, Failures: 3}, at(20)
+		require.Equal(t, want, one(), "a success leaves what is known of failures")
 	})
 	t.Run("many writers lose nothing", func(t *testing.T) {
 		c := open(t)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/event"
+	"tocsin/shared/health"
 	"tocsin/shared/integration"
 )
 
@@ -78,6 +79,70 @@ func Integrations(t *testing.T, open func(t *testing.T) (s integration.Store, an
 		_, err = s.Get(t.Context(), "42", "a")
 		require.ErrorIs(t, err, integration.ErrNotFound)
 		require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)), integration.ErrNotFound)
+	})
+	t.Run("a failing one is marked once, and the mark survives a change of its settings", func(t *testing.T) {
+		s, announced := open(t)
+		i := sample("42", "a")
+		require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+		failing := &integration.Failing{Since: at, At: at.Add(time.Minute), Answer: health.Answer{Status: 503, Words: "busy"}}
+		errs := make([]error, 8)
+		var wg sync.WaitGroup
+		for n := range errs {
+			wg.Go(func() { errs[n] = s.Mark(t.Context(), "42", "a", 1, failing, note("42", event.IntegrationFailing)) })
+		}
+		wg.Wait()
+		won := 0
+		for _, err := range errs {
+			if err == nil {
+				won++
+			} else {
+				require.ErrorIs(t, err, integration.ErrConflict)
+			}
+		}
+		require.Equal(t, 1, won)
+		i.Name, i.Revision = "renamed by somebody who read it before", 2
+		require.NoError(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+		i.Failing = failing
+		got, err := s.Get(t.Context(), "42", "a")
+		require.NoError(t, err)
+		require.Equal(t, i, got)
+		page, err := s.List(t.Context(), "42", "", 10)
+		require.NoError(t, err)
+		require.Equal(t, []integration.Integration{i}, page)
+
+		require.NoError(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)))
+		require.ErrorIs(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)), integration.ErrConflict)
+		got, err = s.Get(t.Context(), "42", "a")
+		require.NoError(t, err)
+		require.Nil(t, got.Failing)
+		require.Equal(t, int64(2), got.Revision, "nobody's edit is in the way")
+		require.Equal(t, []event.Kind{event.CreateIntegration, event.IntegrationFailing, event.UpdateIntegration, event.IntegrationWorking}, announced())
+	})
+	t.Run("a mark goes with the window and when the integration is disabled, and none comes then", func(t *testing.T) {
+		s, _ := open(t)
+		failing := &integration.Failing{Since: at, At: at}
+		mark := func(tenant, id string, window int64) error {
+			return s.Mark(t.Context(), tenant, id, window, failing, note(tenant, event.IntegrationFailing))
+		}
+		i := sample("42", "a")
+		require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+		require.ErrorIs(t, mark("42", "a", 2), integration.ErrConflict, "another window")
+		require.ErrorIs(t, mark("43", "a", 1), integration.ErrConflict, "another tenant")
+		require.ErrorIs(t, mark("42", "b", 1), integration.ErrConflict, "no integration")
+		require.NoError(t, mark("42", "a", 1))
+		change := func(kind event.Kind) {
+			i.Revision++
+			require.NoError(t, s.Update(t.Context(), i, note("42", kind)))
+			got, err := s.Get(t.Context(), "42", "a")
+			require.NoError(t, err)
+			require.Equal(t, i, got)
+		}
+		i.Window = 2
+		change(event.UpdateIntegration)
+		require.NoError(t, mark("42", "a", 2))
+		i.Off = &integration.Off{By: integration.ByPlatform, At: at, Answer: &health.Answer{Status: 503, Words: "busy"}}
+		change(event.IntegrationBroken)
+		require.ErrorIs(t, mark("42", "a", 2), integration.ErrConflict, "it is disabled")
 	})
 	t.Run("of two writers at once one wins", func(t *testing.T) {
 		s, announced := open(t)

@@ -35,8 +35,19 @@ var schemaSchedule string
 //go:embed mails.sql
 var schemaMails string
 
+//go:embed health.sql
+var schemaHealth string
+
 // migrations take a file from version i to i+1. A release only ever appends.
-var migrations = []string{schema1, schemaReports, schemaGather, schemaTriggers, schemaSchedule, schemaMails}
+var migrations = []string{
+	schema1,
+	schemaReports,
+	schemaGather,
+	schemaTriggers,
+	schemaSchedule,
+	schemaMails,
+	schemaHealth,
+}
 
 // applicationID marks our files in SQLite's header: "Tocs".
 const applicationID = 0x546f6373

@@ -40,6 +40,11 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, an
 	})
 }
 
+// replace keeps the mark of a failing integration that stays enabled in the same window.
+const replace = `UPDATE integrations SET revision = ?3, body = ?4,
+	failing = CASE WHEN ?5 AND json_extract(CAST(body AS TEXT), '$.Window') = ?6 THEN failing END
+	WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1`
+
 // Update replaces the integration if nobody else did.
 func (s *Integrations) Update(ctx context.Context, i integration.Integration, announce event.Event) error {
 	return s.change(ctx, i.Tenant, announce, func(w *writer) error {
@@ -47,11 +52,13 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 		if err != nil {
 			return err
 		}
-		if err := w.do("UPDATE integrations SET revision = ?3, body = ?4 WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1", func(s *driver.Stmt) {
+		if err := w.do(replace, func(s *driver.Stmt) {
 			s.BindText(1, i.Tenant)
 			s.BindText(2, i.ID)
 			s.BindInt64(3, i.Revision)
 			s.BindBytes(4, body)
+			s.BindBool(5, i.Enabled())
+			s.BindInt64(6, i.Window)
 		}); err != nil {
 			return err
 		}
@@ -70,6 +77,38 @@ func reports(i integration.Integration) (out []report.Frequency) {
 		}
 	}
 	return out
+}
+
+// mark sets a mark where there is none, and takes it away where there is one.
+const mark = `UPDATE integrations SET failing = ?4 WHERE tenant = ?1 AND id = ?2
+	AND json_extract(CAST(body AS TEXT), '$.Window') = ?3 AND json_extract(CAST(body AS TEXT), '$.Off') IS NULL
+	AND (failing IS NULL) = (?4 IS NOT NULL)`
+
+// Mark sets or takes away the mark of a failing integration.
+func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing, announce event.Event) error {
+	return s.change(ctx, tenant, announce, func(w *writer) error {
+		var body []byte
+		if f != nil {
+			var err error
+			if body, err = json.Marshal(f); err != nil {
+				return err
+			}
+		}
+		if err := w.do(mark, func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, id)
+			s.BindInt64(3, window)
+			if s.BindNull(4); body != nil {
+				s.BindBytes(4, body)
+			}
+		}); err != nil {
+			return err
+		}
+		if w.conn.Changes() != 1 {
+			return fmt.Errorf("mark integration %s: %w", id, integration.ErrConflict)
+		}
+		return nil
+	})
 }
 
 // Delete removes the integration if nobody changed it.
@@ -128,15 +167,26 @@ func (s *Integrations) change(ctx context.Context, tenant string, announce event
 	return nil
 }
 
+// readIntegration reads the columns body and failing.
+func readIntegration(q *driver.Stmt, i *integration.Integration) error {
+	if err := json.Unmarshal(blob(q, 0), i); err != nil {
+		return err
+	}
+	if q.ColumnType(1) == driver.TypeNull {
+		return nil
+	}
+	return json.Unmarshal(blob(q, 1), &i.Failing)
+}
+
 // Get reads one integration.
 func (s *Integrations) Get(ctx context.Context, tenant, id string) (i integration.Integration, err error) {
 	found := false
-	err = s.db.query(ctx, "SELECT body FROM integrations WHERE tenant = ? AND id = ?", func(q *driver.Stmt) {
+	err = s.db.query(ctx, "SELECT body, failing FROM integrations WHERE tenant = ? AND id = ?", func(q *driver.Stmt) {
 		q.BindText(1, tenant)
 		q.BindText(2, id)
 	}, func(q *driver.Stmt) error {
 		found = true
-		return json.Unmarshal(blob(q, 0), &i)
+		return readIntegration(q, &i)
 	})
 	if err == nil && !found {
 		err = integration.ErrNotFound
@@ -150,13 +200,13 @@ func (s *Integrations) Get(ctx context.Context, tenant, id string) (i integratio
 // List reads a page of a tenant's integrations.
 func (s *Integrations) List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error) {
 	var out []integration.Integration
-	err := s.db.query(ctx, "SELECT body FROM integrations WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", func(q *driver.Stmt) {
+	err := s.db.query(ctx, "SELECT body, failing FROM integrations WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", func(q *driver.Stmt) {
 		q.BindText(1, tenant)
 		q.BindText(2, after)
 		q.BindInt64(3, int64(limit))
 	}, func(q *driver.Stmt) error {
 		var i integration.Integration
-		err := json.Unmarshal(blob(q, 0), &i)
+		err := readIntegration(q, &i)
 		out = append(out, i)
 		return err
 	})
@@ -170,12 +220,12 @@ func (s *Integrations) List(ctx context.Context, tenant, after string, limit int
 // are read through.
 func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {
 	var out []integration.Integration
-	err := s.db.query(ctx, "SELECT body FROM integrations, json_each(CAST(body AS TEXT), '$.Bindings') AS b WHERE b.value = ? AND json_extract(CAST(body AS TEXT), '$.System') = ? ORDER BY tenant, integrations.id", func(q *driver.Stmt) {
+	err := s.db.query(ctx, "SELECT body, failing FROM integrations, json_each(CAST(body AS TEXT), '$.Bindings') AS b WHERE b.value = ? AND json_extract(CAST(body AS TEXT), '$.System') = ? ORDER BY tenant, integrations.id", func(q *driver.Stmt) {
 		q.BindText(1, binding)
 		q.BindText(2, system)
 	}, func(q *driver.Stmt) error {
 		var i integration.Integration
-		err := json.Unmarshal(blob(q, 0), &i)
+		err := readIntegration(q, &i)
 		out = append(out, i)
 		return err
 	})

@@ -1,7 +1,9 @@
 package sqlite_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -86,17 +88,16 @@ func TestTheRecordIsKeptFor13Months(t *testing.T) {
 // A file of the release before is brought up to date: its integrations are on the schedule.
 func TestAFileOfTheFirstSchemaGetsItsSchedule(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	db := reopen(t, path)
-	for id, sub := range map[string]event.Type{"a": event.ReportWeekly, "b": event.System} {
-		i := integration.Integration{ID: id, Tenant: "42", System: "email", Revision: 1, Subscriptions: []integration.Subscription{{Event: sub}}}
-		require.NoError(t, db.Integrations().Create(t.Context(), i, event.Event{ID: id, Tenant: "42", Kind: event.CreateIntegration, Time: time.Now(), Data: []byte(`{}`)}))
-	}
-	require.NoError(t, db.Close())
-	conn, err := driver.OpenConn(path, driver.OpenReadWrite)
+	first, err := os.ReadFile("schema.sql")
 	require.NoError(t, err)
-	require.NoError(t, sqlitex.ExecuteScript(conn, `DROP TABLE report_counts; DROP TABLE report_sizes; DROP TABLE report_attacks; DROP TABLE report_incidents;
-		DROP TABLE report_vulnerabilities; DROP TABLE report_settings; DROP TABLE reports; DROP TABLE report_files; DROP TABLE report_due; DROP TABLE people;
-		DROP TABLE mail_blocks; DROP TABLE gathering; DROP INDEX mails_of; ALTER TABLE mails DROP COLUMN tenant; DROP TABLE triggers; DROP TABLE triggers_seeded; DROP TABLE trigger_states; PRAGMA user_version = 1;`, nil))
+	conn, err := driver.OpenConn(path, driver.OpenReadWrite|driver.OpenCreate)
+	require.NoError(t, err)
+	require.NoError(t, sqlitex.ExecuteScript(conn, string(first)+"; PRAGMA application_id = 0x546f6373; PRAGMA user_version = 1;", nil))
+	for id, sub := range map[string]event.Type{"a": event.ReportWeekly, "b": event.System} {
+		body, err := json.Marshal(integration.Integration{ID: id, Tenant: "42", System: "email", Revision: 1, Subscriptions: []integration.Subscription{{Event: sub}}})
+		require.NoError(t, err)
+		require.NoError(t, sqlitex.Execute(conn, "INSERT INTO integrations (tenant, id, revision, body) VALUES ('42', ?, 1, ?)", &sqlitex.ExecOptions{Args: []any{id, body}}))
+	}
 	require.NoError(t, conn.Close())
 	due, err := reopen(t, path).Reports().Due(t.Context(), time.Now(), 10)
 	require.NoError(t, err)

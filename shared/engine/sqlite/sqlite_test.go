@@ -54,6 +54,13 @@ func TestDeliveries(t *testing.T) {
 	})
 }
 
+func TestBacklog(t *testing.T) {
+	enginetest.Backlog(t, func(t *testing.T) (enginetest.Log, integration.Backlog) {
+		db := open(t)
+		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
+	})
+}
+
 func TestQueue(t *testing.T) {
 	enginetest.Queue(t, func(t *testing.T) (enginetest.Queues, enginetest.Bus) {
 		db := open(t)

@@ -115,6 +115,8 @@ export function healthWords(health) {
   return health.failures ? t("health.failed", { n: health.attempts, failures: health.failures, percent: health.percent }) : t("health.fine", { n: health.attempts });
 }
 
+const limits = (health) => ({ percent: health.limit_percent, minimum: health.minimum_attempts, steps: health.minimum_steps, minutes: health.lasting_minutes });
+
 export function Health({ health, large }) {
   return html`<div class=${classes({ health: true, large })}>
     <${HealthChart} health=${health} large=${large} />
@@ -122,8 +124,8 @@ export function Health({ health, large }) {
     <div class="limit" aria-hidden="true"><div class=${classes({ "limit-now": true, near: health.percent * 2 >= health.limit_percent })} style=${{ width: `${Math.min(100, health.percent)}%` }}></div>
       <div class="limit-mark" style=${{ left: `${health.limit_percent}%` }}></div></div>
     <p class="health-words">${healthWords(health)}${large && html` <span class="muted">${health.failures_left > 0
-      ? t("health.left", { n: health.failures_left, percent: health.limit_percent, minimum: health.minimum_attempts })
-      : t("health.limit", { percent: health.limit_percent, minimum: health.minimum_attempts })}</span>`}</p></div>`;
+      ? t("health.left", { n: health.failures_left, ...limits(health) })
+      : t("health.limit", limits(health))}</span>`}</p></div>`;
 }
 
 // Tested shows the outcome of a test, message by message.
@@ -138,6 +140,7 @@ export function Tested({ result }) {
 }
 
 export const state = (integration) => {
+  if (integration.state === "failing") return { kind: "bad", icon: "alert", text: t("state.failing") };
   if (integration.enabled) return { kind: "ok", icon: "check", text: t("state.enabled") };
   return integration.disabled?.by === "platform" ? { kind: "bad", icon: "alert", text: t("state.broken") } : { kind: "off", icon: "pause", text: t("state.disabled") };
 };
@@ -152,5 +155,16 @@ export function Off({ of }) {
   const d = of.disabled;
   if (!d) return null;
   if (d.by !== "platform") return d.person ? html`<span>${t("off.person", { who: d.person })} <${When} at=${d.at} /></span>` : html`<span>${t("off.someone")} <${When} at=${d.at} /></span>`;
-  return html`<span>${t("off.platform")} <${When} at=${d.at} />: <${Said} text=${d.reason} /></span>`;
+  return html`<span>${t("off.platform")} <${When} at=${d.at} />: <${Said} text=${d.reason} />
+    ${d.last_answer && html`<br />${t("failing.answer")} <strong><${Said} text=${d.last_answer.words} /></strong>`}</span>`;
+}
+
+// Failing says since when an integration fails, why, and what comes next.
+export function Failing({ of }) {
+  const f = of.failing;
+  if (!f) return null;
+  return html`<span>${t("failing.since")} <${When} at=${f.since} />. ${t("failing.share", { n: f.attempts, failures: f.failures, percent: f.percent })}
+    <br />${t("failing.answer")} <strong><${Said} text=${f.last_answer.words} /></strong>
+    ${f.waiting > 0 && html`<br />${t(f.waiting_more ? "failing.waiting.more" : "failing.waiting", { n: f.waiting })}
+      ${f.next_attempt && html` ${t("failing.next")} <${When} at=${f.next_attempt} />.`}`}</span>`;
 }

@@ -27,6 +27,7 @@ import (
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
+	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
 	"tocsin/shared/notification"
@@ -360,7 +361,7 @@ func TestAnswersReachTheAdministratorInWords(t *testing.T) {
 func TestBindingMendsAnIntegrationThatWasDisabledForFailing(t *testing.T) {
 	w := hooked(t)
 	i := w.create("Ops")
-	_, err := w.service.DisableBroken(t.Context(), "42", i.ID, 1, "20 of 20 requests failed")
+	_, err := w.service.DisableBroken(t.Context(), "42", i.ID, 1, "20 of 20 requests failed", health.Answer{})
 	require.NoError(t, err)
 	w.Say(person, start(w.link(i).Private))
 	stored, err := w.service.Store.Get(t.Context(), "42", i.ID)

@@ -5,7 +5,7 @@ import { t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
 import { guardLeaving, match, navigate, useLocation, withQuery } from "../router.js";
-import { Busy, Dialog, Empty, Failure, Health, Notice, Off, StatePill, View } from "../ui.js";
+import { Busy, Dialog, Empty, Failing, Failure, Health, Notice, Off, StatePill, View } from "../ui.js";
 import { Form, SetUp } from "./form.js";
 import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
@@ -50,6 +50,7 @@ function Head({ data, reload, deliveries }) {
     <div class="buttons"><button type="button" disabled=${busy} onClick=${toggle}><${Busy} on=${busy}>${i.enabled ? t("integration.disable") : t("integration.enable")}<//></button>
       <button type="button" class="danger-quiet" onClick=${() => ask(true)}><${Icon} name="trash" size="18" />${t("integration.delete")}</button></div></div>
     ${error && html`<${Failure} error=${error} />`}
+    ${i.failing && html`<${Notice} kind="bad"><p><${Failing} of=${i} /></p><p>${t("failing.what")}</p><//>`}
     ${!i.enabled && html`<${Notice} kind=${i.disabled?.by === "platform" ? "bad" : "info"}><p><${Off} of=${i} /></p><p>${t(i.disabled?.by === "platform" ? "off.mend" : "off.kept")}</p><//>`}
     <nav class="tabs" aria-label=${t("integration.parts")}><ul><li><a href=${at} aria-current=${deliveries ? undefined : "page"}>${t("integration.settings")}</a></li>
       <li><a href=${`${at}/deliveries`} aria-current=${deliveries ? "page" : undefined}>${t("integration.deliveries")}</a></li></ul></nav>

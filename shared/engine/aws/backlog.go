@@ -1,0 +1,41 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/integration"
+)
+
+var _ integration.Backlog = (*Deliveries)(nil)
+
+// nextOf is how many of the oldest that wait are looked at for the time of the next retry: a batch shares its times.
+const nextOf = 25
+
+// CountWaiting counts what waits for a retry, by the index. What waits for its first request is on its way in the queue.
+func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit int) (w integration.Waiting, err error) {
+	ids, err := d.troubledIDs(ctx, tenant, id, delivery.Retrying, firstOfAll, lastOfAll, true, limit)
+	if err != nil {
+		return w, fmt.Errorf("count what waits for integration %s: %w", id, err)
+	}
+	w.Count = len(ids)
+	keys := make([]item, min(nextOf, len(ids)))
+	for n := range keys {
+		keys[n] = deliveryKey(tenant, id, ids[n])
+	}
+	rows, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, false)
+	if err != nil {
+		return w, fmt.Errorf("look for the next retry of integration %s: %w", id, err)
+	}
+	for _, row := range rows {
+		v, err := read(row)
+		if err != nil {
+			return w, err
+		}
+		if v.State == delivery.Retrying && (w.Next.IsZero() || v.Due.Before(w.Next)) {
+			w.Next = v.Due
+		}
+	}
+	return w, nil
+}
