@@ -229,7 +229,8 @@ func (p Parameters) Open(full json.RawMessage) (any, error) {
 	return into, nil
 }
 
-// URLs lists the addresses among the parameters by field, for the egress policy to check.
+// URLs lists the addresses among the parameters by field, and those that are made of parameters (Addressed), for the
+// egress policy to check.
 func (p Parameters) URLs(full json.RawMessage) map[string]string {
 	members, err := object(full)
 	if err != nil {
@@ -240,6 +241,13 @@ func (p Parameters) URLs(full json.RawMessage) map[string]string {
 		var s string
 		if f.URL && json.Unmarshal(members[f.Name], &s) == nil && s != "" {
 			urls["parameters."+f.Name] = s
+		}
+	}
+	if opened, err := p.Open(full); err == nil {
+		if a, ok := opened.(Addressed); ok {
+			for name, address := range a.Addresses() {
+				urls["parameters."+name] = address
+			}
 		}
 	}
 	return urls

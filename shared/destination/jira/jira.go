@@ -49,10 +49,14 @@ var address = regexp.MustCompile(`^[^@\s:]+@[^@\s:]+$`)
 
 // Check finds what the schema can not say.
 func (p *Parameters) Check() []destination.FieldProblem {
-	if p.TokenType == basic && !address.MatchString(p.Email) {
-		return []destination.FieldProblem{{Field: "email", Reason: "must be the e-mail address of the token's user: an API token of Jira Cloud works only with it"}}
+	var out []destination.FieldProblem
+	if why := destination.BaseProblem(p.URL); why != "" {
+		out = append(out, destination.FieldProblem{Field: "url", Reason: why})
 	}
-	return nil
+	if p.TokenType == basic && !address.MatchString(p.Email) {
+		out = append(out, destination.FieldProblem{Field: "email", Reason: "must be the e-mail address of the token's user: an API token of Jira Cloud works only with it"})
+	}
+	return out
 }
 
 // api is the base of the REST API.

@@ -29,8 +29,8 @@ type Parameters struct {
 // Check finds what the schema can not say.
 func (p *Parameters) Check() []destination.FieldProblem {
 	var out []destination.FieldProblem
-	if u, err := url.Parse(p.Endpoint); err != nil || u.RawQuery != "" {
-		out = append(out, destination.FieldProblem{Field: "endpoint", Reason: "must be an address without a query (?…)"})
+	if why := destination.BaseProblem(p.Endpoint); why != "" {
+		out = append(out, destination.FieldProblem{Field: "endpoint", Reason: why})
 	}
 	if why := s3.BucketProblem(p.Bucket); why != "" {
 		out = append(out, destination.FieldProblem{Field: "bucket", Reason: why})

@@ -69,7 +69,7 @@ func (g Grant) Ask(ctx context.Context, now time.Time) (destination.Request, err
 		"RoleSessionName": {"tocsin-hits"}, "DurationSeconds": {strconv.Itoa(int(life.Seconds()))},
 	}
 	q := destination.Request{
-		Method: http.MethodPost, URL: "https://sts." + g.Region + "." + suffix(g.Region) + "/", Body: []byte(form.Encode()), Keep: 64 << 10,
+		Method: http.MethodPost, URL: stsAddress(g.Region), Body: []byte(form.Encode()), Keep: 64 << 10,
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}, "Accept": {"text/xml"}},
 	}
 	return Sign(q, own, "sts", g.Region, now)
@@ -137,6 +137,9 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 func (g Grant) Apply(q destination.Request, c destination.Credential, now time.Time) (destination.Request, error) {
 	return Sign(q, aws.Credentials{AccessKeyID: c.ID, SecretAccessKey: c.Secret, SessionToken: c.Session}, "s3", g.Region, now)
 }
+
+// stsAddress is the Security Token Service of a region.
+func stsAddress(region string) string { return "https://sts." + region + "." + suffix(region) + "/" }
 
 // suffix is the domain of a region's endpoints. AWS, "Service endpoints"; China's partition has its own.
 func suffix(region string) string {

@@ -69,6 +69,11 @@ func (p *Parameters) Check() []destination.FieldProblem {
 	return out
 }
 
+// Addresses has the hosts checked that the bucket and the region become.
+func (p *Parameters) Addresses() map[string]string {
+	return map[string]string{"bucket": p.address("object"), "region": stsAddress(p.Region)}
+}
+
 // address of an object: with the bucket as a host, or, when its dots would break the certificate, in the path. S3,
 // "Virtual hosting of general purpose buckets".
 func (p *Parameters) address(key string) string {

@@ -48,10 +48,15 @@ var host = regexp.MustCompile(`\.ingest\.monitor\.azure\.(com|us|cn)$`)
 // Check finds what the schema can not say.
 func (p *Parameters) Check() []destination.FieldProblem {
 	u, err := url.Parse(p.Endpoint)
-	if err != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+	if err != nil || strings.Trim(u.Path, "/") != "" || destination.BaseProblem(p.Endpoint) != "" {
 		return []destination.FieldProblem{{Field: "endpoint", Reason: "must be the address alone, without a path: https://….ingest.monitor.azure.com"}}
 	}
 	return nil
+}
+
+// Addresses has the address checked that the tenant's ID is a part of.
+func (p *Parameters) Addresses() map[string]string {
+	return map[string]string{"tenant_id": p.grant().URL}
 }
 
 // cloud is an Azure cloud: who gives tokens, and for what. Microsoft, "National clouds"; the audience ends in a slash, hence two

@@ -46,11 +46,14 @@ func (p *Parameters) Check() []destination.FieldProblem {
 		return nil
 	}
 	u, err := url.Parse(p.Instance)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.User != nil || destination.BaseProblem(p.Instance) != "" {
 		return []destination.FieldProblem{{Field: "instance", Reason: "must be the instance's name, such as acme, or its whole address without a path, such as https://support.example.com"}}
 	}
 	return nil
 }
+
+// Addresses has the instance's name or address checked.
+func (p *Parameters) Addresses() map[string]string { return map[string]string{"instance": p.base()} }
 
 // base is the instance's address without a slash at its end.
 func (p *Parameters) base() string {
