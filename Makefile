@@ -9,7 +9,7 @@ ARGS        ?=
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-run: build ## start Tocsin on http://localhost:8080, state under var/ (flags: make run ARGS="-listen :9090")
+run: build ## start Tocsin: Console at http://localhost:8080, events at :8081, state under var/ (flags: make run ARGS="-listen localhost:9090")
 	@bin/tocsin $(ARGS)
 
 build: ## build bin/tocsin

@@ -16,9 +16,15 @@ import (
 	"tocsin/shared/health"
 )
 
+const (
+	defaultState = "var/tocsin.db"
+	defaultKey   = "var/tocsin.key"
+)
+
 // config is what flags and environment say. Each flag has a variable: -listen is TOCSIN_LISTEN.
 type config struct {
-	listen, state, key            string
+	listen, listenBus, region     string
+	state, key                    string
 	allow                         []string
 	platform, console, cloud, bus string
 	tenant, clientName, role      string
@@ -26,7 +32,6 @@ type config struct {
 	smtp, mailFrom, publicURL     string
 	telegram                      telegram.Bot
 	telegramWebhook               string
-	publishRemote                 bool
 	faster                        float64
 	rule                          health.Rule
 	limits                        delivery.Limits
@@ -39,9 +44,11 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	var c config
 	var allow, level string
 	f := flag.NewFlagSet("tocsin", flag.ContinueOnError)
-	f.StringVar(&c.listen, "listen", "localhost:8080", "address of the Console API and of PutEvents")
-	f.StringVar(&c.state, "state", "var/tocsin.db", "the state file")
-	f.StringVar(&c.key, "key", "var/tocsin.key", "the key file (made when it is missing)")
+	f.StringVar(&c.listen, "listen", "localhost:8080", "address of the Console and its API")
+	f.StringVar(&c.listenBus, "listen-bus", "127.0.0.1:8081", "address where events are published (PutEvents); on another than a loopback address every call must be signed, see `tocsin publisher-key`")
+	f.StringVar(&c.region, "region", "", "the region that a publisher's signature must name (default: any)")
+	f.StringVar(&c.state, "state", defaultState, "the state file")
+	f.StringVar(&c.key, "key", defaultKey, "the key file (made when it is missing)")
 	f.StringVar(&allow, "allow", "", "hosts, as host or host:port with commas between, that may be private and may be spoken to over http")
 	f.StringVar(&c.platform, "platform", "Tocsin", "the platform's name in messages")
 	f.StringVar(&c.console, "console", "", "the Console's address in links of messages (default: none)")
@@ -60,7 +67,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.StringVar(&c.telegram.Token, "telegram-token", "", "token of the platform's Telegram bot, from @BotFather; better given as TOCSIN_TELEGRAM_TOKEN")
 	f.StringVar(&c.telegram.API, "telegram-api", telegram.DefaultAPI, "address of the Bot API server")
 	f.StringVar(&c.telegramWebhook, "telegram-webhook", "", "public https address of this program, for Telegram to call; without one the bot asks for its messages")
-	f.BoolVar(&c.publishRemote, "publish-remote", false, "take events from other machines; PutEvents is not authenticated")
+	f.BoolFunc("publish-remote", "is gone: see -listen-bus and `tocsin publisher-key`", func(string) error { return errPublishRemote })
 	f.Float64Var(&c.faster, "faster", 1, "divide every wait of the retry cycles, for a demonstration")
 	f.IntVar(&c.rule.Percent, "disable-percent", health.DefaultPercent, "share of failed requests that disables an integration")
 	f.IntVar(&c.rule.Minimum, "disable-minimum", health.DefaultMinimum, "requests below which none is disabled")
@@ -70,18 +77,8 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.DurationVar(&c.keep, "keep", 30*24*time.Hour, "how long ended deliveries and their events are kept")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.BoolVar(&c.logJSON, "log-json", false, "write logs as JSON")
-	var bad error
-	f.VisitAll(func(fl *flag.Flag) {
-		name := "TOCSIN_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
-		if v := getenv(name); v != "" {
-			if err := f.Set(fl.Name, v); err != nil {
-				// The value is not repeated: one of these is a password.
-				bad = errors.Join(bad, fmt.Errorf("the environment's %s is not right for -%s", name, fl.Name))
-			}
-		}
-	})
-	if bad != nil {
-		return c, bad
+	if err := environment(f, getenv); err != nil {
+		return c, err
 	}
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -91,6 +88,9 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	}
 	if f.NArg() > 0 {
 		return c, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	if c.listen == c.listenBus && !strings.HasSuffix(c.listen, ":0") {
+		return c, errors.New("-listen and -listen-bus must not be the same address: who may reach the Console and who may publish are decided apart")
 	}
 	for _, host := range strings.Split(allow, ",") {
 		if host = strings.TrimSpace(host); host != "" {
@@ -113,6 +113,24 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	c.publicURL = strings.TrimSuffix(c.publicURL, "/")
 	return c, c.checkTelegram()
 }
+
+// environment sets the flags that have a variable.
+func environment(f *flag.FlagSet, getenv func(string) string) (bad error) {
+	f.VisitAll(func(fl *flag.Flag) {
+		name := "TOCSIN_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
+		if v := getenv(name); v != "" {
+			if err := f.Set(fl.Name, v); err != nil {
+				// The value is not repeated: one of these is a password.
+				bad = errors.Join(bad, fmt.Errorf("the environment's %s is not right for -%s", name, fl.Name))
+			}
+		}
+	})
+	return bad
+}
+
+// errPublishRemote is for who started an older release with the flag.
+var errPublishRemote = errors.New("it is gone, because it took events from anybody: name an address for publishers with -listen-bus, " +
+	"and make each of them a key pair with `tocsin publisher-key add NAME`, which every AWS client signs with")
 
 // botToken is the form of a bot's token. Telegram, Bot API, "Authorizing your bot".
 var botToken = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]{20,}$`)

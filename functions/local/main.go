@@ -30,11 +30,13 @@ import (
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/health"
+	"tocsin/shared/httpserver"
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
 	"tocsin/shared/mail"
 	"tocsin/shared/notification"
 	"tocsin/shared/profile"
+	"tocsin/shared/publisher"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
@@ -52,14 +54,25 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := configure(os.Args[1:], os.Getenv)
-	if err == nil {
-		err = run(ctx, c)
-	}
+	err := start(ctx, os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tocsin:", err)
 		os.Exit(1)
 	}
+}
+
+// start runs the program, or the command that the first argument names.
+func start(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		if run, ok := commands[args[0]]; ok {
+			return run(ctx, args[1:])
+		}
+	}
+	c, err := configure(args, os.Getenv)
+	if err != nil {
+		return err
+	}
+	return run(ctx, c)
 }
 
 func run(ctx context.Context, c config) error {
@@ -76,11 +89,16 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", c.listen)
+	listener, err := listen(c.listen, "listen")
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w: stop what uses the port, or choose another with -listen", c.listen, err)
+		return err
 	}
 	defer listener.Close()
+	busListener, err := listen(c.listenBus, "listen-bus")
+	if err != nil {
+		return err
+	}
+	defer busListener.Close()
 	db, err := sqlite.Open(ctx, c.state, sqlite.Options{Log: log})
 	if err != nil {
 		return err
@@ -90,11 +108,19 @@ func run(ctx context.Context, c config) error {
 			log.Error("close the state file", "error", err.Error())
 		}
 	}()
-	return serve(ctx, c, log, db, keys, tokens, listener)
+	return serve(ctx, c, log, db, keys, tokens, listener, busListener)
+}
+
+func listen(at, flag string) (net.Listener, error) {
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w: stop what uses the port, or choose another with -%s", at, err, flag)
+	}
+	return l, nil
 }
 
 // serve wires the engine to the domain and runs until the context ends.
-func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys *keyring.Ring, tokens *access.Keys, listener net.Listener) error {
+func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys *keyring.Ring, tokens *access.Keys, listener, busListener net.Listener) error {
 	systems := catalogue.Default(telegram.New(c.telegram))
 	policy := egress.Policy{Allow: c.allow}
 	sender, outbox, err := c.mailer(db)
@@ -153,13 +179,13 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		},
 		Profiles: people, Blocks: db.Blocks(), Leaving: profile.Leaving{Links: links, Profiles: people, Blocks: db.Blocks(), Now: time.Now},
 	})
-	events := bus.Handler(bus.Config{
-		Store: db.Bus(), Name: c.bus, Now: time.Now, NewID: uuid.NewString, Log: log, AllowRemote: c.publishRemote,
-	})
-	mux := http.NewServeMux()
-	mux.Handle("/", api)
-	mux.Handle("POST /{$}", events)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	events := http.NewServeMux()
+	events.Handle("POST /{$}", bus.Handler(bus.Config{
+		Store: db.Bus(), Name: c.bus, Now: time.Now, NewID: uuid.NewString, Log: log, Region: c.region,
+		Publishers: publisher.At(publisher.Beside(c.key), keys, time.Now), SignedOnly: !httpserver.IsLoopback(busListener.Addr().String()),
+	}))
+	server := httpserver.New(httpserver.Named(api, c.listen, c.publicURL, c.console, c.telegramWebhook), httpserver.Limits{}, log)
+	busServer := httpserver.New(events, httpserver.Limits{}, log)
 
 	var work sync.WaitGroup
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -169,18 +195,19 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	work.Go(func() { reports.Run(background, reportsEvery, ordered) })
 	work.Go(func() { prune(background, log, db, c.keep) })
 	work.Go(func() { c.receive(background, binder) })
-	if err := greet(c, tokens, listener.Addr()); err != nil {
+	if err := greet(c, tokens, listener.Addr(), busListener.Addr()); err != nil {
 		return err
 	}
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
 	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- busServer.Serve(busListener) }()
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
 		log.Info("stopping: requests in flight are finished")
 		closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		err = server.Shutdown(closing)
+		err = httpserver.Shutdown(closing, server, busServer)
 	}
 	end()
 	work.Wait()
@@ -225,16 +252,20 @@ func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string
 }
 
 // greet prints the sign-in link. It is the one place where a token is shown: on the terminal of who started us.
-func greet(c config, tokens *access.Keys, at net.Addr) error {
+func greet(c config, tokens *access.Keys, at, busAt net.Addr) error {
 	token, err := tokens.Issue(access.Principal{
 		Tenant: c.tenant, ClientName: c.clientName, Role: access.Role(c.role), Email: c.email, Name: c.name,
 	}, c.tokenGood)
 	if err != nil {
 		return err
 	}
-	address := address(at)
-	fmt.Printf("%s is ready at %s\n  sign in:    %s/#token=%s\n  publish:    aws --endpoint-url %s events put-events --entries file://events/vulnerability.json\n  state:      %s\n",
-		c.platform, address, address, token, address, c.state)
+	address, events := address(at), address(busAt)
+	sign := "--no-sign-request "
+	if !httpserver.IsLoopback(busAt.String()) {
+		sign = ""
+	}
+	fmt.Printf("%s is ready at %s, and takes events at %s\n  sign in:    %s/#token=%s\n  publish:    aws %s--endpoint-url %s events put-events --entries file://events/vulnerability.json\n  state:      %s\n",
+		c.platform, address, events, address, token, sign, events, c.state)
 	return nil
 }
 

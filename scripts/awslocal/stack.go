@@ -105,6 +105,13 @@ func (s *Stack) gate(target string) *Gate {
 	return g
 }
 
+// functionKeys has the secret that every function is given, see createFunctions.
+type functionKeys struct{}
+
+func (functionKeys) Secret(context.Context, string) (name, secret string, err error) {
+	return "functions", "local", nil
+}
+
 func (s *Stack) connect(ctx context.Context, servers *Servers) error {
 	s.Dynamo, s.Sending, s.Polling, s.SES = s.gate(servers.Dynamo), s.gate(servers.SQS), s.gate(servers.SQS), s.gate(servers.SES)
 	kms, err := NewKMS()
@@ -113,7 +120,7 @@ func (s *Stack) connect(ctx context.Context, servers *Servers) error {
 	}
 	keys := httptest.NewServer(kms)
 	events := httptest.NewServer(bus.Handler(bus.Config{
-		Store: router{s}, Name: "tocsin", Now: time.Now, NewID: uuid.NewString, Log: slog.New(slog.DiscardHandler),
+		Store: router{s}, Name: "tocsin", Now: time.Now, NewID: uuid.NewString, Log: slog.New(slog.DiscardHandler), Publishers: functionKeys{},
 	}))
 	s.closers = append(s.closers, keys.Close, events.Close)
 	s.KMS, s.Bus = s.gate(keys.URL), s.gate(events.URL)

@@ -25,7 +25,8 @@ const startLimit = 30 * time.Second
 
 // Process is a running embedded program.
 type Process struct {
-	URL   string
+	URL   string // of the Console
+	Bus   string // where events are published
 	Token string
 	cmd   *exec.Cmd
 	done  chan error
@@ -34,11 +35,11 @@ type Process struct {
 	output bytes.Buffer
 }
 
-// Start runs the binary with its state in the folder, on a free port of the loopback interface, and waits until
+// Start runs the binary with its state in the folder, on free ports of the loopback interface, and waits until
 // it printed its sign-in link.
 func Start(binary, folder string, args ...string) (*Process, error) {
 	p := &Process{done: make(chan error, 1)}
-	p.cmd = exec.Command(binary, append([]string{"-listen", "127.0.0.1:0", "-state", folder + "/tocsin.db", "-key", folder + "/tocsin.key"}, args...)...)
+	p.cmd = exec.Command(binary, append([]string{"-listen", "127.0.0.1:0", "-listen-bus", "127.0.0.1:0", "-state", folder + "/tocsin.db", "-key", folder + "/tocsin.key"}, args...)...)
 	p.cmd.Env = os.Environ()
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -49,12 +50,16 @@ func Start(binary, folder string, args ...string) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", binary, err)
 	}
 	link := make(chan string, 1)
+	var bus string // is written before link
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
 			_, _ = writer{p}.Write(append(lines.Bytes(), '\n'))
+			if _, at, ok := strings.Cut(lines.Text(), "takes events at "); ok && bus == "" {
+				bus = at
+			}
 			if at := strings.Index(lines.Text(), "http://"); at >= 0 && strings.Contains(lines.Text(), "#token=") {
 				link <- strings.TrimSpace(lines.Text()[at:])
 			}
@@ -67,6 +72,7 @@ func Start(binary, folder string, args ...string) (*Process, error) {
 	select {
 	case l := <-link:
 		p.URL, p.Token, _ = strings.Cut(l, "/#token=")
+		p.Bus = bus
 		return p, nil
 	case err := <-p.done:
 		return nil, fmt.Errorf("start %s: it ended: %v\n%s", binary, err, p.Output())
@@ -181,7 +187,7 @@ func (p *Process) Publish(entries ...Entry) error {
 
 // PublishRaw is Publish with a body made beforehand.
 func (p *Process) PublishRaw(client *http.Client, body []byte) error {
-	q, err := http.NewRequest(http.MethodPost, p.URL+"/", bytes.NewReader(body))
+	q, err := http.NewRequest(http.MethodPost, p.Bus+"/", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

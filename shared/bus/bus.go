@@ -1,24 +1,24 @@
 // Package bus is the embedded mode's EventBridge: the PutEvents call as the AWS SDKs make it (JSON 1.1 over POST /).
 // It checks an entry as the real service does, and no more: whether an event is one of ours is found out by fan-out,
 // which keeps what is not as a dead letter with its reason. The answer is sent when the events are durable.
+//
+// Who may call is in admit.go, how a call is read in decode.go.
 package bus
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math"
-	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
+	"tocsin/shared/bus/sigv4"
 	"tocsin/shared/delivery"
 	"tocsin/shared/logsample"
 )
@@ -27,8 +27,13 @@ import (
 const (
 	maxEntries = 10
 	maxEntry   = 256 << 10 // bytes, by the formula of entrySize
-	// maxBody leaves room for ten entries whose detail is escaped JSON in JSON.
-	maxBody = 2 * maxEntries * maxEntry
+)
+
+// Limits of all calls that are in progress. What is over them is told to come again, as AWS does; its clients do.
+const (
+	maxReading = 32 << 20 // bytes of calls that were read, after inflation
+	maxPutting = 64       // calls that wait for the disk
+	putWait    = 5 * time.Second
 )
 
 // Target is the value of X-Amz-Target that names the call.
@@ -39,61 +44,31 @@ type Store interface {
 	Put(ctx context.Context, entries []delivery.Entry) error
 }
 
-// Config of a Handler; all but AllowRemote is required.
+// Config of a Handler; all but Publishers, SignedOnly and Region is required.
 type Config struct {
 	Store Store
 	Name  string // the bus's own name; `default` is always accepted
 	Now   func() time.Time
 	NewID func() string // of an event as the bus sees it, answered as EventId
 	Log   *slog.Logger
-	// AllowRemote takes events from other machines. The call is not authenticated in the embedded mode, so the
-	// default is loopback alone.
-	AllowRemote bool
+	// Publishers has the keys with which calls are signed; nil = there are none.
+	Publishers Publishers
+	// SignedOnly takes no unsigned call from this machine either, see local: for a listener that others reach.
+	SignedOnly bool
+	// Region is the one that a signature must name; "" takes any.
+	Region string
 }
 
 // Handler serves PutEvents.
-func Handler(c Config) http.Handler { return &handler{Config: c} }
+func Handler(c Config) http.Handler {
+	return &handler{Config: c, putting: make(chan struct{}, maxPutting)}
+}
 
 type handler struct {
 	Config
-
-	lines logsample.Sampler
-}
-
-type request struct {
-	Entries []requestEntry
-}
-
-type requestEntry struct {
-	Source       string
-	DetailType   string
-	Detail       string
-	EventBusName string
-	Resources    []string
-	Time         *epoch
-	TraceHeader  string
-}
-
-// epoch is a time as the JSON protocol writes it: seconds with a fraction.
-type epoch struct{ time.Time }
-
-func (e *epoch) UnmarshalJSON(raw []byte) error {
-	var seconds float64
-	if err := json.Unmarshal(raw, &seconds); err == nil {
-		whole, part := math.Modf(seconds)
-		if math.Abs(whole) > 1<<40 {
-			return errors.New("time is out of range")
-		}
-		e.Time = time.Unix(int64(whole), int64(part*1e9)).UTC()
-		return nil
-	}
-	var text string
-	if err := json.Unmarshal(raw, &text); err != nil {
-		return err
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	e.Time = t.UTC()
-	return err
+	reading atomic.Int64 // bytes, see maxReading
+	putting chan struct{}
+	lines   logsample.Sampler
 }
 
 type response struct {
@@ -108,32 +83,49 @@ type responseEntry struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := h.NewID()
-	w.Header().Set("x-amzn-RequestId", id)
-	if !h.AllowRemote && !loopback(r.RemoteAddr) {
-		h.fail(w, http.StatusForbidden, "AccessDeniedException", "events are taken from this machine only: start with -publish-remote to change that")
+	w.Header().Set("x-amzn-RequestId", h.NewID())
+	caller, err := h.admit(r)
+	if err != nil {
+		h.refuse(w, r, err)
 		return
 	}
 	if target := r.Header.Get("X-Amz-Target"); target != Target {
 		h.fail(w, http.StatusBadRequest, "UnknownOperationException", "only "+Target+" is served here")
 		return
 	}
-	req, err := decode(w, r)
-	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			h.fail(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "the request is too large")
-			return
-		}
-		h.fail(w, http.StatusBadRequest, "SerializationException", "the request can not be read: "+err.Error())
+	d := h.decoder(w, r, caller.signature != nil)
+	defer d.done()
+	req, unread := d.request()
+	// The body is hashed while it is read, so that none is kept for it: who signed is known only now.
+	if err := caller.verify(r, d); err != nil {
+		h.refuse(w, r, err)
 		return
 	}
-	if n := len(req.Entries); n == 0 || n > maxEntries {
-		h.fail(w, http.StatusBadRequest, "ValidationException", fmt.Sprintf(
-			"1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length between 1 and %d, has %d", maxEntries, n))
+	if unread != nil {
+		h.refuse(w, r, unread)
+		return
+	}
+	if len(req.Entries) == 0 {
+		h.refuse(w, r, lengthError("has 0"))
 		return
 	}
 	h.put(w, r, req)
+}
+
+// refuse answers a call that is not served.
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var refused *sigv4.Error
+	if !errors.As(err, &refused) {
+		h.Log.Error("a call could not be checked", "error", err.Error())
+		refused = &sigv4.Error{Status: http.StatusInternalServerError, Code: "InternalFailure", Message: "the call could not be checked: make it again"}
+	}
+	h.Log.Debug("call refused", "code", refused.Code, "reason", refused.Message, "from", r.RemoteAddr)
+	// What is left of the body is not waited for.
+	w.Header().Set("Connection", "close")
+	if refused == errBusy {
+		w.Header().Set("Retry-After", "1")
+	}
+	h.fail(w, refused.Status, refused.Code, refused.Message)
 }
 
 func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
@@ -152,7 +144,13 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 		entries = append(entries, delivery.Entry{DetailType: e.DetailType, Detail: []byte(e.Detail), At: now})
 	}
 	if len(entries) > 0 {
-		if err := h.Store.Put(r.Context(), entries); err != nil {
+		if !h.place(r.Context()) {
+			h.refuse(w, r, errBusy)
+			return
+		}
+		err := h.Store.Put(r.Context(), entries)
+		<-h.putting
+		if err != nil {
 			h.Log.Error("events could not be stored", "entries", len(entries), "error", err.Error())
 			h.fail(w, http.StatusInternalServerError, "InternalException", "the events could not be stored: send them again")
 			return
@@ -163,6 +161,23 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 		panic(err) // strings and numbers always encode
 	}
 	h.write(w, http.StatusOK, body)
+}
+
+// place waits for a place among the calls that wait for the disk; false when there is none for too long.
+func (h *handler) place(ctx context.Context) bool {
+	select {
+	case h.putting <- struct{}{}:
+		return true
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, putWait)
+	defer cancel()
+	select {
+	case h.putting <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // check applies the real service's rules to one entry.
@@ -178,7 +193,7 @@ func (h *handler) check(e requestEntry) (code, why string) {
 		return "NotAuthorizedForSourceException", "Not authorized for the source."
 	case !h.ours(e.EventBusName):
 		return "InvalidArgument", "Parameter EventBusName is not valid. Reason: there is no such bus here."
-	case entrySize(e) > maxEntry:
+	case e.tooLarge:
 		return "InvalidArgument", fmt.Sprintf("Total size of the entry is over the limit of %d bytes.", maxEntry)
 	case !utf8.ValidString(e.Detail) || !isObject(e.Detail):
 		return "MalformedDetail", "Detail is malformed."
@@ -200,39 +215,13 @@ func entrySize(e requestEntry) int {
 	if e.Time != nil {
 		n += 14
 	}
-	for _, r := range e.Resources {
-		n += len(r)
-	}
-	return n
+	return n + int(e.Resources)
 }
 
 func isObject(detail string) bool {
 	raw := []byte(detail)
 	trimmed := bytes.TrimLeft(raw, " \t\r\n")
 	return len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(raw)
-}
-
-func decode(w http.ResponseWriter, r *http.Request) (request, error) {
-	var req request
-	var body io.Reader = http.MaxBytesReader(w, r.Body, maxBody)
-	if r.Header.Get("Content-Encoding") == "gzip" { // the SDKs may compress large requests
-		z, err := gzip.NewReader(body)
-		if err != nil {
-			return req, err
-		}
-		body = http.MaxBytesReader(w, io.NopCloser(z), maxBody)
-	}
-	raw, err := io.ReadAll(body)
-	if err != nil {
-		return req, err
-	}
-	return parse(raw)
-}
-
-func parse(raw []byte) (request, error) {
-	var req request
-	err := json.Unmarshal(raw, &req)
-	return req, err
 }
 
 func (h *handler) fail(w http.ResponseWriter, status int, kind, message string) {
@@ -248,15 +237,6 @@ func (h *handler) write(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a publisher that has gone away publishes again
-}
-
-func loopback(remote string) bool {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 func short(s string) string {
