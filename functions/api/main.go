@@ -23,7 +23,7 @@ func main() {
 	store := s.Integrations()
 	service := s.Service(store)
 	courier := s.Courier()
-	courier.Adapter = service
+	courier.Adapter, courier.Relay = service, s.Relay()
 	jobs := s.Jobs()
 	handler := console.New(console.Config{
 		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: s.Deliveries(), Health: s.Monitor(service),

@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
 	"tocsin/shared/health"
+	"tocsin/shared/mail"
 )
 
 const (
@@ -30,6 +31,8 @@ type config struct {
 	tenant, clientName, role      string
 	email, name, issuer           string
 	smtp, mailFrom, publicURL     string
+	sessions                      mail.Sessions
+	onRequest                     int // mails in an hour for a tenant
 	telegram                      telegram.Bot
 	telegramWebhook               string
 	faster                        float64
@@ -62,6 +65,9 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer of tokens")
 	f.DurationVar(&c.tokenGood, "token-good", 12*time.Hour, "how long the sign-in link is good")
 	f.StringVar(&c.smtp, "smtp", "", "mail server, smtp://user:password@host:port; without one mails are kept in the outbox")
+	f.IntVar(&c.sessions.Most, "smtp-sessions", mail.DefaultSessions, "sessions with the mail server at once, each kept for several mails")
+	f.IntVar(&c.sessions.Mails, "smtp-mails", mail.DefaultMails, "mails in one session with the mail server")
+	f.IntVar(&c.onRequest, "mails-on-request", mail.DefaultOnRequest, "mails in an hour that a tenant's tests and reports on demand may send to other people's addresses")
 	f.StringVar(&c.mailFrom, "mail-from", "Tocsin <tocsin@localhost.localdomain>", "sending address of mails")
 	f.StringVar(&c.publicURL, "public-url", "", "this program's address in the links of mails (default: the address that it listens on)")
 	f.StringVar(&c.telegram.Token, "telegram-token", "", "token of the platform's Telegram bot, from @BotFather; better given as TOCSIN_TELEGRAM_TOKEN")
@@ -108,6 +114,9 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	}
 	if err := c.rule.Check(); err != nil {
 		return c, err
+	}
+	if c.sessions.Most < 1 || c.sessions.Mails < 1 || c.onRequest < 1 {
+		return c, errors.New("-smtp-sessions, -smtp-mails and -mails-on-request must be at least 1")
 	}
 	c.console = strings.TrimSuffix(c.console, "/")
 	c.publicURL = strings.TrimSuffix(c.publicURL, "/")

@@ -143,11 +143,14 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	receivers := &receiver.Directory{
 		Integrations: db.Integrations(), Opener: integrations, Systems: systems, People: db.People(), Reports: db.Reports(), Now: time.Now,
 	}
+	relay := &mail.Relay{Counters: db.Counters(), Limit: c.onRequest, Now: time.Now}
 	courier := &delivery.Courier{
+		Relay:        relay,
 		Destinations: systems, Carrier: egress.New(policy, egress.Options{Mailer: mailer}), Schedule: retry.Schedule{Faster: c.faster},
 		Platform: platform, Now: time.Now, Log: log, Adapter: integrations, Unsubscribe: links, Reports: report.Messages{Store: db.Reports(), Platform: platform},
 	}
 	reports := &report.Service{
+		Relay: relay,
 		Store: db.Reports(), Ledger: db.Ledger(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: db.Bus(), Platform: c.platform,
 		Console: report.Console(c.console), Now: time.Now, NewID: newID, Log: log,
 	}
@@ -234,7 +237,7 @@ func (c config) receive(ctx context.Context, b *bot.Bot) {
 // mailer chooses between a mail server and the outbox.
 func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string, string, int) ([]console.Mail, error), error) {
 	if c.smtp != "" {
-		m, err := mail.NewSMTP(c.smtp, c.mailFrom, time.Now)
+		m, err := mail.NewSMTP(c.smtp, c.mailFrom, c.sessions, time.Now)
 		return m, nil, err
 	}
 	list := func(ctx context.Context, tenant, before string, limit int) ([]console.Mail, error) {

@@ -184,7 +184,7 @@ func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *
 
 // Orders takes reports on demand, which another function makes.
 func (s *Stack) Orders() *report.Service {
-	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log}
+	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log, Relay: s.Relay()}
 }
 
 func (s *Stack) people() *aws.People {
@@ -206,6 +206,14 @@ func (s *Stack) Profiles() *profile.Service {
 // Blocks keeps addresses that nothing is sent to.
 func (s *Stack) Blocks() *aws.Blocks {
 	return &aws.Blocks{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE")}
+}
+
+// Relay bounds the mails that people have sent to others on the spot.
+func (s *Stack) Relay() *mail.Relay {
+	return &mail.Relay{
+		Counters: &aws.Counters{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Now: time.Now,
+		Limit: s.env.number("TOCSIN_MAILS_ON_REQUEST", mail.DefaultOnRequest),
+	}
 }
 
 // Feedback takes in what SES says about mails.
@@ -253,13 +261,13 @@ func (s *Stack) Service(store *aws.Integrations) *integration.Service {
 func (s *Stack) Courier() *delivery.Courier {
 	options := egress.Options{}
 	if from := s.env.get("TOCSIN_MAIL_FROM"); from != "" {
-		composer, err := mail.NewComposer(from, time.Now)
-		if err != nil {
+		if composer, err := mail.NewComposer(from, time.Now); err != nil {
 			s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_MAIL_FROM: %w", err))
+		} else {
+			options.Mailer = mail.Guard{Blocks: s.Blocks(), Next: &aws.Mailer{
+				SES: sesv2.NewFromConfig(s.sdk), From: composer.From(), Composer: composer, ConfigurationSet: s.env.get("TOCSIN_MAIL_CONFIGURATION"),
+			}}
 		}
-		options.Mailer = mail.Guard{Blocks: s.Blocks(), Next: &aws.Mailer{
-			SES: sesv2.NewFromConfig(s.sdk), From: from, Composer: composer, ConfigurationSet: s.env.get("TOCSIN_MAIL_CONFIGURATION"),
-		}}
 	}
 	return &delivery.Courier{Destinations: s.Systems, Carrier: egress.New(s.policy, options), Now: time.Now, Log: s.Log, Platform: s.platform()}
 }

@@ -28,8 +28,8 @@ type TestView struct {
 type TestMessageView struct {
 	Summary   string `json:"summary" example:"[Test message] [Acme] New vulnerability detected"`
 	Delivered bool   `json:"delivered"`
-	Status    int    `json:"status,omitempty" doc:"absent when there was no answer" example:"200"`
-	Reason    string `json:"reason,omitempty" doc:"what went wrong and what to do" example:"connection refused: nothing listens at hooks.example.com:443, or a firewall turns us away"`
+	Status    int    `json:"status,omitempty" doc:"absent when there was no answer, or a mail was not sent" example:"200"`
+	Reason    string `json:"reason,omitempty" doc:"why it did not arrive and what to do" example:"connection refused: nothing listens at hooks.example.com:443, or a firewall turns us away"`
 	Answer    string `json:"answer,omitempty" doc:"the start of a failure's answer, secrets masked"`
 	TookMS    int64  `json:"took_ms" example:"120"`
 }
@@ -81,6 +81,10 @@ type HealthView struct {
 
 type healthOutput struct{ Body HealthView }
 
+// relayWords state the limit of mails on request; the number is the deployment's.
+const relayWords = "An account can have so many mails an hour (200, if the deployment says nothing else) sent to addresses other than that of who asks, " +
+	"by tests and reports on demand together; 429 and Retry-After say when there is room again."
+
 func (s *server) actions(api huma.API) {
 	tags := []string{"Integrations"}
 	for _, a := range []struct {
@@ -107,8 +111,8 @@ func (s *server) actions(api huma.API) {
 		})
 	}
 	huma.Register(api, s.operation(huma.Operation{
-		OperationID: "test-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/test", Tags: tags, Errors: []int{404},
-		Summary: "Test a saved integration", Description: "Sends test messages now and answers what the system said. A test is not retried and does not count for the health of the integration.",
+		OperationID: "test-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/test", Tags: tags, Errors: []int{404, 429},
+		Summary: "Test a saved integration", Description: "Sends test messages now and answers what the system said. A test is not retried and does not count for the health of the integration. " + relayWords,
 	}), func(ctx context.Context, in *idInput) (*testOutput, error) {
 		i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
 		if err != nil {
@@ -118,8 +122,8 @@ func (s *server) actions(api huma.API) {
 		return s.test(ctx, opened, err)
 	})
 	huma.Register(api, s.operation(huma.Operation{
-		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags, Errors: []int{400, 404, 413, 415, 422},
-		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a saved integration, masks stand for its secrets, unless the other parameters would send them to another receiver than the saved one: then 422 names those to enter again.",
+		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags, Errors: []int{400, 404, 413, 415, 422, 429},
+		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a saved integration, masks stand for its secrets, unless the other parameters would send them to another receiver than the saved one: then 422 names those to enter again. " + relayWords,
 	}), func(ctx context.Context, in *unsavedInput) (*testOutput, error) {
 		opened, err := s.Integrations.OpenUnsaved(ctx, principal(ctx).Tenant, in.Body.Integration, in.Body.System, in.Body.Parameters)
 		return s.test(ctx, opened, err)

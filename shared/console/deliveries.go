@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/retry"
 )
@@ -190,10 +191,18 @@ func deliveryView(d delivery.Delivery) DeliveryView {
 	for _, a := range d.Attempts {
 		v.Attempts = append(v.Attempts, AttemptView{
 			At: a.At, WaitedMS: a.Waited.Milliseconds(), LateMS: a.Late.Milliseconds(), TookMS: float64(a.Took.Microseconds()) / 1000,
-			Status: a.Status, Delivered: a.Delivered, Reason: a.Reason, Answer: a.Answer,
+			Status: answered(a.Status), Delivered: a.Delivered, Reason: a.Reason, Answer: a.Answer,
 		})
 	}
 	return v
+}
+
+// answered leaves out the status that nobody has answered: of a mail that was settled without being sent.
+func answered(status int) int {
+	if status == destination.MailNotSent {
+		return 0
+	}
+	return status
 }
 
 func (s *server) getDelivery(ctx context.Context, in *deliveryInput) (*deliveryOutput, error) {

@@ -3,7 +3,9 @@ package console
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -12,6 +14,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
+	"tocsin/shared/mail"
 	"tocsin/shared/trigger"
 )
 
@@ -62,14 +65,27 @@ func field(err error) destination.FieldProblem {
 	return destination.FieldProblem{Field: strings.TrimPrefix(detail.Location, "body."), Reason: detail.Message}
 }
 
+// tooManyMails says when mails can be sent on request again, also as a header (RFC 6585, 4).
+func (s *server) tooManyMails(e *mail.RelayError) error {
+	p := problem(http.StatusTooManyRequests, e.Error())
+	if e.Free.IsZero() {
+		return p
+	}
+	wait := max(1, int(math.Ceil(e.Free.Sub(s.Now()).Seconds())))
+	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {strconv.Itoa(wait)}})
+}
+
 // answer turns an error of the domain into a problem. Anything unexpected is logged in full and told in brief.
 func (s *server) answer(err error) error {
 	var invalid destination.InvalidParameters
+	var relay *mail.RelayError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &invalid):
 		return problem(http.StatusUnprocessableEntity, "the request is not valid", invalid...)
+	case errors.As(err, &relay):
+		return s.tooManyMails(relay)
 	case reportProblem(err) != nil:
 		return reportProblem(err)
 	case errors.Is(err, integration.ErrNotFound):

@@ -67,7 +67,10 @@ func self(ctx context.Context) profile.Person {
 }
 
 func (s *server) notifications(ctx context.Context, p profile.Profile, err error) (*notificationsOutput, error) {
+	var unusable *profile.AddressError
 	switch {
+	case errors.As(err, &unusable):
+		return nil, problem(http.StatusUnprocessableEntity, "your account's address "+unusable.Error(), fault("email", unusable.Reason))
 	case errors.Is(err, profile.ErrNoAddress):
 		return nil, problem(http.StatusUnprocessableEntity, "your account has no e-mail address: sign in with one")
 	case errors.Is(err, profile.ErrConflict):

@@ -121,8 +121,8 @@ func (s *server) reports(api huma.API) {
 		return out, nil
 	})
 	huma.Register(api, s.operation(huma.Operation{
-		OperationID: "order-report", Method: http.MethodPost, Path: "/v1/reports", Tags: tags, Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusAccepted,
-		Summary: "Make a report now", Description: "Answers at once; read the report until it is ready. For administrators and analysts.",
+		OperationID: "order-report", Method: http.MethodPost, Path: "/v1/reports", Tags: tags, Errors: []int{400, 413, 415, 422, 429}, DefaultStatus: http.StatusAccepted,
+		Summary: "Make a report now", Description: "Answers at once; read the report until it is ready. For administrators and analysts. " + relayWords,
 	}), s.order)
 	huma.Register(api, s.operation(huma.Operation{
 		OperationID: "get-report", Method: http.MethodGet, Path: "/v1/reports/{id}", Tags: tags, Errors: []int{404},

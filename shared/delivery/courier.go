@@ -52,6 +52,11 @@ type Unsubscriber interface {
 	Link(tenant, integration, address string) string
 }
 
+// Relay bounds the mails that tests send to addresses other than that of who tests. Its error is for a person.
+type Relay interface {
+	Spend(ctx context.Context, tenant string, mails int) error
+}
+
 // Courier sends deliveries and decides what becomes of each.
 type Courier struct {
 	Reports      Reports      // nil: this deployment makes no reports
@@ -64,6 +69,8 @@ type Courier struct {
 	Log          *slog.Logger
 	// Adapter is nil where answers change nothing.
 	Adapter Adapter
+	// Relay is nil where the mails of tests are not bounded.
+	Relay Relay
 
 	lines logsample.Sampler
 }

@@ -1,12 +1,16 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
+	"tocsin/shared/mail/address"
 	"tocsin/shared/notification"
 )
 
@@ -19,9 +23,9 @@ type TestResult struct {
 type TestMessage struct {
 	Summary   string
 	Delivered bool
-	Status    int    // 0 when there was no answer
+	Status    int    // 0 when there was no answer, or nobody to give one: a mail that was not sent
 	Answer    string // the start of the answer's body, secrets masked
-	Reason    string // why it failed and what to do
+	Reason    string // why it did not arrive and what to do
 	Took      time.Duration
 }
 
@@ -29,7 +33,8 @@ type TestMessage struct {
 const testLimit = 60 * time.Second
 
 // Test sends the class's test notifications (facts, 1.12), each as a record of its own, and reports on each. It
-// stops at the first failure: the others would fail likewise. A test is neither retried nor counted.
+// stops at the first failure: the others would fail likewise. A test is neither retried nor counted. The error may be that
+// of Relay, and then nothing was sent.
 func (c *Courier) Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (TestResult, error) {
 	d, ok := c.Destinations.Destination(opened.System.Name)
 	if !ok {
@@ -42,47 +47,99 @@ func (c *Courier) Test(ctx context.Context, opened integration.Opened, who integ
 		route.Integration = *opened.Saved
 	}
 	var result TestResult
+	var sheaf []written
+	mails := 0
 	for _, n := range notification.Samples(opened.System.Class, c.Platform, who.Tenant, who.ClientName, id, c.Now().UTC()) {
-		m, err := c.testOne(ctx, route, n)
+		w, err := c.write(route, n, who)
 		if err != nil {
 			return result, err
 		}
-		result.Messages = append(result.Messages, m)
-		if !m.Delivered {
+		mails += w.mailsToOthers(who.Email)
+		sheaf = append(sheaf, w)
+	}
+	if c.Relay != nil && mails > 0 {
+		if err := c.Relay.Spend(ctx, who.Tenant, mails); err != nil {
+			return result, err
+		}
+	}
+	for _, w := range sheaf {
+		m, goOn := c.testOne(ctx, route, w)
+		if result.Messages = append(result.Messages, m); !goOn {
 			break
 		}
 	}
 	return result, nil
 }
 
-func (c *Courier) testOne(ctx context.Context, r *Route, n notification.Notification) (TestMessage, error) {
-	start := c.Now()
-	m := TestMessage{Summary: n.Summary()}
-	target := destination.Target{Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: start, Test: true}
-	requests, err := r.destination.Encode(target, []notification.Notification{n})
+// written is one test notification as requests, or why there are none.
+type written struct {
+	summary  string
+	requests []destination.Request
+	notReady string
+}
+
+func (c *Courier) write(r *Route, n notification.Notification, who integration.Person) (written, error) {
+	target := destination.Target{Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: c.Now(), Test: true, Asked: cmp.Or(who.Email, who.Name)}
+	w := written{summary: n.Summary()}
+	var err error
 	var notReady *destination.NotReady
-	if errors.As(err, &notReady) {
-		m.Reason = notReady.Reason
-		return m, nil
+	if w.requests, err = r.destination.Encode(target, []notification.Notification{n}); errors.As(err, &notReady) {
+		w.notReady, err = notReady.Reason, nil
 	}
-	if err != nil {
-		return m, err
-	}
-	var a Attempt
-	verdict := destination.Delivered()
-	for _, q := range requests {
-		if verdict, err = c.request(ctx, r, q, &a); err != nil {
-			verdict, err = destination.Verdict{Reason: "the test took longer than " + testLimit.String()}, nil
+	return w, err
+}
+
+// mailsToOthers counts the mails to addresses other than the given one.
+func (w written) mailsToOthers(own string) (n int) {
+	for _, q := range w.requests {
+		if q.Mail != nil && address.Canonical(q.Mail.To) != address.Canonical(own) {
+			n++
 		}
-		if !verdict.Delivered {
+	}
+	return n
+}
+
+// testOne sends one test notification. goOn says that the next is worth sending: this one arrived, or its mail server or outbox settled it
+// without sending it.
+func (c *Courier) testOne(ctx context.Context, r *Route, w written) (m TestMessage, goOn bool) {
+	start := c.Now()
+	m = TestMessage{Summary: w.summary, Reason: w.notReady}
+	if w.notReady != "" {
+		return m, false
+	}
+	m.Delivered, goOn = true, true
+	var reasons []string
+	for _, q := range w.requests {
+		var a Attempt
+		verdict, err := c.request(ctx, r, q, &a)
+		if err != nil {
+			verdict = destination.Verdict{Reason: "the test took longer than " + testLimit.String()}
+		}
+		settled := verdict.Delivered && a.Status == destination.MailNotSent // for its own reason, and not by an answer
+		if settled {
+			a.Status = 0
+		}
+		if m.Delivered || !verdict.Delivered {
+			m.Status, m.Answer = a.Status, a.Answer
+		}
+		if verdict.Delivered && !settled {
+			continue
+		}
+		m.Delivered, goOn = false, goOn && settled
+		reason := verdict.Reason
+		if q.Mail != nil && verdict.Apart {
+			reason = q.Mail.To + ": " + reason
+		}
+		if !slices.Contains(reasons, reason) {
+			reasons = append(reasons, reason)
+		}
+		if !settled && !verdict.Apart {
 			break
 		}
 	}
-	m.Delivered, m.Status, m.Answer, m.Took = verdict.Delivered, a.Status, a.Answer, c.Now().Sub(start)
-	if !verdict.Delivered {
-		m.Reason = clip(r.redact.Replace(verdict.Reason), maxReason)
-	}
-	return m, nil
+	m.Took = c.Now().Sub(start)
+	m.Reason = clip(r.redact.Replace(strings.Join(reasons, "; ")), maxReason)
+	return m, goOn
 }
 
 type unavailableError struct{ system string }

@@ -111,6 +111,8 @@ type Target struct {
 	Now time.Time
 	// Test asks for the form of the test button (facts, 1.12: a webhook's test is always an array).
 	Test bool
+	// Asked is who asked for a test, an e-mail address or a name: test mails say so. "" where it is not known.
+	Asked string
 	// Unsubscribe makes the link by which an address leaves this integration; nil = there is none.
 	Unsubscribe func(address string) string
 }
@@ -182,17 +184,19 @@ type Attachment struct {
 	Data []byte
 }
 
-// NotSent is a mailer's answer to a mail that is not to be sent, now or later, because its address is undeliverable or
-// has unsubscribed. It is no failure: trying again would not help.
-type NotSent struct{ Reason string }
+// MailAccepted is the status of a mail that the mail service took (RFC 5321: 250).
+const MailAccepted = 250
 
-func (e *NotSent) Error() string { return e.Reason }
+// MailNotSent is the status of a mail that is settled without being sent: its address is undeliverable or has unsubscribed, or
+// there is no mail server and it is kept in the outbox. The body says why, for a person. It is no failure: trying again would not
+// help. No mail server uses it.
+const MailNotSent = 299
 
 // Response is a system's answer. Body holds its first bytes only.
 //
 // The answer to a mail is that of the mail service in the words of SMTP (RFC 5321, 4.2): Status is its reply code (250
 // taken; 421, 450, 451, 452, 550, 552, 554, …), Body the text of the reply. A mail that was not to be sent has
-// egress.MailNotSent. No answer at all (dial, TLS, sign-in, timeout) is an error and no Response.
+// MailNotSent. No answer at all (dial, TLS, sign-in, timeout) is an error and no Response.
 type Response struct {
 	Status int
 	Header http.Header

@@ -2,7 +2,6 @@ package egress
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -19,9 +18,10 @@ const (
 	maxHeaders = 64 << 10
 )
 
-// Mailer sends one mail. Its error is a sentence for an administrator.
+// Mailer sends one mail and returns what the mail service answered, whatever that is. The error, a sentence for an administrator,
+// is that there was no answer.
 type Mailer interface {
-	Send(ctx context.Context, m destination.Mail) error
+	Send(ctx context.Context, m destination.Mail) (destination.Response, error)
 }
 
 // Options of a Client.
@@ -106,25 +106,21 @@ func (c *Client) mail(ctx context.Context, m destination.Mail) (destination.Resp
 	if c.options.Mailer == nil {
 		return destination.Response{}, &Failure{Mail, "this deployment sends no mail: ask its operator to configure a mail server"}
 	}
-	err := c.options.Mailer.Send(ctx, m)
-	var not *destination.NotSent
-	if errors.As(err, &not) {
-		return destination.Response{Status: MailNotSent, Body: []byte(not.Reason)}, nil
-	}
+	answer, err := c.options.Mailer.Send(ctx, m)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil {
 			return destination.Response{}, cause
 		}
 		return destination.Response{}, &Failure{Mail, err.Error()}
 	}
-	return destination.Response{Status: MailAccepted}, nil
+	return answer, nil // also when ctx has ended meanwhile: what was taken was taken
 }
 
-// MailAccepted is the status of a mail that the mail server took (RFC 5321: 250).
-const MailAccepted = 250
-
-// MailNotSent is the status of a mail that is settled without being sent; the body says why. No mail server uses it.
-const MailNotSent = 299
+// The statuses of mails.
+const (
+	MailAccepted = destination.MailAccepted
+	MailNotSent  = destination.MailNotSent
+)
 
 func deadlines(t destination.Transport) (open, timeout time.Duration) {
 	if open = t.OpenTimeout; open <= 0 {

@@ -269,17 +269,28 @@ func TestACancelledRequestIsNoFailureOfTheSystem(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-type mailer struct{ err error }
+type mailer struct {
+	answer destination.Response
+	err    error
+}
 
-func (m mailer) Send(context.Context, destination.Mail) error { return m.err }
+func (m mailer) Send(context.Context, destination.Mail) (destination.Response, error) {
+	return m.answer, m.err
+}
 
 func TestMail(t *testing.T) {
 	r := destination.Request{Mail: &destination.Mail{To: "a@example.com"}}
 	_, err := egress.New(egress.Policy{}, egress.Options{}).Do(t.Context(), r)
 	require.Equal(t, egress.Mail, failure(t, err).Kind)
-	_, err = egress.New(egress.Policy{}, egress.Options{Mailer: mailer{errors.New("the mail server refused the address")}}).Do(t.Context(), r)
-	require.Equal(t, "the mail server refused the address", failure(t, err).Reason)
-	a, err := egress.New(egress.Policy{}, egress.Options{Mailer: mailer{}}).Do(t.Context(), r)
+	_, err = egress.New(egress.Policy{}, egress.Options{Mailer: mailer{err: errors.New("the mail server could not be used")}}).Do(t.Context(), r)
+	require.Equal(t, "the mail server could not be used", failure(t, err).Reason)
+	said := destination.Response{Status: 550, Body: []byte("5.7.1 no"), Recipient: true}
+	a, err := egress.New(egress.Policy{}, egress.Options{Mailer: mailer{answer: said}}).Do(t.Context(), r)
 	require.NoError(t, err)
-	require.Equal(t, 250, a.Status)
+	require.Equal(t, said, a)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a, err = egress.New(egress.Policy{}, egress.Options{Mailer: mailer{answer: destination.Response{Status: egress.MailAccepted}}}).Do(ctx, r)
+	require.NoError(t, err)
+	require.Equal(t, 250, a.Status, "what was taken was taken, though nobody waits for it any more")
 }

@@ -4,16 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
-
-	gomail "github.com/wneessen/go-mail"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/mail/address"
+	"tocsin/shared/mail/reply"
 )
 
 // Why nothing is sent to an address.
@@ -50,12 +48,13 @@ type Blocks interface {
 	Allow(ctx context.Context, tenant, address string) error
 }
 
-// Canonical is the form in which addresses are compared: receivers tell no cases apart, whatever RFC 5321 allows.
-func Canonical(address string) string { return strings.ToLower(strings.TrimSpace(address)) }
+// Canonical is the form in which addresses are compared: see package address.
+func Canonical(s string) string { return address.Canonical(s) }
 
-// Sender carries one mail.
+// Sender carries one mail and returns what the mail service answered. The error, a sentence for an administrator, is that there was
+// no answer.
 type Sender interface {
-	Send(ctx context.Context, m destination.Mail) error
+	Send(ctx context.Context, m destination.Mail) (destination.Response, error)
 }
 
 // Guard keeps mails from addresses that do not want or can not take them.
@@ -65,24 +64,28 @@ type Guard struct {
 	Feedback *Feedback // told of an address that the mail server does not know; nil = nobody
 }
 
-// Send sends a mail, or answers *destination.NotSent.
-func (g Guard) Send(ctx context.Context, m destination.Mail) error {
+// Send sends a mail, or answers destination.MailNotSent.
+func (g Guard) Send(ctx context.Context, m destination.Mail) (destination.Response, error) {
 	b, ok, err := g.Blocks.Blocked(ctx, m.Tenant, m.Integration, Canonical(m.To))
 	if err != nil {
-		return fmt.Errorf("the state of %s could not be read: %w", m.To, err)
+		return destination.Response{}, fmt.Errorf("the state of %s could not be read: %w", m.To, err)
 	}
 	if ok {
-		return &destination.NotSent{Reason: "not sent to " + m.To + ": " + b.sentence()}
+		return notSent(m.To, b.sentence()), nil
 	}
-	err = g.Next.Send(ctx, m)
-	var refused *gomail.SendError
-	if g.Feedback == nil || !errors.As(err, &refused) || !unknown(refused) {
-		return err
+	answer, err := g.Next.Send(ctx, m)
+	if err != nil || g.Feedback == nil || !answer.Recipient || !reply.Read(answer.Status, string(answer.Body)).NoSuchMailbox() {
+		return answer, err
 	}
-	if e := g.Feedback.note(ctx, Notice{Tenant: m.Tenant, Address: m.To, Why: Bounced, Reason: fmt.Sprintf("the mail server answered %d %s", refused.ErrorCode(), refused.EnhancedStatusCode())}); e != nil {
-		return errors.Join(err, e)
+	said := fmt.Sprintf("the mail server answered %d %s", answer.Status, answer.Body)
+	if err := g.Feedback.note(ctx, Notice{Tenant: m.Tenant, Address: m.To, Why: Bounced, Reason: said}); err != nil {
+		return destination.Response{}, fmt.Errorf("%s: %w", said, err)
 	}
-	return &destination.NotSent{Reason: "not sent to " + m.To + ": " + err.Error()}
+	return notSent(m.To, said), nil
+}
+
+func notSent(to, why string) destination.Response {
+	return destination.Response{Status: destination.MailNotSent, Body: []byte("not sent to " + to + ": " + why), Recipient: true}
 }
 
 func (b Block) sentence() string {
@@ -93,19 +96,6 @@ func (b Block) sentence() string {
 		return "its owner called a mail of ours spam on " + b.At.Format(time.DateOnly)
 	}
 	return "it is undeliverable since " + b.At.Format(time.DateOnly) + " (" + b.Reason + ")"
-}
-
-// unknown reports whether a mail server says that there is no such mailbox: 550, 551 or 553 with the enhanced status 5.1.x
-// (RFC 3463, 3.2), and never for a policy.
-func unknown(refused *gomail.SendError) bool {
-	switch refused.ErrorCode() {
-	case 550, 551, 553:
-		switch refused.EnhancedStatusCode() {
-		case "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10":
-			return true
-		}
-	}
-	return false
 }
 
 // Feedback takes in what mail servers say about mails that were sent, and tells the administrators.

@@ -142,15 +142,18 @@ const reasonLimit = 300
 
 // clean keeps a stranger's words short and on one line.
 func clean(s string) string {
-	s = oneLine(strings.ToValidUTF8(s, "�"))
-	if len(s) <= reasonLimit {
+	return cut(oneLine(s), reasonLimit)
+}
+
+// cut keeps the first bytes of a text, in whole runes.
+func cut(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	cut := reasonLimit
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
 	}
-	return s[:cut] + "…"
+	return s[:most] + "…"
 }
 
 func addressData(b Block) (json.RawMessage, error) {

@@ -5,22 +5,21 @@ package mail
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
-	"errors"
+	"encoding/hex"
 	"fmt"
-	"net/textproto"
-	"net/url"
+	netmail "net/mail"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/mail/address"
 )
-
-// timeout of a whole exchange with the mail server.
-const timeout = 30 * time.Second
 
 // Outbox keeps mails instead of sending them.
 type Outbox struct {
@@ -28,106 +27,34 @@ type Outbox struct {
 	Now  func() time.Time
 }
 
+// Kept is what becomes of a mail where there is no mail server.
+const Kept = "kept in the outbox: no mail server is configured, so it was sent to nobody"
+
 // Send keeps a mail.
-func (o Outbox) Send(ctx context.Context, m destination.Mail) error {
+func (o Outbox) Send(ctx context.Context, m destination.Mail) (destination.Response, error) {
 	if err := o.Keep(ctx, m, o.Now()); err != nil {
-		return fmt.Errorf("the mail could not be kept: %w", err)
+		return destination.Response{}, fmt.Errorf("the mail could not be kept in the outbox: %w", err)
 	}
-	return nil
+	return destination.Response{Status: destination.MailNotSent, Body: []byte(Kept)}, nil
 }
 
 // Composer writes mails in their wire form.
 type Composer struct {
-	from   string
-	domain string // of message ids
-	now    func() time.Time
+	from *netmail.Address
+	now  func() time.Time
 }
 
 // NewComposer makes a Composer; from is an address, with or without a name.
 func NewComposer(from string, now func() time.Time) (*Composer, error) {
-	at := strings.LastIndex(from, "@")
-	if at < 0 {
-		return nil, fmt.Errorf("the sending address %q is not an e-mail address", from)
-	}
-	return &Composer{from: from, domain: strings.TrimSuffix(from[at+1:], ">"), now: now}, nil
-}
-
-// SMTP sends mails through a server.
-type SMTP struct {
-	*Composer
-	host    string
-	options []gomail.Option
-}
-
-// NewSMTP reads the server's address: smtp://user:password@host:port uses STARTTLS where the server offers it,
-// smtps:// speaks TLS from the start, smtp+insecure:// neither (for a server on the same machine). from is an
-// address, with or without a name. Errors never hold the password.
-func NewSMTP(address, from string, now func() time.Time) (*SMTP, error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" {
-		return nil, errors.New("the mail server's address must be smtp://user:password@host:port or smtps://…")
-	}
-	composer, err := NewComposer(from, now)
+	a, err := address.ParseSender(from)
 	if err != nil {
 		return nil, err
 	}
-	s := &SMTP{Composer: composer, host: u.Hostname()}
-	port := 587
-	switch u.Scheme {
-	case "smtp":
-		s.options = append(s.options, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
-	case "smtps":
-		port = 465
-		s.options = append(s.options, gomail.WithSSL())
-	case "smtp+insecure":
-		port = 25
-		s.options = append(s.options, gomail.WithTLSPolicy(gomail.NoTLS))
-	default:
-		return nil, fmt.Errorf("the mail server's address must begin with smtp://, smtps:// or smtp+insecure://, not %s://", u.Scheme)
-	}
-	if p := u.Port(); p != "" {
-		if port, err = strconv.Atoi(p); err != nil {
-			return nil, fmt.Errorf("the mail server's port %q is not a number", p)
-		}
-	}
-	if u.User != nil {
-		password, _ := u.User.Password()
-		s.options = append(s.options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(u.User.Username()), gomail.WithPassword(password))
-	}
-	s.options = append(s.options, gomail.WithPort(port), gomail.WithTimeout(timeout))
-	return s, nil
+	return &Composer{from: a, now: now}, nil
 }
 
-// Send sends a mail. The error is a sentence for an administrator.
-func (s *SMTP) Send(ctx context.Context, m destination.Mail) error {
-	msg, err := s.compose(m)
-	if err != nil {
-		return err
-	}
-	client, err := gomail.NewClient(s.host, s.options...)
-	if err != nil {
-		return fmt.Errorf("the mail server's settings are not right: %w", err)
-	}
-	if err := client.DialAndSendWithContext(ctx, msg); err != nil {
-		return s.explain(err, m.To)
-	}
-	return nil
-}
-
-func (s *SMTP) explain(err error, to string) error {
-	var reply *textproto.Error
-	var refused *gomail.SendError
-	switch {
-	case errors.As(err, &reply):
-		return fmt.Errorf("the mail server %s answered %d to a mail for %s: %s", s.host, reply.Code, to, reply.Msg)
-	case errors.As(err, &refused) && refused.IsTemp():
-		return fmt.Errorf("the mail server %s put off a mail for %s: %w", s.host, to, err)
-	case errors.As(err, &refused):
-		return fmt.Errorf("the mail server %s refused a mail for %s: %w", s.host, to, err)
-	default:
-		return fmt.Errorf("the mail server %s could not be used: %w", s.host, err)
-	}
-}
+// From is the sending address as a mail service takes it: in ASCII, its name an encoded word (RFC 2047).
+func (c *Composer) From() string { return c.from.String() }
 
 // Raw is the mail in its wire form (RFC 5322).
 func (c *Composer) Raw(m destination.Mail) ([]byte, error) {
@@ -144,43 +71,50 @@ func (c *Composer) Raw(m destination.Mail) ([]byte, error) {
 
 func (c *Composer) compose(m destination.Mail) (*gomail.Msg, error) {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	if err := msg.From(c.from); err != nil {
+	if err := msg.From(c.from.String()); err != nil {
 		return nil, fmt.Errorf("the sending address is not right: %w", err)
 	}
-	if err := msg.To(m.To); err != nil {
+	if err := msg.To(address.Wire(m.To)); err != nil {
 		return nil, fmt.Errorf("the address %q is not right: %w", m.To, err)
 	}
 	msg.Subject(oneLine(m.Subject))
 	msg.SetDateWithValue(c.now())
 	if m.ID != "" {
-		msg.SetMessageIDWithValue(token(m.ID) + "@" + c.domain)
+		msg.SetMessageIDWithValue(messageID(m.ID) + "@" + c.from.Address[strings.LastIndexByte(c.from.Address, '@')+1:])
 	}
 	for name, value := range m.Header {
 		msg.SetGenHeader(gomail.Header(name), oneLine(value))
 	}
-	if m.Unsubscribe != "" {
+	if m.Unsubscribe != "" && len(m.Unsubscribe) <= headerLimit { // a link that is cut leads nowhere
 		msg.SetGenHeader(gomail.HeaderListUnsubscribe, "<"+oneLine(m.Unsubscribe)+">")
 		msg.SetGenHeader(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click") // RFC 8058
 	}
 	if m.Tenant != "" {
 		// SES gives the tag back with a bounce and takes the header away; another server leaves it.
-		msg.SetGenHeader(TagHeader, "tenant="+tag(m.Tenant))
+		msg.SetGenHeader(TagHeader, "tenant="+oneLine(tag(m.Tenant)))
 	}
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	if m.HTML != "" {
 		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
 	}
-	size := len(m.Text) + len(m.HTML)
 	for _, a := range m.Attachments {
-		size += base64.StdEncoding.EncodedLen(len(a.Data)) * 78 / 76 // lines of 76 characters end in two more
 		if err := msg.AttachReader(a.Name, bytes.NewReader(a.Data), gomail.WithFileContentType(gomail.ContentType(a.Type))); err != nil {
 			return nil, fmt.Errorf("attach %s to the mail for %s: %w", a.Name, m.To, err)
 		}
 	}
-	if size > maxSize {
-		return nil, fmt.Errorf("the mail for %s would have %d bytes, at most %d can be sent: ask for a shorter period", m.To, size, maxSize)
+	if n := size(m); n > maxSize {
+		return nil, fmt.Errorf("the mail for %s would have %d bytes, at most %d can be sent: ask for a shorter period", m.To, n, maxSize)
 	}
 	return msg, nil
+}
+
+// size is about that of a mail, in bytes.
+func size(m destination.Mail) int {
+	n := len(m.Text) + len(m.HTML)
+	for _, a := range m.Attachments {
+		n += base64.StdEncoding.EncodedLen(len(a.Data)) * 78 / 76 // lines of 76 characters end in two more
+	}
+	return n
 }
 
 // maxSize of a mail in bytes, attachments after base64 and some room for headers. SES v2, quotas, "Message size": 40 MB.
@@ -218,14 +152,30 @@ func untag(s string) string {
 	return out.String()
 }
 
-// oneLine keeps a value from beginning a header of its own.
+// headerLimit of a value in bytes. RFC 5322, 2.1.1: a line has at most 998, and a value without spaces can not be folded.
+const headerLimit = 900
+
+// oneLine keeps a value from beginning a header of its own, and from making a line that is too long.
 func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\r' || r == '\n' || r == 0 {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
 			return ' '
 		}
 		return r
-	}, s)
+	}, strings.ToValidUTF8(s, "�"))
+	return cut(s, headerLimit)
+}
+
+// idLimit of what names a mail in its Message-ID, in bytes: a longer name is told by its digest.
+const idLimit = 200
+
+func messageID(id string) string {
+	if id = token(id); len(id) > idLimit {
+		sum := sha256.Sum256([]byte(id))
+		return hex.EncodeToString(sum[:])
+	}
+	return id
 }
 
 // token keeps what may stand in a message id (RFC 5322, dot-atom).

@@ -1,16 +1,14 @@
 package mail_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
-	"net"
 	netmail "net/mail"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +51,7 @@ func decode(t *testing.T, raw []byte) (*netmail.Message, map[string]string) {
 }
 
 func TestAMailIsReadBackAsItWasMeant(t *testing.T) {
-	s, err := mail.NewSMTP("smtp://mail.example.com", "Tocsin <tocsin@example.com>", now)
+	s, err := mail.NewSMTP("smtp://mail.example.com", "Tocsin <tocsin@example.com>", mail.Sessions{}, now)
 	require.NoError(t, err)
 	raw, err := s.Raw(sample)
 	require.NoError(t, err)
@@ -72,85 +70,17 @@ func TestAMailIsReadBackAsItWasMeant(t *testing.T) {
 	require.Equal(t, "<p>Hello ä</p>", strings.TrimSpace(parts["text/html"]))
 }
 
-// server speaks as much SMTP as one client needs, and answers RCPT as told.
-func server(t *testing.T, rcpt string) (address string, received func() string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	got := make(chan string, 1)
-	go func() {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		r := bufio.NewReader(conn)
-		say := func(s string) { fmt.Fprintf(conn, "%s\r\n", s) }
-		say("220 test")
-		for {
-			line, err := r.ReadString('\n')
-			if err != nil {
-				return
-			}
-			switch verb := strings.ToUpper(strings.Fields(line + " x")[0]); verb {
-			case "EHLO", "HELO":
-				say("250-test")
-				say("250 ENHANCEDSTATUSCODES")
-			case "RCPT":
-				say(rcpt)
-			case "DATA":
-				say("354 go on")
-				var body strings.Builder
-				for {
-					line, err := r.ReadString('\n')
-					if err != nil || line == ".\r\n" {
-						break
-					}
-					body.WriteString(strings.TrimPrefix(line, "."))
-				}
-				got <- body.String()
-				say("250 taken")
-			case "QUIT":
-				say("221 bye")
-				return
-			default:
-				say("250 ok")
-			}
-		}
-	}()
-	return l.Addr().String(), func() string { return <-got }
-}
-
-func TestAMailGoesOverSMTP(t *testing.T) {
-	address, received := server(t, "250 ok")
-	s, err := mail.NewSMTP("smtp+insecure://"+address, "tocsin@example.com", now)
-	require.NoError(t, err)
-	require.NoError(t, s.Send(t.Context(), sample))
-	_, parts := decode(t, []byte(received()))
-	require.Contains(t, parts["text/html"], "Hello ä")
-}
-
-func TestARefusalIsASentence(t *testing.T) {
-	address, _ := server(t, "550 5.1.1 no such user")
-	s, err := mail.NewSMTP("smtp+insecure://"+address, "tocsin@example.com", now)
-	require.NoError(t, err)
-	err = s.Send(t.Context(), sample)
-	require.ErrorContains(t, err, "ada@example.com")
-	require.ErrorContains(t, err, "no such user")
-}
-
 func TestBadSettings(t *testing.T) {
 	for address, says := range map[string]string{
 		"mail.example.com":                "must be smtp://",
 		"http://mail.example.com":         "must begin with smtp://",
 		"smtp://u:hunter2@mail.example:x": "must be smtp://",
 	} {
-		_, err := mail.NewSMTP(address, "tocsin@example.com", now)
+		_, err := mail.NewSMTP(address, "tocsin@example.com", mail.Sessions{}, now)
 		require.ErrorContains(t, err, says)
 		require.NotContains(t, err.Error(), "hunter2")
 	}
-	_, err := mail.NewSMTP("smtp://mail.example.com", "nobody", now)
+	_, err := mail.NewSMTP("smtp://mail.example.com", "nobody", mail.Sessions{}, now)
 	require.ErrorContains(t, err, "is not an e-mail address")
 }
 
@@ -161,6 +91,39 @@ func TestTheOutboxKeeps(t *testing.T) {
 		kept = m
 		return nil
 	}}
-	require.NoError(t, o.Send(t.Context(), sample))
+	answer, err := o.Send(t.Context(), sample)
+	require.NoError(t, err)
 	require.Equal(t, sample, kept)
+	require.NotEqual(t, destination.MailAccepted, answer.Status, "no mail server took it")
+	require.Contains(t, string(answer.Body), "kept in the outbox: no mail server is configured")
+}
+
+func TestHeadersHoldNoHeaderOfSomebodyElseAndNoLineIsTooLong(t *testing.T) {
+	c, err := mail.NewComposer(`"Töcsin, Inc." <tocsin@bücher.example>`, now)
+	require.NoError(t, err)
+	for _, hostile := range []string{
+		"a\r\nBcc: eve@example.com", "a\nBcc: eve@example.com", "a\rBcc: eve@example.com", "a\r\n\r\n<script>", "\x00\x01", strings.Repeat("警", 5000), strings.Repeat("x", 5000),
+		"a\u2028Bcc: eve@example.com", "a\u0085Bcc: eve@example.com", "=?utf-8?q?x=0D=0ABcc:_eve@example.com?=", "\xff\xfe", strings.Repeat("é", 997) + "\r\nBcc: x",
+	} {
+		m := sample
+		m.Subject, m.ID, m.Unsubscribe, m.Tenant = hostile, hostile, "https://x.example/"+url.PathEscape(hostile)[:min(300, len(url.PathEscape(hostile)))], hostile
+		m.Header = map[string]string{"X-Delivery-Id": hostile}
+		raw, err := c.Raw(m)
+		require.NoError(t, err)
+		parsed, err := netmail.ReadMessage(bytes.NewReader(raw))
+		require.NoError(t, err)
+		for name := range parsed.Header {
+			require.Contains(t, []string{
+				"Date", "Mime-Version", "Message-Id", "Subject", "From", "To", "X-Delivery-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "X-Ses-Message-Tags", "Content-Type",
+			}, name, "%q", hostile)
+		}
+		from, err := parsed.Header.AddressList("From")
+		require.NoError(t, err)
+		require.Equal(t, []*netmail.Address{{Name: "Töcsin, Inc.", Address: "tocsin@xn--bcher-kva.example"}}, from)
+		for line := range strings.SplitSeq(string(raw), "\r\n") {
+			require.LessOrEqual(t, len(line), 998, "RFC 5322, 2.1.1: %q", hostile)
+			require.NotContains(t, line, "\n")
+			require.NotContains(t, line, "\r")
+		}
+	}
 }

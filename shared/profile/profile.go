@@ -7,11 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/mail"
-	"strings"
 	"time"
 
 	"tocsin/shared/event"
+	"tocsin/shared/mail/address"
 	"tocsin/shared/report"
 )
 
@@ -95,11 +94,9 @@ type Store interface {
 
 // ID is the id of a person: made of the address, so that a person is the same at every sign-in.
 func ID(email string) string {
-	sum := sha256.Sum256([]byte(canonical(email)))
+	sum := sha256.Sum256([]byte(address.Canonical(email)))
 	return report.PersonPrefix + hex.EncodeToString(sum[:10])
 }
-
-func canonical(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
 
 // Person is who is signed in.
 type Person struct{ Tenant, ClientName, Email, Name string }
@@ -114,10 +111,21 @@ type Service struct {
 // ErrNoAddress: the token names no address that mail can go to.
 var ErrNoAddress = errors.New("your account has no e-mail address")
 
+// AddressError is ErrNoAddress with the reason why mail can not go to the address of the token.
+type AddressError struct{ Address, Reason string }
+
+func (e *AddressError) Error() string { return e.Address + " " + e.Reason }
+
+// Is makes it one of ErrNoAddress.
+func (e *AddressError) Is(target error) bool { return target == ErrNoAddress }
+
 // Read returns the person's notifications; one who is new gets the default ones. Error: ErrNoAddress.
 func (s *Service) Read(ctx context.Context, who Person) (Profile, error) {
-	if a, err := mail.ParseAddress(who.Email); err != nil || a.Address != who.Email || len(who.Email) > 254 {
+	if who.Email == "" {
 		return Profile{}, ErrNoAddress
+	}
+	if _, err := address.Parse(who.Email); err != nil {
+		return Profile{}, &AddressError{who.Email, err.Error()}
 	}
 	p, err := s.Store.Get(ctx, who.Tenant, ID(who.Email))
 	if !errors.Is(err, ErrNotFound) {

@@ -39,15 +39,15 @@ type post struct {
 	down int // answers that fail before it is up
 }
 
-func (p *post) Send(_ context.Context, m destination.Mail) error {
+func (p *post) Send(_ context.Context, m destination.Mail) (destination.Response, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.down > 0 {
 		p.down--
-		return fmt.Errorf("the mail server is down")
+		return destination.Response{}, fmt.Errorf("the mail server is down")
 	}
 	p.sent = append(p.sent, m)
-	return nil
+	return destination.Response{Status: destination.MailAccepted}, nil
 }
 
 func (p *post) to(address string) (out []destination.Mail) {

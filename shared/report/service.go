@@ -9,13 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/mail"
-	"slices"
 	"strings"
 	"time"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/mail/address"
 )
 
 // Renderer writes a summary as a PDF.
@@ -50,6 +49,13 @@ type Service struct {
 	// Enqueue takes the jobs of the schedule; nil performs them at once. On AWS it is a queue's. A job may be
 	// performed more than once.
 	Enqueue func(ctx context.Context, jobs []Job) error
+	// Relay bounds the mails of reports on demand to addresses other than that of who asks; nil = they are not bounded.
+	Relay Relay
+}
+
+// Relay bounds mails on request. Its error is for a person.
+type Relay interface {
+	Spend(ctx context.Context, tenant string, mails int) error
 }
 
 // Job is one scheduled report for one address.
@@ -220,13 +226,13 @@ func fileName(platform string, p Period) string {
 	return name + strings.ToLower(p.Frequency.Adjective()) + "-report-" + p.Key() + ".pdf"
 }
 
-func (s *Service) publish(ctx context.Context, r Report, receiver, address string) error {
-	sum := sha256.Sum256([]byte(strings.ToLower(address)))
+func (s *Service) publish(ctx context.Context, r Report, receiver, to string) error {
+	sum := sha256.Sum256([]byte(address.Canonical(to)))
 	frequency := r.Period.Frequency // what the receiver subscribed to
 	if strings.HasPrefix(receiver, OnDemand) {
 		frequency = Once
 	}
-	data, err := json.Marshal(event.ReportData{Report: r.ID, Frequency: string(frequency), Integration: receiver, Address: address})
+	data, err := json.Marshal(event.ReportData{Report: r.ID, Frequency: string(frequency), Integration: receiver, Address: to})
 	if err != nil {
 		return err
 	}
@@ -253,7 +259,8 @@ type Request struct {
 // MaxRecipients bounds the addresses of a report on demand.
 const MaxRecipients = 50
 
-// Order takes a report on demand; MakeWaiting makes it. Errors: ErrPeriod, destination.InvalidParameters.
+// Order takes a report on demand; MakeWaiting makes it. Errors: ErrPeriod, destination.InvalidParameters, and
+// those of Relay.
 func (s *Service) Order(ctx context.Context, who Person, q Request) (Report, error) {
 	var problems destination.InvalidParameters
 	if q.Format != PDF && q.Format != CSV {
@@ -265,18 +272,25 @@ func (s *Service) Order(ctx context.Context, who Person, q Request) (Report, err
 	if q.Period.From > DayOf(s.Now(), location(q.Period.Zone)) {
 		problems = append(problems, destination.FieldProblem{Field: "from", Reason: "must not be in the future"})
 	}
-	var recipients []string
+	var others int
 	for i, a := range q.Recipients {
-		parsed, err := mail.ParseAddress(a)
-		switch {
-		case err != nil || parsed.Address != a || len(a) > 254:
-			problems = append(problems, destination.FieldProblem{Field: fmt.Sprintf("recipients.%d", i), Reason: "is not an e-mail address"})
-		case !slices.Contains(recipients, a):
-			recipients = append(recipients, a)
+		if _, err := address.Parse(a); err != nil {
+			problems = append(problems, destination.FieldProblem{Field: fmt.Sprintf("recipients.%d", i), Reason: err.Error()})
+		}
+	}
+	recipients := address.Unique(q.Recipients)
+	for _, a := range recipients {
+		if address.Canonical(a) != address.Canonical(who.Email) {
+			others++
 		}
 	}
 	if len(problems) > 0 {
 		return Report{}, problems
+	}
+	if s.Relay != nil && others > 0 {
+		if err := s.Relay.Spend(ctx, who.Tenant, others); err != nil {
+			return Report{}, err
+		}
 	}
 	r := Report{
 		ID: s.NewID(), Tenant: who.Tenant, Client: who.Client, Period: q.Period, Format: q.Format, State: Waiting, CreatedAt: s.Now().UTC(),

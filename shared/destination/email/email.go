@@ -3,12 +3,16 @@
 package email
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
-	"net/mail"
 	"strings"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/mail/address"
+	"tocsin/shared/mail/reply"
 	"tocsin/shared/notification"
 )
 
@@ -23,16 +27,15 @@ type Parameters struct {
 	Addresses []string `json:"addresses" jsonschema:"required,title=Email addresses,minItems=1,maxItems=50,uniqueItems=true" jsonschema_description:"Who receives the mails, besides your own address: that one is set in your profile."`
 }
 
-// MailAddresses are the receivers of reports.
-func (p *Parameters) MailAddresses() []string { return p.Addresses }
+// MailAddresses are the receivers: each mailbox once, however it is written.
+func (p *Parameters) MailAddresses() []string { return address.Unique(p.Addresses) }
 
 // Check looks at each address.
 func (p *Parameters) Check() []destination.FieldProblem {
 	var out []destination.FieldProblem
 	for i, a := range p.Addresses {
-		parsed, err := mail.ParseAddress(a)
-		if err != nil || parsed.Address != a || len(a) > 254 || !strings.Contains(a[strings.LastIndex(a, "@")+1:], ".") {
-			out = append(out, destination.FieldProblem{Field: fmt.Sprintf("addresses.%d", i), Reason: "is not an e-mail address"})
+		if _, err := address.Parse(a); err != nil {
+			out = append(out, destination.FieldProblem{Field: fmt.Sprintf("addresses.%d", i), Reason: err.Error()})
 		}
 	}
 	return out
@@ -68,24 +71,30 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 	p := t.Parameters.(*Parameters)
 	var out []destination.Request
 	for _, n := range ns {
-		for _, to := range p.Addresses {
-			if n.Report != nil && n.Report.Address != to {
+		for _, to := range p.MailAddresses() {
+			if n.Report != nil && address.Canonical(n.Report.Address) != address.Canonical(to) {
 				continue
 			}
 			m, err := d.compose(t, n, to)
 			if err != nil {
 				return nil, fmt.Errorf("write a mail: %w", err)
 			}
-			m.ID = fmt.Sprintf("%s.%s.%d", t.Delivery, n.Event.ID, len(out))
+			m.ID = t.Delivery + "." + n.Event.ID + "." + mailbox(to)
 			out = append(out, destination.Request{Mail: m})
 		}
 	}
 	return out, nil
 }
 
+// mailbox names a receiver in the id of a mail, which stays the same when other receivers come or go.
+func mailbox(to string) string {
+	sum := sha256.Sum256([]byte(address.Canonical(to)))
+	return hex.EncodeToString(sum[:6])
+}
+
 func (d Destination) compose(t destination.Target, n notification.Notification, to string) (*destination.Mail, error) {
 	m := &destination.Mail{
-		To: to, Subject: destination.Cut(line(n.Summary()), subjectLimit),
+		To: address.Wire(to), Subject: destination.Cut(line(n.Summary()), subjectLimit),
 		Header: map[string]string{"Auto-Submitted": "auto-generated", "X-Delivery-Id": t.Delivery},
 	}
 	if t.Unsubscribe != nil && !n.Test {
@@ -99,12 +108,31 @@ func (d Destination) compose(t destination.Target, n notification.Notification, 
 		return m, nil
 	}
 	m.Text = plain(n)
+	if n.Test {
+		m.Text += "\n" + asked(n, t.Asked) + "\n"
+	}
 	if m.Unsubscribe != "" {
 		m.Text += "\nUnsubscribe: " + m.Unsubscribe + "\n"
 	}
 	var err error
-	m.HTML, err = render(n, d.system.Personal, m.Unsubscribe)
+	m.HTML, err = render(n, d.why(t, n), m.Unsubscribe)
 	return m, err
+}
+
+// why says why the receiver gets this.
+func (d Destination) why(t destination.Target, n notification.Notification) string {
+	switch {
+	case n.Test:
+		return asked(n, t.Asked)
+	case d.system.Personal:
+		return "You receive this mail because of the notifications in your profile at " + n.Platform.Name + "."
+	}
+	return "You receive this mail because an administrator of " + n.Event.Client() + " added your address to an integration of " + n.Platform.Name + "."
+}
+
+// asked says who has had a test sent: whoever gets it and did not expect it knows whom to ask.
+func asked(n notification.Notification, who string) string {
+	return "You receive this test because " + line(cmp.Or(who, "an administrator")) + " of " + line(n.Event.Client()) + " tested an integration of " + line(n.Platform.Name) + " with your address."
 }
 
 // line keeps a subject on one line.
@@ -121,12 +149,28 @@ func plain(n notification.Notification) string {
 	return "Hello,\n\n" + n.Summary() + "\n\n" + strings.ToValidUTF8(n.PlainText(), "�")
 }
 
-// Judge takes a mail that the mail server accepted for delivered; a refusal never gets here. A mail that is settled
-// without being sent says why.
+// Judge goes by what the mail service answered: 250 is taken, and a mail that is settled without being sent says why. A refusal of the
+// receiver is that receiver's alone; a server that asks to slow down is no failure of it.
 func (Destination) Judge(r destination.Response) destination.Verdict {
-	v := destination.JudgeStatus(r, nil)
-	if v.Delivered {
-		v.Reason = string(r.Body)
+	switch {
+	case r.Status == destination.MailNotSent:
+		return destination.Verdict{Delivered: true, Reason: string(r.Body)}
+	case r.Status/100 == 2:
+		return destination.Delivered()
+	}
+	said := reply.Read(r.Status, string(r.Body))
+	v := destination.Verdict{Reason: strings.TrimSpace(fmt.Sprintf("the mail server answered %d %s", r.Status, r.Body))}
+	switch {
+	case r.Recipient:
+		v.Apart = true
+		if v.Permanent = r.Status/100 == 5; v.Permanent {
+			v.Reason += ": it does not take mails for this address"
+		} else {
+			v.Reason += ": it does not take mails for this address now"
+		}
+	case said.SlowDown():
+		v.Pace = true
+		v.Reason += ": the platform's mail server asks for fewer mails at a time; that is no fault of this integration"
 	}
 	return v
 }

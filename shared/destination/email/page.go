@@ -29,7 +29,7 @@ const dark = `
 `
 
 // render writes a page that mail clients show: tables, inline styles, and dark colours where the client asks for them.
-func render(n notification.Notification, personal bool, unsubscribe string) (string, error) {
+func render(n notification.Notification, why, unsubscribe string) (string, error) {
 	title := strings.ToValidUTF8(n.Summary(), "�")
 	var out strings.Builder
 	err := h.Doctype(h.HTML(h.Lang("en"),
@@ -42,7 +42,7 @@ func render(n notification.Notification, personal bool, unsubscribe string) (str
 			h.StyleEl(g.Raw(dark)),
 		),
 		h.Body(h.Class("page"), style("margin:0;padding:0;background:#f1f5f9;"),
-			table("page", "100%", "background:#f1f5f9;", h.Tr(h.Td(g.Attr("align", "center"), style("padding:24px 12px;"), card(n, title, why(n, personal), unsubscribe)))),
+			table("page", "100%", "background:#f1f5f9;", h.Tr(h.Td(g.Attr("align", "center"), style("padding:24px 12px;"), card(n, title, why, unsubscribe)))),
 		),
 	)).Render(&out)
 	return out.String(), err
@@ -80,14 +80,6 @@ func link(address string) g.Node {
 	}
 	return row("padding:16px 24px;", h.A(h.Href(address),
 		style("display:inline-block;background:#1d4ed8;color:#ffffff;padding:10px 18px;text-decoration:none;"), g.Text("Open in the Console")))
-}
-
-// why says why the receiver gets this.
-func why(n notification.Notification, personal bool) string {
-	if personal {
-		return "You receive this mail because of the notifications in your profile at " + n.Platform.Name + "."
-	}
-	return "You receive this mail because an administrator of " + n.Event.Client() + " added your address to an integration of " + n.Platform.Name + "."
 }
 
 func foot(n notification.Notification, why, unsubscribe string) g.Node {

@@ -11,7 +11,13 @@ const states = ["all", "pending", "retrying", "delivered", "dead"];
 const marks = { pending: ["info", "clock"], retrying: ["warn", "again"], delivered: ["ok", "check"], dead: ["bad", "cross"] };
 const refresh = 4_000;
 
-export const DeliveryState = ({ state }) => html`<${Pill} kind=${marks[state][0]} icon=${marks[state][1]}>${t(`delivery.${state}`)}<//>`;
+// A mail can be settled without being sent: its address left, or there is no mail server. Nobody answered then, and the reason says why.
+export const unsent = (attempt) => Boolean(attempt?.delivered && !attempt.status && attempt.reason);
+
+export const DeliveryState = ({ of: d }) => {
+  if (d.state === "delivered" && unsent(d.attempts.at(-1))) return html`<${Pill} kind="off" icon="pause">${t("delivery.unsent")}<//>`;
+  return html`<${Pill} kind=${marks[d.state][0]} icon=${marks[d.state][1]}>${t(`delivery.${d.state}`)}<//>`;
+};
 
 export function kindsOf(d) {
   const names = list(d.kinds.map((k) => (t(`kind.${k}`) === `kind.${k}` ? k : t(`kind.${k}`))));
@@ -74,7 +80,7 @@ function ReplayRange({ id, from, to, onClose, done }) {
 
 function lastWords(d) {
   const last = d.attempts.at(-1);
-  if (d.state === "delivered") return last?.status ? String(last.status) : t("delivery.arrived");
+  if (d.state === "delivered") return last?.status ? String(last.status) : unsent(last) ? last.reason : t("delivery.arrived");
   return d.reason || last?.reason || "";
 }
 
@@ -82,7 +88,7 @@ function Row({ d, integration, reload }) {
   const at = `/integrations/${integration.id}/deliveries/${d.id}`;
   return html`<tr><td data-label=${t("log.time")}><a href=${at}><time datetime=${d.created_at}>${time(d.created_at, { seconds: true })}</time></a></td>
     <td data-label=${t("log.event")}>${kindsOf(d)}</td>
-    <td data-label=${t("log.state")}><${DeliveryState} state=${d.state} /></td>
+    <td data-label=${t("log.state")}><${DeliveryState} of=${d} /></td>
     <td data-label=${t("log.attempts")} class="number">${number(d.attempts.length)}</td>
     <td data-label=${t("log.answer")} class="answer"><${Said} text=${lastWords(d)} />${d.due && html`<p class="muted">${t("log.next")} <${When} at=${d.due} /></p>`}</td>
     <td class="act">${(d.state === "dead" || d.state === "delivered") && html`<${Replay} id=${integration.id} delivery=${d.id} disabled=${!integration.enabled} done=${reload} />`}</td></tr>`;

@@ -5,7 +5,7 @@ import { duration, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { Copy, Empty, Notice, Said, View, When } from "../ui.js";
-import { DeliveryState, kindsOf, Replay } from "./deliveries.js";
+import { DeliveryState, kindsOf, Replay, unsent } from "./deliveries.js";
 import { Letter } from "./outbox.js";
 
 const refresh = 3_000;
@@ -22,7 +22,7 @@ function Attempts({ d }) {
   if (!d.attempts.length) return html`<p class="muted">${t("attempt.none")}</p>`;
   return html`<ol class="attempts">${d.attempts.map((a) => html`<li class=${a.delivered ? "ok" : "bad"}>
       ${a.waited_ms > 0 && html`<p class="waited"><${Icon} name="clock" size="16" />${t("attempt.waited", { wait: duration(a.waited_ms) })}${a.late_ms > 1000 ? ` ${t("attempt.late", { late: duration(a.late_ms) })}` : ""}</p>`}
-      <p class="attempt"><span class="dot"><${Icon} name=${a.delivered ? "check" : "cross"} size="14" /></span><strong>${a.delivered ? t("attempt.ok") : t("attempt.bad")}</strong>
+      <p class="attempt"><span class="dot"><${Icon} name=${a.delivered ? "check" : "cross"} size="14" /></span><strong>${unsent(a) ? t("delivery.unsent") : a.delivered ? t("attempt.ok") : t("attempt.bad")}</strong>
         <span>${a.status ? t("attempt.status", { status: String(a.status) }) : a.delivered ? "" : t("attempt.silent")}</span> <span class="muted">${time(a.at, { seconds: true })} · ${duration(a.took_ms)}</span></p>
       ${a.reason && html`<p class="mend"><${Said} text=${a.reason} /></p>`}${a.answer && html`<pre tabindex="0" aria-label=${t("attempt.answer")}>${a.answer}</pre>`}</li>`)}
     ${d.due && html`<li class="next"><p class="waited"><${Icon} name="clock" size="16" />${t("attempt.next", { cycle: d.cycle || 1 })} <${When} at=${d.due} /></p></li>`}</ol>`;
@@ -48,7 +48,7 @@ export function Delivery({ integration, delivery }) {
   const load = useLoad(delivery, async (signal) => (await get(deliveryPath(integration.id, delivery), { signal })).body, { every: refresh });
   if (load.error?.status === 404) return html`<h1 tabindex="-1">${t("delivery.title")}</h1><${Empty} icon="search" title=${t("delivery.gone")} />`;
   return html`<${View} load=${load} skeleton="form" title=${t("delivery.title")}>${(d) => html`<div class="title"><div><h1 tabindex="-1">${kindsOf(d)}</h1>
-      <p class="muted meta"><${DeliveryState} state=${d.state} /> <span>${t("delivery.to", { name: integration.name })}</span> <span>${time(d.created_at, { seconds: true })}</span></p></div>
+      <p class="muted meta"><${DeliveryState} of=${d} /> <span>${t("delivery.to", { name: integration.name })}</span> <span>${time(d.created_at, { seconds: true })}</span></p></div>
       ${(d.state === "dead" || d.state === "delivered") && html`<div class="buttons"><${Replay} id=${integration.id} delivery=${d.id} disabled=${!integration.enabled} done=${load.reload} kind="" /></div>`}</div>
     ${d.state === "dead" && html`<${Notice} kind="bad"><p><strong>${t("delivery.isdead")}</strong> <${Said} text=${d.reason || ""} /></p><//>`}
     <div class="halves"><section class="panel"><h2>${t("attempt.title")}</h2><${Attempts} d=${d} /></section>
