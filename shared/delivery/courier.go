@@ -85,6 +85,9 @@ type Route struct {
 	untaken     untaken
 }
 
+// mails reports whether the route leads to the deployment's own mail service, and not to a system of the customer's.
+func (r *Route) mails() bool { return r.destination.System().Class == notification.Mail }
+
 // Open prepares a route.
 func (c *Courier) Open(ctx context.Context, opener Opener, i integration.Integration) (*Route, error) {
 	opened, err := opener.Open(ctx, i)

@@ -24,6 +24,9 @@ type Limits struct {
 	// Total bounds the requests in flight to integrations that work, FailingTotal those to the failing ones: the
 	// dead can not use up the room of the living. 512 and 256.
 	Total, FailingTotal int
+	// Mails bounds the deliveries of mails in flight, however many people and integrations are mailed to: they share one mail
+	// server, which takes a few at a time, and while they wait for it they take up nobody else's room. 64.
+	Mails int
 	// Lease is how many deliveries a lane takes at once; 128.
 	Lease int
 	// Grace is how long a stop waits for requests in flight before it gives them up (they are sent again at the
@@ -35,7 +38,7 @@ func (l Limits) filled() Limits {
 	return Limits{
 		PerLane: cmp.Or(l.PerLane, 32), Failing: cmp.Or(l.Failing, 2),
 		Total: cmp.Or(l.Total, 512), FailingTotal: cmp.Or(l.FailingTotal, 256),
-		Lease: cmp.Or(l.Lease, 128), Grace: cmp.Or(l.Grace, 5*time.Second),
+		Mails: cmp.Or(l.Mails, 64), Lease: cmp.Or(l.Lease, 128), Grace: cmp.Or(l.Grace, 5*time.Second),
 	}
 }
 
@@ -62,6 +65,7 @@ type Dispatcher struct {
 	now     func() time.Time
 
 	healthy, failing chan struct{}
+	mails            chan struct{}
 	outcomes         chan outcome
 	due              chan struct{} // nudges the timer: see look
 
@@ -100,6 +104,7 @@ func NewDispatcher(c DispatcherConfig) *Dispatcher {
 		queue: c.Queue, log: c.Log, courier: c.Courier, router: NewRouter(c.Courier, c.Integrations, c.Opener), monitor: c.Monitor,
 		logger: c.Logger, limits: l, now: c.Courier.Now,
 		healthy: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
+		mails:    make(chan struct{}, l.Mails),
 		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
 		lanes: map[Lane]*lane{},
 	}
@@ -314,7 +319,7 @@ func (d *Dispatcher) fetch(ctx context.Context, l *lane) <-chan fetched {
 // sendAll sends a batch, each delivery as soon as there is room for it.
 func (d *Dispatcher) sendAll(ctx, sending context.Context, l *lane, f fetched) {
 	for i, v := range f.leased {
-		pool, ok := d.enter(ctx, l)
+		pool, ok := d.enter(ctx, l, f.route)
 		if ok && l.epoch.Load() != f.epoch {
 			d.leave(l, pool, nil)
 			ok = false
@@ -351,15 +356,19 @@ func (d *Dispatcher) release(leased []Delivery) {
 
 // enter takes a place for one request, in the lane and in all; false when the context ended first. The pool is
 // to be given back to leave.
-func (d *Dispatcher) enter(ctx context.Context, l *lane) (pool chan struct{}, ok bool) {
+func (d *Dispatcher) enter(ctx context.Context, l *lane, r *Route) (pool chan struct{}, ok bool) {
 	l.mu.Lock()
 	for l.inFlight >= l.limit && ctx.Err() == nil {
 		l.room.Wait()
 	}
 	l.inFlight++
-	pool = d.healthy
-	if l.limit < d.limits.PerLane {
+	switch {
+	case r.mails():
+		pool = d.mails
+	case l.limit < d.limits.PerLane:
 		pool = d.failing
+	default:
+		pool = d.healthy
 	}
 	l.mu.Unlock()
 	if !d.await(ctx, l) {

@@ -51,7 +51,21 @@ func (plain) Judge(r destination.Response) destination.Verdict {
 
 type systems struct{}
 
-func (systems) Destination(string) (destination.Destination, bool) { return plain{}, true }
+func (systems) Destination(system string) (destination.Destination, bool) {
+	if system == "mailed" {
+		return mailed{}, true
+	}
+	return plain{}, true
+}
+
+// mailed is plain, sent by the deployment's mail server.
+type mailed struct{ plain }
+
+func (m mailed) System() destination.System {
+	s := m.plain.System()
+	s.Class = notification.Mail
+	return s
+}
 
 func (systems) Lookup(string) (destination.System, bool, bool) { return plain{}.System(), true, true }
 
@@ -398,5 +412,37 @@ func TestAMessageThatCanNotBeWrittenFailsWithItsReason(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		require.Equal(t, delivery.Dead, r.queue.get("unwritable").State)
 		require.Equal(t, "this message could not be written for Plain: no way to say it", r.queue.get("unwritable").Reason)
+	})
+}
+
+func TestH4MailsThatWaitForTheirServerTakeUpNobodyElsesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mails, most atomic.Int64
+		r := start(t, delivery.Limits{Total: 4, FailingTotal: 4, Mails: 3}, func(_ context.Context, q destination.Request) (destination.Response, error) {
+			if q.URL == "plain" {
+				return status(200)
+			}
+			n := mails.Add(1)
+			defer mails.Add(-1)
+			most.Store(max(most.Load(), n))
+			time.Sleep(10 * time.Second) // for a session, or for an answer
+			return status(250)
+		})
+		defer r.stop()
+		for n := range 40 { // people, each a lane of its own
+			id := fmt.Sprintf("person%02d", n)
+			r.integrations.set(integration.Integration{ID: id, Tenant: "42", System: "mailed", Name: id, Revision: 1, Window: 1})
+			r.send(id, "to "+id)
+		}
+		synctest.Wait()
+		r.add("plain")
+		for n := range 100 {
+			r.send("plain", fmt.Sprintf("d%03d", n))
+		}
+		time.Sleep(time.Second)
+		require.Equal(t, 100, r.queue.count(delivery.Delivered))
+		time.Sleep(time.Hour)
+		require.Equal(t, 140, r.queue.count(delivery.Delivered))
+		require.Equal(t, int64(3), most.Load())
 	})
 }

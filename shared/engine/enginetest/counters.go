@@ -98,6 +98,14 @@ func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
 		want.Tally, want.LastSuccess = health.Tally{Attempts: 6, Failures: 3}, at(20)
 		require.Equal(t, want, one(), "a success leaves what is known of failures")
 	})
+	t.Run("a count is taken back", func(t *testing.T) { // mail.Relay does, for mails that are over its limit
+		c := open(t)
+		require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, at, 7, 0)}))
+		require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, at, -3, 0)}))
+		got, err := c.Series(t.Context(), "42", "mails on request", 0, at.Truncate(health.Bucket))
+		require.NoError(t, err)
+		require.Equal(t, []health.Point{{At: at.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4}}}, got)
+	})
 	t.Run("many writers lose nothing", func(t *testing.T) {
 		c := open(t)
 		var wg sync.WaitGroup

@@ -1,0 +1,142 @@
+package independent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/mail"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/destination"
+	tocsin "tocsin/shared/mail"
+)
+
+// postOffice is emersion's SMTP server, which bears so many sessions at once and turns others away with 421.
+type postOffice struct {
+	most int
+
+	mu            sync.Mutex
+	open, peak    int
+	opened, turns int
+	taken         map[string]int // by Message-ID
+	unknown       string         // a receiver that it does not know
+}
+
+func (p *postOffice) NewSession(*smtp.Conn) (smtp.Session, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open >= p.most {
+		p.turns++
+		return nil, &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 7, 0}, Message: "too many sessions"}
+	}
+	p.open++
+	p.opened++
+	p.peak = max(p.peak, p.open)
+	return &visit{office: p}, nil
+}
+
+type visit struct {
+	office *postOffice
+	to     string
+}
+
+func (v *visit) Mail(string, *smtp.MailOptions) error { return nil }
+
+func (v *visit) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if to == v.office.unknown {
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "no"}
+	}
+	v.to = to
+	return nil
+}
+
+func (v *visit) Data(r io.Reader) error {
+	m, err := mail.ReadMessage(r)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, m.Body); err != nil {
+		return err
+	}
+	v.office.mu.Lock()
+	defer v.office.mu.Unlock()
+	v.office.taken[m.Header.Get("Message-ID")]++
+	return nil
+}
+
+func (v *visit) Reset() {}
+
+func (v *visit) Logout() error {
+	v.office.mu.Lock()
+	defer v.office.mu.Unlock()
+	v.office.open--
+	return nil
+}
+
+func openOffice(t *testing.T, p *postOffice) *tocsin.SMTP {
+	t.Helper()
+	p.taken = map[string]int{}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	server := smtp.NewServer(p)
+	server.Domain = "localhost"
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	c, err := tocsin.NewSMTP("smtp+insecure://"+l.Addr().String(), "tocsin@bücher.example", tocsin.Sessions{}, time.Now)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func send(ctx context.Context, c *tocsin.SMTP, n int) (destination.Response, error) {
+	return c.Send(ctx, destination.Mail{
+		To: fmt.Sprintf("person%d@example.com", n), Subject: "New vulnerability 警報", Text: "plain\n.\ntext", HTML: "<p>" + strings.Repeat("rich ", 1000) + "</p>", ID: fmt.Sprintf("mail-%d", n),
+	})
+}
+
+func TestH4ThreeHundredMailsToAServerThatBearsFiveSessions(t *testing.T) {
+	for _, most := range []int{5, 2} {
+		p := &postOffice{most: most}
+		c := openOffice(t, p)
+		var wg sync.WaitGroup
+		for n := range 300 {
+			wg.Go(func() {
+				if answer, err := send(t.Context(), c, n); err != nil || answer.Status != 250 {
+					t.Errorf("mail %d: %d %s %v", n, answer.Status, answer.Body, err)
+				}
+			})
+		}
+		wg.Wait()
+		require.Len(t, p.taken, 300)
+		for id, times := range p.taken {
+			require.Equal(t, 1, times, id)
+		}
+		require.LessOrEqual(t, p.peak, 4)
+		if most > 4 {
+			require.Zero(t, p.turns)
+			require.LessOrEqual(t, p.opened, 8)
+		}
+	}
+}
+
+func TestH2OneReceiverThatIsRefused(t *testing.T) {
+	p := &postOffice{most: 5, unknown: "person1@example.com"}
+	c := openOffice(t, p)
+	for n := range 3 {
+		answer, err := send(t.Context(), c, n)
+		require.NoError(t, err)
+		if n == 1 {
+			require.Equal(t, destination.Response{Status: 550, Body: []byte("5.7.1 no"), Recipient: true}, answer)
+			continue
+		}
+		require.Equal(t, 250, answer.Status)
+	}
+	require.Equal(t, 1, p.opened)
+}
