@@ -27,7 +27,7 @@ func main() {
 	jobs := s.Jobs()
 	handler := console.New(console.Config{
 		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: s.Deliveries(), Health: s.Monitor(service),
-		Tester: courier, Telegram: s.Telegram(service), Authenticator: aws.Gateway{}, Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
+		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Triggers: s.TriggerService(store), NoPages: s.NoPages(), Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),
 		Reports: s.Orders(), Ordered: func(ctx context.Context, r report.Report) {
 			if err := jobs.Order(ctx, r.Tenant, r.ID); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/oklog/ulid/v2"
 
+	"tocsin/shared/access"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/telegram"
@@ -161,6 +162,13 @@ func (s *Stack) TriggerService(integrations *aws.Integrations) *trigger.Service 
 // Record is what reports are made of.
 func (s *Stack) Record() *aws.Record {
 	return &aws.Record{DB: s.db, Table: s.env.need("TOCSIN_TABLE_RECORD"), Now: time.Now, Log: s.Log}
+}
+
+// Gateway says who calls, by the claims that the template names.
+func (s *Stack) Gateway() aws.Gateway {
+	return aws.Gateway{Names: access.ClaimNames{
+		Tenant: s.env.get("TOCSIN_CLAIM_TENANT"), Role: s.env.get("TOCSIN_CLAIM_ROLE"), ClientName: s.env.get("TOCSIN_CLAIM_CLIENT_NAME"),
+	}}
 }
 
 // Reports keeps reports.

@@ -3,28 +3,16 @@
 package access
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-)
-
-// Role of a person (product facts, section 7).
-type Role string
-
-// The roles. Operator is ours: an engineer of the platform, who reads what no tenant owns.
-const (
-	Administrator       Role = "administrator"
-	GlobalAdministrator Role = "global_administrator"
-	Analyst             Role = "analyst"
-	ReadOnly            Role = "read_only"
-	APIDeveloper        Role = "api_developer"
-	Deploy              Role = "deploy"
-	Operator            Role = "operator"
 )
 
 // Principal is who calls.
@@ -34,12 +22,18 @@ type Principal struct {
 	Role       Role
 	Email      string
 	Name       string
+	Subject    string    // the claim sub, for the log of who has no address
+	Issued     time.Time // of the token, zero = it does not say; what it says of a person is of that time
 }
 
+// May reports whether the role has a right.
+func (p Principal) May(right Right) bool { return p.Role.May(right) }
+
 // Administers reports whether the role may see and manage integrations.
-func (p Principal) Administers() bool {
-	return p.Role == Administrator || p.Role == GlobalAdministrator || p.Role == Operator
-}
+func (p Principal) Administers() bool { return p.May(Administer) }
+
+// Who names the caller in the log: the address, else the subject.
+func (p Principal) Who() string { return cmp.Or(p.Email, p.Subject) }
 
 // UnauthorizedError says why a token is not accepted, without showing it.
 type UnauthorizedError struct{ Reason string }
@@ -129,7 +123,13 @@ func (k *Keys) Verify(token string) (Principal, error) {
 			return Principal{}, &UnauthorizedError{"the token names no tenant"}
 		}
 		if err == nil {
-			return Principal{Tenant: c.Tenant, ClientName: c.ClientName, Role: c.Role, Email: c.Email, Name: c.Name}, nil
+			p := Principal{
+				Tenant: c.Tenant, ClientName: c.ClientName, Role: ParseRole(string(c.Role)), Email: c.Email, Name: c.Name, Subject: c.Subject,
+			}
+			if c.IssuedAt != nil {
+				p.Issued = c.IssuedAt.Time
+			}
+			return p, nil
 		}
 		if !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
 			break
@@ -138,10 +138,27 @@ func (k *Keys) Verify(token string) (Principal, error) {
 	return Principal{}, &UnauthorizedError{reason(err)}
 }
 
-// FromClaims makes a Principal of claims that were verified elsewhere; claim returns one by its name, "" for none.
-func FromClaims(claim func(name string) string) (Principal, error) {
+// ClaimNames are the claims of an identity provider's tokens that decide what a person may do. Whoever can write one of
+// them is an administrator of every tenant: name claims that the provider alone writes. The zero value is `tenant`,
+// `role` and `client_name`.
+//
+// Amazon Cognito: an attribute `custom:role` is written by its user unless the app client has no write right on it
+// ("Attribute permissions and scopes"; by default an app client may write every attribute), and so is `email`, which is taken only while
+// it is verified. So no claim is looked for under a second name.
+type ClaimNames struct{ Tenant, Role, ClientName string }
+
+// FromClaims makes a Principal of claims that were verified elsewhere; claim returns one by its name, "" for none or one
+// that is no text.
+func FromClaims(names ClaimNames, claim func(name string) string) (Principal, error) {
 	p := Principal{
-		Tenant: claim("tenant"), ClientName: claim("client_name"), Role: Role(claim("role")), Email: claim("email"), Name: claim("name"),
+		Tenant: claim(cmp.Or(names.Tenant, "tenant")), Role: ParseRole(claim(cmp.Or(names.Role, "role"))), ClientName: claim(cmp.Or(names.ClientName, "client_name")),
+		Email: claim("email"), Name: claim("name"), Subject: claim("sub"),
+	}
+	if claim("email_verified") == "false" {
+		p.Email = "" // whoever claims another person's address must not get at that person's notifications
+	}
+	if s, err := strconv.ParseFloat(claim("iat"), 64); err == nil && s > 0 && s < 1<<40 {
+		p.Issued = time.Unix(int64(s), 0).UTC()
 	}
 	if p.Tenant == "" {
 		return Principal{}, &UnauthorizedError{"the token names no tenant"}

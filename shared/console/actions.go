@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/shared/access"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/health"
@@ -94,7 +95,7 @@ func (s *server) actions(api huma.API) {
 		{"enable", "Enable an integration", "Events are delivered from now on, and a new health window begins. It is no error when it is enabled already.", true},
 		{"disable", "Disable an integration", "Its settings are kept. What waits to be sent to it is not sent, and can be replayed.", false},
 	} {
-		huma.Register(api, s.operation(huma.Operation{
+		huma.Register(api, s.operation(access.Administer, huma.Operation{
 			OperationID: a.verb + "-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/" + a.verb, Tags: tags, Errors: []int{404, 409, 412},
 			Summary: a.summary, Description: a.description,
 		}), func(ctx context.Context, in *conditionalInput) (*integrationOutput, error) {
@@ -110,7 +111,7 @@ func (s *server) actions(api huma.API) {
 			return s.one(ctx, i, nil)
 		})
 	}
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "test-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/test", Tags: tags, Errors: []int{404, 429},
 		Summary: "Test a saved integration", Description: "Sends test messages now and answers what the system said. A test is not retried and does not count for the health of the integration. " + relayWords,
 	}), func(ctx context.Context, in *idInput) (*testOutput, error) {
@@ -121,18 +122,18 @@ func (s *server) actions(api huma.API) {
 		opened, err := s.Integrations.Open(ctx, i)
 		return s.test(ctx, opened, err)
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags, Errors: []int{400, 404, 413, 415, 422, 429},
 		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a saved integration, masks stand for its secrets, unless the other parameters would send them to another receiver than the saved one: then 422 names those to enter again. " + relayWords,
 	}), func(ctx context.Context, in *unsavedInput) (*testOutput, error) {
 		opened, err := s.Integrations.OpenUnsaved(ctx, principal(ctx).Tenant, in.Body.Integration, in.Body.System, in.Body.Parameters)
 		return s.test(ctx, opened, err)
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "list-choices", Method: http.MethodPost, Path: "/v1/integrations/choices", Tags: tags, Errors: []int{400, 404, 413, 415, 422},
 		Summary: "List the values of a parameter", Description: "Asks the system for the values that one of its `choosable` parameters can have: the projects of Jira. The other parameters must be right; those that are still to be chosen may be missing. With the id of a saved integration, masks stand for its secrets, as in test-parameters.",
 	}), s.choices)
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "get-integration-health", Method: http.MethodGet, Path: "/v1/integrations/{id}/health", Tags: tags, Errors: []int{404},
 		Summary: "Read an integration's health", Description: "How many requests of the window were made and failed, and how near that is to being switched off.",
 	}), s.health)

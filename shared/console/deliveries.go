@@ -126,25 +126,25 @@ const replayLimit = 500
 
 func (s *server) deliveries(api huma.API) {
 	tags := []string{"Deliveries"}
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "list-deliveries", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries", Tags: tags, Errors: []int{400, 404, 422},
 		Summary: "List an integration's deliveries", Description: "With every attempt: when, after which wait, what the system answered.",
 	}), s.listDeliveries)
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "get-delivery", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries/{delivery}", Tags: tags, Errors: []int{404},
 		Summary: "Read a delivery", Description: "With its events.",
 	}), s.getDelivery)
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "list-requests", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries/{delivery}/requests", Tags: tags, Errors: []int{404, 409},
 		Summary: "Read what a delivery sends", Description: "Its requests as they are made with the integration's present settings, secrets masked.",
 	}), s.listRequests)
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "replay-delivery", Method: http.MethodPost, Path: "/v1/integrations/{id}/deliveries/{delivery}/replay", Tags: tags, Errors: []int{404, 409},
 		Summary: "Send a delivery again", Description: "A dead or delivered one, under its old id, with a new run of the retry cycles. One that is on its way already is left alone (count 0).",
 	}), func(ctx context.Context, in *deliveryInput) (*replayOutput, error) {
 		return s.replay(ctx, delivery.Replay{Integration: in.ID, ID: in.Delivery, Limit: 1})
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/integrations/{id}/replay", Tags: tags, Errors: []int{400, 404, 409, 422},
 		Summary: "Send a range of deliveries again", Description: "At most 500 a call; go on with the cursor.",
 	}), s.replayRange)
@@ -314,7 +314,7 @@ type mailsOutput struct {
 }
 
 func (s *server) mails(api huma.API) {
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "list-mails", Method: http.MethodGet, Path: "/v1/outbox", Tags: []string{"Outbox"}, Errors: []int{400, 404, 422},
 		Summary: "List the outbox", Description: "The mails of your tenant that a deployment without a mail server keeps, the newest 1,000. 404 where mails are sent.",
 	}), func(ctx context.Context, in *pageInput) (*mailsOutput, error) {
@@ -356,7 +356,7 @@ type deadLettersOutput struct {
 }
 
 func (s *server) deadLetters(api huma.API) {
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/v1/dead-letters", Tags: []string{"Dead letters"}, Errors: []int{400, 422},
 		Summary: "List events that could not be processed", Description: "Each with its reason. An administrator sees the tenant's own, an operator of the platform sees all.",
 	}), func(ctx context.Context, in *pageInput) (*deadLettersOutput, error) {
@@ -365,7 +365,7 @@ func (s *server) deadLetters(api huma.API) {
 			return nil, err
 		}
 		tenant := principal(ctx).Tenant
-		if principal(ctx).Role == access.Operator {
+		if principal(ctx).May(access.Unowned) {
 			tenant = everyTenant
 		}
 		found, err := s.Deliveries.DeadLetters(ctx, tenant, before, in.Limit+1)

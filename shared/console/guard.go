@@ -2,11 +2,14 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
 	"tocsin/shared/integration"
@@ -28,7 +31,7 @@ func person(ctx context.Context) integration.Person {
 // everyTenant is how an operator asks for the dead letters of all. No token may name it as its tenant.
 const everyTenant = "*"
 
-// guard lets only administrators at the API, and keeps a fault of ours from becoming a dropped connection.
+// guard lets only people with a good token at the API (what each may do is declared by the operations), and keeps a fault of ours from becoming a dropped connection.
 func (s *server) guard(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -64,13 +67,13 @@ func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 // maxKnown bounds the people who are remembered as known.
 const maxKnown = 10_000
 
-// know makes sure that a signed-in person has notifications: they are on by default (facts, 5.3). A failure does not
-// keep anybody from what they came for.
+// know tells the profiles who signed in, and with what role: a new person is told of things by default (facts, 5.3), and
+// one whose role has changed is told of what the new one may see. A failure does not keep anybody from what they came for.
 func (s *server) know(ctx context.Context, p access.Principal) {
 	if s.Profiles == nil || p.Email == "" {
 		return
 	}
-	k := p.Tenant + "\x00" + p.Email
+	k := p.Tenant + "\x00" + p.Email + "\x00" + string(p.Role)
 	s.mu.Lock()
 	known := s.known[k]
 	if !known && len(s.known) >= maxKnown {
@@ -81,8 +84,7 @@ func (s *server) know(ctx context.Context, p access.Principal) {
 	if known {
 		return
 	}
-	_, err := s.Profiles.Read(ctx, profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name})
-	if err != nil && !errors.Is(err, profile.ErrNoAddress) {
+	if err := s.Profiles.Know(ctx, self(p)); err != nil && !errors.Is(err, profile.ErrNoAddress) {
 		s.Log.Error("note a person who signed in", "tenant", p.Tenant, "error", err.Error())
 		s.mu.Lock()
 		delete(s.known, k)
@@ -102,30 +104,49 @@ func (s *server) admit(r *http.Request) (access.Principal, *Problem) {
 		return p, problem(http.StatusInternalServerError, "the token could not be checked: try again")
 	case p.Tenant == "" || p.Tenant == everyTenant:
 		return p, problem(http.StatusUnauthorized, "the token names no tenant")
+	case strings.TrimSpace(p.Tenant) != p.Tenant: // no tenant has such a name, and an engine may keep what is nobody's under one
+		return p, problem(http.StatusUnauthorized, "the token's tenant begins or ends with a space")
 	}
-	return p, permit(p, r)
+	return p, nil
 }
 
-// permit says what a role may not do (facts, section 7): events and what is made of them are for analysts to work with and
-// for read-only users to see, a profile is everybody's own, all else is an administrator's.
-func permit(p access.Principal, r *http.Request) *Problem {
-	path := r.URL.Path
-	what := "integrations are"
+// operation adds what every operation has, and lets in only roles that have the right that it declares (product facts,
+// section 7). The right is a part of the operation, never of the spelling of a path.
+func (s *server) operation(right access.Right, o huma.Operation) huma.Operation {
+	o.MaxBodyBytes = maxBody
+	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError)
+	o.Middlewares = append(o.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
+		p := principal(ctx.Context())
+		if p.May(right) {
+			next(ctx)
+			return
+		}
+		refuse(ctx, forbidden(p, right))
+	})
+	return o
+}
+
+// forbidden says who may. A role that is not known is not repeated at length: it is what somebody wrote in a token.
+func forbidden(p access.Principal, right access.Right) *Problem {
+	role := string(p.Role)
 	switch {
-	case p.Administers() || path == sessionPath || strings.HasPrefix(path, "/v1/profile/"):
-		return nil
-	case strings.HasPrefix(path, "/v1/trigger"):
-		what = "triggers are"
-	case path == "/v1/reports" || strings.HasPrefix(path, "/v1/reports/"):
-		if p.Role == access.Analyst || p.Role == access.ReadOnly && r.Method == http.MethodGet {
-			return nil
-		}
-		what = "reports are"
-		if p.Role == access.ReadOnly {
-			return problem(http.StatusForbidden, "new reports are for administrators and analysts only; your role is "+string(p.Role))
-		}
+	case role == "":
+		role = "not in your token"
+	case !p.Role.Known():
+		role = "not known here"
 	}
-	return problem(http.StatusForbidden, what+" for administrators only; your role is "+string(p.Role))
+	what := string(right) + " are"
+	if right == access.OwnProfile {
+		what = "notifications of one's own are"
+	}
+	return problem(http.StatusForbidden, what+" for "+right.Holders()+" only; your role is "+role)
+}
+
+// refuse answers in a middleware, before huma reads what was sent.
+func refuse(ctx huma.Context, p *Problem) {
+	ctx.SetHeader("Content-Type", p.ContentType(""))
+	ctx.SetStatus(p.Status)
+	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the caller has gone away if this fails
 }
 
 // challenge tells a client which token to bring; that a token was brought and refused is told apart (RFC 6750, 3).

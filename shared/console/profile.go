@@ -12,6 +12,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/shared/access"
+	"tocsin/shared/destination"
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 )
@@ -20,6 +22,7 @@ import (
 type NotificationsView struct {
 	Email    string          `json:"email" doc:"the address of your account; it can not be changed here"`
 	Choices  profile.Choices `json:"choices" doc:"what is mailed to it"`
+	Allowed  profile.Choices `json:"allowed" doc:"what your role may be told of"`
 	Paused   string          `json:"paused,omitempty" doc:"why nothing is sent although it is chosen: mails to the address came back"`
 	Revision int64           `json:"revision" doc:"counts changes; the ETag"`
 }
@@ -38,16 +41,16 @@ type notificationsInput struct {
 
 func (s *server) profile(api huma.API) {
 	tags := []string{"Profile"}
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
 		OperationID: "get-notifications", Method: http.MethodGet, Path: "/v1/profile/notifications", Tags: tags, Errors: []int{422},
-		Summary: "Read your notifications", Description: "For every role. Weekly and monthly reports and system events are on until you choose otherwise.",
+		Summary: "Read your notifications", Description: "For every role but deploy. Weekly and monthly reports and system events are on until you choose otherwise, as far as your role may see them.",
 	}), func(ctx context.Context, _ *struct{}) (*notificationsOutput, error) {
-		p, err := s.Profiles.Read(ctx, self(ctx))
+		p, err := s.Profiles.Read(ctx, self(principal(ctx)))
 		return s.notifications(ctx, p, err)
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
 		OperationID: "set-notifications", Method: http.MethodPut, Path: "/v1/profile/notifications", Tags: tags, Errors: []int{400, 412, 413, 415, 422},
-		Summary: "Set your notifications", Description: "For every role, for your own address only.",
+		Summary: "Set your notifications", Description: "For your own address only. What your role may not see can not be chosen: 403 names it.",
 	}), func(ctx context.Context, in *notificationsInput) (*notificationsOutput, error) {
 		revision := int64(0)
 		if in.IfMatch != "" && in.IfMatch != "*" {
@@ -56,19 +59,25 @@ func (s *server) profile(api huma.API) {
 				return nil, problem(http.StatusPreconditionFailed, "the ETag is not one of ours: read your notifications again")
 			}
 		}
-		p, err := s.Profiles.Set(ctx, self(ctx), in.Body.Choices, revision)
+		p, err := s.Profiles.Set(ctx, self(principal(ctx)), in.Body.Choices, revision)
 		return s.notifications(ctx, p, err)
 	})
 }
 
-func self(ctx context.Context) profile.Person {
-	p := principal(ctx)
-	return profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name}
+func self(p access.Principal) profile.Person {
+	return profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name, Role: p.Role, At: p.Issued}
 }
 
 func (s *server) notifications(ctx context.Context, p profile.Profile, err error) (*notificationsOutput, error) {
+	var not profile.NotAllowedError
 	var unusable *profile.AddressError
 	switch {
+	case errors.As(err, &not):
+		fields := make([]destination.FieldProblem, len(not))
+		for i, name := range not {
+			fields[i] = fault("choices."+name, "your role may not see this")
+		}
+		return nil, problem(http.StatusForbidden, "your role may not be told of all that you chose", fields...)
 	case errors.As(err, &unusable):
 		return nil, problem(http.StatusUnprocessableEntity, "your account's address "+unusable.Error(), fault("email", unusable.Reason))
 	case errors.Is(err, profile.ErrNoAddress):
@@ -78,7 +87,7 @@ func (s *server) notifications(ctx context.Context, p profile.Profile, err error
 	case err != nil:
 		return nil, s.answer(err)
 	}
-	v := NotificationsView{Email: p.Email, Choices: p.Choices, Revision: p.Revision}
+	v := NotificationsView{Email: p.Email, Choices: p.Told(), Allowed: profile.Allowed(p.Role), Revision: p.Revision}
 	b, blocked, err := s.Blocks.Blocked(ctx, p.Tenant, p.ID, mail.Canonical(p.Email))
 	if err != nil {
 		return nil, s.answer(err)
@@ -111,11 +120,11 @@ type addressInput struct {
 
 func (s *server) blocks(api huma.API) {
 	tags := []string{"Addresses"}
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "list-blocked-addresses", Method: http.MethodGet, Path: "/v1/blocked-addresses", Tags: tags, Errors: []int{400, 422},
 		Summary: "List addresses that nothing is sent to", Description: "Because mails to them came back, their owners complained, or they have unsubscribed.",
 	}), s.listBlocks)
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "allow-address", Method: http.MethodDelete, Path: "/v1/blocked-addresses/{address}", Tags: tags, DefaultStatus: http.StatusNoContent,
 		Summary: "Send to an address again", Description: "It is no error when it was not blocked. Ask the owner first if it had unsubscribed.",
 	}), func(ctx context.Context, in *addressInput) (*struct{}, error) {

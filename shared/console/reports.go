@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/shared/access"
 	"tocsin/shared/report"
 )
 
@@ -105,7 +106,7 @@ type settingsInput struct{ Body ReportSettings }
 
 func (s *server) reports(api huma.API) {
 	tags := []string{"Reports"}
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
 		OperationID: "list-reports", Method: http.MethodGet, Path: "/v1/reports", Tags: tags,
 		Summary: "List the last reports", Description: "The last three, scheduled or on demand. For administrators, analysts and read-only users.",
 	}), func(ctx context.Context, _ *struct{}) (*reportsOutput, error) {
@@ -120,11 +121,11 @@ func (s *server) reports(api huma.API) {
 		}
 		return out, nil
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.ManageEvents, huma.Operation{
 		OperationID: "order-report", Method: http.MethodPost, Path: "/v1/reports", Tags: tags, Errors: []int{400, 413, 415, 422, 429}, DefaultStatus: http.StatusAccepted,
 		Summary: "Make a report now", Description: "Answers at once; read the report until it is ready. For administrators and analysts. " + relayWords,
 	}), s.order)
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
 		OperationID: "get-report", Method: http.MethodGet, Path: "/v1/reports/{id}", Tags: tags, Errors: []int{404},
 		Summary: "Read a report", Description: "Its state, its headline numbers and its files.",
 	}), func(ctx context.Context, in *idInput) (*reportOutput, error) {
@@ -134,14 +135,14 @@ func (s *server) reports(api huma.API) {
 		}
 		return &reportOutput{Body: reportView(r)}, nil
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
 		OperationID: "get-report-file", Method: http.MethodGet, Path: "/v1/reports/{id}/files/{name}", Tags: tags, Errors: []int{404},
 		Summary: "Download a file of a report", Description: "A PDF, or CSV in UTF-8.",
 		Responses: map[string]*huma.Response{"200": {Description: "the file", Content: map[string]*huma.MediaType{
 			"application/pdf": {}, "text/csv": {},
 		}}},
 	}), s.file)
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.ReportSettings, huma.Operation{
 		OperationID: "get-report-settings", Method: http.MethodGet, Path: "/v1/report-settings", Tags: tags,
 		Summary: "Read the settings of reports", Description: "UTC until you choose a time zone.",
 	}), func(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
@@ -151,7 +152,7 @@ func (s *server) reports(api huma.API) {
 		}
 		return &settingsOutput{ReportSettings{zone}}, nil
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.ReportSettings, huma.Operation{
 		OperationID: "set-report-settings", Method: http.MethodPut, Path: "/v1/report-settings", Tags: tags, Errors: []int{400, 413, 415, 422},
 		Summary: "Set the settings of reports", Description: "A new time zone holds for the days from now on; days that are recorded stay as they were cut.",
 	}), s.setSettings)

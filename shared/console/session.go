@@ -35,11 +35,12 @@ type SessionView struct {
 
 type sessionOutput struct{ Body SessionView }
 
-// sessionPath is open to every role: a page must be able to say who is signed in before it says what is not allowed.
+// sessionPath is open to every role, one that is not known too: a page must be able to say who is signed in before it says
+// what is not allowed. It tells nothing but what the token says.
 const sessionPath = "/v1/session"
 
 func (s *server) session(api huma.API) {
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.SignIn, huma.Operation{
 		OperationID: "get-session", Method: http.MethodGet, Path: sessionPath, Tags: []string{"Session"},
 		Summary: "Read who you are", Description: "What your token says, and what there is for you. For every role.",
 	}), func(ctx context.Context, _ *struct{}) (*sessionOutput, error) {
@@ -50,20 +51,19 @@ func (s *server) session(api huma.API) {
 	})
 }
 
-// sections are in the order of the Console. Who may see what: permit.
+// sections are in the order of the Console. What they hold is the operations' to guard.
 func (s *server) sections(p access.Principal) []Section {
 	out := []Section{}
-	show := func(section Section, there bool) {
-		if there {
+	show := func(section Section, right access.Right, there bool) {
+		if there && p.May(right) {
 			out = append(out, section)
 		}
 	}
-	reads := p.Administers() || p.Role == access.Analyst || p.Role == access.ReadOnly
-	show(IntegrationSection, p.Administers())
-	show(TriggerSection, s.Triggers != nil && p.Administers())
-	show(ReportSection, s.Reports != nil && reads)
-	show(ProfileSection, s.Profiles != nil && p.Email != "")
-	show(OutboxSection, s.Outbox != nil && p.Administers())
-	show(RejectedSection, p.Administers())
+	show(IntegrationSection, access.Administer, true)
+	show(TriggerSection, access.Triggers, s.Triggers != nil)
+	show(ReportSection, access.ViewEvents, s.Reports != nil)
+	show(ProfileSection, access.OwnProfile, s.Profiles != nil && p.Email != "")
+	show(OutboxSection, access.Administer, s.Outbox != nil)
+	show(RejectedSection, access.Administer, true)
 	return out
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/shared/access"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
@@ -47,7 +48,7 @@ type systemsOutput struct {
 }
 
 func (s *server) systems(api huma.API) {
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "list-systems", Method: http.MethodGet, Path: "/v1/systems", Tags: []string{"Systems"},
 		Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that each asks for and the event types that it can receive, with the number of integrations of the tenant.",
 	}), func(ctx context.Context, _ *struct{}) (*systemsOutput, error) {
@@ -114,11 +115,4 @@ func (s *server) all(ctx context.Context) ([]integration.Integration, error) {
 		}
 		after = page[len(page)-1].ID
 	}
-}
-
-// operation adds what every operation has.
-func (s *server) operation(o huma.Operation) huma.Operation {
-	o.MaxBodyBytes = maxBody
-	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError)
-	return o
 }

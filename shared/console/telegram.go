@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/shared/access"
 	"tocsin/shared/destination/telegram/bot"
 )
 
@@ -23,7 +24,7 @@ type TelegramLinkView struct {
 type telegramLinkOutput struct{ Body TelegramLinkView }
 
 func (s *server) telegram(api huma.API) {
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "make-telegram-link", Method: http.MethodPost, Path: "/v1/integrations/{id}/telegram-link", Tags: []string{"Integrations"}, Errors: []int{404, 409, 502},
 		Summary:     "Make links that bind a Telegram chat",
 		Description: "Whoever opens one of the links in Telegram within 15 minutes binds the private chat or the group to the integration, in place of the one that is bound now. The first use ends all links of the integration. Read the integration afterwards to see the chat, then test it.",

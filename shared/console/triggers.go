@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/shared/access"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
@@ -190,7 +191,7 @@ type (
 
 func (s *server) triggers(api huma.API) {
 	tags := []string{"Triggers"}
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "list-trigger-templates", Method: http.MethodGet, Path: "/v1/trigger-templates", Tags: tags,
 		Summary: "List the conditions", Description: "With the threshold, the filters and the reactions that each can have: a form can be drawn from it.",
 	}), func(context.Context, *struct{}) (*templatesOutput, error) {
@@ -200,11 +201,11 @@ func (s *server) triggers(api huma.API) {
 		}
 		return out, nil
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "list-triggers", Method: http.MethodGet, Path: "/v1/triggers", Tags: tags, Errors: []int{422},
 		Summary: "List triggers", Description: "In the order of their making, those of a new account first.",
 	}), s.listTriggers)
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "create-trigger", Method: http.MethodPost, Path: "/v1/triggers", Tags: tags, Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Add a trigger", Description: "It is enabled unless you say otherwise.",
 	}), func(ctx context.Context, in *triggerInput) (*triggerOutput, error) {
@@ -215,18 +216,18 @@ func (s *server) triggers(api huma.API) {
 		t, err := s.Triggers.Create(ctx, person(ctx), d)
 		return s.newTrigger(ctx, t, err)
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "get-trigger", Method: http.MethodGet, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{404},
 		Summary: "Read a trigger", Description: "With the ETag that a conditional change needs, and when it fired last.",
 	}), func(ctx context.Context, in *idInput) (*triggerOutput, error) {
 		t, err := s.Triggers.Store.Get(ctx, principal(ctx).Tenant, in.ID)
 		return s.oneTrigger(ctx, t, err)
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "update-trigger", Method: http.MethodPatch, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{400, 404, 409, 412, 413, 415, 422},
 		Summary: "Change a trigger", Description: "A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.",
 	}), s.patchTrigger)
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "delete-trigger", Method: http.MethodDelete, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
 		Summary: "Delete a trigger", Description: "This can not be undone.",
 	}), func(ctx context.Context, in *conditionalInput) (*struct{}, error) {
@@ -239,28 +240,28 @@ func (s *server) triggers(api huma.API) {
 		if on {
 			verb, title = "enable", "Enable"
 		}
-		huma.Register(api, s.operation(huma.Operation{
+		huma.Register(api, s.operation(access.Triggers, huma.Operation{
 			OperationID: verb + "-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/" + verb, Tags: tags, Errors: []int{404, 409, 412},
 			Summary: title + " a trigger", Description: "It is no error when it already is.",
 		}), func(ctx context.Context, in *conditionalInput) (*triggerOutput, error) {
 			return s.switchTrigger(ctx, in, on)
 		})
 	}
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "copy-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/copy", Tags: tags, Errors: []int{404, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Copy a trigger", Description: "The copy is disabled: change it, then enable it.",
 	}), func(ctx context.Context, in *idInput) (*triggerOutput, error) {
 		t, err := s.Triggers.Copy(ctx, person(ctx), in.ID)
 		return s.newTrigger(ctx, t, err)
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "preview-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/preview", Tags: tags, Errors: []int{404},
 		Summary: "Show what a trigger would send", Description: "On made-up data. Nothing is sent.",
 	}), func(ctx context.Context, in *idInput) (*previewOutput, error) {
 		t, err := s.Triggers.Store.Get(ctx, principal(ctx).Tenant, in.ID)
 		return s.preview(ctx, t, err)
 	})
-	huma.Register(api, s.operation(huma.Operation{
+	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "preview-unsaved-trigger", Method: http.MethodPost, Path: "/v1/triggers/preview", Tags: tags, Errors: []int{400, 413, 415, 422},
 		Summary: "Show what a trigger that is not saved would send", Description: "On made-up data. Nothing is sent or saved.",
 	}), func(ctx context.Context, in *triggerInput) (*previewOutput, error) {

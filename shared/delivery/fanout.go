@@ -275,7 +275,7 @@ func (f *Fanout) react(ctx context.Context, in *Intake, l Lane, events []routed)
 func subscribed(i integration.Integration, events []routed) []routed {
 	var out []routed
 	for _, e := range events {
-		if _, ok := i.Subscribed(e.as); ok && !about(e.Event, i.ID) {
+		if sub, ok := i.Subscribed(e.as); ok && sub.Takes(e.Event.Kind) && !about(e.Event, i.ID) {
 			out = append(out, e)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"tocsin/shared/event"
@@ -110,7 +111,12 @@ type Subscription struct {
 	Event event.Type `json:"event"`
 	// WithHeaders includes the request's headers in hits; only with event.Hits.
 	WithHeaders bool `json:"with_headers,omitempty"`
+	// Kinds are the only events of the type that a person may be told of; nil = all. An integration that is stored has none.
+	Kinds []event.Kind `json:"-"`
 }
+
+// Takes reports whether the subscription is for events of a kind of its type.
+func (s Subscription) Takes(k event.Kind) bool { return s.Kinds == nil || slices.Contains(s.Kinds, k) }
 
 // Enabled reports whether events are delivered.
 func (i Integration) Enabled() bool { return i.Off == nil }

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
+	"tocsin/shared/access"
 	"tocsin/shared/event"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/report"
@@ -21,16 +24,27 @@ var (
 	ErrConflict = errors.New("notifications were changed meanwhile")
 )
 
+// NotAllowedError: a person chose to be told of what the role may not see. It is never empty.
+type NotAllowedError []string
+
+func (e NotAllowedError) Error() string {
+	return "your role may not be told of " + strings.Join(e, ", ")
+}
+
 // Profile is a person and what that person is told by mail.
 type Profile struct {
-	ID         string    `json:"id"`
-	Tenant     string    `json:"tenant"`
-	ClientName string    `json:"client_name,omitempty"`
-	Email      string    `json:"email"`
-	Name       string    `json:"name,omitempty"`
-	Choices    Choices   `json:"choices"`
-	Revision   int64     `json:"revision"` // counts changes from 1
-	UpdatedAt  time.Time `json:"updated_at"`
+	ID         string `json:"id"`
+	Tenant     string `json:"tenant"`
+	ClientName string `json:"client_name,omitempty"`
+	Email      string `json:"email"`
+	Name       string `json:"name,omitempty"`
+	// Choices are what the person chose; what is sent of it is Told.
+	Choices Choices `json:"choices"`
+	// Role is the newest that we were told, and RoleAt when that held; "" = nobody said: nothing is sent until somebody does.
+	Role      access.Role `json:"role,omitempty"`
+	RoleAt    time.Time   `json:"role_at,omitzero"`
+	Revision  int64       `json:"revision"` // counts changes from 1
+	UpdatedAt time.Time   `json:"updated_at"`
 }
 
 // Choices are what a person can be told of; the names are those of the product facts, 5.3, "stored as".
@@ -45,6 +59,70 @@ type Choices struct {
 
 // Default is what a new person is told of (facts, 5.3: the pictures show these three).
 var Default = Choices{ReportWeekly: true, ReportMonthly: true, System: true}
+
+// Allowed is what a role may be told of: what a person may be sent is bounded by what the role may see (product facts,
+// section 7). A role that is not known may be told of nothing.
+func Allowed(r access.Role) Choices {
+	events := r.May(access.OwnProfile) && r.May(access.ViewEvents)
+	return Choices{
+		ReportDaily: events, ReportWeekly: events, ReportMonthly: events, Vuln: events, Scope: events,
+		System: r.May(access.OwnProfile) && len(systemKinds(r)) > 0,
+	}
+}
+
+// systemRights are the rights by which a person sees what the system-related events are about.
+var systemRights = map[event.Kind]access.Right{
+	event.CreateUser: access.ViewUsers, event.UpdateUser: access.ViewUsers, event.DeleteUser: access.ViewUsers,
+	event.CreateIntegration: access.Administer, event.UpdateIntegration: access.Administer, event.EnableIntegration: access.Administer,
+	event.DisableIntegration: access.Administer, event.DeleteIntegration: access.Administer, event.IntegrationBroken: access.Administer,
+	event.AddressUndeliverable: access.Administer,
+	event.CreateApplication:    access.ViewApplications, event.UpdateApplication: access.ViewApplications, event.DeleteApplication: access.ViewApplications,
+}
+
+// systemKinds are the system-related events that a role may be told of, in the order of their names.
+func systemKinds(r access.Role) []event.Kind {
+	var out []event.Kind
+	for kind, right := range systemRights {
+		if r.May(right) {
+			out = append(out, kind)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// fields are the names of the choices and their values.
+func (c *Choices) fields() []struct {
+	name string
+	on   *bool
+} {
+	return []struct {
+		name string
+		on   *bool
+	}{
+		{"report_daily", &c.ReportDaily}, {"report_weekly", &c.ReportWeekly}, {"report_monthly", &c.ReportMonthly},
+		{"system", &c.System}, {"vuln", &c.Vuln}, {"scope", &c.Scope},
+	}
+}
+
+// Within are those of the choices that another allows.
+func (c Choices) Within(allowed Choices) Choices {
+	for i, f := range c.fields() {
+		*f.on = *f.on && *allowed.fields()[i].on
+	}
+	return c
+}
+
+// Told is what the person is told of: what was chosen, as far as the role may see it.
+func (p Profile) Told() Choices { return p.Choices.Within(Allowed(p.Role)) }
+
+// Kinds are the only events of a type that the person is told of; nil = all of them.
+func (p Profile) Kinds(t event.Type) []event.Kind {
+	if t == event.System {
+		return systemKinds(p.Role)
+	}
+	return nil
+}
 
 // Types are the event types of the choices, in the order of a form.
 func (c Choices) Types() []event.Type {
@@ -98,8 +176,12 @@ func ID(email string) string {
 	return report.PersonPrefix + hex.EncodeToString(sum[:10])
 }
 
-// Person is who is signed in.
-type Person struct{ Tenant, ClientName, Email, Name string }
+// Person is who is signed in. Role held at the time At, which is the token's; zero = it is not known.
+type Person struct {
+	Tenant, ClientName, Email, Name string
+	Role                            access.Role
+	At                              time.Time
+}
 
 // Service reads and changes people's notifications.
 type Service struct {
@@ -127,24 +209,66 @@ func (s *Service) Read(ctx context.Context, who Person) (Profile, error) {
 	if _, err := address.Parse(who.Email); err != nil {
 		return Profile{}, &AddressError{who.Email, err.Error()}
 	}
-	p, err := s.Store.Get(ctx, who.Tenant, ID(who.Email))
-	if !errors.Is(err, ErrNotFound) {
-		return p, err
+	for {
+		p, err := s.Store.Get(ctx, who.Tenant, ID(who.Email))
+		switch {
+		case errors.Is(err, ErrNotFound):
+			p, err = s.begin(ctx, who)
+		case err == nil && p.learn(who):
+			p, err = s.save(ctx, p)
+		}
+		if !errors.Is(err, ErrConflict) { // of two requests of one person
+			return p, err
+		}
 	}
-	p = Profile{
-		ID: ID(who.Email), Tenant: who.Tenant, ClientName: who.ClientName, Email: who.Email, Name: who.Name, Choices: Default, Revision: 1, UpdatedAt: s.Now().UTC(),
+}
+
+func (s *Service) begin(ctx context.Context, who Person) (Profile, error) {
+	p := Profile{
+		ID: ID(who.Email), Tenant: who.Tenant, ClientName: who.ClientName, Email: who.Email, Name: who.Name, Choices: Default,
+		Role: who.Role, RoleAt: who.At, Revision: 1, UpdatedAt: s.Now().UTC(),
 	}
-	if err = s.Store.Save(ctx, p); errors.Is(err, ErrConflict) { // two requests of one new person
-		return s.Store.Get(ctx, who.Tenant, p.ID)
-	}
+	err := s.Store.Save(ctx, p)
 	if err == nil {
 		s.Log.Info("person known", "tenant", p.Tenant, "person", p.ID)
 	}
 	return p, err
 }
 
+// learn takes over a role, unless what is known is newer: a token lives on after the role that it names. A token that does not say
+// from when it is may take rights away only. It reports whether that changes anything.
+func (p *Profile) learn(who Person) bool {
+	older := who.At.Before(p.RoleAt)
+	if who.At.IsZero() {
+		older = p.Role != "" && Allowed(who.Role) != Allowed(who.Role).Within(Allowed(p.Role))
+	}
+	if who.Role == "" || who.Role == p.Role || older {
+		return false
+	}
+	p.Role = who.Role
+	if !who.At.IsZero() {
+		p.RoleAt = who.At
+	}
+	return true
+}
+
+// Know notes a person who signed in, or whom upstream tells of, and the role. Nobody is noted whose role may be told of
+// nothing. Error: ErrNoAddress.
+func (s *Service) Know(ctx context.Context, who Person) error {
+	if who.Role != "" && Allowed(who.Role) == (Choices{}) {
+		if _, err := s.Store.Get(ctx, who.Tenant, ID(who.Email)); err != nil {
+			if errors.Is(err, ErrNotFound) {
+				return nil
+			}
+			return err
+		}
+	}
+	_, err := s.Read(ctx, who)
+	return err
+}
+
 // Set replaces the person's choices if the revision is the given one; revision 0 takes any.
-// Errors: ErrNoAddress, ErrConflict.
+// Errors: ErrNoAddress, ErrConflict, NotAllowedError.
 func (s *Service) Set(ctx context.Context, who Person, choices Choices, revision int64) (Profile, error) {
 	for {
 		p, err := s.Read(ctx, who)
@@ -154,6 +278,9 @@ func (s *Service) Set(ctx context.Context, who Person, choices Choices, revision
 		if revision != 0 && p.Revision != revision {
 			return p, fmt.Errorf("set the notifications of %s: %w", p.ID, ErrConflict)
 		}
+		if err := allowed(choices, p.Role); err != nil {
+			return p, err
+		}
 		p.Choices, p.Name, p.ClientName = choices, who.Name, who.ClientName
 		p, err = s.save(ctx, p)
 		if revision == 0 && errors.Is(err, ErrConflict) {
@@ -161,6 +288,20 @@ func (s *Service) Set(ctx context.Context, who Person, choices Choices, revision
 		}
 		return p, err
 	}
+}
+
+func allowed(c Choices, r access.Role) error {
+	within := c.Within(Allowed(r))
+	var not NotAllowedError
+	for i, f := range c.fields() {
+		if *f.on && !*within.fields()[i].on {
+			not = append(not, f.name)
+		}
+	}
+	if len(not) > 0 {
+		return not
+	}
+	return nil
 }
 
 // Leave switches all of a person's notifications off: the person followed the link of a mail. It is no error when the
@@ -191,7 +332,7 @@ func (s *Service) save(ctx context.Context, p Profile) (Profile, error) {
 	return p, nil
 }
 
-// Observe learns from upstream's events of people who came and went.
+// Observe learns from upstream's events of people who came, went, and got another role.
 func (s *Service) Observe(ctx context.Context, e event.Event) error {
 	u := event.Data[event.UserData](e).User
 	if u.Email == "" {
@@ -200,7 +341,11 @@ func (s *Service) Observe(ctx context.Context, e event.Event) error {
 	if e.Kind == event.DeleteUser {
 		return s.Store.Delete(ctx, e.Tenant, ID(u.Email))
 	}
-	_, err := s.Read(ctx, Person{Tenant: e.Tenant, ClientName: e.ClientName, Email: u.Email, Name: u.Name})
+	who := Person{Tenant: e.Tenant, ClientName: e.ClientName, Email: u.Email, Name: u.Name, At: e.Time}
+	if u.Role != "" {
+		who.Role = access.RoleOfTitle(u.Role)
+	}
+	err := s.Know(ctx, who)
 	if errors.Is(err, ErrNoAddress) {
 		return nil // upstream's own accounts may have none
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/access"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
 	"tocsin/shared/profile"
@@ -16,7 +17,7 @@ import (
 
 var (
 	now = func() time.Time { return time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC) }
-	ada = profile.Person{Tenant: "42", ClientName: "Acme", Email: "Ada@Example.com", Name: "Ada"}
+	ada = profile.Person{Tenant: "42", ClientName: "Acme", Email: "Ada@Example.com", Name: "Ada", Role: access.Administrator}
 )
 
 func start(t *testing.T) *profile.Service {
@@ -66,6 +67,94 @@ func TestUpstreamTellsOfPeople(t *testing.T) {
 	require.Equal(t, profile.Choices{Vuln: true}, p.Choices, "a repeat changes nothing")
 	tell(event.DeleteUser, `{"user":{"name":"Ada","email":"ADA@example.com"}}`)
 	people, err = s.Store.List(t.Context(), "42", "", 10)
+	require.NoError(t, err)
+	require.Empty(t, people)
+}
+
+// TestS7WhatARoleMaySeeBoundsWhatItIsSent takes every role through what it can choose and what it is told of then.
+func TestS7WhatARoleMaySeeBoundsWhatItIsSent(t *testing.T) {
+	all := profile.Choices{ReportDaily: true, ReportWeekly: true, ReportMonthly: true, System: true, Vuln: true, Scope: true}
+	users, applications := []event.Kind{event.CreateUser, event.DeleteUser, event.UpdateUser}, []event.Kind{event.CreateApplication, event.DeleteApplication, event.UpdateApplication}
+	for claim, want := range map[string]struct {
+		allowed profile.Choices
+		told    []event.Kind // of system-related events
+		not     []event.Kind
+	}{
+		"admin": {all, append(users, event.IntegrationBroken, event.AddressUndeliverable), nil}, "partner_admin_ext": {all, users, nil},
+		"analytic": {all, applications, append(users, event.IntegrationBroken)}, "partner_analytic": {all, applications, users},
+		"auditor":       {all, append(users, applications...), []event.Kind{event.IntegrationBroken, event.AddressUndeliverable}},
+		"api_developer": {not: append(users, applications...)}, "deploy": {not: users}, "": {not: users}, "nonsense": {not: users},
+	} {
+		t.Run(claim, func(t *testing.T) {
+			s, role := start(t), access.ParseRole(claim)
+			require.Equal(t, want.allowed, profile.Allowed(role))
+			who := profile.Person{Tenant: "42", Email: "grace@example.com", Role: role}
+			_, err := s.Set(t.Context(), who, all, 0)
+			if want.allowed != all {
+				var not profile.NotAllowedError
+				require.ErrorAs(t, err, &not)
+				require.Len(t, not, 6)
+				_, err = s.Set(t.Context(), who, profile.Choices{}, 0)
+			}
+			require.NoError(t, err)
+			p, err := s.Read(t.Context(), who)
+			require.NoError(t, err)
+			require.Equal(t, want.allowed, p.Told())
+			for _, k := range want.told {
+				require.Contains(t, p.Kinds(event.System), k)
+			}
+			for _, k := range want.not {
+				require.NotContains(t, p.Kinds(event.System), k)
+			}
+		})
+	}
+	// Every system-related kind is somebody's to see, or an administrator's at least.
+	admin := profile.Profile{Role: access.Administrator}
+	for _, k := range event.Kinds() {
+		e := event.Event{Kind: k, Data: []byte(`{}`)}
+		if e.Type() == event.System {
+			require.Contains(t, admin.Kinds(event.System), k, "a new kind needs a line in systemRights")
+		}
+	}
+}
+
+func TestS7ARoleThatIsLostTakesTheMailsWithIt(t *testing.T) {
+	s := start(t)
+	tell := func(kind event.Kind, role string, after time.Duration) profile.Profile {
+		t.Helper()
+		data := `{"user":{"name":"Ada","email":"ada@example.com","role":"` + role + `"}}`
+		require.NoError(t, s.Observe(t.Context(), event.Event{ID: "e", Tenant: "42", Kind: kind, Time: now().Add(after), Data: []byte(data)}))
+		p, err := s.Store.Get(t.Context(), "42", profile.ID("ada@example.com"))
+		if err != nil {
+			require.ErrorIs(t, err, profile.ErrNotFound)
+		}
+		return p
+	}
+	require.Empty(t, tell(event.CreateUser, "Deploy", 0), "nobody is noted who can be told of nothing")
+	p := tell(event.CreateUser, "Administrator", time.Hour)
+	require.Equal(t, profile.Default, p.Told())
+	require.Zero(t, tell(event.UpdateUser, "Deploy", 3*time.Hour).Told())
+	require.Zero(t, tell(event.UpdateUser, "Administrator", 2*time.Hour).Told(), "an event that is late changes nothing")
+	require.Zero(t, tell(event.CreateUser, "Administrator", time.Hour).Told(), "one that comes again neither")
+	require.Zero(t, tell(event.UpdateUser, "", 4*time.Hour).Told())
+	// A token lives on after the role that it names.
+	old := profile.Person{Tenant: "42", Email: "ada@example.com", Role: access.Administrator, At: now().Add(2 * time.Hour)}
+	require.NoError(t, s.Know(t.Context(), old))
+	_, err := s.Set(t.Context(), old, profile.Choices{Vuln: true}, 0)
+	require.ErrorContains(t, err, "your role may not be told of vuln")
+	old.At = time.Time{} // and one that does not say how old it is gives nothing back
+	p, err = s.Read(t.Context(), old)
+	require.NoError(t, err)
+	require.Zero(t, p.Told())
+	old.At = now().Add(5 * time.Hour)
+	p, err = s.Read(t.Context(), old)
+	require.NoError(t, err)
+	require.Equal(t, profile.Default, p.Told(), "what was chosen comes back with the role")
+	require.Equal(t, profile.Choices{ReportWeekly: true, ReportMonthly: true, System: true}, tell(event.UpdateUser, "Analyst", 6*time.Hour).Told())
+	require.Zero(t, tell(event.UpdateUser, "Wizard", 7*time.Hour).Told())
+	require.Empty(t, tell(event.DeleteUser, "", 8*time.Hour))
+	require.NoError(t, s.Know(t.Context(), profile.Person{Tenant: "42", Email: "eve@example.com", Role: access.ParseRole("nonsense"), At: now()}))
+	people, err := s.Store.List(t.Context(), "42", "", 10)
 	require.NoError(t, err)
 	require.Empty(t, people)
 }

@@ -96,7 +96,7 @@ func (d *Directory) known(ctx context.Context, tenant string) ([]integration.Int
 			return nil, fmt.Errorf("list the people of tenant %s: %w", tenant, err)
 		}
 		for _, p := range found {
-			if after = p.ID; p.Choices != (profile.Choices{}) {
+			if after = p.ID; p.Told() != (profile.Choices{}) {
 				k.all = append(k.all, person(p))
 			}
 		}
@@ -118,8 +118,13 @@ func person(p profile.Profile) integration.Integration {
 	i := integration.Integration{
 		ID: p.ID, Tenant: p.Tenant, ClientName: p.ClientName, System: email.PersonalName, Name: "Personal email", Revision: p.Revision, CreatedBy: p.Email, UpdatedAt: p.UpdatedAt,
 	}
-	for _, t := range p.Choices.Types() {
-		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t})
+	told := p.Told()
+	for _, t := range told.Types() {
+		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t, Kinds: p.Kinds(t)})
+	}
+	if told == (profile.Choices{}) && p.Choices != told {
+		// What waits to be sent was for the role that the person had.
+		i.Off = &integration.Off{By: integration.ByPlatform, Reason: "the role of this person may not see this", At: p.UpdatedAt}
 	}
 	return i
 }

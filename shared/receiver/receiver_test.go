@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/access"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
@@ -156,11 +157,11 @@ func (w *world) mails(address string, n int) []destination.Mail {
 	return got
 }
 
-const user = `{"user":{"name":"Grace","email":"grace@example.com","role":"Analyst"}}`
+const user = `{"user":{"name":"Grace","email":"grace@example.com","role":"Read Only"}}`
 
 func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	w := start(t)
-	ada := profile.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada"}
+	ada := profile.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada", Role: access.Administrator}
 	_, err := w.people.Set(t.Context(), ada, profile.Choices{Vuln: true}, 0)
 	require.NoError(t, err)
 	w.publish("1", event.CreateUser, user) // Grace is known from now on
@@ -183,6 +184,75 @@ func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	w.mails("ada@example.com", 1)
 }
 
+// TestS7OnlyWhoMaySeeItIsSentIt publishes to people of every role, who are there by default and have chosen all that there is.
+func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
+	w := start(t)
+	roles := map[string]string{"admin": "Administrator", "analyst": "analytic", "auditor": "Read Only", "developer": "API Developer", "deploy": "deploy", "wizard": "Wizard", "nobody": ""}
+	for name, role := range roles {
+		w.publish("create-"+name, event.CreateUser, `{"user":{"name":"`+name+`","email":"`+name+`@example.com","role":"`+role+`"}}`)
+	}
+	w.settled()
+	for name, role := range roles { // of an older release, which asked nobody
+		p := profile.Profile{
+			ID: profile.ID("old-" + name + "@example.com"), Tenant: "42", Email: "old-" + name + "@example.com", Role: access.RoleOfTitle(role), Revision: 1,
+			Choices: profile.Choices{ReportDaily: true, ReportWeekly: true, ReportMonthly: true, System: true, Vuln: true, Scope: true},
+		}
+		require.NoError(t, w.db.People().Save(t.Context(), p))
+	}
+	time.Sleep(1100 * time.Millisecond) // a change shows within a second
+	w.post.mu.Lock()
+	w.post.sent = nil
+	w.post.mu.Unlock()
+	w.publish("vuln", event.Vuln, `{"vuln":{"threat":"High","title":"XSS"}}`)
+	w.publish("scope", event.NewScopeIPs, `{"data":[{"action":"new","object_type":"ip","entity":{"ip":"198.51.100.1"}}]}`)
+	w.publish("user", event.DeleteUser, `{"user":{"name":"Alan","email":"alan@example.com"}}`)
+	w.publish("application", event.CreateApplication, `{"application":{"id":1,"name":"Shop"}}`)
+	w.publish("integration", event.IntegrationBroken, `{"integration":{"id":"i","name":"Ops","system":"slack"}}`)
+	w.publish("weekly", event.NewHits, `{"hit":{"type":"sqli","host":"shop","block_status":"blocked"}}`)
+	w.settled()
+	_, err := w.reports.RunSchedule(t.Context())
+	require.NoError(t, err)
+	w.set("2023-03-06T06:00:01Z")
+	_, err = w.reports.RunSchedule(t.Context())
+	require.NoError(t, err)
+	subjects := func(name string, n int) string {
+		var all []string
+		for _, m := range w.mails(name+"@example.com", n) {
+			all = append(all, m.Subject)
+		}
+		return strings.Join(all, "\n")
+	}
+	const daily, weekly = 1, 1
+	require.Contains(t, subjects("old-admin", 5+daily+weekly), "vulnerability")
+	require.NotContains(t, subjects("old-analyst", 3+daily+weekly), "User")
+	require.NotContains(t, subjects("old-auditor", 4+daily+weekly), "ntegration")
+	require.NotContains(t, subjects("analyst", 1+weekly), "User")
+	subjects("admin", 3+weekly)
+	subjects("auditor", 2+weekly)
+	for _, name := range []string{"developer", "deploy", "wizard", "nobody"} {
+		require.Empty(t, subjects(name, 0))
+		require.Empty(t, subjects("old-"+name, 0))
+	}
+
+	// A role that is lost takes the mails with it, those that wait too; so does an account that is deleted.
+	w.post.mu.Lock()
+	w.post.sent, w.post.down = nil, 1000
+	w.post.mu.Unlock()
+	w.publish("vuln-2", event.Vuln, `{"vuln":{"threat":"High","title":"XSS"}}`)
+	w.settled()
+	w.publish("lost", event.UpdateUser, `{"user":{"name":"a","email":"old-admin@example.com","role":"Deploy"}}`)
+	w.publish("gone", event.DeleteUser, `{"user":{"name":"a","email":"old-analyst@example.com"}}`)
+	w.settled()
+	time.Sleep(1100 * time.Millisecond)
+	w.post.mu.Lock()
+	w.post.down = 0
+	w.post.mu.Unlock()
+	w.publish("vuln-3", event.Vuln, `{"vuln":{"threat":"High","title":"XSS"}}`)
+	require.Contains(t, subjects("old-auditor", 4), "vulnerability", "the one that waited, the new one, and two of users")
+	require.Empty(t, subjects("old-admin", 0))
+	require.Empty(t, subjects("old-analyst", 0))
+}
+
 // A scheduled report reaches each address once, whatever is repeated, over the retry cycles.
 func TestAScheduledReportArrivesOnce(t *testing.T) {
 	w := start(t)
@@ -191,8 +261,8 @@ func TestAScheduledReportArrivesOnce(t *testing.T) {
 		System: "email", Name: "Managers", Subscriptions: []integration.Subscription{{Event: event.ReportWeekly}}, Parameters: json.RawMessage(`{"addresses":["m1@example.com","m2@example.com"]}`),
 	})
 	require.NoError(t, err)
-	w.settled()                                                                                                       // Grace is not there yet when the integration is announced
-	_, err = w.people.Read(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme", Email: "grace@example.com"}) // weekly by default
+	w.settled()                                                                                                                              // Grace is not there yet when the integration is announced
+	_, err = w.people.Read(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme", Email: "grace@example.com", Role: access.ReadOnly}) // weekly by default
 	require.NoError(t, err)
 	w.publish("h1", event.NewHits, `{"hit":{"type":"sqli","host":"shop","block_status":"blocked"}}`)
 	w.settled()

@@ -71,21 +71,22 @@ func gather(answer *events.LambdaFunctionURLStreamingResponse) (events.APIGatewa
 
 // Gateway is the access.Authenticator behind an HTTP API: its JWT authorizer has verified the token's signature,
 // issuer, audience and expiry, and hands the claims over.
-type Gateway struct{}
+type Gateway struct {
+	// Names are the claims that decide what a person may do: see access.ClaimNames.
+	Names access.ClaimNames
+}
 
 var _ access.Authenticator = Gateway{}
 
-// Authenticate reads the claims.
-func (Gateway) Authenticate(r *http.Request) (access.Principal, error) {
+// Authenticate reads the claims. One that is no text (a list, a number) is none: the HTTP API hands over what it
+// understood as texts.
+func (g Gateway) Authenticate(r *http.Request) (access.Principal, error) {
 	claims, _ := r.Context().Value(claimsKey{}).(map[string]any)
 	if len(claims) == 0 {
 		return access.Principal{}, &access.UnauthorizedError{Reason: "a token is needed: send it as Authorization: Bearer …"}
 	}
-	return access.FromClaims(func(name string) string {
-		s, ok := claims[name].(string)
-		if !ok {
-			s, _ = claims["custom:"+name].(string) // the attributes that an Amazon Cognito user pool was given
-		}
+	return access.FromClaims(g.Names, func(name string) string {
+		s, _ := claims[name].(string)
 		return s
 	})
 }

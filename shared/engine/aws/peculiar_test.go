@@ -273,8 +273,9 @@ func TestAPoisonousEntryComesBackAlone(t *testing.T) {
 func TestTheGatewayHandsClaimsOver(t *testing.T) {
 	var got access.Principal
 	var refused error
+	var gateway aws.Gateway
 	handler := aws.APIHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got, refused = aws.Gateway{}.Authenticate(r)
+		got, refused = gateway.Authenticate(r)
 		http.SetCookie(w, &http.Cookie{Name: "a", Value: "b"})
 		body, _ := io.ReadAll(r.Body)
 		w.WriteHeader(http.StatusTeapot)
@@ -288,13 +289,34 @@ func TestTheGatewayHandsClaimsOver(t *testing.T) {
 	}
 	out := call(`{"version":"2.0","rawPath":"/prod/v1/systems","rawQueryString":"limit=3","headers":{"if-match":"\"1\""},"body":"eA==","isBase64Encoded":true,
 		"requestContext":{"stage":"prod","http":{"method":"PUT","path":"/prod/v1/systems"},"domainName":"d",
-		"authorizer":{"jwt":{"claims":{"custom:tenant":"42","custom:role":"administrator","email":"ada@example.com"}}}}}`)
+		"authorizer":{"jwt":{"claims":{"tenant":"42","role":"administrator","email":"ada@example.com","sub":"u1","iat":"1677628800"}}}}}`)
 	require.NoError(t, refused)
-	require.Equal(t, access.Principal{Tenant: "42", Role: access.Administrator, Email: "ada@example.com"}, got)
+	require.Equal(t, access.Principal{Tenant: "42", Role: access.Administrator, Email: "ada@example.com", Subject: "u1", Issued: time.Unix(1677628800, 0).UTC()}, got)
 	require.Equal(t, http.StatusTeapot, out.StatusCode)
 	require.Equal(t, `PUT /v1/systems?limit=3 "1" x`, out.Body)
 	require.Equal(t, []string{"a=b"}, out.Cookies)
 	call(`{"version":"2.0","rawPath":"/v1/systems","requestContext":{"stage":"$default","http":{"method":"GET"},"domainName":"d"}}`)
 	var unauthorized *access.UnauthorizedError
 	require.ErrorAs(t, refused, &unauthorized)
+
+	// S14: attributes that a user can write are claims under another name, and no other name is looked for.
+	claims := func(c string) {
+		call(`{"version":"2.0","rawPath":"/v1/systems","requestContext":{"stage":"$default","http":{"method":"GET"},"domainName":"d","authorizer":{"jwt":{"claims":` + c + `}}}}`)
+	}
+	claims(`{"custom:tenant":"42","custom:role":"administrator"}`)
+	require.ErrorAs(t, refused, &unauthorized, "a tenant that its user can choose")
+	claims(`{"tenant":"42","custom:role":"administrator","custom:client_name":"Another"}`)
+	require.NoError(t, refused)
+	require.Equal(t, access.Principal{Tenant: "42"}, got, "a role that its user can choose")
+	for _, c := range []string{`{"tenant":["42"],"role":"administrator"}`, `{"tenant":42,"role":"administrator"}`, `{"tenant":{"a":"42"}}`, `{"tenant":null,"role":"admin"}`} {
+		claims(c)
+		require.ErrorAs(t, refused, &unauthorized, c)
+	}
+	claims(`{"tenant":"42","role":["administrator"],"email":"ada@example.com","email_verified":"false"}`)
+	require.NoError(t, refused)
+	require.Equal(t, access.Principal{Tenant: "42"}, got, "a list is no role, and an address that is not verified is nobody's")
+	gateway.Names = access.ClaimNames{Tenant: "custom:tenant", Role: "https://example.com/role", ClientName: "org"}
+	claims(`{"tenant":"43","role":"administrator","custom:tenant":"42","https://example.com/role":"auditor","org":"Acme","client_name":"Another"}`)
+	require.NoError(t, refused)
+	require.Equal(t, access.Principal{Tenant: "42", Role: access.ReadOnly, ClientName: "Acme"}, got, "the claims that are named, and no others")
 }

@@ -70,7 +70,7 @@ func (p *People) Save(ctx context.Context, v profile.Profile) error {
 	if v.Revision > 1 {
 		put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"), item{":before": number(v.Revision - 1)}
 	}
-	unmet, err := transact(ctx, p.DB, append([]types.TransactWriteItem{{Put: put}}, subscribe(p.Schedule, v.Tenant, v.ID, v.UpdatedAt, v.Choices.Reports())...), "")
+	unmet, err := transact(ctx, p.DB, append([]types.TransactWriteItem{{Put: put}}, subscribe(p.Schedule, v.Tenant, v.ID, v.UpdatedAt, v.Told().Reports())...), "")
 	if err == nil && len(unmet) > 0 {
 		err = profile.ErrConflict
 	}

@@ -70,7 +70,7 @@ func (p *People) Save(ctx context.Context, v profile.Profile) error {
 		if w.conn.Changes() == 0 {
 			return profile.ErrConflict
 		}
-		return w.subscribe(v.Tenant, v.ID, v.UpdatedAt, v.Choices.Reports())
+		return w.subscribe(v.Tenant, v.ID, v.UpdatedAt, v.Told().Reports())
 	}); err != nil {
 		return fmt.Errorf("save person %s of tenant %s: %w", v.ID, v.Tenant, err)
 	}

@@ -76,12 +76,18 @@ function Settings({ redraw }) {
     <a href="/docs">${t("nav.api")}</a></div>`;
 }
 
+// roleOf is the role in words; one that is not known here allows nothing.
+const roleOf = ({ role }) => {
+  const words = t(`role.${role}`);
+  return words === `role.${role}` ? t("role.unknown") : words;
+};
+
 function Person({ session, signOut }) {
   const menu = useRef(null);
   return html`<details class="person" ref=${menu} onKeyDown=${(e) => { if (e.key === "Escape") { menu.current.open = false; menu.current.firstElementChild.focus(); } }}
     onFocusOut=${(e) => { if (!menu.current.contains(e.relatedTarget)) menu.current.open = false; }}>
     <summary aria-label=${t("person.menu", { name: session.name || session.email || session.tenant })}><${Icon} name="person" /><span class="wide-only">${session.name || session.email || session.tenant}</span></summary>
-    <div class="menu" tabindex="-1"><p><strong>${session.name}</strong><br />${session.email}</p><p class="muted">${session.client_name || session.tenant} · ${t(`role.${session.role}`)}</p>
+    <div class="menu" tabindex="-1"><p><strong>${session.name}</strong><br />${session.email}</p><p class="muted">${session.client_name || session.tenant} · ${roleOf(session)}</p>
       ${session.sections.includes("profile") && html`<a href="/profile" onClick=${() => { menu.current.open = false; }}>${t("profile.title")}</a>`}
       <button type="button" onClick=${signOut}>${t("person.signout")}</button></div></details>`;
 }
@@ -122,7 +128,7 @@ function Page({ session }) {
     return () => seen.disconnect();
   }, [path]);
   const body = !found ? html`<h1 tabindex="-1">${t("missing.title")}</h1><${Empty} icon="search" title=${t("missing.what")}><p><a class="button" href="/">${t("missing.back")}</a></p><//>`
-    : !allowed ? html`<h1 tabindex="-1">${t("forbidden.title")}</h1><${Empty} icon="person" title=${t("forbidden.what", { role: t(`role.${session.role}`) })} />`
+    : !allowed ? html`<h1 tabindex="-1">${t("forbidden.title")}</h1><${Empty} icon="person" title=${t("forbidden.what", { role: roleOf(session) })} />`
     : html`<${found.view} key=${path.split("/").slice(0, 3).join("/")} session=${session} path=${path} ...${found.parameters} />`;
   return html`<main class="page" id="main" tabindex="-1" ref=${main}>${body}</main>`;
 }

@@ -1,4 +1,4 @@
-// What the signed-in person is told of by mail: everybody's own, whatever their role.
+// What the signed-in person is told of by mail: everybody's own, as far as the role may see it.
 import { html, useEffect, useState } from "../html.js";
 import { call, get } from "../api.js";
 import { t } from "../i18n.js";
@@ -24,15 +24,20 @@ function Choices({ data, saved, again }) {
     return () => guardLeaving(null);
   }, [dirty]);
   const box = (name) => html`<${Box} checked=${choices[name]} label=${t(`profile.${name}`)} onChange=${(yes) => set({ ...choices, [name]: yes })} />`;
-  const none = ![...reports, ...events].some((name) => choices[name]);
+  const allowed = data.body.allowed;
+  const boxes = (names, legend, note, kind) => names.some((name) => allowed[name]) && html`<fieldset><legend>${t(legend)}</legend>
+    ${note && html`<p class="help">${t(note)}</p>`}<div class=${kind}>${names.filter((name) => allowed[name]).map(box)}</div></fieldset>`;
+  const any = [...reports, ...events].some((name) => allowed[name]);
+  const none = any && ![...reports, ...events].some((name) => choices[name]);
   return html`<form class="panel form" onSubmit=${(e) => { e.preventDefault(); save(); }}>
     <dl class="facts"><div class="fact"><dt>${t("profile.address")}</dt><dd>${data.body.email}<small>${t("profile.address.note")}</small></dd></div></dl>
-    <fieldset><legend>${t("events.report")}</legend><p class="help">${t("profile.report.note")}</p><div class="leaves inline">${reports.map(box)}</div></fieldset>
-    <fieldset><legend>${t("events.title")}</legend><div class="tree">${events.map(box)}</div></fieldset>
+    ${boxes(reports, "events.report", "profile.report.note", "leaves inline")}
+    ${boxes(events, "events.title", "", "tree")}
+    ${!any && html`<${Notice}><p>${t("profile.role")}</p><//>`}
     <p class="help" role="status">${none ? t("profile.none") : ""}</p>
     ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("profile.conflict")}</p><p><button type="button" class="quiet" onClick=${again}>${t("form.reload")}</button></p><//>` : html`<${Failure} error=${error} />`)}
-    <div class="buttons"><button type="button" disabled=${!dirty || busy} onClick=${() => { set(start); forget(); }}>${t("form.cancel")}</button>
-      <button type="submit" class="primary" disabled=${busy}><${Busy} on=${busy}>${t("form.save")}<//></button></div></form>`;
+    ${any && html`<div class="buttons"><button type="button" disabled=${!dirty || busy} onClick=${() => { set(start); forget(); }}>${t("form.cancel")}</button>
+      <button type="submit" class="primary" disabled=${busy}><${Busy} on=${busy}>${t("form.save")}<//></button></div>`}</form>`;
 }
 
 export function Profile() {
