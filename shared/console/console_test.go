@@ -320,7 +320,8 @@ func TestChoicesAreReadFromTheSystem(t *testing.T) {
 	require.Equal(t, []any{map[string]any{"value": "10001", "title": "Bug"}}, ask("issue_type", `,"project":"SEC"`).body["choices"])
 	require.Equal(t, "choose the project first: the issue types are those of a project", ask("issue_type", "").body["reason"])
 	require.Contains(t, ask("issue_type", `,"project":"NONE"`).body["reason"], "no such project")
-	a = ask("project", `,"token":"s3cr3t-wrong"`)
+	a = r.call("POST", "/v1/integrations/choices", fmt.Sprintf(`{"system":"jira","parameter":"project","parameters":{"url":%q,"email":"sec@example.com","token":"s3cr3t-wrong"}}`, jira.URL))
+	require.Equal(t, 200, a.status, a.raw)
 	require.Contains(t, a.body["reason"], "tokens of Jira Cloud expire (it says: you sent Basic ********)", "a secret in another dress is masked")
 	require.Empty(t, a.body["choices"])
 

@@ -75,8 +75,8 @@ var systemRights = map[event.Kind]access.Right{
 	event.CreateUser: access.ViewUsers, event.UpdateUser: access.ViewUsers, event.DeleteUser: access.ViewUsers,
 	event.CreateIntegration: access.Administer, event.UpdateIntegration: access.Administer, event.EnableIntegration: access.Administer,
 	event.DisableIntegration: access.Administer, event.DeleteIntegration: access.Administer, event.IntegrationBroken: access.Administer,
-	event.AddressUndeliverable: access.Administer,
-	event.CreateApplication:    access.ViewApplications, event.UpdateApplication: access.ViewApplications, event.DeleteApplication: access.ViewApplications,
+	event.IntegrationFailing: access.Administer, event.IntegrationWorking: access.Administer, event.AddressUndeliverable: access.Administer,
+	event.CreateApplication: access.ViewApplications, event.UpdateApplication: access.ViewApplications, event.DeleteApplication: access.ViewApplications,
 }
 
 // systemKinds are the system-related events that a role may be told of, in the order of their names.
