@@ -28,6 +28,9 @@ func CutBytes(s string, limit int) string {
 	return cut(s, limit, utf8.RuneLen)
 }
 
+// CutSized is Cut for systems that count in their own way: size is what a character takes.
+func CutSized(s string, limit int, size func(rune) int) string { return cut(s, limit, size) }
+
 // cut keeps the longest prefix of whole runes that fits with the mark.
 func cut(s string, limit int, size func(rune) int) string {
 	mark, _ := utf8.DecodeRuneInString(Mark)

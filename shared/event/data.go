@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
-	"time"
 )
 
 // HitData is the data of NewHits. The hit itself travels on as upstream wrote it (facts, 1.9: two generations
@@ -31,10 +30,10 @@ type Hit struct {
 	RemoteAddr6   *string  `json:"remote_addr6"`
 	RemoteCountry *string  `json:"remote_country"`
 	// ResponseStatus is the status that the protected application answered.
-	ResponseStatus int    `json:"response_status"`
-	BlockStatus    string `json:"block_status"`
-	Target         string `json:"target"`       // server, client or database, where upstream says so
-	RequestTime    int64  `json:"request_time"` // Unix seconds
+	ResponseStatus int     `json:"response_status"`
+	BlockStatus    string  `json:"block_status"`
+	Target         string  `json:"target"` // server, client or database, where upstream says so
+	RequestTime    Seconds `json:"request_time"`
 }
 
 // Site is the attacked host, in either generation's member.
@@ -84,8 +83,8 @@ type Assault struct {
 	BlockStatus  string    `json:"block_status"`
 	Target       string    `json:"target"` // server, client or database, where upstream says so
 	Status       int       `json:"response_status"`
-	First        time.Time `json:"first_time"`
-	Last         time.Time `json:"last_time"`
+	First        Timestamp `json:"first_time"`
+	Last         Timestamp `json:"last_time"`
 }
 
 func (a Assault) check(field string) error {
@@ -325,7 +324,7 @@ func (d TriggerData) check() error {
 // RequestsData is the data of RequestsPerHour: the count of the hour [From, From+1h).
 type RequestsData struct {
 	Requests *int64    `json:"requests"`
-	From     time.Time `json:"from"`
+	From     Timestamp `json:"from"`
 }
 
 func (d RequestsData) check() error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ type detail struct {
 	ID         string          `json:"id"`
 	Tenant     string          `json:"tenant"`
 	ClientName string          `json:"client_name,omitempty"`
-	Time       time.Time       `json:"time"`
+	Time       Timestamp       `json:"time"`
 	Data       json.RawMessage `json:"data"`
 }
 
@@ -130,9 +131,15 @@ func unknownMember(raw []byte) (name string, found bool) {
 	return "", false
 }
 
-// Encode writes the wire form that Parse reads.
+// Encode writes the wire form that Parse reads, `<`, `>` and `&` as they are: the escapes of a page would travel on.
 func (e Event) Encode() ([]byte, error) {
-	return json.Marshal(detail{Version: Version, ID: e.ID, Tenant: e.Tenant, ClientName: e.ClientName, Time: e.Time, Data: e.Data})
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(detail{Version: Version, ID: e.ID, Tenant: e.Tenant, ClientName: e.ClientName, Time: Timestamp{e.Time}, Data: e.Data}); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
 // Validate checks every member, the data against its kind. Every error is an *InvalidError.
@@ -185,13 +192,16 @@ func decodeError(field string, err error) error {
 	if errors.As(err, &te) {
 		return invalid(join(field, te.Field), "must be %s, is %s", kindName(te), te.Value)
 	}
-	if strings.Contains(err.Error(), "parsing time") {
-		return invalid(join(field, "time"), "must be a time such as 2023-03-01T00:00:00Z")
-	}
 	return invalid(field, "is not valid JSON: %v", err)
 }
 
 func kindName(te *json.UnmarshalTypeError) string {
+	switch te.Type {
+	case reflect.TypeFor[Timestamp]():
+		return "a time such as 2023-03-01T00:00:00Z"
+	case reflect.TypeFor[Seconds]():
+		return "a number of Unix seconds"
+	}
 	switch k := te.Type.Kind().String(); {
 	case strings.HasPrefix(k, "int"), strings.HasPrefix(k, "float"):
 		return "a number"

@@ -124,10 +124,28 @@ func Mended(value []byte) []byte {
 	return out
 }
 
+// Map is a valid JSON value as Append writes it, with each of its texts, names too, as change returns it.
+func Map(value []byte, change func(string) string) []byte {
+	m := mender{dec: json.NewDecoder(bytes.NewReader(value)), change: change}
+	m.dec.UseNumber()
+	if err := m.value(0); err != nil {
+		return []byte("null")
+	}
+	return m.out
+}
+
 // mender copies one JSON value from dec to out.
 type mender struct {
-	dec *json.Decoder
-	out []byte
+	dec    *json.Decoder
+	out    []byte
+	change func(string) string // nil: texts stay
+}
+
+func (m *mender) append(b []byte, s string) []byte {
+	if m.change != nil {
+		s = m.change(s)
+	}
+	return AppendString(b, s)
 }
 
 func (m *mender) value(depth int) error {
@@ -145,7 +163,7 @@ func (m *mender) value(depth int) error {
 		}
 		return m.array(depth + 1)
 	case string:
-		m.out = AppendString(m.out, v)
+		m.out = m.append(m.out, v)
 	case json.Number:
 		m.out = appendNumber(m.out, v.String())
 	case bool:
@@ -182,7 +200,7 @@ func (m *mender) object(depth int) error {
 			return err
 		}
 		text, _ := token.(string)
-		name := AppendString(nil, text)
+		name := m.append(nil, text)
 		if err := m.value(depth); err != nil {
 			return err
 		}
@@ -236,7 +254,7 @@ func (m *mender) deep(open json.Delim) error {
 			inner, first = append(inner, byte(v)), true
 			isName, object = append(isName, v == '{'), append(object, v == '{')
 		case string:
-			if inner = AppendString(inner, v); object[last] && !value {
+			if inner = m.append(inner, v); object[last] && !value {
 				inner = append(inner, ':')
 			}
 		case json.Number:

@@ -84,6 +84,10 @@ func TestH10WhatLeavesIsReadableEverywhere(t *testing.T) {
 	}
 }
 
+func TestMapChangesTextsAlone(t *testing.T) {
+	require.Equal(t, `{"AB":["X",1.50,null,{"C":"D"}]}`, string(ijson.Map([]byte(`{"ab": ["x", 1.50, null, {"c":"d"}]}`), strings.ToUpper)))
+}
+
 func TestDeepJSONIsNoTrouble(t *testing.T) {
 	strict(t, ijson.Mended([]byte(strings.Repeat(`{"a":[`, 4000)+`"\ud800"`+strings.Repeat(`]}`, 4000))))
 	strict(t, ijson.Mended([]byte(strings.Repeat(`[`, 9000)+strings.Repeat(`]`, 9000))))

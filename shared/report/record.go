@@ -277,7 +277,7 @@ func blocked(status string) bool { return strings.HasPrefix(status, "blocked") }
 
 func (g gathering) hit(e event.Event, zone *time.Location) {
 	h := event.Data[event.HitData](e).Hit
-	at := when(h.RequestTime, e.Time)
+	at := when(int64(h.RequestTime), e.Time)
 	d := g.day(e.Tenant, at, zone)
 	host, kind := clip(h.Site()), clip(h.Type)
 	country, status := "", ""

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,7 +56,16 @@ func Run(t *testing.T, c Case) {
 		for _, s := range Hostile() {
 			for _, n := range HostileNotifications(s) {
 				for _, r := range Encode(t, c, n) {
-					c.Check(t, r)
+					c.check(t, r)
+				}
+			}
+		}
+	})
+	t.Run("H10 hostile JSON", func(t *testing.T) {
+		for _, value := range HostileJSON() {
+			for _, n := range hostile("x", value) {
+				for _, r := range Encode(t, c, n) {
+					c.check(t, r)
 				}
 			}
 		}
@@ -189,7 +197,7 @@ func golden(t *testing.T, c Case) {
 			again := Encode(t, c, n)
 			require.Equal(t, rs, again, "the same input gives the same requests")
 			for _, r := range rs {
-				c.Check(t, r)
+				c.check(t, r)
 			}
 			Golden(t, filepath.Join("testdata", name+".golden"), dump(rs))
 		})
@@ -270,7 +278,7 @@ func batch(t *testing.T, c Case) {
 	rs := Encode(t, c, many...)
 	require.GreaterOrEqual(t, len(rs), len(many)/c.Destination.System().Batch.Limit())
 	for _, r := range rs {
-		c.Check(t, r)
+		c.check(t, r)
 	}
 }
 
@@ -342,53 +350,4 @@ var samples = map[event.Kind]string{
 	event.TriggerUpdate:      `{"trigger":{"id":"t1","name":"SQLi burst"}}`,
 	event.TriggerDelete:      `{"trigger":{"id":"t1","name":"SQLi burst"}}`,
 	event.RequestsPerHour:    `{"requests":1048576,"from":"2023-03-01T00:00:00Z"}`,
-}
-
-// Hostile are texts that have broken senders before.
-func Hostile() []string {
-	return []string{
-		"", " ", "\x00\x01\x1b[31m", "line\nbreak\r\nand\ttab", `"quotes" and \backslashes\`, "</script><script>alert(1)</script>", "<!channel> <@U1> *b* _i_ ~s~ `c`",
-		"& &amp; < >", "{{.Secret}} ${jndi:ldap://x} %s %d", "\xff\xfe not UTF-8", "שלום مرحبا \u202e rtl", "日本語 🚨🚨 👩‍👩‍👧‍👦", "\u2028\u2029",
-		strings.Repeat("x", 100<<10), strings.Repeat("<", 5000), strings.Repeat("🚨", 5000), "To: a@b.c\r\nBcc: d@e.f",
-	}
-}
-
-// HostileNotifications put a text into every place that upstream fills.
-func HostileNotifications(s string) []notification.Notification {
-	q, err := json.Marshal(s)
-	if err != nil {
-		panic(err)
-	}
-	var out []notification.Notification
-	for k, data := range map[event.Kind]string{
-		event.Vuln:              `{"object_id":1,"vuln":{"threat":"High","title":§,"domain":§,"path":§,"parameter":§,"id":§,"type":§,"method":§,"discovered_by":§}}`,
-		event.NewHits:           `{"hit":{"type":"xss","payloads":[§,§],"path":§,"domain":§,"extra":§}}`,
-		event.CreateUser:        `{"user":{"name":§,"email":"a@example.com","role":§},"by":{"name":§}}`,
-		event.IntegrationBroken: `{"integration":{"id":"i","name":§,"type":§},"reason":§}`,
-		event.NewScopeDomains:   `{"data":[{"action":§,"entity":{"domain":§}},{"entity":{"name":§}}]}`,
-		event.TriggerCreate:     `{"trigger":{"id":"t","name":§}}`,
-	} {
-		client := s
-		if len(client) > 200 || !utf8.ValidString(s) {
-			client = "Acme <& Co>"
-		}
-		out = append(out, notification.Notification{Platform: Platform, Event: event.Event{
-			ID: "evt", Tenant: "42", ClientName: client, Kind: k, Time: Now, Data: json.RawMessage(strings.ReplaceAll(data, "§", string(q))),
-		}})
-	}
-	return out
-}
-
-// Fuzz encodes notifications with a fuzzed text in every place and checks each request.
-func Fuzz(f *testing.F, c Case) {
-	for _, s := range Hostile() {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		for _, n := range HostileNotifications(s) {
-			for _, r := range Encode(t, c, n) {
-				c.Check(t, r)
-			}
-		}
-	})
 }

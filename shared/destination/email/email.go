@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/mail/address"
 	"tocsin/shared/mail/reply"
 	"tocsin/shared/notification"
+	"tocsin/shared/plaintext"
 )
 
 // subjectLimit is in characters: RFC 5322, 2.1.1 asks for lines of at most 78 and allows 998 bytes.
@@ -94,7 +95,7 @@ func mailbox(to string) string {
 
 func (d Destination) compose(t destination.Target, n notification.Notification, to string) (*destination.Mail, error) {
 	m := &destination.Mail{
-		To: address.Wire(to), Subject: destination.Cut(line(n.Summary()), subjectLimit),
+		To: address.Wire(to), Subject: destination.Cut(n.Summary(), subjectLimit),
 		Header: map[string]string{"Auto-Submitted": "auto-generated", "X-Delivery-Id": t.Delivery},
 	}
 	if t.Unsubscribe != nil && !n.Test {
@@ -127,26 +128,16 @@ func (d Destination) why(t destination.Target, n notification.Notification) stri
 	case d.system.Personal:
 		return "You receive this mail because of the notifications in your profile at " + n.Platform.Name + "."
 	}
-	return "You receive this mail because an administrator of " + n.Event.Client() + " added your address to an integration of " + n.Platform.Name + "."
+	return "You receive this mail because an administrator of " + n.Client() + " added your address to an integration of " + n.Platform.Name + "."
 }
 
 // asked says who has had a test sent: whoever gets it and did not expect it knows whom to ask.
 func asked(n notification.Notification, who string) string {
-	return "You receive this test because " + line(cmp.Or(who, "an administrator")) + " of " + line(n.Event.Client()) + " tested an integration of " + line(n.Platform.Name) + " with your address."
-}
-
-// line keeps a subject on one line.
-func line(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "�"))
+	return "You receive this test because " + plaintext.Line(cmp.Or(who, "an administrator")) + " of " + n.Client() + " tested an integration of " + n.Platform.Name + " with your address."
 }
 
 func plain(n notification.Notification) string {
-	return "Hello,\n\n" + n.Summary() + "\n\n" + strings.ToValidUTF8(n.PlainText(), "�")
+	return "Hello,\n\n" + n.Summary() + "\n\n" + n.PlainText()
 }
 
 // Judge goes by what the mail service answered: 250 is taken, and a mail that is settled without being sent says why. A refusal of the

@@ -30,7 +30,7 @@ const dark = `
 
 // render writes a page that mail clients show: tables, inline styles, and dark colours where the client asks for them.
 func render(n notification.Notification, why, unsubscribe string) (string, error) {
-	title := strings.ToValidUTF8(n.Summary(), "�")
+	title := n.Summary()
 	var out strings.Builder
 	err := h.Doctype(h.HTML(h.Lang("en"),
 		h.Head(
@@ -52,7 +52,7 @@ func card(n notification.Notification, title, why, unsubscribe string) g.Node {
 	return table("card", "600", "width:100%;max-width:600px;background:#ffffff;color:#0f172a;font-family:Arial,Helvetica,sans-serif;font-size:15px;line-height:22px;",
 		row("padding:24px 24px 8px;font-size:18px;font-weight:bold;", g.Text(n.Platform.Name)),
 		row("padding:8px 24px;", g.Text("Hello,")),
-		row("padding:8px 24px;", h.Strong(g.Text(title)), h.Br(), g.Text(strings.ToValidUTF8(n.Sentence(), "�"))),
+		row("padding:8px 24px;", h.Strong(g.Text(title)), h.Br(), g.Text(n.Sentence())),
 		row("padding:8px 24px;", table("", "100%", "", row("background:"+bars[n.Severity()]+";color:#ffffff;padding:8px 12px;font-weight:bold;",
 			g.Text("Risk level is "+strings.ToUpper(n.Severity().String()))))),
 		facts(n.Facts()),
@@ -68,8 +68,8 @@ func facts(list []notification.Fact) g.Node {
 	return row("padding:8px 24px;", h.Table(h.Width("100%"), g.Attr("cellpadding", "0"), g.Attr("cellspacing", "0"), style("border-collapse:collapse;"),
 		g.Map(list, func(f notification.Fact) g.Node {
 			return g.Group{newline, h.Tr(
-				h.Td(h.Class("label"), g.Attr("valign", "top"), style("padding:6px 12px 6px 0;color:#475569;width:140px;"), g.Text(strings.ToValidUTF8(f.Label, "�"))),
-				h.Td(g.Attr("valign", "top"), style("padding:6px 0;word-break:break-word;"), g.Text(destination.Cut(strings.ToValidUTF8(f.Value, "�"), valueLimit))),
+				h.Td(h.Class("label"), g.Attr("valign", "top"), style("padding:6px 12px 6px 0;color:#475569;width:140px;"), g.Text(f.Label)),
+				h.Td(g.Attr("valign", "top"), style("padding:6px 0;word-break:break-word;"), g.Text(destination.Cut(f.Value, valueLimit))),
 			)}
 		})))
 }
@@ -84,7 +84,7 @@ func link(address string) g.Node {
 
 func foot(n notification.Notification, why, unsubscribe string) g.Node {
 	return g.Group{newline, h.Tr(h.Td(h.Class("foot"), style("padding:16px 24px 24px;color:#475569;font-size:12px;line-height:18px;"),
-		g.Text(strings.Join([]string{n.Event.Client(), n.Platform.Cloud, string(n.Event.Kind), n.At()}, " · ")), h.Br(),
+		g.Text(strings.Join([]string{n.Client(), n.Platform.Cloud, string(n.Event.Kind), n.At()}, " · ")), h.Br(),
 		g.Text(why), g.If(unsubscribe != "", g.Group{h.Br(), h.A(h.Href(unsubscribe), style("color:#1d4ed8;"), g.Text("Unsubscribe"))})))}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"regexp"
+	"strings"
 	"testing"
 	"unicode/utf16"
 
@@ -13,6 +15,8 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/destination/jira"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
 )
 
 const token = "ATATT3xFfGF0secret"
@@ -82,9 +86,49 @@ func check(t *testing.T, r destination.Request) {
 	var text string
 	if json.Unmarshal(i.Fields.Description, &text) == nil {
 		require.LessOrEqual(t, units(text), 32_767)
+		wiki(t, text)
 		return
 	}
 	require.LessOrEqual(t, document(t, i.Fields.Description, "doc"), 32_767)
+	require.LessOrEqual(t, units(string(i.Fields.Description)), 32_767, "if Jira counts the document")
+}
+
+// wiki reads a description as Jira's renderer does (BackslashEscapeRendererComponent): what stands behind a backslash is
+// text, and so is an entity. In what remains there is nothing that makes markup, and each line is one of ours.
+func wiki(t *testing.T, text string) {
+	t.Helper()
+	link := regexp.MustCompile(`(?m)^More details: https://console\.example\.com/\S*$`)
+	escape := regexp.MustCompile(`\\[-#*_+?^~|%{}\[\]()!@]|&#\d+;`)
+	inWord := regexp.MustCompile(`([0-9A-Za-z])[-_]([0-9A-Za-z])`)
+	bare := escape.ReplaceAllString(link.ReplaceAllString(text, ""), "x")
+	for range 2 { // the second time for those that shared a letter
+		bare = inWord.ReplaceAllString(bare, "$1$2")
+	}
+	label := regexp.MustCompile(`^(Notification type|ID|Title|Host|Domain|Path|Method|Discovered by|Parameter|Type|Risk|Threat|Client|Cloud|Event|Trigger|User|Role|Old role|By|Integration|System|Reason|IP|Service|Payload|Application|Endpoint|Change|Sensitive data|Specification|And|Accounts|URL|Response status|Block status|Country|Source|Additional trigger's clauses): `)
+	for i, line := range strings.Split(bare, "\n") {
+		if i != 2 && line != "" { // the sentence
+			require.Regexp(t, label, line)
+			line = label.ReplaceAllString(line, "")
+		}
+		require.NotRegexp(t, `[-#*_+?^~|%{}\[\]!@&\\<>:]`, line)
+	}
+}
+
+func TestH14WikiNotationStaysText(t *testing.T) {
+	for in, want := range map[string]string{
+		"1*2*3 `x` http://evil.test":        "1\\*2\\*3 `x` http&#58;//evil.test",
+		"h1. big\nThreat: Low\r\n* item":    `h1. big ⏎ Threat&#58; Low ⏎ \* item`,
+		"{code}[a|http://b]!i!{noformat}":   `\{code\}\[a\|http&#58;//b\]\!i\!\{noformat\}`,
+		`\{x} &#42;b&#42; -a- a-b_c (!) :D`: `&#92;\{x\} &#38;\#42;b&#38;\#42; \-a\- a-b_c \(\!\) &#58;D`,
+	} {
+		data, err := json.Marshal(map[string]any{"security_issue": map[string]any{"risk": "High", "title": in}})
+		require.NoError(t, err)
+		r := destinationtest.Encode(t, onPremise, notification.Notification{Platform: destinationtest.Platform, Event: event.Event{ID: "e", Tenant: "42", Kind: event.SecurityIssue, Time: destinationtest.Now, Data: data}})[0]
+		check(t, r)
+		var i struct{ Fields struct{ Description string } }
+		require.NoError(t, json.Unmarshal(r.Body, &i))
+		require.Contains(t, i.Fields.Description, "\nTitle: "+want+"\n")
+	}
 }
 
 func units(s string) int { return len(utf16.Encode([]rune(s))) }

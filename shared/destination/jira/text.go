@@ -1,14 +1,15 @@
 package jira
 
 import (
+	"fmt"
 	"strings"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/notification"
 )
 
-// valueLimit is in UTF-16 units, for one value of a description: all of them together stay below descriptionLimit.
-const valueLimit = 1500
+// valueLimits are tried one after the other until a description keeps to descriptionLimit: of one value, in UTF-16 units.
+var valueLimits = []int{1500, 750, 350, 150, 75, 30}
 
 // linkLimit is in bytes. Atlassian Document Format, mark "link": none published; browsers take this much.
 const linkLimit = 2000
@@ -27,50 +28,98 @@ type attrs struct {
 	Href string `json:"href"`
 }
 
-// document is the description for version 3: the notification's text, its facts as a list.
+// document is the description for version 3: the notification's text, its facts as a list. Jira does not say whether its
+// limit is on the text or on the document, so that the document keeps to it.
 func document(n notification.Notification) node {
+	var doc node
+	for _, limit := range valueLimits {
+		doc = documentWithin(n, limit)
+		if raw, err := destination.JSON(doc); err != nil || destination.UnitsUTF16(string(raw)) <= descriptionLimit {
+			break
+		}
+	}
+	return doc
+}
+
+func documentWithin(n notification.Notification, limit int) node {
 	doc := node{Type: "doc", Version: 1, Content: []node{
-		paragraph(words("Notification type: " + string(n.Event.Kind))), paragraph(words(n.Sentence())),
+		paragraph(words("Notification type: "+string(n.Event.Kind), limit)), paragraph(words(n.Sentence(), limit)),
 	}}
 	var items []node
 	for _, f := range n.Facts() {
-		label := words(f.Label + ": ")
+		label := words(f.Label+": ", limit)
 		label.Marks = []node{{Type: "strong"}}
-		items = append(items, node{Type: "listItem", Content: []node{paragraph(label, words(f.Value))}})
+		items = append(items, node{Type: "listItem", Content: []node{paragraph(label, words(f.Value, limit))}})
 	}
 	if len(items) > 0 {
 		doc.Content = append(doc.Content, node{Type: "bulletList", Content: items})
 	}
 	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
-		text := words("Open in the Console")
+		text := words("Open in the Console", limit)
 		text.Marks = []node{{Type: "link", Attrs: &attrs{Href: link}}}
 		doc.Content = append(doc.Content, paragraph(text))
 	}
-	doc.Content = append(doc.Content, paragraph(words("Client: "+n.Event.Client()+", cloud: "+n.Platform.Cloud+", event: "+n.Event.ID+", "+n.At())))
+	doc.Content = append(doc.Content, paragraph(words("Client: "+n.Client()+", cloud: "+n.Platform.Cloud+", event: "+n.Event.ID+", "+n.At(), footLimit)))
 	return doc
 }
 
+// footLimit is in UTF-16 units: a company's name, an event's id and what is ours are shorter.
+const footLimit = 600
+
 func paragraph(content ...node) node { return node{Type: "paragraph", Content: content} }
 
-// words is a text node; an empty one would be refused.
-func words(s string) node {
-	return node{Type: "text", Text: destination.CutUTF16(destination.Printable(s), valueLimit)}
+// words is a text node, in which nothing is markup; an empty one would be refused.
+func words(s string, limit int) node {
+	return node{Type: "text", Text: destination.CutUTF16(destination.Printable(s), limit)}
 }
 
-// markup are what makes wiki notation of a text: macros, links, and images, which a browser would fetch. Jira, "Text
-// Formatting Notation Help": a backslash escapes.
-var markup = strings.NewReplacer(`\`, "&#92;", "{", `\{`, "[", `\[`, "!", `\!`)
+// escaped takes the meaning from what makes wiki notation of a text. Jira, "Text Formatting Notation Help": a backslash
+// does it for most characters. It does not for a backslash, an ampersand (which begins an entity) and a colon (in a web
+// address, which becomes a link, and in :D): those are written as entities. Notation of whole lines (`h1.`, `bq.`, a
+// table) needs nothing: no value begins a line.
+func escaped(s string) string {
+	var out strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '\\' || c == '&' || c == ':' || c == '<' || c == '>':
+			fmt.Fprintf(&out, "&#%d;", c)
+		case (c == '-' || c == '_') && i > 0 && i+1 < len(s) && alphanumeric(s[i-1]) && alphanumeric(s[i+1]):
+			out.WriteByte(c) // inside of a word it is no notation, and a backslash would be hard to read
+		case strings.IndexByte("-#*_+?^~|%{}[]()!@", c) >= 0:
+			out.WriteByte('\\')
+			out.WriteByte(c)
+		default:
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
+}
 
-// plain is the description for version 2.
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+}
+
+// plain is the description for version 2, cut no shorter than it must be.
 func plain(n notification.Notification) string {
+	text := ""
+	for _, limit := range valueLimits {
+		if text = plainWithin(n, limit); destination.UnitsUTF16(text) <= descriptionLimit {
+			break
+		}
+	}
+	return text
+}
+
+func plainWithin(n notification.Notification, limit int) string {
+	value := func(s string) string { return escaped(destination.CutUTF16(destination.Printable(s), limit)) }
 	var b strings.Builder
-	b.WriteString("Notification type: " + string(n.Event.Kind) + "\n\n" + n.Sentence() + "\n\n")
+	b.WriteString("Notification type: " + string(n.Event.Kind) + "\n\n" + value(n.Sentence()) + "\n\n")
 	for _, f := range n.Facts() {
-		b.WriteString(f.Label + ": " + markup.Replace(destination.CutUTF16(destination.Printable(f.Value), valueLimit)) + "\n")
+		b.WriteString(f.Label + ": " + value(f.Value) + "\n")
 	}
 	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
 		b.WriteString("\nMore details: " + link + "\n")
 	}
-	b.WriteString("\nClient: " + markup.Replace(n.Event.Client()) + "\nCloud: " + n.Platform.Cloud + "\nEvent: " + n.Event.ID + "\n")
-	return destination.CutUTF16(b.String(), descriptionLimit)
+	b.WriteString("\nClient: " + value(n.Client()) + "\nCloud: " + n.Platform.Cloud + "\nEvent: " + escaped(n.Event.ID) + "\n")
+	return b.String()
 }

@@ -10,11 +10,12 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"unicode/utf16"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
+	"tocsin/shared/plaintext"
 )
 
 // Limits of an alert in characters, taken as UTF-16 units, the stricter reading. Opsgenie, Alert API, "Create Alert".
@@ -100,12 +101,20 @@ func render(n notification.Notification) alert {
 		tags[i] = destination.CutUTF16(tags[i], tagLimit)
 	}
 	return alert{
-		Message: destination.CutUTF16(n.Summary(), messageLimit), Description: destination.CutUTF16(n.PlainText(), descriptionLimit),
+		Message: text(n.Summary(), messageLimit), Description: text(n.PlainText(), descriptionLimit),
 		Alias: n.Dedup(), // of at most 198 bytes (event.Validate bounds its parts): Opsgenie's pages say 250 and 512
 		Tags:  tags, Details: details(n), Entity: destination.CutUTF16(entity(n), entityLimit),
 		Source: destination.CutUTF16(n.Platform.Name, sourceLimit), Priority: priority(n),
 	}
 }
+
+// text is one that Opsgenie shows as HTML (its page "Alerts and Alert Fields"), cut so that the escaped form keeps to the
+// limit and no entity is torn.
+func text(s string, limit int) string {
+	return escaper.Replace(destination.CutSized(destination.Printable(s), limit, func(r rune) int { return destination.UnitsUTF16(escaper.Replace(string(r))) }))
+}
+
+var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // entity is what the alert is about: the protected host of a finding, "" where there is none.
 func entity(n notification.Notification) string {
@@ -122,7 +131,7 @@ func entity(n notification.Notification) string {
 func details(n notification.Notification) map[string]string {
 	var flat []property
 	for _, m := range destination.Members(n.Details()) {
-		flat = flatten(flat, m.Name, m.Value, 1)
+		flat = flatten(flat, plaintext.Line(m.Name), m.Value, 1)
 	}
 	return fit(flat)
 }
@@ -136,17 +145,17 @@ func flatten(out []property, name string, value json.RawMessage, levels int) []p
 	case string(value) == "null":
 		return out
 	case json.Unmarshal(value, &s) == nil:
-		if strings.TrimSpace(s) == "" {
+		if s = plaintext.Lines(s); strings.TrimSpace(s) == "" {
 			return out
 		}
 		return append(out, property{name, s})
 	case value[0] == '{' && levels > 0:
 		for _, m := range destination.Members(value) {
-			out = flatten(out, name+"_"+m.Name, m.Value, levels-1)
+			out = flatten(out, name+"_"+plaintext.Line(m.Name), m.Value, levels-1)
 		}
 		return out
 	default:
-		return append(out, property{name, string(value)})
+		return append(out, property{name, string(ijson.Map(value, plaintext.Lines))})
 	}
 }
 
@@ -163,7 +172,7 @@ func fit(flat []property) map[string]string {
 		out, size := map[string]string{}, 0
 		for i, p := range flat {
 			name, value := destination.CutUTF16(p.name, nameLimit), destination.CutUTF16(p.value, most)
-			if size += units(name) + units(value); size > detailsLimit-nameLimit && most < 2*leastText {
+			if size += destination.UnitsUTF16(name) + destination.UnitsUTF16(value); size > detailsLimit-nameLimit && most < 2*leastText {
 				out[moreName] = fmt.Sprintf("%s %d more", destination.Mark, len(flat)-i)
 				return out
 			}
@@ -173,14 +182,6 @@ func fit(flat []property) map[string]string {
 			return out
 		}
 	}
-}
-
-func units(s string) int {
-	n := 0
-	for _, r := range s {
-		n += max(1, utf16.RuneLen(r))
-	}
-	return n
 }
 
 // reasons of Opsgenie. Alert API, "Response"; and "Response codes".

@@ -14,7 +14,9 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
+	"tocsin/shared/plaintext"
 )
 
 // Limits of an event. PagerDuty, Events API v2, "Send an alert event": the summary in characters, the event in bytes.
@@ -117,7 +119,7 @@ func render(key string, n notification.Notification) trigger {
 		Client:   n.Platform.Name,
 		Payload: payload{
 			Summary: destination.Cut(n.Summary(), summaryLimit), Source: n.Platform.Name, Severity: severity(n),
-			Timestamp: n.Event.Time.UTC().Format(time.RFC3339Nano), Group: n.Event.Client(), Class: string(n.Event.Kind), Details: details(n),
+			Timestamp: n.Event.Time.UTC().Format(time.RFC3339Nano), Group: n.Client(), Class: string(n.Event.Kind), Details: details(n),
 		},
 	}
 	if l := destination.WebLink(n.Link(), linkLimit); l != "" {
@@ -126,7 +128,8 @@ func render(key string, n notification.Notification) trigger {
 	return e
 }
 
-// details are those of the envelope with the description among them (facts, 2.7).
+// details are those of the envelope with the description among them (facts, 2.7). PagerDuty shows them to the one on call:
+// nothing in them hides or turns (package plaintext).
 func details(n notification.Notification) json.RawMessage {
 	members := destination.Members(n.Details())
 	description := destination.Member{Name: "description", Value: destination.Text(n.PlainText())}
@@ -136,7 +139,7 @@ func details(n notification.Notification) json.RawMessage {
 			kept = append(kept, m)
 		}
 	}
-	return destination.FitJSON(destination.JoinObject(append(kept, description)), detailsLimit)
+	return destination.FitJSON(ijson.Map(destination.JoinObject(append(kept, description)), plaintext.Lines), detailsLimit)
 }
 
 // aboutKey finds that the Integration Key is what PagerDuty refuses, and not the event.

@@ -99,7 +99,7 @@ func RecordOf(n notification.Notification) Record {
 // at is the time of the request, that of the event where the hit has none.
 func at(h event.Hit, n notification.Notification) time.Time {
 	if h.RequestTime > 0 {
-		return time.Unix(h.RequestTime, 0)
+		return time.Unix(int64(h.RequestTime), 0)
 	}
 	return n.Event.Time
 }

@@ -152,7 +152,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 func render(n notification.Notification) row {
 	r := row{
 		TimeGenerated: n.Event.Time.UTC().Format(time.RFC3339Nano), Vendor: n.Platform.Name, EventType: string(n.Event.Kind),
-		Severity: severities[n.Severity()], ClientName: n.Event.Client(),
+		Severity: severities[n.Severity()], ClientName: n.Client(),
 		Summary: fit(n.Summary(), textLimit), Description: fit(n.PlainText(), textLimit),
 	}
 	r.RequestID, r.RemoteAddr, r.URL = where(n)

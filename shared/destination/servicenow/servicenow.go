@@ -136,7 +136,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 func render(n notification.Notification) incident {
 	l := level(n)
 	return incident{
-		Short: destination.CutUTF16(line(title(n)), shortLimit), Description: destination.CutUTF16(destination.Printable(n.PlainText()), descriptionLimit),
+		Short: destination.CutUTF16(line(title(n)), shortLimit), Description: destination.CutUTF16(unmarked(destination.Printable(n.PlainText())), descriptionLimit),
 		Impact: l[0], Urgency: l[1], CorrelationID: correlation(n.Dedup()), CorrelationDisplay: destination.CutUTF16(line(n.Platform.Name), correlationLimit),
 	}
 }
@@ -151,8 +151,16 @@ func title(n notification.Notification) string {
 	return n.Summary()
 }
 
+// unmarked keeps the text from being read as HTML where it is copied to a journal, which takes what stands between [code]
+// and [/code] for that. ServiceNow, "Add formatting to journal fields".
+func unmarked(s string) string { return code.ReplaceAllString(s, "[ $1]") }
+
+var code = regexp.MustCompile(`(?i)\[(/?code)\]`)
+
 // line is a text on one line.
-func line(s string) string { return strings.Join(strings.Fields(destination.Printable(s)), " ") }
+func line(s string) string {
+	return strings.Join(strings.Fields(unmarked(destination.Printable(s))), " ")
+}
 
 // correlation keeps the id within its column: a longer one becomes a digest, which is as unique.
 func correlation(id string) string {

@@ -4,24 +4,26 @@ package slack
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode/utf16"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
 )
 
-// Limits in characters. Slack, Block Kit reference: "Header", "Section", "Button"; and "chat.postMessage", text.
+// Limits in characters. Slack, Block Kit reference: "Header", "Section", "Button"; and "chat.postMessage", text. Slack
+// does not say whether a character that it escapes counts once: see units.
 const (
 	headerLimit  = 150
 	sectionLimit = 3000
 	fieldLimit   = 2000
-	fieldCount   = 10
+	fieldCount   = 10 // texts of a section: five labels and their values
 	linkLimit    = 3000
 	textLimit    = 4000
+	blocksLimit  = 12_000 // ours, of all values: Slack answers msg_blocks_too_long and publishes no number
 )
 
 // Parameters of a Slack integration.
@@ -46,9 +48,16 @@ func New() Destination {
 // System describes Slack.
 func (d Destination) System() destination.System { return d.system }
 
+// message is that of an incoming webhook. Blocks is what is shown. Text is for notifications and screen readers: with
+// Markdown off and parse none Slack reads no markup in it and makes no links, names or mentions of what it finds. Nothing
+// is unfurled: Slack would fetch what an attacker wrote.
 type message struct {
-	Text   string  `json:"text"`
-	Blocks []block `json:"blocks"`
+	Text        string  `json:"text"`
+	Markdown    bool    `json:"mrkdwn"`
+	Parse       string  `json:"parse"`
+	UnfurlLinks bool    `json:"unfurl_links"`
+	UnfurlMedia bool    `json:"unfurl_media"`
+	Blocks      []block `json:"blocks"`
 }
 
 type block struct {
@@ -59,15 +68,17 @@ type block struct {
 }
 
 type text struct {
-	Type string `json:"type"`
-	Text string `json:"text"`
+	Type  string `json:"type"`
+	Text  string `json:"text"`
+	Emoji *bool  `json:"emoji,omitempty"` // of a plain text; false leaves :smile: as it is
 }
 
 // element is a button of an actions block, or a text of a context block.
 type element struct {
-	Type string `json:"type"`
-	Text any    `json:"text"`
-	URL  string `json:"url,omitempty"`
+	Type  string `json:"type"`
+	Text  any    `json:"text"`
+	Emoji *bool  `json:"emoji,omitempty"`
+	URL   string `json:"url,omitempty"`
 }
 
 // Encode makes one message of each notification: Slack takes no two in one request.
@@ -75,7 +86,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	p := t.Parameters.(*Parameters)
 	out := make([]destination.Request, 0, len(ns))
 	for _, n := range ns {
-		body, err := json.Marshal(render(n))
+		body, err := destination.JSON(render(n))
 		if err != nil {
 			return nil, fmt.Errorf("write a Slack message: %w", err)
 		}
@@ -87,26 +98,28 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 }
 
 func render(n notification.Notification) message {
-	m := message{Text: fit(n.Summary()+"\n\n"+n.PlainText(), textLimit)}
-	m.add(block{Type: "header", Text: &text{"plain_text", destination.Cut(destination.Printable(n.Summary()), headerLimit)}})
-	m.add(block{Type: "section", Text: mrkdwn(marks[n.Severity()]+" "+n.Sentence(), sectionLimit)})
+	m := message{Text: escape(destination.CutSized(destination.Printable(n.Summary()+"\n\n"+n.PlainText()), textLimit, units)), Parse: "none"}
+	m.add(block{Type: "header", Text: plain(n.Summary(), headerLimit)})
+	m.add(block{Type: "section", Text: plain(marks[n.Severity()]+" "+n.Sentence(), sectionLimit)})
+	facts := n.Facts()
+	limit := valueLimit(facts)
 	var fields []text
-	for _, f := range n.Facts() {
+	for _, f := range facts {
 		if len(fields) == fieldCount {
 			m.add(block{Type: "section", Fields: fields})
 			fields = nil
 		}
-		fields = append(fields, text{"mrkdwn", "*" + escape(f.Label) + "*\n" + fit(f.Value, fieldLimit-len(f.Label)-3)})
+		// The label is ours. The value stands beside it in a text of its own, in which nothing is markup.
+		fields = append(fields, text{Type: "mrkdwn", Text: "*" + f.Label + "*"}, *plain(f.Value, limit))
 	}
 	if len(fields) > 0 {
 		m.add(block{Type: "section", Fields: fields})
 	}
-	if link := n.Link(); link != "" && len(link) <= linkLimit {
-		m.add(block{Type: "actions", Elements: []element{{Type: "button", Text: text{"plain_text", "Open in the Console"}, URL: link}}})
+	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
+		m.add(block{Type: "actions", Elements: []element{{Type: "button", Text: text{Type: "plain_text", Text: "Open in the Console"}, URL: link}}})
 	}
-	m.add(block{Type: "context", Elements: []element{{
-		Type: "mrkdwn", Text: fit(n.Event.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), fieldLimit),
-	}}})
+	foot := plain(n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), fieldLimit)
+	m.add(block{Type: "context", Elements: []element{{Type: foot.Type, Text: foot.Text, Emoji: foot.Emoji}}})
 	return m
 }
 
@@ -114,36 +127,48 @@ func (m *message) add(b block) { m.Blocks = append(m.Blocks, b) }
 
 // marks make the severity visible without a colour.
 var marks = map[notification.Severity]string{
-	notification.Info: ":information_source:", notification.Low: ":large_blue_circle:", notification.Medium: ":large_yellow_circle:",
-	notification.High: ":large_orange_circle:", notification.Critical: ":red_circle:",
+	notification.Info: "ℹ️", notification.Low: "🔵", notification.Medium: "🟡", notification.High: "🟠", notification.Critical: "🔴",
 }
 
-func mrkdwn(s string, limit int) *text { return &text{"mrkdwn", fit(s, limit)} }
+// plain is a text in which Slack reads no markup. Slack, Block Kit reference, "Text object".
+func plain(s string, limit int) *text {
+	return &text{Type: "plain_text", Text: destination.CutSized(destination.Printable(s), limit, units), Emoji: new(bool)}
+}
 
-// fit escapes a text and cuts it so that the escaped form keeps to the limit and no entity is torn.
-func fit(s string, limit int) string {
-	s = destination.Printable(s) // Slack answers a control character with invalid_payload
-	if e := escape(s); runes(e) <= limit {
-		return e
-	}
-	keep, used := 0, 0
-	for i, r := range s {
-		n := runes(escape(string(r)))
-		if used+n > limit-runes(destination.Mark) {
-			keep = i
+// valueLimit is the largest limit of one value with which all of them keep to blocksLimit.
+func valueLimit(facts []notification.Fact) int {
+	limit := fieldLimit
+	for ; limit > 100; limit /= 2 {
+		all := 0
+		for _, f := range facts {
+			size := 0
+			for _, r := range f.Value {
+				size += units(r)
+			}
+			all += min(size, limit)
+		}
+		if all <= blocksLimit {
 			break
 		}
-		used += n
 	}
-	return escape(s[:keep]) + destination.Mark
+	return limit
 }
 
-func runes(s string) int { return len([]rune(s)) }
+// units is what a character takes at the most: UTF-16 units, or the length of its escape.
+func units(r rune) int {
+	switch r {
+	case '&':
+		return len("&amp;")
+	case '<', '>':
+		return len("&lt;")
+	}
+	return max(1, utf16.RuneLen(r))
+}
 
 // escape is that of Slack, "Formatting text for app surfaces": only these three are special.
-var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-
 func escape(s string) string { return escaper.Replace(s) }
+
+var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // gone are those that say that this URL will never post again; unread those that are about the message.
 var (

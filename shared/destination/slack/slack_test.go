@@ -2,6 +2,7 @@ package slack_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -11,6 +12,8 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/destination/slack"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
 )
 
 var suite = destinationtest.Case{
@@ -30,6 +33,10 @@ func check(t *testing.T, r destination.Request) {
 	var m slackgo.WebhookMessage
 	require.NoError(t, json.Unmarshal(r.Body, &m))
 	require.NotEmpty(t, m.Text)
+	require.LessOrEqual(t, utf8.RuneCountInString(m.Text), 4000)
+	require.NotContains(t, m.Text, "<")
+	require.Equal(t, "none", m.Parse)
+	require.Contains(t, string(r.Body), `"mrkdwn":false`)
 	require.NotNil(t, m.Blocks)
 	require.LessOrEqual(t, len(m.Blocks.BlockSet), 50)
 	for _, b := range m.Blocks.BlockSet {
@@ -46,8 +53,12 @@ func check(t *testing.T, r destination.Request) {
 			}
 		case *slackgo.ActionBlock:
 			require.Len(t, b.Elements.ElementSet, 1)
+			button := b.Elements.ElementSet[0].(*slackgo.ButtonBlockElement)
+			require.Equal(t, button.URL, destination.WebLink(button.URL, 3000))
+			require.NotEmpty(t, button.URL)
 		case *slackgo.ContextBlock:
 			require.Len(t, b.ContextElements.Elements, 1)
+			text(t, b.ContextElements.Elements[0].(*slackgo.TextBlockObject), 2000)
 		default:
 			t.Fatalf("Slack's library does not know block %T", b)
 		}
@@ -58,8 +69,63 @@ func text(t *testing.T, o *slackgo.TextBlockObject, limit int) {
 	t.Helper()
 	require.NotEmpty(t, o.Text)
 	require.LessOrEqual(t, utf8.RuneCountInString(o.Text), limit)
-	require.NotContains(t, o.Text, "<!")
 	require.NotContains(t, o.Text, "\x00")
+	if o.Type == slackgo.MarkdownType {
+		require.Regexp(t, `^\*[A-Za-z' ]+\*$`, o.Text, "only our labels are markup")
+		return
+	}
+	require.Equal(t, slackgo.PlainTextType, o.Type)
+	require.NotNil(t, o.Emoji)
+	require.False(t, *o.Emoji)
+}
+
+func of(kind event.Kind, data map[string]any) notification.Notification {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		panic(err)
+	}
+	return notification.Notification{Platform: destinationtest.Platform, Event: event.Event{
+		ID: "e", Tenant: "42", ClientName: "Acme", Kind: kind, Time: destinationtest.Now, Data: raw,
+	}}
+}
+
+func TestH14ATitleIsShownAsSent(t *testing.T) {
+	title := "1*2*3 `x` _i_ ~s~ :smile: <!channel> @here & http://evil.test"
+	r := destinationtest.Encode(t, suite, of(event.Vuln, map[string]any{"vuln": map[string]any{"threat": "High", "title": title}}))[0]
+	check(t, r)
+	var m slackgo.WebhookMessage
+	require.NoError(t, json.Unmarshal(r.Body, &m))
+	var found bool
+	for _, b := range m.Blocks.BlockSet {
+		section, ok := b.(*slackgo.SectionBlock)
+		if !ok {
+			continue
+		}
+		for _, f := range section.Fields {
+			found = found || f.Text == title && f.Type == slackgo.PlainTextType
+		}
+	}
+	require.True(t, found, string(r.Body))
+}
+
+func TestH13AMessageWhoseLinkIsNoneGoesWithoutAButton(t *testing.T) {
+	for link, button := range map[string]bool{
+		"/api/1": false, "//evil.example/x": false, "javascript:alert(1)": false, " JAVASCRIPT:alert(1)": false, "http:evil": false, "data:text/html,x": false,
+		"https://console.example.com/api/1": true, "https://console.example.com/" + strings.Repeat("x", 3000): false,
+	} {
+		r := destinationtest.Encode(t, suite, of(event.APIStructureChanged, map[string]any{"trigger_name": "t", "endpoint_path": "/a", "http_method": "GET", "link": link}))[0]
+		check(t, r)
+		require.Equal(t, button, strings.Contains(string(r.Body), `"type":"button"`), link)
+		require.NotContains(t, strings.ToLower(string(r.Body)), "javascript:")
+	}
+}
+
+func TestH31AllValuesTogetherKeepToABound(t *testing.T) {
+	long := strings.Repeat("&", 5000)
+	r := destinationtest.Encode(t, suite, of(event.Vuln, map[string]any{"vuln": map[string]any{"threat": "High", "title": long, "path": long, "domain": long, "parameter": long, "type": long, "id": long, "method": long}}))[0]
+	check(t, r)
+	require.Contains(t, string(r.Body), destination.Mark)
+	require.Less(t, len(r.Body), 40_000)
 }
 
 func TestAnswers(t *testing.T) {

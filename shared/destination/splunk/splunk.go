@@ -16,8 +16,9 @@ import (
 
 // Limits of one request. Splunk, limits.conf, [http_input] max_content_length: 1 MB in the oldest release in use.
 const (
-	maxEvents = 100
-	maxBytes  = 900 << 10
+	maxEvents  = 100
+	maxBytes   = 900 << 10
+	eventLimit = maxBytes - 4<<10 // of one envelope; the rest is for what is around it
 )
 
 // eventPath is the collector's endpoint for JSON events. Splunk, "HTTP Event Collector REST API endpoints".
@@ -62,9 +63,9 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	for i, n := range ns {
 		w := wrapper{
 			Time: json.Number(strconv.FormatFloat(float64(n.Event.Time.UnixMilli())/1000, 'f', 3, 64)),
-			Host: n.Platform.Name, Source: strings.ToLower(n.Platform.Name), Sourcetype: "_json", Event: n.Envelope(),
+			Host: n.Platform.Name, Source: strings.ToLower(n.Platform.Name), Sourcetype: "_json", Event: destination.FitJSON(n.Envelope(), eventLimit),
 		}
-		raw, err := json.Marshal(w)
+		raw, err := destination.JSON(w)
 		if err != nil {
 			return nil, err
 		}

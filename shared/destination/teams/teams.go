@@ -3,30 +3,30 @@
 package teams
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
+	"tocsin/shared/plaintext"
 )
 
-// bodyLimit is in bytes. Microsoft, "Create an Incoming Webhook": 28 KB a message; what is wrapped around a card on its
-// way counts, so the plan is 20 KB.
-const bodyLimit = 20 << 10
+// Limits in bytes. Microsoft, "Create an Incoming Webhook": 28 KB a message. A workflow reads the message and posts each
+// card as a text inside of a further JSON object: forwarded counts that form, of which 1 KB is left for what is around it.
+const (
+	bodyLimit      = 20 << 10
+	forwardedLimit = 27 << 10
+	linkLimit      = plaintext.LinkLimit
+)
 
-// linkLimit is in bytes: what browsers are sure to open.
-const linkLimit = 2048
-
-// textLimits are tried one after the other until the message keeps to bodyLimit: characters of one text.
-var textLimits = []int{4000, 2000, 1000, 500, 250, 100, 50}
+// textLimits are tried one after the other until the message keeps to the limits: characters of one text.
+var textLimits = []int{4000, 3000, 2000, 1500, 1000, 700, 500, 350, 250, 150, 100, 50, 25}
 
 // Parameters of a Microsoft Teams integration.
 type Parameters struct {
@@ -117,25 +117,39 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 
 // write cuts the texts no shorter than the message must be.
 func write(n notification.Notification) ([]byte, error) {
-	var body bytes.Buffer
-	for _, limit := range textLimits {
-		body.Reset()
-		enc := json.NewEncoder(&body)
-		enc.SetEscapeHTML(false) // `<` would take six bytes
-		if err := enc.Encode(render(n, limit)); err != nil {
+	for i, limit := range textLimits {
+		body, err := destination.JSON(render(n, limit))
+		if err != nil {
 			return nil, err
 		}
-		if body.Len() <= bodyLimit {
-			break
+		if len(body) <= bodyLimit && forwarded(body) <= forwardedLimit || i == len(textLimits)-1 {
+			return body, nil
 		}
 	}
-	return bytes.TrimRight(body.Bytes(), "\n"), nil
+	return nil, nil // not reached
+}
+
+// forwarded is the most bytes that JSON has as a text in JSON: quotes and backslashes take two, and what is not ASCII, or
+// may be markup in a page, is written as \uXXXX by some writers (.NET's System.Text.Json).
+func forwarded(body []byte) int {
+	n := 2
+	for _, r := range string(body) {
+		switch {
+		case r == '"' || r == '\\':
+			n += 2
+		case r > '~' || strings.ContainsRune("<>&'+`", r):
+			n += len(`\u0000`) * max(1, utf16.RuneLen(r))
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 func render(n notification.Notification, limit int) message {
 	c := card{
 		Schema: "http://adaptivecards.io/schemas/adaptive-card.json", Type: "AdaptiveCard", Version: "1.4",
-		Fallback: fit(n.Summary(), limit), Teams: teams{Width: "Full"},
+		Fallback: fit(unmarked(n.Summary()), limit), Teams: teams{Width: "Full"},
 	}
 	c.Body = []element{{Type: "Container", Style: styles[n.Severity()], Bleed: true, Items: []element{
 		line(run{Text: fit(n.Summary(), limit), Size: "large", Weight: "bolder"}),
@@ -146,10 +160,10 @@ func render(n notification.Notification, limit int) message {
 		e.Spacing = "small"
 		c.Body = append(c.Body, e)
 	}
-	foot := line(run{Text: fit(n.Event.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), limit), Size: "small", Subtle: true})
+	foot := line(run{Text: fit(n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), limit), Size: "small", Subtle: true})
 	foot.Separator = true
 	c.Body = append(c.Body, foot)
-	if link := n.Link(); openable(link) {
+	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
 		c.Actions = []action{{"Action.OpenUrl", "Open in the Console", link}}
 	}
 	return message{Type: "message", Attachments: []attachment{{"application/vnd.microsoft.card.adaptive", c}}}
@@ -175,9 +189,10 @@ var severityText = map[notification.Severity]string{
 
 func fit(s string, limit int) string { return destination.Cut(destination.Printable(s), limit) }
 
-func openable(link string) bool {
-	u, err := url.Parse(link)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && len(link) <= linkLimit
+// unmarked takes Markdown out of a text: the fallback is the one text of a card that is read as such. Microsoft, "Adaptive
+// Card schema", fallbackText.
+func unmarked(s string) string {
+	return strings.NewReplacer("\\", "∖", "*", "∗", "_", "＿", "`", "ˋ", "~", "∼", "#", "＃", "<", "‹", ">", "›", "](", "] (", "://", ":／／").Replace(s)
 }
 
 // Errors that a connector answers inside a 200. Microsoft, "Create an Incoming Webhook", and its repository

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/atc0005/go-teams-notify/v2/adaptivecard"
@@ -33,6 +34,7 @@ func check(t *testing.T, r destination.Request) {
 	require.Equal(t, "application/json; charset=utf-8", r.Header.Get("Content-Type"))
 	require.LessOrEqual(t, len(r.Body), 20<<10)
 	require.True(t, utf8.Valid(r.Body))
+	require.LessOrEqual(t, forwarded(t, r.Body), 28<<10)
 	var m adaptivecard.Message
 	require.NoError(t, json.Unmarshal(r.Body, &m))
 	require.NoError(t, m.Validate())
@@ -44,6 +46,8 @@ func check(t *testing.T, r destination.Request) {
 	require.NotEmpty(t, c.FallbackText)
 	for _, a := range c.Actions {
 		require.Equal(t, "Action.OpenUrl", a.Type)
+		require.NotEmpty(t, a.URL)
+		require.Equal(t, a.URL, destination.WebLink(a.URL, 2048))
 	}
 	text := inlines(t, r.Body)
 	require.NotEmpty(t, text)
@@ -52,6 +56,45 @@ func check(t *testing.T, r destination.Request) {
 		require.NotContains(t, s, "\x00")
 	}
 	require.NotContains(t, string(r.Body), `"TextBlock"`, "it would read Markdown in what an attacker wrote")
+}
+
+// forwarded is the length of a workflow's own message: the card as a text in JSON, what is not ASCII escaped.
+func forwarded(t *testing.T, body []byte) int {
+	t.Helper()
+	var m struct {
+		Attachments []struct{ Content json.RawMessage }
+	}
+	require.NoError(t, json.Unmarshal(body, &m))
+	raw, err := json.Marshal(map[string]any{"recipient": map[string]string{"groupId": "11111111-2222-4333-8444-555555555555", "channelId": "19:0123456789abcdef@thread.tacv2"}, "messageBody": string(m.Attachments[0].Content)})
+	require.NoError(t, err)
+	size := 0
+	for _, r := range string(raw) {
+		if size++; r > '~' {
+			size += 6*utf16.RuneLen(r) - 1
+		}
+	}
+	return size
+}
+
+func TestH31NestedEscapingKeepsToTheLimit(t *testing.T) {
+	for _, c := range []string{`"`, `\`, "\\\"", "<", "é", "🚨", "'", "日", "\u0001\"", "&"} {
+		n := vulnerability(strings.Repeat(c, 9000))
+		data, err := json.Marshal(map[string]any{"object_id": 1, "vuln": map[string]any{"threat": "High", "title": strings.Repeat(c, 9000), "path": "/" + strings.Repeat(c, 9000), "parameter": strings.Repeat(c, 9000)}})
+		require.NoError(t, err)
+		n.Event.Data = data
+		r := destinationtest.Encode(t, suite, n)[0]
+		check(t, r)
+		require.Contains(t, string(r.Body), destination.Mark, c)
+		require.Greater(t, forwarded(t, r.Body), 4<<10, "no shorter than it must be: %s", c)
+	}
+}
+
+func TestTheFallbackIsNoMarkdown(t *testing.T) {
+	n := vulnerability("x")
+	n.Test, n.Event.ClientName = true, "**Acme** [Open](https://evil.example) <at>all</at> `x`"
+	var m adaptivecard.Message
+	require.NoError(t, json.Unmarshal(destinationtest.Encode(t, suite, n)[0].Body, &m))
+	require.NotRegexp(t, "[*_`<>~#]|\\]\\(|://", m.Attachments[0].Content.FallbackText)
 }
 
 func inlines(t *testing.T, body []byte) []string {

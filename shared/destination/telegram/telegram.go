@@ -4,9 +4,7 @@
 package telegram
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -139,14 +137,12 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 }
 
 func (d Destination) request(chat int64, text string) (destination.Request, error) {
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false) // the text is full of tags
-	if err := enc.Encode(message{ChatID: chat, Text: text, ParseMode: "HTML", Preview: linkPreview{Disabled: true}}); err != nil {
+	body, err := destination.JSON(message{ChatID: chat, Text: text, ParseMode: "HTML", Preview: linkPreview{Disabled: true}})
+	if err != nil {
 		return destination.Request{}, fmt.Errorf("write a Telegram message: %w", err)
 	}
 	return destination.Request{
-		Method: http.MethodPost, URL: d.bot.URL("sendMessage"), Body: bytes.TrimRight(body.Bytes(), "\n"), Header: http.Header{"Content-Type": {"application/json"}},
+		Method: http.MethodPost, URL: d.bot.URL("sendMessage"), Body: body, Header: http.Header{"Content-Type": {"application/json"}},
 	}, nil
 }
 

@@ -2,9 +2,8 @@ package telegram
 
 import (
 	"html"
-	"net/url"
+	"regexp"
 	"strings"
-	"unicode/utf16"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/notification"
@@ -57,21 +56,36 @@ func write(n notification.Notification) string {
 
 func render(n notification.Notification, limit int) string {
 	var b strings.Builder
-	b.WriteString("<b>" + fit(n.Summary(), headLimit) + "</b>\n")
-	b.WriteString(marks[n.Severity()] + " " + fit(n.Sentence(), sentenceLimit) + "\n")
+	b.WriteString(inert("b", n.Summary(), headLimit) + "\n")
+	b.WriteString(marks[n.Severity()] + " " + inert("", n.Sentence(), sentenceLimit) + "\n")
 	for i, f := range n.Facts() {
 		if i == 0 {
 			b.WriteByte('\n')
 		}
-		// In <code> Telegram makes no link, mention, hashtag or command of what an attacker wrote, and a touch copies it.
 		b.WriteString("<b>" + fit(f.Label, 40) + ":</b> <code>" + fit(f.Value, limit) + "</code>\n")
 	}
 	// A link in the text, not a button: Telegram refuses a whole message for a button whose address it does not like.
-	if link := html.EscapeString(n.Link()); openable(n.Link()) && units(link) <= linkLimit {
+	if link := html.EscapeString(destination.WebLink(n.Link(), linkLimit)); link != "" && units(link) <= linkLimit {
 		b.WriteString("\n<a href=\"" + link + "\">Open in the Console</a>\n")
 	}
-	b.WriteString("\n<i>" + fit(n.Event.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), footLimit) + "</i>")
+	b.WriteString("\n" + inert("i", n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), footLimit))
 	return b.String()
+}
+
+// active is what Telegram makes links, mentions, hashtags and commands of (Bot API, "MessageEntity").
+var active = regexp.MustCompile(`[@#$/]|[^\s.]\.[^\s.]`)
+
+// inert writes a text in an element, or as it is for "". What an attacker wrote in it must become nothing to touch: such a
+// text is written in <code>, in which Telegram looks for nothing. The kind of an event and its time are ours.
+func inert(element, s string, limit int) string {
+	text := fit(s, limit)
+	if active.MatchString(s) {
+		element = "code"
+	}
+	if element == "" {
+		return text
+	}
+	return "<" + element + ">" + text + "</" + element + ">"
 }
 
 // marks make the severity visible.
@@ -84,30 +98,8 @@ var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // fit escapes a text and cuts it so that the escaped form keeps to the limit and no entity is torn.
 func fit(s string, limit int) string {
-	s = destination.Printable(s)
-	if e := escaper.Replace(s); units(e) <= limit {
-		return e
-	}
-	used := 0
-	for i, r := range s {
-		used += units(escaper.Replace(string(r)))
-		if used > limit-units(destination.Mark) {
-			return escaper.Replace(s[:i]) + destination.Mark
-		}
-	}
-	return escaper.Replace(s) // not reached: the whole is longer than the limit
+	return escaper.Replace(destination.CutSized(destination.Printable(s), limit, func(r rune) int { return units(escaper.Replace(string(r))) }))
 }
 
 // units counts UTF-16 code units, as Telegram does.
-func units(s string) int {
-	n := 0
-	for _, r := range s {
-		n += max(1, utf16.RuneLen(r))
-	}
-	return n
-}
-
-func openable(link string) bool {
-	u, err := url.Parse(link)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
-}
+func units(s string) int { return destination.UnitsUTF16(s) }

@@ -25,8 +25,9 @@ import (
 
 // Limits of one request; no receiver publishes its own. The facts leave both to us (section 9).
 const (
-	maxEvents = 100
-	maxBytes  = 1 << 20
+	maxEvents     = 100
+	maxBytes      = 1 << 20
+	envelopeLimit = maxBytes - 2 // of one in an array; a longer one is cut
 )
 
 // Parameters of a webhook (facts, 2.11; names of 1.2).
@@ -157,7 +158,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	limit := destination.Batch{Count: max(1, min(p.MaxEvents, maxEvents)), Bytes: maxBytes}
 	envelopes := make([][]byte, len(ns))
 	for i, n := range ns {
-		envelopes[i] = n.Envelope()
+		envelopes[i] = destination.FitJSON(n.Envelope(), envelopeLimit)
 	}
 	var out []destination.Request
 	for part := range destination.Chunks(envelopes, limit) {
