@@ -73,6 +73,7 @@ type Courier struct {
 	Relay Relay
 
 	lines logsample.Sampler
+	fits  fits // what this process learned of what systems take
 }
 
 // Route is an integration opened for sending. It is made once for many deliveries.
@@ -114,8 +115,8 @@ func redactor(d destination.Destination, secrets []string) *strings.Replacer {
 }
 
 // Send makes one attempt at a delivery and returns it as it is to be settled: delivered, retrying with its next
-// due time, or dead. A delivery of several requests resumes at the first that did not arrive. The error is that
-// of a cancelled context: then nothing was decided and the delivery is to be released.
+// due time, or dead. What arrived before is not sent again: see Part. The error is that of a cancelled context: then nothing
+// was decided, and the delivery is to be settled as it is where it has kept something (see Delivery.kept), else released.
 func (c *Courier) Send(ctx context.Context, r *Route, d Delivery) (Delivery, error) {
 	start := c.Now()
 	a := Attempt{At: start}
@@ -123,14 +124,14 @@ func (c *Courier) Send(ctx context.Context, r *Route, d Delivery) (Delivery, err
 		a.Waited = d.planned()
 		a.Late = max(0, start.Sub(d.Due))
 	}
-	verdict, err := c.send(ctx, r, &d, &a, start)
+	result, err := c.send(ctx, r, &d, &a, start)
 	if err != nil {
 		return d, err
 	}
 	a.Took = c.Now().Sub(start)
-	a.Delivered = verdict.Delivered
-	a.Reason = clip(r.redact.Replace(verdict.Reason), maxReason)
-	c.conclude(&d, a, verdict.RetryAfter)
+	a.Delivered = result.Delivered
+	a.Reason = clip(r.redact.Replace(result.Reason), maxReason)
+	c.conclude(&d, a, result)
 	return d, nil
 }
 
@@ -143,39 +144,72 @@ func (d Delivery) planned() time.Duration {
 	return max(0, d.Due.Sub(last.At.Add(last.Took)))
 }
 
-func (c *Courier) send(ctx context.Context, r *Route, d *Delivery, a *Attempt, now time.Time) (destination.Verdict, error) {
+func (c *Courier) send(ctx context.Context, r *Route, d *Delivery, a *Attempt, now time.Time) (result, error) {
 	notifications, err := c.notifications(ctx, r.Integration, d.Events)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil {
-			return destination.Verdict{}, cause
+			return result{}, cause
 		}
-		return destination.Verdict{Reason: err.Error()}, nil
+		return result{Verdict: destination.Verdict{Reason: err.Error()}, mark: ill}, nil
 	}
-	requests, err := r.destination.Encode(c.target(r, d, now), notifications)
-	var notReady *destination.NotReady
-	if errors.As(err, &notReady) {
-		return destination.Verdict{Reason: notReady.Reason}, nil
+	lane := Lane{Tenant: d.Tenant, Integration: d.Integration}
+	whole := span{0, len(notifications)}
+	fit := c.fits.of(lane, now)
+	requests, err := c.encode(r, d, whole, notifications, now)
+	if err == nil && len(d.Parts) == 0 && len(requests) < 2 && (fit.limit == 0 || len(requests) == 0 || len(requests[0].Body) <= fit.limit) {
+		if len(requests) == 0 {
+			return result{Verdict: destination.Delivered()}, nil
+		}
+		v, err := c.request(ctx, r, requests[0], a)
+		if err != nil {
+			return result{}, err
+		}
+		if !v.Unread || whole.len() < 2 || requests[0].Part != "" {
+			if v.Delivered && !fit.refusing.IsZero() {
+				c.fits.takes(lane, now)
+			}
+			return single(v, a.Status, requests[0].Mail != nil), nil
+		}
+		t := c.try(r, d, a, lane, notifications, now, fit)
+		t.begun, t.requests = true, 1
+		t.judge(whole, place(requests[0]), len(requests[0].Body), v)
+		return t.finish(ctx, nil)
 	}
+	t := c.try(r, d, a, lane, notifications, now, fit)
+	t.begin()
 	if err != nil {
-		// The same events will never encode: say so, and let the cycles and auto-disable take their course.
-		c.lines.Add(c.Log, c.Now(), slog.LevelError, logsample.Kind{Group: d.Tenant + " " + d.Integration, Class: "encode"}, "encode delivery", "tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "error", err.Error())
-		return destination.Verdict{Reason: "this message could not be written for " + r.opened.System.Title + ": " + err.Error()}, nil
+		t.unwritten(whole, err)
+		return t.finish(ctx, nil)
 	}
-	if d.SentRevision != r.Integration.Revision {
-		d.Sent, d.SentRevision = 0, r.Integration.Revision
-	}
-	last := destination.Delivered()
-	for d.Sent < len(requests) {
-		verdict, err := c.request(ctx, r, requests[d.Sent], a)
-		if err != nil || !verdict.Delivered {
-			return verdict, err
+	t.todo = []span{whole}
+	return t.finish(ctx, requests)
+}
+
+// single is the result of a delivery that is one request.
+func single(v destination.Verdict, status int, mail bool) result {
+	out := result{Verdict: v}
+	switch {
+	case v.Delivered:
+		out.mark = well
+	case v.Permanent && mail:
+		out.final = true
+	case v.Apart:
+	case v.Unread:
+		out.mark = doubtful
+	default:
+		out.quiet, out.slow = quiet(v, status), slow(v, status)
+		if !v.Pace {
+			out.mark = ill
 		}
-		if verdict.Reason != "" {
-			last = verdict
-		}
-		d.Sent++
 	}
-	return last, nil
+	return out
+}
+
+// encode writes the requests of a run of a delivery's events.
+func (c *Courier) encode(r *Route, d *Delivery, s span, ns []notification.Notification, now time.Time) ([]destination.Request, error) {
+	t := c.target(r, d, now)
+	t.Delivery = s.id(d)
+	return r.destination.Encode(t, ns[s.from:s.to])
 }
 
 // account is what an address can leave: an integration, a person's mails, or all reports on demand.
@@ -258,6 +292,7 @@ func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request,
 	response.At = c.Now()
 	verdict := r.destination.Judge(response)
 	a.Status, a.Gone = response.Status, verdict.Gone
+	verdict.Pace = verdict.Pace || a.Status == http.StatusTooManyRequests && !verdict.Delivered
 	if verdict.Adapt != nil {
 		c.adapt(ctx, r, verdict)
 	}
@@ -314,37 +349,42 @@ func (c *Courier) notifications(ctx context.Context, i integration.Integration, 
 }
 
 // conclude moves the delivery to its next state.
-func (c *Courier) conclude(d *Delivery, a Attempt, retryAfter time.Duration) {
+func (c *Courier) conclude(d *Delivery, a Attempt, r result) {
 	d.Attempts = append(slices.Clip(d.Attempts), a)
 	if extra := len(d.Attempts) - maxAttempts; extra > 0 {
 		d.Attempts = d.Attempts[extra:]
 	}
-	d.Due, d.Reason, d.quiet = time.Time{}, a.Reason, quiet(a, retryAfter)
+	d.Due, d.Reason, d.mark, d.quiet, d.slow = time.Time{}, a.Reason, r.mark, r.quiet, r.slow
 	if a.Delivered {
 		d.State, d.Failures = Delivered, 0
 		return
 	}
-	d.Failures++
-	wait, ok := c.Schedule.Next(d.Failures, retryAfter)
-	if !ok {
+	if !r.resume || d.Failures == 0 {
+		d.Failures++
+	}
+	wait, ok := c.Schedule.Next(d.Failures, r.RetryAfter)
+	if !ok || r.final {
 		d.State = Dead
 		return
 	}
 	d.State, d.Due = Retrying, a.At.Add(a.Took).Add(wait)
 }
 
-// quietLeast is how long a system is left alone that says 429 and not how long.
+// quietLeast is how long a system is left alone that asks to slow down and does not say for how long.
 const quietLeast = time.Second
 
-// quiet is how long a system wants no requests at all: it told us so with Retry-After, or with 429.
-func quiet(a Attempt, retryAfter time.Duration) time.Duration {
-	if a.Delivered {
-		return 0
+// quiet is how long a system wants no requests at all: it told us so with Retry-After, or asked to slow down.
+func quiet(v destination.Verdict, status int) time.Duration {
+	wait := v.RetryAfter
+	if slow(v, status) {
+		wait = max(wait, quietLeast)
 	}
-	if a.Status == http.StatusTooManyRequests {
-		retryAfter = max(retryAfter, quietLeast)
-	}
-	return min(retryAfter, retry.MaxRetryAfter)
+	return min(wait, retry.MaxRetryAfter)
+}
+
+// slow reports whether an answer asks for a lower rate, and not only for a pause: a 503 with Retry-After is a pause.
+func slow(v destination.Verdict, status int) bool {
+	return v.Pace && status != http.StatusServiceUnavailable
 }
 
 // Kill ends a delivery that is not to be sent any more, for the reason given.

@@ -43,10 +43,8 @@ type Delivery struct {
 	Due time.Time
 	// Failures counts the failed attempts in a row of the present run; a replay starts a new run.
 	Failures int
-	// Sent counts the requests of this delivery that arrived, for those that take several; it holds for the
-	// integration's revision SentRevision only.
-	Sent         int
-	SentRevision int64
+	// Parts are the outcomes of the parts of a delivery that travels as several requests, where they differ.
+	Parts []Part
 	// Batch is the retry batch that holds it, on an engine whose retries travel in batches (see Sender).
 	Batch string
 	// Reason says why the delivery is dead or waits.
@@ -58,8 +56,11 @@ type Delivery struct {
 	// Events are loaded by Queue.Lease and Log.Get and left out by Log.List.
 	Events []event.Event
 
-	// quiet is how long the system asked for no requests in its last answer. It is not stored.
-	quiet time.Duration
+	// Of the last attempt; not stored.
+	mark  mark
+	quiet time.Duration // how long the system asked for no requests
+	slow  bool          // it asked for a lower rate
+	kept  bool          // the attempt broke off, and Parts says what had arrived
 }
 
 // Attempt is one try at sending a delivery, and what came of it.

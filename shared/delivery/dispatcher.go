@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"tocsin/shared/health"
-	"tocsin/shared/integration"
 	"tocsin/shared/logsample"
 )
 
@@ -75,14 +74,6 @@ type Dispatcher struct {
 	lanes map[Lane]*lane
 	start func(*lane)    // nil before Run and after its end
 	work  sync.WaitGroup // running lanes
-}
-
-// outcome is a delivery to settle, or a barrier that closes when all before it are written.
-type outcome struct {
-	delivery Delivery
-	window   int64     // of the integration; 0 when no attempt was made
-	failing  time.Time // since when the integration has been failing; zero when it is not
-	barrier  chan struct{}
 }
 
 // DispatcherConfig names what a Dispatcher works with; every field but Limits is required.
@@ -414,7 +405,8 @@ const firstLimit = 4
 // learn sets a lane's limit; its mu is held. A failing system gets few requests, and its full share again when it answers.
 func (d *Dispatcher) learn(l *lane, after Delivery) {
 	switch {
-	case after.State != Delivered:
+	case after.mark == silent && after.quiet == 0: // one receiver's failure says nothing of the system
+	case after.mark != well:
 		l.limit = min(l.limit, d.limits.Failing)
 	case l.limit < firstLimit:
 		l.limit = min(firstLimit, d.limits.PerLane)
@@ -446,6 +438,10 @@ func (d *Dispatcher) send(ctx context.Context, l *lane, r *Route, v Delivery, po
 	after, err := d.courier.Send(ctx, r, v)
 	if err != nil {
 		d.leave(l, pool, nil)
+		if after.kept {
+			d.outcomes <- outcome{delivery: after} // it waits as before, and knows what has arrived
+			return
+		}
 		d.release([]Delivery{v})
 		return
 	}
@@ -484,7 +480,11 @@ func (d *Dispatcher) write(ctx context.Context, batch []outcome) {
 			d.courier.tell(d.logger, o.delivery)
 		}
 	}
-	counts := count(batch, d.now())
+	var counts []health.Count
+	d.persist(ctx, "weigh attempts", func() (err error) {
+		counts, err = count(context.WithoutCancel(ctx), d.monitor.Counters, batch, d.now())
+		return err
+	})
 	var writes sync.WaitGroup // side by side: an engine that groups writes makes them one
 	if len(counts) > 0 {
 		writes.Go(func() {
@@ -556,10 +556,15 @@ func (d *Dispatcher) persist(ctx context.Context, what string, write func() erro
 // tell logs what became of a delivery. An outage of one integration fails thousands of them for one reason, again and again: of
 // those a sample is written.
 func (c *Courier) tell(log *slog.Logger, v Delivery) {
+	if v.kept {
+		return // nothing was decided
+	}
 	attrs := []any{"tenant", v.Tenant, "integration", v.Integration, "delivery", v.ID, "events", v.Count}
 	switch v.State {
 	case Delivered:
-		if log.Enabled(context.Background(), slog.LevelDebug) {
+		if len(v.Parts) > 0 {
+			c.lines.Add(log, c.Now(), slog.LevelInfo, alike(v), "delivered, but not to all", append(attrs, "reason", v.Reason)...)
+		} else if log.Enabled(context.Background(), slog.LevelDebug) {
 			log.Debug("delivered", append(attrs, "attempts", len(v.Attempts))...)
 		}
 	case Retrying:
@@ -572,46 +577,4 @@ func (c *Courier) tell(log *slog.Logger, v Delivery) {
 // alike says which failures share a line.
 func alike(v Delivery) logsample.Kind {
 	return logsample.Kind{Group: v.Tenant + " " + v.Integration, Class: string(v.State) + " " + logsample.Class(v.Reason)}
-}
-
-// count adds up the attempts of a batch, one count for each integration's window.
-func count(batch []outcome, now time.Time) []health.Count {
-	type key struct {
-		tenant, integration string
-		window              int64
-	}
-	at := map[key]int{}
-	var counts []health.Count
-	for _, o := range batch {
-		if o.window == 0 {
-			continue
-		}
-		k := key{o.delivery.Tenant, o.delivery.Integration, o.window}
-		i, ok := at[k]
-		if !ok {
-			i = len(counts)
-			at[k] = i
-			counts = append(counts, health.Count{Tenant: k.tenant, Integration: k.integration, Window: k.window, At: now})
-		}
-		counts[i].FailingSince = o.failing
-		attempted(&counts[i], o.delivery)
-	}
-	return counts
-}
-
-// attempted counts the last attempt at a delivery for the health of its integration.
-func attempted(c *health.Count, d Delivery) {
-	if len(d.Attempts) == 0 {
-		return
-	}
-	a := d.Attempts[len(d.Attempts)-1]
-	c.Attempt(a.At.Add(a.Took), d.State != Delivered, health.Answer{Status: a.Status, Words: clip(a.Reason, health.MaxWords)})
-}
-
-// since is when an integration began to fail, zero when it works.
-func since(i integration.Integration) time.Time {
-	if i.Failing == nil {
-		return time.Time{}
-	}
-	return i.Failing.Since
 }

@@ -193,10 +193,11 @@ func (s *integrations) DisableBroken(_ context.Context, _, id string, window int
 	return true, nil
 }
 
-// tallies counts in one bucket.
+// tallies counts in the buckets of the rule.
 type tallies struct {
-	mu sync.Mutex
-	by map[string]health.Count
+	mu      sync.Mutex
+	by      map[string]health.Count
+	buckets map[string][]health.Count // oldest first; At is the bucket's
 }
 
 func (c *tallies) Add(_ context.Context, counts []health.Count) error {
@@ -206,18 +207,37 @@ func (c *tallies) Add(_ context.Context, counts []health.Count) error {
 		sum := c.by[n.Integration]
 		sum.Merge(n)
 		c.by[n.Integration] = sum
+		if c.buckets == nil {
+			c.buckets = map[string][]health.Count{}
+		}
+		at, all := n.At.Truncate(health.Bucket), c.buckets[n.Integration]
+		if len(all) == 0 || !all[len(all)-1].At.Equal(at) {
+			all = append(all, health.Count{At: at})
+		}
+		all[len(all)-1].Merge(n)
+		c.buckets[n.Integration] = all
 	}
 	return nil
 }
 
-func (c *tallies) Series(_ context.Context, _, id string, _ int64, since time.Time) ([]health.Point, error) {
+func (c *tallies) Series(_ context.Context, _, id string, _ int64, since time.Time) (out []health.Point, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := c.by[id]
-	return []health.Point{{
-		At: since, Tally: health.Tally{Attempts: n.Attempts, Failures: n.Failures},
-		FirstFailure: n.FirstFailure, LastFailure: n.LastFailure, LastSuccess: n.LastSuccess, Answer: n.Answer,
-	}}, nil
+	for _, n := range c.buckets[id] {
+		if !n.At.Before(since) {
+			out = append(out, health.Point{
+				At: n.At, Tally: health.Tally{Attempts: n.Attempts, Failures: n.Failures},
+				FirstFailure: n.FirstFailure, LastFailure: n.LastFailure, LastSuccess: n.LastSuccess, Answer: n.Answer,
+			})
+		}
+	}
+	return out, nil
+}
+
+func (c *tallies) tally(id string) health.Tally {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return health.Tally{Attempts: c.by[id].Attempts, Failures: c.by[id].Failures}
 }
 
 // atOnce is the rule without its time: one bad batch disables.

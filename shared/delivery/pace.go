@@ -1,14 +1,13 @@
 package delivery
 
 import (
-	"net/http"
 	"sync"
 	"time"
 )
 
 // Bounds of a pace.
 const (
-	// intervalMost is the longest time between two requests that a 429 can lead to; what it asks for beyond that is quiet
+	// intervalMost is the longest time between two requests that being told to slow down can lead to; what it asks for beyond that is quiet
 	// once, not a rate.
 	intervalMost = time.Minute
 	intervalLong = 3 * time.Second
@@ -17,7 +16,7 @@ const (
 )
 
 // pace spares one integration's system what it asked to be spared. Retry-After is quiet: no request at all until it is
-// over. A 429 is also a rate: requests go out one after another, at an interval that begins with what the answer says and
+// over. A 429, or a mail service's word for it, is also a rate: requests go out one after another, at an interval that begins with what the answer says and
 // shrinks with each request that is taken, by a twentieth where it is short. So about one in fifteen is told to wait again, and a burst to
 // a system that takes one message a second does not look like an outage, which disables. It is safe for concurrent use.
 type pace struct {
@@ -52,14 +51,14 @@ func (p *pace) learn(now time.Time, d Delivery) {
 		if until := now.Add(d.quiet); until.After(p.quiet) {
 			p.quiet = until
 		}
-		if limited(d) {
+		if d.slow {
 			since := time.Duration(0)
 			if !p.taken.IsZero() {
 				since = now.Sub(p.taken)
 			}
 			p.interval = min(max(p.interval, since+d.quiet), intervalMost)
 		}
-	case d.State == Delivered:
+	case d.mark == well:
 		p.taken = now
 		shrink := p.interval / 20
 		if p.interval > intervalLong {
@@ -76,10 +75,6 @@ func (p *pace) idle(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.quiet.After(now) && (p.interval == 0 || now.Sub(p.last) > intervalMost)
-}
-
-func limited(d Delivery) bool {
-	return len(d.Attempts) > 0 && d.Attempts[len(d.Attempts)-1].Status == http.StatusTooManyRequests
 }
 
 // paces holds those of many integrations. The zero value is ready.

@@ -232,6 +232,7 @@ func (s *Sender) late(began time.Time) bool {
 // be spared from for a while.
 type visit struct {
 	sent, left []Delivery
+	kept       []Delivery // those of left of which parts arrived before their attempt broke off
 	spare      time.Duration
 }
 
@@ -265,6 +266,9 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 			limit = min(limit+1, s.perLane())
 			if failed != nil {
 				out.left = append(out.left, d)
+				if after.kept {
+					out.kept = append(out.kept, after)
+				}
 				err = fmt.Errorf("send delivery %s of integration %s: %w", d.ID, d.Integration, failed)
 				return
 			}
@@ -279,6 +283,9 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 	s.paces.forget(route.Integration.Tenant, route.Integration.ID, s.Courier.Now())
 	if len(out.sent) > 0 {
 		err = nil // what broke off is left over; what was sent must be written
+	}
+	if len(out.kept) > 0 {
+		err = errors.Join(err, s.settle(context.WithoutCancel(ctx), out.kept))
 	}
 	slices.SortFunc(out.sent, func(a, b Delivery) int { return strings.Compare(a.ID, b.ID) })
 	return out, err
@@ -368,16 +375,18 @@ func (s *Sender) settle(ctx context.Context, deliveries []Delivery) error {
 }
 
 func (s *Sender) judge(ctx context.Context, route *Route, sent []Delivery) error {
-	i := route.Integration
-	c := health.Count{Tenant: i.Tenant, Integration: i.ID, Window: i.Window, At: s.Courier.Now(), FailingSince: since(i)}
-	for _, d := range sent {
-		attempted(&c, d)
+	batch := make([]outcome, len(sent))
+	for n, d := range sent {
+		batch[n] = outcome{delivery: d, window: route.Integration.Window, failing: since(route.Integration)}
 	}
-	counts := []health.Count{c}
+	counts, err := count(ctx, s.Monitor.Counters, batch, s.Courier.Now())
+	if err != nil || len(counts) == 0 {
+		return err
+	}
 	if err := s.Monitor.Counters.Add(ctx, counts); err != nil {
-		return fmt.Errorf("count %d attempts of integration %s: %w", c.Attempts, i.ID, err)
+		return fmt.Errorf("count %d attempts of integration %s: %w", counts[0].Attempts, route.Integration.ID, err)
 	}
-	_, err := s.Monitor.Judge(ctx, counts)
+	_, err = s.Monitor.Judge(ctx, counts)
 	return err
 }
 

@@ -138,6 +138,9 @@ type Request struct {
 	// that is done is not sent again, whatever else changes of the integration; so the name must not change with anything
 	// but who gets what. "" for a request that holds notifications of its own.
 	Part string
+	// Where names the place that the request goes to where its URL does not say that, or says more: a chat, a bucket. What
+	// arrived at one place did not arrive at another. "" = URL.
+	Where string
 	// Holds is how many notifications this request carries, in the order in which Encode got them; the requests before it
 	// carry those before. 0 where a request is not a run of them (a mail to each of several people).
 	Holds int

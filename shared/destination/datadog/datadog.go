@@ -77,7 +77,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	var out []destination.Request
 	for part := range destination.Chunks(logs, destination.Batch{Count: maxEvents, Bytes: requestLimit}) {
 		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: intakes[p.Region], Body: destination.Gzip(destination.JoinArray(part)),
+			Method: http.MethodPost, URL: intakes[p.Region], Body: destination.Gzip(destination.JoinArray(part)), Holds: len(part),
 			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}, "Dd-Api-Key": {p.Key}}, Spare: destination.Compressed{},
 		})
 	}

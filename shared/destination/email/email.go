@@ -81,7 +81,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 				return nil, fmt.Errorf("write a mail: %w", err)
 			}
 			m.ID = t.Delivery + "." + n.Event.ID + "." + mailbox(to)
-			out = append(out, destination.Request{Mail: m})
+			out = append(out, destination.Request{Mail: m, Part: address.Canonical(to) + " " + n.Event.ID})
 		}
 	}
 	return out, nil

@@ -72,6 +72,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		if err != nil {
 			return nil, err
 		}
+		q.Where = p.address("")
 		out = append(out, q)
 	}
 	return out, nil

@@ -17,7 +17,7 @@ import (
 // the same through every repeat, and so is the name: a repeat replaces the object by itself.
 func stamp(t destination.Target, n int) string {
 	made := t.Now // of a test, whose id is no delivery's
-	if id, err := ulid.ParseStrict(t.Delivery); err == nil {
+	if id, err := ulid.ParseStrict(t.Delivery[:min(len(t.Delivery), ulid.EncodedSize)]); err == nil {
 		made = time.UnixMilli(int64(id.Time()))
 	}
 	sum := sha256.Sum256([]byte(t.Delivery + "/" + strconv.Itoa(n)))

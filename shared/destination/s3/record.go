@@ -113,13 +113,14 @@ type File struct {
 	Key    string
 	Body   []byte
 	Header http.Header // its Content-Type
+	Holds  int         // records
 }
 
 // Files writes records as the files of one delivery.
 func Files(t destination.Target, format string, records [][]byte) []File {
 	var out []File
 	for part := range destination.Chunks(records, destination.Batch{Count: destination.File.Count, Bytes: maxFile}) {
-		f := File{Body: destination.JoinArray(part), Header: http.Header{"Content-Type": {"application/json"}}}
+		f := File{Body: destination.JoinArray(part), Holds: len(part), Header: http.Header{"Content-Type": {"application/json"}}}
 		extension := JSON
 		if format == Lines {
 			f.Body, extension = destination.JoinLines(part), Lines

@@ -140,6 +140,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 		} else if q, err = PutSigned(p.address(f.Key), f, way, aws.Credentials{AccessKeyID: p.KeyID, SecretAccessKey: p.Secret}, p.Region, t.Now); err != nil {
 			return nil, err
 		}
+		q.Where = p.address("")
 		out = append(out, q)
 	}
 	return out, nil

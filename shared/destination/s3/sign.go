@@ -57,7 +57,7 @@ func Put(address string, f File, transport destination.Transport) destination.Re
 	sum := sha256.Sum256(f.Body)
 	f.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
 	f.Header.Set(checksumHeader, base64.StdEncoding.EncodeToString(sum[:])) // a bucket with Object Lock demands one
-	return destination.Request{Method: http.MethodPut, URL: address, Body: f.Body, Header: f.Header, Transport: transport, Spare: unsummed{}}
+	return destination.Request{Method: http.MethodPut, URL: address, Body: f.Body, Header: f.Header, Transport: transport, Spare: unsummed{}, Holds: f.Holds}
 }
 
 // Sign signs a request with Signature Version 4 (AWS, "Signature Version 4 signing process") by AWS's own implementation.

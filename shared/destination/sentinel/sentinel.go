@@ -142,7 +142,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	var out []destination.Request
 	for part := range destination.Chunks(rows, destination.Batch{Count: maxEvents, Bytes: maxBytes - 2}) {
 		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.url(), Body: destination.Gzip(destination.JoinArray(part)), Grant: p.grant(),
+			Method: http.MethodPost, URL: p.url(), Body: destination.Gzip(destination.JoinArray(part)), Grant: p.grant(), Holds: len(part),
 			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}, "X-Ms-Client-Request-Id": {t.Delivery}}, Spare: destination.Compressed{},
 		})
 	}

@@ -74,7 +74,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	var out []destination.Request
 	for part := range destination.Chunks(events, destination.Batch{Count: maxEvents, Bytes: maxBytes}) {
 		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: endpoint(p.API), Body: destination.JoinLines(part),
+			Method: http.MethodPost, URL: endpoint(p.API), Body: destination.JoinLines(part), Holds: len(part),
 			Header: http.Header{"Content-Type": {"application/json"}, "Authorization": {"Splunk " + p.Token}},
 		})
 	}

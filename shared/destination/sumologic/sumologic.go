@@ -59,7 +59,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 			h["X-Sumo-Category"] = []string{p.Category}
 		}
 		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.URL, Body: destination.Gzip(destination.JoinLines(part)), Header: h, Spare: destination.Compressed{},
+			Method: http.MethodPost, URL: p.URL, Body: destination.Gzip(destination.JoinLines(part)), Header: h, Holds: len(part), Spare: destination.Compressed{},
 		})
 	}
 	return out, nil

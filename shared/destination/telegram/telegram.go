@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,11 +127,12 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 		}
 		out = append(out, files...)
 	}
-	for _, text := range gather(messages) {
-		r, err := d.request(p.ChatID, text)
+	for _, m := range gather(messages) {
+		r, err := d.request(p.ChatID, m.text)
 		if err != nil {
 			return nil, err
 		}
+		r.Holds, r.Where = m.holds, strconv.FormatInt(p.ChatID, 10)
 		out = append(out, r)
 	}
 	return out, nil

@@ -26,19 +26,26 @@ var valueLimits = []int{3000, 1500, 700, 300, 150, 80, 40}
 // rule parts the notifications of one message.
 const rule = "\n\n———\n\n"
 
+// gathered is one message, and how many notifications it holds.
+type gathered struct {
+	text  string
+	holds int
+}
+
 // gather writes notifications into as few messages as hold them, each as it would be alone.
-func gather(ns []notification.Notification) []string {
-	var out []string
+func gather(ns []notification.Notification) []gathered {
+	var out []gathered
 	used := 0
 	for _, n := range ns {
 		text := write(n)
 		size := units(text)
 		if last := len(out) - 1; last >= 0 && used+units(rule)+size <= textLimit {
-			out[last] += rule + text
+			out[last].text += rule + text
+			out[last].holds++
 			used += units(rule) + size
 			continue
 		}
-		out, used = append(out, text), size
+		out, used = append(out, gathered{text, 1}), size
 	}
 	return out
 }

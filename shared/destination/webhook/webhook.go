@@ -171,7 +171,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 			id += "-" + strconv.Itoa(len(out)+1) // a further message: the receiver must not take it for a repeat
 		}
 		out = append(out, destination.Request{
-			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, t.Now, body, lines),
+			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, t.Now, body, lines), Holds: len(part),
 			Transport: destination.Transport{
 				CA: p.CA, SkipVerify: !p.Verify,
 				Timeout: time.Duration(p.Timeout) * time.Second, OpenTimeout: time.Duration(p.OpenTimeout) * time.Second,

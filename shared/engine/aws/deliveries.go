@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/oklog/ulid/v2"
 
@@ -100,15 +102,12 @@ func (d *Deliveries) write(v delivery.Delivery, expires int64) (item, error) {
 
 // changes are the attributes that an attempt changes; nil removes one.
 func (d *Deliveries) changes(v delivery.Delivery) (item, error) {
-	c := item{"state": text(string(v.State)), "due": nil, "failures": nil, "sent": nil, "sent_revision": nil, "reason": nil, "batch": nil, "attempts": nil, "trouble": nil}
+	c := item{"state": text(string(v.State)), "due": nil, "failures": nil, "reason": nil, "batch": nil, "attempts": nil, "parts": nil, "trouble": nil}
 	if !v.Due.IsZero() {
 		c["due"] = number(v.Due.UnixNano())
 	}
 	if v.Failures > 0 {
 		c["failures"] = number(v.Failures)
-	}
-	if v.Sent > 0 {
-		c["sent"], c["sent_revision"] = number(v.Sent), number(v.SentRevision)
 	}
 	if v.Reason != "" {
 		c["reason"] = text(v.Reason)
@@ -120,16 +119,45 @@ func (d *Deliveries) changes(v delivery.Delivery) (item, error) {
 		c["trouble"] = text(troubleKey(v.Tenant, v.Integration, v.State))
 	}
 	if len(v.Attempts) > 0 {
-		raw, err := json.Marshal(v.Attempts)
+		raw, err := packed(v.Attempts)
 		if err != nil {
-			return nil, fmt.Errorf("encode the attempts of delivery %s: %w", v.ID, err)
+			return nil, fmt.Errorf("write the attempts of delivery %s: %w", v.ID, err)
 		}
-		if raw, err = deflate(raw); err != nil {
-			return nil, fmt.Errorf("compress the attempts of delivery %s: %w", v.ID, err)
+		c["attempts"] = raw
+	}
+	if len(v.Parts) > 0 {
+		raw, err := packed(v.Parts)
+		if err != nil {
+			return nil, fmt.Errorf("write the parts of delivery %s: %w", v.ID, err)
 		}
-		c["attempts"] = blob(raw)
+		c["parts"] = raw
 	}
 	return c, nil
+}
+
+// packed is a value as compressed JSON.
+func packed(v any) (types.AttributeValue, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if raw, err = deflate(raw); err != nil {
+		return nil, err
+	}
+	return blob(raw), nil
+}
+
+// unpack is the reverse of packed; an attribute that is not there leaves v.
+func unpack(row item, name string, v any) error {
+	stored := blobOf(row, name)
+	if stored == nil {
+		return nil
+	}
+	raw, err := inflate(stored)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, v)
 }
 
 func troubleKey(tenant, integration string, s delivery.State) string {
@@ -141,8 +169,7 @@ func read(row item) (delivery.Delivery, error) {
 	tenant, integration, _ := strings.Cut(textOf(row, "lane"), " ")
 	v := delivery.Delivery{
 		ID: textOf(row, "id"), Tenant: tenant, Integration: integration, State: delivery.State(textOf(row, "state")),
-		Failures: int(numberOf(row, "failures")), Sent: int(numberOf(row, "sent")), SentRevision: numberOf(row, "sent_revision"),
-		Reason: textOf(row, "reason"), Batch: textOf(row, "batch"), Count: int(numberOf(row, "count")),
+		Failures: int(numberOf(row, "failures")), Reason: textOf(row, "reason"), Batch: textOf(row, "batch"), Count: int(numberOf(row, "count")),
 	}
 	v.CreatedAt = madeAt(v.ID)
 	if due := numberOf(row, "due"); due != 0 {
@@ -151,14 +178,8 @@ func read(row item) (delivery.Delivery, error) {
 	for _, k := range textsOf(row, "kinds") {
 		v.Kinds = append(v.Kinds, event.Kind(k))
 	}
-	if stored := blobOf(row, "attempts"); stored != nil {
-		raw, err := inflate(stored)
-		if err == nil {
-			err = json.Unmarshal(raw, &v.Attempts)
-		}
-		if err != nil {
-			return v, fmt.Errorf("the attempts of delivery %s are damaged: %w", v.ID, err)
-		}
+	if err := errors.Join(unpack(row, "attempts", &v.Attempts), unpack(row, "parts", &v.Parts)); err != nil {
+		return v, fmt.Errorf("the attempts of delivery %s are damaged: %w", v.ID, err)
 	}
 	return v, nil
 }

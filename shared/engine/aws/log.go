@@ -280,7 +280,7 @@ func (d *Deliveries) reopen(ctx context.Context, r delivery.Replay, ids []string
 			writes[n].Update = &types.Update{
 				TableName: &d.Tables.Deliveries, Key: deliveryKey(r.Tenant, r.Integration, id),
 				ConditionExpression:      awssdk.String("#state IN (:dead, :delivered)"),
-				UpdateExpression:         awssdk.String("SET #state = :pending REMOVE failures, sent, sent_revision, reason, #batch, trouble, due"),
+				UpdateExpression:         awssdk.String("SET #state = :pending REMOVE failures, reason, #batch, trouble, due"),
 				ExpressionAttributeNames: map[string]string{"#state": "state", "#batch": "batch"},
 				ExpressionAttributeValues: item{
 					":pending": text(string(delivery.Pending)), ":dead": text(string(delivery.Dead)), ":delivered": text(string(delivery.Delivered)),

@@ -46,8 +46,10 @@ func (d *Deliveries) outcomes(deliveries []delivery.Delivery, condition string, 
 		if err != nil {
 			return nil, err
 		}
-		if a, ok := changes["attempts"].(*types.AttributeValueMemberB); ok {
-			size += len(a.Value)
+		for _, name := range []string{"attempts", "parts"} {
+			if a, ok := changes[name].(*types.AttributeValueMemberB); ok {
+				size += len(a.Value)
+			}
 		}
 		if size += rowOverhead; len(out) == limit || len(out) > 0 && size > transactBytes {
 			break

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,9 +127,13 @@ func ids(ds []delivery.Delivery) []string {
 func failed(d delivery.Delivery, due time.Time) delivery.Delivery {
 	d.State, d.Due, d.Reason = delivery.Retrying, due, "answered 503"
 	d.Failures++
-	d.Sent, d.SentRevision = 2, 7
+	d.Parts = []delivery.Part{
+		{Key: "a@example.com e", Name: "a@example.com", State: delivery.PartDelivered, Status: 250},
+		{Key: "b@example.com e", Name: "b@example.com", State: delivery.PartRefused, Status: 550, Reason: "answered 550 5.1.1 «nobody»\n\x00"},
+		{Key: "x", From: 3, To: 700, State: delivery.PartFailed},
+	}
 	d.Attempts = append(d.Attempts[:len(d.Attempts):len(d.Attempts)], delivery.Attempt{
-		At: at, Waited: time.Second, Late: time.Millisecond, Took: 5 * time.Millisecond, Status: 503, Reason: "answered 503", Answer: "busy\n\x00",
+		At: at, Waited: time.Second, Late: time.Millisecond, Took: 5 * time.Millisecond, Status: 503, Gone: true, Reason: "answered 503", Answer: "busy\n\x00",
 	})
 	return d
 }
@@ -454,6 +459,35 @@ func settling(run runner) {
 		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
 		require.Equal(t, arrived(again), r.get(d.ID))
 	})
+	run("H3: the outcomes of parts are kept in every state, however many, and go when they say nothing any more", func(t *testing.T, r *rig) {
+		r.accept(1)
+		d := failed(r.ready(1)[0], at.Add(10*time.Second))
+		for n := len(d.Parts); n < 512; n++ { // delivery's bound
+			d.Parts = append(d.Parts, delivery.Part{
+				Key: fmt.Sprintf("%d %s", n, strings.Repeat("k", 250)), From: n, To: n + 1, State: delivery.PartFailed, Status: 400, Reason: strings.Repeat("é", 128),
+			})
+		}
+		for _, state := range []delivery.State{delivery.Pending, delivery.Retrying, delivery.Dead} {
+			was := d
+			if d.State = state; state != delivery.Retrying {
+				d.Due = time.Time{}
+			}
+			require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{d}), "%s", was.State)
+			require.Equal(t, d, r.get(d.ID))
+			listed, err := r.log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
+			require.NoError(t, err)
+			require.Equal(t, d.Parts, listed[0].Parts)
+			d.Due = at.Add(20 * time.Second)
+		}
+		n, _, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		again := r.ready(1)[0]
+		require.Equal(t, d.Parts, again.Parts)
+		again.Parts = nil
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
+		require.Empty(t, r.get(d.ID).Parts)
+	})
 	run("where one waits nowhere, none is written", func(t *testing.T, r *rig) {
 		r.accept(2)
 		ready := r.ready(2)
@@ -556,7 +590,8 @@ func replays(run runner) {
 		require.Equal(t, d.ID, got[0].ID)
 		require.Equal(t, d.Attempts, got[0].Attempts)
 		require.Zero(t, got[0].Failures, "a new run of the cycles")
-		require.Zero(t, got[0].Sent)
+		require.Equal(t, d.Parts, got[0].Parts, "what arrived is known to the new run")
+		require.Len(t, got[0].Parts, 3)
 		require.Empty(t, got[0].Reason)
 		n, _, err = r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
 		require.NoError(t, err)

@@ -233,7 +233,7 @@ func (d *Deliveries) replay(ctx context.Context, ref int64, ids []string) (count
 	return count, nil
 }
 
-// restart begins a new run of one ended delivery under its old id.
+// restart begins a new run of one ended delivery under its old id. Its parts and attempts say what arrived.
 func restart(w *writer, ref int64, id string) (moved bool, err error) {
 	v := delivery.Delivery{ID: id}
 	var seqs []int64
@@ -249,7 +249,7 @@ func restart(w *writer, ref int64, id string) (moved bool, err error) {
 	if err != nil || !moved {
 		return false, err
 	}
-	v.Failures, v.Sent, v.Reason = 0, 0, ""
+	v.Failures, v.Reason = 0, ""
 	return true, insertPending(w, ref, v, seqs)
 }
 

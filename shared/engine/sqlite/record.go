@@ -11,8 +11,9 @@ import (
 )
 
 // The body of a delivery's row: varints and length-prefixed texts, in the order of encode. It is written and read
-// for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version.
-const recordVersion = 1
+// for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 2 since a
+// delivery has parts; 1 had the number of requests that had arrived, which said nothing after a change of settings.
+const recordVersion = 2
 
 var errRecord = errors.New("a delivery's row is damaged")
 
@@ -33,8 +34,6 @@ func encode(d delivery.Delivery, seqs []int64) []byte {
 	}
 	b = appendText(b, strings.Join(kinds, ","))
 	b = binary.AppendUvarint(b, uint64(d.Failures))
-	b = binary.AppendUvarint(b, uint64(d.Sent))
-	b = binary.AppendVarint(b, d.SentRevision)
 	b = appendText(b, d.Reason)
 	b = binary.AppendUvarint(b, uint64(len(d.Attempts)))
 	for _, a := range d.Attempts {
@@ -42,13 +41,26 @@ func encode(d delivery.Delivery, seqs []int64) []byte {
 		b = binary.AppendVarint(b, int64(a.Waited))
 		b = binary.AppendVarint(b, int64(a.Late))
 		b = binary.AppendVarint(b, int64(a.Took))
-		status := uint64(a.Status) << 1
+		status := uint64(a.Status) << 2
 		if a.Delivered {
 			status |= 1
+		}
+		if a.Gone {
+			status |= 2
 		}
 		b = binary.AppendUvarint(b, status)
 		b = appendText(b, a.Reason)
 		b = appendText(b, a.Answer)
+	}
+	b = binary.AppendUvarint(b, uint64(len(d.Parts)))
+	for _, p := range d.Parts {
+		b = appendText(b, p.Key)
+		b = appendText(b, p.Name)
+		b = binary.AppendUvarint(b, uint64(p.From))
+		b = binary.AppendUvarint(b, uint64(p.To))
+		b = appendText(b, string(p.State))
+		b = binary.AppendUvarint(b, uint64(p.Status))
+		b = appendText(b, p.Reason)
 	}
 	return b
 }
@@ -60,9 +72,10 @@ func appendText(b []byte, s string) []byte {
 
 // decode is the inverse of encode.
 func decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
-	if len(b) == 0 || b[0] != recordVersion {
+	if len(b) == 0 || b[0] == 0 || b[0] > recordVersion {
 		return nil, errRecord
 	}
+	version := b[0]
 	r := reader{b: b[1:]}
 	n := r.count()
 	seqs = make([]int64, 0, n)
@@ -77,7 +90,12 @@ func decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 			d.Kinds = append(d.Kinds, event.Kind(k))
 		}
 	}
-	d.Failures, d.Sent, d.SentRevision, d.Reason = int(r.uvarint()), int(r.uvarint()), r.varint(), r.text()
+	d.Failures = int(r.uvarint())
+	if version == 1 {
+		r.uvarint()
+		r.varint()
+	}
+	d.Reason = r.text()
 	n = r.count()
 	if n > 0 {
 		d.Attempts = make([]delivery.Attempt, 0, n+1)
@@ -87,9 +105,17 @@ func decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 			At: time.Unix(0, r.varint()).UTC(), Waited: time.Duration(r.varint()), Late: time.Duration(r.varint()), Took: time.Duration(r.varint()),
 		}
 		status := r.uvarint()
-		a.Status, a.Delivered = int(status>>1), status&1 == 1
+		a.Delivered = status&1 == 1
+		if status >>= 1; version > 1 {
+			a.Gone = status&1 == 1
+			status >>= 1
+		}
+		a.Status = int(status)
 		a.Reason, a.Answer = r.text(), r.text()
 		d.Attempts = append(d.Attempts, a)
+	}
+	if version > 1 {
+		r.parts(d)
 	}
 	if r.bad {
 		return nil, errRecord
@@ -120,6 +146,14 @@ func (r *reader) varint() int64 {
 	}
 	r.b = r.b[n:]
 	return v
+}
+
+func (r *reader) parts(d *delivery.Delivery) {
+	for range r.count() {
+		d.Parts = append(d.Parts, delivery.Part{
+			Key: r.text(), Name: r.text(), From: int(r.uvarint()), To: int(r.uvarint()), State: delivery.PartState(r.text()), Status: int(r.uvarint()), Reason: r.text(),
+		})
+	}
 }
 
 // count is a number of things that follow, each of at least one byte.

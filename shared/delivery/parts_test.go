@@ -1,0 +1,769 @@
+package delivery_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+	"tocsin/shared/notification"
+	"tocsin/shared/retry"
+)
+
+// letters is a system that mails each of its addresses, array one that takes several events in a request.
+type letters struct{}
+
+type array struct{}
+
+type partsParameters struct {
+	URL       string   `json:"url"`
+	Addresses []string `json:"addresses"`
+	Most      int      `json:"most"` // events in a request
+}
+
+func (letters) System() destination.System {
+	return destination.System{Name: "letters", Title: "Letters", Parameters: destination.ParametersOf[partsParameters]()}
+}
+
+func (letters) Encode(t destination.Target, ns []notification.Notification) (out []destination.Request, err error) {
+	for _, n := range ns {
+		for _, to := range t.Parameters.(*partsParameters).Addresses {
+			out = append(out, destination.Request{Mail: &destination.Mail{To: to, ID: t.Delivery + n.Event.ID}, Part: to + " " + n.Event.ID})
+		}
+	}
+	return out, nil
+}
+
+// Judge reads SMTP as mail does.
+func (letters) Judge(r destination.Response) destination.Verdict {
+	v := destination.Verdict{Delivered: r.Status < 300, Reason: string(r.Body)}
+	if !v.Delivered {
+		v.Apart, v.Permanent = r.Recipient, r.Recipient && r.Status >= 500
+		v.Pace = !r.Recipient && r.Status == 421
+	}
+	return v
+}
+
+func (array) System() destination.System {
+	return destination.System{Name: "array", Title: "Array", Batch: destination.Batch{Count: 100}, Parameters: destination.ParametersOf[partsParameters]()}
+}
+
+func (array) Encode(t destination.Target, ns []notification.Notification) (out []destination.Request, err error) {
+	p := t.Parameters.(*partsParameters)
+	var bodies [][]byte
+	for _, n := range ns {
+		if strings.HasPrefix(n.Event.ID, "unwritable") {
+			return nil, errors.New("no way to say it")
+		}
+		bodies = append(bodies, n.Event.Data)
+	}
+	for chunk := range destination.Chunks(bodies, destination.Batch{Count: max(p.Most, 1)}) {
+		id := t.Delivery
+		if len(out) > 0 {
+			id += fmt.Sprintf("-%d", len(out)+1)
+		}
+		out = append(out, destination.Request{URL: p.URL, Body: destination.JoinArray(chunk), Holds: len(chunk), Header: http.Header{"Webhook-Id": {id}}})
+	}
+	return out, nil
+}
+
+func (array) Judge(r destination.Response) destination.Verdict {
+	v := destination.JudgeStatus(r, nil)
+	v.Unread = r.Status == 400 || r.Status == 413 || r.Status == 422
+	return v
+}
+
+type only struct{ is destination.Destination }
+
+func (o only) Destination(string) (destination.Destination, bool) { return o.is, true }
+
+func (o only) Open(_ context.Context, i integration.Integration) (integration.Opened, error) {
+	p := &partsParameters{}
+	return integration.Opened{System: o.is.System(), Parameters: p}, json.Unmarshal(i.Parameters, p)
+}
+
+// receiver is the far end: it keeps what arrived.
+type receiver struct {
+	mu       sync.Mutex
+	answer   func(q destination.Request) (int, string) // "rcpt " before a text: about the receiver
+	requests int
+	refused  int
+	got      map[string]int      // by address, or event
+	ids      map[string][]string // webhook-ids by event
+	order    []string            // of ids
+	err      error
+}
+
+func (r *receiver) Do(_ context.Context, q destination.Request) (destination.Response, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests++
+	if r.err != nil {
+		return destination.Response{}, r.err
+	}
+	status, text := r.answer(q)
+	body, rcpt := strings.CutPrefix(text, "rcpt ")
+	if status < 299 {
+		if q.Mail != nil {
+			r.got[q.Mail.To]++
+		} else {
+			var all []struct{ User struct{ Name string } }
+			if err := json.Unmarshal(q.Body, &all); err != nil {
+				panic(err)
+			}
+			for _, e := range all {
+				r.got[e.User.Name]++
+				r.ids[e.User.Name] = append(r.ids[e.User.Name], q.Header.Get("Webhook-Id"))
+			}
+		}
+	} else {
+		r.refused++
+	}
+	r.order = append(r.order, q.Header.Get("Webhook-Id"))
+	return destination.Response{Status: status, Body: []byte(body), Recipient: rcpt}, nil
+}
+
+// reset forgets what was counted.
+func (r *receiver) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests, r.refused, r.got, r.ids, r.order = 0, 0, map[string]int{}, map[string][]string{}, nil
+}
+
+func (r *receiver) count(what string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.got[what]
+}
+
+// world is a worker of either kind with one integration.
+type world struct {
+	*receiver
+	t            *testing.T
+	memory       *memory
+	integrations *integrations
+	counters     *tallies
+	send         func(d delivery.Delivery)
+	restart      func() // the worker, not the state
+}
+
+// both runs a test on the Dispatcher and on the Sender.
+func both(t *testing.T, d destination.Destination, parameters partsParameters, test func(w *world)) {
+	t.Run("dispatcher", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, parameters)
+			var stop func()
+			begin := func() *delivery.Dispatcher {
+				at := delivery.NewDispatcher(delivery.DispatcherConfig{
+					Queue: w.memory, Log: w.memory, Integrations: w.integrations, Opener: only{d}, Logger: slog.New(slog.DiscardHandler),
+					Courier: w.courier(d), Monitor: w.monitor(),
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					at.Run(ctx)
+				}()
+				stop = func() { cancel(); <-done }
+				return at
+			}
+			at := begin()
+			w.restart = func() { stop(); at = begin() }
+			w.send = func(d delivery.Delivery) {
+				w.memory.put(d)
+				at.Wake(delivery.Lane{Tenant: "42", Integration: "i"})
+			}
+			test(w)
+			stop()
+		})
+	})
+	t.Run("sender", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, parameters)
+			sh := &shelf{memory: w.memory, batches: map[string]delivery.Parcel{}, failNext: map[string]error{}}
+			ctx, cancel := context.WithCancel(t.Context())
+			var machines sync.WaitGroup
+			n := 0
+			begin := func() *delivery.Sender {
+				c := w.courier(d)
+				return &delivery.Sender{
+					Shelf: sh, Executions: sh, Courier: c, Router: delivery.NewRouter(c, w.integrations, only{d}), Log: slog.New(slog.DiscardHandler),
+					Monitor: w.monitor(), NewID: func() string { n++; return fmt.Sprintf("batch-%d", n) },
+				}
+			}
+			at := begin()
+			w.restart = func() { at = begin() }
+			run := map[string]bool{}
+			w.send = func(d delivery.Delivery) {
+				w.memory.put(d)
+				for _, err := range at.Deliver(t.Context(), []delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{d.ID}}}) {
+					require.NoError(t, err)
+				}
+				for _, batch := range sh.started {
+					if run[batch] {
+						continue
+					}
+					run[batch] = true
+					machines.Go(func() {
+						r := delivery.Round{Batch: batch}
+						for more := true; more && ctx.Err() == nil; more = r.More {
+							select {
+							case <-time.After(time.Duration(r.Seconds) * time.Second):
+							case <-ctx.Done():
+								return
+							}
+							var err error
+							if r, err = at.Retry(t.Context(), r); err != nil {
+								t.Error(err)
+								return
+							}
+						}
+					})
+				}
+			}
+			test(w)
+			cancel()
+			machines.Wait()
+		})
+	})
+}
+
+func newWorld(t *testing.T, p partsParameters) *world {
+	w := &world{t: t, memory: newMemory(), integrations: &integrations{all: map[string]integration.Integration{}}, counters: &tallies{by: map[string]health.Count{}}}
+	w.receiver = &receiver{answer: func(destination.Request) (int, string) { return 250, "" }}
+	w.reset()
+	w.change(p)
+	return w
+}
+
+func (w *world) courier(d destination.Destination) *delivery.Courier {
+	return &delivery.Courier{Destinations: only{d}, Carrier: w.receiver, Schedule: retry.Schedule{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+}
+
+func (w *world) monitor() *health.Monitor {
+	return &health.Monitor{Counters: w.counters, Switch: w.integrations, Rule: atOnce, Now: time.Now}
+}
+
+// change saves the integration, under a new name and revision.
+func (w *world) change(p partsParameters) {
+	raw, err := json.Marshal(p)
+	require.NoError(w.t, err)
+	i, err := w.integrations.Get(w.t.Context(), "42", "i")
+	if err != nil {
+		i = integration.Integration{ID: "i", Tenant: "42", System: "x", Window: 1, Subscriptions: []integration.Subscription{{Event: event.System}}}
+	}
+	i.Revision++
+	i.Name, i.Parameters = fmt.Sprintf("name %d", i.Revision), raw
+	w.integrations.set(i)
+}
+
+func (w *world) enabled() bool {
+	i, err := w.integrations.Get(w.t.Context(), "42", "i")
+	require.NoError(w.t, err)
+	return i.Enabled()
+}
+
+// made is a delivery of users of these names.
+func made(id string, names ...string) delivery.Delivery {
+	d := delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, CreatedAt: time.Now(), Count: len(names)}
+	for _, n := range names {
+		e := user(n)
+		e.Data = fmt.Appendf(nil, `{"user":{"name":%q}}`, n)
+		d.Events = append(d.Events, e)
+	}
+	return d
+}
+
+func names(n int) (out []string) {
+	for k := range n {
+		out = append(out, fmt.Sprintf("e%02d", k))
+	}
+	return out
+}
+
+// replay sends an ended delivery again, as the engines do.
+func (w *world) replay(id string) {
+	d := w.memory.get(id)
+	d.State, d.Failures, d.Reason, d.Batch, d.Due = delivery.Pending, 0, "", "", time.Time{}
+	w.send(d)
+}
+
+// refusing answers 400 to what holds one of the texts.
+func refusing(bad ...string) func(q destination.Request) (int, string) {
+	return func(q destination.Request) (int, string) {
+		for _, b := range bad {
+			if strings.Contains(string(q.Body), `"`+b+`"`) {
+				return 400, "I can not read " + b
+			}
+		}
+		return 200, ""
+	}
+}
+
+func (w *world) once(names ...string) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range names {
+		require.Equal(w.t, 1, w.got[n], n)
+	}
+}
+
+func TestH2ARefusedReceiverKeepsNobodyFromTheirMail(t *testing.T) {
+	both(t, letters{}, partsParameters{Addresses: []string{"bad@x", "good@x"}}, func(w *world) {
+		w.answer = func(q destination.Request) (int, string) {
+			if q.Mail.To == "bad@x" {
+				return 550, "rcpt 550 5.7.1 nobody here"
+			}
+			return 250, ""
+		}
+		for n := range 30 {
+			w.send(made(fmt.Sprintf("d%02d", n), "e"))
+		}
+		time.Sleep(time.Millisecond)
+		require.Equal(w.t, 30, w.count("good@x"), "at once")
+		time.Sleep(2 * time.Hour)
+		require.Equal(w.t, 30, w.count("good@x"), "and once")
+		require.True(w.t, w.enabled())
+		require.Equal(w.t, health.Tally{Attempts: 30}, w.counters.tally("i"))
+		d := w.memory.get("d00")
+		require.Equal(w.t, delivery.Delivered, d.State)
+		require.Equal(w.t, "1 of 2 got it; bad@x was refused: 550 5.7.1 nobody here", d.Reason)
+		require.Equal(w.t, []delivery.Part{
+			{Key: "bad@x e", Name: "bad@x", State: delivery.PartRefused, Status: 550, Reason: "550 5.7.1 nobody here"},
+			{Key: "good@x e", Name: "good@x", State: delivery.PartDelivered, Status: 250},
+		}, d.Parts)
+	})
+}
+
+func TestAMailThatEveryReceiverIsRefusedForGoodEndsAtOnce(t *testing.T) {
+	for _, addresses := range [][]string{{"a@x"}, {"a@x", "b@x"}} {
+		both(t, letters{}, partsParameters{Addresses: addresses}, func(w *world) {
+			w.answer = func(destination.Request) (int, string) { return 550, "rcpt 550 nobody here" }
+			for n := range 30 {
+				w.send(made(fmt.Sprintf("d%02d", n), "e"))
+			}
+			time.Sleep(time.Hour)
+			require.Equal(w.t, 30, w.memory.count(delivery.Dead))
+			require.Equal(w.t, 30*len(addresses), w.requests)
+			require.Contains(w.t, w.memory.get("d00").Reason, "550 nobody here")
+			require.True(w.t, w.enabled(), "it is no fault of the mail service")
+			require.Zero(w.t, w.counters.tally("i"))
+
+			w.answer = func(destination.Request) (int, string) { return 250, "" }
+			w.replay("d00")
+			time.Sleep(time.Second)
+			require.Equal(w.t, delivery.Delivered, w.memory.get("d00").State, "a person may try again")
+		})
+	}
+}
+
+func TestH3DonePartsStayDoneThroughARenameARestartAndAReplay(t *testing.T) {
+	both(t, letters{}, partsParameters{Addresses: []string{"ok@x", "slow@x", "also@x"}}, func(w *world) {
+		p := partsParameters{Addresses: []string{"ok@x", "slow@x", "also@x"}}
+		w.answer = func(q destination.Request) (int, string) {
+			if q.Mail.To == "slow@x" {
+				return 451, "rcpt 451 try later"
+			}
+			return 250, ""
+		}
+		w.send(made("d", "e"))
+		time.Sleep(time.Second / 2)
+		require.Equal(w.t, "2 of 3 got it; slow@x did not: 451 try later", w.memory.get("d").Reason)
+		w.change(p)
+		time.Sleep(2 * time.Second)
+		w.restart()
+		w.change(p)
+		time.Sleep(2 * time.Hour)
+		w.once("ok@x", "also@x")
+		require.Equal(w.t, 2+17, w.requests)
+		require.Equal(w.t, delivery.Dead, w.memory.get("d").State)
+		require.True(w.t, w.enabled())
+
+		w.answer = func(destination.Request) (int, string) { return 250, "" }
+		p.Addresses = []string{"new@x", "slow@x", "ok@x"} // one left, one came
+		w.change(p)
+		w.replay("d")
+		time.Sleep(time.Second)
+		w.once("ok@x", "also@x", "slow@x", "new@x")
+		require.Equal(w.t, delivery.Delivered, w.memory.get("d").State)
+		require.Empty(w.t, w.memory.get("d").Parts)
+		require.Empty(w.t, w.memory.get("d").Reason)
+
+		w.replay("d")
+		time.Sleep(time.Second)
+		require.Equal(w.t, 2, w.count("ok@x"), "a person asked for all of a delivered one once more")
+	})
+}
+
+func TestAFailureOfTheMailServiceEndsTheAttempt(t *testing.T) {
+	both(t, letters{}, partsParameters{Addresses: []string{"a@x", "b@x", "c@x"}}, func(w *world) {
+		n := 0
+		w.answer = func(destination.Request) (int, string) {
+			if n++; n == 2 {
+				return 554, "554 no service"
+			}
+			return 250, ""
+		}
+		w.send(made("d", "e"))
+		time.Sleep(time.Second / 2)
+		require.Equal(w.t, 2, w.requests, "c was not tried")
+		require.Equal(w.t, "1 of 3 got it; then: 554 no service", w.memory.get("d").Reason)
+		require.Equal(w.t, health.Tally{Attempts: 1, Failures: 1}, w.counters.tally("i"))
+		time.Sleep(time.Minute)
+		w.once("a@x", "b@x", "c@x")
+		require.Equal(w.t, delivery.Delivered, w.memory.get("d").State)
+	})
+}
+
+func TestH4AMailServiceThatAsksToSlowDownIsPacedAndNoFailure(t *testing.T) {
+	both(t, letters{}, partsParameters{Addresses: []string{"a@x", "b@x", "c@x"}}, func(w *world) {
+		next := time.Now()
+		w.answer = func(destination.Request) (int, string) {
+			if time.Now().Before(next) {
+				return 421, "421 too many connections"
+			}
+			next = time.Now().Add(900 * time.Millisecond)
+			return 250, ""
+		}
+		w.send(made("d", "e"))
+		time.Sleep(10 * time.Minute)
+		w.once("a@x", "b@x", "c@x")
+		d := w.memory.get("d")
+		require.Equal(w.t, delivery.Delivered, d.State)
+		require.Len(w.t, d.Attempts, 3)
+		require.Equal(w.t, time.Second, d.Attempts[2].Waited, "an attempt that got on uses up no wait")
+		require.Zero(w.t, w.counters.tally("i").Failures)
+	})
+}
+
+func TestH10TheBadRecordStandsAloneAndTheGoodOnesArriveAtOnce(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+		w.answer = refusing("e07")
+		w.send(made("d", names(10)...))
+		time.Sleep(time.Millisecond)
+		require.Len(w.t, w.got, 9, "at once")
+		require.LessOrEqual(w.t, w.requests, 9, "by halving")
+		require.Contains(w.t, w.memory.get("d").Reason, "9 of 10 events arrived; 1 did not: answered 400 Bad Request")
+		w.restart()
+		time.Sleep(2 * time.Hour)
+		w.once(slices.DeleteFunc(names(10), func(n string) bool { return n == "e07" })...)
+		d := w.memory.get("d")
+		require.Equal(w.t, delivery.Dead, d.State)
+		require.Len(w.t, d.Attempts, 17)
+		require.Equal(w.t, "I can not read e07", d.Attempts[16].Answer)
+		require.Equal(w.t, 400, d.Attempts[16].Status)
+		require.LessOrEqual(w.t, w.requests, 9+16, "it alone goes through the cycles")
+		require.Zero(w.t, w.counters.tally("i").Failures)
+		var states []string
+		for _, p := range d.Outcomes() {
+			states = append(states, fmt.Sprintf("%d-%d %s", p.From, p.To, p.State))
+		}
+		require.Equal(w.t, []string{"0-7 delivered", "7-8 failed", "8-10 delivered"}, states)
+
+		w.answer = refusing()
+		w.replay("d")
+		time.Sleep(time.Second)
+		w.once(names(10)...)
+		require.Equal(w.t, delivery.Delivered, w.memory.get("d").State)
+	})
+}
+
+func TestH10EveryRequestOfADeliveryHasItsOwnStableID(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+		w.answer = refusing("e07")
+		w.send(made("d", names(10)...))
+		time.Sleep(30 * time.Second)
+		byID := map[string]bool{}
+		for _, ids := range w.ids {
+			for _, id := range ids {
+				byID[id] = true
+			}
+		}
+		require.Equal(w.t, []string{"d-0-5", "d-5-7", "d-8-10"}, slices.Sorted(maps.Keys(byID)))
+		last := w.order[len(w.order)-1]
+		require.Equal(w.t, "d-7-8", last)
+		require.Greater(w.t, strings.Count(strings.Join(w.order, " "), "d-7-8"), 3, "the same at each attempt")
+	})
+}
+
+func TestH10ABadRecordSwitchesNoFeedOff(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+		w.answer = refusing("bad")
+		for n := range 50 {
+			all := names(10)
+			all[n%10] = "bad"
+			w.send(made(fmt.Sprintf("d%02d", n), all...))
+		}
+		time.Sleep(3 * time.Hour)
+		require.True(w.t, w.enabled())
+		require.Equal(w.t, 50, w.memory.count(delivery.Dead))
+		total := 0
+		for _, n := range w.got {
+			total += n
+		}
+		require.Equal(w.t, 450, total)
+	})
+}
+
+func TestH10BadRecordsAloneInTheirDeliveriesSwitchNoFeedOff(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+		w.answer = refusing("bad")
+		for n := range 100 { // an attacker's hits come alone, the others once in five minutes
+			w.send(made(fmt.Sprintf("b%02d", n), "bad"))
+			if n%10 == 0 {
+				w.send(made(fmt.Sprintf("d%02d", n), "good"))
+			}
+			time.Sleep(30 * time.Second)
+		}
+		time.Sleep(3 * time.Hour)
+		require.True(w.t, w.enabled(), "%+v", w.counters.tally("i"))
+		require.Equal(w.t, 10, w.count("good"))
+	})
+}
+
+func TestASystemThatRefusesAllIsDisabledAsEver(t *testing.T) {
+	for _, count := range []int{1, 2, 10, 100} {
+		both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+			w.answer = func(destination.Request) (int, string) { return 400, "wrong settings" }
+			for n := range 5 {
+				w.send(made(fmt.Sprintf("d%d", n), names(count)...))
+			}
+			time.Sleep(3 * time.Hour)
+			require.False(w.t, w.enabled())
+			require.Equal(w.t, 5, w.memory.count(delivery.Dead))
+			require.Equal(w.t, w.counters.tally("i").Attempts, w.counters.tally("i").Failures)
+			if count > 2 {
+				require.LessOrEqual(w.t, w.requests, 5*64+4*w.counters.tally("i").Attempts, "halving is bounded")
+			}
+			for _, d := range w.memory.deliveries {
+				require.Contains(w.t, d.Attempts[0].Reason, "answered 400 Bad Request")
+			}
+		})
+	}
+}
+
+func TestASystemWhoseSettingsAreMendedGetsAllOfWhatItRefused(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+		w.answer = func(destination.Request) (int, string) { return 400, "wrong settings" }
+		w.send(made("d", names(100)...))
+		time.Sleep(20 * time.Second)
+		w.answer = refusing()
+		time.Sleep(time.Hour)
+		w.once(names(100)...)
+		require.Equal(w.t, delivery.Delivered, w.memory.get("d").State)
+	})
+}
+
+func TestH10WhereverTheBadOnesAreTheGoodOnesArriveAtOnce(t *testing.T) {
+	for name, bad := range map[string][]int{
+		"two of sixteen": {3, 12}, "two neighbours": {0, 1}, "one in each quarter": {0, 5, 9, 15}, "the first half": {0, 1, 2, 3, 4, 5, 6, 7},
+		"the last half": {8, 9, 10, 11, 12, 13, 14, 15}, "every other": {0, 2, 4, 6, 8, 10, 12, 14}, "all but the last": {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+				all := names(16)
+				var list []string
+				for _, n := range bad {
+					list = append(list, all[n])
+				}
+				w.answer = refusing(list...)
+				w.send(made("d", all...))
+				time.Sleep(time.Millisecond)
+				if len(bad) < 15 {
+					require.Len(w.t, w.got, 16-len(bad), "at once")
+				}
+				time.Sleep(2 * time.Hour)
+				require.Len(w.t, w.got, 16-len(bad))
+				for n := range w.got {
+					w.once(n)
+				}
+				require.Equal(w.t, delivery.Dead, w.memory.get("d").State)
+			})
+		})
+	}
+}
+
+// heavy is a delivery of events of this many bytes.
+func heavy(id string, count, bytes int) delivery.Delivery {
+	d := made(id, names(count)...)
+	for n := range d.Events {
+		d.Events[n].Data = fmt.Appendf(nil, `{"user":{"name":"%s-%02d"},"x":%q}`, id, n, strings.Repeat("x", bytes))
+	}
+	return d
+}
+
+func upTo(bytes int) func(q destination.Request) (int, string) {
+	return func(q destination.Request) (int, string) {
+		if len(q.Body) > bytes {
+			return 413, "too large"
+		}
+		return 200, ""
+	}
+}
+
+func TestH11TheSizeThatWentThroughIsRememberedForAWhile(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+		w.answer = upTo(100_000)
+		w.send(heavy("a", 10, 15_000))
+		time.Sleep(time.Millisecond)
+		require.Len(w.t, w.got, 10, "at once")
+		require.Equal(w.t, 1, w.refused)
+		d := w.memory.get("a")
+		require.Equal(w.t, delivery.Delivered, d.State)
+		require.Equal(w.t, "it went in 2 smaller requests, because the receiver refused it as one (413 Request Entity Too Large)", d.Reason)
+		require.Empty(w.t, d.Parts)
+		require.Empty(w.t, d.Attempts[0].Answer)
+
+		w.reset()
+		for n := range 20 {
+			w.send(heavy(fmt.Sprintf("b%02d", n), 10+n, 15_000))
+			time.Sleep(time.Minute)
+		}
+		require.Zero(w.t, w.refused, "they are cut before")
+		total := 0
+		for n, times := range w.got {
+			require.Equal(w.t, 1, times, n)
+			total++
+		}
+		require.Equal(w.t, 20*10+190, total)
+
+		w.reset()
+		w.answer = upTo(1 << 30) // the receiver takes more now
+		time.Sleep(time.Hour)
+		w.send(heavy("c", 10, 15_000))
+		time.Sleep(time.Second)
+		require.Equal(w.t, 1, w.requests, "it is tried as one again")
+	})
+}
+
+func TestH11AReceiverThatTakesOneEventAtATimeGetsThemAll(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+		w.answer = upTo(20_000)
+		w.send(heavy("a", 100, 15_000))
+		time.Sleep(time.Hour)
+		require.Len(w.t, w.got, 100)
+		require.Equal(w.t, delivery.Delivered, w.memory.get("a").State)
+		require.LessOrEqual(w.t, w.requests, 199)
+	})
+}
+
+func TestH11OneRecordThatIsTooLargeAloneDiesAlone(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+		w.answer = upTo(100_000)
+		d := heavy("a", 10, 1000)
+		d.Events[4].Data = heavy("x", 1, 200_000).Events[0].Data
+		w.send(d)
+		time.Sleep(2 * time.Hour)
+		require.Len(w.t, w.got, 9)
+		require.Equal(w.t, delivery.Dead, w.memory.get("a").State)
+		require.True(w.t, w.enabled())
+		require.Contains(w.t, w.memory.get("a").Reason, "413 Request Entity Too Large")
+	})
+}
+
+func TestAnEventThatCanNotBeWrittenKeepsNoOtherBack(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+		w.send(made("d", "a", "b", "unwritable", "c"))
+		time.Sleep(2 * time.Hour)
+		w.once("a", "b", "c")
+		d := w.memory.get("d")
+		require.Equal(w.t, delivery.Dead, d.State)
+		require.Equal(w.t, "3 of 4 events arrived; 1 did not: this message could not be written for Array: no way to say it", d.Reason)
+		require.True(w.t, w.enabled())
+	})
+}
+
+func TestAChangeOfSettingsRepeatsOnlyWhatGoesElsewhere(t *testing.T) {
+	for name, c := range map[string]struct {
+		to   partsParameters
+		each int
+	}{
+		"a name":               {partsParameters{URL: "u", Most: 3}, 1},
+		"events in a request":  {partsParameters{URL: "u", Most: 4}, 1},
+		"all in one request":   {partsParameters{URL: "u", Most: 100}, 1},
+		"another address: all": {partsParameters{URL: "v", Most: 3}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, array{}, partsParameters{URL: "u", Most: 3}, func(w *world) {
+				w.answer = func(q destination.Request) (int, string) {
+					if strings.Contains(string(q.Body), "e04") {
+						return 503, ""
+					}
+					return 200, ""
+				}
+				w.send(made("d", names(10)...))
+				time.Sleep(time.Second / 2)
+				require.Len(w.t, w.got, 3)
+				w.change(c.to)
+				w.answer = refusing()
+				time.Sleep(time.Minute)
+				require.Equal(w.t, c.each, w.count("e00"))
+				w.once("e03", "e04", "e09")
+			})
+		})
+	}
+}
+
+func TestAStopInTheMiddleOfAnAttemptForgetsNothingThatArrived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, partsParameters{Addresses: []string{"a@x", "b@x"}})
+		begin := func(do carrier) (stop func()) {
+			c := w.courier(letters{})
+			c.Carrier = do
+			at := delivery.NewDispatcher(delivery.DispatcherConfig{
+				Queue: w.memory, Log: w.memory, Integrations: w.integrations, Opener: only{letters{}}, Logger: slog.New(slog.DiscardHandler),
+				Courier: c, Monitor: w.monitor(),
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				at.Run(ctx)
+			}()
+			return func() { cancel(); <-done }
+		}
+		w.memory.put(made("d", "e"))
+		stop := begin(func(ctx context.Context, q destination.Request) (destination.Response, error) {
+			if q.Mail.To == "b@x" {
+				<-ctx.Done()
+				return destination.Response{}, ctx.Err()
+			}
+			return w.Do(ctx, q)
+		})
+		time.Sleep(time.Second)
+		stop()
+		require.Equal(t, delivery.Pending, w.memory.get("d").State)
+		require.Empty(t, w.memory.get("d").Attempts)
+		stop = begin(w.Do)
+		time.Sleep(time.Second)
+		stop()
+		w.once("a@x", "b@x")
+		require.Equal(t, delivery.Delivered, w.memory.get("d").State)
+	})
+}
+
+func TestAHealthyDeliveryKeepsNoParts(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 4}, func(w *world) {
+		w.send(made("d", names(10)...))
+		time.Sleep(time.Second)
+		require.Empty(w.t, w.memory.get("d").Parts)
+		require.Equal(w.t, []string{"d", "d-2", "d-3"}, w.order)
+	})
+}
