@@ -111,6 +111,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		}
 	}
 	w.WriteHeader(status)
+	if status == http.StatusOK {
+		_, _ = io.WriteString(w, "ok") // Slack's word for it: an empty answer would be no success
+	}
 	r.got[q.URL.Path] = append(r.got[q.URL.Path], arrival{at: at, answered: time.Now(), body: string(body)})
 }
 

@@ -37,6 +37,7 @@ type AttemptView struct {
 	Delivered bool      `json:"delivered"`
 	Reason    string    `json:"reason,omitempty"`
 	Answer    string    `json:"answer,omitempty" doc:"the start of a failure's answer, secrets masked"`
+	Gone      bool      `json:"gone,omitempty" doc:"the system says that what was sent to does not exist any more: enter a new address, or disable the integration"`
 }
 
 // DeliveryDetail is a delivery with its events.
@@ -191,7 +192,7 @@ func deliveryView(d delivery.Delivery) DeliveryView {
 	for _, a := range d.Attempts {
 		v.Attempts = append(v.Attempts, AttemptView{
 			At: a.At, WaitedMS: a.Waited.Milliseconds(), LateMS: a.Late.Milliseconds(), TookMS: float64(a.Took.Microseconds()) / 1000,
-			Status: answered(a.Status), Delivered: a.Delivered, Reason: a.Reason, Answer: a.Answer,
+			Status: answered(a.Status), Delivered: a.Delivered, Reason: a.Reason, Answer: a.Answer, Gone: a.Gone,
 		})
 	}
 	return v

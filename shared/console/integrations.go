@@ -31,6 +31,7 @@ type IntegrationView struct {
 	CreatedAt  time.Time          `json:"created_at"`
 	CreatedBy  string             `json:"created_by,omitempty"`
 	UpdatedAt  time.Time          `json:"updated_at"`
+	Missing    string             `json:"missing,omitempty" doc:"what this deployment lacks for the system: nothing is delivered until its operator mends it"`
 	Health     *HealthView        `json:"health,omitempty" doc:"in a list that was asked for it"`
 }
 
@@ -333,6 +334,7 @@ func (s *server) view(ctx context.Context, i integration.Integration) (Integrati
 		}
 	}
 	system, _, _ := s.Systems.Lookup(i.System)
+	v.Missing = system.Missing
 	for _, t := range system.Events {
 		sub, active := i.Subscribed(t)
 		v.Events = append(v.Events, SubscriptionView{Event: t, Active: active, WithHeaders: sub.WithHeaders})

@@ -40,6 +40,9 @@ type System struct {
 	Batch      Batch
 	// SetUp is Markdown shown beside the form, "" when the system needs no steps at its own side.
 	SetUp string
+	// Missing tells an administrator what the deployment lacks for the system, "" for nothing: integrations can be made, and
+	// nothing is delivered until its operator mends it.
+	Missing string
 	// Personal systems are set in each person's profile: no integration is made for them.
 	Personal bool
 	// SetUpFor replaces SetUp where the steps hold what is the tenant's own (an external id); nil otherwise.

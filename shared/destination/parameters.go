@@ -157,9 +157,6 @@ func (p Parameters) Fields() []Field { return p.fields }
 
 // Complete checks a parameters object and fills in the defaults. The error is InvalidParameters.
 func (p Parameters) Complete(raw json.RawMessage) (json.RawMessage, error) {
-	if problems := repeated(raw); problems != nil {
-		return nil, problems
-	}
 	members, err := object(raw)
 	if err != nil {
 		return nil, InvalidParameters{{Field: "parameters", Reason: err.Error()}}
@@ -169,7 +166,15 @@ func (p Parameters) Complete(raw json.RawMessage) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("complete parameters: %w", err)
 	}
-	return full, p.check(full)
+	twice := repeated(raw)
+	var problems InvalidParameters
+	if err := p.check(full); err != nil && !errors.As(err, &problems) {
+		return full, err
+	}
+	if problems = append(twice, problems...); len(problems) > 0 {
+		return full, problems
+	}
+	return full, nil
 }
 
 // fill puts the defaults in.
@@ -474,9 +479,6 @@ func kept(present, change json.RawMessage, given bool) []string {
 // ByHand says which read-only parameters a person's change would set; nil when it sets none. To send one back as it is
 // sets nothing: a form does so.
 func (p Parameters) ByHand(present, change json.RawMessage) InvalidParameters {
-	if problems := repeated(change); problems != nil {
-		return problems
-	}
 	was, err := object(present)
 	if err != nil {
 		return InvalidParameters{{Field: "parameters", Reason: err.Error()}}

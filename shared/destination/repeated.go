@@ -7,6 +7,9 @@ import (
 	"strconv"
 )
 
+// Repeated is what is wrong with a name that is there twice.
+const Repeated = "is there twice"
+
 // repeated finds the names that an object of parameters holds twice, at any depth: which of the two a reader takes is chance
 // (RFC 8259, 4), and encoding/json takes the last without a word. nil when there is none, and for what is no JSON: others
 // say so.
@@ -17,7 +20,7 @@ func repeated(raw json.RawMessage) InvalidParameters {
 	doubles(dec, "parameters", func(path string) {
 		if !names[path] {
 			names[path] = true
-			found = append(found, FieldProblem{Field: path, Reason: "is there twice"})
+			found = append(found, FieldProblem{Field: path, Reason: Repeated})
 		}
 	})
 	slices.SortFunc(found, func(a, b FieldProblem) int { return bytes.Compare([]byte(a.Field), []byte(b.Field)) })

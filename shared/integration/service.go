@@ -379,7 +379,7 @@ func (s *Service) unsaved(ctx context.Context, tenant, id, systemName string, pa
 }
 
 // OpenIncomplete is OpenUnsaved for parameters of which some are still to be chosen: what is wrong with System.Choosable
-// does not matter yet.
+// does not matter yet, nor which of two values of one name a reader takes: nothing is saved.
 func (s *Service) OpenIncomplete(ctx context.Context, tenant, id, systemName string, parameters json.RawMessage) (Opened, error) {
 	system, full, err := s.unsaved(ctx, tenant, id, systemName, parameters)
 	var problems InvalidError
@@ -387,7 +387,7 @@ func (s *Service) OpenIncomplete(ctx context.Context, tenant, id, systemName str
 		return Opened{}, err
 	}
 	problems = slices.DeleteFunc(problems, func(p destination.FieldProblem) bool {
-		return slices.Contains(system.Choosable, strings.TrimPrefix(p.Field, "parameters."))
+		return p.Reason == destination.Repeated || slices.Contains(system.Choosable, strings.TrimPrefix(p.Field, "parameters."))
 	})
 	if len(problems) > 0 {
 		return Opened{}, problems

@@ -7,6 +7,7 @@
 package jira
 
 import (
+	_ "embed"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -82,13 +83,16 @@ func (p *Parameters) request(method, address string) destination.Request {
 	return q
 }
 
+//go:embed setup.md
+var setUp string
+
 // Destination is Jira.
 type Destination struct{ system destination.System }
 
 // New makes the destination.
 func New() Destination {
 	return Destination{destination.System{
-		Name: "jira", Title: "Jira", Group: destination.Incidents, Class: notification.Issues, Parameters: destination.ParametersOf[Parameters](), Choosable: []string{"project", "issue_type"},
+		Name: "jira", Title: "Jira", Group: destination.Incidents, Class: notification.Issues, Parameters: destination.ParametersOf[Parameters](), Choosable: []string{"project", "issue_type"}, SetUp: setUp,
 		Events: []event.Type{event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo},
 	}}
 }

@@ -3,6 +3,7 @@
 package minio
 
 import (
+	_ "embed"
 	"net/url"
 	"strings"
 
@@ -43,12 +44,15 @@ func (p *Parameters) address(key string) string {
 	return strings.TrimRight(p.Endpoint, "/") + "/" + p.Bucket + "/" + url.PathEscape(key)
 }
 
+//go:embed setup.md
+var setUp string
+
 // Destination is MinIO.
 type Destination struct{ system destination.System }
 
 // New makes the destination.
 func New() Destination {
-	return Destination{s3.FileSystem(destination.System{Name: "minio", Title: "MinIO", Parameters: destination.ParametersOf[Parameters]()})}
+	return Destination{s3.FileSystem(destination.System{Name: "minio", Title: "MinIO", Parameters: destination.ParametersOf[Parameters](), SetUp: setUp})}
 }
 
 // System describes MinIO.

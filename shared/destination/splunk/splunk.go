@@ -111,13 +111,14 @@ var (
 )
 
 // Judge takes code 0 for a success. Splunk, "Format events for HTTP Event Collector" and "Possible error codes": 200 with the
-// text Success and code 0. Without a code it is not the collector that answered.
+// text Success and code 0. Without a code it is not the collector that answered, but for the one of OpenTelemetry
+// (splunkhecreceiver), whose older releases say OK.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	fields := destination.Fields(r.Body)
 	code, err := strconv.Atoi(fields["code"])
 	read := err == nil
 	switch {
-	case destination.Success(r.Status) && read && code == 0:
+	case destination.Success(r.Status) && (read && code == 0 || strings.EqualFold(strings.Trim(string(r.Body), "\" \r\n"), "ok")):
 		return destination.Delivered()
 	case destination.Success(r.Status) && !read:
 		return destination.Unproven(r, "Splunk's HTTP Event Collector answers 200 with code 0")

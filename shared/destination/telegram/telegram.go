@@ -33,6 +33,9 @@ type Bot struct {
 	API   string // address of the Bot API server; "" = DefaultAPI
 }
 
+// NoBot says what a deployment without a bot lacks.
+const NoBot = "this deployment has no Telegram bot: its operator must configure the bot's token"
+
 // URL is the address of a method. It holds the token.
 func (b Bot) URL(method string) string {
 	api := strings.TrimSuffix(b.API, "/")
@@ -70,8 +73,13 @@ type Destination struct {
 
 // New makes the destination for a bot.
 func New(b Bot) Destination {
+	missing := ""
+	if b.Token == "" {
+		missing = NoBot
+	}
 	return Destination{bot: b, system: destination.System{
-		Name: "telegram", Title: "Telegram", Group: destination.Messengers, Class: notification.Basic,
+		Missing: missing,
+		Name:    "telegram", Title: "Telegram", Group: destination.Messengers, Class: notification.Basic,
 		Events:     append([]event.Type{event.ReportDaily, event.ReportWeekly, event.ReportMonthly}, event.Basic()...),
 		Triggered:  event.TriggeredChats(),
 		Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
@@ -108,7 +116,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 	p := t.Parameters.(*Parameters)
 	switch {
 	case d.bot.Token == "":
-		return nil, &destination.NotReady{Reason: "this deployment has no Telegram bot: its operator must configure the bot's token"}
+		return nil, &destination.NotReady{Reason: NoBot}
 	case p.ChatID == 0:
 		return nil, &destination.NotReady{Reason: "no Telegram chat is bound to this integration yet: ask for its links and open one in Telegram"}
 	case p.RemovedAt != nil:

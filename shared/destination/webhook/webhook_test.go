@@ -189,5 +189,6 @@ func TestH20HeadersThatAreNoPlainSetOfHeaders(t *testing.T) {
 		}
 		require.ErrorContains(t, err, says, patch)
 	}
-	require.ErrorContains(t, p.ByHand(nil, json.RawMessage(`{"url":"https://a.example","url":"https://b.example"}`)), "parameters.url: is there twice")
+	_, err = p.Complete(json.RawMessage(`{"url":"https://a.example","url":"https://b.example"}`))
+	require.ErrorContains(t, err, "parameters.url: is there twice")
 }

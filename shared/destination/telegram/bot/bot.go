@@ -22,7 +22,7 @@ const system = "telegram"
 // Errors of Link.
 var (
 	// ErrNoBot: the deployment has no bot.
-	ErrNoBot = errors.New("this deployment has no Telegram bot: its operator must configure the bot's token")
+	ErrNoBot = errors.New(telegram.NoBot)
 	// ErrOtherSystem: the integration is not one of Telegram's.
 	ErrOtherSystem = errors.New("this integration is not one of Telegram's")
 )

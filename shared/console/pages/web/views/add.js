@@ -5,7 +5,7 @@ import { day, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { guardLeaving, navigate, useLocation } from "../router.js";
-import { Empty, Said, View } from "../ui.js";
+import { Empty, Notice, Said, View } from "../ui.js";
 import { startingEvents } from "../events.js";
 import { Form, SetUp } from "./form.js";
 
@@ -38,7 +38,8 @@ function NewForm({ system, session }) {
   };
   const test = async (parameters) => (await post("/v1/integrations/test", { system: system.name, parameters })).body;
   const choose = (parameter, parameters) => post("/v1/integrations/choices", { system: system.name, parameters, parameter });
-  return html`<div class="beside"><${Form} system=${system} start=${start} save=${save} test=${test} choose=${choose} submit=${t("form.add")} cancel="/" /><div class="side"><${SetUp} system=${system} /></div></div>`;
+  return html`${system.missing && html`<${Notice} kind="bad"><p><strong>${t("missing.title")}</strong> <${Said} text=${system.missing} /></p><//>`}
+    <div class="beside"><${Form} system=${system} start=${start} save=${save} test=${test} choose=${choose} submit=${t("form.add")} cancel="/" /><div class="side"><${SetUp} system=${system} /></div></div>`;
 }
 
 export function AddForm({ system: name, session }) {

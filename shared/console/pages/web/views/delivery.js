@@ -6,6 +6,7 @@ import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { Copy, Empty, Notice, Said, View, When } from "../ui.js";
 import { DeliveryState, kindsOf, Replay, unsent } from "./deliveries.js";
+import { Gone } from "./gone.js";
 import { Letter } from "./outbox.js";
 
 const refresh = 3_000;
@@ -44,12 +45,13 @@ function Sent({ integration, delivery, attempts }) {
     ${data.items.map((r, n) => html`<${Request} key=${n} request=${r} n=${n + 1} />`)}`}<//>`;
 }
 
-export function Delivery({ integration, delivery }) {
+export function Delivery({ integration, delivery, reload }) {
   const load = useLoad(delivery, async (signal) => (await get(deliveryPath(integration.id, delivery), { signal })).body, { every: refresh });
   if (load.error?.status === 404) return html`<h1 tabindex="-1">${t("delivery.title")}</h1><${Empty} icon="search" title=${t("delivery.gone")} />`;
   return html`<${View} load=${load} skeleton="form" title=${t("delivery.title")}>${(d) => html`<div class="title"><div><h1 tabindex="-1">${kindsOf(d)}</h1>
       <p class="muted meta"><${DeliveryState} of=${d} /> <span>${t("delivery.to", { name: integration.name })}</span> <span>${time(d.created_at, { seconds: true })}</span></p></div>
       ${(d.state === "dead" || d.state === "delivered") && html`<div class="buttons"><${Replay} id=${integration.id} delivery=${d.id} disabled=${!integration.enabled} done=${load.reload} kind="" /></div>`}</div>
+    ${integration.enabled && d.attempts.at(-1)?.gone && html`<${Gone} integration=${integration} attempt=${d.attempts.at(-1)} done=${reload} />`}
     ${d.state === "dead" && html`<${Notice} kind="bad"><p><strong>${t("delivery.isdead")}</strong> <${Said} text=${d.reason || ""} /></p><//>`}
     <div class="halves"><section class="panel"><h2>${t("attempt.title")}</h2><${Attempts} d=${d} /></section>
       <div><section class="panel"><h2>${t("request.title")}</h2><p class="muted">${t("request.note")}</p><${Sent} integration=${integration} delivery=${delivery} attempts=${d.attempts.length} /></section>

@@ -5,18 +5,19 @@ import { t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
 import { guardLeaving, match, navigate, useLocation, withQuery } from "../router.js";
-import { Busy, Dialog, Empty, Failing, Failure, Health, Notice, Off, StatePill, View } from "../ui.js";
+import { Busy, Dialog, Empty, Failing, Failure, Health, Notice, Off, Said, StatePill, View } from "../ui.js";
 import { Form, SetUp } from "./form.js";
 import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
+import { Gone, lastGone } from "./gone.js";
 import { TelegramLink } from "./telegram.js";
 
 async function read(id, signal) {
-  const [one, health, systems] = await Promise.all([
-    get(integrationPath(id), { signal }), get(integrationPath(id, "/health"), { signal }), get("/v1/systems", { signal }),
+  const [one, health, systems, gone] = await Promise.all([
+    get(integrationPath(id), { signal }), get(integrationPath(id, "/health"), { signal }), get("/v1/systems", { signal }), lastGone(id, signal),
   ]);
   const system = systems.body.groups.flatMap((g) => g.systems).find((s) => s.name === one.body.system);
-  return { integration: one.body, etag: one.etag, health: health.body, system };
+  return { integration: one.body, etag: one.etag, health: health.body, system, gone };
 }
 
 function Delete({ integration, onClose }) {
@@ -52,6 +53,8 @@ function Head({ data, reload, deliveries }) {
     ${error && html`<${Failure} error=${error} />`}
     ${i.failing && html`<${Notice} kind="bad"><p><${Failing} of=${i} /></p><p>${t("failing.what")}</p><//>`}
     ${!i.enabled && html`<${Notice} kind=${i.disabled?.by === "platform" ? "bad" : "info"}><p><${Off} of=${i} /></p><p>${t(i.disabled?.by === "platform" ? "off.mend" : "off.kept")}</p><//>`}
+    ${i.missing && html`<${Notice} kind="bad"><p><strong>${t("missing.title")}</strong> <${Said} text=${i.missing} /></p><//>`}
+    ${i.enabled && data.gone && html`<${Gone} integration=${i} attempt=${data.gone} done=${reload} />`}
     <nav class="tabs" aria-label=${t("integration.parts")}><ul><li><a href=${at} aria-current=${deliveries ? undefined : "page"}>${t("integration.settings")}</a></li>
       <li><a href=${`${at}/deliveries`} aria-current=${deliveries ? "page" : undefined}>${t("integration.deliveries")}</a></li></ul></nav>
     ${asking && html`<${Delete} integration=${i} onClose=${() => ask(false)} />`}`;
@@ -77,6 +80,12 @@ function Settings({ data, reload }) {
       <div class="side"><section class="panel"><h2>${t("health.title", { hours: data.health.window_hours })}</h2><${Health} health=${data.health} large /></section><${SetUp} system=${system} /></div></div>`;
 }
 
+// starts says what happens from now on with an integration that was just added.
+function starts(i) {
+  if (i.missing) return t("add.done.missing");
+  return t(i.system === "telegram" && !i.parameters.chat_id ? "add.done.unbound" : "add.done.what");
+}
+
 export function Integration({ id, path }) {
   const { query } = useLocation();
   const load = useLoad(id, (signal) => read(id, signal));
@@ -88,9 +97,9 @@ export function Integration({ id, path }) {
   const back = delivery ? `/integrations/${id}/deliveries` : "/";
   return html`<p class="back"><a href=${back}><${Icon} name="back" size="18" />${delivery ? t("integration.deliveries") : t("list.title")}</a></p>
     <${View} load=${load} skeleton="form" title=${t("integration.title")}>${(data) => {
-      if (delivery) return html`<${Delivery} integration=${data.integration} delivery=${delivery} />`;
+      if (delivery) return html`<${Delivery} integration=${data.integration} delivery=${delivery} reload=${load.reload} />`;
       return html`<${Head} data=${data} reload=${load.reload} deliveries=${deliveries} />
-        ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${t("add.done.what")}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}
+        ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${starts(data.integration)}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}
         ${deliveries ? html`<${Deliveries} integration=${data.integration} />` : html`<${Settings} data=${data} reload=${load.reload} />`}`;
     }}<//>`;
 }

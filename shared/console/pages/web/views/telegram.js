@@ -3,7 +3,7 @@ import { html, useState } from "../html.js";
 import { integrationPath, post } from "../api.js";
 import { t } from "../i18n.js";
 import { useAction } from "../load.js";
-import { Busy, Copy, Failure, Notice, Tested, When } from "../ui.js";
+import { Busy, Copy, Failure, Notice, Said, Tested, When } from "../ui.js";
 
 export function TelegramLink({ integration, reload, test }) {
   const [link, setLink] = useState(null);
@@ -11,6 +11,7 @@ export function TelegramLink({ integration, reload, test }) {
   const [bind, binding] = useAction(async () => setLink((await post(integrationPath(integration.id, "/telegram-link"))).body));
   const [run, testing] = useAction(async () => setResult(await test()));
   const bound = Boolean(integration.parameters.chat_id);
+  if (integration.missing) return html`<fieldset><legend>${t("telegram.title")}</legend><p class="help"><${Said} text=${integration.missing} /></p></fieldset>`;
   return html`<fieldset><legend>${t("telegram.title")}</legend><p class="help">${t(bound ? "telegram.bound" : "telegram.unbound")}</p>
     ${binding.error && html`<${Failure} error=${binding.error} />`}
     ${link && html`<${Notice}><p><a href=${link.group_url} target="_blank" rel="noreferrer">${t("telegram.group")}</a></p><p><a href=${link.private_url} target="_blank" rel="noreferrer">${t("telegram.private")}</a></p>
