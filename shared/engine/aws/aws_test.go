@@ -81,6 +81,7 @@ func open(t *testing.T) *world {
 func (w *world) deliveries() *aws.Deliveries {
 	return &aws.Deliveries{DB: w.db, SQS: w.sqs, Queue: w.queue, Now: now, Record: w.record(), Tables: aws.Tables{
 		Deliveries: w.prefix + "DeliveriesTable", Events: w.prefix + "EventsTable", Batches: w.prefix + "BatchesTable", DeadLetters: w.prefix + "DeadLettersTable",
+		Journal: w.prefix + "JournalTable",
 	}}
 }
 
@@ -202,6 +203,13 @@ func TestDeliveries(t *testing.T) {
 
 func TestBacklog(t *testing.T) {
 	enginetest.Backlog(t, func(t *testing.T) (enginetest.Log, integration.Backlog) {
+		w := open(t)
+		return w.log(), w.deliveries()
+	})
+}
+
+func TestJournal(t *testing.T) {
+	enginetest.Journal(t, func(t *testing.T) (enginetest.Log, delivery.Journal) {
 		w := open(t)
 		return w.log(), w.deliveries()
 	})

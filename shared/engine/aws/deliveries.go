@@ -27,6 +27,7 @@ type Tables struct {
 	Events      string // key: event
 	Batches     string // key: batch
 	DeadLetters string // keys: tenant, id; index `day`
+	Journal     string // keys: tenant, id
 }
 
 // Indexes of the tables. Both are sparse or small; both lag behind their table by milliseconds.
@@ -293,7 +294,10 @@ func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
 		of(e.Tenant).publish = append(of(e.Tenant).publish, e)
 	}
 	expires := d.expires()
-	var writes []tableWrite
+	writes, err := d.note(in.Accepted, expires)
+	if err != nil {
+		return err
+	}
 	for _, a := range in.Accepted {
 		raw, err := a.Event.Encode()
 		if err != nil {

@@ -61,6 +61,13 @@ func TestBacklog(t *testing.T) {
 	})
 }
 
+func TestJournal(t *testing.T) {
+	enginetest.Journal(t, func(t *testing.T) (enginetest.Log, delivery.Journal) {
+		db := open(t)
+		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
+	})
+}
+
 func TestQueue(t *testing.T) {
 	enginetest.Queue(t, func(t *testing.T) (enginetest.Queues, enginetest.Bus) {
 		db := open(t)
