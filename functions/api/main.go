@@ -11,6 +11,7 @@ import (
 
 	"tocsin/functions/stack"
 	"tocsin/shared/console"
+	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/report"
 )
@@ -28,6 +29,7 @@ func main() {
 	handler := console.New(console.Config{
 		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: s.Deliveries(), Health: s.Monitor(service),
 		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
+		Recovery: &delivery.Recovery{Fanout: &delivery.Fanout{Systems: s.Systems}, Journal: s.Deliveries(), Now: time.Now},
 		Triggers: s.TriggerService(store), NoPages: s.NoPages(), Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),
 		Reports: s.Orders(), Ordered: func(ctx context.Context, r report.Report) {
 			if err := jobs.Order(ctx, r.Tenant, r.ID); err != nil {

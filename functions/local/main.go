@@ -180,6 +180,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 			default:
 			}
 		},
+		Recovery: &delivery.Recovery{Fanout: fanout, Journal: db.Deliveries(), Now: time.Now},
 		Profiles: people, Blocks: db.Blocks(), Leaving: profile.Leaving{Links: links, Profiles: people, Blocks: db.Blocks(), Now: time.Now},
 	})
 	events := http.NewServeMux()

@@ -86,6 +86,8 @@ type Config struct {
 	Profiles *profile.Service
 	Blocks   mail.Blocks
 	Leaving  profile.Leaving
+	// Recovery makes good what an integration missed; nil = this deployment can not.
+	Recovery *delivery.Recovery
 	// Wake is told of lanes that a replay filled; nil = nobody asks.
 	Wake func(lanes ...delivery.Lane)
 }
@@ -112,6 +114,9 @@ func New(c Config) http.Handler {
 	s.actions(api)
 	s.telegram(api)
 	s.deliveries(api)
+	if c.Recovery != nil {
+		s.recovery(api)
+	}
 	if c.Triggers != nil {
 		s.triggers(api)
 	}

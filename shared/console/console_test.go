@@ -84,6 +84,7 @@ func start(t *testing.T, allow ...string) *rig {
 		Changed:  func(_, id string) { r.changed = append(r.changed, id) },
 		Wake:     func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
 		Triggers: &trigger.Service{Store: r.db.Triggers(), Integrations: r.db.Integrations(), Systems: catalogue.Default(), Now: time.Now, NewID: newID, Log: log},
+		Recovery: &delivery.Recovery{Fanout: &delivery.Fanout{Systems: catalogue.Default()}, Journal: r.db.Deliveries(), Now: time.Now},
 		Reports:  r.reports, Profiles: people, Blocks: r.db.Blocks(),
 		Leaving: profile.Leaving{Links: r.links, Profiles: people, Blocks: r.db.Blocks(), Now: time.Now},
 	}

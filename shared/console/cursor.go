@@ -17,6 +17,7 @@ const (
 	mailList        list = "mails"
 	deadLetterList  list = "dead letters"
 	blockList       list = "blocked addresses"
+	recoverList     list = "recover"
 )
 
 // Of a cursor, in bytes.
