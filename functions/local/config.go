@@ -35,6 +35,8 @@ type config struct {
 	onRequest                     int // mails in an hour for a tenant
 	telegram                      telegram.Bot
 	telegramWebhook               string
+	proxy                         *egress.Proxy
+	unused                        []string // proxy variables of the environment that are not used
 	faster                        float64
 	rule                          health.Rule
 	limits                        delivery.Limits
@@ -45,7 +47,8 @@ type config struct {
 
 func configure(args []string, getenv func(string) string) (config, error) {
 	var c config
-	var allow, level string
+	var allow, level, proxy, direct string
+	var resolves bool
 	f := flag.NewFlagSet("tocsin", flag.ContinueOnError)
 	f.StringVar(&c.listen, "listen", "localhost:8080", "address of the Console and its API")
 	f.StringVar(&c.listenBus, "listen-bus", "127.0.0.1:8081", "address where events are published (PutEvents); on another than a loopback address every call must be signed, see `tocsin publisher-key`")
@@ -53,6 +56,9 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.StringVar(&c.state, "state", defaultState, "the state file")
 	f.StringVar(&c.key, "key", defaultKey, "the key file (made when it is missing)")
 	f.StringVar(&allow, "allow", "", "hosts, as host or host:port with commas between, that may be private and may be spoken to over http")
+	f.StringVar(&proxy, "proxy", "", "HTTP proxy that requests to systems go through, http://user:password@host:port or https://…; better given as TOCSIN_PROXY. Mail does not go through it")
+	f.StringVar(&direct, "no-proxy", "", "hosts, as host, host:port or .domain with commas between, that are reached without the proxy")
+	f.BoolVar(&resolves, "proxy-resolves", false, "have the proxy resolve the systems' names; then the proxy must refuse names that lead inside")
 	f.StringVar(&c.platform, "platform", "Tocsin", "the platform's name in messages")
 	f.StringVar(&c.console, "console", "", "the Console's address in links of messages (default: none)")
 	f.StringVar(&c.cloud, "cloud", "EU", "the cloud's name in messages")
@@ -98,10 +104,9 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	if c.listen == c.listenBus && !strings.HasSuffix(c.listen, ":0") {
 		return c, errors.New("-listen and -listen-bus must not be the same address: who may reach the Console and who may publish are decided apart")
 	}
-	for _, host := range strings.Split(allow, ",") {
-		if host = strings.TrimSpace(host); host != "" {
-			c.allow = append(c.allow, host)
-		}
+	c.allow = list(allow)
+	if err := c.readProxy(proxy, direct, resolves, getenv); err != nil {
+		return c, err
 	}
 	if err := c.logLevel.UnmarshalText([]byte(level)); err != nil {
 		return c, fmt.Errorf("-log-level %q: must be debug, info, warn or error", level)
@@ -140,6 +145,47 @@ func environment(f *flag.FlagSet, getenv func(string) string) (bad error) {
 // errPublishRemote is for who started an older release with the flag.
 var errPublishRemote = errors.New("it is gone, because it took events from anybody: name an address for publishers with -listen-bus, " +
 	"and make each of them a key pair with `tocsin publisher-key add NAME`, which every AWS client signs with")
+
+// list parts a list with commas.
+func list(text string) (out []string) {
+	for _, s := range strings.Split(text, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// readProxy reads the proxy's flags, and notes what others would read from the environment.
+func (c *config) readProxy(proxy, direct string, resolves bool, getenv func(string) string) error {
+	if proxy == "" {
+		if direct != "" || resolves {
+			return errors.New("-no-proxy and -proxy-resolves say nothing without -proxy")
+		}
+		for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
+			if getenv(name) != "" {
+				c.unused = append(c.unused, name)
+			}
+		}
+		return nil
+	}
+	var err error
+	if c.proxy, err = egress.ParseProxy(proxy); err != nil {
+		return fmt.Errorf("-proxy %w", err)
+	}
+	c.proxy.Direct, c.proxy.Resolves = list(direct), resolves
+	return nil
+}
+
+// sayProxy logs which way requests go, where a person may expect another. No password is in it.
+func (c config) sayProxy(log *slog.Logger) {
+	if c.proxy != nil {
+		log.Info("requests to systems go through a proxy; mail does not", "proxy", c.proxy.String())
+	}
+	if len(c.unused) > 0 {
+		log.Warn("the environment names a proxy, and Tocsin does not use these variables: start it with -proxy (TOCSIN_PROXY) to send through one", "variables", strings.Join(c.unused, " "))
+	}
+}
 
 // botToken is the form of a bot's token. Telegram, Bot API, "Authorizing your bot".
 var botToken = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]{20,}$`)

@@ -77,6 +77,7 @@ func start(ctx context.Context, args []string) error {
 
 func run(ctx context.Context, c config) error {
 	log := c.logger()
+	c.sayProxy(log)
 	keys, err := keyring.Open(c.key)
 	if err != nil {
 		return err
@@ -146,7 +147,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	relay := &mail.Relay{Counters: db.Counters(), Limit: c.onRequest, Now: time.Now}
 	courier := &delivery.Courier{
 		Relay:        relay,
-		Destinations: systems, Carrier: egress.New(policy, egress.Options{Mailer: mailer}), Schedule: retry.Schedule{Faster: c.faster},
+		Destinations: systems, Carrier: egress.New(policy, egress.Options{Mailer: mailer, Proxy: c.proxy}), Schedule: retry.Schedule{Faster: c.faster},
 		Platform: platform, Now: time.Now, Log: log, Adapter: integrations, Unsubscribe: links, Reports: report.Messages{Store: db.Reports(), Platform: platform},
 	}
 	reports := &report.Service{
@@ -167,7 +168,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	triggers := &trigger.Service{Store: db.Triggers(), Integrations: db.Integrations(), Systems: systems, Now: time.Now, NewID: newID, Log: log}
 	ordered := make(chan struct{}, 1)
 
-	binder, err := bot.New(bot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now, Log: log, Changed: dispatcher.Recheck})
+	binder, err := bot.New(bot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now, Log: log, Changed: dispatcher.Recheck, Proxy: c.proxy.For})
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,7 @@ type Stack struct {
 	env     environment
 	db      *dynamodb.Client
 	policy  egress.Policy
+	proxy   *egress.Proxy // nil for none
 	service *integration.Service
 	bot     telegram.Bot
 }
@@ -98,6 +99,12 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 		}
 	}
 	var err error
+	if text := getenv("TOCSIN_PROXY"); text != "" {
+		if s.proxy, err = egress.ParseProxy(text); err != nil {
+			return nil, fmt.Errorf("TOCSIN_PROXY (the parameter ProxyUrl) %w", err)
+		}
+		s.proxy.Resolves = getenv("TOCSIN_PROXY_RESOLVES") == "on"
+	}
 	s.sdk, err = config.LoadDefaultConfig(ctx, config.WithRetryMode(awssdk.RetryModeAdaptive), config.WithRetryMaxAttempts(sdkAttempts))
 	if err != nil {
 		return nil, fmt.Errorf("read the AWS configuration: %w", err)
@@ -268,7 +275,7 @@ func (s *Stack) Service(store *aws.Integrations) *integration.Service {
 
 // Courier sends.
 func (s *Stack) Courier() *delivery.Courier {
-	options := egress.Options{}
+	options := egress.Options{Proxy: s.proxy}
 	if from := s.env.get("TOCSIN_MAIL_FROM"); from != "" {
 		if composer, err := mail.NewComposer(from, time.Now); err != nil {
 			s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_MAIL_FROM: %w", err))
@@ -319,7 +326,7 @@ func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.
 
 // Telegram binds chats.
 func (s *Stack) Telegram(service *integration.Service) *bot.Bot {
-	b, err := bot.New(bot.Config{Telegram: s.bot, Integrations: service, Now: time.Now, Log: s.Log})
+	b, err := bot.New(bot.Config{Telegram: s.bot, Integrations: service, Now: time.Now, Log: s.Log, Proxy: s.proxy.For})
 	if err != nil {
 		s.env.wrong = append(s.env.wrong, err)
 	}

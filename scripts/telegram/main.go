@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ func run(ctx context.Context, token, server, api string) error {
 	if !strings.HasPrefix(api, "https://") {
 		return errors.New("-api must be the address of the API, and begin with https://")
 	}
-	b, err := bot.New(bot.Config{Telegram: telegram.Bot{Token: token, API: server}, Now: time.Now, Log: slog.Default()})
+	b, err := bot.New(bot.Config{Telegram: telegram.Bot{Token: token, API: server}, Now: time.Now, Log: slog.Default(), Proxy: http.ProxyFromEnvironment})
 	if err != nil {
 		return err
 	}

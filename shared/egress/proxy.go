@@ -62,9 +62,8 @@ func (p *Proxy) String() string {
 // GoString keeps the password out of %#v.
 func (p *Proxy) GoString() string { return p.String() }
 
-// Check says whether an address that is not an integration's, such as the Bot API's, goes through the proxy; it is the
-// Proxy function of an http.Transport.
-func (p *Proxy) Check(q *http.Request) (*url.URL, error) {
+// For is the Proxy function of an http.Transport that makes requests of our own, such as the bot's.
+func (p *Proxy) For(q *http.Request) (*url.URL, error) {
 	if !p.leadsTo(hostPort(q.URL)) {
 		return nil, nil
 	}

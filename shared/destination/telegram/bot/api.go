@@ -19,9 +19,11 @@ const maxAnswer = 8 << 20
 // callLimit bounds every call but a poll.
 const callLimit = 10 * time.Second
 
-// client makes the calls. It follows no redirect: the address holds the token.
-func client() *http.Client {
-	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+// client makes the calls. It follows no redirect: the address holds the token. It reads no proxy from the environment.
+func client(proxy func(*http.Request) (*url.URL, error)) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = proxy
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // apiError is a refusal of the Bot API.

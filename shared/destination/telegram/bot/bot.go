@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -37,6 +38,8 @@ type Config struct {
 	Log          *slog.Logger
 	// Changed is told of an integration whose chat changed; nil = nobody asks.
 	Changed func(tenant, id string)
+	// Proxy says which proxy a call goes through; nil = none.
+	Proxy func(*http.Request) (*url.URL, error)
 }
 
 // Bot is the platform's bot. It is safe for concurrent use.
@@ -55,7 +58,7 @@ func New(c Config) (*Bot, error) {
 	if c.Changed == nil {
 		c.Changed = func(string, string) {}
 	}
-	b := &Bot{Config: c, http: client()}
+	b := &Bot{Config: c, http: client(c.Proxy)}
 	var err error
 	if b.links, err = derive(c.Telegram.Token, "link"); err != nil {
 		return nil, err
