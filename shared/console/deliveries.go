@@ -44,7 +44,18 @@ type AttemptView struct {
 type DeliveryDetail struct {
 	DeliveryView
 	Cycle  int         `json:"cycle,omitempty" doc:"1 to 3: the retry cycle it waits in"`
+	Parts  []PartView  `json:"parts,omitempty" doc:"what became of each receiver, or of each run of events, where that differs"`
 	Events []EventView `json:"events"`
+}
+
+// PartView is what became of one part of a delivery that travels as several requests.
+type PartView struct {
+	Receiver string             `json:"receiver,omitempty" doc:"of a mail; absent of a run of events" example:"ada@example.com"`
+	First    int                `json:"first,omitempty" doc:"the first event of the run, counted from 1; absent of a receiver"`
+	Count    int                `json:"count,omitempty" doc:"how many events the run has"`
+	State    delivery.PartState `json:"state" enum:"waiting,delivered,failed,refused,skipped" doc:"failed: it is tried again until the delivery is dead; refused: the mail system refuses this receiver for good; skipped: it is not to be sent to this receiver"`
+	Status   int                `json:"status,omitempty" doc:"of the last answer; absent when there was none"`
+	Reason   string             `json:"reason,omitempty" doc:"why it did not arrive"`
 }
 
 // EventView is an event as upstream published it.
@@ -217,6 +228,16 @@ func (s *server) getDelivery(ctx context.Context, in *deliveryInput) (*deliveryO
 	v := DeliveryDetail{DeliveryView: deliveryView(d), Events: []EventView{}}
 	if d.State == delivery.Retrying {
 		v.Cycle, _ = retry.Position(d.Failures)
+	}
+	for _, p := range d.Outcomes() {
+		w := PartView{Receiver: p.Name, State: p.State, Status: p.Status, Reason: p.Reason}
+		if p.To > 0 {
+			w.First, w.Count = p.From+1, p.To-p.From
+		}
+		if p.State == delivery.PartSkipped {
+			w.Status = 0 // nobody answered
+		}
+		v.Parts = append(v.Parts, w)
 	}
 	for _, e := range d.Events {
 		v.Events = append(v.Events, EventView{ID: e.ID, Kind: e.Kind, Time: e.Time, Data: e.Data})

@@ -374,9 +374,6 @@ func (t *try) sendLoose(ctx context.Context, requests []destination.Request) err
 	return nil
 }
 
-// notSent is the status of a mail that is settled without being sent: egress.MailNotSent.
-const notSent = 299
-
 // judgeLoose notes the answer to one receiver's request.
 func (t *try) judgeLoose(p *Part, q destination.Request, v destination.Verdict) {
 	p.Status, p.Reason, p.State = t.a.Status, t.reason(v.Reason), PartFailed
@@ -384,7 +381,7 @@ func (t *try) judgeLoose(p *Part, q destination.Request, v destination.Verdict) 
 		p.Name = q.Mail.To
 	}
 	switch {
-	case v.Delivered && q.Mail != nil && t.a.Status == notSent:
+	case v.Delivered && q.Mail != nil && t.a.Status == destination.MailNotSent:
 		p.State = PartSkipped
 		return
 	case v.Delivered:
@@ -425,6 +422,11 @@ func (t *try) result() result {
 	out.Reason = t.tell(tally)
 	if t.d.Parts = t.parts.stored(len(t.notifications)); out.Delivered && tally.arrived == tally.all {
 		t.d.Parts = nil // all arrived: the state says it
+	}
+	for _, p := range t.parts {
+		if out.Delivered && p.State == PartDelivered { // and not that of one who was not sent it
+			t.a.Status = p.Status
+		}
 	}
 	if t.a.Answer, t.a.Gone = "", false; !out.Delivered && t.failed != nil {
 		t.a.Status, t.a.Answer, t.a.Gone = t.failed.status, t.failed.answer, t.failed.gone

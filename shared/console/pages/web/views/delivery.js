@@ -4,7 +4,7 @@ import { deliveryPath, get } from "../api.js";
 import { duration, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
-import { Copy, Empty, Notice, Said, View, When } from "../ui.js";
+import { Copy, Empty, Notice, Pill, Said, View, When } from "../ui.js";
 import { DeliveryState, kindsOf, Replay, unsent } from "./deliveries.js";
 import { Gone } from "./gone.js";
 import { Letter } from "./outbox.js";
@@ -45,6 +45,22 @@ function Sent({ integration, delivery, attempts }) {
     ${data.items.map((r, n) => html`<${Request} key=${n} request=${r} n=${n + 1} />`)}`}<//>`;
 }
 
+const partMarks = { waiting: ["info", "clock"], delivered: ["ok", "check"], failed: ["warn", "again"], refused: ["bad", "cross"], skipped: ["off", "pause"] };
+
+const partName = (p) => {
+  if (p.receiver) return p.receiver;
+  if (!p.count) return t("part.request");
+  return p.count > 1 ? t("part.events", { first: String(p.first), last: String(p.first + p.count - 1) }) : t("part.event", { first: String(p.first) });
+};
+
+// Parts say who got it and who did not, or which events did.
+function Parts({ d }) {
+  if (!d.parts?.length) return "";
+  const of = (p) => (p.state === "failed" && d.state === "dead" ? ["bad", "cross"] : partMarks[p.state]);
+  return html`<section class="panel"><h2>${t("part.title")}</h2><table class="headers parts"><caption class="visually-hidden">${t("part.title")}</caption>
+    <tbody>${d.parts.map((p, n) => html`<tr key=${n}><th scope="row">${partName(p)}</th><td><${Pill} kind=${of(p)[0]} icon=${of(p)[1]}>${t(`part.${p.state}`)}<//>${p.reason && html`<p class="mend"><${Said} text=${p.reason} /></p>`}</td></tr>`)}</tbody></table></section>`;
+}
+
 export function Delivery({ integration, delivery, reload }) {
   const load = useLoad(delivery, async (signal) => (await get(deliveryPath(integration.id, delivery), { signal })).body, { every: refresh });
   if (load.error?.status === 404) return html`<h1 tabindex="-1">${t("delivery.title")}</h1><${Empty} icon="search" title=${t("delivery.gone")} />`;
@@ -53,7 +69,7 @@ export function Delivery({ integration, delivery, reload }) {
       ${(d.state === "dead" || d.state === "delivered") && html`<div class="buttons"><${Replay} id=${integration.id} delivery=${d.id} disabled=${!integration.enabled} done=${load.reload} kind="" /></div>`}</div>
     ${integration.enabled && d.attempts.at(-1)?.gone && html`<${Gone} integration=${integration} attempt=${d.attempts.at(-1)} done=${reload} />`}
     ${d.state === "dead" && html`<${Notice} kind="bad"><p><strong>${t("delivery.isdead")}</strong> <${Said} text=${d.reason || ""} /></p><//>`}
-    <div class="halves"><section class="panel"><h2>${t("attempt.title")}</h2><${Attempts} d=${d} /></section>
+    <div class="halves"><div><section class="panel"><h2>${t("attempt.title")}</h2><${Attempts} d=${d} /></section><${Parts} d=${d} /></div>
       <div><section class="panel"><h2>${t("request.title")}</h2><p class="muted">${t("request.note")}</p><${Sent} integration=${integration} delivery=${delivery} attempts=${d.attempts.length} /></section>
       <section class="panel"><h2>${t("delivery.events")}</h2>${d.events.map((e) => html`<details key=${e.id}><summary>${kindsOf({ kinds: [e.kind], count: 1 })} <span class="muted">${time(e.time, { seconds: true })}</span></summary>
         <p class="muted">${t("delivery.id")} <code>${e.id}</code></p><pre tabindex="0" aria-label=${t("delivery.data")}>${JSON.stringify(e.data, null, 2)}</pre></details>`)}
