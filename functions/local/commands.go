@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -16,6 +17,7 @@ import (
 // commands are what the program does instead of running, by its first argument.
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"publisher-key": publisherKey,
+	"keys":          keysCommand,
 }
 
 // flags are those of a command: each has the variable of the program's flag of its name.
@@ -57,7 +59,10 @@ func publisherKey(ctx context.Context, args []string) error {
 	if action != "list" && (action != "add" && action != "remove" || name == "") {
 		return errors.New(publisherUsage)
 	}
-	ring, err := keyring.Open(*key)
+	ring, err := keyring.Read(*key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no key file %s: start Tocsin once, which makes it, or name it with -key", *key)
+	}
 	if err != nil {
 		return err
 	}

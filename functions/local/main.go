@@ -78,18 +78,6 @@ func start(ctx context.Context, args []string) error {
 func run(ctx context.Context, c config) error {
 	log := c.logger()
 	c.sayProxy(log)
-	keys, err := keyring.Open(c.key)
-	if err != nil {
-		return err
-	}
-	seeds, err := keys.Derive("tokens")
-	if err != nil {
-		return err
-	}
-	tokens, err := access.NewKeys(c.issuer, seeds, time.Now)
-	if err != nil {
-		return err
-	}
 	listener, err := listen(c.listen, "listen")
 	if err != nil {
 		return err
@@ -109,6 +97,18 @@ func run(ctx context.Context, c config) error {
 			log.Error("close the state file", "error", err.Error())
 		}
 	}()
+	keys, err := openKeys(ctx, db, c.state, c.key, log)
+	if err != nil {
+		return err
+	}
+	seeds, err := keys.Derive("tokens")
+	if err != nil {
+		return err
+	}
+	tokens, err := access.NewKeys(c.issuer, seeds, time.Now)
+	if err != nil {
+		return err
+	}
 	return serve(ctx, c, log, db, keys, tokens, listener, busListener)
 }
 

@@ -63,11 +63,12 @@ type claims struct {
 // Keys signs and verifies tokens (JWT, EdDSA).
 type Keys struct {
 	issuer string
-	keys   []ed25519.PrivateKey // the first signs, all verify
+	keys   []ed25519.PrivateKey // the first signs and verifies; the others only tell a token of theirs from a strange one
 	now    func() time.Time
 }
 
-// NewKeys makes a key from each seed of 32 bytes.
+// NewKeys makes a key from each seed of 32 bytes. Only the first signs anybody in: a key is rotated because somebody may
+// know it, and who knows it can make a token for any tenant and role. Whom that signs out gets a new link.
 func NewKeys(issuer string, seeds [][]byte, now func() time.Time) (*Keys, error) {
 	k := &Keys{issuer: issuer, now: now}
 	for _, s := range seeds {
@@ -113,29 +114,30 @@ func (k *Keys) Authenticate(r *http.Request) (Principal, error) {
 
 // Verify checks a token: signature, issuer, audience, expiry, tenant.
 func (k *Keys) Verify(token string) (Principal, error) {
-	var err error
-	for _, key := range k.keys {
+	for n, key := range k.keys {
 		var c claims
-		_, err = jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key.Public(), nil },
+		_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key.Public(), nil },
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(k.issuer), jwt.WithAudience(Audience),
 			jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(k.now))
-		if err == nil && c.Tenant == "" {
+		switch {
+		case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+			continue
+		case err != nil:
+			return Principal{}, &UnauthorizedError{reason(err)}
+		case n > 0:
+			return Principal{}, &UnauthorizedError{"the token was signed with a key that has been rotated out: sign in again"}
+		case c.Tenant == "":
 			return Principal{}, &UnauthorizedError{"the token names no tenant"}
 		}
-		if err == nil {
-			p := Principal{
-				Tenant: c.Tenant, ClientName: c.ClientName, Role: ParseRole(string(c.Role)), Email: c.Email, Name: c.Name, Subject: c.Subject,
-			}
-			if c.IssuedAt != nil {
-				p.Issued = c.IssuedAt.Time
-			}
-			return p, nil
+		p := Principal{
+			Tenant: c.Tenant, ClientName: c.ClientName, Role: ParseRole(string(c.Role)), Email: c.Email, Name: c.Name, Subject: c.Subject,
 		}
-		if !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
-			break
+		if c.IssuedAt != nil {
+			p.Issued = c.IssuedAt.Time
 		}
+		return p, nil
 	}
-	return Principal{}, &UnauthorizedError{reason(err)}
+	return Principal{}, &UnauthorizedError{reason(jwt.ErrTokenSignatureInvalid)}
 }
 
 // ClaimNames are the claims of an identity provider's tokens that decide what a person may do. Whoever can write one of

@@ -41,19 +41,19 @@ func TestTokens(t *testing.T) {
 		header string
 		says   string // "" = accepted
 	}{
-		"a good token":                           {mine, "Bearer " + token, ""},
-		"the scheme in small letters":            {mine, "bearer " + token, ""},
-		"a key that was rotated out still opens": {keys(t, "tocsin", now, 2, 1), "Bearer " + token, ""},
-		"within the leeway":                      {keys(t, "tocsin", now.Add(time.Hour+29*time.Second), 1), "Bearer " + token, ""},
-		"expired":                                {keys(t, "tocsin", now.Add(time.Hour+31*time.Second), 1), "Bearer " + token, "has expired"},
-		"of another issuer":                      {keys(t, "other", now, 1), "Bearer " + token, "another service"},
-		"of another key":                         {keys(t, "tocsin", now, 2), "Bearer " + token, "not signed by this service"},
-		"without a signature":                    {mine, "Bearer " + none, "not signed by this service"},
-		"without a tenant":                       {mine, "Bearer " + nobody, "names no tenant"},
-		"garbled":                                {mine, "Bearer x.y.z", "can not be read"},
-		"cut off":                                {mine, "Bearer " + token[:len(token)-4], "not signed by this service"},
-		"no header":                              {mine, "", "a token is needed"},
-		"another scheme":                         {mine, "Basic " + token, "must be Bearer"},
+		"a good token":                      {mine, "Bearer " + token, ""},
+		"the scheme in small letters":       {mine, "bearer " + token, ""},
+		"S8: of a key that was rotated out": {keys(t, "tocsin", now, 2, 1), "Bearer " + token, "rotated out"},
+		"within the leeway":                 {keys(t, "tocsin", now.Add(time.Hour+29*time.Second), 1), "Bearer " + token, ""},
+		"expired":                           {keys(t, "tocsin", now.Add(time.Hour+31*time.Second), 1), "Bearer " + token, "has expired"},
+		"of another issuer":                 {keys(t, "other", now, 1), "Bearer " + token, "another service"},
+		"of another key":                    {keys(t, "tocsin", now, 2), "Bearer " + token, "not signed by this service"},
+		"without a signature":               {mine, "Bearer " + none, "not signed by this service"},
+		"without a tenant":                  {mine, "Bearer " + nobody, "names no tenant"},
+		"garbled":                           {mine, "Bearer x.y.z", "can not be read"},
+		"cut off":                           {mine, "Bearer " + token[:len(token)-4], "not signed by this service"},
+		"no header":                         {mine, "", "a token is needed"},
+		"another scheme":                    {mine, "Basic " + token, "must be Bearer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := http.NewRequest(http.MethodGet, "/", nil)

@@ -509,3 +509,31 @@ func TestALinkForTelegramNeedsABotAndAnIntegrationOfTelegrams(t *testing.T) {
 	require.Contains(t, unsaved.raw, "parameters.chat_id")
 	require.Equal(t, http.StatusNotFound, r.call("POST", "/v1/integrations/nobody/telegram-link", "").status)
 }
+
+func TestH23OneUnreadableIntegrationFailsNoList(t *testing.T) {
+	r := start(t)
+	kept := r.create(slackDraft("kept"))
+	require.Equal(t, http.StatusCreated, kept.status, kept.raw)
+	service := *r.config.Integrations
+	other, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
+	require.NoError(t, err)
+	service.Keys = other
+	r.config.Integrations = &service
+	r.handler = console.New(r.config)
+	require.Equal(t, http.StatusCreated, r.create(slackDraft("new")).status)
+
+	list := r.call(http.MethodGet, "/v1/integrations?health=true", "")
+	require.Equal(t, http.StatusOK, list.status, list.raw)
+	require.Equal(t, 2, strings.Count(list.raw, `"system":"slack"`))
+	require.Equal(t, 1, strings.Count(list.raw, `"unreadable":{"cause":"lost","reason":"its secrets can not be read: enter them again"}`), list.raw)
+	one := r.call(http.MethodGet, "/v1/integrations/"+kept.body["id"].(string), "")
+	require.Equal(t, http.StatusOK, one.status)
+	require.Contains(t, one.raw, "enter them again")
+	saved := r.call(http.MethodPatch, "/v1/integrations/"+kept.body["id"].(string), `{"parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/s3cr3t"}}`, "Content-Type", "application/merge-patch+json")
+	require.Equal(t, http.StatusOK, saved.status, saved.raw)
+	require.NotContains(t, saved.raw, "unreadable")
+}
+
+func slackDraft(name string) string {
+	return `{"system":"slack","name":"` + name + `","events":[{"event":"system"}],"parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/s3cr3t"}}`
+}

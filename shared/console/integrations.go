@@ -27,12 +27,30 @@ type IntegrationView struct {
 	Disabled   *DisabledView      `json:"disabled,omitempty" doc:"who switched it off, when and why"`
 	Events     []SubscriptionView `json:"events" doc:"every event type of the system"`
 	Parameters json.RawMessage    `json:"parameters" doc:"secrets are masked"`
+	Unreadable *UnreadableView    `json:"unreadable,omitempty" doc:"why its secrets can not be read; nothing is sent meanwhile"`
 	Revision   int64              `json:"revision" doc:"counts changes; the ETag"`
 	CreatedAt  time.Time          `json:"created_at"`
 	CreatedBy  string             `json:"created_by,omitempty"`
 	UpdatedAt  time.Time          `json:"updated_at"`
 	Missing    string             `json:"missing,omitempty" doc:"what this deployment lacks for the system: nothing is delivered until its operator mends it"`
 	Health     *HealthView        `json:"health,omitempty" doc:"in a list that was asked for it"`
+}
+
+// UnreadableView says why the secrets of an integration can not be read.
+type UnreadableView struct {
+	Cause  string `json:"cause" enum:"lost,away" doc:"lost: they have to be entered again; away: the key service does not answer at the moment"`
+	Reason string `json:"reason"`
+}
+
+func unreadableView(err error) *UnreadableView {
+	reason := integration.Unreadable(err)
+	switch reason {
+	case "":
+		return nil
+	case integration.LostSecrets:
+		return &UnreadableView{"lost", reason}
+	}
+	return &UnreadableView{"away", reason}
 }
 
 // DisabledView says who switched an integration off.
@@ -315,11 +333,12 @@ func (s *server) one(ctx context.Context, i integration.Integration, err error) 
 
 func (s *server) view(ctx context.Context, i integration.Integration) (IntegrationView, error) {
 	masked, err := s.Integrations.Masked(ctx, i)
-	if err != nil {
+	unreadable := unreadableView(err) // one integration's secrets keep no list from being shown
+	if err != nil && unreadable == nil {
 		return IntegrationView{}, err
 	}
 	v := IntegrationView{
-		ID: i.ID, System: i.System, Name: i.Name, Enabled: i.Enabled(), State: i.State(), Parameters: masked, Revision: i.Revision,
+		ID: i.ID, System: i.System, Name: i.Name, Enabled: i.Enabled(), State: i.State(), Parameters: masked, Unreadable: unreadable, Revision: i.Revision,
 		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt, Events: []SubscriptionView{},
 	}
 	if i.Off != nil {

@@ -53,7 +53,9 @@ func (r *Router) Route(ctx context.Context, tenant, id string) (route *Route, en
 		since(route.Integration).Equal(since(i)) { // the mark of a failing one is no change of its settings
 		return route, "", nil
 	}
-	if route, err = r.courier.Open(ctx, r.opener, i); err != nil {
+	if route, err = r.courier.Open(ctx, r.opener, i); errors.Is(err, integration.ErrUnsealable) {
+		return nil, integration.LostSecrets, nil // trying again helps nobody; what ends can be sent again
+	} else if err != nil {
 		return nil, "", err
 	}
 	r.mu.Lock()

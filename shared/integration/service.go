@@ -155,6 +155,9 @@ func (s *Service) Update(ctx context.Context, who Person, id string, revision in
 	}
 	kind := event.UpdateIntegration
 	if p.Enabled != nil && *p.Enabled != i.Enabled() {
+		if err := s.sendable(ctx, i); err != nil && *p.Enabled {
+			return Integration{}, err
+		}
 		kind = s.toggle(&i, *p.Enabled, who)
 	}
 	return s.save(ctx, i, kind, "", &who)
@@ -180,6 +183,9 @@ func (s *Service) SetEnabled(ctx context.Context, who Person, id string, revisio
 	}
 	if i.Enabled() == on {
 		return i, nil
+	}
+	if err := s.sendable(ctx, i); err != nil && on {
+		return Integration{}, err
 	}
 	return s.save(ctx, i, s.toggle(&i, on, who), "", &who)
 }
@@ -417,15 +423,16 @@ func (s *Service) system(i Integration) (destination.System, error) {
 	return system, nil
 }
 
-// Masked is the parameters object that an answer may show.
+// Masked is the parameters object that an answer may show. When the secrets can not be opened it is without them, and the
+// error is one that Unreadable has words for.
 func (s *Service) Masked(ctx context.Context, i Integration) (json.RawMessage, error) {
 	system, _, ok := s.Systems.Lookup(i.System)
 	if !ok {
 		return i.Parameters, nil
 	}
-	secret, err := s.Keys.Open(ctx, i.Sealed, sealContext(i))
+	secret, err := s.secrets(ctx, i)
 	if err != nil {
-		return nil, fmt.Errorf("open the secrets of integration %s: %w", i.ID, err)
+		return i.Parameters, err
 	}
 	return system.Parameters.Masked(i.Parameters, secret)
 }
@@ -526,7 +533,7 @@ func (s *Service) mergeByHand(ctx context.Context, i Integration, system destina
 	if problems := system.Parameters.ByHand(i.Parameters, patch); problems != nil {
 		return nil, problems
 	}
-	present, err := s.full(ctx, i, system)
+	present, err := s.present(ctx, i, system)
 	if err != nil {
 		return nil, err
 	}
@@ -558,9 +565,9 @@ func (s *Service) merge(ctx context.Context, i Integration, system destination.S
 }
 
 func (s *Service) full(ctx context.Context, i Integration, system destination.System) (json.RawMessage, error) {
-	secret, err := s.Keys.Open(ctx, i.Sealed, sealContext(i))
+	secret, err := s.secrets(ctx, i)
 	if err != nil {
-		return nil, fmt.Errorf("open the secrets of integration %s: %w", i.ID, err)
+		return nil, err
 	}
 	return system.Parameters.Join(i.Parameters, secret)
 }

@@ -1,6 +1,7 @@
-// Package keyring is the embedded mode's key ring: a key file that only its owner may read, and AES-256-GCM. The
-// first key of the file seals, every key opens: to rotate, put a new line on top and keep the old one until every
-// integration was saved again.
+// Package keyring is the embedded mode's key ring: a key file that only its owner may read, and AES-256-GCM. Each line has
+// a key. The first seals and signs; the others open what they sealed and verify the unsubscribe links of mails that
+// were sent, and sign nobody in. `tocsin keys rotate` puts a new key on top, seals all secrets again and then marks the
+// older keys as retired: they are kept for those links and for backups of the state, until somebody deletes their lines.
 package keyring
 
 import (
@@ -19,7 +20,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"time"
+
+	"tocsin/shared/integration"
 )
 
 // keySize is that of AES-256, in bytes.
@@ -29,7 +34,7 @@ const keySize = 32
 const idSize = 8
 
 // ErrUnsealable: what is to be opened was not sealed by a key of this ring, belongs elsewhere, or was tampered with.
-var ErrUnsealable = errors.New("the secret can not be opened: the key file is not the one that it was sealed with")
+var ErrUnsealable = fmt.Errorf("%w: the key file is not the one that it was sealed with", integration.ErrUnsealable)
 
 // Ring is a set of keys. It is safe for concurrent use.
 type Ring struct {
@@ -37,21 +42,28 @@ type Ring struct {
 }
 
 type key struct {
-	id   [idSize]byte
-	raw  []byte
-	aead cipher.AEAD
+	id      [idSize]byte
+	raw     []byte
+	aead    cipher.AEAD
+	retired bool
 }
 
 // Open reads the key file, and makes one with a new key where there is none. A file that others may read, or that
 // is malformed, is an error.
 func Open(path string) (*Ring, error) {
-	info, err := os.Stat(path)
+	r, err := Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil {
 			return nil, fmt.Errorf("make the key file %s: %w", path, err)
 		}
-		info, err = os.Stat(path)
+		return Read(path)
 	}
+	return r, err
+}
+
+// Read is Open for a file that must exist. Errors: fs.ErrNotExist, and those of Open.
+func Read(path string) (*Ring, error) {
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the key file %s: %w", path, err)
 	}
@@ -64,43 +76,107 @@ func Open(path string) (*Ring, error) {
 	}
 	r, err := parse(raw)
 	if err != nil {
-		return nil, fmt.Errorf("the key file %s: %w", path, err)
+		return nil, fmt.Errorf("the key file %s %w: restore it from a backup", path, err)
 	}
 	return r, nil
 }
 
-// create writes a new key under another name first: a half-written key file never stands.
 func create(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	k := make([]byte, keySize)
-	if _, err := rand.Read(k); err != nil {
+	line, err := newLine()
+	if err != nil {
 		return err
 	}
+	return replace(path, line)
+}
+
+func newLine() (string, error) {
+	k := make([]byte, keySize)
+	if _, err := rand.Read(k); err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(k) + "\n", nil
+}
+
+// replace writes the file under another name first: a half-written key file never stands.
+func replace(path, content string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = f.WriteString(base64.StdEncoding.EncodeToString(k) + "\n")
+	_, err = f.WriteString(content)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	if folder, err := os.Open(filepath.Dir(path)); err == nil { // the new name is to outlive a loss of power
+		_ = folder.Sync() // not every system can
+		return folder.Close()
+	}
+	return nil
+}
+
+// retiredMark stands behind a key that seals nothing any more, with the day.
+const retiredMark = " retired="
+
+// Rotate puts a new key on top of the file: it seals from the next Open on.
+func Rotate(path string) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("rotate the key file %s: %w", path, err)
+	}
+	line, err := newLine()
+	if err == nil {
+		err = replace(path, line+string(raw))
+	}
+	if err != nil {
+		return fmt.Errorf("rotate the key file %s: %w", path, err)
+	}
+	return nil
+}
+
+// Retire marks every key below the first: nothing is sealed with them any more.
+func Retire(path string, now time.Time) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("mark the old keys of %s: %w", path, err)
+	}
+	var out strings.Builder
+	first := true
+	for _, line := range strings.Split(strings.TrimRight(string(raw), "\r\n"), "\n") {
+		line = strings.TrimRight(line, "\r")
+		isKey := strings.TrimSpace(line) != "" && !strings.HasPrefix(strings.TrimSpace(line), "#")
+		if out.WriteString(line); isKey && !first && !strings.Contains(line, retiredMark) {
+			out.WriteString(retiredMark + now.UTC().Format(time.DateOnly))
+		}
+		first = first && !isKey
+		out.WriteByte('\n')
+	}
+	if err := replace(path, out.String()); err != nil {
+		return fmt.Errorf("mark the old keys of %s: %w", path, err)
+	}
+	return nil
 }
 
 func parse(raw []byte) (*Ring, error) {
 	r := &Ring{}
 	lines := bufio.NewScanner(bytes.NewReader(raw))
 	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" {
+		line, mark, retired := strings.Cut(strings.TrimSpace(lines.Text()), retiredMark)
+		if line == "" || line[0] == '#' {
 			continue
+		}
+		if _, err := time.Parse(time.DateOnly, mark); retired && (err != nil || len(r.keys) == 0) {
+			return nil, fmt.Errorf("can not be used: line %d is marked as retired and is the first, or its day can not be read", n)
 		}
 		k, err := base64.StdEncoding.DecodeString(line)
 		if err != nil || len(k) != keySize {
-			return nil, fmt.Errorf("line %d is not a key: it must be %d bytes in base64", n, keySize)
+			return nil, fmt.Errorf("can not be used: line %d is not a key: it must be %d bytes in base64", n, keySize)
 		}
 		block, err := aes.NewCipher(k)
 		if err != nil {
@@ -111,7 +187,10 @@ func parse(raw []byte) (*Ring, error) {
 			return nil, err
 		}
 		digest := sha256.Sum256(k)
-		r.keys = append(r.keys, key{id: [idSize]byte(digest[:idSize]), raw: k, aead: aead})
+		r.keys = append(r.keys, key{id: [idSize]byte(digest[:idSize]), raw: k, aead: aead, retired: retired})
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("can not be used: %w", err)
 	}
 	if len(r.keys) == 0 {
 		return nil, errors.New("holds no key")
@@ -144,6 +223,21 @@ func (r *Ring) Open(_ context.Context, sealed, context []byte) ([]byte, error) {
 		return plain, nil
 	}
 	return nil, ErrUnsealable
+}
+
+// Current reports whether something was sealed by the key that seals now.
+func (r *Ring) Current(sealed []byte) bool {
+	return len(sealed) >= idSize && [idSize]byte(sealed[:idSize]) == r.keys[0].id
+}
+
+// Knows reports whether something was sealed by a key of this ring, as far as its head says.
+func (r *Ring) Knows(sealed []byte) bool {
+	return len(sealed) >= idSize && slices.ContainsFunc(r.keys, func(k key) bool { return k.id == [idSize]byte(sealed[:idSize]) })
+}
+
+// Rotating reports whether keys below the first are not retired: a rotation was begun and is not at its end.
+func (r *Ring) Rotating() bool {
+	return slices.ContainsFunc(r.keys[1:], func(k key) bool { return !k.retired })
 }
 
 // Derive makes a secret of 32 bytes for one purpose from each key, the sealing one first: the same file always

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -85,6 +86,10 @@ func TestABadKeyFileIsAnErrorThatNamesIt(t *testing.T) {
 		"empty":          {"", 0o600, "holds no key"},
 		"not base64":     {"!!!\n", 0o600, "line 1 is not a key"},
 		"too short":      {"\nAAAA\n", 0o600, "line 2 is not a key"},
+		"cut off":        {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 0o600, "restore it from a backup"},
+		"only blanks":    {" \n\n", 0o600, "restore it from a backup"},
+		"all retired":    {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= retired=2023-11-14\n", 0o600, "line 1"},
+		"a bad day":      {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= retired=soon\n", 0o600, "line 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "key")
@@ -103,4 +108,44 @@ func TestTheFileIsForItsOwnerAlone(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
+func TestS8ARotatedFileSealsWithTheNewKeyAndMarksTheOldOnes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	old, err := keyring.Open(path)
+	require.NoError(t, err)
+	sealed, err := old.Seal(t.Context(), []byte("x"), nil)
+	require.NoError(t, err)
+	require.True(t, old.Current(sealed))
+	require.False(t, old.Rotating())
+
+	require.NoError(t, keyring.Rotate(path))
+	ring, err := keyring.Read(path)
+	require.NoError(t, err)
+	require.True(t, ring.Rotating())
+	require.True(t, ring.Knows(sealed))
+	require.False(t, ring.Current(sealed))
+	anew, err := ring.Seal(t.Context(), []byte("x"), nil)
+	require.NoError(t, err)
+	require.False(t, old.Knows(anew))
+
+	require.NoError(t, keyring.Retire(path, time.Unix(1_700_000_000, 0)))
+	require.NoError(t, keyring.Retire(path, time.Unix(1_800_000_000, 0)), "a second time changes nothing")
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Regexp(t, `^\S{44}\n\S{44} retired=2023-11-14\n$`, string(raw))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	ring, err = keyring.Read(path)
+	require.NoError(t, err)
+	require.False(t, ring.Rotating())
+	plain, err := ring.Open(t.Context(), sealed, nil)
+	require.NoError(t, err, "a backup of the state opens")
+	require.Equal(t, "x", string(plain))
+	require.NoError(t, os.WriteFile(path, append([]byte("# made by hand\n\n"), raw...), 0o600))
+	_, err = keyring.Read(path)
+	require.NoError(t, err)
+	_, err = keyring.Read(filepath.Join(t.TempDir(), "none"))
+	require.ErrorIs(t, err, os.ErrNotExist, "Read makes no file")
 }

@@ -29,7 +29,7 @@ const (
 )
 
 // ErrUnsealable: what is to be opened was not sealed by the stack's key, belongs elsewhere, or was tampered with.
-var ErrUnsealable = errors.New("the secret can not be opened: it was sealed for something else, or with another key")
+var ErrUnsealable = fmt.Errorf("%w: it was sealed for something else, or with another key", integration.ErrUnsealable)
 
 // purpose binds data keys to this program (KMS, "Encryption context").
 var purpose = map[string]string{"purpose": "tocsin-integration-secrets"}

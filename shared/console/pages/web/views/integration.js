@@ -51,6 +51,7 @@ function Head({ data, reload, deliveries }) {
     <div class="buttons"><button type="button" disabled=${busy} onClick=${toggle}><${Busy} on=${busy}>${i.enabled ? t("integration.disable") : t("integration.enable")}<//></button>
       <button type="button" class="danger-quiet" onClick=${() => ask(true)}><${Icon} name="trash" size="18" />${t("integration.delete")}</button></div></div>
     ${error && html`<${Failure} error=${error} />`}
+    ${i.unreadable && html`<${Notice} kind="bad"><p>${t(`unreadable.${i.unreadable.cause}`)}</p><//>`}
     ${i.failing && html`<${Notice} kind="bad"><p><${Failing} of=${i} /></p><p>${t("failing.what")}</p><//>`}
     ${!i.enabled && html`<${Notice} kind=${i.disabled?.by === "platform" ? "bad" : "info"}><p><${Off} of=${i} /></p><p>${t(i.disabled?.by === "platform" ? "off.mend" : "off.kept")}</p><//>`}
     ${i.missing && html`<${Notice} kind="bad"><p><strong>${t("missing.title")}</strong> <${Said} text=${i.missing} /></p><//>`}

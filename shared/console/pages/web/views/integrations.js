@@ -58,6 +58,7 @@ function Card({ integration: i, system }) {
       <div class="card-name"><h3><a href=${`/integrations/${i.id}`}>${i.name}</a></h3><p class="card-sub"><span class="muted">${system?.title || i.system}</span><${StatePill} of=${i} /></p></div></div>
     <p class="card-events">${subscribed(i, system)}</p>
     ${!i.enabled && html`<p class=${i.disabled?.by === "platform" ? "card-off bad" : "card-off"}><${Off} of=${i} /></p>`}
+    ${i.unreadable && html`<p class="card-off bad">${t(`unreadable.${i.unreadable.cause}`)}</p>`}
     ${i.failing && html`<p class="card-off bad"><${Failing} of=${i} /></p>`}
     ${i.health && html`<${Health} health=${i.health} />`}
     <p class="card-foot"><a href=${`/integrations/${i.id}/deliveries`} aria-label=${t("card.deliveries.of", { name: i.name })}>${t("card.deliveries")}</a></p></li>`;
