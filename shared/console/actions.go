@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -144,10 +145,17 @@ func (s *server) test(ctx context.Context, opened integration.Opened, err error)
 		return nil, s.answer(err)
 	}
 	result, err := s.Tester.Test(ctx, opened, person(ctx), s.NewID())
+	s.used(ctx, "test sent", opened, strings.Join(result.Hosts, " "))
 	if err != nil {
 		return nil, s.answer(err)
 	}
 	return &testOutput{Body: testView(result)}, nil
+}
+
+// used logs that a person had secrets sent: who, and where to.
+func (s *server) used(ctx context.Context, what string, opened integration.Opened, host string) {
+	p := principal(ctx)
+	s.Log.Info(what, "tenant", p.Tenant, "integration", opened.Of, "system", opened.System.Name, "host", host, "by", p.Who())
 }
 
 func (s *server) choices(ctx context.Context, in *choicesInput) (*choicesOutput, error) {
@@ -157,6 +165,7 @@ func (s *server) choices(ctx context.Context, in *choicesInput) (*choicesOutput,
 		return nil, s.answer(err)
 	}
 	c, err := s.Tester.Choose(ctx, opened, b.Parameter)
+	s.used(ctx, "choices asked for", opened, c.Host)
 	if err != nil {
 		return nil, s.answer(err)
 	}

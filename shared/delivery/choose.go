@@ -7,6 +7,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
+	"tocsin/shared/redact"
 )
 
 // Bounds of a list of choices: an administrator is waiting, and picks from it by eye.
@@ -22,6 +23,7 @@ type Choice struct {
 	More   bool
 	Reason string // why there is no list, and what to do; "" when there is one
 	Status int    // of the last answer, 0 when there was none
+	Host   string // that was asked, for the log; "" when nobody was
 }
 
 // Choose asks the system for the values that one of its parameters can have, sorted by title.
@@ -37,10 +39,11 @@ func (c *Courier) Choose(ctx context.Context, opened integration.Opened, field s
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
 	var out Choice
+	hide := redactor(d, opened.Secrets)
 	for page, n := "", 0; ; n++ {
-		next, ok := c.choose(ctx, &out, chooser, opened, field, page)
+		next, ok := c.choose(ctx, &out, chooser, opened, field, page, hide)
 		if !ok {
-			out.Reason = redactor(d, opened.Secrets).Replace(out.Reason)
+			out.Reason = hide.Text(out.Reason)
 			return out, nil
 		}
 		if next == "" {
@@ -58,12 +61,13 @@ func (c *Courier) Choose(ctx context.Context, opened integration.Opened, field s
 }
 
 // choose adds one page to the list; false when there is a reason why not.
-func (c *Courier) choose(ctx context.Context, out *Choice, d destination.Chooser, opened integration.Opened, field, page string) (next string, ok bool) {
+func (c *Courier) choose(ctx context.Context, out *Choice, d destination.Chooser, opened integration.Opened, field, page string, hide *redact.Redactor) (next string, ok bool) {
 	q, err := d.Choose(opened.Parameters, field, page)
 	if err != nil {
 		out.Reason = err.Error()
 		return "", false
 	}
+	out.Host = destination.Host(q.URL)
 	response, err := c.Carrier.Do(ctx, q)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -76,8 +80,11 @@ func (c *Courier) choose(ctx context.Context, out *Choice, d destination.Chooser
 	out.Status = response.Status
 	list, next, verdict := d.Choices(field, response)
 	if !verdict.Delivered {
-		out.Reason = mask(verdict.Reason, q.Secrets)
+		out.Reason = hide.With(q.Secrets...).Text(verdict.Reason)
 		return "", false
+	}
+	for i := range list {
+		list[i].Title = hide.Text(list[i].Title)
 	}
 	out.Choices = append(out.Choices, list...)
 	return next, true

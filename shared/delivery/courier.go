@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/logsample"
 	"tocsin/shared/notification"
+	"tocsin/shared/redact"
 	"tocsin/shared/report"
 	"tocsin/shared/retry"
 )
@@ -81,7 +82,7 @@ type Route struct {
 	Integration integration.Integration
 	opened      integration.Opened
 	destination destination.Destination
-	redact      *strings.Replacer
+	redact      *redact.Redactor
 	purse       purse
 	untaken     untaken
 }
@@ -103,15 +104,11 @@ func (c *Courier) Open(ctx context.Context, opener Opener, i integration.Integra
 }
 
 // redactor masks the secrets of an integration, and those that its system's destination has of its own.
-func redactor(d destination.Destination, secrets []string) *strings.Replacer {
+func redactor(d destination.Destination, secrets []string) *redact.Redactor {
 	if k, ok := d.(destination.Keeper); ok {
 		secrets = append(slices.Clip(secrets), k.Secrets()...)
 	}
-	var pairs []string
-	for _, s := range secrets {
-		pairs = append(pairs, s, destination.SecretMask)
-	}
-	return strings.NewReplacer(pairs...)
+	return redact.New(secrets...)
 }
 
 // Send makes one attempt at a delivery and returns it as it is to be settled: delivered, retrying with its next
@@ -130,7 +127,7 @@ func (c *Courier) Send(ctx context.Context, r *Route, d Delivery) (Delivery, err
 	}
 	a.Took = c.Now().Sub(start)
 	a.Delivered = result.Delivered
-	a.Reason = clip(r.redact.Replace(result.Reason), maxReason)
+	a.Reason = clip(r.redact.Text(result.Reason), maxReason)
 	c.conclude(&d, a, result)
 	return d, nil
 }
@@ -261,7 +258,8 @@ func (c *Courier) credentialed(ctx context.Context, r *Route, q destination.Requ
 			return destination.Verdict{}, err
 		}
 		if !got.verdict.Delivered {
-			a.Status, a.Answer, a.Gone = got.status, r.answer(got.answer), got.verdict.Gone
+			// What answers a request for a credential is never kept: it can hold the form that asked, or a credential.
+			a.Status, a.Answer, a.Gone = got.status, "", got.verdict.Gone
 			return got.verdict, nil
 		}
 		signed, err := q.Grant.Apply(q, got.credential, c.Now())
@@ -293,12 +291,13 @@ func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request,
 	verdict := r.destination.Judge(response)
 	a.Status, a.Gone = response.Status, verdict.Gone
 	verdict.Pace = verdict.Pace || a.Status == http.StatusTooManyRequests && !verdict.Delivered
+	hide := r.redact.With(secrets...)
+	verdict.Reason = hide.Text(verdict.Reason)
 	if verdict.Adapt != nil {
 		c.adapt(ctx, r, verdict)
 	}
 	if !verdict.Delivered {
-		verdict.Reason = mask(verdict.Reason, secrets)
-		a.Answer = r.answer([]byte(mask(string(response.Body), secrets)))
+		a.Answer = answer(hide, response)
 	}
 	return verdict, nil
 }
@@ -310,23 +309,23 @@ func (c *Courier) adapt(ctx context.Context, r *Route, v destination.Verdict) {
 	if c.Adapter == nil || i.ID == "" {
 		return
 	}
-	reason := clip(r.redact.Replace(v.Reason), maxReason)
+	reason := clip(r.redact.Text(v.Reason), maxReason)
 	if _, err := c.Adapter.Adapt(ctx, i, v.Adapt, reason); err != nil && !errors.Is(err, integration.ErrConflict) && !errors.Is(err, integration.ErrNotFound) {
 		c.Log.Error("change an integration as its system demands", "tenant", i.Tenant, "integration", i.ID, "reason", reason, "error", err.Error())
 	}
 }
 
-// answer is the start of an answer as the log may keep it.
-func (r *Route) answer(body []byte) string {
-	return clip(r.redact.Replace(strings.ToValidUTF8(string(body), "�")), maxAnswer)
-}
+// answerRead is how much of an answer is looked at for the start of it that is kept, in bytes: what is cut here is far
+// behind what is kept, unless masks have made it shorter.
+const answerRead = 4 * maxAnswer
 
-// mask hides the secrets of a request; those of the integration are hidden by redact.
-func mask(text string, secrets []string) string {
-	for _, s := range secrets {
-		text = strings.ReplaceAll(text, s, destination.SecretMask)
+// answer is the start of an answer as the log may keep it. It is cut after it was masked, so that no secret is half cut.
+func answer(hide *redact.Redactor, r destination.Response) string {
+	body, end := r.Body, hide.Text
+	if len(body) >= answerRead || r.Broken { // the way out keeps no more
+		body, end = body[:min(len(body), answerRead)], hide.Cut
 	}
-	return text
+	return clip(end(strings.ToValidUTF8(string(body), "�")), maxAnswer)
 }
 
 func (c *Courier) notifications(ctx context.Context, i integration.Integration, events []event.Event) ([]notification.Notification, error) {

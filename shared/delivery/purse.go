@@ -47,12 +47,11 @@ func (p *purse) drop(key string, c destination.Credential) {
 	}
 }
 
-// granted is what asking for a credential came to.
+// granted is what asking for a credential came to. The answer itself is not kept, whatever it was.
 type granted struct {
 	credential destination.Credential
 	verdict    destination.Verdict // Delivered when there is a credential
 	status     int
-	answer     []byte
 }
 
 // credential returns a good credential for the grant: a held one, or one asked for now (fresh). An error is that of the
@@ -87,7 +86,6 @@ func (c *Courier) ask(ctx context.Context, r *Route, g destination.Grant) grante
 	response.At = c.Now()
 	out := granted{status: response.Status}
 	if out.credential, out.verdict = g.Read(response, c.Now()); !out.verdict.Delivered {
-		out.answer = response.Body // a refusal: it holds no credential
 		return out
 	}
 	r.purse.put(g.Key(), out.credential)

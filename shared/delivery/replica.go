@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -69,7 +68,7 @@ func (r *Route) replica(q destination.Request) (Replica, error) {
 			if !slices.Contains(plainHeaders, name) {
 				value = destination.SecretMask
 			}
-			v.Header.Add(name, r.hide(value))
+			v.Header.Add(name, r.redact.Text(value))
 		}
 	}
 	if q.Mail != nil {
@@ -80,7 +79,7 @@ func (r *Route) replica(q destination.Request) (Replica, error) {
 	if err != nil {
 		return v, err
 	}
-	v.Body = r.hide(strings.ToValidUTF8(string(body), "�"))
+	v.Body = r.redact.Text(strings.ToValidUTF8(string(body), "�"))
 	if v.Cut = len(v.Body) > maxReplica; v.Cut {
 		v.Body = clip(v.Body, maxReplica)
 	}
@@ -89,7 +88,7 @@ func (r *Route) replica(q destination.Request) (Replica, error) {
 
 // address keeps an address readable that is or holds a secret: whoever reads the log must see where a message went.
 func (r *Route) address(full string) string {
-	shown := r.redact.Replace(full)
+	shown := r.redact.Text(full)
 	if shown == full {
 		return full
 	}
@@ -98,17 +97,6 @@ func (r *Route) address(full string) string {
 		return destination.SecretMask
 	}
 	return u.Scheme + "://" + u.Host + "/" + destination.SecretMask
-}
-
-// hide masks secrets, also as JSON writes them.
-func (r *Route) hide(s string) string {
-	s = r.redact.Replace(s)
-	for _, secret := range r.opened.Secrets {
-		if quoted, err := json.Marshal(secret); err == nil {
-			s = strings.ReplaceAll(s, string(quoted[1:len(quoted)-1]), destination.SecretMask)
-		}
-	}
-	return s
 }
 
 func plain(q destination.Request) ([]byte, error) {

@@ -17,6 +17,8 @@ import (
 // TestResult says what a system answered to the test button.
 type TestResult struct {
 	Messages []TestMessage
+	// Hosts are those that the messages went to, for the log; of mails the domains of their receivers.
+	Hosts []string
 }
 
 // TestMessage is one test notification and its answer.
@@ -63,6 +65,7 @@ func (c *Courier) Test(ctx context.Context, opened integration.Opened, who integ
 		}
 	}
 	for _, w := range sheaf {
+		result.Hosts = w.hosts(result.Hosts)
 		m, goOn := c.testOne(ctx, route, w)
 		if result.Messages = append(result.Messages, m); !goOn {
 			break
@@ -87,6 +90,20 @@ func (c *Courier) write(r *Route, n notification.Notification, who integration.P
 		w.notReady, err = notReady.Reason, nil
 	}
 	return w, err
+}
+
+// hosts adds those that the requests go to.
+func (w written) hosts(to []string) []string {
+	for _, q := range w.requests {
+		host := destination.Host(q.URL)
+		if q.Mail != nil {
+			_, host, _ = strings.Cut(q.Mail.To, "@")
+		}
+		if host != "" && !slices.Contains(to, host) {
+			to = append(to, host)
+		}
+	}
+	return to
 }
 
 // mailsToOthers counts the mails to addresses other than the given one.
@@ -138,7 +155,7 @@ func (c *Courier) testOne(ctx context.Context, r *Route, w written) (m TestMessa
 		}
 	}
 	m.Took = c.Now().Sub(start)
-	m.Reason = clip(r.redact.Replace(strings.Join(reasons, "; ")), maxReason)
+	m.Reason = clip(r.redact.Text(strings.Join(reasons, "; ")), maxReason)
 	return m, goOn
 }
 

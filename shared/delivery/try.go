@@ -222,7 +222,7 @@ func (t *try) unwritten(s span, err error) {
 	default:
 		alike := logsample.Kind{Group: t.d.Tenant + " " + t.d.Integration, Class: "encode"}
 		t.c.lines.Add(t.c.Log, t.c.Now(), slog.LevelError, alike, "encode delivery",
-			"tenant", t.d.Tenant, "integration", t.d.Integration, "delivery", t.d.ID, "error", err.Error())
+			"tenant", t.d.Tenant, "integration", t.d.Integration, "delivery", t.d.ID, "error", t.r.redact.Text(err.Error()))
 		t.failed = &failure{}
 		t.parts.note(Part{From: s.from, To: s.to, State: PartFailed, Reason: t.reason(unwritable(t.r, err))})
 	}
@@ -233,7 +233,7 @@ func unwritable(r *Route, err error) string {
 	return "this message could not be written for " + r.opened.System.Title + ": " + err.Error()
 }
 
-func (t *try) reason(s string) string { return clip(t.r.redact.Replace(s), maxPartReason) }
+func (t *try) reason(s string) string { return clip(t.r.redact.Text(s), maxPartReason) }
 
 // fail keeps the last answer that was a failure: the log shows it.
 func (t *try) fail() { t.failed = &failure{t.a.Status, t.a.Answer, t.a.Gone} }

@@ -336,6 +336,8 @@ type Opened struct {
 	Secrets []string
 	// Saved is the integration as it is stored, nil for parameters that are not saved.
 	Saved *Integration
+	// Of is the id of the integration whose secrets are among them, "" for none.
+	Of string
 }
 
 // Open opens an integration for sending.
@@ -349,7 +351,7 @@ func (s *Service) Open(ctx context.Context, i Integration) (Opened, error) {
 		return Opened{}, err
 	}
 	opened, err := open(system, full)
-	opened.Saved = &i
+	opened.Saved, opened.Of = &i, i.ID
 	return opened, err
 }
 
@@ -360,7 +362,9 @@ func (s *Service) OpenUnsaved(ctx context.Context, tenant, id, systemName string
 	if err != nil {
 		return Opened{}, err
 	}
-	return open(system, full)
+	opened, err := open(system, full)
+	opened.Of = id
+	return opened, err
 }
 
 // unsaved returns the system and the complete parameters; these also with an InvalidError that tells what is wrong with
@@ -399,6 +403,7 @@ func (s *Service) OpenIncomplete(ctx context.Context, tenant, id, systemName str
 		return Opened{}, problems
 	}
 	opened, err := open(system, full)
+	opened.Of = id
 	if c, ok := opened.Parameters.(destination.Checker); err == nil && ok { // which a schema's problem skips
 		for _, q := range c.Check() {
 			problems = append(problems, destination.FieldProblem{Field: "parameters." + q.Field, Reason: q.Reason})

@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"tocsin/shared/destination"
@@ -59,6 +62,27 @@ type answer struct {
 	Description string      `json:"error_description"`
 }
 
+// codes are the errors of a token endpoint (RFC 6749, 5.2; the last two of 4.1.2.1 are used as well).
+var codes = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "access_denied", "server_error", "temporarily_unavailable",
+}
+
+// entra is the code that Microsoft Entra begins its description with. "Microsoft Entra authentication and authorization error codes".
+var entra = regexp.MustCompile(`^AADSTS[0-9]{1,8}`)
+
+// code is all that is taken over of a refusal. Its other words can repeat the form, and with it the credentials, however
+// they like.
+func (a answer) code() string {
+	var out []string
+	if slices.Contains(codes, a.Error) {
+		out = append(out, a.Error)
+	}
+	if c := entra.FindString(a.Description); c != "" {
+		out = append(out, c)
+	}
+	return strings.Join(out, ", ")
+}
+
 // Read takes the token out of the answer: RFC 6749, 5.1, asks for 200 with access_token.
 func (g Grant) Read(r destination.Response, now time.Time) (destination.Credential, destination.Verdict) {
 	var a answer
@@ -87,7 +111,7 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 // why is the server's reason, and what to do about it.
 func (g Grant) why(status int, a answer) string {
 	out := ""
-	if said := destination.Said(a.Error, a.Description); said != "" {
+	if said := a.code(); said != "" {
 		out = " (" + said + ")"
 	}
 	switch {

@@ -85,10 +85,9 @@ type assumed struct {
 	} `xml:"AssumeRoleResult>Credentials"`
 }
 
-// refused is STS's answer when it refuses.
+// refused is STS's answer when it refuses. Its message is not read: it can repeat the request and how it was signed.
 type refused struct {
-	Code    string `xml:"Error>Code"`
-	Message string `xml:"Error>Message"`
+	Code string `xml:"Error>Code"`
 }
 
 var roleReasons = map[string]string{
@@ -110,9 +109,6 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 		reason := "the role could not be assumed: STS answered " + destination.StatusText(r.Status)
 		if why, ok := roleReasons[a.Code]; ok {
 			reason += " " + a.Code + ": " + why
-		}
-		if said := destination.Said(a.Message); said != "" {
-			reason += " (it says: " + said + ")"
 		}
 		v := destination.Failed(r, reason)
 		v.Pace = v.Pace || a.Code == "Throttling"
