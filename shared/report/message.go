@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
+	"tocsin/shared/plaintext"
 )
 
 // Messages finds the message of an event.Report: what delivery sends.
@@ -27,7 +28,7 @@ func (m Messages) Report(ctx context.Context, e event.Event) (*notification.Repo
 	if err != nil {
 		return nil, err
 	}
-	b := body{Report: r, Platform: m.Platform, Numbers: numbers(r), Company: e.Client(), Person: strings.HasPrefix(d.Integration, PersonPrefix)}
+	b := body{Report: r, Platform: m.Platform, Numbers: numbers(r), Company: plaintext.Line(e.Client()), Person: strings.HasPrefix(d.Integration, PersonPrefix)}
 	out := &notification.Report{Title: b.Title(), Sentence: b.Sentence(), Address: d.Address, Caption: b.caption()}
 	for _, f := range r.Files {
 		file, err := m.Store.File(ctx, e.Tenant, r.ID, f.Name)

@@ -360,7 +360,7 @@ func TestCSV(t *testing.T) {
 	}
 	all, err := r.build(report.Daily, "2023-03-01", "UTC", report.RowsOf(report.CSV)).Files("")
 	require.NoError(t, err)
-	require.Contains(t, string(all[0].Data), `"'=HYPERLINK(""http://evil"")",'@host,'+1`, "no cell is a formula")
+	require.Contains(t, string(all[0].Data), `"'=HYPERLINK(""http://evil"")","'@host","'+1"`, "no cell is a formula")
 }
 
 func TestTheMessage(t *testing.T) {

@@ -8,4 +8,8 @@
 // The fonts are Noto Sans and Noto Emoji under the SIL Open Font License (the OFL files beside them), unchanged from the npm
 // packages @fontsource/noto-sans, -jp, -kr, -sc, -arabic, -hebrew, -thai, -devanagari 5.3.0 and @fontsource/noto-emoji
 // 5.3.2. They are WOFF 1: the library misreads the WOFF 2 files of some.
+//
+// Drawn are the scripts Latin, Greek, Cyrillic, Arabic, Hebrew, Thai, Devanagari, Han (the common characters of Chinese and
+// Japanese), Hiragana, Katakana and Hangul, and emoji in one colour. A run of characters of any other script is replaced by
+// a mark that names it: [Tamil U+0BA4 U+0BAE]. Of Arabic and Devanagari a reader's copy lacks letters that are drawn joined.
 package pdf

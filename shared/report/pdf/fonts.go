@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"github.com/tdewolff/canvas"
+
+	"tocsin/shared/plaintext"
 )
 
 //go:embed fonts/*.woff
@@ -59,27 +61,95 @@ func (f *fonts) font(cut int, bold bool) *canvas.Font {
 	return set[cut]
 }
 
+// none is the cut of a character that no font draws.
+const none = -1
+
 // cut finds the font for a character that follows one of the font last.
 func (f *fonts) cut(r rune, last int) int {
 	switch {
 	case r > ' ' && r < 0x7f:
 		return 0
-	case joins(r), r == ' ' && last >= 0 && rightToLeft[cuts[last]]:
-		return max(last, 0)
+	case r == 0x200c, r == 0x200d: // they are not drawn
+		return last
+	case joins(r) && last >= 0 && f.font(last, false).SFNT.GlyphIndex(r) != 0:
+		return last
+	case r == ' ' && last >= 0 && rightToLeft[cuts[last]]:
+		return last
 	case r == ' ':
 		return 0
 	}
 	if c, ok := f.found[r]; ok {
-		return max(c, 0)
+		return c
 	}
-	f.found[r] = -1
+	f.found[r] = none
 	for c := range cuts {
 		if f.font(c, false).SFNT.GlyphIndex(r) != 0 {
 			f.found[r] = c
 			break
 		}
 	}
-	return max(f.found[r], 0)
+	return f.found[r]
+}
+
+// shown is a text as it is drawn: on one line, and in the place of what no font draws a mark that says what it was, which
+// can be read, copied and looked up.
+func (f *fonts) shown(s string) string {
+	s = plain(s)
+	ascii := true
+	for i := range len(s) {
+		ascii = ascii && s[i] < 0x7f
+	}
+	if ascii {
+		return s
+	}
+	var out strings.Builder
+	var missing []rune
+	last := 0
+	for _, r := range s {
+		c := f.cut(r, last)
+		if c == none || len(missing) > 0 && (r == 0x200c || r == 0x200d) {
+			missing, last = append(missing, r), none
+			continue
+		}
+		out.WriteString(mark(missing))
+		missing, last = nil, c
+		out.WriteRune(r)
+	}
+	out.WriteString(mark(missing))
+	return out.String()
+}
+
+// markRunes is how many characters of a run a mark tells: enough to tell one path from another.
+const markRunes = 8
+
+// mark names the script and the code points of a run of characters: [Tamil U+0BA4 U+0BAE].
+func mark(run []rune) string {
+	if len(run) == 0 {
+		return ""
+	}
+	out := "["
+	if name := script(run); name != "" {
+		out += name + " "
+	}
+	for i, r := range run {
+		if i == markRunes {
+			return out + fmt.Sprintf("and %d more]", len(run)-i)
+		}
+		out += fmt.Sprintf("U+%04X ", r)
+	}
+	return strings.TrimSuffix(out, " ") + "]"
+}
+
+// script is the name of the first character's that has one.
+func script(run []rune) string {
+	for _, r := range run {
+		for name, table := range unicode.Scripts {
+			if name != "Common" && name != "Inherited" && unicode.Is(table, r) {
+				return strings.ReplaceAll(name, "_", " ")
+			}
+		}
+	}
+	return ""
 }
 
 // joins reports whether a character belongs to the one before it: marks, joiners, variation selectors, skin tones.
@@ -93,11 +163,12 @@ type run struct {
 	text string
 }
 
+// runs parts a text that is shown.
 func (f *fonts) runs(s string) []run {
 	var out []run
-	last := -1
+	last := 0
 	for _, r := range s {
-		c := f.cut(r, last)
+		c := max(f.cut(r, last), 0)
 		if n := len(out); n > 0 && out[n-1].cut == c {
 			out[n-1].text += string(r)
 		} else {
@@ -108,17 +179,18 @@ func (f *fonts) runs(s string) []run {
 	return out
 }
 
-// plain leaves out what has no place on a line: control characters, and those that turn the direction of what follows.
+// plain is a text on one line (package plaintext), without what the fonts do not have: selectors of emoji, spaces of other
+// widths, the sign for a fold.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r < ' ', r == 0x7f, r == 0x2028, r == 0x2029:
-			return ' '
-		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0xfeff, r >= 0xfe00 && r <= 0xfe0f:
+		case unicode.Is(unicode.Variation_Selector, r):
 			return -1
+		case unicode.Is(unicode.Zs, r) && r != 0x3000:
+			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(s, "\ufffd"))
+	}, strings.ReplaceAll(plaintext.Line(s), plaintext.Fold, "¶"))
 }
 
 // style of a text.
@@ -130,7 +202,7 @@ type style struct {
 
 // line sets a text on one line.
 func (f *fonts) line(s string, st style) *canvas.Text {
-	runs := f.runs(plain(s))
+	runs := f.runs(f.shown(s))
 	if len(runs) == 0 {
 		runs = []run{{0, ""}}
 	}
@@ -143,7 +215,7 @@ func (f *fonts) line(s string, st style) *canvas.Text {
 
 // width of a text on one line, in mm.
 func (f *fonts) width(s string, st style) float64 {
-	runs := f.runs(plain(s))
+	runs := f.runs(f.shown(s))
 	if len(runs) == 1 && runs[0].cut < boldCuts {
 		return f.font(runs[0].cut, st.bold).Face(st.size, st.color).TextWidth(runs[0].text)
 	}
@@ -153,7 +225,7 @@ func (f *fonts) width(s string, st style) float64 {
 
 // fit cuts a text that is wider than w, in mm, with an ellipsis.
 func (f *fonts) fit(s string, st style, w float64) string {
-	s = plain(s)
+	s = f.shown(s)
 	if f.width(s, st) <= w {
 		return s
 	}
@@ -177,7 +249,7 @@ func (f *fonts) fit(s string, st style, w float64) string {
 func (f *fonts) wrap(s string, st style, w float64) []string {
 	var lines []string
 	current := ""
-	for word := range strings.FieldsSeq(plain(s)) {
+	for word := range strings.FieldsSeq(f.shown(s)) {
 		next := strings.TrimSpace(current + " " + word)
 		if current != "" && f.width(next, st) > w {
 			lines, next = append(lines, current), word

@@ -169,6 +169,38 @@ func TestNoTextBreaksThePDF(t *testing.T) {
 	}
 }
 
+func TestH22NoScriptIsSilentlyBlank(t *testing.T) {
+	s := busy()
+	s.Attacks = nil
+	drawn := []string{"Тест", "Ελληνικά", "Tiếng", "ไทย", "한국어", "中文", "日本語", "कमल", "🚀"}
+	marked := map[string]string{
+		"/தமிழ்/x": "/[Tamil U+0BA4 U+0BAE U+0BBF U+0BB4 U+0BCD]/x", "/বাংলা": "/[Bengali U+09AC U+09BE U+0982 U+09B2 U+09BE]", "/Հայ": "/[Armenian U+0540 U+0561 U+0575]",
+		"/ქა": "/[Georgian U+10E5 U+10D0]", "/ខ្មែរ": "/[Khmer U+1781", "/አማርኛ": "/[Ethiopic U+12A0", "/\ue000x": "/[U+E000]x", "/𝕬": "/[U+1D56C]", "/a\nb": "/a ¶ b",
+		"/" + strings.Repeat("த", 20): "/[Tamil U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 and 12 more]",
+	}
+	for _, d := range drawn {
+		s.Attacks = append(s.Attacks, report.Attack{Type: "sqli", Host: "h", Path: "/" + d, Last: made})
+	}
+	for in := range marked {
+		s.Attacks = append(s.Attacks, report.Attack{Type: "sqli", Host: "h", Path: in, Last: made})
+	}
+	// Words of right-to-left scripts; a reader may give their letters in the order of the eye.
+	s.Attacks = append(s.Attacks, report.Attack{Type: "sqli", Host: "h", Path: "/מרחבשלום", Last: made}, report.Attack{Type: "sqli", Host: "h", Path: "/مرحبا", Last: made})
+	got := text(t, render(t, s))
+	for _, d := range drawn {
+		require.Contains(t, got, d)
+	}
+	for in, want := range marked {
+		require.Contains(t, got, want, in)
+	}
+	for _, letters := range []string{"םולש", "שלום"} {
+		for _, r := range letters {
+			require.Contains(t, got, string(r))
+		}
+	}
+	require.NotContains(t, got, "[Arabic") // it is drawn; a reader copies the joined forms of its letters, and not all
+}
+
 func FuzzRender(f *testing.F) {
 	for _, h := range hostile {
 		f.Add(h)
