@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/keyring"
 	"tocsin/shared/publisher"
 )
@@ -18,6 +19,7 @@ import (
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"publisher-key": publisherKey,
 	"keys":          keysCommand,
+	"compact":       compact,
 }
 
 // flags are those of a command: each has the variable of the program's flag of its name.
@@ -94,4 +96,30 @@ func publisherKey(ctx context.Context, args []string) error {
 		}
 		return w.Flush()
 	}
+}
+
+// compact rewrites the state file of a stopped program without its free pages.
+func compact(ctx context.Context, args []string) error {
+	f, parse := flags("compact")
+	state := f.String("state", defaultState, "the state file")
+	if err := parse(args); err != nil {
+		return err
+	}
+	before, err := os.Stat(*state)
+	if err != nil {
+		return fmt.Errorf("look at the state file: %w", err)
+	}
+	db, err := sqlite.Open(ctx, *state, sqlite.Options{})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Compact(ctx), db.Close()); err != nil {
+		return err
+	}
+	after, err := os.Stat(*state)
+	if err != nil {
+		return fmt.Errorf("look at the state file: %w", err)
+	}
+	fmt.Printf("%s had %d bytes and has %d.\n", *state, before.Size(), after.Size())
+	return nil
 }

@@ -124,8 +124,16 @@ func (db *DB) open(ctx context.Context, o Options) error {
 	if err := db.check(conn, size); err != nil {
 		return err
 	}
+	if size == 0 {
+		if err := db.shrinkable(conn, size, convertLimit); err != nil {
+			return err
+		}
+	}
 	if err := db.migrate(conn); err != nil {
 		return err
+	}
+	if err := db.shrinkable(conn, size, convertLimit); err != nil {
+		db.log.Warn("the state file stays as it is", "error", err.Error()) // a full disk: it is usable all the same
 	}
 	if o.MaxPages > 0 {
 		if err := sqlitex.ExecuteTransient(conn, fmt.Sprintf("PRAGMA max_page_count = %d", o.MaxPages), nil); err != nil {

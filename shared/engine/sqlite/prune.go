@@ -59,7 +59,7 @@ func (db *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (rem
 	if removed += n; err != nil {
 		return removed, fmt.Errorf("remove old reports: %w", err)
 	}
-	return removed, nil
+	return removed, db.shrink(ctx)
 }
 
 // chunks repeats a bounded removal until it finds nothing.

@@ -1,0 +1,93 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	driver "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+const (
+	// incremental is SQLite's number for auto_vacuum = INCREMENTAL.
+	incremental = 2
+	// convertLimit is the size up to which a file of an older release is rewritten at the start so that it can shrink (some
+	// seconds for this size, and as much room on the disk again). A larger one is left until `tocsin compact`.
+	convertLimit = 256 << 20 // bytes
+	// shrinkStep is how many pages of 4 KiB one write gives back: some milliseconds, others get their turn in between.
+	shrinkStep = 200
+	// shrinkKeep is how many free pages stay for what comes in next (1 MiB).
+	shrinkKeep = 256
+)
+
+// shrinkable makes a file give free pages back. Only a file without tables can be told so; any other is rewritten once, in
+// one transaction: it is the old one or the new one, whatever happens meanwhile.
+func (db *DB) shrinkable(conn *driver.Conn, size, limit int64) error {
+	mode, err := number(conn, "PRAGMA auto_vacuum")
+	if err != nil || mode == incremental {
+		return err
+	}
+	if size > limit {
+		db.log.Warn("the state file does not shrink when old records are removed: it is of an older release and too large to be rewritten at a start; stop and run `tocsin compact` once",
+			"path", db.path, "bytes", size)
+		return nil
+	}
+	if size > 0 {
+		db.log.Info("the state file is rewritten once, so that it can shrink from now on", "path", db.path, "bytes", size)
+	}
+	begin := time.Now()
+	for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"} {
+		if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
+			return fmt.Errorf("rewrite the state file %s so that it can shrink: %w", db.path, err)
+		}
+	}
+	if size > 0 {
+		db.log.Info("the state file is rewritten", "took", time.Since(begin).String())
+	}
+	return nil
+}
+
+// Compact rewrites the file without its free pages, whatever its size. It needs as much room on the disk again.
+func (db *DB) Compact(ctx context.Context) error {
+	return db.reading(ctx, func(conn *driver.Conn) error {
+		for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"} {
+			if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
+				return fmt.Errorf("rewrite the state file %s: %w", db.path, err)
+			}
+		}
+		return nil
+	})
+}
+
+// shrink gives the pages back that pruning freed, in small steps between other writes.
+func (db *DB) shrink(ctx context.Context) error {
+	gave := false
+	for {
+		more := false
+		err := db.writer.write(ctx, func(w *writer) error {
+			mode, err := number(w.conn, "PRAGMA auto_vacuum")
+			if err != nil || mode != incremental {
+				return err
+			}
+			free, err := number(w.conn, "PRAGMA freelist_count")
+			if err != nil || free <= shrinkKeep {
+				return err
+			}
+			more = true
+			return w.exec(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", min(shrinkStep, free-shrinkKeep)))
+		})
+		if err != nil {
+			return fmt.Errorf("give back free pages: %w", err)
+		}
+		if !more {
+			break
+		}
+		gave = true
+	}
+	if !gave {
+		return nil
+	}
+	// The file gets smaller when the log is carried over. Readers that are at it put that off, not the writer.
+	return db.reading(ctx, func(conn *driver.Conn) error { return each(conn, "PRAGMA wal_checkpoint(PASSIVE)", nil, nil) })
+}
