@@ -223,7 +223,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 }
 
 // reportsEvery is how often the schedule of reports is looked at.
-const reportsEvery = 30 * time.Second
+const reportsEvery = 10 * time.Second
 
 // receive gets what happens in Telegram: by the webhook where Telegram can call in, else by asking.
 func (c config) receive(ctx context.Context, b *bot.Bot) {
@@ -287,16 +287,20 @@ func address(at net.Addr) string {
 }
 
 // pruneEvery is how often old records are removed.
-const pruneEvery = time.Hour
+const pruneEvery, pruneLook = time.Hour, time.Minute
 
 func prune(ctx context.Context, log *slog.Logger, db *sqlite.DB, keep time.Duration) {
-	ticker := time.NewTicker(pruneEvery)
+	ticker := time.NewTicker(pruneLook)
 	defer ticker.Stop()
-	for {
-		if removed, err := db.Prune(ctx, time.Now(), keep); err != nil && ctx.Err() == nil {
-			log.Error("remove old records", "error", err.Error())
-		} else if removed > 0 {
-			log.Info("old records removed", "rows", removed, "kept", keep.String())
+	for last := (time.Time{}); ; {
+		// By the time of day: a timer stands still while the machine sleeps.
+		if now := time.Now().Round(0); now.Before(last) || now.Sub(last) >= pruneEvery {
+			if removed, err := db.Prune(ctx, now, keep); err != nil && ctx.Err() == nil {
+				log.Error("remove old records", "error", err.Error())
+			} else if removed > 0 {
+				log.Info("old records removed", "rows", removed, "kept", keep.String())
+			}
+			last = now
 		}
 		select {
 		case <-ticker.C:

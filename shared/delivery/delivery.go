@@ -199,6 +199,9 @@ type Queue interface {
 	// given time, which need not be now, and none whose lease has not ended by now. Those that have gathered until now
 	// are joined before, as Join says.
 	Lease(ctx context.Context, lane Lane, limit int, due, now, until time.Time) ([]Delivery, error)
+	// Hasten makes what is due, or gathers, after the given time due earlier by so much, but not before now: the clock went
+	// back.
+	Hasten(ctx context.Context, now, after time.Time, by time.Duration) error
 	// Release gives leased deliveries back as they are stored.
 	Release(ctx context.Context, deliveries []Delivery) error
 }

@@ -173,28 +173,52 @@ func (d *Dispatcher) Recheck(tenant, id string) {
 	}
 }
 
-// watch wakes the lanes whose time has come.
+// watch wakes the lanes whose time has come. Due times are times of day, and timers are not: they stand still while the
+// machine sleeps, and know nothing of a clock that is set. So the clock is looked at every clockLook.
 func (d *Dispatcher) watch(ctx context.Context) {
+	d.hasten(ctx, d.now().Add(longestWait), anyTime) // the clock may have been set while the program was off
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	clock := newClock(d.now())
+	var next time.Time
+	look := true
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		case <-d.due:
+			look = true
 		}
 		now := d.now()
-		lanes, next, err := d.queue.Waiting(ctx, now)
-		if err != nil && ctx.Err() == nil {
-			d.logger.Error("look for waiting deliveries: trying again", "error", err.Error())
-			timer.Reset(pause)
-			continue
+		if back := clock.wentBack(now); back > clockStep {
+			d.logger.Warn("the clock went back: what waits is sent as if it had not", "by", back.String())
+			d.hasten(ctx, now, back)
+			look = true
 		}
-		d.wake(lanes, false)
+		if look || !next.IsZero() && !now.Before(next) {
+			lanes, soonest, err := d.queue.Waiting(ctx, now)
+			if err != nil && ctx.Err() == nil {
+				d.logger.Error("look for waiting deliveries: trying again", "error", err.Error())
+				look = true
+				timer.Reset(pause)
+				continue
+			}
+			look, next = false, soonest
+			d.wake(lanes, false)
+		}
+		wait := clockLook
 		if !next.IsZero() {
-			timer.Reset(max(0, next.Sub(now)))
+			wait = min(wait, max(0, next.Sub(now)))
 		}
+		timer.Reset(wait)
+	}
+}
+
+// hasten takes the time that a clock went back by from what is due after the given one.
+func (d *Dispatcher) hasten(ctx context.Context, after time.Time, by time.Duration) {
+	if err := d.queue.Hasten(ctx, d.now(), after, by); err != nil && ctx.Err() == nil {
+		d.logger.Error("make up for a clock that went back", "error", err.Error())
 	}
 }
 

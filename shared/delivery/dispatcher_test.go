@@ -106,12 +106,17 @@ func startLogging(t *testing.T, log *slog.Logger, c carrier) *rig {
 
 func startWith(t *testing.T, limits delivery.Limits, log *slog.Logger, c carrier) *rig {
 	t.Helper()
-	r := &rig{queue: newMemory(), integrations: &integrations{all: map[string]integration.Integration{}}}
+	return startOn(t, newMemory(), limits, log, time.Now, c)
+}
+
+func startOn(t *testing.T, queue *memory, limits delivery.Limits, log *slog.Logger, now func() time.Time, c carrier) *rig {
+	t.Helper()
+	r := &rig{queue: queue, integrations: &integrations{all: map[string]integration.Integration{}}}
 	r.Dispatcher = delivery.NewDispatcher(delivery.DispatcherConfig{
 		Queue: r.queue, Log: r.queue, Integrations: r.integrations, Opener: opener{}, Limits: limits,
 		Logger: log,
 		Courier: &delivery.Courier{
-			Destinations: systems{}, Carrier: c, Schedule: retry.Schedule{}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Destinations: systems{}, Carrier: c, Schedule: retry.Schedule{}, Now: now, Log: slog.New(slog.DiscardHandler),
 		},
 		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Rule: atOnce, Switch: r.integrations, Now: time.Now},
 	})

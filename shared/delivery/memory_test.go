@@ -112,6 +112,20 @@ func (m *memory) Release(_ context.Context, deliveries []delivery.Delivery) erro
 	return nil
 }
 
+func (m *memory) Hasten(_ context.Context, now, after time.Time, by time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, d := range m.deliveries {
+		if d.State == delivery.Retrying && d.Due.After(after) {
+			if d.Due = d.Due.Add(-by); d.Due.Before(now) {
+				d.Due = now
+			}
+			m.deliveries[id] = d
+		}
+	}
+	return nil
+}
+
 func (m *memory) put(deliveries ...delivery.Delivery) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

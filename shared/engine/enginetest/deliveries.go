@@ -445,6 +445,21 @@ func waits(run runner) {
 		require.Equal(t, arrived(again), r.get(d.ID))
 		require.Empty(t, r.lease(retry, 10, at.Add(time.Hour)))
 	})
+	run("H27: what waits when the clock goes back waits no longer for it", func(t *testing.T, r *rig) {
+		r.accept(2)
+		now := at.Add(-time.Hour) // it was at
+		leased := r.lease(lane, 2, at)
+		soon, later := failed(leased[0], at.Add(5*time.Second)), failed(leased[1], at.Add(10*time.Minute))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{soon, later}))
+		require.NoError(t, r.q.Hasten(t.Context(), now, now, time.Hour))
+		_, next, err := r.q.Waiting(t.Context(), now)
+		require.NoError(t, err)
+		require.True(t, next.Equal(now.Add(5*time.Second)), next)
+		require.Len(t, r.lease(retry, 10, now.Add(5*time.Second)), 1)
+		require.NoError(t, r.q.Hasten(t.Context(), now, now.Add(time.Hour), time.Hour), "nothing is due so late")
+		require.NoError(t, r.q.Hasten(t.Context(), now, now, time.Hour))
+		require.Len(t, r.lease(retry, 10, now), 1, "never before now")
+	})
 }
 
 func settling(run runner) {

@@ -91,6 +91,34 @@ func (d *Deliveries) regather(w *writer, ref int64) error {
 	})
 }
 
+// Hasten makes what waits due earlier.
+func (d *Deliveries) Hasten(ctx context.Context, now, after time.Time, by time.Duration) error {
+	err := d.db.writer.write(ctx, func(w *writer) error {
+		for _, sql := range []string{
+			"UPDATE retrying SET due = max(?1, due - ?2) WHERE due > ?3", "UPDATE gathering SET due = max(?1, due - ?2) WHERE due > ?3",
+		} {
+			if err := w.do(sql, func(s *driver.Stmt) {
+				s.BindInt64(1, now.UnixNano())
+				s.BindInt64(2, int64(by))
+				s.BindInt64(3, after.UnixNano())
+			}); err != nil {
+				return err
+			}
+		}
+		d.db.mu.Lock()
+		defer d.db.mu.Unlock()
+		clear(d.db.gathers)
+		return each(w.conn, "SELECT ref, min(due) FROM gathering GROUP BY ref", nil, func(s *driver.Stmt) error {
+			d.db.gathers[s.ColumnInt64(0)] = time.Unix(0, s.ColumnInt64(1))
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("make what waits due earlier: %w", err)
+	}
+	return nil
+}
+
 func (w *writer) join(ref int64, now time.Time) (made []string, err error) {
 	rows := map[string]gatheringRow{}
 	var waiting []delivery.Gathered
