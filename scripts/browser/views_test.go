@@ -208,6 +208,17 @@ func (h *holding) answer(id fetch.RequestID, fail bool) {
 	_ = chromedp.Run(ctx, fetch.FulfillRequest(id, 500).WithBody(body).WithResponseHeaders([]*fetch.HeaderEntry{{Name: "Content-Type", Value: "application/problem+json"}}))
 }
 
+func TestH15WhatTurnsAReadersEyeIsNotShown(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	id := webhook(t, p, at.URL+"/hook", "SOC webhook")
+	require.NoError(t, p.Call("POST", "/v1/triggers", trigger("burst\u202egnp.exe", id), nil))
+	b := open(t, p, desk, "/triggers")
+	b.sees("burstgnp.exe")
+	require.NotRegexp(t, "[\u200e\u200f\u202a-\u202e\u2066-\u2069]", b.text())
+}
+
 func TestTheFirstViewIsLight(t *testing.T) {
 	t.Parallel()
 	p := program(t)
