@@ -20,13 +20,15 @@ type outcome struct {
 // doubtSpan is how far back the success of others says that a refusal is about one record and not about the settings.
 const doubtSpan = time.Hour
 
-// count adds up what attempts say of their systems' health, one count for each integration's window. It is the one way in which
-// both workers count. An attempt in which the system took something is a success; one in which it failed is a failure. Being
-// told to slow down, and what is the fault of one receiver's mailbox or of one record, counts as neither.
+// count adds up what attempts say of their systems' health, one count for each integration's window. It is the one way
+// in which both workers count. An attempt in which the system took something is a success; one in which it failed is a
+// failure. Being told to slow down, and what is the fault of one receiver's mailbox or of one record, counts as
+// neither.
 //
-// A request that is refused for what it holds, beside which nothing arrived, is in doubt: one bad record, or wrong settings? It
-// is a failure unless the system took something else since the delivery was made, for an hour at most. So whoever can put bytes
-// into a hit can not switch off the feed that it goes to, and a system that refuses all is switched off as ever.
+// A request that is refused for what it holds, beside which nothing arrived, is in doubt: one bad record, or wrong
+// settings? It is a failure unless the system took something else since the delivery was made, for an hour at most. So
+// whoever can put bytes into a hit can not switch off the feed that it goes to, and a system that refuses all is
+// switched off as ever.
 func count(ctx context.Context, counters health.Counters, batch []outcome, now time.Time) ([]health.Count, error) {
 	type key struct {
 		tenant, integration string

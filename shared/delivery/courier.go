@@ -153,10 +153,10 @@ func (c *Courier) send(ctx context.Context, r *Route, d *Delivery, a *Attempt, n
 	whole := span{0, len(notifications)}
 	fit := c.fits.of(lane, now)
 	requests, err := c.encode(r, d, whole, notifications, now)
-	if err == nil && len(d.Parts) == 0 && len(requests) < 2 && (fit.limit == 0 || len(requests) == 0 || len(requests[0].Body) <= fit.limit) {
-		if len(requests) == 0 {
-			return result{Verdict: destination.Delivered()}, nil
-		}
+	if err == nil && len(requests) == 0 {
+		return result{Verdict: destination.Delivered()}, nil
+	}
+	if err == nil && len(d.Parts) == 0 && len(requests) == 1 && (fit.limit == 0 || len(requests[0].Body) <= fit.limit) {
 		v, err := c.request(ctx, r, requests[0], a)
 		if err != nil {
 			return result{}, err

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// fitHold is how long a lane keeps to the size that went through after a larger request was refused. Then it tries twice as
-// much, for as long again, until it has come back to what was refused.
+// fitHold is how long a lane keeps to the size that went through after a larger request was refused. Then it tries
+// twice as much, for as long again, until it has come back to what was refused.
 const fitHold = 30 * time.Minute
 
 // fit is what one integration's system takes.
@@ -19,9 +19,9 @@ type fit struct {
 	refusing time.Time // until when the system is taken to refuse all; zero = it is not
 }
 
-// fits remembers what systems take, so that a batch is cut before it is sent rather than refused first. It is this process's
-// memory and can be lost: another process is refused once and learns the same. The zero value is ready; safe for
-// concurrent use.
+// fits remembers what systems take, so that a batch is cut before it is sent rather than refused first. It is this
+// process's memory and can be lost: another process is refused once and learns the same. The zero value is ready; safe
+// for concurrent use.
 type fits struct {
 	some atomic.Bool // whether there is any: healthy lanes pay for no lock
 	mu   sync.Mutex

@@ -10,12 +10,12 @@ import (
 	"tocsin/shared/destination"
 )
 
-// Part is what became of one part of a delivery that travels as several requests: of one receiver of a mail, or of a run
-// of the delivery's events. A delivery that goes through as one request has none; its state says it all.
+// Part is what became of one part of a delivery that travels as several requests: of one receiver of a mail, or of a
+// run of the delivery's events. A delivery that goes through as one request has none; its state says it all.
 //
 // A part that is done stays done: no retry, no replay of a dead delivery, no restart and no change of the integration
-// sends it again, unless it goes to another place since (another URL, chat or bucket). A receiver who was removed from the
-// integration has no part any more; one who was added gets what is not over yet, so that a mistyped address can be
+// sends it again, unless it goes to another place since (another URL, chat or bucket). A receiver who was removed from
+// the integration has no part any more; one who was added gets what is not over yet, so that a mistyped address can be
 // corrected and its delivery sent again.
 type Part struct {
 	// Key tells parts apart: destination.Request.Part, or a digest of where a run of events goes.
@@ -57,11 +57,12 @@ func (p Part) run() bool { return p.To > 0 }
 // maxPartReason is in bytes. A mail has up to 50 parts (email's maxItems), and their reasons are alike.
 const maxPartReason = 256
 
-// maxParts bounds what is stored of one delivery. Of more runs the last ones are forgotten, and sent again if they were done.
+// maxParts bounds what is stored of one delivery. Of more runs the last ones are forgotten, and sent again if they
+// were done.
 const maxParts = 512
 
-// Outcomes are the delivery's parts in their order, the runs of events that were not tried yet among them; none where one
-// request was all.
+// Outcomes are the delivery's parts in their order, the runs of events that were not tried yet among them; none where
+// one request was all.
 func (d Delivery) Outcomes() []Part {
 	var out []Part
 	at := 0
@@ -83,8 +84,8 @@ type span struct{ from, to int }
 
 func (s span) len() int { return s.to - s.from }
 
-// id is the stable id of the requests that carry the span: the delivery's own for the whole. A part of it needs one of its
-// own, or a receiver that drops repeats would drop all parts but the first.
+// id is the stable id of the requests that carry the span: the delivery's own for the whole. A part of it needs one of
+// its own, or a receiver that drops repeats would drop all parts but the first.
 func (s span) id(d *Delivery) string {
 	if s.from == 0 && s.to == len(d.Events) {
 		return d.ID

@@ -15,16 +15,17 @@ import (
 	"tocsin/shared/notification"
 )
 
-// Bounds of one attempt at a delivery. What is left then waits for the next attempt, which uses up no wait of the cycles if
-// something arrived.
+// Bounds of one attempt at a delivery. What is left then waits for the next attempt, which uses up no wait of the
+// cycles if something arrived.
 const (
-	// tryMost is how long after its beginning an attempt still starts requests. With the budget of a Sender and the longest
-	// request (180 s) it stays below the time of the function (300 s).
+	// tryMost is how long after its beginning an attempt still starts requests. With the budget of a Sender and the
+	// longest request (180 s) it stays below the time of the function (300 s).
 	tryMost = 50 * time.Second
 	// tryRequests bounds the requests.
 	tryRequests = 256
-	// patience is how many refusals an attempt bears while nothing arrives: all that 32 events can cause, so that the good ones
-	// of them arrive at once wherever they are, and not so many that wrong settings cost a request for each event of thousands.
+	// patience is how many refusals an attempt bears while nothing arrives: all that 32 events can cause, so that the
+	// good ones of them arrive at once wherever they are, and not so many that wrong settings cost a request for each
+	// event of thousands.
 	patience = 64
 	// refusingPatience is that with a system that lately refused all: halving would only multiply the requests to it.
 	refusingPatience = 4
@@ -53,10 +54,10 @@ type result struct {
 	resume              bool          // parts arrived and the rest was only not reached: it uses up no wait
 }
 
-// try is one attempt at a delivery of several parts. It sends each run of events, or each receiver's mail, that is not over
-// yet. Where the receiver refuses a run for what it holds or for its size, the run is halved until the bad record stands
-// alone: the others arrive in the same attempt, and the bad one alone goes through the cycles. The failure of one part ends
-// nothing; a failure of the system ends the attempt.
+// try is one attempt at a delivery of several parts. It sends each run of events, or each receiver's mail, that is not
+// over yet. Where the receiver refuses a run for what it holds or for its size, the run is halved until the bad record
+// stands alone: the others arrive in the same attempt, and the bad one alone goes through the cycles. The failure of
+// one part ends nothing; a failure of the system ends the attempt.
 type try struct {
 	c             *Courier
 	r             *Route
@@ -100,8 +101,8 @@ type refusal struct {
 	bytes, status int
 }
 
-// replayed reports whether the delivery begins a new run after it ended, and whether it had arrived then: then a person asked
-// for all of it once more.
+// replayed reports whether the delivery begins a new run after it ended, and whether it had arrived then: then a
+// person asked for all of it once more.
 func (d *Delivery) replayed() (again, arrived bool) {
 	if d.State != Pending || len(d.Attempts) == 0 {
 		return false, false
@@ -123,7 +124,9 @@ func (t *try) begin() {
 	}
 }
 
-func (c *Courier) try(r *Route, d *Delivery, a *Attempt, l Lane, ns []notification.Notification, start time.Time, f fit) *try {
+func (c *Courier) try(
+	r *Route, d *Delivery, a *Attempt, l Lane, ns []notification.Notification, start time.Time, f fit,
+) *try {
 	return &try{c: c, r: r, d: d, a: a, lane: l, notifications: ns, start: start, fit: f}
 }
 
@@ -138,8 +141,8 @@ func (t *try) finish(ctx context.Context, first []destination.Request) (result, 
 	return t.result(), nil
 }
 
-// run sends what is left, first being the requests of the whole where they are written already. The error is that of the
-// ended context.
+// run sends what is left, first being the requests of the whole where they are written already. The error is that of
+// the ended context.
 func (t *try) run(ctx context.Context, first []destination.Request) error {
 	for len(t.todo) > 0 && t.ended == nil {
 		s := t.next()
@@ -446,8 +449,8 @@ func (t *try) mark() mark {
 	return silent
 }
 
-// learn remembers what size went through where a larger one did not: of runs that were refused and arrived in pieces, so
-// that it was not for what they hold, and of those that were refused with 413.
+// learn remembers what size went through where a larger one did not: of runs that were refused and arrived in pieces,
+// so that it was not for what they hold, and of those that were refused with 413.
 func (t *try) learn() {
 	if t.gaveUp {
 		t.c.fits.refuses(t.lane, t.c.Now())

@@ -16,7 +16,8 @@ type Destination interface {
 	// System is data for the catalogue and the form. It does not change.
 	System() System
 	// Encode splits the notifications into requests within the system's limits. The same input gives the same
-	// requests in the same order, but for signatures over Target.Now: a retry resumes at the request that failed.
+	// requests in the same order, but for signatures over Target.Now: a retry sends the requests again that did not arrive.
+	// It is also asked for a part of a delivery's notifications alone, under an id of its own in Target.Delivery.
 	Encode(Target, []notification.Notification) ([]Request, error)
 	// Judge says what an answer means. It is called for every answer; a request that got none (refused
 	// connection, timeout, TLS, DNS) has failed already.
