@@ -6,6 +6,9 @@ import (
 	"io"
 	"net"
 	"net/mail"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/scripts/embedded"
 	"tocsin/shared/destination"
 	tocsin "tocsin/shared/mail"
 )
@@ -139,4 +143,53 @@ func TestH2OneReceiverThatIsRefused(t *testing.T) {
 		require.Equal(t, 250, answer.Status)
 	}
 	require.Equal(t, 1, p.opened)
+}
+
+func TestH4AProgramThatMailsSixEventsToFiftyPeopleEach(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "tocsin")
+	build := exec.Command("go", "build", "-o", binary, "./functions/local")
+	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	p := &postOffice{most: 5, taken: map[string]int{}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	server := smtp.NewServer(p)
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	program, err := embedded.Start(binary, t.TempDir(), "-smtp", "smtp+insecure://"+l.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(program.Kill)
+
+	var addresses []string
+	for n := range 50 {
+		addresses = append(addresses, fmt.Sprintf("person%d@bücher.example", n))
+	}
+	var made struct{ ID string }
+	require.NoError(t, program.Call("POST", "/v1/integrations", map[string]any{
+		"name": "all", "system": "email", "events": []any{map[string]any{"event": "system"}}, "parameters": map[string]any{"addresses": addresses},
+	}, &made))
+	for n := range 6 {
+		require.NoError(t, program.Publish(embedded.Entry{Source: "platform.users", DetailType: "create_user", Detail: fmt.Sprintf(
+			`{"version":1,"id":"u-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Ada","email":"ada@example.com","role":"Analyst"}}}`, n)}))
+	}
+	mails := func() (n, again int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, times := range p.taken {
+			n++
+			again += times - 1
+		}
+		return n, again
+	}
+	require.Eventually(t, func() bool { n, _ := mails(); return n >= 300 }, 30*time.Second, 20*time.Millisecond, "%s", program.Output())
+	n, again := mails()
+	t.Log(n, "mails,", p.opened, "sessions")
+	require.Zero(t, again)
+	require.LessOrEqual(t, p.peak, 4)
+	require.Zero(t, p.turns)
+	var now struct{ Enabled bool }
+	require.NoError(t, program.Call("GET", "/v1/integrations/"+made.ID, nil, &now))
+	require.True(t, now.Enabled, "a burst is no failure of the integration")
 }

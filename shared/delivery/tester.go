@@ -34,8 +34,8 @@ type TestMessage struct {
 // testLimit bounds a whole test: an administrator is waiting.
 const testLimit = 60 * time.Second
 
-// Test sends the class's test notifications (facts, 1.12), each as a record of its own, and reports on each. It
-// stops at the first failure: the others would fail likewise. A test is neither retried nor counted. The error may be that
+// Test sends the class's test notifications (facts, 1.12), each as a record of its own, and reports on each. It stops
+// at the first failure: the others would fail likewise. A test is neither retried nor counted. The error may be that
 // of Relay, and then nothing was sent.
 func (c *Courier) Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (TestResult, error) {
 	d, ok := c.Destinations.Destination(opened.System.Name)
@@ -82,7 +82,9 @@ type written struct {
 }
 
 func (c *Courier) write(r *Route, n notification.Notification, who integration.Person) (written, error) {
-	target := destination.Target{Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: c.Now(), Test: true, Asked: cmp.Or(who.Email, who.Name)}
+	target := destination.Target{
+		Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: c.Now(), Test: true, Asked: cmp.Or(who.Email, who.Name),
+	}
 	w := written{summary: n.Summary()}
 	var err error
 	var notReady *destination.NotReady
@@ -116,8 +118,8 @@ func (w written) mailsToOthers(own string) (n int) {
 	return n
 }
 
-// testOne sends one test notification. goOn says that the next is worth sending: this one arrived, or its mail server or outbox settled it
-// without sending it.
+// testOne sends one test notification. goOn says that the next is worth sending: this one arrived, or its mail server
+// or outbox settled it without sending it.
 func (c *Courier) testOne(ctx context.Context, r *Route, w written) (m TestMessage, goOn bool) {
 	start := c.Now()
 	m = TestMessage{Summary: w.summary, Reason: w.notReady}

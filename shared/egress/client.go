@@ -18,8 +18,8 @@ const (
 	maxHeaders = 64 << 10
 )
 
-// Mailer sends one mail and returns what the mail service answered, whatever that is. The error, a sentence for an administrator,
-// is that there was no answer.
+// Mailer sends one mail and returns what the mail service answered, whatever that is. The error, a sentence for an
+// administrator, is that there was no answer.
 type Mailer interface {
 	Send(ctx context.Context, m destination.Mail) (destination.Response, error)
 }

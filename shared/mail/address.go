@@ -41,8 +41,8 @@ type Blocks interface {
 	Block(ctx context.Context, b Block) (added bool, err error)
 	// Blocked returns the block that holds for a mail of the integration, ok false when there is none.
 	Blocked(ctx context.Context, tenant, integration, address string) (b Block, ok bool, err error)
-	// List returns the blocks of a tenant's addresses in their order: of at most limit addresses after the one given. An
-	// address has one block for the tenant and one for each integration that it left.
+	// List returns the blocks of a tenant's addresses in their order: of at most limit addresses after the one given.
+	// An address has one block for the tenant and one for each integration that it left.
 	List(ctx context.Context, tenant, after string, limit int) ([]Block, error)
 	// Allow removes every block of an address; it is no error when there is none.
 	Allow(ctx context.Context, tenant, address string) error
@@ -51,8 +51,8 @@ type Blocks interface {
 // Canonical is the form in which addresses are compared: see package address.
 func Canonical(s string) string { return address.Canonical(s) }
 
-// Sender carries one mail and returns what the mail service answered. The error, a sentence for an administrator, is that there was
-// no answer.
+// Sender carries one mail and returns what the mail service answered. The error, a sentence for an administrator, is
+// that there was no answer.
 type Sender interface {
 	Send(ctx context.Context, m destination.Mail) (destination.Response, error)
 }
@@ -66,6 +66,9 @@ type Guard struct {
 
 // Send sends a mail, or answers destination.MailNotSent.
 func (g Guard) Send(ctx context.Context, m destination.Mail) (destination.Response, error) {
+	if err := address.Check(m.To); err != nil { // saved by an older release
+		return notSent(m.To, "it "+err.Error()), nil
+	}
 	b, ok, err := g.Blocks.Blocked(ctx, m.Tenant, m.Integration, Canonical(m.To))
 	if err != nil {
 		return destination.Response{}, fmt.Errorf("the state of %s could not be read: %w", m.To, err)
@@ -106,8 +109,8 @@ type Feedback struct {
 	Log    *slog.Logger
 }
 
-// Handle takes one event of SES: as an SNS notification, as an EventBridge event, or bare. It returns how many addresses
-// it blocked. The error of something that is no such event is an *UnreadableError: it will never be one.
+// Handle takes one event of SES: as an SNS notification, as an EventBridge event, or bare. It returns how many
+// addresses it blocked. The error of something that is no such event is an *UnreadableError: it will never be one.
 func (f *Feedback) Handle(ctx context.Context, raw []byte) (blocked int, err error) {
 	notices, err := ParseSES(raw)
 	if err != nil {
@@ -126,7 +129,8 @@ func (f *Feedback) Handle(ctx context.Context, raw []byte) (blocked int, err err
 	return blocked, nil
 }
 
-// tellAgain is from which age of a block on a notice is taken for one that comes again: several at once are told by the first.
+// tellAgain is from which age of a block on a notice is taken for one that comes again: several at once are told by
+// the first.
 const tellAgain = time.Minute
 
 // note blocks an address and tells of it, once.

@@ -262,6 +262,16 @@ func TestH5ABlockHoldsForBothSpellingsOfAnAddress(t *testing.T) {
 	sent(t, g, m)
 }
 
+func TestH5AnAddressThatWasSavedAndCanNotBeSentToIsSettledAndSaysWhy(t *testing.T) {
+	_, s, g := guarded(t)
+	m := withReport
+	m.To = "jörg@example.com"
+	require.Contains(t, kept(t, g, m), "not sent to jörg@example.com: it is not an e-mail address that can be used: mail servers do not take 'ö'")
+	m.To = "ada@mailhost"
+	sent(t, g, m)
+	require.Len(t, s.sent, 1)
+}
+
 func FuzzParseSES(f *testing.F) {
 	f.Add([]byte(ses("Bounce", bounced)))
 	f.Add([]byte(`{"Message":"{}"}`))

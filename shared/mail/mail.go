@@ -117,7 +117,8 @@ func size(m destination.Mail) int {
 	return n
 }
 
-// maxSize of a mail in bytes, attachments after base64 and some room for headers. SES v2, quotas, "Message size": 40 MB.
+// maxSize of a mail in bytes, attachments after base64 and some room for headers. SES v2, quotas, "Message size": 40
+// MB.
 const maxSize = 40_000_000 - 64<<10
 
 // TagHeader names the account of a mail to SES (Sending email, "Message tags"); Feedback reads it back.
@@ -152,7 +153,8 @@ func untag(s string) string {
 	return out.String()
 }
 
-// headerLimit of a value in bytes. RFC 5322, 2.1.1: a line has at most 998, and a value without spaces can not be folded.
+// headerLimit of a value in bytes. RFC 5322, 2.1.1: a line has at most 998, and a value without spaces can not be
+// folded.
 const headerLimit = 900
 
 // oneLine keeps a value from beginning a header of its own, and from making a line that is too long.

@@ -9,8 +9,8 @@ import (
 // crowded is how long fewer sessions are opened after the server has turned one away.
 const crowded = time.Minute
 
-// pool keeps the sessions of one mail server. Mails that wait for one are served in the order in which they came. It is safe for
-// concurrent use.
+// pool keeps the sessions of one mail server. Mails that wait for one are served in the order in which they came. It
+// is safe for concurrent use.
 type pool struct {
 	bounds Sessions
 	open   func(ctx context.Context) (*session, error)
@@ -127,8 +127,9 @@ func (p *pool) next(t turn) {
 	p.waiting = p.waiting[1:]
 }
 
-// refused settles that a session could not be opened. It reports whether the mail is to wait for one of the others: the server
-// has answered that it bears no more. Where there are no others everyone who waits is told: each would wait as long as this one did.
+// refused settles that a session could not be opened. It reports whether the mail is to wait for one of the others:
+// the server has answered that it bears no more. Where there are no others everyone who waits is told: each would
+// wait as long as this one did.
 func (p *pool) refused(ctx context.Context, err error) (wait bool) {
 	code, replied := replyCode(err)
 	p.mu.Lock()

@@ -8,8 +8,8 @@ import (
 	"tocsin/shared/health"
 )
 
-// DefaultOnRequest is Relay.Limit: a test of the 50 addresses that an integration can have is 100 mails, and a report on demand
-// goes to 50 at most.
+// DefaultOnRequest is Relay.Limit: a test of the 50 addresses that an integration can have is 100 mails, and a report
+// on demand goes to 50 at most.
 const DefaultOnRequest = 200
 
 // Counters is what Relay needs of health.Counters, under which it counts as an integration that nobody can make.
@@ -18,9 +18,9 @@ type Counters interface {
 	Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]health.Point, error)
 }
 
-// Relay bounds the mails that the people of a tenant have sent to other people's addresses on the spot, by tests and by reports on
-// demand: else a mail server that is trusted could be used to pester strangers. What events lead to is not bounded here. The count
-// outlasts a restart, and holds over all functions.
+// Relay bounds the mails that the people of a tenant have sent to other people's addresses on the spot, by tests and
+// by reports on demand: else a mail server that is trusted could be used to pester strangers. What events lead to is
+// not bounded here. The count outlasts a restart, and holds over all functions.
 type Relay struct {
 	Counters Counters
 	Limit    int // mails in an hour for a tenant; 0 = DefaultOnRequest
@@ -39,7 +39,8 @@ type RelayError struct {
 }
 
 func (e *RelayError) Error() string {
-	why := fmt.Sprintf("an account can have %d mails an hour sent to other people's addresses by tests and reports on demand, and this would be ", e.Limit)
+	why := fmt.Sprintf("an account can have %d mails an hour sent to other people's addresses "+
+		"by tests and reports on demand, and this would be ", e.Limit)
 	if e.Free.IsZero() {
 		return fmt.Sprintf("%s%d: choose fewer addresses", why, e.Mails)
 	}
@@ -63,7 +64,8 @@ func (r *Relay) Spend(ctx context.Context, tenant string, mails int) error {
 	if err := r.add(ctx, tenant, now, mails); err != nil {
 		return err
 	}
-	points, err := r.Counters.Series(ctx, tenant, relayCounter, 0, now.Add(time.Second-relayHour)) // without the bucket that is free now
+	since := now.Add(time.Second - relayHour) // without the bucket that is free now
+	points, err := r.Counters.Series(ctx, tenant, relayCounter, 0, since)
 	if err != nil {
 		return fmt.Errorf("count the mails on request of tenant %s: %w", tenant, err)
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// How long a mail server may take. RFC 5321, 4.5.3.2, asks for 5 minutes for a command, and for 10 from the end of a mail to its
-// answer: who gives up before sends a mail twice. Commands have less here, because a mail that waits for a server is sent later
-// by the cycles.
+// How long a mail server may take. RFC 5321, 4.5.3.2, asks for 5 minutes for a command, and for 10 from the end of a
+// mail to its answer: who gives up before sends a mail twice. Commands have less here, because a mail that waits for
+// a server is sent later by the cycles.
 const (
 	openTimeout    = 30 * time.Second // connection, greeting, TLS and signing in
 	commandTimeout = time.Minute
@@ -47,7 +47,8 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
-// stale reports whether the failure may come of the session's age alone: it is at an end, or the server has enough of it.
+// stale reports whether the failure may come of the session's age alone: it is at an end, or the server has enough of
+// it.
 func (f *failure) stale() bool {
 	if f.at == atEnd {
 		return false
@@ -149,7 +150,8 @@ func (s server) auth(client *smtp.Client, secure bool) (smtp.Auth, error) {
 		}
 	}
 	if !secure {
-		return nil, fmt.Errorf("it offers to sign in by %s without TLS, which would show the password: use smtps://, or a server that offers STARTTLS", words)
+		return nil, fmt.Errorf("it offers to sign in by %s without TLS, which would show the password: "+
+			"use smtps://, or a server that offers STARTTLS", words)
 	}
 	return nil, fmt.Errorf("it offers to sign in by %s only, none of which is known here", words)
 }
@@ -207,8 +209,8 @@ func (s *session) send(ctx context.Context, t transaction) (string, error) {
 	return s.end(ctx, w)
 }
 
-// end ends the mail and waits for what becomes of it, longer than its sender's context: an answer that is not heard is a mail
-// that is sent twice.
+// end ends the mail and waits for what becomes of it, longer than its sender's context: an answer that is not heard
+// is a mail that is sent twice.
 func (s *session) end(ctx context.Context, w interface{ Close() error }) (string, error) {
 	s.within(endTimeout)
 	last := context.AfterFunc(ctx, func() { s.within(s.grace) })

@@ -26,9 +26,9 @@ const (
 	DefaultIdle     = 10 * time.Second
 )
 
-// Sessions bound what one mail server is asked to bear: opening a session costs it more than a mail (TLS, signing in), and servers
-// turn away whoever has too many (Postfix, smtpd_client_connection_count_limit; Microsoft 365: 3 for a mailbox). The zero value
-// of a field is its default.
+// Sessions bound what one mail server is asked to bear: opening a session costs it more than a mail (TLS, signing
+// in), and servers turn away whoever has too many (Postfix, smtpd_client_connection_count_limit; Microsoft 365: 3 for
+// a mailbox). The zero value of a field is its default.
 type Sessions struct {
 	Most  int           // open at once; 4
 	Mails int           // in one session; 100, as many as Postfix gives a cached one
@@ -120,9 +120,10 @@ func readServer(where string) (server, error) {
 // Close ends the sessions that are not in use. Mails can be sent afterwards.
 func (s *SMTP) Close() { s.pool.close() }
 
-// Send sends a mail. What the server says is the answer; the error, a sentence for an administrator, is that there was none:
-// then nobody knows whether the mail was taken. Once the server has said 250 to the mail it is responsible for it (RFC 5321,
-// 4.2.5 and 6.1): nothing that happens later changes that answer, neither in the session nor to ctx.
+// Send sends a mail. What the server says is the answer; the error, a sentence for an administrator, is that there
+// was none: then nobody knows whether the mail was taken. Once the server has said 250 to the mail it is responsible
+// for it (RFC 5321, 4.2.5 and 6.1): nothing that happens later changes that answer, neither in the session nor to
+// ctx.
 func (s *SMTP) Send(ctx context.Context, m destination.Mail) (destination.Response, error) {
 	msg, err := s.compose(m)
 	if err != nil {
@@ -140,8 +141,9 @@ func (s *SMTP) Send(ctx context.Context, m destination.Mail) (destination.Respon
 	}
 }
 
-// attempt sends a mail over one session. retry says that the session was an old one, which the server had ended or did not want
-// to take more mails in, and that it has certainly not taken this one: it is gone now, and in the end a new one will be used.
+// attempt sends a mail over one session. retry says that the session was an old one, which the server had ended or
+// did not want to take more mails in, and that it has certainly not taken this one: it is gone now, and in the end a
+// new one will be used.
 func (s *SMTP) attempt(ctx context.Context, t transaction) (answer destination.Response, retry bool, err error) {
 	se, err := s.pool.take(ctx)
 	if err != nil {
@@ -170,7 +172,8 @@ func (s *SMTP) explain(err error) (destination.Response, error) {
 		return destination.Response{Status: said.Code, Body: []byte(clean(said.Msg)), Recipient: about}, nil
 	}
 	if isFailure && failed.at == atEnd {
-		return destination.Response{}, fmt.Errorf("the mail server %s did not say whether it took the mail (%s): it is sent again under the same Message-ID",
+		return destination.Response{}, fmt.Errorf("the mail server %s did not say whether it took the mail (%s): "+
+			"it is sent again under the same Message-ID",
 			s.server.host, brief(failed.err))
 	}
 	return destination.Response{}, fmt.Errorf("the mail server %s could not be used: %w", s.server.host, err)

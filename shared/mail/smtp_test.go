@@ -20,8 +20,9 @@ import (
 	"tocsin/shared/mail"
 )
 
-// script says what a server answers to a verb: each time the next of the list, and the last one from then on. "" is the usual answer,
-// "close" closes the connection without one, "hang" answers nothing. The verb END is the end of a mail, GREET the greeting.
+// script says what a server answers to a verb: each time the next of the list, and the last one from then on. "" is
+// the usual answer, "close" closes the connection without one, "hang" answers nothing. The verb END is the end of a
+// mail, GREET the greeting.
 type script map[string][]string
 
 // testServer is a mail server on the loopback that does what a script says and keeps what it has taken.

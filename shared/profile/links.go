@@ -90,7 +90,7 @@ func (l Leaving) Leave(ctx context.Context, token string) (Subscription, error) 
 		return s, l.Profiles.Leave(ctx, s.Tenant, s.Integration)
 	}
 	_, err = l.Blocks.Block(ctx, mail.Block{
-		Tenant: s.Tenant, Address: s.Address, Integration: s.Integration, Why: mail.Unsubscribed, Reason: "by the link of a mail", At: l.Now().UTC(),
+		Tenant: s.Tenant, Address: mail.Canonical(s.Address), Integration: s.Integration, Why: mail.Unsubscribed, Reason: "by the link of a mail", At: l.Now().UTC(),
 	})
 	return s, err
 }

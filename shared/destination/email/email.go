@@ -128,20 +128,22 @@ func (d Destination) why(t destination.Target, n notification.Notification) stri
 	case d.system.Personal:
 		return "You receive this mail because of the notifications in your profile at " + n.Platform.Name + "."
 	}
-	return "You receive this mail because an administrator of " + n.Client() + " added your address to an integration of " + n.Platform.Name + "."
+	return "You receive this mail because an administrator of " + n.Client() + " added your address to an integration of " +
+		n.Platform.Name + "."
 }
 
 // asked says who has had a test sent: whoever gets it and did not expect it knows whom to ask.
 func asked(n notification.Notification, who string) string {
-	return "You receive this test because " + plaintext.Line(cmp.Or(who, "an administrator")) + " of " + n.Client() + " tested an integration of " + n.Platform.Name + " with your address."
+	return "You receive this test because " + plaintext.Line(cmp.Or(who, "an administrator")) + " of " + n.Client() +
+		" tested an integration of " + n.Platform.Name + " with your address."
 }
 
 func plain(n notification.Notification) string {
 	return "Hello,\n\n" + n.Summary() + "\n\n" + n.PlainText()
 }
 
-// Judge goes by what the mail service answered: 250 is taken, and a mail that is settled without being sent says why. A refusal of the
-// receiver is that receiver's alone; a server that asks to slow down is no failure of it.
+// Judge goes by what the mail service answered: 250 is taken, and a mail that is settled without being sent says why.
+// A refusal of the receiver is that receiver's alone; a server that asks to slow down is no failure of it.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	switch {
 	case r.Status == destination.MailNotSent:

@@ -32,9 +32,9 @@ type Mailer struct {
 	ConfigurationSet string
 }
 
-// Send sends a mail. What SES says is an answer in the codes that its SMTP interface has for it (Amazon SES, "SMTP response codes
-// returned by Amazon SES"); the error, a sentence for an administrator, is that it gave none. A message id is SES's word that it has the
-// mail, whatever happens to the rest of the answer.
+// Send sends a mail. What SES says is an answer in the codes that its SMTP interface has for it (Amazon SES, "SMTP
+// response codes returned by Amazon SES"); the error, a sentence for an administrator, is that it gave none. A
+// message id is SES's word that it has the mail, whatever happens to the rest of the answer.
 func (m *Mailer) Send(ctx context.Context, mail destination.Mail) (destination.Response, error) {
 	raw, err := m.Composer.Raw(mail)
 	if err != nil {
@@ -88,19 +88,25 @@ func answered(err error, to string) (destination.Response, error) {
 	return answer, nil
 }
 
-// throttling are codes that the SDK has no type for here. Amazon SES, "Errors related to the sending quotas"; AWS, "Common errors".
-var throttling = []string{"Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException", "SlowDown", "RequestLimitExceeded"}
+// throttling are codes that the SDK has no type for here. Amazon SES, "Errors related to the sending quotas"; AWS,
+// "Common errors".
+var throttling = []string{
+	"Throttling", "ThrottlingException", "ThrottledException",
+	"RequestThrottled", "RequestThrottledException", "SlowDown", "RequestLimitExceeded",
+}
 
-// aboutAddress reports whether SES refuses the receiver, and not the sender or the mail: an account in the sandbox sends to verified
-// addresses alone ("Email address is not verified. The following identities failed the check in region X: …"), others are blocked
-// ("Address blacklisted"), malformed ("Missing final '@domain'", "Domain contains illegal character", "Local address contains …") or unknown to DNS.
+// aboutAddress reports whether SES refuses the receiver, and not the sender or the mail: an account in the sandbox
+// sends to verified addresses alone ("Email address is not verified. The following identities failed the check in
+// region X: …"), others are blocked ("Address blacklisted"), malformed ("Missing final '@domain'", "Domain contains
+// illegal character", "Local address contains …") or unknown to DNS.
 func aboutAddress(words, to string) bool {
 	words, to = strings.ToLower(words), strings.ToLower(to)
 	if _, failed, ok := strings.Cut(words, "failed the check"); ok {
 		return strings.Contains(failed, to)
 	}
 	for _, w := range []string{
-		"address blacklisted", "suppression list", "missing final '@domain'", "domain contains", "domain starts with", "domain ends with", "local address contains",
+		"address blacklisted", "suppression list", "missing final '@domain'", "domain contains",
+		"domain starts with", "domain ends with", "local address contains",
 		"illegal address", "invalid recipient", "recipient address",
 	} {
 		if strings.Contains(words, w) {

@@ -1,10 +1,11 @@
-// Package address reads e-mail addresses: one function for every place that takes one (integrations, reports, profiles, the
-// sending address, lists of blocked addresses), so that what is saved can be sent to.
+// Package address reads e-mail addresses: one function for every place that takes one (integrations, reports,
+// profiles, the sending address, lists of blocked addresses), so that what is saved can be sent to.
 //
-// Taken is what every mail server takes without an extension (RFC 5321, 4.1.2): a dot-atom of ASCII before the @, and a domain
-// after it. A domain in another script is sent as DNS has it, in A-labels (RFC 5891, `xn--…`). Not taken, on purpose:
-// letters outside ASCII before the @ (they need SMTPUTF8, RFC 6531, on the whole way to the mailbox, and nobody can promise
-// that), quoted names, comments, names beside the address, address literals and domains of a single label.
+// Taken is what every mail server takes without an extension (RFC 5321, 4.1.2): a dot-atom of ASCII before the @, and
+// a domain after it. A domain in another script is sent as DNS has it, in A-labels (RFC 5891, `xn--…`). Not taken, on
+// purpose: letters outside ASCII before the @ (they need SMTPUTF8, RFC 6531, on the whole way to the mailbox, and
+// nobody can promise that), quoted names, comments, names beside the address, address literals and domains of a
+// single label.
 package address
 
 import (
@@ -18,8 +19,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Limits in bytes, in the form that is sent. RFC 5321, 4.5.3.1: 64 and 255; RFC 3696, erratum 1690: 254 in all. RFC 1035,
-// 2.3.4: 63 for a label.
+// Limits in bytes, in the form that is sent. RFC 5321, 4.5.3.1: 64 and 255; RFC 3696, erratum 1690: 254 in all. RFC
+// 1035, 2.3.4: 63 for a label.
 const (
 	Limit       = 254
 	localLimit  = 64
@@ -27,12 +28,12 @@ const (
 	domainLimit = 253
 )
 
-// Parse returns the form of an address in which it is sent. Its error is the end of a sentence that begins with the address or
-// the name of its field.
+// Parse returns the form of an address in which it is sent. Its error is the end of a sentence that begins with the
+// address or the name of its field.
 func Parse(s string) (string, error) { return parse(s, true) }
 
-// ParseSender is Parse for the sending address of a deployment: it may have a name, and the domain may be a single label, as in a
-// network of one's own. The error is a whole sentence.
+// ParseSender is Parse for the sending address of a deployment: it may have a name, and the domain may be a single
+// label, as in a network of one's own. The error is a whole sentence.
 func ParseSender(s string) (*mail.Address, error) {
 	a, err := mail.ParseAddress(s)
 	if err != nil {
@@ -44,8 +45,15 @@ func ParseSender(s string) (*mail.Address, error) {
 	return a, nil
 }
 
-// Wire is the form in which an address is sent; one that Parse does not take stays as it is, for the mail server to judge: it may
-// have been saved by an older release.
+// Check says what keeps an address that is saved already from being sent to, nil for nothing: a domain of a single
+// label is taken here. The error is that of Parse.
+func Check(s string) error {
+	_, err := parse(s, false)
+	return err
+}
+
+// Wire is the form in which an address is sent; one that Parse does not take stays as it is, for the mail server to
+// judge: it may have been saved by an older release.
 func Wire(s string) string {
 	if wire, err := parse(s, false); err == nil {
 		return wire
@@ -53,8 +61,8 @@ func Wire(s string) string {
 	return s
 }
 
-// Canonical is the form in which addresses are compared: as they are sent, in lower case. Receivers tell no cases apart, whatever
-// RFC 5321 allows. It takes anything, and is its own canonical form.
+// Canonical is the form in which addresses are compared: as they are sent, in lower case. Receivers tell no cases
+// apart, whatever RFC 5321 allows. It takes anything, and is its own canonical form.
 func Canonical(s string) string {
 	s = strings.ToLower(strings.TrimSpace(s))
 	at := strings.LastIndexByte(s, '@')
@@ -129,8 +137,11 @@ func checkLocal(local string) error {
 	return nil
 }
 
-// lookup maps a domain as one that is typed (RFC 5895; UTS 46, non-transitional) and lets through only what DNS can have.
-var lookup = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.CheckJoiners(true), idna.StrictDomainName(true))
+// lookup maps a domain as one that is typed (RFC 5895; UTS 46, non-transitional) and lets through only what DNS can
+// have.
+var lookup = idna.New(
+	idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.CheckJoiners(true), idna.StrictDomainName(true),
+)
 
 // readLimit is how much of a domain is looked at, in bytes: punycode takes the square of a length.
 const readLimit = 4 * domainLimit
@@ -148,7 +159,8 @@ func toASCII(domain string) (string, error) {
 func parseDomain(domain string, public bool) (string, error) {
 	ascii, err := toASCII(domain)
 	if err != nil {
-		return "", fmt.Errorf("is not an e-mail address: its domain %q can not be written for DNS (%s)", domain, strings.TrimPrefix(err.Error(), "idna: "))
+		return "", fmt.Errorf("is not an e-mail address: its domain %q can not be written for DNS (%s)",
+			domain, strings.TrimPrefix(err.Error(), "idna: "))
 	}
 	labels := strings.Split(ascii, ".")
 	for _, label := range labels {

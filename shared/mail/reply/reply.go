@@ -1,5 +1,5 @@
-// Package reply reads what mail servers answer (RFC 5321, 4.2; RFC 3463; the registry of enhanced status codes, RFC 5248): whom
-// a refusal is about, and whether it only asks to slow down.
+// Package reply reads what mail servers answer (RFC 5321, 4.2; RFC 3463; the registry of enhanced status codes, RFC
+// 5248): whom a refusal is about, and whether it only asks to slow down.
 package reply
 
 import (
@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Reply is a mail server's answer. Subject and Detail are the second and third part of its enhanced status, -1 when it has none.
+// Reply is a mail server's answer. Subject and Detail are the second and third part of its enhanced status, -1 when
+// it has none.
 type Reply struct {
 	Code            int
 	Subject, Detail int
@@ -37,19 +38,20 @@ func number(digits string) (n int) {
 
 // ours are words by which servers say that they refuse us, and not the receiver, although they wait for RCPT to say it
 // (Postfix, smtpd_delay_reject: what it has against the client, the greeting or the sender is answered there).
-var ours = regexp.MustCompile(`(?i)\brelay|authenticat|\bauth\b|client host|client was not|sender (address|domain|verify|rejected)|` +
-	`\bhelo\b|\behlo\b|reverse (dns|hostname|lookup)|\bptr\b|blocked using|blocklist|blacklist|spamhaus|your (ip|host|server|domain|reputation)|\bstarttls\b`)
+var ours = regexp.MustCompile(`(?i)\brelay|authenticat|\bauth\b|client host|client was not|` +
+	`sender (address|domain|verify|rejected)|\bhelo\b|\behlo\b|reverse (dns|hostname|lookup)|\bptr\b|blocked using|blocklist|` +
+	`blacklist|spamhaus|your (ip|host|server|domain|reputation)|\bstarttls\b`)
 
 // slow are words by which servers, whatever code they choose, ask for less at a time.
-var slow = regexp.MustCompile(`(?i)too (many|much|fast|frequent)|\brate\b|ratelimit|throttl|quota exceeded|exceeded .*(quota|limit)|` +
-	`(sending|message|hourly|daily|connection) (quota|limit)|slow down|try again later|\bbusy\b|congest|overload|temporarily deferred|insufficient system|` +
-	`concurren|resources? (temporarily )?unavailable`)
+var slow = regexp.MustCompile(`(?i)too (many|much|fast|frequent)|\brate\b|ratelimit|throttl|quota exceeded|` +
+	`exceeded .*(quota|limit)|(sending|message|hourly|daily|connection) (quota|limit)|slow down|try again later|\bbusy\b|` +
+	`congest|overload|temporarily deferred|insufficient system|concurren|resources? (temporarily )?unavailable`)
 
 // mailbox are words about one mailbox's own room, or the size of one mail, which are no pace.
 var mailbox = regexp.MustCompile(`(?i)mailbox|inbox|over ?quota|recipient'?s? (address|is)\b|\bsize\b`)
 
-// AboutRecipient reports whether a refusal is about the receiver alone. atRCPT says that it answered RCPT TO; elsewhere only an enhanced
-// status can say so: addresses (x.1.z) and mailboxes (x.2.z).
+// AboutRecipient reports whether a refusal is about the receiver alone. atRCPT says that it answered RCPT TO;
+// elsewhere only an enhanced status can say so: addresses (x.1.z) and mailboxes (x.2.z).
 func (r Reply) AboutRecipient(atRCPT bool) bool {
 	switch {
 	case r.Code < 400 || r.Code == 421:
@@ -70,8 +72,9 @@ func (r Reply) AboutRecipient(atRCPT bool) bool {
 	return !ours.MatchString(r.Text) && !r.SlowDown()
 }
 
-// SlowDown reports whether the server asks for less at a time, or says that our quota is used up: 421 (RFC 5321, 3.8), its own
-// troubles (4.3.z), congestion (4.4.5), too many receivers (4.5.3), a policy of the moment (4.7.z), or its words.
+// SlowDown reports whether the server asks for less at a time, or says that our quota is used up: 421 (RFC 5321,
+// 3.8), its own troubles (4.3.z), congestion (4.4.5), too many receivers (4.5.3), a policy of the moment (4.7.z), or
+// its words.
 func (r Reply) SlowDown() bool {
 	if r.Code == 421 {
 		return true
@@ -93,8 +96,8 @@ func (r Reply) SlowDown() bool {
 	return said && (r.Code >= 400)
 }
 
-// NoSuchMailbox reports whether the receiver does not exist: 550, 551 or 553 with the enhanced status for it (RFC 3463, 3.2), and
-// never for a policy.
+// NoSuchMailbox reports whether the receiver does not exist: 550, 551 or 553 with the enhanced status for it (RFC
+// 3463, 3.2), and never for a policy.
 func (r Reply) NoSuchMailbox() bool {
 	switch r.Code {
 	case 550, 551, 553:
