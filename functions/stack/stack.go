@@ -200,7 +200,7 @@ func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *
 
 // Orders takes reports on demand, which another function makes.
 func (s *Stack) Orders() *report.Service {
-	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log, Relay: s.Relay()}
+	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log}
 }
 
 func (s *Stack) people() *aws.People {

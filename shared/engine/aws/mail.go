@@ -1,9 +1,13 @@
 package aws
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -50,7 +54,7 @@ func (m *Mailer) Send(ctx context.Context, mail destination.Mail) (destination.R
 	if m.ConfigurationSet != "" {
 		in.ConfigurationSetName = &m.ConfigurationSet
 	}
-	out, err := m.SES.SendEmail(ctx, in)
+	out, err := m.SES.SendEmail(ctx, in, func(o *sesv2.Options) { o.HTTPClient = whole{o.HTTPClient} })
 	switch {
 	case out != nil && awssdk.ToString(out.MessageId) != "":
 		return destination.Response{Status: destination.MailAccepted, Body: []byte("taken as " + *out.MessageId)}, nil
@@ -58,6 +62,40 @@ func (m *Mailer) Send(ctx context.Context, mail destination.Mail) (destination.R
 		return answered(err, mail.To)
 	}
 	return destination.Response{}, errors.New("the mail service answered without a message id: it is not known whether it took the mail")
+}
+
+// whole hands the SDK what SES has said where the rest of its answer breaks off: the SDK would take that for no answer at all,
+// and send the mail again.
+type whole struct{ sesv2.HTTPClient }
+
+// taken is SES's word that it has a mail. API reference, "SendEmail", response elements.
+var taken = regexp.MustCompile(`"MessageId"\s*:\s*"[^"\\]+"`)
+
+// answerLimit of what is read of an answer, in bytes.
+const answerLimit = 64 << 10
+
+func (w whole) Do(q *http.Request) (*http.Response, error) {
+	answer, err := w.HTTPClient.Do(q)
+	if err != nil || answer.StatusCode/100 != 2 {
+		return answer, err
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, answerLimit))
+	if id := taken.Find(body); err != nil && id != nil {
+		body, err = []byte("{"+string(id)+"}"), nil
+	}
+	_ = answer.Body.Close()
+	answer.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
+	return answer, nil
+}
+
+// failing is a reader that ends with an error, or at once.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) {
+	if f.err == nil {
+		return 0, io.EOF
+	}
+	return 0, f.err
 }
 
 // answered puts what SES means (API reference, "SendEmail", errors) into the words of SMTP.

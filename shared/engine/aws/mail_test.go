@@ -40,6 +40,10 @@ func TestH1AMessageIDOfSESIsADeliveryWhateverFollows(t *testing.T) {
 			w.Header().Set("Content-Length", "1000")
 			fmt.Fprint(w, `{"MessageId":"m-1"}`)
 		},
+		"a body that breaks off within": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			fmt.Fprint(w, `{"MessageId" : "m-1", "Unk`)
+		},
 		"a context that ends": func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, `{"MessageId":"m-1"}`)
 		},
@@ -51,8 +55,14 @@ func TestH1AMessageIDOfSESIsADeliveryWhateverFollows(t *testing.T) {
 		require.Equal(t, destination.Response{Status: 250, Body: []byte("taken as m-1")}, said)
 		require.Equal(t, 1, calls)
 	}
-	m := service(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{}`) })
+	m := service(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		fmt.Fprint(w, `{"Messa`)
+	})
 	_, err := m.Send(t.Context(), toAda)
+	require.ErrorContains(t, err, "the mail service could not be used")
+	m = service(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{}`) })
+	_, err = m.Send(t.Context(), toAda)
 	require.ErrorContains(t, err, "without a message id")
 }
 
