@@ -53,7 +53,7 @@ func New(p Policy, o Options) *Client {
 	}
 	if o.Lookup == nil {
 		o.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+			return lookup(ctx, host, net.DefaultResolver.LookupNetIP)
 		}
 	}
 	return &Client{

@@ -1,7 +1,6 @@
 package egress
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -174,7 +173,9 @@ func (d *dialer) first(
 			if running--; r.err == nil {
 				return r.conn, nil
 			}
-			failed = cmp.Or(failed, r.err)
+			if failed == nil || noRoute(failed) {
+				failed = r.err // the first that tells more than that we have no way to its family
+			}
 			if next < len(ways) {
 				start()
 			} else if running == 0 && ctx.Err() == nil {
@@ -191,6 +192,11 @@ func (d *dialer) first(
 			return nil, late
 		}
 	}
+}
+
+// noRoute is the error of a family that this machine does not have.
+func noRoute(err error) bool {
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 func (d *dialer) resolve(ctx context.Context, host string) ([]netip.Addr, error) {

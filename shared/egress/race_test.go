@@ -56,21 +56,22 @@ func TestH6ADeadAddressHidesNoLiveOne(t *testing.T) {
 		tried int64
 		err   string
 	}{
-		"one good address":                      {many(near, 1), 10 * time.Second, 30 * time.Millisecond, 1, ""},
-		"the first is black-holed":              {[]door{hole, near}, 10 * time.Second, 280 * time.Millisecond, 2, ""},
-		"the first refuses: the next at once":   {[]door{refuses, near}, 10 * time.Second, 31 * time.Millisecond, 2, ""},
-		"eight dead and one good":               {many(hole, 8, near), 10 * time.Second, 2100 * time.Millisecond, 9, ""},
-		"eight dead, one good, a second":        {many(hole, 8, near), time.Second, 850 * time.Millisecond, 9, ""},
-		"fifteen that refuse and one good":      {many(refuses, 15, near), 10 * time.Second, 50 * time.Millisecond, 16, ""},
-		"the first takes and never does TLS":    {[]door{mute, near}, 10 * time.Second, 2050 * time.Millisecond, 2, ""},
-		"the same within a second":              {[]door{mute, near}, time.Second, 400 * time.Millisecond, 2, ""},
-		"fifteen never do TLS and one is good":  {many(mute, 15, near), 10 * time.Second, 9500 * time.Millisecond, 16, ""},
-		"a far system is connected to once":     {many(far, 4), 10 * time.Second, 600 * time.Millisecond, 1, ""},
-		"a good one wins over a slow first one": {[]door{{takes: 3 * time.Second, secures: time.Second}, near}, 10 * time.Second, 280 * time.Millisecond, 2, ""},
-		"all are black-holed":                   {many(hole, 3), time.Second, time.Second, 3, "no connection in time"},
-		"all never do TLS":                      {many(mute, 3), time.Second, time.Second, 3, "no connection in time"},
-		"all refuse":                            {many(refuses, 3), 10 * time.Second, 3 * time.Millisecond, 3, "connection refused"},
-		"one refuses and one is black-holed":    {[]door{refuses, hole}, time.Second, time.Second, 2, "no connection in time"},
+		"one good address":                        {many(near, 1), 10 * time.Second, 30 * time.Millisecond, 1, ""},
+		"the first is black-holed":                {[]door{hole, near}, 10 * time.Second, 280 * time.Millisecond, 2, ""},
+		"the first refuses: the next at once":     {[]door{refuses, near}, 10 * time.Second, 31 * time.Millisecond, 2, ""},
+		"eight dead and one good":                 {many(hole, 8, near), 10 * time.Second, 2100 * time.Millisecond, 9, ""},
+		"eight dead, one good, a second":          {many(hole, 8, near), time.Second, 850 * time.Millisecond, 9, ""},
+		"fifteen that refuse and one good":        {many(refuses, 15, near), 10 * time.Second, 50 * time.Millisecond, 16, ""},
+		"the first takes and never does TLS":      {[]door{mute, near}, 10 * time.Second, 2050 * time.Millisecond, 2, ""},
+		"the same within a second":                {[]door{mute, near}, time.Second, 400 * time.Millisecond, 2, ""},
+		"fifteen never do TLS and one is good":    {many(mute, 15, near), 10 * time.Second, 9500 * time.Millisecond, 16, ""},
+		"a far system is connected to once":       {many(far, 4), 10 * time.Second, 600 * time.Millisecond, 1, ""},
+		"a good one wins over a slow first one":   {[]door{{takes: 3 * time.Second, secures: time.Second}, near}, 10 * time.Second, 280 * time.Millisecond, 2, ""},
+		"all are black-holed":                     {many(hole, 3), time.Second, time.Second, 3, "no connection in time"},
+		"all never do TLS":                        {many(mute, 3), time.Second, time.Second, 3, "no connection in time"},
+		"all refuse":                              {many(refuses, 3), 10 * time.Second, 3 * time.Millisecond, 3, "connection refused"},
+		"no way to one family, the other refuses": {[]door{{takes: time.Microsecond, fails: syscall.ENETUNREACH}, refuses}, time.Second, 2 * time.Millisecond, 2, "connection refused"},
+		"one refuses and one is black-holed":      {[]door{refuses, hole}, time.Second, time.Second, 2, "no connection in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

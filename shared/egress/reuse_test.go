@@ -447,3 +447,22 @@ func TestConnectionsAndGoroutinesEnd(t *testing.T) {
 	require.Eventually(t, func() bool { return open.Load() == 0 && runtime.NumGoroutine() <= before+2 }, 5*time.Second, 10*time.Millisecond,
 		fmt.Sprint(open.Load(), " open connections"))
 }
+
+func TestH8AnHTTP2ServerThatSaysGoodbyeAfterEachAnswer(t *testing.T) {
+	r, q := spoken(t, true, func(w http.ResponseWriter, q *http.Request) {
+		_, _ = io.Copy(io.Discard, q.Body)
+		w.Header().Set("Connection", "close") // GOAWAY (RFC 9113, 6.8)
+	})
+	c := client(r)
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for range 10 {
+				a, err := c.Do(t.Context(), q)
+				require.NoError(t, err)
+				require.Equal(t, 200, a.Status)
+			}
+		})
+	}
+	wait.Wait()
+}
