@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/access"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
@@ -229,7 +230,10 @@ func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.S
 }
 
 func person(tenant, id string, revision int64) profile.Profile {
-	return profile.Profile{ID: id, Tenant: tenant, ClientName: "Acme", Email: id + "@example.com", Name: "Ada", Choices: profile.Default, Revision: revision, UpdatedAt: at}
+	return profile.Profile{
+		ID: id, Tenant: tenant, ClientName: "Acme", Email: id + "@example.com", Name: "Ada", Role: access.Administrator, RoleAt: at,
+		Choices: profile.Default, Revision: revision, UpdatedAt: at,
+	}
 }
 
 // People is the suite of profile.Store.
