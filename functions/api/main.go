@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"tocsin/shared/console"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/integration"
+	"tocsin/shared/ready"
 	"tocsin/shared/report"
 )
 
@@ -28,6 +31,13 @@ func main() {
 	jobs, orders := s.Jobs(), s.Orders()
 	orders.Relay = courier.Relay
 	handler := console.New(console.Config{
+		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {
+			if _, err := store.Get(ctx, "readyz", "readyz"); err != nil && !errors.Is(err, integration.ErrNotFound) {
+				s.Log.Error("the table can not be read", "error", err.Error())
+				return errors.New("the table of integrations can not be read")
+			}
+			return nil
+		}}),
 		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: s.Deliveries(), Health: s.Monitor(service),
 		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: &delivery.Recovery{Fanout: &delivery.Fanout{Systems: s.Systems}, Journal: s.Deliveries(), Now: time.Now},

@@ -91,6 +91,23 @@ func lostKey(n sealed, missing bool, state, path string) error {
 		what, n.strange, n.all, state, publisher.Beside(path), state, path)
 }
 
+// keysThere checks that the key file still opens what this process seals: one that is lost while the program runs is told
+// before the next start needs it. Its error is for strangers; the log has the cause.
+func keysThere(ctx context.Context, path string, running *keyring.Ring, log *slog.Logger) error {
+	ring, err := keyring.Read(path)
+	if err == nil {
+		var sealed []byte
+		if sealed, err = running.Seal(ctx, []byte("probe"), nil); err == nil {
+			_, err = ring.Open(ctx, sealed, nil)
+		}
+	}
+	if err != nil {
+		log.Error("the key file is not what it was at the start: put it back before the next start", "error", err.Error())
+		return errors.New("the key file is missing, can not be read, or is another one than at the start")
+	}
+	return nil
+}
+
 const keysUsage = "usage: tocsin keys rotate | forget   [-state var/tocsin.db] [-key var/tocsin.key]   (stop Tocsin first)"
 
 // keysCommand works on the keys of a stopped program: it holds the state file's lock all the time.

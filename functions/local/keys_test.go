@@ -164,3 +164,17 @@ func TestS8ARotationThatWasInterruptedIsFinished(t *testing.T) {
 	require.Equal(t, string(keys[:45]), string(now[:45]), "no third key")
 	require.Equal(t, 2, strings.Count(string(now), "\n"))
 }
+
+func TestH25TheProgramSaysWhetherItIsReady(t *testing.T) {
+	folder := furnished(t)
+	p := running(t, folder, "-log-level", "error")
+	require.NoError(t, p.Call(http.MethodGet, "/readyz?verbose", nil, nil))
+	require.NoError(t, p.Call(http.MethodGet, "/livez", nil, nil))
+	require.NoError(t, p.Call(http.MethodGet, "/healthz", nil, nil))
+	require.NoError(t, os.Rename(folder+"/tocsin.key", folder+"/kept"))
+	require.Eventually(t, func() bool {
+		err := p.Call(http.MethodGet, "/readyz", nil, nil)
+		return err != nil && strings.Contains(err.Error(), "503") && strings.Contains(err.Error(), "keys: the key file is missing")
+	}, 10*time.Second, 100*time.Millisecond)
+	require.NoError(t, p.Call(http.MethodGet, "/livez", nil, nil))
+}

@@ -37,6 +37,7 @@ import (
 	"tocsin/shared/notification"
 	"tocsin/shared/profile"
 	"tocsin/shared/publisher"
+	"tocsin/shared/ready"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
@@ -172,7 +173,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	if err != nil {
 		return err
 	}
+	readiness := ready.New(ready.Check{Name: "state", Probe: db.Writable}, ready.Clock(time.Now), ready.Check{Name: "inbox", Probe: func(ctx context.Context) error {
+		return db.Moving(ctx, time.Now())
+	}}, ready.Check{Name: "keys", Probe: func(ctx context.Context) error { return keysThere(ctx, c.key, keys, log) }})
 	api := console.New(console.Config{
+		Ready:    readiness,
 		Platform: c.platform, Telegram: binder, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
 		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck, Wake: dispatcher.Wake,
 		Triggers: triggers, Reports: reports, Ordered: func(context.Context, report.Report) {
@@ -185,6 +190,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Profiles: people, Blocks: db.Blocks(), Leaving: profile.Leaving{Links: links, Profiles: people, Blocks: db.Blocks(), Now: time.Now},
 	})
 	events := http.NewServeMux()
+	events.HandleFunc("GET /livez", ready.Live)
+	events.Handle("GET /readyz", readiness)
 	events.Handle("POST /{$}", bus.Handler(bus.Config{
 		Store: db.Bus(), Name: c.bus, Now: time.Now, NewID: uuid.NewString, Log: log, Region: c.region,
 		Publishers: publisher.At(publisher.Beside(c.key), keys, time.Now), SignedOnly: !httpserver.IsLoopback(busListener.Addr().String()),

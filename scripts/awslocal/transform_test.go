@@ -56,7 +56,7 @@ var openRoutes = []string{
 	"get /", "get /docs", "get /docs.js", "get /docs.css", "get /openapi.json", "get /openapi.yaml",
 	"get /add", "get /add/{system}", "get /integrations/{proxy+}", "get /triggers", "get /triggers/{proxy+}",
 	"get /reports", "get /profile", "get /outbox", "get /rejected", "get /pages/{proxy+}",
-	"get /healthz", "post /telegram", "get /unsubscribe/{token}", "post /unsubscribe/{token}",
+	"get /healthz", "get /livez", "get /readyz", "post /telegram", "get /unsubscribe/{token}", "post /unsubscribe/{token}",
 }
 
 func TestTheTransformedTemplateAsksForATokenExceptWhereItIsWrittenDown(t *testing.T) {

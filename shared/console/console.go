@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
+	"tocsin/shared/ready"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 )
@@ -70,6 +71,8 @@ type Config struct {
 
 	// Telegram binds chats; nil = this API does not.
 	Telegram *bot.Bot
+	// Ready is /readyz; nil = this API is ready when it answers.
+	Ready *ready.Checker
 	// NoPages leaves the pages out, for who has a Console of their own: the API's description is at / then.
 	NoPages bool
 	// Outbox reads the mails of a tenant that an embedded engine keeps; nil when mails are sent.
@@ -142,10 +145,12 @@ func New(c Config) http.Handler {
 		mux.HandleFunc("GET "+profile.Path+"{token}", s.unsubscribe)
 		mux.HandleFunc("POST "+profile.Path+"{token}", s.unsubscribe)
 	}
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = w.Write([]byte("ok\n"))
-	})
+	if c.Ready == nil {
+		c.Ready = ready.New()
+	}
+	mux.HandleFunc("GET /livez", ready.Live)
+	mux.HandleFunc("GET /healthz", ready.Live) // the name of older releases
+	mux.Handle("GET /readyz", c.Ready)
 	if c.Telegram != nil {
 		mux.Handle("POST "+bot.WebhookPath, c.Telegram)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/event"
 )
 
 // day is a time of day that can be set; timers do not notice.
@@ -61,7 +62,8 @@ func TestH27WhatAClockOfTomorrowLeftIsSentAfterAStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin, sent := time.Now(), time.Duration(-1)
 		queue := newMemory()
-		queue.put(delivery.Delivery{ID: "d1", Tenant: "42", Integration: "a", State: delivery.Retrying, Count: 1, Due: begin.Add(24 * time.Hour)})
+		queue.put(delivery.Delivery{ID: "d1", Tenant: "42", Integration: "a", State: delivery.Retrying, Count: 1, Due: begin.Add(24 * time.Hour),
+			Events: []event.Event{user("d1")}})
 		ready := make(chan struct{})
 		now := func() time.Time { <-ready; return time.Now() }
 		r := startOn(t, queue, delivery.Limits{}, slog.New(slog.DiscardHandler), now, func(context.Context, destination.Request) (destination.Response, error) {
