@@ -74,7 +74,8 @@ type Courier struct {
 	Relay Relay
 
 	lines logsample.Sampler
-	fits  fits // what this process learned of what systems take
+	fleet fleet // whether our own way out is gone
+	fits  fits  // what this process learned of what systems take
 }
 
 // Route is an integration opened for sending. It is made once for many deliveries.
@@ -124,6 +125,9 @@ func (c *Courier) Send(ctx context.Context, r *Route, d Delivery) (Delivery, err
 	result, err := c.send(ctx, r, &d, &a, start)
 	if err != nil {
 		return d, err
+	}
+	if c.egressGone(d, a) {
+		return d, errEgress
 	}
 	a.Took = c.Now().Sub(start)
 	a.Delivered = result.Delivered
@@ -195,7 +199,7 @@ func single(v destination.Verdict, status int, mail bool) result {
 		out.mark = doubtful
 	default:
 		out.quiet, out.slow = quiet(v, status), slow(v, status)
-		if !v.Pace {
+		if !v.Pace && !(mail && status == 0) { // the mail service is ours: when it is away nobody's integration is to blame
 			out.mark = ill
 		}
 	}
@@ -285,8 +289,10 @@ func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request,
 			return destination.Verdict{}, err
 		}
 		a.Status, a.Answer, a.Gone = 0, "", false
+		a.lost = lost(err, q)
 		return destination.Verdict{Reason: err.Error()}, nil
 	}
+	a.lost = ""
 	response.At = c.Now()
 	verdict := r.destination.Judge(response)
 	a.Status, a.Gone = response.Status, verdict.Gone

@@ -79,6 +79,9 @@ type Attempt struct {
 	Gone bool `json:"gone,omitempty"`
 	// Answer is the start of the last answer's body, secrets masked; kept of failures only.
 	Answer string `json:"answer,omitempty"`
+
+	// lost is the host of a request that could not be reached, perhaps by our own fault. It is not stored.
+	lost string
 }
 
 // Limits of what the log keeps of a delivery.

@@ -3,6 +3,7 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -334,7 +335,7 @@ func (d *Dispatcher) fetch(ctx context.Context, l *lane) <-chan fetched {
 // sendAll sends a batch, each delivery as soon as there is room for it.
 func (d *Dispatcher) sendAll(ctx, sending context.Context, l *lane, f fetched) {
 	for i, v := range f.leased {
-		pool, ok := d.enter(ctx, l, f.route)
+		pool, ok := d.enter(ctx, l, f.route, v.ID)
 		if ok && l.epoch.Load() != f.epoch {
 			d.leave(l, pool, nil)
 			ok = false
@@ -371,7 +372,7 @@ func (d *Dispatcher) release(leased []Delivery) {
 
 // enter takes a place for one request, in the lane and in all; false when the context ended first. The pool is
 // to be given back to leave.
-func (d *Dispatcher) enter(ctx context.Context, l *lane, r *Route) (pool chan struct{}, ok bool) {
+func (d *Dispatcher) enter(ctx context.Context, l *lane, r *Route, id string) (pool chan struct{}, ok bool) {
 	l.mu.Lock()
 	for l.inFlight >= l.limit && ctx.Err() == nil {
 		l.room.Wait()
@@ -386,7 +387,7 @@ func (d *Dispatcher) enter(ctx context.Context, l *lane, r *Route) (pool chan st
 		pool = d.healthy
 	}
 	l.mu.Unlock()
-	if !d.await(ctx, l) {
+	if !d.await(ctx, l, id) {
 		d.leave(l, nil, nil)
 		return nil, false
 	}
@@ -444,10 +445,10 @@ const paceLook = time.Second
 
 // await waits until the pace lets a request begin; false when the context ended first. A change of the integration ends
 // the wait too: the caller looks at that.
-func (d *Dispatcher) await(ctx context.Context, l *lane) bool {
+func (d *Dispatcher) await(ctx context.Context, l *lane, id string) bool {
 	epoch := l.epoch.Load()
 	for ctx.Err() == nil {
-		wait := l.pace.take(d.now())
+		wait, _ := l.pace.take(d.now(), id)
 		if wait == 0 || l.epoch.Load() != epoch {
 			return true
 		}
@@ -461,6 +462,10 @@ func (d *Dispatcher) send(ctx context.Context, l *lane, r *Route, v Delivery, po
 	defer d.work.Done()
 	after, err := d.courier.Send(ctx, r, v)
 	if err != nil {
+		if errors.Is(err, errEgress) {
+			l.pace.pause(d.now().Add(egressPause))
+			defer d.Wake(l.Lane) // it is tried again when the pause is over
+		}
 		d.leave(l, pool, nil)
 		if after.kept {
 			d.outcomes <- outcome{delivery: after} // it waits as before, and knows what has arrived

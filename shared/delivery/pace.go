@@ -15,37 +15,75 @@ const (
 	intervalLeast = 5 * time.Millisecond
 )
 
+// A receiver that gave no answer at all so many times in a row is dead until it answers: what goes to it are probes.
+const (
+	deadAfter = 3
+	// probeMost is the longest time between two probes; it begins with a second and doubles.
+	probeMost = 15 * time.Second
+)
+
 // pace spares one integration's system what it asked to be spared. Retry-After is quiet: no request at all until it is
 // over. A 429, or a mail service's word for it, is also a rate: requests go out one after another, at an interval that begins with what the answer says and
 // shrinks with each request that is taken, by a twentieth where it is short. So about one in fifteen is told to wait again, and a burst to
-// a system that takes one message a second does not look like an outage, which disables. It is safe for concurrent use.
+// a system that takes one message a second does not look like an outage, which disables.
+//
+// It is also the circuit of a dead receiver: one delivery at a time is tried, at growing intervals, and the others wait
+// without having been tried, so their waits are not used up. The one that was tried last keeps the waits of its cycles. The
+// first answer, whatever it says, opens the way again. It is safe for concurrent use.
 type pace struct {
 	mu       sync.Mutex
 	quiet    time.Time
 	interval time.Duration
 	last     time.Time // when the last request began
 	taken    time.Time // when the last one was taken
+	silent   int       // requests in a row that got no answer
+	probe    string    // the delivery that was tried last
 }
 
-// take lets a request begin now (0), or says how long to wait before asking again.
-func (p *pace) take(now time.Time) time.Duration {
+// take lets a request of a delivery begin now (0), or says how long to wait before asking again; dead says that it waits
+// because the receiver is.
+func (p *pace) take(now time.Time, id string) (wait time.Duration, dead bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := p.quiet
 	if p.interval > 0 && p.last.Add(p.interval).After(at) {
 		at = p.last.Add(p.interval)
 	}
-	if wait := at.Sub(now); wait > 0 {
-		return wait
+	if p.silent >= deadAfter && id != p.probe {
+		if next := p.last.Add(min(time.Second<<min(p.silent-deadAfter, 10), probeMost)); next.After(at) {
+			at, dead = next, true
+		}
 	}
-	p.last = now
-	return 0
+	if wait := at.Sub(now); wait > 0 {
+		return wait, dead
+	}
+	p.last, p.probe = now, id
+	return 0, false
+}
+
+// pause lets no request begin for a while.
+func (p *pace) pause(until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until.After(p.quiet) {
+		p.quiet = until
+	}
+}
+
+// expectSilence says that the receiver was dead when it was last tried, by another process perhaps.
+func (p *pace) expectSilence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.silent = max(p.silent, deadAfter)
 }
 
 // learn hears what became of a request.
 func (p *pace) learn(now time.Time, d Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.silent++; !d.unanswered() {
+		p.silent = 0
+	}
 	switch {
 	case d.quiet > 0:
 		if until := now.Add(d.quiet); until.After(p.quiet) {
@@ -74,7 +112,16 @@ func (p *pace) learn(now time.Time, d Delivery) {
 func (p *pace) idle(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.quiet.After(now) && (p.interval == 0 || now.Sub(p.last) > intervalMost)
+	return !p.quiet.After(now) && (p.interval == 0 && p.silent < deadAfter || now.Sub(p.last) > intervalMost)
+}
+
+// unanswered reports whether the last attempt got no answer at all.
+func (d Delivery) unanswered() bool {
+	if len(d.Attempts) == 0 {
+		return false
+	}
+	a := d.Attempts[len(d.Attempts)-1]
+	return !a.Delivered && a.Status == 0
 }
 
 // paces holds those of many integrations. The zero value is ready.

@@ -250,10 +250,10 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 			room.Wait()
 		}
 		mu.Unlock()
-		wait, ok := s.await(ctx, pace, began)
+		wait, ok := s.await(ctx, pace, d.ID, began)
 		mu.Lock()
 		if !ok {
-			out.left, out.spare = append(out.left, deliveries[n:]...), wait
+			out.left, out.spare = append(out.left, deliveries[n:]...), max(out.spare, wait)
 			break
 		}
 		inFlight++
@@ -268,6 +268,11 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 				out.left = append(out.left, d)
 				if after.kept {
 					out.kept = append(out.kept, after)
+				}
+				if errors.Is(failed, errEgress) {
+					pace.pause(s.Courier.Now().Add(egressPause))
+					out.spare = max(out.spare, egressPause)
+					return // our own fault: it is handed out again
 				}
 				err = fmt.Errorf("send delivery %s of integration %s: %w", d.ID, d.Integration, failed)
 				return
@@ -294,16 +299,23 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 // awaitMost is the longest that a call without a budget waits for a system's pace.
 const awaitMost = 30 * time.Second
 
-// await waits until the pace lets a request begin. Where that would outlast the call's time, ok is false and wait says
-// how long is left.
-func (s *Sender) await(ctx context.Context, p *pace, began time.Time) (wait time.Duration, ok bool) {
+// spareDead is how long the others are spared that wait for a dead receiver: a function's time costs money.
+const spareDead = 30 * time.Second
+
+// await waits until the pace lets a request begin. Where that would outlast the call's time, or the receiver is dead, ok
+// is false and wait says how long is left.
+func (s *Sender) await(ctx context.Context, p *pace, id string, began time.Time) (wait time.Duration, ok bool) {
 	for ctx.Err() == nil {
 		now := s.Courier.Now()
 		if s.late(began) {
 			return 0, false
 		}
-		if wait = p.take(now); wait == 0 {
+		wait, dead := p.take(now, id)
+		if wait == 0 {
 			return 0, true
+		}
+		if dead {
+			return max(wait, spareDead), false
 		}
 		left := awaitMost
 		if s.Budget > 0 {
@@ -428,6 +440,9 @@ func (s *Sender) attempt(ctx context.Context, r Round, route *Route, waiting []D
 		} else {
 			after = append(after, d) // sent by a call with the same Round that broke off later
 		}
+	}
+	if len(turn) > 1 && !slices.ContainsFunc(turn, func(d Delivery) bool { return !d.unanswered() }) {
+		s.paces.of(route.Integration.Tenant, route.Integration.ID).expectSilence()
 	}
 	out, err := s.send(ctx, route, turn, began)
 	if err != nil {

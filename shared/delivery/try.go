@@ -439,7 +439,7 @@ func (t *try) result() result {
 
 func (t *try) mark() mark {
 	switch {
-	case t.ended != nil && !t.full && !t.gaveUp && !t.ended.Pace:
+	case t.ended != nil && !t.full && !t.gaveUp && !t.ended.Pace && !(t.r.mails() && t.a.Status == 0):
 		return ill
 	case t.arrived > 0:
 		return well

@@ -40,6 +40,15 @@ type Failure struct {
 
 func (f *Failure) Error() string { return f.Reason }
 
+// MaybeOurs reports whether this deployment's own network can be the reason: DNS, the way out, its proxy.
+func (f *Failure) MaybeOurs() bool {
+	switch f.Kind {
+	case DNS, Unreachable, OpenTimeout, ByProxy:
+		return true
+	}
+	return false
+}
+
 // explain turns an error of the network into a Failure. host is `host` or `host:port`.
 func explain(ctx context.Context, err error, host string, open, timeout time.Duration) error {
 	if cause := ctx.Err(); cause != nil {
