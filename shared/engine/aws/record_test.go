@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
+	"tocsin/shared/access"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/event"
@@ -312,7 +313,7 @@ func TestReportsThatAreOldAreRemovedAndTheLastThreeAreKept(t *testing.T) {
 func TestALookAtTheScheduleCostsTheSameForAnyNumberOfTenants(t *testing.T) {
 	w := open(t)
 	for n := range 40 {
-		p := profile.Profile{ID: "person.a", Tenant: fmt.Sprint("tenant-", n), Email: "a@example.com", Choices: profile.Default, Revision: 1, UpdatedAt: now()}
+		p := profile.Profile{ID: "person.a", Tenant: fmt.Sprint("tenant-", n), Email: "a@example.com", Choices: profile.Default, Role: access.ReadOnly, Revision: 1, UpdatedAt: now()}
 		require.NoError(t, w.people().Save(t.Context(), p))
 	}
 	s := w.reports()
