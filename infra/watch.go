@@ -23,7 +23,6 @@ type watcher struct {
 // deadLetters are queues that stay empty while all is well, and what a message in one means.
 var deadLetters = map[string]string{
 	"EventsDeadLetters":       "Fan-out could not take events. Mend its fault, then redrive the queue.",
-	"UnknownEventsQueue":      "Upstream publishes a kind of event that this release does not know.",
 	"DeliveriesDeadLetters":   "The deliver function could not take parcels. Mend its fault, then redrive the queue.",
 	"RetryDeadLetters":        "The retry function kept failing. Mend its fault, then redrive the queue to DeliveriesQueue.",
 	"ReportJobsDeadLetters":   "Reports could not be made. Mend the fault, then redrive the queue.",
@@ -76,13 +75,13 @@ func (w *watcher) graph(title string, metrics ...awscloudwatch.IMetric) {
 
 func (w *watcher) queues() {
 	var kept []awscloudwatch.IMetric
-	for _, id := range []string{"EventsDeadLetters", "UnknownEventsQueue", "DeliveriesDeadLetters", "RetryDeadLetters", "ReportJobsDeadLetters", "MailFeedbackDeadLetters", "FailedInvocations"} {
+	for _, id := range []string{"EventsDeadLetters", "DeliveriesDeadLetters", "RetryDeadLetters", "ReportJobsDeadLetters", "MailFeedbackDeadLetters", "FailedInvocations"} {
 		m := metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", w.name(id, "QueueName"), "Maximum")
 		w.alarm(id+"Alarm", deadLetters[id], m, 0, 1)
 		kept = append(kept, m)
 	}
 	var ages []awscloudwatch.IMetric
-	for _, id := range []string{"EventsQueue", "DeliveriesQueue", "ReportJobsQueue", "MailFeedbackQueue"} {
+	for _, id := range []string{"EventsQueue", "UnknownEventsQueue", "DeliveriesQueue", "ReportJobsQueue", "MailFeedbackQueue"} {
 		m := metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", w.name(id, "QueueName"), "Maximum")
 		w.alarm(id+"AgeAlarm", "Work waits for more than five minutes: the function fails, or its concurrency is too low.", m, oldest, 2)
 		ages = append(ages, m)

@@ -28,7 +28,7 @@ func main() {
 	service := s.Service(store)
 	courier := s.Courier()
 	courier.Adapter, courier.Relay = service, s.Relay()
-	jobs, orders := s.Jobs(), s.Orders()
+	jobs, orders, log, triggers := s.Jobs(), s.Orders(), s.Resending(), s.Triggers()
 	orders.Relay = courier.Relay
 	handler := console.New(console.Config{
 		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {
@@ -38,10 +38,10 @@ func main() {
 			}
 			return nil
 		}}),
-		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: s.Deliveries(), Health: s.Monitor(service),
+		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: log, DeadLetters: log, Health: s.Monitor(service),
 		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: &delivery.Recovery{Fanout: &delivery.Fanout{Systems: s.Systems}, Journal: s.Deliveries(), Now: time.Now},
-		Triggers: s.TriggerService(store), NoPages: s.NoPages(), Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),
+		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(), Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),
 		Reports: orders, Ordered: func(ctx context.Context, r report.Report) {
 			if err := jobs.Order(ctx, r.Tenant, r.ID); err != nil {
 				s.Log.Error("report on demand: the schedule takes it up", "error", err.Error())

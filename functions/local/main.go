@@ -180,7 +180,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Ready:    readiness,
 		Platform: c.platform, Telegram: binder, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
 		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck, Wake: dispatcher.Wake,
-		Triggers: triggers, Reports: reports, Ordered: func(context.Context, report.Report) {
+		Triggers: triggers, Commands: db.Commands(), DeadLetters: db.Deliveries(), Reports: reports, Ordered: func(context.Context, report.Report) {
 			select {
 			case ordered <- struct{}{}:
 			default:

@@ -148,6 +148,13 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 	}
 }
 
+// Resending is the log of a function that sends dead letters again.
+func (s *Stack) Resending() *aws.Deliveries {
+	d := s.Deliveries()
+	d.Bus = s.Bus()
+	return d
+}
+
 // Recording is the log of a function that takes events in.
 func (s *Stack) Recording(triggers *aws.Triggers) *aws.Deliveries {
 	d := s.Deliveries()
@@ -163,8 +170,8 @@ func (s *Stack) Triggers() *aws.Triggers {
 }
 
 // TriggerService makes changes of triggers.
-func (s *Stack) TriggerService(integrations *aws.Integrations) *trigger.Service {
-	return &trigger.Service{Store: s.Triggers(), Integrations: integrations, Systems: s.Systems, Now: time.Now, NewID: newID, Log: s.Log}
+func (s *Stack) TriggerService(store *aws.Triggers, integrations *aws.Integrations) *trigger.Service {
+	return &trigger.Service{Store: store, Integrations: integrations, Systems: s.Systems, Now: time.Now, NewID: newID, Log: s.Log}
 }
 
 // Record is what reports are made of.

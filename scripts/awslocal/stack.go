@@ -264,20 +264,23 @@ func (s *Stack) poll(ctx context.Context) error {
 	client := sqs.NewFromConfig(c)
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, name := range Names {
-		source := At(s.Template.Resources[name+"Function"].Properties, "Events", "Queue", "Properties")
-		if source == nil {
-			continue
-		}
-		p := &Poller{
-			SQS: client, Queue: s.Queues[Target(At(source, "Queue"))], Function: s.Functions[name], BatchSize: Number(At(source, "BatchSize")),
-			Window: time.Duration(Number(At(source, "MaximumBatchingWindowInSeconds"))) * time.Second,
-			Log:    slog.New(slog.NewJSONHandler(s.options.Log, nil)), Empty: &s.Empty,
-		}
-		if name == "Fanout" && s.options.BatchSize > 0 {
-			p.BatchSize, p.Window = s.options.BatchSize, s.options.Window
-		}
-		for range pollers {
-			s.work.Go(func() { p.Run(ctx) })
+		sources, _ := At(s.Template.Resources[name+"Function"].Properties, "Events").(map[string]any)
+		for _, e := range sources {
+			if Text(At(e, "Type")) != "SQS" {
+				continue
+			}
+			source := At(e, "Properties")
+			p := &Poller{
+				SQS: client, Queue: s.Queues[Target(At(source, "Queue"))], Function: s.Functions[name], BatchSize: Number(At(source, "BatchSize")),
+				Window: time.Duration(Number(At(source, "MaximumBatchingWindowInSeconds"))) * time.Second,
+				Log:    slog.New(slog.NewJSONHandler(s.options.Log, nil)), Empty: &s.Empty,
+			}
+			if Target(At(source, "Queue")) == "EventsQueue" && s.options.BatchSize > 0 {
+				p.BatchSize, p.Window = s.options.BatchSize, s.options.Window
+			}
+			for range pollers {
+				s.work.Go(func() { p.Run(ctx) })
+			}
 		}
 	}
 	return nil
@@ -305,9 +308,10 @@ func (r router) Put(ctx context.Context, entries []delivery.Entry) error {
 		if rule.Type != "AWS::Events::Rule" || Target(At(rule.Properties, "EventBusName")) == "" {
 			continue // another service's events come over the account's own bus
 		}
-		var batch []types.SendMessageBatchRequestEntry // of at most ten entries, as PutEvents takes
+		target := At(rule.Properties, "Targets", 0)
+		batches := map[string][]types.SendMessageBatchRequestEntry{} // by queue; of at most ten entries, as PutEvents takes
 		for n, e := range entries {
-			if !matches(At(rule.Properties, "EventPattern", "detail-type"), e.DetailType) {
+			if !Matches(At(rule.Properties, "EventPattern"), e.DetailType, e.Detail) {
 				continue
 			}
 			body, err := json.Marshal(map[string]any{
@@ -317,35 +321,59 @@ func (r router) Put(ctx context.Context, entries []delivery.Entry) error {
 			if err != nil {
 				return err
 			}
-			batch = append(batch, types.SendMessageBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)), MessageBody: awssdk.String(string(body))})
+			queue := Target(At(target, "Arn"))
+			if At(target, "SqsParameters", "MessageGroupId") == "$.detail.tenant" && !group(e.Detail) {
+				queue = Target(At(target, "DeadLetterConfig", "Arn"))
+			}
+			batches[queue] = append(batches[queue], types.SendMessageBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)), MessageBody: awssdk.String(string(body))})
 		}
-		if len(batch) == 0 {
-			continue
-		}
-		url := r.s.Queues[Target(At(rule.Properties, "Targets", 0, "Arn"))]
-		out, err := r.s.SQS.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: batch})
-		if err != nil {
-			return err
-		}
-		if len(out.Failed) > 0 {
-			return errors.New("the queue refused " + awssdk.ToString(out.Failed[0].Message))
+		for queue, batch := range batches {
+			url := r.s.Queues[queue]
+			out, err := r.s.SQS.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: batch})
+			if err != nil {
+				return err
+			}
+			if len(out.Failed) > 0 {
+				return errors.New("the queue refused " + awssdk.ToString(out.Failed[0].Message))
+			}
 		}
 	}
 	return nil
 }
 
-// matches is the part of event patterns that the template uses: a list of values, or anything-but such a list.
-func matches(pattern any, value string) bool {
-	list, _ := pattern.([]any)
+// group reports whether SQS takes the event's tenant as a message group (API reference, SendMessage: up to 128 letters, digits
+// and punctuation of ASCII). EventBridge hands an event over to the target's dead-letter queue when it does not.
+func group(detail []byte) bool {
+	var d struct{ Tenant any }
+	if err := json.Unmarshal(detail, &d); err != nil {
+		return false
+	}
+	tenant, ok := d.Tenant.(string)
+	return ok && tenant != "" && len(tenant) <= 128 && strings.IndexFunc(tenant, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}
+
+// Matches is the part of event patterns that the template uses: for detail-type a list of values, or anything-but such a list,
+// and whether the detail has a tenant.
+func Matches(pattern any, kind string, detail []byte) bool {
+	if exists := At(pattern, "detail", "tenant", 0, "exists"); exists != nil {
+		var members map[string]json.RawMessage
+		_ = json.Unmarshal(detail, &members) // the bus has checked that it is an object
+		tenant, has := members["tenant"]
+		has = has && !strings.HasPrefix(strings.TrimSpace(string(tenant)), "{") // only a leaf exists (EventBridge, "exists matching")
+		if has != exists {
+			return false
+		}
+	}
+	list, named := At(pattern, "detail-type").([]any)
 	for _, p := range list {
-		if Text(p) == value {
+		if Text(p) == kind {
 			return true
 		}
-		if not, ok := At(p, "anything-but").([]any); ok && !slices.Contains(not, any(value)) {
+		if not, ok := At(p, "anything-but").([]any); ok && !slices.Contains(not, any(kind)) {
 			return true
 		}
 	}
-	return false
+	return !named
 }
 
 // openStepFunctions starts the interpreter with the definition of the template, and answers its tasks.

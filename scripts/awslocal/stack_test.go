@@ -142,6 +142,11 @@ func deploy(t *testing.T, allow []*receiver, change func(*awslocal.Options)) *ri
 // api calls the api function as an HTTP API does, with the claims of an administrator.
 func (r *rig) api(method, path string, body, out any) int {
 	r.t.Helper()
+	return r.as("42", "administrator", method, path, body, out)
+}
+
+func (r *rig) as(tenant, role, method, path string, body, out any) int {
+	r.t.Helper()
 	raw, err := json.Marshal(body)
 	require.NoError(r.t, err)
 	if body == nil {
@@ -154,7 +159,7 @@ func (r *rig) api(method, path string, body, out any) int {
 		"requestContext": map[string]any{
 			"stage": "$default", "domainName": "api.example.com", "http": map[string]string{"method": method, "path": path, "sourceIp": "192.0.2.1"},
 			"authorizer": map[string]any{"jwt": map[string]any{"claims": map[string]string{
-				"tenant": "42", "role": "administrator", "client_name": "Acme", "email": "ada@example.com", "name": "Ada",
+				"tenant": tenant, "role": role, "client_name": "Acme", "email": "ada@example.com", "name": "Ada",
 			}}},
 		},
 	})
@@ -386,7 +391,10 @@ func TestWhatCanNotBeProcessedIsKept(t *testing.T) {
 	r := deploy(t, []*receiver{to}, nil)
 	r.webhook(to, 100)
 	r.put([]types.PutEventsRequestEntry{
+		r.entry("something_new", `{"version":1,"id":"new","tenant":"42","time":"2026-03-01T12:00:00Z","data":{}}`),
 		r.entry("something_new", `{"version":1}`),
+		r.entry("new_hits", `{"version":1,"id":"none","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli"}}}`),
+		r.entry("new_hits", `{"version":1,"id":"odd","tenant":"no message group","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli"}}}`),
 		r.entry("new_hits", `{"version":9,"id":"x","tenant":"42","time":"2026-03-01T12:00:00Z","data":{}}`),
 		r.entry("new_hits", `{"version":1,"id":"bad","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"hit":7}}`),
 	})
@@ -397,20 +405,43 @@ func TestWhatCanNotBeProcessedIsKept(t *testing.T) {
 	require.NoError(t, err)
 	r.publish(3)
 	r.eventually("good events are not held up", func() bool { return to.events() == 4 })
-	r.eventually("an unknown kind goes its own way", func() bool {
-		n, err := r.Depth(t.Context(), "UnknownEventsQueue")
-		return err == nil && n == 1
-	})
-	var page struct {
-		Items []struct{ Reason string }
+	type letter struct {
+		ID, Reason string
+		DetailType string `json:"detail_type"`
+		ReplayedAt string `json:"replayed_at"`
 	}
-	r.eventually("bad events are listed with their reasons", func() bool {
+	var page struct{ Items []letter }
+	list := func() string {
+		page.Items = nil
 		r.api("GET", "/v1/dead-letters", nil, &page)
-		return len(page.Items) == 2
+		var reasons []string
+		for _, l := range page.Items {
+			reasons = append(reasons, l.Reason)
+		}
+		return strings.Join(reasons, "\n")
+	}
+	r.eventually("the tenant's bad events are listed with their reasons", func() bool { list(); return len(page.Items) == 3 })
+	for _, want := range []string{"version: is 9", "data.hit", `"something_new" is not a known kind of event`} {
+		require.Contains(t, list(), want)
+	}
+	n := slices.IndexFunc(page.Items, func(l letter) bool { return l.DetailType == "something_new" })
+	unknown := page.Items[n]
+	var replayed struct{ Count int }
+	require.Equal(t, 200, r.api("POST", "/v1/dead-letters/"+unknown.ID+"/replay", nil, &replayed))
+	require.Equal(t, 1, replayed.Count)
+	require.Equal(t, 200, r.api("POST", "/v1/dead-letters/"+unknown.ID+"/replay", nil, &replayed))
+	require.Zero(t, replayed.Count, "once")
+	r.eventually("it goes through fan-out again, and is refused again", func() bool { list(); return len(page.Items) == 4 })
+	r.eventually("those of no tenant are kept for the platform's engineers", func() bool {
+		page.Items = nil
+		r.as("42", "operator", "GET", "/v1/dead-letters", nil, &page)
+		return len(page.Items) == 8 // with the garbage
 	})
-	reasons := page.Items[0].Reason + page.Items[1].Reason
-	require.Contains(t, reasons, "version: is 9")
-	require.Contains(t, reasons, "data.hit")
+	for _, queue := range []string{"UnknownEventsQueue", "EventsDeadLetters"} {
+		depth, err := r.Depth(t.Context(), queue)
+		require.NoError(t, err)
+		require.Zero(t, depth, "nothing stays in a queue that nobody reads: %s", queue)
+	}
 }
 
 func TestMessagesThatComeTwice(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"tocsin/shared/access"
+	"tocsin/shared/command"
 	"tocsin/shared/console/pages"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
@@ -69,6 +70,11 @@ type Config struct {
 	NewID         func() string
 	Log           *slog.Logger
 
+	// DeadLetters sends rejected events again; nil = they are only listed.
+	DeadLetters delivery.DeadLetters
+	// Commands are what triggers asked of the platform; nil = this deployment has no triggers.
+	Commands command.Store
+
 	// Telegram binds chats; nil = this API does not.
 	Telegram *bot.Bot
 	// Ready is /readyz; nil = this API is ready when it answers.
@@ -122,6 +128,9 @@ func New(c Config) http.Handler {
 	}
 	if c.Triggers != nil {
 		s.triggers(api)
+	}
+	if c.Commands != nil {
+		s.commands(api)
 	}
 	if c.Reports != nil {
 		s.reports(api)

@@ -75,7 +75,8 @@ func start(t *testing.T, allow ...string) *rig {
 	}
 	r.config = console.Config{
 		Platform: "Tocsin", Integrations: service, Systems: catalogue.Default(), Deliveries: r.db.Deliveries(),
-		Health: &health.Monitor{Counters: r.db.Counters(), Switch: service, Now: time.Now},
+		Health:      &health.Monitor{Counters: r.db.Counters(), Switch: service, Now: time.Now},
+		DeadLetters: r.db.Deliveries(), Commands: r.db.Commands(),
 		Tester: &delivery.Courier{
 			Destinations: catalogue.Default(), Carrier: egress.New(policy, egress.Options{}), Now: time.Now, Log: log,
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},

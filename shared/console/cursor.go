@@ -16,6 +16,7 @@ const (
 	replayList      list = "replay"
 	mailList        list = "mails"
 	deadLetterList  list = "dead letters"
+	commandList     list = "commands"
 	blockList       list = "blocked addresses"
 	recoverList     list = "recover"
 )

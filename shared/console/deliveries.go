@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -368,6 +369,8 @@ type DeadLetterView struct {
 	Detail     string    `json:"detail" doc:"as upstream published it"`
 	At         time.Time `json:"at"`
 	Reason     string    `json:"reason" example:"data.vuln.threat: must be High, Medium or Low, is \"Dreadful\""`
+	// ReplayedAt is absent while it was not sent again.
+	ReplayedAt *time.Time `json:"replayed_at,omitempty" doc:"when it was sent through again; if it was refused once more, that is an entry of its own"`
 }
 
 type deadLettersOutput struct {
@@ -386,24 +389,54 @@ func (s *server) deadLetters(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		tenant := principal(ctx).Tenant
-		if principal(ctx).May(access.Unowned) {
-			tenant = everyTenant
-		}
-		found, err := s.Deliveries.DeadLetters(ctx, tenant, before, in.Limit+1)
+		found, err := s.Deliveries.DeadLetters(ctx, rejectedOf(ctx), before, in.Limit+1)
 		if err != nil {
 			return nil, s.answer(err)
 		}
 		out := &deadLettersOutput{}
 		out.Body.Items = []DeadLetterView{}
 		for _, d := range found[:min(len(found), in.Limit)] {
-			out.Body.Items = append(out.Body.Items, DeadLetterView{
-				ID: d.ID, Tenant: d.Tenant, DetailType: d.DetailType, Detail: string(d.Detail), At: d.At, Reason: d.Reason,
-			})
+			v := DeadLetterView{ID: d.ID, Tenant: d.Tenant, DetailType: d.DetailType, Detail: string(d.Detail), At: d.At, Reason: d.Reason}
+			if !d.ReplayedAt.IsZero() {
+				v.ReplayedAt = &d.ReplayedAt
+			}
+			out.Body.Items = append(out.Body.Items, v)
 		}
 		if len(found) > in.Limit {
 			out.Body.NextCursor = makeCursor(deadLetterList, principal(ctx).Tenant, found[in.Limit-1].ID)
 		}
 		return out, nil
 	})
+	if s.DeadLetters == nil {
+		return
+	}
+	huma.Register(api, s.operation(access.Administer, huma.Operation{
+		OperationID: "replay-dead-letter", Method: http.MethodPost, Path: "/v1/dead-letters/{id}/replay", Tags: []string{"Dead letters"}, Errors: []int{404, 409},
+		Summary:     "Send a rejected event through again",
+		Description: "After what was wrong is mended. It goes the way of a new event, once: count is 0 when it was sent through before. If it is refused again, that is a new entry with its reason.",
+	}), func(ctx context.Context, in *idInput) (*replayOutput, error) {
+		sent, err := s.DeadLetters.Resend(ctx, rejectedOf(ctx), in.ID, s.Now().UTC())
+		switch {
+		case errors.Is(err, delivery.ErrNotFound):
+			return nil, problem(http.StatusNotFound, "there is no such rejected event")
+		case errors.Is(err, delivery.ErrNoEntry):
+			return nil, problem(http.StatusConflict, "this did not come over the bus in a form that the bus takes: have upstream publish it anew")
+		case err != nil:
+			return nil, s.answer(err)
+		}
+		out := &replayOutput{}
+		if sent {
+			out.Body.Count = 1
+			s.Log.Info("rejected event sent through again", "tenant", principal(ctx).Tenant, "dead_letter", in.ID, "by", principal(ctx).Email)
+		}
+		return out, nil
+	})
+}
+
+// rejectedOf is whose dead letters the caller sees: an operator of the platform, those of all.
+func rejectedOf(ctx context.Context) string {
+	if principal(ctx).May(access.Unowned) {
+		return everyTenant
+	}
+	return principal(ctx).Tenant
 }

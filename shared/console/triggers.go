@@ -129,7 +129,7 @@ type TriggerDraft struct {
 // PreviewView is what a trigger would send.
 type PreviewView struct {
 	Messages []PreviewMessage `json:"messages" doc:"one for each integration; nothing was sent"`
-	Commands []CommandView    `json:"commands" doc:"events for the platform's own systems"`
+	Commands []PreviewCommand `json:"commands" doc:"events for the platform's own systems"`
 }
 
 // PreviewMessage is what one integration would get.
@@ -142,8 +142,8 @@ type PreviewMessage struct {
 	Skipped     string        `json:"skipped,omitempty" doc:"why it would get nothing"`
 }
 
-// CommandView is an event for the platform's own systems.
-type CommandView struct {
+// PreviewCommand is an event for the platform's own systems.
+type PreviewCommand struct {
 	DetailType event.Kind      `json:"detail_type" example:"ip_denylist_requested"`
 	Detail     json.RawMessage `json:"detail"`
 }
@@ -503,7 +503,7 @@ func (s *server) preview(ctx context.Context, t trigger.Trigger, err error) (*pr
 		return nil, s.answer(err)
 	}
 	out := &previewOutput{}
-	out.Body.Messages, out.Body.Commands = []PreviewMessage{}, []CommandView{}
+	out.Body.Messages, out.Body.Commands = []PreviewMessage{}, []PreviewCommand{}
 	for _, e := range events {
 		r, ok := e.Reaction()
 		if !ok {
@@ -511,7 +511,7 @@ func (s *server) preview(ctx context.Context, t trigger.Trigger, err error) (*pr
 			if err != nil {
 				return nil, s.answer(err)
 			}
-			out.Body.Commands = append(out.Body.Commands, CommandView{e.Kind, detail})
+			out.Body.Commands = append(out.Body.Commands, PreviewCommand{e.Kind, detail})
 			continue
 		}
 		for _, id := range r.Integrations {

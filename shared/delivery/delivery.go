@@ -9,6 +9,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"tocsin/shared/command"
 	"tocsin/shared/event"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
@@ -113,6 +114,8 @@ type Intake struct {
 	Records []report.Record
 	// Triggers are what the accepted events mean to triggers: states, and events for the bus.
 	Triggers trigger.Outcome
+	// Commands are those among the accepted events: they are kept until somebody acknowledges them.
+	Commands []command.Command
 }
 
 // Accepted is an entry that held a valid, new event.
@@ -137,6 +140,8 @@ type DeadLetter struct {
 	Detail     []byte
 	At         time.Time
 	Reason     string
+	// ReplayedAt is when it was sent again, zero for never. What became of that is an entry of its own.
+	ReplayedAt time.Time
 }
 
 // Log keeps events, deliveries and their attempts. Implementations are safe for concurrent use.
@@ -162,6 +167,17 @@ type Log interface {
 	// DeadLetters returns rejected entries, newest first: those of one tenant, or all with tenant "*". before is
 	// the id to go on from, "" at first.
 	DeadLetters(ctx context.Context, tenant, before string, limit int) ([]DeadLetter, error)
+}
+
+// ErrNoEntry: a dead letter is in no form that the bus takes. It came there by another way than the bus.
+var ErrNoEntry = errors.New("the dead letter is no entry of the bus")
+
+// DeadLetters sends rejected entries again after what was wrong is mended: the platform's release, or ours.
+type DeadLetters interface {
+	// Resend puts a dead letter's entry on the bus anew, from where it goes through fan-out, and notes the time with it. A dead
+	// letter is sent again once: sent is false when it was before. If it is refused again, that is a dead letter of its own.
+	// The tenant "*" finds those of all. Errors: ErrNotFound, ErrNoEntry.
+	Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error)
 }
 
 // Query selects deliveries of one integration.

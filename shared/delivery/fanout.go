@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/shared/command"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
@@ -137,7 +138,7 @@ func (f *Fanout) sort(ctx context.Context, entries []Entry) (Intake, error) {
 		k := key{e.Tenant, e.ID}
 		switch {
 		case err != nil:
-			in.Rejected = append(in.Rejected, Rejected{Entry: entry, Tenant: e.Tenant, ID: e.ID, Reason: err.Error()})
+			in.Rejected = append(in.Rejected, Rejected{Entry: entry, Tenant: event.KnownTenant(e.Tenant), ID: e.ID, Reason: err.Error()})
 		case seen[k]:
 			in.Repeated = append(in.Repeated, Accepted{entry, e})
 		default:
@@ -170,6 +171,9 @@ func (f *Fanout) learn(ctx context.Context, in *Intake) error {
 	events := make([]event.Event, 0, len(in.Accepted))
 	for _, a := range in.Accepted {
 		events = append(events, a.Event)
+		if c, ok := command.Of(a.Event); ok {
+			in.Commands = append(in.Commands, c)
+		}
 		if f.People == nil {
 			continue
 		}

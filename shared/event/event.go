@@ -168,6 +168,14 @@ func (e Event) Validate() error {
 	return k.check(e.Data)
 }
 
+// KnownTenant is the tenant that an event names, "" when that can be none: a dead letter is filed under it.
+func KnownTenant(tenant string) string {
+	if len(tenant) > maxTenant || !printable(tenant) {
+		return ""
+	}
+	return tenant
+}
+
 // Type is the subscription that this event falls under, "" when no subscription asks for it: it reaches
 // integrations only through triggers, or, as a hit of an experimental rule or one that sampling dropped, not
 // at all (product facts, 1.5).

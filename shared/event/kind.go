@@ -101,6 +101,9 @@ const (
 	ReportMonthly    Type = "report_monthly"
 	// ReportOnce is a report on demand: no form offers it.
 	ReportOnce Type = "report_once"
+	// Command is what triggers ask of the platform (see Commands). The facts know no such subscription: without it a deployment
+	// whose platform reads no EventBridge bus could not carry a reaction out.
+	Command Type = "commands"
 )
 
 var titles = map[Type]string{
@@ -121,6 +124,7 @@ var titles = map[Type]string{
 	ReportWeekly:     "Weekly report",
 	ReportMonthly:    "Monthly report",
 	ReportOnce:       "Report on demand",
+	Command:          "Commands of triggers",
 }
 
 // Title is the type's label in a form.
@@ -139,6 +143,10 @@ func Advanced() []Type {
 		IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
 }
 
+// Machine are the types that the webhook and its kin are offered: those of Advanced, and commands, which are for a program that
+// carries them out and never for people.
+func Machine() []Type { return append(Advanced(), Command) }
+
 // Mailed are the types that Email report is offered; reports come first.
 func Mailed() []Type {
 	return []Type{ReportDaily, ReportWeekly, ReportMonthly, System, VulnHigh, VulnMedium, VulnLow, Scope,
@@ -149,6 +157,17 @@ func Mailed() []Type {
 func Commands() []Kind {
 	return []Kind{IPDenylistRequested, IPGraylistRequested, IPMarkRequested, HitsGroupRequested}
 }
+
+// Command reports whether the kind is one of Commands.
+func (k Kind) Command() bool { return commands[k] }
+
+var commands = func() map[Kind]bool {
+	out := map[Kind]bool{}
+	for _, k := range Commands() {
+		out[k] = true
+	}
+	return out
+}()
 
 // Triggered are the kinds that a trigger can send to most systems; TriggeredChats those for Telegram and Teams,
 // TriggeredMail those for Email report (facts, 4.6).
@@ -236,10 +255,10 @@ var kinds = map[Kind]kind{
 	ForcedBrowsingResponses: {checked[CountData], always("")},
 	BOLARequests:            {checked[CountData], always("")},
 
-	IPDenylistRequested: {checked[CommandData], always("")},
-	IPGraylistRequested: {checked[CommandData], always("")},
-	IPMarkRequested:     {checked[CommandData], always("")},
-	HitsGroupRequested:  {checked[CommandData], always("")},
+	IPDenylistRequested: {checked[CommandData], always(Command)},
+	IPGraylistRequested: {checked[CommandData], always(Command)},
+	IPMarkRequested:     {checked[CommandData], always(Command)},
+	HitsGroupRequested:  {checked[CommandData], always(Command)},
 }
 
 // Kinds lists every known kind, in the order of their names.

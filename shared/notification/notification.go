@@ -183,6 +183,10 @@ func (n Notification) appendDetails(b []byte) []byte {
 			b = ijson.AppendString(b, link)
 		}
 	}
+	if n.Event.Kind.Command() {
+		b = append(b, `,"command_id":`...) // what POST /v1/commands/{id}/ack takes
+		b = ijson.AppendString(b, n.Event.ID)
+	}
 	return append(n.appendData(b), '}')
 }
 
@@ -242,7 +246,7 @@ func (n Notification) ours(level int, name []byte) bool {
 
 // reserved members of `details` are ours: the data may not write them a second time.
 var reserved = map[string]bool{
-	"client_name": true, "cloud": true, "notification_type": true,
+	"client_name": true, "cloud": true, "notification_type": true, "command_id": true,
 	"vuln_link": true, "security_issue_link": true, "integration_link": true,
 }
 

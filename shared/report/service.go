@@ -106,8 +106,12 @@ func (s *Service) schedule(ctx context.Context, sub Subscription) (int, error) {
 			sub.Since = now.Add(unseen)
 		}
 	}
-	next, jobs := last.Next().Due(), 0
-	for _, p := range sub.owed(last) {
+	owed, upcoming := sub.owed(last), last.Next()
+	for upcoming.To <= sub.Done {
+		upcoming = upcoming.Next() // a zone farther to the west comes to the same day once more
+	}
+	next, jobs := upcoming.Due(), 0
+	for _, p := range owed {
 		n, err := s.handOver(ctx, sub, p)
 		if err != nil {
 			s.Log.Error("scheduled report: trying again", "tenant", sub.Tenant, "receiver", sub.Receiver, "period", p.Key(), "error", err.Error())
@@ -127,14 +131,18 @@ func (s *Service) schedule(ctx context.Context, sub Subscription) (int, error) {
 // six is better than one that a click at two past six swallowed.
 const unseen = 15 * time.Minute
 
-// owed are the periods whose reports the subscription is to get now: of those that are over the newest, unless it had it or
-// subscribed later. Days are of the calendar, so that a change of the zone neither swallows one nor sends it twice. Where a
-// zone far to the east took the place of one far to the west, two mornings fall together: then the one before comes too.
+// owed are the periods whose reports the subscription is to get now: when it is due, the newest that is over. When it is new or
+// settings were saved the same, unless it had it or subscribed later. Days are of the calendar, so that a change of the zone
+// neither swallows one nor sends it twice. Where a zone far to the east took the place of one far to the west, two mornings
+// fall together: then the one before comes too.
 func (sub Subscription) owed(last Period) (out []Period) {
+	if !sub.Due.IsZero() {
+		return []Period{last}
+	}
 	if last.To <= sub.Done || last.Due().Before(sub.Since.Add(-unseen)) {
 		return nil
 	}
-	if before := last.Previous(); sub.Due.IsZero() && sub.Done != "" && before.Previous().To == sub.Done {
+	if before := last.Previous(); sub.Done != "" && before.Previous().To == sub.Done {
 		out = append(out, before)
 	}
 	return append(out, last)

@@ -142,7 +142,7 @@ func New() Destination {
 // As makes a system of another name, group and set-up page that takes the same requests.
 func As(s destination.System) Destination {
 	s.Class = notification.Advanced
-	s.Events, s.Triggered = event.Advanced(), event.Triggered()
+	s.Events, s.Triggered = event.Machine(), event.Triggered()
 	s.Parameters = destination.ParametersOf[Parameters]().Retitled("url", s.Title+" URL")
 	s.Batch = destination.Batch{Count: maxEvents, Bytes: maxBytes}
 	return Destination{s}

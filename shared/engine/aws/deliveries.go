@@ -45,10 +45,17 @@ type Deliveries struct {
 	Now    func() time.Time
 	// Record is where Accept adds up what it accepts; nil = it must be given nothing to add.
 	Record *Record
-	// Triggers is needed by fan-out only, as Record is.
+	// Triggers is needed by fan-out only, as Record is. Commands are kept in its table.
 	Triggers *Triggers
+	// Bus is where dead letters are sent again; nil where none are.
+	Bus Forwarder
 	// Keep is how long events, deliveries and dead letters are kept; 0 = 30 days.
 	Keep time.Duration
+}
+
+// Forwarder puts entries on the bus as they are.
+type Forwarder interface {
+	Forward(ctx context.Context, e delivery.Entry) error
 }
 
 var (
@@ -214,6 +221,11 @@ const firstOfAll, lastOfAll = "0", "~"
 func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
 	if err := d.reject(ctx, in.Rejected); err != nil {
 		return err
+	}
+	for _, c := range in.Commands { // before their events, by whose rows a repeat is known
+		if err := d.Triggers.Commands().put(ctx, c, d.expires()); err != nil {
+			return fmt.Errorf("keep command %s of tenant %s: %w", c.ID, c.Tenant, err)
+		}
 	}
 	ready, err := d.shelve(ctx, in.Deliveries)
 	if err != nil {

@@ -395,7 +395,7 @@ func (d *Deliveries) deadLetters(ctx context.Context, in *dynamodb.QueryInput, l
 func (d *Deliveries) deadLetter(ctx context.Context, row item) (delivery.DeadLetter, error) {
 	l := delivery.DeadLetter{
 		ID: textOf(row, "id"), Tenant: strings.TrimPrefix(textOf(row, "tenant"), nobody), DetailType: textOf(row, "kind"),
-		At: time.Unix(0, numberOf(row, "at")).UTC(), Reason: textOf(row, "reason"),
+		At: time.Unix(0, numberOf(row, "at")).UTC(), Reason: textOf(row, "reason"), ReplayedAt: instant(numberOf(row, "replayed")),
 	}
 	detail, err := d.detail(ctx, "dead "+l.ID, row)
 	if err != nil {
@@ -403,4 +403,73 @@ func (d *Deliveries) deadLetter(ctx context.Context, row item) (delivery.DeadLet
 	}
 	l.Detail = detail
 	return l, nil
+}
+
+var _ delivery.DeadLetters = (*Deliveries)(nil)
+
+// resendAfter is when a resend that was begun and not ended is begun anew: its process ended in between.
+const resendAfter = time.Minute
+
+// Resend puts a rejected entry on the bus anew. It is marked first, so that two calls at once send it once; a call that ends
+// in between leaves a mark that counts for a minute.
+func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error) {
+	if sent, err = d.resend(ctx, tenant, id, at); err != nil {
+		return false, fmt.Errorf("send dead letter %s again: %w", id, err)
+	}
+	return sent, nil
+}
+
+func (d *Deliveries) resend(ctx context.Context, tenant, id string, at time.Time) (bool, error) {
+	row, err := d.deadRow(ctx, tenant, id)
+	if err != nil {
+		return false, err
+	}
+	letter, err := d.deadLetter(ctx, row)
+	if err != nil {
+		return false, err
+	}
+	if letter.DetailType == "" {
+		return false, delivery.ErrNoEntry
+	}
+	key := item{"tenant": row["tenant"], "id": row["id"]}
+	unmet, err := transact(ctx, d.DB, []types.TransactWriteItem{{Update: &types.Update{
+		TableName: &d.Tables.DeadLetters, Key: key, UpdateExpression: awssdk.String("SET replayed = :at"),
+		ConditionExpression:       awssdk.String("attribute_exists(id) AND (attribute_not_exists(replayed) OR attribute_not_exists(resent) AND replayed < :stale)"),
+		ExpressionAttributeValues: item{":at": number(at.UnixNano()), ":stale": number(at.Add(-resendAfter).UnixNano())},
+	}}}, "")
+	if err != nil || len(unmet) > 0 {
+		return false, err
+	}
+	note := "SET resent = :yes"
+	values := item{":yes": &types.AttributeValueMemberBOOL{Value: true}}
+	failed := d.Bus.Forward(ctx, delivery.Entry{DetailType: letter.DetailType, Detail: letter.Detail, At: at})
+	if failed != nil {
+		note, values = "REMOVE replayed", nil
+	}
+	_, err = d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &d.Tables.DeadLetters, Key: key, UpdateExpression: &note, ExpressionAttributeValues: values})
+	if failed != nil {
+		return false, failed
+	}
+	return true, err
+}
+
+// deadRow finds the row of a dead letter. Error: delivery.ErrNotFound.
+func (d *Deliveries) deadRow(ctx context.Context, tenant, id string) (row item, err error) {
+	if _, err := ulid.ParseStrict(id); err != nil {
+		return nil, delivery.ErrNotFound
+	}
+	in := between("tenant", tenantKey(tenant), id, id)
+	if tenant == "*" {
+		in = between("day", day(madeAt(id)), id, id)
+		in.IndexName = awssdk.String(dayIndex)
+	}
+	in.TableName = &d.Tables.DeadLetters
+	err = d.each(ctx, in, scanLimit, func(r item) (bool, error) {
+		row = r
+		return false, nil
+	})
+	if err == nil && row == nil {
+		err = delivery.ErrNotFound
+	}
+	return row, err
 }

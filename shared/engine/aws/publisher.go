@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
+	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 )
 
@@ -57,6 +58,26 @@ func (p *Publisher) Publish(ctx context.Context, events ...event.Event) error {
 			if entry.ErrorCode != nil {
 				return fmt.Errorf("publish event %s: %s: %s", chunk[n].ID, *entry.ErrorCode, awssdk.ToString(entry.ErrorMessage))
 			}
+		}
+	}
+	return nil
+}
+
+// Forward publishes an entry as it is. Error: delivery.ErrNoEntry when the bus does not take what it holds.
+func (p *Publisher) Forward(ctx context.Context, e delivery.Entry) error {
+	out, err := p.Events.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
+		EventBusName: &p.Bus, Source: awssdk.String(Source), DetailType: &e.DetailType, Detail: awssdk.String(string(e.Detail)), Time: awssdk.Time(e.At),
+	}}})
+	if err != nil {
+		return fmt.Errorf("publish an entry again: %w", err)
+	}
+	for _, r := range out.Entries {
+		switch awssdk.ToString(r.ErrorCode) {
+		case "":
+		case "MalformedDetail", "InvalidArgument":
+			return fmt.Errorf("publish an entry again: %s: %w", awssdk.ToString(r.ErrorMessage), delivery.ErrNoEntry)
+		default:
+			return fmt.Errorf("publish an entry again: %s: %s", awssdk.ToString(r.ErrorCode), awssdk.ToString(r.ErrorMessage))
 		}
 	}
 	return nil

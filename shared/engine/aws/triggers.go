@@ -35,7 +35,10 @@ type watchedAt struct {
 
 var _ trigger.Store = (*Triggers)(nil)
 
-// Ids in the table.
+// Commands is the store of commands in the same table.
+func (s *Triggers) Commands() *Commands { return &Commands{DB: s.DB, Table: s.Table, Now: s.Now} }
+
+// Ids in the table. Those of commands are with them.
 const (
 	seededID      = "t"
 	triggerPrefix = "t "

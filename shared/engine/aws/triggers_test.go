@@ -1,11 +1,17 @@
 package aws_test
 
 import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/command"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/aws"
@@ -14,30 +20,100 @@ import (
 
 func TestTriggers(t *testing.T) {
 	enginetest.Triggers(t, func(t *testing.T) enginetest.TriggerEngine {
-		w := open(t)
-		p := &published{}
-		store := w.integrations(p)
-		d := w.deliveries()
-		d.Triggers = &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: store.Announcements(), Now: time.Now}
-		return enginetest.TriggerEngine{
-			Log:   enginetest.Log{Log: d, Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry { return delivered(entries) }, Ready: w.ready(d)},
-			Store: d.Triggers, Integrations: store, Systems: catalogue.Default(), Workers: 8, Items: aws.BatchItems,
-			Left: func(t *testing.T) []delivery.Entry {
-				p.mu.Lock()
-				defer p.mu.Unlock()
-				var out []delivery.Entry
-				for _, e := range p.events {
-					detail, err := e.Encode()
-					if err != nil {
-						t.Fatal(err)
-					}
-					out = append(out, delivery.Entry{DetailType: string(e.Kind), Detail: detail, At: e.Time})
-				}
-				p.events = nil
-				return delivered(out)
-			},
-		}
+		e, _ := engine(t)
+		return e
 	})
+}
+
+func engine(t *testing.T) (enginetest.TriggerEngine, command.Store) {
+	w := open(t)
+	p := &published{}
+	store := w.integrations(p)
+	d := w.deliveries()
+	d.Triggers = &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: store.Announcements(), Now: time.Now}
+	commands := d.Triggers.Commands()
+	commands.Now = now
+	return enginetest.TriggerEngine{
+		Log:   enginetest.Log{Log: d, Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry { return delivered(entries) }, Ready: w.ready(d)},
+		Store: d.Triggers, Integrations: store, Systems: catalogue.Default(), Workers: 8, Items: aws.BatchItems,
+		Left: func(t *testing.T) []delivery.Entry {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			var out []delivery.Entry
+			for _, e := range p.events {
+				detail, err := e.Encode()
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, delivery.Entry{DetailType: string(e.Kind), Detail: detail, At: e.Time})
+			}
+			p.events = nil
+			return delivered(out)
+		},
+	}, commands
+}
+
+func TestCommands(t *testing.T) { enginetest.Commands(t, engine) }
+
+// forwarded is the bus as a dead letter is put on it again.
+type forwarded struct {
+	mu      sync.Mutex
+	entries []delivery.Entry
+	fail    error
+}
+
+func (f *forwarded) Forward(_ context.Context, e delivery.Entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return f.fail
+	}
+	f.entries = append(f.entries, e)
+	return nil
+}
+
+func (f *forwarded) left(*testing.T) []delivery.Entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := delivered(f.entries)
+	f.entries = nil
+	return out
+}
+
+func TestDeadLetters(t *testing.T) {
+	enginetest.DeadLetters(t, func(t *testing.T) enginetest.DeadLetterEngine {
+		w := open(t)
+		f := &forwarded{}
+		d := w.deliveries()
+		d.Bus = f
+		log := w.log()
+		log.Log = d
+		return enginetest.DeadLetterEngine{Log: log, DeadLetters: d, Left: f.left}
+	})
+}
+
+func TestADeadLetterThatTheBusDidNotTakeCanBeSentAgain(t *testing.T) {
+	w := open(t)
+	f := &forwarded{fail: errors.New("throttled")}
+	d := w.deliveries()
+	d.Bus = f
+	entry := delivery.Entry{Receipt: "m", DetailType: "a_new_kind", Detail: []byte(`{"x":"` + strings.Repeat("y", 900<<10) + `"}`), At: now()}
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: entry, Reason: "r"}}}))
+	letters, err := d.DeadLetters(t.Context(), "*", "", 10)
+	require.NoError(t, err)
+	_, err = d.Resend(t.Context(), "*", letters[0].ID, now())
+	require.ErrorContains(t, err, "throttled")
+	f.fail = nil
+	sent, err := d.Resend(t.Context(), "*", letters[0].ID, now())
+	require.NoError(t, err)
+	require.True(t, sent)
+	require.Equal(t, string(entry.Detail), string(f.left(t)[0].Detail))
+	garbage := delivery.Entry{Receipt: "g", Detail: []byte("not JSON at all"), At: now().Add(time.Second)}
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: garbage, Reason: "r"}}}))
+	letters, err = d.DeadLetters(t.Context(), "*", "", 10)
+	require.NoError(t, err)
+	_, err = d.Resend(t.Context(), "*", letters[0].ID, now())
+	require.ErrorIs(t, err, delivery.ErrNoEntry)
 }
 
 // delivered gives entries the receipts of a queue.

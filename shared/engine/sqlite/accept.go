@@ -130,6 +130,11 @@ func (d *Deliveries) accept(w *writer, i *intake) error {
 			return err
 		}
 	}
+	for _, c := range i.Commands {
+		if err := w.putCommand(c); err != nil {
+			return fmt.Errorf("keep command %s of tenant %s: %w", c.ID, c.Tenant, err)
+		}
+	}
 	for _, r := range i.Rejected {
 		if err := w.do("INSERT INTO dead_letters (tenant, kind, detail, at, reason) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
 			s.BindText(1, r.Tenant)

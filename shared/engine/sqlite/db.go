@@ -38,6 +38,9 @@ var schemaMails string
 //go:embed health.sql
 var schemaHealth string
 
+//go:embed commands.sql
+var schemaCommands string
+
 // migrations take a file from version i to i+1. A release only ever appends.
 var migrations = []string{
 	schema1,
@@ -47,6 +50,7 @@ var migrations = []string{
 	schemaSchedule,
 	schemaMails,
 	schemaHealth,
+	schemaCommands,
 }
 
 // applicationID marks our files in SQLite's header: "Tocs".

@@ -263,9 +263,9 @@ func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, lim
 		}
 		last = n
 	}
-	sql := "SELECT seq, tenant, kind, detail, at, reason FROM dead_letters WHERE seq < ?1 AND tenant = ?3 ORDER BY seq DESC LIMIT ?2"
+	sql := "SELECT seq, tenant, kind, detail, at, reason, (SELECT r.at FROM dead_letters_resent r WHERE r.seq = dead_letters.seq) FROM dead_letters WHERE seq < ?1 AND tenant = ?3 ORDER BY seq DESC LIMIT ?2"
 	if tenant == "*" {
-		sql = "SELECT seq, tenant, kind, detail, at, reason FROM dead_letters WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"
+		sql = "SELECT seq, tenant, kind, detail, at, reason, (SELECT r.at FROM dead_letters_resent r WHERE r.seq = dead_letters.seq) FROM dead_letters WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"
 	}
 	var out []delivery.DeadLetter
 	err := d.db.query(ctx, sql, func(s *driver.Stmt) {
@@ -277,7 +277,7 @@ func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, lim
 	}, func(s *driver.Stmt) error {
 		out = append(out, delivery.DeadLetter{
 			ID: strconv.FormatInt(s.ColumnInt64(0), 10), Tenant: s.ColumnText(1), DetailType: s.ColumnText(2), Detail: blob(s, 3),
-			At: time.Unix(0, s.ColumnInt64(4)).UTC(), Reason: s.ColumnText(5),
+			At: time.Unix(0, s.ColumnInt64(4)).UTC(), Reason: s.ColumnText(5), ReplayedAt: dueAt(s.ColumnInt64(6)),
 		})
 		return nil
 	})
@@ -285,4 +285,47 @@ func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, lim
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
 	return out, nil
+}
+
+var _ delivery.DeadLetters = (*Deliveries)(nil)
+
+// Resend puts a rejected entry on the bus anew.
+func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error) {
+	seq, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return false, fmt.Errorf("send dead letter %q again: %w", id, delivery.ErrNotFound)
+	}
+	err = d.db.writer.write(ctx, func(w *writer) error {
+		found := false
+		var e delivery.Entry
+		sent = false
+		if err := each(w.conn, "SELECT tenant, kind, detail, EXISTS (SELECT 1 FROM dead_letters_resent r WHERE r.seq = dead_letters.seq) FROM dead_letters WHERE seq = ?", func(s *driver.Stmt) { s.BindInt64(1, seq) }, func(s *driver.Stmt) error {
+			found = tenant == "*" || tenant == s.ColumnText(0)
+			sent = s.ColumnInt64(3) == 0
+			e = delivery.Entry{DetailType: s.ColumnText(1), Detail: blob(s, 2), At: at}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if !found {
+			return delivery.ErrNotFound
+		}
+		if !sent {
+			return nil
+		}
+		if err := w.put(e); err != nil {
+			return err
+		}
+		return w.do("INSERT INTO dead_letters_resent (seq, at) VALUES (?1, ?2)", func(s *driver.Stmt) {
+			s.BindInt64(1, seq)
+			s.BindInt64(2, nanos(at))
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("send dead letter %s again: %w", id, err)
+	}
+	if sent {
+		d.db.wakeFanout()
+	}
+	return sent, nil
 }

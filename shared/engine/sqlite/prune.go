@@ -8,6 +8,7 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/command"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
@@ -46,6 +47,18 @@ func (db *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (rem
 	})
 	if removed += n; err != nil {
 		return removed, fmt.Errorf("remove old dead letters: %w", err)
+	}
+	if err := db.writer.write(ctx, func(w *writer) error {
+		return w.do("DELETE FROM dead_letters_resent WHERE seq NOT IN (SELECT seq FROM dead_letters)", nil)
+	}); err != nil {
+		return removed, fmt.Errorf("remove old dead letters: %w", err)
+	}
+	n, err = db.chunks(ctx, "DELETE FROM commands WHERE (tenant, id) IN (SELECT tenant, id FROM commands WHERE place < ? LIMIT ?)", func(s *driver.Stmt) {
+		s.BindText(1, command.Command{At: before}.Place())
+		s.BindInt64(2, pruneChunk)
+	})
+	if removed += n; err != nil {
+		return removed, fmt.Errorf("remove old commands: %w", err)
 	}
 	stale := now.Add(-2 * health.DefaultSpan).Unix()
 	n, err = db.chunks(ctx, "DELETE FROM counters WHERE (tenant, integration, window, bucket) IN (SELECT tenant, integration, window, bucket FROM counters WHERE bucket < ? LIMIT ?)", func(s *driver.Stmt) {

@@ -69,6 +69,8 @@ export const post = (path, body, options) => call("POST", path, { body, ...optio
 const part = encodeURIComponent;
 export const integrationPath = (id, rest = "") => `/v1/integrations/${part(id)}${rest}`;
 export const deliveryPath = (id, delivery, rest = "") => `${integrationPath(id)}/deliveries/${part(delivery)}${rest}`;
+export const commandPath = (id) => `/v1/commands/${part(id)}/ack`;
+export const replayPath = (id) => `/v1/dead-letters/${part(id)}/replay`;
 export const triggerPath = (id, rest = "") => `/v1/triggers/${part(id)}${rest}`;
 
 // integrationsOf reads all integrations, each with the title of its system.

@@ -12,8 +12,9 @@ const parents = [
 const parentOf = (event) => parents.find((p) => event.startsWith(p.prefix));
 const isReport = (event) => event.startsWith("report_");
 
-// startingEvents is what a new integration's form has ticked: everything, and of the reports the weekly one.
-export const startingEvents = (system) => Object.fromEntries(system.events.map(({ event }) => [event, { active: !isReport(event) || event === "report_weekly" }]));
+// startingEvents is what a new integration's form has ticked: everything but commands, which are for a program that carries
+// them out, and of the reports the weekly one.
+export const startingEvents = (system) => Object.fromEntries(system.events.map(({ event }) => [event, { active: event === "report_weekly" || !isReport(event) && event !== "commands" }]));
 
 // tree groups a system's events: [{event, title}] or [{key, members}].
 function tree(events) {
@@ -82,7 +83,7 @@ export function Events({ system, value, onChange }) {
       <div class="tree">${rest.map((n) => {
         if (n.members) return html`<${Parent} node=${n} value=${value} set=${set} />`;
         if (n.event === "siem") return html`<${Hits} value=${value} set=${set} />`;
-        return html`<${Box} checked=${Boolean(value[n.event]?.active)} label=${nameOf(n.event, system)} onChange=${(active) => set({ [n.event]: { active } })} />`;
+        return html`<${Box} checked=${Boolean(value[n.event]?.active)} label=${nameOf(n.event, system)} description=${n.event === "commands" ? t("events.commands.note") : undefined} onChange=${(active) => set({ [n.event]: { active } })} />`;
       })}</div>
       <p class="help" role="status">${none ? t("events.nothing") : ""}</p></fieldset>`;
 }

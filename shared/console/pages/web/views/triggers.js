@@ -1,6 +1,6 @@
 // Triggers: what they watch, in words; tabs, search, and one trigger with its form.
 import { html, useState } from "../html.js";
-import { call, get, integrationsOf, post, triggerPath } from "../api.js";
+import { call, commandPath, get, integrationsOf, post, triggerPath } from "../api.js";
 import { Search, Tabs, tabOf } from "../filters.js";
 import { list, number, said, span, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
@@ -140,6 +140,29 @@ function Head({ trigger: r, template, reload }) {
     ${error && html`<${Failure} error=${error} />`}<${Warnings} of=${r} />${asking && html`<${Delete} trigger=${r} onClose=${() => ask(false)} />`}`;
 }
 
+const asks = (trigger) => trigger.actions.some((a) => a.id !== "send_notification");
+
+function Command({ command: c, reload }) {
+  const [take, { busy, error }] = useAction(async () => {
+    await post(commandPath(c.id));
+    await reload();
+  });
+  const pending = c.state === "pending";
+  return html`<li class="panel"><p class="meta"><strong>${t(`kind.${c.kind}`)}</strong> <span>${c.ip}</span> <span class="muted">${t("command.asked")} <${When} at=${c.at} /></span></p>
+    <p class="meta"><${Pill} kind=${pending ? "off" : "ok"} icon=${pending ? "pause" : "check"}>${t(pending ? "command.pending" : "command.taken")}<//>
+      ${!pending && html`<span class="muted">${t("command.by", { who: c.acknowledged_by, at: time(c.acknowledged_at) })}</span>`}
+      ${pending && html`<button type="button" class="small" disabled=${busy} onClick=${take} aria-label=${t("command.take.of", { what: t(`kind.${c.kind}`), ip: c.ip })}><${Busy} on=${busy}>${t("command.take")}<//></button>`}</p>
+    ${error && html`<${Failure} error=${error} />`}</li>`;
+}
+
+// Asked shows what a trigger asked of the platform and whether anybody took it: Tocsin itself blocks nothing.
+function Asked({ trigger }) {
+  const load = useLoad(`commands ${trigger.id}`, (signal) => get("/v1/commands", { signal, query: { trigger: trigger.id, limit: 10 } }), { every: refresh });
+  return html`<section aria-label=${t("command.title")}><h2>${t("command.title")}</h2><p class="muted">${t("command.lead")}</p>
+    <${View} load=${load} count="2">${({ body }) => (body.items.length ? html`<ul class="column">${body.items.map((c) => html`<${Command} key=${c.id} command=${c} reload=${load.reload} />`)}</ul>
+      ${body.next_cursor && html`<p class="muted">${t("command.newest", { n: body.items.length })}</p>`}` : html`<p class="muted">${t("command.none")}</p>`)}<//></section>`;
+}
+
 export function Trigger({ id }) {
   const { query } = useLocation();
   const [saved, setSaved] = useState(false);
@@ -159,10 +182,11 @@ export function Trigger({ id }) {
     <${View} load=${load} skeleton="form" title=${t("nav.triggers")}>${({ trigger, templates, integrations }) => {
       const template = templates.find((d) => d.id === trigger.template_id);
       return html`<${Head} trigger=${trigger} template=${template} reload=${load.reload} />
-        ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${t("trigger.added")}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}
+        ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${t(asks(trigger) ? "trigger.added.asks" : "trigger.added")}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}
         ${query.get("copied") && html`<${Notice} kind="ok" role="status"><p>${t("trigger.copied")}</p><p><a href=${withQuery({ copied: "" })}>${t("action.close")}</a></p><//>`}
         ${saved && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
         ${template ? html`<${TriggerForm} key=${trigger.revision} template=${template} start=${trigger} integrations=${integrations} refresh=${load.reload} save=${save} submit=${t("form.save")} />`
-          : html`<${Notice} kind="warn"><p>${t("trigger.old")}</p><//>`}`;
+          : html`<${Notice} kind="warn"><p>${t("trigger.old")}</p><//>`}
+        ${asks(trigger) && html`<${Asked} trigger=${trigger} />`}`;
     }}<//>`;
 }

@@ -1,0 +1,119 @@
+package console_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/access"
+	"tocsin/shared/command"
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+)
+
+func (r *rig) asked(tenant string, ids ...string) {
+	r.t.Helper()
+	var in delivery.Intake
+	for n, id := range ids {
+		in.Commands = append(in.Commands, command.Command{
+			ID: id, Tenant: tenant, Kind: event.IPDenylistRequested, At: time.Unix(int64(1677628800+n), 0).UTC(),
+			Data: event.CommandData{TriggerID: "t1", TriggerName: "Payloads", IP: "203.0.113.7", LockTime: 3600},
+		})
+	}
+	require.NoError(r.t, r.db.Deliveries().Accept(r.t.Context(), in))
+}
+
+func TestP2CommandsAreListedAndAcknowledged(t *testing.T) {
+	r := start(t)
+	r.asked("42", "trigger:t1:a:block_ips", "trigger:t1:b:block_ips", "trigger:t1:c:block_ips")
+	r.asked("43", "foreign")
+	a := r.call("GET", "/v1/commands?limit=2", "")
+	require.Equal(t, 200, a.status, a.raw)
+	require.Len(t, a.body["items"], 2)
+	first := a.body["items"].([]any)[0].(map[string]any)
+	require.Equal(t, map[string]any{
+		"id": "trigger:t1:c:block_ips", "kind": "ip_denylist_requested", "at": "2023-03-01T00:00:02Z", "state": "pending", "trigger_id": "t1",
+		"trigger_name": "Payloads", "ip": "203.0.113.7", "lock_time": 3600.0,
+	}, first)
+	next := r.call("GET", "/v1/commands?limit=2&cursor="+a.body["next_cursor"].(string), "")
+	require.Len(t, next.body["items"], 1)
+	require.NotContains(t, next.body, "next_cursor")
+	require.Equal(t, 400, r.call("GET", "/v1/dead-letters?cursor="+a.body["next_cursor"].(string), "").status, "a cursor of another list")
+
+	self := "/v1/commands/" + url.PathEscape("trigger:t1:c:block_ips") + "/ack"
+	done := r.call("POST", self, "")
+	require.Equal(t, 200, done.status, done.raw)
+	require.Equal(t, "acknowledged", done.body["state"])
+	require.Equal(t, "ada@example.com", done.body["acknowledged_by"])
+	r.email = "grace@example.com"
+	r.token = r.issue("42", access.Administrator)
+	again := r.call("POST", self, "")
+	require.Equal(t, 200, again.status)
+	require.Equal(t, done.body, again.body, "idempotent: the first one stays")
+	require.Len(t, r.call("GET", "/v1/commands?state=pending", "").body["items"], 2)
+	require.Len(t, r.call("GET", "/v1/commands?state=acknowledged&trigger=t1", "").body["items"], 1)
+	require.Empty(t, r.call("GET", "/v1/commands?trigger=t2", "").body["items"])
+	require.Equal(t, 422, r.call("GET", "/v1/commands?state=odd", "").status)
+	require.Equal(t, 404, r.call("POST", "/v1/commands/foreign/ack", "").status, "another tenant's")
+	for _, role := range []access.Role{access.Analyst, access.ReadOnly, access.APIDeveloper, access.Deploy, ""} {
+		r.token = r.issue("42", role)
+		for _, a := range []answer{r.call("GET", "/v1/commands", ""), r.call("POST", self, "")} {
+			require.Equal(t, 403, a.status, role)
+			require.Contains(t, a.raw, "triggers are for administrators only")
+		}
+	}
+}
+
+func TestP2TheWebhookOffersCommandsAndNoMessengerDoes(t *testing.T) {
+	r := start(t)
+	offered := map[string]bool{}
+	for _, g := range r.call("GET", "/v1/systems", "").body["groups"].([]any) {
+		for _, s := range g.(map[string]any)["systems"].([]any) {
+			system := s.(map[string]any)
+			if events, ok := system["events"].([]any); ok && strings.Contains(fmt.Sprint(events), "commands") {
+				offered[system["name"].(string)] = true
+			}
+		}
+	}
+	require.Equal(t, map[string]bool{"web_hooks": true, "fluentd": true, "logstash": true}, offered)
+	r.create(`{"system":"web_hooks","name":"edge","events":[{"event":"commands"}],"parameters":{"url":"https://93.184.215.14/edge"}}`)
+}
+
+func TestP6ARejectedEventIsSentThroughAgainOnce(t *testing.T) {
+	r := start(t)
+	reject := func(tenant string, n int) {
+		require.NoError(t, r.db.Bus().Put(t.Context(), []delivery.Entry{{DetailType: "a_new_kind", Detail: []byte(`{}`), At: time.Now()}}))
+		entries, err := r.db.Bus().Receive(t.Context(), 10)
+		require.NoError(t, err)
+		require.Len(t, entries, n)
+		require.NoError(t, r.db.Deliveries().Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: entries[n-1], Tenant: tenant, Reason: "not a known kind"}}}))
+	}
+	reject("42", 1)
+	reject("", 1)
+	id := func() string {
+		return r.call("GET", "/v1/dead-letters", "").body["items"].([]any)[0].(map[string]any)["id"].(string)
+	}
+	mine := id()
+	a := r.call("POST", "/v1/dead-letters/"+mine+"/replay", "")
+	require.Equal(t, 200, a.status, a.raw)
+	require.EqualValues(t, 1, a.body["count"])
+	require.EqualValues(t, 0, r.call("POST", "/v1/dead-letters/"+mine+"/replay", "").body["count"])
+	require.Contains(t, r.call("GET", "/v1/dead-letters", "").raw, `"replayed_at":`)
+	left, err := r.db.Bus().Receive(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "it goes the way of a new event")
+	require.Equal(t, "a_new_kind", left[0].DetailType)
+	r.token = r.issue("42", access.Operator)
+	nobodys := id()
+	r.token = r.issue("42", access.Administrator)
+	require.Equal(t, 404, r.call("POST", "/v1/dead-letters/"+nobodys+"/replay", "").status, "of nobody: an operator's")
+	require.Equal(t, 404, r.call("POST", "/v1/dead-letters/odd/replay", "").status)
+	r.token = r.issue("42", access.Operator)
+	require.Equal(t, 200, r.call("POST", "/v1/dead-letters/"+nobodys+"/replay", "").status)
+	r.token = r.issue("42", access.Analyst)
+	require.Equal(t, 403, r.call("POST", "/v1/dead-letters/"+mine+"/replay", "").status)
+}
