@@ -107,12 +107,14 @@ type TriggerView struct {
 	Filters   []FilterView               `json:"filters"`
 	Threshold *ThresholdView             `json:"threshold,omitempty"`
 	Actions   []ActionView               `json:"actions"`
-	Warnings  []destination.FieldProblem `json:"warnings,omitempty" doc:"integrations that get nothing: they were deleted or are disabled"`
+	Warnings  []destination.FieldProblem `json:"warnings,omitempty" doc:"integrations that get nothing: they were deleted or are disabled; patterns that are too large"`
 	LastFired *time.Time                 `json:"last_fired_at,omitempty" doc:"of a trigger with a threshold; absent when it never did"`
-	Revision  int64                      `json:"revision" doc:"counts changes; the ETag"`
-	CreatedAt time.Time                  `json:"created_at"`
-	CreatedBy string                     `json:"created_by,omitempty"`
-	UpdatedAt time.Time                  `json:"updated_at"`
+	// LastSkipped is absent when it never did.
+	LastSkipped *time.Time `json:"last_skipped_at,omitempty" doc:"when it last left a request out because the URI patterns of its tenant took too long"`
+	Revision    int64      `json:"revision" doc:"counts changes; the ETag"`
+	CreatedAt   time.Time  `json:"created_at"`
+	CreatedBy   string     `json:"created_by,omitempty"`
+	UpdatedAt   time.Time  `json:"updated_at"`
 }
 
 // TriggerDraft is what makes a trigger.
@@ -334,15 +336,18 @@ func (s *server) listTriggers(ctx context.Context, in *triggersInput) (*triggers
 	return out, nil
 }
 
-// fired reads when triggers went off last.
-func (s *server) fired(ctx context.Context, list []trigger.Trigger) (map[string]time.Time, error) {
+// history is what a trigger's state tells of it.
+type history struct{ fired, skipped time.Time }
+
+// fired reads when triggers went off last, and when they left something out.
+func (s *server) fired(ctx context.Context, list []trigger.Trigger) (map[string]history, error) {
 	var ids []string
 	for _, t := range list {
 		if t.Threshold != nil {
 			ids = append(ids, t.ID)
 		}
 	}
-	out := map[string]time.Time{}
+	out := map[string]history{}
 	if len(ids) == 0 {
 		return out, nil
 	}
@@ -351,9 +356,15 @@ func (s *server) fired(ctx context.Context, list []trigger.Trigger) (map[string]
 		return nil, err
 	}
 	for _, st := range states {
-		if at, err := trigger.LastFired(st); err == nil { // a damaged state begins anew with the next event
-			out[st.Trigger] = at
+		fired, err := trigger.LastFired(st)
+		if err != nil {
+			continue // a damaged state begins anew with the next event
 		}
+		skipped, err := trigger.LastSkipped(st)
+		if err != nil {
+			continue
+		}
+		out[st.Trigger] = history{fired, skipped}
 	}
 	return out, nil
 }
@@ -381,13 +392,16 @@ func (s *server) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (
 	return &triggerOutput{ETag: makeETag(t.Revision), Body: triggerView(t, fired[t.ID], warnings[t.ID])}, nil
 }
 
-func triggerView(t trigger.Trigger, fired time.Time, warnings []destination.FieldProblem) TriggerView {
+func triggerView(t trigger.Trigger, h history, warnings []destination.FieldProblem) TriggerView {
 	v := TriggerView{
 		ID: t.ID, Name: t.Name, Comment: t.Comment, Enabled: !t.Off, Default: t.Default, Template: t.Template, Filters: []FilterView{}, Actions: []ActionView{},
 		Warnings: warnings, Revision: t.Revision, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy, UpdatedAt: t.UpdatedAt,
 	}
-	if !fired.IsZero() {
-		v.LastFired = &fired
+	if !h.fired.IsZero() {
+		v.LastFired = &h.fired
+	}
+	if !h.skipped.IsZero() {
+		v.LastSkipped = &h.skipped
 	}
 	for _, f := range t.Filters {
 		values := make([]any, len(f.Values))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tocsin/shared/event"
+	"tocsin/shared/logsample"
 )
 
 // Seen is an event with the time at which the bus took it.
@@ -27,14 +28,20 @@ type Evaluator struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 
+	// Clock measures what a tenant's patterns take; nil = time.Now.
+	Clock func() time.Time
+
 	mu       sync.Mutex
 	compiled map[compiledKey]*matcher
+	size     int // of all that is compiled, in instructions
+	meters   meters
+	lines    logsample.Sampler
 }
 
 type compiledKey struct{ tenant, id string }
 
-// maxCompiled bounds the triggers that are kept ready.
-const maxCompiled = 20_000
+// maxCompiled bounds the triggers that are kept ready, and maxCompiledSize what they hold, in instructions of some 40 bytes.
+const maxCompiled, maxCompiledSize = 20_000, 2_000_000
 
 // watched are the kinds that any condition looks at.
 var watched = func() map[event.Kind]bool {
@@ -100,11 +107,14 @@ var errOlder = fmt.Errorf("a state is of a later definition of its trigger: %w",
 type reading = func(ctx context.Context, tenant string) ([]Trigger, bool, error)
 
 func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, places []int, read reading, out *Outcome) error {
-	matchers, err := v.matchers(ctx, tenant, batch[places[0]].Event.ClientName, read)
+	turn := v.meters.open(tenant, v.Now(), v.clock())
+	defer v.meters.close(tenant, turn)
+	matchers, err := v.matchers(ctx, tenant, batch[places[0]].Event.ClientName, read, turn)
 	if err != nil || len(matchers) == 0 {
 		return err
 	}
 	pending := make([][]counted, len(matchers))
+	skipped := make([]bool, len(matchers))
 	var hit []int
 	for _, place := range places {
 		e := batch[place].Event
@@ -116,8 +126,16 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 			}
 			if s == nil {
 				s = see(e)
+				s.turn = turn
 			}
-			if m.matches(s) {
+			turn.skipped = false
+			matched := m.matches(s)
+			switch {
+			case turn.skipped:
+				skipped[n] = true
+				v.lines.Add(v.Log, v.Now(), slog.LevelWarn, logsample.Kind{Group: tenant, Class: m.ID}, "a trigger left an event out: its URI patterns take too long",
+					"tenant", tenant, "trigger", m.ID, "event", e.ID)
+			case matched:
 				hit = append(hit, n)
 			}
 		}
@@ -130,7 +148,14 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 			out.Publish = append(out.Publish, m.react(firing{event: e, client: e.ClientName, now: v.Now()})...)
 		}
 	}
-	return v.count(ctx, tenant, batch, matchers, pending, out)
+	return v.count(ctx, tenant, batch, matchers, pending, skipped, out)
+}
+
+func (v *Evaluator) clock() func() time.Time {
+	if v.Clock != nil {
+		return v.Clock
+	}
+	return time.Now
 }
 
 // when is an event's own time; a clock that is ahead of ours would keep the window from moving.
@@ -155,7 +180,7 @@ func deepestOnly(matchers []*matcher, hit []int, s *subject) []int {
 }
 
 // matchers are the tenant's enabled triggers, made ready.
-func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read reading) ([]*matcher, error) {
+func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read reading, turn *turn) ([]*matcher, error) {
 	list, seeded, err := read(ctx, tenant)
 	if err != nil {
 		return nil, err
@@ -169,8 +194,8 @@ func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read re
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.compiled == nil || len(v.compiled) > maxCompiled {
-		v.compiled = map[compiledKey]*matcher{}
+	if v.compiled == nil || len(v.compiled) > maxCompiled || v.size > maxCompiledSize {
+		v.compiled, v.size = map[compiledKey]*matcher{}, 0
 	}
 	var out []*matcher
 	for _, t := range list {
@@ -180,11 +205,20 @@ func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read re
 		k := compiledKey{tenant, t.ID}
 		m := v.compiled[k]
 		if m == nil || m.Revision != t.Revision || !m.CreatedAt.Equal(t.CreatedAt) {
-			if m, err = compile(t); err != nil {
-				v.Log.Error("a trigger is left out", "tenant", tenant, "trigger", t.ID, "error", err.Error())
+			if turn.left <= 0 {
+				v.lines.Add(v.Log, v.Now(), slog.LevelWarn, logsample.Kind{Group: tenant, Class: t.ID}, "a trigger waits: the patterns of its tenant's triggers take too long", "tenant", tenant, "trigger", t.ID)
 				continue
 			}
-			v.compiled[k] = m
+			was := m
+			m, err = compile(t) // once for a revision: it is not what the meter is for
+			if err != nil {
+				v.lines.Add(v.Log, v.Now(), slog.LevelError, logsample.Kind{Group: tenant, Class: t.ID}, "a trigger is left out", "tenant", tenant, "trigger", t.ID, "error", err.Error())
+				continue
+			}
+			if was != nil {
+				v.size -= was.size
+			}
+			v.compiled[k], v.size = m, v.size+m.size
 		}
 		out = append(out, m)
 	}
@@ -192,11 +226,11 @@ func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read re
 }
 
 // count brings the states of triggers up to date.
-func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matchers []*matcher, pending [][]counted, out *Outcome) error {
+func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matchers []*matcher, pending [][]counted, skipped []bool, out *Outcome) error {
 	var ids []string
 	var at []int
 	for n, list := range pending {
-		if len(list) > 0 {
+		if len(list) > 0 || skipped[n] && matchers[n].template.Threshold != nil {
 			ids, at = append(ids, matchers[n].ID), append(at, n)
 		}
 	}
@@ -220,6 +254,9 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 			s = state{epoch: m.Epoch, fired: s.fired}
 		}
 		changed := false
+		if now := v.Now().UnixMilli(); skipped[n] && now-s.skipped > tellSkipped.Milliseconds() {
+			s.skipped, changed = now, true
+		}
 		list := pending[n]
 		slices.SortStableFunc(list, func(a, b counted) int { return a.at.Compare(b.at) })
 		for _, c := range list {
@@ -240,6 +277,9 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 	}
 	return nil
 }
+
+// tellSkipped is how often a state notes that a trigger left events out: people want to see that it does, and about when.
+const tellSkipped = time.Minute
 
 // take counts one event.
 func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
@@ -412,4 +452,16 @@ func LastFired(s State) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	return time.UnixMilli(v.fired).UTC(), nil
+}
+
+// LastSkipped reads when the trigger of a state left an event out because its patterns took too long, zero for never.
+func LastSkipped(s State) (time.Time, error) {
+	v, err := decode(s.Body)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the state of trigger %s: %w", s.Trigger, err)
+	}
+	if v.skipped == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(v.skipped).UTC(), nil
 }

@@ -35,6 +35,19 @@ type subject struct {
 	payloads []string
 	dropped  bool // by upstream's sampling
 	ignored  bool // experimental
+
+	turn     *turn    // nil: time is no matter
+	segments []string // of the url, made once for all triggers
+	joined   string   // the same as regular expressions see it
+}
+
+// parts are the url's segments.
+func (s *subject) parts() []string {
+	if s.segments == nil {
+		s.segments = split(s.url)
+		s.joined = strings.Join(s.segments, "/")
+	}
+	return s.segments
 }
 
 // source is the address that a condition counts by.
@@ -111,8 +124,9 @@ func digest(parts ...string) uint64 {
 
 // addresses reads addresses and writes them as netip does. What is none, such as a list out of a header, is left out: no
 // list of addresses would take it.
+// Of a longer list the first maxAddresses are looked at.
 func addresses(list ...string) (out []string) {
-	for _, ip := range list {
+	for _, ip := range list[:min(len(list), maxAddresses)] {
 		if a, err := netip.ParseAddr(ip); err == nil {
 			out = append(out, a.Unmap().WithZone("").String())
 		}
@@ -127,6 +141,7 @@ type matcher struct {
 	ruler    ruler
 	tests    []test
 	urls     []pattern // of its ByURL filters with Equal
+	size     int       // compiled, in instructions
 }
 
 type test struct {
@@ -157,13 +172,26 @@ func compile(t Trigger) (*matcher, error) {
 	return m, nil
 }
 
+// fewValues are found faster one by one than by a digest.
+const fewValues = 8
+
 func (m *matcher) filter(f Filter) (func(*subject) bool, error) {
 	values := make([]string, len(f.Values))
 	for n, v := range f.Values {
 		values[n] = string(v)
 	}
+	has := func(v string) bool { return slices.Contains(values, v) }
+	if len(values) > fewValues {
+		set := make(map[string]bool, len(values))
+		has = func(v string) bool { return set[v] }
+		defer func() { // what follows may write the values in another form
+			for _, v := range values {
+				set[v] = true
+			}
+		}()
+	}
 	one := func(of func(*subject) string) func(*subject) bool {
-		return func(s *subject) bool { v := of(s); return v != "" && slices.Contains(values, v) }
+		return func(s *subject) bool { v := of(s); return v != "" && has(v) }
 	}
 	lower := func() {
 		for n := range values {
@@ -179,11 +207,12 @@ func (m *matcher) filter(f Filter) (func(*subject) bool, error) {
 				return nil, err
 			}
 			patterns = append(patterns, p)
+			m.size += p.size
 		}
 		if f.Operator == Equal {
 			m.urls = append(m.urls, patterns...)
 		}
-		return func(s *subject) bool { return deepest(patterns, s.url) > 0 }, nil
+		return func(s *subject) bool { return s.deepest(patterns) > 0 }, nil
 	case ByType:
 		return one(func(s *subject) string { return s.of }), nil
 	case ByApplication:
@@ -198,7 +227,7 @@ func (m *matcher) filter(f Filter) (func(*subject) bool, error) {
 	case ByIP:
 		values = addresses(values...)
 		return func(s *subject) bool {
-			return slices.ContainsFunc(s.addresses, func(a string) bool { return slices.Contains(values, a) })
+			return slices.ContainsFunc(s.addresses, has)
 		}, nil
 	case ByDomain:
 		lower()
@@ -273,27 +302,44 @@ func (m *matcher) countable(s *subject) bool {
 }
 
 // depth is how deep a path the trigger's URI filters name; 0 without any.
-func (m *matcher) depth(s *subject) int { return deepest(m.urls, s.url) }
+func (m *matcher) depth(s *subject) int { return s.deepest(m.urls) }
 
 // pattern of a URI: segments with wildcards, or a regular expression.
 type pattern struct {
 	segments []string
 	regex    *regexp.Regexp
+	size     int // of the regular expression, in instructions
 }
 
 // newPattern reads a value of ByURL.
 func newPattern(v string) (pattern, error) {
-	if raw, ok := strings.CutPrefix(v, "~"); ok {
-		re, err := regexp.Compile(`\A(?:` + raw + `)\z`)
-		if err != nil {
-			return pattern{}, fmt.Errorf("is not a regular expression (RE2): %w", err)
-		}
-		return pattern{regex: re}, nil
+	raw, ok := strings.CutPrefix(v, "~")
+	if !ok {
+		return pattern{segments: split(v)}, nil
 	}
-	return pattern{segments: split(v)}, nil
+	size, err := sizeOf(raw)
+	switch {
+	case err != nil:
+		return pattern{}, err
+	case size > maxCompile:
+		return pattern{}, tooLarge(size)
+	}
+	re, err := regexp.Compile(`\A(?:` + raw + `)\z`)
+	if err != nil {
+		return pattern{}, fmt.Errorf("is not a regular expression (RE2): %w", err)
+	}
+	return pattern{regex: re, size: size}, nil
 }
 
+func tooLarge(size int) error {
+	return fmt.Errorf("is too large a regular expression: its repetitions make it %d steps, at most %d are taken: write .* in place of a long repetition", size, maxSteps)
+}
+
+// split cuts a URI into its host and the segments of its path. The first maxURL bytes are looked at.
 func split(url string) []string {
+	if len(url) > maxURL {
+		url = url[:maxURL]
+	}
 	url, _, _ = strings.Cut(url, "?")
 	if scheme, rest, ok := strings.Cut(url, "://"); ok && !strings.Contains(scheme, "/") {
 		url = rest // without a scheme, what looks like one is a part of the path
@@ -308,15 +354,27 @@ func split(url string) []string {
 
 // deepest is the number of segments, from 1, of the deepest pattern that matches; 0 when none does.
 func deepest(patterns []pattern, url string) int {
+	return (&subject{url: url}).deepest(patterns)
+}
+
+func (s *subject) deepest(patterns []pattern) int {
 	most := 0
 	if len(patterns) == 0 {
 		return 0
 	}
-	segments := split(url)
+	segments := s.parts()
+	s.turn.begin()
+	defer s.turn.end()
 	for _, p := range patterns {
+		steps := p.size * (len(s.joined) + 1)
+		if p.regex == nil {
+			steps = len(p.segments) * len(segments)
+		}
 		switch {
+		case !s.turn.may(steps):
+			return 0
 		case p.regex != nil:
-			if p.regex.MatchString(strings.Join(segments, "/")) {
+			if p.regex.MatchString(s.joined) {
 				most = max(most, len(segments))
 			}
 		case match(p.segments, segments):

@@ -85,7 +85,7 @@ func (s *Service) Check(ctx context.Context, who integration.Person, d Draft) (T
 	if t.Name == "" { // facts, 4.1
 		t.Name = "New trigger by " + cmp.Or(who.Name, who.Email) + ", " + now.Format(time.DateOnly)
 	}
-	return t, s.validate(ctx, &t, nil)
+	return t, s.validate(ctx, &t, nil, false)
 }
 
 // Create validates and stores a new trigger. Errors: InvalidError.
@@ -167,7 +167,7 @@ func (s *Service) Update(ctx context.Context, who integration.Person, id string,
 	if p.Actions != nil {
 		t.Actions = *p.Actions
 	}
-	if err := s.validate(ctx, &t, old.Actions); err != nil {
+	if err := s.validate(ctx, &t, old.Actions, reflect.DeepEqual(t.Filters, old.Filters)); err != nil {
 		return Trigger{}, err
 	}
 	if reflect.DeepEqual(t, old) {
@@ -220,12 +220,30 @@ func (s *Service) announce(kind event.Kind, t Trigger, who integration.Person) e
 	return event.Event{ID: s.NewID(), Tenant: t.Tenant, ClientName: cmp.Or(who.ClientName, t.ClientName), Kind: kind, Time: s.Now().UTC(), Data: raw}
 }
 
-// Warnings tell of integrations that triggers of one tenant name and that get nothing: they were deleted or are disabled. The
-// answer is by the triggers' ids. Each integration is looked at once.
+// large tells of patterns that an earlier release took and this one would not.
+func (t Trigger) large() (out []destination.FieldProblem) {
+	for n, f := range t.Filters {
+		for k, v := range f.Values {
+			if f.ID == ByURL && large(string(v)) != "" {
+				out = append(out, destination.FieldProblem{
+					Field: fmt.Sprintf("filters.%d.values.%d", n, k), Reason: "this regular expression is too large: long URIs are left out, or all of them. Write .* in place of a long repetition",
+				})
+			}
+		}
+	}
+	return out
+}
+
+// Warnings tell of integrations that triggers of one tenant name and that get nothing: they were deleted or are disabled; and of
+// patterns that are too large. The answer is by the triggers' ids. Each integration is looked at once.
 func (s *Service) Warnings(ctx context.Context, list ...Trigger) (map[string][]destination.FieldProblem, error) {
 	reasons := map[string]string{}
 	out := map[string][]destination.FieldProblem{}
 	for _, t := range list {
+		out[t.ID] = append(out[t.ID], t.large()...)
+		if len(out[t.ID]) == 0 {
+			delete(out, t.ID)
+		}
 		for n, a := range t.Actions {
 			for k, id := range a.Integrations {
 				if _, ok := reasons[id]; !ok {
@@ -251,8 +269,9 @@ func (s *Service) Warnings(ctx context.Context, list ...Trigger) (map[string][]d
 }
 
 // validate checks a trigger against its template, and puts lock times in order. kept are the actions that it had: an
-// integration that they name may have gone since.
-func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action) error {
+// integration that they name may have gone since. Filters that stay as they were are good still, so that a trigger whose
+// pattern an earlier release took can be switched off.
+func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action, sameFilters bool) error {
 	var v validation
 	v.text("name", t.Name, 1, maxName)
 	v.text("comment", t.Comment, 0, maxComment)
@@ -262,7 +281,12 @@ func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action) error
 		return InvalidError(v)
 	}
 	v.threshold(template, t.Threshold)
-	v.filters(template, t.Filters)
+	if !sameFilters {
+		v.filters(template, t.Filters)
+		if len(v) == 0 {
+			v.steps(t.Filters)
+		}
+	}
 	if err := s.actions(ctx, &v, template, t, kept); err != nil {
 		return err
 	}
@@ -389,11 +413,47 @@ func (id FilterID) wrong(value string) string {
 			return "must be a status such as 404, or a class such as 5xx"
 		}
 	case ByURL:
+		if reason := large(value); reason != "" {
+			return reason
+		}
 		if _, err := newPattern(value); err != nil {
 			return err.Error()
 		}
 	}
 	return ""
+}
+
+// large says that a value of ByURL is too large a regular expression, "" when it is not, or is none.
+func large(value string) string {
+	if raw, ok := strings.CutPrefix(value, "~"); ok {
+		if size, err := sizeOf(raw); err == nil && size > maxSteps {
+			return tooLarge(size).Error()
+		}
+	}
+	return ""
+}
+
+// steps bounds what the trigger's regular expressions are together.
+func (v *validation) steps(list []Filter) {
+	total := 0
+	for n, f := range list {
+		if f.ID != ByURL {
+			continue
+		}
+		for k, value := range f.Values[:min(len(f.Values), MaxValues)] {
+			raw, ok := strings.CutPrefix(string(value), "~")
+			if !ok {
+				continue
+			}
+			if size, err := sizeOf(raw); err == nil {
+				total += size
+			}
+			if total > maxTriggerSteps {
+				v.wrong(fmt.Sprintf("filters.%d.values.%d", n, k), "is one too many: the regular expressions of a trigger have at most %d steps together", maxTriggerSteps)
+				return
+			}
+		}
+	}
 }
 
 func (s *Service) actions(ctx context.Context, v *validation, t Template, tr *Trigger, kept []Action) error {

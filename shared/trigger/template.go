@@ -217,7 +217,7 @@ func choices(pairs ...string) []Choice {
 }
 
 var filterRules = map[FilterID]FilterRule{
-	ByURL: {Title: "URI", Kind: KindText, Help: "A full URI without its query, such as example.com/login. * stands for one part of the path, ** for any number of them; a value that begins with ~ is a regular expression."},
+	ByURL: {Title: "URI", Kind: KindText, Help: "A full URI without its query, such as example.com/login. * stands for one part of the path, ** for any number of them; a value that begins with ~ is a regular expression. The first 2,048 bytes of a URI are looked at."},
 	ByType: {Title: "Attack type", Kind: KindChoice, Choices: choices("sqli", "SQLi", "xss", "XSS", "rce", "RCE", "xxe", "XXE", "ptrav", "Path traversal", "crlf", "CRLF injection",
 		"nosqli", "NoSQL injection", "ldapi", "LDAP injection", "ssti", "SSTI", "ssi", "SSI", "mail_injection", "Mail injection", "ssrf", "SSRF", "redir", "Open redirect", "csrf", "CSRF",
 		"brute", "Brute force", "dirbust", "Forced browsing", "bola", "BOLA", "scanner", "Scanner", "data_bomb", "Data bomb", "overlimit_res", "Resource overlimit",

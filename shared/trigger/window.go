@@ -135,6 +135,7 @@ func (w *window) idle(r ruler, now int64) bool {
 type state struct {
 	epoch   int64
 	fired   int64 // Unix milliseconds when it fired last, 0 = never; for people
+	skipped int64 // the same of when it left an event out
 	windows []source
 	index   map[uint64]int
 	newest  int64 // of all windows
@@ -178,7 +179,8 @@ func (s *state) window(key uint64) *window {
 	return &s.windows[n].window
 }
 
-const stateFormat = 1
+// Formats of a state: the second has the time of skipped after that of fired.
+const stateFormat, stateSkipped = 1, 2
 
 // encode writes a state whose newest time is now, without what is idle; it forgets sources until the rest fits.
 func (s *state) encode(r ruler) []byte {
@@ -195,6 +197,10 @@ func (s *state) encode(r ruler) []byte {
 		b := []byte{stateFormat}
 		b = binary.AppendVarint(b, s.epoch)
 		b = binary.AppendVarint(b, s.fired)
+		if s.skipped != 0 {
+			b[0] = stateSkipped
+			b = binary.AppendVarint(b, s.skipped)
+		}
 		for _, w := range s.windows {
 			b = w.append(b)
 		}
@@ -234,10 +240,14 @@ func decode(b []byte) (s state, err error) {
 		return s, nil
 	}
 	d := decoder{b: b}
-	if d.bytes(1)[0] != stateFormat {
+	format := d.bytes(1)[0]
+	if format != stateFormat && format != stateSkipped {
 		return s, errDamaged
 	}
 	s.epoch, s.fired = d.varint(), d.varint()
+	if format == stateSkipped {
+		s.skipped = d.varint()
+	}
 	for len(d.b) > 0 && !d.bad {
 		w := source{d.uint64(), window{fired: none}}
 		if d.bytes(1)[0] == 1 {

@@ -39,7 +39,8 @@ function reaction(a, template, integrations) {
   return title;
 }
 
-const Warnings = ({ of }) => (of.warnings?.length ? html`<${Notice} kind="warn">${of.warnings.map((w) => html`<p><${Said} text=${w.reason} /></p>`)}<//>` : null);
+const Warnings = ({ of }) => (of.warnings?.length || of.last_skipped_at ? html`<${Notice} kind="warn">${(of.warnings || []).map((w) => html`<p><${Said} text=${w.reason} /></p>`)}
+  ${of.last_skipped_at && html`<p>${t("trigger.skipped")} <${When} at=${of.last_skipped_at} /></p>`}<//>` : null);
 
 function useSwitch(trigger, done) {
   return useAction(async () => {

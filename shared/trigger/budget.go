@@ -1,0 +1,169 @@
+package trigger
+
+import (
+	"fmt"
+	"math/bits"
+	"regexp/syntax"
+	"sync"
+	"time"
+)
+
+// A tenant's patterns run in the same process as every other tenant's events. Go's regular expressions take time in proportion
+// to the length of the text times the size of the compiled program (package regexp), and the size can be large: `.{0,900}` is
+// 1,800 instructions. So there are three bounds: of what is saved, of what one match may take, and of what a tenant may take.
+const (
+	// maxSteps bounds the compiled size of one regular expression, and maxTriggerSteps that of a trigger's together, in
+	// instructions of package regexp/syntax. A pattern of a person's has less than a hundred.
+	maxSteps        = 1000
+	maxTriggerSteps = 5000
+	// maxCompile is from which size on one that an earlier release saved is not even compiled.
+	maxCompile = 100_000
+	// maxURL is how much of a URI is looked at, in bytes. HTTP has no limit of its own; RFC 9110, 4.1, asks for 8,000 and
+	// most browsers and proxies stop at 2,048 or 8,192.
+	maxURL = 2048
+	// maxMatch bounds one match, in instructions times bytes: a tenth of a second. Only what an earlier release saved can be
+	// larger; on a URI that is too long for it a trigger is not evaluated.
+	maxMatch = 4_000_000
+	// maxAddresses is how many addresses of an event filters look at: an attack can have ten thousands.
+	maxAddresses = 1000
+
+	// burst is the time that a tenant's URI patterns may take at once, and perSecond how much of it comes back in a second.
+	// It is per process: a fan-out function of AWS, or the one machine.
+	burst     = 250 * time.Millisecond
+	perSecond = 50 * time.Millisecond
+	// lookEvery is how often the clock is read while patterns are matched, in instructions times bytes.
+	lookEvery = 50_000
+)
+
+// programSize bounds the number of instructions of a regular expression, without compiling it: that alone could take a second.
+func programSize(re *syntax.Regexp) int {
+	const most = 1 << 24 // sums stay far from an overflow
+	total := 0
+	for _, sub := range re.Sub {
+		total = min(most, total+programSize(sub))
+	}
+	switch re.Op {
+	case syntax.OpLiteral:
+		total = len(re.Rune)
+	case syntax.OpCharClass:
+		total = 1 + bits.Len(uint(len(re.Rune)))/4 // a class of many ranges is searched
+	case syntax.OpCapture:
+		total += 2
+	case syntax.OpStar, syntax.OpPlus, syntax.OpQuest:
+		total += 2
+	case syntax.OpAlternate:
+		total += len(re.Sub)
+	case syntax.OpRepeat:
+		times := re.Max
+		if times < 0 {
+			times = re.Min + 1
+		}
+		total = min(most, (total+1)*max(1, times))
+	}
+	return min(most, max(1, total))
+}
+
+// sizeOf is programSize of a raw expression.
+func sizeOf(raw string) (int, error) {
+	re, err := syntax.Parse(raw, syntax.Perl)
+	if err != nil {
+		return 0, fmt.Errorf("is not a regular expression (RE2): %w", err)
+	}
+	return programSize(re), nil
+}
+
+// meter is what is left of a tenant's time.
+type meter struct {
+	left time.Duration
+	at   time.Time
+}
+
+// meters are those of all tenants.
+type meters struct {
+	mu sync.Mutex
+	of map[string]meter
+}
+
+// maxMeters bounds the tenants whose meters are remembered; a full one is as good as none.
+const maxMeters = 10_000
+
+// open begins a turn of a tenant.
+func (m *meters) open(tenant string, now time.Time, clock func() time.Time) *turn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, ok := m.of[tenant]
+	switch elapsed := now.Sub(v.at); {
+	case !ok || elapsed < 0:
+		v.left = burst
+	case elapsed < burst*time.Second/perSecond:
+		v.left = min(burst, v.left+elapsed*perSecond/time.Second)
+	default:
+		v.left = burst
+	}
+	v.at = now
+	return &turn{meter: v, clock: clock}
+}
+
+// close notes what a turn left.
+func (m *meters) close(tenant string, t *turn) {
+	if !t.used {
+		return
+	}
+	t.look()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.of == nil || len(m.of) >= maxMeters {
+		m.of = map[string]meter{}
+	}
+	m.of[tenant] = t.meter
+}
+
+// turn is the evaluation of one tenant's part of a batch.
+type turn struct {
+	meter
+	clock   func() time.Time
+	began   time.Time
+	running bool
+	used    bool
+	steps   int
+	skipped bool // something was not matched since the flag was put down
+}
+
+// begin starts the clock, end stops it: between the two patterns are matched.
+func (t *turn) begin() {
+	if t != nil {
+		t.began, t.running, t.used = t.clock(), true, true
+	}
+}
+
+func (t *turn) end() {
+	if t != nil {
+		t.look()
+		t.running = false
+	}
+}
+
+// look takes what has passed off the meter.
+func (t *turn) look() {
+	if !t.running {
+		return
+	}
+	now := t.clock()
+	t.left -= now.Sub(t.began)
+	t.began, t.steps = now, 0
+}
+
+// may reports whether a match of so many steps may be made now. Where it may not, the turn remembers that it skipped one.
+func (t *turn) may(steps int) bool {
+	if t == nil {
+		return true
+	}
+	if t.steps += steps; t.steps >= lookEvery {
+		t.look()
+	}
+	if t.left <= 0 || steps > maxMatch {
+		t.skipped = true
+		return false
+	}
+	return true
+}
