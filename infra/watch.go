@@ -44,6 +44,7 @@ func watch(stack awscdk.Stack, template cloudformationinclude.CfnInclude) {
 	w.functions()
 	w.retries()
 	w.disables()
+	w.egress()
 }
 
 func (w *watcher) name(id string, attribute string) *string {
@@ -120,18 +121,32 @@ func (w *watcher) retries() {
 
 // disables counts the integrations that were switched off because they kept failing, by the functions' logs.
 func (w *watcher) disables() {
-	const namespace, name = "Tocsin", "IntegrationsDisabled"
+	m := w.counted("Disables", "IntegrationsDisabled", `{ $.msg = "integration_broken" }`)
+	w.alarm("DisablesAlarm", "Many integrations were switched off within five minutes: is our own way out of order?", m, 10, 1)
+	w.graph("Integrations switched off because they kept failing", m)
+}
+
+// egress is the fleet's breaker (package delivery): nothing can be reached, and deliveries wait for it.
+func (w *watcher) egress() {
+	m := w.counted("Egress", "EgressGone", `{ $.alarm = "egress" }`)
+	w.alarm("EgressAlarm", "Nothing can be reached from the functions: look at NAT, DNS and the proxy. Deliveries wait, and lose no attempt.", m, 0, 1)
+	w.graph("Functions that could reach nothing", m)
+}
+
+// counted counts lines of the logs of the functions that send.
+func (w *watcher) counted(id, name, pattern string) awscloudwatch.Metric {
+	const namespace = "Tocsin"
 	for _, f := range []string{"Deliver", "Retry"} {
-		awslogs.NewCfnMetricFilter(w.stack, jsii.String(f+"Disables"), &awslogs.CfnMetricFilterProps{
-			LogGroupName: w.ref(f + "Logs"), FilterPattern: jsii.String(`{ $.msg = "integration_broken" }`),
+		awslogs.NewCfnMetricFilter(w.stack, jsii.String(f+id), &awslogs.CfnMetricFilterProps{
+			LogGroupName: w.ref(f + "Logs"), FilterPattern: &pattern,
 			MetricTransformations: &[]*awslogs.CfnMetricFilter_MetricTransformationProperty{{
-				MetricNamespace: jsii.String(namespace), MetricName: awscdk.Fn_Join(jsii.String("-"), &[]*string{jsii.String(name), w.stack.StackName()}), MetricValue: jsii.String("1"), DefaultValue: jsii.Number(0),
+				MetricNamespace: jsii.String(namespace), MetricName: awscdk.Fn_Join(jsii.String("-"), &[]*string{&name, w.stack.StackName()}),
+				MetricValue: jsii.String("1"), DefaultValue: jsii.Number(0),
 			}},
 		})
 	}
-	m := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: jsii.String(namespace), MetricName: jsii.String(name + "-" + *w.stack.StackName()), Statistic: jsii.String("Sum"), Period: awscdk.Duration_Minutes(jsii.Number(5)),
+	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String(namespace), MetricName: jsii.String(name + "-" + *w.stack.StackName()), Statistic: jsii.String("Sum"),
+		Period: awscdk.Duration_Minutes(jsii.Number(5)),
 	})
-	w.alarm("DisablesAlarm", "Many integrations were switched off within five minutes: is our own way out of order?", m, 10, 1)
-	w.graph("Integrations switched off because they kept failing", m)
 }
