@@ -206,6 +206,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	work.Go(func() { dispatcher.Run(background) })
 	work.Go(func() { reports.Run(background, reportsEvery, ordered) })
 	work.Go(func() { prune(background, log, db, c.keep) })
+	work.Go(func() { sweep(background, log, integrations, monitor) })
 	work.Go(func() { c.receive(background, binder) })
 	if err := greet(c, tokens, listener.Addr(), busListener.Addr()); err != nil {
 		return err
@@ -291,6 +292,28 @@ func address(at net.Addr) string {
 		host = "localhost"
 	}
 	return "http://" + net.JoinHostPort(host, port)
+}
+
+// sweepEvery is how often failing integrations to which nothing is sent are looked at.
+const sweepEvery = time.Minute
+
+func sweep(ctx context.Context, log *slog.Logger, integrations *integration.Service, monitor *health.Monitor) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		failing, err := integrations.Failing(ctx)
+		if err == nil {
+			_, err = monitor.Sweep(ctx, failing)
+		}
+		if err != nil && ctx.Err() == nil {
+			log.Error("look after failing integrations: trying again", "error", err.Error())
+		}
+	}
 }
 
 // pruneEvery is how often old records are removed.

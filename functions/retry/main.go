@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -26,5 +27,14 @@ func main() {
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}
-	lambda.Start(aws.RetryHandler(sender, store.Relay, s.Log))
+	service := s.Service(store)
+	relay := func(ctx context.Context) (int, error) {
+		count, err := store.Relay(ctx)
+		failing, lost := service.Failing(ctx)
+		if lost == nil {
+			_, lost = sender.Monitor.Sweep(ctx, failing)
+		}
+		return count, errors.Join(err, lost)
+	}
+	lambda.Start(aws.RetryHandler(sender, relay, s.Log))
 }

@@ -354,6 +354,37 @@ func (m *Monitor) judge(ctx context.Context, c Count) (disabled bool, err error)
 	return m.Switch.DisableBroken(ctx, c.Tenant, c.Integration, c.Window, m.reason(w.Tally), w.Answer)
 }
 
+// Failing is a failing integration as Sweep needs it.
+type Failing struct {
+	Tenant      string
+	Integration string
+	Window      int64
+	Since       time.Time
+}
+
+// Sweep looks at failing integrations to which nothing was sent lately: one whose last request was taken works again,
+// though no other request says so. It returns how many that were.
+func (m *Monitor) Sweep(ctx context.Context, failing []Failing) (ended int, err error) {
+	now := m.Now()
+	for _, f := range failing {
+		points, err := m.Series(ctx, f.Tenant, f.Integration, f.Window, now)
+		if err != nil {
+			return ended, err
+		}
+		if len(points) > 0 && !m.Rule.Working(m.Rule.Window(points), now) {
+			continue
+		}
+		done, err := m.Switch.EndFailing(ctx, f.Tenant, f.Integration, f.Window)
+		if err != nil {
+			return ended, err
+		}
+		if done {
+			ended++
+		}
+	}
+	return ended, nil
+}
+
 // Series is an integration's window bucket by bucket.
 func (m *Monitor) Series(ctx context.Context, tenant, integration string, window int64, now time.Time) ([]Point, error) {
 	points, err := m.Counters.Series(ctx, tenant, integration, window, m.Rule.Since(now))

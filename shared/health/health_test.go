@@ -277,6 +277,29 @@ func TestJudge(t *testing.T) {
 	})
 }
 
+// TestAQuietIntegrationWorksAgainWithoutAnotherRequest: its last request was taken, and nothing was sent since.
+func TestAQuietIntegrationWorksAgainWithoutAnotherRequest(t *testing.T) {
+	s := run(t, health.Rule{}, append(every(time.Minute, 0, 25, 1), attempt{midnight.Add(25 * time.Minute), false}), func(attempt, *states) {})
+	require.Equal(t, []string{"failing"}, s.told)
+	c := &counters{}
+	for _, a := range append(every(time.Minute, 0, 25, 1), attempt{midnight.Add(25 * time.Minute), false}) {
+		n := health.Count{At: a.at}
+		n.Attempt(a.at, a.failed, health.Answer{})
+		require.NoError(t, c.Add(t.Context(), []health.Count{n}))
+	}
+	now := midnight.Add(26 * time.Minute)
+	m := &health.Monitor{Counters: c, Switch: s, Now: func() time.Time { return now }}
+	failing := []health.Failing{{Tenant: "42", Integration: "a", Window: 1, Since: midnight}}
+	ended, err := m.Sweep(t.Context(), failing)
+	require.NoError(t, err)
+	require.Zero(t, ended, "its last failure is two minutes old")
+	now = midnight.Add(40 * time.Minute)
+	ended, err = m.Sweep(t.Context(), failing)
+	require.NoError(t, err)
+	require.Equal(t, 1, ended)
+	require.Equal(t, []string{"failing", "working"}, s.told)
+}
+
 func TestARuleThatCanNotHoldIsRefused(t *testing.T) {
 	require.NoError(t, health.Rule{}.Check())
 	for _, r := range []health.Rule{{Percent: 101}, {Percent: -1}, {Minimum: -1}, {Spread: -1}, {Spread: 73}, {Lasting: 13 * time.Hour}} {

@@ -143,6 +143,8 @@ type Store interface {
 	// edit is in the way of it. Error: ErrConflict when there is nothing to do, because the integration has a mark already,
 	// or none, or is disabled, or has another window, or is no more.
 	Mark(ctx context.Context, tenant, id string, window int64, f *Failing, announce event.Event) error
+	// Marked returns the failing integrations of all tenants: those that Mark set and nothing took away since.
+	Marked(ctx context.Context) ([]Integration, error)
 	// Delete removes the integration if its revision is still the given one, together with the announcement.
 	// What waits for it is dead-lettered by delivery. Errors: ErrNotFound, ErrConflict.
 	Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error

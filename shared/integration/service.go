@@ -262,6 +262,18 @@ func (s *Service) DisableBroken(ctx context.Context, tenant, id string, window i
 	}
 }
 
+// Failing lists the integrations of all tenants that are marked as failing.
+func (s *Service) Failing(ctx context.Context) (out []health.Failing, err error) {
+	marked, err := s.Store.Marked(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the failing integrations: %w", err)
+	}
+	for _, i := range marked {
+		out = append(out, health.Failing{Tenant: i.Tenant, Integration: i.ID, Window: i.Window, Since: i.Failing.Since})
+	}
+	return out, nil
+}
+
 // BeginFailing marks the integration as failing since a time, once for an episode, and announces it.
 func (s *Service) BeginFailing(ctx context.Context, tenant, id string, window int64, since time.Time, a health.Answer) (done bool, err error) {
 	f := &Failing{Since: since.UTC(), At: s.Now().UTC(), Answer: a}

@@ -105,11 +105,51 @@ func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64
 		update.ConditionExpression = awssdk.String("#window = :window AND attribute_not_exists(#off) AND attribute_not_exists(failing)")
 		update.ExpressionAttributeValues[":f"] = text(string(body))
 	}
-	err := s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, announce)
+	// Marked finds it by a row of its own. One whose mark went in another way stays until Marked finds that.
+	row := integrationKey(failingRows, tenant+" "+id)
+	also := types.TransactWriteItem{Put: &types.Put{TableName: &s.Table, Item: row}}
+	if f == nil {
+		also = types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table, Key: row}}
+	}
+	err := s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, announce, also)
 	if errors.Is(err, integration.ErrNotFound) {
 		return fmt.Errorf("mark integration %s: %w", id, integration.ErrConflict)
 	}
 	return err
+}
+
+// failingRows is the partition of the failing integrations of all tenants. Like announcements it can be no tenant's.
+const failingRows = " failing"
+
+// Marked lists the failing ones.
+func (s *Integrations) Marked(ctx context.Context) ([]integration.Integration, error) {
+	var out []integration.Integration
+	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression: awssdk.String("tenant = :t"), ExpressionAttributeValues: item{":t": text(failingRows)},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list the failing integrations: %w", err)
+		}
+		for _, row := range page.Items {
+			tenant, id, _ := strings.Cut(textOf(row, "id"), " ")
+			i, err := s.Get(ctx, tenant, id)
+			switch {
+			case err == nil && i.Failing != nil:
+				out = append(out, i)
+			case err == nil || errors.Is(err, integration.ErrNotFound):
+				// A mark that comes between the two calls has its card and its end with the next request all the same.
+				if _, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table, Key: item{"tenant": row["tenant"], "id": row["id"]}}); err != nil {
+					return nil, fmt.Errorf("forget that integration %s was failing: %w", id, err)
+				}
+			default:
+				return nil, err
+			}
+		}
+	}
+	return out, nil
 }
 
 // Delete removes an integration.

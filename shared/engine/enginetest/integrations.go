@@ -110,13 +110,31 @@ func Integrations(t *testing.T, open func(t *testing.T) (s integration.Store, an
 		require.NoError(t, err)
 		require.Equal(t, []integration.Integration{i}, page)
 
+		other := sample("43", "b")
+		require.NoError(t, s.Create(t.Context(), other, note("43", event.CreateIntegration)))
+		require.NoError(t, s.Mark(t.Context(), "43", "b", 1, failing, note("43", event.IntegrationFailing)))
+		marked, err := s.Marked(t.Context())
+		require.NoError(t, err)
+		other.Failing = failing
+		require.Equal(t, []integration.Integration{i, other}, marked, "of all tenants")
+		other.Revision, other.Off, other.Failing = 2, &integration.Off{By: integration.ByPerson, At: at}, nil
+		require.NoError(t, s.Update(t.Context(), other, note("43", event.DisableIntegration)))
+		for range 2 {
+			marked, err = s.Marked(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, []integration.Integration{i}, marked, "one that is disabled fails no more")
+		}
+
 		require.NoError(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)))
 		require.ErrorIs(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)), integration.ErrConflict)
 		got, err = s.Get(t.Context(), "42", "a")
 		require.NoError(t, err)
 		require.Nil(t, got.Failing)
 		require.Equal(t, int64(2), got.Revision, "nobody's edit is in the way")
-		require.Equal(t, []event.Kind{event.CreateIntegration, event.IntegrationFailing, event.UpdateIntegration, event.IntegrationWorking}, announced())
+		require.Equal(t, []event.Kind{
+			event.CreateIntegration, event.IntegrationFailing, event.UpdateIntegration, event.CreateIntegration, event.IntegrationFailing,
+			event.DisableIntegration, event.IntegrationWorking,
+		}, announced())
 	})
 	t.Run("a mark goes with the window and when the integration is disabled, and none comes then", func(t *testing.T) {
 		s, _ := open(t)

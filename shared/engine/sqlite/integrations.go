@@ -111,6 +111,20 @@ func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64
 	})
 }
 
+// Marked lists the failing ones.
+func (s *Integrations) Marked(ctx context.Context) (out []integration.Integration, err error) {
+	err = s.db.query(ctx, "SELECT body, failing FROM integrations WHERE failing IS NOT NULL ORDER BY tenant, id", nil, func(q *driver.Stmt) error {
+		var i integration.Integration
+		err := readIntegration(q, &i)
+		out = append(out, i)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the failing integrations: %w", err)
+	}
+	return out, nil
+}
+
 // Delete removes the integration if nobody changed it.
 func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
 	return s.change(ctx, tenant, announce, func(w *writer) error {
