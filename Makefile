@@ -42,7 +42,7 @@ fmt: ## format the code
 golden: ## write the golden files anew, to be read before they are committed
 	$(GO) test ./shared/destination/*/ ./shared/console -update
 
-demo: build ## show two retry cycles in real time, an auto-disable, a weekly report in bin/weekly-report.pdf (about 80 s)
+demo: build ## show two retry cycles in real time, an outage and the recovery from it, a weekly report in bin/weekly-report.pdf (about 80 s)
 	$(GO) run ./scripts/demo -binary bin/tocsin
 
 demo-fast: build ## show all three cycles 120 times as fast (under 45 s)

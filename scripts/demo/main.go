@@ -1,7 +1,8 @@
 // Command demo shows a person what Tocsin does, and fails when anything differs from the product facts: it starts the
 // embedded mode in a temporary folder, publishes the sample events to a receiver that answers 503, follows the retry
-// cycles in a live table, then lets one integration fail until it is disabled and sees the notification of that
-// arrive at another. `make demo` runs two cycles in real time; `make demo-fast` runs all three, compressed.
+// cycles in a live table, then lets one integration fail until it is disabled, sees the notices of that arrive at another,
+// mends it and recovers what it missed. `make demo` runs two cycles in real time; `make demo-fast` runs all three,
+// compressed.
 package main
 
 import (
@@ -13,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +49,8 @@ func run(binary, events, file string, faster float64) error {
 		return err
 	}
 	defer r.close()
-	p, err := embedded.Start(binary, folder, "-allow", r.host, "-faster", fmt.Sprint(faster), "-console", "https://console.example.com", "-log-level", "error")
+	p, err := embedded.Start(binary, folder, "-allow", r.host, "-faster", fmt.Sprint(faster), "-console", "https://console.example.com",
+		"-disable-spread", "1", "-disable-after", disableAfter.String(), "-log-level", "error")
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func run(binary, events, file string, faster float64) error {
 	err = errors.Join(
 		cycles(p, r, events, faster),
 		mails(p),
-		disable(p, r),
+		outage(p, r),
 		thresholds(p, r),
 		weekly(p, file),
 	)
@@ -74,6 +75,7 @@ func run(binary, events, file string, faster float64) error {
 type arrival struct {
 	at, answered time.Time
 	body         string
+	taken        bool // it was answered 200
 }
 
 // receiver answers 503 as often as it is told, then 200.
@@ -114,7 +116,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if status == http.StatusOK {
 		_, _ = io.WriteString(w, "ok") // Slack's word for it: an empty answer would be no success
 	}
-	r.got[q.URL.Path] = append(r.got[q.URL.Path], arrival{at: at, answered: time.Now(), body: string(body)})
+	r.got[q.URL.Path] = append(r.got[q.URL.Path], arrival{at: at, answered: time.Now(), body: string(body), taken: status == http.StatusOK})
 }
 
 func (r *receiver) fail(path string, times int) {
@@ -143,9 +145,21 @@ func (r *receiver) wait(path string, n int, limit time.Duration) ([]arrival, err
 }
 
 type integration struct {
-	ID       string
-	Enabled  bool
-	Disabled *struct{ By, Reason string }
+	ID, State string
+	Failing   *struct {
+		Since  time.Time
+		Answer answer `json:"last_answer"`
+	}
+	Disabled *struct {
+		By, Reason string
+		Answer     answer `json:"last_answer"`
+	}
+}
+
+// answer is what a system said last.
+type answer struct {
+	Status int
+	Words  string
 }
 
 func create(p *embedded.Process, system, name string, parameters map[string]any, events ...string) (integration, error) {
@@ -321,93 +335,5 @@ func mails(p *embedded.Process) error {
 		return fmt.Errorf("the outbox should hold the mail of one vulnerability: %+v", m)
 	}
 	fmt.Printf("The outbox holds a mail to %s: %s\n", m.To, m.Subject)
-	return nil
-}
-
-// broken is how many events are published to the receiver that always fails; 20 failed requests disable it.
-const broken = 30
-
-// disable drives an integration to its automatic end.
-func disable(p *embedded.Process, r *receiver) error {
-	r.fail("/broken", -1)
-	bad, err := create(p, "web_hooks", "Broken receiver", map[string]any{"url": "http://" + r.host + "/broken", "max_events": 1}, "rules_and_triggers")
-	if err != nil {
-		return err
-	}
-	if _, err := create(p, "slack", "Ops channel", map[string]any{"webhook_url": "http://" + r.host + "/slack"}, "system"); err != nil {
-		return err
-	}
-	fmt.Printf("\nA second receiver answers nothing but 503. Publishing %d events to it, one by one.\n", broken)
-	for n := range broken {
-		detail := fmt.Sprintf(`{"version":1,"id":"demo-rule-%d","tenant":"42","client_name":"Acme","time":%q,"data":{"rule":{"id":%d,"type":"vpatch"}}}`, n, time.Now().UTC().Format(time.RFC3339), n)
-		if err := p.Publish(embedded.Entry{Source: "platform.rules", DetailType: "rule_create", Detail: detail}); err != nil {
-			return err
-		}
-	}
-	if err := disabled(p, bad.ID); err != nil {
-		return err
-	}
-	return told(r)
-}
-
-func disabled(p *embedded.Process, id string) error {
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		var i integration
-		if err := p.Call(http.MethodGet, "/v1/integrations/"+id, nil, &i); err != nil {
-			return err
-		}
-		if !i.Enabled {
-			if i.Disabled == nil || i.Disabled.By != "platform" {
-				return fmt.Errorf("the integration should say that the platform disabled it: %+v", i)
-			}
-			fmt.Printf("It was disabled by the platform: %s.\n", i.Disabled.Reason)
-			break
-		}
-		if time.Now().After(deadline) {
-			return errors.New("the failing integration was not disabled")
-		}
-	}
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		found, err := deliveries(p, id)
-		if err != nil {
-			return err
-		}
-		dead := 0
-		for _, d := range found {
-			if d.State == "dead" {
-				dead++
-			}
-		}
-		// What was published after that moment made no delivery for it.
-		if dead > 0 && dead == len(found) {
-			fmt.Printf("Its %d deliveries are dead letters: kept, listed, and replayable once it is mended.\n", dead)
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%d of %d deliveries are dead letters", dead, len(found))
-		}
-	}
-}
-
-// told sees the notification at the other integration, once.
-func told(r *receiver) error {
-	if _, err := r.wait("/slack", 1, 5*time.Second); err != nil {
-		return err
-	}
-	time.Sleep(200 * time.Millisecond) // a second one would follow at once
-	times := 0
-	for _, a := range r.arrivals("/slack") {
-		if strings.Contains(a.body, "integration_broken") && strings.Contains(a.body, "Broken receiver") {
-			times++
-			var m struct{ Text string }
-			if err := json.Unmarshal([]byte(a.body), &m); err != nil {
-				return err
-			}
-			fmt.Printf("The Slack integration was told:\n\n  %s\n", strings.ReplaceAll(strings.TrimSpace(m.Text), "\n", "\n  "))
-		}
-	}
-	if times != 1 {
-		return fmt.Errorf("the other integration should be told once, was told %d times", times)
-	}
 	return nil
 }
