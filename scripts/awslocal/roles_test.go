@@ -15,7 +15,7 @@ import (
 // role that template.yaml gives to its function.
 func TestRolesAllowWhatTheFunctionsDo(t *testing.T) {
 	up, down := receive(t, always(200)), receive(t, always(500))
-	r := deploy(t, []*receiver{up, down}, nil)
+	r := deploy(t, []*receiver{up, down}, atOnce)
 	id, failing := r.webhook(up, 100), r.webhook(down, 1)
 	r.publish(30)
 	r.put([]types.PutEventsRequestEntry{r.entry("new_hits", `{"version":9}`)})
@@ -45,6 +45,7 @@ func TestRolesAllowWhatTheFunctionsDo(t *testing.T) {
 		{"POST", "/v1/integrations/" + id + "/replay", map[string]any{"states": []string{"delivered", "dead"}}, 200},
 		{"POST", "/v1/integrations/" + id + "/disable", nil, 200},
 		{"POST", "/v1/integrations/" + id + "/enable", nil, 200},
+		{"POST", "/v1/integrations/" + id + "/recover", map[string]any{"from": "2026-01-01T00:00:00Z"}, 200},
 		{"DELETE", "/v1/integrations/" + id, nil, 204},
 	} {
 		require.Equal(t, call.status, r.api(call.method, call.path, call.body, nil), call.method+" "+call.path)
