@@ -368,7 +368,7 @@ func (p Parameters) Merge(present, patch json.RawMessage) (json.RawMessage, erro
 		if !ok || !f.Secret {
 			continue
 		}
-		kept, complete := unmask(v, was[f.Name])
+		kept, _, complete := unmask(v, was[f.Name])
 		if !complete {
 			problems = append(problems, FieldProblem{Field: "parameters." + f.Name, Reason: "is a mask, and no secret is kept that it stands for: enter the value"})
 		}
@@ -449,26 +449,26 @@ func origin(address string) string {
 	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// kept are the secrets in a present value that a change keeps: "" for the value itself, or ".name" of one in a map.
+// kept are the secrets in a present value that a change keeps: "" for the value itself, or ".name" of one in a map. A change
+// that is given keeps what unmask puts back, so that the two can not disagree about what is a mask.
 func kept(present, change json.RawMessage, given bool) []string {
 	var s string
-	if json.Unmarshal(present, &s) == nil {
-		var now string
-		if s != "" && (!given || json.Unmarshal(change, &now) == nil && now == SecretMask) {
-			return []string{""}
-		}
+	var was map[string]string
+	whole := json.Unmarshal(present, &s) == nil
+	switch {
+	case whole && s == "":
 		return nil
-	}
-	var was, now map[string]string
-	if json.Unmarshal(present, &was) != nil {
+	case !whole && json.Unmarshal(present, &was) != nil:
 		return nil
-	}
-	if given {
-		_ = json.Unmarshal(change, &now) // of another type it keeps nothing
+	case given:
+		_, names, _ := unmask(change, present)
+		return slices.DeleteFunc(names, func(name string) bool { return name != "" && was[name[1:]] == "" })
+	case whole:
+		return []string{""}
 	}
 	var names []string
 	for name, v := range was {
-		if v != "" && (!given || now[name] == SecretMask) {
+		if v != "" {
 			names = append(names, "."+name)
 		}
 	}
@@ -519,33 +519,39 @@ func sameJSON(a, b json.RawMessage) bool {
 	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
 }
 
-// unmask puts the present secret where the mask stands; false when there is none.
-func unmask(v, present json.RawMessage) (json.RawMessage, bool) {
-	var s string
-	if json.Unmarshal(v, &s) == nil {
-		if s != SecretMask {
-			return v, true
-		}
-		return present, present != nil
+// unmask puts the present secrets where masks stand, and names them: "" for the value itself, ".name" of one in a map.
+// complete is false when a mask stands for nothing.
+func unmask(v, present json.RawMessage) (full json.RawMessage, names []string, complete bool) {
+	if isMask(v) {
+		return present, []string{""}, present != nil
 	}
 	var values, was map[string]json.RawMessage
 	if json.Unmarshal(v, &values) != nil || values == nil {
-		return v, true // of the wrong type: the schema will say so
+		return v, nil, true // a value, or of the wrong type: the schema will say so
 	}
 	_ = json.Unmarshal(present, &was) // nil when there was none: then no mask can be resolved
-	complete := true
+	complete = true
 	for k, x := range values {
-		if json.Unmarshal(x, &s) == nil && s == SecretMask {
-			if values[k] = was[k]; was[k] == nil {
-				complete = false
-			}
+		if !isMask(x) {
+			continue
+		}
+		names = append(names, "."+k)
+		if values[k] = was[k]; was[k] == nil {
+			complete = false
 		}
 	}
+	slices.Sort(names)
 	if !complete {
-		return v, false
+		return v, names, false
 	}
 	joined, err := json.Marshal(values)
-	return joined, err == nil
+	return joined, names, err == nil
+}
+
+// isMask reports whether a value is the mask. A null is none, whatever was read before it.
+func isMask(v json.RawMessage) bool {
+	var s string
+	return json.Unmarshal(v, &s) == nil && s == SecretMask
 }
 
 func object(raw json.RawMessage) (map[string]json.RawMessage, error) {
