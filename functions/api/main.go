@@ -26,6 +26,7 @@ func main() {
 	}
 	store := s.Integrations()
 	service := s.Service(store)
+	service.Backlog = s.Deliveries()
 	courier := s.Courier()
 	courier.Adapter, courier.Relay = service, s.Relay()
 	jobs, orders, log, triggers := s.Jobs(), s.Orders(), s.Resending(), s.Triggers()

@@ -274,7 +274,7 @@ func (s *Stack) Service(store *aws.Integrations) *integration.Service {
 	if s.service == nil {
 		s.service = &integration.Service{
 			Store: store, Systems: s.Systems, Addresses: s.policy, Now: time.Now, NewID: newID, Log: s.Log,
-			Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_KEY"), Now: time.Now}, Backlog: s.Deliveries(),
+			Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_KEY"), Now: time.Now},
 		}
 	}
 	return s.service
@@ -322,6 +322,7 @@ func (s *Stack) lasting() time.Duration {
 // Sender sends what the queue and the state machine hand over; starts of a request end at the budget.
 func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.Sender {
 	service, courier := s.Service(store), s.Courier()
+	service.Backlog = s.Deliveries()
 	courier.Adapter, courier.Reports, courier.Unsubscribe = service, report.Messages{Store: s.Reports(), Platform: courier.Platform}, s.links()
 	receivers := s.Receivers(store, service)
 	return &delivery.Sender{

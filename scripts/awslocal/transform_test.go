@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -123,8 +124,21 @@ func TestTheTransformedTemplateKeepsTheLimitsOfAWS(t *testing.T) {
 	}
 }
 
-// placeholder is as long as an ARN gets that a reference may stand for.
-var placeholder = strings.Repeat("x", 120)
+// placeholder is as long as an ARN gets that a reference may stand for, figure as a number.
+var placeholder, figure = strings.Repeat("x", 120), strings.Repeat("9", 8)
+
+// numbers are the parameters of the template that are numbers.
+var numbers = sync.OnceValue(func() map[string]bool {
+	template, err := awslocal.ReadTemplate("../../template.yaml")
+	if err != nil {
+		panic(err)
+	}
+	out := map[string]bool{}
+	for name, p := range template.Parameters {
+		out[name] = p.Type == "Number"
+	}
+	return out
+})
 
 var substitution = regexp.MustCompile(`\$\{[^}]*\}`)
 
@@ -144,6 +158,9 @@ func filled(v any) any {
 			for name, of := range v {
 				if sub, ok := of.(string); ok && name == "Fn::Sub" {
 					return substitution.ReplaceAllString(sub, placeholder)
+				}
+				if parameter, ok := of.(string); ok && name == "Ref" && numbers()[parameter] {
+					return figure
 				}
 				if name == "Ref" || strings.HasPrefix(name, "Fn::") {
 					return placeholder
