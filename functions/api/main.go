@@ -30,7 +30,7 @@ func main() {
 	courier := s.Courier()
 	courier.Adapter, courier.Relay = service, s.Relay()
 	jobs, orders, log, triggers := s.Jobs(), s.Orders(), s.Resending(), s.Triggers()
-	orders.Relay = courier.Relay
+	orders.Relay, service.Backlog = courier.Relay, log
 	handler := console.New(console.Config{
 		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {
 			if _, err := store.Get(ctx, "readyz", "readyz"); err != nil && !errors.Is(err, integration.ErrNotFound) {

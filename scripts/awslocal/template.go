@@ -21,6 +21,25 @@ type Template struct {
 type Parameter struct {
 	Type    string `yaml:"Type"`
 	Default any    `yaml:"Default"`
+	// What a value may be at most, nil where the parameter does not say.
+	AllowedValues []any `yaml:"AllowedValues"`
+	MaxValue      any   `yaml:"MaxValue"`
+}
+
+// Longest is how many characters a value of the parameter has at most; false when the template does not bound it.
+func (p Parameter) Longest() (n int, ok bool) {
+	for _, v := range p.AllowedValues {
+		n = max(n, len(fmt.Sprint(v)))
+	}
+	switch {
+	case n > 0:
+		return n, true
+	case p.MaxValue != nil:
+		return len(fmt.Sprint(p.MaxValue)), true
+	case p.Type == "Number":
+		return 20, true // a 64-bit number
+	}
+	return 0, false
 }
 
 // Resource of a template. Intrinsic functions stand as maps of one member, {"Ref": …} or {"Fn::GetAtt": …}.
