@@ -127,6 +127,7 @@ func (c *Courier) Send(ctx context.Context, r *Route, d Delivery) (Delivery, err
 		return d, err
 	}
 	if c.egressGone(d, a) {
+		d.kept = slices.ContainsFunc(d.Parts, func(p Part) bool { return p.State == PartDelivered })
 		return d, errEgress
 	}
 	a.Took = c.Now().Sub(start)

@@ -121,7 +121,7 @@ func (d Delivery) unanswered() bool {
 		return false
 	}
 	a := d.Attempts[len(d.Attempts)-1]
-	return !a.Delivered && a.Status == 0
+	return !a.Delivered && a.Status == 0 && d.mark != well // it took a part of it
 }
 
 // paces holds those of many integrations. The zero value is ready.

@@ -153,6 +153,30 @@ func (l ledger) find(key string) *Part {
 	return nil
 }
 
+// untriedFirst lists the places of the requests whose parts are not over, those that failed before last: so one receiver
+// whom the service refuses costs the others one attempt at most.
+func (l ledger) untriedFirst(keys []string) []int {
+	var untried, failed []int
+	for n, k := range keys {
+		switch p := l.find(k); {
+		case p == nil:
+			untried = append(untried, n)
+		case !p.over():
+			failed = append(failed, n)
+		}
+	}
+	return append(untried, failed...)
+}
+
+// sort puts receivers in the order of the requests.
+func (l ledger) sort(keys []string) {
+	at := make(map[string]int, len(keys))
+	for n, k := range keys {
+		at[k] = n
+	}
+	slices.SortStableFunc(l, func(a, b Part) int { return at[a.Key] - at[b.Key] })
+}
+
 // note writes what became of a run. Neighbours that arrived become one, so that what is stored stays small.
 func (l *ledger) note(p Part) {
 	kept := slices.DeleteFunc(*l, func(o Part) bool { return o.run() && o.From < p.To && p.From < o.To })

@@ -38,7 +38,7 @@ type partsParameters struct {
 }
 
 func (letters) System() destination.System {
-	return destination.System{Name: "letters", Title: "Letters", Parameters: destination.ParametersOf[partsParameters]()}
+	return destination.System{Name: "letters", Title: "Letters", Class: notification.Mail, Parameters: destination.ParametersOf[partsParameters]()}
 }
 
 func (letters) Encode(t destination.Target, ns []notification.Notification) (out []destination.Request, err error) {
@@ -118,6 +118,9 @@ func (r *receiver) Do(_ context.Context, q destination.Request) (destination.Res
 		return destination.Response{}, r.err
 	}
 	status, text := r.answer(q)
+	if status == 0 {
+		return destination.Response{}, errors.New("no answer")
+	}
 	body, rcpt := strings.CutPrefix(text, "rcpt ")
 	if status < 299 {
 		if q.Mail != nil {
@@ -413,22 +416,78 @@ func TestH3DonePartsStayDoneThroughARenameARestartAndAReplay(t *testing.T) {
 }
 
 func TestAFailureOfTheMailServiceEndsTheAttempt(t *testing.T) {
-	both(t, letters{}, partsParameters{Addresses: []string{"a@x", "b@x", "c@x"}}, func(w *world) {
+	both(t, letters{}, partsParameters{Addresses: []string{"a@x", "b@x", "c@x", "d@x", "e@x"}}, func(w *world) {
 		n := 0
 		w.answer = func(destination.Request) (int, string) {
-			if n++; n == 2 {
+			if n++; n >= 2 && n <= 4 {
 				return 554, "554 no service"
 			}
 			return 250, ""
 		}
 		w.send(made("d", "e"))
 		time.Sleep(time.Second / 2)
-		require.Equal(w.t, 2, w.requests, "c was not tried")
-		require.Equal(w.t, "1 of 3 got it; then: 554 no service", w.memory.get("d").Reason)
-		require.Equal(w.t, health.Tally{Attempts: 1, Failures: 1}, w.counters.tally("i"))
+		require.Equal(w.t, 4, w.requests, "three in a row are the service: the fifth was not tried")
+		require.Equal(w.t, "1 of 5 got it; then: 554 no service", w.memory.get("d").Reason)
+		require.Equal(w.t, health.Tally{Attempts: 1}, w.counters.tally("i"), "it took one")
 		time.Sleep(time.Minute)
-		w.once("a@x", "b@x", "c@x")
+		w.once("a@x", "b@x", "c@x", "d@x", "e@x")
 		require.Equal(w.t, delivery.Delivered, w.memory.get("d").State)
+	})
+}
+
+// What the mail service says of one mail need not say that it is about its receiver: a server that relays to one domain
+// alone, one that asks to wait, one that closes the session.
+func TestH2WhatTheServiceSaysAtOneReceiverKeepsNobodyFromTheirMail(t *testing.T) {
+	for name, answer := range map[string]struct {
+		status int
+		text   string
+	}{
+		"relaying denied": {550, "550 5.7.1 relaying denied"}, "a wait": {421, "421 4.3.2 try again later"}, "no answer": {0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, letters{}, partsParameters{Addresses: []string{"bad@x", "good@x", "bad@y", "fine@x", "bad@z"}}, func(w *world) {
+				w.answer = func(q destination.Request) (int, string) {
+					if strings.HasPrefix(q.Mail.To, "bad") {
+						return answer.status, answer.text
+					}
+					return 250, ""
+				}
+				w.send(made("d00", "e"))
+				time.Sleep(time.Millisecond)
+				require.Equal(w.t, 1, w.count("good@x"), "at once")
+				require.Equal(w.t, 1, w.count("fine@x"), "at once")
+				for n := range 29 {
+					w.send(made(fmt.Sprintf("d%02d", n+1), "e"))
+				}
+				time.Sleep(2 * time.Minute) // 30 mails to a service that asks for a pause in each are paced
+				require.Equal(w.t, 30, w.count("good@x"))
+				require.Equal(w.t, 30, w.count("fine@x"))
+				time.Sleep(24 * time.Hour)
+				require.Equal(w.t, 30, w.count("good@x"), "and once")
+				require.True(w.t, w.enabled(), "it takes mails: one domain that it does not take disables nothing")
+				require.Zero(w.t, w.counters.tally("i").Failures)
+				d := w.memory.get("d00")
+				require.Equal(w.t, delivery.Dead, d.State)
+				require.Contains(w.t, d.Reason, "2 of 5 got it")
+			})
+		})
+	}
+}
+
+func TestH2ReceiversThatWereNotTriedComeBeforeThoseThatFailed(t *testing.T) {
+	both(t, letters{}, partsParameters{Addresses: []string{"bad1@x", "bad2@x", "bad3@x", "bad4@x", "good@x"}}, func(w *world) {
+		w.answer = func(q destination.Request) (int, string) {
+			if strings.HasPrefix(q.Mail.To, "bad") {
+				return 550, "550 5.7.1 relaying denied"
+			}
+			return 250, ""
+		}
+		w.send(made("d", "e"))
+		time.Sleep(2 * time.Second)
+		require.Equal(w.t, 1, w.count("good@x"), "with the second attempt")
+		parts := w.memory.get("d").Parts
+		require.Equal(w.t, []string{"bad1@x", "bad2@x", "bad3@x", "bad4@x", "good@x"}, []string{
+			parts[0].Name, parts[1].Name, parts[2].Name, parts[3].Name, parts[4].Name})
 	})
 }
 

@@ -29,6 +29,10 @@ const (
 	patience = 64
 	// refusingPatience is that with a system that lately refused all: halving would only multiply the requests to it.
 	refusingPatience = 4
+	// mailPatience is how many receivers in a row an attempt tries whose mails the service refuses without saying that it is
+	// about them. One may be all that it refuses: another domain ("relaying denied"), a greylist. Three in a row are the
+	// service itself. A receiver for whom it gives no answer counts as two, because each can last as long as a timeout.
+	mailPatience = 3
 )
 
 // mark is what an attempt says of the health of its system.
@@ -57,7 +61,7 @@ type result struct {
 // try is one attempt at a delivery of several parts. It sends each run of events, or each receiver's mail, that is not
 // over yet. Where the receiver refuses a run for what it holds or for its size, the run is halved until the bad record
 // stands alone: the others arrive in the same attempt, and the bad one alone goes through the cycles. The failure of
-// one part ends nothing; a failure of the system ends the attempt.
+// one part ends nothing; a failure of the system ends the attempt (of a mail service: see mailPatience).
 type try struct {
 	c             *Courier
 	r             *Route
@@ -82,6 +86,8 @@ type try struct {
 	odd                        bool      // the last refusal was of a run that can not be halved
 	doubt                      bool
 	words                      string // of a success
+	strikes                    int    // receivers in a row whom the mail service refused: see mailPatience
+	struck                     *destination.Verdict
 
 	fit    fit
 	ended  *destination.Verdict // what ended the attempt early
@@ -356,11 +362,10 @@ func (t *try) sendLoose(ctx context.Context, requests []destination.Request) err
 			t.parts = append(t.parts, *p)
 		}
 	}
-	for n, q := range requests {
+	defer func() { t.parts.sort(names) }()
+	for _, n := range t.parts.untriedFirst(names) {
+		q := requests[n]
 		p := t.parts.find(names[n])
-		if p != nil && p.over() {
-			continue
-		}
 		v, ok, err := t.request(ctx, q)
 		if err != nil || !ok {
 			return err
@@ -373,6 +378,9 @@ func (t *try) sendLoose(ctx context.Context, requests []destination.Request) err
 		if t.ended != nil {
 			return nil
 		}
+	}
+	if v := t.struck; v != nil && (v.Pace || t.arrived == 0 && !t.had) { // else it took the mails of others
+		t.ended = v
 	}
 	return nil
 }
@@ -389,6 +397,7 @@ func (t *try) judgeLoose(p *Part, q destination.Request, v destination.Verdict) 
 		return
 	case v.Delivered:
 		t.took(v)
+		t.strikes, t.struck = 0, nil
 		p.State, p.Reason = PartDelivered, ""
 		return
 	}
@@ -399,8 +408,17 @@ func (t *try) judgeLoose(p *Part, q destination.Request, v destination.Verdict) 
 	case v.Apart, v.Unread:
 		t.waits = max(t.waits, v.RetryAfter)
 		t.doubt = t.doubt || v.Unread && !v.Apart
-	default:
+	case q.Mail == nil:
 		t.ended = &v
+	default:
+		t.waits = max(t.waits, v.RetryAfter)
+		t.struck = &v
+		if t.strikes++; t.a.Status == 0 {
+			t.strikes++
+		}
+		if t.strikes >= mailPatience {
+			t.ended = &v
+		}
 	}
 }
 
@@ -439,8 +457,11 @@ func (t *try) result() result {
 
 func (t *try) mark() mark {
 	switch {
+	case t.mails && (t.arrived > 0 || t.had): // a service that takes the mails of others is a working one
 	case t.ended != nil && !t.full && !t.gaveUp && !t.ended.Pace && !(t.r.mails() && t.a.Status == 0):
 		return ill
+	}
+	switch {
 	case t.arrived > 0:
 		return well
 	case t.doubt && !t.had:

@@ -163,7 +163,7 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		}
 	case said.SlowDown():
 		v.Pace = true
-		v.Reason += ": the platform's mail server asks for fewer mails at a time; that is no fault of this integration"
+		v.Reason += ": the platform's mail server asks to wait or to send less at a time; that is no fault of this integration"
 	}
 	return v
 }

@@ -47,6 +47,10 @@ var slow = regexp.MustCompile(`(?i)too (many|much|fast|frequent)|\brate\b|rateli
 	`exceeded .*(quota|limit)|(sending|message|hourly|daily|connection) (quota|limit)|slow down|try again later|\bbusy\b|` +
 	`congest|overload|temporarily deferred|insufficient system|concurren|resources? (temporarily )?unavailable`)
 
+// greylisted are words by which a server puts off the first mail of a sender to a receiver (RFC 6647): it is about that
+// receiver, whatever code stands with it.
+var greylisted = regexp.MustCompile(`(?i)\bgr[ae]y[- ]?list`)
+
 // mailbox are words about one mailbox's own room, or the size of one mail, which are no pace.
 var mailbox = regexp.MustCompile(`(?i)mailbox|inbox|over ?quota|recipient'?s? (address|is)\b|\bsize\b`)
 
@@ -62,6 +66,8 @@ func (r Reply) AboutRecipient(atRCPT bool) bool {
 		return true
 	case !atRCPT:
 		return false
+	case r.Code/100 == 4 && greylisted.MatchString(r.Text):
+		return true
 	case r.Subject == 3 || r.Subject == 5: // the mail system; the protocol
 		return false
 	}
