@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"tocsin/shared/bus/sigv4"
@@ -70,27 +71,29 @@ func (c caller) verify(r *http.Request, d *decoder) error {
 
 // local reports whether a call was made by a program of this machine itself. The peer's address alone does not say so:
 // a proxy on this machine has a local address too, and so has a browser on it, for a page whose name was pointed here
-// (DNS rebinding). Both say more in the headers than a program that publishes does.
+// (DNS rebinding). Both show themselves: by HTTP/1.0 (nginx, unless it is told otherwise), and by headers that no
+// program that publishes writes.
 func local(r *http.Request) bool {
-	if !httpserver.IsLoopback(r.RemoteAddr) || !httpserver.IsLoopback(r.Host) {
+	if !httpserver.IsLoopback(r.RemoteAddr) || !httpserver.IsLoopback(r.Host) || !r.ProtoAtLeast(1, 1) {
 		return false
 	}
 	for name := range r.Header {
-		name = strings.ToLower(name)
-		if forwarding[name] || strings.HasPrefix(name, "x-forwarded") || strings.HasPrefix(name, "sec-") {
+		if !publishes(strings.ToLower(name)) {
 			return false
 		}
 	}
 	return true
 }
 
-// forwarding are headers that a proxy adds (Forwarded is RFC 7239, Via RFC 9110; the others are those of well-known
-// proxies, balancers and networks), and those that only a browser sends.
-var forwarding = map[string]bool{
-	"forwarded": true, "via": true, "x-real-ip": true, "x-client-ip": true, "x-cluster-client-ip": true, "true-client-ip": true,
-	"cf-connecting-ip": true, "cf-ray": true, "cdn-loop": true, "fastly-client-ip": true, "fly-client-ip": true, "x-original-forwarded-for": true,
-	"x-original-host": true, "x-original-url": true, "x-rewrite-url": true, "x-envoy-external-address": true, "x-azure-clientip": true,
-	"x-appengine-user-ip": true, "x-remote-addr": true, "x-remote-ip": true, "x-proxyuser-ip": true, "wl-proxy-client-ip": true,
-	"proxy-client-ip": true, "proxy-connection": true,
-	"origin": true, "referer": true, "cookie": true, "access-control-request-method": true, "access-control-request-headers": true,
+// publishes reports a header that curl, the aws CLI and the SDKs send, and those that trace for them. What proxies add
+// has no end of names, so these are listed and not those.
+func publishes(name string) bool {
+	return own[name] || slices.ContainsFunc(families, func(begin string) bool { return strings.HasPrefix(name, begin) })
+}
+
+var families = []string{"content-", "x-amz-", "x-amzn-", "amz-sdk-", "aws-sdk-", "x-b3-"}
+
+var own = map[string]bool{
+	"accept": true, "accept-charset": true, "accept-encoding": true, "user-agent": true, "date": true, "expect": true, "connection": true, "keep-alive": true,
+	"te": true, "trailer": true, "cache-control": true, "pragma": true, "traceparent": true, "tracestate": true, "baggage": true, "b3": true,
 }

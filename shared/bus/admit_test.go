@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -104,6 +105,8 @@ func TestS1AnUnsignedCallComesFromAProgramOfThisMachineAlone(t *testing.T) {
 		"Origin: http://localhost:8081", "Origin: null", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-CH-UA: x", "Forwarded: for=203.0.113.9",
 		"X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: a", "X-Forwarded-Proto: https", "X-Forwarded: a", "x-forwarded-anything: a",
 		"X-Real-IP: 203.0.113.9", "Via: 1.1 proxy", "CF-Connecting-IP: 203.0.113.9", "True-Client-IP: 203.0.113.9", "Referer: http://evil.test/", "Cookie: a=b",
+		"X_Forwarded_For: 203.0.113.9", "X-Scheme: https", "Front-End-Https: on", "X-ARR-LOG-ID: a", "X-Envoy-Expected-Rq-Timeout-Ms: 15000", "X-Host: a", "X-Request-Id: a",
+		"X-A-Proxy-Of-Tomorrow: a", "Accept-Language: en", "DNT: 1", "Upgrade-Insecure-Requests: 1",
 	} {
 		refused[header] = func(q *http.Request) {
 			name, value, _ := strings.Cut(header, ": ")
@@ -132,6 +135,34 @@ func TestS1AnUnsignedCallComesFromAProgramOfThisMachineAlone(t *testing.T) {
 		h.ServeHTTP(w, q)
 		require.Equal(t, http.StatusForbidden, w.Code, peer)
 	}
+}
+
+// TestS1WhatNginxPassesOnMustBeSigned: by itself nginx speaks HTTP/1.0, writes the address that it dials as Host, and adds no header.
+func TestS1WhatNginxPassesOnMustBeSigned(t *testing.T) {
+	open, taken := guarded(t, true, "")
+	conn, err := net.Dial("tcp", open.Listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST / HTTP/1.0\r\nHost: %s\r\nConnection: close\r\nX-Amz-Target: %s\r\nContent-Length: %d\r\n\r\n%s", open.Listener.Addr(), bus.Target, len(body), body)
+	require.NoError(t, err)
+	raw, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(raw), "403 Forbidden")
+	require.Empty(t, taken.entries)
+}
+
+// TestS1ProgramsThatPublishNeedNotSign sends what the SDKs of the languages and those that trace them add.
+func TestS1ProgramsThatPublishNeedNotSign(t *testing.T) {
+	open, taken := guarded(t, true, "")
+	headers := []string{
+		"User-Agent", "Accept", "Accept-Encoding", "Content-MD5", "Amz-Sdk-Invocation-Id", "Amz-Sdk-Request", "Aws-Sdk-Retry", "X-Amz-User-Agent", "X-Amz-Date",
+		"X-Amzn-Trace-Id", "X-Amzn-Query-Mode", "Cache-Control", "Pragma", "Date", "Keep-Alive", "Traceparent", "Tracestate", "Baggage", "X-B3-Traceid",
+	}
+	for _, name := range headers {
+		status, kind, _ := put(t, open.URL, func(q *http.Request) { q.Header.Set(name, "a") })
+		require.Equal(t, http.StatusOK, status, "%s: %s", name, kind)
+	}
+	require.Len(t, taken.entries, len(headers))
 }
 
 func TestS1ASignedCallIsJudgedByItsSignature(t *testing.T) {
