@@ -54,7 +54,7 @@ func (l layer) normal() layer {
 	space := false
 	for i := 0; i < len(l.b); {
 		r, n := utf8.DecodeRune(l.b[i:])
-		if r == '+' || unicode.IsSpace(r) || unicode.IsControl(r) {
+		if r = narrow(r); r == '+' || unicode.IsSpace(r) || unicode.IsControl(r) {
 			if !space {
 				w.put(" ", i, i+n)
 			} else {
@@ -72,8 +72,16 @@ func (l layer) normal() layer {
 	return w.out
 }
 
+// narrow is the ASCII character that a full-width one stands for (Unicode, FF01 to FF5E).
+func narrow(r rune) rune {
+	if r >= 0xFF01 && r <= 0xFF5E {
+		return r - 0xFF01 + '!'
+	}
+	return r
+}
+
 // decoders take one encoding off a text: of each escape in it, wherever it stands. changed is false when there was none.
-var decoders = []func(l layer) (decoded layer, changed bool){percent, backslash, entities, quotedPrintable, unfolded}
+var decoders = []func(l layer) (decoded layer, changed bool){percent, backslash, entities, quotedPrintable, unfolded, visible}
 
 // decode copies a layer and has escape read what begins with the character; n = 0 is none.
 func decode(l layer, begin byte, escape func(rest []byte) (text string, n int)) (layer, bool) {
@@ -132,6 +140,12 @@ func backslash(l layer) (layer, bool) {
 		}
 		switch b[1] {
 		case 'u':
+			if end := bytes.IndexByte(b[:min(len(b), 10)], '}'); end > 3 && b[2] == '{' { // of JavaScript and Rust
+				v, ok := number(b, 3, end-3, 16)
+				if ok {
+					return string(v), end + 1
+				}
+			}
 			v, ok := number(b, 2, 4, 16)
 			if !ok {
 				return "", 0
@@ -210,4 +224,23 @@ func unfolded(l layer) (layer, bool) {
 		w.put(string(l.b[i:i+1]), i, i+1)
 	}
 	return w.out, changed
+}
+
+// visible takes out what nobody sees: the zero bytes of UTF-16, and characters of no width, with which pages let long words
+// break.
+func visible(l layer) (layer, bool) {
+	w, changed := write(l), false
+	for i := 0; i < len(l.b); {
+		r, n := utf8.DecodeRune(l.b[i:])
+		if r == 0 || unicode.Is(unicode.Cf, r) {
+			changed = true
+		} else {
+			w.put(string(l.b[i:i+n]), i, i+n)
+		}
+		i += n
+	}
+	if !changed {
+		return l, false
+	}
+	return w.out, true
 }

@@ -72,8 +72,8 @@ const (
 	cutEnd     = 1
 )
 
-// ellipsis is destination.Mark: it stands where a text was cut before it came here.
-const ellipsis = "…"
+// ellipses stand where a text was cut before it came here: destination.Mark, and what receivers write.
+var ellipses = []string{"…", "..."}
 
 func (r *Redactor) text(s string, end int) string {
 	if len(r.secrets) == 0 || s == "" {
@@ -327,13 +327,15 @@ func (r *Redactor) find(l layer, found *spans, end int) {
 		}
 	}
 	r.tail(l, text, len(text), end, found)
-	for at := 0; ; {
-		i := strings.Index(text[at:], ellipsis)
-		if i < 0 {
-			return
+	for _, mark := range ellipses {
+		for at := 0; ; {
+			i := strings.Index(text[at:], mark)
+			if i < 0 {
+				break
+			}
+			r.tail(l, text, at+i, 2, found)
+			at += i + len(mark)
 		}
-		r.tail(l, text, at+i, 2, found)
-		at += i + len(ellipsis)
 	}
 }
 
@@ -432,23 +434,25 @@ func (r *Redactor) inBlock(block string) bool {
 		tries = append(tries, strings.Split(block, "/")...)
 	}
 	for _, b := range tries {
-		plain, ok := readable(b)
-		if !ok {
-			continue
-		}
-		var inner spans
-		if r.descend(newLayer(plain), 1, &inner, naturalEnd); len(inner) > 0 {
-			return true
+		for _, plain := range readable(b) {
+			var inner spans
+			if r.descend(newLayer(plain), 1, &inner, naturalEnd); len(inner) > 0 {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-func readable(block string) (string, bool) {
+// readable are the texts that a block can stand for.
+func readable(block string) (out []string) {
 	if raw, err := hex.DecodeString(block); err == nil && len(block) >= encoded && printable(raw) {
-		return string(raw), true
+		out = append(out, string(raw))
 	}
-	return unbase(block)
+	if plain, ok := unbase(block); ok {
+		out = append(out, plain)
+	}
+	return out
 }
 
 func unbase(block string) (string, bool) {

@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/encoding/unicode"
 
 	"tocsin/shared/redact"
 )
@@ -60,6 +61,10 @@ var spellings = map[string]func(s string) string{
 	"in hex, upper case":           func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
 	"in hex with colons":           func(s string) string { return fmt.Sprintf("% x", s) },
 	"bytes of a script":            func(s string) string { return everyByte(s, func(c byte) string { return fmt.Sprintf(`\x%02x`, c) }) },
+	"with soft hyphens":            func(s string) string { return everyRune(s, func(r rune) string { return string(r) + "\u00ad" }) },
+	"with spaces of no width":      func(s string) string { return everyRune(s, func(r rune) string { return string(r) + "\u200b" }) },
+	"in full width":                fullWidth,
+	"in braces, every character":   func(s string) string { return everyRune(s, func(r rune) string { return fmt.Sprintf(`\u{%x}`, r) }) },
 	"as a line of printable words": func(s string) string { return strings.Join(strings.Fields(s), " ") },
 }
 
@@ -107,6 +112,15 @@ func quotedPrintable(s string) string {
 	_, _ = w.Write([]byte(s))
 	_ = w.Close()
 	return b.String()
+}
+
+func fullWidth(s string) string {
+	return everyRune(s, func(r rune) string {
+		if r > ' ' && r < 0x7f {
+			r += 0xFF01 - '!'
+		}
+		return string(r)
+	})
 }
 
 func fold(s string) string {
@@ -367,4 +381,20 @@ func BenchmarkText(b *testing.B) {
 	for b.Loop() {
 		r.Text(answer)
 	}
+}
+
+// TestS6AnswersInUTF16 and of tokens that a receiver shows the beginning of.
+func TestS6AnswersInUTF16(t *testing.T) {
+	const token = "SuperSecretTokenValue12345"
+	r := redact.New("Bearer " + token)
+	for name, order := range map[string]unicode.Endianness{"low byte first": unicode.LittleEndian, "high byte first": unicode.BigEndian} {
+		written, err := unicode.UTF16(order, unicode.UseBOM).NewEncoder().String("no such token " + token + ", ask again")
+		require.NoError(t, err)
+		got := r.Text(written)
+		require.Contains(t, got, redact.Mask, name)
+		require.False(t, leaks(strings.ReplaceAll(got, "\x00", ""), token), got)
+	}
+	require.Equal(t, "token "+redact.Mask+"... is not known", r.Text("token SuperSecretT... is not known"))
+	require.Equal(t, "token "+redact.Mask+"… is not known", r.Text("token SuperSecretT… is not known"))
+	require.Equal(t, "wait... and see...", r.Text("wait... and see..."))
 }
