@@ -370,7 +370,7 @@ func (p Parameters) Merge(present, patch json.RawMessage) (json.RawMessage, erro
 		}
 		kept, _, complete := unmask(v, was[f.Name])
 		if !complete {
-			problems = append(problems, FieldProblem{Field: "parameters." + f.Name, Reason: "is a mask, and no secret is kept that it stands for: enter the value"})
+			problems = append(problems, FieldProblem{Field: "parameters." + f.Name, Reason: noSecretKept})
 		}
 		change[f.Name] = kept
 	}
@@ -386,6 +386,9 @@ func (p Parameters) Merge(present, patch json.RawMessage) (json.RawMessage, erro
 	}
 	return json.Marshal(was)
 }
+
+// noSecretKept is shown at a mask that stands for nothing.
+const noSecretKept = "is a mask, and no secret is kept that it stands for: enter the value"
 
 // enterAgain is shown at a secret that a change would send to somebody else. It names no value: it is translated.
 const enterAgain = "enter it again: what decides who receives it was changed"
@@ -546,6 +549,20 @@ func unmask(v, present json.RawMessage) (full json.RawMessage, names []string, c
 	}
 	joined, err := json.Marshal(values)
 	return joined, names, err == nil
+}
+
+// Masks names the secrets for which a mask stands where none is kept that it could stand for: in what is made new.
+func (p Parameters) Masks(raw json.RawMessage) (problems InvalidParameters) {
+	members, err := object(raw)
+	if err != nil {
+		return nil // others say so
+	}
+	for _, f := range p.fields {
+		if _, _, complete := unmask(members[f.Name], nil); f.Secret && !complete {
+			problems = append(problems, FieldProblem{Field: "parameters." + f.Name, Reason: noSecretKept})
+		}
+	}
+	return problems
 }
 
 // isMask reports whether a value is the mask. A null is none, whatever was read before it.

@@ -110,3 +110,18 @@ var parametersOf = map[string]string{
 	"web_hooks": `{"url":"https://a.example.com/x","headers":{"Authorization":"s3cr3t","X-Key":"k"}}`,
 	"blank":     `{"url":"https://a.example.com/x","headers":{"Authorization":"s3cr3t","X-Empty":""}}`,
 }
+
+func TestS3AMaskIsNoSecretOfANewIntegration(t *testing.T) {
+	s, _ := service(t)
+	for field, d := range map[string]integration.Draft{
+		"parameters.token":       {System: "jira", Parameters: json.RawMessage(`{"url":"https://acme.atlassian.net/","email":"sec@example.com","token":"********","project":"SEC","issue_type":"Bug"}`)},
+		"parameters.headers":     {System: "web_hooks", Parameters: json.RawMessage(`{"url":"https://a.example.com/x","headers":{"Authorization":"********"}}`)},
+		"parameters.webhook_url": {System: "slack", Parameters: json.RawMessage(`{"webhook_url":"\u002a*******"}`)},
+	} {
+		d.Name = "copied"
+		_, err := s.Create(t.Context(), ada, d)
+		require.ErrorContains(t, err, field+": is a mask, and no secret is kept")
+		_, err = s.OpenUnsaved(t.Context(), "42", "", d.System, d.Parameters)
+		require.ErrorContains(t, err, field+": is a mask, and no secret is kept")
+	}
+}

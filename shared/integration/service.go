@@ -521,6 +521,9 @@ func (s *Service) validate(name string, parameters json.RawMessage) (destination
 	if problems := system.Parameters.ByHand(nil, parameters); problems != nil {
 		return system, nil, problems
 	}
+	if problems := system.Parameters.Masks(parameters); problems != nil { // which would be saved as the secret
+		return system, nil, problems
+	}
 	full, err := s.complete(system, parameters)
 	return system, full, err
 }
