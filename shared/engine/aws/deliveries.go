@@ -306,9 +306,17 @@ func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
 		of(e.Tenant).publish = append(of(e.Tenant).publish, e)
 	}
 	expires := d.expires()
-	writes, err := d.note(in.Accepted, expires)
+	journal, err := d.note(in.Accepted, expires)
 	if err != nil {
 		return err
+	}
+	var writes []tableWrite
+	for tenant, row := range journal {
+		if parts[tenant] != nil {
+			parts[tenant].journal = row
+		} else {
+			writes = append(writes, tableWrite{d.Tables.Journal, row})
+		}
 	}
 	for _, a := range in.Accepted {
 		raw, err := a.Event.Encode()
@@ -353,6 +361,7 @@ func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
 // share is what a batch means to one tenant beside deliveries.
 type share struct {
 	rows    []item // its events
+	journal item
 	records []report.Record
 	states  []trigger.State
 	publish []event.Event

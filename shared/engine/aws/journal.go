@@ -18,8 +18,8 @@ import (
 var _ delivery.Journal = (*Deliveries)(nil)
 
 // A batch of a tenant's events is one row of the journal (keys `tenant` and `id`, which begins with the time of its oldest
-// event): their ids and times. It is written before the events, so that none is missing; a row whose events were never
-// accepted names nothing that can be read. It costs a batch about a write unit.
+// event): their ids and times. It is written in the transaction of the events, or before them where there is none, so that
+// none is missing; a row whose events were never accepted names nothing that can be read. It costs a batch about a write unit.
 
 // journaled is an event in a row of the journal.
 type journaled struct {
@@ -27,13 +27,13 @@ type journaled struct {
 	At int64  `json:"a"` // Unix nanoseconds
 }
 
-// note makes the rows of the journal for accepted events.
-func (d *Deliveries) note(accepted []delivery.Accepted, expires int64) ([]tableWrite, error) {
+// note makes the rows of the journal for accepted events, by tenant.
+func (d *Deliveries) note(accepted []delivery.Accepted, expires int64) (map[string]item, error) {
 	by := map[string][]journaled{}
 	for _, a := range accepted {
 		by[a.Event.Tenant] = append(by[a.Event.Tenant], journaled{a.Event.ID, a.Entry.At.UnixNano()})
 	}
-	var out []tableWrite
+	out := map[string]item{}
 	for tenant, events := range by {
 		oldest, sum := events[0].At, sha256.New()
 		for _, e := range events {
@@ -47,10 +47,10 @@ func (d *Deliveries) note(accepted []delivery.Accepted, expires int64) ([]tableW
 		if err != nil {
 			return nil, fmt.Errorf("encode the journal of tenant %s: %w", tenant, err)
 		}
-		out = append(out, tableWrite{d.Tables.Journal, item{
+		out[tenant] = item{
 			"tenant": text(tenant), "id": text(nanos(oldest) + " " + hex.EncodeToString(sum.Sum(nil)[:8])),
 			"events": blob(raw), "expires": number(expires),
-		}})
+		}
 	}
 	return out, nil
 }

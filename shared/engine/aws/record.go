@@ -57,9 +57,9 @@ const (
 	countedInRow = 24 << 10
 )
 
-// BatchItems is how many events of one tenant, and rows for its triggers, a batch can have: a transaction takes one more item,
-// the entry of the record (see delivery.Fanout.Items).
-const BatchItems = transactLimit - 1
+// BatchItems is how many events of one tenant, and rows for its triggers, a batch can have: a transaction takes two more
+// items, the entry of the record (see delivery.Fanout.Items) and the row of the journal.
+const BatchItems = transactLimit - 2
 
 // Prefixes of ids in the table.
 const (
@@ -207,6 +207,7 @@ func (d *Deliveries) count(ctx context.Context, tenant string, v share) error {
 		}
 		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Record.Table, Item: entry}})
 	}
+	writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Tables.Journal, Item: v.journal}})
 	first := len(writes)
 	if len(v.states)+len(v.publish) > 0 {
 		if d.Triggers == nil {
