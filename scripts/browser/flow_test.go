@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -264,6 +265,36 @@ func TestAReportIsMadeAndRead(t *testing.T) {
 	}
 	require.NoError(t, p.Call("GET", "/v1/report-settings", nil, &settings))
 	require.Equal(t, "Europe/Berlin", settings.TimeZone)
+}
+
+func TestP9TheConsoleSaysWhatAReportLacks(t *testing.T) {
+	t.Parallel()
+	p := program(t)
+	made, err := embedded.EventFile("../../events/vulnerability.json")
+	require.NoError(t, err)
+	const all = 1005 // five more than the record of a day keeps
+	var entries []embedded.Entry
+	for i := range all {
+		e := made[0]
+		e.Detail = eventID.ReplaceAllString(e.Detail, fmt.Sprintf(`"id":"lacking-%d"`, i))
+		e.Detail = strings.Replace(e.Detail, `"PLT-`, fmt.Sprintf(`"PLT-%d-`, i), 1)
+		entries = append(entries, e)
+	}
+	for batch := range slices.Chunk(entries, 100) {
+		require.NoError(t, p.Publish(batch...))
+	}
+	b := open(t, p, desk, "/reports")
+	b.fill("Period", "monthly")
+	b.fill("Day", "2023-03-05")
+	b.fill("Format", "csv")
+	b.click("Make report")
+	b.sees("Vulnerabilities: 1,000 of 1,005 are listed. 5 are in no report: the record of a day keeps the first 1,000 (")
+	b.sees("What was let go and came again is counted again")
+	b.sees("rows-missing-2023-03.txt")
+	b.fill("Format", "pdf")
+	b.click("Make report")
+	b.sees("Vulnerabilities: 200 of 1,005 are listed. A CSV report lists 1,000 of them. 5 are in no report: ")
+	b.judge("reports-missing")
 }
 
 func TestEverybodyHasTheirOwnNotifications(t *testing.T) {

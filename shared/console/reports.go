@@ -35,7 +35,17 @@ type ReportView struct {
 	CreatedBy  string             `json:"created_by,omitempty" doc:"absent for a scheduled one"`
 	Recipients []string           `json:"recipients,omitempty"`
 	Headline   *report.Comparison `json:"headline,omitempty" doc:"once it is ready: the numbers, and those of the period before"`
+	Missing    []MissingView      `json:"missing,omitempty" doc:"once it is ready: the kinds of event of which its files list fewer than were counted; absent when they list everything"`
 	Files      []FileView         `json:"files"`
+}
+
+// MissingView is what a report does not list of one kind of event.
+type MissingView struct {
+	What     string       `json:"what" enum:"attacks,incidents,vulnerabilities"`
+	Listed   int64        `json:"listed" doc:"rows in the report's file" example:"2000"`
+	Recorded int64        `json:"recorded" doc:"rows that are kept: a CSV report lists them, 10,000 at most; of - recorded are in no report" example:"2000"`
+	Of       int64        `json:"of" doc:"how many were counted; one that was let go of and came again is counted again" example:"3417"`
+	Days     []report.Day `json:"days,omitempty" doc:"days with more than are kept: a day keeps at least 2,000 attacks and lets go of the smallest so far, and it keeps the first 1,000 incidents and the first 1,000 vulnerabilities" example:"[\"2023-05-03\"]"`
 }
 
 // FileView is a file of a report.
@@ -55,6 +65,9 @@ func reportView(r report.Report) ReportView {
 		return v
 	}
 	v.Headline = &r.Headline
+	for _, m := range r.Missing {
+		v.Missing = append(v.Missing, MissingView(m))
+	}
 	for _, f := range r.Files {
 		v.Files = append(v.Files, FileView{f.Name, f.Type, f.Size, "/v1/reports/" + url.PathEscape(r.ID) + "/files/" + url.PathEscape(f.Name)})
 	}
@@ -79,7 +92,7 @@ type orderInput struct {
 			From      report.Day       `json:"from" example:"2023-02-27"`
 			To        report.Day       `json:"to,omitempty" doc:"included; at most 366 days" example:"2023-03-05"`
 		} `json:"period"`
-		Format     report.Format `json:"format,omitempty" enum:"pdf,csv" default:"pdf" doc:"csv: one file for each kind of event, the 10,000 largest"`
+		Format     report.Format `json:"format,omitempty" enum:"pdf,csv" default:"pdf" doc:"pdf: at most 50 attacks, 200 incidents and 200 vulnerabilities. csv: one file for each kind of event with at most 10,000 rows, attacks and incidents with the most hits first, vulnerabilities with the highest risk first; where rows are missing, a text file beside them says how many"`
 		Recipients []string      `json:"recipients,omitempty" maxItems:"50" doc:"addresses that it is mailed to; without any it is only kept for download"`
 	}
 }
@@ -127,7 +140,7 @@ func (s *server) reports(api huma.API) {
 	}), s.order)
 	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
 		OperationID: "get-report", Method: http.MethodGet, Path: "/v1/reports/{id}", Tags: tags, Errors: []int{404},
-		Summary: "Read a report", Description: "Its state, its headline numbers and its files.",
+		Summary: "Read a report", Description: "Its state, its headline numbers, its files, and what these do not list.",
 	}), func(ctx context.Context, in *idInput) (*reportOutput, error) {
 		r, err := s.Reports.Store.Get(ctx, principal(ctx).Tenant, in.ID)
 		if err != nil {
@@ -137,9 +150,9 @@ func (s *server) reports(api huma.API) {
 	})
 	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
 		OperationID: "get-report-file", Method: http.MethodGet, Path: "/v1/reports/{id}/files/{name}", Tags: tags, Errors: []int{404},
-		Summary: "Download a file of a report", Description: "A PDF, or CSV in UTF-8.",
+		Summary: "Download a file of a report", Description: "A PDF, or CSV in UTF-8, or the text that says which rows the CSV files lack.",
 		Responses: map[string]*huma.Response{"200": {Description: "the file", Content: map[string]*huma.MediaType{
-			"application/pdf": {}, "text/csv": {},
+			"application/pdf": {}, "text/csv": {}, "text/plain": {},
 		}}},
 	}), s.file)
 	huma.Register(api, s.operation(access.ReportSettings, huma.Operation{

@@ -15,6 +15,7 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/mail"
+	"tocsin/shared/report"
 )
 
 func (r *rig) as(role access.Role, email string) *rig {
@@ -72,6 +73,44 @@ func TestAReportOnDemand(t *testing.T) {
 	r.token = r.issue("43", access.Administrator)
 	require.Equal(t, 404, r.call("GET", path, "").status, "another tenant finds nothing")
 	require.Equal(t, 404, r.call("GET", files[0].(map[string]any)["href"].(string), "").status)
+}
+
+func TestP9TheListSaysWhatAReportLacks(t *testing.T) {
+	r := start(t)
+	missing := []report.Missing{{What: report.DroppedAttacks, Listed: 2000, Recorded: 2000, Of: 3417, Days: []report.Day{"2023-05-03"}}, {What: report.DroppedVulns, Listed: 10_000, Recorded: 10_007, Of: 10_007}}
+	for id, lacks := range map[string][]report.Missing{"lacks": missing, "whole": nil} {
+		require.NoError(t, r.reports.Store.Save(t.Context(), report.Report{
+			ID: id, Tenant: "42", Period: report.Containing(report.Weekly, "2023-05-03", "UTC"), Format: report.CSV, State: report.Ready, CreatedAt: time.Now(), Missing: lacks,
+		}, []report.File{{Name: "rows-missing-2023-W18.txt", Type: "text/plain; charset=utf-8", Data: []byte("Attacks: 2,000 of 3,417")}}))
+	}
+	want := []any{
+		map[string]any{"what": "attacks", "listed": 2000.0, "recorded": 2000.0, "of": 3417.0, "days": []any{"2023-05-03"}},
+		map[string]any{"what": "vulnerabilities", "listed": 10_000.0, "recorded": 10_007.0, "of": 10_007.0},
+	}
+	for _, item := range r.call("GET", "/v1/reports", "").body["items"].([]any) {
+		if v := item.(map[string]any); v["id"] == "lacks" {
+			require.Equal(t, want, v["missing"])
+		} else {
+			require.NotContains(t, v, "missing")
+		}
+	}
+	require.Equal(t, want, r.call("GET", "/v1/reports/lacks", "").body["missing"])
+	got := r.call("GET", "/v1/reports/lacks/files/rows-missing-2023-W18.txt", "")
+	require.Equal(t, "text/plain; charset=utf-8", got.header.Get("Content-Type"))
+	require.Contains(t, got.header.Get("Content-Disposition"), "attachment; filename=")
+}
+
+// The limits that people are told are those that hold.
+func TestP9TheDocumentNamesTheLimitsThatHold(t *testing.T) {
+	raw := start(t).call("GET", "/openapi.json", "").raw
+	for _, want := range []string{
+		fmt.Sprintf("at most %d attacks, %d incidents and %[2]d vulnerabilities", report.RowsAttacks, report.RowsOthers),
+		"with at most " + report.Thousands(report.RowsCSV) + " rows", "a day keeps at least " + report.Thousands(report.MaxAttacks) + " attacks",
+		fmt.Sprintf("the first %s incidents and the first %[1]s vulnerabilities", report.Thousands(report.MaxFindings)),
+	} {
+		require.Contains(t, raw, want)
+	}
+	require.NotContains(t, raw, "10,000 largest")
 }
 
 func TestThePDFIsDownloaded(t *testing.T) {

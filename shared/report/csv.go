@@ -11,10 +11,11 @@ import (
 	"tocsin/shared/plaintext"
 )
 
-// Files writes a summary as CSV: one file for each kind of event, at most RowsCSV rows, the largest first (facts, 5.2). The
-// facts are silent on the columns. A byte order mark makes spreadsheets read UTF-8. People open these files: a text is on
-// one line and holds nothing that hides or turns (package plaintext), and no text is a formula (see inert). The exact
-// characters are in the events that integrations receive.
+// Files writes a summary as CSV: one file for each kind of event, at most RowsCSV rows, attacks and incidents with the most hits
+// first (facts, 5.2), vulnerabilities, which have none, with the highest risk first. What they lack is said beside them: see
+// missingRows. The facts are silent on the columns. A byte order mark makes spreadsheets read UTF-8. People open these files:
+// a text is on one line and holds nothing that hides or turns (package plaintext), and no text is a formula (see inert). The
+// exact characters are in the events that integrations receive.
 func (s *Summary) Files(c Console) ([]File, error) {
 	var out []File
 	for _, t := range []struct {
@@ -33,6 +34,19 @@ func (s *Summary) Files(c Console) ([]File, error) {
 		out = append(out, File{Name: t.name + "-" + s.Period.Key() + ".csv", Type: "text/csv; charset=utf-8", Data: buf.Bytes()})
 	}
 	return out, nil
+}
+
+// missingRows is the text beside CSV files that lack rows, with the ends of lines that every editor knows. None when they list
+// everything. CSV has no comments (RFC 4180), and a row that is no event would be counted as one. The name ends in .txt, so that
+// who reads *.csv does not meet it.
+func (s *Summary) missingRows() []File {
+	said := s.Explain(CSV)
+	if len(said) == 0 {
+		return nil
+	}
+	lines := append([]string{"These CSV files do not list everything that was counted.", s.Period.Title() + ", time zone " + s.Period.Zone, ""}, said...)
+	data := []byte(strings.Join(lines, "\r\n") + "\r\n")
+	return []File{{Name: "rows-missing-" + s.Period.Key() + ".txt", Type: "text/plain; charset=utf-8", Data: data}}
 }
 
 // writeRow writes a row as RFC 4180 has it, each cell in quotes.
@@ -85,9 +99,10 @@ const (
 
 func (s *Summary) clock(t time.Time) string { return t.In(s.Made.Location()).Format(time.RFC3339) }
 
-func sources(a Attack) string {
-	out := strings.Join(a.Sources, " ")
-	if a.More {
+// some lists values, and marks that there are more.
+func some(values []string, more bool) string {
+	out := strings.Join(values, " ")
+	if more {
 		out += " …"
 	}
 	return out
@@ -97,7 +112,7 @@ func (s *Summary) attackRows(c Console) func(func(...string)) {
 	return func(row func(...string)) {
 		for _, a := range s.Attacks {
 			row(a.Type, a.Host, a.Path, a.Method, a.Parameter, strconv.FormatInt(a.Hits(), 10), strconv.FormatInt(a.Blocked, 10),
-				s.clock(a.First), s.clock(a.Last), sources(a), strings.Join(a.Applications, " "), a.ID, c.Attack(a))
+				s.clock(a.First), s.clock(a.Last), some(a.Sources, a.More), some(a.Applications, a.MoreApplications), a.ID, c.Attack(a))
 		}
 	}
 }
@@ -106,7 +121,7 @@ func (s *Summary) incidentRows(c Console) func(func(...string)) {
 	return func(row func(...string)) {
 		for _, i := range s.Incidents {
 			row(i.ID, i.Vulnerability, i.Threat, i.Type, i.Host, i.Path, i.Method, i.Parameter, strconv.FormatInt(i.Hits(), 10),
-				strconv.FormatInt(i.Blocked, 10), s.clock(i.First), s.clock(i.Last), sources(i.Attack), c.object(i.ObjectID, "/incidents"))
+				strconv.FormatInt(i.Blocked, 10), s.clock(i.First), s.clock(i.Last), some(i.Sources, i.More), c.object(i.ObjectID, "/incidents"))
 		}
 	}
 }

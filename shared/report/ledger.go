@@ -66,7 +66,9 @@ type Report struct {
 	Recipients []string `json:"recipients,omitempty"`
 	// Headline is known once it is ready.
 	Headline Comparison `json:"headline"`
-	Files    []FileInfo `json:"files,omitempty"`
+	// Missing is what the files do not list, for each kind of event of which they do not list everything.
+	Missing []Missing  `json:"missing,omitempty"`
+	Files   []FileInfo `json:"files,omitempty"`
 }
 
 // FileInfo is a file of a report, without its bytes.

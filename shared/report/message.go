@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
 	"tocsin/shared/plaintext"
@@ -77,9 +78,16 @@ func (b body) Against() string { return b.Period.Frequency.before() }
 // Link leads to the Console.
 func (b body) Link() string { return Console(b.Platform.Console).Page("/attacks") }
 
+// captionCompany bounds the company's name, in characters: a messenger cuts a long caption, and what is missing stands at
+// its end.
+const captionCompany = 80
+
 func (b body) caption() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s\n%s\n\n%s", b.Title(), b.Company, b.Sentence())
+	fmt.Fprintf(&out, "%s\n%s\n\n%s", b.Title(), destination.Cut(b.Company, captionCompany), b.Sentence())
+	if said := brief(b.Missing); said != "" {
+		out.WriteString("\n" + said)
+	}
 	return out.String()
 }
 

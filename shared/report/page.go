@@ -37,6 +37,9 @@ func (b body) text(unsubscribe string) string {
 		}
 		fmt.Fprintf(&out, "\nThe changes are against %s.\n", b.Against())
 	}
+	if len(b.Missing) > 0 {
+		fmt.Fprintf(&out, "\n%s\n", strings.Join(explain(b.Missing, b.Format), "\n"))
+	}
 	if len(b.Files) > 0 {
 		fmt.Fprintf(&out, "\nAttached: %s.\n", b.attached())
 	}
@@ -90,7 +93,7 @@ func (b body) card(unsubscribe string) g.Node {
 		row("", "padding:8px 24px;", g.Text("Hello,")),
 		row("", "padding:8px 24px;", h.Strong(g.Text(b.Title())), h.Br(), g.Text(b.Company)),
 		b.found(),
-		g.If(len(b.Files) > 0, row("", "padding:8px 24px;", g.Text("The whole report is attached: "+b.attached()+"."))),
+		g.If(len(b.Files) > 0, row("", "padding:8px 24px;", g.Text("The report is attached: "+b.attached()+"."))),
 		g.If(b.Link() != "", row("", "padding:16px 24px;", h.A(h.Href(b.Link()),
 			h.Style("display:inline-block;background:#1d4ed8;color:#ffffff;padding:10px 18px;text-decoration:none;"), g.Text("Open in the Console")))),
 		row("foot", "padding:16px 24px 24px;color:#475569;font-size:12px;line-height:18px;",
@@ -107,6 +110,7 @@ func (b body) found() g.Node {
 	return g.Group{
 		row("", "padding:8px 24px;", h.Table(h.Width("100%"), g.Attr("cellpadding", "0"), g.Attr("cellspacing", "0"), h.Style("border-collapse:collapse;"), g.Map(b.Numbers, numberRow))),
 		row("label", "padding:0 24px 8px;color:#475569;font-size:13px;", g.Text("The changes are against "+b.Against()+".")),
+		g.Map(explain(b.Missing, b.Format), func(line string) g.Node { return row("", "padding:4px 24px;font-size:14px;", g.Text(line)) }),
 	}
 }
 

@@ -38,8 +38,9 @@ const (
 	DroppedVulns     = "vulnerabilities"
 )
 
-// Limits of what an engine keeps of one tenant's day. Of values and attacks it keeps at least the largest so many, and
-// may hold up to twice as many before it lets the smallest go; of findings the first.
+// Limits of what an engine keeps of one tenant's day. Of values and attacks it keeps at least so many: when it holds more
+// than twice as many it lets go of the smallest so far, so that one which begins small, is let go and comes again can end up
+// missing although it was large over the day. Of findings it keeps the first. Reports say what is missing: see Missing.
 const (
 	MaxValues   = 1000 // values of one dimension
 	MaxAttacks  = 2000
@@ -86,9 +87,10 @@ type Attack struct {
 	First   time.Time `json:"f"`
 	Last    time.Time `json:"l"`
 	// Sources are some of its addresses, Applications of its applications: at most maxSources of each.
-	Sources      []string `json:"a,omitempty"`
-	Applications []string `json:"c,omitempty"`
-	More         bool     `json:"x,omitempty"` // there are more sources
+	Sources          []string `json:"a,omitempty"`
+	Applications     []string `json:"c,omitempty"`
+	More             bool     `json:"x,omitempty"` // there are more sources
+	MoreApplications bool     `json:"y,omitempty"` // there are more applications
 }
 
 // maxSources is how many addresses and applications are kept with an attack.
@@ -111,7 +113,7 @@ func (a *Attack) Add(b Attack) {
 		a.Last = b.Last
 	}
 	a.More = merge(&a.Sources, b.Sources) || a.More || b.More
-	merge(&a.Applications, b.Applications)
+	a.MoreApplications = merge(&a.Applications, b.Applications) || a.MoreApplications || b.MoreApplications
 }
 
 // merge adds what is new, as far as there is room; more says that there was not.
@@ -306,6 +308,7 @@ func (g gathering) hit(e event.Event, zone *time.Location) {
 		d.count(ByApplication, name)
 		merge(&a.Applications, []string{clip(name)})
 	}
+	a.MoreApplications = len(h.Applications) > maxSources
 	a.Key = keyOf(a)
 	d.attack(a)
 }
@@ -340,7 +343,7 @@ func assault(a event.Assault, object int64, sent time.Time) Attack {
 		out.More = merge(&out.Sources, []string{clip(s)}) || out.More
 	}
 	for _, s := range a.Applications {
-		merge(&out.Applications, []string{clip(s)})
+		out.MoreApplications = merge(&out.Applications, []string{clip(s)}) || out.MoreApplications
 	}
 	out.Key = keyOf(out)
 	return out

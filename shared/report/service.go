@@ -197,7 +197,7 @@ func (s *Service) make(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
-	r.Headline, r.Files = summary.Comparison, nil
+	r.Headline, r.Missing, r.Files = summary.Comparison, summary.Missing(), nil
 	size := 0
 	for _, f := range files {
 		r.Files = append(r.Files, FileInfo{f.Name, f.Type, len(f.Data)})
@@ -212,7 +212,8 @@ func (s *Service) make(ctx context.Context, r *Report) error {
 
 func (s *Service) render(summary *Summary, f Format) ([]File, error) {
 	if f == CSV {
-		return summary.Files(s.Console)
+		files, err := summary.Files(s.Console)
+		return append(files, summary.missingRows()...), err
 	}
 	data, err := s.Renderer.Render(summary, s.Platform, s.Console)
 	if err != nil {

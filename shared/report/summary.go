@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Limits of what a report lists. What is beyond them is counted: "and N more".
+// Limits of what a report lists. What is beyond them is counted, and the report says so: see Missing.
 const (
-	RowsCSV     = 10_000 // of each file (facts, 5.2), the largest first
+	RowsCSV     = 10_000 // of each file (facts, 5.2); attacks and incidents with most hits first, vulnerabilities with most risk
 	RowsAttacks = 50     // of the PDF
 	RowsOthers  = 200    // incidents, and vulnerabilities, of the PDF, each
 	TopValues   = 10     // of a ranking
@@ -63,6 +63,8 @@ type Summary struct {
 	Incidents                                       []Incident
 	Vulnerabilities                                 []Vulnerability
 	MoreAttacks, MoreIncidents, MoreVulnerabilities int64 // beyond the rows, or let go of by the engine
+	// Gone is what the engine let go of, by the values of Dropped: no report can list it.
+	Gone map[string]Gone
 	// SourcesSeen is how many addresses were seen; SourcesAtLeast says that there were more.
 	SourcesSeen    int
 	SourcesAtLeast bool
@@ -122,6 +124,8 @@ func (b *builder) counts(ctx context.Context) error {
 		case c.Dimension == ByBlock && blocked(c.Value):
 			b.day(d).Blocked += c.N
 			b.Now.Blocked += c.N
+		case c.Dimension == Dropped && c.N > 0:
+			b.letGo(c.Value, d, c.N)
 		}
 		return nil
 	})
@@ -143,6 +147,18 @@ func (b *builder) counts(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (b *builder) letGo(what string, d Day, n int64) {
+	if b.Gone == nil {
+		b.Gone = map[string]Gone{}
+	}
+	gone := b.Gone[what]
+	gone.N += n
+	if at, found := slices.BinarySearch(gone.Days, d); !found {
+		gone.Days = slices.Insert(gone.Days, at, d)
+	}
+	b.Gone[what] = gone
 }
 
 // rank lists the largest values; the rest becomes one line. Hits without a value are left out: that says nothing.
@@ -182,8 +198,7 @@ func (b *builder) attacks(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	dropped := b.totals[Dropped][DroppedAttacks]
-	b.Now.Attacks = int64(len(merged)) + dropped
+	b.Now.Attacks = int64(len(merged)) + b.Gone[DroppedAttacks].N
 	largest := make(smallestFirst, 0, min(len(merged), b.rows.Attacks+1))
 	for _, a := range merged {
 		if heap.Push(&largest, a); len(largest) > b.rows.Attacks {
@@ -238,7 +253,7 @@ func (b *builder) incidents(ctx context.Context) error {
 	slices.SortFunc(b.Incidents, func(x, y Incident) int {
 		return cmp.Or(cmp.Compare(y.Hits(), x.Hits()), y.Last.Compare(x.Last), cmp.Compare(x.ID, y.ID))
 	})
-	b.Now.Incidents = int64(len(b.Incidents)) + b.totals[Dropped][DroppedIncidents]
+	b.Now.Incidents = int64(len(b.Incidents)) + b.Gone[DroppedIncidents].N
 	b.Incidents = b.Incidents[:min(len(b.Incidents), b.rows.Incidents)]
 	b.MoreIncidents = b.Now.Incidents - int64(len(b.Incidents))
 	return nil
@@ -271,7 +286,10 @@ func (b *builder) vulnerabilities(ctx context.Context) error {
 			b.Threats = append(b.Threats, Ranked{t, by[t]})
 		}
 	}
-	b.Now.Vulnerabilities = int64(len(b.Vulnerabilities)) + b.totals[Dropped][DroppedVulns]
+	if gone := b.Gone[DroppedVulns].N; gone > 0 { // their risk is not known
+		b.Threats = append(b.Threats, Ranked{Other, gone})
+	}
+	b.Now.Vulnerabilities = int64(len(b.Vulnerabilities)) + b.Gone[DroppedVulns].N
 	b.Vulnerabilities = b.Vulnerabilities[:min(len(b.Vulnerabilities), b.rows.Vulnerabilities)]
 	b.MoreVulnerabilities = b.Now.Vulnerabilities - int64(len(b.Vulnerabilities))
 	return nil

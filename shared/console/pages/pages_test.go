@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ import (
 	"tocsin/shared/console/pages"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/event"
+	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 )
 
@@ -175,6 +177,21 @@ func TestBothLanguagesSayTheSame(t *testing.T) {
 			require.Contains(t, en, key, "messages/en.json lacks a message")
 		}
 	}
+}
+
+func TestP9TheConsoleNamesTheLimitsOfTheRecord(t *testing.T) {
+	for _, name := range []string{"en", "ja"} {
+		texts := messages(t, name)
+		for key, limit := range map[string]int64{"report.missing.gone.attacks": report.MaxAttacks, "report.missing.gone.findings": report.MaxFindings} {
+			require.NotEmpty(t, texts[key])
+			for _, text := range texts[key] {
+				require.Contains(t, text, report.Thousands(limit), "%s in %s", key, name)
+			}
+		}
+	}
+	found := regexp.MustCompile(`const rowsCSV = ([\d_]+);`).FindStringSubmatch(source(t))
+	require.Len(t, found, 2)
+	require.Equal(t, strconv.Itoa(report.RowsCSV), strings.ReplaceAll(found[1], "_", ""))
 }
 
 // source is the text of all our modules.

@@ -178,6 +178,60 @@ func Record(t *testing.T, open func(t *testing.T) (Log, report.Ledger)) {
 		require.Len(t, got.vulns, report.MaxFindings)
 		require.EqualValues(t, 200, got.counts[report.Dropped][report.DroppedVulns])
 	})
+	t.Run("TestP9: a report says what the record let go of", func(t *testing.T) {
+		q, l := begin(t)
+		const attacks, incidents, vulns = 2*report.MaxAttacks + 500, report.MaxFindings + 200, report.MaxFindings + 100
+		fill := func(d report.Day, attacks, incidents, vulns int) {
+			for from := 0; from < max(attacks, incidents, vulns); from += 500 {
+				r := report.Record{Tenant: "42", Day: d, Counts: []report.Count{{Dimension: report.Total, N: 1}}}
+				for n := from; n < from+500; n++ {
+					name := fmt.Sprintf("%s-%d", d, n)
+					if n < attacks {
+						a := attack(n, int64(n+1))
+						a.Key[15] = d[len(d)-1]
+						r.Attacks = append(r.Attacks, a)
+					}
+					if n < incidents {
+						i := report.Incident{Attack: attack(n, 1), Threat: "High"}
+						i.ID = name
+						r.Incidents = append(r.Incidents, i)
+					}
+					if n < vulns {
+						r.Vulnerabilities = append(r.Vulnerabilities, report.Vulnerability{ID: name, Threat: "Low", At: at})
+					}
+				}
+				add(t, q, r)
+			}
+		}
+		fill(day, attacks, incidents, 10)
+		fill(day.Add(1), 20, report.MaxFindings, vulns)
+		fill(day.Add(2), 30, 0, report.MaxFindings)
+		build := func(f report.Frequency, d report.Day) *report.Summary {
+			s, err := report.Build(t.Context(), l, "42", "Acme", report.Containing(f, d, "UTC"), report.RowsOf(report.CSV), at)
+			require.NoError(t, err)
+			return s
+		}
+		require.Empty(t, build(report.Daily, day.Add(2)).Missing(), "a day at the limit lacks nothing")
+		require.Empty(t, build(report.Daily, day.Add(-1)).Missing())
+		for _, f := range []report.Frequency{report.Weekly, report.Monthly} {
+			s := build(f, day)
+			of := func(m report.Missing, gone int64, days ...report.Day) {
+				t.Helper()
+				require.Equal(t, gone, m.Gone(), m.What)
+				require.Equal(t, days, m.Days, m.What)
+				require.Equal(t, m.Recorded, m.Listed, "CSV lists what is recorded")
+			}
+			missing := s.Missing()
+			require.Len(t, missing, 3)
+			require.EqualValues(t, attacks+20+30, missing[0].Of)
+			require.EqualValues(t, len(s.Attacks), missing[0].Listed)
+			of(missing[0], attacks+20+30-int64(len(s.Attacks)), day)
+			require.EqualValues(t, incidents+report.MaxFindings, missing[1].Of)
+			of(missing[1], 200, day)
+			require.EqualValues(t, 10+vulns+report.MaxFindings, missing[2].Of)
+			of(missing[2], 100, day.Add(1))
+		}
+	})
 	t.Run("an error of the visitor ends the visit", func(t *testing.T) {
 		q, l := begin(t)
 		add(t, q, report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.ByHost, Value: "a", N: 1}, {Dimension: report.ByHost, Value: "b", N: 1}}})

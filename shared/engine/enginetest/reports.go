@@ -22,6 +22,7 @@ func aReport(id string, minutes int) report.Report {
 		ID: id, Tenant: "42", Client: "Acme 注文", Period: report.Containing(report.Weekly, "2023-03-01", "Europe/Berlin"), Format: report.PDF, State: report.Ready,
 		CreatedAt: at.Add(time.Duration(minutes) * time.Minute), CreatedBy: "ada@example.com", Recipients: []string{"grace@example.com"},
 		Headline: report.Comparison{Now: report.Headline{Hits: 7, Blocked: 3}}, Files: []report.FileInfo{{Name: "r.pdf", Type: "application/pdf", Size: 3}},
+		Missing: []report.Missing{{What: report.DroppedAttacks, Listed: 50, Recorded: 2000, Of: 3417, Days: []report.Day{"2023-03-01"}}},
 	}
 }
 

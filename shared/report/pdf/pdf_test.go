@@ -114,6 +114,42 @@ func TestAReaderFindsWhatTheReportSays(t *testing.T) {
 	require.Less(t, len(raw), 400<<10, "small enough for a DynamoDB item and for any mailbox")
 }
 
+// flat is a text with its lines joined: a sentence may go on in the next line.
+func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func TestP9ThePDFSaysWhatItLacksOnItsFirstPageAndBelowEachTable(t *testing.T) {
+	s := busy()
+	day := report.Day("2023-03-03")
+	s.Gone = map[string]report.Gone{report.DroppedAttacks: {N: 1000, Days: []report.Day{day}}, report.DroppedIncidents: {N: 7, Days: []report.Day{day, day.Add(1)}}, report.DroppedVulns: {N: 3, Days: []report.Day{day}}}
+	s.MoreIncidents, s.MoreVulnerabilities = 7, 3
+	s.Now.Incidents, s.Now.Vulnerabilities = 9, 8
+	raw := render(t, s)
+	first := flat(poppler(t, raw, "pdftotext", "-layout", "-l", "1", "-", "-"))
+	for _, want := range []string{
+		"Attacks: 50 of 1,234 are listed. A CSV report lists 234 of them. 1,000 are in no report: the record of a day keeps at least 2,000, and lets go of the smallest so far (3 March 2023).",
+		"Incidents: 2 of 9 are listed. 7 are in no report: the record of a day keeps the first 1,000 (3 March 2023, 4 March 2023).",
+		"Vulnerabilities: 5 of 8 are listed. 3 are in no report: the record of a day keeps the first 1,000 (3 March 2023).",
+		"What was let go and came again is counted again", "Page 1 of", "27 Feb",
+	} {
+		require.Contains(t, first, want)
+	}
+	rest := flat(poppler(t, raw, "pdftotext", "-layout", "-f", "2", "-", "-"))
+	for _, want := range []string{
+		"And 1,184 more attacks. A CSV report lists 234 of them. 1,000 are in no report: ", "And 7 more incidents. 7 are in no report: ", "And 3 more vulnerabilities. 3 are in no report: ",
+	} {
+		require.Contains(t, rest, want)
+	}
+	require.NotContains(t, rest, "lists all of them")
+
+	plain := busy()
+	require.Contains(t, flat(text(t, render(t, plain))), "And 1,184 more attacks. A CSV report lists all of them.")
+	plain.MoreAttacks, plain.Now.Attacks = 0, 50
+	got := text(t, render(t, plain))
+	for _, not := range []string{"are listed", "in no report", "more attacks"} {
+		require.NotContains(t, got, not, "where nothing is missing nothing is said")
+	}
+}
+
 func TestEveryFontIsEmbeddedAndOnlyItsGlyphs(t *testing.T) {
 	list := poppler(t, render(t, busy()), "pdffonts", "-")
 	lines := strings.Split(strings.TrimSpace(list), "\n")[2:]

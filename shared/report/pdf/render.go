@@ -95,9 +95,12 @@ func (d *sheet) overview() error {
 		d.text(x+5, d.y+25, n.Change, style{8.5, true, color})
 	}
 	d.y += height + 6
-	for _, line := range d.fonts.wrap(d.sentences(), style{10, false, ink}, inner) {
-		d.text(margin, d.y+3, line, style{10, false, ink})
-		d.y += 5.2
+	d.paragraph(d.sentences())
+	if lacks := d.Explain(report.PDF); len(lacks) > 0 {
+		d.y += 2.6
+		for _, said := range lacks {
+			d.paragraph(said)
+		}
 	}
 	d.y += 8
 	if d.Now.Hits == 0 {
@@ -111,12 +114,21 @@ func (d *sheet) overview() error {
 	if len(parts) > 1 {
 		d.legend(parts, margin+inner, d.y-5)
 	}
-	const chart = 76.0
+	const highest, below = 76.0, 8.0
+	chart := min(highest, bottom-d.y-below) // the sentences above may be many
 	if err := d.overTime(d.Over, parts, margin, d.y, inner, chart); err != nil {
 		return err
 	}
-	d.y += chart + 8
+	d.y += chart + below
 	return nil
+}
+
+func (d *sheet) paragraph(s string) {
+	st := style{10, false, ink}
+	for _, line := range d.fonts.wrap(s, st, inner) {
+		d.text(margin, d.y+3, line, st)
+		d.y += 5.2
+	}
 }
 
 // sentences say in words what the numbers are.

@@ -52,10 +52,25 @@ func (d *sheet) table(columns []column, rows []row, more int64, what string) {
 	d.box(margin, d.y, inner, 0.2, rule)
 	d.y += 5
 	if more > 0 {
-		d.text(margin, d.y, fmt.Sprintf("And %s more %s: see the Console, or ask for CSV.", report.Thousands(more), what), style{9, false, soft})
-		d.y += 4
+		d.beyond(more, what)
 	}
 	d.y += 6
+}
+
+// beyond says how many rows the table lacks, and whether another report lists them.
+func (d *sheet) beyond(more int64, what string) {
+	said := fmt.Sprintf("And %s more %s.", report.Thousands(more), what)
+	for _, m := range d.Missing() {
+		if m.What == what {
+			said += m.Because(report.PDF)
+		}
+	}
+	st := style{9, false, soft}
+	for _, line := range d.fonts.wrap(said, st, inner) {
+		d.room(lineHeight)
+		d.text(margin, d.y, line, st)
+		d.y += 4
+	}
 }
 
 func (d *sheet) head(columns []column) {

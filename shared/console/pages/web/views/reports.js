@@ -1,7 +1,7 @@
 // Reports: the last three with their numbers and files, one on demand, and the time zone that days are cut in.
 import { html, useEffect, useId, useRef, useState } from "../html.js";
 import { call, download, get, post } from "../api.js";
-import { bytes, dates, number, said, t } from "../i18n.js";
+import { bytes, dates, language, list, number, said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
 import { isEmail, words } from "../schema.js";
@@ -26,6 +26,25 @@ function Numbers({ headline: { now, before } }) {
   })}</dl>`;
 }
 
+const rowsCSV = 10_000; // of a file
+const daysNamed = 3;
+const days = (all) => (all.length > daysNamed ? t("report.missing.days", { n: all.length, range: dates(all[0], all.at(-1)) }) : list(all.map((d) => dates(d, d))));
+
+// lacks says what a report does not list of one kind of event, why, and what would list it.
+function lacks(m, format) {
+  const csv = Math.min(m.recorded, rowsCSV);
+  const gone = m.of - m.recorded;
+  return [
+    t(`report.missing.${m.what}`, { listed: m.listed, of: m.of }),
+    format === "pdf" && csv > m.listed && (csv === m.of ? t("report.missing.csv.all") : t("report.missing.csv", { n: csv })),
+    m.recorded > csv && t("report.missing.shorter", { max: rowsCSV }),
+    gone > 0 && t(m.what === "attacks" ? "report.missing.gone.attacks" : "report.missing.gone.findings", { n: gone, days: days(m.days) }),
+  ].filter(Boolean).join(language === "ja" ? "" : " ");
+}
+
+const Missing = ({ report: r }) => html`<${Notice}>${r.missing.map((m) => html`<p key=${m.what}>${lacks(m, r.format)}</p>`)}
+    ${r.missing.some((m) => m.of > m.recorded) && html`<p>${t("report.missing.again")}</p>`}<//>`;
+
 function Report({ report: r }) {
   const kind = t(`report.frequency.${r.period.frequency}`);
   return html`<li class="panel report"><div class="title"><div><h3>${kind}: ${dates(r.period.from, r.period.to)}</h3>
@@ -33,6 +52,7 @@ function Report({ report: r }) {
     ${r.state === "waiting" && html`<progress aria-label=${t("report.making")}></progress>`}
     ${r.state === "failed" && html`<p class="mend"><${Said} text=${r.reason} /></p>`}
     ${r.headline && html`<${Numbers} headline=${r.headline} />`}
+    ${r.missing?.length > 0 && html`<${Missing} report=${r} />`}
     ${r.recipients?.length > 0 && html`<p class="muted">${t("report.to", { who: r.recipients.join(", ") })}</p>`}
     ${r.files.length > 0 && html`<ul class="files">${r.files.map((f) => html`<${Download} key=${f.name} file=${f} />`)}</ul>`}</li>`;
 }
