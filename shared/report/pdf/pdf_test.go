@@ -140,7 +140,9 @@ func TestP9ThePDFSaysWhatItLacksOnItsFirstPageAndBelowEachTable(t *testing.T) {
 		require.Contains(t, rest, want)
 	}
 	require.NotContains(t, rest, "lists all of them")
+}
 
+func TestP9APDFThatListsEverythingSaysNothing(t *testing.T) {
 	plain := busy()
 	require.Contains(t, flat(text(t, render(t, plain))), "And 1,184 more attacks. A CSV report lists all of them.")
 	plain.MoreAttacks, plain.Now.Attacks = 0, 50
