@@ -15,8 +15,9 @@ run: build ## start Tocsin: Console at http://localhost:8080, events at :8081, s
 build: ## build bin/tocsin
 	@$(GO) build -trimpath -o bin/tocsin ./functions/local
 
-test: ## run all tests
+test: ## run all tests that need nothing but Go
 	$(GO) test $(PACKAGES)
+	@echo "Not among them, because they need more: make test-aws, test-browser, test-independent, test-metrics, test-reports."
 
 test-independent: ## decode what is sent with libraries and parsers that are not ours (installs them; minutes the first time)
 	@scripts/independent/install
@@ -30,8 +31,8 @@ race: ## run all tests under the race detector (needs a C compiler)
 lint: ## check the format, go vet, staticcheck and go.mod
 	@unformatted=$$(gofmt -l functions shared scripts infra); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet -tags metrics $(PACKAGES)
-	$(GO) run $(STATICCHECK) -tags metrics $(PACKAGES)
+	$(GO) vet -tags metrics,awslocal $(PACKAGES)
+	$(GO) run $(STATICCHECK) -tags metrics,awslocal $(PACKAGES)
 	$(GO) mod tidy -diff
 	$(GO) -C infra vet ./... && $(GO) -C infra mod tidy -diff
 	$(GO) -C scripts/browser vet ./... && $(GO) -C scripts/browser mod tidy -diff

@@ -1,3 +1,5 @@
+//go:build awslocal
+
 package awslocal_test
 
 import (

@@ -1,3 +1,5 @@
+//go:build awslocal
+
 package aws_test
 
 import (
