@@ -240,7 +240,7 @@ func (b *tab) act(helper string, arguments ...any) {
 }
 
 // looks are the helpers that change nothing: they can be asked again.
-var looks = map[string]bool{"sees": true, "seesNot": true, "at": true}
+var looks = map[string]bool{"sees": true, "seesNot": true, "at": true, "holds": true, "wasAsked": true}
 
 // left reports whether the browser left the page while a helper was at work in it (Chrome DevTools Protocol: code -32000).
 func left(err error) bool {

@@ -54,10 +54,11 @@ func TestATriggerIsMadePreviewedCopiedAndDeleted(t *testing.T) {
 	b.sees("This is the copy.")
 	b.sees("Copy of SQLi burst")
 	b.click("Enable")
+	b.seesNot("Disabled")
 	b.click("Delete")
 	b.sees("This can not be undone.")
 	b.click("Delete trigger")
-	b.act("at", "/triggers")
+	b.sees("A trigger watches for a condition")
 	var list struct {
 		Counts map[string]int
 		Items  []struct {

@@ -230,6 +230,20 @@ func TestEveryMessageIsUsedAndEveryUsedOneIsThere(t *testing.T) {
 	}
 }
 
+// TestNoMessageIsThereTwice: JSON takes the last of two without a word, and a page says what was meant for another.
+func TestNoMessageIsThereTwice(t *testing.T) {
+	for _, language := range []string{"en", "ja"} {
+		raw, err := os.ReadFile(filepath.Join("web", "messages", language+".json"))
+		require.NoError(t, err)
+		seen := map[string]bool{}
+		for _, m := range regexp.MustCompile(`(?m)^ "([^"]+)":`).FindAllStringSubmatch(string(raw), -1) {
+			require.False(t, seen[m[1]], "%s: %s is there twice", language, m[1])
+			seen[m[1]] = true
+		}
+		require.Greater(t, len(seen), 400)
+	}
+}
+
 func TestEveryEventIsNamed(t *testing.T) {
 	en := messages(t, "en")
 	for _, k := range event.Kinds() {

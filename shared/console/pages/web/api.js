@@ -7,11 +7,18 @@ export function takeToken() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) {
     keepToken(token);
-    history.replaceState(null, "", location.pathname + location.search);
+    history.replaceState(history.state, "", location.pathname + location.search);
   }
 }
 
-export const keepToken = (token) => sessionStorage.setItem(KEY, token);
+const signedIn = new Set();
+// onSignedIn tells of a new token; what it returns ends that.
+export const onSignedIn = (told) => { signedIn.add(told); return () => signedIn.delete(told); };
+
+export function keepToken(token) {
+  sessionStorage.setItem(KEY, token);
+  signedIn.forEach((told) => told());
+}
 export const dropToken = () => sessionStorage.removeItem(KEY);
 export const hasToken = () => Boolean(sessionStorage.getItem(KEY));
 
@@ -25,7 +32,15 @@ export class Problem extends Error {
 }
 
 let signedOut = () => {};
+// onSignedOut tells, once for a token, that it is refused.
 export const onSignedOut = (told) => { signedOut = told; };
+
+// refused ends the sign-in with the token that was sent; a late answer says nothing of a newer one.
+function refused(token) {
+  if (sessionStorage.getItem(KEY) !== token) return;
+  dropToken();
+  signedOut();
+}
 
 // call makes a request; query members that are empty are left out. It returns {body, etag}.
 export async function call(method, path, { query, body, etag, signal } = {}) {
@@ -44,17 +59,16 @@ export async function call(method, path, { query, body, etag, signal } = {}) {
     if (e.name === "AbortError") throw e;
     throw new Problem(0, {});
   }
-  if (response.status === 401) {
-    dropToken();
-    signedOut();
-  }
+  if (response.status === 401) refused(token);
   if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
   return { body: response.status === 204 ? null : await response.json(), etag: response.headers.get("ETag") };
 }
 
 // download reads a file that needs the token and hands it to the browser.
 export async function download(path, name) {
-  const response = await fetch(path, { headers: { Authorization: `Bearer ${sessionStorage.getItem(KEY)}` } });
+  const token = sessionStorage.getItem(KEY);
+  const response = await fetch(path, { headers: { Authorization: `Bearer ${token}` } });
+  if (response.status === 401) refused(token);
   if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());

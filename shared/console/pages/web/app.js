@@ -1,11 +1,11 @@
 // Starts the Console: signs in, loads the texts, shows the view that the address names.
 import { html, render, useEffect, useRef, useState } from "./html.js";
-import { get, hasToken, dropToken, keepToken, onSignedOut, takeToken } from "./api.js";
+import { get, hasToken, dropToken, keepToken, onSignedIn, onSignedOut, takeToken } from "./api.js";
 import { chooseLanguage, chosenLanguage, language, languages, loadLanguage, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { useLoad } from "./load.js";
-import { match, navigate, startRouter, useLocation } from "./router.js";
-import { Empty, Failure, Skeleton } from "./ui.js";
+import { match, mayLeave, navigate, startRouter, useLocation } from "./router.js";
+import { Dialog, Empty, Failure, Skeleton } from "./ui.js";
 import { Integrations } from "./views/integrations.js";
 import { Add, AddForm } from "./views/add.js";
 import { Integration } from "./views/integration.js";
@@ -51,15 +51,20 @@ function find(path) {
   return null;
 }
 
-function SignIn({ expired, onToken }) {
+// Token asks for one. ended says why: "expired", or "wrong" when the one that was entered is refused too.
+function Token({ ended, onToken }) {
   const [token, set] = useState("");
-  return html`<main class="page narrow" id="main"><div class="panel sign-in">
-    <h1>${t("signin.title")}</h1><p>${expired ? t("signin.expired") : t("signin.how")}</p>
+  return html`<p role=${ended ? "alert" : undefined}>${t(ended === "wrong" ? "signin.wrong" : ended ? "signin.expired" : "signin.how")}</p>
     <form onSubmit=${(e) => { e.preventDefault(); if (token.trim()) onToken(token.trim()); }}>
       <label class="field"><span class="label">${t("signin.token")}</span>
         <input type="password" autocomplete="off" value=${token} onInput=${(e) => set(e.target.value)} /></label>
-      <p><button class="primary" type="submit">${t("signin.submit")}</button></p></form></div></main>`;
+      <p><button class="primary" type="submit">${t("signin.submit")}</button></p></form>`;
 }
+
+const SignIn = (rest) => html`<main class="page narrow" id="main"><div class="panel sign-in"><h1>${t("signin.title")}</h1><${Token} ...${rest} /></div></main>`;
+
+// SignInAgain stands over a view that goes on where it was: what was typed in it stays.
+const SignInAgain = (rest) => html`<${Dialog} title=${t("signin.title")} onClose=${() => {}}><p>${t("signin.kept")}</p><${Token} ...${rest} /><//>`;
 
 function Settings({ redraw }) {
   const [theme, set] = useState(localStorage.getItem("theme") || "auto");
@@ -89,7 +94,7 @@ function Person({ session, signOut }) {
     <summary aria-label=${t("person.menu", { name: session.name || session.email || session.tenant })}><${Icon} name="person" /><span class="wide-only">${session.name || session.email || session.tenant}</span></summary>
     <div class="menu" tabindex="-1"><p><strong>${session.name}</strong><br />${session.email}</p><p class="muted">${session.client_name || session.tenant} · ${roleOf(session)}</p>
       ${session.sections.includes("profile") && html`<a href="/profile" onClick=${() => { menu.current.open = false; }}>${t("profile.title")}</a>`}
-      <button type="button" onClick=${signOut}>${t("person.signout")}</button></div></details>`;
+      <button type="button" onClick=${() => { menu.current.open = false; signOut(); }}>${t("person.signout")}</button></div></details>`;
 }
 
 function Bar({ session, section, signOut }) {
@@ -136,26 +141,40 @@ function Page({ session }) {
 function App() {
   const [, redraw] = useState(0);
   const [signed, setSigned] = useState(hasToken());
-  const [expired, setExpired] = useState(false);
-  useEffect(() => onSignedOut(() => { setExpired(true); setSigned(false); }), []);
-  const load = useLoad(signed ? "session" : "none", async (signal) => (signed ? (await get("/v1/session", { signal })).body : null));
+  const [ended, setEnded] = useState(""); // why the sign-in is over: "expired", "wrong"
+  useEffect(() => {
+    onSignedOut(() => setEnded((was) => (was ? "wrong" : "expired")));
+    return onSignedIn(() => setSigned(true));
+  }, []);
+  const load = useLoad(signed ? "session" : "none", async (signal) => {
+    const session = signed ? (await get("/v1/session", { signal })).body : null;
+    setEnded("");
+    return session;
+  });
   const { path } = useLocation();
-  const signOut = () => { dropToken(); setExpired(false); setSigned(false); };
+  const signOut = () => {
+    if (!mayLeave()) return;
+    dropToken();
+    setEnded("");
+    setSigned(false);
+  };
   const session = signed ? load.data : null;
-  return html`<${Bar} session=${session} section=${find(path)?.section} signOut=${signOut} />
-    ${!signed ? html`<${SignIn} expired=${expired} onToken=${(token) => { keepToken(token); setSigned(true); }} />`
-      : session ? html`<${Page} session=${session} key=${language} />`
-      : html`<main class="page" id="main"><h1 class="visually-hidden">${document.title}</h1>${load.error ? html`<${Failure} error=${load.error} retry=${load.reload} />` : html`<${Skeleton} kind="cards" />`}</main>`}
+  // What somebody has typed is for their own company: it does not go on under another sign-in.
+  const body = session ? html`<${Page} session=${session} key=${`${session.tenant} ${session.email} ${session.role}`} />${ended && html`<${SignInAgain} ended=${ended} onToken=${keepToken} />`}`
+    : !signed || ended ? html`<${SignIn} ended=${ended} onToken=${keepToken} />`
+    : html`<main class="page" id="main"><h1 class="visually-hidden">${document.title}</h1>${load.error ? html`<${Failure} error=${load.error} retry=${load.reload} />` : html`<${Skeleton} kind="cards" />`}</main>`;
+  return html`<${Bar} session=${session} section=${find(path)?.section} signOut=${signOut} />${body}
     <footer><${Settings} redraw=${() => redraw((n) => n + 1)} /></footer>`;
 }
 
 takeToken();
-// A sign-in link that is opened in a tab that is signed in already brings a new token with the same page.
+// A sign-in link that is opened in this tab brings a new token to the page that is shown. Where the sign-in had ended, the
+// page goes on; else it may be somebody else's and is loaded anew, which asks when something is not saved.
 addEventListener("hashchange", () => {
-  if (location.hash.includes("token=")) {
-    takeToken();
-    location.reload();
-  }
+  if (!location.hash.includes("token=")) return;
+  const goesOn = !hasToken();
+  takeToken();
+  if (!goesOn) location.reload();
 });
 startRouter();
 await loadLanguage(chosenLanguage());

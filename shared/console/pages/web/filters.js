@@ -18,7 +18,7 @@ export function Tabs({ counts, current }) {
 export function Search({ q, label }) {
   const [text, set] = useState(q);
   const timer = useRef(0);
-  useEffect(() => set(q), [q]);
+  useEffect(() => set((typed) => (typed.trim() === q ? typed : q)), [q]); // a space before the next word stays
   useEffect(() => () => clearTimeout(timer.current), []);
   const search = (value) => navigate(withQuery({ q: value.trim() }), { replace: true });
   const typed = (value) => {

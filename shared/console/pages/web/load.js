@@ -1,5 +1,6 @@
 // Reading from the API in a view.
 import { useCallback, useEffect, useRef, useState } from "./html.js";
+import { hasToken, onSignedIn } from "./api.js";
 
 // useLoad reads with `read(signal)` whenever `key` changes, and again every `every` milliseconds while the tab is seen.
 // What was read stays while it is read again, so that nothing jumps; `data` of another key is dropped.
@@ -21,8 +22,10 @@ export function useLoad(key, read, { every = 0 } = {}) {
   }, [key]);
   useEffect(() => {
     reload();
-    const timer = every && setInterval(() => { if (!document.hidden) reload(); }, every);
+    const timer = every && setInterval(() => { if (!document.hidden && hasToken()) reload(); }, every);
+    const forget = onSignedIn(reload);
     return () => {
+      forget();
       clearInterval(timer);
       running.current?.abort();
     };
@@ -47,4 +50,33 @@ export function useAction(action) {
     }
   };
   return [run, state, () => set({ busy: false, error: null })];
+}
+
+// useBase holds what a form was drawn from. What is read again takes its place while the form has no changes, or when it
+// differs in nothing that the form shows: then what was typed stays over it. Else the form keeps both what was typed and the
+// version that it began with, and `changed` says so. version and same compare what is read; key is the form's.
+export function useBase(read, { version, same }) {
+  const kept = useRef({ base: read, last: read, key: 0, changed: false, drop: false }).current;
+  const hold = useRef({ dirty: false }); // the form's word
+  const [, redraw] = useState(0);
+  if (read !== kept.last) {
+    kept.last = read;
+    const moved = version(read) !== version(kept.base);
+    kept.changed = moved && hold.current.dirty && !kept.drop && !same(read, kept.base);
+    if (!kept.changed) {
+      if (kept.drop || (moved && !hold.current.dirty)) kept.key++;
+      kept.base = read;
+      kept.drop = false;
+    }
+  }
+  return {
+    base: kept.base, key: kept.key, changed: kept.changed, hold,
+    // saved takes the answer to one's own change; `clean` says that nothing was typed while it was on its way.
+    saved: (answer, clean) => {
+      Object.assign(kept, { base: answer, changed: false, key: kept.key + (clean ? 1 : 0) });
+      redraw((n) => n + 1);
+    },
+    // drop gives up what was typed for what is read next.
+    drop: () => { kept.drop = true; },
+  };
 }

@@ -1,20 +1,53 @@
-// The state of a view is its address, so that it can be shared: path for the page, query for filters.
-import { useEffect, useState } from "./html.js";
+// The state of a view is its address, so that it can be shared: path for the page, query for filters. Every way to another
+// page passes here, the browser's own Back and Forward included, and none takes what was typed without a question.
+import { useEffect, useLayoutEffect, useState } from "./html.js";
+import { t } from "./i18n.js";
 
 const listeners = new Set();
 const tell = () => listeners.forEach((f) => f());
 
-let guard = null;
+// The page that is shown. n counts the entries of the history, which keep it: it says how far Back or Forward went.
+let shown = { n: 0, path: location.pathname };
 
-// guardLeaving asks before a form with changes is left; null ends it.
-export const guardLeaving = (ask) => { guard = ask; };
+const unsaved = new Set();
 
-// navigate shows an address. With replace, typing in a search field adds no history.
-export function navigate(to, { replace = false } = {}) {
-  const leaving = new URL(to, location.href).pathname !== location.pathname;
-  if (leaving && guard && !guard()) return;
-  if (leaving) guard = null;
-  history[replace ? "replaceState" : "pushState"](null, "", to);
+// useUnsaved asks, while `on`, before what a view holds is left: a form with changes, work that would end half done.
+export function useUnsaved(on, question = "form.leave") {
+  useLayoutEffect(() => {
+    if (!on) return undefined;
+    const entry = { question };
+    unsaved.add(entry);
+    return () => unsaved.delete(entry);
+  }, [Boolean(on), question]);
+}
+
+// mayLeave asks whether what is not saved may be lost; with nothing unsaved it is a yes.
+export const mayLeave = () => [...new Set([...unsaved].map((u) => u.question))].every((question) => confirm(t(question)));
+
+// navigate shows an address. With replace, typing in a search field adds no history; with done, what the page held is saved
+// or given up already, and nothing is asked. It reports whether the address is shown.
+export function navigate(to, { replace = false, done = false } = {}) {
+  const { pathname } = new URL(to, location.href);
+  if (pathname !== shown.path && !done && !mayLeave()) return false;
+  shown = { n: replace ? shown.n : shown.n + 1, path: pathname };
+  history[replace ? "replaceState" : "pushState"]({ n: shown.n }, "", to);
+  tell();
+  return true;
+}
+
+// moved follows the browser's Back and Forward. The address has changed when it is told: a person who stays is taken back to
+// the entry whose page is still shown, so that nothing of the history is lost.
+function moved() {
+  let n = history.state?.n;
+  if (n === undefined) { // typed behind the #: an entry that is not ours
+    n = shown.n + 1;
+    history.replaceState({ n }, "");
+  }
+  if (location.pathname !== shown.path && !mayLeave()) {
+    history.go(shown.n - n);
+    return;
+  }
+  shown = { n, path: location.pathname };
   tell();
 }
 
@@ -51,8 +84,14 @@ export function match(pattern, path) {
 const ours = /^\/(docs|openapi|v1\/|healthz)/;
 
 export function startRouter() {
-  addEventListener("popstate", tell);
-  addEventListener("beforeunload", (e) => { if (guard) e.preventDefault(); });
+  shown.n = history.state?.n ?? 0;
+  history.replaceState({ n: shown.n }, "");
+  addEventListener("popstate", moved);
+  addEventListener("beforeunload", (e) => {
+    if (!unsaved.size) return;
+    e.preventDefault();
+    e.returnValue = true; // for browsers from before 2024
+  });
   document.addEventListener("click", (e) => {
     const link = e.target.closest?.("a[href]");
     if (!link || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;

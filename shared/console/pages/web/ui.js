@@ -2,6 +2,7 @@
 import { html, classes, useEffect, useRef, useId, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { ago, duration, langOf, said, t, time } from "./i18n.js";
+import { useUnsaved } from "./router.js";
 
 // Pill tells a state by its colour, its icon and its word.
 export const Pill = ({ kind, icon, children }) => html`<span class=${`pill ${kind}`}><${Icon} name=${icon} size="14" />${children}</span>`;
@@ -12,6 +13,7 @@ export const Notice = ({ kind = "info", children, role }) => html`<div class=${`
 // reasonOf is an error in words for a person.
 export function reasonOf(error) {
   if (error.status === 0) return t("error.unreachable");
+  if (error.status === 401) return t("error.signedout");
   if (error.status === 403) return t("error.forbidden");
   if (error.status === 404) return t("error.missing");
   if (error.status === 429) return t("error.busy");
@@ -59,21 +61,33 @@ export function Box({ checked, partial, onChange, label, id, description }) {
     <span>${label}${description && html`<small>${description}</small>`}</span></label>`;
 }
 
-// Dialog asks one thing. It is open while it is rendered.
+// useClosing closes a dialog, and asks before when `unsaved` says that something in it would be lost.
+export function useClosing(unsaved, onClose) {
+  useUnsaved(unsaved, "dialog.leave");
+  return () => { if (!unsaved || confirm(t("dialog.leave"))) onClose(); };
+}
+
+// Dialog asks one thing. It is open while it is rendered: Escape, a press beside it and what else a browser closes dialogs
+// with only call onClose.
 export function Dialog({ title, children, onClose, danger, wide }) {
   const element = useRef(null);
+  const pressed = useRef(false); // beside it; a selection that is drawn out of a field ends there too
   const id = useId();
   useEffect(() => {
     const dialog = element.current;
     const before = document.activeElement;
+    const again = () => dialog.showModal();
     dialog.showModal();
+    dialog.addEventListener("close", again);
     return () => {
+      dialog.removeEventListener("close", again);
       dialog.close();
       before?.focus?.();
     };
   }, []);
   return html`<dialog ref=${element} class=${classes({ danger, wide })} aria-labelledby=${id} onCancel=${(e) => { e.preventDefault(); onClose(); }}
-    onClick=${(e) => { if (e.target === element.current) onClose(); }}>
+    onKeyDown=${(e) => { if (e.key === "Escape") { e.preventDefault(); e.stopPropagation(); onClose(); } }}
+    onPointerDown=${(e) => { pressed.current = e.target === element.current; }} onClick=${(e) => { if (e.target === element.current && pressed.current) onClose(); }}>
     <div class="dialog-in"><h2 id=${id}>${title}</h2>${children}</div></dialog>`;
 }
 

@@ -4,7 +4,7 @@ import { get, post } from "../api.js";
 import { day, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
-import { guardLeaving, navigate, useLocation } from "../router.js";
+import { navigate, useLocation } from "../router.js";
 import { Empty, Notice, Said, View } from "../ui.js";
 import { startingEvents } from "../events.js";
 import { Form, SetUp } from "./form.js";
@@ -32,14 +32,13 @@ const nameOf = (system, session) => t(system.name === "email" ? "form.name.repor
 function NewForm({ system, session }) {
   const start = { name: nameOf(system, session), parameters: {}, events: startingEvents(system), enabled: true };
   const save = async (draft) => {
-    const { body } = await post("/v1/integrations", { system: system.name, ...draft });
-    guardLeaving(null);
-    navigate(`/integrations/${body.id}?added=1`);
+    return (await post("/v1/integrations", { system: system.name, ...draft })).body;
   };
+  const saved = ({ id }, clean) => navigate(`/integrations/${id}?added=1`, { done: clean });
   const test = async (parameters) => (await post("/v1/integrations/test", { system: system.name, parameters })).body;
   const choose = (parameter, parameters) => post("/v1/integrations/choices", { system: system.name, parameters, parameter });
-  return html`${system.missing && html`<${Notice} kind="bad"><p><strong>${t("missing.title")}</strong> <${Said} text=${system.missing} /></p><//>`}
-    <div class="beside"><${Form} system=${system} start=${start} save=${save} test=${test} choose=${choose} submit=${t("form.add")} cancel="/" /><div class="side"><${SetUp} system=${system} /></div></div>`;
+  return html`${system.missing && html`<${Notice} kind="bad"><p><strong>${t("lacking.title")}</strong> <${Said} text=${system.missing} /></p><//>`}
+    <div class="beside"><${Form} system=${system} start=${start} save=${save} saved=${saved} test=${test} choose=${choose} submit=${t("form.add")} cancel="/" /><div class="side"><${SetUp} system=${system} /></div></div>`;
 }
 
 export function AddForm({ system: name, session }) {

@@ -4,8 +4,8 @@ import { deliveryPath, get, integrationPath, post } from "../api.js";
 import { list, number, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
-import { navigate, useLocation, withQuery } from "../router.js";
-import { Busy, Dialog, Empty, Failure, Pill, Said, View, When } from "../ui.js";
+import { navigate, useLocation, useUnsaved, withQuery } from "../router.js";
+import { Busy, Dialog, Empty, Failure, Pill, Said, useClosing, View, When } from "../ui.js";
 
 const states = ["all", "pending", "retrying", "delivered", "dead"];
 const marks = { pending: ["info", "clock"], retrying: ["warn", "again"], delivered: ["ok", "check"], dead: ["bad", "cross"] };
@@ -48,8 +48,8 @@ export function Replay({ id, delivery, disabled, done, kind = "quiet small" }) {
 
 // ReplayRange sends a range again, call by call; the API says how far in time it has got.
 function ReplayRange({ id, from, to, onClose, done }) {
-  const now = new Date();
-  const [range, setRange] = useState({ from: from || local(new Date(now - 86_400_000)), to: to || local(new Date(+now + 60_000)), delivered: false });
+  const [start] = useState(() => ({ from: from || local(new Date(Date.now() - 86_400_000)), to: to || local(new Date(Date.now() + 60_000)), delivered: false }));
+  const [range, setRange] = useState(start);
   const [progress, setProgress] = useState(null);
   const [run, { busy, error }] = useAction(async () => {
     const [begin, end] = [Date.parse(range.from), Date.parse(range.to)];
@@ -68,13 +68,15 @@ function ReplayRange({ id, from, to, onClose, done }) {
   });
   const field = (name) => html`<label class="field"><span class="label">${t(`range.${name}`)}</span><input type="datetime-local" required value=${range[name]} disabled=${busy} onInput=${(e) => setRange({ ...range, [name]: e.target.value })} /></label>`;
   const empty = !(Date.parse(range.from) < Date.parse(range.to));
-  return html`<${Dialog} title=${t("replay.title")} onClose=${busy ? () => {} : onClose}><p>${t("replay.what")}</p>
+  useUnsaved(busy, "replay.leave");
+  const close = useClosing(!progress && Object.keys(range).some((name) => range[name] !== start[name]), onClose);
+  return html`<${Dialog} title=${t("replay.title")} onClose=${busy ? () => {} : close}><p>${t("replay.what")}</p>
     <form onSubmit=${(e) => { e.preventDefault(); if (!empty) run(); }}><div class="row wrap">${field("from")}${field("to")}</div>
       ${empty && html`<p class="error" role="alert">${t("range.empty")}</p>`}
       <label class="box"><input type="checkbox" checked=${range.delivered} disabled=${busy} onChange=${(e) => setRange({ ...range, delivered: e.target.checked })} /><span>${t("replay.delivered")}<small>${t("replay.delivered.note")}</small></span></label>
       ${progress && html`<div class="progress"><progress max="1" value=${progress.part} aria-label=${t("replay.progress")}></progress><p role="status">${t(progress.done ? "replay.done" : "replay.running", { n: progress.count })}</p></div>`}
       ${error && html`<${Failure} error=${error} />`}
-      <div class="buttons"><button type="button" disabled=${busy} onClick=${onClose}>${progress?.done ? t("action.close") : t("form.cancel")}</button>
+      <div class="buttons"><button type="button" disabled=${busy} onClick=${close}>${progress?.done ? t("action.close") : t("form.cancel")}</button>
         <button type="submit" class="primary" disabled=${busy || empty || progress?.done}><${Busy} on=${busy}>${t("replay.do")}<//></button></div></form><//>`;
 }
 

@@ -1,13 +1,14 @@
 // The form of an integration, drawn from its system's JSON Schema.
-import { html, classes, useEffect, useId, useMemo, useRef, useState } from "../html.js";
+import { html, classes, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 import { Events } from "../events.js";
 import { said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
 import { line, Markdown } from "../markdown.js";
-import { guardLeaving } from "../router.js";
+import { useUnsaved } from "../router.js";
 import { check, fieldsOf, initial, kindOf, MASK, valueOf } from "../schema.js";
 import { Busy, ErrorAt, Failure, Notice, reasonOf, Said, Tested } from "../ui.js";
+import { Conflict } from "./conflict.js";
 
 // Secret shows a mask for what is kept, and never more. A new value replaces it.
 function Secret({ id, value, onInput, onBlur, describedby, invalid, kept }) {
@@ -37,7 +38,7 @@ const choices = { json: "choice.json", jsonl: "choice.jsonl" };
 function Area({ id, value, onInput, onBlur, describedby, invalid }) {
   const pick = async (e) => {
     const file = e.target.files[0];
-    if (file) onInput(await file.text());
+    if (file && (!value.trim() || confirm(t("area.replace")))) onInput(await file.text());
     e.target.value = "";
   };
   return html`<textarea id=${id} rows="5" spellcheck="false" aria-describedby=${describedby} aria-invalid=${invalid} value=${value} onInput=${(e) => onInput(e.target.value)} onBlur=${onBlur}></textarea>
@@ -104,6 +105,9 @@ const advanced = ["http_method", "headers", "ca_file", "ca_verify", "timeout", "
 // only says of a field which value of another one it belongs to.
 const only = { role_arn: ["authorization", "role"], access_key_id: ["authorization", "key"], secret_access_key: ["authorization", "key"] };
 
+// editable is what the form of an integration can change of it, to compare.
+export const editable = (system, i) => JSON.stringify([i.name, i.events, fieldsOf(system.parameters).filter((f) => kindOf(f) !== "shown").map((f) => i.parameters[f.name])]);
+
 // useDraft is the state of a form: its controls, what is wrong with them, and what they make.
 function useDraft(system, start) {
   const fields = useMemo(() => fieldsOf(system.parameters), [system.parameters]);
@@ -114,6 +118,7 @@ function useDraft(system, start) {
   const [touched, touch] = useState({});
   const [refused, refuse] = useState({});
   const [dirty, setDirty] = useState(false);
+  const changes = useRef(0);
   const applies = (f) => !only[f.name] || values[only[f.name][0]] === only[f.name][1];
   const errors = { ...refused };
   for (const f of open.filter(applies)) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
@@ -127,15 +132,22 @@ function useDraft(system, start) {
     }
     return out;
   };
-  const changed = (key) => { setDirty(true); refuse((r) => ({ ...r, [key]: "" })); };
+  const mark = () => { changes.current++; setDirty(true); };
+  const changed = (key) => { mark(); refuse((r) => ({ ...r, [key]: "" })); };
   return {
     open, applies, name, values, events, errors, touched, dirty, parameters, shown: fields.filter((f) => kindOf(f) === "shown"),
     setName: (v) => { setName(v); changed("name"); },
     setValue: (key, v) => { setValues((all) => ({ ...all, [key]: v })); touch((all) => ({ ...all, [key]: all[key] || v !== "" })); changed(key); },
-    setEvents: (v) => { setEvents(v); setDirty(true); },
+    setEvents: (v) => { setEvents(v); mark(); },
     blur: (key) => touch((all) => ({ ...all, [key]: true })),
     touchAll: () => touch(Object.fromEntries(["name", ...open.map((f) => f.name)].map((n) => [n, true]))),
-    saved: () => setDirty(false),
+    changes,
+    // saved reports whether what is saved is all: that nothing was typed since.
+    saved: (then) => {
+      const clean = changes.current === then;
+      if (clean) setDirty(false);
+      return clean;
+    },
     // refuse takes the fields that the API names: `parameters.url`, `parameters.addresses.1`, `name`.
     refuse: (problems) => {
       const found = {};
@@ -162,7 +174,10 @@ function focusWrong(form) {
   });
 }
 
-export function Form({ system, start, save, test, choose, submit, cancel, extra }) {
+// Form: save({draft, over}) sends what was typed, over says that it may undo what somebody else changed meanwhile; saved takes
+// the answer, and whether it holds all that was typed by then. hold is told of changes and given the form's own way to save;
+// again reads anew and gives up what was typed; changed says that somebody else has changed what the form began with.
+export function Form({ system, start, save, saved, test, choose, submit, cancel, extra, hold, again, changed }) {
   const draft = useDraft(system, start);
   const form = useRef(null);
   const [result, setResult] = useState(null);
@@ -185,15 +200,21 @@ export function Form({ system, start, save, test, choose, submit, cancel, extra 
       throw error;
     }
   };
-  const [runSave, saving] = useAction(guarded(async () => {
-    await save({ name: draft.name.trim(), events: draft.list(), parameters: draft.parameters() });
-    draft.saved();
-  }));
+  const [runSave, saving] = useAction(async ({ over } = {}) => guarded(async () => {
+    const then = draft.changes.current;
+    const answer = await save({ name: draft.name.trim(), events: draft.list(), parameters: draft.parameters() }, { over });
+    const clean = draft.saved(then);
+    if (hold) hold.current.dirty = !clean;
+    await saved(answer, clean);
+    return true;
+  })());
   const [runTest, testing] = useAction(guarded(async () => { setResult(null); setResult(await test(draft.parameters())); }));
-  useEffect(() => {
-    guardLeaving(draft.dirty ? () => confirm(t("form.leave")) : null);
-    return () => guardLeaving(null);
-  }, [draft.dirty]);
+  useUnsaved(draft.dirty);
+  useLayoutEffect(() => {
+    if (!hold) return undefined;
+    hold.current = { dirty: draft.dirty, save: async () => Boolean(valid() && (await runSave())) };
+    return () => { hold.current = { dirty: false }; };
+  });
   const shown = (key) => (draft.touched[key] || attempted ? draft.errors[key] : "");
   const picking = (name) => {
     const at = (system.choosable || []).indexOf(name);
@@ -212,8 +233,8 @@ export function Form({ system, start, save, test, choose, submit, cancel, extra 
     ${extra}
     ${more.length > 0 && html`<details class="advanced" open=${more.some((f) => shown(f.name))}><summary>${t("form.advanced")}</summary>${more.map(draw)}</details>`}
     <${Events} system=${system} value=${draft.events} onChange=${draft.setEvents} />
-    ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("form.conflict")}</p><p><button type="button" class="quiet" onClick=${() => { guardLeaving(null); location.reload(); }}>${t("form.reload")}</button></p><//>` 
-      : error.fields?.length ? html`<${Notice} kind="bad" role="alert"><p>${t("form.wrong")}</p>${error.fields.filter((p) => !(p.field.split(".")[p.field.startsWith("parameters.") ? 1 : 0] in draft.errors))
+    ${(changed || error?.status === 412) && html`<${Conflict} what=${t("form.conflict")} again=${again} over=${() => { if (valid()) runSave({ over: true }); }} />`}
+    ${error && error.status !== 412 && (error.fields?.length ? html`<${Notice} kind="bad" role="alert"><p>${t("form.wrong")}</p>${error.fields.filter((p) => !(p.field.split(".")[p.field.startsWith("parameters.") ? 1 : 0] in draft.errors))
         .map((p) => html`<p>${p.field}: ${said(p.reason)}</p>`)}<//>` : html`<${Failure} error=${error} />`)}
     ${testing.busy && html`<${Notice} role="status"><p><${Busy} on=${true}>${t("test.running")}<//></p><//>`}
     ${result && !testing.busy && html`<${Tested} result=${result} />`}

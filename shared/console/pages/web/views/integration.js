@@ -1,12 +1,12 @@
 // One integration: its settings, its deliveries, one delivery.
-import { html, useState } from "../html.js";
+import { html, useRef, useState } from "../html.js";
 import { call, get, integrationPath, post } from "../api.js";
 import { t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
-import { useAction, useLoad } from "../load.js";
-import { guardLeaving, match, navigate, useLocation, withQuery } from "../router.js";
+import { useAction, useBase, useLoad } from "../load.js";
+import { match, navigate, useLocation, withQuery } from "../router.js";
 import { Busy, Dialog, Empty, Failing, Failure, Health, Notice, Off, Said, StatePill, View } from "../ui.js";
-import { Form, SetUp } from "./form.js";
+import { editable, Form, SetUp } from "./form.js";
 import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
 import { Gone, lastGone } from "./gone.js";
@@ -28,8 +28,7 @@ function Delete({ integration, onClose }) {
   });
   const [remove, { busy, error }] = useAction(async () => {
     await call("DELETE", integrationPath(integration.id));
-    guardLeaving(null);
-    navigate("/");
+    navigate("/", { done: true });
   });
   const w = waiting.data;
   return html`<${Dialog} title=${t("delete.title", { name: integration.name })} danger onClose=${onClose}>
@@ -54,30 +53,36 @@ function Head({ data, reload, deliveries }) {
     ${i.unreadable && html`<${Notice} kind="bad"><p>${t(`unreadable.${i.unreadable.cause}`)}</p><//>`}
     ${i.failing && html`<${Notice} kind="bad"><p><${Failing} of=${i} /></p><p>${t("failing.what")}</p><//>`}
     ${!i.enabled && html`<${Notice} kind=${i.disabled?.by === "platform" ? "bad" : "info"}><p><${Off} of=${i} /></p><p>${t(i.disabled?.by === "platform" ? "off.mend" : "off.kept")}</p><//>`}
-    ${i.missing && html`<${Notice} kind="bad"><p><strong>${t("missing.title")}</strong> <${Said} text=${i.missing} /></p><//>`}
+    ${i.missing && html`<${Notice} kind="bad"><p><strong>${t("lacking.title")}</strong> <${Said} text=${i.missing} /></p><//>`}
     ${i.enabled && data.gone && html`<${Gone} integration=${i} attempt=${data.gone} done=${reload} />`}
     <nav class="tabs" aria-label=${t("integration.parts")}><ul><li><a href=${at} aria-current=${deliveries ? undefined : "page"}>${t("integration.settings")}</a></li>
       <li><a href=${`${at}/deliveries`} aria-current=${deliveries ? "page" : undefined}>${t("integration.deliveries")}</a></li></ul></nav>
     ${asking && html`<${Delete} integration=${i} onClose=${() => ask(false)} />`}`;
 }
 
-function Settings({ data, reload }) {
-  const { integration: i, system, etag } = data;
-  const [saved, setSaved] = useState(false);
+function Settings({ data, reload, form }) {
+  const { base: { integration: i, system, etag }, key, changed, hold, saved, drop } = useBase(data, {
+    version: (d) => d.integration.revision, same: (a, b) => editable(a.system, a.integration) === editable(b.system, b.integration),
+  });
+  const [told, tell] = useState(false);
+  form.current = hold;
   const start = { name: i.name, parameters: i.parameters, events: Object.fromEntries(i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }])) };
-  const save = async (draft) => {
-    setSaved(false);
-    await call("PATCH", integrationPath(i.id), { body: draft, etag });
-    guardLeaving(null);
-    setSaved(true);
+  const save = (draft, { over }) => {
+    tell(false);
+    return call("PATCH", integrationPath(i.id), { body: draft, etag: over ? undefined : etag });
+  };
+  const done = async (answer, clean) => {
+    saved({ ...data, integration: answer.body, etag: answer.etag }, clean);
+    tell(true);
     await reload();
   };
+  const again = () => { drop(); return reload(); };
   // A saved integration whose settings are all bound elsewhere is tested as it is kept.
   const test = async (parameters) => (Object.keys(parameters).length ? await post("/v1/integrations/test", { integration: i.id, parameters }) : await post(integrationPath(i.id, "/test"))).body;
   const choose = (parameter, parameters) => post("/v1/integrations/choices", { integration: i.id, parameters, parameter });
   const telegram = i.system === "telegram" && html`<${TelegramLink} integration=${i} reload=${reload} test=${() => test({})} />`;
-  return html`${saved && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
-    <div class="beside"><${Form} key=${i.revision} system=${system} start=${start} save=${save} test=${test} choose=${choose} submit=${t("form.save")} cancel="/" extra=${telegram} />
+  return html`${told && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
+    <div class="beside"><${Form} key=${key} system=${system} start=${start} save=${save} saved=${done} hold=${hold} again=${again} changed=${changed} test=${test} choose=${choose} submit=${t("form.save")} cancel="/" extra=${telegram} />
       <div class="side"><section class="panel"><h2>${t("health.title", { hours: data.health.window_hours })}</h2><${Health} health=${data.health} large /></section><${SetUp} system=${system} /></div></div>`;
 }
 
@@ -90,9 +95,10 @@ function starts(i) {
 export function Integration({ id, path }) {
   const { query } = useLocation();
   const load = useLoad(id, (signal) => read(id, signal));
+  const form = useRef({ current: null }); // of the settings while they are shown
   const delivery = match("/integrations/:id/deliveries/:delivery", path)?.delivery;
   const deliveries = Boolean(match("/integrations/:id/deliveries", path)) || delivery;
-  if (load.error?.status === 404) {
+  if (load.error?.status === 404 && !load.data) {
     return html`<h1 tabindex="-1">${t("integration.title")}</h1><${Empty} icon="search" title=${t("integration.gone")}><p><a class="button" href="/">${t("list.title")}</a></p><//>`;
   }
   const back = delivery ? `/integrations/${id}/deliveries` : "/";
@@ -101,7 +107,7 @@ export function Integration({ id, path }) {
       if (delivery) return html`<${Delivery} integration=${data.integration} delivery=${delivery} reload=${load.reload} />`;
       return html`<${Head} data=${data} reload=${load.reload} deliveries=${deliveries} />
         ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${starts(data.integration)}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}
-        ${deliveries ? html`<${Deliveries} integration=${data.integration} />` : html`<${Settings} data=${data} reload=${load.reload} />`}`;
+        ${deliveries ? html`<${Deliveries} integration=${data.integration} />` : html`<${Settings} data=${data} reload=${load.reload} form=${form} />`}`;
     }}<//>`;
 }
 

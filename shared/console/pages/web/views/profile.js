@@ -1,28 +1,31 @@
 // What the signed-in person is told of by mail: everybody's own, as far as the role may see it.
-import { html, useEffect, useState } from "../html.js";
+import { html, useLayoutEffect, useState } from "../html.js";
 import { call, get } from "../api.js";
 import { t } from "../i18n.js";
-import { useAction, useLoad } from "../load.js";
-import { guardLeaving } from "../router.js";
+import { useAction, useBase, useLoad } from "../load.js";
+import { useUnsaved } from "../router.js";
 import { Box, Busy, Failure, Notice, Said, View } from "../ui.js";
+import { Conflict } from "./conflict.js";
 
 const path = "/v1/profile/notifications";
 const reports = ["report_daily", "report_weekly", "report_monthly"];
 const events = ["system", "vuln", "scope"];
 
-function Choices({ data, saved, again }) {
+function Choices({ data, saved, again, hold, changed }) {
   const start = data.body.choices;
   const [choices, set] = useState(start);
   const dirty = [...reports, ...events].some((name) => choices[name] !== start[name]);
-  const [save, { busy, error }, forget] = useAction(async () => {
-    const answer = await call("PUT", path, { body: { choices }, etag: data.etag });
-    guardLeaving(null);
-    saved(answer);
-  });
-  useEffect(() => {
-    guardLeaving(dirty ? () => confirm(t("form.leave")) : null);
-    return () => guardLeaving(null);
+  const [save, { busy, error }, forget] = useAction(async ({ over } = {}) => saved(await call("PUT", path, { body: { choices }, etag: over ? undefined : data.etag })));
+  useUnsaved(dirty);
+  useLayoutEffect(() => {
+    hold.current = { dirty };
+    return () => { hold.current = { dirty: false }; };
   }, [dirty]);
+  const cancel = () => {
+    if (!confirm(t("form.undo"))) return;
+    set(start);
+    forget();
+  };
   const box = (name) => html`<${Box} checked=${choices[name]} label=${t(`profile.${name}`)} onChange=${(yes) => set({ ...choices, [name]: yes })} />`;
   const allowed = data.body.allowed;
   const boxes = (names, legend, note, kind) => names.some((name) => allowed[name]) && html`<fieldset><legend>${t(legend)}</legend>
@@ -35,20 +38,23 @@ function Choices({ data, saved, again }) {
     ${boxes(events, "events.title", "", "tree")}
     ${!any && html`<${Notice}><p>${t("profile.role")}</p><//>`}
     <p class="help" role="status">${none ? t("profile.none") : ""}</p>
-    ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("profile.conflict")}</p><p><button type="button" class="quiet" onClick=${again}>${t("form.reload")}</button></p><//>` : html`<${Failure} error=${error} />`)}
-    ${any && html`<div class="buttons"><button type="button" disabled=${!dirty || busy} onClick=${() => { set(start); forget(); }}>${t("form.cancel")}</button>
+    ${(changed || error?.status === 412) && html`<${Conflict} what=${t("profile.conflict")} again=${again} over=${() => save({ over: true })} />`}
+    ${error && error.status !== 412 && html`<${Failure} error=${error} />`}
+    ${any && html`<div class="buttons"><button type="button" disabled=${!dirty || busy} onClick=${cancel}>${t("form.cancel")}</button>
       <button type="submit" class="primary" disabled=${busy}><${Busy} on=${busy}>${t("form.save")}<//></button></div>`}</form>`;
+}
+
+function Mine({ read, reload }) {
+  const { base: data, key, changed, hold, saved, drop } = useBase(read, { version: (d) => d.etag, same: (a, b) => JSON.stringify(a.body.choices) === JSON.stringify(b.body.choices) });
+  const [told, tell] = useState(false);
+  return html`${data.body.paused && html`<${Notice} kind="bad"><p><strong>${t("profile.paused")}</strong> <${Said} text=${data.body.paused} /></p><p>${t("profile.paused.mend")}</p><//>`}
+    ${told && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
+    <div class="beside"><${Choices} key=${key} data=${data} saved=${(answer) => { saved(answer, true); tell(true); }} again=${() => { tell(false); drop(); reload(); }} hold=${hold} changed=${changed} />
+      <aside class="setup" aria-label=${t("profile.unsubscribe")}><h2>${t("profile.unsubscribe")}</h2><p class="muted">${t("profile.leave")}</p></aside></div>`;
 }
 
 export function Profile() {
   const load = useLoad("notifications", (signal) => get(path, { signal }));
-  const [answer, setAnswer] = useState(null);
   return html`<h1 tabindex="-1">${t("profile.title")}</h1><p class="muted">${t("profile.lead")}</p>
-    <${View} load=${load} skeleton="form" count="3">${(read) => {
-      const data = answer || read;
-      return html`${data.body.paused && html`<${Notice} kind="bad"><p><strong>${t("profile.paused")}</strong> <${Said} text=${data.body.paused} /></p><p>${t("profile.paused.mend")}</p><//>`}
-        ${answer && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
-        <div class="beside"><${Choices} key=${data.etag} data=${data} saved=${setAnswer} again=${() => { setAnswer(null); load.reload(); }} />
-          <aside class="setup" aria-label=${t("profile.always")}><h2>${t("profile.always")}</h2><p class="muted">${t("profile.always.what")}</p><p class="muted">${t("profile.leave")}</p></aside></div>`;
-    }}<//>`;
+    <${View} load=${load} skeleton="form" count="3">${(read) => html`<${Mine} read=${read} reload=${load.reload} />`}<//>`;
 }

@@ -4,6 +4,7 @@ import { call, download, get, post } from "../api.js";
 import { bytes, dates, language, list, number, said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
+import { useUnsaved } from "../router.js";
 import { isEmail, words } from "../schema.js";
 import { Busy, Empty, ErrorAt, Failure, Notice, Pill, Said, View, When } from "../ui.js";
 
@@ -71,12 +72,15 @@ const mistakes = (order) => {
 function Order({ ordered }) {
   const id = useId();
   const form = useRef(null);
-  const [order, set] = useState({ frequency: "weekly", from: day(new Date(Date.now() - 7 * 86_400_000)), to: day(new Date()), format: "pdf", recipients: "" });
+  const [sent, setSent] = useState({ frequency: "weekly", from: day(new Date(Date.now() - 7 * 86_400_000)), to: day(new Date()), format: "pdf", recipients: "" });
+  const [order, set] = useState(sent);
+  useUnsaved(Object.keys(order).some((name) => order[name] !== sent[name]), "report.leave");
   const [attempted, attempt] = useState(false);
   const [run, { busy, error }] = useAction(async () => {
     const { frequency, from, to, format } = order;
     await post("/v1/reports", { period: frequency ? { frequency, from } : { from, to }, format, recipients: words(order.recipients) });
     attempt(false);
+    setSent(order);
     await ordered();
   });
   const wrong = mistakes(order);
@@ -114,10 +118,17 @@ function Zone() {
   const load = useLoad("report-settings", async (signal) => (await get("/v1/report-settings", { signal })).body);
   const [zone, set] = useState("");
   const [saved, setSaved] = useState(false);
-  useEffect(() => { if (load.data) set(load.data.time_zone); }, [load.data]);
+  const [kept, keep] = useState("");
+  useEffect(() => {
+    if (!load.data) return;
+    keep(load.data.time_zone);
+    set((typed) => (typed === kept ? load.data.time_zone : typed));
+  }, [load.data]);
+  useUnsaved(zone !== kept);
   const [save, { busy, error }] = useAction(async () => {
     setSaved(false);
     await call("PUT", "/v1/report-settings", { body: { time_zone: zone.trim() } });
+    keep(zone);
     setSaved(true);
   });
   const wrong = error?.fields?.[0]?.reason;

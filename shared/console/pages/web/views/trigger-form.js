@@ -1,12 +1,13 @@
 // The form of a trigger: threshold, filters, reactions, as its template allows them, and what it would send.
-import { html, useEffect, useId, useRef, useState } from "../html.js";
+import { html, useId, useLayoutEffect, useRef, useState } from "../html.js";
 import { post } from "../api.js";
 import { said, span, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
-import { guardLeaving } from "../router.js";
+import { useUnsaved } from "../router.js";
 import { words } from "../schema.js";
 import { Box, Busy, ErrorAt, Failure, Notice, Said } from "../ui.js";
+import { Conflict } from "./conflict.js";
 import { Request } from "./delivery.js";
 
 // FOREVER is what the API answers for an entry of a list that never ends, in seconds.
@@ -116,12 +117,15 @@ function Filter({ filter: f, n, template, taken, set, remove, error }) {
   const definition = template.filters.find((d) => d.id === f.id);
   const title = said(definition.title);
   const describedby = `${id}-help ${id}-error`;
+  // What was entered for one filter is there again when the row goes back to it.
+  const another = (to) => set({ operator: template.filters.find((d) => d.id === to).operators[0], chosen: [], text: "", ...f.before?.[to], id: to,
+    before: { ...f.before, [f.id]: { operator: f.operator, chosen: f.chosen, text: f.text } } });
   const tick = (value, yes) => set({ chosen: definition.choices.map((c) => c.value).filter((v) => (v === value ? yes : f.chosen.includes(v))) });
   const control = definition.kind === "choice" ? html`<div class="ticks" role="group" aria-label=${title} aria-describedby=${describedby}>${definition.choices.map((c) => html`<${Box} key=${c.value} checked=${f.chosen.includes(c.value)} label=${said(c.title)} onChange=${(yes) => tick(c.value, yes)} />`)}</div>`
     : definition.kind === "integer" ? html`<input aria-label=${t("trigger.values", { name: title })} aria-describedby=${describedby} value=${f.text} autocomplete="off" spellcheck="false" onInput=${(e) => set({ text: e.target.value })} />`
     : html`<textarea rows="2" aria-label=${t("trigger.values", { name: title })} aria-describedby=${describedby} spellcheck="false" value=${f.text} onInput=${(e) => set({ text: e.target.value })}></textarea>`;
   return html`<li class=${`filter-row ${error ? "invalid" : ""}`}><div class="row">
-      <select aria-label=${t("trigger.filter.which", { n: n + 1 })} value=${f.id} onChange=${(e) => set({ id: e.target.value, operator: template.filters.find((d) => d.id === e.target.value).operators[0], chosen: [], text: "" })}>
+      <select aria-label=${t("trigger.filter.which", { n: n + 1 })} value=${f.id} onChange=${(e) => another(e.target.value)}>
         ${template.filters.filter((d) => d.id === f.id || !taken.includes(d.id)).map((d) => html`<option value=${d.id}>${said(d.title)}</option>`)}</select>
       <select class="short" aria-label=${t("trigger.operator", { n: n + 1 })} value=${f.operator} onChange=${(e) => set({ operator: e.target.value })}>${definition.operators.map((o) => html`<option value=${o}>${t(`trigger.operator.${o}`)}</option>`)}</select>
       <button type="button" class="quiet" onClick=${remove}><${Icon} name="trash" size="18" /><span class="visually-hidden">${t("trigger.filter.remove", { name: title })}</span></button></div>
@@ -176,7 +180,8 @@ function Preview({ result }) {
     ${commands.map((c) => html`<article key=${c.detail_type}><h3><code>${c.detail_type}</code></h3><pre tabindex="0" aria-label=${t("trigger.preview.command", { name: c.detail_type })}>${JSON.stringify(c.detail, null, 2)}</pre></article>`)}</section>`;
 }
 
-export function TriggerForm({ template, start, integrations, refresh, save, submit }) {
+// TriggerForm has what Form of an integration has: see there.
+export function TriggerForm({ template, start, integrations, refresh, save, saved, submit, hold, again, changed }) {
   const id = useId();
   const form = useRef(null);
   const [draft, setDraft] = useState(() => draftOf(start, template));
@@ -184,25 +189,35 @@ export function TriggerForm({ template, start, integrations, refresh, save, subm
   const [attempted, attempt] = useState(false);
   const [refused, refuse] = useState({});
   const [result, setResult] = useState(null);
-  const set = (change) => { setDraft((d) => ({ ...d, ...change })); setDirty(true); refuse({}); };
+  const changes = useRef(0);
+  const set = (change) => { changes.current++; setDraft((d) => ({ ...d, ...change })); setDirty(true); refuse({}); };
   const wrong = mistakes(draft, template);
   const errors = attempted ? { ...refused, ...wrong } : refused;
-  useEffect(() => {
-    guardLeaving(dirty ? () => confirm(t("form.leave")) : null);
-    return () => guardLeaving(null);
+  useUnsaved(dirty);
+  useLayoutEffect(() => {
+    if (!hold) return undefined;
+    hold.current = { dirty };
+    return () => { hold.current = { dirty: false }; };
   }, [dirty]);
   const focusWrong = () => requestAnimationFrame(() => form.current?.querySelector(".invalid")?.querySelector("input, select, textarea")?.focus());
-  const checked = (work) => async () => {
+  const checked = (work) => async (how = {}) => {
     const sent = made(draft, template);
     try {
-      await work(sent);
+      await work(sent, how);
     } catch (error) {
       refuse(placed(error.fields || [], sent));
       focusWrong();
       throw error;
     }
   };
-  const [run, saving] = useAction(checked(async (sent) => { await save(sent); setDirty(false); }));
+  const [run, saving] = useAction(checked(async (sent, how) => {
+    const then = changes.current;
+    const answer = await save(sent, how);
+    const clean = changes.current === then; // nothing was typed while it was on its way
+    if (clean) setDirty(false);
+    if (hold) hold.current = { dirty: !clean };
+    await saved(answer, clean);
+  }));
   const [look, looking] = useAction(checked(async (sent) => setResult((await post("/v1/triggers/preview", sent)).body)));
   const valid = () => {
     attempt(true);
@@ -218,8 +233,8 @@ export function TriggerForm({ template, start, integrations, refresh, save, subm
       ${template.threshold && html`<${Threshold} template=${template} draft=${draft} set=${set} error=${errors.threshold} />`}
       ${template.filters.length > 0 && html`<${Filters} template=${template} draft=${draft} set=${set} errors=${errors} />`}
       <${Actions} template=${template} draft=${draft} set=${set} integrations=${integrations} refresh=${refresh} errors=${errors} />
-      ${error && (error.status === 412 ? html`<${Notice} kind="warn" role="alert"><p>${t("trigger.conflict")}</p><p><button type="button" class="quiet" onClick=${() => { guardLeaving(null); location.reload(); }}>${t("form.reload")}</button></p><//>`
-        : error.fields?.length ? html`<${Notice} kind="bad" role="alert"><p>${t("form.wrong")}</p>${error.fields.filter((f) => !/^(name|comment|threshold|filters|actions)\b/.test(f.field)).map((f) => html`<p>${f.field}: ${said(f.reason)}</p>`)}<//>` : html`<${Failure} error=${error} />`)}
+      ${(changed || error?.status === 412) && html`<${Conflict} what=${t("trigger.conflict")} again=${again} over=${() => { if (valid()) run({ over: true }); }} />`}
+      ${error && error.status !== 412 && (error.fields?.length ? html`<${Notice} kind="bad" role="alert"><p>${t("form.wrong")}</p>${error.fields.filter((f) => !/^(name|comment|threshold|filters|actions)\b/.test(f.field)).map((f) => html`<p>${f.field}: ${said(f.reason)}</p>`)}<//>` : html`<${Failure} error=${error} />`)}
       <div class="buttons"><a class="button" href="/triggers">${t("form.cancel")}</a><button type="button" disabled=${looking.busy} onClick=${() => { if (valid()) look(); }}><${Icon} name="eye" size="18" /><${Busy} on=${looking.busy}>${t("trigger.preview")}<//></button>
         <button type="submit" class="primary" disabled=${saving.busy}><${Busy} on=${saving.busy}>${submit}<//></button></div></form>
     <div class="side">${result ? html`<${Preview} result=${result} />` : html`<aside class="setup" aria-label=${t("trigger.help")}><h2>${t("trigger.help")}</h2><p class="muted">${t("trigger.help.count")}</p><p class="muted">${t("trigger.help.nodes")}</p></aside>`}</div></div>`;

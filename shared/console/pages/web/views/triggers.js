@@ -4,8 +4,8 @@ import { call, commandPath, get, integrationsOf, post, triggerPath } from "../ap
 import { Search, Tabs, tabOf } from "../filters.js";
 import { list, number, said, span, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
-import { useAction, useLoad } from "../load.js";
-import { guardLeaving, navigate, useLocation, withQuery } from "../router.js";
+import { useAction, useBase, useLoad } from "../load.js";
+import { mayLeave, navigate, useLocation, withQuery } from "../router.js";
 import { Busy, Dialog, Empty, Failure, Notice, Pill, Said, View, When } from "../ui.js";
 import { FOREVER, TriggerForm } from "./trigger-form.js";
 
@@ -50,7 +50,10 @@ function useSwitch(trigger, done) {
 }
 
 function useCopy(trigger) {
-  return useAction(async () => navigate(`/triggers/${(await post(triggerPath(trigger.id, "/copy"))).body.id}?copied=1`));
+  return useAction(async () => {
+    if (!mayLeave()) return; // before there is a copy
+    navigate(`/triggers/${(await post(triggerPath(trigger.id, "/copy"))).body.id}?copied=1`, { done: true });
+  });
 }
 
 function Row({ trigger: r, templates, integrations, reload }) {
@@ -104,25 +107,23 @@ export function AddTrigger() {
 export function NewTrigger({ template: id, session }) {
   const load = useLoad("templates", readTemplates);
   const save = async (draft) => {
-    const { body } = await post("/v1/triggers", draft);
-    guardLeaving(null);
-    navigate(`/triggers/${body.id}?added=1`);
+    return (await post("/v1/triggers", draft)).body;
   };
+  const saved = (made, clean) => navigate(`/triggers/${made.id}?added=1`, { done: clean });
   return html`<${Back} href="/triggers/add">${t("trigger.add")}<//>
     <${View} load=${load} skeleton="form" title=${t("trigger.add")}>${({ templates, integrations }) => {
       const template = templates.find((d) => d.id === id);
       if (!template) return html`<h1 tabindex="-1">${t("trigger.add")}</h1><${Empty} icon="search" title=${t("trigger.unknown")}><p><a class="button" href="/triggers/add">${t("trigger.choose")}</a></p><//>`;
       const start = { name: t("trigger.name.new", { who: session.name || session.email || session.tenant, day: time(new Date().toISOString()) }), comment: "", filters: [], threshold: template.threshold && { ...template.threshold.default }, actions: [] };
       return html`<h1 tabindex="-1"><${Said} text=${template.title} /></h1><p class="muted"><${Said} text=${template.description} /></p>
-        <${TriggerForm} template=${template} start=${start} integrations=${integrations} refresh=${load.reload} save=${save} submit=${t("trigger.add")} />`;
+        <${TriggerForm} key=${id} template=${template} start=${start} integrations=${integrations} refresh=${load.reload} save=${save} saved=${saved} submit=${t("trigger.add")} />`;
     }}<//>`;
 }
 
 function Delete({ trigger, onClose }) {
   const [remove, { busy, error }] = useAction(async () => {
     await call("DELETE", triggerPath(trigger.id));
-    guardLeaving(null);
-    navigate("/triggers");
+    navigate("/triggers", { done: true });
   });
   return html`<${Dialog} title=${t("delete.title", { name: trigger.name })} danger onClose=${onClose}><p>${t("trigger.delete.lost")}</p><p>${t("trigger.delete.instead")}</p>${error && html`<${Failure} error=${error} />`}
     <div class="buttons"><button type="button" onClick=${onClose}>${t("form.cancel")}</button><button type="button" class="danger" disabled=${busy} onClick=${remove}><${Busy} on=${busy}>${t("trigger.delete")}<//></button></div><//>`;
@@ -164,30 +165,42 @@ function Asked({ trigger }) {
       ${body.next_cursor && html`<p class="muted">${t("command.newest", { n: body.items.length })}</p>`}` : html`<p class="muted">${t("command.none")}</p>`)}<//></section>`;
 }
 
+// shape is what the form can change of a trigger, to compare.
+const shape = (r) => JSON.stringify([r.name, r.comment, r.filters, r.threshold, r.actions]);
+
+function Settings({ data, template, reload }) {
+  const { base: { trigger, etag }, key, changed, hold, saved, drop } = useBase(data, { version: (d) => d.trigger.revision, same: (a, b) => shape(a.trigger) === shape(b.trigger) });
+  const [told, tell] = useState(false);
+  const save = (draft, { over }) => {
+    tell(false);
+    const { template_id: _, ...body } = draft; // what a trigger watches stays as it was made
+    return call("PATCH", triggerPath(trigger.id), { body, etag: over ? undefined : etag });
+  };
+  const done = async (answer, clean) => {
+    saved({ ...data, trigger: answer.body, etag: answer.etag }, clean);
+    tell(true);
+    await reload();
+  };
+  const again = () => { drop(); return reload(); };
+  return html`${told && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
+    <${TriggerForm} key=${key} template=${template} start=${trigger} integrations=${data.integrations} refresh=${reload} save=${save} saved=${done} hold=${hold} again=${again} changed=${changed} submit=${t("form.save")} />`;
+}
+
 export function Trigger({ id }) {
   const { query } = useLocation();
-  const [saved, setSaved] = useState(false);
   const load = useLoad(id, async (signal) => {
     const [known, one] = await Promise.all([readTemplates(signal), get(triggerPath(id), { signal })]);
     return { ...known, trigger: one.body, etag: one.etag };
   });
-  if (load.error?.status === 404) return html`<h1 tabindex="-1">${t("nav.triggers")}</h1><${Empty} icon="search" title=${t("trigger.missing")}><p><a class="button" href="/triggers">${t("nav.triggers")}</a></p><//>`;
-  const save = async (draft) => {
-    setSaved(false);
-    const { template_id: _, ...body } = draft; // what a trigger watches stays as it was made
-    await call("PATCH", triggerPath(id), { body, etag: load.data.etag });
-    setSaved(true);
-    await load.reload();
-  };
+  if (load.error?.status === 404 && !load.data) return html`<h1 tabindex="-1">${t("nav.triggers")}</h1><${Empty} icon="search" title=${t("trigger.missing")}><p><a class="button" href="/triggers">${t("nav.triggers")}</a></p><//>`;
   return html`<${Back} href="/triggers">${t("nav.triggers")}<//>
-    <${View} load=${load} skeleton="form" title=${t("nav.triggers")}>${({ trigger, templates, integrations }) => {
-      const template = templates.find((d) => d.id === trigger.template_id);
+    <${View} load=${load} skeleton="form" title=${t("nav.triggers")}>${(data) => {
+      const { trigger } = data;
+      const template = data.templates.find((d) => d.id === trigger.template_id);
       return html`<${Head} trigger=${trigger} template=${template} reload=${load.reload} />
         ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${t(asks(trigger) ? "trigger.added.asks" : "trigger.added")}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}
         ${query.get("copied") && html`<${Notice} kind="ok" role="status"><p>${t("trigger.copied")}</p><p><a href=${withQuery({ copied: "" })}>${t("action.close")}</a></p><//>`}
-        ${saved && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
-        ${template ? html`<${TriggerForm} key=${trigger.revision} template=${template} start=${trigger} integrations=${integrations} refresh=${load.reload} save=${save} submit=${t("form.save")} />`
-          : html`<${Notice} kind="warn"><p>${t("trigger.old")}</p><//>`}
+        ${template ? html`<${Settings} data=${data} template=${template} reload=${load.reload} />` : html`<${Notice} kind="warn"><p>${t("trigger.old")}</p><//>`}
         ${asks(trigger) && html`<${Asked} trigger=${trigger} />`}`;
     }}<//>`;
 }
