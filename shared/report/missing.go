@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Missing says that a report lists fewer rows of one kind of event than were counted. There are two causes: the format has a
-// limit (see RowsOf), which another report can mend, and the record's day has one (see MaxAttacks), which none can.
+// Missing says that a report lists fewer rows of one kind of event than were counted. There are two causes: the format has
+// a limit (see RowsOf), which another report can mend, and the record's day has one (see MaxAttacks), which none can.
 type Missing struct {
 	What     string `json:"what"`     // one of the values of Dropped
 	Listed   int64  `json:"listed"`   // rows in the report's file
@@ -46,7 +46,8 @@ func (s *Summary) Missing() (out []Missing) {
 
 // Sentence says what a report of the format lacks, why, and what would list it.
 func (m Missing) Sentence(f Format) string {
-	return strings.ToUpper(m.What[:1]) + m.What[1:] + fmt.Sprintf(": %s of %s are listed.", Thousands(m.Listed), Thousands(m.Of)) + m.Because(f)
+	what := strings.ToUpper(m.What[:1]) + m.What[1:]
+	return fmt.Sprintf("%s: %s of %s are listed.", what, Thousands(m.Listed), Thousands(m.Of)) + m.Because(f)
 }
 
 // Because is the part of Sentence that follows the numbers.
@@ -69,7 +70,8 @@ func (m Missing) Because(f Format) string {
 			verb = "is"
 		}
 		if m.What == DroppedAttacks {
-			limit = fmt.Sprintf("the record of a day keeps at least %s, and lets go of the smallest so far", Thousands(MaxAttacks))
+			limit = fmt.Sprintf("the record of a day keeps at least %s, and lets go of the smallest so far",
+				Thousands(MaxAttacks))
 		}
 		fmt.Fprintf(&out, " %s %s in no report: %s (%s).", Thousands(gone), verb, limit, spoken(m.Days))
 	}
@@ -77,7 +79,8 @@ func (m Missing) Because(f Format) string {
 }
 
 // anew is said wherever the record let rows go: it does not know what it let go of.
-const anew = "What was let go and came again is counted again, so fewer may be missing, and the row of such an attack has only a part of its hits."
+const anew = "What was let go and came again is counted again, so fewer may be missing, " +
+	"and the row of such an attack has only a part of its hits."
 
 // explain says what is missing in sentences, none when nothing is.
 func explain(missing []Missing, f Format) (lines []string) {

@@ -59,7 +59,10 @@ func numbered(d report.Day, n int) report.Attack {
 	if err != nil {
 		panic(err)
 	}
-	a := report.Attack{Type: "sqli", Host: "shop", Path: fmt.Sprintf("/%d", n), Seen: int64(n + 1), First: at, Last: at, Sources: []string{"203.0.113.7"}}
+	a := report.Attack{
+		Type: "sqli", Host: "shop", Path: fmt.Sprintf("/%d", n), Seen: int64(n + 1), First: at, Last: at,
+		Sources: []string{"203.0.113.7"},
+	}
 	a.Key[0], a.Key[1], a.Key[2] = byte(n>>16), byte(n>>8), byte(n)
 	return a
 }
@@ -210,10 +213,12 @@ func (r *rig) over(at time.Time) map[string]int {
 	of := map[string]int{"attacks": 2*report.MaxAttacks + 417, "incidents": report.MaxFindings + 20, "vulnerabilities": report.MaxFindings + 3}
 	var events []event.Event
 	for n := range of["attacks"] {
-		events = append(events, r.event(event.NewAttack, at, fmt.Sprintf(`{"attack":{"id":"A-%d","type":"sqli","host":"shop","path":"/%d","hits":%d}}`, n, n, n+1)))
+		const attack = `{"attack":{"id":"A-%d","type":"sqli","host":"shop","path":"/%[1]d","hits":%d}}`
+		events = append(events, r.event(event.NewAttack, at, fmt.Sprintf(attack, n, n+1)))
 	}
 	for n := range of["incidents"] {
-		events = append(events, r.event(event.NewIncident, at, fmt.Sprintf(`{"incident":{"id":"INC-%d","type":"sqli","host":"shop","hits":3,"vulnerability":"V","threat":"High"}}`, n)))
+		const incident = `{"incident":{"id":"INC-%d","type":"sqli","host":"shop","hits":3,"vulnerability":"V","threat":"High"}}`
+		events = append(events, r.event(event.NewIncident, at, fmt.Sprintf(incident, n)))
 	}
 	for n := range of["vulnerabilities"] {
 		events = append(events, r.event(event.Vuln, at, fmt.Sprintf(`{"vuln":{"id":"V-%d","title":"SQLi","threat":"Low"}}`, n)))
@@ -227,7 +232,8 @@ func (r *rig) over(at time.Time) map[string]int {
 // ordered makes a report on demand and returns it with the message that its recipient gets.
 func (r *rig) ordered(p report.Period, f report.Format) (report.Report, *notification.Report) {
 	r.t.Helper()
-	made, err := r.service.Order(r.t.Context(), report.Person{Tenant: "42", Client: "Acme"}, report.Request{Period: p, Format: f, Recipients: []string{"ada@example.com"}})
+	made, err := r.service.Order(r.t.Context(), report.Person{Tenant: "42", Client: "Acme"},
+		report.Request{Period: p, Format: f, Recipients: []string{"ada@example.com"}})
 	require.NoError(r.t, err)
 	require.NoError(r.t, r.service.MakeWaiting(r.t.Context()))
 	made, err = r.db.Reports().Get(r.t.Context(), "42", made.ID)
@@ -273,7 +279,8 @@ func TestP9EveryPlaceOfAReportSaysWhatIsMissing(t *testing.T) {
 	require.Equal(t, "rows-missing-2023-W18.txt", note.Name)
 	require.Equal(t, "text/plain; charset=utf-8", note.Type)
 	require.Equal(t, "These CSV files do not list everything that was counted.\r\nWeek 18, 1 – 7 May 2023, time zone UTC\r\n\r\n"+
-		"Attacks: 2,000 of 4,417 are listed. 2,417 are in no report: the record of a day keeps at least 2,000, and lets go of the smallest so far (3 May 2023).\r\n"+
+		"Attacks: 2,000 of 4,417 are listed. 2,417 are in no report: the record of a day keeps at least 2,000, "+
+		"and lets go of the smallest so far (3 May 2023).\r\n"+
 		"Incidents: 1,000 of 1,020 are listed. 20 are in no report: the record of a day keeps the first 1,000 (3 May 2023).\r\n"+
 		"Vulnerabilities: 1,000 of 1,003 are listed. 3 are in no report: the record of a day keeps the first 1,000 (3 May 2023).\r\n"+
 		again+", so fewer may be missing, and the row of such an attack has only a part of its hits.\r\n", string(note.Data))
@@ -319,9 +326,11 @@ func TestP9ApplicationsBeyondThoseKeptAreMarkedAsSourcesAre(t *testing.T) {
 	r := start(t, "2023-05-04T12:00:00Z")
 	at := instant(t, "2023-05-03T10:00:00Z")
 	for n := range 12 {
-		r.publish(r.event(event.NewHits, at, fmt.Sprintf(`{"hit":{"type":"sqli","host":"shop","path":"/","remote_addr4":"203.0.113.%d","applications":["app-%d"],"request_time":%d}}`, n+1, n, at.Unix())))
+		const hit = `{"hit":{"type":"sqli","host":"shop","path":"/","remote_addr4":"203.0.113.%d","applications":["app-%d"]}}`
+		r.publish(r.event(event.NewHits, at, fmt.Sprintf(hit, n+1, n)))
 	}
-	r.publish(r.event(event.NewHits, at, fmt.Sprintf(`{"hit":{"type":"xss","host":"shop","path":"/","remote_addr4":"203.0.113.1","applications":["only"],"request_time":%d}}`, at.Unix())))
+	r.publish(r.event(event.NewHits, at,
+		`{"hit":{"type":"xss","host":"shop","path":"/","remote_addr4":"203.0.113.1","applications":["only"]}}`))
 	files, err := r.build(report.Daily, "2023-05-03", "UTC", report.RowsOf(report.CSV)).Files("")
 	require.NoError(t, err)
 	rows, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(files[0].Data, []byte("\ufeff")))).ReadAll()
