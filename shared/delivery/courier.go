@@ -303,6 +303,7 @@ func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request,
 	if verdict.Adapt != nil {
 		c.adapt(ctx, r, verdict)
 	}
+	a.Answer = "" // of the request before, where this one went out without what that one was refused for
 	if !verdict.Delivered {
 		a.Answer = answer(hide, response)
 	}
