@@ -28,9 +28,10 @@ func main() {
 	service := s.Service(store)
 	service.Backlog = s.Deliveries()
 	courier := s.Courier()
-	courier.Adapter, courier.Relay = service, s.Relay()
+	relay := s.Relay()
+	courier.Adapter, courier.Relay = service, relay
 	jobs, orders, log, triggers := s.Jobs(), s.Orders(), s.Resending(), s.Triggers()
-	orders.Relay, service.Backlog = courier.Relay, log
+	orders.Relay, service.Backlog = relay, log
 	handler := console.New(console.Config{
 		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {
 			if _, err := store.Get(ctx, "readyz", "readyz"); err != nil && !errors.Is(err, integration.ErrNotFound) {
@@ -39,7 +40,7 @@ func main() {
 			}
 			return nil
 		}}),
-		Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: log, DeadLetters: log, Health: s.Monitor(service),
+		Relay: relay, Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: log, DeadLetters: log, Health: s.Monitor(service),
 		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: &delivery.Recovery{Fanout: &delivery.Fanout{Systems: s.Systems}, Journal: s.Deliveries(), Now: time.Now},
 		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(), Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),

@@ -97,6 +97,8 @@ type Config struct {
 	Leaving  profile.Leaving
 	// Recovery makes good what an integration missed; nil = this deployment can not.
 	Recovery *delivery.Recovery
+	// Relay bounds what is mailed again to other people although it has arrived; nil = it is not bounded.
+	Relay *mail.Relay
 	// Wake is told of lanes that a replay filled; nil = nobody asks.
 	Wake func(lanes ...delivery.Lane)
 }

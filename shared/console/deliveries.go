@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -13,6 +14,8 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/mail/address"
 	"tocsin/shared/retry"
 )
 
@@ -152,14 +155,14 @@ func (s *server) deliveries(api huma.API) {
 		Summary: "Read what a delivery sends", Description: "Its requests as they are made with the integration's present settings, secrets masked.",
 	}), s.listRequests)
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "replay-delivery", Method: http.MethodPost, Path: "/v1/integrations/{id}/deliveries/{delivery}/replay", Tags: tags, Errors: []int{404, 409},
-		Summary: "Send a delivery again", Description: "A dead or delivered one, under its old id, with a new run of the retry cycles. One that is on its way already is left alone (count 0).",
+		OperationID: "replay-delivery", Method: http.MethodPost, Path: "/v1/integrations/{id}/deliveries/{delivery}/replay", Tags: tags, Errors: []int{404, 409, 429},
+		Summary: "Send a delivery again", Description: "A dead or delivered one, under its old id, with a new run of the retry cycles. One that is on its way already is left alone (count 0). " + repeatedMails,
 	}), func(ctx context.Context, in *deliveryInput) (*replayOutput, error) {
 		return s.replay(ctx, delivery.Replay{Integration: in.ID, ID: in.Delivery, Limit: 1})
 	})
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/integrations/{id}/replay", Tags: tags, Errors: []int{400, 404, 409, 422},
-		Summary: "Send a range of deliveries again", Description: "At most 500 a call; go on with the cursor.",
+		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/integrations/{id}/replay", Tags: tags, Errors: []int{400, 404, 409, 422, 429},
+		Summary: "Send a range of deliveries again", Description: "At most 500 a call; go on with the cursor. " + repeatedMails,
 	}), s.replayRange)
 }
 
@@ -297,6 +300,55 @@ func (s *server) replayRange(ctx context.Context, in *replayInput) (*replayOutpu
 	return s.replay(ctx, r)
 }
 
+// repeatedMails says what of a replay is bounded.
+const repeatedMails = "Mails that have arrived and are sent again count as those of a test do (see test-integration): 429 when there is no room."
+
+// mostRepeats is how many delivered mails are counted at most: more than any limit lets through.
+const mostRepeats = 1000
+
+// spendRepeats counts the mails to other people that would be sent although they have arrived. What is dead is sent again
+// uncounted: it has reached nobody.
+func (s *server) spendRepeats(ctx context.Context, i integration.Integration, r delivery.Replay) error {
+	if s.Relay == nil || r.ID == "" && !slices.Contains(r.States, delivery.Delivered) {
+		return nil
+	}
+	opened, err := s.Integrations.Open(ctx, i)
+	if err != nil {
+		return err
+	}
+	mails, ok := opened.Parameters.(interface{ MailAddresses() []string })
+	if !ok {
+		return nil
+	}
+	own := address.Canonical(principal(ctx).Email)
+	others := len(slices.DeleteFunc(slices.Clone(mails.MailAddresses()), func(a string) bool { return address.Canonical(a) == own }))
+	if others == 0 {
+		return nil
+	}
+	repeats := 0
+	if r.ID != "" {
+		d, err := s.Deliveries.Get(ctx, r.Tenant, r.Integration, r.ID)
+		if err != nil {
+			return err
+		}
+		if d.State == delivery.Delivered {
+			repeats = 1
+		}
+	} else {
+		if reached, err := delivery.MadeAt(r.After); err == nil && reached.After(r.From) {
+			r.From = reached
+		}
+		found, err := s.Deliveries.List(ctx, delivery.Query{
+			Tenant: r.Tenant, Integration: r.Integration, States: []delivery.State{delivery.Delivered}, From: r.From, To: r.To, Limit: mostRepeats,
+		})
+		if err != nil {
+			return err
+		}
+		repeats = len(found)
+	}
+	return s.Relay.Spend(ctx, r.Tenant, repeats*others)
+}
+
 func (s *server) replay(ctx context.Context, r delivery.Replay) (*replayOutput, error) {
 	r.Tenant = principal(ctx).Tenant
 	i, err := s.Integrations.Store.Get(ctx, r.Tenant, r.Integration)
@@ -305,6 +357,9 @@ func (s *server) replay(ctx context.Context, r delivery.Replay) (*replayOutput, 
 	}
 	if !i.Enabled() {
 		return nil, problem(http.StatusConflict, "the integration is disabled: enable it first")
+	}
+	if err := s.spendRepeats(ctx, i, r); err != nil {
+		return nil, s.answer(err)
 	}
 	count, after, err := s.Deliveries.Replay(ctx, r)
 	if err != nil {

@@ -44,6 +44,7 @@ func mailing(t *testing.T, limit int, mailer egress.Mailer) *rig {
 		Destinations: catalogue.Default(), Carrier: egress.New(egress.Policy{}, egress.Options{Mailer: mailer}), Now: time.Now, Log: r.config.Log,
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"}, Relay: relay,
 	}
+	r.config.Relay = relay
 	r.handler = console.New(r.config)
 	return r
 }
@@ -144,4 +145,37 @@ func TestH5AddressesThatCanNotBeUsedAreRefusedWithTheirField(t *testing.T) {
 	r.email = "OPS@xn--bcher-kva.example"
 	r.token = r.issue("42", access.Administrator)
 	require.True(t, strings.Contains(r.call("GET", "/v1/profile/notifications", "").raw, "ops@bücher.example"), "one person in both spellings")
+}
+
+// TestS9MailsThatArrivedAreNotSentAgainWithoutLimit: a replay is another way to have mails sent on the spot.
+func TestS9MailsThatArrivedAreNotSentAgainWithoutLimit(t *testing.T) {
+	r := mailing(t, 10, &postbox{})
+	made := r.create(`{"system":"email","name":"List","events":[{"event":"system"}],"parameters":{"addresses":["a@x.org","b@x.org","c@x.org","ada@example.com"]}}`)
+	id := made.body["id"].(string)
+	now := time.Now().Truncate(time.Second)
+	r.delivered(id, now.Add(-3*time.Hour), now.Add(-2*time.Hour), now.Add(-time.Hour), now.Add(-time.Minute), now.Add(-time.Second))
+	leased, err := r.db.Deliveries().Lease(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, 10, time.Now(), time.Now(), time.Now().Add(time.Minute))
+	require.NoError(t, err)
+	require.Len(t, leased, 5)
+	for n := range leased {
+		leased[n].State = delivery.Delivered
+	}
+	leased[4] = leased[4].Kill("a test")
+	require.NoError(t, r.db.Deliveries().Settle(t.Context(), leased))
+
+	at := "/v1/integrations/" + id
+	a := r.call("POST", at+"/replay", `{"states":["delivered"]}`)
+	require.Equal(t, 429, a.status, a.raw)
+	require.Contains(t, a.raw, "choose fewer")
+	require.Equal(t, 200, r.call("POST", at+"/deliveries/"+leased[0].ID+"/replay", "").status)
+	require.Equal(t, 200, r.call("POST", at+"/deliveries/"+leased[0].ID+"/replay", "").status, "it is on its way, and counts for nothing")
+	a = r.call("POST", at+"/replay", fmt.Sprintf(`{"states":["delivered"],"from":%q,"to":%q}`, now.Add(-150*time.Minute).Format(time.RFC3339), now.Add(-30*time.Minute).Format(time.RFC3339)))
+	require.Equal(t, 200, a.status, a.raw)
+	require.Equal(t, 2.0, a.body["count"])
+	a = r.call("POST", at+"/deliveries/"+leased[3].ID+"/replay", "")
+	require.Equal(t, 429, a.status, "nine of ten were sent")
+	require.NotEmpty(t, a.header.Get("Retry-After"))
+	a = r.call("POST", at+"/replay", `{}`)
+	require.Equal(t, 200, a.status, "what has reached nobody is sent again uncounted: "+a.raw)
+	require.Equal(t, 1.0, a.body["count"])
 }
