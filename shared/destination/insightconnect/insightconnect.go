@@ -60,9 +60,15 @@ var reasons = map[int]string{
 	429: "InsightConnect throttles this organization: too many requests at a time",
 }
 
-// Judge takes any 2xx for a success that is no web page and names no error, and adds InsightConnect's own words to a
-// failure: Rapid7 ("Set Up an API Trigger") documents neither the status nor the body of an answer.
+// Judge takes any 2xx for a success that is no web page, and adds InsightConnect's own words to a failure: Rapid7 ("Set Up an
+// API Trigger") documents neither the status nor the body of an answer.
 func (Destination) Judge(r destination.Response) destination.Verdict {
+	if destination.Success(r.Status) {
+		if destination.WebPage(r) {
+			return destination.Unproven(r, "InsightConnect answers with JSON")
+		}
+		return destination.Delivered()
+	}
 	var answer struct {
 		Message string          `json:"message"`
 		Error   json.RawMessage `json:"error"` // a text, or an object with a message
@@ -73,14 +79,5 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	if json.Unmarshal(answer.Error, &text) != nil && json.Unmarshal(answer.Error, &object) == nil {
 		text = object.Message
 	}
-	said := destination.Said(answer.Message, text)
-	switch {
-	case !destination.Success(r.Status):
-		return destination.JudgeSaid(r, reasons, said)
-	case destination.WebPage(r):
-		return destination.Unproven(r, "InsightConnect answers with JSON")
-	case text != "":
-		return destination.Failed(r, "InsightConnect answered "+destination.StatusText(r.Status)+" with an error in it (it says: "+said+")")
-	}
-	return destination.Delivered()
+	return destination.JudgeSaid(r, reasons, destination.Said(answer.Message, text))
 }
