@@ -94,7 +94,7 @@ func (n *resources) UnmarshalJSON(raw []byte) error {
 		return nil
 	}
 	if raw[0] != '[' {
-		return errors.New("Resources must be a list")
+		return errors.New("the entry's Resources must be a list")
 	}
 	// What is given here is one whole value, valid JSON.
 	for i := 1; i < len(raw); i++ {
@@ -121,7 +121,7 @@ func (n *resources) UnmarshalJSON(raw []byte) error {
 			*n += resources(size)
 			i = end
 		default:
-			return errors.New("Resources must be a list of texts")
+			return errors.New("the entry's Resources must be a list of texts")
 		}
 	}
 	return nil
@@ -257,7 +257,7 @@ func (d *decoder) entries(in *json.Decoder) (out []requestEntry, err error) {
 	if t, err := in.Token(); err != nil || t == nil { // null is no entry
 		return nil, err
 	} else if t != json.Delim('[') {
-		return nil, errors.New("Entries is not a list")
+		return nil, errors.New("the list of entries (Entries) is not a list")
 	}
 	for in.More() {
 		if len(out) == maxEntries {

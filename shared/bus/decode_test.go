@@ -166,10 +166,7 @@ func TestResourcesCountAsTheRealServiceCountsThem(t *testing.T) {
 }
 
 // slow is a disk that does not answer until it may.
-type slow struct {
-	store
-	gate chan struct{}
-}
+type slow struct{ gate chan struct{} }
 
 func (s *slow) Put(context.Context, []delivery.Entry) error {
 	<-s.gate
