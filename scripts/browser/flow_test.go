@@ -68,7 +68,7 @@ func TestAFailingIntegrationIsSwitchedOffMendedAndReplayed(t *testing.T) {
 	t.Parallel()
 	at := receive(t)
 	at.answers(http.StatusInternalServerError, "out of order")
-	p := program(t, "-allow", at.Host, "-faster", "100000", "-disable-minimum", "5")
+	p := program(t, "-allow", at.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread", "1", "-disable-after", "0s")
 	hook := webhook(t, p, at.URL+"/hook", "SOC webhook")
 	b := open(t, p, desk, "/")
 	b.sees("SOC webhook")

@@ -64,6 +64,7 @@ globalThis.tocsinTest = (() => {
       if (e.checked !== on) e.click();
       return true;
     },
+    pick: async (name) => { (await until(`a choice called ${name}`, () => named("input[type=radio]", name))).click(); return true; },
     ticked: (name, want) => until(`${name} is ${want}`, () => { const e = named("input[type=checkbox]", name); return (e.indeterminate ? "partly" : e.checked ? "yes" : "no") === want; }).then(() => true),
     fill: async (label, value) => {
       const e = await until(`a field called ${label}`, () => named("input:not([type=checkbox]), textarea, select", label));

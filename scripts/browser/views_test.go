@@ -29,7 +29,7 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 	t.Helper()
 	at, broken := receive(t), receive(t)
 	broken.answers(http.StatusNotFound, "no_service")
-	p := program(t, "-allow", at.Host+","+broken.Host, "-faster", "100000", "-disable-minimum", "5", "-client-name", "Acme")
+	p := program(t, "-allow", at.Host+","+broken.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread", "1", "-disable-after", "0s", "-client-name", "Acme")
 	ops := slack(t, p, at, "Ops channel")
 	hook := webhook(t, p, at.URL+"/hook", "SOC webhook with a name that is rather long for a narrow card")
 	night := slack(t, p, at, "Night channel")

@@ -55,6 +55,10 @@ export function time(iso, { seconds = false } = {}) {
   }).format(at);
 }
 
+// instant turns the local time of a date field into one that the API takes; local is the other way round, to the minute.
+export const instant = (field) => (field && !Number.isNaN(Date.parse(field)) ? new Date(field).toISOString() : "");
+export const local = (date) => new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+
 export const day = (iso) => new Intl.DateTimeFormat(language, { month: "short", day: "numeric" }).format(new Date(iso));
 
 // dates is a range of days that are given as 2023-03-05, whatever the reader's own time zone.

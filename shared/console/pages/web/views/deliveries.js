@@ -1,11 +1,12 @@
 // The delivery log of an integration.
 import { html, useState } from "../html.js";
 import { deliveryPath, get, integrationPath, post } from "../api.js";
-import { list, number, t, time } from "../i18n.js";
+import { instant, list, local, number, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
 import { navigate, useLocation, useUnsaved, withQuery } from "../router.js";
 import { Busy, Dialog, Empty, Failure, Pill, Said, useClosing, View, When } from "../ui.js";
+import { Recover } from "./recover.js";
 
 const states = ["all", "pending", "retrying", "delivered", "dead"];
 const marks = { pending: ["info", "clock"], retrying: ["warn", "again"], delivered: ["ok", "check"], dead: ["bad", "cross"] };
@@ -34,11 +35,6 @@ async function read(id, { state, from, to, pages }, signal) {
   }
   return { items, more: Boolean(next) };
 }
-
-// instant turns the local time of a date field into one that the API takes.
-const instant = (local) => (local && !Number.isNaN(Date.parse(local)) ? new Date(local).toISOString() : "");
-// local is the other way round, to the minute.
-const local = (date) => new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 
 export function Replay({ id, delivery, disabled, done, kind = "quiet small" }) {
   const [run, { busy, error }] = useAction(async () => { await post(deliveryPath(id, delivery, "/replay")); await done?.(); });
@@ -102,22 +98,24 @@ function Filter({ state, from, to }) {
     <div class="row wrap">${range("from", from)}${range("to", to)}</div></div>`;
 }
 
-export function Deliveries({ integration }) {
+export function Deliveries({ integration, incidents }) {
   const { query } = useLocation();
   const state = states.includes(query.get("state")) ? query.get("state") : "all";
   const [from, to] = [query.get("from") || "", query.get("to") || ""];
   const [pages, setPages] = useState(1);
-  const [asking, ask] = useState(false);
+  const [asking, ask] = useState(""); // "replay", "recover"
   const filter = { state, from, to, pages };
   const load = useLoad(JSON.stringify([integration.id, filter]), (signal) => read(integration.id, filter, signal), { every: refresh });
   const filtered = state !== "all" || from || to;
-  return html`<div class="tools"><${Filter} state=${state} from=${from} to=${to} /><button type="button" disabled=${!integration.enabled} onClick=${() => ask(true)}><${Icon} name="again" size="18" />${t("replay.range")}</button></div>
+  return html`<div class="tools"><${Filter} state=${state} from=${from} to=${to} /><div class="buttons"><button type="button" disabled=${!integration.enabled} onClick=${() => ask("recover")}><${Icon} name="clock" size="18" />${t("recover.button")}</button>
+      <button type="button" disabled=${!integration.enabled} onClick=${() => ask("replay")}><${Icon} name="again" size="18" />${t("replay.range")}</button></div></div>
     ${!integration.enabled && html`<p class="help">${t("replay.off")}</p>`}
     <${View} load=${load.data || load.error ? load : { ...load, data: load.stale }}>${(data) => (data.items.length ? html`<div class="table-box"><table class="log"><caption class="visually-hidden">${t("log.caption")}</caption>
       <thead><tr>${["time", "event", "state", "attempts", "answer"].map((c) => html`<th scope="col" class=${c === "attempts" ? "number" : ""}>${t(`log.${c}`)}</th>`)}<th scope="col"><span class="visually-hidden">${t("log.actions")}</span></th></tr></thead>
       <tbody>${data.items.map((d) => html`<${Row} key=${d.id} d=${d} integration=${integration} reload=${load.reload} />`)}</tbody></table></div>
       ${data.more && html`<p class="more"><button type="button" onClick=${() => setPages(pages + 1)}>${t("more")}</button></p>`}`
       : html`<${Empty} icon="clock" title=${t(filtered ? "log.filtered" : "log.empty")}><p>${filtered ? html`<a class="button" href=${location.pathname}>${t("empty.showall")}</a>` : t("log.empty.what")}</p><//>`)}<//>
-    ${asking && html`<${ReplayRange} id=${integration.id} from=${from} to=${to} onClose=${() => ask(false)} done=${load.reload} />`}`;
+    ${asking === "replay" && html`<${ReplayRange} id=${integration.id} from=${from} to=${to} onClose=${() => ask("")} done=${load.reload} />`}
+    ${asking === "recover" && html`<${Recover} id=${integration.id} from=${from} to=${to} incidents=${incidents} onClose=${() => ask("")} done=${load.reload} />`}`;
 }
 

@@ -1,18 +1,15 @@
 // What to do when a system says that its receiver does not exist any more: the cycles go on, and disabling spares them.
-import { html } from "../html.js";
-import { get, integrationPath, post } from "../api.js";
+import { html, useState } from "../html.js";
+import { get, integrationPath } from "../api.js";
 import { t } from "../i18n.js";
-import { useAction } from "../load.js";
-import { Busy, Failure, Notice, Said, When } from "../ui.js";
+import { Notice, Said, When } from "../ui.js";
+import { Disable } from "./switch.js";
 
 // Gone says so and offers to disable the integration.
 export function Gone({ integration, attempt, done }) {
-  const [disable, { busy, error }] = useAction(async () => {
-    await post(integrationPath(integration.id, "/disable"));
-    await done();
-  });
+  const [asking, ask] = useState(false);
   return html`<${Notice} kind="warn"><p><strong>${t("gone.title")}</strong> <${When} at=${attempt.at} />: <${Said} text=${attempt.reason || ""} /></p><p>${t("gone.what")}</p>
-    ${error && html`<${Failure} error=${error} />`}<p><button type="button" disabled=${busy} onClick=${disable}><${Busy} on=${busy}>${t("integration.disable")}<//></button></p><//>`;
+    <p><button type="button" onClick=${() => ask(true)}>${t("integration.disable")}</button></p><//>${asking && html`<${Disable} integration=${integration} onClose=${() => ask(false)} done=${done} />`}`;
 }
 
 // lastGone finds the newest attempt of an integration's newest deliveries, if its answer was that the receiver is gone. What it

@@ -3,53 +3,37 @@ import { html, useRef, useState } from "../html.js";
 import { call, get, integrationPath, post } from "../api.js";
 import { t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
-import { useAction, useBase, useLoad } from "../load.js";
-import { match, navigate, useLocation, withQuery } from "../router.js";
-import { Busy, Dialog, Empty, Failing, Failure, Health, Notice, Off, Said, StatePill, View } from "../ui.js";
+import { useBase, useLoad } from "../load.js";
+import { match, useLocation, withQuery } from "../router.js";
+import { Busy, Empty, Failing, Health, Notice, Off, Said, StatePill, View } from "../ui.js";
 import { editable, Form, SetUp } from "./form.js";
 import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
 import { Gone, lastGone } from "./gone.js";
+import { Delete, Disable, Enable } from "./switch.js";
 import { TelegramLink } from "./telegram.js";
+
+// incidents is the group of systems that can call somebody, as the catalogue names it.
+const incidents = "Incident and task management systems";
 
 async function read(id, signal) {
   const [one, health, systems, gone] = await Promise.all([
     get(integrationPath(id), { signal }), get(integrationPath(id, "/health"), { signal }), get("/v1/systems", { signal }), lastGone(id, signal),
   ]);
-  const system = systems.body.groups.flatMap((g) => g.systems).find((s) => s.name === one.body.system);
-  return { integration: one.body, etag: one.etag, health: health.body, system, gone };
+  const group = systems.body.groups.find((g) => g.systems.some((s) => s.name === one.body.system));
+  const system = group?.systems.find((s) => s.name === one.body.system);
+  return { integration: one.body, etag: one.etag, health: health.body, system, incidents: group?.title === incidents, gone };
 }
 
-function Delete({ integration, onClose }) {
-  const waiting = useLoad("waiting", async (signal) => {
-    const of = async (state) => (await get(integrationPath(integration.id, "/deliveries"), { signal, query: { state, limit: 200 } })).body;
-    const [pending, retrying, dead] = await Promise.all(["pending", "retrying", "dead"].map(of));
-    return { waiting: pending.items.length + retrying.items.length, dead: dead.items.length, more: [pending, retrying, dead].some((p) => p.next_cursor) };
-  });
-  const [remove, { busy, error }] = useAction(async () => {
-    await call("DELETE", integrationPath(integration.id));
-    navigate("/", { done: true });
-  });
-  const w = waiting.data;
-  return html`<${Dialog} title=${t("delete.title", { name: integration.name })} danger onClose=${onClose}>
-    <p>${t("delete.lost")}</p><ul><li>${t("delete.settings")}</li><li>${w ? t(w.more ? "delete.waiting.more" : "delete.waiting", { n: w.waiting, dead: w.dead }) : t("delete.counting")}</li><li>${t("delete.log")}</li></ul>
-    <p>${t("delete.instead")}</p>${error && html`<${Failure} error=${error} />`}
-    <div class="buttons"><button type="button" onClick=${onClose}>${t("form.cancel")}</button><button type="button" class="danger" disabled=${busy} onClick=${remove}><${Busy} on=${busy}>${t("delete.do")}<//></button></div><//>`;
-}
-
-function Head({ data, reload, deliveries }) {
+function Head({ data, reload, deliveries, form }) {
   const { integration: i } = data;
-  const [asking, ask] = useState(false);
-  const [toggle, { busy, error }] = useAction(async () => {
-    await post(integrationPath(i.id, i.enabled ? "/disable" : "/enable"));
-    await reload();
-  });
+  const [asking, ask] = useState(""); // "enable", "disable", "delete"
+  const close = () => ask("");
   const at = `/integrations/${i.id}`;
   return html`<div class="title"><div><h1 tabindex="-1" class="with-mark"><span class="mark"><${Icon} name=${i.system} /></span>${i.name}</h1>
       <p class="muted meta"><${StatePill} of=${i} /> <span>${data.system?.title || i.system}</span> <span>${i.created_by ? t("integration.by", { who: i.created_by, at: time(i.created_at) }) : time(i.created_at)}</span></p></div>
-    <div class="buttons"><button type="button" disabled=${busy} onClick=${toggle}><${Busy} on=${busy}>${i.enabled ? t("integration.disable") : t("integration.enable")}<//></button>
-      <button type="button" class="danger-quiet" onClick=${() => ask(true)}><${Icon} name="trash" size="18" />${t("integration.delete")}</button></div></div>
-    ${error && html`<${Failure} error=${error} />`}
+    <div class="buttons"><button type="button" disabled=${asking === "enable"} onClick=${() => ask(i.enabled ? "disable" : "enable")}><${Busy} on=${asking === "enable"}>${i.enabled ? t("integration.disable") : t("integration.enable")}<//></button>
+      <button type="button" class="danger-quiet" onClick=${() => ask("delete")}><${Icon} name="trash" size="18" />${t("integration.delete")}</button></div></div>
     ${i.unreadable && html`<${Notice} kind="bad"><p>${t(`unreadable.${i.unreadable.cause}`)}</p><//>`}
     ${i.failing && html`<${Notice} kind="bad"><p><${Failing} of=${i} /></p><p>${t("failing.what")}</p><//>`}
     ${!i.enabled && html`<${Notice} kind=${i.disabled?.by === "platform" ? "bad" : "info"}><p><${Off} of=${i} /></p><p>${t(i.disabled?.by === "platform" ? "off.mend" : "off.kept")}</p><//>`}
@@ -57,7 +41,9 @@ function Head({ data, reload, deliveries }) {
     ${i.enabled && data.gone && html`<${Gone} integration=${i} attempt=${data.gone} done=${reload} />`}
     <nav class="tabs" aria-label=${t("integration.parts")}><ul><li><a href=${at} aria-current=${deliveries ? undefined : "page"}>${t("integration.settings")}</a></li>
       <li><a href=${`${at}/deliveries`} aria-current=${deliveries ? "page" : undefined}>${t("integration.deliveries")}</a></li></ul></nav>
-    ${asking && html`<${Delete} integration=${i} onClose=${() => ask(false)} />`}`;
+    ${asking === "delete" && html`<${Delete} integration=${i} onClose=${close} />`}
+    ${asking === "disable" && html`<${Disable} integration=${i} onClose=${close} done=${reload} />`}
+    ${asking === "enable" && html`<${Enable} integration=${i} incidents=${data.incidents} form=${deliveries ? null : form.current?.current} onClose=${close} reload=${reload} />`}`;
 }
 
 function Settings({ data, reload, form }) {
@@ -95,7 +81,7 @@ function starts(i) {
 export function Integration({ id, path }) {
   const { query } = useLocation();
   const load = useLoad(id, (signal) => read(id, signal));
-  const form = useRef({ current: null }); // of the settings while they are shown
+  const form = useRef(null); // the hold of the settings while they are shown
   const delivery = match("/integrations/:id/deliveries/:delivery", path)?.delivery;
   const deliveries = Boolean(match("/integrations/:id/deliveries", path)) || delivery;
   if (load.error?.status === 404 && !load.data) {
@@ -105,9 +91,9 @@ export function Integration({ id, path }) {
   return html`<p class="back"><a href=${back}><${Icon} name="back" size="18" />${delivery ? t("integration.deliveries") : t("list.title")}</a></p>
     <${View} load=${load} skeleton="form" title=${t("integration.title")}>${(data) => {
       if (delivery) return html`<${Delivery} integration=${data.integration} delivery=${delivery} reload=${load.reload} />`;
-      return html`<${Head} data=${data} reload=${load.reload} deliveries=${deliveries} />
+      return html`<${Head} data=${data} reload=${load.reload} deliveries=${deliveries} form=${form} />
         ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${starts(data.integration)}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}
-        ${deliveries ? html`<${Deliveries} integration=${data.integration} />` : html`<${Settings} data=${data} reload=${load.reload} form=${form} />`}`;
+        ${deliveries ? html`<${Deliveries} integration=${data.integration} incidents=${data.incidents} />` : html`<${Settings} data=${data} reload=${load.reload} form=${form} />`}`;
     }}<//>`;
 }
 
