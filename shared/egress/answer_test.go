@@ -106,3 +106,23 @@ func TestH9AnAnswerWhoseBodyBreaksOffHasItsStatusAndSaysSo(t *testing.T) {
 		require.Equal(t, destination.Response{Status: 200, Header: a.Header, Body: []byte{}, Broken: true}, a)
 	})
 }
+
+func TestAnAnswerThatIsCutOffInItsHeaderOrBreaksTheRulesOfHTTPIsToldAsThat(t *testing.T) {
+	for name, answer := range map[string]string{
+		"cut off in the status line": "HTTP/1.1 20",
+		"cut off in the header":      "HTTP/1.1 200 OK\r\nContent-Le",
+		"a length below zero":        "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+		"a length out of range":      "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+		"two lengths":                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+		"an endless header":          "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("y", 1000)+"\r\n", 4000) + "\r\n",
+		"an unknown encoding":        "HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := raw(t, answer, shut)
+			_, err := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}).Do(t.Context(), post("http://"+host))
+			f := failure(t, err)
+			require.Equal(t, egress.Protocol, f.Kind)
+			require.Contains(t, f.Reason, "gave an answer that can not be read: it was cut off in its first lines, or breaks the rules of HTTP")
+		})
+	}
+}

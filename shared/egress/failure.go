@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/textproto"
 	"os"
 	"strings"
 	"syscall"
@@ -86,6 +87,8 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 		return fail(Timeout, "%s took the connection and gave no answer within %s", host, timeout)
 	case closed(err):
 		return fail(Closed, "%s closed the connection without an answer", host)
+	case unreadable(err):
+		return fail(Protocol, "%s gave an answer that can not be read: it was cut off in its first lines, or breaks the rules of HTTP", host)
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server gave HTTP response"):
 		return fail(Protocol, "%s does not speak HTTP in the way that the address says: check scheme and port", host)
 	default:
@@ -104,6 +107,21 @@ func closed(err error) bool {
 		}
 	}
 	for _, words := range []string{"server closed idle connection", "client connection lost", "http2: server sent GOAWAY", "http2: client conn"} {
+		if strings.Contains(err.Error(), words) {
+			return true
+		}
+	}
+	return false
+}
+
+// unreadable reports whether an answer began as HTTP and could not be read to the end of its header. net/http has no names
+// for these.
+func unreadable(err error) bool {
+	var protocol textproto.ProtocolError
+	if errors.As(err, &protocol) {
+		return true
+	}
+	for _, words := range []string{"malformed HTTP status code", "Content-Length", "transfer encoding", "response headers exceeded"} {
 		if strings.Contains(err.Error(), words) {
 			return true
 		}
