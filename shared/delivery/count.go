@@ -26,9 +26,9 @@ const doubtSpan = time.Hour
 // neither.
 //
 // A request that is refused for what it holds, beside which nothing arrived, is in doubt: one bad record, or wrong
-// settings? It is a failure unless the system took something else since the delivery was made, for an hour at most. So
-// whoever can put bytes into a hit can not switch off the feed that it goes to, and a system that refuses all is
-// switched off as ever.
+// settings? It is a failure unless the system took something else since the delivery was made, for an hour at most, or in
+// the hour before that if it was refused already. So whoever can put bytes into a hit can not switch off the feed that it
+// goes to, nor have its people told that it fails, and a system that refuses all is switched off as ever.
 func count(ctx context.Context, counters health.Counters, batch []outcome, now time.Time) ([]health.Count, error) {
 	type key struct {
 		tenant, integration string
@@ -97,11 +97,16 @@ func believe(ctx context.Context, counters health.Counters, c *health.Count, dou
 	return nil
 }
 
-// excused is the bucket from which on a success excuses the refusal of a delivery.
+// excused is the bucket from which on a success excuses the refusal of a delivery. A retry is excused by what was taken
+// before, too: the same record, refused again, says nothing new of its system, and a quiet one has nothing else to show
+// for the ten minutes in which twelve requests of one bad record fail.
 func excused(d Delivery, now time.Time) time.Time {
 	at := d.CreatedAt
 	if early := now.Add(-doubtSpan); at.Before(early) {
 		at = early
+	}
+	if d.Failures > 1 {
+		at = at.Add(-doubtSpan)
 	}
 	return at.Truncate(health.Bucket)
 }

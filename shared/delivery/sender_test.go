@@ -64,7 +64,7 @@ func (s *shelf) Claim(_ context.Context, batch string, deliveries []delivery.Del
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(members) > 0 {
-		s.batches[batch] = delivery.Parcel{Tenant: "42", Integration: deliveries[0].Integration, IDs: members}
+		s.batches[batch] = delivery.Parcel{Tenant: deliveries[0].Tenant, Integration: deliveries[0].Integration, IDs: members}
 	}
 	return len(members), nil
 }
