@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
+	"tocsin/shared/plaintext"
 )
 
 // maxName is the length of an integration's name in characters; the product facts are silent.
@@ -634,6 +635,8 @@ func checkName(name string) InvalidError {
 	switch n := utf8.RuneCountInString(name); {
 	case n == 0:
 		return InvalidError{{Field: "name", Reason: "is required"}}
+	case strings.TrimSpace(plaintext.Line(name)) == "":
+		return InvalidError{{Field: "name", Reason: "holds only characters that nobody sees"}}
 	case n > maxName:
 		return InvalidError{{Field: "name", Reason: fmt.Sprintf("must have at most %d characters, has %d", maxName, n)}}
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == utf8.RuneError }):

@@ -145,3 +145,12 @@ func TestAChangeNeedsTheRevisionThatWasRead(t *testing.T) {
 	}
 	require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration, event.DeleteIntegration}, kinds)
 }
+
+func TestH15ANameThatNobodySeesIsRefused(t *testing.T) {
+	s, _ := service(t)
+	i := create(t, s)
+	for _, name := range []string{"\u202e\u200b", "\u2066\u2069", " \u00ad ", "\ufeff", "\u3164"} {
+		_, err := s.Update(t.Context(), ada, i.ID, i.Revision, integration.Patch{Name: &name})
+		require.ErrorContains(t, err, "holds only characters that nobody sees", "%q", name)
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
+	"tocsin/shared/plaintext"
 )
 
 // Integrations finds what a trigger can notify: the part of integration.Store that is read.
@@ -312,6 +313,8 @@ func (v *validation) text(field, s string, least, most int) {
 	switch n := utf8.RuneCountInString(s); {
 	case n < least:
 		v.wrong(field, "is required")
+	case least > 0 && strings.TrimSpace(plaintext.Line(s)) == "":
+		v.wrong(field, "holds only characters that nobody sees")
 	case n > most:
 		v.wrong(field, "must have at most %d characters, has %d", most, n)
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' || r == utf8.RuneError }):
