@@ -1,10 +1,14 @@
 package browser
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -154,4 +158,105 @@ func TestDisablingSaysWhatBecomesOfWhatWaits(t *testing.T) {
 		err := p.Call("GET", "/v1/integrations/"+id+"/deliveries?state=dead", nil, &page)
 		return len(page.Items) == 2, err
 	})
+}
+
+// failing makes the API's answers those of an integration that fails: it takes ten minutes to become so by itself.
+const failing = `(() => {
+  const real = globalThis.fetch;
+  const says = { since: new Date(Date.now() - 1500_000).toISOString(), attempts: 24, failures: 23, percent: 96, waiting: 200, waiting_more: true, next_attempt: new Date(Date.now() + 600_000).toISOString(),
+    last_answer: { status: 404, words: "answered 404 Not Found: the webhook is gone: make a new one at Slack" } };
+  const fails = (i) => Object.assign(i, { state: "failing", failing: says });
+  globalThis.fetch = async (...of) => {
+    const answer = await real(...of);
+    const url = new URL(of[0], location.href);
+    if (!/^\/v1\/integrations(\/[^/]+)?$/.test(url.pathname) || !answer.ok) return answer;
+    const body = await answer.json();
+    (body.items || [body]).forEach(fails);
+    return new Response(JSON.stringify(body), { status: answer.status, headers: answer.headers });
+  };
+})()`
+
+// TestAFailingIntegrationSaysSoOnEveryScreen: in the list and on its page, in both themes and languages, on a phone and a desk.
+func TestAFailingIntegrationSaysSoOnEveryScreen(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	id := slack(t, p, at, "Ops channel with a name that is rather long for a narrow card")
+	for _, language := range []string{"en", "ja"} {
+		l := desk
+		l.language = language
+		b := open(t, p, l, "/outbox")
+		b.act("settled")
+		b.do(chromedp.ActionFunc(func(ctx context.Context) error {
+			_, err := page.AddScriptToEvaluateOnNewDocument(failing).Do(ctx)
+			return err
+		}))
+		for name, path := range map[string]string{"failing-list": "/", "failing-page": "/integrations/" + id} {
+			b.do(chromedp.Navigate(p.URL + path))
+			b.act("settled")
+			b.sees(map[string]string{"en": "Failing since", "ja": "から失敗しています"}[language])
+			b.sees("404 Not Found")
+			b.axe()
+			for _, width := range []int64{1280, 390} {
+				for _, theme := range []string{"light", "dark"} {
+					l.width, l.theme, l.mobile = width, theme, width == 390
+					b.set(l)
+					where := fmt.Sprintf("%s-%s-%s-%d", name, language, theme, width)
+					b.judge(where)
+					b.picture(where)
+				}
+			}
+		}
+	}
+}
+
+// TestTheDialogsOfSwitchingAreForEverybody has axe-core judge them, on a phone and a desk, in both themes.
+func TestTheDialogsOfSwitchingAreForEverybody(t *testing.T) {
+	t.Parallel()
+	p := program(t)
+	off := add(t, p, map[string]any{"system": "pager_duty", "name": "On call", "events": events("vuln_high", "vuln_medium", "vuln_low"), "parameters": map[string]any{"integration_key": strings.Repeat("a", 32)}, "enabled": false})
+	on := add(t, p, map[string]any{"system": "pager_duty", "name": "Second line", "events": events("scope"), "parameters": map[string]any{"integration_key": strings.Repeat("a", 32)}})
+	vulnerabilities(t, p, "missed", 2)
+	eventually(t, "they are counted", func() (bool, error) {
+		var dry struct{ Missed int }
+		err := p.Call("POST", "/v1/integrations/"+off+"/recover", map[string]any{"from": "2023-03-01T00:00:00Z", "dry_run": true}, &dry)
+		return dry.Missed == 2, err
+	})
+	for _, language := range []string{"en", "ja"} {
+		l := desk
+		l.language = language
+		words := map[string]map[string]string{
+			"en": {"enable": "Enable", "missed": "Also what was missed", "disable": "Disable", "delete": "Delete", "recover": "Recover what was missed", "kinds": "Which of them", "unsaved": "The form has changes", "waits": "No delivery waits", "lost": "This can not be undone", "none": "Nothing was missed", "name": "Name"},
+			"ja": {"enable": "有効にする", "missed": "送信されなかったものも", "disable": "無効にする", "delete": "削除", "recover": "送信されなかったものを回収", "kinds": "回収する種類", "unsaved": "フォームに保存していない変更があります", "waits": "送信を待っている配信はありません", "lost": "元に戻せません", "none": "送信されなかったものはありません", "name": "名前"},
+		}[language]
+		for _, d := range []struct {
+			name, path string
+			ask        func(b *tab)
+		}{
+			{"enable", "/integrations/" + off, func(b *tab) {
+				b.fill(words["name"], "Typed")
+				b.click(words["enable"])
+				b.sees(words["unsaved"])
+				b.act("pick", words["missed"])
+				b.sees(words["kinds"])
+			}},
+			{"disable", "/integrations/" + on, func(b *tab) { b.click(words["disable"]); b.sees(words["waits"]) }},
+			{"delete", "/integrations/" + on, func(b *tab) { b.click(words["delete"]); b.sees(words["lost"]) }},
+			{"recover", "/integrations/" + on + "/deliveries", func(b *tab) { b.click(words["recover"]); b.sees(words["none"]) }},
+		} {
+			b := open(t, p, l, d.path)
+			b.act("settled")
+			b.axe()
+			d.ask(b)
+			for _, width := range []int64{1280, 390} {
+				for _, theme := range []string{"light", "dark"} {
+					l.width, l.theme, l.mobile = width, theme, width == 390
+					b.set(l)
+					where := fmt.Sprintf("dialog-%s-%s-%s-%d", d.name, language, theme, width)
+					b.judge(where)
+					b.picture(where)
+				}
+			}
+		}
+	}
 }

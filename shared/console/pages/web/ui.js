@@ -164,12 +164,18 @@ export const StatePill = ({ of }) => {
   return html`<${Pill} kind=${s.kind} icon=${s.icon}>${s.text}<//>`;
 };
 
+// Told is a message with a time in words at its place {at}: languages order them differently.
+function Told({ message, at, ...values }) {
+  const [before, after] = t(message, { ...values, at: "\u0000" }).split("\u0000");
+  return html`${before}<${When} at=${at} />${after}`;
+}
+
 // Off says who switched an integration off, and why.
 export function Off({ of }) {
   const d = of.disabled;
   if (!d) return null;
-  if (d.by !== "platform") return d.person ? html`<span>${t("off.person", { who: d.person })} <${When} at=${d.at} /></span>` : html`<span>${t("off.someone")} <${When} at=${d.at} /></span>`;
-  return html`<span>${t("off.platform")} <${When} at=${d.at} />: <${Said} text=${d.reason} />
+  if (d.by !== "platform") return html`<span>${d.person ? html`<${Told} message="off.person" who=${d.person} at=${d.at} />` : html`<${Told} message="off.someone" at=${d.at} />`}</span>`;
+  return html`<span><${Told} message="off.platform" at=${d.at} /> <${Said} text=${d.reason} />
     ${d.last_answer && html`<br />${t("failing.answer")} <strong><${Said} text=${d.last_answer.words} /></strong>`}</span>`;
 }
 
@@ -177,8 +183,8 @@ export function Off({ of }) {
 export function Failing({ of }) {
   const f = of.failing;
   if (!f) return null;
-  return html`<span>${t("failing.since")} <${When} at=${f.since} />. ${t("failing.share", { n: f.attempts, failures: f.failures, percent: f.percent })}
+  return html`<span><${Told} message="failing.since" at=${f.since} /> ${t("failing.share", { n: f.attempts, failures: f.failures, percent: f.percent })}
     <br />${t("failing.answer")} <strong><${Said} text=${f.last_answer.words} /></strong>
     ${f.waiting > 0 && html`<br />${t(f.waiting_more ? "failing.waiting.more" : "failing.waiting", { n: f.waiting })}
-      ${f.next_attempt && html` ${t("failing.next")} <${When} at=${f.next_attempt} />.`}`}</span>`;
+      ${f.next_attempt && html` <${Told} message="failing.next" at=${f.next_attempt} />`}`}</span>`;
 }
