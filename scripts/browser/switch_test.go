@@ -260,3 +260,41 @@ func TestTheDialogsOfSwitchingAreForEverybody(t *testing.T) {
 		}
 	}
 }
+
+// endless makes recovering take as long as somebody lets it.
+const endless = `(() => {
+  const real = globalThis.fetch;
+  globalThis.fetch = async (...of) => {
+    if (!String(of[0]).endsWith("/recover")) return real(...of);
+    const asked = JSON.parse(of[1].body);
+    if (!asked.dry_run) await new Promise((done) => setTimeout(done, 50));
+    const step = { missed: 500, kinds: { vuln: 500 }, deliveries: asked.dry_run ? 0 : 5 };
+    if (!asked.dry_run) Object.assign(step, { next_cursor: "on", reached: new Date(Date.now() - 43200_000).toISOString() });
+    return new Response(JSON.stringify(step), { headers: { "Content-Type": "application/json" } });
+  };
+})()`
+
+func TestRecoveringSaysHowFarItHasGotAndCanBeStopped(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	id := webhook(t, p, at.URL+"/hook", "SOC webhook")
+	b := open(t, p, desk, "/")
+	b.act("settled")
+	b.follow("/integrations/" + id + "/deliveries")
+	b.do(chromedp.Evaluate(endless, nil))
+	b.click("Recover what was missed")
+	b.sees("500 events were missed.")
+	b.click("Recover")
+	b.sees("1,000 events so far, in 10 deliveries… Reached")
+	b.act("leaves", false)
+	b.act("back")
+	b.act("wasAsked", 1)
+	b.act("escape")
+	b.click("Stop")
+	b.sees("missed events are on their way, in")
+	b.sees("Stopped at events of")
+	b.picture("recover-stopped")
+	b.click("Close")
+	b.act("at", "/integrations/"+id+"/deliveries")
+}
