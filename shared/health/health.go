@@ -5,6 +5,9 @@
 // failing for at least half an hour. The last three are ours: no bad minute and no deployment of a receiver, with a quiet
 // integration behind it that made a handful of requests, is a reason. All four are configuration.
 //
+// The half hour is that of one run of failures: a receiver that takes a request now and then, ten minutes and more after the
+// last failure, gets what is sent to it by the retries and is not disabled, whatever its share.
+//
 // Before that it is failing, and its people are told once: most requests of two counters in a row failed. The half hour
 // counts from the first of those failures, so nobody loses an integration without having been told before.
 //

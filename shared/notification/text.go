@@ -270,10 +270,14 @@ func user(headline, sentence string) func(Notification) text {
 func integration(headline, sentence string, s Severity) func(Notification) text {
 	return func(n Notification) text {
 		d := event.Data[event.IntegrationData](n.Event)
+		waiting := "Deliveries that wait"
+		if n.Event.Kind == event.IntegrationBroken {
+			waiting = "Deliveries not sent, to be replayed" // what waited is dead from now on
+		}
 		return text{
 			headline: headline, sentence: sentence, severity: s, link: n.page("/integrations/" + url.PathEscape(d.Integration.ID)),
 			facts: facts(Fact{"Integration", d.Integration.Name}, Fact{"System", d.Integration.System}, Fact{"Reason", d.Reason},
-				Fact{"Last answer", d.Answer}, Fact{"Failing since", d.Since}, Fact{"Deliveries that wait", figure(d.Waiting, d.WaitingMore)},
+				Fact{"Last answer", d.Answer}, Fact{"Failing since", d.Since}, Fact{waiting, figure(d.Waiting, d.WaitingMore)},
 				Fact{"Events missed", figure(d.Missed, false)}, Fact{"By", person(d.By)}),
 		}
 	}
