@@ -134,8 +134,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		return err
 	}
 	newID := func() string { return ulid.Make().String() }
-	platform := notification.Platform{Name: c.platform, Console: c.console, Cloud: c.cloud}
-	links := profile.Links{Base: cmp.Or(c.publicURL, address(listener.Addr())), Keys: secrets}
+	own := cmp.Or(c.publicURL, address(listener.Addr()))
+	platform := notification.Platform{Name: c.platform, Console: c.console, Pages: own, Cloud: c.cloud}
+	links := profile.Links{Base: own, Keys: secrets}
 	people := &profile.Service{Store: db.People(), Now: time.Now, Log: log}
 	mailer := mail.Guard{Next: sender, Blocks: db.Blocks(), Feedback: &mail.Feedback{Blocks: db.Blocks(), Bus: db.Bus(), Now: time.Now, Log: log}}
 	integrations := &integration.Service{

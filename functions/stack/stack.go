@@ -266,7 +266,11 @@ func (s *Stack) Receivers(store *aws.Integrations, opener receiver.Opener) *rece
 }
 
 func (s *Stack) platform() notification.Platform {
-	return notification.Platform{Name: s.env.need("TOCSIN_PLATFORM"), Console: strings.TrimSuffix(s.env.get("TOCSIN_CONSOLE"), "/"), Cloud: s.env.need("TOCSIN_CLOUD")}
+	p := notification.Platform{Name: s.env.need("TOCSIN_PLATFORM"), Console: strings.TrimSuffix(s.env.get("TOCSIN_CONSOLE"), "/"), Cloud: s.env.need("TOCSIN_CLOUD")}
+	if p.Pages = strings.TrimSuffix(s.env.get("TOCSIN_PUBLIC_URL"), "/"); s.NoPages() {
+		p.Pages = p.Console // who turns our pages off has these in the platform's Console
+	}
+	return p
 }
 
 // Service makes changes of integrations.

@@ -15,8 +15,11 @@ import (
 
 // Platform is how this deployment names itself in messages. Every field is configuration.
 type Platform struct {
-	Name    string // in the `[…]` prefix and as the source of alerts
-	Console string // the Console's address, without a slash at its end
+	Name string // in the `[…]` prefix and as the source of alerts
+	// Console is the address of the platform's own Console, which has attacks, findings, users and lists; Pages is that of
+	// Tocsin's pages, which have integrations and triggers. Neither has a slash at its end; without one there are no links to it.
+	Console string
+	Pages   string
 	Cloud   string // EU or US
 }
 
@@ -308,6 +311,14 @@ func (n Notification) object(id int64) string {
 		return ""
 	}
 	return n.Platform.Console + "/object/" + strconv.FormatInt(id, 10)
+}
+
+// own is a link to one of Tocsin's pages.
+func (n Notification) own(path string) string {
+	if n.Platform.Pages == "" {
+		return ""
+	}
+	return n.Platform.Pages + path
 }
 
 func (n Notification) page(path string) string {

@@ -130,3 +130,21 @@ func FuzzEnvelope(f *testing.F) {
 		require.False(t, errors.Is(err, io.EOF))
 	})
 }
+
+// TestP5EachLinkLeadsToTheConsoleThatHasThePage: integrations and triggers are ours, everything else is the platform's.
+func TestP5EachLinkLeadsToTheConsoleThatHasThePage(t *testing.T) {
+	platform := notification.Platform{Name: "Platform", Console: "https://platform.example", Pages: "https://tocsin.example", Cloud: "EU"}
+	for kind, c := range map[event.Kind]struct{ data, link string }{
+		event.IntegrationBroken: {`{"integration":{"id":"i1"}}`, "https://tocsin.example/integrations/i1"},
+		event.TriggerCreate:     {`{"trigger":{"id":"t1"}}`, "https://tocsin.example/triggers"},
+		event.Vuln:              {`{"object_id":5,"vuln":{"threat":"High"}}`, "https://platform.example/object/5"},
+		event.CreateUser:        {`{"user":{"email":"a@example.com"}}`, "https://platform.example/settings/users"},
+		event.IPBlocked:         {`{"ip":"203.0.113.9"}`, "https://platform.example/ip-lists"},
+		event.NewHits:           {`{"hit":{"type":"sqli"}}`, "https://platform.example/attacks"},
+	} {
+		n := notification.Notification{Event: event.Event{Kind: kind, Data: json.RawMessage(c.data)}, Platform: platform}
+		require.Equal(t, c.link, n.Link(), kind)
+		n.Platform.Console, n.Platform.Pages = "", ""
+		require.Empty(t, n.Link(), "%s: without an address there is no link", kind)
+	}
+}

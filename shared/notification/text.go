@@ -275,7 +275,7 @@ func integration(headline, sentence string, s Severity) func(Notification) text 
 			waiting = "Deliveries not sent, to be replayed" // what waited is dead from now on
 		}
 		return text{
-			headline: headline, sentence: sentence, severity: s, link: n.page("/integrations/" + url.PathEscape(d.Integration.ID)),
+			headline: headline, sentence: sentence, severity: s, link: n.own("/integrations/" + url.PathEscape(d.Integration.ID)),
 			facts: facts(Fact{"Integration", d.Integration.Name}, Fact{"System", d.Integration.System}, Fact{"Reason", d.Reason},
 				Fact{"Last answer", d.Answer}, Fact{"Failing since", d.Since}, Fact{waiting, figure(d.Waiting, d.WaitingMore)},
 				Fact{"Events missed", figure(d.Missed, false)}, Fact{"By", person(d.By)}),
@@ -319,7 +319,7 @@ func trigger(headline, sentence string) func(Notification) text {
 	return func(n Notification) text {
 		d := event.Data[event.TriggerData](n.Event)
 		return text{
-			headline: headline, sentence: sentence, link: n.page("/triggers"),
+			headline: headline, sentence: sentence, link: n.own("/triggers"),
 			facts: facts(Fact{"Trigger", d.Trigger.Name}, Fact{"By", person(d.By)}),
 		}
 	}

@@ -33,7 +33,7 @@ var (
 var Now = time.Unix(1677628800, 0).UTC()
 
 // Platform is the sender of the suite.
-var Platform = notification.Platform{Name: "Platform", Console: "https://console.example.com", Cloud: "EU"}
+var Platform = notification.Platform{Name: "Platform", Console: "https://console.example.com", Pages: "https://console.example.com", Cloud: "EU"}
 
 // Case is a system under test.
 type Case struct {
