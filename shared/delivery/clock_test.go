@@ -45,9 +45,9 @@ func TestH27RetriesKeepTheirTimeWhateverTheClockDoes(t *testing.T) {
 				defer r.stop()
 				r.add("a")
 				r.send("a", "d1")
-				time.Sleep(c.at)
+				pass(c.at)
 				d.set(c.step)
-				time.Sleep(31*time.Second - c.at)
+				pass(31*time.Second - c.at)
 				r.stop()
 				require.GreaterOrEqual(t, len(at), len(c.want), at)
 				for n, want := range c.want {
@@ -73,7 +73,7 @@ func TestH27WhatAClockOfTomorrowLeftIsSentAfterAStart(t *testing.T) {
 		defer r.stop()
 		r.add("a")
 		close(ready)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.InDelta(t, 1, sent.Seconds(), 1, "not in 24 hours")
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"tocsin/shared/delivery"
@@ -256,3 +257,9 @@ func (c *tallies) tally(id string) health.Tally {
 
 // atOnce is the rule without its time: one bad batch disables.
 var atOnce = health.Rule{Spread: 1, Lasting: -1}
+
+// pass lets time go by in a bubble, and what it set off come to rest: the race detector knows of the second alone.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}

@@ -43,7 +43,7 @@ func TestADeadReceiverIsProbedAndNobodysWaitsAreUsedUp(t *testing.T) {
 			ids = append(ids, fmt.Sprintf("d%03d", n))
 		}
 		r.send("i", ids...)
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		mu.Lock()
 		tried := len(attempts)
 		mu.Unlock()
@@ -57,7 +57,7 @@ func TestADeadReceiverIsProbedAndNobodysWaitsAreUsedUp(t *testing.T) {
 		}
 		require.Greater(t, untouched, 150)
 		require.Zero(t, r.queue.count(delivery.Dead))
-		time.Sleep(40 * time.Minute)
+		pass(40 * time.Minute)
 		require.Equal(t, 200, r.queue.count(delivery.Delivered), "the first answer opens the way again")
 		r.stop()
 	})
@@ -74,7 +74,7 @@ func TestOneDeliveryKeepsTheProductsWaitsThoughNothingAnswers(t *testing.T) {
 		})
 		r.integrations.set(integration.Integration{ID: "i", Tenant: "42", System: "plain", Name: "i", Revision: 1})
 		r.send("i", "d")
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		want, at := []time.Duration{0}, time.Duration(0)
 		for _, s := range []int{1, 3, 5, 10, 10, 0, 1, 3, 5, 30, 60, 60, 180, 300, 600, 1800} {
 			at += time.Duration(s) * time.Second
@@ -110,9 +110,9 @@ func TestTheWayOutIsGoneForTenMinutesAcrossFiftyTenants(t *testing.T) {
 				r.queue.put(delivery.Delivery{ID: id, Tenant: lane.Tenant, Integration: lane.Integration, State: delivery.Pending, Count: 1, Events: []event.Event{user(id)}})
 				r.Wake(lane)
 			}
-			time.Sleep(20 * time.Second)
+			pass(20 * time.Second)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Equal(t, n, r.queue.count(delivery.Delivered), "all of it arrived within a minute after the way was back")
 		failed := 0
 		for k := range n {
@@ -145,7 +145,7 @@ func TestTheOutageOfOneSystemIsNotOurs(t *testing.T) {
 			r.queue.put(delivery.Delivery{ID: id, Tenant: fmt.Sprint(tenant), Integration: fmt.Sprintf("i%d", tenant), State: delivery.Pending, Count: 1, Events: []event.Event{user(id)}})
 			r.Wake(delivery.Lane{Tenant: fmt.Sprint(tenant), Integration: fmt.Sprintf("i%d", tenant)})
 		}
-		time.Sleep(40 * time.Second)
+		pass(40 * time.Second)
 		for tenant := range 50 {
 			require.GreaterOrEqual(t, len(r.queue.get(fmt.Sprintf("d%02d", tenant)).Attempts), 5)
 		}
@@ -158,7 +158,10 @@ func TestABatchToADeadReceiverIsProbedWithOneMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dead := true
 		requests := 0
+		var mu sync.Mutex
 		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			requests++
 			if dead {
 				return destination.Response{}, errors.New("connection refused")
@@ -177,14 +180,14 @@ func TestABatchToADeadReceiverIsProbedWithOneMember(t *testing.T) {
 		turn, err := s.Retry(t.Context(), delivery.Round{Batch: "batch-1"})
 		require.NoError(t, err)
 		requests = 0
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		turn, err = s.Retry(t.Context(), turn)
 		require.NoError(t, err)
 		require.Equal(t, 1, requests, "a turn probes with one of %d members", members)
 		require.True(t, turn.More)
 		dead, requests = false, 0
 		for range 10 {
-			time.Sleep(time.Duration(turn.Seconds) * time.Second)
+			pass(time.Duration(turn.Seconds) * time.Second)
 			if turn, err = s.Retry(t.Context(), turn); !turn.More {
 				break
 			}
@@ -216,7 +219,7 @@ func TestTheWayOutIsGoneForABatchWorker(t *testing.T) {
 		require.GreaterOrEqual(t, s.shelf.count(delivery.Pending), 15, "as they were, all but the first few")
 		require.GreaterOrEqual(t, len(s.shelf.enqueued), 15, "and handed out again")
 		gone = false
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		s.deliver(s.shelf.enqueued...)
 		require.Zero(t, s.shelf.count(delivery.Pending))
 	})

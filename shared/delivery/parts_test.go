@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,6 +143,13 @@ func (r *receiver) Do(_ context.Context, q destination.Request) (destination.Res
 	return destination.Response{Status: status, Body: []byte(body), Recipient: rcpt}, nil
 }
 
+// answers sets what it says from now on.
+func (r *receiver) answers(answer func(q destination.Request) (int, string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = answer
+}
+
 // reset forgets what was counted.
 func (r *receiver) reset() {
 	r.mu.Lock()
@@ -202,23 +210,27 @@ func both(t *testing.T, d destination.Destination, parameters partsParameters, t
 			sh := &shelf{memory: w.memory, batches: map[string]delivery.Parcel{}, failNext: map[string]error{}}
 			ctx, cancel := context.WithCancel(t.Context())
 			var machines sync.WaitGroup
-			n := 0
+			var n atomic.Int64
 			begin := func() *delivery.Sender {
 				c := w.courier(d)
 				return &delivery.Sender{
 					Shelf: sh, Executions: sh, Courier: c, Router: delivery.NewRouter(c, w.integrations, only{d}), Log: slog.New(slog.DiscardHandler),
-					Monitor: w.monitor(), NewID: func() string { n++; return fmt.Sprintf("batch-%d", n) },
+					Monitor: w.monitor(), NewID: func() string { return fmt.Sprintf("batch-%d", n.Add(1)) },
 				}
 			}
-			at := begin()
-			w.restart = func() { at = begin() }
+			var at atomic.Pointer[delivery.Sender]
+			at.Store(begin())
+			w.restart = func() { at.Store(begin()) }
 			run := map[string]bool{}
 			w.send = func(d delivery.Delivery) {
 				w.memory.put(d)
-				for _, err := range at.Deliver(t.Context(), []delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{d.ID}}}) {
+				for _, err := range at.Load().Deliver(t.Context(), []delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{d.ID}}}) {
 					require.NoError(t, err)
 				}
-				for _, batch := range sh.started {
+				sh.mu.Lock()
+				started := slices.Clone(sh.started)
+				sh.mu.Unlock()
+				for _, batch := range started {
 					if run[batch] {
 						continue
 					}
@@ -232,7 +244,7 @@ func both(t *testing.T, d destination.Destination, parameters partsParameters, t
 								return
 							}
 							var err error
-							if r, err = at.Retry(t.Context(), r); err != nil {
+							if r, err = at.Load().Retry(t.Context(), r); err != nil {
 								t.Error(err)
 								return
 							}
@@ -330,18 +342,18 @@ func (w *world) once(names ...string) {
 
 func TestH2ARefusedReceiverKeepsNobodyFromTheirMail(t *testing.T) {
 	both(t, letters{}, partsParameters{Addresses: []string{"bad@x", "good@x"}}, func(w *world) {
-		w.answer = func(q destination.Request) (int, string) {
+		w.answers(func(q destination.Request) (int, string) {
 			if q.Mail.To == "bad@x" {
 				return 550, "rcpt 550 5.7.1 nobody here"
 			}
 			return 250, ""
-		}
+		})
 		for n := range 30 {
 			w.send(made(fmt.Sprintf("d%02d", n), "e"))
 		}
-		time.Sleep(time.Millisecond)
+		pass(time.Millisecond)
 		require.Equal(w.t, 30, w.count("good@x"), "at once")
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		require.Equal(w.t, 30, w.count("good@x"), "and once")
 		require.True(w.t, w.enabled())
 		require.Equal(w.t, health.Tally{Attempts: 30}, w.counters.tally("i"))
@@ -358,20 +370,20 @@ func TestH2ARefusedReceiverKeepsNobodyFromTheirMail(t *testing.T) {
 func TestAMailThatEveryReceiverIsRefusedForGoodEndsAtOnce(t *testing.T) {
 	for _, addresses := range [][]string{{"a@x"}, {"a@x", "b@x"}} {
 		both(t, letters{}, partsParameters{Addresses: addresses}, func(w *world) {
-			w.answer = func(destination.Request) (int, string) { return 550, "rcpt 550 nobody here" }
+			w.answers(func(destination.Request) (int, string) { return 550, "rcpt 550 nobody here" })
 			for n := range 30 {
 				w.send(made(fmt.Sprintf("d%02d", n), "e"))
 			}
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			require.Equal(w.t, 30, w.memory.count(delivery.Dead))
 			require.Equal(w.t, 30*len(addresses), w.requests)
 			require.Contains(w.t, w.memory.get("d00").Reason, "550 nobody here")
 			require.True(w.t, w.enabled(), "it is no fault of the mail service")
 			require.Zero(w.t, w.counters.tally("i"))
 
-			w.answer = func(destination.Request) (int, string) { return 250, "" }
+			w.answers(func(destination.Request) (int, string) { return 250, "" })
 			w.replay("d00")
-			time.Sleep(time.Second)
+			pass(time.Second)
 			require.Equal(w.t, delivery.Delivered, w.memory.get("d00").State, "a person may try again")
 		})
 	}
@@ -380,37 +392,37 @@ func TestAMailThatEveryReceiverIsRefusedForGoodEndsAtOnce(t *testing.T) {
 func TestH3DonePartsStayDoneThroughARenameARestartAndAReplay(t *testing.T) {
 	both(t, letters{}, partsParameters{Addresses: []string{"ok@x", "slow@x", "also@x"}}, func(w *world) {
 		p := partsParameters{Addresses: []string{"ok@x", "slow@x", "also@x"}}
-		w.answer = func(q destination.Request) (int, string) {
+		w.answers(func(q destination.Request) (int, string) {
 			if q.Mail.To == "slow@x" {
 				return 451, "rcpt 451 try later"
 			}
 			return 250, ""
-		}
+		})
 		w.send(made("d", "e"))
-		time.Sleep(time.Second / 2)
+		pass(time.Second / 2)
 		require.Equal(w.t, "2 of 3 got it; slow@x did not: 451 try later", w.memory.get("d").Reason)
 		w.change(p)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		w.restart()
 		w.change(p)
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		w.once("ok@x", "also@x")
 		require.Equal(w.t, 2+17, w.requests)
 		require.Equal(w.t, delivery.Dead, w.memory.get("d").State)
 		require.True(w.t, w.enabled())
 
-		w.answer = func(destination.Request) (int, string) { return 250, "" }
+		w.answers(func(destination.Request) (int, string) { return 250, "" })
 		p.Addresses = []string{"new@x", "slow@x", "ok@x"} // one left, one came
 		w.change(p)
 		w.replay("d")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.once("ok@x", "also@x", "slow@x", "new@x")
 		require.Equal(w.t, delivery.Delivered, w.memory.get("d").State)
 		require.Empty(w.t, w.memory.get("d").Parts)
 		require.Empty(w.t, w.memory.get("d").Reason)
 
 		w.replay("d")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		require.Equal(w.t, 2, w.count("ok@x"), "a person asked for all of a delivered one once more")
 	})
 }
@@ -418,18 +430,18 @@ func TestH3DonePartsStayDoneThroughARenameARestartAndAReplay(t *testing.T) {
 func TestAFailureOfTheMailServiceEndsTheAttempt(t *testing.T) {
 	both(t, letters{}, partsParameters{Addresses: []string{"a@x", "b@x", "c@x", "d@x", "e@x"}}, func(w *world) {
 		n := 0
-		w.answer = func(destination.Request) (int, string) {
+		w.answers(func(destination.Request) (int, string) {
 			if n++; n >= 2 && n <= 4 {
 				return 554, "554 no service"
 			}
 			return 250, ""
-		}
+		})
 		w.send(made("d", "e"))
-		time.Sleep(time.Second / 2)
+		pass(time.Second / 2)
 		require.Equal(w.t, 4, w.requests, "three in a row are the service: the fifth was not tried")
 		require.Equal(w.t, "1 of 5 got it; then: 554 no service", w.memory.get("d").Reason)
 		require.Equal(w.t, health.Tally{Attempts: 1}, w.counters.tally("i"), "it took one")
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.once("a@x", "b@x", "c@x", "d@x", "e@x")
 		require.Equal(w.t, delivery.Delivered, w.memory.get("d").State)
 	})
@@ -446,23 +458,23 @@ func TestH2WhatTheServiceSaysAtOneReceiverKeepsNobodyFromTheirMail(t *testing.T)
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, letters{}, partsParameters{Addresses: []string{"bad@x", "good@x", "bad@y", "fine@x", "bad@z"}}, func(w *world) {
-				w.answer = func(q destination.Request) (int, string) {
+				w.answers(func(q destination.Request) (int, string) {
 					if strings.HasPrefix(q.Mail.To, "bad") {
 						return answer.status, answer.text
 					}
 					return 250, ""
-				}
+				})
 				w.send(made("d00", "e"))
-				time.Sleep(time.Millisecond)
+				pass(time.Millisecond)
 				require.Equal(w.t, 1, w.count("good@x"), "at once")
 				require.Equal(w.t, 1, w.count("fine@x"), "at once")
 				for n := range 29 {
 					w.send(made(fmt.Sprintf("d%02d", n+1), "e"))
 				}
-				time.Sleep(2 * time.Minute) // 30 mails to a service that asks for a pause in each are paced
+				pass(2 * time.Minute) // 30 mails to a service that asks for a pause in each are paced
 				require.Equal(w.t, 30, w.count("good@x"))
 				require.Equal(w.t, 30, w.count("fine@x"))
-				time.Sleep(24 * time.Hour)
+				pass(24 * time.Hour)
 				require.Equal(w.t, 30, w.count("good@x"), "and once")
 				require.True(w.t, w.enabled(), "it takes mails: one domain that it does not take disables nothing")
 				require.Zero(w.t, w.counters.tally("i").Failures)
@@ -476,14 +488,14 @@ func TestH2WhatTheServiceSaysAtOneReceiverKeepsNobodyFromTheirMail(t *testing.T)
 
 func TestH2ReceiversThatWereNotTriedComeBeforeThoseThatFailed(t *testing.T) {
 	both(t, letters{}, partsParameters{Addresses: []string{"bad1@x", "bad2@x", "bad3@x", "bad4@x", "good@x"}}, func(w *world) {
-		w.answer = func(q destination.Request) (int, string) {
+		w.answers(func(q destination.Request) (int, string) {
 			if strings.HasPrefix(q.Mail.To, "bad") {
 				return 550, "550 5.7.1 relaying denied"
 			}
 			return 250, ""
-		}
+		})
 		w.send(made("d", "e"))
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		require.Equal(w.t, 1, w.count("good@x"), "with the second attempt")
 		parts := w.memory.get("d").Parts
 		require.Equal(w.t, []string{"bad1@x", "bad2@x", "bad3@x", "bad4@x", "good@x"}, []string{
@@ -494,15 +506,15 @@ func TestH2ReceiversThatWereNotTriedComeBeforeThoseThatFailed(t *testing.T) {
 func TestH4AMailServiceThatAsksToSlowDownIsPacedAndNoFailure(t *testing.T) {
 	both(t, letters{}, partsParameters{Addresses: []string{"a@x", "b@x", "c@x"}}, func(w *world) {
 		next := time.Now()
-		w.answer = func(destination.Request) (int, string) {
+		w.answers(func(destination.Request) (int, string) {
 			if time.Now().Before(next) {
 				return 421, "421 too many connections"
 			}
 			next = time.Now().Add(900 * time.Millisecond)
 			return 250, ""
-		}
+		})
 		w.send(made("d", "e"))
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		w.once("a@x", "b@x", "c@x")
 		d := w.memory.get("d")
 		require.Equal(w.t, delivery.Delivered, d.State)
@@ -514,14 +526,14 @@ func TestH4AMailServiceThatAsksToSlowDownIsPacedAndNoFailure(t *testing.T) {
 
 func TestH10TheBadRecordStandsAloneAndTheGoodOnesArriveAtOnce(t *testing.T) {
 	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
-		w.answer = refusing("e07")
+		w.answers(refusing("e07"))
 		w.send(made("d", names(10)...))
-		time.Sleep(time.Millisecond)
+		pass(time.Millisecond)
 		require.Len(w.t, w.got, 9, "at once")
 		require.LessOrEqual(w.t, w.requests, 9, "by halving")
 		require.Contains(w.t, w.memory.get("d").Reason, "9 of 10 events arrived; 1 did not: answered 400 Bad Request")
 		w.restart()
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		w.once(slices.DeleteFunc(names(10), func(n string) bool { return n == "e07" })...)
 		d := w.memory.get("d")
 		require.Equal(w.t, delivery.Dead, d.State)
@@ -536,9 +548,9 @@ func TestH10TheBadRecordStandsAloneAndTheGoodOnesArriveAtOnce(t *testing.T) {
 		}
 		require.Equal(w.t, []string{"0-7 delivered", "7-8 failed", "8-10 delivered"}, states)
 
-		w.answer = refusing()
+		w.answers(refusing())
 		w.replay("d")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.once(names(10)...)
 		require.Equal(w.t, delivery.Delivered, w.memory.get("d").State)
 	})
@@ -546,9 +558,9 @@ func TestH10TheBadRecordStandsAloneAndTheGoodOnesArriveAtOnce(t *testing.T) {
 
 func TestH10EveryRequestOfADeliveryHasItsOwnStableID(t *testing.T) {
 	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
-		w.answer = refusing("e07")
+		w.answers(refusing("e07"))
 		w.send(made("d", names(10)...))
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		byID := map[string]bool{}
 		for _, ids := range w.ids {
 			for _, id := range ids {
@@ -564,13 +576,13 @@ func TestH10EveryRequestOfADeliveryHasItsOwnStableID(t *testing.T) {
 
 func TestH10ABadRecordSwitchesNoFeedOff(t *testing.T) {
 	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
-		w.answer = refusing("bad")
+		w.answers(refusing("bad"))
 		for n := range 50 {
 			all := names(10)
 			all[n%10] = "bad"
 			w.send(made(fmt.Sprintf("d%02d", n), all...))
 		}
-		time.Sleep(3 * time.Hour)
+		pass(3 * time.Hour)
 		require.True(w.t, w.enabled())
 		require.Equal(w.t, 50, w.memory.count(delivery.Dead))
 		total := 0
@@ -583,15 +595,15 @@ func TestH10ABadRecordSwitchesNoFeedOff(t *testing.T) {
 
 func TestH10BadRecordsAloneInTheirDeliveriesSwitchNoFeedOff(t *testing.T) {
 	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
-		w.answer = refusing("bad")
+		w.answers(refusing("bad"))
 		for n := range 100 { // an attacker's hits come alone, the others once in five minutes
 			w.send(made(fmt.Sprintf("b%02d", n), "bad"))
 			if n%10 == 0 {
 				w.send(made(fmt.Sprintf("d%02d", n), "good"))
 			}
-			time.Sleep(30 * time.Second)
+			pass(30 * time.Second)
 		}
-		time.Sleep(3 * time.Hour)
+		pass(3 * time.Hour)
 		require.True(w.t, w.enabled(), "%+v", w.counters.tally("i"))
 		require.Equal(w.t, 10, w.count("good"))
 	})
@@ -600,11 +612,11 @@ func TestH10BadRecordsAloneInTheirDeliveriesSwitchNoFeedOff(t *testing.T) {
 func TestASystemThatRefusesAllIsDisabledAsEver(t *testing.T) {
 	for _, count := range []int{1, 2, 10, 100} {
 		both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
-			w.answer = func(destination.Request) (int, string) { return 400, "wrong settings" }
+			w.answers(func(destination.Request) (int, string) { return 400, "wrong settings" })
 			for n := range 5 {
 				w.send(made(fmt.Sprintf("d%d", n), names(count)...))
 			}
-			time.Sleep(3 * time.Hour)
+			pass(3 * time.Hour)
 			require.False(w.t, w.enabled())
 			require.Equal(w.t, 5, w.memory.count(delivery.Dead))
 			require.Equal(w.t, w.counters.tally("i").Attempts, w.counters.tally("i").Failures)
@@ -620,11 +632,11 @@ func TestASystemThatRefusesAllIsDisabledAsEver(t *testing.T) {
 
 func TestASystemWhoseSettingsAreMendedGetsAllOfWhatItRefused(t *testing.T) {
 	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
-		w.answer = func(destination.Request) (int, string) { return 400, "wrong settings" }
+		w.answers(func(destination.Request) (int, string) { return 400, "wrong settings" })
 		w.send(made("d", names(100)...))
-		time.Sleep(20 * time.Second)
-		w.answer = refusing()
-		time.Sleep(time.Hour)
+		pass(20 * time.Second)
+		w.answers(refusing())
+		pass(time.Hour)
 		w.once(names(100)...)
 		require.Equal(w.t, delivery.Delivered, w.memory.get("d").State)
 	})
@@ -642,13 +654,13 @@ func TestH10WhereverTheBadOnesAreTheGoodOnesArriveAtOnce(t *testing.T) {
 				for _, n := range bad {
 					list = append(list, all[n])
 				}
-				w.answer = refusing(list...)
+				w.answers(refusing(list...))
 				w.send(made("d", all...))
-				time.Sleep(time.Millisecond)
+				pass(time.Millisecond)
 				if len(bad) < 15 {
 					require.Len(w.t, w.got, 16-len(bad), "at once")
 				}
-				time.Sleep(2 * time.Hour)
+				pass(2 * time.Hour)
 				require.Len(w.t, w.got, 16-len(bad))
 				for n := range w.got {
 					w.once(n)
@@ -679,9 +691,9 @@ func upTo(bytes int) func(q destination.Request) (int, string) {
 
 func TestH11TheSizeThatWentThroughIsRememberedForAWhile(t *testing.T) {
 	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
-		w.answer = upTo(100_000)
+		w.answers(upTo(100_000))
 		w.send(heavy("a", 10, 15_000))
-		time.Sleep(time.Millisecond)
+		pass(time.Millisecond)
 		require.Len(w.t, w.got, 10, "at once")
 		require.Equal(w.t, 1, w.refused)
 		d := w.memory.get("a")
@@ -693,7 +705,7 @@ func TestH11TheSizeThatWentThroughIsRememberedForAWhile(t *testing.T) {
 		w.reset()
 		for n := range 20 {
 			w.send(heavy(fmt.Sprintf("b%02d", n), 10+n, 15_000))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 		}
 		require.Zero(w.t, w.refused, "they are cut before")
 		total := 0
@@ -704,19 +716,19 @@ func TestH11TheSizeThatWentThroughIsRememberedForAWhile(t *testing.T) {
 		require.Equal(w.t, 20*10+190, total)
 
 		w.reset()
-		w.answer = upTo(1 << 30) // the receiver takes more now
-		time.Sleep(time.Hour)
+		w.answers(upTo(1 << 30)) // the receiver takes more now
+		pass(time.Hour)
 		w.send(heavy("c", 10, 15_000))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		require.Equal(w.t, 1, w.requests, "it is tried as one again")
 	})
 }
 
 func TestH11AReceiverThatTakesOneEventAtATimeGetsThemAll(t *testing.T) {
 	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
-		w.answer = upTo(20_000)
+		w.answers(upTo(20_000))
 		w.send(heavy("a", 100, 15_000))
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		require.Len(w.t, w.got, 100)
 		require.Equal(w.t, delivery.Delivered, w.memory.get("a").State)
 		require.LessOrEqual(w.t, w.requests, 199)
@@ -725,11 +737,11 @@ func TestH11AReceiverThatTakesOneEventAtATimeGetsThemAll(t *testing.T) {
 
 func TestH11OneRecordThatIsTooLargeAloneDiesAlone(t *testing.T) {
 	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
-		w.answer = upTo(100_000)
+		w.answers(upTo(100_000))
 		d := heavy("a", 10, 1000)
 		d.Events[4].Data = heavy("x", 1, 200_000).Events[0].Data
 		w.send(d)
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		require.Len(w.t, w.got, 9)
 		require.Equal(w.t, delivery.Dead, w.memory.get("a").State)
 		require.True(w.t, w.enabled())
@@ -740,7 +752,7 @@ func TestH11OneRecordThatIsTooLargeAloneDiesAlone(t *testing.T) {
 func TestAnEventThatCanNotBeWrittenKeepsNoOtherBack(t *testing.T) {
 	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
 		w.send(made("d", "a", "b", "unwritable", "c"))
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		w.once("a", "b", "c")
 		d := w.memory.get("d")
 		require.Equal(w.t, delivery.Dead, d.State)
@@ -761,18 +773,18 @@ func TestAChangeOfSettingsRepeatsOnlyWhatGoesElsewhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, array{}, partsParameters{URL: "u", Most: 3}, func(w *world) {
-				w.answer = func(q destination.Request) (int, string) {
+				w.answers(func(q destination.Request) (int, string) {
 					if strings.Contains(string(q.Body), "e04") {
 						return 503, ""
 					}
 					return 200, ""
-				}
+				})
 				w.send(made("d", names(10)...))
-				time.Sleep(time.Second / 2)
+				pass(time.Second / 2)
 				require.Len(w.t, w.got, 3)
 				w.change(c.to)
-				w.answer = refusing()
-				time.Sleep(time.Minute)
+				w.answers(refusing())
+				pass(time.Minute)
 				require.Equal(w.t, c.each, w.count("e00"))
 				w.once("e03", "e04", "e09")
 			})
@@ -806,12 +818,12 @@ func TestAStopInTheMiddleOfAnAttemptForgetsNothingThatArrived(t *testing.T) {
 			}
 			return w.Do(ctx, q)
 		})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		stop()
 		require.Equal(t, delivery.Pending, w.memory.get("d").State)
 		require.Empty(t, w.memory.get("d").Attempts)
 		stop = begin(w.Do)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		stop()
 		w.once("a@x", "b@x")
 		require.Equal(t, delivery.Delivered, w.memory.get("d").State)
@@ -821,7 +833,7 @@ func TestAStopInTheMiddleOfAnAttemptForgetsNothingThatArrived(t *testing.T) {
 func TestAHealthyDeliveryKeepsNoParts(t *testing.T) {
 	both(t, array{}, partsParameters{URL: "u", Most: 4}, func(w *world) {
 		w.send(made("d", names(10)...))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		require.Empty(w.t, w.memory.get("d").Parts)
 		require.Equal(w.t, []string{"d", "d-2", "d-3"}, w.order)
 	})

@@ -110,11 +110,11 @@ type sending struct {
 func sender(t *testing.T, c carrier) *sending {
 	s := &sending{t: t, shelf: &shelf{memory: newMemory(), batches: map[string]delivery.Parcel{}, failNext: map[string]error{}}, integrations: &integrations{all: map[string]integration.Integration{}}}
 	courier := &delivery.Courier{Destinations: systems{}, Carrier: c, Schedule: retry.Schedule{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
-	n := 0
+	var n atomic.Int64
 	s.Sender = &delivery.Sender{
 		Shelf: s.shelf, Executions: s.shelf, Courier: courier, Router: delivery.NewRouter(courier, s.integrations, opener{}), Log: slog.New(slog.DiscardHandler),
 		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s.integrations, Rule: health.Rule{Minimum: 1000}, Now: time.Now},
-		NewID:   func() string { n++; return fmt.Sprintf("batch-%d", n) },
+		NewID:   func() string { return fmt.Sprintf("batch-%d", n.Add(1)) },
 	}
 	s.integrations.set(integration.Integration{ID: "i", Tenant: "42", System: "plain", Name: "i", Revision: 1, Window: 1, Subscriptions: []integration.Subscription{{Event: event.System}}})
 	return s

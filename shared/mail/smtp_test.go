@@ -52,6 +52,14 @@ func listen(t *testing.T, s script) *testServer {
 	return serve(t, &testServer{Listener: l, script: s})
 }
 
+// bearing is a server that takes so many sessions at once and thinks before each mail.
+func bearing(t *testing.T, most int, slow time.Duration) *testServer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return serve(t, &testServer{Listener: l, most: most, slow: slow})
+}
+
 func serve(t *testing.T, s *testServer) *testServer {
 	s.said = map[string]int{}
 	t.Cleanup(func() { _ = s.Close() })
@@ -467,8 +475,7 @@ func once(t *testing.T, s *testServer, n int) {
 }
 
 func TestH4ABurstGoesOverFewSessionsEachKeptForSeveralMails(t *testing.T) {
-	s := listen(t, nil)
-	s.most = 5
+	s := bearing(t, 5, 0)
 	burst(t, s.client(t, mail.Sessions{}), 300)
 	once(t, s, 300)
 	_, sessions, peak, refused := s.counts()
@@ -488,8 +495,7 @@ func TestH4ASessionIsKeptForSoManyMailsAndNotLonger(t *testing.T) {
 }
 
 func TestH4AServerThatBearsFewerSessionsThanConfiguredIsSpared(t *testing.T) {
-	s := listen(t, nil)
-	s.most, s.slow = 1, time.Millisecond
+	s := bearing(t, 1, time.Millisecond)
 	burst(t, s.client(t, mail.Sessions{Most: 4}), 60)
 	once(t, s, 60)
 	_, _, _, refused := s.counts()
