@@ -193,7 +193,7 @@ func (s *switched) failing() (out []health.Failing) {
 	defer s.mu.Unlock()
 	for _, i := range s.all {
 		if i.Failing != nil {
-			out = append(out, health.Failing{Tenant: i.Tenant, Integration: i.ID, Window: i.Window, Since: i.Failing.Since})
+			out = append(out, health.Failing{Tenant: i.Tenant, Integration: i.ID, Window: i.Window})
 		}
 	}
 	return out

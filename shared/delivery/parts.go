@@ -43,11 +43,6 @@ const (
 	PartSkipped   PartState = "skipped"   // it is not to be sent: the receiver unsubscribed, or is undeliverable
 )
 
-// PartStates lists all of them.
-func PartStates() []PartState {
-	return []PartState{PartWaiting, PartDelivered, PartFailed, PartRefused, PartSkipped}
-}
-
 // over reports whether nothing more is to be sent.
 func (p Part) over() bool { return p.State != PartFailed && p.State != PartWaiting }
 

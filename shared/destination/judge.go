@@ -15,13 +15,6 @@ func Failed(r Response, reason string) Verdict {
 	return Verdict{Reason: reason, RetryAfter: retryAfter(r), Pace: throttled(r)}
 }
 
-// Throttled is the verdict on an answer that asks to slow down in the vendor's own words, whatever its status.
-func Throttled(r Response, reason string) Verdict {
-	v := Failed(r, reason)
-	v.Pace = true
-	return v
-}
-
 func throttled(r Response) bool {
 	return r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable && len(r.Header.Values("Retry-After")) > 0
 }

@@ -362,7 +362,6 @@ type Failing struct {
 	Tenant      string
 	Integration string
 	Window      int64
-	Since       time.Time
 }
 
 // Sweep looks at failing integrations to which nothing was sent lately: one whose last request was taken works again,

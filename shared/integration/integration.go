@@ -83,9 +83,6 @@ const (
 	StateDisabled State = "disabled"
 )
 
-// States lists all of them.
-func States() []State { return []State{StateOK, StateFailing, StateDisabled} }
-
 // State tells how the integration does.
 func (i Integration) State() State {
 	switch {

@@ -270,7 +270,7 @@ func (s *Service) Failing(ctx context.Context) (out []health.Failing, err error)
 		return nil, fmt.Errorf("list the failing integrations: %w", err)
 	}
 	for _, i := range marked {
-		out = append(out, health.Failing{Tenant: i.Tenant, Integration: i.ID, Window: i.Window, Since: i.Failing.Since})
+		out = append(out, health.Failing{Tenant: i.Tenant, Integration: i.ID, Window: i.Window})
 	}
 	return out, nil
 }
