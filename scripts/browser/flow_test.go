@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
@@ -283,6 +284,27 @@ func TestP9TheConsoleSaysWhatAReportLacks(t *testing.T) {
 	for batch := range slices.Chunk(entries, 10) {
 		require.NoError(t, p.Publish(batch...))
 	}
+	// An answer of PutEvents means that the events are kept, not that they are recorded: a report may come before.
+	eventually(t, "all findings are recorded", func() (bool, error) {
+		var order struct{ ID string }
+		err := p.Call("POST", "/v1/reports", map[string]any{"period": map[string]string{"frequency": "monthly", "from": "2023-03-05"}, "format": "csv", "recipients": []string{}}, &order)
+		if err != nil {
+			return false, err
+		}
+		for {
+			var r struct {
+				State    string
+				Headline *struct{ Now struct{ Vulnerabilities int } }
+			}
+			if err := p.Call("GET", "/v1/reports/"+order.ID, nil, &r); err != nil {
+				return false, err
+			}
+			if r.State != "waiting" {
+				return r.Headline != nil && r.Headline.Now.Vulnerabilities == all, nil
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
 	b := open(t, p, desk, "/reports")
 	b.fill("Period", "monthly")
 	b.fill("Day", "2023-03-05")
