@@ -22,8 +22,9 @@ func main() {
 		stack.Fail(err)
 	}
 	sender := s.Sender(s.Integrations(), budget)
+	again := s.Visibility("TOCSIN_QUEUE_DELIVERIES")
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}
-	lambda.Start(aws.DeliverHandler(sender, s.Log))
+	lambda.Start(aws.DeliverHandler(sender, again, s.Log))
 }

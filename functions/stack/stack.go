@@ -336,6 +336,15 @@ func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.
 	}
 }
 
+// Visibility decides when messages that failed come again, in the queues that these variables name.
+func (s *Stack) Visibility(variables ...string) *aws.Visibility {
+	v := &aws.Visibility{SQS: sqs.NewFromConfig(s.sdk), Log: s.Log}
+	for _, name := range variables {
+		v.Queues = append(v.Queues, s.env.need(name))
+	}
+	return v
+}
+
 // Telegram binds chats.
 func (s *Stack) Telegram(service *integration.Service) *bot.Bot {
 	b, err := bot.New(bot.Config{Telegram: s.bot, Integrations: service, Now: time.Now, Log: s.Log, Proxy: s.proxy.For})

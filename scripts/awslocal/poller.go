@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -112,7 +113,7 @@ func (p *Poller) invoke(ctx context.Context, batch []types.Message) (failed []st
 	for _, m := range batch {
 		in.Records = append(in.Records, events.SQSMessage{
 			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes,
-			EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:" + region + ":000000000000:queue", AWSRegion: region,
+			EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:" + region + ":000000000000:" + p.Queue[strings.LastIndex(p.Queue, "/")+1:], AWSRegion: region,
 		})
 	}
 	payload, err := json.Marshal(in)

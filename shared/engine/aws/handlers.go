@@ -87,35 +87,40 @@ func entry(r events.SQSMessage) delivery.Entry {
 	return e
 }
 
-// DeliverHandler answers batches of the deliveries queue.
-func DeliverHandler(s *delivery.Sender, log *slog.Logger) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+// DeliverHandler answers batches of the deliveries queue. again says when messages that fail come again.
+func DeliverHandler(s *delivery.Sender, again *Visibility, log *slog.Logger) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
-		var out events.SQSEventResponse
-		fail := func(id string, err error) {
-			log.Error("deliver: the message comes again", "message", id, "error", err.Error())
-			out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
+		var failed []events.SQSMessage
+		fail := func(r events.SQSMessage, err error) {
+			log.Error("deliver: the message comes again", "message", r.MessageId, "error", err.Error())
+			failed = append(failed, r)
 		}
 		var list []delivery.Parcel
-		var ids []string
+		var of []events.SQSMessage
 		for _, r := range in.Records {
 			var m message
 			err := json.Unmarshal([]byte(r.Body), &m)
 			switch {
 			case err != nil:
-				fail(r.MessageId, fmt.Errorf("it is not a parcel: %w", err))
+				fail(r, fmt.Errorf("it is not a parcel: %w", err))
 			case m.Batch != "":
 				if err := s.Resume(ctx, m.Batch, m.Batch+"-"+r.MessageId); err != nil {
-					fail(r.MessageId, err)
+					fail(r, err)
 				}
 			default:
 				list = append(list, delivery.Parcel{Tenant: m.Tenant, Integration: m.Integration, IDs: m.Deliveries})
-				ids = append(ids, r.MessageId)
+				of = append(of, r)
 			}
 		}
 		for n, err := range s.Deliver(ctx, list) {
 			if err != nil {
-				fail(ids[n], err)
+				fail(of[n], err)
 			}
+		}
+		again.Again(ctx, failed)
+		var out events.SQSEventResponse
+		for _, r := range failed {
+			out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
 		}
 		return out, nil
 	}
