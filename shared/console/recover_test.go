@@ -117,3 +117,19 @@ func TestARangeToRecoverIsChecked(t *testing.T) {
 	require.Equal(t, 404, r.call("POST", "/v1/integrations/nobody/recover", `{"from":"2023-01-01T00:00:00Z"}`).status)
 	require.Equal(t, 400, r.call("POST", "/v1/integrations/"+id+"/recover", `{"from":"2023-01-01T00:00:00Z","cursor":"x"}`).status)
 }
+
+func TestWhatWasRecoveredIsFoundFromALaterTimeToo(t *testing.T) {
+	r := start(t)
+	began := time.Now().Add(-10 * time.Hour)
+	r.arrive(0, 2, began)
+	r.arrive(2, 2, began.Add(5*time.Hour)) // a quiet tenant: one page of recovery holds hours
+	id := r.create(`{"system":"web_hooks","events":[{"event":"system"},{"event":"vuln_high"}],"parameters":{"url":"https://siem.example.com/"}}`).body["id"].(string)
+	recover := func(from time.Time) map[string]any {
+		a := r.call("POST", "/v1/integrations/"+id+"/recover", fmt.Sprintf(`{"from":%q}`, from.Format(time.RFC3339Nano)))
+		require.Equal(t, 200, a.status, a.raw)
+		return a.body
+	}
+	all := recover(began)
+	require.Equal(t, []any{4.0, 2.0}, []any{all["missed"], all["deliveries"]}, "what came hours apart does not travel together: each delivery has the time of its oldest event")
+	require.EqualValues(t, 0, recover(began.Add(4*time.Hour))["missed"], "nothing is sent twice")
+}

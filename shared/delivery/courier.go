@@ -147,7 +147,7 @@ func (d Delivery) planned() time.Duration {
 }
 
 func (c *Courier) send(ctx context.Context, r *Route, d *Delivery, a *Attempt, now time.Time) (result, error) {
-	notifications, err := c.notifications(ctx, r.Integration, d.Events)
+	notifications, err := c.notifications(ctx, r.Integration, *d, d.Attempts, now)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil {
 			return result{}, cause
@@ -336,11 +336,15 @@ func answer(hide *redact.Redactor, r destination.Response) string {
 	return clip(end(strings.ToValidUTF8(string(body), "�")), maxAnswer)
 }
 
-func (c *Courier) notifications(ctx context.Context, i integration.Integration, events []event.Event) ([]notification.Notification, error) {
+// notifications are those of an attempt at the given time, after those that were made before.
+func (c *Courier) notifications(
+	ctx context.Context, i integration.Integration, d Delivery, before []Attempt, at time.Time,
+) ([]notification.Notification, error) {
 	hits, _ := i.Subscribed(event.Hits)
-	ns := make([]notification.Notification, len(events))
-	for k, e := range events {
-		ns[k] = notification.Notification{Event: e, Platform: c.Platform, Headers: hits.WithHeaders}
+	late, again := d.late(before, at)
+	ns := make([]notification.Notification, len(d.Events))
+	for k, e := range d.Events {
+		ns[k] = notification.Notification{Event: e, Platform: c.Platform, Headers: hits.WithHeaders, Late: late, Again: again}
 		if e.Kind != event.Report {
 			continue
 		}
@@ -353,6 +357,15 @@ func (c *Courier) notifications(ctx context.Context, i integration.Integration, 
 		}
 	}
 	return ns, nil
+}
+
+// late tells of an attempt whether it is one at old events, and whether they have arrived before: what was recovered, sent
+// again or retried for long is late by its time alone.
+func (d Delivery) late(before []Attempt, at time.Time) (late, again bool) {
+	if at.Sub(d.CreatedAt) <= old {
+		return false, false
+	}
+	return true, slices.ContainsFunc(before, func(a Attempt) bool { return a.Delivered && a.Status != destination.MailNotSent })
 }
 
 // conclude moves the delivery to its next state.

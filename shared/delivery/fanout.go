@@ -309,6 +309,10 @@ type routed struct {
 // destination splits what does not fit all the same.
 const envelopeOverhead = 1 << 10
 
+// apart is the longest time between the arrivals of two events of one delivery, of which only the oldest counts for
+// CarriedWithin and for whether it is late. Only what is recovered can lie as far apart.
+const apart = 10 * time.Minute
+
 func (f *Fanout) deliveries(i integration.Integration, events []routed) []Delivery {
 	batch := f.batch(i)
 	var out []Delivery
@@ -327,6 +331,9 @@ func (f *Fanout) deliveries(i integration.Integration, events []routed) []Delive
 		}
 		if len(open) > 0 && !spanEnd(e.Entry.At, batch.Every).Equal(spanEnd(open[0].Entry.At, batch.Every)) {
 			flush() // one delivery holds one span of the clock
+		}
+		if len(open) > 0 && e.Entry.At.Sub(open[0].Entry.At) > apart {
+			flush()
 		}
 		open = append(open, e)
 		size += n

@@ -49,7 +49,8 @@ type Missed struct {
 	Limit  int    // events looked at in one call, about
 }
 
-// old is from when on an event is history to an incident manager.
+// old is from when on after its arrival an event is history: an incident manager gets it no more (see Missed.Page), and what
+// is sent of it says that it is late.
 const old = time.Hour
 
 // Recovered is what came of one page.

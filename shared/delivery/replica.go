@@ -29,7 +29,9 @@ type Replica struct {
 const maxReplica = 256 << 10
 
 // plainHeaders are shown as they are. The value of any other can be a secret of the receiver, however short.
-var plainHeaders = []string{"Accept", "Content-Encoding", "Content-Type", "User-Agent", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp"}
+var plainHeaders = []string{
+	"Accept", "Content-Encoding", "Content-Type", "User-Agent", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp", "X-Amz-Meta-Late",
+}
 
 // Replicas makes the requests of a delivery again with the integration's present settings, at the time of its last
 // attempt: Encode gives the same requests for the same input, so they are those that were sent unless the settings
@@ -39,12 +41,12 @@ func (c *Courier) Replicas(ctx context.Context, opener Opener, i integration.Int
 	if err != nil {
 		return nil, err
 	}
-	at := c.Now()
+	at, before := c.Now(), d.Attempts
 	if n := len(d.Attempts); n > 0 {
-		at = d.Attempts[n-1].At
+		at, before = d.Attempts[n-1].At, d.Attempts[:n-1]
 	}
 	target := destination.Target{Parameters: route.opened.Parameters, Delivery: d.ID, Now: at}
-	notifications, err := c.notifications(ctx, i, d.Events)
+	notifications, err := c.notifications(ctx, i, d, before, at)
 	if err != nil {
 		return nil, fmt.Errorf("write delivery %s again: %w", d.ID, err)
 	}

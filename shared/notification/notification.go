@@ -49,6 +49,8 @@ type Notification struct {
 	Headers bool
 	// Report is the message of an event.Report; nil for every other kind.
 	Report *Report
+	// Late: this is sent more than an hour after its event arrived. Again: it is late, and has arrived once before.
+	Late, Again bool
 }
 
 // Report is a report as a receiver is to see it.
@@ -56,12 +58,18 @@ type Report struct {
 	Title    string // one line: what and which period
 	Sentence string
 	Address  string // the receiver's, "" where the integration itself names the place
-	// Text and HTML make the body of a mail, with the headline numbers, for the receiver's own unsubscribe link.
-	Text func(unsubscribe string) string
-	HTML func(unsubscribe string) string
+	// Text and HTML make the body of a mail, with the headline numbers.
+	Text func(Around) string
+	HTML func(Around) string
 	// Caption is the same in a few lines, for a messenger.
 	Caption string
 	Files   []File
+}
+
+// Around is what a report's mail holds beside the report; each can be "".
+type Around struct {
+	Unsubscribe string // the receiver's own link
+	Late        string // Notification.LateNote
 }
 
 // File travels with a message.
@@ -178,6 +186,10 @@ func (n Notification) appendDetails(b []byte) []byte {
 	b = ijson.AppendString(b, n.Platform.Cloud)
 	b = append(b, `,"notification_type":`...)
 	b = ijson.AppendString(b, string(n.Event.Kind))
+	if n.Late {
+		b = append(b, `,"late":true,"event_time":`...)
+		b = ijson.AppendString(b, n.At())
+	}
 	if name := linkMember[n.Event.Kind]; name != "" {
 		if link := n.Link(); link != "" {
 			b = append(b, ',')
@@ -217,7 +229,7 @@ func (n Notification) appendData(b []byte) []byte {
 		return b
 	}
 	for _, m := range members(data) {
-		if routing[m.name] || reserved[m.name] {
+		if n.ours(1, []byte(m.name)) {
 			continue
 		}
 		if m.name == "hit" && !n.Headers {
@@ -242,7 +254,7 @@ const detailsDepth = 2
 // ours reports whether a name in the data is one that does not travel on: see routing, reserved and Headers.
 func (n Notification) ours(level int, name []byte) bool {
 	if level == 1 {
-		return routing[string(name)] || reserved[string(name)]
+		return routing[string(name)] || reserved[string(name)] || n.Late && lateMember[string(name)]
 	}
 	return !n.Headers && string(name) == "headers"
 }
@@ -252,6 +264,10 @@ var reserved = map[string]bool{
 	"client_name": true, "cloud": true, "notification_type": true, "command_id": true,
 	"vuln_link": true, "security_issue_link": true, "integration_link": true,
 }
+
+// lateMember are those that a late notification has beside them. They are the same in every attempt, unlike a number of
+// seconds: a repeat stays the same request.
+var lateMember = map[string]bool{"late": true, "event_time": true}
 
 type member struct {
 	name  string
@@ -335,6 +351,26 @@ func (n Notification) Dedup() string {
 		return "test:" + n.Event.Tenant + ":" + n.Event.ID
 	}
 	return n.Event.Tenant + ":" + n.Event.ID
+}
+
+// LateNote says of a late notification when it happened and that it is sent late, "" of one that is not late.
+func (n Notification) LateNote() string {
+	if !n.Late {
+		return ""
+	}
+	did := "Happened on "
+	if n.Event.Kind == event.Report {
+		did = "Made on "
+	}
+	return did + n.delay() + "."
+}
+
+// delay is the time of the event, and that this message is late.
+func (n Notification) delay() string {
+	if n.Again {
+		return n.At() + "; sent again"
+	}
+	return n.At() + "; sent late"
 }
 
 // At is the event's time in UTC, to the second, for people.

@@ -27,7 +27,7 @@ type text struct {
 func (n Notification) text() text {
 	compose, ok := texts[n.Event.Kind]
 	if !ok {
-		return text{headline: plaintext.Line(string(n.Event.Kind)), sentence: "The platform reports an event.", severity: Info}
+		compose = unknown
 	}
 	t := compose(n)
 	t.headline, t.sentence, t.link = plaintext.Line(t.headline), plaintext.Line(t.sentence), plaintext.Link(t.link)
@@ -37,8 +37,14 @@ func (n Notification) text() text {
 			lines = append(lines, f)
 		}
 	}
-	t.facts = lines
+	if t.facts = lines; n.Late { // first, where no limit cuts it
+		t.facts = append([]Fact{{"Happened", n.delay()}}, lines...)
+	}
 	return t
+}
+
+func unknown(n Notification) text {
+	return text{headline: string(n.Event.Kind), sentence: "The platform reports an event.", severity: Info}
 }
 
 const hitHeadline = "New hit detected"

@@ -253,14 +253,14 @@ func TestP9EveryPlaceOfAReportSaysWhatIsMissing(t *testing.T) {
 	for _, f := range []report.Format{report.CSV, report.PDF} {
 		made, m := r.ordered(week, f)
 		require.Len(t, made.Missing, 3)
-		page := shown(t, m.HTML(""))
+		page := shown(t, m.HTML(notification.Around{}))
 		for _, lack := range made.Missing {
 			require.EqualValues(t, of[lack.What], lack.Of)
 			require.Equal(t, []report.Day{"2023-05-03"}, lack.Days)
 			numbers := fmt.Sprintf("%s of %s", report.Thousands(lack.Listed), report.Thousands(lack.Of))
 			require.Contains(t, m.Caption, numbers+" "+lack.What)
 			require.Contains(t, m.Caption, fmt.Sprintf("%s %s", report.Thousands(lack.Gone()), lack.What))
-			for _, text := range []string{m.Text(""), page} {
+			for _, text := range []string{m.Text(notification.Around{}), page} {
 				require.Contains(t, text, numbers+" are listed.")
 				require.Contains(t, text, report.Thousands(lack.Gone())+" are in no report")
 				require.Contains(t, text, again)
@@ -296,7 +296,7 @@ func TestP9WhereNothingIsMissingNothingIsSaid(t *testing.T) {
 		require.NoError(t, err)
 		require.NotContains(t, string(raw), "missing")
 		require.Len(t, m.Files, map[report.Format]int{report.CSV: 3, report.PDF: 1}[f])
-		for _, text := range []string{m.Text(""), shown(t, m.HTML("")), m.Caption} {
+		for _, text := range []string{m.Text(notification.Around{}), shown(t, m.HTML(notification.Around{})), m.Caption} {
 			require.NotRegexp(t, "(?i)listed|missing|in no report", text)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
+
+	"tocsin/shared/notification"
 )
 
 // why says why the receiver gets this.
@@ -26,9 +28,12 @@ func (b body) attached() string {
 }
 
 // text is the mail's body for who reads no HTML.
-func (b body) text(unsubscribe string) string {
+func (b body) text(a notification.Around) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Hello,\n\n%s\n%s\n\n", b.Title(), b.Company)
+	if a.Late != "" {
+		fmt.Fprintf(&out, "%s\n\n", a.Late)
+	}
 	if b.Quiet() {
 		fmt.Fprintln(&out, b.Sentence())
 	} else {
@@ -47,8 +52,8 @@ func (b body) text(unsubscribe string) string {
 		fmt.Fprintf(&out, "\nOpen the Console: %s\n", b.Link())
 	}
 	fmt.Fprintf(&out, "\nDays are those of the time zone %s.\n%s\n", b.Period.Zone, b.why())
-	if unsubscribe != "" {
-		fmt.Fprintf(&out, "Unsubscribe: %s\n", unsubscribe)
+	if a.Unsubscribe != "" {
+		fmt.Fprintf(&out, "Unsubscribe: %s\n", a.Unsubscribe)
 	}
 	return out.String()
 }
@@ -68,7 +73,7 @@ const dark = `
 
 // page is the mail's body as mail clients show it: tables, inline styles, dark colours where the client asks for them. It
 // is built of elements for the reason that package email's is.
-func (b body) page(unsubscribe string) string {
+func (b body) page(a notification.Around) string {
 	var out strings.Builder
 	// A strings.Builder takes everything.
 	_ = h.Doctype(h.HTML(h.Lang("en"),
@@ -81,24 +86,25 @@ func (b body) page(unsubscribe string) string {
 			h.StyleEl(g.Raw(dark)),
 		),
 		h.Body(h.Class("page"), h.Style("margin:0;padding:0;background:#f1f5f9;"),
-			layout("page", "100%", "background:#f1f5f9;", h.Tr(h.Td(g.Attr("align", "center"), h.Style("padding:24px 12px;"), b.card(unsubscribe)))),
+			layout("page", "100%", "background:#f1f5f9;", h.Tr(h.Td(g.Attr("align", "center"), h.Style("padding:24px 12px;"), b.card(a)))),
 		),
 	)).Render(&out)
 	return out.String()
 }
 
-func (b body) card(unsubscribe string) g.Node {
+func (b body) card(a notification.Around) g.Node {
 	return layout("card", "600", "width:100%;max-width:600px;background:#ffffff;color:#0f172a;font-family:Arial,Helvetica,sans-serif;font-size:15px;line-height:22px;",
 		row("", "padding:24px 24px 8px;font-size:18px;font-weight:bold;", g.Text(b.Platform.Name)),
 		row("", "padding:8px 24px;", g.Text("Hello,")),
 		row("", "padding:8px 24px;", h.Strong(g.Text(b.Title())), h.Br(), g.Text(b.Company)),
+		g.If(a.Late != "", row("", "padding:8px 24px;", g.Text(a.Late))),
 		b.found(),
 		g.If(len(b.Files) > 0, row("", "padding:8px 24px;", g.Text("The report is attached: "+b.attached()+"."))),
 		g.If(b.Link() != "", row("", "padding:16px 24px;", h.A(h.Href(b.Link()),
 			h.Style("display:inline-block;background:#1d4ed8;color:#ffffff;padding:10px 18px;text-decoration:none;"), g.Text("Open in the Console")))),
 		row("foot", "padding:16px 24px 24px;color:#475569;font-size:12px;line-height:18px;",
 			g.Text("Days are those of the time zone "+b.Period.Zone+". "+b.why()),
-			g.If(unsubscribe != "", g.Group{h.Br(), h.A(h.Href(unsubscribe), h.Style("color:#1d4ed8;"), g.Text("Unsubscribe"))})),
+			g.If(a.Unsubscribe != "", g.Group{h.Br(), h.A(h.Href(a.Unsubscribe), h.Style("color:#1d4ed8;"), g.Text("Unsubscribe"))})),
 	)
 }
 

@@ -377,14 +377,15 @@ func TestTheMessage(t *testing.T) {
 	require.Equal(t, "ada@example.com", m.Address)
 	require.Equal(t, []notification.File{{Name: "tocsin-weekly-report-2023-W09.pdf", Type: "application/pdf", Data: []byte("%PDF-")}}, m.Files)
 	require.Contains(t, m.Caption, "1 malicious request in 1 attack")
-	text := m.Text("https://x/unsubscribe/a.b")
-	for _, want := range []string{"Malicious requests: 1 (none before)", "Unsubscribe: https://x/unsubscribe/a.b", "time zone UTC", "Acme"} {
+	around := notification.Around{Unsubscribe: "https://x/unsubscribe/a.b", Late: "Made on 2023-03-06T06:00:00Z; sent late."}
+	text := m.Text(around)
+	for _, want := range []string{around.Late, "Malicious requests: 1 (none before)", "Unsubscribe: https://x/unsubscribe/a.b", "time zone UTC", "Acme"} {
 		require.Contains(t, text, want)
 	}
-	page := m.HTML("https://x/unsubscribe/a.b")
+	page := m.HTML(around)
 	_, err = html.Parse(strings.NewReader(page))
 	require.NoError(t, err)
-	for _, want := range []string{`href="https://x/unsubscribe/a.b"`, "prefers-color-scheme: dark", "role=\"presentation\"", "New vulnerabilities"} {
+	for _, want := range []string{around.Late, `href="https://x/unsubscribe/a.b"`, "prefers-color-scheme: dark", "role=\"presentation\"", "New vulnerabilities"} {
 		require.Contains(t, page, want)
 	}
 	_, err = report.Messages{Store: r.db.Reports()}.Report(t.Context(), event.Event{Tenant: "42", Kind: event.Report, Data: []byte(`{"report":"gone"}`)})
@@ -399,9 +400,9 @@ func TestAnEmptyPeriodIsToldInTheMessage(t *testing.T) {
 	require.Equal(t, 1, r.run())
 	m, err := report.Messages{Store: r.db.Reports()}.Report(t.Context(), r.events()[0])
 	require.NoError(t, err)
-	require.Contains(t, m.Text(""), "Nothing was recorded in this period")
-	require.Contains(t, m.HTML(""), "Nothing was recorded in this period")
-	require.NotContains(t, m.HTML(""), "Unsubscribe")
+	require.Contains(t, m.Text(notification.Around{}), "Nothing was recorded in this period")
+	require.Contains(t, m.HTML(notification.Around{}), "Nothing was recorded in this period")
+	require.NotContains(t, m.HTML(notification.Around{}), "Unsubscribe")
 }
 
 // reported are the days whose reports were published, in their order.

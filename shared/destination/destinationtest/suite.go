@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,7 @@ func Run(t *testing.T, c Case) {
 	t.Run("form", func(t *testing.T) { form(t, c) })
 	t.Run("parameters", func(t *testing.T) { parameters(t, c) })
 	t.Run("golden", func(t *testing.T) { golden(t, c) })
+	t.Run("late", func(t *testing.T) { late(t, c) })
 	t.Run("batch", func(t *testing.T) { batch(t, c) })
 	t.Run("hostile content", func(t *testing.T) {
 		for _, s := range Hostile() {
@@ -201,6 +203,29 @@ func golden(t *testing.T, c Case) {
 			}
 			Golden(t, filepath.Join("testdata", name+".golden"), dump(rs))
 		})
+	}
+}
+
+// late compares the requests of one late notification with a file, and sees that those of all kinds say it under the same
+// names as ever.
+func late(t *testing.T, c Case) {
+	all := Notifications(c.Destination.System())
+	marked := regexp.MustCompile(`sent late|"late": true|X-Amz-Meta-Late: true`)
+	for k, n := range all {
+		if n.Test {
+			continue
+		}
+		require.NotRegexp(t, marked, string(dump(Encode(t, c, n))))
+		n.Late = true
+		rs := Encode(t, c, n)
+		got := dump(rs)
+		require.Regexp(t, marked, string(got), n.Event.Kind)
+		for _, r := range rs {
+			c.check(t, r)
+		}
+		if k == 0 {
+			Golden(t, filepath.Join("testdata", "late_"+string(n.Event.Kind)+".golden"), got)
+		}
 	}
 }
 

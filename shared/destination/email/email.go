@@ -102,7 +102,8 @@ func (d Destination) compose(t destination.Target, n notification.Notification, 
 		m.Unsubscribe = t.Unsubscribe(to)
 	}
 	if n.Report != nil {
-		m.Text, m.HTML = n.Report.Text(m.Unsubscribe), n.Report.HTML(m.Unsubscribe)
+		a := notification.Around{Unsubscribe: m.Unsubscribe, Late: n.LateNote()}
+		m.Text, m.HTML = n.Report.Text(a), n.Report.HTML(a)
 		for _, f := range n.Report.Files {
 			m.Attachments = append(m.Attachments, destination.Attachment(f))
 		}

@@ -70,7 +70,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		return nil, err
 	}
 	var out []destination.Request
-	for _, f := range s3.Files(t, format, records) {
+	for _, f := range s3.Files(t, format, ns, records) {
 		keys := aws.Credentials{AccessKeyID: p.KeyID, SecretAccessKey: p.Secret}
 		q, err := s3.PutSigned(p.address(f.Key), f, destination.Transport{Timeout: s3.Timeout}, keys, p.Region, t.Now)
 		if err != nil {

@@ -112,12 +112,16 @@ const maxFile = 32 << 20
 type File struct {
 	Key    string
 	Body   []byte
-	Header http.Header // its Content-Type
+	Header http.Header // its Content-Type, and that it is late
 	Holds  int         // records
 }
 
-// Files writes records as the files of one delivery.
-func Files(t destination.Target, format string, records [][]byte) []File {
+// lateHeader is metadata of an object (S3, "Working with object metadata"): the records keep to the product facts, which have
+// no such field. Records have a time of their own.
+const lateHeader = "X-Amz-Meta-Late"
+
+// Files writes records as the files of one delivery, that of the notifications.
+func Files(t destination.Target, format string, ns []notification.Notification, records [][]byte) []File {
 	var out []File
 	for part := range destination.Chunks(records, destination.Batch{Count: destination.File.Count, Bytes: maxFile}) {
 		f := File{Body: destination.JoinArray(part), Holds: len(part), Header: http.Header{"Content-Type": {"application/json"}}}
@@ -125,6 +129,9 @@ func Files(t destination.Target, format string, records [][]byte) []File {
 		if format == Lines {
 			f.Body, extension = destination.JoinLines(part), Lines
 			f.Header = http.Header{"Content-Type": {"application/x-ndjson"}}
+		}
+		if ns[0].Late {
+			f.Header.Set(lateHeader, "true")
 		}
 		f.Key = "hitlogs-" + stamp(t, len(out)) + "." + extension
 		out = append(out, f)

@@ -132,7 +132,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 		return nil, err
 	}
 	var out []destination.Request
-	for _, f := range Files(t, p.Format, records) {
+	for _, f := range Files(t, p.Format, ns, records) {
 		way := destination.Transport{Timeout: Timeout}
 		q := Put(p.address(f.Key), f, way)
 		if p.Access == byRole {

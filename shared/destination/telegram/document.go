@@ -17,7 +17,7 @@ import (
 
 // Limits of sendDocument. Telegram, Bot API, "sendDocument": a caption of 1024 characters, counted as UTF-16, files of 50 MB.
 const (
-	maxCaption  = 512 // runes, each of two units at most
+	maxCaption  = 1024
 	maxDocument = 50_000_000
 )
 
@@ -25,12 +25,16 @@ const (
 const uploadTimeout = time.Minute
 
 // documents sends the files of a report, the first with the headline numbers as its caption.
-func (d Destination) documents(chat int64, r *notification.Report) ([]destination.Request, error) {
+func (d Destination) documents(chat int64, m notification.Notification) ([]destination.Request, error) {
 	var out []destination.Request
-	for n, f := range r.Files {
+	for n, f := range m.Report.Files {
 		caption := ""
 		if n == 0 {
-			caption = destination.Cut(destination.Printable(r.Caption), maxCaption)
+			caption = m.Report.Caption
+			if note := m.LateNote(); note != "" {
+				caption = note + "\n" + caption
+			}
+			caption = destination.CutUTF16(destination.Printable(caption), maxCaption)
 		}
 		q, err := d.document(chat, caption, f)
 		if err != nil {

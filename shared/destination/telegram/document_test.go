@@ -61,6 +61,9 @@ func TestAReportIsADocument(t *testing.T) {
 	fields, _, _ = form(t, rs[1])
 	require.Empty(t, fields["caption"])
 	require.Equal(t, rs, destinationtest.Encode(t, suite, n), "a repeat is the same request")
+	n.Late = true
+	fields, _, _ = form(t, destinationtest.Encode(t, suite, n)[0])
+	require.Equal(t, "Made on 2023-03-01T00:00:00Z; sent late.\n"+n.Report.Caption, fields["caption"])
 }
 
 func TestACaptionIsCut(t *testing.T) {

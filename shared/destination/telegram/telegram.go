@@ -129,7 +129,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 			messages = append(messages, n)
 			continue
 		}
-		files, err := d.documents(p.ChatID, n.Report)
+		files, err := d.documents(p.ChatID, n)
 		if err != nil {
 			return nil, err
 		}
