@@ -206,19 +206,28 @@ func (r *Recorder) zone(ctx context.Context, tenant string) (*time.Location, err
 	return known.zone, nil
 }
 
+// Records reports whether events of a kind add to the record.
+func Records(k event.Kind) bool {
+	switch k {
+	case event.NewHits, event.NewAttack, event.NewIncident, event.Vuln, event.SecurityIssue:
+		return true
+	}
+	return false
+}
+
 // Records says what a batch of accepted events adds, one record for each tenant and day, in their order. Events of other
 // kinds add nothing.
 func (r *Recorder) Records(ctx context.Context, events []event.Event) ([]Record, error) {
 	g := gathering{}
 	for _, e := range events {
-		switch e.Kind {
-		case event.NewHits, event.NewAttack, event.NewIncident, event.Vuln, event.SecurityIssue:
-			zone, err := r.zone(ctx, e.Tenant)
-			if err != nil {
-				return nil, err
-			}
-			g.add(e, zone)
+		if !Records(e.Kind) {
+			continue
 		}
+		zone, err := r.zone(ctx, e.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		g.add(e, zone)
 	}
 	return g.records(), nil
 }

@@ -54,6 +54,9 @@ var watched = func() map[event.Kind]bool {
 	return out
 }()
 
+// Watches reports whether any condition looks at events of a kind.
+func Watches(k event.Kind) bool { return watched[k] }
+
 // Evaluate finds what a batch means to the triggers of its tenants. It writes nothing but the triggers of a tenant that has
 // none yet (facts, 4.8).
 func (v *Evaluator) Evaluate(ctx context.Context, batch []Seen) (Outcome, error) {
@@ -121,7 +124,7 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 		var s *subject
 		hit = hit[:0]
 		for n, m := range matchers {
-			if !slices.Contains(m.template.Kinds, e.Kind) {
+			if !slices.Contains(m.template.Kinds, e.Kind) || m.before(batch[place]) {
 				continue
 			}
 			if s == nil {
@@ -157,6 +160,12 @@ func (v *Evaluator) clock() func() time.Time {
 	}
 	return time.Now
 }
+
+// skew is how far the clocks of the bus and of who changes triggers may be apart.
+const skew = time.Second
+
+// before reports whether an event came before the trigger watched for it: where counting is apart it can be behind.
+func (m *matcher) before(s Seen) bool { return !s.At.IsZero() && s.At.Add(skew).Before(m.Since) }
 
 // when is an event's own time; a clock that is ahead of ours would keep the window from moving.
 func when(s Seen) time.Time {

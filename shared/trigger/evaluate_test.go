@@ -128,3 +128,28 @@ func TestWhatIsNotWatchedCostsNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, o.Empty())
 }
+
+func TestATriggerDoesNotCountWhatCameBeforeItWasMade(t *testing.T) {
+	made := hitsTrigger(1)
+	made.Since = noon
+	s := &shelf{cached: []Trigger{made}, states: map[string]State{}}
+	v := evaluator(s)
+	var before []Seen
+	for n := range 10 { // counting is behind: they are from before, and are counted only now
+		hit := seenHit(n, noon.Add(time.Duration(n)*time.Second-time.Minute))
+		hit.At = hit.Event.Time
+		before = append(before, hit)
+	}
+	o, err := v.Evaluate(t.Context(), before)
+	require.NoError(t, err)
+	require.Empty(t, o)
+	var after []Seen
+	for n := range 4 {
+		hit := seenHit(n, noon.Add(time.Duration(n)*time.Second))
+		hit.At = hit.Event.Time
+		after = append(after, hit)
+	}
+	o, err = v.Evaluate(t.Context(), after)
+	require.NoError(t, err)
+	require.Len(t, o.Publish, 1)
+}

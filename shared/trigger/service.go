@@ -81,7 +81,7 @@ func (s *Service) Check(ctx context.Context, who integration.Person, d Draft) (T
 	t := Trigger{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, Name: strings.TrimSpace(d.Name), Comment: strings.TrimSpace(d.Comment), Off: d.Disabled,
 		Template: d.Template, Filters: d.Filters, Threshold: d.Threshold, Actions: d.Actions,
-		Revision: 1, Epoch: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
+		Revision: 1, Epoch: 1, Since: now, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
 	}
 	if t.Name == "" { // facts, 4.1
 		t.Name = "New trigger by " + cmp.Or(who.Name, who.Email) + ", " + now.Format(time.DateOnly)
@@ -129,7 +129,7 @@ func (s *Service) Copy(ctx context.Context, who integration.Person, id string) (
 		return Trigger{}, fmt.Errorf("copy trigger %s: %w", id, err)
 	}
 	now := s.Now().UTC()
-	t.ID, t.Off, t.Default, t.Revision, t.Epoch = s.NewID(), true, false, 1, 1
+	t.ID, t.Off, t.Default, t.Revision, t.Epoch, t.Since = s.NewID(), true, false, 1, 1, now
 	t.Name = shorten("Copy of "+t.Name, maxName)
 	t.CreatedAt, t.CreatedBy, t.UpdatedAt, t.ClientName = now, who.Email, now, who.ClientName
 	return t, s.create(ctx, who, t)
@@ -176,6 +176,7 @@ func (s *Service) Update(ctx context.Context, who integration.Person, id string,
 	}
 	if !reflect.DeepEqual(t.Filters, old.Filters) || !reflect.DeepEqual(t.Threshold, old.Threshold) || old.Off && !t.Off {
 		t.Epoch++ // what was counted so far was something else, or in a time when nobody counted
+		t.Since = s.Now().UTC()
 	}
 	t.Revision++
 	t.ClientName, t.UpdatedAt = cmp.Or(who.ClientName, t.ClientName), s.Now().UTC()

@@ -49,8 +49,11 @@ type Trigger struct {
 	Threshold  *Threshold `json:"threshold,omitempty"`
 	Actions    []Action   `json:"actions"`
 	// Revision counts changes from 1; it is the ETag. Epoch counts those after which counting begins anew.
-	Revision  int64     `json:"revision"`
-	Epoch     int64     `json:"epoch"`
+	Revision int64 `json:"revision"`
+	Epoch    int64 `json:"epoch"`
+	// Since is when the trigger was made, enabled, or given what it counts now: events that the bus took before, and that are
+	// counted only now, are not for it. Zero for the triggers of a new account, and for one from before it was kept.
+	Since     time.Time `json:"since,omitzero"`
 	CreatedAt time.Time `json:"created_at"`
 	CreatedBy string    `json:"created_by,omitempty"`
 	UpdatedAt time.Time `json:"updated_at"`
