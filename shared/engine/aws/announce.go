@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +16,22 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// announcements is the partition of events that are to be published still. It can be no tenant's: those have no space.
-const announcements = " announcements"
+// announcements begins the names of the partitions of events that are to be published still. They can be no tenant's: those
+// have no space. Writers of all tenants write here in their transactions, and a partition takes 1,000 write units a second
+// (DynamoDB, "Best practices for designing and using partition keys effectively"): hence the shards, by tenant. What an
+// earlier release left in the one partition without a number is published, too.
+const (
+	announcements = " announcements"
+	shards        = 16
+)
+
+func announcementShard(n int) string { return fmt.Sprintf("%s %02d", announcements, n) }
+
+// announcementsOf is the partition of a tenant's.
+func announcementsOf(tenant string) string {
+	sum := sha256.Sum256([]byte(tenant))
+	return announcementShard(int(sum[0]) % shards)
+}
 
 // relayAfter is when an announcement that is still there was left behind: its writer publishes at once.
 const relayAfter = time.Minute
@@ -43,7 +58,7 @@ func (a Announcements) write(events []event.Event) ([]types.TransactWriteItem, e
 			}
 			list.Value = append(list.Value, &types.AttributeValueMemberM{Value: item{"kind": text(string(e.Kind)), "detail": blob(detail)}})
 		}
-		row := integrationKey(announcements, chunk[0].ID)
+		row := integrationKey(announcementsOf(chunk[0].Tenant), chunk[0].ID)
 		row["events"], row["since"] = list, number(a.Now().Unix())
 		out = append(out, types.TransactWriteItem{Put: &types.Put{TableName: &a.Table, Item: row}})
 	}
@@ -53,26 +68,43 @@ func (a Announcements) write(events []event.Event) ([]types.TransactWriteItem, e
 // publish publishes what write wrote. A failure is logged: Relay makes up for it.
 func (a Announcements) publish(ctx context.Context, events []event.Event) {
 	for chunk := range trigger.Rows(events) {
-		if err := a.hand(ctx, chunk); err != nil {
+		if err := a.hand(ctx, announcementsOf(chunk[0].Tenant), chunk); err != nil {
 			a.Log.Error("announce a change: it will be published later", "tenant", chunk[0].Tenant, "event", chunk[0].ID, "events", len(chunk), "error", err.Error())
 		}
 	}
 }
 
-func (a Announcements) hand(ctx context.Context, events []event.Event) error {
+// hand publishes the events of a row and removes it.
+func (a Announcements) hand(ctx context.Context, partition string, events []event.Event) error {
 	if err := a.Publisher.Publish(ctx, events...); err != nil {
 		return err
 	}
-	_, err := a.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &a.Table, Key: integrationKey(announcements, events[0].ID)})
+	_, err := a.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &a.Table, Key: integrationKey(partition, events[0].ID)})
 	return err
 }
 
 // Relay publishes the announcements whose writer ended before it could, and returns how many. Call it every few minutes.
 func (a Announcements) Relay(ctx context.Context) (count int, err error) {
+	var wrong []error
+	for n := range shards + 1 {
+		partition := announcements
+		if n < shards {
+			partition = announcementShard(n)
+		}
+		published, err := a.relay(ctx, partition)
+		count += published
+		if err != nil { // it keeps no other from going out
+			wrong = append(wrong, err)
+		}
+	}
+	return count, errors.Join(wrong...)
+}
+
+func (a Announcements) relay(ctx context.Context, partition string) (count int, err error) {
 	pages := dynamodb.NewQueryPaginator(a.DB, &dynamodb.QueryInput{
 		TableName: &a.Table, KeyConditionExpression: awssdk.String("tenant = :t"), ConsistentRead: awssdk.Bool(true),
 		FilterExpression:          awssdk.String("since <= :since"),
-		ExpressionAttributeValues: item{":t": text(announcements), ":since": number(a.Now().Add(-relayAfter).Unix())},
+		ExpressionAttributeValues: item{":t": text(partition), ":since": number(a.Now().Add(-relayAfter).Unix())},
 	})
 	var wrong []error
 	for pages.HasMorePages() {
@@ -83,9 +115,9 @@ func (a Announcements) Relay(ctx context.Context) (count int, err error) {
 		for _, row := range page.Items {
 			events, err := readAnnouncement(row)
 			if err == nil {
-				err = a.hand(ctx, events)
+				err = a.hand(ctx, partition, events)
 			}
-			if err != nil { // it keeps no other from going out
+			if err != nil {
 				wrong = append(wrong, fmt.Errorf("publish announcement %s: %w", textOf(row, "id"), err))
 				continue
 			}
