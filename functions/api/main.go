@@ -26,12 +26,12 @@ func main() {
 	}
 	store := s.Integrations()
 	service := s.Service(store)
-	service.Backlog = s.Deliveries()
 	courier := s.Courier()
 	relay := s.Relay()
 	courier.Adapter, courier.Relay = service, relay
 	jobs, orders, log, triggers := s.Jobs(), s.Orders(), s.Resending(), s.Triggers()
-	orders.Relay, service.Backlog = relay, log
+	recovery := &delivery.Recovery{Fanout: &delivery.Fanout{Systems: s.Systems}, Journal: log, Now: time.Now}
+	orders.Relay, service.Backlog, service.Missed = relay, log, recovery
 	handler := console.New(console.Config{
 		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {
 			if _, err := store.Get(ctx, "readyz", "readyz"); err != nil && !errors.Is(err, integration.ErrNotFound) {
@@ -42,7 +42,7 @@ func main() {
 		}}),
 		Relay: relay, Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: log, DeadLetters: log, Health: s.Monitor(service),
 		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
-		Recovery: &delivery.Recovery{Fanout: &delivery.Fanout{Systems: s.Systems}, Journal: s.Deliveries(), Now: time.Now},
+		Recovery: recovery,
 		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(), Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),
 		Reports: orders, Ordered: func(ctx context.Context, r report.Report) {
 			if err := jobs.Order(ctx, r.Tenant, r.ID); err != nil {

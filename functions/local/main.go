@@ -167,6 +167,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Recorder: &report.Recorder{Zones: db.Reports(), Now: time.Now}, People: people,
 		Triggers: &trigger.Evaluator{Store: db.Triggers(), Now: time.Now, Log: log},
 	}
+	recovery := &delivery.Recovery{Fanout: fanout, Journal: db.Deliveries(), Now: time.Now}
+	integrations.Missed = recovery
 	triggers := &trigger.Service{Store: db.Triggers(), Integrations: db.Integrations(), Systems: systems, Now: time.Now, NewID: newID, Log: log}
 	ordered := make(chan struct{}, 1)
 
@@ -187,7 +189,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 			default:
 			}
 		},
-		Recovery: &delivery.Recovery{Fanout: fanout, Journal: db.Deliveries(), Now: time.Now},
+		Recovery: recovery,
 		Profiles: people, Blocks: db.Blocks(), Leaving: profile.Leaving{Links: links, Profiles: people, Blocks: db.Blocks(), Now: time.Now},
 	})
 	events := http.NewServeMux()

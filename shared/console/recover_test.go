@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
 )
 
 // arrive puts events on the bus and fans them out.
@@ -35,6 +38,27 @@ func (r *rig) arrive(from, count int, at time.Time) {
 	}
 }
 
+// countedFrom counts from a time: the events of the test came before the integration was disabled by our clock.
+type countedFrom struct {
+	*delivery.Recovery
+	from time.Time
+}
+
+func (c countedFrom) CountMissed(ctx context.Context, i integration.Integration, _ time.Time) (int, bool, error) {
+	return c.Recovery.CountMissed(ctx, i, c.from)
+}
+
+// lastEvent is what was put on the bus last.
+func (r *rig) lastEvent() event.Event {
+	r.t.Helper()
+	entries, err := r.db.Bus().Receive(r.t.Context(), 100)
+	require.NoError(r.t, err)
+	last := entries[len(entries)-1]
+	e, err := event.Parse(last.DetailType, last.Detail)
+	require.NoError(r.t, err)
+	return e
+}
+
 // TestWhatCameWhileAnIntegrationWasOffIsRecovered is the promise of "what was not delivered can be replayed".
 func TestWhatCameWhileAnIntegrationWasOffIsRecovered(t *testing.T) {
 	r := start(t)
@@ -56,7 +80,11 @@ func TestWhatCameWhileAnIntegrationWasOffIsRecovered(t *testing.T) {
 	require.NotContains(t, dry.body, "next_cursor")
 	require.Equal(t, 409, r.call("POST", path, all+`}`).status, "not while it is disabled")
 
+	r.config.Integrations.Missed = &countedFrom{r.config.Recovery, began}
 	require.Equal(t, 200, r.call("POST", "/v1/integrations/"+id+"/enable", "").status)
+	notice := event.Data[event.IntegrationData](r.lastEvent())
+	require.Equal(t, 6, *notice.Missed, "the notice of enabling says what was missed")
+	require.False(t, notice.MissedMore)
 	require.EqualValues(t, 3, r.call("POST", path, all+`,"kinds":["vuln"]}`).body["missed"])
 	require.Contains(t, r.woken, delivery.Lane{Tenant: "42", Integration: id})
 	made := r.call("POST", path, all+`}`)

@@ -157,3 +157,25 @@ func (r *Recovery) missed(ctx context.Context, i integration.Integration, taken 
 	}
 	return out, nil
 }
+
+// What CountMissed looks at, at most: a person waits for it.
+const (
+	countPage = 500
+	countMost = 4 * countPage // events of the tenant
+)
+
+// CountMissed counts what Recover would find from a time until now.
+func (r *Recovery) CountMissed(ctx context.Context, i integration.Integration, from time.Time) (n int, more bool, err error) {
+	m := Missed{From: from, To: r.Now(), DryRun: true, Limit: countPage}
+	for looked := 0; m.From.Before(m.To); {
+		page, err := r.Recover(ctx, i, m)
+		if err != nil {
+			return 0, false, err
+		}
+		n, looked, m.After = n+page.Missed, looked+page.Looked, page.Next
+		if m.After == "" || looked >= countMost {
+			break
+		}
+	}
+	return n, m.After != "", nil
+}

@@ -257,11 +257,16 @@ type IntegrationData struct {
 	// Answer is what its system said last, in words; of the kinds that tell how an integration does.
 	Answer string `json:"last_answer,omitempty"`
 	// Since is when it began to fail (RFC 3339), Waiting the number of deliveries that wait for it; WaitingMore says that
-	// there are more. Missed is the number of events that came while it was disabled.
+	// there are more. NotSent is the number of those that are dead and can be replayed; at IntegrationBroken it holds what
+	// waited. Missed is the number of events that came while it was disabled and can be recovered. A number is a floor where
+	// its More says so.
 	Since       string `json:"failing_since,omitempty"`
 	Waiting     *int   `json:"waiting,omitempty"`
 	WaitingMore bool   `json:"waiting_more,omitempty"`
+	NotSent     *int   `json:"not_sent,omitempty"`
+	NotSentMore bool   `json:"not_sent_more,omitempty"`
 	Missed      *int   `json:"missed,omitempty"`
+	MissedMore  bool   `json:"missed_more,omitempty"`
 }
 
 func (d IntegrationData) check() error {

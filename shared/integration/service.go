@@ -71,18 +71,30 @@ type Service struct {
 	Log       *slog.Logger
 	// Backlog counts what waits to be sent to an integration, for its notices; nil = they do not say.
 	Backlog Backlog
+	// Missed counts what it missed while it was disabled, for the notice that it is enabled; nil = that does not say.
+	Missed Missed
+}
+
+// Missed counts what integrations missed.
+type Missed interface {
+	// CountMissed counts the events that arrived since a time, that the integration takes and that no delivery to it
+	// carries. more says that it stopped before the end.
+	CountMissed(ctx context.Context, i Integration, from time.Time) (n int, more bool, err error)
 }
 
 // Backlog counts what waits to be sent to an integration.
 type Backlog interface {
 	// CountWaiting counts the deliveries that wait for their first request or for a retry: about limit at most.
 	CountWaiting(ctx context.Context, tenant, integration string, limit int) (Waiting, error)
+	// CountDead counts those that are dead and were made at the time or later: about limit at most.
+	CountDead(ctx context.Context, tenant, integration string, from time.Time, limit int) (int, error)
 }
 
 // Waiting is what waits to be sent to an integration.
 type Waiting struct {
 	Count int       // at most the limit asked for
 	Next  time.Time // when the next retry of those counted is due; zero when none is
+	Floor bool      // what waits for its first request is not counted
 }
 
 // WaitingLimit is how far notices and the API count what waits.
@@ -154,25 +166,40 @@ func (s *Service) Update(ctx context.Context, who Person, id string, revision in
 	if len(problems) > 0 {
 		return Integration{}, problems
 	}
-	kind := event.UpdateIntegration
 	if p.Enabled != nil && *p.Enabled != i.Enabled() {
 		if err := s.sendable(ctx, i); err != nil && *p.Enabled {
 			return Integration{}, err
 		}
-		kind = s.toggle(&i, *p.Enabled, who)
+		return s.toggle(ctx, i, *p.Enabled, who)
 	}
-	return s.save(ctx, i, kind, "", &who)
+	return s.save(ctx, i, event.UpdateIntegration, "", &who)
 }
 
 // Enable and disable are Update with one member; this is the change itself.
-func (s *Service) toggle(i *Integration, on bool, who Person) event.Kind {
+func (s *Service) toggle(ctx context.Context, i Integration, on bool, who Person) (Integration, error) {
 	if on {
+		d := s.missed(ctx, i)
 		i.Off, i.Failing = nil, nil
 		i.Window++
-		return event.EnableIntegration
+		return s.saveAs(ctx, i, event.EnableIntegration, d, &who)
 	}
 	i.Off, i.Failing = &Off{By: ByPerson, Person: who.Email, At: s.Now().UTC()}, nil
-	return event.DisableIntegration
+	return s.save(ctx, i, event.DisableIntegration, "", &who)
+}
+
+// missed tells the notice of enabling what came while the integration was disabled. It is not enabled the less when that is
+// not known.
+func (s *Service) missed(ctx context.Context, i Integration) (d event.IntegrationData) {
+	if s.Missed == nil || i.Off == nil {
+		return d
+	}
+	n, more, err := s.Missed.CountMissed(ctx, i, i.Off.At)
+	if err != nil {
+		s.Log.Warn("count what an integration missed", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())
+		return d
+	}
+	d.Missed, d.MissedMore = &n, more
+	return d
 }
 
 // SetEnabled switches the integration on or off; it is no error when it already is.
@@ -188,7 +215,7 @@ func (s *Service) SetEnabled(ctx context.Context, who Person, id string, revisio
 	if err := s.sendable(ctx, i); err != nil && on {
 		return Integration{}, err
 	}
-	return s.save(ctx, i, s.toggle(&i, on, who), "", &who)
+	return s.toggle(ctx, i, on, who)
 }
 
 // Adapt changes read-only parameters as the system's side demands, if the integration's revision is still i's: what an
@@ -206,13 +233,15 @@ func (s *Service) Rebind(ctx context.Context, i Integration, change json.RawMess
 	if err := s.adapt(ctx, &i, change); err != nil {
 		return Integration{}, fmt.Errorf("rebind integration %s: %w", i.ID, err)
 	}
-	kind := event.UpdateIntegration
+	kind, d := event.UpdateIntegration, event.IntegrationData{}
 	if !i.Enabled() && i.Off.By == ByPlatform {
-		i.Off, kind = nil, event.EnableIntegration
+		kind, d = event.EnableIntegration, s.missed(ctx, i)
+		i.Off = nil
 	}
+	d.Reason = reason
 	i.Failing = nil
 	i.Window++
-	return s.save(ctx, i, kind, reason, nil)
+	return s.saveAs(ctx, i, kind, d, nil)
 }
 
 // adapt leaves the secrets sealed as they are: what sends may open them and need not be able to seal.
@@ -252,10 +281,10 @@ func (s *Service) DisableBroken(ctx context.Context, tenant, id string, window i
 		if i.Failing != nil {
 			d.Since = i.Failing.Since.UTC().Format(time.RFC3339)
 		}
-		i.Off, i.Failing = &Off{By: ByPlatform, Reason: reason, At: s.Now().UTC(), Answer: &a}, nil
-		if err = s.count(ctx, i, &d); err != nil {
+		if err = s.count(ctx, i, event.IntegrationBroken, i.Failing, &d); err != nil {
 			return false, err
 		}
+		i.Off, i.Failing = &Off{By: ByPlatform, Reason: reason, At: s.Now().UTC(), Answer: &a}, nil
 		if _, err = s.saveAs(ctx, i, event.IntegrationBroken, d, nil); errors.Is(err, ErrConflict) {
 			continue // someone changed its settings meanwhile: look again
 		}
@@ -297,10 +326,12 @@ func (s *Service) mark(ctx context.Context, tenant, id string, window int64, f *
 	if i.Window != window || !i.Enabled() || (i.Failing == nil) == (f == nil) {
 		return false, nil
 	}
+	failing := f
 	if i.Failing != nil { // what is over
 		d.Since, d.Answer = i.Failing.Since.UTC().Format(time.RFC3339), i.Failing.Answer.Words
+		failing = i.Failing
 	}
-	if err := s.count(ctx, i, &d); err != nil {
+	if err := s.count(ctx, i, kind, failing, &d); err != nil {
 		return false, err
 	}
 	err = s.Store.Mark(ctx, tenant, id, window, f, s.announceWith(kind, i, d, nil))
@@ -314,8 +345,12 @@ func (s *Service) mark(ctx context.Context, tenant, id string, window int64, f *
 	return true, nil
 }
 
-// count tells a notice how many deliveries wait.
-func (s *Service) count(ctx context.Context, i Integration, d *event.IntegrationData) error {
+// deadBefore is how long before an integration began to fail the oldest delivery was made that died of it: it was tried for
+// up to 51 minutes (package retry).
+const deadBefore = time.Hour
+
+// count tells a notice how many deliveries wait, and how many were not sent since the integration began to fail.
+func (s *Service) count(ctx context.Context, i Integration, kind event.Kind, f *Failing, d *event.IntegrationData) error {
 	if s.Backlog == nil {
 		return nil
 	}
@@ -323,7 +358,21 @@ func (s *Service) count(ctx context.Context, i Integration, d *event.Integration
 	if err != nil {
 		return fmt.Errorf("count what waits for integration %s: %w", i.ID, err)
 	}
-	d.Waiting, d.WaitingMore = &w.Count, w.Count == WaitingLimit
+	since := s.Now()
+	if f != nil {
+		since = f.Since
+	}
+	dead, err := s.Backlog.CountDead(ctx, i.Tenant, i.ID, since.Add(-deadBefore), WaitingLimit)
+	if err != nil {
+		return fmt.Errorf("count what was not sent to integration %s: %w", i.ID, err)
+	}
+	d.Waiting, d.WaitingMore = &w.Count, w.Count >= WaitingLimit
+	d.NotSentMore = dead >= WaitingLimit
+	if kind == event.IntegrationBroken { // what waits is dead from now on
+		dead += w.Count
+		d.NotSentMore = d.NotSentMore || d.WaitingMore || w.Floor
+	}
+	d.NotSent = &dead
 	return nil
 }
 

@@ -276,15 +276,16 @@ func user(headline, sentence string) func(Notification) text {
 func integration(headline, sentence string, s Severity) func(Notification) text {
 	return func(n Notification) text {
 		d := event.Data[event.IntegrationData](n.Event)
-		waiting := "Deliveries that wait"
-		if n.Event.Kind == event.IntegrationBroken {
-			waiting = "Deliveries not sent, to be replayed" // what waited is dead from now on
+		waiting := d.Waiting
+		if n.Event.Kind == event.IntegrationBroken && d.NotSent != nil {
+			waiting = nil // it is dead from now on, and one of those not sent
 		}
 		return text{
 			headline: headline, sentence: sentence, severity: s, link: n.own("/integrations/" + url.PathEscape(d.Integration.ID)),
 			facts: facts(Fact{"Integration", d.Integration.Name}, Fact{"System", d.Integration.System}, Fact{"Reason", d.Reason},
-				Fact{"Last answer", d.Answer}, Fact{"Failing since", d.Since}, Fact{waiting, figure(d.Waiting, d.WaitingMore)},
-				Fact{"Events missed", figure(d.Missed, false)}, Fact{"By", person(d.By)}),
+				Fact{"Last answer", d.Answer}, Fact{"Failing since", d.Since}, Fact{"Deliveries that wait", figure(waiting, d.WaitingMore)},
+				Fact{"Deliveries not sent", figureWith(d.NotSent, d.NotSentMore, "they can be sent again on its page")},
+				Fact{"Events missed", figureWith(d.Missed, d.MissedMore, "they can be recovered on its page")}, Fact{"By", person(d.By)}),
 		}
 	}
 }
@@ -298,6 +299,14 @@ func figure(n *int, more bool) string {
 		return strconv.Itoa(*n) + " or more"
 	}
 	return strconv.Itoa(*n)
+}
+
+// figureWith says what can be done where there is something to do.
+func figureWith(n *int, more bool, remedy string) string {
+	if n == nil || *n == 0 {
+		return figure(n, more)
+	}
+	return figure(n, more) + "; " + remedy
 }
 
 func application(headline, sentence string) func(Notification) text {

@@ -345,7 +345,13 @@ func Events() []event.Event {
 const integrationData = `{"integration":{"id":"01GTD8R4000000000000000001","name":"Ops channel","type":"slack"},"reason":"30 of 40 requests failed within 12 hours (75 %, the limit is 60 %)","by":{"name":"Ada","email":"ada@example.com"}}`
 
 const failingData = `{"integration":{"id":"01GTD8R4000000000000000001","name":"Ops channel","type":"slack"},` +
-	`"last_answer":"answered 404 Not Found: the webhook is gone: make a new one at Slack","failing_since":"2023-03-01T00:00:00Z","waiting":1000,"waiting_more":true,"missed":3}`
+	`"last_answer":"answered 404 Not Found: the webhook is gone: make a new one at Slack","failing_since":"2023-03-01T00:00:00Z","waiting":1000,"waiting_more":true,"not_sent":3}`
+
+const enabledData = `{"integration":{"id":"01GTD8R4000000000000000001","name":"Ops channel","type":"slack"},"missed":1200,"missed_more":true,` +
+	`"by":{"name":"Ada","email":"ada@example.com"}}`
+
+const brokenData = `{"integration":{"id":"01GTD8R4000000000000000001","name":"Ops channel","type":"slack"},` +
+	`"reason":"30 of 40 requests failed within 12 hours (75 %, the limit is 60 %)","failing_since":"2023-03-01T00:00:00Z","waiting":5,"not_sent":17}`
 
 var samples = map[event.Kind]string{
 	event.NewHits:            `{"hit":{"domain":"shop.example.com","heur_distance":0.5,"method":"POST","parameter":"POST_comment_value","path":"/orders/1","payloads":["' or 1=1--"],"point":["post","comment"],"probability":0.5,"remote_country":"NL","remote_port":40112,"remote_addr4":"203.0.113.7","remote_addr6":"","tor":"none","request_time":1677628800,"create_time":1677628802,"response_len":345,"response_status":404,"response_time":120,"stamps":[2042],"regex":[],"stamps_hash":-730112,"regex_hash":-2147483648,"type":"sqli","block_status":"monitored","id":["hits_production_42_202303_v_1","k3Zr0a1xQmS8T2bW5cYd"],"object_type":"hit","anomaly":0.98}}`,
@@ -359,10 +365,10 @@ var samples = map[event.Kind]string{
 	event.DeleteUser:         `{"user":{"name":"Grace","email":"grace@example.com","role":"Analyst"}}`,
 	event.CreateIntegration:  integrationData,
 	event.UpdateIntegration:  integrationData,
-	event.EnableIntegration:  integrationData,
+	event.EnableIntegration:  enabledData,
 	event.DisableIntegration: integrationData,
 	event.DeleteIntegration:  integrationData,
-	event.IntegrationBroken:  integrationData,
+	event.IntegrationBroken:  brokenData,
 	event.IntegrationFailing: failingData,
 	event.IntegrationWorking: failingData,
 	event.CreateApplication:  `{"application":{"id":8,"name":"Shop"},"by":{"name":"Ada","email":"ada@example.com"}}`,

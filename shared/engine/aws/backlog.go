@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/integration"
@@ -19,7 +20,7 @@ func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit 
 	if err != nil {
 		return w, fmt.Errorf("count what waits for integration %s: %w", id, err)
 	}
-	w.Count = len(ids)
+	w.Count, w.Floor = len(ids), true
 	keys := make([]item, min(nextOf, len(ids)))
 	for n := range keys {
 		keys[n] = deliveryKey(tenant, id, ids[n])
@@ -38,4 +39,13 @@ func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit 
 		}
 	}
 	return w, nil
+}
+
+// CountDead counts by the index of what failed.
+func (d *Deliveries) CountDead(ctx context.Context, tenant, id string, from time.Time, limit int) (int, error) {
+	ids, err := d.troubledIDs(ctx, tenant, id, delivery.Dead, firstID(from), lastOfAll, true, limit)
+	if err != nil {
+		return 0, fmt.Errorf("count what was not sent to integration %s: %w", id, err)
+	}
+	return len(ids), nil
 }

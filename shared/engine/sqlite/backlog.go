@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"time"
 
 	driver "zombiezen.com/go/sqlite"
 
@@ -32,4 +33,24 @@ func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit 
 		return w, fmt.Errorf("count what waits for integration %s: %w", id, err)
 	}
 	return w, nil
+}
+
+// CountDead counts by the index of the dead.
+func (d *Deliveries) CountDead(ctx context.Context, tenant, id string, from time.Time, limit int) (n int, err error) {
+	ref, ok := d.db.ref(tenant, id)
+	if !ok {
+		return 0, nil
+	}
+	err = d.db.query(ctx, "SELECT count(*) FROM (SELECT 1 FROM finished WHERE ref = ? AND id >= ? AND dead = 1 LIMIT ?)", func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindText(2, firstID(from))
+		s.BindInt64(3, int64(limit))
+	}, func(s *driver.Stmt) error {
+		n = s.ColumnInt(0)
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count what was not sent to integration %s: %w", id, err)
+	}
+	return n, nil
 }
