@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
 
@@ -25,9 +26,11 @@ import (
 	"tocsin/shared/console"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/destination/s3"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/destination/telegram/bot"
 	"tocsin/shared/egress"
+	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/health"
 	"tocsin/shared/httpserver"
@@ -123,7 +126,7 @@ func listen(at, flag string) (net.Listener, error) {
 
 // serve wires the engine to the domain and runs until the context ends.
 func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys *keyring.Ring, tokens *access.Keys, listener, busListener net.Listener) error {
-	systems := catalogue.Default(telegram.New(c.telegram))
+	systems := catalogue.Default(telegram.New(c.telegram), s3.New(s3.Platform{Identity: c.identity(log)}))
 	policy := egress.Policy{Allow: c.allow}
 	sender, outbox, err := c.mailer(db)
 	if err != nil {
@@ -235,6 +238,15 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 
 // reportsEvery is how often the schedule of reports is looked at.
 const reportsEvery = 10 * time.Second
+
+// identity is what the AWS SDK finds on this machine, when somebody asks for it. Its one call goes the way of all others.
+func (c config) identity(log *slog.Logger) *identity.Found {
+	return &identity.Found{Load: identity.Default, Now: time.Now, Log: log, STS: []func(*sts.Options){func(o *sts.Options) {
+		if c.proxy != nil {
+			o.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: c.proxy.For}}
+		}
+	}}}
+}
 
 // receive gets what happens in Telegram: by the webhook where Telegram can call in, else by asking.
 func (c config) receive(ctx context.Context, b *bot.Bot) {

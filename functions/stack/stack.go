@@ -25,10 +25,12 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/destination/s3"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/destination/telegram/bot"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
@@ -85,7 +87,6 @@ func (e *environment) number(name string, otherwise int) int {
 // Open reads the environment. It makes no call.
 func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 	s := &Stack{env: environment{get: getenv}, bot: telegram.Bot{Token: getenv("TOCSIN_TELEGRAM_TOKEN"), API: getenv("TOCSIN_TELEGRAM_API")}}
-	s.Systems = catalogue.Default(telegram.New(s.bot))
 	level := slog.LevelInfo
 	if v := getenv("TOCSIN_LOG_LEVEL"); v != "" {
 		if err := level.UnmarshalText([]byte(v)); err != nil {
@@ -110,7 +111,19 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 		return nil, fmt.Errorf("read the AWS configuration: %w", err)
 	}
 	s.db = dynamodb.NewFromConfig(s.sdk)
+	s.Systems = catalogue.Default(telegram.New(s.bot), s3.New(s.assumes()))
 	return s, nil
+}
+
+// assumes is who assumes customers' roles: the function by its own role, in the account that the template names. A function
+// that sends nothing has no account.
+func (s *Stack) assumes() s3.Platform {
+	account := s.env.get("TOCSIN_AWS_ACCOUNT")
+	if account == "" {
+		return s3.Platform{}
+	}
+	in := s3.Account{ID: account, Partition: s.env.get("TOCSIN_AWS_PARTITION")}
+	return s3.Platform{Identity: &identity.Of{In: in, Credentials: s.sdk.Credentials}, RoleNames: s.env.get("TOCSIN_ROLE_NAMES")}
 }
 
 // Check says what the environment lacked for all that was asked of the stack.

@@ -32,6 +32,8 @@ const maxBody = 256 << 10
 
 // Systems is the catalogue as the API needs it.
 type Systems interface {
+	// Prepare comes before the catalogue is shown: what it says can depend on what the deployment finds.
+	Prepare(ctx context.Context)
 	All() []catalogue.Entry
 	Lookup(name string) (s destination.System, available, ok bool)
 }

@@ -57,6 +57,7 @@ func (s *server) systems(api huma.API) {
 		if err != nil {
 			return nil, s.answer(err)
 		}
+		s.Systems.Prepare(ctx)
 		out := &systemsOutput{}
 		out.Body.Groups = s.groups(principal(ctx).Tenant, all)
 		return out, nil

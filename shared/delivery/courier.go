@@ -200,7 +200,7 @@ func single(v destination.Verdict, status int, mail bool) result {
 		out.mark = doubtful
 	default:
 		out.quiet, out.slow = quiet(v, status), slow(v, status)
-		if !v.Pace && !(mail && status == 0) { // the mail service is ours: when it is away nobody's integration is to blame
+		if !v.Pace && !v.Ours && !(mail && status == 0) { // the mail service is ours: when it is away nobody's integration is to blame
 			out.mark = ill
 		}
 	}

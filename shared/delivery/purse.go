@@ -77,7 +77,7 @@ func (c *Courier) ask(ctx context.Context, r *Route, g destination.Grant) grante
 	}
 	q, err := g.Ask(ctx, c.Now())
 	if err != nil {
-		return granted{verdict: destination.Verdict{Reason: err.Error()}}
+		return granted{verdict: destination.Verdict{Reason: err.Error(), Ours: true}}
 	}
 	response, err := c.Carrier.Do(ctx, q)
 	if err != nil {

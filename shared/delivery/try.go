@@ -458,7 +458,7 @@ func (t *try) result() result {
 func (t *try) mark() mark {
 	switch {
 	case t.mails && (t.arrived > 0 || t.had): // a service that takes the mails of others is a working one
-	case t.ended != nil && !t.full && !t.gaveUp && !t.ended.Pace && !(t.r.mails() && t.a.Status == 0):
+	case t.ended != nil && !t.full && !t.gaveUp && !t.ended.Pace && !t.ended.Ours && !(t.r.mails() && t.a.Status == 0):
 		return ill
 	}
 	switch {

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
@@ -160,7 +159,7 @@ func signed(t *testing.T, s *storage, r *http.Request, body []byte, now time.Tim
 			q.Header[h] = r.Header[h]
 		}
 	}
-	want, err := s3.Sign(q, aws.Credentials{AccessKeyID: "ours", SecretAccessKey: "0123456789"}, "s3", "us-east-1", now)
+	want, err := s3.Sign(q, s3.Keys{ID: "ours", Secret: "0123456789"}, "s3", "us-east-1", now)
 	require.NoError(t, err)
 	require.Equal(t, want.Header.Get("Authorization"), r.Header.Get("Authorization"))
 }

@@ -13,7 +13,8 @@ import (
 // It holds no state between calls and does no I/O: delivery sends, so that limits, redirects, addresses,
 // deadlines and logging are decided in one place.
 type Destination interface {
-	// System is data for the catalogue and the form. It does not change.
+	// System is data for the catalogue and the form. Its name, events and parameters do not change; a default or a text can,
+	// with what the deployment has.
 	System() System
 	// Encode splits the notifications into requests within the system's limits. The same input gives the same
 	// requests in the same order, but for signatures over Target.Now: a retry sends the requests again that did not arrive.
@@ -232,6 +233,9 @@ type Verdict struct {
 	// a provider. The part is tried again as any failed one. The lane's pace learns from it, and it counts neither for nor
 	// against the system's health. RetryAfter says how long, 0 when the system did not say.
 	Pace bool
+	// Ours says that the failure is the deployment's own (it has no credentials to ask with): it counts neither for nor
+	// against the system's health.
+	Ours bool
 	// Apart says that the failure is about this part alone (a receiver's mailbox, one record) and not about the system: the
 	// other parts are tried in the same attempt, and it counts neither for nor against the system's health. Without it a
 	// failure ends the attempt: what was not tried then waits for the next one.

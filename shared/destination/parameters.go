@@ -110,6 +110,28 @@ func ParametersOf[P any]() Parameters {
 	return p
 }
 
+// Defaulting is the same description with another default and help of one field, for a deployment that lacks what the
+// usual default needs. It panics when there is no such field.
+func (p Parameters) Defaulting(field, value, help string) Parameters {
+	var made invopop.Schema
+	err := json.Unmarshal(p.schema, &made)
+	property, ok := made.Properties.Get(field)
+	at := slices.IndexFunc(p.fields, func(f Field) bool { return f.Name == field })
+	if err != nil || !ok || at < 0 {
+		panic(fmt.Sprintf("default of parameter %s: there is no such field", field))
+	}
+	property.Default, property.Description = value, help
+	p.fields = slices.Clone(p.fields)
+	p.fields[at].Default, err = json.Marshal(value)
+	if err == nil {
+		p.schema, err = json.Marshal(&made)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("default of parameter %s: %v", field, err))
+	}
+	return p
+}
+
 // Retitled is the same description with another title of one field, for a system that takes another's parameters
 // under its own name. It panics when there is no such field.
 func (p Parameters) Retitled(field, title string) Parameters {

@@ -3,6 +3,7 @@
 package catalogue
 
 import (
+	"context"
 	"slices"
 
 	"tocsin/shared/destination"
@@ -32,11 +33,11 @@ type Entry struct {
 	Available bool
 }
 
-// Catalogue finds systems. It does not change after New.
+// Catalogue finds systems. Which there are does not change after New; what one says of itself can, with what the
+// deployment turns out to have.
 type Catalogue struct {
-	entries []Entry
-	by      map[string]int
-	code    map[string]destination.Destination
+	all []destination.Destination
+	by  map[string]int
 }
 
 // Default is the catalogue of this release. What
@@ -76,33 +77,52 @@ func Default(configured ...destination.Destination) *Catalogue {
 
 // New makes a catalogue of the systems given. One without parameters is listed only.
 func New(all ...destination.Destination) *Catalogue {
-	c := &Catalogue{by: map[string]int{}, code: map[string]destination.Destination{}}
-	for _, d := range all {
-		s := d.System()
-		available := s.Parameters.Schema() != nil
-		c.by[s.Name] = len(c.entries)
-		c.entries = append(c.entries, Entry{System: s, Available: available})
-		if available {
-			c.code[s.Name] = d
-		}
+	c := &Catalogue{all: all, by: map[string]int{}}
+	for n, d := range all {
+		c.by[d.System().Name] = n
 	}
 	return c
 }
 
+func entry(d destination.Destination) Entry {
+	s := d.System()
+	return Entry{System: s, Available: s.Parameters.Schema() != nil}
+}
+
+// Prepare has each system look for what it says of itself, and waits for that a short time at most. It is for who is
+// about to show the catalogue.
+func (c *Catalogue) Prepare(ctx context.Context) {
+	for _, d := range c.all {
+		if p, ok := d.(interface{ Prepare(ctx context.Context) }); ok {
+			p.Prepare(ctx)
+		}
+	}
+}
+
 // All lists the systems in page order.
-func (c *Catalogue) All() []Entry { return c.entries }
+func (c *Catalogue) All() []Entry {
+	out := make([]Entry, len(c.all))
+	for n, d := range c.all {
+		out[n] = entry(d)
+	}
+	return out
+}
 
 // Lookup finds a system by its name.
 func (c *Catalogue) Lookup(name string) (s destination.System, available, ok bool) {
-	i, ok := c.by[name]
+	n, ok := c.by[name]
 	if !ok {
 		return s, false, false
 	}
-	return c.entries[i].System, c.entries[i].Available, true
+	e := entry(c.all[n])
+	return e.System, e.Available, true
 }
 
 // Destination finds the code of an available system.
 func (c *Catalogue) Destination(name string) (destination.Destination, bool) {
-	d, ok := c.code[name]
-	return d, ok
+	n, ok := c.by[name]
+	if !ok || !entry(c.all[n]).Available {
+		return nil, false
+	}
+	return c.all[n], true
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http/httpguts"
 
@@ -45,8 +44,8 @@ func hostile() []string {
 // Either a value is refused when it is saved, and the field is named; or whatever is sent goes where the policy allows,
 // and to the vendor where the vendor is fixed.
 func TestS12NoParameterLeadsInside(t *testing.T) {
-	own := credentials.NewStaticCredentialsProvider("AKIAOWN", "own", "")
-	c := catalogue.Default(s3.New(s3.Platform{Account: "123456789012", Credentials: own}))
+	own := s3.Static{Of: s3.Account{ID: "123456789012"}, With: s3.Keys{ID: "AKIAOWN", Secret: "own"}}
+	c := catalogue.Default(s3.New(s3.Platform{Identity: own}))
 	for _, entry := range c.All() {
 		if entry.System.Personal {
 			continue

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
@@ -60,8 +59,8 @@ var askedAgain = []string{"tenant_id"}
 // TestS3AKeptSecretGoesToNoOtherReceiver changes each parameter that is no secret, of every system, and looks at where the
 // requests and the questions for credentials go, and how that host's certificate is looked at.
 func TestS3AKeptSecretGoesToNoOtherReceiver(t *testing.T) {
-	own := credentials.NewStaticCredentialsProvider("AKIAOWN", "own", "")
-	c := catalogue.Default(s3.New(s3.Platform{Account: "123456789012", Credentials: own}))
+	own := s3.Static{Of: s3.Account{ID: "123456789012"}, With: s3.Keys{ID: "AKIAOWN", Secret: "own"}}
+	c := catalogue.Default(s3.New(s3.Platform{Identity: own}))
 	for _, entry := range c.All() {
 		system := entry.System
 		if system.Personal {

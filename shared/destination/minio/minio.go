@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/notification"
@@ -71,7 +69,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	}
 	var out []destination.Request
 	for _, f := range s3.Files(t, format, ns, records) {
-		keys := aws.Credentials{AccessKeyID: p.KeyID, SecretAccessKey: p.Secret}
+		keys := s3.Keys{ID: p.KeyID, Secret: p.Secret}
 		q, err := s3.PutSigned(p.address(f.Key), f, destination.Transport{Timeout: s3.Timeout}, keys, p.Region, t.Now)
 		if err != nil {
 			return nil, err

@@ -2,8 +2,10 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"net/http"
+	"strings"
 	"time"
 
 	"tocsin/shared/destination"
@@ -93,8 +95,24 @@ func Judge(r destination.Response) destination.Verdict {
 	return v
 }
 
+// denied says more of an AccessDenied where its message does: which permission was missing, and what kind of policy said
+// no. S3, user guide, "Troubleshoot access denied (403 Forbidden) errors": the message names them where the caller's
+// account or organisation is the bucket's.
+func denied(message string) string {
+	switch {
+	case strings.Contains(message, "kms:"):
+		return "the bucket's KMS key does not let the role or key in: allow kms:GenerateDataKey on that key, in the policy of the role or user and in the key's own policy"
+	case strings.Contains(message, "explicit deny"):
+		return "a policy forbids it expressly (of the bucket, of the role or user, or of the organisation): it must let s3:PutObject on the bucket's objects (<bucket arn>/*) through"
+	}
+	return ""
+}
+
 func failed(r destination.Response, a said) destination.Verdict {
 	why, known := codes[a.Code]
+	if a.Code == "AccessDenied" {
+		why = cmp.Or(denied(a.Message), why)
+	}
 	if !known && destination.Success(r.Status) {
 		return destination.Failed(r, "the storage answered "+destination.StatusText(r.Status)+" with an error in it (it says: "+destination.Said(a.Code, a.Message)+")")
 	}

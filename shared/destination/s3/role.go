@@ -10,24 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 
 	"tocsin/shared/destination"
 )
 
-// Platform is the deployment's own identity at AWS, with which it assumes customers' roles. The zero value has none: then
-// only access keys work, and the role option says so.
-type Platform struct {
-	// Account is the AWS account (12 digits) that a role has to trust.
-	Account string
-	// Credentials are those of the deployment; nil = none.
-	Credentials aws.CredentialsProvider
-}
-
-func (p Platform) known() bool { return p.Account != "" && p.Credentials != nil }
-
-const noIdentity = "this installation has no AWS identity of its own and can not assume a role: enter an access key ID and a secret access key instead"
+const noIdentity = "this installation has no AWS credentials of its own and can not assume a role: enter an access key ID and a secret access key instead, or ask its operator to give it some"
 
 // namespace of external ids; made once, for this.
 var namespace = uuid.MustParse("b58c3f0c-5a3e-4f0e-9a76-0f9d6f6f2f11")
@@ -57,10 +45,10 @@ const stsVersion = "2011-06-15"
 
 // Ask makes the call of AssumeRole, signed with the platform's own credentials.
 func (g Grant) Ask(ctx context.Context, now time.Time) (destination.Request, error) {
-	if !g.Platform.known() {
+	if g.Platform.none() {
 		return destination.Request{}, errors.New(noIdentity)
 	}
-	own, err := g.Platform.Credentials.Retrieve(ctx)
+	own, err := g.Platform.Identity.Keys(ctx)
 	if err != nil {
 		return destination.Request{}, errors.New("the platform's own AWS credentials are not there at the moment: this is a fault of the installation, not of your settings")
 	}
@@ -90,8 +78,11 @@ type refused struct {
 	Code string `xml:"Error>Code"`
 }
 
+// roleReasons explain STS's codes. STS, API reference, "AssumeRole: Errors" and "Common errors". AccessDenied is the one
+// answer to a wrong trust policy, a wrong external ID, a role that is not there and a policy of ours: STS does not tell
+// them apart, so that nobody can find out which roles an account has.
 var roleReasons = map[string]string{
-	"AccessDenied":            "the role does not let us in: its trust policy must name our account and your external ID, as the set-up page shows them; a new role takes a minute",
+	"AccessDenied":            "the role does not let us in: there must be a role of that ARN, and its trust policy must name our account and your external ID, as the set-up page shows them; a new role takes a minute",
 	"RegionDisabledException": "STS is switched off for this region in our account: this is the installation's to mend",
 	"ValidationError":         "AWS does not take the role ARN: copy it again from the role's page",
 	"MalformedPolicyDocument": "AWS does not take the role's policy",
@@ -100,6 +91,9 @@ var roleReasons = map[string]string{
 	"SignatureDoesNotMatch":   "the platform's own AWS credentials are not valid: this is a fault of the installation",
 	"Throttling":              "AWS asks to slow down",
 }
+
+// ours are the codes that only the installation's operator can do something about.
+var ours = set("RegionDisabledException", "ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch")
 
 // Read takes the keys out of the answer.
 func (g Grant) Read(r destination.Response, now time.Time) (destination.Credential, destination.Verdict) {
@@ -112,6 +106,7 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 		}
 		v := destination.Failed(r, reason)
 		v.Pace = v.Pace || a.Code == "Throttling"
+		v.Ours = ours[a.Code]
 		return destination.Credential{}, v
 	}
 	var a assumed
@@ -131,7 +126,7 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 
 // Apply signs the request with the role's keys.
 func (g Grant) Apply(q destination.Request, c destination.Credential, now time.Time) (destination.Request, error) {
-	return Sign(q, aws.Credentials{AccessKeyID: c.ID, SecretAccessKey: c.Secret, SessionToken: c.Session}, "s3", g.Region, now)
+	return Sign(q, Keys{ID: c.ID, Secret: c.Secret, Session: c.Session}, "s3", g.Region, now)
 }
 
 // stsAddress is the Security Token Service of a region.

@@ -7,13 +7,13 @@
 package s3
 
 import (
+	"cmp"
+	"context"
 	_ "embed"
 	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
@@ -86,8 +86,8 @@ func (p *Parameters) address(key string) string {
 
 // Destination is Amazon S3.
 type Destination struct {
-	system   destination.System
-	platform Platform
+	byRole, byKey destination.System // by what the form starts with
+	platform      Platform
 }
 
 //go:embed setup.md
@@ -96,11 +96,17 @@ var setUp string
 //go:embed setup_key.md
 var setUpKey string
 
+// keyFirst is the help of the authorization where there is no role to assume.
+const keyFirst = "key: an access key of a user of your account. role: we assume a role of your account, which this installation can not do now: it has no AWS credentials of its own."
+
 // New makes the destination; platform is who assumes the customers' roles.
 func New(platform Platform) Destination {
-	return Destination{platform: platform, system: FileSystem(destination.System{
+	s := FileSystem(destination.System{
 		Name: "s3", Title: "Amazon S3", Parameters: destination.ParametersOf[Parameters](), SetUpFor: platform.steps,
-	})}
+	})
+	d := Destination{byRole: s, byKey: s, platform: platform}
+	d.byKey.Parameters = s.Parameters.Defaulting("authorization", byKey, keyFirst)
+	return d
 }
 
 // FileSystem fills in what all systems have that take these files.
@@ -110,22 +116,52 @@ func FileSystem(s destination.System) destination.System {
 	return s
 }
 
+// Instead of the steps by role.
+const (
+	withoutRole = "This installation has no AWS credentials of its own, so it can not assume a role of your account: use an access key. Its operator can give it credentials.\n\n"
+	looking     = "This installation is still looking for AWS credentials of its own. With them it could assume a role of your account, without an access key: load this page again to see.\n\n"
+	namedSo     = " The role's name, after `role/`, must be `{{names}}` (`*` is any text)."
+)
+
 // steps is the set-up page with what the tenant has to paste.
 func (p Platform) steps(tenant string) string {
-	if !p.known() {
-		return setUpKey
+	if p.none() {
+		return withoutRole + setUpKey
 	}
-	return strings.NewReplacer("{{account}}", p.Account, "{{external_id}}", ExternalID(tenant)).Replace(setUp) + "\n" + setUpKey
+	a, known := p.Identity.Account()
+	if !known {
+		return looking + setUpKey
+	}
+	names := ""
+	if p.RoleNames != "" && p.RoleNames != "*" {
+		names = strings.ReplaceAll(namedSo, "{{names}}", p.RoleNames)
+	}
+	return strings.NewReplacer("{{account}}", a.ID, "{{partition}}", cmp.Or(a.Partition, "aws"), "{{external_id}}", ExternalID(tenant), "{{names}}", names).Replace(setUp) + "\n" + setUpKey
 }
 
-// System describes Amazon S3.
-func (d Destination) System() destination.System { return d.system }
+// System describes Amazon S3. The form starts with a key where the deployment can assume no role.
+func (d Destination) System() destination.System {
+	if d.platform.none() {
+		return d.byKey
+	}
+	return d.byRole
+}
+
+// Prepare has the deployment's own identity looked for.
+func (d Destination) Prepare(ctx context.Context) {
+	if d.platform.Identity != nil {
+		d.platform.Identity.Prepare(ctx)
+	}
+}
 
 // Encode writes the hits of one delivery as a file; other events are not offered.
 func (d Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
-	if p.Access == byRole && !d.platform.known() {
+	if p.Access == byRole && d.platform.Identity == nil {
 		return nil, &destination.NotReady{Reason: noIdentity}
+	}
+	if why := d.platform.refuses(p.Role); p.Access == byRole && why != "" {
+		return nil, &destination.NotReady{Reason: why}
 	}
 	records, err := Records(ns)
 	if err != nil {
@@ -137,7 +173,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 		q := Put(p.address(f.Key), f, way)
 		if p.Access == byRole {
 			q.Grant = Grant{Platform: d.platform, Role: p.Role, Tenant: ns[0].Event.Tenant, Region: p.Region}
-		} else if q, err = PutSigned(p.address(f.Key), f, way, aws.Credentials{AccessKeyID: p.KeyID, SecretAccessKey: p.Secret}, p.Region, t.Now); err != nil {
+		} else if q, err = PutSigned(p.address(f.Key), f, way, Keys{ID: p.KeyID, Secret: p.Secret}, p.Region, t.Now); err != nil {
 			return nil, err
 		}
 		q.Where = p.address("")

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
@@ -39,7 +37,20 @@ var suite = destinationtest.Case{
 }
 
 // platform has an identity of its own.
-var platform = s3.Platform{Account: "210987654321", Credentials: credentials.NewStaticCredentialsProvider("ASIAPLATFORM", "platform-secret", "platform-session")}
+var platform = s3.Platform{Identity: s3.Static{
+	Of: s3.Account{ID: "210987654321"}, With: s3.Keys{ID: "ASIAPLATFORM", Secret: "platform-secret", Session: "platform-session"},
+}}
+
+// own is an identity whose state a test chooses.
+type own struct {
+	account s3.Account
+	known   bool
+	err     error
+}
+
+func (o own) Account() (s3.Account, bool)           { return o.account, o.known }
+func (own) Prepare(context.Context)                 {}
+func (o own) Keys(context.Context) (s3.Keys, error) { return s3.Keys{ID: "AKIA", Secret: "s"}, o.err }
 
 var byRole = destinationtest.Case{
 	Destination: s3.New(platform), Check: check,
@@ -224,21 +235,94 @@ func TestARoleThatDoesNotLetUsIn(t *testing.T) {
 func TestWithoutAnIdentityARoleIsRefusedClearly(t *testing.T) {
 	c := byRole
 	c.Destination = s3.New(s3.Platform{})
+	c.Parameters = strings.Replace(byRole.Parameters, "{", `{"authorization":"role",`, 1)
 	_, err := c.Destination.Encode(destination.Target{Parameters: destinationtest.Open(t, c), Delivery: "x", Now: destinationtest.Now}, []notification.Notification{hit(`{"type":"sqli"}`)})
 	var notReady *destination.NotReady
 	require.ErrorAs(t, err, &notReady)
 	require.Contains(t, notReady.Reason, "enter an access key ID")
 	_, err = s3.Grant{}.Ask(t.Context(), destinationtest.Now)
-	require.ErrorContains(t, err, "no AWS identity")
-	broken := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, errors.New("secret detail") })
-	_, err = s3.Grant{Platform: s3.Platform{Account: "210987654321", Credentials: broken}}.Ask(t.Context(), destinationtest.Now)
+	require.ErrorContains(t, err, "no AWS credentials")
+	_, err = s3.Grant{Platform: s3.Platform{Identity: own{known: true}}}.Ask(t.Context(), destinationtest.Now)
+	require.ErrorContains(t, err, "no AWS credentials")
+	broken := own{account: s3.Account{ID: "210987654321"}, known: true, err: errors.New("secret detail")}
+	_, err = s3.Grant{Platform: s3.Platform{Identity: broken}}.Ask(t.Context(), destinationtest.Now)
 	require.ErrorContains(t, err, "fault of the installation")
 	require.NotContains(t, err.Error(), "secret detail")
 }
 
+// P1: what the form starts with is what works, and it says so.
+func TestP1TheFormStartsWithARoleOnlyWhereOneCanBeAssumed(t *testing.T) {
+	for name, c := range map[string]struct {
+		identity s3.Identity
+		starts   string
+		says     string
+	}{
+		"none is wired":      {nil, "key", "has no AWS credentials of its own, so it can not"},
+		"none was found":     {own{known: true}, "key", "has no AWS credentials of its own, so it can not"},
+		"nobody looked yet":  {own{}, "role", "is still looking"},
+		"there is one":       {platform.Identity, "role", "Account ID: `210987654321`"},
+		"one in GovCloud":    {own{account: s3.Account{ID: "210987654321", Partition: "aws-us-gov"}, known: true}, "role", `"AWS": "arn:aws-us-gov:iam::210987654321:root"`},
+		"the bucket's there": {own{account: s3.Account{ID: "210987654321", Partition: "aws-cn"}, known: true}, "role", `"arn:aws-cn:s3:::YOUR-BUCKET/*"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := s3.New(s3.Platform{Identity: c.identity})
+			var schema struct {
+				Properties map[string]struct{ Default any }
+			}
+			require.NoError(t, json.Unmarshal(d.System().Parameters.Schema(), &schema))
+			require.Equal(t, c.starts, schema.Properties["authorization"].Default)
+			require.Contains(t, d.System().Steps("42"), c.says)
+			require.NotContains(t, d.System().Steps("42"), "{{")
+			given := map[string]string{"key": `"access_key_id":"AKIA","secret_access_key":"s"`, "role": `"role_arn":"` + role + `"`}[c.starts]
+			full, err := d.System().Parameters.Complete(json.RawMessage(`{"region":"eu-west-1","bucket":"acme-hits",` + given + `}`))
+			require.NoError(t, err, "the API's default is the form's")
+			require.Contains(t, string(full), `"authorization":"`+c.starts+`"`)
+		})
+	}
+}
+
+func TestARoleThatTheInstallationMayNotAssumeIsToldBeforeAWSIsAsked(t *testing.T) {
+	for arn, says := range map[string]string{
+		"arn:aws:iam::123456789012:role/tocsin-hits":         "",
+		"arn:aws:iam::123456789012:role/tocsin-":             "",
+		"arn:aws:iam::123456789012:role/hits":                "whose name, after role/, is tocsin-*",
+		"arn:aws:iam::123456789012:role/path/tocsin-hits":    "whose name, after role/, is tocsin-*",
+		"arn:aws:iam::210987654321:role/tocsin-own-function": "no role of its own AWS account",
+	} {
+		c := byRole
+		c.Destination = s3.New(s3.Platform{Identity: platform.Identity, RoleNames: "tocsin-*"})
+		c.Parameters = strings.Replace(byRole.Parameters, role, arn, 1)
+		_, err := c.Destination.Encode(destination.Target{Parameters: destinationtest.Open(t, c), Delivery: "x", Now: destinationtest.Now}, []notification.Notification{hit(`{"type":"sqli"}`)})
+		if says == "" {
+			require.NoError(t, err)
+			continue
+		}
+		var notReady *destination.NotReady
+		require.ErrorAs(t, err, &notReady, arn)
+		require.Contains(t, notReady.Reason, says)
+	}
+	require.Contains(t, s3.New(s3.Platform{Identity: platform.Identity, RoleNames: "tocsin-*"}).System().Steps("42"), "must be `tocsin-*`")
+}
+
+// What AWS answers where the bucket's account or organisation is the role's own. S3, user guide, "Troubleshoot access denied (403
+// Forbidden) errors".
+func TestAnAccessDeniedNamesTheKeyOrThePolicyThatSaidNo(t *testing.T) {
+	const who = "User: arn:aws:sts::123456789012:assumed-role/tocsin-hits/tocsin-hits is not authorized to perform: "
+	for message, says := range map[string]string{
+		"Access Denied": "needs s3:PutObject",
+		who + `s3:PutObject on resource: "arn:aws:s3:::acme-hits/x" because no identity-based policy allows the s3:PutObject action`:                      "needs s3:PutObject",
+		who + `kms:GenerateDataKey on resource: arn:aws:kms:eu-west-1:123456789012:key/k because no resource-based policy allows the kms:GenerateDataKey`: "allow kms:GenerateDataKey on that key",
+		who + `s3:PutObject on resource: "arn:aws:s3:::acme-hits/x" with an explicit deny in a resource-based policy`:                                     "a policy forbids it expressly",
+		who + `s3:PutObject on resource: "arn:aws:s3:::acme-hits/x" with an explicit deny in a service control policy`:                                    "a policy forbids it expressly",
+	} {
+		v := s3.Judge(destination.Response{Status: 403, Body: []byte(`<Error><Code>AccessDenied</Code><Message>` + message + `</Message></Error>`)})
+		require.Contains(t, v.Reason, says, message)
+	}
+}
+
 func TestTheSetUpPageIsTheTenants(t *testing.T) {
 	steps := s3.New(platform).System().Steps("42")
-	require.Contains(t, steps, platform.Account)
+	require.Contains(t, steps, "210987654321")
 	require.Contains(t, steps, s3.ExternalID("42"))
 	require.NotContains(t, steps, "{{")
 	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(steps, -1) {
@@ -251,7 +335,7 @@ func TestTheSetUpPageIsTheTenants(t *testing.T) {
 }
 
 func TestParameters(t *testing.T) {
-	p := s3.New(s3.Platform{}).System().Parameters
+	p := s3.New(platform).System().Parameters
 	for parameter, says := range map[string]string{
 		`"region":"Ireland"`:               "parameters.region",
 		`"bucket":"arn:aws:s3:::acme"`:     "parameters.bucket",

@@ -1,0 +1,181 @@
+package identity_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/destination/s3"
+	"tocsin/shared/engine/aws/identity"
+)
+
+// rig is a machine: what its chain finds, and an STS.
+type rig struct {
+	*identity.Found
+	log   bytes.Buffer
+	loads atomic.Int64
+	asked atomic.Int64
+
+	mu     sync.Mutex
+	now    time.Time
+	keys   awssdk.CredentialsProvider
+	answer func(http.ResponseWriter)
+	held   chan struct{} // a look waits for it
+}
+
+func (r *rig) with(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+}
+
+func start(t *testing.T) *rig {
+	r := &rig{now: time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC), answer: account("210987654321", "aws")}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		r.asked.Add(1)
+		r.mu.Lock()
+		answer := r.answer
+		r.mu.Unlock()
+		answer(w)
+	}))
+	t.Cleanup(server.Close)
+	r.Found = &identity.Found{
+		Log: slog.New(slog.NewTextHandler(&r.log, nil)),
+		Now: func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return r.now },
+		Load: func(context.Context) (awssdk.Config, error) {
+			r.loads.Add(1)
+			r.mu.Lock()
+			held := r.held
+			r.mu.Unlock()
+			if held != nil {
+				<-held
+			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return awssdk.Config{Credentials: r.keys, RetryMaxAttempts: 1}, nil
+		},
+		STS: []func(*sts.Options){func(o *sts.Options) { o.BaseEndpoint = awssdk.String(server.URL) }},
+	}
+	return r
+}
+
+func account(id, partition string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		fmt.Fprintf(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:%s:sts::%s:assumed-role/ops/ada</Arn><Account>%s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, partition, id, id)
+	}
+}
+
+func refused(w http.ResponseWriter) {
+	w.WriteHeader(http.StatusForbidden)
+	fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error></ErrorResponse>`)
+}
+
+func away(w http.ResponseWriter) { panic(http.ErrAbortHandler) }
+
+var static = credentials.NewStaticCredentialsProvider("AKIAOWN", "own", "")
+
+func none(context.Context) (awssdk.Credentials, error) {
+	return awssdk.Credentials{}, errors.New("no EC2 IMDS role found")
+}
+
+func TestNobodyLooksBeforeSomebodyAsks(t *testing.T) {
+	r := start(t)
+	require.Zero(t, r.loads.Load())
+	_, known := r.Account()
+	require.False(t, known, "asking does not wait")
+	require.Eventually(t, func() bool { _, known := r.Account(); return known }, 5*time.Second, time.Millisecond)
+	require.EqualValues(t, 1, r.loads.Load())
+}
+
+func TestTheAccountIsThatOfTheCredentials(t *testing.T) {
+	r := start(t)
+	r.keys, r.answer = static, account("210987654321", "aws-us-gov")
+	keys, err := r.Keys(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, s3.Keys{ID: "AKIAOWN", Secret: "own"}, keys)
+	a, known := r.Account()
+	require.True(t, known)
+	require.Equal(t, s3.Account{ID: "210987654321", Partition: "aws-us-gov"}, a)
+	for range 50 {
+		_, err = r.Keys(t.Context())
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 1, r.asked.Load(), "it is asked once in an hour")
+	require.Contains(t, r.log.String(), "account=210987654321")
+	require.NotContains(t, r.log.String(), "AKIAOWN")
+}
+
+func TestAMachineWithoutCredentialsIsAskedAgainAfterAMinute(t *testing.T) {
+	r := start(t)
+	r.keys = awssdk.CredentialsProviderFunc(none)
+	_, err := r.Keys(t.Context())
+	require.ErrorIs(t, err, identity.ErrNone)
+	a, known := r.Account()
+	require.True(t, known)
+	require.Zero(t, a)
+	require.Empty(t, r.log.String(), "no credentials are no fault")
+	r.with(func() { r.keys = static })
+	_, err = r.Keys(t.Context())
+	require.ErrorIs(t, err, identity.ErrNone, "not at once")
+	r.with(func() { r.now = r.now.Add(time.Minute) })
+	_, err = r.Keys(t.Context())
+	require.NoError(t, err, "somebody signed in meanwhile")
+	a, _ = r.Account()
+	require.Equal(t, "210987654321", a.ID)
+}
+
+func TestCredentialsThatAWSRefusesAreNone(t *testing.T) {
+	r := start(t)
+	r.keys, r.answer = static, refused
+	_, err := r.Keys(t.Context())
+	require.ErrorIs(t, err, identity.ErrNone)
+	require.Contains(t, r.log.String(), "InvalidClientTokenId")
+}
+
+func TestAnAccountThatIsKnownStaysWhileSTSIsAway(t *testing.T) {
+	r := start(t)
+	r.keys = static
+	r.Prepare(t.Context())
+	for range 2 {
+		r.with(func() { r.answer, r.now = away, r.now.Add(time.Hour) })
+		before := r.loads.Load()
+		a, known := r.Account()
+		require.True(t, known)
+		require.Equal(t, "210987654321", a.ID, "while it is looked for again")
+		require.Eventually(t, func() bool { return r.loads.Load() > before }, 5*time.Second, time.Millisecond)
+		_, err := r.Keys(t.Context())
+		require.NoError(t, err)
+	}
+}
+
+func TestPrepareWaitsForALookThatIsOnItsWayAndNotForEver(t *testing.T) {
+	r := start(t)
+	r.keys, r.held = static, make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.Prepare(ctx)
+	_, known := r.Account()
+	require.False(t, known)
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() { r.Prepare(t.Context()) })
+	}
+	close(r.held)
+	all.Wait()
+	_, known = r.Account()
+	require.True(t, known)
+	require.EqualValues(t, 1, r.loads.Load(), "one look serves all who ask")
+}
