@@ -24,16 +24,8 @@ import (
 // transformed is template.yaml as CloudFormation deploys it: what AWS's own translator makes of it.
 func transformed(t *testing.T) map[string]awslocal.Resource {
 	t.Helper()
-	template, err := os.Open("../../template.yaml")
-	require.NoError(t, err)
-	defer template.Close()
-	python := filepath.Join(os.Getenv(awslocal.ModulesVariable), "venv", "bin", "python")
-	cmd := exec.CommandContext(t.Context(), python, "transform.py", "TokenIssuer=https://issuer.example")
-	var refused bytes.Buffer
-	cmd.Stdin, cmd.Stderr = template, &refused
-	cmd.Env = append(os.Environ(), "AWS_DEFAULT_REGION=eu-west-1", "SAM_CLI_TELEMETRY=0")
-	raw, err := cmd.Output()
-	require.NoError(t, err, "the template can not be deployed: %s", refused.String())
+	raw, err := translated()
+	require.NoError(t, err, "the template can not be deployed")
 	// "TemplateBody" by way of S3: CloudFormation, "Quotas".
 	require.Less(t, len(raw), 1<<20, "bytes of the template")
 	var out struct{ Resources map[string]awslocal.Resource }
@@ -41,6 +33,25 @@ func transformed(t *testing.T) map[string]awslocal.Resource {
 	require.LessOrEqual(t, len(out.Resources), 500, "resources of a stack: CloudFormation, \"Quotas\"")
 	return out.Resources
 }
+
+// translated runs the translator once for all tests.
+var translated = sync.OnceValues(func() ([]byte, error) {
+	template, err := os.Open("../../template.yaml")
+	if err != nil {
+		return nil, err
+	}
+	defer template.Close()
+	python := filepath.Join(os.Getenv(awslocal.ModulesVariable), "venv", "bin", "python")
+	cmd := exec.Command(python, "transform.py", "TokenIssuer=https://issuer.example")
+	var refused bytes.Buffer
+	cmd.Stdin, cmd.Stderr = template, &refused
+	cmd.Env = append(os.Environ(), "AWS_DEFAULT_REGION=eu-west-1", "SAM_CLI_TELEMETRY=0")
+	raw, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, refused.String())
+	}
+	return raw, nil
+})
 
 // of lists the resources of a type.
 func of(resources map[string]awslocal.Resource, kind string) map[string]map[string]any {
