@@ -7,18 +7,17 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/tdewolff/canvas"
-
 	"tocsin/shared/plaintext"
 )
 
 //go:embed fonts/*.woff
 var files embed.FS
 
-// cuts are the fonts in the order in which a character is looked for: the large ones last, because they are read only when
-// a text needs them (50 ms each).
+// cuts are the fonts in the order in which a character is looked for: the large ones last, because they are read only
+// when a text needs them (50 ms each).
 var cuts = []string{
-	"noto-sans-latin", "noto-sans-latin-ext", "noto-sans-greek", "noto-sans-cyrillic", "noto-sans-greek-ext", "noto-sans-cyrillic-ext", "noto-sans-vietnamese",
+	"noto-sans-latin", "noto-sans-latin-ext", "noto-sans-greek", "noto-sans-cyrillic", "noto-sans-greek-ext",
+	"noto-sans-cyrillic-ext", "noto-sans-vietnamese",
 	"noto-sans-arabic-arabic", "noto-sans-hebrew-hebrew", "noto-sans-thai-thai", "noto-sans-devanagari-devanagari",
 	"noto-emoji-emoji", "noto-sans-jp-japanese", "noto-sans-kr-korean", "noto-sans-sc-chinese-simplified",
 }
@@ -31,32 +30,30 @@ var rightToLeft = map[string]bool{"noto-sans-arabic-arabic": true, "noto-sans-he
 
 // fonts reads fonts when they are needed and finds the one for a character. It serves one document.
 type fonts struct {
-	regular, bold []*canvas.Font // by cut; nil = not read yet
-	found         map[rune]int   // cut of a character; -1 = none has it
+	regular, bold []*face      // by cut; nil = not read yet
+	found         map[rune]int // cut of a character; -1 = none has it
+	read          []*face      // in the order of their first use
 }
 
 func newFonts() *fonts {
-	return &fonts{regular: make([]*canvas.Font, len(cuts)), bold: make([]*canvas.Font, boldCuts), found: map[rune]int{}}
+	return &fonts{regular: make([]*face, len(cuts)), bold: make([]*face, boldCuts), found: map[rune]int{}}
 }
 
-func (f *fonts) font(cut int, bold bool) *canvas.Font {
-	set, weight, style := f.regular, "400", canvas.FontRegular
+func (f *fonts) face(cut int, bold bool) *face {
+	set, weight := f.regular, "400"
 	if bold && cut < boldCuts {
-		set, weight, style = f.bold, "700", canvas.FontBold
+		set, weight = f.bold, "700"
 	}
 	if set[cut] == nil {
-		name := fmt.Sprintf("fonts/%s-%s-normal.woff", cuts[cut], weight)
-		data, err := files.ReadFile(name)
+		name := fmt.Sprintf("%s-%s-normal", cuts[cut], weight)
+		data, err := files.ReadFile("fonts/" + name + ".woff")
 		if err == nil {
-			set[cut], err = canvas.LoadFont(data, 0, style)
+			set[cut], err = openFace(name, data, cut < boldCuts)
 		}
 		if err != nil {
 			panic(fmt.Sprintf("font %s: %v", name, err)) // it is part of the program, and a test reads each
 		}
-		if cut < boldCuts {
-			// Ligatures would leave a reader's search and copy without their letters.
-			set[cut].SetFeatures("-liga,-clig")
-		}
+		f.read = append(f.read, set[cut])
 	}
 	return set[cut]
 }
@@ -71,7 +68,7 @@ func (f *fonts) cut(r rune, last int) int {
 		return 0
 	case r == 0x200c, r == 0x200d: // they are not drawn
 		return last
-	case joins(r) && last >= 0 && f.font(last, false).SFNT.GlyphIndex(r) != 0:
+	case joins(r) && last >= 0 && f.face(last, false).draws(r):
 		return last
 	case r == ' ' && last >= 0 && rightToLeft[cuts[last]]:
 		return last
@@ -83,7 +80,7 @@ func (f *fonts) cut(r rune, last int) int {
 	}
 	f.found[r] = none
 	for c := range cuts {
-		if f.font(c, false).SFNT.GlyphIndex(r) != 0 {
+		if f.face(c, false).draws(r) {
 			f.found[r] = c
 			break
 		}
@@ -91,8 +88,8 @@ func (f *fonts) cut(r rune, last int) int {
 	return f.found[r]
 }
 
-// shown is a text as it is drawn: on one line, and in the place of what no font draws a mark that says what it was, which
-// can be read, copied and looked up.
+// shown is a text as it is drawn: on one line, and in the place of what no font draws a mark that says what it was,
+// which can be read, copied and looked up.
 func (f *fonts) shown(s string) string {
 	s = plain(s)
 	ascii := true
@@ -154,7 +151,8 @@ func script(run []rune) string {
 
 // joins reports whether a character belongs to the one before it: marks, joiners, variation selectors, skin tones.
 func joins(r rune) bool {
-	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc) || r == 0x200c || r == 0x200d || r >= 0x1f3fb && r <= 0x1f3ff
+	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc) || r == 0x200c || r == 0x200d ||
+		r >= 0x1f3fb && r <= 0x1f3ff
 }
 
 // run is a part of a text in one font.
@@ -179,8 +177,8 @@ func (f *fonts) runs(s string) []run {
 	return out
 }
 
-// plain is a text on one line (package plaintext), without what the fonts do not have: selectors of emoji, spaces of other
-// widths, the sign for a fold.
+// plain is a text on one line (package plaintext), without what the fonts do not have: selectors of emoji, spaces of
+// other widths, the sign for a fold.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -201,26 +199,26 @@ type style struct {
 }
 
 // line sets a text on one line.
-func (f *fonts) line(s string, st style) *canvas.Text {
-	runs := f.runs(f.shown(s))
-	if len(runs) == 0 {
-		runs = []run{{0, ""}}
+func (f *fonts) line(s string, st style) []span {
+	s = f.shown(s)
+	runs := f.runs(s)
+	if len(runs) == 1 && !rightToLeft[cuts[runs[0].cut]] {
+		return []span{f.face(runs[0].cut, st.bold).shape(runs[0].text, false)}
 	}
-	rt := canvas.NewRichText(f.font(runs[0].cut, st.bold).Face(st.size, st.color))
-	for _, r := range runs {
-		rt.WriteFace(f.font(r.cut, st.bold).Face(st.size, st.color), r.text)
+	var out []span
+	for _, r := range inVisualOrder(s, runs) {
+		out = append(out, f.face(r.cut, st.bold).shape(r.text, r.backwards))
 	}
-	return rt.ToText(0, 0, canvas.Left, canvas.Top, nil)
+	return out
 }
 
 // width of a text on one line, in mm.
 func (f *fonts) width(s string, st style) float64 {
-	runs := f.runs(f.shown(s))
-	if len(runs) == 1 && runs[0].cut < boldCuts {
-		return f.font(runs[0].cut, st.bold).Face(st.size, st.color).TextWidth(runs[0].text)
+	w := 0.0
+	for _, part := range f.line(s, st) {
+		w += part.width
 	}
-	w, _ := f.line(s, st).Size()
-	return w
+	return w * st.size * mmPerPoint
 }
 
 // fit cuts a text that is wider than w, in mm, with an ellipsis.

@@ -22,15 +22,13 @@ func (Renderer) Render(s *report.Summary, platform string, c report.Console) ([]
 	defer one.Unlock()
 	d := &sheet{document: newDocument(), Summary: s, platform: platform, console: c}
 	d.cover()
-	if err := d.overview(); err != nil {
-		return nil, fmt.Errorf("draw the charts of a report: %w", err)
-	}
+	d.overview()
 	d.rankings()
 	d.vulnerabilities()
 	d.incidents()
 	d.attacks()
 	d.footers()
-	return d.write(info{d.title() + " – " + s.Client + " – " + s.Period.Title(), platform})
+	return d.write(info{d.title() + " – " + s.Client + " – " + s.Period.Title(), platform, s.Made})
 }
 
 // sheet is a report being written.
@@ -55,31 +53,52 @@ const coverHeight = 88.0
 func (d *sheet) cover() {
 	d.box(0, 0, pageWidth, coverHeight, ink)
 	d.box(0, coverHeight, pageWidth, 1.4, accent)
-	d.text(margin, 24, d.platform, style{12, true, white})
-	d.right(pageWidth-margin, 24, "Confidential", style{9, false, onCover})
-	d.text(margin, 46, d.title(), style{26, true, white})
-	big := style{15, false, white}
-	d.text(margin, 57, d.fonts.fit(d.Client, big, inner), big)
-	d.text(margin, 72, d.Period.Title(), style{11.5, true, white})
-	d.text(margin, 79, "Time zone "+d.Period.Zone+"   ·   Made on "+d.Made.Format("2 January 2006 at 15:04 MST"), style{9, false, onCover})
+	say := func(kind string, y float64, s string, st style) {
+		d.in(kind, "", func() { d.text(margin, y, d.fonts.fit(s, st, inner), st) })
+	}
+	say("P", 24, d.platform, style{12, true, white})
+	d.in("P", "", func() { d.right(pageWidth-margin, 24, "Confidential", style{9, false, onCover}) })
+	say("H1", 46, d.title(), style{26, true, white})
+	say("P", 57, d.Client, style{15, false, white})
+	say("P", 72, d.Period.Title(), style{11.5, true, white})
+	zone := "Time zone " + d.Period.Zone + "   ·   Made on " + d.Made.Format("2 January 2006 at 15:04 MST")
+	say("P", 79, zone, style{9, false, onCover})
 	d.y = coverHeight + 14
 }
 
 func (d *sheet) heading(s string) {
-	d.text(margin, d.y+4, s, style{13, true, ink})
+	d.in("H2", "", func() { d.text(margin, d.y+4, s, style{13, true, ink}) })
 	d.y += 9
 }
 
 // overview is the rest of the first page: the numbers, what they say, the chart over time.
-func (d *sheet) overview() error {
+func (d *sheet) overview() {
 	d.heading("At a glance")
 	const gap, height = 5.0, 30.0
 	numbers := d.Numbers()
 	width := (inner - gap*float64(len(numbers)-1)) / float64(len(numbers))
 	for i, n := range numbers {
-		x := margin + float64(i)*(width+gap)
-		d.rounded(x, d.y, width, height, 1.5, shade)
-		d.box(x, d.y, 1, height, accent)
+		d.tile(n, margin+float64(i)*(width+gap), width, height)
+	}
+	d.y += height + 6
+	d.paragraph(d.sentences())
+	if lacks := d.Explain(report.PDF); len(lacks) > 0 {
+		d.y += 2.6
+		for _, said := range lacks {
+			d.paragraph(said)
+		}
+	}
+	d.y += 8
+	if d.Now.Hits > 0 {
+		d.chart()
+	}
+}
+
+// tile is one number with its change.
+func (d *sheet) tile(n report.Number, x, width, height float64) {
+	d.rounded(x, d.y, width, height, 1.5, shade)
+	d.box(x, d.y, 1, height, accent)
+	d.in("P", "", func() {
 		d.text(x+5, d.y+8, n.Label, style{8.5, false, soft})
 		size := 20.0
 		for size > 9 && d.fonts.width(n.Value, style{size, true, ink}) > width-9 {
@@ -93,42 +112,52 @@ func (d *sheet) overview() error {
 			color = good
 		}
 		d.text(x+5, d.y+25, n.Change, style{8.5, true, color})
-	}
-	d.y += height + 6
-	d.paragraph(d.sentences())
-	if lacks := d.Explain(report.PDF); len(lacks) > 0 {
-		d.y += 2.6
-		for _, said := range lacks {
-			d.paragraph(said)
-		}
-	}
-	d.y += 8
-	if d.Now.Hits == 0 {
-		return nil
-	}
+	})
+}
+
+// chart draws what came over time.
+func (d *sheet) chart() {
 	parts, heading := stacks, "Malicious requests by day"
 	if d.Period.Days() == 1 {
 		parts, heading = hourly, "Malicious requests by hour"
 	}
 	d.heading(heading)
-	if len(parts) > 1 {
-		d.legend(parts, margin+inner, d.y-5)
-	}
 	const highest, below = 76.0, 8.0
-	chart := min(highest, bottom-d.y-below) // the sentences above may be many
-	if err := d.overTime(d.Over, parts, margin, d.y, inner, chart); err != nil {
-		return err
+	height := min(highest, bottom-d.y-below) // the sentences above may be many
+	d.in("Figure", d.spoken(heading), func() {
+		if len(parts) > 1 {
+			d.legend(parts, margin+inner, d.y-5)
+		}
+		d.overTime(d.Over, parts, margin, d.y, inner, height)
+	})
+	d.y += height + below
+}
+
+// spoken is the chart in words.
+func (d *sheet) spoken(heading string) string {
+	var most report.DayCount
+	for _, c := range d.Over {
+		if c.Hits > most.Hits {
+			most = c
+		}
 	}
-	d.y += chart + below
-	return nil
+	return fmt.Sprintf(
+		"Bar chart: %s. %s in all, most at %s with %s.",
+		heading,
+		report.Thousands(d.Now.Hits),
+		most.Label,
+		report.Thousands(most.Hits),
+	)
 }
 
 func (d *sheet) paragraph(s string) {
 	st := style{10, false, ink}
-	for _, line := range d.fonts.wrap(s, st, inner) {
-		d.text(margin, d.y+3, line, st)
-		d.y += 5.2
-	}
+	d.in("P", "", func() {
+		for _, line := range d.fonts.wrap(s, st, inner) {
+			d.text(margin, d.y+3, line, st)
+			d.y += 5.2
+		}
+	})
 }
 
 // sentences say in words what the numbers are.
@@ -139,20 +168,43 @@ func (d *sheet) sentences() string {
 	}
 	var out []string
 	if d.Now.Hits > 0 {
-		out = append(out, fmt.Sprintf("%s of %s malicious requests were blocked.", share(d.Now.Blocked, d.Now.Hits), report.Thousands(d.Now.Hits)))
+		out = append(
+			out,
+			fmt.Sprintf(
+				"%s of %s malicious requests were blocked.",
+				share(d.Now.Blocked, d.Now.Hits),
+				report.Thousands(d.Now.Hits),
+			),
+		)
 	}
 	if len(d.Types) > 0 && d.Types[0].Value != report.Other {
-		out = append(out, fmt.Sprintf("The most frequent attack type was %s with %s of them.", TypeName(d.Types[0].Value), share(d.Types[0].N, d.Now.Hits)))
+		out = append(
+			out,
+			fmt.Sprintf(
+				"The most frequent attack type was %s with %s of them.",
+				TypeName(d.Types[0].Value),
+				share(d.Types[0].N, d.Now.Hits),
+			),
+		)
 	}
 	if d.SourcesSeen > 0 {
 		more := ""
 		if d.SourcesAtLeast {
 			more = "at least "
 		}
-		out = append(out, fmt.Sprintf("They came from %s%s.", more, count(int64(d.SourcesSeen), "address", "addresses")))
+		out = append(
+			out,
+			fmt.Sprintf("They came from %s%s.", more, count(int64(d.SourcesSeen), "address", "addresses")),
+		)
 	}
 	if d.Now.Incidents > 0 {
-		out = append(out, fmt.Sprintf("%s exploited a known vulnerability: see Incidents.", count(d.Now.Incidents, "attack", "attacks")))
+		out = append(
+			out,
+			fmt.Sprintf(
+				"%s exploited a known vulnerability: see Incidents.",
+				count(d.Now.Incidents, "attack", "attacks"),
+			),
+		)
 	}
 	out = append(out, "The changes above are against "+d.Against()+".")
 	return strings.Join(out, " ")
@@ -195,8 +247,14 @@ func (d *sheet) rankings() {
 		title string
 		rows  []report.Ranked
 	}{
-		{"Attack types", types}, {"Attacked hosts", d.Hosts}, {"Source addresses", d.Sources}, {"Source countries", countries},
-		{"Applications", d.Applications}, {"Vulnerabilities by risk", d.Threats}, {"Response status", d.Statuses}, {"Outcome", d.Blocks},
+		{
+			"Attack types",
+			types,
+		}, {"Attacked hosts", d.Hosts}, {"Source addresses", d.Sources}, {"Source countries", countries},
+		{
+			"Applications",
+			d.Applications,
+		}, {"Vulnerabilities by risk", d.Threats}, {"Response status", d.Statuses}, {"Outcome", d.Blocks},
 	}
 	shown := pairs[:0]
 	for _, p := range pairs {
@@ -226,7 +284,7 @@ func rankingHeight(rows []report.Ranked) float64 { return 7 + rankingRow*float64
 
 // ranking draws bars beside their values, all against the largest.
 func (d *sheet) ranking(title string, rows []report.Ranked, x, w float64) {
-	d.text(x, d.y+3.5, title, style{10, true, ink})
+	d.in("H3", "", func() { d.text(x, d.y+3.5, title, style{10, true, ink}) })
 	largest := int64(1)
 	widest := ""
 	for _, r := range rows {
@@ -239,20 +297,23 @@ func (d *sheet) ranking(title string, rows []report.Ranked, x, w float64) {
 	}
 	st := style{8.5, false, ink}
 	label := w * 0.52
-	for i, r := range rows {
-		y := d.y + 7 + rankingRow*float64(i)
-		name := r.Value
-		if name == report.Other {
-			name = "All others"
+	room := w - label - d.fonts.width(widest, st) - 3
+	d.in("Table", "", func() {
+		for i, r := range rows {
+			y := d.y + 7 + rankingRow*float64(i)
+			name := r.Value
+			if name == report.Other {
+				name = "All others"
+			}
+			d.in("TR", "", func() {
+				d.in("TD", "", func() { d.text(x, y+3.6, d.fonts.fit(name, st, label-3), st) })
+				d.in("TD", "", func() { d.right(x+w, y+3.6, report.Thousands(r.N), st) })
+			})
+			if r.Value != report.Other {
+				d.rounded(x+label, y+0.9, max(0.6, room*float64(r.N)/float64(largest)), 3.6, 0.3, accent)
+			}
 		}
-		d.text(x, y+3.6, d.fonts.fit(name, st, label-3), st)
-		number := report.Thousands(r.N)
-		room := w - label - d.fonts.width(widest, st) - 3
-		d.right(x+w, y+3.6, number, st)
-		if r.Value != report.Other {
-			d.rounded(x+label, y+0.9, max(0.6, room*float64(r.N)/float64(largest)), 3.6, 0.3, accent)
-		}
-	}
+	})
 }
 
 // footers number the pages once their number is known.
@@ -262,8 +323,10 @@ func (d *sheet) footers() {
 		d.page = p
 		d.box(margin, pageHeight-14, inner, 0.2, rule)
 		left := d.platform + "  ·  " + d.Client + "  ·  " + d.Period.Title()
-		d.text(margin, pageHeight-9, d.fonts.fit(left, st, inner-30), st)
-		d.right(pageWidth-margin, pageHeight-9, fmt.Sprintf("Page %d of %d", i+1, len(d.pages)), st)
+		d.aside(func() {
+			d.text(margin, pageHeight-9, d.fonts.fit(left, st, inner-30), st)
+			d.right(pageWidth-margin, pageHeight-9, fmt.Sprintf("Page %d of %d", i+1, len(d.pages)), st)
+		})
 	}
 }
 

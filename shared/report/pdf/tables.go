@@ -37,18 +37,20 @@ const (
 
 // table writes rows and repeats its head on each page.
 func (d *sheet) table(columns []column, rows []row, more int64, what string) {
-	d.head(columns)
-	for i, r := range rows {
-		height := rowPadding + lineHeight*float64(1+len(r.under))
-		if d.room(height) {
-			d.head(columns)
+	d.in("Table", "", func() {
+		d.head(columns)
+		for i, r := range rows {
+			height := rowPadding + lineHeight*float64(1+len(r.under))
+			if d.room(height) {
+				d.aside(func() { d.head(columns) })
+			}
+			if i%2 == 1 {
+				d.box(margin, d.y, inner, height, shade)
+			}
+			d.row(columns, r)
+			d.y += height
 		}
-		if i%2 == 1 {
-			d.box(margin, d.y, inner, height, shade)
-		}
-		d.row(columns, r)
-		d.y += height
-	}
+	})
 	d.box(margin, d.y, inner, 0.2, rule)
 	d.y += 5
 	if more > 0 {
@@ -66,37 +68,50 @@ func (d *sheet) beyond(more int64, what string) {
 		}
 	}
 	st := style{9, false, soft}
-	for _, line := range d.fonts.wrap(said, st, inner) {
-		d.room(lineHeight)
-		d.text(margin, d.y, line, st)
-		d.y += 4
-	}
+	d.in("P", "", func() {
+		for _, line := range d.fonts.wrap(said, st, inner) {
+			d.room(lineHeight)
+			d.text(margin, d.y, line, st)
+			d.y += 4
+		}
+	})
 }
 
 func (d *sheet) head(columns []column) {
 	d.box(margin, d.y, inner, 6.4, ink)
 	x := margin
-	for _, c := range columns {
-		if c.right {
-			d.right(x+c.width-2, d.y+4.4, c.title, style{8, true, white})
-		} else {
-			d.text(x+2, d.y+4.4, c.title, style{8, true, white})
+	d.in("TR", "", func() {
+		for _, c := range columns {
+			d.in("TH", "", func() {
+				if c.right {
+					d.right(x+c.width-2, d.y+4.4, c.title, style{8, true, white})
+				} else {
+					d.text(x+2, d.y+4.4, c.title, style{8, true, white})
+				}
+			})
+			x += c.width
 		}
-		x += c.width
-	}
+	})
 	d.y += 6.4
 }
 
 func (d *sheet) row(columns []column, r row) {
 	x, y := margin, d.y+1+lineHeight-1.2
-	for i, c := range r.cells {
-		d.cell(c, x, y, columns[i].width, columns[i].right)
-		x += columns[i].width
-	}
+	d.in("TR", "", func() {
+		for i, c := range r.cells {
+			d.in("TD", "", func() { d.cell(c, x, y, columns[i].width, columns[i].right) })
+			x += columns[i].width
+		}
+	})
 	for _, c := range r.under {
 		y += lineHeight
 		c.soft = true
-		d.cell(c, margin+r.indent, y, inner-r.indent, false)
+		d.in("TR", "", func() {
+			d.in("TD", "", func() {
+				d.open.span = len(columns)
+				d.cell(c, margin+r.indent, y, inner-r.indent, false)
+			})
+		})
 	}
 }
 
@@ -120,9 +135,8 @@ func (d *sheet) cell(c cell, x, y, width float64, right bool) {
 		return
 	case c.link != "":
 		st.color = accent
-		d.anchor(c.link, at, y-3.2, w, 4.2)
 	}
-	d.text(at, y, s, st)
+	d.anchor(c.link, at, y-3.2, w, 4.2, func() { d.text(at, y, s, st) })
 }
 
 // section begins a table's part of the document: on the same page when there is room for its head and some rows.
@@ -134,7 +148,7 @@ func (d *sheet) section(title string, n int64) {
 }
 
 func (d *sheet) none(what string) {
-	d.text(margin, d.y+3, "No "+what+" in this period.", style{9.5, false, soft})
+	d.in("P", "", func() { d.text(margin, d.y+3, "No "+what+" in this period.", style{9.5, false, soft}) })
 	d.y += 12
 }
 
@@ -166,7 +180,12 @@ func (d *sheet) vulnerabilities() {
 			name = "Without a title"
 		}
 		rows = append(rows, row{
-			cells:  []cell{threat(v.Threat), {text: name, link: d.console.Vulnerability(v), bold: true}, {text: v.Type}, {text: d.clock(v.At)}},
+			cells: []cell{
+				threat(v.Threat),
+				{text: name, link: d.console.Vulnerability(v), bold: true},
+				{text: v.Type},
+				{text: d.clock(v.At)},
+			},
 			indent: columns[0].width, under: []cell{{text: place(v.Method, v.Host, v.Path, v.Parameter)}},
 		})
 	}
@@ -182,7 +201,13 @@ func (d *sheet) incidents() {
 		d.none("incidents")
 		return
 	}
-	columns := []column{{"Risk", 20, false}, {"Incident", 62, false}, {"Vulnerability", 42, false}, {"Hits", 22, true}, {"Last seen", 28, true}}
+	columns := []column{
+		{"Risk", 20, false},
+		{"Incident", 62, false},
+		{"Vulnerability", 42, false},
+		{"Hits", 22, true},
+		{"Last seen", 28, true},
+	}
 	var rows []row
 	for _, i := range d.Incidents {
 		risk := cell{text: "–"}
@@ -190,7 +215,13 @@ func (d *sheet) incidents() {
 			risk = threat(i.Threat)
 		}
 		rows = append(rows, row{
-			cells:  []cell{risk, {text: i.ID + "  " + TypeName(i.Type), link: d.console.Incident(i), bold: true}, {text: i.Vulnerability}, {text: report.Thousands(i.Hits())}, {text: d.clock(i.Last)}},
+			cells: []cell{
+				risk,
+				{text: i.ID + "  " + TypeName(i.Type), link: d.console.Incident(i), bold: true},
+				{text: i.Vulnerability},
+				{text: report.Thousands(i.Hits())},
+				{text: d.clock(i.Last)},
+			},
 			indent: columns[0].width, under: []cell{{text: place(i.Method, i.Host, i.Path, i.Parameter)}, {text: "From " + from(i.Attack)}},
 		})
 	}
@@ -206,12 +237,23 @@ func (d *sheet) attacks() {
 		d.none("attacks")
 		return
 	}
-	columns := []column{{"Attack", 54, false}, {"Sources", 52, false}, {"Hits", 20, true}, {"Blocked", 20, true}, {"Last seen", 28, true}}
+	columns := []column{
+		{"Attack", 54, false},
+		{"Sources", 52, false},
+		{"Hits", 20, true},
+		{"Blocked", 20, true},
+		{"Last seen", 28, true},
+	}
 	var rows []row
 	for _, a := range d.Attacks {
 		rows = append(rows, row{
-			cells: []cell{{text: TypeName(a.Type), link: d.console.Attack(a), bold: true}, {text: from(a)}, {text: report.Thousands(a.Hits())},
-				{text: report.Thousands(a.Blocked)}, {text: d.clock(a.Last)}},
+			cells: []cell{
+				{text: TypeName(a.Type), link: d.console.Attack(a), bold: true},
+				{text: from(a)},
+				{text: report.Thousands(a.Hits())},
+				{text: report.Thousands(a.Blocked)},
+				{text: d.clock(a.Last)},
+			},
 			under: []cell{{text: place(a.Method, a.Host, a.Path, a.Parameter)}},
 		})
 	}
