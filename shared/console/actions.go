@@ -85,7 +85,7 @@ type healthOutput struct{ Body HealthView }
 
 // relayWords state the limit of mails on request; the number is the deployment's.
 const relayWords = "An account can have so many mails an hour (200, if the deployment says nothing else) sent to addresses other than that of who asks, " +
-	"by tests, reports on demand and replays of what arrived together; 429 and Retry-After say when there is room again."
+	"by tests, reports on demand and replays of what arrived, and by sending mails of people and reports again, together; 429 and Retry-After say when there is room again."
 
 func (s *server) actions(api huma.API) {
 	tags := []string{"Integrations"}

@@ -138,10 +138,12 @@ func New(c Config) http.Handler {
 	}
 	if c.Reports != nil {
 		s.reports(api)
+		s.reportMails(api)
 	}
 	if c.Profiles != nil {
 		s.profile(api)
 		s.blocks(api)
+		s.personalMails(api)
 	}
 	s.mails(api)
 	s.deadLetters(api)

@@ -19,6 +19,8 @@ const (
 	commandList     list = "commands"
 	blockList       list = "blocked addresses"
 	recoverList     list = "recover"
+	outcomeList     list = "mails to a person"
+	peopleList      list = "people"
 )
 
 // Of a cursor, in bytes.

@@ -70,7 +70,7 @@ func TestS9TestsAndReportsOnDemandShareALimitThatIsStated(t *testing.T) {
 	require.Equal(t, 202, order("eve@x.org", "eve@X.org", "ada@example.com", "bob@x.org", "cid@x.org").status)
 	a := r.call("POST", "/v1/integrations/test", toAddresses("eve@x.org"))
 	require.Equal(t, 429, a.status, a.raw)
-	require.Contains(t, a.raw, "an account can have 10 mails an hour sent to other people's addresses by tests and reports on demand, and this would be 3 more: try again at ")
+	require.Contains(t, a.raw, "an account can have 10 mails an hour sent on request (tests and reports to other people's addresses, and mails that are sent again), and this would be 3 more: try again at ")
 	require.NotEmpty(t, a.header.Get("Retry-After"))
 	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
 	require.Len(t, p.sent, 21, "nothing was sent")

@@ -41,7 +41,7 @@ type pageGroup struct {
 }
 
 // tags are the parts of the page, in its order.
-var tags = []string{"Session", "Systems", "Integrations", "Deliveries", "Triggers", "Commands", "Reports", "Profile", "Addresses", "Outbox", "Dead letters"}
+var tags = []string{"Session", "Systems", "Integrations", "Deliveries", "Triggers", "Commands", "Reports", "Profile", "People", "Addresses", "Outbox", "Dead letters"}
 
 func newPage(doc *huma.OpenAPI, platform string) *page {
 	groups := map[string]*pageGroup{}

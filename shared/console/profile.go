@@ -18,6 +18,8 @@ import (
 	"tocsin/shared/profile"
 )
 
+const noAddress = "your account has no e-mail address: sign in with one"
+
 // NotificationsView is what the signed-in person is told of by mail.
 type NotificationsView struct {
 	Email    string          `json:"email" doc:"the address of your account; it can not be changed here"`
@@ -81,7 +83,7 @@ func (s *server) notifications(ctx context.Context, p profile.Profile, err error
 	case errors.As(err, &unusable):
 		return nil, problem(http.StatusUnprocessableEntity, "your account's address "+unusable.Error(), fault("email", unusable.Reason))
 	case errors.Is(err, profile.ErrNoAddress):
-		return nil, problem(http.StatusUnprocessableEntity, "your account has no e-mail address: sign in with one")
+		return nil, problem(http.StatusUnprocessableEntity, noAddress)
 	case errors.Is(err, profile.ErrConflict):
 		return nil, problem(http.StatusPreconditionFailed, "your notifications were changed meanwhile: read them again, then repeat your change")
 	case err != nil:

@@ -159,5 +159,5 @@ func TestWhatWasRecoveredIsFoundFromALaterTimeToo(t *testing.T) {
 	}
 	all := recover(began)
 	require.Equal(t, []any{4.0, 2.0}, []any{all["missed"], all["deliveries"]}, "what came hours apart does not travel together: each delivery has the time of its oldest event")
-	require.EqualValues(t, 0, recover(began.Add(4*time.Hour))["missed"], "nothing is sent twice")
+	require.EqualValues(t, 0, recover(began.Add(4 * time.Hour))["missed"], "nothing is sent twice")
 }

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/console"
 	"tocsin/shared/delivery"
 	"tocsin/shared/mail"
+	"tocsin/shared/profile"
 	"tocsin/shared/report"
 )
 
@@ -36,6 +37,13 @@ var operations = map[string]struct{ roles, body string }{
 	"get-session":             {anybody, ""},
 	"get-notifications":       {withConsole, ""},
 	"set-notifications":       {withConsole, `{"choices":{"report_daily":false,"report_weekly":false,"report_monthly":false,"system":false,"vuln":false,"scope":false}}`},
+	"list-own-mails":          {withConsole, ""},
+	"replay-own-mail":         {withConsole, ""},
+	"list-people":             {administrators, ""},
+	"list-mails-to-person":    {administrators, ""},
+	"replay-mail-to-person":   {administrators, ""},
+	"list-report-mails":       {seesEvents, ""},
+	"replay-report-mail":      {managesEvents, ""},
 	"list-reports":            {seesEvents, ""},
 	"get-report":              {seesEvents, ""},
 	"get-report-file":         {seesEvents, ""},
@@ -116,12 +124,14 @@ func (r *rig) others(t *testing.T) map[string]string {
 	address := strings.ToLower(marker) + "@example.com"
 	_, err = r.config.Blocks.Block(t.Context(), mail.Block{Tenant: "43", Address: address, Why: mail.Bounced, At: time.Now()})
 	require.NoError(t, err)
+	known, err := r.config.Profiles.Read(t.Context(), profile.Person{Tenant: "43", ClientName: "Other", Email: marker + "@example.com", Name: marker, Role: access.Administrator})
+	require.NoError(t, err)
 	r.call("GET", "/v1/profile/notifications", "")
 	letters, err := r.db.Deliveries().DeadLetters(t.Context(), "43", "", 10)
 	require.NoError(t, err)
 	require.NotEmpty(t, letters)
 	r.asked("43", "command-43")
-	return map[string]string{"dead-letters": letters[0].ID, "commands": "command-43", "integrations": id, "delivery": found[0].ID, "triggers": made.body["id"].(string), "reports": rep.ID, "name": rep.Files[0].Name, "address": address}
+	return map[string]string{"dead-letters": letters[0].ID, "commands": "command-43", "integrations": id, "delivery": found[0].ID, "triggers": made.body["id"].(string), "reports": rep.ID, "people": known.ID, "name": rep.Files[0].Name, "address": address}
 }
 
 // TestOneAuthorisationWalk takes every operation of the API, by every role, for the tenant's own and another tenant's things, and compares with the
@@ -202,7 +212,7 @@ func TestOneAuthorisationWalk(t *testing.T) {
 	r.token = r.issue("43", access.Administrator)
 	for _, path := range []string{
 		"/v1/integrations/" + theirs["integrations"], "/v1/integrations/" + theirs["integrations"] + "/deliveries/" + theirs["delivery"], "/v1/triggers/" + theirs["triggers"],
-		"/v1/reports/" + theirs["reports"], "/v1/outbox", "/v1/dead-letters",
+		"/v1/reports/" + theirs["reports"], "/v1/reports/" + theirs["reports"] + "/mails", "/v1/people", "/v1/outbox", "/v1/dead-letters",
 	} {
 		a := r.call("GET", path, "")
 		require.Equal(t, 200, a.status, path)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"tocsin/shared/integration"
+	"tocsin/shared/report"
 )
 
 // Integrations is the part of integration.Store that sending reads.
@@ -32,15 +34,28 @@ func NewRouter(c *Courier, integrations Integrations, opener Opener) *Router {
 	return &Router{courier: c, integrations: integrations, opener: opener, routes: map[string]*Route{}}
 }
 
+// gone says of a receiver that is not there any more what it was.
+func gone(id string) string {
+	switch {
+	case strings.HasPrefix(id, report.PersonPrefix):
+		return "the person was deleted"
+	case strings.HasPrefix(id, report.OnDemand):
+		return "the report is kept no longer: order it anew"
+	}
+	return "the integration was deleted"
+}
+
 // Route is the way to an integration as it is now; ended says why nothing may be sent to it any more, "" when
 // something may.
 func (r *Router) Route(ctx context.Context, tenant, id string) (route *Route, ended string, err error) {
 	i, err := r.integrations.Get(ctx, tenant, id)
 	switch {
 	case errors.Is(err, integration.ErrNotFound):
-		return nil, "the integration was deleted", nil
+		return nil, gone(id), nil
 	case err != nil:
 		return nil, "", fmt.Errorf("read integration %s: %w", id, err)
+	case !i.Enabled() && strings.HasPrefix(id, report.PersonPrefix):
+		return nil, i.Off.Reason, nil
 	case !i.Enabled() && i.Off.By == integration.ByPlatform:
 		return nil, "the integration was disabled because it kept failing: " + i.Off.Why(), nil
 	case !i.Enabled():

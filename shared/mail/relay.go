@@ -19,7 +19,7 @@ type Counters interface {
 }
 
 // Relay bounds the mails that the people of a tenant have sent to other people's addresses on the spot, by tests and
-// by reports on demand: else a mail server that is trusted could be used to pester strangers. What events lead to is
+// by reports on demand, and those that they have sent again: else a mail server that is trusted could be used to pester strangers. What events lead to is
 // not bounded here. The count outlasts a restart, and holds over all functions.
 type Relay struct {
 	Counters Counters
@@ -39,8 +39,8 @@ type RelayError struct {
 }
 
 func (e *RelayError) Error() string {
-	why := fmt.Sprintf("an account can have %d mails an hour sent to other people's addresses "+
-		"by tests and reports on demand, and this would be ", e.Limit)
+	why := fmt.Sprintf("an account can have %d mails an hour sent on request (tests and reports to other people's addresses, "+
+		"and mails that are sent again), and this would be ", e.Limit)
 	if e.Free.IsZero() {
 		return fmt.Sprintf("%s%d: choose fewer addresses", why, e.Mails)
 	}

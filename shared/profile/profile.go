@@ -124,6 +124,16 @@ func (p Profile) Kinds(t event.Type) []event.Kind {
 	return nil
 }
 
+// MayBeTold reports whether the person's role may see what an event tells of, chosen or not.
+func (p Profile) MayBeTold(e event.Event) bool {
+	t := e.Type()
+	if !slices.Contains(Allowed(p.Role).Types(), t) {
+		return false
+	}
+	kinds := p.Kinds(t)
+	return kinds == nil || slices.Contains(kinds, e.Kind)
+}
+
 // Types are the event types of the choices, in the order of a form.
 func (c Choices) Types() []event.Type {
 	var out []event.Type
