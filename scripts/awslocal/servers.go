@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// ModulesVariable is the environment's variable with the folder into which scripts/test-aws installed the servers. Tests
-// that need them are skipped without it.
+// ModulesVariable is the environment's variable with the folder into which scripts/test-aws installed the servers.
+// Tests that need them are skipped without it.
 const ModulesVariable = "TOCSIN_AWS_LOCAL"
 
 // Servers are those that others wrote.
@@ -28,28 +28,55 @@ type Servers struct {
 
 // StartServers starts them on free ports.
 func StartServers(ctx context.Context) (*Servers, error) {
-	s := &Servers{Modules: os.Getenv(ModulesVariable)}
-	if s.Modules == "" {
-		return nil, errors.New("set " + ModulesVariable + " or run scripts/test-aws")
-	}
-	var err error
-	if s.log, err = os.CreateTemp("", "tocsin-aws-servers-*.log"); err != nil {
-		return nil, err
-	}
-	ports, err := freePorts(3)
+	s, ports, err := newServers(3)
 	if err != nil {
 		return nil, err
 	}
-	emulator := filepath.Join(s.Modules, "node_modules", "amplify-dynamodb-simulator", "emulator")
 	s.Dynamo, s.SQS, s.SES = address(ports[0]), address(ports[1]), address(ports[2])
 	err = errors.Join(
-		s.run(nil, "java", "-Djava.library.path="+filepath.Join(emulator, "DynamoDBLocal_lib"), "-jar", filepath.Join(emulator, "DynamoDBLocal.jar"),
-			"-inMemory", "-sharedDb", "-disableTelemetry", "-port", ports[0]),
-		s.run([]string{"FAUXQS_PORT=" + ports[1], "FAUXQS_LOGGER=false"}, s.Node(), filepath.Join(s.Modules, "node_modules", "fauxqs", "dist", "cli.js")),
-		s.run([]string{"PORT=" + ports[2]}, s.Node(), filepath.Join(s.Modules, "node_modules", "aws-ses-v2-local", "dist", "cli.js"), "--port", ports[2], "--host", "127.0.0.1"),
+		s.runDynamo(ports[0]),
+		s.run([]string{"FAUXQS_PORT=" + ports[1], "FAUXQS_LOGGER=false"}, s.Node(),
+			filepath.Join(s.Modules, "node_modules", "fauxqs", "dist", "cli.js")),
+		s.run([]string{"PORT=" + ports[2]}, s.Node(), filepath.Join(s.Modules, "node_modules", "aws-ses-v2-local", "dist",
+			"cli.js"), "--port", ports[2], "--host", "127.0.0.1"),
 	)
+	return s.ready(ctx, err)
+}
+
+// StartDynamo starts DynamoDB Local alone.
+func StartDynamo(ctx context.Context) (*Servers, error) {
+	s, ports, err := newServers(1)
+	if err != nil {
+		return nil, err
+	}
+	s.Dynamo = address(ports[0])
+	return s.ready(ctx, s.runDynamo(ports[0]))
+}
+
+func newServers(count int) (*Servers, []string, error) {
+	s := &Servers{Modules: os.Getenv(ModulesVariable)}
+	if s.Modules == "" {
+		return nil, nil, errors.New("set " + ModulesVariable + " or run scripts/test-aws")
+	}
+	var err error
+	if s.log, err = os.CreateTemp("", "tocsin-aws-servers-*.log"); err != nil {
+		return nil, nil, err
+	}
+	ports, err := freePorts(count)
+	return s, ports, err
+}
+
+func (s *Servers) runDynamo(port string) error {
+	emulator := filepath.Join(s.Modules, "node_modules", "amplify-dynamodb-simulator", "emulator")
+	return s.run(nil, "java", "-Djava.library.path="+filepath.Join(emulator, "DynamoDBLocal_lib"), "-jar",
+		filepath.Join(emulator, "DynamoDBLocal.jar"),
+		"-inMemory", "-sharedDb", "-disableTelemetry", "-port", port)
+}
+
+// ready waits until all answer; err is what went wrong before.
+func (s *Servers) ready(ctx context.Context, err error) (*Servers, error) {
 	for _, a := range []string{s.Dynamo, s.SQS, s.SES} {
-		if err == nil {
+		if err == nil && a != "" {
 			err = listening(ctx, a)
 		}
 	}

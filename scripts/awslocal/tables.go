@@ -48,6 +48,19 @@ func (t *Template) CreateTables(ctx context.Context, db *dynamodb.Client, prefix
 	return nil
 }
 
+// DeleteTables removes what CreateTables made.
+func (t *Template) DeleteTables(ctx context.Context, db *dynamodb.Client, prefix string) error {
+	for id, r := range t.Resources {
+		if r.Type != "AWS::DynamoDB::Table" {
+			continue
+		}
+		if _, err := db.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: awssdk.String(prefix + id)}); err != nil {
+			return fmt.Errorf("delete the table %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
 func keySchema(v any) (out []types.KeySchemaElement) {
 	list, _ := v.([]any)
 	for _, k := range list {

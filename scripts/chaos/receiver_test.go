@@ -1,0 +1,157 @@
+//go:build awslocal
+
+package chaos_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/scripts/awslocal/sim"
+	"tocsin/shared/destination"
+)
+
+// receiver is a customer's system with an integration that leads to it.
+type receiver struct {
+	name, system, parameters, id string
+	seed                         uint64
+	// fails is the share of requests that it refuses; it is down in a time of the storm, or for good.
+	fails    float64
+	from, to time.Duration
+	down     bool
+	paced    bool // it answers 429 at times
+
+	mu    sync.Mutex
+	count int
+	got   []taken
+}
+
+// taken is a request that it took.
+type taken struct {
+	id    string // of the delivery; of a file its address
+	marks []string
+}
+
+func (r *receiver) draw(g *rand.Rand, during time.Duration) {
+	switch x := g.Float64(); {
+	case x < 0.35:
+	case x < 0.6:
+		r.fails = 0.3
+	case x < 0.85:
+		r.from = time.Duration(g.Int64N(int64(during)))
+		r.to = r.from + time.Duration(1+g.IntN(40))*time.Minute
+	default:
+		r.down = true
+	}
+	r.paced = g.Float64() < 0.1
+}
+
+var marks = regexp.MustCompile(`mark-[a-z0-9-]+`)
+
+// take is a request that comes in.
+func (r *receiver) take(q destination.Request, since time.Duration) destination.Response {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count++
+	g := sim.Random(r.seed, "receiver", r.name, r.count)
+	answer := destination.Response{Status: http.StatusOK, Header: http.Header{}, At: time.Now()}
+	switch {
+	case r.down || since >= r.from && since < r.to || g.Float64() < r.fails:
+		answer.Status = http.StatusServiceUnavailable
+		return answer
+	case r.paced && g.Float64() < 0.3:
+		answer.Status, answer.Header = http.StatusTooManyRequests, http.Header{"Retry-After": {"2"}}
+		return answer
+	}
+	id := q.Header.Get("Webhook-Id")
+	if id == "" {
+		id = q.URL
+	}
+	t := taken{id: id}
+	seen := map[string]bool{}
+	for _, m := range marks.FindAllString(string(plain(q)), -1) {
+		// The name of a user stands in a notice twice, a hit once.
+		if r.system == "minio" || !seen[m] {
+			t.marks = append(t.marks, m)
+		}
+		seen[m] = true
+	}
+	r.got = append(r.got, t)
+	return answer
+}
+
+func plain(q destination.Request) []byte {
+	if q.Header.Get("Content-Encoding") != "gzip" {
+		return q.Body
+	}
+	z, err := gzip.NewReader(bytes.NewReader(q.Body))
+	if err != nil {
+		return nil
+	}
+	raw, err := io.ReadAll(z)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// carrier is a sandbox's way to customers' systems.
+type carrier struct {
+	w *world
+	*sim.Sandbox
+}
+
+// timeout is that of a request.
+const timeout = 10 * time.Second
+
+func (c carrier) Do(ctx context.Context, q destination.Request) (answer destination.Response, err error) {
+	u, err := url.Parse(q.URL)
+	if err != nil {
+		return answer, err
+	}
+	r := c.w.receiver(u.Host)
+	if r == nil {
+		return answer, errors.New("no such host: " + u.Host)
+	}
+	inside, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	kind, _, _ := strings.Cut(r.system, " ")
+	err = c.Request(inside, kind, func() error {
+		answer = r.take(q, time.Since(c.w.began))
+		if n := len(r.got); c.w.shuffled && n%2 == 0 && n > 0 {
+			slices.Reverse(r.got[n-1].marks)
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		answer.At = c.Now()
+		return answer, nil
+	case ctx.Err() != nil || errors.Is(err, sim.ErrKilled):
+		return destination.Response{}, context.Canceled
+	case inside.Err() != nil:
+		return destination.Response{}, errors.New("no answer within 10 s")
+	}
+	return destination.Response{}, errors.New("the connection broke")
+}
+
+func (w *world) receiver(host string) *receiver {
+	for _, t := range w.plan.tenants {
+		for _, r := range t.receivers {
+			if r.name == host {
+				return r
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+//go:build awslocal
+
+package chaos_test
+
+import (
+	"encoding/json"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/awslocal/sim"
+)
+
+// sabotages break what the engine relies on. Each must be found by its own invariant, or that proves nothing.
+var sabotages = []struct {
+	name  string
+	do    func(w *world)
+	finds string // what the invariant says, a regular expression
+}{
+	// What was there before is written anew, and counts anew.
+	{"a write is made although its condition does not hold", func(w *world) {
+		w.cloud.Change = func(c sim.Call, body []byte) []byte {
+			if c.Service != "DynamoDB" {
+				return body
+			}
+			return without(body, "ConditionExpression")
+		}
+	}, `the record of tenant|fired \d+ times|is in deliveries|saw .* under`},
+	{"messages of deliveries vanish, and nobody sweeps", func(w *world) {
+		w.idle = true
+		w.cloud.Change = func(c sim.Call, body []byte) []byte {
+			if c.Function == "Fanout" && c.Action == "SendMessageBatch" {
+				return swallow(body)
+			}
+			return body
+		}
+	}, `is pending`},
+	{"executions never go on, and nobody sweeps", func(w *world) {
+		w.idle = true
+		w.cloud.Machine.Dead = true
+	}, `is retrying`},
+	{"a delivery has other events each time", func(w *world) { w.shuffled = true }, `saw .* with .* and with`},
+	{"a message of the events queue is lost", func(w *world) {
+		w.cloud.Queues["EventsQueue"].Purge()
+		time.AfterFunc(w.plan.during/2, func() { w.cloud.Queues["EventsQueue"].Purge() })
+	}, `is in no delivery`},
+}
+
+// nowhere is a queue that the tests have no use for.
+const nowhere = "MailFeedbackDeadLetters"
+
+// without removes a member wherever it is, and what only it uses.
+func without(body []byte, member string) []byte {
+	var v any
+	if json.Unmarshal(body, &v) != nil {
+		return body
+	}
+	var strip func(v any)
+	strip = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if _, ok := v[member]; ok && v["UpdateExpression"] == nil { // an update's names are its own, too
+				delete(v, member)
+				delete(v, "ExpressionAttributeNames")
+				delete(v, "ExpressionAttributeValues")
+			}
+			for _, x := range v {
+				strip(x)
+			}
+		case []any:
+			for _, x := range v {
+				strip(x)
+			}
+		}
+	}
+	strip(v)
+	out, err := json.Marshal(v)
+	if err != nil {
+		return body
+	}
+	return out
+}
+
+// swallow sends messages to a queue that nobody reads.
+func swallow(body []byte) []byte {
+	var v map[string]any
+	if json.Unmarshal(body, &v) != nil {
+		return body
+	}
+	v["QueueUrl"] = "https://sqs.invalid/" + nowhere
+	out, err := json.Marshal(v)
+	if err != nil {
+		return body
+	}
+	return out
+}
+
+// TestSabotageIsFound: what breaks the engine is seen by the invariants, within a few seeds.
+func TestSabotageIsFound(t *testing.T) {
+	const within = 6
+	for _, s := range sabotages {
+		t.Run(s.name, func(t *testing.T) {
+			var cover coverage
+			finds := regexp.MustCompile(s.finds)
+			for seed := uint64(1001); seed < 1001+within; seed++ {
+				for _, wrong := range try(t, seed, &cover, s.do) {
+					if finds.MatchString(wrong) {
+						t.Logf("seed %d finds it: %s", seed, wrong)
+						return
+					}
+				}
+			}
+			require.Failf(t, "nothing was found", "in %d seeds", within)
+		})
+	}
+}
