@@ -215,6 +215,7 @@ func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *
 	return &report.Service{
 		Store: s.Reports(), Ledger: s.Record(), Renderer: renderer, Receivers: receivers, Bus: s.Bus(), Platform: platform.Name,
 		Console: report.Console(platform.Console), Now: time.Now, NewID: newID, Log: s.Log, Enqueue: s.Jobs().Enqueue,
+		Spread: time.Duration(s.env.number("TOCSIN_REPORT_SPREAD_MINUTES", 45)) * time.Minute,
 	}
 }
 

@@ -39,18 +39,17 @@ func run(starts int) error {
 	}
 	fmt.Printf("%-10s %8s %10s %10s %10s\n", "function", "MB", "least", "median", "most")
 	for _, name := range awslocal.Names {
-		variables, err := template.Environment(name+"Function", func(any) string { return "arn:aws:local" })
+		variables, err := template.Environment(name+"Function", func(v any) string {
+			if p, ok := template.Parameters[awslocal.Target(v)]; ok && p.Default != nil {
+				return fmt.Sprint(p.Default)
+			}
+			return "arn:aws:local"
+		})
 		if err != nil {
 			return err
 		}
 		env := []string{"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"}
 		for k, v := range variables {
-			if strings.HasPrefix(k, "TOCSIN_KEEP") || strings.HasPrefix(k, "TOCSIN_DISABLE") {
-				v = "20"
-			}
-			if k == "TOCSIN_LOG_LEVEL" || k == "TOCSIN_MAIL_FROM" {
-				v = ""
-			}
 			env = append(env, k+"="+v)
 		}
 		if err := measure(name, filepath.Join(into, strings.ToLower(name), "bootstrap"), env, starts); err != nil {

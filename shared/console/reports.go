@@ -110,7 +110,7 @@ type fileOutput struct {
 
 // ReportSettings are a tenant's.
 type ReportSettings struct {
-	TimeZone string `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, and reports go out at 06:00 of it" example:"Europe/Berlin"`
+	TimeZone string `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, and reports go out in the hour after 06:00 of it" example:"Europe/Berlin"`
 }
 
 type settingsOutput struct{ Body ReportSettings }

@@ -128,7 +128,10 @@ func (i Integration) Subscribed(t event.Type) (Subscription, bool) {
 	return Subscription{}, false
 }
 
-// Store keeps integrations. Every method but Bound is for one tenant; implementations are safe for concurrent use.
+// Key names an integration.
+type Key struct{ Tenant, ID string }
+
+// Store keeps integrations. Every method but Bound, Marked and Several is for one tenant; implementations are safe for concurrent use.
 type Store interface {
 	// Create stores a new integration together with its announcement: both or neither.
 	Create(ctx context.Context, i Integration, announce event.Event) error
@@ -147,6 +150,8 @@ type Store interface {
 	Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error
 	// Get returns one integration. Error: ErrNotFound.
 	Get(ctx context.Context, tenant, id string) (Integration, error)
+	// Several returns those of the integrations that there are, of any tenants, in no order.
+	Several(ctx context.Context, keys []Key) ([]Integration, error)
 	// List returns the tenant's integrations in the order of their ids, which is that of their creation: at most
 	// limit of those whose id is greater than after.
 	List(ctx context.Context, tenant, after string, limit int) ([]Integration, error)

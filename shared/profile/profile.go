@@ -170,6 +170,8 @@ func (c Choices) Reports() []report.Frequency {
 type Store interface {
 	// Get returns one person. Error: ErrNotFound.
 	Get(ctx context.Context, tenant, id string) (Profile, error)
+	// Several returns those of the people that there are, of any tenants, in no order.
+	Several(ctx context.Context, keys []Key) ([]Profile, error)
 	// Save inserts a person of revision 1, or replaces the one whose revision is p.Revision-1, together with the
 	// subscriptions of report.Store.Due. Errors: ErrConflict, also when a person of revision 1 exists or one of a
 	// later revision does not.
@@ -179,6 +181,9 @@ type Store interface {
 	// List returns the people of a tenant in the order of their ids: at most limit of those whose id is greater than after.
 	List(ctx context.Context, tenant, after string, limit int) ([]Profile, error)
 }
+
+// Key names a person.
+type Key struct{ Tenant, ID string }
 
 // ID is the id of a person: made of the address, so that a person is the same at every sign-in.
 func ID(email string) string {

@@ -22,6 +22,7 @@ import (
 // Integrations are the real ones.
 type Integrations interface {
 	Get(ctx context.Context, tenant, id string) (integration.Integration, error)
+	Several(ctx context.Context, keys []integration.Key) ([]integration.Integration, error)
 	Enabled(ctx context.Context, tenant string) ([]integration.Integration, error)
 }
 
@@ -184,8 +185,63 @@ func (d *Directory) Open(ctx context.Context, i integration.Integration) (integr
 // addressed is what the parameters of a mail system are.
 type addressed interface{ MailAddresses() []string }
 
-// Receiver finds the addresses of scheduled reports. Error: report.ErrNotFound.
-func (d *Directory) Receiver(ctx context.Context, tenant, id string) (report.Receiver, error) {
+// Receivers finds the addresses of scheduled reports (report.Receivers).
+func (d *Directory) Receivers(ctx context.Context, subs []report.Subscription) ([]report.Found, error) {
+	known, err := d.several(ctx, subs)
+	out := make([]report.Found, len(subs))
+	for n, sub := range subs {
+		i, ok := known[integration.Key{Tenant: sub.Tenant, ID: sub.Receiver}]
+		switch {
+		case err != nil: // perhaps over one of them: each for itself
+			out[n].Receiver, out[n].Err = d.receiver(ctx, sub.Tenant, sub.Receiver)
+		case !ok || !i.Enabled():
+			out[n].Err = fmt.Errorf("receiver %s: %w", sub.Receiver, report.ErrNotFound)
+		default:
+			out[n].Receiver, out[n].Err = d.addresses(ctx, i)
+		}
+	}
+	return out, nil
+}
+
+// several reads the receivers of subscriptions, as many a call as the engine takes.
+func (d *Directory) several(ctx context.Context, subs []report.Subscription) (map[integration.Key]integration.Integration, error) {
+	known := make(map[integration.Key]integration.Integration, len(subs))
+	var integrations []integration.Key
+	var people []profile.Key
+	for _, s := range subs {
+		k := integration.Key{Tenant: s.Tenant, ID: s.Receiver}
+		if _, seen := known[k]; seen {
+			continue // it has several frequencies
+		}
+		known[k] = integration.Integration{}
+		if strings.HasPrefix(s.Receiver, report.PersonPrefix) {
+			people = append(people, profile.Key(k))
+		} else {
+			integrations = append(integrations, k)
+		}
+	}
+	clear(known)
+	found, err := d.Integrations.Several(ctx, integrations)
+	if err != nil {
+		return nil, err
+	}
+	if d.People != nil && len(people) > 0 {
+		several, err := d.People.Several(ctx, people)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range several {
+			found = append(found, person(p))
+		}
+	}
+	for _, i := range found {
+		known[integration.Key{Tenant: i.Tenant, ID: i.ID}] = i
+	}
+	return known, nil
+}
+
+// receiver is one of Receivers alone. Error: report.ErrNotFound.
+func (d *Directory) receiver(ctx context.Context, tenant, id string) (report.Receiver, error) {
 	i, err := d.Get(ctx, tenant, id)
 	if errors.Is(err, integration.ErrNotFound) || err == nil && !i.Enabled() {
 		return report.Receiver{}, fmt.Errorf("receiver %s: %w", id, report.ErrNotFound)
@@ -193,6 +249,10 @@ func (d *Directory) Receiver(ctx context.Context, tenant, id string) (report.Rec
 	if err != nil {
 		return report.Receiver{}, err
 	}
+	return d.addresses(ctx, i)
+}
+
+func (d *Directory) addresses(ctx context.Context, i integration.Integration) (report.Receiver, error) {
 	opened, err := d.Open(ctx, i)
 	if err != nil {
 		return report.Receiver{}, err

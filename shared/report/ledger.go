@@ -112,9 +112,17 @@ type Store interface {
 	// report frequency that they subscribe to, made and removed in the same write as they are; its cost does not
 	// depend on how many tenants there are.
 	Due(ctx context.Context, now time.Time, limit int) ([]Subscription, error)
-	// Reschedule sets when a subscription is due, and its Since and Done, if it still is due as it was read (s.Due); nothing
-	// happens when it has gone.
-	Reschedule(ctx context.Context, s Subscription, due time.Time) error
+	// Reschedule sets when subscriptions are due, and their Since and Done: of each if it still is due as it was read; nothing
+	// happens to one that was moved meanwhile or has gone. After an error any of them may have been moved.
+	Reschedule(ctx context.Context, moves []Move) error
+	// SettingsOf returns the settings of tenants, one for each.
+	SettingsOf(ctx context.Context, tenants []string) (map[string]Settings, error)
+}
+
+// Move is a subscription, due as it was read, with the time at which it is due next.
+type Move struct {
+	Subscription
+	Next time.Time
 }
 
 // Subscription is a receiver of scheduled reports.

@@ -40,11 +40,15 @@ type rig struct {
 	n         int
 }
 
-func (r *rig) Receiver(_ context.Context, _, id string) (report.Receiver, error) {
-	if v, ok := r.receivers[id]; ok {
-		return v, nil
+func (r *rig) Receivers(_ context.Context, subs []report.Subscription) (out []report.Found, _ error) {
+	for _, s := range subs {
+		f := report.Found{Err: report.ErrNotFound}
+		if v, ok := r.receivers[s.Receiver]; ok {
+			f = report.Found{Receiver: v}
+		}
+		out = append(out, f)
 	}
-	return report.Receiver{}, report.ErrNotFound
+	return out, nil
 }
 
 func (r *rig) Render(*report.Summary, string, report.Console) ([]byte, error) {
@@ -285,6 +289,73 @@ func TestAReportThatFailsIsTriedAgain(t *testing.T) {
 	r.now = r.now.Add(5 * time.Minute)
 	require.Equal(t, 1, r.run())
 	require.Len(t, r.events(), 1)
+}
+
+func TestReportsOfTenantsAreSpreadOverTheHour(t *testing.T) {
+	r := start(t, "2023-03-01T12:00:00Z")
+	r.service.Spread = 45 * time.Minute
+	const tenants = 200
+	for n := range tenants {
+		tenant, id := fmt.Sprint("tenant-", n), fmt.Sprint("i-", n)
+		i := integration.Integration{ID: id, Tenant: tenant, System: "email", Revision: 1, Subscriptions: []integration.Subscription{{Event: event.ReportDaily}}}
+		note := event.Event{ID: "made-" + id, Tenant: tenant, Kind: event.CreateIntegration, Time: r.now, Data: []byte(`{"integration":{"id":"x"}}`)}
+		require.NoError(t, r.db.Integrations().Create(t.Context(), i, note))
+		r.receivers[id] = report.Receiver{Client: "Acme", Addresses: []string{"ada@example.com"}}
+	}
+	var jobs []report.Job
+	r.service.Enqueue = func(_ context.Context, more []report.Job) error {
+		jobs = append(jobs, more...)
+		return nil
+	}
+	require.Zero(t, r.run())
+	r.now = instant(t, "2023-03-02T05:59:00Z")
+	require.Zero(t, r.run(), "never before")
+	most := 0
+	minutes := map[string]int{}
+	for minute := range 46 {
+		r.now = instant(t, "2023-03-02T06:00:00Z").Add(time.Duration(minute) * time.Minute)
+		jobs = nil
+		most = max(most, r.run())
+		for _, j := range jobs {
+			require.Equal(t, report.Day("2023-03-01"), j.Period.To)
+			minutes[j.Tenant] = minute
+		}
+	}
+	require.Len(t, minutes, tenants, "each has it within the time")
+	require.LessOrEqual(t, most, 20)
+	for minute := range 46 {
+		r.now = instant(t, "2023-03-03T06:00:00Z").Add(time.Duration(minute) * time.Minute)
+		jobs = nil
+		r.run()
+		for _, j := range jobs {
+			require.Equal(t, minutes[j.Tenant], minute, "a tenant's minute stays")
+			delete(minutes, j.Tenant)
+		}
+	}
+	require.Empty(t, minutes)
+}
+
+func TestAQueueThatIsAwayPostponesTheReportsOfAPageAndLosesNone(t *testing.T) {
+	r := start(t, "2023-03-01T12:00:00Z")
+	for n := range 3 {
+		r.subscribe(fmt.Sprint("i", n), []string{"ada@example.com"}, event.ReportDaily)
+	}
+	var jobs []report.Job
+	down := true
+	r.service.Enqueue = func(_ context.Context, more []report.Job) error {
+		if down {
+			return errors.New("the queue is away")
+		}
+		jobs = append(jobs, more...)
+		return nil
+	}
+	r.run()
+	r.now = instant(t, "2023-03-02T06:00:00Z")
+	require.Zero(t, r.run())
+	require.Zero(t, r.run(), "not at once")
+	down, r.now = false, r.now.Add(5*time.Minute)
+	require.Equal(t, 3, r.run())
+	require.Len(t, jobs, 3)
 }
 
 func TestAReceiverThatHasGoneGetsNothing(t *testing.T) {

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,9 +31,15 @@ type Receiver struct {
 	Addresses []string
 }
 
-// Receivers finds a subscription's receiver. Error: ErrNotFound when it has gone, was switched off, or can not be used.
+// Receivers finds the receivers of subscriptions, in their order.
 type Receivers interface {
-	Receiver(ctx context.Context, tenant, id string) (Receiver, error)
+	Receivers(ctx context.Context, subs []Subscription) ([]Found, error)
+}
+
+// Found is the receiver of a subscription, or why there is none: ErrNotFound when it has gone or was switched off.
+type Found struct {
+	Receiver
+	Err error
 }
 
 // Service makes reports and hands them to their receivers.
@@ -49,6 +57,9 @@ type Service struct {
 	// Enqueue takes the jobs of the schedule; nil performs them at once. On AWS it is a queue's. A job may be
 	// performed more than once.
 	Enqueue func(ctx context.Context, jobs []Job) error
+	// Spread is over how long after Hour the reports of tenants go out, each tenant at an instant of its own: most tenants
+	// share a zone, and would all be due at once. 0 = all at Hour; less than an hour.
+	Spread time.Duration
 	// Relay bounds the mails of reports on demand to addresses other than that of who asks; nil = they are not bounded.
 	Relay Relay
 }
@@ -67,8 +78,9 @@ type Job struct {
 	Period   Period `json:"period"`
 }
 
-// scheduleLimit is how many subscriptions are taken at once.
-const scheduleLimit = 100
+// scheduleLimit is how many subscriptions are taken at once: a page of the schedule, whose settings, receivers, jobs and
+// next times are read and written together.
+const scheduleLimit = 500
 
 // again is when a subscription whose jobs could not be handed over is looked at again.
 const again = 5 * time.Minute
@@ -81,26 +93,87 @@ func (s *Service) RunSchedule(ctx context.Context) (jobs int, err error) {
 		if err != nil {
 			return jobs, fmt.Errorf("look for due reports: %w", err)
 		}
-		for _, sub := range due {
-			n, err := s.schedule(ctx, sub)
-			if err != nil {
-				return jobs, err
-			}
-			jobs += n
-		}
-		if len(due) < scheduleLimit {
-			return jobs, nil
+		n, err := s.page(ctx, due)
+		jobs += n
+		if err != nil || len(due) < scheduleLimit {
+			return jobs, err
 		}
 	}
 }
 
-func (s *Service) schedule(ctx context.Context, sub Subscription) (int, error) {
-	now := s.Now()
-	settings, err := s.Store.Settings(ctx, sub.Tenant)
-	if err != nil {
-		return 0, fmt.Errorf("read the report settings of tenant %s: %w", sub.Tenant, err)
+// plan is what becomes of a subscription that is due.
+type plan struct {
+	Move
+	owed []Period
+	jobs []Job
+}
+
+// page hands over the jobs of subscriptions and moves them on.
+func (s *Service) page(ctx context.Context, due []Subscription) (jobs int, err error) {
+	if len(due) == 0 {
+		return 0, nil
 	}
-	last := Last(sub.Frequency, now, cmp.Or(settings.Zone, DefaultZone))
+	plans, err := s.plans(ctx, due)
+	if err != nil {
+		return 0, err
+	}
+	size := 1 // one report that can not be made keeps no other
+	if s.Enqueue != nil {
+		size = len(plans)
+	}
+	for chunk := range slices.Chunk(plans, size) {
+		jobs += s.handOver(ctx, chunk)
+	}
+	moves := make([]Move, len(plans))
+	for n, p := range plans {
+		moves[n] = p.Move
+	}
+	if err := s.Store.Reschedule(ctx, moves); err != nil {
+		return jobs, fmt.Errorf("schedule the reports of %d subscriptions: %w", len(moves), err)
+	}
+	return jobs, nil
+}
+
+// plans finds what subscriptions are owed, by whom they are received, and when they are due next.
+func (s *Service) plans(ctx context.Context, due []Subscription) ([]plan, error) {
+	var tenants []string
+	seen := map[string]bool{}
+	for _, sub := range due {
+		if !seen[sub.Tenant] {
+			seen[sub.Tenant], tenants = true, append(tenants, sub.Tenant)
+		}
+	}
+	settings, err := s.Store.SettingsOf(ctx, tenants)
+	if err != nil {
+		return nil, fmt.Errorf("read the report settings of %d tenants: %w", len(tenants), err)
+	}
+	found, err := s.Receivers.Receivers(ctx, due)
+	if err != nil {
+		return nil, fmt.Errorf("find the receivers of %d subscriptions: %w", len(due), err)
+	}
+	plans := make([]plan, len(due))
+	for n, sub := range due {
+		p := s.plan(sub, cmp.Or(settings[sub.Tenant].Zone, DefaultZone))
+		switch r := found[n]; {
+		case errors.Is(r.Err, ErrNotFound): // nobody to hand anything to; when it is due stays in order
+		case r.Err != nil:
+			s.postpone(&p, r.Err)
+		default:
+			for _, period := range p.owed {
+				for _, a := range r.Addresses {
+					p.jobs = append(p.jobs, Job{Tenant: sub.Tenant, Client: r.Client, Receiver: sub.Receiver, Address: a, Period: period})
+				}
+			}
+		}
+		plans[n] = p
+	}
+	return plans, nil
+}
+
+// plan says what a subscription is owed, and when it is due next.
+func (s *Service) plan(sub Subscription, zone string) plan {
+	now := s.Now()
+	last := Last(sub.Frequency, now, zone)
 	if sub.Since.IsZero() { // from before it was kept: it begins with this look, or has begun with the time that it is due
 		if sub.Since = sub.Due; sub.Due.IsZero() {
 			sub.Since = now.Add(unseen)
@@ -110,25 +183,61 @@ func (s *Service) schedule(ctx context.Context, sub Subscription) (int, error) {
 	for upcoming.To <= sub.Done {
 		upcoming = upcoming.Next() // a zone farther to the west comes to the same day once more
 	}
-	next, jobs := upcoming.Due(), 0
-	for _, p := range owed {
-		n, err := s.handOver(ctx, sub, p)
-		if err != nil {
-			s.Log.Error("scheduled report: trying again", "tenant", sub.Tenant, "receiver", sub.Receiver, "period", p.Key(), "error", err.Error())
-			next = now.Add(again)
-			break
-		}
-		jobs, sub.Done = jobs+n, p.To
-	}
-	if err := s.Store.Reschedule(ctx, sub, next); err != nil {
-		return jobs, fmt.Errorf("schedule the %s reports of %s of tenant %s: %w", sub.Frequency, sub.Receiver, sub.Tenant, err)
-	}
-	return jobs, nil
+	return plan{Move: Move{sub, upcoming.Due().Add(s.offset(sub.Tenant))}, owed: owed}
 }
 
-// unseen is the longest time between two looks at the schedule (template.yaml, ReportSchedule). Who subscribes within it after
-// a report was due may have been subscribed when it was, and gets it: a report that comes although nobody was subscribed at
-// six is better than one that a click at two past six swallowed.
+// offset is when after Hour the reports of a tenant go out.
+func (s *Service) offset(tenant string) time.Duration {
+	if s.Spread < time.Second {
+		return 0
+	}
+	sum := sha256.Sum256([]byte(tenant))
+	return time.Duration(binary.BigEndian.Uint64(sum[:8])%uint64(s.Spread/time.Second)) * time.Second
+}
+
+// postpone has a subscription looked at again soon.
+func (s *Service) postpone(p *plan, why error) {
+	s.Log.Error("scheduled report: trying again", "tenant", p.Tenant, "receiver", p.Receiver, "frequency", p.Frequency, "error", why.Error())
+	p.Next, p.owed, p.jobs = s.Now().Add(again), nil, nil
+}
+
+// handOver hands over the jobs of plans, all or none, and notes what their subscriptions got.
+func (s *Service) handOver(ctx context.Context, plans []plan) int {
+	var jobs []Job
+	for _, p := range plans {
+		jobs = append(jobs, p.jobs...)
+	}
+	err := s.enqueue(ctx, jobs)
+	for n := range plans {
+		p := &plans[n]
+		switch {
+		case err != nil && len(p.jobs) > 0:
+			s.postpone(p, err)
+		case len(p.owed) > 0:
+			p.Done = p.owed[len(p.owed)-1].To
+		}
+	}
+	if err != nil {
+		return 0
+	}
+	return len(jobs)
+}
+
+func (s *Service) enqueue(ctx context.Context, jobs []Job) error {
+	if s.Enqueue != nil && len(jobs) > 0 {
+		return s.Enqueue(ctx, jobs)
+	}
+	for _, j := range jobs {
+		if err := s.Perform(ctx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unseen is more than the longest time between two looks at the schedule (template.yaml, ReportSchedule). Who subscribes within
+// it after a report was due may have been subscribed when it was, and gets it: a report that comes although nobody was
+// subscribed at six is better than one that a click at two past six swallowed.
 const unseen = 15 * time.Minute
 
 // owed are the periods whose reports the subscription is to get now: when it is due, the newest that is over. When it is new or
@@ -146,29 +255,6 @@ func (sub Subscription) owed(last Period) (out []Period) {
 		out = append(out, before)
 	}
 	return append(out, last)
-}
-
-func (s *Service) handOver(ctx context.Context, sub Subscription, p Period) (int, error) {
-	r, err := s.Receivers.Receiver(ctx, sub.Tenant, sub.Receiver)
-	if errors.Is(err, ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	jobs := make([]Job, len(r.Addresses))
-	for i, a := range r.Addresses {
-		jobs[i] = Job{Tenant: sub.Tenant, Client: r.Client, Receiver: sub.Receiver, Address: a, Period: p}
-	}
-	if s.Enqueue != nil {
-		return len(jobs), s.Enqueue(ctx, jobs)
-	}
-	for _, j := range jobs {
-		if err := s.Perform(ctx, j); err != nil {
-			return 0, err
-		}
-	}
-	return len(jobs), nil
 }
 
 // Perform makes the job's report, unless it is there already, and publishes its event. Done again it changes nothing:
@@ -314,10 +400,13 @@ func (s *Service) Order(ctx context.Context, who Person, q Request) (Report, err
 // OnDemand is the receiver of a report on demand: an integration that exists for that report only.
 const OnDemand = "report."
 
+// waitingLimit is how many reports on demand are looked up at once.
+const waitingLimit = 100
+
 // MakeWaiting makes the reports on demand that wait, until none does.
 func (s *Service) MakeWaiting(ctx context.Context) error {
 	for {
-		waiting, err := s.Store.Waiting(ctx, scheduleLimit)
+		waiting, err := s.Store.Waiting(ctx, waitingLimit)
 		if err != nil || len(waiting) == 0 {
 			return err
 		}

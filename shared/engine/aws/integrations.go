@@ -208,6 +208,25 @@ func (s *Integrations) Get(ctx context.Context, tenant, id string) (integration.
 	return readIntegration(out.Item)
 }
 
+// Several reads integrations, 100 a call.
+func (s *Integrations) Several(ctx context.Context, keys []integration.Key) ([]integration.Integration, error) {
+	wanted := make([]item, len(keys))
+	for n, k := range keys {
+		wanted[n] = integrationKey(k.Tenant, k.ID)
+	}
+	rows, err := getAll(ctx, s.DB, s.Table, wanted, true)
+	if err != nil {
+		return nil, fmt.Errorf("read %d integrations: %w", len(keys), err)
+	}
+	out := make([]integration.Integration, len(rows))
+	for n, row := range rows {
+		if out[n], err = readIntegration(row); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // List reads a page.
 func (s *Integrations) List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error) {
 	in := &dynamodb.QueryInput{

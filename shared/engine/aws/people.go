@@ -58,6 +58,25 @@ func (p *People) Get(ctx context.Context, tenant, id string) (v profile.Profile,
 	return v, nil
 }
 
+// Several reads people, 100 a call.
+func (p *People) Several(ctx context.Context, keys []profile.Key) ([]profile.Profile, error) {
+	wanted := make([]item, len(keys))
+	for n, k := range keys {
+		wanted[n] = recordKey(k.Tenant, personPrefix+k.ID)
+	}
+	rows, err := getAll(ctx, p.DB, p.Table, wanted, true)
+	if err != nil {
+		return nil, fmt.Errorf("read %d people: %w", len(keys), err)
+	}
+	out := make([]profile.Profile, len(rows))
+	for n, row := range rows {
+		if err := json.Unmarshal(blobOf(row, "body"), &out[n]); err != nil {
+			return nil, fmt.Errorf("the row %q of tenant %s is damaged: %w", textOf(row, "id"), textOf(row, "tenant"), err)
+		}
+	}
+	return out, nil
+}
+
 // Save writes one person and the subscriptions.
 func (p *People) Save(ctx context.Context, v profile.Profile) error {
 	body, err := json.Marshal(v)

@@ -21,13 +21,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/access"
 	"tocsin/shared/delivery"
+	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/event"
 	"tocsin/shared/profile"
+	"tocsin/shared/receiver"
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
 )
@@ -322,9 +325,11 @@ func TestALookAtTheScheduleCostsTheSameForAnyNumberOfTenants(t *testing.T) {
 	all, err := s.Due(t.Context(), now(), 1000)
 	require.NoError(t, err)
 	require.Len(t, all, 80)
+	var moves []report.Move
 	for _, v := range all {
-		require.NoError(t, s.Reschedule(t.Context(), v, now().Add(time.Hour)))
+		moves = append(moves, report.Move{Subscription: v, Next: now().Add(time.Hour)})
 	}
+	require.NoError(t, s.Reschedule(t.Context(), moves))
 	w.gate.Calls()
 	none, err := s.Due(t.Context(), now(), 100)
 	require.NoError(t, err)
@@ -332,6 +337,55 @@ func TestALookAtTheScheduleCostsTheSameForAnyNumberOfTenants(t *testing.T) {
 	calls, units := w.gate.Calls()
 	require.Equal(t, map[string]int{"Query": 8}, calls)
 	require.LessOrEqual(t, units["read"], 8.0)
+}
+
+// TestTheReportsOfTwoThousandTenantsAreLookedUpInPages: nobody of them has chosen a zone, so all are due in one hour.
+func TestTheReportsOfTwoThousandTenantsAreLookedUpInPages(t *testing.T) {
+	const tenants = 2000
+	w := open(t)
+	people := w.people()
+	var work errgroup.Group
+	work.SetLimit(16)
+	for n := range tenants {
+		work.Go(func() error {
+			return people.Save(t.Context(), profile.Profile{
+				ID: report.PersonPrefix + "a", Tenant: fmt.Sprint("tenant-", n), Email: "a@example.com", Choices: profile.Choices{ReportDaily: true}, Role: access.Administrator, Revision: 1, UpdatedAt: now(),
+			})
+		})
+	}
+	require.NoError(t, work.Wait())
+	clock := now()
+	var jobs []report.Job
+	s := &report.Service{
+		Store: w.reports(), Receivers: &receiver.Directory{Integrations: w.integrations(&published{}), Systems: catalogue.Default(), People: people, Now: now},
+		Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler), Spread: 45 * time.Minute,
+		Enqueue: func(_ context.Context, more []report.Job) error {
+			jobs = append(jobs, more...)
+			return nil
+		},
+	}
+	_, err := s.RunSchedule(t.Context()) // the time of each is set
+	require.NoError(t, err)
+	w.gate.Calls()
+	jobs = nil
+	most, looks := 0, 0
+	for clock = time.Date(2023, 3, 2, 6, 0, 0, 0, time.UTC); clock.Hour() == 6 && clock.Minute() <= 45; clock = clock.Add(5 * time.Minute) {
+		made, err := s.RunSchedule(t.Context())
+		require.NoError(t, err)
+		most, looks = max(most, made), looks+1
+	}
+	require.Len(t, jobs, tenants, "each once")
+	require.Less(t, most, tenants/6, "none of the looks has all of them")
+	calls, units := w.gate.Calls()
+	total := 0
+	for _, n := range calls {
+		total += n
+	}
+	t.Logf("%d reports in %d looks, at most %d in one: %d calls of DynamoDB, %v; units %v", tenants, looks, most, total, calls, units)
+	require.Zero(t, calls["GetItem"])
+	require.Zero(t, calls["UpdateItem"])
+	require.LessOrEqual(t, calls["BatchExecuteStatement"], tenants/25+looks*4)
+	require.LessOrEqual(t, total, tenants/4, "one by one they would be three calls each")
 }
 
 // reporter is a report.Service over these stores with a renderer that fails for a client.

@@ -79,6 +79,27 @@ func (r *Reports) Settings(ctx context.Context, tenant string) (report.Settings,
 	return out, nil
 }
 
+// SettingsOf reads the settings of tenants, 100 a call.
+func (r *Reports) SettingsOf(ctx context.Context, tenants []string) (map[string]report.Settings, error) {
+	out := make(map[string]report.Settings, len(tenants))
+	keys := make([]item, len(tenants))
+	for n, tenant := range tenants {
+		out[tenant], keys[n] = report.Settings{Tenant: tenant}, recordKey(tenant, settingsID)
+	}
+	rows, err := getAll(ctx, r.DB, r.Table, keys, true)
+	if err != nil {
+		return nil, fmt.Errorf("read the report settings of %d tenants: %w", len(tenants), err)
+	}
+	for _, row := range rows {
+		var v report.Settings
+		if err := json.Unmarshal(blobOf(row, "body"), &v); err != nil {
+			return nil, fmt.Errorf("the report settings of tenant %s are damaged: %w", textOf(row, "tenant"), err)
+		}
+		out[textOf(row, "tenant")] = v
+	}
+	return out, nil
+}
+
 // SaveSettings replaces them, then has the schedule look at the tenant's reports anew. If it breaks off in between, what it
 // did not reach yet is looked at once more at the time of the old zone.
 func (r *Reports) SaveSettings(ctx context.Context, v report.Settings) error {
@@ -355,40 +376,75 @@ func dueKey(tenant, receiver string, f report.Frequency) item {
 }
 
 // Due lists subscriptions whose time has come. The index has the keys alone and is behind the table by milliseconds: the rows
-// are read from the table.
+// are read from the table, and those that were moved on this instant are not among them.
 func (r *Reports) Due(ctx context.Context, now time.Time, limit int) (out []report.Subscription, err error) {
-	var found []item
-	for n := range buckets {
-		rows, err := r.bucket(ctx, bucketName(n), now, limit)
-		if err != nil {
-			return nil, fmt.Errorf("list due reports: %w", err)
-		}
-		found = append(found, rows...)
+	pages := make([]*dynamodb.QueryPaginator, buckets)
+	for n := range pages {
+		pages[n] = r.duePages(bucketName(n), now, limit)
 	}
-	slices.SortStableFunc(found, func(a, b item) int { return cmp.Compare(numberOf(a, "due"), numberOf(b, "due")) })
-	keys := make([]item, 0, limit)
-	for _, row := range found[:min(len(found), limit)] {
-		keys = append(keys, recordKey(textOf(row, "tenant"), textOf(row, "id")))
+	for more := true; more && len(out) < limit; {
+		var found []item
+		more = false
+		for _, p := range pages {
+			if !p.HasMorePages() {
+				continue
+			}
+			page, err := p.NextPage(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("list due reports: %w", err)
+			}
+			found, more = append(found, page.Items...), more || p.HasMorePages()
+		}
+		slices.SortStableFunc(found, func(a, b item) int { return cmp.Compare(numberOf(a, "due"), numberOf(b, "due")) })
+		for chunk := range slices.Chunk(found, limit) {
+			if len(out) >= limit {
+				break
+			}
+			some, err := r.stillDue(ctx, chunk, now)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, some...)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b report.Subscription) int {
+		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Receiver, b.Receiver))
+	})
+	return out[:min(len(out), limit)], nil
+}
+
+func (r *Reports) duePages(bucket string, now time.Time, limit int) *dynamodb.QueryPaginator {
+	return dynamodb.NewQueryPaginator(r.DB, &dynamodb.QueryInput{
+		TableName: &r.Table, IndexName: awssdk.String(dueIndex), Limit: awssdk.Int32(int32(limit)),
+		KeyConditionExpression: awssdk.String("#b = :b AND #due <= :until"), ExpressionAttributeNames: map[string]string{"#b": "bucket", "#due": "due"},
+		ExpressionAttributeValues: item{":b": text(bucket), ":until": number(now.UnixNano())},
+	})
+}
+
+// stillDue reads the rows that rows of the index name.
+func (r *Reports) stillDue(ctx context.Context, index []item, now time.Time) (out []report.Subscription, err error) {
+	keys := make([]item, len(index))
+	for n, row := range index {
+		keys[n] = recordKey(textOf(row, "tenant"), textOf(row, "id"))
 	}
 	rows, err := getAll(ctx, r.DB, r.Table, keys, true)
 	if err != nil {
 		return nil, fmt.Errorf("read %d due reports: %w", len(keys), err)
 	}
 	for _, row := range rows {
-		due := numberOf(row, "due")
-		if due > now.UnixNano() || row["bucket"] == nil {
-			continue // it was moved on this instant
+		if numberOf(row, "due") <= now.UnixNano() && row["bucket"] != nil {
+			out = append(out, readDue(row))
 		}
-		frequency, receiver, _ := strings.Cut(strings.TrimPrefix(textOf(row, "id"), duePrefix), " ")
-		out = append(out, report.Subscription{
-			Tenant: textOf(row, "tenant"), Receiver: receiver, Frequency: report.Frequency(frequency),
-			Due: instant(due), Since: instant(numberOf(row, "since")), Done: report.Day(textOf(row, "done")),
-		})
 	}
-	slices.SortStableFunc(out, func(a, b report.Subscription) int {
-		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Receiver, b.Receiver))
-	})
 	return out, nil
+}
+
+func readDue(row item) report.Subscription {
+	frequency, receiver, _ := strings.Cut(strings.TrimPrefix(textOf(row, "id"), duePrefix), " ")
+	return report.Subscription{
+		Tenant: textOf(row, "tenant"), Receiver: receiver, Frequency: report.Frequency(frequency),
+		Due: instant(numberOf(row, "due")), Since: instant(numberOf(row, "since")), Done: report.Day(textOf(row, "done")),
+	}
 }
 
 // unixNano is the reverse of instant.
@@ -407,16 +463,26 @@ func instant(nanos int64) time.Time {
 	return time.Unix(0, nanos).UTC()
 }
 
-// Reschedule moves a subscription on.
-func (r *Reports) Reschedule(ctx context.Context, v report.Subscription, due time.Time) error {
-	_, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &r.Table, Key: dueKey(v.Tenant, v.Receiver, v.Frequency), UpdateExpression: awssdk.String("SET #due = :due, done = :done, since = :since"),
-		ConditionExpression: awssdk.String("#due = :was"), ExpressionAttributeNames: map[string]string{"#due": "due"},
-		ExpressionAttributeValues: item{":due": number(due.UnixNano()), ":was": number(unixNano(v.Due)), ":done": text(string(v.Done)), ":since": number(unixNano(v.Since))},
-	})
-	var moved *types.ConditionalCheckFailedException
-	if err != nil && !errors.As(err, &moved) {
-		return fmt.Errorf("schedule the reports of %s: %w", v.Receiver, err)
+// Reschedule moves subscriptions on, 25 a call.
+func (r *Reports) Reschedule(ctx context.Context, moves []report.Move) error {
+	statement := fmt.Sprintf(`UPDATE "%s" SET "due" = ? SET "done" = ? SET "since" = ? WHERE "tenant" = ? AND "id" = ? AND "due" = ?`, r.Table)
+	for chunk := range slices.Chunk(moves, statementLimit) {
+		in := &dynamodb.BatchExecuteStatementInput{}
+		for _, m := range chunk {
+			key := dueKey(m.Tenant, m.Receiver, m.Frequency)
+			in.Statements = append(in.Statements, types.BatchStatementRequest{Statement: &statement, Parameters: []types.AttributeValue{
+				number(m.Next.UnixNano()), text(string(m.Done)), number(unixNano(m.Since)), key["tenant"], key["id"], number(unixNano(m.Due)),
+			}})
+		}
+		out, err := r.DB.BatchExecuteStatement(ctx, in)
+		if err != nil {
+			return fmt.Errorf("schedule the reports of %d subscriptions: %w", len(chunk), err)
+		}
+		for n, answer := range out.Responses {
+			if e := answer.Error; e != nil && e.Code != types.BatchStatementErrorCodeEnumConditionalCheckFailed { // it was moved meanwhile, or has gone
+				return fmt.Errorf("schedule the reports of %s: %s: %s", chunk[n].Receiver, e.Code, awssdk.ToString(e.Message))
+			}
+		}
 	}
 	return nil
 }

@@ -12,11 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Limits of DynamoDB (API reference: BatchWriteItem, BatchGetItem, TransactWriteItems).
+// Limits of DynamoDB (API reference: BatchWriteItem, BatchGetItem, TransactWriteItems, BatchExecuteStatement).
 const (
 	writeLimit    = 25
 	getLimit      = 100
 	transactLimit = 100
+	// statementLimit is that of BatchExecuteStatement.
+	statementLimit = 25
 	// transactBytes keeps a transaction below 4 MB, with room for what the wire form adds.
 	transactBytes = 3 << 20
 )

@@ -52,7 +52,11 @@ func Integrations(t *testing.T, open func(t *testing.T) (s integration.Store, an
 	t.Run("another tenant finds nothing", func(t *testing.T) {
 		s, _ := open(t)
 		require.NoError(t, s.Create(t.Context(), sample("42", "a"), note("42", event.CreateIntegration)))
-		_, err := s.Get(t.Context(), "43", "a")
+		several, err := s.Several(t.Context(), []integration.Key{{Tenant: "43", ID: "a"}, {Tenant: "42", ID: "a"}, {Tenant: "42", ID: "gone"}})
+		require.NoError(t, err)
+		require.Len(t, several, 1)
+		require.Equal(t, "42", several[0].Tenant)
+		_, err = s.Get(t.Context(), "43", "a")
 		require.ErrorIs(t, err, integration.ErrNotFound)
 		page, err := s.List(t.Context(), "43", "", 10)
 		require.NoError(t, err)

@@ -98,6 +98,12 @@ func Reports(t *testing.T, open func(t *testing.T) (report.Store, integration.St
 		got, err = s.Settings(t.Context(), "42")
 		require.NoError(t, err)
 		require.Equal(t, "Asia/Tokyo", got.Zone)
+		all, err := s.SettingsOf(t.Context(), []string{"43", "42"})
+		require.NoError(t, err)
+		require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo"}, "43": {Tenant: "43"}}, all)
+		none, err := s.SettingsOf(t.Context(), nil)
+		require.NoError(t, err)
+		require.Empty(t, none)
 	})
 	t.Run("the schedule", func(t *testing.T) { schedule(t, open) })
 }
@@ -159,8 +165,8 @@ func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.S
 		require.Len(t, first, 1)
 		require.True(t, first[0].Due.IsZero())
 		tomorrow := at.Add(24 * time.Hour)
-		require.NoError(t, s.Reschedule(t.Context(), first[0], tomorrow))
-		require.NoError(t, s.Reschedule(t.Context(), first[0], at), "one that was moved meanwhile stays where it is")
+		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: first[0], Next: tomorrow}}))
+		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: first[0], Next: at}}), "one that was moved meanwhile stays where it is")
 		require.Empty(t, dueNow(t, s, tomorrow.Add(-time.Second)))
 		later, err := s.Due(t.Context(), tomorrow, 10)
 		require.NoError(t, err)
@@ -168,7 +174,8 @@ func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.S
 		require.True(t, tomorrow.Equal(later[0].Due))
 		require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily, event.Scope), note("42", event.UpdateIntegration)))
 		require.Empty(t, dueNow(t, s, at), "a change of something else leaves the time as it is")
-		require.NoError(t, s.Reschedule(t.Context(), report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}, at), "nothing happens to one that has gone")
+		gone := report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}
+		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: gone, Next: at}}), "nothing happens to one that has gone")
 		require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
 		require.Equal(t, []string{"a daily"}, dueNow(t, s, at), "a change of the zone schedules anew")
 	})
@@ -185,7 +192,7 @@ func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.S
 			require.True(t, at.Equal(v.Since), v.Receiver)
 			require.Empty(t, v.Done)
 			v.Done = "2023-02-28"
-			require.NoError(t, s.Reschedule(t.Context(), v, at.Add(time.Hour)))
+			require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: v, Next: at.Add(time.Hour)}}))
 		}
 		i.Revision, i.UpdatedAt = 2, at.Add(time.Minute)
 		require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
@@ -221,10 +228,12 @@ func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.S
 		for range 3 {
 			page, err := s.Due(t.Context(), at, 2)
 			require.NoError(t, err)
+			var moves []report.Move
 			for _, d := range page {
 				seen[d.Receiver] = true
-				require.NoError(t, s.Reschedule(t.Context(), d, at.Add(time.Hour)))
+				moves = append(moves, report.Move{Subscription: d, Next: at.Add(time.Hour)})
 			}
+			require.NoError(t, s.Reschedule(t.Context(), moves))
 		}
 		require.Len(t, seen, 5)
 	})
@@ -246,6 +255,9 @@ func People(t *testing.T, open func(t *testing.T) profile.Store) {
 		got, err := s.Get(t.Context(), "42", "a")
 		require.NoError(t, err)
 		require.Equal(t, want, got)
+		several, err := s.Several(t.Context(), []profile.Key{{Tenant: "43", ID: "a"}, {Tenant: "42", ID: "a"}})
+		require.NoError(t, err)
+		require.Equal(t, []profile.Profile{got}, several)
 		_, err = s.Get(t.Context(), "43", "a")
 		require.ErrorIs(t, err, profile.ErrNotFound)
 	})

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -209,6 +210,20 @@ func (s *Integrations) Get(ctx context.Context, tenant, id string) (i integratio
 		return i, fmt.Errorf("read integration %s: %w", id, err)
 	}
 	return i, nil
+}
+
+// Several reads integrations.
+func (s *Integrations) Several(ctx context.Context, keys []integration.Key) (out []integration.Integration, err error) {
+	for _, k := range keys {
+		i, err := s.Get(ctx, k.Tenant, k.ID)
+		switch {
+		case err == nil:
+			out = append(out, i)
+		case !errors.Is(err, integration.ErrNotFound):
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // List reads a page of a tenant's integrations.

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -46,6 +47,20 @@ func (p *People) Get(ctx context.Context, tenant, id string) (v profile.Profile,
 		return v, fmt.Errorf("read person %s of tenant %s: %w", id, tenant, err)
 	}
 	return v, nil
+}
+
+// Several reads people.
+func (p *People) Several(ctx context.Context, keys []profile.Key) (out []profile.Profile, err error) {
+	for _, k := range keys {
+		v, err := p.Get(ctx, k.Tenant, k.ID)
+		switch {
+		case err == nil:
+			out = append(out, v)
+		case !errors.Is(err, profile.ErrNotFound):
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // Save writes one person and the subscriptions.

@@ -32,6 +32,18 @@ func (r *Reports) Settings(ctx context.Context, tenant string) (report.Settings,
 	return out, nil
 }
 
+// SettingsOf reads the settings of tenants.
+func (r *Reports) SettingsOf(ctx context.Context, tenants []string) (map[string]report.Settings, error) {
+	out := make(map[string]report.Settings, len(tenants))
+	for _, tenant := range tenants {
+		var err error
+		if out[tenant], err = r.Settings(ctx, tenant); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // SaveSettings replaces them and schedules the tenant's reports anew.
 func (r *Reports) SaveSettings(ctx context.Context, v report.Settings) error {
 	body, err := json.Marshal(v)
@@ -184,20 +196,25 @@ func nanos(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// Reschedule moves a subscription on.
-func (r *Reports) Reschedule(ctx context.Context, v report.Subscription, due time.Time) error {
+// Reschedule moves subscriptions on.
+func (r *Reports) Reschedule(ctx context.Context, moves []report.Move) error {
 	if err := r.db.writer.write(ctx, func(w *writer) error {
-		return w.do("UPDATE report_due SET due = ?1, done = ?6, since = ?7 WHERE tenant = ?2 AND receiver = ?3 AND frequency = ?4 AND due = ?5", func(s *driver.Stmt) {
-			s.BindInt64(1, due.UnixNano())
-			s.BindText(2, v.Tenant)
-			s.BindText(3, v.Receiver)
-			s.BindText(4, string(v.Frequency))
-			s.BindInt64(5, nanos(v.Due))
-			s.BindText(6, string(v.Done))
-			s.BindInt64(7, nanos(v.Since))
-		})
+		for _, v := range moves {
+			if err := w.do("UPDATE report_due SET due = ?1, done = ?6, since = ?7 WHERE tenant = ?2 AND receiver = ?3 AND frequency = ?4 AND due = ?5", func(s *driver.Stmt) {
+				s.BindInt64(1, v.Next.UnixNano())
+				s.BindText(2, v.Tenant)
+				s.BindText(3, v.Receiver)
+				s.BindText(4, string(v.Frequency))
+				s.BindInt64(5, nanos(v.Due))
+				s.BindText(6, string(v.Done))
+				s.BindInt64(7, nanos(v.Since))
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
 	}); err != nil {
-		return fmt.Errorf("schedule the reports of %s: %w", v.Receiver, err)
+		return fmt.Errorf("schedule the reports of %d subscriptions: %w", len(moves), err)
 	}
 	return nil
 }
