@@ -151,7 +151,7 @@ func New(c Config) http.Handler {
 	if c.NoPages {
 		mux.Handle("GET /{$}", page)
 	} else {
-		pages.New(c.Platform).Mount(mux)
+		pages.New(c.Platform, described(c.Systems)).Mount(mux)
 	}
 	mux.Handle("GET /docs", page)
 	mux.HandleFunc("GET /docs.js", page.script)

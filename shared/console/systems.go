@@ -118,3 +118,11 @@ func (s *server) all(ctx context.Context) ([]integration.Integration, error) {
 		after = page[len(page)-1].ID
 	}
 }
+
+// described are the systems of the catalogue.
+func described(of Systems) (out []destination.System) {
+	for _, e := range of.All() {
+		out = append(out, e.System)
+	}
+	return out
+}

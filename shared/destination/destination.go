@@ -40,8 +40,8 @@ type System struct {
 	// Parameters is the zero value for a system that is not available yet.
 	Parameters Parameters
 	Batch      Batch
-	// SetUp is Markdown shown beside the form, "" when the system needs no steps at its own side.
-	SetUp string
+	// Folder is what the system's folder holds: set-up text, icon, texts in further languages.
+	Folder
 	// Missing tells an administrator what the deployment lacks for the system, "" for nothing: integrations can be made, and
 	// nothing is delivered until its operator mends it.
 	Missing string

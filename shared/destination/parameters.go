@@ -69,7 +69,9 @@ func (e InvalidParameters) Error() string {
 
 // ParametersOf makes the description from a struct: `json` names a parameter, `jsonschema` holds its rules
 // (required, title, format, pattern, lengths, enum, default, writeOnly for a secret), `jsonschema_description`
-// its help text, and `receiver:"true"` marks what decides who receives the secrets (Field.Receiver). It panics when the tags make no valid schema: a test of every system would fail.
+// its help text, and `receiver:"true"` marks what decides who receives the secrets (Field.Receiver). Hints for the form are in
+// `form`: `advanced` folds a field away that has a default which suits most, `when=field:value` shows it for that value of
+// another field alone. It panics when the tags make no valid schema: a test of every system would fail.
 func ParametersOf[P any]() Parameters {
 	reflector := invopop.Reflector{
 		RequiredFromJSONSchemaTags: true, DoNotReference: true, Anonymous: true,
@@ -77,6 +79,7 @@ func ParametersOf[P any]() Parameters {
 	made := reflector.ReflectFromType(reflect.TypeFor[P]())
 	made.Version = "https://json-schema.org/draft/2020-12/schema"
 	markAccess(reflect.TypeFor[P](), made)
+	markForm(reflect.TypeFor[P](), made)
 	raw, err := json.Marshal(made)
 	if err != nil {
 		panic(fmt.Sprintf("parameters of %s: %v", reflect.TypeFor[P](), err))
@@ -157,6 +160,32 @@ func markAccess(t reflect.Type, made *invopop.Schema) {
 		if property, ok := made.Properties.Get(name); ok {
 			property.WriteOnly = property.WriteOnly || slices.Contains(tags, "writeOnly=true")
 			property.ReadOnly = property.ReadOnly || slices.Contains(tags, "readOnly=true")
+		}
+	}
+}
+
+// markForm tells the form what the tags say of it, in members that JSON Schema leaves to others.
+func markForm(t reflect.Type, made *invopop.Schema) {
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		property, ok := made.Properties.Get(name)
+		for hint := range strings.FieldsSeq(t.Field(i).Tag.Get("form")) {
+			if !ok {
+				panic(fmt.Sprintf("parameters of %s: %s has a tag of the form and is in none", t, t.Field(i).Name))
+			}
+			if property.Extras == nil {
+				property.Extras = map[string]any{}
+			}
+			field, value, when := strings.Cut(strings.TrimPrefix(hint, "when="), ":")
+			_, known := made.Properties.Get(field)
+			switch {
+			case hint == "advanced":
+				property.Extras["x-advanced"] = true
+			case when && known && strings.HasPrefix(hint, "when="):
+				property.Extras["x-when"] = map[string]string{"field": field, "value": value}
+			default:
+				panic(fmt.Sprintf("parameters of %s: %s has the tag form:%q", t, name, hint))
+			}
 		}
 	}
 }

@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
 	"mime"
 	"net/http"
 	"path"
@@ -16,6 +19,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"tocsin/shared/destination"
 )
 
 //go:embed web
@@ -50,17 +55,18 @@ type file struct {
 
 // Pages serves the Console. Make it with New.
 type Pages struct {
-	index file
-	base  string
-	files func() map[string]file
+	index   file
+	base    string
+	sources map[string][]byte // of the files that are served, by their name below web/
+	files   func() map[string]file
 }
 
-// New makes the pages for a platform of that name.
-func New(platform string) *Pages {
-	names, digest := names()
-	p := &Pages{base: Root + digest + "/", files: sync.OnceValue(pack)}
+// New makes the pages for a platform of that name, with the icons and texts of the systems that it offers.
+func New(platform string, systems []destination.System) *Pages {
+	p := &Pages{sources: sources(systems)}
+	p.base, p.files = Root+digest(p.sources)+"/", sync.OnceValue(p.pack)
 	var modules []string
-	for _, name := range names {
+	for _, name := range p.Files() {
 		if path.Ext(name) == ".js" && name != "theme.js" && name != "letter.js" {
 			modules = append(modules, p.base+name)
 		}
@@ -88,30 +94,56 @@ func (p *Pages) Mount(mux *http.ServeMux) {
 // Paths lists the patterns at which the page is served.
 func Paths() []string { return slices.Clone(paths) }
 
-// Files lists the files below web/ that are served.
-func Files() []string {
-	all, _ := names()
-	return all
-}
+// Files lists the files that are served, by their names below web/.
+func (p *Pages) Files() []string { return slices.Sorted(maps.Keys(p.sources)) }
 
-// names lists the files below web/ and their digest.
-func names() (all []string, digest string) {
-	h := sha256.New()
+// sources are the files below web/, and those that the systems make: their icons, and the texts of the API in further
+// languages with those of their folders.
+func sources(systems []destination.System) map[string][]byte {
+	out := map[string][]byte{}
 	err := fs.WalkDir(web, "web", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || kind(name) == "" {
 			return err
 		}
-		content, err := web.ReadFile(name)
-		fmt.Fprintf(h, "%s %d ", name, len(content))
-		h.Write(content)
-		all = append(all, strings.TrimPrefix(name, "web/"))
+		out[strings.TrimPrefix(name, "web/")], err = web.ReadFile(name)
 		return err
 	})
-	if err != nil {
-		panic(err) // embedded files can always be read
+	icons, languages := map[string]string{}, map[string]map[string]string{}
+	for _, s := range systems {
+		icons[s.Name] = s.Icon
+		for language, texts := range s.Texts {
+			if languages[language] == nil {
+				languages[language] = map[string]string{}
+			}
+			maps.Copy(languages[language], texts)
+		}
 	}
-	slices.Sort(all)
-	return all, hex.EncodeToString(h.Sum(nil)[:8])
+	for language, texts := range languages {
+		name := "messages/catalogue." + language + ".json"
+		common := map[string]string{}
+		if raw, ok := out[name]; ok {
+			err = errors.Join(err, json.Unmarshal(raw, &common))
+		}
+		maps.Copy(texts, common)
+		raw, failed := json.Marshal(texts)
+		out[name], err = raw, errors.Join(err, failed)
+	}
+	raw, failed := json.Marshal(icons)
+	out["systems.json"] = raw
+	if err = errors.Join(err, failed); err != nil {
+		panic(fmt.Sprintf("pages: %v", err)) // embedded files can be read, and a test reads each
+	}
+	return out
+}
+
+// digest changes with any file.
+func digest(sources map[string][]byte) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		fmt.Fprintf(h, "%s %d ", name, len(sources[name]))
+		h.Write(sources[name])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 var kinds = map[string]string{
@@ -121,14 +153,9 @@ var kinds = map[string]string{
 // kind is the media type of a file that is served, "" for one that only tells about others.
 func kind(name string) string { return kinds[path.Ext(name)] }
 
-func pack() map[string]file {
-	all, _ := names()
+func (p *Pages) pack() map[string]file {
 	files := map[string]file{}
-	for _, name := range all {
-		content, err := web.ReadFile("web/" + name)
-		if err != nil {
-			panic(err) // as above
-		}
+	for name, content := range p.sources {
 		files[name] = makeFile(name, content)
 	}
 	return files

@@ -22,6 +22,7 @@ import (
 
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/console/pages"
+	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/event"
@@ -34,7 +35,7 @@ const firstView = 150 << 10
 
 func handler() http.Handler {
 	mux := http.NewServeMux()
-	pages.New("Tocsin").Mount(mux)
+	pages.New("Tocsin", systems()).Mount(mux)
 	return mux
 }
 
@@ -60,7 +61,7 @@ func TestEveryFileIsServedForGoodAndCompressed(t *testing.T) {
 	h := handler()
 	at := root(t, h)
 	sum := get(t, h, "/", "Accept-Encoding", "gzip").Body.Len()
-	for _, name := range pages.Files() {
+	for _, name := range pages.New("Tocsin", systems()).Files() {
 		if name == "index.html" {
 			require.Equal(t, http.StatusNotFound, get(t, h, at+name).Code, "the page is a template: it is served at / only")
 			continue
@@ -110,10 +111,14 @@ func TestNoFileNamesAnotherHostToLoadFrom(t *testing.T) {
 		"https://endpoint", "https://", "https://api.opsgenie.com", "https://minio.example.com", "https://my-rule-a1b2.westeurope-1.ingest.monitor.azure.com", "https://company.atlassian.net", "https://acme.service-now.com",
 		"https://my-rule-a1b2.westeurope-1.ingest.monitor.azure.com.",
 	}
-	for _, name := range pages.Files() {
-		raw, err := os.ReadFile(filepath.Join("web", name))
-		require.NoError(t, err)
-		for _, found := range address.FindAllString(string(raw), -1) {
+	h := handler()
+	at := root(t, h)
+	for _, name := range pages.New("Tocsin", systems()).Files() {
+		text := get(t, h, at+name).Body.String()
+		if name == "index.html" {
+			text = get(t, h, "/").Body.String()
+		}
+		for _, found := range address.FindAllString(text, -1) {
 			require.Contains(t, known, found, name)
 		}
 	}
@@ -199,7 +204,7 @@ func TestP9TheConsoleNamesTheLimitsOfTheRecord(t *testing.T) {
 func source(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, name := range pages.Files() {
+	for _, name := range pages.New("Tocsin", systems()).Files() {
 		if strings.HasSuffix(name, ".js") && !strings.HasPrefix(name, "lib/") {
 			raw, err := os.ReadFile(filepath.Join("web", name))
 			require.NoError(t, err)
@@ -263,12 +268,49 @@ func TestEveryEventIsNamed(t *testing.T) {
 	}
 }
 
+func systems() (out []destination.System) {
+	for _, e := range catalogue.Default().All() {
+		out = append(out, e.System)
+	}
+	return out
+}
+
+func TestEverySystemHasAnIconOfItsOwn(t *testing.T) {
+	h := handler()
+	var icons map[string]string
+	require.NoError(t, json.Unmarshal(get(t, h, root(t, h)+"systems.json").Body.Bytes(), &icons))
+	seen := map[string]string{}
+	for _, s := range systems() {
+		require.NotEmpty(t, icons[s.Name], s.Name)
+		if s.Personal {
+			continue // mail again
+		}
+		require.Empty(t, seen[icons[s.Name]], "%s has the icon of another system", s.Name)
+		seen[icons[s.Name]] = s.Name
+	}
+}
+
+// A text that two systems share is translated once, in the same words.
+func TestTheFoldersOfSystemsAgree(t *testing.T) {
+	common := messages(t, "catalogue.ja")
+	said := map[string]string{}
+	for _, s := range systems() {
+		for text, ja := range s.Texts["ja"] {
+			require.NotContains(t, common, text, "%s: the common texts have it already", s.Name)
+			require.Contains(t, []string{"", ja}, said[text], "%s: %s", s.Name, text)
+			said[text] = ja
+		}
+	}
+}
+
 // TestTheCatalogueIsSpokenInJapanese holds every text of the catalogue against the file that translates it.
 func TestTheCatalogueIsSpokenInJapanese(t *testing.T) {
-	known := messages(t, "catalogue.ja")
+	var known map[string]string
+	h := handler()
+	require.NoError(t, json.Unmarshal(get(t, h, root(t, h)+"messages/catalogue.ja.json").Body.Bytes(), &known))
 	in := func(system, text string) {
 		if text != "" {
-			require.Contains(t, known, text, "messages/catalogue.ja.json lacks a text of %s", system)
+			require.Contains(t, known, text, "neither messages/catalogue.ja.json nor a ja.json of a system has a text of %s", system)
 		}
 	}
 	own := s3.Static{Of: s3.Account{ID: "123456789012"}}

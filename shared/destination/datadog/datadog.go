@@ -2,7 +2,7 @@
 package datadog
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -37,8 +37,8 @@ type Parameters struct {
 	Region string `json:"region" receiver:"true" jsonschema:"title=Region,enum=US1,enum=US3,enum=US5,enum=EU,enum=AP1,enum=AP2,enum=US1-FED,default=US1" jsonschema_description:"The Datadog site that your account is on; the address that you sign in at tells it: app.datadoghq.com is US1, app.datadoghq.eu is EU, us5.datadoghq.com is US5."`
 }
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Destination is Datadog.
 type Destination struct{ system destination.System }
@@ -47,7 +47,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "data_dog", Title: "Datadog", Group: destination.Logs, Class: notification.Advanced,
-		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 		Batch: destination.Batch{Count: maxEvents, Bytes: batchLimit},
 	}}
 }

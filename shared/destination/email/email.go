@@ -5,6 +5,7 @@ package email
 import (
 	"cmp"
 	"crypto/sha256"
+	"embed"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -42,6 +43,9 @@ func (p *Parameters) Check() []destination.FieldProblem {
 	return out
 }
 
+//go:embed icon.svg *.json
+var files embed.FS
+
 // Destination is mail.
 type Destination struct{ system destination.System }
 
@@ -49,7 +53,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "email", Title: "Email report", Group: destination.Messengers, Class: notification.Mail,
-		Events: event.Mailed(), Triggered: event.TriggeredMail(), Parameters: destination.ParametersOf[Parameters](),
+		Events: event.Mailed(), Triggered: event.TriggeredMail(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 	}}
 }
 
@@ -57,7 +61,7 @@ func New() Destination {
 func Personal() Destination {
 	return Destination{destination.System{
 		Name: PersonalName, Title: "Personal email", Group: destination.Messengers, Class: notification.Mail, Personal: true,
-		Events: event.Mailed(), Parameters: destination.ParametersOf[Parameters](),
+		Events: event.Mailed(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 	}}
 }
 

@@ -3,14 +3,14 @@
 package fluentd
 
 import (
-	_ "embed"
+	"embed"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/webhook"
 )
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Destination is Fluentd.
 type Destination struct{ webhook.Destination }
@@ -18,7 +18,7 @@ type Destination struct{ webhook.Destination }
 // New makes the destination.
 func New() Destination {
 	return Destination{webhook.As(destination.System{
-		Name: "fluentd", Title: "Fluentd", Group: destination.Collectors, SetUp: setUp,
+		Name: "fluentd", Title: "Fluentd", Group: destination.Collectors, Folder: destination.ReadFolder(files),
 	})}
 }
 

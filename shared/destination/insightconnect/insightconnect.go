@@ -3,7 +3,7 @@
 package insightconnect
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"net/http"
 
@@ -15,8 +15,8 @@ import (
 // envelopeLimit is ours, in bytes: Rapid7 publishes none.
 const envelopeLimit = 512 << 10
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Parameters of an InsightConnect integration (facts, 1.2 and 2.6).
 type Parameters struct {
@@ -31,7 +31,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "insight_connect", Title: "InsightConnect", Group: destination.Incidents, Class: notification.Advanced,
-		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 	}}
 }
 

@@ -7,7 +7,7 @@
 package jira
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -40,10 +40,10 @@ type Parameters struct {
 	Email     string `json:"email,omitempty" jsonschema:"title=User e-mail,maxLength=254" jsonschema_description:"Of the user whose token it is, who becomes the reporter of the issues. Jira Cloud needs it."`
 	TokenType string `json:"token_type" jsonschema:"title=Token type,enum=basic,enum=bearer,default=basic" jsonschema_description:"basic for an API token of Jira Cloud, bearer for a personal access token of Jira on premise."`
 	Token     string `json:"token" jsonschema:"required,title=Token,minLength=8,maxLength=1024,pattern=^[!-~]*$,writeOnly=true" jsonschema_description:"Jira Cloud: id.atlassian.com, Security, API tokens. On premise: your profile, Personal Access Tokens."`
-	Verify    bool   `json:"ca_verify" receiver:"true" jsonschema:"title=Verify TLS certificate,default=true" jsonschema_description:"Leave this on in production: without it anyone on the way can read the token."`
+	Verify    bool   `json:"ca_verify" form:"advanced" receiver:"true" jsonschema:"title=Verify TLS certificate,default=true" jsonschema_description:"Leave this on in production: without it anyone on the way can read the token."`
 	Project   string `json:"project" jsonschema:"required,title=Project,pattern=^[A-Za-z][A-Za-z0-9_]*$,maxLength=255" jsonschema_description:"Key of the project (space) that the issues go to, such as SEC. The list shows those in which the user may create issues."`
 	IssueType string `json:"issue_type" jsonschema:"required,title=Issue type,minLength=1,maxLength=255" jsonschema_description:"Name or ID of a type of that project. It must need no fields but summary and description."`
-	Priority  bool   `json:"set_priority" jsonschema:"title=Set the priority,default=false" jsonschema_description:"Highest, High, Medium, Low or Lowest by the risk. Only if the project has these priorities and the field is on its create screen: else Jira refuses the issues."`
+	Priority  bool   `json:"set_priority" form:"advanced" jsonschema:"title=Set the priority,default=false" jsonschema_description:"Highest, High, Medium, Low or Lowest by the risk. Only if the project has these priorities and the field is on its create screen: else Jira refuses the issues."`
 }
 
 var address = regexp.MustCompile(`^[^@\s:]+@[^@\s:]+$`)
@@ -83,8 +83,8 @@ func (p *Parameters) request(method, address string) destination.Request {
 	return q
 }
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Destination is Jira.
 type Destination struct{ system destination.System }
@@ -92,7 +92,7 @@ type Destination struct{ system destination.System }
 // New makes the destination.
 func New() Destination {
 	return Destination{destination.System{
-		Name: "jira", Title: "Jira", Group: destination.Incidents, Class: notification.Issues, Parameters: destination.ParametersOf[Parameters](), Choosable: []string{"project", "issue_type"}, SetUp: setUp,
+		Name: "jira", Title: "Jira", Group: destination.Incidents, Class: notification.Issues, Parameters: destination.ParametersOf[Parameters](), Choosable: []string{"project", "issue_type"}, Folder: destination.ReadFolder(files),
 		Events: []event.Type{event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo},
 	}}
 }

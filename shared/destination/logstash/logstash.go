@@ -3,14 +3,14 @@
 package logstash
 
 import (
-	_ "embed"
+	"embed"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/webhook"
 )
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Destination is Logstash.
 type Destination struct{ webhook.Destination }
@@ -18,7 +18,7 @@ type Destination struct{ webhook.Destination }
 // New makes the destination.
 func New() Destination {
 	return Destination{webhook.As(destination.System{
-		Name: "logstash", Title: "Logstash", Group: destination.Collectors, SetUp: setUp,
+		Name: "logstash", Title: "Logstash", Group: destination.Collectors, Folder: destination.ReadFolder(files),
 	})}
 }
 

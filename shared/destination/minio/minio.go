@@ -3,7 +3,7 @@
 package minio
 
 import (
-	_ "embed"
+	"embed"
 	"net/url"
 	"strings"
 
@@ -42,15 +42,15 @@ func (p *Parameters) address(key string) string {
 	return strings.TrimRight(p.Endpoint, "/") + "/" + p.Bucket + "/" + url.PathEscape(key)
 }
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Destination is MinIO.
 type Destination struct{ system destination.System }
 
 // New makes the destination.
 func New() Destination {
-	return Destination{s3.FileSystem(destination.System{Name: "minio", Title: "MinIO", Parameters: destination.ParametersOf[Parameters](), SetUp: setUp})}
+	return Destination{s3.FileSystem(destination.System{Name: "minio", Title: "MinIO", Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files)})}
 }
 
 // System describes MinIO.

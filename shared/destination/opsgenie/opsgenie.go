@@ -4,7 +4,7 @@
 package opsgenie
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -28,8 +28,8 @@ const (
 	detailsLimit     = 8_000 // of all names and values together
 )
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Parameters of an Opsgenie integration (facts, 1.2 and 2.5). Opsgenie's support ends in 2027; the third address is
 // that of Jira Service Management, to which Atlassian moves its customers (Integration Events API, "Create alert").
@@ -45,7 +45,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "opsgenie", Title: "Opsgenie", Group: destination.Incidents, Class: notification.Basic,
-		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 	}}
 }
 

@@ -4,7 +4,7 @@
 package pagerduty
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -34,8 +34,8 @@ var endpoints = map[string]string{
 	"EU": "https://events.eu.pagerduty.com/v2/enqueue",
 }
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Parameters of a PagerDuty integration.
 type Parameters struct {
@@ -50,7 +50,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "pager_duty", Title: "PagerDuty", Group: destination.Incidents, Class: notification.Basic,
-		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 	}}
 }
 

@@ -4,7 +4,7 @@
 package sentinel
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -30,8 +30,8 @@ const (
 // version of the API. Azure Monitor, "Logs Ingestion API in Azure Monitor", "REST API call".
 const version = "2023-01-01"
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Parameters of an integration.
 type Parameters struct {
@@ -100,7 +100,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "sentinel", Title: "Microsoft Sentinel", Group: destination.SIEM, Class: notification.Advanced,
-		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 		Batch: destination.Batch{Count: maxEvents, Bytes: maxBytes},
 	}}
 }

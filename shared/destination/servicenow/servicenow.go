@@ -3,7 +3,7 @@
 package servicenow
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -25,8 +25,8 @@ const (
 	correlationLimit = 100
 )
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Parameters of an integration.
 type Parameters struct {
@@ -79,7 +79,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "servicenow", Title: "ServiceNow", Group: destination.Incidents, Class: notification.Tickets, Events: events(),
-		Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 	}}
 }
 

@@ -3,7 +3,7 @@
 package slack
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 	"net/http"
 	"strings"
@@ -31,8 +31,8 @@ type Parameters struct {
 	URL string `json:"webhook_url" jsonschema:"required,title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Slack: Apps, Incoming WebHooks, choose a channel, copy the webhook URL (https://hooks.slack.com/services/…). Whoever has it can post to the channel, so it is kept secret."`
 }
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Destination is Slack.
 type Destination struct{ system destination.System }
@@ -41,7 +41,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "slack", Title: "Slack", Group: destination.Messengers, Class: notification.Basic,
-		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 	}}
 }
 

@@ -2,7 +2,7 @@
 package splunk
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -30,8 +30,8 @@ type Parameters struct {
 	Token string `json:"token" jsonschema:"required,title=HEC token,format=uuid,writeOnly=true" jsonschema_description:"From Splunk: Settings, Data inputs, HTTP Event Collector, New token. The defaults are enough."`
 }
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Destination is Splunk.
 type Destination struct{ system destination.System }
@@ -40,7 +40,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "splunk", Title: "Splunk", Group: destination.Logs, Class: notification.Advanced,
-		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 		Batch: destination.Batch{Count: maxEvents, Bytes: maxBytes},
 	}}
 }

@@ -3,7 +3,7 @@
 package sumologic
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -21,13 +21,13 @@ const (
 	maxEvents    = 100 // ours
 )
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Parameters of a Sumo Logic integration.
 type Parameters struct {
 	URL      string `json:"source_url" jsonschema:"required,title=HTTP Source Address (URL),format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"The address that Sumo Logic shows for an HTTP Logs and Metrics source: https://endpoint….collection.….sumologic.com/receiver/v1/http/…. Whoever has it can write logs, so it is kept secret."`
-	Category string `json:"source_category,omitempty" jsonschema:"title=Source category,maxLength=1024,pattern=^[!-~]*$" jsonschema_description:"Overrides the category that the source sets, such as security/platform. Leave it empty to keep the source's own."`
+	Category string `json:"source_category,omitempty" form:"advanced" jsonschema:"title=Source category,maxLength=1024,pattern=^[!-~]*$" jsonschema_description:"Overrides the category that the source sets, such as security/platform. Leave it empty to keep the source's own."`
 }
 
 // Destination is Sumo Logic.
@@ -37,7 +37,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "sumo_logic", Title: "Sumo Logic", Group: destination.SIEM, Class: notification.Advanced,
-		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 		Batch: destination.Batch{Count: maxEvents, Bytes: requestLimit},
 	}}
 }

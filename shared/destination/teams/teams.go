@@ -3,7 +3,7 @@
 package teams
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -33,8 +33,8 @@ type Parameters struct {
 	URL string `json:"webhook_url" jsonschema:"required,title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Teams: the Workflows app, template “Send webhook alerts to a channel”, copy the URL that it shows. Whoever has it can post to the channel, so it is kept secret."`
 }
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Destination is Microsoft Teams.
 type Destination struct{ system destination.System }
@@ -43,7 +43,7 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "ms_teams", Title: "Microsoft Teams", Group: destination.Messengers, Class: notification.Basic,
-		Events: event.Basic(), Triggered: event.TriggeredChats(), Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Events: event.Basic(), Triggered: event.TriggeredChats(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 	}}
 }
 

@@ -4,7 +4,7 @@
 package telegram
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -62,8 +62,8 @@ func (p *Parameters) Binding() string {
 	return fmt.Sprint(p.ChatID)
 }
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Destination is Telegram.
 type Destination struct {
@@ -82,7 +82,7 @@ func New(b Bot) Destination {
 		Name:    "telegram", Title: "Telegram", Group: destination.Messengers, Class: notification.Basic,
 		Events:     append([]event.Type{event.ReportDaily, event.ReportWeekly, event.ReportMonthly}, event.Basic()...),
 		Triggered:  event.TriggeredChats(),
-		Parameters: destination.ParametersOf[Parameters](), SetUp: setUp,
+		Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 		Batch: destination.Batch{Count: maxEvents, Bytes: maxBytes},
 	}}
 }

@@ -7,7 +7,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/x509"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"maps"
 	"net/http"
@@ -33,16 +33,16 @@ const (
 // Parameters of a webhook (facts, 2.11; names of 1.2).
 type Parameters struct {
 	URL            string            `json:"url" jsonschema:"required,title=Webhook URL,format=uri,minLength=1,maxLength=2048" jsonschema_description:"The https address that takes the notifications. It must be public and answer with a 2xx status."`
-	Method         string            `json:"http_method" jsonschema:"title=Request method,enum=POST,enum=PUT,default=POST" jsonschema_description:"POST unless the receiver asks for PUT."`
-	Headers        map[string]string `json:"headers,omitempty" jsonschema:"title=Request headers,writeOnly=true" jsonschema_description:"Headers sent with every request, such as Authorization. Values are kept secret."`
-	CA             string            `json:"ca_file,omitempty" receiver:"true" jsonschema:"title=CA certificate,maxLength=65536" jsonschema_description:"In PEM form, when the server's certificate is not signed by a public authority."`
-	Verify         bool              `json:"ca_verify" receiver:"true" jsonschema:"title=Verify TLS certificate,default=true" jsonschema_description:"Leave this on in production: without it anyone on the way can read the notifications."`
-	Timeout        int               `json:"timeout" jsonschema:"title=Request timeout (seconds),minimum=1,maximum=60,default=15" jsonschema_description:"No answer within this time is a failed request."`
-	OpenTimeout    int               `json:"open_timeout" jsonschema:"title=Connection timeout (seconds),minimum=1,maximum=60,default=20" jsonschema_description:"No connection within this time is a failed request."`
+	Method         string            `json:"http_method" form:"advanced" jsonschema:"title=Request method,enum=POST,enum=PUT,default=POST" jsonschema_description:"POST unless the receiver asks for PUT."`
+	Headers        map[string]string `json:"headers,omitempty" form:"advanced" jsonschema:"title=Request headers,writeOnly=true" jsonschema_description:"Headers sent with every request, such as Authorization. Values are kept secret."`
+	CA             string            `json:"ca_file,omitempty" form:"advanced" receiver:"true" jsonschema:"title=CA certificate,maxLength=65536" jsonschema_description:"In PEM form, when the server's certificate is not signed by a public authority."`
+	Verify         bool              `json:"ca_verify" form:"advanced" receiver:"true" jsonschema:"title=Verify TLS certificate,default=true" jsonschema_description:"Leave this on in production: without it anyone on the way can read the notifications."`
+	Timeout        int               `json:"timeout" form:"advanced" jsonschema:"title=Request timeout (seconds),minimum=1,maximum=60,default=15" jsonschema_description:"No answer within this time is a failed request."`
+	OpenTimeout    int               `json:"open_timeout" form:"advanced" jsonschema:"title=Connection timeout (seconds),minimum=1,maximum=60,default=20" jsonschema_description:"No connection within this time is a failed request."`
 	Format         string            `json:"format" jsonschema:"title=Format,enum=json,enum=jsonl,default=json" jsonschema_description:"A JSON array of notifications, or one notification a line (NDJSON)."`
-	MaxEvents      int               `json:"max_events" jsonschema:"title=Events in one request,minimum=1,maximum=100,default=100" jsonschema_description:"Set 1 when the receiver expects a request for each event."`
-	Secret         string            `json:"signing_secret,omitempty" jsonschema:"title=Signing secret,writeOnly=true,maxLength=256" jsonschema_description:"Signs every request as Standard Webhooks asks: whsec_ and 24 to 64 bytes in base64."`
-	PreviousSecret string            `json:"previous_signing_secret,omitempty" jsonschema:"title=Previous signing secret,writeOnly=true,maxLength=256" jsonschema_description:"While a secret is being replaced both sign; remove the old one when every receiver knows the new one."`
+	MaxEvents      int               `json:"max_events" form:"advanced" jsonschema:"title=Events in one request,minimum=1,maximum=100,default=100" jsonschema_description:"Set 1 when the receiver expects a request for each event."`
+	Secret         string            `json:"signing_secret,omitempty" form:"advanced" jsonschema:"title=Signing secret,writeOnly=true,maxLength=256" jsonschema_description:"Signs every request as Standard Webhooks asks: whsec_ and 24 to 64 bytes in base64."`
+	PreviousSecret string            `json:"previous_signing_secret,omitempty" form:"advanced" jsonschema:"title=Previous signing secret,writeOnly=true,maxLength=256" jsonschema_description:"While a secret is being replaced both sign; remove the old one when every receiver knows the new one."`
 }
 
 // BatchLimit is how many events one request may carry.
@@ -128,15 +128,15 @@ func key(secret string) ([]byte, bool) {
 	return k, ok && err == nil && len(k) >= 24 && len(k) <= 64
 }
 
-//go:embed setup.md
-var setUp string
+//go:embed setup.md icon.svg *.json
+var files embed.FS
 
 // Destination is the webhook, and under other names the collectors that take the same requests.
 type Destination struct{ system destination.System }
 
 // New makes the webhook.
 func New() Destination {
-	return As(destination.System{Name: "web_hooks", Title: "Webhook", Group: destination.Universal, SetUp: setUp})
+	return As(destination.System{Name: "web_hooks", Title: "Webhook", Group: destination.Universal, Folder: destination.ReadFolder(files)})
 }
 
 // As makes a system of another name, group and set-up page that takes the same requests.

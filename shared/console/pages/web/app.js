@@ -2,7 +2,7 @@
 import { html, render, useEffect, useRef, useState } from "./html.js";
 import { get, hasToken, dropToken, keepToken, onSignedIn, onSignedOut, takeToken } from "./api.js";
 import { chooseLanguage, chosenLanguage, language, languages, loadLanguage, t } from "./i18n.js";
-import { Icon } from "./icons.js";
+import { Icon, loadIcons } from "./icons.js";
 import { useLoad } from "./load.js";
 import { match, mayLeave, navigate, startRouter, useLocation } from "./router.js";
 import { Dialog, Empty, Failure, Skeleton } from "./ui.js";
@@ -177,7 +177,7 @@ addEventListener("hashchange", () => {
   if (!goesOn) location.reload();
 });
 startRouter();
-await loadLanguage(chosenLanguage());
+await Promise.all([loadLanguage(chosenLanguage()), loadIcons()]);
 document.getElementById("app").replaceChildren();
 render(html`<${App} />`, document.getElementById("app"));
 if (location.pathname === "/index.html") navigate("/", { replace: true });

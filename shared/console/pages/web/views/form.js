@@ -99,12 +99,6 @@ function Field({ field, value, error, onInput, onBlur, kept, ...picking }) {
 
 const Shown = ({ field, value }) => (value === undefined || value === "" ? null : html`<div class="fact"><dt><${Said} text=${field.title} /></dt><dd>${String(value)}</dd></div>`);
 
-// advanced fields have a default that suits most: they are folded away.
-const advanced = ["http_method", "headers", "ca_file", "ca_verify", "timeout", "open_timeout", "max_events", "signing_secret", "previous_signing_secret", "source_category", "set_priority"];
-
-// only says of a field which value of another one it belongs to.
-const only = { role_arn: ["authorization", "role"], access_key_id: ["authorization", "key"], secret_access_key: ["authorization", "key"] };
-
 // editable is what the form of an integration can change of it, to compare.
 export const editable = (system, i) => JSON.stringify([i.name, i.events, fieldsOf(system.parameters).filter((f) => kindOf(f) !== "shown").map((f) => i.parameters[f.name])]);
 
@@ -119,7 +113,7 @@ function useDraft(system, start) {
   const [refused, refuse] = useState({});
   const [dirty, setDirty] = useState(false);
   const changes = useRef(0);
-  const applies = (f) => !only[f.name] || values[only[f.name][0]] === only[f.name][1];
+  const applies = ({ "x-when": when }) => !when || values[when.field] === when.value;
   const errors = { ...refused };
   for (const f of open.filter(applies)) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
   errors.name = !name.trim() ? t("check.required") : [...name].length > 200 ? t("check.maxLength", { n: 200, has: [...name].length }) : refused.name || "";
@@ -223,8 +217,8 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
   const draw = (f) => html`<${Field} key=${f.name} field=${f} ...${picking(f.name)} value=${draft.values[f.name]} error=${shown(f.name)} kept=${start.parameters[f.name] === MASK}
     onInput=${(v) => draft.setValue(f.name, v)} onBlur=${() => draft.blur(f.name)} />`;
   const there = draft.open.filter(draft.applies);
-  const main = there.filter((f) => !advanced.includes(f.name));
-  const more = there.filter((f) => advanced.includes(f.name));
+  const main = there.filter((f) => !f["x-advanced"]);
+  const more = there.filter((f) => f["x-advanced"]);
   const error = saving.error || testing.error;
   return html`<form class="panel form" ref=${form} noValidate onSubmit=${(e) => { e.preventDefault(); if (valid()) runSave(); }}>
     <${Field} field=${{ name: "name", title: t("form.name"), required: true, type: "string" }} value=${draft.name} error=${shown("name")} onInput=${draft.setName} onBlur=${() => draft.blur("name")} />
