@@ -4,7 +4,7 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test test-independent race lint fmt golden demo demo-fast bench bench-reports bench-cold fuzz test-metrics test-reports test-aws test-aws-chaos test-browser clean
+.PHONY: help run build test test-independent race lint fmt golden demo demo-fast bench bench-reports bench-aws bench-cold fuzz test-metrics test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -69,6 +69,9 @@ test-aws: ## prove the AWS stack without an account (installs DynamoDB Local and
 
 test-aws-chaos: ## run the AWS engine under faults, seed by seed (more by hand: make test-aws-chaos ARGS="-seeds=2000 -bound=0")
 	@scripts/test-aws chaos $(ARGS)
+
+bench-aws: ## measure the AWS engine in virtual time: events a second by functions and tenants, capacity units (minutes)
+	@scripts/test-aws bench $(ARGS)
 
 bench-cold: ## measure the functions' cold start and size
 	$(GO) run ./scripts/coldstart

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -38,14 +37,14 @@ type Gate struct {
 	target string
 	mu     sync.Mutex
 	calls  map[string]int
-	units  map[string]float64
+	meter  Meter
 	used   map[Use]bool
 	fault  func(call string) *Fault
 }
 
 // NewGate makes a gate before the service at an address.
 func NewGate(target string) *Gate {
-	g := &Gate{target: target, calls: map[string]int{}, units: map[string]float64{}, used: map[Use]bool{}}
+	g := &Gate{target: target, calls: map[string]int{}, used: map[Use]bool{}}
 	g.server = httptest.NewServer(http.HandlerFunc(g.serve))
 	g.URL = g.server.URL
 	return g
@@ -65,8 +64,8 @@ func (g *Gate) Faults(fault func(call string) *Fault) {
 func (g *Gate) Calls() (calls map[string]int, units map[string]float64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	calls, units = g.calls, g.units
-	g.calls, g.units = map[string]int{}, map[string]float64{}
+	calls, g.calls = g.calls, map[string]int{}
+	units, _ = g.meter.Units()
 	return calls, units
 }
 
@@ -158,6 +157,10 @@ func (g *Gate) forward(w http.ResponseWriter, r *http.Request, body []byte, call
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	var before []map[string]any
+	if dynamo {
+		before = g.meter.Before(g.look, call, body)
+	}
 	q.Header = r.Header.Clone()
 	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AWSEvents.") {
 		q.Host = r.Host // it is signed, and the bus looks
@@ -178,14 +181,29 @@ func (g *Gate) forward(w http.ResponseWriter, r *http.Request, body []byte, call
 	for name, values := range answer.Header {
 		w.Header()[name] = values
 	}
-	switch {
-	case dynamo && call == "TransactWriteItems":
-		g.transacted(body)
-	case dynamo && answer.StatusCode == http.StatusOK:
-		g.consumed(call, got)
+	if dynamo {
+		g.meter.After(g.look, call, body, answer.StatusCode, got, before)
 	}
 	w.WriteHeader(answer.StatusCode)
 	_, _ = w.Write(got)
+}
+
+// look makes a call for the meter, which is counted nowhere.
+func (g *Gate) look(action string, body []byte) ([]byte, error) {
+	q, err := http.NewRequest(http.MethodPost, g.target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	q.Header = http.Header{
+		"X-Amz-Target": {"DynamoDB_20120810." + action}, "Content-Type": {"application/x-amz-json-1.0"},
+		"Authorization": {"AWS4-HMAC-SHA256 Credential=local/20260101/" + region + "/dynamodb/aws4_request, Signature=0"},
+	}
+	answer, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	return io.ReadAll(answer.Body)
 }
 
 // withCapacity asks for the consumed capacity. DynamoDB Local does not check signatures.
@@ -200,82 +218,4 @@ func withCapacity(body []byte) []byte {
 		return body
 	}
 	return out
-}
-
-// transacted adds up what a transaction costs: two write units for each item and kilobyte (DynamoDB, "Read/write capacity
-// mode"). DynamoDB Local tells the capacity of a single item, and twice of that. An update, a delete and a check count as
-// one kilobyte; a transaction that was cancelled costs the same.
-func (g *Gate) transacted(body []byte) {
-	var q struct {
-		TransactItems []struct {
-			Put *struct{ Item map[string]any }
-		}
-	}
-	if json.Unmarshal(body, &q) != nil {
-		return
-	}
-	units := 0.0
-	for _, w := range q.TransactItems {
-		size := 1
-		if w.Put != nil {
-			size = sizeOf(w.Put.Item)
-		}
-		units += 2 * math.Ceil(float64(size)/1024)
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.units["write"] += units
-}
-
-// sizeOf is the size of an item in bytes, as DynamoDB counts it but for numbers, which it packs.
-func sizeOf(item map[string]any) (n int) {
-	for name, v := range item {
-		n += len(name)
-		typed, _ := v.(map[string]any)
-		for kind, value := range typed {
-			switch value := value.(type) {
-			case string:
-				if kind == "B" {
-					n += len(value) * 3 / 4
-				} else {
-					n += len(value)
-				}
-			case []any:
-				for _, element := range value {
-					n += 1 + sizeOf(map[string]any{"": element})
-				}
-			case map[string]any:
-				n += 3 + sizeOf(value)
-			default:
-				n++
-			}
-		}
-	}
-	return n
-}
-
-func (g *Gate) consumed(call string, body []byte) {
-	var one struct{ ConsumedCapacity json.RawMessage }
-	if json.Unmarshal(body, &one) != nil || one.ConsumedCapacity == nil {
-		return
-	}
-	type capacity struct{ CapacityUnits float64 }
-	var list []capacity
-	if json.Unmarshal(one.ConsumedCapacity, &list) != nil {
-		var single capacity
-		if json.Unmarshal(one.ConsumedCapacity, &single) != nil {
-			return
-		}
-		list = []capacity{single}
-	}
-	kind := "write"
-	switch call {
-	case "GetItem", "BatchGetItem", "Query", "Scan":
-		kind = "read"
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, c := range list {
-		g.units[kind] += c.CapacityUnits
-	}
 }

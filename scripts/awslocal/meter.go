@@ -2,6 +2,7 @@ package awslocal
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math"
 	"net/http"
@@ -22,6 +23,7 @@ type Meter struct {
 	mu     sync.Mutex
 	units  map[string]float64 // read, write
 	tables map[string]float64 // "write Events"
+	keys   map[string]float64 // written, by "table/partition key"
 	known  map[string]*table
 }
 
@@ -48,6 +50,30 @@ func (m *Meter) Units() (units, tables map[string]float64) {
 		units, tables = map[string]float64{}, map[string]float64{}
 	}
 	return units, tables
+}
+
+// Hottest is the partition key of a table to which most was written since the last time, with the units. One takes 1,000 a
+// second (developer guide, "Designing partition keys"): a tenant cannot be faster than that.
+func (m *Meter) Hottest() (name string, units float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k, u := range m.keys {
+		if u > units {
+			name, units = k, u
+		}
+	}
+	m.keys = nil
+	return name, units
+}
+
+func (m *Meter) heat(table string, key any, units float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.keys == nil {
+		m.keys = map[string]float64{}
+	}
+	k, _ := key.(typed)
+	m.keys[fmt.Sprintf("%s/%v", table, k["S"])] += units
 }
 
 func (m *Meter) add(kind, table string, units float64) {
@@ -106,6 +132,9 @@ func (m *Meter) After(call Caller, action string, body []byte, status int, answe
 			units += i.units(before[n], after[n])
 		}
 		m.add("write", w.table, w.weight*units)
+		if key := m.table(call, w.table).key; len(key) > 0 {
+			m.heat(w.table, w.key[key[0]], w.weight*units)
+		}
 	}
 }
 

@@ -36,9 +36,6 @@ var (
 
 const root = "../.."
 
-// functions are those that poll a queue, as far as chaos is about them.
-var functions = []string{"Fanout", "Deliver"}
-
 // purged are the queues that somebody empties by mistake. EventsQueue is not among them: what is in it is not accepted.
 var purged = []string{"DeliveriesQueue"}
 

@@ -34,7 +34,7 @@ func (w *world) judge(ctx context.Context) (wrong []string) {
 
 // judgeLane: each event is in one delivery, and that is delivered, or dead with a reason.
 func (w *world) judgeLane(ctx context.Context, t tenant, r *receiver, noticed bool) (wrong []string) {
-	log := w.tool.deliveries()
+	log := w.tool.Deliveries()
 	list, err := log.List(ctx, delivery.Query{Tenant: t.id, Integration: r.id, Limit: 1000})
 	if err != nil {
 		return []string{err.Error()}
@@ -122,7 +122,7 @@ func (w *world) judgeRecord(ctx context.Context, t tenant) (wrong []string) {
 			all = append(all, e)
 		}
 	}
-	recorder := &report.Recorder{Zones: w.tool.reports(), Now: time.Now}
+	recorder := &report.Recorder{Zones: w.tool.Reports(), Now: time.Now}
 	records, err := recorder.Records(ctx, all)
 	if err != nil {
 		return []string{err.Error()}
@@ -136,7 +136,7 @@ func (w *world) judgeRecord(ctx context.Context, t tenant) (wrong []string) {
 	got := map[string]int64{}
 	first, last := report.Day(w.began.AddDate(0, 0, -2).Format(time.DateOnly)), report.Day(time.Now().AddDate(0, 0,
 		2).Format(time.DateOnly))
-	err = w.tool.record().Counts(ctx, t.id, first, last, func(d report.Day, c report.Count) error {
+	err = w.tool.Record().Counts(ctx, t.id, first, last, func(d report.Day, c report.Count) error {
 		got[fmt.Sprint(d, " ", c.Dimension, " ", c.Value)] += c.N
 		return nil
 	})
@@ -185,7 +185,7 @@ func (w *world) judgeRejected(ctx context.Context) (wrong []string) {
 				want++
 			}
 		}
-		list, err := w.tool.deliveries().DeadLetters(ctx, t.id, "", 1000)
+		list, err := w.tool.Deliveries().DeadLetters(ctx, t.id, "", 1000)
 		if err != nil {
 			return append(wrong, err.Error())
 		}
@@ -199,7 +199,7 @@ func (w *world) judgeRejected(ctx context.Context) (wrong []string) {
 // outbox lists what is in the outboxes still.
 func (w *world) outbox(ctx context.Context) (out []string) {
 	scan := func(table string, is func(row map[string]types.AttributeValue) bool) {
-		pages := dynamodb.NewScanPaginator(w.tool.db,
+		pages := dynamodb.NewScanPaginator(w.tool.DB,
 			&dynamodb.ScanInput{TableName: awssdk.String(w.cloud.Prefix + table), ConsistentRead: awssdk.Bool(true)})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal/sim"
+	"tocsin/scripts/awslocal/simstack"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
@@ -86,7 +87,7 @@ func draw(seed uint64) plan {
 			0.3), Late: time.Duration(1+r.IntN(120)) * time.Second, Small: pick(0, 0.3, 0.9), Again: pick(0, 0.1),
 	}
 	p.skew = time.Duration(r.IntN(2)) * time.Minute
-	for _, f := range functions {
+	for _, f := range simstack.Polled {
 		p.pollers[f] = 1 + r.IntN(4)
 	}
 	p.batch = []int{0, 0, 20, 5}[r.IntN(4)]
@@ -182,7 +183,7 @@ type world struct {
 	plan  plan
 	cloud *sim.Cloud
 	log   *slog.Logger
-	tool  *shop // of the test itself: no faults, the right time
+	tool  *simstack.Stack // of the test itself: no faults, the right time
 	began time.Time
 	quiet atomic.Bool
 	cover *coverage
@@ -203,9 +204,9 @@ func run(t *testing.T, seed uint64, dynamo, prefix string, cover *coverage, logs
 	w.cloud.Latency = latency(seed)
 	w.cloud.Faults, w.cloud.Seen = w.fault, w.seen
 	w.cloud.Untidy = w.plan.untidy
-	w.tool = w.shop(w.cloud.Sandbox("", 0))
+	w.tool = simstack.Open(w.cloud, w.cloud.Sandbox("", 0), w.log)
 	w.quiet.Store(true)
-	w.deploy()
+	simstack.Deploy(w.cloud, func(s *sim.Sandbox) delivery.Carrier { return carrier{w, s} }, w.log)
 	for _, f := range w.cloud.Functions {
 		f.Skew, f.Recycle = w.plan.skew, 20
 	}
@@ -214,7 +215,7 @@ func run(t *testing.T, seed uint64, dynamo, prefix string, cover *coverage, logs
 	if sabotage != nil {
 		sabotage(w)
 	}
-	for _, f := range functions {
+	for _, f := range simstack.Polled {
 		w.cloud.Poll(f, w.plan.pollers[f], func(queue string, size *int, _ *time.Duration) {
 			if queue == "EventsQueue" && w.plan.batch > 0 {
 				*size = w.plan.batch
@@ -233,7 +234,7 @@ func run(t *testing.T, seed uint64, dynamo, prefix string, cover *coverage, logs
 
 // setUp makes integrations and triggers, and lets what that announces pass.
 func (w *world) setUp(ctx context.Context) {
-	service, store := w.tool.service(), w.tool.triggers()
+	service, store := w.tool.Service(), w.tool.Triggers()
 	for n, t := range w.plan.tenants {
 		for _, r := range t.receivers {
 			i, err := service.Create(ctx, integration.Person{Tenant: t.id, ClientName: "Acme", Email: "ada@example.com"},
@@ -261,7 +262,8 @@ func (w *world) setUp(ctx context.Context) {
 func (w *world) trigger(ctx context.Context, store trigger.Store, n int, v trigger.Trigger, to string) {
 	v.Tenant, v.ClientName, v.Revision, v.Epoch, v.CreatedAt = w.plan.tenants[n].id, "Acme", 1, 1, time.Now()
 	v.Actions = []trigger.Action{{ID: trigger.Notify, Integrations: []string{to}}}
-	note := event.Event{ID: newID(), Tenant: v.Tenant, ClientName: "Acme", Kind: event.TriggerCreate, Time: time.Now(),
+	note := event.Event{ID: simstack.NewID(), Tenant: v.Tenant, ClientName: "Acme", Kind: event.TriggerCreate,
+		Time: time.Now(),
 		Data: []byte(`{"trigger":{"id":"t","name":"t"}}`)}
 	require.NoError(w.t, store.Create(ctx, v, note))
 }
@@ -270,7 +272,7 @@ func (w *world) trigger(ctx context.Context, store trigger.Store, n int, v trigg
 func (w *world) schedule(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
-	for name, payload := range schedules {
+	for name, payload := range simstack.Schedules {
 		if w.idle {
 			break
 		}
@@ -344,7 +346,7 @@ func (w *world) act(a act) {
 }
 
 func (w *world) redrive() {
-	for from, to := range redrives {
+	for from, to := range simstack.Redrives {
 		w.cloud.Queues[from].Redrive(w.cloud.Queues[to])
 	}
 }
@@ -447,7 +449,7 @@ func (w *world) left(ctx context.Context) (out []string) {
 	}
 	for _, t := range w.plan.tenants {
 		for _, r := range t.receivers {
-			list, err := w.tool.deliveries().List(ctx, delivery.Query{Tenant: t.id, Integration: r.id, Limit: 1000})
+			list, err := w.tool.Deliveries().List(ctx, delivery.Query{Tenant: t.id, Integration: r.id, Limit: 1000})
 			if err != nil {
 				return append(out, err.Error())
 			}

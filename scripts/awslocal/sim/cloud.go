@@ -57,6 +57,7 @@ type Cloud struct {
 	mu        sync.Mutex
 	problems  []string
 	puts      int
+	held      map[string]bool // items in a transaction under way
 	published []Published
 }
 
@@ -84,7 +85,7 @@ type Options struct {
 func New(ctx context.Context, template *awslocal.Template, o Options) (*Cloud, error) {
 	c := &Cloud{
 		Seed: o.Seed, Template: template, Prefix: o.Prefix, Queues: map[string]*Queue{},
-		Functions: map[string]*Function{}, keys: map[string][]string{},
+		Functions: map[string]*Function{}, keys: map[string][]string{}, held: map[string]bool{},
 	}
 	c.ctx, c.stop = context.WithCancel(ctx)
 	var err error

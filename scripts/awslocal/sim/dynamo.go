@@ -36,6 +36,51 @@ func (c *Cloud) serveDynamo(call Call, target string, body []byte, fault Kind) (
 	return status, got, err
 }
 
+// hold marks the items of a transaction as being written; false when another transaction is at one of them, which
+// DynamoDB answers with a conflict (developer guide, "Transaction conflict handling").
+func (c *Cloud) hold(body []byte) (items []string, free bool) {
+	type item struct {
+		TableName string
+		Item, Key map[string]json.RawMessage
+	}
+	var in struct{ TransactItems []map[string]item }
+	if json.Unmarshal(body, &in) != nil {
+		return nil, true
+	}
+	for _, t := range in.TransactItems {
+		for _, i := range t {
+			name := i.TableName
+			for _, k := range c.keys[strings.TrimPrefix(name, c.Prefix)] {
+				if v, ok := i.Key[k]; ok {
+					name += " " + string(v)
+				} else {
+					name += " " + string(i.Item[k])
+				}
+			}
+			items = append(items, name)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, i := range items {
+		if c.held[i] {
+			return nil, false
+		}
+	}
+	for _, i := range items {
+		c.held[i] = true
+	}
+	return items, true
+}
+
+func (c *Cloud) release(items []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, i := range items {
+		delete(c.held, i)
+	}
+}
+
 // measure is a call of the model itself, to look at items.
 func (c *Cloud) measure(action string, body []byte) ([]byte, error) {
 	_, got, err := c.dynamo.post(header("DynamoDB_20120810."+action), body)

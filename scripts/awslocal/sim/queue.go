@@ -201,6 +201,7 @@ func (q *Queue) hand(list []*Message, limit int) (out []Message) {
 		if q.cloud.Untidy.Small > 0 {
 			r.Shuffle(len(list), func(a, b int) { list[a], list[b] = list[b], list[a] })
 		}
+		q.fair(list)
 		list = list[:min(limit, len(list))]
 	} else {
 		list = q.oneGroup(list, limit, r)
@@ -224,6 +225,22 @@ func (q *Queue) hand(list []*Message, limit int) (out []Message) {
 		}
 	}
 	return out
+}
+
+// fair puts the messages of groups that have few in flight first (SQS developer guide, "Amazon SQS fair queues"). It
+// needs the lock.
+func (q *Queue) fair(list []*Message) {
+	if q.cloud.Untidy.Small > 0 {
+		return // where anything may come, it does
+	}
+	flying := map[string]int{}
+	now := time.Now()
+	for _, m := range q.messages {
+		if m.flying && m.Visible.After(now) {
+			flying[m.Group]++
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *Message) int { return flying[a.Group] - flying[b.Group] })
 }
 
 // oneGroup takes the messages of one group, as a FIFO source mostly brings.

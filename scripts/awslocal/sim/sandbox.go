@@ -172,7 +172,16 @@ func (s *Sandbox) Do(r *http.Request) (*http.Response, error) {
 	if s.cloud.Change != nil {
 		body = s.cloud.Change(call, body)
 	}
+	free := true
+	if call.Action == "TransactWriteItems" {
+		var items []string
+		items, free = s.cloud.hold(body)
+		defer s.cloud.release(items)
+	}
 	failed, err := s.pass(r.Context(), call, func(f Fault) error {
+		if !free && f.Kind == None {
+			f.Kind = Conflict
+		}
 		status, answer, err = s.cloud.serve(call, target, body, f.Kind)
 		return err
 	})

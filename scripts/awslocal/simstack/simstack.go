@@ -1,0 +1,182 @@
+// Package simstack wires the distributed engine's functions for the sandboxes of package sim, as functions/stack and
+// the mains in functions/ wire them for Lambda.
+package simstack
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/oklog/ulid/v2"
+
+	"tocsin/scripts/awslocal/sim"
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/engine/aws"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+	"tocsin/shared/notification"
+	"tocsin/shared/report"
+	"tocsin/shared/trigger"
+)
+
+// Stack is what a function has of the stack, with clients and a clock of its sandbox.
+type Stack struct {
+	*sim.Sandbox
+	DB *dynamodb.Client
+
+	prefix string
+	queues map[string]*sim.Queue
+	log    *slog.Logger
+	all    *catalogue.Catalogue
+}
+
+// Open makes the stack of a sandbox.
+func Open(c *sim.Cloud, s *sim.Sandbox, log *slog.Logger) *Stack {
+	return &Stack{
+		Sandbox: s, DB: dynamodb.NewFromConfig(s.Config()), prefix: c.Prefix, queues: c.Queues,
+		log: log.With("function", s.Function),
+		all: catalogue.Default(),
+	}
+}
+
+func (s *Stack) bus() *aws.Publisher {
+	return &aws.Publisher{Events: eventbridge.NewFromConfig(s.Config()), Bus: "tocsin"}
+}
+
+func (s *Stack) Integrations() *aws.Integrations {
+	return &aws.Integrations{
+		DB: s.DB, Table: s.prefix + "IntegrationsTable", Schedule: s.prefix + "ReportsTable", Now: s.Now, Log: s.log,
+		Publisher: s.bus(),
+	}
+}
+
+func (s *Stack) Triggers() *aws.Triggers {
+	return &aws.Triggers{DB: s.DB, Table: s.prefix + "TriggersTable", Announcements: s.Integrations().Announcements(),
+		Now: s.Now}
+}
+
+func (s *Stack) Record() *aws.Record {
+	return &aws.Record{DB: s.DB, Table: s.prefix + "RecordTable", Now: s.Now, Log: s.log}
+}
+
+func (s *Stack) Reports() *aws.Reports {
+	return &aws.Reports{DB: s.DB, Table: s.prefix + "ReportsTable", Now: s.Now}
+}
+
+func (s *Stack) Deliveries() *aws.Deliveries {
+	return &aws.Deliveries{
+		DB: s.DB, SQS: sqs.NewFromConfig(s.Config()), Queue: s.queues["DeliveriesQueue"].URL, Now: s.Now,
+		Tables: aws.Tables{
+			Deliveries: s.prefix + "DeliveriesTable", Events: s.prefix + "EventsTable", Batches: s.prefix + "BatchesTable",
+			DeadLetters: s.prefix + "DeadLettersTable", Journal: s.prefix + "JournalTable",
+		},
+	}
+}
+
+func (s *Stack) visibility(queues ...string) *aws.Visibility {
+	v := &aws.Visibility{SQS: sqs.NewFromConfig(s.Config()), Log: s.log}
+	for _, q := range queues {
+		v.Queues = append(v.Queues, s.queues[q].URL)
+	}
+	return v
+}
+
+func (s *Stack) Service() *integration.Service {
+	return &integration.Service{
+		Store: s.Integrations(), Systems: s.all, Addresses: anywhere{}, Now: s.Now, NewID: NewID, Log: s.log,
+		Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.Config()), Key: "local", Now: s.Now}, Backlog: s.Deliveries(),
+	}
+}
+
+type anywhere struct{}
+
+func (anywhere) CheckURL(string) error { return nil }
+
+var ids atomic.Uint64
+
+// NewID is unique, and the same time twice makes it no less so.
+func NewID() string { return ulid.MustNew(ulid.Now(), counter{}).String() }
+
+type counter struct{}
+
+func (counter) Read(p []byte) (int, error) {
+	n := ids.Add(1)
+	for i := range p {
+		p[len(p)-1-i] = byte(n)
+		n >>= 8
+	}
+	return len(p), nil
+}
+
+func (s *Stack) sender(carrier Carrier, budget time.Duration) *delivery.Sender {
+	service := s.Service()
+	courier := &delivery.Courier{
+		Destinations: s.all, Carrier: carrier(s.Sandbox), Now: s.Now, Log: s.log, Adapter: service,
+		Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "eu"},
+	}
+	return &delivery.Sender{
+		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, service.Store, service),
+		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.Config()),
+			StateMachine: "arn:aws:states:eu-west-1:000000000000:stateMachine:retry"},
+		Monitor: &health.Monitor{
+			Counters: &aws.Counters{DB: s.DB, Table: s.prefix + "CountersTable"}, Switch: service, Now: s.Now,
+			Rule: health.Rule{Minimum: 1_000_000}, // nothing is switched off: what is delivered must not depend on luck
+		},
+		NewID: NewID, Log: s.log, Budget: budget,
+	}
+}
+
+// Carrier makes a sandbox's way to customers' systems.
+type Carrier func(*sim.Sandbox) delivery.Carrier
+
+// budget of the functions that send.
+const budget = time.Minute
+
+// Deploy makes the functions, as the mains in functions/ do.
+func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
+	c.Deploy("Fanout", func(b *sim.Sandbox) sim.Handler {
+		s := Open(c, b, log)
+		log, triggers := s.Deliveries(), s.Triggers()
+		log.Record, log.Triggers = s.Record(), triggers
+		f := &delivery.Fanout{
+			Integrations: s.Integrations(), Systems: s.all, Log: log, Logger: s.log, Now: s.Now,
+			Recorder: &report.Recorder{Zones: s.Reports(), Now: s.Now}, Items: aws.BatchItems,
+			Triggers: &trigger.Evaluator{Store: triggers, Now: s.Now, Log: s.log},
+		}
+		return lambda.NewHandler(aws.FanoutHandler(f, s.log)).Invoke
+	})
+	c.Deploy("Deliver", func(b *sim.Sandbox) sim.Handler {
+		s := Open(c, b, log)
+		return lambda.NewHandler(aws.DeliverHandler(s.sender(carrier, budget), s.visibility("DeliveriesQueue"), s.log)).Invoke
+	})
+	c.Deploy("Retry", func(b *sim.Sandbox) sim.Handler {
+		s := Open(c, b, log)
+		store, sender := s.Integrations(), s.sender(carrier, budget)
+		relay := func(ctx context.Context) (int, error) {
+			count, err := store.Relay(ctx)
+			_, lost := sender.Monitor.Sweep(ctx, nil)
+			return count, errors.Join(err, lost)
+		}
+		return lambda.NewHandler(aws.RetryHandler(sender, relay, s.log)).Invoke
+	})
+}
+
+// Polled are the functions that poll queues, as far as events and deliveries go.
+var Polled = []string{"Fanout", "Deliver"}
+
+// Schedules are the calls that EventBridge Scheduler makes, by function.
+var Schedules = map[string]string{"Retry": `{"relay":true}`}
+
+// Redrives are where an operator moves the messages of a dead-letter queue to, as the alarms ask.
+var Redrives = map[string]string{
+	"EventsDeadLetters": "EventsQueue", "DeliveriesDeadLetters": "DeliveriesQueue", "RetryDeadLetters": "DeliveriesQueue",
+}
