@@ -13,16 +13,11 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/egress"
 	"tocsin/shared/notification"
 )
-
-// vendors are the domains that the requests of systems go to whose address no customer may choose.
-var vendors = map[string][]string{
-	"s3": {".amazonaws.com", ".amazonaws.com.cn"}, "data_dog": {".datadoghq.com", ".datadoghq.eu", ".ddog-gov.com"}, "pager_duty": {".pagerduty.com"},
-	"opsgenie": {".opsgenie.com", ".atlassian.com"}, "telegram": {"api.telegram.org"},
-}
 
 // hostile are values that lead inside, or somewhere else, where they become a host or a part of an address.
 func hostile() []string {
@@ -46,6 +41,7 @@ func hostile() []string {
 func TestS12NoParameterLeadsInside(t *testing.T) {
 	own := s3.Static{Of: s3.Account{ID: "123456789012"}, With: s3.Keys{ID: "AKIAOWN", Secret: "own"}}
 	c := catalogue.Default(s3.New(s3.Platform{Identity: own}))
+	examples, _ := destinationtest.Examples(t)
 	for _, entry := range c.All() {
 		if entry.System.Personal {
 			continue
@@ -65,7 +61,7 @@ func TestS12NoParameterLeadsInside(t *testing.T) {
 				for _, v := range hostile() {
 					raw, err := json.Marshal(v)
 					require.NoError(t, err)
-					full, problems := saved(t, p, change(t, kept[entry.System.Name], f.Name, string(raw)))
+					full, problems := saved(t, p, change(t, string(examples[entry.System.Name].Parameters), f.Name, string(raw)))
 					if len(problems) > 0 {
 						require.Contains(t, problems, "parameters."+f.Name, "%s of %q: the field is named", f.Name, v)
 						refused++
@@ -75,7 +71,7 @@ func TestS12NoParameterLeadsInside(t *testing.T) {
 						require.NoError(t, egress.Policy{}.CheckURL(q.URL), "%s of %q was saved", f.Name, v)
 						u, err := url.Parse(q.URL)
 						require.NoError(t, err)
-						if of := vendors[entry.System.Name]; of != nil {
+						if of := examples[entry.System.Name].Hosts; of != nil {
 							require.True(t, under(u.Hostname(), of), "%s of %q leads to %s", f.Name, v, u.Host)
 						}
 						if f.Name == "instance" && !strings.Contains(v, "://") {
