@@ -47,7 +47,7 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(filepath.Join(out, "cdk")), Context: &map[string]any{
-		"alarmTopic": "arn:aws:sns:eu-west-1:000000000000:alarms", "PlatformName": "Sentry Post",
+		"AlarmTopicArn": "arn:aws:sns:eu-west-1:000000000000:alarms", "PlatformName": "Sentry Post",
 	}})
 	if _, err := newStack(app, "tocsin", "..", filepath.Join(out, "binaries")); err != nil {
 		return 1, err
@@ -152,10 +152,16 @@ func TestCodeAndDefinitionAreAssets(t *testing.T) {
 }
 
 func TestQueuesAreEncryptedAndHaveADeadLetterQueueOrAreOne(t *testing.T) {
+	watched := map[string]bool{}
+	for _, a := range ofType(t, "AWS::CloudWatch::Alarm") {
+		if at(a.Properties, "MetricName") == "ApproximateNumberOfMessagesVisible" && at(a.Properties, "Threshold") == 0.0 {
+			watched[target(at(a.Properties, "Dimensions", 0, "Value"))] = true
+		}
+	}
 	for id, r := range ofType(t, "AWS::SQS::Queue") {
 		require.Equal(t, true, r.Properties["SqsManagedSseEnabled"], id)
-		_, kept := deadLetters[id]
-		require.Equal(t, kept, r.Properties["RedrivePolicy"] == nil, "%s: a queue with work has a dead-letter queue, and a queue without has an alarm", id)
+		require.Equal(t, watched[id], r.Properties["RedrivePolicy"] == nil,
+			"%s: a queue with work has a dead-letter queue, and a queue without has an alarm for its first message", id)
 	}
 }
 
@@ -226,17 +232,10 @@ func TestSchedulesAndRulesKeepWhatFails(t *testing.T) {
 	}
 }
 
-func TestEveryDeadLetterQueueHasAnAlarmThatTellsSomeone(t *testing.T) {
-	watched := map[string]bool{}
+func TestEveryAlarmTellsSomeone(t *testing.T) {
 	for id, a := range ofType(t, "AWS::CloudWatch::Alarm") {
-		require.NotEmpty(t, a.Properties["AlarmActions"], id)
-		require.NotEmpty(t, a.Properties["AlarmDescription"], id)
-		if at(a.Properties, "MetricName") == "ApproximateNumberOfMessagesVisible" {
-			watched[target(at(a.Properties, "Dimensions", 0, "Value"))] = true
-		}
-	}
-	for id := range deadLetters {
-		require.True(t, watched[id], id)
+		require.Equal(t, "arn:aws:sns:eu-west-1:000000000000:alarms", at(a.Properties, "AlarmActions", 0, "Fn::If", 2), id)
+		require.Equal(t, a.Properties["AlarmActions"], a.Properties["OKActions"], id)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/console"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/integration"
 	"tocsin/shared/ready"
 	"tocsin/shared/report"
@@ -53,5 +54,5 @@ func main() {
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}
-	lambda.Start(aws.APIHandler(handler))
+	lambda.Start(metrics.Of(s.Meter("api"), aws.APIHandler(handler)))
 }

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/functions/stack"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/metrics"
 )
 
 // budget leaves the longest request (180 s: 60 to connect, 60 for the head of the answer, 60 for the rest) its time before
@@ -26,5 +27,5 @@ func main() {
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}
-	lambda.Start(aws.DeliverHandler(sender, again, s.Log))
+	lambda.Start(metrics.Batch(s.Meter("deliver"), aws.DeliverHandler(sender, again, s.Log)))
 }

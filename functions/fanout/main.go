@@ -11,6 +11,7 @@ import (
 	"tocsin/functions/stack"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 )
@@ -32,5 +33,5 @@ func main() {
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}
-	lambda.Start(aws.FanoutHandler(fanout, s.Log))
+	lambda.Start(metrics.Batch(s.Meter("fanout"), aws.FanoutHandler(fanout, s.Log)))
 }

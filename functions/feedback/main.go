@@ -10,6 +10,7 @@ import (
 
 	"tocsin/functions/stack"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/metrics"
 )
 
 func main() {
@@ -21,5 +22,5 @@ func main() {
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}
-	lambda.Start(aws.FeedbackHandler(feedback, s.Log))
+	lambda.Start(metrics.Batch(s.Meter("feedback"), aws.FeedbackHandler(feedback, s.Log)))
 }

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/functions/stack"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/report/pdf"
 )
 
@@ -23,5 +24,5 @@ func main() {
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}
-	lambda.Start(aws.ReportHandler(reports, s.Log))
+	lambda.Start(metrics.Of(s.Meter("report"), aws.ReportHandler(reports, s.Log)))
 }

@@ -11,6 +11,7 @@ import (
 
 	"tocsin/functions/stack"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/metrics"
 )
 
 // budget leaves the longest request (180 s: 60 to connect, 60 for the head of the answer, 60 for the rest) its time before
@@ -36,5 +37,5 @@ func main() {
 		}
 		return count, errors.Join(err, lost)
 	}
-	lambda.Start(aws.RetryHandler(sender, relay, s.Log))
+	lambda.Start(metrics.Of(s.Meter("retry"), aws.RetryHandler(sender, relay, s.Log)))
 }

@@ -31,6 +31,7 @@ import (
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/aws/identity"
+	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
@@ -110,6 +111,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the AWS configuration: %w", err)
 	}
+	s.sdk.APIOptions = append(s.sdk.APIOptions, metrics.Watch)
 	s.db = dynamodb.NewFromConfig(s.sdk)
 	s.Systems = catalogue.Default(telegram.New(s.bot), s3.New(s.assumes()))
 	return s, nil
@@ -124,6 +126,11 @@ func (s *Stack) assumes() s3.Platform {
 	}
 	in := s3.Account{ID: account, Partition: s.env.get("TOCSIN_AWS_PARTITION")}
 	return s3.Platform{Identity: &identity.Of{In: in, Credentials: s.sdk.Credentials}, RoleNames: s.env.get("TOCSIN_ROLE_NAMES")}
+}
+
+// Meter counts what a function does, for CloudWatch.
+func (s *Stack) Meter(function string) *metrics.Meter {
+	return &metrics.Meter{Out: os.Stdout, Namespace: s.env.get("TOCSIN_METRICS"), Function: function, Now: time.Now}
 }
 
 // Check says what the environment lacked for all that was asked of the stack.

@@ -84,7 +84,7 @@ func (p *Poller) gather(ctx context.Context) ([]types.Message, error) {
 		}
 		out, err := p.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl: &p.Queue, MaxNumberOfMessages: int32(min(receiveLimit, p.BatchSize-len(batch))), WaitTimeSeconds: wait,
-			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll}, MessageAttributeNames: []string{"All"},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("receive: %w", err)
@@ -111,8 +111,12 @@ func (p *Poller) gather(ctx context.Context) ([]types.Message, error) {
 func (p *Poller) invoke(ctx context.Context, batch []types.Message) (failed []string, err error) {
 	var in events.SQSEvent
 	for _, m := range batch {
+		attributes := map[string]events.SQSMessageAttribute{}
+		for name, v := range m.MessageAttributes {
+			attributes[name] = events.SQSMessageAttribute{StringValue: v.StringValue, BinaryValue: v.BinaryValue, DataType: *v.DataType}
+		}
 		in.Records = append(in.Records, events.SQSMessage{
-			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes,
+			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes, MessageAttributes: attributes,
 			EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:" + region + ":000000000000:" + p.Queue[strings.LastIndex(p.Queue, "/")+1:], AWSRegion: region,
 		})
 	}

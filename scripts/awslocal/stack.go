@@ -209,6 +209,8 @@ func (s *Stack) resolve(v any) string {
 	}
 	sub := Text(At(v, "Fn::Sub"))
 	switch {
+	case strings.HasPrefix(sub, "Tocsin/"):
+		return "Tocsin/local"
 	case strings.HasPrefix(sub, "{{resolve:secretsmanager:"):
 		return "a secret that Secrets Manager made"
 	case strings.Contains(sub, ":stateMachine:"):

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdaurl"
 
 	"tocsin/shared/access"
+	"tocsin/shared/engine/aws/metrics"
 )
 
 type claimsKey struct{}
@@ -52,6 +53,9 @@ func APIHandler(h http.Handler) func(context.Context, json.RawMessage) (events.A
 		answer, err := serve(context.WithValue(ctx, claimsKey{}, gateway.RequestContext.Authorizer.JWT.Claims), &request)
 		if err != nil {
 			return events.APIGatewayV2HTTPResponse{}, fmt.Errorf("serve %s %s: %w", request.RequestContext.HTTP.Method, request.RawPath, err)
+		}
+		if answer.StatusCode >= http.StatusInternalServerError {
+			metrics.Count(ctx, metrics.FailedItems, 1) // for Lambda the call is a success
 		}
 		return gather(answer)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/trigger"
 )
 
@@ -142,6 +143,9 @@ func RetryHandler(s *delivery.Sender, relay func(context.Context) (int, error), 
 		count, err := relay(ctx)
 		if count > 0 {
 			log.Info("announcements published that were left behind", "count", count)
+		}
+		if err == nil {
+			metrics.Count(ctx, metrics.Swept, 1)
 		}
 		return delivery.Round{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/mail"
 	"tocsin/shared/report"
 )
@@ -109,7 +110,9 @@ func ReportHandler(s *report.Service, log *slog.Logger) func(context.Context, js
 			return ReportAnswer{}, fmt.Errorf("read the call: %w", err)
 		}
 		if in.Records != nil {
-			return ReportAnswer{BatchItemFailures: perform(ctx, s, log, in.Records)}, nil
+			failed := perform(ctx, s, log, in.Records)
+			metrics.Count(ctx, metrics.FailedItems, len(failed))
+			return ReportAnswer{BatchItemFailures: failed}, nil
 		}
 		due, err := s.RunSchedule(ctx)
 		return ReportAnswer{Due: &due}, errors.Join(err, takeUp(ctx, s))

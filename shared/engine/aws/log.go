@@ -14,6 +14,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/metrics"
 )
 
 // scanLimit bounds how many rows of a lane are read for one page of pending or delivered ones. The newest are read
@@ -323,6 +324,7 @@ func (d *Deliveries) reject(ctx context.Context, rejected []delivery.Rejected) e
 	if err := putAll(ctx, d.DB, writes); err != nil {
 		return fmt.Errorf("keep %d events that were rejected: %w", len(rejected), err)
 	}
+	metrics.Count(ctx, metrics.Rejected, len(rejected))
 	return nil
 }
 

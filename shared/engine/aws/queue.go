@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/metrics"
 )
 
 // sendLimit is how many messages one call takes. SQS, API reference, "SendMessageBatch".
@@ -69,9 +70,10 @@ func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel, after 
 		if err != nil {
 			return fmt.Errorf("encode a parcel for integration %s: %w", p.Integration, err)
 		}
+		hidden := max(least, delay(p.Due, d.Now()))
 		entries = append(entries, types.SendMessageBatchRequestEntry{
 			Id: awssdk.String(strconv.Itoa(len(entries))), MessageBody: awssdk.String(string(body)), MessageGroupId: awssdk.String(p.Tenant),
-			DelaySeconds: max(least, delay(p.Due, d.Now())),
+			DelaySeconds: hidden, MessageAttributes: metrics.Delay(hidden),
 		})
 	}
 	for chunk := range slices.Chunk(entries, sendLimit) {
