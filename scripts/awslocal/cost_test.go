@@ -20,12 +20,20 @@ import (
 const (
 	priceEvent      = 1.00 / 1e6
 	priceQueue      = 0.40 / 1e6
+	priceFIFO       = 0.50 / 1e6
 	priceInvocation = 0.20 / 1e6
 	priceGBSecond   = 0.0000133334
 	priceWrite      = 0.625 / 1e6
 	priceRead       = 0.125 / 1e6
 	priceTransition = 0.025 / 1e3
 	priceKey        = 0.03 / 1e4
+)
+
+// What a million deliveries may cost, in dollars (issue 14): without logs, storage, and what there is at rest.
+const (
+	targetBatched = 2.5
+	targetSingle  = 5
+	targetDown    = 40
 )
 
 // memory of a function in GB: that of template.yaml.
@@ -35,11 +43,12 @@ type bill struct {
 	calls   map[string]int // made by the functions and by Lambda's pollers, by service
 	detail  map[string]int
 	dollars float64
+	parts   map[string]float64 // dollars by what for
 	starts  int
 }
 
 func (r *rig) bill(published int) bill {
-	b := bill{calls: map[string]int{}, detail: map[string]int{}}
+	b := bill{calls: map[string]int{}, detail: map[string]int{}, parts: map[string]float64{}}
 	for service, g := range map[string]*awslocal.Gate{"DynamoDB": r.Dynamo, "SQS": r.Sending, "SQS by Lambda": r.Polling, "Step Functions": r.StepFunctions, "KMS": r.KMS, "EventBridge": r.Bus} {
 		calls, units := g.Calls()
 		for name, n := range calls {
@@ -49,26 +58,32 @@ func (r *rig) bill(published int) bill {
 			b.calls[service] += n
 			b.detail[service+" "+name] += n
 		}
-		b.dollars += units["write"]*priceWrite + units["read"]*priceRead
+		b.parts["DynamoDB writes"] += units["write"] * priceWrite
+		b.parts["DynamoDB reads"] += units["read"] * priceRead
+		requests := g.Requests()
+		b.parts["SQS"] += float64(requests.Standard)*priceQueue + float64(requests.FIFO)*priceFIFO
 	}
 	empty := int(r.Empty.Swap(0))
 	b.calls["SQS by Lambda"] -= empty
 	b.detail["SQS by Lambda ReceiveMessage"] -= empty
 	b.calls["EventBridge"] = 0 // upstream's own calls; its events are counted below
 	b.starts = b.calls["Step Functions"]
-	transitions := 0
 	for _, e := range r.executions() {
-		transitions += e.Transitions
+		b.detail["state transitions"] += e.Transitions
 	}
 	for _, f := range r.Functions {
 		n, busy := f.Billed()
-		b.dollars += float64(n)*priceInvocation + busy.Seconds()*memory*priceGBSecond
+		b.parts["Lambda"] += float64(n)*priceInvocation + busy.Seconds()*memory*priceGBSecond
 		b.detail["Lambda invocations"] += n
 	}
 	// EventBridge sends every event to the events queue: one request of SQS each.
-	b.dollars += float64(published)*(priceEvent+priceQueue) + float64(b.calls["SQS"]+b.calls["SQS by Lambda"])*priceQueue +
-		float64(transitions)*priceTransition + float64(b.calls["KMS"])*priceKey
-	b.detail["state transitions"] = transitions
+	b.parts["EventBridge"] = float64(published) * priceEvent
+	b.parts["SQS"] += float64(published) * priceQueue
+	b.parts["Step Functions"] = float64(b.detail["state transitions"]) * priceTransition
+	b.parts["KMS"] = float64(b.calls["KMS"]) * priceKey
+	for _, d := range b.parts {
+		b.dollars += d
+	}
 	return b
 }
 
@@ -82,6 +97,9 @@ func (b bill) total() (n int) {
 func (b bill) print(t *testing.T, what string, deliveries int) {
 	t.Helper()
 	t.Logf("%s: %.2f calls a delivery, $%.2f per million deliveries", what, float64(b.total())/float64(deliveries), b.dollars/float64(deliveries)*1e6)
+	for _, name := range slices.Sorted(maps.Keys(b.parts)) {
+		t.Logf("  %-40s $%.2f per million", name, b.parts[name]/float64(deliveries)*1e6)
+	}
 	for _, name := range slices.Sorted(maps.Keys(b.detail)) {
 		t.Logf("  %-40s %6.1f per 1,000 deliveries", name, float64(b.detail[name])*1000/float64(deliveries))
 	}
@@ -116,6 +134,7 @@ func TestCost(t *testing.T) {
 		b := r.bill(1000)
 		b.print(t, "healthy, a request for each event", 1000)
 		require.LessOrEqual(t, float64(b.total())/1000, 0.5, "the target")
+		require.LessOrEqual(t, b.dollars/1000*1e6, float64(targetSingle))
 	})
 	t.Run("healthy, batched", func(t *testing.T) {
 		to := receive(t, always(200))
@@ -127,6 +146,7 @@ func TestCost(t *testing.T) {
 		settled(r)
 		b := r.bill(1000)
 		b.print(t, fmt.Sprintf("healthy, %d requests for 1,000 events", len(to.requests())), 1000)
+		require.LessOrEqual(t, b.dollars/1000*1e6, targetBatched)
 	})
 	t.Run("one system is down for all of the cycles", func(t *testing.T) {
 		const count = 300
@@ -141,5 +161,6 @@ func TestCost(t *testing.T) {
 		b := r.bill(count)
 		b.print(t, "down: 17 attempts each", count)
 		require.LessOrEqual(t, float64(b.starts)/count, 0.1, "executions for a failed delivery: the target")
+		require.LessOrEqual(t, b.dollars/count*1e6, float64(targetDown))
 	})
 }

@@ -28,6 +28,10 @@ type Use struct {
 	Resource       string // a table's name, with /index/… for an index; "" for other services
 }
 
+// Requests are what SQS bills: a call for each 64 KB that it carries (SQS, "Pricing"). Receives that bring nothing are left
+// out: how many there are depends on how long one looks, not on what is delivered.
+type Requests struct{ Standard, FIFO int }
+
 // Gate stands before a service: it counts the calls, adds up the capacity that DynamoDB consumed, and can answer with
 // a fault instead.
 type Gate struct {
@@ -37,6 +41,7 @@ type Gate struct {
 	target string
 	mu     sync.Mutex
 	calls  map[string]int
+	sqs    Requests
 	meter  Meter
 	used   map[Use]bool
 	fault  func(call string) *Fault
@@ -101,6 +106,35 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) {
 		body = withCapacity(body)
 	}
 	g.forward(w, r, body, call, dynamo)
+}
+
+// Requests are those of SQS since the last time.
+func (g *Gate) Requests() (out Requests) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out, g.sqs = g.sqs, Requests{}
+	return out
+}
+
+// queued counts what SQS bills for a call.
+func (g *Gate) queued(call string, body, answer []byte) {
+	var a struct{ Messages []json.RawMessage }
+	if call == "ReceiveMessage" && (json.Unmarshal(answer, &a) != nil || len(a.Messages) == 0) {
+		return
+	}
+	const chunk = 64 << 10
+	n := 1 + (max(1, len(body), len(answer))-1)/chunk
+	var q struct {
+		QueueURL string `json:"QueueUrl"`
+	}
+	_ = json.Unmarshal(body, &q) // a call without a queue is of a standard one
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if strings.HasSuffix(q.QueueURL, ".fifo") {
+		g.sqs.FIFO += n
+	} else {
+		g.sqs.Standard += n
+	}
 }
 
 // Uses are the actions that were taken so far.
@@ -183,6 +217,9 @@ func (g *Gate) forward(w http.ResponseWriter, r *http.Request, body []byte, call
 	}
 	if dynamo {
 		g.meter.After(g.look, call, body, answer.StatusCode, got, before)
+	}
+	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.") {
+		g.queued(call, body, got)
 	}
 	w.WriteHeader(answer.StatusCode)
 	_, _ = w.Write(got)

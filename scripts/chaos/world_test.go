@@ -229,6 +229,7 @@ func run(t *testing.T, seed uint64, dynamo, prefix string, cover *coverage, logs
 	wrong = w.settle(ctx)
 	stop()
 	wrong = append(wrong, w.judge(ctx)...)
+	t.Logf("%d calls of DynamoDB Local", w.cloud.DynamoCalls.Load())
 	return append(wrong, w.cloud.Problems()...)
 }
 
@@ -268,7 +269,7 @@ func (w *world) trigger(ctx context.Context, store trigger.Store, n int, v trigg
 	require.NoError(w.t, store.Create(ctx, v, note))
 }
 
-// schedule calls the functions that a schedule calls, each minute, until stop.
+// schedule calls the functions that a schedule calls, until stop.
 func (w *world) schedule(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
@@ -293,9 +294,9 @@ func (w *world) schedule(ctx context.Context) (stop func()) {
 // pause is what lies between two calls by a schedule: after the storm time flies.
 func (w *world) pause() time.Duration {
 	if w.quiet.Load() {
-		return 5 * time.Minute
+		return 15 * time.Minute
 	}
-	return time.Minute
+	return 3 * time.Minute
 }
 
 // storm publishes the events and does what people do, while faults happen.

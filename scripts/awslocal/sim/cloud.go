@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tocsin/scripts/awslocal"
@@ -46,6 +47,9 @@ type Cloud struct {
 	Meter *awslocal.Meter
 	// Untidy are the chances of what SQS and EventBridge may do besides failing.
 	Untidy Untidy
+
+	// DynamoCalls counts what DynamoDB Local was asked: it is what a run's time goes into.
+	DynamoCalls atomic.Int64
 
 	dynamo *wire
 	kms    http.Handler

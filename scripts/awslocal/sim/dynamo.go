@@ -24,6 +24,7 @@ func (c *Cloud) serveDynamo(call Call, target string, body []byte, fault Kind) (
 	case fault == Partly:
 		body, kept = part(call.Action, body)
 	}
+	c.DynamoCalls.Add(1)
 	before := c.Meter.Before(c.measure, call.Action, body)
 	status, got, err := c.dynamo.post(header(target), body)
 	if err != nil {

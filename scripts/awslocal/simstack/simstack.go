@@ -39,12 +39,15 @@ type Stack struct {
 	all    *catalogue.Catalogue
 }
 
+// systems are the same for all, and much to make for each sandbox.
+var systems = catalogue.Default()
+
 // Open makes the stack of a sandbox.
 func Open(c *sim.Cloud, s *sim.Sandbox, log *slog.Logger) *Stack {
 	return &Stack{
 		Sandbox: s, DB: dynamodb.NewFromConfig(s.Config()), prefix: c.Prefix, queues: c.Queues,
 		log: log.With("function", s.Function),
-		all: catalogue.Default(),
+		all: systems,
 	}
 }
 
