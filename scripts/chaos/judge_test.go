@@ -219,7 +219,10 @@ func (w *world) outbox(ctx context.Context) (out []string) {
 		return ok && strings.HasPrefix(s.Value, " announcements")
 	})
 	if _, ok := template.Resources["OutboxTable"]; ok {
-		scan("OutboxTable", func(map[string]types.AttributeValue) bool { return true })
+		scan("OutboxTable", func(row map[string]types.AttributeValue) bool {
+			s, ok := row["shard"].(*types.AttributeValueMemberS)
+			return !ok || !strings.HasPrefix(s.Value, "span ") // a span's row says that it has its message; it expires
+		})
 	}
 	return out
 }

@@ -229,6 +229,7 @@ func run(t *testing.T, seed uint64, dynamo, prefix string, cover *coverage, logs
 	wrong = w.settle(ctx)
 	stop()
 	wrong = append(wrong, w.judge(ctx)...)
+	t.Logf("faults %+v, outages %v, acts %v", w.plan.faults, w.plan.outages, w.plan.acts)
 	t.Logf("%d calls of DynamoDB Local", w.cloud.DynamoCalls.Load())
 	return append(wrong, w.cloud.Problems()...)
 }
