@@ -65,8 +65,6 @@ type Store interface {
 	// marks. Errors: ErrCounted when an intake is not counted exactly up to the From of its mark, trigger.ErrStale when a state
 	// is not any more as it was read, ErrTooLarge when the engine can not write so much at once.
 	Write(ctx context.Context, o Outcome) error
-	// GiveUp keeps why an intake could not be counted, for who looks after it. It may be counted later all the same.
-	GiveUp(ctx context.Context, tenant, intake, reason string) error
 }
 
 // Errors of a Store.
@@ -131,14 +129,6 @@ func (c *Counter) Count(ctx context.Context, tenant string, ids []string) (done 
 		}
 	}
 	return done, nil
-}
-
-// GiveUp keeps why an intake could not be counted.
-func (c *Counter) GiveUp(ctx context.Context, tenant, intake, reason string) error {
-	if err := c.Store.GiveUp(ctx, tenant, intake, reason); err != nil {
-		return fmt.Errorf("give intake %s of tenant %s up: %w", intake, tenant, err)
-	}
-	return nil
 }
 
 // intakes counts loaded intakes: in one turn, or in as many as the store's limits make of it.

@@ -26,6 +26,7 @@ type Triggers struct {
 
 	mu    sync.Mutex
 	known map[string]watchedAt
+	kept  map[string]keptState // by stateName; see states.go
 }
 
 type watchedAt struct {
@@ -219,26 +220,6 @@ func (s *Triggers) forget(tenant string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.known, tenant)
-}
-
-// States reads what triggers remember.
-func (s *Triggers) States(ctx context.Context, tenant string, ids []string) ([]trigger.State, error) {
-	out := make([]trigger.State, len(ids))
-	keys := make([]item, len(ids))
-	place := make(map[string]int, len(ids))
-	for n, id := range ids {
-		out[n] = trigger.State{Tenant: tenant, Trigger: id}
-		keys[n], place[statePrefix+id] = triggerKey(tenant, statePrefix, id), n
-	}
-	rows, err := getAll(ctx, s.DB, s.Table, keys, true)
-	if err != nil {
-		return nil, fmt.Errorf("read the states of %d triggers of tenant %s: %w", len(ids), tenant, err)
-	}
-	for _, row := range rows {
-		st := &out[place[textOf(row, "id")]]
-		st.Version, st.Body, st.Expires = numberOf(row, "version"), blobOf(row, "body"), time.Unix(numberOf(row, "expires"), 0).UTC()
-	}
-	return out, nil
 }
 
 // replace makes the writes of states, for a transaction: each on the condition that it is as it was read.

@@ -1,0 +1,245 @@
+package aws
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
+
+	"tocsin/shared/counting"
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+	"tocsin/shared/trigger"
+)
+
+// Intakes reads committed intakes: the part of Deliveries that counting needs.
+type Intakes interface {
+	// Accepted reads the events of an intake in their order. Error: delivery.ErrNotFound when there is none.
+	Accepted(ctx context.Context, tenant, intake string) ([]delivery.Accepted, error)
+}
+
+// CountingStore is counting.Source and counting.Store. A turn of a tenant is one transaction: the states of its triggers, an
+// entry of the record's journal, the events to publish, and a mark for each intake, on the condition that it is new. So an
+// intake counts exactly once, however late and in whatever company its message comes again. Marks are rows of the record's
+// table and expire after the intake itself: a message that is older finds no intake.
+type CountingStore struct {
+	Intakes  Intakes
+	Record   *Record
+	Triggers *Triggers
+	Keep     time.Duration // of intakes; 0 = 30 days
+}
+
+var (
+	_ counting.Source = (*CountingStore)(nil)
+	_ counting.Store  = (*CountingStore)(nil)
+)
+
+const (
+	markPrefix = "m "
+	// markMargin is how much longer a mark is kept than its intake.
+	markMargin = 7 * 24 * time.Hour
+	// loadBytes bounds the events that are in memory at once, loadAtOnce the intakes that are read side by side: an intake has
+	// up to 25 MB, and 100 KB as a rule.
+	loadBytes, loadAtOnce = 8 << 20, 4
+)
+
+// Load reads intakes until there is enough.
+func (c *CountingStore) Load(ctx context.Context, tenant string, ids []string) (out []counting.Intake, err error) {
+	size := 0
+	for chunk := range slices.Chunk(ids, loadAtOnce) {
+		intakes, errs := make([]counting.Intake, len(chunk)), make([]error, len(chunk))
+		var work errgroup.Group
+		for n, id := range chunk {
+			work.Go(func() error {
+				intakes[n], errs[n] = c.load(ctx, tenant, id)
+				return nil
+			})
+		}
+		_ = work.Wait() // each has its own error
+		for n := range chunk {
+			if errs[n] != nil && len(out) > 0 {
+				return out, nil // it comes first the next time
+			}
+			if errs[n] != nil {
+				return nil, errs[n]
+			}
+			out = append(out, intakes[n])
+			for _, e := range intakes[n].Events {
+				size += len(e.Event.Data)
+			}
+		}
+		if size > loadBytes {
+			break
+		}
+	}
+	return out, nil
+}
+
+func (c *CountingStore) load(ctx context.Context, tenant, id string) (counting.Intake, error) {
+	in := counting.Intake{ID: id}
+	accepted, err := c.Intakes.Accepted(ctx, tenant, id)
+	switch {
+	case errors.Is(err, delivery.ErrNotFound):
+		return in, &counting.IntakeError{Intake: id, Err: errors.New("it was never committed, or is kept no longer")}
+	case err != nil && ofService(err):
+		return in, fmt.Errorf("intake %s: %w", id, err)
+	case err != nil:
+		return in, &counting.IntakeError{Intake: id, Err: err}
+	}
+	for _, a := range accepted {
+		if counting.Counts(a.Event.Kind) {
+			in.Events = append(in.Events, trigger.Seen{Event: a.Event, At: a.Entry.At})
+		}
+	}
+	return in, nil
+}
+
+// ofService reports whether an error is a service's or the context's, and not one of what was read.
+func ofService(err error) bool {
+	var call *smithy.OperationError
+	return errors.As(err, &call) || errors.Is(err, errCapacity) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// Counted reads the marks of intakes.
+func (c *CountingStore) Counted(ctx context.Context, tenant string, intakes []string) ([]int, error) {
+	keys := make([]item, len(intakes))
+	place := make(map[string]int, len(intakes))
+	for n, id := range intakes {
+		keys[n], place[markPrefix+id] = recordKey(tenant, markPrefix+id), n
+	}
+	rows, err := getAll(ctx, c.Record.DB, c.Record.Table, keys, true)
+	if err != nil {
+		return nil, fmt.Errorf("read %d marks of tenant %s: %w", len(intakes), tenant, err)
+	}
+	out := make([]int, len(intakes))
+	for _, row := range rows {
+		out[place[textOf(row, "id")]] = int(numberOf(row, "counted"))
+	}
+	return out, nil
+}
+
+// mark is the write of a mark.
+func (c *CountingStore) mark(tenant string, m counting.Mark) types.TransactWriteItem {
+	keep := c.Keep
+	if keep == 0 {
+		keep = 30 * 24 * time.Hour
+	}
+	row := recordKey(tenant, markPrefix+m.Intake)
+	row["counted"], row["expires"] = number(m.To), number(c.Record.Now().Add(keep+markMargin).Unix())
+	put := &types.Put{TableName: &c.Record.Table, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(id)")}
+	if m.From > 0 {
+		put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("counted = :from"), item{":from": number(m.From)}
+	}
+	return types.TransactWriteItem{Put: put}
+}
+
+// Write writes a turn.
+func (c *CountingStore) Write(ctx context.Context, o counting.Outcome) error {
+	var writes []types.TransactWriteItem
+	for _, m := range o.Marks {
+		writes = append(writes, c.mark(o.Tenant, m))
+	}
+	marks, states := len(writes), len(writes)+len(o.Triggers.States)
+	notes, err := c.Triggers.Announcements.write(o.Triggers.Publish)
+	if err != nil {
+		return err
+	}
+	if rows := states + len(notes) + 1; rows > transactLimit {
+		return fmt.Errorf("%d rows: %w", rows, counting.ErrTooLarge)
+	}
+	replaced, unnamed, err := c.Triggers.replaceStates(ctx, o.Triggers.States)
+	if err != nil {
+		return err
+	}
+	writes = append(append(writes, replaced...), notes...)
+	var entry item
+	if len(o.Records) > 0 {
+		if entry, err = c.Record.entry(ctx, o.Tenant, o.Records, markNames(o.Marks)); err != nil {
+			return err
+		}
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &c.Record.Table, Item: entry}})
+	}
+	if size := bytesOf(writes); size > transactBytes {
+		return fmt.Errorf("%d bytes: %w", size, counting.ErrTooLarge)
+	}
+	unmet, err := transact(ctx, c.Record.DB, writes, "")
+	switch {
+	case err != nil:
+		return fmt.Errorf("write a turn of tenant %s: %w", o.Tenant, err)
+	case len(unmet) > 0 && unmet[0] < marks:
+		return fmt.Errorf("intake %s: %w", o.Marks[unmet[0]].Intake, counting.ErrCounted)
+	case len(unmet) > 0 && unmet[0] < states:
+		return fmt.Errorf("trigger %s of tenant %s: %w", o.Triggers.States[unmet[0]-marks].Trigger, o.Tenant, trigger.ErrStale)
+	}
+	if err := removeAll(ctx, c.Triggers.DB, c.Triggers.Table, unnamed); err != nil {
+		c.Record.Log.Warn("bases of states that nothing names are left to their TTL", "tenant", o.Tenant, "rows", len(unnamed), "error", err.Error())
+	}
+	c.after(ctx, o.Tenant, o.Triggers.Publish, entry)
+	return nil
+}
+
+// markNames tell one turn's entry of the record from another's of the same time.
+func markNames(marks []counting.Mark) (out []item) {
+	for _, m := range marks {
+		out = append(out, item{"event": text(fmt.Sprint(m.Intake, " ", m.From))})
+	}
+	return out
+}
+
+// after does what can be done later as well: Relay publishes, and a reader or a later turn folds.
+func (c *CountingStore) after(ctx context.Context, tenant string, publish []event.Event, entry item) {
+	if len(publish) > 0 {
+		c.Triggers.Announcements.publish(ctx, publish)
+	}
+	if entry == nil {
+		return
+	}
+	if sum := sha256.Sum256([]byte(textOf(entry, "id"))); sum[0]%foldEvery != 0 {
+		return
+	}
+	if _, err := c.Record.fold(ctx, tenant); err != nil {
+		c.Record.Log.Error("fold the record: a later turn does it", "tenant", tenant, "error", err.Error())
+	}
+}
+
+// bytesOf is what the items of a transaction's puts have, as DynamoDB counts them (developer guide, "DynamoDB item sizes and
+// formats"), numbers at their longest.
+func bytesOf(writes []types.TransactWriteItem) (n int) {
+	for _, w := range writes {
+		if w.Put != nil {
+			n += itemBytes(w.Put.Item)
+		}
+	}
+	return n
+}
+
+func itemBytes(i item) (n int) {
+	for name, v := range i {
+		n += len(name) + valueBytes(v)
+	}
+	return n
+}
+
+func valueBytes(v types.AttributeValue) (n int) {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return len(v.Value)
+	case *types.AttributeValueMemberB:
+		return len(v.Value)
+	case *types.AttributeValueMemberM:
+		return 3 + len(v.Value) + itemBytes(v.Value)
+	case *types.AttributeValueMemberL:
+		for _, e := range v.Value {
+			n += 1 + valueBytes(e)
+		}
+		return 3 + n
+	}
+	return 21 // a number has up to 38 digits, in half as many bytes
+}
