@@ -146,14 +146,23 @@ func accept(ctx context.Context, d *aws.Deliveries, all []delivery.Accepted) err
 // rows lists the ids of the record's table with a prefix.
 func (w *world) rows(t *testing.T, prefix string) (ids []string) {
 	t.Helper()
-	pages := dynamodb.NewScanPaginator(w.db, &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "RecordTable"), ConsistentRead: awssdk.Bool(true)})
+	for _, id := range w.ids(t, "RecordTable") {
+		if strings.HasPrefix(id, prefix) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// ids are those of a table's rows.
+func (w *world) ids(t *testing.T, table string) (ids []string) {
+	t.Helper()
+	pages := dynamodb.NewScanPaginator(w.db, &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + table), ConsistentRead: awssdk.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		require.NoError(t, err)
 		for _, row := range page.Items {
-			if id := row["id"].(*types.AttributeValueMemberS).Value; strings.HasPrefix(id, prefix) {
-				ids = append(ids, id)
-			}
+			ids = append(ids, row["id"].(*types.AttributeValueMemberS).Value)
 		}
 	}
 	return ids
