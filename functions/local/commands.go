@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/keyring"
 	"tocsin/shared/publisher"
+	"tocsin/shared/version"
 )
 
 // commands are what the program does instead of running, by its first argument.
@@ -20,6 +21,15 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"publisher-key": publisherKey,
 	"keys":          keysCommand,
 	"compact":       compact,
+	"version":       tellVersion,
+	"-version":      tellVersion,
+	"--version":     tellVersion,
+}
+
+// tellVersion says which release this is.
+func tellVersion(context.Context, []string) error {
+	_, err := fmt.Println("tocsin " + version.Read().String())
+	return err
 }
 
 // flags are those of a command: each has the variable of the program's flag of its name.
