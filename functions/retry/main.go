@@ -25,12 +25,16 @@ func main() {
 	}
 	store := s.Integrations()
 	sender := s.Sender(store, budget)
+	service := s.Service(store)
+	outbox := s.Deliveries()
+	outbox.Triggers = s.Triggers() // which commands are kept with
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}
-	service := s.Service(store)
 	relay := func(ctx context.Context) (int, error) {
+		finished, swept := outbox.Sweep(ctx)
 		count, err := store.Relay(ctx)
+		count, err = count+finished, errors.Join(swept, err)
 		failing, lost := service.Failing(ctx)
 		if lost == nil {
 			_, lost = sender.Monitor.Sweep(ctx, failing)

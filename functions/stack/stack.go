@@ -162,8 +162,9 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 		Tables: aws.Tables{
 			Deliveries: s.env.need("TOCSIN_TABLE_DELIVERIES"), Events: s.env.need("TOCSIN_TABLE_EVENTS"),
 			Batches: s.env.need("TOCSIN_TABLE_BATCHES"), DeadLetters: s.env.need("TOCSIN_TABLE_DEAD_LETTERS"),
-			Journal: s.env.need("TOCSIN_TABLE_JOURNAL"),
+			Journal: s.env.need("TOCSIN_TABLE_JOURNAL"), Intakes: s.env.need("TOCSIN_TABLE_INTAKES"), Outbox: s.env.need("TOCSIN_TABLE_OUTBOX"),
 		},
+		Log:  s.Log,
 		Keep: time.Duration(s.env.number("TOCSIN_KEEP_DAYS", 30)) * 24 * time.Hour,
 	}
 }

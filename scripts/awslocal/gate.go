@@ -163,6 +163,7 @@ func usesOf(authorization, service, call string, body []byte) []Use {
 		TableName, IndexName string
 		RequestItems         map[string]json.RawMessage
 		TransactItems        []map[string]struct{ TableName string }
+		Statements           []struct{ Statement string }
 	}
 	if json.Unmarshal(body, &q) != nil {
 		return nil
@@ -177,12 +178,28 @@ func usesOf(authorization, service, call string, body []byte) []Use {
 	for table := range q.RequestItems {
 		out = append(out, Use{caller, action, table})
 	}
+	for _, s := range q.Statements {
+		if verb, table, ok := statement(s.Statement); ok {
+			out = append(out, Use{caller, "dynamodb:PartiQL" + verb, table})
+		}
+	}
 	for _, item := range q.TransactItems {
 		for kind, on := range item {
 			out = append(out, Use{caller, "dynamodb:" + kind + "Item", on.TableName})
 		}
 	}
 	return out
+}
+
+// statement reads the action and the table of a PartiQL statement (Service authorization reference: PartiQLInsert and others).
+func statement(text string) (verb, table string, ok bool) {
+	words := strings.Fields(text)
+	quoted := strings.SplitN(text, `"`, 3)
+	if len(words) == 0 || len(quoted) != 3 {
+		return "", "", false
+	}
+	verb = strings.ToLower(words[0])
+	return strings.ToUpper(verb[:1]) + verb[1:], quoted[1], true
 }
 
 func (g *Gate) forward(w http.ResponseWriter, r *http.Request, body []byte, call string, dynamo bool) {
@@ -246,7 +263,7 @@ func (g *Gate) look(action string, body []byte) ([]byte, error) {
 // withCapacity asks for the consumed capacity. DynamoDB Local does not check signatures.
 func withCapacity(body []byte) []byte {
 	var m map[string]json.RawMessage
-	if json.Unmarshal(body, &m) != nil || m["TableName"] == nil && m["RequestItems"] == nil && m["TransactItems"] == nil || m["AttributeDefinitions"] != nil {
+	if json.Unmarshal(body, &m) != nil || m["TableName"] == nil && m["RequestItems"] == nil && m["TransactItems"] == nil && m["Statements"] == nil || m["AttributeDefinitions"] != nil {
 		return body
 	}
 	m["ReturnConsumedCapacity"] = json.RawMessage(`"TOTAL"`)

@@ -107,8 +107,7 @@ type Intake struct {
 	Accepted   []Accepted
 	Deliveries []Delivery
 	Rejected   []Rejected
-	// Repeated are entries whose event is known already: they are done with, but for an engine that finds that an
-	// earlier Accept of this very entry broke off.
+	// Repeated are entries whose event is known already: they are done with.
 	Repeated []Accepted
 	// Records are what the accepted events add to the record for reports; each is of a tenant who has one of them.
 	Records []report.Record
@@ -122,7 +121,36 @@ type Intake struct {
 type Accepted struct {
 	Entry Entry
 	Event event.Event
+	// Intake is the engine's id of the intake that has claimed the event (Log.Begin) or brought it in (Journal.Arrived); "" on
+	// an engine that needs none.
+	Intake string
 }
+
+// Standing is how an event stands when an Intake is to be made of it.
+type Standing int
+
+// The standings.
+const (
+	Fresh Standing = iota // nobody accepted it: it is claimed for this Intake
+	Known                 // it was accepted before
+	Busy                  // another fan-out is about to accept it, or ended on the way: hand it in again some seconds later
+)
+
+// Unfinished is the error of a batch that is done with but for some entries: these are to be handed in again.
+type Unfinished struct {
+	Entries []Entry
+	Err     error
+}
+
+func (u *Unfinished) Error() string {
+	return fmt.Sprintf("%d entries are to be handed in again: %s", len(u.Entries), u.Err)
+}
+
+// Unwrap returns the reason.
+func (u *Unfinished) Unwrap() error { return u.Err }
+
+// ErrBusy: other fan-outs are at work on some of the same events.
+var ErrBusy = errors.New("another fan-out is accepting the same events at this moment")
 
 // Rejected is an entry that held none. It is kept as a dead letter with its reason.
 type Rejected struct {
@@ -146,10 +174,15 @@ type DeadLetter struct {
 
 // Log keeps events, deliveries and their attempts. Implementations are safe for concurrent use.
 type Log interface {
-	// Known says of each event whether the tenant's event of that id was accepted before.
-	Known(ctx context.Context, events []event.Event) ([]bool, error)
+	// Begin claims events for one Intake, which is made of those that are Fresh: their Intake is set. What was begun is accepted
+	// within a minute or aborted; a process that ends in between holds its claims for that long.
+	Begin(ctx context.Context, events []Accepted) ([]Standing, error)
+	// Abort gives up what was begun: the events are free at once. What was accepted meanwhile stays accepted.
+	Abort(ctx context.Context, events []Accepted) error
 	// Accept records the outcome of one fan-out and makes its deliveries ready to be sent. When it returns, all of
-	// it is durable and the entries will not be handed out again; after an error, hand in the same Intake again.
+	// it is durable and the entries will not be handed out again; after an error, hand in the same Intake again. Deliveries that
+	// could not be made ready at once (a queue that is away) become so in some minutes. Error: *Unfinished when all but these
+	// entries is accepted. An Intake that was not begun is begun here, and fails as a whole if a part of it is known.
 	// A delivery whose id exists is left as it is. One that gathers waits until its Due. An Intake adds its Records once,
 	// and publishes the events of its Triggers, however often it is handed in. Error: trigger.ErrStale when a state of a
 	// trigger is not any more as it was read: nothing that its tenant's events mean was accepted then. Make the Intake anew.

@@ -34,8 +34,8 @@ type Fanout struct {
 	Recorder     Recorder // nil: nothing is recorded for reports
 	People       People   // nil: nobody has personal notifications
 	Triggers     Triggers // nil: there are none
-	// Items bounds the events, states and others (see trigger.Outcome.Items) that the log writes at once where triggers count;
-	// 0 = no bound. A larger batch is processed in parts.
+	// Items bounds the states and others (see trigger.Outcome.Items) that the log writes at once; 0 = no bound. A batch that means
+	// more is processed in parts.
 	Items int
 	Now   func() time.Time // of log lines; nil = time.Now
 
@@ -58,23 +58,54 @@ type People interface {
 }
 
 // Process validates a batch of entries, records it and makes its deliveries ready. It returns the lanes that have
-// new work. After an error hand in the same entries again: nothing is sent twice for it but under the same ids.
+// new work. After an error hand in the same entries again, or, when it is *Unfinished, those that it names: nothing is sent
+// twice for it but under the same ids.
 func (f *Fanout) Process(ctx context.Context, entries []Entry) ([]Lane, error) {
-	for try := 1; ; try++ {
-		lanes, err := f.process(ctx, entries)
-		if errors.Is(err, errTooMuch) {
-			first, err := f.Process(ctx, entries[:len(entries)/2])
-			if err != nil {
-				return nil, err
-			}
-			second, err := f.Process(ctx, entries[len(entries)/2:])
-			return append(first, second...), err
-		}
-		if !errors.Is(err, trigger.ErrStale) || try == staleTries {
-			return lanes, err
-		}
-		sleep(ctx, time.Duration(rand.Int64N(int64(try)*int64(stalePause)))) // another worker was faster
+	in, busy, err := f.begin(ctx, entries)
+	if err != nil {
+		return nil, err
 	}
+	lanes, err := f.accept(ctx, in)
+	var unfinished *Unfinished
+	switch {
+	case errors.As(err, &unfinished):
+		busy = append(busy, unfinished.Entries...)
+	case err != nil:
+		if aborted := f.Log.Abort(context.WithoutCancel(ctx), in.Accepted); aborted != nil {
+			return nil, errors.Join(err, fmt.Errorf("give up an intake of %d events: %w", len(in.Accepted), aborted))
+		}
+		if errors.Is(err, errTooMuch) {
+			return f.halves(ctx, entries)
+		}
+		return nil, err
+	}
+	if len(busy) > 0 {
+		if err == nil {
+			err = ErrBusy
+		}
+		return lanes, &Unfinished{Entries: busy, Err: err}
+	}
+	return lanes, nil
+}
+
+// halves processes the two halves of a batch, each by itself.
+func (f *Fanout) halves(ctx context.Context, entries []Entry) (lanes []Lane, err error) {
+	var again Unfinished
+	for part := range slices.Chunk(entries, (len(entries)+1)/2) {
+		more, err := f.Process(ctx, part)
+		var unfinished *Unfinished
+		switch {
+		case errors.As(err, &unfinished):
+			again.Entries, again.Err = append(again.Entries, unfinished.Entries...), unfinished.Err
+		case err != nil:
+			return nil, err
+		}
+		lanes = append(lanes, more...)
+	}
+	if len(again.Entries) > 0 {
+		return lanes, &again
+	}
+	return lanes, nil
 }
 
 // A batch that counts for the same triggers as another worker's is evaluated again so many times, at growing random
@@ -87,26 +118,35 @@ const (
 // errTooMuch: the batch is more than the log can write at once.
 var errTooMuch = errors.New("the batch means too much for one write")
 
-// process is one try at a batch. Errors: errTooMuch, trigger.ErrStale.
-func (f *Fanout) process(ctx context.Context, entries []Entry) ([]Lane, error) {
-	in, err := f.sort(ctx, entries)
-	if err != nil {
-		return nil, err
+// accept makes an Intake of what was begun, anew when the states of triggers changed meanwhile.
+func (f *Fanout) accept(ctx context.Context, begun Intake) ([]Lane, error) {
+	for try := 1; ; try++ {
+		lanes, err := f.try(ctx, begun)
+		if !errors.Is(err, trigger.ErrStale) || try == staleTries {
+			return lanes, err
+		}
+		sleep(ctx, time.Duration(rand.Int64N(int64(try)*int64(stalePause)))) // another worker was faster
 	}
+}
+
+// try is one try at a batch. Errors: errTooMuch, trigger.ErrStale.
+func (f *Fanout) try(ctx context.Context, in Intake) ([]Lane, error) {
 	if err := f.learn(ctx, &in); err != nil {
 		return nil, err
 	}
-	if f.Items > 0 && !in.Triggers.Empty() && len(in.Accepted)+in.Triggers.Items() > f.Items && len(entries) > 1 {
+	if f.Items > 0 && in.Triggers.Items() > f.Items && len(in.Accepted) > 1 {
 		return nil, errTooMuch
 	}
 	if err := f.address(ctx, &in); err != nil {
 		return nil, err
 	}
-	if err := f.Log.Accept(ctx, in); err != nil {
+	err := f.Log.Accept(ctx, in)
+	var unfinished *Unfinished
+	if err != nil && !errors.As(err, &unfinished) {
 		return nil, fmt.Errorf("accept %d events with %d deliveries: %w", len(in.Accepted), len(in.Deliveries), err)
 	}
 	f.tell(in)
-	return lanes(in.Deliveries), nil
+	return lanes(in.Deliveries), err
 }
 
 // tell logs what a batch came to. What upstream or a trigger can repeat a thousand times a second is sampled.
@@ -128,42 +168,46 @@ func (f *Fanout) sample(level slog.Level, tenant, class, text string, args ...an
 	f.lines.Add(f.Logger, now(), level, logsample.Kind{Group: tenant, Class: class}, text, args...)
 }
 
-// sort parses the entries and sets aside the bad and the known ones.
-func (f *Fanout) sort(ctx context.Context, entries []Entry) (Intake, error) {
-	var in Intake
+// begin parses the entries, sets aside the bad and the known ones, and claims the others. busy are those that another
+// fan-out is at.
+func (f *Fanout) begin(ctx context.Context, entries []Entry) (in Intake, busy []Entry, err error) {
 	type key struct{ tenant, id string }
-	seen := make(map[key]bool, len(entries))
+	first := make(map[key]int, len(entries))
+	var valid, copies []Accepted
 	for _, entry := range entries {
 		e, err := event.Parse(entry.DetailType, entry.Detail)
 		k := key{e.Tenant, e.ID}
-		switch {
-		case err != nil:
+		if err != nil {
 			in.Rejected = append(in.Rejected, Rejected{Entry: entry, Tenant: event.KnownTenant(e.Tenant), ID: e.ID, Reason: err.Error()})
-		case seen[k]:
-			in.Repeated = append(in.Repeated, Accepted{entry, e})
-		default:
-			seen[k] = true
-			in.Accepted = append(in.Accepted, Accepted{entry, e})
-		}
-	}
-	events := make([]event.Event, len(in.Accepted))
-	for i, a := range in.Accepted {
-		events[i] = a.Event
-	}
-	known, err := f.Log.Known(ctx, events)
-	if err != nil {
-		return in, fmt.Errorf("look for known events among %d: %w", len(events), err)
-	}
-	fresh := in.Accepted[:0:0]
-	for i, a := range in.Accepted {
-		if known[i] {
-			in.Repeated = append(in.Repeated, a)
+		} else if _, ok := first[k]; ok {
+			copies = append(copies, Accepted{Entry: entry, Event: e})
 		} else {
-			fresh = append(fresh, a)
+			first[k] = len(valid)
+			valid = append(valid, Accepted{Entry: entry, Event: e})
 		}
 	}
-	in.Accepted = fresh
-	return in, nil
+	standings, err := f.Log.Begin(ctx, valid)
+	if err != nil {
+		return in, nil, fmt.Errorf("claim %d events: %w", len(valid), err)
+	}
+	for i, a := range valid {
+		switch standings[i] {
+		case Fresh:
+			in.Accepted = append(in.Accepted, a)
+		case Known:
+			in.Repeated = append(in.Repeated, a)
+		case Busy:
+			busy = append(busy, a.Entry)
+		}
+	}
+	for _, c := range copies { // a copy is as good as its event: it comes again where that does
+		if standings[first[key{c.Event.Tenant, c.Event.ID}]] == Busy {
+			busy = append(busy, c.Entry)
+		} else {
+			in.Repeated = append(in.Repeated, c)
+		}
+	}
+	return in, busy, nil
 }
 
 // learn makes the record, evaluates triggers and tells of people who came and went.

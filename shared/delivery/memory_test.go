@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tocsin/shared/delivery"
-	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 )
@@ -21,24 +20,39 @@ type memory struct {
 	mu           sync.Mutex
 	deliveries   map[string]delivery.Delivery
 	leased       map[string]bool
-	known        map[string]bool
+	known, busy  map[string]bool
+	aborted      int
 	intakes      []delivery.Intake
 	settled      []delivery.Delivery
 	fail         error // of the next Settle
 }
 
 func newMemory() *memory {
-	return &memory{deliveries: map[string]delivery.Delivery{}, leased: map[string]bool{}, known: map[string]bool{}}
+	return &memory{deliveries: map[string]delivery.Delivery{}, leased: map[string]bool{}, known: map[string]bool{}, busy: map[string]bool{}}
 }
 
-func (m *memory) Known(_ context.Context, events []event.Event) ([]bool, error) {
+func (m *memory) Begin(_ context.Context, events []delivery.Accepted) ([]delivery.Standing, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out := make([]bool, len(events))
-	for i, e := range events {
-		out[i] = m.known[e.Tenant+"/"+e.ID]
+	out := make([]delivery.Standing, len(events))
+	for i, a := range events {
+		switch k := a.Event.Tenant + "/" + a.Event.ID; {
+		case m.known[k]:
+			out[i] = delivery.Known
+		case m.busy[k]:
+			out[i] = delivery.Busy
+		default:
+			events[i].Intake = "begun"
+		}
 	}
 	return out, nil
+}
+
+func (m *memory) Abort(_ context.Context, events []delivery.Accepted) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.aborted += len(events)
+	return nil
 }
 
 func (m *memory) Accept(_ context.Context, in delivery.Intake) error {

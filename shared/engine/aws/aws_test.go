@@ -77,7 +77,7 @@ func open(t *testing.T) *world {
 func (w *world) deliveries() *aws.Deliveries {
 	return &aws.Deliveries{DB: w.db, SQS: w.sqs, Queue: w.queue, Now: now, Record: w.record(), Tables: aws.Tables{
 		Deliveries: w.prefix + "DeliveriesTable", Events: w.prefix + "EventsTable", Batches: w.prefix + "BatchesTable", DeadLetters: w.prefix + "DeadLettersTable",
-		Journal: w.prefix + "JournalTable",
+		Journal: w.prefix + "JournalTable", Intakes: w.prefix + "IntakesTable", Outbox: w.prefix + "OutboxTable",
 	}}
 }
 
@@ -143,11 +143,13 @@ func (w *world) ready(d *aws.Deliveries) func(t *testing.T, tenant, integration 
 	var waiting []delivery.Delivery
 	return func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 		t.Helper()
-		for _, p := range w.receive(t) {
-			if p.Tenant == tenant && p.Integration == integration {
-				loaded, err := d.Load(t.Context(), p)
-				require.NoError(t, err)
-				waiting = append(waiting, loaded...)
+		for left := w.receive(t); len(left) > 0; left = w.receive(t) { // a parcel that is opened can make others
+			for _, p := range left {
+				if p.Tenant == tenant && p.Integration == integration {
+					loaded, err := d.Load(t.Context(), p)
+					require.NoError(t, err)
+					waiting = append(waiting, loaded...)
+				}
 			}
 		}
 		slices.SortFunc(waiting, func(a, b delivery.Delivery) int { return strings.Compare(a.ID, b.ID) })

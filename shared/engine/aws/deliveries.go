@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -17,14 +17,14 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
-	"tocsin/shared/report"
-	"tocsin/shared/trigger"
 )
 
 // Tables names the tables of Deliveries.
 type Tables struct {
 	Deliveries  string // keys: lane, id; index `trouble`
 	Events      string // key: event
+	Intakes     string // key: intake
+	Outbox      string // keys: shard, id
 	Batches     string // key: batch
 	DeadLetters string // keys: tenant, id; index `day`
 	Journal     string // keys: tenant, id
@@ -49,6 +49,9 @@ type Deliveries struct {
 	Triggers *Triggers
 	// Bus is where dead letters are sent again; nil where none are.
 	Bus Forwarder
+	// Counting is told of what was accepted; nil = what counts is in the Intake, and is written with it.
+	Counting Counting
+	Log      *slog.Logger // nil = nothing is logged
 	// Keep is how long events, deliveries and dead letters are kept; 0 = 30 days.
 	Keep time.Duration
 }
@@ -78,9 +81,10 @@ func deliveryKey(tenant, integration, id string) item {
 	return item{"lane": text(laneKey(tenant, integration)), "id": text(id)}
 }
 
-// write is a delivery's row. The index of troubled deliveries holds those that a person looks for: healthy ones
-// never cost a write there.
-func (d *Deliveries) write(v delivery.Delivery, expires int64) (item, error) {
+// write is a delivery's row. It names its events and the intakes that hold them; rows of version 1 name no intake, and their
+// events are looked up one by one. The index of troubled deliveries holds those that a person looks for: healthy ones never
+// cost a write there.
+func (d *Deliveries) write(v delivery.Delivery, intakes []string, expires int64) (item, error) {
 	row := deliveryKey(v.Tenant, v.Integration, v.ID)
 	row["state"], row["count"], row["expires"] = text(string(v.State)), number(v.Count), number(expires)
 	kinds := make([]string, len(v.Kinds))
@@ -92,9 +96,9 @@ func (d *Deliveries) write(v delivery.Delivery, expires int64) (item, error) {
 	for n, e := range v.Events {
 		keys[n] = e.ID
 	}
-	row["events"] = texts(keys)
+	row["events"], row["intakes"], row["v"] = texts(keys), texts(intakes), number(2)
 	if !v.Due.IsZero() && v.State == delivery.Pending {
-		row["size"] = number(delivery.Size(v.Events))
+		row["size"], row["span"] = number(delivery.Size(v.Events)), number(v.Due.UnixNano())
 	}
 	changes, err := d.changes(v)
 	if err != nil {
@@ -216,211 +220,12 @@ func firstID(at time.Time) string {
 // No id sorts before the one or after the other.
 const firstOfAll, lastOfAll = "0", "~"
 
-// Accept writes the outcome of one fan-out: deliveries, then events, then the messages that make the deliveries
-// start. What comes again after it broke off is found by Known and taken up here.
-func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
-	if err := d.reject(ctx, in.Rejected); err != nil {
-		return err
-	}
-	for _, c := range in.Commands { // before their events, by whose rows a repeat is known
-		if err := d.Triggers.Commands().put(ctx, c, d.expires()); err != nil {
-			return fmt.Errorf("keep command %s of tenant %s: %w", c.ID, c.Tenant, err)
-		}
-	}
-	ready, err := d.shelve(ctx, in.Deliveries)
-	if err != nil {
-		return fmt.Errorf("write %d deliveries: %w", len(in.Deliveries), err)
-	}
-	if err := d.record(ctx, in); err != nil {
-		return fmt.Errorf("write %d events: %w", len(in.Accepted), err)
-	}
-	broken, err := d.brokenOff(ctx, in.Repeated)
-	if err != nil {
-		return fmt.Errorf("look after %d events that came again: %w", len(in.Repeated), err)
-	}
-	return d.Enqueue(ctx, parcels(append(ready, broken...)), 0)
-}
-
-// shelve writes the rows of new deliveries and returns those that are to be sent.
-func (d *Deliveries) shelve(ctx context.Context, deliveries []delivery.Delivery) ([]delivery.Delivery, error) {
-	if len(deliveries) == 0 {
-		return nil, nil
-	}
-	keys := make([]item, len(deliveries))
-	for n, v := range deliveries {
-		keys[n] = deliveryKey(v.Tenant, v.Integration, v.ID)
-	}
-	rows, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, true, "lane", "id", "state")
-	if err != nil {
-		return nil, err
-	}
-	states := map[string]string{}
-	for _, r := range rows {
-		states[textOf(r, "lane")+" "+textOf(r, "id")] = textOf(r, "state")
-	}
-	var ready []delivery.Delivery
-	var writes []tableWrite
-	expires := d.expires()
-	for _, v := range deliveries {
-		state, exists := states[laneKey(v.Tenant, v.Integration)+" "+v.ID]
-		if exists && state != string(delivery.Pending) {
-			continue
-		}
-		ready = append(ready, v)
-		if exists {
-			continue
-		}
-		row, err := d.write(v, expires)
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, tableWrite{d.Tables.Deliveries, row})
-	}
-	return ready, putAll(ctx, d.DB, writes)
-}
-
-// record writes the rows of accepted events, each with the deliveries that it went into. Those of a tenant for whom there
-// is something to record, or whose triggers counted or fired, are written together with that: see Record.
-func (d *Deliveries) record(ctx context.Context, in delivery.Intake) error {
-	into := map[string][]string{}
-	for _, v := range in.Deliveries {
-		for _, e := range v.Events {
-			k := eventKey(e.Tenant, e.ID)
-			into[k] = append(into[k], v.Integration+" "+v.ID)
-		}
-	}
-	parts := map[string]*share{}
-	of := func(tenant string) *share {
-		if parts[tenant] == nil {
-			parts[tenant] = &share{}
-		}
-		return parts[tenant]
-	}
-	for _, r := range in.Records {
-		of(r.Tenant).records = append(of(r.Tenant).records, r)
-	}
-	for _, st := range in.Triggers.States {
-		of(st.Tenant).states = append(of(st.Tenant).states, st)
-	}
-	for _, e := range in.Triggers.Publish {
-		of(e.Tenant).publish = append(of(e.Tenant).publish, e)
-	}
-	expires := d.expires()
-	journal, err := d.note(in.Accepted, expires)
-	if err != nil {
-		return err
-	}
-	var writes []tableWrite
-	for tenant, row := range journal {
-		if parts[tenant] != nil {
-			parts[tenant].journal = row
-		} else {
-			writes = append(writes, tableWrite{d.Tables.Journal, row})
-		}
-	}
-	for _, a := range in.Accepted {
-		raw, err := a.Event.Encode()
-		if err != nil {
-			return fmt.Errorf("encode event %s: %w", a.Event.ID, err)
-		}
-		key := eventKey(a.Event.Tenant, a.Event.ID)
-		row := item{"event": text(key), "kind": text(string(a.Event.Kind)), "receipt": text(a.Entry.Receipt), "expires": number(expires)}
-		if went := into[key]; len(went) > 0 {
-			row["deliveries"] = texts(went)
-		}
-		inRow := partSize
-		tenant := parts[a.Event.Tenant]
-		if tenant != nil {
-			inRow = countedInRow
-		}
-		rest, err := d.row(key, row, raw, inRow, expires)
-		if err != nil {
-			return fmt.Errorf("event %s: %w", a.Event.ID, err)
-		}
-		writes = append(writes, rest...) // before the row that names them
-		if tenant != nil {
-			tenant.rows = append(tenant.rows, row)
-		} else {
-			writes = append(writes, tableWrite{d.Tables.Events, row})
-		}
-	}
-	if err := putAll(ctx, d.DB, writes); err != nil {
-		return err
-	}
-	for _, tenant := range slices.Sorted(maps.Keys(parts)) {
-		if len(parts[tenant].rows) == 0 {
-			return fmt.Errorf("there is something to record of tenant %s, and no event", tenant)
-		}
-		if err := d.count(ctx, tenant, *parts[tenant]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// share is what a batch means to one tenant beside deliveries.
-type share struct {
-	rows    []item // its events
-	journal item
-	records []report.Record
-	states  []trigger.State
-	publish []event.Event
-}
-
-// brokenOff finds the deliveries of events whose very message came again (it has the same receipt) and that wait for
-// their first request: perhaps their own message was never sent.
-func (d *Deliveries) brokenOff(ctx context.Context, repeated []delivery.Accepted) ([]delivery.Delivery, error) {
-	receipts := map[string]string{}
-	var keys []item
-	for _, a := range repeated {
-		if a.Entry.Receipt == "" {
-			continue
-		}
-		k := eventKey(a.Event.Tenant, a.Event.ID)
-		if _, ok := receipts[k]; !ok {
-			keys = append(keys, item{"event": text(k)})
-		}
-		receipts[k] = a.Entry.Receipt
-	}
-	rows, err := getAll(ctx, d.DB, d.Tables.Events, keys, true, "event", "receipt", "deliveries")
-	if err != nil || len(rows) == 0 {
-		return nil, err
-	}
-	wanted := map[string]item{}
-	for _, r := range rows {
-		k := textOf(r, "event")
-		if receipts[k] != textOf(r, "receipt") {
-			continue // upstream published the event again: that is all
-		}
-		tenant, _, _ := strings.Cut(k, " ")
-		for _, went := range textsOf(r, "deliveries") {
-			integration, id, _ := strings.Cut(went, " ")
-			wanted[went] = deliveryKey(tenant, integration, id)
-		}
-	}
-	keys = keys[:0]
-	for _, k := range wanted {
-		keys = append(keys, k)
-	}
-	rows, err = getAll(ctx, d.DB, d.Tables.Deliveries, keys, true)
-	if err != nil {
-		return nil, err
-	}
-	var out []delivery.Delivery
-	for _, r := range rows {
-		v, err := read(r)
-		if err != nil {
-			return nil, err
-		}
-		if v.State == delivery.Pending {
-			out = append(out, v)
-		}
-	}
-	return out, nil
-}
-
-// Load reads a parcel.
+// Load reads a parcel. One that names a span (see spanID) is opened first.
 func (d *Deliveries) Load(ctx context.Context, p delivery.Parcel) ([]delivery.Delivery, error) {
+	p, err := d.openSpans(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	keys := make([]item, len(p.IDs))
 	for n, id := range p.IDs {
 		keys[n] = deliveryKey(p.Tenant, p.Integration, id)
@@ -429,8 +234,8 @@ func (d *Deliveries) Load(ctx context.Context, p delivery.Parcel) ([]delivery.De
 	if err != nil {
 		return nil, err
 	}
-	if spans := d.ripe(rows); len(spans) > 0 {
-		if err := d.join(ctx, p, spans); err != nil {
+	if spans := d.ripe(rows); len(spans) > 0 { // rows of version 1: each has a message of its own
+		if err := d.join(ctx, p.Tenant, p.Integration, spans); err != nil {
 			return nil, err
 		}
 		if rows, err = getAll(ctx, d.DB, d.Tables.Deliveries, keys, true); err != nil {
@@ -449,22 +254,16 @@ func (d *Deliveries) Load(ctx context.Context, p delivery.Parcel) ([]delivery.De
 	return out, nil
 }
 
-// open reads rows with their events. Only what is to be sent needs those.
+// open reads rows with their events, each event once. Only what is to be sent needs those.
 func (d *Deliveries) open(ctx context.Context, rows []item) ([]delivery.Delivery, error) {
 	now := d.Now()
 	rows = slices.DeleteFunc(rows, func(r item) bool { return expired(r, now) })
-	seen := map[string]bool{}
-	var keys []string
+	var sources sources
 	for _, r := range rows {
 		tenant, _, _ := strings.Cut(textOf(r, "lane"), " ")
-		for _, id := range textsOf(r, "events") {
-			if k := eventKey(tenant, id); !seen[k] {
-				seen[k] = true
-				keys = append(keys, k)
-			}
-		}
+		sources.add(tenant, textsOf(r, "events"), textsOf(r, "intakes"))
 	}
-	events, err := d.load(ctx, keys)
+	events, err := d.load(ctx, sources)
 	if err != nil {
 		return nil, err
 	}
@@ -474,8 +273,10 @@ func (d *Deliveries) open(ctx context.Context, rows []item) ([]delivery.Delivery
 		if err != nil {
 			return nil, err
 		}
+		seen := map[string]bool{}
 		for _, id := range textsOf(r, "events") {
-			if e, ok := events[eventKey(v.Tenant, id)]; ok {
+			if e, ok := events[eventKey(v.Tenant, id)]; ok && !seen[id] {
+				seen[id] = true
 				v.Events = append(v.Events, e)
 			}
 		}

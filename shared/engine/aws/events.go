@@ -6,7 +6,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"tocsin/shared/event"
 )
@@ -74,9 +77,8 @@ func partKey(key string, n int) string { return key + " " + strconv.Itoa(n) }
 // detail reads a value that row wrote.
 func (d *Deliveries) detail(ctx context.Context, key string, row item) ([]byte, error) {
 	stored := blobOf(row, "detail")
-	parts := int(numberOf(row, "parts"))
-	if parts > 0 {
-		rest, err := d.parts(ctx, key, parts)
+	if parts := int(numberOf(row, "parts")); parts > 0 {
+		rest, err := readParts(ctx, d, d.Tables.Events, "event", "detail", key, parts)
 		if err != nil {
 			return nil, err
 		}
@@ -85,18 +87,19 @@ func (d *Deliveries) detail(ctx context.Context, key string, row item) ([]byte, 
 	return inflate(stored)
 }
 
-func (d *Deliveries) parts(ctx context.Context, key string, count int) ([]byte, error) {
+// readParts reads the rows that a value goes on in.
+func readParts(ctx context.Context, d *Deliveries, table, keyName, valueName, key string, count int) ([]byte, error) {
 	var keys []item
 	for n := 1; n <= count; n++ {
-		keys = append(keys, item{"event": text(partKey(key, n))})
+		keys = append(keys, item{keyName: text(partKey(key, n))})
 	}
-	rows, err := getAll(ctx, d.DB, d.Tables.Events, keys, true)
+	rows, err := getAll(ctx, d.DB, table, keys, true)
 	if err != nil {
 		return nil, err
 	}
 	found := map[string][]byte{}
 	for _, r := range rows {
-		found[textOf(r, "event")] = blobOf(r, "detail")
+		found[textOf(r, keyName)] = blobOf(r, valueName)
 	}
 	var out []byte
 	for n := 1; n <= count; n++ {
@@ -109,56 +112,80 @@ func (d *Deliveries) parts(ctx context.Context, key string, count int) ([]byte, 
 	return out, nil
 }
 
-// load reads events by their keys; those that are kept no longer are missing in the answer.
-func (d *Deliveries) load(ctx context.Context, keys []string) (map[string]event.Event, error) {
-	wanted := make([]item, len(keys))
-	for n, k := range keys {
-		wanted[n] = item{"event": text(k)}
+// sources are events to be loaded, and the intakes that may hold them.
+type sources struct {
+	wanted  map[string]bool // eventKeys
+	intakes map[string]bool // intakeIDs
+}
+
+func (s *sources) add(tenant string, events, intakes []string) {
+	if s.wanted == nil {
+		s.wanted, s.intakes = map[string]bool{}, map[string]bool{}
 	}
-	rows, err := getAll(ctx, d.DB, d.Tables.Events, wanted, true)
+	for _, id := range events {
+		s.wanted[eventKey(tenant, id)] = true
+	}
+	for _, id := range intakes {
+		s.intakes[intakeID(tenant, id)] = true
+	}
+}
+
+// load reads events; those that are kept no longer are missing in the answer. What none of the intakes holds is looked up by
+// its key: rows of version 1 hold the event, later ones name its intake.
+func (d *Deliveries) load(ctx context.Context, s sources) (map[string]event.Event, error) {
+	out := make(map[string]event.Event, len(s.wanted))
+	if err := d.loadFrom(ctx, slices.Collect(maps.Keys(s.intakes)), s.wanted, out); err != nil {
+		return nil, err
+	}
+	var keys []item
+	for key := range s.wanted {
+		if _, ok := out[key]; !ok {
+			keys = append(keys, item{"event": text(key)})
+		}
+	}
+	rows, err := getAll(ctx, d.DB, d.Tables.Events, keys, true)
 	if err != nil {
 		return nil, fmt.Errorf("load %d events: %w", len(keys), err)
 	}
 	now := d.Now()
-	out := make(map[string]event.Event, len(rows))
+	more := map[string]bool{}
 	for _, r := range rows {
-		if expired(r, now) {
+		key := textOf(r, "event")
+		tenant, _, _ := strings.Cut(key, " ")
+		if id := intakeID(tenant, textOf(r, "intake")); textOf(r, "intake") != "" && !s.intakes[id] {
+			more[id] = true
+		}
+		if expired(r, now) || textOf(r, "intake") != "" {
 			continue
 		}
-		key := textOf(r, "event")
 		raw, err := d.detail(ctx, key, r)
+		if err == nil {
+			out[key], err = event.Decode(textOf(r, "kind"), raw)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("load event %q: %w", key, err)
 		}
-		if out[key], err = event.Decode(textOf(r, "kind"), raw); err != nil {
-			return nil, fmt.Errorf("load event %q: %w", key, err)
-		}
 	}
-	return out, nil
+	return out, d.loadFrom(ctx, slices.Collect(maps.Keys(more)), s.wanted, out)
 }
 
-// Known looks the events' rows up.
-func (d *Deliveries) Known(ctx context.Context, events []event.Event) ([]bool, error) {
-	known := make([]bool, len(events))
-	if len(events) == 0 {
-		return known, nil
-	}
-	keys := make([]item, len(events))
-	place := make(map[string][]int, len(events))
-	for n, e := range events {
-		k := eventKey(e.Tenant, e.ID)
-		keys[n] = item{"event": text(k)}
-		place[k] = append(place[k], n)
-	}
-	rows, err := getAll(ctx, d.DB, d.Tables.Events, keys, true, "event", "expires")
+// loadFrom reads the wanted events of intakes.
+func (d *Deliveries) loadFrom(ctx context.Context, intakes []string, wanted map[string]bool, out map[string]event.Event) error {
+	packs, err := d.packs(ctx, intakes)
 	if err != nil {
-		return nil, fmt.Errorf("look %d events up: %w", len(events), err)
+		return err
 	}
-	now := d.Now()
-	for _, r := range rows {
-		for _, n := range place[textOf(r, "event")] {
-			known[n] = !expired(r, now)
+	for id, p := range packs {
+		tenant, _, _ := strings.Cut(id, " ")
+		for _, e := range p.Events {
+			key := eventKey(tenant, e.ID)
+			if !wanted[key] {
+				continue
+			}
+			if out[key], err = e.decode(); err != nil {
+				return fmt.Errorf("load from intake %q: %w", id, err)
+			}
 		}
 	}
-	return known, nil
+	return nil
 }

@@ -142,7 +142,7 @@ func RetryHandler(s *delivery.Sender, relay func(context.Context) (int, error), 
 		}
 		count, err := relay(ctx)
 		if count > 0 {
-			log.Info("announcements published that were left behind", "count", count)
+			log.Info("finished what was left behind: announcements published, intakes settled", "count", count)
 		}
 		if err == nil {
 			metrics.Count(ctx, metrics.Swept, 1)

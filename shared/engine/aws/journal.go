@@ -2,117 +2,160 @@ package aws
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tocsin/shared/delivery"
 )
 
 var _ delivery.Journal = (*Deliveries)(nil)
 
-// A batch of a tenant's events is one row of the journal (keys `tenant` and `id`, which begins with the time of its oldest
-// event): their ids and times. It is written in the transaction of the events, or before them where there is none, so that
-// none is missing; a row whose events were never accepted names nothing that can be read. It costs a batch about a write unit.
+// journalRow names an intake of a tenant. Its id, which is the intake's, begins with the time of the oldest event: so recovery
+// finds what arrived when. It is written before the intake is committed, so that none is missing; one whose intake was aborted
+// names nothing that can be read. Rows of version 1 hold the ids and times of a batch's events, which have rows of their own.
+type journalRow struct {
+	Tenant  string `dynamodbav:"tenant"`
+	ID      string `dynamodbav:"id"`
+	Count   int    `dynamodbav:"count,omitempty"`  // of the intake's events
+	Events  []byte `dynamodbav:"events,omitempty"` // version 1: compressed JSON of []journaled
+	Version int    `dynamodbav:"v,omitempty"`
+	Expires int64  `dynamodbav:"expires"`
+}
 
-// journaled is an event in a row of the journal.
+// journaled is an event in a row of version 1.
 type journaled struct {
 	ID string `json:"i"`
 	At int64  `json:"a"` // Unix nanoseconds
 }
 
-// note makes the rows of the journal for accepted events, by tenant.
-func (d *Deliveries) note(accepted []delivery.Accepted, expires int64) (map[string]item, error) {
-	by := map[string][]journaled{}
-	for _, a := range accepted {
-		by[a.Event.Tenant] = append(by[a.Event.Tenant], journaled{a.Event.ID, a.Entry.At.UnixNano()})
+// journalRow is the row of an intake.
+func (d *Deliveries) journalRow(s *share) (tableWrite, error) {
+	row, err := marshal(journalRow{Tenant: s.tenant, ID: s.id, Count: len(s.events), Version: 2, Expires: d.expires()})
+	return tableWrite{d.Tables.Journal, row}, err
+}
+
+// journal visits the rows that can hold events which arrived within a range of time, oldest first. after is the id to go on
+// from, "" at first.
+func (d *Deliveries) journal(ctx context.Context, tenant string, from, to time.Time, after string, visit func(journalRow) (more bool, err error)) error {
+	first, last := nanos(max(0, from.Add(-delivery.CarriedWithin).UnixNano())), nanos(max(0, to.UnixNano()))
+	if after != "" {
+		first = after + "\x00"
 	}
-	out := map[string]item{}
-	for tenant, events := range by {
-		oldest, sum := events[0].At, sha256.New()
-		for _, e := range events {
-			oldest = min(oldest, e.At)
-			sum.Write([]byte(e.ID + "\x00"))
+	if first > last {
+		return nil
+	}
+	in := between("tenant", tenant, first, last)
+	in.TableName, in.ConsistentRead = &d.Tables.Journal, awssdk.Bool(true)
+	return d.each(ctx, in, 1<<62, func(i item) (bool, error) {
+		row, err := unmarshal[journalRow](i)
+		if err != nil {
+			return false, err
 		}
-		raw, err := json.Marshal(events)
-		if err == nil {
-			raw, err = deflate(raw)
+		return visit(row)
+	})
+}
+
+// Arrived reads rows of the journal and the events that they name.
+func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.Time, after string, limit int) (out []delivery.Accepted, next string, err error) {
+	within := func(a delivery.Accepted) bool { return !a.Entry.At.Before(from) && a.Entry.At.Before(to) }
+	for next = after; ; {
+		rows, through, err := d.journalPage(ctx, tenant, from, to, &next, limit)
+		if err != nil {
+			return nil, "", fmt.Errorf("list the events of tenant %s: %w", tenant, err)
+		}
+		events, err := d.eventsIn(ctx, tenant, rows)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, a := range events {
+			if within(a) {
+				out = append(out, a)
+			}
+		}
+		if through {
+			next = ""
+		}
+		if through || len(out) > 0 {
+			break
+		}
+	}
+	slices.SortStableFunc(out, func(a, b delivery.Accepted) int { return a.Entry.At.Compare(b.Entry.At) })
+	return out, next, nil
+}
+
+// journalPage reads rows that hold about limit events and moves the place on.
+func (d *Deliveries) journalPage(ctx context.Context, tenant string, from, to time.Time, next *string, limit int) (rows []journalRow, through bool, err error) {
+	through, count := true, 0
+	err = d.journal(ctx, tenant, from, to, *next, func(row journalRow) (bool, error) {
+		rows = append(rows, row)
+		*next = row.ID
+		count += max(1, row.Count)
+		through = count < limit
+		return through, nil
+	})
+	return rows, through, err
+}
+
+// eventsIn reads the events of rows of the journal, each once.
+func (d *Deliveries) eventsIn(ctx context.Context, tenant string, rows []journalRow) (out []delivery.Accepted, err error) {
+	var ids []string
+	for _, row := range rows {
+		if row.Version >= 2 {
+			ids = append(ids, intakeID(tenant, row.ID))
+		}
+	}
+	packs, err := d.packs(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, row := range rows {
+		var events []delivery.Accepted
+		if row.Version >= 2 {
+			events, err = packs[intakeID(tenant, row.ID)].accepted(row.ID)
+		} else {
+			events, err = d.eventsOfRow(ctx, row)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("encode the journal of tenant %s: %w", tenant, err)
+			return nil, fmt.Errorf("row %s of the journal of tenant %s: %w", row.ID, tenant, err)
 		}
-		out[tenant] = item{
-			"tenant": text(tenant), "id": text(nanos(oldest) + " " + hex.EncodeToString(sum.Sum(nil)[:8])),
-			"events": blob(raw), "expires": number(expires),
+		for _, a := range events {
+			if !seen[a.Event.ID] {
+				seen[a.Event.ID] = true
+				out = append(out, a)
+			}
 		}
 	}
 	return out, nil
 }
 
-// Arrived reads rows of the journal and the events that they name.
-func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.Time, after string, limit int) (out []delivery.Accepted, next string, err error) {
-	first := nanos(max(0, from.Add(-delivery.CarriedWithin).UnixNano()))
-	if after != "" {
-		first = after + "\x00"
+// eventsOfRow reads the events of a row of version 1.
+func (d *Deliveries) eventsOfRow(ctx context.Context, row journalRow) (out []delivery.Accepted, err error) {
+	var list []journaled
+	raw, err := inflate(row.Events)
+	if err == nil {
+		err = json.Unmarshal(raw, &list)
 	}
-	in := &dynamodb.QueryInput{
-		TableName: &d.Tables.Journal, ConsistentRead: awssdk.Bool(true),
-		KeyConditionExpression:    awssdk.String("#k = :k AND #id BETWEEN :first AND :last"),
-		ExpressionAttributeNames:  map[string]string{"#k": "tenant", "#id": "id"},
-		ExpressionAttributeValues: item{":k": text(tenant), ":first": text(first), ":last": text(nanos(to.UnixNano()))},
-	}
-	if first > nanos(to.UnixNano()) {
-		return nil, "", nil
-	}
-	times := map[string]int64{}
-	var ids []string
-	err = d.each(ctx, in, scanLimit, func(row item) (bool, error) {
-		raw, err := inflate(blobOf(row, "events"))
-		var events []journaled
-		if err == nil {
-			err = json.Unmarshal(raw, &events)
-		}
-		if err != nil {
-			return false, fmt.Errorf("row %s of the journal of tenant %s is damaged: %w", textOf(row, "id"), tenant, err)
-		}
-		for _, e := range events {
-			if _, known := times[e.ID]; !known && e.At >= from.UnixNano() && e.At < to.UnixNano() {
-				times[e.ID] = e.At
-				ids = append(ids, e.ID)
-			}
-		}
-		if next = textOf(row, "id"); len(ids) >= limit {
-			return false, nil
-		}
-		return true, nil
-	})
 	if err != nil {
-		return nil, "", fmt.Errorf("list the events of tenant %s: %w", tenant, err)
+		return nil, fmt.Errorf("it is damaged: %w", err)
 	}
-	if len(ids) < limit {
-		next = "" // the rows are through
+	ids := make([]string, len(list))
+	for n, e := range list {
+		ids[n] = e.ID
 	}
-	keys := make([]string, len(ids))
-	for n, id := range ids {
-		keys[n] = eventKey(tenant, id)
-	}
-	events, err := d.load(ctx, keys)
-	if err != nil {
-		return nil, "", err
-	}
-	for n, id := range ids {
-		if e, ok := events[keys[n]]; ok {
-			out = append(out, delivery.Accepted{Event: e, Entry: delivery.Entry{DetailType: string(e.Kind), At: time.Unix(0, times[id]).UTC()}})
+	var s sources
+	s.add(row.Tenant, ids, nil)
+	events, err := d.load(ctx, s)
+	for _, e := range list {
+		if found, ok := events[eventKey(row.Tenant, e.ID)]; ok {
+			out = append(out, delivery.Accepted{Event: found, Entry: delivery.Entry{DetailType: string(found.Kind), At: time.Unix(0, e.At).UTC()}})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b delivery.Accepted) int { return a.Entry.At.Compare(b.Entry.At) })
-	return out, next, nil
+	return out, err
 }
 
 // Carried reads the keys of the events of deliveries that can carry these.
@@ -152,10 +195,27 @@ func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, ev
 
 // Recover writes the rows of new deliveries and sends their messages. A row that is there, and waits for its first
 // request, gets its message again: it may have been lost between the two writes.
-func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery, _ []delivery.Accepted) (made int, err error) {
-	ready, err := d.shelve(ctx, deliveries)
+func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery, events []delivery.Accepted) (made int, err error) {
+	from := make(map[string]string, len(events))
+	for _, a := range events {
+		from[a.Event.ID] = a.Intake
+	}
+	rows := make([]item, len(deliveries))
+	expires := d.expires()
+	for n, v := range deliveries {
+		var intakes []string
+		for _, e := range v.Events {
+			if id := from[e.ID]; id != "" && !slices.Contains(intakes, id) {
+				intakes = append(intakes, id)
+			}
+		}
+		if rows[n], err = d.write(v, intakes, expires); err != nil {
+			return 0, err
+		}
+	}
+	ready, err := d.shelved(ctx, deliveries, rows, true)
 	if err != nil {
 		return 0, fmt.Errorf("write %d deliveries: %w", len(deliveries), err)
 	}
-	return len(ready), d.Enqueue(ctx, parcels(ready), 0)
+	return len(ready), d.hand(ctx, ready, true)
 }

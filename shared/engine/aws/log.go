@@ -23,7 +23,11 @@ const scanLimit = 20_000
 
 // Get reads a delivery with its events.
 func (d *Deliveries) Get(ctx context.Context, tenant, integration, id string) (delivery.Delivery, error) {
-	found, err := d.Load(ctx, delivery.Parcel{Tenant: tenant, Integration: integration, IDs: []string{id}})
+	rows, err := getAll(ctx, d.DB, d.Tables.Deliveries, []item{deliveryKey(tenant, integration, id)}, true)
+	var found []delivery.Delivery
+	if err == nil {
+		found, err = d.open(ctx, rows)
+	}
 	if err == nil && len(found) == 0 {
 		err = delivery.ErrNotFound
 	}

@@ -63,33 +63,6 @@ func TestAnEventOfAMegabyteIsKeptInSeveralRows(t *testing.T) {
 	require.Equal(t, noise, letters[0].Detail)
 }
 
-func TestAFanOutThatBrokeOffIsTakenUpAgain(t *testing.T) {
-	w := open(t)
-	d := w.deliveries()
-	a := accepted("a", "/")
-	in := delivery.Intake{Accepted: []delivery.Accepted{a}, Deliveries: []delivery.Delivery{pending(first, a)}}
-	queue := d.Queue
-	d.Queue = "http://127.0.0.1/no-such-queue" // the rows are written, the message is not sent
-	require.Error(t, d.Accept(t.Context(), in))
-	d.Queue = queue
-	known, err := d.Known(t.Context(), []event.Event{a.Event})
-	require.NoError(t, err)
-	require.Equal(t, []bool{true}, known)
-	require.Empty(t, w.receive(t))
-	t.Run("by its own message", func(t *testing.T) {
-		require.NoError(t, d.Accept(t.Context(), delivery.Intake{Repeated: []delivery.Accepted{a}}))
-		got := w.receive(t)
-		require.Len(t, got, 1)
-		require.Equal(t, []string{first}, got[0].IDs)
-	})
-	t.Run("not by another that repeats the event", func(t *testing.T) {
-		again := a
-		again.Entry.Receipt = "another"
-		require.NoError(t, d.Accept(t.Context(), delivery.Intake{Repeated: []delivery.Accepted{again}}))
-		require.Empty(t, w.receive(t))
-	})
-}
-
 func TestABatchClaimsWhatIsStillPending(t *testing.T) {
 	d := open(t).deliveries()
 	a, b := accepted("a", "/"), accepted("b", "/")
@@ -126,9 +99,9 @@ func TestRowsThatTTLHasNotDeletedYetAreLeftOut(t *testing.T) {
 	list, err := d.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
 	require.NoError(t, err)
 	require.Empty(t, list)
-	known, err := d.Known(t.Context(), []event.Event{a.Event})
+	standings, err := d.Begin(t.Context(), []delivery.Accepted{a})
 	require.NoError(t, err)
-	require.Equal(t, []bool{false}, known)
+	require.Equal(t, []delivery.Standing{delivery.Fresh}, standings)
 }
 
 func TestAnAnnouncementThatWasLeftBehindIsPublishedLater(t *testing.T) {

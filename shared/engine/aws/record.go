@@ -17,15 +17,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/report"
-	"tocsin/shared/trigger"
 )
 
 // Record is the record for reports (report.Ledger) on a table with the keys `tenant` and `id`: a journal and days.
 //
-// What a batch of events adds to a tenant is one entry of the journal, written in one transaction with the rows of those
-// very events, each on the condition that it is new: an event counts exactly once, in whatever company its message comes
-// again. A batch costs one row beside its events', however many counts it touches. A transaction takes 100 items, hence
-// BatchItems.
+// What an intake adds to a tenant is one entry of the journal, written in one transaction with the intake: an event counts
+// exactly once, in whatever company its message comes again. A batch costs one row, however many counts it touches. A
+// transaction takes 100 items, hence BatchItems.
 //
 // Entries are folded into days: a transaction removes entries and replaces their days, each on the condition that it is
 // as it was read. Fan-out folds after one batch in foldEvery, and a reader folds what is left before it reads, so that it
@@ -53,12 +51,10 @@ const (
 	foldTries = 12
 	// entryInRow and sectionInRow are in bytes: 99 days of four sections fit into a transaction with that.
 	entryInRow, sectionInRow = 64 << 10, 6 << 10
-	// countedInRow is what the row of a counted event holds of its detail: 99 of them fit into a transaction.
-	countedInRow = 24 << 10
 )
 
-// BatchItems is how many events of one tenant, and rows for its triggers, a batch can have: a transaction takes two more
-// items, the entry of the record (see delivery.Fanout.Items) and the row of the journal.
+// BatchItems is how many rows for triggers of one tenant a batch can have (see delivery.Fanout.Items): a transaction takes two
+// more items, the row of the intake and the entry of the record.
 const BatchItems = transactLimit - 2
 
 // Prefixes of ids in the table.
@@ -99,9 +95,9 @@ func (r *Record) sequence() string {
 
 func nanos(n int64) string { return fmt.Sprintf("%019d", n) }
 
-// entry makes the journal's row of a batch's records, all of one tenant, and writes what it does not hold itself. Its id is
-// made of the time and of the batch's events: two processes may have one time, and the same to add up.
-func (r *Record) entry(ctx context.Context, tenant string, records []report.Record, events []item) (item, error) {
+// entry makes the journal's row of an intake's records, all of one tenant, and writes what it does not hold itself. Its id is
+// made of the time and of the intake: two processes may have one time, and the same to add up.
+func (r *Record) entry(ctx context.Context, tenant string, records []report.Record, intake string) (item, error) {
 	days := make(map[report.Day]portion, len(records))
 	expires := int64(0)
 	for _, v := range records {
@@ -118,11 +114,7 @@ func (r *Record) entry(ctx context.Context, tenant string, records []report.Reco
 	if err != nil {
 		return nil, err
 	}
-	batch := sha256.New()
-	for _, e := range events {
-		batch.Write([]byte(textOf(e, "event") + "\x00"))
-	}
-	row["id"] = text(textOf(row, "id") + " " + hex.EncodeToString(batch.Sum(nil)[:8]))
+	row["id"] = text(textOf(row, "id") + " " + intake)
 	return row, r.put(ctx, parts)
 }
 
@@ -191,76 +183,53 @@ func (r *Record) fetch(ctx context.Context, row item, name string) ([]byte, erro
 	return inflate(stored)
 }
 
-// count writes a tenant's events together with what they add to the record and what they mean to triggers. It is no error
-// when all of them were written before: then they count already. Error: trigger.ErrStale when only some were, or when a
-// state changed meanwhile.
-func (d *Deliveries) count(ctx context.Context, tenant string, v share) error {
-	var writes []types.TransactWriteItem
-	var entry item
-	if len(v.records) > 0 {
+// counting is what an intake adds to the record and means to triggers.
+type counting struct {
+	writes []types.TransactWriteItem
+	entry  item // of the record; nil = nothing
+}
+
+// counts makes the writes of what an intake means beside its deliveries.
+func (d *Deliveries) counts(ctx context.Context, s *share) (c counting, err error) {
+	if len(s.records) > 0 {
 		if d.Record == nil {
-			return fmt.Errorf("tenant %s: these deliveries keep no record", tenant)
+			return c, errors.New("these deliveries keep no record")
 		}
-		var err error
-		if entry, err = d.Record.entry(ctx, tenant, v.records, v.rows); err != nil {
-			return err
+		if c.entry, err = d.Record.entry(ctx, s.tenant, s.records, s.id); err != nil {
+			return c, err
 		}
-		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Record.Table, Item: entry}})
+		c.writes = append(c.writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Record.Table, Item: c.entry}})
 	}
-	writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Tables.Journal, Item: v.journal}})
-	first := len(writes)
-	if len(v.states)+len(v.publish) > 0 {
+	if len(s.states)+len(s.publish) > 0 {
 		if d.Triggers == nil {
-			return fmt.Errorf("tenant %s: these deliveries keep no triggers", tenant)
+			return c, errors.New("these deliveries keep no triggers")
 		}
-		writes = append(writes, d.Triggers.replace(v.states)...)
-		notes, err := d.Triggers.Announcements.write(v.publish)
+		notes, err := d.Triggers.Announcements.write(s.publish)
 		if err != nil {
-			return err
+			return c, err
 		}
-		writes = append(writes, notes...)
+		c.writes = append(append(c.writes, d.Triggers.replace(s.states)...), notes...)
 	}
-	events := len(writes)
-	for _, row := range v.rows {
-		writes = append(writes, types.TransactWriteItem{Put: &types.Put{
-			TableName: &d.Tables.Events, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(#event) OR #expires <= :now"),
-			ExpressionAttributeNames: map[string]string{"#event": "event", "#expires": "expires"}, ExpressionAttributeValues: item{":now": number(d.Now().Unix())},
-		}})
+	if len(c.writes) >= transactLimit {
+		return c, fmt.Errorf("the intake means %d writes, at most %d can be made at once", len(c.writes), transactLimit-1)
 	}
-	if len(writes) > transactLimit {
-		return fmt.Errorf("tenant %s has %d events in one batch, at most %d can be written at once with what they mean", tenant, len(v.rows), transactLimit-events)
+	return c, nil
+}
+
+// counted does what follows when an intake was counted.
+func (d *Deliveries) counted(ctx context.Context, s *share, c counting) {
+	if len(s.publish) > 0 {
+		d.Triggers.Announcements.publish(ctx, s.publish)
 	}
-	unmet, err := transact(ctx, d.DB, writes, "")
-	known := 0
-	for _, place := range unmet {
-		if place >= events {
-			known++
-		}
+	if c.entry == nil {
+		return
 	}
-	switch {
-	case err != nil:
-		return fmt.Errorf("record %d events of tenant %s: %w", len(v.rows), tenant, err)
-	case known == len(v.rows):
-		return nil
-	case known > 0:
-		return fmt.Errorf("record %d events of tenant %s: %w: %w", len(v.rows), tenant, errMeanwhile, trigger.ErrStale)
-	case len(unmet) > 0:
-		return fmt.Errorf("count for trigger %s of tenant %s: %w", v.states[unmet[0]-first].Trigger, tenant, trigger.ErrStale)
-	}
-	if len(v.publish) > 0 {
-		d.Triggers.Announcements.publish(ctx, v.publish)
-	}
-	if entry == nil {
-		return nil
-	}
-	id := textOf(entry, "id")
-	if sum := sha256.Sum256([]byte(id)); sum[0]%foldEvery == 0 {
+	if sum := sha256.Sum256([]byte(textOf(c.entry, "id"))); sum[0]%foldEvery == 0 {
 		// The entry is safe where it is: a reader, or a later batch, folds it.
-		if _, err := d.Record.fold(ctx, tenant); err != nil {
-			d.Record.Log.Error("fold the record: another batch does it", "tenant", tenant, "error", err.Error())
+		if _, err := d.Record.fold(ctx, s.tenant); err != nil {
+			d.Record.Log.Error("fold the record: another batch does it", "tenant", s.tenant, "error", err.Error())
 		}
 	}
-	return nil
 }
 
 // days visits a section of each day of a range; raw is nil where it is empty.

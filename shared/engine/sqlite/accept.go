@@ -7,7 +7,6 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
-	"tocsin/shared/event"
 )
 
 // Deliveries keeps deliveries, their queue and their log (delivery.Log, delivery.Queue).
@@ -22,16 +21,16 @@ var (
 	_ delivery.Inbox = (*Bus)(nil)
 )
 
-// Known looks the events' ids up.
-func (d *Deliveries) Known(ctx context.Context, events []event.Event) ([]bool, error) {
-	known := make([]bool, len(events))
+// Begin looks the events' ids up. One fan-out is at work here: nothing is claimed.
+func (d *Deliveries) Begin(ctx context.Context, events []delivery.Accepted) ([]delivery.Standing, error) {
+	out := make([]delivery.Standing, len(events))
 	err := d.db.reading(ctx, func(conn *driver.Conn) error {
-		for i, e := range events {
+		for i, a := range events {
 			err := each(conn, "SELECT 1 FROM event_ids WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
-				s.BindText(1, e.Tenant)
-				s.BindText(2, e.ID)
+				s.BindText(1, a.Event.Tenant)
+				s.BindText(2, a.Event.ID)
 			}, func(*driver.Stmt) error {
-				known[i] = true
+				out[i] = delivery.Known
 				return nil
 			})
 			if err != nil {
@@ -43,8 +42,11 @@ func (d *Deliveries) Known(ctx context.Context, events []event.Event) ([]bool, e
 	if err != nil {
 		return nil, fmt.Errorf("look %d events up: %w", len(events), err)
 	}
-	return known, nil
+	return out, nil
 }
+
+// Abort has nothing to give up.
+func (d *Deliveries) Abort(context.Context, []delivery.Accepted) error { return nil }
 
 type eventKey struct{ tenant, id string }
 
