@@ -30,8 +30,9 @@ func main() {
 	if people := s.Profiles(); people != nil {
 		fanout.People = people
 	}
+	again := s.Visibility("TOCSIN_QUEUE_EVENTS", "TOCSIN_QUEUE_UNKNOWN_EVENTS")
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}
-	lambda.Start(metrics.Batch(s.Meter("fanout"), aws.FanoutHandler(fanout, s.Log)))
+	lambda.Start(metrics.Batch(s.Meter("fanout"), aws.FanoutHandler(fanout, again, s.Log)))
 }

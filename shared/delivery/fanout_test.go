@@ -191,3 +191,38 @@ func TestTheLoopDrainsTheInbox(t *testing.T) {
 	require.Equal(t, 2, woken)
 	require.Equal(t, 101, m.count(delivery.Pending))
 }
+
+func TestAnEventThatAnotherFanOutIsAtComesAgainAndTheOthersGoOn(t *testing.T) {
+	f, m := fanout(event.Hits)
+	m.busy["42/1"] = true
+	entries := []delivery.Entry{entry(event.NewHits, "1", "42", newHit), entry(event.NewHits, "2", "42", newHit), entry(event.NewHits, "1", "42", newHit)}
+	for n := range entries {
+		entries[n].Receipt = fmt.Sprint("m", n)
+	}
+	lanes, err := f.Process(t.Context(), entries)
+	require.Len(t, lanes, 1)
+	var unfinished *delivery.Unfinished
+	require.ErrorAs(t, err, &unfinished)
+	require.ErrorIs(t, err, delivery.ErrBusy)
+	require.Equal(t, []delivery.Entry{entries[0], entries[2]}, unfinished.Entries, "its copy too: the other may come to nothing")
+	require.Len(t, m.intakes, 1)
+	require.Len(t, m.intakes[0].Accepted, 1)
+	require.Equal(t, 1, m.intakes[0].Deliveries[0].Count)
+	require.Zero(t, m.aborted)
+}
+
+// away is a set of integrations that can not be read.
+type away struct{ *integrations }
+
+func (away) Enabled(context.Context, string) ([]integration.Integration, error) {
+	return nil, fmt.Errorf("the table is away")
+}
+
+func TestWhatWasBegunAndFailsIsGivenUpAtOnce(t *testing.T) {
+	f, m := fanout(event.Hits)
+	f.Integrations = away{f.Integrations.(*integrations)}
+	_, err := f.Process(t.Context(), hits(3))
+	require.ErrorContains(t, err, "the table is away")
+	require.Equal(t, 3, m.aborted)
+	require.Empty(t, m.intakes)
+}

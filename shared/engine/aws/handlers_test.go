@@ -1,12 +1,9 @@
 package aws_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -16,7 +13,6 @@ import (
 
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/access"
-	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/event"
 )
@@ -60,41 +56,6 @@ func TestP6EveryEventOfTheBusReachesFanOut(t *testing.T) {
 			require.Len(t, taken, 1, "%s %s: one rule takes it", kind, detail)
 		}
 	}
-}
-
-// failing processes what it is told to.
-type failing struct {
-	bad   map[string]bool
-	calls int
-}
-
-func (f *failing) Process(_ context.Context, entries []delivery.Entry) ([]delivery.Lane, error) {
-	f.calls++
-	for _, e := range entries {
-		if f.bad[e.Receipt] {
-			return nil, errors.New("poison")
-		}
-	}
-	return nil, nil
-}
-
-func TestAPoisonousEntryComesBackAlone(t *testing.T) {
-	f := &failing{bad: map[string]bool{"m3": true}}
-	var in events.SQSEvent
-	for n := range 10 {
-		in.Records = append(in.Records, events.SQSMessage{MessageId: fmt.Sprintf("m%d", n), Body: `{"detail-type":"new_hits","detail":{},"time":"2026-03-01T12:00:00Z"}`})
-	}
-	out, err := aws.FanoutHandler(f, slog.New(slog.DiscardHandler))(t.Context(), in)
-	require.NoError(t, err)
-	require.Equal(t, []events.SQSBatchItemFailure{{ItemIdentifier: "m3"}}, out.BatchItemFailures)
-	all := &failing{bad: map[string]bool{}}
-	for n := range 10 {
-		all.bad[fmt.Sprintf("m%d", n)] = true
-	}
-	out, err = aws.FanoutHandler(all, slog.New(slog.DiscardHandler))(t.Context(), in)
-	require.NoError(t, err)
-	require.Len(t, out.BatchItemFailures, 10)
-	require.Equal(t, 4, all.calls, "when it is not the entries, the rest is left for another time")
 }
 
 func TestTheGatewayHandsClaimsOver(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 )
 
 // statementLimit is how many statements one call takes. DynamoDB, API reference, "BatchExecuteStatement".
@@ -112,9 +113,16 @@ func execute(ctx context.Context, db *dynamodb.Client, statements []types.BatchS
 // statementError is the error of one statement of a call. It is a smithy.APIError, as that of a call of its own would be.
 type statementError struct{ code, text string }
 
-func (e *statementError) Error() string        { return fmt.Sprintf("a statement failed: %s: %s", e.code, e.text) }
+func (e *statementError) Error() string {
+	return fmt.Sprintf("a statement failed: %s: %s", e.code, e.text)
+}
 func (e *statementError) ErrorCode() string    { return e.code }
 func (e *statementError) ErrorMessage() string { return e.text }
+
+// ErrorFault does not tell whose fault it is: the code does.
+func (e *statementError) ErrorFault() smithy.ErrorFault { return smithy.FaultUnknown }
+
+var _ smithy.APIError = (*statementError)(nil)
 
 // marshal is the item of a row struct.
 func marshal(row any) (item, error) {

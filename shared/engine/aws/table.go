@@ -226,7 +226,8 @@ func transact(ctx context.Context, db *dynamodb.Client, writes []types.TransactW
 			case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
 				return false, nil // someone else is writing one of them: again
 			default:
-				return false, fmt.Errorf("item %d of %d: %s: %w", n, len(writes), code, err)
+				failed := &statementError{code, awssdk.ToString(r.Message)}
+				return false, fmt.Errorf("item %d of %d of a transaction: %w: %w", n, len(writes), failed, err)
 			}
 		}
 		return true, nil

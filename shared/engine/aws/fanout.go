@@ -1,0 +1,179 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/smithy-go"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/trigger"
+)
+
+// Processor is the part of delivery.Fanout that the fanout function calls.
+type Processor interface {
+	Process(ctx context.Context, entries []delivery.Entry) ([]delivery.Lane, error)
+}
+
+// tenantsAtOnce is how many tenants of a batch are processed side by side: they wait for the network most of the time.
+const tenantsAtOnce = 8
+
+// giveUpAfter is how many entries may fail one by one before the rest is left for another time: then it is not the entries.
+const giveUpAfter = 3
+
+// FanoutHandler answers batches of the events queue. Each tenant's entries are processed by themselves: what fails for one
+// keeps no other waiting. again says when messages that failed come again.
+func FanoutHandler(p Processor, again *Visibility, log *slog.Logger) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
+		var mu sync.Mutex
+		var failed []events.SQSMessage
+		var work sync.WaitGroup
+		room := make(chan struct{}, tenantsAtOnce)
+		for _, messages := range byGroup(in.Records) {
+			work.Go(func() {
+				room <- struct{}{}
+				defer func() { <-room }()
+				left := fanoutTenant(ctx, p, messages, log)
+				mu.Lock()
+				defer mu.Unlock()
+				failed = append(failed, left...)
+			})
+		}
+		work.Wait()
+		again.Again(ctx, failed)
+		var out events.SQSEventResponse
+		for _, m := range failed {
+			out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
+		}
+		return out, nil
+	}
+}
+
+// byGroup splits messages by tenant. The message group is the tenant where there is one; what has none comes of events that
+// nobody knows. It only bounds what fails together: who an event belongs to is said by the event.
+func byGroup(messages []events.SQSMessage) (groups [][]events.SQSMessage) {
+	place := map[string]int{}
+	for _, m := range messages {
+		tenant := m.Attributes["MessageGroupId"]
+		if tenant == "" {
+			var detail struct {
+				Tenant string `json:"tenant"`
+			}
+			_ = json.Unmarshal(entry(m).Detail, &detail) // what can not be read has no tenant
+			tenant = detail.Tenant
+		}
+		n, ok := place[tenant]
+		if !ok {
+			n = len(groups)
+			place[tenant], groups = n, append(groups, nil)
+		}
+		groups[n] = append(groups[n], m)
+	}
+	return groups
+}
+
+// fanoutTenant processes one tenant's messages and returns those that are to come again. Only an error that an entry itself
+// can be the cause of has them tried one by one: where a table is short of capacity, that would ask for more of it.
+func fanoutTenant(ctx context.Context, p Processor, messages []events.SQSMessage, log *slog.Logger) []events.SQSMessage {
+	failed, err := process(ctx, p, messages)
+	switch {
+	case err == nil:
+		return nil
+	case len(failed) < len(messages) || len(messages) == 1 || !poisonous(err):
+		log.Warn("fan out: entries come again", "entries", len(failed), "of", len(messages), "error", err.Error())
+		return failed
+	}
+	log.Error("fan out a batch: trying one by one", "entries", len(messages), "error", err.Error())
+	failed = nil
+	for n, m := range messages {
+		if len(failed) == giveUpAfter {
+			return append(failed, messages[n:]...)
+		}
+		if _, err := process(ctx, p, messages[n:n+1]); err != nil {
+			log.Error("fan out: the entry comes again", "message", m.MessageId, "error", err.Error())
+			failed = append(failed, m)
+		}
+	}
+	return failed
+}
+
+// process processes messages and returns those that are to come again, and why.
+func process(ctx context.Context, p Processor, messages []events.SQSMessage) (failed []events.SQSMessage, err error) {
+	defer func() {
+		if v := recover(); v != nil { // what upstream writes must not end the function, which has other tenants' entries too
+			failed, err = messages, fmt.Errorf("a fault of ours: %v\n%s", v, debug.Stack())
+		}
+	}()
+	entries := make([]delivery.Entry, len(messages))
+	for n, m := range messages {
+		entries[n] = entry(m)
+	}
+	_, err = p.Process(ctx, entries)
+	var unfinished *delivery.Unfinished
+	switch {
+	case err == nil:
+		return nil, nil
+	case !errors.As(err, &unfinished):
+		return messages, err
+	}
+	again := map[string]bool{}
+	for _, e := range unfinished.Entries {
+		again[e.Receipt] = true
+	}
+	for _, m := range messages {
+		if again[m.MessageId] {
+			failed = append(failed, m)
+		}
+	}
+	return failed, err
+}
+
+// poisonous reports whether an entry can be why its batch failed, and not the state of the services or another function.
+func poisonous(err error) bool {
+	for _, passing := range []error{context.Canceled, context.DeadlineExceeded, trigger.ErrStale, delivery.ErrBusy, errAborted, errCapacity} {
+		if errors.Is(err, passing) {
+			return false
+		}
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode() {
+		case "ValidationException", "ValidationError", "SerializationException":
+			return true
+		}
+		return false
+	}
+	var call *smithy.OperationError
+	return !errors.As(err, &call) // a call that had no answer
+}
+
+// envelope is an event as EventBridge hands it to a queue.
+type envelope struct {
+	DetailType string          `json:"detail-type"`
+	Detail     json.RawMessage `json:"detail"`
+	Time       time.Time       `json:"time"`
+}
+
+// entry reads a message of the events queue. What is no event becomes an entry that fan-out rejects and keeps.
+func entry(r events.SQSMessage) delivery.Entry {
+	e := delivery.Entry{Receipt: r.MessageId}
+	var v envelope
+	if err := json.Unmarshal([]byte(r.Body), &v); err != nil || v.Detail == nil {
+		e.Detail = []byte(r.Body)
+	} else {
+		e.DetailType, e.Detail, e.At = v.DetailType, v.Detail, v.Time.UTC()
+	}
+	// The queue's own time is finer than EventBridge's seconds, and the same whenever the message comes again.
+	if ms, err := strconv.ParseInt(r.Attributes["SentTimestamp"], 10, 64); err == nil {
+		e.At = time.UnixMilli(ms).UTC()
+	}
+	return e
+}
