@@ -26,14 +26,15 @@ type Tables struct {
 	Intakes     string // key: intake
 	Outbox      string // keys: shard, id
 	Batches     string // key: batch
-	DeadLetters string // keys: tenant, id; index `day`
+	DeadLetters string // keys: tenant, id; indexes `shard`, `day`
 	Journal     string // keys: tenant, id
 }
 
-// Indexes of the tables. Both are sparse or small; both lag behind their table by milliseconds.
+// Indexes of the tables. They are sparse or small, and lag behind their table by milliseconds.
 const (
 	troubleIndex = "trouble" // deliveries that are retrying or dead, by integration and state
-	dayIndex     = "day"     // dead letters by the day of their arrival
+	shardIndex   = "shard"   // keys of dead letters by the day of their arrival, in deadShards partitions a day
+	dayIndex     = "day"     // dead letters of version 1 by the day of their arrival
 )
 
 // Deliveries keeps events, deliveries and their log (delivery.Log), and is the shelf of a delivery.Sender.

@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,10 +10,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/delivery"
-	"tocsin/shared/engine/aws/metrics"
 )
 
 // scanLimit bounds how many rows of a lane are read for one page of pending or delivered ones. The newest are read
@@ -304,178 +301,4 @@ func (d *Deliveries) reopen(ctx context.Context, r delivery.Replay, ids []string
 		}
 	}
 	return rest, nil
-}
-
-// nobody is the partition of dead letters whose tenant could not be read.
-const nobody = " nobody"
-
-// reject keeps entries that held no event. The id is made of the entry, so that a repeat overwrites itself.
-func (d *Deliveries) reject(ctx context.Context, rejected []delivery.Rejected) error {
-	var writes []tableWrite
-	expires := d.expires()
-	for _, r := range rejected {
-		id := deadID(r.Entry)
-		row := item{
-			"tenant": text(tenantKey(r.Tenant)), "id": text(id), "day": text(day(r.Entry.At)), "kind": text(r.Entry.DetailType),
-			"at": number(r.Entry.At.UnixNano()), "reason": text(r.Reason), "expires": number(expires),
-		}
-		parts, err := d.row("dead "+id, row, r.Entry.Detail, partSize, expires)
-		if err != nil {
-			return fmt.Errorf("keep an event that was rejected: %w", err)
-		}
-		writes = append(append(writes, parts...), tableWrite{d.Tables.DeadLetters, row})
-	}
-	if err := putAll(ctx, d.DB, writes); err != nil {
-		return fmt.Errorf("keep %d events that were rejected: %w", len(rejected), err)
-	}
-	metrics.Count(ctx, metrics.Rejected, len(rejected))
-	return nil
-}
-
-func tenantKey(tenant string) string {
-	if tenant == "" {
-		return nobody
-	}
-	return tenant
-}
-
-func day(at time.Time) string { return at.UTC().Format(time.DateOnly) }
-
-func deadID(e delivery.Entry) string {
-	h := sha256.New()
-	for _, part := range [][]byte{[]byte(e.Receipt), []byte(e.DetailType), e.Detail} {
-		fmt.Fprintf(h, "%d:", len(part))
-		h.Write(part)
-	}
-	var u ulid.ULID
-	copy(u[6:], h.Sum(nil))
-	if u.SetTime(uint64(max(0, e.At.UnixMilli()))) != nil {
-		return lastOfAll
-	}
-	return u.String()
-}
-
-// DeadLetters lists rejected entries. Those of all tenants are read day by day.
-func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error) {
-	last := lastOfAll
-	if before != "" {
-		last = before
-	}
-	var out []delivery.DeadLetter
-	var err error
-	if tenant != "*" {
-		err = d.deadLetters(ctx, between("tenant", tenantKey(tenant), firstOfAll, last), last, limit, &out)
-	} else {
-		from := d.Now()
-		if at := madeAt(before); !at.IsZero() {
-			from = at
-		}
-		// An event's time is upstream's: look a day ahead of our clock.
-		for back := from.AddDate(0, 0, 1); len(out) < limit && err == nil && !back.Before(d.Now().Add(-d.keep()).AddDate(0, 0, -1)); back = back.AddDate(0, 0, -1) {
-			in := between("day", day(back), firstOfAll, last)
-			in.IndexName = awssdk.String(dayIndex)
-			err = d.deadLetters(ctx, in, last, limit, &out)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list dead letters: %w", err)
-	}
-	return out, nil
-}
-
-func (d *Deliveries) deadLetters(ctx context.Context, in *dynamodb.QueryInput, last string, limit int, out *[]delivery.DeadLetter) error {
-	in.TableName, in.ScanIndexForward = &d.Tables.DeadLetters, awssdk.Bool(false)
-	return d.each(ctx, in, scanLimit, func(row item) (bool, error) {
-		if textOf(row, "id") == last {
-			return true, nil
-		}
-		l, err := d.deadLetter(ctx, row)
-		if err != nil {
-			return false, err
-		}
-		*out = append(*out, l)
-		return len(*out) < limit, nil
-	})
-}
-
-func (d *Deliveries) deadLetter(ctx context.Context, row item) (delivery.DeadLetter, error) {
-	l := delivery.DeadLetter{
-		ID: textOf(row, "id"), Tenant: strings.TrimPrefix(textOf(row, "tenant"), nobody), DetailType: textOf(row, "kind"),
-		At: time.Unix(0, numberOf(row, "at")).UTC(), Reason: textOf(row, "reason"), ReplayedAt: instant(numberOf(row, "replayed")),
-	}
-	detail, err := d.detail(ctx, "dead "+l.ID, row)
-	if err != nil {
-		return l, fmt.Errorf("dead letter %s: %w", l.ID, err)
-	}
-	l.Detail = detail
-	return l, nil
-}
-
-var _ delivery.DeadLetters = (*Deliveries)(nil)
-
-// resendAfter is when a resend that was begun and not ended is begun anew: its process ended in between.
-const resendAfter = time.Minute
-
-// Resend puts a rejected entry on the bus anew. It is marked first, so that two calls at once send it once; a call that ends
-// in between leaves a mark that counts for a minute.
-func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error) {
-	if sent, err = d.resend(ctx, tenant, id, at); err != nil {
-		return false, fmt.Errorf("send dead letter %s again: %w", id, err)
-	}
-	return sent, nil
-}
-
-func (d *Deliveries) resend(ctx context.Context, tenant, id string, at time.Time) (bool, error) {
-	row, err := d.deadRow(ctx, tenant, id)
-	if err != nil {
-		return false, err
-	}
-	letter, err := d.deadLetter(ctx, row)
-	if err != nil {
-		return false, err
-	}
-	if letter.DetailType == "" {
-		return false, delivery.ErrNoEntry
-	}
-	key := item{"tenant": row["tenant"], "id": row["id"]}
-	unmet, err := transact(ctx, d.DB, []types.TransactWriteItem{{Update: &types.Update{
-		TableName: &d.Tables.DeadLetters, Key: key, UpdateExpression: awssdk.String("SET replayed = :at"),
-		ConditionExpression:       awssdk.String("attribute_exists(id) AND (attribute_not_exists(replayed) OR attribute_not_exists(resent) AND replayed < :stale)"),
-		ExpressionAttributeValues: item{":at": number(at.UnixNano()), ":stale": number(at.Add(-resendAfter).UnixNano())},
-	}}}, "")
-	if err != nil || len(unmet) > 0 {
-		return false, err
-	}
-	note := "SET resent = :yes"
-	values := item{":yes": &types.AttributeValueMemberBOOL{Value: true}}
-	failed := d.Bus.Forward(ctx, delivery.Entry{DetailType: letter.DetailType, Detail: letter.Detail, At: at})
-	if failed != nil {
-		note, values = "REMOVE replayed", nil
-	}
-	_, err = d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &d.Tables.DeadLetters, Key: key, UpdateExpression: &note, ExpressionAttributeValues: values})
-	if failed != nil {
-		return false, failed
-	}
-	return true, err
-}
-
-// deadRow finds the row of a dead letter. Error: delivery.ErrNotFound.
-func (d *Deliveries) deadRow(ctx context.Context, tenant, id string) (row item, err error) {
-	if _, err := ulid.ParseStrict(id); err != nil {
-		return nil, delivery.ErrNotFound
-	}
-	in := between("tenant", tenantKey(tenant), id, id)
-	if tenant == "*" {
-		in = between("day", day(madeAt(id)), id, id)
-		in.IndexName = awssdk.String(dayIndex)
-	}
-	in.TableName = &d.Tables.DeadLetters
-	err = d.each(ctx, in, scanLimit, func(r item) (bool, error) {
-		row = r
-		return false, nil
-	})
-	if err == nil && row == nil {
-		err = delivery.ErrNotFound
-	}
-	return row, err
 }
