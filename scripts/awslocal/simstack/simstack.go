@@ -81,7 +81,9 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 		Tables: aws.Tables{
 			Deliveries: s.prefix + "DeliveriesTable", Events: s.prefix + "EventsTable", Batches: s.prefix + "BatchesTable",
 			DeadLetters: s.prefix + "DeadLettersTable", Journal: s.prefix + "JournalTable",
+			Intakes: s.prefix + "IntakesTable", Outbox: s.prefix + "OutboxTable",
 		},
+		Log: s.log,
 	}
 }
 
@@ -155,7 +157,7 @@ func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
 			Recorder: &report.Recorder{Zones: s.Reports(), Now: s.Now}, Items: aws.BatchItems,
 			Triggers: &trigger.Evaluator{Store: triggers, Now: s.Now, Log: s.log},
 		}
-		return lambda.NewHandler(aws.FanoutHandler(f, s.log)).Invoke
+		return lambda.NewHandler(aws.FanoutHandler(f, s.visibility("EventsQueue", "UnknownEventsQueue"), s.log)).Invoke
 	})
 	c.Deploy("Deliver", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
@@ -164,10 +166,13 @@ func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
 	c.Deploy("Retry", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
 		store, sender := s.Integrations(), s.sender(carrier, budget)
+		outbox := s.Deliveries()
+		outbox.Triggers = s.Triggers()
 		relay := func(ctx context.Context) (int, error) {
+			finished, swept := outbox.Sweep(ctx)
 			count, err := store.Relay(ctx)
 			_, lost := sender.Monitor.Sweep(ctx, nil)
-			return count, errors.Join(err, lost)
+			return count + finished, errors.Join(swept, err, lost)
 		}
 		return lambda.NewHandler(aws.RetryHandler(sender, relay, s.log)).Invoke
 	})

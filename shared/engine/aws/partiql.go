@@ -14,9 +14,6 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// statementLimit is how many statements one call takes. DynamoDB, API reference, "BatchExecuteStatement".
-const statementLimit = 25
-
 // statementCalls is how many calls of one batch are under way at once.
 const statementCalls = 4
 
