@@ -183,14 +183,14 @@ func (r *Record) fetch(ctx context.Context, row item, name string) ([]byte, erro
 	return inflate(stored)
 }
 
-// counting is what an intake adds to the record and means to triggers.
-type counting struct {
+// meaning is what an intake adds to the record and means to triggers.
+type meaning struct {
 	writes []types.TransactWriteItem
 	entry  item // of the record; nil = nothing
 }
 
 // counts makes the writes of what an intake means beside its deliveries.
-func (d *Deliveries) counts(ctx context.Context, s *share) (c counting, err error) {
+func (d *Deliveries) counts(ctx context.Context, s *share) (c meaning, err error) {
 	if len(s.records) > 0 {
 		if d.Record == nil {
 			return c, errors.New("these deliveries keep no record")
@@ -217,7 +217,7 @@ func (d *Deliveries) counts(ctx context.Context, s *share) (c counting, err erro
 }
 
 // counted does what follows when an intake was counted.
-func (d *Deliveries) counted(ctx context.Context, s *share, c counting) {
+func (d *Deliveries) counted(ctx context.Context, s *share, c meaning) {
 	if len(s.publish) > 0 {
 		d.Triggers.Announcements.publish(ctx, s.publish)
 	}
