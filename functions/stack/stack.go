@@ -42,7 +42,9 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// sdkAttempts is how often the SDK makes a call that is throttled or fails, in adaptive mode (it slows down by itself).
+// sdkAttempts is how often the SDK makes a call that is throttled or fails. Not in its adaptive mode: that slows all calls of a
+// client down when some are throttled, and one tenant's hot partition would hold up every other tenant's calls (AWS SDKs
+// and Tools reference guide, "Retry behavior": adaptive mode is for a single resource).
 const sdkAttempts = 6
 
 // Stack is an environment of template.yaml.
@@ -107,7 +109,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 		}
 		s.proxy.Resolves = getenv("TOCSIN_PROXY_RESOLVES") == "on"
 	}
-	s.sdk, err = config.LoadDefaultConfig(ctx, config.WithRetryMode(awssdk.RetryModeAdaptive), config.WithRetryMaxAttempts(sdkAttempts))
+	s.sdk, err = config.LoadDefaultConfig(ctx, config.WithRetryMode(awssdk.RetryModeStandard), config.WithRetryMaxAttempts(sdkAttempts))
 	if err != nil {
 		return nil, fmt.Errorf("read the AWS configuration: %w", err)
 	}

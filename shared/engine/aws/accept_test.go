@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/require"
@@ -263,19 +266,105 @@ func TestARepeatBesideItsOriginalIsSentOnce(t *testing.T) {
 // Messages that are gone are made again from what was accepted.
 func TestAPurgedQueueIsFilledAgain(t *testing.T) {
 	for _, system := range []string{"web_hooks", "minio"} {
-		w := open(t)
-		d, clock := w.clocked()
-		f := fanoutTo(w, d, system)
-		for _, id := range []string{"e1", "e2", "e3"} {
-			_, err := f.Process(t.Context(), []delivery.Entry{hitEntry(id, "m", now())})
-			require.NoError(t, err)
+		for name, restore := range map[string]func(d *aws.Deliveries, clock *time.Time){
+			"by the sweeper": func(_ *aws.Deliveries, clock *time.Time) { *clock = clock.Add(30 * time.Minute) },
+			"by hand": func(d *aws.Deliveries, clock *time.Time) {
+				*clock = clock.Add(11 * time.Minute)
+				count, err := d.Mark(t.Context(), "42", now().Add(-time.Hour), *clock)
+				require.NoError(t, err)
+				require.Equal(t, 3, count)
+			},
+		} {
+			t.Run(system+" "+name, func(t *testing.T) {
+				w := open(t)
+				d, clock := w.clocked()
+				f := fanoutTo(w, d, system)
+				for _, id := range []string{"e1", "e2", "e3"} {
+					_, err := f.Process(t.Context(), []delivery.Entry{hitEntry(id, "m", now())})
+					require.NoError(t, err)
+				}
+				require.NotEmpty(t, w.receive(t), "purged")
+				restore(d, clock)
+				later(t, clock, d)
+				once(t, w.sent(t, d), "e1", "e2", "e3")
+			})
 		}
-		require.NotEmpty(t, w.receive(t), "purged")
-		*clock = clock.Add(11 * time.Minute)
-		count, err := d.Mark(t.Context(), "42", now().Add(-time.Hour), *clock)
-		require.NoError(t, err)
-		require.Equal(t, 3, count)
-		later(t, clock, d)
-		once(t, w.sent(t, d), "e1", "e2", "e3")
 	}
+}
+
+// A delivery that is pending gets messages at longer and longer intervals; one that is done has none, and its marker goes.
+func TestWhatIsPendingIsLookedAfterUntilItIsNot(t *testing.T) {
+	for _, system := range []string{"web_hooks", "minio"} {
+		t.Run(system, func(t *testing.T) {
+			w := open(t)
+			d, clock := w.clocked()
+			f := fanoutTo(w, d, system)
+			for _, id := range []string{"e1", "e2"} {
+				_, err := f.Process(t.Context(), []delivery.Entry{hitEntry(id, "m", now())})
+				require.NoError(t, err)
+			}
+			messages := 0
+			for range 5 * 60 {
+				*clock = clock.Add(time.Minute)
+				_, err := d.Sweep(t.Context())
+				require.NoError(t, err)
+				messages += min(1, len(w.receive(t)))
+			}
+			require.Equal(t, 1+3, messages, "the first, and those after half an hour, one more and two more")
+			*clock = clock.Add(24 * time.Hour)
+			_, err := d.Sweep(t.Context())
+			require.NoError(t, err)
+			sent := w.sent(t, d)
+			once(t, sent, "e1", "e2")
+			for id := range sent {
+				v, err := d.Get(t.Context(), "42", "i", id)
+				require.NoError(t, err)
+				v.State = delivery.Delivered
+				require.NoError(t, d.Settle(t.Context(), []delivery.Delivery{v}))
+			}
+			*clock = clock.Add(24 * time.Hour)
+			_, err = d.Sweep(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, w.receive(t))
+			require.Empty(t, w.markers(t))
+		})
+	}
+}
+
+// markers are those of the outbox.
+func (w *world) markers(t *testing.T) (ids []string) {
+	t.Helper()
+	out, err := w.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "OutboxTable"), ConsistentRead: awssdk.Bool(true)})
+	require.NoError(t, err)
+	for _, row := range out.Items {
+		if id := row["id"].(*types.AttributeValueMemberS).Value; row["due"] != nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// What a person has sent again is looked after too.
+func TestWhatIsReplayedIsLookedAfter(t *testing.T) {
+	w := open(t)
+	d, clock := w.clocked()
+	f := fanoutTo(w, d, "web_hooks")
+	_, err := f.Process(t.Context(), []delivery.Entry{hitEntry("e1", "m", now())})
+	require.NoError(t, err)
+	for id := range w.sent(t, d) {
+		v, err := d.Get(t.Context(), "42", "i", id)
+		require.NoError(t, err)
+		v.State, v.Reason = delivery.Dead, "it was down"
+		require.NoError(t, d.Settle(t.Context(), []delivery.Delivery{v}))
+	}
+	*clock = clock.Add(time.Hour)
+	later(t, clock, d)
+	require.Empty(t, w.markers(t))
+	count, _, err := d.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, 1, count)
+	require.NotEmpty(t, w.receive(t), "purged")
+	*clock = clock.Add(30 * time.Minute)
+	later(t, clock, d)
+	once(t, w.sent(t, d), "e1")
 }

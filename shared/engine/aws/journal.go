@@ -213,7 +213,10 @@ func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery
 			return 0, err
 		}
 	}
-	ready, err := d.shelved(ctx, deliveries, rows, true)
+	if err := d.markParcels(ctx, parcels(deliveries)); err != nil {
+		return 0, fmt.Errorf("mark %d deliveries: %w", len(deliveries), err)
+	}
+	ready, err := d.reshelve(ctx, deliveries, rows)
 	if err != nil {
 		return 0, fmt.Errorf("write %d deliveries: %w", len(deliveries), err)
 	}

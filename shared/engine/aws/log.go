@@ -262,6 +262,9 @@ func (d *Deliveries) ended(ctx context.Context, r delivery.Replay) (ids []string
 // restart begins a new run of ended deliveries under their old ids.
 func (d *Deliveries) restart(ctx context.Context, r delivery.Replay, ids []string) (count int, err error) {
 	for chunk := range slices.Chunk(ids, delivery.ParcelLimit) {
+		if err := d.markParcels(ctx, []delivery.Parcel{{Tenant: r.Tenant, Integration: r.Integration, IDs: chunk}}); err != nil {
+			return count, err
+		}
 		moved, err := d.reopen(ctx, r, chunk)
 		if err != nil {
 			return count, err

@@ -5,57 +5,106 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 )
 
-// markerRow says that an intake began and is not finished. It is written before the intake is committed and removed when all
-// that follows from it is made; what is left behind is found by Sweep.
+// markerRow says that something is to be looked after: an intake that began, or deliveries that were made ready again. It is
+// written before. When all that follows from it is made it stays until its deliveries are pending no more: a message can get
+// lost on the way (a queue that is purged). Sweep looks at those that are due.
 type markerRow struct {
-	Shard   string `dynamodbav:"shard"`
-	ID      string `dynamodbav:"id"` // an intakeID
-	Tenant  string `dynamodbav:"tenant"`
-	Intake  string `dynamodbav:"intake"`
-	Since   int64  `dynamodbav:"since"` // epoch seconds
-	Version int    `dynamodbav:"v"`
+	Shard       string   `dynamodbav:"shard"`
+	ID          string   `dynamodbav:"id"` // an intakeID, or a parcelID
+	Tenant      string   `dynamodbav:"tenant"`
+	Intake      string   `dynamodbav:"intake,omitempty"`
+	Integration string   `dynamodbav:"integration,omitempty"` // of a parcel
+	Deliveries  []string `dynamodbav:"deliveries,omitempty"`  // likewise
+	Due         int64    `dynamodbav:"due"`                   // epoch seconds
+	Looks       int      `dynamodbav:"looks,omitempty"`       // from 1 on all messages were sent once
+	Version     int      `dynamodbav:"v"`
 }
 
-// outboxShards spread the markers over so many partitions: each takes 1,000 of them a second.
-const outboxShards = 16
+// outboxShards spread the markers over so many partitions: each takes 1,000 of them a second. sweepsAtOnce are swept side by
+// side.
+const outboxShards, sweepsAtOnce = 16, 4
 
-// sweepAfter is when a marker that is still there was left behind.
-const sweepAfter = claimFor
+const (
+	// sweepAfter is when an intake that is not finished was left behind.
+	sweepAfter = claimFor
+	// lookAfter is when deliveries that are pending still get another message; twice as long after each time, up to
+	// lookMost doublings, because a queue with a long backlog is no queue that lost something.
+	lookAfter = 30 * time.Minute
+	lookMost  = 4
+)
 
 // Counting is told of each intake that was committed, perhaps more than once.
 type Counting interface {
 	Enqueue(ctx context.Context, tenant, intake string, events []event.Event) error
 }
 
-func markerKey(tenant, intake string) (shard, id string) {
-	id = intakeID(tenant, intake)
+func markerShard(id string) string {
 	sum := sha256.Sum256([]byte(id))
-	return strconv.Itoa(int(sum[0]) % outboxShards), id
+	return strconv.Itoa(int(sum[0]) % outboxShards)
 }
 
-// mark is the marker of an intake.
-func (d *Deliveries) mark(tenant, intake string) (tableWrite, error) {
-	shard, id := markerKey(tenant, intake)
-	row, err := marshal(markerRow{Shard: shard, ID: id, Tenant: tenant, Intake: intake, Since: d.Now().Unix(), Version: 1})
+func (d *Deliveries) marker(m markerRow, due time.Time) (tableWrite, error) {
+	m.Shard, m.Due, m.Version = markerShard(m.ID), due.Unix(), 1
+	row, err := marshal(m)
 	return tableWrite{d.Tables.Outbox, row}, err
 }
 
-func (d *Deliveries) unmark(ctx context.Context, tenant, intake string) error {
-	shard, id := markerKey(tenant, intake)
-	_, err := d.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &d.Tables.Outbox, Key: item{"shard": text(shard), "id": text(id)}})
-	if err != nil {
-		return fmt.Errorf("remove the marker of intake %s: %w", intake, err)
+// mark is the marker of an intake that begins.
+func (d *Deliveries) mark(tenant, intake string) (tableWrite, error) {
+	return d.marker(markerRow{ID: intakeID(tenant, intake), Tenant: tenant, Intake: intake}, d.Now().Add(sweepAfter))
+}
+
+// parcelID is unique: it begins with a word that no tenant's intake has, and an integration's id holds no space.
+func parcelID(p delivery.Parcel) string {
+	return "parcel " + laneKey(p.Tenant, p.Integration) + " " + p.IDs[0]
+}
+
+// markParcels puts the markers of deliveries that are to be made ready by another way than an intake.
+func (d *Deliveries) markParcels(ctx context.Context, list []delivery.Parcel) error {
+	writes := make([]tableWrite, len(list))
+	for n, p := range list {
+		var err error
+		m := markerRow{ID: parcelID(p), Tenant: p.Tenant, Integration: p.Integration, Deliveries: p.IDs, Looks: 1}
+		if writes[n], err = d.marker(m, d.Now().Add(lookAfter)); err != nil {
+			return err
+		}
+	}
+	return putAll(ctx, d.DB, writes)
+}
+
+func markerKey(id string) item { return item{"shard": text(markerShard(id)), "id": text(id)} }
+
+func (d *Deliveries) unmark(ctx context.Context, id string) error {
+	if _, err := d.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &d.Tables.Outbox, Key: markerKey(id)}); err != nil {
+		return fmt.Errorf("remove the marker %q: %w", id, err)
+	}
+	return nil
+}
+
+// postpone has the sweeper look again later, for the deliveries alone.
+func (d *Deliveries) postpone(ctx context.Context, id string, looks int) error {
+	_, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &d.Tables.Outbox, Key: markerKey(id), ConditionExpression: awssdk.String("attribute_exists(id)"),
+		UpdateExpression:          awssdk.String("SET due = :due, looks = :looks"),
+		ExpressionAttributeValues: item{":due": number(d.Now().Add(lookAfter << min(looks, lookMost)).Unix()), ":looks": number(looks + 1)},
+	})
+	var gone *types.ConditionalCheckFailedException
+	if err != nil && !errors.As(err, &gone) {
+		return fmt.Errorf("postpone the marker %q: %w", id, err)
 	}
 	return nil
 }
@@ -80,11 +129,7 @@ func (d *Deliveries) finish(ctx context.Context, f finishing, again bool) error 
 			return fmt.Errorf("keep command %s of tenant %s: %w", c.ID, c.Tenant, err)
 		}
 	}
-	ready, err := d.shelve(ctx, f.deliveries, f.intake, again)
-	if err != nil {
-		return fmt.Errorf("write %d deliveries: %w", len(f.deliveries), err)
-	}
-	if err := d.hand(ctx, ready, again); err != nil {
+	if _, err := d.ready(ctx, f, again); err != nil {
 		return err
 	}
 	if d.Counting != nil {
@@ -92,54 +137,91 @@ func (d *Deliveries) finish(ctx context.Context, f finishing, again bool) error 
 			return fmt.Errorf("have an intake of tenant %s counted: %w", f.tenant, err)
 		}
 	}
-	return d.unmark(ctx, f.tenant, f.intake)
+	id := intakeID(f.tenant, f.intake)
+	if len(f.deliveries) == 0 {
+		return d.unmark(ctx, id)
+	}
+	return d.postpone(ctx, id, 0)
 }
 
-// shelve writes the rows of new deliveries, never over one that is there, and returns those that are to be sent: the new ones,
-// and those of the others that are pending still when they are to be handed out again.
-func (d *Deliveries) shelve(ctx context.Context, deliveries []delivery.Delivery, intake string, again bool) ([]delivery.Delivery, error) {
-	rows := make([]item, len(deliveries))
+// ready writes the rows of an intake's deliveries, sends their messages, and returns how many were to be sent.
+func (d *Deliveries) ready(ctx context.Context, f finishing, again bool) (count int, err error) {
+	rows := make([]item, len(f.deliveries))
 	expires := d.expires()
-	for n, v := range deliveries {
-		row, err := d.write(v, []string{intake}, expires)
-		if err != nil {
-			return nil, err
+	for n, v := range f.deliveries {
+		if rows[n], err = d.write(v, []string{f.intake}, expires); err != nil {
+			return 0, err
 		}
-		rows[n] = row
 	}
-	return d.shelved(ctx, deliveries, rows, again)
+	shelve := d.shelve
+	if again {
+		shelve = d.reshelve
+	}
+	ready, err := shelve(ctx, f.deliveries, rows)
+	if err != nil {
+		return 0, fmt.Errorf("write %d deliveries: %w", len(f.deliveries), err)
+	}
+	return len(ready), d.hand(ctx, ready, again)
 }
 
-func (d *Deliveries) shelved(ctx context.Context, deliveries []delivery.Delivery, rows []item, again bool) (ready []delivery.Delivery, err error) {
+// shelve writes the rows of new deliveries, never over one that is there, and returns those that are new.
+func (d *Deliveries) shelve(ctx context.Context, deliveries []delivery.Delivery, rows []item) (ready []delivery.Delivery, err error) {
 	exists, err := insertAll(ctx, d.DB, d.Tables.Deliveries, rows)
-	if err != nil {
-		return nil, err
-	}
-	var keys []item
-	var there []delivery.Delivery
 	for n, v := range deliveries {
 		if !exists[n] {
 			ready = append(ready, v)
-		} else if again {
-			keys, there = append(keys, deliveryKey(v.Tenant, v.Integration, v.ID)), append(there, v)
 		}
 	}
-	found, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, true, "lane", "id", "state", "due")
+	return ready, err
+}
+
+// reshelve writes the rows that are missing, and returns them and those that are pending.
+func (d *Deliveries) reshelve(ctx context.Context, deliveries []delivery.Delivery, rows []item) (ready []delivery.Delivery, err error) {
+	keys := make([]item, len(deliveries))
+	for n, v := range deliveries {
+		keys[n] = deliveryKey(v.Tenant, v.Integration, v.ID)
+	}
+	found, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, false, "lane", "id", "state", "due")
 	if err != nil {
 		return nil, err
 	}
-	rowsBy := make(map[string]item, len(found))
+	by := make(map[string]item, len(found))
 	for _, r := range found {
-		rowsBy[textOf(r, "lane")+" "+textOf(r, "id")] = r
+		by[textOf(r, "lane")+" "+textOf(r, "id")] = r
 	}
-	for _, v := range there {
-		row := rowsBy[laneKey(v.Tenant, v.Integration)+" "+v.ID]
-		if textOf(row, "state") == string(delivery.Pending) {
+	var missing []delivery.Delivery
+	var writes []item
+	for n, v := range deliveries {
+		row := by[laneKey(v.Tenant, v.Integration)+" "+v.ID]
+		switch {
+		case textOf(row, "state") == string(delivery.Pending):
 			v.Due = instant(numberOf(row, "due")) // what has been joined gathers no more
 			ready = append(ready, v)
+		case row == nil:
+			joined, err := d.joined(ctx, v)
+			if err != nil {
+				return nil, err
+			}
+			if !joined {
+				missing, writes = append(missing, v), append(writes, rows[n])
+			}
 		}
 	}
-	return ready, nil
+	fresh, err := d.shelve(ctx, missing, writes)
+	return append(ready, fresh...), err
+}
+
+// joined reports whether another delivery of the same span carries a delivery that gathered: then its row is gone for good.
+func (d *Deliveries) joined(ctx context.Context, v delivery.Delivery) (bool, error) {
+	if v.Due.IsZero() || v.Due.After(d.Now()) {
+		return false, nil
+	}
+	list := make([]delivery.Accepted, len(v.Events))
+	for n, e := range v.Events {
+		list[n] = delivery.Accepted{Event: e, Entry: delivery.Entry{At: v.Due}}
+	}
+	carried, err := d.Carried(ctx, v.Tenant, v.Integration, list)
+	return slices.Contains(carried, true), err
 }
 
 // hand sends the messages of deliveries: those that gather have one for their span.
@@ -161,76 +243,149 @@ func (d *Deliveries) hand(ctx context.Context, ready []delivery.Delivery, again 
 }
 
 // Sweep finishes what was left behind: intakes whose function ended on the way, or could not do all that follows. Those that
-// were not committed are aborted, so that their events are free. It returns how many it settled; one that fails keeps no
-// other from being finished. Call it each minute.
+// were not committed are aborted, so that their events are free. Deliveries that are pending for too long get another message.
+// It returns how many of these it settled; one that fails keeps no other from being finished. Call it each minute.
 func (d *Deliveries) Sweep(ctx context.Context) (count int, err error) {
+	var mu sync.Mutex
 	var wrong []error
+	var work sync.WaitGroup
+	room := make(chan struct{}, sweepsAtOnce)
 	for shard := range outboxShards {
-		pages := dynamodb.NewQueryPaginator(d.DB, &dynamodb.QueryInput{
-			TableName: &d.Tables.Outbox, KeyConditionExpression: awssdk.String("#shard = :shard"), FilterExpression: awssdk.String("since <= :since"),
-			ConsistentRead: awssdk.Bool(true), ExpressionAttributeNames: map[string]string{"#shard": "shard"},
-			ExpressionAttributeValues: item{":shard": text(strconv.Itoa(shard)), ":since": number(d.Now().Add(-sweepAfter).Unix())},
+		work.Go(func() {
+			room <- struct{}{}
+			defer func() { <-room }()
+			settled, failed := d.sweepShard(ctx, strconv.Itoa(shard))
+			mu.Lock()
+			defer mu.Unlock()
+			count, wrong = count+settled, append(wrong, failed...)
 		})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+	}
+	work.Wait()
+	return count, errors.Join(wrong...)
+}
+
+func (d *Deliveries) sweepShard(ctx context.Context, shard string) (count int, wrong []error) {
+	pages := dynamodb.NewQueryPaginator(d.DB, &dynamodb.QueryInput{
+		TableName: &d.Tables.Outbox, KeyConditionExpression: awssdk.String("#shard = :shard"), FilterExpression: awssdk.String("due <= :now"),
+		ConsistentRead: awssdk.Bool(true), ExpressionAttributeNames: map[string]string{"#shard": "shard"},
+		ExpressionAttributeValues: item{":shard": text(shard), ":now": number(d.Now().Unix())},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return count, append(wrong, fmt.Errorf("look for what was left behind: %w", err))
+		}
+		for _, row := range page.Items {
+			settled, err := d.sweep(ctx, row)
 			if err != nil {
-				wrong = append(wrong, fmt.Errorf("look for intakes that were left behind: %w", err))
-				break
-			}
-			for _, row := range page.Items {
-				if err := d.sweep(ctx, row); err != nil {
-					wrong = append(wrong, fmt.Errorf("finish intake %q: %w", textOf(row, "id"), err))
-					continue
-				}
+				wrong = append(wrong, fmt.Errorf("finish %q: %w", textOf(row, "id"), err))
+			} else if settled {
 				count++
 			}
 		}
 	}
-	return count, errors.Join(wrong...)
+	return count, wrong
 }
 
-func (d *Deliveries) sweep(ctx context.Context, row item) error {
-	marker, err := unmarshal[markerRow](row)
-	if err != nil {
-		return err
+// sweep looks at what a marker names; settled is true where something was left behind.
+func (d *Deliveries) sweep(ctx context.Context, row item) (settled bool, err error) {
+	m, err := unmarshal[markerRow](row)
+	switch {
+	case err != nil:
+		return false, err
+	case m.Intake == "":
+		return d.lookParcel(ctx, m)
+	case m.Looks > 0:
+		return d.lookIntake(ctx, m)
 	}
-	fate, err := d.decided(ctx, marker.Tenant, marker.Intake)
+	fate, err := d.decided(ctx, m.Tenant, m.Intake)
 	if err == nil && fate == undecided {
-		fate, err = d.abort(ctx, marker.Tenant, marker.Intake)
+		fate, err = d.abort(ctx, m.Tenant, m.Intake)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	if fate == committed {
-		return d.refinish(ctx, marker.Tenant, marker.Intake)
+	if fate == aborted {
+		return true, d.unmark(ctx, m.ID)
 	}
-	return d.unmark(ctx, marker.Tenant, marker.Intake)
+	f, err := d.finishing(ctx, m.Tenant, m.Intake)
+	if errors.Is(err, delivery.ErrNotFound) {
+		return true, d.unmark(ctx, m.ID) // it is kept no longer
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, d.finish(ctx, f, true)
 }
 
-// refinish finishes a committed intake again.
-func (d *Deliveries) refinish(ctx context.Context, tenant, intake string) error {
+// lookIntake sends the messages of an intake's deliveries that are pending again.
+func (d *Deliveries) lookIntake(ctx context.Context, m markerRow) (settled bool, err error) {
+	f, err := d.finishing(ctx, m.Tenant, m.Intake)
+	if errors.Is(err, delivery.ErrNotFound) {
+		return false, d.unmark(ctx, m.ID)
+	}
+	if err != nil {
+		return false, err
+	}
+	count, err := d.ready(ctx, f, true)
+	return d.looked(ctx, m, count, err)
+}
+
+// lookParcel does so for deliveries that a marker names.
+func (d *Deliveries) lookParcel(ctx context.Context, m markerRow) (settled bool, err error) {
+	keys := make([]item, len(m.Deliveries))
+	for n, id := range m.Deliveries {
+		keys[n] = deliveryKey(m.Tenant, m.Integration, id)
+	}
+	rows, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, false)
+	if err != nil {
+		return false, err
+	}
+	var ready []delivery.Delivery
+	for _, row := range rows {
+		v, err := read(row)
+		if err != nil {
+			return false, err
+		}
+		if v.State == delivery.Pending && !expired(row, d.Now()) {
+			ready = append(ready, v)
+		}
+	}
+	return d.looked(ctx, m, len(ready), d.hand(ctx, ready, true))
+}
+
+// looked removes a marker when nothing is pending, else has it looked at again.
+func (d *Deliveries) looked(ctx context.Context, m markerRow, pending int, err error) (settled bool, _ error) {
+	switch {
+	case err != nil:
+		return false, err
+	case pending == 0:
+		return false, d.unmark(ctx, m.ID)
+	}
+	return true, d.postpone(ctx, m.ID, m.Looks)
+}
+
+// finishing reads a committed intake. Error: delivery.ErrNotFound.
+func (d *Deliveries) finishing(ctx context.Context, tenant, intake string) (f finishing, err error) {
 	id := intakeID(tenant, intake)
 	found, err := d.packs(ctx, []string{id})
 	if err != nil {
-		return err
+		return f, err
 	}
 	p, ok := found[id]
 	if !ok {
-		return d.unmark(ctx, tenant, intake) // it is kept no longer
+		return f, delivery.ErrNotFound
 	}
 	events, err := p.accepted(intake)
 	if err != nil {
-		return err
+		return f, err
 	}
 	deliveries, err := p.deliveries(tenant, events)
-	if err != nil {
-		return err
-	}
-	return d.finish(ctx, finishing{tenant, intake, deliveries, eventsOf(events)}, true)
+	return finishing{tenant, intake, deliveries, eventsOf(events)}, err
 }
 
-// Mark puts the markers of a tenant's intakes of a range of time back, so that the next Sweep sends the messages of what is
-// pending again: after a purge of the deliveries queue, or a restore of the tables.
+// Mark puts the markers of a tenant's intakes of a range of time back, so that the next sweep after a minute makes all that
+// follows from them again: after a restore of tables, for instance.
 func (d *Deliveries) Mark(ctx context.Context, tenant string, from, to time.Time) (count int, err error) {
 	var writes []tableWrite
 	err = d.journal(ctx, tenant, from, to, "", func(row journalRow) (bool, error) {
