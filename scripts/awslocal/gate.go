@@ -20,6 +20,7 @@ func goarch() string { return runtime.GOARCH }
 type Fault struct {
 	Status int
 	Type   string // such as ThrottlingException
+	After  bool   // the call is carried out, and its answer is lost
 }
 
 // Use is an action that a caller took, in the words of IAM. Functions here have their own name as their access key.
@@ -94,6 +95,9 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) {
 	g.mu.Unlock()
 	if fault != nil {
 		if f := fault(call); f != nil {
+			if f.After {
+				g.forward(httptest.NewRecorder(), r, body, call, false)
+			}
 			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 			w.Header().Set("X-Amzn-Errortype", f.Type)
 			w.WriteHeader(f.Status)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
@@ -367,4 +369,61 @@ func TestWhatIsReplayedIsLookedAfter(t *testing.T) {
 	*clock = clock.Add(30 * time.Minute)
 	later(t, clock, d)
 	once(t, w.sent(t, d), "e1")
+}
+
+func TestAccepting(t *testing.T) {
+	for _, system := range []string{"web_hooks", "minio"} {
+		t.Run(system, func(t *testing.T) {
+			enginetest.Accepting(t, func(t *testing.T) enginetest.AcceptingEngine {
+				w := open(t)
+				d, clock := w.clocked()
+				*clock = now().Add(time.Minute)
+				log := w.log()
+				log.Log, log.Ready = d, w.ready(d)
+				return enginetest.AcceptingEngine{
+					Log: log, Systems: catalogue.Default(), System: system, Break: w.breakCalls,
+					Purge: func(t *testing.T) { require.NotEmpty(t, w.receive(t)) },
+					Later: func(t *testing.T) {
+						for range 2 { // what was left behind is finished, and looked at half an hour later
+							*clock = clock.Add(31 * time.Minute)
+							_, err := d.Sweep(t.Context())
+							require.NoError(t, err)
+						}
+					},
+				}
+			})
+		})
+	}
+}
+
+// breakCalls breaks a call of DynamoDB or SQS.
+func (w *world) breakCalls(n int, b enginetest.Breakage) func() bool {
+	var mu sync.Mutex
+	calls := 0
+	fault := func(string) *awslocal.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		calls++
+		f := &awslocal.Fault{Status: 400, Type: "AccessDeniedException", After: b.After}
+		if b.Passes {
+			f.Status, f.Type = 500, "InternalServerError"
+		}
+		switch {
+		case calls == n:
+			return f
+		case calls > n && b.Dies:
+			f.After = false
+			return f
+		}
+		return nil
+	}
+	w.gate.Faults(fault)
+	w.sends.Faults(fault)
+	return func() bool {
+		w.gate.Faults(nil)
+		w.sends.Faults(nil)
+		mu.Lock()
+		defer mu.Unlock()
+		return calls >= n
+	}
 }

@@ -53,16 +53,18 @@ type world struct {
 	sqs    *sqs.Client
 	prefix string
 	queue  string
-	gate   *awslocal.Gate
+	gate   *awslocal.Gate // before DynamoDB
+	sends  *awslocal.Gate // before SQS
 }
 
 func open(t *testing.T) *world {
 	t.Helper()
-	w := &world{prefix: "t" + uuid.NewString()[:8] + "-", gate: awslocal.NewGate(servers.Dynamo)}
+	w := &world{prefix: "t" + uuid.NewString()[:8] + "-", gate: awslocal.NewGate(servers.Dynamo), sends: awslocal.NewGate(servers.SQS)}
 	t.Cleanup(w.gate.Close)
+	t.Cleanup(w.sends.Close)
 	dynamo, err := awslocal.Config(t.Context(), w.gate.URL)
 	require.NoError(t, err)
-	queues, err := awslocal.Config(t.Context(), servers.SQS)
+	queues, err := awslocal.Config(t.Context(), w.sends.URL)
 	require.NoError(t, err)
 	w.db, w.sqs = dynamodb.NewFromConfig(dynamo), sqs.NewFromConfig(queues)
 	template, err := awslocal.ReadTemplate("../../../template.yaml")

@@ -15,6 +15,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/sqlite"
@@ -51,6 +52,15 @@ func TestDeliveries(t *testing.T) {
 	enginetest.Deliveries(t, func(t *testing.T) enginetest.Log {
 		db := open(t)
 		return enginetest.Polled(db.Deliveries(), db.Bus())
+	})
+}
+
+func TestAccepting(t *testing.T) {
+	enginetest.Accepting(t, func(t *testing.T) enginetest.AcceptingEngine {
+		db := open(t)
+		return enginetest.AcceptingEngine{
+			Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks", Later: func(*testing.T) {},
+		}
 	})
 }
 
