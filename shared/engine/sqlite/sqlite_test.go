@@ -15,8 +15,8 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"tocsin/shared/delivery"
-	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination"
+	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
