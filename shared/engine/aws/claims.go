@@ -178,12 +178,22 @@ func (d *Deliveries) takeOver(ctx context.Context, intake string, rows []claimRo
 	if err != nil {
 		return err
 	}
+	var keys []item
 	for k, row := range rows {
 		if !unmet[k] {
 			out[place[row.Event]] = delivery.Fresh
+		} else {
+			keys = append(keys, item{"event": text(row.Event)})
 		}
 	}
-	return nil
+	// A call whose answer was lost is made again, and finds its own effect: what is ours must be in our intake.
+	found, err := getAll(ctx, d.DB, d.Tables.Events, keys, true, "event", "intake")
+	for _, row := range found {
+		if textOf(row, "intake") == intake {
+			out[place[textOf(row, "event")]] = delivery.Fresh
+		}
+	}
+	return err
 }
 
 // fate of an intake.

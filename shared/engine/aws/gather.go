@@ -51,8 +51,9 @@ func (d *Deliveries) ripe(rows []item) []int64 {
 
 // spanRow is the row of a span.
 type spanRow struct {
-	Shard   string `dynamodbav:"shard"` // see spanShard: a lane has its own, which holds no markers
-	ID      string `dynamodbav:"id"`    // a spanID
+	Shard   string `dynamodbav:"shard"`        // see spanShard: a lane has its own, which holds no markers
+	ID      string `dynamodbav:"id"`           // a spanID
+	By      string `dynamodbav:"by,omitempty"` // the delivery that the row was made for
 	Opened  bool   `dynamodbav:"opened,omitempty"`
 	Version int    `dynamodbav:"v"`
 	Expires int64  `dynamodbav:"expires"`
@@ -86,7 +87,7 @@ func (d *Deliveries) spans(ctx context.Context, added []delivery.Delivery, again
 		} else {
 			seen[key] = true
 		}
-		needed, err := d.spanNeeds(ctx, p)
+		needed, err := d.spanNeeds(ctx, p, v.ID)
 		if err != nil {
 			return nil, fmt.Errorf("look at the span of integration %s until %s: %w", v.Integration, v.Due, err)
 		}
@@ -98,7 +99,7 @@ func (d *Deliveries) spans(ctx context.Context, added []delivery.Delivery, again
 }
 
 // spanNeeds tells whether a span needs a message: nobody has made its row before, or it was opened already.
-func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.Parcel) (bool, error) {
+func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.Parcel, by string) (bool, error) {
 	key := item{"shard": text(spanShard(p.Tenant, p.Integration)), "id": text(p.IDs[0])}
 	found, err := d.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.Tables.Outbox, Key: key, ConsistentRead: awssdk.Bool(true)})
 	if err != nil {
@@ -106,7 +107,7 @@ func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.Parcel) (bool, er
 	}
 	there := found.Item
 	if there == nil {
-		row, err := marshal(spanRow{Shard: spanShard(p.Tenant, p.Integration), ID: p.IDs[0], Version: 1, Expires: d.expires()})
+		row, err := marshal(spanRow{Shard: spanShard(p.Tenant, p.Integration), ID: p.IDs[0], By: by, Version: 1, Expires: d.expires()})
 		if err != nil {
 			return false, err
 		}
@@ -115,7 +116,7 @@ func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.Parcel) (bool, er
 		}
 	}
 	row, err := unmarshal[spanRow](there)
-	return row.Opened, err
+	return row.Opened || row.By == by, err // the latter: our own call, whose answer was lost
 }
 
 // openSpans puts the deliveries that gathered in the place of the spans that a parcel names. A span that is not over is handed

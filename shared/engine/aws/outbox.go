@@ -153,26 +153,17 @@ func (d *Deliveries) ready(ctx context.Context, f finishing, again bool) (count 
 			return 0, err
 		}
 	}
-	shelve := d.shelve
+	ready := f.deliveries
 	if again {
-		shelve = d.reshelve
+		ready, err = d.reshelve(ctx, f.deliveries, rows)
+	} else {
+		// What is there was written by this very call, whose answer was lost, or by the sweeper a moment ago.
+		_, err = insertAll(ctx, d.DB, d.Tables.Deliveries, rows)
 	}
-	ready, err := shelve(ctx, f.deliveries, rows)
 	if err != nil {
 		return 0, fmt.Errorf("write %d deliveries: %w", len(f.deliveries), err)
 	}
 	return len(ready), d.hand(ctx, ready, again)
-}
-
-// shelve writes the rows of new deliveries, never over one that is there, and returns those that are new.
-func (d *Deliveries) shelve(ctx context.Context, deliveries []delivery.Delivery, rows []item) (ready []delivery.Delivery, err error) {
-	exists, err := insertAll(ctx, d.DB, d.Tables.Deliveries, rows)
-	for n, v := range deliveries {
-		if !exists[n] {
-			ready = append(ready, v)
-		}
-	}
-	return ready, err
 }
 
 // reshelve writes the rows that are missing, and returns them and those that are pending.
@@ -189,8 +180,7 @@ func (d *Deliveries) reshelve(ctx context.Context, deliveries []delivery.Deliver
 	for _, r := range found {
 		by[textOf(r, "lane")+" "+textOf(r, "id")] = r
 	}
-	var missing []delivery.Delivery
-	var writes []item
+	var missing []item
 	for n, v := range deliveries {
 		row := by[laneKey(v.Tenant, v.Integration)+" "+v.ID]
 		switch {
@@ -203,12 +193,12 @@ func (d *Deliveries) reshelve(ctx context.Context, deliveries []delivery.Deliver
 				return nil, err
 			}
 			if !joined {
-				missing, writes = append(missing, v), append(writes, rows[n])
+				ready, missing = append(ready, v), append(missing, rows[n])
 			}
 		}
 	}
-	fresh, err := d.shelve(ctx, missing, writes)
-	return append(ready, fresh...), err
+	_, err = insertAll(ctx, d.DB, d.Tables.Deliveries, missing)
+	return ready, err
 }
 
 // joined reports whether another delivery of the same span carries a delivery that gathered: then its row is gone for good.
