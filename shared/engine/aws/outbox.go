@@ -16,6 +16,7 @@ import (
 
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/event"
 )
 
@@ -251,6 +252,7 @@ func (d *Deliveries) Sweep(ctx context.Context) (count int, err error) {
 		})
 	}
 	work.Wait()
+	metrics.Count(ctx, metrics.Repaired, count)
 	return count, errors.Join(wrong...)
 }
 
@@ -288,6 +290,7 @@ func (d *Deliveries) sweep(ctx context.Context, row item) (settled bool, err err
 	case m.Looks > 0:
 		return d.lookIntake(ctx, m)
 	}
+	metrics.Most(ctx, metrics.OutboxAge, d.Now().Sub(time.Unix(m.Due, 0))+sweepAfter)
 	fate, err := d.decided(ctx, m.Tenant, m.Intake)
 	if err == nil && fate == undecided {
 		fate, err = d.abort(ctx, m.Tenant, m.Intake)
