@@ -161,7 +161,7 @@ func (c *CountingStore) Write(ctx context.Context, o counting.Outcome) error {
 	writes = append(append(writes, replaced...), notes...)
 	var entry item
 	if len(o.Records) > 0 {
-		if entry, err = c.Record.entry(ctx, o.Tenant, o.Records, markNames(o.Marks)); err != nil {
+		if entry, err = c.Record.entry(ctx, o.Tenant, o.Records, markName(o.Marks[0])); err != nil {
 			return err
 		}
 		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &c.Record.Table, Item: entry}})
@@ -185,13 +185,8 @@ func (c *CountingStore) Write(ctx context.Context, o counting.Outcome) error {
 	return nil
 }
 
-// markNames tell one turn's entry of the record from another's of the same time.
-func markNames(marks []counting.Mark) (out []item) {
-	for _, m := range marks {
-		out = append(out, item{"event": text(fmt.Sprint(m.Intake, " ", m.From))})
-	}
-	return out
-}
+// markName tells one turn's entry of the record from another's of the same time: a mark is written once.
+func markName(m counting.Mark) string { return fmt.Sprint(m.Intake, "-", m.From) }
 
 // after does what can be done later as well: Relay publishes, and a reader or a later turn folds.
 func (c *CountingStore) after(ctx context.Context, tenant string, publish []event.Event, entry item) {
