@@ -32,8 +32,8 @@ func build(root, into string) error {
 	return nil
 }
 
-// parameterName finds the names in the Parameters section, which stand two spaces in.
-var parameterName = regexp.MustCompile(`(?m)^  ([A-Za-z]+):$`)
+// parameterName finds the names in the Parameters section, which stand two spaces in, and their types.
+var parameterName = regexp.MustCompile(`(?m)^  ([A-Za-z0-9]+):\n    Type: (\S+)$`)
 
 // parameters are the values that the app's context gives to parameters of the template. The others stay parameters of
 // the stack, with the template's defaults.
@@ -50,6 +50,9 @@ func parameters(stack awscdk.Stack, path string) (*map[string]any, error) {
 	values := map[string]any{}
 	for _, m := range parameterName.FindAllStringSubmatch(section, -1) {
 		if v := stack.Node().TryGetContext(jsii.String(m[1])); v != nil {
+			if list, ok := v.(string); ok && m[2] == "CommaDelimitedList" {
+				v = strings.Split(list, ",") // a reference to it stands where CloudFormation takes a list
+			}
 			values[m[1]] = v
 		}
 	}

@@ -1,6 +1,7 @@
 // Command infra is the CDK app: the same stack as `sam deploy` makes. template.yaml is the one definition; this includes it
 // and puts the built binaries in place of the source folders. It is a module of its own, so that the functions' module
-// stays light. Context: name (of the stack; tocsin), and every parameter of the template under its own name.
+// stays light. Context: name (of the stack; tocsin), network (any value: a stack of network.yaml beside it, <name>-network),
+// and every parameter of the templates under its own name; a list has commas between.
 package main
 
 import (
@@ -31,6 +32,9 @@ func main() {
 	if err == nil {
 		err = build("..", binaries)
 	}
+	if err == nil && app.Node().TryGetContext(jsii.String("network")) != nil {
+		err = newNetwork(app, name+"-network", "..")
+	}
 	if err == nil {
 		_, err = newStack(app, name, "..", binaries)
 	}
@@ -42,6 +46,20 @@ func main() {
 	if err := os.RemoveAll(binaries); err != nil { // the assets were copied by Synth
 		fmt.Fprintln(os.Stderr, "infra:", err)
 	}
+}
+
+// newNetwork includes network.yaml. It is a stack apart, whose outputs are parameters of the other one: the addresses stay
+// when that one is deployed anew.
+func newNetwork(app constructs.Construct, name, root string) error {
+	file := filepath.Join(root, "network.yaml")
+	stack := awscdk.NewStack(app, jsii.String(name), &awscdk.StackProps{
+		Description: jsii.String("Fixed addresses for Tocsin's requests to customers' systems."),
+	})
+	parameters, err := parameters(stack, file)
+	if err == nil {
+		cloudformationinclude.NewCfnInclude(stack, jsii.String("Template"), &cloudformationinclude.CfnIncludeProps{TemplateFile: jsii.String(file), Parameters: parameters})
+	}
+	return err
 }
 
 // newStack includes the template of the repository at root, with the binaries of one folder a function.

@@ -24,6 +24,10 @@ type resource struct {
 var (
 	synthesized map[string]resource
 	globals     map[string]any
+	network     struct {
+		Resources map[string]resource
+		Outputs   map[string]any
+	}
 )
 
 // TestMain synthesises once, offline, with the real binaries.
@@ -47,8 +51,11 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(filepath.Join(out, "cdk")), Context: &map[string]any{
-		"AlarmTopicArn": "arn:aws:sns:eu-west-1:000000000000:alarms", "PlatformName": "Sentry Post",
+		"AlarmTopicArn": "arn:aws:sns:eu-west-1:000000000000:alarms", "PlatformName": "Sentry Post", "SubnetIds": "subnet-1,subnet-2", "Zones": 3,
 	}})
+	if err := newNetwork(app, "tocsin-network", ".."); err != nil {
+		return 1, err
+	}
 	if _, err := newStack(app, "tocsin", "..", filepath.Join(out, "binaries")); err != nil {
 		return 1, err
 	}
@@ -65,6 +72,12 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	synthesized, globals = template.Resources, template.Globals
+	if raw, err = os.ReadFile(filepath.Join(out, "cdk", "tocsin-network.template.json")); err != nil {
+		return 1, err
+	}
+	if err := json.Unmarshal(raw, &network); err != nil {
+		return 1, err
+	}
 	return m.Run(), nil
 }
 
@@ -108,7 +121,25 @@ func target(v any) string {
 }
 
 func TestEveryResourceAndPropertyOfTheTemplateIsThere(t *testing.T) {
-	raw, err := os.ReadFile("../template.yaml")
+	require.Greater(t, included(t, "../template.yaml", synthesized), 30)
+}
+
+// The stack of the addresses is that of network.yaml, with the context's parameters.
+func TestTheNetworkIsIncludedWhole(t *testing.T) {
+	require.Greater(t, included(t, "../network.yaml", network.Resources), 30)
+	for _, name := range []string{"SubnetIds", "SecurityGroupIds", "EgressAddresses"} {
+		require.Contains(t, network.Outputs, name)
+	}
+}
+
+func TestAListOfTheContextIsAListOfTheStack(t *testing.T) {
+	require.Equal(t, []any{"subnet-1", "subnet-2"}, at(synthesized["DeliverFunction"].Properties, "VpcConfig", "Fn::If", 1, "SubnetIds"))
+}
+
+// included compares a template with what was synthesised of it, and counts its resources.
+func included(t *testing.T, file string, synthesized map[string]resource) int {
+	t.Helper()
+	raw, err := os.ReadFile(file)
 	require.NoError(t, err)
 	var template struct {
 		Resources map[string]struct {
@@ -117,11 +148,11 @@ func TestEveryResourceAndPropertyOfTheTemplateIsThere(t *testing.T) {
 		} `yaml:"Resources"`
 	}
 	require.NoError(t, yaml.Unmarshal(raw, &template))
-	require.Greater(t, len(template.Resources), 30)
 	for id, r := range template.Resources {
 		require.Equal(t, r.Type, synthesized[id].Type, id)
 		present(t, id, &r.Properties, synthesized[id].Properties)
 	}
+	return len(template.Resources)
 }
 
 // present looks for every property, down to the intrinsic functions.

@@ -69,7 +69,7 @@ func of(resources map[string]awslocal.Resource, kind string) map[string]map[stri
 var openRoutes = []string{
 	"get /", "get /docs", "get /docs.js", "get /docs.css", "get /openapi.json", "get /openapi.yaml",
 	"get /add", "get /add/{system}", "get /integrations/{proxy+}", "get /triggers", "get /triggers/{proxy+}",
-	"get /reports", "get /profile", "get /outbox", "get /rejected", "get /pages/{proxy+}",
+	"get /reports", "get /profile", "get /outbox", "get /rejected", "get /addresses", "get /pages/{proxy+}",
 	"get /healthz", "get /livez", "get /readyz", "post /telegram", "get /unsubscribe/{token}", "post /unsubscribe/{token}",
 }
 

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -76,6 +77,8 @@ type assumed struct {
 // refused is STS's answer when it refuses. Its message is not read: it can repeat the request and how it was signed.
 type refused struct {
 	Code string `xml:"Error>Code"`
+	// Inner is the code where the answer has the form of other services of AWS.
+	Inner string `xml:"Errors>Error>Code"`
 }
 
 // roleReasons explain STS's codes. STS, API reference, "AssumeRole: Errors" and "Common errors". AccessDenied is the one
@@ -100,13 +103,14 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 	if !destination.Success(r.Status) {
 		var a refused
 		_ = xml.Unmarshal(r.Body, &a) // without words the status speaks
+		code := cmp.Or(a.Code, a.Inner)
 		reason := "the role could not be assumed: STS answered " + destination.StatusText(r.Status)
-		if why, ok := roleReasons[a.Code]; ok {
-			reason += " " + a.Code + ": " + why
+		if why, ok := roleReasons[code]; ok {
+			reason += " " + code + ": " + why
 		}
 		v := destination.Failed(r, reason)
-		v.Pace = v.Pace || a.Code == "Throttling"
-		v.Ours = ours[a.Code]
+		v.Pace = v.Pace || code == "Throttling"
+		v.Ours = ours[code]
 		return destination.Credential{}, v
 	}
 	var a assumed

@@ -219,6 +219,7 @@ func TestARoleThatDoesNotLetUsIn(t *testing.T) {
 		body, says string
 	}{
 		{403, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User is not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>`, "its trust policy must name our account and your external ID"},
+		{403, `<ErrorResponse><Errors><Error><Code>AccessDenied</Code></Error></Errors></ErrorResponse>`, "your external ID"},
 		{403, `<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>`, "fault of the installation"},
 		{400, `<ErrorResponse><Error><Code>ValidationError</Code></Error></ErrorResponse>`, "copy it again"},
 		{500, `nonsense`, "STS answered 500"},
