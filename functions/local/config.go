@@ -36,7 +36,8 @@ type config struct {
 	telegram                      telegram.Bot
 	telegramWebhook               string
 	proxy                         *egress.Proxy
-	unused                        []string // proxy variables of the environment that are not used
+	addresses                     []egress.Address // that customers admit
+	unused                        []string         // proxy variables of the environment that are not used
 	faster                        float64
 	rule                          health.Rule
 	limits                        delivery.Limits
@@ -47,7 +48,7 @@ type config struct {
 
 func configure(args []string, getenv func(string) string) (config, error) {
 	var c config
-	var allow, level, proxy, direct string
+	var allow, level, proxy, direct, addresses string
 	var resolves bool
 	f := flag.NewFlagSet("tocsin", flag.ContinueOnError)
 	f.StringVar(&c.listen, "listen", "localhost:8080", "address of the Console and its API")
@@ -58,6 +59,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.StringVar(&allow, "allow", "", "hosts, as host or host:port with commas between, that may be private and may be spoken to over http")
 	f.StringVar(&proxy, "proxy", "", "HTTP proxy that requests to systems go through, http://user:password@host:port or https://…; better given as TOCSIN_PROXY. Mail does not go through it")
 	f.StringVar(&direct, "no-proxy", "", "hosts, as host, host:port or .domain with commas between, that are reached without the proxy")
+	f.StringVar(&addresses, "egress-addresses", "", "addresses that requests come from, for customers to admit: IP addresses or ranges with commas between, each with @region or @region/spare behind it if you like; the Console lists them (default: none are listed)")
 	f.BoolVar(&resolves, "proxy-resolves", false, "have the proxy resolve the systems' names; then the proxy must refuse names that lead inside")
 	f.StringVar(&c.platform, "platform", "Tocsin", "the platform's name in messages")
 	f.StringVar(&c.console, "console", "", "address of the platform's own Console, for links to attacks, findings and users in messages (default: no such links)")
@@ -105,6 +107,10 @@ func configure(args []string, getenv func(string) string) (config, error) {
 		return c, errors.New("-listen and -listen-bus must not be the same address: who may reach the Console and who may publish are decided apart")
 	}
 	c.allow = list(allow)
+	var err error
+	if c.addresses, err = egress.ParseAddresses(addresses); err != nil {
+		return c, fmt.Errorf("-egress-addresses: %w", err)
+	}
 	if err := c.readProxy(proxy, direct, resolves, getenv); err != nil {
 		return c, err
 	}

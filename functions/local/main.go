@@ -184,7 +184,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	}}, ready.Check{Name: "keys", Probe: func(ctx context.Context) error { return keysThere(ctx, c.key, keys, log) }})
 	api := console.New(console.Config{
 		Ready: readiness, Relay: relay,
-		Platform: c.platform, Telegram: binder, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
+		Platform: c.platform, EgressAddresses: c.addresses, Telegram: binder, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
 		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck, Wake: dispatcher.Wake,
 		Triggers: triggers, Commands: db.Commands(), DeadLetters: db.Deliveries(), Reports: reports, Ordered: func(context.Context, report.Report) {
 			select {

@@ -135,6 +135,15 @@ func (s *Stack) Meter(function string) *metrics.Meter {
 	return &metrics.Meter{Out: os.Stdout, Namespace: s.env.get("TOCSIN_METRICS"), Function: function, Now: time.Now}
 }
 
+// EgressAddresses are those of the template's parameter.
+func (s *Stack) EgressAddresses() []egress.Address {
+	all, err := egress.ParseAddresses(s.env.get("TOCSIN_EGRESS_ADDRESSES"))
+	if err != nil {
+		s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_EGRESS_ADDRESSES (the parameter EgressAddresses): %w", err))
+	}
+	return all
+}
+
 // Check says what the environment lacked for all that was asked of the stack.
 func (s *Stack) Check() error { return errors.Join(s.env.wrong...) }
 

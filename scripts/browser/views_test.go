@@ -24,12 +24,15 @@ const weightOfFirstView = 150 << 10
 // shiftLimit is Google's bound for a good cumulative layout shift.
 const shiftLimit = 0.1
 
+// admitted are the addresses that the program of these tests says its requests come from.
+const admitted = "198.51.100.7@eu-west-1,198.51.100.8@eu-west-1,203.0.113.9@eu-central-1/spare"
+
 // furnished starts a program with something in every view, and returns the paths of the views.
 func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 	t.Helper()
 	at, broken := receive(t), receive(t)
 	broken.answers(http.StatusNotFound, "no_service")
-	p := program(t, "-allow", at.Host+","+broken.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread", "1", "-disable-after", "0s", "-client-name", "Acme")
+	p := program(t, "-allow", at.Host+","+broken.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread", "1", "-disable-after", "0s", "-client-name", "Acme", "-egress-addresses", admitted)
 	ops := slack(t, p, at, "Ops channel")
 	hook := webhook(t, p, at.URL+"/hook", "SOC webhook with a name that is rather long for a narrow card")
 	night := slack(t, p, at, "Night channel")
@@ -59,7 +62,7 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 		"integration": "/integrations/" + ops, "integration-off": "/integrations/" + failing, "deliveries": "/integrations/" + hook + "/deliveries", "deliveries-off": "/integrations/" + failing + "/deliveries",
 		"delivery-dead": "/integrations/" + failing + "/deliveries/" + dead.Items[0].ID,
 		"triggers":      "/triggers", "trigger": "/triggers/" + made.ID, "trigger-add": "/triggers/add", "trigger-form": "/triggers/add/hits_exceeded",
-		"reports": "/reports", "profile": "/profile", "outbox": "/outbox", "rejected": "/rejected", "gone": "/integrations/01X",
+		"reports": "/reports", "profile": "/profile", "outbox": "/outbox", "rejected": "/rejected", "addresses": "/addresses", "gone": "/integrations/01X",
 	}
 }
 
@@ -137,7 +140,7 @@ func TestEveryViewSaysWhenItIsEmptyReadOrBroken(t *testing.T) {
 	held := b.hold()
 	for path, empty := range map[string]string{
 		"/": "Add Slack integration", "/add": "Webhook", "/add/slack": "Webhook URL", "/integrations/01X": "does not exist",
-		"/triggers": "Graylist", "/triggers/add": "Number of hits", "/triggers/add/hits_exceeded": "Threshold", "/reports": "No report yet.", "/profile": "admin@example.com", "/outbox": "No mail yet.", "/rejected": "Every event could be processed.",
+		"/triggers": "Graylist", "/triggers/add": "Number of hits", "/triggers/add/hits_exceeded": "Threshold", "/reports": "No report yet.", "/profile": "admin@example.com", "/outbox": "No mail yet.", "/rejected": "Every event could be processed.", "/addresses": "No addresses are listed",
 	} {
 		b.expect("404")
 		held.as(true, false)
@@ -155,6 +158,31 @@ func TestEveryViewSaysWhenItIsEmptyReadOrBroken(t *testing.T) {
 		b.seesNot("an accident of the test")
 		b.judge("empty " + path)
 	}
+}
+
+// M3: who has to admit our addresses finds them on the form, and from every page.
+func TestM3TheAddressesToAdmitAreWhereTheyAreNeeded(t *testing.T) {
+	t.Parallel()
+	p := program(t, "-egress-addresses", admitted)
+	b := open(t, p, desk, "/")
+	b.act("settled")
+	b.act("click", "Addresses to admit")
+	b.sees("203.0.113.9")
+	b.sees("eu-central-1")
+	b.sees("Admit it before that.")
+	for system, there := range map[string]bool{"splunk": true, "web_hooks": true, "s3": true, "slack": false, "email": false} {
+		b.do(chromedp.Navigate(p.URL + "/add/" + system))
+		b.act("settled")
+		if there {
+			b.sees("198.51.100.8")
+			b.sees("203.0.113.9")
+		} else {
+			b.seesNot("198.51.100.8")
+		}
+	}
+	none := open(t, program(t), desk, "/add/splunk")
+	none.act("settled")
+	none.sees("This installation lists no addresses that its requests come from.")
 }
 
 // holding keeps requests to the API back, or fails them.

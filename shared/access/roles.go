@@ -59,6 +59,8 @@ const (
 	OwnProfile Right = "own profile"
 	// Administer is integrations and all that belongs to them: their deliveries, mails and addresses, what was rejected.
 	Administer Right = "integrations"
+	// Addresses is where our requests come from. The platform's documents tell everybody (facts, 1.13).
+	Addresses Right = "addresses to admit"
 	// Triggers is their row.
 	Triggers Right = "triggers"
 	// ReportSettings are a tenant's: the facts are silent, so they are as integrations.
@@ -76,12 +78,12 @@ const (
 
 // rights is section 7 of the product facts. What is not here is not allowed: a role that is not known has SignIn alone.
 var rights = map[Role][]Right{
-	Administrator: {OwnProfile, Administer, Triggers, ReportSettings, ViewEvents, ManageEvents, ViewUsers, ViewApplications},
-	Analyst:       {OwnProfile, ViewEvents, ManageEvents, ViewApplications},
-	ReadOnly:      {OwnProfile, ViewEvents, ViewUsers, ViewApplications},
-	APIDeveloper:  {OwnProfile},
+	Administrator: {OwnProfile, Addresses, Administer, Triggers, ReportSettings, ViewEvents, ManageEvents, ViewUsers, ViewApplications},
+	Analyst:       {OwnProfile, Addresses, ViewEvents, ManageEvents, ViewApplications},
+	ReadOnly:      {OwnProfile, Addresses, ViewEvents, ViewUsers, ViewApplications},
+	APIDeveloper:  {OwnProfile, Addresses},
 	Deploy:        {},
-	Operator:      {OwnProfile, Administer, Triggers, ReportSettings, ViewEvents, ManageEvents, ViewUsers, ViewApplications, Unowned},
+	Operator:      {OwnProfile, Addresses, Administer, Triggers, ReportSettings, ViewEvents, ManageEvents, ViewUsers, ViewApplications, Unowned},
 }
 
 // local is the role in one tenant that a global one has in each tenant it reaches.

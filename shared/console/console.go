@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/telegram/bot"
+	"tocsin/shared/egress"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
@@ -77,6 +78,8 @@ type Config struct {
 	// Commands are what triggers asked of the platform; nil = this deployment has no triggers.
 	Commands command.Store
 
+	// EgressAddresses are where requests to customers' systems come from, as the operator says; none = that is not said.
+	EgressAddresses []egress.Address
 	// Telegram binds chats; nil = this API does not.
 	Telegram *bot.Bot
 	// Ready is /readyz; nil = this API is ready when it answers.
@@ -123,6 +126,7 @@ func New(c Config) http.Handler {
 	s := &server{Config: c, known: map[string]bool{}}
 	s.session(api)
 	s.systems(api)
+	s.addresses(api)
 	s.integrations(api)
 	s.actions(api)
 	s.telegram(api)
@@ -198,7 +202,7 @@ func document(platform string) huma.Config {
 	c.RejectUnknownQueryParameters = true
 	c.DocsPath = "" // ours, without a script from another host
 	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, test them, read what was delivered, send again what was not.\n\n" +
-		"Every call needs a token (`Authorization: Bearer …`): an administrator's, but for your own profile, which is for every role, and for reports. The tenant is the token's. Secrets are write-only: an answer shows `" +
+		"Every call needs a token (`Authorization: Bearer …`): an administrator's, but for your own profile and the addresses to admit, which are for every role, and for reports. The tenant is the token's. Secrets are write-only: an answer shows `" +
 		destination.SecretMask + "`, and an update that sends the mask back keeps the secret, as long as it goes to the same receiver."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "Claims: iss, aud, exp, tenant, role; client_name, email and name where known."},

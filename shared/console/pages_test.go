@@ -25,10 +25,10 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, map[string]any{
 		"platform": "Tocsin", "tenant": "42", "client_name": "Acme", "role": "administrator", "email": "ada@example.com", "name": "Ada Lovelace",
-		"sections": []any{"integrations", "triggers", "reports", "profile", "dead_letters"},
+		"sections": []any{"integrations", "triggers", "reports", "profile", "dead_letters", "addresses"},
 	}, a.body, "no outbox where mails are sent")
 	for role, sections := range map[access.Role][]any{
-		access.Analyst: {"reports", "profile"}, access.ReadOnly: {"reports", "profile"}, access.APIDeveloper: {"profile"},
+		access.Analyst: {"reports", "profile", "addresses"}, access.ReadOnly: {"reports", "profile", "addresses"}, access.APIDeveloper: {"profile", "addresses"},
 	} {
 		r.token = r.issue("42", role)
 		a = r.call("GET", "/v1/session", "")

@@ -51,6 +51,7 @@ var operations = map[string]struct{ roles, body string }{
 	"get-report-settings":     {administrators, ""},
 	"set-report-settings":     {administrators, `{"time_zone":"Europe/Berlin"}`},
 	"list-systems":            {administrators, ""},
+	"list-egress-addresses":   {withConsole, ""},
 	"list-integrations":       {administrators, ""},
 	"create-integration":      {administrators, `{"system":"slack","name":"Mine","parameters":{"webhook_url":"https://hooks.slack.com/services/T/B/x"}}`},
 	"get-integration":         {administrators, ""},

@@ -20,6 +20,7 @@ const (
 	ProfileSection     Section = "profile"
 	OutboxSection      Section = "outbox"
 	RejectedSection    Section = "dead_letters"
+	AddressSection     Section = "addresses"
 )
 
 // SessionView is who calls, and what the Console shows to them.
@@ -65,5 +66,6 @@ func (s *server) sections(p access.Principal) []Section {
 	show(ProfileSection, access.OwnProfile, s.Profiles != nil && p.Email != "")
 	show(OutboxSection, access.Administer, s.Outbox != nil)
 	show(RejectedSection, access.Administer, true)
+	show(AddressSection, access.Addresses, true)
 	return out
 }

@@ -33,6 +33,7 @@ type SystemView struct {
 	Parameters json.RawMessage `json:"parameters,omitempty" doc:"JSON Schema (2020-12) of the parameters; writeOnly marks a secret"`
 	Choosable  []string        `json:"choosable,omitempty" doc:"parameters whose values the system itself can list: see list-choices; in the order in which they can be chosen"`
 	Missing    string          `json:"missing,omitempty" doc:"what this deployment lacks for the system: integrations can be made, and nothing is delivered until its operator mends it"`
+	Admits     bool            `json:"admits" doc:"the system, or a firewall before it, may admit known addresses only: see list-egress-addresses"`
 	SetUp      string          `json:"set_up,omitempty" doc:"steps at the system's side, in Markdown"`
 }
 
@@ -83,7 +84,7 @@ func (s *server) groups(tenant string, all []integration.Integration) []GroupVie
 			v := SystemView{
 				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available, SetUp: entry.System.Steps(tenant), Missing: entry.System.Missing,
 				Choosable: entry.System.Choosable, Personal: entry.System.Personal,
-				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
+				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name], Admits: entry.System.Admits(),
 			}
 			if !v.Personal {
 				v.Parameters = entry.System.Parameters.Schema()

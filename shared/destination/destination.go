@@ -64,6 +64,10 @@ func (s System) Steps(tenant string) string {
 	return s.SetUp
 }
 
+// Admits reports whether the customer may have to admit our addresses for it: the platform's documents list them on each
+// system's page but those of mail and messengers (facts, 1.13), which take messages from everywhere.
+func (s System) Admits() bool { return s.Group != Messengers }
+
 // Label is what the form calls an event type.
 func (s System) Label(t event.Type) string {
 	if label, ok := s.Labels[t]; ok {

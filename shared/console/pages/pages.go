@@ -32,7 +32,7 @@ const Root = "/pages/"
 // paths are the addresses of views: each is the same page, which reads its address.
 var paths = []string{
 	"/{$}", "/add", "/add/{system}", "/integrations/{id}", "/integrations/{id}/deliveries", "/integrations/{id}/deliveries/{delivery}",
-	"/triggers", "/triggers/add", "/triggers/add/{template}", "/triggers/{id}", "/reports", "/profile", "/outbox", "/rejected",
+	"/triggers", "/triggers/add", "/triggers/add/{template}", "/triggers/{id}", "/reports", "/profile", "/outbox", "/rejected", "/addresses",
 }
 
 // policy lets the page load its own files and call its own API, and nothing else. Mails are shown in a frame: letter.html.

@@ -14,6 +14,7 @@ import { Reports } from "./views/reports.js";
 import { Profile } from "./views/profile.js";
 import { Outbox } from "./views/outbox.js";
 import { Rejected } from "./views/rejected.js";
+import { Addresses } from "./views/addresses.js";
 
 // A section is shown when the session names it. The first that a person may see is their front page; the profile is in the
 // menu of the person.
@@ -41,6 +42,7 @@ const views = [
   ["/profile", "profile", Profile],
   ["/outbox", "outbox", Outbox],
   ["/rejected", "dead_letters", Rejected],
+  ["/addresses", "addresses", Addresses],
 ];
 
 function find(path) {
@@ -66,7 +68,7 @@ const SignIn = (rest) => html`<main class="page narrow" id="main"><div class="pa
 // SignInAgain stands over a view that goes on where it was: what was typed in it stays.
 const SignInAgain = (rest) => html`<${Dialog} title=${t("signin.title")} onClose=${() => {}}><p>${t("signin.kept")}</p><${Token} ...${rest} /><//>`;
 
-function Settings({ redraw }) {
+function Settings({ session, redraw }) {
   const [theme, set] = useState(localStorage.getItem("theme") || "auto");
   const choose = (name) => {
     localStorage.setItem("theme", name);
@@ -78,6 +80,7 @@ function Settings({ redraw }) {
       ${Object.entries(languages).map(([code, name]) => html`<option value=${code} lang=${code}>${name}</option>`)}</select></label>
     <label><span>${t("settings.theme")}</span><select value=${theme} onChange=${(e) => choose(e.target.value)}>
       ${["auto", "light", "dark"].map((n) => html`<option value=${n}>${t(`theme.${n}`)}</option>`)}</select></label>
+    ${session?.sections.includes("addresses") && html`<a href="/addresses">${t("addresses.title")}</a>`}
     <a href="/docs">${t("nav.api")}</a></div>`;
 }
 
@@ -164,7 +167,7 @@ function App() {
     : !signed || ended ? html`<${SignIn} ended=${ended} onToken=${keepToken} />`
     : html`<main class="page" id="main"><h1 class="visually-hidden">${document.title}</h1>${load.error ? html`<${Failure} error=${load.error} retry=${load.reload} />` : html`<${Skeleton} kind="cards" />`}</main>`;
   return html`<${Bar} session=${session} section=${find(path)?.section} signOut=${signOut} />${body}
-    <footer><${Settings} redraw=${() => redraw((n) => n + 1)} /></footer>`;
+    <footer><${Settings} session=${session} redraw=${() => redraw((n) => n + 1)} /></footer>`;
 }
 
 takeToken();

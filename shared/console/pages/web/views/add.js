@@ -17,7 +17,7 @@ export function Add() {
   const { query } = useLocation();
   const only = query.get("group");
   const load = useLoad("systems", readSystems);
-  return html`<${Back}>${t("list.title")}<//><h1 tabindex="-1">${t("add.title")}</h1><p class="muted">${t("add.lead")}</p>
+  return html`<${Back}>${t("list.title")}<//><h1 tabindex="-1">${t("add.title")}</h1><p class="muted">${t("add.lead")} <a href="/addresses">${t("add.addresses")}</a></p>
     <${View} load=${load} skeleton="tiles">${(groups) => groups.filter((g) => !only || g.title === only).map((g) => html`<section class="group">
       <h2><${Said} text=${g.title} /></h2><ul class="tiles">${g.systems.filter((s) => !s.personal).map((s) => html`<li key=${s.name} class=${s.available ? "tile solid" : "tile off"}>
         <span class="mark"><${Icon} name=${s.name} /></span><div>${s.available ? html`<a href=${`/add/${s.name}`}><strong><${Said} text=${s.title} /></strong>

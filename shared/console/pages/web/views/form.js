@@ -9,6 +9,7 @@ import { useUnsaved } from "../router.js";
 import { check, fieldsOf, initial, kindOf, MASK, valueOf } from "../schema.js";
 import { Busy, ErrorAt, Failure, Notice, reasonOf, Said, Tested } from "../ui.js";
 import { Conflict } from "./conflict.js";
+import { Admitted } from "./addresses.js";
 
 // Secret shows a mask for what is kept, and never more. A new value replaces it.
 function Secret({ id, value, onInput, onBlur, describedby, invalid, kept }) {
@@ -237,8 +238,10 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
       <button type="submit" class="primary" disabled=${saving.busy}><${Busy} on=${saving.busy}>${submit}<//></button></div></form>`;
 }
 
-// SetUp shows the steps at the system's own side.
-export function SetUp({ system }) {
+// SetUp shows the steps at the system's own side, and which addresses may have to be admitted there.
+export const SetUp = ({ system }) => html`<${Steps} system=${system} />${system.admits && html`<${Admitted} system=${system} />`}`;
+
+function Steps({ system }) {
   if (!system.set_up) return html`<aside class="setup empty-setup" aria-label=${t("setup.title", { system: system.title })}><h2>${t("setup.title", { system: system.title })}</h2><p class="muted">${line(t("setup.none"))}</p></aside>`;
   const own = t(`setup.${system.name}`);
   const translated = own !== `setup.${system.name}`;
