@@ -13,6 +13,7 @@ import (
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -119,14 +120,18 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 	return s, nil
 }
 
-// assumes is who assumes customers' roles: the function by its own role, in the account that the template names. A function
-// that sends nothing has no account.
+// assumes is who assumes customers' roles: the function by its own role, in the account of the principal that the template
+// names. A function that sends nothing has none.
 func (s *Stack) assumes() s3.Platform {
-	account := s.env.get("TOCSIN_AWS_ACCOUNT")
-	if account == "" {
+	principal := s.env.get("TOCSIN_AWS_PRINCIPAL")
+	if principal == "" {
 		return s3.Platform{}
 	}
-	in := s3.Account{ID: account, Partition: s.env.get("TOCSIN_AWS_PARTITION")}
+	of, err := arn.Parse(principal)
+	if err != nil {
+		s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_AWS_PRINCIPAL: %w", err))
+	}
+	in := s3.Account{ID: of.AccountID, Partition: of.Partition}
 	return s3.Platform{Identity: &identity.Of{In: in, Credentials: s.sdk.Credentials}, RoleNames: s.env.get("TOCSIN_ROLE_NAMES")}
 }
 

@@ -153,7 +153,7 @@ func TestP1ARoleIsAssumedByTheFunctions(t *testing.T) {
 	c := customer(t, awslocal.LabUser{ID: "Api", Secret: "local", Policy: assuming(t)})
 	const ours = "210987654321"
 	r := deploy(t, nil, func(o *awslocal.Options) {
-		o.Env = map[string]string{"TOCSIN_PROXY": c.Proxy, "TOCSIN_PROXY_RESOLVES": "on", "SSL_CERT_FILE": c.CA, "TOCSIN_AWS_ACCOUNT": ours, "TOCSIN_AWS_PARTITION": "aws"}
+		o.Env = map[string]string{"TOCSIN_PROXY": c.Proxy, "TOCSIN_PROXY_RESOLVES": "on", "SSL_CERT_FILE": c.CA, "TOCSIN_AWS_PRINCIPAL": "arn:aws:iam::" + ours + ":root"}
 	})
 	var systems json.RawMessage
 	r.api("GET", "/v1/systems", nil, &systems)

@@ -213,6 +213,8 @@ func (s *Stack) resolve(v any) string {
 		return "Tocsin/local"
 	case strings.HasPrefix(sub, "{{resolve:secretsmanager:"):
 		return "a secret that Secrets Manager made"
+	case strings.HasSuffix(sub, ":root"):
+		return "arn:aws:iam::000000000000:root"
 	case strings.Contains(sub, ":stateMachine:"):
 		return "arn:aws:states:" + region + ":000000000000:stateMachine:retry"
 	case At(v, "Fn::If") != nil:

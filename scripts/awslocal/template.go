@@ -24,6 +24,7 @@ type Parameter struct {
 	// What a value may be at most, nil where the parameter does not say.
 	AllowedValues []any `yaml:"AllowedValues"`
 	MaxValue      any   `yaml:"MaxValue"`
+	MaxLength     int   `yaml:"MaxLength"`
 }
 
 // Longest is how many characters a value of the parameter has at most; false when the template does not bound it.
@@ -34,6 +35,8 @@ func (p Parameter) Longest() (n int, ok bool) {
 	switch {
 	case n > 0:
 		return n, true
+	case p.MaxLength > 0:
+		return p.MaxLength, true
 	case p.MaxValue != nil:
 		return len(fmt.Sprint(p.MaxValue)), true
 	case p.Type == "Number":

@@ -159,6 +159,9 @@ var numbers = sync.OnceValue(func() map[string]bool {
 	return out
 })
 
+// pseudo are the parameters that CloudFormation has of its own, at their longest.
+var pseudo = strings.NewReplacer("${AWS::AccountId}", "123456789012", "${AWS::Partition}", "aws-us-gov", "${AWS::Region}", "ap-southeast-2")
+
 var substitution = regexp.MustCompile(`\$\{[^}]*\}`)
 
 // length is how long a property can be once CloudFormation has put values in.
@@ -186,7 +189,7 @@ func filled(v any) any {
 		if len(v) == 1 {
 			for name, of := range v {
 				if sub, ok := of.(string); ok && name == "Fn::Sub" {
-					return substitution.ReplaceAllString(sub, placeholder)
+					return substitution.ReplaceAllString(pseudo.Replace(sub), placeholder)
 				}
 				if parameter, ok := of.(string); ok && name == "Ref" && numbers()[parameter] {
 					return figure
