@@ -54,10 +54,11 @@ func customer(t *testing.T, users ...awslocal.LabUser) *awslocal.Customer {
 		for _, u := range users {
 			names = append(names, "arn:aws:iam::"+account+":user/"+u.ID)
 		}
-		return awslocal.Statements(map[string]any{
-			"Effect": "Allow", "Principal": map[string]any{"AWS": names}, "Action": "sts:AssumeRole",
-			"Condition": map[string]any{"StringEquals": map[string]any{"sts:ExternalId": external}},
-		})
+		statement := map[string]any{"Effect": "Allow", "Principal": map[string]any{"AWS": names}, "Action": "sts:AssumeRole"}
+		if external != "" {
+			statement["Condition"] = map[string]any{"StringEquals": map[string]any{"sts:ExternalId": external}}
+		}
+		return awslocal.Statements(statement)
 	}
 	put := func(bucket string) any {
 		return awslocal.Statements(map[string]any{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::" + bucket + "/*"})
@@ -67,6 +68,7 @@ func customer(t *testing.T, users ...awslocal.LabUser) *awslocal.Customer {
 		Roles: []awslocal.LabRole{
 			{Name: "tocsin-hits", Trust: trust(s3.ExternalID("42")), Policy: put("*")},
 			{Name: "tocsin-of-another-tenant", Trust: trust(s3.ExternalID("43")), Policy: put("*")},
+			{Name: "tocsin-of-everybody", Trust: trust(""), Policy: put("*")},
 			{Name: "tocsin-without-a-right", Trust: trust(s3.ExternalID("42")), Policy: put("another-bucket")},
 			{Name: "hits", Trust: trust(s3.ExternalID("42")), Policy: put("*")},
 		},
@@ -91,6 +93,7 @@ func byRole(t *testing.T, c *awslocal.Customer, test func(parameters map[string]
 		{"tocsin-hits", "acme-hits", ""},
 		{"tocsin-hits", "acme.hits", ""},
 		{"tocsin-of-another-tenant", "acme-hits", "its trust policy must name our account and your external ID"},
+		{"tocsin-of-everybody", "acme-hits", "add the condition sts:ExternalId to its trust policy"},
 		{"tocsin-without-a-right", "acme-hits", "403 Forbidden AccessDenied: the role or key may not write there: it needs s3:PutObject"},
 		{"tocsin-hits", "no-such-bucket", "404 Not Found NoSuchBucket"},
 	} {
@@ -105,7 +108,7 @@ func byRole(t *testing.T, c *awslocal.Customer, test func(parameters map[string]
 		require.Equal(t, "POST sts.eu-west-1.amazonaws.com", calls[0], "%v", calls)
 		if x.says == "" {
 			host := map[string]string{"acme-hits": "PUT acme-hits.s3.eu-west-1.amazonaws.com", "acme.hits": "PUT s3.eu-west-1.amazonaws.com"}[x.bucket]
-			require.Equal(t, []string{host}, calls[1:], "one credential, one file")
+			require.Equal(t, []string{"POST sts.eu-west-1.amazonaws.com", host}, calls[1:], "a probe with nobody's external ID, one credential, one file")
 		}
 		after, err := c.Objects("acme-hits")
 		require.NoError(t, err)

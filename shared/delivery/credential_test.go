@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ type cloud struct {
 	put    int    // files
 	signed string // by which key, last
 	expire bool   // S3 takes no key from before now
+	open   bool   // the role takes every external ID
 }
 
 func (c *cloud) clock() time.Time {
@@ -43,6 +45,13 @@ func (c *cloud) Do(_ context.Context, q destination.Request) (destination.Respon
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if strings.HasPrefix(q.URL, "https://sts.") {
+		form, err := url.ParseQuery(string(q.Body))
+		if err != nil {
+			return destination.Response{}, err
+		}
+		if !c.open && form.Get("ExternalId") != s3.ExternalID("42") {
+			return destination.Response{Status: 403, Body: []byte(`<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>`)}, nil
+		}
 		c.asked++
 		c.expire = false
 		return destination.Response{Status: 200, Body: []byte(fmt.Sprintf(`<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA%d</AccessKeyId><SecretAccessKey>s</SecretAccessKey>`+
@@ -60,7 +69,9 @@ func (c *cloud) Do(_ context.Context, q destination.Request) (destination.Respon
 // gone is an identity whose keys can not be had.
 type gone struct{ s3.Static }
 
-func (gone) Keys(context.Context) (s3.Keys, error) { return s3.Keys{}, errors.New("the SSO session has ended") }
+func (gone) Keys(context.Context) (s3.Keys, error) {
+	return s3.Keys{}, errors.New("the SSO session has ended")
+}
 
 var ours = s3.Static{Of: s3.Account{ID: "210987654321"}, With: s3.Keys{ID: "AKIAOURS", Secret: "s"}}
 
@@ -130,6 +141,27 @@ func TestP1TheKeysOfARoleAreKeptAndRenewedBeforeTheyEnd(t *testing.T) {
 	}
 	all.Wait()
 	require.Equal(t, 5, c.asked, "many at once ask once")
+}
+
+// A tenant names the role of another one, who left the external ID out of its trust policy: nobody may use it then.
+func TestP1ARoleThatIsNotBoundToItsTenantIsNotUsed(t *testing.T) {
+	c := &cloud{open: true}
+	courier, opener := byRole(t, c, ours)
+	route, err := courier.Open(t.Context(), opener, integration.Integration{ID: "i", Tenant: "42", System: "s3", Revision: 1})
+	require.NoError(t, err)
+	for range 2 {
+		sent, err := courier.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
+		require.NoError(t, err)
+		require.NotEqual(t, delivery.Delivered, sent.State)
+		require.Contains(t, sent.Attempts[0].Reason, "add the condition sts:ExternalId to its trust policy")
+	}
+	require.Zero(t, c.put, "nothing was written")
+	c.mu.Lock()
+	c.open = false // the owner has mended it
+	c.mu.Unlock()
+	sent, err := courier.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
+	require.NoError(t, err)
+	require.Equal(t, delivery.Delivered, sent.State)
 }
 
 // That the deployment's own credentials are gone is nobody's failure but its own.

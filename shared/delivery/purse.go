@@ -75,6 +75,9 @@ func (c *Courier) ask(ctx context.Context, r *Route, g destination.Grant) grante
 	if held, ok := r.purse.take(g.Key(), c.Now()); ok { // another call has just ended
 		return granted{credential: held, verdict: destination.Delivered()}
 	}
+	if why := c.probe(ctx, g); why != "" {
+		return granted{verdict: destination.Verdict{Reason: why}}
+	}
 	q, err := g.Ask(ctx, c.Now())
 	if err != nil {
 		return granted{verdict: destination.Verdict{Reason: err.Error(), Ours: true}}
@@ -90,4 +93,22 @@ func (c *Courier) ask(ctx context.Context, r *Route, g destination.Grant) grante
 	}
 	r.purse.put(g.Key(), out.credential)
 	return out
+}
+
+// probe says why a credential that could be had must not be used, "" for all others. What can not be found out now is no
+// reason: the request for the credential itself then tells why.
+func (c *Courier) probe(ctx context.Context, g destination.Grant) string {
+	p, ok := g.(destination.Prober)
+	if !ok {
+		return ""
+	}
+	q, err := p.Probe(ctx, c.Now())
+	if err != nil {
+		return ""
+	}
+	response, err := c.Carrier.Do(ctx, q)
+	if err != nil {
+		return ""
+	}
+	return p.Open(response)
 }

@@ -46,6 +46,24 @@ const stsVersion = "2011-06-15"
 
 // Ask makes the call of AssumeRole, signed with the platform's own credentials.
 func (g Grant) Ask(ctx context.Context, now time.Time) (destination.Request, error) {
+	return g.assume(ctx, ExternalID(g.Tenant), now)
+}
+
+// Probe makes the same call with an external ID that is nobody's. AWS, IAM, "The confused deputy problem": a role that lets
+// that in lets in every tenant that names its ARN.
+func (g Grant) Probe(ctx context.Context, now time.Time) (destination.Request, error) {
+	return g.assume(ctx, uuid.NewSHA1(namespace, []byte("nobody, asked for "+g.Role)).String(), now)
+}
+
+// Open reports a role that lets in an external ID that is nobody's.
+func (Grant) Open(r destination.Response) string {
+	if !destination.Success(r.Status) {
+		return ""
+	}
+	return "the role can be assumed without your external ID, so that anybody here who knows its ARN could write to your bucket: add the condition sts:ExternalId to its trust policy, as the set-up page shows it"
+}
+
+func (g Grant) assume(ctx context.Context, external string, now time.Time) (destination.Request, error) {
 	if g.Platform.none() {
 		return destination.Request{}, errors.New(noIdentity)
 	}
@@ -54,7 +72,7 @@ func (g Grant) Ask(ctx context.Context, now time.Time) (destination.Request, err
 		return destination.Request{}, errors.New("the platform's own AWS credentials are not there at the moment: this is a fault of the installation, not of your settings")
 	}
 	form := url.Values{
-		"Action": {"AssumeRole"}, "Version": {stsVersion}, "RoleArn": {g.Role}, "ExternalId": {ExternalID(g.Tenant)},
+		"Action": {"AssumeRole"}, "Version": {stsVersion}, "RoleArn": {g.Role}, "ExternalId": {external},
 		"RoleSessionName": {"tocsin-hits"}, "DurationSeconds": {strconv.Itoa(int(life.Seconds()))},
 	}
 	q := destination.Request{
