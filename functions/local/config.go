@@ -75,7 +75,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.StringVar(&c.smtp, "smtp", "", "mail server, smtp://user:password@host:port; without one mails are kept in the outbox")
 	f.IntVar(&c.sessions.Most, "smtp-sessions", mail.DefaultSessions, "sessions with the mail server at once, each kept for several mails")
 	f.IntVar(&c.sessions.Mails, "smtp-mails", mail.DefaultMails, "mails in one session with the mail server")
-	f.IntVar(&c.onRequest, "mails-on-request", mail.DefaultOnRequest, "mails in an hour that a tenant's tests, reports on demand and replays of what arrived may send to other people's addresses")
+	f.IntVar(&c.onRequest, "mails-on-request", mail.DefaultOnRequest, "mails in an hour that a tenant's tests, reports on demand and replays of what arrived may send to other people's addresses, with those of people and reports that are sent again")
 	f.StringVar(&c.mailFrom, "mail-from", "Tocsin <tocsin@localhost.localdomain>", "sending address of mails")
 	f.StringVar(&c.publicURL, "public-url", "", "this program's address, for links to integrations and triggers in messages and the links of mails (default: the address that it listens on)")
 	f.StringVar(&c.telegram.Token, "telegram-token", "", "token of the platform's Telegram bot, from @BotFather; better given as TOCSIN_TELEGRAM_TOKEN")

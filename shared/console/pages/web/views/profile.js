@@ -6,6 +6,7 @@ import { useAction, useBase, useLoad } from "../load.js";
 import { useUnsaved } from "../router.js";
 import { Box, Busy, Failure, Notice, Said, View } from "../ui.js";
 import { Conflict } from "./conflict.js";
+import { Mails } from "./mails.js";
 
 const path = "/v1/profile/notifications";
 const reports = ["report_daily", "report_weekly", "report_monthly"];
@@ -56,5 +57,6 @@ function Mine({ read, reload }) {
 export function Profile() {
   const load = useLoad("notifications", (signal) => get(path, { signal }));
   return html`<h1 tabindex="-1">${t("profile.title")}</h1><p class="muted">${t("profile.lead")}</p>
-    <${View} load=${load} skeleton="form" count="3">${(read) => html`<${Mine} read=${read} reload=${load.reload} />`}<//>`;
+    <${View} load=${load} skeleton="form" count="3">${(read) => html`<${Mine} read=${read} reload=${load.reload} />`}<//>
+    <section class="panel own-mails"><h2>${t("outcome.title")}</h2><p class="muted">${t("outcome.lead")}</p><${Mails} path="/v1/profile/mails" none=${t("outcome.none")} /></section>`;
 }

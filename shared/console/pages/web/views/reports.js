@@ -7,6 +7,7 @@ import { useAction, useLoad } from "../load.js";
 import { useUnsaved } from "../router.js";
 import { isEmail, words } from "../schema.js";
 import { Busy, Empty, ErrorAt, Failure, Notice, Pill, Said, View, When } from "../ui.js";
+import { Mails, People } from "./mails.js";
 
 const refresh = 20_000;
 const waiting = 1_500; // milliseconds between looks at a report that is being made
@@ -46,7 +47,7 @@ function lacks(m, format) {
 const Missing = ({ report: r }) => html`<${Notice}>${r.missing.map((m) => html`<p key=${m.what}>${lacks(m, r.format)}</p>`)}
     ${r.missing.some((m) => m.of > m.recorded) && html`<p>${t("report.missing.again")}</p>`}<//>`;
 
-function Report({ report: r }) {
+function Report({ report: r, manages }) {
   const kind = t(`report.frequency.${r.period.frequency}`);
   return html`<li class="panel report"><div class="title"><div><h3>${kind}: ${dates(r.period.from, r.period.to)}</h3>
         <p class="muted meta"><${Pill} kind=${marks[r.state][0]} icon=${marks[r.state][1]}>${t(`report.${r.state}`)}<//> <span>${r.format.toUpperCase()}</span> <span>${r.created_by ? t("report.by", { who: r.created_by }) : t("report.scheduled")} <${When} at=${r.created_at} /></span> <span>${r.period.time_zone}</span></p></div></div>
@@ -54,8 +55,8 @@ function Report({ report: r }) {
     ${r.state === "failed" && html`<p class="mend"><${Said} text=${r.reason} /></p>`}
     ${r.headline && html`<${Numbers} headline=${r.headline} />`}
     ${r.missing?.length > 0 && html`<${Missing} report=${r} />`}
-    ${r.recipients?.length > 0 && html`<p class="muted">${t("report.to", { who: r.recipients.join(", ") })}</p>`}
-    ${r.files.length > 0 && html`<ul class="files">${r.files.map((f) => html`<${Download} key=${f.name} file=${f} />`)}</ul>`}</li>`;
+    ${r.files.length > 0 && html`<ul class="files">${r.files.map((f) => html`<${Download} key=${f.name} file=${f} />`)}</ul>`}
+    ${r.recipients?.length > 0 && html`<h4>${t("report.mails")}</h4><${Mails} path=${`/v1/reports/${encodeURIComponent(r.id)}/mails`} named may=${manages} />`}</li>`;
 }
 
 const day = (date) => new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 10);
@@ -171,9 +172,10 @@ export function Reports({ session }) {
   const making = Boolean(load.data?.some((r) => r.state === "waiting"));
   useEffect(() => setFast(making), [making]);
   const administers = session.sections.includes("integrations");
+  const manages = !["read_only", "global_read_only"].includes(session.role);
   return html`<h1 tabindex="-1">${t("report.title")}</h1><p class="muted">${t("report.lead")}</p>
     <div class="beside wide"><div class="column"><h2>${t("report.last")}</h2><p class="visually-hidden" role="status">${making ? t("report.making") : ""}</p>
-        <${View} load=${load} count="3">${(items) => (items.length ? html`<ul class="column">${items.map((r) => html`<${Report} key=${r.id} report=${r} />`)}</ul>`
+        <${View} load=${load} count="3">${(items) => (items.length ? html`<ul class="column">${items.map((r) => html`<${Report} key=${r.id} report=${r} manages=${manages} />`)}</ul>`
           : html`<${Empty} icon="file" title=${t("report.empty")}><p>${t("report.empty.what")}</p><//>`)}<//></div>
-      <div class="column">${session.role !== "read_only" && html`<${Order} ordered=${load.reload} />`}${administers && html`<${Zone} /><${Blocked} />`}</div></div>`;
+      <div class="column">${manages && html`<${Order} ordered=${load.reload} />`}${administers && html`<${Zone} /><${People} /><${Blocked} />`}</div></div>`;
 }
