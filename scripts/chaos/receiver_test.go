@@ -47,7 +47,7 @@ func (r *receiver) draw(g *rand.Rand, during time.Duration) {
 	case x < 0.35:
 	case x < 0.6:
 		r.fails = 0.3
-	case x < 0.85:
+	case x < 0.92:
 		r.from = time.Duration(g.Int64N(int64(during)))
 		r.to = r.from + time.Duration(1+g.IntN(40))*time.Minute
 	default:

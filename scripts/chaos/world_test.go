@@ -298,9 +298,9 @@ func (w *world) schedule(ctx context.Context) (stop func()) {
 // pause is what lies between two calls by a schedule: after the storm time flies.
 func (w *world) pause() time.Duration {
 	if w.quiet.Load() {
-		return 15 * time.Minute
+		return 20 * time.Minute
 	}
-	return 3 * time.Minute
+	return 5 * time.Minute
 }
 
 // storm publishes the events and does what people do, while faults happen.
