@@ -17,9 +17,9 @@ import (
 	"tocsin/shared/report"
 )
 
-// The mails of people and of reports on demand are deliveries like any other, to receivers that are no integrations (package
-// receiver). Here are their logs: of a report for who may see reports, of a person for that person, of all people of a tenant
-// for administrators. None of them shows what a mail says.
+// The mails of people and of reports on demand are deliveries like any other, to receivers that are no integrations
+// (package receiver). Here are their logs: of a report for who may see reports, of a person for that person, of all
+// people of a tenant for administrators. None of them shows what a mail says.
 
 // MailState says what became of a mail.
 type MailState string
@@ -29,30 +29,43 @@ const (
 	MailWaiting MailState = "waiting"
 	MailSent    MailState = "sent"
 	MailFailed  MailState = "failed"
-	// MailNotSent is a mail that is settled without being sent: its address has left, or there is no mail server.
+	// MailNotSent is a mail that is settled without being sent: its address has left, or does not exist, or there is no
+	// mail server.
 	MailNotSent MailState = "not_sent"
 	MailUnknown MailState = "unknown"
 )
+
+// TransformSchema says what the states mean: a tag would be one long line.
+func (OutcomeView) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	s.Properties["state"].Description = "waiting: it is on its way, or is tried again; failed: it is not tried again; " +
+		"not_sent: it is not to be sent to this address, or there is no mail server; " +
+		"unknown: there is no record of it any more"
+	return s
+}
 
 // OutcomeView is what became of one mail.
 type OutcomeView struct {
 	ID        string       `json:"id,omitempty" doc:"of its delivery; absent while that is not made"`
 	Receiver  string       `json:"receiver" doc:"the address" example:"ada@example.com"`
 	Kinds     []event.Kind `json:"kinds" doc:"what it tells of"`
-	State     MailState    `json:"state" enum:"waiting,sent,failed,not_sent,unknown" doc:"waiting: it is on its way, or is tried again; failed: it is not tried again; not_sent: it is not to be sent to this address, or there is no mail server; unknown: there is no record of it any more"`
+	State     MailState    `json:"state" enum:"waiting,sent,failed,not_sent,unknown"`
 	CreatedAt *time.Time   `json:"created_at,omitempty"`
 	At        *time.Time   `json:"at,omitempty" doc:"when it was tried last"`
 	Attempts  int          `json:"attempts" doc:"how often it was tried; at most 64 are counted"`
-	Status    int          `json:"status,omitempty" doc:"what the mail server answered last; absent when there was no answer" example:"250"`
+	Status    int          `json:"status,omitempty" doc:"the last answer of the mail server; absent when there was none"`
 	Reason    string       `json:"reason,omitempty" doc:"why it failed, waits, or was not sent"`
 	Due       *time.Time   `json:"due,omitempty" doc:"when it is tried again"`
 }
 
-// forgotten is how long after a report was made its mails must have become deliveries: without one they are not kept any more.
+// forgotten is how long after a report was made its mails must have become deliveries: without one they are not kept
+// any more.
 const forgotten = 24 * time.Hour
 
 func outcomeView(d delivery.Delivery, to string) OutcomeView {
-	v := OutcomeView{ID: d.ID, Receiver: to, Kinds: d.Kinds, State: MailWaiting, CreatedAt: &d.CreatedAt, Attempts: len(d.Attempts), Reason: d.Reason}
+	v := OutcomeView{
+		ID: d.ID, Receiver: to, Kinds: d.Kinds, State: MailWaiting, CreatedAt: &d.CreatedAt,
+		Attempts: len(d.Attempts), Reason: d.Reason,
+	}
 	if v.Kinds == nil {
 		v.Kinds = []event.Kind{}
 	}
@@ -101,16 +114,20 @@ type ownMailInput struct {
 }
 
 // againWords say what sending again costs.
-const againWords = "One that has failed, was not sent or has arrived, under its old id; one that is on its way is left alone (count 0). It counts as one of the account's mails " +
-	"on request: 429 when there is no room."
+const againWords = "One that has failed, was not sent or has arrived, under its old id; one that is on its way " +
+	"is left alone (count 0). It counts as one of the account's mails on request: 429 when there is no room."
 
 func (s *server) reportMails(api huma.API) {
 	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
-		OperationID: "list-report-mails", Method: http.MethodGet, Path: "/v1/reports/{id}/mails", Tags: []string{"Reports"}, Errors: []int{404},
-		Summary: "List the mails of a report on demand", Description: "What became of the mail to each receiver. Those of a scheduled report are in the log of its integration, and in each person's own.",
+		OperationID: "list-report-mails", Method: http.MethodGet, Path: "/v1/reports/{id}/mails",
+		Tags: []string{"Reports"}, Errors: []int{404},
+		Summary: "List the mails of a report on demand",
+		Description: "What became of the mail to each receiver. Those of a scheduled report are in the log of its " +
+			"integration, and in each person's own.",
 	}), s.listReportMails)
 	huma.Register(api, s.operation(access.ManageEvents, huma.Operation{
-		OperationID: "replay-report-mail", Method: http.MethodPost, Path: "/v1/reports/{id}/mails/{delivery}/replay", Tags: []string{"Reports"}, Errors: []int{404, 429},
+		OperationID: "replay-report-mail", Method: http.MethodPost, Path: "/v1/reports/{id}/mails/{delivery}/replay",
+		Tags: []string{"Reports"}, Errors: []int{404, 429},
 		Summary: "Send a mail of a report again", Description: "For administrators and analysts. " + againWords,
 	}), func(ctx context.Context, in *deliveryInput) (*replayOutput, error) {
 		r, err := s.Reports.Store.Get(ctx, principal(ctx).Tenant, in.ID)
@@ -153,7 +170,8 @@ func (s *server) listReportMails(ctx context.Context, in *idInput) (*reportOutco
 // outcomesOf finds the mails of a report by their canonical addresses, which only their events tell.
 func (s *server) outcomesOf(ctx context.Context, r report.Report) (map[string]OutcomeView, error) {
 	receiver := report.OnDemand + r.ID
-	list, err := s.Deliveries.List(ctx, delivery.Query{Tenant: r.Tenant, Integration: receiver, Limit: 2 * report.MaxRecipients})
+	q := delivery.Query{Tenant: r.Tenant, Integration: receiver, Limit: 2 * report.MaxRecipients}
+	list, err := s.Deliveries.List(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +191,9 @@ func (s *server) outcomesOf(ctx context.Context, r report.Report) (map[string]Ou
 }
 
 // mailAgain begins a new run of a mail that has ended. may says whether this mail may be sent again; nil = any.
-func (s *server) mailAgain(ctx context.Context, receiver, id string, may func(delivery.Delivery) error) (*replayOutput, error) {
+func (s *server) mailAgain(
+	ctx context.Context, receiver, id string, may func(delivery.Delivery) error,
+) (*replayOutput, error) {
 	p := principal(ctx)
 	d, err := s.Deliveries.Get(ctx, p.Tenant, receiver, id)
 	if errors.Is(err, delivery.ErrNotFound) {
@@ -195,7 +215,8 @@ func (s *server) mailAgain(ctx context.Context, receiver, id string, may func(de
 		}
 	}
 	// One that is pending is handed to the log as well, which mends what an engine lost of it.
-	if out.Body.Count, _, err = s.Deliveries.Replay(ctx, delivery.Replay{Tenant: p.Tenant, Integration: receiver, ID: id, Limit: 1}); err != nil {
+	r := delivery.Replay{Tenant: p.Tenant, Integration: receiver, ID: id, Limit: 1}
+	if out.Body.Count, _, err = s.Deliveries.Replay(ctx, r); err != nil {
 		return nil, s.answer(err)
 	}
 	if out.Body.Count > 0 {
@@ -246,8 +267,10 @@ type peopleOutput struct {
 func (s *server) personalMails(api huma.API) {
 	profiles, people := []string{"Profile"}, []string{"People"}
 	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
-		OperationID: "list-own-mails", Method: http.MethodGet, Path: "/v1/profile/mails", Tags: profiles, Errors: []int{400, 422},
-		Summary: "List your mails", Description: "What became of the notifications and scheduled reports that were to be mailed to you, newest first.",
+		OperationID: "list-own-mails", Method: http.MethodGet, Path: "/v1/profile/mails",
+		Tags: profiles, Errors: []int{400, 422},
+		Summary:     "List your mails",
+		Description: "What became of the notifications and scheduled reports that were to be mailed to you, newest first.",
 	}), func(ctx context.Context, in *pageInput) (*outcomesOutput, error) {
 		p := principal(ctx)
 		if p.Email == "" {
@@ -256,18 +279,24 @@ func (s *server) personalMails(api huma.API) {
 		return s.mailsTo(ctx, profile.ID(p.Email), p.Email, in.Cursor, in.Limit)
 	})
 	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
-		OperationID: "replay-own-mail", Method: http.MethodPost, Path: "/v1/profile/mails/{delivery}/replay", Tags: profiles, Errors: []int{404, 409, 429},
-		Summary: "Send a mail to you again", Description: againWords + " What your role may not see any more is not sent again: 409.",
+		OperationID: "replay-own-mail", Method: http.MethodPost, Path: "/v1/profile/mails/{delivery}/replay",
+		Tags: profiles, Errors: []int{404, 409, 429},
+		Summary:     "Send a mail to you again",
+		Description: againWords + " What your role may not see any more is not sent again: 409.",
 	}), func(ctx context.Context, in *ownMailInput) (*replayOutput, error) {
 		return s.personalAgain(ctx, profile.ID(principal(ctx).Email), in.Delivery)
 	})
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "list-people", Method: http.MethodGet, Path: "/v1/people", Tags: people, Errors: []int{400, 422},
-		Summary: "List the people who are mailed", Description: "Of your tenant, each with how many mails wait and how many have failed.",
+		OperationID: "list-people", Method: http.MethodGet, Path: "/v1/people",
+		Tags: people, Errors: []int{400, 422},
+		Summary:     "List the people who are mailed",
+		Description: "Of your tenant, each with how many mails wait and how many have failed.",
 	}), s.listPeople)
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "list-mails-to-person", Method: http.MethodGet, Path: "/v1/people/{id}/mails", Tags: people, Errors: []int{400, 404, 422},
-		Summary: "List the mails to a person", Description: "What became of each, newest first. It tells of what a mail was, and not what it said.",
+		OperationID: "list-mails-to-person", Method: http.MethodGet, Path: "/v1/people/{id}/mails",
+		Tags: people, Errors: []int{400, 404, 422},
+		Summary:     "List the mails to a person",
+		Description: "What became of each, newest first. It tells of what a mail was, and not what it said.",
 	}), func(ctx context.Context, in *personMailInput) (*outcomesOutput, error) {
 		p, err := s.personOf(ctx, in.ID)
 		if err != nil {
@@ -276,8 +305,10 @@ func (s *server) personalMails(api huma.API) {
 		return s.mailsTo(ctx, p.ID, p.Email, in.Cursor, in.Limit)
 	})
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "replay-mail-to-person", Method: http.MethodPost, Path: "/v1/people/{id}/mails/{delivery}/replay", Tags: people, Errors: []int{404, 409, 429},
-		Summary: "Send a mail to a person again", Description: againWords + " What the person's role may not see any more is not sent again: 409.",
+		OperationID: "replay-mail-to-person", Method: http.MethodPost, Path: "/v1/people/{id}/mails/{delivery}/replay",
+		Tags: people, Errors: []int{404, 409, 429},
+		Summary:     "Send a mail to a person again",
+		Description: againWords + " What the person's role may not see any more is not sent again: 409.",
 	}), func(ctx context.Context, in *deliveryInput) (*replayOutput, error) {
 		return s.personalAgain(ctx, in.ID, in.Delivery)
 	})
@@ -316,8 +347,8 @@ func (s *server) mailsTo(ctx context.Context, receiver, to, cursor string, limit
 	return out, nil
 }
 
-// personalAgain sends a mail again to a person who may still see what it tells of: what it was about then is bounded by the
-// role of now, like every mail (product facts, section 7).
+// personalAgain sends a mail again to a person who may still see what it tells of: what it was about then is bounded by
+// the role of now, like every mail (product facts, section 7).
 func (s *server) personalAgain(ctx context.Context, receiver, id string) (*replayOutput, error) {
 	p, err := s.personOf(ctx, receiver)
 	if err != nil {
