@@ -1,4 +1,5 @@
-// Command deliver makes the first attempt at deliveries of the deliveries queue.
+// Command deliver makes the first attempt at deliveries of the deliveries queue, and takes up retries again that broke
+// off.
 package main
 
 import (
@@ -23,7 +24,7 @@ func main() {
 		stack.Fail(err)
 	}
 	sender := s.Sender(s.Integrations(), budget)
-	again := s.Visibility("TOCSIN_QUEUE_DELIVERIES")
+	again := s.Visibility("TOCSIN_QUEUE_DELIVERIES", "TOCSIN_QUEUE_RETRIES")
 	if err := s.Check(); err != nil {
 		stack.Fail(err)
 	}

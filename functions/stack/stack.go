@@ -371,6 +371,7 @@ func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.
 		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, receivers, receivers), Monitor: s.Monitor(service),
 		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.sdk), StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID:      newID, Log: s.Log, Budget: budget,
+		Paces: &aws.Paces{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now},
 	}
 }
 

@@ -57,6 +57,8 @@ type Stack struct {
 	// Empty counts the receives of the pollers that brought nothing.
 	Empty atomic.Int64
 
+	taskFault atomic.Pointer[func(state string) string]
+
 	options Options
 	closers []func()
 	stop    context.CancelFunc
@@ -448,6 +450,11 @@ func (s *Stack) task(w http.ResponseWriter, r *http.Request) {
 	}
 	state, err := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), "/"))
 	var answer []byte
+	if fault := s.taskFault.Load(); fault != nil && err == nil {
+		if name := (*fault)(state); name != "" {
+			err = &FunctionError{`{"errorType":"` + name + `"}`}
+		}
+	}
 	switch {
 	case err != nil:
 	case state == "Attempt":
@@ -465,10 +472,31 @@ func (s *Stack) task(w http.ResponseWriter, r *http.Request) {
 		err = errors.New("no such state: " + state)
 	}
 	if err != nil {
+		w.Header().Set("X-Error-Type", errorType(err))
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	_, _ = w.Write(answer)
+}
+
+// errorType is the name of a task's error, as Step Functions gives it (developer guide, "Handling errors").
+func errorType(err error) string {
+	var failed *FunctionError
+	var said struct{ ErrorType string }
+	if errors.As(err, &failed) && json.Unmarshal([]byte(failed.Payload), &said) == nil && said.ErrorType != "" {
+		return said.ErrorType
+	}
+	return "Lambda.Unknown"
+}
+
+// TaskFaults sets what makes tasks of the state machine fail before they begin: the name of the error, "" for none. nil
+// = nothing.
+func (s *Stack) TaskFaults(fault func(state string) string) {
+	if fault == nil {
+		s.taskFault.Store(nil)
+		return
+	}
+	s.taskFault.Store(&fault)
 }
 
 // Execution is one that the interpreter ran.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
+	"tocsin/shared/engine/aws"
 	"tocsin/shared/retry"
 )
 
@@ -533,8 +535,57 @@ func TestARetryFunctionThatKeepsFailingLeavesADeadLetterThatCanBeRedriven(t *tes
 	mu.Lock()
 	status = 200
 	mu.Unlock()
-	r.redrive("RetryDeadLetters", "DeliveriesQueue")
+	r.redrive("RetryDeadLetters", "RetriesQueue")
 	r.eventually("the redriven batch is delivered", func() bool { return len(r.deliveries(id, "delivered")) == 1 })
+}
+
+// TestInfrastructureInTroubleForHoursBreaksNothingOff: each retrier's waits are those of the definition but for their
+// length.
+func TestInfrastructureInTroubleForHoursBreaksNothingOff(t *testing.T) {
+	to := receive(t, func(n int) int { return map[bool]int{true: 200, false: 500}[n > 1] })
+	r := deploy(t, []*receiver{to}, nil)
+	id := r.webhook(to, 1)
+	count := func(names ...string) (left func() int) {
+		var n atomic.Int64
+		r.TaskFaults(func(state string) string {
+			if k := int(n.Add(1)) - 1; k < len(names) && state == "Attempt" {
+				return names[k]
+			}
+			return ""
+		})
+		return func() int { return len(names) - int(n.Load()) }
+	}
+	var trouble []string
+	for _, name := range []string{"Lambda.TooManyRequestsException", "Lambda.ServiceException", "Lambda.SdkClientException", "States.Timeout", aws.Unavailable} {
+		trouble = append(trouble, slices.Repeat([]string{name}, 58)...)
+	}
+	left := count(append(trouble, slices.Repeat([]string{"errorString"}, 19)...)...)
+	r.publish(1)
+	got := r.finished(1)[0]
+	require.Equal(t, "SUCCEEDED", got.Status, "a turn outlasts 290 failures of services and 19 of the function")
+	require.Negative(t, left())
+	require.Len(t, r.deliveries(id, "delivered"), 1)
+	n, err := r.Depth(t.Context(), "RetryDeadLetters")
+	require.NoError(t, err)
+	require.Zero(t, n)
+}
+
+func TestADeadLetterOutlastsTheTroubleOfItsQueue(t *testing.T) {
+	to := receive(t, always(500))
+	r := deploy(t, []*receiver{to}, nil)
+	r.webhook(to, 1)
+	var sends atomic.Int64
+	r.TaskFaults(func(state string) string {
+		if state == "Dead letter" && sends.Add(1) > 90 {
+			return ""
+		}
+		return "errorString"
+	})
+	r.publish(1)
+	require.Equal(t, "FAILED", r.finished(1)[0].Status)
+	n, err := r.Depth(t.Context(), "RetryDeadLetters")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
 }
 
 func (r *rig) executionsQuietly() []awslocal.Execution {

@@ -1,5 +1,6 @@
-// StartExecution over an independent interpreter of the Amazon States Language (npm aws-local-stepfunctions). Task states
-// are handed to the program that started this one; waits last as long as it says. GET /executions lists what ran.
+// StartExecution and DescribeExecution over an independent interpreter of the Amazon States Language (npm
+// aws-local-stepfunctions). Task states are handed to the program that started this one; waits last as long as it says.
+// GET /executions lists what ran.
 // Run: node stepfunctions.mjs <definition file> <port> <address of the caller> <milliseconds of a wait>
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
@@ -14,7 +15,11 @@ const executions = new Map();
 async function task(state, input) {
   const answer = await fetch(`${caller}/${encodeURIComponent(state)}`, { method: 'POST', body: JSON.stringify(input) });
   const body = await answer.text();
-  if (!answer.ok) throw new Error(body);
+  if (!answer.ok) {
+    const error = new Error(body);
+    error.name = answer.headers.get('x-error-type'); // what the state's retriers are matched with
+    throw error;
+  }
   return JSON.parse(body);
 }
 
@@ -23,12 +28,12 @@ async function run(execution) {
     overrides: {
       taskResourceLocalHandlers: { Attempt: (i) => task('Attempt', i), 'Dead letter': (i) => task('Dead letter', i) },
       waitTimeOverrides: { Wait: Number(wait) },
-      retryIntervalOverrides: { Attempt: 1, 'Dead letter': 1 },
+      retryIntervalOverrides: { Attempt: Number(wait), 'Dead letter': Number(wait) },
     },
   });
   const watch = (async () => {
     for await (const event of running.eventLogs) {
-      if (event.type === 'StateEntered') execution.transitions++;
+      if (event.type === 'StateEntered' || event.type === 'StateRetried') execution.transitions++;
       if (event.type === 'StateEntered' && event.state.name === 'Wait') execution.waits.push(event.state.input.seconds);
     }
   })();
@@ -51,7 +56,12 @@ createServer((request, response) => {
   let raw = '';
   request.on('data', (chunk) => { raw += chunk; });
   request.on('end', () => {
-    const { name, input } = JSON.parse(raw);
+    const { name, input, executionArn } = JSON.parse(raw);
+    if (request.headers['x-amz-target'] === 'AWSStepFunctions.DescribeExecution') {
+      const execution = executions.get(executionArn.split(':').pop());
+      if (!execution) return answer(400, { __type: 'ExecutionDoesNotExist', message: 'Execution Does Not Exist' });
+      return answer(200, { executionArn, stateMachineArn: 'retry', startDate: 0, status: execution.status });
+    }
     const known = executions.get(name);
     if (known) {
       return answer(400, { __type: 'ExecutionAlreadyExists', message: 'Execution Already Exists' });

@@ -188,7 +188,7 @@ type Log interface {
 	// trigger is not any more as it was read: nothing that its tenant's events mean was accepted then. Make the Intake anew.
 	Accept(ctx context.Context, in Intake) error
 	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
-	// out again when their time comes. Error: ErrNotFound when one of them waits nowhere; then none is written.
+	// out again when their time comes. Error: *NotWaitingError when some of them wait nowhere; the others are written.
 	Settle(ctx context.Context, deliveries []Delivery) error
 	// Get returns one delivery with its events and attempts. Error: ErrNotFound.
 	Get(ctx context.Context, tenant, integration, id string) (Delivery, error)

@@ -98,7 +98,7 @@ func NewDispatcher(c DispatcherConfig) *Dispatcher {
 		healthy: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
 		mails:    make(chan struct{}, l.Mails),
 		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
-		lanes: map[Lane]*lane{},
+		lanes: map[Lane]*lane{}, paces: paces{local: LocalPaces{Now: c.Courier.Now}, log: c.Logger},
 	}
 }
 
@@ -448,7 +448,7 @@ const paceLook = time.Second
 func (d *Dispatcher) await(ctx context.Context, l *lane, id string) bool {
 	epoch := l.epoch.Load()
 	for ctx.Err() == nil {
-		wait, _ := l.pace.take(d.now(), id)
+		_, wait, _ := l.pace.slot(ctx, d.now(), id, 1, 0)
 		if wait == 0 || l.epoch.Load() != epoch {
 			return true
 		}
@@ -474,7 +474,7 @@ func (d *Dispatcher) send(ctx context.Context, l *lane, r *Route, v Delivery, po
 		d.release([]Delivery{v})
 		return
 	}
-	l.pace.learn(d.now(), after)
+	l.pace.learn(ctx, d.now(), after)
 	d.outcomes <- outcome{delivery: after, window: r.Integration.Window, failing: since(r.Integration)}
 	d.leave(l, pool, &after)
 }

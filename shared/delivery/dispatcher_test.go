@@ -360,7 +360,7 @@ func TestAnOutcomeThatWasWrittenBeforeHoldsUpNoOther(t *testing.T) {
 		r := start(t, delivery.Limits{}, func(context.Context, destination.Request) (destination.Response, error) { return status(200) })
 		r.add("i")
 		r.queue.mu.Lock()
-		r.queue.fail = fmt.Errorf("settle: %w", delivery.ErrNotFound)
+		r.queue.late = "b"
 		r.queue.mu.Unlock()
 		r.send("i", "a", "b", "c")
 		time.Sleep(time.Millisecond)

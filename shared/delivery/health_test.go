@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -291,8 +292,8 @@ func beginDispatcher(t *testing.T, o *outside, s *switched) worker {
 	}}
 }
 
-// platform is a queue and a state machine before three senders that share nothing but the shelf: each call goes to the
-// next one.
+// platform is a queue and a state machine before three senders that share the shelf and the paces: each call goes to
+// the next one.
 type platform struct {
 	*shelf
 	t       *testing.T
@@ -324,24 +325,22 @@ func (p *platform) Enqueue(_ context.Context, parcels []delivery.Parcel, after t
 }
 
 // Start runs an execution, once under a name.
-func (p *platform) Start(_ context.Context, name, batch string) error {
+func (p *platform) Start(_ context.Context, first delivery.Round) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, s := range p.started {
-		if s == name {
-			return nil
-		}
+	if slices.Contains(p.started, first.Execution) {
+		return nil
 	}
-	p.started = append(p.started, name)
+	p.started = append(p.started, first.Execution)
 	p.work.Go(func() {
-		for round := (delivery.Round{Batch: batch, More: true}); round.More && p.ctx.Err() == nil; {
+		for round := first; round.More && p.ctx.Err() == nil; {
+			time.Sleep(time.Duration(round.Seconds) * time.Second)
 			after, err := p.next().Retry(p.ctx, round)
 			if err != nil {
 				time.Sleep(time.Second)
 				continue
 			}
 			round = after
-			time.Sleep(time.Duration(round.Seconds) * time.Second)
 		}
 	})
 	return nil
@@ -350,15 +349,16 @@ func (p *platform) Start(_ context.Context, name, batch string) error {
 func beginSenders(t *testing.T, o *outside, s *switched) worker {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &platform{t: t, ctx: ctx, shelf: &shelf{memory: newMemory(), batches: map[string]delivery.Parcel{}, failNext: map[string]error{}}}
+	p := &platform{t: t, ctx: ctx, shelf: &shelf{memory: newMemory(), batches: map[string]delivery.Batch{}, failNext: map[string]error{}}}
 	monitor := &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s, Now: time.Now}
 	var mu sync.Mutex
 	batches := 0
+	paces := &delivery.LocalPaces{}
 	for range 3 {
 		courier := outageCourier(o)
 		p.senders = append(p.senders, &delivery.Sender{
 			Shelf: p, Executions: p, Courier: courier, Router: delivery.NewRouter(courier, s, opener{}), Log: slog.New(slog.DiscardHandler), Monitor: monitor,
-			Budget: time.Minute, NewID: func() string {
+			Budget: time.Minute, Paces: paces, NewID: func() string {
 				mu.Lock()
 				defer mu.Unlock()
 				batches++

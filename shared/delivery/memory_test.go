@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +25,8 @@ type memory struct {
 	aborted      int
 	intakes      []delivery.Intake
 	settled      []delivery.Delivery
-	fail         error // of the next Settle
+	fail         error  // of the next Settle
+	late         string // a delivery that Settle finds ended
 }
 
 func newMemory() *memory {
@@ -75,10 +77,17 @@ func (m *memory) Settle(_ context.Context, deliveries []delivery.Delivery) error
 		m.fail = nil
 		return err
 	}
+	var late []string
 	for _, d := range deliveries {
-		m.deliveries[d.ID] = d
 		delete(m.leased, d.ID)
+		if d.ID == m.late {
+			late = append(late, d.ID)
+		}
+		m.deliveries[d.ID] = d
 		m.settled = append(m.settled, d)
+	}
+	if len(late) > 0 {
+		return fmt.Errorf("settle: %w", &delivery.NotWaitingError{IDs: late})
 	}
 	return nil
 }

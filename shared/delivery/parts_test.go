@@ -207,7 +207,7 @@ func both(t *testing.T, d destination.Destination, parameters partsParameters, t
 	t.Run("sender", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, parameters)
-			sh := &shelf{memory: w.memory, batches: map[string]delivery.Parcel{}, failNext: map[string]error{}}
+			sh := &shelf{memory: w.memory, batches: map[string]delivery.Batch{}, failNext: map[string]error{}}
 			ctx, cancel := context.WithCancel(t.Context())
 			var machines sync.WaitGroup
 			var n atomic.Int64

@@ -1,10 +1,12 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +26,9 @@ type Parcel struct {
 	IDs         []string
 	// Due is when the parcel may be opened: its deliveries gather until then. Zero for at once.
 	Due time.Time
+	// Spared is since when the parcel waits because its system wants to be spared, or gives no answer. Zero when it
+	// does not.
+	Spared time.Time
 }
 
 // Shelf is what a Sender needs of its engine.
@@ -33,35 +38,56 @@ type Shelf interface {
 	Load(ctx context.Context, p Parcel) ([]Delivery, error)
 	// Settle is that of Log.
 	Settle(ctx context.Context, deliveries []Delivery) error
-	// Claim records a retry batch and moves deliveries, as they are after their first failure, from pending into
-	// it: both or neither. Those that are pending no more stay where they are; claimed is the number of the others.
-	Claim(ctx context.Context, batch string, deliveries []Delivery) (claimed int, err error)
-	// Batch returns the members of a retry batch. Error: ErrNotFound.
-	Batch(ctx context.Context, id string) (Parcel, error)
+	// Claim records a retry batch and moves deliveries, as they are after their first failure, from pending into it:
+	// both or neither. Those that are pending no more stay where they are; claimed is the number of the others. It
+	// takes as many as the engine can move at once, at least one: rest are to be claimed in another batch.
+	Claim(ctx context.Context, batch string, deliveries []Delivery) (claimed int, rest []Delivery, err error)
+	// Batch returns a retry batch. Error: ErrNotFound.
+	Batch(ctx context.Context, id string) (Batch, error)
+	// TakeOver makes an execution the one that works at a batch. Error: ErrNotFound.
+	TakeOver(ctx context.Context, batch, execution string) error
 	// Enqueue hands parcels out again, not before the time is over; an engine may bound that to 15 minutes.
 	Enqueue(ctx context.Context, parcels []Parcel, after time.Duration) error
 }
 
-// Executions starts the retry cycles of a batch under a name; a name that was started before is no error, and starts
-// nothing.
+// Batch is deliveries of one integration whose retries travel together.
+type Batch struct {
+	Parcel
+	// Execution is the name of the execution that took the batch over, "" for the first, which has the batch's id for a
+	// name.
+	Execution string
+}
+
+// Executions works at retry batches, a turn at a time.
 type Executions interface {
-	Start(ctx context.Context, name, batch string) error
+	// Start starts the execution that the first round names; a name that was started before is no error, and starts
+	// nothing.
+	Start(ctx context.Context, first Round) error
+	// Running reports whether the execution of that name is at work.
+	Running(ctx context.Context, name string) (bool, error)
 }
 
 // Round is one turn of a retry batch: what the state machine hands to Retry, and what it gets back.
 type Round struct {
 	Batch string `json:"batch"`
+	// Execution is the name of the execution; "" is the batch's id. A batch that another execution has taken over is
+	// left alone.
+	Execution string `json:"execution,omitempty"`
 	// Round is the number of failures that the members share, 0 before the first answer.
 	Round int `json:"round"`
 	// Seconds to wait before the next turn.
 	Seconds int `json:"seconds"`
 	// More is false when nothing is left to send.
 	More bool `json:"more"`
+	// Spared is since when the batch waits because its system wants to be spared, or gives no answer: Unix time, 0 when
+	// it does not.
+	Spared int64 `json:"spared,omitempty"`
 }
 
 // Sender sends what an engine hands to it in parcels, and makes the retries of those that fail travel in batches: an
 // outage costs one execution for a parcel, not for a delivery. It is the distributed counterpart of Dispatcher. It
-// holds nothing between calls but opened integrations: a call that breaks off is simply made again.
+// holds nothing between calls but opened integrations and what it knows of their paces: a call that breaks off is
+// simply made again.
 type Sender struct {
 	Shelf      Shelf
 	Executions Executions
@@ -75,8 +101,18 @@ type Sender struct {
 	// Budget is how long after its beginning a call still starts requests; what is left then is handed out again.
 	// 0 = no limit. With the longest deadline of a request it must stay below the time that the call may take.
 	Budget time.Duration
+	// Paces are those that all processes share; nil = this process shares them with nobody.
+	Paces Paces
 
-	paces paces // what this process learned; another begins anew
+	once  sync.Once
+	paces paces
+}
+
+func (s *Sender) pace(tenant, integration string) *pace {
+	s.once.Do(func() {
+		s.paces.shared, s.paces.log, s.paces.local.Now = s.Paces, s.Log, s.Courier.Now
+	})
+	return s.paces.of(tenant, integration)
 }
 
 // Deliver makes the first attempt at what the parcels name. It returns an error for each parcel, nil for those that
@@ -124,6 +160,9 @@ func merge(parcels []Parcel, members []int) Parcel {
 				p.IDs = append(p.IDs, id)
 			}
 		}
+		if since := parcels[n].Spared; p.Spared.IsZero() || !since.IsZero() && since.Before(p.Spared) {
+			p.Spared = since
+		}
 	}
 	return p
 }
@@ -131,7 +170,7 @@ func merge(parcels []Parcel, members []int) Parcel {
 func (s *Sender) deliver(ctx context.Context, whole Parcel) error {
 	began := s.Courier.Now()
 	for ids := range slices.Chunk(whole.IDs, ParcelLimit) {
-		p := Parcel{Tenant: whole.Tenant, Integration: whole.Integration, IDs: ids}
+		p := Parcel{Tenant: whole.Tenant, Integration: whole.Integration, IDs: ids, Spared: whole.Spared}
 		if s.late(began) {
 			if err := s.Shelf.Enqueue(ctx, []Parcel{p}, 0); err != nil {
 				return fmt.Errorf("hand out %d deliveries of integration %s again: %w", len(ids), p.Integration, err)
@@ -164,13 +203,24 @@ func (s *Sender) parcel(ctx context.Context, p Parcel, began time.Time) error {
 	if ended != "" {
 		return s.end(ctx, fresh, ended)
 	}
+	if !p.Spared.IsZero() {
+		s.pace(p.Tenant, p.Integration).consult(ctx, s.Courier.Now())
+	}
 	out, err := s.send(ctx, route, fresh, began)
 	if err != nil {
 		return err
 	}
 	err = s.conclude(ctx, route, out.sent)
 	if len(out.left) > 0 {
-		err = errors.Join(err, s.Shelf.Enqueue(ctx, []Parcel{{Tenant: p.Tenant, Integration: p.Integration, IDs: ids(out.left)}}, out.spare))
+		rest := Parcel{Tenant: p.Tenant, Integration: p.Integration, IDs: ids(out.left)}
+		now := s.Courier.Now()
+		if out.limited {
+			rest.Spared = p.Spared
+			if rest.Spared.IsZero() {
+				rest.Spared = now
+			}
+		}
+		err = errors.Join(err, s.Shelf.Enqueue(ctx, []Parcel{rest}, out.after(now, rest.Spared)))
 	}
 	return err
 }
@@ -185,8 +235,8 @@ func (s *Sender) resume(ctx context.Context, loaded []Delivery) (fresh []Deliver
 			fresh = append(fresh, d)
 		case d.State == Retrying && !started[d.Batch]:
 			started[d.Batch] = true
-			if err := s.Executions.Start(ctx, d.Batch, d.Batch); err != nil {
-				return nil, fmt.Errorf("start the retries of batch %s, integration %s: %w", d.Batch, d.Integration, err)
+			if err := s.start(ctx, Round{Batch: d.Batch, Execution: d.Batch, More: true}); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -210,7 +260,12 @@ func (s *Sender) ripe(ctx context.Context, p Parcel, fresh []Delivery) (ripe []D
 		return ripe, nil
 	}
 	if err := s.Shelf.Enqueue(ctx, []Parcel{early}, 0); err != nil {
-		return nil, fmt.Errorf("put %d deliveries of integration %s back to gather: %w", len(early.IDs), p.Integration, err)
+		return nil, fmt.Errorf(
+			"put %d deliveries of integration %s back to gather: %w",
+			len(early.IDs),
+			p.Integration,
+			err,
+		)
 	}
 	return ripe, nil
 }
@@ -234,6 +289,40 @@ type visit struct {
 	sent, left []Delivery
 	kept       []Delivery // those of left of which parts arrived before their attempt broke off
 	spare      time.Duration
+	limited    bool // the system wants to be spared, or gives no answer
+	dead, lost bool // it gives no answer; our own way out is gone
+}
+
+// Bounds of how long is waited before a system is asked again that wants to be spared.
+const (
+	// spareDead is the shortest for a dead receiver: a function's time costs money.
+	spareDead = 30 * time.Second
+	// What waits for its turn asks again after a quarter of the time that it has waited for already, so that a thousand
+	// parcels do not ask a thousand times each; but not after more than spareMost.
+	spareMost   = 5 * time.Minute
+	spareTenths = 4
+	// spareLost is the most when our own way out is gone.
+	spareLost = time.Minute
+)
+
+// after is how long what was left waits, of which the first wait began at since.
+func (v visit) after(now, since time.Time) time.Duration {
+	if v.spare == 0 {
+		return 0
+	}
+	wait := max(v.spare, time.Second)
+	if v.dead {
+		wait = max(wait, spareDead)
+	}
+	if len(v.sent) > 0 || since.IsZero() {
+		return wait
+	}
+	most := spareMost
+	if v.lost {
+		most = spareLost
+	}
+	wait = max(wait, min(now.Sub(since)/spareTenths, most))
+	return wait + rand.N(wait/4)
 }
 
 // send makes one attempt at each, side by side: one at first, one more at once with each answer, at the system's pace.
@@ -243,17 +332,17 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 	var mu sync.Mutex
 	room := sync.NewCond(&mu)
 	inFlight, limit := 0, 1
-	pace := s.paces.of(route.Integration.Tenant, route.Integration.ID)
+	pace := s.pace(route.Integration.Tenant, route.Integration.ID)
 	mu.Lock()
 	for n, d := range deliveries {
 		for inFlight >= limit {
 			room.Wait()
 		}
 		mu.Unlock()
-		wait, ok := s.await(ctx, pace, d.ID, began)
+		wait, dead, ok := s.await(ctx, pace, d.ID, len(deliveries)-n, began)
 		mu.Lock()
 		if !ok {
-			out.left, out.spare = append(out.left, deliveries[n:]...), max(out.spare, wait)
+			out.left, out.spare, out.dead = append(out.left, deliveries[n:]...), max(out.spare, wait), dead
 			break
 		}
 		inFlight++
@@ -271,13 +360,13 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 				}
 				if errors.Is(failed, errEgress) {
 					pace.pause(s.Courier.Now().Add(egressPause))
-					out.spare = max(out.spare, egressPause)
+					out.spare, out.lost = max(out.spare, egressPause), true
 					return // our own fault: it is handed out again
 				}
 				err = fmt.Errorf("send delivery %s of integration %s: %w", d.ID, d.Integration, failed)
 				return
 			}
-			pace.learn(s.Courier.Now(), after)
+			pace.learn(ctx, s.Courier.Now(), after)
 			out.sent = append(out.sent, after)
 		}()
 	}
@@ -285,7 +374,10 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 		room.Wait()
 	}
 	mu.Unlock()
-	s.paces.forget(route.Integration.Tenant, route.Integration.ID, s.Courier.Now())
+	now := s.Courier.Now()
+	pace.flush(context.WithoutCancel(ctx), now)
+	out.limited = pace.limits(now)
+	s.paces.forget(route.Integration.Tenant, route.Integration.ID, now)
 	if len(out.sent) > 0 {
 		err = nil // what broke off is left over; what was sent must be written
 	}
@@ -296,37 +388,44 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 	return out, err
 }
 
-// awaitMost is the longest that a call without a budget waits for a system's pace.
-const awaitMost = 30 * time.Second
+// How long a call waits at most for the pace of a system at a time: one with a budget, because other processes wait for
+// their turn meanwhile, and one without.
+const (
+	awaitShort = 10 * time.Second
+	awaitMost  = 30 * time.Second
+)
 
-// spareDead is how long the others are spared that wait for a dead receiver: a function's time costs money.
-const spareDead = 30 * time.Second
-
-// await waits until the pace lets a request begin. Where that would outlast the call's time, or the receiver is dead, ok
-// is false and wait says how long is left.
-func (s *Sender) await(ctx context.Context, p *pace, id string, began time.Time) (wait time.Duration, ok bool) {
+// await waits until the pace lets a request begin; n wait for that. Where it would take too long, or the receiver is
+// dead, ok is false and wait says how long is left.
+func (s *Sender) await(
+	ctx context.Context,
+	p *pace,
+	id string,
+	n int,
+	began time.Time,
+) (wait time.Duration, dead, ok bool) {
 	for ctx.Err() == nil {
 		now := s.Courier.Now()
 		if s.late(began) {
-			return 0, false
+			return 0, false, false
 		}
-		wait, dead := p.take(now, id)
-		if wait == 0 {
-			return 0, true
-		}
-		if dead {
-			return max(wait, spareDead), false
-		}
-		left := awaitMost
+		within := awaitMost
 		if s.Budget > 0 {
-			left = s.Budget - now.Sub(began)
+			within = min(awaitShort, s.Budget-now.Sub(began))
 		}
-		if wait >= left {
-			return wait, false
+		at, wait, dead := p.slot(ctx, now, id, n, within)
+		if wait > 0 {
+			return wait, dead, false
 		}
-		sleep(ctx, wait)
+		if at.After(now) {
+			sleep(ctx, at.Sub(now))
+			if p.quiet(s.Courier.Now()) {
+				continue // one that was on its way was told so
+			}
+		}
+		return 0, false, ctx.Err() == nil
 	}
-	return 0, false
+	return 0, false, false
 }
 
 func (s *Sender) perLane() int {
@@ -357,21 +456,36 @@ func (s *Sender) conclude(ctx context.Context, route *Route, sent []Delivery) er
 	return errors.Join(err, s.judge(ctx, route, sent))
 }
 
-// claim puts first failures into a batch and starts its retries.
+// claim puts first failures into a batch and starts its retries; into several where they do not fit into one.
 func (s *Sender) claim(ctx context.Context, failing []Delivery) error {
-	batch, integration := s.NewID(), failing[0].Integration
-	for i := range failing {
-		failing[i].Batch = batch
+	for len(failing) > 0 {
+		batch, integration := s.NewID(), failing[0].Integration
+		for i := range failing {
+			failing[i].Batch = batch
+		}
+		n, rest, err := s.Shelf.Claim(ctx, batch, failing)
+		if err != nil {
+			return fmt.Errorf(
+				"claim %d deliveries of integration %s for their retries: %w",
+				len(failing),
+				integration,
+				err,
+			)
+		}
+		if n > 0 { // else another visit of the same parcel was faster
+			first := next(Round{Batch: batch, Execution: batch}, failing[:len(failing)-len(rest)])
+			if err := s.start(ctx, first); err != nil {
+				return err
+			}
+		}
+		failing = rest
 	}
-	n, err := s.Shelf.Claim(ctx, batch, failing)
-	if err != nil {
-		return fmt.Errorf("claim %d deliveries of integration %s for their retries: %w", len(failing), integration, err)
-	}
-	if n == 0 {
-		return nil // another visit of the same parcel was faster
-	}
-	if err := s.Executions.Start(ctx, batch, batch); err != nil {
-		return fmt.Errorf("start the retries of batch %s, integration %s: %w", batch, integration, err)
+	return nil
+}
+
+func (s *Sender) start(ctx context.Context, first Round) error {
+	if err := s.Executions.Start(ctx, first); err != nil {
+		return fmt.Errorf("start the retries of batch %s as %s: %w", first.Batch, first.Execution, err)
 	}
 	return nil
 }
@@ -381,7 +495,12 @@ func (s *Sender) settle(ctx context.Context, deliveries []Delivery) error {
 		return nil
 	}
 	if err := settle(ctx, s.Shelf, s.Log, deliveries); err != nil {
-		return fmt.Errorf("write the outcome of %d deliveries of integration %s: %w", len(deliveries), deliveries[0].Integration, err)
+		return fmt.Errorf(
+			"write the outcome of %d deliveries of integration %s: %w",
+			len(deliveries),
+			deliveries[0].Integration,
+			err,
+		)
 	}
 	return nil
 }
@@ -407,32 +526,56 @@ func (s *Sender) judge(ctx context.Context, route *Route, sent []Delivery) error
 // Round after an error: members whose attempt was written are not sent twice.
 func (s *Sender) Retry(ctx context.Context, r Round) (Round, error) {
 	began := s.Courier.Now()
-	p, err := s.Shelf.Batch(ctx, r.Batch)
+	end := Round{Batch: r.Batch, Execution: r.Execution, Round: r.Round}
+	b, err := s.Shelf.Batch(ctx, r.Batch)
 	if err != nil {
 		return r, fmt.Errorf("read retry batch %s: %w", r.Batch, err)
 	}
-	loaded, err := s.Shelf.Load(ctx, p)
-	if err != nil {
-		return r, fmt.Errorf("load retry batch %s of integration %s: %w", r.Batch, p.Integration, err)
+	if cmp.Or(r.Execution, r.Batch) != cmp.Or(b.Execution, r.Batch) {
+		s.Log.Info(
+			"an execution ends: another has taken its batch over",
+			"batch",
+			r.Batch,
+			"execution",
+			r.Execution,
+			"other",
+			b.Execution,
+		)
+		return end, nil
 	}
-	waiting := slices.DeleteFunc(loaded, func(d Delivery) bool { return d.State != Retrying || d.Batch != r.Batch })
-	if len(waiting) == 0 {
-		return Round{Batch: r.Batch, Round: r.Round}, nil
+	waiting, err := s.waiting(ctx, r.Batch, b.Parcel)
+	if err != nil || len(waiting) == 0 {
+		return end, err
 	}
-	route, ended, err := s.Router.Route(ctx, p.Tenant, p.Integration)
+	route, ended, err := s.Router.Route(ctx, b.Tenant, b.Integration)
 	if err != nil {
 		return r, err
 	}
 	if ended != "" {
-		return Round{Batch: r.Batch, Round: r.Round}, s.end(ctx, waiting, ended)
+		return end, s.end(ctx, waiting, ended)
 	}
 	if r.Round == 0 {
-		return next(r.Batch, waiting), nil
+		return next(end, waiting), nil
 	}
 	return s.attempt(ctx, r, route, waiting, began)
 }
 
-func (s *Sender) attempt(ctx context.Context, r Round, route *Route, waiting []Delivery, began time.Time) (Round, error) {
+// waiting loads the members of a batch that still wait in it.
+func (s *Sender) waiting(ctx context.Context, batch string, p Parcel) ([]Delivery, error) {
+	loaded, err := s.Shelf.Load(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("load retry batch %s of integration %s: %w", batch, p.Integration, err)
+	}
+	return slices.DeleteFunc(loaded, func(d Delivery) bool { return d.State != Retrying || d.Batch != batch }), nil
+}
+
+func (s *Sender) attempt(
+	ctx context.Context,
+	r Round,
+	route *Route,
+	waiting []Delivery,
+	began time.Time,
+) (Round, error) {
 	var turn, after []Delivery
 	for _, d := range waiting {
 		if d.Failures <= r.Round {
@@ -441,8 +584,12 @@ func (s *Sender) attempt(ctx context.Context, r Round, route *Route, waiting []D
 			after = append(after, d) // sent by a call with the same Round that broke off later
 		}
 	}
+	pace := s.pace(route.Integration.Tenant, route.Integration.ID)
+	if r.Spared > 0 || slices.ContainsFunc(turn, Delivery.spares) {
+		pace.consult(ctx, s.Courier.Now())
+	}
 	if len(turn) > 1 && !slices.ContainsFunc(turn, func(d Delivery) bool { return !d.unanswered() }) {
-		s.paces.of(route.Integration.Tenant, route.Integration.ID).expectSilence()
+		pace.expectSilence()
 	}
 	out, err := s.send(ctx, route, turn, began)
 	if err != nil {
@@ -452,19 +599,26 @@ func (s *Sender) attempt(ctx context.Context, r Round, route *Route, waiting []D
 		return r, err
 	}
 	if len(out.left) > 0 {
-		return Round{Batch: r.Batch, Round: r.Round, Seconds: seconds(out.spare), More: true}, nil
+		rest := Round{Batch: r.Batch, Execution: r.Execution, Round: r.Round, More: true}
+		now := s.Courier.Now()
+		if out.limited {
+			rest.Spared = cmp.Or(r.Spared, now.Unix())
+		}
+		rest.Seconds = seconds(out.after(now, time.Unix(cmp.Or(rest.Spared, now.Unix()), 0)))
+		return rest, nil
 	}
 	for _, d := range out.sent {
 		if d.State == Retrying {
 			after = append(after, d)
 		}
 	}
-	return next(r.Batch, after), nil
+	return next(Round{Batch: r.Batch, Execution: r.Execution}, after), nil
 }
 
-// next is the wait before the next turn of a batch: as long as the most patient of its members was told to wait.
-func next(batch string, waiting []Delivery) Round {
-	r := Round{Batch: batch, More: len(waiting) > 0}
+// next is the turn of a batch after this one, with the wait before it: as long as the most patient of its members was
+// told to wait.
+func next(r Round, waiting []Delivery) Round {
+	r = Round{Batch: r.Batch, Execution: r.Execution, More: len(waiting) > 0}
 	for _, d := range waiting {
 		if r.Round == 0 || d.Failures < r.Round {
 			r.Round = d.Failures
@@ -477,12 +631,19 @@ func next(batch string, waiting []Delivery) Round {
 // seconds rounds up.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// Resume takes a batch up again whose retries broke off, under a new name: that of the message which reported it.
-func (s *Sender) Resume(ctx context.Context, batch, name string) error {
-	if err := s.Executions.Start(ctx, name, batch); err != nil {
-		return fmt.Errorf("start the retries of batch %s again as %s: %w", batch, name, err)
+// Resume takes a batch up again whose retries broke off, by a new execution whose name ends with what is unique to the
+// reason, such as the id of a message: the names of others stay used up. An execution that is still at work ends at its
+// next turn.
+func (s *Sender) Resume(ctx context.Context, batch, reason string) error {
+	name := batch + "-" + reason
+	switch err := s.Shelf.TakeOver(ctx, batch, name); {
+	case errors.Is(err, ErrNotFound):
+		s.Log.Warn("a retry batch that is to be taken up again is kept no more", "batch", batch)
+		return nil
+	case err != nil:
+		return fmt.Errorf("take over the retries of batch %s as %s: %w", batch, name, err)
 	}
-	return nil
+	return s.start(ctx, Round{Batch: batch, Execution: name, More: true})
 }
 
 func ids(deliveries []Delivery) []string {

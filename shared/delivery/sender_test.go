@@ -26,7 +26,10 @@ import (
 type shelf struct {
 	*memory
 	mu       sync.Mutex
-	batches  map[string]delivery.Parcel
+	batches  map[string]delivery.Batch
+	rounds   []delivery.Round // the first of each execution
+	running  map[string]bool
+	most     int // that one Claim takes; 0 = all
 	enqueued []delivery.Parcel
 	after    []time.Duration
 	started  []string
@@ -50,9 +53,17 @@ func (s *shelf) Load(_ context.Context, p delivery.Parcel) (out []delivery.Deliv
 	return out, s.fault("Load")
 }
 
-func (s *shelf) Claim(_ context.Context, batch string, deliveries []delivery.Delivery) (int, error) {
+func (s *shelf) Claim(
+	_ context.Context,
+	batch string,
+	deliveries []delivery.Delivery,
+) (int, []delivery.Delivery, error) {
 	if err := s.fault("Claim"); err != nil {
-		return 0, err
+		return 0, nil, err
+	}
+	var rest []delivery.Delivery
+	if s.most > 0 && len(deliveries) > s.most {
+		deliveries, rest = deliveries[:s.most], deliveries[s.most:]
 	}
 	var members []string
 	for _, d := range deliveries {
@@ -64,12 +75,14 @@ func (s *shelf) Claim(_ context.Context, batch string, deliveries []delivery.Del
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(members) > 0 {
-		s.batches[batch] = delivery.Parcel{Tenant: deliveries[0].Tenant, Integration: deliveries[0].Integration, IDs: members}
+		s.batches[batch] = delivery.Batch{
+			Parcel: delivery.Parcel{Tenant: deliveries[0].Tenant, Integration: deliveries[0].Integration, IDs: members},
+		}
 	}
-	return len(members), nil
+	return len(members), rest, nil
 }
 
-func (s *shelf) Batch(_ context.Context, id string) (delivery.Parcel, error) {
+func (s *shelf) Batch(_ context.Context, id string) (delivery.Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, ok := s.batches[id]
@@ -77,6 +90,18 @@ func (s *shelf) Batch(_ context.Context, id string) (delivery.Parcel, error) {
 		return p, delivery.ErrNotFound
 	}
 	return p, nil
+}
+
+func (s *shelf) TakeOver(_ context.Context, batch, execution string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.batches[batch]
+	if !ok {
+		return delivery.ErrNotFound
+	}
+	b.Execution = execution
+	s.batches[batch] = b
+	return nil
 }
 
 func (s *shelf) Enqueue(_ context.Context, parcels []delivery.Parcel, after time.Duration) error {
@@ -88,16 +113,22 @@ func (s *shelf) Enqueue(_ context.Context, parcels []delivery.Parcel, after time
 	return nil
 }
 
-func (s *shelf) Start(_ context.Context, name, _ string) error {
+func (s *shelf) Start(_ context.Context, first delivery.Round) error {
 	if err := s.fault("Start"); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !slices.Contains(s.started, name) {
-		s.started = append(s.started, name)
+	if !slices.Contains(s.started, first.Execution) {
+		s.started, s.rounds = append(s.started, first.Execution), append(s.rounds, first)
 	}
 	return nil
+}
+
+func (s *shelf) Running(_ context.Context, name string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running[name], nil
 }
 
 type sending struct {
@@ -108,21 +139,64 @@ type sending struct {
 }
 
 func sender(t *testing.T, c carrier) *sending {
-	s := &sending{t: t, shelf: &shelf{memory: newMemory(), batches: map[string]delivery.Parcel{}, failNext: map[string]error{}}, integrations: &integrations{all: map[string]integration.Integration{}}}
-	courier := &delivery.Courier{Destinations: systems{}, Carrier: c, Schedule: retry.Schedule{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	s := &sending{
+		t: t,
+		shelf: &shelf{
+			memory:   newMemory(),
+			batches:  map[string]delivery.Batch{},
+			running:  map[string]bool{},
+			failNext: map[string]error{},
+		},
+		integrations: &integrations{all: map[string]integration.Integration{}},
+	}
+	courier := &delivery.Courier{
+		Destinations: systems{},
+		Carrier:      c,
+		Schedule:     retry.Schedule{},
+		Now:          time.Now,
+		Log:          slog.New(slog.DiscardHandler),
+	}
 	var n atomic.Int64
 	s.Sender = &delivery.Sender{
-		Shelf: s.shelf, Executions: s.shelf, Courier: courier, Router: delivery.NewRouter(courier, s.integrations, opener{}), Log: slog.New(slog.DiscardHandler),
-		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s.integrations, Rule: health.Rule{Minimum: 1000}, Now: time.Now},
-		NewID:   func() string { return fmt.Sprintf("batch-%d", n.Add(1)) },
+		Shelf:      s.shelf,
+		Executions: s.shelf,
+		Courier:    courier,
+		Router:     delivery.NewRouter(courier, s.integrations, opener{}),
+		Log:        slog.New(slog.DiscardHandler),
+		Monitor: &health.Monitor{
+			Counters: &tallies{by: map[string]health.Count{}},
+			Switch:   s.integrations,
+			Rule:     health.Rule{Minimum: 1000},
+			Now:      time.Now,
+		},
+		NewID: func() string { return fmt.Sprintf("batch-%d", n.Add(1)) },
 	}
-	s.integrations.set(integration.Integration{ID: "i", Tenant: "42", System: "plain", Name: "i", Revision: 1, Window: 1, Subscriptions: []integration.Subscription{{Event: event.System}}})
+	s.integrations.set(
+		integration.Integration{
+			ID:            "i",
+			Tenant:        "42",
+			System:        "plain",
+			Name:          "i",
+			Revision:      1,
+			Window:        1,
+			Subscriptions: []integration.Subscription{{Event: event.System}},
+		},
+	)
 	return s
 }
 
 func (s *sending) pending(ids ...string) delivery.Parcel {
 	for _, id := range ids {
-		s.shelf.put(delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{user(id)}})
+		s.shelf.put(
+			delivery.Delivery{
+				ID:          id,
+				Tenant:      "42",
+				Integration: "i",
+				State:       delivery.Pending,
+				Count:       1,
+				Events:      []event.Event{user(id)},
+			},
+		)
 	}
 	return delivery.Parcel{Tenant: "42", Integration: "i", IDs: ids}
 }
@@ -134,21 +208,21 @@ func (s *sending) deliver(parcels ...delivery.Parcel) {
 	}
 }
 
-// machine runs a batch as the state machine does, and returns its waits.
-func (s *sending) machine(batch string) (waits []time.Duration) {
+// machine runs an execution as the state machine does, and returns its waits.
+func (s *sending) machine(execution string) (waits []time.Duration) {
 	s.t.Helper()
-	r := delivery.Round{Batch: batch}
-	for {
-		next, err := s.Retry(s.t.Context(), r)
-		require.NoError(s.t, err)
-		if !next.More {
-			return waits
-		}
-		wait := time.Duration(next.Seconds) * time.Second
+	n := slices.Index(s.shelf.started, execution)
+	require.GreaterOrEqual(s.t, n, 0, "it was started")
+	for r := s.shelf.rounds[n]; r.More; {
+		wait := time.Duration(r.Seconds) * time.Second
 		time.Sleep(wait)
 		waits = append(waits, wait)
+		next, err := s.Retry(s.t.Context(), r)
+		require.NoError(s.t, err)
+		require.Equal(s.t, r.Execution, next.Execution)
 		r = next
 	}
+	return waits
 }
 
 func allWaits() (out []time.Duration) {
@@ -214,11 +288,14 @@ func TestATurnThatBreaksOffIsTakenAgainWithoutSendingTwice(t *testing.T) {
 func TestAParcelThatComesTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0
-		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { sent++; return status(500) })
+		s := sender(
+			t,
+			func(context.Context, destination.Request) (destination.Response, error) { sent++; return status(500) },
+		)
 		p := s.pending("a")
 		s.shelf.failNext["Start"] = errors.New("Step Functions is away")
 		errs := s.Deliver(t.Context(), []delivery.Parcel{p})
-		require.ErrorContains(t, errs[0], "start the retries of batch batch-1, integration i: Step Functions is away")
+		require.ErrorContains(t, errs[0], "start the retries of batch batch-1 as batch-1: Step Functions is away")
 		require.Empty(t, s.shelf.started)
 		s.deliver(p)
 		require.Equal(t, []string{"batch-1"}, s.shelf.started, "it makes sure that the batch's execution exists")
@@ -240,12 +317,15 @@ func TestAnIntegrationThatIsOffEndsWhatWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sent := 0
-				s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { sent++; return status(500) })
+				s := sender(
+					t,
+					func(context.Context, destination.Request) (destination.Response, error) { sent++; return status(500) },
+				)
 				s.deliver(s.pending("a"))
 				p := s.pending("b")
 				off(s)
 				s.deliver(p)
-				require.Empty(t, s.machine("batch-1"))
+				require.Equal(t, allWaits()[:1], s.machine("batch-1"), "its next turn ends it")
 				require.Equal(t, 1, sent)
 				for _, id := range []string{"a", "b"} {
 					require.Equal(t, delivery.Dead, s.shelf.get(id).State)
@@ -264,7 +344,12 @@ func TestWhatThereIsNoTimeForIsHandedOutAgain(t *testing.T) {
 		})
 		s.PerLane, s.Budget = 2, 40*time.Second
 		s.deliver(s.pending("a", "b", "c", "d", "e", "f", "g", "h"))
-		require.Equal(t, []delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{"f", "g", "h"}}}, s.shelf.enqueued, "one alone, then two at a time")
+		require.Equal(
+			t,
+			[]delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{"f", "g", "h"}}},
+			s.shelf.enqueued,
+			"one alone, then two at a time",
+		)
 		require.Equal(t, 5, s.shelf.count(delivery.Retrying))
 		next, err := s.Retry(t.Context(), delivery.Round{Batch: "batch-1", Round: 1})
 		require.NoError(t, err)
@@ -298,7 +383,7 @@ func TestABrokenIntegrationIsDisabledByItsParcels(t *testing.T) {
 		i, err := s.integrations.Get(t.Context(), "42", "i")
 		require.NoError(t, err)
 		require.False(t, i.Enabled())
-		require.Empty(t, s.machine("batch-1"), "its retries end")
+		require.Equal(t, allWaits()[:1], s.machine("batch-1"), "its next turn ends it")
 		require.Equal(t, 25, s.shelf.count(delivery.Dead))
 	})
 }

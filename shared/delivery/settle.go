@@ -3,29 +3,40 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 )
+
+// NotWaitingError names deliveries that could not be settled because they wait nowhere: they have ended, or are kept no
+// more. It is an ErrNotFound.
+type NotWaitingError struct{ IDs []string }
+
+func (e *NotWaitingError) Error() string {
+	return fmt.Sprintf("%d deliveries wait nowhere, the first is %s", len(e.IDs), e.IDs[0])
+}
+
+// Is makes it an ErrNotFound.
+func (*NotWaitingError) Is(target error) bool { return target == ErrNotFound }
 
 // settler is the part of Log and Shelf that writes outcomes.
 type settler interface {
 	Settle(ctx context.Context, deliveries []Delivery) error
 }
 
-// settle writes outcomes. Where some wait nowhere any more, because they were handed out twice and the other visit was
-// faster, the rest is written one by one: nothing must keep the others from being written.
+// settle writes outcomes. Some may wait nowhere any more, because they were handed out twice and the other visit was
+// faster.
 func settle(ctx context.Context, s settler, log *slog.Logger, deliveries []Delivery) error {
 	err := s.Settle(ctx, deliveries)
-	if !errors.Is(err, ErrNotFound) {
+	var late *NotWaitingError
+	if !errors.As(err, &late) {
 		return err
 	}
-	err = nil
 	for _, d := range deliveries {
-		switch one := s.Settle(ctx, []Delivery{d}); {
-		case errors.Is(one, ErrNotFound):
-			log.Warn("an outcome was written by another visit before", "tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "state", d.State)
-		default:
-			err = errors.Join(err, one)
+		if slices.Contains(late.IDs, d.ID) {
+			log.Warn("an outcome was written by another visit before",
+				"tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "state", d.State)
 		}
 	}
-	return err
+	return nil
 }

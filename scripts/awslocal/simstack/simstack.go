@@ -137,6 +137,7 @@ func (s *Stack) sender(carrier Carrier, budget time.Duration) *delivery.Sender {
 			Rule: health.Rule{Minimum: 1_000_000}, // nothing is switched off: what is delivered must not depend on luck
 		},
 		NewID: NewID, Log: s.log, Budget: budget,
+		Paces: &aws.Paces{DB: s.DB, Table: s.prefix + "PacesTable", Now: s.Now},
 	}
 }
 
@@ -161,7 +162,8 @@ func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
 	})
 	c.Deploy("Deliver", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
-		return lambda.NewHandler(aws.DeliverHandler(s.sender(carrier, budget), s.visibility("DeliveriesQueue"), s.log)).Invoke
+		again := s.visibility("DeliveriesQueue", "RetriesQueue")
+		return lambda.NewHandler(aws.DeliverHandler(s.sender(carrier, budget), again, s.log)).Invoke
 	})
 	c.Deploy("Retry", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
@@ -186,5 +188,5 @@ var Schedules = map[string]string{"Retry": `{"relay":true}`}
 
 // Redrives are where an operator moves the messages of a dead-letter queue to, as the alarms ask.
 var Redrives = map[string]string{
-	"EventsDeadLetters": "EventsQueue", "DeliveriesDeadLetters": "DeliveriesQueue", "RetryDeadLetters": "DeliveriesQueue",
+	"EventsDeadLetters": "EventsQueue", "DeliveriesDeadLetters": "DeliveriesQueue", "RetryDeadLetters": "RetriesQueue",
 }

@@ -132,7 +132,7 @@ func (d *Deliveries) changes(v delivery.Delivery) (item, error) {
 		c["trouble"] = text(troubleKey(v.Tenant, v.Integration, v.State))
 	}
 	if len(v.Attempts) > 0 {
-		raw, err := packed(v.Attempts)
+		raw, err := packedAttempts(v.Attempts)
 		if err != nil {
 			return nil, fmt.Errorf("write the attempts of delivery %s: %w", v.ID, err)
 		}
@@ -149,7 +149,7 @@ func (d *Deliveries) changes(v delivery.Delivery) (item, error) {
 }
 
 // packed is a value as compressed JSON.
-func packed(v any) (types.AttributeValue, error) {
+func packed(v any) (*types.AttributeValueMemberB, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func packed(v any) (types.AttributeValue, error) {
 	if raw, err = deflate(raw); err != nil {
 		return nil, err
 	}
-	return blob(raw), nil
+	return &types.AttributeValueMemberB{Value: raw}, nil
 }
 
 // unpack is the reverse of packed; an attribute that is not there leaves v.

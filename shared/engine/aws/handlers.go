@@ -7,6 +7,8 @@ import (
 	"log/slog"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/metrics"
@@ -29,11 +31,11 @@ func DeliverHandler(s *delivery.Sender, again *Visibility, log *slog.Logger) fun
 			case err != nil:
 				fail(r, fmt.Errorf("it is not a parcel: %w", err))
 			case m.Batch != "":
-				if err := s.Resume(ctx, m.Batch, m.Batch+"-"+r.MessageId); err != nil {
+				if err := s.Resume(ctx, m.Batch, r.MessageId); err != nil {
 					fail(r, err)
 				}
 			default:
-				list = append(list, delivery.Parcel{Tenant: m.Tenant, Integration: m.Integration, IDs: m.Deliveries})
+				list = append(list, m.parcel())
 				of = append(of, r)
 			}
 		}
@@ -62,7 +64,8 @@ type Turn struct {
 func RetryHandler(s *delivery.Sender, relay func(context.Context) (int, error), log *slog.Logger) func(context.Context, Turn) (delivery.Round, error) {
 	return func(ctx context.Context, t Turn) (delivery.Round, error) {
 		if !t.Relay {
-			return s.Retry(ctx, t.Round)
+			next, err := s.Retry(ctx, t.Round)
+			return next, typed(err)
 		}
 		count, err := relay(ctx)
 		if count > 0 {
@@ -73,4 +76,16 @@ func RetryHandler(s *delivery.Sender, relay func(context.Context) (int, error), 
 		}
 		return delivery.Round{}, err
 	}
+}
+
+// Unavailable is the type of a turn's error when a service is out of order, and not the function: retry.asl.json tries
+// the turn again for hours.
+const Unavailable = "Unavailable"
+
+// typed gives an error the type that the state machine looks at.
+func typed(err error) error {
+	if err == nil || !errors.Is(err, errCapacity) && !retry.NewStandard().IsErrorRetryable(err) {
+		return err
+	}
+	return messages.InvokeResponse_Error{Message: err.Error(), Type: Unavailable}
 }

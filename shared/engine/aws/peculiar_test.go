@@ -63,31 +63,6 @@ func TestAnEventOfAMegabyteIsKeptInSeveralRows(t *testing.T) {
 	require.Equal(t, noise, letters[0].Detail)
 }
 
-func TestABatchClaimsWhatIsStillPending(t *testing.T) {
-	d := open(t).deliveries()
-	a, b := accepted("a", "/"), accepted("b", "/")
-	one, two := pending(first, a), pending(second, b)
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{a, b}, Deliveries: []delivery.Delivery{one, two}}))
-	fail := func(v delivery.Delivery, batch string) delivery.Delivery {
-		v.State, v.Failures, v.Batch, v.Due = delivery.Retrying, 1, batch, now().Add(time.Second)
-		return v
-	}
-	n, err := d.Claim(t.Context(), "batch-1", []delivery.Delivery{fail(one, "batch-1")})
-	require.NoError(t, err)
-	require.Equal(t, 1, n)
-	n, err = d.Claim(t.Context(), "batch-2", []delivery.Delivery{fail(one, "batch-2"), fail(two, "batch-2")})
-	require.NoError(t, err)
-	require.Equal(t, 1, n, "the other belongs to batch 1")
-	p, err := d.Batch(t.Context(), "batch-2")
-	require.NoError(t, err)
-	require.Equal(t, delivery.Parcel{Tenant: "42", Integration: "i", IDs: []string{second}}, p)
-	n, err = d.Claim(t.Context(), "batch-3", []delivery.Delivery{fail(one, "batch-3"), fail(two, "batch-3")})
-	require.NoError(t, err)
-	require.Zero(t, n)
-	_, err = d.Batch(t.Context(), "batch-3")
-	require.ErrorIs(t, err, delivery.ErrNotFound, "nothing was claimed, so nothing was recorded")
-}
-
 func TestRowsThatTTLHasNotDeletedYetAreLeftOut(t *testing.T) {
 	w := open(t)
 	d := w.deliveries()

@@ -31,7 +31,17 @@ type message struct {
 	Tenant      string   `json:"tenant,omitempty"`
 	Integration string   `json:"integration,omitempty"`
 	Deliveries  []string `json:"deliveries,omitempty"`
+	Spared      int64    `json:"spared,omitempty"` // delivery.Parcel.Spared, in Unix time
 	Batch       string   `json:"batch,omitempty"`
+}
+
+// parcel is the message's parcel.
+func (m message) parcel() delivery.Parcel {
+	p := delivery.Parcel{Tenant: m.Tenant, Integration: m.Integration, IDs: m.Deliveries}
+	if m.Spared > 0 {
+		p.Spared = time.Unix(m.Spared, 0).UTC()
+	}
+	return p
 }
 
 // parcels groups deliveries by integration, oldest first.
@@ -66,7 +76,11 @@ func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel, after 
 		if len(p.IDs) == 0 {
 			continue
 		}
-		body, err := json.Marshal(message{Tenant: p.Tenant, Integration: p.Integration, Deliveries: p.IDs})
+		m := message{Tenant: p.Tenant, Integration: p.Integration, Deliveries: p.IDs}
+		if !p.Spared.IsZero() {
+			m.Spared = p.Spared.Unix()
+		}
+		body, err := json.Marshal(m)
 		if err != nil {
 			return fmt.Errorf("encode a parcel for integration %s: %w", p.Integration, err)
 		}

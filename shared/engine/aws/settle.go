@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,70 +14,86 @@ import (
 	"tocsin/shared/delivery"
 )
 
-// rowOverhead is a delivery's row without its attempts, in bytes: a bound for the size of a transaction.
+// rowOverhead is a delivery's row without its events, attempts and parts, in bytes: a bound for the size of a
+// transaction.
 const rowOverhead = 2 << 10
 
-// Settle writes outcomes, as many in a transaction as one takes: at most 100 deliveries are all written or none.
+// attemptBytes bounds the attempts of a delivery's row. An item takes 400 KB (DynamoDB, "Service, account, and table
+// quotas"): the outcomes of 512 parts and the ids of a thousand events are in it too, up to about 130 KB each.
+const attemptBytes = 100 << 10
+
+// packedAttempts are the newest attempts that fit.
+func packedAttempts(list []delivery.Attempt) (*types.AttributeValueMemberB, error) {
+	for {
+		raw, err := packed(list)
+		if err != nil || len(raw.Value) <= attemptBytes || len(list) < 2 {
+			return raw, err
+		}
+		list = list[1+len(list)/8:]
+	}
+}
+
+// Settle writes outcomes, each by itself: deliveries have nothing to do with one another, and a transaction costs twice
+// as much.
 func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery) error {
-	for len(deliveries) > 0 {
-		writes, err := d.outcomes(deliveries, "#state IN (:pending, :retrying)", item{
-			":pending": text(string(delivery.Pending)), ":retrying": text(string(delivery.Retrying)),
-		}, transactLimit)
+	statements := make([]types.BatchStatementRequest, len(deliveries))
+	for n, v := range deliveries {
+		changes, err := d.changes(v)
 		if err != nil {
 			return err
 		}
-		unmet, err := transact(ctx, d.DB, writes, "")
-		if err != nil {
-			return fmt.Errorf("settle %d deliveries: %w", len(writes), err)
+		statements[n] = d.outcome(v, changes)
+	}
+	unmet, err := executeAll(ctx, d.DB, statements)
+	if err != nil {
+		return fmt.Errorf("settle %d deliveries: %w", len(deliveries), err)
+	}
+	var ended []string
+	for n, v := range deliveries {
+		if unmet[n] {
+			ended = append(ended, v.ID)
 		}
-		if len(unmet) > 0 {
-			return fmt.Errorf("settle delivery %s: %w", deliveries[unmet[0]].ID, delivery.ErrNotFound)
-		}
-		deliveries = deliveries[len(writes):]
+	}
+	if len(ended) > 0 {
+		return fmt.Errorf("settle %d deliveries: %w", len(deliveries), &delivery.NotWaitingError{IDs: ended})
 	}
 	return nil
 }
 
-// outcomes are the updates of as many deliveries as a transaction takes.
-func (d *Deliveries) outcomes(deliveries []delivery.Delivery, condition string, values item, limit int) ([]types.TransactWriteItem, error) {
-	var out []types.TransactWriteItem
-	size := 0
-	for _, v := range deliveries {
-		changes, err := d.changes(v)
-		if err != nil {
-			return nil, err
+// outcome is the statement that writes the new state of a delivery that waits.
+func (d *Deliveries) outcome(v delivery.Delivery, changes item) types.BatchStatementRequest {
+	var set, remove strings.Builder
+	var parameters []types.AttributeValue
+	for _, name := range sortedNames(changes) {
+		if value := changes[name]; value != nil {
+			set.WriteString(` SET "` + name + `" = ?`)
+			parameters = append(parameters, value)
+		} else {
+			remove.WriteString(` REMOVE "` + name + `"`)
 		}
-		for _, name := range []string{"attempts", "parts"} {
-			if a, ok := changes[name].(*types.AttributeValueMemberB); ok {
-				size += len(a.Value)
-			}
-		}
-		if size += rowOverhead; len(out) == limit || len(out) > 0 && size > transactBytes {
-			break
-		}
-		u := &types.Update{
-			TableName: &d.Tables.Deliveries, Key: deliveryKey(v.Tenant, v.Integration, v.ID), ConditionExpression: &condition,
-			ExpressionAttributeNames: map[string]string{"#state": "state"}, ExpressionAttributeValues: item{},
-		}
-		for k, value := range values {
-			u.ExpressionAttributeValues[k] = value
-		}
-		expression := update(changes, u.ExpressionAttributeNames, u.ExpressionAttributeValues)
-		u.UpdateExpression = &expression
-		out = append(out, types.TransactWriteItem{Update: u})
 	}
-	return out, nil
+	parameters = append(parameters, text(laneKey(v.Tenant, v.Integration)), text(v.ID),
+		text(string(delivery.Pending)), text(string(delivery.Retrying)))
+	return types.BatchStatementRequest{
+		Statement: awssdk.String(`UPDATE "` + d.Tables.Deliveries + `"` + set.String() + remove.String() +
+			` WHERE "lane" = ? AND "id" = ? AND "state" IN [?, ?]`),
+		Parameters: parameters,
+	}
+}
+
+func sortedNames(i item) []string {
+	names := make([]string, 0, len(i))
+	for name := range i {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // update is the expression that sets and removes attributes; it adds to names and values.
 func update(changes item, names map[string]string, values item) string {
 	var set, remove []string
-	attributes := make([]string, 0, len(changes))
-	for name := range changes {
-		attributes = append(attributes, name)
-	}
-	slices.Sort(attributes)
-	for _, name := range attributes {
+	for _, name := range sortedNames(changes) {
 		names["#"+name] = name
 		if value := changes[name]; value != nil {
 			values[":n_"+name] = value
@@ -92,48 +109,121 @@ func update(changes item, names map[string]string, values item) string {
 	return expression
 }
 
-// Claim writes a batch's record and moves its members into it, in one transaction. Members that are pending no more
-// are left out and the rest is tried again.
-func (d *Deliveries) Claim(ctx context.Context, batch string, deliveries []delivery.Delivery) (claimed int, err error) {
-	rest := slices.Clone(deliveries)
-	for len(rest) > 0 {
-		writes, err := d.outcomes(rest, "#state = :pending", item{":pending": text(string(delivery.Pending))}, delivery.ParcelLimit)
-		if err != nil {
-			return 0, err
-		}
-		if len(writes) < len(rest) {
-			return 0, fmt.Errorf("claim batch %s: %d deliveries do not fit in one transaction", batch, len(rest))
-		}
-		members := make([]string, len(rest))
-		for n, v := range rest {
-			members[n] = v.ID
-		}
-		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Tables.Batches, Item: item{
-			"batch": text(batch), "tenant": text(rest[0].Tenant), "integration": text(rest[0].Integration),
+// Claim writes a batch's record and moves its members into it, in one transaction of what fits into one. Members that
+// are pending no more are left out and the others are tried again.
+func (d *Deliveries) Claim(
+	ctx context.Context,
+	batch string,
+	deliveries []delivery.Delivery,
+) (claimed int, rest []delivery.Delivery, err error) {
+	writes, err := d.claims(deliveries)
+	if err != nil {
+		return 0, nil, err
+	}
+	members := make([]string, len(writes))
+	for n := range writes {
+		members[n] = deliveries[n].ID
+	}
+	rest = deliveries[len(writes):]
+	for len(writes) > 0 {
+		record := types.TransactWriteItem{Put: &types.Put{TableName: &d.Tables.Batches, Item: item{
+			"batch": text(batch), "tenant": text(deliveries[0].Tenant), "integration": text(deliveries[0].Integration),
 			"members": texts(members), "expires": number(d.expires()),
-		}}})
-		unmet, err := transact(ctx, d.DB, writes, "")
+		}}}
+		unmet, err := transact(ctx, d.DB, append(slices.Clip(writes), record), "")
 		if err != nil {
-			return 0, fmt.Errorf("claim batch %s: %w", batch, err)
+			return 0, rest, fmt.Errorf("claim batch %s: %w", batch, err)
 		}
 		if len(unmet) == 0 {
-			return len(rest), nil
+			return len(members), rest, nil
 		}
 		for _, n := range slices.Backward(unmet) {
-			rest = slices.Delete(rest, n, n+1)
+			writes, members = slices.Delete(writes, n, n+1), slices.Delete(members, n, n+1)
 		}
 	}
-	return 0, nil
+	return 0, rest, nil
+}
+
+// claims are the updates that move deliveries into their batch: as many as a transaction takes beside the batch's
+// record, by number and by bytes, and at least one.
+func (d *Deliveries) claims(deliveries []delivery.Delivery) ([]types.TransactWriteItem, error) {
+	var out []types.TransactWriteItem
+	size := 0
+	for _, v := range deliveries {
+		changes, err := d.changes(v)
+		if err != nil {
+			return nil, err
+		}
+		if size += rowSize(v, changes); len(out) == delivery.ParcelLimit || len(out) > 0 && size > transactBytes {
+			break
+		}
+		u := &types.Update{
+			TableName:                 &d.Tables.Deliveries,
+			Key:                       deliveryKey(v.Tenant, v.Integration, v.ID),
+			ConditionExpression:       awssdk.String("#state = :pending"),
+			ExpressionAttributeNames:  map[string]string{"#state": "state"},
+			ExpressionAttributeValues: item{":pending": text(string(delivery.Pending))},
+		}
+		expression := update(changes, u.ExpressionAttributeNames, u.ExpressionAttributeValues)
+		u.UpdateExpression = &expression
+		out = append(out, types.TransactWriteItem{Update: u})
+	}
+	return out, nil
+}
+
+// rowSize bounds what a delivery's row counts in a transaction: all of the row, and not only what changes.
+func rowSize(v delivery.Delivery, changes item) int {
+	size := rowOverhead + len(blobOf(changes, "attempts")) + len(blobOf(changes, "parts"))
+	for _, e := range v.Events {
+		size += len(e.ID) + 8
+	}
+	return size
 }
 
 // Batch reads a batch's record.
-func (d *Deliveries) Batch(ctx context.Context, id string) (delivery.Parcel, error) {
-	out, err := d.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.Tables.Batches, Key: item{"batch": text(id)}, ConsistentRead: awssdk.Bool(true)})
+func (d *Deliveries) Batch(ctx context.Context, id string) (delivery.Batch, error) {
+	out, err := d.DB.GetItem(
+		ctx,
+		&dynamodb.GetItemInput{
+			TableName:      &d.Tables.Batches,
+			Key:            item{"batch": text(id)},
+			ConsistentRead: awssdk.Bool(true),
+		},
+	)
 	if err != nil {
-		return delivery.Parcel{}, fmt.Errorf("read retry batch %s: %w", id, err)
+		return delivery.Batch{}, fmt.Errorf("read retry batch %s: %w", id, err)
 	}
 	if out.Item == nil || expired(out.Item, d.Now()) {
-		return delivery.Parcel{}, fmt.Errorf("retry batch %s: %w", id, delivery.ErrNotFound)
+		return delivery.Batch{}, fmt.Errorf("retry batch %s: %w", id, delivery.ErrNotFound)
 	}
-	return delivery.Parcel{Tenant: textOf(out.Item, "tenant"), Integration: textOf(out.Item, "integration"), IDs: textsOf(out.Item, "members")}, nil
+	return delivery.Batch{
+		Parcel: delivery.Parcel{
+			Tenant:      textOf(out.Item, "tenant"),
+			Integration: textOf(out.Item, "integration"),
+			IDs:         textsOf(out.Item, "members"),
+		},
+		Execution: textOf(out.Item, "execution"),
+	}, nil
+}
+
+// TakeOver notes which execution works at a batch.
+func (d *Deliveries) TakeOver(ctx context.Context, batch, execution string) error {
+	_, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:           &d.Tables.Batches,
+		Key:                 item{"batch": text(batch)},
+		UpdateExpression:    awssdk.String("SET execution = :e"),
+		ConditionExpression: awssdk.String("attribute_exists(#batch)"),
+		ExpressionAttributeNames: map[string]string{
+			"#batch": "batch",
+		},
+		ExpressionAttributeValues: item{":e": text(execution)},
+	})
+	var unmet *types.ConditionalCheckFailedException
+	if errors.As(err, &unmet) {
+		err = delivery.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("take over retry batch %s: %w", batch, err)
+	}
+	return nil
 }

@@ -517,12 +517,18 @@ func settling(run runner) {
 		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
 		require.Empty(t, r.get(d.ID).Parts)
 	})
-	run("where one waits nowhere, none is written", func(t *testing.T, r *rig) {
-		r.accept(2)
-		ready := r.ready(2)
+	run("where some wait nowhere, the error names them and the others are written", func(t *testing.T, r *rig) {
+		r.accept(3)
+		ready := r.ready(3)
 		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(ready[1])}))
-		require.ErrorIs(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(ready[0]), arrived(ready[1])}), delivery.ErrNotFound)
-		require.Equal(t, delivery.Pending, r.get(ready[0].ID).State)
+		err := r.log.Settle(t.Context(), []delivery.Delivery{arrived(ready[0]), failed(ready[1], at), failed(ready[2], at)})
+		require.ErrorIs(t, err, delivery.ErrNotFound)
+		var ended *delivery.NotWaitingError
+		require.ErrorAs(t, err, &ended)
+		require.Equal(t, []string{ready[1].ID}, ended.IDs)
+		require.Equal(t, arrived(ready[0]), r.get(ready[0].ID))
+		require.Equal(t, arrived(ready[1]), r.get(ready[1].ID), "it is as it was")
+		require.Equal(t, failed(ready[2], at), r.get(ready[2].ID))
 	})
 	run("an ended delivery is not handed out again", func(t *testing.T, r *rig) {
 		r.accept(2)

@@ -280,9 +280,15 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 		refs[i] = d.db.lanes.ref[laneKey{v.Tenant, v.Integration}]
 	}
 	d.db.mu.Unlock()
+	var ended []string // before
 	err := d.db.writer.write(ctx, func(w *writer) error {
+		ended = nil
 		for i, v := range deliveries {
-			if err := settle(w, refs[i], v); err != nil {
+			err := settle(w, refs[i], v)
+			if errors.Is(err, delivery.ErrNotFound) {
+				ended, err = append(ended, v.ID), nil
+			}
+			if err != nil {
 				return fmt.Errorf("delivery %s: %w", v.ID, err)
 			}
 		}
@@ -295,6 +301,9 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 	defer d.db.mu.Unlock()
 	for i, v := range deliveries {
 		d.db.leases.end(refs[i], v.ID, v.State == delivery.Pending)
+	}
+	if len(ended) > 0 {
+		return fmt.Errorf("settle %d deliveries: %w", len(deliveries), &delivery.NotWaitingError{IDs: ended})
 	}
 	return nil
 }
