@@ -33,7 +33,7 @@ const (
 // Pace is how an integration's system wants to be sent to: what it asked to be spared. Quiet comes from Retry-After: no
 // request at all until then. A 429, or a mail service's word for it, is also a rate: requests begin one after another,
 // at an Interval that begins with what the answer says and shrinks with each request that is taken, by a twentieth
-// where it is short. So about one in fifteen is told to wait again, and a burst to a system that takes one message a
+// where it is short. So about one in twenty is told to wait again, and a burst to a system that takes one message a
 // second does not look like an outage, which disables.
 //
 // It is also the circuit of a dead receiver: one delivery at a time is tried, at growing intervals, and the others wait
@@ -172,7 +172,7 @@ func (p *Pace) learn(a feedback) {
 		}
 	case a.taken:
 		p.Taken = a.at
-		shrink := p.Interval / 20
+		shrink := p.Interval / 32
 		if p.Interval > intervalLong {
 			shrink = p.Interval / 4 // a count per minute was used up: that is over, and no interval as long as it took
 		}
