@@ -68,35 +68,10 @@ func (r *rig) withinRoles(names ...string) {
 				continue
 			}
 			seen[u.Caller]++
-			require.True(r.t, r.allowed(u), "the role of %s does not allow %s on %s", u.Caller, u.Action, strings.TrimPrefix(u.Resource, r.Prefix))
+			require.True(r.t, r.Template.Allows(u, r.Prefix), "the role of %s does not allow %s on %s", u.Caller, u.Action, strings.TrimPrefix(u.Resource, r.Prefix))
 		}
 	}
 	for _, name := range names {
 		require.GreaterOrEqual(r.t, seen[name], 2, name)
 	}
-}
-
-// allowed looks for a statement of the function's role that names the action and, for a table, the table.
-func (r *rig) allowed(u awslocal.Use) bool {
-	statements, _ := awslocal.At(r.Template.Resources[u.Caller+"Role"].Properties, "Policies", 0, "PolicyDocument", "Statement").([]any)
-	for _, s := range statements {
-		actions, _ := awslocal.At(s, "Action").([]any)
-		if !slices.Contains(actions, any(u.Action)) {
-			continue
-		}
-		if u.Resource == "" {
-			return true
-		}
-		resources, _ := awslocal.At(s, "Resource").([]any)
-		for _, v := range resources {
-			name := awslocal.Target(v)
-			if sub, ok := awslocal.At(v, "Fn::Sub").(string); ok {
-				name = strings.TrimPrefix(strings.Replace(sub, ".Arn}", "", 1), "${")
-			}
-			if r.Prefix+name == u.Resource {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -166,4 +167,30 @@ func (t *Template) Environment(function string, resolve func(any) string) (map[s
 		}
 	}
 	return out, nil
+}
+
+// Allows looks for a statement of the role of a function, the caller, that names the action and, for a table, the table, whose
+// name here begins with the prefix.
+func (t *Template) Allows(u Use, prefix string) bool {
+	statements, _ := At(t.Resources[u.Caller+"Role"].Properties, "Policies", 0, "PolicyDocument", "Statement").([]any)
+	for _, s := range statements {
+		actions, _ := At(s, "Action").([]any)
+		if !slices.Contains(actions, any(u.Action)) {
+			continue
+		}
+		if u.Resource == "" {
+			return true
+		}
+		resources, _ := At(s, "Resource").([]any)
+		for _, v := range resources {
+			name := Target(v)
+			if sub, ok := At(v, "Fn::Sub").(string); ok {
+				name = strings.TrimPrefix(strings.Replace(sub, ".Arn}", "", 1), "${")
+			}
+			if prefix+name == u.Resource {
+				return true
+			}
+		}
+	}
+	return false
 }

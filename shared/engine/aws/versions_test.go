@@ -1,0 +1,141 @@
+//go:build awslocal
+
+package aws_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/oklog/ulid/v2"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+)
+
+// put writes a row as an earlier version wrote it.
+func (w *world) put(t *testing.T, table string, row map[string]any) {
+	t.Helper()
+	item, err := attributevalue.MarshalMap(row)
+	require.NoError(t, err)
+	name := w.prefix + table
+	_, err = w.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &name, Item: item})
+	require.NoError(t, err)
+}
+
+// idOf is an id of a delivery that was made at now.
+func idOf(n byte) string {
+	var id ulid.ULID
+	id[15] = n
+	_ = id.SetTime(uint64(now().UnixMilli())) // a time of this century
+	return id.String()
+}
+
+// stored is a value as it is stored when it is too small to be compressed.
+func stored(raw []byte) []byte { return append([]byte{0}, raw...) }
+
+// Rows of version 1, from before intakes, are read as long as they are kept: their events count, their deliveries are sent, what
+// they gathered is joined, recovery finds them, and their dead letters are listed.
+func TestRowsOfVersionOneAreRead(t *testing.T) {
+	w := open(t)
+	d, clock := w.clocked()
+	*clock = now().Add(time.Hour)
+	expires := now().Add(30 * 24 * time.Hour).Unix()
+	const due = 10 * time.Minute
+	oldest, following := idOf(1), idOf(2)
+	var journal []map[string]any
+	old := map[string]delivery.Accepted{}
+	for n, id := range []string{"a", "b", "c", "d"} {
+		e := accepted(id, "/"+id)
+		e.Entry.At = now().Add(time.Duration(n) * time.Second)
+		old[id] = e
+		detail, err := e.Event.Encode()
+		require.NoError(t, err)
+		w.put(t, "EventsTable", map[string]any{
+			"event": "42 " + id, "kind": string(event.NewHits), "receipt": "m-" + id, "deliveries": []string{"i " + oldest}, "detail": stored(detail), "expires": expires,
+		})
+		journal = append(journal, map[string]any{"i": id, "a": e.Entry.At.UnixNano()})
+	}
+	raw, err := json.Marshal(journal)
+	require.NoError(t, err)
+	w.put(t, "JournalTable", map[string]any{"tenant": "42", "id": "1677672000000000000 0123456789abcdef", "events": stored(raw), "expires": expires})
+	row := func(integration, id string, events ...string) map[string]any {
+		return map[string]any{
+			"lane": "42 " + integration, "id": id, "state": "pending", "count": len(events), "kinds": []string{string(event.NewHits)}, "events": events, "expires": expires,
+		}
+	}
+	w.put(t, "DeliveriesTable", row("i", oldest, "a", "b"))
+	for id, e := range map[string]string{oldest: "c", following: "d"} {
+		gathers := row("file", id, e)
+		gathers["due"], gathers["size"] = now().Add(due).UnixNano(), 1200
+		w.put(t, "DeliveriesTable", gathers)
+	}
+	w.put(t, "DeadLettersTable", map[string]any{
+		"tenant": "42", "id": oldest, "day": "2023-03-01", "kind": "odd", "at": now().UnixNano(), "reason": "it is odd", "detail": stored([]byte("{}")), "expires": expires,
+	})
+
+	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Fresh}, begin(t, d, old["a"], accepted("new", "/")))
+	loaded, err := d.Load(t.Context(), delivery.Parcel{Tenant: "42", Integration: "i", IDs: []string{oldest}})
+	require.NoError(t, err)
+	require.Equal(t, []event.Event{old["a"].Event, old["b"].Event}, loaded[0].Events)
+	file, err := d.Load(t.Context(), delivery.Parcel{Tenant: "42", Integration: "file", IDs: []string{oldest}})
+	require.NoError(t, err)
+	require.Equal(t, []event.Event{old["c"].Event, old["d"].Event}, file[0].Events, "its own message opens it, and joins the other")
+
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{accepted("new", "/new")}})) // of this version
+	arrived, next, err := d.Arrived(t.Context(), "42", now().Add(-time.Hour), now().Add(time.Hour), "", 100)
+	require.NoError(t, err)
+	require.Empty(t, next)
+	var ids []string
+	for _, a := range arrived {
+		ids = append(ids, a.Event.ID)
+	}
+	require.ElementsMatch(t, []string{"a", "b", "c", "d", "new"}, ids)
+	carried, err := d.Carried(t.Context(), "42", "i", arrived)
+	require.NoError(t, err)
+	for n, id := range ids {
+		require.Equal(t, id == "a" || id == "b", carried[n], id)
+	}
+	recovered := pending(idOf(3), arrived...)
+	made, err := d.Recover(t.Context(), []delivery.Delivery{recovered}, arrived)
+	require.NoError(t, err)
+	require.Equal(t, 1, made)
+	got, err := d.Get(t.Context(), "42", "i", idOf(3))
+	require.NoError(t, err)
+	require.Len(t, got.Events, 5, "events of both versions in one delivery")
+
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: delivery.Entry{Receipt: "r", DetailType: "odd", Detail: []byte("{}"), At: now()}, Tenant: "42", Reason: "it is new"}}}))
+	d.Bus = &forwarded{}
+	for _, tenant := range []string{"42", "*"} {
+		letters, err := d.DeadLetters(t.Context(), tenant, "", 10)
+		require.NoError(t, err)
+		require.Len(t, letters, 2, tenant)
+		rest, err := d.DeadLetters(t.Context(), tenant, letters[0].ID, 10)
+		require.NoError(t, err)
+		require.Equal(t, letters[1:], rest)
+	}
+	letters, err := d.DeadLetters(t.Context(), "*", "", 10)
+	require.NoError(t, err)
+	for _, l := range letters {
+		sent, err := d.Resend(t.Context(), "*", l.ID, *clock)
+		require.NoError(t, err)
+		require.True(t, sent, l.Reason)
+	}
+}
+
+// An event whose key has expired is new, in rows of either version.
+func TestAnEventThatIsKeptNoLongerIsNew(t *testing.T) {
+	w := open(t)
+	d, clock := w.clocked()
+	w.put(t, "EventsTable", map[string]any{"event": "42 old", "kind": "new_hits", "detail": stored([]byte("{}")), "expires": now().Add(time.Hour).Unix()})
+	a := accepted("newer", "/")
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{a}}))
+	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Known}, begin(t, d, accepted("old", "/"), a))
+	*clock = clock.Add(31 * 24 * time.Hour)
+	both := []delivery.Accepted{accepted("old", "/"), a}
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: both, Deliveries: []delivery.Delivery{pending(second, both...)}}))
+	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Known}, begin(t, d, both...))
+}
