@@ -55,8 +55,8 @@ func fanoutTo(w *world, log delivery.Log, system string) *delivery.Fanout {
 	}
 }
 
-// sent opens all that the queue holds and tells which events it would send, by delivery. What comes twice under one id is
-// there once, as for a receiver.
+// sent opens all that the queue holds and tells which events it would send, by delivery. What comes twice under one
+// id is there once, as for a receiver.
 func (w *world) sent(t *testing.T, d *aws.Deliveries) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}
@@ -294,7 +294,8 @@ func TestAPurgedQueueIsFilledAgain(t *testing.T) {
 	}
 }
 
-// A delivery that is pending gets messages at longer and longer intervals; one that is done has none, and its marker goes.
+// A delivery that is pending gets messages at longer and longer intervals; one that is done has none, and its marker
+// goes.
 func TestWhatIsPendingIsLookedAfterUntilItIsNot(t *testing.T) {
 	for _, system := range []string{"web_hooks", "minio"} {
 		t.Run(system, func(t *testing.T) {

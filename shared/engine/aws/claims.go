@@ -16,9 +16,9 @@ import (
 	"tocsin/shared/delivery"
 )
 
-// claimRow is the row of an event's key: it makes an event count once. It names the intake that claimed the event; the event
-// was accepted when that intake is committed. Rows of version 1 have no intake: there the event itself was in its row, and
-// accepted with it.
+// claimRow is the row of an event's key: it makes an event count once. It names the intake that claimed the event;
+// the event was accepted when that intake is committed. Rows of version 1 have no intake: there the event itself was
+// in its row, and accepted with it.
 type claimRow struct {
 	Event   string `dynamodbav:"event"` // see eventKey
 	Intake  string `dynamodbav:"intake,omitempty"`
@@ -27,12 +27,12 @@ type claimRow struct {
 	Expires int64  `dynamodbav:"expires"`
 }
 
-// claimFor is how long a claim holds whose intake is neither committed nor aborted: its function is at work that long at most
-// (the timeout of FanoutFunction in template.yaml), or it ended.
+// claimFor is how long a claim holds whose intake is neither committed nor aborted: its function is at work that long
+// at most (the timeout of FanoutFunction in template.yaml), or it ended.
 const claimFor = time.Minute
 
-// newIntake is an id of an intake: it sorts by the time of the oldest event, and is another for each try, so that a try never
-// waits for the claims of an earlier one.
+// newIntake is an id of an intake: it sorts by the time of the oldest event, and is another for each try, so that a
+// try never waits for the claims of an earlier one.
 func newIntake(events []delivery.Accepted) string {
 	oldest, sum := events[0].Entry.At, sha256.New()
 	for _, a := range events {
@@ -58,7 +58,8 @@ func byTenant(events []delivery.Accepted) (tenants []string, places map[string][
 	return tenants, places
 }
 
-// Begin claims events, those of each tenant for an intake of its own: an event is claimed by inserting the row of its key.
+// Begin claims events, those of each tenant for an intake of its own: an event is claimed by inserting the row of its
+// key.
 func (d *Deliveries) Begin(ctx context.Context, events []delivery.Accepted) ([]delivery.Standing, error) {
 	out := make([]delivery.Standing, len(events))
 	tenants, places := byTenant(events)

@@ -54,8 +54,8 @@ func tenantKey(tenant string) string {
 
 func day(at time.Time) string { return at.UTC().Format(time.DateOnly) }
 
-// deadShards are the partitions of one day's dead letters in the index of all tenants. It holds keys alone: a release of
-// upstream with a wrong field makes one of every event, and a partition takes 1,000 small rows a second.
+// deadShards are the partitions of one day's dead letters in the index of all tenants. It holds keys alone: a release
+// of upstream with a wrong field makes one of every event, and a partition takes 1,000 small rows a second.
 const deadShards = 4
 
 // deadShard is where the index has a dead letter. Rows of version 1 have no shard: they are in an index by day.
@@ -195,8 +195,8 @@ var _ delivery.DeadLetters = (*Deliveries)(nil)
 // resendAfter is when a resend that was begun and not ended is begun anew: its process ended in between.
 const resendAfter = time.Minute
 
-// Resend puts a rejected entry on the bus anew. It is marked first, so that two calls at once send it once; a call that ends
-// in between leaves a mark that counts for a minute.
+// Resend puts a rejected entry on the bus anew. It is marked first, so that two calls at once send it once; a call
+// that ends in between leaves a mark that counts for a minute.
 func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error) {
 	if sent, err = d.resend(ctx, tenant, id, at); err != nil {
 		return false, fmt.Errorf("send dead letter %s again: %w", id, err)

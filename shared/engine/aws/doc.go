@@ -1,27 +1,28 @@
-// Package aws is the distributed engine: the domain's interfaces on DynamoDB, SQS, Step Functions, EventBridge, SES and
-// KMS. It passes the contract suites of enginetest.
+// Package aws is the distributed engine: the domain's interfaces on DynamoDB, SQS, Step Functions, EventBridge, SES
+// and KMS. It passes the contract suites of enginetest.
 //
-// The life of a delivery here: fan-out claims the events of a tenant's batch, each by inserting the row of its key, and commits
-// an intake with one conditional write: a row that holds the events, packed, and the deliveries that they go into. From that
-// row, which is an outbox, the deliveries' rows are made (pending), then the messages of the deliveries queue, each of which
-// names up to 99 deliveries of one integration (delivery.Parcel). The deliver function loads the rows and sends; what fails
-// first is claimed by a retry batch in one transaction with the batch's record, and an execution of the state machine is
-// started under the batch's id. Whatever breaks off on the way is finished by a sweeper each minute, which goes by a marker
-// that was written before; a marker stays until the deliveries are pending no more. See intake.go, claims.go, outbox.go.
+// The life of a delivery here: fan-out claims the events of a tenant's batch, each by inserting the row of its key,
+// and commits an intake with one conditional write: a row that holds the events, packed, and the deliveries that they
+// go into. From that row, which is an outbox, the deliveries' rows are made (pending), then the messages of the
+// deliveries queue, each of which names up to 99 deliveries of one integration (delivery.Parcel). The deliver
+// function loads the rows and sends; what fails first is claimed by a retry batch in one transaction with the batch's
+// record, and an execution of the state machine is started under the batch's id. Whatever breaks off on the way is
+// finished by a sweeper each minute, which goes by a marker that was written before; a marker stays until the
+// deliveries are pending no more. See intake.go, claims.go, outbox.go.
 //
-// A delivery that gathers (delivery.Join) is a row with a due time. The rows of one span of the clock have one message, which is
-// delayed until the span is over; opening it joins the rows. See gather.go.
+// A delivery that gathers (delivery.Join) is a row with a due time. The rows of one span of the clock have one
+// message, which is delayed until the span is over; opening it joins the rows. See gather.go.
 //
-// Rows have a version in the attribute v; none is 1. The rule for a change of what rows hold: readers read the old form for as
-// long as its rows are kept (KeepDays), and a test has rows of it (TestRowsOfVersionOneAreRead). While a deployment goes on,
-// functions of two releases are at work side by side: where the older one only fails on a new row, its message comes again and
-// meets the newer one; where it would misread the row, the readers come a release before the writers. An attribute that only
-// adds something needs no version.
+// Rows have a version in the attribute v; none is 1. The rule for a change of what rows hold: readers read the old
+// form for as long as its rows are kept (KeepDays), and a test has rows of it (TestRowsOfVersionOneAreRead). While a
+// deployment goes on, functions of two releases are at work side by side: where the older one only fails on a new
+// row, its message comes again and meets the newer one; where it would misread the row, the readers come a release
+// before the writers. An attribute that only adds something needs no version.
 //
-// What events add to reports is written with them and folded into days later: see Record. A schedule finds what is due in
-// a sparse index (Reports) and sends a job for each recipient to a queue (ReportJobs), whose function makes the report and
-// publishes its event.
+// What events add to reports is written with them and folded into days later: see Record. A schedule finds what is
+// due in a sparse index (Reports) and sends a job for each recipient to a queue (ReportJobs), whose function makes
+// the report and publishes its event.
 //
-// Every table of things that pass has a TTL attribute, `expires` (epoch seconds). DynamoDB deletes lazily, so expired rows are left out
-// when they are read.
+// Every table of things that pass has a TTL attribute, `expires` (epoch seconds). DynamoDB deletes lazily, so expired
+// rows are left out when they are read.
 package aws

@@ -26,11 +26,12 @@ type Processor interface {
 // tenantsAtOnce is how many tenants of a batch are processed side by side: they wait for the network most of the time.
 const tenantsAtOnce = 8
 
-// giveUpAfter is how many entries may fail one by one before the rest is left for another time: then it is not the entries.
+// giveUpAfter is how many entries may fail one by one before the rest is left for another time: then it is not the
+// entries.
 const giveUpAfter = 3
 
-// FanoutHandler answers batches of the events queue. Each tenant's entries are processed by themselves: what fails for one
-// keeps no other waiting. again says when messages that failed come again.
+// FanoutHandler answers batches of the events queue. Each tenant's entries are processed by themselves: what fails
+// for one keeps no other waiting. again says when messages that failed come again.
 func FanoutHandler(p Processor, again *Visibility, log *slog.Logger) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
 		var mu sync.Mutex
@@ -57,8 +58,8 @@ func FanoutHandler(p Processor, again *Visibility, log *slog.Logger) func(contex
 	}
 }
 
-// byGroup splits messages by tenant. The message group is the tenant where there is one; what has none comes of events that
-// nobody knows. It only bounds what fails together: who an event belongs to is said by the event.
+// byGroup splits messages by tenant. The message group is the tenant where there is one; what has none comes of
+// events that nobody knows. It only bounds what fails together: who an event belongs to is said by the event.
 func byGroup(messages []events.SQSMessage) (groups [][]events.SQSMessage) {
 	place := map[string]int{}
 	for _, m := range messages {
@@ -80,8 +81,9 @@ func byGroup(messages []events.SQSMessage) (groups [][]events.SQSMessage) {
 	return groups
 }
 
-// fanoutTenant processes one tenant's messages and returns those that are to come again. Only an error that an entry itself
-// can be the cause of has them tried one by one: where a table is short of capacity, that would ask for more of it.
+// fanoutTenant processes one tenant's messages and returns those that are to come again. Only an error that an entry
+// itself can be the cause of has them tried one by one: where a table is short of capacity, that would ask for more
+// of it.
 func fanoutTenant(ctx context.Context, p Processor, messages []events.SQSMessage, log *slog.Logger) []events.SQSMessage {
 	failed, err := process(ctx, p, messages)
 	switch {
@@ -136,7 +138,8 @@ func process(ctx context.Context, p Processor, messages []events.SQSMessage) (fa
 	return failed, err
 }
 
-// poisonous reports whether an entry can be why its batch failed, and not the state of the services or another function.
+// poisonous reports whether an entry can be why its batch failed, and not the state of the services or another
+// function.
 func poisonous(err error) bool {
 	for _, passing := range []error{context.Canceled, context.DeadlineExceeded, trigger.ErrStale, delivery.ErrBusy, errAborted, errCapacity} {
 		if errors.Is(err, passing) {

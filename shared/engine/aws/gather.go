@@ -44,10 +44,10 @@ func (d *Deliveries) ripe(rows []item) []int64 {
 	return out
 }
 
-// A span is a span of the clock in which deliveries to one integration gather. The fan-out that makes the span's row in the
-// outbox sends its one message, delayed until the span is over; the others only add their deliveries' rows. The message is a
-// parcel with one id, the span's. When it is opened the row is marked first and the span read then: who adds rows and finds the
-// mark sends another message.
+// A span is a span of the clock in which deliveries to one integration gather. The fan-out that makes the span's row
+// in the outbox sends its one message, delayed until the span is over; the others only add their deliveries' rows.
+// The message is a parcel with one id, the span's. When it is opened the row is marked first and the span read then:
+// who adds rows and finds the mark sends another message.
 
 // spanRow is the row of a span.
 type spanRow struct {
@@ -76,8 +76,8 @@ func spanDue(id string) (int64, bool) {
 	return due, err == nil
 }
 
-// spans are the parcels of spans that need a message, now that deliveries were added to them. again is true where the message
-// may have been lost.
+// spans are the parcels of spans that need a message, now that deliveries were added to them. again is true where the
+// message may have been lost.
 func (d *Deliveries) spans(ctx context.Context, added []delivery.Delivery, again bool) (out []delivery.Parcel, err error) {
 	seen := map[string]bool{}
 	for _, v := range added {
@@ -119,8 +119,8 @@ func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.Parcel, by string
 	return row.Opened || row.By == by, err // the latter: our own call, whose answer was lost
 }
 
-// openSpans puts the deliveries that gathered in the place of the spans that a parcel names. A span that is not over is handed
-// out again.
+// openSpans puts the deliveries that gathered in the place of the spans that a parcel names. A span that is not over
+// is handed out again.
 func (d *Deliveries) openSpans(ctx context.Context, p delivery.Parcel) (delivery.Parcel, error) {
 	var ids []string
 	for _, id := range p.IDs {

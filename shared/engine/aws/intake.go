@@ -15,18 +15,20 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// An intake is what fan-out made of a batch of one tenant's events. It is accepted by one conditional write, of its row in the
-// table of intakes: that row holds the events, compressed together, and the deliveries that they go into. So it is three
-// things at once. It is the outbox, from which the rows and messages of its deliveries are made, however often that is begun
-// (see outbox.go); it is what deliveries load their events from; and it is what recovery reads.
+// An intake is what fan-out made of a batch of one tenant's events. It is accepted by one conditional write, of its
+// row in the table of intakes: that row holds the events, compressed together, and the deliveries that they go into.
+// So it is three things at once. It is the outbox, from which the rows and messages of its deliveries are made,
+// however often that is begun (see outbox.go); it is what deliveries load their events from; and it is what recovery
+// reads.
 //
-// In order: the events are claimed (claims.go); a marker says in the outbox that the intake began; the row is committed; its
-// consequences are made; the marker goes. Whatever breaks off is either not committed, and its events are free again when the
-// intake is aborted, or committed, and finished by the sweeper. Nothing depends on the receipts or ids of messages, so that a
-// repeat, a redrive, a purge and a restore are all the same case.
+// In order: the events are claimed (claims.go); a marker says in the outbox that the intake began; the row is
+// committed; its consequences are made; the marker goes. Whatever breaks off is either not committed, and its events
+// are free again when the intake is aborted, or committed, and finished by the sweeper. Nothing depends on the
+// receipts or ids of messages, so that a repeat, a redrive, a purge and a restore are all the same case.
 //
-// The rows are spread over the table's partitions by tenant and id: one tenant's events are not bounded by what one partition
-// takes (1,000 write units a second; DynamoDB, "Best practices for designing and using partition keys effectively").
+// The rows are spread over the table's partitions by tenant and id: one tenant's events are not bounded by what one
+// partition takes (1,000 write units a second; DynamoDB, "Best practices for designing and using partition keys
+// effectively").
 
 // errAborted: the intake took longer than claimFor and was aborted by somebody else. Its entries come again.
 var errAborted = errors.New("the intake was aborted, because it took too long")
@@ -60,8 +62,8 @@ type share struct {
 	publish    []event.Event
 }
 
-// Accept commits the intake of each tenant and makes its deliveries ready. Entries that hold no event come last: however many
-// there are, they stop no event.
+// Accept commits the intake of each tenant and makes its deliveries ready. Entries that hold no event come last:
+// however many there are, they stop no event.
 func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
 	shares, err := d.shares(ctx, in)
 	if err != nil {
@@ -236,8 +238,9 @@ func (d *Deliveries) rows(s *share) ([]item, error) {
 	return append([]item{row}, parts...), err
 }
 
-// commit writes the row of an intake. What its events add to the record and mean to triggers is written in one transaction
-// with it, so that it counts exactly once. Errors: errAborted, trigger.ErrStale when a state changed meanwhile.
+// commit writes the row of an intake. What its events add to the record and mean to triggers is written in one
+// transaction with it, so that it counts exactly once. Errors: errAborted, trigger.ErrStale when a state changed
+// meanwhile.
 func (d *Deliveries) commit(ctx context.Context, s *share, row item) error {
 	counts, err := d.counts(ctx, s)
 	if err != nil {

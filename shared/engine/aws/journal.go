@@ -14,9 +14,10 @@ import (
 
 var _ delivery.Journal = (*Deliveries)(nil)
 
-// journalRow names an intake of a tenant. Its id, which is the intake's, begins with the time of the oldest event: so recovery
-// finds what arrived when. It is written before the intake is committed, so that none is missing; one whose intake was aborted
-// names nothing that can be read. Rows of version 1 hold the ids and times of a batch's events, which have rows of their own.
+// journalRow names an intake of a tenant. Its id, which is the intake's, begins with the time of the oldest event: so
+// recovery finds what arrived when. It is written before the intake is committed, so that none is missing; one whose
+// intake was aborted names nothing that can be read. Rows of version 1 hold the ids and times of a batch's events,
+// which have rows of their own.
 type journalRow struct {
 	Tenant  string `dynamodbav:"tenant"`
 	ID      string `dynamodbav:"id"`
@@ -38,9 +39,9 @@ func (d *Deliveries) journalRow(s *share) (tableWrite, error) {
 	return tableWrite{d.Tables.Journal, row}, err
 }
 
-// journal visits the rows that can hold events which arrived within a range of time, oldest first. after is the id to go on
-// from, "" at first.
-func (d *Deliveries) journal(ctx context.Context, tenant string, from, to time.Time, after string, visit func(journalRow) (more bool, err error)) error {
+// journal visits the rows that can hold events which arrived within a range of time, oldest first. after is the id to
+// go on from, "" at first; page is how many rows are read at once.
+func (d *Deliveries) journal(ctx context.Context, tenant string, from, to time.Time, after string, page int, visit func(journalRow) (more bool, err error)) error {
 	first, last := nanos(max(0, from.Add(-delivery.CarriedWithin).UnixNano())), nanos(max(0, to.UnixNano()))
 	if after != "" {
 		first = after + "\x00"
@@ -49,7 +50,7 @@ func (d *Deliveries) journal(ctx context.Context, tenant string, from, to time.T
 		return nil
 	}
 	in := between("tenant", tenant, first, last)
-	in.TableName, in.ConsistentRead = &d.Tables.Journal, awssdk.Bool(true)
+	in.TableName, in.ConsistentRead, in.Limit = &d.Tables.Journal, awssdk.Bool(true), awssdk.Int32(int32(page))
 	return d.each(ctx, in, 1<<62, func(i item) (bool, error) {
 		row, err := unmarshal[journalRow](i)
 		if err != nil {
@@ -90,7 +91,7 @@ func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.T
 // journalPage reads rows that hold about limit events and moves the place on.
 func (d *Deliveries) journalPage(ctx context.Context, tenant string, from, to time.Time, next *string, limit int) (rows []journalRow, through bool, err error) {
 	through, count := true, 0
-	err = d.journal(ctx, tenant, from, to, *next, func(row journalRow) (bool, error) {
+	err = d.journal(ctx, tenant, from, to, *next, min(limit+1, 1000), func(row journalRow) (bool, error) {
 		rows = append(rows, row)
 		*next = row.ID
 		count += max(1, row.Count)
@@ -216,7 +217,7 @@ func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery
 	if err := d.markParcels(ctx, parcels(deliveries)); err != nil {
 		return 0, fmt.Errorf("mark %d deliveries: %w", len(deliveries), err)
 	}
-	ready, err := d.reshelve(ctx, deliveries, rows)
+	ready, err := d.reshelve(ctx, deliveries, rows, false)
 	if err != nil {
 		return 0, fmt.Errorf("write %d deliveries: %w", len(deliveries), err)
 	}

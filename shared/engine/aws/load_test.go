@@ -84,7 +84,8 @@ func (s *hitSource) batch(at time.Time) (list []delivery.Entry) {
 	return list
 }
 
-// Fan-out functions at work for one tenant do not get in each other's way: what a batch costs does not grow with their number.
+// Fan-out functions at work for one tenant do not get in each other's way: what a batch costs does not grow with
+// their number.
 func TestFunctionsAtWorkForOneTenantDoNotConflict(t *testing.T) {
 	const batches = 40
 	var alone map[string]int

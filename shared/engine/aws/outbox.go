@@ -20,9 +20,9 @@ import (
 	"tocsin/shared/event"
 )
 
-// markerRow says that something is to be looked after: an intake that began, or deliveries that were made ready again. It is
-// written before. When all that follows from it is made it stays until its deliveries are pending no more: a message can get
-// lost on the way (a queue that is purged). Sweep looks at those that are due.
+// markerRow says that something is to be looked after: an intake that began, or deliveries that were made ready
+// again. It is written before. When all that follows from it is made it stays until its deliveries are pending no
+// more: a message can get lost on the way (a queue that is purged). Sweep looks at those that are due.
 type markerRow struct {
 	Shard       string   `dynamodbav:"shard"`
 	ID          string   `dynamodbav:"id"` // an intakeID, or a parcelID
@@ -35,8 +35,8 @@ type markerRow struct {
 	Version     int      `dynamodbav:"v"`
 }
 
-// outboxShards spread the markers over so many partitions: each takes 1,000 of them a second. sweepsAtOnce are swept side by
-// side.
+// outboxShards spread the markers over so many partitions: each takes 1,000 of them a second. sweepsAtOnce are swept
+// side by side.
 const outboxShards, sweepsAtOnce = 16, 4
 
 const (
@@ -117,9 +117,9 @@ type finishing struct {
 	events         []event.Event
 }
 
-// finish makes what follows from a committed intake: its commands, its deliveries' rows and messages, and the message that has
-// it counted. All of it can be done again, with one difference: again sends the messages of rows that are there, and pending,
-// as well.
+// finish makes what follows from a committed intake: its commands, its deliveries' rows and messages, and the message
+// that has it counted. All of it can be done again, with one difference: again sends the messages of rows that are
+// there, and pending, as well.
 func (d *Deliveries) finish(ctx context.Context, f finishing, again bool) error {
 	for _, e := range f.events {
 		c, ok := command.Of(e)
@@ -130,7 +130,7 @@ func (d *Deliveries) finish(ctx context.Context, f finishing, again bool) error 
 			return fmt.Errorf("keep command %s of tenant %s: %w", c.ID, c.Tenant, err)
 		}
 	}
-	if _, err := d.ready(ctx, f, again); err != nil {
+	if _, err := d.ready(ctx, f, again, false); err != nil {
 		return err
 	}
 	if d.Counting != nil {
@@ -145,8 +145,10 @@ func (d *Deliveries) finish(ctx context.Context, f finishing, again bool) error 
 	return d.postpone(ctx, id, 0)
 }
 
-// ready writes the rows of an intake's deliveries, sends their messages, and returns how many were to be sent.
-func (d *Deliveries) ready(ctx context.Context, f finishing, again bool) (count int, err error) {
+// ready writes the rows of an intake's deliveries, sends their messages, and returns how many were to be sent. again
+// is true where some of that may have been done, written where all rows were: what is missing then was joined into a
+// file.
+func (d *Deliveries) ready(ctx context.Context, f finishing, again, written bool) (count int, err error) {
 	rows := make([]item, len(f.deliveries))
 	expires := d.expires()
 	for n, v := range f.deliveries {
@@ -156,7 +158,7 @@ func (d *Deliveries) ready(ctx context.Context, f finishing, again bool) (count 
 	}
 	ready := f.deliveries
 	if again {
-		ready, err = d.reshelve(ctx, f.deliveries, rows)
+		ready, err = d.reshelve(ctx, f.deliveries, rows, written)
 	} else {
 		// What is there was written by this very call, whose answer was lost, or by the sweeper a moment ago.
 		_, err = insertAll(ctx, d.DB, d.Tables.Deliveries, rows)
@@ -167,8 +169,8 @@ func (d *Deliveries) ready(ctx context.Context, f finishing, again bool) (count 
 	return len(ready), d.hand(ctx, ready, again)
 }
 
-// reshelve writes the rows that are missing, and returns them and those that are pending.
-func (d *Deliveries) reshelve(ctx context.Context, deliveries []delivery.Delivery, rows []item) (ready []delivery.Delivery, err error) {
+// reshelve writes the rows that are missing, unless all were written, and returns them and those that are pending.
+func (d *Deliveries) reshelve(ctx context.Context, deliveries []delivery.Delivery, rows []item, written bool) (ready []delivery.Delivery, err error) {
 	keys := make([]item, len(deliveries))
 	for n, v := range deliveries {
 		keys[n] = deliveryKey(v.Tenant, v.Integration, v.ID)
@@ -188,7 +190,7 @@ func (d *Deliveries) reshelve(ctx context.Context, deliveries []delivery.Deliver
 		case textOf(row, "state") == string(delivery.Pending):
 			v.Due = instant(numberOf(row, "due")) // what has been joined gathers no more
 			ready = append(ready, v)
-		case row == nil:
+		case row == nil && !written:
 			joined, err := d.joined(ctx, v)
 			if err != nil {
 				return nil, err
@@ -202,7 +204,8 @@ func (d *Deliveries) reshelve(ctx context.Context, deliveries []delivery.Deliver
 	return ready, err
 }
 
-// joined reports whether another delivery of the same span carries a delivery that gathered: then its row is gone for good.
+// joined reports whether another delivery of the same span carries a delivery that gathered: then its row is gone for
+// good.
 func (d *Deliveries) joined(ctx context.Context, v delivery.Delivery) (bool, error) {
 	if v.Due.IsZero() || v.Due.After(d.Now()) {
 		return false, nil
@@ -233,9 +236,10 @@ func (d *Deliveries) hand(ctx context.Context, ready []delivery.Delivery, again 
 	return d.Enqueue(ctx, append(parcels(now), spans...), 0)
 }
 
-// Sweep finishes what was left behind: intakes whose function ended on the way, or could not do all that follows. Those that
-// were not committed are aborted, so that their events are free. Deliveries that are pending for too long get another message.
-// It returns how many of these it settled; one that fails keeps no other from being finished. Call it each minute.
+// Sweep finishes what was left behind: intakes whose function ended on the way, or could not do all that follows.
+// Those that were not committed are aborted, so that their events are free. Deliveries that are pending for too long
+// get another message. It returns how many of these it settled; one that fails keeps no other from being finished.
+// Call it each minute.
 func (d *Deliveries) Sweep(ctx context.Context) (count int, err error) {
 	var mu sync.Mutex
 	var wrong []error
@@ -320,7 +324,7 @@ func (d *Deliveries) lookIntake(ctx context.Context, m markerRow) (settled bool,
 	if err != nil {
 		return false, err
 	}
-	count, err := d.ready(ctx, f, true)
+	count, err := d.ready(ctx, f, true, true)
 	return d.looked(ctx, m, count, err)
 }
 
@@ -377,11 +381,11 @@ func (d *Deliveries) finishing(ctx context.Context, tenant, intake string) (f fi
 	return finishing{tenant, intake, deliveries, eventsOf(events)}, err
 }
 
-// Mark puts the markers of a tenant's intakes of a range of time back, so that the next sweep after a minute makes all that
-// follows from them again: after a restore of tables, for instance.
+// Mark puts the markers of a tenant's intakes of a range of time back, so that the next sweep after a minute makes
+// all that follows from them again: after a restore of tables, for instance.
 func (d *Deliveries) Mark(ctx context.Context, tenant string, from, to time.Time) (count int, err error) {
 	var writes []tableWrite
-	err = d.journal(ctx, tenant, from, to, "", func(row journalRow) (bool, error) {
+	err = d.journal(ctx, tenant, from, to, "", 1000, func(row journalRow) (bool, error) {
 		if row.Version < 2 {
 			return true, nil
 		}

@@ -111,7 +111,8 @@ func (p pack) deliveries(tenant string, events []delivery.Accepted) ([]delivery.
 	return out, nil
 }
 
-// packs reads committed intakes by their intakeIDs. Those that were aborted or are kept no longer are missing in the answer.
+// packs reads committed intakes by their intakeIDs. Those that were aborted or are kept no longer are missing in the
+// answer.
 func (d *Deliveries) packs(ctx context.Context, ids []string) (map[string]pack, error) {
 	out := make(map[string]pack, len(ids))
 	if len(ids) == 0 {
@@ -157,8 +158,8 @@ func (d *Deliveries) unpack(ctx context.Context, row intakeRow) (p pack, err err
 	return p, json.Unmarshal(raw, &p)
 }
 
-// Accepted reads the events of a committed intake, in their order. Error: delivery.ErrNotFound when it was aborted or is kept
-// no longer.
+// Accepted reads the events of a committed intake, in their order. Error: delivery.ErrNotFound when it was aborted or
+// is kept no longer.
 func (d *Deliveries) Accepted(ctx context.Context, tenant, intake string) ([]delivery.Accepted, error) {
 	found, err := d.packs(ctx, []string{intakeID(tenant, intake)})
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 // statementCalls is how many calls of one batch are under way at once.
 const statementCalls = 4
 
-// insertion is the statement that writes an item unless there is one with its key. DynamoDB has no other conditional write
-// that takes many items in a call without the price of a transaction, which is twice a write.
+// insertion is the statement that writes an item unless there is one with its key. DynamoDB has no other conditional
+// write that takes many items in a call without the price of a transaction, which is twice a write.
 func insertion(table string, row item) types.BatchStatementRequest {
 	names := make([]string, 0, len(row))
 	for name := range row {
@@ -107,7 +107,8 @@ func execute(ctx context.Context, db *dynamodb.Client, statements []types.BatchS
 	})
 }
 
-// statementError is the error of one statement of a call. It is a smithy.APIError, as that of a call of its own would be.
+// statementError is the error of one statement of a call. It is a smithy.APIError, as that of a call of its own would
+// be.
 type statementError struct{ code, text string }
 
 func (e *statementError) Error() string {

@@ -37,8 +37,8 @@ func idOf(n byte) string {
 // stored is a value as it is stored when it is too small to be compressed.
 func stored(raw []byte) []byte { return append([]byte{0}, raw...) }
 
-// Rows of version 1, from before intakes, are read as long as they are kept: their events count, their deliveries are sent, what
-// they gathered is joined, recovery finds them, and their dead letters are listed.
+// Rows of version 1, from before intakes, are read as long as they are kept: their events count, their deliveries are
+// sent, what they gathered is joined, recovery finds them, and their dead letters are listed.
 func TestRowsOfVersionOneAreRead(t *testing.T) {
 	w := open(t)
 	d, clock := w.clocked()

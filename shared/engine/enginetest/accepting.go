@@ -24,8 +24,8 @@ type AcceptingEngine struct {
 	Later func(t *testing.T)
 	// Purge loses what is on its way to be sent; nil where nothing can be lost.
 	Purge func(t *testing.T)
-	// Break has a call of the engine's services fail, the n-th from now on, from 1. mend ends that and tells whether there were
-	// so many calls. nil where there are no such calls.
+	// Break has a call of the engine's services fail, the n-th from now on, from 1. mend ends that and tells whether
+	// there were so many calls. nil where there are no such calls.
 	Break func(n int, b Breakage) (mend func() (reached bool))
 }
 
