@@ -105,14 +105,15 @@ func (w *world) clocked() (*aws.Deliveries, *time.Time) {
 }
 
 // undelayed sends messages without their delay: the clock of these tests is not the server's.
-var undelayed = middleware.InitializeMiddlewareFunc("undelayed", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-	if send, ok := in.Parameters.(*sqs.SendMessageBatchInput); ok {
-		for n := range send.Entries {
-			send.Entries[n].DelaySeconds = 0
+var undelayed = middleware.InitializeMiddlewareFunc("undelayed",
+	func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		if send, ok := in.Parameters.(*sqs.SendMessageBatchInput); ok {
+			for n := range send.Entries {
+				send.Entries[n].DelaySeconds = 0
+			}
 		}
-	}
-	return next.HandleInitialize(ctx, in)
-})
+		return next.HandleInitialize(ctx, in)
+	})
 
 // A fan-out breaks off before it commits; the messages come again in other company; the file holds each event once.
 func TestAFileHoldsEachEventOnceWhenAFanOutBrokeOff(t *testing.T) {
@@ -337,7 +338,8 @@ func TestWhatIsPendingIsLookedAfterUntilItIsNot(t *testing.T) {
 // markers are those of the outbox.
 func (w *world) markers(t *testing.T) (ids []string) {
 	t.Helper()
-	out, err := w.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "OutboxTable"), ConsistentRead: awssdk.Bool(true)})
+	out, err := w.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "OutboxTable"),
+		ConsistentRead: awssdk.Bool(true)})
 	require.NoError(t, err)
 	for _, row := range out.Items {
 		if id := row["id"].(*types.AttributeValueMemberS).Value; row["due"] != nil {

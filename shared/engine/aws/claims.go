@@ -90,10 +90,13 @@ func claimed(tenant, intake string) []delivery.Accepted {
 	return []delivery.Accepted{a}
 }
 
-func (d *Deliveries) claim(ctx context.Context, tenant, intake string, events []delivery.Accepted) ([]delivery.Standing, error) {
+func (d *Deliveries) claim(
+	ctx context.Context, tenant, intake string, events []delivery.Accepted,
+) ([]delivery.Standing, error) {
 	rows := make([]item, len(events))
 	for n, a := range events {
-		row, err := marshal(claimRow{Event: eventKey(tenant, a.Event.ID), Intake: intake, Since: d.Now().Unix(), Version: 2, Expires: d.expires()})
+		row, err := marshal(claimRow{Event: eventKey(tenant, a.Event.ID), Intake: intake, Since: d.Now().Unix(), Version: 2,
+			Expires: d.expires()})
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +120,9 @@ func (d *Deliveries) claim(ctx context.Context, tenant, intake string, events []
 }
 
 // contest finds how events stand that have a row already, and takes over the claims of intakes that came to nothing.
-func (d *Deliveries) contest(ctx context.Context, tenant, intake string, events []delivery.Accepted, contested []int, out []delivery.Standing) error {
+func (d *Deliveries) contest(
+	ctx context.Context, tenant, intake string, events []delivery.Accepted, contested []int, out []delivery.Standing,
+) error {
 	place := make(map[string]int, len(contested))
 	keys := make([]item, len(contested))
 	for k, n := range contested {
@@ -162,18 +167,22 @@ func (d *Deliveries) contest(ctx context.Context, tenant, intake string, events 
 }
 
 // takeOver claims events whose claim is of no account any more.
-func (d *Deliveries) takeOver(ctx context.Context, intake string, rows []claimRow, place map[string]int, out []delivery.Standing) error {
+func (d *Deliveries) takeOver(
+	ctx context.Context, intake string, rows []claimRow, place map[string]int, out []delivery.Standing,
+) error {
 	statements := make([]types.BatchStatementRequest, len(rows))
 	for k, row := range rows {
 		condition := "intake = ?"
-		parameters := []types.AttributeValue{text(intake), number(d.Now().Unix()), number(2), number(d.expires()), text(row.Event), number(row.Expires)}
+		parameters := []types.AttributeValue{text(intake), number(d.Now().Unix()), number(2), number(d.expires()),
+			text(row.Event), number(row.Expires)}
 		if row.Intake == "" {
 			condition = "intake IS MISSING"
 		} else {
 			parameters = append(parameters, text(row.Intake))
 		}
 		statements[k] = types.BatchStatementRequest{Parameters: parameters, Statement: awssdk.String(
-			`UPDATE "` + d.Tables.Events + `" SET intake = ? SET since = ? SET v = ? SET expires = ? WHERE event = ? AND expires = ? AND ` + condition)}
+			`UPDATE "` + d.Tables.Events + `" SET intake = ? SET since = ? SET v = ? SET expires = ?
+				WHERE event = ? AND expires = ? AND ` + condition)}
 	}
 	unmet, err := executeAll(ctx, d.DB, statements)
 	if err != nil {
@@ -282,7 +291,8 @@ func (d *Deliveries) Abort(ctx context.Context, events []delivery.Accepted) erro
 func putNew(ctx context.Context, db *dynamodb.Client, table, key string, row item) (there item, err error) {
 	_, err = db.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &table, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(#key)"),
-		ExpressionAttributeNames: map[string]string{"#key": key}, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		ExpressionAttributeNames:            map[string]string{"#key": key},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	var unmet *types.ConditionalCheckFailedException
 	if errors.As(err, &unmet) {

@@ -29,8 +29,9 @@ func (d *Deliveries) reject(ctx context.Context, rejected []delivery.Rejected) e
 	for _, r := range rejected {
 		id := deadID(r.Entry)
 		row := item{
-			"tenant": text(tenantKey(r.Tenant)), "id": text(id), "shard": text(deadShard(id)), "v": number(2), "kind": text(r.Entry.DetailType),
-			"at": number(r.Entry.At.UnixNano()), "reason": text(r.Reason), "expires": number(expires),
+			"tenant": text(tenantKey(r.Tenant)), "id": text(id), "shard": text(deadShard(id)), "v": number(2),
+			"kind": text(r.Entry.DetailType), "at": number(r.Entry.At.UnixNano()), "reason": text(r.Reason),
+			"expires": number(expires),
 		}
 		parts, err := d.row("dead "+id, row, r.Entry.Detail, partSize, expires)
 		if err != nil {
@@ -87,7 +88,9 @@ func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, lim
 	return out, nil
 }
 
-func (d *Deliveries) deadLetters(ctx context.Context, tenant, before string, limit int) (out []delivery.DeadLetter, err error) {
+func (d *Deliveries) deadLetters(
+	ctx context.Context, tenant, before string, limit int,
+) (out []delivery.DeadLetter, err error) {
 	last := lastOfAll
 	if before != "" {
 		last = before
@@ -150,7 +153,9 @@ func (d *Deliveries) deadOfDay(ctx context.Context, day, last string, limit int)
 }
 
 // deadRows reads the newest rows of a query, without `last` itself.
-func (d *Deliveries) deadRows(ctx context.Context, in *dynamodb.QueryInput, last string, limit int) (rows []item, err error) {
+func (d *Deliveries) deadRows(
+	ctx context.Context, in *dynamodb.QueryInput, last string, limit int,
+) (rows []item, err error) {
 	in.TableName, in.ScanIndexForward = &d.Tables.DeadLetters, awssdk.Bool(false)
 	in.Limit = awssdk.Int32(int32(min(limit+1, 1000)))
 	err = d.each(ctx, in, scanLimit, func(row item) (bool, error) {
@@ -180,7 +185,8 @@ func (d *Deliveries) readDead(ctx context.Context, rows []item, out *[]delivery.
 func (d *Deliveries) deadLetter(ctx context.Context, row item) (delivery.DeadLetter, error) {
 	l := delivery.DeadLetter{
 		ID: textOf(row, "id"), Tenant: strings.TrimPrefix(textOf(row, "tenant"), nobody), DetailType: textOf(row, "kind"),
-		At: time.Unix(0, numberOf(row, "at")).UTC(), Reason: textOf(row, "reason"), ReplayedAt: instant(numberOf(row, "replayed")),
+		At: time.Unix(0, numberOf(row, "at")).UTC(), Reason: textOf(row, "reason"),
+		ReplayedAt: instant(numberOf(row, "replayed")),
 	}
 	detail, err := d.detail(ctx, "dead "+l.ID, row)
 	if err != nil {
@@ -219,7 +225,8 @@ func (d *Deliveries) resend(ctx context.Context, tenant, id string, at time.Time
 	key := item{"tenant": row["tenant"], "id": row["id"]}
 	unmet, err := transact(ctx, d.DB, []types.TransactWriteItem{{Update: &types.Update{
 		TableName: &d.Tables.DeadLetters, Key: key, UpdateExpression: awssdk.String("SET replayed = :at"),
-		ConditionExpression:       awssdk.String("attribute_exists(id) AND (attribute_not_exists(replayed) OR attribute_not_exists(resent) AND replayed < :stale)"),
+		ConditionExpression: awssdk.String("attribute_exists(id) AND " +
+			"(attribute_not_exists(replayed) OR attribute_not_exists(resent) AND replayed < :stale)"),
 		ExpressionAttributeValues: item{":at": number(at.UnixNano()), ":stale": number(at.Add(-resendAfter).UnixNano())},
 	}}}, "")
 	if err != nil || len(unmet) > 0 {
@@ -231,7 +238,8 @@ func (d *Deliveries) resend(ctx context.Context, tenant, id string, at time.Time
 	if failed != nil {
 		note, values = "REMOVE replayed", nil
 	}
-	_, err = d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &d.Tables.DeadLetters, Key: key, UpdateExpression: &note, ExpressionAttributeValues: values})
+	_, err = d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &d.Tables.DeadLetters, Key: key,
+		UpdateExpression: &note, ExpressionAttributeValues: values})
 	if failed != nil {
 		return false, failed
 	}

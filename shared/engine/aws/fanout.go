@@ -32,7 +32,9 @@ const giveUpAfter = 3
 
 // FanoutHandler answers batches of the events queue. Each tenant's entries are processed by themselves: what fails
 // for one keeps no other waiting. again says when messages that failed come again.
-func FanoutHandler(p Processor, again *Visibility, log *slog.Logger) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+func FanoutHandler(
+	p Processor, again *Visibility, log *slog.Logger,
+) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
 		var mu sync.Mutex
 		var failed []events.SQSMessage
@@ -84,7 +86,9 @@ func byGroup(messages []events.SQSMessage) (groups [][]events.SQSMessage) {
 // fanoutTenant processes one tenant's messages and returns those that are to come again. Only an error that an entry
 // itself can be the cause of has them tried one by one: where a table is short of capacity, that would ask for more
 // of it.
-func fanoutTenant(ctx context.Context, p Processor, messages []events.SQSMessage, log *slog.Logger) []events.SQSMessage {
+func fanoutTenant(
+	ctx context.Context, p Processor, messages []events.SQSMessage, log *slog.Logger,
+) []events.SQSMessage {
 	failed, err := process(ctx, p, messages)
 	switch {
 	case err == nil:
@@ -141,7 +145,8 @@ func process(ctx context.Context, p Processor, messages []events.SQSMessage) (fa
 // poisonous reports whether an entry can be why its batch failed, and not the state of the services or another
 // function.
 func poisonous(err error) bool {
-	for _, passing := range []error{context.Canceled, context.DeadlineExceeded, trigger.ErrStale, delivery.ErrBusy, errAborted, errCapacity} {
+	for _, passing := range []error{context.Canceled, context.DeadlineExceeded, trigger.ErrStale, delivery.ErrBusy,
+		errAborted, errCapacity} {
 		if errors.Is(err, passing) {
 			return false
 		}

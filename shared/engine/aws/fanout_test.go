@@ -80,21 +80,24 @@ func fanOut(t *testing.T, p *processor, in events.SQSEvent) (failed []string) {
 
 func TestOnlyTheTenantThatFailsComesAgain(t *testing.T) {
 	for name, err := range map[string]error{
-		"stale":       trigger.ErrStale,
-		"throttled":   &smithy.GenericAPIError{Code: "ProvisionedThroughputExceededException"},
-		"no answer":   &smithy.OperationError{ServiceID: "DynamoDB", OperationName: "PutItem", Err: errors.New("connection reset")},
+		"stale":     trigger.ErrStale,
+		"throttled": &smithy.GenericAPIError{Code: "ProvisionedThroughputExceededException"},
+		"no answer": &smithy.OperationError{ServiceID: "DynamoDB", OperationName: "PutItem",
+			Err: errors.New("connection reset")},
 		"out of time": context.DeadlineExceeded,
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &processor{outcome: map[string]error{"noisy/3": err}}
-			require.Equal(t, []string{"noisy/0", "noisy/1", "noisy/2", "noisy/3", "noisy/4"}, fanOut(t, p, messagesOf(5, "quiet", "noisy", "other")))
+			require.Equal(t, []string{"noisy/0", "noisy/1", "noisy/2", "noisy/3", "noisy/4"},
+				fanOut(t, p, messagesOf(5, "quiet", "noisy", "other")))
 			require.Len(t, p.batches, 3, "a batch for each tenant, and none one by one: it is not the entries")
 		})
 	}
 }
 
 func TestAPoisonousEntryComesBackAlone(t *testing.T) {
-	for name, err := range map[string]error{"poison": errors.New("poison"), "panic": errPanic, "too large": &smithy.GenericAPIError{Code: "ValidationException"}} {
+	for name, err := range map[string]error{"poison": errors.New("poison"), "panic": errPanic,
+		"too large": &smithy.GenericAPIError{Code: "ValidationException"}} {
 		t.Run(name, func(t *testing.T) {
 			p := &processor{outcome: map[string]error{"42/3": err}}
 			require.Equal(t, []string{"42/3"}, fanOut(t, p, messagesOf(10, "42", "43")))

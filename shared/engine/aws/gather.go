@@ -78,7 +78,9 @@ func spanDue(id string) (int64, bool) {
 
 // spans are the parcels of spans that need a message, now that deliveries were added to them. again is true where the
 // message may have been lost.
-func (d *Deliveries) spans(ctx context.Context, added []delivery.Delivery, again bool) (out []delivery.Parcel, err error) {
+func (d *Deliveries) spans(
+	ctx context.Context, added []delivery.Delivery, again bool,
+) (out []delivery.Parcel, err error) {
 	seen := map[string]bool{}
 	for _, v := range added {
 		p := delivery.Parcel{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{spanID(v.Due)}, Due: v.Due}
@@ -101,13 +103,15 @@ func (d *Deliveries) spans(ctx context.Context, added []delivery.Delivery, again
 // spanNeeds tells whether a span needs a message: nobody has made its row before, or it was opened already.
 func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.Parcel, by string) (bool, error) {
 	key := item{"shard": text(spanShard(p.Tenant, p.Integration)), "id": text(p.IDs[0])}
-	found, err := d.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.Tables.Outbox, Key: key, ConsistentRead: awssdk.Bool(true)})
+	found, err := d.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.Tables.Outbox, Key: key,
+		ConsistentRead: awssdk.Bool(true)})
 	if err != nil {
 		return false, err
 	}
 	there := found.Item
 	if there == nil {
-		row, err := marshal(spanRow{Shard: spanShard(p.Tenant, p.Integration), ID: p.IDs[0], By: by, Version: 1, Expires: d.expires()})
+		row, err := marshal(spanRow{Shard: spanShard(p.Tenant, p.Integration), ID: p.IDs[0], By: by, Version: 1,
+			Expires: d.expires()})
 		if err != nil {
 			return false, err
 		}
@@ -145,7 +149,8 @@ func (d *Deliveries) openSpans(ctx context.Context, p delivery.Parcel) (delivery
 		}
 		// A file can be large, so that each of the others gets a message of its own.
 		for _, file := range files[min(1, len(files)):] {
-			if err := d.Enqueue(ctx, []delivery.Parcel{{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{file}}}, 0); err != nil {
+			alone := delivery.Parcel{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{file}}
+			if err := d.Enqueue(ctx, []delivery.Parcel{alone}, 0); err != nil {
 				return p, err
 			}
 		}
@@ -158,8 +163,9 @@ func (d *Deliveries) openSpans(ctx context.Context, p delivery.Parcel) (delivery
 func (d *Deliveries) openSpan(ctx context.Context, p delivery.Parcel) ([]string, error) {
 	_, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &d.Tables.Outbox, Key: item{"shard": text(spanShard(p.Tenant, p.Integration)), "id": text(p.IDs[0])},
-		UpdateExpression:          awssdk.String("SET opened = :yes, expires = :expires, v = :v"),
-		ExpressionAttributeValues: item{":yes": &types.AttributeValueMemberBOOL{Value: true}, ":expires": number(d.expires()), ":v": number(1)},
+		UpdateExpression: awssdk.String("SET opened = :yes, expires = :expires, v = :v"),
+		ExpressionAttributeValues: item{":yes": &types.AttributeValueMemberBOOL{Value: true}, ":expires": number(d.expires()),
+			":v": number(1)},
 	})
 	if err != nil {
 		return nil, err
@@ -224,16 +230,20 @@ func (d *Deliveries) joinSpan(ctx context.Context, tenant, integration string, d
 // delivery's id begins with its time, so they are found without an index.
 func (d *Deliveries) span(ctx context.Context, tenant, integration string, due int64) ([]gatheringRow, error) {
 	end := time.Unix(0, due).UTC()
-	in := between("lane", laneKey(tenant, integration), firstID(end.Add(-destination.File.Every)), firstID(end.Add(time.Second)))
+	in := between("lane", laneKey(tenant, integration), firstID(end.Add(-destination.File.Every)),
+		firstID(end.Add(time.Second)))
 	in.TableName, in.ConsistentRead = &d.Tables.Deliveries, awssdk.Bool(true)
 	in.FilterExpression = awssdk.String("#state = :pending AND (due = :due OR span = :due)")
 	in.ExpressionAttributeNames["#state"] = "state"
-	in.ExpressionAttributeValues[":pending"], in.ExpressionAttributeValues[":due"] = text(string(delivery.Pending)), number(due)
+	in.ExpressionAttributeValues[":pending"] = text(string(delivery.Pending))
+	in.ExpressionAttributeValues[":due"] = number(due)
 	var out []gatheringRow
 	err := d.each(ctx, in, 1<<62, func(r item) (bool, error) {
 		out = append(out, gatheringRow{
-			Gathered: delivery.Gathered{ID: textOf(r, "id"), Due: end, Count: int(numberOf(r, "count")), Size: int(numberOf(r, "size"))},
-			events:   textsOf(r, "events"), kinds: textsOf(r, "kinds"), intakes: textsOf(r, "intakes"), joined: numberOf(r, "due") == 0,
+			Gathered: delivery.Gathered{ID: textOf(r, "id"), Due: end, Count: int(numberOf(r, "count")),
+				Size: int(numberOf(r, "size"))},
+			events: textsOf(r, "events"), kinds: textsOf(r, "kinds"), intakes: textsOf(r, "intakes"),
+			joined: numberOf(r, "due") == 0,
 		})
 		return true, nil
 	})
@@ -274,10 +284,12 @@ func (d *Deliveries) merge(ctx context.Context, tenant, integration string, grou
 				}
 			}
 		}
-		writes := []types.TransactWriteItem{{Update: d.absorb(deliveryKey(tenant, integration, first.ID), first, events, intakes, n == len(rest))}}
+		key := deliveryKey(tenant, integration, first.ID)
+		writes := []types.TransactWriteItem{{Update: d.absorb(key, first, events, intakes, n == len(rest))}}
 		for _, r := range rest[:n] {
 			writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{
-				TableName: &d.Tables.Deliveries, Key: deliveryKey(tenant, integration, r.ID), ConditionExpression: awssdk.String(stillGathers),
+				TableName: &d.Tables.Deliveries, Key: deliveryKey(tenant, integration, r.ID),
+				ConditionExpression:      awssdk.String(stillGathers),
 				ExpressionAttributeNames: map[string]string{"#state": "state"}, ExpressionAttributeValues: gathersUntil(r.Due),
 			}})
 		}
@@ -302,14 +314,17 @@ func (d *Deliveries) absorb(key item, first gatheringRow, events, intakes []stri
 	values := gathersUntil(first.Due)
 	values[":events"], values[":intakes"], values[":none"] = texts(events), texts(intakes), texts(nil)
 	values[":count"], values[":size"], values[":kinds"] = number(first.Count), number(first.Size), texts(first.kinds)
-	expression := "SET #events = list_append(#events, :events), intakes = list_append(if_not_exists(intakes, :none), :intakes), " +
+	expression := "SET #events = list_append(#events, :events), " +
+		"intakes = list_append(if_not_exists(intakes, :none), :intakes), " +
 		"#count = :count, #size = :size, kinds = :kinds, span = :due"
 	if done {
 		expression += " REMOVE due"
 	}
 	return &types.Update{
-		TableName: &d.Tables.Deliveries, Key: key, ConditionExpression: awssdk.String(stillGathers), UpdateExpression: &expression,
-		ExpressionAttributeNames:  map[string]string{"#state": "state", "#events": "events", "#count": "count", "#size": "size"},
+		TableName: &d.Tables.Deliveries, Key: key, ConditionExpression: awssdk.String(stillGathers),
+		UpdateExpression: &expression,
+		ExpressionAttributeNames: map[string]string{"#state": "state", "#events": "events", "#count": "count",
+			"#size": "size"},
 		ExpressionAttributeValues: values,
 	}
 }

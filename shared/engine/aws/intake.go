@@ -164,8 +164,8 @@ func (d *Deliveries) begun(ctx context.Context, s *share) (fresh bool, err error
 	case count[delivery.Known]:
 		return false, nil
 	}
-	return false, errors.Join(fmt.Errorf("accept %d events of tenant %s: %w: %w", len(s.events), s.tenant, errMeanwhile, trigger.ErrStale),
-		d.Abort(ctx, s.events))
+	err = fmt.Errorf("accept %d events of tenant %s: %w: %w", len(s.events), s.tenant, errMeanwhile, trigger.ErrStale)
+	return false, errors.Join(err, d.Abort(ctx, s.events))
 }
 
 func (d *Deliveries) accept(ctx context.Context, s *share) error {
@@ -193,8 +193,8 @@ func (d *Deliveries) accept(ctx context.Context, s *share) error {
 	}
 	if err := d.finish(ctx, finishing{s.tenant, s.id, s.deliveries, eventsOf(s.events)}, false); err != nil {
 		// It is accepted: the sweeper finishes it. To hand the entries in again would bring nothing.
-		d.log().Error("the deliveries of an intake are not ready: the sweeper finishes it", "tenant", s.tenant, "intake", s.id,
-			"deliveries", len(s.deliveries), "error", err.Error())
+		d.log().Error("the deliveries of an intake are not ready: the sweeper finishes it",
+			"tenant", s.tenant, "intake", s.id, "deliveries", len(s.deliveries), "error", err.Error())
 	}
 	return nil
 }
@@ -224,11 +224,13 @@ func (d *Deliveries) rows(s *share) ([]item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pack %d events: %w", len(s.events), err)
 	}
-	head := intakeRow{Intake: intakeID(s.tenant, s.id), Body: body[:min(partSize, len(body))], Version: 2, Expires: d.outlives()}
+	head := intakeRow{Intake: intakeID(s.tenant, s.id), Body: body[:min(partSize, len(body))], Version: 2,
+		Expires: d.outlives()}
 	var parts []item
 	for rest := body[len(head.Body):]; len(rest) > 0; rest = rest[min(partSize, len(rest)):] {
 		head.Parts++
-		part, err := marshal(intakeRow{Intake: partKey(head.Intake, head.Parts), Body: rest[:min(partSize, len(rest))], Version: 2, Expires: head.Expires})
+		part, err := marshal(intakeRow{Intake: partKey(head.Intake, head.Parts), Body: rest[:min(partSize, len(rest))],
+			Version: 2, Expires: head.Expires})
 		if err != nil {
 			return nil, err
 		}
@@ -256,7 +258,9 @@ func (d *Deliveries) commit(ctx context.Context, s *share, row item) error {
 		}
 		return nil // also where it was there: our own call, whose answer was lost
 	}
-	put := &types.Put{TableName: &d.Tables.Intakes, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(#key)"), ExpressionAttributeNames: map[string]string{"#key": "intake"}}
+	put := &types.Put{
+		TableName: &d.Tables.Intakes, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(intake)"),
+	}
 	unmet, err := transact(ctx, d.DB, append([]types.TransactWriteItem{{Put: put}}, counts.writes...), "")
 	if err != nil {
 		return fmt.Errorf("commit the intake: %w", err)

@@ -41,7 +41,10 @@ func (d *Deliveries) journalRow(s *share) (tableWrite, error) {
 
 // journal visits the rows that can hold events which arrived within a range of time, oldest first. after is the id to
 // go on from, "" at first; page is how many rows are read at once.
-func (d *Deliveries) journal(ctx context.Context, tenant string, from, to time.Time, after string, page int, visit func(journalRow) (more bool, err error)) error {
+func (d *Deliveries) journal(
+	ctx context.Context, tenant string, from, to time.Time, after string, page int,
+	visit func(journalRow) (more bool, err error),
+) error {
 	first, last := nanos(max(0, from.Add(-delivery.CarriedWithin).UnixNano())), nanos(max(0, to.UnixNano()))
 	if after != "" {
 		first = after + "\x00"
@@ -61,7 +64,9 @@ func (d *Deliveries) journal(ctx context.Context, tenant string, from, to time.T
 }
 
 // Arrived reads rows of the journal and the events that they name.
-func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.Time, after string, limit int) (out []delivery.Accepted, next string, err error) {
+func (d *Deliveries) Arrived(
+	ctx context.Context, tenant string, from, to time.Time, after string, limit int,
+) (out []delivery.Accepted, next string, err error) {
 	within := func(a delivery.Accepted) bool { return !a.Entry.At.Before(from) && a.Entry.At.Before(to) }
 	for next = after; ; {
 		rows, through, err := d.journalPage(ctx, tenant, from, to, &next, limit)
@@ -89,7 +94,9 @@ func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.T
 }
 
 // journalPage reads rows that hold about limit events and moves the place on.
-func (d *Deliveries) journalPage(ctx context.Context, tenant string, from, to time.Time, next *string, limit int) (rows []journalRow, through bool, err error) {
+func (d *Deliveries) journalPage(
+	ctx context.Context, tenant string, from, to time.Time, next *string, limit int,
+) (rows []journalRow, through bool, err error) {
 	through, count := true, 0
 	err = d.journal(ctx, tenant, from, to, *next, min(limit+1, 1000), func(row journalRow) (bool, error) {
 		rows = append(rows, row)
@@ -102,7 +109,9 @@ func (d *Deliveries) journalPage(ctx context.Context, tenant string, from, to ti
 }
 
 // eventsIn reads the events of rows of the journal, each once.
-func (d *Deliveries) eventsIn(ctx context.Context, tenant string, rows []journalRow) (out []delivery.Accepted, err error) {
+func (d *Deliveries) eventsIn(
+	ctx context.Context, tenant string, rows []journalRow,
+) (out []delivery.Accepted, err error) {
 	var ids []string
 	for _, row := range rows {
 		if row.Version >= 2 {
@@ -153,14 +162,17 @@ func (d *Deliveries) eventsOfRow(ctx context.Context, row journalRow) (out []del
 	events, err := d.load(ctx, s)
 	for _, e := range list {
 		if found, ok := events[eventKey(row.Tenant, e.ID)]; ok {
-			out = append(out, delivery.Accepted{Event: found, Entry: delivery.Entry{DetailType: string(found.Kind), At: time.Unix(0, e.At).UTC()}})
+			out = append(out, delivery.Accepted{Event: found, Entry: delivery.Entry{DetailType: string(found.Kind),
+				At: time.Unix(0, e.At).UTC()}})
 		}
 	}
 	return out, err
 }
 
 // Carried reads the keys of the events of deliveries that can carry these.
-func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, events []delivery.Accepted) ([]bool, error) {
+func (d *Deliveries) Carried(
+	ctx context.Context, tenant, integration string, events []delivery.Accepted,
+) ([]bool, error) {
 	out := make([]bool, len(events))
 	if len(events) == 0 {
 		return out, nil
@@ -176,7 +188,8 @@ func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, ev
 			last = a.Entry.At
 		}
 	}
-	in := between("lane", laneKey(tenant, integration), firstID(first.Add(-delivery.CarriedWithin)), firstID(last.Add(time.Millisecond)))
+	in := between("lane", laneKey(tenant, integration), firstID(first.Add(-delivery.CarriedWithin)),
+		firstID(last.Add(time.Millisecond)))
 	in.TableName, in.ConsistentRead = &d.Tables.Deliveries, awssdk.Bool(true)
 	in.ProjectionExpression = awssdk.String("#k, #id, #events, #expires")
 	in.ExpressionAttributeNames["#events"], in.ExpressionAttributeNames["#expires"] = "events", "expires"
@@ -196,7 +209,9 @@ func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, ev
 
 // Recover writes the rows of new deliveries and sends their messages. A row that is there, and waits for its first
 // request, gets its message again: it may have been lost between the two writes.
-func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery, events []delivery.Accepted) (made int, err error) {
+func (d *Deliveries) Recover(
+	ctx context.Context, deliveries []delivery.Delivery, events []delivery.Accepted,
+) (made int, err error) {
 	from := make(map[string]string, len(events))
 	for _, a := range events {
 		from[a.Event.ID] = a.Intake

@@ -73,13 +73,15 @@ func (s *hitSource) batch(at time.Time) (list []delivery.Entry) {
 	for range batchSize {
 		s.n++
 		s.detail["id"], s.detail["time"] = fmt.Sprintf("evt-hits-%026d", s.n), at.Format(time.RFC3339Nano)
-		hit["remote_addr4"], hit["path"], hit["request_time"] = fmt.Sprintf("10.%d.%d.%d", s.n>>16&255, s.n>>8&255, s.n&255), fmt.Sprintf("/orders/%d", s.n), at.Unix()
+		hit["remote_addr4"], hit["path"], hit["request_time"] = fmt.Sprintf("10.%d.%d.%d", s.n>>16&255, s.n>>8&255,
+			s.n&255), fmt.Sprintf("/orders/%d", s.n), at.Unix()
 		hit["payloads"] = []string{fmt.Sprintf("' or %d=%d--", s.n, s.n)}
 		body, err := json.Marshal(s.detail)
 		if err != nil {
 			panic(err)
 		}
-		list = append(list, delivery.Entry{Receipt: fmt.Sprint("m", s.n), DetailType: string(event.NewHits), Detail: body, At: at})
+		list = append(list, delivery.Entry{Receipt: fmt.Sprint("m", s.n), DetailType: string(event.NewHits), Detail: body,
+			At: at})
 	}
 	return list
 }
@@ -110,7 +112,8 @@ func TestFunctionsAtWorkForOneTenantDoNotConflict(t *testing.T) {
 		}
 		work.Wait()
 		calls, units := w.gate.Calls()
-		t.Logf("%2d functions, %d batches of %d: calls %v, %.1f write units a batch", functions, batches, batchSize, calls, units["write"]/batches)
+		t.Logf("%2d functions, %d batches of %d: calls %v, %.1f write units a batch", functions, batches, batchSize, calls,
+			units["write"]/batches)
 		require.Zero(t, calls["TransactWriteItems"], "nothing is replaced under a version")
 		require.Equal(t, batches, calls["PutItem"], "one commit a batch")
 		if alone == nil {
@@ -130,10 +133,12 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 	f := fanoutTo(w, d, "web_hooks")
 	f.Recorder = nil
 	log := slog.New(slog.DiscardHandler)
-	triggers := &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: w.integrations(&published{}).Announcements(), Now: d.Now}
+	triggers := &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable",
+		Announcements: w.integrations(&published{}).Announcements(), Now: d.Now}
 	counter := &counting.Counter{
 		Source: &aws.CountingStore{Intakes: d}, Store: &aws.CountingStore{Intakes: d, Record: w.record(), Triggers: triggers},
-		Triggers: &trigger.Evaluator{Store: triggers, Now: d.Now, Log: log}, Recorder: &report.Recorder{Zones: w.reports(), Now: d.Now}, Log: log,
+		Triggers: &trigger.Evaluator{Store: triggers, Now: d.Now, Log: log}, Recorder: &report.Recorder{Zones: w.reports(),
+			Now: d.Now}, Log: log,
 	}
 	parts := map[string]float64{}
 	spent := func(what string) {
@@ -154,7 +159,8 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 				require.NoError(t, err)
 				for n := range loaded {
 					require.Len(t, loaded[n].Events, batchSize)
-					loaded[n].State, loaded[n].Attempts = delivery.Delivered, []delivery.Attempt{{At: *clock, Status: 200, Delivered: true}}
+					loaded[n].State, loaded[n].Attempts = delivery.Delivered, []delivery.Attempt{{At: *clock, Status: 200,
+						Delivered: true}}
 				}
 				require.NoError(t, d.Settle(t.Context(), loaded))
 			}

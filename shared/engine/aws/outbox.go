@@ -90,7 +90,8 @@ func (d *Deliveries) markParcels(ctx context.Context, list []delivery.Parcel) er
 func markerKey(id string) item { return item{"shard": text(markerShard(id)), "id": text(id)} }
 
 func (d *Deliveries) unmark(ctx context.Context, id string) error {
-	if _, err := d.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &d.Tables.Outbox, Key: markerKey(id)}); err != nil {
+	if _, err := d.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &d.Tables.Outbox,
+		Key: markerKey(id)}); err != nil {
 		return fmt.Errorf("remove the marker %q: %w", id, err)
 	}
 	return nil
@@ -100,8 +101,9 @@ func (d *Deliveries) unmark(ctx context.Context, id string) error {
 func (d *Deliveries) postpone(ctx context.Context, id string, looks int) error {
 	_, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &d.Tables.Outbox, Key: markerKey(id), ConditionExpression: awssdk.String("attribute_exists(id)"),
-		UpdateExpression:          awssdk.String("SET due = :due, looks = :looks"),
-		ExpressionAttributeValues: item{":due": number(d.Now().Add(lookAfter << min(looks, lookMost)).Unix()), ":looks": number(looks + 1)},
+		UpdateExpression: awssdk.String("SET due = :due, looks = :looks"),
+		ExpressionAttributeValues: item{":due": number(d.Now().Add(lookAfter << min(looks, lookMost)).Unix()),
+			":looks": number(looks + 1)},
 	})
 	var gone *types.ConditionalCheckFailedException
 	if err != nil && !errors.As(err, &gone) {
@@ -170,7 +172,9 @@ func (d *Deliveries) ready(ctx context.Context, f finishing, again, written bool
 }
 
 // reshelve writes the rows that are missing, unless all were written, and returns them and those that are pending.
-func (d *Deliveries) reshelve(ctx context.Context, deliveries []delivery.Delivery, rows []item, written bool) (ready []delivery.Delivery, err error) {
+func (d *Deliveries) reshelve(
+	ctx context.Context, deliveries []delivery.Delivery, rows []item, written bool,
+) (ready []delivery.Delivery, err error) {
 	keys := make([]item, len(deliveries))
 	for n, v := range deliveries {
 		keys[n] = deliveryKey(v.Tenant, v.Integration, v.ID)
@@ -262,8 +266,9 @@ func (d *Deliveries) Sweep(ctx context.Context) (count int, err error) {
 
 func (d *Deliveries) sweepShard(ctx context.Context, shard string) (count int, wrong []error) {
 	pages := dynamodb.NewQueryPaginator(d.DB, &dynamodb.QueryInput{
-		TableName: &d.Tables.Outbox, KeyConditionExpression: awssdk.String("#shard = :shard"), FilterExpression: awssdk.String("due <= :now"),
-		ConsistentRead: awssdk.Bool(true), ExpressionAttributeNames: map[string]string{"#shard": "shard"},
+		TableName: &d.Tables.Outbox, KeyConditionExpression: awssdk.String("#shard = :shard"),
+		FilterExpression: awssdk.String("due <= :now"),
+		ConsistentRead:   awssdk.Bool(true), ExpressionAttributeNames: map[string]string{"#shard": "shard"},
 		ExpressionAttributeValues: item{":shard": text(shard), ":now": number(d.Now().Unix())},
 	})
 	for pages.HasMorePages() {

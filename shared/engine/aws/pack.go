@@ -86,7 +86,8 @@ func (p pack) accepted(intake string) ([]delivery.Accepted, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[n] = delivery.Accepted{Event: decoded, Intake: intake, Entry: delivery.Entry{DetailType: e.Kind, At: time.Unix(0, e.At).UTC()}}
+		out[n] = delivery.Accepted{Event: decoded, Intake: intake, Entry: delivery.Entry{DetailType: e.Kind,
+			At: time.Unix(0, e.At).UTC()}}
 	}
 	return out, nil
 }
@@ -95,7 +96,8 @@ func (p pack) accepted(intake string) ([]delivery.Accepted, error) {
 func (p pack) deliveries(tenant string, events []delivery.Accepted) ([]delivery.Delivery, error) {
 	out := make([]delivery.Delivery, len(p.Deliveries))
 	for n, one := range p.Deliveries {
-		v := delivery.Delivery{ID: one.ID, Tenant: tenant, Integration: one.Integration, State: delivery.Pending, CreatedAt: madeAt(one.ID), Due: instant(one.Due), Count: len(one.Events)}
+		v := delivery.Delivery{ID: one.ID, Tenant: tenant, Integration: one.Integration, State: delivery.Pending,
+			CreatedAt: madeAt(one.ID), Due: instant(one.Due), Count: len(one.Events)}
 		for _, k := range one.Events {
 			if k < 0 || k >= len(events) {
 				return nil, fmt.Errorf("delivery %s carries an event that its intake does not have", one.ID)

@@ -50,7 +50,9 @@ func insertAll(ctx context.Context, db *dynamodb.Client, table string, rows []it
 
 // executeAll carries out conditional writes, each by itself, 25 a call and some calls at once. unmet tells of which the
 // condition did not hold. After an error some of them may have been carried out.
-func executeAll(ctx context.Context, db *dynamodb.Client, statements []types.BatchStatementRequest) (unmet []bool, err error) {
+func executeAll(
+	ctx context.Context, db *dynamodb.Client, statements []types.BatchStatementRequest,
+) (unmet []bool, err error) {
 	unmet = make([]bool, len(statements))
 	var work sync.WaitGroup
 	var mu sync.Mutex
@@ -94,7 +96,8 @@ func execute(ctx context.Context, db *dynamodb.Client, statements []types.BatchS
 			switch r.Error.Code {
 			case types.BatchStatementErrorCodeEnumDuplicateItem, types.BatchStatementErrorCodeEnumConditionalCheckFailed:
 				unmet[places[n]] = true
-			case types.BatchStatementErrorCodeEnumThrottlingError, types.BatchStatementErrorCodeEnumProvisionedThroughputExceeded,
+			case types.BatchStatementErrorCodeEnumThrottlingError,
+				types.BatchStatementErrorCodeEnumProvisionedThroughputExceeded,
 				types.BatchStatementErrorCodeEnumRequestLimitExceeded, types.BatchStatementErrorCodeEnumInternalServerError,
 				types.BatchStatementErrorCodeEnumTransactionConflict:
 				again = append(again, places[n])

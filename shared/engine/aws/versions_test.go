@@ -55,13 +55,15 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 		detail, err := e.Event.Encode()
 		require.NoError(t, err)
 		w.put(t, "EventsTable", map[string]any{
-			"event": "42 " + id, "kind": string(event.NewHits), "receipt": "m-" + id, "deliveries": []string{"i " + oldest}, "detail": stored(detail), "expires": expires,
+			"event": "42 " + id, "kind": string(event.NewHits), "receipt": "m-" +
+				id, "deliveries": []string{"i " + oldest}, "detail": stored(detail), "expires": expires,
 		})
 		journal = append(journal, map[string]any{"i": id, "a": e.Entry.At.UnixNano()})
 	}
 	raw, err := json.Marshal(journal)
 	require.NoError(t, err)
-	w.put(t, "JournalTable", map[string]any{"tenant": "42", "id": "1677672000000000000 0123456789abcdef", "events": stored(raw), "expires": expires})
+	w.put(t, "JournalTable", map[string]any{"tenant": "42", "id": "1677672000000000000 0123456789abcdef",
+		"events": stored(raw), "expires": expires})
 	row := func(integration, id string, events ...string) map[string]any {
 		return map[string]any{
 			"lane": "42 " + integration, "id": id, "state": "pending", "count": len(events), "kinds": []string{string(event.NewHits)}, "events": events, "expires": expires,
@@ -83,9 +85,11 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 	require.Equal(t, []event.Event{old["a"].Event, old["b"].Event}, loaded[0].Events)
 	file, err := d.Load(t.Context(), delivery.Parcel{Tenant: "42", Integration: "file", IDs: []string{oldest}})
 	require.NoError(t, err)
-	require.Equal(t, []event.Event{old["c"].Event, old["d"].Event}, file[0].Events, "its own message opens it, and joins the other")
+	require.Equal(t, []event.Event{old["c"].Event, old["d"].Event}, file[0].Events,
+		"its own message opens it, and joins the other")
 
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{accepted("new", "/new")}})) // of this version
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{accepted("new",
+		"/new")}})) // of this version
 	arrived, next, err := d.Arrived(t.Context(), "42", now().Add(-time.Hour), now().Add(time.Hour), "", 100)
 	require.NoError(t, err)
 	require.Empty(t, next)
@@ -130,12 +134,14 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 func TestAnEventThatIsKeptNoLongerIsNew(t *testing.T) {
 	w := open(t)
 	d, clock := w.clocked()
-	w.put(t, "EventsTable", map[string]any{"event": "42 old", "kind": "new_hits", "detail": stored([]byte("{}")), "expires": now().Add(time.Hour).Unix()})
+	w.put(t, "EventsTable", map[string]any{"event": "42 old", "kind": "new_hits", "detail": stored([]byte("{}")),
+		"expires": now().Add(time.Hour).Unix()})
 	a := accepted("newer", "/")
 	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{a}}))
 	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Known}, begin(t, d, accepted("old", "/"), a))
 	*clock = clock.Add(31 * 24 * time.Hour)
 	both := []delivery.Accepted{accepted("old", "/"), a}
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: both, Deliveries: []delivery.Delivery{pending(second, both...)}}))
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: both,
+		Deliveries: []delivery.Delivery{pending(second, both...)}}))
 	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Known}, begin(t, d, both...))
 }

@@ -152,7 +152,8 @@ func Accepting(t *testing.T, open func(t *testing.T) AcceptingEngine) {
 		return
 	}
 	for _, b := range Breakages() {
-		t.Run("accepting that breaks off at any call loses and doubles nothing: "+b.Name, func(t *testing.T) { broken(t, open, b) })
+		t.Run("accepting that breaks off at any call loses and doubles nothing: "+b.Name,
+			func(t *testing.T) { broken(t, open, b) })
 	}
 }
 
