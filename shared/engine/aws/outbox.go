@@ -69,9 +69,9 @@ func (d *Deliveries) mark(tenant, intake string) (tableWrite, error) {
 	return d.marker(markerRow{ID: intakeID(tenant, intake), Tenant: tenant, Intake: intake}, d.Now().Add(sweepAfter))
 }
 
-// parcelID is unique: it begins with a word that no tenant's intake has, and an integration's id holds no space.
-func parcelID(p delivery.Parcel) string {
-	return "parcel " + laneKey(p.Tenant, p.Integration) + " " + p.IDs[0]
+// parcelID is no intakeID, which has one space. Deliveries that are replayed again have another marker.
+func parcelID(p delivery.Parcel, now time.Time) string {
+	return "parcel " + laneKey(p.Tenant, p.Integration) + " " + p.IDs[0] + " " + nanos(now.UnixNano())
 }
 
 // markParcels puts the markers of deliveries that are to be made ready by another way than an intake.
@@ -79,7 +79,9 @@ func (d *Deliveries) markParcels(ctx context.Context, list []delivery.Parcel) er
 	writes := make([]tableWrite, len(list))
 	for n, p := range list {
 		var err error
-		m := markerRow{ID: parcelID(p), Tenant: p.Tenant, Integration: p.Integration, Deliveries: p.IDs, Looks: 1}
+		m := markerRow{
+			ID: parcelID(p, d.Now()), Tenant: p.Tenant, Integration: p.Integration, Deliveries: p.IDs, Looks: 1,
+		}
 		if writes[n], err = d.marker(m, d.Now().Add(lookAfter)); err != nil {
 			return err
 		}
