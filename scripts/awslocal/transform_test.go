@@ -160,7 +160,8 @@ var numbers = sync.OnceValue(func() map[string]bool {
 })
 
 // pseudo are the parameters that CloudFormation has of its own, at their longest.
-var pseudo = strings.NewReplacer("${AWS::AccountId}", "123456789012", "${AWS::Partition}", "aws-us-gov", "${AWS::Region}", "ap-southeast-2")
+var pseudo = strings.NewReplacer("${AWS::AccountId}", "123456789012", "${AWS::Partition}", "aws-us-gov", "${AWS::Region}", "ap-southeast-2",
+	"${AWS::StackName}", strings.Repeat("x", stackName))
 
 var substitution = regexp.MustCompile(`\$\{[^}]*\}`)
 
