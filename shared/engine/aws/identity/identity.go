@@ -67,7 +67,7 @@ type Found struct {
 
 // state is what a look came to.
 type state struct {
-	at      time.Time // zero: nobody has looked
+	at      time.Time // when it began; zero: nobody has looked
 	account s3.Account
 	from    awssdk.CredentialsProvider
 }
@@ -127,14 +127,15 @@ func (f *Found) Keys(ctx context.Context) (s3.Keys, error) {
 func (f *Found) look() (now state, done <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.looking == nil && f.state.old(f.Now()) {
+	if began := f.Now(); f.looking == nil && f.state.old(began) {
 		end := make(chan struct{})
 		f.looking = end
 		go func() {
 			defer close(end)
 			ctx, cancel := context.WithTimeout(context.Background(), lookFor)
 			defer cancel()
-			f.note(f.find(ctx))
+			found, err := f.find(ctx)
+			f.note(began, found, err)
 		}()
 	}
 	return f.state, f.looking
@@ -164,7 +165,7 @@ func (f *Found) find(ctx context.Context) (state, error) {
 }
 
 // note takes in what a look came to. When STS could not be asked, what was known before stands.
-func (f *Found) note(found state, err error) {
+func (f *Found) note(began time.Time, found state, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.looking = nil
@@ -175,7 +176,7 @@ func (f *Found) note(found state, err error) {
 	if found.account != f.state.account || err != nil && !f.state.known() {
 		f.say(found, err)
 	}
-	found.at = f.Now()
+	found.at = began
 	f.state = found
 }
 
