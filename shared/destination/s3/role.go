@@ -64,10 +64,13 @@ func (Grant) Open(r destination.Response) string {
 }
 
 func (g Grant) assume(ctx context.Context, external string, now time.Time) (destination.Request, error) {
-	if g.Platform.none() {
+	if g.Platform.Identity == nil {
 		return destination.Request{}, errors.New(noIdentity)
 	}
 	own, err := g.Platform.Identity.Keys(ctx)
+	if err == nil && own.ID == "" || err != nil && g.Platform.none() { // it may have looked only now
+		return destination.Request{}, errors.New(noIdentity)
+	}
 	if err != nil {
 		return destination.Request{}, errors.New("the platform's own AWS credentials are not there at the moment: this is a fault of the installation, not of your settings")
 	}

@@ -243,7 +243,7 @@ func TestWithoutAnIdentityARoleIsRefusedClearly(t *testing.T) {
 	require.Contains(t, notReady.Reason, "enter an access key ID")
 	_, err = s3.Grant{}.Ask(t.Context(), destinationtest.Now)
 	require.ErrorContains(t, err, "no AWS credentials")
-	_, err = s3.Grant{Platform: s3.Platform{Identity: own{known: true}}}.Ask(t.Context(), destinationtest.Now)
+	_, err = s3.Grant{Platform: s3.Platform{Identity: own{known: true, err: errors.New("none")}}}.Ask(t.Context(), destinationtest.Now)
 	require.ErrorContains(t, err, "no AWS credentials")
 	broken := own{account: s3.Account{ID: "210987654321"}, known: true, err: errors.New("secret detail")}
 	_, err = s3.Grant{Platform: s3.Platform{Identity: broken}}.Ask(t.Context(), destinationtest.Now)

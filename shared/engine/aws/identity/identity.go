@@ -52,8 +52,8 @@ const (
 // ErrNone: there are no credentials of AWS here.
 var ErrNone = errors.New("no AWS credentials were found")
 
-// Found is what the SDK's default chain finds. Nobody looks before somebody asks, and an old answer stands while a new one
-// is looked for. It is safe for concurrent use.
+// Found is what the SDK's default chain finds. Only Prepare and Keys have it looked for: when somebody opens the Console, or a
+// role is to be assumed. An old answer stands while a new one is looked for. It is safe for concurrent use.
 type Found struct {
 	Load func(context.Context) (awssdk.Config, error) // reads the configuration
 	STS  []func(*sts.Options)                         // for the one call that is made: who am I
@@ -85,13 +85,14 @@ func (s state) old(now time.Time) bool {
 // Default reads what the SDK reads by default.
 func Default(ctx context.Context) (awssdk.Config, error) { return config.LoadDefaultConfig(ctx) }
 
-// Account is what the last look found. It begins another when that is long ago.
+// Account is what the last look found. It begins none: it is asked at every start, and for every event.
 func (f *Found) Account() (s3.Account, bool) {
-	now, _ := f.look()
-	return now.account, now.known()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state.account, f.state.known()
 }
 
-// Prepare looks when nobody has yet, or nothing was found a while ago.
+// Prepare looks when the last look is long ago, and waits for it while there is no account.
 func (f *Found) Prepare(ctx context.Context) {
 	now, done := f.look()
 	if now.account.ID != "" || done == nil {

@@ -91,13 +91,27 @@ func none(context.Context) (awssdk.Credentials, error) {
 	return awssdk.Credentials{}, errors.New("no EC2 IMDS role found")
 }
 
-func TestNobodyLooksBeforeSomebodyAsks(t *testing.T) {
+func TestNobodyLooksBeforeSomebodyNeedsIt(t *testing.T) {
 	r := start(t)
-	require.Zero(t, r.loads.Load())
+	r.keys = static
+	d := s3.New(s3.Platform{Identity: r.Found})
+	for range 100 { // a start, the fan-out of events
+		_ = d.System()
+	}
 	_, known := r.Account()
-	require.False(t, known, "asking does not wait")
-	require.Eventually(t, func() bool { _, known := r.Account(); return known }, 5*time.Second, time.Millisecond)
+	require.False(t, known)
+	time.Sleep(20 * time.Millisecond) // a look would have begun by now
+	require.Zero(t, r.loads.Load())
+	d.Prepare(t.Context())
+	_, known = r.Account()
+	require.True(t, known)
 	require.EqualValues(t, 1, r.loads.Load())
+	r.with(func() { r.now = r.now.Add(2 * time.Hour) })
+	for range 100 {
+		_ = d.System()
+	}
+	time.Sleep(20 * time.Millisecond)
+	require.EqualValues(t, 1, r.loads.Load(), "nor when the answer is old")
 }
 
 func TestTheAccountIsThatOfTheCredentials(t *testing.T) {
@@ -152,11 +166,12 @@ func TestAnAccountThatIsKnownStaysWhileSTSIsAway(t *testing.T) {
 	for range 2 {
 		before := r.loads.Load()
 		r.with(func() { r.answer, r.now = away, r.now.Add(time.Hour) })
+		r.Prepare(t.Context())
 		a, known := r.Account()
 		require.True(t, known)
 		require.Equal(t, "210987654321", a.ID, "while it is looked for again")
 		require.Eventually(t, func() bool {
-			_, _ = r.Account() // the look of the hour before may not have ended yet
+			r.Prepare(t.Context()) // the look of the hour before may not have ended yet
 			return r.loads.Load() > before
 		}, 5*time.Second, time.Millisecond)
 		_, err := r.Keys(t.Context())
