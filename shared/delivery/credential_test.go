@@ -181,7 +181,7 @@ func TestP1OwnCredentialsThatAreGoneCountAgainstNoIntegration(t *testing.T) {
 			store := &integrations{all: map[string]integration.Integration{}}
 			store.set(integration.Integration{ID: "i", Tenant: "42", System: "s3", Name: "i", Revision: 1, Window: 1, Subscriptions: []integration.Subscription{{Event: event.Hits}}})
 			counted := &tallies{by: map[string]health.Count{}}
-			kept := &shelf{memory: newMemory(), batches: map[string]delivery.Parcel{}, failNext: map[string]error{}}
+			kept := &shelf{memory: newMemory(), batches: map[string]delivery.Batch{}, failNext: map[string]error{}}
 			s := &delivery.Sender{
 				Shelf: kept, Executions: kept, Courier: courier, Router: delivery.NewRouter(courier, store, opener), Log: slog.New(slog.DiscardHandler),
 				Monitor: &health.Monitor{Counters: counted, Switch: store, Rule: health.Rule{}, Now: at.clock}, NewID: func() string { return "batch" },
