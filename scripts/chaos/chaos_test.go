@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -175,6 +176,11 @@ func one(t *testing.T, seed uint64, cover *coverage) {
 	}
 }
 
+// hangs is how long a seed may take, far more than it does. The clock of the bubble stands still while a goroutine waits for a
+// mutex; where the holder waits for an answer, which takes time by that clock, that is for ever. No code should hold a
+// mutex over a call: see the stacks.
+const hangs = 3 * time.Minute
+
 // try runs a seed in tables of its own and returns what is wrong after it.
 func try(t *testing.T, seed uint64, cover *coverage, sabotage func(*world)) (wrong []string) {
 	prefix := fmt.Sprintf("c%d-", seed)
@@ -188,6 +194,11 @@ func try(t *testing.T, seed uint64, cover *coverage, sabotage func(*world)) (wro
 		out = os.Stderr
 	}
 	began := time.Now()
+	hung := time.AfterFunc(hangs, func() {
+		stacks := make([]byte, 8<<20)
+		panic(fmt.Sprintf("seed %d hangs: something waits for a mutex whose holder waits for the clock\n%s", seed, stacks[:runtime.Stack(stacks, true)]))
+	})
+	defer hung.Stop()
 	var lasted time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

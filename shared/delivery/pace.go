@@ -277,6 +277,23 @@ func (s *LocalPaces) Swap(_ context.Context, l Lane, version int64, p Pace) (int
 // swapTries bounds how often a pace is tried to be changed that other processes change too.
 const swapTries = 8
 
+// turn is a lock that can be held over a call of a service. It is no mutex, so that others can see that it is taken, and a
+// test's clock goes on while somebody waits for it (testing/synctest). Make it with room for one.
+type turn chan struct{}
+
+func (t turn) take() { t <- struct{}{} }
+func (t turn) give() { <-t }
+
+// try takes it if it is free.
+func (t turn) try() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 // pace is what one process knows of an integration's pace. While it asks for nothing the store is not called. It is
 // safe for concurrent use.
 type pace struct {
@@ -284,7 +301,7 @@ type pace struct {
 	store Paces
 	log   *slog.Logger
 
-	mu      sync.Mutex // held over calls of the store: what else goes to this integration waits for them
+	turn    turn // taken over calls of the store: what else goes to this integration waits for them
 	known   Pace
 	version int64
 	slots   []time.Time // booked for this process
@@ -301,8 +318,8 @@ func (p *pace) slot(
 	n int,
 	within time.Duration,
 ) (at time.Time, wait time.Duration, dead bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.turn.take()
+	defer p.turn.give()
 	if !p.known.limits(now) {
 		p.slots = nil
 		return now, 0, false
@@ -384,8 +401,8 @@ func (p *pace) read(ctx context.Context, now time.Time) error {
 
 // consult asks what other processes know: this one is told that the system may want to be spared.
 func (p *pace) consult(ctx context.Context, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.turn.take()
+	defer p.turn.give()
 	if err := p.read(ctx, now); err != nil {
 		p.log.Warn(
 			"the pace of an integration is not known",
@@ -401,8 +418,8 @@ func (p *pace) consult(ctx context.Context, now time.Time) {
 
 // pause lets no request of this process begin for a while.
 func (p *pace) pause(until time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.turn.take()
+	defer p.turn.give()
 	if until.After(p.known.Quiet) {
 		p.known.Quiet = until
 	}
@@ -410,22 +427,22 @@ func (p *pace) pause(until time.Time) {
 
 // quiet reports whether the system asked for no request at all, since a slot was given perhaps.
 func (p *pace) quiet(now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.turn.take()
+	defer p.turn.give()
 	return p.known.Quiet.After(now)
 }
 
 // limits reports whether a request may have to wait.
 func (p *pace) limits(now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.turn.take()
+	defer p.turn.give()
 	return p.known.limits(now)
 }
 
 // expectSilence says that the receiver was dead when it was last tried, by another process perhaps.
 func (p *pace) expectSilence() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.turn.take()
+	defer p.turn.give()
 	p.known.Silent = max(p.known.Silent, deadAfter)
 }
 
@@ -433,8 +450,8 @@ func (p *pace) expectSilence() {
 // at once; what was taken under an interval is told with the next change, or by flush.
 func (p *pace) learn(ctx context.Context, now time.Time, d Delivery) {
 	a := feedbackOf(now, d)
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.turn.take()
+	defer p.turn.give()
 	news := a.silent || a.quiet > 0 || p.known.Silent > 0
 	if !news && !p.known.limits(now) {
 		if a.taken {
@@ -466,8 +483,8 @@ func (p *pace) giveBack(next *Pace) {
 
 // flush ends the use of what was booked, and tells the other processes what was taken.
 func (p *pace) flush(ctx context.Context, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.turn.take()
+	defer p.turn.give()
 	if len(p.heard) == 0 && len(p.slots) == 0 {
 		return
 	}
@@ -478,10 +495,12 @@ func (p *pace) flush(ctx context.Context, now time.Time) {
 	p.slots = nil
 }
 
-// idle reports whether the pace can be forgotten.
+// idle reports whether the pace can be forgotten; not while somebody is at it, for whom nobody is to wait here.
 func (p *pace) idle(now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	if !p.turn.try() {
+		return false
+	}
+	defer p.turn.give()
 	return len(p.heard) == 0 && !p.known.current(now).limits(now)
 }
 
@@ -505,7 +524,7 @@ func (s *paces) of(tenant, integration string) *pace {
 		if s.all == nil {
 			s.all = map[Lane]*pace{}
 		}
-		p = &pace{lane: key, store: s.shared, log: cmp.Or(s.log, slog.Default())}
+		p = &pace{lane: key, store: s.shared, log: cmp.Or(s.log, slog.Default()), turn: make(turn, 1)}
 		if p.store == nil {
 			p.store = &s.local
 		}

@@ -348,6 +348,11 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 		inFlight++
 		go func() {
 			after, failed := s.Courier.Send(ctx, route, d)
+			if failed == nil {
+				pace.learn(ctx, s.Courier.Now(), after) // may call a service: the other answers do not wait for that
+			} else if errors.Is(failed, errEgress) {
+				pace.pause(s.Courier.Now().Add(egressPause))
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			defer room.Broadcast()
@@ -359,14 +364,12 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 					out.kept = append(out.kept, after)
 				}
 				if errors.Is(failed, errEgress) {
-					pace.pause(s.Courier.Now().Add(egressPause))
 					out.spare, out.lost = max(out.spare, egressPause), true
 					return // our own fault: it is handed out again
 				}
 				err = fmt.Errorf("send delivery %s of integration %s: %w", d.ID, d.Integration, failed)
 				return
 			}
-			pace.learn(ctx, s.Courier.Now(), after)
 			out.sent = append(out.sent, after)
 		}()
 	}
