@@ -41,5 +41,5 @@ func main() {
 		}
 		return count, errors.Join(err, lost)
 	}
-	lambda.Start(metrics.Of(s.Meter("retry"), aws.RetryHandler(sender, relay, s.Log)))
+	lambda.Start(metrics.Of(s.Meter("retry"), aws.RetryHandler(sender, aws.Upkeep{Relay: relay, Sweep: s.Sweeper(sender).Sweep}, s.Log)))
 }

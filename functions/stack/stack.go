@@ -375,6 +375,13 @@ func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.
 	}
 }
 
+// Sweeper takes up retries that no execution works at.
+func (s *Stack) Sweeper(sender *delivery.Sender) *delivery.Sweeper {
+	return &delivery.Sweeper{
+		Stranded: s.Deliveries(), Batches: sender.Shelf, Executions: sender.Executions, Resume: sender.Resume, Now: time.Now, Log: s.Log,
+	}
+}
+
 // Visibility decides when messages that failed come again, in the queues that these variables name.
 func (s *Stack) Visibility(variables ...string) *aws.Visibility {
 	v := &aws.Visibility{SQS: sqs.NewFromConfig(s.sdk), Log: s.Log}

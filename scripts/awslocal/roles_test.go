@@ -54,6 +54,9 @@ func TestRolesAllowWhatTheFunctionsDo(t *testing.T) {
 	}
 	_, err := r.Functions["Retry"].Invoke(t.Context(), []byte(`{"relay":true}`))
 	require.NoError(t, err)
+	answer, err := r.Functions["Retry"].Invoke(t.Context(), []byte(`{"sweep":true}`))
+	require.NoError(t, err)
+	require.JSONEq(t, `{"deliveries":0,"running":0,"batches":0,"alone":0}`, string(answer))
 
 	r.withinRoles("Api", "Fanout", "Deliver", "Retry")
 }

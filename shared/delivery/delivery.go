@@ -195,7 +195,8 @@ type Log interface {
 	// List returns an integration's deliveries, newest first, without events.
 	List(ctx context.Context, q Query) ([]Delivery, error)
 	// Replay makes ended deliveries (see Replay) ready to be sent again, in a new run under the same ids, and
-	// returns how many and the last id it looked at, "" when the range is done: call again with After set.
+	// returns how many and the last id it looked at, "" when the range is done: call again with After set. One that is
+	// named and retrying is on its way, unless its next attempt is Overdue: then it begins a new run as well.
 	Replay(ctx context.Context, r Replay) (count int, after string, err error)
 	// DeadLetters returns rejected entries, newest first: those of one tenant, or all with tenant "*". before is
 	// the id to go on from, "" at first.

@@ -170,13 +170,17 @@ func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
 		store, sender := s.Integrations(), s.sender(carrier, budget)
 		outbox := s.Deliveries()
 		outbox.Triggers = s.Triggers()
+		sweeper := &delivery.Sweeper{
+			Stranded: outbox, Batches: outbox, Executions: sender.Executions, Resume: sender.Resume, Now: s.Now, Log: s.log,
+		}
 		relay := func(ctx context.Context) (int, error) {
 			finished, swept := outbox.Sweep(ctx)
 			count, err := store.Relay(ctx)
 			_, lost := sender.Monitor.Sweep(ctx, nil)
-			return count + finished, errors.Join(swept, err, lost)
+			_, stranded := sweeper.Sweep(ctx, false) // an hourly schedule of its own does it in the template
+			return count + finished, errors.Join(swept, err, lost, stranded)
 		}
-		return lambda.NewHandler(aws.RetryHandler(sender, relay, s.log)).Invoke
+		return lambda.NewHandler(aws.RetryHandler(sender, aws.Upkeep{Relay: relay, Sweep: sweeper.Sweep}, s.log)).Invoke
 	})
 }
 

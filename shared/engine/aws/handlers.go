@@ -55,20 +55,31 @@ func DeliverHandler(s *delivery.Sender, again *Visibility, log *slog.Logger) fun
 }
 
 // Turn is what the retry function is called with: a turn of the state machine, or, by a schedule, the order to publish
-// what was left behind.
+// what was left behind, or to take up retries that no execution works at.
 type Turn struct {
 	delivery.Round
 	Relay bool `json:"relay,omitempty"`
+	Sweep bool `json:"sweep,omitempty"`
+	Dry   bool `json:"dry,omitempty"` // a sweep that only counts
 }
 
-// RetryHandler answers the state machine and the schedule.
-func RetryHandler(s *delivery.Sender, relay func(context.Context) (int, error), log *slog.Logger) func(context.Context, Turn) (delivery.Round, error) {
-	return func(ctx context.Context, t Turn) (delivery.Round, error) {
-		if !t.Relay {
+// Upkeep is what schedules have the retry function do.
+type Upkeep struct {
+	Relay func(context.Context) (int, error)
+	Sweep func(ctx context.Context, dry bool) (delivery.Swept, error)
+}
+
+// RetryHandler answers the state machine with a delivery.Round, and the schedules.
+func RetryHandler(s *delivery.Sender, u Upkeep, log *slog.Logger) func(context.Context, Turn) (any, error) {
+	return func(ctx context.Context, t Turn) (any, error) {
+		switch {
+		case t.Sweep:
+			return u.Sweep(ctx, t.Dry)
+		case !t.Relay:
 			next, err := s.Retry(ctx, t.Round)
 			return next, typed(err)
 		}
-		count, err := relay(ctx)
+		count, err := u.Relay(ctx)
 		if count > 0 {
 			log.Info("finished what was left behind: announcements published, intakes settled", "count", count)
 		}

@@ -219,8 +219,8 @@ func (d *Deliveries) replayOne(ctx context.Context, r delivery.Replay) (int, err
 	case v.State == delivery.Pending:
 		// On its way already; but if its message was lost between our two writes, this is how a person brings it back.
 		return 0, d.Enqueue(ctx, parcels([]delivery.Delivery{v}), 0)
-	case v.State == delivery.Retrying:
-		return 0, nil
+	case v.State == delivery.Retrying && d.Now().Sub(v.Due) <= delivery.Overdue:
+		return 0, nil // an execution works at it
 	}
 	count, err := d.restart(ctx, r, []string{r.ID})
 	if err != nil {
@@ -284,11 +284,12 @@ func (d *Deliveries) reopen(ctx context.Context, r delivery.Replay, ids []string
 		for n, id := range rest {
 			writes[n].Update = &types.Update{
 				TableName: &d.Tables.Deliveries, Key: deliveryKey(r.Tenant, r.Integration, id),
-				ConditionExpression:      awssdk.String("#state IN (:dead, :delivered)"),
+				ConditionExpression:      awssdk.String("#state IN (:dead, :delivered) OR #state = :retrying AND due < :overdue"),
 				UpdateExpression:         awssdk.String("SET #state = :pending REMOVE failures, reason, #batch, trouble, due"),
 				ExpressionAttributeNames: map[string]string{"#state": "state", "#batch": "batch"},
 				ExpressionAttributeValues: item{
 					":pending": text(string(delivery.Pending)), ":dead": text(string(delivery.Dead)), ":delivered": text(string(delivery.Delivered)),
+					":retrying": text(string(delivery.Retrying)), ":overdue": number(d.Now().Add(-delivery.Overdue).UnixNano()),
 				},
 			}
 		}

@@ -135,3 +135,42 @@ func TestLargeDeliveriesAreClaimedInSeveralBatches(t *testing.T) {
 		require.NoError(t, d.Settle(t.Context(), []delivery.Delivery{v}))
 	}
 }
+
+func TestRetriesThatAreAnHourOverdueAreFoundAndCanBeSentAgain(t *testing.T) {
+	w := open(t)
+	d := w.deliveries()
+	a, b, c := accepted("a", "/"), accepted("b", "/"), accepted("c", "/")
+	third := "01GTD8R4000000000000000003"
+	in := delivery.Intake{
+		Accepted:   []delivery.Accepted{a, b, c},
+		Deliveries: []delivery.Delivery{pending(first, a), pending(second, b), pending(third, c)},
+	}
+	require.NoError(t, d.Accept(t.Context(), in))
+	late, soon := failedOnce(in.Deliveries[0], "batch-1"), failedOnce(in.Deliveries[1], "batch-1")
+	late.Due, soon.Due = now().Add(-delivery.Overdue-time.Second), now().Add(-delivery.Overdue+time.Minute)
+	dead := failedOnce(in.Deliveries[2], "batch-1").Kill("it was refused")
+	require.NoError(t, d.Settle(t.Context(), []delivery.Delivery{late, soon, dead}))
+	w.receive(t)
+	var found []string
+	require.NoError(t, d.Stranded(t.Context(), now().Add(-delivery.Overdue), func(list []delivery.Delivery) error {
+		for _, v := range list {
+			require.Equal(t, "batch-1", v.Batch)
+			found = append(found, v.ID)
+		}
+		return nil
+	}))
+	require.Equal(t, []string{first}, found)
+	for _, v := range []delivery.Delivery{soon, late} {
+		n, _, err := d.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: v.ID, Limit: 1})
+		require.NoError(t, err)
+		require.Equal(t, map[string]int{first: 1, second: 0}[v.ID], n, "an execution works at the other")
+	}
+	got, err := d.Get(t.Context(), "42", "i", first)
+	require.NoError(t, err)
+	require.Equal(t, delivery.Pending, got.State)
+	require.Empty(t, got.Batch)
+	require.Zero(t, got.Failures, "a new run")
+	parcels := w.receive(t)
+	require.Len(t, parcels, 1)
+	require.Equal(t, []string{first}, parcels[0].IDs)
+}
