@@ -297,10 +297,13 @@ func (w *world) schedule(ctx context.Context) (stop func()) {
 
 // pause is what lies between two calls by a schedule: after the storm time flies.
 func (w *world) pause() time.Duration {
-	if w.quiet.Load() {
+	switch {
+	case !w.quiet.Load():
+		return 5 * time.Minute
+	case time.Since(w.began) < 4*time.Hour:
 		return 20 * time.Minute
 	}
-	return 5 * time.Minute
+	return time.Hour
 }
 
 // storm publishes the events and does what people do, while faults happen.
@@ -418,18 +421,18 @@ func latency(seed uint64) func(sim.Call) time.Duration {
 	}
 }
 
-// settleWithin is how long it may take until nothing is left to do: the retry cycles last 52 minutes, and what is
-// waited for first (a sweep, a visibility time-out, the end of a span of files) comes on top.
-const settleWithin = 8 * time.Hour
+// settleWithin is how long it may take until nothing is left to do: the retry cycles last 52 minutes; a sweep for what was
+// left behind comes after an hour, and the outbox is looked at again after 30 minutes, then after 1, 2, 4 and 8 hours.
+const settleWithin = 24 * time.Hour
 
 // stuckAfter is how long the same is left to do before nothing more is waited for.
-const stuckAfter = 2 * time.Hour
+const stuckAfter = 9 * time.Hour
 
 // settle waits, with redrives, until nothing is left to do.
 func (w *world) settle(ctx context.Context) []string {
 	began := time.Now()
 	var left []string
-	for since := began; time.Since(began) < settleWithin && time.Since(since) < stuckAfter; time.Sleep(5 * time.Minute) {
+	for since := began; time.Since(began) < settleWithin && time.Since(since) < stuckAfter; time.Sleep(w.pause() / 4) {
 		w.redrive()
 		now := w.left(ctx)
 		if len(now) == 0 {
