@@ -366,6 +366,7 @@ func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.
 	service, courier := s.Service(store), s.Courier()
 	service.Backlog = s.Deliveries()
 	courier.Adapter, courier.Reports, courier.Unsubscribe = service, report.Messages{Store: s.Reports(), Platform: courier.Platform}, s.links()
+	courier.Outlooks = &aws.Outlooks{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
 	receivers := s.Receivers(store, service)
 	return &delivery.Sender{
 		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, receivers, receivers), Monitor: s.Monitor(service),

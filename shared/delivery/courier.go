@@ -70,6 +70,8 @@ type Courier struct {
 	Log          *slog.Logger
 	// Adapter is nil where answers change nothing.
 	Adapter Adapter
+	// Outlooks is nil where one process is the whole worker.
+	Outlooks Outlooks
 	// Relay is nil where the mails of tests are not bounded.
 	Relay Relay
 
@@ -126,7 +128,7 @@ func (c *Courier) Send(ctx context.Context, r *Route, d Delivery) (Delivery, err
 	if err != nil {
 		return d, err
 	}
-	if c.egressGone(d, a) {
+	if c.egressGone(ctx, d, a) {
 		d.kept = slices.ContainsFunc(d.Parts, func(p Part) bool { return p.State == PartDelivered })
 		return d, errEgress
 	}

@@ -17,3 +17,10 @@ func TestPaces(t *testing.T) {
 		return &aws.Paces{DB: w.db, Table: w.prefix + "PacesTable", Now: now}
 	})
 }
+
+func TestOutlooks(t *testing.T) {
+	enginetest.Outlooks(t, func(t *testing.T) delivery.Outlooks {
+		w := open(t)
+		return &aws.Outlooks{DB: w.db, Table: w.prefix + "PacesTable"}
+	})
+}

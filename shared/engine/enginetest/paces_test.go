@@ -15,3 +15,7 @@ func TestLocalPaces(t *testing.T) {
 		func(_ *testing.T, now func() time.Time) delivery.Paces { return &delivery.LocalPaces{Now: now} },
 	)
 }
+
+func TestLocalOutlooks(t *testing.T) {
+	enginetest.Outlooks(t, func(*testing.T) delivery.Outlooks { return &delivery.LocalOutlooks{} })
+}

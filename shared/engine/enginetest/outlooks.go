@@ -1,0 +1,31 @@
+package enginetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+)
+
+// Outlooks is the suite of delivery.Outlooks.
+func Outlooks(t *testing.T, open func(t *testing.T) delivery.Outlooks) {
+	s := open(t)
+	get := func(but string, since time.Time) []delivery.Outlook {
+		t.Helper()
+		out, err := s.Outlooks(t.Context(), but, since)
+		require.NoError(t, err)
+		return out
+	}
+	require.Empty(t, get("a", at))
+	a := delivery.Outlook{At: at, Answered: 3, Lost: []delivery.Loss{{Tenant: "42", Integration: "i", Host: "example.com", At: at}}}
+	b := delivery.Outlook{At: at.Add(10 * time.Second), Answered: 1}
+	require.NoError(t, s.Tell(t.Context(), "a", delivery.Outlook{At: at.Add(-time.Second), Answered: 9}))
+	require.NoError(t, s.Tell(t.Context(), "a", a))
+	require.NoError(t, s.Tell(t.Context(), "b", b))
+	require.Equal(t, []delivery.Outlook{b}, get("a", at))
+	require.Equal(t, []delivery.Outlook{a}, get("b", at), "what it said last")
+	require.ElementsMatch(t, []delivery.Outlook{a, b}, get("c", at))
+	require.Equal(t, []delivery.Outlook{b}, get("c", at.Add(time.Second)), "who said nothing lately is left out")
+}
