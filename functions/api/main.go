@@ -3,11 +3,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/functions/stack"
@@ -15,16 +15,15 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/aws/metrics"
+	"tocsin/shared/httpserver"
 	"tocsin/shared/integration"
 	"tocsin/shared/ready"
 	"tocsin/shared/report"
 )
 
-func main() {
-	s, err := stack.Open(context.Background(), os.Getenv)
-	if err != nil {
-		stack.Fail(err)
-	}
+func main() { stack.Start(handler) }
+
+func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2HTTPResponse] {
 	store := s.Integrations()
 	service := s.Service(store)
 	courier := s.Courier()
@@ -41,7 +40,7 @@ func main() {
 			}
 			return nil
 		}}),
-		Relay: relay, Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: log, DeadLetters: log, Health: s.Monitor(service),
+		Requests: s.Requests(), Relay: relay, Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: log, DeadLetters: log, Health: s.Monitor(service),
 		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
 		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(), Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),
@@ -51,8 +50,5 @@ func main() {
 			}
 		},
 	})
-	if err := s.Check(); err != nil {
-		stack.Fail(err)
-	}
-	lambda.Start(metrics.Of(s.Meter("api"), aws.APIHandler(handler)))
+	return metrics.Of(s.Meter("api"), aws.APIHandler(httpserver.CrossOrigin(handler, s.Origins())))
 }

@@ -3,11 +3,9 @@
 package main
 
 import (
-	"context"
-	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/functions/stack"
 	"tocsin/shared/engine/aws"
@@ -18,15 +16,10 @@ import (
 // the function's timeout of 300 s.
 const budget = time.Minute
 
-func main() {
-	s, err := stack.Open(context.Background(), os.Getenv)
-	if err != nil {
-		stack.Fail(err)
-	}
+func main() { stack.Start(handler) }
+
+func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
 	sender := s.Sender(s.Integrations(), budget)
 	again := s.Visibility("TOCSIN_QUEUE_DELIVERIES", "TOCSIN_QUEUE_RETRIES")
-	if err := s.Check(); err != nil {
-		stack.Fail(err)
-	}
-	lambda.Start(metrics.Batch(s.Meter("deliver"), aws.DeliverHandler(sender, again, s.Log)))
+	return metrics.Batch(s.Meter("deliver"), aws.DeliverHandler(sender, again, s.Log))
 }

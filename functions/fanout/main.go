@@ -2,11 +2,9 @@
 package main
 
 import (
-	"context"
-	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/functions/stack"
 	"tocsin/shared/delivery"
@@ -16,11 +14,9 @@ import (
 	"tocsin/shared/trigger"
 )
 
-func main() {
-	s, err := stack.Open(context.Background(), os.Getenv)
-	if err != nil {
-		stack.Fail(err)
-	}
+func main() { stack.Start(handler) }
+
+func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
 	triggers := s.Triggers()
 	fanout := &delivery.Fanout{
 		Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Log: s.Recording(triggers), Logger: s.Log,
@@ -31,8 +27,5 @@ func main() {
 		fanout.People = people
 	}
 	again := s.Visibility("TOCSIN_QUEUE_EVENTS", "TOCSIN_QUEUE_UNKNOWN_EVENTS")
-	if err := s.Check(); err != nil {
-		stack.Fail(err)
-	}
-	lambda.Start(metrics.Batch(s.Meter("fanout"), aws.FanoutHandler(fanout, again, s.Log)))
+	return metrics.Batch(s.Meter("fanout"), aws.FanoutHandler(fanout, again, s.Log))
 }

@@ -3,24 +3,16 @@
 package main
 
 import (
-	"context"
-	"os"
-
-	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/functions/stack"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/aws/metrics"
 )
 
-func main() {
-	s, err := stack.Open(context.Background(), os.Getenv)
-	if err != nil {
-		stack.Fail(err)
-	}
+func main() { stack.Start(handler) }
+
+func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
 	feedback := s.Feedback()
-	if err := s.Check(); err != nil {
-		stack.Fail(err)
-	}
-	lambda.Start(metrics.Batch(s.Meter("feedback"), aws.FeedbackHandler(feedback, s.Log)))
+	return metrics.Batch(s.Meter("feedback"), aws.FeedbackHandler(feedback, s.Log))
 }

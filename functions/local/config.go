@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
 	"tocsin/shared/health"
+	"tocsin/shared/httpserver"
 	"tocsin/shared/mail"
 )
 
@@ -33,6 +34,8 @@ type config struct {
 	smtp, mailFrom, publicURL     string
 	sessions                      mail.Sessions
 	onRequest                     int // mails in an hour for a tenant
+	origins                       []string
+	tenantRequests                int // calls of the API in a minute for a tenant; 0 = not bounded
 	telegram                      telegram.Bot
 	telegramWebhook               string
 	proxy                         *egress.Proxy
@@ -48,7 +51,7 @@ type config struct {
 
 func configure(args []string, getenv func(string) string) (config, error) {
 	var c config
-	var allow, level, proxy, direct, addresses string
+	var allow, level, proxy, direct, addresses, origins string
 	var resolves bool
 	f := flag.NewFlagSet("tocsin", flag.ContinueOnError)
 	f.StringVar(&c.listen, "listen", "localhost:8080", "address of the Console and its API")
@@ -76,6 +79,8 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.IntVar(&c.sessions.Most, "smtp-sessions", mail.DefaultSessions, "sessions with the mail server at once, each kept for several mails")
 	f.IntVar(&c.sessions.Mails, "smtp-mails", mail.DefaultMails, "mails in one session with the mail server")
 	f.IntVar(&c.onRequest, "mails-on-request", mail.DefaultOnRequest, "mails in an hour that a tenant's tests, reports on demand and replays of what arrived may send to other people's addresses, with those of people and reports that are sent again")
+	f.StringVar(&origins, "cors-origins", "", "origins, as https://console.example.com with commas between, whose pages may call the API from a browser")
+	f.IntVar(&c.tenantRequests, "tenant-requests", 6000, "calls of the API in a minute that an account may make, 429 after that; 0 for no bound")
 	f.StringVar(&c.mailFrom, "mail-from", "Tocsin <tocsin@localhost.localdomain>", "sending address of mails")
 	f.StringVar(&c.publicURL, "public-url", "", "this program's address, for links to integrations and triggers in messages and the links of mails (default: the address that it listens on)")
 	f.StringVar(&c.telegram.Token, "telegram-token", "", "token of the platform's Telegram bot, from @BotFather; better given as TOCSIN_TELEGRAM_TOKEN")
@@ -111,6 +116,9 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	if c.addresses, err = egress.ParseAddresses(addresses); err != nil {
 		return c, fmt.Errorf("-egress-addresses: %w", err)
 	}
+	if c.origins, err = httpserver.ParseOrigins(origins); err != nil {
+		return c, fmt.Errorf("-cors-origins: %w", err)
+	}
 	if err := c.readProxy(proxy, direct, resolves, getenv); err != nil {
 		return c, err
 	}
@@ -125,6 +133,9 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	}
 	if err := c.rule.Check(); err != nil {
 		return c, err
+	}
+	if c.tenantRequests < 0 {
+		return c, errors.New("-tenant-requests must be at least 0")
 	}
 	if c.sessions.Most < 1 || c.sessions.Mails < 1 || c.onRequest < 1 {
 		return c, errors.New("-smtp-sessions, -smtp-mails and -mails-on-request must be at least 1")

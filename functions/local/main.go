@@ -40,6 +40,7 @@ import (
 	"tocsin/shared/notification"
 	"tocsin/shared/profile"
 	"tocsin/shared/publisher"
+	"tocsin/shared/ratelimit"
 	"tocsin/shared/ready"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
@@ -184,6 +185,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	}}, ready.Check{Name: "keys", Probe: func(ctx context.Context) error { return keysThere(ctx, c.key, keys, log) }})
 	api := console.New(console.Config{
 		Ready: readiness, Relay: relay,
+		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: c.tenantRequests, Now: time.Now, Log: log},
 		Platform: c.platform, EgressAddresses: c.addresses, Telegram: binder, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
 		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck, Wake: dispatcher.Wake,
 		Triggers: triggers, Commands: db.Commands(), DeadLetters: db.Deliveries(), Reports: reports, Ordered: func(context.Context, report.Report) {
@@ -202,7 +204,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Store: db.Bus(), Name: c.bus, Now: time.Now, NewID: uuid.NewString, Log: log, Region: c.region,
 		Publishers: publisher.At(publisher.Beside(c.key), keys, time.Now), SignedOnly: !httpserver.IsLoopback(busListener.Addr().String()),
 	}))
-	server := httpserver.New(httpserver.Named(api, c.listen, c.publicURL, c.console, c.telegramWebhook), httpserver.Limits{}, log)
+	server := httpserver.New(httpserver.Named(httpserver.CrossOrigin(api, c.origins), c.listen, c.publicURL, c.console, c.telegramWebhook), httpserver.Limits{}, log)
 	busServer := httpserver.New(events, httpserver.Limits{}, log)
 
 	var work sync.WaitGroup

@@ -3,10 +3,7 @@
 package main
 
 import (
-	"context"
-	"os"
-
-	"github.com/aws/aws-lambda-go/lambda"
+	"encoding/json"
 
 	"tocsin/functions/stack"
 	"tocsin/shared/engine/aws"
@@ -14,15 +11,9 @@ import (
 	"tocsin/shared/report/pdf"
 )
 
-func main() {
-	s, err := stack.Open(context.Background(), os.Getenv)
-	if err != nil {
-		stack.Fail(err)
-	}
-	store := s.Reading()
-	reports := s.Reporter(s.Receivers(store, s.Service(store)), pdf.Renderer{})
-	if err := s.Check(); err != nil {
-		stack.Fail(err)
-	}
-	lambda.Start(metrics.Of(s.Meter("report"), aws.ReportHandler(reports, s.Log)))
+func main() { stack.Start(handler) }
+
+func handler(s *stack.Stack) stack.Handler[json.RawMessage, aws.ReportAnswer] {
+	reports := s.Reporter(s.Receivers(s.Reading(), nil), pdf.Renderer{})
+	return metrics.Of(s.Meter("report"), aws.ReportHandler(reports, s.Log))
 }

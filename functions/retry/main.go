@@ -4,10 +4,7 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
-
-	"github.com/aws/aws-lambda-go/lambda"
 
 	"tocsin/functions/stack"
 	"tocsin/shared/engine/aws"
@@ -18,19 +15,14 @@ import (
 // the function's timeout of 300 s.
 const budget = time.Minute
 
-func main() {
-	s, err := stack.Open(context.Background(), os.Getenv)
-	if err != nil {
-		stack.Fail(err)
-	}
+func main() { stack.Start(handler) }
+
+func handler(s *stack.Stack) stack.Handler[aws.Turn, any] {
 	store := s.Integrations()
 	sender := s.Sender(store, budget)
 	service := s.Service(store)
 	outbox := s.Deliveries()
 	outbox.Triggers = s.Triggers() // which commands are kept with
-	if err := s.Check(); err != nil {
-		stack.Fail(err)
-	}
 	relay := func(ctx context.Context) (int, error) {
 		finished, swept := outbox.Sweep(ctx)
 		count, err := store.Relay(ctx)
@@ -41,5 +33,5 @@ func main() {
 		}
 		return count, errors.Join(err, lost)
 	}
-	lambda.Start(metrics.Of(s.Meter("retry"), aws.RetryHandler(sender, aws.Upkeep{Relay: relay, Sweep: s.Sweeper(sender).Sweep}, s.Log)))
+	return metrics.Of(s.Meter("retry"), aws.RetryHandler(sender, aws.Upkeep{Relay: relay, Sweep: s.Sweeper(sender).Sweep}, s.Log))
 }

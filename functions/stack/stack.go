@@ -34,10 +34,12 @@ import (
 	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/health"
+	"tocsin/shared/httpserver"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 	"tocsin/shared/notification"
 	"tocsin/shared/profile"
+	"tocsin/shared/ratelimit"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
@@ -59,6 +61,7 @@ type Stack struct {
 	policy  egress.Policy
 	proxy   *egress.Proxy // nil for none
 	service *integration.Service
+	secrets secretValues
 	bot     telegram.Bot
 }
 
@@ -88,9 +91,9 @@ func (e *environment) number(name string, otherwise int) int {
 	return n
 }
 
-// Open reads the environment. It makes no call.
+// Open reads the environment. It makes no call; give hands over the secrets.
 func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
-	s := &Stack{env: environment{get: getenv}, bot: telegram.Bot{Token: getenv("TOCSIN_TELEGRAM_TOKEN"), API: getenv("TOCSIN_TELEGRAM_API")}}
+	s := &Stack{env: environment{get: getenv}}
 	level := slog.LevelInfo
 	if v := getenv("TOCSIN_LOG_LEVEL"); v != "" {
 		if err := level.UnmarshalText([]byte(v)); err != nil {
@@ -104,20 +107,27 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 		}
 	}
 	var err error
-	if text := getenv("TOCSIN_PROXY"); text != "" {
-		if s.proxy, err = egress.ParseProxy(text); err != nil {
-			return nil, fmt.Errorf("TOCSIN_PROXY (the parameter ProxyUrl) %w", err)
-		}
-		s.proxy.Resolves = getenv("TOCSIN_PROXY_RESOLVES") == "on"
-	}
 	s.sdk, err = config.LoadDefaultConfig(ctx, config.WithRetryMode(awssdk.RetryModeStandard), config.WithRetryMaxAttempts(sdkAttempts))
 	if err != nil {
 		return nil, fmt.Errorf("read the AWS configuration: %w", err)
 	}
 	s.sdk.APIOptions = append(s.sdk.APIOptions, metrics.Watch)
 	s.db = dynamodb.NewFromConfig(s.sdk)
-	s.Systems = catalogue.Default(telegram.New(s.bot), s3.New(s.assumes()))
 	return s, nil
+}
+
+// give sets what depends on secrets.
+func (s *Stack) give(v secretValues) (err error) {
+	s.secrets = v
+	if v.proxy != "" {
+		if s.proxy, err = egress.ParseProxy(v.proxy); err != nil {
+			return fmt.Errorf("the secret of the proxy (the parameter ProxyUrl) %w", err)
+		}
+		s.proxy.Resolves = s.env.get("TOCSIN_PROXY_RESOLVES") == "on"
+	}
+	s.bot = telegram.Bot{Token: v.telegram, API: s.env.get("TOCSIN_TELEGRAM_API")}
+	s.Systems = catalogue.Default(telegram.New(s.bot), s3.New(s.assumes()))
+	return nil
 }
 
 // assumes is who assumes customers' roles: the function by its own role, in the account of the principal that the template
@@ -277,16 +287,36 @@ func (s *Stack) Relay() *mail.Relay {
 	}
 }
 
+// Origins are those whose pages may call the API.
+func (s *Stack) Origins() []string {
+	origins, err := httpserver.ParseOrigins(s.env.get("TOCSIN_CORS_ORIGINS"))
+	if err != nil {
+		s.env.wrong = append(s.env.wrong, fmt.Errorf("the parameter CorsOrigins: %w", err))
+	}
+	return origins
+}
+
+// Requests bounds the calls of each tenant over all functions.
+func (s *Stack) Requests() *ratelimit.Limiter {
+	return &ratelimit.Limiter{
+		Counter: &aws.Requests{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Now: time.Now, Log: s.Log,
+		Limit: s.env.number("TOCSIN_TENANT_REQUESTS", 0),
+	}
+}
+
 // Feedback takes in what SES says about mails.
 func (s *Stack) Feedback() *mail.Feedback {
 	return &mail.Feedback{Blocks: s.Blocks(), Bus: s.Bus(), Now: time.Now, Log: s.Log}
 }
 
-// links signs the links of mails. The template has Secrets Manager make the secret and hands it over as a variable, as it
-// does with the Telegram token: nothing is called at a start, and who reads it can do no more than have somebody be sent
-// less.
+// links signs the links of mails.
 func (s *Stack) links() profile.Links {
-	return profile.Links{Base: strings.TrimSuffix(s.env.get("TOCSIN_PUBLIC_URL"), "/"), Keys: [][]byte{[]byte(s.env.need("TOCSIN_UNSUBSCRIBE_SECRET"))}}
+	s.env.need("TOCSIN_SECRET_UNSUBSCRIBE")
+	l := profile.Links{Base: strings.TrimSuffix(s.env.get("TOCSIN_PUBLIC_URL"), "/")}
+	for _, v := range s.secrets.unsubscribe {
+		l.Keys = append(l.Keys, []byte(v))
+	}
+	return l
 }
 
 // Leaving carries out what the links ask for.
@@ -316,7 +346,7 @@ func (s *Stack) Service(store *aws.Integrations) *integration.Service {
 	if s.service == nil {
 		s.service = &integration.Service{
 			Store: store, Systems: s.Systems, Addresses: s.policy, Now: time.Now, NewID: newID, Log: s.Log,
-			Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_KEY"), Now: time.Now},
+			Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_SECRETS_KEY"), Shared: s.env.get("TOCSIN_KEY"), Now: time.Now},
 		}
 	}
 	return s.service
@@ -399,10 +429,4 @@ func (s *Stack) Telegram(service *integration.Service) *bot.Bot {
 		s.env.wrong = append(s.env.wrong, err)
 	}
 	return b
-}
-
-// Fail ends a function that can not start; Lambda reports it.
-func Fail(err error) {
-	slog.New(slog.NewJSONHandler(os.Stderr, nil)).Error("the function can not start", "error", err.Error())
-	os.Exit(1)
 }

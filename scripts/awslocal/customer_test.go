@@ -156,7 +156,8 @@ func TestP1ARoleIsAssumedByTheFunctions(t *testing.T) {
 	c := customer(t, awslocal.LabUser{ID: "Api", Secret: "local", Policy: assuming(t)})
 	const ours = "210987654321"
 	r := deploy(t, nil, func(o *awslocal.Options) {
-		o.Env = map[string]string{"TOCSIN_PROXY": c.Proxy, "TOCSIN_PROXY_RESOLVES": "on", "SSL_CERT_FILE": c.CA, "TOCSIN_AWS_PRINCIPAL": "arn:aws:iam::" + ours + ":root"}
+		o.Parameters = map[string]string{"ProxyUrl": c.Proxy, "ProxyResolves": "on"}
+		o.Env = map[string]string{"SSL_CERT_FILE": c.CA, "TOCSIN_AWS_PRINCIPAL": "arn:aws:iam::" + ours + ":root"}
 	})
 	var systems json.RawMessage
 	r.api("GET", "/v1/systems", nil, &systems)

@@ -3,6 +3,7 @@
 package awslocal_test
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,37 +14,70 @@ import (
 	"tocsin/scripts/awslocal"
 )
 
-// TestSampleEvents invokes each function with the files of events/functions, as `sam local invoke` would.
+// samples are the files of events/functions: which function takes each, and what its answer holds.
+var samples = map[string]struct{ function, answer string }{
+	"api-list-systems.json":       {"Api", `"statusCode":200`},
+	"api-create-integration.json": {"Api", `"statusCode":201`},
+	"fanout.json":                 {"Fanout", `{"batchItemFailures":null}`},
+	"deliver.json":                {"Deliver", `{"batchItemFailures":null}`}, // of deliveries that are no more
+	"retry.json":                  {"Retry", `retry batch 01KJN3X4PZ0000000000000002: delivery not found`},
+	"retry-relay.json":            {"Retry", `"more":false`},
+	"report.json":                 {"Report", `"due":0`},
+	"report-job.json":             {"Report", `{}`}, // nothing failed
+	"feedback.json":               {"Feedback", `{"batchItemFailures":null}`},
+}
+
+// invoker is our small server or another.
+type invoker interface {
+	Invoke(ctx context.Context, payload []byte) ([]byte, error)
+}
+
+// TestSampleEvents invokes each function with the files of events/functions, as `sam local invoke` would: behind our small
+// server of the runtime API, and behind AWS's own emulator of it, which judges the built bootstrap.
 func TestSampleEvents(t *testing.T) {
-	r := deploy(t, nil, nil)
-	samples := map[string]struct{ function, answer string }{
-		"api-list-systems.json":       {"Api", `"statusCode":200`},
-		"api-create-integration.json": {"Api", `"statusCode":201`},
-		"fanout.json":                 {"Fanout", `{"batchItemFailures":null}`},
-		"deliver.json":                {"Deliver", `{"batchItemFailures":null}`}, // of deliveries that are no more
-		"retry.json":                  {"Retry", `retry batch 01KJN3X4PZ0000000000000002: delivery not found`},
-		"retry-relay.json":            {"Retry", `"more":false`},
-		"report.json":                 {"Report", `"due":0`},
-		"report-job.json":             {"Report", `{}`}, // nothing failed
-		"feedback.json":               {"Feedback", `{"batchItemFailures":null}`},
-	}
 	files, err := filepath.Glob("../../events/functions/*.json")
 	require.NoError(t, err)
 	require.Len(t, files, len(samples), "every file is tried")
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			want, ok := samples[filepath.Base(file)]
-			require.True(t, ok)
-			payload, err := os.ReadFile(file)
+	tried := map[string]bool{}
+	for _, s := range samples {
+		tried[s.function] = true
+	}
+	for _, name := range awslocal.Names {
+		require.True(t, tried[name], "%s has a sample", name)
+	}
+	for way, behind := range map[string]func(*testing.T, *rig, string) invoker{
+		"our server": func(_ *testing.T, r *rig, function string) invoker { return r.Functions[function] },
+		"aws-lambda-rie": func(t *testing.T, r *rig, function string) invoker {
+			e, err := r.Functions[function].Emulate(t.Context(), servers.Modules)
 			require.NoError(t, err)
-			answer, err := r.Functions[want.function].Invoke(t.Context(), payload)
-			if err != nil {
-				var failed *awslocal.FunctionError
-				require.ErrorAs(t, err, &failed)
-				answer = []byte(failed.Payload)
+			t.Cleanup(e.Close)
+			return e
+		},
+	} {
+		t.Run(way, func(t *testing.T) {
+			r := deploy(t, nil, nil)
+			functions := map[string]invoker{}
+			for _, name := range awslocal.Names {
+				functions[name] = behind(t, r, name)
 			}
-			require.True(t, json.Valid(answer))
-			require.Contains(t, string(answer), want.answer)
+			for _, file := range files {
+				t.Run(filepath.Base(file), func(t *testing.T) { trySample(t, functions, file) })
+			}
 		})
 	}
+}
+
+func trySample(t *testing.T, functions map[string]invoker, file string) {
+	want, ok := samples[filepath.Base(file)]
+	require.True(t, ok)
+	payload, err := os.ReadFile(file)
+	require.NoError(t, err)
+	answer, err := functions[want.function].Invoke(t.Context(), payload)
+	if err != nil {
+		var failed *awslocal.FunctionError
+		require.ErrorAs(t, err, &failed)
+		answer = []byte(failed.Payload)
+	}
+	require.True(t, json.Valid(answer), string(answer))
+	require.Contains(t, string(answer), want.answer)
 }

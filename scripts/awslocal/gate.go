@@ -26,7 +26,8 @@ type Fault struct {
 // Use is an action that a caller took, in the words of IAM. Functions here have their own name as their access key.
 type Use struct {
 	Caller, Action string
-	Resource       string // a table's name, with /index/… for an index; "" for other services
+	Resource       string // a table's name, with /index/… for an index, a key's or a secret's ARN; "" for other services
+	Context        string // the names and values of a call of KMS, "name=value" in their order with commas between
 }
 
 // Requests are what SQS bills: a call for each 64 KB that it carries (SQS, "Pricing"). Receives that bring nothing are left
@@ -149,7 +150,7 @@ func (g *Gate) Uses() []Use {
 }
 
 // prefixes are the services' names in IAM, by those in X-Amz-Target.
-var prefixes = map[string]string{"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "AWSStepFunctions": "states", "TrentService": "kms", "AWSEvents": "events"}
+var prefixes = map[string]string{"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "AWSStepFunctions": "states", "TrentService": "kms", "AWSEvents": "events", "secretsmanager": "secretsmanager"}
 
 // usesOf translates a call (Service authorization reference): a transaction needs the actions of its items, sending a
 // batch needs sqs:SendMessage.
@@ -160,36 +161,43 @@ func usesOf(authorization, service, call string, body []byte) []Use {
 	if call == "POST /v2/email/outbound-emails" {
 		action = "ses:SendEmail"
 	}
-	if service != "DynamoDB_20120810" {
-		return []Use{{Caller: caller, Action: action}}
-	}
 	var q struct {
 		TableName, IndexName string
 		RequestItems         map[string]json.RawMessage
 		TransactItems        []map[string]struct{ TableName string }
 		Statements           []struct{ Statement string }
+		KeyID                string `json:"KeyId"`
+		SecretID             string `json:"SecretId"`
+		EncryptionContext    map[string]string
 	}
-	if json.Unmarshal(body, &q) != nil {
+	if json.Unmarshal(body, &q) != nil && service == "DynamoDB_20120810" {
 		return nil
+	}
+	if service != "DynamoDB_20120810" {
+		var context []string
+		for _, name := range slices.Sorted(maps.Keys(q.EncryptionContext)) {
+			context = append(context, name+"="+q.EncryptionContext[name])
+		}
+		return []Use{{Caller: caller, Action: action, Resource: q.KeyID + q.SecretID, Context: strings.Join(context, ",")}}
 	}
 	var out []Use
 	if q.TableName != "" {
 		if q.IndexName != "" {
 			q.TableName += "/index/" + q.IndexName
 		}
-		out = append(out, Use{caller, action, q.TableName})
+		out = append(out, Use{Caller: caller, Action: action, Resource: q.TableName})
 	}
 	for table := range q.RequestItems {
-		out = append(out, Use{caller, action, table})
+		out = append(out, Use{Caller: caller, Action: action, Resource: table})
 	}
 	for _, s := range q.Statements {
 		if verb, table, ok := statement(s.Statement); ok {
-			out = append(out, Use{caller, "dynamodb:PartiQL" + verb, table})
+			out = append(out, Use{Caller: caller, Action: "dynamodb:PartiQL" + verb, Resource: table})
 		}
 	}
 	for _, item := range q.TransactItems {
 		for kind, on := range item {
-			out = append(out, Use{caller, "dynamodb:" + kind + "Item", on.TableName})
+			out = append(out, Use{Caller: caller, Action: "dynamodb:" + kind + "Item", Resource: on.TableName})
 		}
 	}
 	return out

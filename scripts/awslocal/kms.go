@@ -8,8 +8,9 @@ import (
 	"net/http"
 )
 
-// KMS answers GenerateDataKey and Decrypt as the service does (KMS, API reference), with one key that lives as long as
-// the process: no server that others wrote can be installed from a registry.
+// KMS answers GenerateDataKey and Decrypt as the service does (KMS, API reference): what one key made does not open with
+// another, nor in another encryption context. It answers to any name of a key. Moto's KMS is beside it (Servers.Moto), which
+// says AccessDenied where the service says InvalidCiphertext.
 type KMS struct{ aead cipher.AEAD }
 
 // NewKMS makes the key.
@@ -44,7 +45,7 @@ func (k *KMS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail("SerializationException")
 		return
 	}
-	context, err := json.Marshal(q.EncryptionContext) // maps are written in the order of their keys
+	context, err := json.Marshal([]any{q.KeyID, q.EncryptionContext}) // maps are written in the order of their keys
 	if err != nil {
 		fail("SerializationException")
 		return

@@ -65,7 +65,7 @@ func TestRolesAllowWhatTheFunctionsDo(t *testing.T) {
 func (r *rig) withinRoles(names ...string) {
 	r.t.Helper()
 	seen := map[string]int{}
-	for _, g := range []*awslocal.Gate{r.Dynamo, r.Sending, r.StepFunctions, r.KMS, r.Bus, r.SES} {
+	for _, g := range []*awslocal.Gate{r.Dynamo, r.Sending, r.StepFunctions, r.KMS, r.Bus, r.SES, r.Manager} {
 		for _, u := range g.Uses() {
 			if !slices.Contains(awslocal.Names, u.Caller) {
 				continue

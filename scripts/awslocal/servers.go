@@ -20,6 +20,7 @@ const ModulesVariable = "TOCSIN_AWS_LOCAL"
 // Servers are those that others wrote.
 type Servers struct {
 	Dynamo, SQS, SES string // addresses
+	Moto             string // of Secrets Manager, and of a KMS for who wants another than ours
 	Modules          string
 
 	commands []*exec.Cmd
@@ -28,17 +29,18 @@ type Servers struct {
 
 // StartServers starts them on free ports.
 func StartServers(ctx context.Context) (*Servers, error) {
-	s, ports, err := newServers(3)
+	s, ports, err := newServers(4)
 	if err != nil {
 		return nil, err
 	}
-	s.Dynamo, s.SQS, s.SES = address(ports[0]), address(ports[1]), address(ports[2])
+	s.Dynamo, s.SQS, s.SES, s.Moto = address(ports[0]), address(ports[1]), address(ports[2]), address(ports[3])
 	err = errors.Join(
 		s.runDynamo(ports[0]),
 		s.run([]string{"FAUXQS_PORT=" + ports[1], "FAUXQS_LOGGER=false"}, s.Node(),
 			filepath.Join(s.Modules, "node_modules", "fauxqs", "dist", "cli.js")),
 		s.run([]string{"PORT=" + ports[2]}, s.Node(), filepath.Join(s.Modules, "node_modules", "aws-ses-v2-local", "dist",
 			"cli.js"), "--port", ports[2], "--host", "127.0.0.1"),
+		s.run(nil, filepath.Join(s.Modules, "moto", "bin", "moto_server"), "-H", "127.0.0.1", "-p", ports[3]),
 	)
 	return s.ready(ctx, err)
 }
@@ -75,7 +77,7 @@ func (s *Servers) runDynamo(port string) error {
 
 // ready waits until all answer; err is what went wrong before.
 func (s *Servers) ready(ctx context.Context, err error) (*Servers, error) {
-	for _, a := range []string{s.Dynamo, s.SQS, s.SES} {
+	for _, a := range []string{s.Dynamo, s.SQS, s.SES, s.Moto} {
 		if err == nil && a != "" {
 			err = listening(ctx, a)
 		}

@@ -22,6 +22,7 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/uuid"
@@ -41,6 +42,8 @@ type Options struct {
 	BatchSize int // of the events queue; 0 = the template's
 	Window    time.Duration
 	Env       map[string]string
+	// Parameters are values of the template's parameters, instead of their defaults.
+	Parameters map[string]string
 }
 
 // Stack is template.yaml on local servers.
@@ -50,9 +53,10 @@ type Stack struct {
 	SQS       *sqs.Client
 	Functions map[string]*Function
 	Queues    map[string]string // URLs by logical id
+	Secrets   map[string]string // ARNs by logical id
 	Prefix    string            // of table names
 
-	Dynamo, Sending, Polling, StepFunctions, KMS, Bus, SES *Gate
+	Dynamo, Sending, Polling, StepFunctions, KMS, Bus, SES, Manager *Gate // Manager keeps secrets
 
 	// Empty counts the receives of the pollers that brought nothing.
 	Empty atomic.Int64
@@ -70,7 +74,7 @@ var Names = []string{"Api", "Fanout", "Deliver", "Retry", "Report", "Feedback"}
 
 // Deploy makes the stack: tables, queues, functions, pollers, the bus with its rules, the state machine.
 func Deploy(ctx context.Context, servers *Servers, o Options) (s *Stack, err error) {
-	s = &Stack{options: o, Functions: map[string]*Function{}, Queues: map[string]string{}, Prefix: "t" + uuid.NewString()[:8] + "-"}
+	s = &Stack{options: o, Functions: map[string]*Function{}, Queues: map[string]string{}, Secrets: map[string]string{}, Prefix: "t" + uuid.NewString()[:8] + "-"}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -90,6 +94,9 @@ func Deploy(ctx context.Context, servers *Servers, o Options) (s *Stack, err err
 		return s, err
 	}
 	if err := s.createQueues(ctx); err != nil {
+		return s, err
+	}
+	if err := s.createSecrets(ctx, servers); err != nil {
 		return s, err
 	}
 	if err := s.openStepFunctions(ctx, servers); err != nil {
@@ -116,6 +123,7 @@ func (functionKeys) Secret(context.Context, string) (name, secret string, err er
 
 func (s *Stack) connect(ctx context.Context, servers *Servers) error {
 	s.Dynamo, s.Sending, s.Polling, s.SES = s.gate(servers.Dynamo), s.gate(servers.SQS), s.gate(servers.SQS), s.gate(servers.SES)
+	s.Manager = s.gate(servers.Moto)
 	kms, err := NewKMS()
 	if err != nil {
 		return err
@@ -204,25 +212,83 @@ func (s *Stack) resolve(v any) string {
 	case "AWS::Events::EventBus":
 		return "tocsin"
 	case "AWS::KMS::Key":
-		return "arn:aws:kms:" + region + ":000000000000:key/local"
+		return "arn:aws:kms:" + region + ":000000000000:key/" + id
+	case "AWS::SecretsManager::Secret":
+		return s.Secrets[id]
 	}
-	if p, ok := s.Template.Parameters[id]; ok {
-		return fmt.Sprint(p.Default)
+	if _, ok := s.Template.Parameters[id]; ok {
+		return s.parameter(id)
+	}
+	if branch := At(v, "Fn::If"); branch != nil {
+		n := 2
+		if s.holds(Text(At(branch, 0))) {
+			n = 1
+		}
+		if text, ok := At(branch, n).(string); ok {
+			return text
+		}
+		return s.resolve(At(branch, n))
 	}
 	sub := Text(At(v, "Fn::Sub"))
 	switch {
 	case strings.HasPrefix(sub, "Tocsin/"):
 		return "Tocsin/local"
-	case strings.HasPrefix(sub, "{{resolve:secretsmanager:"):
-		return "a secret that Secrets Manager made"
 	case strings.HasSuffix(sub, ":root"):
 		return "arn:aws:iam::000000000000:root"
 	case strings.Contains(sub, ":stateMachine:"):
 		return "arn:aws:states:" + region + ":000000000000:stateMachine:retry"
-	case At(v, "Fn::If") != nil:
-		return PublicURL // the one condition of a variable that there is
+	case strings.Contains(sub, ".execute-api."):
+		return PublicURL
 	}
 	return id
+}
+
+// parameter is the value of a parameter here.
+func (s *Stack) parameter(name string) string {
+	if v, ok := s.options.Parameters[name]; ok {
+		return v
+	}
+	if v := s.Template.Parameters[name].Default; v != nil {
+		return fmt.Sprint(v)
+	}
+	return ""
+}
+
+// holds evaluates a condition of the template, of those that ask whether a parameter is empty.
+func (s *Stack) holds(condition string) bool {
+	equal := At(s.Template.Conditions[condition], "Fn::Not", 0, "Fn::Equals")
+	name := Target(At(equal, 0))
+	if join := At(equal, 0, "Fn::Join", 1); join != nil {
+		name = Target(join)
+	}
+	if name == "" {
+		panic("the local stack knows no such condition as " + condition)
+	}
+	return s.parameter(name) != fmt.Sprint(At(equal, 1))
+}
+
+// createSecrets puts the secrets of the template into Secrets Manager, each with what its parameter says or with one that is made.
+func (s *Stack) createSecrets(ctx context.Context, servers *Servers) error {
+	c, err := Config(ctx, servers.Moto)
+	if err != nil {
+		return err
+	}
+	manager := secretsmanager.NewFromConfig(c)
+	for id, r := range s.Template.Resources {
+		if r.Type != "AWS::SecretsManager::Secret" || r.Condition != "" && !s.holds(r.Condition) {
+			continue
+		}
+		value := "made by Secrets Manager"
+		if from := At(r.Properties, "SecretString"); from != nil {
+			value = s.resolve(from)
+		}
+		out, err := manager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: awssdk.String(s.Prefix + id), SecretString: &value})
+		if err != nil {
+			return fmt.Errorf("create the secret %s: %w", id, err)
+		}
+		s.Secrets[id] = *out.ARN
+	}
+	return nil
 }
 
 func (s *Stack) createFunctions() error {
@@ -239,7 +305,7 @@ func (s *Stack) createFunctions() error {
 			"AWS_REGION": region, "AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": "local", "PATH": os.Getenv("PATH"),
 			"AWS_ENDPOINT_URL_DYNAMODB": s.Dynamo.URL, "AWS_ENDPOINT_URL_SQS": s.Sending.URL, "AWS_ENDPOINT_URL_SFN": s.StepFunctions.URL,
 			"AWS_ENDPOINT_URL_KMS": s.KMS.URL, "AWS_ENDPOINT_URL_EVENTBRIDGE": s.Bus.URL,
-			"AWS_ENDPOINT_URL_SESV2": s.SES.URL,
+			"AWS_ENDPOINT_URL_SESV2": s.SES.URL, "AWS_ENDPOINT_URL_SECRETS_MANAGER": s.Manager.URL,
 		} {
 			variables[k] = v
 		}

@@ -56,7 +56,8 @@ func TestATelegramGroupIsBoundAndFollowedOverTheStack(t *testing.T) {
 	server := telegramtest.Start(t)
 	r := deploy(t, nil, func(o *awslocal.Options) {
 		o.Allow = server.Host()
-		o.Env = map[string]string{"TOCSIN_TELEGRAM_TOKEN": telegramtest.Token, "TOCSIN_TELEGRAM_API": server.URL}
+		o.Env = map[string]string{"TOCSIN_TELEGRAM_API": server.URL}
+		o.Parameters = map[string]string{"TelegramToken": telegramtest.Token}
 	})
 	routed := false
 	events, _ := awslocal.At(r.Template.Resources["ApiFunction"].Properties, "Events").(map[string]any)

@@ -13,6 +13,7 @@ import (
 // Template is template.yaml as far as the local stack needs it.
 type Template struct {
 	Parameters map[string]Parameter `yaml:"Parameters"`
+	Conditions map[string]any       `yaml:"Conditions"`
 	Globals    map[string]any       `yaml:"Globals"`
 	Resources  map[string]Resource  `yaml:"Resources"`
 	Outputs    map[string]any       `yaml:"Outputs"`
@@ -22,6 +23,7 @@ type Template struct {
 type Parameter struct {
 	Type    string `yaml:"Type"`
 	Default any    `yaml:"Default"`
+	NoEcho  bool   `yaml:"NoEcho"`
 	// What a value may be at most, nil where the parameter does not say.
 	AllowedValues []any `yaml:"AllowedValues"`
 	MaxValue      any   `yaml:"MaxValue"`
@@ -49,6 +51,7 @@ func (p Parameter) Longest() (n int, ok bool) {
 // Resource of a template. Intrinsic functions stand as maps of one member, {"Ref": …} or {"Fn::GetAtt": …}.
 type Resource struct {
 	Type           string         `yaml:"Type"`
+	Condition      string         `yaml:"Condition"`
 	DeletionPolicy string         `yaml:"DeletionPolicy"`
 	Properties     map[string]any `yaml:"Properties"`
 }
@@ -169,28 +172,70 @@ func (t *Template) Environment(function string, resolve func(any) string) (map[s
 	return out, nil
 }
 
-// Allows looks for a statement of the role of a function, the caller, that names the action and, for a table, the table, whose
-// name here begins with the prefix.
+// Allows looks for a statement of the role of a function, the caller, that names the action and the table, key or secret, whose
+// name here begins with the prefix, and that has no condition which the call does not meet.
 func (t *Template) Allows(u Use, prefix string) bool {
 	statements, _ := At(t.Resources[u.Caller+"Role"].Properties, "Policies", 0, "PolicyDocument", "Statement").([]any)
 	for _, s := range statements {
 		actions, _ := At(s, "Action").([]any)
-		if !slices.Contains(actions, any(u.Action)) {
+		if !slices.Contains(actions, any(u.Action)) || !meets(At(s, "Condition"), u) {
 			continue
 		}
 		if u.Resource == "" {
 			return true
 		}
 		resources, _ := At(s, "Resource").([]any)
-		for _, v := range resources {
-			name := Target(v)
-			if sub, ok := At(v, "Fn::Sub").(string); ok {
-				name = strings.TrimPrefix(strings.Replace(sub, ".Arn}", "", 1), "${")
-			}
-			if prefix+name == u.Resource {
-				return true
-			}
+		if slices.ContainsFunc(resources, func(v any) bool { return named(v, u.Resource, prefix) }) {
+			return true
 		}
 	}
 	return false
+}
+
+// named reports whether a resource of a statement is the one that a call used.
+func named(v any, used, prefix string) bool {
+	if branch := At(v, "Fn::If", 1); branch != nil {
+		v = branch
+	}
+	name := Target(v)
+	if sub, ok := At(v, "Fn::Sub").(string); ok {
+		name = strings.TrimPrefix(strings.Replace(sub, ".Arn}", "", 1), "${")
+	}
+	switch {
+	case strings.HasPrefix(used, "arn:aws:kms:"):
+		return strings.HasSuffix(used, ":key/"+name)
+	case strings.HasPrefix(used, "arn:aws:secretsmanager:"):
+		return strings.Contains(used, ":secret:"+prefix+name+"-")
+	}
+	return prefix+name == used
+}
+
+// meets reports whether a call that a function makes itself, and no service for it, meets a condition: of those on the
+// encryption context, which are all that the template's roles have beside kms:ViaService.
+func meets(condition any, u Use) bool {
+	in := map[string]string{}
+	for pair := range strings.SplitSeq(u.Context, ",") {
+		name, value, _ := strings.Cut(pair, "=")
+		in["kms:EncryptionContext:"+name] = value
+	}
+	operators, _ := condition.(map[string]any)
+	for operator, keys := range operators {
+		keys, _ := keys.(map[string]any)
+		for key, want := range keys {
+			got, has := in[key]
+			switch operator {
+			case "StringEquals":
+				if !has || got != want {
+					return false
+				}
+			case "Null":
+				if (want == "false") != has {
+					return false
+				}
+			default:
+				return false
+			}
+		}
+	}
+	return true
 }

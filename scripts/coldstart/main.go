@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,18 +39,25 @@ func run(starts int) error {
 	if err != nil {
 		return err
 	}
+	secrets := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"SecretString":"local"}`) // Secrets Manager, GetSecretValue
+	}))
+	defer secrets.Close()
 	fmt.Printf("%-10s %8s %10s %10s %10s\n", "function", "MB", "least", "median", "most")
 	for _, name := range awslocal.Names {
 		variables, err := template.Environment(name+"Function", func(v any) string {
 			if p, ok := template.Parameters[awslocal.Target(v)]; ok && p.Default != nil {
 				return fmt.Sprint(p.Default)
 			}
+			if awslocal.At(v, "Fn::If") != nil {
+				return "" // what a parameter does not ask for
+			}
 			return "arn:aws:local"
 		})
 		if err != nil {
 			return err
 		}
-		env := []string{"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"}
+		env := []string{"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + secrets.URL}
 		for k, v := range variables {
 			env = append(env, k+"="+v)
 		}

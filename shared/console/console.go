@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
+	"tocsin/shared/ratelimit"
 	"tocsin/shared/ready"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
@@ -102,6 +103,8 @@ type Config struct {
 	Leaving  profile.Leaving
 	// Recovery makes good what an integration missed; nil = this deployment can not.
 	Recovery *delivery.Recovery
+	// Requests bounds the calls of each tenant; nil = they are not bounded.
+	Requests *ratelimit.Limiter
 	// Relay bounds what is mailed again to other people although it has arrived; nil = it is not bounded.
 	Relay *mail.Relay
 	// Wake is told of lanes that a replay filled; nil = nobody asks.
@@ -203,7 +206,8 @@ func document(platform string) huma.Config {
 	c.DocsPath = "" // ours, without a script from another host
 	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, test them, read what was delivered, send again what was not.\n\n" +
 		"Every call needs a token (`Authorization: Bearer …`): an administrator's, but for your own profile and the addresses to admit, which are for every role, and for reports. The tenant is the token's. Secrets are write-only: an answer shows `" +
-		destination.SecretMask + "`, and an update that sends the mask back keeps the secret, as long as it goes to the same receiver."
+		destination.SecretMask + "`, and an update that sends the mask back keeps the secret, as long as it goes to the same receiver.\n\n" +
+		"A deployment bounds the calls of an account in a minute. What is over that is answered 429; `Retry-After` says in how many seconds the next minute begins."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "Claims: iss, aud, exp, tenant, role; client_name, email and name where known."},
 	}

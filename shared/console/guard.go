@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -56,12 +59,23 @@ func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 			w.Header().Set("WWW-Authenticate", challenge(r))
 		}
 		write(w, refused)
+	} else if wait := s.tooSoon(r.Context(), p); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(wait))) // RFC 6585, 4
+		write(w, problem(http.StatusTooManyRequests, fmt.Sprintf("your account has made the %d calls of this minute: the next begins in %d s", s.Requests.Limit, seconds(wait))))
 	} else {
 		s.know(r.Context(), p)
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody+1) // huma refuses what is over maxBody with a problem
 		route(mux, w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
 	}
 	s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", w.status, "took_ms", s.Now().Sub(began).Milliseconds(), "tenant", p.Tenant, "by", p.Email)
+}
+
+// tooSoon is how long the tenant has to wait before its next call; 0 = this one goes on.
+func (s *server) tooSoon(ctx context.Context, p access.Principal) time.Duration {
+	if s.Requests == nil {
+		return 0
+	}
+	return s.Requests.Wait(ctx, p.Tenant)
 }
 
 // maxKnown bounds the people who are remembered as known.
@@ -114,7 +128,7 @@ func (s *server) admit(r *http.Request) (access.Principal, *Problem) {
 // section 7). The right is a part of the operation, never of the spelling of a path.
 func (s *server) operation(right access.Right, o huma.Operation) huma.Operation {
 	o.MaxBodyBytes = maxBody
-	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError)
+	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusInternalServerError)
 	o.Middlewares = append(o.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		p := principal(ctx.Context())
 		if p.May(right) {

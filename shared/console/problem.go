@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -71,9 +72,11 @@ func (s *server) tooManyMails(e *mail.RelayError) error {
 	if e.Free.IsZero() {
 		return p
 	}
-	wait := max(1, int(math.Ceil(e.Free.Sub(s.Now()).Seconds())))
-	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {strconv.Itoa(wait)}})
+	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {strconv.Itoa(seconds(e.Free.Sub(s.Now())))}})
 }
+
+// seconds are the whole ones after which a wait is over.
+func seconds(wait time.Duration) int { return max(1, int(math.Ceil(wait.Seconds()))) }
 
 // answer turns an error of the domain into a problem. Anything unexpected is logged in full and told in brief.
 func (s *server) answer(err error) error {

@@ -162,7 +162,8 @@ type Store interface {
 	Enabled(ctx context.Context, tenant string) ([]Integration, error)
 }
 
-// KeyRing seals secrets. The context (tenant and id) is authenticated: a sealed value opens only where it belongs.
+// KeyRing seals secrets. The context (tenant, a slash, id: see SealTenant) is authenticated: a sealed value opens only where
+// it belongs.
 type KeyRing interface {
 	Seal(ctx context.Context, plain, context []byte) ([]byte, error)
 	Open(ctx context.Context, sealed, context []byte) ([]byte, error)

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -678,6 +679,11 @@ func ByID(id string) string { return "id/" + id }
 func ByBinding(name string) string { return "at/" + name }
 
 func sealContext(i Integration) []byte { return []byte(i.Tenant + "/" + i.ID) }
+
+// SealTenant is the tenant in the context of a seal: what stands before the last slash, since no id has one.
+func SealTenant(context []byte) string {
+	return string(context[:max(0, bytes.LastIndexByte(context, '/'))])
+}
 
 func checkName(name string) InvalidError {
 	name = strings.TrimSpace(name)

@@ -162,6 +162,22 @@ func (d *Directory) Get(ctx context.Context, tenant, id string) (integration.Int
 
 // Open opens a receiver for sending.
 func (d *Directory) Open(ctx context.Context, i integration.Integration) (integration.Opened, error) {
+	return d.open(ctx, i, d.Opener)
+}
+
+// shown opens an integration without its secrets: who needs no more need not be able to open them.
+type shown struct{ systems Systems }
+
+func (s shown) Open(_ context.Context, i integration.Integration) (integration.Opened, error) {
+	system, _, ok := s.systems.Lookup(i.System)
+	if !ok {
+		return integration.Opened{}, fmt.Errorf("open receiver %s: there is no system %s", i.ID, i.System)
+	}
+	parameters, err := system.Parameters.Open(i.Parameters)
+	return integration.Opened{System: system, Parameters: parameters}, err
+}
+
+func (d *Directory) open(ctx context.Context, i integration.Integration, opener Opener) (integration.Opened, error) {
 	var to []string
 	switch {
 	case strings.HasPrefix(i.ID, report.PersonPrefix):
@@ -173,7 +189,7 @@ func (d *Directory) Open(ctx context.Context, i integration.Integration) (integr
 		}
 		to = r.Recipients
 	default:
-		return d.Opener.Open(ctx, i)
+		return opener.Open(ctx, i)
 	}
 	system, _, ok := d.Systems.Lookup(i.System)
 	if !ok {
@@ -185,7 +201,7 @@ func (d *Directory) Open(ctx context.Context, i integration.Integration) (integr
 // addressed is what the parameters of a mail system are.
 type addressed interface{ MailAddresses() []string }
 
-// Receivers finds the addresses of scheduled reports (report.Receivers).
+// Receivers finds the addresses of scheduled reports (report.Receivers), which are no secrets.
 func (d *Directory) Receivers(ctx context.Context, subs []report.Subscription) ([]report.Found, error) {
 	known, err := d.several(ctx, subs)
 	out := make([]report.Found, len(subs))
@@ -253,7 +269,7 @@ func (d *Directory) receiver(ctx context.Context, tenant, id string) (report.Rec
 }
 
 func (d *Directory) addresses(ctx context.Context, i integration.Integration) (report.Receiver, error) {
-	opened, err := d.Open(ctx, i)
+	opened, err := d.open(ctx, i, shown{d.Systems})
 	if err != nil {
 		return report.Receiver{}, err
 	}

@@ -140,6 +140,11 @@ func TestCounters(t *testing.T) {
 	})
 }
 
+func TestRequests(t *testing.T) {
+	w := open(t)
+	enginetest.Requests(t, &aws.Requests{DB: w.db, Table: w.prefix + "CountersTable"})
+}
+
 // parcels hands out the deliveries that the queue's messages name.
 func (w *world) ready(d *aws.Deliveries) func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 	var waiting []delivery.Delivery

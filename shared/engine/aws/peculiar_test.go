@@ -3,6 +3,9 @@
 package aws_test
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/stretchr/testify/require"
 
@@ -107,7 +113,116 @@ func ring(t *testing.T, k http.Handler) (*aws.KeyRing, *awslocal.Gate) {
 	t.Cleanup(gate.Close)
 	c, err := awslocal.Config(t.Context(), gate.URL)
 	require.NoError(t, err)
-	return &aws.KeyRing{KMS: kms.NewFromConfig(c, func(o *kms.Options) { o.RetryMaxAttempts = 1 }), Key: "k", Now: time.Now}, gate
+	return &aws.KeyRing{KMS: kms.NewFromConfig(c, func(o *kms.Options) { o.RetryMaxAttempts = 1 }), Key: "k", Shared: "old", Now: time.Now}, gate
+}
+
+// sealedBefore is a secret as releases sealed it whose one key was the tables' key, and whose data keys were of all tenants.
+func sealedBefore(t *testing.T, k *kms.Client, plain, context string) []byte {
+	t.Helper()
+	out, err := k.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{
+		KeyId: awssdk.String("old"), KeySpec: kmstypes.DataKeySpecAes256, EncryptionContext: map[string]string{"purpose": "tocsin-integration-secrets"},
+	})
+	require.NoError(t, err)
+	block, err := aes.NewCipher(out.Plaintext)
+	require.NoError(t, err)
+	aead, err := cipher.NewGCM(block)
+	require.NoError(t, err)
+	sealed := append(binary.BigEndian.AppendUint16([]byte{1}, uint16(len(out.CiphertextBlob))), out.CiphertextBlob...)
+	nonce := []byte("twelve bytes")
+	return aead.Seal(append(sealed, nonce...), nonce, []byte(plain), []byte(context))
+}
+
+func TestSecretsSealedBeforeThereWereTwoKeysGoOnOpening(t *testing.T) {
+	k, err := awslocal.NewKMS()
+	require.NoError(t, err)
+	r, _ := ring(t, k)
+	old := sealedBefore(t, r.KMS, "hunter2", "42/i")
+	plain, err := r.Open(t.Context(), old, []byte("42/i"))
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", string(plain))
+	_, err = r.Open(t.Context(), old, []byte("43/i"))
+	require.ErrorIs(t, err, aws.ErrUnsealable)
+	anew, err := r.Seal(t.Context(), plain, []byte("42/i"))
+	require.NoError(t, err)
+	later := &aws.KeyRing{KMS: r.KMS, Key: "k", Now: time.Now}
+	_, err = later.Open(t.Context(), old, []byte("42/i"))
+	require.ErrorIs(t, err, aws.ErrUnsealable)
+	_, err = later.Open(t.Context(), anew, []byte("42/i"))
+	require.NoError(t, err, "sealed again, it needs the old key no more")
+}
+
+// used are the calls of one action so far, without their callers.
+func used(gate *awslocal.Gate, action string) (out []awslocal.Use) {
+	for _, u := range gate.Uses() {
+		if u.Caller = ""; u.Action == action {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+func TestADataKeyIsOneTenantsAlone(t *testing.T) {
+	k, err := awslocal.NewKMS()
+	require.NoError(t, err)
+	r, gate := ring(t, k)
+	for _, tenant := range []string{"42", "43", "a/b"} {
+		for _, id := range []string{"i", "j"} {
+			sealed, err := r.Seal(t.Context(), []byte("secret"), []byte(tenant+"/"+id))
+			require.NoError(t, err)
+			_, err = r.Open(t.Context(), sealed, []byte(tenant+"/"+id))
+			require.NoError(t, err)
+		}
+	}
+	require.ElementsMatch(t, []awslocal.Use{
+		{Action: "kms:GenerateDataKey", Resource: "k", Context: "purpose=tocsin-integration-secrets,tenant=42"},
+		{Action: "kms:GenerateDataKey", Resource: "k", Context: "purpose=tocsin-integration-secrets,tenant=43"},
+		{Action: "kms:GenerateDataKey", Resource: "k", Context: "purpose=tocsin-integration-secrets,tenant=a/b"},
+	}, used(gate, "kms:GenerateDataKey"))
+	// Put into another tenant's row, with a data key that is open in memory or not, a secret opens nowhere.
+	mine, err := r.Seal(t.Context(), []byte("secret"), []byte("42/i"))
+	require.NoError(t, err)
+	for _, other := range []*aws.KeyRing{r, {KMS: r.KMS, Key: "k", Now: time.Now}} {
+		_, err = other.Open(t.Context(), mine, []byte("43/i"))
+		require.ErrorIs(t, err, aws.ErrUnsealable)
+	}
+}
+
+// TestTheKMSOfMotoTakesOurDataKeys has a KMS that is not ours judge the calls.
+func TestTheKMSOfMotoTakesOurDataKeys(t *testing.T) {
+	c, err := awslocal.Config(t.Context(), servers.Moto)
+	require.NoError(t, err)
+	client := kms.NewFromConfig(c)
+	made, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{})
+	require.NoError(t, err)
+	sealing := &aws.KeyRing{KMS: client, Key: *made.KeyMetadata.Arn, Now: time.Now}
+	sealed, err := sealing.Seal(t.Context(), []byte("hunter2"), []byte("42/i"))
+	require.NoError(t, err)
+	opening := &aws.KeyRing{KMS: client, Key: *made.KeyMetadata.Arn, Now: time.Now}
+	plain, err := opening.Open(t.Context(), sealed, []byte("42/i"))
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", string(plain))
+	_, err = opening.Open(t.Context(), sealed, []byte("43/i"))
+	require.ErrorIs(t, err, aws.ErrUnsealable, "another tenant's encryption context")
+}
+
+func TestSecretsOfTheFunctionsAreReadWithTheVersionBefore(t *testing.T) {
+	c, err := awslocal.Config(t.Context(), servers.Moto)
+	require.NoError(t, err)
+	client := secretsmanager.NewFromConfig(c)
+	name := fmt.Sprintf("unsubscribe-%d", time.Now().UnixNano())
+	_, err = client.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: awssdk.String("one\n")})
+	require.NoError(t, err)
+	s := aws.Secrets{Manager: client}
+	values, err := s.Versions(t.Context(), name)
+	require.NoError(t, err)
+	require.Equal(t, []string{"one"}, values, "never rotated")
+	_, err = client.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &name, SecretString: awssdk.String("two")})
+	require.NoError(t, err)
+	values, err = s.Versions(t.Context(), name)
+	require.NoError(t, err)
+	require.Equal(t, []string{"two", "one"}, values)
+	_, err = s.Current(t.Context(), "none-"+name)
+	require.ErrorContains(t, err, "read the secret none-")
 }
 
 func TestSecretsAreSealedByEnvelope(t *testing.T) {

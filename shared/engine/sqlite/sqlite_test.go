@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
+	"tocsin/shared/ratelimit"
 )
 
 func open(t *testing.T) *sqlite.DB { return reopen(t, filepath.Join(t.TempDir(), "state.db")) }
@@ -88,6 +89,8 @@ func TestQueue(t *testing.T) {
 func TestCounters(t *testing.T) {
 	enginetest.Counters(t, func(t *testing.T) health.Counters { return open(t).Counters() })
 }
+
+func TestRequests(t *testing.T) { enginetest.Requests(t, &ratelimit.Memory{}) } // one process needs no table
 
 func entry(n int) delivery.Entry {
 	return delivery.Entry{DetailType: "create_user", At: time.Unix(1677628800, 0).UTC(), Detail: fmt.Appendf(nil,
