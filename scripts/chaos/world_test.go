@@ -343,7 +343,9 @@ func (w *world) publish(v publication) {
 func (w *world) act(a act) {
 	switch a.what {
 	case "purge":
-		w.cloud.Queues[a.on].Purge()
+		if q := w.cloud.Queues[a.on]; q != nil {
+			q.Purge()
+		}
 	case "redrive":
 		w.redrive()
 	case "stop":
