@@ -217,7 +217,7 @@ func TestAQueueHidesMessagesForSixTimesTheTimeoutOfItsFunction(t *testing.T) {
 		require.Equal(t, []any{"ReportBatchItemFailures"}, at(source, "FunctionResponseTypes"), id)
 		require.NotNil(t, at(source, "ScalingConfig", "MaximumConcurrency"), id)
 	}
-	require.Equal(t, 4, seen)
+	require.Equal(t, 5, seen)
 }
 
 // everywhere are the actions whose resource can only be "*": the services know no resources for them.

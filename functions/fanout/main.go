@@ -1,28 +1,20 @@
-// Command fanout takes events from the events queue and makes deliveries of them.
+// Command fanout takes events from the events queue and makes deliveries of them. What they mean to triggers and reports is
+// counted by the function count.
 package main
 
 import (
-	"time"
-
 	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/functions/stack"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/aws/metrics"
-	"tocsin/shared/report"
-	"tocsin/shared/trigger"
 )
 
 func main() { stack.Start(handler) }
 
 func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
-	triggers := s.Triggers()
-	fanout := &delivery.Fanout{
-		Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Log: s.Recording(triggers), Logger: s.Log,
-		Recorder: &report.Recorder{Zones: s.Reports(), Now: time.Now},
-		Triggers: &trigger.Evaluator{Store: triggers, Now: time.Now, Log: s.Log}, Items: aws.BatchItems,
-	}
+	fanout := &delivery.Fanout{Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Log: s.Accepting(), Logger: s.Log}
 	if people := s.Profiles(); people != nil {
 		fanout.People = people
 	}

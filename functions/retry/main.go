@@ -21,8 +21,7 @@ func handler(s *stack.Stack) stack.Handler[aws.Turn, any] {
 	store := s.Integrations()
 	sender := s.Sender(store, budget)
 	service := s.Service(store)
-	outbox := s.Deliveries()
-	outbox.Triggers = s.Triggers() // which commands are kept with
+	outbox := s.Accepting()
 	relay := func(ctx context.Context) (int, error) {
 		finished, swept := outbox.Sweep(ctx)
 		count, err := store.Relay(ctx)

@@ -24,6 +24,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/s3"
@@ -191,7 +192,7 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 			Journal: s.env.need("TOCSIN_TABLE_JOURNAL"), Intakes: s.env.need("TOCSIN_TABLE_INTAKES"), Outbox: s.env.need("TOCSIN_TABLE_OUTBOX"),
 		},
 		Log:  s.Log,
-		Keep: time.Duration(s.env.number("TOCSIN_KEEP_DAYS", 30)) * 24 * time.Hour,
+		Keep: s.keep(),
 	}
 }
 
@@ -202,11 +203,37 @@ func (s *Stack) Resending() *aws.Deliveries {
 	return d
 }
 
-// Recording is the log of a function that takes events in.
-func (s *Stack) Recording(triggers *aws.Triggers) *aws.Deliveries {
+// Accepting is the log of a function that takes events in, or finishes what was taken in.
+func (s *Stack) Accepting() *aws.Deliveries {
 	d := s.Deliveries()
-	d.Record, d.Triggers = s.Record(), triggers
+	d.Commands = &aws.Commands{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Now: time.Now}
+	d.Counting = s.CountingQueue()
 	return d
+}
+
+// CountingQueue is the queue of intakes that are to be counted.
+func (s *Stack) CountingQueue() *aws.CountingQueue {
+	return &aws.CountingQueue{SQS: sqs.NewFromConfig(s.sdk), Queue: s.env.need("TOCSIN_QUEUE_COUNTING")}
+}
+
+// Counter counts what was accepted.
+func (s *Stack) Counter() *counting.Counter {
+	triggers := s.Triggers()
+	store := &aws.CountingStore{
+		Intakes: &aws.Deliveries{DB: s.db, Now: time.Now, Tables: aws.Tables{Intakes: s.env.need("TOCSIN_TABLE_INTAKES")}},
+		Record:  s.Record(), Triggers: triggers, Keep: s.keep(),
+	}
+	return &counting.Counter{
+		Source: store, Store: store, Triggers: &trigger.Evaluator{Store: triggers, Now: time.Now, Log: s.Log},
+		Recorder: &report.Recorder{Zones: s.Reports(), Now: time.Now}, Log: s.Log,
+	}
+}
+
+// Need is a variable of the environment that must be there.
+func (s *Stack) Need(name string) string { return s.env.need(name) }
+
+func (s *Stack) keep() time.Duration {
+	return time.Duration(s.env.number("TOCSIN_KEEP_DAYS", 30)) * 24 * time.Hour
 }
 
 // Triggers is the store of triggers.

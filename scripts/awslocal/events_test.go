@@ -19,7 +19,8 @@ var samples = map[string]struct{ function, answer string }{
 	"api-list-systems.json":       {"Api", `"statusCode":200`},
 	"api-create-integration.json": {"Api", `"statusCode":201`},
 	"fanout.json":                 {"Fanout", `{"batchItemFailures":null}`},
-	"deliver.json":                {"Deliver", `{"batchItemFailures":null}`}, // of deliveries that are no more
+	"deliver.json":                {"Deliver", `{"batchItemFailures":null}`},                            // of deliveries that are no more
+	"count.json":                  {"Count", `"itemIdentifier":"059f36b4-87a3-44ab-83d2-661975830b01"`}, // of an intake that is no more
 	"retry.json":                  {"Retry", `retry batch 01KJN3X4PZ0000000000000002: delivery not found`},
 	"retry-relay.json":            {"Retry", `"more":false`},
 	"report.json":                 {"Report", `"due":0`},

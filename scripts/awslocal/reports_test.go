@@ -73,10 +73,7 @@ func (r *rig) reporting(addresses ...string) (id string, p report.Period) {
 	}
 	r.put(entries)
 	r.put(entries[:10]) // again
-	r.eventually("all is recorded", func() bool {
-		n, err := r.Depth(r.t.Context(), "EventsQueue")
-		return err == nil && n == 0
-	})
+	r.eventually("all is recorded", r.counted)
 	r.due(made.ID)
 	return made.ID, p
 }
@@ -106,7 +103,7 @@ func (r *rig) runSchedule() (jobs int) {
 func (r *rig) idle() {
 	r.t.Helper()
 	r.eventually("the queues are empty", func() bool {
-		for _, q := range []string{"ReportJobsQueue", "EventsQueue", "DeliveriesQueue", "MailFeedbackQueue"} {
+		for _, q := range []string{"ReportJobsQueue", "EventsQueue", "CountingQueue", "DeliveriesQueue", "MailFeedbackQueue"} {
 			if n, err := r.Depth(r.t.Context(), q); err != nil || n > 0 {
 				return false
 			}
@@ -114,6 +111,17 @@ func (r *rig) idle() {
 		return true
 	})
 	time.Sleep(300 * time.Millisecond)
+}
+
+// counted reports whether all that was published is accepted and counted: the message of counting is sent before that of an
+// event is done with.
+func (r *rig) counted() bool {
+	for _, q := range []string{"EventsQueue", "CountingQueue"} {
+		if n, err := r.Depth(r.t.Context(), q); err != nil || n > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *rig) send(queue, body, group string) {
@@ -165,7 +173,7 @@ func TestAScheduledReportIsMailedOnce(t *testing.T) {
 		n, err := r.Depth(t.Context(), "ReportJobsDeadLetters")
 		return err == nil && n == 1
 	})
-	r.withinRoles("Api", "Fanout", "Deliver", "Report")
+	r.withinRoles("Api", "Fanout", "Count", "Deliver", "Report")
 }
 
 func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {

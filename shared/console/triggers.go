@@ -108,7 +108,7 @@ type TriggerView struct {
 	Threshold *ThresholdView             `json:"threshold,omitempty"`
 	Actions   []ActionView               `json:"actions"`
 	Warnings  []destination.FieldProblem `json:"warnings,omitempty" doc:"integrations that get nothing: they were deleted or are disabled; patterns that are too large"`
-	LastFired *time.Time                 `json:"last_fired_at,omitempty" doc:"of a trigger with a threshold; absent when it never did"`
+	LastFired *time.Time                 `json:"last_fired_at,omitempty" doc:"of a trigger with a threshold, by what has been counted: on AWS some seconds behind what arrived; absent when it never did"`
 	// LastSkipped is absent when it never did.
 	LastSkipped *time.Time `json:"last_skipped_at,omitempty" doc:"when it last left a request out because the URI patterns of its tenant took too long"`
 	Revision    int64      `json:"revision" doc:"counts changes; the ETag"`

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"tocsin/shared/command"
+	"tocsin/shared/counting"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/logsample"
-	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 )
 
@@ -25,31 +25,20 @@ type Enabler interface {
 }
 
 // Fanout decides which integrations receive which events. Events of one batch that go to the same integration
-// travel together as far as its system's limits allow.
+// travel together as far as its system's limits allow. With an engine that counts as it accepts, what the events mean to
+// triggers and add to the record is part of the Intake; with one that counts apart, Recorder and Triggers are nil here: see
+// package counting.
 type Fanout struct {
 	Integrations Enabler
 	Systems      integration.Systems
 	Log          Log
 	Logger       *slog.Logger
-	Recorder     Recorder // nil: nothing is recorded for reports
-	People       People   // nil: nobody has personal notifications
-	Triggers     Triggers // nil: there are none
-	// Items bounds the states and others (see trigger.Outcome.Items) that the log writes at once; 0 = no bound. A batch that means
-	// more is processed in parts.
-	Items int
-	Now   func() time.Time // of log lines; nil = time.Now
+	Recorder     counting.Recorder // nil: the record is made elsewhere
+	People       People            // nil: nobody has personal notifications
+	Triggers     counting.Triggers // nil: they are evaluated elsewhere
+	Now          func() time.Time  // of log lines; nil = time.Now
 
 	lines logsample.Sampler
-}
-
-// Triggers finds what a batch means to triggers.
-type Triggers interface {
-	Evaluate(ctx context.Context, batch []trigger.Seen) (trigger.Outcome, error)
-}
-
-// Recorder makes the record for reports of accepted events.
-type Recorder interface {
-	Records(ctx context.Context, events []event.Event) ([]report.Record, error)
 }
 
 // People learns of the people of a tenant from its events. It may see an event more than once.
@@ -74,9 +63,6 @@ func (f *Fanout) Process(ctx context.Context, entries []Entry) ([]Lane, error) {
 		if aborted := f.Log.Abort(context.WithoutCancel(ctx), in.Accepted); aborted != nil {
 			return nil, errors.Join(err, fmt.Errorf("give up an intake of %d events: %w", len(in.Accepted), aborted))
 		}
-		if errors.Is(err, errTooMuch) {
-			return f.halves(ctx, entries)
-		}
 		return nil, err
 	}
 	if len(busy) > 0 {
@@ -88,35 +74,12 @@ func (f *Fanout) Process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	return lanes, nil
 }
 
-// halves processes the two halves of a batch, each by itself.
-func (f *Fanout) halves(ctx context.Context, entries []Entry) (lanes []Lane, err error) {
-	var again Unfinished
-	for part := range slices.Chunk(entries, (len(entries)+1)/2) {
-		more, err := f.Process(ctx, part)
-		var unfinished *Unfinished
-		switch {
-		case errors.As(err, &unfinished):
-			again.Entries, again.Err = append(again.Entries, unfinished.Entries...), unfinished.Err
-		case err != nil:
-			return nil, err
-		}
-		lanes = append(lanes, more...)
-	}
-	if len(again.Entries) > 0 {
-		return lanes, &again
-	}
-	return lanes, nil
-}
-
-// A batch that counts for the same triggers as another worker's is evaluated again so many times, at growing random
-// intervals: see trigger.ErrStale.
+// A batch whose triggers somebody changed meanwhile is evaluated again so many times, at growing random intervals: see
+// trigger.ErrStale.
 const (
 	staleTries = 12
 	stalePause = 20 * time.Millisecond
 )
-
-// errTooMuch: the batch is more than the log can write at once.
-var errTooMuch = errors.New("the batch means too much for one write")
 
 // accept makes an Intake of what was begun, anew when the states of triggers changed meanwhile.
 func (f *Fanout) accept(ctx context.Context, begun Intake) ([]Lane, error) {
@@ -125,17 +88,14 @@ func (f *Fanout) accept(ctx context.Context, begun Intake) ([]Lane, error) {
 		if !errors.Is(err, trigger.ErrStale) || try == staleTries {
 			return lanes, err
 		}
-		sleep(ctx, time.Duration(rand.Int64N(int64(try)*int64(stalePause)))) // another worker was faster
+		sleep(ctx, time.Duration(rand.Int64N(int64(try)*int64(stalePause))))
 	}
 }
 
-// try is one try at a batch. Errors: errTooMuch, trigger.ErrStale.
+// try is one try at a batch. Error: trigger.ErrStale.
 func (f *Fanout) try(ctx context.Context, in Intake) ([]Lane, error) {
 	if err := f.learn(ctx, &in); err != nil {
 		return nil, err
-	}
-	if f.Items > 0 && in.Triggers.Items() > f.Items && len(in.Accepted) > 1 {
-		return nil, errTooMuch
 	}
 	if err := f.address(ctx, &in); err != nil {
 		return nil, err
@@ -210,7 +170,7 @@ func (f *Fanout) begin(ctx context.Context, entries []Entry) (in Intake, busy []
 	return in, busy, nil
 }
 
-// learn makes the record, evaluates triggers and tells of people who came and went.
+// learn tells of people who came and went, and counts where it is to be done here.
 func (f *Fanout) learn(ctx context.Context, in *Intake) error {
 	events := make([]event.Event, 0, len(in.Accepted))
 	for _, a := range in.Accepted {

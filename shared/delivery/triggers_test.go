@@ -48,13 +48,6 @@ func (c *counting) Evaluate(_ context.Context, batch []trigger.Seen) (trigger.Ou
 	return trigger.Outcome{States: make([]trigger.State, c.states)}, nil
 }
 
-// perEvent makes a state of each event.
-type perEvent struct{}
-
-func (perEvent) Evaluate(_ context.Context, batch []trigger.Seen) (trigger.Outcome, error) {
-	return trigger.Outcome{States: make([]trigger.State, len(batch))}, nil
-}
-
 // staleLog refuses an Intake so often.
 type staleLog struct {
 	*memory
@@ -88,19 +81,4 @@ func TestABatchWhoseStatesChangedIsEvaluatedAgain(t *testing.T) {
 	f.Log = &staleLog{m, 1 << 20}
 	_, err = f.Process(t.Context(), hits(4))
 	require.ErrorIs(t, err, trigger.ErrStale, "it gives up, and the entries come again")
-}
-
-func TestABatchThatIsTooLargeForATransactionIsProcessedInParts(t *testing.T) {
-	f, m := fanout(event.Hits)
-	f.Triggers, f.Items = perEvent{}, 30
-	_, err := f.Process(t.Context(), hits(95))
-	require.NoError(t, err)
-	total := 0
-	for _, in := range m.intakes {
-		require.LessOrEqual(t, in.Triggers.Items(), 30)
-		total += len(in.Accepted)
-	}
-	require.Equal(t, 95, total)
-	require.Len(t, m.intakes, 4)
-	require.Equal(t, 95+2*48-1, m.aborted, "what is processed in parts is given up as a whole first")
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/scripts/awslocal/sim"
+	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/aws"
@@ -87,6 +88,29 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 	}
 }
 
+// accepting is the log of a function that takes events in, or finishes what was taken in.
+func (s *Stack) accepting() *aws.Deliveries {
+	d := s.Deliveries()
+	d.Commands, d.Counting = s.Triggers().Commands(), s.counting()
+	return d
+}
+
+func (s *Stack) counting() *aws.CountingQueue {
+	return &aws.CountingQueue{
+		SQS: sqs.NewFromConfig(s.Config()), Queue: s.queues["CountingQueue"].URL, DeadLetters: s.queues["CountingDeadLetters"].URL,
+	}
+}
+
+// Counter counts what was accepted.
+func (s *Stack) Counter() *counting.Counter {
+	triggers := s.Triggers()
+	store := &aws.CountingStore{Intakes: s.Deliveries(), Record: s.Record(), Triggers: triggers}
+	return &counting.Counter{
+		Source: store, Store: store, Log: s.log, Now: s.Now, Recorder: &report.Recorder{Zones: s.Reports(), Now: s.Now},
+		Triggers: &trigger.Evaluator{Store: triggers, Now: s.Now, Log: s.log},
+	}
+}
+
 func (s *Stack) visibility(queues ...string) *aws.Visibility {
 	v := &aws.Visibility{SQS: sqs.NewFromConfig(s.Config()), Log: s.log}
 	for _, q := range queues {
@@ -151,13 +175,7 @@ const budget = time.Minute
 func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
 	c.Deploy("Fanout", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
-		log, triggers := s.Deliveries(), s.Triggers()
-		log.Record, log.Triggers = s.Record(), triggers
-		f := &delivery.Fanout{
-			Integrations: s.Integrations(), Systems: s.all, Log: log, Logger: s.log, Now: s.Now,
-			Recorder: &report.Recorder{Zones: s.Reports(), Now: s.Now}, Items: aws.BatchItems,
-			Triggers: &trigger.Evaluator{Store: triggers, Now: s.Now, Log: s.log},
-		}
+		f := &delivery.Fanout{Integrations: s.Integrations(), Systems: s.all, Log: s.accepting(), Logger: s.log, Now: s.Now}
 		return lambda.NewHandler(aws.FanoutHandler(f, s.visibility("EventsQueue", "UnknownEventsQueue"), s.log)).Invoke
 	})
 	c.Deploy("Deliver", func(b *sim.Sandbox) sim.Handler {
@@ -165,11 +183,14 @@ func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
 		again := s.visibility("DeliveriesQueue", "RetriesQueue")
 		return lambda.NewHandler(aws.DeliverHandler(s.sender(carrier, budget), again, s.log)).Invoke
 	})
+	c.Deploy("Count", func(b *sim.Sandbox) sim.Handler {
+		s := Open(c, b, log)
+		return lambda.NewHandler(aws.CountHandler(s.Counter(), s.counting(), s.visibility("CountingQueue"), s.log)).Invoke
+	})
 	c.Deploy("Retry", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
 		store, sender := s.Integrations(), s.sender(carrier, budget)
-		outbox := s.Deliveries()
-		outbox.Triggers = s.Triggers()
+		outbox := s.accepting()
 		sweeper := &delivery.Sweeper{
 			Stranded: outbox, Batches: outbox, Executions: sender.Executions, Resume: sender.Resume, Now: s.Now, Log: s.log,
 		}
@@ -184,8 +205,8 @@ func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
 	})
 }
 
-// Polled are the functions that poll queues, as far as events and deliveries go.
-var Polled = []string{"Fanout", "Deliver"}
+// Polled are the functions that poll queues, as far as events, deliveries and counting go.
+var Polled = []string{"Fanout", "Deliver", "Count"}
 
 // Schedules are the calls that EventBridge Scheduler makes, by function.
 var Schedules = map[string]string{"Retry": `{"relay":true}`}
@@ -193,4 +214,5 @@ var Schedules = map[string]string{"Retry": `{"relay":true}`}
 // Redrives are where an operator moves the messages of a dead-letter queue to, as the alarms ask.
 var Redrives = map[string]string{
 	"EventsDeadLetters": "EventsQueue", "DeliveriesDeadLetters": "DeliveriesQueue", "RetryDeadLetters": "RetriesQueue",
+	"CountingDeadLetters": "CountingQueue",
 }

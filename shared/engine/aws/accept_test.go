@@ -26,7 +26,6 @@ import (
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
-	"tocsin/shared/report"
 )
 
 // fixed are the integrations of a test.
@@ -51,7 +50,7 @@ func fanoutTo(w *world, log delivery.Log, system string) *delivery.Fanout {
 			ID: "i", Tenant: "42", System: system, Name: "i", Revision: 1, Window: 1, Parameters: []byte(`{}`),
 			Subscriptions: []integration.Subscription{{Event: event.Hits}},
 		}},
-		Systems: catalogue.Default(), Log: log, Logger: slog.New(slog.DiscardHandler), Recorder: &report.Recorder{Zones: w.reports(), Now: now}, Items: aws.BatchItems,
+		Systems: catalogue.Default(), Log: log, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 

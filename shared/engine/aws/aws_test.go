@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
+	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/enginetest"
@@ -77,10 +78,52 @@ func open(t *testing.T) *world {
 }
 
 func (w *world) deliveries() *aws.Deliveries {
-	return &aws.Deliveries{DB: w.db, SQS: w.sqs, Queue: w.queue, Now: now, Record: w.record(), Tables: aws.Tables{
+	return &aws.Deliveries{DB: w.db, SQS: w.sqs, Queue: w.queue, Now: now, Tables: aws.Tables{
 		Deliveries: w.prefix + "DeliveriesTable", Events: w.prefix + "EventsTable", Batches: w.prefix + "BatchesTable", DeadLetters: w.prefix + "DeadLettersTable",
 		Journal: w.prefix + "JournalTable", Intakes: w.prefix + "IntakesTable", Outbox: w.prefix + "OutboxTable",
 	}}
+}
+
+// deliveriesTo has a queue of counting.
+func (w *world) deliveriesTo(queue *waiting) *aws.Deliveries {
+	d := w.deliveries()
+	d.Counting = queue
+	return d
+}
+
+// triggers publishes what they announce at p.
+func (w *world) triggers(p *published) *aws.Triggers {
+	return &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: w.integrations(p).Announcements(), Now: time.Now}
+}
+
+func (w *world) countingStore(in aws.Intakes, triggers *aws.Triggers) *aws.CountingStore {
+	return &aws.CountingStore{Intakes: in, Record: w.record(), Triggers: triggers}
+}
+
+// waiting is the queue of intakes that are to be counted, in memory.
+type waiting struct {
+	mu      sync.Mutex
+	intakes map[string][]string
+}
+
+func (q *waiting) Enqueue(_ context.Context, tenant, intake string, list []event.Event) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.intakes == nil {
+		q.intakes = map[string][]string{}
+	}
+	if slices.ContainsFunc(list, func(e event.Event) bool { return counting.Counts(e.Kind) }) {
+		q.intakes[tenant] = append(q.intakes[tenant], intake)
+	}
+	return nil
+}
+
+func (q *waiting) take() map[string][]string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	out := q.intakes
+	q.intakes = nil
+	return out
 }
 
 func (w *world) record() *aws.Record {
@@ -221,9 +264,9 @@ func TestJournal(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	enginetest.Record(t, func(t *testing.T) (enginetest.Log, report.Ledger) {
+	enginetest.Record(t, func(t *testing.T) enginetest.RecordEngine {
 		w := open(t)
-		return w.log(), w.record()
+		return enginetest.RecordEngine{Log: w.log(), Ledger: w.record(), Counting: &enginetest.Counting{Store: w.countingStore(nil, w.triggers(&published{}))}}
 	})
 }
 

@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -142,19 +141,19 @@ func (c *CountingStore) mark(tenant string, m counting.Mark) types.TransactWrite
 
 // Write writes a turn.
 func (c *CountingStore) Write(ctx context.Context, o counting.Outcome) error {
+	if rows := len(o.Marks) + o.Triggers.Items() + 1; rows > transactLimit { // with the entry of the record
+		return fmt.Errorf("%d rows: %w", rows, counting.ErrTooLarge)
+	}
 	var writes []types.TransactWriteItem
 	for _, m := range o.Marks {
 		writes = append(writes, c.mark(o.Tenant, m))
 	}
 	marks, states := len(writes), len(writes)+len(o.Triggers.States)
-	notes, err := c.Triggers.Announcements.write(o.Triggers.Publish)
+	replaced, unnamed, err := c.Triggers.replace(ctx, o.Triggers.States)
 	if err != nil {
 		return err
 	}
-	if rows := states + len(notes) + 1; rows > transactLimit {
-		return fmt.Errorf("%d rows: %w", rows, counting.ErrTooLarge)
-	}
-	replaced, unnamed, err := c.Triggers.replaceStates(ctx, o.Triggers.States)
+	notes, err := c.Triggers.Announcements.write(o.Triggers.Publish)
 	if err != nil {
 		return err
 	}
@@ -193,14 +192,8 @@ func (c *CountingStore) after(ctx context.Context, tenant string, publish []even
 	if len(publish) > 0 {
 		c.Triggers.Announcements.publish(ctx, publish)
 	}
-	if entry == nil {
-		return
-	}
-	if sum := sha256.Sum256([]byte(textOf(entry, "id"))); sum[0]%foldEvery != 0 {
-		return
-	}
-	if _, err := c.Record.fold(ctx, tenant); err != nil {
-		c.Record.Log.Error("fold the record: a later turn does it", "tenant", tenant, "error", err.Error())
+	if entry != nil {
+		c.Record.foldNowAndThen(ctx, tenant, entry)
 	}
 }
 

@@ -65,10 +65,9 @@ func (i intakes) fill(tenant string, count, most int) (ids []string, hits int64)
 // counts makes a counter, as a function of its own has one.
 func (w *world) counts(p *published, in aws.Intakes) (*counting.Counter, *aws.Triggers) {
 	log := slog.New(slog.DiscardHandler)
-	store := w.integrations(nil)
-	store.Publisher, store.Now = p, now
-	triggers := &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: store.Announcements(), Now: now}
-	s := &aws.CountingStore{Intakes: in, Record: w.record(), Triggers: triggers}
+	triggers := w.triggers(p)
+	triggers.Announcements.Now = now
+	s := w.countingStore(in, triggers)
 	return &counting.Counter{
 		Source: s, Store: s, Log: log, Now: now,
 		Triggers: &trigger.Evaluator{Store: triggers, Now: now, Log: log}, Recorder: &report.Recorder{Zones: w.reports(), Now: now},

@@ -44,13 +44,11 @@ type Deliveries struct {
 	Tables Tables
 	Queue  string // the URL of the deliveries queue
 	Now    func() time.Time
-	// Record is where Accept adds up what it accepts; nil = it must be given nothing to add.
-	Record *Record
-	// Triggers is needed by fan-out only, as Record is. Commands are kept in its table.
-	Triggers *Triggers
+	// Commands is needed where intakes are finished, by fan-out and by the sweeper.
+	Commands *Commands
 	// Bus is where dead letters are sent again; nil where none are.
 	Bus Forwarder
-	// Counting is told of what was accepted; nil = what counts is in the Intake, and is written with it.
+	// Counting is told of what was accepted, where intakes are finished; nil = nothing is counted.
 	Counting Counting
 	Log      *slog.Logger // nil = nothing is logged
 	// Keep is how long events, deliveries and dead letters are kept; 0 = 30 days.

@@ -15,7 +15,6 @@ import (
 	"github.com/aws/smithy-go"
 
 	"tocsin/shared/delivery"
-	"tocsin/shared/trigger"
 )
 
 // Processor is the part of delivery.Fanout that the fanout function calls.
@@ -145,8 +144,7 @@ func process(ctx context.Context, p Processor, messages []events.SQSMessage) (fa
 // poisonous reports whether an entry can be why its batch failed, and not the state of the services or another
 // function.
 func poisonous(err error) bool {
-	for _, passing := range []error{context.Canceled, context.DeadlineExceeded, trigger.ErrStale, delivery.ErrBusy,
-		errAborted, errCapacity} {
+	for _, passing := range []error{context.Canceled, context.DeadlineExceeded, delivery.ErrBusy, errAborted, errCapacity} {
 		if errors.Is(err, passing) {
 			return false
 		}

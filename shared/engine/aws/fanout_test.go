@@ -80,7 +80,6 @@ func fanOut(t *testing.T, p *processor, in events.SQSEvent) (failed []string) {
 
 func TestOnlyTheTenantThatFailsComesAgain(t *testing.T) {
 	for name, err := range map[string]error{
-		"stale":     trigger.ErrStale,
 		"throttled": &smithy.GenericAPIError{Code: "ProvisionedThroughputExceededException"},
 		"no answer": &smithy.OperationError{ServiceID: "DynamoDB", OperationName: "PutItem",
 			Err: errors.New("connection reset")},

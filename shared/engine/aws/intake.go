@@ -6,13 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
-	"tocsin/shared/report"
-	"tocsin/shared/trigger"
 )
 
 // An intake is what fan-out made of a batch of one tenant's events. It is accepted by one conditional write, of its
@@ -57,14 +52,14 @@ type share struct {
 	own        bool // begun by Accept itself
 	events     []delivery.Accepted
 	deliveries []delivery.Delivery
-	records    []report.Record
-	states     []trigger.State
-	publish    []event.Event
 }
 
 // Accept commits the intake of each tenant and makes its deliveries ready. Entries that hold no event come last:
 // however many there are, they stop no event.
 func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
+	if len(in.Records) > 0 || !in.Triggers.Empty() {
+		return errors.New("accept an intake: this engine counts apart, see package counting: fan-out must have no Triggers and no Recorder")
+	}
 	shares, err := d.shares(ctx, in)
 	if err != nil {
 		return err
@@ -119,27 +114,6 @@ func (d *Deliveries) shares(ctx context.Context, in delivery.Intake) ([]*share, 
 		}
 		s.deliveries = append(s.deliveries, v)
 	}
-	for _, r := range in.Records {
-		s, err := of(r.Tenant)
-		if err != nil {
-			return nil, err
-		}
-		s.records = append(s.records, r)
-	}
-	for _, st := range in.Triggers.States {
-		s, err := of(st.Tenant)
-		if err != nil {
-			return nil, err
-		}
-		s.states = append(s.states, st)
-	}
-	for _, e := range in.Triggers.Publish {
-		s, err := of(e.Tenant)
-		if err != nil {
-			return nil, err
-		}
-		s.publish = append(s.publish, e)
-	}
 	return out, nil
 }
 
@@ -164,7 +138,7 @@ func (d *Deliveries) begun(ctx context.Context, s *share) (fresh bool, err error
 	case count[delivery.Known]:
 		return false, nil
 	}
-	err = fmt.Errorf("accept %d events of tenant %s: %w: %w", len(s.events), s.tenant, errMeanwhile, trigger.ErrStale)
+	err = fmt.Errorf("accept %d events of tenant %s, of which some were accepted meanwhile: %w", len(s.events), s.tenant, delivery.ErrBusy)
 	return false, errors.Join(err, d.Abort(ctx, s.events))
 }
 
@@ -188,7 +162,7 @@ func (d *Deliveries) accept(ctx context.Context, s *share) error {
 	if err := putAll(ctx, d.DB, before); err != nil {
 		return fmt.Errorf("begin the intake: %w", err)
 	}
-	if err := d.commit(ctx, s, rows[0]); err != nil {
+	if err := d.commit(ctx, rows[0]); err != nil {
 		return err
 	}
 	if err := d.finish(ctx, finishing{s.tenant, s.id, s.deliveries, eventsOf(s.events)}, false); err != nil {
@@ -240,42 +214,15 @@ func (d *Deliveries) rows(s *share) ([]item, error) {
 	return append([]item{row}, parts...), err
 }
 
-// commit writes the row of an intake. What its events add to the record and mean to triggers is written in one
-// transaction with it, so that it counts exactly once. Errors: errAborted, trigger.ErrStale when a state changed
-// meanwhile.
-func (d *Deliveries) commit(ctx context.Context, s *share, row item) error {
-	counts, err := d.counts(ctx, s)
-	if err != nil {
-		return err
-	}
-	if len(counts.writes) == 0 {
-		there, err := putNew(ctx, d.DB, d.Tables.Intakes, "intake", row)
-		if err != nil {
-			return fmt.Errorf("commit the intake: %w", err)
-		}
-		if fateOf(there) == aborted {
-			return errAborted
-		}
-		return nil // also where it was there: our own call, whose answer was lost
-	}
-	put := &types.Put{
-		TableName: &d.Tables.Intakes, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(intake)"),
-	}
-	unmet, err := transact(ctx, d.DB, append([]types.TransactWriteItem{{Put: put}}, counts.writes...), "")
+// commit writes the row of an intake. What its events add to the record and mean to triggers is counted apart: see package
+// counting. Error: errAborted.
+func (d *Deliveries) commit(ctx context.Context, row item) error {
+	there, err := putNew(ctx, d.DB, d.Tables.Intakes, "intake", row)
 	if err != nil {
 		return fmt.Errorf("commit the intake: %w", err)
 	}
-	if len(unmet) > 0 {
-		fate, err := d.decided(ctx, s.tenant, s.id)
-		switch {
-		case err != nil:
-			return err
-		case fate == aborted:
-			return errAborted
-		case fate == undecided:
-			return fmt.Errorf("count for the triggers of tenant %s: %w", s.tenant, trigger.ErrStale)
-		}
+	if fateOf(there) == aborted {
+		return errAborted
 	}
-	d.counted(ctx, s, counts)
-	return nil
+	return nil // also where it was there: our own call, whose answer was lost
 }

@@ -130,7 +130,7 @@ func (d *Deliveries) finish(ctx context.Context, f finishing, again bool) error 
 		if !ok {
 			continue
 		}
-		if err := d.Triggers.Commands().put(ctx, c, d.expires()); err != nil {
+		if err := d.Commands.put(ctx, c, d.expires()); err != nil {
 			return fmt.Errorf("keep command %s of tenant %s: %w", c.ID, c.Tenant, err)
 		}
 	}

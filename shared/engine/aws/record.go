@@ -14,20 +14,18 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/report"
 )
 
 // Record is the record for reports (report.Ledger) on a table with the keys `tenant` and `id`: a journal and days.
 //
-// What an intake adds to a tenant is one entry of the journal, written in one transaction with the intake: an event counts
-// exactly once, in whatever company its message comes again. A batch costs one row, however many counts it touches. A
-// transaction takes 100 items, hence BatchItems.
+// What a turn of counting adds to a tenant is one entry of the journal, written in one transaction with the marks of its
+// intakes (see CountingStore): an event counts exactly once. A turn costs one row, however many counts it touches.
 //
 // Entries are folded into days: a transaction removes entries and replaces their days, each on the condition that it is
-// as it was read. Fan-out folds after one batch in foldEvery, and a reader folds what is left before it reads, so that it
-// sees all that was accepted before it began. A day has four sections, each compressed; one that is too large for the
+// as it was read. Counting folds after one turn in foldEvery, and a reader folds what is left before it reads, so that it
+// sees all that was counted before it began. A day has four sections, each compressed; one that is too large for the
 // day's own row is in rows named by a digest of what they hold, written before the day names them and removed when it
 // does so no longer. A day is bounded by the limits of package report, and one day at a time is in memory.
 //
@@ -42,7 +40,7 @@ type Record struct {
 }
 
 const (
-	// foldEvery is after how many batches of a tenant fan-out folds, on average.
+	// foldEvery is after how many turns of a tenant counting folds, on average.
 	foldEvery = 64
 	// foldEntries are folded at once, together with at most foldDays days if it is more than one entry; foldBytes bounds
 	// what they hold in memory before they are decompressed.
@@ -53,10 +51,6 @@ const (
 	entryInRow, sectionInRow = 64 << 10, 6 << 10
 )
 
-// BatchItems is how many rows for triggers of one tenant a batch can have (see delivery.Fanout.Items): a transaction takes two
-// more items, the row of the intake and the entry of the record.
-const BatchItems = transactLimit - 2
-
 // Prefixes of ids in the table.
 const (
 	entryPrefix = "j "
@@ -65,8 +59,6 @@ const (
 )
 
 var (
-	// errMeanwhile: some events of a batch were accepted by another one while it was at work.
-	errMeanwhile = errors.New("some of the events were accepted meanwhile: hand them in again")
 	// errTorn: a row that a day names was removed, because the day names others now.
 	errTorn = errors.New("the day was replaced while it was read")
 )
@@ -95,9 +87,9 @@ func (r *Record) sequence() string {
 
 func nanos(n int64) string { return fmt.Sprintf("%019d", n) }
 
-// entry makes the journal's row of an intake's records, all of one tenant, and writes what it does not hold itself. Its id is
-// made of the time and of the intake: two processes may have one time, and the same to add up.
-func (r *Record) entry(ctx context.Context, tenant string, records []report.Record, intake string) (item, error) {
+// entry makes the journal's row of a turn's records, all of one tenant, and writes what it does not hold itself. Its id is
+// made of the time and of the turn: two processes may have one time, and the same to add up.
+func (r *Record) entry(ctx context.Context, tenant string, records []report.Record, turn string) (item, error) {
 	days := make(map[report.Day]portion, len(records))
 	expires := int64(0)
 	for _, v := range records {
@@ -114,7 +106,7 @@ func (r *Record) entry(ctx context.Context, tenant string, records []report.Reco
 	if err != nil {
 		return nil, err
 	}
-	row["id"] = text(textOf(row, "id") + " " + intake)
+	row["id"] = text(textOf(row, "id") + " " + turn)
 	return row, r.put(ctx, parts)
 }
 
@@ -183,52 +175,14 @@ func (r *Record) fetch(ctx context.Context, row item, name string) ([]byte, erro
 	return inflate(stored)
 }
 
-// meaning is what an intake adds to the record and means to triggers.
-type meaning struct {
-	writes []types.TransactWriteItem
-	entry  item // of the record; nil = nothing
-}
-
-// counts makes the writes of what an intake means beside its deliveries.
-func (d *Deliveries) counts(ctx context.Context, s *share) (c meaning, err error) {
-	if len(s.records) > 0 {
-		if d.Record == nil {
-			return c, errors.New("these deliveries keep no record")
-		}
-		if c.entry, err = d.Record.entry(ctx, s.tenant, s.records, s.id); err != nil {
-			return c, err
-		}
-		c.writes = append(c.writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Record.Table, Item: c.entry}})
-	}
-	if len(s.states)+len(s.publish) > 0 {
-		if d.Triggers == nil {
-			return c, errors.New("these deliveries keep no triggers")
-		}
-		notes, err := d.Triggers.Announcements.write(s.publish)
-		if err != nil {
-			return c, err
-		}
-		c.writes = append(append(c.writes, d.Triggers.replace(s.states)...), notes...)
-	}
-	if len(c.writes) >= transactLimit {
-		return c, fmt.Errorf("the intake means %d writes, at most %d can be made at once", len(c.writes), transactLimit-1)
-	}
-	return c, nil
-}
-
-// counted does what follows when an intake was counted.
-func (d *Deliveries) counted(ctx context.Context, s *share, c meaning) {
-	if len(s.publish) > 0 {
-		d.Triggers.Announcements.publish(ctx, s.publish)
-	}
-	if c.entry == nil {
+// foldNowAndThen folds after one entry in foldEvery.
+func (r *Record) foldNowAndThen(ctx context.Context, tenant string, entry item) {
+	if sum := sha256.Sum256([]byte(textOf(entry, "id"))); sum[0]%foldEvery != 0 {
 		return
 	}
-	if sum := sha256.Sum256([]byte(textOf(c.entry, "id"))); sum[0]%foldEvery == 0 {
-		// The entry is safe where it is: a reader, or a later batch, folds it.
-		if _, err := d.Record.fold(ctx, s.tenant); err != nil {
-			d.Record.Log.Error("fold the record: another batch does it", "tenant", s.tenant, "error", err.Error())
-		}
+	// The entry is safe where it is: a reader, or a later turn, folds it.
+	if _, err := r.fold(ctx, tenant); err != nil {
+		r.Log.Error("fold the record: a later turn does it", "tenant", tenant, "error", err.Error())
 	}
 }
 

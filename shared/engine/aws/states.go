@@ -135,9 +135,9 @@ func (s *Triggers) keep(states []trigger.State, kept []keptState) {
 	}
 }
 
-// replaceStates makes the writes of states for a transaction, each on the condition that it is as it was read, and writes new bases
+// replace makes the writes of states for a transaction, each on the condition that it is as it was read, and writes new bases
 // before it. unnamed are the keys of bases that can be removed after it.
-func (s *Triggers) replaceStates(ctx context.Context, states []trigger.State) (writes []types.TransactWriteItem, unnamed []item, err error) {
+func (s *Triggers) replace(ctx context.Context, states []trigger.State) (writes []types.TransactWriteItem, unnamed []item, err error) {
 	var bases []tableWrite
 	for _, st := range states {
 		row := triggerKey(st.Tenant, statePrefix, st.Trigger)

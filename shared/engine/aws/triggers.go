@@ -17,7 +17,7 @@ import (
 
 // Triggers is trigger.Store on a table with the keys `tenant` and `id`. The id of a row begins with what it is: a trigger, or
 // the state of one; the mark of a tenant that was seeded sorts before its triggers, so that one query reads both. A state
-// is replaced in the transaction of Deliveries.Accept that writes the events it counted, and expires by TTL.
+// is replaced in the transaction of CountingStore.Write that marks the intakes it counted, and expires by TTL.
 type Triggers struct {
 	DB            *dynamodb.Client
 	Table         string
@@ -220,20 +220,4 @@ func (s *Triggers) forget(tenant string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.known, tenant)
-}
-
-// replace makes the writes of states, for a transaction: each on the condition that it is as it was read.
-func (s *Triggers) replace(states []trigger.State) []types.TransactWriteItem {
-	var out []types.TransactWriteItem
-	for _, st := range states {
-		row := triggerKey(st.Tenant, statePrefix, st.Trigger)
-		row["version"], row["body"], row["expires"] = number(st.Version+1), blob(st.Body), number(st.Expires.Unix())
-		put := &types.Put{TableName: &s.Table, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(id)")}
-		if st.Version > 0 {
-			put.ConditionExpression = awssdk.String("version = :before")
-			put.ExpressionAttributeValues = item{":before": number(st.Version)}
-		}
-		out = append(out, types.TransactWriteItem{Put: put})
-	}
-	return out
 }

@@ -16,7 +16,6 @@ import (
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
-	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/enginetest"
 )
 
@@ -31,13 +30,16 @@ func engine(t *testing.T) (enginetest.TriggerEngine, command.Store) {
 	w := open(t)
 	p := &published{}
 	store := w.integrations(p)
-	d := w.deliveries()
-	d.Triggers = &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: store.Announcements(), Now: time.Now}
-	commands := d.Triggers.Commands()
+	d, queue := w.deliveries(), &waiting{}
+	triggers := w.triggers(p)
+	commands := triggers.Commands()
 	commands.Now = now
+	d.Commands, d.Counting = commands, queue
+	apart := w.countingStore(d, triggers)
 	return enginetest.TriggerEngine{
 		Log:   enginetest.Log{Log: d, Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry { return delivered(entries) }, Ready: w.ready(d)},
-		Store: d.Triggers, Integrations: store, Systems: catalogue.Default(), Workers: 8, Items: aws.BatchItems,
+		Store: triggers, Integrations: store, Systems: catalogue.Default(), Workers: 20,
+		Counting: &enginetest.Counting{Source: apart, Store: apart, Waiting: queue.take},
 		Left: func(t *testing.T) []delivery.Entry {
 			p.mu.Lock()
 			defer p.mu.Unlock()

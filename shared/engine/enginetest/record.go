@@ -1,14 +1,15 @@
 package enginetest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"tocsin/shared/delivery"
 	"tocsin/shared/report"
+	"tocsin/shared/trigger"
 )
 
 const day = report.Day("2023-03-01")
@@ -52,19 +53,39 @@ func read(t *testing.T, l report.Ledger, tenant string, first, last report.Day) 
 	return r
 }
 
-// Record is the suite of report.Ledger and of the part of delivery.Log.Accept that writes it.
-func Record(t *testing.T, open func(t *testing.T) (Log, report.Ledger)) {
-	// add hands in one event with records, as fan-out does, and returns what it handed in.
-	add := func(t *testing.T, q *rig, records ...report.Record) delivery.Intake {
-		t.Helper()
-		in := delivery.Intake{Accepted: q.publish(1), Records: records}
-		in.Accepted[0].Event.Tenant = records[0].Tenant // a record is of a tenant who has an event in the batch
-		require.NoError(t, q.log.Accept(t.Context(), in))
-		return in
+// utc is the zone of every tenant of the suites.
+type utc struct{}
+
+func (utc) Settings(_ context.Context, tenant string) (report.Settings, error) {
+	return report.Settings{Tenant: tenant}, nil
+}
+
+// RecordEngine is what the suite of the record works on.
+type RecordEngine struct {
+	Log      Log
+	Ledger   report.Ledger
+	Counting *Counting // nil: the engine counts as it accepts
+}
+
+// Record is the suite of report.Ledger, and of what writes it: delivery.Log.Accept, or counting.Store.Write where the engine
+// counts apart.
+func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
+	type engine struct {
+		*rig
+		counting *Counting
 	}
-	begin := func(t *testing.T) (*rig, report.Ledger) {
-		log, l := open(t)
-		return &rig{t: t, log: log}, l
+	// add hands in one event with records; again does it once more.
+	add := func(t *testing.T, q engine, records ...report.Record) (again func() error) {
+		t.Helper()
+		accepted := q.publish(1)[0]
+		accepted.Event.Tenant = records[0].Tenant // a record is of a tenant who has an event in the batch
+		again, err := q.counting.write(t, q.log, accepted, trigger.Outcome{}, records)
+		require.NoError(t, err)
+		return again
+	}
+	begin := func(t *testing.T) (engine, report.Ledger) {
+		e := open(t)
+		return engine{&rig{t: t, log: e.Log}, e.Counting}, e.Ledger
 	}
 	t.Run("batches add up", func(t *testing.T) {
 		q, l := begin(t)
@@ -87,8 +108,8 @@ func Record(t *testing.T, open func(t *testing.T) (Log, report.Ledger)) {
 	})
 	t.Run("an intake handed in again counts once", func(t *testing.T) {
 		q, l := begin(t)
-		in := add(t, q, report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 3}}, Attacks: []report.Attack{attack(1, 3)}})
-		require.NoError(t, q.log.Accept(t.Context(), in))
+		again := add(t, q, report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 3}}, Attacks: []report.Attack{attack(1, 3)}})
+		require.NoError(t, again())
 		got := read(t, l, "42", day, day)
 		require.EqualValues(t, 3, got.counts[report.Total][""])
 		require.EqualValues(t, 3, got.attacks[attack(1, 0).Key].Hits())

@@ -30,8 +30,8 @@ type TriggerEngine struct {
 	Left func(t *testing.T) []delivery.Entry
 	// Workers is how many fan-outs the engine may have at work at once.
 	Workers int
-	// Items is the bound of delivery.Fanout.Items.
-	Items int
+	// Counting is where the engine counts apart; nil = it counts as it accepts.
+	Counting *Counting
 }
 
 // triggerRig runs fan-outs over the engine.
@@ -43,10 +43,11 @@ type triggerRig struct {
 
 func (r *triggerRig) fanout() *delivery.Fanout {
 	log := slog.New(slog.DiscardHandler)
-	return &delivery.Fanout{
-		Integrations: r.Integrations, Systems: r.Systems, Log: r.Log, Logger: log, Items: r.Items,
-		Triggers: &trigger.Evaluator{Store: r.Store, Now: func() time.Time { return at }, Log: log},
+	f := &delivery.Fanout{Integrations: r.Integrations, Systems: r.Systems, Log: r.Log, Logger: log}
+	if r.Counting == nil {
+		f.Triggers = &trigger.Evaluator{Store: r.Store, Now: func() time.Time { return at }, Log: log}
 	}
+	return f
 }
 
 // watch makes the tenant's only trigger. It is there as if a person had made it: Seed was done before.
@@ -82,9 +83,16 @@ func (r *triggerRig) process(f *delivery.Fanout, entries ...delivery.Entry) []ev
 	return r.drain(f)
 }
 
+// left counts what is to be counted, and takes what triggers published.
+func (r *triggerRig) left() []delivery.Entry {
+	r.t.Helper()
+	r.Counting.counts(r.t, r.Store)
+	return r.Left(r.t)
+}
+
 func (r *triggerRig) drain(f *delivery.Fanout) []event.Event {
 	r.t.Helper()
-	left := r.Left(r.t)
+	left := r.left()
 	var out []event.Event
 	for _, e := range left {
 		parsed, err := event.Parse(e.DetailType, e.Detail)
@@ -94,12 +102,13 @@ func (r *triggerRig) drain(f *delivery.Fanout) []event.Event {
 	if len(left) > 0 {
 		_, err := f.Process(r.t.Context(), left)
 		require.NoError(r.t, err)
-		require.Empty(r.t, r.Left(r.t), "what a trigger publishes sets off nothing")
+		require.Empty(r.t, r.left(), "what a trigger publishes sets off nothing")
 	}
 	return out
 }
 
-// Triggers is the suite of trigger.Store, and of the part of delivery.Log.Accept that writes trigger.Outcome.
+// Triggers is the suite of trigger.Store, and of what writes trigger.Outcome: delivery.Log.Accept, or counting.Store.Write where
+// the engine counts apart.
 func Triggers(t *testing.T, open func(t *testing.T) TriggerEngine) {
 	run := func(name string, test func(t *testing.T, r *triggerRig)) {
 		t.Run(name, func(t *testing.T) { test(t, &triggerRig{t: t, TriggerEngine: open(t)}) })
@@ -173,16 +182,18 @@ func Triggers(t *testing.T, open func(t *testing.T) TriggerEngine) {
 		parsed, err := event.Parse(e[0].DetailType, e[0].Detail)
 		require.NoError(t, err)
 		state := trigger.State{Tenant: "42", Trigger: "t", Version: 3, Body: []byte("x"), Expires: at.AddDate(1, 0, 0)}
-		in := delivery.Intake{Accepted: []delivery.Accepted{{Entry: e[0], Event: parsed}}, Triggers: trigger.Outcome{
-			States: []trigger.State{state}, Publish: []event.Event{note("42", event.TriggerUpdate)},
-		}}
-		require.ErrorIs(t, r.Log.Accept(t.Context(), in), trigger.ErrStale)
+		accepted := delivery.Accepted{Entry: e[0], Event: parsed}
+		o := trigger.Outcome{States: []trigger.State{state}, Publish: []event.Event{note("42", event.TriggerUpdate)}}
+		_, err = r.Counting.write(t, r.Log, accepted, o, nil)
+		require.ErrorIs(t, err, trigger.ErrStale)
 		require.Equal(t, []bool{false}, known(t, r.Log, parsed))
 		states, err := r.Store.States(t.Context(), "42", []string{"t", "u"})
 		require.NoError(t, err)
 		require.Equal(t, []trigger.State{{Tenant: "42", Trigger: "t"}, {Tenant: "42", Trigger: "u"}}, states)
-		in.Triggers.States[0].Version, in.Triggers.Publish = 0, nil
-		require.NoError(t, r.Log.Accept(t.Context(), in))
+		o.States[0].Version, o.Publish = 0, nil
+		again, err := r.Counting.write(t, r.Log, accepted, o, nil)
+		require.NoError(t, err)
+		require.NoError(t, again())
 		states, err = r.Store.States(t.Context(), "42", []string{"t"})
 		require.NoError(t, err)
 		require.EqualValues(t, 1, states[0].Version)
@@ -379,9 +390,9 @@ func sideBySide(t *testing.T, r *triggerRig) {
 		batches = append(batches, chunk, chunk) // twice
 	}
 	feed(batches)
-	require.Empty(t, r.Left(t), "%d are not more than %d: none counted twice", total, total)
+	require.Empty(t, r.left(), "%d are not more than %d: none counted twice", total, total)
 	feed([][]delivery.Entry{{r.hit(at, "203.0.113.1")}})
-	require.Len(t, r.Left(t), 1, "and none was lost")
+	require.Len(t, r.left(), 1, "and none was lost")
 }
 
 // processAll processes a batch, and again what another fan-out was at.

@@ -22,9 +22,9 @@ import (
 )
 
 func TestRecord(t *testing.T) {
-	enginetest.Record(t, func(t *testing.T) (enginetest.Log, report.Ledger) {
+	enginetest.Record(t, func(t *testing.T) enginetest.RecordEngine {
 		db := open(t)
-		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Ledger()
+		return enginetest.RecordEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Ledger: db.Ledger()}
 	})
 }
 

@@ -1,0 +1,66 @@
+package enginetest
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/counting"
+	"tocsin/shared/delivery"
+	"tocsin/shared/report"
+	"tocsin/shared/trigger"
+)
+
+// Counting is an engine that counts apart from accepting: see package counting. nil: the engine counts as it accepts.
+type Counting struct {
+	Source counting.Source
+	Store  counting.Store
+	// Waiting takes the intakes that are to be counted, in the order in which they were accepted, by tenant.
+	Waiting func() map[string][]string
+}
+
+// counts counts what waits: each intake, and again, as messages come again.
+func (c *Counting) counts(t *testing.T, store trigger.Store) {
+	t.Helper()
+	if c == nil {
+		return
+	}
+	log := slog.New(slog.DiscardHandler)
+	clock := func() time.Time { return at }
+	counter := &counting.Counter{
+		Source: c.Source, Store: c.Store, Log: log, Now: clock, Recorder: &report.Recorder{Zones: utc{}, Now: clock},
+		Triggers: &trigger.Evaluator{Store: store, Now: clock, Log: log},
+	}
+	for tenant, ids := range c.Waiting() {
+		for range 2 {
+			done, err := counter.Count(t.Context(), tenant, ids)
+			require.NoError(t, err)
+			require.Equal(t, len(ids), done)
+		}
+	}
+}
+
+var intakes atomic.Int64
+
+// write writes what an accepted event means; an engine that counts apart writes it for an intake of its own. again hands the
+// very same in once more, as after an answer that got lost.
+func (c *Counting) write(t *testing.T, log Log, a delivery.Accepted, o trigger.Outcome, records []report.Record) (again func() error, err error) {
+	if c == nil {
+		in := delivery.Intake{Accepted: []delivery.Accepted{a}, Records: records, Triggers: o}
+		again = func() error { return log.Accept(t.Context(), in) }
+		return again, again()
+	}
+	apart := counting.Outcome{
+		Tenant: a.Event.Tenant, Marks: []counting.Mark{{Intake: fmt.Sprint("intake-", intakes.Add(1)), To: 1}}, Records: records, Triggers: o,
+	}
+	err = c.Store.Write(t.Context(), apart)
+	return func() error {
+		err := c.Store.Write(t.Context(), apart)
+		require.ErrorIs(t, err, counting.ErrCounted)
+		return nil
+	}, err
+}
