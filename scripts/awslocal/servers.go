@@ -101,6 +101,7 @@ func (s *Servers) run(env []string, name string, args ...string) error {
 	c.Env = append(os.Environ(), env...)
 	c.Stdout, c.Stderr = s.log, s.log
 	c.Dir = s.Modules
+	endsWithUs(c)
 	if err := c.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
