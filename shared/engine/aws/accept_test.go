@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/middleware"
@@ -337,10 +335,7 @@ func TestWhatIsPendingIsLookedAfterUntilItIsNot(t *testing.T) {
 // markers are those of the outbox.
 func (w *world) markers(t *testing.T) (ids []string) {
 	t.Helper()
-	out, err := w.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "OutboxTable"),
-		ConsistentRead: awssdk.Bool(true)})
-	require.NoError(t, err)
-	for _, row := range out.Items {
+	for _, row := range w.scan(t, "OutboxTable") {
 		if id := row["id"].(*types.AttributeValueMemberS).Value; row["due"] != nil {
 			ids = append(ids, id)
 		}

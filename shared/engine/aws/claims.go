@@ -130,7 +130,7 @@ func (d *Deliveries) contest(
 		place[key], keys[k] = n, item{"event": text(key)}
 		out[n] = delivery.Busy // should its row be gone meanwhile
 	}
-	found, err := getAll(ctx, d.DB, d.Tables.Events, keys, true, "event", "intake", "since", "expires")
+	found, err := getAll(ctx, d.DB, d.Tables.Events, keys, true, "event", "intake", "since", "v", "expires")
 	if err != nil {
 		return err
 	}

@@ -183,6 +183,9 @@ func (d *Deliveries) readDead(ctx context.Context, rows []item, out *[]delivery.
 }
 
 func (d *Deliveries) deadLetter(ctx context.Context, row item) (delivery.DeadLetter, error) {
+	if err := known(row, "a dead letter", deadVersion); err != nil {
+		return delivery.DeadLetter{}, fmt.Errorf("dead letter %s: %w", textOf(row, "id"), err)
+	}
 	l := delivery.DeadLetter{
 		ID: textOf(row, "id"), Tenant: strings.TrimPrefix(textOf(row, "tenant"), nobody), DetailType: textOf(row, "kind"),
 		At: time.Unix(0, numberOf(row, "at")).UTC(), Reason: textOf(row, "reason"),

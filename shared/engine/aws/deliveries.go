@@ -177,6 +177,9 @@ func troubleKey(tenant, integration string, s delivery.State) string {
 
 // read is the reverse of write, without the events.
 func read(row item) (delivery.Delivery, error) {
+	if err := known(row, "a delivery", deliveryVersion); err != nil {
+		return delivery.Delivery{}, fmt.Errorf("delivery %s: %w", textOf(row, "id"), err)
+	}
 	tenant, integration, _ := strings.Cut(textOf(row, "lane"), " ")
 	v := delivery.Delivery{
 		ID: textOf(row, "id"), Tenant: tenant, Integration: integration, State: delivery.State(textOf(row, "state")),

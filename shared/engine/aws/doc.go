@@ -13,11 +13,7 @@
 // A delivery that gathers (delivery.Join) is a row with a due time. The rows of one span of the clock have one
 // message, which is delayed until the span is over; opening it joins the rows. See gather.go.
 //
-// Rows have a version in the attribute v; none is 1. The rule for a change of what rows hold: readers read the old
-// form for as long as its rows are kept (KeepDays), and a test has rows of it (TestRowsOfVersionOneAreRead). While a
-// deployment goes on, functions of two releases are at work side by side: where the older one only fails on a new
-// row, its message comes again and meets the newer one; where it would misread the row, the readers come a release
-// before the writers. An attribute that only adds something needs no version.
+// Rows have a version in the attribute v: see rows.go.
 //
 // What events add to reports is written with them and folded into days later: see Record. A schedule finds what is
 // due in a sparse index (Reports) and sends a job for each recipient to a queue (ReportJobs), whose function makes

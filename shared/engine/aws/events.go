@@ -150,6 +150,9 @@ func (d *Deliveries) load(ctx context.Context, s sources) (map[string]event.Even
 	now := d.Now()
 	more := map[string]bool{}
 	for _, r := range rows {
+		if err := known(r, "an event", claimRow{}.newest()); err != nil {
+			return nil, err
+		}
 		key := textOf(r, "event")
 		tenant, _, _ := strings.Cut(key, " ")
 		if id := intakeID(tenant, textOf(r, "intake")); textOf(r, "intake") != "" && !s.intakes[id] {

@@ -239,6 +239,9 @@ func (d *Deliveries) span(ctx context.Context, tenant, integration string, due i
 	in.ExpressionAttributeValues[":due"] = number(due)
 	var out []gatheringRow
 	err := d.each(ctx, in, 1<<62, func(r item) (bool, error) {
+		if err := known(r, "a delivery", deliveryVersion); err != nil {
+			return false, err
+		}
 		out = append(out, gatheringRow{
 			Gathered: delivery.Gathered{ID: textOf(r, "id"), Due: end, Count: int(numberOf(r, "count")),
 				Size: int(numberOf(r, "size"))},

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
@@ -124,20 +123,3 @@ func (e *statementError) ErrorMessage() string { return e.text }
 func (e *statementError) ErrorFault() smithy.ErrorFault { return smithy.FaultUnknown }
 
 var _ smithy.APIError = (*statementError)(nil)
-
-// marshal is the item of a row struct.
-func marshal(row any) (item, error) {
-	out, err := attributevalue.MarshalMap(row)
-	if err != nil {
-		return nil, fmt.Errorf("encode a row: %w", err)
-	}
-	return out, nil
-}
-
-// unmarshal reads an item into a row struct.
-func unmarshal[R any](i item) (row R, err error) {
-	if err = attributevalue.UnmarshalMap(i, &row); err != nil {
-		err = fmt.Errorf("a row is damaged: %w", err)
-	}
-	return row, err
-}

@@ -4,11 +4,14 @@ package aws_test
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
 
@@ -32,6 +35,13 @@ func idOf(n byte) string {
 	id[15] = n
 	_ = id.SetTime(uint64(now().UnixMilli())) // a time of this century
 	return id.String()
+}
+
+// odd is an entry that is kept as a dead letter.
+func odd(reason string) delivery.Rejected {
+	return delivery.Rejected{
+		Entry: delivery.Entry{Receipt: "r", DetailType: "odd", Detail: []byte("{}"), At: now()}, Tenant: "42", Reason: reason,
+	}
 }
 
 // stored is a value as it is stored when it is too small to be compressed.
@@ -66,7 +76,8 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 		"events": stored(raw), "expires": expires})
 	row := func(integration, id string, events ...string) map[string]any {
 		return map[string]any{
-			"lane": "42 " + integration, "id": id, "state": "pending", "count": len(events), "kinds": []string{string(event.NewHits)}, "events": events, "expires": expires,
+			"lane": "42 " + integration, "id": id, "state": "pending", "count": len(events),
+			"kinds": []string{string(event.NewHits)}, "events": events, "expires": expires,
 		}
 	}
 	w.put(t, "DeliveriesTable", row("i", oldest, "a", "b"))
@@ -76,7 +87,8 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 		w.put(t, "DeliveriesTable", gathers)
 	}
 	w.put(t, "DeadLettersTable", map[string]any{
-		"tenant": "42", "id": oldest, "day": "2023-03-01", "kind": "odd", "at": now().UnixNano(), "reason": "it is odd", "detail": stored([]byte("{}")), "expires": expires,
+		"tenant": "42", "id": oldest, "day": "2023-03-01", "kind": "odd", "at": now().UnixNano(), "reason": "it is odd",
+		"detail": stored([]byte("{}")), "expires": expires,
 	})
 
 	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Fresh}, begin(t, d, old["a"], accepted("new", "/")))
@@ -111,7 +123,7 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got.Events, 5, "events of both versions in one delivery")
 
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: delivery.Entry{Receipt: "r", DetailType: "odd", Detail: []byte("{}"), At: now()}, Tenant: "42", Reason: "it is new"}}}))
+	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{odd("it is new")}}))
 	d.Bus = &forwarded{}
 	for _, tenant := range []string{"42", "*"} {
 		letters, err := d.DeadLetters(t.Context(), tenant, "", 10)
@@ -144,4 +156,53 @@ func TestAnEventThatIsKeptNoLongerIsNew(t *testing.T) {
 	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: both,
 		Deliveries: []delivery.Delivery{pending(second, both...)}}))
 	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Known}, begin(t, d, both...))
+}
+
+// Rows of a version that this release does not know are refused, and stay as they are.
+func TestRowsOfALaterVersionAreRefused(t *testing.T) {
+	w := open(t)
+	d, clock := w.clocked()
+	a := accepted("a", "/")
+	in := delivery.Intake{
+		Accepted: []delivery.Accepted{a}, Deliveries: []delivery.Delivery{pending(idOf(1), a)},
+		Rejected: []delivery.Rejected{odd("odd")},
+	}
+	require.NoError(t, d.Accept(t.Context(), in))
+	*clock = clock.Add(time.Hour)
+	reads := map[string]func() error{
+		"EventsTable":      func() error { return d.Accept(t.Context(), in) },
+		"IntakesTable":     func() error { _, err := d.Get(t.Context(), "42", "i", idOf(1)); return err },
+		"DeliveriesTable":  func() error { _, err := d.Get(t.Context(), "42", "i", idOf(1)); return err },
+		"OutboxTable":      func() error { _, err := d.Sweep(t.Context()); return err },
+		"DeadLettersTable": func() error { _, err := d.DeadLetters(t.Context(), "42", "", 10); return err },
+		"JournalTable": func() error {
+			_, _, err := d.Arrived(t.Context(), "42", now().Add(-time.Hour), *clock, "", 10)
+			return err
+		},
+	}
+	tables := slices.Sorted(maps.Keys(reads))
+	slices.Reverse(tables) // an Accept that fails leaves a tombstone in IntakesTable
+	for _, table := range tables {
+		read := reads[table]
+		rows := w.scan(t, table)
+		require.Len(t, rows, 1, table)
+		later := maps.Clone(rows[0])
+		later["v"] = &types.AttributeValueMemberN{Value: "99"}
+		name := w.prefix + table
+		_, err := w.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &name, Item: later})
+		require.NoError(t, err)
+		require.ErrorContains(t, read(), "version 99", table)
+		require.Equal(t, []map[string]types.AttributeValue{later}, w.scan(t, table), table)
+		_, err = w.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &name, Item: rows[0]})
+		require.NoError(t, err)
+	}
+}
+
+// scan reads a whole table.
+func (w *world) scan(t *testing.T, table string) []map[string]types.AttributeValue {
+	t.Helper()
+	name, consistent := w.prefix+table, true
+	out, err := w.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: &name, ConsistentRead: &consistent})
+	require.NoError(t, err)
+	return out.Items
 }
