@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/delivery"
 )
@@ -35,21 +36,18 @@ func FanoutHandler(
 	p Processor, again *Visibility, log *slog.Logger,
 ) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
-		var mu sync.Mutex
-		var failed []events.SQSMessage
-		var work sync.WaitGroup
-		room := make(chan struct{}, tenantsAtOnce)
-		for _, messages := range byGroup(in.Records) {
-			work.Go(func() {
-				room <- struct{}{}
-				defer func() { <-room }()
-				left := fanoutTenant(ctx, p, messages, log)
-				mu.Lock()
-				defer mu.Unlock()
-				failed = append(failed, left...)
+		groups := byGroup(in.Records)
+		left := make([][]events.SQSMessage, len(groups))
+		var work errgroup.Group
+		work.SetLimit(tenantsAtOnce)
+		for n, messages := range groups {
+			work.Go(func() error {
+				left[n] = fanoutTenant(ctx, p, messages, log)
+				return nil
 			})
 		}
-		work.Wait()
+		_ = work.Wait() // what failed is in left
+		failed := slices.Concat(left...)
 		again.Again(ctx, failed)
 		var out events.SQSEventResponse
 		for _, m := range failed {

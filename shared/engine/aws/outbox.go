@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
@@ -247,26 +247,26 @@ func (d *Deliveries) hand(ctx context.Context, ready []delivery.Delivery, again 
 // get another message. It returns how many of these it settled; one that fails keeps no other from being finished.
 // Call it each minute.
 func (d *Deliveries) Sweep(ctx context.Context) (count int, err error) {
-	var mu sync.Mutex
-	var wrong []error
-	var work sync.WaitGroup
-	room := make(chan struct{}, sweepsAtOnce)
+	var settled [outboxShards]int
+	var wrong [outboxShards]error
+	var work errgroup.Group
+	work.SetLimit(sweepsAtOnce)
 	for shard := range outboxShards {
-		work.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			settled, failed := d.sweepShard(ctx, strconv.Itoa(shard))
-			mu.Lock()
-			defer mu.Unlock()
-			count, wrong = count+settled, append(wrong, failed...)
+		work.Go(func() error {
+			settled[shard], wrong[shard] = d.sweepShard(ctx, strconv.Itoa(shard))
+			return nil
 		})
 	}
-	work.Wait()
+	_ = work.Wait() // what failed is in wrong
+	for _, n := range settled {
+		count += n
+	}
 	metrics.Count(ctx, metrics.Repaired, count)
-	return count, errors.Join(wrong...)
+	return count, errors.Join(wrong[:]...)
 }
 
-func (d *Deliveries) sweepShard(ctx context.Context, shard string) (count int, wrong []error) {
+func (d *Deliveries) sweepShard(ctx context.Context, shard string) (count int, err error) {
+	var wrong []error
 	pages := dynamodb.NewQueryPaginator(d.DB, &dynamodb.QueryInput{
 		TableName: &d.Tables.Outbox, KeyConditionExpression: awssdk.String("#shard = :shard"),
 		FilterExpression: awssdk.String("due <= :now"),
@@ -276,7 +276,7 @@ func (d *Deliveries) sweepShard(ctx context.Context, shard string) (count int, w
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return count, append(wrong, fmt.Errorf("look for what was left behind: %w", err))
+			return count, errors.Join(append(wrong, fmt.Errorf("look for what was left behind: %w", err))...)
 		}
 		for _, row := range page.Items {
 			settled, err := d.sweep(ctx, row)
@@ -287,7 +287,7 @@ func (d *Deliveries) sweepShard(ctx context.Context, shard string) (count int, w
 			}
 		}
 	}
-	return count, wrong
+	return count, errors.Join(wrong...)
 }
 
 // sweep looks at what a marker names; settled is true where something was left behind.

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
 )
 
 // statementCalls is how many calls of one batch are under way at once.
@@ -53,23 +53,13 @@ func executeAll(
 	ctx context.Context, db *dynamodb.Client, statements []types.BatchStatementRequest,
 ) (unmet []bool, err error) {
 	unmet = make([]bool, len(statements))
-	var work sync.WaitGroup
-	var mu sync.Mutex
-	room := make(chan struct{}, statementCalls)
+	var work errgroup.Group
+	work.SetLimit(statementCalls)
 	for first := 0; first < len(statements); first += statementLimit {
 		last := min(first+statementLimit, len(statements))
-		work.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			if failed := execute(ctx, db, statements[first:last], unmet[first:last]); failed != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				err = failed
-			}
-		})
+		work.Go(func() error { return execute(ctx, db, statements[first:last], unmet[first:last]) })
 	}
-	work.Wait()
-	return unmet, err
+	return unmet, work.Wait()
 }
 
 // execute makes one call, again for the statements that DynamoDB had no capacity for.
