@@ -387,21 +387,3 @@ func (d *Deliveries) finishing(ctx context.Context, tenant, intake string) (f fi
 	deliveries, err := p.deliveries(tenant, events)
 	return finishing{tenant, intake, deliveries, eventsOf(events)}, err
 }
-
-// Mark puts the markers of a tenant's intakes of a range of time back, so that the next sweep after a minute makes
-// all that follows from them again: after a restore of tables, for instance.
-func (d *Deliveries) Mark(ctx context.Context, tenant string, from, to time.Time) (count int, err error) {
-	var writes []tableWrite
-	err = d.journal(ctx, tenant, from, to, "", 1000, func(row journalRow) (bool, error) {
-		if row.Version < 2 {
-			return true, nil
-		}
-		marker, err := d.mark(tenant, row.ID)
-		writes = append(writes, marker)
-		return true, err
-	})
-	if err != nil {
-		return 0, err
-	}
-	return len(writes), putAll(ctx, d.DB, writes)
-}
