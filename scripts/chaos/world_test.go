@@ -433,13 +433,6 @@ const stuckAfter = 9 * time.Hour
 // settle waits, with redrives, until nothing is left to do.
 func (w *world) settle(ctx context.Context) []string {
 	began := time.Now()
-	if slices.ContainsFunc(w.plan.acts, func(a act) bool { return a.on == "CountingQueue" }) {
-		// Nobody looks after what is to be counted and has its message: who purged that queue puts the markers back.
-		for _, t := range w.plan.tenants {
-			_, err := w.tool.Deliveries().Mark(ctx, t.id, w.began.Add(-time.Hour), began)
-			require.NoError(w.t, err)
-		}
-	}
 	var left []string
 	for since := began; time.Since(began) < settleWithin && time.Since(since) < stuckAfter; time.Sleep(w.pause() / 4) {
 		w.redrive()
