@@ -144,9 +144,7 @@ func (d *Deliveries) openSpans(ctx context.Context, p delivery.Parcel) (delivery
 		if err != nil {
 			return p, fmt.Errorf("open the span of integration %s until %s: %w", p.Integration, one.Due, err)
 		}
-		for _, file := range files[:min(1, len(files))] {
-			ids = append(ids, file)
-		}
+		ids = append(ids, files[:min(1, len(files))]...)
 		// A file can be large, so that each of the others gets a message of its own.
 		for _, file := range files[min(1, len(files)):] {
 			alone := delivery.Parcel{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{file}}
