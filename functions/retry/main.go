@@ -21,7 +21,7 @@ func handler(s *stack.Stack) stack.Handler[aws.Turn, any] {
 	store := s.Integrations()
 	sender := s.Sender(store, budget)
 	service := s.Service(store)
-	outbox := s.Accepting()
+	outbox := s.Sweeping()
 	relay := func(ctx context.Context) (int, error) {
 		finished, swept := outbox.Sweep(ctx)
 		count, err := store.Relay(ctx)

@@ -211,6 +211,13 @@ func (s *Stack) Accepting() *aws.Deliveries {
 	return d
 }
 
+// Sweeping is the log of the function that finishes what was left behind.
+func (s *Stack) Sweeping() *aws.Deliveries {
+	d := s.Accepting()
+	d.Marks = &aws.CountingStore{Record: s.Record()}
+	return d
+}
+
 // CountingQueue is the queue of intakes that are to be counted.
 func (s *Stack) CountingQueue() *aws.CountingQueue {
 	return &aws.CountingQueue{SQS: sqs.NewFromConfig(s.sdk), Queue: s.env.need("TOCSIN_QUEUE_COUNTING")}

@@ -37,9 +37,8 @@ var (
 
 const root = "../.."
 
-// purged are the queues that somebody empties by mistake. EventsQueue is not among them, because what is in it is not accepted;
-// nor CountingQueue: what was in it is not counted.
-var purged = []string{"DeliveriesQueue"}
+// purged are the queues that somebody empties by mistake. EventsQueue is not among them: what is in it is not accepted.
+var purged = []string{"DeliveriesQueue", "CountingQueue"}
 
 var (
 	servers  *awslocal.Servers

@@ -92,6 +92,7 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 func (s *Stack) accepting() *aws.Deliveries {
 	d := s.Deliveries()
 	d.Commands, d.Counting = s.Triggers().Commands(), s.counting()
+	d.Marks = &aws.CountingStore{Record: s.Record()}
 	return d
 }
 

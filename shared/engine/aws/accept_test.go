@@ -286,6 +286,50 @@ func TestAPurgedQueueIsFilledAgain(t *testing.T) {
 	}
 }
 
+// What was not counted gets its message again, as often as looks are likely to find a queue that lost it; then its dead letter
+// is what is left. What was counted gets none.
+func TestAPurgedQueueOfCountingIsFilledAgain(t *testing.T) {
+	for _, system := range []string{"web_hooks", ""} { // "": nobody takes the event
+		t.Run(system, func(t *testing.T) {
+			w := open(t)
+			d, clock := w.clocked()
+			queue := &waiting{}
+			d.Counting = queue
+			d.Marks = w.countingStore(d, w.triggers(&published{}))
+			f := fanoutTo(w, d, "web_hooks")
+			if system == "" {
+				f.Integrations = fixed{}
+			}
+			_, err := f.Process(t.Context(), []delivery.Entry{hitEntry("e1", "m", now())})
+			require.NoError(t, err)
+			w.sent(t, d) // it is delivered
+			intake := queue.take()["42"]
+			require.Len(t, intake, 1)
+			for _, after := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour} {
+				*clock = clock.Add(after + time.Minute)
+				_, err = d.Sweep(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, intake, queue.take()["42"], "purged again")
+			}
+			*clock = clock.Add(100 * time.Hour)
+			_, err = d.Sweep(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, queue.take())
+
+			_, err = f.Process(t.Context(), []delivery.Entry{hitEntry("e2", "m", *clock)})
+			require.NoError(t, err)
+			counter, _ := w.counts(&published{}, d)
+			done, err := counter.Count(t.Context(), "42", queue.take()["42"])
+			require.NoError(t, err)
+			require.Equal(t, 1, done)
+			*clock = clock.Add(31 * time.Minute)
+			_, err = d.Sweep(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, queue.take(), "it was counted")
+		})
+	}
+}
+
 // A delivery that is pending gets messages at longer and longer intervals; one that is done has none, and its marker
 // goes.
 func TestWhatIsPendingIsLookedAfterUntilItIsNot(t *testing.T) {

@@ -50,7 +50,9 @@ type Deliveries struct {
 	Bus Forwarder
 	// Counting is told of what was accepted, where intakes are finished; nil = nothing is counted.
 	Counting Counting
-	Log      *slog.Logger // nil = nothing is logged
+	// Marks is needed by the sweeper: what was not counted gets its message again. nil = that is not looked after.
+	Marks Marks
+	Log   *slog.Logger // nil = nothing is logged
 	// Keep is how long events, deliveries and dead letters are kept; 0 = 30 days.
 	Keep time.Duration
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/command"
+	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/event"
@@ -46,7 +47,15 @@ const (
 	// lookMost doublings, because a queue with a long backlog is no queue that lost something.
 	lookAfter = 30 * time.Minute
 	lookMost  = 4
+	// countLooks is how many looks send the message again that has an intake counted: one that can not be counted is in the
+	// dead letters by then.
+	countLooks = 3
 )
+
+// Marks tells how many events of intakes were counted.
+type Marks interface {
+	Counted(ctx context.Context, tenant string, intakes []string) ([]int, error)
+}
 
 // Counting is told of each intake that was committed, perhaps more than once.
 type Counting interface {
@@ -143,10 +152,33 @@ func (d *Deliveries) finish(ctx context.Context, f finishing, again bool) error 
 		}
 	}
 	id := intakeID(f.tenant, f.intake)
-	if len(f.deliveries) == 0 {
+	if len(f.deliveries) == 0 && (d.Counting == nil || counts(f.events) == 0) {
 		return d.unmark(ctx, id)
 	}
 	return d.postpone(ctx, id, 0)
+}
+
+// counts is how many of the events count for triggers or reports.
+func counts(events []event.Event) (n int) {
+	for _, e := range events {
+		if counting.Counts(e.Kind) {
+			n++
+		}
+	}
+	return n
+}
+
+// recount sends the message again that has an intake counted, where it has no mark: the queue lost it, or is long.
+func (d *Deliveries) recount(ctx context.Context, f finishing, looks int) (sent bool, err error) {
+	n := counts(f.events)
+	if d.Counting == nil || d.Marks == nil || n == 0 || looks > countLooks {
+		return false, nil
+	}
+	marks, err := d.Marks.Counted(ctx, f.tenant, []string{f.intake})
+	if err != nil || marks[0] >= n {
+		return false, err
+	}
+	return true, d.Counting.Enqueue(ctx, f.tenant, f.intake, f.events)
 }
 
 // ready writes the rows of an intake's deliveries, sends their messages, and returns how many were to be sent. again
@@ -322,7 +354,8 @@ func (d *Deliveries) sweep(ctx context.Context, row item) (settled bool, err err
 	return true, d.finish(ctx, f, true)
 }
 
-// lookIntake sends the messages of an intake's deliveries that are pending again.
+// lookIntake sends the messages of an intake's deliveries that are pending again, and the one that has it counted where it is
+// not.
 func (d *Deliveries) lookIntake(ctx context.Context, m markerRow) (settled bool, err error) {
 	f, err := d.finishing(ctx, m.Tenant, m.Intake)
 	if errors.Is(err, delivery.ErrNotFound) {
@@ -332,6 +365,13 @@ func (d *Deliveries) lookIntake(ctx context.Context, m markerRow) (settled bool,
 		return false, err
 	}
 	count, err := d.ready(ctx, f, true, true)
+	if err != nil {
+		return false, err
+	}
+	sent, err := d.recount(ctx, f, m.Looks)
+	if sent {
+		count++
+	}
 	return d.looked(ctx, m, count, err)
 }
 
