@@ -286,6 +286,34 @@ func TestAPurgedQueueIsFilledAgain(t *testing.T) {
 	}
 }
 
+// A sweeper whose clock is behind finds a row that was joined, before the span is over by its own clock: it must not write it
+// again.
+func TestASweeperWhoseClockIsBehindDoublesNoFile(t *testing.T) {
+	w := open(t)
+	d, clock := w.clocked()
+	f := fanoutTo(w, d, "minio")
+	_, err := f.Process(t.Context(), []delivery.Entry{hitEntry("e1", "m", now())})
+	require.NoError(t, err)
+	// The function that accepts the second event ends before the marker says that all is done.
+	w.gate.Faults(func(call string) *awslocal.Fault {
+		if call == "UpdateItem" {
+			return &awslocal.Fault{Status: 400, Type: "AccessDeniedException"}
+		}
+		return nil
+	})
+	_, err = f.Process(t.Context(), []delivery.Entry{hitEntry("e2", "m", now().Add(time.Second))})
+	require.NoError(t, err)
+	w.gate.Faults(nil)
+	*clock = clock.Add(11 * time.Minute)
+	sent := w.sent(t, d)
+	once(t, sent, "e1", "e2")
+	*clock = clock.Add(-2 * time.Minute) // within the span, and after the marker's minute
+	_, err = d.Sweep(t.Context())
+	require.NoError(t, err)
+	*clock = clock.Add(10 * time.Minute)
+	once(t, w.sent(t, d)) // nothing more
+}
+
 // What was not counted gets its message again, as often as looks are likely to find a queue that lost it; then its dead letter
 // is what is left. What was counted gets none.
 func TestAPurgedQueueOfCountingIsFilledAgain(t *testing.T) {

@@ -213,7 +213,7 @@ func (d *Deliveries) reshelve(
 	for n, v := range deliveries {
 		keys[n] = deliveryKey(v.Tenant, v.Integration, v.ID)
 	}
-	found, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, false, "lane", "id", "state", "due")
+	found, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, true, "lane", "id", "state", "due")
 	if err != nil {
 		return nil, err
 	}
@@ -245,9 +245,10 @@ func (d *Deliveries) reshelve(
 // joined reports whether another delivery of the same span carries a delivery that gathered: then its row is gone for
 // good.
 func (d *Deliveries) joined(ctx context.Context, v delivery.Delivery) (bool, error) {
-	if v.Due.IsZero() || v.Due.After(d.Now()) {
+	if v.Due.IsZero() {
 		return false, nil
 	}
+	// Also before the span is over by this clock: by that of the function which joined it, it may be.
 	list := make([]delivery.Accepted, len(v.Events))
 	for n, e := range v.Events {
 		list[n] = delivery.Accepted{Event: e, Entry: delivery.Entry{At: v.Due}}
