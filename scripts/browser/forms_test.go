@@ -30,7 +30,7 @@ var forms = map[string][]field{
 	"data_dog":  {{"API key", "0123456789abcdef0123456789abcdef"}},
 	"fluentd":   {{"Fluentd URL", "RECEIVER/tocsin"}},
 	"logstash":  {{"Logstash URL", "RECEIVER/"}},
-	"s3":        {{"AWS region", "eu-west-1"}, {"S3 bucket", "acme-hits"}, {"Role ARN", "arn:aws:iam::123456789012:role/tocsin-hits"}},
+	"s3":        {{"AWS region", "eu-west-1"}, {"S3 bucket", "acme-hits"}, {"Access key ID", "AKIAEXAMPLE"}, {"Secret access key", "0123456789"}},
 	"minio":     {{"API endpoint", "https://minio.example.com"}, {"Bucket", "hits"}, {"Access key", "tocsin"}, {"Secret key", "0123456789"}},
 	"web_hooks": {{"Webhook URL", "RECEIVER/hook"}},
 }

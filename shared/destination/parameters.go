@@ -117,7 +117,7 @@ func ParametersOf[P any]() Parameters {
 // usual default needs. It panics when there is no such field.
 func (p Parameters) Defaulting(field, value, help string) Parameters {
 	var made invopop.Schema
-	err := json.Unmarshal(p.schema, &made)
+	err := p.reopen(&made)
 	property, ok := made.Properties.Get(field)
 	at := slices.IndexFunc(p.fields, func(f Field) bool { return f.Name == field })
 	if err != nil || !ok || at < 0 {
@@ -135,11 +135,20 @@ func (p Parameters) Defaulting(field, value, help string) Parameters {
 	return p
 }
 
+// reopen reads the schema again, with the hints for the form: the library does not read members that it does not know.
+func (p Parameters) reopen(made *invopop.Schema) error {
+	if err := json.Unmarshal(p.schema, made); err != nil {
+		return err
+	}
+	markForm(reflect.TypeOf(p.open()).Elem(), made)
+	return nil
+}
+
 // Retitled is the same description with another title of one field, for a system that takes another's parameters
 // under its own name. It panics when there is no such field.
 func (p Parameters) Retitled(field, title string) Parameters {
 	var made invopop.Schema
-	err := json.Unmarshal(p.schema, &made)
+	err := p.reopen(&made)
 	property, ok := made.Properties.Get(field)
 	if err != nil || !ok {
 		panic(fmt.Sprintf("retitle parameter %s: there is no such field", field))

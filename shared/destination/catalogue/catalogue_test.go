@@ -29,6 +29,21 @@ func TestAConfiguredSystemStandsInForTheOneOfItsName(t *testing.T) {
 	require.Panics(t, func() { catalogue.Default(listed{}) }, "a system that the release does not have")
 }
 
+// The form's hints outlive another title and another default of a field.
+func TestTheHintsOfTheFormAreThoseOfTheTags(t *testing.T) {
+	for name, hints := range map[string][]string{
+		"web_hooks": {`"x-advanced":true`}, "fluentd": {`"x-advanced":true`}, "logstash": {`"x-advanced":true`},
+		"jira": {`"x-advanced":true`}, "sumo_logic": {`"x-advanced":true`},
+		"s3": {`"x-when":{"field":"authorization","value":"role"}`, `"x-when":{"field":"authorization","value":"key"}`},
+	} {
+		s, _, ok := catalogue.Default().Lookup(name)
+		require.True(t, ok)
+		for _, hint := range hints {
+			require.Contains(t, string(s.Parameters.Schema()), hint, name)
+		}
+	}
+}
+
 func TestASystemWithoutParametersIsListedOnly(t *testing.T) {
 	c := catalogue.New(listed{})
 	s, available, ok := c.Lookup("fax")

@@ -57,6 +57,6 @@ function Mine({ read, reload }) {
 export function Profile() {
   const load = useLoad("notifications", (signal) => get(path, { signal }));
   return html`<h1 tabindex="-1">${t("profile.title")}</h1><p class="muted">${t("profile.lead")}</p>
-    <${View} load=${load} skeleton="form" count="3">${(read) => html`<${Mine} read=${read} reload=${load.reload} />`}<//>
-    <section class="panel own-mails"><h2>${t("outcome.title")}</h2><p class="muted">${t("outcome.lead")}</p><${Mails} path="/v1/profile/mails" none=${t("outcome.none")} /></section>`;
+    <${View} load=${load} skeleton="form" count="3">${(read) => html`<${Mine} read=${read} reload=${load.reload} />
+      <section class="panel own-mails"><h2>${t("outcome.title")}</h2><p class="muted">${t("outcome.lead")}</p><${Mails} path="/v1/profile/mails" none=${t("outcome.none")} /></section>`}<//>`;
 }
