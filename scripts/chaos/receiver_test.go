@@ -3,11 +3,8 @@
 package chaos_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -19,6 +16,7 @@ import (
 
 	"tocsin/scripts/awslocal/sim"
 	"tocsin/shared/destination"
+	"tocsin/shared/destination/destinationtest"
 )
 
 // receiver is a customer's system with an integration that leads to it.
@@ -79,7 +77,7 @@ func (r *receiver) take(q destination.Request, since time.Duration) destination.
 	}
 	t := taken{id: id}
 	seen := map[string]bool{}
-	for _, m := range marks.FindAllString(string(plain(q)), -1) {
+	for _, m := range marks.FindAllString(string(destinationtest.Plain(q)), -1) {
 		// The name of a user stands in a notice twice, a hit once.
 		if r.system == "minio" || !seen[m] {
 			t.marks = append(t.marks, m)
@@ -88,21 +86,6 @@ func (r *receiver) take(q destination.Request, since time.Duration) destination.
 	}
 	r.got = append(r.got, t)
 	return answer
-}
-
-func plain(q destination.Request) []byte {
-	if q.Header.Get("Content-Encoding") != "gzip" {
-		return q.Body
-	}
-	z, err := gzip.NewReader(bytes.NewReader(q.Body))
-	if err != nil {
-		return nil
-	}
-	raw, err := io.ReadAll(z)
-	if err != nil {
-		return nil
-	}
-	return raw
 }
 
 // carrier is a sandbox's way to customers' systems.

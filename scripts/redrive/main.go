@@ -10,25 +10,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tocsin/scripts/tool"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "redrive:", err)
-		os.Exit(1)
-	}
-}
+func main() { tool.Main("redrive", run) }
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("redrive", flag.ContinueOnError)

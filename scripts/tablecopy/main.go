@@ -13,21 +13,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tocsin/scripts/tool"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "tablecopy:", err)
-		os.Exit(1)
-	}
-}
+func main() { tool.Main("tablecopy", run) }
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("tablecopy", flag.ContinueOnError)

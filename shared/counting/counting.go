@@ -24,6 +24,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/logsample"
 	"tocsin/shared/report"
+	"tocsin/shared/sleep"
 	"tocsin/shared/trigger"
 )
 
@@ -153,7 +154,7 @@ func (c *Counter) intakes(ctx context.Context, tenant string, intakes []Intake) 
 				return rest[0].place, err
 			}
 		case errors.Is(err, trigger.ErrStale):
-			sleep(ctx, time.Duration(rand.Int64N(int64(try)*int64(pause))))
+			sleep.For(ctx, time.Duration(rand.Int64N(int64(try)*int64(pause))))
 			try++
 		default:
 			return rest[0].place, err
@@ -279,14 +280,4 @@ func split(parts []part, size int) (first, rest []part) {
 		}
 	}
 	return first, nil
-}
-
-// sleep waits for d or the end of the context.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"tocsin/shared/health"
 	"tocsin/shared/logsample"
+	"tocsin/shared/sleep"
 )
 
 // Limits bound the work in flight, so that a slow or hanging system delays nobody else and memory does not grow
@@ -259,7 +260,7 @@ func (d *Dispatcher) run(ctx, sending context.Context, l *lane) {
 			return
 		case got.err != nil:
 			d.logger.Error("send: trying again", "tenant", l.Tenant, "integration", l.Integration, "error", got.err.Error())
-			sleep(ctx, pause)
+			sleep.For(ctx, pause)
 			batch = d.fetch(ctx, l)
 		case len(got.leased) == 0:
 			if d.ended(l, sent) {
@@ -452,7 +453,7 @@ func (d *Dispatcher) await(ctx context.Context, l *lane, id string) bool {
 		if wait == 0 || l.epoch.Load() != epoch {
 			return true
 		}
-		sleep(ctx, min(wait, paceLook))
+		sleep.For(ctx, min(wait, paceLook))
 	}
 	return false
 }

@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/logsample"
+	"tocsin/shared/sleep"
 	"tocsin/shared/trigger"
 )
 
@@ -88,7 +89,7 @@ func (f *Fanout) accept(ctx context.Context, begun Intake) ([]Lane, error) {
 		if !errors.Is(err, trigger.ErrStale) || try == staleTries {
 			return lanes, err
 		}
-		sleep(ctx, time.Duration(rand.Int64N(int64(try)*int64(stalePause))))
+		sleep.For(ctx, time.Duration(rand.Int64N(int64(try)*int64(stalePause))))
 	}
 }
 
@@ -420,7 +421,7 @@ func (f *Fanout) Run(ctx context.Context, inbox Inbox, arrived <-chan struct{}, 
 		switch {
 		case err != nil && ctx.Err() == nil:
 			f.Logger.Error("fan out: trying again", "entries", len(entries), "error", err.Error())
-			sleep(ctx, intakePause)
+			sleep.For(ctx, intakePause)
 		case len(entries) == 0:
 			select {
 			case <-arrived:
@@ -429,15 +430,5 @@ func (f *Fanout) Run(ctx context.Context, inbox Inbox, arrived <-chan struct{}, 
 		default:
 			wake(lanes...)
 		}
-	}
-}
-
-// sleep waits for d or the end of the context.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }

@@ -375,20 +375,16 @@ func (p *pace) change(ctx context.Context, now time.Time, f func(*Pace) bool) (o
 			err = p.read(ctx, now)
 		}
 		if err != nil { // this process goes on with what it knows
-			p.log.Warn(
-				"the pace of an integration is not shared",
-				"tenant",
-				p.lane.Tenant,
-				"integration",
-				p.lane.Integration,
-				"error",
-				err.Error(),
-			)
+			p.warn("the pace of an integration is not shared", err)
 			p.known, p.heard = next, nil
 			return true
 		}
 	}
 	return false
+}
+
+func (p *pace) warn(text string, err error) {
+	p.log.Warn(text, "tenant", p.lane.Tenant, "integration", p.lane.Integration, "error", err.Error())
 }
 
 func (p *pace) read(ctx context.Context, now time.Time) error {
@@ -404,15 +400,7 @@ func (p *pace) consult(ctx context.Context, now time.Time) {
 	p.turn.take()
 	defer p.turn.give()
 	if err := p.read(ctx, now); err != nil {
-		p.log.Warn(
-			"the pace of an integration is not known",
-			"tenant",
-			p.lane.Tenant,
-			"integration",
-			p.lane.Integration,
-			"error",
-			err.Error(),
-		)
+		p.warn("the pace of an integration is not known", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tocsin/shared/health"
+	"tocsin/shared/sleep"
 )
 
 // ParcelLimit is how many deliveries travel in one Parcel or one retry batch: what a transaction of DynamoDB takes
@@ -421,7 +422,7 @@ func (s *Sender) await(
 			return wait, dead, false
 		}
 		if at.After(now) {
-			sleep(ctx, at.Sub(now))
+			sleep.For(ctx, at.Sub(now))
 			if p.quiet(s.Courier.Now()) {
 				continue // one that was on its way was told so
 			}

@@ -3,13 +3,10 @@
 package aws_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -29,6 +26,7 @@ import (
 	"tocsin/scripts/awslocal/simstack"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/trigger"
@@ -151,28 +149,13 @@ func (a *arrivals) count() int {
 
 var paths = regexp.MustCompile(`/orders/\d{8}`)
 
-func plain(q destination.Request) []byte {
-	if q.Header.Get("Content-Encoding") != "gzip" {
-		return q.Body
-	}
-	z, err := gzip.NewReader(bytes.NewReader(q.Body))
-	if err != nil {
-		return nil
-	}
-	raw, err := io.ReadAll(z)
-	if err != nil {
-		return nil
-	}
-	return raw
-}
-
 type carrier struct {
 	*sim.Sandbox
 	to *arrivals
 }
 
 func (c carrier) Do(ctx context.Context, q destination.Request) (destination.Response, error) {
-	err := c.Request(ctx, "web_hooks", func() error { c.to.note(plain(q)); return nil })
+	err := c.Request(ctx, "web_hooks", func() error { c.to.note(destinationtest.Plain(q)); return nil })
 	return destination.Response{Status: 200, At: c.Now()}, err
 }
 

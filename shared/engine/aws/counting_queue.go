@@ -17,7 +17,6 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/counting"
 	"tocsin/shared/event"
@@ -107,24 +106,11 @@ func CountHandler(c Counter, q *CountingQueue, again *Visibility, log *slog.Logg
 		}
 		defer cancel()
 		h := countHandler{c, q, log}
-		groups := groupsOf(in.Records)
-		left := make([][]events.SQSMessage, len(groups))
-		var work errgroup.Group
-		work.SetLimit(countAtOnce)
-		for n, messages := range groups {
-			work.Go(func() error {
-				left[n] = h.tenant(working, messages)
-				return nil
-			})
-		}
-		_ = work.Wait() // what failed is in left
-		failed := slices.Concat(left...)
-		again.Again(ctx, failed)
-		var out events.SQSEventResponse
-		for _, m := range failed {
-			out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
-		}
-		return out, nil
+		groups := grouped(in.Records, func(m events.SQSMessage) string { return m.Attributes["MessageGroupId"] })
+		failed := sideBySide(groups, countAtOnce, func(messages []events.SQSMessage) []events.SQSMessage {
+			return h.tenant(working, messages)
+		})
+		return again.Again(ctx, failed), nil
 	}
 }
 
@@ -133,21 +119,6 @@ const countMargin = 5 * time.Second
 
 // countAtOnce bounds the tenants that a function counts for at once, and with it what is in memory.
 const countAtOnce = 3
-
-// groupsOf splits messages by group, in their order.
-func groupsOf(records []events.SQSMessage) (out [][]events.SQSMessage) {
-	place := map[string]int{}
-	for _, m := range records {
-		group := m.Attributes["MessageGroupId"]
-		n, ok := place[group]
-		if !ok {
-			n = len(out)
-			place[group], out = n, append(out, nil)
-		}
-		out[n] = append(out[n], m)
-	}
-	return out
-}
 
 type countHandler struct {
 	counter Counter

@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/smithy-go"
-	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/delivery"
 )
@@ -36,48 +34,24 @@ func FanoutHandler(
 	p Processor, again *Visibility, log *slog.Logger,
 ) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
-		groups := byGroup(in.Records)
-		left := make([][]events.SQSMessage, len(groups))
-		var work errgroup.Group
-		work.SetLimit(tenantsAtOnce)
-		for n, messages := range groups {
-			work.Go(func() error {
-				left[n] = fanoutTenant(ctx, p, messages, log)
-				return nil
-			})
-		}
-		_ = work.Wait() // what failed is in left
-		failed := slices.Concat(left...)
-		again.Again(ctx, failed)
-		var out events.SQSEventResponse
-		for _, m := range failed {
-			out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
-		}
-		return out, nil
+		failed := sideBySide(grouped(in.Records, tenantOf), tenantsAtOnce, func(messages []events.SQSMessage) []events.SQSMessage {
+			return fanoutTenant(ctx, p, messages, log)
+		})
+		return again.Again(ctx, failed), nil
 	}
 }
 
-// byGroup splits messages by tenant. The message group is the tenant where there is one; what has none comes of
+// tenantOf is what messages are grouped by. The message group is the tenant where there is one; what has none comes of
 // events that nobody knows. It only bounds what fails together: who an event belongs to is said by the event.
-func byGroup(messages []events.SQSMessage) (groups [][]events.SQSMessage) {
-	place := map[string]int{}
-	for _, m := range messages {
-		tenant := m.Attributes["MessageGroupId"]
-		if tenant == "" {
-			var detail struct {
-				Tenant string `json:"tenant"`
-			}
-			_ = json.Unmarshal(entry(m).Detail, &detail) // what can not be read has no tenant
-			tenant = detail.Tenant
-		}
-		n, ok := place[tenant]
-		if !ok {
-			n = len(groups)
-			place[tenant], groups = n, append(groups, nil)
-		}
-		groups[n] = append(groups[n], m)
+func tenantOf(m events.SQSMessage) string {
+	if group := m.Attributes["MessageGroupId"]; group != "" {
+		return group
 	}
-	return groups
+	var detail struct {
+		Tenant string `json:"tenant"`
+	}
+	_ = json.Unmarshal(entry(m).Detail, &detail) // what can not be read has no tenant
+	return detail.Tenant
 }
 
 // fanoutTenant processes one tenant's messages and returns those that are to come again. Only an error that an entry

@@ -45,12 +45,7 @@ func DeliverHandler(s *delivery.Sender, again *Visibility, log *slog.Logger) fun
 				fail(of[n], err)
 			}
 		}
-		again.Again(ctx, failed)
-		var out events.SQSEventResponse
-		for _, r := range failed {
-			out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
-		}
-		return out, nil
+		return again.Again(ctx, failed), nil
 	}
 }
 

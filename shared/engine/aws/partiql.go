@@ -3,7 +3,6 @@ package aws
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -19,11 +18,7 @@ const statementCalls = 4
 // insertion is the statement that writes an item unless there is one with its key. DynamoDB has no other conditional
 // write that takes many items in a call without the price of a transaction, which is twice a write.
 func insertion(table string, row item) types.BatchStatementRequest {
-	names := make([]string, 0, len(row))
-	for name := range row {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := sortedNames(row)
 	var b strings.Builder
 	b.WriteString(`INSERT INTO "` + table + `" VALUE {`)
 	parameters := make([]types.AttributeValue, len(names))

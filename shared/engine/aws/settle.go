@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -81,14 +82,7 @@ func (d *Deliveries) outcome(v delivery.Delivery, changes item) types.BatchState
 	}
 }
 
-func sortedNames(i item) []string {
-	names := make([]string, 0, len(i))
-	for name := range i {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func sortedNames(i item) []string { return slices.Sorted(maps.Keys(i)) }
 
 // update is the expression that sets and removes attributes; it adds to names and values.
 func update(changes item, names map[string]string, values item) string {

@@ -13,6 +13,7 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // A message that failed comes again after 10 s, and after twice as long each time, up to 5 min. With the template's
@@ -32,10 +33,14 @@ type Visibility struct {
 }
 
 // Again makes messages visible after a wait that grows with the number of their receives. What it can not change comes
-// again after the visibility timeout, and is only logged. A nil Visibility changes nothing.
-func (v *Visibility) Again(ctx context.Context, failed []events.SQSMessage) {
+// again after the visibility timeout, and is only logged. A nil Visibility changes nothing. The answer is the function's:
+// it names these messages.
+func (v *Visibility) Again(ctx context.Context, failed []events.SQSMessage) (out events.SQSEventResponse) {
+	for _, m := range failed {
+		out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
+	}
 	if v == nil {
-		return
+		return out
 	}
 	byQueue := map[string][]types.ChangeMessageVisibilityBatchRequestEntry{}
 	for n, m := range failed {
@@ -66,6 +71,39 @@ func (v *Visibility) Again(ctx context.Context, failed []events.SQSMessage) {
 			}
 		}
 	}
+	return out
+}
+
+// grouped splits messages by a key, in their order.
+func grouped(messages []events.SQSMessage, key func(events.SQSMessage) string) (groups [][]events.SQSMessage) {
+	place := map[string]int{}
+	for _, m := range messages {
+		k := key(m)
+		n, ok := place[k]
+		if !ok {
+			n = len(groups)
+			place[k], groups = n, append(groups, nil)
+		}
+		groups[n] = append(groups[n], m)
+	}
+	return groups
+}
+
+// sideBySide takes groups of messages, so many at once, and returns the messages that are to come again.
+func sideBySide(
+	groups [][]events.SQSMessage, limit int, take func([]events.SQSMessage) (failed []events.SQSMessage),
+) []events.SQSMessage {
+	left := make([][]events.SQSMessage, len(groups))
+	var work errgroup.Group
+	work.SetLimit(limit)
+	for n, messages := range groups {
+		work.Go(func() error {
+			left[n] = take(messages)
+			return nil
+		})
+	}
+	_ = work.Wait() // what failed is in left
+	return slices.Concat(left...)
 }
 
 // again is the wait after so many receives: min(2^receives × 5 s, 5 min), of which random (0 to 1) takes up to a half

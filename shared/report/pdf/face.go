@@ -111,28 +111,26 @@ func (f *face) shape(s string, backwards bool) span {
 		out.glyphs = append(out.glyphs, n)
 		out.width += n.advance
 	}
+	before := len(runes) // where the cluster on the left begins: clusters come in the order of the eye
 	for first := 0; first < len(b.Info); {
 		last, widest := first, first
-		for ; last < len(b.Info) && b.Info[last].Cluster == b.Info[first].Cluster; last++ {
+		begins := b.Info[first].Cluster
+		for ; last < len(b.Info) && b.Info[last].Cluster == begins; last++ {
 			if b.Pos[last].XAdvance > b.Pos[widest].XAdvance {
 				widest = last
 			}
 		}
-		out.glyphs[widest].text = string(runes[b.Info[first].Cluster:clusterEnd(b.Info, first, len(runes))])
-		first = last
+		ends := before
+		if !backwards {
+			ends = len(runes)
+			if last < len(b.Info) {
+				ends = b.Info[last].Cluster
+			}
+		}
+		out.glyphs[widest].text = string(runes[begins:ends])
+		first, before = last, begins
 	}
 	return out
-}
-
-// clusterEnd is where the characters end that the i-th glyph's cluster stands for.
-func clusterEnd(glyphs []harfbuzz.GlyphInfo, i, all int) int {
-	end := all
-	for _, g := range glyphs {
-		if g.Cluster > glyphs[i].Cluster {
-			end = min(end, g.Cluster)
-		}
-	}
-	return end
 }
 
 // cid is a glyph's number in the document.

@@ -46,6 +46,7 @@ var threatColors = map[string]color.RGBA{
 
 // page is one page.
 type page struct {
+	number  int // from 0
 	content strings.Builder
 	links   []link
 	marked  []*element // by the number of their marked content (MCID)
@@ -77,7 +78,7 @@ func newDocument() *document {
 }
 
 func (d *document) next() {
-	d.page = &page{}
+	d.page = &page{number: len(d.pages)}
 	d.pages = append(d.pages, d.page)
 	d.y = margin
 }

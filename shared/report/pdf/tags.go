@@ -54,7 +54,7 @@ func (d *document) mark(s span) string {
 	}
 	n := len(d.marked)
 	d.marked = append(d.marked, d.open)
-	d.open.kids = append(d.open.kids, marking{d.at(), n})
+	d.open.kids = append(d.open.kids, marking{d.page.number, n})
 	if s.tells() {
 		return fmt.Sprintf(
 			"/Span <</MCID %d /ActualText %s>>",
@@ -63,16 +63,6 @@ func (d *document) mark(s span) string {
 		) // some readers look for it there alone
 	}
 	return fmt.Sprintf("/%s <</MCID %d>>", d.open.kind, n)
-}
-
-// at is the place of the page that is written on.
-func (d *document) at() int {
-	for n, p := range d.pages {
-		if p == d.page {
-			return n
-		}
-	}
-	return 0
 }
 
 // tells reports whether a reader needs to be told the text: some of its glyphs stand for several characters or for
@@ -93,16 +83,13 @@ type structure struct {
 	refs  []ref
 	tree  ref
 	links [][]ref // of each page: its annotations
+	count int     // of all annotations so far
 }
 
 // annotations writes the links of a page. Their numbers in the tree of parents follow those of the pages.
 func (s *structure) annotations(n int) string {
 	var own []ref
 	for _, l := range s.pages[n].links {
-		before := len(s.pages)
-		for _, earlier := range s.links {
-			before += len(earlier)
-		}
 		own = append(
 			own,
 			s.add(fmt.Sprintf(
@@ -113,11 +100,12 @@ func (s *structure) annotations(n int) string {
 				number(l.y0),
 				number(l.x1),
 				number(l.y1),
-				before+len(own),
+				len(s.pages)+s.count,
 				words("Opens "+l.address),
 				literal(l.address),
 			)),
 		)
+		s.count++
 	}
 	s.links = append(s.links, own)
 	if len(own) == 0 {
