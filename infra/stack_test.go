@@ -51,7 +51,8 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(filepath.Join(out, "cdk")), Context: &map[string]any{
-		"AlarmTopicArn": "arn:aws:sns:eu-west-1:000000000000:alarms", "PlatformName": "Sentry Post", "SubnetIds": "subnet-1,subnet-2", "Zones": 3,
+		"AlarmTopicArn": "arn:aws:sns:eu-west-1:000000000000:alarms", "PlatformName": "Sentry Post",
+		"SubnetIds": "subnet-1,subnet-2", "Zones": 3,
 	}})
 	if err := newNetwork(app, "tocsin-network", ".."); err != nil {
 		return 1, err
@@ -133,7 +134,8 @@ func TestTheNetworkIsIncludedWhole(t *testing.T) {
 }
 
 func TestAListOfTheContextIsAListOfTheStack(t *testing.T) {
-	require.Equal(t, []any{"subnet-1", "subnet-2"}, at(synthesized["DeliverFunction"].Properties, "VpcConfig", "Fn::If", 1, "SubnetIds"))
+	require.Equal(t, []any{"subnet-1", "subnet-2"},
+		at(synthesized["DeliverFunction"].Properties, "VpcConfig", "Fn::If", 1, "SubnetIds"))
 }
 
 // included compares a template with what was synthesised of it, and counts its resources.
@@ -185,7 +187,8 @@ func TestCodeAndDefinitionAreAssets(t *testing.T) {
 func TestQueuesAreEncryptedAndHaveADeadLetterQueueOrAreOne(t *testing.T) {
 	watched := map[string]bool{}
 	for _, a := range ofType(t, "AWS::CloudWatch::Alarm") {
-		if at(a.Properties, "MetricName") == "ApproximateNumberOfMessagesVisible" && at(a.Properties, "Threshold") == 0.0 {
+		if at(a.Properties, "MetricName") == "ApproximateNumberOfMessagesVisible" &&
+			at(a.Properties, "Threshold") == 0.0 {
 			watched[target(at(a.Properties, "Dimensions", 0, "Value"))] = true
 		}
 	}
@@ -221,7 +224,8 @@ func TestAQueueHidesMessagesForSixTimesTheTimeoutOfItsFunction(t *testing.T) {
 }
 
 // everywhere are the actions whose resource can only be "*": the services know no resources for them.
-var everywhere = regexp.MustCompile(`^(xray:(PutTraceSegments|PutTelemetryRecords|GetSampling(Rules|Targets))|logs:(CreateLogDelivery|GetLogDelivery|UpdateLogDelivery|DeleteLogDelivery|ListLogDeliveries|PutResourcePolicy|DescribeResourcePolicies|DescribeLogGroups))$`)
+var everywhere = regexp.MustCompile(
+	`^(xray:(PutTraceSegments|PutTelemetryRecords|GetSampling(Rules|Targets))|logs:(CreateLogDelivery|GetLogDelivery|UpdateLogDelivery|DeleteLogDelivery|ListLogDeliveries|PutResourcePolicy|DescribeResourcePolicies|DescribeLogGroups))$`)
 
 func TestRolesNameActionsAndResources(t *testing.T) {
 	for id, r := range ofType(t, "AWS::IAM::Role") {
@@ -265,7 +269,8 @@ func TestSchedulesAndRulesKeepWhatFails(t *testing.T) {
 
 func TestEveryAlarmTellsSomeone(t *testing.T) {
 	for id, a := range ofType(t, "AWS::CloudWatch::Alarm") {
-		require.Equal(t, "arn:aws:sns:eu-west-1:000000000000:alarms", at(a.Properties, "AlarmActions", 0, "Fn::If", 2), id)
+		require.Equal(t, "arn:aws:sns:eu-west-1:000000000000:alarms", at(a.Properties, "AlarmActions", 0, "Fn::If", 2),
+			id)
 		require.Equal(t, a.Properties["AlarmActions"], a.Properties["OKActions"], id)
 	}
 }

@@ -40,10 +40,13 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 			}
 			return nil
 		}}),
-		Requests: s.Requests(), Relay: relay, Platform: courier.Platform.Name, Integrations: service, Systems: s.Systems, Deliveries: log, DeadLetters: log, Health: s.Monitor(service),
-		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: s.Log,
+		Requests: s.Requests(), Relay: relay, Platform: courier.Platform.Name, Integrations: service,
+		Systems: s.Systems, Deliveries: log, DeadLetters: log, Health: s.Monitor(service),
+		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now,
+		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
-		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(), Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),
+		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(),
+		Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),
 		Reports: orders, Ordered: func(ctx context.Context, r report.Report) {
 			if err := jobs.Order(ctx, r.Tenant, r.ID); err != nil {
 				s.Log.Error("report on demand: the schedule takes it up", "error", err.Error())

@@ -1,5 +1,6 @@
-// Command count counts what was accepted: what the events of committed intakes mean to the triggers of their tenant, and what
-// they add to the record for reports. Its queue hands it the intakes of a tenant in their order: see package counting.
+// Command count counts what was accepted: what the events of committed intakes mean to the triggers of their tenant,
+// and what they add to the record for reports. Its queue hands it the intakes of a tenant in their order: see package
+// counting.
 package main
 
 import (

@@ -12,8 +12,8 @@ import (
 	"tocsin/shared/engine/aws/metrics"
 )
 
-// budget leaves the longest request (180 s: 60 to connect, 60 for the head of the answer, 60 for the rest) its time before
-// the function's timeout of 300 s.
+// budget leaves the longest request (180 s: 60 to connect, 60 for the head of the answer, 60 for the rest) its time
+// before the function's timeout of 300 s.
 const budget = time.Minute
 
 func main() { stack.Start(handler) }

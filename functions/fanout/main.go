@@ -1,5 +1,5 @@
-// Command fanout takes events from the events queue and makes deliveries of them. What they mean to triggers and reports is
-// counted by the function count.
+// Command fanout takes events from the events queue and makes deliveries of them. What they mean to triggers and
+// reports is counted by the function count.
 package main
 
 import (
@@ -14,7 +14,8 @@ import (
 func main() { stack.Start(handler) }
 
 func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
-	fanout := &delivery.Fanout{Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Log: s.Accepting(), Logger: s.Log}
+	fanout := &delivery.Fanout{Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Log: s.Accepting(),
+		Logger: s.Log}
 	if people := s.Profiles(); people != nil {
 		fanout.People = people
 	}

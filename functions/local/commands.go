@@ -85,7 +85,8 @@ func publisherKey(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("A key pair for %s. The secret is shown this once:\n  AWS_ACCESS_KEY_ID=%s\n  AWS_SECRET_ACCESS_KEY=%s\nAny region will do, unless -region names one.\n", k.Name, k.ID, secret)
+		fmt.Printf("A key pair for %s. The secret is shown this once:\n  AWS_ACCESS_KEY_ID=%s\n  "+
+			"AWS_SECRET_ACCESS_KEY=%s\nAny region will do, unless -region names one.\n", k.Name, k.ID, secret)
 		return nil
 	case "remove":
 		k, err := file.Remove(name)

@@ -104,7 +104,8 @@ func TestKillsUnderLoadLoseNothing(t *testing.T) {
 		require.NoError(t, err)
 	}()
 	require.Greater(t, len(acknowledged), 100*kills/10, "the kills were under load")
-	require.Eventually(t, func() bool { return len(got.missing(acknowledged)) == 0 }, 40*time.Second, 50*time.Millisecond, "accepted events that never arrived")
+	require.Eventually(t, func() bool { return len(got.missing(acknowledged)) == 0 }, 40*time.Second,
+		50*time.Millisecond, "accepted events that never arrived")
 
 	got.mu.Lock()
 	defer got.mu.Unlock()
@@ -133,8 +134,9 @@ func load(p *embedded.Process, round int, after time.Duration) (acknowledged []s
 				for k := range 5 {
 					id := fmt.Sprintf("k-%d-%d", round, w*1_000_000+n+k)
 					ids = append(ids, id)
-					entries = append(entries, embedded.Entry{Source: "platform.test", DetailType: "new_hits", Detail: fmt.Sprintf(
-						`{"version":1,"id":%q,"tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"hit":{"type":"sqli","seq":%q}}}`, id, id)})
+					entries = append(entries, embedded.Entry{Source: "platform.test", DetailType: "new_hits",
+						Detail: fmt.Sprintf(
+							`{"version":1,"id":%q,"tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"hit":{"type":"sqli","seq":%q}}}`, id, id)})
 				}
 				if p.Publish(entries...) != nil {
 					return // the program is gone

@@ -75,7 +75,8 @@ func openKeys(ctx context.Context, db *sqlite.DB, state, path string, log *slog.
 		log.Info("a new key file was made: keep a copy of it apart from the state file", "path", path)
 	}
 	if n.older > 0 {
-		log.Warn("secrets are sealed with an older key of the key file: stop and run `tocsin keys rotate` to finish its rotation", "secrets", n.older)
+		log.Warn("secrets are sealed with an older key of the key file: stop and run `tocsin keys rotate` to finish "+
+			"its rotation", "secrets", n.older)
 	}
 	return ring, nil
 }
@@ -85,14 +86,17 @@ func lostKey(n sealed, missing bool, state, path string) error {
 	if missing {
 		what = fmt.Sprintf("the key file %s is missing", path)
 	}
-	return fmt.Errorf("%s: %d of %d secrets of integrations and publishers (%s, %s) were sealed with another key, and can not be read without it. "+
-		"Put the right key file back, from the backup or from where it was moved to. If it is lost for good, run `tocsin keys forget -state %s -key %s`: "+
-		"the integrations whose secrets are lost are disabled until somebody enters them again, and publishers need new keys",
+	return fmt.Errorf("%s: %d of %d secrets of integrations and publishers (%s, %s) were sealed with another key, "+
+		"and can not be read without it. "+
+		"Put the right key file back, from the backup or from where it was moved to. If it is lost for good, run "+
+		"`tocsin keys forget -state %s -key %s`: "+
+		"the integrations whose secrets are lost are disabled until somebody enters them again, and publishers need "+
+		"new keys",
 		what, n.strange, n.all, state, publisher.Beside(path), state, path)
 }
 
-// keysThere checks that the key file still opens what this process seals: one that is lost while the program runs is told
-// before the next start needs it. Its error is for strangers; the log has the cause.
+// keysThere checks that the key file still opens what this process seals: one that is lost while the program runs is
+// told before the next start needs it. Its error is for strangers; the log has the cause.
 func keysThere(ctx context.Context, path string, running *keyring.Ring, log *slog.Logger) error {
 	ring, err := keyring.Read(path)
 	if err == nil {
@@ -102,13 +106,15 @@ func keysThere(ctx context.Context, path string, running *keyring.Ring, log *slo
 		}
 	}
 	if err != nil {
-		log.Error("the key file is not what it was at the start: put it back before the next start", "error", err.Error())
+		log.Error("the key file is not what it was at the start: put it back before the next start", "error",
+			err.Error())
 		return errors.New("the key file is missing, can not be read, or is another one than at the start")
 	}
 	return nil
 }
 
-const keysUsage = "usage: tocsin keys rotate | forget   [-state var/tocsin.db] [-key var/tocsin.key]   (stop Tocsin first)"
+const keysUsage = "usage: tocsin keys rotate | forget   [-state var/tocsin.db] [-key var/tocsin.key]   (stop Tocsin " +
+	"first)"
 
 // keysCommand works on the keys of a stopped program: it holds the state file's lock all the time.
 func keysCommand(ctx context.Context, args []string) error {
@@ -123,7 +129,8 @@ func keysCommand(ctx context.Context, args []string) error {
 	if err := parse(args); err != nil {
 		return err
 	}
-	run := map[string]func(context.Context, *sqlite.DB, string, string) error{"rotate": rotate, "forget": forget}[action]
+	run := map[string]func(context.Context, *sqlite.DB, string, string) error{"rotate": rotate,
+		"forget": forget}[action]
 	if run == nil || f.NArg() > 0 {
 		return errors.New(keysUsage)
 	}
@@ -140,8 +147,9 @@ func keysCommand(ctx context.Context, args []string) error {
 // sealer is what seals the integrations' secrets.
 func sealer(db *sqlite.DB, ring *keyring.Ring) *integration.Service {
 	return &integration.Service{
-		Store: db.Integrations(), Keys: ring, Systems: catalogue.Default(telegram.New(telegram.Bot{})), Addresses: egress.Policy{},
-		Now: time.Now, NewID: func() string { return ulid.Make().String() }, Log: slog.New(slog.DiscardHandler),
+		Store: db.Integrations(), Keys: ring, Systems: catalogue.Default(telegram.New(telegram.Bot{})),
+		Addresses: egress.Policy{},
+		Now:       time.Now, NewID: func() string { return ulid.Make().String() }, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -180,9 +188,12 @@ func rotate(ctx context.Context, db *sqlite.DB, state, path string) error {
 	if err := keyring.Retire(path, time.Now()); err != nil {
 		return err
 	}
-	fmt.Printf("All secrets are sealed with the new key (%d of publishers), and it alone signs people in: the next start prints a new link.\n"+
-		"The older keys are marked in %s. They still verify the unsubscribe links of mails that were sent, and open older backups of the state;\n"+
-		"delete their lines when neither matters, or when somebody else may have them. Back the key file up.\n", publishers, path)
+	fmt.Printf("All secrets are sealed with the new key (%d of publishers), and it alone signs people in: the next "+
+		"start prints a new link.\n"+
+		"The older keys are marked in %s. They still verify the unsubscribe links of mails that were sent, and open "+
+		"older backups of the state;\n"+
+		"delete their lines when neither matters, or when somebody else may have them. Back the key file up.\n",
+		publishers, path)
 	return nil
 }
 
@@ -226,7 +237,8 @@ func forget(ctx context.Context, db *sqlite.DB, _, path string) error {
 			return err
 		}
 		forgotten++
-		fmt.Printf("tenant %s: %s (%s, %s) is disabled: %s\n", i.Tenant, i.Name, i.System, i.ID, integration.LostSecrets)
+		fmt.Printf("tenant %s: %s (%s, %s) is disabled: %s\n", i.Tenant, i.Name, i.System, i.ID,
+			integration.LostSecrets)
 		return service.Forget(ctx, i)
 	}); err != nil {
 		return err

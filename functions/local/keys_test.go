@@ -27,7 +27,8 @@ func furnished(t *testing.T) string {
 	require.NoError(t, err)
 	for _, name := range []string{"one", "two", "three"} {
 		require.NoError(t, p.Call(http.MethodPost, "/v1/integrations", map[string]any{
-			"system": "slack", "name": name, "events": []map[string]any{{"event": "system"}}, "parameters": map[string]any{"webhook_url": slackHook},
+			"system": "slack", "name": name, "events": []map[string]any{{"event": "system"}},
+			"parameters": map[string]any{"webhook_url": slackHook},
 		}, nil))
 	}
 	publisherKey(t, folder, "platform")
@@ -85,7 +86,8 @@ func TestH23AStartWithoutTheKeyOfTheStateIsRefused(t *testing.T) {
 	require.Contains(t, fails(t, start...), "is not the one: 4 of 4 secrets")
 	require.NoError(t, os.WriteFile(folder+"/tocsin.key", nil, 0o600))
 	require.Contains(t, fails(t, start...), "holds no key: restore it from a backup")
-	require.Contains(t, fails(t, append([]string{"keys", "forget"}, files(folder)...)...), "holds no key", "a file that may be mended is not written over")
+	require.Contains(t, fails(t, append([]string{"keys", "forget"}, files(folder)...)...), "holds no key",
+		"a file that may be mended is not written over")
 
 	require.NoError(t, os.Rename(folder+"/kept", folder+"/tocsin.key"))
 	p := running(t, folder)
@@ -105,7 +107,9 @@ func TestH23AStartWithoutTheKeyOfTheStateIsRefused(t *testing.T) {
 	names, all = unreadable(t, p)
 	require.Len(t, names, 3)
 	require.Equal(t, 3, all)
-	require.NoError(t, p.Publish(embedded.Entry{Source: "a", DetailType: "create_user", Detail: `{"version":1,"id":"x","tenant":"42","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"N","email":"n@example.com"}}}`}))
+	require.NoError(t,
+		p.Publish(embedded.Entry{Source: "a", DetailType: "create_user",
+			Detail: `{"version":1,"id":"x","tenant":"42","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"N","email":"n@example.com"}}}`}))
 	time.Sleep(1500 * time.Millisecond)
 	require.NotContains(t, p.Output(), "level=ERROR", "no line a second")
 }
@@ -119,7 +123,8 @@ func TestS8ARotatedOutKeySignsNobodyInAndEverySecretIsSealedAnew(t *testing.T) {
 	require.Contains(t, said, "(1 of publishers)")
 	after, err := os.ReadFile(folder + "/tocsin.key")
 	require.NoError(t, err)
-	require.Regexp(t, `^\S{44}\n`+regexp.QuoteMeta(strings.TrimSpace(string(before)))+` retired=\d{4}-\d\d-\d\d\n$`, string(after))
+	require.Regexp(t, `^\S{44}\n`+regexp.QuoteMeta(strings.TrimSpace(string(before)))+` retired=\d{4}-\d\d-\d\d\n$`,
+		string(after))
 
 	p := running(t, folder, "-log-level", "error")
 	names, all := unreadable(t, p)
@@ -132,7 +137,8 @@ func TestS8ARotatedOutKeySignsNobodyInAndEverySecretIsSealedAnew(t *testing.T) {
 	require.NoError(t, err)
 	forger, err := access.NewKeys("tocsin-local", seeds, time.Now)
 	require.NoError(t, err)
-	p.Token, err = forger.Issue(access.Principal{Tenant: "42", Role: access.Operator, Email: "mallory@example.com"}, time.Hour)
+	p.Token, err = forger.Issue(access.Principal{Tenant: "42", Role: access.Operator, Email: "mallory@example.com"},
+		time.Hour)
 	require.NoError(t, err)
 	require.ErrorContains(t, p.Call(http.MethodGet, "/v1/integrations", nil, nil), "401")
 	_, err = p.Stop()
@@ -174,7 +180,8 @@ func TestH25TheProgramSaysWhetherItIsReady(t *testing.T) {
 	require.NoError(t, os.Rename(folder+"/tocsin.key", folder+"/kept"))
 	require.Eventually(t, func() bool {
 		err := p.Call(http.MethodGet, "/readyz", nil, nil)
-		return err != nil && strings.Contains(err.Error(), "503") && strings.Contains(err.Error(), "keys: the key file is missing")
+		return err != nil && strings.Contains(err.Error(), "503") &&
+			strings.Contains(err.Error(), "keys: the key file is missing")
 	}, 10*time.Second, 100*time.Millisecond)
 	require.NoError(t, p.Call(http.MethodGet, "/livez", nil, nil))
 }

@@ -57,14 +57,17 @@ func TestAStartThatCanNotBeIsExplained(t *testing.T) {
 	require.NoError(t, os.WriteFile(letter, []byte(strings.Repeat("a letter to my mother\n", 100)), 0o600))
 	open := filepath.Join(at, "open.key")
 	require.NoError(t, os.WriteFile(open, []byte("AAAA\n"), 0o644))
-	free := []string{"-listen", "127.0.0.1:0", "-key", at + "/key", "-state", at + "/state.db", "-listen-bus", "127.0.0.1:0"}
+	free := []string{"-listen", "127.0.0.1:0", "-key", at + "/key", "-state", at + "/state.db", "-listen-bus",
+		"127.0.0.1:0"}
 	for name, c := range map[string]struct {
 		args []string
 		says string
 	}{
-		"a busy port":        {append(free[2:8:8], "-listen", taken.Addr().String()), "choose another with -listen"},
-		"a busy bus port":    {append(free[0:6:6], "-listen-bus", taken.Addr().String()), "choose another with -listen-bus"},
-		"one port for both":  {[]string{"-listen", "127.0.0.1:9", "-listen-bus", "127.0.0.1:9"}, "must not be the same address"},
+		"a busy port": {append(free[2:8:8], "-listen", taken.Addr().String()), "choose another with -listen"},
+		"a busy bus port": {append(free[0:6:6], "-listen-bus", taken.Addr().String()),
+			"choose another with -listen-bus"},
+		"one port for both": {[]string{"-listen", "127.0.0.1:9", "-listen-bus", "127.0.0.1:9"},
+			"must not be the same address"},
 		"the old flag":       {[]string{"-publish-remote"}, "tocsin publisher-key add NAME"},
 		"a corrupt state":    {append(free[0:8:8], "-state", letter), "can not be read; it was left as it is"},
 		"a key for everyone": {append(free[0:8:8], "-state", at+"/s.db", "-key", open), "chmod 600"},
@@ -85,9 +88,11 @@ func TestTheSDKPublishesAndADeadLetterIsListed(t *testing.T) {
 		_, err := p.Stop()
 		require.NoError(t, err)
 	}()
-	client := eventbridge.New(eventbridge.Options{BaseEndpoint: &p.Bus, Region: "eu-west-1", Credentials: aws.AnonymousCredentials{}})
+	client := eventbridge.New(eventbridge.Options{BaseEndpoint: &p.Bus, Region: "eu-west-1",
+		Credentials: aws.AnonymousCredentials{}})
 	out, err := client.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{
-		{Source: aws.String("platform.test"), DetailType: aws.String("no_such_kind"), Detail: aws.String(`{"version":1,"id":"x","tenant":"42","time":"2023-03-01T00:00:00Z","data":{}}`)},
+		{Source: aws.String("platform.test"), DetailType: aws.String("no_such_kind"),
+			Detail: aws.String(`{"version":1,"id":"x","tenant":"42","time":"2023-03-01T00:00:00Z","data":{}}`)},
 		{Source: aws.String("platform.test"), DetailType: aws.String("create_user"), Detail: aws.String(`{}`)},
 	}})
 	require.NoError(t, err)
@@ -112,5 +117,6 @@ func TestAStopIsCleanAndQuick(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, time.Since(begin), 5*time.Second)
 	output := p.Output()
-	require.Equal(t, 1, strings.Count(output, p.Token), "the token is printed once, in the sign-in link, and never logged")
+	require.Equal(t, 1, strings.Count(output, p.Token),
+		"the token is printed once, in the sign-in link, and never logged")
 }

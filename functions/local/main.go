@@ -126,7 +126,8 @@ func listen(at, flag string) (net.Listener, error) {
 }
 
 // serve wires the engine to the domain and runs until the context ends.
-func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys *keyring.Ring, tokens *access.Keys, listener, busListener net.Listener) error {
+func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys *keyring.Ring, tokens *access.Keys,
+	listener, busListener net.Listener) error {
 	systems := catalogue.Default(telegram.New(c.telegram), s3.New(s3.Platform{Identity: c.identity(log)}))
 	policy := egress.Policy{Allow: c.allow}
 	sender, outbox, err := c.mailer(db)
@@ -142,24 +143,30 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	platform := notification.Platform{Name: c.platform, Console: c.console, Pages: own, Cloud: c.cloud}
 	links := profile.Links{Base: own, Keys: secrets}
 	people := &profile.Service{Store: db.People(), Now: time.Now, Log: log}
-	mailer := mail.Guard{Next: sender, Blocks: db.Blocks(), Feedback: &mail.Feedback{Blocks: db.Blocks(), Bus: db.Bus(), Now: time.Now, Log: log}}
+	mailer := mail.Guard{Next: sender, Blocks: db.Blocks(),
+		Feedback: &mail.Feedback{Blocks: db.Blocks(), Bus: db.Bus(), Now: time.Now, Log: log}}
 	integrations := &integration.Service{
-		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: time.Now, NewID: newID, Log: log,
+		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: time.Now, NewID: newID,
+		Log:     log,
 		Backlog: db.Deliveries(),
 	}
 	receivers := &receiver.Directory{
-		Integrations: db.Integrations(), Opener: integrations, Systems: systems, People: db.People(), Reports: db.Reports(), Now: time.Now,
+		Integrations: db.Integrations(), Opener: integrations, Systems: systems, People: db.People(),
+		Reports: db.Reports(), Now: time.Now,
 	}
 	relay := &mail.Relay{Counters: db.Counters(), Limit: c.onRequest, Now: time.Now}
 	courier := &delivery.Courier{
 		Relay:        relay,
-		Destinations: systems, Carrier: egress.New(policy, egress.Options{Mailer: mailer, Proxy: c.proxy}), Schedule: retry.Schedule{Faster: c.faster},
-		Platform: platform, Now: time.Now, Log: log, Adapter: integrations, Unsubscribe: links, Reports: report.Messages{Store: db.Reports(), Platform: platform},
+		Destinations: systems, Carrier: egress.New(policy, egress.Options{Mailer: mailer, Proxy: c.proxy}),
+		Schedule: retry.Schedule{Faster: c.faster},
+		Platform: platform, Now: time.Now, Log: log, Adapter: integrations, Unsubscribe: links,
+		Reports: report.Messages{Store: db.Reports(), Platform: platform},
 	}
 	reports := &report.Service{
 		Relay: relay,
-		Store: db.Reports(), Ledger: db.Ledger(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: db.Bus(), Platform: c.platform,
-		Console: report.Console(c.console), Now: time.Now, NewID: newID, Log: log,
+		Store: db.Reports(), Ledger: db.Ledger(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: db.Bus(),
+		Platform: c.platform,
+		Console:  report.Console(c.console), Now: time.Now, NewID: newID, Log: log,
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Switch: integrations, Now: time.Now}
 	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
@@ -173,38 +180,50 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	}
 	recovery := &delivery.Recovery{Fanout: fanout, Journal: db.Deliveries(), Now: time.Now}
 	integrations.Missed = recovery
-	triggers := &trigger.Service{Store: db.Triggers(), Integrations: db.Integrations(), Systems: systems, Now: time.Now, NewID: newID, Log: log}
+	triggers := &trigger.Service{Store: db.Triggers(), Integrations: db.Integrations(), Systems: systems, Now: time.Now,
+		NewID: newID, Log: log}
 	ordered := make(chan struct{}, 1)
 
-	binder, err := bot.New(bot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now, Log: log, Changed: dispatcher.Recheck, Proxy: c.proxy.For})
+	binder, err := bot.New(bot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now, Log: log,
+		Changed: dispatcher.Recheck, Proxy: c.proxy.For})
 	if err != nil {
 		return err
 	}
-	readiness := ready.New(ready.Check{Name: "state", Probe: db.Writable}, ready.Clock(time.Now), ready.Check{Name: "inbox", Probe: func(ctx context.Context) error {
-		return db.Moving(ctx, time.Now())
-	}}, ready.Check{Name: "keys", Probe: func(ctx context.Context) error { return keysThere(ctx, c.key, keys, log) }})
+	readiness := ready.New(ready.Check{Name: "state", Probe: db.Writable}, ready.Clock(time.Now),
+		ready.Check{Name: "inbox", Probe: func(ctx context.Context) error {
+			return db.Moving(ctx, time.Now())
+		}}, ready.Check{Name: "keys", Probe: func(ctx context.Context) error {
+			return keysThere(ctx, c.key, keys,
+				log)
+		}})
 	api := console.New(console.Config{
 		Ready: readiness, Relay: relay,
 		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: c.tenantRequests, Now: time.Now, Log: log},
-		Platform: c.platform, EgressAddresses: c.addresses, Telegram: binder, Integrations: integrations, Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
-		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck, Wake: dispatcher.Wake,
-		Triggers: triggers, Commands: db.Commands(), DeadLetters: db.Deliveries(), Reports: reports, Ordered: func(context.Context, report.Report) {
+		Platform: c.platform, EgressAddresses: c.addresses, Telegram: binder, Integrations: integrations,
+		Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
+		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck,
+		Wake:     dispatcher.Wake,
+		Triggers: triggers, Commands: db.Commands(), DeadLetters: db.Deliveries(), Reports: reports,
+		Ordered: func(context.Context, report.Report) {
 			select {
 			case ordered <- struct{}{}:
 			default:
 			}
 		},
 		Recovery: recovery,
-		Profiles: people, Blocks: db.Blocks(), Leaving: profile.Leaving{Links: links, Profiles: people, Blocks: db.Blocks(), Now: time.Now},
+		Profiles: people, Blocks: db.Blocks(), Leaving: profile.Leaving{Links: links, Profiles: people,
+			Blocks: db.Blocks(), Now: time.Now},
 	})
 	events := http.NewServeMux()
 	events.HandleFunc("GET /livez", ready.Live)
 	events.Handle("GET /readyz", readiness)
 	events.Handle("POST /{$}", bus.Handler(bus.Config{
 		Store: db.Bus(), Name: c.bus, Now: time.Now, NewID: uuid.NewString, Log: log, Region: c.region,
-		Publishers: publisher.At(publisher.Beside(c.key), keys, time.Now), SignedOnly: !httpserver.IsLoopback(busListener.Addr().String()),
+		Publishers: publisher.At(publisher.Beside(c.key), keys, time.Now),
+		SignedOnly: !httpserver.IsLoopback(busListener.Addr().String()),
 	}))
-	server := httpserver.New(httpserver.Named(httpserver.CrossOrigin(api, c.origins), c.listen, c.publicURL, c.console, c.telegramWebhook), httpserver.Limits{}, log)
+	server := httpserver.New(httpserver.Named(httpserver.CrossOrigin(api, c.origins), c.listen, c.publicURL, c.console,
+		c.telegramWebhook), httpserver.Limits{}, log)
 	busServer := httpserver.New(events, httpserver.Limits{}, log)
 
 	var work sync.WaitGroup
@@ -241,13 +260,15 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 // reportsEvery is how often the schedule of reports is looked at.
 const reportsEvery = 10 * time.Second
 
-// identity is what the AWS SDK finds on this machine, when somebody asks for it. Its one call goes the way of all others.
+// identity is what the AWS SDK finds on this machine, when somebody asks for it. Its one call goes the way of all
+// others.
 func (c config) identity(log *slog.Logger) *identity.Found {
-	return &identity.Found{Load: identity.Default, Now: time.Now, Log: log, STS: []func(*sts.Options){func(o *sts.Options) {
-		if c.proxy != nil {
-			o.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: c.proxy.For}}
-		}
-	}}}
+	return &identity.Found{Load: identity.Default, Now: time.Now, Log: log,
+		STS: []func(*sts.Options){func(o *sts.Options) {
+			if c.proxy != nil {
+				o.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: c.proxy.For}}
+			}
+		}}}
 }
 
 // receive gets what happens in Telegram: by the webhook where Telegram can call in, else by asking.
@@ -262,7 +283,8 @@ func (c config) receive(ctx context.Context, b *bot.Bot) {
 }
 
 // mailer chooses between a mail server and the outbox.
-func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string, string, int) ([]console.Mail, error), error) {
+func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string, string, int) ([]console.Mail, error),
+	error) {
 	if c.smtp != "" {
 		m, err := mail.NewSMTP(c.smtp, c.mailFrom, c.sessions, time.Now)
 		return m, nil, err
@@ -271,7 +293,8 @@ func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string
 		kept, err := db.Outbox().Mails(ctx, tenant, before, limit)
 		out := make([]console.Mail, len(kept))
 		for i, k := range kept {
-			out[i] = console.Mail{ID: k.ID, At: k.At, To: k.Mail.To, Subject: k.Mail.Subject, Text: k.Mail.Text, HTML: k.Mail.HTML, Unsubscribe: k.Mail.Unsubscribe}
+			out[i] = console.Mail{ID: k.ID, At: k.At, To: k.Mail.To, Subject: k.Mail.Subject, Text: k.Mail.Text,
+				HTML: k.Mail.HTML, Unsubscribe: k.Mail.Unsubscribe}
 			for _, a := range k.Mail.Attachments {
 				out[i].Attachments = append(out[i].Attachments, a.Name)
 			}
@@ -294,7 +317,8 @@ func greet(c config, tokens *access.Keys, at, busAt net.Addr) error {
 	if !httpserver.IsLoopback(busAt.String()) {
 		sign = ""
 	}
-	fmt.Printf("%s is ready at %s, and takes events at %s\n  sign in:    %s/#token=%s\n  publish:    aws %s--endpoint-url %s events put-events --entries file://events/vulnerability.json\n  state:      %s\n",
+	fmt.Printf("%s is ready at %s, and takes events at %s\n  sign in:    %s/#token=%s\n  publish:    aws "+
+		"%s--endpoint-url %s events put-events --entries file://events/vulnerability.json\n  state:      %s\n",
 		c.platform, address, events, address, token, sign, events, c.state)
 	return nil
 }

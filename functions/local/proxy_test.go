@@ -28,7 +28,8 @@ func TestH26AProxyOfTheEnvironmentIsNotIgnoredSilently(t *testing.T) {
 		require.Contains(t, log, "-proxy (TOCSIN_PROXY)")
 		require.NotContains(t, log, "p4ssw0rd")
 	}
-	both := map[string]string{"HTTPS_PROXY": "http://other.corp", "TOCSIN_PROXY": "https://u:p4ssw0rd@proxy.corp:3128", "TOCSIN_NO_PROXY": "a.corp, .b.corp", "TOCSIN_PROXY_RESOLVES": "true"}
+	both := map[string]string{"HTTPS_PROXY": "http://other.corp", "TOCSIN_PROXY": "https://u:p4ssw0rd@proxy.corp:3128",
+		"TOCSIN_NO_PROXY": "a.corp, .b.corp", "TOCSIN_PROXY_RESOLVES": "true"}
 	c, err := configure(nil, variables(both))
 	require.NoError(t, err)
 	require.Equal(t, "proxy.corp:3128", c.proxy.String())
@@ -45,7 +46,8 @@ func TestH26AProxyOfTheEnvironmentIsNotIgnoredSilently(t *testing.T) {
 }
 
 func TestH26AProxyThatCanNotBeReadIsToldWithoutItsPassword(t *testing.T) {
-	for _, text := range []string{"socks5://u:p4ssw0rd@proxy.corp", "proxy.corp:3128", "http://u:p4ssw0rd@", "http://u:p4%ss@proxy.corp"} {
+	for _, text := range []string{"socks5://u:p4ssw0rd@proxy.corp", "proxy.corp:3128", "http://u:p4ssw0rd@",
+		"http://u:p4%ss@proxy.corp"} {
 		_, err := configure([]string{"-proxy", text}, variables(nil))
 		require.ErrorContains(t, err, "-proxy must")
 		require.NotContains(t, err.Error(), "p4")

@@ -30,7 +30,8 @@ func command(t *testing.T, args ...string) string {
 
 func publisherKey(t *testing.T, folder, name string) (id, secret string) {
 	t.Helper()
-	m := regexp.MustCompile(`AWS_ACCESS_KEY_ID=(\S+)\n +AWS_SECRET_ACCESS_KEY=(\S+)\n`).FindStringSubmatch(command(t, "publisher-key", "add", name, "-key", folder+"/tocsin.key"))
+	m := regexp.MustCompile(`AWS_ACCESS_KEY_ID=(\S+)\n +AWS_SECRET_ACCESS_KEY=(\S+)\n`).
+		FindStringSubmatch(command(t, "publisher-key", "add", name, "-key", folder+"/tocsin.key"))
 	require.Len(t, m, 3)
 	return m[1], m[2]
 }
@@ -45,17 +46,20 @@ func TestS1PublishersSignWithAKeyThatTheProgramMade(t *testing.T) {
 		_, err := p.Stop()
 		require.NoError(t, err)
 	}()
-	require.ErrorContains(t, p.Publish(embedded.Entry{Source: "a", DetailType: "create_user", Detail: "{}"}), "MissingAuthenticationTokenException",
+	require.ErrorContains(t, p.Publish(embedded.Entry{Source: "a", DetailType: "create_user", Detail: "{}"}),
+		"MissingAuthenticationTokenException",
 		"a listener that others reach takes nothing unsigned")
 	id, secret := publisherKey(t, folder, "platform-eu")
 	publish := func(id, secret string) error {
-		client := eventbridge.New(eventbridge.Options{BaseEndpoint: &p.Bus, Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")})
+		client := eventbridge.New(eventbridge.Options{BaseEndpoint: &p.Bus, Region: "eu-west-1",
+			Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")})
 		_, err := client.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{
 			{Source: aws.String("platform.test"), DetailType: aws.String("create_user"), Detail: aws.String(`{}`)},
 		}})
 		return err
 	}
-	require.Eventually(t, func() bool { return publish(id, secret) == nil }, 5*time.Second, 50*time.Millisecond, "a new key is known while the program runs")
+	require.Eventually(t, func() bool { return publish(id, secret) == nil }, 5*time.Second, 50*time.Millisecond,
+		"a new key is known while the program runs")
 	var told smithy.APIError
 	require.ErrorAs(t, publish(id, secret+"x"), &told)
 	require.Equal(t, "InvalidSignatureException", told.ErrorCode())
@@ -65,7 +69,8 @@ func TestS1PublishersSignWithAKeyThatTheProgramMade(t *testing.T) {
 	require.NotContains(t, p.Output(), secret)
 	require.Contains(t, fails(t, "publisher-key", "add"), "usage: tocsin publisher-key")
 	require.Contains(t, fails(t, "publisher-key"), "usage: tocsin publisher-key")
-	require.Contains(t, fails(t, "publisher-key", "remove", "nobody", "-key", folder+"/tocsin.key"), "no such publisher key")
+	require.Contains(t, fails(t, "publisher-key", "remove", "nobody", "-key", folder+"/tocsin.key"),
+		"no such publisher key")
 }
 
 func TestS1TheConsoleTakesNoEventsAndAnswersToItsNames(t *testing.T) {
@@ -87,8 +92,10 @@ func TestS1TheConsoleTakesNoEventsAndAnswersToItsNames(t *testing.T) {
 		require.NoError(t, r.Body.Close())
 		return r.StatusCode
 	}
-	require.Equal(t, http.StatusMethodNotAllowed, ask(http.MethodPost, p.URL+"/", ""), "PutEvents is not at the Console's port")
-	require.Equal(t, http.StatusNotFound, ask(http.MethodGet, p.Bus+"/v1/session", ""), "nor is the API at that of the bus")
+	require.Equal(t, http.StatusMethodNotAllowed, ask(http.MethodPost, p.URL+"/", ""),
+		"PutEvents is not at the Console's port")
+	require.Equal(t, http.StatusNotFound, ask(http.MethodGet, p.Bus+"/v1/session", ""),
+		"nor is the API at that of the bus")
 	require.Equal(t, http.StatusOK, ask(http.MethodGet, p.URL+"/", "tocsin.example.com"))
 	require.Equal(t, http.StatusMisdirectedRequest, ask(http.MethodGet, p.URL+"/", "rebind.evil.test"))
 	require.Equal(t, http.StatusMisdirectedRequest, ask(http.MethodGet, p.URL+"/v1/session", "rebind.evil.test:8080"))

@@ -22,11 +22,13 @@ func TestATelegramGroupIsBoundAndServed(t *testing.T) {
 	require.NoError(t, err)
 	server := telegramtest.Start(t)
 	t.Setenv("TOCSIN_TELEGRAM_TOKEN", telegramtest.Token)
-	p, err := embedded.Start(binary, t.TempDir(), "-telegram-api", server.URL, "-allow", server.Host(), "-log-level", "debug")
+	p, err := embedded.Start(binary, t.TempDir(), "-telegram-api", server.URL, "-allow", server.Host(), "-log-level",
+		"debug")
 	require.NoError(t, err)
 
 	var made struct{ ID string }
-	require.NoError(t, p.Call(http.MethodPost, "/v1/integrations", map[string]any{"system": "telegram", "name": "Ops", "parameters": map[string]any{}}, &made))
+	require.NoError(t, p.Call(http.MethodPost, "/v1/integrations",
+		map[string]any{"system": "telegram", "name": "Ops", "parameters": map[string]any{}}, &made))
 	path := "/v1/integrations/" + made.ID
 	var link struct {
 		GroupURL string `json:"group_url"`
@@ -51,13 +53,17 @@ func TestATelegramGroupIsBoundAndServed(t *testing.T) {
 	var test struct{ Delivered bool }
 	require.NoError(t, p.Call(http.MethodPost, path+"/test", nil, &test))
 	require.True(t, test.Delivered)
-	require.NoError(t, p.Call(http.MethodPatch, path, map[string]any{"events": []map[string]any{{"event": "system"}}}, nil))
+	require.NoError(t, p.Call(http.MethodPatch, path, map[string]any{"events": []map[string]any{{"event": "system"}}},
+		nil))
 
 	arrives := func(chat int64, name string) {
 		t.Helper()
-		detail, err := json.Marshal(map[string]any{"version": 1, "id": name, "tenant": "42", "time": "2023-03-01T00:00:00Z", "data": map[string]any{"user": map[string]any{"name": name, "email": "u@example.com"}}})
+		detail, err := json.Marshal(map[string]any{"version": 1, "id": name, "tenant": "42",
+			"time": "2023-03-01T00:00:00Z",
+			"data": map[string]any{"user": map[string]any{"name": name, "email": "u@example.com"}}})
 		require.NoError(t, err)
-		require.NoError(t, p.Publish(embedded.Entry{Source: "platform.test", DetailType: "create_user", Detail: string(detail)}))
+		require.NoError(t,
+			p.Publish(embedded.Entry{Source: "platform.test", DetailType: "create_user", Detail: string(detail)}))
 		require.Eventually(t, func() bool {
 			sent := server.Sent(chat)
 			return len(sent) > 0 && strings.Contains(sent[len(sent)-1].Text, name)
@@ -81,7 +87,8 @@ func TestABurstDoesNotDisableATelegramIntegration(t *testing.T) {
 	require.NoError(t, err)
 	server := telegramtest.Start(t)
 	server.Limit(20)
-	p, err := embedded.Start(binary, t.TempDir(), "-telegram-token", telegramtest.Token, "-telegram-api", server.URL, "-allow", server.Host(), "-log-level", "error")
+	p, err := embedded.Start(binary, t.TempDir(), "-telegram-token", telegramtest.Token, "-telegram-api", server.URL,
+		"-allow", server.Host(), "-log-level", "error")
 	require.NoError(t, err)
 	defer func() {
 		_, err := p.Stop()
@@ -89,7 +96,8 @@ func TestABurstDoesNotDisableATelegramIntegration(t *testing.T) {
 	}()
 	var made struct{ ID string }
 	require.NoError(t, p.Call(http.MethodPost, "/v1/integrations", map[string]any{
-		"system": "telegram", "name": "Ops", "events": []map[string]any{{"event": "rules_and_triggers"}}, "parameters": map[string]any{},
+		"system": "telegram", "name": "Ops", "events": []map[string]any{{"event": "rules_and_triggers"}},
+		"parameters": map[string]any{},
 	}, &made))
 	var link struct{ Command string }
 	require.NoError(t, p.Call(http.MethodPost, "/v1/integrations/"+made.ID+"/telegram-link", nil, &link))
@@ -122,9 +130,11 @@ func TestABadBotIsExplained(t *testing.T) {
 		args []string
 		says string
 	}{
-		"a token cut short":        {[]string{"-telegram-token", "123:abc"}, "has not the form of a bot's token"},
-		"a server on this machine": {[]string{"-telegram-token", telegramtest.Token, "-telegram-api", "http://127.0.0.1:8081"}, "has to be named in -allow too"},
-		"a webhook without https":  {[]string{"-telegram-token", telegramtest.Token, "-telegram-webhook", "http://example.com"}, "must begin with https://"},
+		"a token cut short": {[]string{"-telegram-token", "123:abc"}, "has not the form of a bot's token"},
+		"a server on this machine": {[]string{"-telegram-token", telegramtest.Token, "-telegram-api",
+			"http://127.0.0.1:8081"}, "has to be named in -allow too"},
+		"a webhook without https": {[]string{"-telegram-token", telegramtest.Token, "-telegram-webhook",
+			"http://example.com"}, "must begin with https://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := fails(t, c.args...)

@@ -1,4 +1,5 @@
-// Command retry is the task of the retry state machine (retry.asl.json); a schedule makes it publish what was left behind.
+// Command retry is the task of the retry state machine (retry.asl.json); a schedule makes it publish what was left
+// behind.
 package main
 
 import (
@@ -11,8 +12,8 @@ import (
 	"tocsin/shared/engine/aws/metrics"
 )
 
-// budget leaves the longest request (180 s: 60 to connect, 60 for the head of the answer, 60 for the rest) its time before
-// the function's timeout of 300 s.
+// budget leaves the longest request (180 s: 60 to connect, 60 for the head of the answer, 60 for the rest) its time
+// before the function's timeout of 300 s.
 const budget = time.Minute
 
 func main() { stack.Start(handler) }
@@ -32,5 +33,6 @@ func handler(s *stack.Stack) stack.Handler[aws.Turn, any] {
 		}
 		return count, errors.Join(err, lost)
 	}
-	return metrics.Of(s.Meter("retry"), aws.RetryHandler(sender, aws.Upkeep{Relay: relay, Sweep: s.Sweeper(sender).Sweep}, s.Log))
+	return metrics.Of(s.Meter("retry"), aws.RetryHandler(sender,
+		aws.Upkeep{Relay: relay, Sweep: s.Sweeper(sender).Sweep}, s.Log))
 }

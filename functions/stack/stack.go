@@ -1,5 +1,6 @@
 // Package stack is what the Lambda functions share: it reads the environment that template.yaml sets, and wires the
-// distributed engine to the domain. Each function takes from it what it needs; clients are made when they are asked for.
+// distributed engine to the domain. Each function takes from it what it needs; clients are made when they are asked
+// for.
 package stack
 
 import (
@@ -46,9 +47,9 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// sdkAttempts is how often the SDK makes a call that is throttled or fails. Not in its adaptive mode: that slows all calls of a
-// client down when some are throttled, and one tenant's hot partition would hold up every other tenant's calls (AWS SDKs
-// and Tools reference guide, "Retry behavior": adaptive mode is for a single resource).
+// sdkAttempts is how often the SDK makes a call that is throttled or fails. Not in its adaptive mode: that slows all
+// calls of a client down when some are throttled, and one tenant's hot partition would hold up every other tenant's
+// calls (AWS SDKs and Tools reference guide, "Retry behavior": adaptive mode is for a single resource).
 const sdkAttempts = 6
 
 // Stack is an environment of template.yaml.
@@ -108,7 +109,8 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 		}
 	}
 	var err error
-	s.sdk, err = config.LoadDefaultConfig(ctx, config.WithRetryMode(awssdk.RetryModeStandard), config.WithRetryMaxAttempts(sdkAttempts))
+	s.sdk, err = config.LoadDefaultConfig(ctx, config.WithRetryMode(awssdk.RetryModeStandard),
+		config.WithRetryMaxAttempts(sdkAttempts))
 	if err != nil {
 		return nil, fmt.Errorf("read the AWS configuration: %w", err)
 	}
@@ -131,8 +133,8 @@ func (s *Stack) give(v secretValues) (err error) {
 	return nil
 }
 
-// assumes is who assumes customers' roles: the function by its own role, in the account of the principal that the template
-// names. A function that sends nothing has none.
+// assumes is who assumes customers' roles: the function by its own role, in the account of the principal that the
+// template names. A function that sends nothing has none.
 func (s *Stack) assumes() s3.Platform {
 	principal := s.env.get("TOCSIN_AWS_PRINCIPAL")
 	if principal == "" {
@@ -143,7 +145,8 @@ func (s *Stack) assumes() s3.Platform {
 		s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_AWS_PRINCIPAL: %w", err))
 	}
 	in := s3.Account{ID: of.AccountID, Partition: of.Partition}
-	return s3.Platform{Identity: &identity.Of{In: in, Credentials: s.sdk.Credentials}, RoleNames: s.env.get("TOCSIN_ROLE_NAMES")}
+	return s3.Platform{Identity: &identity.Of{In: in, Credentials: s.sdk.Credentials},
+		RoleNames: s.env.get("TOCSIN_ROLE_NAMES")}
 }
 
 // Meter counts what a function does, for CloudWatch.
@@ -155,7 +158,8 @@ func (s *Stack) Meter(function string) *metrics.Meter {
 func (s *Stack) EgressAddresses() []egress.Address {
 	all, err := egress.ParseAddresses(s.env.get("TOCSIN_EGRESS_ADDRESSES"))
 	if err != nil {
-		s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_EGRESS_ADDRESSES (the parameter EgressAddresses): %w", err))
+		s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_EGRESS_ADDRESSES (the parameter EgressAddresses): %w",
+			err))
 	}
 	return all
 }
@@ -173,7 +177,8 @@ func (s *Stack) Bus() *aws.Publisher {
 // Integrations is the store.
 func (s *Stack) Integrations() *aws.Integrations {
 	return &aws.Integrations{
-		DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Schedule: s.env.need("TOCSIN_TABLE_REPORTS"), Now: time.Now, Log: s.Log, Publisher: s.Bus(),
+		DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Schedule: s.env.need("TOCSIN_TABLE_REPORTS"),
+		Now: time.Now, Log: s.Log, Publisher: s.Bus(),
 	}
 }
 
@@ -189,7 +194,8 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 		Tables: aws.Tables{
 			Deliveries: s.env.need("TOCSIN_TABLE_DELIVERIES"), Events: s.env.need("TOCSIN_TABLE_EVENTS"),
 			Batches: s.env.need("TOCSIN_TABLE_BATCHES"), DeadLetters: s.env.need("TOCSIN_TABLE_DEAD_LETTERS"),
-			Journal: s.env.need("TOCSIN_TABLE_JOURNAL"), Intakes: s.env.need("TOCSIN_TABLE_INTAKES"), Outbox: s.env.need("TOCSIN_TABLE_OUTBOX"),
+			Journal: s.env.need("TOCSIN_TABLE_JOURNAL"), Intakes: s.env.need("TOCSIN_TABLE_INTAKES"),
+			Outbox: s.env.need("TOCSIN_TABLE_OUTBOX"),
 		},
 		Log:  s.Log,
 		Keep: s.keep(),
@@ -227,8 +233,9 @@ func (s *Stack) CountingQueue() *aws.CountingQueue {
 func (s *Stack) Counter() *counting.Counter {
 	triggers := s.Triggers()
 	store := &aws.CountingStore{
-		Intakes: &aws.Deliveries{DB: s.db, Now: time.Now, Tables: aws.Tables{Intakes: s.env.need("TOCSIN_TABLE_INTAKES")}},
-		Record:  s.Record(), Triggers: triggers, Keep: s.keep(),
+		Intakes: &aws.Deliveries{DB: s.db, Now: time.Now,
+			Tables: aws.Tables{Intakes: s.env.need("TOCSIN_TABLE_INTAKES")}},
+		Record: s.Record(), Triggers: triggers, Keep: s.keep(),
 	}
 	return &counting.Counter{
 		Source: store, Store: store, Triggers: &trigger.Evaluator{Store: triggers, Now: time.Now, Log: s.Log},
@@ -247,12 +254,14 @@ func (s *Stack) keep() time.Duration {
 func (s *Stack) Triggers() *aws.Triggers {
 	announcements := s.Reading().Announcements()
 	announcements.Publisher = s.Bus()
-	return &aws.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Announcements: announcements, Now: time.Now}
+	return &aws.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Announcements: announcements,
+		Now: time.Now}
 }
 
 // TriggerService makes changes of triggers.
 func (s *Stack) TriggerService(store *aws.Triggers, integrations *aws.Integrations) *trigger.Service {
-	return &trigger.Service{Store: store, Integrations: integrations, Systems: s.Systems, Now: time.Now, NewID: newID, Log: s.Log}
+	return &trigger.Service{Store: store, Integrations: integrations, Systems: s.Systems, Now: time.Now, NewID: newID,
+		Log: s.Log}
 }
 
 // Record is what reports are made of.
@@ -263,7 +272,8 @@ func (s *Stack) Record() *aws.Record {
 // Gateway says who calls, by the claims that the template names.
 func (s *Stack) Gateway() aws.Gateway {
 	return aws.Gateway{Names: access.ClaimNames{
-		Tenant: s.env.get("TOCSIN_CLAIM_TENANT"), Role: s.env.get("TOCSIN_CLAIM_ROLE"), ClientName: s.env.get("TOCSIN_CLAIM_CLIENT_NAME"),
+		Tenant: s.env.get("TOCSIN_CLAIM_TENANT"), Role: s.env.get("TOCSIN_CLAIM_ROLE"),
+		ClientName: s.env.get("TOCSIN_CLAIM_CLIENT_NAME"),
 	}}
 }
 
@@ -281,8 +291,9 @@ func (s *Stack) Jobs() *aws.ReportJobs {
 func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *report.Service {
 	platform := s.platform()
 	return &report.Service{
-		Store: s.Reports(), Ledger: s.Record(), Renderer: renderer, Receivers: receivers, Bus: s.Bus(), Platform: platform.Name,
-		Console: report.Console(platform.Console), Now: time.Now, NewID: newID, Log: s.Log, Enqueue: s.Jobs().Enqueue,
+		Store: s.Reports(), Ledger: s.Record(), Renderer: renderer, Receivers: receivers, Bus: s.Bus(),
+		Platform: platform.Name,
+		Console:  report.Console(platform.Console), Now: time.Now, NewID: newID, Log: s.Log, Enqueue: s.Jobs().Enqueue,
 		Spread: time.Duration(s.env.number("TOCSIN_REPORT_SPREAD_MINUTES", 45)) * time.Minute,
 	}
 }
@@ -296,8 +307,8 @@ func (s *Stack) people() *aws.People {
 	return &aws.People{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE"), Schedule: s.env.need("TOCSIN_TABLE_REPORTS")}
 }
 
-// mails reports whether this deployment sends mail. Where it does not, nobody has notifications of their own: each would be
-// a delivery that fails.
+// mails reports whether this deployment sends mail. Where it does not, nobody has notifications of their own: each
+// would be a delivery that fails.
 func (s *Stack) mails() bool { return s.env.get("TOCSIN_MAIL_FROM") != "" }
 
 // Profiles keeps people's own notifications; nil where no mail is sent.
@@ -360,7 +371,8 @@ func (s *Stack) Leaving() profile.Leaving {
 
 // Receivers finds who an event can go to. opener is nil in a function that sends nothing.
 func (s *Stack) Receivers(store *aws.Integrations, opener receiver.Opener) *receiver.Directory {
-	d := &receiver.Directory{Integrations: store, Opener: opener, Systems: s.Systems, Reports: s.Reports(), Now: time.Now}
+	d := &receiver.Directory{Integrations: store, Opener: opener, Systems: s.Systems, Reports: s.Reports(),
+		Now: time.Now}
 	if s.mails() {
 		d.People = s.people()
 	}
@@ -368,7 +380,8 @@ func (s *Stack) Receivers(store *aws.Integrations, opener receiver.Opener) *rece
 }
 
 func (s *Stack) platform() notification.Platform {
-	p := notification.Platform{Name: s.env.need("TOCSIN_PLATFORM"), Console: strings.TrimSuffix(s.env.get("TOCSIN_CONSOLE"), "/"), Cloud: s.env.need("TOCSIN_CLOUD")}
+	p := notification.Platform{Name: s.env.need("TOCSIN_PLATFORM"),
+		Console: strings.TrimSuffix(s.env.get("TOCSIN_CONSOLE"), "/"), Cloud: s.env.need("TOCSIN_CLOUD")}
 	if p.Pages = strings.TrimSuffix(s.env.get("TOCSIN_PUBLIC_URL"), "/"); s.NoPages() {
 		p.Pages = p.Console // who turns our pages off has these in the platform's Console
 	}
@@ -380,7 +393,8 @@ func (s *Stack) Service(store *aws.Integrations) *integration.Service {
 	if s.service == nil {
 		s.service = &integration.Service{
 			Store: store, Systems: s.Systems, Addresses: s.policy, Now: time.Now, NewID: newID, Log: s.Log,
-			Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_SECRETS_KEY"), Shared: s.env.get("TOCSIN_KEY"), Now: time.Now},
+			Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_SECRETS_KEY"),
+				Shared: s.env.get("TOCSIN_KEY"), Now: time.Now},
 		}
 	}
 	return s.service
@@ -394,11 +408,13 @@ func (s *Stack) Courier() *delivery.Courier {
 			s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_MAIL_FROM: %w", err))
 		} else {
 			options.Mailer = mail.Guard{Blocks: s.Blocks(), Next: &aws.Mailer{
-				SES: sesv2.NewFromConfig(s.sdk), From: composer.From(), Composer: composer, ConfigurationSet: s.env.get("TOCSIN_MAIL_CONFIGURATION"),
+				SES: sesv2.NewFromConfig(s.sdk), From: composer.From(), Composer: composer,
+				ConfigurationSet: s.env.get("TOCSIN_MAIL_CONFIGURATION"),
 			}}
 		}
 	}
-	return &delivery.Courier{Destinations: s.Systems, Carrier: egress.New(s.policy, options), Now: time.Now, Log: s.Log, Platform: s.platform()}
+	return &delivery.Courier{Destinations: s.Systems, Carrier: egress.New(s.policy, options), Now: time.Now, Log: s.Log,
+		Platform: s.platform()}
 }
 
 // NoPages says that the deployment has a Console of its own.
@@ -422,18 +438,21 @@ func (s *Stack) lasting() time.Duration {
 	if s.env.get("TOCSIN_DISABLE_AFTER_MINUTES") == "0" {
 		return -1 // which is what a rule calls no time
 	}
-	return time.Duration(s.env.number("TOCSIN_DISABLE_AFTER_MINUTES", int(health.DefaultLasting.Minutes()))) * time.Minute
+	return time.Duration(s.env.number("TOCSIN_DISABLE_AFTER_MINUTES",
+		int(health.DefaultLasting.Minutes()))) * time.Minute
 }
 
 // Sender sends what the queue and the state machine hand over; starts of a request end at the budget.
 func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.Sender {
 	service, courier := s.Service(store), s.Courier()
 	service.Backlog = s.Deliveries()
-	courier.Adapter, courier.Reports, courier.Unsubscribe = service, report.Messages{Store: s.Reports(), Platform: courier.Platform}, s.links()
+	courier.Adapter, courier.Reports, courier.Unsubscribe = service,
+		report.Messages{Store: s.Reports(), Platform: courier.Platform}, s.links()
 	courier.Outlooks = &aws.Outlooks{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
 	receivers := s.Receivers(store, service)
 	return &delivery.Sender{
-		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, receivers, receivers), Monitor: s.Monitor(service),
+		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, receivers, receivers),
+		Monitor:    s.Monitor(service),
 		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.sdk), StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID:      newID, Log: s.Log, Budget: budget,
 		Paces: &aws.Paces{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now},
@@ -443,7 +462,8 @@ func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.
 // Sweeper takes up retries that no execution works at.
 func (s *Stack) Sweeper(sender *delivery.Sender) *delivery.Sweeper {
 	return &delivery.Sweeper{
-		Stranded: s.Deliveries(), Batches: sender.Shelf, Executions: sender.Executions, Resume: sender.Resume, Now: time.Now, Log: s.Log,
+		Stranded: s.Deliveries(), Batches: sender.Shelf, Executions: sender.Executions, Resume: sender.Resume,
+		Now: time.Now, Log: s.Log,
 	}
 }
 

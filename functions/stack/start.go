@@ -18,8 +18,8 @@ import (
 // Handler does one invocation.
 type Handler[In, Out any] = func(context.Context, In) (Out, error)
 
-// Start serves invocations with the handler that build makes of the environment. It reads the function's secrets before the
-// first, and again when they are older than secretsGood: a value that was rotated makes a new handler.
+// Start serves invocations with the handler that build makes of the environment. It reads the function's secrets before
+// the first, and again when they are older than secretsGood: a value that was rotated makes a new handler.
 func Start[In, Out any](build func(*Stack) Handler[In, Out]) {
 	f := &function[In, Out]{build: build, getenv: os.Getenv, now: time.Now}
 	if err := f.open(context.Background()); err != nil {
@@ -28,8 +28,8 @@ func Start[In, Out any](build func(*Stack) Handler[In, Out]) {
 	lambda.Start(f.handle)
 }
 
-// secretsGood is how long values of secrets are used before they are read again, and secretsAgain how long after a reading
-// that failed the next is tried.
+// secretsGood is how long values of secrets are used before they are read again, and secretsAgain how long after a
+// reading that failed the next is tried.
 const secretsGood, secretsAgain = 5 * time.Minute, time.Minute
 
 type function[In, Out any] struct {
@@ -108,7 +108,8 @@ func (s *Stack) readSecrets(ctx context.Context) (secretValues, error) {
 	manager := aws.Secrets{Manager: secretsmanager.NewFromConfig(s.sdk)}
 	var v secretValues
 	calls, ctx := errgroup.WithContext(ctx)
-	for variable, into := range map[string]*string{"TOCSIN_SECRET_TELEGRAM": &v.telegram, "TOCSIN_SECRET_PROXY": &v.proxy} {
+	for variable, into := range map[string]*string{"TOCSIN_SECRET_TELEGRAM": &v.telegram,
+		"TOCSIN_SECRET_PROXY": &v.proxy} {
 		if id := s.env.get(variable); id != "" {
 			calls.Go(func() (err error) {
 				*into, err = manager.Current(ctx, id)

@@ -69,12 +69,14 @@ func opened(t *testing.T, m *manager, variables map[string]string) (*function[st
 	server := httptest.NewServer(m)
 	t.Cleanup(server.Close)
 	for name, value := range map[string]string{
-		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL_SECRETS_MANAGER": server.URL,
+		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER": server.URL,
 	} {
 		t.Setenv(name, value)
 	}
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	f := &function[string, string]{build: echo, now: func() time.Time { return now }, getenv: func(name string) string { return variables[name] }}
+	f := &function[string, string]{build: echo, now: func() time.Time { return now },
+		getenv: func(name string) string { return variables[name] }}
 	require.NoError(t, f.open(t.Context()))
 	return f, &now
 }
@@ -87,8 +89,10 @@ func (f *function[In, Out]) must(t *testing.T, in In) Out {
 }
 
 func TestARotatedSecretIsTakenUpWithinFiveMinutes(t *testing.T) {
-	m := &manager{values: map[string]string{"t AWSCURRENT": "1:one", "u AWSCURRENT": "first", "p AWSCURRENT": "http://u:p@proxy:3128"}}
-	f, now := opened(t, m, map[string]string{"TOCSIN_SECRET_TELEGRAM": "t", "TOCSIN_SECRET_UNSUBSCRIBE": "u", "TOCSIN_SECRET_PROXY": "p"})
+	m := &manager{values: map[string]string{"t AWSCURRENT": "1:one", "u AWSCURRENT": "first",
+		"p AWSCURRENT": "http://u:p@proxy:3128"}}
+	f, now := opened(t, m, map[string]string{"TOCSIN_SECRET_TELEGRAM": "t", "TOCSIN_SECRET_UNSUBSCRIBE": "u",
+		"TOCSIN_SECRET_PROXY": "p"})
 	require.Equal(t, "a telegram=1:one unsubscribe=first proxy", f.must(t, "a"))
 	m.set("t", "AWSCURRENT", "1:two")
 	m.set("u", "AWSCURRENT", "second")
@@ -98,12 +102,15 @@ func TestARotatedSecretIsTakenUpWithinFiveMinutes(t *testing.T) {
 	require.Equal(t, "b telegram=1:one unsubscribe=first proxy", f.must(t, "b"))
 	require.Equal(t, calls, m.calls, "nothing is asked for in between")
 	*now = now.Add(time.Second)
-	require.Equal(t, "c telegram=1:two unsubscribe=second unsubscribe=first proxy", f.must(t, "c"), "the links of mails that were sent stay good")
+	require.Equal(t, "c telegram=1:two unsubscribe=second unsubscribe=first proxy", f.must(t, "c"),
+		"the links of mails that were sent stay good")
 }
 
 func TestSecretsThatCanNotBeReadLeaveThoseInUse(t *testing.T) {
-	m := &manager{values: map[string]string{"t AWSCURRENT": "1:one", "u AWSCURRENT": "first", "p AWSCURRENT": "http://u:p@proxy:3128"}}
-	f, now := opened(t, m, map[string]string{"TOCSIN_SECRET_TELEGRAM": "t", "TOCSIN_SECRET_UNSUBSCRIBE": "u", "TOCSIN_SECRET_PROXY": "p"})
+	m := &manager{values: map[string]string{"t AWSCURRENT": "1:one", "u AWSCURRENT": "first",
+		"p AWSCURRENT": "http://u:p@proxy:3128"}}
+	f, now := opened(t, m, map[string]string{"TOCSIN_SECRET_TELEGRAM": "t", "TOCSIN_SECRET_UNSUBSCRIBE": "u",
+		"TOCSIN_SECRET_PROXY": "p"})
 	m.mu.Lock()
 	m.away = true
 	m.mu.Unlock()

@@ -49,7 +49,8 @@ type bill struct {
 
 func (r *rig) bill(published int) bill {
 	b := bill{calls: map[string]int{}, detail: map[string]int{}, parts: map[string]float64{}}
-	for service, g := range map[string]*awslocal.Gate{"DynamoDB": r.Dynamo, "SQS": r.Sending, "SQS by Lambda": r.Polling, "Step Functions": r.StepFunctions, "KMS": r.KMS, "EventBridge": r.Bus} {
+	for service, g := range map[string]*awslocal.Gate{"DynamoDB": r.Dynamo, "SQS": r.Sending,
+		"SQS by Lambda": r.Polling, "Step Functions": r.StepFunctions, "KMS": r.KMS, "EventBridge": r.Bus} {
 		calls, units := g.Calls()
 		for name, n := range calls {
 			if strings.HasPrefix(name, "GET ") {
@@ -96,7 +97,8 @@ func (b bill) total() (n int) {
 
 func (b bill) print(t *testing.T, what string, deliveries int) {
 	t.Helper()
-	t.Logf("%s: %.2f calls a delivery, $%.2f per million deliveries", what, float64(b.total())/float64(deliveries), b.dollars/float64(deliveries)*1e6)
+	t.Logf("%s: %.2f calls a delivery, $%.2f per million deliveries", what, float64(b.total())/float64(deliveries),
+		b.dollars/float64(deliveries)*1e6)
 	for _, name := range slices.Sorted(maps.Keys(b.parts)) {
 		t.Logf("  %-40s $%.2f per million", name, b.parts[name]/float64(deliveries)*1e6)
 	}
@@ -105,8 +107,8 @@ func (b bill) print(t *testing.T, what string, deliveries int) {
 	}
 }
 
-// TestCost counts what the deliveries of 1,000 events cost. Events are published ten in a call; the poller gathers them as
-// the template says (up to 100 or a second).
+// TestCost counts what the deliveries of 1,000 events cost. Events are published ten in a call; the poller gathers them
+// as the template says (up to 100 or a second).
 func TestCost(t *testing.T) {
 	settled := func(r *rig) {
 		r.eventually("nothing is left to do", func() bool {
@@ -132,7 +134,8 @@ func TestCost(t *testing.T) {
 		settled(r)
 		b := r.bill(1000)
 		b.print(t, "healthy, a request for each event", 1000)
-		require.LessOrEqual(t, float64(b.total())/1000, 0.6, "calls, of which 25 rows are one: dearer ones took a hundred")
+		require.LessOrEqual(t, float64(b.total())/1000, 0.6,
+			"calls, of which 25 rows are one: dearer ones took a hundred")
 		require.LessOrEqual(t, b.dollars/1000*1e6, targetSingle)
 	})
 	t.Run("healthy, batched", func(t *testing.T) {

@@ -54,8 +54,8 @@ type LabRole struct {
 // LabBucket is empty.
 type LabBucket struct{ Name, Region string }
 
-// Customer is an AWS that is not ours: moto's server (customer.py), behind a proxy to which every address of AWS leads. So
-// programs are tried as they are, with no endpoint changed: they speak to sts.eu-west-1.amazonaws.com over TLS.
+// Customer is an AWS that is not ours: moto's server (customer.py), behind a proxy to which every address of AWS leads.
+// So programs are tried as they are, with no endpoint changed: they speak to sts.eu-west-1.amazonaws.com over TLS.
 type Customer struct {
 	Proxy string // its address
 	CA    string // the file of the authority that its certificates are signed by, for SSL_CERT_FILE
@@ -75,7 +75,8 @@ var auditor = s3.Keys{ID: "Auditor", Secret: "local"}
 // StartCustomer starts the servers with what the lab says; files go into the folder.
 func StartCustomer(ctx context.Context, folder string, lab Lab) (*Customer, error) {
 	c := &Customer{CA: filepath.Join(folder, "ca.pem")}
-	lab.Users = append(lab.Users, LabUser{ID: auditor.ID, Secret: auditor.Secret, Policy: Statements(map[string]any{"Effect": "Allow", "Action": "s3:*", "Resource": "*"})})
+	lab.Users = append(lab.Users, LabUser{ID: auditor.ID, Secret: auditor.Secret,
+		Policy: Statements(map[string]any{"Effect": "Allow", "Action": "s3:*", "Resource": "*"})})
 	if err := c.start(ctx, folder, lab); err != nil {
 		c.Close()
 		return nil, err
@@ -132,7 +133,8 @@ func (c *Customer) open() error {
 			c.mu.Unlock()
 			forward.ServeHTTP(w, q)
 		}),
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: authority.certificate}, ReadHeaderTimeout: 10 * time.Second,
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: authority.certificate},
+		ReadHeaderTimeout: 10 * time.Second,
 	}
 	outer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if q.Method != http.MethodConnect {
@@ -186,7 +188,8 @@ func (c *Customer) Objects(bucket string) (map[string][]byte, error) {
 func (c *Customer) read(path string) ([]byte, error) {
 	empty := sha256.Sum256(nil)
 	header := http.Header{"X-Amz-Content-Sha256": {hex.EncodeToString(empty[:])}}
-	q, err := s3.Sign(destination.Request{Method: http.MethodGet, URL: c.at + path, Header: header}, auditor, "s3", "us-east-1", time.Now())
+	q, err := s3.Sign(destination.Request{Method: http.MethodGet, URL: c.at + path, Header: header}, auditor, "s3",
+		"us-east-1", time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -252,8 +255,9 @@ func newAuthority(file string) (*authority, error) {
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA:     true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -268,7 +272,8 @@ func newAuthority(file string) (*authority, error) {
 
 func (a *authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{hello.ServerName}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{hello.ServerName},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificateOf, &a.key.PublicKey, a.key)
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}, err

@@ -25,7 +25,8 @@ func assuming(t *testing.T) any {
 	require.NoError(t, err)
 	var out []any
 	for _, role := range []string{"ApiRole", "DeliverRole", "RetryRole"} {
-		statements, _ := awslocal.At(template.Resources[role].Properties, "Policies", 0, "PolicyDocument", "Statement").([]any)
+		statements, _ := awslocal.At(template.Resources[role].Properties, "Policies", 0, "PolicyDocument",
+			"Statement").([]any)
 		var allowed, denied int
 		for _, s := range statements {
 			if awslocal.At(s, "Action", 0) != "sts:AssumeRole" {
@@ -39,10 +40,12 @@ func assuming(t *testing.T) any {
 			}
 			allowed++
 			require.Equal(t, "false", awslocal.At(s, "Condition", "Null", "sts:ExternalId"), role)
-			resource = strings.NewReplacer("${AWS::Partition}", "aws", "${RoleNames}", awslocal.Text(template.Parameters["RoleNames"].Default)).Replace(resource)
+			resource = strings.NewReplacer("${AWS::Partition}", "aws", "${RoleNames}",
+				awslocal.Text(template.Parameters["RoleNames"].Default)).Replace(resource)
 			out = []any{map[string]any{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": resource}}
 		}
-		require.Equal(t, []int{1, 1}, []int{allowed, denied}, "%s sends, so it assumes roles, and none of its own account", role)
+		require.Equal(t, []int{1, 1}, []int{allowed, denied},
+			"%s sends, so it assumes roles, and none of its own account", role)
 	}
 	return awslocal.Statements(out...)
 }
@@ -54,14 +57,16 @@ func customer(t *testing.T, users ...awslocal.LabUser) *awslocal.Customer {
 		for _, u := range users {
 			names = append(names, "arn:aws:iam::"+account+":user/"+u.ID)
 		}
-		statement := map[string]any{"Effect": "Allow", "Principal": map[string]any{"AWS": names}, "Action": "sts:AssumeRole"}
+		statement := map[string]any{"Effect": "Allow", "Principal": map[string]any{"AWS": names},
+			"Action": "sts:AssumeRole"}
 		if external != "" {
 			statement["Condition"] = map[string]any{"StringEquals": map[string]any{"sts:ExternalId": external}}
 		}
 		return awslocal.Statements(statement)
 	}
 	put := func(bucket string) any {
-		return awslocal.Statements(map[string]any{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::" + bucket + "/*"})
+		return awslocal.Statements(map[string]any{"Effect": "Allow", "Action": "s3:PutObject",
+			"Resource": "arn:aws:s3:::" + bucket + "/*"})
 	}
 	c, err := awslocal.StartCustomer(t.Context(), t.TempDir(), awslocal.Lab{
 		Users: users,
@@ -72,7 +77,8 @@ func customer(t *testing.T, users ...awslocal.LabUser) *awslocal.Customer {
 			{Name: "tocsin-without-a-right", Trust: trust(s3.ExternalID("42")), Policy: put("another-bucket")},
 			{Name: "hits", Trust: trust(s3.ExternalID("42")), Policy: put("*")},
 		},
-		Buckets: []awslocal.LabBucket{{Name: "acme-hits", Region: "eu-west-1"}, {Name: "acme.hits", Region: "eu-west-1"}},
+		Buckets: []awslocal.LabBucket{{Name: "acme-hits", Region: "eu-west-1"},
+			{Name: "acme.hits", Region: "eu-west-1"}},
 	})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
@@ -94,21 +100,25 @@ func byRole(t *testing.T, c *awslocal.Customer, test func(parameters map[string]
 		{"tocsin-hits", "acme.hits", ""},
 		{"tocsin-of-another-tenant", "acme-hits", "its trust policy must name our account and your external ID"},
 		{"tocsin-of-everybody", "acme-hits", "add the condition sts:ExternalId to its trust policy"},
-		{"tocsin-without-a-right", "acme-hits", "403 Forbidden AccessDenied: the role or key may not write there: it needs s3:PutObject"},
+		{"tocsin-without-a-right", "acme-hits",
+			"403 Forbidden AccessDenied: the role or key may not write there: it needs s3:PutObject"},
 		{"tocsin-hits", "no-such-bucket", "404 Not Found NoSuchBucket"},
 	} {
 		before, err := c.Objects("acme-hits")
 		require.NoError(t, err)
 		c.Calls()
-		got := test(map[string]any{"region": "eu-west-1", "bucket": x.bucket, "authorization": "role", "role_arn": "arn:aws:iam::" + account + ":role/" + x.role})
+		got := test(map[string]any{"region": "eu-west-1", "bucket": x.bucket, "authorization": "role",
+			"role_arn": "arn:aws:iam::" + account + ":role/" + x.role})
 		require.Len(t, got.Messages, 1)
 		require.Equal(t, x.says == "", got.Delivered, "%s %s: %s", x.role, x.bucket, got.Messages[0].Reason)
 		require.Contains(t, got.Messages[0].Reason, x.says)
 		calls := c.Calls()
 		require.Equal(t, "POST sts.eu-west-1.amazonaws.com", calls[0], "%v", calls)
 		if x.says == "" {
-			host := map[string]string{"acme-hits": "PUT acme-hits.s3.eu-west-1.amazonaws.com", "acme.hits": "PUT s3.eu-west-1.amazonaws.com"}[x.bucket]
-			require.Equal(t, []string{"POST sts.eu-west-1.amazonaws.com", host}, calls[1:], "a probe with nobody's external ID, one credential, one file")
+			host := map[string]string{"acme-hits": "PUT acme-hits.s3.eu-west-1.amazonaws.com",
+				"acme.hits": "PUT s3.eu-west-1.amazonaws.com"}[x.bucket]
+			require.Equal(t, []string{"POST sts.eu-west-1.amazonaws.com", host}, calls[1:],
+				"a probe with nobody's external ID, one credential, one file")
 		}
 		after, err := c.Objects("acme-hits")
 		require.NoError(t, err)
@@ -163,7 +173,8 @@ func TestP1ARoleIsAssumedByTheFunctions(t *testing.T) {
 	r.api("GET", "/v1/systems", nil, &systems)
 	steps, starts := setUp(t, systems)
 	require.Equal(t, "role", starts)
-	for _, says := range []string{"Account ID: `" + ours + "`", `"AWS": "arn:aws:iam::` + ours + `:root"`, s3.ExternalID("42"), "must be `tocsin-*`"} {
+	for _, says := range []string{"Account ID: `" + ours + "`", `"AWS": "arn:aws:iam::` + ours + `:root"`,
+		s3.ExternalID("42"), "must be `tocsin-*`"} {
 		require.Contains(t, steps, says)
 	}
 	test := func(parameters map[string]any) (got tested) {
@@ -172,7 +183,9 @@ func TestP1ARoleIsAssumedByTheFunctions(t *testing.T) {
 	}
 	byRole(t, c, test)
 	c.Calls()
-	for role, says := range map[string]string{"arn:aws:iam::" + account + ":role/hits": "whose name, after role/, is tocsin-*", "arn:aws:iam::" + ours + ":role/tocsin-api": "no role of its own AWS account"} {
+	for role, says := range map[string]string{"arn:aws:iam::" + account +
+		":role/hits": "whose name, after role/, is tocsin-*", "arn:aws:iam::" + ours +
+		":role/tocsin-api": "no role of its own AWS account"} {
 		got := test(map[string]any{"region": "eu-west-1", "bucket": "acme-hits", "role_arn": role})
 		require.False(t, got.Delivered)
 		require.Contains(t, got.Messages[0].Reason, says)
@@ -212,7 +225,8 @@ func TestP1ARoleIsAssumedOnOneMachine(t *testing.T) {
 	require.Contains(t, steps, "Account ID: `"+account+"`")
 	require.Equal(t, []string{"POST sts.eu-west-1.amazonaws.com"}, c.Calls(), "one question who we are")
 	byRole(t, c, func(parameters map[string]any) (got tested) {
-		require.NoError(t, p.Call("POST", "/v1/integrations/test", map[string]any{"system": "s3", "parameters": parameters}, &got))
+		require.NoError(t, p.Call("POST", "/v1/integrations/test",
+			map[string]any{"system": "s3", "parameters": parameters}, &got))
 		return got
 	})
 }

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// Emulator is AWS's own runtime interface emulator (aws-lambda-rie) around a built function: a runtime API that is not ours.
+// Emulator is AWS's own runtime interface emulator (aws-lambda-rie) around a built function: a runtime API that is not
+// ours.
 type Emulator struct {
 	command *exec.Cmd
 	url     string
@@ -26,10 +27,12 @@ func (f *Function) Emulate(ctx context.Context, modules string) (*Emulator, erro
 	if err != nil {
 		return nil, err
 	}
-	c := exec.Command(filepath.Join(modules, "bin", "aws-lambda-rie"), "--runtime-interface-emulator-address", "127.0.0.1:"+ports[0],
+	c := exec.Command(filepath.Join(modules, "bin", "aws-lambda-rie"), "--runtime-interface-emulator-address",
+		"127.0.0.1:"+ports[0],
 		"--runtime-api-address", "127.0.0.1:"+ports[1], f.Bootstrap)
 	c.Dir = filepath.Dir(f.Bootstrap)
-	c.Env = append(append([]string{}, f.Env...), "AWS_LAMBDA_FUNCTION_NAME="+filepath.Base(c.Dir), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512",
+	c.Env = append(append([]string{}, f.Env...), "AWS_LAMBDA_FUNCTION_NAME="+filepath.Base(c.Dir),
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512",
 		"AWS_LAMBDA_FUNCTION_TIMEOUT="+strconv.Itoa(int(f.Timeout/time.Second)))
 	c.Stdout, c.Stderr = f.Log, f.Log
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the function is its child, and ends with it
@@ -46,7 +49,8 @@ func (f *Function) Emulate(ctx context.Context, modules string) (*Emulator, erro
 
 // Invoke calls the function; an error of the function is a *FunctionError.
 func (e *Emulator) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+"/2015-03-31/functions/function/invocations", bytes.NewReader(payload))
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+"/2015-03-31/functions/function/invocations",
+		bytes.NewReader(payload))
 	if err != nil {
 		return nil, err
 	}

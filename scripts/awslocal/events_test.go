@@ -19,13 +19,15 @@ var samples = map[string]struct{ function, answer string }{
 	"api-list-systems.json":       {"Api", `"statusCode":200`},
 	"api-create-integration.json": {"Api", `"statusCode":201`},
 	"fanout.json":                 {"Fanout", `{"batchItemFailures":null}`},
-	"deliver.json":                {"Deliver", `{"batchItemFailures":null}`},                            // of deliveries that are no more
-	"count.json":                  {"Count", `"itemIdentifier":"059f36b4-87a3-44ab-83d2-661975830b01"`}, // of an intake that is no more
-	"retry.json":                  {"Retry", `retry batch 01KJN3X4PZ0000000000000002: delivery not found`},
-	"retry-relay.json":            {"Retry", `"more":false`},
-	"report.json":                 {"Report", `"due":0`},
-	"report-job.json":             {"Report", `{}`}, // nothing failed
-	"feedback.json":               {"Feedback", `{"batchItemFailures":null}`},
+	// of deliveries that are no more
+	"deliver.json": {"Deliver", `{"batchItemFailures":null}`},
+	// of an intake that is no more
+	"count.json":       {"Count", `"itemIdentifier":"059f36b4-87a3-44ab-83d2-661975830b01"`},
+	"retry.json":       {"Retry", `retry batch 01KJN3X4PZ0000000000000002: delivery not found`},
+	"retry-relay.json": {"Retry", `"more":false`},
+	"report.json":      {"Report", `"due":0`},
+	"report-job.json":  {"Report", `{}`}, // nothing failed
+	"feedback.json":    {"Feedback", `{"batchItemFailures":null}`},
 }
 
 // invoker is our small server or another.
@@ -33,8 +35,8 @@ type invoker interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
-// TestSampleEvents invokes each function with the files of events/functions, as `sam local invoke` would: behind our small
-// server of the runtime API, and behind AWS's own emulator of it, which judges the built bootstrap.
+// TestSampleEvents invokes each function with the files of events/functions, as `sam local invoke` would: behind our
+// small server of the runtime API, and behind AWS's own emulator of it, which judges the built bootstrap.
 func TestSampleEvents(t *testing.T) {
 	files, err := filepath.Glob("../../events/functions/*.json")
 	require.NoError(t, err)

@@ -22,8 +22,8 @@ type FunctionError struct{ Payload string }
 
 func (e *FunctionError) Error() string { return e.Payload }
 
-// Function runs a built `bootstrap` behind the Lambda runtime API (AWS Lambda developer guide, "Using the Lambda runtime
-// API"): as many processes as there are invocations at once, each doing one at a time.
+// Function runs a built `bootstrap` behind the Lambda runtime API (AWS Lambda developer guide, "Using the Lambda
+// runtime API"): as many processes as there are invocations at once, each doing one at a time.
 type Function struct {
 	Bootstrap string
 	Env       []string
@@ -68,7 +68,8 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		return r.payload, nil
 	case <-p.ended:
 		f.drop(p)
-		return nil, &FunctionError{`{"errorType":"Runtime.ExitError","errorMessage":"the runtime ended in the middle of an invocation"}`}
+		return nil, &FunctionError{
+			`{"errorType":"Runtime.ExitError","errorMessage":"the runtime ended in the middle of an invocation"}`}
 	case <-ctx.Done():
 		f.drop(p)
 		return nil, &FunctionError{`{"errorType":"Sandbox.Timedout","errorMessage":"the function took too long"}`}
@@ -206,12 +207,14 @@ func (f *Function) start() (*process, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", p.serveNext)
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/{what}", p.serveAnswer)
-	mux.HandleFunc("POST /2018-06-01/runtime/init/error", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	mux.HandleFunc("POST /2018-06-01/runtime/init/error",
+		func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusAccepted) })
 	p.server = &http.Server{Handler: mux}
 	go func() { _ = p.server.Serve(listener) }()
 	p.command = exec.Command(f.Bootstrap)
 	p.command.Env = append(append([]string{}, f.Env...), "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String(),
-		"AWS_LAMBDA_FUNCTION_NAME="+filepath.Base(filepath.Dir(f.Bootstrap)), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512", "_LAMBDA_SERVER_PORT=0")
+		"AWS_LAMBDA_FUNCTION_NAME="+filepath.Base(filepath.Dir(f.Bootstrap)), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512",
+		"_LAMBDA_SERVER_PORT=0")
 	p.command.Stdout, p.command.Stderr = f.Log, f.Log
 	began := time.Now()
 	if err := p.command.Start(); err != nil {
@@ -282,7 +285,8 @@ func Build(root, into string, functions ...string) error {
 			return err
 		}
 		var out bytes.Buffer
-		c := exec.Command("make", "-s", "-C", root, "build-"+f+"Function", "ARTIFACTS_DIR="+artifacts, "LAMBDA_GOARCH="+goarch())
+		c := exec.Command("make", "-s", "-C", root, "build-"+f+"Function", "ARTIFACTS_DIR="+artifacts, "LAMBDA_GOARCH="+
+			goarch())
 		c.Stdout, c.Stderr = &out, &out
 		if err := c.Run(); err != nil {
 			return fmt.Errorf("build the function %s: %w\n%s", f, err, out.String())

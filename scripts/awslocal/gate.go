@@ -26,12 +26,13 @@ type Fault struct {
 // Use is an action that a caller took, in the words of IAM. Functions here have their own name as their access key.
 type Use struct {
 	Caller, Action string
-	Resource       string // a table's name, with /index/… for an index, a key's or a secret's ARN; "" for other services
-	Context        string // the names and values of a call of KMS, "name=value" in their order with commas between
+	// a table's name, with /index/… for an index, a key's or a secret's ARN; "" for other services
+	Resource string
+	Context  string // the names and values of a call of KMS, "name=value" in their order with commas between
 }
 
-// Requests are what SQS bills: a call for each 64 KB that it carries (SQS, "Pricing"). Receives that bring nothing are left
-// out: how many there are depends on how long one looks, not on what is delivered.
+// Requests are what SQS bills: a call for each 64 KB that it carries (SQS, "Pricing"). Receives that bring nothing are
+// left out: how many there are depends on how long one looks, not on what is delivered.
 type Requests struct{ Standard, FIFO int }
 
 // Gate stands before a service: it counts the calls, adds up the capacity that DynamoDB consumed, and can answer with
@@ -150,7 +151,8 @@ func (g *Gate) Uses() []Use {
 }
 
 // prefixes are the services' names in IAM, by those in X-Amz-Target.
-var prefixes = map[string]string{"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "AWSStepFunctions": "states", "TrentService": "kms", "AWSEvents": "events", "secretsmanager": "secretsmanager"}
+var prefixes = map[string]string{"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "AWSStepFunctions": "states",
+	"TrentService": "kms", "AWSEvents": "events", "secretsmanager": "secretsmanager"}
 
 // usesOf translates a call (Service authorization reference): a transaction needs the actions of its items, sending a
 // batch needs sqs:SendMessage.
@@ -178,7 +180,8 @@ func usesOf(authorization, service, call string, body []byte) []Use {
 		for _, name := range slices.Sorted(maps.Keys(q.EncryptionContext)) {
 			context = append(context, name+"="+q.EncryptionContext[name])
 		}
-		return []Use{{Caller: caller, Action: action, Resource: q.KeyID + q.SecretID, Context: strings.Join(context, ",")}}
+		return []Use{{Caller: caller, Action: action, Resource: q.KeyID + q.SecretID,
+			Context: strings.Join(context, ",")}}
 	}
 	var out []Use
 	if q.TableName != "" {
@@ -203,7 +206,8 @@ func usesOf(authorization, service, call string, body []byte) []Use {
 	return out
 }
 
-// statement reads the action and the table of a PartiQL statement (Service authorization reference: PartiQLInsert and others).
+// statement reads the action and the table of a PartiQL statement (Service authorization reference: PartiQLInsert and
+// others).
 func statement(text string) (verb, table string, ok bool) {
 	words := strings.Fields(text)
 	quoted := strings.SplitN(text, `"`, 3)
@@ -262,7 +266,8 @@ func (g *Gate) look(action string, body []byte) ([]byte, error) {
 	}
 	q.Header = http.Header{
 		"X-Amz-Target": {"DynamoDB_20120810." + action}, "Content-Type": {"application/x-amz-json-1.0"},
-		"Authorization": {"AWS4-HMAC-SHA256 Credential=local/20260101/" + region + "/dynamodb/aws4_request, Signature=0"},
+		"Authorization": {"AWS4-HMAC-SHA256 Credential=local/20260101/" + region +
+			"/dynamodb/aws4_request, Signature=0"},
 	}
 	answer, err := http.DefaultClient.Do(q)
 	if err != nil {
@@ -275,7 +280,8 @@ func (g *Gate) look(action string, body []byte) ([]byte, error) {
 // withCapacity asks for the consumed capacity. DynamoDB Local does not check signatures.
 func withCapacity(body []byte) []byte {
 	var m map[string]json.RawMessage
-	if json.Unmarshal(body, &m) != nil || m["TableName"] == nil && m["RequestItems"] == nil && m["TransactItems"] == nil && m["Statements"] == nil || m["AttributeDefinitions"] != nil {
+	if json.Unmarshal(body, &m) != nil || m["TableName"] == nil && m["RequestItems"] == nil &&
+		m["TransactItems"] == nil && m["Statements"] == nil || m["AttributeDefinitions"] != nil {
 		return body
 	}
 	m["ReturnConsumedCapacity"] = json.RawMessage(`"TOTAL"`)

@@ -8,9 +8,9 @@ import (
 	"net/http"
 )
 
-// KMS answers GenerateDataKey and Decrypt as the service does (KMS, API reference): what one key made does not open with
-// another, nor in another encryption context. It answers to any name of a key. Moto's KMS is beside it (Servers.Moto), which
-// says AccessDenied where the service says InvalidCiphertext.
+// KMS answers GenerateDataKey and Decrypt as the service does (KMS, API reference): what one key made does not open
+// with another, nor in another encryption context. It answers to any name of a key. Moto's KMS is beside it
+// (Servers.Moto), which says AccessDenied where the service says InvalidCiphertext.
 type KMS struct{ aead cipher.AEAD }
 
 // NewKMS makes the key.

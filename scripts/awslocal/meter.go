@@ -52,8 +52,8 @@ func (m *Meter) Units() (units, tables map[string]float64) {
 	return units, tables
 }
 
-// Hottest is the partition key of a table to which most was written since the last time, with the units. One takes 1,000 a
-// second (developer guide, "Designing partition keys"): a tenant cannot be faster than that.
+// Hottest is the partition key of a table to which most was written since the last time, with the units. One takes
+// 1,000 a second (developer guide, "Designing partition keys"): a tenant cannot be faster than that.
 func (m *Meter) Hottest() (name string, units float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -234,7 +234,8 @@ func (m *Meter) read(action string, body []byte, status int, answer []byte) {
 			for _, i := range b.Responses[table] {
 				units += four(i)
 			}
-			units += float64(len(w.Keys) - len(b.UnprocessedKeys[table].Keys) - len(b.Responses[table])) // what is not there
+			// what is not there
+			units += float64(len(w.Keys) - len(b.UnprocessedKeys[table].Keys) - len(b.Responses[table]))
 			m.add("read", table, weight(w.ConsistentRead)*units)
 		}
 	case "TransactGetItems":

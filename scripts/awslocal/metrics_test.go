@@ -70,7 +70,8 @@ func TestTheFunctionsCountInTheEmbeddedMetricFormat(t *testing.T) {
 	require.Less(t, sum("fanout", "Late"), 60.0)
 
 	lines := written.lines()
-	judge := exec.CommandContext(t.Context(), filepath.Join(os.Getenv(awslocal.ModulesVariable), "venv", "bin", "python"), "emf.py")
+	judge := exec.CommandContext(t.Context(),
+		filepath.Join(os.Getenv(awslocal.ModulesVariable), "venv", "bin", "python"), "emf.py")
 	judge.Stdin = bytes.NewReader(append(bytes.Join(lines, []byte("\n")), '\n'))
 	out, err := judge.CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -82,6 +83,7 @@ func TestTheFunctionsCountInTheEmbeddedMetricFormat(t *testing.T) {
 		}
 		var m map[string]any
 		require.NoError(t, json.Unmarshal(line, &m))
-		require.True(t, slices.Contains(awslocal.Names, strings.ToUpper(m["Function"].(string)[:1])+m["Function"].(string)[1:]))
+		require.True(t, slices.Contains(awslocal.Names, strings.ToUpper(m["Function"].(string)[:1])+
+			m["Function"].(string)[1:]))
 	}
 }

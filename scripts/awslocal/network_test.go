@@ -48,14 +48,16 @@ func TestM3TheNetworksOutputsAreTheTemplatesParameters(t *testing.T) {
 		}
 		text := awslocal.Text(awslocal.At(part, "Fn::Sub", 0))
 		require.Equal(t, []any{"Active", "", "/spare"}, awslocal.At(part, "Fn::Sub", 1, "Use", "Fn::If"))
-		filled := strings.NewReplacer("${Address1}", "192.0.2.1", "${Address2}", "192.0.2.2", "${Address3}", "192.0.2.3", "${AWS::Region}", "eu-west-1").Replace(text)
+		filled := strings.NewReplacer("${Address1}", "192.0.2.1", "${Address2}", "192.0.2.2", "${Address3}",
+			"192.0.2.3", "${AWS::Region}", "eu-west-1").Replace(text)
 		active = append(active, strings.Replace(filled, "${Use}", "", 1))
 		spare = append(spare, strings.NewReplacer("${Use}", "/spare", "192.0.2.", "198.51.100.").Replace(filled))
 	}
 	all, err := egress.ParseAddresses(strings.Join(append(active, spare...), ","))
 	require.NoError(t, err)
 	require.Len(t, all, 6)
-	require.Equal(t, []bool{false, false, false, true, true, true}, []bool{all[0].Spare, all[1].Spare, all[2].Spare, all[3].Spare, all[4].Spare, all[5].Spare})
+	require.Equal(t, []bool{false, false, false, true, true, true},
+		[]bool{all[0].Spare, all[1].Spare, all[2].Spare, all[3].Spare, all[4].Spare, all[5].Spare})
 }
 
 // What customers have admitted stays theirs to admit: an address outlives its stack, and each zone leaves by its own.
@@ -78,8 +80,10 @@ func TestM3AddressesStayAndEachZoneHasItsOwnWayOut(t *testing.T) {
 		require.Equal(t, "Address"+zone, awslocal.Target(network.Resources["Nat"+zone].Properties["AllocationId"]))
 		require.Equal(t, "Public"+zone, awslocal.Target(network.Resources["Nat"+zone].Properties["SubnetId"]))
 		require.Equal(t, "Private"+zone, awslocal.Target(network.Resources["RoutesOf"+zone].Properties["SubnetId"]))
-		zones, err := json.Marshal([]any{network.Resources["Private"+zone].Properties["AvailabilityZone"], network.Resources["Public"+zone].Properties["AvailabilityZone"]})
+		zones, err := json.Marshal([]any{network.Resources["Private"+zone].Properties["AvailabilityZone"],
+			network.Resources["Public"+zone].Properties["AvailabilityZone"]})
 		require.NoError(t, err)
-		require.Equal(t, 2, strings.Count(string(zones), `[`+string(rune('0'+zone[0]-'1'))+`,{"Fn::GetAZs"`), "%s", zones)
+		require.Equal(t, 2, strings.Count(string(zones), `[`+string(rune('0'+zone[0]-'1'))+`,{"Fn::GetAZs"`), "%s",
+			zones)
 	}
 }

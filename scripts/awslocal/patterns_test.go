@@ -22,7 +22,8 @@ func judged(t *testing.T, patterns map[string]any, events []map[string]any) (out
 	t.Helper()
 	asked, err := json.Marshal(map[string]any{"patterns": patterns, "events": events})
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), filepath.Join(os.Getenv(awslocal.ModulesVariable), "moto", "bin", "python"), "patterns.py")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(os.Getenv(awslocal.ModulesVariable), "moto", "bin", "python"),
+		"patterns.py")
 	var refused bytes.Buffer
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(asked), &refused
 	answer, err := cmd.Output()
@@ -48,7 +49,8 @@ func rules(t *testing.T, ours bool) map[string]any {
 // envelope is an event as EventBridge hands it to its rules.
 func envelope(kind string, detail any) map[string]any {
 	return map[string]any{
-		"version": "0", "id": "1", "detail-type": kind, "source": "upstream", "account": "000000000000", "time": "2026-03-01T12:00:00Z",
+		"version": "0", "id": "1", "detail-type": kind, "source": "upstream", "account": "000000000000",
+		"time":   "2026-03-01T12:00:00Z",
 		"region": "eu-west-1", "resources": []string{}, "detail": detail,
 	}
 }
@@ -82,7 +84,8 @@ func TestAMatcherThatIsNotOursHandsEveryEventToOneRule(t *testing.T) {
 			add(e.DetailType, detail, rule)
 		}
 	}
-	for _, kind := range []string{"", " ", "NEW_HITS", "new_hits ", "new_hit", "new_hitsx", "*", "constructor", "__proto__", "événement", "\u0000", "new_hits\u200b"} {
+	for _, kind := range []string{"", " ", "NEW_HITS", "new_hits ", "new_hit", "new_hitsx", "*", "constructor",
+		"__proto__", "événement", "\u0000", "new_hits\u200b"} {
 		add(kind, map[string]any{"tenant": "42"}, "UnknownEvents")
 		add(kind, map[string]any{"id": "1"}, "StrayEvents")
 	}
@@ -91,7 +94,8 @@ func TestAMatcherThatIsNotOursHandsEveryEventToOneRule(t *testing.T) {
 		add("other", map[string]any{"tenant": tenant}, "UnknownEvents")
 	}
 	for _, detail := range []any{
-		map[string]any{"tenant": map[string]any{"id": "42"}}, map[string]any{"Tenant": "42"}, map[string]any{"tenant ": "42"},
+		map[string]any{"tenant": map[string]any{"id": "42"}}, map[string]any{"Tenant": "42"},
+		map[string]any{"tenant ": "42"},
 		map[string]any{"data": map[string]any{"tenant": "42"}},
 	} {
 		add("vuln", detail, "StrayEvents")
@@ -103,7 +107,8 @@ func TestAMatcherThatIsNotOursHandsEveryEventToOneRule(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{want[n].rule}, matched, "%q %s", want[n].kind, detail)
 		for id, pattern := range patterns {
-			require.Equal(t, slices.Contains(matched, id), awslocal.Matches(pattern, want[n].kind, detail), "the local stack's own matcher: %s %q %s", id, want[n].kind, detail)
+			require.Equal(t, slices.Contains(matched, id), awslocal.Matches(pattern, want[n].kind, detail),
+				"the local stack's own matcher: %s %q %s", id, want[n].kind, detail)
 		}
 	}
 }

@@ -60,9 +60,11 @@ func (p *Poller) once(ctx context.Context) error {
 	for chunk := range slices.Chunk(batch, receiveLimit) {
 		var entries []types.DeleteMessageBatchRequestEntry
 		for n, m := range chunk {
-			entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)), ReceiptHandle: m.ReceiptHandle})
+			entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)),
+				ReceiptHandle: m.ReceiptHandle})
 		}
-		if _, err := p.SQS.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &p.Queue, Entries: entries}); err != nil {
+		if _, err := p.SQS.DeleteMessageBatch(ctx,
+			&sqs.DeleteMessageBatchInput{QueueUrl: &p.Queue, Entries: entries}); err != nil {
 			return fmt.Errorf("delete: %w", err)
 		}
 	}
@@ -83,8 +85,10 @@ func (p *Poller) gather(ctx context.Context) ([]types.Message, error) {
 			wait = int32(left / time.Second)
 		}
 		out, err := p.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-			QueueUrl: &p.Queue, MaxNumberOfMessages: int32(min(receiveLimit, p.BatchSize-len(batch))), WaitTimeSeconds: wait,
-			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll}, MessageAttributeNames: []string{"All"},
+			QueueUrl: &p.Queue, MaxNumberOfMessages: int32(min(receiveLimit, p.BatchSize-len(batch))),
+			WaitTimeSeconds:             wait,
+			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+			MessageAttributeNames:       []string{"All"},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("receive: %w", err)
@@ -113,11 +117,14 @@ func (p *Poller) invoke(ctx context.Context, batch []types.Message) (failed []st
 	for _, m := range batch {
 		attributes := map[string]events.SQSMessageAttribute{}
 		for name, v := range m.MessageAttributes {
-			attributes[name] = events.SQSMessageAttribute{StringValue: v.StringValue, BinaryValue: v.BinaryValue, DataType: *v.DataType}
+			attributes[name] = events.SQSMessageAttribute{StringValue: v.StringValue, BinaryValue: v.BinaryValue,
+				DataType: *v.DataType}
 		}
 		in.Records = append(in.Records, events.SQSMessage{
-			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes, MessageAttributes: attributes,
-			EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:" + region + ":000000000000:" + p.Queue[strings.LastIndex(p.Queue, "/")+1:], AWSRegion: region,
+			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes,
+			MessageAttributes: attributes,
+			EventSource:       "aws:sqs", EventSourceARN: "arn:aws:sqs:" + region + ":000000000000:" +
+				p.Queue[strings.LastIndex(p.Queue, "/")+1:], AWSRegion: region,
 		})
 	}
 	payload, err := json.Marshal(in)

@@ -60,7 +60,8 @@ func (r *rig) reporting(addresses ...string) (id string, p report.Period) {
 		ID string `json:"id"`
 	}
 	r.api("POST", "/v1/integrations", map[string]any{
-		"system": "email", "name": "Reports", "events": []map[string]any{{"event": "report_daily"}}, "parameters": map[string]any{"addresses": addresses},
+		"system": "email", "name": "Reports", "events": []map[string]any{{"event": "report_daily"}},
+		"parameters": map[string]any{"addresses": addresses},
 	}, &made)
 	require.NotEmpty(r.t, made.ID)
 	answer, err := r.Functions["Report"].Invoke(r.t.Context(), []byte(`{"due":true}`))
@@ -82,10 +83,13 @@ func (r *rig) reporting(addresses ...string) (id string, p report.Period) {
 func (r *rig) due(id string) {
 	r.t.Helper()
 	_, err := r.DB.UpdateItem(r.t.Context(), &dynamodb.UpdateItemInput{
-		TableName:        awssdk.String(r.Prefix + "ReportsTable"),
-		Key:              map[string]dynamotypes.AttributeValue{"tenant": &dynamotypes.AttributeValueMemberS{Value: "42"}, "id": &dynamotypes.AttributeValueMemberS{Value: "due daily " + id}},
+		TableName: awssdk.String(r.Prefix + "ReportsTable"),
+		Key: map[string]dynamotypes.AttributeValue{
+			"tenant": &dynamotypes.AttributeValueMemberS{Value: "42"},
+			"id":     &dynamotypes.AttributeValueMemberS{Value: "due daily " + id}},
 		UpdateExpression: awssdk.String("SET due = :one"), ConditionExpression: awssdk.String("attribute_exists(id)"),
-		ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{":one": &dynamotypes.AttributeValueMemberN{Value: "1"}},
+		ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{
+			":one": &dynamotypes.AttributeValueMemberN{Value: "1"}},
 	})
 	require.NoError(r.t, err)
 }
@@ -103,7 +107,8 @@ func (r *rig) runSchedule() (jobs int) {
 func (r *rig) idle() {
 	r.t.Helper()
 	r.eventually("the queues are empty", func() bool {
-		for _, q := range []string{"ReportJobsQueue", "EventsQueue", "CountingQueue", "DeliveriesQueue", "MailFeedbackQueue"} {
+		for _, q := range []string{"ReportJobsQueue", "EventsQueue", "CountingQueue", "DeliveriesQueue",
+			"MailFeedbackQueue"} {
 			if n, err := r.Depth(r.t.Context(), q); err != nil || n > 0 {
 				return false
 			}
@@ -113,8 +118,8 @@ func (r *rig) idle() {
 	time.Sleep(300 * time.Millisecond)
 }
 
-// counted reports whether all that was published is accepted and counted: the message of counting is sent before that of an
-// event is done with.
+// counted reports whether all that was published is accepted and counted: the message of counting is sent before that
+// of an event is done with.
 func (r *rig) counted() bool {
 	for _, q := range []string{"EventsQueue", "CountingQueue"} {
 		if n, err := r.Depth(r.t.Context(), q); err != nil || n > 0 {
@@ -140,7 +145,8 @@ func TestAScheduledReportIsMailedOnce(t *testing.T) {
 	id, p := r.reporting("daily-one@example.org", "daily-two@example.org")
 	require.Equal(t, 2, r.runSchedule(), "a job for each address")
 	r.eventually("both have it", func() bool {
-		return len(r.mails("daily-one@example.org", "report")) == 1 && len(r.mails("daily-two@example.org", "report")) == 1
+		return len(r.mails("daily-one@example.org", "report")) == 1 &&
+			len(r.mails("daily-two@example.org", "report")) == 1
 	})
 	m := r.mails("daily-one@example.org", "report")[0]
 	require.Contains(t, m.Body.Text, "Malicious requests: 25 ", "a hit that was published again counts once")
@@ -155,13 +161,15 @@ func TestAScheduledReportIsMailedOnce(t *testing.T) {
 	// The schedule broke off before it wrote that it had handed over; a message comes twice; so does the delivery's.
 	r.due(id)
 	require.Equal(t, 2, r.runSchedule())
-	job, err := json.Marshal(map[string]any{"job": report.Job{Tenant: "42", Client: "Acme", Receiver: id, Address: "daily-one@example.org", Period: p}})
+	job, err := json.Marshal(map[string]any{
+		"job": report.Job{Tenant: "42", Client: "Acme", Receiver: id, Address: "daily-one@example.org", Period: p}})
 	require.NoError(t, err)
 	r.send("ReportJobsQueue", string(job), "any")
 	r.send("ReportJobsQueue", string(job), "any")
 	sent := r.deliveries(id, "delivered")
 	require.Len(t, sent, 2)
-	r.send("DeliveriesQueue", fmt.Sprintf(`{"tenant":"42","integration":%q,"deliveries":[%q,%q]}`, id, sent[0].ID, sent[1].ID), "")
+	r.send("DeliveriesQueue", fmt.Sprintf(`{"tenant":"42","integration":%q,"deliveries":[%q,%q]}`, id, sent[0].ID,
+		sent[1].ID), "")
 	r.idle()
 	require.Len(t, r.mails("daily-one@example.org", "report"), 1)
 	require.Len(t, r.mails("daily-two@example.org", "report"), 1)
@@ -181,7 +189,8 @@ func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
 	id, p := r.reporting("left@example.org")
 	var made struct{ ID, State string }
 	status := r.api("POST", "/v1/reports", map[string]any{
-		"period": map[string]any{"from": p.From, "to": p.To}, "format": "csv", "recipients": []string{"ordered@example.org"},
+		"period": map[string]any{"from": p.From, "to": p.To}, "format": "csv",
+		"recipients": []string{"ordered@example.org"},
 	}, &made)
 	require.Equal(t, 202, status)
 	var got struct {
@@ -204,7 +213,8 @@ func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
 
 	require.Equal(t, 1, r.runSchedule())
 	r.eventually("the scheduled one arrives", func() bool { return len(r.mails("left@example.org", "report")) == 1 })
-	link := regexp.MustCompile(awslocal.PublicURL + `(/unsubscribe/\S+)`).FindStringSubmatch(r.mails("left@example.org", "report")[0].Body.Text)
+	link := regexp.MustCompile(awslocal.PublicURL +
+		`(/unsubscribe/\S+)`).FindStringSubmatch(r.mails("left@example.org", "report")[0].Body.Text)
 	require.NotNil(t, link, "the mail has a link")
 	require.Equal(t, 200, r.anybody("POST", link[1]))
 	require.Equal(t, 404, r.anybody("POST", link[1]+"x"))
@@ -223,14 +233,17 @@ func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
 		{"GET", "/v1/report-settings", nil, 200},
 		{"PUT", "/v1/report-settings", map[string]any{"time_zone": "Asia/Tokyo"}, 200},
 		{"GET", "/v1/profile/notifications", nil, 200},
-		{"PUT", "/v1/profile/notifications", map[string]any{"choices": map[string]bool{"report_daily": true, "report_weekly": false, "report_monthly": false, "system": true, "vuln": false, "scope": false}}, 200},
+		{"PUT", "/v1/profile/notifications",
+			map[string]any{"choices": map[string]bool{"report_daily": true, "report_weekly": false,
+				"report_monthly": false, "system": true, "vuln": false, "scope": false}}, 200},
 		{"DELETE", "/v1/blocked-addresses/left@example.org", nil, 204},
 		{"DELETE", "/v1/integrations/" + id, nil, 204},
 	} {
 		require.Equal(t, call.status, r.api(call.method, call.path, call.body, nil), call.method+" "+call.path)
 	}
 	for _, kind := range []string{"create_user", "delete_user"} {
-		r.put([]types.PutEventsRequestEntry{r.entry(kind, `{"version":1,"id":"`+kind+`","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"user":{"name":"Grace","email":"grace@example.org"}}}`)})
+		r.put([]types.PutEventsRequestEntry{r.entry(kind, `{"version":1,"id":"`+kind+
+			`","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"user":{"name":"Grace","email":"grace@example.org"}}}`)})
 		r.idle()
 	}
 	r.withinRoles("Api", "Fanout", "Deliver", "Report")
@@ -240,8 +253,10 @@ func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
 func (r *rig) anybody(method, path string) int {
 	r.t.Helper()
 	payload, err := json.Marshal(map[string]any{
-		"version": "2.0", "routeKey": method + " /unsubscribe/{token}", "rawPath": path, "headers": map[string]string{"host": "api.example.com"},
-		"body": "List-Unsubscribe=One-Click", "requestContext": map[string]any{"stage": "$default", "http": map[string]string{"method": method, "path": path}},
+		"version": "2.0", "routeKey": method + " /unsubscribe/{token}", "rawPath": path,
+		"headers": map[string]string{"host": "api.example.com"},
+		"body":    "List-Unsubscribe=One-Click", "requestContext": map[string]any{"stage": "$default",
+			"http": map[string]string{"method": method, "path": path}},
 	})
 	require.NoError(r.t, err)
 	answer, err := r.Functions["Api"].Invoke(r.t.Context(), payload)

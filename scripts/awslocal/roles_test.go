@@ -71,7 +71,8 @@ func (r *rig) withinRoles(names ...string) {
 				continue
 			}
 			seen[u.Caller]++
-			require.True(r.t, r.Template.Allows(u, r.Prefix), "the role of %s does not allow %s on %s", u.Caller, u.Action, strings.TrimPrefix(u.Resource, r.Prefix))
+			require.True(r.t, r.Template.Allows(u, r.Prefix), "the role of %s does not allow %s on %s", u.Caller,
+				u.Action, strings.TrimPrefix(u.Resource, r.Prefix))
 		}
 	}
 	for _, name := range names {

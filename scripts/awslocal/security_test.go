@@ -87,14 +87,17 @@ func TestEveryLogGroupIsEncryptedUnderANameThatTheKeyLetsIn(t *testing.T) {
 	for id, p := range groups {
 		require.Equal(t, "Key", awslocal.Target(p["KmsKeyId"]), id)
 		name := awslocal.Text(awslocal.At(p["LogGroupName"], "Fn::Sub"))
-		require.True(t, slices.ContainsFunc(named, func(prefix string) bool { return strings.HasPrefix(name, prefix) }), "%s: %s", id, name)
+		require.True(t, slices.ContainsFunc(named, func(prefix string) bool { return strings.HasPrefix(name, prefix) }),
+			"%s: %s", id, name)
 	}
 }
 
 // own are the kinds of events that Tocsin publishes itself: nobody else's account may.
 var own = []event.Kind{
-	event.CreateIntegration, event.UpdateIntegration, event.EnableIntegration, event.DisableIntegration, event.DeleteIntegration,
-	event.IntegrationBroken, event.IntegrationFailing, event.IntegrationWorking, event.TriggerCreate, event.TriggerUpdate, event.TriggerDelete,
+	event.CreateIntegration, event.UpdateIntegration, event.EnableIntegration, event.DisableIntegration,
+	event.DeleteIntegration,
+	event.IntegrationBroken, event.IntegrationFailing, event.IntegrationWorking, event.TriggerCreate,
+	event.TriggerUpdate, event.TriggerDelete,
 	event.Report, event.AddressUndeliverable, event.AttacksExceeded, event.IncidentsExceeded,
 	event.IPDenylistRequested, event.IPGraylistRequested, event.IPMarkRequested, event.HitsGroupRequested,
 }
@@ -108,11 +111,14 @@ func TestOtherAccountsPublishOnlyWhatUpstreamDoes(t *testing.T) {
 		s := p["Statement"]
 		require.Equal(t, "events:PutEvents", awslocal.At(s, "Action"), id)
 		require.Equal(t, "Bus", awslocal.Target(awslocal.At(s, "Resource")), id)
-		require.Equal(t, "PublisherKinds", awslocal.Target(awslocal.At(s, "Condition", "StringEquals", "events:detail-type")), id)
-		require.Equal(t, "PublisherSources", awslocal.Target(awslocal.At(s, "Condition", "ForAllValues:StringEquals", "events:source")), id)
+		require.Equal(t, "PublisherKinds",
+			awslocal.Target(awslocal.At(s, "Condition", "StringEquals", "events:detail-type")), id)
+		require.Equal(t, "PublisherSources",
+			awslocal.Target(awslocal.At(s, "Condition", "ForAllValues:StringEquals", "events:source")), id)
 		require.Equal(t, "false", awslocal.At(s, "Condition", "Null", "events:source"), id)
 		if awslocal.At(s, "Principal") == "*" {
-			require.Equal(t, "PublisherOrganization", awslocal.Target(awslocal.At(s, "Condition", "StringEquals", "aws:PrincipalOrgID")), id)
+			require.Equal(t, "PublisherOrganization",
+				awslocal.Target(awslocal.At(s, "Condition", "StringEquals", "aws:PrincipalOrgID")), id)
 		} else {
 			require.Equal(t, "PublisherAccounts", awslocal.Target(awslocal.At(s, "Principal", "AWS")), id)
 		}
@@ -153,7 +159,8 @@ func TestARoleUsesTheKeysOnlyForWhatItMust(t *testing.T) {
 			keys, _ := s["Resource"].([]any)
 			require.Len(t, keys, 1, id)
 			require.Equal(t, "Allow", s["Effect"], id)
-			purposed := awslocal.At(s, "Condition", "StringEquals", "kms:EncryptionContext:purpose") == "tocsin-integration-secrets"
+			purposed := awslocal.At(s, "Condition", "StringEquals",
+				"kms:EncryptionContext:purpose") == "tocsin-integration-secrets"
 			switch key := awslocal.Target(keys[0]); {
 			case key == "SecretsKey":
 				opens = true
@@ -166,16 +173,21 @@ func TestARoleUsesTheKeysOnlyForWhatItMust(t *testing.T) {
 				require.Equal(t, "Key", key, id)
 				require.Equal(t, []any{"kms:Decrypt"}, s["Action"], id)
 				via := encoded(t, awslocal.At(s, "Condition", "StringEquals", "kms:ViaService"))
-				through["dynamodb"] = through["dynamodb"] || strings.Contains(via, `"dynamodb.${AWS::Region}.${AWS::URLSuffix}"`)
-				through["secretsmanager"] = through["secretsmanager"] || strings.Contains(via, `"secretsmanager.${AWS::Region}.${AWS::URLSuffix}"`)
+				through["dynamodb"] = through["dynamodb"] ||
+					strings.Contains(via, `"dynamodb.${AWS::Region}.${AWS::URLSuffix}"`)
+				through["secretsmanager"] = through["secretsmanager"] ||
+					strings.Contains(via, `"secretsmanager.${AWS::Region}.${AWS::URLSuffix}"`)
 				require.True(t, through["dynamodb"] || through["secretsmanager"], "%s: %s", id, via)
 			}
 		}
 		text := encoded(t, all)
-		require.Equal(t, strings.Contains(text, `"dynamodb:`), through["dynamodb"], "%s: every table is encrypted with Key", id)
-		require.Equal(t, strings.Contains(text, `"secretsmanager:GetSecretValue"`), through["secretsmanager"], "%s: every secret is encrypted with Key", id)
+		require.Equal(t, strings.Contains(text, `"dynamodb:`), through["dynamodb"],
+			"%s: every table is encrypted with Key", id)
+		require.Equal(t, strings.Contains(text, `"secretsmanager:GetSecretValue"`), through["secretsmanager"],
+			"%s: every secret is encrypted with Key", id)
 		require.Equal(t, slices.Contains(senders, function), opens, "%s: opens secrets of integrations", id)
-		require.Equal(t, slices.Contains(senders, function), strings.Contains(text, `"secretsmanager:`), "%s: reads the functions' secrets", id)
+		require.Equal(t, slices.Contains(senders, function), strings.Contains(text, `"secretsmanager:`),
+			"%s: reads the functions' secrets", id)
 	}
 	for id, p := range of(resources, "AWS::SecretsManager::Secret") {
 		require.Equal(t, "Key", awslocal.Target(p["KmsKeyId"]), id)
@@ -208,7 +220,8 @@ func (r *rig) browser(method, path string, headers map[string]string) (status in
 	headers["host"] = "api.example.com"
 	payload, err := json.Marshal(map[string]any{
 		"version": "2.0", "routeKey": method + " /v1/{proxy+}", "rawPath": path, "headers": headers,
-		"requestContext": map[string]any{"stage": "$default", "http": map[string]string{"method": method, "path": path, "sourceIp": "192.0.2.1"}},
+		"requestContext": map[string]any{"stage": "$default",
+			"http": map[string]string{"method": method, "path": path, "sourceIp": "192.0.2.1"}},
 	})
 	require.NoError(r.t, err)
 	answer, err := r.Functions["Api"].Invoke(r.t.Context(), payload)
@@ -227,7 +240,8 @@ func TestABrowsersPreflightIsAnsweredForNamedOriginsAsTheGatewayAnswers(t *testi
 	for _, api := range of(transformed(t), "AWS::ApiGatewayV2::Api") {
 		gateway := awslocal.At(api, "Body", "x-amazon-apigateway-cors", "Fn::If", 1)
 		require.Equal(t, "HasCorsOrigins", awslocal.At(api, "Body", "x-amazon-apigateway-cors", "Fn::If", 0))
-		require.Equal(t, []any{",", ""}, awslocal.At(gateway, "allowOrigins", "Fn::Split"), "the transform has put the parameter's default in")
+		require.Equal(t, []any{",", ""}, awslocal.At(gateway, "allowOrigins", "Fn::Split"),
+			"the transform has put the parameter's default in")
 		list := func(name string) (out []string) {
 			values, _ := awslocal.At(gateway, name).([]any)
 			for _, v := range values {
@@ -239,7 +253,8 @@ func TestABrowsersPreflightIsAnsweredForNamedOriginsAsTheGatewayAnswers(t *testi
 		for _, method := range list("allowMethods") {
 			asked := slices.Sorted(slices.Values(list("allowHeaders")))
 			status, headers := r.browser("OPTIONS", "/v1/integrations", map[string]string{
-				"origin": origin, "access-control-request-method": method, "access-control-request-headers": strings.Join(asked, ","),
+				"origin": origin, "access-control-request-method": method,
+				"access-control-request-headers": strings.Join(asked, ","),
 			})
 			require.Equal(t, 204, status, method)
 			require.Equal(t, origin, headers["Access-Control-Allow-Origin"], method)
@@ -249,9 +264,11 @@ func TestABrowsersPreflightIsAnsweredForNamedOriginsAsTheGatewayAnswers(t *testi
 		}
 		status, headers := r.browser("GET", "/v1/integrations", map[string]string{"origin": origin})
 		require.Equal(t, 401, status, "a page of the origin still needs a token")
-		require.ElementsMatch(t, list("exposeHeaders"), strings.Split(strings.ReplaceAll(strings.ToLower(headers["Access-Control-Expose-Headers"]), " ", ""), ","))
+		require.ElementsMatch(t, list("exposeHeaders"),
+			strings.Split(strings.ReplaceAll(strings.ToLower(headers["Access-Control-Expose-Headers"]), " ", ""), ","))
 	}
-	_, headers := r.browser("OPTIONS", "/v1/integrations", map[string]string{"origin": "https://evil.example", "access-control-request-method": "GET"})
+	_, headers := r.browser("OPTIONS", "/v1/integrations",
+		map[string]string{"origin": "https://evil.example", "access-control-request-method": "GET"})
 	require.NotContains(t, headers, "Access-Control-Allow-Origin")
 }
 
@@ -277,8 +294,8 @@ func TestAnAccountsCallsAreBoundedOverAllFunctions(t *testing.T) {
 	r.withinRoles("Api")
 }
 
-// TestWhatCallsAFunctionKeepsWhatFails holds what checkov.yaml leaves out: calls by a queue are bounded and come again one by
-// one, the queue has dead letters, and asynchronous calls have a destination on failure.
+// TestWhatCallsAFunctionKeepsWhatFails holds what checkov.yaml leaves out: calls by a queue are bounded and come again
+// one by one, the queue has dead letters, and asynchronous calls have a destination on failure.
 func TestWhatCallsAFunctionKeepsWhatFails(t *testing.T) {
 	resources := transformed(t)
 	queues := of(resources, "AWS::SQS::Queue")
@@ -291,7 +308,8 @@ func TestWhatCallsAFunctionKeepsWhatFails(t *testing.T) {
 	}
 	kept := map[string]bool{} // functions whose asynchronous calls have a destination on failure
 	for _, p := range of(resources, "AWS::Lambda::EventInvokeConfig") {
-		kept[awslocal.Target(p["FunctionName"])] = awslocal.At(p, "DestinationConfig", "OnFailure", "Destination") != nil
+		kept[awslocal.Target(p["FunctionName"])] = awslocal.At(p, "DestinationConfig", "OnFailure",
+			"Destination") != nil
 	}
 	schedules := of(resources, "AWS::Scheduler::Schedule")
 	require.NotEmpty(t, schedules)
@@ -303,7 +321,8 @@ func TestWhatCallsAFunctionKeepsWhatFails(t *testing.T) {
 	for id, p := range of(resources, "AWS::Events::Rule") {
 		targets, _ := p["Targets"].([]any)
 		for _, to := range targets {
-			require.Contains(t, queues, awslocal.Target(awslocal.At(to, "Arn")), "%s: rules send to queues, never to functions", id)
+			require.Contains(t, queues, awslocal.Target(awslocal.At(to, "Arn")),
+				"%s: rules send to queues, never to functions", id)
 		}
 	}
 	for id, p := range of(resources, "AWS::ApiGatewayV2::Stage") {

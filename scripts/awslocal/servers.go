@@ -38,8 +38,9 @@ func StartServers(ctx context.Context) (*Servers, error) {
 		s.runDynamo(ports[0]),
 		s.run([]string{"FAUXQS_PORT=" + ports[1], "FAUXQS_LOGGER=false"}, s.Node(),
 			filepath.Join(s.Modules, "node_modules", "fauxqs", "dist", "cli.js")),
-		s.run([]string{"PORT=" + ports[2]}, s.Node(), filepath.Join(s.Modules, "node_modules", "aws-ses-v2-local", "dist",
-			"cli.js"), "--port", ports[2], "--host", "127.0.0.1"),
+		s.run([]string{"PORT=" + ports[2]}, s.Node(),
+			filepath.Join(s.Modules, "node_modules", "aws-ses-v2-local", "dist",
+				"cli.js"), "--port", ports[2], "--host", "127.0.0.1"),
 		s.run(nil, filepath.Join(s.Modules, "moto", "bin", "moto_server"), "-H", "127.0.0.1", "-p", ports[3]),
 	)
 	return s.ready(ctx, err)

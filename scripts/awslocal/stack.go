@@ -74,7 +74,8 @@ var Names = []string{"Api", "Fanout", "Deliver", "Retry", "Count", "Report", "Fe
 
 // Deploy makes the stack: tables, queues, functions, pollers, the bus with its rules, the state machine.
 func Deploy(ctx context.Context, servers *Servers, o Options) (s *Stack, err error) {
-	s = &Stack{options: o, Functions: map[string]*Function{}, Queues: map[string]string{}, Secrets: map[string]string{}, Prefix: "t" + uuid.NewString()[:8] + "-"}
+	s = &Stack{options: o, Functions: map[string]*Function{}, Queues: map[string]string{}, Secrets: map[string]string{},
+		Prefix: "t" + uuid.NewString()[:8] + "-"}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -122,7 +123,8 @@ func (functionKeys) Secret(context.Context, string) (name, secret string, err er
 }
 
 func (s *Stack) connect(ctx context.Context, servers *Servers) error {
-	s.Dynamo, s.Sending, s.Polling, s.SES = s.gate(servers.Dynamo), s.gate(servers.SQS), s.gate(servers.SQS), s.gate(servers.SES)
+	s.Dynamo, s.Sending, s.Polling, s.SES = s.gate(servers.Dynamo), s.gate(servers.SQS), s.gate(servers.SQS),
+		s.gate(servers.SES)
 	s.Manager = s.gate(servers.Moto)
 	kms, err := NewKMS()
 	if err != nil {
@@ -130,7 +132,8 @@ func (s *Stack) connect(ctx context.Context, servers *Servers) error {
 	}
 	keys := httptest.NewServer(kms)
 	events := httptest.NewServer(bus.Handler(bus.Config{
-		Store: router{s}, Name: "tocsin", Now: time.Now, NewID: uuid.NewString, Log: slog.New(slog.DiscardHandler), Publishers: functionKeys{},
+		Store: router{s}, Name: "tocsin", Now: time.Now, NewID: uuid.NewString, Log: slog.New(slog.DiscardHandler),
+		Publishers: functionKeys{},
 	}))
 	s.closers = append(s.closers, keys.Close, events.Close)
 	s.KMS, s.Bus = s.gate(keys.URL), s.gate(events.URL)
@@ -160,7 +163,8 @@ func (s *Stack) createQueues(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				attributes["RedrivePolicy"] = fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"%d"}`, arn, Number(At(redrive, "maxReceiveCount")))
+				attributes["RedrivePolicy"] = fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"%d"}`, arn,
+					Number(At(redrive, "maxReceiveCount")))
 			}
 			name := s.Prefix + id
 			if At(r.Properties, "FifoQueue") == true {
@@ -179,7 +183,8 @@ func (s *Stack) createQueues(ctx context.Context) error {
 
 func (s *Stack) arn(ctx context.Context, id string) (string, error) {
 	url := s.Queues[id]
-	out, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"QueueArn"}})
+	out, err := s.SQS.GetQueueAttributes(ctx,
+		&sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"QueueArn"}})
 	if err != nil {
 		return "", fmt.Errorf("read the ARN of %s: %w", id, err)
 	}
@@ -189,7 +194,8 @@ func (s *Stack) arn(ctx context.Context, id string) (string, error) {
 // Depth is how many messages a queue holds, hidden ones included.
 func (s *Stack) Depth(ctx context.Context, id string) (int, error) {
 	url := s.Queues[id]
-	out, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
+	out, err := s.SQS.GetQueueAttributes(ctx,
+		&sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
 	if err != nil {
 		return 0, err
 	}
@@ -267,7 +273,8 @@ func (s *Stack) holds(condition string) bool {
 	return s.parameter(name) != fmt.Sprint(At(equal, 1))
 }
 
-// createSecrets puts the secrets of the template into Secrets Manager, each with what its parameter says or with one that is made.
+// createSecrets puts the secrets of the template into Secrets Manager, each with what its parameter says or with one
+// that is made.
 func (s *Stack) createSecrets(ctx context.Context, servers *Servers) error {
 	c, err := Config(ctx, servers.Moto)
 	if err != nil {
@@ -282,7 +289,8 @@ func (s *Stack) createSecrets(ctx context.Context, servers *Servers) error {
 		if from := At(r.Properties, "SecretString"); from != nil {
 			value = s.resolve(from)
 		}
-		out, err := manager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: awssdk.String(s.Prefix + id), SecretString: &value})
+		out, err := manager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: awssdk.String(s.Prefix + id),
+			SecretString: &value})
 		if err != nil {
 			return fmt.Errorf("create the secret %s: %w", id, err)
 		}
@@ -302,8 +310,10 @@ func (s *Stack) createFunctions() error {
 			variables[k] = v
 		}
 		for k, v := range map[string]string{
-			"AWS_REGION": region, "AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": "local", "PATH": os.Getenv("PATH"),
-			"AWS_ENDPOINT_URL_DYNAMODB": s.Dynamo.URL, "AWS_ENDPOINT_URL_SQS": s.Sending.URL, "AWS_ENDPOINT_URL_SFN": s.StepFunctions.URL,
+			"AWS_REGION": region, "AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": "local",
+			"PATH":                      os.Getenv("PATH"),
+			"AWS_ENDPOINT_URL_DYNAMODB": s.Dynamo.URL, "AWS_ENDPOINT_URL_SQS": s.Sending.URL,
+			"AWS_ENDPOINT_URL_SFN": s.StepFunctions.URL,
 			"AWS_ENDPOINT_URL_KMS": s.KMS.URL, "AWS_ENDPOINT_URL_EVENTBRIDGE": s.Bus.URL,
 			"AWS_ENDPOINT_URL_SESV2": s.SES.URL, "AWS_ENDPOINT_URL_SECRETS_MANAGER": s.Manager.URL,
 		} {
@@ -315,8 +325,10 @@ func (s *Stack) createFunctions() error {
 		}
 		slices.Sort(env)
 		f := &Function{
-			Bootstrap: filepath.Join(s.options.Binaries, strings.ToLower(name), "bootstrap"), Env: env, Log: s.options.Log,
-			Timeout: time.Duration(Number(At(s.Template.Resources[name+"Function"].Properties, "Timeout"))) * time.Second,
+			Bootstrap: filepath.Join(s.options.Binaries, strings.ToLower(name), "bootstrap"), Env: env,
+			Log: s.options.Log,
+			Timeout: time.Duration(Number(At(s.Template.Resources[name+"Function"].Properties,
+				"Timeout"))) * time.Second,
 		}
 		s.Functions[name] = f
 		s.closers = append(s.closers, f.Close)
@@ -343,9 +355,10 @@ func (s *Stack) poll(ctx context.Context) error {
 			}
 			source := At(e, "Properties")
 			p := &Poller{
-				SQS: client, Queue: s.Queues[Target(At(source, "Queue"))], Function: s.Functions[name], BatchSize: Number(At(source, "BatchSize")),
-				Window: time.Duration(Number(At(source, "MaximumBatchingWindowInSeconds"))) * time.Second,
-				Log:    slog.New(slog.NewJSONHandler(s.options.Log, nil)), Empty: &s.Empty,
+				SQS: client, Queue: s.Queues[Target(At(source, "Queue"))], Function: s.Functions[name],
+				BatchSize: Number(At(source, "BatchSize")),
+				Window:    time.Duration(Number(At(source, "MaximumBatchingWindowInSeconds"))) * time.Second,
+				Log:       slog.New(slog.NewJSONHandler(s.options.Log, nil)), Empty: &s.Empty,
 			}
 			if Target(At(source, "Queue")) == "EventsQueue" && s.options.BatchSize > 0 {
 				p.BatchSize, p.Window = s.options.BatchSize, s.options.Window
@@ -381,14 +394,17 @@ func (r router) Put(ctx context.Context, entries []delivery.Entry) error {
 			continue // another service's events come over the account's own bus
 		}
 		target := At(rule.Properties, "Targets", 0)
-		batches := map[string][]types.SendMessageBatchRequestEntry{} // by queue; of at most ten entries, as PutEvents takes
+		// by queue; of at most ten entries, as PutEvents takes
+		batches := map[string][]types.SendMessageBatchRequestEntry{}
 		for n, e := range entries {
 			if !Matches(At(rule.Properties, "EventPattern"), e.DetailType, e.Detail) {
 				continue
 			}
 			body, err := json.Marshal(map[string]any{
-				"version": "0", "id": uuid.NewString(), "detail-type": e.DetailType, "source": "upstream", "account": "000000000000",
-				"time": e.At.UTC().Format(time.RFC3339), "region": region, "resources": []string{}, "detail": json.RawMessage(e.Detail),
+				"version": "0", "id": uuid.NewString(), "detail-type": e.DetailType, "source": "upstream",
+				"account": "000000000000",
+				"time":    e.At.UTC().Format(time.RFC3339), "region": region, "resources": []string{},
+				"detail": json.RawMessage(e.Detail),
 			})
 			if err != nil {
 				return err
@@ -397,7 +413,9 @@ func (r router) Put(ctx context.Context, entries []delivery.Entry) error {
 			if At(target, "SqsParameters", "MessageGroupId") == "$.detail.tenant" && !group(e.Detail) {
 				queue = Target(At(target, "DeadLetterConfig", "Arn"))
 			}
-			batches[queue] = append(batches[queue], types.SendMessageBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)), MessageBody: awssdk.String(string(body))})
+			batches[queue] = append(batches[queue],
+				types.SendMessageBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)),
+					MessageBody: awssdk.String(string(body))})
 		}
 		for queue, batch := range batches {
 			url := r.s.Queues[queue]
@@ -413,25 +431,27 @@ func (r router) Put(ctx context.Context, entries []delivery.Entry) error {
 	return nil
 }
 
-// group reports whether SQS takes the event's tenant as a message group (API reference, SendMessage: up to 128 letters, digits
-// and punctuation of ASCII). EventBridge hands an event over to the target's dead-letter queue when it does not.
+// group reports whether SQS takes the event's tenant as a message group (API reference, SendMessage: up to 128 letters,
+// digits and punctuation of ASCII). EventBridge hands an event over to the target's dead-letter queue when it does not.
 func group(detail []byte) bool {
 	var d struct{ Tenant any }
 	if err := json.Unmarshal(detail, &d); err != nil {
 		return false
 	}
 	tenant, ok := d.Tenant.(string)
-	return ok && tenant != "" && len(tenant) <= 128 && strings.IndexFunc(tenant, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+	return ok && tenant != "" && len(tenant) <= 128 &&
+		strings.IndexFunc(tenant, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }
 
-// Matches is the part of event patterns that the template uses: for detail-type a list of values, or anything-but such a list,
-// and whether the detail has a tenant.
+// Matches is the part of event patterns that the template uses: for detail-type a list of values, or anything-but such
+// a list, and whether the detail has a tenant.
 func Matches(pattern any, kind string, detail []byte) bool {
 	if exists := At(pattern, "detail", "tenant", 0, "exists"); exists != nil {
 		var members map[string]json.RawMessage
 		_ = json.Unmarshal(detail, &members) // the bus has checked that it is an object
 		tenant, has := members["tenant"]
-		has = has && !strings.HasPrefix(strings.TrimSpace(string(tenant)), "{") // only a leaf exists (EventBridge, "exists matching")
+		// only a leaf exists (EventBridge, "exists matching")
+		has = has && !strings.HasPrefix(strings.TrimSpace(string(tenant)), "{")
 		if has != exists {
 			return false
 		}
@@ -451,7 +471,8 @@ func Matches(pattern any, kind string, detail []byte) bool {
 // openStepFunctions starts the interpreter with the definition of the template, and answers its tasks.
 func (s *Stack) openStepFunctions(ctx context.Context, servers *Servers) error {
 	definition, err := s.Template.Definition(s.options.Root, map[string]string{
-		"RetryFunctionArn": "arn:aws:lambda:" + region + ":000000000000:function:retry", "Partition": "aws", "DeadLetterQueueUrl": s.Queues["RetryDeadLetters"],
+		"RetryFunctionArn": "arn:aws:lambda:" + region + ":000000000000:function:retry", "Partition": "aws",
+		"DeadLetterQueueUrl": s.Queues["RetryDeadLetters"],
 	})
 	if err != nil {
 		return err
@@ -470,7 +491,8 @@ func (s *Stack) openStepFunctions(ctx context.Context, servers *Servers) error {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	c := exec.Command(servers.Node(), filepath.Join(s.options.Root, "scripts", "awslocal", "stepfunctions.mjs"), file.Name(), ports[0], tasks.URL, strconv.Itoa(s.options.WaitMS))
+	c := exec.Command(servers.Node(), filepath.Join(s.options.Root, "scripts", "awslocal", "stepfunctions.mjs"),
+		file.Name(), ports[0], tasks.URL, strconv.Itoa(s.options.WaitMS))
 	c.Dir, c.Stdout, c.Stderr = servers.Modules, s.options.Log, s.options.Log
 	if err := c.Start(); err != nil {
 		return fmt.Errorf("start the interpreter: %w", err)
@@ -531,7 +553,8 @@ func (s *Stack) task(w http.ResponseWriter, r *http.Request) {
 			MessageBody json.RawMessage
 		}
 		if err = json.Unmarshal(body, &in); err == nil {
-			_, err = s.SQS.SendMessage(r.Context(), &sqs.SendMessageInput{QueueUrl: &in.QueueURL, MessageBody: awssdk.String(string(in.MessageBody))})
+			_, err = s.SQS.SendMessage(r.Context(),
+				&sqs.SendMessageInput{QueueUrl: &in.QueueURL, MessageBody: awssdk.String(string(in.MessageBody))})
 			answer = []byte(`{}`)
 		}
 	default:

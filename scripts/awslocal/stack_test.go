@@ -33,8 +33,8 @@ var (
 	binaries string
 )
 
-// TestMain starts the servers and builds the functions once. scripts/test-aws installs the servers and sets the tag awslocal:
-// without it these tests are no part of a run, so that no run prints ok for what did not run.
+// TestMain starts the servers and builds the functions once. scripts/test-aws installs the servers and sets the tag
+// awslocal: without it these tests are no part of a run, so that no run prints ok for what did not run.
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
@@ -125,7 +125,8 @@ func deploy(t *testing.T, allow []*receiver, change func(*awslocal.Options)) *ri
 	}
 	log, err := os.CreateTemp("", "tocsin-functions-*.log")
 	require.NoError(t, err)
-	o := awslocal.Options{Root: "../..", Binaries: binaries, Allow: strings.Join(hosts, ","), WaitMS: 1, Hidden: 2, Log: log, BatchSize: 10, Window: 20 * time.Millisecond}
+	o := awslocal.Options{Root: "../..", Binaries: binaries, Allow: strings.Join(hosts, ","), WaitMS: 1, Hidden: 2,
+		Log: log, BatchSize: 10, Window: 20 * time.Millisecond}
 	if change != nil {
 		change(&o)
 	}
@@ -161,9 +162,11 @@ func (r *rig) as(tenant, role, method, path string, body, out any) int {
 	path, query, _ := strings.Cut(path, "?")
 	payload, err := json.Marshal(map[string]any{
 		"version": "2.0", "routeKey": "ANY /v1/{proxy+}", "rawPath": path, "rawQueryString": query,
-		"headers": map[string]string{"content-type": "application/json", "host": "api.example.com"}, "body": string(raw), "isBase64Encoded": false,
+		"headers": map[string]string{"content-type": "application/json", "host": "api.example.com"},
+		"body":    string(raw), "isBase64Encoded": false,
 		"requestContext": map[string]any{
-			"stage": "$default", "domainName": "api.example.com", "http": map[string]string{"method": method, "path": path, "sourceIp": "192.0.2.1"},
+			"stage": "$default", "domainName": "api.example.com",
+			"http": map[string]string{"method": method, "path": path, "sourceIp": "192.0.2.1"},
 			"authorizer": map[string]any{"jwt": map[string]any{"claims": map[string]string{
 				"tenant": tenant, "role": role, "client_name": "Acme", "email": "ada@example.com", "name": "Ada",
 			}}},
@@ -207,14 +210,17 @@ func (r *rig) publish(count int) (ids []string) {
 		r.n++
 		id := fmt.Sprintf("hit-%d", r.n)
 		ids = append(ids, id)
-		entries = append(entries, r.entry("new_hits", fmt.Sprintf(`{"version":1,"id":%q,"tenant":"42","client_name":"Acme","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli","domain":"shop.example.com","path":"/orders/%d","method":"POST","remote_addr4":"203.0.113.7"}}}`, id, r.n)))
+		entries = append(entries, r.entry("new_hits",
+			fmt.Sprintf(
+				`{"version":1,"id":%q,"tenant":"42","client_name":"Acme","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli","domain":"shop.example.com","path":"/orders/%d","method":"POST","remote_addr4":"203.0.113.7"}}}`, id, r.n)))
 	}
 	r.put(entries)
 	return ids
 }
 
 func (r *rig) entry(detailType, detail string) types.PutEventsRequestEntry {
-	return types.PutEventsRequestEntry{Source: awssdk.String("upstream"), DetailType: awssdk.String(detailType), Detail: awssdk.String(detail), EventBusName: awssdk.String("tocsin")}
+	return types.PutEventsRequestEntry{Source: awssdk.String("upstream"), DetailType: awssdk.String(detailType),
+		Detail: awssdk.String(detail), EventBusName: awssdk.String("tocsin")}
 }
 
 func (r *rig) put(entries []types.PutEventsRequestEntry) {
@@ -295,7 +301,8 @@ func TestAnEventIsDelivered(t *testing.T) {
 		return n == len(to.requests())
 	})
 	require.Empty(t, r.executions(), "what is healthy costs no execution")
-	for _, dead := range []string{"EventsDeadLetters", "DeliveriesDeadLetters", "RetryDeadLetters", "UnknownEventsQueue"} {
+	for _, dead := range []string{"EventsDeadLetters", "DeliveriesDeadLetters", "RetryDeadLetters",
+		"UnknownEventsQueue"} {
 		n, err := r.Depth(t.Context(), dead)
 		require.NoError(t, err)
 		require.Zero(t, n, dead)
@@ -303,7 +310,8 @@ func TestAnEventIsDelivered(t *testing.T) {
 }
 
 func TestTheWaitsOfTheStateMachineAreThoseOfTheProduct(t *testing.T) {
-	never, third, gone := receive(t, always(503)), receive(t, func(n int) int { return map[bool]int{true: 200, false: 500}[n > 3] }), receive(t, always(500))
+	never, third, gone := receive(t, always(503)),
+		receive(t, func(n int) int { return map[bool]int{true: 200, false: 500}[n > 3] }), receive(t, always(500))
 	r := deploy(t, []*receiver{never, third, gone}, nil)
 	t.Run("a system that never answers gets all sixteen, then the delivery is dead", func(t *testing.T) {
 		id := r.webhook(never, 1)
@@ -349,7 +357,9 @@ func TestTheWaitsOfTheStateMachineAreThoseOfTheProduct(t *testing.T) {
 
 func TestFailuresOfOneParcelShareAnExecution(t *testing.T) {
 	down := receive(t, always(500))
-	r := deploy(t, []*receiver{down}, func(o *awslocal.Options) { o.Env = map[string]string{"TOCSIN_DISABLE_MINIMUM": "100000"} })
+	r := deploy(t, []*receiver{down}, func(o *awslocal.Options) {
+		o.Env = map[string]string{"TOCSIN_DISABLE_MINIMUM": "100000"}
+	})
 	id := r.webhook(down, 1)
 	r.publish(40)
 	r.eventually("all are dead", func() bool { return len(r.deliveries(id, "dead")) == 40 })
@@ -366,7 +376,8 @@ func TestAutoDisableFiresOnceUnderConcurrency(t *testing.T) {
 		ID string `json:"id"`
 	}
 	r.api("POST", "/v1/integrations", map[string]any{
-		"system": "web_hooks", "name": "Watcher", "events": []map[string]any{{"event": "system"}}, "parameters": map[string]any{"url": watcher.URL},
+		"system": "web_hooks", "name": "Watcher", "events": []map[string]any{{"event": "system"}},
+		"parameters": map[string]any{"url": watcher.URL},
 	}, &made)
 	r.publish(60)
 	told := func(what string) (n int) {
@@ -375,7 +386,9 @@ func TestAutoDisableFiresOnceUnderConcurrency(t *testing.T) {
 		}
 		return n
 	}
-	r.eventually("the watcher is told", func() bool { return told("integration_broken") > 0 && told("integration_failing") > 0 })
+	r.eventually("the watcher is told", func() bool {
+		return told("integration_broken") > 0 && told("integration_failing") > 0
+	})
 	var now struct {
 		Enabled  bool
 		Disabled struct{ By, Reason string }
@@ -390,7 +403,8 @@ func TestAutoDisableFiresOnceUnderConcurrency(t *testing.T) {
 	require.Equal(t, 1, told("integration_broken"), "once, although many workers saw it")
 	require.Equal(t, 1, told("integration_failing"), "and that it fails, once too")
 	require.Len(t, r.deliveries(id, "dead"), 60, "kept for a replay")
-	require.Equal(t, 409, r.api("POST", "/v1/integrations/"+id+"/replay", map[string]any{}, nil), "not while it is disabled")
+	require.Equal(t, 409, r.api("POST", "/v1/integrations/"+id+"/replay", map[string]any{}, nil),
+		"not while it is disabled")
 }
 
 func TestWhatCanNotBeProcessedIsKept(t *testing.T) {
@@ -401,14 +415,18 @@ func TestWhatCanNotBeProcessedIsKept(t *testing.T) {
 		r.entry("something_new", `{"version":1,"id":"new","tenant":"42","time":"2026-03-01T12:00:00Z","data":{}}`),
 		r.entry("something_new", `{"version":1}`),
 		r.entry("new_hits", `{"version":1,"id":"none","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli"}}}`),
-		r.entry("new_hits", `{"version":1,"id":"odd","tenant":"no message group","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli"}}}`),
+		r.entry("new_hits",
+			`{"version":1,"id":"odd","tenant":"no message group","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli"}}}`),
 		r.entry("new_hits", `{"version":9,"id":"x","tenant":"42","time":"2026-03-01T12:00:00Z","data":{}}`),
 		r.entry("new_hits", `{"version":1,"id":"bad","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"hit":7}}`),
 	})
 	large := strings.Repeat("x", 200<<10)
-	r.put([]types.PutEventsRequestEntry{r.entry("new_hits", `{"version":1,"id":"large","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli","path":"/`+large+`"}}}`)})
+	r.put([]types.PutEventsRequestEntry{r.entry("new_hits",
+		`{"version":1,"id":"large","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli","path":"/`+
+			large+`"}}}`)})
 	queue := r.Queues["EventsQueue"]
-	_, err := r.SQS.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: awssdk.String("not JSON at all")})
+	_, err := r.SQS.SendMessage(t.Context(),
+		&sqs.SendMessageInput{QueueUrl: &queue, MessageBody: awssdk.String("not JSON at all")})
 	require.NoError(t, err)
 	r.publish(3)
 	r.eventually("good events are not held up", func() bool { return to.events() == 4 })
@@ -427,7 +445,8 @@ func TestWhatCanNotBeProcessedIsKept(t *testing.T) {
 		}
 		return strings.Join(reasons, "\n")
 	}
-	r.eventually("the tenant's bad events are listed with their reasons", func() bool { list(); return len(page.Items) == 3 })
+	r.eventually("the tenant's bad events are listed with their reasons",
+		func() bool { list(); return len(page.Items) == 3 })
 	for _, want := range []string{"version: is 9", "data.hit", `"something_new" is not a known kind of event`} {
 		require.Contains(t, list(), want)
 	}
@@ -438,7 +457,8 @@ func TestWhatCanNotBeProcessedIsKept(t *testing.T) {
 	require.Equal(t, 1, replayed.Count)
 	require.Equal(t, 200, r.api("POST", "/v1/dead-letters/"+unknown.ID+"/replay", nil, &replayed))
 	require.Zero(t, replayed.Count, "once")
-	r.eventually("it goes through fan-out again, and is refused again", func() bool { list(); return len(page.Items) == 4 })
+	r.eventually("it goes through fan-out again, and is refused again",
+		func() bool { list(); return len(page.Items) == 4 })
 	r.eventually("those of no tenant are kept for the platform's engineers", func() bool {
 		page.Items = nil
 		r.as("42", "operator", "GET", "/v1/dead-letters", nil, &page)
@@ -469,7 +489,8 @@ func TestMessagesThatComeTwice(t *testing.T) {
 		body, err := json.Marshal(map[string]any{"tenant": "42", "integration": id, "deliveries": ids})
 		require.NoError(t, err)
 		queue := r.Queues["DeliveriesQueue"]
-		_, err = r.SQS.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: awssdk.String(string(body))})
+		_, err = r.SQS.SendMessage(t.Context(),
+			&sqs.SendMessageInput{QueueUrl: &queue, MessageBody: awssdk.String(string(body))})
 		require.NoError(t, err)
 	}
 	r.eventually("the queue is empty", func() bool {
@@ -478,7 +499,8 @@ func TestMessagesThatComeTwice(t *testing.T) {
 	})
 	require.Len(t, r.executions(), before, "the batch that holds them has one execution")
 	r.publish(1)
-	same := r.entry("new_hits", `{"version":1,"id":"hit-1","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli"}}}`)
+	same := r.entry("new_hits",
+		`{"version":1,"id":"hit-1","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli"}}}`)
 	r.put([]types.PutEventsRequestEntry{same, same})
 	r.eventually("the new one is there", func() bool { return len(r.deliveries(id, "all")) == 4 })
 	time.Sleep(500 * time.Millisecond)
@@ -556,7 +578,8 @@ func TestInfrastructureInTroubleForHoursBreaksNothingOff(t *testing.T) {
 		return func() int { return len(names) - int(n.Load()) }
 	}
 	var trouble []string
-	for _, name := range []string{"Lambda.TooManyRequestsException", "Lambda.ServiceException", "Lambda.SdkClientException", "States.Timeout", aws.Unavailable} {
+	for _, name := range []string{"Lambda.TooManyRequestsException", "Lambda.ServiceException",
+		"Lambda.SdkClientException", "States.Timeout", aws.Unavailable} {
 		trouble = append(trouble, slices.Repeat([]string{name}, 58)...)
 	}
 	left := count(append(trouble, slices.Repeat([]string{"errorString"}, 19)...)...)
@@ -600,13 +623,15 @@ func (r *rig) executionsQuietly() []awslocal.Execution {
 func (r *rig) redrive(from, to string) {
 	r.t.Helper()
 	source, sink := r.Queues[from], r.Queues[to]
-	got, err := r.SQS.ReceiveMessage(r.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &source, MaxNumberOfMessages: 10, WaitTimeSeconds: 3})
+	got, err := r.SQS.ReceiveMessage(r.t.Context(),
+		&sqs.ReceiveMessageInput{QueueUrl: &source, MaxNumberOfMessages: 10, WaitTimeSeconds: 3})
 	require.NoError(r.t, err)
 	require.NotEmpty(r.t, got.Messages)
 	for _, m := range got.Messages {
 		_, err := r.SQS.SendMessage(r.t.Context(), &sqs.SendMessageInput{QueueUrl: &sink, MessageBody: m.Body})
 		require.NoError(r.t, err)
-		_, err = r.SQS.DeleteMessage(r.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &source, ReceiptHandle: m.ReceiptHandle})
+		_, err = r.SQS.DeleteMessage(r.t.Context(),
+			&sqs.DeleteMessageInput{QueueUrl: &source, ReceiptHandle: m.ReceiptHandle})
 		require.NoError(r.t, err)
 	}
 }
@@ -646,7 +671,8 @@ func TestAWSCallsThatFailLoseNothing(t *testing.T) {
 		r.Bus.Faults(nil)
 		answer, err := r.Functions["Retry"].Invoke(t.Context(), []byte(`{"relay":true}`))
 		require.NoError(t, err)
-		require.JSONEq(t, `{"batch":"","round":0,"seconds":0,"more":false}`, string(answer), "a minute must pass: its writer may be at work")
+		require.JSONEq(t, `{"batch":"","round":0,"seconds":0,"more":false}`, string(answer),
+			"a minute must pass: its writer may be at work")
 	})
 }
 

@@ -26,19 +26,22 @@ func (t *Template) CreateTables(ctx context.Context, db *dynamodb.Client, prefix
 			continue
 		}
 		in := &dynamodb.CreateTableInput{
-			TableName: awssdk.String(prefix + id), BillingMode: types.BillingModePayPerRequest, KeySchema: keySchema(At(r.Properties, "KeySchema")),
+			TableName: awssdk.String(prefix + id), BillingMode: types.BillingModePayPerRequest,
+			KeySchema: keySchema(At(r.Properties, "KeySchema")),
 		}
 		attributes, _ := At(r.Properties, "AttributeDefinitions").([]any)
 		for _, a := range attributes {
 			in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
-				AttributeName: awssdk.String(Text(At(a, "AttributeName"))), AttributeType: types.ScalarAttributeType(Text(At(a, "AttributeType"))),
+				AttributeName: awssdk.String(Text(At(a, "AttributeName"))),
+				AttributeType: types.ScalarAttributeType(Text(At(a, "AttributeType"))),
 			})
 		}
 		indexes, _ := At(r.Properties, "GlobalSecondaryIndexes").([]any)
 		for _, x := range indexes {
 			in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
 				IndexName: awssdk.String(Text(At(x, "IndexName"))), KeySchema: keySchema(At(x, "KeySchema")),
-				Projection: &types.Projection{ProjectionType: types.ProjectionType(Text(At(x, "Projection", "ProjectionType")))},
+				Projection: &types.Projection{ProjectionType: types.ProjectionType(
+					Text(At(x, "Projection", "ProjectionType")))},
 			})
 		}
 		if _, err := db.CreateTable(ctx, in); err != nil {
@@ -54,7 +57,8 @@ func (t *Template) DeleteTables(ctx context.Context, db *dynamodb.Client, prefix
 		if r.Type != "AWS::DynamoDB::Table" {
 			continue
 		}
-		if _, err := db.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: awssdk.String(prefix + id)}); err != nil {
+		if _, err := db.DeleteTable(ctx,
+			&dynamodb.DeleteTableInput{TableName: awssdk.String(prefix + id)}); err != nil {
 			return fmt.Errorf("delete the table %s: %w", id, err)
 		}
 	}
@@ -64,7 +68,8 @@ func (t *Template) DeleteTables(ctx context.Context, db *dynamodb.Client, prefix
 func keySchema(v any) (out []types.KeySchemaElement) {
 	list, _ := v.([]any)
 	for _, k := range list {
-		out = append(out, types.KeySchemaElement{AttributeName: awssdk.String(Text(At(k, "AttributeName"))), KeyType: types.KeyType(Text(At(k, "KeyType")))})
+		out = append(out, types.KeySchemaElement{AttributeName: awssdk.String(Text(At(k, "AttributeName"))),
+			KeyType: types.KeyType(Text(At(k, "KeyType")))})
 	}
 	return out
 }

@@ -35,8 +35,10 @@ func (r *rig) telegramRoute() http.Handler {
 			headers[strings.ToLower(name)] = q.Header.Get(name)
 		}
 		payload, err := json.Marshal(map[string]any{
-			"version": "2.0", "routeKey": "POST " + bot.WebhookPath, "rawPath": q.URL.Path, "headers": headers, "body": string(body),
-			"requestContext": map[string]any{"stage": "$default", "domainName": "api.example.com", "http": map[string]string{"method": q.Method, "path": q.URL.Path, "sourceIp": "192.0.2.1"}},
+			"version": "2.0", "routeKey": "POST " + bot.WebhookPath, "rawPath": q.URL.Path, "headers": headers,
+			"body": string(body),
+			"requestContext": map[string]any{"stage": "$default", "domainName": "api.example.com",
+				"http": map[string]string{"method": q.Method, "path": q.URL.Path, "sourceIp": "192.0.2.1"}},
 		})
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
@@ -63,17 +65,20 @@ func TestATelegramGroupIsBoundAndFollowedOverTheStack(t *testing.T) {
 	events, _ := awslocal.At(r.Template.Resources["ApiFunction"].Properties, "Events").(map[string]any)
 	for _, e := range events {
 		routed = routed || awslocal.Text(awslocal.At(e, "Properties", "Path")) == bot.WebhookPath &&
-			awslocal.Text(awslocal.At(e, "Properties", "Method")) == "POST" && awslocal.Text(awslocal.At(e, "Properties", "Auth", "Authorizer")) == "NONE"
+			awslocal.Text(awslocal.At(e, "Properties", "Method")) == "POST" &&
+			awslocal.Text(awslocal.At(e, "Properties", "Auth", "Authorizer")) == "NONE"
 	}
 	require.True(t, routed, "the template lets Telegram through to the api function")
 	gateway := httptest.NewServer(r.telegramRoute())
 	t.Cleanup(gateway.Close)
-	operator, err := bot.New(bot.Config{Telegram: telegram.Bot{Token: telegramtest.Token, API: server.URL}, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	operator, err := bot.New(bot.Config{Telegram: telegram.Bot{Token: telegramtest.Token, API: server.URL},
+		Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	require.NoError(t, operator.SetWebhook(t.Context(), gateway.URL))
 
 	var made struct{ ID string }
-	r.api("POST", "/v1/integrations", map[string]any{"system": "telegram", "name": "Ops", "events": []map[string]any{{"event": "scope"}}, "parameters": map[string]any{}}, &made)
+	r.api("POST", "/v1/integrations", map[string]any{"system": "telegram", "name": "Ops",
+		"events": []map[string]any{{"event": "scope"}}, "parameters": map[string]any{}}, &made)
 	var link struct{ Command string }
 	r.api("POST", "/v1/integrations/"+made.ID+"/telegram-link", nil, &link)
 	group, super := telegramtest.Group(-77, "Night shift"), telegramtest.Group(-1001557912345, "Night shift")

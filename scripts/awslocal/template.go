@@ -156,7 +156,8 @@ func (t *Template) Environment(function string, resolve func(any) string) (map[s
 		return nil, errors.New("the template has no " + function)
 	}
 	out := map[string]string{}
-	for _, source := range []any{At(t.Globals, "Function", "Environment", "Variables"), At(r.Properties, "Environment", "Variables")} {
+	for _, source := range []any{At(t.Globals, "Function", "Environment", "Variables"),
+		At(r.Properties, "Environment", "Variables")} {
 		variables, _ := source.(map[string]any)
 		for name, v := range variables {
 			switch v := v.(type) {
@@ -172,8 +173,8 @@ func (t *Template) Environment(function string, resolve func(any) string) (map[s
 	return out, nil
 }
 
-// Allows looks for a statement of the role of a function, the caller, that names the action and the table, key or secret, whose
-// name here begins with the prefix, and that has no condition which the call does not meet.
+// Allows looks for a statement of the role of a function, the caller, that names the action and the table, key or
+// secret, whose name here begins with the prefix, and that has no condition which the call does not meet.
 func (t *Template) Allows(u Use, prefix string) bool {
 	statements, _ := At(t.Resources[u.Caller+"Role"].Properties, "Policies", 0, "PolicyDocument", "Statement").([]any)
 	for _, s := range statements {

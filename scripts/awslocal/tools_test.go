@@ -44,7 +44,8 @@ func (r *rig) shell(line string) string {
 		go() { [ "$1" = run ]; local tool=$TOOLS/${2##*/}; shift 2; "$tool" "$@"; }
 		name() { printf %s "$STACK-$1"; }
 		`+line)
-	c.Env = append(os.Environ(), "TOOLS="+built, "STACK="+strings.TrimSuffix(r.Prefix, "-"), "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=local",
+	c.Env = append(os.Environ(), "TOOLS="+built, "STACK="+strings.TrimSuffix(r.Prefix, "-"), "AWS_REGION=eu-west-1",
+		"AWS_ACCESS_KEY_ID=local",
 		"AWS_SECRET_ACCESS_KEY=local", "AWS_ENDPOINT_URL_SQS="+servers.SQS, "AWS_ENDPOINT_URL_DYNAMODB="+servers.Dynamo)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
@@ -81,8 +82,10 @@ func TestDeadLettersAreShownAndMovedBackAsTheRunbookSays(t *testing.T) {
 	queue := r.Queues["EventsDeadLetters"]
 	const secret = "a-secret-of-the-event"
 	for _, id := range []string{"e1", "e2", "e3"} {
-		body := `{"detail-type":"new_hits","time":"2026-03-01T12:00:00Z","detail":{"version":1,"id":"` + id + `","tenant":"42","client_name":"Acme","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli","domain":"` + secret + `.example.com","path":"/","method":"POST","remote_addr4":"203.0.113.7"}}}}`
-		_, err := r.SQS.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: &body, MessageGroupId: awssdk.String("42")})
+		body := `{"detail-type":"new_hits","time":"2026-03-01T12:00:00Z","detail":{"version":1,"id":"` + id +
+			`","tenant":"42","client_name":"Acme","time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli","domain":"` + secret + `.example.com","path":"/","method":"POST","remote_addr4":"203.0.113.7"}}}}`
+		_, err := r.SQS.SendMessage(t.Context(),
+			&sqs.SendMessageInput{QueueUrl: &queue, MessageBody: &body, MessageGroupId: awssdk.String("42")})
 		require.NoError(t, err)
 	}
 	depth := func() int {
@@ -90,7 +93,8 @@ func TestDeadLettersAreShownAndMovedBackAsTheRunbookSays(t *testing.T) {
 		require.NoError(t, err)
 		return n
 	}
-	look, move := r.line("runbook/events-dead-letters.md", "EventsDeadLetters"), r.line("runbook/events-dead-letters.md", "-move", "EventsDeadLetters")
+	look, move := r.line("runbook/events-dead-letters.md", "EventsDeadLetters"),
+		r.line("runbook/events-dead-letters.md", "-move", "EventsDeadLetters")
 	require.NotContains(t, look, "-move")
 	for range 2 {
 		out := r.shell(look)
@@ -116,7 +120,8 @@ func TestAFIFOQueuesDeadLettersKeepTheirOrder(t *testing.T) {
 	r.Functions["Report"].Close() // nobody takes the jobs
 	for _, body := range []string{"1", "2", "3"} {
 		_, err := r.SQS.SendMessage(t.Context(), &sqs.SendMessageInput{
-			QueueUrl: &queue, MessageBody: awssdk.String(`{"n":` + body + `}`), MessageGroupId: awssdk.String("report"), MessageDeduplicationId: &body,
+			QueueUrl: &queue, MessageBody: awssdk.String(`{"n":` + body + `}`), MessageGroupId: awssdk.String("report"),
+			MessageDeduplicationId: &body,
 		})
 		require.NoError(t, err)
 	}
@@ -134,9 +139,11 @@ func TestAFIFOQueuesDeadLettersKeepTheirOrder(t *testing.T) {
 func (r *rig) set(table, lane, id, expression string, values map[string]dynamotypes.AttributeValue) {
 	r.t.Helper()
 	_, err := r.DB.UpdateItem(r.t.Context(), &dynamodb.UpdateItemInput{
-		TableName: awssdk.String(r.Prefix + table), UpdateExpression: &expression, ExpressionAttributeNames: map[string]string{"#state": "state"},
+		TableName: awssdk.String(r.Prefix + table), UpdateExpression: &expression,
+		ExpressionAttributeNames:  map[string]string{"#state": "state"},
 		ExpressionAttributeValues: values, ConditionExpression: awssdk.String("attribute_exists(id)"),
-		Key: map[string]dynamotypes.AttributeValue{"lane": &dynamotypes.AttributeValueMemberS{Value: lane}, "id": &dynamotypes.AttributeValueMemberS{Value: id}},
+		Key: map[string]dynamotypes.AttributeValue{"lane": &dynamotypes.AttributeValueMemberS{Value: lane},
+			"id": &dynamotypes.AttributeValueMemberS{Value: id}},
 	})
 	require.NoError(r.t, err)
 }
@@ -152,7 +159,8 @@ func TestWhatIsPendingWithoutAMessageGetsOneAgain(t *testing.T) {
 	r.publish(3)
 	r.eventually("all arrive", func() bool { return len(r.deliveries(id, "delivered")) == 3 })
 	lost := r.deliveries(id, "delivered")[0].ID
-	r.set("DeliveriesTable", "42 "+id, lost, "SET #state = :pending REMOVE attempts", map[string]dynamotypes.AttributeValue{":pending": textValue("pending")})
+	r.set("DeliveriesTable", "42 "+id, lost, "SET #state = :pending REMOVE attempts",
+		map[string]dynamotypes.AttributeValue{":pending": textValue("pending")})
 
 	r.idle()
 	look := r.line("restore.md", "stuck") + " -older 0s"
@@ -161,7 +169,9 @@ func TestWhatIsPendingWithoutAMessageGetsOneAgain(t *testing.T) {
 	require.Contains(t, r.shell(look+" -repair"), "1 pending deliveries have a message again")
 	r.eventually("it is delivered again", func() bool { return len(to.requests()) == 4 })
 	require.Equal(t, lost, to.requests()[3].id)
-	r.eventually("nothing is open", func() bool { return strings.Contains(r.shell(look), "0 pending for more than 0s") })
+	r.eventually("nothing is open", func() bool {
+		return strings.Contains(r.shell(look), "0 pending for more than 0s")
+	})
 }
 
 func TestARetryBatchWithoutAnExecutionIsTakenUpAgain(t *testing.T) {
@@ -179,33 +189,40 @@ func TestARetryBatchWithoutAnExecutionIsTakenUpAgain(t *testing.T) {
 	var dead []deliveryView
 	r.eventually("it is dead", func() bool { dead = r.deliveries(id, "dead"); return len(dead) == 1 })
 	// As if the execution had been stopped after five attempts.
-	row, err := r.DB.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: awssdk.String(r.Prefix + "DeliveriesTable"), Key: map[string]dynamotypes.AttributeValue{
-		"lane": textValue("42 " + id), "id": textValue(dead[0].ID),
-	}})
+	row, err := r.DB.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: awssdk.String(r.Prefix + "DeliveriesTable"),
+		Key: map[string]dynamotypes.AttributeValue{
+			"lane": textValue("42 " + id), "id": textValue(dead[0].ID),
+		}})
 	require.NoError(t, err)
 	trouble := row.Item["trouble"].(*dynamotypes.AttributeValueMemberS).Value
-	r.set("DeliveriesTable", "42 "+id, dead[0].ID, "SET #state = :retrying, trouble = :trouble, failures = :failures, due = :due", map[string]dynamotypes.AttributeValue{
-		":retrying": textValue("retrying"), ":trouble": textValue(strings.Replace(trouble, "dead", "retrying", 1)),
-		":failures": &dynamotypes.AttributeValueMemberN{Value: "5"}, ":due": &dynamotypes.AttributeValueMemberN{Value: "1000000000"},
-	})
+	r.set("DeliveriesTable", "42 "+id, dead[0].ID,
+		"SET #state = :retrying, trouble = :trouble, failures = :failures, due = :due",
+		map[string]dynamotypes.AttributeValue{
+			":retrying": textValue("retrying"), ":trouble": textValue(strings.Replace(trouble, "dead", "retrying", 1)),
+			":failures": &dynamotypes.AttributeValueMemberN{Value: "5"},
+			":due":      &dynamotypes.AttributeValueMemberN{Value: "1000000000"},
+		})
 	mu.Lock()
 	healthy = true
 	mu.Unlock()
 	before := len(to.requests())
 
-	require.Contains(t, r.shell(r.line("restore.md", "stuck")), "1 overdue for a retry by more than 1h0m0s, of 1 tenants")
+	require.Contains(t, r.shell(r.line("restore.md", "stuck")),
+		"1 overdue for a retry by more than 1h0m0s, of 1 tenants")
 	require.Contains(t, r.shell(r.line("runbook/retries-failed.md", "-repair")), "1 retry batches are taken up again")
 	r.eventually("it is delivered", func() bool { return len(r.deliveries(id, "delivered")) == 1 })
 	require.Len(t, to.requests(), before+1)
 }
 
-// TestTablesAreRestoredFromOlderOnesAsThePageSays restores what a point-in-time recovery would make: older copies of tables.
+// TestTablesAreRestoredFromOlderOnesAsThePageSays restores what a point-in-time recovery would make: older copies of
+// tables.
 func TestTablesAreRestoredFromOlderOnesAsThePageSays(t *testing.T) {
 	to := receive(t, always(200))
 	r := deploy(t, []*receiver{to}, nil)
 	require.NoError(t, r.Template.CreateTables(t.Context(), r.DB, r.Prefix+"restored-"))
 	keep := func(table string) {
-		r.shell(`go run ./scripts/tablecopy -from "$(name ` + table + `)" -to "$STACK-restored-` + table + `" -write -delete`)
+		r.shell(`go run ./scripts/tablecopy -from "$(name ` + table + `)" -to "$STACK-restored-` + table +
+			`" -write -delete`)
 	}
 	id := r.webhook(to, 1)
 	r.publish(2)
@@ -213,7 +230,8 @@ func TestTablesAreRestoredFromOlderOnesAsThePageSays(t *testing.T) {
 	keep("IntegrationsTable")
 	keep("DeliveriesTable")
 	open := r.deliveries(id, "delivered")[0].ID
-	r.set("restored-DeliveriesTable", "42 "+id, open, "SET #state = :pending REMOVE attempts", map[string]dynamotypes.AttributeValue{":pending": textValue("pending")})
+	r.set("restored-DeliveriesTable", "42 "+id, open, "SET #state = :pending REMOVE attempts",
+		map[string]dynamotypes.AttributeValue{":pending": textValue("pending")})
 
 	// What comes after: another delivery, and the integration is deleted by mistake.
 	r.publish(1)
@@ -228,7 +246,8 @@ func TestTablesAreRestoredFromOlderOnesAsThePageSays(t *testing.T) {
 	r.shell(r.line("restore.md", "tablecopy", "-write"))
 	require.Equal(t, 200, r.api("GET", "/v1/integrations/"+id, nil, nil), "the integration is back, its secrets open")
 
-	deliveries := strings.ReplaceAll(r.line("restore.md", "tablecopy", "-write"), "IntegrationsTable", "DeliveriesTable") + " -delete"
+	deliveries := strings.ReplaceAll(r.line("restore.md", "tablecopy", "-write"), "IntegrationsTable",
+		"DeliveriesTable") + " -delete"
 	require.Contains(t, r.shell(deliveries), "1 rows deleted.", "the third is gone from the log")
 	require.Len(t, r.deliveries(id, "all"), 2)
 	r.idle()
@@ -236,5 +255,6 @@ func TestTablesAreRestoredFromOlderOnesAsThePageSays(t *testing.T) {
 	r.shell(r.line("restore.md", "stuck") + " -older 0s -repair")
 	r.eventually("what was open then is sent again, under its id", func() bool { return len(to.requests()) == 4 })
 	require.Equal(t, open, to.requests()[3].id)
-	require.Contains(t, r.shell(strings.ReplaceAll(r.line("restore.md", "tablecopy", "-key acme"), "acme", "nobody")), ": 0 rows.")
+	require.Contains(t, r.shell(strings.ReplaceAll(r.line("restore.md", "tablecopy", "-key acme"), "acme", "nobody")),
+		": 0 rows.")
 }

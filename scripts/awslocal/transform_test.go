@@ -71,7 +71,8 @@ var openRoutes = []string{
 	"get /", "get /docs", "get /docs.js", "get /docs.css", "get /openapi.json", "get /openapi.yaml",
 	"get /add", "get /add/{system}", "get /integrations/{proxy+}", "get /triggers", "get /triggers/{proxy+}",
 	"get /reports", "get /profile", "get /outbox", "get /rejected", "get /addresses", "get /pages/{proxy+}",
-	"get /healthz", "get /livez", "get /readyz", "post /telegram", "get /unsubscribe/{token}", "post /unsubscribe/{token}",
+	"get /healthz", "get /livez", "get /readyz", "post /telegram", "get /unsubscribe/{token}",
+	"post /unsubscribe/{token}",
 }
 
 func TestTheTransformedTemplateAsksForATokenExceptWhereItIsWrittenDown(t *testing.T) {
@@ -97,7 +98,8 @@ func TestTheTransformedTemplateAsksForATokenExceptWhereItIsWrittenDown(t *testin
 		}
 		require.Contains(t, paths, "/v1/{proxy+}")
 		require.ElementsMatch(t, openRoutes, open)
-		authorizer := awslocal.At(api, "Body", "components", "securitySchemes", "Token", "x-amazon-apigateway-authorizer", "type")
+		authorizer := awslocal.At(api, "Body", "components", "securitySchemes", "Token",
+			"x-amazon-apigateway-authorizer", "type")
 		require.Equal(t, "jwt", authorizer)
 	}
 }
@@ -111,10 +113,12 @@ func TestTheTransformedTemplateKeepsTheLimitsOfAWS(t *testing.T) {
 			size += length(t, awslocal.At(policy, "PolicyDocument"))
 		}
 		require.LessOrEqual(t, size, 10_240, "%s: characters of a role's inline policies: IAM, \"Quotas\"", id)
-		require.LessOrEqual(t, length(t, p["AssumeRolePolicyDocument"]), 2_048, "%s: characters of a trust policy: IAM, \"Quotas\"", id)
+		require.LessOrEqual(t, length(t, p["AssumeRolePolicyDocument"]), 2_048,
+			"%s: characters of a trust policy: IAM, \"Quotas\"", id)
 	}
 	for id, p := range of(resources, "AWS::Events::Rule") {
-		require.LessOrEqual(t, length(t, p["EventPattern"]), 2_048, "%s: characters of a pattern: EventBridge, \"Quotas\"", id)
+		require.LessOrEqual(t, length(t, p["EventPattern"]), 2_048,
+			"%s: characters of a pattern: EventBridge, \"Quotas\"", id)
 	}
 	template, err := awslocal.ReadTemplate("../../template.yaml")
 	require.NoError(t, err)
@@ -161,7 +165,8 @@ var numbers = sync.OnceValue(func() map[string]bool {
 })
 
 // pseudo are the parameters that CloudFormation has of its own, at their longest.
-var pseudo = strings.NewReplacer("${AWS::AccountId}", "123456789012", "${AWS::Partition}", "aws-us-gov", "${AWS::Region}", "ap-southeast-2",
+var pseudo = strings.NewReplacer("${AWS::AccountId}", "123456789012", "${AWS::Partition}", "aws-us-gov",
+	"${AWS::Region}", "ap-southeast-2",
 	"${AWS::StackName}", strings.Repeat("x", stackName))
 
 var substitution = regexp.MustCompile(`\$\{[^}]*\}`)
@@ -184,8 +189,8 @@ func bounded(t *testing.T, parameters map[string]awslocal.Parameter, v any) int 
 	return length(t, v)
 }
 
-// referred is how long what a reference stands for is at most, of the kinds of resources that functions are told of; 0 for
-// others. CloudFormation makes names of stack, logical id and 12 letters.
+// referred is how long what a reference stands for is at most, of the kinds of resources that functions are told of; 0
+// for others. CloudFormation makes names of stack, logical id and 12 letters.
 func referred(function string, of any) int {
 	if list, ok := of.([]any); ok && function == "Fn::If" {
 		longest := 0
@@ -207,7 +212,8 @@ func referred(function string, of any) int {
 	case "AWS::Events::EventBus", "AWS::SES::ConfigurationSet": // named after the stack
 		return stackName
 	case "AWS::SecretsManager::Secret": // its ARN
-		return len(pseudo.Replace("arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:")) + len(id) + len("-1ABCDEFGHIJK-abcdef")
+		return len(pseudo.Replace("arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:")) +
+			len(id) + len("-1ABCDEFGHIJK-abcdef")
 	}
 	return 0
 }

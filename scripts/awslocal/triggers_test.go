@@ -13,18 +13,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestATriggerFires goes all the way: a trigger made by the API, hits on the bus, its notification at a receiver that is
-// subscribed to nothing of the kind, its command on the bus.
+// TestATriggerFires goes all the way: a trigger made by the API, hits on the bus, its notification at a receiver that
+// is subscribed to nothing of the kind, its command on the bus.
 func TestATriggerFires(t *testing.T) {
 	to := receive(t, always(204))
 	r := deploy(t, []*receiver{to}, nil)
 	var receiver, made struct{ ID string }
 	r.api("POST", "/v1/integrations", map[string]any{
-		"system": "web_hooks", "name": "Receiver", "events": []any{}, "parameters": map[string]any{"url": to.URL + "/hook"},
+		"system": "web_hooks", "name": "Receiver", "events": []any{},
+		"parameters": map[string]any{"url": to.URL + "/hook"},
 	}, &receiver)
 	r.api("POST", "/v1/triggers", map[string]any{
 		"name": "Burst", "template_id": "hits_exceeded", "threshold": map[string]any{"period": 86400, "count": 20},
-		"actions": []any{map[string]any{"id": "send_notification", "params": map[string]any{"integration_ids": []string{receiver.ID}}}},
+		"actions": []any{map[string]any{"id": "send_notification",
+			"params": map[string]any{"integration_ids": []string{receiver.ID}}}},
 	}, &made)
 	r.publish(20)
 	r.eventually("every hit is counted", r.counted)
@@ -47,18 +49,21 @@ func TestATriggerFires(t *testing.T) {
 	require.False(t, strings.Contains(body, `"reaction"`), "what steers the fan-out is no affair of the receiver's")
 
 	require.Equal(t, 201, r.api("POST", "/v1/triggers", map[string]any{
-		"template_id": "user_created", "actions": []any{map[string]any{"id": "send_notification", "params": map[string]any{"integration_ids": []string{receiver.ID}}}},
+		"template_id": "user_created",
+		"actions": []any{map[string]any{"id": "send_notification",
+			"params": map[string]any{"integration_ids": []string{receiver.ID}}}},
 	}, nil))
 	require.Equal(t, 204, r.api("DELETE", "/v1/triggers/"+made.ID, nil, nil))
 }
 
-// TestP2ACommandIsCarriedOut goes all the way: a trigger that denylists, hits on the bus, its command in the list, at a webhook
-// that subscribes to commands, and acknowledged by the id that the webhook got.
+// TestP2ACommandIsCarriedOut goes all the way: a trigger that denylists, hits on the bus, its command in the list, at a
+// webhook that subscribes to commands, and acknowledged by the id that the webhook got.
 func TestP2ACommandIsCarriedOut(t *testing.T) {
 	to := receive(t, always(204))
 	r := deploy(t, []*receiver{to}, nil)
 	r.api("POST", "/v1/integrations", map[string]any{
-		"system": "web_hooks", "name": "Edge", "events": []map[string]any{{"event": "commands"}}, "parameters": map[string]any{"url": to.URL + "/hook"},
+		"system": "web_hooks", "name": "Edge", "events": []map[string]any{{"event": "commands"}},
+		"parameters": map[string]any{"url": to.URL + "/hook"},
 	}, &struct{}{})
 	var made struct{ ID string }
 	r.api("POST", "/v1/triggers", map[string]any{
@@ -71,7 +76,8 @@ func TestP2ACommandIsCarriedOut(t *testing.T) {
 			`{"version":1,"id":"p%d","tenant":"42","time":"2026-03-01T12:00:0%dZ","data":{"hit":{"type":"sqli","remote_addr4":"203.0.113.7","payloads":["payload %d"]}}}`, n, n, n)))
 	}
 	r.put(entries)
-	r.eventually("the webhook gets the command, and that of a trigger of a new account", func() bool { return to.events() == 2 })
+	r.eventually("the webhook gets the command, and that of a trigger of a new account",
+		func() bool { return to.events() == 2 })
 	type notification struct {
 		Details struct {
 			Type    string `json:"notification_type"`

@@ -28,7 +28,8 @@ var unwatched = map[string]string{
 
 // watchedKinds are the types of resources that must have an alarm.
 var watchedKinds = []string{
-	"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine", "AWS::ApiGatewayV2::Api",
+	"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine",
+	"AWS::ApiGatewayV2::Api",
 	"AWS::Events::Rule", "AWS::SES::ConfigurationSet", "AWS::Scheduler::Schedule",
 }
 
@@ -45,7 +46,8 @@ func TestEverythingThatCanFailHasAnAlarmOrAReason(t *testing.T) {
 		for id := range of(resources, kind) {
 			seen++
 			if unwatched[id] == "" {
-				require.True(t, watched[id], "%s %s has no alarm: add one with a page in docs/runbook, or a reason in unwatched", kind, id)
+				require.True(t, watched[id],
+					"%s %s has no alarm: add one with a page in docs/runbook, or a reason in unwatched", kind, id)
 			}
 		}
 	}
@@ -140,7 +142,8 @@ func TestEveryAlarmHasItsPageAndEveryPageItsAlarm(t *testing.T) {
 			require.Contains(t, string(text), alarm, "%s.md names its alarms", name)
 		}
 		at := 0
-		for _, heading := range []string{"## What it means", "## What customers notice", "## Look at", "## Do", "## Undo"} {
+		for _, heading := range []string{"## What it means", "## What customers notice", "## Look at", "## Do",
+			"## Undo"} {
 			next := strings.Index(string(text)[at:], heading+"\n")
 			require.GreaterOrEqual(t, next, 0, "%s.md has %q, in the order of the others", name, heading)
 			at += next
@@ -200,7 +203,8 @@ func TestTheDashboardShowsEveryAlarmAndNamesWhatIsThere(t *testing.T) {
 		for id := range of(resources, "AWS::CloudWatch::Alarm") {
 			require.Contains(t, alarms, id)
 		}
-		require.LessOrEqual(t, len(alarms), 100, "alarms of a widget: CloudWatch, \"Dashboard body structure and syntax\"")
+		require.LessOrEqual(t, len(alarms), 100,
+			"alarms of a widget: CloudWatch, \"Dashboard body structure and syntax\"")
 		var parsed struct {
 			Widgets []struct {
 				Type                string
@@ -212,7 +216,8 @@ func TestTheDashboardShowsEveryAlarmAndNamesWhatIsThere(t *testing.T) {
 		for n, w := range parsed.Widgets {
 			require.LessOrEqual(t, w.X+w.Width, 24, "widget %d leaves the grid", n)
 			for m, other := range parsed.Widgets[:n] {
-				apart := w.X >= other.X+other.Width || other.X >= w.X+w.Width || w.Y >= other.Y+other.Height || other.Y >= w.Y+w.Height
+				apart := w.X >= other.X+other.Width || other.X >= w.X+w.Width || w.Y >= other.Y+other.Height ||
+					other.Y >= w.Y+w.Height
 				require.True(t, apart, "the widgets %d and %d lie over each other", m, n)
 			}
 		}
@@ -235,7 +240,8 @@ func TestWhatIsCalledIsTheAlias(t *testing.T) {
 		require.Regexp(t, `^\$\{\w+Function\.Arn\}:live$`, awslocal.At(s, "Target", "Arn", "Fn::Sub"), id)
 	}
 	for id, m := range of(resources, "AWS::StepFunctions::StateMachine") {
-		require.Regexp(t, `^\$\{\w+\.Arn\}:live$`, awslocal.At(m, "DefinitionSubstitutions", "RetryFunctionArn", "Fn::Sub"), id)
+		require.Regexp(t, `^\$\{\w+\.Arn\}:live$`,
+			awslocal.At(m, "DefinitionSubstitutions", "RetryFunctionArn", "Fn::Sub"), id)
 	}
 	for id, g := range of(resources, "AWS::CodeDeploy::DeploymentGroup") {
 		function := strings.TrimSuffix(id, "DeploymentGroup")
@@ -294,13 +300,14 @@ func TestOurMetricsAreThoseThatFunctionsWrite(t *testing.T) {
 }
 
 // variables are those that a reader of the pages sets.
-var variables = []string{"STACK", "TASK", "DEPLOYMENT", "VERSION", "EXECUTION", "ARCHIVE", "BUS", "FROM", "TO", "T", "API"}
+var variables = []string{"STACK", "TASK", "DEPLOYMENT", "VERSION", "EXECUTION", "ARCHIVE", "BUS", "FROM", "TO", "T",
+	"API"}
 
 // block is a piece of shell in a page.
 var block = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
-// TestCommandsInTheDocumentsAreCommandsOfAWS runs each piece of shell of the pages, with an `aws` that only notes how it was
-// called. AWS's own descriptions of its services judge the calls.
+// TestCommandsInTheDocumentsAreCommandsOfAWS runs each piece of shell of the pages, with an `aws` that only notes how
+// it was called. AWS's own descriptions of its services judge the calls.
 func TestCommandsInTheDocumentsAreCommandsOfAWS(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "calls")
 	var pages []string
@@ -330,7 +337,8 @@ func TestCommandsInTheDocumentsAreCommandsOfAWS(t *testing.T) {
 	calls, err := os.ReadFile(log)
 	require.NoError(t, err)
 	require.Greater(t, bytes.Count(calls, []byte("\n")), 30)
-	judge := exec.CommandContext(t.Context(), filepath.Join(os.Getenv(awslocal.ModulesVariable), "venv", "bin", "python"), "commands.py")
+	judge := exec.CommandContext(t.Context(),
+		filepath.Join(os.Getenv(awslocal.ModulesVariable), "venv", "bin", "python"), "commands.py")
 	judge.Stdin = bytes.NewReader(calls)
 	out, err := judge.CombinedOutput()
 	require.NoError(t, err, string(out))

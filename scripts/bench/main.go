@@ -94,9 +94,12 @@ func (b *bench) run(events int, steady time.Duration) error {
 		{name: "1 integration, up to 100 events a request", events: events, integrations: 1, maxEvents: 100},
 		{name: "10 integrations, 1 event a request", events: events / 10, integrations: 10, maxEvents: 1},
 		{name: "the same beside a hanging one", events: events / 10, integrations: 10, maxEvents: 1, hanging: true},
-		{name: "200 events per second", events: int(steady / (5 * time.Millisecond)), integrations: 1, maxEvents: 1, pace: 5 * time.Millisecond},
-		{name: "up to 100 events a request, no trigger at all", events: 2 * events, integrations: 1, maxEvents: 100, triggers: none},
-		{name: "the same with 100 triggers, 60 of them thresholds that count every hit", events: 2 * events, integrations: 1, maxEvents: 100, triggers: 100},
+		{name: "200 events per second", events: int(steady / (5 * time.Millisecond)), integrations: 1, maxEvents: 1,
+			pace: 5 * time.Millisecond},
+		{name: "up to 100 events a request, no trigger at all", events: 2 * events, integrations: 1, maxEvents: 100,
+			triggers: none},
+		{name: "the same with 100 triggers, 60 of them thresholds that count every hit", events: 2 * events,
+			integrations: 1, maxEvents: 100, triggers: 100},
 	} {
 		if b.only != 0 && b.only != i+1 {
 			continue
@@ -152,11 +155,14 @@ const marker = `"seq":"`
 
 // payload is the body of one delivery of one event, as a bare client posts it.
 func payload(n int) []byte {
-	return fmt.Appendf(nil, `[{"summary":"[Tocsin] New hit detected","details":{"client_name":"Acme","cloud":"EU","notification_type":"new_hits",%s}}]`, hit(n))
+	return fmt.Appendf(nil,
+		`[{"summary":"[Tocsin] New hit detected","details":{"client_name":"Acme","cloud":"EU","notification_type":"new_hits",%s}}]`, hit(n))
 }
 
 func hit(n int) string {
-	return fmt.Sprintf(`"hit":{"type":"sqli","domain":"shop.example.com","path":"/orders/1","remote_addr4":"203.0.113.7",%s%07d"}`, marker, n)
+	return fmt.Sprintf(
+		`"hit":{"type":"sqli","domain":"shop.example.com","path":"/orders/1","remote_addr4":"203.0.113.7",%s%07d"}`,
+		marker, n)
 }
 
 // putEvents is the body of one PutEvents call with the events [from, to).
@@ -167,7 +173,8 @@ func putEvents(from, to int) []byte {
 		if n > from {
 			buf.WriteByte(',')
 		}
-		detail := fmt.Sprintf(`{"version":1,"id":"bench-%07d","tenant":"bench","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{%s}}`, n, hit(n))
+		detail := fmt.Sprintf(
+			`{"version":1,"id":"bench-%07d","tenant":"bench","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{%s}}`, n, hit(n))
 		fmt.Fprintf(&buf, `{"Source":"platform.bench","DetailType":"new_hits","Detail":%s}`, strconv.Quote(detail))
 	}
 	buf.WriteString(`]}`)
@@ -190,7 +197,8 @@ func newReceiver(events, copies int) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{host: host, arrived: make([]atomic.Int64, events), want: int64(events * copies), done: make(chan struct{}), hang: make(chan struct{})}
+	r := &receiver{host: host, arrived: make([]atomic.Int64, events), want: int64(events * copies), done: make(
+		chan struct{}), hang: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/hook", r.take)
 	mux.HandleFunc("/hang", func(_ http.ResponseWriter, q *http.Request) {
@@ -271,7 +279,8 @@ func runBare(events int) (row, error) {
 		return row{}, err
 	}
 	<-r.done
-	return row{name: fmt.Sprintf("bare client, posts of %d bytes", len(bodies[0])), delivered: events, took: time.Since(start)}, nil
+	return row{name: fmt.Sprintf("bare client, posts of %d bytes", len(bodies[0])), delivered: events,
+		took: time.Since(start)}, nil
 }
 
 func parallel(workers, n int, do func(int) error) error {
@@ -300,7 +309,8 @@ func (b *bench) start(s scenario, r *receiver) (*embedded.Process, func(), error
 		return nil, nil, err
 	}
 	clean := func() { _ = os.RemoveAll(folder) }
-	p, err := embedded.Start(b.binary, folder, append([]string{"-allow", r.host, "-tenant", "bench", "-log-level", "error"}, b.args...)...)
+	p, err := embedded.Start(b.binary, folder,
+		append([]string{"-allow", r.host, "-tenant", "bench", "-log-level", "error"}, b.args...)...)
 	if err != nil {
 		clean()
 		return nil, nil, err
@@ -338,8 +348,8 @@ func create(p *embedded.Process, name, url string, maxEvents int) error {
 // thresholds is how many of a hundred triggers count.
 const thresholds = 60
 
-// triggers deletes those of a new account and makes so many others: thresholds that count every hit and are never reached, and
-// conditions that no hit can match.
+// triggers deletes those of a new account and makes so many others: thresholds that count every hit and are never
+// reached, and conditions that no hit can match.
 func triggers(p *embedded.Process, count int) error {
 	if count == 0 {
 		return nil
@@ -357,13 +367,16 @@ func triggers(p *embedded.Process, count int) error {
 	if err := p.Call(http.MethodGet, "/v1/integrations", nil, &made); err != nil {
 		return err
 	}
-	notify := []any{map[string]any{"id": "send_notification", "params": map[string]any{"integration_ids": []string{made.Items[0].ID}}}}
+	notify := []any{map[string]any{"id": "send_notification",
+		"params": map[string]any{"integration_ids": []string{made.Items[0].ID}}}}
 	for n := range count {
 		t := map[string]any{"name": fmt.Sprintf("trigger %d", n), "template_id": "user_created", "actions": notify}
 		if n < thresholds {
 			t["template_id"] = []string{"hits_exceeded", "attacks_exceeded", "hits_exceeded"}[n%3]
 			t["threshold"] = map[string]any{"period": 3600 + n, "count": []int{100_000_000, 1900, 300_000_000}[n%3]}
-			t["filters"] = []any{map[string]any{"id": "attack_type", "operator": "eq", "values": []string{"xss", "sqli"}}, map[string]any{"id": "ip_address", "operator": "ne", "values": []string{"198.51.100.1"}}}
+			t["filters"] = []any{map[string]any{"id": "attack_type", "operator": "eq",
+				"values": []string{"xss", "sqli"}}, map[string]any{"id": "ip_address", "operator": "ne",
+				"values": []string{"198.51.100.1"}}}
 		}
 		if err := p.Call(http.MethodPost, "/v1/triggers", t, nil); err != nil {
 			return err
@@ -474,7 +487,8 @@ func (b *bench) backlog(events int) (row, error) {
 	if _, err := p.Stop(); err != nil {
 		return row{}, err
 	}
-	return row{name: fmt.Sprintf("accepted while %d wait for a hanging one", events), delivered: events, took: took, peakKiB: peak}, nil
+	return row{name: fmt.Sprintf("accepted while %d wait for a hanging one", events), delivered: events, took: took,
+		peakKiB: peak}, nil
 }
 
 // peakKiB is the highest resident size so far (VmHWM of the kernel), 0 where the kernel does not tell.

@@ -24,13 +24,16 @@ import (
 func slack(t *testing.T, p *embedded.Process, at *receiver, name string) string {
 	t.Helper()
 	return add(t, p, map[string]any{
-		"system": "slack", "name": name, "events": events("vuln_high", "system"), "parameters": map[string]any{"webhook_url": at.URL + "/services/T0/B0/x"},
+		"system": "slack", "name": name, "events": events("vuln_high", "system"),
+		"parameters": map[string]any{"webhook_url": at.URL + "/services/T0/B0/x"},
 	})
 }
 
 func webhook(t *testing.T, p *embedded.Process, url, name string) string {
 	t.Helper()
-	return add(t, p, map[string]any{"system": "web_hooks", "name": name, "events": events("vuln_high", "vuln_medium", "vuln_low"), "parameters": map[string]any{"url": url, "max_events": 1}})
+	return add(t, p, map[string]any{"system": "web_hooks", "name": name,
+		"events":     events("vuln_high", "vuln_medium", "vuln_low"),
+		"parameters": map[string]any{"url": url, "max_events": 1}})
 }
 
 func events(names ...string) (out []map[string]any) {
@@ -69,7 +72,8 @@ func TestAFailingIntegrationIsSwitchedOffMendedAndReplayed(t *testing.T) {
 	t.Parallel()
 	at := receive(t)
 	at.answers(http.StatusInternalServerError, "out of order")
-	p := program(t, "-allow", at.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread", "1", "-disable-after", "0s")
+	p := program(t, "-allow", at.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread", "1",
+		"-disable-after", "0s")
 	hook := webhook(t, p, at.URL+"/hook", "SOC webhook")
 	b := open(t, p, desk, "/")
 	b.sees("SOC webhook")
@@ -210,7 +214,8 @@ func TestAChannelIsSetUpWithTheKeyboard(t *testing.T) {
 func TestMailsOfTheOutboxAreRead(t *testing.T) {
 	t.Parallel()
 	p := program(t)
-	id := add(t, p, map[string]any{"system": "email", "name": "Weekly", "events": events("system"), "parameters": map[string]any{"addresses": []string{"first@example.com"}}})
+	id := add(t, p, map[string]any{"system": "email", "name": "Weekly", "events": events("system"),
+		"parameters": map[string]any{"addresses": []string{"first@example.com"}}})
 	b := open(t, p, desk, "/outbox")
 	require.NoError(t, p.Call("POST", "/v1/integrations/"+id+"/test", nil, nil))
 	b.sees("first@example.com")
@@ -248,7 +253,9 @@ func TestAReportIsMadeAndRead(t *testing.T) {
 	b.sees("Report: Mar 5 – 9, 2023")
 
 	folder := t.TempDir()
-	require.NoError(t, cdpbrowser.SetDownloadBehavior(cdpbrowser.SetDownloadBehaviorBehaviorAllow).WithBrowserContextID(b.own).WithDownloadPath(folder).Do(cdp.WithExecutor(allocator, chromedp.FromContext(allocator).Browser)))
+	require.NoError(t,
+		cdpbrowser.SetDownloadBehavior(cdpbrowser.SetDownloadBehaviorBehaviorAllow).WithBrowserContextID(b.own).
+			WithDownloadPath(folder).Do(cdp.WithExecutor(allocator, chromedp.FromContext(allocator).Browser)))
 	b.click("Download tocsin-monthly-report-2023-03.pdf")
 	eventually(t, "the file was downloaded", func() (bool, error) {
 		raw, err := os.ReadFile(filepath.Join(folder, "tocsin-monthly-report-2023-03.pdf"))
@@ -285,14 +292,15 @@ func TestP9TheConsoleSaysWhatAReportLacks(t *testing.T) {
 	for batch := range slices.Chunk(entries, 10) {
 		require.NoError(t, p.Publish(batch...))
 	}
-	// An answer of PutEvents means that the events are kept, not that they are recorded: a report may come before. Reports are
-	// work too, so that one is asked for each second only.
+	// An answer of PutEvents means that the events are kept, not that they are recorded: a report may come before.
+	// Reports are work too, so that one is asked for each second only.
 	recorded := 0
 	for end := time.Now().Add(90 * time.Second); recorded < all; time.Sleep(time.Second) {
 		require.True(t, time.Now().Before(end), "%d of %d findings are recorded", recorded, all)
 		var order struct{ ID string }
 		require.NoError(t, p.Call("POST", "/v1/reports", map[string]any{
-			"period": map[string]string{"frequency": "monthly", "from": "2023-03-05"}, "format": "csv", "recipients": []string{},
+			"period": map[string]string{"frequency": "monthly", "from": "2023-03-05"}, "format": "csv",
+			"recipients": []string{},
 		}, &order))
 		for state := "waiting"; state == "waiting"; time.Sleep(50 * time.Millisecond) {
 			var r struct {
@@ -343,7 +351,8 @@ func TestEverybodyHasTheirOwnNotifications(t *testing.T) {
 	b.sees("Saved.")
 	var mine struct{ Choices map[string]bool }
 	require.NoError(t, b.p.Call("GET", "/v1/profile/notifications", nil, &mine))
-	require.Equal(t, map[string]bool{"report_daily": false, "report_weekly": false, "report_monthly": true, "system": true, "vuln": false, "scope": true}, mine.Choices)
+	require.Equal(t, map[string]bool{"report_daily": false, "report_weekly": false, "report_monthly": true,
+		"system": true, "vuln": false, "scope": true}, mine.Choices)
 	b.do(chromedp.Reload())
 	b.act("ticked", "Weekly", "no")
 	b.act("ticked", "Scope changed", "yes")

@@ -11,8 +11,8 @@ import (
 
 type field struct{ label, value string }
 
-// forms are the fields that each system needs, by its name. RECEIVER stands for the address of one on this machine; where it is
-// there the test button must succeed.
+// forms are the fields that each system needs, by its name. RECEIVER stands for the address of one on this machine;
+// where it is there the test button must succeed.
 var forms = map[string][]field{
 	"email":           {{"Email addresses", "first@example.com, second@example.com"}},
 	"slack":           {{"Webhook URL", "RECEIVER/services/T0/B0/x"}},
@@ -21,17 +21,23 @@ var forms = map[string][]field{
 	"insight_connect": {{"API URL", "RECEIVER/v1/triggers"}, {"API key", "0123456789abcdef"}},
 	"opsgenie":        {{"API key", "0123456789abcdef"}},
 	"pager_duty":      {{"Integration Key", "0123456789abcdef0123456789abcdef"}},
-	"jira":            {{"Host URL", "https://acme.example.com/"}, {"User e-mail", "ada@example.com"}, {"Token", "0123456789"}, {"Project", "SEC"}, {"Issue type", "Bug"}},
-	"servicenow":      {{"Instance name", "acme"}, {"User name", "tocsin"}, {"Password", "a secret"}, {"OAuth client ID", "client"}, {"OAuth client secret", "a secret"}},
-	"sumo_logic":      {{"HTTP Source Address (URL)", "RECEIVER/receiver/v1/http/x"}},
-	"sentinel": {{"Directory (tenant) ID", "11111111-2222-3333-4444-555555555555"}, {"Application (client) ID", "11111111-2222-3333-4444-555555555555"}, {"Client secret", "0123456789"},
-		{"Logs ingestion endpoint", "https://rule.example.com"}, {"DCR immutable ID", "dcr-0123456789abcdef0123456789abcdef"}, {"Stream name", "Custom-Tocsin_CL"}},
-	"splunk":    {{"HEC URI", "RECEIVER"}, {"HEC token", "11111111-2222-3333-4444-555555555555"}},
-	"data_dog":  {{"API key", "0123456789abcdef0123456789abcdef"}},
-	"fluentd":   {{"Fluentd URL", "RECEIVER/tocsin"}},
-	"logstash":  {{"Logstash URL", "RECEIVER/"}},
-	"s3":        {{"AWS region", "eu-west-1"}, {"S3 bucket", "acme-hits"}, {"Access key ID", "AKIAEXAMPLE"}, {"Secret access key", "0123456789"}},
-	"minio":     {{"API endpoint", "https://minio.example.com"}, {"Bucket", "hits"}, {"Access key", "tocsin"}, {"Secret key", "0123456789"}},
+	"jira": {{"Host URL", "https://acme.example.com/"}, {"User e-mail", "ada@example.com"},
+		{"Token", "0123456789"}, {"Project", "SEC"}, {"Issue type", "Bug"}},
+	"servicenow": {{"Instance name", "acme"}, {"User name", "tocsin"}, {"Password", "a secret"},
+		{"OAuth client ID", "client"}, {"OAuth client secret", "a secret"}},
+	"sumo_logic": {{"HTTP Source Address (URL)", "RECEIVER/receiver/v1/http/x"}},
+	"sentinel": {{"Directory (tenant) ID", "11111111-2222-3333-4444-555555555555"},
+		{"Application (client) ID", "11111111-2222-3333-4444-555555555555"}, {"Client secret", "0123456789"},
+		{"Logs ingestion endpoint", "https://rule.example.com"},
+		{"DCR immutable ID", "dcr-0123456789abcdef0123456789abcdef"}, {"Stream name", "Custom-Tocsin_CL"}},
+	"splunk":   {{"HEC URI", "RECEIVER"}, {"HEC token", "11111111-2222-3333-4444-555555555555"}},
+	"data_dog": {{"API key", "0123456789abcdef0123456789abcdef"}},
+	"fluentd":  {{"Fluentd URL", "RECEIVER/tocsin"}},
+	"logstash": {{"Logstash URL", "RECEIVER/"}},
+	"s3": {{"AWS region", "eu-west-1"}, {"S3 bucket", "acme-hits"}, {"Access key ID", "AKIAEXAMPLE"},
+		{"Secret access key", "0123456789"}},
+	"minio": {{"API endpoint", "https://minio.example.com"}, {"Bucket", "hits"}, {"Access key", "tocsin"},
+		{"Secret key", "0123456789"}},
 	"web_hooks": {{"Webhook URL", "RECEIVER/hook"}},
 }
 

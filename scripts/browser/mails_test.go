@@ -33,7 +33,9 @@ func mailServes(t *testing.T, full ...string) *mailServer {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	m := &mailServer{address: l.Addr().String(), full: full}
-	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &mailSession{server: m}, nil }))
+	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
+		return &mailSession{server: m}, nil
+	}))
 	s.Domain, s.AllowInsecureAuth = "localhost", true
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
@@ -106,8 +108,10 @@ func outcomes(t *testing.T, b *tab, path string, want ...string) {
 func looked(b *tab, name string, shown func(language string)) {
 	b.t.Helper()
 	for _, l := range []look{
-		{language: "en", theme: "light", width: 1280, height: 900}, {language: "en", theme: "dark", width: 360, height: 800, mobile: true},
-		{language: "ja", theme: "dark", width: 1280, height: 900}, {language: "ja", theme: "light", width: 360, height: 800, mobile: true},
+		{language: "en", theme: "light", width: 1280, height: 900},
+		{language: "en", theme: "dark", width: 360, height: 800, mobile: true},
+		{language: "ja", theme: "dark", width: 1280, height: 900},
+		{language: "ja", theme: "light", width: 360, height: 800, mobile: true},
 	} {
 		b.set(l)
 		b.do(chromedp.Reload())

@@ -62,13 +62,17 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(profile)
-	exec, stop := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
+	exec, stop := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(chromium), chromedp.NoSandbox,
+		chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.NoDefaultBrowserCheck, chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(time.Minute),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en"))
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
+		chromedp.Flag("lang", "en"))
 	defer stop()
 	var end context.CancelFunc
-	allocator, end = chromedp.NewContext(exec, chromedp.WithErrorf(func(string, ...any) {})) // it tells of events that it does not know
+	// it tells of events that it does not know
+	allocator, end = chromedp.NewContext(exec, chromedp.WithErrorf(func(string, ...any) {}))
 	defer end()
 	if err := chromedp.Run(allocator); err != nil {
 		fmt.Fprintln(os.Stderr, "start the browser:", err)
@@ -154,8 +158,11 @@ func window(t *testing.T) (own cdp.BrowserContextID, id target.ID) {
 func (b *tab) set(l look) {
 	b.t.Helper()
 	b.do(emulation.SetDeviceMetricsOverride(l.width, l.height, 1, l.mobile),
-		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}),
-		emulation.SetUserAgentOverride("Mozilla/5.0 (X11; Linux x86_64) Chrome/0 Tocsin-Test").WithAcceptLanguage(l.language))
+		emulation.SetEmulatedMedia().WithFeatures(
+			[]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.theme},
+				{Name: "prefers-reduced-motion", Value: "reduce"}}),
+		emulation.SetUserAgentOverride("Mozilla/5.0 (X11; Linux x86_64) Chrome/0 Tocsin-Test").
+			WithAcceptLanguage(l.language))
 }
 
 func (b *tab) watch(event any) {
@@ -182,7 +189,8 @@ func (b *tab) watch(event any) {
 		}
 	case *network.EventRequestWillBeSent:
 		url := e.Request.URL
-		if !strings.HasPrefix(url, b.p.URL+"/") && !strings.HasPrefix(url, "data:") && !strings.HasPrefix(url, "blob:"+b.p.URL) && url != "about:blank" {
+		if !strings.HasPrefix(url, b.p.URL+"/") && !strings.HasPrefix(url, "data:") &&
+			!strings.HasPrefix(url, "blob:"+b.p.URL) && url != "about:blank" {
 			b.foreign = append(b.foreign, url)
 		}
 	}
@@ -225,8 +233,8 @@ func (b *tab) eval(expression string, out any, arguments ...any) error {
 	}))
 }
 
-// act does something in the page as soon as it can be done: the helpers of page.js wait until what they need is there, and
-// say what was missing when it never was.
+// act does something in the page as soon as it can be done: the helpers of page.js wait until what they need is there,
+// and say what was missing when it never was.
 func (b *tab) act(helper string, arguments ...any) {
 	b.t.Helper()
 	err := b.eval(helper, nil, arguments...)
@@ -242,9 +250,11 @@ func (b *tab) act(helper string, arguments ...any) {
 // looks are the helpers that change nothing: they can be asked again.
 var looks = map[string]bool{"sees": true, "seesNot": true, "at": true, "holds": true, "wasAsked": true}
 
-// left reports whether the browser left the page while a helper was at work in it (Chrome DevTools Protocol: code -32000).
+// left reports whether the browser left the page while a helper was at work in it (Chrome DevTools Protocol: code
+// -32000).
 func left(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "(-32000)") || strings.Contains(err.Error(), "tocsinTest is not defined"))
+	return err != nil && (strings.Contains(err.Error(), "(-32000)") ||
+		strings.Contains(err.Error(), "tocsinTest is not defined"))
 }
 
 func (b *tab) sees(text string)         { b.t.Helper(); b.act("sees", text) }

@@ -74,7 +74,8 @@ func TestWhatWasMissedIsChosenOnEnablingAndRecovered(t *testing.T) {
 	b.sees("what comes meanwhile can be recovered then")
 	eventually(t, "they are counted", func() (bool, error) {
 		var dry struct{ Missed int }
-		err := p.Call("POST", "/v1/integrations/"+id+"/recover", map[string]any{"from": "2023-03-01T00:00:00Z", "dry_run": true}, &dry)
+		err := p.Call("POST", "/v1/integrations/"+id+"/recover",
+			map[string]any{"from": "2023-03-01T00:00:00Z", "dry_run": true}, &dry)
 		return dry.Missed == 5, err
 	})
 	b.click("Enable")
@@ -101,7 +102,8 @@ func TestWhatWasMissedIsChosenOnEnablingAndRecovered(t *testing.T) {
 	vulnerabilities(t, p, "later", 2)
 	eventually(t, "they are counted", func() (bool, error) {
 		var dry struct{ Missed int }
-		err := p.Call("POST", "/v1/integrations/"+id+"/recover", map[string]any{"from": "2023-03-01T00:00:00Z", "dry_run": true}, &dry)
+		err := p.Call("POST", "/v1/integrations/"+id+"/recover",
+			map[string]any{"from": "2023-03-01T00:00:00Z", "dry_run": true}, &dry)
 		return dry.Missed == 2, err
 	})
 	b.click("Enable")
@@ -124,13 +126,16 @@ func TestWhatWasMissedIsChosenOnEnablingAndRecovered(t *testing.T) {
 func TestAnIncidentManagerIsPagedOnlyOnRequest(t *testing.T) {
 	t.Parallel()
 	p := program(t)
-	id := add(t, p, map[string]any{"system": "pager_duty", "name": "On call", "events": events("vuln_high", "vuln_medium", "vuln_low"), "parameters": map[string]any{"integration_key": strings.Repeat("a", 32)}, "enabled": false})
+	id := add(t, p, map[string]any{"system": "pager_duty", "name": "On call",
+		"events":     events("vuln_high", "vuln_medium", "vuln_low"),
+		"parameters": map[string]any{"integration_key": strings.Repeat("a", 32)}, "enabled": false})
 	vulnerabilities(t, p, "missed", 2)
 	b := open(t, p, desk, "/integrations/"+id)
 	b.sees("Disabled by")
 	eventually(t, "they are counted", func() (bool, error) {
 		var dry struct{ Missed int }
-		err := p.Call("POST", "/v1/integrations/"+id+"/recover", map[string]any{"from": "2023-03-01T00:00:00Z", "dry_run": true}, &dry)
+		err := p.Call("POST", "/v1/integrations/"+id+"/recover",
+			map[string]any{"from": "2023-03-01T00:00:00Z", "dry_run": true}, &dry)
 		return dry.Missed == 2, err
 	})
 	b.click("Enable")
@@ -176,7 +181,8 @@ const failing = `(() => {
   };
 })()`
 
-// TestAFailingIntegrationSaysSoOnEveryScreen: in the list and on its page, in both themes and languages, on a phone and a desk.
+// TestAFailingIntegrationSaysSoOnEveryScreen: in the list and on its page, in both themes and languages, on a phone and
+// a desk.
 func TestAFailingIntegrationSaysSoOnEveryScreen(t *testing.T) {
 	t.Parallel()
 	at := receive(t)
@@ -214,20 +220,29 @@ func TestAFailingIntegrationSaysSoOnEveryScreen(t *testing.T) {
 func TestTheDialogsOfSwitchingAreForEverybody(t *testing.T) {
 	t.Parallel()
 	p := program(t)
-	off := add(t, p, map[string]any{"system": "pager_duty", "name": "On call", "events": events("vuln_high", "vuln_medium", "vuln_low"), "parameters": map[string]any{"integration_key": strings.Repeat("a", 32)}, "enabled": false})
-	on := add(t, p, map[string]any{"system": "pager_duty", "name": "Second line", "events": events("scope"), "parameters": map[string]any{"integration_key": strings.Repeat("a", 32)}})
+	off := add(t, p, map[string]any{"system": "pager_duty", "name": "On call",
+		"events":     events("vuln_high", "vuln_medium", "vuln_low"),
+		"parameters": map[string]any{"integration_key": strings.Repeat("a", 32)}, "enabled": false})
+	on := add(t, p, map[string]any{"system": "pager_duty", "name": "Second line", "events": events("scope"),
+		"parameters": map[string]any{"integration_key": strings.Repeat("a", 32)}})
 	vulnerabilities(t, p, "missed", 2)
 	eventually(t, "they are counted", func() (bool, error) {
 		var dry struct{ Missed int }
-		err := p.Call("POST", "/v1/integrations/"+off+"/recover", map[string]any{"from": "2023-03-01T00:00:00Z", "dry_run": true}, &dry)
+		err := p.Call("POST", "/v1/integrations/"+off+"/recover",
+			map[string]any{"from": "2023-03-01T00:00:00Z", "dry_run": true}, &dry)
 		return dry.Missed == 2, err
 	})
 	for _, language := range []string{"en", "ja"} {
 		l := desk
 		l.language = language
 		words := map[string]map[string]string{
-			"en": {"enable": "Enable", "missed": "Also what was missed", "disable": "Disable", "delete": "Delete", "recover": "Recover what was missed", "kinds": "Which of them", "unsaved": "The form has changes", "waits": "No delivery waits", "lost": "This can not be undone", "none": "Nothing was missed", "name": "Name"},
-			"ja": {"enable": "有効にする", "missed": "送信されなかったものも", "disable": "無効にする", "delete": "削除", "recover": "送信されなかったものを回収", "kinds": "回収する種類", "unsaved": "フォームに保存していない変更があります", "waits": "送信を待っている配信はありません", "lost": "元に戻せません", "none": "送信されなかったものはありません", "name": "名前"},
+			"en": {"enable": "Enable", "missed": "Also what was missed", "disable": "Disable", "delete": "Delete",
+				"recover": "Recover what was missed", "kinds": "Which of them", "unsaved": "The form has changes",
+				"waits": "No delivery waits", "lost": "This can not be undone", "none": "Nothing was missed",
+				"name": "Name"},
+			"ja": {"enable": "有効にする", "missed": "送信されなかったものも", "disable": "無効にする", "delete": "削除",
+				"recover": "送信されなかったものを回収", "kinds": "回収する種類", "unsaved": "フォームに保存していない変更があります",
+				"waits": "送信を待っている配信はありません", "lost": "元に戻せません", "none": "送信されなかったものはありません", "name": "名前"},
 		}[language]
 		for _, d := range []struct {
 			name, path string
@@ -242,7 +257,8 @@ func TestTheDialogsOfSwitchingAreForEverybody(t *testing.T) {
 			}},
 			{"disable", "/integrations/" + on, func(b *tab) { b.click(words["disable"]); b.sees(words["waits"]) }},
 			{"delete", "/integrations/" + on, func(b *tab) { b.click(words["delete"]); b.sees(words["lost"]) }},
-			{"recover", "/integrations/" + on + "/deliveries", func(b *tab) { b.click(words["recover"]); b.sees(words["none"]) }},
+			{"recover", "/integrations/" + on + "/deliveries",
+				func(b *tab) { b.click(words["recover"]); b.sees(words["none"]) }},
 		} {
 			b := open(t, p, l, d.path)
 			b.act("settled")

@@ -8,9 +8,11 @@ import (
 
 func trigger(name, integration string) map[string]any {
 	return map[string]any{
-		"name": name, "template_id": "hits_exceeded", "filters": []map[string]any{{"id": "attack_type", "operator": "eq", "values": []string{"sqli"}}},
+		"name": name, "template_id": "hits_exceeded",
+		"filters":   []map[string]any{{"id": "attack_type", "operator": "eq", "values": []string{"sqli"}}},
 		"threshold": map[string]any{"period": 60, "operator": "gt", "count": 1},
-		"actions":   []map[string]any{{"id": "send_notification", "params": map[string]any{"integration_ids": []string{integration}}}},
+		"actions": []map[string]any{{"id": "send_notification",
+			"params": map[string]any{"integration_ids": []string{integration}}}},
 	}
 }
 

@@ -232,7 +232,8 @@ func TestH30ADialogAsksBeforeItIsClosed(t *testing.T) {
 	b.click("Replay a range")
 	b.fill("From", "2023-03-05T10:00")
 	b.act("leaves", false)
-	for n, out := range []func(){func() { b.act("escape") }, func() { b.act("beside") }, func() { b.click("Cancel") }, func() { b.act("back") }} {
+	for n, out := range []func(){func() { b.act("escape") }, func() { b.act("beside") }, func() { b.click("Cancel") },
+		func() { b.act("back") }} {
 		out()
 		b.act("wasAsked", n+1)
 		b.act("holds", "From", "2023-03-05T10:00")

@@ -32,19 +32,24 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 	t.Helper()
 	at, broken := receive(t), receive(t)
 	broken.answers(http.StatusNotFound, "no_service")
-	p := program(t, "-allow", at.Host+","+broken.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread", "1", "-disable-after", "0s", "-client-name", "Acme", "-egress-addresses", admitted)
+	p := program(t, "-allow", at.Host+","+broken.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread",
+		"1", "-disable-after", "0s", "-client-name", "Acme", "-egress-addresses", admitted)
 	ops := slack(t, p, at, "Ops channel")
 	hook := webhook(t, p, at.URL+"/hook", "SOC webhook with a name that is rather long for a narrow card")
 	night := slack(t, p, at, "Night channel")
 	failing := slack(t, p, broken, "Channel that is gone")
-	mails := add(t, p, map[string]any{"system": "email", "name": "Weekly mail", "events": events("system", "report_weekly"), "parameters": map[string]any{"addresses": []string{"first@example.com"}}})
+	mails := add(t, p, map[string]any{"system": "email", "name": "Weekly mail",
+		"events":     events("system", "report_weekly"),
+		"parameters": map[string]any{"addresses": []string{"first@example.com"}}})
 	require.NoError(t, p.Call("POST", "/v1/integrations/"+night+"/disable", nil, nil))
 	require.NoError(t, p.Call("POST", "/v1/integrations/"+mails+"/test", nil, nil))
 	vulnerabilities(t, p, "shown", 4)
 	bad, err := embedded.EventFile("../../events/unknown_kind.json")
 	require.NoError(t, err)
 	require.NoError(t, p.Publish(bad...))
-	require.NoError(t, p.Call("POST", "/v1/reports", map[string]any{"period": map[string]any{"frequency": "monthly", "from": "2023-03-01"}, "recipients": []string{"ada@example.com"}}, nil))
+	require.NoError(t, p.Call("POST", "/v1/reports",
+		map[string]any{"period": map[string]any{"frequency": "monthly", "from": "2023-03-01"},
+			"recipients": []string{"ada@example.com"}}, nil))
 	var made struct{ ID string }
 	require.NoError(t, p.Call("POST", "/v1/triggers", trigger("SQLi burst", ops), &made))
 	var dead struct{ Items []struct{ ID string } }
@@ -58,11 +63,16 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 		return len(list.Items) == 1 && list.Items[0].State == "ready", err
 	})
 	return p, map[string]string{
-		"integrations": "/", "add": "/add", "form-slack": "/add/slack", "form-webhook": "/add/web_hooks", "form-s3": "/add/s3",
-		"integration": "/integrations/" + ops, "integration-off": "/integrations/" + failing, "deliveries": "/integrations/" + hook + "/deliveries", "deliveries-off": "/integrations/" + failing + "/deliveries",
+		"integrations": "/", "add": "/add", "form-slack": "/add/slack", "form-webhook": "/add/web_hooks",
+		"form-s3":     "/add/s3",
+		"integration": "/integrations/" + ops, "integration-off": "/integrations/" + failing,
+		"deliveries": "/integrations/" + hook + "/deliveries", "deliveries-off": "/integrations/" + failing +
+			"/deliveries",
 		"delivery-dead": "/integrations/" + failing + "/deliveries/" + dead.Items[0].ID,
-		"triggers":      "/triggers", "trigger": "/triggers/" + made.ID, "trigger-add": "/triggers/add", "trigger-form": "/triggers/add/hits_exceeded",
-		"reports": "/reports", "profile": "/profile", "outbox": "/outbox", "rejected": "/rejected", "addresses": "/addresses", "gone": "/integrations/01X",
+		"triggers":      "/triggers", "trigger": "/triggers/" + made.ID, "trigger-add": "/triggers/add",
+		"trigger-form": "/triggers/add/hits_exceeded",
+		"reports":      "/reports", "profile": "/profile", "outbox": "/outbox", "rejected": "/rejected",
+		"addresses": "/addresses", "gone": "/integrations/01X",
 	}
 }
 
@@ -120,7 +130,8 @@ func TestEveryViewIsForEverybody(t *testing.T) {
 						b.set(l)
 						where := fmt.Sprintf("%s-%s-%s-%d", name, language, theme, width)
 						b.judge(where)
-						if width == 360 && (language == "ja") == (theme == "dark") || width == 1920 && (language == "ja") == (theme == "dark") {
+						if width == 360 && (language == "ja") == (theme == "dark") || width == 1920 &&
+							(language == "ja") == (theme == "dark") {
 							b.picture(where)
 						}
 					}
@@ -130,7 +141,8 @@ func TestEveryViewIsForEverybody(t *testing.T) {
 	}
 }
 
-// TestEveryViewSaysWhenItIsEmptyReadOrBroken holds the API's answers back, then lets them fail, then lets the view try again.
+// TestEveryViewSaysWhenItIsEmptyReadOrBroken holds the API's answers back, then lets them fail, then lets the view try
+// again.
 func TestEveryViewSaysWhenItIsEmptyReadOrBroken(t *testing.T) {
 	t.Parallel()
 	p := program(t)
@@ -139,8 +151,11 @@ func TestEveryViewSaysWhenItIsEmptyReadOrBroken(t *testing.T) {
 	b.expect("500")
 	held := b.hold()
 	for path, empty := range map[string]string{
-		"/": "Add Slack integration", "/add": "Webhook", "/add/slack": "Webhook URL", "/integrations/01X": "does not exist",
-		"/triggers": "Graylist", "/triggers/add": "Number of hits", "/triggers/add/hits_exceeded": "Threshold", "/reports": "No report yet.", "/profile": "admin@example.com", "/outbox": "No mail yet.", "/rejected": "Every event could be processed.", "/addresses": "No addresses are listed",
+		"/": "Add Slack integration", "/add": "Webhook", "/add/slack": "Webhook URL",
+		"/integrations/01X": "does not exist",
+		"/triggers":         "Graylist", "/triggers/add": "Number of hits", "/triggers/add/hits_exceeded": "Threshold",
+		"/reports": "No report yet.", "/profile": "admin@example.com", "/outbox": "No mail yet.",
+		"/rejected": "Every event could be processed.", "/addresses": "No addresses are listed",
 	} {
 		b.expect("404")
 		held.as(true, false)
@@ -170,7 +185,8 @@ func TestM3TheAddressesToAdmitAreWhereTheyAreNeeded(t *testing.T) {
 	b.sees("203.0.113.9")
 	b.sees("eu-central-1")
 	b.sees("Admit it before that.")
-	for system, there := range map[string]bool{"splunk": true, "web_hooks": true, "s3": true, "slack": false, "email": false} {
+	for system, there := range map[string]bool{"splunk": true, "web_hooks": true, "s3": true, "slack": false,
+		"email": false} {
 		b.do(chromedp.Navigate(p.URL + "/add/" + system))
 		b.act("settled")
 		if there {
@@ -232,8 +248,11 @@ func (h *holding) answer(id fetch.RequestID, fail bool) {
 		_ = chromedp.Run(ctx, fetch.ContinueRequest(id))
 		return
 	}
-	body := "eyJzdGF0dXMiOjUwMCwiZGV0YWlsIjoiYW4gYWNjaWRlbnQgb2YgdGhlIHRlc3QifQ==" // {"status":500,"detail":"an accident of the test"}
-	_ = chromedp.Run(ctx, fetch.FulfillRequest(id, 500).WithBody(body).WithResponseHeaders([]*fetch.HeaderEntry{{Name: "Content-Type", Value: "application/problem+json"}}))
+	// {"status":500,"detail":"an accident of the test"}
+	body := "eyJzdGF0dXMiOjUwMCwiZGV0YWlsIjoiYW4gYWNjaWRlbnQgb2YgdGhlIHRlc3QifQ=="
+	_ = chromedp.Run(ctx, fetch.FulfillRequest(id,
+		500).WithBody(body).WithResponseHeaders(
+		[]*fetch.HeaderEntry{{Name: "Content-Type", Value: "application/problem+json"}}))
 }
 
 func TestH15WhatTurnsAReadersEyeIsNotShown(t *testing.T) {

@@ -163,7 +163,8 @@ func TestChaos(t *testing.T) {
 	close(next)
 	work.Wait()
 	cover.print(t)
-	t.Logf("%d of %d seeds ran in %s, %d failed", ran.Load(), len(list), time.Since(began).Round(time.Second), bad.Load())
+	t.Logf("%d of %d seeds ran in %s, %d failed", ran.Load(), len(list), time.Since(began).Round(time.Second),
+		bad.Load())
 	require.Equal(t, len(list), int(ran.Load()), "all seeds must run within the bound: make them smaller")
 }
 
@@ -176,9 +177,9 @@ func one(t *testing.T, seed uint64, cover *coverage) {
 	}
 }
 
-// hangs is how long a seed may take, far more than it does. The clock of the bubble stands still while a goroutine waits for a
-// mutex; where the holder waits for an answer, which takes time by that clock, that is for ever. No code should hold a
-// mutex over a call: see the stacks.
+// hangs is how long a seed may take, far more than it does. The clock of the bubble stands still while a goroutine
+// waits for a mutex; where the holder waits for an answer, which takes time by that clock, that is for ever. No code
+// should hold a mutex over a call: see the stacks.
 const hangs = 3 * time.Minute
 
 // try runs a seed in tables of its own and returns what is wrong after it.
@@ -196,7 +197,8 @@ func try(t *testing.T, seed uint64, cover *coverage, sabotage func(*world)) (wro
 	began := time.Now()
 	hung := time.AfterFunc(hangs, func() {
 		stacks := make([]byte, 8<<20)
-		panic(fmt.Sprintf("seed %d hangs: something waits for a mutex whose holder waits for the clock\n%s", seed, stacks[:runtime.Stack(stacks, true)]))
+		panic(fmt.Sprintf("seed %d hangs: something waits for a mutex whose holder waits for the clock\n%s", seed,
+			stacks[:runtime.Stack(stacks, true)]))
 	})
 	defer hung.Stop()
 	var lasted time.Duration

@@ -76,7 +76,8 @@ func (w *world) judgeLane(ctx context.Context, t tenant, r *receiver, noticed bo
 	for id, got := range in {
 		switch {
 		case !noticed || !strings.HasPrefix(id, "trigger:"):
-			wrong = append(wrong, fmt.Sprintf("event %s is in deliveries %v to %s, which does not take it", id, got, r.name))
+			wrong = append(wrong, fmt.Sprintf("event %s is in deliveries %v to %s, which does not take it", id, got,
+				r.name))
 		case len(got) > 1:
 			wrong = append(wrong, fmt.Sprintf("notice %s is in deliveries %v to %s", id, got, r.name))
 		}
@@ -145,7 +146,8 @@ func (w *world) judgeRecord(ctx context.Context, t tenant) (wrong []string) {
 	}
 	for _, k := range slices.Sorted(maps.Keys(want)) {
 		if got[k] != want[k] {
-			wrong = append(wrong, fmt.Sprintf("the record of tenant %s says %d for %q, right is %d", t.id, got[k], k, want[k]))
+			wrong = append(wrong, fmt.Sprintf("the record of tenant %s says %d for %q, right is %d", t.id, got[k], k,
+				want[k]))
 		}
 	}
 	for k := range got {
@@ -169,7 +171,8 @@ func (w *world) judgeTriggers(t tenant) (wrong []string) {
 	}
 	for name, n := range want {
 		if fired[name] != n {
-			wrong = append(wrong, fmt.Sprintf("trigger %q of tenant %s fired %d times, right is %d (%d hits)", name, t.id,
+			wrong = append(wrong, fmt.Sprintf("trigger %q of tenant %s fired %d times, right is %d (%d hits)", name,
+				t.id,
 				fired[name], n, t.hits))
 		}
 	}

@@ -135,7 +135,8 @@ func drawTenant(seed uint64, n int, during time.Duration) tenant {
 	add("web_hooks", `{"url":"https://HOST/hook","max_events":100}`)
 	if r.Float64() < 0.3 {
 		add("web_hooks", `{"url":"https://HOST/hook","max_events":1}`)
-		if one := t.receivers[len(t.receivers)-1]; one.down { // seventeen attempts at each event are most of a seed's time
+		// seventeen attempts at each event are most of a seed's time
+		if one := t.receivers[len(t.receivers)-1]; one.down {
 			one.down, one.to = false, one.from+5*time.Minute
 		}
 	}
@@ -165,7 +166,8 @@ func drawEvents(seed uint64, p *plan) {
 		switch x := r.Float64(); {
 		case x < 0.06:
 			v.kind, v.event.Kind = "user", event.CreateUser
-			v.event.Data = fmt.Appendf(nil, `{"user":{"name":"mark-%s","email":"u%d@example.com","role":"Analyst"}}`, id, n)
+			v.event.Data = fmt.Appendf(nil, `{"user":{"name":"mark-%s","email":"u%d@example.com","role":"Analyst"}}`,
+				id, n)
 			t.users++
 		case x < 0.10:
 			v.kind, v.event.Data = "bad", []byte(`{"hit":7}`)
@@ -242,7 +244,8 @@ func (w *world) setUp(ctx context.Context) {
 	service, store := w.tool.Service(), w.tool.Triggers()
 	for n, t := range w.plan.tenants {
 		for _, r := range t.receivers {
-			i, err := service.Create(ctx, integration.Person{Tenant: t.id, ClientName: "Acme", Email: "ada@example.com"},
+			i, err := service.Create(ctx, integration.Person{Tenant: t.id, ClientName: "Acme",
+				Email: "ada@example.com"},
 				integration.Draft{
 					System: r.system, Name: r.name, Parameters: json.RawMessage(r.parameters),
 					Subscriptions: []integration.Subscription{{Event: event.Hits}},
@@ -423,8 +426,9 @@ func latency(seed uint64) func(sim.Call) time.Duration {
 	}
 }
 
-// settleWithin is how long it may take until nothing is left to do: the retry cycles last 52 minutes; a sweep for what was
-// left behind comes after an hour, and the outbox is looked at again after 30 minutes, then after 1, 2, 4 and 8 hours.
+// settleWithin is how long it may take until nothing is left to do: the retry cycles last 52 minutes; a sweep for what
+// was left behind comes after an hour, and the outbox is looked at again after 30 minutes, then after 1, 2, 4 and 8
+// hours.
 const settleWithin = 24 * time.Hour
 
 // stuckAfter is how long the same is left to do before nothing more is waited for.
@@ -465,7 +469,8 @@ func (w *world) left(ctx context.Context) (out []string) {
 			}
 			for _, d := range list {
 				if d.State == delivery.Pending || d.State == delivery.Retrying {
-					out = append(out, fmt.Sprintf("delivery %s of %s is %s: batch %q, failures %d, due %s, reason %q", d.ID,
+					out = append(out, fmt.Sprintf("delivery %s of %s is %s: batch %q, failures %d, due %s, reason %q",
+						d.ID,
 						r.name, d.State, d.Batch, d.Failures, d.Due, d.Reason))
 				}
 			}

@@ -57,7 +57,8 @@ func run(starts int) error {
 		if err != nil {
 			return err
 		}
-		env := []string{"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + secrets.URL}
+		env := []string{"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
+			"AWS_ENDPOINT_URL_SECRETS_MANAGER=" + secrets.URL}
 		for k, v := range variables {
 			env = append(env, k+"="+v)
 		}
@@ -80,7 +81,8 @@ func measure(name, bootstrap string, env []string, starts int) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	slices.Sort(took)
-	fmt.Printf("%-10s %8.1f %10s %10s %10s\n", name, float64(info.Size())/1e6, round(took[0]), round(took[len(took)/2]), round(took[len(took)-1]))
+	fmt.Printf("%-10s %8.1f %10s %10s %10s\n", name, float64(info.Size())/1e6, round(took[0]), round(took[len(took)/2]),
+		round(took[len(took)-1]))
 	return nil
 }
 

@@ -1,8 +1,8 @@
 // Command demo shows a person what Tocsin does, and fails when anything differs from the product facts: it starts the
 // embedded mode in a temporary folder, publishes the sample events to a receiver that answers 503, follows the retry
-// cycles in a live table, then lets one integration fail until it is disabled, sees the notices of that arrive at another,
-// mends it and recovers what it missed. `make demo` runs two cycles in real time; `make demo-fast` runs all three,
-// compressed.
+// cycles in a live table, then lets one integration fail until it is disabled, sees the notices of that arrive at
+// another, mends it and recovers what it missed. `make demo` runs two cycles in real time; `make demo-fast` runs all
+// three, compressed.
 package main
 
 import (
@@ -26,7 +26,8 @@ const tolerance = 100 * time.Millisecond
 
 func main() {
 	binary := flag.String("binary", "bin/tocsin", "the embedded program")
-	faster := flag.Float64("faster", 1, "run all three cycles, their waits divided by this; 1 = two cycles in real time")
+	faster := flag.Float64("faster", 1,
+		"run all three cycles, their waits divided by this; 1 = two cycles in real time")
 	file := flag.String("report", "bin/weekly-report.pdf", "where the weekly report is written")
 	events := flag.String("events", "events", "folder of the sample events")
 	flag.Parse()
@@ -49,7 +50,8 @@ func run(binary, events, file string, faster float64) error {
 		return err
 	}
 	defer r.close()
-	p, err := embedded.Start(binary, folder, "-allow", r.host, "-faster", fmt.Sprint(faster), "-console", "https://console.example.com",
+	p, err := embedded.Start(binary, folder, "-allow", r.host, "-faster", fmt.Sprint(faster), "-console",
+		"https://console.example.com",
 		"-disable-spread", "1", "-disable-after", disableAfter.String(), "-log-level", "error")
 	if err != nil {
 		return err
@@ -116,7 +118,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if status == http.StatusOK {
 		_, _ = io.WriteString(w, "ok") // Slack's word for it: an empty answer would be no success
 	}
-	r.got[q.URL.Path] = append(r.got[q.URL.Path], arrival{at: at, answered: time.Now(), body: string(body), taken: status == http.StatusOK})
+	r.got[q.URL.Path] = append(r.got[q.URL.Path],
+		arrival{at: at, answered: time.Now(), body: string(body), taken: status == http.StatusOK})
 }
 
 func (r *receiver) fail(path string, times int) {
@@ -162,13 +165,15 @@ type answer struct {
 	Words  string
 }
 
-func create(p *embedded.Process, system, name string, parameters map[string]any, events ...string) (integration, error) {
+func create(p *embedded.Process, system, name string, parameters map[string]any, events ...string) (integration,
+	error) {
 	var subscriptions []map[string]any
 	for _, e := range events {
 		subscriptions = append(subscriptions, map[string]any{"event": e})
 	}
 	var i integration
-	err := p.Call(http.MethodPost, "/v1/integrations", map[string]any{"system": system, "name": name, "events": subscriptions, "parameters": parameters}, &i)
+	err := p.Call(http.MethodPost, "/v1/integrations",
+		map[string]any{"system": system, "name": name, "events": subscriptions, "parameters": parameters}, &i)
 	return i, err
 }
 
@@ -223,7 +228,8 @@ func cycles(p *embedded.Process, r *receiver, events string, faster float64) err
 	if err != nil {
 		return err
 	}
-	if _, err := create(p, "email", "Mail for the team", map[string]any{"addresses": []string{"team@example.com"}}, "vuln_high"); err != nil {
+	if _, err := create(p, "email", "Mail for the team", map[string]any{"addresses": []string{"team@example.com"}},
+		"vuln_high"); err != nil {
 		return err
 	}
 	for _, file := range []string{"hit.json", "vulnerability.json"} {
@@ -289,7 +295,8 @@ func check(p *embedded.Process, id string, schedule retry.Schedule, failures int
 		}
 	}
 	if len(found) != 1 || found[0].State != "delivered" || len(found[0].Attempts) != failures+1 {
-		return fmt.Errorf("the delivery log should hold one delivery with %d attempts, delivered: %+v", failures+1, found)
+		return fmt.Errorf("the delivery log should hold one delivery with %d attempts, delivered: %+v", failures+1,
+			found)
 	}
 	for n, a := range found[0].Attempts[1:] {
 		planned, _ := schedule.Next(n+1, 0)

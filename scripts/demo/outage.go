@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// broken is how many events are published to the receiver that always fails; 20 failed requests are needed to disable it.
+	// broken is how many events are published to the receiver that always fails; 20 failed requests are needed to
+	// disable it.
 	broken = 30
 	// missed is how many are published while it is off.
 	missed = 12
@@ -20,20 +21,23 @@ const (
 	disableAfter = 3 * time.Second
 )
 
-// outage takes an integration from its first failure to the end of its absence: its people are told, it is disabled, events
-// come meanwhile, its receiver is mended, and nothing is missing.
+// outage takes an integration from its first failure to the end of its absence: its people are told, it is disabled,
+// events come meanwhile, its receiver is mended, and nothing is missing.
 func outage(p *embedded.Process, r *receiver) error {
 	begin := time.Now().Add(-time.Second)
 	r.fail("/broken", -1)
-	bad, err := create(p, "web_hooks", "Broken receiver", map[string]any{"url": "http://" + r.host + "/broken", "max_events": 1}, "rules_and_triggers")
+	bad, err := create(p, "web_hooks", "Broken receiver",
+		map[string]any{"url": "http://" + r.host + "/broken", "max_events": 1}, "rules_and_triggers")
 	if err != nil {
 		return err
 	}
-	if _, err := create(p, "slack", "Ops channel", map[string]any{"webhook_url": "http://" + r.host + "/slack"}, "system"); err != nil {
+	if _, err := create(p, "slack", "Ops channel", map[string]any{"webhook_url": "http://" + r.host + "/slack"},
+		"system"); err != nil {
 		return err
 	}
 	fmt.Printf("\nA second receiver answers nothing but 503. Publishing %d events to it, one by one.\n", broken)
-	fmt.Printf("To be disabled it must fail for %s here, in place of half an hour and three ten-minute counters.\n", disableAfter)
+	fmt.Printf("To be disabled it must fail for %s here, in place of half an hour and three ten-minute counters.\n",
+		disableAfter)
 	if err := rules(p, 0, broken); err != nil {
 		return err
 	}
@@ -57,7 +61,8 @@ func rules(p *embedded.Process, from, to int) error {
 	for n := from; n < to; n++ {
 		detail := fmt.Sprintf(`{"version":1,"id":"demo-rule-%d","tenant":"42","client_name":"Acme","time":%q,"data":{"rule":{"id":%d,"type":"vpatch"}}}`,
 			n, time.Now().UTC().Format(time.RFC3339), n)
-		if err := p.Publish(embedded.Entry{Source: "platform.rules", DetailType: "rule_create", Detail: detail}); err != nil {
+		if err := p.Publish(embedded.Entry{Source: "platform.rules", DetailType: "rule_create",
+			Detail: detail}); err != nil {
 			return err
 		}
 	}
@@ -88,7 +93,8 @@ func failing(p *embedded.Process, id string) error {
 	if i.Failing == nil || i.Failing.Answer.Status != http.StatusServiceUnavailable {
 		return fmt.Errorf("the integration should say what its receiver answered: %+v", i.Failing)
 	}
-	fmt.Printf("\nIt has been failing since %s; its last answer: %s.\n", i.Failing.Since.UTC().Format("15:04:05 UTC"), i.Failing.Answer.Words)
+	fmt.Printf("\nIt has been failing since %s; its last answer: %s.\n", i.Failing.Since.UTC().Format("15:04:05 UTC"),
+		i.Failing.Answer.Words)
 	return nil
 }
 
@@ -98,9 +104,11 @@ func disabled(p *embedded.Process, id string) error {
 		return err
 	}
 	if i.Disabled == nil || i.Disabled.By != "platform" || i.Disabled.Answer.Status != http.StatusServiceUnavailable {
-		return fmt.Errorf("the integration should say that the platform disabled it, and for which answer: %+v", i.Disabled)
+		return fmt.Errorf("the integration should say that the platform disabled it, and for which answer: %+v",
+			i.Disabled)
 	}
-	fmt.Printf("\nIt was disabled by the platform: %s; its last answer: %s.\n", i.Disabled.Reason, i.Disabled.Answer.Words)
+	fmt.Printf("\nIt was disabled by the platform: %s; its last answer: %s.\n", i.Disabled.Reason,
+		i.Disabled.Answer.Words)
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		found, err := deliveries(p, id)
 		if err != nil {
@@ -147,7 +155,8 @@ func told(r *receiver, kind, cause string) error {
 		if !strings.Contains(m.Text, cause) {
 			return fmt.Errorf("the notice should hold %q: %s", cause, m.Text)
 		}
-		fmt.Printf("The Slack integration was told:\n\n  %s\n", strings.ReplaceAll(strings.TrimSpace(m.Text), "\n", "\n  "))
+		fmt.Printf("The Slack integration was told:\n\n  %s\n",
+			strings.ReplaceAll(strings.TrimSpace(m.Text), "\n", "\n  "))
 	}
 	return nil
 }
@@ -175,7 +184,8 @@ func recovered(p *embedded.Process, id string, from time.Time, dry bool) (recove
 	var sum recovery
 	for cursor := ""; ; cursor = sum.Next {
 		var page recovery
-		if err := p.Call(http.MethodPost, "/v1/integrations/"+id+"/recover", map[string]any{"from": from, "dry_run": dry, "cursor": cursor}, &page); err != nil {
+		if err := p.Call(http.MethodPost, "/v1/integrations/"+id+"/recover",
+			map[string]any{"from": from, "dry_run": dry, "cursor": cursor}, &page); err != nil {
 			return sum, err
 		}
 		sum = recovery{sum.Missed + page.Missed, sum.Deliveries + page.Deliveries, page.Next}
@@ -217,7 +227,8 @@ func mended(p *embedded.Process, r *receiver, id string, from time.Time) error {
 		return err
 	}
 	var again struct{ Count int }
-	if err := p.Call(http.MethodPost, "/v1/integrations/"+id+"/replay", map[string]any{"states": []string{"dead"}}, &again); err != nil {
+	if err := p.Call(http.MethodPost, "/v1/integrations/"+id+"/replay", map[string]any{"states": []string{"dead"}},
+		&again); err != nil {
 		return err
 	}
 	fmt.Printf("The receiver is mended and the integration enabled: %d deliveries recovered, %d dead ones sent again.\n", sum.Deliveries, again.Count)

@@ -30,7 +30,8 @@ func lastWeek(now time.Time) *week {
 
 func (w *week) add(source, kind string, at time.Time, data string) {
 	w.entries = append(w.entries, embedded.Entry{Source: source, DetailType: kind, Detail: fmt.Sprintf(
-		`{"version":1,"id":"week-%d","tenant":"42","client_name":"Acme","time":%q,"data":%s}`, len(w.entries), at.Format(time.RFC3339), data)})
+		`{"version":1,"id":"week-%d","tenant":"42","client_name":"Acme","time":%q,"data":%s}`, len(w.entries),
+		at.Format(time.RFC3339), data)})
 }
 
 func pick[T any](r *rand.Rand, all ...T) T {
@@ -49,15 +50,20 @@ func (w *week) hits(count int) {
 		}
 		w.add("platform.hits", "new_hits", at, fmt.Sprintf(
 			`{"hit":{"type":%q,"host":%q,"method":%q,"path":%q,"parameter":%q,"remote_addr4":"203.0.113.%d","remote_country":%q,"response_status":%d,"block_status":%q,"request_time":%d,"applications":[%q]}}`,
-			pick(w.random, "sqli", "xss", "ptrav", "rce", "scanner", "ssrf", "bola"), pick(w.random, "shop.example.com", "api.example.com", "店舗.example.jp", "متجر.example"),
-			pick(w.random, "POST", "GET", "PUT"), pick(w.random, "/search", "/orders/17", "/login", "/検索", "/cart/items", "/admin/export"), pick(w.random, "POST_comment_value", "GET_q_value", "URI_value"),
-			1+int(w.random.ExpFloat64()*25)%250, pick(w.random, "NL", "PL", "US", "JP", "BR", "VN", "DE"), pick(w.random, 403, 404, 200, 500), block, at.Unix(),
+			pick(w.random, "sqli", "xss", "ptrav", "rce", "scanner", "ssrf", "bola"),
+			pick(w.random, "shop.example.com", "api.example.com", "店舗.example.jp", "متجر.example"),
+			pick(w.random, "POST", "GET", "PUT"),
+			pick(w.random, "/search", "/orders/17", "/login", "/検索", "/cart/items", "/admin/export"),
+			pick(w.random, "POST_comment_value", "GET_q_value", "URI_value"),
+			1+int(w.random.ExpFloat64()*25)%250, pick(w.random, "NL", "PL", "US", "JP", "BR", "VN", "DE"),
+			pick(w.random, 403, 404, 200, 500), block, at.Unix(),
 			pick(w.random, "Checkout 🛒", "注文サービス", "متجر الإنترنت", "Back office")))
 	}
 }
 
 func (w *week) findings() {
-	for i, v := range []string{"High|SQL injection in the search|/search|SQLi", "High|Reflected XSS|/cart/items|XSS", "Medium|Open redirect after login|/login|Redirect", "Low|設定ページの情報漏えい|/設定|Info"} {
+	for i, v := range []string{"High|SQL injection in the search|/search|SQLi", "High|Reflected XSS|/cart/items|XSS",
+		"Medium|Open redirect after login|/login|Redirect", "Low|設定ページの情報漏えい|/設定|Info"} {
 		part := strings.Split(v, "|")
 		w.add("platform.vulnerabilities", "vuln", w.monday.Add(time.Duration(20+30*i)*time.Hour), fmt.Sprintf(
 			`{"object_id":%d,"vuln":{"id":"PLT-42-I%04d","domain":"shop.example.com","threat":%q,"title":%q,"path":%q,"type":%q,"method":"GET","parameter":"q","discovered_by":"scanner"}}`,
@@ -91,13 +97,15 @@ func weekly(p *embedded.Process, file string) error {
 		return err
 	}
 	if r.Headline.Now.Hits != published || r.Headline.Now.Incidents != 1 || r.Headline.Now.Vulnerabilities != 4 {
-		return fmt.Errorf("the report should count %d hits, 1 incident and 4 vulnerabilities: %+v", published, r.Headline)
+		return fmt.Errorf("the report should count %d hits, 1 incident and 4 vulnerabilities: %+v", published,
+			r.Headline)
 	}
 	if err := download(p, r.Files[0].Href, file); err != nil {
 		return err
 	}
 	fmt.Printf("%s (%s): %d malicious requests, %d attacks, %d incident, %d vulnerabilities.\nThe PDF is in %s\n",
-		"Weekly report", r.Period.Title, r.Headline.Now.Hits, r.Headline.Now.Attacks, r.Headline.Now.Incidents, r.Headline.Now.Vulnerabilities, file)
+		"Weekly report", r.Period.Title, r.Headline.Now.Hits, r.Headline.Now.Attacks, r.Headline.Now.Incidents,
+		r.Headline.Now.Vulnerabilities, file)
 	m, err := outbox(p, "manager@example.com")
 	if err != nil {
 		return err
@@ -124,7 +132,9 @@ func ordered(p *embedded.Process, monday time.Time) (made, error) {
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		if r.State == "" {
 			// Fan-out may still be at it: a report without recipients tells.
-			if err := p.Call(http.MethodPost, "/v1/reports", map[string]any{"period": map[string]any{"frequency": "weekly", "from": monday.Format(time.DateOnly)}}, &r); err != nil {
+			if err := p.Call(http.MethodPost, "/v1/reports",
+				map[string]any{"period": map[string]any{"frequency": "weekly", "from": monday.Format(time.DateOnly)}},
+				&r); err != nil {
 				return r, err
 			}
 			continue
@@ -147,9 +157,11 @@ func ordered(p *embedded.Process, monday time.Time) (made, error) {
 func mailed(p *embedded.Process, monday time.Time) (made, error) {
 	var r made
 	err := p.Call(http.MethodPost, "/v1/reports", map[string]any{
-		"period": map[string]any{"frequency": "weekly", "from": monday.Format(time.DateOnly)}, "recipients": []string{"manager@example.com"},
+		"period":     map[string]any{"frequency": "weekly", "from": monday.Format(time.DateOnly)},
+		"recipients": []string{"manager@example.com"},
 	}, &r)
-	for deadline := time.Now().Add(10 * time.Second); err == nil && r.State == "waiting" && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); err == nil && r.State == "waiting" &&
+		time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		err = p.Call(http.MethodGet, "/v1/reports/"+r.ID, nil, &r)
 	}
 	if err == nil && r.State != "ready" {

@@ -12,7 +12,8 @@ import (
 // thresholds shows a trigger that fires once for a window and then again: more than 3 hits in 2 seconds.
 func thresholds(p *embedded.Process, r *receiver) error {
 	fmt.Println("\nA trigger on a threshold: more than 3 hits in 2 s, once for a window.")
-	target, err := create(p, "web_hooks", "Trigger receiver", map[string]any{"url": "http://" + r.host + "/trigger", "max_events": 1})
+	target, err := create(p, "web_hooks", "Trigger receiver",
+		map[string]any{"url": "http://" + r.host + "/trigger", "max_events": 1})
 	if err != nil {
 		return err
 	}
@@ -20,7 +21,8 @@ func thresholds(p *embedded.Process, r *receiver) error {
 	if err := p.Call(http.MethodPost, "/v1/triggers", map[string]any{
 		"name": "SQLi burst", "template_id": "hits_exceeded", "threshold": map[string]any{"period": 2, "count": 3},
 		"filters": []any{map[string]any{"id": "attack_type", "operator": "eq", "values": []string{"sqli"}}},
-		"actions": []any{map[string]any{"id": "send_notification", "params": map[string]any{"integration_ids": []string{target.ID}}}},
+		"actions": []any{map[string]any{"id": "send_notification",
+			"params": map[string]any{"integration_ids": []string{target.ID}}}},
 	}, &made); err != nil {
 		return err
 	}
@@ -29,9 +31,10 @@ func thresholds(p *embedded.Process, r *receiver) error {
 		var entries []embedded.Entry
 		for range count {
 			n++
-			entries = append(entries, embedded.Entry{Source: "platform.hits", DetailType: "new_hits", Detail: fmt.Sprintf(
-				`{"version":1,"id":"burst-%d","tenant":"42","client_name":"Acme","time":%q,"data":{"hit":{"type":%q,"host":"shop.example.com","path":"/login","remote_addr4":"203.0.113.7"}}}`,
-				n, time.Now().UTC().Format(time.RFC3339Nano), kind)})
+			entries = append(entries, embedded.Entry{Source: "platform.hits", DetailType: "new_hits",
+				Detail: fmt.Sprintf(
+					`{"version":1,"id":"burst-%d","tenant":"42","client_name":"Acme","time":%q,"data":{"hit":{"type":%q,"host":"shop.example.com","path":"/login","remote_addr4":"203.0.113.7"}}}`,
+					n, time.Now().UTC().Format(time.RFC3339Nano), kind)})
 		}
 		return p.Publish(entries...)
 	}
@@ -66,7 +69,8 @@ func thresholds(p *embedded.Process, r *receiver) error {
 	if err := step("4 in the next window: it fires again", 4, "sqli", 2); err != nil {
 		return err
 	}
-	for _, part := range []string{"The number of detected hits exceeded the threshold", "exceeded 3 in 2 seconds", "SQLi burst", "View events: https://console.example.com/attacks?", "Attack type: SQLi."} {
+	for _, part := range []string{"The number of detected hits exceeded the threshold", "exceeded 3 in 2 seconds",
+		"SQLi burst", "View events: https://console.example.com/attacks?", "Attack type: SQLi."} {
 		if body := r.arrivals("/trigger")[0].body; !strings.Contains(body, part) {
 			return fmt.Errorf("trigger: the message lacks %q: %s", part, body)
 		}

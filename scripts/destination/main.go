@@ -1,5 +1,5 @@
-// Command destination makes the folder of a new system from a template: code, form, set-up text, icon, texts in Japanese,
-// and the test with the suite that every system passes. What is left to do is marked TODO. Usage:
+// Command destination makes the folder of a new system from a template: code, form, set-up text, icon, texts in
+// Japanese, and the test with the suite that every system passes. What is left to do is marked TODO. Usage:
 //
 //	go run ./scripts/destination -folder acmelogs -name acme_logs -title "Acme Logs"
 package main
@@ -50,8 +50,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Printf("Next: 1. add %s.New() to shared/destination/catalogue/catalogue.go; 2. do what is marked TODO in shared/destination/%s; "+
-		"3. go test ./shared/destination/%s ./shared/destination/catalogue -update, and read the golden files.\n", s.Folder, s.Folder, s.Folder)
+	fmt.Printf("Next: 1. add %s.New() to shared/destination/catalogue/catalogue.go; 2. do what is marked TODO in "+
+		"shared/destination/%s; "+
+		"3. go test ./shared/destination/%s ./shared/destination/catalogue -update, and read the golden files.\n",
+		s.Folder, s.Folder, s.Folder)
 }
 
 var (

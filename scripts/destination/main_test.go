@@ -41,21 +41,25 @@ func TestANewSystemIsAFolderAndALineOfTheCatalogue(t *testing.T) {
 		t.Skip("it builds a copy of the repository")
 	}
 	root := copied(t)
-	in(t, root, "go", "run", "./scripts/destination", "-folder", "acmelogs", "-name", "acme_logs", "-title", "Acme Logs")
+	in(t, root, "go", "run", "./scripts/destination", "-folder", "acmelogs", "-name", "acme_logs", "-title",
+		"Acme Logs")
 	name := filepath.Join(root, "shared", "destination", "catalogue", "catalogue.go")
 	raw, err := os.ReadFile(name)
 	require.NoError(t, err)
 	text := strings.Replace(string(raw), "\t\tsplunk.New(),\n", "\t\tsplunk.New(),\n\t\tacmelogs.New(),\n", 1)
-	text = strings.Replace(text, "import (\n", "import (\n\t\"tocsin/shared/destination/acmelogs\"\n", 1) // gopls and goimports add it
+	// gopls and goimports add it
+	text = strings.Replace(text, "import (\n", "import (\n\t\"tocsin/shared/destination/acmelogs\"\n", 1)
 	require.NotEqual(t, string(raw), text)
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
 	require.Empty(t, in(t, root, "gofmt", "-l", "shared/destination/acmelogs"))
 	in(t, root, "go", "test", "./shared/destination/acmelogs", "./shared/destination/catalogue", "-update")
 	in(t, root, "go", "vet", "./shared/destination/acmelogs")
-	in(t, root, "go", "test", "./shared/destination/acmelogs", "./shared/destination/catalogue", "./shared/console/pages")
+	in(t, root, "go", "test", "./shared/destination/acmelogs", "./shared/destination/catalogue",
+		"./shared/console/pages")
 
 	// The catalogue, its form and its texts know it.
-	require.NoError(t, os.WriteFile(filepath.Join(root, "shared", "destination", "catalogue", "seen_test.go"), []byte(seen), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "shared", "destination", "catalogue", "seen_test.go"),
+		[]byte(seen), 0o600))
 	in(t, root, "go", "test", "./shared/destination/catalogue", "-run", "TestItIsThere", "-count=1")
 }
 
@@ -81,7 +85,8 @@ func TestItIsThere(t *testing.T) {
 
 func TestBadNamesAreRefused(t *testing.T) {
 	root := t.TempDir()
-	for _, s := range []system{{"Acme", "acme", "Acme"}, {"acme", "acme-logs", "Acme"}, {"acme", "acme", "<b>"}, {"", "acme", "Acme"}, {"../x", "acme", "Acme"}} {
+	for _, s := range []system{{"Acme", "acme", "Acme"}, {"acme", "acme-logs", "Acme"}, {"acme", "acme", "<b>"},
+		{"", "acme", "Acme"}, {"../x", "acme", "Acme"}} {
 		require.Error(t, write(root, s))
 	}
 	require.NoError(t, write(root, system{"acme", "acme", "Acme"}))

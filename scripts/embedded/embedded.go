@@ -39,7 +39,9 @@ type Process struct {
 // it printed its sign-in link.
 func Start(binary, folder string, args ...string) (*Process, error) {
 	p := &Process{done: make(chan error, 1)}
-	p.cmd = exec.Command(binary, append([]string{"-listen", "127.0.0.1:0", "-listen-bus", "127.0.0.1:0", "-state", folder + "/tocsin.db", "-key", folder + "/tocsin.key"}, args...)...)
+	p.cmd = exec.Command(binary,
+		append([]string{"-listen", "127.0.0.1:0", "-listen-bus", "127.0.0.1:0", "-state", folder + "/tocsin.db", "-key",
+			folder + "/tocsin.key"}, args...)...)
 	p.cmd.Env = os.Environ()
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {

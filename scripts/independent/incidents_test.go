@@ -42,7 +42,8 @@ func every(t *testing.T, c destinationtest.Case) {
 const routingKey = "0123456789abcdef0123456789abcdef"
 
 var pagerDuty = destinationtest.Case{
-	Destination: ourpagerduty.New(), Parameters: `{"integration_key":"` + routingKey + `"}`, Check: func(t *testing.T, r destination.Request) {
+	Destination: ourpagerduty.New(), Parameters: `{"integration_key":"` + routingKey + `"}`,
+	Check: func(t *testing.T, r destination.Request) {
 		var e pagerduty.V2Event
 		strict(t, r, &e)
 		require.Equal(t, routingKey, e.RoutingKey)
@@ -62,7 +63,8 @@ func TestPagerDuty(t *testing.T) { every(t, pagerDuty) }
 func FuzzPagerDuty(f *testing.F) { destinationtest.Fuzz(f, pagerDuty) }
 
 var opsGenie = destinationtest.Case{
-	Destination: opsgenie.New(), Parameters: `{"token":"eb243592-faa2-4ba2-a551-1afdf565c889"}`, Check: func(t *testing.T, r destination.Request) {
+	Destination: opsgenie.New(), Parameters: `{"token":"eb243592-faa2-4ba2-a551-1afdf565c889"}`,
+	Check: func(t *testing.T, r destination.Request) {
 		var a alert.CreateAlertRequest
 		strict(t, r, &a)
 		require.NoError(t, a.Validate())

@@ -25,8 +25,9 @@ func hits(count int) (out []notification.Notification) {
 	for range count {
 		out = append(out, notification.Notification{
 			Platform: notification.Platform{Name: "Platform", Cloud: "EU"},
-			Event: event.Event{ID: "h", Tenant: "42", ClientName: "Acme", Kind: event.NewHits, Time: time.Unix(1677628800, 0).UTC(), Data: []byte(
-				`{"hit":{"type":"sqli","domain":"shop.example.com","path":"/注文","method":"POST","remote_addr4":"203.0.113.7","request_time":1677628800,"payloads":["' or 1=1--"],"point":["post","comment"]}}`)},
+			Event: event.Event{ID: "h", Tenant: "42", ClientName: "Acme", Kind: event.NewHits,
+				Time: time.Unix(1677628800, 0).UTC(), Data: []byte(
+					`{"hit":{"type":"sqli","domain":"shop.example.com","path":"/注文","method":"POST","remote_addr4":"203.0.113.7","request_time":1677628800,"payloads":["' or 1=1--"],"point":["post","comment"]}}`)},
 		})
 	}
 	return out
@@ -41,16 +42,19 @@ func TestAnObjectOfHits(t *testing.T) {
 	d := minio.New()
 	for format, suffix := range map[string]string{"json": ".json", "jsonl": ".jsonl", "ocsf": ".jsonl"} {
 		t.Run(format, func(t *testing.T) {
-			full, err := d.System().Parameters.Complete(json.RawMessage(`{"endpoint":"` + strings.Replace(server.URL, "http://", "https://", 1) +
+			full, err := d.System().Parameters.Complete(json.RawMessage(`{"endpoint":"` +
+				strings.Replace(server.URL, "http://", "https://", 1) +
 				`","bucket":"hits","access_key":"ours","secret_key":"0123456789","format":"` + format + `"}`))
 			require.NoError(t, err)
 			parameters, err := d.System().Parameters.Open(full)
 			require.NoError(t, err)
-			requests, err := d.Encode(destination.Target{Parameters: parameters, Delivery: "01GTD8R4000000000000000001", Now: time.Now()}, hits(25))
+			requests, err := d.Encode(destination.Target{Parameters: parameters, Delivery: "01GTD8R4000000000000000001",
+				Now: time.Now()}, hits(25))
 			require.NoError(t, err)
 			require.Len(t, requests, 1)
 			put := requests[0]
-			q, err := http.NewRequestWithContext(t.Context(), put.Method, strings.Replace(put.URL, "https://", "http://", 1), bytes.NewReader(put.Body))
+			q, err := http.NewRequestWithContext(t.Context(), put.Method,
+				strings.Replace(put.URL, "https://", "http://", 1), bytes.NewReader(put.Body))
 			require.NoError(t, err)
 			q.Header = put.Header.Clone()
 			answer, err := http.DefaultClient.Do(q)
@@ -58,7 +62,9 @@ func TestAnObjectOfHits(t *testing.T) {
 			body, err := io.ReadAll(answer.Body)
 			require.NoError(t, err)
 			require.NoError(t, answer.Body.Close())
-			require.True(t, d.Judge(destination.Response{Status: answer.StatusCode, Header: answer.Header, Body: body}).Delivered, "%d %s", answer.StatusCode, body)
+			require.True(t,
+				d.Judge(destination.Response{Status: answer.StatusCode, Header: answer.Header, Body: body}).Delivered,
+				"%d %s", answer.StatusCode, body)
 
 			list, err := backend.ListBucket("hits", nil, gofakes3.ListBucketPage{})
 			require.NoError(t, err)

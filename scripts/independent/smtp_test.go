@@ -101,7 +101,8 @@ func openOffice(t *testing.T, p *postOffice) *tocsin.SMTP {
 
 func send(ctx context.Context, c *tocsin.SMTP, n int) (destination.Response, error) {
 	return c.Send(ctx, destination.Mail{
-		To: fmt.Sprintf("person%d@example.com", n), Subject: "New vulnerability 警報", Text: "plain\n.\ntext", HTML: "<p>" + strings.Repeat("rich ", 1000) + "</p>", ID: fmt.Sprintf("mail-%d", n),
+		To: fmt.Sprintf("person%d@example.com", n), Subject: "New vulnerability 警報", Text: "plain\n.\ntext",
+		HTML: "<p>" + strings.Repeat("rich ", 1000) + "</p>", ID: fmt.Sprintf("mail-%d", n),
 	})
 }
 
@@ -168,11 +169,13 @@ func TestH4AProgramThatMailsSixEventsToFiftyPeopleEach(t *testing.T) {
 	}
 	var made struct{ ID string }
 	require.NoError(t, program.Call("POST", "/v1/integrations", map[string]any{
-		"name": "all", "system": "email", "events": []any{map[string]any{"event": "system"}}, "parameters": map[string]any{"addresses": addresses},
+		"name": "all", "system": "email", "events": []any{map[string]any{"event": "system"}},
+		"parameters": map[string]any{"addresses": addresses},
 	}, &made))
 	for n := range 6 {
-		require.NoError(t, program.Publish(embedded.Entry{Source: "platform.users", DetailType: "create_user", Detail: fmt.Sprintf(
-			`{"version":1,"id":"u-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Ada","email":"ada@example.com","role":"Analyst"}}}`, n)}))
+		require.NoError(t,
+			program.Publish(embedded.Entry{Source: "platform.users", DetailType: "create_user", Detail: fmt.Sprintf(
+				`{"version":1,"id":"u-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Ada","email":"ada@example.com","role":"Analyst"}}}`, n)}))
 	}
 	mails := func() (n, again int) {
 		p.mu.Lock()
@@ -183,7 +186,8 @@ func TestH4AProgramThatMailsSixEventsToFiftyPeopleEach(t *testing.T) {
 		}
 		return n, again
 	}
-	require.Eventually(t, func() bool { n, _ := mails(); return n >= 6*49+6 }, 30*time.Second, 20*time.Millisecond, "%s", program.Output())
+	require.Eventually(t, func() bool { n, _ := mails(); return n >= 6*49+6 }, 30*time.Second, 20*time.Millisecond,
+		"%s", program.Output())
 	n, again := mails()
 	t.Log(n, "mails,", p.opened, "sessions")
 	require.Zero(t, again)

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// graphite is Graphite's receiver carbon-cache with the shipped schemas; what it stored is read with Graphite's own tools.
+// graphite is Graphite's receiver carbon-cache with the shipped schemas; what it stored is read with Graphite's own
+// tools.
 type graphite struct{ lab *lab }
 
 func startGraphite(t *testing.T, l *lab, port string) *graphite {
@@ -20,11 +21,15 @@ func startGraphite(t *testing.T, l *lab, port string) *graphite {
 	folder := l.dir(t, "carbon")
 	l.adapt(t, "graphite/storage-schemas.conf", "carbon/storage-schemas.conf")
 	l.adapt(t, "graphite/storage-aggregation.conf", "carbon/storage-aggregation.conf")
-	configuration := l.write(t, "carbon/carbon.conf", fmt.Sprintf("[cache]\nSTORAGE_DIR = %[1]s\nLOCAL_DATA_DIR = %[1]s/whisper\nCONF_DIR = %[1]s\nLOG_DIR = %[1]s\nPID_DIR = %[1]s\n"+
-		"LINE_RECEIVER_INTERFACE = 127.0.0.1\nLINE_RECEIVER_PORT = %[2]s\nPICKLE_RECEIVER_INTERFACE = 127.0.0.1\nPICKLE_RECEIVER_PORT = %[3]s\n"+
-		"CACHE_QUERY_INTERFACE = 127.0.0.1\nCACHE_QUERY_PORT = %[4]s\nENABLE_LOGROTATION = False\nMAX_CREATES_PER_MINUTE = inf\n",
+	configuration := l.write(t, "carbon/carbon.conf", fmt.Sprintf("[cache]\nSTORAGE_DIR = %[1]s\nLOCAL_DATA_DIR = "+
+		"%[1]s/whisper\nCONF_DIR = %[1]s\nLOG_DIR = %[1]s\nPID_DIR = %[1]s\n"+
+		"LINE_RECEIVER_INTERFACE = 127.0.0.1\nLINE_RECEIVER_PORT = %[2]s\nPICKLE_RECEIVER_INTERFACE = "+
+		"127.0.0.1\nPICKLE_RECEIVER_PORT = %[3]s\n"+
+		"CACHE_QUERY_INTERFACE = 127.0.0.1\nCACHE_QUERY_PORT = %[4]s\nENABLE_LOGROTATION = "+
+		"False\nMAX_CREATES_PER_MINUTE = inf\n",
 		folder, port, freePort(t), freePort(t)))
-	l.start(t, "carbon", "carbon-cache", "--config="+configuration, "--pidfile="+folder+"/carbon.pid", "--logdir="+folder, "--nodaemon", "start")
+	l.start(t, "carbon", "carbon-cache", "--config="+configuration, "--pidfile="+folder+"/carbon.pid", "--logdir="+
+		folder, "--nodaemon", "start")
 	l.eventually(t, 30*time.Second, func() error {
 		connection, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
@@ -39,7 +44,8 @@ func startGraphite(t *testing.T, l *lab, port string) *graphite {
 func (g *graphite) file(m metric) string {
 	plugin, instance, kind, typeInstance := m.names()
 	host := strings.ReplaceAll(nodeHost, ".", "_")
-	return g.lab.path("carbon/whisper/" + strings.Join([]string{host, plugin, instance, kind, typeInstance}, "/") + ".wsp")
+	return g.lab.path("carbon/whisper/" + strings.Join([]string{host, plugin, instance, kind, typeInstance}, "/") +
+		".wsp")
 }
 
 func (g *graphite) observe() (map[string]observation, error) {
@@ -48,7 +54,8 @@ func (g *graphite) observe() (map[string]observation, error) {
 		if _, err := os.Stat(g.file(m)); err != nil {
 			continue
 		}
-		text, err := g.lab.run("whisper-fetch", "--json", "--drop=nulls", fmt.Sprintf("--from=%d", time.Now().Add(-time.Minute).Unix()), g.file(m))
+		text, err := g.lab.run("whisper-fetch", "--json", "--drop=nulls",
+			fmt.Sprintf("--from=%d", time.Now().Add(-time.Minute).Unix()), g.file(m))
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +93,8 @@ func (g *graphite) keepsWhatIsWorst(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &info); err != nil {
 			t.Fatalf("whisper-info printed %q: %v", text, err)
 		}
-		if info.AggregationMethod != method || info.MaxRetention != 2*365*24*3600 || info.Archives[0].SecondsPerPoint != 10 {
+		if info.AggregationMethod != method || info.MaxRetention != 2*365*24*3600 ||
+			info.Archives[0].SecondsPerPoint != 10 {
 			t.Errorf("%s is stored as %+v instead of by %s, 10 s a point and two years", id, info, method)
 		}
 	}

@@ -24,8 +24,10 @@ func startInfluxDB(t *testing.T, l *lab, port string) *influxDB {
 		t.Fatal(err)
 	}
 	http, folder := freePort(t), l.dir(t, "influxdb")
-	configuration := fmt.Sprintf("reporting-disabled = true\nbind-address = \"127.0.0.1:%s\"\n[meta]\n  dir = \"%[2]s/meta\"\n"+
-		"[data]\n  dir = \"%[2]s/data\"\n  query-log-enabled = false\n  wal-dir = \"%[2]s/wal\"\n[monitor]\n  store-enabled = false\n[http]\n  bind-address = \"127.0.0.1:%[3]s\"\n  log-enabled = false\n",
+	configuration := fmt.Sprintf("reporting-disabled = true\nbind-address = \"127.0.0.1:%s\"\n[meta]\n  dir = "+
+		"\"%[2]s/meta\"\n"+
+		"[data]\n  dir = \"%[2]s/data\"\n  query-log-enabled = false\n  wal-dir = \"%[2]s/wal\"\n[monitor]\n  "+
+		"store-enabled = false\n[http]\n  bind-address = \"127.0.0.1:%[3]s\"\n  log-enabled = false\n",
 		freePort(t), folder, http)
 	l.start(t, "influxdb", "influxd", "-config", l.write(t, "influxdb.conf", configuration+string(shipped)))
 	db := &influxDB{url: "http://127.0.0.1:" + http}
@@ -70,22 +72,28 @@ func (db *influxDB) seesOldNames() error {
 	if err != nil {
 		return err
 	}
-	for old, now := range map[string]string{"gauge-lom_id": "gauge-custom_ruleset_id", "gauge-lom_apply_time": "gauge-custom_ruleset_apply_time"} {
+	for old, now := range map[string]string{"gauge-lom_id": "gauge-custom_ruleset_id",
+		"gauge-lom_apply_time": "gauge-custom_ruleset_apply_time"} {
 		if o, found := seen["curl_json-wallarm_nginx/"+old]; !found || o != seen["curl_json-wallarm_nginx/"+now] {
-			return fmt.Errorf("%s is %v (found: %t), %s is %v", old, o.value, found, now, seen["curl_json-wallarm_nginx/"+now].value)
+			return fmt.Errorf("%s is %v (found: %t), %s is %v", old, o.value, found, now,
+				seen["curl_json-wallarm_nginx/"+now].value)
 		}
 	}
 	return nil
 }
 
 func (db *influxDB) observe() (map[string]observation, error) {
-	found, err := db.query(fmt.Sprintf(`SELECT last("value") FROM /_value$/ WHERE "host" = '%s' GROUP BY "instance", "type", "type_instance"`, nodeHost))
+	found, err := db.query(
+		fmt.Sprintf(
+			`SELECT last("value") FROM /_value$/ WHERE "host" = '%s' GROUP BY "instance", "type", "type_instance"`,
+			nodeHost))
 	if err != nil {
 		return nil, err
 	}
 	seen := map[string]observation{}
 	for _, s := range found {
-		id := strings.TrimSuffix(s.Name, "_value") + "-" + s.Tags["instance"] + "/" + s.Tags["type"] + "-" + s.Tags["type_instance"]
+		id := strings.TrimSuffix(s.Name, "_value") + "-" + s.Tags["instance"] + "/" + s.Tags["type"] + "-" +
+			s.Tags["type_instance"]
 		seen[id] = observation{value: s.Values[0][1]}
 	}
 	return seen, nil

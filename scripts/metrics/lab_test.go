@@ -122,8 +122,8 @@ func (l *lab) write(t *testing.T, name, text string) string {
 	return path
 }
 
-// adapt copies a file under test into the lab, with what must be another on loopback replaced. Whatever is to be replaced
-// must be there: else the file and its test have drifted apart.
+// adapt copies a file under test into the lab, with what must be another on loopback replaced. Whatever is to be
+// replaced must be there: else the file and its test have drifted apart.
 func (l *lab) adapt(t *testing.T, file, name string, oldNew ...string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(configurations, file))
@@ -157,7 +157,8 @@ type process struct {
 func (l *lab) command(arguments ...string) *exec.Cmd {
 	cmd := exec.Command(arguments[0], arguments[1:]...)
 	cmd.Dir = l.folder
-	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + l.folder, "TMPDIR=" + l.folder, "LANG=C.UTF-8", "TZ=UTC"}
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + l.folder, "TMPDIR=" + l.folder,
+		"LANG=C.UTF-8", "TZ=UTC"}
 	// A group of its own, to end its children as well; and told to end, with them, if the test is killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, Credential: l.credential}
 	return cmd
@@ -256,8 +257,8 @@ func (l *lab) eventually(t *testing.T, limit time.Duration, check func() error) 
 	}
 }
 
-// freePort is a port of 127.0.0.1 that nothing uses, for TCP and UDP. It is below the ports that the system gives to outgoing
-// connections, as another might take it before its program does, and Zabbix takes none above 32767.
+// freePort is a port of 127.0.0.1 that nothing uses, for TCP and UDP. It is below the ports that the system gives to
+// outgoing connections, as another might take it before its program does, and Zabbix takes none above 32767.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {

@@ -39,7 +39,8 @@ func TestEveryMetricArrivesAndIsJudgedAsTheProductFactsSay(t *testing.T) {
 			}
 		}
 	}
-	t.Run("InfluxDB sees the old names of the rule set's metrics", func(t *testing.T) { l.eventually(t, wait, influx.seesOldNames) })
+	t.Run("InfluxDB sees the old names of the rule set's metrics",
+		func(t *testing.T) { l.eventually(t, wait, influx.seesOldNames) })
 	t.Run("Graphite keeps what is worst for two years", carbon.keepsWhatIsWorst)
 	l.end(n.collectd)
 	t.Run("Nagios sees a node without collectd", func(t *testing.T) { l.eventually(t, wait, core.seesSilence) })
@@ -69,7 +70,8 @@ func sees(t *testing.T, l *lab, r receiver, c condition) {
 func TestSudoAcceptsTheSudoersFiles(t *testing.T) {
 	l := newLab(t)
 	for _, target := range []string{"nagios", "zabbix"} {
-		if _, err := l.run("visudo", "--check", "--file="+l.adapt(t, target+"/sudoers", "sudoers-"+target)); err != nil {
+		if _, err := l.run("visudo", "--check", "--file="+
+			l.adapt(t, target+"/sudoers", "sudoers-"+target)); err != nil {
 			t.Error(err)
 		}
 	}

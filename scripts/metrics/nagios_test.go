@@ -20,7 +20,8 @@ func startNagios(t *testing.T, l *lab, n *node) *nagios {
 	folder := l.dir(t, "nagios")
 	l.dir(t, "nagios/checkresults")
 	objects := []string{
-		"/etc/nagios4/objects/contacts.cfg", "/etc/nagios4/objects/templates.cfg", "/etc/nagios4/objects/timeperiods.cfg",
+		"/etc/nagios4/objects/contacts.cfg", "/etc/nagios4/objects/templates.cfg",
+		"/etc/nagios4/objects/timeperiods.cfg",
 		"/etc/nagios4/objects/commands.cfg", "/etc/nagios-plugins/config/ping.cfg",
 		l.adapt(t, "nagios/commands.cfg", "commands.cfg", "$HOSTADDRESS$", "$HOSTADDRESS$ -p "+port),
 		l.adapt(t, "nagios/nodes.cfg", "nodes.cfg", "10.0.30.5", "127.0.0.1"),
@@ -53,15 +54,17 @@ func startNRPE(t *testing.T, l *lab, n *node) string {
 		// A prefix that changes nothing in the place of sudo: the test owns the socket.
 		"command_prefix=/usr/bin/sudo", "command_prefix=/usr/bin/env")
 	port := freePort(t)
-	configuration := l.write(t, "nrpe.cfg", fmt.Sprintf("server_address=127.0.0.1\nserver_port=%s\npid_file=%s\ncommand_timeout=10\ninclude=%s\n",
-		port, l.path("nrpe.pid"), shipped))
+	configuration := l.write(t, "nrpe.cfg",
+		fmt.Sprintf("server_address=127.0.0.1\nserver_port=%s\npid_file=%s\ncommand_timeout=10\ninclude=%s\n",
+			port, l.path("nrpe.pid"), shipped))
 	l.start(t, "nrpe", "nrpe", "-c", configuration, "-f")
 	return port
 }
 
 // service is the name of a metric's service.
 func service(m metric) string {
-	name := strings.NewReplacer("curl_json-wallarm_nginx/gauge-", "wallarm_nginx_", "wallarm-tarantool/", "wallarm_tarantool_").Replace(m.id)
+	name := strings.NewReplacer("curl_json-wallarm_nginx/gauge-", "wallarm_nginx_", "wallarm-tarantool/",
+		"wallarm_tarantool_").Replace(m.id)
 	return strings.ReplaceAll(name, "-", "_")
 }
 
@@ -93,7 +96,8 @@ func (n *nagios) observe() (map[string]observation, error) {
 		if err != nil {
 			return nil, err
 		}
-		seen[m.id] = observation{value: number, state: [...]state{okay, warning, critical, unknown}[judged], short: true}
+		seen[m.id] = observation{value: number, state: [...]state{okay, warning, critical, unknown}[judged],
+			short: true}
 	}
 	if len(checks) != len(catalogue) {
 		return nil, fmt.Errorf("Nagios has %d services, the product facts %d metrics", len(checks), len(catalogue))

@@ -40,10 +40,13 @@ func startNode(t *testing.T, l *lab, to targets) *node {
 		l.adapt(t, "node/unixsock.conf", "unixsock.conf", "/var/run/wallarm-collectd-unixsock", n.socket,
 			// Only root may give a socket to the group root.
 			`SocketGroup "root"`, fmt.Sprintf("SocketGroup %q", l.group)),
-		l.adapt(t, "influxdb/export-to-influxdb.conf", "export-to-influxdb.conf", `"10.0.30.30" "25826"`, `"127.0.0.1" "`+to.influxdb+`"`),
-		l.adapt(t, "graphite/export-to-graphite.conf", "export-to-graphite.conf", `"10.0.30.30"`, `"127.0.0.1"`, `"2003"`, `"`+to.graphite+`"`),
+		l.adapt(t, "influxdb/export-to-influxdb.conf", "export-to-influxdb.conf", `"10.0.30.30" "25826"`,
+			`"127.0.0.1" "`+to.influxdb+`"`),
+		l.adapt(t, "graphite/export-to-graphite.conf", "export-to-graphite.conf", `"10.0.30.30"`, `"127.0.0.1"`,
+			`"2003"`, `"`+to.graphite+`"`),
 	}
-	main := fmt.Sprintf("Hostname %q\nFQDNLookup false\nInterval 1\nBaseDir %q\nPIDFile %q\nTypesDB \"/usr/share/collectd/types.db\"\n"+
+	main := fmt.Sprintf("Hostname %q\nFQDNLookup false\nInterval 1\nBaseDir %q\nPIDFile %q\nTypesDB "+
+		"\"/usr/share/collectd/types.db\"\n"+
 		"LoadPlugin logfile\n<Plugin logfile>\n  LogLevel info\n  File STDOUT\n</Plugin>\n",
 		nodeHost, l.folder, l.path("collectd.pid"))
 	for _, file := range configuration {

@@ -60,8 +60,10 @@ func startDatabase(t *testing.T, l *lab) string {
 		t.Fatalf("PostgreSQL is not installed: %v", err)
 	}
 	bin, data := programs[len(programs)-1], l.path("postgres")
-	l.mustRun(t, bin+"/initdb", "--pgdata="+data, "--username=zabbix", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-	l.start(t, "postgres", bin+"/postgres", "-D", data, "-c", "listen_addresses=", "-c", "unix_socket_directories="+l.folder,
+	l.mustRun(t, bin+"/initdb", "--pgdata="+data, "--username=zabbix", "--auth=trust", "--encoding=UTF8",
+		"--locale=C.UTF-8", "--no-sync")
+	l.start(t, "postgres", bin+"/postgres", "-D", data, "-c", "listen_addresses=", "-c", "unix_socket_directories="+
+		l.folder,
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	l.eventually(t, 30*time.Second, func() error {
 		_, err := l.run("createdb", "--host="+l.folder, "--username=zabbix", "zabbix")
@@ -70,7 +72,8 @@ func startDatabase(t *testing.T, l *lab) string {
 	load := fmt.Sprintf("cd /usr/share/zabbix-server-pgsql && { zcat schema.sql.gz images.sql.gz data.sql.gz; "+
 		// The server watches itself through an agent on its standard port: not here.
 		"echo \"UPDATE hosts SET status=1 WHERE host='Zabbix server';\"; } | "+
-		"psql --host=%s --username=zabbix --quiet --single-transaction --set=ON_ERROR_STOP=1 --output=/dev/null zabbix", l.folder)
+		"psql --host=%s --username=zabbix --quiet --single-transaction --set=ON_ERROR_STOP=1 --output=/dev/null zabbix",
+		l.folder)
 	l.mustRun(t, "bash", "-o", "pipefail", "-c", load)
 	return l.folder
 }
@@ -80,8 +83,10 @@ func startFrontend(t *testing.T, l *lab, database string) string {
 	t.Helper()
 	folder := l.path("frontend")
 	l.mustRun(t, "cp", "-r", "/usr/share/zabbix", folder)
-	configuration := l.write(t, "zabbix.conf.php", fmt.Sprintf("<?php\n$DB['TYPE'] = 'POSTGRESQL';\n$DB['SERVER'] = '%s';\n$DB['PORT'] = '0';\n"+
-		"$DB['DATABASE'] = 'zabbix';\n$DB['USER'] = 'zabbix';\n$DB['PASSWORD'] = '';\n$DB['SCHEMA'] = '';\n$DB['ENCRYPTION'] = false;\n$DB['DOUBLE_IEEE754'] = true;\n", database))
+	configuration := l.write(t, "zabbix.conf.php",
+		fmt.Sprintf("<?php\n$DB['TYPE'] = 'POSTGRESQL';\n$DB['SERVER'] = '%s';\n$DB['PORT'] = '0';\n"+
+			"$DB['DATABASE'] = 'zabbix';\n$DB['USER'] = 'zabbix';\n$DB['PASSWORD'] = '';\n$DB['SCHEMA'] = "+
+			"'';\n$DB['ENCRYPTION'] = false;\n$DB['DOUBLE_IEEE754'] = true;\n", database))
 	// Debian's frontend reads its configuration from one place under /etc: the copy reads it from the lab.
 	file := "frontend/include/classes/core/CConfigFile.php"
 	source, err := os.ReadFile(l.path(file))
@@ -94,7 +99,8 @@ func startFrontend(t *testing.T, l *lab, database string) string {
 	}
 	l.write(t, file, strings.ReplaceAll(string(source), fixed, "'"+configuration+"'"))
 	port := freePort(t)
-	l.start(t, "zabbix-frontend", "php", "-S", "127.0.0.1:"+port, "-t", folder, "-d", "memory_limit=512M", "-d", "max_execution_time=300", "-d", "display_errors=stderr")
+	l.start(t, "zabbix-frontend", "php", "-S", "127.0.0.1:"+port, "-t", folder, "-d", "memory_limit=512M", "-d",
+		"max_execution_time=300", "-d", "display_errors=stderr")
 	return "http://127.0.0.1:" + port + "/api_jsonrpc.php"
 }
 
@@ -162,10 +168,11 @@ func (z *zabbix) addHost(t *testing.T, agentPort string) {
 	z.mustCall(t, "hostgroup.create", map[string]any{"name": "Wallarm nodes"}, &groups)
 	var hosts struct{ HostIDs []string }
 	z.mustCall(t, "host.create", map[string]any{
-		"host":       nodeHost,
-		"groups":     []any{map[string]any{"groupid": groups.GroupIDs[0]}},
-		"templates":  []any{map[string]any{"templateid": templates[0].TemplateID}},
-		"interfaces": []any{map[string]any{"type": 1, "main": 1, "useip": 1, "ip": "127.0.0.1", "dns": "", "port": agentPort}},
+		"host":      nodeHost,
+		"groups":    []any{map[string]any{"groupid": groups.GroupIDs[0]}},
+		"templates": []any{map[string]any{"templateid": templates[0].TemplateID}},
+		"interfaces": []any{map[string]any{"type": 1, "main": 1, "useip": 1, "ip": "127.0.0.1", "dns": "",
+			"port": agentPort}},
 		"macros": []any{
 			map[string]any{"macro": "{$WALLARM.INTERVAL}", "value": "2s"},
 			map[string]any{"macro": "{$WALLARM.NODATA}", "value": "30s"},
@@ -186,7 +193,8 @@ func (z *zabbix) observe() (map[string]observation, error) {
 		LastClock string
 		Error     string
 	}
-	if err := z.call("item.get", map[string]any{"hostids": z.host, "output": []string{"key_", "lastvalue", "lastclock", "error"}}, &items); err != nil {
+	if err := z.call("item.get", map[string]any{"hostids": z.host,
+		"output": []string{"key_", "lastvalue", "lastclock", "error"}}, &items); err != nil {
 		return nil, err
 	}
 	if len(items) != len(catalogue) {
@@ -234,8 +242,9 @@ func (z *zabbix) problems() (map[string]state, error) {
 		Tags        []struct{ Tag, Value string }
 	}
 	err := z.call("trigger.get", map[string]any{
-		"hostids": z.host, "filter": map[string]any{"value": 1}, "output": []string{"description", "priority"}, "selectTags": "extend",
-		"sortfield": "priority", "sortorder": "ASC",
+		"hostids": z.host, "filter": map[string]any{"value": 1}, "output": []string{"description", "priority"},
+		"selectTags": "extend",
+		"sortfield":  "priority", "sortorder": "ASC",
 	}, &triggers)
 	problems := map[string]state{}
 	for _, trigger := range triggers {

@@ -19,7 +19,8 @@ type letter struct {
 }
 
 func (l letter) String() string {
-	return fmt.Sprintf("%s  sent %s  received %s times  tenant %s  %s  %s", l.id, l.sent, l.receives, orDash(l.tenant), l.what, l.reason)
+	return fmt.Sprintf("%s  sent %s  received %s times  tenant %s  %s  %s", l.id, l.sent, l.receives, orDash(l.tenant),
+		l.what, l.reason)
 }
 
 func orDash(s string) string {
@@ -29,8 +30,8 @@ func orDash(s string) string {
 	return s
 }
 
-// body is what the queues of the stack hold, as far as a letter tells of it: an event of the bus, a message with deliveries, a
-// retry batch with the error that broke it off, a job of a report, a call by a schedule that failed.
+// body is what the queues of the stack hold, as far as a letter tells of it: an event of the bus, a message with
+// deliveries, a retry batch with the error that broke it off, a job of a report, a call by a schedule that failed.
 type body struct {
 	Tenant     string            `json:"tenant"`
 	Batch      string            `json:"batch"`
@@ -76,8 +77,8 @@ func read(m types.Message) letter {
 	default:
 		l.what = "message"
 	}
-	// ERROR_CODE and ERROR_MESSAGE are EventBridge's (its user guide, "Using dead-letter queues"). Error messages of functions
-	// are in their logs: here stands their class only.
+	// ERROR_CODE and ERROR_MESSAGE are EventBridge's (its user guide, "Using dead-letter queues"). Error messages of
+	// functions are in their logs: here stands their class only.
 	reason := cmp.Or(attribute(m, "ERROR_CODE"), b.Error.Error, b.ResponsePayload.ErrorType, b.RequestContext.Condition)
 	if l.reason = plain(reason); l.reason == "" {
 		l.reason = "the reason is in the function's log, by the message's id"

@@ -3,9 +3,10 @@
 //	go run ./scripts/redrive -stack tocsin                            # what there is; changes nothing
 //	go run ./scripts/redrive -stack tocsin -move EventsDeadLetters
 //
-// It shows how many there are and a sample with tenant and reason, never a message's content. The region and the credentials
-// are those of the AWS SDK. It needs sqs:ListQueues, GetQueueAttributes, ReceiveMessage and ChangeMessageVisibility, to move
-// sqs:StartMessageMoveTask and ListMessageMoveTasks, and SendMessage and DeleteMessage for what such a task does not move.
+// It shows how many there are and a sample with tenant and reason, never a message's content. The region and the
+// credentials are those of the AWS SDK. It needs sqs:ListQueues, GetQueueAttributes, ReceiveMessage and
+// ChangeMessageVisibility, to move sqs:StartMessageMoveTask and ListMessageMoveTasks, and SendMessage and DeleteMessage
+// for what such a task does not move.
 package main
 
 import (
@@ -41,6 +42,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("read the AWS configuration: %w", err)
 	}
-	r := &redrive{SQS: sqs.NewFromConfig(c), Out: os.Stdout, Stack: *stack, Rate: int32(*rate), Sample: int32(min(max(*sample, 0), receiveLimit)), Pause: 2 * time.Second}
+	r := &redrive{SQS: sqs.NewFromConfig(c), Out: os.Stdout, Stack: *stack, Rate: int32(*rate),
+		Sample: int32(min(max(*sample, 0), receiveLimit)), Pause: 2 * time.Second}
 	return r.run(ctx, flags.Args(), *move, *to)
 }

@@ -91,11 +91,13 @@ func list(queues map[string]*queue) string {
 // suffix is what CloudFormation puts behind the name of a resource.
 var suffix = regexp.MustCompile(`-[A-Za-z0-9]{8,14}$`)
 
-// queues are those of the stack by their names in the template. CloudFormation names a queue by the stack and that name.
+// queues are those of the stack by their names in the template. CloudFormation names a queue by the stack and that
+// name.
 func (r *redrive) queues(ctx context.Context) (map[string]*queue, error) {
 	out := map[string]*queue{}
 	prefix := r.Stack + "-"
-	pages := sqs.NewListQueuesPaginator(r.SQS, &sqs.ListQueuesInput{QueueNamePrefix: &prefix, MaxResults: awssdk.Int32(1000)})
+	pages := sqs.NewListQueuesPaginator(r.SQS,
+		&sqs.ListQueuesInput{QueueNamePrefix: &prefix, MaxResults: awssdk.Int32(1000)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -116,12 +118,14 @@ func (r *redrive) queue(ctx context.Context, url string) (*queue, error) {
 	q := &queue{url: url, name: strings.TrimPrefix(url[strings.LastIndex(url, "/")+1:], r.Stack+"-")}
 	q.name, q.fifo = strings.CutSuffix(q.name, ".fifo")
 	q.name = suffix.ReplaceAllString(q.name, "")
-	a, err := r.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
+	a, err := r.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url,
+		AttributeNames: []types.QueueAttributeName{"All"}})
 	if err != nil {
 		return nil, fmt.Errorf("read the attributes of %s: %w", q.name, err)
 	}
 	q.arn = a.Attributes["QueueArn"]
-	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
+	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
+		"ApproximateNumberOfMessagesDelayed"} {
 		n, _ := strconv.Atoi(a.Attributes[name]) // what is not told counts as none
 		q.waiting += n
 	}
@@ -176,7 +180,8 @@ func orNone(s string) string {
 
 func (r *redrive) receive(ctx context.Context, q *queue, most, hidden int32) ([]types.Message, error) {
 	out, err := r.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: &q.url, MaxNumberOfMessages: most, VisibilityTimeout: hidden, WaitTimeSeconds: 1, MessageAttributeNames: []string{"All"},
+		QueueUrl: &q.url, MaxNumberOfMessages: most, VisibilityTimeout: hidden, WaitTimeSeconds: 1,
+		MessageAttributeNames:       []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 	})
 	if err != nil {
@@ -189,20 +194,22 @@ func (r *redrive) receive(ctx context.Context, q *queue, most, hidden int32) ([]
 func (r *redrive) release(ctx context.Context, q *queue, messages []types.Message) error {
 	var entries []types.ChangeMessageVisibilityBatchRequestEntry
 	for n, m := range messages {
-		entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)), ReceiptHandle: m.ReceiptHandle})
+		entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)),
+			ReceiptHandle: m.ReceiptHandle})
 	}
 	if len(entries) == 0 {
 		return nil
 	}
-	if _, err := r.SQS.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url, Entries: entries}); err != nil {
+	if _, err := r.SQS.ChangeMessageVisibilityBatch(ctx,
+		&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url, Entries: entries}); err != nil {
 		return fmt.Errorf("show the messages of %s again: %w", q.name, err)
 	}
 	return nil
 }
 
-// move has SQS move the messages. With one queue that has its dead letters here they go there; with several each goes to the
-// queue that it came from, and those that came from none (the bus or the state machine put them here) to the first, or to
-// the one that -to names. Where SQS has no such task it is done by hand.
+// move has SQS move the messages. With one queue that has its dead letters here they go there; with several each goes
+// to the queue that it came from, and those that came from none (the bus or the state machine put them here) to the
+// first, or to the one that -to names. Where SQS has no such task it is done by hand.
 func (r *redrive) move(ctx context.Context, q *queue, queues map[string]*queue, to string) error {
 	from := sources(queues, q)
 	target := queues[to]
@@ -235,13 +242,14 @@ func unsupported(err error) bool {
 		return false
 	}
 	code := answer.ErrorCode()
-	return slices.ContainsFunc([]string{"Unsupported", "InvalidAction", "Unknown", "NotImplemented"}, func(part string) bool {
-		return strings.Contains(code, part)
-	})
+	return slices.ContainsFunc([]string{"Unsupported", "InvalidAction", "Unknown", "NotImplemented"},
+		func(part string) bool {
+			return strings.Contains(code, part)
+		})
 }
 
-// task starts a task of SQS and waits for its end; to is the queue for all messages, "" for the queue of each. It reports
-// false where messages are left that SQS can not place.
+// task starts a task of SQS and waits for its end; to is the queue for all messages, "" for the queue of each. It
+// reports false where messages are left that SQS can not place.
 func (r *redrive) task(ctx context.Context, q *queue, to string) (done bool, err error) {
 	in := &sqs.StartMessageMoveTaskInput{SourceArn: &q.arn}
 	if to != "" {
@@ -254,15 +262,18 @@ func (r *redrive) task(ctx context.Context, q *queue, to string) (done bool, err
 	if err != nil {
 		return false, fmt.Errorf("start to move: %w", err)
 	}
-	fmt.Fprintf(r.Out, "  SQS moves them; to stop it: aws sqs cancel-message-move-task --task-handle %s\n", awssdk.ToString(started.TaskHandle))
+	fmt.Fprintf(r.Out, "  SQS moves them; to stop it: aws sqs cancel-message-move-task --task-handle %s\n",
+		awssdk.ToString(started.TaskHandle))
 	for {
-		tasks, err := r.SQS.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: &q.arn, MaxResults: awssdk.Int32(1)})
+		tasks, err := r.SQS.ListMessageMoveTasks(ctx,
+			&sqs.ListMessageMoveTasksInput{SourceArn: &q.arn, MaxResults: awssdk.Int32(1)})
 		if err != nil {
 			return false, fmt.Errorf("look at the move: %w", err)
 		}
 		if len(tasks.Results) > 0 && awssdk.ToString(tasks.Results[0].Status) != "RUNNING" {
 			t := tasks.Results[0]
-			fmt.Fprintf(r.Out, "  %s: %d moved\n", strings.ToLower(awssdk.ToString(t.Status)), t.ApproximateNumberOfMessagesMoved)
+			fmt.Fprintf(r.Out, "  %s: %d moved\n", strings.ToLower(awssdk.ToString(t.Status)),
+				t.ApproximateNumberOfMessagesMoved)
 			if awssdk.ToString(t.Status) == "COMPLETED" {
 				return true, nil
 			}
@@ -279,8 +290,8 @@ func (r *redrive) task(ctx context.Context, q *queue, to string) (done bool, err
 	}
 }
 
-// byHand receives each message, sends it to its queue, and deletes it then: a message that breaks off in between is there
-// twice, which does no harm, and never lost. It ends when it has moved as many as there were.
+// byHand receives each message, sends it to its queue, and deletes it then: a message that breaks off in between is
+// there twice, which does no harm, and never lost. It ends when it has moved as many as there were.
 func (r *redrive) byHand(ctx context.Context, q *queue, queues map[string]*queue, otherwise *queue) error {
 	byARN := map[string]*queue{}
 	for _, s := range queues {
@@ -325,7 +336,8 @@ func (r *redrive) carry(ctx context.Context, m types.Message, from, to *queue) e
 	if _, err := r.SQS.SendMessage(ctx, in); err != nil {
 		return fmt.Errorf("send message %s to %s: %w", awssdk.ToString(m.MessageId), to.name, err)
 	}
-	if _, err := r.SQS.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &from.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+	if _, err := r.SQS.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &from.url,
+		ReceiptHandle: m.ReceiptHandle}); err != nil {
 		return fmt.Errorf("delete message %s: %w", awssdk.ToString(m.MessageId), err)
 	}
 	return nil

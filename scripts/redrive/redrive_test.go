@@ -26,7 +26,8 @@ type service struct {
 	left   int              // messages that are there to be received
 }
 
-const dead, work = "arn:aws:sqs:eu-west-1:1:s-EventsDeadLetters-AbCdEfGh1234", "arn:aws:sqs:eu-west-1:1:s-EventsQueue-AbCdEfGh1234"
+const dead, work = "arn:aws:sqs:eu-west-1:1:s-EventsDeadLetters-AbCdEfGh1234",
+	"arn:aws:sqs:eu-west-1:1:s-EventsQueue-AbCdEfGh1234"
 
 func (s *service) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	s.mu.Lock()
@@ -38,17 +39,20 @@ func (s *service) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	var out any = map[string]any{}
 	switch call {
 	case "ListQueues":
-		out = map[string]any{"QueueUrls": []string{"http://q/1/s-EventsDeadLetters-AbCdEfGh1234", "http://q/1/s-EventsQueue-AbCdEfGh1234"}}
+		out = map[string]any{"QueueUrls": []string{"http://q/1/s-EventsDeadLetters-AbCdEfGh1234",
+			"http://q/1/s-EventsQueue-AbCdEfGh1234"}}
 	case "GetQueueAttributes":
 		attributes := map[string]string{"QueueArn": dead, "ApproximateNumberOfMessages": "2"}
 		if strings.Contains(in.QueueUrl, "EventsQueue") {
-			attributes = map[string]string{"QueueArn": work, "RedrivePolicy": `{"deadLetterTargetArn":"` + dead + `","maxReceiveCount":100}`}
+			attributes = map[string]string{"QueueArn": work, "RedrivePolicy": `{"deadLetterTargetArn":"` + dead +
+				`","maxReceiveCount":100}`}
 		}
 		out = map[string]any{"Attributes": attributes}
 	case "ReceiveMessage":
 		var list []map[string]any
 		for range min(s.left, 1) {
-			list = append(list, map[string]any{"MessageId": "m", "ReceiptHandle": "r", "Body": "{}", "MD5OfBody": "99914b932bd37a50b983c5e7c90ae93b"})
+			list = append(list, map[string]any{"MessageId": "m", "ReceiptHandle": "r", "Body": "{}",
+				"MD5OfBody": "99914b932bd37a50b983c5e7c90ae93b"})
 		}
 		out = map[string]any{"Messages": list}
 	case "DeleteMessage":
@@ -76,13 +80,15 @@ func over(t *testing.T, s *service) (*redrive, *bytes.Buffer) {
 	t.Cleanup(server.Close)
 	var out bytes.Buffer
 	client := sqs.New(sqs.Options{
-		Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""), RetryMaxAttempts: 1,
+		Region: "eu-west-1", BaseEndpoint: &server.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""), RetryMaxAttempts: 1,
 	})
 	return &redrive{SQS: client, Out: &out, Stack: "s", Sample: 10}, &out
 }
 
 func TestAMoveIsATaskOfSQSAndItsEndIsWaitedFor(t *testing.T) {
-	s := &service{left: 2, status: []map[string]any{{"Status": "RUNNING"}, {"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 2}}}
+	s := &service{left: 2, status: []map[string]any{{"Status": "RUNNING"},
+		{"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 2}}}
 	r, out := over(t, s)
 	require.NoError(t, r.run(t.Context(), []string{"EventsDeadLetters"}, true, ""))
 	require.Contains(t, out.String(), "EventsDeadLetters: 2 messages, of EventsQueue\n")
@@ -104,8 +110,9 @@ func TestWithoutMoveNothingIsMoved(t *testing.T) {
 
 func TestWhatSQSDoesNotMoveIsMovedByHand(t *testing.T) {
 	for name, s := range map[string]*service{
-		"messages that the bus put there": {left: 2, status: []map[string]any{{"Status": "FAILED", "FailureReason": "CouldNotDetermineMessageSource"}}},
-		"a server without tasks":          {left: 2, refuse: "UnsupportedOperation"},
+		"messages that the bus put there": {left: 2,
+			status: []map[string]any{{"Status": "FAILED", "FailureReason": "CouldNotDetermineMessageSource"}}},
+		"a server without tasks": {left: 2, refuse: "UnsupportedOperation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, out := over(t, s)
@@ -123,17 +130,21 @@ func TestARefusalEndsTheMove(t *testing.T) {
 	require.ErrorContains(t, r.run(t.Context(), []string{"EventsDeadLetters"}, true, ""), "AccessDenied")
 	r, _ = over(t, &service{})
 	require.ErrorContains(t, r.run(t.Context(), []string{"EventsQueue"}, true, ""), "is no dead-letter queue")
-	require.ErrorContains(t, r.run(t.Context(), []string{"Nothing"}, true, ""), "there are EventsDeadLetters, EventsQueue")
+	require.ErrorContains(t, r.run(t.Context(), []string{"Nothing"}, true, ""),
+		"there are EventsDeadLetters, EventsQueue")
 }
 
 func TestALetterTellsWhoAndWhyAndNothingOfTheContent(t *testing.T) {
 	const secret = "https://hooks.example/T0KEN"
 	for body, want := range map[string]letter{
-		`{"detail-type":"new_hits","detail":{"tenant":"acme","url":"` + secret + `"}}`:                                                                                                                       {tenant: "acme", what: "event new_hits"},
-		`{"tenant":"acme","integration":"1","deliveries":["` + secret + `","2"]}`:                                                                                                                            {tenant: "acme", what: "2 deliveries"},
-		`{"batch":"01H","error":{"Error":"Lambda.TooManyRequestsException","Cause":"` + secret + `"}}`:                                                                                                       {what: "retry batch 01H", reason: "Lambda.TooManyRequestsException"},
+		`{"detail-type":"new_hits","detail":{"tenant":"acme","url":"` + secret +
+			`"}}`: {tenant: "acme", what: "event new_hits"},
+		`{"tenant":"acme","integration":"1","deliveries":["` + secret +
+			`","2"]}`: {tenant: "acme", what: "2 deliveries"},
+		`{"batch":"01H","error":{"Error":"Lambda.TooManyRequestsException","Cause":"` + secret +
+			`"}}`: {what: "retry batch 01H", reason: "Lambda.TooManyRequestsException"},
 		`{"requestContext":{"functionArn":"arn:aws:lambda:eu-west-1:1:function:s-Retry:live","condition":"RetriesExhausted"},"responsePayload":{"errorType":"errorString","errorMessage":"` + secret + `"}}`: {what: "call of s-Retry:live", reason: "errorString"},
-		`{"detail-type":"new\u001b[31mhits","detail":{"tenant":{"a":1}}}`:                                                                                                                                    {what: "event new?[31mhits"},
+		`{"detail-type":"new\u001b[31mhits","detail":{"tenant":{"a":1}}}`: {what: "event new?[31mhits"},
 		`no JSON ` + secret: {what: "no JSON"},
 	} {
 		got := read(types.Message{MessageId: awssdk.String("m"), Body: awssdk.String(body)})

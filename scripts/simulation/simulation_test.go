@@ -66,7 +66,8 @@ const (
 )
 
 func (f fault) String() string {
-	return [...]string{"healthy", "dead for an hour", "503 for 25 minutes", "70 % failing", "a request a second", "particular",
+	return [...]string{"healthy", "dead for an hour", "503 for 25 minutes", "70 % failing", "a request a second",
+		"particular",
 		"gone for good", "the way out gone", "disabled by hand", "restarting"}[f]
 }
 
@@ -234,7 +235,8 @@ func (s *switches) note(id, what string, done bool) {
 	}
 }
 
-func (s *switches) BeginFailing(ctx context.Context, tenant, id string, window int64, since time.Time, a health.Answer) (bool, error) {
+func (s *switches) BeginFailing(ctx context.Context, tenant, id string, window int64, since time.Time,
+	a health.Answer) (bool, error) {
 	done, err := s.Service.BeginFailing(ctx, tenant, id, window, since, a)
 	s.note(id, "failing", done)
 	return done, err
@@ -246,7 +248,8 @@ func (s *switches) EndFailing(ctx context.Context, tenant, id string, window int
 	return done, err
 }
 
-func (s *switches) DisableBroken(ctx context.Context, tenant, id string, window int64, reason string, a health.Answer) (bool, error) {
+func (s *switches) DisableBroken(ctx context.Context, tenant, id string, window int64, reason string,
+	a health.Answer) (bool, error) {
 	done, err := s.Service.DisableBroken(ctx, tenant, id, window, reason, a)
 	s.note(id, "disabled", done)
 	return done, err
@@ -264,8 +267,8 @@ type tocsin struct {
 	stop       func()
 }
 
-// folder is in memory where there is such a place: what is simulated is no crash of the machine, and hours of commits that
-// wait for a disk would be minutes.
+// folder is in memory where there is such a place: what is simulated is no crash of the machine, and hours of commits
+// that wait for a disk would be minutes.
 func folder(t *testing.T) string {
 	t.Helper()
 	at, err := os.MkdirTemp("/dev/shm", "tocsin-simulation-*")
@@ -288,13 +291,16 @@ func start(t *testing.T, w *world) *tocsin {
 	}
 	s := &switches{Service: service, told: map[string][]string{}}
 	courier := &delivery.Courier{
-		Destinations: systems, Carrier: w, Schedule: retry.Schedule{}, Platform: notification.Platform{Name: "Tocsin"}, Now: time.Now, Log: log, Adapter: service,
+		Destinations: systems, Carrier: w, Schedule: retry.Schedule{}, Platform: notification.Platform{Name: "Tocsin"},
+		Now: time.Now, Log: log, Adapter: service,
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Switch: s, Now: time.Now}
 	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
-		Queue: db.Deliveries(), Log: db.Deliveries(), Courier: courier, Integrations: db.Integrations(), Opener: service, Monitor: monitor, Logger: log,
+		Queue: db.Deliveries(), Log: db.Deliveries(), Courier: courier, Integrations: db.Integrations(),
+		Opener: service, Monitor: monitor, Logger: log,
 	})
-	fanout := &delivery.Fanout{Integrations: db.Integrations(), Systems: systems, Log: db.Deliveries(), Logger: log, Now: time.Now}
+	fanout := &delivery.Fanout{Integrations: db.Integrations(), Systems: systems, Log: db.Deliveries(), Logger: log,
+		Now: time.Now}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { fanout.Run(ctx, db.Bus(), db.Bus().Arrived(), dispatcher.Wake) })
@@ -385,7 +391,9 @@ func (p *tocsin) dead(i integration.Integration) map[string]string {
 	p.t.Helper()
 	out := map[string]string{}
 	for before := ""; ; {
-		page, err := p.db.Deliveries().List(p.t.Context(), delivery.Query{Tenant: i.Tenant, Integration: i.ID, States: []delivery.State{delivery.Dead}, Before: before, Limit: 200})
+		page, err := p.db.Deliveries().List(p.t.Context(),
+			delivery.Query{Tenant: i.Tenant, Integration: i.ID, States: []delivery.State{delivery.Dead}, Before: before,
+				Limit: 200})
 		require.NoError(p.t, err)
 		if len(page) == 0 {
 			return out
@@ -419,7 +427,8 @@ func TestTwelveHoursOfMixedFaultsLoseNothing(t *testing.T) {
 		w := &world{began: time.Now(), all: map[string]*receiver{}}
 		for tenant := range tenants {
 			for f := range fault(perTenant) {
-				w.all[host(tenant, f)] = &receiver{tenant: tenant, fault: f, got: map[string]int{}, notices: map[string]int{}}
+				w.all[host(tenant, f)] = &receiver{tenant: tenant, fault: f, got: map[string]int{},
+					notices: map[string]int{}}
 			}
 		}
 		p := start(t, w)
@@ -462,9 +471,10 @@ func (p *tocsin) live(w *world, ids map[string]string) (published [tenants][]str
 					id += bad
 				}
 				published[tenant] = append(published[tenant], id)
-				entries = append(entries, delivery.Entry{DetailType: string(event.NewHits), At: time.Now(), Detail: fmt.Appendf(nil,
-					`{"version":1,"id":"e-%s","tenant":%q,"client_name":"Acme","time":%q,"data":{"hit":{"type":"sqli","domain":"shop.example.com","path":"%s%s","remote_addr4":"203.0.113.7"}}}`,
-					id, named(tenant), time.Now().UTC().Format(time.RFC3339), mark, id)})
+				entries = append(entries, delivery.Entry{DetailType: string(event.NewHits), At: time.Now(),
+					Detail: fmt.Appendf(nil,
+						`{"version":1,"id":"e-%s","tenant":%q,"client_name":"Acme","time":%q,"data":{"hit":{"type":"sqli","domain":"shop.example.com","path":"%s%s","remote_addr4":"203.0.113.7"}}}`,
+						id, named(tenant), time.Now().UTC().Format(time.RFC3339), mark, id)})
 			}
 			if at-offFrom >= 0 && at-offFrom < every {
 				p.enable(tenant, ids[host(tenant, byHand)], false)
@@ -525,8 +535,11 @@ func (s *sum) check() {
 				lost++
 			}
 		}
-		if r.tenant%10 == int(r.fault) { // a look for each of a thousand takes long; all that is missing is counted in makeGood
-			assert.Equal(s.t, lost, s.p.recover(i, s.w.began, true), "%s of tenant %d: what is neither delivered nor dead was missed, and can be recovered", r.fault, r.tenant)
+		// a look for each of a thousand takes long; all that is missing is counted in makeGood
+		if r.tenant%10 == int(r.fault) {
+			assert.Equal(s.t, lost, s.p.recover(i, s.w.began, true),
+				"%s of tenant %d: what is neither delivered nor dead was missed, and can be recovered", r.fault,
+				r.tenant)
 		}
 		s.missed[i.ID] = lost
 		a.missed += lost
@@ -534,7 +547,8 @@ func (s *sum) check() {
 	})
 	for f := range fault(perTenant) {
 		a := accounts[f]
-		s.t.Logf("%-20s %6d events: %6d delivered, %5d dead, %5d missed; %6d requests, %3d failing notices, %3d disabled",
+		s.t.Logf("%-20s %6d events: %6d delivered, %5d dead, %5d missed; %6d requests, %3d failing notices, %3d "+
+			"disabled",
 			f, a.events, a.delivered, a.dead, a.missed, a.requests, a.failing, a.disabled)
 		assert.Equal(s.t, a.events, a.delivered+a.dead+a.missed)
 	}
@@ -565,7 +579,8 @@ func (s *sum) episodes(r *receiver, i integration.Integration, a *account) {
 	}
 	assert.Zero(s.t, len(told)%2, "no episode is open, %s", what)
 	watcher := s.w.all[host(r.tenant, healthy)]
-	for step, kind := range map[string]event.Kind{"failing": event.IntegrationFailing, "working": event.IntegrationWorking, "disabled": event.IntegrationBroken} {
+	for step, kind := range map[string]event.Kind{"failing": event.IntegrationFailing,
+		"working": event.IntegrationWorking, "disabled": event.IntegrationBroken} {
 		times := 0
 		for _, t := range told {
 			if t == step {
@@ -573,7 +588,8 @@ func (s *sum) episodes(r *receiver, i integration.Integration, a *account) {
 			}
 		}
 		if r.fault != healthy {
-			assert.Equal(s.t, times, watcher.notices[string(kind)+" "+i.ID], "each notice reaches the tenant's other integration once, %s", what)
+			assert.Equal(s.t, times, watcher.notices[string(kind)+" "+i.ID],
+				"each notice reaches the tenant's other integration once, %s", what)
 		}
 	}
 	switch {
@@ -612,7 +628,8 @@ func (s *sum) makeGood() {
 			require.Equal(s.t, n, s.p.recover(i, s.w.began, false))
 		}
 		for after := ""; ; {
-			_, next, err := s.p.db.Deliveries().Replay(s.t.Context(), delivery.Replay{Tenant: i.Tenant, Integration: i.ID, After: after, Limit: 500})
+			_, next, err := s.p.db.Deliveries().Replay(s.t.Context(),
+				delivery.Replay{Tenant: i.Tenant, Integration: i.ID, After: after, Limit: 500})
 			require.NoError(s.t, err)
 			if after = next; after == "" {
 				break

@@ -1,7 +1,8 @@
-// Command stuck finds deliveries that are open and that nothing works at: pending ones whose message is gone, such as after a
-// purge of the queue, and retrying ones whose next attempt is long overdue, such as after an execution was stopped. The
-// retry function takes up both by itself, the first after 30 minutes, the others each hour; this is to see them, and for a
-// time when it does not work. It does not ask Step Functions: an execution that is still at work ends at its next turn.
+// Command stuck finds deliveries that are open and that nothing works at: pending ones whose message is gone, such as
+// after a purge of the queue, and retrying ones whose next attempt is long overdue, such as after an execution was
+// stopped. The retry function takes up both by itself, the first after 30 minutes, the others each hour; this is to see
+// them, and for a time when it does not work. It does not ask Step Functions: an execution that is still at work ends
+// at its next turn.
 //
 //	go run ./scripts/stuck -stack tocsin             # what there is; changes nothing
 //	go run ./scripts/stuck -stack tocsin -repair     # gives each a message again
@@ -29,7 +30,8 @@ func main() { tool.Main("stuck", run) }
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("stuck", flag.ContinueOnError)
 	stack := flags.String("stack", "tocsin", "name of the stack")
-	older := flags.Duration("older", time.Hour, "how long a pending delivery has waited, or a retry is overdue, before it counts")
+	older := flags.Duration("older", time.Hour,
+		"how long a pending delivery has waited, or a retry is overdue, before it counts")
 	repair := flags.Bool("repair", false, "give each a message again; without it nothing is changed")
 	sample := flags.Int("sample", 10, "deliveries that are shown of each kind")
 	if err := flags.Parse(args); err != nil {
@@ -40,7 +42,8 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("read the AWS configuration: %w", err)
 	}
 	s := &search{
-		DB: dynamodb.NewFromConfig(c), SQS: sqs.NewFromConfig(c), Out: os.Stdout, Stack: *stack, Older: *older, Sample: *sample, Now: time.Now,
+		DB: dynamodb.NewFromConfig(c), SQS: sqs.NewFromConfig(c), Out: os.Stdout, Stack: *stack, Older: *older,
+		Sample: *sample, Now: time.Now,
 	}
 	return s.run(ctx, *repair)
 }

@@ -64,10 +64,12 @@ func (s *search) run(ctx context.Context, repair bool) error {
 	s.show("marks of the outbox that the sweeper should have looked at", f.markers)
 	fmt.Fprintf(s.Out, "%d messages are in DeliveriesQueue.\n", waiting)
 	if f.lost > 0 {
-		fmt.Fprintf(s.Out, "%d of those that are overdue are in no batch: replay them in the Console when they are dead.\n", f.lost)
+		fmt.Fprintf(s.Out,
+			"%d of those that are overdue are in no batch: replay them in the Console when they are dead.\n", f.lost)
 	}
 	if !repair {
-		fmt.Fprintln(s.Out, "Nothing was changed. -repair gives each delivery a message again; marks are the sweeper's.")
+		fmt.Fprintln(s.Out,
+			"Nothing was changed. -repair gives each delivery a message again; marks are the sweeper's.")
 		return nil
 	}
 	return s.repair(ctx, f, waiting)
@@ -76,7 +78,8 @@ func (s *search) run(ctx context.Context, repair bool) error {
 // suffix is what CloudFormation puts behind the name of a resource.
 var suffix = regexp.MustCompile(`-[A-Za-z0-9]{8,14}$`)
 
-// resources finds the tables and queues of the stack: CloudFormation names them by the stack and the name in the template.
+// resources finds the tables and queues of the stack: CloudFormation names them by the stack and the name in the
+// template.
 func (s *search) resources(ctx context.Context) error {
 	s.tables, s.queues = map[string]string{}, map[string]string{}
 	prefix := s.Stack + "-"
@@ -92,7 +95,8 @@ func (s *search) resources(ctx context.Context) error {
 			}
 		}
 	}
-	queues := sqs.NewListQueuesPaginator(s.SQS, &sqs.ListQueuesInput{QueueNamePrefix: &prefix, MaxResults: awssdk.Int32(1000)})
+	queues := sqs.NewListQueuesPaginator(s.SQS,
+		&sqs.ListQueuesInput{QueueNamePrefix: &prefix, MaxResults: awssdk.Int32(1000)})
 	for queues.HasMorePages() {
 		page, err := queues.NextPage(ctx)
 		if err != nil {
@@ -104,18 +108,21 @@ func (s *search) resources(ctx context.Context) error {
 		}
 	}
 	if s.tables["DeliveriesTable"] == "" || s.queues["DeliveriesQueue"] == "" {
-		return fmt.Errorf("the stack %q has no DeliveriesTable or no DeliveriesQueue in this account and region", s.Stack)
+		return fmt.Errorf("the stack %q has no DeliveriesTable or no DeliveriesQueue in this account and region",
+			s.Stack)
 	}
 	return nil
 }
 
 func (s *search) waiting(ctx context.Context, queue string) (n int, err error) {
 	url := s.queues[queue]
-	out, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
+	out, err := s.SQS.GetQueueAttributes(ctx,
+		&sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
 	if err != nil {
 		return 0, fmt.Errorf("read the depth of %s: %w", queue, err)
 	}
-	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
+	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
+		"ApproximateNumberOfMessagesDelayed"} {
 		count, _ := strconv.Atoi(out.Attributes[name]) // what is not told counts as none
 		n += count
 	}
@@ -124,10 +131,13 @@ func (s *search) waiting(ctx context.Context, queue string) (n int, err error) {
 
 func (s *search) look(ctx context.Context) (f found, err error) {
 	pages := dynamodb.NewScanPaginator(s.DB, &dynamodb.ScanInput{
-		TableName: awssdk.String(s.tables["DeliveriesTable"]), FilterExpression: awssdk.String("#state IN (:pending, :retrying)"),
-		ProjectionExpression: awssdk.String("lane, id, #state, due, #batch"), ExpressionAttributeNames: map[string]string{"#state": "state", "#batch": "batch"},
+		TableName:                awssdk.String(s.tables["DeliveriesTable"]),
+		FilterExpression:         awssdk.String("#state IN (:pending, :retrying)"),
+		ProjectionExpression:     awssdk.String("lane, id, #state, due, #batch"),
+		ExpressionAttributeNames: map[string]string{"#state": "state", "#batch": "batch"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":pending": &types.AttributeValueMemberS{Value: "pending"}, ":retrying": &types.AttributeValueMemberS{Value: "retrying"},
+			":pending":  &types.AttributeValueMemberS{Value: "pending"},
+			":retrying": &types.AttributeValueMemberS{Value: "retrying"},
 		},
 	})
 	before := s.Now().Add(-s.Older)
@@ -154,8 +164,8 @@ func (s *search) look(ctx context.Context) (f found, err error) {
 	return f, err
 }
 
-// delivery reads a row. One that gathers, or is retried, is due at a time of its own; any other was due when it was made,
-// which its id says.
+// delivery reads a row. One that gathers, or is retried, is due at a time of its own; any other was due when it was
+// made, which its id says.
 func delivery(row map[string]types.AttributeValue) open {
 	d := open{id: text(row, "id"), batch: text(row, "batch")}
 	d.tenant, d.integration, _ = strings.Cut(text(row, "lane"), " ")
@@ -186,7 +196,8 @@ func (s *search) markers(ctx context.Context) (out []open, err error) {
 			if err != nil {
 				continue // no mark: the row of a span that gathers
 			}
-			m := open{tenant: text(row, "tenant"), integration: text(row, "integration"), id: text(row, "id"), since: time.Unix(due, 0)}
+			m := open{tenant: text(row, "tenant"), integration: text(row, "integration"), id: text(row, "id"),
+				since: time.Unix(due, 0)}
 			if m.since.Before(s.Now().Add(-markerOld)) {
 				out = append(out, m)
 			}
@@ -207,12 +218,13 @@ func (s *search) show(what string, list []open) {
 	fmt.Fprintln(s.Out)
 	slices.SortFunc(list, func(a, b open) int { return a.since.Compare(b.since) })
 	for _, d := range list[:min(s.Sample, len(list))] {
-		fmt.Fprintf(s.Out, "  %q since %s  tenant %q integration %q batch %q\n", d.id, d.since.UTC().Format(time.RFC3339), d.tenant, d.integration, d.batch)
+		fmt.Fprintf(s.Out, "  %q since %s  tenant %q integration %q batch %q\n", d.id,
+			d.since.UTC().Format(time.RFC3339), d.tenant, d.integration, d.batch)
 	}
 }
 
-// repair sends the messages. A delivery of which a message is still on its way could be sent twice: while the queue holds
-// any, pending ones are left alone.
+// repair sends the messages. A delivery of which a message is still on its way could be sent twice: while the queue
+// holds any, pending ones are left alone.
 func (s *search) repair(ctx context.Context, f found, waiting int) error {
 	batches := map[string]string{} // tenants by batch
 	for _, d := range f.retrying {
@@ -231,7 +243,8 @@ func (s *search) repair(ctx context.Context, f found, waiting int) error {
 	}
 	fmt.Fprintf(s.Out, "%d retry batches are taken up again.\n", len(batches))
 	if waiting > 0 && len(f.pending) > 0 {
-		return errors.New("DeliveriesQueue is not empty, and what is pending may be in it: wait until it is, then run this again")
+		return errors.New(
+			"DeliveriesQueue is not empty, and what is pending may be in it: wait until it is, then run this again")
 	}
 	lanes := map[[2]string][]string{}
 	for _, d := range f.pending {

@@ -35,9 +35,11 @@ func (s *service) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	var out any = map[string]any{}
 	switch call {
 	case "ListTables":
-		out = map[string]any{"TableNames": []string{"other-DeliveriesTable", "s-DeliveriesTable-ABCDEFGH1234", "s-OutboxTable-ABCDEFGH1234"}}
+		out = map[string]any{"TableNames": []string{"other-DeliveriesTable", "s-DeliveriesTable-ABCDEFGH1234",
+			"s-OutboxTable-ABCDEFGH1234"}}
 	case "ListQueues":
-		out = map[string]any{"QueueUrls": []string{"http://q/1/s-DeliveriesQueue-AbCdEfGh1234", "http://q/1/s-RetriesQueue-AbCdEfGh1234"}}
+		out = map[string]any{"QueueUrls": []string{"http://q/1/s-DeliveriesQueue-AbCdEfGh1234",
+			"http://q/1/s-RetriesQueue-AbCdEfGh1234"}}
 	case "GetQueueAttributes":
 		out = map[string]any{"Attributes": map[string]string{"ApproximateNumberOfMessages": s.waiting}}
 	case "Scan":
@@ -59,15 +61,18 @@ func over(t *testing.T, s *service) (*search, *bytes.Buffer) {
 	keys := credentials.NewStaticCredentialsProvider("id", "secret", "")
 	var out bytes.Buffer
 	return &search{
-		DB:  dynamodb.New(dynamodb.Options{Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: keys, RetryMaxAttempts: 1}),
-		SQS: sqs.New(sqs.Options{Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: keys, RetryMaxAttempts: 1, DisableMessageChecksumValidation: true}),
+		DB: dynamodb.New(dynamodb.Options{Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: keys,
+			RetryMaxAttempts: 1}),
+		SQS: sqs.New(sqs.Options{Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: keys, RetryMaxAttempts: 1,
+			DisableMessageChecksumValidation: true}),
 		Out: &out, Stack: "s", Older: time.Hour, Sample: 10, Now: func() time.Time { return now },
 	}, &out
 }
 
 // made is a row of a delivery that was made so long ago; due and batch may be left out.
 func made(state string, ago time.Duration, due time.Time, batch string) map[string]any {
-	row := map[string]any{"lane": text1("acme 01H"), "id": text1(ulid.MustNew(ulid.Timestamp(now.Add(-ago)), nil).String()), "state": text1(state)}
+	row := map[string]any{"lane": text1("acme 01H"),
+		"id": text1(ulid.MustNew(ulid.Timestamp(now.Add(-ago)), nil).String()), "state": text1(state)}
 	if !due.IsZero() {
 		row["due"] = map[string]any{"N": itoa(due.UnixNano())}
 	}
@@ -110,10 +115,12 @@ func TestWhatIsOpenForAnHourIsFoundAndNothingElse(t *testing.T) {
 }
 
 func TestWhatMayBeInTheQueueIsLeftAlone(t *testing.T) {
-	s := &service{waiting: "7", rows: []map[string]any{made("pending", 2*time.Hour, time.Time{}, ""), made("retrying", 3*time.Hour, now.Add(-2*time.Hour), "b1")}}
+	s := &service{waiting: "7", rows: []map[string]any{made("pending", 2*time.Hour, time.Time{}, ""),
+		made("retrying", 3*time.Hour, now.Add(-2*time.Hour), "b1")}}
 	r, _ := over(t, s)
 	require.ErrorContains(t, r.run(t.Context(), true), "DeliveriesQueue is not empty")
-	require.Equal(t, []string{`s-RetriesQueue-AbCdEfGh1234 {"batch":"b1"}`}, s.sent, "a batch is taken over, not doubled")
+	require.Equal(t, []string{`s-RetriesQueue-AbCdEfGh1234 {"batch":"b1"}`}, s.sent,
+		"a batch is taken over, not doubled")
 }
 
 func TestAMessageNamesAtMostAParcelOfDeliveries(t *testing.T) {
@@ -128,7 +135,8 @@ func TestAMessageNamesAtMostAParcelOfDeliveries(t *testing.T) {
 
 func TestAnOldMarkerIsShown(t *testing.T) {
 	marker := func(ago time.Duration) map[string]any {
-		return map[string]any{"shard": text1("3"), "id": text1("acme 1"), "tenant": text1("acme"), "due": map[string]any{"N": itoa(now.Add(-ago).Unix())}}
+		return map[string]any{"shard": text1("3"), "id": text1("acme 1"), "tenant": text1("acme"),
+			"due": map[string]any{"N": itoa(now.Add(-ago).Unix())}}
 	}
 	r, out := over(t, &service{waiting: "0", markers: []map[string]any{marker(time.Minute), marker(10 * time.Minute)}})
 	require.NoError(t, r.run(t.Context(), false))

@@ -1,11 +1,12 @@
-// Command tablecopy compares two tables of DynamoDB with the same key and copies rows from one to the other: from a table that
-// was restored to a point in time to the table that works (docs/restore.md).
+// Command tablecopy compares two tables of DynamoDB with the same key and copies rows from one to the other: from a
+// table that was restored to a point in time to the table that works (docs/restore.md).
 //
 //	go run ./scripts/tablecopy -from restored -to live            # compares; changes nothing
 //	go run ./scripts/tablecopy -from restored -to live -write     # rows that are missing or differ
 //	go run ./scripts/tablecopy -from restored -to live -delete    # rows that the first table has not
 //
-// It reads both tables whole, or one partition of them, and keeps a digest of each row in memory (some 200 bytes a row).
+// It reads both tables whole, or one partition of them, and keeps a digest of each row in memory (some 200 bytes a
+// row).
 package main
 
 import (

@@ -113,7 +113,8 @@ func (t *tables) each(ctx context.Context, table string, visit func(row)) error 
 	}
 	pages := dynamodb.NewQueryPaginator(t.DB, &dynamodb.QueryInput{
 		TableName: &table, ConsistentRead: consistent, KeyConditionExpression: awssdk.String("#key = :key"),
-		ExpressionAttributeNames: map[string]string{"#key": t.keys[0]}, ExpressionAttributeValues: row{":key": &types.AttributeValueMemberS{Value: t.Key}},
+		ExpressionAttributeNames:  map[string]string{"#key": t.keys[0]},
+		ExpressionAttributeValues: row{":key": &types.AttributeValueMemberS{Value: t.Key}},
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -130,7 +131,8 @@ func (t *tables) each(ctx context.Context, table string, visit func(row)) error 
 // write copies the rows of these keys.
 func (t *tables) write(ctx context.Context, keys []row) error {
 	for _, key := range keys {
-		out, err := t.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.From, Key: key, ConsistentRead: awssdk.Bool(true)})
+		out, err := t.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.From, Key: key,
+			ConsistentRead: awssdk.Bool(true)})
 		if err != nil {
 			return fmt.Errorf("read a row of %s: %w", t.From, err)
 		}

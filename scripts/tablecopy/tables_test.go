@@ -11,13 +11,17 @@ func s(v string) types.AttributeValue { return &types.AttributeValueMemberS{Valu
 
 func TestEqualRowsHaveEqualTextsAndOthersHaveNot(t *testing.T) {
 	equal := []row{
-		{"a": s("1"), "b": &types.AttributeValueMemberSS{Value: []string{"x", "y"}}, "m": &types.AttributeValueMemberM{Value: row{"p": s("q"), "r": s("s")}}},
-		{"m": &types.AttributeValueMemberM{Value: row{"r": s("s"), "p": s("q")}}, "b": &types.AttributeValueMemberSS{Value: []string{"y", "x"}}, "a": s("1")},
+		{"a": s("1"), "b": &types.AttributeValueMemberSS{Value: []string{"x", "y"}},
+			"m": &types.AttributeValueMemberM{Value: row{"p": s("q"), "r": s("s")}}},
+		{"m": &types.AttributeValueMemberM{Value: row{"r": s("s"), "p": s("q")}},
+			"b": &types.AttributeValueMemberSS{Value: []string{"y", "x"}}, "a": s("1")},
 	}
 	require.Equal(t, text(equal[0]), text(equal[1]))
 	different := []row{
-		{"a": s("1")}, {"a": &types.AttributeValueMemberN{Value: "1"}}, {"a": &types.AttributeValueMemberB{Value: []byte("1")}},
-		{"a": &types.AttributeValueMemberSS{Value: []string{"1"}}}, {"a": &types.AttributeValueMemberL{Value: []types.AttributeValue{s("1")}}},
+		{"a": s("1")}, {"a": &types.AttributeValueMemberN{Value: "1"}},
+		{"a": &types.AttributeValueMemberB{Value: []byte("1")}},
+		{"a": &types.AttributeValueMemberSS{Value: []string{"1"}}},
+		{"a": &types.AttributeValueMemberL{Value: []types.AttributeValue{s("1")}}},
 		{"a": s("1"), "b": s("")}, {"a": s(`1","b":S"`)}, {"a": &types.AttributeValueMemberNULL{Value: true}},
 		{"a": &types.AttributeValueMemberBOOL{Value: true}}, {"a": &types.AttributeValueMemberBOOL{Value: false}}, {},
 		{"a": &types.AttributeValueMemberL{Value: []types.AttributeValue{s("1,S"), s("2")}}},

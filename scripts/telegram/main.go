@@ -25,7 +25,8 @@ func main() {
 	api := flag.String("api", "", "public https address of the API")
 	server := flag.String("telegram-api", telegram.DefaultAPI, "address of the Bot API server")
 	flag.Parse()
-	if err := run(context.Background(), os.Getenv("TOCSIN_TELEGRAM_TOKEN"), *server, strings.TrimSuffix(*api, "/")); err != nil {
+	if err := run(context.Background(), os.Getenv("TOCSIN_TELEGRAM_TOKEN"), *server,
+		strings.TrimSuffix(*api, "/")); err != nil {
 		fmt.Fprintln(os.Stderr, "telegram:", err)
 		os.Exit(1)
 	}
@@ -38,7 +39,8 @@ func run(ctx context.Context, token, server, api string) error {
 	if !strings.HasPrefix(api, "https://") {
 		return errors.New("-api must be the address of the API, and begin with https://")
 	}
-	b, err := bot.New(bot.Config{Telegram: telegram.Bot{Token: token, API: server}, Now: time.Now, Log: slog.Default(), Proxy: http.ProxyFromEnvironment})
+	b, err := bot.New(bot.Config{Telegram: telegram.Bot{Token: token, API: server}, Now: time.Now, Log: slog.Default(),
+		Proxy: http.ProxyFromEnvironment})
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,8 @@ import (
 	"os/signal"
 )
 
-// Main runs a command with its arguments until it ends or is interrupted. What fails is told, and ends the program with 1.
+// Main runs a command with its arguments until it ends or is interrupted. What fails is told, and ends the program with
+// 1.
 func Main(name string, run func(ctx context.Context, args []string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, os.Args[1:])

@@ -63,12 +63,13 @@ type claims struct {
 // Keys signs and verifies tokens (JWT, EdDSA).
 type Keys struct {
 	issuer string
-	keys   []ed25519.PrivateKey // the first signs and verifies; the others only tell a token of theirs from a strange one
-	now    func() time.Time
+	// the first signs and verifies; the others only tell a token of theirs from a strange one
+	keys []ed25519.PrivateKey
+	now  func() time.Time
 }
 
-// NewKeys makes a key from each seed of 32 bytes. Only the first signs anybody in: a key is rotated because somebody may
-// know it, and who knows it can make a token for any tenant and role. Whom that signs out gets a new link.
+// NewKeys makes a key from each seed of 32 bytes. Only the first signs anybody in: a key is rotated because somebody
+// may know it, and who knows it can make a token for any tenant and role. Whom that signs out gets a new link.
 func NewKeys(issuer string, seeds [][]byte, now func() time.Time) (*Keys, error) {
 	k := &Keys{issuer: issuer, now: now}
 	for _, s := range seeds {
@@ -117,7 +118,8 @@ func (k *Keys) Verify(token string) (Principal, error) {
 	for n, key := range k.keys {
 		var c claims
 		_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key.Public(), nil },
-			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(k.issuer), jwt.WithAudience(Audience),
+			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(k.issuer),
+			jwt.WithAudience(Audience),
 			jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(k.now))
 		switch {
 		case errors.Is(err, jwt.ErrTokenSignatureInvalid):
@@ -125,12 +127,14 @@ func (k *Keys) Verify(token string) (Principal, error) {
 		case err != nil:
 			return Principal{}, &UnauthorizedError{reason(err)}
 		case n > 0:
-			return Principal{}, &UnauthorizedError{"the token was signed with a key that has been rotated out: sign in again"}
+			return Principal{},
+				&UnauthorizedError{"the token was signed with a key that has been rotated out: sign in again"}
 		case c.Tenant == "":
 			return Principal{}, &UnauthorizedError{"the token names no tenant"}
 		}
 		p := Principal{
-			Tenant: c.Tenant, ClientName: c.ClientName, Role: ParseRole(string(c.Role)), Email: c.Email, Name: c.Name, Subject: c.Subject,
+			Tenant: c.Tenant, ClientName: c.ClientName, Role: ParseRole(string(c.Role)), Email: c.Email, Name: c.Name,
+			Subject: c.Subject,
 		}
 		if c.IssuedAt != nil {
 			p.Issued = c.IssuedAt.Time
@@ -145,16 +149,17 @@ func (k *Keys) Verify(token string) (Principal, error) {
 // `role` and `client_name`.
 //
 // Amazon Cognito: an attribute `custom:role` is written by its user unless the app client has no write right on it
-// ("Attribute permissions and scopes"; by default an app client may write every attribute), and so is `email`, which is taken only while
-// it is verified. So no claim is looked for under a second name.
+// ("Attribute permissions and scopes"; by default an app client may write every attribute), and so is `email`, which is
+// taken only while it is verified. So no claim is looked for under a second name.
 type ClaimNames struct{ Tenant, Role, ClientName string }
 
-// FromClaims makes a Principal of claims that were verified elsewhere; claim returns one by its name, "" for none or one
-// that is no text.
+// FromClaims makes a Principal of claims that were verified elsewhere; claim returns one by its name, "" for none or
+// one that is no text.
 func FromClaims(names ClaimNames, claim func(name string) string) (Principal, error) {
 	p := Principal{
-		Tenant: claim(cmp.Or(names.Tenant, "tenant")), Role: ParseRole(claim(cmp.Or(names.Role, "role"))), ClientName: claim(cmp.Or(names.ClientName, "client_name")),
-		Email: claim("email"), Name: claim("name"), Subject: claim("sub"),
+		Tenant: claim(cmp.Or(names.Tenant, "tenant")), Role: ParseRole(claim(cmp.Or(names.Role, "role"))),
+		ClientName: claim(cmp.Or(names.ClientName, "client_name")),
+		Email:      claim("email"), Name: claim("name"), Subject: claim("sub"),
 	}
 	if claim("email_verified") == "false" {
 		p.Email = "" // whoever claims another person's address must not get at that person's notifications

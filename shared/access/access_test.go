@@ -13,7 +13,8 @@ import (
 	"tocsin/shared/access"
 )
 
-var ada = access.Principal{Tenant: "42", ClientName: "Acme", Role: access.Administrator, Email: "ada@example.com", Name: "Ada"}
+var ada = access.Principal{Tenant: "42", ClientName: "Acme", Role: access.Administrator, Email: "ada@example.com",
+	Name: "Ada"}
 
 func keys(t *testing.T, issuer string, now time.Time, seeds ...byte) *access.Keys {
 	t.Helper()
@@ -31,7 +32,9 @@ func TestTokens(t *testing.T) {
 	mine := keys(t, "tocsin", now, 1)
 	token, err := mine.Issue(ada, time.Hour)
 	require.NoError(t, err)
-	none, err := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"iss": "tocsin", "aud": "tocsin", "tenant": "42", "exp": now.Add(time.Hour).Unix()}).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	none, err := jwt.NewWithClaims(jwt.SigningMethodNone,
+		jwt.MapClaims{"iss": "tocsin", "aud": "tocsin", "tenant": "42", "exp": now.Add(time.Hour).Unix()}).
+		SignedString(jwt.UnsafeAllowNoneSignatureType)
 	require.NoError(t, err)
 	nobody, err := mine.Issue(access.Principal{Role: access.Administrator}, time.Hour)
 	require.NoError(t, err)
@@ -44,16 +47,19 @@ func TestTokens(t *testing.T) {
 		"a good token":                      {mine, "Bearer " + token, ""},
 		"the scheme in small letters":       {mine, "bearer " + token, ""},
 		"S8: of a key that was rotated out": {keys(t, "tocsin", now, 2, 1), "Bearer " + token, "rotated out"},
-		"within the leeway":                 {keys(t, "tocsin", now.Add(time.Hour+29*time.Second), 1), "Bearer " + token, ""},
-		"expired":                           {keys(t, "tocsin", now.Add(time.Hour+31*time.Second), 1), "Bearer " + token, "has expired"},
-		"of another issuer":                 {keys(t, "other", now, 1), "Bearer " + token, "another service"},
-		"of another key":                    {keys(t, "tocsin", now, 2), "Bearer " + token, "not signed by this service"},
-		"without a signature":               {mine, "Bearer " + none, "not signed by this service"},
-		"without a tenant":                  {mine, "Bearer " + nobody, "names no tenant"},
-		"garbled":                           {mine, "Bearer x.y.z", "can not be read"},
-		"cut off":                           {mine, "Bearer " + token[:len(token)-4], "not signed by this service"},
-		"no header":                         {mine, "", "a token is needed"},
-		"another scheme":                    {mine, "Basic " + token, "must be Bearer"},
+		"within the leeway": {keys(t, "tocsin", now.Add(time.Hour+29*time.Second), 1), "Bearer " +
+			token, ""},
+		"expired": {keys(t, "tocsin", now.Add(time.Hour+31*time.Second), 1), "Bearer " +
+			token, "has expired"},
+		"of another issuer": {keys(t, "other", now, 1), "Bearer " + token, "another service"},
+		"of another key": {keys(t, "tocsin", now, 2), "Bearer " + token,
+			"not signed by this service"},
+		"without a signature": {mine, "Bearer " + none, "not signed by this service"},
+		"without a tenant":    {mine, "Bearer " + nobody, "names no tenant"},
+		"garbled":             {mine, "Bearer x.y.z", "can not be read"},
+		"cut off":             {mine, "Bearer " + token[:len(token)-4], "not signed by this service"},
+		"no header":           {mine, "", "a token is needed"},
+		"another scheme":      {mine, "Basic " + token, "must be Bearer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := http.NewRequest(http.MethodGet, "/", nil)
@@ -79,7 +85,8 @@ func TestTokens(t *testing.T) {
 func TestOnlyAdministratorsManageIntegrations(t *testing.T) {
 	for role, may := range map[access.Role]bool{
 		access.Administrator: true, access.GlobalAdministrator: true, access.Operator: true,
-		access.Analyst: false, access.ReadOnly: false, access.APIDeveloper: false, access.Deploy: false, "": false, "ADMINISTRATOR": false,
+		access.Analyst: false, access.ReadOnly: false, access.APIDeveloper: false, access.Deploy: false, "": false,
+		"ADMINISTRATOR": false,
 	} {
 		require.Equal(t, may, access.Principal{Role: role}.Administers(), role)
 	}

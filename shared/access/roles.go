@@ -25,11 +25,12 @@ const (
 // administrator with more rights at the platform, none of which is ours.
 var codes = map[string]Role{
 	"admin": Administrator, "admin_ext": Administrator, "analytic": Analyst, "auditor": ReadOnly,
-	"partner_admin": GlobalAdministrator, "partner_admin_ext": GlobalAdministrator, "partner_analytic": GlobalAnalyst, "partner_auditor": GlobalReadOnly,
+	"partner_admin": GlobalAdministrator, "partner_admin_ext": GlobalAdministrator, "partner_analytic": GlobalAnalyst,
+	"partner_auditor": GlobalReadOnly,
 }
 
-// ParseRole reads a role as a token says it: the platform's code, or our own name. Any other text is kept as it is: it is
-// a role that may do nothing.
+// ParseRole reads a role as a token says it: the platform's code, or our own name. Any other text is kept as it is: it
+// is a role that may do nothing.
 func ParseRole(claim string) Role {
 	if r, ok := codes[claim]; ok {
 		return r
@@ -37,7 +38,8 @@ func ParseRole(claim string) Role {
 	return Role(claim)
 }
 
-// RoleOfTitle reads a role as the platform's events say it: the title of the facts ("Read Only") or a code, in any case.
+// RoleOfTitle reads a role as the platform's events say it: the title of the facts ("Read Only") or a code, in any
+// case.
 func RoleOfTitle(title string) Role {
 	name := strings.ToLower(strings.TrimSpace(title))
 	return ParseRole(strings.Map(func(r rune) rune {
@@ -57,7 +59,8 @@ const (
 	SignIn Right = "sign in"
 	// OwnProfile: the row "own profile". Deploy has no Console access.
 	OwnProfile Right = "own profile"
-	// Administer is integrations and all that belongs to them: their deliveries, mails and addresses, what was rejected.
+	// Administer is integrations and all that belongs to them: their deliveries, mails and addresses, what was
+	// rejected.
 	Administer Right = "integrations"
 	// Addresses is where our requests come from. The platform's documents tell everybody (facts, 1.13).
 	Addresses Right = "addresses to admit"
@@ -78,12 +81,14 @@ const (
 
 // rights is section 7 of the product facts. What is not here is not allowed: a role that is not known has SignIn alone.
 var rights = map[Role][]Right{
-	Administrator: {OwnProfile, Addresses, Administer, Triggers, ReportSettings, ViewEvents, ManageEvents, ViewUsers, ViewApplications},
-	Analyst:       {OwnProfile, Addresses, ViewEvents, ManageEvents, ViewApplications},
-	ReadOnly:      {OwnProfile, Addresses, ViewEvents, ViewUsers, ViewApplications},
-	APIDeveloper:  {OwnProfile, Addresses},
-	Deploy:        {},
-	Operator:      {OwnProfile, Addresses, Administer, Triggers, ReportSettings, ViewEvents, ManageEvents, ViewUsers, ViewApplications, Unowned},
+	Administrator: {OwnProfile, Addresses, Administer, Triggers, ReportSettings, ViewEvents, ManageEvents, ViewUsers,
+		ViewApplications},
+	Analyst:      {OwnProfile, Addresses, ViewEvents, ManageEvents, ViewApplications},
+	ReadOnly:     {OwnProfile, Addresses, ViewEvents, ViewUsers, ViewApplications},
+	APIDeveloper: {OwnProfile, Addresses},
+	Deploy:       {},
+	Operator: {OwnProfile, Addresses, Administer, Triggers, ReportSettings, ViewEvents, ManageEvents, ViewUsers,
+		ViewApplications, Unowned},
 }
 
 // local is the role in one tenant that a global one has in each tenant it reaches.
@@ -109,7 +114,8 @@ func (right Right) Holders() string {
 	titles := []struct {
 		role  Role
 		title string
-	}{{Administrator, "administrators"}, {Analyst, "analysts"}, {ReadOnly, "read-only users"}, {APIDeveloper, "API developers"}, {Operator, "operators"}}
+	}{{Administrator, "administrators"}, {Analyst, "analysts"}, {ReadOnly, "read-only users"},
+		{APIDeveloper, "API developers"}, {Operator, "operators"}}
 	var out []string
 	for _, t := range titles {
 		if t.role.May(right) && (t.role != Operator || len(out) == 0) {

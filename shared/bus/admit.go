@@ -35,18 +35,24 @@ func (h *handler) admit(r *http.Request) (caller, error) {
 	}
 	s, err := sigv4.Parse(r, Service, h.Now())
 	if errors.Is(err, sigv4.ErrMissing) {
-		return caller{}, &sigv4.Error{Status: sigv4.ErrMissing.Status, Code: sigv4.ErrMissing.Code, Message: sigv4.ErrMissing.Message +
-			": sign the call with a key pair that `tocsin publisher-key add` makes; only a program on this machine that calls " +
-			"a loopback address itself, without a browser or a proxy, may leave it out"}
+		return caller{}, &sigv4.Error{Status: sigv4.ErrMissing.Status, Code: sigv4.ErrMissing.Code,
+			Message: sigv4.ErrMissing.Message +
+				": sign the call with a key pair that `tocsin publisher-key add` makes; only a program on this machine " +
+				"that calls " +
+				"a loopback address itself, without a browser or a proxy, may leave it out"}
 	}
 	if err != nil {
 		return caller{}, err
 	}
 	if h.Region != "" && s.Region != h.Region {
-		return caller{}, &sigv4.Error{Status: http.StatusForbidden, Code: "InvalidSignatureException", Message: "Credential should be scoped to a valid region."}
+		return caller{}, &sigv4.Error{Status: http.StatusForbidden, Code: "InvalidSignatureException",
+			Message: "Credential should be scoped to a valid region."}
 	}
-	unknown := &sigv4.Error{Status: http.StatusForbidden, Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid: " +
-		"no publisher here has this access key; `tocsin publisher-key add` makes one, and on this machine a call may be unsigned (aws --no-sign-request)"}
+	unknown := &sigv4.Error{Status: http.StatusForbidden, Code: "UnrecognizedClientException",
+		Message: "The security token included in the request is invalid: " +
+			"no publisher here has this access key; `tocsin publisher-key add` makes one, and on this machine a call " +
+			"may " +
+			"be unsigned (aws --no-sign-request)"}
 	if h.Publishers == nil {
 		return caller{}, unknown
 	}
@@ -94,6 +100,8 @@ func publishes(name string) bool {
 var families = []string{"content-", "x-amz-", "x-amzn-", "amz-sdk-", "aws-sdk-", "x-b3-"}
 
 var own = map[string]bool{
-	"accept": true, "accept-charset": true, "accept-encoding": true, "user-agent": true, "date": true, "expect": true, "connection": true, "keep-alive": true,
-	"te": true, "trailer": true, "cache-control": true, "pragma": true, "traceparent": true, "tracestate": true, "baggage": true, "b3": true,
+	"accept": true, "accept-charset": true, "accept-encoding": true, "user-agent": true, "date": true, "expect": true,
+	"connection": true, "keep-alive": true,
+	"te": true, "trailer": true, "cache-control": true, "pragma": true, "traceparent": true, "tracestate": true,
+	"baggage": true, "b3": true,
 }

@@ -50,7 +50,8 @@ const body = `{"Entries":[{"Source":"platform.users","DetailType":"create_user",
 func guarded(t *testing.T, unsigned bool, region string) (*httptest.Server, *store) {
 	s := &store{}
 	server := httptest.NewServer(bus.Handler(bus.Config{
-		Store: s, Name: "tocsin", Now: time.Now, NewID: func() string { return "1" }, Log: slog.New(slog.DiscardHandler),
+		Store: s, Name: "tocsin", Now: time.Now, NewID: func() string { return "1" },
+		Log:        slog.New(slog.DiscardHandler),
 		Publishers: one{}, SignedOnly: !unsigned, Region: region,
 	}))
 	t.Cleanup(server.Close)
@@ -80,7 +81,8 @@ func put(t *testing.T, url string, shape func(*http.Request)) (status int, kind,
 
 func sign(q *http.Request, id, secret, service, region, body string, at time.Time) {
 	sum := sha256.Sum256([]byte(body))
-	err := v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: id, SecretAccessKey: secret}, q, hex.EncodeToString(sum[:]), service, region, at)
+	err := v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: id, SecretAccessKey: secret}, q,
+		hex.EncodeToString(sum[:]), service, region, at)
 	if err != nil {
 		panic(err)
 	}
@@ -89,7 +91,8 @@ func sign(q *http.Request, id, secret, service, region, body string, at time.Tim
 func TestS1AnUnsignedCallComesFromAProgramOfThisMachineAlone(t *testing.T) {
 	open, taken := guarded(t, true, "")
 	for name, host := range map[string]string{
-		"as it is": "", "localhost": "localhost:8081", "without a port": "localhost", "another loopback address": "127.8.9.10:1", "IPv6": "[::1]:8081",
+		"as it is": "", "localhost": "localhost:8081", "without a port": "localhost",
+		"another loopback address": "127.8.9.10:1", "IPv6": "[::1]:8081",
 		"IPv6 without a port": "[::1]", "with a dot": "localhost.:8081", "in capitals": "LOCALHOST",
 	} {
 		status, kind, _ := put(t, open.URL, func(q *http.Request) { q.Host = host })
@@ -98,14 +101,19 @@ func TestS1AnUnsignedCallComesFromAProgramOfThisMachineAlone(t *testing.T) {
 	require.Len(t, taken.entries, 8)
 
 	refused := map[string]func(*http.Request){}
-	for _, host := range []string{"evil.test", "evil.test:8081", "localhost.evil.test", "127.0.0.1.evil.test", "0.0.0.0", "[::]", "10.0.0.1", "2130706433", "0x7f.1", "localhost:80:90"} {
+	for _, host := range []string{"evil.test", "evil.test:8081", "localhost.evil.test", "127.0.0.1.evil.test",
+		"0.0.0.0", "[::]", "10.0.0.1", "2130706433", "0x7f.1", "localhost:80:90"} {
 		refused["Host "+host] = func(q *http.Request) { q.Host = host }
 	}
 	for _, header := range []string{
-		"Origin: http://localhost:8081", "Origin: null", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-CH-UA: x", "Forwarded: for=203.0.113.9",
-		"X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: a", "X-Forwarded-Proto: https", "X-Forwarded: a", "x-forwarded-anything: a",
-		"X-Real-IP: 203.0.113.9", "Via: 1.1 proxy", "CF-Connecting-IP: 203.0.113.9", "True-Client-IP: 203.0.113.9", "Referer: http://evil.test/", "Cookie: a=b",
-		"X_Forwarded_For: 203.0.113.9", "X-Scheme: https", "Front-End-Https: on", "X-ARR-LOG-ID: a", "X-Envoy-Expected-Rq-Timeout-Ms: 15000", "X-Host: a", "X-Request-Id: a",
+		"Origin: http://localhost:8081", "Origin: null", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors",
+		"Sec-CH-UA: x", "Forwarded: for=203.0.113.9",
+		"X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: a", "X-Forwarded-Proto: https",
+		"X-Forwarded: a", "x-forwarded-anything: a",
+		"X-Real-IP: 203.0.113.9", "Via: 1.1 proxy", "CF-Connecting-IP: 203.0.113.9", "True-Client-IP: 203.0.113.9",
+		"Referer: http://evil.test/", "Cookie: a=b",
+		"X_Forwarded_For: 203.0.113.9", "X-Scheme: https", "Front-End-Https: on", "X-ARR-LOG-ID: a",
+		"X-Envoy-Expected-Rq-Timeout-Ms: 15000", "X-Host: a", "X-Request-Id: a",
 		"X-A-Proxy-Of-Tomorrow: a", "Accept-Language: en", "DNT: 1", "Upgrade-Insecure-Requests: 1",
 	} {
 		refused[header] = func(q *http.Request) {
@@ -122,12 +130,14 @@ func TestS1AnUnsignedCallComesFromAProgramOfThisMachineAlone(t *testing.T) {
 	}
 	closed, none := guarded(t, false, "")
 	status, kind, _ := put(t, closed.URL, nil)
-	require.Equal(t, http.StatusForbidden, status, "a listener that others reach takes nothing unsigned, from here neither")
+	require.Equal(t, http.StatusForbidden, status,
+		"a listener that others reach takes nothing unsigned, from here neither")
 	require.Equal(t, "MissingAuthenticationTokenException", kind)
 	require.Len(t, taken.entries, before)
 	require.Empty(t, none.entries)
 
-	h := bus.Handler(bus.Config{Store: &store{}, NewID: func() string { return "1" }, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	h := bus.Handler(bus.Config{Store: &store{}, NewID: func() string { return "1" }, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)})
 	for _, peer := range []string{"192.0.2.1:1234", "[2001:db8::1]:1", "", "@"} {
 		q := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		q.RemoteAddr, q.Host = peer, "localhost"
@@ -137,13 +147,16 @@ func TestS1AnUnsignedCallComesFromAProgramOfThisMachineAlone(t *testing.T) {
 	}
 }
 
-// TestS1WhatNginxPassesOnMustBeSigned: by itself nginx speaks HTTP/1.0, writes the address that it dials as Host, and adds no header.
+// TestS1WhatNginxPassesOnMustBeSigned: by itself nginx speaks HTTP/1.0, writes the address that it dials as Host, and
+// adds no header.
 func TestS1WhatNginxPassesOnMustBeSigned(t *testing.T) {
 	open, taken := guarded(t, true, "")
 	conn, err := net.Dial("tcp", open.Listener.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "POST / HTTP/1.0\r\nHost: %s\r\nConnection: close\r\nX-Amz-Target: %s\r\nContent-Length: %d\r\n\r\n%s", open.Listener.Addr(), bus.Target, len(body), body)
+	_, err = fmt.Fprintf(conn,
+		"POST / HTTP/1.0\r\nHost: %s\r\nConnection: close\r\nX-Amz-Target: %s\r\nContent-Length: %d\r\n\r\n%s",
+		open.Listener.Addr(), bus.Target, len(body), body)
 	require.NoError(t, err)
 	raw, err := io.ReadAll(conn)
 	require.NoError(t, err)
@@ -155,8 +168,10 @@ func TestS1WhatNginxPassesOnMustBeSigned(t *testing.T) {
 func TestS1ProgramsThatPublishNeedNotSign(t *testing.T) {
 	open, taken := guarded(t, true, "")
 	headers := []string{
-		"User-Agent", "Accept", "Accept-Encoding", "Content-MD5", "Amz-Sdk-Invocation-Id", "Amz-Sdk-Request", "Aws-Sdk-Retry", "X-Amz-User-Agent", "X-Amz-Date",
-		"X-Amzn-Trace-Id", "X-Amzn-Query-Mode", "Cache-Control", "Pragma", "Date", "Keep-Alive", "Traceparent", "Tracestate", "Baggage", "X-B3-Traceid",
+		"User-Agent", "Accept", "Accept-Encoding", "Content-MD5", "Amz-Sdk-Invocation-Id", "Amz-Sdk-Request",
+		"Aws-Sdk-Retry", "X-Amz-User-Agent", "X-Amz-Date",
+		"X-Amzn-Trace-Id", "X-Amzn-Query-Mode", "Cache-Control", "Pragma", "Date", "Keep-Alive", "Traceparent",
+		"Tracestate", "Baggage", "X-B3-Traceid",
 	}
 	for _, name := range headers {
 		status, kind, _ := put(t, open.URL, func(q *http.Request) { q.Header.Set(name, "a") })
@@ -171,13 +186,27 @@ func TestS1ASignedCallIsJudgedByItsSignature(t *testing.T) {
 		shape func(*http.Request)
 		code  string
 	}{
-		"another secret":                    {func(q *http.Request) { sign(q, keyID, "wrong", "events", "eu-west-1", body, now) }, "InvalidSignatureException"},
-		"another body":                      {func(q *http.Request) { sign(q, keyID, secret, "events", "eu-west-1", body+" ", now) }, "InvalidSignatureException"},
-		"another service":                   {func(q *http.Request) { sign(q, keyID, secret, "sqs", "eu-west-1", body, now) }, "InvalidSignatureException"},
-		"an unknown key":                    {func(q *http.Request) { sign(q, "AKIDEXAMPLE", secret, "events", "eu-west-1", body, now) }, "UnrecognizedClientException"},
-		"a recording of six minutes ago":    {func(q *http.Request) { sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(-6*time.Minute)) }, "InvalidSignatureException"},
-		"a recording of yesterday":          {func(q *http.Request) { sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(-24*time.Hour)) }, "InvalidSignatureException"},
-		"a clock that is six minutes ahead": {func(q *http.Request) { sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(6*time.Minute)) }, "InvalidSignatureException"},
+		"another secret": {func(q *http.Request) {
+			sign(q, keyID, "wrong", "events", "eu-west-1", body, now)
+		}, "InvalidSignatureException"},
+		"another body": {func(q *http.Request) {
+			sign(q, keyID, secret, "events", "eu-west-1", body+" ", now)
+		}, "InvalidSignatureException"},
+		"another service": {func(q *http.Request) {
+			sign(q, keyID, secret, "sqs", "eu-west-1", body, now)
+		}, "InvalidSignatureException"},
+		"an unknown key": {func(q *http.Request) {
+			sign(q, "AKIDEXAMPLE", secret, "events", "eu-west-1", body, now)
+		}, "UnrecognizedClientException"},
+		"a recording of six minutes ago": {func(q *http.Request) {
+			sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(-6*time.Minute))
+		}, "InvalidSignatureException"},
+		"a recording of yesterday": {func(q *http.Request) {
+			sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(-24*time.Hour))
+		}, "InvalidSignatureException"},
+		"a clock that is six minutes ahead": {func(q *http.Request) {
+			sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(6*time.Minute))
+		}, "InvalidSignatureException"},
 		"an old signature under a new date": {func(q *http.Request) {
 			sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(-time.Hour))
 			q.Header.Set("X-Amz-Date", now.UTC().Format("20060102T150405Z"))
@@ -206,8 +235,10 @@ func TestS1ASignedCallIsJudgedByItsSignature(t *testing.T) {
 			sign(q, keyID, secret, "events", "eu-west-1", body, now)
 			q.Header.Del("X-Amz-Date")
 		}, "IncompleteSignatureException"},
-		"a bearer token":   {func(q *http.Request) { q.Header.Set("Authorization", "Bearer x") }, "IncompleteSignatureException"},
-		"the prefix alone": {func(q *http.Request) { q.Header.Set("Authorization", "AWS4-HMAC-SHA256") }, "IncompleteSignatureException"},
+		"a bearer token": {func(q *http.Request) { q.Header.Set("Authorization", "Bearer x") },
+			"IncompleteSignatureException"},
+		"the prefix alone": {func(q *http.Request) { q.Header.Set("Authorization", "AWS4-HMAC-SHA256") },
+			"IncompleteSignatureException"},
 		"half a signature": {func(q *http.Request) {
 			q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/b/c/events/aws4_request")
 		}, "IncompleteSignatureException"},
@@ -215,9 +246,11 @@ func TestS1ASignedCallIsJudgedByItsSignature(t *testing.T) {
 			q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=00")
 		}, "IncompleteSignatureException"},
 		"no hash": {func(q *http.Request) {
-			q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+keyID+"/20260101/x/events/aws4_request, SignedHeaders=host, Signature=zz")
+			q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+keyID+
+				"/20260101/x/events/aws4_request, SignedHeaders=host, Signature=zz")
 		}, "IncompleteSignatureException"},
-		"a signature in the query": {func(q *http.Request) { q.URL.RawQuery = "X-Amz-Signature=00&X-Amz-Credential=a" }, "IncompleteSignatureException"},
+		"a signature in the query": {func(q *http.Request) { q.URL.RawQuery = "X-Amz-Signature=00&X-Amz-Credential=a" },
+			"IncompleteSignatureException"},
 		"two of them": {func(q *http.Request) {
 			sign(q, keyID, secret, "events", "eu-west-1", body, now)
 			q.Header.Add("Authorization", q.Header.Get("Authorization"))
@@ -252,16 +285,21 @@ func TestS1ASignedCallIsJudgedByItsSignature(t *testing.T) {
 		}
 	}
 	server, _ := guarded(t, false, "eu-west-1")
-	status, _, _ := put(t, server.URL, func(q *http.Request) { sign(q, keyID, secret, "events", "eu-west-1", body, now) })
+	status, _, _ := put(t, server.URL, func(q *http.Request) {
+		sign(q, keyID, secret, "events", "eu-west-1", body, now)
+	})
 	require.Equal(t, http.StatusOK, status)
-	status, _, _ = put(t, server.URL, func(q *http.Request) { sign(q, keyID, secret, "events", "us-east-1", body, now) })
+	status, _, _ = put(t, server.URL, func(q *http.Request) {
+		sign(q, keyID, secret, "events", "us-east-1", body, now)
+	})
 	require.Equal(t, http.StatusForbidden, status, "another region than the configured one")
 }
 
 func TestS1TheRealSDKSignsAndUnderstandsARefusal(t *testing.T) {
 	server, taken := guarded(t, false, "")
 	client := func(id, secret string) *eventbridge.Client {
-		return eventbridge.New(eventbridge.Options{BaseEndpoint: &server.URL, Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")})
+		return eventbridge.New(eventbridge.Options{BaseEndpoint: &server.URL, Region: "eu-west-1",
+			Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")})
 	}
 	large := good() // above 10 KiB an SDK may compress
 	large.Detail = aws.String(`{"a":"` + strings.Repeat("x", 100_000) + `"}`)
@@ -270,7 +308,8 @@ func TestS1TheRealSDKSignsAndUnderstandsARefusal(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, out.FailedEntryCount)
 	require.Len(t, taken.entries, 2)
-	for _, c := range []struct{ id, secret, code string }{{keyID, "wrong", "InvalidSignatureException"}, {"AKID", secret, "UnrecognizedClientException"}} {
+	for _, c := range []struct{ id, secret, code string }{
+		{keyID, "wrong", "InvalidSignatureException"}, {"AKID", secret, "UnrecognizedClientException"}} {
 		begin := time.Now()
 		_, err = client(c.id, c.secret).PutEvents(t.Context(), in)
 		var told smithy.APIError
@@ -287,7 +326,8 @@ func TestS1CurlSigns(t *testing.T) {
 		t.Log("curl is not installed: what it does is covered by the SDK's signer")
 		return
 	}
-	if out, err := exec.Command(curl, "--help", "all").CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--aws-sigv4")) {
+	if out, err := exec.Command(curl, "--help", "all").CombinedOutput(); err != nil ||
+		!bytes.Contains(out, []byte("--aws-sigv4")) {
 		t.Log("this curl can not sign")
 		return
 	}
@@ -298,8 +338,10 @@ func TestS1CurlSigns(t *testing.T) {
 		secret string
 		says   string
 	}{"its key": {secret, `"FailedEntryCount":0`}, "another secret": {"wrong", "InvalidSignatureException"}} {
-		out, err := exec.CommandContext(t.Context(), curl, "-sS", "--noproxy", "*", "--aws-sigv4", "aws:amz:eu-west-1:events", "--user", keyID+":"+c.secret,
-			"-H", "X-Amz-Target: "+bus.Target, "-H", "Content-Type: application/x-amz-json-1.1", "-d", body, "http://127.0.0.1:"+port+"/").CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), curl, "-sS", "--noproxy", "*", "--aws-sigv4",
+			"aws:amz:eu-west-1:events", "--user", keyID+":"+c.secret,
+			"-H", "X-Amz-Target: "+bus.Target, "-H", "Content-Type: application/x-amz-json-1.1", "-d", body,
+			"http://127.0.0.1:"+port+"/").CombinedOutput()
 		require.NoError(t, err, string(out))
 		require.Contains(t, string(out), c.says, name)
 	}
@@ -308,7 +350,8 @@ func TestS1CurlSigns(t *testing.T) {
 
 func TestAFileOfKeysThatCanNotBeReadIsAFaultOfOurs(t *testing.T) {
 	h := bus.Handler(bus.Config{
-		Store: &store{}, NewID: func() string { return "1" }, Now: time.Now, Log: slog.New(slog.DiscardHandler), Publishers: one{io.ErrClosedPipe},
+		Store: &store{}, NewID: func() string { return "1" }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Publishers: one{io.ErrClosedPipe},
 	})
 	q := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	sign(q, keyID, secret, "events", "x", body, time.Now())

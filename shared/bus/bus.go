@@ -117,7 +117,8 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var refused *sigv4.Error
 	if !errors.As(err, &refused) {
 		h.Log.Error("a call could not be checked", "error", err.Error())
-		refused = &sigv4.Error{Status: http.StatusInternalServerError, Code: "InternalFailure", Message: "the call could not be checked: make it again"}
+		refused = &sigv4.Error{Status: http.StatusInternalServerError, Code: "InternalFailure",
+			Message: "the call could not be checked: make it again"}
 	}
 	h.Log.Debug("call refused", "code", refused.Code, "reason", refused.Message, "from", r.RemoteAddr)
 	// What is left of the body is not waited for.
@@ -136,7 +137,8 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 		if code, why := h.check(e); code != "" {
 			answer.FailedEntryCount++
 			answer.Entries[i] = responseEntry{ErrorCode: code, ErrorMessage: why}
-			h.lines.Add(h.Log, now, slog.LevelWarn, logsample.Kind{Class: code}, "entry refused", "code", code, "reason", why, "source", short(e.Source), "detail_type", short(e.DetailType))
+			h.lines.Add(h.Log, now, slog.LevelWarn, logsample.Kind{Class: code}, "entry refused", "code", code,
+				"reason", why, "source", short(e.Source), "detail_type", short(e.DetailType))
 			continue
 		}
 		answer.Entries[i].EventID = h.NewID()
@@ -152,7 +154,8 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 		<-h.putting
 		if err != nil {
 			h.Log.Error("events could not be stored", "entries", len(entries), "error", err.Error())
-			h.fail(w, http.StatusInternalServerError, "InternalException", "the events could not be stored: send them again")
+			h.fail(w, http.StatusInternalServerError, "InternalException",
+				"the events could not be stored: send them again")
 			return
 		}
 	}

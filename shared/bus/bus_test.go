@@ -41,20 +41,23 @@ func serve(t *testing.T, s *store) *httptest.Server {
 	n := 0
 	server := httptest.NewServer(bus.Handler(bus.Config{
 		Store: s, Name: "tocsin", Now: func() time.Time { return time.Unix(1677628800, 0) },
-		NewID: func() string { n++; return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }, Log: slog.New(slog.DiscardHandler),
+		NewID: func() string { n++; return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) },
+		Log:   slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(server.Close)
 	return server
 }
 
 func sdk(address string) *eventbridge.Client {
-	return eventbridge.New(eventbridge.Options{BaseEndpoint: &address, Region: "eu-west-1", Credentials: aws.AnonymousCredentials{}, RetryMaxAttempts: 1})
+	return eventbridge.New(eventbridge.Options{BaseEndpoint: &address, Region: "eu-west-1",
+		Credentials: aws.AnonymousCredentials{}, RetryMaxAttempts: 1})
 }
 
 func good() types.PutEventsRequestEntry {
 	return types.PutEventsRequestEntry{
 		Source: aws.String("platform.users"), DetailType: aws.String("create_user"), EventBusName: aws.String("tocsin"),
-		Detail: aws.String(`{"version":1,"id":"1"}`), Time: aws.Time(time.Unix(1677628700, 0)), Resources: []string{"arn:aws:x"},
+		Detail: aws.String(`{"version":1,"id":"1"}`), Time: aws.Time(time.Unix(1677628700, 0)),
+		Resources: []string{"arn:aws:x"},
 	}
 }
 
@@ -65,13 +68,15 @@ func TestTheRealSDKPublishes(t *testing.T) {
 	second.EventBusName = aws.String("arn:aws:events:eu-west-1:123456789012:event-bus/tocsin")
 	third := good()
 	third.EventBusName = nil
-	out, err := client.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{good(), second, third}})
+	out, err := client.PutEvents(t.Context(),
+		&eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{good(), second, third}})
 	require.NoError(t, err)
 	require.Zero(t, out.FailedEntryCount)
 	require.Len(t, out.Entries, 3)
 	require.Len(t, *out.Entries[0].EventId, 36)
 	require.Equal(t, 1, s.calls, "one durable write for one call")
-	require.Equal(t, delivery.Entry{DetailType: "create_user", Detail: []byte(`{"version":1,"id":"1"}`), At: time.Unix(1677628800, 0).UTC()}, s.entries[0])
+	require.Equal(t, delivery.Entry{DetailType: "create_user", Detail: []byte(`{"version":1,"id":"1"}`),
+		At: time.Unix(1677628800, 0).UTC()}, s.entries[0])
 }
 
 func TestABadEntryIsAnsweredAsTheRealServiceDoesAndTheRestIsTaken(t *testing.T) {
@@ -79,13 +84,17 @@ func TestABadEntryIsAnsweredAsTheRealServiceDoesAndTheRestIsTaken(t *testing.T) 
 		spoil func(*types.PutEventsRequestEntry)
 		code  string
 	}{
-		"no source":               {func(e *types.PutEventsRequestEntry) { e.Source = nil }, "InvalidArgument"},
-		"no detail-type":          {func(e *types.PutEventsRequestEntry) { e.DetailType = nil }, "InvalidArgument"},
-		"no detail":               {func(e *types.PutEventsRequestEntry) { e.Detail = nil }, "InvalidArgument"},
-		"a source of AWS":         {func(e *types.PutEventsRequestEntry) { e.Source = aws.String("aws.ec2") }, "NotAuthorizedForSourceException"},
-		"a detail that is broken": {func(e *types.PutEventsRequestEntry) { e.Detail = aws.String(`{"a":`) }, "MalformedDetail"},
-		"a detail that is a list": {func(e *types.PutEventsRequestEntry) { e.Detail = aws.String(`[]`) }, "MalformedDetail"},
-		"another bus":             {func(e *types.PutEventsRequestEntry) { e.EventBusName = aws.String("elsewhere") }, "InvalidArgument"},
+		"no source":      {func(e *types.PutEventsRequestEntry) { e.Source = nil }, "InvalidArgument"},
+		"no detail-type": {func(e *types.PutEventsRequestEntry) { e.DetailType = nil }, "InvalidArgument"},
+		"no detail":      {func(e *types.PutEventsRequestEntry) { e.Detail = nil }, "InvalidArgument"},
+		"a source of AWS": {func(e *types.PutEventsRequestEntry) { e.Source = aws.String("aws.ec2") },
+			"NotAuthorizedForSourceException"},
+		"a detail that is broken": {func(e *types.PutEventsRequestEntry) { e.Detail = aws.String(`{"a":`) },
+			"MalformedDetail"},
+		"a detail that is a list": {func(e *types.PutEventsRequestEntry) { e.Detail = aws.String(`[]`) },
+			"MalformedDetail"},
+		"another bus": {func(e *types.PutEventsRequestEntry) { e.EventBusName = aws.String("elsewhere") },
+			"InvalidArgument"},
 		"an entry over the limit": {func(e *types.PutEventsRequestEntry) {
 			e.Detail = aws.String(`{"a":"` + strings.Repeat("x", 256<<10) + `"}`)
 		}, "InvalidArgument"},
@@ -94,7 +103,8 @@ func TestABadEntryIsAnsweredAsTheRealServiceDoesAndTheRestIsTaken(t *testing.T) 
 			s := &store{}
 			bad := good()
 			c.spoil(&bad)
-			out, err := sdk(serve(t, s).URL).PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{bad, good()}})
+			out, err := sdk(serve(t, s).URL).PutEvents(t.Context(),
+				&eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{bad, good()}})
 			require.NoError(t, err)
 			require.Equal(t, int32(1), out.FailedEntryCount)
 			require.Equal(t, c.code, *out.Entries[0].ErrorCode)
@@ -109,7 +119,8 @@ func TestAnEventOfAnUnknownKindIsTaken(t *testing.T) {
 	s := &store{}
 	e := good()
 	e.DetailType = aws.String("no_such_kind")
-	out, err := sdk(serve(t, s).URL).PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{e}})
+	out, err := sdk(serve(t, s).URL).PutEvents(t.Context(),
+		&eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{e}})
 	require.NoError(t, err)
 	require.Zero(t, out.FailedEntryCount)
 	require.Len(t, s.entries, 1)
@@ -127,7 +138,8 @@ func TestTooManyEntriesAreRefusedAsAWhole(t *testing.T) {
 }
 
 func TestWhatCouldNotBeStoredIsNotAnswered(t *testing.T) {
-	_, err := sdk(serve(t, &store{err: errors.New("disk full")}).URL).PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{good()}})
+	_, err := sdk(serve(t, &store{err: errors.New("disk full")}).URL).PutEvents(t.Context(),
+		&eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{good()}})
 	require.ErrorContains(t, err, "StatusCode: 500")
 	require.ErrorContains(t, err, "send them again")
 }
@@ -167,7 +179,8 @@ func FuzzPutEvents(f *testing.F) {
 	f.Add(`{"Entries":[{"Time":"2023-03-01T00:00:00Z"},null]}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		s := &store{}
-		h := bus.Handler(bus.Config{Store: s, Name: "tocsin", NewID: func() string { return "1" }, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+		h := bus.Handler(bus.Config{Store: s, Name: "tocsin", NewID: func() string { return "1" }, Now: time.Now,
+			Log: slog.New(slog.DiscardHandler)})
 		q := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		q.RemoteAddr, q.Host = "127.0.0.1:1", "localhost"
 		q.Header.Set("X-Amz-Target", bus.Target)
@@ -184,11 +197,13 @@ func TestH32AFloodOfRefusedEntriesIsALineAMinute(t *testing.T) {
 	var log bytes.Buffer
 	now := time.Unix(1677628800, 0)
 	h := bus.Handler(bus.Config{
-		Store: &store{}, Name: "tocsin", Now: func() time.Time { return now }, NewID: func() string { return "id" }, Log: slog.New(slog.NewJSONHandler(&log, nil)),
+		Store: &store{}, Name: "tocsin", Now: func() time.Time { return now }, NewID: func() string { return "id" },
+		Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	})
 	for range 120 {
 		for range 50 {
-			r := httptest.NewRequest(http.MethodPost, "http://localhost/", strings.NewReader(`{"Entries":[{"Source":"a","DetailType":"b","Detail":"no object"},{"Source":"a"}]}`))
+			r := httptest.NewRequest(http.MethodPost, "http://localhost/",
+				strings.NewReader(`{"Entries":[{"Source":"a","DetailType":"b","Detail":"no object"},{"Source":"a"}]}`))
 			r.RemoteAddr = "127.0.0.1:50000"
 			r.Header.Set("X-Amz-Target", bus.Target)
 			w := httptest.NewRecorder()

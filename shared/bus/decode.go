@@ -32,18 +32,22 @@ const (
 )
 
 var (
-	errTooLarge = &sigv4.Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLargeException", Message: "the request is too large"}
+	errTooLarge = &sigv4.Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLargeException",
+		Message: "the request is too large"}
 	// errBusy has the status that proxies and curl understand; the AWS clients go by the code and try again.
-	errBusy = &sigv4.Error{Status: http.StatusTooManyRequests, Code: "ThrottlingException", Message: "too much is being taken in at the moment: send the events again"}
+	errBusy = &sigv4.Error{Status: http.StatusTooManyRequests, Code: "ThrottlingException",
+		Message: "too much is being taken in at the moment: send the events again"}
 )
 
 func serialization(format string, args ...any) *sigv4.Error {
-	return &sigv4.Error{Status: http.StatusBadRequest, Code: "SerializationException", Message: "the request can not be read: " + fmt.Sprintf(format, args...)}
+	return &sigv4.Error{Status: http.StatusBadRequest, Code: "SerializationException",
+		Message: "the request can not be read: " + fmt.Sprintf(format, args...)}
 }
 
 func lengthError(has string) *sigv4.Error {
 	return &sigv4.Error{Status: http.StatusBadRequest, Code: "ValidationException", Message: fmt.Sprintf(
-		"1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length between 1 and %d, %s", maxEntries, has)}
+		"1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length "+
+			"between 1 and %d, %s", maxEntries, has)}
 }
 
 type request struct {

@@ -49,7 +49,8 @@ func call(h http.Handler, body io.Reader, encodings ...string) *httptest.Respons
 }
 
 func plain(s bus.Store) http.Handler {
-	return bus.Handler(bus.Config{Store: s, Name: "tocsin", NewID: func() string { return "1" }, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	return bus.Handler(bus.Config{Store: s, Name: "tocsin", NewID: func() string { return "1" }, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)})
 }
 
 // cost is what a call allocates in all, in bytes: more than it ever holds.
@@ -69,23 +70,37 @@ func TestS4ASmallCallDoesNotBecomeALargeOne(t *testing.T) {
 		kind   string
 		status int
 	}{
-		"1.7 million entries":            {packed(t, `{"Entries":[{}`, strings.Repeat(",{}", 1_700_000), `]}`), "ValidationException", 400},
-		"a million null entries":         {packed(t, `{"Entries":[null`, million(",null"), `]}`), "ValidationException", 400},
-		"a million Resources":            {packed(t, `{"Entries":[{"Source":"a","DetailType":"b","Detail":"{}","Resources":[""`, strings.Repeat(`,""`, 500_000), `]}]}`), "", 200},
-		"more Resources than a value":    {packed(t, `{"Entries":[{"Resources":[""`, million(`,""`), `]}]}`), "RequestEntityTooLargeException", 413},
-		"a million unknown members":      {packed(t, `{"a":0`, million(`,"a":0`), `}`), "SerializationException", 400},
-		"one member of many":             {packed(t, `{"a":[0`, million(",0"), `]}`), "RequestEntityTooLargeException", 413},
-		"spaces":                         {packed(t, strings.Repeat(" ", 30<<20)), "RequestEntityTooLargeException", 413},
-		"spaces behind":                  {packed(t, `{"Entries":[`+entry+`]}`, strings.Repeat(" ", 30<<20)), "RequestEntityTooLargeException", 413},
-		"one text":                       {packed(t, `{"Entries":[{"Detail":"`, strings.Repeat("x", 30<<20)), "RequestEntityTooLargeException", 413},
-		"deep lists":                     {packed(t, `{"a":`, million("[")), "SerializationException", 400},
-		"deep entries":                   {packed(t, `{"Entries":`, million("[")), "SerializationException", 400},
-		"deep resources":                 {packed(t, `{"Entries":[{"Resources":`, million("[")), "SerializationException", 400},
-		"a number of a million digits":   {packed(t, `{"Entries":[{"Time":`, million("9"), `}]}`), "SerializationException", 400},
-		"a large exponent":               {packed(t, `{"Entries":[{"Time":1e999999999}]}`), "SerializationException", 400},
+		"1.7 million entries": {packed(t, `{"Entries":[{}`, strings.Repeat(",{}", 1_700_000), `]}`),
+			"ValidationException", 400},
+		"a million null entries": {packed(t, `{"Entries":[null`, million(",null"), `]}`), "ValidationException",
+			400},
+		"a million Resources": {packed(t,
+			`{"Entries":[{"Source":"a","DetailType":"b","Detail":"{}","Resources":[""`, strings.Repeat(`,""`, 500_000),
+			`]}]}`), "", 200},
+		"more Resources than a value": {packed(t, `{"Entries":[{"Resources":[""`, million(`,""`), `]}]}`),
+			"RequestEntityTooLargeException", 413},
+		"a million unknown members": {packed(t, `{"a":0`, million(`,"a":0`), `}`), "SerializationException", 400},
+		"one member of many": {packed(t, `{"a":[0`, million(",0"), `]}`), "RequestEntityTooLargeException",
+			413},
+		"spaces": {packed(t, strings.Repeat(" ", 30<<20)), "RequestEntityTooLargeException",
+			413},
+		"spaces behind": {packed(t, `{"Entries":[`+entry+`]}`, strings.Repeat(" ", 30<<20)),
+			"RequestEntityTooLargeException", 413},
+		"one text": {packed(t, `{"Entries":[{"Detail":"`, strings.Repeat("x", 30<<20)),
+			"RequestEntityTooLargeException", 413},
+		"deep lists":   {packed(t, `{"a":`, million("[")), "SerializationException", 400},
+		"deep entries": {packed(t, `{"Entries":`, million("[")), "SerializationException", 400},
+		"deep resources": {packed(t, `{"Entries":[{"Resources":`, million("[")),
+			"SerializationException", 400},
+		"a number of a million digits": {packed(t, `{"Entries":[{"Time":`, million("9"), `}]}`),
+			"SerializationException", 400},
+		"a large exponent": {packed(t, `{"Entries":[{"Time":1e999999999}]}`), "SerializationException",
+			400},
 		"a key of a million letters":     {packed(t, `{"`, million("k"), `":1}`), "ValidationException", 400},
 		"many empty members of the gzip": {bytes.Repeat(packed(t, ""), 40_000), "SerializationException", 400},
-		"ten entries over the limit":     {packed(t, `{"Entries":[`, strings.Repeat(`{"Source":"a","DetailType":"b","Detail":"`+strings.Repeat("x", 300_000)+`"},`, 9)+entry, `]}`), "", 200},
+		"ten entries over the limit": {packed(t, `{"Entries":[`,
+			strings.Repeat(`{"Source":"a","DetailType":"b","Detail":"`+strings.Repeat("x", 300_000)+`"},`, 9)+entry,
+			`]}`), "", 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &store{}
@@ -129,7 +144,8 @@ func TestS4EncodingsOfACall(t *testing.T) {
 		"plain that is named gzip":   {[]byte(good), []string{"gzip"}, 400},
 		"gzip that is cut":           {zipped[:len(zipped)-9], []string{"gzip"}, 400},
 		"gzip without its check sum": {zipped[:len(zipped)-4], []string{"gzip"}, 400},
-		"gzip with a wrong sum":      {append(zipped[:len(zipped)-8:len(zipped)-8], 0, 0, 0, 0, 0, 0, 0, 0), []string{"gzip"}, 400},
+		"gzip with a wrong sum": {append(zipped[:len(zipped)-8:len(zipped)-8], 0, 0, 0, 0, 0, 0, 0, 0),
+			[]string{"gzip"}, 400},
 		"deflate":                    {deflated.Bytes(), []string{"deflate"}, 400},
 		"br":                         {zipped, []string{"br"}, 400},
 		"something behind":           {[]byte(good + "{}"), nil, 400},
@@ -144,7 +160,8 @@ func TestS4EncodingsOfACall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &store{}
-			w := call(plain(s), io.MultiReader(bytes.NewReader(c.body)), c.encodings...) // without a length, as when chunked
+			// without a length, as when chunked
+			w := call(plain(s), io.MultiReader(bytes.NewReader(c.body)), c.encodings...)
 			require.Equal(t, c.status, w.Code, w.Body.String())
 			require.Equal(t, c.status == 200, len(s.entries) == 1)
 		})
@@ -159,7 +176,8 @@ func TestResourcesCountAsTheRealServiceCountsThem(t *testing.T) {
 		`["` + strings.Repeat(`\u0061`, 200_000) + `"]`:                                   true,
 	} {
 		s := &store{}
-		w := call(plain(s), strings.NewReader(`{"Entries":[{"Source":"a","DetailType":"b","Detail":"{}","Resources":`+resources+`}]}`))
+		w := call(plain(s), strings.NewReader(`{"Entries":[{"Source":"a","DetailType":"b","Detail":"{}","Resources":`+
+			resources+`}]}`))
 		require.Equal(t, 200, w.Code)
 		require.Equal(t, ok, len(s.entries) == 1, "%.40s %s", resources, w.Body)
 	}
@@ -196,14 +214,17 @@ func TestS4BytesInProgressAreBounded(t *testing.T) {
 	h := plain(&store{})
 	server := httptest.NewServer(h)
 	defer server.Close()
-	half := `{"Entries":[` + strings.Repeat(`{"Source":"a","DetailType":"b","Detail":"{\"a\":\"`+strings.Repeat("x", 250_000)+`\"}"},`, 9)
+	half := `{"Entries":[` + strings.Repeat(`{"Source":"a","DetailType":"b","Detail":"{\"a\":\"`+
+		strings.Repeat("x", 250_000)+`\"}"},`, 9)
 	answers := make(chan int, 40)
 	for range 40 { // 90 MB, none of it finished
 		conn, err := net.Dial("tcp", server.Listener.Addr().String())
 		require.NoError(t, err)
 		defer conn.Close()
 		go func() {
-			_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: %s\r\nContent-Length: %d\r\n\r\n%s", bus.Target, len(half)+100, half)
+			_, _ = fmt.Fprintf(conn,
+				"POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: %s\r\nContent-Length: %d\r\n\r\n%s", bus.Target,
+				len(half)+100, half)
 			r, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil { // the answer to a call that is still being sent can be lost with the connection
 				answers <- http.StatusTooManyRequests

@@ -1,6 +1,7 @@
-// Package command is what triggers ask of the platform: to list an address, to mark requests, to group hits. The platform owns
-// the traffic, so Tocsin can only ask. Each command is an event on the bus, reaches integrations that subscribe to commands,
-// and is kept here until somebody says that it was taken: so nobody has to guess whether an address was blocked.
+// Package command is what triggers ask of the platform: to list an address, to mark requests, to group hits. The
+// platform owns the traffic, so Tocsin can only ask. Each command is an event on the bus, reaches integrations that
+// subscribe to commands, and is kept here until somebody says that it was taken: so nobody has to guess whether an
+// address was blocked.
 package command
 
 import (
@@ -42,7 +43,8 @@ func Of(e event.Event) (c Command, ok bool) {
 	if !e.Kind.Command() {
 		return c, false
 	}
-	return Command{ID: e.ID, Tenant: e.Tenant, Kind: e.Kind, At: e.Time.UTC(), Data: event.Data[event.CommandData](e)}, true
+	return Command{ID: e.ID, Tenant: e.Tenant, Kind: e.Kind, At: e.Time.UTC(), Data: event.Data[event.CommandData](e)},
+		true
 }
 
 // State says whether it was acknowledged.
@@ -65,8 +67,8 @@ type Query struct {
 	Limit   int
 }
 
-// Store keeps commands. They are put in by delivery.Log.Accept, together with their event, and are kept as long as events are.
-// Implementations are safe for concurrent use.
+// Store keeps commands. They are put in by delivery.Log.Accept, together with their event, and are kept as long as
+// events are. Implementations are safe for concurrent use.
 type Store interface {
 	// List answers a query.
 	List(ctx context.Context, q Query) ([]Command, error)

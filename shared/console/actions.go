@@ -84,8 +84,10 @@ type HealthView struct {
 type healthOutput struct{ Body HealthView }
 
 // relayWords state the limit of mails on request; the number is the deployment's.
-const relayWords = "An account can have so many mails an hour (200, if the deployment says nothing else) sent to addresses other than that of who asks, " +
-	"by tests, reports on demand and replays of what arrived, and by sending mails of people and reports again, together; 429 and Retry-After say when there is room again."
+const relayWords = "An account can have so many mails an hour (200, if the deployment says nothing else) sent to " +
+	"addresses other than that of who asks, " +
+	"by tests, reports on demand and replays of what arrived, and by sending mails of people and reports again, " +
+	"together; 429 and Retry-After say when there is room again."
 
 func (s *server) actions(api huma.API) {
 	tags := []string{"Integrations"}
@@ -93,11 +95,14 @@ func (s *server) actions(api huma.API) {
 		verb, summary, description string
 		on                         bool
 	}{
-		{"enable", "Enable an integration", "Events are delivered from now on, and a new health window begins. It is no error when it is enabled already.", true},
-		{"disable", "Disable an integration", "Its settings are kept. What waits to be sent to it is not sent, and can be replayed.", false},
+		{"enable", "Enable an integration", "Events are delivered from now on, and a new health window begins. It is " +
+			"no error when it is enabled already.", true},
+		{"disable", "Disable an integration",
+			"Its settings are kept. What waits to be sent to it is not sent, and can be replayed.", false},
 	} {
 		huma.Register(api, s.operation(access.Administer, huma.Operation{
-			OperationID: a.verb + "-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/" + a.verb, Tags: tags, Errors: []int{404, 409, 412},
+			OperationID: a.verb + "-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/" + a.verb,
+			Tags: tags, Errors: []int{404, 409, 412},
 			Summary: a.summary, Description: a.description,
 		}), func(ctx context.Context, in *conditionalInput) (*integrationOutput, error) {
 			var i integration.Integration
@@ -113,8 +118,10 @@ func (s *server) actions(api huma.API) {
 		})
 	}
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "test-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/test", Tags: tags, Errors: []int{404, 429},
-		Summary: "Test a saved integration", Description: "Sends test messages now and answers what the system said. A test is not retried and does not count for the health of the integration. " + relayWords,
+		OperationID: "test-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/test", Tags: tags,
+		Errors:  []int{404, 429},
+		Summary: "Test a saved integration", Description: "Sends test messages now and answers what the system said. " +
+			"A test is not retried and does not count for the health of the integration. " + relayWords,
 	}), func(ctx context.Context, in *idInput) (*testOutput, error) {
 		i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
 		if err != nil {
@@ -124,19 +131,29 @@ func (s *server) actions(api huma.API) {
 		return s.test(ctx, opened, err)
 	})
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags, Errors: []int{400, 404, 413, 415, 422, 429},
-		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a saved integration, masks stand for its secrets, unless the other parameters would send them to another receiver than the saved one: then 422 names those to enter again. " + relayWords,
+		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags,
+		Errors:  []int{400, 404, 413, 415, 422, 429},
+		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a " +
+			"saved integration, masks stand for its secrets, unless the other parameters would send them to another " +
+			"receiver than the saved one: then 422 names those to enter again. " + relayWords,
 	}), func(ctx context.Context, in *unsavedInput) (*testOutput, error) {
-		opened, err := s.Integrations.OpenUnsaved(ctx, principal(ctx).Tenant, in.Body.Integration, in.Body.System, in.Body.Parameters)
+		opened, err := s.Integrations.OpenUnsaved(ctx, principal(ctx).Tenant, in.Body.Integration, in.Body.System,
+			in.Body.Parameters)
 		return s.test(ctx, opened, err)
 	})
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "list-choices", Method: http.MethodPost, Path: "/v1/integrations/choices", Tags: tags, Errors: []int{400, 404, 413, 415, 422},
-		Summary: "List the values of a parameter", Description: "Asks the system for the values that one of its `choosable` parameters can have: the projects of Jira. The other parameters must be right; those that are still to be chosen may be missing. With the id of a saved integration, masks stand for its secrets, as in test-parameters.",
+		OperationID: "list-choices", Method: http.MethodPost, Path: "/v1/integrations/choices", Tags: tags,
+		Errors:  []int{400, 404, 413, 415, 422},
+		Summary: "List the values of a parameter", Description: "Asks the system for the values that one of its " +
+			"`choosable` parameters can have: the projects of Jira. The other parameters must be right; those that " +
+			"are still to be chosen may be missing. With the id of a saved integration, masks stand for its secrets, " +
+			"as in test-parameters.",
 	}), s.choices)
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "get-integration-health", Method: http.MethodGet, Path: "/v1/integrations/{id}/health", Tags: tags, Errors: []int{404},
-		Summary: "Read an integration's health", Description: "How many requests of the window were made and failed, and how near that is to being switched off.",
+		OperationID: "get-integration-health", Method: http.MethodGet, Path: "/v1/integrations/{id}/health", Tags: tags,
+		Errors:      []int{404},
+		Summary:     "Read an integration's health",
+		Description: "How many requests of the window were made and failed, and how near that is to being switched off.",
 	}), s.health)
 }
 
@@ -155,7 +172,8 @@ func (s *server) test(ctx context.Context, opened integration.Opened, err error)
 // used logs that a person had secrets sent: who, and where to.
 func (s *server) used(ctx context.Context, what string, opened integration.Opened, host string) {
 	p := principal(ctx)
-	s.Log.Info(what, "tenant", p.Tenant, "integration", opened.Of, "system", opened.System.Name, "host", host, "by", p.Who())
+	s.Log.Info(what, "tenant", p.Tenant, "integration", opened.Of, "system", opened.System.Name, "host", host, "by",
+		p.Who())
 }
 
 func (s *server) choices(ctx context.Context, in *choicesInput) (*choicesOutput, error) {
@@ -182,7 +200,8 @@ func testView(r delivery.TestResult) TestView {
 	for _, m := range r.Messages {
 		v.Delivered = v.Delivered && m.Delivered
 		v.Messages = append(v.Messages, TestMessageView{
-			Summary: m.Summary, Delivered: m.Delivered, Status: m.Status, Reason: m.Reason, Answer: m.Answer, TookMS: m.Took.Milliseconds(),
+			Summary: m.Summary, Delivered: m.Delivered, Status: m.Status, Reason: m.Reason, Answer: m.Answer,
+			TookMS: m.Took.Milliseconds(),
 		})
 	}
 	return v
@@ -209,8 +228,9 @@ func (s *server) healthOf(ctx context.Context, i integration.Integration) (*Heal
 	rule := s.Health.Rule.Filled()
 	w := rule.Window(series)
 	v := &HealthView{
-		Tally: w.Tally, Steps: w.Spread, LimitPercent: rule.Percent, MinimumSample: rule.Minimum, MinimumSteps: rule.Spread,
-		LastingMin: int(max(0, rule.Lasting).Minutes()), WindowHours: int(rule.Span.Hours()),
+		Tally: w.Tally, Steps: w.Spread, LimitPercent: rule.Percent, MinimumSample: rule.Minimum,
+		MinimumSteps: rule.Spread,
+		LastingMin:   int(max(0, rule.Lasting).Minutes()), WindowHours: int(rule.Span.Hours()),
 		Series: append([]health.Point{}, series...),
 	}
 	var since time.Time

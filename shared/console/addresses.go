@@ -37,8 +37,8 @@ type AddressList struct {
 	Addresses []AddressView `json:"addresses" doc:"admit all of them; empty when this installation lists none: it does not tell then where its requests come from"`
 }
 
-// addresses registers the list. Nothing in it is a tenant's, and who keeps a firewall need not be an administrator: it is for
-// every role that has the Console.
+// addresses registers the list. Nothing in it is a tenant's, and who keeps a firewall need not be an administrator: it
+// is for every role that has the Console.
 func (s *server) addresses(api huma.API) {
 	list := &AddressList{Addresses: []AddressView{}}
 	h := sha256.New()
@@ -52,8 +52,11 @@ func (s *server) addresses(api huma.API) {
 	}
 	tag := `"` + hex.EncodeToString(h.Sum(nil)[:8]) + `"`
 	huma.Register(api, s.operation(access.Addresses, huma.Operation{
-		OperationID: "list-egress-addresses", Method: http.MethodGet, Path: "/v1/egress-addresses", Tags: []string{"Systems"},
-		Summary: "List the addresses to admit", Description: "Where requests to your systems come from: what to admit where a firewall or an access list stands before them. Mails come from the mail service. For every role that has the Console.",
+		OperationID: "list-egress-addresses", Method: http.MethodGet, Path: "/v1/egress-addresses",
+		Tags:    []string{"Systems"},
+		Summary: "List the addresses to admit", Description: "Where requests to your systems come from: what to " +
+			"admit where a firewall or an access list stands before them. Mails come from the mail service. For " +
+			"every role that has the Console.",
 		Responses: map[string]*huma.Response{"304": {Description: "The list is the one that you read"}},
 	}), func(_ context.Context, in *addressesInput) (*addressesOutput, error) {
 		out := &addressesOutput{Status: http.StatusOK, ETag: tag, CacheControl: "private, no-cache", Body: list}
@@ -64,8 +67,8 @@ func (s *server) addresses(api huma.API) {
 	})
 }
 
-// notModified compares an If-None-Match weakly, as RFC 9110 (13.1.2) asks: a proxy that compresses answers may have made the
-// tag weak.
+// notModified compares an If-None-Match weakly, as RFC 9110 (13.1.2) asks: a proxy that compresses answers may have
+// made the tag weak.
 func notModified(ifNoneMatch, tag string) bool {
 	return slices.ContainsFunc(strings.Split(ifNoneMatch, ","), func(one string) bool {
 		one = strings.TrimSpace(one)

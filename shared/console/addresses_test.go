@@ -18,10 +18,12 @@ func TestM3TheAddressesToAdmitAreListedForEveryRoleOfTheConsole(t *testing.T) {
 	none := a.header.Get("ETag")
 
 	var err error
-	r.config.EgressAddresses, err = egress.ParseAddresses("198.51.100.7@eu-west-1,203.0.113.0/28,198.51.100.9@eu-central-1/spare")
+	r.config.EgressAddresses,
+		err = egress.ParseAddresses("198.51.100.7@eu-west-1,203.0.113.0/28,198.51.100.9@eu-central-1/spare")
 	require.NoError(t, err)
 	r.handler = console.New(r.config)
-	for _, role := range []access.Role{access.Administrator, access.Analyst, access.ReadOnly, access.APIDeveloper, access.Operator} {
+	for _, role := range []access.Role{access.Administrator, access.Analyst, access.ReadOnly, access.APIDeveloper,
+		access.Operator} {
 		r.token = r.issue("42", role)
 		a = r.call("GET", "/v1/egress-addresses", "")
 		require.Equal(t, 200, a.status, a.raw)
@@ -37,7 +39,8 @@ func TestM3TheAddressesToAdmitAreListedForEveryRoleOfTheConsole(t *testing.T) {
 
 	tag := a.header.Get("ETag")
 	require.NotEqual(t, none, tag)
-	for condition, status := range map[string]int{tag: 304, "W/" + tag: 304, `"other", ` + tag: 304, "*": 304, none: 200, `"other"`: 200, tag[1:]: 200} {
+	for condition, status := range map[string]int{tag: 304, "W/" + tag: 304, `"other", ` + tag: 304, "*": 304,
+		none: 200, `"other"`: 200, tag[1:]: 200} {
 		got := r.call("GET", "/v1/egress-addresses", "", "If-None-Match", condition)
 		require.Equal(t, status, got.status, condition)
 		require.Equal(t, tag, got.header.Get("ETag"))

@@ -52,12 +52,16 @@ func (s *server) commands(api huma.API) {
 	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "list-commands", Method: http.MethodGet, Path: "/v1/commands", Tags: tags, Errors: []int{400, 422},
 		Summary: "List what triggers asked of the platform",
-		Description: "Commands to list an address, to mark requests and to group hits. Tocsin can only ask: whoever carries them out takes them here, " +
-			"from the bus, or by an integration that subscribes to commands, and acknowledges each. They are kept as long as events are.",
+		Description: "Commands to list an address, to mark requests and to group hits. Tocsin can only ask: whoever " +
+			"carries them out takes them here, " +
+			"from the bus, or by an integration that subscribes to commands, and acknowledges each. They are kept as " +
+			"long as events are.",
 	}), s.listCommands)
 	huma.Register(api, s.operation(access.Triggers, huma.Operation{
-		OperationID: "acknowledge-command", Method: http.MethodPost, Path: "/v1/commands/{id}/ack", Tags: tags, Errors: []int{404},
-		Summary: "Say that a command was taken", Description: "It is no error when it already was: the answer says by whom first, and when.",
+		OperationID: "acknowledge-command", Method: http.MethodPost, Path: "/v1/commands/{id}/ack", Tags: tags,
+		Errors:      []int{404},
+		Summary:     "Say that a command was taken",
+		Description: "It is no error when it already was: the answer says by whom first, and when.",
 	}), func(ctx context.Context, in *idInput) (*commandOutput, error) {
 		p := principal(ctx)
 		c, err := s.Commands.Acknowledge(ctx, p.Tenant, in.ID, cmp.Or(p.Email, p.Name, string(p.Role)), s.Now().UTC())
@@ -99,8 +103,9 @@ func (s *server) listCommands(ctx context.Context, in *commandsInput) (*commands
 
 func commandView(c command.Command) CommandView {
 	v := CommandView{
-		ID: c.ID, Kind: c.Kind, At: c.At, State: c.State(), AcknowledgedBy: c.AcknowledgedBy, Trigger: c.Data.TriggerID, TriggerName: c.Data.TriggerName,
-		IP: c.Data.IP, LockTime: c.Data.LockTime, Mark: c.Data.Mark, From: c.Data.From, To: c.Data.To,
+		ID: c.ID, Kind: c.Kind, At: c.At, State: c.State(), AcknowledgedBy: c.AcknowledgedBy, Trigger: c.Data.TriggerID,
+		TriggerName: c.Data.TriggerName,
+		IP:          c.Data.IP, LockTime: c.Data.LockTime, Mark: c.Data.Mark, From: c.Data.From, To: c.Data.To,
 	}
 	if !c.AcknowledgedAt.IsZero() {
 		v.AcknowledgedAt = &c.AcknowledgedAt

@@ -36,13 +36,15 @@ func TestP2CommandsAreListedAndAcknowledged(t *testing.T) {
 	require.Len(t, a.body["items"], 2)
 	first := a.body["items"].([]any)[0].(map[string]any)
 	require.Equal(t, map[string]any{
-		"id": "trigger:t1:c:block_ips", "kind": "ip_denylist_requested", "at": "2023-03-01T00:00:02Z", "state": "pending", "trigger_id": "t1",
+		"id": "trigger:t1:c:block_ips", "kind": "ip_denylist_requested", "at": "2023-03-01T00:00:02Z",
+		"state": "pending", "trigger_id": "t1",
 		"trigger_name": "Payloads", "ip": "203.0.113.7", "lock_time": 3600.0,
 	}, first)
 	next := r.call("GET", "/v1/commands?limit=2&cursor="+a.body["next_cursor"].(string), "")
 	require.Len(t, next.body["items"], 1)
 	require.NotContains(t, next.body, "next_cursor")
-	require.Equal(t, 400, r.call("GET", "/v1/dead-letters?cursor="+a.body["next_cursor"].(string), "").status, "a cursor of another list")
+	require.Equal(t, 400, r.call("GET", "/v1/dead-letters?cursor="+a.body["next_cursor"].(string), "").status,
+		"a cursor of another list")
 
 	self := "/v1/commands/" + url.PathEscape("trigger:t1:c:block_ips") + "/ack"
 	done := r.call("POST", self, "")
@@ -86,11 +88,14 @@ func TestP2TheWebhookOffersCommandsAndNoMessengerDoes(t *testing.T) {
 func TestP6ARejectedEventIsSentThroughAgainOnce(t *testing.T) {
 	r := start(t)
 	reject := func(tenant string, n int) {
-		require.NoError(t, r.db.Bus().Put(t.Context(), []delivery.Entry{{DetailType: "a_new_kind", Detail: []byte(`{}`), At: time.Now()}}))
+		require.NoError(t, r.db.Bus().Put(t.Context(),
+			[]delivery.Entry{{DetailType: "a_new_kind", Detail: []byte(`{}`), At: time.Now()}}))
 		entries, err := r.db.Bus().Receive(t.Context(), 10)
 		require.NoError(t, err)
 		require.Len(t, entries, n)
-		require.NoError(t, r.db.Deliveries().Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: entries[n-1], Tenant: tenant, Reason: "not a known kind"}}}))
+		require.NoError(t, r.db.Deliveries().Accept(t.Context(),
+			delivery.Intake{Rejected: []delivery.Rejected{
+				{Entry: entries[n-1], Tenant: tenant, Reason: "not a known kind"}}}))
 	}
 	reject("42", 1)
 	reject("", 1)

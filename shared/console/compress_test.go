@@ -24,5 +24,6 @@ func TestLargeAnswersAreCompressed(t *testing.T) {
 	got, err := io.ReadAll(z)
 	require.NoError(t, err)
 	require.JSONEq(t, plain.raw, string(got))
-	require.Empty(t, r.call("GET", "/v1/session", "", "Accept-Encoding", "gzip").header.Get("Content-Encoding"), "a small one is not worth it")
+	require.Empty(t, r.call("GET", "/v1/session", "", "Accept-Encoding", "gzip").header.Get("Content-Encoding"),
+		"a small one is not worth it")
 }

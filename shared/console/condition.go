@@ -44,7 +44,8 @@ func (s *server) unlessChanged(ctx context.Context, ifMatch string, change func(
 	}
 	for range conflictTries {
 		err = change(revision)
-		if revision != 0 || !errors.Is(err, integration.ErrConflict) && !errors.Is(err, trigger.ErrConflict) || ctx.Err() != nil {
+		if revision != 0 || !errors.Is(err, integration.ErrConflict) && !errors.Is(err, trigger.ErrConflict) ||
+			ctx.Err() != nil {
 			return s.answer(err)
 		}
 	}

@@ -40,12 +40,13 @@ type Systems interface {
 	Lookup(name string) (s destination.System, available, ok bool)
 }
 
-// Tester serves what a form asks a system for (the test button, the values that a parameter can have), and the page that
-// shows what was sent.
+// Tester serves what a form asks a system for (the test button, the values that a parameter can have), and the page
+// that shows what was sent.
 type Tester interface {
 	Choose(ctx context.Context, opened integration.Opened, field string) (delivery.Choice, error)
 	Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (delivery.TestResult, error)
-	Replicas(ctx context.Context, opener delivery.Opener, i integration.Integration, d delivery.Delivery) ([]delivery.Replica, error)
+	Replicas(ctx context.Context, opener delivery.Opener, i integration.Integration,
+		d delivery.Delivery) ([]delivery.Replica, error)
 }
 
 // Mail is a mail of the outbox.
@@ -79,7 +80,8 @@ type Config struct {
 	// Commands are what triggers asked of the platform; nil = this deployment has no triggers.
 	Commands command.Store
 
-	// EgressAddresses are where requests to customers' systems come from, as the operator says; none = that is not said.
+	// EgressAddresses are where requests to customers' systems come from, as the operator says; none = that is not
+	// said.
 	EgressAddresses []egress.Address
 	// Telegram binds chats; nil = this API does not.
 	Telegram *bot.Bot
@@ -96,8 +98,8 @@ type Config struct {
 	// Reports makes reports, nil = this deployment has none; Ordered wakes it, nil = it looks by itself.
 	Reports *report.Service
 	Ordered func(ctx context.Context, r report.Report)
-	// Profiles keeps each person's notifications, nil = there are none; with it Blocks has the addresses that nothing is sent
-	// to, and Leaving the links of mails.
+	// Profiles keeps each person's notifications, nil = there are none; with it Blocks has the addresses that nothing
+	// is sent to, and Leaving the links of mails.
 	Profiles *profile.Service
 	Blocks   mail.Blocks
 	Leaving  profile.Leaving
@@ -111,8 +113,8 @@ type Config struct {
 	Wake func(lanes ...delivery.Lane)
 }
 
-// New makes the handler: the Console's pages at /, the API under /v1, its document at /openapi.json, /openapi.yaml and, for
-// a reader, /docs, /healthz, and what Telegram calls.
+// New makes the handler: the Console's pages at /, the API under /v1, its document at /openapi.json, /openapi.yaml and,
+// for a reader, /docs, /healthz, and what Telegram calls.
 func New(c Config) http.Handler {
 	if c.Changed == nil {
 		c.Changed = func(string, string) {}
@@ -185,7 +187,9 @@ const compressFrom = 1400
 // compress packs the API's answers: the catalogue alone is half of what a browser loads at first. The pages' files are
 // packed already, and are left as they are. No answer holds both a secret and what a stranger chose.
 func compress(h http.Handler) http.HandlerFunc {
-	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(compressFrom), gzhttp.ContentTypes([]string{"application/json", "application/problem+json", "application/yaml", "text/csv", "text/html"}))
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(compressFrom),
+		gzhttp.ContentTypes([]string{"application/json", "application/problem+json", "application/yaml", "text/csv",
+			"text/html"}))
 	if err != nil {
 		panic(err) // the options are valid ones
 	}
@@ -204,12 +208,18 @@ func document(platform string) huma.Config {
 	c.CreateHooks = nil // no $schema member in every answer
 	c.RejectUnknownQueryParameters = true
 	c.DocsPath = "" // ours, without a script from another host
-	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, test them, read what was delivered, send again what was not.\n\n" +
-		"Every call needs a token (`Authorization: Bearer …`): an administrator's, but for your own profile and the addresses to admit, which are for every role, and for reports. The tenant is the token's. Secrets are write-only: an answer shows `" +
-		destination.SecretMask + "`, and an update that sends the mask back keeps the secret, as long as it goes to the same receiver.\n\n" +
-		"A deployment bounds the calls of an account in a minute. What is over that is answered 429; `Retry-After` says in how many seconds the next minute begins."
+	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, " +
+		"test them, read what was delivered, send again what was not.\n\n" +
+		"Every call needs a token (`Authorization: Bearer …`): an administrator's, but for your own profile and the " +
+		"addresses to admit, which are for every role, and for reports. The tenant is the token's. Secrets are " +
+		"write-only: an answer shows `" +
+		destination.SecretMask +
+		"`, and an update that sends the mask back keeps the secret, as long as it goes to the same receiver.\n\n" +
+		"A deployment bounds the calls of an account in a minute. What is over that is answered 429; `Retry-After` " +
+		"says in how many seconds the next minute begins."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "Claims: iss, aud, exp, tenant, role; client_name, email and name where known."},
+		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT",
+			Description: "Claims: iss, aud, exp, tenant, role; client_name, email and name where known."},
 	}
 	c.Security = []map[string][]string{{"token": {}}}
 	return c

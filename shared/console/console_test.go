@@ -67,11 +67,13 @@ func start(t *testing.T, allow ...string) *rig {
 	policy := egress.Policy{Allow: allow}
 	log := slog.New(slog.DiscardHandler)
 	newID := func() string { return ulid.Make().String() }
-	service := &integration.Service{Store: r.db.Integrations(), Keys: keys, Systems: catalogue.Default(), Addresses: policy, Now: time.Now, NewID: newID, Log: log}
+	service := &integration.Service{Store: r.db.Integrations(), Keys: keys, Systems: catalogue.Default(),
+		Addresses: policy, Now: time.Now, NewID: newID, Log: log}
 	people := &profile.Service{Store: r.db.People(), Now: time.Now, Log: log}
 	r.links = profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
 	r.reports = &report.Service{
-		Store: r.db.Reports(), Ledger: r.db.Ledger(), Renderer: pdf.Renderer{}, Bus: r.db.Bus(), Platform: "Tocsin", Now: time.Now, NewID: newID, Log: log,
+		Store: r.db.Reports(), Ledger: r.db.Ledger(), Renderer: pdf.Renderer{}, Bus: r.db.Bus(), Platform: "Tocsin",
+		Now: time.Now, NewID: newID, Log: log,
 	}
 	r.config = console.Config{
 		Platform: "Tocsin", Integrations: service, Systems: catalogue.Default(), Deliveries: r.db.Deliveries(),
@@ -82,11 +84,13 @@ func start(t *testing.T, allow ...string) *rig {
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 		},
 		Authenticator: r.tokens, Now: time.Now, NewID: newID, Log: log,
-		Changed:  func(_, id string) { r.changed = append(r.changed, id) },
-		Wake:     func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
-		Triggers: &trigger.Service{Store: r.db.Triggers(), Integrations: r.db.Integrations(), Systems: catalogue.Default(), Now: time.Now, NewID: newID, Log: log},
-		Recovery: &delivery.Recovery{Fanout: &delivery.Fanout{Systems: catalogue.Default()}, Journal: r.db.Deliveries(), Now: time.Now},
-		Reports:  r.reports, Profiles: people, Blocks: r.db.Blocks(),
+		Changed: func(_, id string) { r.changed = append(r.changed, id) },
+		Wake:    func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
+		Triggers: &trigger.Service{Store: r.db.Triggers(), Integrations: r.db.Integrations(),
+			Systems: catalogue.Default(), Now: time.Now, NewID: newID, Log: log},
+		Recovery: &delivery.Recovery{Fanout: &delivery.Fanout{Systems: catalogue.Default()}, Journal: r.db.Deliveries(),
+			Now: time.Now},
+		Reports: r.reports, Profiles: people, Blocks: r.db.Blocks(),
 		Leaving: profile.Leaving{Links: r.links, Profiles: people, Blocks: r.db.Blocks(), Now: time.Now},
 	}
 	r.handler = console.New(r.config)
@@ -95,7 +99,8 @@ func start(t *testing.T, allow ...string) *rig {
 }
 
 func (r *rig) issue(tenant string, role access.Role) string {
-	token, err := r.tokens.Issue(access.Principal{Tenant: tenant, ClientName: "Acme", Role: role, Email: r.email, Name: "Ada Lovelace"}, time.Hour)
+	token, err := r.tokens.Issue(access.Principal{Tenant: tenant, ClientName: "Acme", Role: role, Email: r.email,
+		Name: "Ada Lovelace"}, time.Hour)
 	require.NoError(r.t, err)
 	return token
 }
@@ -138,7 +143,9 @@ func (r *rig) create(body string) answer {
 
 func (r *rig) slack(name string) string {
 	r.t.Helper()
-	a := r.create(fmt.Sprintf(`{"system":"slack","name":%q,"events":[{"event":"system"},{"event":"scope","active":false}],"parameters":{"webhook_url":%q}}`, name, slackURL))
+	a := r.create(
+		fmt.Sprintf(
+			`{"system":"slack","name":%q,"events":[{"event":"system"},{"event":"scope","active":false}],"parameters":{"webhook_url":%q}}`, name, slackURL))
 	return a.body["id"].(string)
 }
 
@@ -146,7 +153,8 @@ func TestOnlyAnAdministratorIsLetIn(t *testing.T) {
 	r := start(t)
 	good := r.token
 	for role, want := range map[access.Role]int{
-		access.Administrator: 200, access.GlobalAdministrator: 200, access.Analyst: 403, access.ReadOnly: 403, access.APIDeveloper: 403, access.Deploy: 403, "": 403,
+		access.Administrator: 200, access.GlobalAdministrator: 200, access.Analyst: 403, access.ReadOnly: 403,
+		access.APIDeveloper: 403, access.Deploy: 403, "": 403,
 	} {
 		r.token = r.issue("42", role)
 		for _, path := range []string{"/v1/systems", "/v1/integrations"} {
@@ -213,7 +221,8 @@ func TestTheLifeOfAnIntegration(t *testing.T) {
 	path := "/v1/integrations/" + id
 	require.JSONEq(t, made.raw, r.call("GET", path, "").raw)
 
-	a := r.call("PATCH", path, `{"name":"Ops","parameters":{"webhook_url":"********"}}`, "If-Match", `"1"`, "Content-Type", "application/merge-patch+json")
+	a := r.call("PATCH", path, `{"name":"Ops","parameters":{"webhook_url":"********"}}`, "If-Match", `"1"`,
+		"Content-Type", "application/merge-patch+json")
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, "Ops", a.body["name"])
 	require.Equal(t, `"2"`, a.header.Get("ETag"))
@@ -223,7 +232,8 @@ func TestTheLifeOfAnIntegration(t *testing.T) {
 
 	require.Equal(t, http.StatusPreconditionFailed, r.call("PATCH", path, `{"name":"Late"}`, "If-Match", `"1"`).status)
 	require.Equal(t, http.StatusPreconditionFailed, r.call("DELETE", path, "", "If-Match", `"1"`).status)
-	require.Equal(t, http.StatusPreconditionFailed, r.call("PATCH", path, `{"name":"X"}`, "If-Match", `"nonsense"`).status)
+	require.Equal(t, http.StatusPreconditionFailed,
+		r.call("PATCH", path, `{"name":"X"}`, "If-Match", `"nonsense"`).status)
 	require.Equal(t, 200, r.call("PATCH", path, `{"events":[]}`).status, "without If-Match the last change wins")
 
 	off := r.call("POST", path+"/disable", "")
@@ -246,7 +256,8 @@ func TestTheLifeOfAnIntegration(t *testing.T) {
 		kinds = append(kinds, e.DetailType)
 		require.NotContains(t, string(e.Detail), "s3cr3t")
 	}
-	require.Equal(t, []string{"create_integration", "update_integration", "update_integration", "disable_integration", "enable_integration", "delete_integration"}, kinds)
+	require.Equal(t, []string{"create_integration", "update_integration", "update_integration", "disable_integration",
+		"enable_integration", "delete_integration"}, kinds)
 }
 
 func TestTheSecretItselfIsKept(t *testing.T) {
@@ -259,7 +270,8 @@ func TestTheSecretItselfIsKept(t *testing.T) {
 	}))
 	defer receiver.Close()
 	r := start(t, receiver.Listener.Addr().String())
-	id := r.create(fmt.Sprintf(`{"system":"slack","parameters":{"webhook_url":%q}}`, receiver.URL+"/s3cr3t")).body["id"].(string)
+	id := r.create(fmt.Sprintf(`{"system":"slack","parameters":{"webhook_url":%q}}`, receiver.URL+"/s3cr3t")).
+		body["id"].(string)
 	masked, err := json.Marshal(r.call("GET", "/v1/integrations/"+id, "").body["parameters"])
 	require.NoError(t, err)
 	require.Equal(t, 200, r.call("PATCH", "/v1/integrations/"+id, `{"parameters":`+string(masked)+`}`).status)
@@ -269,7 +281,8 @@ func TestTheSecretItselfIsKept(t *testing.T) {
 	require.Len(t, a.body["messages"], 4, "facts, 1.12: a messenger gets four")
 	require.Equal(t, 4, hits)
 	require.Contains(t, a.raw, "[Test message] [Acme] New user was added")
-	unsaved := r.call("POST", "/v1/integrations/test", `{"integration":"`+id+`","parameters":{"webhook_url":"********"}}`)
+	unsaved := r.call("POST", "/v1/integrations/test", `{"integration":"`+id+
+		`","parameters":{"webhook_url":"********"}}`)
 	require.Equal(t, 200, unsaved.status, unsaved.raw)
 	require.Equal(t, 8, hits, "a mask in a form stands for the saved secret")
 }
@@ -280,7 +293,9 @@ func TestATestTellsWhatWentWrong(t *testing.T) {
 	}))
 	defer receiver.Close()
 	r := start(t, receiver.Listener.Addr().String(), "127.0.0.1:1")
-	a := r.call("POST", "/v1/integrations/test", fmt.Sprintf(`{"system":"web_hooks","parameters":{"url":%q,"headers":{"Authorization":"Bearer s3cr3t-token"}}}`, receiver.URL))
+	a := r.call("POST", "/v1/integrations/test",
+		fmt.Sprintf(`{"system":"web_hooks","parameters":{"url":%q,"headers":{"Authorization":"Bearer s3cr3t-token"}}}`,
+			receiver.URL))
 	require.Equal(t, 200, a.status, a.raw)
 	m := a.body["messages"].([]any)[0].(map[string]any)
 	require.Equal(t, false, a.body["delivered"])
@@ -318,22 +333,33 @@ func TestChoicesAreReadFromTheSystem(t *testing.T) {
 	}
 	a := ask("project", "")
 	require.Equal(t, 200, a.status, a.raw)
-	require.Equal(t, []any{map[string]any{"value": "OPS", "title": "Operations (OPS)"}, map[string]any{"value": "SEC", "title": "security (SEC)"}}, a.body["choices"])
-	require.Equal(t, []any{map[string]any{"value": "10001", "title": "Bug"}}, ask("issue_type", `,"project":"SEC"`).body["choices"])
-	require.Equal(t, "choose the project first: the issue types are those of a project", ask("issue_type", "").body["reason"])
+	require.Equal(t, []any{map[string]any{"value": "OPS", "title": "Operations (OPS)"},
+		map[string]any{"value": "SEC", "title": "security (SEC)"}}, a.body["choices"])
+	require.Equal(t, []any{map[string]any{"value": "10001", "title": "Bug"}},
+		ask("issue_type", `,"project":"SEC"`).body["choices"])
+	require.Equal(t, "choose the project first: the issue types are those of a project",
+		ask("issue_type", "").body["reason"])
 	require.Contains(t, ask("issue_type", `,"project":"NONE"`).body["reason"], "no such project")
-	a = r.call("POST", "/v1/integrations/choices", fmt.Sprintf(`{"system":"jira","parameter":"project","parameters":{"url":%q,"email":"sec@example.com","token":"s3cr3t-wrong"}}`, jira.URL))
+	a = r.call("POST", "/v1/integrations/choices",
+		fmt.Sprintf(
+			`{"system":"jira","parameter":"project","parameters":{"url":%q,"email":"sec@example.com","token":"s3cr3t-wrong"}}`, jira.URL))
 	require.Equal(t, 200, a.status, a.raw)
-	require.Contains(t, a.body["reason"], "tokens of Jira Cloud expire (it says: you sent Basic ********)", "a secret in another dress is masked")
+	require.Contains(t, a.body["reason"], "tokens of Jira Cloud expire (it says: you sent Basic ********)",
+		"a secret in another dress is masked")
 	require.Empty(t, a.body["choices"])
 
 	require.Equal(t, 422, ask("url", "").status)
 	require.Equal(t, 422, ask("project", `,"email":null`).status, "what is not chosen must be right")
-	a = r.call("POST", "/v1/integrations/choices", `{"system":"jira","parameter":"project","parameters":{"url":"https://10.0.0.1/","email":"sec@example.com","token":"s3cr3t-token"}}`)
+	a = r.call("POST", "/v1/integrations/choices",
+		`{"system":"jira","parameter":"project","parameters":{"url":"https://10.0.0.1/","email":"sec@example.com","token":"s3cr3t-token"}}`)
 	require.Contains(t, a.raw, "not a public address")
-	require.Equal(t, 422, r.call("POST", "/v1/integrations/choices", `{"system":"slack","parameter":"webhook_url","parameters":{"webhook_url":"https://hooks.slack.com/x"}}`).status)
-	saved := r.create(fmt.Sprintf(`{"system":"jira","name":"Issues","parameters":{"url":%q,"email":"sec@example.com","token":"s3cr3t-token","project":"SEC","issue_type":"Bug"}}`, jira.URL))
-	a = r.call("POST", "/v1/integrations/choices", fmt.Sprintf(`{"integration":%q,"parameter":"project","parameters":{"token":"********"}}`, saved.body["id"]))
+	require.Equal(t, 422, r.call("POST", "/v1/integrations/choices",
+		`{"system":"slack","parameter":"webhook_url","parameters":{"webhook_url":"https://hooks.slack.com/x"}}`).status)
+	saved := r.create(
+		fmt.Sprintf(
+			`{"system":"jira","name":"Issues","parameters":{"url":%q,"email":"sec@example.com","token":"s3cr3t-token","project":"SEC","issue_type":"Bug"}}`, jira.URL))
+	a = r.call("POST", "/v1/integrations/choices",
+		fmt.Sprintf(`{"integration":%q,"parameter":"project","parameters":{"token":"********"}}`, saved.body["id"]))
 	require.Len(t, a.body["choices"], 2, "masks stand for the saved secrets")
 }
 
@@ -345,32 +371,56 @@ func TestBadInputNamesItsField(t *testing.T) {
 		status             int
 		says               string
 	}{
-		"malformed JSON":         {"POST", "/v1/integrations", `{"system":`, 400, ""},
-		"an unknown field":       {"POST", "/v1/integrations", `{"system":"slack","colour":"s3cr3t","parameters":{}}`, 422, "colour"},
-		"an unknown system":      {"POST", "/v1/integrations", `{"system":"fax","name":"x","parameters":{}}`, 422, "system"},
-		"no system":              {"POST", "/v1/integrations", `{"parameters":{}}`, 422, "system"},
-		"a missing parameter":    {"POST", "/v1/integrations", `{"system":"slack","parameters":{}}`, 422, "parameters.webhook_url"},
-		"a parameter too long":   {"POST", "/v1/integrations", `{"system":"slack","parameters":{"webhook_url":"https://x.example/s3cr3t` + strings.Repeat("x", 3000) + `"}}`, 422, "parameters.webhook_url"},
-		"an unparsable URL":      {"POST", "/v1/integrations", `{"system":"slack","parameters":{"webhook_url":"https://s3cr3t exa mple/"}}`, 422, "parameters.webhook_url"},
-		"a URL without https":    {"POST", "/v1/integrations", `{"system":"slack","parameters":{"webhook_url":"http://hooks.slack.com/s3cr3t"}}`, 422, "must begin with https://"},
-		"a private address":      {"POST", "/v1/integrations", `{"system":"slack","parameters":{"webhook_url":"https://169.254.169.254/s3cr3t"}}`, 422, "not a public address"},
-		"an unknown parameter":   {"POST", "/v1/integrations", `{"system":"slack","parameters":{"webhook_url":"https://hooks.slack.com/x","token":"s3cr3t"}}`, 422, "parameters.token"},
-		"a mask for nothing":     {"POST", "/v1/integrations/test", `{"system":"slack","parameters":{"webhook_url":"********"}}`, 422, "parameters.webhook_url"},
-		"an unknown event":       {"POST", "/v1/integrations", `{"system":"slack","events":[{"event":"rain"}],"parameters":{"webhook_url":"https://hooks.slack.com/x"}}`, 422, "events.0.event"},
-		"an event not offered":   {"PATCH", "/v1/integrations/" + id, `{"events":[{"event":"siem"}]}`, 422, "events.0.event"},
-		"an event twice":         {"PATCH", "/v1/integrations/" + id, `{"events":[{"event":"scope"},{"event":"scope"}]}`, 422, "events.1.event"},
-		"a name too long":        {"PATCH", "/v1/integrations/" + id, `{"name":"` + strings.Repeat("n", 201) + `"}`, 422, "name"},
-		"an empty name":          {"PATCH", "/v1/integrations/" + id, `{"name":"  "}`, 422, "name"},
-		"a body too large":       {"POST", "/v1/integrations", `{"system":"slack","name":"` + strings.Repeat("n", 300<<10) + `"}`, 413, ""},
-		"an unknown status":      {"GET", "/v1/integrations?status=odd", "", 422, "status"},
-		"a limit too large":      {"GET", "/v1/integrations?limit=1000", "", 422, "limit"},
-		"a broken cursor":        {"GET", "/v1/integrations?cursor=abc", "", 400, "cursor"},
-		"a time that is none":    {"GET", "/v1/integrations/" + id + "/deliveries?from=yesterday", "", 422, "from"},
-		"an empty range":         {"POST", "/v1/integrations/" + id + "/replay", `{"from":"2023-03-02T00:00:00Z","to":"2023-03-01T00:00:00Z"}`, 422, "to"},
-		"a state to replay":      {"POST", "/v1/integrations/" + id + "/replay", `{"states":["pending"]}`, 422, "states"},
-		"an unknown integration": {"GET", "/v1/integrations/01GTD8R4000000000000000001", "", 404, "no such integration"},
-		"an unknown delivery":    {"GET", "/v1/integrations/" + id + "/deliveries/01GTD8R4000000000000000001", "", 404, "no such delivery"},
-		"no outbox":              {"GET", "/v1/outbox", "", 404, "keeps none"},
+		"malformed JSON": {"POST", "/v1/integrations", `{"system":`, 400, ""},
+		"an unknown field": {"POST", "/v1/integrations", `{"system":"slack","colour":"s3cr3t","parameters":{}}`,
+			422, "colour"},
+		"an unknown system": {"POST", "/v1/integrations", `{"system":"fax","name":"x","parameters":{}}`, 422,
+			"system"},
+		"no system": {"POST", "/v1/integrations", `{"parameters":{}}`, 422, "system"},
+		"a missing parameter": {"POST", "/v1/integrations", `{"system":"slack","parameters":{}}`, 422,
+			"parameters.webhook_url"},
+		"a parameter too long": {"POST", "/v1/integrations",
+			`{"system":"slack","parameters":{"webhook_url":"https://x.example/s3cr3t` + strings.Repeat("x", 3000) +
+				`"}}`, 422, "parameters.webhook_url"},
+		"an unparsable URL": {"POST", "/v1/integrations",
+			`{"system":"slack","parameters":{"webhook_url":"https://s3cr3t exa mple/"}}`, 422,
+			"parameters.webhook_url"},
+		"a URL without https": {"POST", "/v1/integrations",
+			`{"system":"slack","parameters":{"webhook_url":"http://hooks.slack.com/s3cr3t"}}`, 422,
+			"must begin with https://"},
+		"a private address": {"POST", "/v1/integrations",
+			`{"system":"slack","parameters":{"webhook_url":"https://169.254.169.254/s3cr3t"}}`, 422,
+			"not a public address"},
+		"an unknown parameter": {"POST", "/v1/integrations",
+			`{"system":"slack","parameters":{"webhook_url":"https://hooks.slack.com/x","token":"s3cr3t"}}`, 422,
+			"parameters.token"},
+		"a mask for nothing": {"POST", "/v1/integrations/test",
+			`{"system":"slack","parameters":{"webhook_url":"********"}}`, 422, "parameters.webhook_url"},
+		"an unknown event": {"POST", "/v1/integrations",
+			`{"system":"slack","events":[{"event":"rain"}],"parameters":{"webhook_url":"https://hooks.slack.com/x"}}`,
+			422, "events.0.event"},
+		"an event not offered": {"PATCH", "/v1/integrations/" + id, `{"events":[{"event":"siem"}]}`, 422,
+			"events.0.event"},
+		"an event twice": {"PATCH", "/v1/integrations/" + id,
+			`{"events":[{"event":"scope"},{"event":"scope"}]}`, 422, "events.1.event"},
+		"a name too long": {"PATCH", "/v1/integrations/" + id, `{"name":"` + strings.Repeat("n", 201) + `"}`,
+			422, "name"},
+		"an empty name": {"PATCH", "/v1/integrations/" + id, `{"name":"  "}`, 422, "name"},
+		"a body too large": {"POST", "/v1/integrations", `{"system":"slack","name":"` +
+			strings.Repeat("n", 300<<10) + `"}`, 413, ""},
+		"an unknown status":   {"GET", "/v1/integrations?status=odd", "", 422, "status"},
+		"a limit too large":   {"GET", "/v1/integrations?limit=1000", "", 422, "limit"},
+		"a broken cursor":     {"GET", "/v1/integrations?cursor=abc", "", 400, "cursor"},
+		"a time that is none": {"GET", "/v1/integrations/" + id + "/deliveries?from=yesterday", "", 422, "from"},
+		"an empty range": {"POST", "/v1/integrations/" + id + "/replay",
+			`{"from":"2023-03-02T00:00:00Z","to":"2023-03-01T00:00:00Z"}`, 422, "to"},
+		"a state to replay": {"POST", "/v1/integrations/" + id + "/replay", `{"states":["pending"]}`, 422,
+			"states"},
+		"an unknown integration": {"GET", "/v1/integrations/01GTD8R4000000000000000001", "", 404,
+			"no such integration"},
+		"an unknown delivery": {"GET", "/v1/integrations/" + id + "/deliveries/01GTD8R4000000000000000001", "", 404,
+			"no such delivery"},
+		"no outbox": {"GET", "/v1/outbox", "", 404, "keeps none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.t = t
@@ -379,7 +429,8 @@ func TestBadInputNamesItsField(t *testing.T) {
 			require.Contains(t, a.raw, c.says)
 		})
 	}
-	require.Equal(t, http.StatusUnsupportedMediaType, r.call("POST", "/v1/integrations", `x=1`, "Content-Type", "application/x-www-form-urlencoded").status)
+	require.Equal(t, http.StatusUnsupportedMediaType,
+		r.call("POST", "/v1/integrations", `x=1`, "Content-Type", "application/x-www-form-urlencoded").status)
 }
 
 func TestAnotherTenantsIntegrationIsNotThere(t *testing.T) {
@@ -387,8 +438,10 @@ func TestAnotherTenantsIntegrationIsNotThere(t *testing.T) {
 	id := r.slack("mine")
 	r.token = r.issue("43", access.Administrator)
 	for _, c := range [][2]string{
-		{"GET", ""}, {"PATCH", ""}, {"DELETE", ""}, {"POST", "/enable"}, {"POST", "/disable"}, {"POST", "/test"}, {"GET", "/health"},
-		{"GET", "/deliveries"}, {"GET", "/deliveries/01GTD8R4000000000000000001"}, {"POST", "/deliveries/01GTD8R4000000000000000001/replay"}, {"POST", "/replay"},
+		{"GET", ""}, {"PATCH", ""}, {"DELETE", ""}, {"POST", "/enable"}, {"POST", "/disable"}, {"POST", "/test"},
+		{"GET", "/health"},
+		{"GET", "/deliveries"}, {"GET", "/deliveries/01GTD8R4000000000000000001"},
+		{"POST", "/deliveries/01GTD8R4000000000000000001/replay"}, {"POST", "/replay"},
 	} {
 		body := ""
 		if c[0] == "PATCH" || c[1] == "/replay" {
@@ -399,7 +452,8 @@ func TestAnotherTenantsIntegrationIsNotThere(t *testing.T) {
 		unknown := r.call(c[0], "/v1/integrations/01GTD8R4000000000000000001"+c[1], body)
 		require.Equal(t, unknown.raw, a.raw, "exactly as an id that nobody has")
 	}
-	require.Equal(t, 404, r.call("POST", "/v1/integrations/test", `{"integration":"`+id+`","parameters":{"webhook_url":"********"}}`).status)
+	require.Equal(t, 404, r.call("POST", "/v1/integrations/test", `{"integration":"`+id+
+		`","parameters":{"webhook_url":"********"}}`).status)
 	require.Empty(t, r.call("GET", "/v1/integrations", "").body["items"])
 }
 
@@ -409,12 +463,14 @@ func TestTheListIsFilteredCountedAndPaged(t *testing.T) {
 	for n := range 5 {
 		ids = append(ids, r.slack(fmt.Sprintf("Channel %d", n)))
 	}
-	hook := r.create(`{"system":"web_hooks","name":"Collector","enabled":false,"parameters":{"url":"https://collector.example.com/"}}`).body["id"].(string)
+	hook := r.create(
+		`{"system":"web_hooks","name":"Collector","enabled":false,"parameters":{"url":"https://collector.example.com/"}}`).body["id"].(string)
 	names := func(query string) (out []string) {
 		for cursor := ""; ; {
 			a := r.call("GET", "/v1/integrations?limit=2&cursor="+cursor+"&"+query, "")
 			require.Equal(t, 200, a.status, a.raw)
-			require.Equal(t, map[string]any{"all": 6.0, "enabled": 5.0, "disabled": 1.0, "failing": 0.0}, a.body["counts"])
+			require.Equal(t, map[string]any{"all": 6.0, "enabled": 5.0, "disabled": 1.0, "failing": 0.0},
+				a.body["counts"])
 			for _, i := range a.body["items"].([]any) {
 				out = append(out, i.(map[string]any)["id"].(string))
 			}
@@ -496,7 +552,8 @@ func BenchmarkNew(b *testing.B) {
 
 func TestALinkForTelegramNeedsABotAndAnIntegrationOfTelegrams(t *testing.T) {
 	r := start(t)
-	require.Equal(t, http.StatusConflict, r.call("POST", "/v1/integrations/"+r.slack("mine")+"/telegram-link", "").status)
+	require.Equal(t, http.StatusConflict, r.call("POST", "/v1/integrations/"+r.slack("mine")+"/telegram-link",
+		"").status)
 	made := r.create(`{"system":"telegram","events":[{"event":"report_daily"}],"parameters":{}}`)
 	path := "/v1/integrations/" + made.body["id"].(string)
 	a := r.call("POST", path+"/telegram-link", "")
@@ -526,15 +583,19 @@ func TestH23OneUnreadableIntegrationFailsNoList(t *testing.T) {
 	list := r.call(http.MethodGet, "/v1/integrations?health=true", "")
 	require.Equal(t, http.StatusOK, list.status, list.raw)
 	require.Equal(t, 2, strings.Count(list.raw, `"system":"slack"`))
-	require.Equal(t, 1, strings.Count(list.raw, `"unreadable":{"cause":"lost","reason":"its secrets can not be read: enter them again"}`), list.raw)
+	require.Equal(t, 1, strings.Count(list.raw,
+		`"unreadable":{"cause":"lost","reason":"its secrets can not be read: enter them again"}`), list.raw)
 	one := r.call(http.MethodGet, "/v1/integrations/"+kept.body["id"].(string), "")
 	require.Equal(t, http.StatusOK, one.status)
 	require.Contains(t, one.raw, "enter them again")
-	saved := r.call(http.MethodPatch, "/v1/integrations/"+kept.body["id"].(string), `{"parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/s3cr3t"}}`, "Content-Type", "application/merge-patch+json")
+	saved := r.call(http.MethodPatch, "/v1/integrations/"+kept.body["id"].(string),
+		`{"parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/s3cr3t"}}`, "Content-Type",
+		"application/merge-patch+json")
 	require.Equal(t, http.StatusOK, saved.status, saved.raw)
 	require.NotContains(t, saved.raw, "unreadable")
 }
 
 func slackDraft(name string) string {
-	return `{"system":"slack","name":"` + name + `","events":[{"event":"system"}],"parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/s3cr3t"}}`
+	return `{"system":"slack","name":"` + name +
+		`","events":[{"event":"system"}],"parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/s3cr3t"}}`
 }

@@ -45,7 +45,8 @@ func openCursor(l list, tenant, cursor string) (string, error) {
 			return id, nil
 		}
 	}
-	return "", problem(http.StatusBadRequest, "the cursor is not one of this list: begin again without it", fault("cursor", "is not one of this list"))
+	return "", problem(http.StatusBadRequest, "the cursor is not one of this list: begin again without it",
+		fault("cursor", "is not one of this list"))
 }
 
 func sum(l list, tenant, id string) []byte {

@@ -143,26 +143,35 @@ const replayLimit = 500
 func (s *server) deliveries(api huma.API) {
 	tags := []string{"Deliveries"}
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "list-deliveries", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries", Tags: tags, Errors: []int{400, 404, 422},
-		Summary: "List an integration's deliveries", Description: "With every attempt: when, after which wait, what the system answered.",
+		OperationID: "list-deliveries", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries", Tags: tags,
+		Errors:      []int{400, 404, 422},
+		Summary:     "List an integration's deliveries",
+		Description: "With every attempt: when, after which wait, what the system answered.",
 	}), s.listDeliveries)
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "get-delivery", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries/{delivery}", Tags: tags, Errors: []int{404},
+		OperationID: "get-delivery", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries/{delivery}",
+		Tags: tags, Errors: []int{404},
 		Summary: "Read a delivery", Description: "With its events.",
 	}), s.getDelivery)
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "list-requests", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries/{delivery}/requests", Tags: tags, Errors: []int{404, 409},
-		Summary: "Read what a delivery sends", Description: "Its requests as they are made with the integration's present settings, secrets masked.",
+		OperationID: "list-requests", Method: http.MethodGet,
+		Path: "/v1/integrations/{id}/deliveries/{delivery}/requests", Tags: tags, Errors: []int{404, 409},
+		Summary:     "Read what a delivery sends",
+		Description: "Its requests as they are made with the integration's present settings, secrets masked.",
 	}), s.listRequests)
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "replay-delivery", Method: http.MethodPost, Path: "/v1/integrations/{id}/deliveries/{delivery}/replay", Tags: tags, Errors: []int{404, 409, 429},
-		Summary: "Send a delivery again", Description: "A dead or delivered one, under its old id, with a new run of the retry cycles. One that is on its way already is left alone (count 0). " + repeatedMails,
+		OperationID: "replay-delivery", Method: http.MethodPost,
+		Path: "/v1/integrations/{id}/deliveries/{delivery}/replay", Tags: tags, Errors: []int{404, 409, 429},
+		Summary: "Send a delivery again", Description: "A dead or delivered one, under its old id, with a new run of " +
+			"the retry cycles. One that is on its way already is left alone (count 0). " + repeatedMails,
 	}), func(ctx context.Context, in *deliveryInput) (*replayOutput, error) {
 		return s.replay(ctx, delivery.Replay{Integration: in.ID, ID: in.Delivery, Limit: 1})
 	})
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/integrations/{id}/replay", Tags: tags, Errors: []int{400, 404, 409, 422, 429},
-		Summary: "Send a range of deliveries again", Description: "At most 500 a call; go on with the cursor. " + repeatedMails,
+		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/integrations/{id}/replay", Tags: tags,
+		Errors:  []int{400, 404, 409, 422, 429},
+		Summary: "Send a range of deliveries again", Description: "At most 500 a call; go on with the cursor. " +
+			repeatedMails,
 	}), s.replayRange)
 }
 
@@ -174,7 +183,8 @@ func (s *server) listDeliveries(ctx context.Context, in *deliveriesInput) (*deli
 	if _, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID); err != nil {
 		return nil, s.answer(err)
 	}
-	q := delivery.Query{Tenant: principal(ctx).Tenant, Integration: in.ID, From: in.From, To: in.To, Before: before, Limit: in.Limit + 1}
+	q := delivery.Query{Tenant: principal(ctx).Tenant, Integration: in.ID, From: in.From, To: in.To, Before: before,
+		Limit: in.Limit + 1}
 	if in.State != "all" {
 		q.States = []delivery.State{delivery.State(in.State)}
 	}
@@ -196,7 +206,8 @@ func (s *server) listDeliveries(ctx context.Context, in *deliveriesInput) (*deli
 
 func deliveryView(d delivery.Delivery) DeliveryView {
 	v := DeliveryView{
-		ID: d.ID, State: d.State, CreatedAt: d.CreatedAt, Kinds: d.Kinds, Count: d.Count, Reason: d.Reason, Attempts: []AttemptView{},
+		ID: d.ID, State: d.State, CreatedAt: d.CreatedAt, Kinds: d.Kinds, Count: d.Count, Reason: d.Reason,
+		Attempts: []AttemptView{},
 	}
 	if v.Kinds == nil {
 		v.Kinds = []event.Kind{}
@@ -206,7 +217,8 @@ func deliveryView(d delivery.Delivery) DeliveryView {
 	}
 	for _, a := range d.Attempts {
 		v.Attempts = append(v.Attempts, AttemptView{
-			At: a.At, WaitedMS: a.Waited.Milliseconds(), LateMS: a.Late.Milliseconds(), TookMS: float64(a.Took.Microseconds()) / 1000,
+			At: a.At, WaitedMS: a.Waited.Milliseconds(), LateMS: a.Late.Milliseconds(),
+			TookMS: float64(a.Took.Microseconds()) / 1000,
 			Status: answered(a.Status), Delivered: a.Delivered, Reason: a.Reason, Answer: a.Answer, Gone: a.Gone,
 		})
 	}
@@ -260,8 +272,10 @@ func (s *server) listRequests(ctx context.Context, in *deliveryInput) (*requests
 	}
 	replicas, err := s.Tester.Replicas(ctx, s.Integrations, i, d)
 	if err != nil {
-		s.Log.Warn("show what a delivery sends", "tenant", i.Tenant, "integration", i.ID, "delivery", d.ID, "error", err.Error())
-		return nil, problem(http.StatusConflict, "with its present settings the integration can not write this delivery")
+		s.Log.Warn("show what a delivery sends", "tenant", i.Tenant, "integration", i.ID, "delivery", d.ID, "error",
+			err.Error())
+		return nil, problem(http.StatusConflict,
+			"with its present settings the integration can not write this delivery")
 	}
 	out := &requestsOutput{}
 	out.Body.Items = []RequestView{}
@@ -301,13 +315,14 @@ func (s *server) replayRange(ctx context.Context, in *replayInput) (*replayOutpu
 }
 
 // repeatedMails says what of a replay is bounded.
-const repeatedMails = "Mails that have arrived and are sent again count as those of a test do (see test-integration): 429 when there is no room."
+const repeatedMails = "Mails that have arrived and are sent again count as those of a test do (see " +
+	"test-integration): 429 when there is no room."
 
 // mostRepeats is how many delivered mails are counted at most: more than any limit lets through.
 const mostRepeats = 1000
 
-// spendRepeats counts the mails to other people that would be sent although they have arrived. What is dead is sent again
-// uncounted: it has reached nobody.
+// spendRepeats counts the mails to other people that would be sent although they have arrived. What is dead is sent
+// again uncounted: it has reached nobody.
 func (s *server) spendRepeats(ctx context.Context, i integration.Integration, r delivery.Replay) error {
 	if s.Relay == nil || r.ID == "" && !slices.Contains(r.States, delivery.Delivered) {
 		return nil
@@ -321,7 +336,8 @@ func (s *server) spendRepeats(ctx context.Context, i integration.Integration, r 
 		return nil
 	}
 	own := address.Canonical(principal(ctx).Email)
-	others := len(slices.DeleteFunc(slices.Clone(mails.MailAddresses()), func(a string) bool { return address.Canonical(a) == own }))
+	others := len(slices.DeleteFunc(slices.Clone(mails.MailAddresses()),
+		func(a string) bool { return address.Canonical(a) == own }))
 	if others == 0 {
 		return nil
 	}
@@ -339,7 +355,8 @@ func (s *server) spendRepeats(ctx context.Context, i integration.Integration, r 
 			r.From = reached
 		}
 		found, err := s.Deliveries.List(ctx, delivery.Query{
-			Tenant: r.Tenant, Integration: r.Integration, States: []delivery.State{delivery.Delivered}, From: r.From, To: r.To, Limit: mostRepeats,
+			Tenant: r.Tenant, Integration: r.Integration, States: []delivery.State{delivery.Delivered}, From: r.From,
+			To: r.To, Limit: mostRepeats,
 		})
 		if err != nil {
 			return err
@@ -366,7 +383,8 @@ func (s *server) replay(ctx context.Context, r delivery.Replay) (*replayOutput, 
 		return nil, s.answer(err)
 	}
 	if count > 0 {
-		s.Log.Info("deliveries replayed", "tenant", r.Tenant, "integration", r.Integration, "count", count, "by", principal(ctx).Email)
+		s.Log.Info("deliveries replayed", "tenant", r.Tenant, "integration", r.Integration, "count", count, "by",
+			principal(ctx).Email)
 		s.Wake(delivery.Lane{Tenant: r.Tenant, Integration: r.Integration})
 	}
 	out := &replayOutput{Body: ReplayView{Count: count}}
@@ -393,8 +411,10 @@ type mailsOutput struct {
 
 func (s *server) mails(api huma.API) {
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "list-mails", Method: http.MethodGet, Path: "/v1/outbox", Tags: []string{"Outbox"}, Errors: []int{400, 404, 422},
-		Summary: "List the outbox", Description: "The mails of your tenant that a deployment without a mail server keeps, the newest 1,000. 404 where mails are sent.",
+		OperationID: "list-mails", Method: http.MethodGet, Path: "/v1/outbox", Tags: []string{"Outbox"},
+		Errors:  []int{400, 404, 422},
+		Summary: "List the outbox", Description: "The mails of your tenant that a deployment without a mail server " +
+			"keeps, the newest 1,000. 404 where mails are sent.",
 	}), func(ctx context.Context, in *pageInput) (*mailsOutput, error) {
 		if s.Outbox == nil {
 			return nil, problem(http.StatusNotFound, "this deployment sends its mails and keeps none")
@@ -437,8 +457,11 @@ type deadLettersOutput struct {
 
 func (s *server) deadLetters(api huma.API) {
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/v1/dead-letters", Tags: []string{"Dead letters"}, Errors: []int{400, 422},
-		Summary: "List events that could not be processed", Description: "Each with its reason. An administrator sees the tenant's own, an operator of the platform sees all.",
+		OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/v1/dead-letters",
+		Tags: []string{"Dead letters"}, Errors: []int{400, 422},
+		Summary: "List events that could not be processed",
+		Description: "Each with its reason. An administrator sees the tenant's own, an operator of the platform sees " +
+			"all.",
 	}), func(ctx context.Context, in *pageInput) (*deadLettersOutput, error) {
 		before, err := openCursor(deadLetterList, principal(ctx).Tenant, in.Cursor)
 		if err != nil {
@@ -451,7 +474,8 @@ func (s *server) deadLetters(api huma.API) {
 		out := &deadLettersOutput{}
 		out.Body.Items = []DeadLetterView{}
 		for _, d := range found[:min(len(found), in.Limit)] {
-			v := DeadLetterView{ID: d.ID, Tenant: d.Tenant, DetailType: d.DetailType, Detail: string(d.Detail), At: d.At, Reason: d.Reason}
+			v := DeadLetterView{ID: d.ID, Tenant: d.Tenant, DetailType: d.DetailType, Detail: string(d.Detail),
+				At: d.At, Reason: d.Reason}
 			if !d.ReplayedAt.IsZero() {
 				v.ReplayedAt = &d.ReplayedAt
 			}
@@ -466,23 +490,27 @@ func (s *server) deadLetters(api huma.API) {
 		return
 	}
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "replay-dead-letter", Method: http.MethodPost, Path: "/v1/dead-letters/{id}/replay", Tags: []string{"Dead letters"}, Errors: []int{404, 409},
-		Summary:     "Send a rejected event through again",
-		Description: "After what was wrong is mended. It goes the way of a new event, once: count is 0 when it was sent through before. If it is refused again, that is a new entry with its reason.",
+		OperationID: "replay-dead-letter", Method: http.MethodPost, Path: "/v1/dead-letters/{id}/replay",
+		Tags: []string{"Dead letters"}, Errors: []int{404, 409},
+		Summary: "Send a rejected event through again",
+		Description: "After what was wrong is mended. It goes the way of a new event, once: count is 0 when it was " +
+			"sent through before. If it is refused again, that is a new entry with its reason.",
 	}), func(ctx context.Context, in *idInput) (*replayOutput, error) {
 		sent, err := s.DeadLetters.Resend(ctx, rejectedOf(ctx), in.ID, s.Now().UTC())
 		switch {
 		case errors.Is(err, delivery.ErrNotFound):
 			return nil, problem(http.StatusNotFound, "there is no such rejected event")
 		case errors.Is(err, delivery.ErrNoEntry):
-			return nil, problem(http.StatusConflict, "this did not come over the bus in a form that the bus takes: have upstream publish it anew")
+			return nil, problem(http.StatusConflict,
+				"this did not come over the bus in a form that the bus takes: have upstream publish it anew")
 		case err != nil:
 			return nil, s.answer(err)
 		}
 		out := &replayOutput{}
 		if sent {
 			out.Body.Count = 1
-			s.Log.Info("rejected event sent through again", "tenant", principal(ctx).Tenant, "dead_letter", in.ID, "by", principal(ctx).Email)
+			s.Log.Info("rejected event sent through again", "tenant", principal(ctx).Tenant, "dead_letter", in.ID, "by",
+				principal(ctx).Email)
 		}
 		return out, nil
 	})

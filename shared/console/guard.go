@@ -34,7 +34,8 @@ func person(ctx context.Context) integration.Person {
 // everyTenant is how an operator asks for the dead letters of all. No token may name it as its tenant.
 const everyTenant = "*"
 
-// guard lets only people with a good token at the API (what each may do is declared by the operations), and keeps a fault of ours from becoming a dropped connection.
+// guard lets only people with a good token at the API (what each may do is declared by the operations), and keeps a
+// fault of ours from becoming a dropped connection.
 func (s *server) guard(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -61,13 +62,16 @@ func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 		write(w, refused)
 	} else if wait := s.tooSoon(r.Context(), p); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(wait))) // RFC 6585, 4
-		write(w, problem(http.StatusTooManyRequests, fmt.Sprintf("your account has made the %d calls of this minute: the next begins in %d s", s.Requests.Limit, seconds(wait))))
+		write(w, problem(http.StatusTooManyRequests,
+			fmt.Sprintf("your account has made the %d calls of this minute: the next begins in %d s", s.Requests.Limit,
+				seconds(wait))))
 	} else {
 		s.know(r.Context(), p)
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody+1) // huma refuses what is over maxBody with a problem
 		route(mux, w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
 	}
-	s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", w.status, "took_ms", s.Now().Sub(began).Milliseconds(), "tenant", p.Tenant, "by", p.Email)
+	s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", w.status, "took_ms",
+		s.Now().Sub(began).Milliseconds(), "tenant", p.Tenant, "by", p.Email)
 }
 
 // tooSoon is how long the tenant has to wait before its next call; 0 = this one goes on.
@@ -81,8 +85,9 @@ func (s *server) tooSoon(ctx context.Context, p access.Principal) time.Duration 
 // maxKnown bounds the people who are remembered as known.
 const maxKnown = 10_000
 
-// know tells the profiles who signed in, and with what role: a new person is told of things by default (facts, 5.3), and
-// one whose role has changed is told of what the new one may see. A failure does not keep anybody from what they came for.
+// know tells the profiles who signed in, and with what role: a new person is told of things by default (facts, 5.3),
+// and one whose role has changed is told of what the new one may see. A failure does not keep anybody from what they
+// came for.
 func (s *server) know(ctx context.Context, p access.Principal) {
 	if s.Profiles == nil || p.Email == "" {
 		return
@@ -118,7 +123,8 @@ func (s *server) admit(r *http.Request) (access.Principal, *Problem) {
 		return p, problem(http.StatusInternalServerError, "the token could not be checked: try again")
 	case p.Tenant == "" || p.Tenant == everyTenant:
 		return p, problem(http.StatusUnauthorized, "the token names no tenant")
-	case strings.TrimSpace(p.Tenant) != p.Tenant: // no tenant has such a name, and an engine may keep what is nobody's under one
+	case strings.TrimSpace(p.Tenant) != p.Tenant:
+		// no tenant has such a name, and an engine may keep what is nobody's under one
 		return p, problem(http.StatusUnauthorized, "the token's tenant begins or ends with a space")
 	}
 	return p, nil
@@ -128,7 +134,8 @@ func (s *server) admit(r *http.Request) (access.Principal, *Problem) {
 // section 7). The right is a part of the operation, never of the spelling of a path.
 func (s *server) operation(right access.Right, o huma.Operation) huma.Operation {
 	o.MaxBodyBytes = maxBody
-	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusInternalServerError)
+	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
+		http.StatusInternalServerError)
 	o.Middlewares = append(o.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		p := principal(ctx.Context())
 		if p.May(right) {
@@ -197,7 +204,8 @@ func (s *server) recover(w *watched, r *http.Request) {
 	if fault == http.ErrAbortHandler {
 		panic(fault)
 	}
-	s.Log.Error("panic in a request", "method", r.Method, "path", r.URL.Path, slog.Any("panic", fault), "stack", string(debug.Stack()))
+	s.Log.Error("panic in a request", "method", r.Method, "path", r.URL.Path, slog.Any("panic", fault), "stack",
+		string(debug.Stack()))
 	if w.status == 0 {
 		write(w, problem(http.StatusInternalServerError, "this is a fault of ours; it was logged"))
 	}

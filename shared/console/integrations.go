@@ -160,27 +160,35 @@ type conditionalInput struct {
 func (s *server) integrations(api huma.API) {
 	tags := []string{"Integrations"}
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "list-integrations", Method: http.MethodGet, Path: "/v1/integrations", Tags: tags, Errors: []int{400, 422},
+		OperationID: "list-integrations", Method: http.MethodGet, Path: "/v1/integrations", Tags: tags,
+		Errors:  []int{400, 422},
 		Summary: "List integrations", Description: "In the order of their making. The counts are those of the tabs.",
 	}), s.list)
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "create-integration", Method: http.MethodPost, Path: "/v1/integrations", Tags: tags, Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
+		OperationID: "create-integration", Method: http.MethodPost, Path: "/v1/integrations", Tags: tags,
+		Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Add an integration", Description: "It is enabled unless you say otherwise.",
 	}), s.create)
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "get-integration", Method: http.MethodGet, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{404},
+		OperationID: "get-integration", Method: http.MethodGet, Path: "/v1/integrations/{id}", Tags: tags,
+		Errors:  []int{404},
 		Summary: "Read an integration", Description: "With the ETag that a conditional change needs.",
 	}), func(ctx context.Context, in *idInput) (*integrationOutput, error) {
 		i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
 		return s.one(ctx, i, err)
 	})
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "update-integration", Method: http.MethodPatch, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{400, 404, 409, 412, 413, 415, 422},
-		Summary: "Change an integration", Description: "A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.",
+		OperationID: "update-integration", Method: http.MethodPatch, Path: "/v1/integrations/{id}", Tags: tags,
+		Errors:  []int{400, 404, 409, 412, 413, 415, 422},
+		Summary: "Change an integration", Description: "A merge patch: what is left out stays. A secret stays when " +
+			"it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, " +
+			"host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.",
 	}), s.patch)
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "delete-integration", Method: http.MethodDelete, Path: "/v1/integrations/{id}", Tags: tags, Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
-		Summary: "Delete an integration", Description: "With all its settings; this can not be undone. What waits to be sent to it is not sent.",
+		OperationID: "delete-integration", Method: http.MethodDelete, Path: "/v1/integrations/{id}", Tags: tags,
+		Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
+		Summary:     "Delete an integration",
+		Description: "With all its settings; this can not be undone. What waits to be sent to it is not sent.",
 	}), s.remove)
 }
 
@@ -246,7 +254,8 @@ func (s *server) matches(i integration.Integration, in *listInput) bool {
 	system, _, _ := s.Systems.Lookup(i.System)
 	text := strings.ToLower(strings.TrimSpace(in.Query))
 	return (in.Status == "all" || (in.Status == "enabled") == i.Enabled()) &&
-		(in.State == "" || in.State == string(i.State())) && (in.System == "" || in.System == i.System) && (in.Group == "" || in.Group == string(system.Group)) &&
+		(in.State == "" || in.State == string(i.State())) && (in.System == "" || in.System == i.System) &&
+		(in.Group == "" || in.Group == string(system.Group)) &&
 		(strings.Contains(strings.ToLower(i.Name), text) || strings.Contains(strings.ToLower(system.Title), text))
 }
 
@@ -338,7 +347,8 @@ func (s *server) view(ctx context.Context, i integration.Integration) (Integrati
 		return IntegrationView{}, err
 	}
 	v := IntegrationView{
-		ID: i.ID, System: i.System, Name: i.Name, Enabled: i.Enabled(), State: i.State(), Parameters: masked, Unreadable: unreadable, Revision: i.Revision,
+		ID: i.ID, System: i.System, Name: i.Name, Enabled: i.Enabled(), State: i.State(), Parameters: masked,
+		Unreadable: unreadable, Revision: i.Revision,
 		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt, Events: []SubscriptionView{},
 	}
 	if i.Off != nil {

@@ -41,7 +41,8 @@ func mailing(t *testing.T, limit int, mailer egress.Mailer) *rig {
 	relay := &mail.Relay{Counters: r.db.Counters(), Limit: limit, Now: time.Now}
 	r.reports.Relay = relay
 	r.config.Tester = &delivery.Courier{
-		Destinations: catalogue.Default(), Carrier: egress.New(egress.Policy{}, egress.Options{Mailer: mailer}), Now: time.Now, Log: r.config.Log,
+		Destinations: catalogue.Default(), Carrier: egress.New(egress.Policy{}, egress.Options{Mailer: mailer}),
+		Now: time.Now, Log: r.config.Log,
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"}, Relay: relay,
 	}
 	r.config.Relay = relay
@@ -65,12 +66,14 @@ func TestS9TestsAndReportsOnDemandShareALimitThatIsStated(t *testing.T) {
 	require.Len(t, p.sent, 21)
 	order := func(recipients ...string) answer {
 		raw, _ := json.Marshal(recipients)
-		return r.call("POST", "/v1/reports", fmt.Sprintf(`{"period":{"frequency":"daily","from":"2023-03-01"},"recipients":%s}`, raw))
+		return r.call("POST", "/v1/reports",
+			fmt.Sprintf(`{"period":{"frequency":"daily","from":"2023-03-01"},"recipients":%s}`, raw))
 	}
 	require.Equal(t, 202, order("eve@x.org", "eve@X.org", "ada@example.com", "bob@x.org", "cid@x.org").status)
 	a := r.call("POST", "/v1/integrations/test", toAddresses("eve@x.org"))
 	require.Equal(t, 429, a.status, a.raw)
-	require.Contains(t, a.raw, "an account can have 10 mails an hour sent on request (tests and reports to other people's addresses, and mails that are sent again), and this would be 3 more: try again at ")
+	require.Contains(t, a.raw, "an account can have 10 mails an hour sent on request (tests and reports to other "+
+		"people's addresses, and mails that are sent again), and this would be 3 more: try again at ")
 	require.NotEmpty(t, a.header.Get("Retry-After"))
 	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
 	require.Len(t, p.sent, 21, "nothing was sent")
@@ -83,7 +86,8 @@ func TestS9TestsAndReportsOnDemandShareALimitThatIsStated(t *testing.T) {
 	require.Contains(t, a.raw, "choose fewer addresses")
 	require.Empty(t, a.header.Get("Retry-After"))
 	r.token = r.issue("43", access.Administrator)
-	require.Equal(t, 200, r.call("POST", "/v1/integrations/test", toAddresses("eve@x.org")).status, "each tenant has its own")
+	require.Equal(t, 200, r.call("POST", "/v1/integrations/test", toAddresses("eve@x.org")).status,
+		"each tenant has its own")
 }
 
 func TestS9ATestMailNamesWhoAsked(t *testing.T) {
@@ -92,14 +96,16 @@ func TestS9ATestMailNamesWhoAsked(t *testing.T) {
 	require.Equal(t, 200, r.call("POST", "/v1/integrations/test", toAddresses("eve@x.org")).status)
 	for _, m := range p.sent {
 		for _, body := range []string{m.Text, m.HTML} {
-			require.Contains(t, body, "You receive this test because ada@example.com of Acme tested an integration of Tocsin with your address.")
+			require.Contains(t, body, "You receive this test because ada@example.com of Acme tested an integration "+
+				"of Tocsin with your address.")
 		}
 	}
 }
 
 func TestP8AMailThatIsOnlyKeptHasNotArrived(t *testing.T) {
 	kept := 0
-	r := mailing(t, 0, mail.Outbox{Now: time.Now, Keep: func(context.Context, destination.Mail, time.Time) error { kept++; return nil }})
+	r := mailing(t, 0, mail.Outbox{Now: time.Now,
+		Keep: func(context.Context, destination.Mail, time.Time) error { kept++; return nil }})
 	a := r.call("POST", "/v1/integrations/test", toAddresses("eve@x.org"))
 	require.Equal(t, 200, a.status)
 	require.Equal(t, false, a.body["delivered"])
@@ -110,7 +116,8 @@ func TestP8AMailThatIsOnlyKeptHasNotArrived(t *testing.T) {
 }
 
 func TestH2ATestTellsOfEachReceiver(t *testing.T) {
-	p := &postbox{answer: map[string]destination.Response{"bad@x.org": {Status: 550, Body: []byte("5.7.1 no"), Recipient: true}}}
+	p := &postbox{answer: map[string]destination.Response{
+		"bad@x.org": {Status: 550, Body: []byte("5.7.1 no"), Recipient: true}}}
 	r := mailing(t, 0, p)
 	a := r.call("POST", "/v1/integrations/test", toAddresses("bad@x.org", "good@x.org"))
 	require.Equal(t, false, a.body["delivered"])
@@ -121,12 +128,17 @@ func TestH2ATestTellsOfEachReceiver(t *testing.T) {
 
 func TestH5AddressesThatCanNotBeUsedAreRefusedWithTheirField(t *testing.T) {
 	r := start(t)
-	for _, bad := range []string{"jörg@example.com", "a@b.example\r\nBcc:", `"a b"@x.org`, "a@x.org.", "a b@x.org", "a@xn--a.example", "a(b)@x.org"} {
+	for _, bad := range []string{"jörg@example.com", "a@b.example\r\nBcc:", `"a b"@x.org`, "a@x.org.", "a b@x.org",
+		"a@xn--a.example", "a(b)@x.org"} {
 		raw, _ := json.Marshal(bad)
-		a := r.call("POST", "/v1/integrations", fmt.Sprintf(`{"name":"n","system":"email","events":[{"event":"system"}],"parameters":{"addresses":["ops@bücher.example",%s]}}`, raw))
+		a := r.call("POST", "/v1/integrations",
+			fmt.Sprintf(
+				`{"name":"n","system":"email","events":[{"event":"system"}],"parameters":{"addresses":["ops@bücher.example",%s]}}`, raw))
 		require.Equal(t, 422, a.status, a.raw)
 		require.Contains(t, a.raw, `"parameters.addresses.1"`)
-		a = r.call("POST", "/v1/reports", fmt.Sprintf(`{"period":{"frequency":"daily","from":"2023-03-01"},"recipients":["ops@bücher.example",%s]}`, raw))
+		a = r.call("POST", "/v1/reports",
+			fmt.Sprintf(`{"period":{"frequency":"daily","from":"2023-03-01"},"recipients":["ops@bücher.example",%s]}`,
+				raw))
 		require.Equal(t, 422, a.status, a.raw)
 		require.Contains(t, a.raw, `"recipients.1"`)
 		r.email = bad
@@ -144,17 +156,21 @@ func TestH5AddressesThatCanNotBeUsedAreRefusedWithTheirField(t *testing.T) {
 	require.Equal(t, 200, a.status, a.raw)
 	r.email = "OPS@xn--bcher-kva.example"
 	r.token = r.issue("42", access.Administrator)
-	require.True(t, strings.Contains(r.call("GET", "/v1/profile/notifications", "").raw, "ops@bücher.example"), "one person in both spellings")
+	require.True(t, strings.Contains(r.call("GET", "/v1/profile/notifications", "").raw, "ops@bücher.example"),
+		"one person in both spellings")
 }
 
 // TestS9MailsThatArrivedAreNotSentAgainWithoutLimit: a replay is another way to have mails sent on the spot.
 func TestS9MailsThatArrivedAreNotSentAgainWithoutLimit(t *testing.T) {
 	r := mailing(t, 10, &postbox{})
-	made := r.create(`{"system":"email","name":"List","events":[{"event":"system"}],"parameters":{"addresses":["a@x.org","b@x.org","c@x.org","ada@example.com"]}}`)
+	made := r.create(
+		`{"system":"email","name":"List","events":[{"event":"system"}],"parameters":{"addresses":["a@x.org","b@x.org","c@x.org","ada@example.com"]}}`)
 	id := made.body["id"].(string)
 	now := time.Now().Truncate(time.Second)
-	r.delivered(id, now.Add(-3*time.Hour), now.Add(-2*time.Hour), now.Add(-time.Hour), now.Add(-time.Minute), now.Add(-time.Second))
-	leased, err := r.db.Deliveries().Lease(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, 10, time.Now(), time.Now(), time.Now().Add(time.Minute))
+	r.delivered(id, now.Add(-3*time.Hour), now.Add(-2*time.Hour), now.Add(-time.Hour), now.Add(-time.Minute),
+		now.Add(-time.Second))
+	leased, err := r.db.Deliveries().Lease(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, 10, time.Now(),
+		time.Now(), time.Now().Add(time.Minute))
 	require.NoError(t, err)
 	require.Len(t, leased, 5)
 	for n := range leased {
@@ -168,8 +184,10 @@ func TestS9MailsThatArrivedAreNotSentAgainWithoutLimit(t *testing.T) {
 	require.Equal(t, 429, a.status, a.raw)
 	require.Contains(t, a.raw, "choose fewer")
 	require.Equal(t, 200, r.call("POST", at+"/deliveries/"+leased[0].ID+"/replay", "").status)
-	require.Equal(t, 200, r.call("POST", at+"/deliveries/"+leased[0].ID+"/replay", "").status, "it is on its way, and counts for nothing")
-	a = r.call("POST", at+"/replay", fmt.Sprintf(`{"states":["delivered"],"from":%q,"to":%q}`, now.Add(-150*time.Minute).Format(time.RFC3339), now.Add(-30*time.Minute).Format(time.RFC3339)))
+	require.Equal(t, 200, r.call("POST", at+"/deliveries/"+leased[0].ID+"/replay", "").status,
+		"it is on its way, and counts for nothing")
+	a = r.call("POST", at+"/replay", fmt.Sprintf(`{"states":["delivered"],"from":%q,"to":%q}`,
+		now.Add(-150*time.Minute).Format(time.RFC3339), now.Add(-30*time.Minute).Format(time.RFC3339)))
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, 2.0, a.body["count"])
 	a = r.call("POST", at+"/deliveries/"+leased[3].ID+"/replay", "")

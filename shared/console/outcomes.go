@@ -269,8 +269,9 @@ func (s *server) personalMails(api huma.API) {
 	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
 		OperationID: "list-own-mails", Method: http.MethodGet, Path: "/v1/profile/mails",
 		Tags: profiles, Errors: []int{400, 422},
-		Summary:     "List your mails",
-		Description: "What became of the notifications and scheduled reports that were to be mailed to you, newest first.",
+		Summary: "List your mails",
+		Description: "What became of the notifications and scheduled reports that were to be mailed to you, newest " +
+			"first.",
 	}), func(ctx context.Context, in *pageInput) (*outcomesOutput, error) {
 		p := principal(ctx)
 		if p.Email == "" {
@@ -357,7 +358,8 @@ func (s *server) personalAgain(ctx context.Context, receiver, id string) (*repla
 	return s.mailAgain(ctx, p.ID, id, func(d delivery.Delivery) error {
 		for _, e := range d.Events {
 			if !p.MayBeTold(e) {
-				return problem(http.StatusConflict, "the role of "+p.Email+" may not see any more what this mail tells of")
+				return problem(http.StatusConflict, "the role of "+p.Email+
+					" may not see any more what this mail tells of")
 			}
 		}
 		return nil

@@ -63,11 +63,13 @@ func startMailing(t *testing.T) *postRig {
 	r.reports.Relay = r.config.Relay
 	r.handler = console.New(r.config)
 	m.receivers = &receiver.Directory{
-		Integrations: r.db.Integrations(), Opener: r.config.Integrations, Systems: catalogue.Default(), People: r.db.People(), Reports: r.db.Reports(), Now: time.Now,
+		Integrations: r.db.Integrations(), Opener: r.config.Integrations, Systems: catalogue.Default(),
+		People: r.db.People(), Reports: r.db.Reports(), Now: time.Now,
 	}
 	platform := notification.Platform{Name: "Tocsin", Cloud: "EU"}
 	m.courier = &delivery.Courier{
-		Destinations: catalogue.Default(), Carrier: m.post, Platform: platform, Now: time.Now, Log: log, Reports: report.Messages{Store: r.db.Reports(), Platform: platform},
+		Destinations: catalogue.Default(), Carrier: m.post, Platform: platform, Now: time.Now, Log: log,
+		Reports: report.Messages{Store: r.db.Reports(), Platform: platform},
 	}
 	return m
 }
@@ -124,11 +126,13 @@ func (m *postRig) mails(path string) (items []map[string]any, states map[string]
 
 func TestP3AReportSaysOfEachReceiverWhatBecameOfTheMail(t *testing.T) {
 	m := startMailing(t)
-	ordered := m.call("POST", "/v1/reports", `{"period":{"frequency":"daily","from":"2023-03-05"},"recipients":["ada@example.com","gone@example.com","Left@example.com","slow@example.com"]}`)
+	ordered := m.call("POST", "/v1/reports",
+		`{"period":{"frequency":"daily","from":"2023-03-05"},"recipients":["ada@example.com","gone@example.com","Left@example.com","slow@example.com"]}`)
 	require.Equal(t, 202, ordered.status, ordered.raw)
 	path := "/v1/reports/" + ordered.body["id"].(string) + "/mails"
 	_, states := m.mails(path)
-	require.Equal(t, map[string]string{"ada@example.com": "waiting", "gone@example.com": "waiting", "Left@example.com": "waiting", "slow@example.com": "waiting"}, states, "before it is made")
+	require.Equal(t, map[string]string{"ada@example.com": "waiting", "gone@example.com": "waiting",
+		"Left@example.com": "waiting", "slow@example.com": "waiting"}, states, "before it is made")
 	require.NoError(t, m.reports.MakeWaiting(t.Context()))
 	m.turn()
 	items, states := m.mails(path)
@@ -151,7 +155,8 @@ func TestP3AReportSaysOfEachReceiverWhatBecameOfTheMail(t *testing.T) {
 	a := m.call("POST", again, "")
 	require.Equal(t, 200, a.status, a.raw)
 	require.EqualValues(t, 1, a.body["count"])
-	require.Contains(t, m.woken, delivery.Lane{Tenant: "42", Integration: report.OnDemand + ordered.body["id"].(string)})
+	require.Contains(t, m.woken, delivery.Lane{Tenant: "42", Integration: report.OnDemand +
+		ordered.body["id"].(string)})
 	_, states = m.mails(path)
 	require.Equal(t, "waiting", states["gone@example.com"])
 	require.EqualValues(t, 0, m.call("POST", again, "").body["count"], "it is on its way: nothing is counted")
@@ -172,7 +177,8 @@ func TestP3WhatIsKeptNoLongerIsNotSaidToBeSent(t *testing.T) {
 	p, err := report.NewPeriod("2023-03-01", "2023-03-02", "UTC")
 	require.NoError(t, err)
 	for state, want := range map[report.State]string{report.Ready: "unknown", report.Failed: "not_sent"} {
-		r := report.Report{ID: string(state), Tenant: "42", Period: p, Format: report.PDF, State: state, CreatedAt: time.Now().Add(-48 * time.Hour), Recipients: []string{"a@example.com"}}
+		r := report.Report{ID: string(state), Tenant: "42", Period: p, Format: report.PDF, State: state,
+			CreatedAt: time.Now().Add(-48 * time.Hour), Recipients: []string{"a@example.com"}}
 		require.NoError(t, m.db.Reports().Save(t.Context(), r, nil))
 		_, states := m.mails("/v1/reports/" + r.ID + "/mails")
 		require.Equal(t, want, states["a@example.com"])
@@ -181,7 +187,8 @@ func TestP3WhatIsKeptNoLongerIsNotSaidToBeSent(t *testing.T) {
 
 func TestP3EverybodySeesTheirOwnMailsAndAdministratorsThoseOfAll(t *testing.T) {
 	m := startMailing(t)
-	who := profile.Person{Tenant: "42", ClientName: "Acme", Email: "analyst@example.com", Name: "Ann", Role: access.Analyst, At: time.Now().Add(-time.Hour)}
+	who := profile.Person{Tenant: "42", ClientName: "Acme", Email: "analyst@example.com", Name: "Ann",
+		Role: access.Analyst, At: time.Now().Add(-time.Hour)}
 	_, err := m.config.Profiles.Set(t.Context(), who, profile.Choices{Vuln: true}, 0)
 	require.NoError(t, err)
 	m.call("GET", "/v1/profile/notifications", "") // Ada is told of what the system does

@@ -41,7 +41,8 @@ type pageGroup struct {
 }
 
 // tags are the parts of the page, in its order.
-var tags = []string{"Session", "Systems", "Integrations", "Deliveries", "Triggers", "Commands", "Reports", "Profile", "People", "Addresses", "Outbox", "Dead letters"}
+var tags = []string{"Session", "Systems", "Integrations", "Deliveries", "Triggers", "Commands", "Reports", "Profile",
+	"People", "Addresses", "Outbox", "Dead letters"}
 
 func newPage(doc *huma.OpenAPI, platform string) *page {
 	groups := map[string]*pageGroup{}
@@ -77,8 +78,9 @@ func newPage(doc *huma.OpenAPI, platform string) *page {
 
 func describe(doc *huma.OpenAPI, path string, o *huma.Operation) pageOperation {
 	v := pageOperation{
-		ID: o.OperationID, Method: o.Method, Path: path, Summary: o.Summary, Description: o.Description, Parameters: o.Parameters,
-		Try: o.Method == http.MethodGet && !strings.Contains(path, "{"),
+		ID: o.OperationID, Method: o.Method, Path: path, Summary: o.Summary, Description: o.Description,
+		Parameters: o.Parameters,
+		Try:        o.Method == http.MethodGet && !strings.Contains(path, "{"),
 	}
 	var statuses []string
 	for code := range o.Responses {
@@ -112,7 +114,8 @@ var requestExamples = map[string]string{
 }
 
 // policy lets the page load its own script and style and call its own API, and nothing else.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri " +
+	"'none'; form-action 'none'; frame-ancestors 'none'"
 
 func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -24,11 +24,13 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 	a := r.call("GET", "/v1/session", "")
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, map[string]any{
-		"platform": "Tocsin", "tenant": "42", "client_name": "Acme", "role": "administrator", "email": "ada@example.com", "name": "Ada Lovelace",
+		"platform": "Tocsin", "tenant": "42", "client_name": "Acme", "role": "administrator",
+		"email": "ada@example.com", "name": "Ada Lovelace",
 		"sections": []any{"integrations", "triggers", "reports", "profile", "dead_letters", "addresses"},
 	}, a.body, "no outbox where mails are sent")
 	for role, sections := range map[access.Role][]any{
-		access.Analyst: {"reports", "profile", "addresses"}, access.ReadOnly: {"reports", "profile", "addresses"}, access.APIDeveloper: {"profile", "addresses"},
+		access.Analyst: {"reports", "profile", "addresses"}, access.ReadOnly: {"reports", "profile", "addresses"},
+		access.APIDeveloper: {"profile", "addresses"},
 	} {
 		r.token = r.issue("42", role)
 		a = r.call("GET", "/v1/session", "")
@@ -48,15 +50,19 @@ func TestHealthIsToldStepByStep(t *testing.T) {
 	id := r.slack("Ops")
 	now := time.Now()
 	count := func(before time.Duration, attempts, failures int) health.Count {
-		return health.Count{Tenant: "42", Integration: id, Window: 1, At: now.Add(-before), Attempts: attempts, Failures: failures}
+		return health.Count{Tenant: "42", Integration: id, Window: 1, At: now.Add(-before), Attempts: attempts,
+			Failures: failures}
 	}
-	require.NoError(t, r.db.Counters().Add(t.Context(), []health.Count{count(time.Hour, 10, 2), count(0, 5, 3), count(13*time.Hour, 100, 100)}))
+	require.NoError(t, r.db.Counters().Add(t.Context(),
+		[]health.Count{count(time.Hour, 10, 2), count(0, 5, 3), count(13*time.Hour, 100, 100)}))
 	a := r.call("GET", "/v1/integrations/"+id+"/health", "")
 	require.Equal(t, 200, a.status, a.raw)
-	require.Equal(t, []any{15.0, 5.0, 33.0, false}, []any{a.body["attempts"], a.body["failures"], a.body["percent"], a.body["broken"]})
+	require.Equal(t, []any{15.0, 5.0, 33.0, false},
+		[]any{a.body["attempts"], a.body["failures"], a.body["percent"], a.body["broken"]})
 	require.Equal(t, 10.0, a.body["failures_left"], "15 of 25 are 60 %")
 	require.Equal(t, []any{
-		map[string]any{"at": now.Add(-time.Hour).Truncate(health.Bucket).UTC().Format(time.RFC3339), "attempts": 10.0, "failures": 2.0},
+		map[string]any{"at": now.Add(-time.Hour).Truncate(health.Bucket).UTC().Format(time.RFC3339), "attempts": 10.0,
+			"failures": 2.0},
 		map[string]any{"at": now.Truncate(health.Bucket).UTC().Format(time.RFC3339), "attempts": 5.0, "failures": 3.0},
 	}, a.body["series"])
 
@@ -66,7 +72,8 @@ func TestHealthIsToldStepByStep(t *testing.T) {
 	require.Equal(t, a.body, listed["health"])
 }
 
-// TestAFailingIntegrationSaysSinceWhenAndWhy: the cause is told in the list and the card, before it is switched off and after.
+// TestAFailingIntegrationSaysSinceWhenAndWhy: the cause is told in the list and the card, before it is switched off and
+// after.
 func TestAFailingIntegrationSaysSinceWhenAndWhy(t *testing.T) {
 	r := start(t)
 	id, other := r.slack("Ops"), r.slack("Other")
@@ -80,18 +87,21 @@ func TestAFailingIntegrationSaysSinceWhenAndWhy(t *testing.T) {
 		require.NoError(t, err)
 	}
 	answer := map[string]any{"status": 404.0, "words": gone.Words}
-	for _, path := range []string{"/v1/integrations?state=failing", "/v1/integrations?status=enabled&state=failing&health=true"} {
+	for _, path := range []string{"/v1/integrations?state=failing",
+		"/v1/integrations?status=enabled&state=failing&health=true"} {
 		list := r.call("GET", path, "")
 		require.Equal(t, 1.0, list.body["counts"].(map[string]any)["failing"])
 		require.Len(t, list.body["items"], 1, list.raw)
 		item := list.body["items"].([]any)[0].(map[string]any)
 		require.Equal(t, []any{id, "failing", true}, []any{item["id"], item["state"], item["enabled"]})
 		require.Equal(t, map[string]any{
-			"since": began.Format(time.RFC3339Nano), "last_answer": answer, "attempts": 8.0, "failures": 8.0, "percent": 100.0, "waiting": 0.0,
+			"since": began.Format(time.RFC3339Nano), "last_answer": answer, "attempts": 8.0, "failures": 8.0,
+			"percent": 100.0, "waiting": 0.0,
 		}, item["failing"])
 	}
 	h := r.call("GET", "/v1/integrations/"+id+"/health", "").body
-	require.Equal(t, began.Add(30*time.Minute).Format(time.RFC3339Nano), h["disabled_from"], "it is not disabled before")
+	require.Equal(t, began.Add(30*time.Minute).Format(time.RFC3339Nano), h["disabled_from"],
+		"it is not disabled before")
 	require.Equal(t, "ok", r.call("GET", "/v1/integrations/"+other, "").body["state"])
 
 	done, err := r.config.Integrations.DisableBroken(t.Context(), "42", id, 1, "8 of 8 requests failed", gone)
@@ -109,9 +119,12 @@ func (r *rig) delivered(id string, made ...time.Time) (ids []string) {
 	i, err := r.db.Integrations().Get(r.t.Context(), "42", id)
 	require.NoError(r.t, err)
 	for n, at := range made {
-		detail := fmt.Sprintf(`{"version":1,"id":"e-%s-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Grace Hopper","email":"grace@example.com","role":"Analyst"}}}`, id, n)
-		fanout := delivery.Fanout{Integrations: only{i}, Systems: r.config.Systems, Log: r.db.Deliveries(), Logger: r.config.Log}
-		_, err := fanout.Process(r.t.Context(), []delivery.Entry{{Receipt: fmt.Sprint(n), DetailType: "create_user", Detail: []byte(detail), At: at}})
+		detail := fmt.Sprintf(
+			`{"version":1,"id":"e-%s-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Grace Hopper","email":"grace@example.com","role":"Analyst"}}}`, id, n)
+		fanout := delivery.Fanout{Integrations: only{i}, Systems: r.config.Systems, Log: r.db.Deliveries(),
+			Logger: r.config.Log}
+		_, err := fanout.Process(r.t.Context(),
+			[]delivery.Entry{{Receipt: fmt.Sprint(n), DetailType: "create_user", Detail: []byte(detail), At: at}})
 		require.NoError(r.t, err)
 	}
 	found, err := r.db.Deliveries().List(r.t.Context(), delivery.Query{Tenant: "42", Integration: id, Limit: 100})
@@ -137,7 +150,8 @@ func TestWhatIsSentIsShownWithoutItsSecrets(t *testing.T) {
 	signing := "whsec_" + base64.StdEncoding.EncodeToString([]byte("s3cr3t-s3cr3t-s3cr3t-s3cr3t"))
 	for name, c := range map[string]struct{ body, url string }{
 		"an address that is a secret shows its host": {
-			`{"system":"slack","events":[{"event":"system"}],"parameters":{"webhook_url":"` + slackURL + `"}}`, "https://hooks.slack.com/********"},
+			`{"system":"slack","events":[{"event":"system"}],"parameters":{"webhook_url":"` + slackURL + `"}}`,
+			"https://hooks.slack.com/********"},
 		"headers are masked however short, an address that is none is shown": {
 			`{"system":"web_hooks","events":[{"event":"system"}],"parameters":{"url":"https://collector.example.com/in?team=7","headers":{"Authorization":"Basic s3cr3t","X-Pin":"s3"},"signing_secret":"` + signing + `"}}`, "https://collector.example.com/in?team=7"},
 		"a token is masked in its header": {
@@ -175,7 +189,8 @@ func TestWhatIsSentIsShownWithoutItsSecrets(t *testing.T) {
 
 func TestAMailIsShownAsItIsSent(t *testing.T) {
 	r := start(t)
-	id := r.create(`{"system":"email","events":[{"event":"system"}],"parameters":{"addresses":["soc@example.com","ciso@example.com"]}}`).body["id"].(string)
+	id := r.create(
+		`{"system":"email","events":[{"event":"system"}],"parameters":{"addresses":["soc@example.com","ciso@example.com"]}}`).body["id"].(string)
 	a := r.call("GET", "/v1/integrations/"+id+"/deliveries/"+r.delivered(id, time.Now())[0]+"/requests", "")
 	require.Equal(t, 200, a.status, a.raw)
 	items := a.body["items"].([]any)
@@ -196,7 +211,8 @@ func TestARangeThatIsReplayedTellsHowFarItIs(t *testing.T) {
 	r.delivered(id, made...)
 	var all []delivery.Delivery
 	for {
-		leased, err := r.db.Deliveries().Lease(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, 600, time.Now(), time.Now(), time.Now().Add(time.Minute))
+		leased, err := r.db.Deliveries().Lease(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, 600,
+			time.Now(), time.Now(), time.Now().Add(time.Minute))
 		require.NoError(t, err)
 		if len(leased) == 0 {
 			break

@@ -98,9 +98,11 @@ func (s *server) answer(err error) error {
 	case errors.Is(err, trigger.ErrNotFound):
 		return problem(http.StatusNotFound, "there is no such trigger")
 	case errors.Is(err, trigger.ErrConflict):
-		return problem(http.StatusPreconditionFailed, "the trigger was changed by someone else: read it again, then repeat your change")
+		return problem(http.StatusPreconditionFailed,
+			"the trigger was changed by someone else: read it again, then repeat your change")
 	case errors.Is(err, integration.ErrConflict):
-		return problem(http.StatusPreconditionFailed, "the integration was changed by someone else: read it again, then repeat your change")
+		return problem(http.StatusPreconditionFailed,
+			"the integration was changed by someone else: read it again, then repeat your change")
 	}
 	s.Log.Error("request failed", "error", err.Error())
 	return problem(http.StatusInternalServerError, "this could not be done now: try again")

@@ -44,21 +44,26 @@ type notificationsInput struct {
 func (s *server) profile(api huma.API) {
 	tags := []string{"Profile"}
 	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
-		OperationID: "get-notifications", Method: http.MethodGet, Path: "/v1/profile/notifications", Tags: tags, Errors: []int{422},
-		Summary: "Read your notifications", Description: "For every role but deploy. Weekly and monthly reports and system events are on until you choose otherwise, as far as your role may see them.",
+		OperationID: "get-notifications", Method: http.MethodGet, Path: "/v1/profile/notifications", Tags: tags,
+		Errors:  []int{422},
+		Summary: "Read your notifications", Description: "For every role but deploy. Weekly and monthly reports and " +
+			"system events are on until you choose otherwise, as far as your role may see them.",
 	}), func(ctx context.Context, _ *struct{}) (*notificationsOutput, error) {
 		p, err := s.Profiles.Read(ctx, self(principal(ctx)))
 		return s.notifications(ctx, p, err)
 	})
 	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
-		OperationID: "set-notifications", Method: http.MethodPut, Path: "/v1/profile/notifications", Tags: tags, Errors: []int{400, 412, 413, 415, 422},
-		Summary: "Set your notifications", Description: "For your own address only. What your role may not see can not be chosen: 403 names it.",
+		OperationID: "set-notifications", Method: http.MethodPut, Path: "/v1/profile/notifications", Tags: tags,
+		Errors:      []int{400, 412, 413, 415, 422},
+		Summary:     "Set your notifications",
+		Description: "For your own address only. What your role may not see can not be chosen: 403 names it.",
 	}), func(ctx context.Context, in *notificationsInput) (*notificationsOutput, error) {
 		revision := int64(0)
 		if in.IfMatch != "" && in.IfMatch != "*" {
 			var err error
 			if revision, err = strconv.ParseInt(strings.Trim(in.IfMatch, `"`), 10, 64); err != nil || revision < 1 {
-				return nil, problem(http.StatusPreconditionFailed, "the ETag is not one of ours: read your notifications again")
+				return nil, problem(http.StatusPreconditionFailed,
+					"the ETag is not one of ours: read your notifications again")
 			}
 		}
 		p, err := s.Profiles.Set(ctx, self(principal(ctx)), in.Body.Choices, revision)
@@ -67,7 +72,8 @@ func (s *server) profile(api huma.API) {
 }
 
 func self(p access.Principal) profile.Person {
-	return profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name, Role: p.Role, At: p.Issued}
+	return profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name, Role: p.Role,
+		At: p.Issued}
 }
 
 func (s *server) notifications(ctx context.Context, p profile.Profile, err error) (*notificationsOutput, error) {
@@ -81,11 +87,13 @@ func (s *server) notifications(ctx context.Context, p profile.Profile, err error
 		}
 		return nil, problem(http.StatusForbidden, "your role may not be told of all that you chose", fields...)
 	case errors.As(err, &unusable):
-		return nil, problem(http.StatusUnprocessableEntity, "your account's address "+unusable.Error(), fault("email", unusable.Reason))
+		return nil, problem(http.StatusUnprocessableEntity, "your account's address "+unusable.Error(),
+			fault("email", unusable.Reason))
 	case errors.Is(err, profile.ErrNoAddress):
 		return nil, problem(http.StatusUnprocessableEntity, noAddress)
 	case errors.Is(err, profile.ErrConflict):
-		return nil, problem(http.StatusPreconditionFailed, "your notifications were changed meanwhile: read them again, then repeat your change")
+		return nil, problem(http.StatusPreconditionFailed,
+			"your notifications were changed meanwhile: read them again, then repeat your change")
 	case err != nil:
 		return nil, s.answer(err)
 	}
@@ -123,12 +131,16 @@ type addressInput struct {
 func (s *server) blocks(api huma.API) {
 	tags := []string{"Addresses"}
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "list-blocked-addresses", Method: http.MethodGet, Path: "/v1/blocked-addresses", Tags: tags, Errors: []int{400, 422},
-		Summary: "List addresses that nothing is sent to", Description: "Because mails to them came back, their owners complained, or they have unsubscribed.",
+		OperationID: "list-blocked-addresses", Method: http.MethodGet, Path: "/v1/blocked-addresses", Tags: tags,
+		Errors:      []int{400, 422},
+		Summary:     "List addresses that nothing is sent to",
+		Description: "Because mails to them came back, their owners complained, or they have unsubscribed.",
 	}), s.listBlocks)
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "allow-address", Method: http.MethodDelete, Path: "/v1/blocked-addresses/{address}", Tags: tags, DefaultStatus: http.StatusNoContent,
-		Summary: "Send to an address again", Description: "It is no error when it was not blocked. Ask the owner first if it had unsubscribed.",
+		OperationID: "allow-address", Method: http.MethodDelete, Path: "/v1/blocked-addresses/{address}", Tags: tags,
+		DefaultStatus: http.StatusNoContent,
+		Summary:       "Send to an address again",
+		Description:   "It is no error when it was not blocked. Ask the owner first if it had unsubscribed.",
 	}), func(ctx context.Context, in *addressInput) (*struct{}, error) {
 		p := principal(ctx)
 		if err := s.Blocks.Allow(ctx, p.Tenant, mail.Canonical(in.Address)); err != nil {
@@ -168,10 +180,11 @@ var unsubscribeSource string
 var unsubscribePage = template.Must(template.New("unsubscribe").Parse(unsubscribeSource))
 
 // unsubscribePolicy lets the page show itself and send its own form.
-const unsubscribePolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const unsubscribePolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; " +
+	"frame-ancestors 'none'"
 
-// unsubscribe serves the link of a mail. A GET only asks: mail scanners follow links. A POST leaves, from the page's button or
-// from a mail client's (RFC 8058).
+// unsubscribe serves the link of a mail. A GET only asks: mail scanners follow links. A POST leaves, from the page's
+// button or from a mail client's (RFC 8058).
 func (s *server) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")

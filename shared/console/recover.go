@@ -46,10 +46,13 @@ const (
 
 func (s *server) recovery(api huma.API) {
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "recover-events", Method: http.MethodPost, Path: "/v1/integrations/{id}/recover", Tags: []string{"Deliveries"},
+		OperationID: "recover-events", Method: http.MethodPost, Path: "/v1/integrations/{id}/recover",
+		Tags:   []string{"Deliveries"},
 		Errors: []int{400, 404, 409, 422}, Summary: "Recover events that an integration missed",
-		Description: "Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was " +
-			"disabled, or before it was added. Events are kept as long as deliveries. A single event has the delivery id that it would have had. " +
+		Description: "Makes deliveries of the events that the integration takes, as it is set up now, and never got: " +
+			"they came while it was " +
+			"disabled, or before it was added. Events are kept as long as deliveries. A single event has the " +
+			"delivery id that it would have had. " +
 			"One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.",
 	}), s.recoverEvents)
 }
@@ -69,17 +72,20 @@ func (s *server) recoverEvents(ctx context.Context, in *recoverInput) (*recoverO
 	}
 	began := s.Now()
 	m := delivery.Missed{
-		From: in.Body.From, To: began, Kinds: in.Body.Kinds, Page: in.Body.Page, DryRun: in.Body.DryRun, After: after, Limit: recoverPage,
+		From: in.Body.From, To: began, Kinds: in.Body.Kinds, Page: in.Body.Page, DryRun: in.Body.DryRun, After: after,
+		Limit: recoverPage,
 	}
 	if in.Body.To != nil && in.Body.To.Before(began) {
 		m.To = *in.Body.To
 	}
 	if !m.From.Before(m.To) {
-		return nil, problem(http.StatusUnprocessableEntity, "the range is empty", fault("from", "must be before to, and before now"))
+		return nil, problem(http.StatusUnprocessableEntity, "the range is empty",
+			fault("from", "must be before to, and before now"))
 	}
 	for _, k := range m.Kinds {
 		if !k.Known() {
-			return nil, problem(http.StatusUnprocessableEntity, "there is no such kind of event", fault("kinds", "is not a kind of event: "+string(k)))
+			return nil, problem(http.StatusUnprocessableEntity, "there is no such kind of event",
+				fault("kinds", "is not a kind of event: "+string(k)))
 		}
 	}
 	out := &recoverOutput{Body: RecoverView{Kinds: map[event.Kind]int{}}}

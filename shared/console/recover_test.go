@@ -20,13 +20,16 @@ func (r *rig) arrive(from, count int, at time.Time) {
 	for n := range count {
 		kind, data := "create_user", `{"user":{"name":"Grace","email":"grace@example.com","role":"Analyst"}}`
 		if n%2 == 1 {
-			kind, data = "vuln", `{"object_id":555,"vuln":{"domain":"shop.example.com","id":"V","path":"/","title":"XSS","threat":"High","type":"XSS"}}`
+			kind, data = "vuln",
+				`{"object_id":555,"vuln":{"domain":"shop.example.com","id":"V","path":"/","title":"XSS","threat":"High","type":"XSS"}}`
 		}
-		entries = append(entries, delivery.Entry{DetailType: kind, At: at.Add(time.Duration(n) * time.Second), Detail: fmt.Appendf(nil,
-			`{"version":1,"id":"arrived-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":%s}`, from+n, data)})
+		entries = append(entries, delivery.Entry{DetailType: kind, At: at.Add(time.Duration(n) * time.Second),
+			Detail: fmt.Appendf(nil,
+				`{"version":1,"id":"arrived-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":%s}`, from+n, data)})
 	}
 	require.NoError(r.t, r.db.Bus().Put(r.t.Context(), entries))
-	fanout := delivery.Fanout{Integrations: r.db.Integrations(), Systems: r.config.Systems, Log: r.db.Deliveries(), Logger: r.config.Log}
+	fanout := delivery.Fanout{Integrations: r.db.Integrations(), Systems: r.config.Systems, Log: r.db.Deliveries(),
+		Logger: r.config.Log}
 	for {
 		received, err := r.db.Bus().Receive(r.t.Context(), 100)
 		require.NoError(r.t, err)
@@ -63,7 +66,8 @@ func (r *rig) lastEvent() event.Event {
 func TestWhatCameWhileAnIntegrationWasOffIsRecovered(t *testing.T) {
 	r := start(t)
 	events := `"events":[{"event":"system"},{"event":"vuln_high"}]`
-	id := r.create(`{"system":"web_hooks","name":"SIEM",` + events + `,"parameters":{"url":"https://siem.example.com/"}}`).body["id"].(string)
+	id := r.create(`{"system":"web_hooks","name":"SIEM",` + events +
+		`,"parameters":{"url":"https://siem.example.com/"}}`).body["id"].(string)
 	began := time.Now().Add(-3 * time.Hour)
 	r.arrive(0, 4, began)
 	require.Equal(t, 200, r.call("POST", "/v1/integrations/"+id+"/disable", "").status)
@@ -115,17 +119,21 @@ func TestANewIntegrationCanHaveThePast(t *testing.T) {
 	began := time.Now().Add(-3 * time.Hour)
 	r.arrive(0, 10, began)
 	recover := func(id, more string) map[string]any {
-		a := r.call("POST", "/v1/integrations/"+id+"/recover", fmt.Sprintf(`{"from":%q%s}`, began.Format(time.RFC3339Nano), more))
+		a := r.call("POST", "/v1/integrations/"+id+"/recover",
+			fmt.Sprintf(`{"from":%q%s}`, began.Format(time.RFC3339Nano), more))
 		require.Equal(t, 200, a.status, a.raw)
 		return a.body
 	}
-	slack := r.create(`{"system":"slack","events":[{"event":"vuln_high"}],"parameters":{"webhook_url":"` + slackURL + `"}}`).body["id"].(string)
+	slack := r.create(`{"system":"slack","events":[{"event":"vuln_high"}],"parameters":{"webhook_url":"` + slackURL +
+		`"}}`).body["id"].(string)
 	require.EqualValues(t, 5, recover(slack, "")["deliveries"])
-	pager := r.create(`{"system":"pager_duty","events":[{"event":"vuln_high"}],"parameters":{"integration_key":"0123456789abcdef0123456789abcdef"}}`)
+	pager := r.create(
+		`{"system":"pager_duty","events":[{"event":"vuln_high"}],"parameters":{"integration_key":"0123456789abcdef0123456789abcdef"}}`)
 	require.Equal(t, 201, pager.status, pager.raw)
 	id := pager.body["id"].(string)
 	quiet := recover(id, "")
-	require.Equal(t, []any{5.0, 5.0, 0.0}, []any{quiet["missed"], quiet["left_out"], quiet["deliveries"]}, "nobody is called for what is hours old")
+	require.Equal(t, []any{5.0, 5.0, 0.0}, []any{quiet["missed"], quiet["left_out"], quiet["deliveries"]},
+		"nobody is called for what is hours old")
 	require.EqualValues(t, 5, recover(id, `,"page":true`)["deliveries"], "unless it is asked for")
 }
 
@@ -143,7 +151,8 @@ func TestARangeToRecoverIsChecked(t *testing.T) {
 		require.Contains(t, a.raw, field)
 	}
 	require.Equal(t, 404, r.call("POST", "/v1/integrations/nobody/recover", `{"from":"2023-01-01T00:00:00Z"}`).status)
-	require.Equal(t, 400, r.call("POST", "/v1/integrations/"+id+"/recover", `{"from":"2023-01-01T00:00:00Z","cursor":"x"}`).status)
+	require.Equal(t, 400, r.call("POST", "/v1/integrations/"+id+"/recover",
+		`{"from":"2023-01-01T00:00:00Z","cursor":"x"}`).status)
 }
 
 func TestWhatWasRecoveredIsFoundFromALaterTimeToo(t *testing.T) {
@@ -151,13 +160,16 @@ func TestWhatWasRecoveredIsFoundFromALaterTimeToo(t *testing.T) {
 	began := time.Now().Add(-10 * time.Hour)
 	r.arrive(0, 2, began)
 	r.arrive(2, 2, began.Add(5*time.Hour)) // a quiet tenant: one page of recovery holds hours
-	id := r.create(`{"system":"web_hooks","events":[{"event":"system"},{"event":"vuln_high"}],"parameters":{"url":"https://siem.example.com/"}}`).body["id"].(string)
+	id := r.create(
+		`{"system":"web_hooks","events":[{"event":"system"},{"event":"vuln_high"}],"parameters":{"url":"https://siem.example.com/"}}`).body["id"].(string)
 	recover := func(from time.Time) map[string]any {
-		a := r.call("POST", "/v1/integrations/"+id+"/recover", fmt.Sprintf(`{"from":%q}`, from.Format(time.RFC3339Nano)))
+		a := r.call("POST", "/v1/integrations/"+id+"/recover",
+			fmt.Sprintf(`{"from":%q}`, from.Format(time.RFC3339Nano)))
 		require.Equal(t, 200, a.status, a.raw)
 		return a.body
 	}
 	all := recover(began)
-	require.Equal(t, []any{4.0, 2.0}, []any{all["missed"], all["deliveries"]}, "what came hours apart does not travel together: each delivery has the time of its oldest event")
+	require.Equal(t, []any{4.0, 2.0}, []any{all["missed"], all["deliveries"]},
+		"what came hours apart does not travel together: each delivery has the time of its oldest event")
 	require.EqualValues(t, 0, recover(began.Add(4 * time.Hour))["missed"], "nothing is sent twice")
 }

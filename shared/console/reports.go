@@ -58,7 +58,8 @@ type FileView struct {
 
 func reportView(r report.Report) ReportView {
 	v := ReportView{
-		ID: r.ID, Format: r.Format, State: r.State, Reason: r.Reason, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, Recipients: r.Recipients, Files: []FileView{},
+		ID: r.ID, Format: r.Format, State: r.State, Reason: r.Reason, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy,
+		Recipients: r.Recipients, Files: []FileView{},
 		Period: PeriodView{r.Period.Frequency, r.Period.From, r.Period.To, r.Period.Zone, r.Period.Title()},
 	}
 	if r.State != report.Ready {
@@ -69,7 +70,8 @@ func reportView(r report.Report) ReportView {
 		v.Missing = append(v.Missing, MissingView(m))
 	}
 	for _, f := range r.Files {
-		v.Files = append(v.Files, FileView{f.Name, f.Type, f.Size, "/v1/reports/" + url.PathEscape(r.ID) + "/files/" + url.PathEscape(f.Name)})
+		v.Files = append(v.Files, FileView{f.Name, f.Type, f.Size, "/v1/reports/" + url.PathEscape(r.ID) + "/files/" +
+			url.PathEscape(f.Name)})
 	}
 	return v
 }
@@ -121,7 +123,8 @@ func (s *server) reports(api huma.API) {
 	tags := []string{"Reports"}
 	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
 		OperationID: "list-reports", Method: http.MethodGet, Path: "/v1/reports", Tags: tags,
-		Summary: "List the last reports", Description: "The last three, scheduled or on demand. For administrators, analysts and read-only users.",
+		Summary:     "List the last reports",
+		Description: "The last three, scheduled or on demand. For administrators, analysts and read-only users.",
 	}), func(ctx context.Context, _ *struct{}) (*reportsOutput, error) {
 		found, err := s.Reports.Store.Recent(ctx, principal(ctx).Tenant, report.Kept)
 		if err != nil {
@@ -135,12 +138,16 @@ func (s *server) reports(api huma.API) {
 		return out, nil
 	})
 	huma.Register(api, s.operation(access.ManageEvents, huma.Operation{
-		OperationID: "order-report", Method: http.MethodPost, Path: "/v1/reports", Tags: tags, Errors: []int{400, 413, 415, 422, 429}, DefaultStatus: http.StatusAccepted,
-		Summary: "Make a report now", Description: "Answers at once; read the report until it is ready. For administrators and analysts. " + relayWords,
+		OperationID: "order-report", Method: http.MethodPost, Path: "/v1/reports", Tags: tags,
+		Errors: []int{400, 413, 415, 422, 429}, DefaultStatus: http.StatusAccepted,
+		Summary: "Make a report now",
+		Description: "Answers at once; read the report until it is ready. For administrators and analysts. " +
+			relayWords,
 	}), s.order)
 	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
 		OperationID: "get-report", Method: http.MethodGet, Path: "/v1/reports/{id}", Tags: tags, Errors: []int{404},
-		Summary: "Read a report", Description: "Its state, its headline numbers, its files, and what these do not list.",
+		Summary:     "Read a report",
+		Description: "Its state, its headline numbers, its files, and what these do not list.",
 	}), func(ctx context.Context, in *idInput) (*reportOutput, error) {
 		r, err := s.Reports.Store.Get(ctx, principal(ctx).Tenant, in.ID)
 		if err != nil {
@@ -149,8 +156,10 @@ func (s *server) reports(api huma.API) {
 		return &reportOutput{Body: reportView(r)}, nil
 	})
 	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
-		OperationID: "get-report-file", Method: http.MethodGet, Path: "/v1/reports/{id}/files/{name}", Tags: tags, Errors: []int{404},
-		Summary: "Download a file of a report", Description: "A PDF, or CSV in UTF-8, or the text that says which rows the CSV files lack.",
+		OperationID: "get-report-file", Method: http.MethodGet, Path: "/v1/reports/{id}/files/{name}", Tags: tags,
+		Errors:      []int{404},
+		Summary:     "Download a file of a report",
+		Description: "A PDF, or CSV in UTF-8, or the text that says which rows the CSV files lack.",
 		Responses: map[string]*huma.Response{"200": {Description: "the file", Content: map[string]*huma.MediaType{
 			"application/pdf": {}, "text/csv": {}, "text/plain": {},
 		}}},
@@ -166,8 +175,10 @@ func (s *server) reports(api huma.API) {
 		return &settingsOutput{ReportSettings{zone}}, nil
 	})
 	huma.Register(api, s.operation(access.ReportSettings, huma.Operation{
-		OperationID: "set-report-settings", Method: http.MethodPut, Path: "/v1/report-settings", Tags: tags, Errors: []int{400, 413, 415, 422},
-		Summary: "Set the settings of reports", Description: "A new time zone holds for the days from now on; days that are recorded stay as they were cut.",
+		OperationID: "set-report-settings", Method: http.MethodPut, Path: "/v1/report-settings", Tags: tags,
+		Errors:      []int{400, 413, 415, 422},
+		Summary:     "Set the settings of reports",
+		Description: "A new time zone holds for the days from now on; days that are recorded stay as they were cut.",
 	}), s.setSettings)
 }
 
@@ -181,7 +192,8 @@ func (s *server) zone(ctx context.Context) (string, error) {
 
 func (s *server) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
 	if err := report.CheckZone(in.Body.TimeZone); err != nil {
-		return nil, problem(http.StatusUnprocessableEntity, "the settings are not valid", fault("time_zone", err.Error()))
+		return nil, problem(http.StatusUnprocessableEntity, "the settings are not valid",
+			fault("time_zone", err.Error()))
 	}
 	p := principal(ctx)
 	if err := s.Reports.Store.SaveSettings(ctx, report.Settings{Tenant: p.Tenant, Zone: in.Body.TimeZone}); err != nil {

@@ -28,7 +28,8 @@ func TestWhoMaySeeReports(t *testing.T) {
 	r := start(t)
 	body := `{"period":{"frequency":"daily","from":"2023-03-05"}}`
 	for role, want := range map[access.Role][3]int{ // list, order, settings
-		access.Administrator: {200, 202, 200}, access.Analyst: {200, 202, 403}, access.ReadOnly: {200, 403, 403}, access.APIDeveloper: {403, 403, 403}, access.Deploy: {403, 403, 403},
+		access.Administrator: {200, 202, 200}, access.Analyst: {200, 202, 403}, access.ReadOnly: {200, 403, 403},
+		access.APIDeveloper: {403, 403, 403}, access.Deploy: {403, 403, 403},
 	} {
 		r.as(role, "ada@example.com")
 		require.Equal(t, want[0], r.call("GET", "/v1/reports", "").status, role)
@@ -38,14 +39,16 @@ func TestWhoMaySeeReports(t *testing.T) {
 		if role == access.Deploy {
 			own = 403
 		}
-		require.Equal(t, own, r.call("GET", "/v1/profile/notifications", "").status, "a profile is everybody's own who has Console access")
+		require.Equal(t, own, r.call("GET", "/v1/profile/notifications", "").status,
+			"a profile is everybody's own who has Console access")
 	}
 }
 
 func TestAReportOnDemand(t *testing.T) {
 	r := start(t)
 	require.Equal(t, 200, r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo"}`).status)
-	a := r.call("POST", "/v1/reports", `{"period":{"from":"2023-03-01","to":"2023-03-05"},"format":"csv","recipients":["grace@example.com","grace@example.com"]}`)
+	a := r.call("POST", "/v1/reports",
+		`{"period":{"from":"2023-03-01","to":"2023-03-05"},"format":"csv","recipients":["grace@example.com","grace@example.com"]}`)
 	require.Equal(t, http.StatusAccepted, a.status, a.raw)
 	path := a.header.Get("Location")
 	require.Equal(t, "waiting", a.body["state"])
@@ -77,14 +80,18 @@ func TestAReportOnDemand(t *testing.T) {
 
 func TestP9TheListSaysWhatAReportLacks(t *testing.T) {
 	r := start(t)
-	missing := []report.Missing{{What: report.DroppedAttacks, Listed: 2000, Recorded: 2000, Of: 3417, Days: []report.Day{"2023-05-03"}}, {What: report.DroppedVulns, Listed: 10_000, Recorded: 10_007, Of: 10_007}}
+	missing := []report.Missing{{What: report.DroppedAttacks, Listed: 2000, Recorded: 2000, Of: 3417,
+		Days: []report.Day{"2023-05-03"}}, {What: report.DroppedVulns, Listed: 10_000, Recorded: 10_007, Of: 10_007}}
 	for id, lacks := range map[string][]report.Missing{"lacks": missing, "whole": nil} {
 		require.NoError(t, r.reports.Store.Save(t.Context(), report.Report{
-			ID: id, Tenant: "42", Period: report.Containing(report.Weekly, "2023-05-03", "UTC"), Format: report.CSV, State: report.Ready, CreatedAt: time.Now(), Missing: lacks,
-		}, []report.File{{Name: "rows-missing-2023-W18.txt", Type: "text/plain; charset=utf-8", Data: []byte("Attacks: 2,000 of 3,417")}}))
+			ID: id, Tenant: "42", Period: report.Containing(report.Weekly, "2023-05-03", "UTC"), Format: report.CSV,
+			State: report.Ready, CreatedAt: time.Now(), Missing: lacks,
+		}, []report.File{{Name: "rows-missing-2023-W18.txt", Type: "text/plain; charset=utf-8",
+			Data: []byte("Attacks: 2,000 of 3,417")}}))
 	}
 	want := []any{
-		map[string]any{"what": "attacks", "listed": 2000.0, "recorded": 2000.0, "of": 3417.0, "days": []any{"2023-05-03"}},
+		map[string]any{"what": "attacks", "listed": 2000.0, "recorded": 2000.0, "of": 3417.0,
+			"days": []any{"2023-05-03"}},
 		map[string]any{"what": "vulnerabilities", "listed": 10_000.0, "recorded": 10_007.0, "of": 10_007.0},
 	}
 	for _, item := range r.call("GET", "/v1/reports", "").body["items"].([]any) {
@@ -104,8 +111,10 @@ func TestP9TheListSaysWhatAReportLacks(t *testing.T) {
 func TestP9TheDocumentNamesTheLimitsThatHold(t *testing.T) {
 	raw := start(t).call("GET", "/openapi.json", "").raw
 	for _, want := range []string{
-		fmt.Sprintf("at most %d attacks, %d incidents and %[2]d vulnerabilities", report.RowsAttacks, report.RowsOthers),
-		"with at most " + report.Thousands(report.RowsCSV) + " rows", "a day keeps at least " + report.Thousands(report.MaxAttacks) + " attacks",
+		fmt.Sprintf("at most %d attacks, %d incidents and %[2]d vulnerabilities", report.RowsAttacks,
+			report.RowsOthers),
+		"with at most " + report.Thousands(report.RowsCSV) + " rows", "a day keeps at least " +
+			report.Thousands(report.MaxAttacks) + " attacks",
 		fmt.Sprintf("the first %s incidents and the first %[1]s vulnerabilities", report.Thousands(report.MaxFindings)),
 	} {
 		require.Contains(t, raw, want)
@@ -157,16 +166,19 @@ func TestAPersonSetsTheirOwnNotifications(t *testing.T) {
 	a := r.call("GET", "/v1/profile/notifications", "")
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, "grace@example.com", a.body["email"])
-	require.Equal(t, map[string]any{"report_daily": false, "report_weekly": true, "report_monthly": true, "system": true, "vuln": false, "scope": false}, a.body["choices"], "facts, 5.3")
+	require.Equal(t, map[string]any{"report_daily": false, "report_weekly": true, "report_monthly": true,
+		"system": true, "vuln": false, "scope": false}, a.body["choices"], "facts, 5.3")
 	body := `{"choices":{"report_daily":true,"report_weekly":false,"report_monthly":false,"system":false,"vuln":true,"scope":true}}`
 	require.Equal(t, 412, r.call("PUT", "/v1/profile/notifications", body, "If-Match", `"7"`).status)
 	a = r.call("PUT", "/v1/profile/notifications", body, "If-Match", a.header.Get("ETag"))
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, true, a.body["choices"].(map[string]any)["vuln"])
-	require.Equal(t, 422, r.call("PUT", "/v1/profile/notifications", `{"choices":{"report_daily":true}}`).status, "all of them, or none is meant")
+	require.Equal(t, 422, r.call("PUT", "/v1/profile/notifications", `{"choices":{"report_daily":true}}`).status,
+		"all of them, or none is meant")
 
 	r.as(access.Analyst, "ada@example.com")
-	require.Equal(t, false, r.call("GET", "/v1/profile/notifications", "").body["choices"].(map[string]any)["vuln"], "another person's are their own")
+	require.Equal(t, false, r.call("GET", "/v1/profile/notifications", "").body["choices"].(map[string]any)["vuln"],
+		"another person's are their own")
 	r.as(access.Analyst, "")
 	require.Equal(t, 422, r.call("GET", "/v1/profile/notifications", "").status)
 }
@@ -197,7 +209,8 @@ func TestOneClickUnsubscribe(t *testing.T) {
 	require.Equal(t, 200, status)
 	require.Contains(t, page, "grace@example.com")
 	require.Contains(t, page, `<form method="post">`)
-	require.Equal(t, true, r.call("GET", "/v1/profile/notifications", "").body["choices"].(map[string]any)["system"], "a scanner that follows the link changes nothing")
+	require.Equal(t, true, r.call("GET", "/v1/profile/notifications", "").body["choices"].(map[string]any)["system"],
+		"a scanner that follows the link changes nothing")
 	for range 2 {
 		status, page = r.open("POST", link)
 		require.Equal(t, 200, status)
@@ -206,7 +219,8 @@ func TestOneClickUnsubscribe(t *testing.T) {
 	for name, on := range r.call("GET", "/v1/profile/notifications", "").body["choices"].(map[string]any) {
 		require.Equal(t, false, on, name)
 	}
-	for _, bad := range []string{link[:len(link)-2], link + "x", "https://x/unsubscribe/a.b", strings.Replace(link, "unsubscribe/e", "unsubscribe/f", 1)} {
+	for _, bad := range []string{link[:len(link)-2], link + "x", "https://x/unsubscribe/a.b",
+		strings.Replace(link, "unsubscribe/e", "unsubscribe/f", 1)} {
 		status, _ = r.open("POST", bad)
 		require.Equal(t, 404, status, bad)
 	}
@@ -229,7 +243,9 @@ func TestAnAddressLeavesAnIntegration(t *testing.T) {
 func TestBlockedAddressesHavePages(t *testing.T) {
 	r := start(t)
 	for n := range 5 {
-		_, err := r.db.Blocks().Block(t.Context(), mail.Block{Tenant: "42", Address: fmt.Sprintf("%s%d@example.com", strings.Repeat("a", 60), n), Why: mail.Bounced, At: time.Now()})
+		_, err := r.db.Blocks().Block(t.Context(),
+			mail.Block{Tenant: "42", Address: fmt.Sprintf("%s%d@example.com", strings.Repeat("a", 60), n),
+				Why: mail.Bounced, At: time.Now()})
 		require.NoError(t, err)
 	}
 	seen := 0
@@ -247,7 +263,8 @@ func TestBlockedAddressesHavePages(t *testing.T) {
 
 func TestPersonalEmailIsNoIntegration(t *testing.T) {
 	r := start(t)
-	a := r.call("POST", "/v1/integrations", `{"system":"personal_email","parameters":{"addresses":["eve@example.com"]}}`)
+	a := r.call("POST", "/v1/integrations",
+		`{"system":"personal_email","parameters":{"addresses":["eve@example.com"]}}`)
 	require.Equal(t, 422, a.status)
 	require.Contains(t, a.raw, "is set in your profile")
 }

@@ -17,7 +17,8 @@ import (
 func TestAnAccountThatCallsTooOftenIsToldWhenToCallAgain(t *testing.T) {
 	r := start(t)
 	now := time.Date(2026, 3, 1, 12, 0, 18, 0, time.UTC)
-	r.config.Requests = &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: 3, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+	r.config.Requests = &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: 3, Now: func() time.Time { return now },
+		Log: slog.New(slog.DiscardHandler)}
 	r.handler = console.New(r.config)
 	for range 3 {
 		require.Equal(t, http.StatusOK, r.call("GET", "/v1/integrations", "").status)
@@ -31,7 +32,8 @@ func TestAnAccountThatCallsTooOftenIsToldWhenToCallAgain(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.call("GET", "/openapi.json", "").status, "what needs no token is not counted")
 	mine := r.token
 	r.token = "no token"
-	require.Equal(t, http.StatusUnauthorized, r.call("GET", "/v1/integrations", "").status, "who is nobody uses up nobody's calls")
+	require.Equal(t, http.StatusUnauthorized, r.call("GET", "/v1/integrations", "").status,
+		"who is nobody uses up nobody's calls")
 	r.token = r.issue("43", access.Administrator)
 	require.Equal(t, http.StatusOK, r.call("GET", "/v1/integrations", "").status, "another account")
 	r.token, now = mine, now.Add(42*time.Second)

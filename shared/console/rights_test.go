@@ -24,36 +24,41 @@ import (
 
 // Who may call an operation, by the role codes of tokens (product facts, section 7).
 const (
-	anybody        = "admin admin_ext partner_admin partner_admin_ext analytic partner_analytic auditor partner_auditor api_developer operator deploy nonsense Admin [admin]"
-	withConsole    = "admin admin_ext partner_admin partner_admin_ext analytic partner_analytic auditor partner_auditor api_developer operator"
-	seesEvents     = "admin admin_ext partner_admin partner_admin_ext analytic partner_analytic auditor partner_auditor operator"
+	anybody = "admin admin_ext partner_admin partner_admin_ext analytic partner_analytic auditor " +
+		"partner_auditor api_developer operator deploy nonsense Admin [admin]"
+	withConsole = "admin admin_ext partner_admin partner_admin_ext analytic partner_analytic auditor " +
+		"partner_auditor api_developer operator"
+	seesEvents = "admin admin_ext partner_admin partner_admin_ext analytic partner_analytic auditor " +
+		"partner_auditor operator"
 	managesEvents  = "admin admin_ext partner_admin partner_admin_ext analytic partner_analytic operator"
 	administrators = "admin admin_ext partner_admin partner_admin_ext operator"
 )
 
-// operations is every operation of the API: who may call it, and a body that is good. {id}, {delivery} and so on stand for
-// what another tenant has.
+// operations is every operation of the API: who may call it, and a body that is good. {id}, {delivery} and so on stand
+// for what another tenant has.
 var operations = map[string]struct{ roles, body string }{
-	"get-session":             {anybody, ""},
-	"get-notifications":       {withConsole, ""},
-	"set-notifications":       {withConsole, `{"choices":{"report_daily":false,"report_weekly":false,"report_monthly":false,"system":false,"vuln":false,"scope":false}}`},
-	"list-own-mails":          {withConsole, ""},
-	"replay-own-mail":         {withConsole, ""},
-	"list-people":             {administrators, ""},
-	"list-mails-to-person":    {administrators, ""},
-	"replay-mail-to-person":   {administrators, ""},
-	"list-report-mails":       {seesEvents, ""},
-	"replay-report-mail":      {managesEvents, ""},
-	"list-reports":            {seesEvents, ""},
-	"get-report":              {seesEvents, ""},
-	"get-report-file":         {seesEvents, ""},
-	"order-report":            {managesEvents, `{"period":{"frequency":"daily","from":"2023-03-05"}}`},
-	"get-report-settings":     {administrators, ""},
-	"set-report-settings":     {administrators, `{"time_zone":"Europe/Berlin"}`},
-	"list-systems":            {administrators, ""},
-	"list-egress-addresses":   {withConsole, ""},
-	"list-integrations":       {administrators, ""},
-	"create-integration":      {administrators, `{"system":"slack","name":"Mine","parameters":{"webhook_url":"https://hooks.slack.com/services/T/B/x"}}`},
+	"get-session":       {anybody, ""},
+	"get-notifications": {withConsole, ""},
+	"set-notifications": {withConsole,
+		`{"choices":{"report_daily":false,"report_weekly":false,"report_monthly":false,"system":false,"vuln":false,"scope":false}}`},
+	"list-own-mails":        {withConsole, ""},
+	"replay-own-mail":       {withConsole, ""},
+	"list-people":           {administrators, ""},
+	"list-mails-to-person":  {administrators, ""},
+	"replay-mail-to-person": {administrators, ""},
+	"list-report-mails":     {seesEvents, ""},
+	"replay-report-mail":    {managesEvents, ""},
+	"list-reports":          {seesEvents, ""},
+	"get-report":            {seesEvents, ""},
+	"get-report-file":       {seesEvents, ""},
+	"order-report":          {managesEvents, `{"period":{"frequency":"daily","from":"2023-03-05"}}`},
+	"get-report-settings":   {administrators, ""},
+	"set-report-settings":   {administrators, `{"time_zone":"Europe/Berlin"}`},
+	"list-systems":          {administrators, ""},
+	"list-egress-addresses": {withConsole, ""},
+	"list-integrations":     {administrators, ""},
+	"create-integration": {administrators,
+		`{"system":"slack","name":"Mine","parameters":{"webhook_url":"https://hooks.slack.com/services/T/B/x"}}`},
 	"get-integration":         {administrators, ""},
 	"update-integration":      {administrators, `{"name":"Mine"}`},
 	"delete-integration":      {administrators, ""},
@@ -101,42 +106,57 @@ func (r *rig) others(t *testing.T) map[string]string {
 	mine := r.token
 	defer func() { r.token = mine }()
 	r.token = r.issue("43", access.Administrator)
-	id := r.create(`{"system":"slack","name":"` + marker + `","events":[{"event":"system"}],"parameters":{"webhook_url":"https://hooks.slack.com/services/T/B/` + marker + `"}}`).body["id"].(string)
+	id := r.create(`{"system":"slack","name":"` + marker +
+		`","events":[{"event":"system"}],"parameters":{"webhook_url":"https://hooks.slack.com/services/T/B/` + marker +
+		`"}}`).body["id"].(string)
 	i, err := r.db.Integrations().Get(t.Context(), "43", id)
 	require.NoError(t, err)
-	fanout := delivery.Fanout{Integrations: only{i}, Systems: r.config.Systems, Log: r.db.Deliveries(), Logger: r.config.Log}
+	fanout := delivery.Fanout{Integrations: only{i}, Systems: r.config.Systems, Log: r.db.Deliveries(),
+		Logger: r.config.Log}
 	_, err = fanout.Process(t.Context(), []delivery.Entry{
-		{Receipt: "1", DetailType: "create_user", At: time.Now(), Detail: []byte(`{"version":1,"id":"e-43","tenant":"43","client_name":"Other","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"` + marker + `","email":"a@example.com"}}}`)},
-		{Receipt: "2", DetailType: "vuln", At: time.Now(), Detail: []byte(`{"version":1,"id":"bad-43","tenant":"43","time":"2023-03-01T00:00:00Z","data":{"vuln":{"threat":"` + marker + `"}}}`)},
+		{Receipt: "1", DetailType: "create_user", At: time.Now(),
+			Detail: []byte(
+				`{"version":1,"id":"e-43","tenant":"43","client_name":"Other","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"` + marker + `","email":"a@example.com"}}}`)},
+		{Receipt: "2", DetailType: "vuln", At: time.Now(),
+			Detail: []byte(
+				`{"version":1,"id":"bad-43","tenant":"43","time":"2023-03-01T00:00:00Z","data":{"vuln":{"threat":"` +
+					marker + `"}}}`)},
 		{Receipt: "3", DetailType: "vuln", At: time.Now(), Detail: []byte(`not JSON: ` + marker)},
 	})
 	require.NoError(t, err)
 	found, err := r.db.Deliveries().List(t.Context(), delivery.Query{Tenant: "43", Integration: id, Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, found, 1)
-	made := r.call("POST", "/v1/triggers", strings.ReplaceAll(strings.ReplaceAll(aTrigger, "{mine}", id), `"Mine"`, `"`+marker+`"`))
+	made := r.call("POST", "/v1/triggers", strings.ReplaceAll(strings.ReplaceAll(aTrigger, "{mine}", id), `"Mine"`, `"`+
+		marker+`"`))
 	require.Equal(t, 201, made.status, made.raw)
-	ordered := r.call("POST", "/v1/reports", `{"period":{"frequency":"daily","from":"2023-03-04"},"recipients":["`+marker+`@example.com"]}`)
+	ordered := r.call("POST", "/v1/reports", `{"period":{"frequency":"daily","from":"2023-03-04"},"recipients":["`+
+		marker+`@example.com"]}`)
 	require.Equal(t, 202, ordered.status, ordered.raw)
 	require.NoError(t, r.reports.MakeWaiting(t.Context()))
 	rep, err := r.db.Reports().Get(t.Context(), "43", ordered.body["id"].(string))
 	require.NoError(t, err)
 	require.Equal(t, report.Ready, rep.State)
 	address := strings.ToLower(marker) + "@example.com"
-	_, err = r.config.Blocks.Block(t.Context(), mail.Block{Tenant: "43", Address: address, Why: mail.Bounced, At: time.Now()})
+	_, err = r.config.Blocks.Block(t.Context(),
+		mail.Block{Tenant: "43", Address: address, Why: mail.Bounced, At: time.Now()})
 	require.NoError(t, err)
-	known, err := r.config.Profiles.Read(t.Context(), profile.Person{Tenant: "43", ClientName: "Other", Email: marker + "@example.com", Name: marker, Role: access.Administrator})
+	known, err := r.config.Profiles.Read(t.Context(),
+		profile.Person{Tenant: "43", ClientName: "Other", Email: marker + "@example.com", Name: marker,
+			Role: access.Administrator})
 	require.NoError(t, err)
 	r.call("GET", "/v1/profile/notifications", "")
 	letters, err := r.db.Deliveries().DeadLetters(t.Context(), "43", "", 10)
 	require.NoError(t, err)
 	require.NotEmpty(t, letters)
 	r.asked("43", "command-43")
-	return map[string]string{"dead-letters": letters[0].ID, "commands": "command-43", "integrations": id, "delivery": found[0].ID, "triggers": made.body["id"].(string), "reports": rep.ID, "people": known.ID, "name": rep.Files[0].Name, "address": address}
+	return map[string]string{"dead-letters": letters[0].ID, "commands": "command-43", "integrations": id,
+		"delivery": found[0].ID, "triggers": made.body["id"].(string), "reports": rep.ID, "people": known.ID,
+		"name": rep.Files[0].Name, "address": address}
 }
 
-// TestOneAuthorisationWalk takes every operation of the API, by every role, for the tenant's own and another tenant's things, and compares with the
-// table above. An operation without a line in it fails.
+// TestOneAuthorisationWalk takes every operation of the API, by every role, for the tenant's own and another tenant's
+// things, and compares with the table above. An operation without a line in it fails.
 func TestOneAuthorisationWalk(t *testing.T) {
 	r := start(t)
 	r.config.Outbox = func(_ context.Context, tenant, _ string, _ int) ([]console.Mail, error) {
@@ -153,7 +173,8 @@ func TestOneAuthorisationWalk(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(r.call("GET", "/openapi.json", "").raw), &document))
 	seed := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))
 	token := func(claims jwt.MapClaims) string {
-		all := jwt.MapClaims{"iss": "test", "aud": "tocsin", "exp": time.Now().Add(time.Hour).Unix(), "email": "ada@example.com"}
+		all := jwt.MapClaims{"iss": "test", "aud": "tocsin", "exp": time.Now().Add(time.Hour).Unix(),
+			"email": "ada@example.com"}
 		for k, v := range claims {
 			all[k] = v
 		}
@@ -167,7 +188,8 @@ func TestOneAuthorisationWalk(t *testing.T) {
 			line, ok := operations[o.OperationID]
 			require.True(t, ok, "%s %s (%s) needs a line in the table of this test", method, path, o.OperationID)
 			seen[o.OperationID] = true
-			at := strings.NewReplacer("{delivery}", theirs["delivery"], "{name}", theirs["name"], "{address}", theirs["address"],
+			at := strings.NewReplacer("{delivery}", theirs["delivery"], "{name}", theirs["name"], "{address}",
+				theirs["address"],
 				"{id}", theirs[strings.Split(path, "/")[2]]).Replace(path)
 			body := strings.NewReplacer("{id}", theirs["integrations"], "{mine}", own).Replace(line.body)
 			call := func(token string) answer {
@@ -187,8 +209,10 @@ func TestOneAuthorisationWalk(t *testing.T) {
 					continue // who reads what no tenant owns
 				}
 				require.NotContains(t, a.raw, marker, "%s as %q", o.OperationID, role)
-				if allowed && (strings.Contains(path, "{") || strings.Contains(line.body, "{id}")) && o.OperationID != "allow-address" &&
-					!(o.OperationID == "replay-dead-letter" && role == string(access.Operator)) { // an operator mends for all tenants
+				if allowed && (strings.Contains(path, "{") || strings.Contains(line.body, "{id}")) &&
+					o.OperationID != "allow-address" &&
+					// an operator mends for all tenants
+					!(o.OperationID == "replay-dead-letter" && role == string(access.Operator)) {
 					require.Equal(t, 404, a.status, "%s of another tenant as %q: %s", o.OperationID, role, a.raw)
 				}
 			}
@@ -199,8 +223,10 @@ func TestOneAuthorisationWalk(t *testing.T) {
 			}
 			require.Equal(t, want, call(token(jwt.MapClaims{"tenant": "42"})).status, o.OperationID)
 			for _, claims := range []jwt.MapClaims{
-				{"tenant": "42", "role": []string{"admin"}}, {"tenant": "42", "role": map[string]string{"a": "admin"}}, {"tenant": "42", "role": 1}, {"role": "admin"}, {"tenant": "", "role": "admin"},
-				{"tenant": []string{"42"}, "role": "admin"}, {"tenant": "*", "role": "operator"}, {"tenant": " nobody", "role": "admin"}, {"tenant": "42", "role": "admin", "exp": 1},
+				{"tenant": "42", "role": []string{"admin"}}, {"tenant": "42", "role": map[string]string{"a": "admin"}},
+				{"tenant": "42", "role": 1}, {"role": "admin"}, {"tenant": "", "role": "admin"},
+				{"tenant": []string{"42"}, "role": "admin"}, {"tenant": "*", "role": "operator"},
+				{"tenant": " nobody", "role": "admin"}, {"tenant": "42", "role": "admin", "exp": 1},
 			} {
 				require.Equal(t, 401, call(token(claims)).status, "%s with %v", o.OperationID, claims)
 			}
@@ -212,15 +238,18 @@ func TestOneAuthorisationWalk(t *testing.T) {
 	// What 43 has is as it was, and 43 still reads it.
 	r.token = r.issue("43", access.Administrator)
 	for _, path := range []string{
-		"/v1/integrations/" + theirs["integrations"], "/v1/integrations/" + theirs["integrations"] + "/deliveries/" + theirs["delivery"], "/v1/triggers/" + theirs["triggers"],
-		"/v1/reports/" + theirs["reports"], "/v1/reports/" + theirs["reports"] + "/mails", "/v1/people", "/v1/outbox", "/v1/dead-letters",
+		"/v1/integrations/" + theirs["integrations"], "/v1/integrations/" + theirs["integrations"] + "/deliveries/" +
+			theirs["delivery"], "/v1/triggers/" + theirs["triggers"],
+		"/v1/reports/" + theirs["reports"], "/v1/reports/" + theirs["reports"] + "/mails", "/v1/people", "/v1/outbox",
+		"/v1/dead-letters",
 	} {
 		a := r.call("GET", path, "")
 		require.Equal(t, 200, a.status, path)
 		require.Contains(t, a.raw, marker, path)
 		require.NotContains(t, a.raw, "not JSON", "what no tenant owns is the operators'")
 	}
-	require.Contains(t, r.call("GET", "/v1/blocked-addresses", "").raw, theirs["address"], "a block of 43 is not 42's to lift")
+	require.Contains(t, r.call("GET", "/v1/blocked-addresses", "").raw, theirs["address"],
+		"a block of 43 is not 42's to lift")
 	// A page of one tenant is none of another's.
 	for range 2 {
 		r.slack(marker)
@@ -237,8 +266,11 @@ func TestWhatIsOpenToEverybody(t *testing.T) {
 	r.others(t)
 	r.token = ""
 	for path, want := range map[string]int{
-		"/": 200, "/docs": 200, "/docs.js": 200, "/docs.css": 200, "/healthz": 200, "/openapi.json": 200, "/openapi.yaml": 200, "/profile": 200,
-		"/unsubscribe/none": 404, "/telegram/webhook": 404, "/v1": 404, "/v1/": 401, "/v1/none": 401, "/V1/integrations": 404, "//v1/integrations": 0, "/v1/../v1/integrations": 0, "/metrics": 404, "/debug/pprof/": 404,
+		"/": 200, "/docs": 200, "/docs.js": 200, "/docs.css": 200, "/healthz": 200, "/openapi.json": 200,
+		"/openapi.yaml": 200, "/profile": 200,
+		"/unsubscribe/none": 404, "/telegram/webhook": 404, "/v1": 404, "/v1/": 401, "/v1/none": 401,
+		"/V1/integrations": 404, "//v1/integrations": 0, "/v1/../v1/integrations": 0, "/metrics": 404,
+		"/debug/pprof/": 404,
 	} {
 		for _, method := range []string{"GET", "POST"} {
 			q := httptest.NewRequest(method, "http://tocsin.test/", nil)
@@ -250,7 +282,8 @@ func TestWhatIsOpenToEverybody(t *testing.T) {
 				require.Equal(t, want, w.Code, "%s %s", method, path)
 			}
 			require.Less(t, w.Code, 500, path)
-			require.NotEqual(t, 200, map[bool]int{true: w.Code}[want == 0], fmt.Sprintf("%s is answered as it stands", path))
+			require.NotEqual(t, 200, map[bool]int{true: w.Code}[want == 0],
+				fmt.Sprintf("%s is answered as it stands", path))
 		}
 	}
 }

@@ -29,7 +29,8 @@ var echoes = map[string]func(q *http.Request, got string) string{
 	"as it is":  func(_ *http.Request, got string) string { return got },
 	"in a page": func(_ *http.Request, got string) string { return "<pre>" + html.EscapeString(got) + "</pre>" },
 	"in JSON": func(_ *http.Request, got string) string {
-		raw, _ := json.Marshal(map[string]string{"error": "invalid_client", "error_description": got, "message": got, "text": got})
+		raw, _ := json.Marshal(map[string]string{"error": "invalid_client", "error_description": got, "message": got,
+			"text": got})
 		return string(raw)
 	},
 	"in JSON in a form": func(_ *http.Request, got string) string {
@@ -43,16 +44,20 @@ var echoes = map[string]func(q *http.Request, got string) string{
 		return "Cannot " + q.Method + " " + q.URL.EscapedPath() + " ?" + q.URL.RawQuery
 	},
 	"in upper case": func(_ *http.Request, got string) string { return strings.ToUpper(got) },
-	"cut at 4 KiB":  func(_ *http.Request, got string) string { return (strings.Repeat("x", 4096-len(got)/2) + got)[:4096] },
-	"cut at 1 KiB":  func(_ *http.Request, got string) string { return strings.Repeat("x", max(0, 1024-len(got)/2)) + got },
+	"cut at 4 KiB": func(_ *http.Request, got string) string {
+		return (strings.Repeat("x", 4096-len(got)/2) + got)[:4096]
+	},
+	"cut at 1 KiB": func(_ *http.Request, got string) string {
+		return strings.Repeat("x", max(0, 1024-len(got)/2)) + got
+	},
 	"an unknown trigger of AADSTS": func(_ *http.Request, got string) string {
 		raw, _ := json.Marshal(map[string]string{"error": got, "error_description": "AADSTS7000215: " + got})
 		return string(raw)
 	},
 }
 
-// TestS6NoReceiverShowsASecretToAnybody tests every system whose address a tenant can choose against receivers that repeat the
-// whole request, and looks at the answer of the API and at the log.
+// TestS6NoReceiverShowsASecretToAnybody tests every system whose address a tenant can choose against receivers that
+// repeat the whole request, and looks at the answer of the API and at the log.
 func TestS6NoReceiverShowsASecretToAnybody(t *testing.T) {
 	const secret, other = `s3cr3t&"<V>/alue+1`, "an0ther-s3cr3t"
 	plain := "pl4in-s3cr3t-token"
@@ -61,36 +66,44 @@ func TestS6NoReceiverShowsASecretToAnybody(t *testing.T) {
 			return `{"webhook_url":"` + b + `/services/T1/SECRETpart"}`, []string{"SECRETpart"}
 		},
 		"ms_teams": func(b string) (string, []string) {
-			return `{"webhook_url":"` + b + `/workflows/SECRETpart/invoke?sig=SIGNature-of-it"}`, []string{"SECRETpart", "SIGNature-of-it"}
+			return `{"webhook_url":"` + b + `/workflows/SECRETpart/invoke?sig=SIGNature-of-it"}`,
+				[]string{"SECRETpart", "SIGNature-of-it"}
 		},
 		"sumo_logic": func(b string) (string, []string) {
 			return `{"source_url":"` + b + `/receiver/v1/http/SECRETpart=="}`, []string{"SECRETpart"}
 		},
 		"insight_connect": func(b string) (string, []string) {
-			return `{"api":"` + b + `/connect/v1/workflows/SECRETpart/events/execute","token":"` + plain + `"}`, []string{"SECRETpart", plain}
+			return `{"api":"` + b + `/connect/v1/workflows/SECRETpart/events/execute","token":"` + plain + `"}`,
+				[]string{"SECRETpart", plain}
 		},
 		"splunk": func(b string) (string, []string) {
-			return `{"api":"` + b + `","token":"11111111-2222-3333-4444-555555555555"}`, []string{"11111111-2222-3333-4444-555555555555"}
+			return `{"api":"` + b + `","token":"11111111-2222-3333-4444-555555555555"}`,
+				[]string{"11111111-2222-3333-4444-555555555555"}
 		},
 		"jira": func(b string) (string, []string) {
-			return `{"url":"` + b + `","email":"sec@example.com","token":"` + plain + `","project":"SEC","issue_type":"Bug"}`, []string{plain}
+			return `{"url":"` + b + `","email":"sec@example.com","token":"` + plain +
+				`","project":"SEC","issue_type":"Bug"}`, []string{plain}
 		},
 		"servicenow": func(b string) (string, []string) {
 			raw, _ := json.Marshal(secret)
-			return `{"instance":"` + b + `","username":"tocsin","password":` + string(raw) + `,"client_id":"c0ffee","client_secret":"` + other + `"}`, []string{secret, other}
+			return `{"instance":"` + b + `","username":"tocsin","password":` + string(raw) +
+				`,"client_id":"c0ffee","client_secret":"` + other + `"}`, []string{secret, other}
 		},
 		"web_hooks": func(b string) (string, []string) {
 			raw, _ := json.Marshal("Bearer " + secret)
-			return `{"url":"` + b + `/x","headers":{"Authorization":` + string(raw) + `,"X-Key":"` + other + `"}}`, []string{secret, other}
+			return `{"url":"` + b + `/x","headers":{"Authorization":` + string(raw) + `,"X-Key":"` + other + `"}}`,
+				[]string{secret, other}
 		},
 		"fluentd": func(b string) (string, []string) {
 			return `{"url":"` + b + `/x","headers":{"X-Key":"` + other + `"}}`, []string{other}
 		},
 		"logstash": func(b string) (string, []string) {
-			return `{"url":"` + b + `/x","headers":{"Authorization":"Basic YWRhOmFuMHRoZXItczNjcjN0"}}`, []string{other, "YWRhOmFuMHRoZXItczNjcjN0"}
+			return `{"url":"` + b + `/x","headers":{"Authorization":"Basic YWRhOmFuMHRoZXItczNjcjN0"}}`,
+				[]string{other, "YWRhOmFuMHRoZXItczNjcjN0"}
 		},
 		"minio": func(b string) (string, []string) {
-			return `{"endpoint":"` + b + `","bucket":"hits","access_key":"tocsin","secret_key":"` + plain + `"}`, []string{plain}
+			return `{"endpoint":"` + b + `","bucket":"hits","access_key":"tocsin","secret_key":"` + plain + `"}`,
+				[]string{plain}
 		},
 	}
 	var echo func(q *http.Request, got string) string
@@ -107,7 +120,8 @@ func TestS6NoReceiverShowsASecretToAnybody(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.config.Log = log
 	r.config.Tester = &delivery.Courier{
-		Destinations: catalogue.Default(), Carrier: egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}), Now: r.config.Now, Log: log, Platform: notification.Platform{Name: "Tocsin"},
+		Destinations: catalogue.Default(), Carrier: egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}),
+		Now: r.config.Now, Log: log, Platform: notification.Platform{Name: "Tocsin"},
 	}
 	r.handler = console.New(r.config)
 	for system, make := range systems {
@@ -125,7 +139,8 @@ func TestS6NoReceiverShowsASecretToAnybody(t *testing.T) {
 						require.False(t, shows(text, s), "%q shows %q", text, s)
 					}
 				}
-				require.Contains(t, lines.String(), `msg="test sent" tenant=42 integration="" system=`+system+` host=`+host+" by=ada@example.com", "a test is logged with who and where to")
+				require.Contains(t, lines.String(), `msg="test sent" tenant=42 integration="" system=`+system+` host=`+
+					host+" by=ada@example.com", "a test is logged with who and where to")
 				if system == "servicenow" {
 					require.NotContains(t, m, "answer", "what answers a request for a credential is never kept")
 				}
@@ -137,10 +152,12 @@ func TestS6NoReceiverShowsASecretToAnybody(t *testing.T) {
 		echo = e
 		lines.Reset()
 		parameters, _ := systems["jira"]("http://" + host)
-		a := r.call("POST", "/v1/integrations/choices", `{"system":"jira","parameter":"project","parameters":`+parameters+`}`)
+		a := r.call("POST", "/v1/integrations/choices", `{"system":"jira","parameter":"project","parameters":`+
+			parameters+`}`)
 		require.Equal(t, 200, a.status, a.raw)
 		require.False(t, shows(a.raw, plain), "%s: %s", how, a.raw)
-		require.Contains(t, lines.String(), `msg="choices asked for" tenant=42 integration="" system=jira host=`+host+" by=ada@example.com")
+		require.Contains(t, lines.String(), `msg="choices asked for" tenant=42 integration="" system=jira host=`+host+
+			" by=ada@example.com")
 	}
 }
 
@@ -157,8 +174,10 @@ func shows(text, secret string) bool {
 			if v, err := url.QueryUnescape(s); err == nil {
 				next = append(next, v)
 			}
-			next = append(next, strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\/`, `/`, `\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(s))
-			for _, word := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \"'<>{}:,;&*=…", r) }) {
+			next = append(next, strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\/`, `/`, `\u0026`, "&", `\u003c`, "<",
+				`\u003e`, ">").Replace(s))
+			for _, word := range strings.FieldsFunc(s,
+				func(r rune) bool { return strings.ContainsRune(" \"'<>{}:,;&*=…", r) }) {
 				for cut := range 4 {
 					if len(word) > cut {
 						if raw, err := base64.RawStdEncoding.DecodeString(word[:len(word)-cut]); err == nil {

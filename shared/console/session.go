@@ -36,8 +36,8 @@ type SessionView struct {
 
 type sessionOutput struct{ Body SessionView }
 
-// sessionPath is open to every role, one that is not known too: a page must be able to say who is signed in before it says
-// what is not allowed. It tells nothing but what the token says.
+// sessionPath is open to every role, one that is not known too: a page must be able to say who is signed in before it
+// says what is not allowed. It tells nothing but what the token says.
 const sessionPath = "/v1/session"
 
 func (s *server) session(api huma.API) {
@@ -47,7 +47,8 @@ func (s *server) session(api huma.API) {
 	}), func(ctx context.Context, _ *struct{}) (*sessionOutput, error) {
 		p := principal(ctx)
 		return &sessionOutput{SessionView{
-			Platform: s.Platform, Tenant: p.Tenant, ClientName: p.ClientName, Role: p.Role, Email: p.Email, Name: p.Name, Sections: s.sections(p),
+			Platform: s.Platform, Tenant: p.Tenant, ClientName: p.ClientName, Role: p.Role, Email: p.Email,
+			Name: p.Name, Sections: s.sections(p),
 		}}, nil
 	})
 }

@@ -52,7 +52,8 @@ type systemsOutput struct {
 func (s *server) systems(api huma.API) {
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
 		OperationID: "list-systems", Method: http.MethodGet, Path: "/v1/systems", Tags: []string{"Systems"},
-		Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that each asks for and the event types that it can receive, with the number of integrations of the tenant.",
+		Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that " +
+			"each asks for and the event types that it can receive, with the number of integrations of the tenant.",
 	}), func(ctx context.Context, _ *struct{}) (*systemsOutput, error) {
 		all, err := s.all(ctx)
 		if err != nil {
@@ -82,9 +83,11 @@ func (s *server) groups(tenant string, all []integration.Integration) []GroupVie
 				continue
 			}
 			v := SystemView{
-				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available, SetUp: entry.System.Steps(tenant), Missing: entry.System.Missing,
+				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available,
+				SetUp: entry.System.Steps(tenant), Missing: entry.System.Missing,
 				Choosable: entry.System.Choosable, Personal: entry.System.Personal,
-				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name], Admits: entry.System.Admits(),
+				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
+				Admits: entry.System.Admits(),
 			}
 			if !v.Personal {
 				v.Parameters = entry.System.Parameters.Schema()

@@ -25,9 +25,12 @@ type telegramLinkOutput struct{ Body TelegramLinkView }
 
 func (s *server) telegram(api huma.API) {
 	huma.Register(api, s.operation(access.Administer, huma.Operation{
-		OperationID: "make-telegram-link", Method: http.MethodPost, Path: "/v1/integrations/{id}/telegram-link", Tags: []string{"Integrations"}, Errors: []int{404, 409, 502},
-		Summary:     "Make links that bind a Telegram chat",
-		Description: "Whoever opens one of the links in Telegram within 15 minutes binds the private chat or the group to the integration, in place of the one that is bound now. The first use ends all links of the integration. Read the integration afterwards to see the chat, then test it.",
+		OperationID: "make-telegram-link", Method: http.MethodPost, Path: "/v1/integrations/{id}/telegram-link",
+		Tags: []string{"Integrations"}, Errors: []int{404, 409, 502},
+		Summary: "Make links that bind a Telegram chat",
+		Description: "Whoever opens one of the links in Telegram within 15 minutes binds the private chat or the " +
+			"group to the integration, in place of the one that is bound now. The first use ends all links of the " +
+			"integration. Read the integration afterwards to see the chat, then test it.",
 	}), func(ctx context.Context, in *idInput) (*telegramLinkOutput, error) {
 		i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
 		if err != nil {
@@ -42,8 +45,10 @@ func (s *server) telegram(api huma.API) {
 			return nil, problem(http.StatusConflict, err.Error())
 		case err != nil:
 			s.Log.Error("make a link for Telegram", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())
-			return nil, problem(http.StatusBadGateway, "Telegram did not tell the name of the platform's bot: try again")
+			return nil, problem(http.StatusBadGateway,
+				"Telegram did not tell the name of the platform's bot: try again")
 		}
-		return &telegramLinkOutput{TelegramLinkView{Bot: l.Bot, PrivateURL: l.Private, GroupURL: l.Group, Command: l.Command, ExpiresAt: l.Expires}}, nil
+		return &telegramLinkOutput{TelegramLinkView{Bot: l.Bot, PrivateURL: l.Private, GroupURL: l.Group,
+			Command: l.Command, ExpiresAt: l.Expires}}, nil
 	})
 }

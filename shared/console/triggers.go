@@ -195,7 +195,9 @@ func (s *server) triggers(api huma.API) {
 	tags := []string{"Triggers"}
 	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "list-trigger-templates", Method: http.MethodGet, Path: "/v1/trigger-templates", Tags: tags,
-		Summary: "List the conditions", Description: "With the threshold, the filters and the reactions that each can have: a form can be drawn from it.",
+		Summary: "List the conditions",
+		Description: "With the threshold, the filters and the reactions that each can have: a form can be drawn from " +
+			"it.",
 	}), func(context.Context, *struct{}) (*templatesOutput, error) {
 		out := &templatesOutput{}
 		for _, t := range trigger.Templates() {
@@ -208,7 +210,8 @@ func (s *server) triggers(api huma.API) {
 		Summary: "List triggers", Description: "In the order of their making, those of a new account first.",
 	}), s.listTriggers)
 	huma.Register(api, s.operation(access.Triggers, huma.Operation{
-		OperationID: "create-trigger", Method: http.MethodPost, Path: "/v1/triggers", Tags: tags, Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
+		OperationID: "create-trigger", Method: http.MethodPost, Path: "/v1/triggers", Tags: tags,
+		Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Add a trigger", Description: "It is enabled unless you say otherwise.",
 	}), func(ctx context.Context, in *triggerInput) (*triggerOutput, error) {
 		d, err := draft(in.Body)
@@ -220,17 +223,21 @@ func (s *server) triggers(api huma.API) {
 	})
 	huma.Register(api, s.operation(access.Triggers, huma.Operation{
 		OperationID: "get-trigger", Method: http.MethodGet, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{404},
-		Summary: "Read a trigger", Description: "With the ETag that a conditional change needs, and when it fired last.",
+		Summary:     "Read a trigger",
+		Description: "With the ETag that a conditional change needs, and when it fired last.",
 	}), func(ctx context.Context, in *idInput) (*triggerOutput, error) {
 		t, err := s.Triggers.Store.Get(ctx, principal(ctx).Tenant, in.ID)
 		return s.oneTrigger(ctx, t, err)
 	})
 	huma.Register(api, s.operation(access.Triggers, huma.Operation{
-		OperationID: "update-trigger", Method: http.MethodPatch, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{400, 404, 409, 412, 413, 415, 422},
-		Summary: "Change a trigger", Description: "A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.",
+		OperationID: "update-trigger", Method: http.MethodPatch, Path: "/v1/triggers/{id}", Tags: tags,
+		Errors:  []int{400, 404, 409, 412, 413, 415, 422},
+		Summary: "Change a trigger", Description: "A merge patch: what is left out stays, a list is replaced as a " +
+			"whole. New filters, a new threshold, and enabling begin the counting anew.",
 	}), s.patchTrigger)
 	huma.Register(api, s.operation(access.Triggers, huma.Operation{
-		OperationID: "delete-trigger", Method: http.MethodDelete, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
+		OperationID: "delete-trigger", Method: http.MethodDelete, Path: "/v1/triggers/{id}", Tags: tags,
+		Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
 		Summary: "Delete a trigger", Description: "This can not be undone.",
 	}), func(ctx context.Context, in *conditionalInput) (*struct{}, error) {
 		return nil, s.unlessChanged(ctx, in.IfMatch, func(revision int64) error {
@@ -243,29 +250,34 @@ func (s *server) triggers(api huma.API) {
 			verb, title = "enable", "Enable"
 		}
 		huma.Register(api, s.operation(access.Triggers, huma.Operation{
-			OperationID: verb + "-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/" + verb, Tags: tags, Errors: []int{404, 409, 412},
+			OperationID: verb + "-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/" + verb, Tags: tags,
+			Errors:  []int{404, 409, 412},
 			Summary: title + " a trigger", Description: "It is no error when it already is.",
 		}), func(ctx context.Context, in *conditionalInput) (*triggerOutput, error) {
 			return s.switchTrigger(ctx, in, on)
 		})
 	}
 	huma.Register(api, s.operation(access.Triggers, huma.Operation{
-		OperationID: "copy-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/copy", Tags: tags, Errors: []int{404, 422}, DefaultStatus: http.StatusCreated,
+		OperationID: "copy-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/copy", Tags: tags,
+		Errors: []int{404, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Copy a trigger", Description: "The copy is disabled: change it, then enable it.",
 	}), func(ctx context.Context, in *idInput) (*triggerOutput, error) {
 		t, err := s.Triggers.Copy(ctx, person(ctx), in.ID)
 		return s.newTrigger(ctx, t, err)
 	})
 	huma.Register(api, s.operation(access.Triggers, huma.Operation{
-		OperationID: "preview-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/preview", Tags: tags, Errors: []int{404},
+		OperationID: "preview-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/preview", Tags: tags,
+		Errors:  []int{404},
 		Summary: "Show what a trigger would send", Description: "On made-up data. Nothing is sent.",
 	}), func(ctx context.Context, in *idInput) (*previewOutput, error) {
 		t, err := s.Triggers.Store.Get(ctx, principal(ctx).Tenant, in.ID)
 		return s.preview(ctx, t, err)
 	})
 	huma.Register(api, s.operation(access.Triggers, huma.Operation{
-		OperationID: "preview-unsaved-trigger", Method: http.MethodPost, Path: "/v1/triggers/preview", Tags: tags, Errors: []int{400, 413, 415, 422},
-		Summary: "Show what a trigger that is not saved would send", Description: "On made-up data. Nothing is sent or saved.",
+		OperationID: "preview-unsaved-trigger", Method: http.MethodPost, Path: "/v1/triggers/preview", Tags: tags,
+		Errors:      []int{400, 413, 415, 422},
+		Summary:     "Show what a trigger that is not saved would send",
+		Description: "On made-up data. Nothing is sent or saved.",
 	}), func(ctx context.Context, in *triggerInput) (*previewOutput, error) {
 		d, err := draft(in.Body)
 		if err != nil {
@@ -280,7 +292,8 @@ func (s *server) template(t trigger.Template) TemplateView {
 	v := TemplateView{ID: t.ID, Title: t.Title, Description: t.Description, Filters: []FilterRuleView{}}
 	if r := t.Threshold; r != nil {
 		v.Threshold = &ThresholdRuleView{
-			Subject: r.Subject, PerSource: r.PerSource, MinPeriod: r.MinPeriod, MaxPeriod: r.MaxPeriod, Step: r.Step, MaxCount: r.MaxCount,
+			Subject: r.Subject, PerSource: r.PerSource, MinPeriod: r.MinPeriod, MaxPeriod: r.MaxPeriod, Step: r.Step,
+			MaxCount: r.MaxCount,
 		}
 		v.Threshold.Default.Period, v.Threshold.Default.Count = r.Default.Period, r.Default.Count
 	}
@@ -328,7 +341,8 @@ func (s *server) listTriggers(ctx context.Context, in *triggersInput) (*triggers
 		} else {
 			out.Body.Counts.Enabled++
 		}
-		if in.Status != "all" && (in.Status == "disabled") != t.Off || !strings.Contains(strings.ToLower(t.Name+"\n"+t.Comment), q) {
+		if in.Status != "all" && (in.Status == "disabled") != t.Off ||
+			!strings.Contains(strings.ToLower(t.Name+"\n"+t.Comment), q) {
 			continue
 		}
 		out.Body.Items = append(out.Body.Items, triggerView(t, fired[t.ID], warnings[t.ID]))
@@ -394,8 +408,10 @@ func (s *server) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (
 
 func triggerView(t trigger.Trigger, h history, warnings []destination.FieldProblem) TriggerView {
 	v := TriggerView{
-		ID: t.ID, Name: t.Name, Comment: t.Comment, Enabled: !t.Off, Default: t.Default, Template: t.Template, Filters: []FilterView{}, Actions: []ActionView{},
-		Warnings: warnings, Revision: t.Revision, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy, UpdatedAt: t.UpdatedAt,
+		ID: t.ID, Name: t.Name, Comment: t.Comment, Enabled: !t.Off, Default: t.Default, Template: t.Template,
+		Filters: []FilterView{}, Actions: []ActionView{},
+		Warnings: warnings, Revision: t.Revision, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy,
+		UpdatedAt: t.UpdatedAt,
 	}
 	if !h.fired.IsZero() {
 		v.LastFired = &h.fired
@@ -411,7 +427,8 @@ func triggerView(t trigger.Trigger, h history, warnings []destination.FieldProbl
 		v.Filters = append(v.Filters, FilterView{f.ID, f.Operator, values})
 	}
 	if t.Threshold != nil {
-		v.Threshold = &ThresholdView{Period: t.Threshold.Period, Operator: "gt", Operators: []string{"gt"}, Count: t.Threshold.Count}
+		v.Threshold = &ThresholdView{Period: t.Threshold.Period, Operator: "gt", Operators: []string{"gt"},
+			Count: t.Threshold.Count}
 	}
 	for _, a := range t.Actions {
 		w := ActionView{ID: a.ID}
@@ -462,7 +479,8 @@ func (s *server) changeTrigger(ctx context.Context, id, ifMatch string, p trigge
 func draft(b TriggerDraft) (trigger.Draft, error) {
 	list, err := filters(b.Filters)
 	return trigger.Draft{
-		Name: b.Name, Comment: b.Comment, Disabled: b.Enabled != nil && !*b.Enabled, Template: b.Template, Filters: list, Threshold: threshold(b.Threshold), Actions: actions(b.Actions),
+		Name: b.Name, Comment: b.Comment, Disabled: b.Enabled != nil && !*b.Enabled, Template: b.Template,
+		Filters: list, Threshold: threshold(b.Threshold), Actions: actions(b.Actions),
 	}, err
 }
 
@@ -477,7 +495,8 @@ func filters(list []FilterView) ([]trigger.Filter, error) {
 			case float64:
 				f.Values = append(f.Values, trigger.Value(strconv.FormatFloat(value, 'f', -1, 64)))
 			default:
-				return nil, problem(http.StatusUnprocessableEntity, "the request is not valid", fault(fmt.Sprintf("filters.%d.values.%d", n, k), "must be a string or a whole number"))
+				return nil, problem(http.StatusUnprocessableEntity, "the request is not valid",
+					fault(fmt.Sprintf("filters.%d.values.%d", n, k), "must be a string or a whole number"))
 			}
 		}
 		out = append(out, f)
@@ -554,7 +573,8 @@ func (s *server) previewOf(ctx context.Context, e event.Event, id string) (Previ
 	if !i.Enabled() {
 		m.Skipped = "this integration is disabled"
 	}
-	d := delivery.Delivery{ID: s.NewID(), Tenant: i.Tenant, Integration: i.ID, Events: []event.Event{e}, Kinds: []event.Kind{e.Kind}, Count: 1}
+	d := delivery.Delivery{ID: s.NewID(), Tenant: i.Tenant, Integration: i.ID, Events: []event.Event{e},
+		Kinds: []event.Kind{e.Kind}, Count: 1}
 	replicas, err := s.Tester.Replicas(ctx, s.Integrations, i, d)
 	if err != nil {
 		s.Log.Warn("preview of a trigger", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())

@@ -32,7 +32,9 @@ func TestATriggersLife(t *testing.T) {
 	require.Equal(t, 201, a.status, a.raw)
 	self := a.header.Get("Location")
 	require.Equal(t, `"1"`, a.header.Get("ETag"))
-	require.JSONEq(t, `[{"id":"attack_type","operator":"eq","values":["sqli"]},{"id":"pool","operator":"ne","values":[-1,7]}]`, member(t, a, "filters"))
+	require.JSONEq(t,
+		`[{"id":"attack_type","operator":"eq","values":["sqli"]},{"id":"pool","operator":"ne","values":[-1,7]}]`,
+		member(t, a, "filters"))
 	require.JSONEq(t, `{"period":60,"operator":"gt","allowed_operators":["gt"],"count":1}`, member(t, a, "threshold"))
 
 	a = r.call("PATCH", self, `{"threshold":{"period":120,"count":5}}`, "If-Match", `"1"`)
@@ -62,7 +64,8 @@ func TestATriggersLife(t *testing.T) {
 	for _, e := range entries {
 		kinds = append(kinds, e.DetailType)
 	}
-	require.Equal(t, []string{"create_integration", "trigger_create", "trigger_update", "trigger_update", "trigger_update", "trigger_create", "trigger_delete"}, kinds)
+	require.Equal(t, []string{"create_integration", "trigger_create", "trigger_update", "trigger_update",
+		"trigger_update", "trigger_create", "trigger_delete"}, kinds)
 }
 
 func TestTriggersAreForAdministrators(t *testing.T) {
@@ -90,25 +93,52 @@ func TestWhatIsWrongWithATriggerIsToldFieldByField(t *testing.T) {
 	for _, c := range []struct{ name, body, field, reason string }{
 		{"a condition that is none", `{"template_id":"no"}`, "template_id", "is not a condition"},
 		{"no threshold", `{"template_id":"hits_exceeded",` + notify + `}`, "threshold", "is required"},
-		{"a threshold too many", `{"template_id":"user_created",` + threshold + `,` + notify + `}`, "threshold", "must be absent"},
-		{"a period of two days", `{"template_id":"hits_exceeded","threshold":{"period":172800,"count":1},` + notify + `}`, "threshold.period", "from 1 to 86400"},
-		{"a period that is no multiple", `{"template_id":"bruteforce_started","threshold":{"period":45,"count":1},"actions":[{"id":"mark_as_brute"}]}`, "threshold.period", "multiple of 30"},
-		{"a count below zero", `{"template_id":"hits_exceeded","threshold":{"period":60,"count":-1},` + notify + `}`, "threshold.count", "from 0"},
-		{"a filter of another condition", `{"template_id":"hits_exceeded",` + threshold + `,"filters":[{"id":"url","operator":"eq","values":["a"]}],` + notify + `}`, "filters.0.id", "is not a filter of"},
-		{"a target among hits", `{"template_id":"hits_exceeded",` + threshold + `,"filters":[{"id":"target","operator":"eq","values":["server"]}],` + notify + `}`, "filters.0.id", "is not a filter of"},
-		{"an attack code that is none", `{"template_id":"hits_exceeded",` + threshold + `,"filters":[{"id":"attack_type","operator":"eq","values":["sqli","sql"]}],` + notify + `}`, "filters.0.values.1", "must be one of sqli"},
-		{"a subnet", `{"template_id":"hits_exceeded",` + threshold + `,"filters":[{"id":"ip_address","operator":"eq","values":["10.0.0.0/8"]}],` + notify + `}`, "filters.0.values.0", "single IPv4"},
-		{"a status class that is none", `{"template_id":"hits_exceeded",` + threshold + `,"filters":[{"id":"response_status","operator":"eq","values":["6xx"]}],` + notify + `}`, "filters.0.values.0", "class such as 5xx"},
-		{"no value", `{"template_id":"hits_exceeded",` + threshold + `,"filters":[{"id":"attack_type","operator":"eq","values":[]}],` + notify + `}`, "filters.0.values", "is required"},
-		{"a regular expression that is none", `{"template_id":"bruteforce_started","threshold":{"period":30,"count":1},"filters":[{"id":"url","operator":"eq","values":["~("]}],"actions":[{"id":"mark_as_brute"}]}`, "filters.0.values.0", "is not a regular expression"},
+		{"a threshold too many", `{"template_id":"user_created",` + threshold + `,` + notify + `}`, "threshold",
+			"must be absent"},
+		{"a period of two days", `{"template_id":"hits_exceeded","threshold":{"period":172800,"count":1},` + notify +
+			`}`, "threshold.period", "from 1 to 86400"},
+		{"a period that is no multiple",
+			`{"template_id":"bruteforce_started","threshold":{"period":45,"count":1},"actions":[{"id":"mark_as_brute"}]}`, "threshold.period", "multiple of 30"},
+		{"a count below zero", `{"template_id":"hits_exceeded","threshold":{"period":60,"count":-1},` + notify + `}`,
+			"threshold.count", "from 0"},
+		{"a filter of another condition", `{"template_id":"hits_exceeded",` + threshold +
+			`,"filters":[{"id":"url","operator":"eq","values":["a"]}],` + notify + `}`, "filters.0.id",
+			"is not a filter of"},
+		{"a target among hits", `{"template_id":"hits_exceeded",` + threshold +
+			`,"filters":[{"id":"target","operator":"eq","values":["server"]}],` + notify + `}`, "filters.0.id",
+			"is not a filter of"},
+		{"an attack code that is none", `{"template_id":"hits_exceeded",` + threshold +
+			`,"filters":[{"id":"attack_type","operator":"eq","values":["sqli","sql"]}],` + notify + `}`,
+			"filters.0.values.1", "must be one of sqli"},
+		{"a subnet", `{"template_id":"hits_exceeded",` + threshold +
+			`,"filters":[{"id":"ip_address","operator":"eq","values":["10.0.0.0/8"]}],` + notify + `}`,
+			"filters.0.values.0", "single IPv4"},
+		{"a status class that is none", `{"template_id":"hits_exceeded",` + threshold +
+			`,"filters":[{"id":"response_status","operator":"eq","values":["6xx"]}],` + notify + `}`,
+			"filters.0.values.0", "class such as 5xx"},
+		{"no value", `{"template_id":"hits_exceeded",` + threshold +
+			`,"filters":[{"id":"attack_type","operator":"eq","values":[]}],` + notify + `}`, "filters.0.values",
+			"is required"},
+		{"a regular expression that is none",
+			`{"template_id":"bruteforce_started","threshold":{"period":30,"count":1},"filters":[{"id":"url","operator":"eq","values":["~("]}],"actions":[{"id":"mark_as_brute"}]}`, "filters.0.values.0", "is not a regular expression"},
 		{"no reaction", `{"template_id":"hits_exceeded",` + threshold + `}`, "actions", "at least one"},
-		{"a reaction of another condition", `{"template_id":"hits_exceeded",` + threshold + `,"actions":[{"id":"block_ips"}]}`, "actions.0.id", "is not a reaction of"},
-		{"a reaction twice", `{"template_id":"vector_attack",` + threshold + `,"actions":[{"id":"block_ips"},{"id":"block_ips"}]}`, "actions.1.id", "twice"},
-		{"a lock of a minute", `{"template_id":"vector_attack",` + threshold + `,"actions":[{"id":"block_ips","params":{"lock_time":60}}]}`, "actions.0.params.lock_time", "at least 300"},
-		{"nobody to notify", `{"template_id":"hits_exceeded",` + threshold + `,"actions":[{"id":"send_notification"}]}`, "actions.0.params.integration_ids", "choose at least one"},
-		{"an integration that is none", `{"template_id":"hits_exceeded",` + threshold + `,"actions":[{"id":"send_notification","params":{"integration_ids":["x"]}}]}`, "actions.0.params.integration_ids.0", "no such integration"},
-		{"mail about the denylist", `{"template_id":"blacklist_ip_added","actions":[{"id":"send_notification","params":{"integration_ids":["` + email.body["id"].(string) + `"]}}]}`, "actions.0.params.integration_ids.0", "Email report can not receive"},
-		{"a long name", `{"name":"` + strings.Repeat("x", 201) + `","template_id":"user_created",` + notify + `}`, "name", "at most 200"},
+		{"a reaction of another condition", `{"template_id":"hits_exceeded",` + threshold +
+			`,"actions":[{"id":"block_ips"}]}`, "actions.0.id", "is not a reaction of"},
+		{"a reaction twice", `{"template_id":"vector_attack",` + threshold +
+			`,"actions":[{"id":"block_ips"},{"id":"block_ips"}]}`, "actions.1.id", "twice"},
+		{"a lock of a minute", `{"template_id":"vector_attack",` + threshold +
+			`,"actions":[{"id":"block_ips","params":{"lock_time":60}}]}`, "actions.0.params.lock_time", "at least 300"},
+		{"nobody to notify", `{"template_id":"hits_exceeded",` + threshold + `,"actions":[{"id":"send_notification"}]}`,
+			"actions.0.params.integration_ids", "choose at least one"},
+		{"an integration that is none", `{"template_id":"hits_exceeded",` + threshold +
+			`,"actions":[{"id":"send_notification","params":{"integration_ids":["x"]}}]}`,
+			"actions.0.params.integration_ids.0", "no such integration"},
+		{"mail about the denylist",
+			`{"template_id":"blacklist_ip_added","actions":[{"id":"send_notification","params":{"integration_ids":["` +
+				email.body["id"].(string) + `"]}}]}`, "actions.0.params.integration_ids.0",
+			"Email report can not receive"},
+		{"a long name", `{"name":"` + strings.Repeat("x", 201) + `","template_id":"user_created",` + notify + `}`,
+			"name", "at most 200"},
 	} {
 		a := r.call("POST", "/v1/triggers", c.body)
 		require.Equal(t, 422, a.status, "%s: %s", c.name, a.raw)
@@ -117,8 +147,11 @@ func TestWhatIsWrongWithATriggerIsToldFieldByField(t *testing.T) {
 		require.Contains(t, problems, c.reason, c.name)
 		require.Equal(t, 422, r.call("POST", "/v1/triggers/preview", c.body).status, c.name)
 	}
-	for value, reason := range map[string]string{`{"a":1}`: "must be a string or a whole number", `true`: "must be a string", `"+7"`: "must be a whole number", `1.5`: "must be a whole number"} {
-		a := r.call("POST", "/v1/triggers", `{"template_id":"hits_exceeded","filters":[{"id":"pool","operator":"eq","values":["1",`+value+`]}],`+threshold+`,`+notify+`}`)
+	for value, reason := range map[string]string{`{"a":1}`: "must be a string or a whole number",
+		`true`: "must be a string", `"+7"`: "must be a whole number", `1.5`: "must be a whole number"} {
+		a := r.call("POST", "/v1/triggers",
+			`{"template_id":"hits_exceeded","filters":[{"id":"pool","operator":"eq","values":["1",`+value+`]}],`+
+				threshold+`,`+notify+`}`)
 		require.Equal(t, 422, a.status, value)
 		require.Contains(t, member(t, a, "errors"), `"field":"filters.0.values.1"`, value)
 		require.Contains(t, member(t, a, "errors"), reason, value)
@@ -134,8 +167,10 @@ func TestATriggerShowsWhoGetsNothing(t *testing.T) {
 	require.Contains(t, member(t, r.call("GET", self, ""), "warnings"), "is disabled")
 	require.Equal(t, 204, r.call("DELETE", "/v1/integrations/"+id, "").status)
 	a := r.call("GET", self, "")
-	require.Contains(t, member(t, a, "warnings"), `"field":"actions.0.params.integration_ids.0","reason":"this integration was deleted`)
-	require.Equal(t, 200, r.call("PATCH", self, `{"name":"still","actions":`+member(t, a, "actions")+`}`).status, "it can be changed all the same")
+	require.Contains(t, member(t, a, "warnings"),
+		`"field":"actions.0.params.integration_ids.0","reason":"this integration was deleted`)
+	require.Equal(t, 200, r.call("PATCH", self, `{"name":"still","actions":`+member(t, a, "actions")+`}`).status,
+		"it can be changed all the same")
 	p := r.call("POST", self+"/preview", "")
 	require.Contains(t, member(t, p, "messages"), "this integration was deleted")
 }
@@ -146,10 +181,12 @@ func TestAPreviewShowsWhatWouldBeSent(t *testing.T) {
 	a := r.call("POST", self+"/preview", "")
 	require.Equal(t, 200, a.status, a.raw)
 	m := member(t, a, "messages")
-	for _, part := range []string{"Trigger: The number of detected hits exceeded the threshold", "exceeded 1 in 1 minute", "SQLi burst", "Attack type: SQLi.", "https://hooks.slack.com/"} {
+	for _, part := range []string{"Trigger: The number of detected hits exceeded the threshold",
+		"exceeded 1 in 1 minute", "SQLi burst", "Attack type: SQLi.", "https://hooks.slack.com/"} {
 		require.Contains(t, m, part)
 	}
-	a = r.call("POST", "/v1/triggers/preview", `{"template_id":"vector_attack","threshold":{"period":3600,"count":3},"actions":[{"id":"block_ips","params":{"lock_time":0}}]}`)
+	a = r.call("POST", "/v1/triggers/preview",
+		`{"template_id":"vector_attack","threshold":{"period":3600,"count":3},"actions":[{"id":"block_ips","params":{"lock_time":0}}]}`)
 	require.Equal(t, 200, a.status, a.raw)
 	commands := member(t, a, "commands")
 	require.Contains(t, commands, `"detail_type":"ip_denylist_requested"`)
@@ -166,7 +203,8 @@ func TestAPreviewShowsWhatWouldBeSent(t *testing.T) {
 		if template.Threshold != nil {
 			threshold = `"threshold":{"period":3600,"count":1},`
 		}
-		a := r.call("POST", "/v1/triggers/preview", `{"template_id":"`+string(template.ID)+`",`+threshold+`"actions":[`+action+`]}`)
+		a := r.call("POST", "/v1/triggers/preview", `{"template_id":"`+string(template.ID)+`",`+threshold+`"actions":[`+
+			action+`]}`)
 		require.Equal(t, 200, a.status, "%s: %s", template.ID, a.raw)
 		if template.Actions[0] == trigger.Notify {
 			require.Contains(t, member(t, a, "messages"), `"body":`, template.ID)
@@ -205,7 +243,9 @@ func TestATenantHasAHundredTriggers(t *testing.T) {
 	id := r.slack("Ops")
 	var last answer
 	for range trigger.MaxTriggers {
-		last = r.call("POST", "/v1/triggers", `{"template_id":"user_created","actions":[{"id":"send_notification","params":{"integration_ids":["`+id+`"]}}]}`)
+		last = r.call("POST", "/v1/triggers",
+			`{"template_id":"user_created","actions":[{"id":"send_notification","params":{"integration_ids":["`+id+
+				`"]}}]}`)
 		if last.status != 201 {
 			break
 		}

@@ -1,15 +1,17 @@
-// Package counting counts committed intakes: what their events mean to the triggers of their tenant, and what they add to the
-// record for reports. Each event counts once, in whatever company its intake is counted and however often it is handed in.
+// Package counting counts committed intakes: what their events mean to the triggers of their tenant, and what they add
+// to the record for reports. Each event counts once, in whatever company its intake is counted and however often it is
+// handed in.
 //
-// The distributed engine counts apart from accepting. There many functions accept events of one tenant at once; were each to
-// replace the states of its triggers in the transaction that makes its events known, all but one would begin anew (measured
-// before: one function 687 events a second, twenty of them 230, and 23 % of the batches gave up). So accepting commits an intake
-// without a look at states, and counts nothing; one message for each intake, first in first out by tenant, feeds an evaluator
-// that is alone for its tenant. Delivery does not wait for counting, and a firing comes as much later as the queue is long.
+// The distributed engine counts apart from accepting. There many functions accept events of one tenant at once; were
+// each to replace the states of its triggers in the transaction that makes its events known, all but one would begin
+// anew (measured before: one function 687 events a second, twenty of them 230, and 23 % of the batches gave up). So
+// accepting commits an intake without a look at states, and counts nothing; one message for each intake, first in first
+// out by tenant, feeds an evaluator that is alone for its tenant. Delivery does not wait for counting, and a firing
+// comes as much later as the queue is long.
 //
-// The embedded engine counts in the transaction that accepts. It has one writer anyway (SQLite allows no second one), so
-// there is nothing to conflict with; a pass of its own would read each event again and write a second time for each intake; and
-// what is told of triggers and reports is never behind there.
+// The embedded engine counts in the transaction that accepts. It has one writer anyway (SQLite allows no second one),
+// so there is nothing to conflict with; a pass of its own would read each event again and write a second time for each
+// intake; and what is told of triggers and reports is never behind there.
 package counting
 
 import (
@@ -34,13 +36,14 @@ type Intake struct {
 	Events []trigger.Seen
 }
 
-// Counts reports whether events of a kind mean anything to a trigger or to the record: an intake without any needs no counting.
+// Counts reports whether events of a kind mean anything to a trigger or to the record: an intake without any needs no
+// counting.
 func Counts(k event.Kind) bool { return trigger.Watches(k) || report.Records(k) }
 
 // Source reads committed intakes.
 type Source interface {
-	// Load reads intakes of a tenant in the order given: all of them, or as many of the first ones as it likes to have in
-	// memory at once, one at the least. Error: *IntakeError when the first one can not be read, now or ever.
+	// Load reads intakes of a tenant in the order given: all of them, or as many of the first ones as it likes to have
+	// in memory at once, one at the least. Error: *IntakeError when the first one can not be read, now or ever.
 	Load(ctx context.Context, tenant string, ids []string) ([]Intake, error)
 }
 
@@ -62,9 +65,9 @@ type Mark struct {
 type Store interface {
 	// Counted says of each intake how many of its events are counted: Write wrote a mark with that To. 0 = none.
 	Counted(ctx context.Context, tenant string, intakes []string) ([]int, error)
-	// Write writes an outcome whole or not at all: states under their versions, the record, the events to publish, and the
-	// marks. Errors: ErrCounted when an intake is not counted exactly up to the From of its mark, trigger.ErrStale when a state
-	// is not any more as it was read, ErrTooLarge when the engine can not write so much at once.
+	// Write writes an outcome whole or not at all: states under their versions, the record, the events to publish, and
+	// the marks. Errors: ErrCounted when an intake is not counted exactly up to the From of its mark, trigger.ErrStale
+	// when a state is not any more as it was read, ErrTooLarge when the engine can not write so much at once.
 	Write(ctx context.Context, o Outcome) error
 }
 
@@ -95,7 +98,8 @@ type Recorder interface {
 	Records(ctx context.Context, events []event.Event) ([]report.Record, error)
 }
 
-// Counter counts. It is safe for concurrent use, and two at work for one tenant do no harm, but they wait for each other.
+// Counter counts. It is safe for concurrent use, and two at work for one tenant do no harm, but they wait for each
+// other.
 type Counter struct {
 	Source   Source
 	Store    Store
@@ -113,8 +117,8 @@ const (
 	pause = 20 * time.Millisecond
 )
 
-// Count counts intakes of a tenant in their order. done is how many of them, from the first on, are counted now; err says
-// why the next one is not. It is a *IntakeError where that intake will never be.
+// Count counts intakes of a tenant in their order. done is how many of them, from the first on, are counted now; err
+// says why the next one is not. It is a *IntakeError where that intake will never be.
 func (c *Counter) Count(ctx context.Context, tenant string, ids []string) (done int, err error) {
 	for done < len(ids) {
 		intakes, err := c.Source.Load(ctx, tenant, ids[done:])
@@ -183,12 +187,14 @@ func (c *Counter) turn(ctx context.Context, tenant string, parts []part) error {
 		now = c.Now
 	}
 	for _, e := range o.Triggers.Publish { // sampled: a trigger can fire a thousand times a second
-		c.lines.Add(c.Log, now(), slog.LevelInfo, logsample.Kind{Group: tenant, Class: string(e.Kind)}, "trigger fired", "tenant", tenant, "event", e.ID, "kind", e.Kind)
+		c.lines.Add(c.Log, now(), slog.LevelInfo, logsample.Kind{Group: tenant, Class: string(e.Kind)}, "trigger fired",
+			"tenant", tenant, "event", e.ID, "kind", e.Kind)
 	}
 	return nil
 }
 
-// panicked is a panic over events, which strangers write in part: it must not keep the tenant's later intakes from counting.
+// panicked is a panic over events, which strangers write in part: it must not keep the tenant's later intakes from
+// counting.
 type panicked struct{ value any }
 
 func (p *panicked) Error() string { return fmt.Sprintf("a fault of ours, see the log: %v", p.value) }
@@ -197,7 +203,8 @@ func (p *panicked) Error() string { return fmt.Sprintf("a fault of ours, see the
 func (c *Counter) outcome(ctx context.Context, tenant string, parts []part) (o Outcome, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.Log.Error("counting events: a fault of ours", "tenant", tenant, "intake", parts[0].intake.ID, "events", count(parts), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			c.Log.Error("counting events: a fault of ours", "tenant", tenant, "intake", parts[0].intake.ID, "events",
+				count(parts), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			err = &panicked{v}
 		}
 	}()

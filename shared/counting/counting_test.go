@@ -28,7 +28,8 @@ func clock() time.Time { return noon }
 
 var errDown = errors.New("the service is away")
 
-// memory is a Source and a Store, and keeps triggers and settings. Every call of it can fail, before or after its effect.
+// memory is a Source and a Store, and keeps triggers and settings. Every call of it can fail, before or after its
+// effect.
 type memory struct {
 	trigger.Store // the methods that nothing here calls
 
@@ -46,8 +47,9 @@ type memory struct {
 
 func newMemory(triggers ...trigger.Trigger) *memory {
 	return &memory{
-		intakes: map[string]counting.Intake{}, triggers: triggers, states: map[string]trigger.State{}, marks: map[string]int{},
-		hits: map[report.Day]int64{}, published: map[string]int{},
+		intakes: map[string]counting.Intake{}, triggers: triggers, states: map[string]trigger.State{},
+		marks: map[string]int{},
+		hits:  map[report.Day]int64{}, published: map[string]int{},
 	}
 }
 
@@ -175,11 +177,13 @@ func counter(m *memory) *counting.Counter {
 }
 
 func hit(id, source, payload string, at time.Time) trigger.Seen {
-	data, err := json.Marshal(map[string]any{"hit": map[string]any{"type": "sqli", "path": "/a", "remote_addr4": source, "payloads": []string{payload}}})
+	data, err := json.Marshal(map[string]any{
+		"hit": map[string]any{"type": "sqli", "path": "/a", "remote_addr4": source, "payloads": []string{payload}}})
 	if err != nil {
 		panic(err)
 	}
-	return trigger.Seen{At: at.Add(time.Second), Event: event.Event{ID: id, Tenant: "42", Kind: event.NewHits, Time: at, Data: data}}
+	return trigger.Seen{At: at.Add(time.Second),
+		Event: event.Event{ID: id, Tenant: "42", Kind: event.NewHits, Time: at, Data: data}}
 }
 
 func watch(id string, template trigger.TemplateID, th trigger.Threshold) trigger.Trigger {
@@ -195,7 +199,8 @@ func (m *memory) fill(random *rand.Rand, intakes, most int) (ids []string) {
 		for range 1 + random.IntN(most) {
 			n++
 			at = at.Add(time.Duration(random.IntN(9_000)) * time.Millisecond)
-			in.Events = append(in.Events, hit(fmt.Sprint("h", n), fmt.Sprintf("203.0.113.%d", random.IntN(3)), fmt.Sprint("p", random.IntN(9)), at))
+			in.Events = append(in.Events, hit(fmt.Sprint("h", n), fmt.Sprintf("203.0.113.%d", random.IntN(3)),
+				fmt.Sprint("p", random.IntN(9)), at))
 		}
 		m.intakes[in.ID], ids = in, append(ids, in.ID)
 	}
@@ -224,8 +229,9 @@ func (m *memory) bodies() map[string]string {
 	return out
 }
 
-// TestEachEventCountsOnceWhateverFails hands intakes to counters as a queue would: in order, several at once, again after an
-// error and without one, to two counters side by side; any call fails before or after its effect; what one write takes varies.
+// TestEachEventCountsOnceWhateverFails hands intakes to counters as a queue would: in order, several at once, again
+// after an error and without one, to two counters side by side; any call fails before or after its effect; what one
+// write takes varies.
 func TestEachEventCountsOnceWhateverFails(t *testing.T) {
 	for round := range 60 {
 		seed := rand.Uint64()
@@ -320,7 +326,8 @@ func TestAnIntakeThatCanNotBeCountedIsNamedAndTheOthersCount(t *testing.T) {
 	done, err = c.Count(t.Context(), "42", ids[6:])
 	require.NoError(t, err)
 	require.Equal(t, 4, done, "it keeps none of the later ones from counting")
-	done, err = counter(m).Count(t.Context(), "42", []string{ids[5], ids[5], ids[9]}) // the fault is mended: the queue is redriven
+	// the fault is mended: the queue is redriven
+	done, err = counter(m).Count(t.Context(), "42", []string{ids[5], ids[5], ids[9]})
 	require.NoError(t, err)
 	require.Equal(t, 3, done)
 	require.Equal(t, want.hits, m.hits)
@@ -367,10 +374,12 @@ func TestAnIntakeWithoutAnythingThatCountsIsDone(t *testing.T) {
 }
 
 func TestKindsThatCount(t *testing.T) {
-	for _, k := range []event.Kind{event.NewHits, event.NewAttack, event.NewIncident, event.Vuln, event.SecurityIssue, event.CreateUser} {
+	for _, k := range []event.Kind{event.NewHits, event.NewAttack, event.NewIncident, event.Vuln, event.SecurityIssue,
+		event.CreateUser} {
 		require.True(t, counting.Counts(k), k)
 	}
-	for _, k := range []event.Kind{event.Report, event.TriggerCreate, event.IntegrationBroken, event.IPDenylistRequested} {
+	for _, k := range []event.Kind{event.Report, event.TriggerCreate, event.IntegrationBroken,
+		event.IPDenylistRequested} {
 		require.False(t, counting.Counts(k), k)
 	}
 }

@@ -34,7 +34,9 @@ func (c *Courier) Choose(ctx context.Context, opened integration.Opened, field s
 	}
 	chooser, ok := d.(destination.Chooser)
 	if !ok || !slices.Contains(opened.System.Choosable, field) {
-		return Choice{}, integration.InvalidError{{Field: "parameter", Reason: "is not one whose values " + opened.System.Title + " can list"}}
+		return Choice{},
+			integration.InvalidError{{Field: "parameter", Reason: "is not one whose values " + opened.System.Title +
+				" can list"}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
@@ -61,7 +63,8 @@ func (c *Courier) Choose(ctx context.Context, opened integration.Opened, field s
 }
 
 // choose adds one page to the list; false when there is a reason why not.
-func (c *Courier) choose(ctx context.Context, out *Choice, d destination.Chooser, opened integration.Opened, field, page string, hide *redact.Redactor) (next string, ok bool) {
+func (c *Courier) choose(ctx context.Context, out *Choice, d destination.Chooser, opened integration.Opened, field,
+	page string, hide *redact.Redactor) (next string, ok bool) {
 	q, err := d.Choose(opened.Parameters, field, page)
 	if err != nil {
 		out.Reason = err.Error()

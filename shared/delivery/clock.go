@@ -22,8 +22,8 @@ type clock struct {
 
 func newClock(now time.Time) clock { return clock{now.Round(0), time.Now()} }
 
-// wentBack is how far the time of day went back since the last call; 0 when it did not. What was made by the new time of
-// day before the call is taken for old, and sent early: so it is called often.
+// wentBack is how far the time of day went back since the last call; 0 when it did not. What was made by the new time
+// of day before the call is taken for old, and sent early: so it is called often.
 func (c *clock) wentBack(now time.Time) time.Duration {
 	was, steady := *c, time.Now()
 	c.day, c.steady = now.Round(0), steady

@@ -27,21 +27,25 @@ func TestH27RetriesKeepTheirTimeWhateverTheClockDoes(t *testing.T) {
 		at   time.Duration // when the clock is set, after the first attempt
 		want []float64
 	}{
-		"nothing happens":                     {0, 0, []float64{0, 1, 4, 9, 19, 29}},
-		"it goes back by an hour":             {-time.Hour, 10500 * time.Millisecond, []float64{0, 1, 4, 9, 19, 29}},
-		"it goes back by half a minute":       {-30 * time.Second, 10500 * time.Millisecond, []float64{0, 1, 4, 9, 19, 29}},
-		"it goes back by a day":               {-24 * time.Hour, 10500 * time.Millisecond, []float64{0, 1, 4, 9, 19, 29}},
-		"the machine sleeps for 25 minutes":   {25 * time.Minute, 10500 * time.Millisecond, []float64{0, 1, 4, 9, 11, 21}},
+		"nothing happens":         {0, 0, []float64{0, 1, 4, 9, 19, 29}},
+		"it goes back by an hour": {-time.Hour, 10500 * time.Millisecond, []float64{0, 1, 4, 9, 19, 29}},
+		"it goes back by half a minute": {-30 * time.Second, 10500 * time.Millisecond,
+			[]float64{0, 1, 4, 9, 19, 29}},
+		"it goes back by a day": {-24 * time.Hour, 10500 * time.Millisecond,
+			[]float64{0, 1, 4, 9, 19, 29}},
+		"the machine sleeps for 25 minutes": {25 * time.Minute, 10500 * time.Millisecond,
+			[]float64{0, 1, 4, 9, 11, 21}},
 		"it goes back by less than it counts": {-time.Second, 10500 * time.Millisecond, []float64{0, 1, 4, 9, 20, 30}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin, d := time.Now(), &day{}
 				var at []float64
-				r := startOn(t, newMemory(), delivery.Limits{}, slog.New(slog.DiscardHandler), d.now, func(context.Context, destination.Request) (destination.Response, error) {
-					at = append(at, time.Since(begin).Seconds())
-					return status(503)
-				})
+				r := startOn(t, newMemory(), delivery.Limits{}, slog.New(slog.DiscardHandler), d.now,
+					func(context.Context, destination.Request) (destination.Response, error) {
+						at = append(at, time.Since(begin).Seconds())
+						return status(503)
+					})
 				defer r.stop()
 				r.add("a")
 				r.send("a", "d1")
@@ -62,14 +66,16 @@ func TestH27WhatAClockOfTomorrowLeftIsSentAfterAStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin, sent := time.Now(), time.Duration(-1)
 		queue := newMemory()
-		queue.put(delivery.Delivery{ID: "d1", Tenant: "42", Integration: "a", State: delivery.Retrying, Count: 1, Due: begin.Add(24 * time.Hour),
+		queue.put(delivery.Delivery{ID: "d1", Tenant: "42", Integration: "a", State: delivery.Retrying, Count: 1,
+			Due:    begin.Add(24 * time.Hour),
 			Events: []event.Event{user("d1")}})
 		ready := make(chan struct{})
 		now := func() time.Time { <-ready; return time.Now() }
-		r := startOn(t, queue, delivery.Limits{}, slog.New(slog.DiscardHandler), now, func(context.Context, destination.Request) (destination.Response, error) {
-			sent = time.Since(begin)
-			return status(200)
-		})
+		r := startOn(t, queue, delivery.Limits{}, slog.New(slog.DiscardHandler), now,
+			func(context.Context, destination.Request) (destination.Response, error) {
+				sent = time.Since(begin)
+				return status(200)
+			})
 		defer r.stop()
 		r.add("a")
 		close(ready)

@@ -26,9 +26,9 @@ const doubtSpan = time.Hour
 // neither.
 //
 // A request that is refused for what it holds, beside which nothing arrived, is in doubt: one bad record, or wrong
-// settings? It is a failure unless the system took something else since the delivery was made, for an hour at most, or in
-// the hour before that if it was refused already. So whoever can put bytes into a hit can not switch off the feed that it
-// goes to, nor have its people told that it fails, and a system that refuses all is switched off as ever.
+// settings? It is a failure unless the system took something else since the delivery was made, for an hour at most, or
+// in the hour before that if it was refused already. So whoever can put bytes into a hit can not switch off the feed
+// that it goes to, nor have its people told that it fails, and a system that refuses all is switched off as ever.
 func count(ctx context.Context, counters health.Counters, batch []outcome, now time.Time) ([]health.Count, error) {
 	type key struct {
 		tenant, integration string
@@ -47,7 +47,8 @@ func count(ctx context.Context, counters health.Counters, batch []outcome, now t
 		if !ok {
 			i = len(counts)
 			at[k] = i
-			counts = append(counts, health.Count{Tenant: k.tenant, Integration: k.integration, Window: k.window, At: now})
+			counts = append(counts, health.Count{Tenant: k.tenant, Integration: k.integration, Window: k.window,
+				At: now})
 			doubts = append(doubts, nil)
 		}
 		counts[i].FailingSince = o.failing

@@ -40,7 +40,8 @@ type Destinations interface {
 
 // Adapter changes an integration as an answer of its system demands (destination.Verdict.Adapt).
 type Adapter interface {
-	Adapt(ctx context.Context, i integration.Integration, change json.RawMessage, reason string) (integration.Integration, error)
+	Adapt(ctx context.Context, i integration.Integration, change json.RawMessage,
+		reason string) (integration.Integration, error)
 }
 
 // Reports finds the message of a report. Its error is a sentence for an administrator.
@@ -114,9 +115,10 @@ func redactor(d destination.Destination, secrets []string) *redact.Redactor {
 	return redact.New(secrets...)
 }
 
-// Send makes one attempt at a delivery and returns it as it is to be settled: delivered, retrying with its next
-// due time, or dead. What arrived before is not sent again: see Part. The error is that of a cancelled context: then nothing
-// was decided, and the delivery is to be settled as it is where it has kept something (see Delivery.kept), else released.
+// Send makes one attempt at a delivery and returns it as it is to be settled: delivered, retrying with its next due
+// time, or dead. What arrived before is not sent again: see Part. The error is that of a cancelled context: then
+// nothing was decided, and the delivery is to be settled as it is where it has kept something (see Delivery.kept), else
+// released.
 func (c *Courier) Send(ctx context.Context, r *Route, d Delivery) (Delivery, error) {
 	start := c.Now()
 	a := Attempt{At: start}
@@ -202,7 +204,8 @@ func single(v destination.Verdict, status int, mail bool) result {
 		out.mark = doubtful
 	default:
 		out.quiet, out.slow = quiet(v, status), slow(v, status)
-		if !v.Pace && !v.Ours && !(mail && status == 0) { // the mail service is ours: when it is away nobody's integration is to blame
+		// the mail service is ours: when it is away nobody's integration is to blame
+		if !v.Pace && !v.Ours && !(mail && status == 0) {
 			out.mark = ill
 		}
 	}
@@ -210,7 +213,8 @@ func single(v destination.Verdict, status int, mail bool) result {
 }
 
 // encode writes the requests of a run of a delivery's events.
-func (c *Courier) encode(r *Route, d *Delivery, s span, ns []notification.Notification, now time.Time) ([]destination.Request, error) {
+func (c *Courier) encode(r *Route, d *Delivery, s span, ns []notification.Notification,
+	now time.Time) ([]destination.Request, error) {
 	t := c.target(r, d, now)
 	t.Delivery = s.id(d)
 	return r.destination.Encode(t, ns[s.from:s.to])
@@ -227,13 +231,17 @@ func account(integration string) string {
 func (c *Courier) target(r *Route, d *Delivery, now time.Time) destination.Target {
 	t := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now}
 	if c.Unsubscribe != nil {
-		t.Unsubscribe = func(address string) string { return c.Unsubscribe.Link(d.Tenant, account(d.Integration), address) }
+		t.Unsubscribe = func(address string) string {
+			return c.Unsubscribe.Link(d.Tenant, account(d.Integration), address)
+		}
 	}
 	return t
 }
 
-// request sends one request. One that asks for a feature which the system turns out not to take is sent once more without it.
-func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict, error) {
+// request sends one request. One that asks for a feature which the system turns out not to take is sent once more
+// without it.
+func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict,
+	error) {
 	if q.Mail != nil {
 		q.Mail.Tenant, q.Mail.Integration = r.Integration.Tenant, account(r.Integration.ID)
 	}
@@ -253,9 +261,10 @@ func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, 
 	return again, err
 }
 
-// credentialed sends one request with its credential. One whose credential turns out to be refused is sent once more with a
-// new one.
-func (c *Courier) credentialed(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict, error) {
+// credentialed sends one request with its credential. One whose credential turns out to be refused is sent once more
+// with a new one.
+func (c *Courier) credentialed(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict,
+	error) {
 	if q.Grant == nil {
 		return c.exchange(ctx, r, q, a, q.Secrets...)
 	}
@@ -285,7 +294,8 @@ func (c *Courier) credentialed(ctx context.Context, r *Route, q destination.Requ
 }
 
 // exchange sends one request as it is and judges the answer; secrets are those of its credential.
-func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request, a *Attempt, secrets ...string) (destination.Verdict, error) {
+func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request, a *Attempt,
+	secrets ...string) (destination.Verdict, error) {
 	response, err := c.Carrier.Do(ctx, q)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
@@ -320,8 +330,10 @@ func (c *Courier) adapt(ctx context.Context, r *Route, v destination.Verdict) {
 		return
 	}
 	reason := clip(r.redact.Text(v.Reason), maxReason)
-	if _, err := c.Adapter.Adapt(ctx, i, v.Adapt, reason); err != nil && !errors.Is(err, integration.ErrConflict) && !errors.Is(err, integration.ErrNotFound) {
-		c.Log.Error("change an integration as its system demands", "tenant", i.Tenant, "integration", i.ID, "reason", reason, "error", err.Error())
+	if _, err := c.Adapter.Adapt(ctx, i, v.Adapt, reason); err != nil && !errors.Is(err, integration.ErrConflict) &&
+		!errors.Is(err, integration.ErrNotFound) {
+		c.Log.Error("change an integration as its system demands", "tenant", i.Tenant, "integration", i.ID, "reason",
+			reason, "error", err.Error())
 	}
 }
 
@@ -329,7 +341,8 @@ func (c *Courier) adapt(ctx context.Context, r *Route, v destination.Verdict) {
 // behind what is kept, unless masks have made it shorter.
 const answerRead = 4 * maxAnswer
 
-// answer is the start of an answer as the log may keep it. It is cut after it was masked, so that no secret is half cut.
+// answer is the start of an answer as the log may keep it. It is cut after it was masked, so that no secret is half
+// cut.
 func answer(hide *redact.Redactor, r destination.Response) string {
 	body, end := r.Body, hide.Text
 	if len(body) >= answerRead || r.Broken { // the way out keeps no more
@@ -346,7 +359,8 @@ func (c *Courier) notifications(
 	late, again := d.late(before, at)
 	ns := make([]notification.Notification, len(d.Events))
 	for k, e := range d.Events {
-		ns[k] = notification.Notification{Event: e, Platform: c.Platform, Headers: hits.WithHeaders, Late: late, Again: again}
+		ns[k] = notification.Notification{Event: e, Platform: c.Platform, Headers: hits.WithHeaders, Late: late,
+			Again: again}
 		if e.Kind != event.Report {
 			continue
 		}
@@ -361,13 +375,14 @@ func (c *Courier) notifications(
 	return ns, nil
 }
 
-// late tells of an attempt whether it is one at old events, and whether they have arrived before: what was recovered, sent
-// again or retried for long is late by its time alone.
+// late tells of an attempt whether it is one at old events, and whether they have arrived before: what was recovered,
+// sent again or retried for long is late by its time alone.
 func (d Delivery) late(before []Attempt, at time.Time) (late, again bool) {
 	if at.Sub(d.CreatedAt) <= old {
 		return false, false
 	}
-	return true, slices.ContainsFunc(before, func(a Attempt) bool { return a.Delivered && a.Status != destination.MailNotSent })
+	return true, slices.ContainsFunc(before,
+		func(a Attempt) bool { return a.Delivered && a.Status != destination.MailNotSent })
 }
 
 // conclude moves the delivery to its next state.

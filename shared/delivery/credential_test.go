@@ -50,12 +50,14 @@ func (c *cloud) Do(_ context.Context, q destination.Request) (destination.Respon
 			return destination.Response{}, err
 		}
 		if !c.open && form.Get("ExternalId") != s3.ExternalID("42") {
-			return destination.Response{Status: 403, Body: []byte(`<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>`)}, nil
+			return destination.Response{Status: 403,
+				Body: []byte(`<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>`)}, nil
 		}
 		c.asked++
 		c.expire = false
-		return destination.Response{Status: 200, Body: []byte(fmt.Sprintf(`<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA%d</AccessKeyId><SecretAccessKey>s</SecretAccessKey>`+
-			`<SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`, c.asked, c.now.Add(time.Hour).Format(time.RFC3339)))}, nil
+		return destination.Response{Status: 200,
+			Body: []byte(fmt.Sprintf(`<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA%d</AccessKeyId><SecretAccessKey>s</SecretAccessKey>`+
+				`<SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`, c.asked, c.now.Add(time.Hour).Format(time.RFC3339)))}, nil
 	}
 	if c.expire {
 		return destination.Response{Status: 400, Body: []byte(`<Error><Code>ExpiredToken</Code></Error>`)}, nil
@@ -81,24 +83,30 @@ func byRole(t *testing.T, c *cloud, identity s3.Identity) (*delivery.Courier, de
 	c.now = time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
 	all := catalogue.Default(s3.New(s3.Platform{Identity: identity}))
 	system, _, _ := all.Lookup("s3")
-	full, err := system.Parameters.Complete(json.RawMessage(`{"region":"eu-west-1","bucket":"acme-hits","role_arn":"arn:aws:iam::123456789012:role/tocsin-hits"}`))
+	full, err := system.Parameters.Complete(
+		json.RawMessage(
+			`{"region":"eu-west-1","bucket":"acme-hits","role_arn":"arn:aws:iam::123456789012:role/tocsin-hits"}`))
 	require.NoError(t, err)
 	opened, err := system.Parameters.Open(full)
 	require.NoError(t, err)
-	return &delivery.Courier{Destinations: all, Carrier: c, Now: c.clock, Log: slog.New(slog.DiscardHandler)}, fixed{system, opened}
+	return &delivery.Courier{Destinations: all, Carrier: c, Now: c.clock, Log: slog.New(slog.DiscardHandler)},
+		fixed{system, opened}
 }
 
 func hitsOf(id string, at time.Time) delivery.Delivery {
-	return delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{{
-		ID: "e-" + id, Tenant: "42", Kind: event.NewHits, Time: at, Data: json.RawMessage(`{"hit":{"type":"sqli"}}`),
-	}}}
+	return delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, Count: 1,
+		Events: []event.Event{{
+			ID: "e-" + id, Tenant: "42", Kind: event.NewHits, Time: at,
+			Data: json.RawMessage(`{"hit":{"type":"sqli"}}`),
+		}}}
 }
 
 // P1: the keys of a role are asked for once, before they end, and when S3 says that they have ended.
 func TestP1TheKeysOfARoleAreKeptAndRenewedBeforeTheyEnd(t *testing.T) {
 	c := &cloud{}
 	courier, opener := byRole(t, c, ours)
-	route, err := courier.Open(t.Context(), opener, integration.Integration{ID: "i", Tenant: "42", System: "s3", Revision: 1})
+	route, err := courier.Open(t.Context(), opener,
+		integration.Integration{ID: "i", Tenant: "42", System: "s3", Revision: 1})
 	require.NoError(t, err)
 	send := func() delivery.Delivery {
 		sent, err := courier.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
@@ -134,7 +142,8 @@ func TestP1TheKeysOfARoleAreKeptAndRenewedBeforeTheyEnd(t *testing.T) {
 	require.Equal(t, []int{4, before + 1}, []int{c.asked, c.put})
 
 	var all sync.WaitGroup
-	route, err = courier.Open(t.Context(), opener, integration.Integration{ID: "i", Tenant: "42", System: "s3", Revision: 2})
+	route, err = courier.Open(t.Context(), opener,
+		integration.Integration{ID: "i", Tenant: "42", System: "s3", Revision: 2})
 	require.NoError(t, err)
 	for range 20 {
 		all.Go(func() { send() })
@@ -147,7 +156,8 @@ func TestP1TheKeysOfARoleAreKeptAndRenewedBeforeTheyEnd(t *testing.T) {
 func TestP1ARoleThatIsNotBoundToItsTenantIsNotUsed(t *testing.T) {
 	c := &cloud{open: true}
 	courier, opener := byRole(t, c, ours)
-	route, err := courier.Open(t.Context(), opener, integration.Integration{ID: "i", Tenant: "42", System: "s3", Revision: 1})
+	route, err := courier.Open(t.Context(), opener,
+		integration.Integration{ID: "i", Tenant: "42", System: "s3", Revision: 1})
 	require.NoError(t, err)
 	for range 2 {
 		sent, err := courier.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
@@ -179,15 +189,19 @@ func TestP1OwnCredentialsThatAreGoneCountAgainstNoIntegration(t *testing.T) {
 			courier, opener := byRole(t, at, ours)
 			courier.Destinations = catalogue.Default(s3.New(s3.Platform{Identity: c.identity}))
 			store := &integrations{all: map[string]integration.Integration{}}
-			store.set(integration.Integration{ID: "i", Tenant: "42", System: "s3", Name: "i", Revision: 1, Window: 1, Subscriptions: []integration.Subscription{{Event: event.Hits}}})
+			store.set(integration.Integration{ID: "i", Tenant: "42", System: "s3", Name: "i", Revision: 1, Window: 1,
+				Subscriptions: []integration.Subscription{{Event: event.Hits}}})
 			counted := &tallies{by: map[string]health.Count{}}
 			kept := &shelf{memory: newMemory(), batches: map[string]delivery.Batch{}, failNext: map[string]error{}}
 			s := &delivery.Sender{
-				Shelf: kept, Executions: kept, Courier: courier, Router: delivery.NewRouter(courier, store, opener), Log: slog.New(slog.DiscardHandler),
-				Monitor: &health.Monitor{Counters: counted, Switch: store, Rule: health.Rule{}, Now: at.clock}, NewID: func() string { return "batch" },
+				Shelf: kept, Executions: kept, Courier: courier, Router: delivery.NewRouter(courier, store, opener),
+				Log:     slog.New(slog.DiscardHandler),
+				Monitor: &health.Monitor{Counters: counted, Switch: store, Rule: health.Rule{}, Now: at.clock},
+				NewID:   func() string { return "batch" },
 			}
 			kept.put(hitsOf("01GTD8R4000000000000000001", at.clock()))
-			for _, err := range s.Deliver(t.Context(), []delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{"01GTD8R4000000000000000001"}}}) {
+			for _, err := range s.Deliver(t.Context(),
+				[]delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{"01GTD8R4000000000000000001"}}}) {
 				require.NoError(t, err)
 			}
 			d := kept.get("01GTD8R4000000000000000001")

@@ -40,7 +40,8 @@ type Delivery struct {
 	Integration string
 	State       State
 	CreatedAt   time.Time
-	// Due is when the next request goes out: of a Retrying delivery, and of a Pending one that gathers (see Join); else zero.
+	// Due is when the next request goes out: of a Retrying delivery, and of a Pending one that gathers (see Join); else
+	// zero.
 	Due time.Time
 	// Failures counts the failed attempts in a row of the present run; a replay starts a new run.
 	Failures int
@@ -121,8 +122,8 @@ type Intake struct {
 type Accepted struct {
 	Entry Entry
 	Event event.Event
-	// Intake is the engine's id of the intake that has claimed the event (Log.Begin) or brought it in (Journal.Arrived); "" on
-	// an engine that needs none.
+	// Intake is the engine's id of the intake that has claimed the event (Log.Begin) or brought it in
+	// (Journal.Arrived); "" on an engine that needs none.
 	Intake string
 }
 
@@ -133,7 +134,8 @@ type Standing int
 const (
 	Fresh Standing = iota // nobody accepted it: it is claimed for this Intake
 	Known                 // it was accepted before
-	Busy                  // another fan-out is about to accept it, or ended on the way: hand it in again some seconds later
+	// another fan-out is about to accept it, or ended on the way: hand it in again some seconds later
+	Busy
 )
 
 // Unfinished is the error of a batch that is done with but for some entries: these are to be handed in again.
@@ -174,18 +176,19 @@ type DeadLetter struct {
 
 // Log keeps events, deliveries and their attempts. Implementations are safe for concurrent use.
 type Log interface {
-	// Begin claims events for one Intake, which is made of those that are Fresh: their Intake is set. What was begun is accepted
-	// within a minute or aborted; a process that ends in between holds its claims for that long.
+	// Begin claims events for one Intake, which is made of those that are Fresh: their Intake is set. What was begun is
+	// accepted within a minute or aborted; a process that ends in between holds its claims for that long.
 	Begin(ctx context.Context, events []Accepted) ([]Standing, error)
 	// Abort gives up what was begun: the events are free at once. What was accepted meanwhile stays accepted.
 	Abort(ctx context.Context, events []Accepted) error
-	// Accept records the outcome of one fan-out and makes its deliveries ready to be sent. When it returns, all of
-	// it is durable and the entries will not be handed out again; after an error, hand in the same Intake again. Deliveries that
-	// could not be made ready at once (a queue that is away) become so in some minutes. Error: *Unfinished when all but these
-	// entries is accepted. An Intake that was not begun is begun here, and fails as a whole if a part of it is known.
-	// A delivery whose id exists is left as it is. One that gathers waits until its Due. An Intake adds its Records once,
-	// and publishes the events of its Triggers, however often it is handed in. Error: trigger.ErrStale when a state of a
-	// trigger is not any more as it was read: nothing that its tenant's events mean was accepted then. Make the Intake anew.
+	// Accept records the outcome of one fan-out and makes its deliveries ready to be sent. When it returns, all of it
+	// is durable and the entries will not be handed out again; after an error, hand in the same Intake again.
+	// Deliveries that could not be made ready at once (a queue that is away) become so in some minutes. Error:
+	// *Unfinished when all but these entries is accepted. An Intake that was not begun is begun here, and fails as a
+	// whole if a part of it is known. A delivery whose id exists is left as it is. One that gathers waits until its
+	// Due. An Intake adds its Records once, and publishes the events of its Triggers, however often it is handed in.
+	// Error: trigger.ErrStale when a state of a trigger is not any more as it was read: nothing that its tenant's
+	// events mean was accepted then. Make the Intake anew.
 	Accept(ctx context.Context, in Intake) error
 	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
 	// out again when their time comes. Error: *NotWaitingError when some of them wait nowhere; the others are written.
@@ -208,9 +211,9 @@ var ErrNoEntry = errors.New("the dead letter is no entry of the bus")
 
 // DeadLetters sends rejected entries again after what was wrong is mended: the platform's release, or ours.
 type DeadLetters interface {
-	// Resend puts a dead letter's entry on the bus anew, from where it goes through fan-out, and notes the time with it. A dead
-	// letter is sent again once: sent is false when it was before. If it is refused again, that is a dead letter of its own.
-	// The tenant "*" finds those of all. Errors: ErrNotFound, ErrNoEntry.
+	// Resend puts a dead letter's entry on the bus anew, from where it goes through fan-out, and notes the time with
+	// it. A dead letter is sent again once: sent is false when it was before. If it is refused again, that is a dead
+	// letter of its own. The tenant "*" finds those of all. Errors: ErrNotFound, ErrNoEntry.
 	Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error)
 }
 
@@ -245,15 +248,15 @@ type Lane struct {
 // Queue hands out deliveries to send. A leased delivery is hidden until it is settled, released, or its lease ends;
 // leases do not outlive the process.
 type Queue interface {
-	// Waiting returns the lanes with something to send at now, and when the next retry, or the next delivery that gathers,
-	// is due, zero for never.
+	// Waiting returns the lanes with something to send at now, and when the next retry, or the next delivery that
+	// gathers, is due, zero for never.
 	Waiting(ctx context.Context, now time.Time) (lanes []Lane, next time.Time, err error)
 	// Lease hands out up to limit deliveries of a lane, oldest first, with their events: retries that are due by the
 	// given time, which need not be now, and none whose lease has not ended by now. Those that have gathered until now
 	// are joined before, as Join says.
 	Lease(ctx context.Context, lane Lane, limit int, due, now, until time.Time) ([]Delivery, error)
-	// Hasten makes what is due, or gathers, after the given time due earlier by so much, but not before now: the clock went
-	// back.
+	// Hasten makes what is due, or gathers, after the given time due earlier by so much, but not before now: the clock
+	// went back.
 	Hasten(ctx context.Context, now, after time.Time, by time.Duration) error
 	// Release gives leased deliveries back as they are stored.
 	Release(ctx context.Context, deliveries []Delivery) error

@@ -25,8 +25,8 @@ type Limits struct {
 	// Total bounds the requests in flight to integrations that work, FailingTotal those to the failing ones: the
 	// dead can not use up the room of the living. 512 and 256.
 	Total, FailingTotal int
-	// Mails bounds the deliveries of mails in flight, however many people and integrations are mailed to: they share one mail
-	// server, which takes a few at a time, and while they wait for it they take up nobody else's room. 64.
+	// Mails bounds the deliveries of mails in flight, however many people and integrations are mailed to: they share
+	// one mail server, which takes a few at a time, and while they wait for it they take up nobody else's room. 64.
 	Mails int
 	// Lease is how many deliveries a lane takes at once; 128.
 	Lease int
@@ -94,8 +94,9 @@ type DispatcherConfig struct {
 func NewDispatcher(c DispatcherConfig) *Dispatcher {
 	l := c.Limits.filled()
 	return &Dispatcher{
-		queue: c.Queue, log: c.Log, courier: c.Courier, router: NewRouter(c.Courier, c.Integrations, c.Opener), monitor: c.Monitor,
-		logger: c.Logger, limits: l, now: c.Courier.Now,
+		queue: c.Queue, log: c.Log, courier: c.Courier, router: NewRouter(c.Courier, c.Integrations, c.Opener),
+		monitor: c.Monitor,
+		logger:  c.Logger, limits: l, now: c.Courier.Now,
 		healthy: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
 		mails:    make(chan struct{}, l.Mails),
 		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
@@ -149,7 +150,8 @@ func (d *Dispatcher) wake(lanes []Lane, news bool) {
 	for _, key := range lanes {
 		l, ok := d.lanes[key]
 		if !ok {
-			l = &lane{Lane: key, limit: min(firstLimit, d.limits.PerLane), pace: d.paces.of(key.Tenant, key.Integration)}
+			l = &lane{Lane: key, limit: min(firstLimit, d.limits.PerLane),
+				pace: d.paces.of(key.Tenant, key.Integration)}
 			l.room = sync.NewCond(&l.mu)
 			d.lanes[key] = l
 		}
@@ -259,7 +261,8 @@ func (d *Dispatcher) run(ctx, sending context.Context, l *lane) {
 			d.release(got.leased)
 			return
 		case got.err != nil:
-			d.logger.Error("send: trying again", "tenant", l.Tenant, "integration", l.Integration, "error", got.err.Error())
+			d.logger.Error("send: trying again", "tenant", l.Tenant, "integration", l.Integration, "error",
+				got.err.Error())
 			sleep.For(ctx, pause)
 			batch = d.fetch(ctx, l)
 		case len(got.leased) == 0:
@@ -324,7 +327,8 @@ func (d *Dispatcher) fetch(ctx context.Context, l *lane) <-chan fetched {
 			if f.ended != "" {
 				horizon = now.AddDate(100, 0, 0) // retries that are not due yet end too
 			}
-			if f.leased, f.err = d.queue.Lease(ctx, l.Lane, d.limits.Lease, horizon, now, now.Add(leaseSpan)); f.err != nil {
+			if f.leased, f.err = d.queue.Lease(ctx, l.Lane, d.limits.Lease, horizon, now,
+				now.Add(leaseSpan)); f.err != nil {
 				f.err = fmt.Errorf("lease: %w", f.err)
 			}
 		}
@@ -367,7 +371,8 @@ func (d *Dispatcher) release(leased []Delivery) {
 	}
 	// Also when the context has ended: it is part of an orderly stop.
 	if err := d.queue.Release(context.Background(), leased); err != nil {
-		d.logger.Error("give back deliveries that were not sent", "integration", leased[0].Integration, "count", len(leased), "error", err.Error())
+		d.logger.Error("give back deliveries that were not sent", "integration", leased[0].Integration, "count",
+			len(leased), "error", err.Error())
 	}
 }
 
@@ -428,7 +433,8 @@ func (d *Dispatcher) leave(l *lane, pool chan struct{}, after *Delivery) {
 // which all but one fail, because failures disable.
 const firstLimit = 4
 
-// learn sets a lane's limit; its mu is held. A failing system gets few requests, and its full share again when it answers.
+// learn sets a lane's limit; its mu is held. A failing system gets few requests, and its full share again when it
+// answers.
 func (d *Dispatcher) learn(l *lane, after Delivery) {
 	switch {
 	case after.mark == silent && after.quiet == 0: // one receiver's failure says nothing of the system
@@ -583,8 +589,8 @@ func (d *Dispatcher) persist(ctx context.Context, what string, write func() erro
 	}
 }
 
-// tell logs what became of a delivery. An outage of one integration fails thousands of them for one reason, again and again: of
-// those a sample is written.
+// tell logs what became of a delivery. An outage of one integration fails thousands of them for one reason, again and
+// again: of those a sample is written.
 func (c *Courier) tell(log *slog.Logger, v Delivery) {
 	if v.kept {
 		return // nothing was decided
@@ -593,18 +599,22 @@ func (c *Courier) tell(log *slog.Logger, v Delivery) {
 	switch v.State {
 	case Delivered:
 		if len(v.Parts) > 0 {
-			c.lines.Add(log, c.Now(), slog.LevelInfo, alike(v), "delivered, but not to all", append(attrs, "reason", v.Reason)...)
+			c.lines.Add(log, c.Now(), slog.LevelInfo, alike(v), "delivered, but not to all",
+				append(attrs, "reason", v.Reason)...)
 		} else if log.Enabled(context.Background(), slog.LevelDebug) {
 			log.Debug("delivered", append(attrs, "attempts", len(v.Attempts))...)
 		}
 	case Retrying:
-		c.lines.Add(log, c.Now(), slog.LevelInfo, alike(v), "delivery failed: will be sent again", append(attrs, "failures", v.Failures, "due", v.Due, "reason", v.Reason)...)
+		c.lines.Add(log, c.Now(), slog.LevelInfo, alike(v), "delivery failed: will be sent again",
+			append(attrs, "failures", v.Failures, "due", v.Due, "reason", v.Reason)...)
 	case Dead:
-		c.lines.Add(log, c.Now(), slog.LevelWarn, alike(v), "delivery is dead", append(attrs, "failures", v.Failures, "reason", v.Reason)...)
+		c.lines.Add(log, c.Now(), slog.LevelWarn, alike(v), "delivery is dead",
+			append(attrs, "failures", v.Failures, "reason", v.Reason)...)
 	}
 }
 
 // alike says which failures share a line.
 func alike(v Delivery) logsample.Kind {
-	return logsample.Kind{Group: v.Tenant + " " + v.Integration, Class: string(v.State) + " " + logsample.Class(v.Reason)}
+	return logsample.Kind{Group: v.Tenant + " " + v.Integration, Class: string(v.State) + " " +
+		logsample.Class(v.Reason)}
 }

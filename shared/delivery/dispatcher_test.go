@@ -30,7 +30,8 @@ type plainParameters struct {
 }
 
 func (plain) System() destination.System {
-	return destination.System{Name: "plain", Title: "Plain", Batch: destination.Batch{Count: 10}, Parameters: destination.ParametersOf[plainParameters]()}
+	return destination.System{Name: "plain", Title: "Plain", Batch: destination.Batch{Count: 10},
+		Parameters: destination.ParametersOf[plainParameters]()}
 }
 
 func (plain) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
@@ -73,7 +74,8 @@ func (systems) Lookup(string) (destination.System, bool, bool) { return plain{}.
 type opener struct{}
 
 func (opener) Open(_ context.Context, i integration.Integration) (integration.Opened, error) {
-	return integration.Opened{System: plain{}.System(), Parameters: &plainParameters{URL: i.Name}, Secrets: []string{"hunter2"}}, nil
+	return integration.Opened{System: plain{}.System(), Parameters: &plainParameters{URL: i.Name},
+		Secrets: []string{"hunter2"}}, nil
 }
 
 // carrier answers by the URL.
@@ -109,16 +111,19 @@ func startWith(t *testing.T, limits delivery.Limits, log *slog.Logger, c carrier
 	return startOn(t, newMemory(), limits, log, time.Now, c)
 }
 
-func startOn(t *testing.T, queue *memory, limits delivery.Limits, log *slog.Logger, now func() time.Time, c carrier) *rig {
+func startOn(t *testing.T, queue *memory, limits delivery.Limits, log *slog.Logger, now func() time.Time,
+	c carrier) *rig {
 	t.Helper()
 	r := &rig{queue: queue, integrations: &integrations{all: map[string]integration.Integration{}}}
 	r.Dispatcher = delivery.NewDispatcher(delivery.DispatcherConfig{
 		Queue: r.queue, Log: r.queue, Integrations: r.integrations, Opener: opener{}, Limits: limits,
 		Logger: log,
 		Courier: &delivery.Courier{
-			Destinations: systems{}, Carrier: c, Schedule: retry.Schedule{}, Now: now, Log: slog.New(slog.DiscardHandler),
+			Destinations: systems{}, Carrier: c, Schedule: retry.Schedule{}, Now: now,
+			Log: slog.New(slog.DiscardHandler),
 		},
-		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Rule: atOnce, Switch: r.integrations, Now: time.Now},
+		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Rule: atOnce,
+			Switch: r.integrations, Now: time.Now},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -143,13 +148,15 @@ func (r *rig) add(id string) {
 
 func (r *rig) send(integration string, ids ...string) {
 	for _, id := range ids {
-		r.queue.put(delivery.Delivery{ID: id, Tenant: "42", Integration: integration, State: delivery.Pending, Count: 1, Events: []event.Event{user(id)}})
+		r.queue.put(delivery.Delivery{ID: id, Tenant: "42", Integration: integration, State: delivery.Pending, Count: 1,
+			Events: []event.Event{user(id)}})
 	}
 	r.Wake(delivery.Lane{Tenant: "42", Integration: integration})
 }
 
 func user(id string) event.Event {
-	return event.Event{ID: id, Tenant: "42", Kind: event.CreateUser, Time: time.Unix(1677628800, 0), Data: []byte(`{"user":{"name":"Ada"}}`)}
+	return event.Event{ID: id, Tenant: "42", Kind: event.CreateUser, Time: time.Unix(1677628800, 0),
+		Data: []byte(`{"user":{"name":"Ada"}}`)}
 }
 
 func TestADeadSystemIsTriedInTheThreeCyclesToTheSecond(t *testing.T) {
@@ -214,7 +221,9 @@ func TestAnyAnswerButA2xxAndNoAnswerAtAllAreFailures(t *testing.T) {
 
 func TestADisabledIntegrationEndsItsRetriesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, delivery.Limits{}, func(context.Context, destination.Request) (destination.Response, error) { return status(500) })
+		r := start(t, delivery.Limits{}, func(context.Context, destination.Request) (destination.Response, error) {
+			return status(500)
+		})
 		defer r.stop()
 		r.add("a")
 		r.send("a", "d1", "d2")
@@ -232,10 +241,13 @@ func TestADisabledIntegrationEndsItsRetriesAtOnce(t *testing.T) {
 
 func TestADeletedIntegrationEndsWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, delivery.Limits{}, func(context.Context, destination.Request) (destination.Response, error) { return status(200) })
+		r := start(t, delivery.Limits{}, func(context.Context, destination.Request) (destination.Response, error) {
+			return status(200)
+		})
 		defer r.stop()
 		for n := range 500 {
-			r.queue.put(delivery.Delivery{ID: fmt.Sprintf("d%03d", n), Tenant: "42", Integration: "gone", State: delivery.Pending})
+			r.queue.put(delivery.Delivery{ID: fmt.Sprintf("d%03d", n), Tenant: "42", Integration: "gone",
+				State: delivery.Pending})
 		}
 		r.Recheck("42", "gone")
 		synctest.Wait()
@@ -297,12 +309,13 @@ func TestAHangingSystemDelaysNobodyElse(t *testing.T) {
 func TestWorkInFlightIsBoundedForEachIntegration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int64
-		r := start(t, delivery.Limits{PerLane: 3, Lease: 5}, func(context.Context, destination.Request) (destination.Response, error) {
-			most.Store(max(most.Load(), now.Add(1)))
-			time.Sleep(time.Second)
-			now.Add(-1)
-			return status(200)
-		})
+		r := start(t, delivery.Limits{PerLane: 3, Lease: 5},
+			func(context.Context, destination.Request) (destination.Response, error) {
+				most.Store(max(most.Load(), now.Add(1)))
+				time.Sleep(time.Second)
+				now.Add(-1)
+				return status(200)
+			})
 		defer r.stop()
 		r.add("a")
 		for n := range 50 {
@@ -317,14 +330,15 @@ func TestWorkInFlightIsBoundedForEachIntegration(t *testing.T) {
 
 func TestAStopLetsRequestsInFlightFinishAndGivesBackTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, delivery.Limits{PerLane: 2, Lease: 10, Grace: 5 * time.Second}, func(ctx context.Context, q destination.Request) (destination.Response, error) {
-			select {
-			case <-time.After(3 * time.Second):
-				return status(200)
-			case <-ctx.Done():
-				return destination.Response{}, ctx.Err()
-			}
-		})
+		r := start(t, delivery.Limits{PerLane: 2, Lease: 10, Grace: 5 * time.Second},
+			func(ctx context.Context, q destination.Request) (destination.Response, error) {
+				select {
+				case <-time.After(3 * time.Second):
+					return status(200)
+				case <-ctx.Done():
+					return destination.Response{}, ctx.Err()
+				}
+			})
 		r.add("a")
 		for n := range 10 {
 			r.send("a", fmt.Sprintf("d%03d", n))
@@ -339,10 +353,11 @@ func TestAStopLetsRequestsInFlightFinishAndGivesBackTheRest(t *testing.T) {
 
 func TestAStopGivesUpWhatHangsAndDecidesNothingAboutIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, delivery.Limits{Grace: 5 * time.Second}, func(ctx context.Context, q destination.Request) (destination.Response, error) {
-			<-ctx.Done()
-			return destination.Response{}, ctx.Err()
-		})
+		r := start(t, delivery.Limits{Grace: 5 * time.Second},
+			func(ctx context.Context, q destination.Request) (destination.Response, error) {
+				<-ctx.Done()
+				return destination.Response{}, ctx.Err()
+			})
 		r.add("a")
 		r.send("a", "d1")
 		time.Sleep(time.Second)
@@ -357,7 +372,9 @@ func TestAStopGivesUpWhatHangsAndDecidesNothingAboutIt(t *testing.T) {
 
 func TestAnOutcomeThatWasWrittenBeforeHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, delivery.Limits{}, func(context.Context, destination.Request) (destination.Response, error) { return status(200) })
+		r := start(t, delivery.Limits{}, func(context.Context, destination.Request) (destination.Response, error) {
+			return status(200)
+		})
 		r.add("i")
 		r.queue.mu.Lock()
 		r.queue.late = "b"
@@ -398,7 +415,8 @@ func TestADeliveryOfSeveralRequestsResumesAtTheOneThatFailed(t *testing.T) {
 		})
 		defer r.stop()
 		r.add("a")
-		r.queue.put(delivery.Delivery{ID: "d1", Tenant: "42", Integration: "a", State: delivery.Pending, Count: 3, Events: []event.Event{user("1"), user("2"), user("3")}})
+		r.queue.put(delivery.Delivery{ID: "d1", Tenant: "42", Integration: "a", State: delivery.Pending, Count: 3,
+			Events: []event.Event{user("1"), user("2"), user("3")}})
 		r.Wake(delivery.Lane{Tenant: "42", Integration: "a"})
 		time.Sleep(time.Minute)
 		require.Equal(t, delivery.Delivered, r.queue.get("d1").State)
@@ -410,33 +428,38 @@ func TestADeliveryOfSeveralRequestsResumesAtTheOneThatFailed(t *testing.T) {
 
 func TestAMessageThatCanNotBeWrittenFailsWithItsReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, delivery.Limits{}, func(context.Context, destination.Request) (destination.Response, error) { return status(200) })
+		r := start(t, delivery.Limits{}, func(context.Context, destination.Request) (destination.Response, error) {
+			return status(200)
+		})
 		defer r.stop()
 		r.add("a")
 		r.send("a", "unwritable")
 		time.Sleep(2 * time.Hour)
 		require.Equal(t, delivery.Dead, r.queue.get("unwritable").State)
-		require.Equal(t, "this message could not be written for Plain: no way to say it", r.queue.get("unwritable").Reason)
+		require.Equal(t, "this message could not be written for Plain: no way to say it",
+			r.queue.get("unwritable").Reason)
 	})
 }
 
 func TestH4MailsThatWaitForTheirServerTakeUpNobodyElsesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mails, most atomic.Int64
-		r := start(t, delivery.Limits{Total: 4, FailingTotal: 4, Mails: 3}, func(_ context.Context, q destination.Request) (destination.Response, error) {
-			if q.URL == "plain" {
-				return status(200)
-			}
-			n := mails.Add(1)
-			defer mails.Add(-1)
-			most.Store(max(most.Load(), n))
-			time.Sleep(10 * time.Second) // for a session, or for an answer
-			return status(250)
-		})
+		r := start(t, delivery.Limits{Total: 4, FailingTotal: 4, Mails: 3},
+			func(_ context.Context, q destination.Request) (destination.Response, error) {
+				if q.URL == "plain" {
+					return status(200)
+				}
+				n := mails.Add(1)
+				defer mails.Add(-1)
+				most.Store(max(most.Load(), n))
+				time.Sleep(10 * time.Second) // for a session, or for an answer
+				return status(250)
+			})
 		defer r.stop()
 		for n := range 40 { // people, each a lane of its own
 			id := fmt.Sprintf("person%02d", n)
-			r.integrations.set(integration.Integration{ID: id, Tenant: "42", System: "mailed", Name: id, Revision: 1, Window: 1})
+			r.integrations.set(integration.Integration{ID: id, Tenant: "42", System: "mailed", Name: id, Revision: 1,
+				Window: 1})
 			r.send(id, "to "+id)
 		}
 		synctest.Wait()

@@ -25,10 +25,10 @@ type Enabler interface {
 	Enabled(ctx context.Context, tenant string) ([]integration.Integration, error)
 }
 
-// Fanout decides which integrations receive which events. Events of one batch that go to the same integration
-// travel together as far as its system's limits allow. With an engine that counts as it accepts, what the events mean to
-// triggers and add to the record is part of the Intake; with one that counts apart, Recorder and Triggers are nil here: see
-// package counting.
+// Fanout decides which integrations receive which events. Events of one batch that go to the same integration travel
+// together as far as its system's limits allow. With an engine that counts as it accepts, what the events mean to
+// triggers and add to the record is part of the Intake; with one that counts apart, Recorder and Triggers are nil here:
+// see package counting.
 type Fanout struct {
 	Integrations Enabler
 	Systems      integration.Systems
@@ -47,8 +47,8 @@ type People interface {
 	Observe(ctx context.Context, e event.Event) error
 }
 
-// Process validates a batch of entries, records it and makes its deliveries ready. It returns the lanes that have
-// new work. After an error hand in the same entries again, or, when it is *Unfinished, those that it names: nothing is sent
+// Process validates a batch of entries, records it and makes its deliveries ready. It returns the lanes that have new
+// work. After an error hand in the same entries again, or, when it is *Unfinished, those that it names: nothing is sent
 // twice for it but under the same ids.
 func (f *Fanout) Process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	in, busy, err := f.begin(ctx, entries)
@@ -114,10 +114,12 @@ func (f *Fanout) try(ctx context.Context, in Intake) ([]Lane, error) {
 func (f *Fanout) tell(in Intake) {
 	for _, r := range in.Rejected {
 		f.sample(slog.LevelWarn, r.Tenant, logsample.Class(r.Reason), "event kept as dead letter",
-			"tenant", r.Tenant, "detail_type", clip(r.Entry.DetailType, 64), "event", clip(r.ID, 64), "reason", r.Reason)
+			"tenant", r.Tenant, "detail_type", clip(r.Entry.DetailType, 64), "event", clip(r.ID, 64), "reason",
+			r.Reason)
 	}
 	for _, e := range in.Triggers.Publish {
-		f.sample(slog.LevelInfo, e.Tenant, string(e.Kind), "trigger fired", "tenant", e.Tenant, "event", e.ID, "kind", e.Kind)
+		f.sample(slog.LevelInfo, e.Tenant, string(e.Kind), "trigger fired", "tenant", e.Tenant, "event", e.ID, "kind",
+			e.Kind)
 	}
 }
 
@@ -139,7 +141,8 @@ func (f *Fanout) begin(ctx context.Context, entries []Entry) (in Intake, busy []
 		e, err := event.Parse(entry.DetailType, entry.Detail)
 		k := key{e.Tenant, e.ID}
 		if err != nil {
-			in.Rejected = append(in.Rejected, Rejected{Entry: entry, Tenant: event.KnownTenant(e.Tenant), ID: e.ID, Reason: err.Error()})
+			in.Rejected = append(in.Rejected, Rejected{Entry: entry, Tenant: event.KnownTenant(e.Tenant), ID: e.ID,
+				Reason: err.Error()})
 		} else if _, ok := first[k]; ok {
 			copies = append(copies, Accepted{Entry: entry, Event: e})
 		} else {
@@ -265,7 +268,9 @@ func (f *Fanout) react(ctx context.Context, in *Intake, l Lane, events []routed)
 	i, err := f.Integrations.Get(ctx, l.Tenant, l.Integration)
 	skip := func(why string) {
 		r, _ := events[0].Event.Reaction()
-		f.sample(slog.LevelWarn, l.Tenant, r.Trigger+" "+l.Integration, "a trigger's notification is not sent", "tenant", l.Tenant, "trigger", r.Trigger, "integration", l.Integration, "events", len(events), "reason", why)
+		f.sample(slog.LevelWarn, l.Tenant, r.Trigger+" "+l.Integration, "a trigger's notification is not sent",
+			"tenant", l.Tenant, "trigger", r.Trigger, "integration", l.Integration, "events", len(events), "reason",
+			why)
 	}
 	switch {
 	case errors.Is(err, integration.ErrNotFound):
@@ -368,7 +373,8 @@ func (f *Fanout) batch(i integration.Integration) destination.Batch {
 func about(e event.Event, id string) bool {
 	switch e.Kind {
 	case event.CreateIntegration, event.UpdateIntegration, event.EnableIntegration,
-		event.DisableIntegration, event.DeleteIntegration, event.IntegrationBroken, event.IntegrationFailing, event.IntegrationWorking:
+		event.DisableIntegration, event.DeleteIntegration, event.IntegrationBroken, event.IntegrationFailing,
+		event.IntegrationWorking:
 		return event.Data[event.IntegrationData](e).Integration.ID == id
 	}
 	return false

@@ -18,7 +18,9 @@ import (
 func entry(kind event.Kind, id, tenant, data string) delivery.Entry {
 	return delivery.Entry{
 		DetailType: string(kind), At: time.UnixMilli(1677628800123),
-		Detail: fmt.Appendf(nil, `{"version":1,"id":%q,"tenant":%q,"client_name":"Acme","time":"2023-03-01T00:00:00Z","data":%s}`, id, tenant, data),
+		Detail: fmt.Appendf(nil,
+			`{"version":1,"id":%q,"tenant":%q,"client_name":"Acme","time":"2023-03-01T00:00:00Z","data":%s}`, id,
+			tenant, data),
 	}
 }
 
@@ -31,7 +33,8 @@ func fanout(subscribed ...event.Type) (*delivery.Fanout, *memory) {
 	m := newMemory()
 	set := &integrations{all: map[string]integration.Integration{}}
 	for n, t := range subscribed {
-		set.set(integration.Integration{ID: fmt.Sprintf("i%d", n), Tenant: "42", System: "plain", Subscriptions: []integration.Subscription{{Event: t}}})
+		set.set(integration.Integration{ID: fmt.Sprintf("i%d", n), Tenant: "42", System: "plain",
+			Subscriptions: []integration.Subscription{{Event: t}}})
 	}
 	return &delivery.Fanout{Integrations: set, Systems: systems{}, Log: m, Logger: slog.New(slog.DiscardHandler)}, m
 }
@@ -78,13 +81,14 @@ func TestABatchIsSplitAtTheSystemsCount(t *testing.T) {
 func TestABadEntryIsKeptWithItsReasonAndTheRestGoOn(t *testing.T) {
 	f, m := fanout(event.System)
 	bad := map[string]delivery.Entry{
-		"is not a known kind":             entry("no_such_kind", "1", "42", `{}`),
-		"tenant: is missing":              entry(event.CreateUser, "2", "", newUser),
-		"id: is missing":                  entry(event.CreateUser, "", "42", newUser),
-		"data.hit.type: is missing":       entry(event.NewHits, "4", "42", `{"hit":{}}`),
-		"is not valid JSON":               {DetailType: "create_user", Detail: []byte(`{"version":1,`)},
-		"is not a member of an event":     {DetailType: "create_user", Detail: []byte(`{"version":1,"colour":"red"}`)},
-		"version: is 2, this release":     {DetailType: "create_user", Detail: []byte(`{"version":2,"id":"1","tenant":"42"}`)},
+		"is not a known kind":         entry("no_such_kind", "1", "42", `{}`),
+		"tenant: is missing":          entry(event.CreateUser, "2", "", newUser),
+		"id: is missing":              entry(event.CreateUser, "", "42", newUser),
+		"data.hit.type: is missing":   entry(event.NewHits, "4", "42", `{"hit":{}}`),
+		"is not valid JSON":           {DetailType: "create_user", Detail: []byte(`{"version":1,`)},
+		"is not a member of an event": {DetailType: "create_user", Detail: []byte(`{"version":1,"colour":"red"}`)},
+		"version: is 2, this release": {DetailType: "create_user",
+			Detail: []byte(`{"version":2,"id":"1","tenant":"42"}`)},
 		"data.vuln.threat: must be High,": entry(event.Vuln, "8", "42", `{"vuln":{"threat":"Dreadful"}}`),
 	}
 	entries := []delivery.Entry{entry(event.CreateUser, "good", "42", newUser)}
@@ -125,7 +129,8 @@ func TestTheSameFanoutMakesTheSameDelivery(t *testing.T) {
 	var ids []string
 	for range 2 {
 		f, m := fanout(event.System)
-		_, err := f.Process(t.Context(), []delivery.Entry{entry(event.CreateUser, "1", "42", newUser), entry(event.DeleteUser, "2", "42", newUser)})
+		_, err := f.Process(t.Context(), []delivery.Entry{entry(event.CreateUser, "1", "42", newUser),
+			entry(event.DeleteUser, "2", "42", newUser)})
 		require.NoError(t, err)
 		ids = append(ids, m.intakes[0].Deliveries[0].ID)
 	}
@@ -195,7 +200,8 @@ func TestTheLoopDrainsTheInbox(t *testing.T) {
 func TestAnEventThatAnotherFanOutIsAtComesAgainAndTheOthersGoOn(t *testing.T) {
 	f, m := fanout(event.Hits)
 	m.busy["42/1"] = true
-	entries := []delivery.Entry{entry(event.NewHits, "1", "42", newHit), entry(event.NewHits, "2", "42", newHit), entry(event.NewHits, "1", "42", newHit)}
+	entries := []delivery.Entry{entry(event.NewHits, "1", "42", newHit), entry(event.NewHits, "2", "42", newHit),
+		entry(event.NewHits, "1", "42", newHit)}
 	for n := range entries {
 		entries[n].Receipt = fmt.Sprint("m", n)
 	}
@@ -204,7 +210,8 @@ func TestAnEventThatAnotherFanOutIsAtComesAgainAndTheOthersGoOn(t *testing.T) {
 	var unfinished *delivery.Unfinished
 	require.ErrorAs(t, err, &unfinished)
 	require.ErrorIs(t, err, delivery.ErrBusy)
-	require.Equal(t, []delivery.Entry{entries[0], entries[2]}, unfinished.Entries, "its copy too: the other may come to nothing")
+	require.Equal(t, []delivery.Entry{entries[0], entries[2]}, unfinished.Entries,
+		"its copy too: the other may come to nothing")
 	require.Len(t, m.intakes, 1)
 	require.Len(t, m.intakes[0].Accepted, 1)
 	require.Equal(t, 1, m.intakes[0].Deliveries[0].Count)

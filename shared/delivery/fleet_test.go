@@ -21,8 +21,8 @@ import (
 	"tocsin/shared/retry"
 )
 
-// function is one of a worker that is many processes: a call goes to a process that is idle, and to a new one where none is. Each knows
-// only what it learned itself, and what all share.
+// function is one of a worker that is many processes: a call goes to a process that is idle, and to a new one where
+// none is. Each knows only what it learned itself, and what all share.
 type function struct {
 	make func() *delivery.Sender
 	room chan struct{} // bounds how many are at work; nil = nothing does
@@ -217,7 +217,8 @@ func TestABurstToASystemThatTakesAMessageASecondByManyProcesses(t *testing.T) {
 				require.NoError(t, err)
 				requests := slow.told + slow.took
 				t.Logf(
-					"%d sandboxes, %d deliveries: %s, %d of %d requests told to wait, %d calls of functions, paces: %d reads, %d writes",
+					"%d sandboxes, %d deliveries: %s, %d of %d requests told to wait, %d calls of functions, paces: "+
+						"%d reads, %d writes",
 					sandboxes,
 					total,
 					took,
@@ -231,15 +232,16 @@ func TestABurstToASystemThatTakesAMessageASecondByManyProcesses(t *testing.T) {
 				require.Zero(t, p.count(delivery.Dead))
 				require.Equal(t, total, p.count(delivery.Delivered))
 				require.Less(t, slow.told*7, requests, "a small share: 8 to 11 % are measured")
-				require.Less(t, took, time.Duration(total)*2500*time.Millisecond+time.Minute, "one in two seconds is measured")
+				require.Less(t, took, time.Duration(total)*2500*time.Millisecond+time.Minute,
+					"one in two seconds is measured")
 			})
 		})
 	}
 }
 
-// TestHangingIntegrationsDoNotOccupyTheFunctions: six systems take connections and never answer, and each is sent a delivery a second. A
-// request lasts until its deadline, ten seconds. Without a breaker that all share, each delivery would occupy a function for 17
-// deadlines: 170 functions for each system.
+// TestHangingIntegrationsDoNotOccupyTheFunctions: six systems take connections and never answer, and each is sent a
+// delivery a second. A request lasts until its deadline, ten seconds. Without a breaker that all share, each delivery
+// would occupy a function for 17 deadlines: 170 functions for each system.
 func TestHangingIntegrationsDoNotOccupyTheFunctions(t *testing.T) {
 	const deadline, hanging = 10 * time.Second, 6
 	synctest.Test(t, func(t *testing.T) {

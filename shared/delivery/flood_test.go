@@ -66,9 +66,10 @@ func TestH32AFloodOfBadEventsIsALineAMinuteForATenantAndReason(t *testing.T) {
 func TestH32AnIntegrationThatIsDownDoesNotFloodTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := startLogging(t, slog.New(slog.NewJSONHandler(&log, nil)), func(context.Context, destination.Request) (destination.Response, error) {
-			return status(503)
-		})
+		r := startLogging(t, slog.New(slog.NewJSONHandler(&log, nil)),
+			func(context.Context, destination.Request) (destination.Response, error) {
+				return status(503)
+			})
 		r.add("down")
 		var ids []string
 		for n := range 500 {

@@ -42,7 +42,8 @@ func Join(waiting []Gathered) [][]Gathered {
 	count, size := 0, 0
 	for _, g := range waiting {
 		last := len(out) - 1
-		if last >= 0 && out[last][0].Due.Equal(g.Due) && count+g.Count <= destination.File.Count && size+g.Size <= destination.File.Bytes {
+		if last >= 0 && out[last][0].Due.Equal(g.Due) && count+g.Count <= destination.File.Count && size+
+			g.Size <= destination.File.Bytes {
 			out[last] = append(out[last], g)
 			count, size = count+g.Count, size+g.Size
 			continue

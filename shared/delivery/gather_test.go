@@ -18,12 +18,17 @@ func TestJoin(t *testing.T) {
 		in   []delivery.Gathered
 		want [][]string
 	}{
-		"none":                            {nil, nil},
-		"one span is one delivery":        {[]delivery.Gathered{{"a", noon, 1, 9}, {"b", noon, 2, 9}, {"c", noon, 3, 9}}, [][]string{{"a", "b", "c"}}},
-		"two spans are two":               {[]delivery.Gathered{{"a", noon, 1, 9}, {"b", later, 2, 9}, {"c", later, 3, 9}}, [][]string{{"a"}, {"b", "c"}}},
-		"a full one goes alone":           {[]delivery.Gathered{{"a", noon, full, 9}, {"b", noon, 1, 9}}, [][]string{{"a"}, {"b"}}},
-		"the bound by count is exact":     {[]delivery.Gathered{{"a", noon, full - 1, 9}, {"b", noon, 1, 9}, {"c", noon, 1, 9}}, [][]string{{"a", "b"}, {"c"}}},
-		"the bound by bytes is exact":     {[]delivery.Gathered{{"a", noon, 1, large - 9}, {"b", noon, 1, 9}, {"c", noon, 1, 1}}, [][]string{{"a", "b"}, {"c"}}},
+		"none": {nil, nil},
+		"one span is one delivery": {[]delivery.Gathered{{"a", noon, 1, 9}, {"b", noon, 2, 9},
+			{"c", noon, 3, 9}}, [][]string{{"a", "b", "c"}}},
+		"two spans are two": {[]delivery.Gathered{{"a", noon, 1, 9}, {"b", later, 2, 9},
+			{"c", later, 3, 9}}, [][]string{{"a"}, {"b", "c"}}},
+		"a full one goes alone": {[]delivery.Gathered{{"a", noon, full, 9}, {"b", noon, 1, 9}},
+			[][]string{{"a"}, {"b"}}},
+		"the bound by count is exact": {[]delivery.Gathered{{"a", noon, full - 1, 9}, {"b", noon, 1, 9},
+			{"c", noon, 1, 9}}, [][]string{{"a", "b"}, {"c"}}},
+		"the bound by bytes is exact": {[]delivery.Gathered{{"a", noon, 1, large - 9}, {"b", noon, 1, 9},
+			{"c", noon, 1, 1}}, [][]string{{"a", "b"}, {"c"}}},
 		"one that is too large goes, too": {[]delivery.Gathered{{"a", noon, 1, 2 * large}}, [][]string{{"a"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,8 +23,8 @@ import (
 	"tocsin/shared/retry"
 )
 
-// outage is what receivers suffer, and what is to become of their integrations. TestOutages of package health is the same
-// for bare requests; here each failure has its retries.
+// outage is what receivers suffer, and what is to become of their integrations. TestOutages of package health is the
+// same for bare requests; here each failure has its retries.
 type outage struct {
 	receivers int // each of a tenant of its own; 0 = 1
 	// events says how many are published to each in the second that begins at a time.
@@ -60,7 +60,8 @@ func between(from, to float64, status int) func(time.Duration, int, string) (int
 
 var outages = map[string]outage{
 	"two events in a minute of 503": {
-		events: func(s int) int { return map[int]int{605: 1, 620: 1}[s] }, until: 20 * time.Minute, answer: between(10, 11, 503)},
+		events: func(s int) int { return map[int]int{605: 1, 620: 1}[s] }, until: 20 * time.Minute,
+		answer: between(10, 11, 503)},
 	"a busy receiver is deployed for 25 minutes": {
 		events: each(20), until: 5 * time.Hour, answer: between(200, 225, 503), told: []string{"failing", "working"}},
 	"a quiet receiver is deployed for 25 minutes": {
@@ -79,9 +80,11 @@ var outages = map[string]outage{
 			return map[bool]int{true: 500, false: 200}[n*7%10 < 7], nil
 		}},
 	"a receiver is gone and says so": {
-		events: each(60), until: 2 * time.Hour, answer: between(30, 1e6, 404), told: []string{"failing", "disabled"}, lost: true},
+		events: each(60), until: 2 * time.Hour, answer: between(30, 1e6, 404), told: []string{"failing", "disabled"},
+		lost: true},
 	"a receiver is gone and says nothing": {
-		events: each(60), until: 2 * time.Hour, answer: between(30, 1e6, 0), told: []string{"failing", "disabled"}, lost: true},
+		events: each(60), until: 2 * time.Hour, answer: between(30, 1e6, 0), told: []string{"failing", "disabled"},
+		lost: true},
 	"one record in fifty is refused, and its retries lie in two counters": {
 		events: func(s int) int { return each(600)(s + 60) }, until: 12 * time.Hour, lost: true,
 		answer: func(_ time.Duration, _ int, event string) (int, error) {
@@ -153,7 +156,8 @@ type switched struct {
 	answers map[string]health.Answer
 }
 
-func (s *switched) change(id string, window int64, what string, a health.Answer, ready func(*integration.Integration) bool) (bool, error) {
+func (s *switched) change(id string, window int64, what string, a health.Answer,
+	ready func(*integration.Integration) bool) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.all[id]
@@ -164,7 +168,8 @@ func (s *switched) change(id string, window int64, what string, a health.Answer,
 	return true, nil
 }
 
-func (s *switched) BeginFailing(_ context.Context, _, id string, window int64, since time.Time, a health.Answer) (bool, error) {
+func (s *switched) BeginFailing(_ context.Context, _, id string, window int64, since time.Time, a health.Answer) (bool,
+	error) {
 	return s.change(id, window, "failing", a, func(i *integration.Integration) bool {
 		was := i.Failing
 		if was == nil {
@@ -182,7 +187,8 @@ func (s *switched) EndFailing(_ context.Context, _, id string, window int64) (bo
 	})
 }
 
-func (s *switched) DisableBroken(_ context.Context, _, id string, window int64, reason string, a health.Answer) (bool, error) {
+func (s *switched) DisableBroken(_ context.Context, _, id string, window int64, reason string, a health.Answer) (bool,
+	error) {
 	return s.change(id, window, "disabled", a, func(i *integration.Integration) bool {
 		i.Off, i.Failing = &integration.Off{By: integration.ByPlatform, Reason: reason, At: time.Now(), Answer: &a}, nil
 		return true
@@ -211,7 +217,8 @@ type worker struct {
 // TestOutagesOnBothWorkers: the same is told and disabled, whichever worker sends, and by how many processes.
 func TestOutagesOnBothWorkers(t *testing.T) {
 	for name, o := range outages {
-		for kind, begin := range map[string]func(*testing.T, *outside, *switched) worker{"dispatcher": beginDispatcher, "three senders": beginSenders} {
+		for kind, begin := range map[string]func(*testing.T, *outside, *switched) worker{"dispatcher": beginDispatcher,
+			"three senders": beginSenders} {
 			t.Run(kind+": "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { play(t, o, begin) })
 			})
@@ -221,11 +228,14 @@ func TestOutagesOnBothWorkers(t *testing.T) {
 
 func play(t *testing.T, o outage, begin func(*testing.T, *outside, *switched) worker) {
 	t.Helper()
-	out := &outside{outage: o, began: time.Now(), n: map[string]int{}, last: map[string]time.Time{}, took: map[string]int{}}
-	s := &switched{integrations: &integrations{all: map[string]integration.Integration{}}, told: map[string][]string{}, answers: map[string]health.Answer{}}
+	out := &outside{outage: o, began: time.Now(), n: map[string]int{}, last: map[string]time.Time{},
+		took: map[string]int{}}
+	s := &switched{integrations: &integrations{all: map[string]integration.Integration{}}, told: map[string][]string{},
+		answers: map[string]health.Answer{}}
 	receivers := max(1, o.receivers)
 	for n := range receivers {
-		s.set(integration.Integration{ID: fmt.Sprintf("i%d", n), Tenant: fmt.Sprintf("t%d", n), System: "plain", Name: fmt.Sprintf("https://host%d.example/", n), Revision: 1, Window: 1})
+		s.set(integration.Integration{ID: fmt.Sprintf("i%d", n), Tenant: fmt.Sprintf("t%d", n), System: "plain",
+			Name: fmt.Sprintf("https://host%d.example/", n), Revision: 1, Window: 1})
 	}
 	w := begin(t, out, s)
 	published := 0
@@ -238,7 +248,8 @@ func play(t *testing.T, o outage, begin func(*testing.T, *outside, *switched) wo
 					id += "-bad"
 				}
 				if i, _ := s.Get(t.Context(), fmt.Sprintf("t%d", n), fmt.Sprintf("i%d", n)); i.Enabled() {
-					w.sent(delivery.Delivery{ID: id, Tenant: i.Tenant, Integration: i.ID, State: delivery.Pending, CreatedAt: time.Now(), Count: 1, Events: []event.Event{named(id)}})
+					w.sent(delivery.Delivery{ID: id, Tenant: i.Tenant, Integration: i.ID, State: delivery.Pending,
+						CreatedAt: time.Now(), Count: 1, Events: []event.Event{named(id)}})
 				}
 			}
 		}
@@ -271,14 +282,17 @@ func play(t *testing.T, o outage, begin func(*testing.T, *outside, *switched) wo
 }
 
 func outageCourier(o *outside) *delivery.Courier {
-	return &delivery.Courier{Destinations: systems{}, Carrier: o, Schedule: retry.Schedule{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	return &delivery.Courier{Destinations: systems{}, Carrier: o, Schedule: retry.Schedule{}, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)}
 }
 
 func beginDispatcher(t *testing.T, o *outside, s *switched) worker {
 	t.Helper()
-	queue, monitor := newMemory(), &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s, Now: time.Now}
+	queue, monitor := newMemory(), &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s,
+		Now: time.Now}
 	d := delivery.NewDispatcher(delivery.DispatcherConfig{
-		Queue: queue, Log: queue, Integrations: s, Opener: opener{}, Logger: slog.New(slog.DiscardHandler), Courier: outageCourier(o), Monitor: monitor,
+		Queue: queue, Log: queue, Integrations: s, Opener: opener{}, Logger: slog.New(slog.DiscardHandler),
+		Courier: outageCourier(o), Monitor: monitor,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -349,7 +363,8 @@ func (p *platform) Start(_ context.Context, first delivery.Round) error {
 func beginSenders(t *testing.T, o *outside, s *switched) worker {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &platform{t: t, ctx: ctx, shelf: &shelf{memory: newMemory(), batches: map[string]delivery.Batch{}, failNext: map[string]error{}}}
+	p := &platform{t: t, ctx: ctx, shelf: &shelf{memory: newMemory(), batches: map[string]delivery.Batch{},
+		failNext: map[string]error{}}}
 	monitor := &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s, Now: time.Now}
 	var mu sync.Mutex
 	batches := 0
@@ -357,7 +372,8 @@ func beginSenders(t *testing.T, o *outside, s *switched) worker {
 	for range 3 {
 		courier := outageCourier(o)
 		p.senders = append(p.senders, &delivery.Sender{
-			Shelf: p, Executions: p, Courier: courier, Router: delivery.NewRouter(courier, s, opener{}), Log: slog.New(slog.DiscardHandler), Monitor: monitor,
+			Shelf: p, Executions: p, Courier: courier, Router: delivery.NewRouter(courier, s, opener{}),
+			Log: slog.New(slog.DiscardHandler), Monitor: monitor,
 			Budget: time.Minute, Paces: paces, NewID: func() string {
 				mu.Lock()
 				defer mu.Unlock()
@@ -366,8 +382,10 @@ func beginSenders(t *testing.T, o *outside, s *switched) worker {
 			},
 		})
 	}
-	return worker{memory: p.memory, monitor: monitor, stop: func() { cancel(); p.work.Wait() }, sent: func(v delivery.Delivery) {
-		p.put(v)
-		_ = p.Enqueue(ctx, []delivery.Parcel{{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{v.ID}}}, 0)
-	}}
+	return worker{memory: p.memory, monitor: monitor, stop: func() { cancel(); p.work.Wait() },
+		sent: func(v delivery.Delivery) {
+			p.put(v)
+			_ = p.Enqueue(ctx, []delivery.Parcel{{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{v.ID}}},
+				0)
+		}}
 }

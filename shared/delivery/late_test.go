@@ -52,29 +52,39 @@ func TestWhatIsSentLateSaysSoAndThePreviewAgrees(t *testing.T) {
 		late     bool
 		sentence string
 	}{
-		"a first attempt at once":                          {state: delivery.Pending},
-		"a retry within the hour":                          {came: time.Hour, state: delivery.Retrying, before: []delivery.Attempt{{At: now.Add(-time.Hour), Status: 503}}},
-		"what was recovered":                               {3 * time.Hour, delivery.Pending, nil, true, "sent late"},
-		"a retry after more than an hour":                  {2 * time.Hour, delivery.Retrying, []delivery.Attempt{dead}, true, "sent late"},
-		"what was dead and is sent again":                  {2 * time.Hour, delivery.Pending, []delivery.Attempt{dead}, true, "sent late"},
-		"what has arrived and is sent again":               {2 * time.Hour, delivery.Pending, []delivery.Attempt{arrived}, true, "sent again"},
-		"a retry of that":                                  {3 * time.Hour, delivery.Retrying, []delivery.Attempt{arrived, dead}, true, "sent again"},
-		"a mail that was settled without having been sent": {2 * time.Hour, delivery.Pending, []delivery.Attempt{kept}, true, "sent late"},
+		"a first attempt at once": {state: delivery.Pending},
+		"a retry within the hour": {came: time.Hour, state: delivery.Retrying,
+			before: []delivery.Attempt{{At: now.Add(-time.Hour), Status: 503}}},
+		"what was recovered": {3 * time.Hour, delivery.Pending, nil, true, "sent late"},
+		"a retry after more than an hour": {2 * time.Hour, delivery.Retrying, []delivery.Attempt{dead},
+			true, "sent late"},
+		"what was dead and is sent again": {2 * time.Hour, delivery.Pending, []delivery.Attempt{dead},
+			true, "sent late"},
+		"what has arrived and is sent again": {2 * time.Hour, delivery.Pending,
+			[]delivery.Attempt{arrived}, true, "sent again"},
+		"a retry of that": {3 * time.Hour, delivery.Retrying,
+			[]delivery.Attempt{arrived, dead}, true, "sent again"},
+		"a mail that was settled without having been sent": {2 * time.Hour, delivery.Pending, []delivery.Attempt{kept},
+			true, "sent late"},
 	} {
-		for system, parameters := range map[string]string{"web_hooks": `{"url":"https://siem.example.com/"}`, "slack": `{"webhook_url":"https://hooks.slack.com/services/T/B/x"}`} {
+		for system, parameters := range map[string]string{"web_hooks": `{"url":"https://siem.example.com/"}`,
+			"slack": `{"webhook_url":"https://hooks.slack.com/services/T/B/x"}`} {
 			t.Run(name+" to "+system, func(t *testing.T) {
 				carrier := &last{status: 200}
 				courier := &delivery.Courier{
-					Destinations: catalogue.Default(), Carrier: carrier, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+					Destinations: catalogue.Default(), Carrier: carrier, Now: func() time.Time { return now },
+					Log:      slog.New(slog.DiscardHandler),
 					Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 				}
 				i := integration.Integration{ID: "i", Tenant: "42", System: system}
 				opener := openAs{system, parameters}
 				route, err := courier.Open(t.Context(), opener, i)
 				require.NoError(t, err)
-				e := event.Event{ID: "e", Tenant: "42", ClientName: "Acme", Kind: event.CreateUser, Time: now.Add(-c.came), Data: []byte(`{"user":{"name":"Grace"},"late":"upstream's"}`)}
+				e := event.Event{ID: "e", Tenant: "42", ClientName: "Acme", Kind: event.CreateUser,
+					Time: now.Add(-c.came), Data: []byte(`{"user":{"name":"Grace"},"late":"upstream's"}`)}
 				d := delivery.Delivery{
-					ID: "01GTD8R4000000000000000000", Tenant: "42", Integration: "i", State: c.state, CreatedAt: now.Add(-c.came), Attempts: c.before,
+					ID: "01GTD8R4000000000000000000", Tenant: "42", Integration: "i", State: c.state,
+					CreatedAt: now.Add(-c.came), Attempts: c.before,
 					Events: []event.Event{e}, Count: 1,
 				}
 				after, err := courier.Send(t.Context(), route, d)

@@ -30,7 +30,8 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{deliveries: map[string]delivery.Delivery{}, leased: map[string]bool{}, known: map[string]bool{}, busy: map[string]bool{}}
+	return &memory{deliveries: map[string]delivery.Delivery{}, leased: map[string]bool{}, known: map[string]bool{},
+		busy: map[string]bool{}}
 }
 
 func (m *memory) Begin(_ context.Context, events []delivery.Accepted) ([]delivery.Standing, error) {
@@ -109,13 +110,15 @@ func (m *memory) Waiting(_ context.Context, now time.Time) (lanes []delivery.Lan
 	return lanes, next, nil
 }
 
-func (m *memory) Lease(_ context.Context, lane delivery.Lane, limit int, due, _, _ time.Time) ([]delivery.Delivery, error) {
+func (m *memory) Lease(_ context.Context, lane delivery.Lane, limit int, due, _, _ time.Time) ([]delivery.Delivery,
+	error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []delivery.Delivery
 	for id, d := range m.deliveries {
 		mine := d.Tenant == lane.Tenant && d.Integration == lane.Integration && !m.leased[id]
-		if mine && (!lane.Retry && d.State == delivery.Pending || lane.Retry && d.State == delivery.Retrying && !d.Due.After(due)) {
+		if mine && (!lane.Retry && d.State == delivery.Pending || lane.Retry && d.State == delivery.Retrying &&
+			!d.Due.After(due)) {
 			out = append(out, d)
 		}
 	}
@@ -219,7 +222,8 @@ func (s *integrations) EndFailing(context.Context, string, string, int64) (bool,
 	return false, nil
 }
 
-func (s *integrations) DisableBroken(_ context.Context, _, id string, window int64, reason string, _ health.Answer) (bool, error) {
+func (s *integrations) DisableBroken(_ context.Context, _, id string, window int64, reason string,
+	_ health.Answer) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := s.all[id]

@@ -13,16 +13,16 @@ import (
 	"tocsin/shared/logsample"
 )
 
-// errEgress: the attempt failed because this deployment can reach nothing. Nothing was decided, and the delivery goes back
-// as it was: neither its cycles nor its integration's health pay for our own fault.
+// errEgress: the attempt failed because this deployment can reach nothing. Nothing was decided, and the delivery goes
+// back as it was: neither its cycles nor its integration's health pay for our own fault.
 var errEgress = errors.New("nothing can be reached from here: the way out of this deployment is gone")
 
 // egressPause is how long an integration is left alone then.
 const egressPause = 10 * time.Second
 
 // When the way out is gone: the last attempt of so many integrations, of so many hosts, could reach nothing, of more
-// than one tenant where there is more than one, and so it is with nine of ten that were tried in a minute. The outage of one
-// system, which many integrations share a host of, is not that.
+// than one tenant where there is more than one, and so it is with nine of ten that were tried in a minute. The outage
+// of one system, which many integrations share a host of, is not that.
 const (
 	outageSpan   = time.Minute
 	outageLanes  = 5

@@ -36,7 +36,8 @@ func TestADeadReceiverIsProbedAndNobodysWaitsAreUsedUp(t *testing.T) {
 			}
 			return status(200)
 		})
-		r.integrations.set(integration.Integration{ID: "i", Tenant: "42", System: "plain", Name: "i", Revision: 1, Window: 0,
+		r.integrations.set(integration.Integration{ID: "i", Tenant: "42", System: "plain", Name: "i", Revision: 1,
+			Window:        0,
 			Subscriptions: []integration.Subscription{{Event: event.System}}})
 		var ids []string
 		for n := range 200 {
@@ -98,8 +99,9 @@ func TestTheWayOutIsGoneForTenMinutesAcrossFiftyTenants(t *testing.T) {
 			return status(200)
 		})
 		for tenant := range 50 {
-			r.integrations.set(integration.Integration{ID: fmt.Sprintf("i%d", tenant), Tenant: fmt.Sprint(tenant), System: "plain",
-				Name: fmt.Sprintf("https://host%d.example/", tenant), Revision: 1, Window: 1})
+			r.integrations.set(integration.Integration{ID: fmt.Sprintf("i%d", tenant), Tenant: fmt.Sprint(tenant),
+				System: "plain",
+				Name:   fmt.Sprintf("https://host%d.example/", tenant), Revision: 1, Window: 1})
 		}
 		n := 0
 		for time.Since(began) < 15*time.Minute { // an event a tenant in twenty seconds
@@ -107,13 +109,15 @@ func TestTheWayOutIsGoneForTenMinutesAcrossFiftyTenants(t *testing.T) {
 				id := fmt.Sprintf("d%05d", n)
 				n++
 				lane := delivery.Lane{Tenant: fmt.Sprint(tenant), Integration: fmt.Sprintf("i%d", tenant)}
-				r.queue.put(delivery.Delivery{ID: id, Tenant: lane.Tenant, Integration: lane.Integration, State: delivery.Pending, Count: 1, Events: []event.Event{user(id)}})
+				r.queue.put(delivery.Delivery{ID: id, Tenant: lane.Tenant, Integration: lane.Integration,
+					State: delivery.Pending, Count: 1, Events: []event.Event{user(id)}})
 				r.Wake(lane)
 			}
 			pass(20 * time.Second)
 		}
 		pass(time.Minute)
-		require.Equal(t, n, r.queue.count(delivery.Delivered), "all of it arrived within a minute after the way was back")
+		require.Equal(t, n, r.queue.count(delivery.Delivered),
+			"all of it arrived within a minute after the way was back")
 		failed := 0
 		for k := range n {
 			d := r.queue.get(fmt.Sprintf("d%05d", k))
@@ -139,10 +143,12 @@ func TestTheOutageOfOneSystemIsNotOurs(t *testing.T) {
 			return status(200)
 		})
 		for tenant := range 50 {
-			r.integrations.set(integration.Integration{ID: fmt.Sprintf("i%d", tenant), Tenant: fmt.Sprint(tenant), System: "plain",
-				Name: "https://hooks.slack.com/x", Revision: 1, Window: 1})
+			r.integrations.set(integration.Integration{ID: fmt.Sprintf("i%d", tenant), Tenant: fmt.Sprint(tenant),
+				System: "plain",
+				Name:   "https://hooks.slack.com/x", Revision: 1, Window: 1})
 			id := fmt.Sprintf("d%02d", tenant)
-			r.queue.put(delivery.Delivery{ID: id, Tenant: fmt.Sprint(tenant), Integration: fmt.Sprintf("i%d", tenant), State: delivery.Pending, Count: 1, Events: []event.Event{user(id)}})
+			r.queue.put(delivery.Delivery{ID: id, Tenant: fmt.Sprint(tenant), Integration: fmt.Sprintf("i%d", tenant),
+				State: delivery.Pending, Count: 1, Events: []event.Event{user(id)}})
 			r.Wake(delivery.Lane{Tenant: fmt.Sprint(tenant), Integration: fmt.Sprintf("i%d", tenant)})
 		}
 		pass(40 * time.Second)
@@ -210,9 +216,11 @@ func TestTheWayOutIsGoneForABatchWorker(t *testing.T) {
 		var parcels []delivery.Parcel
 		for tenant := range 20 {
 			id, name := fmt.Sprintf("i%d", tenant), fmt.Sprint(tenant)
-			s.integrations.set(integration.Integration{ID: id, Tenant: name, System: "plain", Name: fmt.Sprintf("https://host%d.example/", tenant), Revision: 1, Window: 1})
+			s.integrations.set(integration.Integration{ID: id, Tenant: name, System: "plain",
+				Name: fmt.Sprintf("https://host%d.example/", tenant), Revision: 1, Window: 1})
 			d := fmt.Sprintf("d%02d", tenant)
-			s.shelf.put(delivery.Delivery{ID: d, Tenant: name, Integration: id, State: delivery.Pending, Count: 1, Events: []event.Event{user(d)}})
+			s.shelf.put(delivery.Delivery{ID: d, Tenant: name, Integration: id, State: delivery.Pending, Count: 1,
+				Events: []event.Event{user(d)}})
 			parcels = append(parcels, delivery.Parcel{Tenant: name, Integration: id, IDs: []string{d}})
 		}
 		s.deliver(parcels...)

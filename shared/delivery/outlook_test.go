@@ -52,13 +52,15 @@ func oneEach(t *testing.T, count int, c carrier) (send func(n int, id string), s
 		)
 		require.NoError(
 			t,
-			processes[n].Deliver(t.Context(), []delivery.Parcel{{Tenant: tenant, Integration: name, IDs: []string{id}}})[0],
+			processes[n].Deliver(t.Context(),
+				[]delivery.Parcel{{Tenant: tenant, Integration: name, IDs: []string{id}}})[0],
 		)
 	}
 	return send, func(id string) delivery.State { return s.shelf.get(id).State }
 }
 
-// TestProcessesThatKnowOneIntegrationEachNoticeThatTheWayOutIsGone: each alone would take it for the fault of its one system.
+// TestProcessesThatKnowOneIntegrationEachNoticeThatTheWayOutIsGone: each alone would take it for the fault of its one
+// system.
 func TestProcessesThatKnowOneIntegrationEachNoticeThatTheWayOutIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const count = 20

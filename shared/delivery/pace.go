@@ -12,8 +12,8 @@ import (
 
 // Bounds of a pace.
 const (
-	// intervalMost is the longest time between two requests that being told to slow down can lead to; what it asks for beyond that is quiet
-	// once, not a rate.
+	// intervalMost is the longest time between two requests that being told to slow down can lead to; what it asks for
+	// beyond that is quiet once, not a rate.
 	intervalMost = time.Minute
 	intervalLong = 3 * time.Second
 	// intervalLeast is where a system is not limited any more.
@@ -37,8 +37,8 @@ const (
 // second does not look like an outage, which disables.
 //
 // It is also the circuit of a dead receiver: one delivery at a time is tried, at growing intervals, and the others wait
-// without having been tried, so their waits are not used up. The one that was tried last keeps the waits of its cycles. The
-// first answer, whatever it says, opens the way again.
+// without having been tried, so their waits are not used up. The one that was tried last keeps the waits of its cycles.
+// The first answer, whatever it says, opens the way again.
 //
 // The zero value asks for nothing.
 type Pace struct {
@@ -277,8 +277,8 @@ func (s *LocalPaces) Swap(_ context.Context, l Lane, version int64, p Pace) (int
 // swapTries bounds how often a pace is tried to be changed that other processes change too.
 const swapTries = 8
 
-// turn is a lock that can be held over a call of a service. It is no mutex, so that others can see that it is taken, and a
-// test's clock goes on while somebody waits for it (testing/synctest). Make it with room for one.
+// turn is a lock that can be held over a call of a service. It is no mutex, so that others can see that it is taken,
+// and a test's clock goes on while somebody waits for it (testing/synctest). Make it with room for one.
 type turn chan struct{}
 
 func (t turn) take() { t <- struct{}{} }

@@ -148,8 +148,8 @@ func (l ledger) find(key string) *Part {
 	return nil
 }
 
-// untriedFirst lists the places of the requests whose parts are not over, those that failed before last: so one receiver
-// whom the service refuses costs the others one attempt at most.
+// untriedFirst lists the places of the requests whose parts are not over, those that failed before last: so one
+// receiver whom the service refuses costs the others one attempt at most.
 func (l ledger) untriedFirst(keys []string) []int {
 	var untried, failed []int
 	for n, k := range keys {
@@ -203,7 +203,9 @@ func (l ledger) over(s span) bool {
 
 // failed reports whether the span, alone, failed at an earlier attempt.
 func (l ledger) failed(s span) bool {
-	return slices.ContainsFunc(l, func(p Part) bool { return p.State == PartFailed && p.From == s.from && p.To == s.to })
+	return slices.ContainsFunc(l, func(p Part) bool {
+		return p.State == PartFailed && p.From == s.from && p.To == s.to
+	})
 }
 
 // cuts are the bounds of parts within the span.

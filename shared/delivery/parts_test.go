@@ -39,13 +39,15 @@ type partsParameters struct {
 }
 
 func (letters) System() destination.System {
-	return destination.System{Name: "letters", Title: "Letters", Class: notification.Mail, Parameters: destination.ParametersOf[partsParameters]()}
+	return destination.System{Name: "letters", Title: "Letters", Class: notification.Mail,
+		Parameters: destination.ParametersOf[partsParameters]()}
 }
 
 func (letters) Encode(t destination.Target, ns []notification.Notification) (out []destination.Request, err error) {
 	for _, n := range ns {
 		for _, to := range t.Parameters.(*partsParameters).Addresses {
-			out = append(out, destination.Request{Mail: &destination.Mail{To: to, ID: t.Delivery + n.Event.ID}, Part: to + " " + n.Event.ID})
+			out = append(out, destination.Request{Mail: &destination.Mail{To: to, ID: t.Delivery + n.Event.ID},
+				Part: to + " " + n.Event.ID})
 		}
 	}
 	return out, nil
@@ -62,7 +64,8 @@ func (letters) Judge(r destination.Response) destination.Verdict {
 }
 
 func (array) System() destination.System {
-	return destination.System{Name: "array", Title: "Array", Batch: destination.Batch{Count: 100}, Parameters: destination.ParametersOf[partsParameters]()}
+	return destination.System{Name: "array", Title: "Array", Batch: destination.Batch{Count: 100},
+		Parameters: destination.ParametersOf[partsParameters]()}
 }
 
 func (array) Encode(t destination.Target, ns []notification.Notification) (out []destination.Request, err error) {
@@ -79,7 +82,8 @@ func (array) Encode(t destination.Target, ns []notification.Notification) (out [
 		if len(out) > 0 {
 			id += fmt.Sprintf("-%d", len(out)+1)
 		}
-		out = append(out, destination.Request{URL: p.URL, Body: destination.JoinArray(chunk), Holds: len(chunk), Header: http.Header{"Webhook-Id": {id}}})
+		out = append(out, destination.Request{URL: p.URL, Body: destination.JoinArray(chunk), Holds: len(chunk),
+			Header: http.Header{"Webhook-Id": {id}}})
 	}
 	return out, nil
 }
@@ -182,7 +186,8 @@ func both(t *testing.T, d destination.Destination, parameters partsParameters, t
 			var stop func()
 			begin := func() *delivery.Dispatcher {
 				at := delivery.NewDispatcher(delivery.DispatcherConfig{
-					Queue: w.memory, Log: w.memory, Integrations: w.integrations, Opener: only{d}, Logger: slog.New(slog.DiscardHandler),
+					Queue: w.memory, Log: w.memory, Integrations: w.integrations, Opener: only{d},
+					Logger:  slog.New(slog.DiscardHandler),
 					Courier: w.courier(d), Monitor: w.monitor(),
 				})
 				ctx, cancel := context.WithCancel(t.Context())
@@ -214,7 +219,8 @@ func both(t *testing.T, d destination.Destination, parameters partsParameters, t
 			begin := func() *delivery.Sender {
 				c := w.courier(d)
 				return &delivery.Sender{
-					Shelf: sh, Executions: sh, Courier: c, Router: delivery.NewRouter(c, w.integrations, only{d}), Log: slog.New(slog.DiscardHandler),
+					Shelf: sh, Executions: sh, Courier: c, Router: delivery.NewRouter(c, w.integrations, only{d}),
+					Log:     slog.New(slog.DiscardHandler),
 					Monitor: w.monitor(), NewID: func() string { return fmt.Sprintf("batch-%d", n.Add(1)) },
 				}
 			}
@@ -224,7 +230,8 @@ func both(t *testing.T, d destination.Destination, parameters partsParameters, t
 			run := map[string]bool{}
 			w.send = func(d delivery.Delivery) {
 				w.memory.put(d)
-				for _, err := range at.Load().Deliver(t.Context(), []delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{d.ID}}}) {
+				for _, err := range at.Load().Deliver(t.Context(),
+					[]delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{d.ID}}}) {
 					require.NoError(t, err)
 				}
 				sh.mu.Lock()
@@ -260,7 +267,8 @@ func both(t *testing.T, d destination.Destination, parameters partsParameters, t
 }
 
 func newWorld(t *testing.T, p partsParameters) *world {
-	w := &world{t: t, memory: newMemory(), integrations: &integrations{all: map[string]integration.Integration{}}, counters: &tallies{by: map[string]health.Count{}}}
+	w := &world{t: t, memory: newMemory(), integrations: &integrations{all: map[string]integration.Integration{}},
+		counters: &tallies{by: map[string]health.Count{}}}
 	w.receiver = &receiver{answer: func(destination.Request) (int, string) { return 250, "" }}
 	w.reset()
 	w.change(p)
@@ -268,7 +276,8 @@ func newWorld(t *testing.T, p partsParameters) *world {
 }
 
 func (w *world) courier(d destination.Destination) *delivery.Courier {
-	return &delivery.Courier{Destinations: only{d}, Carrier: w.receiver, Schedule: retry.Schedule{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	return &delivery.Courier{Destinations: only{d}, Carrier: w.receiver, Schedule: retry.Schedule{}, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)}
 }
 
 func (w *world) monitor() *health.Monitor {
@@ -281,7 +290,8 @@ func (w *world) change(p partsParameters) {
 	require.NoError(w.t, err)
 	i, err := w.integrations.Get(w.t.Context(), "42", "i")
 	if err != nil {
-		i = integration.Integration{ID: "i", Tenant: "42", System: "x", Window: 1, Subscriptions: []integration.Subscription{{Event: event.System}}}
+		i = integration.Integration{ID: "i", Tenant: "42", System: "x", Window: 1,
+			Subscriptions: []integration.Subscription{{Event: event.System}}}
 	}
 	i.Revision++
 	i.Name, i.Parameters = fmt.Sprintf("name %d", i.Revision), raw
@@ -296,7 +306,8 @@ func (w *world) enabled() bool {
 
 // made is a delivery of users of these names.
 func made(id string, names ...string) delivery.Delivery {
-	d := delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, CreatedAt: time.Now(), Count: len(names)}
+	d := delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, CreatedAt: time.Now(),
+		Count: len(names)}
 	for _, n := range names {
 		e := user(n)
 		e.Data = fmt.Appendf(nil, `{"user":{"name":%q}}`, n)
@@ -454,53 +465,56 @@ func TestH2WhatTheServiceSaysAtOneReceiverKeepsNobodyFromTheirMail(t *testing.T)
 		status int
 		text   string
 	}{
-		"relaying denied": {550, "550 5.7.1 relaying denied"}, "a wait": {421, "421 4.3.2 try again later"}, "no answer": {0, ""},
+		"relaying denied": {550, "550 5.7.1 relaying denied"}, "a wait": {421, "421 4.3.2 try again later"},
+		"no answer": {0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			both(t, letters{}, partsParameters{Addresses: []string{"bad@x", "good@x", "bad@y", "fine@x", "bad@z"}}, func(w *world) {
-				w.answers(func(q destination.Request) (int, string) {
-					if strings.HasPrefix(q.Mail.To, "bad") {
-						return answer.status, answer.text
+			both(t, letters{}, partsParameters{Addresses: []string{"bad@x", "good@x", "bad@y", "fine@x", "bad@z"}},
+				func(w *world) {
+					w.answers(func(q destination.Request) (int, string) {
+						if strings.HasPrefix(q.Mail.To, "bad") {
+							return answer.status, answer.text
+						}
+						return 250, ""
+					})
+					w.send(made("d00", "e"))
+					pass(time.Millisecond)
+					require.Equal(w.t, 1, w.count("good@x"), "at once")
+					require.Equal(w.t, 1, w.count("fine@x"), "at once")
+					for n := range 29 {
+						w.send(made(fmt.Sprintf("d%02d", n+1), "e"))
 					}
-					return 250, ""
+					pass(2 * time.Minute) // 30 mails to a service that asks for a pause in each are paced
+					require.Equal(w.t, 30, w.count("good@x"))
+					require.Equal(w.t, 30, w.count("fine@x"))
+					pass(24 * time.Hour)
+					require.Equal(w.t, 30, w.count("good@x"), "and once")
+					require.True(w.t, w.enabled(), "it takes mails: one domain that it does not take disables nothing")
+					require.Zero(w.t, w.counters.tally("i").Failures)
+					d := w.memory.get("d00")
+					require.Equal(w.t, delivery.Dead, d.State)
+					require.Contains(w.t, d.Reason, "2 of 5 got it")
 				})
-				w.send(made("d00", "e"))
-				pass(time.Millisecond)
-				require.Equal(w.t, 1, w.count("good@x"), "at once")
-				require.Equal(w.t, 1, w.count("fine@x"), "at once")
-				for n := range 29 {
-					w.send(made(fmt.Sprintf("d%02d", n+1), "e"))
-				}
-				pass(2 * time.Minute) // 30 mails to a service that asks for a pause in each are paced
-				require.Equal(w.t, 30, w.count("good@x"))
-				require.Equal(w.t, 30, w.count("fine@x"))
-				pass(24 * time.Hour)
-				require.Equal(w.t, 30, w.count("good@x"), "and once")
-				require.True(w.t, w.enabled(), "it takes mails: one domain that it does not take disables nothing")
-				require.Zero(w.t, w.counters.tally("i").Failures)
-				d := w.memory.get("d00")
-				require.Equal(w.t, delivery.Dead, d.State)
-				require.Contains(w.t, d.Reason, "2 of 5 got it")
-			})
 		})
 	}
 }
 
 func TestH2ReceiversThatWereNotTriedComeBeforeThoseThatFailed(t *testing.T) {
-	both(t, letters{}, partsParameters{Addresses: []string{"bad1@x", "bad2@x", "bad3@x", "bad4@x", "good@x"}}, func(w *world) {
-		w.answers(func(q destination.Request) (int, string) {
-			if strings.HasPrefix(q.Mail.To, "bad") {
-				return 550, "550 5.7.1 relaying denied"
-			}
-			return 250, ""
+	both(t, letters{}, partsParameters{Addresses: []string{"bad1@x", "bad2@x", "bad3@x", "bad4@x", "good@x"}},
+		func(w *world) {
+			w.answers(func(q destination.Request) (int, string) {
+				if strings.HasPrefix(q.Mail.To, "bad") {
+					return 550, "550 5.7.1 relaying denied"
+				}
+				return 250, ""
+			})
+			w.send(made("d", "e"))
+			pass(2 * time.Second)
+			require.Equal(w.t, 1, w.count("good@x"), "with the second attempt")
+			parts := w.memory.get("d").Parts
+			require.Equal(w.t, []string{"bad1@x", "bad2@x", "bad3@x", "bad4@x", "good@x"}, []string{
+				parts[0].Name, parts[1].Name, parts[2].Name, parts[3].Name, parts[4].Name})
 		})
-		w.send(made("d", "e"))
-		pass(2 * time.Second)
-		require.Equal(w.t, 1, w.count("good@x"), "with the second attempt")
-		parts := w.memory.get("d").Parts
-		require.Equal(w.t, []string{"bad1@x", "bad2@x", "bad3@x", "bad4@x", "good@x"}, []string{
-			parts[0].Name, parts[1].Name, parts[2].Name, parts[3].Name, parts[4].Name})
-	})
 }
 
 func TestH4AMailServiceThatAsksToSlowDownIsPacedAndNoFailure(t *testing.T) {
@@ -644,8 +658,10 @@ func TestASystemWhoseSettingsAreMendedGetsAllOfWhatItRefused(t *testing.T) {
 
 func TestH10WhereverTheBadOnesAreTheGoodOnesArriveAtOnce(t *testing.T) {
 	for name, bad := range map[string][]int{
-		"two of sixteen": {3, 12}, "two neighbours": {0, 1}, "one in each quarter": {0, 5, 9, 15}, "the first half": {0, 1, 2, 3, 4, 5, 6, 7},
-		"the last half": {8, 9, 10, 11, 12, 13, 14, 15}, "every other": {0, 2, 4, 6, 8, 10, 12, 14}, "all but the last": {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14},
+		"two of sixteen": {3, 12}, "two neighbours": {0, 1}, "one in each quarter": {0, 5, 9, 15},
+		"the first half": {0, 1, 2, 3, 4, 5, 6, 7},
+		"the last half":  {8, 9, 10, 11, 12, 13, 14, 15}, "every other": {0, 2, 4, 6, 8, 10, 12, 14},
+		"all but the last": {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14},
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
@@ -698,7 +714,9 @@ func TestH11TheSizeThatWentThroughIsRememberedForAWhile(t *testing.T) {
 		require.Equal(w.t, 1, w.refused)
 		d := w.memory.get("a")
 		require.Equal(w.t, delivery.Delivered, d.State)
-		require.Equal(w.t, "it went in 2 smaller requests, because the receiver refused it as one (413 Request Entity Too Large)", d.Reason)
+		require.Equal(w.t,
+			"it went in 2 smaller requests, because the receiver refused it as one (413 Request Entity Too Large)",
+			d.Reason)
 		require.Empty(w.t, d.Parts)
 		require.Empty(w.t, d.Attempts[0].Answer)
 
@@ -756,7 +774,8 @@ func TestAnEventThatCanNotBeWrittenKeepsNoOtherBack(t *testing.T) {
 		w.once("a", "b", "c")
 		d := w.memory.get("d")
 		require.Equal(w.t, delivery.Dead, d.State)
-		require.Equal(w.t, "3 of 4 events arrived; 1 did not: this message could not be written for Array: no way to say it", d.Reason)
+		require.Equal(w.t,
+			"3 of 4 events arrived; 1 did not: this message could not be written for Array: no way to say it", d.Reason)
 		require.True(w.t, w.enabled())
 	})
 }
@@ -799,7 +818,8 @@ func TestAStopInTheMiddleOfAnAttemptForgetsNothingThatArrived(t *testing.T) {
 			c := w.courier(letters{})
 			c.Carrier = do
 			at := delivery.NewDispatcher(delivery.DispatcherConfig{
-				Queue: w.memory, Log: w.memory, Integrations: w.integrations, Opener: only{letters{}}, Logger: slog.New(slog.DiscardHandler),
+				Queue: w.memory, Log: w.memory, Integrations: w.integrations, Opener: only{letters{}},
+				Logger:  slog.New(slog.DiscardHandler),
 				Courier: c, Monitor: w.monitor(),
 			})
 			ctx, cancel := context.WithCancel(t.Context())

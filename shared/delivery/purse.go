@@ -95,8 +95,8 @@ func (c *Courier) ask(ctx context.Context, r *Route, g destination.Grant) grante
 	return out
 }
 
-// probe says why a credential that could be had must not be used, "" for all others. What can not be found out now is no
-// reason: the request for the credential itself then tells why.
+// probe says why a credential that could be had must not be used, "" for all others. What can not be found out now is
+// no reason: the request for the credential itself then tells why.
 func (c *Courier) probe(ctx context.Context, g destination.Grant) string {
 	p, ok := g.(destination.Prober)
 	if !ok {

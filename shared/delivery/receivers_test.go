@@ -105,10 +105,12 @@ func TestH10OverRealHTTPEverySystemThatTakesSeveralEvents(t *testing.T) {
 		"Fluentd":             {"fluentd", `{"url":"{{url}}"}`, bad("400 Bad Request"), "", true},
 		"Logstash":            {"logstash", `{"url":"{{url}}"}`, bad(""), "ok", true},
 		"Logstash, size":      {"logstash", `{"url":"{{url}}"}`, large, "ok", false},
-		"Splunk":              {"splunk", `{"api":"{{url}}","token":"11111111-2222-3333-4444-555555555555"}`, bad(`{"text":"Invalid data format","code":6,"invalid-event-number":0}`), hec, true},
-		"Splunk, size":        {"splunk", `{"api":"{{url}}","token":"11111111-2222-3333-4444-555555555555"}`, large, hec, false},
-		"Sumo Logic, size":    {"sumo_logic", `{"source_url":"{{url}}"}`, large, "", false},
-		"MinIO, size":         {"minio", minioParameters, large, "", false},
+		"Splunk": {"splunk", `{"api":"{{url}}","token":"11111111-2222-3333-4444-555555555555"}`,
+			bad(`{"text":"Invalid data format","code":6,"invalid-event-number":0}`), hec, true},
+		"Splunk, size": {"splunk", `{"api":"{{url}}","token":"11111111-2222-3333-4444-555555555555"}`, large,
+			hec, false},
+		"Sumo Logic, size": {"sumo_logic", `{"source_url":"{{url}}"}`, large, "", false},
+		"MinIO, size":      {"minio", minioParameters, large, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFar(t, c.refuse, c.taken)
@@ -120,15 +122,22 @@ func TestH10OverRealHTTPEverySystemThatTakesSeveralEvents(t *testing.T) {
 			require.NoError(t, err)
 			now := time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
 			courier := &delivery.Courier{
-				Destinations: catalogue.Default(), Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
-				Carrier: egress.New(egress.Policy{Allow: []string{strings.TrimPrefix(f.URL, "http://")}}, egress.Options{}),
+				Destinations: catalogue.Default(), Now: func() time.Time { return now },
+				Log: slog.New(slog.DiscardHandler),
+				Carrier: egress.New(egress.Policy{Allow: []string{strings.TrimPrefix(f.URL, "http://")}},
+					egress.Options{}),
 			}
-			route, err := courier.Open(t.Context(), fixed{known, opened}, integration.Integration{ID: "i", Tenant: "42", System: c.system, Revision: 1})
+			route, err := courier.Open(t.Context(), fixed{known, opened},
+				integration.Integration{ID: "i", Tenant: "42", System: c.system, Revision: 1})
 			require.NoError(t, err)
-			d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i", State: delivery.Pending, Count: 10}
+			d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i",
+				State: delivery.Pending, Count: 10}
 			for n := range 10 {
-				d.Events = append(d.Events, event.Event{ID: fmt.Sprint("e", n), Tenant: "42", Kind: event.NewHits, Time: now,
-					Data: fmt.Appendf(nil, `{"hit":{"type":"sqli","request_id":"mark-%02d","path":"/mark-%02d","payloads":[%q]}}`, n, n, strings.Repeat("x", 15_000))})
+				d.Events = append(d.Events, event.Event{ID: fmt.Sprint("e", n), Tenant: "42", Kind: event.NewHits,
+					Time: now,
+					Data: fmt.Appendf(nil,
+						`{"hit":{"type":"sqli","request_id":"mark-%02d","path":"/mark-%02d","payloads":[%q]}}`, n, n,
+						strings.Repeat("x", 15_000))})
 			}
 			for attempt := 1; d.State == delivery.Pending || d.State == delivery.Retrying; attempt++ {
 				d, err = courier.Send(t.Context(), route, d)

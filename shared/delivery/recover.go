@@ -13,9 +13,11 @@ import (
 
 // Journal is what an engine keeps of the events that were accepted, for Recovery.
 type Journal interface {
-	// Arrived lists a tenant's accepted events that arrived from a time on and before another, oldest first: about limit,
-	// and at least one unless none is left. after is the place to go on from, "" at first; next is "" at the end.
-	Arrived(ctx context.Context, tenant string, from, to time.Time, after string, limit int) (events []Accepted, next string, err error)
+	// Arrived lists a tenant's accepted events that arrived from a time on and before another, oldest first: about
+	// limit, and at least one unless none is left. after is the place to go on from, "" at first; next is "" at the
+	// end.
+	Arrived(ctx context.Context, tenant string, from, to time.Time, after string, limit int) (events []Accepted,
+		next string, err error)
 	// Carried tells which of these events are in a delivery to the integration, whatever its state.
 	Carried(ctx context.Context, tenant, integration string, events []Accepted) ([]bool, error)
 	// Recover makes new deliveries of such events ready to be sent and returns how many. One whose id is there already
@@ -27,9 +29,9 @@ type Journal interface {
 // time of its oldest event, and fan-out is not further behind than that.
 const CarriedWithin = time.Hour
 
-// Recovery makes up for what an integration missed: events that it takes, as it is set up now, and that no delivery to it
-// carries, because it was disabled when they came, or was not there yet. It holds nothing between calls: a page is made
-// again after an error, and makes nothing twice.
+// Recovery makes up for what an integration missed: events that it takes, as it is set up now, and that no delivery to
+// it carries, because it was disabled when they came, or was not there yet. It holds nothing between calls: a page is
+// made again after an error, and makes nothing twice.
 type Recovery struct {
 	Fanout  *Fanout // of which Systems is used alone
 	Journal Journal
@@ -49,8 +51,8 @@ type Missed struct {
 	Limit  int    // events looked at in one call, about
 }
 
-// old is from when on after its arrival an event is history: an incident manager gets it no more (see Missed.Page), and what
-// is sent of it says that it is late.
+// old is from when on after its arrival an event is history: an incident manager gets it no more (see Missed.Page), and
+// what is sent of it says that it is late.
 const old = time.Hour
 
 // Recovered is what came of one page.
@@ -128,7 +130,8 @@ func (r *Recovery) taken(i integration.Integration, m Missed, events []Accepted)
 			continue
 		}
 		t := a.Event.Type()
-		if t == "" || a.Event.Kind == event.Report { // a report is for the one receiver that it names, and made again on demand
+		// a report is for the one receiver that it names, and made again on demand
+		if t == "" || a.Event.Kind == event.Report {
 			continue
 		}
 		seen[a.Event.ID] = true
@@ -165,7 +168,8 @@ const (
 )
 
 // CountMissed counts what Recover would find from a time until now.
-func (r *Recovery) CountMissed(ctx context.Context, i integration.Integration, from time.Time) (n int, more bool, err error) {
+func (r *Recovery) CountMissed(ctx context.Context, i integration.Integration, from time.Time) (n int, more bool,
+	err error) {
 	m := Missed{From: from, To: r.Now(), DryRun: true, Limit: countPage}
 	for looked := 0; m.From.Before(m.To); {
 		page, err := r.Recover(ctx, i, m)

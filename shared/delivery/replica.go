@@ -30,13 +30,15 @@ const maxReplica = 256 << 10
 
 // plainHeaders are shown as they are. The value of any other can be a secret of the receiver, however short.
 var plainHeaders = []string{
-	"Accept", "Content-Encoding", "Content-Type", "User-Agent", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp", "X-Amz-Meta-Late",
+	"Accept", "Content-Encoding", "Content-Type", "User-Agent", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp",
+	"X-Amz-Meta-Late",
 }
 
 // Replicas makes the requests of a delivery again with the integration's present settings, at the time of its last
 // attempt: Encode gives the same requests for the same input, so they are those that were sent unless the settings
 // were changed since.
-func (c *Courier) Replicas(ctx context.Context, opener Opener, i integration.Integration, d Delivery) ([]Replica, error) {
+func (c *Courier) Replicas(ctx context.Context, opener Opener, i integration.Integration, d Delivery) ([]Replica,
+	error) {
 	route, err := c.Open(ctx, opener, i)
 	if err != nil {
 		return nil, err
@@ -74,7 +76,8 @@ func (r *Route) replica(q destination.Request) (Replica, error) {
 		}
 	}
 	if q.Mail != nil {
-		v.Mail = &destination.Mail{To: q.Mail.To, Subject: q.Mail.Subject, Text: q.Mail.Text, HTML: q.Mail.HTML, ID: q.Mail.ID}
+		v.Mail = &destination.Mail{To: q.Mail.To, Subject: q.Mail.Subject, Text: q.Mail.Text, HTML: q.Mail.HTML,
+			ID: q.Mail.ID}
 		return v, nil
 	}
 	body, err := plain(q)

@@ -34,8 +34,8 @@ type Parcel struct {
 
 // Shelf is what a Sender needs of its engine.
 type Shelf interface {
-	// Load returns a parcel's deliveries with their events, in the order of its ids, without those that are no more. Those
-	// that have gathered until now are joined before, as Join says.
+	// Load returns a parcel's deliveries with their events, in the order of its ids, without those that are no more.
+	// Those that have gathered until now are joined before, as Join says.
 	Load(ctx context.Context, p Parcel) ([]Delivery, error)
 	// Settle is that of Log.
 	Settle(ctx context.Context, deliveries []Delivery) error

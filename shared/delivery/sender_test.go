@@ -319,7 +319,10 @@ func TestAnIntegrationThatIsOffEndsWhatWaits(t *testing.T) {
 				sent := 0
 				s := sender(
 					t,
-					func(context.Context, destination.Request) (destination.Response, error) { sent++; return status(500) },
+					func(context.Context, destination.Request) (destination.Response, error) {
+						sent++
+						return status(500)
+					},
 				)
 				s.deliver(s.pending("a"))
 				p := s.pending("b")

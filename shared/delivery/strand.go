@@ -75,7 +75,8 @@ func (s *Sweeper) Sweep(ctx context.Context, dry bool) (Swept, error) {
 				if !dry {
 					r := Replay{Tenant: d.Tenant, Integration: d.Integration, ID: d.ID, Limit: 1}
 					if _, _, err := s.Stranded.Replay(ctx, r); err != nil && !errors.Is(err, ErrNotFound) {
-						return fmt.Errorf("begin a new run of delivery %s of integration %s: %w", d.ID, d.Integration, err)
+						return fmt.Errorf("begin a new run of delivery %s of integration %s: %w", d.ID, d.Integration,
+							err)
 					}
 				}
 			case *at:

@@ -48,7 +48,8 @@ func TestRetriesThatNoExecutionWorksAtAreTakenUpAgain(t *testing.T) {
 		s.deliver(s.pending("young")) // batch-4
 		code = 200
 		w := &delivery.Sweeper{
-			Stranded: s.shelf, Batches: s.shelf, Executions: s.shelf, Resume: s.Resume, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Stranded: s.shelf, Batches: s.shelf, Executions: s.shelf, Resume: s.Resume, Now: time.Now,
+			Log: slog.New(slog.DiscardHandler),
 		}
 		want := delivery.Swept{Deliveries: 3, Running: 1, Batches: 1, Alone: 1}
 		got, err := w.Sweep(t.Context(), true)

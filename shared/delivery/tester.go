@@ -37,21 +37,24 @@ const testLimit = 60 * time.Second
 // Test sends the class's test notifications (facts, 1.12), each as a record of its own, and reports on each. It stops
 // at the first failure: the others would fail likewise. A test is neither retried nor counted. The error may be that
 // of Relay, and then nothing was sent.
-func (c *Courier) Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (TestResult, error) {
+func (c *Courier) Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (TestResult,
+	error) {
 	d, ok := c.Destinations.Destination(opened.System.Name)
 	if !ok {
 		return TestResult{}, &unavailableError{opened.System.Name}
 	}
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	route := &Route{Integration: integration.Integration{Tenant: who.Tenant}, opened: opened, destination: d, redact: redactor(d, opened.Secrets)}
+	route := &Route{Integration: integration.Integration{Tenant: who.Tenant}, opened: opened, destination: d,
+		redact: redactor(d, opened.Secrets)}
 	if opened.Saved != nil {
 		route.Integration = *opened.Saved
 	}
 	var result TestResult
 	var sheaf []written
 	mails := 0
-	for _, n := range notification.Samples(opened.System.Class, c.Platform, who.Tenant, who.ClientName, id, c.Now().UTC()) {
+	for _, n := range notification.Samples(opened.System.Class, c.Platform, who.Tenant, who.ClientName, id,
+		c.Now().UTC()) {
 		w, err := c.write(route, n, who)
 		if err != nil {
 			return result, err
@@ -83,7 +86,8 @@ type written struct {
 
 func (c *Courier) write(r *Route, n notification.Notification, who integration.Person) (written, error) {
 	target := destination.Target{
-		Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: c.Now(), Test: true, Asked: cmp.Or(who.Email, who.Name),
+		Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: c.Now(), Test: true,
+		Asked: cmp.Or(who.Email, who.Name),
 	}
 	w := written{summary: n.Summary()}
 	var err error

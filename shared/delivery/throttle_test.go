@@ -81,7 +81,8 @@ func TestALaneThatIsToldToWaitSendsNothingMeanwhile(t *testing.T) {
 		r.send("i", "b")
 		time.Sleep(5 * time.Minute)
 		r.stop()
-		require.Equal(t, []time.Duration{0, 90 * time.Second, 90 * time.Second}, at, "b waits too: the system asked for quiet")
+		require.Equal(t, []time.Duration{0, 90 * time.Second, 90 * time.Second}, at,
+			"b waits too: the system asked for quiet")
 	})
 }
 

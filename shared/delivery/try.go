@@ -29,9 +29,10 @@ const (
 	patience = 64
 	// refusingPatience is that with a system that lately refused all: halving would only multiply the requests to it.
 	refusingPatience = 4
-	// mailPatience is how many receivers in a row an attempt tries whose mails the service refuses without saying that it is
-	// about them. One may be all that it refuses: another domain ("relaying denied"), a greylist. Three in a row are the
-	// service itself. A receiver for whom it gives no answer counts as two, because each can last as long as a timeout.
+	// mailPatience is how many receivers in a row an attempt tries whose mails the service refuses without saying that
+	// it is about them. One may be all that it refuses: another domain ("relaying denied"), a greylist. Three in a row
+	// are the service itself. A receiver for whom it gives no answer counts as two, because each can last as long as a
+	// timeout.
 	mailPatience = 3
 )
 
@@ -231,7 +232,8 @@ func (t *try) unwritten(s span, err error) {
 	default:
 		alike := logsample.Kind{Group: t.d.Tenant + " " + t.d.Integration, Class: "encode"}
 		t.c.lines.Add(t.c.Log, t.c.Now(), slog.LevelError, alike, "encode delivery",
-			"tenant", t.d.Tenant, "integration", t.d.Integration, "delivery", t.d.ID, "error", t.r.redact.Text(err.Error()))
+			"tenant", t.d.Tenant, "integration", t.d.Integration, "delivery", t.d.ID, "error",
+			t.r.redact.Text(err.Error()))
 		t.failed = &failure{}
 		t.parts.note(Part{From: s.from, To: s.to, State: PartFailed, Reason: t.reason(unwritable(t.r, err))})
 	}

@@ -7,8 +7,8 @@ import (
 	"tocsin/shared/destination"
 )
 
-// untakenFor is how long it is remembered that a system does not take a feature: then one request asks for it again, so that
-// an upgrade of the system is found.
+// untakenFor is how long it is remembered that a system does not take a feature: then one request asks for it again, so
+// that an upgrade of the system is found.
 const untakenFor = 6 * time.Hour
 
 // untaken is what the systems of a Route turned out not to take, by host. The zero value is empty.

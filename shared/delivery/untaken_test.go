@@ -87,9 +87,11 @@ func sendTo(t *testing.T, s *storage, system, parameters string) (now *time.Time
 	route, err := c.Open(t.Context(), fixed{known, opened}, i)
 	require.NoError(t, err)
 	return now, func() delivery.Attempt {
-		d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i", State: delivery.Pending, Events: []event.Event{{
-			ID: "e", Tenant: "42", Kind: event.NewHits, Time: *now, Data: json.RawMessage(`{"hit":{"type":"sqli"}}`),
-		}}}
+		d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i",
+			State: delivery.Pending, Events: []event.Event{{
+				ID: "e", Tenant: "42", Kind: event.NewHits, Time: *now,
+				Data: json.RawMessage(`{"hit":{"type":"sqli"}}`),
+			}}}
 		sent, err := c.Send(t.Context(), route, d)
 		require.NoError(t, err)
 		return sent.Attempts[len(sent.Attempts)-1]
@@ -104,7 +106,8 @@ func TestH28StorageThatRefusesChecksumHeaders(t *testing.T) {
 		"400 without words": func(w http.ResponseWriter) { w.WriteHeader(400) },
 		"400 in words": func(w http.ResponseWriter) {
 			w.WriteHeader(400)
-			_, _ = io.WriteString(w, `<Error><Code>InvalidRequest</Code><Message>Unsupported header 'x-amz-checksum-sha256' received for this API call.</Message></Error>`)
+			_, _ = io.WriteString(w,
+				`<Error><Code>InvalidRequest</Code><Message>Unsupported header 'x-amz-checksum-sha256' received for this API call.</Message></Error>`)
 		},
 		"InvalidArgument": func(w http.ResponseWriter) {
 			w.WriteHeader(400)
@@ -116,7 +119,8 @@ func TestH28StorageThatRefusesChecksumHeaders(t *testing.T) {
 		},
 		"501 NotImplemented": func(w http.ResponseWriter) {
 			w.WriteHeader(501)
-			_, _ = io.WriteString(w, `<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented</Message></Error>`)
+			_, _ = io.WriteString(w,
+				`<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented</Message></Error>`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +140,8 @@ func TestH28StorageThatRefusesChecksumHeaders(t *testing.T) {
 			require.Equal(t, 2, s.count(), "with it, and without it")
 			second := s.requests[1]
 			sum := md5.Sum(s.bodies[1])
-			require.Equal(t, base64.StdEncoding.EncodeToString(sum[:]), second.Header.Get("Content-Md5"), "the older checksum, which all storage takes, stands in")
+			require.Equal(t, base64.StdEncoding.EncodeToString(sum[:]), second.Header.Get("Content-Md5"),
+				"the older checksum, which all storage takes, stands in")
 			require.Equal(t, s.bodies[0], s.bodies[1])
 			require.Equal(t, s.requests[0].URL.Path, second.URL.Path)
 			signed(t, s, second, s.bodies[1], *now)
@@ -155,7 +160,8 @@ func signed(t *testing.T, s *storage, r *http.Request, body []byte, now time.Tim
 	t.Helper()
 	q := destination.Request{Method: r.Method, URL: s.URL + r.URL.Path, Body: body, Header: http.Header{}}
 	for h := range r.Header {
-		if strings.HasPrefix(h, "X-Amz-") && h != "X-Amz-Date" || strings.HasPrefix(h, "Content-") && h != "Content-Length" {
+		if strings.HasPrefix(h, "X-Amz-") && h != "X-Amz-Date" || strings.HasPrefix(h, "Content-") &&
+			h != "Content-Length" {
 			q.Header[h] = r.Header[h]
 		}
 	}
@@ -165,7 +171,8 @@ func signed(t *testing.T, s *storage, r *http.Request, body []byte, now time.Tim
 }
 
 func TestAnotherRefusalIsNoMatterOfTheChecksum(t *testing.T) {
-	for code, requests := range map[string]int{"EntityTooLarge": 1, "ExpiredToken": 1, "AuthorizationHeaderMalformed": 1, "Whatever": 2} {
+	for code, requests := range map[string]int{"EntityTooLarge": 1, "ExpiredToken": 1,
+		"AuthorizationHeaderMalformed": 1, "Whatever": 2} {
 		s := listen(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(400)
 			_, _ = io.WriteString(w, `<Error><Code>`+code+`</Code></Error>`)

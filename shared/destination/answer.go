@@ -22,8 +22,8 @@ func Said(parts ...string) string {
 	return Cut(strings.Join(kept, "; "), saidLimit)
 }
 
-// JudgeSaid is JudgeStatus with the system's own words after the reason. Of a web page, which is no system's own answer but
-// that of something before it, the words are its title.
+// JudgeSaid is JudgeStatus with the system's own words after the reason. Of a web page, which is no system's own answer
+// but that of something before it, the words are its title.
 func JudgeSaid(r Response, reasons map[int]string, said string) Verdict {
 	v := JudgeStatus(r, reasons)
 	if title, page := webPage(r); said == "" && page {
@@ -35,10 +35,11 @@ func JudgeSaid(r Response, reasons map[int]string, said string) Verdict {
 	return v
 }
 
-// BrokenOff is the verdict on a success (2xx) whose words decide and did not come whole (Response.Broken). The system may
-// have taken the message all the same, so that the next attempt can be a repeat: at least once, not at most.
+// BrokenOff is the verdict on a success (2xx) whose words decide and did not come whole (Response.Broken). The system
+// may have taken the message all the same, so that the next attempt can be a repeat: at least once, not at most.
 func BrokenOff(r Response) Verdict {
-	return Failed(r, "answered "+StatusText(r.Status)+", but the answer broke off before its end: the message may have arrived all the same")
+	return Failed(r, "answered "+StatusText(r.Status)+
+		", but the answer broke off before its end: the message may have arrived all the same")
 }
 
 // WebLink returns a link that a system accepts as one, "" when it is none (see plaintext.Link) or is longer than limit

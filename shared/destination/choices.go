@@ -1,11 +1,11 @@
 package destination
 
-// Chooser is a destination with parameters whose values the customer's system can list once its credentials are known: a
-// project of Jira's. System.Choosable names them.
+// Chooser is a destination with parameters whose values the customer's system can list once its credentials are known:
+// a project of Jira's. System.Choosable names them.
 type Chooser interface {
 	Destination
-	// Choose makes the request for a page of the values of one; page is "" for the first. Parameters that are still to be
-	// chosen are empty. The error is a sentence for an administrator.
+	// Choose makes the request for a page of the values of one; page is "" for the first. Parameters that are still to
+	// be chosen are empty. The error is a sentence for an administrator.
 	Choose(parameters any, field, page string) (Request, error)
 	// Choices reads the answer. next is the page that follows, "" for none.
 	Choices(field string, r Response) (list []Choice, next string, v Verdict)

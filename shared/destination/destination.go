@@ -13,12 +13,12 @@ import (
 // It holds no state between calls and does no I/O: delivery sends, so that limits, redirects, addresses,
 // deadlines and logging are decided in one place.
 type Destination interface {
-	// System is data for the catalogue and the form. Its name, events and parameters do not change; a default or a text can,
-	// with what the deployment has.
+	// System is data for the catalogue and the form. Its name, events and parameters do not change; a default or a text
+	// can, with what the deployment has.
 	System() System
-	// Encode splits the notifications into requests within the system's limits. The same input gives the same
-	// requests in the same order, but for signatures over Target.Now: a retry sends the requests again that did not arrive.
-	// It is also asked for a part of a delivery's notifications alone, under an id of its own in Target.Delivery.
+	// Encode splits the notifications into requests within the system's limits. The same input gives the same requests
+	// in the same order, but for signatures over Target.Now: a retry sends the requests again that did not arrive. It
+	// is also asked for a part of a delivery's notifications alone, under an id of its own in Target.Delivery.
 	Encode(Target, []notification.Notification) ([]Request, error)
 	// Judge says what an answer means. It is called for every answer; a request that got none (refused
 	// connection, timeout, TLS, DNS) has failed already.
@@ -42,15 +42,15 @@ type System struct {
 	Batch      Batch
 	// Folder is what the system's folder holds: set-up text, icon, texts in further languages.
 	Folder
-	// Missing tells an administrator what the deployment lacks for the system, "" for nothing: integrations can be made, and
-	// nothing is delivered until its operator mends it.
+	// Missing tells an administrator what the deployment lacks for the system, "" for nothing: integrations can be
+	// made, and nothing is delivered until its operator mends it.
 	Missing string
 	// Personal systems are set in each person's profile: no integration is made for them.
 	Personal bool
 	// SetUpFor replaces SetUp where the steps hold what is the tenant's own (an external id); nil otherwise.
 	SetUpFor func(tenant string) string
-	// Choosable names the parameters whose values the customer's system can list (see Chooser), in the order in which they can
-	// be chosen: a later one may depend on an earlier one.
+	// Choosable names the parameters whose values the customer's system can list (see Chooser), in the order in which
+	// they can be chosen: a later one may depend on an earlier one.
 	Choosable []string
 	// Labels are event types that this system's form calls by another name than event.Type.Title.
 	Labels map[event.Type]string
@@ -64,8 +64,8 @@ func (s System) Steps(tenant string) string {
 	return s.SetUp
 }
 
-// Admits reports whether the customer may have to admit our addresses for it: the platform's documents list them on each
-// system's page but those of mail and messengers (facts, 1.13), which take messages from everywhere.
+// Admits reports whether the customer may have to admit our addresses for it: the platform's documents list them on
+// each system's page but those of mail and messengers (facts, 1.13), which take messages from everywhere.
 func (s System) Admits() bool { return s.Group != Messengers }
 
 // Label is what the form calls an event type.
@@ -85,8 +85,8 @@ type Batch struct {
 	Every time.Duration
 }
 
-// File is the batch of systems that take files (facts, section 8: a file every 10 minutes). The bounds keep one delivery
-// small enough to be held in memory and, on AWS, in one row: a busy span makes several files.
+// File is the batch of systems that take files (facts, section 8: a file every 10 minutes). The bounds keep one
+// delivery small enough to be held in memory and, on AWS, in one row: a busy span makes several files.
 var File = Batch{Count: 5000, Bytes: 8 << 20, Every: 10 * time.Minute}
 
 // Limit is Count, at least 1.
@@ -137,21 +137,22 @@ type Request struct {
 	Transport Transport
 	// Grant gives the request a short-lived credential; nil when it carries all that it needs.
 	Grant Grant
-	// Spare makes the request again without a feature that the system turns out not to take; nil when every part is needed.
+	// Spare makes the request again without a feature that the system turns out not to take; nil when every part is
+	// needed.
 	Spare Spare
 	// Secrets are values made of the parameters' secrets (a Basic authorization), which no text may show either.
 	Secrets []string
 	// Keep is how many bytes of the answer are wanted, if more than the few KiB that judging takes; see MaxKeep.
 	Keep int
-	// Part names what this request is of its delivery where that is not its notifications: the receiver of a mail. A part
-	// that is done is not sent again, whatever else changes of the integration; so the name must not change with anything
-	// but who gets what. "" for a request that holds notifications of its own.
+	// Part names what this request is of its delivery where that is not its notifications: the receiver of a mail. A
+	// part that is done is not sent again, whatever else changes of the integration; so the name must not change with
+	// anything but who gets what. "" for a request that holds notifications of its own.
 	Part string
-	// Where names the place that the request goes to where its URL does not say that, or says more: a chat, a bucket. What
-	// arrived at one place did not arrive at another. "" = URL.
+	// Where names the place that the request goes to where its URL does not say that, or says more: a chat, a bucket.
+	// What arrived at one place did not arrive at another. "" = URL.
 	Where string
-	// Holds is how many notifications this request carries, in the order in which Encode got them; the requests before it
-	// carry those before. 0 where a request is not a run of them (a mail to each of several people).
+	// Holds is how many notifications this request carries, in the order in which Encode got them; the requests before
+	// it carry those before. 0 where a request is not a run of them (a mail to each of several people).
 	Holds int
 }
 
@@ -199,9 +200,9 @@ type Attachment struct {
 // MailAccepted is the status of a mail that the mail service took (RFC 5321: 250).
 const MailAccepted = 250
 
-// MailNotSent is the status of a mail that is settled without being sent: its address is undeliverable or has unsubscribed, or
-// there is no mail server and it is kept in the outbox. The body says why, for a person. It is no failure: trying again would not
-// help. No mail server uses it.
+// MailNotSent is the status of a mail that is settled without being sent: its address is undeliverable or has
+// unsubscribed, or there is no mail server and it is kept in the outbox. The body says why, for a person. It is no
+// failure: trying again would not help. No mail server uses it.
 const MailNotSent = 299
 
 // Response is a system's answer. Body holds its first bytes only.
@@ -215,11 +216,11 @@ type Response struct {
 	Body   []byte
 	// At is when the answer came, by our own clock: a wait that the system names as a time is measured from it.
 	At time.Time
-	// Recipient says that the answer to a mail is about its receiver alone (a reply to RCPT TO, or what SES says of that
-	// address), and not about the mail service (greeting, MAIL FROM, DATA).
+	// Recipient says that the answer to a mail is about its receiver alone (a reply to RCPT TO, or what SES says of
+	// that address), and not about the mail service (greeting, MAIL FROM, DATA).
 	Recipient bool
-	// Broken: the connection ended, or the time was up, before the whole answer came, and Body holds what came of it. The
-	// status stands. Where the words of a success decide they are not known: see BrokenOff.
+	// Broken: the connection ended, or the time was up, before the whole answer came, and Body holds what came of it.
+	// The status stands. Where the words of a success decide they are not known: see BrokenOff.
 	Broken bool
 }
 
@@ -230,32 +231,32 @@ type Verdict struct {
 	Reason string
 	// RetryAfter is how long the system asked to be left alone, 0 when it did not say.
 	RetryAfter time.Duration
-	// Stale says that the credential of the request's Grant was refused: it is dropped and asked for anew. Status 401 says
-	// so without it.
+	// Stale says that the credential of the request's Grant was refused: it is dropped and asked for anew. Status 401
+	// says so without it.
 	Stale bool
-	// Pace says that the system asked to be sent less: 429, 503 with Retry-After, SMTP 421 or 45x that say so, throttling of
-	// a provider. The part is tried again as any failed one. The lane's pace learns from it, and it counts neither for nor
-	// against the system's health. RetryAfter says how long, 0 when the system did not say.
+	// Pace says that the system asked to be sent less: 429, 503 with Retry-After, SMTP 421 or 45x that say so,
+	// throttling of a provider. The part is tried again as any failed one. The lane's pace learns from it, and it
+	// counts neither for nor against the system's health. RetryAfter says how long, 0 when the system did not say.
 	Pace bool
 	// Ours says that the failure is the deployment's own (it has no credentials to ask with): it counts neither for nor
 	// against the system's health.
 	Ours bool
-	// Apart says that the failure is about this part alone (a receiver's mailbox, one record) and not about the system: the
-	// other parts are tried in the same attempt, and it counts neither for nor against the system's health. Without it a
-	// failure ends the attempt: what was not tried then waits for the next one.
+	// Apart says that the failure is about this part alone (a receiver's mailbox, one record) and not about the system:
+	// the other parts are tried in the same attempt, and it counts neither for nor against the system's health. Without
+	// it a failure ends the attempt: what was not tried then waits for the next one.
 	Apart bool
-	// Permanent says that this part can never arrive and is not tried again. Only for a part that is a receiver whom the mail
-	// system refuses for good (a 5xx reply to RCPT TO); the failures of HTTP systems keep the cycles of the facts, section 3.
-	// It implies Apart.
+	// Permanent says that this part can never arrive and is not tried again. Only for a part that is a receiver whom
+	// the mail system refuses for good (a 5xx reply to RCPT TO); the failures of HTTP systems keep the cycles of the
+	// facts, section 3. It implies Apart.
 	Permanent bool
 	// Unread says that the receiver refused this request for what it holds or for its size: 400, 413, 422, and what the
-	// vendor documents as that (Splunk 400 with code 5, 6, 12 or 13). Delivery halves a request of several notifications
-	// until the bad one stands alone. Not for refusals that say that settings are wrong (a key, a path, an index): no half
-	// would fare better.
+	// vendor documents as that (Splunk 400 with code 5, 6, 12 or 13). Delivery halves a request of several
+	// notifications until the bad one stands alone. Not for refusals that say that settings are wrong (a key, a path,
+	// an index): no half would fare better.
 	Unread bool
-	// Gone says that what the request was sent to does not exist any more, in words that leave no doubt: 410, or the vendor's
-	// own (Slack's no_service, a deleted Telegram chat). The cycles are kept, as for every failure; the Console offers to
-	// disable the integration.
+	// Gone says that what the request was sent to does not exist any more, in words that leave no doubt: 410, or the
+	// vendor's own (Slack's no_service, a deleted Telegram chat). The cycles are kept, as for every failure; the
+	// Console offers to disable the integration.
 	Gone bool
 	// Without names a feature of the request that the system did not take, "" for none: the request is sent once more
 	// without it (see Spare).

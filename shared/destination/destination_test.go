@@ -29,7 +29,8 @@ var described = destination.ParametersOf[parameters]()
 const full = `{"url":"https://a.example/","token":"t-secret","headers":{"A":"header-secret","B":"x"},"level":3,"strict":true}`
 
 func TestDefaultsAreFilledIn(t *testing.T) {
-	for _, given := range []string{`{"url":"https://a.example/","token":"t-secret"}`, `{"url":"https://a.example/","token":"t-secret","level":null,"strict":null,"headers":null}`} {
+	for _, given := range []string{`{"url":"https://a.example/","token":"t-secret"}`,
+		`{"url":"https://a.example/","token":"t-secret","level":null,"strict":null,"headers":null}`} {
 		got, err := described.Complete(json.RawMessage(given))
 		require.NoError(t, err)
 		require.JSONEq(t, `{"url":"https://a.example/","token":"t-secret","level":3,"strict":true}`, string(got))
@@ -42,7 +43,8 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 }
 
 func TestEveryProblemIsToldAtOnceAndNoSecretWithIt(t *testing.T) {
-	_, err := described.Complete(json.RawMessage(`{"url":"nowhere","token":"hunter2","level":10,"colour":"hunter2","list":[]}`))
+	_, err := described.Complete(json.RawMessage(
+		`{"url":"nowhere","token":"hunter2","level":10,"colour":"hunter2","list":[]}`))
 	var problems destination.InvalidParameters
 	require.ErrorAs(t, err, &problems)
 	var fields []string
@@ -50,7 +52,8 @@ func TestEveryProblemIsToldAtOnceAndNoSecretWithIt(t *testing.T) {
 		fields = append(fields, p.Field)
 	}
 	slices.Sort(fields)
-	require.Equal(t, []string{"parameters.colour", "parameters.level", "parameters.list", "parameters.token", "parameters.url"}, fields)
+	require.Equal(t, []string{"parameters.colour", "parameters.level", "parameters.list", "parameters.token",
+		"parameters.url"}, fields)
 	require.NotContains(t, err.Error(), "hunter2")
 	_, err = described.Complete(json.RawMessage(`{"url":7,"token":{"deep":"hunter2"},"level":"3"}`))
 	require.ErrorContains(t, err, "parameters.url: must be of type string")
@@ -63,22 +66,28 @@ func TestSecretsAreSplitOffMaskedAndKept(t *testing.T) {
 	require.JSONEq(t, `{"url":"https://a.example/","level":3,"strict":true}`, string(shown))
 	masked, err := described.Masked(shown, secret)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"url":"https://a.example/","level":3,"strict":true,"token":"********","headers":{"A":"********","B":"********"}}`, string(masked))
+	require.JSONEq(t,
+		`{"url":"https://a.example/","level":3,"strict":true,"token":"********","headers":{"A":"********","B":"********"}}`, string(masked))
 	joined, err := described.Join(shown, secret)
 	require.NoError(t, err)
 	require.JSONEq(t, full, string(joined))
 	merged, err := described.Merge(joined, masked)
 	require.NoError(t, err)
 	require.JSONEq(t, full, string(merged), "the mask keeps the secret")
-	require.Equal(t, []string{"header-secret", "t-secret", "x"}, described.SecretValues(json.RawMessage(full)), "the longest first, however short")
+	require.Equal(t, []string{"header-secret", "t-secret", "x"}, described.SecretValues(json.RawMessage(full)),
+		"the longest first, however short")
 }
 
 func TestMerge(t *testing.T) {
 	for name, c := range map[string]struct{ patch, want, says string }{
-		"one member":                     {`{"level":5}`, `{"url":"https://a.example/","token":"t-secret","headers":{"A":"header-secret","B":"x"},"level":5,"strict":true}`, ""},
-		"null removes":                   {`{"headers":null}`, `{"url":"https://a.example/","token":"t-secret","level":3,"strict":true}`, ""},
-		"a new secret":                   {`{"token":"t-new"}`, `{"url":"https://a.example/","token":"t-new","headers":{"A":"header-secret","B":"x"},"level":3,"strict":true}`, ""},
-		"one header kept, one new":       {`{"headers":{"A":"********","C":"c"}}`, `{"url":"https://a.example/","token":"t-secret","headers":{"A":"header-secret","C":"c"},"level":3,"strict":true}`, ""},
+		"one member": {`{"level":5}`,
+			`{"url":"https://a.example/","token":"t-secret","headers":{"A":"header-secret","B":"x"},"level":5,"strict":true}`, ""},
+		"null removes": {`{"headers":null}`,
+			`{"url":"https://a.example/","token":"t-secret","level":3,"strict":true}`, ""},
+		"a new secret": {`{"token":"t-new"}`,
+			`{"url":"https://a.example/","token":"t-new","headers":{"A":"header-secret","B":"x"},"level":3,"strict":true}`, ""},
+		"one header kept, one new": {`{"headers":{"A":"********","C":"c"}}`,
+			`{"url":"https://a.example/","token":"t-secret","headers":{"A":"header-secret","C":"c"},"level":3,"strict":true}`, ""},
 		"a mask that stands for nothing": {`{"headers":{"Z":"********"}}`, "", "parameters.headers: is a mask"},
 		"a patch that is no object":      {`[1]`, "", "must be an object"},
 	} {
@@ -147,13 +156,16 @@ func TestChunks(t *testing.T) {
 	require.Equal(t, []int{2, 2, 1}, chunks(destination.Batch{Count: 2}, 1, 1, 1, 1, 1))
 	require.Equal(t, []int{1, 1}, chunks(destination.Batch{}, 1, 1), "the zero value is one a request")
 	require.Equal(t, []int{2, 1}, chunks(destination.Batch{Count: 9, Bytes: 22}, 10, 10, 10))
-	require.Equal(t, []int{1, 1, 1}, chunks(destination.Batch{Count: 9, Bytes: 15}, 5, 100, 5), "one that is too large goes alone")
+	require.Equal(t, []int{1, 1, 1}, chunks(destination.Batch{Count: 9, Bytes: 15}, 5, 100, 5),
+		"one that is too large goes alone")
 }
 
 func TestJudgeStatus(t *testing.T) {
 	require.True(t, destination.JudgeStatus(destination.Response{Status: 299}, nil).Delivered)
-	require.Equal(t, "answered 300 Multiple Choices", destination.JudgeStatus(destination.Response{Status: 300}, nil).Reason)
-	require.Equal(t, "answered 404 Not Found: mine", destination.JudgeStatus(destination.Response{Status: 404}, map[int]string{404: "mine"}).Reason)
+	require.Equal(t, "answered 300 Multiple Choices",
+		destination.JudgeStatus(destination.Response{Status: 300}, nil).Reason)
+	require.Equal(t, "answered 404 Not Found: mine",
+		destination.JudgeStatus(destination.Response{Status: 404}, map[int]string{404: "mine"}).Reason)
 	date := time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
 		"":                              0,
@@ -164,7 +176,8 @@ func TestJudgeStatus(t *testing.T) {
 		"Wed, 01 Mar 2023 00:01:30 GMT": 90 * time.Second,
 		"Tue, 28 Feb 2023 00:01:30 GMT": 0,
 	} {
-		v := destination.JudgeStatus(destination.Response{Status: 429, Header: http.Header{"Retry-After": {header}, "Date": {date.Format(http.TimeFormat)}}}, nil)
+		v := destination.JudgeStatus(destination.Response{Status: 429,
+			Header: http.Header{"Retry-After": {header}, "Date": {date.Format(http.TimeFormat)}}}, nil)
 		require.Equal(t, want, v.RetryAfter, header)
 	}
 }
@@ -199,7 +212,8 @@ func TestWhatIsReadOnlyIsNotSetByHand(t *testing.T) {
 }
 
 func TestPrintable(t *testing.T) {
-	for in, want := range map[string]string{"a\x00\x1b[31mb": "a[31mb", "a\nb\tc": "a\nb\tc", "": "-", " \x07": "-", "\xff": "�", "日本": "日本"} {
+	for in, want := range map[string]string{"a\x00\x1b[31mb": "a[31mb", "a\nb\tc": "a\nb\tc", "": "-", " \x07": "-",
+		"\xff": "�", "日本": "日本"} {
 		require.Equal(t, want, destination.Printable(in))
 	}
 }

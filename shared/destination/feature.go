@@ -19,8 +19,9 @@ const (
 	Compression Feature = "compression"
 )
 
-// Spare makes a request again without a feature. Delivery does so once when a verdict names the feature (Verdict.Without),
-// and remembers for a while what a system does not take. A Spare holds no state; equal ones are equal values.
+// Spare makes a request again without a feature. Delivery does so once when a verdict names the feature
+// (Verdict.Without), and remembers for a while what a system does not take. A Spare holds no state; equal ones are
+// equal values.
 type Spare interface {
 	// Without returns q without the feature, and false when q has no such feature. It does not change q's header.
 	Without(q Request, f Feature) (Request, bool)
@@ -53,10 +54,11 @@ func (Compressed) Without(q Request, f Feature) (Request, bool) {
 
 var packed = regexp.MustCompile(`(?i)gzip|compress|content[- ]encoding|not in gzip format`)
 
-// WithoutCompression names Compression in the verdict on an answer that does not take it: 415 (RFC 9110, 15.5.16), or 400 in
-// words about it.
+// WithoutCompression names Compression in the verdict on an answer that does not take it: 415 (RFC 9110, 15.5.16), or
+// 400 in words about it.
 func WithoutCompression(r Response, v Verdict) Verdict {
-	if !v.Delivered && (r.Status == http.StatusUnsupportedMediaType || r.Status == http.StatusBadRequest && packed.Match(r.Body)) {
+	if !v.Delivered && (r.Status == http.StatusUnsupportedMediaType || r.Status == http.StatusBadRequest &&
+		packed.Match(r.Body)) {
 		v.Without = Compression
 	}
 	return v

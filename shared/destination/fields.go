@@ -11,8 +11,8 @@ import (
 const fieldsDepth = 6
 
 // Fields reads the texts, numbers and truth values of a JSON object by their paths, in lower case: `result.sys_id`,
-// `errors.0.message`. What was read is kept when the rest is missing or broken, because only the first bytes of an answer are
-// kept and a connection can break off. It is nil for anything that is no object. A null is no value.
+// `errors.0.message`. What was read is kept when the rest is missing or broken, because only the first bytes of an
+// answer are kept and a connection can break off. It is nil for anything that is no object. A null is no value.
 func Fields(body []byte) map[string]string {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()

@@ -15,16 +15,16 @@ import (
 type Folder struct {
 	// SetUp is Markdown shown beside the form (setup.md), "" when the system needs no steps at its own side.
 	SetUp string
-	// Icon is the path of a drawing of 24 units with one stroke (icon.svg; SVG 2, "The d property"). A system's own logo is its
-	// owner's.
+	// Icon is the path of a drawing of 24 units with one stroke (icon.svg; SVG 2, "The d property"). A system's own
+	// logo is its owner's.
 	Icon string
-	// Texts are those of the system's title, form and set-up in further languages (<language>.json, such as ja.json), by
-	// language and by the English text.
+	// Texts are those of the system's title, form and set-up in further languages (<language>.json, such as ja.json),
+	// by language and by the English text.
 	Texts map[string]map[string]string
 }
 
-// ReadFolder reads the files that a system embeds. It panics where one is damaged or the icon is missing: a test of every
-// system would fail.
+// ReadFolder reads the files that a system embeds. It panics where one is damaged or the icon is missing: a test of
+// every system would fail.
 func ReadFolder(files embed.FS) Folder {
 	f := Folder{Texts: map[string]map[string]string{}}
 	setUp, err := files.ReadFile("setup.md")
@@ -64,7 +64,8 @@ func icon(files embed.FS) (string, error) {
 		return "", err
 	}
 	if len(drawing.Paths) != 1 || drawing.Paths[0].D == "" || drawing.ViewBox != "0 0 24 24" {
-		return "", fmt.Errorf("it has %d paths in %q: one path of 24 units is drawn", len(drawing.Paths), drawing.ViewBox)
+		return "", fmt.Errorf("it has %d paths in %q: one path of 24 units is drawn", len(drawing.Paths),
+			drawing.ViewBox)
 	}
 	return drawing.Paths[0].D, nil
 }

@@ -21,13 +21,13 @@ type Grant interface {
 	Apply(q Request, c Credential, now time.Time) (Request, error)
 }
 
-// A Prober is a Grant that is given to whoever names the place, unless its owner binds it to the tenant. It is used only
-// when a request that claims to be for somebody else is refused: else one tenant could use what another one made.
+// A Prober is a Grant that is given to whoever names the place, unless its owner binds it to the tenant. It is used
+// only when a request that claims to be for somebody else is refused: else one tenant could use what another one made.
 type Prober interface {
 	// Probe makes that request. Error: as Ask.
 	Probe(ctx context.Context, now time.Time) (Request, error)
-	// Open says what the owner has to do when the answer shows that the request was not refused, "" when it was, or when
-	// the answer tells nothing.
+	// Open says what the owner has to do when the answer shows that the request was not refused, "" when it was, or
+	// when the answer tells nothing.
 	Open(r Response) string
 }
 

@@ -9,14 +9,15 @@ import (
 	"strings"
 )
 
-// Failed is the verdict on a failure. A request to slow down is Pace at every system: 429 (RFC 6585, 4), and 503 that says
-// when to come back (RFC 9110, 15.6.4).
+// Failed is the verdict on a failure. A request to slow down is Pace at every system: 429 (RFC 6585, 4), and 503 that
+// says when to come back (RFC 9110, 15.6.4).
 func Failed(r Response, reason string) Verdict {
 	return Verdict{Reason: reason, RetryAfter: retryAfter(r), Pace: throttled(r)}
 }
 
 func throttled(r Response) bool {
-	return r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable && len(r.Header.Values("Retry-After")) > 0
+	return r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable &&
+		len(r.Header.Values("Retry-After")) > 0
 }
 
 // Success reports a status of the 2xx class. It is no proof that something was made: see Unproven.
@@ -25,9 +26,9 @@ func Success(status int) bool { return status >= 200 && status <= 299 }
 // JudgeStatus is the rule of the product facts, section 3: any 2xx is a success, everything else a failure.
 // reasons explains the statuses whose meaning at this system is more than the status's name.
 //
-// It is the whole rule for receivers of the customer's own, whose answers nobody documents (webhooks, Fluentd, Logstash).
-// The systems of a vendor judge a 2xx by what its documentation says that success looks like: a sign-in page, a proxy and a
-// captive portal answer 200 too, and nothing was made then.
+// It is the whole rule for receivers of the customer's own, whose answers nobody documents (webhooks, Fluentd,
+// Logstash). The systems of a vendor judge a 2xx by what its documentation says that success looks like: a sign-in
+// page, a proxy and a captive portal answer 200 too, and nothing was made then.
 func JudgeStatus(r Response, reasons map[int]string) Verdict {
 	if Success(r.Status) {
 		return Delivered()
@@ -47,32 +48,38 @@ func JudgeStatus(r Response, reasons map[int]string) Verdict {
 
 // unread are the statuses that say that the request's content or size was refused (RFC 9110, 15.5.1, 15.5.14, 15.5.21).
 func unread(status int) bool {
-	return status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge || status == http.StatusUnprocessableEntity
+	return status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge ||
+		status == http.StatusUnprocessableEntity
 }
 
-// Unproven is the verdict on a 2xx that does not hold what success looks like: proof says what it would have been, such as
-// "Jira answers 201 with the key of the issue".
+// Unproven is the verdict on a 2xx that does not hold what success looks like: proof says what it would have been, such
+// as "Jira answers 201 with the key of the issue".
 func Unproven(r Response, proof string) Verdict {
 	at := "answered " + StatusText(r.Status)
 	title, page := webPage(r)
 	switch {
 	case page && title != "":
-		return Failed(r, at+" with a web page (“"+title+"”), where "+proof+": a sign-in page, a proxy or a captive portal stands at this address: check the address")
+		return Failed(r, at+" with a web page (“"+title+"”), where "+proof+
+			": a sign-in page, a proxy or a captive portal stands at this address: check the address")
 	case page:
-		return Failed(r, at+" with a web page, where "+proof+": a sign-in page, a proxy or a captive portal stands at this address: check the address")
+		return Failed(r, at+" with a web page, where "+proof+
+			": a sign-in page, a proxy or a captive portal stands at this address: check the address")
 	case r.Broken:
 		return BrokenOff(r)
 	case len(r.Body) == 0:
-		return Failed(r, at+" with nothing in it, where "+proof+": something else stands at this address: check the address")
+		return Failed(r, at+" with nothing in it, where "+proof+
+			": something else stands at this address: check the address")
 	}
-	return Failed(r, at+" in words that are no success, where "+proof+": something else stands at this address: check the address")
+	return Failed(r, at+" in words that are no success, where "+proof+
+		": something else stands at this address: check the address")
 }
 
 // titleLimit of a page, in characters.
 const titleLimit = 80
 
 var (
-	markup = regexp.MustCompile(`(?i)^\x{FEFF}?\s*(<\?xml[^>]*>\s*)?(<!--|<!doctype html|<(html|head|body|title|meta|script)[\s>])`)
+	markup = regexp.MustCompile(
+		`(?i)^\x{FEFF}?\s*(<\?xml[^>]*>\s*)?(<!--|<!doctype html|<(html|head|body|title|meta|script)[\s>])`)
 	titled = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 )
 
@@ -84,7 +91,8 @@ func WebPage(r Response) bool {
 
 func webPage(r Response) (title string, page bool) {
 	kind := strings.ToLower(r.Header.Get("Content-Type"))
-	if !markup.Match(r.Body) && (len(r.Body) == 0 || !strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(kind, "application/xhtml")) {
+	if !markup.Match(r.Body) && (len(r.Body) == 0 || !strings.HasPrefix(kind, "text/html") &&
+		!strings.HasPrefix(kind, "application/xhtml")) {
 		return "", false
 	}
 	if m := titled.FindSubmatch(r.Body); m != nil {
@@ -94,7 +102,8 @@ func webPage(r Response) (title string, page bool) {
 }
 
 // signIn finds the address of a page that people sign in at.
-var signIn = regexp.MustCompile(`(?i)(^|[^a-z])(log[_-]?in|log[_-]?on|sign[_-]?in|sign[_-]?on|sso|saml2?|oauth2?|openid|auth|authorize|adfs|idp)([^a-z]|$)|samlrequest|okta\.|microsoftonline\.`)
+var signIn = regexp.MustCompile(
+	`(?i)(^|[^a-z])(log[_-]?in|log[_-]?on|sign[_-]?in|sign[_-]?on|sso|saml2?|oauth2?|openid|auth|authorize|adfs|idp)([^a-z]|$)|samlrequest|okta\.|microsoftonline\.`)
 
 // redirected explains a redirect; "" for any other answer. It names the host alone: the rest of the address can hold a
 // secret.
@@ -112,7 +121,8 @@ func redirected(r Response) string {
 	}
 	switch {
 	case signIn.MatchString(to.String()):
-		return "it redirects to a sign-in page" + host + ", which no machine can pass: enter the address of the API, or let this sender through without a sign-in"
+		return "it redirects to a sign-in page" + host +
+			", which no machine can pass: enter the address of the API, or let this sender through without a sign-in"
 	case host != "" && usual[r.Status] != "":
 		return "redirects are not followed: enter the address that it redirects to," + strings.TrimPrefix(host, " at")
 	}

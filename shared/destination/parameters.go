@@ -67,10 +67,10 @@ func (e InvalidParameters) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// ParametersOf makes the description from a struct: `json` names a parameter, `jsonschema` holds its rules
-// (required, title, format, pattern, lengths, enum, default, writeOnly for a secret), `jsonschema_description`
-// its help text, and `receiver:"true"` marks what decides who receives the secrets (Field.Receiver). Hints for the form are in
-// `form`: `advanced` folds a field away that has a default which suits most, `when=field:value` shows it for that value of
+// ParametersOf makes the description from a struct: `json` names a parameter, `jsonschema` holds its rules (required,
+// title, format, pattern, lengths, enum, default, writeOnly for a secret), `jsonschema_description` its help text, and
+// `receiver:"true"` marks what decides who receives the secrets (Field.Receiver). Hints for the form are in `form`:
+// `advanced` folds a field away that has a default which suits most, `when=field:value` shows it for that value of
 // another field alone. It panics when the tags make no valid schema: a test of every system would fail.
 func ParametersOf[P any]() Parameters {
 	reflector := invopop.Reflector{
@@ -466,7 +466,9 @@ func (p Parameters) Misdirected(present, patch, merged json.RawMessage) InvalidP
 	p.fill(was)
 	p.fill(now)
 	var problems InvalidParameters
-	if !slices.ContainsFunc(p.fields, func(f Field) bool { return f.Receiver && !sameReceiver(f, was[f.Name], now[f.Name]) }) {
+	if !slices.ContainsFunc(p.fields, func(f Field) bool {
+		return f.Receiver && !sameReceiver(f, was[f.Name], now[f.Name])
+	}) {
 		return nil
 	}
 	for _, f := range p.fields {
@@ -512,8 +514,8 @@ func origin(address string) string {
 	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// kept are the secrets in a present value that a change keeps: "" for the value itself, or ".name" of one in a map. A change
-// that is given keeps what unmask puts back, so that the two can not disagree about what is a mask.
+// kept are the secrets in a present value that a change keeps: "" for the value itself, or ".name" of one in a map. A
+// change that is given keeps what unmask puts back, so that the two can not disagree about what is a mask.
 func kept(present, change json.RawMessage, given bool) []string {
 	var s string
 	var was map[string]string
@@ -553,7 +555,8 @@ func (p Parameters) ByHand(present, change json.RawMessage) InvalidParameters {
 	var problems InvalidParameters
 	for _, f := range p.fields {
 		if v, ok := wanted[f.Name]; ok && f.ReadOnly && !sameJSON(v, was[f.Name]) {
-			problems = append(problems, FieldProblem{Field: "parameters." + f.Name, Reason: "is read-only: it can not be set by hand"})
+			problems = append(problems, FieldProblem{Field: "parameters." + f.Name,
+				Reason: "is read-only: it can not be set by hand"})
 		}
 	}
 	return problems
@@ -710,7 +713,8 @@ func sentences(e *jsonschema.ValidationError, problems InvalidParameters) Invali
 }
 
 var formatNames = map[string]string{
-	"uri": "a full address such as https://example.com/path", "email": "an e-mail address", "uuid": "a UUID", "date-time": "a time such as 2023-03-01T00:00:00Z",
+	"uri": "a full address such as https://example.com/path", "email": "an e-mail address", "uuid": "a UUID",
+	"date-time": "a time such as 2023-03-01T00:00:00Z",
 }
 
 // Host is the host of an address, for messages that must not show the rest.

@@ -10,9 +10,9 @@ import (
 // Repeated is what is wrong with a name that is there twice.
 const Repeated = "is there twice"
 
-// repeated finds the names that an object of parameters holds twice, at any depth: which of the two a reader takes is chance
-// (RFC 8259, 4), and encoding/json takes the last without a word. nil when there is none, and for what is no JSON: others
-// say so.
+// repeated finds the names that an object of parameters holds twice, at any depth: which of the two a reader takes is
+// chance (RFC 8259, 4), and encoding/json takes the last without a word. nil when there is none, and for what is no
+// JSON: others say so.
 func repeated(raw json.RawMessage) InvalidParameters {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	var found InvalidParameters

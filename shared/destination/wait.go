@@ -14,8 +14,8 @@ import (
 const mostWait = 24 * time.Hour
 
 // resets are headers that say when a limit ends, for answers that hold no Retry-After. There is no standard yet (IETF,
-// draft-ietf-httpapi-ratelimit-headers): what is in use are seconds from now (Datadog, "Rate limits"; PagerDuty; Opsgenie's
-// period), milliseconds (Azure), an epoch (Okta, GitHub) and a date (Jira).
+// draft-ietf-httpapi-ratelimit-headers): what is in use are seconds from now (Datadog, "Rate limits"; PagerDuty;
+// Opsgenie's period), milliseconds (Azure), an epoch (Okta, GitHub) and a date (Jira).
 var resets = []struct {
 	name string
 	unit time.Duration
@@ -28,10 +28,10 @@ var resets = []struct {
 // structured finds the end of a limit in the one header of the newer drafts: `"default";r=0;t=30`, `limit=9, reset=30`.
 var structured = regexp.MustCompile(`(?i)(?:^|[;,\s])(?:t|reset)=([0-9]+)`)
 
-// retryAfter is how long a system asked to be left alone: by Retry-After (RFC 9110, 10.2.3: seconds, or a date in any of
-// three forms) at any status; where the answer asks to slow down and has none, by the end of a limit, or in its JSON. What
-// servers send beside the RFC is read too: fractions, units, quotes, epochs, ISO 8601, several values (the longest holds).
-// It is in whole seconds, rounded up, from 0 to mostWait; what can not be read is 0.
+// retryAfter is how long a system asked to be left alone: by Retry-After (RFC 9110, 10.2.3: seconds, or a date in any
+// of three forms) at any status; where the answer asks to slow down and has none, by the end of a limit, or in its
+// JSON. What servers send beside the RFC is read too: fractions, units, quotes, epochs, ISO 8601, several values (the
+// longest holds). It is in whole seconds, rounded up, from 0 to mostWait; what can not be read is 0.
 func retryAfter(r Response) time.Duration {
 	if given := r.Header.Values("Retry-After"); len(given) > 0 {
 		wait, _ := longest(r, given, time.Second)
@@ -132,7 +132,8 @@ func waitOf(r Response, v string, unit time.Duration) (wait time.Duration, ok bo
 		h, _ := strconv.Atoi(m[1])
 		minutes, _ := strconv.Atoi(m[2])
 		seconds, _ := strconv.Atoi(m[3])
-		return bounded(float64(time.Duration(h)*time.Hour + time.Duration(minutes)*time.Minute + time.Duration(seconds)*time.Second)), true
+		return bounded(float64(time.Duration(h)*time.Hour + time.Duration(minutes)*time.Minute +
+			time.Duration(seconds)*time.Second)), true
 	}
 	if d, err := time.ParseDuration(strings.TrimPrefix(v, "pt")); err == nil { // 1m30s, and ISO 8601's PT1M30S
 		return bounded(float64(d)), true
@@ -146,8 +147,8 @@ func waitOf(r Response, v string, unit time.Duration) (wait time.Duration, ok bo
 // epochLeast is where a number is no count of seconds any more, but a time: 2001.
 const epochLeast = 1e9
 
-// fromEpoch reads a Unix time in seconds, or finer where it is that large. A time that is not within a year is no time, but
-// a very large number.
+// fromEpoch reads a Unix time in seconds, or finer where it is that large. A time that is not within a year is no time,
+// but a very large number.
 func fromEpoch(r Response, n float64) time.Duration {
 	for n >= 1e11 && n < 1e20 {
 		n /= 1000
@@ -168,8 +169,8 @@ func fromEpoch(r Response, n float64) time.Duration {
 }
 
 // until is the time from the answer to at. The server's own clock says it best, and the answer's Date tells it; our own
-// serves where there is no Date, or where the two can not be of one day: then the sooner of both is taken that is still to
-// come.
+// serves where there is no Date, or where the two can not be of one day: then the sooner of both is taken that is still
+// to come.
 func until(r Response, at time.Time) time.Duration {
 	date, told := dateOf(strings.ToLower(r.Header.Get("Date")))
 	theirs, ours := time.Duration(0), time.Duration(0)
@@ -194,16 +195,18 @@ func bounded(nanoseconds float64) time.Duration {
 	return time.Duration(min(max(seconds, 0), mostWait.Seconds())) * time.Second
 }
 
-// dates are the forms of a time. Names of days and months may be in any case (time.Parse). RFC 9110, 5.6.7: the first is to
-// be sent, the next two are to be understood; the rest is what is met.
+// dates are the forms of a time. Names of days and months may be in any case (time.Parse). RFC 9110, 5.6.7: the first
+// is to be sent, the next two are to be understood; the rest is what is met.
 var dates = []string{
 	"Mon, 2 Jan 2006 15:04:05 MST", "Monday, 2-Jan-06 15:04:05 MST", "Mon Jan _2 15:04:05 2006",
-	"Mon, 2 Jan 2006 15:04:05 -0700", "2 Jan 2006 15:04:05 MST", "2 Jan 2006 15:04:05 -0700", "Mon, 2-Jan-2006 15:04:05 MST", "Mon, 2-Jan-06 15:04:05 MST",
-	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04:05-0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02 15:04:05 MST",
+	"Mon, 2 Jan 2006 15:04:05 -0700", "2 Jan 2006 15:04:05 MST", "2 Jan 2006 15:04:05 -0700",
+	"Mon, 2-Jan-2006 15:04:05 MST", "Mon, 2-Jan-06 15:04:05 MST",
+	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04:05-0700", "2006-01-02 15:04:05Z07:00",
+	"2006-01-02 15:04:05", "2006-01-02 15:04:05 MST",
 }
 
-// dateOf reads a time. One without a zone is in UTC; one in a zone that only has a name can not be known, but for those of
-// UTC.
+// dateOf reads a time. One without a zone is in UTC; one in a zone that only has a name can not be known, but for those
+// of UTC.
 func dateOf(v string) (time.Time, bool) {
 	if v == "" {
 		return time.Time{}, false
@@ -214,7 +217,8 @@ func dateOf(v string) (time.Time, bool) {
 		if err != nil {
 			continue
 		}
-		if zone, offset := at.Zone(); offset == 0 && zone != "" && zone != "UTC" && zone != "GMT" && zone != "Z" && zone != "UT" {
+		if zone, offset := at.Zone(); offset == 0 && zone != "" && zone != "UTC" && zone != "GMT" && zone != "Z" &&
+			zone != "UT" {
 			return time.Time{}, false
 		}
 		return at, true

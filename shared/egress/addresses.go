@@ -65,14 +65,16 @@ func parseAddress(entry string) (a Address, err error) {
 	ip := a.Prefix.Addr()
 	switch {
 	case err != nil || ip.Is4In6():
-		return a, errors.New("must be an IP address or a range such as 192.0.2.0/28, with @ and a region behind it if that is told, such as 192.0.2.1@eu-west-1")
+		return a, errors.New("must be an IP address or a range such as 192.0.2.0/28, with @ and a region behind it " +
+			"if that is told, such as 192.0.2.1@eu-west-1")
 	case a.Prefix != a.Prefix.Masked():
 		return a, errors.New("must name a range by its first address, " + a.Prefix.Masked().String())
 	case ip.IsUnspecified(), ip.IsLoopback(), ip.IsMulticast(), ip.IsLinkLocalUnicast(), a.Prefix.Bits() == 0:
 		return a, errors.New("is nothing that requests can come from")
 	}
 	if a.Region, a.Spare = strings.CutSuffix(about, "/spare"); told && !region.MatchString(a.Region) {
-		return a, errors.New("must have a region of letters, digits and hyphens behind @, and /spare behind that for one that is kept for an outage")
+		return a, errors.New("must have a region of letters, digits and hyphens behind @, and /spare behind that for " +
+			"one that is kept for an outage")
 	}
 	return a, nil
 }

@@ -59,7 +59,8 @@ func TestH9AnAnswerWhoseBodyBreaksOffHasItsStatusAndSaysSo(t *testing.T) {
 	_, _ = io.WriteString(z, "ok, and more")
 	require.NoError(t, z.Close())
 	packed := func(n int) string {
-		return "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " + strconv.Itoa(zipped.Len()) + "\r\n\r\n" + zipped.String()[:n]
+		return "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " + strconv.Itoa(zipped.Len()) +
+			"\r\n\r\n" + zipped.String()[:n]
 	}
 	for name, f := range map[string]struct {
 		answer string
@@ -68,25 +69,37 @@ func TestH9AnAnswerWhoseBodyBreaksOffHasItsStatusAndSaysSo(t *testing.T) {
 		body   string
 		broken bool
 	}{
-		"two bytes of a hundred":                    {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", shut, 200, "ok", true},
-		"none of a hundred":                         {"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\n", shut, 202, "", true},
-		"a chunked body without its end":            {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", shut, 200, "ok", true},
-		"a chunk that is cut":                       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok", shut, 200, "ok", true},
-		"chunks that are none":                      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", shut, 200, "", true},
-		"a body that stands still till the time":    {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", hold, 200, "ok", true},
-		"a failure that breaks off":                 {"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nno", shut, 500, "no", true},
-		"a long body that breaks off past the kept": {"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + long[:10000], shut, 200, long[:4<<10], true},
-		"a body longer than is read is no break":    {"HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n" + long, hold, 200, long[:4<<10], false},
+		"two bytes of a hundred": {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", shut, 200,
+			"ok", true},
+		"none of a hundred": {"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\n", shut, 202,
+			"", true},
+		"a chunked body without its end": {
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", shut, 200, "ok", true},
+		"a chunk that is cut": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok",
+			shut, 200, "ok", true},
+		"chunks that are none": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+			shut, 200, "", true},
+		"a body that stands still till the time": {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", hold, 200,
+			"ok", true},
+		"a failure that breaks off": {
+			"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nno", shut, 500, "no", true},
+		"a long body that breaks off past the kept": {"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + long[:10000],
+			shut, 200, long[:4<<10], true},
+		"a body longer than is read is no break": {"HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n" + long, hold,
+			200, long[:4<<10], false},
 		"a body without a length ends with the connection": {
 			"HTTP/1.1 200 OK\r\n\r\nok", shut, 200, "ok", false,
 		},
 		"a gzip that nobody asked for":       {packed(zipped.Len()), hold, 200, "ok, and more", false},
 		"a gzip that is cut in its checksum": {packed(zipped.Len() - 4), shut, 200, "ok, and more", true},
 		"a gzip that is cut in its head":     {packed(5), shut, 200, "", true},
-		"no body under a gzip's name":        {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", hold, 200, "", false},
-		"what is no gzip":                    {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok", hold, 200, "", true},
-		"no content":                         {"HTTP/1.1 204 No Content\r\n\r\n", hold, 204, "", false},
-		"a whole body":                       {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", shut, 200, "ok", false},
+		"no body under a gzip's name": {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
+			hold, 200, "", false},
+		"what is no gzip": {
+			"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok", hold, 200, "", true},
+		"no content": {"HTTP/1.1 204 No Content\r\n\r\n", hold, 204, "", false},
+		"a whole body": {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", shut, 200, "ok",
+			false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := raw(t, f.answer, f.after)
@@ -101,7 +114,8 @@ func TestH9AnAnswerWhoseBodyBreaksOffHasItsStatusAndSaysSo(t *testing.T) {
 	}
 	t.Run("a reset in the body", func(t *testing.T) {
 		host := raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", reset)
-		a, err := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}).Do(t.Context(), post("http://"+host))
+		a, err := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}).Do(t.Context(),
+			post("http://"+host))
 		require.NoError(t, err)
 		require.Equal(t, destination.Response{Status: 200, Header: a.Header, Body: []byte{}, Broken: true}, a)
 	})
@@ -114,15 +128,18 @@ func TestAnAnswerThatIsCutOffInItsHeaderOrBreaksTheRulesOfHTTPIsToldAsThat(t *te
 		"a length below zero":        "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
 		"a length out of range":      "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
 		"two lengths":                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-		"an endless header":          "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("y", 1000)+"\r\n", 4000) + "\r\n",
-		"an unknown encoding":        "HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\n",
+		"an endless header": "HTTP/1.1 200 OK\r\n" +
+			strings.Repeat("X-A: "+strings.Repeat("y", 1000)+"\r\n", 4000) + "\r\n",
+		"an unknown encoding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := raw(t, answer, shut)
-			_, err := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}).Do(t.Context(), post("http://"+host))
+			_, err := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}).Do(t.Context(),
+				post("http://"+host))
 			f := failure(t, err)
 			require.Equal(t, egress.Protocol, f.Kind)
-			require.Contains(t, f.Reason, "gave an answer that can not be read: it was cut off in its first lines, or breaks the rules of HTTP")
+			require.Contains(t, f.Reason,
+				"gave an answer that can not be read: it was cut off in its first lines, or breaks the rules of HTTP")
 		})
 	}
 }

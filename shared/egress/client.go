@@ -104,7 +104,8 @@ func (c *Client) Do(ctx context.Context, r destination.Request) (destination.Res
 
 func (c *Client) mail(ctx context.Context, m destination.Mail) (destination.Response, error) {
 	if c.options.Mailer == nil {
-		return destination.Response{}, &Failure{Mail, "this deployment sends no mail: ask its operator to configure a mail server"}
+		return destination.Response{}, &Failure{Mail,
+			"this deployment sends no mail: ask its operator to configure a mail server"}
 	}
 	answer, err := c.options.Mailer.Send(ctx, m)
 	if err != nil {

@@ -23,8 +23,8 @@ const (
 	maxApart = 1024
 )
 
-// Pings of HTTP/2 (RFC 9113, 6.7): a connection on which nothing came for pingAfter is asked whether it lives, and closed
-// when it does not say so within pingFor. Both together are shorter than destination.DefaultTimeout, so that a
+// Pings of HTTP/2 (RFC 9113, 6.7): a connection on which nothing came for pingAfter is asked whether it lives, and
+// closed when it does not say so within pingFor. Both together are shorter than destination.DefaultTimeout, so that a
 // request on a connection that a middlebox has forgotten is repeated on a new one before its time is up.
 const (
 	pingAfter = 4 * time.Second
@@ -91,9 +91,9 @@ func (c *Client) connections(at place) (*pool, error) {
 }
 
 // leave has later requests to a place go on new connections, because one on these got no answer in time: whatever
-// swallowed it (a firewall that forgot the connection, a backend that hangs) swallows the next one on them too. Requests
-// that are on the old connections now are not disturbed: an old connection ends by its pings or by being idle, and
-// after that the place needs no pool of its own any more.
+// swallowed it (a firewall that forgot the connection, a backend that hangs) swallows the next one on them too.
+// Requests that are on the old connections now are not disturbed: an old connection ends by its pings or by being idle,
+// and after that the place needs no pool of its own any more.
 func (c *Client) leave(at place, these *pool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,14 +120,16 @@ func (c *Client) leave(at place, these *pool) {
 // pool makes the connections of a setting.
 func (c *Client) pool(t destination.Transport) (*pool, error) {
 	// Skipping the verification is the administrator's own, documented choice (product facts, 2.11).
-	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.SkipVerify, NextProtos: []string{"h2", "http/1.1"}}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.SkipVerify,
+		NextProtos: []string{"h2", "http/1.1"}}
 	if t.CA != "" {
 		roots, err := x509.SystemCertPool()
 		if err != nil {
 			roots = x509.NewCertPool()
 		}
 		if !roots.AppendCertsFromPEM([]byte(t.CA)) {
-			return nil, &Failure{TLS, "the CA certificate of this integration can not be read: paste it again, in PEM form"}
+			return nil, &Failure{TLS,
+				"the CA certificate of this integration can not be read: paste it again, in PEM form"}
 		}
 		config.RootCAs = roots
 	}
@@ -137,7 +139,8 @@ func (c *Client) pool(t destination.Transport) (*pool, error) {
 			DialContext: d.plain, DialTLSContext: d.secure, ForceAttemptHTTP2: true,
 			MaxIdleConnsPerHost: idlePerHost, MaxIdleConns: idleInAll, IdleConnTimeout: idleFor,
 			MaxResponseHeaderBytes: maxHeaders, DisableCompression: true,
-			HTTP2: &http.HTTP2Config{SendPingTimeout: c.pingAfter, PingTimeout: c.pingFor, WriteByteTimeout: c.pingAfter + c.pingFor},
+			HTTP2: &http.HTTP2Config{SendPingTimeout: c.pingAfter, PingTimeout: c.pingFor,
+				WriteByteTimeout: c.pingAfter + c.pingFor},
 		}
 		if d.proxy != nil {
 			made.Proxy = d.proxy.usual

@@ -55,8 +55,8 @@ func (d *dialer) plain(ctx context.Context, _, address string) (net.Conn, error)
 	})
 }
 
-// secure is the http.Transport's DialTLSContext. TLS is part of the race: an address that takes the connection and never
-// answers is as dead as one that takes none.
+// secure is the http.Transport's DialTLSContext. TLS is part of the race: an address that takes the connection and
+// never answers is as dead as one that takes none.
 func (d *dialer) secure(ctx context.Context, _, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -196,7 +196,8 @@ func (d *dialer) first(
 
 // noRoute is the error of a family that this machine does not have.
 func noRoute(err error) bool {
-	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL)
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) ||
+		errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 func (d *dialer) resolve(ctx context.Context, host string) ([]netip.Addr, error) {

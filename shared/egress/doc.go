@@ -4,8 +4,8 @@
 // an administrator that names host and port at most, because the rest of an address can be a secret.
 //
 // Three faults of the way are no fault of a system, and are mended here instead of being counted. A dead address of a
-// name: the addresses are raced, TLS included (dialer.first). A connection that something on the way forgot: HTTP/2
-// is pinged, and after a request got no answer in time, later ones go on new connections (Client.leave). A used connection
+// name: the addresses are raced, TLS included (dialer.first). A connection that something on the way forgot: HTTP/2 is
+// pinged, and after a request got no answer in time, later ones go on new connections (Client.leave). A used connection
 // that the server had closed: the request is sent once more on a new one (exchange.lost).
 //
 // Through a proxy (Proxy) the proxy makes the last connection. The names are still resolved and checked here, and what

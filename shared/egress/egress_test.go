@@ -27,8 +27,11 @@ func TestPublic(t *testing.T) {
 	for address, public := range map[string]bool{
 		"8.8.8.8": true, "34.94.85.217": true, "2606:4700::1111": true,
 		"127.0.0.1": false, "10.1.2.3": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false,
-		"100.64.0.1": false, "0.0.0.0": false, "255.255.255.255": false, "224.0.0.1": false, "198.18.0.1": false, "203.0.113.7": false,
-		"::1": false, "::": false, "fe80::1": false, "fe80::1%eth0": false, "fc00::1": false, "fd00:ec2::254": false, "ff02::1": false,
+		"100.64.0.1": false, "0.0.0.0": false, "255.255.255.255": false, "224.0.0.1": false, "198.18.0.1": false,
+		"203.0.113.7": false,
+		"::1":         false, "::": false, "fe80::1": false, "fe80::1%eth0": false, "fc00::1": false,
+		"fd00:ec2::254":  false,
+		"ff02::1":        false,
 		"::ffff:8.8.8.8": false, "::ffff:127.0.0.1": false, "::127.0.0.1": false,
 		"64:ff9b::8.8.8.8": true, "64:ff9b::127.0.0.1": false, "64:ff9b::a9fe:a9fe": false,
 		"2002:7f00:1::1": false, "2002:808:808::1": true, "2001::1": false, "2001:db8::1": false, "fec0::1": false,
@@ -68,7 +71,8 @@ func TestCheckURL(t *testing.T) {
 }
 
 func FuzzCheckURL(f *testing.F) {
-	for _, s := range []string{"https://a.example/", "http://127.0.0.1", "https://[::1%25eth0]/", "https://0x7f.1/", "//x", "https:\\\\x"} {
+	for _, s := range []string{"https://a.example/", "http://127.0.0.1", "https://[::1%25eth0]/", "https://0x7f.1/",
+		"//x", "https:\\\\x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, address string) {
@@ -94,7 +98,8 @@ func server(t *testing.T, h http.HandlerFunc) (*httptest.Server, string) {
 }
 
 func post(address string) destination.Request {
-	return destination.Request{Method: "POST", URL: address + secret, Body: []byte(`{"a":1}`), Header: http.Header{"Content-Type": {"application/json"}}}
+	return destination.Request{Method: "POST", URL: address + secret, Body: []byte(`{"a":1}`),
+		Header: http.Header{"Content-Type": {"application/json"}}}
 }
 
 func failure(t *testing.T, err error) *egress.Failure {
@@ -108,7 +113,8 @@ func failure(t *testing.T, err error) *egress.Failure {
 func TestARequestArrivesAsItWasMade(t *testing.T) {
 	s, host := server(t, func(w http.ResponseWriter, q *http.Request) {
 		body, _ := io.ReadAll(q.Body)
-		w.Header().Set("X-Seen", q.Method+" "+q.URL.Path+" "+q.Header.Get("Content-Type")+" "+q.Header.Get("User-Agent")+" "+string(body))
+		w.Header().Set("X-Seen", q.Method+" "+q.URL.Path+" "+q.Header.Get("Content-Type")+" "+
+			q.Header.Get("User-Agent")+" "+string(body))
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = io.WriteString(w, "taken")
 	})
@@ -181,8 +187,11 @@ func TestFailuresAreToldApart(t *testing.T) {
 	closed := listener.Addr().String()
 	require.NoError(t, listener.Close())
 
-	c := egress.New(egress.Policy{Allow: []string{slowHost, goneHost, plainHost, closed, secure.Listener.Addr().String(), "nowhere.invalid"}},
-		egress.Options{Lookup: func(context.Context, string) ([]netip.Addr, error) { return nil, &net.DNSError{IsNotFound: true} }})
+	c := egress.New(egress.Policy{Allow: []string{slowHost, goneHost, plainHost, closed,
+		secure.Listener.Addr().String(), "nowhere.invalid"}},
+		egress.Options{Lookup: func(context.Context, string) ([]netip.Addr, error) {
+			return nil, &net.DNSError{IsNotFound: true}
+		}})
 	short := destination.Transport{Timeout: 100 * time.Millisecond}
 	for name, f := range map[string]struct {
 		address   string
@@ -190,14 +199,19 @@ func TestFailuresAreToldApart(t *testing.T) {
 		kind      egress.Kind
 		says      string
 	}{
-		"a refused connection":           {"http://" + closed, destination.Transport{}, egress.Refused, "nothing listens at " + closed},
-		"no answer in time":              {slow.URL, short, egress.Timeout, "gave no answer within 100ms"},
-		"a closed connection":            {gone.URL, destination.Transport{}, egress.Closed, "closed the connection"},
-		"a name that does not exist":     {"https://nowhere.invalid", destination.Transport{}, egress.DNS, "no such host"},
-		"an unknown authority":           {secure.URL, destination.Transport{}, egress.TLS, "give the CA certificate"},
-		"no TLS at the port":             {"https://" + plainHost, destination.Transport{}, egress.TLS, "does not speak TLS"},
-		"a CA certificate that is none":  {secure.URL, destination.Transport{CA: "garbage"}, egress.TLS, "can not be read"},
-		"an address that is not allowed": {"https://10.0.0.1", destination.Transport{}, egress.Forbidden, "not a public address"},
+		"a refused connection": {"http://" + closed, destination.Transport{}, egress.Refused,
+			"nothing listens at " + closed},
+		"no answer in time":   {slow.URL, short, egress.Timeout, "gave no answer within 100ms"},
+		"a closed connection": {gone.URL, destination.Transport{}, egress.Closed, "closed the connection"},
+		"a name that does not exist": {"https://nowhere.invalid", destination.Transport{}, egress.DNS,
+			"no such host"},
+		"an unknown authority": {secure.URL, destination.Transport{}, egress.TLS, "give the CA certificate"},
+		"no TLS at the port": {"https://" + plainHost, destination.Transport{}, egress.TLS,
+			"does not speak TLS"},
+		"a CA certificate that is none": {secure.URL, destination.Transport{CA: "garbage"}, egress.TLS,
+			"can not be read"},
+		"an address that is not allowed": {"https://10.0.0.1", destination.Transport{}, egress.Forbidden,
+			"not a public address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := post(f.address)
@@ -216,7 +230,8 @@ func TestATLSServerWithItsOwnCA(t *testing.T) {
 	defer s.Close()
 	c := egress.New(egress.Policy{Allow: []string{s.Listener.Addr().String()}}, egress.Options{})
 	for name, transport := range map[string]destination.Transport{
-		"its CA":          {CA: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))},
+		"its CA": {
+			CA: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))},
 		"no verification": {SkipVerify: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -237,7 +252,8 @@ func TestOldTLSIsRefused(t *testing.T) {
 	defer s.Close()
 	r := post(s.URL)
 	r.Transport.SkipVerify = true
-	_, err := egress.New(egress.Policy{Allow: []string{s.Listener.Addr().String()}}, egress.Options{}).Do(t.Context(), r)
+	_, err := egress.New(egress.Policy{Allow: []string{s.Listener.Addr().String()}}, egress.Options{}).Do(t.Context(),
+		r)
 	require.Equal(t, egress.TLS, failure(t, err).Kind)
 }
 
@@ -246,7 +262,8 @@ func TestANameThatLeadsInsideIsRefusedWhereItIsDialled(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { hits.Add(1) }))
 	defer s.Close()
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
-	for _, inside := range []string{"127.0.0.1", "::ffff:127.0.0.1", "::1", "169.254.169.254", "10.0.0.1", "fd00:ec2::254", "64:ff9b::7f00:1"} {
+	for _, inside := range []string{"127.0.0.1", "::ffff:127.0.0.1", "::1", "169.254.169.254", "10.0.0.1",
+		"fd00:ec2::254", "64:ff9b::7f00:1"} {
 		c := egress.New(egress.Policy{}, egress.Options{Lookup: func(context.Context, string) ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr(inside)}, nil
 		}})
@@ -282,7 +299,8 @@ func TestMail(t *testing.T) {
 	r := destination.Request{Mail: &destination.Mail{To: "a@example.com"}}
 	_, err := egress.New(egress.Policy{}, egress.Options{}).Do(t.Context(), r)
 	require.Equal(t, egress.Mail, failure(t, err).Kind)
-	_, err = egress.New(egress.Policy{}, egress.Options{Mailer: mailer{err: errors.New("the mail server could not be used")}}).Do(t.Context(), r)
+	_, err = egress.New(egress.Policy{},
+		egress.Options{Mailer: mailer{err: errors.New("the mail server could not be used")}}).Do(t.Context(), r)
 	require.Equal(t, "the mail server could not be used", failure(t, err).Reason)
 	said := destination.Response{Status: 550, Body: []byte("5.7.1 no"), Recipient: true}
 	a, err := egress.New(egress.Policy{}, egress.Options{Mailer: mailer{answer: said}}).Do(t.Context(), r)
@@ -290,7 +308,8 @@ func TestMail(t *testing.T) {
 	require.Equal(t, said, a)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	a, err = egress.New(egress.Policy{}, egress.Options{Mailer: mailer{answer: destination.Response{Status: egress.MailAccepted}}}).Do(ctx, r)
+	a, err = egress.New(egress.Policy{},
+		egress.Options{Mailer: mailer{answer: destination.Response{Status: egress.MailAccepted}}}).Do(ctx, r)
 	require.NoError(t, err)
 	require.Equal(t, 250, a.Status, "what was taken was taken, though nobody waits for it any more")
 }

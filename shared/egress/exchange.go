@@ -60,10 +60,10 @@ func (x *exchange) do(t *http.Transport) (destination.Response, error) {
 	return destination.Response{Status: answer.StatusCode, Header: answer.Header, Body: body, Broken: err != nil}, nil
 }
 
-// lost reports whether the request was lost with a connection that had served before and that the other side had closed,
-// or closed then: no byte of an answer came. It says nothing about the system, which closes connections that are idle as
-// it likes, and the request is sent once more, on a new connection (RFC 9112, 9.3.1 and 9.5). Such a repeat can be a second
-// delivery, as any retry can. A new connection that is closed without an answer is a failure.
+// lost reports whether the request was lost with a connection that had served before and that the other side had
+// closed, or closed then: no byte of an answer came. It says nothing about the system, which closes connections that
+// are idle as it likes, and the request is sent once more, on a new connection (RFC 9112, 9.3.1 and 9.5). Such a repeat
+// can be a second delivery, as any retry can. A new connection that is closed without an answer is a failure.
 func (x *exchange) lost(err error) bool {
 	return x.reused && !x.answered.Load() && x.ctx.Err() == nil && closed(err)
 }

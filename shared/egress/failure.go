@@ -65,11 +65,14 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 	case errors.As(err, &proxy):
 		return fail(ByProxy, "no connection to %s: %s", host, proxy.reason())
 	case errors.As(err, &late) && late.connected:
-		return fail(OpenTimeout, "%s took the connection and did not finish the TLS handshake within %s: check scheme and port", host, open)
+		return fail(OpenTimeout,
+			"%s took the connection and did not finish the TLS handshake within %s: check scheme and port", host, open)
 	case errors.As(err, &late):
 		return fail(OpenTimeout, "no connection to %s within %s: a firewall may drop our packets", host, open)
 	case errors.Is(err, errForbidden):
-		return fail(Forbidden, "%s leads to an address that is not public: private, loopback and link-local addresses are not allowed", host)
+		return fail(Forbidden,
+			"%s leads to an address that is not public: private, loopback and link-local addresses are not allowed",
+			host)
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fail(DNS, "no such host: the name of %s is not known to DNS: check the spelling", host)
 	case errors.As(err, &dns):
@@ -88,7 +91,9 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 	case closed(err):
 		return fail(Closed, "%s closed the connection without an answer", host)
 	case unreadable(err):
-		return fail(Protocol, "%s gave an answer that can not be read: it was cut off in its first lines, or breaks the rules of HTTP", host)
+		return fail(Protocol,
+			"%s gave an answer that can not be read: it was cut off in its first lines, or breaks the rules of HTTP",
+			host)
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server gave HTTP response"):
 		return fail(Protocol, "%s does not speak HTTP in the way that the address says: check scheme and port", host)
 	default:
@@ -99,14 +104,17 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 // errMalformed is a request that net/http does not take; its own text can quote the address.
 var errMalformed = errors.New("malformed request")
 
-// closed reports whether the other side, or HTTP/2's pings, closed the connection. net/http has no names for some of these.
+// closed reports whether the other side, or HTTP/2's pings, closed the connection. net/http has no names for some of
+// these.
 func closed(err error) bool {
-	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, net.ErrClosed} {
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED,
+		net.ErrClosed} {
 		if errors.Is(err, known) {
 			return true
 		}
 	}
-	for _, words := range []string{"server closed idle connection", "client connection lost", "http2: server sent GOAWAY", "http2: client conn"} {
+	for _, words := range []string{"server closed idle connection", "client connection lost",
+		"http2: server sent GOAWAY", "http2: client conn"} {
 		if strings.Contains(err.Error(), words) {
 			return true
 		}
@@ -114,14 +122,15 @@ func closed(err error) bool {
 	return false
 }
 
-// unreadable reports whether an answer began as HTTP and could not be read to the end of its header. net/http has no names
-// for these.
+// unreadable reports whether an answer began as HTTP and could not be read to the end of its header. net/http has no
+// names for these.
 func unreadable(err error) bool {
 	var protocol textproto.ProtocolError
 	if errors.As(err, &protocol) {
 		return true
 	}
-	for _, words := range []string{"malformed HTTP status code", "Content-Length", "transfer encoding", "response headers exceeded"} {
+	for _, words := range []string{"malformed HTTP status code", "Content-Length", "transfer encoding",
+		"response headers exceeded"} {
 		if strings.Contains(err.Error(), words) {
 			return true
 		}
@@ -132,7 +141,8 @@ func unreadable(err error) bool {
 func timedOut(err error) bool {
 	var n net.Error
 	// Canceled: by our own deadline, since the caller's context has not ended.
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &n) && n.Timeout()
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &n) && n.Timeout()
 }
 
 // certificate explains errors of TLS, "" for any other.
@@ -157,7 +167,8 @@ func certificate(err error) string {
 	case errors.As(err, &alert):
 		return "it broke off the TLS handshake (" + alert.Error() + ")"
 	case strings.Contains(err.Error(), "tls: "):
-		return "the TLS handshake failed: it may speak an old version (TLS 1.2 is the least), or ask for a client certificate"
+		return "the TLS handshake failed: it may speak an old version (TLS 1.2 is the least), or ask for a client " +
+			"certificate"
 	}
 	return ""
 }

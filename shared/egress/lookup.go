@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// resolutionDelay is how long the other family's addresses are waited for once one family's are there. RFC 8305, section
-// 3: a name server that never answers for AAAA must not stand before an A record that is there.
+// resolutionDelay is how long the other family's addresses are waited for once one family's are there. RFC 8305,
+// section 3: a name server that never answers for AAAA must not stand before an A record that is there.
 const resolutionDelay = 50 * time.Millisecond
 
 // lookup asks for both families at once. one is net.Resolver.LookupNetIP.

@@ -83,7 +83,8 @@ func checkHost(host string) error {
 	// A host whose last label is a number is an IPv4 address (WHATWG URL, "ends in a number checker").
 	last := name[strings.LastIndex(name, ".")+1:]
 	if isNumber(last) {
-		return errors.New("has an IP address for its host in a spelling of its own: write it as four decimal numbers with dots")
+		return errors.New(
+			"has an IP address for its host in a spelling of its own: write it as four decimal numbers with dots")
 	}
 	for _, p := range private {
 		if above, ok := strings.CutSuffix(name, p); ok && (above == "" || strings.HasSuffix(above, ".")) {
@@ -210,7 +211,8 @@ func Public(ip netip.Addr) bool {
 		return false
 	case sixTo.Contains(ip) && !Public(netip.AddrFrom4([4]byte(b[2:6]))):
 		return false
-	case b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe: // ISATAP, RFC 5214, 6.1: ::0:5efe:a.b.c.d or ::200:5efe:…
+	case b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe:
+		// ISATAP, RFC 5214, 6.1: ::0:5efe:a.b.c.d or ::200:5efe:…
 		return Public(last)
 	}
 	return true

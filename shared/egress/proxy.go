@@ -26,8 +26,8 @@ import (
 //
 // Mail does not go through it.
 type Proxy struct {
-	// Resolves has the proxy resolve the names of the systems. Then only names and IP addresses as written are checked: a
-	// name that leads inside is the proxy's to refuse.
+	// Resolves has the proxy resolve the names of the systems. Then only names and IP addresses as written are checked:
+	// a name that leads inside is the proxy's to refuse.
 	Resolves bool
 	// Direct names hosts (`host`, `host:port`, or `.domain` for all below it) that are reached without the proxy.
 	Direct []string
@@ -43,7 +43,8 @@ type Proxy struct {
 func ParseProxy(text string) (*Proxy, error) {
 	u, err := url.Parse(strings.TrimSpace(text))
 	if err != nil || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("must be an address such as http://user:password@proxy.example.com:3128; write % and special characters of the password as %25 and so on")
+		return nil, errors.New("must be an address such as http://user:password@proxy.example.com:3128; write % and " +
+			"special characters of the password as %25 and so on")
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("must begin with http:// or https://: no other kind of proxy is supported")
@@ -70,8 +71,8 @@ func (p *Proxy) For(q *http.Request) (*url.URL, error) {
 	return p.url(), nil
 }
 
-// usual is the Proxy function for http addresses, whose connections to the proxy dialer.plain makes: TLS, where the proxy
-// wants it, is done there.
+// usual is the Proxy function for http addresses, whose connections to the proxy dialer.plain makes: TLS, where the
+// proxy wants it, is done there.
 func (p *Proxy) usual(q *http.Request) (*url.URL, error) {
 	if q.URL.Scheme != "http" || !p.leadsTo(hostPort(q.URL)) {
 		return nil, nil
@@ -100,7 +101,8 @@ func (p *Proxy) leadsTo(address string) bool {
 	}
 	for _, d := range p.Direct {
 		d = strings.ToLower(d)
-		if h := strings.ToLower(host); h == d || strings.ToLower(address) == d || strings.HasPrefix(d, ".") && strings.HasSuffix(h, d) {
+		if h := strings.ToLower(host); h == d || strings.ToLower(address) == d || strings.HasPrefix(d, ".") &&
+			strings.HasSuffix(h, d) {
 			return false
 		}
 	}
@@ -125,19 +127,23 @@ func (e *proxyError) Error() string {
 func (e *proxyError) reason() string {
 	switch said := destination.StatusText(e.status); {
 	case e.status == http.StatusProxyAuthRequired:
-		return "the proxy of this deployment (" + e.proxy + ") does not accept our user and password (" + said + "): tell the deployment's operator"
+		return "the proxy of this deployment (" + e.proxy + ") does not accept our user and password (" + said +
+			"): tell the deployment's operator"
 	case e.status >= 500:
 		return "the proxy of this deployment (" + e.proxy + ") could not reach it (" + said + ")"
 	case e.status != 0:
-		return "the proxy of this deployment (" + e.proxy + ") does not lead there (" + said + "): ask the deployment's operator to admit it"
+		return "the proxy of this deployment (" + e.proxy + ") does not lead there (" + said +
+			"): ask the deployment's operator to admit it"
 	default:
-		return "the proxy of this deployment (" + e.proxy + ") can not be reached, or is none: tell the deployment's operator"
+		return "the proxy of this deployment (" + e.proxy +
+			") can not be reached, or is none: tell the deployment's operator"
 	}
 }
 
 func (e *proxyError) Unwrap() error { return e.cause }
 
-// dial connects to the proxy itself, which may be private: the operator names it. The standard dialer races its addresses.
+// dial connects to the proxy itself, which may be private: the operator names it. The standard dialer races its
+// addresses.
 func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.address)
 	if err != nil {
@@ -176,7 +182,8 @@ func (p *Proxy) ask(conn net.Conn, to string) error {
 	q := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: to}, Host: to, Header: http.Header{}}
 	if p.user != nil {
 		password, _ := p.user.Password()
-		q.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(p.user.Username()+":"+password)))
+		q.Header.Set("Proxy-Authorization", "Basic "+
+			base64.StdEncoding.EncodeToString([]byte(p.user.Username()+":"+password)))
 	}
 	if err := q.Write(conn); err != nil {
 		return &proxyError{proxy: p.address, cause: err}

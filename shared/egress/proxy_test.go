@@ -24,7 +24,8 @@ import (
 	"tocsin/shared/egress"
 )
 
-// realProxy is a proxy that others use, with a password, which notes what it is asked for and leads everything to one server.
+// realProxy is a proxy that others use, with a password, which notes what it is asked for and leads everything to one
+// server.
 type realProxy struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -88,7 +89,8 @@ func public(context.Context, string) ([]netip.Addr, error) {
 
 func TestH26RequestsGoThroughTheProxy(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		_, _ = fmt.Fprint(w, q.Proto, " ", q.Host, " ", q.TLS != nil && q.TLS.ServerName != "", " ", q.Header.Get("Proxy-Authorization"))
+		_, _ = fmt.Fprint(w, q.Proto, " ", q.Host, " ", q.TLS != nil && q.TLS.ServerName != "", " ",
+			q.Header.Get("Proxy-Authorization"))
 	}))
 	s.EnableHTTP2 = true
 	s.StartTLS()
@@ -103,7 +105,8 @@ func TestH26RequestsGoThroughTheProxy(t *testing.T) {
 	for range 3 {
 		a, err := c.Do(t.Context(), q)
 		require.NoError(t, err)
-		require.Equal(t, "HTTP/2.0 hooks.example.com true ", string(a.Body), "the name in TLS and Host, no password of the proxy")
+		require.Equal(t, "HTTP/2.0 hooks.example.com true ", string(a.Body),
+			"the name in TLS and Host, no password of the proxy")
 	}
 	require.Equal(t, []string{"CONNECT 8.8.8.8:443"}, proxy.asked, "one tunnel, to the address that was checked")
 
@@ -111,9 +114,10 @@ func TestH26RequestsGoThroughTheProxy(t *testing.T) {
 		p.Resolves = true
 		defer func() { p.Resolves = false }()
 		proxy.asked = nil
-		c := egress.New(egress.Policy{}, egress.Options{Proxy: p, Lookup: func(context.Context, string) ([]netip.Addr, error) {
-			return nil, fmt.Errorf("nothing is looked up here")
-		}})
+		c := egress.New(egress.Policy{}, egress.Options{Proxy: p,
+			Lookup: func(context.Context, string) ([]netip.Addr, error) {
+				return nil, fmt.Errorf("nothing is looked up here")
+			}})
 		_, err := c.Do(t.Context(), q)
 		require.NoError(t, err)
 		require.Equal(t, []string{"CONNECT hooks.example.com:443"}, proxy.asked)
@@ -122,9 +126,10 @@ func TestH26RequestsGoThroughTheProxy(t *testing.T) {
 	})
 	t.Run("a name that leads inside", func(t *testing.T) {
 		proxy.asked = nil
-		c := egress.New(egress.Policy{}, egress.Options{Proxy: p, Lookup: func(context.Context, string) ([]netip.Addr, error) {
-			return []netip.Addr{netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("::ffff:0:7f00:1")}, nil
-		}})
+		c := egress.New(egress.Policy{}, egress.Options{Proxy: p,
+			Lookup: func(context.Context, string) ([]netip.Addr, error) {
+				return []netip.Addr{netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("::ffff:0:7f00:1")}, nil
+			}})
 		_, err := c.Do(t.Context(), q)
 		require.Equal(t, egress.Forbidden, failure(t, err).Kind)
 		require.Empty(t, proxy.asked)
@@ -205,16 +210,24 @@ func TestH26WhatAProxyDoesWrong(t *testing.T) {
 		kind egress.Kind
 		says string
 	}{
-		"it refuses the password":          {wrong, egress.ByProxy, "does not accept our user and password (407"},
-		"it does not lead there":           {answering("HTTP/1.1 403 Forbidden\r\n\r\n"), egress.ByProxy, "does not lead there (403 Forbidden): ask the deployment's operator"},
-		"it can not reach the system":      {answering("HTTP/1.1 502 Bad Gateway\r\n\r\n"), egress.ByProxy, "could not reach it (502 Bad Gateway)"},
-		"it is no proxy":                   {answering("SSH-2.0-OpenSSH_9.9\r\n"), egress.ByProxy, "can not be reached, or is none"},
-		"its answer has no end":            {answering("HTTP/1.1 200 OK\r\n" + string(bytes.Repeat([]byte("X-Header: value\r\n"), 10000))), egress.ByProxy, "can not be reached, or is none"},
-		"it speaks in the tunnel first":    {answering("HTTP/1.1 200 OK\r\n\r\nhello"), egress.ByProxy, "can not be reached, or is none"},
-		"it does not answer":               {answering(""), egress.OpenTimeout, "no connection to hooks.example.com within"},
+		"it refuses the password": {wrong, egress.ByProxy, "does not accept our user and password (407"},
+		"it does not lead there": {answering("HTTP/1.1 403 Forbidden\r\n\r\n"), egress.ByProxy,
+			"does not lead there (403 Forbidden): ask the deployment's operator"},
+		"it can not reach the system": {answering("HTTP/1.1 502 Bad Gateway\r\n\r\n"), egress.ByProxy,
+			"could not reach it (502 Bad Gateway)"},
+		"it is no proxy": {answering("SSH-2.0-OpenSSH_9.9\r\n"), egress.ByProxy,
+			"can not be reached, or is none"},
+		"its answer has no end": {answering("HTTP/1.1 200 OK\r\n" +
+			string(bytes.Repeat([]byte("X-Header: value\r\n"), 10000))), egress.ByProxy, "can not be reached, or is " +
+			"none"},
+		"it speaks in the tunnel first": {answering("HTTP/1.1 200 OK\r\n\r\nhello"), egress.ByProxy,
+			"can not be reached, or is none"},
+		"it does not answer": {answering(""), egress.OpenTimeout,
+			"no connection to hooks.example.com within"},
 		"nothing listens":                  {closed, egress.ByProxy, "can not be reached, or is none"},
 		"its certificate is of an unknown": {private, egress.ByProxy, "can not be reached, or is none"},
-		"the tunnel leads nowhere":         {answering("HTTP/1.1 200 OK\r\n\r\n"), egress.Closed, "closed the connection"},
+		"the tunnel leads nowhere": {answering("HTTP/1.1 200 OK\r\n\r\n"), egress.Closed,
+			"closed the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := egress.ParseProxy(f.at.String())
@@ -233,21 +246,25 @@ func TestH26WhatAProxyDoesWrong(t *testing.T) {
 
 func TestH26AProxysAddressIsReadAndItsPasswordShownNowhere(t *testing.T) {
 	for text, want := range map[string]string{
-		"http://proxy.corp:3128": "proxy.corp:3128", "https://proxy.corp": "proxy.corp:443", "http://u:p4ssw0rd@proxy.corp/": "proxy.corp:80", "http://[::1]:3128": "[::1]:3128",
+		"http://proxy.corp:3128": "proxy.corp:3128", "https://proxy.corp": "proxy.corp:443",
+		"http://u:p4ssw0rd@proxy.corp/": "proxy.corp:80", "http://[::1]:3128": "[::1]:3128",
 		" http://u:p%40ss@10.0.0.1:8080 ": "10.0.0.1:8080",
 	} {
 		p, err := egress.ParseProxy(text)
 		require.NoError(t, err, text)
 		var logged bytes.Buffer
 		slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "proxy", p)
-		for _, shown := range []string{p.String(), fmt.Sprintf("%v", p), fmt.Sprintf("%+v", p), fmt.Sprintf("%#v", p), fmt.Sprint(egress.Options{Proxy: p}), logged.String()} {
+		for _, shown := range []string{p.String(), fmt.Sprintf("%v", p), fmt.Sprintf("%+v", p), fmt.Sprintf("%#v", p),
+			fmt.Sprint(egress.Options{Proxy: p}), logged.String()} {
 			require.NotContains(t, shown, "p4ssw0rd")
 			require.NotContains(t, shown, "p%40ss")
 			require.NotContains(t, shown, "p@ss")
 		}
 		require.Equal(t, want, p.String())
 	}
-	for _, text := range []string{"", "proxy.corp:3128", "socks5://u:p4ssw0rd@proxy.corp", "http://u:p4ssw0rd@", "http://u:p4ss w0rd@proxy.corp", "http://u:p4ssw0rd@proxy.corp/path", "http://u:p4ssw0rd@proxy.corp:port", "http://u:p4ssw0rd%zz@proxy.corp", "u:p4ssw0rd@proxy.corp"} {
+	for _, text := range []string{"", "proxy.corp:3128", "socks5://u:p4ssw0rd@proxy.corp", "http://u:p4ssw0rd@",
+		"http://u:p4ss w0rd@proxy.corp", "http://u:p4ssw0rd@proxy.corp/path", "http://u:p4ssw0rd@proxy.corp:port",
+		"http://u:p4ssw0rd%zz@proxy.corp", "u:p4ssw0rd@proxy.corp"} {
 		_, err := egress.ParseProxy(text)
 		require.Error(t, err, text)
 		require.NotContains(t, err.Error(), "p4ss")
@@ -261,7 +278,8 @@ func TestH26TheHostsThatAProxyIsNotFor(t *testing.T) {
 	require.NoError(t, err)
 	p.Direct = []string{"Collector.corp", ".internal.corp", "10.0.0.1:9000"}
 	for address, through := range map[string]bool{
-		"https://collector.corp/x": false, "http://COLLECTOR.corp:1/": false, "https://a.internal.corp/": false, "https://internal.corp/": true, "https://10.0.0.1:9000/": false,
+		"https://collector.corp/x": false, "http://COLLECTOR.corp:1/": false, "https://a.internal.corp/": false,
+		"https://internal.corp/": true, "https://10.0.0.1:9000/": false,
 		"https://10.0.0.1/": true, "https://xinternal.corp/": true, "https://hooks.example.com/": true,
 	} {
 		q, err := http.NewRequest(http.MethodPost, address, nil)

@@ -26,8 +26,8 @@ func (e end) Close() error {
 	return nil
 }
 
-// door is how one address behaves: it takes the connection after `takes` (never, if 0), then TLS is done after `secures`
-// (never, if 0); or it fails after `takes`.
+// door is how one address behaves: it takes the connection after `takes` (never, if 0), then TLS is done after
+// `secures` (never, if 0); or it fails after `takes`.
 type door struct {
 	takes, secures time.Duration
 	fails          error
@@ -56,22 +56,35 @@ func TestH6ADeadAddressHidesNoLiveOne(t *testing.T) {
 		tried int64
 		err   string
 	}{
-		"one good address":                        {many(near, 1), 10 * time.Second, 30 * time.Millisecond, 1, ""},
-		"the first is black-holed":                {[]door{hole, near}, 10 * time.Second, 280 * time.Millisecond, 2, ""},
-		"the first refuses: the next at once":     {[]door{refuses, near}, 10 * time.Second, 31 * time.Millisecond, 2, ""},
-		"eight dead and one good":                 {many(hole, 8, near), 10 * time.Second, 2100 * time.Millisecond, 9, ""},
-		"eight dead, one good, a second":          {many(hole, 8, near), time.Second, 850 * time.Millisecond, 9, ""},
-		"fifteen that refuse and one good":        {many(refuses, 15, near), 10 * time.Second, 50 * time.Millisecond, 16, ""},
-		"the first takes and never does TLS":      {[]door{mute, near}, 10 * time.Second, 2050 * time.Millisecond, 2, ""},
-		"the same within a second":                {[]door{mute, near}, time.Second, 400 * time.Millisecond, 2, ""},
-		"fifteen never do TLS and one is good":    {many(mute, 15, near), 10 * time.Second, 9500 * time.Millisecond, 16, ""},
-		"a far system is connected to once":       {many(far, 4), 10 * time.Second, 600 * time.Millisecond, 1, ""},
-		"a good one wins over a slow first one":   {[]door{{takes: 3 * time.Second, secures: time.Second}, near}, 10 * time.Second, 280 * time.Millisecond, 2, ""},
-		"all are black-holed":                     {many(hole, 3), time.Second, time.Second, 3, "no connection in time"},
-		"all never do TLS":                        {many(mute, 3), time.Second, time.Second, 3, "no connection in time"},
-		"all refuse":                              {many(refuses, 3), 10 * time.Second, 3 * time.Millisecond, 3, "connection refused"},
-		"no way to one family, the other refuses": {[]door{{takes: time.Microsecond, fails: syscall.ENETUNREACH}, refuses}, time.Second, 2 * time.Millisecond, 2, "connection refused"},
-		"one refuses and one is black-holed":      {[]door{refuses, hole}, time.Second, time.Second, 2, "no connection in time"},
+		"one good address": {many(near, 1), 10 * time.Second, 30 * time.Millisecond, 1, ""},
+		"the first is black-holed": {[]door{hole, near}, 10 * time.Second, 280 * time.Millisecond, 2,
+			""},
+		"the first refuses: the next at once": {[]door{refuses, near}, 10 * time.Second, 31 * time.Millisecond, 2,
+			""},
+		"eight dead and one good": {many(hole, 8, near), 10 * time.Second, 2100 * time.Millisecond, 9,
+			""},
+		"eight dead, one good, a second": {many(hole, 8, near), time.Second, 850 * time.Millisecond, 9, ""},
+		"fifteen that refuse and one good": {many(refuses, 15, near), 10 * time.Second, 50 * time.Millisecond,
+			16, ""},
+		"the first takes and never does TLS": {[]door{mute, near}, 10 * time.Second, 2050 * time.Millisecond, 2,
+			""},
+		"the same within a second": {[]door{mute, near}, time.Second, 400 * time.Millisecond, 2, ""},
+		"fifteen never do TLS and one is good": {many(mute, 15, near), 10 * time.Second, 9500 * time.Millisecond, 16,
+			""},
+		"a far system is connected to once": {many(far, 4), 10 * time.Second, 600 * time.Millisecond, 1, ""},
+		"a good one wins over a slow first one": {[]door{{takes: 3 * time.Second, secures: time.Second}, near},
+			10 * time.Second, 280 * time.Millisecond, 2, ""},
+		"all are black-holed": {many(hole, 3), time.Second, time.Second, 3,
+			"no connection in time"},
+		"all never do TLS": {many(mute, 3), time.Second, time.Second, 3,
+			"no connection in time"},
+		"all refuse": {many(refuses, 3), 10 * time.Second, 3 * time.Millisecond, 3,
+			"connection refused"},
+		"no way to one family, the other refuses": {
+			[]door{{takes: time.Microsecond, fails: syscall.ENETUNREACH}, refuses}, time.Second, 2 * time.Millisecond,
+			2, "connection refused"},
+		"one refuses and one is black-holed": {[]door{refuses, hole}, time.Second, time.Second, 2,
+			"no connection in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -84,7 +97,8 @@ func TestH6ADeadAddressHidesNoLiveOne(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), f.open)
 				defer cancel()
 				begun := time.Now()
-				conn, err := d.first(ctx, ways, func(ctx context.Context, way string, connected func()) (net.Conn, error) {
+				conn, err := d.first(ctx, ways, func(ctx context.Context, way string, connected func()) (net.Conn,
+					error) {
 					tried.Add(1)
 					var at int
 					_, _ = fmt.Sscan(way, &at)
@@ -123,7 +137,8 @@ func TestH6ADeadAddressHidesNoLiveOne(t *testing.T) {
 					require.ErrorContains(t, err, f.err)
 				}
 				synctest.Wait()
-				require.Zero(t, open.Load(), "a connection that lost is closed") // and synctest fails when a goroutine stays
+				// and synctest fails when a goroutine stays
+				require.Zero(t, open.Load(), "a connection that lost is closed")
 			})
 		})
 	}
@@ -134,11 +149,12 @@ func TestH6AConnectionThatComesTooLateIsClosed(t *testing.T) {
 		var open atomic.Int64
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := (&dialer{open: time.Second}).first(ctx, []string{"a", "b"}, func(context.Context, string, func()) (net.Conn, error) {
-			time.Sleep(5 * time.Second) // deaf to its context
-			open.Add(1)
-			return end{open: &open}, nil
-		})
+		_, err := (&dialer{open: time.Second}).first(ctx, []string{"a", "b"},
+			func(context.Context, string, func()) (net.Conn, error) {
+				time.Sleep(5 * time.Second) // deaf to its context
+				open.Add(1)
+				return end{open: &open}, nil
+			})
 		require.Error(t, err)
 		time.Sleep(10 * time.Second)
 		require.Zero(t, open.Load())
@@ -189,9 +205,10 @@ func TestH6EachSocketRefusesWhatIsForbidden(t *testing.T) {
 	d := &dialer{open: time.Second}
 	_, err = d.direct(t.Context(), "a.example:443", l.Addr().String())
 	require.ErrorIs(t, err, errForbidden)
-	_, err = d.first(t.Context(), []string{l.Addr().String(), l.Addr().String()}, func(ctx context.Context, way string, _ func()) (net.Conn, error) {
-		return d.direct(ctx, "a.example:443", way)
-	})
+	_, err = d.first(t.Context(), []string{l.Addr().String(), l.Addr().String()},
+		func(ctx context.Context, way string, _ func()) (net.Conn, error) {
+			return d.direct(ctx, "a.example:443", way)
+		})
 	require.ErrorIs(t, err, errForbidden)
 }
 

@@ -58,7 +58,8 @@ func TestS11WhatTheRegistriesCallNotReachableIsRefused(t *testing.T) {
 }
 
 func TestS11AnAddressThatHoldsAnotherIsJudgedByIt(t *testing.T) {
-	inside := []string{"127.0.0.1", "10.1.2.3", "169.254.169.254", "172.31.0.1", "192.168.1.1", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255"}
+	inside := []string{"127.0.0.1", "10.1.2.3", "169.254.169.254", "172.31.0.1", "192.168.1.1", "100.64.0.1", "0.0.0.0",
+		"224.0.0.1", "255.255.255.255"}
 	embed := func(prefix string, at int, ip string) netip.Addr {
 		b, four := netip.MustParseAddr(prefix).As16(), netip.MustParseAddr(ip).As4()
 		copy(b[at:], four[:])
@@ -96,29 +97,42 @@ func TestS11AnAddressThatHoldsAnotherIsJudgedByIt(t *testing.T) {
 
 func TestS11HostsInOddSpellings(t *testing.T) {
 	for _, host := range []string{
-		"127.0.0.1", "127.1", "127.0.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1", "0x7f.0x0.0x0.0x1", "127.0.0.01", "0",
-		"127.0.0.1.", "127.1.", "2130706433.", "localhost", "LOCALHOST", "LocalHost.", "a.localhost", "localhost.localdomain", "printer.local",
+		"127.0.0.1", "127.1", "127.0.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1",
+		"0x7f.0x0.0x0.0x1", "127.0.0.01", "0",
+		"127.0.0.1.", "127.1.", "2130706433.", "localhost", "LOCALHOST", "LocalHost.", "a.localhost",
+		"localhost.localdomain", "printer.local",
 		"metadata.google.internal", "METADATA.GOOGLE.INTERNAL.", "router.home.arpa", "metadata", "intranet", "1e100",
-		"１２７.０.０.１", "127。0。0。1", "１２７｡０｡０｡１", "①②⑦.0.0.1", "ｌｏｃａｌｈｏｓｔ", "metadata。google。internal", "loc\u00adalhost", "ⓛocalhost",
-		"%31%32%37.0.0.1", "127.0.0.1%00.example.com", "%EF%BC%91%EF%BC%92%EF%BC%97.0.0.1", "loc%61lhost", "127%2e0%2e0%2e1",
-		"[::1]", "[::]", "[::ffff:7f00:1]", "[::ffff:127.0.0.1]", "[::ffff:0:7f00:1]", "[::ffff:0:127.0.0.1]", "[0:0:0:0:0:ffff:a9fe:a9fe]", "[::FFFF:A9FE:A9FE]",
-		"[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]", "[fe80::1%25eth0]", "[2606:4700::1111%25eth0]", "[::1%25lo]", "[fd00:ec2::254]",
-		"[::ffff:8.8.8.8]", "[v1.127]", "[127.0.0.1]", "a..example.com", ".example.com", "example.com..", "..", ".", "-a.example.com", "a b.example.com",
-		"example.com\\@127.0.0.1", "example.com\t", "ex\nample.com", "exa<mple.com", "a." + strings.Repeat("b", 64) + ".example.com",
-		strings.Repeat("a.", 150) + "example.com", "xn--.example.com", "user@example.com", "user:pass@example.com", "@example.com",
+		"１２７.０.０.１", "127。0。0。1", "１２７｡０｡０｡１", "①②⑦.0.0.1", "ｌｏｃａｌｈｏｓｔ", "metadata。google。internal", "loc\u00adalhost",
+		"ⓛocalhost",
+		"%31%32%37.0.0.1", "127.0.0.1%00.example.com", "%EF%BC%91%EF%BC%92%EF%BC%97.0.0.1", "loc%61lhost",
+		"127%2e0%2e0%2e1",
+		"[::1]", "[::]", "[::ffff:7f00:1]", "[::ffff:127.0.0.1]", "[::ffff:0:7f00:1]", "[::ffff:0:127.0.0.1]",
+		"[0:0:0:0:0:ffff:a9fe:a9fe]", "[::FFFF:A9FE:A9FE]",
+		"[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]", "[fe80::1%25eth0]", "[2606:4700::1111%25eth0]",
+		"[::1%25lo]", "[fd00:ec2::254]",
+		"[::ffff:8.8.8.8]", "[v1.127]", "[127.0.0.1]", "a..example.com", ".example.com", "example.com..", "..", ".",
+		"-a.example.com", "a b.example.com",
+		"example.com\\@127.0.0.1", "example.com\t", "ex\nample.com", "exa<mple.com", "a." + strings.Repeat("b", 64) +
+			".example.com",
+		strings.Repeat("a.", 150) + "example.com", "xn--.example.com", "user@example.com", "user:pass@example.com",
+		"@example.com",
 	} {
 		require.Error(t, egress.Policy{}.CheckURL("https://"+host+"/"), host)
 		require.Error(t, egress.Policy{}.CheckURL("https://"+host+":8443/x"), host)
 	}
 	for _, address := range []string{
-		"https://example.com:0/", "https://example.com:65536/", "https://example.com:99999999999/", "https://example.com:x/", "https:example.com", "https:///x",
-		"https:/example.com", "//example.com/", "HTTP://example.com/", "javascript://example.com/", "https://example.com/#x", " https://example.com", "https://example.com/\x7f",
+		"https://example.com:0/", "https://example.com:65536/", "https://example.com:99999999999/",
+		"https://example.com:x/", "https:example.com", "https:///x",
+		"https:/example.com", "//example.com/", "HTTP://example.com/", "javascript://example.com/",
+		"https://example.com/#x", " https://example.com", "https://example.com/\x7f",
 	} {
 		require.Error(t, egress.Policy{}.CheckURL(address), address)
 	}
 	for _, address := range []string{
-		"https://example.com/", "HTTPS://EXAMPLE.COM/", "https://example.com./x", "https://my_host.example.com/", "https://xn--bcher-kva.example/", "https://bücher.example/",
-		"https://8.8.8.8/", "https://8.8.8.8.:8443/", "https://[2606:4700::1111]/", "https://a-1.b2.c3.example.com:65535/?q=a@b", "https://1.1.1.1.example.com/", "https://example.com:/",
+		"https://example.com/", "HTTPS://EXAMPLE.COM/", "https://example.com./x", "https://my_host.example.com/",
+		"https://xn--bcher-kva.example/", "https://bücher.example/",
+		"https://8.8.8.8/", "https://8.8.8.8.:8443/", "https://[2606:4700::1111]/",
+		"https://a-1.b2.c3.example.com:65535/?q=a@b", "https://1.1.1.1.example.com/", "https://example.com:/",
 		"https://localhost.example.com/", "https://日本.example/", "https://local.example.com/",
 	} {
 		require.NoError(t, egress.Policy{}.CheckURL(address), address)

@@ -305,14 +305,19 @@ func TestH8AUsedConnectionThatTheServerClosesIsNoFailedRequest(t *testing.T) {
 		later  func(conn net.Conn, from *bufio.Reader)
 		body   int
 	}{
-		"by FIN, the request read":       {nil, func(_ net.Conn, from *bufio.Reader) { drain(from) }, 10},
-		"by RST":                         {nil, func(conn net.Conn, from *bufio.Reader) { drain(from); reset(conn) }, 10},
-		"with the request unread":        {nil, func(net.Conn, *bufio.Reader) {}, 10},
-		"in the middle of a large body":  {nil, func(conn net.Conn, from *bufio.Reader) { _, _ = from.Discard(2000) }, 8 << 20},
-		"by TLS's close_notify":          {secure, func(_ net.Conn, from *bufio.Reader) { drain(from) }, 10},
-		"by FIN under TLS":               {secure, func(conn net.Conn, from *bufio.Reader) { drain(from); conn.(*tls.Conn).NetConn().Close() }, 10},
-		"after a while, the answer due":  {nil, func(_ net.Conn, from *bufio.Reader) { drain(from); time.Sleep(50 * time.Millisecond) }, 10},
-		"a large body that a RST breaks": {nil, func(conn net.Conn, from *bufio.Reader) { _, _ = from.Discard(2000); reset(conn) }, 8 << 20},
+		"by FIN, the request read": {nil, func(_ net.Conn, from *bufio.Reader) { drain(from) }, 10},
+		"by RST": {nil, func(conn net.Conn, from *bufio.Reader) { drain(from); reset(conn) },
+			10},
+		"with the request unread": {nil, func(net.Conn, *bufio.Reader) {}, 10},
+		"in the middle of a large body": {nil, func(conn net.Conn, from *bufio.Reader) { _, _ = from.Discard(2000) },
+			8 << 20},
+		"by TLS's close_notify": {secure, func(_ net.Conn, from *bufio.Reader) { drain(from) }, 10},
+		"by FIN under TLS": {secure,
+			func(conn net.Conn, from *bufio.Reader) { drain(from); conn.(*tls.Conn).NetConn().Close() }, 10},
+		"after a while, the answer due": {nil,
+			func(_ net.Conn, from *bufio.Reader) { drain(from); time.Sleep(50 * time.Millisecond) }, 10},
+		"a large body that a RST breaks": {nil,
+			func(conn net.Conn, from *bufio.Reader) { _, _ = from.Discard(2000); reset(conn) }, 8 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newCloser(t, f.secure, f.later)
@@ -444,7 +449,8 @@ func TestConnectionsAndGoroutinesEnd(t *testing.T) {
 		_, _ = c.Do(t.Context(), q) // every second one fails at the certificate
 	}
 	c.CloseIdle()
-	require.Eventually(t, func() bool { return open.Load() == 0 && runtime.NumGoroutine() <= before+2 }, 5*time.Second, 10*time.Millisecond,
+	require.Eventually(t, func() bool { return open.Load() == 0 && runtime.NumGoroutine() <= before+2 }, 5*time.Second,
+		10*time.Millisecond,
 		fmt.Sprint(open.Load(), " open connections"))
 }
 

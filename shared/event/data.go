@@ -194,7 +194,8 @@ type IssueData struct {
 
 func (d IssueData) check() error {
 	if _, ok := issueTypes[d.Issue.Risk]; !ok {
-		return invalid("data.security_issue.risk", "must be Critical, High, Medium, Low or Info, is %q", clip(d.Issue.Risk))
+		return invalid("data.security_issue.risk", "must be Critical, High, Medium, Low or Info, is %q",
+			clip(d.Issue.Risk))
 	}
 	return nil
 }
@@ -256,10 +257,10 @@ type IntegrationData struct {
 	By     *Person `json:"by,omitempty"`
 	// Answer is what its system said last, in words; of the kinds that tell how an integration does.
 	Answer string `json:"last_answer,omitempty"`
-	// Since is when it began to fail (RFC 3339), Waiting the number of deliveries that wait for it; WaitingMore says that
-	// there are more. NotSent is the number of those that are dead and can be replayed; at IntegrationBroken it holds what
-	// waited. Missed is the number of events that came while it was disabled and can be recovered. A number is a floor where
-	// its More says so.
+	// Since is when it began to fail (RFC 3339), Waiting the number of deliveries that wait for it; WaitingMore says
+	// that there are more. NotSent is the number of those that are dead and can be replayed; at IntegrationBroken it
+	// holds what waited. Missed is the number of events that came while it was disabled and can be recovered. A number
+	// is a floor where its More says so.
 	Since       string `json:"failing_since,omitempty"`
 	Waiting     *int   `json:"waiting,omitempty"`
 	WaitingMore bool   `json:"waiting_more,omitempty"`

@@ -84,7 +84,8 @@ func Parse(detailType string, raw []byte) (Event, error) {
 func Decode(detailType string, raw []byte) (Event, error) {
 	var d detail
 	err := json.Unmarshal(raw, &d)
-	e := Event{ID: d.ID, Tenant: d.Tenant, ClientName: d.ClientName, Kind: Kind(detailType), Time: d.Time.UTC(), Data: d.Data}
+	e := Event{ID: d.ID, Tenant: d.Tenant, ClientName: d.ClientName, Kind: Kind(detailType), Time: d.Time.UTC(),
+		Data: d.Data}
 	switch {
 	case err != nil:
 		return e, decodeError("", err)
@@ -98,7 +99,8 @@ func Decode(detailType string, raw []byte) (Event, error) {
 }
 
 // members of the envelope, as detail names them.
-var members = [][]byte{[]byte("version"), []byte("id"), []byte("tenant"), []byte("client_name"), []byte("time"), []byte("data")}
+var members = [][]byte{[]byte("version"), []byte("id"), []byte("tenant"), []byte("client_name"), []byte("time"),
+	[]byte("data")}
 
 // unknownMember finds a member of a valid JSON object that the envelope does not have. It is on the way of every
 // event: a json.Decoder that disallows unknown members costs more than the rest of the fan-out.
@@ -136,7 +138,8 @@ func (e Event) Encode() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(detail{Version: Version, ID: e.ID, Tenant: e.Tenant, ClientName: e.ClientName, Time: Timestamp{e.Time}, Data: e.Data}); err != nil {
+	if err := enc.Encode(detail{Version: Version, ID: e.ID, Tenant: e.Tenant, ClientName: e.ClientName,
+		Time: Timestamp{e.Time}, Data: e.Data}); err != nil {
 		return nil, err
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), nil

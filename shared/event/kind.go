@@ -15,7 +15,8 @@ const (
 	SecurityIssue Kind = "security_issue"
 
 	// NewAttack and NewIncident are recorded for reports and sent to nobody (facts, 1.5: no subscription asks for
-	// them). Named after NewHits: the facts are silent. An upstream that sends hits alone has its attacks made of those.
+	// them). Named after NewHits: the facts are silent. An upstream that sends hits alone has its attacks made of
+	// those.
 	NewAttack   Kind = "new_attack"
 	NewIncident Kind = "new_incident"
 
@@ -34,8 +35,8 @@ const (
 	DeleteIntegration  Kind = "delete_integration"
 	// IntegrationBroken: the platform itself switched the integration off.
 	IntegrationBroken Kind = "integration_broken"
-	// IntegrationFailing: most of its requests fail, and it is still enabled; IntegrationWorking: that is over. Both are
-	// named after IntegrationBroken: the facts are silent.
+	// IntegrationFailing: most of its requests fail, and it is still enabled; IntegrationWorking: that is over. Both
+	// are named after IntegrationBroken: the facts are silent.
 	IntegrationFailing Kind = "integration_failing"
 	IntegrationWorking Kind = "integration_working"
 
@@ -57,8 +58,8 @@ const (
 	// AddressUndeliverable: an e-mail address bounced or complained, and is sent to no more.
 	AddressUndeliverable Kind = "address_undeliverable"
 
-	// The next kinds reach integrations through triggers only (facts, 4.6): upstream publishes the last four, and a trigger
-	// that one of them sets off publishes it again with a Reaction.
+	// The next kinds reach integrations through triggers only (facts, 4.6): upstream publishes the last four, and a
+	// trigger that one of them sets off publishes it again with a Reaction.
 	AttacksExceeded     Kind = "attacks_exceeded"
 	IncidentsExceeded   Kind = "incidents_exceeded"
 	IPBlocked           Kind = "ip_blocked"
@@ -101,8 +102,8 @@ const (
 	ReportMonthly    Type = "report_monthly"
 	// ReportOnce is a report on demand: no form offers it.
 	ReportOnce Type = "report_once"
-	// Command is what triggers ask of the platform (see Commands). The facts know no such subscription: without it a deployment
-	// whose platform reads no EventBridge bus could not carry a reaction out.
+	// Command is what triggers ask of the platform (see Commands). The facts know no such subscription: without it a
+	// deployment whose platform reads no EventBridge bus could not carry a reaction out.
 	Command Type = "commands"
 )
 
@@ -143,8 +144,8 @@ func Advanced() []Type {
 		IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
 }
 
-// Machine are the types that the webhook and its kin are offered: those of Advanced, and commands, which are for a program that
-// carries them out and never for people.
+// Machine are the types that the webhook and its kin are offered: those of Advanced, and commands, which are for a
+// program that carries them out and never for people.
 func Machine() []Type { return append(Advanced(), Command) }
 
 // Mailed are the types that Email report is offered; reports come first.
@@ -199,9 +200,13 @@ type kind struct {
 }
 
 var kinds = map[Kind]kind{
-	NewHits:       {checked[HitData], hitType},
-	Vuln:          {checked[VulnData], func(d json.RawMessage) Type { return vulnTypes[decode[VulnData](d).Vuln.Threat] }},
-	SecurityIssue: {checked[IssueData], func(d json.RawMessage) Type { return issueTypes[decode[IssueData](d).Issue.Risk] }},
+	NewHits: {checked[HitData], hitType},
+	Vuln: {checked[VulnData], func(d json.RawMessage) Type {
+		return vulnTypes[decode[VulnData](d).Vuln.Threat]
+	}},
+	SecurityIssue: {checked[IssueData], func(d json.RawMessage) Type {
+		return issueTypes[decode[IssueData](d).Issue.Risk]
+	}},
 
 	NewAttack:   {checked[AttackData], always("")},
 	NewIncident: {checked[IncidentData], always("")},
@@ -241,7 +246,8 @@ var kinds = map[Kind]kind{
 
 	RequestsPerHour: {checked[RequestsData], always(Requests)},
 
-	Report:               {checked[ReportData], func(d json.RawMessage) Type { return reportTypes[decode[ReportData](d).Frequency] }},
+	Report: {checked[ReportData],
+		func(d json.RawMessage) Type { return reportTypes[decode[ReportData](d).Frequency] }},
 	AddressUndeliverable: {checked[AddressData], always(System)},
 
 	AttacksExceeded:     {checked[ThresholdData], always("")},
@@ -280,6 +286,7 @@ var issueTypes = map[string]Type{
 	"Critical": IssueCritical, "High": IssueHigh, "Medium": IssueMedium, "Low": IssueLow, "Info": IssueInfo,
 }
 
-var reportTypes = map[string]Type{"daily": ReportDaily, "weekly": ReportWeekly, "monthly": ReportMonthly, "once": ReportOnce}
+var reportTypes = map[string]Type{"daily": ReportDaily, "weekly": ReportWeekly, "monthly": ReportMonthly,
+	"once": ReportOnce}
 
 func always(t Type) func(json.RawMessage) Type { return func(json.RawMessage) Type { return t } }

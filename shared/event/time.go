@@ -9,9 +9,9 @@ import (
 )
 
 // ParseTime reads a time of RFC 3339 as that document has it, which is more than time.Parse takes: `t` and `z` in lower
-// case and a space between date and time (5.6), a fraction of any length, and leap seconds (5.7). The result is in UTC. A
-// leap second is 60 at 23:59 UTC; no clock of ours has it, so that it is the last nanosecond before: the day and the order
-// of what happened stay. Digits beyond nanoseconds are cut.
+// case and a space between date and time (5.6), a fraction of any length, and leap seconds (5.7). The result is in UTC.
+// A leap second is 60 at 23:59 UTC; no clock of ours has it, so that it is the last nanosecond before: the day and the
+// order of what happened stay. Digits beyond nanoseconds are cut.
 func ParseTime(s string) (time.Time, bool) {
 	const form = "2006-01-02T15:04:05"
 	if len(s) < len(form)+1 {
@@ -103,8 +103,8 @@ func (t *Timestamp) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// Seconds are Unix seconds. Upstream's components write them as a whole number, with a fraction, or as a text of either;
-// a text of RFC 3339 is taken too. The fraction is cut; null is 0.
+// Seconds are Unix seconds. Upstream's components write them as a whole number, with a fraction, or as a text of
+// either; a text of RFC 3339 is taken too. The fraction is cut; null is 0.
 type Seconds int64
 
 // UnmarshalJSON reads a number or a text.

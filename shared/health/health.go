@@ -2,11 +2,11 @@
 //
 // It is disabled when all of this holds: at least 60 % of its requests of the last 12 hours failed (product facts,
 // section 3); at least 20 were made; its failures lie in at least three of the ten-minute counters; and it has been
-// failing for at least half an hour. The last three are ours: no bad minute and no deployment of a receiver, with a quiet
-// integration behind it that made a handful of requests, is a reason. All four are configuration.
+// failing for at least half an hour. The last three are ours: no bad minute and no deployment of a receiver, with a
+// quiet integration behind it that made a handful of requests, is a reason. All four are configuration.
 //
-// The half hour is that of one run of failures: a receiver that takes a request now and then, ten minutes and more after the
-// last failure, gets what is sent to it by the retries and is not disabled, whatever its share.
+// The half hour is that of one run of failures: a receiver that takes a request now and then, ten minutes and more
+// after the last failure, gets what is sent to it by the retries and is not disabled, whatever its share.
 //
 // Before that it is failing, and its people are told once: most requests of two counters in a row failed. The half hour
 // counts from the first of those failures, so nobody loses an integration without having been told before.
@@ -106,7 +106,8 @@ type Counters interface {
 type Point struct {
 	At time.Time `json:"at"` // when the bucket begins
 	Tally
-	// FirstFailure, LastFailure and LastSuccess are when those attempts ended, to the millisecond; zero when there was none.
+	// FirstFailure, LastFailure and LastSuccess are when those attempts ended, to the millisecond; zero when there was
+	// none.
 	FirstFailure time.Time `json:"-"`
 	LastFailure  time.Time `json:"-"`
 	LastSuccess  time.Time `json:"-"`
@@ -296,8 +297,8 @@ func (r Rule) Since(now time.Time) time.Time {
 	return now.Add(-r.Filled().Span).Truncate(Bucket)
 }
 
-// Switch changes the state of an integration. Each method does so once: an integration that is in that state already, is
-// disabled, was deleted, or was enabled again since (another window) is left alone, and done is false.
+// Switch changes the state of an integration. Each method does so once: an integration that is in that state already,
+// is disabled, was deleted, or was enabled again since (another window) is left alone, and done is false.
 type Switch interface {
 	// BeginFailing marks it as failing and has its tenant told.
 	BeginFailing(ctx context.Context, tenant, id string, window int64, since time.Time, a Answer) (done bool, err error)
@@ -315,9 +316,9 @@ type Monitor struct {
 	Now      func() time.Time
 }
 
-// Judge applies the rule after a batch of counts was added, at most one for each integration. It returns the ids that it
-// disabled. An integration that is not failing and did not fail in this batch is not looked at. After an error it can be
-// called again with the same counts.
+// Judge applies the rule after a batch of counts was added, at most one for each integration. It returns the ids that
+// it disabled. An integration that is not failing and did not fail in this batch is not looked at. After an error it
+// can be called again with the same counts.
 func (m *Monitor) Judge(ctx context.Context, counts []Count) (disabled []string, err error) {
 	for _, c := range counts {
 		if c.Failures == 0 && c.FailingSince.IsZero() {
@@ -388,7 +389,8 @@ func (m *Monitor) Sweep(ctx context.Context, failing []Failing) (ended int, err 
 }
 
 // Series is an integration's window bucket by bucket.
-func (m *Monitor) Series(ctx context.Context, tenant, integration string, window int64, now time.Time) ([]Point, error) {
+func (m *Monitor) Series(ctx context.Context, tenant, integration string, window int64, now time.Time) ([]Point,
+	error) {
 	points, err := m.Counters.Series(ctx, tenant, integration, window, m.Rule.Since(now))
 	if err != nil {
 		return nil, fmt.Errorf("list the attempts of integration %s: %w", integration, err)

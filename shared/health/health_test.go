@@ -145,18 +145,21 @@ func TestOutages(t *testing.T) {
 		"a deployment of 25 minutes, all of a quiet integration's requests failing, disables nothing": {
 			append(every(30*second, 9, 34, 1), every(30*second, 34, 60, 0)...), []string{"failing", "working"}, 0},
 		"a deployment of 25 minutes of a busy integration disables nothing": {
-			append(append(every(6*second, 0, 300, 0), every(6*second, 300, 325, 1)...), every(6*second, 325, 400, 0)...), []string{"failing", "working"}, 0},
+			append(append(every(6*second, 0, 300, 0), every(6*second, 300, 325, 1)...),
+				every(6*second, 325, 400, 0)...), []string{"failing", "working"}, 0},
 		"70 % failing for an hour disables one that did nothing else that day": {
 			every(6*second, 0, 60, 0.7), []string{"failing", "disabled"}, 30},
 		"70 % failing for an hour is told, and disables none that worked for the hours before": {
-			append(append(every(6*second, 0, 120, 0), every(6*second, 120, 180, 0.7)...), every(6*second, 180, 240, 0)...), []string{"failing", "working"}, 0},
+			append(append(every(6*second, 0, 120, 0), every(6*second, 120, 180, 0.7)...),
+				every(6*second, 180, 240, 0)...), []string{"failing", "working"}, 0},
 		"a receiver that is gone is told of early and disabled after half an hour": {
 			every(30*second, 0, 90, 1), []string{"failing", "disabled"}, 30},
 		"half failing is told to nobody": {every(6*second, 0, 600, 0.5), nil, 0},
 		"a request an hour that fails with all its retries is told of, and disabled when they are 20": {
 			append(every(4*minute, 0, 52, 1), every(4*minute, 60, 112, 1)...), []string{"failing", "disabled"}, 84},
 		"a bad minute this morning does not begin an episode of tonight": {
-			slices.Concat(every(3*second, 0, 1, 1), every(3*second, 1, 1.2, 0), every(3*second, 300, 300.5, 1), every(3*second, 300.5, 320, 0)), nil, 0},
+			slices.Concat(every(3*second, 0, 1, 1), every(3*second, 1, 1.2, 0), every(3*second, 300, 300.5, 1),
+				every(3*second, 300.5, 320, 0)), nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := run(t, health.Rule{}, c.attempts, func(attempt, *states) {})
@@ -166,7 +169,8 @@ func TestOutages(t *testing.T) {
 				return
 			}
 			require.InDelta(t, c.off, s.disabled.Sub(midnight).Minutes(), 1)
-			require.Equal(t, health.Answer{Status: 503, Words: "answered 503 Service Unavailable"}, s.answers[1], "the cause is told")
+			require.Equal(t, health.Answer{Status: 503, Words: "answered 503 Service Unavailable"}, s.answers[1],
+				"the cause is told")
 		})
 	}
 }
@@ -214,7 +218,8 @@ func (o *oracle) reached(a attempt) bool {
 		o.count(o.kept[0], -1)
 		o.kept = o.kept[1:]
 	}
-	return len(o.kept) >= o.rule.Minimum && o.failures*100 >= o.rule.Percent*len(o.kept) && len(o.counters) >= o.rule.Spread
+	return len(o.kept) >= o.rule.Minimum && o.failures*100 >= o.rule.Percent*len(o.kept) &&
+		len(o.counters) >= o.rule.Spread
 }
 
 func (o *oracle) count(a attempt, n int) {
@@ -264,14 +269,16 @@ func TestJudge(t *testing.T) {
 	failed := health.Count{Tenant: "42", Integration: "a", Window: 3, Attempts: 4, Failures: 4}
 	t.Run("an integration that works and did not fail in the batch is not even looked at", func(t *testing.T) {
 		c := &counters{}
-		ids, err := (&health.Monitor{Counters: c, Switch: &states{}, Now: time.Now}).Judge(t.Context(), []health.Count{{Integration: "a", Attempts: 5}})
+		ids, err := (&health.Monitor{Counters: c, Switch: &states{}, Now: time.Now}).Judge(t.Context(),
+			[]health.Count{{Integration: "a", Attempts: 5}})
 		require.NoError(t, err)
 		require.Empty(t, ids)
 		require.Zero(t, c.reads)
 	})
 	t.Run("an error of the counters is passed on with the integration's id", func(t *testing.T) {
 		cause := errors.New("disk full")
-		_, err := (&health.Monitor{Counters: &counters{err: cause}, Switch: &states{}, Now: time.Now}).Judge(t.Context(), []health.Count{failed})
+		_, err := (&health.Monitor{Counters: &counters{err: cause}, Switch: &states{}, Now: time.Now}).
+			Judge(t.Context(), []health.Count{failed})
 		require.ErrorIs(t, err, cause)
 		require.ErrorContains(t, err, "integration a")
 	})
@@ -279,7 +286,8 @@ func TestJudge(t *testing.T) {
 
 // TestAQuietIntegrationWorksAgainWithoutAnotherRequest: its last request was taken, and nothing was sent since.
 func TestAQuietIntegrationWorksAgainWithoutAnotherRequest(t *testing.T) {
-	s := run(t, health.Rule{}, append(every(time.Minute, 0, 25, 1), attempt{midnight.Add(25 * time.Minute), false}), func(attempt, *states) {})
+	s := run(t, health.Rule{}, append(every(time.Minute, 0, 25, 1), attempt{midnight.Add(25 * time.Minute), false}),
+		func(attempt, *states) {})
 	require.Equal(t, []string{"failing"}, s.told)
 	c := &counters{}
 	for _, a := range append(every(time.Minute, 0, 25, 1), attempt{midnight.Add(25 * time.Minute), false}) {
@@ -302,7 +310,8 @@ func TestAQuietIntegrationWorksAgainWithoutAnotherRequest(t *testing.T) {
 
 func TestARuleThatCanNotHoldIsRefused(t *testing.T) {
 	require.NoError(t, health.Rule{}.Check())
-	for _, r := range []health.Rule{{Percent: 101}, {Percent: -1}, {Minimum: -1}, {Spread: -1}, {Spread: 73}, {Lasting: 13 * time.Hour}} {
+	for _, r := range []health.Rule{{Percent: 101}, {Percent: -1}, {Minimum: -1}, {Spread: -1}, {Spread: 73},
+		{Lasting: 13 * time.Hour}} {
 		require.Error(t, r.Check(), "%+v", r)
 	}
 }

@@ -31,8 +31,8 @@ func Hostname(hostport string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// Named lets only requests at h whose Host header is this machine's loopback, the address that was dialled, or one of the
-// names: hosts or URLs; empty ones are left out. A page of another site whose name was pointed at this machine (DNS
+// Named lets only requests at h whose Host header is this machine's loopback, the address that was dialled, or one of
+// the names: hosts or URLs; empty ones are left out. A page of another site whose name was pointed at this machine (DNS
 // rebinding) is answered 421 (RFC 9110, 15.5.20).
 func Named(h http.Handler, names ...string) http.Handler {
 	known := map[string]bool{}
@@ -70,7 +70,8 @@ func misdirected(w http.ResponseWriter, host string) {
 	w.Header().Set("Connection", "close")
 	w.WriteHeader(http.StatusMisdirectedRequest)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // the caller has gone away if this fails
-		"type": "about:blank", "title": http.StatusText(http.StatusMisdirectedRequest), "status": http.StatusMisdirectedRequest,
+		"type": "about:blank", "title": http.StatusText(http.StatusMisdirectedRequest),
+		"status": http.StatusMisdirectedRequest,
 		"detail": "this program does not answer to the name " + host +
 			": if people are to reach it by that name, start it with -public-url and the address that they open",
 	})

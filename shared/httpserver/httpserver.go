@@ -1,5 +1,5 @@
-// Package httpserver is how the embedded program listens: servers that no client can hold up by not sending, not reading
-// or opening too much, and that answer only to their own names.
+// Package httpserver is how the embedded program listens: servers that no client can hold up by not sending, not
+// reading or opening too much, and that answer only to their own names.
 package httpserver
 
 import (
@@ -19,8 +19,8 @@ type Limits struct {
 	Connections int
 	// Header and Request bound how long a request's head, and all of it, may take to arrive; 10 s and 30 s.
 	Header, Request time.Duration
-	// Stall is how long a client may read nothing while it is written to; 20 s. An answer that is read steadily takes as
-	// long as it takes.
+	// Stall is how long a client may read nothing while it is written to; 20 s. An answer that is read steadily takes
+	// as long as it takes.
 	Stall time.Duration
 	// Answer is how long a handler may take until it begins to answer; 2 min.
 	Answer time.Duration
@@ -30,8 +30,10 @@ type Limits struct {
 
 func (l Limits) filled() Limits {
 	return Limits{
-		Connections: cmp.Or(l.Connections, 1000), Header: cmp.Or(l.Header, 10*time.Second), Request: cmp.Or(l.Request, 30*time.Second),
-		Stall: cmp.Or(l.Stall, 20*time.Second), Answer: cmp.Or(l.Answer, 2*time.Minute), Idle: cmp.Or(l.Idle, time.Minute),
+		Connections: cmp.Or(l.Connections, 1000), Header: cmp.Or(l.Header, 10*time.Second),
+		Request: cmp.Or(l.Request, 30*time.Second),
+		Stall:   cmp.Or(l.Stall, 20*time.Second), Answer: cmp.Or(l.Answer, 2*time.Minute),
+		Idle: cmp.Or(l.Idle, time.Minute),
 	}
 }
 
@@ -43,7 +45,8 @@ func New(h http.Handler, l Limits, log *slog.Logger) *http.Server {
 	l = l.filled()
 	open := &connections{most: l.Connections, by: map[net.Conn]waiting{}}
 	return &http.Server{
-		Handler: steady(h, l.Stall), ReadHeaderTimeout: l.Header, ReadTimeout: l.Request, WriteTimeout: l.Answer, IdleTimeout: l.Idle,
+		Handler: steady(h, l.Stall), ReadHeaderTimeout: l.Header, ReadTimeout: l.Request, WriteTimeout: l.Answer,
+		IdleTimeout:    l.Idle,
 		MaxHeaderBytes: maxHeader, ConnState: open.changed, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
@@ -118,7 +121,8 @@ type pieces struct {
 func (w *pieces) Write(p []byte) (n int, err error) {
 	for {
 		// Without a connection (a test's recorder) there is no deadline to set.
-		if err := w.control.SetWriteDeadline(time.Now().Add(w.stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		if err := w.control.SetWriteDeadline(time.Now().Add(w.stall)); err != nil &&
+			!errors.Is(err, http.ErrNotSupported) {
 			return n, err
 		}
 		part := p[n:min(n+piece, len(p))]

@@ -41,7 +41,8 @@ func serve(t *testing.T, l httpserver.Limits) string {
 	return listener.Addr().String()
 }
 
-// closed waits until the other side has ended the connection. Nothing is read: a write fails once the other side is gone.
+// closed waits until the other side has ended the connection. Nothing is read: a write fails once the other side is
+// gone.
 func closed(conn net.Conn, within time.Duration) error {
 	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		_ = conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
@@ -55,7 +56,8 @@ func closed(conn net.Conn, within time.Duration) error {
 }
 
 func TestS10ConnectionsThatHoldUpAreClosedAndOthersAreServed(t *testing.T) {
-	at := serve(t, httpserver.Limits{Header: 300 * time.Millisecond, Request: 300 * time.Millisecond, Stall: 300 * time.Millisecond, Idle: 300 * time.Millisecond})
+	at := serve(t, httpserver.Limits{Header: 300 * time.Millisecond, Request: 300 * time.Millisecond,
+		Stall: 300 * time.Millisecond, Idle: 300 * time.Millisecond})
 	kinds := map[string]string{
 		"sends nothing":            "",
 		"sends half a head":        "GET / HTTP/1.1\r\nHost: a\r\nX-A",
@@ -150,9 +152,12 @@ func TestS1AServerAnswersToItsOwnNamesAlone(t *testing.T) {
 	go func() { _ = server.Serve(listener) }()
 	defer server.Close()
 	for host, ok := range map[string]bool{
-		"localhost": true, "localhost:8080": true, "127.0.0.1": true, "[::1]:8080": true, "LocalHost.": true, listener.Addr().String(): true,
-		"tocsin.example.com": true, "tocsin.example.com:8443": true, "Tocsin.Example.COM": true, "internal.example": true,
-		"evil.test": false, "evil.test:8080": false, "localhost.evil.test": false, "tocsin.example.com.evil.test": false, "10.1.2.3": false, "evil-tocsin.example.com": false,
+		"localhost": true, "localhost:8080": true, "127.0.0.1": true, "[::1]:8080": true, "LocalHost.": true,
+		listener.Addr().String(): true,
+		"tocsin.example.com":     true, "tocsin.example.com:8443": true, "Tocsin.Example.COM": true,
+		"internal.example": true,
+		"evil.test":        false, "evil.test:8080": false, "localhost.evil.test": false,
+		"tocsin.example.com.evil.test": false, "10.1.2.3": false, "evil-tocsin.example.com": false,
 	} {
 		q, err := http.NewRequest(http.MethodGet, "http://"+listener.Addr().String()+"/", nil)
 		require.NoError(t, err)

@@ -53,18 +53,22 @@ func TestAPageOfANamedOriginMayCallTheAPI(t *testing.T) {
 
 func TestAPageOfAnotherOriginMayNot(t *testing.T) {
 	h := httpserver.CrossOrigin(api(), []string{"https://console.example.com"})
-	for _, origin := range []string{"https://evil.example", "https://console.example.com.evil.example", "https://xconsole.example.com", "http://console.example.com", "https://console.example.com:444", "null"} {
+	for _, origin := range []string{"https://evil.example", "https://console.example.com.evil.example",
+		"https://xconsole.example.com", "http://console.example.com", "https://console.example.com:444", "null"} {
 		a := ask(t, h, "OPTIONS", "/v1/integrations", "Origin", origin, "Access-Control-Request-Method", "GET")
 		require.Empty(t, a.Header.Get("Access-Control-Allow-Origin"), origin)
-		require.Empty(t, ask(t, h, "GET", "/v1/integrations", "Origin", origin).Header.Get("Access-Control-Allow-Origin"), origin)
+		require.Empty(t, ask(t, h, "GET", "/v1/integrations", "Origin",
+			origin).Header.Get("Access-Control-Allow-Origin"), origin)
 	}
-	a := ask(t, h, "OPTIONS", "/telegram", "Origin", "https://console.example.com", "Access-Control-Request-Method", "POST")
+	a := ask(t, h, "OPTIONS", "/telegram", "Origin", "https://console.example.com", "Access-Control-Request-Method",
+		"POST")
 	require.Equal(t, http.StatusUnauthorized, a.StatusCode, "only the API is for other pages")
 	require.Empty(t, a.Header.Get("Access-Control-Allow-Origin"))
 }
 
 func TestOffByDefault(t *testing.T) {
-	a := ask(t, httpserver.CrossOrigin(api(), nil), "OPTIONS", "/v1/integrations", "Origin", "https://console.example.com", "Access-Control-Request-Method", "GET")
+	a := ask(t, httpserver.CrossOrigin(api(), nil), "OPTIONS", "/v1/integrations", "Origin",
+		"https://console.example.com", "Access-Control-Request-Method", "GET")
 	require.Equal(t, http.StatusUnauthorized, a.StatusCode)
 	require.Empty(t, a.Header.Get("Access-Control-Allow-Origin"))
 }
@@ -73,7 +77,8 @@ func TestAnOriginIsWhatABrowserSends(t *testing.T) {
 	got, err := httpserver.ParseOrigins(" https://console.example.com ,http://localhost:3000,")
 	require.NoError(t, err)
 	require.Equal(t, []string{"https://console.example.com", "http://localhost:3000"}, got)
-	for _, bad := range []string{"https://console.example.com/", "console.example.com", "*", "https://*.example.com", "https://Console.example.com", "ftp://x", "https://", "null", "https://u@x"} {
+	for _, bad := range []string{"https://console.example.com/", "console.example.com", "*", "https://*.example.com",
+		"https://Console.example.com", "ftp://x", "https://", "null", "https://u@x"} {
 		_, err := httpserver.ParseOrigins(bad)
 		require.ErrorContains(t, err, "is no origin", bad)
 	}

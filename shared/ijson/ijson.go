@@ -1,6 +1,6 @@
-// Package ijson writes JSON that every reader takes: JSON of RFC 8259 within the bounds of RFC 7493 (I-JSON). Upstream's
-// JSON is valid and still not safe to pass on: one escape that readers refuse (`\ud800`) costs all the events that travel
-// with it. What is mended:
+// Package ijson writes JSON that every reader takes: JSON of RFC 8259 within the bounds of RFC 7493 (I-JSON).
+// Upstream's JSON is valid and still not safe to pass on: one escape that readers refuse (`\ud800`) costs all the
+// events that travel with it. What is mended:
 //
 //   - A surrogate without its other half, a byte that is not UTF-8 and a noncharacter become U+FFFD (RFC 7493, 2.1).
 //   - U+0000 becomes U+2400, its picture: PostgreSQL's jsonb refuses it, and readers written in C end the text there.
@@ -87,7 +87,8 @@ func appendEscape(b []byte, r rune) []byte {
 	return append(b, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
 }
 
-// special reports whether a character of n bytes that is not ASCII is not written as it is; one of one byte is a bad byte.
+// special reports whether a character of n bytes that is not ASCII is not written as it is; one of one byte is a bad
+// byte.
 func special(r rune, n int) bool {
 	return n == 1 || r < 0xa0 || r == 0x2028 || r == 0x2029 || noncharacter(r)
 }

@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// Clean reports whether a valid JSON value needs no mending and has no line breaks between its tokens. It is on the way of
-// every event: one pass, no memory. It may say no to what is fine, which costs a rewrite and changes nothing.
+// Clean reports whether a valid JSON value needs no mending and has no line breaks between its tokens. It is on the way
+// of every event: one pass, no memory. It may say no to what is fine, which costs a rewrite and changes nothing.
 //
-// depth is that of the value where it is to stand. watch, if not nil, is asked about each name at the first two levels of
-// the value, as it is written; Clean ends with false when it returns true.
+// depth is that of the value where it is to stand. watch, if not nil, is asked about each name at the first two levels
+// of the value, as it is written; Clean ends with false when it returns true.
 func Clean(value []byte, depth int, watch func(level int, name []byte) bool) bool {
 	s := scanner{depth: depth, watch: watch}
 	return s.scan(value)
@@ -65,7 +65,8 @@ func (s *scanner) scan(b []byte) bool {
 			isName = s.level >= 0 && s.object[s.level] != 0
 		case c == '-' || c >= '0' && c <= '9':
 			end := i + 1
-			for end < len(b) && (b[end] >= '0' && b[end] <= '9' || b[end] == '.' || b[end]|0x20 == 'e' || b[end] == '-' || b[end] == '+') {
+			for end < len(b) && (b[end] >= '0' && b[end] <= '9' || b[end] == '.' || b[end]|0x20 == 'e' ||
+				b[end] == '-' || b[end] == '+') {
 				end++
 			}
 			if !short(string(b[i:end])) && !fits(string(b[i:end])) {
@@ -159,8 +160,8 @@ func unit(b []byte) rune {
 	return r
 }
 
-// name notes a name; false when the watch took it, when its object had it before, or when it can not be told: a name with
-// an escape is compared by the mender.
+// name notes a name; false when the watch took it, when its object had it before, or when it can not be told: a name
+// with an escape is compared by the mender.
 func (s *scanner) name(n []byte) bool {
 	if s.level <= 2 && s.watch != nil && s.watch(s.level, n) {
 		return false

@@ -14,16 +14,20 @@ func TestS12AnInstanceThatLeadsInsideIsNotSaved(t *testing.T) {
 	s, _ := service(t)
 	draft := func(instance string) integration.Draft {
 		raw, err := json.Marshal(map[string]string{
-			"instance": instance, "username": "tocsin", "password": "s3cr3t", "client_id": "c0ffee", "client_secret": "s3cr3t-of-client",
+			"instance": instance, "username": "tocsin", "password": "s3cr3t", "client_id": "c0ffee",
+			"client_secret": "s3cr3t-of-client",
 		})
 		require.NoError(t, err)
 		return integration.Draft{
-			System: "servicenow", Name: "Incidents", Subscriptions: []integration.Subscription{{Event: event.System}}, Parameters: raw,
+			System: "servicenow", Name: "Incidents", Subscriptions: []integration.Subscription{{Event: event.System}},
+			Parameters: raw,
 		}
 	}
 	for _, instance := range []string{
-		"http://169.254.169.254", "https://169.254.169.254", "https://127.1", "http://support.example.com", "https://localhost", "https://metadata.google.internal",
-		"https://support.example.com?", "https://support.example.com#", "https://support.example.com/path", "https://a@support.example.com", "acme.service-now.com/..",
+		"http://169.254.169.254", "https://169.254.169.254", "https://127.1", "http://support.example.com",
+		"https://localhost", "https://metadata.google.internal",
+		"https://support.example.com?", "https://support.example.com#", "https://support.example.com/path",
+		"https://a@support.example.com", "acme.service-now.com/..",
 	} {
 		_, err := s.Create(t.Context(), ada, draft(instance))
 		var invalid integration.InvalidError

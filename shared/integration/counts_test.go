@@ -61,7 +61,8 @@ func TestEveryNoticeHoldsHowManyWaitWereNotSentOrWereMissed(t *testing.T) {
 	require.Equal(t, []int{5, 12}, []int{*d.Waiting, *d.NotSent}, "working again")
 
 	f.waiting.Floor = true // what waits for its first request is not known
-	_, err = s.DisableBroken(t.Context(), "42", i.ID, i.Window, "30 of 40 requests failed", health.Answer{Words: "answered 503"})
+	_, err = s.DisableBroken(t.Context(), "42", i.ID, i.Window, "30 of 40 requests failed",
+		health.Answer{Words: "answered 503"})
 	require.NoError(t, err)
 	d = told()
 	require.Equal(t, 17, *d.NotSent, "what waited is dead now")

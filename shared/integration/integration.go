@@ -28,16 +28,16 @@ type Integration struct {
 	Name       string
 	// Off is nil while the integration is enabled.
 	Off *Off
-	// Failing is nil while its requests are taken; see State. Store.Mark writes it, and no other method changes it but to
-	// take it away: a change of the settings must not race with it.
+	// Failing is nil while its requests are taken; see State. Store.Mark writes it, and no other method changes it but
+	// to take it away: a change of the settings must not race with it.
 	Failing *Failing `json:"-"`
 	// Subscriptions holds the active ones only.
 	Subscriptions []Subscription
 	// Parameters without the secrets; Sealed holds those, encrypted by the key ring.
 	Parameters json.RawMessage
 	Sealed     []byte
-	// Bindings are the names under which Store.Bound finds the integration, whoever its tenant is. Only systems that call
-	// us have any: see Service.
+	// Bindings are the names under which Store.Bound finds the integration, whoever its tenant is. Only systems that
+	// call us have any: see Service.
 	Bindings []string
 	// Revision counts changes from 1; it is the ETag.
 	Revision int64
@@ -108,7 +108,8 @@ type Subscription struct {
 	Event event.Type `json:"event"`
 	// WithHeaders includes the request's headers in hits; only with event.Hits.
 	WithHeaders bool `json:"with_headers,omitempty"`
-	// Kinds are the only events of the type that a person may be told of; nil = all. An integration that is stored has none.
+	// Kinds are the only events of the type that a person may be told of; nil = all. An integration that is stored has
+	// none.
 	Kinds []event.Kind `json:"-"`
 }
 
@@ -131,7 +132,8 @@ func (i Integration) Subscribed(t event.Type) (Subscription, bool) {
 // Key names an integration.
 type Key struct{ Tenant, ID string }
 
-// Store keeps integrations. Every method but Bound, Marked and Several is for one tenant; implementations are safe for concurrent use.
+// Store keeps integrations. Every method but Bound, Marked and Several is for one tenant; implementations are safe for
+// concurrent use.
 type Store interface {
 	// Create stores a new integration together with its announcement: both or neither.
 	Create(ctx context.Context, i Integration, announce event.Event) error
@@ -139,9 +141,9 @@ type Store interface {
 	// announcement. The stored Failing stays as it is, and goes when i is disabled or has a new window. Errors:
 	// ErrNotFound, ErrConflict.
 	Update(ctx context.Context, i Integration, announce event.Event) error
-	// Mark sets Failing, or takes it away with nil, together with the announcement. It leaves the revision as it is: nobody's
-	// edit is in the way of it. Error: ErrConflict when there is nothing to do, because the integration has a mark already,
-	// or none, or is disabled, or has another window, or is no more.
+	// Mark sets Failing, or takes it away with nil, together with the announcement. It leaves the revision as it is:
+	// nobody's edit is in the way of it. Error: ErrConflict when there is nothing to do, because the integration has a
+	// mark already, or none, or is disabled, or has another window, or is no more.
 	Mark(ctx context.Context, tenant, id string, window int64, f *Failing, announce event.Event) error
 	// Marked returns the failing integrations of all tenants: those that Mark set and nothing took away since.
 	Marked(ctx context.Context) ([]Integration, error)
@@ -162,8 +164,8 @@ type Store interface {
 	Enabled(ctx context.Context, tenant string) ([]Integration, error)
 }
 
-// KeyRing seals secrets. The context (tenant, a slash, id: see SealTenant) is authenticated: a sealed value opens only where
-// it belongs.
+// KeyRing seals secrets. The context (tenant, a slash, id: see SealTenant) is authenticated: a sealed value opens only
+// where it belongs.
 type KeyRing interface {
 	Seal(ctx context.Context, plain, context []byte) ([]byte, error)
 	Open(ctx context.Context, sealed, context []byte) ([]byte, error)

@@ -11,12 +11,13 @@ import (
 	"tocsin/shared/integration"
 )
 
-// TestS3AChangedAddressNeedsItsSecretsAgain tries every way in which a saved secret can be sent: a saved change, a test of
-// what is not saved, and a list of choices.
+// TestS3AChangedAddressNeedsItsSecretsAgain tries every way in which a saved secret can be sent: a saved change, a test
+// of what is not saved, and a list of choices.
 func TestS3AChangedAddressNeedsItsSecretsAgain(t *testing.T) {
 	s, _ := service(t)
 	made := func(system, parameters string) integration.Integration {
-		i, err := s.Create(t.Context(), ada, integration.Draft{System: system, Name: system, Parameters: json.RawMessage(parameters)})
+		i, err := s.Create(t.Context(), ada, integration.Draft{System: system, Name: system,
+			Parameters: json.RawMessage(parameters)})
 		require.NoError(t, err)
 		return i
 	}
@@ -29,23 +30,36 @@ func TestS3AChangedAddressNeedsItsSecretsAgain(t *testing.T) {
 		patch  string
 		fields []string // that are to be entered again; none = it is fine
 	}{
-		"a host, left out":                     {splunk, `{"api":"https://evil.example.com:8088"}`, []string{"parameters.token"}},
-		"a host, masked":                       {splunk, `{"api":"https://evil.example.com:8088","token":"********"}`, []string{"parameters.token"}},
-		"a port":                               {splunk, `{"api":"https://hec.example.com:8089"}`, []string{"parameters.token"}},
-		"a host, with the secret":              {splunk, `{"api":"https://new.example.com:8088","token":"11111111-2222-3333-4444-555555555555"}`, nil},
-		"a path":                               {splunk, `{"api":"https://hec.example.com:8088/services/collector/event"}`, nil},
-		"the same address in other letters":    {splunk, `{"api":"https://HEC.example.com:8088/"}`, nil},
-		"the port that it has by itself":       {hook, `{"url":"https://a.example.com:443/y"}`, nil},
-		"no verification":                      {jira, `{"ca_verify":false}`, []string{"parameters.token"}},
-		"headers, left out":                    {hook, `{"url":"https://evil.example.com/"}`, []string{"parameters.headers.Authorization", "parameters.headers.X-Key"}},
-		"headers, one of them masked":          {hook, `{"url":"https://evil.example.com/","headers":{"Authorization":"********","X-Key":"k"}}`, []string{"parameters.headers.Authorization"}},
-		"headers, all of them entered":         {hook, `{"url":"https://new.example.com/","headers":{"Authorization":"n"}}`, nil},
-		"headers taken away":                   {hook, `{"url":"https://new.example.com/","headers":null}`, nil},
-		"no verification, a header masked":     {hook, `{"ca_verify":false,"headers":{"Authorization":"********"}}`, []string{"parameters.headers.Authorization"}},
-		"nothing that matters":                 {hook, `{"timeout":5,"headers":{"Authorization":"********","X-Key":"********"}}`, nil},
-		"null for a parameter with a default":  {hook, `{"ca_verify":null}`, nil},
-		"the scheme":                           {hook, `{"url":"http://a.example.com/x"}`, []string{"parameters.headers.Authorization", "parameters.headers.X-Key", "parameters.url"}},
-		"a host that looks like the other one": {hook, `{"url":"https://a.example.com.evil.example.com/x"}`, []string{"parameters.headers.Authorization", "parameters.headers.X-Key"}},
+		"a host, left out": {splunk, `{"api":"https://evil.example.com:8088"}`,
+			[]string{"parameters.token"}},
+		"a host, masked": {splunk, `{"api":"https://evil.example.com:8088","token":"********"}`,
+			[]string{"parameters.token"}},
+		"a port": {splunk, `{"api":"https://hec.example.com:8089"}`,
+			[]string{"parameters.token"}},
+		"a host, with the secret": {splunk,
+			`{"api":"https://new.example.com:8088","token":"11111111-2222-3333-4444-555555555555"}`, nil},
+		"a path": {splunk,
+			`{"api":"https://hec.example.com:8088/services/collector/event"}`, nil},
+		"the same address in other letters": {splunk, `{"api":"https://HEC.example.com:8088/"}`, nil},
+		"the port that it has by itself":    {hook, `{"url":"https://a.example.com:443/y"}`, nil},
+		"no verification":                   {jira, `{"ca_verify":false}`, []string{"parameters.token"}},
+		"headers, left out": {hook, `{"url":"https://evil.example.com/"}`,
+			[]string{"parameters.headers.Authorization", "parameters.headers.X-Key"}},
+		"headers, one of them masked": {hook,
+			`{"url":"https://evil.example.com/","headers":{"Authorization":"********","X-Key":"k"}}`,
+			[]string{"parameters.headers.Authorization"}},
+		"headers, all of them entered": {hook,
+			`{"url":"https://new.example.com/","headers":{"Authorization":"n"}}`, nil},
+		"headers taken away": {hook, `{"url":"https://new.example.com/","headers":null}`, nil},
+		"no verification, a header masked": {hook, `{"ca_verify":false,"headers":{"Authorization":"********"}}`,
+			[]string{"parameters.headers.Authorization"}},
+		"nothing that matters": {hook,
+			`{"timeout":5,"headers":{"Authorization":"********","X-Key":"********"}}`, nil},
+		"null for a parameter with a default": {hook, `{"ca_verify":null}`, nil},
+		"the scheme": {hook, `{"url":"http://a.example.com/x"}`,
+			[]string{"parameters.headers.Authorization", "parameters.headers.X-Key", "parameters.url"}},
+		"a host that looks like the other one": {hook, `{"url":"https://a.example.com.evil.example.com/x"}`,
+			[]string{"parameters.headers.Authorization", "parameters.headers.X-Key"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			same := func(err error) {
@@ -79,9 +93,11 @@ func TestS3AChangedAddressNeedsItsSecretsAgain(t *testing.T) {
 			}
 		})
 	}
-	// A null beside the mask of a value that is empty was taken for a mask too, in half of the orders of a map. No order may.
+	// A null beside the mask of a value that is empty was taken for a mask too, in half of the orders of a map. No
+	// order may.
 	for range 50 {
-		patch := json.RawMessage(`{"url":"https://evil.example.com/","headers":{"Authorization":null,"X-Empty":"********"}}`)
+		patch := json.RawMessage(
+			`{"url":"https://evil.example.com/","headers":{"Authorization":null,"X-Empty":"********"}}`)
 		opened, err := s.OpenUnsaved(t.Context(), "42", blank.ID, "", patch)
 		var invalid integration.InvalidError
 		if !errors.As(err, &invalid) {
@@ -90,9 +106,11 @@ func TestS3AChangedAddressNeedsItsSecretsAgain(t *testing.T) {
 		}
 	}
 	// Not even in two steps: an address without its secrets, then the secrets.
-	_, err := s.Update(t.Context(), ada, hook.ID, 0, integration.Patch{Parameters: json.RawMessage(`{"url":"https://evil.example.com/","headers":null}`)})
+	_, err := s.Update(t.Context(), ada, hook.ID, 0,
+		integration.Patch{Parameters: json.RawMessage(`{"url":"https://evil.example.com/","headers":null}`)})
 	require.NoError(t, err)
-	_, err = s.Update(t.Context(), ada, hook.ID, 0, integration.Patch{Parameters: json.RawMessage(`{"headers":{"Authorization":"********"}}`)})
+	_, err = s.Update(t.Context(), ada, hook.ID, 0,
+		integration.Patch{Parameters: json.RawMessage(`{"headers":{"Authorization":"********"}}`)})
 	require.ErrorContains(t, err, "no secret is kept")
 	opened, err := s.OpenUnsaved(t.Context(), "42", hook.ID, "", json.RawMessage(`{}`))
 	require.NoError(t, err)
@@ -114,8 +132,11 @@ var parametersOf = map[string]string{
 func TestS3AMaskIsNoSecretOfANewIntegration(t *testing.T) {
 	s, _ := service(t)
 	for field, d := range map[string]integration.Draft{
-		"parameters.token":       {System: "jira", Parameters: json.RawMessage(`{"url":"https://acme.atlassian.net/","email":"sec@example.com","token":"********","project":"SEC","issue_type":"Bug"}`)},
-		"parameters.headers":     {System: "web_hooks", Parameters: json.RawMessage(`{"url":"https://a.example.com/x","headers":{"Authorization":"********"}}`)},
+		"parameters.token": {System: "jira",
+			Parameters: json.RawMessage(
+				`{"url":"https://acme.atlassian.net/","email":"sec@example.com","token":"********","project":"SEC","issue_type":"Bug"}`)},
+		"parameters.headers": {System: "web_hooks",
+			Parameters: json.RawMessage(`{"url":"https://a.example.com/x","headers":{"Authorization":"********"}}`)},
 		"parameters.webhook_url": {System: "slack", Parameters: json.RawMessage(`{"webhook_url":"\u002a*******"}`)},
 	} {
 		d.Name = "copied"

@@ -10,8 +10,8 @@ import (
 	"tocsin/shared/event"
 )
 
-// ErrUnsealable: what a key ring is to open was not sealed by a key that it has, belongs elsewhere, or was tampered with. It
-// does not pass; any other error of a key ring may.
+// ErrUnsealable: what a key ring is to open was not sealed by a key that it has, belongs elsewhere, or was tampered
+// with. It does not pass; any other error of a key ring may.
 var ErrUnsealable = errors.New("the secret can not be opened")
 
 // Words about secrets that can not be read, for people.
@@ -55,8 +55,8 @@ func (s *Service) secrets(ctx context.Context, i Integration) (json.RawMessage, 
 	return secret, nil
 }
 
-// present is what a person's change is merged with. Secrets that can not be opened any more count as absent, so that they
-// can be entered again.
+// present is what a person's change is merged with. Secrets that can not be opened any more count as absent, so that
+// they can be entered again.
 func (s *Service) present(ctx context.Context, i Integration, system destination.System) (json.RawMessage, error) {
 	full, err := s.full(ctx, i, system)
 	if errors.Is(err, ErrUnsealable) {

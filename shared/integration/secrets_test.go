@@ -50,9 +50,11 @@ func TestH23SecretsOfALostKeyAreEnteredAgain(t *testing.T) {
 	_, err = s.Update(t.Context(), ada, i.ID, 0, integration.Patch{Parameters: json.RawMessage(`{}`), Enabled: &on})
 	require.ErrorAs(t, err, &invalid)
 	require.Equal(t, "parameters.webhook_url", invalid[0].Field)
-	_, err = s.Update(t.Context(), ada, i.ID, 0, integration.Patch{Parameters: json.RawMessage(`{"webhook_url":"••••••••"}`)})
+	_, err = s.Update(t.Context(), ada, i.ID, 0,
+		integration.Patch{Parameters: json.RawMessage(`{"webhook_url":"••••••••"}`)})
 	require.Error(t, err)
-	i, err = s.Update(t.Context(), ada, i.ID, 0, integration.Patch{Parameters: json.RawMessage(`{"webhook_url":"` + secret + `"}`), Enabled: &on})
+	i, err = s.Update(t.Context(), ada, i.ID, 0,
+		integration.Patch{Parameters: json.RawMessage(`{"webhook_url":"` + secret + `"}`), Enabled: &on})
 	require.NoError(t, err)
 	opened, err := s.Open(t.Context(), i)
 	require.NoError(t, err)
@@ -74,7 +76,8 @@ func TestH23AKeyServiceThatIsAwayLosesNothing(t *testing.T) {
 	shown, err := s.Masked(t.Context(), i)
 	require.Equal(t, integration.AwaySecrets, integration.Unreadable(err))
 	require.JSONEq(t, `{}`, string(shown))
-	_, err = s.Update(t.Context(), ada, i.ID, 0, integration.Patch{Parameters: json.RawMessage(`{"webhook_url":"` + secret + `"}`)})
+	_, err = s.Update(t.Context(), ada, i.ID, 0,
+		integration.Patch{Parameters: json.RawMessage(`{"webhook_url":"` + secret + `"}`)})
 	require.Error(t, err, "secrets that only can not be read now are not overwritten")
 	_, err = s.Opens(t.Context(), i)
 	require.Error(t, err)

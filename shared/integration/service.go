@@ -117,7 +117,8 @@ func (s *Service) Create(ctx context.Context, who Person, d Draft) (Integration,
 	}
 	now := s.Now().UTC()
 	i := Integration{
-		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name, Name: strings.TrimSpace(d.Name),
+		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
+		Name:          strings.TrimSpace(d.Name),
 		Subscriptions: d.Subscriptions, Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
 	}
 	if d.Disabled {
@@ -188,8 +189,8 @@ func (s *Service) toggle(ctx context.Context, i Integration, on bool, who Person
 	return s.save(ctx, i, event.DisableIntegration, "", &who)
 }
 
-// missed tells the notice of enabling what came while the integration was disabled. It is not enabled the less when that is
-// not known.
+// missed tells the notice of enabling what came while the integration was disabled. It is not enabled the less when
+// that is not known.
 func (s *Service) missed(ctx context.Context, i Integration) (d event.IntegrationData) {
 	if s.Missed == nil || i.Off == nil {
 		return d
@@ -221,7 +222,8 @@ func (s *Service) SetEnabled(ctx context.Context, who Person, id string, revisio
 
 // Adapt changes read-only parameters as the system's side demands, if the integration's revision is still i's: what an
 // answer said about an older state is done with. reason is for the announcement. Errors: ErrNotFound, ErrConflict.
-func (s *Service) Adapt(ctx context.Context, i Integration, change json.RawMessage, reason string) (Integration, error) {
+func (s *Service) Adapt(ctx context.Context, i Integration, change json.RawMessage, reason string) (Integration,
+	error) {
 	if err := s.adapt(ctx, &i, change); err != nil {
 		return Integration{}, fmt.Errorf("adapt integration %s: %w", i.ID, err)
 	}
@@ -230,7 +232,8 @@ func (s *Service) Adapt(ctx context.Context, i Integration, change json.RawMessa
 
 // Rebind is Adapt for a place that a person at the system's side chose for the integration: its past failures do not
 // count any more, and it is enabled if the platform had disabled it for them.
-func (s *Service) Rebind(ctx context.Context, i Integration, change json.RawMessage, reason string) (Integration, error) {
+func (s *Service) Rebind(ctx context.Context, i Integration, change json.RawMessage, reason string) (Integration,
+	error) {
 	if err := s.adapt(ctx, &i, change); err != nil {
 		return Integration{}, fmt.Errorf("rebind integration %s: %w", i.ID, err)
 	}
@@ -266,7 +269,8 @@ func (s *Service) adapt(ctx context.Context, i *Integration, change json.RawMess
 
 // DisableBroken switches the integration off because it keeps failing, once for a health window: an integration
 // that is off already, was deleted, or was enabled again since is left alone and done is false.
-func (s *Service) DisableBroken(ctx context.Context, tenant, id string, window int64, reason string, a health.Answer) (done bool, err error) {
+func (s *Service) DisableBroken(ctx context.Context, tenant, id string, window int64, reason string,
+	a health.Answer) (done bool, err error) {
 	for {
 		i, err := s.Store.Get(ctx, tenant, id)
 		if errors.Is(err, ErrNotFound) {
@@ -306,9 +310,11 @@ func (s *Service) Failing(ctx context.Context) (out []health.Failing, err error)
 }
 
 // BeginFailing marks the integration as failing since a time, once for an episode, and announces it.
-func (s *Service) BeginFailing(ctx context.Context, tenant, id string, window int64, since time.Time, a health.Answer) (done bool, err error) {
+func (s *Service) BeginFailing(ctx context.Context, tenant, id string, window int64, since time.Time,
+	a health.Answer) (done bool, err error) {
 	f := &Failing{Since: since.UTC(), At: s.Now().UTC(), Answer: a}
-	return s.mark(ctx, tenant, id, window, f, event.IntegrationFailing, event.IntegrationData{Answer: a.Words, Since: f.Since.Format(time.RFC3339)})
+	return s.mark(ctx, tenant, id, window, f, event.IntegrationFailing,
+		event.IntegrationData{Answer: a.Words, Since: f.Since.Format(time.RFC3339)})
 }
 
 // EndFailing takes the mark away from an integration that works again, and announces it.
@@ -316,7 +322,8 @@ func (s *Service) EndFailing(ctx context.Context, tenant, id string, window int6
 	return s.mark(ctx, tenant, id, window, nil, event.IntegrationWorking, event.IntegrationData{})
 }
 
-func (s *Service) mark(ctx context.Context, tenant, id string, window int64, f *Failing, kind event.Kind, d event.IntegrationData) (done bool, err error) {
+func (s *Service) mark(ctx context.Context, tenant, id string, window int64, f *Failing, kind event.Kind,
+	d event.IntegrationData) (done bool, err error) {
 	i, err := s.Store.Get(ctx, tenant, id)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
@@ -342,16 +349,18 @@ func (s *Service) mark(ctx context.Context, tenant, id string, window int64, f *
 	if err != nil {
 		return false, fmt.Errorf("announce %s of integration %s: %w", kind, id, err)
 	}
-	s.Log.Info(string(kind), "tenant", tenant, "integration", id, "system", i.System, "answer", d.Answer, "since", d.Since)
+	s.Log.Info(string(kind), "tenant", tenant, "integration", id, "system", i.System, "answer", d.Answer, "since",
+		d.Since)
 	return true, nil
 }
 
-// deadBefore is how long before an integration began to fail the oldest delivery was made that died of it: it was tried for
-// up to 51 minutes (package retry).
+// deadBefore is how long before an integration began to fail the oldest delivery was made that died of it: it was tried
+// for up to 51 minutes (package retry).
 const deadBefore = time.Hour
 
 // count tells a notice how many deliveries wait, and how many were not sent since the integration began to fail.
-func (s *Service) count(ctx context.Context, i Integration, kind event.Kind, f *Failing, d *event.IntegrationData) error {
+func (s *Service) count(ctx context.Context, i Integration, kind event.Kind, f *Failing,
+	d *event.IntegrationData) error {
 	if s.Backlog == nil {
 		return nil
 	}
@@ -383,7 +392,8 @@ func (s *Service) Delete(ctx context.Context, who Person, id string, revision in
 	if err != nil {
 		return fmt.Errorf("delete integration %s: %w", id, err)
 	}
-	if err := s.Store.Delete(ctx, who.Tenant, id, i.Revision, s.announce(event.DeleteIntegration, i, "", &who)); err != nil {
+	if err := s.Store.Delete(ctx, who.Tenant, id, i.Revision,
+		s.announce(event.DeleteIntegration, i, "", &who)); err != nil {
 		return fmt.Errorf("delete integration %s: %w", id, err)
 	}
 	s.changed("integration deleted", i, who.Email)
@@ -418,9 +428,10 @@ func (s *Service) Open(ctx context.Context, i Integration) (Opened, error) {
 	return opened, err
 }
 
-// OpenUnsaved validates parameters that are not saved yet and opens them, for the test button of a form. Masks
-// stand for the secrets of the integration with the given id; "" when there is none yet. Errors: ErrNotFound, InvalidError.
-func (s *Service) OpenUnsaved(ctx context.Context, tenant, id, systemName string, parameters json.RawMessage) (Opened, error) {
+// OpenUnsaved validates parameters that are not saved yet and opens them, for the test button of a form. Masks stand
+// for the secrets of the integration with the given id; "" when there is none yet. Errors: ErrNotFound, InvalidError.
+func (s *Service) OpenUnsaved(ctx context.Context, tenant, id, systemName string, parameters json.RawMessage) (Opened,
+	error) {
 	system, full, err := s.unsaved(ctx, tenant, id, systemName, parameters)
 	if err != nil {
 		return Opened{}, err
@@ -432,7 +443,8 @@ func (s *Service) OpenUnsaved(ctx context.Context, tenant, id, systemName string
 
 // unsaved returns the system and the complete parameters; these also with an InvalidError that tells what is wrong with
 // them.
-func (s *Service) unsaved(ctx context.Context, tenant, id, systemName string, parameters json.RawMessage) (destination.System, json.RawMessage, error) {
+func (s *Service) unsaved(ctx context.Context, tenant, id, systemName string,
+	parameters json.RawMessage) (destination.System, json.RawMessage, error) {
 	if id == "" {
 		return s.validate(systemName, parameters)
 	}
@@ -451,16 +463,18 @@ func (s *Service) unsaved(ctx context.Context, tenant, id, systemName string, pa
 	return system, full, err
 }
 
-// OpenIncomplete is OpenUnsaved for parameters of which some are still to be chosen: what is wrong with System.Choosable
-// does not matter yet, nor which of two values of one name a reader takes: nothing is saved.
-func (s *Service) OpenIncomplete(ctx context.Context, tenant, id, systemName string, parameters json.RawMessage) (Opened, error) {
+// OpenIncomplete is OpenUnsaved for parameters of which some are still to be chosen: what is wrong with
+// System.Choosable does not matter yet, nor which of two values of one name a reader takes: nothing is saved.
+func (s *Service) OpenIncomplete(ctx context.Context, tenant, id, systemName string,
+	parameters json.RawMessage) (Opened, error) {
 	system, full, err := s.unsaved(ctx, tenant, id, systemName, parameters)
 	var problems InvalidError
 	if !collect(err, &problems) {
 		return Opened{}, err
 	}
 	problems = slices.DeleteFunc(problems, func(p destination.FieldProblem) bool {
-		return p.Reason == destination.Repeated || slices.Contains(system.Choosable, strings.TrimPrefix(p.Field, "parameters."))
+		return p.Reason == destination.Repeated ||
+			slices.Contains(system.Choosable, strings.TrimPrefix(p.Field, "parameters."))
 	})
 	if len(problems) > 0 {
 		return Opened{}, problems
@@ -491,8 +505,8 @@ func (s *Service) system(i Integration) (destination.System, error) {
 	return system, nil
 }
 
-// Masked is the parameters object that an answer may show. When the secrets can not be opened it is without them, and the
-// error is one that Unreadable has words for.
+// Masked is the parameters object that an answer may show. When the secrets can not be opened it is without them, and
+// the error is one that Unreadable has words for.
 func (s *Service) Masked(ctx context.Context, i Integration) (json.RawMessage, error) {
 	system, _, ok := s.Systems.Lookup(i.System)
 	if !ok {
@@ -513,11 +527,13 @@ func (s *Service) at(ctx context.Context, tenant, id string, revision int64) (In
 	return i, err
 }
 
-func (s *Service) save(ctx context.Context, i Integration, kind event.Kind, reason string, who *Person) (Integration, error) {
+func (s *Service) save(ctx context.Context, i Integration, kind event.Kind, reason string, who *Person) (Integration,
+	error) {
 	return s.saveAs(ctx, i, kind, event.IntegrationData{Reason: reason}, who)
 }
 
-func (s *Service) saveAs(ctx context.Context, i Integration, kind event.Kind, d event.IntegrationData, who *Person) (Integration, error) {
+func (s *Service) saveAs(ctx context.Context, i Integration, kind event.Kind, d event.IntegrationData,
+	who *Person) (Integration, error) {
 	i.Revision++
 	i.UpdatedAt = s.Now().UTC()
 	if err := s.Store.Update(ctx, i, s.announceWith(kind, i, d, who)); err != nil {
@@ -564,10 +580,13 @@ func (s *Service) validate(name string, parameters json.RawMessage) (destination
 		return destination.System{}, nil, InvalidError{{Field: "system", Reason: "is not a system of the catalogue"}}
 	}
 	if !available {
-		return destination.System{}, nil, InvalidError{{Field: "system", Reason: system.Title + " can not be set up yet"}}
+		return destination.System{}, nil,
+			InvalidError{{Field: "system", Reason: system.Title + " can not be set up yet"}}
 	}
 	if system.Personal {
-		return destination.System{}, nil, InvalidError{{Field: "system", Reason: system.Title + " is set in your profile: PUT /v1/profile/notifications"}}
+		return destination.System{}, nil,
+			InvalidError{{Field: "system", Reason: system.Title +
+				" is set in your profile: PUT /v1/profile/notifications"}}
 	}
 	if problems := system.Parameters.ByHand(nil, parameters); problems != nil {
 		return system, nil, problems
@@ -600,7 +619,8 @@ func (s *Service) complete(system destination.System, parameters json.RawMessage
 
 // mergeByHand is merge for a patch that a person sends: it sets no read-only parameter, and sends no kept secret to a
 // receiver that it was not entered for.
-func (s *Service) mergeByHand(ctx context.Context, i Integration, system destination.System, patch json.RawMessage) (json.RawMessage, error) {
+func (s *Service) mergeByHand(ctx context.Context, i Integration, system destination.System,
+	patch json.RawMessage) (json.RawMessage, error) {
 	if problems := system.Parameters.ByHand(i.Parameters, patch); problems != nil {
 		return nil, problems
 	}
@@ -623,7 +643,8 @@ func (s *Service) mergeByHand(ctx context.Context, i Integration, system destina
 	return full, nil
 }
 
-func (s *Service) merge(ctx context.Context, i Integration, system destination.System, patch json.RawMessage) (json.RawMessage, error) {
+func (s *Service) merge(ctx context.Context, i Integration, system destination.System,
+	patch json.RawMessage) (json.RawMessage, error) {
 	present, err := s.full(ctx, i, system)
 	if err != nil {
 		return nil, err
@@ -675,7 +696,8 @@ func (s *Service) bind(i *Integration, system destination.System, full json.RawM
 // ByID is the binding under which Store.Bound finds an integration by its id alone.
 func ByID(id string) string { return "id/" + id }
 
-// ByBinding is the binding under which Store.Bound finds what is bound to a name at the system's side (destination.Binder).
+// ByBinding is the binding under which Store.Bound finds what is bound to a name at the system's side
+// (destination.Binder).
 func ByBinding(name string) string { return "at/" + name }
 
 func sealContext(i Integration) []byte { return []byte(i.Tenant + "/" + i.ID) }
@@ -707,13 +729,16 @@ func checkSubscriptions(system destination.System, subs []Subscription) InvalidE
 		field := fmt.Sprintf("events.%d", n)
 		switch {
 		case !sub.Event.Valid():
-			problems = append(problems, destination.FieldProblem{Field: field + ".event", Reason: "is not an event type"})
+			problems = append(problems, destination.FieldProblem{Field: field + ".event",
+				Reason: "is not an event type"})
 		case !slices.Contains(system.Events, sub.Event):
-			problems = append(problems, destination.FieldProblem{Field: field + ".event", Reason: system.Title + " can not receive " + string(sub.Event)})
+			problems = append(problems, destination.FieldProblem{Field: field + ".event", Reason: system.Title +
+				" can not receive " + string(sub.Event)})
 		case seen[sub.Event]:
 			problems = append(problems, destination.FieldProblem{Field: field + ".event", Reason: "is listed twice"})
 		case sub.WithHeaders && sub.Event != event.Hits:
-			problems = append(problems, destination.FieldProblem{Field: field + ".with_headers", Reason: "is for siem only"})
+			problems = append(problems, destination.FieldProblem{Field: field + ".with_headers",
+				Reason: "is for siem only"})
 		}
 		seen[sub.Event] = true
 	}

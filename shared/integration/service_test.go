@@ -86,7 +86,8 @@ func TestAFailingIntegrationIsDisabledOnceHoweverManyAskForIt(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			ok, err := s.DisableBroken(context.Background(), "42", i.ID, i.Window, "30 of 40 requests failed", health.Answer{Status: 503, Words: "answered 503"})
+			ok, err := s.DisableBroken(context.Background(), "42", i.ID, i.Window, "30 of 40 requests failed",
+				health.Answer{Status: 503, Words: "answered 503"})
 			if err != nil {
 				t.Error(err)
 			}

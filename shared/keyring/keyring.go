@@ -1,7 +1,8 @@
-// Package keyring is the embedded mode's key ring: a key file that only its owner may read, and AES-256-GCM. Each line has
-// a key. The first seals and signs; the others open what they sealed and verify the unsubscribe links of mails that
+// Package keyring is the embedded mode's key ring: a key file that only its owner may read, and AES-256-GCM. Each line
+// has a key. The first seals and signs; the others open what they sealed and verify the unsubscribe links of mails that
 // were sent, and sign nobody in. `tocsin keys rotate` puts a new key on top, seals all secrets again and then marks the
-// older keys as retired: they are kept for those links and for backups of the state, until somebody deletes their lines.
+// older keys as retired: they are kept for those links and for backups of the state, until somebody deletes their
+// lines.
 package keyring
 
 import (
@@ -68,7 +69,8 @@ func Read(path string) (*Ring, error) {
 		return nil, fmt.Errorf("read the key file %s: %w", path, err)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("the key file %s may be read by others (mode %04o): run chmod 600 on it", path, info.Mode().Perm())
+		return nil, fmt.Errorf("the key file %s may be read by others (mode %04o): run chmod 600 on it", path,
+			info.Mode().Perm())
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -172,7 +174,8 @@ func parse(raw []byte) (*Ring, error) {
 			continue
 		}
 		if _, err := time.Parse(time.DateOnly, mark); retired && (err != nil || len(r.keys) == 0) {
-			return nil, fmt.Errorf("can not be used: line %d is marked as retired and is the first, or its day can not be read", n)
+			return nil, fmt.Errorf(
+				"can not be used: line %d is marked as retired and is the first, or its day can not be read", n)
 		}
 		k, err := base64.StdEncoding.DecodeString(line)
 		if err != nil || len(k) != keySize {
@@ -232,7 +235,8 @@ func (r *Ring) Current(sealed []byte) bool {
 
 // Knows reports whether something was sealed by a key of this ring, as far as its head says.
 func (r *Ring) Knows(sealed []byte) bool {
-	return len(sealed) >= idSize && slices.ContainsFunc(r.keys, func(k key) bool { return k.id == [idSize]byte(sealed[:idSize]) })
+	return len(sealed) >= idSize && slices.ContainsFunc(r.keys,
+		func(k key) bool { return k.id == [idSize]byte(sealed[:idSize]) })
 }
 
 // Rotating reports whether keys below the first are not retired: a rotation was begun and is not at its end.

@@ -89,7 +89,9 @@ func TestABadKeyFileIsAnErrorThatNamesIt(t *testing.T) {
 		"cut off":        {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 0o600, "restore it from a backup"},
 		"only blanks":    {" \n\n", 0o600, "restore it from a backup"},
 		"all retired":    {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= retired=2023-11-14\n", 0o600, "line 1"},
-		"a bad day":      {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= retired=soon\n", 0o600, "line 2"},
+		"a bad day": {
+			"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= retired=soon\n",
+			0o600, "line 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "key")

@@ -1,8 +1,8 @@
-// Package logsample keeps a flood of like facts from being a flood of log lines: of each kind the first is written at once,
-// and from then on one line a minute that holds the newest of them and how many there were.
+// Package logsample keeps a flood of like facts from being a flood of log lines: of each kind the first is written at
+// once, and from then on one line a minute that holds the newest of them and how many there were.
 //
-// It is called where a line is written and not set around the logger, because only the caller knows what makes two facts
-// alike: the reasons of a thousand refused events differ in the values that they quote.
+// It is called where a line is written and not set around the logger, because only the caller knows what makes two
+// facts alike: the reasons of a thousand refused events differ in the values that they quote.
 package logsample
 
 import (
@@ -58,8 +58,8 @@ type line struct {
 	others bool
 }
 
-// Add counts a fact and writes a line of it when one is due. The line has the text, args, and `count`: how many facts it
-// stands for, itself included, when there is more than one. The lines of other kinds that are due are written too.
+// Add counts a fact and writes a line of it when one is due. The line has the text, args, and `count`: how many facts
+// it stands for, itself included, when there is more than one. The lines of other kinds that are due are written too.
 func (s *Sampler) Add(log *slog.Logger, now time.Time, level slog.Level, kind Kind, text string, args ...any) {
 	if !log.Enabled(context.Background(), level) {
 		return

@@ -35,7 +35,8 @@ func TestAFloodIsOneLineAMinuteWithACount(t *testing.T) {
 	log, lines := capture()
 	var s logsample.Sampler
 	for n := range 6000 { // a hundred a second, for a minute
-		s.Add(log, noon.Add(time.Duration(n)*10*time.Millisecond), slog.LevelWarn, logsample.Kind{Group: "42", Class: "a"}, "refused", "id", n)
+		s.Add(log, noon.Add(time.Duration(n)*10*time.Millisecond), slog.LevelWarn,
+			logsample.Kind{Group: "42", Class: "a"}, "refused", "id", n)
 	}
 	require.Len(t, lines(), 1, "the first one, at once")
 	require.NotContains(t, lines()[0], "count")
@@ -65,7 +66,8 @@ func TestManyTenantsAndReasonsShareLines(t *testing.T) {
 	log, lines := capture()
 	var s logsample.Sampler
 	for n := range 100_000 {
-		s.Add(log, noon, slog.LevelWarn, logsample.Kind{Group: fmt.Sprint("tenant", n), Class: fmt.Sprint(n)}, "refused")
+		s.Add(log, noon, slog.LevelWarn, logsample.Kind{Group: fmt.Sprint("tenant", n), Class: fmt.Sprint(n)},
+			"refused")
 		s.Add(log, noon, slog.LevelWarn, logsample.Kind{Group: "one", Class: fmt.Sprint(n)}, "refused")
 	}
 	require.Less(t, len(lines()), 600)
@@ -96,7 +98,8 @@ func TestASamplerIsSafeForConcurrentUse(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for n := range 1000 {
-				s.Add(log, noon.Add(time.Duration(n)*time.Second), slog.LevelWarn, logsample.Kind{Class: fmt.Sprint(n % 20)}, "refused")
+				s.Add(log, noon.Add(time.Duration(n)*time.Second), slog.LevelWarn,
+					logsample.Kind{Class: fmt.Sprint(n % 20)}, "refused")
 			}
 		})
 	}

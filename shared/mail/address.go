@@ -77,7 +77,8 @@ func (g Guard) Send(ctx context.Context, m destination.Mail) (destination.Respon
 		return notSent(m.To, b.sentence()), nil
 	}
 	answer, err := g.Next.Send(ctx, m)
-	if err != nil || g.Feedback == nil || !answer.Recipient || !reply.Read(answer.Status, string(answer.Body)).NoSuchMailbox() {
+	if err != nil || g.Feedback == nil || !answer.Recipient ||
+		!reply.Read(answer.Status, string(answer.Body)).NoSuchMailbox() {
 		return answer, err
 	}
 	said := fmt.Sprintf("the mail server answered %d %s", answer.Status, answer.Body)
@@ -88,7 +89,8 @@ func (g Guard) Send(ctx context.Context, m destination.Mail) (destination.Respon
 }
 
 func notSent(to, why string) destination.Response {
-	return destination.Response{Status: destination.MailNotSent, Body: []byte("not sent to " + to + ": " + why), Recipient: true}
+	return destination.Response{Status: destination.MailNotSent, Body: []byte("not sent to " + to + ": " + why),
+		Recipient: true}
 }
 
 func (b Block) sentence() string {
@@ -156,7 +158,8 @@ func (f *Feedback) note(ctx context.Context, n Notice) error {
 	}
 	// The id is the block's, so that administrators are told once.
 	sum := sha256.Sum256([]byte(b.Tenant + "\x00" + b.Address + "\x00" + b.At.Format(time.RFC3339Nano)))
-	if err := f.Bus.Publish(ctx, event.Event{ID: "undeliverable:" + hex.EncodeToString(sum[:12]), Tenant: b.Tenant, Kind: event.AddressUndeliverable, Time: f.Now().UTC(), Data: data}); err != nil {
+	if err := f.Bus.Publish(ctx, event.Event{ID: "undeliverable:" + hex.EncodeToString(sum[:12]), Tenant: b.Tenant,
+		Kind: event.AddressUndeliverable, Time: f.Now().UTC(), Data: data}); err != nil {
 		return fmt.Errorf("tell of the blocked address of tenant %s: %w", b.Tenant, err)
 	}
 	return nil

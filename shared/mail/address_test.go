@@ -26,9 +26,11 @@ import (
 )
 
 var withReport = destination.Mail{
-	To: "ada@example.com", Subject: "[Tocsin] Weekly report", Text: "plain", HTML: "<p>html</p>", ID: "d.e.0", Tenant: "acme=42,x",
+	To: "ada@example.com", Subject: "[Tocsin] Weekly report", Text: "plain", HTML: "<p>html</p>", ID: "d.e.0",
+	Tenant:      "acme=42,x",
 	Unsubscribe: "https://tocsin.example.com/unsubscribe/a.b",
-	Attachments: []destination.Attachment{{Name: "tocsin-weekly-report-2023-W09.pdf", Type: "application/pdf", Data: bytes.Repeat([]byte{0, 1, 2, 255}, 10000)}},
+	Attachments: []destination.Attachment{{Name: "tocsin-weekly-report-2023-W09.pdf", Type: "application/pdf",
+		Data: bytes.Repeat([]byte{0, 1, 2, 255}, 10000)}},
 }
 
 // parts flattens a mail as a client reads it, with the standard library, which did not write it.
@@ -76,7 +78,8 @@ func TestAReportIsAttachedAndCanBeUnsubscribedFrom(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, to, 1, "nobody learns who else receives it")
 	got := parts(t, m.Header.Get, m.Body)
-	require.Equal(t, withReport.Attachments[0].Data, got["multipart/mixed > application/pdf tocsin-weekly-report-2023-W09.pdf"])
+	require.Equal(t, withReport.Attachments[0].Data,
+		got["multipart/mixed > application/pdf tocsin-weekly-report-2023-W09.pdf"])
 	found := 0
 	for k, v := range got {
 		if strings.Contains(k, "multipart/alternative > text/plain") {
@@ -164,7 +167,9 @@ func told(t *testing.T, db *sqlite.DB) (out []event.AddressData) {
 }
 
 func ses(kind, detail string) string {
-	return fmt.Sprintf(`{"eventType":%q,%s,"mail":{"messageId":"m","tags":{"tenant":["acme_3d42_2cx"],"ses:from-domain":["x"]}}}`, kind, detail)
+	return fmt.Sprintf(
+		`{"eventType":%q,%s,"mail":{"messageId":"m","tags":{"tenant":["acme_3d42_2cx"],"ses:from-domain":["x"]}}}`,
+		kind, detail)
 }
 
 const bounced = `"bounce":{"bounceType":"Permanent","bounceSubType":"General","bouncedRecipients":[{"emailAddress":"Ada Lovelace <Ada@Example.com>","action":"failed","status":"5.1.1","diagnosticCode":"smtp; 550 5.1.1 user unknown"}]}`
@@ -174,12 +179,14 @@ func TestABounceBlocksTheAddressAndTellsOnce(t *testing.T) {
 	bare := ses("Bounce", bounced)
 	quoted, err := json.Marshal(bare)
 	require.NoError(t, err)
-	for i, raw := range []string{bare, `{"Type":"Notification","MessageId":"x","Message":` + string(quoted) + `}`, `{"version":"0","detail-type":"Email Bounced","source":"aws.ses","detail":` + bare + `}`} {
+	for i, raw := range []string{bare, `{"Type":"Notification","MessageId":"x","Message":` + string(quoted) + `}`,
+		`{"version":"0","detail-type":"Email Bounced","source":"aws.ses","detail":` + bare + `}`} {
 		n, err := g.Feedback.Handle(t.Context(), []byte(raw))
 		require.NoError(t, err, i)
 		require.Equal(t, 1, n)
 	}
-	require.Equal(t, []event.AddressData{{Address: "ada@example.com", Reason: "bounced: smtp; 550 5.1.1 user unknown"}}, told(t, db))
+	require.Equal(t, []event.AddressData{{Address: "ada@example.com", Reason: "bounced: smtp; 550 5.1.1 user unknown"}},
+		told(t, db))
 	require.Contains(t, kept(t, g, withReport), "undeliverable since 2023-03-01")
 	other := withReport
 	other.Tenant = "43"
@@ -221,14 +228,16 @@ func TestAComplaintBlocksAsWell(t *testing.T) {
 func TestWhatBlocksNobody(t *testing.T) {
 	db, _, g := guarded(t)
 	for _, raw := range []string{
-		ses("Bounce", strings.Replace(bounced, "Permanent", "Transient", 1)), ses("Delivery", `"delivery":{}`), ses("Open", `"open":{}`),
+		ses("Bounce", strings.Replace(bounced, "Permanent", "Transient", 1)), ses("Delivery", `"delivery":{}`),
+		ses("Open", `"open":{}`),
 		strings.Replace(ses("Bounce", bounced), "tenant", "other", 1),
 	} {
 		n, err := g.Feedback.Handle(t.Context(), []byte(raw))
 		require.NoError(t, err)
 		require.Zero(t, n)
 	}
-	for _, raw := range []string{"", "[]", "{}", `{"Message":"x"}`, `{"eventType":"Bounce"}`, `{"eventType":"Complaint"}`, `{"detail":7}`} {
+	for _, raw := range []string{"", "[]", "{}", `{"Message":"x"}`, `{"eventType":"Bounce"}`,
+		`{"eventType":"Complaint"}`, `{"detail":7}`} {
 		_, err := g.Feedback.Handle(t.Context(), []byte(raw))
 		var unreadable *mail.UnreadableError
 		require.ErrorAs(t, err, &unreadable, raw)
@@ -237,7 +246,8 @@ func TestWhatBlocksNobody(t *testing.T) {
 }
 
 func TestAMailServerThatKnowsNoSuchUserBlocks(t *testing.T) {
-	for answer, blocks := range map[string]bool{"550 5.1.1 no such user": true, "550 5.7.1 policy": false, "450 4.2.2 mailbox full": false, "552 5.2.2 over quota": false} {
+	for answer, blocks := range map[string]bool{"550 5.1.1 no such user": true, "550 5.7.1 policy": false,
+		"450 4.2.2 mailbox full": false, "552 5.2.2 over quota": false} {
 		db, _, g := guarded(t)
 		server := listen(t, script{"RCPT": {answer}})
 		g.Next = server.client(t, mail.Sessions{})
@@ -251,10 +261,13 @@ func TestAMailServerThatKnowsNoSuchUserBlocks(t *testing.T) {
 
 func TestH5ABlockHoldsForBothSpellingsOfAnAddress(t *testing.T) {
 	db, _, g := guarded(t)
-	_, err := g.Feedback.Handle(t.Context(), []byte(ses("Bounce", strings.Replace(bounced, "Ada Lovelace <Ada@Example.com>", "ops@xn--bcher-kva.example", 1))))
+	_, err := g.Feedback.Handle(t.Context(),
+		[]byte(ses("Bounce", strings.Replace(bounced, "Ada Lovelace <Ada@Example.com>", "ops@xn--bcher-kva.example",
+			1))))
 	require.NoError(t, err)
 	m := withReport
-	for _, to := range []string{"ops@bücher.example", "Ops@BÜCHER.example", "ops@xn--bcher-kva.example", "ops@XN--BCHER-KVA.EXAMPLE"} {
+	for _, to := range []string{"ops@bücher.example", "Ops@BÜCHER.example", "ops@xn--bcher-kva.example",
+		"ops@XN--BCHER-KVA.EXAMPLE"} {
 		m.To = to
 		require.Contains(t, kept(t, g, m), "undeliverable since", to)
 	}
@@ -266,7 +279,8 @@ func TestH5AnAddressThatWasSavedAndCanNotBeSentToIsSettledAndSaysWhy(t *testing.
 	_, s, g := guarded(t)
 	m := withReport
 	m.To = "jörg@example.com"
-	require.Contains(t, kept(t, g, m), "not sent to jörg@example.com: it is not an e-mail address that can be used: mail servers do not take 'ö'")
+	require.Contains(t, kept(t, g, m),
+		"not sent to jörg@example.com: it is not an e-mail address that can be used: mail servers do not take 'ö'")
 	m.To = "ada@mailhost"
 	sent(t, g, m)
 	require.Len(t, s.sent, 1)

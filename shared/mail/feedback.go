@@ -59,8 +59,8 @@ type envelope struct {
 	Detail  json.RawMessage `json:"detail"` // EventBridge
 }
 
-// ParseSES reads one event of SES. Deliveries, transient bounces and all else that blocks nobody give no notice; that is
-// no error. Every error is an *UnreadableError.
+// ParseSES reads one event of SES. Deliveries, transient bounces and all else that blocks nobody give no notice; that
+// is no error. Every error is an *UnreadableError.
 func ParseSES(raw []byte) ([]Notice, error) {
 	var around envelope
 	if err := json.Unmarshal(raw, &around); err != nil {
@@ -106,7 +106,8 @@ func (e sesEvent) complaints() (out []Notice, err error) {
 		return nil, &UnreadableError{"it is a complaint without its details"}
 	}
 	for _, r := range e.Complaint.ComplainedRecipients {
-		out = append(out, Notice{e.tenant(), bare(r.EmailAddress), Complained, cmp.Or(e.Complaint.FeedbackType, "complaint")})
+		out = append(out, Notice{e.tenant(), bare(r.EmailAddress), Complained,
+			cmp.Or(e.Complaint.FeedbackType, "complaint")})
 	}
 	return out, nil
 }

@@ -98,12 +98,14 @@ func (c *Composer) compose(m destination.Mail) (*gomail.Msg, error) {
 		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
 	}
 	for _, a := range m.Attachments {
-		if err := msg.AttachReader(a.Name, bytes.NewReader(a.Data), gomail.WithFileContentType(gomail.ContentType(a.Type))); err != nil {
+		if err := msg.AttachReader(a.Name, bytes.NewReader(a.Data),
+			gomail.WithFileContentType(gomail.ContentType(a.Type))); err != nil {
 			return nil, fmt.Errorf("attach %s to the mail for %s: %w", a.Name, m.To, err)
 		}
 	}
 	if n := size(m); n > maxSize {
-		return nil, fmt.Errorf("the mail for %s would have %d bytes, at most %d can be sent: ask for a shorter period", m.To, n, maxSize)
+		return nil, fmt.Errorf("the mail for %s would have %d bytes, at most %d can be sent: ask for a shorter period",
+			m.To, n, maxSize)
 	}
 	return msg, nil
 }

@@ -22,7 +22,8 @@ import (
 var now = func() time.Time { return time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC) }
 
 var sample = destination.Mail{
-	To: "ada@example.com", Subject: "[Tocsin] 新しい脆弱性 — New vulnerability\r\nBcc: eve@example.com", Text: "Hello,\n\nplain text with ä.", HTML: "<p>Hello ä</p>",
+	To: "ada@example.com", Subject: "[Tocsin] 新しい脆弱性 — New vulnerability\r\nBcc: eve@example.com",
+	Text: "Hello,\n\nplain text with ä.", HTML: "<p>Hello ä</p>",
 	ID: "01GTD8R4.evt 1\n", Header: map[string]string{"X-Delivery-Id": "01GTD8R4\r\nX-Evil: 1"},
 }
 
@@ -102,11 +103,14 @@ func TestHeadersHoldNoHeaderOfSomebodyElseAndNoLineIsTooLong(t *testing.T) {
 	c, err := mail.NewComposer(`"Töcsin, Inc." <tocsin@bücher.example>`, now)
 	require.NoError(t, err)
 	for _, hostile := range []string{
-		"a\r\nBcc: eve@example.com", "a\nBcc: eve@example.com", "a\rBcc: eve@example.com", "a\r\n\r\n<script>", "\x00\x01", strings.Repeat("警", 5000), strings.Repeat("x", 5000),
-		"a\u2028Bcc: eve@example.com", "a\u0085Bcc: eve@example.com", "=?utf-8?q?x=0D=0ABcc:_eve@example.com?=", "\xff\xfe", strings.Repeat("é", 997) + "\r\nBcc: x",
+		"a\r\nBcc: eve@example.com", "a\nBcc: eve@example.com", "a\rBcc: eve@example.com", "a\r\n\r\n<script>",
+		"\x00\x01", strings.Repeat("警", 5000), strings.Repeat("x", 5000),
+		"a\u2028Bcc: eve@example.com", "a\u0085Bcc: eve@example.com", "=?utf-8?q?x=0D=0ABcc:_eve@example.com?=",
+		"\xff\xfe", strings.Repeat("é", 997) + "\r\nBcc: x",
 	} {
 		m := sample
-		m.Subject, m.ID, m.Unsubscribe, m.Tenant = hostile, hostile, "https://x.example/"+url.PathEscape(hostile)[:min(300, len(url.PathEscape(hostile)))], hostile
+		m.Subject, m.ID, m.Unsubscribe, m.Tenant = hostile, hostile, "https://x.example/"+
+			url.PathEscape(hostile)[:min(300, len(url.PathEscape(hostile)))], hostile
 		m.Header = map[string]string{"X-Delivery-Id": hostile}
 		raw, err := c.Raw(m)
 		require.NoError(t, err)
@@ -114,7 +118,8 @@ func TestHeadersHoldNoHeaderOfSomebodyElseAndNoLineIsTooLong(t *testing.T) {
 		require.NoError(t, err)
 		for name := range parsed.Header {
 			require.Contains(t, []string{
-				"Date", "Mime-Version", "Message-Id", "Subject", "From", "To", "X-Delivery-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "X-Ses-Message-Tags", "Content-Type",
+				"Date", "Mime-Version", "Message-Id", "Subject", "From", "To", "X-Delivery-Id", "List-Unsubscribe",
+				"List-Unsubscribe-Post", "X-Ses-Message-Tags", "Content-Type",
 			}, name, "%q", hostile)
 		}
 		from, err := parsed.Header.AddressList("From")

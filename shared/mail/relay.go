@@ -18,9 +18,9 @@ type Counters interface {
 	Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]health.Point, error)
 }
 
-// Relay bounds the mails that the people of a tenant have sent to other people's addresses on the spot, by tests and
-// by reports on demand, and those that they have sent again: else a mail server that is trusted could be used to pester strangers. What events lead to is
-// not bounded here. The count outlasts a restart, and holds over all functions.
+// Relay bounds the mails that the people of a tenant have sent to other people's addresses on the spot, by tests and by
+// reports on demand, and those that they have sent again: else a mail server that is trusted could be used to pester
+// strangers. What events lead to is not bounded here. The count outlasts a restart, and holds over all functions.
 type Relay struct {
 	Counters Counters
 	Limit    int // mails in an hour for a tenant; 0 = DefaultOnRequest
@@ -39,7 +39,8 @@ type RelayError struct {
 }
 
 func (e *RelayError) Error() string {
-	why := fmt.Sprintf("an account can have %d mails an hour sent on request (tests and reports to other people's addresses, "+
+	why := fmt.Sprintf("an account can have %d mails an hour sent on request (tests and reports to other people's "+
+		"addresses, "+
 		"and mails that are sent again), and this would be ", e.Limit)
 	if e.Free.IsZero() {
 		return fmt.Sprintf("%s%d: choose fewer addresses", why, e.Mails)
@@ -91,7 +92,8 @@ func (r *Relay) Spend(ctx context.Context, tenant string, mails int) error {
 }
 
 func (r *Relay) add(ctx context.Context, tenant string, now time.Time, mails int) error {
-	if err := r.Counters.Add(ctx, []health.Count{{Tenant: tenant, Integration: relayCounter, At: now, Attempts: mails}}); err != nil {
+	if err := r.Counters.Add(ctx,
+		[]health.Count{{Tenant: tenant, Integration: relayCounter, At: now, Attempts: mails}}); err != nil {
 		return fmt.Errorf("count the mails on request of tenant %s: %w", tenant, err)
 	}
 	return nil

@@ -34,7 +34,8 @@ func TestS9TheMailsOfAnHourAreFreeAgainWhenItSays(t *testing.T) {
 	require.Nil(t, spend(40))
 	refused := spend(1)
 	require.Equal(t, now().Add(70*time.Minute), refused.Free)
-	require.EqualError(t, refused, "an account can have 100 mails an hour sent on request (tests and reports to other people's addresses, and mails that are sent again), and this would be "+
+	require.EqualError(t, refused, "an account can have 100 mails an hour sent on request (tests and reports to "+
+		"other people's addresses, and mails that are sent again), and this would be "+
 		"1 more: try again at 13:10 UTC on 2023-03-01")
 	require.Equal(t, now().Add(90*time.Minute), spend(61).Free)
 	require.True(t, spend(101).Free.IsZero())

@@ -137,7 +137,9 @@ func (s server) auth(client *smtp.Client, secure bool) (smtp.Auth, error) {
 		fits bool
 		make func() smtp.Auth
 	}{
-		{"SCRAM-SHA-256-PLUS", secure, func() smtp.Auth { return smtp.ScramSHA256PlusAuth(s.user, s.password, &state) }},
+		{"SCRAM-SHA-256-PLUS", secure, func() smtp.Auth {
+			return smtp.ScramSHA256PlusAuth(s.user, s.password, &state)
+		}},
 		{"SCRAM-SHA-256", true, func() smtp.Auth { return smtp.ScramSHA256Auth(s.user, s.password) }},
 		{"SCRAM-SHA-1-PLUS", secure, func() smtp.Auth { return smtp.ScramSHA1PlusAuth(s.user, s.password, &state) }},
 		{"SCRAM-SHA-1", true, func() smtp.Auth { return smtp.ScramSHA1Auth(s.user, s.password) }},

@@ -89,7 +89,8 @@ func readServer(where string) (server, error) {
 	if err != nil || u.Hostname() == "" {
 		return server{}, errors.New("the mail server's address must be smtp://user:password@host:port or smtps://…")
 	}
-	s := server{host: u.Hostname(), port: u.Port(), grace: endGrace, config: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}}
+	s := server{host: u.Hostname(), port: u.Port(), grace: endGrace,
+		config: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}}
 	port := "587"
 	switch u.Scheme {
 	case "smtp":
@@ -99,7 +100,8 @@ func readServer(where string) (server, error) {
 	case "smtp+insecure":
 		port = "25"
 	default:
-		return s, fmt.Errorf("the mail server's address must begin with smtp://, smtps:// or smtp+insecure://, not %s://", u.Scheme)
+		return s, fmt.Errorf(
+			"the mail server's address must begin with smtp://, smtps:// or smtp+insecure://, not %s://", u.Scheme)
 	}
 	if s.port == "" {
 		s.port = port

@@ -283,7 +283,8 @@ func TestH1AMailThatTheServerTookIsDeliveredWhateverComesLater(t *testing.T) {
 				sent(t, c, numbered(n))
 			}
 			_, seen := server.mails()
-			require.Equal(t, []string{"<mail-0@example.com>", "<mail-1@example.com>", "<mail-2@example.com>"}, ids(seen), "once each")
+			require.Equal(t, []string{"<mail-0@example.com>", "<mail-1@example.com>", "<mail-2@example.com>"},
+				ids(seen), "once each")
 		})
 	}
 }
@@ -306,7 +307,8 @@ func TestH1OverTLSAndSignedIn(t *testing.T) {
 				s.tls = config
 			}
 			server := serve(t, s)
-			c, err := mail.NewSMTP(scheme+"://ada:secret@"+l.Addr().String(), "tocsin@example.com", mail.Sessions{}, now)
+			c, err := mail.NewSMTP(scheme+"://ada:secret@"+l.Addr().String(), "tocsin@example.com", mail.Sessions{},
+				now)
 			require.NoError(t, err)
 			c.Trust(roots)
 			t.Cleanup(c.Close)
@@ -318,7 +320,8 @@ func TestH1OverTLSAndSignedIn(t *testing.T) {
 			_, sessions, _, _ := server.counts()
 			require.Equal(t, 1, sessions)
 
-			wrong, err := mail.NewSMTP(scheme+"://ada:wrong@"+l.Addr().String(), "tocsin@example.com", mail.Sessions{}, now)
+			wrong, err := mail.NewSMTP(scheme+"://ada:wrong@"+l.Addr().String(), "tocsin@example.com", mail.Sessions{},
+				now)
 			require.NoError(t, err)
 			wrong.Trust(roots)
 			answer, err := wrong.Send(t.Context(), sample)
@@ -327,7 +330,8 @@ func TestH1OverTLSAndSignedIn(t *testing.T) {
 			require.False(t, answer.Recipient)
 			require.NotContains(t, string(answer.Body), "wrong")
 
-			foreign, err := mail.NewSMTP(scheme+"://ada:secret@"+l.Addr().String(), "tocsin@example.com", mail.Sessions{}, now)
+			foreign, err := mail.NewSMTP(scheme+"://ada:secret@"+l.Addr().String(), "tocsin@example.com",
+				mail.Sessions{}, now)
 			require.NoError(t, err)
 			_, err = foreign.Send(t.Context(), sample)
 			require.ErrorContains(t, err, "could not be used", "a certificate that nobody vouches for")
@@ -443,7 +447,8 @@ func TestH2ARefusedReceiverLeavesTheSessionToTheNext(t *testing.T) {
 	require.Equal(t, 1, sessions)
 	server.mu.Lock()
 	defer server.mu.Unlock()
-	require.Equal(t, []string{"GREET", "EHLO", "MAIL", "RCPT", "RSET", "MAIL", "RCPT", "DATA", "END"}, server.verbs, "RSET only where a transaction is open")
+	require.Equal(t, []string{"GREET", "EHLO", "MAIL", "RCPT", "RSET", "MAIL", "RCPT", "DATA", "END"}, server.verbs,
+		"RSET only where a transaction is open")
 }
 
 // burst sends n mails at once and asserts that each was taken.

@@ -16,8 +16,9 @@ import (
 // Platform is how this deployment names itself in messages. Every field is configuration.
 type Platform struct {
 	Name string // in the `[…]` prefix and as the source of alerts
-	// Console is the address of the platform's own Console, which has attacks, findings, users and lists; Pages is that of
-	// Tocsin's pages, which have integrations and triggers. Neither has a slash at its end; without one there are no links to it.
+	// Console is the address of the platform's own Console, which has attacks, findings, users and lists; Pages is that
+	// of Tocsin's pages, which have integrations and triggers. Neither has a slash at its end; without one there are no
+	// links to it.
 	Console string
 	Pages   string
 	Cloud   string // EU or US
@@ -82,9 +83,9 @@ type File struct {
 // Fact is one labelled line for a person. Neither part has a line break.
 type Fact struct{ Label, Value string }
 
-// What the next methods return is for people: each text is on one line and holds nothing that turns or hides it (package
-// plaintext). It can still hold markup of any kind, which is the destination's to escape. Machines read Envelope and
-// Details, which keep upstream's characters.
+// What the next methods return is for people: each text is on one line and holds nothing that turns or hides it
+// (package plaintext). It can still hold markup of any kind, which is the destination's to escape. Machines read
+// Envelope and Details, which keep upstream's characters.
 
 // Summary is the notification's one line: `[Platform] New hit detected`.
 func (n Notification) Summary() string { return n.prefix(false) + n.Headline() }
@@ -208,7 +209,8 @@ func (n Notification) appendDetails(b []byte) []byte {
 // linkMember is the name that the facts give to the link of a kind (1.6: `details.<entity>_link`).
 var linkMember = map[event.Kind]string{
 	event.Vuln: "vuln_link", event.SecurityIssue: "security_issue_link",
-	event.CreateIntegration: "integration_link", event.UpdateIntegration: "integration_link", event.EnableIntegration: "integration_link",
+	event.CreateIntegration: "integration_link", event.UpdateIntegration: "integration_link",
+	event.EnableIntegration:  "integration_link",
 	event.DisableIntegration: "integration_link", event.IntegrationBroken: "integration_link",
 	event.IntegrationFailing: "integration_link", event.IntegrationWorking: "integration_link",
 }
@@ -216,8 +218,9 @@ var linkMember = map[event.Kind]string{
 // routing are members of the data that steer the fan-out and are of no use to a receiver.
 var routing = map[string]bool{"object_id": true, "experimental": true, "sampled_out": true, "reaction": true}
 
-// appendData appends the members of the event's data, as upstream wrote them where that is safe for every reader (package
-// ijson). It splices bytes: a hit is forwarded without being taken apart, which is most of what a busy tenant's traffic is.
+// appendData appends the members of the event's data, as upstream wrote them where that is safe for every reader
+// (package ijson). It splices bytes: a hit is forwarded without being taken apart, which is most of what a busy
+// tenant's traffic is.
 func (n Notification) appendData(b []byte) []byte {
 	data := bytes.TrimSpace(n.Event.Data)
 	// The data stands in the place of the object `details`, in the envelope.

@@ -19,12 +19,14 @@ var platform = notification.Platform{Name: "Platform", Console: "https://console
 
 func of(kind event.Kind, data string) notification.Notification {
 	return notification.Notification{Platform: platform, Event: event.Event{
-		ID: "e1", Tenant: "42", ClientName: "Acme", Kind: kind, Time: time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC), Data: json.RawMessage(data),
+		ID: "e1", Tenant: "42", ClientName: "Acme", Kind: kind, Time: time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC),
+		Data: json.RawMessage(data),
 	}}
 }
 
 func TestTheEnvelopeIsThatOfTheFacts(t *testing.T) {
-	n := of(event.Vuln, `{"object_id":555,"vuln":{"domain":"shop.example.com","id":"PLT-42-I0001","method":"GET","parameter":"q","path":"/search","title":"Reflected XSS","discovered_by":"scanner","threat":"Medium","type":"XSS"}}`)
+	n := of(event.Vuln,
+		`{"object_id":555,"vuln":{"domain":"shop.example.com","id":"PLT-42-I0001","method":"GET","parameter":"q","path":"/search","title":"Reflected XSS","discovered_by":"scanner","threat":"Medium","type":"XSS"}}`)
 	require.JSONEq(t, `{"summary":"[Platform] New vulnerability detected",
 		"description":"Notification type: vuln\n\nA vulnerability was found in a protected system.\n\nID: PLT-42-I0001\nTitle: Reflected XSS\nDomain: shop.example.com\nPath: /search\nMethod: GET\nDiscovered by: scanner\nParameter: q\nType: XSS\nThreat: Medium\n\nMore details: https://console.example.com/object/555\n\nClient: Acme\nCloud: US\n",
 		"details":{"client_name":"Acme","cloud":"US","notification_type":"vuln","vuln_link":"https://console.example.com/object/555",
@@ -65,11 +67,14 @@ func TestATestSaysSo(t *testing.T) {
 		var got struct{ Summary string }
 		require.NoError(t, json.Unmarshal(n.Envelope(), &got))
 		summaries = append(summaries, got.Summary)
-		require.True(t, strings.HasPrefix(n.Summary(), "[Test message] [Test partner] "), "messengers leave the cloud out")
+		require.True(t, strings.HasPrefix(n.Summary(), "[Test message] [Test partner] "),
+			"messengers leave the cloud out")
 	}
 	require.Equal(t, []string{
-		"[Test message] [Test partner(US)] New user was added to the company account", "[Test message] [Test partner(US)] New hit detected",
-		"[Test message] [Test partner(US)] Network perimeter has changed", "[Test message] [Test partner(US)] Trigger was created",
+		"[Test message] [Test partner(US)] New user was added to the company account",
+		"[Test message] [Test partner(US)] New hit detected",
+		"[Test message] [Test partner(US)] Network perimeter has changed",
+		"[Test message] [Test partner(US)] Trigger was created",
 		"[Test message] [Test partner(US)] New vulnerability detected",
 	}, summaries, "facts, 1.12")
 	require.Len(t, notification.Samples(notification.Basic, platform, "42", "", "id", time.Now()), 4)
@@ -85,7 +90,8 @@ func TestEveryKindHasItsWords(t *testing.T) {
 }
 
 func TestALongScopeSaysHowManyMore(t *testing.T) {
-	n := of(event.NewScopeIPs, `{"data":[`+strings.Repeat(`{"entity":{"ip":"203.0.113.8"}},`, 29)+`{"entity":{"ip":"203.0.113.9"}}]}`)
+	n := of(event.NewScopeIPs, `{"data":[`+strings.Repeat(`{"entity":{"ip":"203.0.113.8"}},`, 29)+
+		`{"entity":{"ip":"203.0.113.9"}}]}`)
 	facts := n.Facts()
 	require.Len(t, facts, 21)
 	require.Equal(t, notification.Fact{Label: "And", Value: "10 more"}, facts[20])
@@ -99,7 +105,8 @@ func TestTheDedupKeyIsStable(t *testing.T) {
 }
 
 func FuzzEnvelope(f *testing.F) {
-	for _, data := range []string{`{"hit":{"type":"sqli"}}`, `{ }`, "{\n\"hit\" : {\"type\":\"x\",\"headers\":1}\r\n}", `{"a":1,"a":2,"cloud":[]}`, `{"vuln_link":"x","vuln":{"threat":"Low"}}`} {
+	for _, data := range []string{`{"hit":{"type":"sqli"}}`, `{ }`, "{\n\"hit\" : {\"type\":\"x\",\"headers\":1}\r\n}",
+		`{"a":1,"a":2,"cloud":[]}`, `{"vuln_link":"x","vuln":{"threat":"Low"}}`} {
 		for _, kind := range []string{"new_hits", "vuln", "create_user"} {
 			f.Add(kind, data)
 		}
@@ -133,7 +140,8 @@ func FuzzEnvelope(f *testing.F) {
 
 // TestP5EachLinkLeadsToTheConsoleThatHasThePage: integrations and triggers are ours, everything else is the platform's.
 func TestP5EachLinkLeadsToTheConsoleThatHasThePage(t *testing.T) {
-	platform := notification.Platform{Name: "Platform", Console: "https://platform.example", Pages: "https://tocsin.example", Cloud: "EU"}
+	platform := notification.Platform{Name: "Platform", Console: "https://platform.example",
+		Pages: "https://tocsin.example", Cloud: "EU"}
 	for kind, c := range map[event.Kind]struct{ data, link string }{
 		event.IntegrationBroken: {`{"integration":{"id":"i1"}}`, "https://tocsin.example/integrations/i1"},
 		event.TriggerCreate:     {`{"trigger":{"id":"t1"}}`, "https://tocsin.example/triggers"},
@@ -142,7 +150,8 @@ func TestP5EachLinkLeadsToTheConsoleThatHasThePage(t *testing.T) {
 		event.IPBlocked:         {`{"ip":"203.0.113.9"}`, "https://platform.example/ip-lists"},
 		event.NewHits:           {`{"hit":{"type":"sqli"}}`, "https://platform.example/attacks"},
 	} {
-		n := notification.Notification{Event: event.Event{Kind: kind, Data: json.RawMessage(c.data)}, Platform: platform}
+		n := notification.Notification{Event: event.Event{Kind: kind, Data: json.RawMessage(c.data)},
+			Platform: platform}
 		require.Equal(t, c.link, n.Link(), kind)
 		n.Platform.Console, n.Platform.Pages = "", ""
 		require.Empty(t, n.Link(), "%s: without an address there is no link", kind)

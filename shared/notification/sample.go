@@ -29,7 +29,8 @@ func Samples(class Class, p Platform, tenant, client, id string, at time.Time) [
 	for _, s := range samples {
 		if s.class[class] {
 			out = append(out, Notification{Platform: p, Test: true, Headers: true, Event: event.Event{
-				ID: id + "-" + string(s.kind), Tenant: tenant, ClientName: client, Kind: s.kind, Time: at, Data: json.RawMessage(s.data),
+				ID: id + "-" + string(s.kind), Tenant: tenant, ClientName: client, Kind: s.kind, Time: at,
+				Data: json.RawMessage(s.data),
 			}})
 		}
 	}

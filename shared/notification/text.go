@@ -62,16 +62,22 @@ var texts = map[event.Kind]func(Notification) text{
 	event.UpdateUser: user("User role was changed", "A user's role was changed."),
 	event.DeleteUser: user("User was deleted from the company account", "A user was deleted."),
 
-	event.CreateIntegration:  integration("Integration was created", "An integration was created.", Info),
-	event.UpdateIntegration:  integration("Integration was changed", "The settings of an integration were changed.", Info),
-	event.EnableIntegration:  integration("Integration was enabled", "An integration was enabled.", Info),
-	event.DisableIntegration: integration("Integration was disabled", "An integration was disabled: it sends nothing until it is enabled.", Low),
-	event.DeleteIntegration:  integration("Integration was deleted", "An integration was deleted with all its settings.", Low),
+	event.CreateIntegration: integration("Integration was created", "An integration was created.", Info),
+	event.UpdateIntegration: integration("Integration was changed", "The settings of an integration were changed.",
+		Info),
+	event.EnableIntegration: integration("Integration was enabled", "An integration was enabled.", Info),
+	event.DisableIntegration: integration("Integration was disabled",
+		"An integration was disabled: it sends nothing until it is enabled.", Low),
+	event.DeleteIntegration: integration("Integration was deleted",
+		"An integration was deleted with all its settings.", Low),
 	event.IntegrationBroken: integration("Integration was disabled: it keeps failing",
-		"The platform disabled an integration because too many of its requests failed. Mend its settings or its receiver, then enable it again.", High),
+		"The platform disabled an integration because too many of its requests failed. Mend its settings or its "+
+			"receiver, then enable it again.", High),
 	event.IntegrationFailing: integration("Integration is failing",
-		"Most requests of an integration fail. They are sent again, and the integration is disabled if this goes on. Look at its last answer.", High),
-	event.IntegrationWorking: integration("Integration works again", "An integration that was failing works again.", Info),
+		"Most requests of an integration fail. They are sent again, and the integration is disabled if this goes on. "+
+			"Look at its last answer.", High),
+	event.IntegrationWorking: integration("Integration works again", "An integration that was failing works again.",
+		Info),
 
 	event.CreateApplication: application("New application was added", "An application was added."),
 	event.UpdateApplication: application("Application was renamed", "An application was renamed."),
@@ -139,7 +145,8 @@ func hit(n Notification) text {
 		link:     n.page("/attacks"),
 		facts: facts(Fact{"Type", h.Type}, Fact{"Domain", h.Site()}, Fact{"Path", h.Path}, Fact{"Method", h.Method},
 			Fact{"Parameter", h.Parameter}, Fact{"Payload", strings.Join(h.Payloads, ", ")}, Fact{"Source", h.Source()},
-			Fact{"Country", value(h.RemoteCountry)}, Fact{"Response status", status}, Fact{"Block status", h.BlockStatus}),
+			Fact{"Country", value(h.RemoteCountry)}, Fact{"Response status", status},
+			Fact{"Block status", h.BlockStatus}),
 	}
 }
 
@@ -153,8 +160,10 @@ func vuln(n Notification) text {
 		sentence: "A vulnerability was found in a protected system.",
 		severity: threats[v.Threat],
 		link:     n.object(d.ObjectID),
-		facts: facts(Fact{"ID", value(v.ID)}, Fact{"Title", value(v.Title)}, Fact{"Domain", value(v.Domain)}, Fact{"Path", value(v.Path)},
-			Fact{"Method", value(v.Method)}, Fact{"Discovered by", value(v.DiscoveredBy)}, Fact{"Parameter", value(v.Parameter)},
+		facts: facts(Fact{"ID", value(v.ID)}, Fact{"Title", value(v.Title)}, Fact{"Domain", value(v.Domain)},
+			Fact{"Path", value(v.Path)},
+			Fact{"Method", value(v.Method)}, Fact{"Discovered by", value(v.DiscoveredBy)},
+			Fact{"Parameter", value(v.Parameter)},
 			Fact{"Type", value(v.Type)}, Fact{"Threat", v.Threat}),
 	}
 }
@@ -167,8 +176,10 @@ func issue(n Notification) text {
 		sentence: "A security issue was found in a protected system.",
 		severity: threats[i.Risk],
 		link:     n.object(d.ObjectID),
-		facts: facts(Fact{"ID", value(i.ID)}, Fact{"Title", value(i.Title)}, Fact{"Host", value(i.Host)}, Fact{"Path", value(i.Path)},
-			Fact{"Method", value(i.Method)}, Fact{"Discovered by", value(i.DiscoveredBy)}, Fact{"Parameter", value(i.Parameter)},
+		facts: facts(Fact{"ID", value(i.ID)}, Fact{"Title", value(i.Title)}, Fact{"Host", value(i.Host)},
+			Fact{"Path", value(i.Path)},
+			Fact{"Method", value(i.Method)}, Fact{"Discovered by", value(i.DiscoveredBy)},
+			Fact{"Parameter", value(i.Parameter)},
 			Fact{"Type", value(i.Type)}, Fact{"Risk", i.Risk}),
 	}
 }
@@ -181,7 +192,8 @@ func assault(headline, sentence string) func(Notification) text {
 		}
 		return text{
 			headline: headline, sentence: sentence, severity: High, link: n.object(id),
-			facts: facts(Fact{"ID", a.ID}, Fact{"Type", a.Type}, Fact{"Host", a.Host}, Fact{"Path", a.Path}, Fact{"Parameter", a.Parameter},
+			facts: facts(Fact{"ID", a.ID}, Fact{"Type", a.Type}, Fact{"Host", a.Host}, Fact{"Path", a.Path},
+				Fact{"Parameter", a.Parameter},
 				Fact{"Hits", strconv.FormatInt(a.Hits, 10)}, Fact{"Sources", strings.Join(a.Sources, ", ")}),
 		}
 	}
@@ -199,8 +211,9 @@ func address(n Notification) text {
 	d := event.Data[event.AddressData](n.Event)
 	return text{
 		headline: "An e-mail address is undeliverable", severity: Low,
-		sentence: "Mails to an address came back, or its owner complained about them: nothing more is sent to it until an administrator allows it again.",
-		facts:    facts(Fact{"Address", d.Address}, Fact{"Reason", d.Reason}),
+		sentence: "Mails to an address came back, or its owner complained about them: nothing more is sent to it " +
+			"until an administrator allows it again.",
+		facts: facts(Fact{"Address", d.Address}, Fact{"Reason", d.Reason}),
 	}
 }
 
@@ -268,7 +281,8 @@ func user(headline, sentence string) func(Notification) text {
 		d := event.Data[event.UserData](n.Event)
 		return text{
 			headline: headline, sentence: sentence, link: n.page("/settings/users"),
-			facts: facts(Fact{"User", person(&d.User)}, Fact{"Role", d.User.Role}, Fact{"Old role", d.OldRole}, Fact{"By", person(d.By)}),
+			facts: facts(Fact{"User", person(&d.User)}, Fact{"Role", d.User.Role}, Fact{"Old role", d.OldRole},
+				Fact{"By", person(d.By)}),
 		}
 	}
 }
@@ -281,11 +295,15 @@ func integration(headline, sentence string, s Severity) func(Notification) text 
 			waiting = nil // it is dead from now on, and one of those not sent
 		}
 		return text{
-			headline: headline, sentence: sentence, severity: s, link: n.own("/integrations/" + url.PathEscape(d.Integration.ID)),
-			facts: facts(Fact{"Integration", d.Integration.Name}, Fact{"System", d.Integration.System}, Fact{"Reason", d.Reason},
-				Fact{"Last answer", d.Answer}, Fact{"Failing since", d.Since}, Fact{"Deliveries that wait", figure(waiting, d.WaitingMore)},
+			headline: headline, sentence: sentence, severity: s,
+			link: n.own("/integrations/" + url.PathEscape(d.Integration.ID)),
+			facts: facts(Fact{"Integration", d.Integration.Name}, Fact{"System", d.Integration.System},
+				Fact{"Reason", d.Reason},
+				Fact{"Last answer", d.Answer}, Fact{"Failing since", d.Since},
+				Fact{"Deliveries that wait", figure(waiting, d.WaitingMore)},
 				Fact{"Deliveries not sent", figureWith(d.NotSent, d.NotSentMore, "they can be sent again on its page")},
-				Fact{"Events missed", figureWith(d.Missed, d.MissedMore, "they can be recovered on its page")}, Fact{"By", person(d.By)}),
+				Fact{"Events missed", figureWith(d.Missed, d.MissedMore, "they can be recovered on its page")},
+				Fact{"By", person(d.By)}),
 		}
 	}
 }
@@ -325,7 +343,8 @@ func rule(headline, sentence string) func(Notification) text {
 		d := event.Data[event.RuleData](n.Event)
 		return text{
 			headline: headline, sentence: sentence, link: n.page("/rules"),
-			facts: facts(Fact{"Rule", d.Rule.ID.String()}, Fact{"Type", d.Rule.Type}, Fact{"Description", d.Rule.Description}, Fact{"By", person(d.By)}),
+			facts: facts(Fact{"Rule", d.Rule.ID.String()}, Fact{"Type", d.Rule.Type},
+				Fact{"Description", d.Rule.Description}, Fact{"By", person(d.By)}),
 		}
 	}
 }
@@ -375,11 +394,13 @@ func threshold(headline, what string) func(Notification) text {
 		}
 		sentence := fmt.Sprintf("The number of %s exceeded %d in %s.", counted, d.Count, span(d.Period))
 		if d.IP != "" {
-			sentence = fmt.Sprintf("The number of %s from %s exceeded %d in %s.", counted, d.IP, d.Count, span(d.Period))
+			sentence = fmt.Sprintf("The number of %s from %s exceeded %d in %s.", counted, d.IP, d.Count,
+				span(d.Period))
 		}
 		return text{
 			headline: title, severity: High, link: n.events(d), linkTitle: "View events", sentence: sentence,
-			facts: facts(Fact{"Trigger", d.TriggerName}, Fact{"Additional trigger's clauses", clauses(d.Clauses)}, Fact{"IP", d.IP}),
+			facts: facts(Fact{"Trigger", d.TriggerName}, Fact{"Additional trigger's clauses", clauses(d.Clauses)},
+				Fact{"IP", d.IP}),
 		}
 	}
 }
@@ -417,7 +438,8 @@ func (n Notification) events(d event.ThresholdData) string {
 	if d.To == 0 {
 		return n.page("/attacks")
 	}
-	q := url.Values{"time_from": {strconv.FormatInt(d.From, 10)}, "time_to": {strconv.FormatInt(d.To, 10)}, "q": {"attacks"}}
+	q := url.Values{"time_from": {strconv.FormatInt(d.From, 10)}, "time_to": {strconv.FormatInt(d.To, 10)},
+		"q": {"attacks"}}
 	if d.Counted == "incidents" || n.Event.Kind == event.IncidentsExceeded {
 		q.Set("q", "incidents")
 	}
@@ -438,8 +460,9 @@ func blocked(n Notification) text {
 		sentence += " Reason: " + strings.TrimSuffix(d.Reason, ".") + "."
 	}
 	return text{
-		headline: "Trigger: New IP address was denylisted", severity: Medium, link: n.page("/ip-lists"), sentence: sentence,
-		facts: facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}),
+		headline: "Trigger: New IP address was denylisted", severity: Medium, link: n.page("/ip-lists"),
+		sentence: sentence,
+		facts:    facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}),
 	}
 }
 
@@ -457,8 +480,10 @@ func endpoint(n Notification) text {
 	}
 	return text{
 		headline: headline, severity: Low, link: d.Link, sentence: d.HTTPMethod + " " + d.EndpointPath,
-		facts: facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}, Fact{"Domain", d.Site()}, Fact{"Endpoint", d.EndpointPath}, Fact{"Method", d.HTTPMethod},
-			Fact{"Change", d.ChangeType}, Fact{"Type", d.EndpointType}, Fact{"Sensitive data", strings.Join(d.SensitiveData, ", ")}, Fact{"Specification", d.SpecName}),
+		facts: facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}, Fact{"Domain", d.Site()},
+			Fact{"Endpoint", d.EndpointPath}, Fact{"Method", d.HTTPMethod},
+			Fact{"Change", d.ChangeType}, Fact{"Type", d.EndpointType},
+			Fact{"Sensitive data", strings.Join(d.SensitiveData, ", ")}, Fact{"Specification", d.SpecName}),
 	}
 }
 
@@ -466,7 +491,8 @@ func endpoint(n Notification) text {
 func count(headline string) func(Notification) text {
 	return func(n Notification) text {
 		d := event.Data[event.CountData](n.Event)
-		return text{headline: headline, sentence: "Requests of one address were counted.", facts: facts(Fact{"IP", d.IP}, Fact{"Number", strconv.FormatInt(d.Count, 10)}, Fact{"URL", d.URL})}
+		return text{headline: headline, sentence: "Requests of one address were counted.",
+			facts: facts(Fact{"IP", d.IP}, Fact{"Number", strconv.FormatInt(d.Count, 10)}, Fact{"URL", d.URL})}
 	}
 }
 
@@ -474,7 +500,8 @@ func count(headline string) func(Notification) text {
 func command(headline string) func(Notification) text {
 	return func(n Notification) text {
 		d := event.Data[event.CommandData](n.Event)
-		return text{headline: headline, sentence: "A trigger went off.", facts: facts(Fact{"IP", d.IP}, Fact{"Trigger", d.TriggerName})}
+		return text{headline: headline, sentence: "A trigger went off.",
+			facts: facts(Fact{"IP", d.IP}, Fact{"Trigger", d.TriggerName})}
 	}
 }
 
@@ -483,6 +510,7 @@ func logins(n Notification) text {
 	return text{
 		headline: "Stolen credentials detected", severity: High, link: d.Link,
 		sentence: "Credentials of your users were seen in a leak.",
-		facts:    facts(Fact{"Trigger", d.TriggerName}, Fact{"Accounts", strings.Join(d.Accounts, ", ")}, Fact{"URL", d.URL}),
+		facts: facts(Fact{"Trigger", d.TriggerName}, Fact{"Accounts", strings.Join(d.Accounts, ", ")},
+			Fact{"URL", d.URL}),
 	}
 }

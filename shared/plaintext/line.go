@@ -154,13 +154,15 @@ func unseen(r rune) bool {
 	if r < 0xad {
 		return false
 	}
-	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r) ||
+	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) &&
+		!unicode.Is(unicode.Prepended_Concatenation_Mark, r) ||
 		r >= 0xe0000 && r <= 0xe0fff
 }
 
 // shaped reports whether a joiner may stand beside a character: in the scripts that are written with it, and in emoji.
 func shaped(r rune) bool {
-	return r >= 0x600 && (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.Is(unicode.So, r) || unicode.Is(unicode.Sk, r))
+	return r >= 0x600 && (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.Is(unicode.So, r) ||
+		unicode.Is(unicode.Sk, r))
 }
 
 // selects reports whether a variation selector belongs to the character before it: one to a character, and not on a
@@ -172,7 +174,8 @@ func selects(last, r rune) bool {
 	case r >= 0xe0100:
 		return unicode.Is(unicode.Han, last)
 	case r == 0xfe0f || r == 0xfe0e:
-		return last >= 0xa9 && (unicode.IsSymbol(last) || unicode.IsPunct(last)) || strings.ContainsRune("#*0123456789", last) && last != 0
+		return last >= 0xa9 && (unicode.IsSymbol(last) || unicode.IsPunct(last)) ||
+			strings.ContainsRune("#*0123456789", last) && last != 0
 	}
 	return last >= 0x600 // of Mongolian, Myanmar, Han and Phags-pa
 }

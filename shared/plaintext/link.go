@@ -22,7 +22,8 @@ func Link(s string) string {
 		return ""
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Opaque != "" || u.User != nil || strings.Contains(u.Host, "@") {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Opaque != "" || u.User != nil ||
+		strings.Contains(u.Host, "@") {
 		return ""
 	}
 	host, ok := hostOf(u)
@@ -39,7 +40,8 @@ func Link(s string) string {
 
 // unsafe characters end a link, quote it, or make readers disagree on its host.
 func unsafe(r rune) bool {
-	return r <= ' ' || r >= 0x7f && r <= 0xa0 || r == 0xfffd || strings.ContainsRune("<>\"{}|\\^`", r) || breaks(r) || unseen(r)
+	return r <= ' ' || r >= 0x7f && r <= 0xa0 || r == 0xfffd || strings.ContainsRune("<>\"{}|\\^`", r) || breaks(r) ||
+		unseen(r)
 }
 
 // hostOf is the host with its port as it is to be written; ok false when it is none.
@@ -67,7 +69,8 @@ func hostOf(u *url.URL) (host string, ok bool) {
 	return ascii + port, true
 }
 
-// names are looked up as browsers do (UTS #46), and may have an underscore, which servers in a network of one's own have.
+// names are looked up as browsers do (UTS #46), and may have an underscore, which servers in a network of one's own
+// have.
 var (
 	names    = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false), idna.StrictDomainName(false))
 	hostName = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$`)

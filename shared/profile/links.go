@@ -17,8 +17,8 @@ import (
 // Path is where the API takes unsubscriptions; a token follows it.
 const Path = "/unsubscribe/"
 
-// Links makes and reads the links by which an address leaves what it is sent. They do not expire: mails are kept for years,
-// and all that a link can do is to send less.
+// Links makes and reads the links by which an address leaves what it is sent. They do not expire: mails are kept for
+// years, and all that a link can do is to send less.
 type Links struct {
 	Base string   // the API's public address, without a slash at its end
 	Keys [][]byte // the first signs, all verify
@@ -90,7 +90,8 @@ func (l Leaving) Leave(ctx context.Context, token string) (Subscription, error) 
 		return s, l.Profiles.Leave(ctx, s.Tenant, s.Integration)
 	}
 	_, err = l.Blocks.Block(ctx, mail.Block{
-		Tenant: s.Tenant, Address: mail.Canonical(s.Address), Integration: s.Integration, Why: mail.Unsubscribed, Reason: "by the link of a mail", At: l.Now().UTC(),
+		Tenant: s.Tenant, Address: mail.Canonical(s.Address), Integration: s.Integration, Why: mail.Unsubscribed,
+		Reason: "by the link of a mail", At: l.Now().UTC(),
 	})
 	return s, err
 }

@@ -40,7 +40,8 @@ type Profile struct {
 	Name       string `json:"name,omitempty"`
 	// Choices are what the person chose; what is sent of it is Told.
 	Choices Choices `json:"choices"`
-	// Role is the newest that we were told, and RoleAt when that held; "" = nobody said: nothing is sent until somebody does.
+	// Role is the newest that we were told, and RoleAt when that held; "" = nobody said: nothing is sent until somebody
+	// does.
 	Role      access.Role `json:"role,omitempty"`
 	RoleAt    time.Time   `json:"role_at,omitzero"`
 	Revision  int64       `json:"revision"` // counts changes from 1
@@ -73,10 +74,14 @@ func Allowed(r access.Role) Choices {
 // systemRights are the rights by which a person sees what the system-related events are about.
 var systemRights = map[event.Kind]access.Right{
 	event.CreateUser: access.ViewUsers, event.UpdateUser: access.ViewUsers, event.DeleteUser: access.ViewUsers,
-	event.CreateIntegration: access.Administer, event.UpdateIntegration: access.Administer, event.EnableIntegration: access.Administer,
-	event.DisableIntegration: access.Administer, event.DeleteIntegration: access.Administer, event.IntegrationBroken: access.Administer,
-	event.IntegrationFailing: access.Administer, event.IntegrationWorking: access.Administer, event.AddressUndeliverable: access.Administer,
-	event.CreateApplication: access.ViewApplications, event.UpdateApplication: access.ViewApplications, event.DeleteApplication: access.ViewApplications,
+	event.CreateIntegration: access.Administer, event.UpdateIntegration: access.Administer,
+	event.EnableIntegration:  access.Administer,
+	event.DisableIntegration: access.Administer, event.DeleteIntegration: access.Administer,
+	event.IntegrationBroken:  access.Administer,
+	event.IntegrationFailing: access.Administer, event.IntegrationWorking: access.Administer,
+	event.AddressUndeliverable: access.Administer,
+	event.CreateApplication:    access.ViewApplications, event.UpdateApplication: access.ViewApplications,
+	event.DeleteApplication: access.ViewApplications,
 }
 
 // systemKinds are the system-related events that a role may be told of, in the order of their names.
@@ -145,7 +150,8 @@ func (c Choices) Types() []event.Type {
 		{c.ReportWeekly, []event.Type{event.ReportWeekly}},
 		{c.ReportMonthly, []event.Type{event.ReportMonthly}},
 		{c.System, []event.Type{event.System}},
-		{c.Vuln, []event.Type{event.VulnHigh, event.VulnMedium, event.VulnLow, event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo}},
+		{c.Vuln, []event.Type{event.VulnHigh, event.VulnMedium, event.VulnLow, event.IssueCritical, event.IssueHigh,
+			event.IssueMedium, event.IssueLow, event.IssueInfo}},
 		{c.Scope, []event.Type{event.Scope}},
 	} {
 		if line.on {
@@ -158,7 +164,8 @@ func (c Choices) Types() []event.Type {
 // Reports are the report frequencies of the choices.
 func (c Choices) Reports() []report.Frequency {
 	var out []report.Frequency
-	for f, on := range map[report.Frequency]bool{report.Daily: c.ReportDaily, report.Weekly: c.ReportWeekly, report.Monthly: c.ReportMonthly} {
+	for f, on := range map[report.Frequency]bool{report.Daily: c.ReportDaily, report.Weekly: c.ReportWeekly,
+		report.Monthly: c.ReportMonthly} {
 		if on {
 			out = append(out, f)
 		}
@@ -178,7 +185,8 @@ type Store interface {
 	Save(ctx context.Context, p Profile) error
 	// Delete forgets a person and the subscriptions; it is no error when there is none.
 	Delete(ctx context.Context, tenant, id string) error
-	// List returns the people of a tenant in the order of their ids: at most limit of those whose id is greater than after.
+	// List returns the people of a tenant in the order of their ids: at most limit of those whose id is greater than
+	// after.
 	List(ctx context.Context, tenant, after string, limit int) ([]Profile, error)
 }
 
@@ -240,8 +248,9 @@ func (s *Service) Read(ctx context.Context, who Person) (Profile, error) {
 
 func (s *Service) begin(ctx context.Context, who Person) (Profile, error) {
 	p := Profile{
-		ID: ID(who.Email), Tenant: who.Tenant, ClientName: who.ClientName, Email: who.Email, Name: who.Name, Choices: Default,
-		Role: who.Role, RoleAt: who.At, Revision: 1, UpdatedAt: s.Now().UTC(),
+		ID: ID(who.Email), Tenant: who.Tenant, ClientName: who.ClientName, Email: who.Email, Name: who.Name,
+		Choices: Default,
+		Role:    who.Role, RoleAt: who.At, Revision: 1, UpdatedAt: s.Now().UTC(),
 	}
 	err := s.Store.Save(ctx, p)
 	if err == nil {
@@ -250,8 +259,8 @@ func (s *Service) begin(ctx context.Context, who Person) (Profile, error) {
 	return p, err
 }
 
-// learn takes over a role, unless what is known is newer: a token lives on after the role that it names. A token that does not say
-// from when it is may take rights away only. It reports whether that changes anything.
+// learn takes over a role, unless what is known is newer: a token lives on after the role that it names. A token that
+// does not say from when it is may take rights away only. It reports whether that changes anything.
 func (p *Profile) learn(who Person) bool {
 	older := who.At.Before(p.RoleAt)
 	if who.At.IsZero() {

@@ -17,7 +17,8 @@ import (
 
 var (
 	now = func() time.Time { return time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC) }
-	ada = profile.Person{Tenant: "42", ClientName: "Acme", Email: "Ada@Example.com", Name: "Ada", Role: access.Administrator}
+	ada = profile.Person{Tenant: "42", ClientName: "Acme", Email: "Ada@Example.com", Name: "Ada",
+		Role: access.Administrator}
 )
 
 func start(t *testing.T) *profile.Service {
@@ -41,7 +42,8 @@ func TestANewPersonHasTheDefaults(t *testing.T) {
 
 func TestWithoutAnAddressThereIsNothingToSet(t *testing.T) {
 	s := start(t)
-	for _, email := range []string{"", "ada", "Ada <ada@example.com>", "a@b.org\r\nBcc: c@d.org", strings.Repeat("a", 250) + "@x.org"} {
+	for _, email := range []string{"", "ada", "Ada <ada@example.com>", "a@b.org\r\nBcc: c@d.org",
+		strings.Repeat("a", 250) + "@x.org"} {
 		_, err := s.Read(t.Context(), profile.Person{Tenant: "42", Email: email})
 		require.ErrorIs(t, err, profile.ErrNoAddress, email)
 	}
@@ -51,7 +53,8 @@ func TestUpstreamTellsOfPeople(t *testing.T) {
 	s := start(t)
 	tell := func(kind event.Kind, data string) {
 		t.Helper()
-		require.NoError(t, s.Observe(t.Context(), event.Event{ID: "e", Tenant: "42", ClientName: "Acme", Kind: kind, Time: now(), Data: []byte(data)}))
+		require.NoError(t, s.Observe(t.Context(),
+			event.Event{ID: "e", Tenant: "42", ClientName: "Acme", Kind: kind, Time: now(), Data: []byte(data)}))
 	}
 	tell(event.CreateUser, `{"user":{"name":"Ada","email":"ada@example.com"}}`)
 	tell(event.CreateUser, `{"user":{"name":"Service"}}`)
@@ -73,17 +76,23 @@ func TestUpstreamTellsOfPeople(t *testing.T) {
 
 // TestS7WhatARoleMaySeeBoundsWhatItIsSent takes every role through what it can choose and what it is told of then.
 func TestS7WhatARoleMaySeeBoundsWhatItIsSent(t *testing.T) {
-	all := profile.Choices{ReportDaily: true, ReportWeekly: true, ReportMonthly: true, System: true, Vuln: true, Scope: true}
-	users, applications := []event.Kind{event.CreateUser, event.DeleteUser, event.UpdateUser}, []event.Kind{event.CreateApplication, event.DeleteApplication, event.UpdateApplication}
+	all := profile.Choices{ReportDaily: true, ReportWeekly: true, ReportMonthly: true, System: true, Vuln: true,
+		Scope: true}
+	users, applications := []event.Kind{event.CreateUser, event.DeleteUser, event.UpdateUser},
+		[]event.Kind{event.CreateApplication, event.DeleteApplication, event.UpdateApplication}
 	for claim, want := range map[string]struct {
 		allowed profile.Choices
 		told    []event.Kind // of system-related events
 		not     []event.Kind
 	}{
-		"admin": {all, append(users, event.IntegrationBroken, event.AddressUndeliverable), nil}, "partner_admin_ext": {all, users, nil},
-		"analytic": {all, applications, append(users, event.IntegrationBroken)}, "partner_analytic": {all, applications, users},
-		"auditor":       {all, append(users, applications...), []event.Kind{event.IntegrationBroken, event.AddressUndeliverable}},
-		"api_developer": {not: append(users, applications...)}, "deploy": {not: users}, "": {not: users}, "nonsense": {not: users},
+		"admin":             {all, append(users, event.IntegrationBroken, event.AddressUndeliverable), nil},
+		"partner_admin_ext": {all, users, nil},
+		"analytic":          {all, applications, append(users, event.IntegrationBroken)},
+		"partner_analytic":  {all, applications, users},
+		"auditor": {all, append(users, applications...),
+			[]event.Kind{event.IntegrationBroken, event.AddressUndeliverable}},
+		"api_developer": {not: append(users, applications...)}, "deploy": {not: users}, "": {not: users},
+		"nonsense": {not: users},
 	} {
 		t.Run(claim, func(t *testing.T) {
 			s, role := start(t), access.ParseRole(claim)
@@ -123,7 +132,8 @@ func TestS7ARoleThatIsLostTakesTheMailsWithIt(t *testing.T) {
 	tell := func(kind event.Kind, role string, after time.Duration) profile.Profile {
 		t.Helper()
 		data := `{"user":{"name":"Ada","email":"ada@example.com","role":"` + role + `"}}`
-		require.NoError(t, s.Observe(t.Context(), event.Event{ID: "e", Tenant: "42", Kind: kind, Time: now().Add(after), Data: []byte(data)}))
+		require.NoError(t, s.Observe(t.Context(),
+			event.Event{ID: "e", Tenant: "42", Kind: kind, Time: now().Add(after), Data: []byte(data)}))
 		p, err := s.Store.Get(t.Context(), "42", profile.ID("ada@example.com"))
 		if err != nil {
 			require.ErrorIs(t, err, profile.ErrNotFound)
@@ -134,11 +144,13 @@ func TestS7ARoleThatIsLostTakesTheMailsWithIt(t *testing.T) {
 	p := tell(event.CreateUser, "Administrator", time.Hour)
 	require.Equal(t, profile.Default, p.Told())
 	require.Zero(t, tell(event.UpdateUser, "Deploy", 3*time.Hour).Told())
-	require.Zero(t, tell(event.UpdateUser, "Administrator", 2*time.Hour).Told(), "an event that is late changes nothing")
+	require.Zero(t, tell(event.UpdateUser, "Administrator", 2*time.Hour).Told(),
+		"an event that is late changes nothing")
 	require.Zero(t, tell(event.CreateUser, "Administrator", time.Hour).Told(), "one that comes again neither")
 	require.Zero(t, tell(event.UpdateUser, "", 4*time.Hour).Told())
 	// A token lives on after the role that it names.
-	old := profile.Person{Tenant: "42", Email: "ada@example.com", Role: access.Administrator, At: now().Add(2 * time.Hour)}
+	old := profile.Person{Tenant: "42", Email: "ada@example.com", Role: access.Administrator,
+		At: now().Add(2 * time.Hour)}
 	require.NoError(t, s.Know(t.Context(), old))
 	_, err := s.Set(t.Context(), old, profile.Choices{Vuln: true}, 0)
 	require.ErrorContains(t, err, "your role may not be told of vuln")
@@ -150,10 +162,13 @@ func TestS7ARoleThatIsLostTakesTheMailsWithIt(t *testing.T) {
 	p, err = s.Read(t.Context(), old)
 	require.NoError(t, err)
 	require.Equal(t, profile.Default, p.Told(), "what was chosen comes back with the role")
-	require.Equal(t, profile.Choices{ReportWeekly: true, ReportMonthly: true, System: true}, tell(event.UpdateUser, "Analyst", 6*time.Hour).Told())
+	require.Equal(t, profile.Choices{ReportWeekly: true, ReportMonthly: true, System: true},
+		tell(event.UpdateUser, "Analyst", 6*time.Hour).Told())
 	require.Zero(t, tell(event.UpdateUser, "Wizard", 7*time.Hour).Told())
 	require.Empty(t, tell(event.DeleteUser, "", 8*time.Hour))
-	require.NoError(t, s.Know(t.Context(), profile.Person{Tenant: "42", Email: "eve@example.com", Role: access.ParseRole("nonsense"), At: now()}))
+	require.NoError(t,
+		s.Know(t.Context(), profile.Person{Tenant: "42", Email: "eve@example.com", Role: access.ParseRole("nonsense"),
+			At: now()}))
 	people, err := s.Store.List(t.Context(), "42", "", 10)
 	require.NoError(t, err)
 	require.Empty(t, people)

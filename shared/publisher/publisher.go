@@ -124,7 +124,8 @@ func (f *File) List() ([]Key, error) {
 	}
 	var keys []Key
 	if err := json.Unmarshal(raw, &keys); err != nil {
-		return nil, fmt.Errorf("the file of publisher keys %s can not be read; it was left as it is: restore it from a backup, or move it away and make new keys: %w", f.path, err)
+		return nil, fmt.Errorf("the file of publisher keys %s can not be read; it was left as it is: restore it from "+
+			"a backup, or move it away and make new keys: %w", f.path, err)
 	}
 	return keys, nil
 }
@@ -142,7 +143,9 @@ const (
 // take the place of another without a gap.
 func (f *File) Add(ctx context.Context, name string) (k Key, secret string, err error) {
 	if !validName.MatchString(name) {
-		return k, "", fmt.Errorf("the publisher's name %q is not right: up to 64 letters, digits, dots, dashes and underscores", name)
+		return k, "",
+			fmt.Errorf("the publisher's name %q is not right: up to 64 letters, digits, dots, dashes and underscores",
+				name)
 	}
 	id, random := make([]byte, idBytes), make([]byte, secretSize)
 	for _, b := range [][]byte{id, random} {
@@ -150,7 +153,8 @@ func (f *File) Add(ctx context.Context, name string) (k Key, secret string, err 
 			return k, "", fmt.Errorf("make a publisher key: %w", err)
 		}
 	}
-	k = Key{ID: idPrefix + base32.StdEncoding.EncodeToString(id), Name: name, CreatedAt: f.now().UTC().Truncate(time.Second)}
+	k = Key{ID: idPrefix + base32.StdEncoding.EncodeToString(id), Name: name,
+		CreatedAt: f.now().UTC().Truncate(time.Second)}
 	secret = base64.RawURLEncoding.EncodeToString(random)
 	if k.Sealed, err = f.ring.Seal(ctx, []byte(secret), sealContext(k)); err != nil {
 		return k, "", err

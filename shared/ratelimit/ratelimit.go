@@ -1,11 +1,11 @@
-// Package ratelimit bounds the requests that each tenant makes to the Console API, so that no tenant's script takes what all
-// share.
+// Package ratelimit bounds the requests that each tenant makes to the Console API, so that no tenant's script takes
+// what all share.
 //
-// It counts by the minute of the clock, in a Counter that all processes of an engine share. A process takes requests from the
-// counter a few at a time: one at first, then twice as many each time, up to a twentieth of the limit. So a tenant never gets
-// more than Limit requests in a minute however many processes serve it (but for clocks that differ), and never fewer than
-// half of it, since a process leaves at most as many unused as it used. A counter that can not be asked bounds nothing: the
-// API works on.
+// It counts by the minute of the clock, in a Counter that all processes of an engine share. A process takes requests
+// from the counter a few at a time: one at first, then twice as many each time, up to a twentieth of the limit. So a
+// tenant never gets more than Limit requests in a minute however many processes serve it (but for clocks that differ),
+// and never fewer than half of it, since a process leaves at most as many unused as it used. A counter that can not be
+// asked bounds nothing: the API works on.
 package ratelimit
 
 import (
@@ -61,7 +61,8 @@ func (l *Limiter) Wait(ctx context.Context, tenant string) time.Duration {
 	}
 	sum, err := l.Counter.Count(ctx, tenant, window, n)
 	if err != nil {
-		l.Log.Error("count the requests of a tenant: this one goes on uncounted", "tenant", tenant, "error", err.Error())
+		l.Log.Error("count the requests of a tenant: this one goes on uncounted", "tenant", tenant, "error",
+			err.Error())
 		return 0
 	}
 	got := min(n, l.Limit-(sum-n))
@@ -75,8 +76,8 @@ func (l *Limiter) Wait(ctx context.Context, tenant string) time.Duration {
 	return 0
 }
 
-// take uses what was taken before: nil says that it was enough. Else n more are to be taken from the counter, which has none
-// left when n is 0.
+// take uses what was taken before: nil says that it was enough. Else n more are to be taken from the counter, which has
+// none left when n is 0.
 func (l *Limiter) take(tenant string, window time.Time) (of *lease, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

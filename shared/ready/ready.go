@@ -1,5 +1,6 @@
-// Package ready answers two questions of whoever watches over the program: does it live (/livez), and can it take in and
-// keep what it is sent (/readyz). A program that lives and is not ready is not helped by a restart: the answer says by what.
+// Package ready answers two questions of whoever watches over the program: does it live (/livez), and can it take in
+// and keep what it is sent (/readyz). A program that lives and is not ready is not helped by a restart: the answer says
+// by what.
 package ready
 
 import (

@@ -24,9 +24,10 @@ func TestH25ReadyOrNotWithTheReasons(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fault error
 		probes := 0
-		c := ready.New(ready.Check{Name: "state", Probe: func(context.Context) error { probes++; return fault }}, ready.Clock(func() time.Time {
-			return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-		}))
+		c := ready.New(ready.Check{Name: "state", Probe: func(context.Context) error { probes++; return fault }},
+			ready.Clock(func() time.Time {
+				return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+			}))
 		status, body := ask(c, "/readyz")
 		require.Equal(t, 200, status)
 		require.JSONEq(t, `{"status":"ready"}`, body)

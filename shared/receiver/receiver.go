@@ -1,6 +1,6 @@
-// Package receiver finds who an event can go to. Beside integrations these are the people of a tenant, and the addresses of
-// a report on demand: both look to delivery like integrations of their own, so that lanes, retry cycles and the log serve
-// them as they serve the others.
+// Package receiver finds who an event can go to. Beside integrations these are the people of a tenant, and the
+// addresses of a report on demand: both look to delivery like integrations of their own, so that lanes, retry cycles
+// and the log serve them as they serve the others.
 package receiver
 
 import (
@@ -117,7 +117,8 @@ func (d *Directory) known(ctx context.Context, tenant string) ([]integration.Int
 // person is a person as delivery sees one.
 func person(p profile.Profile) integration.Integration {
 	i := integration.Integration{
-		ID: p.ID, Tenant: p.Tenant, ClientName: p.ClientName, System: email.PersonalName, Name: "Personal email", Revision: p.Revision, CreatedBy: p.Email, UpdatedAt: p.UpdatedAt,
+		ID: p.ID, Tenant: p.Tenant, ClientName: p.ClientName, System: email.PersonalName, Name: "Personal email",
+		Revision: p.Revision, CreatedBy: p.Email, UpdatedAt: p.UpdatedAt,
 	}
 	told := p.Told()
 	for _, t := range told.Types() {
@@ -125,7 +126,8 @@ func person(p profile.Profile) integration.Integration {
 	}
 	if told == (profile.Choices{}) && p.Choices != told {
 		// What waits to be sent was for the role that the person had.
-		i.Off = &integration.Off{By: integration.ByPlatform, Reason: "the role of this person may not see this", At: p.UpdatedAt}
+		i.Off = &integration.Off{By: integration.ByPlatform, Reason: "the role of this person may not see this",
+			At: p.UpdatedAt}
 	}
 	return i
 }
@@ -133,7 +135,8 @@ func person(p profile.Profile) integration.Integration {
 // onDemand is the receiver of one report on demand.
 func onDemand(r report.Report) integration.Integration {
 	return integration.Integration{
-		ID: report.OnDemand + r.ID, Tenant: r.Tenant, ClientName: r.Client, System: "email", Name: "Report on demand", Revision: 1, CreatedAt: r.CreatedAt,
+		ID: report.OnDemand + r.ID, Tenant: r.Tenant, ClientName: r.Client, System: "email", Name: "Report on demand",
+		Revision: 1, CreatedAt: r.CreatedAt,
 		CreatedBy: r.CreatedBy, Subscriptions: []integration.Subscription{{Event: event.ReportOnce}},
 	}
 }
@@ -220,7 +223,8 @@ func (d *Directory) Receivers(ctx context.Context, subs []report.Subscription) (
 }
 
 // several reads the receivers of subscriptions, as many a call as the engine takes.
-func (d *Directory) several(ctx context.Context, subs []report.Subscription) (map[integration.Key]integration.Integration, error) {
+func (d *Directory) several(ctx context.Context,
+	subs []report.Subscription) (map[integration.Key]integration.Integration, error) {
 	known := make(map[integration.Key]integration.Integration, len(subs))
 	var integrations []integration.Key
 	var people []profile.Key

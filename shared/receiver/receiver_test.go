@@ -102,25 +102,31 @@ func start(t *testing.T) *world {
 	log, systems, n := slog.New(slog.DiscardHandler), catalogue.Default(), 0
 	var mu sync.Mutex
 	newID := func() string { mu.Lock(); defer mu.Unlock(); n++; return fmt.Sprintf("ID%06d", n) }
-	w.integrations = &integration.Service{Store: w.db.Integrations(), Keys: keys, Systems: systems, Addresses: egress.Policy{}, Now: w.clock, NewID: newID, Log: log}
+	w.integrations = &integration.Service{Store: w.db.Integrations(), Keys: keys, Systems: systems,
+		Addresses: egress.Policy{}, Now: w.clock, NewID: newID, Log: log}
 	w.people = &profile.Service{Store: w.db.People(), Now: w.clock, Log: log}
-	d := &receiver.Directory{Integrations: w.db.Integrations(), Opener: w.integrations, Systems: systems, People: w.db.People(), Reports: w.db.Reports(), Now: time.Now}
+	d := &receiver.Directory{Integrations: w.db.Integrations(), Opener: w.integrations, Systems: systems,
+		People: w.db.People(), Reports: w.db.Reports(), Now: time.Now}
 	platform := notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "EU"}
 	links := profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
 	w.leaving = profile.Leaving{Links: links, Profiles: w.people, Blocks: w.db.Blocks(), Now: w.clock}
-	guard := mail.Guard{Next: w.post, Blocks: w.db.Blocks(), Feedback: &mail.Feedback{Blocks: w.db.Blocks(), Bus: w.db.Bus(), Now: w.clock, Log: log}}
+	guard := mail.Guard{Next: w.post, Blocks: w.db.Blocks(),
+		Feedback: &mail.Feedback{Blocks: w.db.Blocks(), Bus: w.db.Bus(), Now: w.clock, Log: log}}
 	courier := &delivery.Courier{
-		Destinations: systems, Carrier: egress.New(egress.Policy{}, egress.Options{Mailer: guard}), Schedule: retry.Schedule{Faster: 1000}, Platform: platform, Now: time.Now, Log: log,
+		Destinations: systems, Carrier: egress.New(egress.Policy{}, egress.Options{Mailer: guard}),
+		Schedule: retry.Schedule{Faster: 1000}, Platform: platform, Now: time.Now, Log: log,
 		Unsubscribe: links, Reports: report.Messages{Store: w.db.Reports(), Platform: platform},
 	}
 	w.reports = &report.Service{
-		Store: w.db.Reports(), Ledger: w.db.Ledger(), Renderer: pdf.Renderer{}, Receivers: d, Bus: w.db.Bus(), Platform: "Tocsin", Now: w.clock, NewID: newID, Log: log,
+		Store: w.db.Reports(), Ledger: w.db.Ledger(), Renderer: pdf.Renderer{}, Receivers: d, Bus: w.db.Bus(),
+		Platform: "Tocsin", Now: w.clock, NewID: newID, Log: log,
 	}
 	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
 		Queue: w.db.Deliveries(), Log: w.db.Deliveries(), Courier: courier, Integrations: d, Opener: d, Logger: log,
 		Monitor: &health.Monitor{Counters: w.db.Counters(), Switch: w.integrations, Now: time.Now},
 	})
-	f := &delivery.Fanout{Integrations: d, Systems: systems, Log: w.db.Deliveries(), Logger: log, Recorder: &report.Recorder{Zones: w.db.Reports(), Now: w.clock}, People: w.people}
+	f := &delivery.Fanout{Integrations: d, Systems: systems, Log: w.db.Deliveries(), Logger: log,
+		Recorder: &report.Recorder{Zones: w.db.Reports(), Now: w.clock}, People: w.people}
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { f.Run(ctx, w.db.Bus(), w.db.Bus().Arrived(), dispatcher.Wake) })
@@ -135,7 +141,9 @@ func start(t *testing.T) *world {
 
 func (w *world) publish(id string, kind event.Kind, data string) {
 	w.t.Helper()
-	require.NoError(w.t, w.db.Bus().Publish(w.t.Context(), event.Event{ID: id, Tenant: "42", ClientName: "Acme", Kind: kind, Time: w.clock(), Data: json.RawMessage(data)}))
+	require.NoError(w.t, w.db.Bus().Publish(w.t.Context(),
+		event.Event{ID: id, Tenant: "42", ClientName: "Acme", Kind: kind, Time: w.clock(),
+			Data: json.RawMessage(data)}))
 }
 
 // settled waits until fan-out is done with all that was published.
@@ -150,7 +158,8 @@ func (w *world) settled() {
 // mails waits for so many mails to an address, and sees that no more come.
 func (w *world) mails(address string, n int) []destination.Mail {
 	w.t.Helper()
-	require.Eventually(w.t, func() bool { return len(w.post.to(address)) >= n }, 5*time.Second, 5*time.Millisecond, "%d of %d mails to %s", len(w.post.to(address)), n, address)
+	require.Eventually(w.t, func() bool { return len(w.post.to(address)) >= n }, 5*time.Second, 5*time.Millisecond,
+		"%d of %d mails to %s", len(w.post.to(address)), n, address)
 	time.Sleep(50 * time.Millisecond)
 	got := w.post.to(address)
 	require.Len(w.t, got, n, address)
@@ -161,7 +170,8 @@ const user = `{"user":{"name":"Grace","email":"grace@example.com","role":"Read O
 
 func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	w := start(t)
-	ada := profile.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada", Role: access.Administrator}
+	ada := profile.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada",
+		Role: access.Administrator}
 	_, err := w.people.Set(t.Context(), ada, profile.Choices{Vuln: true}, 0)
 	require.NoError(t, err)
 	w.publish("1", event.CreateUser, user) // Grace is known from now on
@@ -175,7 +185,8 @@ func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	require.Equal(t, "42", m.Tenant)
 	system := w.post.to("grace@example.com")
 	require.NotEmpty(t, system)
-	require.Equal(t, "[Tocsin] New user was added to the company account", system[0].Subject, "on by default (facts, 5.3)")
+	require.Equal(t, "[Tocsin] New user was added to the company account", system[0].Subject,
+		"on by default (facts, 5.3)")
 
 	_, err = w.leaving.Leave(t.Context(), strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
 	require.NoError(t, err)
@@ -184,18 +195,23 @@ func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	w.mails("ada@example.com", 1)
 }
 
-// TestS7OnlyWhoMaySeeItIsSentIt publishes to people of every role, who are there by default and have chosen all that there is.
+// TestS7OnlyWhoMaySeeItIsSentIt publishes to people of every role, who are there by default and have chosen all that
+// there is.
 func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
 	w := start(t)
-	roles := map[string]string{"admin": "Administrator", "analyst": "analytic", "auditor": "Read Only", "developer": "API Developer", "deploy": "deploy", "wizard": "Wizard", "nobody": ""}
+	roles := map[string]string{"admin": "Administrator", "analyst": "analytic", "auditor": "Read Only",
+		"developer": "API Developer", "deploy": "deploy", "wizard": "Wizard", "nobody": ""}
 	for name, role := range roles {
-		w.publish("create-"+name, event.CreateUser, `{"user":{"name":"`+name+`","email":"`+name+`@example.com","role":"`+role+`"}}`)
+		w.publish("create-"+name, event.CreateUser, `{"user":{"name":"`+name+`","email":"`+name+
+			`@example.com","role":"`+role+`"}}`)
 	}
 	w.settled()
 	for name, role := range roles { // of an older release, which asked nobody
 		p := profile.Profile{
-			ID: profile.ID("old-" + name + "@example.com"), Tenant: "42", Email: "old-" + name + "@example.com", Role: access.RoleOfTitle(role), Revision: 1,
-			Choices: profile.Choices{ReportDaily: true, ReportWeekly: true, ReportMonthly: true, System: true, Vuln: true, Scope: true},
+			ID: profile.ID("old-" + name + "@example.com"), Tenant: "42", Email: "old-" + name + "@example.com",
+			Role: access.RoleOfTitle(role), Revision: 1,
+			Choices: profile.Choices{ReportDaily: true, ReportWeekly: true, ReportMonthly: true, System: true,
+				Vuln: true, Scope: true},
 		}
 		require.NoError(t, w.db.People().Save(t.Context(), p))
 	}
@@ -204,7 +220,8 @@ func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
 	w.post.sent = nil
 	w.post.mu.Unlock()
 	w.publish("vuln", event.Vuln, `{"vuln":{"threat":"High","title":"XSS"}}`)
-	w.publish("scope", event.NewScopeIPs, `{"data":[{"action":"new","object_type":"ip","entity":{"ip":"198.51.100.1"}}]}`)
+	w.publish("scope", event.NewScopeIPs,
+		`{"data":[{"action":"new","object_type":"ip","entity":{"ip":"198.51.100.1"}}]}`)
 	w.publish("user", event.DeleteUser, `{"user":{"name":"Alan","email":"alan@example.com"}}`)
 	w.publish("application", event.CreateApplication, `{"application":{"id":1,"name":"Shop"}}`)
 	w.publish("integration", event.IntegrationBroken, `{"integration":{"id":"i","name":"Ops","system":"slack"}}`)
@@ -248,7 +265,8 @@ func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
 	w.post.down = 0
 	w.post.mu.Unlock()
 	w.publish("vuln-3", event.Vuln, `{"vuln":{"threat":"High","title":"XSS"}}`)
-	require.Contains(t, subjects("old-auditor", 4), "vulnerability", "the one that waited, the new one, and two of users")
+	require.Contains(t, subjects("old-auditor", 4), "vulnerability",
+		"the one that waited, the new one, and two of users")
 	require.Empty(t, subjects("old-admin", 0))
 	require.Empty(t, subjects("old-analyst", 0))
 }
@@ -258,11 +276,15 @@ func TestAScheduledReportArrivesOnce(t *testing.T) {
 	w := start(t)
 	who := integration.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com"}
 	i, err := w.integrations.Create(t.Context(), who, integration.Draft{
-		System: "email", Name: "Managers", Subscriptions: []integration.Subscription{{Event: event.ReportWeekly}}, Parameters: json.RawMessage(`{"addresses":["m1@example.com","m2@example.com"]}`),
+		System: "email", Name: "Managers", Subscriptions: []integration.Subscription{{Event: event.ReportWeekly}},
+		Parameters: json.RawMessage(`{"addresses":["m1@example.com","m2@example.com"]}`),
 	})
 	require.NoError(t, err)
-	w.settled()                                                                                                                              // Grace is not there yet when the integration is announced
-	_, err = w.people.Read(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme", Email: "grace@example.com", Role: access.ReadOnly}) // weekly by default
+	// Grace is not there yet when the integration is announced
+	w.settled()
+	// weekly by default
+	_, err = w.people.Read(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme", Email: "grace@example.com",
+		Role: access.ReadOnly})
 	require.NoError(t, err)
 	w.publish("h1", event.NewHits, `{"hit":{"type":"sqli","host":"shop","block_status":"blocked"}}`)
 	w.settled()
@@ -277,7 +299,8 @@ func TestAScheduledReportArrivesOnce(t *testing.T) {
 	run()
 	period := report.Containing(report.Weekly, "2023-03-01", "UTC")
 	for range 3 { // a queue that hands a job out again
-		require.NoError(t, w.reports.Perform(t.Context(), report.Job{Tenant: "42", Client: "Acme", Receiver: i.ID, Address: "m1@example.com", Period: period}))
+		require.NoError(t, w.reports.Perform(t.Context(),
+			report.Job{Tenant: "42", Client: "Acme", Receiver: i.ID, Address: "m1@example.com", Period: period}))
 	}
 	for _, to := range []string{"m1@example.com", "m2@example.com", "grace@example.com"} {
 		m := w.mails(to, 1)[0]
@@ -296,7 +319,8 @@ func TestAReportOnDemandIsMailed(t *testing.T) {
 	w := start(t)
 	p, err := report.NewPeriod("2023-02-01", "2023-02-28", "UTC")
 	require.NoError(t, err)
-	_, err = w.reports.Order(t.Context(), report.Person{Tenant: "42", Client: "Acme", Email: "ada@example.com"}, report.Request{Period: p, Format: report.CSV, Recipients: []string{"boss@example.com", "cfo@example.com"}})
+	_, err = w.reports.Order(t.Context(), report.Person{Tenant: "42", Client: "Acme", Email: "ada@example.com"},
+		report.Request{Period: p, Format: report.CSV, Recipients: []string{"boss@example.com", "cfo@example.com"}})
 	require.NoError(t, err)
 	require.NoError(t, w.reports.MakeWaiting(t.Context()))
 	m := w.mails("boss@example.com", 1)[0]
@@ -306,7 +330,8 @@ func TestAReportOnDemandIsMailed(t *testing.T) {
 
 	_, err = w.leaving.Leave(t.Context(), strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
 	require.NoError(t, err)
-	_, err = w.reports.Order(t.Context(), report.Person{Tenant: "42"}, report.Request{Period: p, Format: report.CSV, Recipients: []string{"boss@example.com", "cfo@example.com"}})
+	_, err = w.reports.Order(t.Context(), report.Person{Tenant: "42"},
+		report.Request{Period: p, Format: report.CSV, Recipients: []string{"boss@example.com", "cfo@example.com"}})
 	require.NoError(t, err)
 	require.NoError(t, w.reports.MakeWaiting(t.Context()))
 	w.mails("cfo@example.com", 2)
@@ -315,10 +340,12 @@ func TestAReportOnDemandIsMailed(t *testing.T) {
 
 func TestAnUndeliverableAddressDoesNotBreakItsIntegration(t *testing.T) {
 	w := start(t)
-	_, err := w.db.Blocks().Block(t.Context(), mail.Block{Tenant: "42", Address: "gone@example.com", Why: mail.Bounced, Reason: "550", At: w.clock()})
+	_, err := w.db.Blocks().Block(t.Context(),
+		mail.Block{Tenant: "42", Address: "gone@example.com", Why: mail.Bounced, Reason: "550", At: w.clock()})
 	require.NoError(t, err)
 	i, err := w.integrations.Create(t.Context(), integration.Person{Tenant: "42"}, integration.Draft{
-		System: "email", Name: "Team", Subscriptions: []integration.Subscription{{Event: event.Scope}}, Parameters: json.RawMessage(`{"addresses":["gone@example.com","here@example.com"]}`),
+		System: "email", Name: "Team", Subscriptions: []integration.Subscription{{Event: event.Scope}},
+		Parameters: json.RawMessage(`{"addresses":["gone@example.com","here@example.com"]}`),
 	})
 	require.NoError(t, err)
 	w.publish("s", event.NewScopeIPs, `{"data":[{"entity":{"ip":"203.0.113.8"}}]}`)
@@ -327,6 +354,7 @@ func TestAnUndeliverableAddressDoesNotBreakItsIntegration(t *testing.T) {
 	require.Eventually(t, func() bool {
 		found, err := w.db.Deliveries().List(t.Context(), delivery.Query{Tenant: "42", Integration: i.ID, Limit: 10})
 		require.NoError(t, err)
-		return len(found) == 1 && found[0].State == delivery.Delivered && strings.Contains(found[0].Reason, "gone@example.com: it is undeliverable")
+		return len(found) == 1 && found[0].State == delivery.Delivered &&
+			strings.Contains(found[0].Reason, "gone@example.com: it is undeliverable")
 	}, 5*time.Second, 10*time.Millisecond, "the log says who did not get it")
 }

@@ -47,8 +47,8 @@ func (w *writer) put(text string, from, to int) {
 	}
 }
 
-// normal is a layer as it is compared: in lower case, each run of spaces and control characters one space. A plus is a space, as
-// forms write one.
+// normal is a layer as it is compared: in lower case, each run of spaces and control characters one space. A plus is a
+// space, as forms write one.
 func (l layer) normal() layer {
 	w := write(l)
 	space := false
@@ -80,8 +80,10 @@ func narrow(r rune) rune {
 	return r
 }
 
-// decoders take one encoding off a text: of each escape in it, wherever it stands. changed is false when there was none.
-var decoders = []func(l layer) (decoded layer, changed bool){percent, backslash, entities, quotedPrintable, unfolded, visible}
+// decoders take one encoding off a text: of each escape in it, wherever it stands. changed is false when there was
+// none.
+var decoders = []func(l layer) (decoded layer, changed bool){percent, backslash, entities, quotedPrintable, unfolded,
+	visible}
 
 // decode copies a layer and has escape read what begins with the character; n = 0 is none.
 func decode(l layer, begin byte, escape func(rest []byte) (text string, n int)) (layer, bool) {
@@ -115,7 +117,8 @@ func number(b []byte, from, digits, base int) (rune, bool) {
 	return rune(v), err == nil
 }
 
-// percent is that of addresses and forms (RFC 3986, 2.1), in any case, and of each byte that a sender may choose to write so.
+// percent is that of addresses and forms (RFC 3986, 2.1), in any case, and of each byte that a sender may choose to
+// write so.
 func percent(l layer) (layer, bool) {
 	return decode(l, '%', func(b []byte) (string, int) {
 		if v, ok := number(b, 1, 2, 16); ok {
@@ -226,8 +229,8 @@ func unfolded(l layer) (layer, bool) {
 	return w.out, changed
 }
 
-// visible takes out what nobody sees: the zero bytes of UTF-16, and characters of no width, with which pages let long words
-// break.
+// visible takes out what nobody sees: the zero bytes of UTF-16, and characters of no width, with which pages let long
+// words break.
 func visible(l layer) (layer, bool) {
 	w, changed := write(l), false
 	for i := 0; i < len(l.b); {

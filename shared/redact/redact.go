@@ -1,10 +1,10 @@
 // Package redact masks secrets in texts that come from outside: an answer of a receiver, a reason that quotes one, a
-// request that is shown. A receiver seldom repeats a secret as it was sent. It decodes a form, quotes JSON, escapes for a
-// page, logs a path alone. So a text is not searched for each spelling of a secret: it is decoded in every way in which
-// it can have been encoded, and what then reads as a secret is masked where it stands.
+// request that is shown. A receiver seldom repeats a secret as it was sent. It decodes a form, quotes JSON, escapes for
+// a page, logs a path alone. So a text is not searched for each spelling of a secret: it is decoded in every way in
+// which it can have been encoded, and what then reads as a secret is masked where it stands.
 //
-// The work is done only for a text that is kept or shown, which is on the failing path: a Redactor is cheap to make, and
-// prepares itself when it is first used.
+// The work is done only for a text that is kept or shown, which is on the failing path: a Redactor is cheap to make,
+// and prepares itself when it is first used.
 package redact
 
 import (
@@ -25,8 +25,8 @@ const Mask = "********"
 
 // Of secrets and their parts, in bytes.
 const (
-	// anywhere is the length from which a secret is masked wherever it stands. A shorter one is masked only as a word of
-	// its own: within words it would mask half of every text and show by that what it is.
+	// anywhere is the length from which a secret is masked wherever it stands. A shorter one is masked only as a word
+	// of its own: within words it would mask half of every text and show by that what it is.
 	anywhere = 3
 	// part is the least length of a part of a secret (a word of a header, a value of a query) that is masked alone.
 	part = 6
@@ -48,7 +48,8 @@ type Redactor struct {
 
 // New makes a Redactor. Empty secrets are left out.
 func New(secrets ...string) *Redactor {
-	return &Redactor{secrets: slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return strings.Trim(s, "*") == "" })}
+	return &Redactor{secrets: slices.DeleteFunc(slices.Clone(secrets),
+		func(s string) bool { return strings.Trim(s, "*") == "" })}
 }
 
 // With is a Redactor that masks further secrets too.
@@ -112,14 +113,18 @@ type value struct {
 
 // public are segments of well-known addresses: no secrets by themselves.
 var public = map[string]bool{
-	"services": true, "hooks": true, "hook": true, "webhook": true, "webhooks": true, "receiver": true, "http": true, "https": true, "collector": true,
-	"api": true, "connect": true, "workflows": true, "workflow": true, "events": true, "event": true, "execute": true, "triggers": true, "trigger": true,
-	"manual": true, "paths": true, "invoke": true, "powerautomate": true, "automations": true, "direct": true, "incomingwebhook": true,
-	"webhookb2": true, "alerts": true, "input": true, "intake": true,
+	"services": true, "hooks": true, "hook": true, "webhook": true, "webhooks": true, "receiver": true, "http": true,
+	"https": true, "collector": true,
+	"api": true, "connect": true, "workflows": true, "workflow": true, "events": true, "event": true, "execute": true,
+	"triggers": true, "trigger": true,
+	"manual": true, "paths": true, "invoke": true, "powerautomate": true, "automations": true, "direct": true,
+	"incomingwebhook": true,
+	"webhookb2":       true, "alerts": true, "input": true, "intake": true,
 }
 
 // schemes are the words before a credential in a header.
-var schemes = map[string]bool{"bearer": true, "basic": true, "splunk": true, "digest": true, "apikey": true, "geniekey": true, "negotiate": true}
+var schemes = map[string]bool{"bearer": true, "basic": true, "splunk": true, "digest": true, "apikey": true,
+	"geniekey": true, "negotiate": true}
 
 func needlesOf(secrets []string) []needle {
 	seen := map[string]bool{}
@@ -183,8 +188,8 @@ func values(s string) []value {
 	return out
 }
 
-// addressParts are those of an address that is itself a secret: a receiver logs the path and the query alone. The host is
-// none: who reads an answer must see where it came from.
+// addressParts are those of an address that is itself a secret: a receiver logs the path and the query alone. The host
+// is none: who reads an answer must see where it came from.
 func addressParts(s string, u *url.URL) []value {
 	private := func(p string) bool { return p != "" && !public[strings.ToLower(p)] }
 	// What stands before the first segment that is no public word.
@@ -370,7 +375,8 @@ func overlap(text, needle string) int {
 }
 
 // openEscape is an escape that was cut in its middle.
-var openEscape = regexp.MustCompile(`(?i)(%[0-9a-f]?|%u[0-9a-f]{0,3}|=[0-9a-f]?|\\(u[0-9a-f]{0,3}|x[0-9a-f]?|[0-7]{0,2})|&(#x?[0-9a-f]{0,6}|[a-z0-9]{0,7}))$`)
+var openEscape = regexp.MustCompile(
+	`(?i)(%[0-9a-f]?|%u[0-9a-f]{0,3}|=[0-9a-f]?|\\(u[0-9a-f]{0,3}|x[0-9a-f]?|[0-7]{0,2})|&(#x?[0-9a-f]{0,6}|[a-z0-9]{0,7}))$`)
 
 // withoutOpen is a text without an escape, or a character, that was cut in its middle.
 func withoutOpen(s string) string {
@@ -471,7 +477,8 @@ func unbase(block string) (string, bool) {
 }
 
 func printable(raw []byte) bool {
-	return len(raw) > 0 && utf8.Valid(raw) && !strings.ContainsFunc(string(raw), func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) })
+	return len(raw) > 0 && utf8.Valid(raw) &&
+		!strings.ContainsFunc(string(raw), func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) })
 }
 
 // span is a part of a text, in bytes.

@@ -27,44 +27,68 @@ const nasty = `P@ss/w<o>rd &"q"+=%41 é\n`
 
 // spellings are encoders of others: what a receiver may make of a secret that it repeats.
 var spellings = map[string]func(s string) string{
-	"as it is":                     func(s string) string { return s },
-	"in upper case":                strings.ToUpper,
-	"in a query":                   url.QueryEscape,
-	"in a query, in lower case":    func(s string) string { return lowerEscapes(url.QueryEscape(s)) },
-	"in a path":                    url.PathEscape,
-	"in a form":                    func(s string) string { return url.Values{"password": {s}, "a": {"b"}}.Encode() },
-	"in a form twice":              func(s string) string { return url.QueryEscape(url.QueryEscape(s)) },
-	"every byte with a percent":    func(s string) string { return everyByte(s, func(c byte) string { return fmt.Sprintf("%%%02x", c) }) },
-	"in JSON":                      quoteJSON,
-	"in JSON, slashes escaped":     func(s string) string { return strings.ReplaceAll(quoteJSON(s), "/", `\/`) },
-	"in JSON, every character":     everyRuneJSON,
-	"in JSON in JSON":              func(s string) string { return quoteJSON(quoteJSON(s)) },
-	"in JSON for a page":           func(s string) string { return html.EscapeString(quoteJSON(s)) },
-	"in a page":                    html.EscapeString,
-	"in a page, of a template":     template.HTMLEscapeString,
-	"in a page, numbers":           func(s string) string { return everyRune(s, func(r rune) string { return fmt.Sprintf("&#%d;", r) }) },
-	"in a page, hex numbers":       func(s string) string { return everyRune(s, func(r rune) string { return fmt.Sprintf("&#X%X;", r) }) },
-	"a form in a page":             func(s string) string { return html.EscapeString(url.Values{"x": {s}}.Encode()) },
-	"in a script":                  template.JSEscapeString,
-	"quoted by Go":                 strconv.Quote,
-	"quoted by Go, ASCII":          strconv.QuoteToASCII,
-	"in a mail":                    quotedPrintable,
-	"in base64":                    func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
-	"in base64 of addresses":       func(s string) string { return base64.URLEncoding.EncodeToString([]byte(s)) },
-	"in base64, not padded":        func(s string) string { return base64.RawStdEncoding.EncodeToString([]byte(s)) },
-	"in a Basic authorization":     func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte("ada:"+s)) },
-	"in base64 after one byte":     func(s string) string { return base64.StdEncoding.EncodeToString([]byte(":" + s + " tail")) },
-	"in base64 after two bytes":    func(s string) string { return base64.StdEncoding.EncodeToString([]byte("a:" + s + "x")) },
-	"base64 in a query":            func(s string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(s))) },
-	"base64 on lines of a few":     func(s string) string { return fold(base64.StdEncoding.EncodeToString([]byte("user:" + s))) },
-	"in hex":                       func(s string) string { return hex.EncodeToString([]byte(s)) },
-	"in hex, upper case":           func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
-	"in hex with colons":           func(s string) string { return fmt.Sprintf("% x", s) },
-	"bytes of a script":            func(s string) string { return everyByte(s, func(c byte) string { return fmt.Sprintf(`\x%02x`, c) }) },
-	"with soft hyphens":            func(s string) string { return everyRune(s, func(r rune) string { return string(r) + "\u00ad" }) },
-	"with spaces of no width":      func(s string) string { return everyRune(s, func(r rune) string { return string(r) + "\u200b" }) },
-	"in full width":                fullWidth,
-	"in braces, every character":   func(s string) string { return everyRune(s, func(r rune) string { return fmt.Sprintf(`\u{%x}`, r) }) },
+	"as it is":                  func(s string) string { return s },
+	"in upper case":             strings.ToUpper,
+	"in a query":                url.QueryEscape,
+	"in a query, in lower case": func(s string) string { return lowerEscapes(url.QueryEscape(s)) },
+	"in a path":                 url.PathEscape,
+	"in a form":                 func(s string) string { return url.Values{"password": {s}, "a": {"b"}}.Encode() },
+	"in a form twice":           func(s string) string { return url.QueryEscape(url.QueryEscape(s)) },
+	"every byte with a percent": func(s string) string {
+		return everyByte(s, func(c byte) string { return fmt.Sprintf("%%%02x", c) })
+	},
+	"in JSON":                  quoteJSON,
+	"in JSON, slashes escaped": func(s string) string { return strings.ReplaceAll(quoteJSON(s), "/", `\/`) },
+	"in JSON, every character": everyRuneJSON,
+	"in JSON in JSON":          func(s string) string { return quoteJSON(quoteJSON(s)) },
+	"in JSON for a page":       func(s string) string { return html.EscapeString(quoteJSON(s)) },
+	"in a page":                html.EscapeString,
+	"in a page, of a template": template.HTMLEscapeString,
+	"in a page, numbers": func(s string) string {
+		return everyRune(s, func(r rune) string { return fmt.Sprintf("&#%d;", r) })
+	},
+	"in a page, hex numbers": func(s string) string {
+		return everyRune(s, func(r rune) string { return fmt.Sprintf("&#X%X;", r) })
+	},
+	"a form in a page":       func(s string) string { return html.EscapeString(url.Values{"x": {s}}.Encode()) },
+	"in a script":            template.JSEscapeString,
+	"quoted by Go":           strconv.Quote,
+	"quoted by Go, ASCII":    strconv.QuoteToASCII,
+	"in a mail":              quotedPrintable,
+	"in base64":              func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+	"in base64 of addresses": func(s string) string { return base64.URLEncoding.EncodeToString([]byte(s)) },
+	"in base64, not padded":  func(s string) string { return base64.RawStdEncoding.EncodeToString([]byte(s)) },
+	"in a Basic authorization": func(s string) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte("ada:"+s))
+	},
+	"in base64 after one byte": func(s string) string {
+		return base64.StdEncoding.EncodeToString([]byte(":" + s + " tail"))
+	},
+	"in base64 after two bytes": func(s string) string {
+		return base64.StdEncoding.EncodeToString([]byte("a:" + s + "x"))
+	},
+	"base64 in a query": func(s string) string {
+		return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(s)))
+	},
+	"base64 on lines of a few": func(s string) string {
+		return fold(base64.StdEncoding.EncodeToString([]byte("user:" + s)))
+	},
+	"in hex":             func(s string) string { return hex.EncodeToString([]byte(s)) },
+	"in hex, upper case": func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
+	"in hex with colons": func(s string) string { return fmt.Sprintf("% x", s) },
+	"bytes of a script": func(s string) string {
+		return everyByte(s, func(c byte) string { return fmt.Sprintf(`\x%02x`, c) })
+	},
+	"with soft hyphens": func(s string) string {
+		return everyRune(s, func(r rune) string { return string(r) + "\u00ad" })
+	},
+	"with spaces of no width": func(s string) string {
+		return everyRune(s, func(r rune) string { return string(r) + "\u200b" })
+	},
+	"in full width": fullWidth,
+	"in braces, every character": func(s string) string {
+		return everyRune(s, func(r rune) string { return fmt.Sprintf(`\u{%x}`, r) })
+	},
 	"as a line of printable words": func(s string) string { return strings.Join(strings.Fields(s), " ") },
 }
 
@@ -135,7 +159,8 @@ func fold(s string) string {
 }
 
 var around = []struct{ before, after string }{
-	{"", ""}, {"Cannot POST /", " now"}, {`{"error":"bad `, `"}`}, {"<p>", "</p>"}, {"grant_type=password&password=", "&client_id=c"}, {"x", "y"}, {"ключ: ", " — нет"},
+	{"", ""}, {"Cannot POST /", " now"}, {`{"error":"bad `, `"}`}, {"<p>", "</p>"},
+	{"grant_type=password&password=", "&client_id=c"}, {"x", "y"}, {"ключ: ", " — нет"},
 }
 
 // leaks looks for the secret in a text and in all that decoders of others make of it.
@@ -163,7 +188,8 @@ func leaks(text, secret string) bool {
 			if json.Unmarshal([]byte(`"`+strings.Trim(s, `"`)+`"`), &v) == nil {
 				next = append(next, v)
 			}
-			for _, word := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \"'<>{}:,;&", r) }) {
+			for _, word := range strings.FieldsFunc(s,
+				func(r rune) bool { return strings.ContainsRune(" \"'<>{}:,;&", r) }) {
 				for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding} {
 					if raw, err := e.DecodeString(word); err == nil {
 						next = append(next, string(raw))
@@ -180,7 +206,8 @@ func leaks(text, secret string) bool {
 }
 
 func TestS6ASecretIsMaskedHoweverItIsWritten(t *testing.T) {
-	for _, secret := range []string{nasty, "s3cr3t-in-the-url", "p a s s", "a/b+c=d&e", "пароль-Ünï", "hunter2", "abc", "11111111-2222-3333-4444-555555555555"} {
+	for _, secret := range []string{nasty, "s3cr3t-in-the-url", "p a s s", "a/b+c=d&e", "пароль-Ünï", "hunter2", "abc",
+		"11111111-2222-3333-4444-555555555555"} {
 		r := redact.New(secret)
 		for name, write := range spellings {
 			for _, a := range around {
@@ -197,9 +224,11 @@ func TestS6ASecretIsMaskedHoweverItIsWritten(t *testing.T) {
 }
 
 func TestS6WhatIsNoSecretStays(t *testing.T) {
-	r := redact.New("s3cr3t-in-the-url", nasty, "https://hooks.slack.com/services/T000/B000/abcdefXYZ", "k", "Bearer tok_12345678")
+	r := redact.New("s3cr3t-in-the-url", nasty, "https://hooks.slack.com/services/T000/B000/abcdefXYZ", "k",
+		"Bearer tok_12345678")
 	for _, text := range []string{
-		"", "answered 404 Not Found: nothing is at this address", `{"error":"invalid_token","text":"the key is unknown"}`, "hooks.slack.com:443 services",
+		"", "answered 404 Not Found: nothing is at this address",
+		`{"error":"invalid_token","text":"the key is unknown"}`, "hooks.slack.com:443 services",
 		"100 % of &amp; <b>50%</b> \\d+ =?utf-8?q?a=20b?= \xff\xfe", "Bearer realm=\"console\"",
 	} {
 		require.Equal(t, text, r.Text(text))
@@ -224,7 +253,8 @@ func TestS6AShortSecretIsMaskedAsAWord(t *testing.T) {
 }
 
 func TestS6AnAddressThatIsASecret(t *testing.T) {
-	r := redact.New("https://hooks.slack.com/services/T1/SECRETpart", "https://prod-1.logic.azure.com/workflows/0123abcd/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Ftriggers&sig=AbC%2Bd_e-9")
+	r := redact.New("https://hooks.slack.com/services/T1/SECRETpart",
+		"https://prod-1.logic.azure.com/workflows/0123abcd/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Ftriggers&sig=AbC%2Bd_e-9")
 	for text, hidden := range map[string]string{
 		"Cannot POST /services/T1/SECRETpart":                             "SECRETpart",
 		"Cannot POST /services/T1/SECRETpart/":                            "SECRETpart",
@@ -242,12 +272,15 @@ func TestS6AnAddressThatIsASecret(t *testing.T) {
 		require.NotContains(t, got, hidden)
 		require.Contains(t, got, redact.Mask, text)
 	}
-	require.Equal(t, "connection refused: nothing listens at hooks.slack.com:443", r.Text("connection refused: nothing listens at hooks.slack.com:443"))
+	require.Equal(t, "connection refused: nothing listens at hooks.slack.com:443",
+		r.Text("connection refused: nothing listens at hooks.slack.com:443"))
 }
 
 func TestS6APartOfAHeaderIsASecretToo(t *testing.T) {
-	r := redact.New("Bearer eyJhbGciOi.abc.def", "Basic YWRhOmh1bnRlcjI=", "sid=abcdef123; other=x", "whsec_c2VjcmV0LWtleS1vZi0yNC1ieXRlcw==")
-	for _, hidden := range []string{"eyJhbGciOi.abc.def", "hunter2", "ada:hunter2", "YWRhOmh1bnRlcjI", "abcdef123", "c2VjcmV0LWtleS1vZi0yNC1ieXRlcw"} {
+	r := redact.New("Bearer eyJhbGciOi.abc.def", "Basic YWRhOmh1bnRlcjI=", "sid=abcdef123; other=x",
+		"whsec_c2VjcmV0LWtleS1vZi0yNC1ieXRlcw==")
+	for _, hidden := range []string{"eyJhbGciOi.abc.def", "hunter2", "ada:hunter2", "YWRhOmh1bnRlcjI", "abcdef123",
+		"c2VjcmV0LWtleS1vZi0yNC1ieXRlcw"} {
 		require.NotContains(t, r.Text("it was "+hidden+" that is wrong"), hidden)
 	}
 }
@@ -342,11 +375,13 @@ func TestS6AHostileAnswerIsReadInTime(t *testing.T) {
 		secrets[i] = fmt.Sprintf("secret-number-%d-%s", i, strings.Repeat("x", i))
 	}
 	r := redact.New(secrets...)
-	for _, unit := range []string{`%25255c\\\\&amp;amp;=3D=` + "\n", "secret-number-", "AAAA", "%", `\u0073`, "…", "s", "&#x73;"} {
+	for _, unit := range []string{`%25255c\\\\&amp;amp;=3D=` + "\n", "secret-number-", "AAAA", "%", `\u0073`, "…", "s",
+		"&#x73;"} {
 		text := strings.Repeat(unit, 4096/len(unit)+1)[:4096]
 		began := time.Now()
 		r.Text(text)
-		require.Less(t, time.Since(began), 2*time.Second, unit) // a stop for what grows without bound; it takes milliseconds
+		// a stop for what grows without bound; it takes milliseconds
+		require.Less(t, time.Since(began), 2*time.Second, unit)
 	}
 }
 
@@ -365,7 +400,8 @@ func FuzzText(f *testing.F) {
 		if utf8.ValidString(text) && !utf8.ValidString(got) {
 			t.Fatalf("%q was valid, %q is not", text, got)
 		}
-		if utf8.RuneCountInString(secret) < 3 || strings.Trim(secret, "*+ ") == "" || !utf8.ValidString(secret) || strings.Contains(redact.Mask, secret) {
+		if utf8.RuneCountInString(secret) < 3 || strings.Trim(secret, "*+ ") == "" || !utf8.ValidString(secret) ||
+			strings.Contains(redact.Mask, secret) {
 			return
 		}
 		if strings.Contains(got, secret) {
@@ -387,8 +423,10 @@ func BenchmarkText(b *testing.B) {
 func TestS6AnswersInUTF16(t *testing.T) {
 	const token = "SuperSecretTokenValue12345"
 	r := redact.New("Bearer " + token)
-	for name, order := range map[string]unicode.Endianness{"low byte first": unicode.LittleEndian, "high byte first": unicode.BigEndian} {
-		written, err := unicode.UTF16(order, unicode.UseBOM).NewEncoder().String("no such token " + token + ", ask again")
+	for name, order := range map[string]unicode.Endianness{"low byte first": unicode.LittleEndian,
+		"high byte first": unicode.BigEndian} {
+		written, err := unicode.UTF16(order, unicode.UseBOM).NewEncoder().String("no such token " + token +
+			", ask again")
 		require.NoError(t, err)
 		got := r.Text(written)
 		require.Contains(t, got, redact.Mask, name)

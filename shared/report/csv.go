@@ -11,11 +11,11 @@ import (
 	"tocsin/shared/plaintext"
 )
 
-// Files writes a summary as CSV: one file for each kind of event, at most RowsCSV rows, attacks and incidents with the most hits
-// first (facts, 5.2), vulnerabilities, which have none, with the highest risk first. What they lack is said beside them: see
-// missingRows. The facts are silent on the columns. A byte order mark makes spreadsheets read UTF-8. People open these files:
-// a text is on one line and holds nothing that hides or turns (package plaintext), and no text is a formula (see inert). The
-// exact characters are in the events that integrations receive.
+// Files writes a summary as CSV: one file for each kind of event, at most RowsCSV rows, attacks and incidents with the
+// most hits first (facts, 5.2), vulnerabilities, which have none, with the highest risk first. What they lack is said
+// beside them: see missingRows. The facts are silent on the columns. A byte order mark makes spreadsheets read UTF-8.
+// People open these files: a text is on one line and holds nothing that hides or turns (package plaintext), and no text
+// is a formula (see inert). The exact characters are in the events that integrations receive.
 func (s *Summary) Files(c Console) ([]File, error) {
 	var out []File
 	for _, t := range []struct {
@@ -23,28 +23,33 @@ func (s *Summary) Files(c Console) ([]File, error) {
 		header []string
 		rows   func(func(...string))
 	}{
-		{"attacks", []string{"type", "host", "path", "method", "parameter", "hits", "blocked", "first_seen", "last_seen", "source_addresses", "applications", "id", "link"}, s.attackRows(c)},
-		{"incidents", []string{"id", "vulnerability", "threat", "type", "host", "path", "method", "parameter", "hits", "blocked", "first_seen", "last_seen", "source_addresses", "link"}, s.incidentRows(c)},
-		{"vulnerabilities", []string{"id", "title", "threat", "type", "host", "path", "method", "parameter", "discovered_by", "found", "link"}, s.vulnRows(c)},
+		{"attacks", []string{"type", "host", "path", "method", "parameter", "hits", "blocked", "first_seen",
+			"last_seen", "source_addresses", "applications", "id", "link"}, s.attackRows(c)},
+		{"incidents", []string{"id", "vulnerability", "threat", "type", "host", "path", "method", "parameter", "hits",
+			"blocked", "first_seen", "last_seen", "source_addresses", "link"}, s.incidentRows(c)},
+		{"vulnerabilities", []string{"id", "title", "threat", "type", "host", "path", "method", "parameter",
+			"discovered_by", "found", "link"}, s.vulnRows(c)},
 	} {
 		var buf bytes.Buffer
 		buf.WriteString("\ufeff")
 		writeRow(&buf, t.header)
 		t.rows(func(cells ...string) { writeRow(&buf, cells) })
-		out = append(out, File{Name: t.name + "-" + s.Period.Key() + ".csv", Type: "text/csv; charset=utf-8", Data: buf.Bytes()})
+		out = append(out, File{Name: t.name + "-" + s.Period.Key() + ".csv", Type: "text/csv; charset=utf-8",
+			Data: buf.Bytes()})
 	}
 	return out, nil
 }
 
-// missingRows is the text beside CSV files that lack rows, with the ends of lines that every editor knows. None when they list
-// everything. CSV has no comments (RFC 4180), and a row that is no event would be counted as one. The name ends in .txt, so that
-// who reads *.csv does not meet it.
+// missingRows is the text beside CSV files that lack rows, with the ends of lines that every editor knows. None when
+// they list everything. CSV has no comments (RFC 4180), and a row that is no event would be counted as one. The name
+// ends in .txt, so that who reads *.csv does not meet it.
 func (s *Summary) missingRows() []File {
 	said := s.Explain(CSV)
 	if len(said) == 0 {
 		return nil
 	}
-	lines := append([]string{"These CSV files do not list everything that was counted.", s.Period.Title() + ", time zone " + s.Period.Zone, ""}, said...)
+	lines := append([]string{"These CSV files do not list everything that was counted.", s.Period.Title() +
+		", time zone " + s.Period.Zone, ""}, said...)
 	data := []byte(strings.Join(lines, "\r\n") + "\r\n")
 	return []File{{Name: "rows-missing-" + s.Period.Key() + ".txt", Type: "text/plain; charset=utf-8", Data: data}}
 }
@@ -60,11 +65,11 @@ func writeRow(buf *bytes.Buffer, cells []string) {
 	buf.WriteString("\r\n")
 }
 
-// inert keeps a spreadsheet from taking a text for a formula (OWASP, "CSV Injection"): attackers choose paths. A formula
-// begins a cell, and where cells begin is the reader's choice: a file with commas is parted at semicolons where that is the
-// list separator of the system, quotes or not. So a mark stands before each sign that would begin one behind any separator
-// of the import dialogs, also behind spaces and quotes, which readers skip. A sign alone between spaces, as in `a - b`, is
-// none.
+// inert keeps a spreadsheet from taking a text for a formula (OWASP, "CSV Injection"): attackers choose paths. A
+// formula begins a cell, and where cells begin is the reader's choice: a file with commas is parted at semicolons where
+// that is the list separator of the system, quotes or not. So a mark stands before each sign that would begin one
+// behind any separator of the import dialogs, also behind spaces and quotes, which readers skip. A sign alone between
+// spaces, as in `a - b`, is none.
 func inert(s string) string {
 	s = plaintext.Line(s)
 	if !strings.ContainsAny(s, formula) {
@@ -90,8 +95,9 @@ func inert(s string) string {
 	return out.String()
 }
 
-// formula are the signs that begin one, in their full-width and small forms too, which spreadsheets of East Asian languages
-// take for the same; separators part cells in Excel, LibreOffice, Google Sheets and the sniffer of Python's csv.
+// formula are the signs that begin one, in their full-width and small forms too, which spreadsheets of East Asian
+// languages take for the same; separators part cells in Excel, LibreOffice, Google Sheets and the sniffer of Python's
+// csv.
 const (
 	formula    = "=+-@＝＋－＠﹦﹢﹣﹫"
 	separators = ",;|:\t"
@@ -111,8 +117,10 @@ func some(values []string, more bool) string {
 func (s *Summary) attackRows(c Console) func(func(...string)) {
 	return func(row func(...string)) {
 		for _, a := range s.Attacks {
-			row(a.Type, a.Host, a.Path, a.Method, a.Parameter, strconv.FormatInt(a.Hits(), 10), strconv.FormatInt(a.Blocked, 10),
-				s.clock(a.First), s.clock(a.Last), some(a.Sources, a.More), some(a.Applications, a.MoreApplications), a.ID, c.Attack(a))
+			row(a.Type, a.Host, a.Path, a.Method, a.Parameter, strconv.FormatInt(a.Hits(), 10),
+				strconv.FormatInt(a.Blocked, 10),
+				s.clock(a.First), s.clock(a.Last), some(a.Sources, a.More), some(a.Applications, a.MoreApplications),
+				a.ID, c.Attack(a))
 		}
 	}
 }
@@ -120,8 +128,10 @@ func (s *Summary) attackRows(c Console) func(func(...string)) {
 func (s *Summary) incidentRows(c Console) func(func(...string)) {
 	return func(row func(...string)) {
 		for _, i := range s.Incidents {
-			row(i.ID, i.Vulnerability, i.Threat, i.Type, i.Host, i.Path, i.Method, i.Parameter, strconv.FormatInt(i.Hits(), 10),
-				strconv.FormatInt(i.Blocked, 10), s.clock(i.First), s.clock(i.Last), some(i.Sources, i.More), c.object(i.ObjectID, "/incidents"))
+			row(i.ID, i.Vulnerability, i.Threat, i.Type, i.Host, i.Path, i.Method, i.Parameter,
+				strconv.FormatInt(i.Hits(), 10),
+				strconv.FormatInt(i.Blocked, 10), s.clock(i.First), s.clock(i.Last), some(i.Sources, i.More),
+				c.object(i.ObjectID, "/incidents"))
 		}
 	}
 }
@@ -129,7 +139,8 @@ func (s *Summary) incidentRows(c Console) func(func(...string)) {
 func (s *Summary) vulnRows(c Console) func(func(...string)) {
 	return func(row func(...string)) {
 		for _, v := range s.Vulnerabilities {
-			row(v.ShownID(), v.Title, v.Threat, v.Type, v.Host, v.Path, v.Method, v.Parameter, v.DiscoveredBy, s.clock(v.At), c.Vulnerability(v))
+			row(v.ShownID(), v.Title, v.Threat, v.Type, v.Host, v.Path, v.Method, v.Parameter, v.DiscoveredBy,
+				s.clock(v.At), c.Vulnerability(v))
 		}
 	}
 }

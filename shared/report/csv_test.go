@@ -16,8 +16,10 @@ import (
 func written(t *testing.T, path string) (raw, cell string) {
 	t.Helper()
 	s := &report.Summary{
-		Client: "Acme", Period: report.Containing(report.Daily, "2023-03-01", "UTC"), Made: time.Date(2023, 3, 2, 0, 0, 0, 0, time.UTC),
-		Attacks: []report.Attack{{Type: "sqli", Host: "shop.example.com", Path: path, Method: "POST", Seen: 3, Sources: []string{"203.0.113.7", "2001:db8::1"}}},
+		Client: "Acme", Period: report.Containing(report.Daily, "2023-03-01", "UTC"),
+		Made: time.Date(2023, 3, 2, 0, 0, 0, 0, time.UTC),
+		Attacks: []report.Attack{{Type: "sqli", Host: "shop.example.com", Path: path, Method: "POST", Seen: 3,
+			Sources: []string{"203.0.113.7", "2001:db8::1"}}},
 	}
 	files, err := s.Files("https://console.example.com")
 	require.NoError(t, err)
@@ -36,17 +38,22 @@ func written(t *testing.T, path string) (raw, cell string) {
 
 func TestH16ACellIsNoFormulaForAnySeparator(t *testing.T) {
 	for in, want := range map[string]string{
-		"/a;=HYPERLINK(\"http://evil\")": `/a;'=HYPERLINK("http://evil")`, "=1+1": "'=1+1", "＝1＋1": "'＝1＋1", "＋1": "'＋1", "－1": "'－1", "＠x": "'＠x", "@SUM(1)": "'@SUM(1)",
-		"-2+3": "'-2+3", "\t=1": "'=1", "\r=1": "'=1", "\n=1": "'=1", "  =1": "'=1", "\ufeff=1": "'=1", "\u200b=1": "'=1", "\u202e=1": "'=1", "a\n=1": "a ⏎ '=1", "a\t=1": "a '=1", "a|+1": "a|'+1",
-		"a,-1": "a,'-1", "a:@x": "a:'@x", "a; \" =1": `a; " '=1`, "a =cmd|' /C calc'!A0": "a '=cmd|' /C calc'!A0", `"=1`: `"'=1`, "a - b": "a - b", "a-b=c@d+e": "a-b=c@d+e", "/orders/1?a=1&b=2": "/orders/1?a=1&b=2", "a -b": "a '-b",
-		"日本語": "日本語", "": "", "a;\u00a0=1": "a;\u00a0'=1",
+		"/a;=HYPERLINK(\"http://evil\")": `/a;'=HYPERLINK("http://evil")`, "=1+1": "'=1+1", "＝1＋1": "'＝1＋1",
+		"＋1": "'＋1", "－1": "'－1", "＠x": "'＠x", "@SUM(1)": "'@SUM(1)",
+		"-2+3": "'-2+3", "\t=1": "'=1", "\r=1": "'=1", "\n=1": "'=1", "  =1": "'=1", "\ufeff=1": "'=1",
+		"\u200b=1": "'=1", "\u202e=1": "'=1", "a\n=1": "a ⏎ '=1", "a\t=1": "a '=1", "a|+1": "a|'+1",
+		"a,-1": "a,'-1", "a:@x": "a:'@x", "a; \" =1": `a; " '=1`, "a =cmd|' /C calc'!A0": "a '=cmd|' /C calc'!A0",
+		`"=1`: `"'=1`, "a - b": "a - b", "a-b=c@d+e": "a-b=c@d+e", "/orders/1?a=1&b=2": "/orders/1?a=1&b=2",
+		"a -b": "a '-b",
+		"日本語":  "日本語", "": "", "a;\u00a0=1": "a;\u00a0'=1",
 	} {
 		_, cell := written(t, in)
 		require.Equal(t, want, cell, "%q", in)
 	}
 }
 
-// parted reads a line as a spreadsheet does that parts cells at another separator: quotes count only where a cell begins.
+// parted reads a line as a spreadsheet does that parts cells at another separator: quotes count only where a cell
+// begins.
 func parted(line string, separator rune) (cells []string) {
 	var cell strings.Builder
 	begin, quoted := true, false

@@ -12,9 +12,9 @@ var (
 	ErrNotFound = errors.New("report not found")
 )
 
-// Ledger reads the record. It is written by delivery.Log.Accept, together with the events that it comes from, so that an
-// event counts exactly once. Implementations are safe for concurrent use; visits are in no particular order, and an error
-// of visit ends them.
+// Ledger reads the record. It is written by delivery.Log.Accept, together with the events that it comes from, so that
+// an event counts exactly once. Implementations are safe for concurrent use; visits are in no particular order, and an
+// error of visit ends them.
 type Ledger interface {
 	// Counts visits the counts of the days from first to last.
 	Counts(ctx context.Context, tenant string, first, last Day, visit func(Day, Count) error) error
@@ -85,15 +85,15 @@ type File struct {
 	Data []byte
 }
 
-// Kept is how many reports stay downloadable (facts, 5.1). What is younger than KeepFiles is held beyond that, because a
-// delivery of it may still wait or be replayed, and is listed no more.
+// Kept is how many reports stay downloadable (facts, 5.1). What is younger than KeepFiles is held beyond that, because
+// a delivery of it may still wait or be replayed, and is listed no more.
 const Kept = 3
 
 // Store keeps reports, settings and the schedule. Implementations are safe for concurrent use.
 type Store interface {
 	Zones
-	// SaveSettings replaces a tenant's settings and makes its subscriptions due at once, so that the schedule looks at them
-	// anew. Since and Done of each stay: no report is lost by it and none comes twice.
+	// SaveSettings replaces a tenant's settings and makes its subscriptions due at once, so that the schedule looks at
+	// them anew. Since and Done of each stay: no report is lost by it and none comes twice.
 	SaveSettings(ctx context.Context, s Settings) error
 
 	// Save inserts or replaces a report; files, when there are any, replace its files.
@@ -107,13 +107,13 @@ type Store interface {
 	// Waiting returns up to limit reports that are to be made, oldest first, of all tenants.
 	Waiting(ctx context.Context, limit int) ([]Report, error)
 
-	// Due returns up to limit subscriptions whose time has come, of all tenants, those to be looked at anew first. The engine
-	// keeps it as a sparse index beside integrations and people: an enabled integration and a person have a row for each
-	// report frequency that they subscribe to, made and removed in the same write as they are; its cost does not
-	// depend on how many tenants there are.
+	// Due returns up to limit subscriptions whose time has come, of all tenants, those to be looked at anew first. The
+	// engine keeps it as a sparse index beside integrations and people: an enabled integration and a person have a row
+	// for each report frequency that they subscribe to, made and removed in the same write as they are; its cost does
+	// not depend on how many tenants there are.
 	Due(ctx context.Context, now time.Time, limit int) ([]Subscription, error)
-	// Reschedule sets when subscriptions are due, and their Since and Done: of each if it still is due as it was read; nothing
-	// happens to one that was moved meanwhile or has gone. After an error any of them may have been moved.
+	// Reschedule sets when subscriptions are due, and their Since and Done: of each if it still is due as it was read;
+	// nothing happens to one that was moved meanwhile or has gone. After an error any of them may have been moved.
 	Reschedule(ctx context.Context, moves []Move) error
 	// SettingsOf returns the settings of tenants, one for each.
 	SettingsOf(ctx context.Context, tenants []string) (map[string]Settings, error)
@@ -131,8 +131,8 @@ type Subscription struct {
 	Receiver  string // an integration's id or a person's
 	Frequency Frequency
 	Due       time.Time // zero: it is new, or settings were saved: look at it now
-	// Since is when the receiver subscribed: the UpdatedAt of the integration or the profile that first named the frequency.
-	// Zero for one that is older than this field.
+	// Since is when the receiver subscribed: the UpdatedAt of the integration or the profile that first named the
+	// frequency. Zero for one that is older than this field.
 	Since time.Time
 	// Done is the last day of the newest period whose report was handed over, "" for none yet.
 	Done Day

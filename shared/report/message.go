@@ -29,7 +29,8 @@ func (m Messages) Report(ctx context.Context, e event.Event) (*notification.Repo
 	if err != nil {
 		return nil, err
 	}
-	b := body{Report: r, Platform: m.Platform, Numbers: numbers(r), Company: plaintext.Line(e.Client()), Person: strings.HasPrefix(d.Integration, PersonPrefix)}
+	b := body{Report: r, Platform: m.Platform, Numbers: numbers(r), Company: plaintext.Line(e.Client()),
+		Person: strings.HasPrefix(d.Integration, PersonPrefix)}
 	out := &notification.Report{Title: b.Title(), Sentence: b.Sentence(), Address: d.Address, Caption: b.caption()}
 	for _, f := range r.Files {
 		file, err := m.Store.File(ctx, e.Tenant, r.ID, f.Name)
@@ -65,8 +66,10 @@ func (b body) Sentence() string {
 	if h.Empty() {
 		return "Nothing was recorded in this period: no attacks, no incidents, no new vulnerabilities."
 	}
-	return fmt.Sprintf("%s in %s, %s, %s.", plural(h.Hits, "malicious request", "malicious requests"), plural(h.Attacks, "attack", "attacks"),
-		plural(h.Incidents, "incident", "incidents"), plural(h.Vulnerabilities, "new vulnerability", "new vulnerabilities"))
+	return fmt.Sprintf("%s in %s, %s, %s.", plural(h.Hits, "malicious request", "malicious requests"),
+		plural(h.Attacks, "attack", "attacks"),
+		plural(h.Incidents, "incident", "incidents"),
+		plural(h.Vulnerabilities, "new vulnerability", "new vulnerabilities"))
 }
 
 // Quiet reports whether there is nothing to tell.
@@ -78,8 +81,8 @@ func (b body) Against() string { return b.Period.Frequency.before() }
 // Link leads to the Console.
 func (b body) Link() string { return Console(b.Platform.Console).Page("/attacks") }
 
-// captionCompany bounds the company's name, in characters: a messenger cuts a long caption, and what is missing stands at
-// its end.
+// captionCompany bounds the company's name, in characters: a messenger cuts a long caption, and what is missing stands
+// at its end.
 const captionCompany = 80
 
 func (b body) caption() string {
@@ -111,7 +114,8 @@ func numbers(r Report) []Number {
 }
 
 func number(label string, now, before int64) Number {
-	return Number{Label: label, Value: Thousands(now), Change: Change(now, before), Worse: now > before, Better: now < before}
+	return Number{Label: label, Value: Thousands(now), Change: Change(now, before), Worse: now > before,
+		Better: now < before}
 }
 
 // Numbers are the headline numbers of a summary.

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Missing says that a report lists fewer rows of one kind of event than were counted. There are two causes: the format has
-// a limit (see RowsOf), which another report can mend, and the record's day has one (see MaxAttacks), which none can.
+// Missing says that a report lists fewer rows of one kind of event than were counted. There are two causes: the format
+// has a limit (see RowsOf), which another report can mend, and the record's day has one (see MaxAttacks), which none
+// can.
 type Missing struct {
 	What     string `json:"what"`     // one of the values of Dropped
 	Listed   int64  `json:"listed"`   // rows in the report's file
@@ -39,7 +40,8 @@ func (s *Summary) Missing() (out []Missing) {
 			continue
 		}
 		gone, of := s.Gone[k.what], int64(k.listed)+k.more
-		out = append(out, Missing{What: k.what, Listed: int64(k.listed), Recorded: of - gone.N, Of: of, Days: gone.Days})
+		out = append(out, Missing{What: k.what, Listed: int64(k.listed), Recorded: of - gone.N, Of: of,
+			Days: gone.Days})
 	}
 	return out
 }
@@ -125,7 +127,8 @@ func spoken(days []Day) string {
 		names = append(names, d.date().Format("2 January 2006"))
 	}
 	if len(days) > named {
-		return fmt.Sprintf("%d days from %s to %s", len(days), names[0], days[len(days)-1].date().Format("2 January 2006"))
+		return fmt.Sprintf("%d days from %s to %s", len(days), names[0],
+			days[len(days)-1].date().Format("2 January 2006"))
 	}
 	return strings.Join(names, ", ")
 }

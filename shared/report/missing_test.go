@@ -43,7 +43,8 @@ func (k kept) each(first, last report.Day, visit func(report.Day, dayOf) error) 
 	return nil
 }
 
-func (k kept) Counts(_ context.Context, _ string, first, last report.Day, visit func(report.Day, report.Count) error) error {
+func (k kept) Counts(_ context.Context, _ string, first, last report.Day,
+	visit func(report.Day, report.Count) error) error {
 	return k.each(first, last, func(d report.Day, of dayOf) error {
 		for what, n := range of.gone {
 			if err := visit(d, report.Count{Dimension: report.Dropped, Value: what, N: n}); err != nil {
@@ -67,7 +68,8 @@ func numbered(d report.Day, n int) report.Attack {
 	return a
 }
 
-func (k kept) Attacks(_ context.Context, _ string, first, last report.Day, visit func(report.Day, report.Attack) error) error {
+func (k kept) Attacks(_ context.Context, _ string, first, last report.Day,
+	visit func(report.Day, report.Attack) error) error {
 	return k.each(first, last, func(d report.Day, of dayOf) error {
 		for n := range of.attacks {
 			if err := visit(d, numbered(d, of.from+n)); err != nil {
@@ -91,10 +93,12 @@ func (k kept) Incidents(_ context.Context, _ string, first, last report.Day, vis
 	})
 }
 
-func (k kept) Vulnerabilities(_ context.Context, _ string, first, last report.Day, visit func(report.Vulnerability) error) error {
+func (k kept) Vulnerabilities(_ context.Context, _ string, first, last report.Day,
+	visit func(report.Vulnerability) error) error {
 	return k.each(first, last, func(d report.Day, of dayOf) error {
 		for n := range of.vulns {
-			if err := visit(report.Vulnerability{ID: fmt.Sprintf("V-%d", of.from+n), Threat: "Low", At: numbered(d, 0).First}); err != nil {
+			if err := visit(report.Vulnerability{ID: fmt.Sprintf("V-%d", of.from+n), Threat: "Low",
+				At: numbered(d, 0).First}); err != nil {
 				return err
 			}
 		}
@@ -123,71 +127,94 @@ func TestP9AReportSaysHowManyRowsItLacks(t *testing.T) {
 	}{
 		"nothing at all": {kept{}, report.Weekly, report.CSV, nil, nil},
 		"just what a PDF lists": {
-			kept{first: {attacks: report.RowsAttacks, incidents: report.RowsOthers, vulns: report.RowsOthers}}, report.Daily, report.PDF, nil, nil,
+			kept{first: {attacks: report.RowsAttacks, incidents: report.RowsOthers, vulns: report.RowsOthers}},
+			report.Daily, report.PDF, nil, nil,
 		},
 		"just what a day keeps, as CSV": {
-			kept{first: {attacks: 2 * report.MaxAttacks, incidents: report.MaxFindings, vulns: report.MaxFindings}}, report.Daily, report.CSV, nil, nil,
+			kept{first: {attacks: 2 * report.MaxAttacks, incidents: report.MaxFindings, vulns: report.MaxFindings}},
+			report.Daily, report.CSV, nil, nil,
 		},
 		"one more than a PDF lists": {
 			kept{first: {attacks: 51, incidents: 201, vulns: 201}}, report.Weekly, report.PDF,
 			[]report.Missing{
-				{What: "attacks", Listed: 50, Recorded: 51, Of: 51}, {What: "incidents", Listed: 200, Recorded: 201, Of: 201},
+				{What: "attacks", Listed: 50, Recorded: 51, Of: 51},
+				{What: "incidents", Listed: 200, Recorded: 201, Of: 201},
 				{What: "vulnerabilities", Listed: 200, Recorded: 201, Of: 201},
 			},
 			[]string{
-				"Attacks: 50 of 51 are listed. A CSV report lists all of them.", "Incidents: 200 of 201 are listed. A CSV report lists all of them.",
+				"Attacks: 50 of 51 are listed. A CSV report lists all of them.",
+				"Incidents: 200 of 201 are listed. A CSV report lists all of them.",
 				"Vulnerabilities: 200 of 201 are listed. A CSV report lists all of them.",
 			},
 		},
 		"a day that let attacks go, as CSV": {
-			kept{first.Add(2): {attacks: 2000, gone: map[string]int64{report.DroppedAttacks: 1417}}}, report.Weekly, report.CSV,
-			[]report.Missing{{What: "attacks", Listed: 2000, Recorded: 2000, Of: 3417, Days: []report.Day{"2023-05-03"}}},
+			kept{first.Add(2): {attacks: 2000, gone: map[string]int64{report.DroppedAttacks: 1417}}}, report.Weekly,
+			report.CSV,
+			[]report.Missing{{What: "attacks", Listed: 2000, Recorded: 2000, Of: 3417,
+				Days: []report.Day{"2023-05-03"}}},
 			[]string{
-				"Attacks: 2,000 of 3,417 are listed. 1,417 are in no report: the record of a day keeps at least 2,000, and lets go of the smallest so far (3 May 2023).", again,
+				"Attacks: 2,000 of 3,417 are listed. 1,417 are in no report: the record of a day keeps at least " +
+					"2,000, and lets go of the smallest so far (3 May 2023).", again,
 			},
 		},
 		"the same as PDF": {
-			kept{first.Add(2): {attacks: 2000, gone: map[string]int64{report.DroppedAttacks: 1417}}}, report.Monthly, report.PDF,
+			kept{first.Add(2): {attacks: 2000, gone: map[string]int64{report.DroppedAttacks: 1417}}}, report.Monthly,
+			report.PDF,
 			[]report.Missing{{What: "attacks", Listed: 50, Recorded: 2000, Of: 3417, Days: []report.Day{"2023-05-03"}}},
-			[]string{"Attacks: 50 of 3,417 are listed. A CSV report lists 2,000 of them. 1,417 are in no report: ", again},
+			[]string{"Attacks: 50 of 3,417 are listed. A CSV report lists 2,000 of them. 1,417 are in no report: ",
+				again},
 		},
 		"all kinds, on several days": {
 			kept{
-				first:        {incidents: 1000, vulns: 1000, gone: map[string]int64{report.DroppedIncidents: 1, report.DroppedVulns: 30}},
-				first.Add(1): {incidents: 1000, vulns: 1000, from: 500, gone: map[string]int64{report.DroppedVulns: 12}},
+				first: {incidents: 1000, vulns: 1000,
+					gone: map[string]int64{report.DroppedIncidents: 1, report.DroppedVulns: 30}},
+				first.Add(1): {incidents: 1000, vulns: 1000, from: 500,
+					gone: map[string]int64{report.DroppedVulns: 12}},
 			}, report.Weekly, report.CSV,
 			[]report.Missing{
 				{What: "incidents", Listed: 1500, Recorded: 1500, Of: 1501, Days: []report.Day{first}},
-				{What: "vulnerabilities", Listed: 1500, Recorded: 1500, Of: 1542, Days: []report.Day{first, first.Add(1)}},
+				{What: "vulnerabilities", Listed: 1500, Recorded: 1500, Of: 1542,
+					Days: []report.Day{first, first.Add(1)}},
 			},
 			[]string{
-				"Incidents: 1,500 of 1,501 are listed. 1 is in no report: the record of a day keeps the first 1,000 (1 May 2023).",
-				"Vulnerabilities: 1,500 of 1,542 are listed. 42 are in no report: the record of a day keeps the first 1,000 (1 May 2023, 2 May 2023).", again,
+				"Incidents: 1,500 of 1,501 are listed. 1 is in no report: the record of a day keeps the first 1,000 " +
+					"(1 May 2023).",
+				"Vulnerabilities: 1,500 of 1,542 are listed. 42 are in no report: the record of a day keeps the " +
+					"first 1,000 (1 May 2023, 2 May 2023).", again,
 			},
 		},
 		"the day before the period let rows go": {
-			kept{first.Add(-1): {attacks: 1, gone: map[string]int64{report.DroppedAttacks: 9}}}, report.Weekly, report.CSV, nil, nil,
+			kept{first.Add(-1): {attacks: 1, gone: map[string]int64{report.DroppedAttacks: 9}}}, report.Weekly,
+			report.CSV, nil, nil,
 		},
 		"more than a file of CSV has": {
-			long, report.Monthly, report.CSV, []report.Missing{{What: "attacks", Listed: 10_000, Recorded: 18_600, Of: 18_600}},
-			[]string{"Attacks: 10,000 of 18,600 are listed. A CSV file has at most 10,000 rows: reports on fewer days list more."},
+			long, report.Monthly, report.CSV,
+			[]report.Missing{{What: "attacks", Listed: 10_000, Recorded: 18_600, Of: 18_600}},
+			[]string{"Attacks: 10,000 of 18,600 are listed. A CSV file has at most 10,000 rows: reports on fewer " +
+				"days list more."},
 		},
 		"the same as PDF does not promise what CSV has not": {
-			long, report.Monthly, report.PDF, []report.Missing{{What: "attacks", Listed: 50, Recorded: 18_600, Of: 18_600}},
-			[]string{"Attacks: 50 of 18,600 are listed. A CSV report lists 10,000 of them. A CSV file has at most 10,000 rows: reports on fewer days list more."},
+			long, report.Monthly, report.PDF,
+			[]report.Missing{{What: "attacks", Listed: 50, Recorded: 18_600, Of: 18_600}},
+			[]string{"Attacks: 50 of 18,600 are listed. A CSV report lists 10,000 of them. A CSV file has at most " +
+				"10,000 rows: reports on fewer days list more."},
 		},
 		"many days are told by their number": {
-			every, report.Weekly, report.CSV, []report.Missing{{What: "attacks", Listed: 21, Recorded: 21, Of: 91, Days: report.Containing(report.Weekly, first, "UTC").Each()}},
+			every, report.Weekly, report.CSV,
+			[]report.Missing{{What: "attacks", Listed: 21, Recorded: 21, Of: 91,
+				Days: report.Containing(report.Weekly, first, "UTC").Each()}},
 			[]string{"(7 days from 1 May 2023 to 7 May 2023).", again},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := report.Containing(c.frequency, first, "UTC")
-			s, err := report.Build(t.Context(), c.ledger, "42", "Acme", p, report.RowsOf(c.format), numbered(first, 0).First)
+			s, err := report.Build(t.Context(), c.ledger, "42", "Acme", p, report.RowsOf(c.format),
+				numbered(first, 0).First)
 			require.NoError(t, err)
 			require.Equal(t, c.want, s.Missing())
 			for _, m := range s.Missing() {
-				counted := map[string]int64{"attacks": s.Now.Attacks, "incidents": s.Now.Incidents, "vulnerabilities": s.Now.Vulnerabilities}
+				counted := map[string]int64{"attacks": s.Now.Attacks, "incidents": s.Now.Incidents,
+					"vulnerabilities": s.Now.Vulnerabilities}
 				require.Equal(t, counted[m.What], m.Of, "the number of the headline")
 			}
 			said := s.Explain(c.format)
@@ -202,7 +229,8 @@ func TestP9AReportSaysHowManyRowsItLacks(t *testing.T) {
 func TestP9TheRiskOfWhatWasLetGoIsNotInvented(t *testing.T) {
 	const d = report.Day("2023-05-03")
 	l := kept{d: {vulns: 1000, gone: map[string]int64{report.DroppedVulns: 3}}}
-	s, err := report.Build(t.Context(), l, "42", "Acme", report.Containing(report.Daily, d, "UTC"), report.RowsOf(report.PDF), time.Time{})
+	s, err := report.Build(t.Context(), l, "42", "Acme", report.Containing(report.Daily, d, "UTC"),
+		report.RowsOf(report.PDF), time.Time{})
 	require.NoError(t, err)
 	require.Equal(t, []report.Ranked{{Value: "Low", N: 1000}, {Value: report.Other, N: 3}}, s.Threats)
 }
@@ -210,7 +238,8 @@ func TestP9TheRiskOfWhatWasLetGoIsNotInvented(t *testing.T) {
 // over publishes a day with more than is kept of each kind, and returns how many of each.
 func (r *rig) over(at time.Time) map[string]int {
 	r.t.Helper()
-	of := map[string]int{"attacks": 2*report.MaxAttacks + 417, "incidents": report.MaxFindings + 20, "vulnerabilities": report.MaxFindings + 3}
+	of := map[string]int{"attacks": 2*report.MaxAttacks + 417, "incidents": report.MaxFindings + 20,
+		"vulnerabilities": report.MaxFindings + 3}
 	var events []event.Event
 	for n := range of["attacks"] {
 		const attack = `{"attack":{"id":"A-%d","type":"sqli","host":"shop","path":"/%[1]d","hits":%d}}`
@@ -221,7 +250,8 @@ func (r *rig) over(at time.Time) map[string]int {
 		events = append(events, r.event(event.NewIncident, at, fmt.Sprintf(incident, n)))
 	}
 	for n := range of["vulnerabilities"] {
-		events = append(events, r.event(event.Vuln, at, fmt.Sprintf(`{"vuln":{"id":"V-%d","title":"SQLi","threat":"Low"}}`, n)))
+		events = append(events, r.event(event.Vuln, at,
+			fmt.Sprintf(`{"vuln":{"id":"V-%d","title":"SQLi","threat":"Low"}}`, n)))
 	}
 	for batch := range slices.Chunk(events, 500) {
 		r.publish(batch...)
@@ -273,17 +303,23 @@ func TestP9EveryPlaceOfAReportSaysWhatIsMissing(t *testing.T) {
 	for i, f := range m.Files[:3] {
 		rows, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(f.Data, []byte("\ufeff")))).ReadAll()
 		require.NoError(t, err)
-		require.EqualValues(t, made.Missing[i].Listed, len(rows)-1, "a row is an event, and the number told is that of the rows")
+		require.EqualValues(t, made.Missing[i].Listed, len(rows)-1,
+			"a row is an event, and the number told is that of the rows")
 	}
 	note := m.Files[3]
 	require.Equal(t, "rows-missing-2023-W18.txt", note.Name)
 	require.Equal(t, "text/plain; charset=utf-8", note.Type)
-	require.Equal(t, "These CSV files do not list everything that was counted.\r\nWeek 18, 1 – 7 May 2023, time zone UTC\r\n\r\n"+
-		"Attacks: 2,000 of 4,417 are listed. 2,417 are in no report: the record of a day keeps at least 2,000, "+
-		"and lets go of the smallest so far (3 May 2023).\r\n"+
-		"Incidents: 1,000 of 1,020 are listed. 20 are in no report: the record of a day keeps the first 1,000 (3 May 2023).\r\n"+
-		"Vulnerabilities: 1,000 of 1,003 are listed. 3 are in no report: the record of a day keeps the first 1,000 (3 May 2023).\r\n"+
-		again+", so fewer may be missing, and the row of such an attack has only a part of its hits.\r\n", string(note.Data))
+	require.Equal(t,
+		"These CSV files do not list everything that was counted.\r\nWeek 18, 1 – 7 May 2023, time zone UTC\r\n\r\n"+
+			"Attacks: 2,000 of 4,417 are listed. 2,417 are in no report: the record of a day keeps at least 2,000, "+
+			"and lets go of the smallest so far (3 May 2023).\r\n"+
+			"Incidents: 1,000 of 1,020 are listed. 20 are in no report: the record of a day keeps the first 1,000 (3 "+
+			"May "+
+			"2023).\r\n"+
+			"Vulnerabilities: 1,000 of 1,003 are listed. 3 are in no report: the record of a day keeps the first 1,000 "+
+			"(3 May 2023).\r\n"+
+			again+", so fewer may be missing, and the row of such an attack has only a part of its hits.\r\n",
+		string(note.Data))
 }
 
 func TestP9WhereNothingIsMissingNothingIsSaid(t *testing.T) {
@@ -296,14 +332,15 @@ func TestP9WhereNothingIsMissingNothingIsSaid(t *testing.T) {
 		require.NoError(t, err)
 		require.NotContains(t, string(raw), "missing")
 		require.Len(t, m.Files, map[report.Format]int{report.CSV: 3, report.PDF: 1}[f])
-		for _, text := range []string{m.Text(notification.Around{}), shown(t, m.HTML(notification.Around{})), m.Caption} {
+		for _, text := range []string{m.Text(notification.Around{}), shown(t, m.HTML(notification.Around{})),
+			m.Caption} {
 			require.NotRegexp(t, "(?i)listed|missing|in no report", text)
 		}
 	}
 }
 
-// A messenger cuts a caption of more than 512 characters (package telegram): what is missing is said before that, however
-// long the company's name and the numbers are.
+// A messenger cuts a caption of more than 512 characters (package telegram): what is missing is said before that,
+// however long the company's name and the numbers are.
 func TestP9TheCaptionSaysItWithinAMessengersLimit(t *testing.T) {
 	r := start(t, "2023-05-04T12:00:00Z")
 	r.over(instant(t, "2023-05-03T10:00:00Z"))
@@ -318,7 +355,8 @@ func TestP9TheCaptionSaysItWithinAMessengersLimit(t *testing.T) {
 	m, err := report.Messages{Store: r.db.Reports()}.Report(t.Context(), e)
 	require.NoError(t, err)
 	require.LessOrEqual(t, utf8.RuneCountInString(m.Caption), 512)
-	require.Contains(t, m.Caption, "50 of 1,000,000,000 attacks, 200 of 1,000,000,000 incidents, 200 of 1,000,000,000 vulnerabilities.")
+	require.Contains(t, m.Caption,
+		"50 of 1,000,000,000 attacks, 200 of 1,000,000,000 incidents, 200 of 1,000,000,000 vulnerabilities.")
 	require.Contains(t, m.Caption, "In no report: up to ")
 }
 

@@ -48,20 +48,31 @@ func TestPeriods(t *testing.T) {
 		in                   report.Day
 		from, to, key, title string
 	}{
-		"a day":                               {report.Daily, "2023-03-05", "2023-03-05", "2023-03-05", "2023-03-05", "Sunday, 5 March 2023"},
-		"a week begins on Monday":             {report.Weekly, "2023-03-05", "2023-02-27", "2023-03-05", "2023-W09", "Week 9, 27 February – 5 March 2023"},
-		"Monday itself":                       {report.Weekly, "2023-02-27", "2023-02-27", "2023-03-05", "2023-W09", "Week 9, 27 February – 5 March 2023"},
-		"the first days of a year":            {report.Weekly, "2023-01-01", "2022-12-26", "2023-01-01", "2022-W52", "Week 52, 26 December 2022 – 1 January 2023"},
-		"the last days of a year":             {report.Weekly, "2024-12-31", "2024-12-30", "2025-01-05", "2025-W01", "Week 1, 30 December 2024 – 5 January 2025"},
-		"a year of 53 weeks":                  {report.Weekly, "2020-12-31", "2020-12-28", "2021-01-03", "2020-W53", "Week 53, 28 December 2020 – 3 January 2021"},
-		"a week with a short day":             {report.Weekly, "2023-03-26", "2023-03-20", "2023-03-26", "2023-W12", "Week 12, 20 – 26 March 2023"},
-		"a month":                             {report.Monthly, "2023-03-31", "2023-03-01", "2023-03-31", "2023-03", "March 2023"},
-		"the February of a leap year":         {report.Monthly, "2024-02-29", "2024-02-01", "2024-02-29", "2024-02", "February 2024"},
-		"the February of a year that is none": {report.Monthly, "2100-02-01", "2100-02-01", "2100-02-28", "2100-02", "February 2100"},
+		"a day": {report.Daily, "2023-03-05", "2023-03-05", "2023-03-05", "2023-03-05",
+			"Sunday, 5 March 2023"},
+		"a week begins on Monday": {report.Weekly, "2023-03-05", "2023-02-27", "2023-03-05", "2023-W09",
+			"Week 9, 27 February – 5 March 2023"},
+		"Monday itself": {report.Weekly, "2023-02-27", "2023-02-27", "2023-03-05", "2023-W09",
+			"Week 9, 27 February – 5 March 2023"},
+		"the first days of a year": {report.Weekly, "2023-01-01", "2022-12-26", "2023-01-01", "2022-W52",
+			"Week 52, 26 December 2022 – 1 January 2023"},
+		"the last days of a year": {report.Weekly, "2024-12-31", "2024-12-30", "2025-01-05", "2025-W01",
+			"Week 1, 30 December 2024 – 5 January 2025"},
+		"a year of 53 weeks": {report.Weekly, "2020-12-31", "2020-12-28", "2021-01-03", "2020-W53",
+			"Week 53, 28 December 2020 – 3 January 2021"},
+		"a week with a short day": {report.Weekly, "2023-03-26", "2023-03-20", "2023-03-26", "2023-W12",
+			"Week 12, 20 – 26 March 2023"},
+		"a month": {report.Monthly, "2023-03-31", "2023-03-01", "2023-03-31", "2023-03",
+			"March 2023"},
+		"the February of a leap year": {report.Monthly, "2024-02-29", "2024-02-01", "2024-02-29", "2024-02",
+			"February 2024"},
+		"the February of a year that is none": {report.Monthly, "2100-02-01", "2100-02-01", "2100-02-28", "2100-02",
+			"February 2100"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := report.Containing(c.f, c.in, "Europe/Berlin")
-			require.Equal(t, []string{c.from, c.to, c.key, c.title}, []string{string(p.From), string(p.To), p.Key(), p.Title()})
+			require.Equal(t, []string{c.from, c.to, c.key, c.title},
+				[]string{string(p.From), string(p.To), p.Key(), p.Title()})
 			require.Equal(t, p, p.Previous().Next())
 			require.Equal(t, p, p.Next().Previous())
 			require.Equal(t, p.From.Add(-1), p.Previous().To)
@@ -94,15 +105,24 @@ func TestTheLastPeriodIsTheNewestWhoseHourHasCome(t *testing.T) {
 		zone, now string
 		key, next string // next is when the one after is due
 	}{
-		"before the hour":                  {report.Daily, "Europe/Berlin", "2023-03-02T04:59:59Z", "2023-02-28", "2023-03-02T05:00:00Z"},
-		"at the hour":                      {report.Daily, "Europe/Berlin", "2023-03-02T05:00:00Z", "2023-03-01", "2023-03-03T05:00:00Z"},
-		"over the change to summer time":   {report.Daily, "Europe/Berlin", "2023-03-25T12:00:00Z", "2023-03-24", "2023-03-26T04:00:00Z"},
-		"over the change to winter time":   {report.Daily, "Europe/Berlin", "2023-10-28T12:00:00Z", "2023-10-27", "2023-10-29T05:00:00Z"},
-		"a week on its Monday":             {report.Weekly, "Asia/Tokyo", "2023-03-05T21:00:00Z", "2023-W09", "2023-03-12T21:00:00Z"},
-		"a week on its Monday, too early":  {report.Weekly, "Asia/Tokyo", "2023-03-05T20:59:59Z", "2023-W08", "2023-03-05T21:00:00Z"},
-		"a month on its first":             {report.Monthly, "America/Los_Angeles", "2023-03-01T14:00:00Z", "2023-02", "2023-04-01T13:00:00Z"},
-		"a month on its first, too early":  {report.Monthly, "America/Los_Angeles", "2023-03-01T13:59:59Z", "2023-01", "2023-03-01T14:00:00Z"},
-		"a month when the other day began": {report.Monthly, "Pacific/Auckland", "2023-02-28T17:00:00Z", "2023-02", "2023-03-31T17:00:00Z"},
+		"before the hour": {report.Daily, "Europe/Berlin", "2023-03-02T04:59:59Z", "2023-02-28",
+			"2023-03-02T05:00:00Z"},
+		"at the hour": {report.Daily, "Europe/Berlin", "2023-03-02T05:00:00Z", "2023-03-01",
+			"2023-03-03T05:00:00Z"},
+		"over the change to summer time": {report.Daily, "Europe/Berlin", "2023-03-25T12:00:00Z", "2023-03-24",
+			"2023-03-26T04:00:00Z"},
+		"over the change to winter time": {report.Daily, "Europe/Berlin", "2023-10-28T12:00:00Z", "2023-10-27",
+			"2023-10-29T05:00:00Z"},
+		"a week on its Monday": {report.Weekly, "Asia/Tokyo", "2023-03-05T21:00:00Z", "2023-W09",
+			"2023-03-12T21:00:00Z"},
+		"a week on its Monday, too early": {report.Weekly, "Asia/Tokyo", "2023-03-05T20:59:59Z", "2023-W08",
+			"2023-03-05T21:00:00Z"},
+		"a month on its first": {report.Monthly, "America/Los_Angeles", "2023-03-01T14:00:00Z", "2023-02",
+			"2023-04-01T13:00:00Z"},
+		"a month on its first, too early": {report.Monthly, "America/Los_Angeles", "2023-03-01T13:59:59Z", "2023-01",
+			"2023-03-01T14:00:00Z"},
+		"a month when the other day began": {report.Monthly, "Pacific/Auckland", "2023-02-28T17:00:00Z", "2023-02",
+			"2023-03-31T17:00:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := report.Last(c.f, instant(t, c.now), c.zone)
@@ -117,18 +137,21 @@ func TestPeriodsOnDemand(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "27 February – 5 March 2023", p.Title())
 	require.Equal(t, report.Day("2023-02-20"), p.Previous().From)
-	for _, bad := range [][2]report.Day{{"2023-02-30", "2023-03-01"}, {"2023-03-02", "2023-03-01"}, {"2022-01-01", "2023-01-02"}, {"", ""}} {
+	for _, bad := range [][2]report.Day{{"2023-02-30", "2023-03-01"}, {"2023-03-02", "2023-03-01"},
+		{"2022-01-01", "2023-01-02"}, {"", ""}} {
 		_, err := report.NewPeriod(bad[0], bad[1], "UTC")
 		require.ErrorIs(t, err, report.ErrPeriod, "%v", bad)
 	}
-	for zone, ok := range map[string]bool{"UTC": true, "Europe/Berlin": true, "": false, "Local": false, "Mars": false, "../etc/passwd": false} {
+	for zone, ok := range map[string]bool{"UTC": true, "Europe/Berlin": true, "": false, "Local": false, "Mars": false,
+		"../etc/passwd": false} {
 		require.Equal(t, ok, report.CheckZone(zone) == nil, zone)
 	}
 }
 
 func TestChanges(t *testing.T) {
 	for want, c := range map[string][2]int64{
-		"no change": {5, 5}, "none before": {5, 0}, "+14 %": {114, 100}, "−11 %": {89, 100}, "−100 %": {0, 7}, "×12": {120, 10}, "+under 1 %": {1001, 1000}, "−under 1 %": {999, 1000},
+		"no change": {5, 5}, "none before": {5, 0}, "+14 %": {114, 100}, "−11 %": {89, 100}, "−100 %": {0, 7},
+		"×12": {120, 10}, "+under 1 %": {1001, 1000}, "−under 1 %": {999, 1000},
 	} {
 		require.Equal(t, want, report.Change(c[0], c[1]))
 	}

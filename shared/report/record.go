@@ -38,9 +38,10 @@ const (
 	DroppedVulns     = "vulnerabilities"
 )
 
-// Limits of what an engine keeps of one tenant's day. Of values and attacks it keeps at least so many: when it holds more
-// than twice as many it lets go of the smallest so far, so that one which begins small, is let go and comes again can end up
-// missing although it was large over the day. Of findings it keeps the first. Reports say what is missing: see Missing.
+// Limits of what an engine keeps of one tenant's day. Of values and attacks it keeps at least so many: when it holds
+// more than twice as many it lets go of the smallest so far, so that one which begins small, is let go and comes again
+// can end up missing although it was large over the day. Of findings it keeps the first. Reports say what is missing:
+// see Missing.
 const (
 	MaxValues   = 1000 // values of one dimension
 	MaxAttacks  = 2000
@@ -66,8 +67,8 @@ type Count struct {
 	N         int64
 }
 
-// AttackKey identifies an attack among a tenant's: a digest of what groups its hits (facts, 1.7: attack type, parameter and
-// target address).
+// AttackKey identifies an attack among a tenant's: a digest of what groups its hits (facts, 1.7: attack type, parameter
+// and target address).
 type AttackKey [16]byte
 
 // Attack is hits of one type on one place, of one day or of several added up.
@@ -215,8 +216,8 @@ func Records(k event.Kind) bool {
 	return false
 }
 
-// Records says what a batch of accepted events adds, one record for each tenant and day, in their order. Events of other
-// kinds add nothing.
+// Records says what a batch of accepted events adds, one record for each tenant and day, in their order. Events of
+// other kinds add nothing.
 func (r *Recorder) Records(ctx context.Context, events []event.Event) ([]Record, error) {
 	g := gathering{}
 	for _, e := range events {
@@ -272,7 +273,8 @@ func (g gathering) add(e event.Event, zone *time.Location) {
 		g.day(e.Tenant, a.Last, zone).attack(a)
 	case event.NewIncident:
 		d := event.Data[event.IncidentData](e)
-		i := Incident{Attack: assault(d.Incident.Assault, d.ObjectID, e.Time), Vulnerability: clip(d.Incident.Vulnerability), Threat: clip(d.Incident.Threat)}
+		i := Incident{Attack: assault(d.Incident.Assault, d.ObjectID, e.Time),
+			Vulnerability: clip(d.Incident.Vulnerability), Threat: clip(d.Incident.Threat)}
 		g.day(e.Tenant, i.Last, zone).incidents[i.ID] = i
 	case event.Vuln:
 		d := event.Data[event.VulnData](e)
@@ -306,7 +308,8 @@ func (g gathering) hit(e event.Event, zone *time.Location) {
 	d.count(ByCountry, country)
 	d.count(ByStatus, status)
 	d.count(ByBlock, cmp.Or(h.BlockStatus, "unknown"))
-	a := Attack{Type: kind, Host: host, Path: clip(h.Path), Parameter: clip(h.Parameter), Method: clip(h.Method), Seen: 1, First: at, Last: at}
+	a := Attack{Type: kind, Host: host, Path: clip(h.Path), Parameter: clip(h.Parameter), Method: clip(h.Method),
+		Seen: 1, First: at, Last: at}
 	if blocked(h.BlockStatus) {
 		a.Blocked = 1
 	}
@@ -336,7 +339,8 @@ func when(unix int64, sent time.Time) time.Time {
 
 func assault(a event.Assault, object int64, sent time.Time) Attack {
 	out := Attack{
-		ID: clip(a.ID), ObjectID: object, Type: clip(a.Type), Host: clip(a.Host), Path: clip(a.Path), Method: clip(a.Method), Parameter: clip(a.Parameter),
+		ID: clip(a.ID), ObjectID: object, Type: clip(a.Type), Host: clip(a.Host), Path: clip(a.Path),
+		Method: clip(a.Method), Parameter: clip(a.Parameter),
 		Stated: a.Hits, First: a.First.UTC(), Last: a.Last.UTC(),
 	}
 	if out.Last.IsZero() || out.Last.After(sent.Add(time.Hour)) || sent.Sub(out.Last) > tooFar {
@@ -358,9 +362,11 @@ func assault(a event.Assault, object int64, sent time.Time) Attack {
 	return out
 }
 
-func (g gathering) finding(e event.Event, zone *time.Location, f event.Finding, object int64, threat string, host *string) {
+func (g gathering) finding(e event.Event, zone *time.Location, f event.Finding, object int64, threat string,
+	host *string) {
 	v := Vulnerability{
-		ID: text(f.ID), ObjectID: object, At: e.Time.UTC(), Title: text(f.Title), Threat: threat, Type: text(f.Type), Host: text(host),
+		ID: text(f.ID), ObjectID: object, At: e.Time.UTC(), Title: text(f.Title), Threat: threat, Type: text(f.Type),
+		Host: text(host),
 		Path: text(f.Path), Method: text(f.Method), Parameter: text(f.Parameter), DiscoveredBy: text(f.DiscoveredBy),
 	}
 	if v.ID == "" {

@@ -69,8 +69,10 @@ func start(t *testing.T, now string) *rig {
 	clock := func() time.Time { return r.now }
 	r.recorder = &report.Recorder{Zones: r.db.Reports(), Now: clock}
 	r.service = &report.Service{
-		Store: r.db.Reports(), Ledger: r.db.Ledger(), Renderer: r, Receivers: r, Bus: r.db.Bus(), Platform: "Tocsin", Console: "https://console.example.com",
-		Now: clock, NewID: func() string { r.n++; return fmt.Sprintf("R%04d", r.n) }, Log: slog.New(slog.DiscardHandler),
+		Store: r.db.Reports(), Ledger: r.db.Ledger(), Renderer: r, Receivers: r, Bus: r.db.Bus(), Platform: "Tocsin",
+		Console: "https://console.example.com",
+		Now:     clock, NewID: func() string { r.n++; return fmt.Sprintf("R%04d", r.n) },
+		Log: slog.New(slog.DiscardHandler),
 	}
 	return r
 }
@@ -82,7 +84,9 @@ func (r *rig) subscribe(id string, addresses []string, types ...event.Type) {
 	for _, t := range types {
 		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t})
 	}
-	require.NoError(r.t, r.db.Integrations().Create(r.t.Context(), i, event.Event{ID: "made-" + id, Tenant: "42", Kind: event.CreateIntegration, Time: r.now, Data: []byte(`{"integration":{"id":"x"}}`)}))
+	require.NoError(r.t, r.db.Integrations().Create(r.t.Context(), i,
+		event.Event{ID: "made-" + id, Tenant: "42", Kind: event.CreateIntegration, Time: r.now,
+			Data: []byte(`{"integration":{"id":"x"}}`)}))
 	r.receivers[id] = report.Receiver{Client: "Acme", Addresses: addresses}
 }
 
@@ -112,7 +116,8 @@ func (r *rig) events() (out []event.Event) {
 func (r *rig) publish(events ...event.Event) {
 	r.t.Helper()
 	require.NoError(r.t, r.db.Bus().Publish(r.t.Context(), events...))
-	f := delivery.Fanout{Integrations: r.db.Integrations(), Systems: catalogue.Default(), Log: r.db.Deliveries(), Logger: slog.New(slog.DiscardHandler), Recorder: r.recorder}
+	f := delivery.Fanout{Integrations: r.db.Integrations(), Systems: catalogue.Default(), Log: r.db.Deliveries(),
+		Logger: slog.New(slog.DiscardHandler), Recorder: r.recorder}
 	for {
 		entries, err := r.db.Bus().Receive(r.t.Context(), 500)
 		require.NoError(r.t, err)
@@ -126,12 +131,14 @@ func (r *rig) publish(events ...event.Event) {
 
 func (r *rig) event(kind event.Kind, at time.Time, data string) event.Event {
 	r.n++
-	return event.Event{ID: fmt.Sprintf("e%d", r.n), Tenant: "42", ClientName: "Acme", Kind: kind, Time: at, Data: json.RawMessage(data)}
+	return event.Event{ID: fmt.Sprintf("e%d", r.n), Tenant: "42", ClientName: "Acme", Kind: kind, Time: at,
+		Data: json.RawMessage(data)}
 }
 
 func (r *rig) hit(at time.Time, kind, host, path, source, block string) event.Event {
-	return r.event(event.NewHits, at, fmt.Sprintf(`{"hit":{"type":%q,"host":%q,"path":%q,"parameter":"q","method":"GET","remote_addr4":%q,"remote_country":"NL","response_status":403,"block_status":%q,"request_time":%d,"applications":["shop"]}}`,
-		kind, host, path, source, block, at.Unix()))
+	return r.event(event.NewHits, at,
+		fmt.Sprintf(`{"hit":{"type":%q,"host":%q,"path":%q,"parameter":"q","method":"GET","remote_addr4":%q,"remote_country":"NL","response_status":403,"block_status":%q,"request_time":%d,"applications":["shop"]}}`,
+			kind, host, path, source, block, at.Unix()))
 }
 
 func (r *rig) build(f report.Frequency, d report.Day, zone string, rows report.Rows) *report.Summary {
@@ -150,10 +157,13 @@ func TestASummaryIsWhatWasPublished(t *testing.T) {
 		r.hit(monday.Add(48*time.Hour), "sqli", "shop", "/a", "203.0.113.8", "monitored"),
 		r.hit(monday, "xss", "shop", "/a", "203.0.113.7", "blocked"),
 		r.hit(monday.Add(7*24*time.Hour), "xss", "shop", "/a", "203.0.113.7", "blocked"), // the week after
-		r.event(event.NewAttack, monday, `{"object_id":9,"attack":{"id":"A-1","type":"xss","host":"shop","path":"/a","parameter":"q","hits":40,"last_time":"2023-02-27T11:00:00Z"}}`),
-		r.event(event.NewIncident, monday, `{"object_id":10,"incident":{"id":"INC-1","type":"sqli","host":"shop","hits":3,"vulnerability":"V-1","threat":"High"}}`),
+		r.event(event.NewAttack, monday,
+			`{"object_id":9,"attack":{"id":"A-1","type":"xss","host":"shop","path":"/a","parameter":"q","hits":40,"last_time":"2023-02-27T11:00:00Z"}}`),
+		r.event(event.NewIncident, monday,
+			`{"object_id":10,"incident":{"id":"INC-1","type":"sqli","host":"shop","hits":3,"vulnerability":"V-1","threat":"High"}}`),
 		r.event(event.Vuln, monday, `{"object_id":11,"vuln":{"id":"V-1","title":"SQLi in search","threat":"High"}}`),
-		r.event(event.Vuln, monday.Add(time.Hour), `{"object_id":11,"vuln":{"id":"V-1","title":"SQLi in search","threat":"Medium"}}`),
+		r.event(event.Vuln, monday.Add(time.Hour),
+			`{"object_id":11,"vuln":{"id":"V-1","title":"SQLi in search","threat":"Medium"}}`),
 		r.event(event.SecurityIssue, monday, `{"security_issue":{"title":"Open page","risk":"Critical"}}`),
 		r.event(event.CreateUser, monday, `{"user":{"name":"Ada"}}`),
 	)
@@ -163,7 +173,8 @@ func TestASummaryIsWhatWasPublished(t *testing.T) {
 	require.Equal(t, []report.Ranked{{Value: "sqli", N: 2}, {Value: "xss", N: 1}}, s.Types)
 	require.Equal(t, []report.Ranked{{Value: "203.0.113.7", N: 2}, {Value: "203.0.113.8", N: 1}}, s.Sources)
 	require.Equal(t, []report.Ranked{{Value: "shop", N: 3}}, s.Applications)
-	require.Equal(t, []report.Ranked{{Value: "Critical", N: 1}, {Value: "Medium", N: 1}}, s.Threats, "a finding that was published again has its newest threat")
+	require.Equal(t, []report.Ranked{{Value: "Critical", N: 1}, {Value: "Medium", N: 1}}, s.Threats,
+		"a finding that was published again has its newest threat")
 	require.Len(t, s.Over, 7)
 	require.EqualValues(t, 2, s.Over[0].Hits)
 	require.EqualValues(t, 1, s.Over[2].Hits)
@@ -231,10 +242,12 @@ func TestARepeatedEventCountsOnce(t *testing.T) {
 func TestTimesThatCanNotBeTrue(t *testing.T) {
 	r := start(t, "2023-03-06T12:00:00Z")
 	sent := instant(t, "2023-03-01T10:00:00Z")
-	for _, hit := range []string{`{"hit":{"type":"x","request_time":1}}`, `{"hit":{"type":"x","request_time":99999999999}}`, `{"hit":{"type":"x"}}`} {
+	for _, hit := range []string{`{"hit":{"type":"x","request_time":1}}`,
+		`{"hit":{"type":"x","request_time":99999999999}}`, `{"hit":{"type":"x"}}`} {
 		r.publish(r.event(event.NewHits, sent, hit))
 	}
-	require.EqualValues(t, 3, r.build(report.Daily, "2023-03-01", "UTC", report.Rows{}).Now.Hits, "the event's own time holds")
+	require.EqualValues(t, 3, r.build(report.Daily, "2023-03-01", "UTC", report.Rows{}).Now.Hits,
+		"the event's own time holds")
 }
 
 func TestTheScheduleSendsOnce(t *testing.T) {
@@ -258,7 +271,9 @@ func TestTheScheduleSendsOnce(t *testing.T) {
 	}
 	require.Len(t, ids, 6)
 	for _, j := range []string{"ada@example.com", "ADA@example.com"} {
-		require.NoError(t, r.service.Perform(t.Context(), report.Job{Tenant: "42", Receiver: "i", Address: j, Period: report.Containing(report.Weekly, "2023-03-01", "UTC")}))
+		require.NoError(t, r.service.Perform(t.Context(),
+			report.Job{Tenant: "42", Receiver: "i", Address: j,
+				Period: report.Containing(report.Weekly, "2023-03-01", "UTC")}))
 	}
 	for _, e := range r.events()[6:] {
 		require.True(t, ids[e.ID], "a job done again has the same event, which fan-out drops")
@@ -271,7 +286,8 @@ func TestAMissedRunIsMadeUpForOnce(t *testing.T) {
 	require.Zero(t, r.run())
 	r.now = instant(t, "2023-03-05T17:00:00Z") // off since then
 	require.Equal(t, 1, r.run())
-	require.Equal(t, "daily-2023-03-04", event.Data[event.ReportData](r.events()[0]).Report, "the newest day that is over")
+	require.Equal(t, "daily-2023-03-04", event.Data[event.ReportData](r.events()[0]).Report,
+		"the newest day that is over")
 	require.Zero(t, r.run())
 	r.now = instant(t, "2023-03-06T06:00:00Z")
 	require.Equal(t, 1, r.run(), "and then as ever")
@@ -297,8 +313,10 @@ func TestReportsOfTenantsAreSpreadOverTheHour(t *testing.T) {
 	const tenants = 200
 	for n := range tenants {
 		tenant, id := fmt.Sprint("tenant-", n), fmt.Sprint("i-", n)
-		i := integration.Integration{ID: id, Tenant: tenant, System: "email", Revision: 1, Subscriptions: []integration.Subscription{{Event: event.ReportDaily}}}
-		note := event.Event{ID: "made-" + id, Tenant: tenant, Kind: event.CreateIntegration, Time: r.now, Data: []byte(`{"integration":{"id":"x"}}`)}
+		i := integration.Integration{ID: id, Tenant: tenant, System: "email", Revision: 1,
+			Subscriptions: []integration.Subscription{{Event: event.ReportDaily}}}
+		note := event.Event{ID: "made-" + id, Tenant: tenant, Kind: event.CreateIntegration, Time: r.now,
+			Data: []byte(`{"integration":{"id":"x"}}`)}
 		require.NoError(t, r.db.Integrations().Create(t.Context(), i, note))
 		r.receivers[id] = report.Receiver{Client: "Acme", Addresses: []string{"ada@example.com"}}
 	}
@@ -395,7 +413,8 @@ func TestAFailedReportOnDemandSaysSo(t *testing.T) {
 	r.broken = true
 	p, err := report.NewPeriod("2023-03-01", "2023-03-02", "UTC")
 	require.NoError(t, err)
-	made, err := r.service.Order(t.Context(), report.Person{Tenant: "42"}, report.Request{Period: p, Format: report.PDF, Recipients: []string{"ada@example.com"}})
+	made, err := r.service.Order(t.Context(), report.Person{Tenant: "42"},
+		report.Request{Period: p, Format: report.PDF, Recipients: []string{"ada@example.com"}})
 	require.NoError(t, err)
 	require.NoError(t, r.service.MakeWaiting(t.Context()))
 	made, err = r.db.Reports().Get(t.Context(), "42", made.ID)
@@ -442,24 +461,31 @@ func TestTheMessage(t *testing.T) {
 	r.now = instant(t, "2023-03-06T06:00:00Z")
 	require.Equal(t, 1, r.run())
 	e := r.events()[0]
-	m, err := report.Messages{Store: r.db.Reports(), Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com"}}.Report(t.Context(), e)
+	m, err := report.Messages{Store: r.db.Reports(),
+		Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com"}}.Report(t.Context(), e)
 	require.NoError(t, err)
 	require.Equal(t, "Weekly report: Week 9, 27 February – 5 March 2023", m.Title)
 	require.Equal(t, "ada@example.com", m.Address)
-	require.Equal(t, []notification.File{{Name: "tocsin-weekly-report-2023-W09.pdf", Type: "application/pdf", Data: []byte("%PDF-")}}, m.Files)
+	require.Equal(t,
+		[]notification.File{{Name: "tocsin-weekly-report-2023-W09.pdf", Type: "application/pdf",
+			Data: []byte("%PDF-")}}, m.Files)
 	require.Contains(t, m.Caption, "1 malicious request in 1 attack")
-	around := notification.Around{Unsubscribe: "https://x/unsubscribe/a.b", Late: "Made on 2023-03-06T06:00:00Z; sent late."}
+	around := notification.Around{Unsubscribe: "https://x/unsubscribe/a.b",
+		Late: "Made on 2023-03-06T06:00:00Z; sent late."}
 	text := m.Text(around)
-	for _, want := range []string{around.Late, "Malicious requests: 1 (none before)", "Unsubscribe: https://x/unsubscribe/a.b", "time zone UTC", "Acme"} {
+	for _, want := range []string{around.Late, "Malicious requests: 1 (none before)",
+		"Unsubscribe: https://x/unsubscribe/a.b", "time zone UTC", "Acme"} {
 		require.Contains(t, text, want)
 	}
 	page := m.HTML(around)
 	_, err = html.Parse(strings.NewReader(page))
 	require.NoError(t, err)
-	for _, want := range []string{around.Late, `href="https://x/unsubscribe/a.b"`, "prefers-color-scheme: dark", "role=\"presentation\"", "New vulnerabilities"} {
+	for _, want := range []string{around.Late, `href="https://x/unsubscribe/a.b"`, "prefers-color-scheme: dark",
+		"role=\"presentation\"", "New vulnerabilities"} {
 		require.Contains(t, page, want)
 	}
-	_, err = report.Messages{Store: r.db.Reports()}.Report(t.Context(), event.Event{Tenant: "42", Kind: event.Report, Data: []byte(`{"report":"gone"}`)})
+	_, err = report.Messages{Store: r.db.Reports()}.Report(t.Context(),
+		event.Event{Tenant: "42", Kind: event.Report, Data: []byte(`{"report":"gone"}`)})
 	require.ErrorContains(t, err, "order it anew")
 }
 
@@ -493,11 +519,13 @@ func (r *rig) zone(name string) {
 // change makes the integration anew with other subscriptions, as a person saves it.
 func (r *rig) change(id string, revision int64, types ...event.Type) {
 	r.t.Helper()
-	i := integration.Integration{ID: id, Tenant: "42", ClientName: "Acme", System: "email", Revision: revision, UpdatedAt: r.now}
+	i := integration.Integration{ID: id, Tenant: "42", ClientName: "Acme", System: "email", Revision: revision,
+		UpdatedAt: r.now}
 	for _, t := range types {
 		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t})
 	}
-	note := event.Event{ID: fmt.Sprintf("changed-%s-%d", id, revision), Tenant: "42", Kind: event.UpdateIntegration, Time: r.now, Data: []byte(`{"integration":{"id":"x"}}`)}
+	note := event.Event{ID: fmt.Sprintf("changed-%s-%d", id, revision), Tenant: "42", Kind: event.UpdateIntegration,
+		Time: r.now, Data: []byte(`{"integration":{"id":"x"}}`)}
 	if revision == 1 {
 		note.Kind = event.CreateIntegration
 		require.NoError(r.t, r.db.Integrations().Create(r.t.Context(), i, note))

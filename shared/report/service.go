@@ -57,8 +57,8 @@ type Service struct {
 	// Enqueue takes the jobs of the schedule; nil performs them at once. On AWS it is a queue's. A job may be
 	// performed more than once.
 	Enqueue func(ctx context.Context, jobs []Job) error
-	// Spread is over how long after Hour the reports of tenants go out, each tenant at an instant of its own: most tenants
-	// share a zone, and would all be due at once. 0 = all at Hour; less than an hour.
+	// Spread is over how long after Hour the reports of tenants go out, each tenant at an instant of its own: most
+	// tenants share a zone, and would all be due at once. 0 = all at Hour; less than an hour.
 	Spread time.Duration
 	// Relay bounds the mails of reports on demand to addresses other than that of who asks; nil = they are not bounded.
 	Relay Relay
@@ -78,15 +78,15 @@ type Job struct {
 	Period   Period `json:"period"`
 }
 
-// scheduleLimit is how many subscriptions are taken at once: a page of the schedule, whose settings, receivers, jobs and
-// next times are read and written together.
+// scheduleLimit is how many subscriptions are taken at once: a page of the schedule, whose settings, receivers, jobs
+// and next times are read and written together.
 const scheduleLimit = 500
 
 // again is when a subscription whose jobs could not be handed over is looked at again.
 const again = 5 * time.Minute
 
-// RunSchedule hands over the jobs of every subscription whose time has come and sets when it is due next. A run that was
-// missed is made up for once: with the newest period that is over. It returns how many jobs it handed over.
+// RunSchedule hands over the jobs of every subscription whose time has come and sets when it is due next. A run that
+// was missed is made up for once: with the newest period that is over. It returns how many jobs it handed over.
 func (s *Service) RunSchedule(ctx context.Context) (jobs int, err error) {
 	for {
 		due, err := s.Store.Due(ctx, s.Now(), scheduleLimit)
@@ -161,7 +161,8 @@ func (s *Service) plans(ctx context.Context, due []Subscription) ([]plan, error)
 		default:
 			for _, period := range p.owed {
 				for _, a := range r.Addresses {
-					p.jobs = append(p.jobs, Job{Tenant: sub.Tenant, Client: r.Client, Receiver: sub.Receiver, Address: a, Period: period})
+					p.jobs = append(p.jobs, Job{Tenant: sub.Tenant, Client: r.Client, Receiver: sub.Receiver,
+						Address: a, Period: period})
 				}
 			}
 		}
@@ -174,7 +175,8 @@ func (s *Service) plans(ctx context.Context, due []Subscription) ([]plan, error)
 func (s *Service) plan(sub Subscription, zone string) plan {
 	now := s.Now()
 	last := Last(sub.Frequency, now, zone)
-	if sub.Since.IsZero() { // from before it was kept: it begins with this look, or has begun with the time that it is due
+	// from before it was kept: it begins with this look, or has begun with the time that it is due
+	if sub.Since.IsZero() {
 		if sub.Since = sub.Due; sub.Due.IsZero() {
 			sub.Since = now.Add(unseen)
 		}
@@ -197,7 +199,8 @@ func (s *Service) offset(tenant string) time.Duration {
 
 // postpone has a subscription looked at again soon.
 func (s *Service) postpone(p *plan, why error) {
-	s.Log.Error("scheduled report: trying again", "tenant", p.Tenant, "receiver", p.Receiver, "frequency", p.Frequency, "error", why.Error())
+	s.Log.Error("scheduled report: trying again", "tenant", p.Tenant, "receiver", p.Receiver, "frequency", p.Frequency,
+		"error", why.Error())
 	p.Next, p.owed, p.jobs = s.Now().Add(again), nil, nil
 }
 
@@ -235,15 +238,15 @@ func (s *Service) enqueue(ctx context.Context, jobs []Job) error {
 	return nil
 }
 
-// unseen is more than the longest time between two looks at the schedule (template.yaml, ReportSchedule). Who subscribes within
-// it after a report was due may have been subscribed when it was, and gets it: a report that comes although nobody was
-// subscribed at six is better than one that a click at two past six swallowed.
+// unseen is more than the longest time between two looks at the schedule (template.yaml, ReportSchedule). Who
+// subscribes within it after a report was due may have been subscribed when it was, and gets it: a report that comes
+// although nobody was subscribed at six is better than one that a click at two past six swallowed.
 const unseen = 15 * time.Minute
 
-// owed are the periods whose reports the subscription is to get now: when it is due, the newest that is over. When it is new or
-// settings were saved the same, unless it had it or subscribed later. Days are of the calendar, so that a change of the zone
-// neither swallows one nor sends it twice. Where a zone far to the east took the place of one far to the west, two mornings
-// fall together: then the one before comes too.
+// owed are the periods whose reports the subscription is to get now: when it is due, the newest that is over. When it
+// is new or settings were saved the same, unless it had it or subscribed later. Days are of the calendar, so that a
+// change of the zone neither swallows one nor sends it twice. Where a zone far to the east took the place of one far to
+// the west, two mornings fall together: then the one before comes too.
 func (sub Subscription) owed(last Period) (out []Period) {
 	if !sub.Due.IsZero() {
 		return []Period{last}
@@ -263,7 +266,8 @@ func (s *Service) Perform(ctx context.Context, j Job) error {
 	id := string(j.Period.Frequency) + "-" + j.Period.Key()
 	r, err := s.Store.Get(ctx, j.Tenant, id)
 	if errors.Is(err, ErrNotFound) {
-		r = Report{ID: id, Tenant: j.Tenant, Client: j.Client, Period: j.Period, Format: PDF, State: Ready, CreatedAt: s.Now().UTC()}
+		r = Report{ID: id, Tenant: j.Tenant, Client: j.Client, Period: j.Period, Format: PDF, State: Ready,
+			CreatedAt: s.Now().UTC()}
 		err = s.make(ctx, &r)
 	}
 	if err != nil {
@@ -292,7 +296,8 @@ func (s *Service) make(ctx context.Context, r *Report) error {
 	if err := s.Store.Save(ctx, *r, files); err != nil {
 		return fmt.Errorf("save it: %w", err)
 	}
-	s.Log.Info("report made", "tenant", r.Tenant, "report", r.ID, "period", r.Period.Key(), "format", r.Format, "bytes", size, "took_ms", s.Now().Sub(began).Milliseconds())
+	s.Log.Info("report made", "tenant", r.Tenant, "report", r.ID, "period", r.Period.Key(), "format", r.Format, "bytes",
+		size, "took_ms", s.Now().Sub(began).Milliseconds())
 	return nil
 }
 
@@ -327,13 +332,15 @@ func (s *Service) publish(ctx context.Context, r Report, receiver, to string) er
 	if strings.HasPrefix(receiver, OnDemand) {
 		frequency = Once
 	}
-	data, err := json.Marshal(event.ReportData{Report: r.ID, Frequency: string(frequency), Integration: receiver, Address: to})
+	data, err := json.Marshal(event.ReportData{Report: r.ID, Frequency: string(frequency), Integration: receiver,
+		Address: to})
 	if err != nil {
 		return err
 	}
 	e := event.Event{
-		ID: "report:" + r.ID + ":" + receiver + ":" + hex.EncodeToString(sum[:8]), Tenant: r.Tenant, ClientName: r.Client,
-		Kind: event.Report, Time: s.Now().UTC(), Data: data,
+		ID: "report:" + r.ID + ":" + receiver + ":" + hex.EncodeToString(sum[:8]), Tenant: r.Tenant,
+		ClientName: r.Client,
+		Kind:       event.Report, Time: s.Now().UTC(), Data: data,
 	}
 	if err := s.Bus.Publish(ctx, e); err != nil {
 		return fmt.Errorf("hand report %s over to %s: %w", r.ID, receiver, err)
@@ -362,7 +369,8 @@ func (s *Service) Order(ctx context.Context, who Person, q Request) (Report, err
 		problems = append(problems, destination.FieldProblem{Field: "format", Reason: "must be pdf or csv"})
 	}
 	if len(q.Recipients) > MaxRecipients {
-		problems = append(problems, destination.FieldProblem{Field: "recipients", Reason: fmt.Sprintf("must be at most %d addresses", MaxRecipients)})
+		problems = append(problems, destination.FieldProblem{Field: "recipients",
+			Reason: fmt.Sprintf("must be at most %d addresses", MaxRecipients)})
 	}
 	if q.Period.From > DayOf(s.Now(), location(q.Period.Zone)) {
 		problems = append(problems, destination.FieldProblem{Field: "from", Reason: "must not be in the future"})
@@ -370,7 +378,8 @@ func (s *Service) Order(ctx context.Context, who Person, q Request) (Report, err
 	var others int
 	for i, a := range q.Recipients {
 		if _, err := address.Parse(a); err != nil {
-			problems = append(problems, destination.FieldProblem{Field: fmt.Sprintf("recipients.%d", i), Reason: err.Error()})
+			problems = append(problems, destination.FieldProblem{Field: fmt.Sprintf("recipients.%d", i),
+				Reason: err.Error()})
 		}
 	}
 	recipients := address.Unique(q.Recipients)
@@ -388,7 +397,8 @@ func (s *Service) Order(ctx context.Context, who Person, q Request) (Report, err
 		}
 	}
 	r := Report{
-		ID: s.NewID(), Tenant: who.Tenant, Client: who.Client, Period: q.Period, Format: q.Format, State: Waiting, CreatedAt: s.Now().UTC(),
+		ID: s.NewID(), Tenant: who.Tenant, Client: who.Client, Period: q.Period, Format: q.Format, State: Waiting,
+		CreatedAt: s.Now().UTC(),
 		CreatedBy: who.Email, Recipients: recipients,
 	}
 	if err := s.Store.Save(ctx, r, nil); err != nil {
@@ -426,7 +436,8 @@ func (s *Service) MakeOrdered(ctx context.Context, r Report) error {
 			return err
 		}
 		s.Log.Error("report on demand failed", "tenant", r.Tenant, "report", r.ID, "error", err.Error())
-		r.State, r.Reason = Failed, "the report could not be made: order it again; if it fails again, tell the platform's operator its id"
+		r.State, r.Reason = Failed,
+			"the report could not be made: order it again; if it fails again, tell the platform's operator its id"
 		return s.Store.Save(ctx, r, nil)
 	}
 	for _, a := range r.Recipients {

@@ -11,10 +11,11 @@ import (
 
 // Limits of what a report lists. What is beyond them is counted, and the report says so: see Missing.
 const (
-	RowsCSV     = 10_000 // of each file (facts, 5.2); attacks and incidents with most hits first, vulnerabilities with most risk
-	RowsAttacks = 50     // of the PDF
-	RowsOthers  = 200    // incidents, and vulnerabilities, of the PDF, each
-	TopValues   = 10     // of a ranking
+	// of each file (facts, 5.2); attacks and incidents with most hits first, vulnerabilities with most risk
+	RowsCSV     = 10_000
+	RowsAttacks = 50  // of the PDF
+	RowsOthers  = 200 // incidents, and vulnerabilities, of the PDF, each
+	TopValues   = 10  // of a ranking
 )
 
 // Headline is a period in numbers.
@@ -84,7 +85,8 @@ func RowsOf(f Format) Rows {
 // Build reads a period of the record. Its memory is bounded by the limits of the record: see MaxValues.
 func Build(ctx context.Context, l Ledger, tenant, client string, p Period, rows Rows, now time.Time) (*Summary, error) {
 	s := &Summary{Client: cmp.Or(client, tenant), Period: p, Made: now.In(location(p.Zone))}
-	b := builder{Summary: s, ledger: l, tenant: tenant, rows: rows, totals: map[Dimension]map[string]int64{}, days: map[Day]*DayCount{}}
+	b := builder{Summary: s, ledger: l, tenant: tenant, rows: rows, totals: map[Dimension]map[string]int64{},
+		days: map[Day]*DayCount{}}
 	for _, step := range []func(context.Context) error{b.counts, b.attacks, b.incidents, b.vulnerabilities, b.before} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("report on %s of tenant %s: %w", p.Key(), tenant, err)
@@ -134,8 +136,9 @@ func (b *builder) counts(ctx context.Context) error {
 	}
 	b.Now.Hits = b.totals[Total][""]
 	for dimension, into := range map[Dimension]*[]Ranked{
-		ByType: &b.Types, ByHost: &b.Hosts, ByApplication: &b.Applications, BySource: &b.Sources, ByCountry: &b.Countries,
-		ByStatus: &b.Statuses, ByBlock: &b.Blocks,
+		ByType: &b.Types, ByHost: &b.Hosts, ByApplication: &b.Applications, BySource: &b.Sources,
+		ByCountry: &b.Countries,
+		ByStatus:  &b.Statuses, ByBlock: &b.Blocks,
 	} {
 		*into = rank(b.totals[dimension], TopValues)
 	}
@@ -279,7 +282,8 @@ func (b *builder) vulnerabilities(ctx context.Context) error {
 		b.day(max(DayOf(v.At, location(b.Period.Zone)), b.Period.From)).Vulns++
 	}
 	slices.SortFunc(b.Vulnerabilities, func(x, y Vulnerability) int {
-		return cmp.Or(cmp.Compare(slices.Index(threats, x.Threat), slices.Index(threats, y.Threat)), y.At.Compare(x.At), cmp.Compare(x.ID, y.ID))
+		return cmp.Or(cmp.Compare(slices.Index(threats, x.Threat), slices.Index(threats, y.Threat)), y.At.Compare(x.At),
+			cmp.Compare(x.ID, y.ID))
 	})
 	for _, t := range threats {
 		if by[t] > 0 {

@@ -70,7 +70,8 @@ func TestAFasterScheduleDividesEveryWait(t *testing.T) {
 }
 
 func TestPosition(t *testing.T) {
-	for failures, want := range map[int][2]int{0: {0, 0}, 1: {1, 1}, 5: {1, 5}, 6: {2, 1}, 10: {2, 5}, 11: {3, 1}, 16: {3, 6}, 17: {0, 0}} {
+	for failures, want := range map[int][2]int{0: {0, 0}, 1: {1, 1}, 5: {1, 5}, 6: {2, 1}, 10: {2, 5}, 11: {3, 1},
+		16: {3, 6}, 17: {0, 0}} {
 		cycle, wait := retry.Position(failures)
 		require.Equal(t, want, [2]int{cycle, wait}, failures)
 	}

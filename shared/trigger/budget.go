@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// A tenant's patterns run in the same process as every other tenant's events. Go's regular expressions take time in proportion
-// to the length of the text times the size of the compiled program (package regexp), and the size can be large: `.{0,900}` is
-// 1,800 instructions. So there are three bounds: of what is saved, of what one match may take, and of what a tenant may take.
+// A tenant's patterns run in the same process as every other tenant's events. Go's regular expressions take time in
+// proportion to the length of the text times the size of the compiled program (package regexp), and the size can be
+// large: `.{0,900}` is 1,800 instructions. So there are three bounds: of what is saved, of what one match may take, and
+// of what a tenant may take.
 const (
 	// maxSteps bounds the compiled size of one regular expression, and maxTriggerSteps that of a trigger's together, in
 	// instructions of package regexp/syntax. A pattern of a person's has less than a hundred.
@@ -18,24 +19,25 @@ const (
 	maxTriggerSteps = 5000
 	// maxCompile is from which size on one that an earlier release saved is not even compiled.
 	maxCompile = 100_000
-	// maxURL is how much of a URI is looked at, in bytes. HTTP has no limit of its own; RFC 9110, 4.1, asks for 8,000 and
-	// most browsers and proxies stop at 2,048 or 8,192.
+	// maxURL is how much of a URI is looked at, in bytes. HTTP has no limit of its own; RFC 9110, 4.1, asks for 8,000
+	// and most browsers and proxies stop at 2,048 or 8,192.
 	maxURL = 2048
-	// maxMatch bounds one match, in instructions times bytes: a tenth of a second. Only what an earlier release saved can be
-	// larger; on a URI that is too long for it a trigger is not evaluated.
+	// maxMatch bounds one match, in instructions times bytes: a tenth of a second. Only what an earlier release saved
+	// can be larger; on a URI that is too long for it a trigger is not evaluated.
 	maxMatch = 4_000_000
 	// maxAddresses is how many addresses of an event filters look at: an attack can have ten thousands.
 	maxAddresses = 1000
 
-	// burst is the time that a tenant's URI patterns may take at once, and perSecond how much of it comes back in a second.
-	// It is per process: a fan-out function of AWS, or the one machine.
+	// burst is the time that a tenant's URI patterns may take at once, and perSecond how much of it comes back in a
+	// second. It is per process: a fan-out function of AWS, or the one machine.
 	burst     = 250 * time.Millisecond
 	perSecond = 50 * time.Millisecond
 	// lookEvery is how often the clock is read while patterns are matched, in instructions times bytes.
 	lookEvery = 50_000
 )
 
-// programSize bounds the number of instructions of a regular expression, without compiling it: that alone could take a second.
+// programSize bounds the number of instructions of a regular expression, without compiling it: that alone could take a
+// second.
 func programSize(re *syntax.Regexp) int {
 	const most = 1 << 24 // sums stay far from an overflow
 	total := 0
@@ -153,7 +155,8 @@ func (t *turn) look() {
 	t.began, t.steps = now, 0
 }
 
-// may reports whether a match of so many steps may be made now. Where it may not, the turn remembers that it skipped one.
+// may reports whether a match of so many steps may be made now. Where it may not, the turn remembers that it skipped
+// one.
 func (t *turn) may(steps int) bool {
 	if t == nil {
 		return true

@@ -22,7 +22,8 @@ var hostile = "~" + strings.Repeat(".{0,900}", 50)
 
 func requestsSeen(n int, tenant, url string) Seen {
 	data, _ := json.Marshal(map[string]any{"ip": "203.0.113.7", "count": 1, "domain": "shop.example.com", "url": url})
-	return Seen{At: noon.AddDate(1, 0, 0), Event: event.Event{ID: fmt.Sprint(tenant, n), Tenant: tenant, Kind: event.BruteForceRequests, Time: noon.Add(time.Duration(n) * time.Second), Data: data}}
+	return Seen{At: noon.AddDate(1, 0, 0), Event: event.Event{ID: fmt.Sprint(tenant, n), Tenant: tenant,
+		Kind: event.BruteForceRequests, Time: noon.Add(time.Duration(n) * time.Second), Data: data}}
 }
 
 func onURL(id string, patterns ...string) Trigger {
@@ -30,7 +31,8 @@ func onURL(id string, patterns ...string) Trigger {
 	for _, p := range patterns {
 		f.Values = append(f.Values, Value(p))
 	}
-	return Trigger{ID: id, Name: id, Template: BruteForce, Filters: []Filter{f}, Threshold: &Threshold{Period: 60, Count: 1}, Actions: []Action{{ID: Mark}}, Revision: 1, Epoch: 1}
+	return Trigger{ID: id, Name: id, Template: BruteForce, Filters: []Filter{f},
+		Threshold: &Threshold{Period: 60, Count: 1}, Actions: []Action{{ID: Mark}}, Revision: 1, Epoch: 1}
 }
 
 func of(tenant string, t Trigger) Trigger {
@@ -60,7 +62,8 @@ func valueReason(v string) string { return ByURL.wrong(v) }
 
 func TestS5APatternThatIsTooLargeIsRefusedWhenItIsSaved(t *testing.T) {
 	for _, bad := range []string{
-		hostile, "~.{0,900}", "~(a{0,30}){0,30}", "~((x{1,10}){1,10}){1,10}y{900}", `~(\pL{30}){30}`, "~(?i)" + strings.Repeat("[a-z]{100}", 20), "~" + strings.Repeat("(a|b|c|d|e){60}", 5),
+		hostile, "~.{0,900}", "~(a{0,30}){0,30}", "~((x{1,10}){1,10}){1,10}y{900}", `~(\pL{30}){30}`, "~(?i)" +
+			strings.Repeat("[a-z]{100}", 20), "~" + strings.Repeat("(a|b|c|d|e){60}", 5),
 		"~((((((.{2}){3}){3}){3}){3}){3})z{900}",
 	} {
 		began := time.Now()
@@ -68,7 +71,8 @@ func TestS5APatternThatIsTooLargeIsRefusedWhenItIsSaved(t *testing.T) {
 		require.Less(t, time.Since(began), 100*time.Millisecond, "found without compiling it")
 	}
 	for _, good := range []string{
-		`~example\.com/v[0-9]+/.*`, `~.*\.example\.com/(api|rest)/v[0-9]{1,3}/users/[0-9a-f-]{36}(/.*)?`, `~(?i)shop\.example\.com/(login|signin|sso)/?`,
+		`~example\.com/v[0-9]+/.*`, `~.*\.example\.com/(api|rest)/v[0-9]{1,3}/users/[0-9a-f-]{36}(/.*)?`,
+		`~(?i)shop\.example\.com/(login|signin|sso)/?`,
 		`~[^/]{1,63}(\.[^/]{1,63}){1,3}/admin/.{0,100}`, "**/login",
 	} {
 		require.Empty(t, valueReason(good), good)
@@ -85,7 +89,8 @@ func TestS5APatternThatIsTooLargeIsRefusedWhenItIsSaved(t *testing.T) {
 
 // The size that is counted is never far below what the compiler makes.
 func TestTheSizeOfAPatternIsThatOfItsProgram(t *testing.T) {
-	for _, raw := range []string{"a", "abc", "a*", "(a|bc)+", "[a-z0-9]{3,7}", ".{0,900}", "(a{0,30}){0,30}", `\pL{20}`, "(?i)hello", "a{5,}", "(?:x|y|z){10}", "^a$", `\bfoo\b`, "", "(a*)*", "(ab?c+){3}"} {
+	for _, raw := range []string{"a", "abc", "a*", "(a|bc)+", "[a-z0-9]{3,7}", ".{0,900}", "(a{0,30}){0,30}", `\pL{20}`,
+		"(?i)hello", "a{5,}", "(?:x|y|z){10}", "^a$", `\bfoo\b`, "", "(a*)*", "(ab?c+){3}"} {
 		re, err := syntax.Parse(raw, syntax.Perl)
 		require.NoError(t, err)
 		counted := programSize(re)
@@ -99,7 +104,8 @@ func TestTheSizeOfAPatternIsThatOfItsProgram(t *testing.T) {
 func TestS5APatternThatIsSavedAlreadyStallsNobody(t *testing.T) {
 	var log bytes.Buffer
 	v := evaluator(tenants{
-		"42": {cached: []Trigger{of("42", onURL("hostile", hostile)), of("42", onURL("good", "shop.example.com/**"))}, states: map[string]State{}},
+		"42": {cached: []Trigger{of("42", onURL("hostile", hostile)), of("42", onURL("good", "shop.example.com/**"))},
+			states: map[string]State{}},
 		"43": {cached: []Trigger{of("43", onURL("good", "shop.example.com/**"))}, states: map[string]State{}},
 	})
 	v.Log = slog.New(slog.NewJSONHandler(&log, nil))
@@ -131,12 +137,14 @@ func TestS5APatternThatIsSavedAlreadyStallsNobody(t *testing.T) {
 		}
 	}
 	require.True(t, skipped, "the state says that it left events out")
-	require.Equal(t, 1, strings.Count(log.String(), "a trigger left an event out"), "a sample of a hundred: %s", log.String())
+	require.Equal(t, 1, strings.Count(log.String(), "a trigger left an event out"), "a sample of a hundred: %s",
+		log.String())
 }
 
 func TestAPatternThatIsSavedAlreadyIsLookedAtOnShortURIs(t *testing.T) {
 	s := &shelf{cached: []Trigger{onURL("large", hostile)}, states: map[string]State{}}
-	o, err := evaluator(s).Evaluate(t.Context(), []Seen{requestsSeen(1, "42", "a.example/b"), requestsSeen(2, "42", "a.example/c")})
+	o, err := evaluator(s).Evaluate(t.Context(),
+		[]Seen{requestsSeen(1, "42", "a.example/b"), requestsSeen(2, "42", "a.example/c")})
 	require.NoError(t, err)
 	require.Len(t, o.Publish, 1)
 }
@@ -149,7 +157,8 @@ func TestS5ATenantHasSoMuchTimeAndGetsItBack(t *testing.T) {
 	v.Now = func() time.Time { return now }
 	v.Clock = func() time.Time { at = at.Add(tick); return at } // each look at the clock is so much later
 	run := func() (published int, skipped bool) {
-		o, err := v.Evaluate(t.Context(), []Seen{requestsSeen(1, "42", "shop.example.com/a"), requestsSeen(2, "42", "shop.example.com/b")})
+		o, err := v.Evaluate(t.Context(), []Seen{requestsSeen(1, "42", "shop.example.com/a"),
+			requestsSeen(2, "42", "shop.example.com/b")})
 		require.NoError(t, err)
 		for _, st := range o.States {
 			at, err := LastSkipped(st)
@@ -168,7 +177,8 @@ func TestS5ATenantHasSoMuchTimeAndGetsItBack(t *testing.T) {
 	_, skipped = run()
 	require.True(t, skipped, "nothing is left")
 	n, skipped = func() (int, bool) {
-		o, err := v.Evaluate(t.Context(), []Seen{requestsSeen(1, "43", "shop.example.com/a"), requestsSeen(2, "43", "shop.example.com/b")})
+		o, err := v.Evaluate(t.Context(), []Seen{requestsSeen(1, "43", "shop.example.com/a"),
+			requestsSeen(2, "43", "shop.example.com/b")})
 		require.NoError(t, err)
 		return len(o.Publish), false
 	}()
@@ -191,7 +201,8 @@ func TestS5PatternsWithManyStarsAndLongURIs(t *testing.T) {
 	}
 	v := evaluator(&shelf{cached: list, states: map[string]State{}})
 	began := time.Now()
-	_, err := v.Evaluate(t.Context(), []Seen{requestsSeen(1, "42", "h"+strings.Repeat("/a", 5000)), requestsSeen(2, "42", strings.Repeat("/", 100_000))})
+	_, err := v.Evaluate(t.Context(), []Seen{requestsSeen(1, "42", "h"+strings.Repeat("/a", 5000)),
+		requestsSeen(2, "42", strings.Repeat("/", 100_000))})
 	require.NoError(t, err)
 	require.Less(t, time.Since(began), 2*time.Second)
 }
@@ -206,7 +217,8 @@ func TestOfAnEventWithThousandsOfAddressesTheFirstCount(t *testing.T) {
 	for n := range MaxValues {
 		values = append(values, Value(fmt.Sprintf("203.0.113.%d", n)))
 	}
-	m, err := compile(Trigger{Template: Payloads, Threshold: &Threshold{1, 1}, Filters: []Filter{{ByIP, Equal, values}}})
+	m, err := compile(Trigger{Template: Payloads, Threshold: &Threshold{1, 1},
+		Filters: []Filter{{ByIP, Equal, values}}})
 	require.NoError(t, err)
 	s := &subject{addresses: append(addresses(list...), "203.0.113.49"), payloads: []string{"x"}}
 	require.True(t, m.matches(s), "many values are found as few are")
@@ -234,10 +246,11 @@ func TestAStateFromBeforeIsRead(t *testing.T) {
 	require.EqualValues(t, 9, got.skipped)
 }
 
-// BenchmarkPatterns is an event of a tenant with ten patterns of a person's; BenchmarkHostile one with a pattern that an earlier
-// release took. With Go's regexp alone the latter takes 4.3 s.
+// BenchmarkPatterns is an event of a tenant with ten patterns of a person's; BenchmarkHostile one with a pattern that
+// an earlier release took. With Go's regexp alone the latter takes 4.3 s.
 func BenchmarkPatterns(b *testing.B) {
-	benchmark(b, "shop.example.com/api/v1/users/17", `~.*\.example\.com/(api|rest)/v[0-9]{1,3}/users/[0-9a-f-]{36}(/.*)?`, "shop.example.com/**")
+	benchmark(b, "shop.example.com/api/v1/users/17",
+		`~.*\.example\.com/(api|rest)/v[0-9]{1,3}/users/[0-9a-f-]{36}(/.*)?`, "shop.example.com/**")
 }
 
 func BenchmarkHostile(b *testing.B) {
@@ -251,7 +264,8 @@ func BenchmarkHostile(b *testing.B) {
 }
 
 func benchmark(b *testing.B, url string, patterns ...string) {
-	v := evaluator(&shelf{cached: []Trigger{onURL("a", patterns...), onURL("b", patterns...), onURL("c", patterns...), onURL("d", patterns...), onURL("e", patterns...)}, states: map[string]State{}})
+	v := evaluator(&shelf{cached: []Trigger{onURL("a", patterns...), onURL("b", patterns...), onURL("c", patterns...),
+		onURL("d", patterns...), onURL("e", patterns...)}, states: map[string]State{}})
 	batch := []Seen{requestsSeen(1, "42", url)}
 	for b.Loop() {
 		if _, err := v.Evaluate(b.Context(), batch); err != nil {

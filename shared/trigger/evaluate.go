@@ -40,7 +40,8 @@ type Evaluator struct {
 
 type compiledKey struct{ tenant, id string }
 
-// maxCompiled bounds the triggers that are kept ready, and maxCompiledSize what they hold, in instructions of some 40 bytes.
+// maxCompiled bounds the triggers that are kept ready, and maxCompiledSize what they hold, in instructions of some 40
+// bytes.
 const maxCompiled, maxCompiledSize = 20_000, 2_000_000
 
 // watched are the kinds that any condition looks at.
@@ -57,8 +58,8 @@ var watched = func() map[event.Kind]bool {
 // Watches reports whether any condition looks at events of a kind.
 func Watches(k event.Kind) bool { return watched[k] }
 
-// Evaluate finds what a batch means to the triggers of its tenants. It writes nothing but the triggers of a tenant that has
-// none yet (facts, 4.8).
+// Evaluate finds what a batch means to the triggers of its tenants. It writes nothing but the triggers of a tenant that
+// has none yet (facts, 4.8).
 func (v *Evaluator) Evaluate(ctx context.Context, batch []Seen) (Outcome, error) {
 	byTenant := map[string][]int{}
 	var tenants []string
@@ -109,7 +110,8 @@ var errOlder = fmt.Errorf("a state is of a later definition of its trigger: %w",
 
 type reading = func(ctx context.Context, tenant string) ([]Trigger, bool, error)
 
-func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, places []int, read reading, out *Outcome) error {
+func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, places []int, read reading,
+	out *Outcome) error {
 	turn := v.meters.open(tenant, v.Now(), v.clock())
 	defer v.meters.close(tenant, turn)
 	matchers, err := v.matchers(ctx, tenant, batch[places[0]].Event.ClientName, read, turn)
@@ -136,7 +138,8 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 			switch {
 			case turn.skipped:
 				skipped[n] = true
-				v.lines.Add(v.Log, v.Now(), slog.LevelWarn, logsample.Kind{Group: tenant, Class: m.ID}, "a trigger left an event out: its URI patterns take too long",
+				v.lines.Add(v.Log, v.Now(), slog.LevelWarn, logsample.Kind{Group: tenant, Class: m.ID},
+					"a trigger left an event out: its URI patterns take too long",
 					"tenant", tenant, "trigger", m.ID, "event", e.ID)
 			case matched:
 				hit = append(hit, n)
@@ -215,13 +218,16 @@ func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read re
 		m := v.compiled[k]
 		if m == nil || m.Revision != t.Revision || !m.CreatedAt.Equal(t.CreatedAt) {
 			if turn.left <= 0 {
-				v.lines.Add(v.Log, v.Now(), slog.LevelWarn, logsample.Kind{Group: tenant, Class: t.ID}, "a trigger waits: the patterns of its tenant's triggers take too long", "tenant", tenant, "trigger", t.ID)
+				v.lines.Add(v.Log, v.Now(), slog.LevelWarn, logsample.Kind{Group: tenant, Class: t.ID},
+					"a trigger waits: the patterns of its tenant's triggers take too long", "tenant", tenant, "trigger",
+					t.ID)
 				continue
 			}
 			was := m
 			m, err = compile(t) // once for a revision: it is not what the meter is for
 			if err != nil {
-				v.lines.Add(v.Log, v.Now(), slog.LevelError, logsample.Kind{Group: tenant, Class: t.ID}, "a trigger is left out", "tenant", tenant, "trigger", t.ID, "error", err.Error())
+				v.lines.Add(v.Log, v.Now(), slog.LevelError, logsample.Kind{Group: tenant, Class: t.ID},
+					"a trigger is left out", "tenant", tenant, "trigger", t.ID, "error", err.Error())
 				continue
 			}
 			if was != nil {
@@ -235,7 +241,8 @@ func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read re
 }
 
 // count brings the states of triggers up to date.
-func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matchers []*matcher, pending [][]counted, skipped []bool, out *Outcome) error {
+func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matchers []*matcher, pending [][]counted,
+	skipped []bool, out *Outcome) error {
 	var ids []string
 	var at []int
 	for n, list := range pending {
@@ -254,7 +261,8 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 		m := matchers[n]
 		s, err := decode(states[k].Body)
 		if err != nil {
-			v.Log.Error("a trigger counts anew: its state can not be read", "tenant", tenant, "trigger", m.ID, "error", err.Error())
+			v.Log.Error("a trigger counts anew: its state can not be read", "tenant", tenant, "trigger", m.ID, "error",
+				err.Error())
 		}
 		switch {
 		case s.epoch > m.Epoch:
@@ -287,7 +295,8 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 	return nil
 }
 
-// tellSkipped is how often a state notes that a trigger left events out: people want to see that it does, and about when.
+// tellSkipped is how often a state notes that a trigger left events out: people want to see that it does, and about
+// when.
 const tellSkipped = time.Minute
 
 // take counts one event.
@@ -303,8 +312,10 @@ func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
 		counts = counts || changed
 		if fires {
 			step := s.window(key).fired
-			to := m.ruler.time(step + 1).Add(time.Second - 1).Truncate(time.Second) // whole seconds, none of it left out
-			fired = append(fired, firing{source: source, step: step, from: to.Add(-time.Duration(m.Threshold.Period) * time.Second), to: to})
+			// whole seconds, none of it left out
+			to := m.ruler.time(step + 1).Add(time.Second - 1).Truncate(time.Second)
+			fired = append(fired, firing{source: source, step: step,
+				from: to.Add(-time.Duration(m.Threshold.Period) * time.Second), to: to})
 		}
 	}
 	switch {
@@ -347,7 +358,8 @@ func (m *matcher) react(f firing) []event.Event {
 			panic(err) // strings and numbers always encode
 		}
 		out = append(out, event.Event{
-			ID: id + ":" + string(action), Tenant: m.Tenant, ClientName: cmp.Or(f.client, m.ClientName), Kind: kind, Time: f.now.UTC(), Data: raw,
+			ID: id + ":" + string(action), Tenant: m.Tenant, ClientName: cmp.Or(f.client, m.ClientName), Kind: kind,
+			Time: f.now.UTC(), Data: raw,
 		})
 	}
 	command := event.CommandData{TriggerID: m.ID, TriggerName: m.Name, IP: f.source}
@@ -381,7 +393,8 @@ func (m *matcher) notice(f firing, to event.Reaction) any {
 			event.ThresholdData
 			Reaction event.Reaction `json:"reaction"`
 		}{event.ThresholdData{
-			TriggerName: m.Name, Counted: m.template.Threshold.Subject, Count: m.Threshold.Count, Period: m.Threshold.Period,
+			TriggerName: m.Name, Counted: m.template.Threshold.Subject, Count: m.Threshold.Count,
+			Period:  m.Threshold.Period,
 			Clauses: m.clauses(), IP: f.source, From: f.from.Unix(), To: f.to.Unix(),
 		}, to}
 	}
@@ -405,7 +418,8 @@ func (m *matcher) notice(f firing, to event.Reaction) any {
 // A message tells so many values of a filter, each in so many characters.
 const clauseValues, clauseChars = 10, 100
 
-// noticeBytes is from which size on a notice leaves members of its event out: a copy for each trigger must fit onto the bus.
+// noticeBytes is from which size on a notice leaves members of its event out: a copy for each trigger must fit onto the
+// bus.
 const noticeBytes = 16 << 10
 
 // brief leaves the large members out; lists keep their first elements.

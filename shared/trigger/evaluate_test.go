@@ -48,11 +48,13 @@ func evaluator(s Store) *Evaluator {
 }
 
 func seenHit(n int, at time.Time) Seen {
-	return Seen{At: noon.AddDate(1, 0, 0), Event: event.Event{ID: fmt.Sprint("h", n), Tenant: "42", Kind: event.NewHits, Time: at, Data: json.RawMessage(`{"hit":{"type":"sqli"}}`)}}
+	return Seen{At: noon.AddDate(1, 0, 0), Event: event.Event{ID: fmt.Sprint("h", n), Tenant: "42", Kind: event.NewHits,
+		Time: at, Data: json.RawMessage(`{"hit":{"type":"sqli"}}`)}}
 }
 
 func hitsTrigger(epoch int64) Trigger {
-	return Trigger{ID: "t", Tenant: "42", Name: "Watch", Template: Hits, Threshold: &Threshold{Period: 3600, Count: 3}, Actions: []Action{{ID: Notify, Integrations: []string{"i"}}}, Revision: epoch, Epoch: epoch}
+	return Trigger{ID: "t", Tenant: "42", Name: "Watch", Template: Hits, Threshold: &Threshold{Period: 3600, Count: 3},
+		Actions: []Action{{ID: Notify, Integrations: []string{"i"}}}, Revision: epoch, Epoch: epoch}
 }
 
 func TestAWorkerWithOlderSettingsDoesNotUndoTheNewerState(t *testing.T) {
@@ -76,7 +78,8 @@ func TestAWorkerWithOlderSettingsDoesNotUndoTheNewerState(t *testing.T) {
 func TestANoticeTellsTheWindowThatWasFull(t *testing.T) {
 	s := &shelf{cached: []Trigger{hitsTrigger(1)}, states: map[string]State{}}
 	o, err := evaluator(s).Evaluate(t.Context(), []Seen{
-		seenHit(1, noon.Add(500*time.Millisecond)), seenHit(2, noon.Add(900*time.Millisecond)), seenHit(3, noon), seenHit(4, noon.Add(-time.Minute)),
+		seenHit(1, noon.Add(500*time.Millisecond)), seenHit(2, noon.Add(900*time.Millisecond)), seenHit(3, noon),
+		seenHit(4, noon.Add(-time.Minute)),
 	})
 	require.NoError(t, err)
 	require.Len(t, o.Publish, 1)
@@ -96,9 +99,12 @@ func TestANoticeOfALargeEventFitsOntoTheBus(t *testing.T) {
 	for n := range 10_000 {
 		accounts = append(accounts, fmt.Sprintf("user-%d@example.com", n))
 	}
-	data, err := json.Marshal(map[string]any{"accounts": accounts, "url": "https://example.com/login", "noise": strings.Repeat("x", 50_000)})
+	data, err := json.Marshal(map[string]any{"accounts": accounts, "url": "https://example.com/login",
+		"noise": strings.Repeat("x", 50_000)})
 	require.NoError(t, err)
-	o, err := evaluator(s).Evaluate(t.Context(), []Seen{{At: noon, Event: event.Event{ID: "e", Tenant: "42", Kind: event.CompromisedLogins, Time: noon, Data: data}}})
+	o, err := evaluator(s).Evaluate(t.Context(),
+		[]Seen{{At: noon, Event: event.Event{ID: "e", Tenant: "42", Kind: event.CompromisedLogins, Time: noon,
+			Data: data}}})
 	require.NoError(t, err)
 	require.Len(t, o.Publish, 1)
 	require.NoError(t, o.Publish[0].Validate())
@@ -124,7 +130,9 @@ func TestRowsHoldSoManyEventsAndBytes(t *testing.T) {
 
 func TestWhatIsNotWatchedCostsNothing(t *testing.T) {
 	s := &shelf{}
-	o, err := evaluator(s).Evaluate(t.Context(), []Seen{{Event: event.Event{ID: "e", Tenant: "42", Kind: event.RuleCreate, Time: noon, Data: json.RawMessage(`{}`)}}})
+	o, err := evaluator(s).Evaluate(t.Context(),
+		[]Seen{{Event: event.Event{ID: "e", Tenant: "42", Kind: event.RuleCreate, Time: noon,
+			Data: json.RawMessage(`{}`)}}})
 	require.NoError(t, err)
 	require.True(t, o.Empty())
 }

@@ -92,7 +92,8 @@ func see(e event.Event) *subject {
 		s.roles = []string{event.Data[event.UserData](e).User.Role}
 	case event.APIStructureChanged, event.APIComparisonResult:
 		d := event.Data[event.EndpointData](e)
-		s.domain, s.change, s.pii, s.deviation, s.spec = d.Site(), d.ChangeType, d.SensitiveData, d.EndpointType, d.SpecID.String()
+		s.domain, s.change, s.pii, s.deviation, s.spec = d.Site(), d.ChangeType, d.SensitiveData, d.EndpointType,
+			d.SpecID.String()
 		if d.ApplicationID != "" {
 			s.apps = []string{d.ApplicationID.String()}
 		}
@@ -116,15 +117,15 @@ func (s *subject) assault(a event.Assault) {
 	s.addresses = addresses(a.Sources...)
 }
 
-// digest tells things apart. It is no plain checksum because a stranger chooses them, and must not find two that are one.
+// digest tells things apart. It is no plain checksum because a stranger chooses them, and must not find two that are
+// one.
 func digest(parts ...string) uint64 {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return max(1, binary.LittleEndian.Uint64(sum[:]))
 }
 
-// addresses reads addresses and writes them as netip does. What is none, such as a list out of a header, is left out: no
-// list of addresses would take it.
-// Of a longer list the first maxAddresses are looked at.
+// addresses reads addresses and writes them as netip does. What is none, such as a list out of a header, is left out:
+// no list of addresses would take it. Of a longer list the first maxAddresses are looked at.
 func addresses(list ...string) (out []string) {
 	for _, ip := range list[:min(len(list), maxAddresses)] {
 		if a, err := netip.ParseAddr(ip); err == nil {
@@ -244,14 +245,18 @@ func (m *matcher) filter(f Filter) (func(*subject) bool, error) {
 		return one(func(s *subject) string { return strings.ToLower(s.target) }), nil
 	case ByRole:
 		return func(s *subject) bool {
-			return slices.ContainsFunc(s.roles, func(role string) bool { return slices.Contains(values, roleCode(role)) })
+			return slices.ContainsFunc(s.roles, func(role string) bool {
+				return slices.Contains(values, roleCode(role))
+			})
 		}, nil
 	case ByChange:
 		return one(func(s *subject) string { return s.change }), nil
 	case ByPII:
 		lower()
 		return func(s *subject) bool {
-			return slices.ContainsFunc(s.pii, func(p string) bool { return slices.Contains(values, strings.ToLower(p)) })
+			return slices.ContainsFunc(s.pii, func(p string) bool {
+				return slices.Contains(values, strings.ToLower(p))
+			})
 		}, nil
 	case ByDeviation:
 		return one(func(s *subject) string { return s.deviation }), nil
@@ -332,7 +337,8 @@ func newPattern(v string) (pattern, error) {
 }
 
 func tooLarge(size int) error {
-	return fmt.Errorf("is too large a regular expression: its repetitions make it %d steps, at most %d are taken: write .* in place of a long repetition", size, maxSteps)
+	return fmt.Errorf("is too large a regular expression: its repetitions make it %d steps, at most %d are taken: "+
+		"write .* in place of a long repetition", size, maxSteps)
 }
 
 // split cuts a URI into its host and the segments of its path. The first maxURL bytes are looked at.

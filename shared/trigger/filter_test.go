@@ -42,7 +42,8 @@ func hitOf(t *testing.T, data string) *subject {
 }
 
 func TestFilters(t *testing.T) {
-	s := hitOf(t, `{"hit":{"type":"sqli","domain":"Shop.example.com","path":"/a","remote_addr4":"203.0.113.7","response_status":404,"applications":["default"],"payloads":["x"]}}`)
+	s := hitOf(t,
+		`{"hit":{"type":"sqli","domain":"Shop.example.com","path":"/a","remote_addr4":"203.0.113.7","response_status":404,"applications":["default"],"payloads":["x"]}}`)
 	for _, c := range []struct {
 		name     string
 		id       FilterID
@@ -65,11 +66,13 @@ func TestFilters(t *testing.T) {
 		{"a target that is not known", ByTarget, Equal, []Value{"server"}, false},
 		{"not a target that is not known", ByTarget, NotEqual, []Value{"server"}, true},
 	} {
-		m, err := compile(Trigger{Template: Payloads, Threshold: &Threshold{1, 1}, Filters: []Filter{{c.id, c.operator, c.values}}})
+		m, err := compile(Trigger{Template: Payloads, Threshold: &Threshold{1, 1},
+			Filters: []Filter{{c.id, c.operator, c.values}}})
 		require.NoError(t, err)
 		require.Equal(t, c.want, m.matches(s), c.name)
 	}
-	two, err := compile(Trigger{Template: Payloads, Threshold: &Threshold{1, 1}, Filters: []Filter{{ByType, Equal, []Value{"sqli"}}, {ByStatus, Equal, []Value{"5xx"}}}})
+	two, err := compile(Trigger{Template: Payloads, Threshold: &Threshold{1, 1},
+		Filters: []Filter{{ByType, Equal, []Value{"sqli"}}, {ByStatus, Equal, []Value{"5xx"}}}})
 	require.NoError(t, err)
 	require.False(t, two.matches(s), "all filters must match")
 }
@@ -100,7 +103,8 @@ func TestWhatDoesNotCount(t *testing.T) {
 func TestRolesHaveCodesAndTitles(t *testing.T) {
 	m, err := compile(Trigger{Template: UserAdded, Filters: []Filter{{ByRole, Equal, []Value{"admin"}}}})
 	require.NoError(t, err)
-	for role, want := range map[string]bool{"Administrator": true, "admin": true, "admin_ext": true, "ADMIN": true, "Analyst": false, "": false} {
+	for role, want := range map[string]bool{"Administrator": true, "admin": true, "admin_ext": true, "ADMIN": true,
+		"Analyst": false, "": false} {
 		data, err := json.Marshal(map[string]any{"user": map[string]any{"role": role}})
 		require.NoError(t, err)
 		require.Equal(t, want, m.matches(see(event.Event{Kind: event.CreateUser, Data: data})), role)

@@ -79,7 +79,8 @@ func (s *Service) List(ctx context.Context, who integration.Person) ([]Trigger, 
 func (s *Service) Check(ctx context.Context, who integration.Person, d Draft) (Trigger, error) {
 	now := s.Now().UTC()
 	t := Trigger{
-		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, Name: strings.TrimSpace(d.Name), Comment: strings.TrimSpace(d.Comment), Off: d.Disabled,
+		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, Name: strings.TrimSpace(d.Name),
+		Comment: strings.TrimSpace(d.Comment), Off: d.Disabled,
 		Template: d.Template, Filters: d.Filters, Threshold: d.Threshold, Actions: d.Actions,
 		Revision: 1, Epoch: 1, Since: now, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
 	}
@@ -111,9 +112,12 @@ func (s *Service) create(ctx context.Context, who integration.Person, t Trigger)
 	}
 	switch {
 	case len(list) >= MaxTriggers:
-		return InvalidError{{Field: "template_id", Reason: fmt.Sprintf("there are %d triggers already, which is the most: delete one first", MaxTriggers)}}
+		return InvalidError{{Field: "template_id",
+			Reason: fmt.Sprintf("there are %d triggers already, which is the most: delete one first", MaxTriggers)}}
 	case t.Threshold != nil && thresholds >= MaxThresholds:
-		return InvalidError{{Field: "threshold", Reason: fmt.Sprintf("there are %d triggers with a threshold already, which is the most: delete one first", MaxThresholds)}}
+		return InvalidError{{Field: "threshold",
+			Reason: fmt.Sprintf("there are %d triggers with a threshold already, which is the most: delete one first",
+				MaxThresholds)}}
 	}
 	if err := s.Store.Create(ctx, t, s.announce(event.TriggerCreate, t, who)); err != nil {
 		return fmt.Errorf("create trigger %s: %w", t.ID, err)
@@ -144,7 +148,8 @@ func shorten(s string, most int) string {
 
 // Update applies a patch to the trigger if its revision is the given one; revision 0 takes any.
 // Errors: ErrNotFound, ErrConflict, InvalidError.
-func (s *Service) Update(ctx context.Context, who integration.Person, id string, revision int64, p Patch) (Trigger, error) {
+func (s *Service) Update(ctx context.Context, who integration.Person, id string, revision int64, p Patch) (Trigger,
+	error) {
 	old, err := s.at(ctx, who.Tenant, id, revision)
 	if err != nil {
 		return Trigger{}, fmt.Errorf("update trigger %s: %w", id, err)
@@ -174,7 +179,8 @@ func (s *Service) Update(ctx context.Context, who integration.Person, id string,
 	if reflect.DeepEqual(t, old) {
 		return old, nil
 	}
-	if !reflect.DeepEqual(t.Filters, old.Filters) || !reflect.DeepEqual(t.Threshold, old.Threshold) || old.Off && !t.Off {
+	if !reflect.DeepEqual(t.Filters, old.Filters) || !reflect.DeepEqual(t.Threshold, old.Threshold) || old.Off &&
+		!t.Off {
 		t.Epoch++ // what was counted so far was something else, or in a time when nobody counted
 		t.Since = s.Now().UTC()
 	}
@@ -209,7 +215,8 @@ func (s *Service) at(ctx context.Context, tenant, id string, revision int64) (Tr
 }
 
 func (s *Service) changed(what string, t Trigger, who integration.Person) {
-	s.Log.Info(what, "tenant", t.Tenant, "trigger", t.ID, "condition", t.Template, "revision", t.Revision, "by", who.Email)
+	s.Log.Info(what, "tenant", t.Tenant, "trigger", t.ID, "condition", t.Template, "revision", t.Revision, "by",
+		who.Email)
 }
 
 func (s *Service) announce(kind event.Kind, t Trigger, who integration.Person) event.Event {
@@ -219,7 +226,8 @@ func (s *Service) announce(kind event.Kind, t Trigger, who integration.Person) e
 	if err != nil {
 		panic(err) // strings always encode
 	}
-	return event.Event{ID: s.NewID(), Tenant: t.Tenant, ClientName: cmp.Or(who.ClientName, t.ClientName), Kind: kind, Time: s.Now().UTC(), Data: raw}
+	return event.Event{ID: s.NewID(), Tenant: t.Tenant, ClientName: cmp.Or(who.ClientName, t.ClientName), Kind: kind,
+		Time: s.Now().UTC(), Data: raw}
 }
 
 // large tells of patterns that an earlier release took and this one would not.
@@ -228,7 +236,8 @@ func (t Trigger) large() (out []destination.FieldProblem) {
 		for k, v := range f.Values {
 			if f.ID == ByURL && large(string(v)) != "" {
 				out = append(out, destination.FieldProblem{
-					Field: fmt.Sprintf("filters.%d.values.%d", n, k), Reason: "this regular expression is too large: long URIs are left out, or all of them. Write .* in place of a long repetition",
+					Field: fmt.Sprintf("filters.%d.values.%d", n, k), Reason: "this regular expression is too large: " +
+						"long URIs are left out, or all of them. Write .* in place of a long repetition",
 				})
 			}
 		}
@@ -236,8 +245,8 @@ func (t Trigger) large() (out []destination.FieldProblem) {
 	return out
 }
 
-// Warnings tell of integrations that triggers of one tenant name and that get nothing: they were deleted or are disabled; and of
-// patterns that are too large. The answer is by the triggers' ids. Each integration is looked at once.
+// Warnings tell of integrations that triggers of one tenant name and that get nothing: they were deleted or are
+// disabled; and of patterns that are too large. The answer is by the triggers' ids. Each integration is looked at once.
 func (s *Service) Warnings(ctx context.Context, list ...Trigger) (map[string][]destination.FieldProblem, error) {
 	reasons := map[string]string{}
 	out := map[string][]destination.FieldProblem{}
@@ -262,7 +271,9 @@ func (s *Service) Warnings(ctx context.Context, list ...Trigger) (map[string][]d
 					}
 				}
 				if reasons[id] != "" {
-					out[t.ID] = append(out[t.ID], destination.FieldProblem{Field: fmt.Sprintf("actions.%d.params.integration_ids.%d", n, k), Reason: reasons[id]})
+					out[t.ID] = append(out[t.ID],
+						destination.FieldProblem{Field: fmt.Sprintf("actions.%d.params.integration_ids.%d", n, k),
+							Reason: reasons[id]})
 				}
 			}
 		}
@@ -271,8 +282,8 @@ func (s *Service) Warnings(ctx context.Context, list ...Trigger) (map[string][]d
 }
 
 // validate checks a trigger against its template, and puts lock times in order. kept are the actions that it had: an
-// integration that they name may have gone since. Filters that stay as they were are good still, so that a trigger whose
-// pattern an earlier release took can be switched off.
+// integration that they name may have gone since. Filters that stay as they were are good still, so that a trigger
+// whose pattern an earlier release took can be switched off.
 func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action, sameFilters bool) error {
 	var v validation
 	v.text("name", t.Name, 1, maxName)
@@ -318,7 +329,8 @@ func (v *validation) text(field, s string, least, most int) {
 		v.wrong(field, "holds only characters that nobody sees")
 	case n > most:
 		v.wrong(field, "must have at most %d characters, has %d", most, n)
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' || r == utf8.RuneError }):
+	case !utf8.ValidString(s) || strings.ContainsFunc(s,
+		func(r rune) bool { return r < ' ' && r != '\n' || r == utf8.RuneError }):
 		v.wrong(field, "must not hold control characters")
 	}
 }
@@ -413,7 +425,8 @@ func (id FilterID) wrong(value string) string {
 			return "must be a host name, such as shop.example.com"
 		}
 	case ByStatus:
-		if n, err := strconv.Atoi(value); (err != nil || n < 100 || n > 599 || strconv.Itoa(n) != value) && !slices.Contains([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, value) {
+		if n, err := strconv.Atoi(value); (err != nil || n < 100 || n > 599 || strconv.Itoa(n) != value) &&
+			!slices.Contains([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, value) {
 			return "must be a status such as 404, or a class such as 5xx"
 		}
 	case ByURL:
@@ -453,7 +466,9 @@ func (v *validation) steps(list []Filter) {
 				total += size
 			}
 			if total > maxTriggerSteps {
-				v.wrong(fmt.Sprintf("filters.%d.values.%d", n, k), "is one too many: the regular expressions of a trigger have at most %d steps together", maxTriggerSteps)
+				v.wrong(fmt.Sprintf("filters.%d.values.%d", n, k),
+					"is one too many: the regular expressions of a trigger have at most %d steps together",
+					maxTriggerSteps)
 				return
 			}
 		}
@@ -501,7 +516,8 @@ func (v *validation) lockTime(field string, a *Action) {
 	}
 }
 
-func (s *Service) integrations(ctx context.Context, v *validation, field string, t Template, tenant string, a Action, kept []Action) error {
+func (s *Service) integrations(ctx context.Context, v *validation, field string, t Template, tenant string, a Action,
+	kept []Action) error {
 	field += ".params.integration_ids"
 	switch n := len(a.Integrations); {
 	case a.ID != Notify && n > 0:

@@ -38,8 +38,8 @@ const (
 	Group    ActionID = "group_attack_by_ip"
 )
 
-// FilterID is a filter: `id` of the product facts, 4.4. The filter `hint_tag` binds a trigger to a counter inside upstream
-// and is not offered: upstream's counts arrive with their URL.
+// FilterID is a filter: `id` of the product facts, 4.4. The filter `hint_tag` binds a trigger to a counter inside
+// upstream and is not offered: upstream's counts arrive with their URL.
 type FilterID string
 
 // The filters.
@@ -123,12 +123,14 @@ var requestsOf = []FilterID{ByURL, ByApplication, ByIP}
 
 func rate(subject string, count, period int64) *ThresholdRule {
 	return &ThresholdRule{
-		Subject: subject, PerSource: true, Default: Threshold{Period: period, Count: count}, MaxCount: anyCount, MinPeriod: 30, MaxPeriod: dayPeriod, Step: 30,
+		Subject: subject, PerSource: true, Default: Threshold{Period: period, Count: count}, MaxCount: anyCount,
+		MinPeriod: 30, MaxPeriod: dayPeriod, Step: 30,
 	}
 }
 
 func number(subject string, count int64, distinct bool) *ThresholdRule {
-	r := &ThresholdRule{Subject: subject, Distinct: distinct, Default: Threshold{Period: 3600, Count: count}, MaxCount: anyCount, MinPeriod: 1, MaxPeriod: dayPeriod, Step: 1}
+	r := &ThresholdRule{Subject: subject, Distinct: distinct, Default: Threshold{Period: 3600, Count: count},
+		MaxCount: anyCount, MinPeriod: 1, MaxPeriod: dayPeriod, Step: 1}
 	if distinct {
 		r.MaxCount = maxDistinct
 	}
@@ -138,58 +140,83 @@ func number(subject string, count int64, distinct bool) *ThresholdRule {
 // templates in the order of a form.
 var templates = []Template{
 	{
-		ID: BruteForce, Title: "Brute force", Threshold: rate("requests", 30, 30), Filters: requestsOf, Actions: []ActionID{Mark, Denylist, Graylist},
-		Description: "Requests from one IP address. Only requests without signs of other attacks count.", Kinds: []event.Kind{event.BruteForceRequests}, mark: "brute",
+		ID: BruteForce, Title: "Brute force", Threshold: rate("requests", 30, 30), Filters: requestsOf,
+		Actions:     []ActionID{Mark, Denylist, Graylist},
+		Description: "Requests from one IP address. Only requests without signs of other attacks count.",
+		Kinds:       []event.Kind{event.BruteForceRequests}, mark: "brute",
 	},
 	{
-		ID: ForcedBrowsing, Title: "Forced browsing", Threshold: rate("responses", 30, 30), Filters: requestsOf, Actions: []ActionID{Mark, Denylist, Graylist},
-		Description: "Answers with the status 404 to one IP address. Only requests without signs of other attacks count.", Kinds: []event.Kind{event.ForcedBrowsingResponses}, mark: "dirbust",
+		ID: ForcedBrowsing, Title: "Forced browsing", Threshold: rate("responses", 30, 30), Filters: requestsOf,
+		Actions: []ActionID{Mark, Denylist, Graylist},
+		Description: "Answers with the status 404 to one IP address. Only requests without signs of other attacks " +
+			"count.", Kinds: []event.Kind{event.ForcedBrowsingResponses}, mark: "dirbust",
 	},
 	{
-		ID: BOLA, Title: "BOLA", Threshold: rate("requests", 30, 30), Filters: requestsOf, Actions: []ActionID{Mark, Denylist, Graylist},
-		Description: "Requests from one IP address to objects of others. Only requests without signs of other attacks count.", Kinds: []event.Kind{event.BOLARequests}, mark: "bola",
+		ID: BOLA, Title: "BOLA", Threshold: rate("requests", 30, 30), Filters: requestsOf,
+		Actions: []ActionID{Mark, Denylist, Graylist},
+		Description: "Requests from one IP address to objects of others. Only requests without signs of other " +
+			"attacks count.", Kinds: []event.Kind{event.BOLARequests}, mark: "bola",
 	},
 	{
-		ID: Payloads, Title: "Number of malicious payloads", Filters: append(slices.Clone(counts), ByTarget), Actions: []ActionID{Notify, Denylist, Graylist},
-		Threshold:   &ThresholdRule{Subject: "payloads", PerSource: true, Distinct: true, Default: Threshold{Period: 3600, Count: 3}, MaxCount: maxPayloads, MinPeriod: 1, MaxPeriod: dayPeriod, Step: 1},
-		Description: "Different malicious payloads from one IP address. Payloads that an experimental rule found do not count.", Kinds: []event.Kind{event.NewHits}, Notice: event.AttacksExceeded,
+		ID: Payloads, Title: "Number of malicious payloads", Filters: append(slices.Clone(counts), ByTarget),
+		Actions: []ActionID{Notify, Denylist, Graylist},
+		Threshold: &ThresholdRule{Subject: "payloads", PerSource: true, Distinct: true,
+			Default: Threshold{Period: 3600, Count: 3}, MaxCount: maxPayloads, MinPeriod: 1, MaxPeriod: dayPeriod,
+			Step: 1},
+		Description: "Different malicious payloads from one IP address. Payloads that an experimental rule found do " +
+			"not count.", Kinds: []event.Kind{event.NewHits}, Notice: event.AttacksExceeded,
 	},
 	{
-		ID: Attacks, Title: "Number of attacks", Threshold: number("attacks", 10, true), Filters: append(slices.Clone(counts), ByTarget), Actions: []ActionID{Notify},
-		Description: "Different attacks: hits of one type on one parameter of one address. Experimental attacks do not count.", Kinds: []event.Kind{event.NewAttack, event.NewHits}, Notice: event.AttacksExceeded,
+		ID: Attacks, Title: "Number of attacks", Threshold: number("attacks", 10, true),
+		Filters: append(slices.Clone(counts), ByTarget), Actions: []ActionID{Notify},
+		Description: "Different attacks: hits of one type on one parameter of one address. Experimental attacks do " +
+			"not count.", Kinds: []event.Kind{event.NewAttack, event.NewHits}, Notice: event.AttacksExceeded,
 	},
 	{
-		ID: Hits, Title: "Number of hits", Threshold: number("hits", 100, false), Filters: counts, Actions: []ActionID{Notify},
-		Description: "Malicious requests. Experimental hits and those that sampling dropped do not count.", Kinds: []event.Kind{event.NewHits}, Notice: event.AttacksExceeded,
+		ID: Hits, Title: "Number of hits", Threshold: number("hits", 100, false), Filters: counts,
+		Actions:     []ActionID{Notify},
+		Description: "Malicious requests. Experimental hits and those that sampling dropped do not count.",
+		Kinds:       []event.Kind{event.NewHits}, Notice: event.AttacksExceeded,
 	},
 	{
-		ID: Incidents, Title: "Number of incidents", Threshold: number("incidents", 0, true), Filters: append(slices.Clone(counts), ByTarget), Actions: []ActionID{Notify},
-		Description: "Attacks on vulnerabilities that are known to be open.", Kinds: []event.Kind{event.NewIncident}, Notice: event.IncidentsExceeded,
+		ID: Incidents, Title: "Number of incidents", Threshold: number("incidents", 0, true),
+		Filters: append(slices.Clone(counts), ByTarget), Actions: []ActionID{Notify},
+		Description: "Attacks on vulnerabilities that are known to be open.", Kinds: []event.Kind{event.NewIncident},
+		Notice: event.IncidentsExceeded,
 	},
 	{
 		ID: Denylisted, Title: "Denylisted IP", Actions: []ActionID{Notify},
-		Description: "An IP address was put on the denylist.", Kinds: []event.Kind{event.IPBlocked}, Notice: event.IPBlocked,
+		Description: "An IP address was put on the denylist.", Kinds: []event.Kind{event.IPBlocked},
+		Notice: event.IPBlocked,
 	},
 	{
-		ID: APIChanged, Title: "Changes in API", Filters: []FilterID{ByApplication, ByDomain, ByChange, ByPII}, Actions: []ActionID{Notify},
-		Description: "An endpoint of your API is new, has changed or is not used any more.", Kinds: []event.Kind{event.APIStructureChanged}, Notice: event.APIStructureChanged,
+		ID: APIChanged, Title: "Changes in API", Filters: []FilterID{ByApplication, ByDomain, ByChange, ByPII},
+		Actions:     []ActionID{Notify},
+		Description: "An endpoint of your API is new, has changed or is not used any more.",
+		Kinds:       []event.Kind{event.APIStructureChanged}, Notice: event.APIStructureChanged,
 	},
 	{
 		ID: HitsFromIP, Title: "Hits from the same IP", Actions: []ActionID{Group},
-		Threshold:   &ThresholdRule{Subject: "hits", PerSource: true, Default: Threshold{Period: 900, Count: 50}, MaxCount: anyCount, MinPeriod: 1, MaxPeriod: dayPeriod, Step: 1},
-		Description: "Hits from one IP address. Not counted: brute force, forced browsing, BOLA, resource overlimit, data bomb, virtual patch.", Kinds: []event.Kind{event.NewHits},
+		Threshold: &ThresholdRule{Subject: "hits", PerSource: true, Default: Threshold{Period: 900, Count: 50},
+			MaxCount: anyCount, MinPeriod: 1, MaxPeriod: dayPeriod, Step: 1},
+		Description: "Hits from one IP address. Not counted: brute force, forced browsing, BOLA, resource overlimit, " +
+			"data bomb, virtual patch.", Kinds: []event.Kind{event.NewHits},
 	},
 	{
 		ID: UserAdded, Title: "User added", Filters: []FilterID{ByRole}, Actions: []ActionID{Notify},
-		Description: "A user was added to the company account.", Kinds: []event.Kind{event.CreateUser}, Notice: event.CreateUser,
+		Description: "A user was added to the company account.", Kinds: []event.Kind{event.CreateUser},
+		Notice: event.CreateUser,
 	},
 	{
 		ID: Compromised, Title: "Compromised user account", Actions: []ActionID{Notify},
-		Description: "Credentials of your users were seen in a leak.", Kinds: []event.Kind{event.CompromisedLogins}, Notice: event.CompromisedLogins,
+		Description: "Credentials of your users were seen in a leak.", Kinds: []event.Kind{event.CompromisedLogins},
+		Notice: event.CompromisedLogins,
 	},
 	{
-		ID: RogueAPI, Title: "Rogue API detected", Filters: []FilterID{ByDeviation, BySpec}, Actions: []ActionID{Notify},
-		Description: "An endpoint differs from the API's specification: shadow, orphan or zombie.", Kinds: []event.Kind{event.APIComparisonResult}, Notice: event.APIComparisonResult,
+		ID: RogueAPI, Title: "Rogue API detected", Filters: []FilterID{ByDeviation, BySpec},
+		Actions:     []ActionID{Notify},
+		Description: "An endpoint differs from the API's specification: shadow, orphan or zombie.",
+		Kinds:       []event.Kind{event.APIComparisonResult}, Notice: event.APIComparisonResult,
 	},
 }
 
@@ -217,23 +244,39 @@ func choices(pairs ...string) []Choice {
 }
 
 var filterRules = map[FilterID]FilterRule{
-	ByURL: {Title: "URI", Kind: KindText, Help: "A full URI without its query, such as example.com/login. * stands for one part of the path, ** for any number of them; a value that begins with ~ is a regular expression. The first 2,048 bytes of a URI are looked at."},
-	ByType: {Title: "Attack type", Kind: KindChoice, Choices: choices("sqli", "SQLi", "xss", "XSS", "rce", "RCE", "xxe", "XXE", "ptrav", "Path traversal", "crlf", "CRLF injection",
-		"nosqli", "NoSQL injection", "ldapi", "LDAP injection", "ssti", "SSTI", "ssi", "SSI", "mail_injection", "Mail injection", "ssrf", "SSRF", "redir", "Open redirect", "csrf", "CSRF",
-		"brute", "Brute force", "dirbust", "Forced browsing", "bola", "BOLA", "scanner", "Scanner", "data_bomb", "Data bomb", "overlimit_res", "Resource overlimit",
-		"vpatch", "Virtual patch", "invalid_xml", "Invalid XML", "mass_assignment", "Mass assignment", "weak_auth", "Weak JWT", "api_abuse", "API abuse", "infoleak", "Information exposure",
-		"vuln_component", "Vulnerable component", "auth", "Authentication bypass")},
-	ByApplication: {Title: "Application", Kind: KindInteger, Help: "The application's number; -1 is the default application."},
-	ByIP:          {Title: "IP", Kind: KindText, Help: "A single IPv4 or IPv6 address, no subnet."},
-	ByDomain:      {Title: "Domain", Kind: KindText, Help: "A host name, such as shop.example.com."},
-	ByStatus:      {Title: "Response status", Kind: KindText, Help: "An exact status such as 404, or a class such as 5xx."},
-	ByTarget:      {Title: "Target", Kind: KindChoice, Choices: choices("server", "Server", "client", "Client", "database", "Database")},
-	ByRole: {Title: "User's role", Kind: KindChoice, Choices: choices("admin", "Administrator", "analytic", "Analyst", "auditor", "Read only", "api_developer", "API developer", "deploy", "Deploy",
-		"partner_admin", "Global administrator", "partner_analytic", "Global analyst", "partner_auditor", "Global read only")},
-	ByChange:    {Title: "Endpoint change type", Kind: KindChoice, Choices: choices("added", "New", "changed", "Changed", "unused", "Unused")},
-	ByPII:       {Title: "Sensitive data", Kind: KindText, Help: "A kind of sensitive data, as the API inventory names it."},
-	ByDeviation: {Title: "Deviation", Kind: KindChoice, Choices: choices("shadow", "Shadow", "orphan", "Orphan", "zombie", "Zombie")},
-	BySpec:      {Title: "Specification", Kind: KindInteger, Help: "The specification's number."},
+	ByURL: {Title: "URI", Kind: KindText, Help: "A full URI without its query, such as example.com/login. * stands " +
+		"for one part of the path, ** for any number of them; a value that begins with ~ is a regular expression. " +
+		"The first 2,048 bytes of a URI are looked at."},
+	ByType: {Title: "Attack type", Kind: KindChoice,
+		Choices: choices("sqli", "SQLi", "xss", "XSS", "rce", "RCE", "xxe", "XXE", "ptrav", "Path traversal", "crlf",
+			"CRLF injection",
+			"nosqli", "NoSQL injection", "ldapi", "LDAP injection", "ssti", "SSTI", "ssi", "SSI", "mail_injection",
+			"Mail injection", "ssrf", "SSRF", "redir", "Open redirect", "csrf", "CSRF",
+			"brute", "Brute force", "dirbust", "Forced browsing", "bola", "BOLA", "scanner", "Scanner", "data_bomb",
+			"Data bomb", "overlimit_res", "Resource overlimit",
+			"vpatch", "Virtual patch", "invalid_xml", "Invalid XML", "mass_assignment", "Mass assignment", "weak_auth",
+			"Weak JWT", "api_abuse", "API abuse", "infoleak", "Information exposure",
+			"vuln_component", "Vulnerable component", "auth", "Authentication bypass")},
+	ByApplication: {Title: "Application", Kind: KindInteger,
+		Help: "The application's number; -1 is the default application."},
+	ByIP:     {Title: "IP", Kind: KindText, Help: "A single IPv4 or IPv6 address, no subnet."},
+	ByDomain: {Title: "Domain", Kind: KindText, Help: "A host name, such as shop.example.com."},
+	ByStatus: {Title: "Response status", Kind: KindText,
+		Help: "An exact status such as 404, or a class such as 5xx."},
+	ByTarget: {Title: "Target", Kind: KindChoice,
+		Choices: choices("server", "Server", "client", "Client", "database", "Database")},
+	ByRole: {Title: "User's role", Kind: KindChoice,
+		Choices: choices("admin", "Administrator", "analytic", "Analyst", "auditor", "Read only", "api_developer",
+			"API developer", "deploy", "Deploy",
+			"partner_admin", "Global administrator", "partner_analytic", "Global analyst", "partner_auditor",
+			"Global read only")},
+	ByChange: {Title: "Endpoint change type", Kind: KindChoice,
+		Choices: choices("added", "New", "changed", "Changed", "unused", "Unused")},
+	ByPII: {Title: "Sensitive data", Kind: KindText,
+		Help: "A kind of sensitive data, as the API inventory names it."},
+	ByDeviation: {Title: "Deviation", Kind: KindChoice,
+		Choices: choices("shadow", "Shadow", "orphan", "Orphan", "zombie", "Zombie")},
+	BySpec: {Title: "Specification", Kind: KindInteger, Help: "The specification's number."},
 }
 
 // Rule describes the filter for a form.

@@ -51,8 +51,9 @@ type Trigger struct {
 	// Revision counts changes from 1; it is the ETag. Epoch counts those after which counting begins anew.
 	Revision int64 `json:"revision"`
 	Epoch    int64 `json:"epoch"`
-	// Since is when the trigger was made, enabled, or given what it counts now: events that the bus took before, and that are
-	// counted only now, are not for it. Zero for the triggers of a new account, and for one from before it was kept.
+	// Since is when the trigger was made, enabled, or given what it counts now: events that the bus took before, and
+	// that are counted only now, are not for it. Zero for the triggers of a new account, and for one from before it was
+	// kept.
 	Since     time.Time `json:"since,omitzero"`
 	CreatedAt time.Time `json:"created_at"`
 	CreatedBy string    `json:"created_by,omitempty"`
@@ -108,13 +109,14 @@ type Action struct {
 
 // Store keeps triggers and their states. Every method is for one tenant; implementations are safe for concurrent use.
 type Store interface {
-	// Create stores a new trigger together with its announcement: both or neither. Error: ErrConflict when the id exists.
+	// Create stores a new trigger together with its announcement: both or neither. Error: ErrConflict when the id
+	// exists.
 	Create(ctx context.Context, t Trigger, announce event.Event) error
 	// Update replaces the stored trigger if its revision is still t.Revision-1, together with the announcement.
 	// Errors: ErrNotFound, ErrConflict.
 	Update(ctx context.Context, t Trigger, announce event.Event) error
-	// Delete removes the trigger, and its state sooner or later, if its revision is still the given one, together with the
-	// announcement. Errors: ErrNotFound, ErrConflict.
+	// Delete removes the trigger, and its state sooner or later, if its revision is still the given one, together with
+	// the announcement. Errors: ErrNotFound, ErrConflict.
 	Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error
 	// Seed stores the triggers of a new account unless it was done for the tenant before; then it does nothing.
 	Seed(ctx context.Context, tenant string, list []Trigger) error
@@ -140,8 +142,8 @@ type State struct {
 	Expires time.Time
 }
 
-// Outcome is what a batch of events means to the triggers. It is a part of delivery.Intake, or of counting.Outcome where an
-// engine counts apart: who takes that writes the states and the events to publish, all or nothing.
+// Outcome is what a batch of events means to the triggers. It is a part of delivery.Intake, or of counting.Outcome
+// where an engine counts apart: who takes that writes the states and the events to publish, all or nothing.
 type Outcome struct {
 	// States are the new ones, each under the version that it was read with: the store makes it the next one, and the
 	// whole Intake fails with ErrStale where another was written since.

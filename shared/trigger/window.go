@@ -10,19 +10,19 @@ import (
 
 // Limits of a state.
 const (
-	// steps bounds how finely a window is divided, and with it what it keeps: times are kept to the millisecond where the
-	// threshold lets fewer events than this into a window, and else to that part of the period, by which a window is then
-	// short at the most.
+	// steps bounds how finely a window is divided, and with it what it keeps: times are kept to the millisecond where
+	// the threshold lets fewer events than this into a window, and else to that part of the period, by which a window
+	// is then short at the most.
 	steps          = 2048
 	stepsPerSource = 512
-	// maxBody bounds a state in bytes: 60 of them fit into a transaction beside the events. A trigger that counts by source
-	// forgets the source that was quiet longest when there are more than fit: some 700 that send more than 3 payloads at
-	// the same time.
+	// maxBody bounds a state in bytes: 60 of them fit into a transaction beside the events. A trigger that counts by
+	// source forgets the source that was quiet longest when there are more than fit: some 700 that send more than 3
+	// payloads at the same time.
 	maxBody = 32 << 10
 )
 
-// window is a sliding one. It fires when more than `most` fell into the span that ends with the newest time, and not again
-// before a whole span has passed.
+// window is a sliding one. It fires when more than `most` fell into the span that ends with the newest time, and not
+// again before a whole span has passed.
 //
 // It keeps the newest most+1 only: with these in the span there are too many, whatever came before. So it is small, and
 // exact in whatever order events come, but for those that are older than a span when they come: it leaves them out.

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAWindowAgreesWithAListOfAllThatWasCounted compares windows of every size, with and without steps, with a list of all that was ever counted.
+// TestAWindowAgreesWithAListOfAllThatWasCounted compares windows of every size, with and without steps, with a list of
+// all that was ever counted.
 func TestAWindowAgreesWithAListOfAllThatWasCounted(t *testing.T) {
 	type seen struct {
 		at, n int64
@@ -16,11 +17,14 @@ func TestAWindowAgreesWithAListOfAllThatWasCounted(t *testing.T) {
 	}
 	for round := range 400 {
 		random := rand.New(rand.NewPCG(7, uint64(round)))
-		th := Threshold{Period: 1 + random.Int64N(600), Count: []int64{0, 1, 2, 5, 40, 511, 512, 2047, 2048, 5000}[round%10]}
+		th := Threshold{Period: 1 + random.Int64N(600),
+			Count: []int64{0, 1, 2, 5, 40, 511, 512, 2047, 2048, 5000}[round%10]}
 		distinct := round%3 == 0
 		r := newRuler(th, round%2 == 0)
-		require.LessOrEqual(t, time.Duration(r.span)*r.step, time.Duration(th.Period)*time.Second, "a window is never longer than its period")
-		require.GreaterOrEqual(t, time.Duration(r.span+1)*r.step, time.Duration(th.Period)*time.Second, "and short of it by a step at most")
+		require.LessOrEqual(t, time.Duration(r.span)*r.step, time.Duration(th.Period)*time.Second,
+			"a window is never longer than its period")
+		require.GreaterOrEqual(t, time.Duration(r.span+1)*r.step, time.Duration(th.Period)*time.Second,
+			"and short of it by a step at most")
 		var all []seen
 		fired := int64(none)
 		s := state{epoch: 1}

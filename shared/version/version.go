@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Number is the release that is worked on (CHANGELOG.md, Unreleased), or that this is. Between releases it ends in -dev.
+// Number is the release that is worked on (CHANGELOG.md, Unreleased), or that this is. Between releases it ends in
+// -dev.
 const Number = "0.2.0-dev"
 
 // Info is what a binary knows of itself.

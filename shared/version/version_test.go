@@ -15,7 +15,8 @@ import (
 func TestTheChangelogKnowsTheVersion(t *testing.T) {
 	raw, err := os.ReadFile("../../CHANGELOG.md")
 	require.NoError(t, err)
-	releases := regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$`).FindAllStringSubmatch(string(raw), -1)
+	releases := regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$`).
+		FindAllStringSubmatch(string(raw), -1)
 	require.NotEmpty(t, releases)
 	number, open := strings.CutSuffix(version.Number, "-dev")
 	require.Regexp(t, `^\d+\.\d+\.\d+$`, number)

@@ -209,7 +209,8 @@ func (l leftover) into(got []byte) ([]byte, error) {
 			return nil, err
 		}
 		for range l.refused {
-			list = append(list, json.RawMessage(`{"Error":{"Code":"ProvisionedThroughputExceeded","Message":"injected"}}`))
+			list = append(list,
+				json.RawMessage(`{"Error":{"Code":"ProvisionedThroughputExceeded","Message":"injected"}}`))
 		}
 		whole["Responses"] = encode(list)
 	}

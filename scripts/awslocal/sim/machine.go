@@ -294,7 +294,8 @@ func (m *Machine) task(ctx context.Context, e *Execution, name string, s state, 
 		if n < 0 || tried[n] >= s.Retry[n].most() {
 			for _, c := range s.Catch {
 				if matches(c.ErrorEquals, failed.name) {
-					return put(input, c.ResultPath, map[string]any{"Error": failed.name, "Cause": failed.cause}), c.Next, nil
+					return put(input, c.ResultPath, map[string]any{"Error": failed.name, "Cause": failed.cause}),
+						c.Next, nil
 				}
 			}
 			return nil, "", failed

@@ -374,7 +374,8 @@ func (c *Cloud) serveQueues(call Call, body []byte, fault Kind) (int, []byte, er
 		}
 		return answer(out)
 	case "GetQueueAttributes":
-		return answer(map[string]any{"Attributes": map[string]string{"ApproximateNumberOfMessages": strconv.Itoa(q.Len()),
+		return answer(map[string]any{"Attributes": map[string]string{"ApproximateNumberOfMessages": strconv.Itoa(
+			q.Len()),
 			"ApproximateNumberOfMessagesNotVisible": "0"}})
 	}
 	c.Problem("the model knows no %s of SQS", call.Action)
@@ -442,7 +443,8 @@ func (q *Queue) String() string {
 	defer q.mu.Unlock()
 	out := []string{strconv.Itoa(len(q.messages)) + " messages"}
 	for _, m := range q.messages[:min(5, len(q.messages))] {
-		out = append(out, fmt.Sprintf("%s receives %d visible %s: %.200s", m.ID, m.Receives, time.Until(m.Visible), m.Body))
+		out = append(out, fmt.Sprintf("%s receives %d visible %s: %.200s", m.ID, m.Receives, time.Until(m.Visible),
+			m.Body))
 	}
 	return q.Name + ":\n  " + strings.Join(out, "\n  ")
 }

@@ -92,7 +92,9 @@ func (s *Sandbox) Config() awssdk.Config {
 			""), HTTPClient: s,
 		BaseEndpoint: awssdk.String("http://sim.invalid"),
 		Retryer: func() awssdk.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, 2*time.Second })
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.MaxBackoff = attempts, 2*time.Second
+			})
 		},
 	}
 }
@@ -193,8 +195,9 @@ func (s *Sandbox) Do(r *http.Request) (*http.Response, error) {
 	}
 	header := http.Header{"Content-Type": {"application/x-amz-json-1.0"}}
 	return &http.Response{
-		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header,
-		Body: io.NopCloser(bytes.NewReader(answer)), ContentLength: int64(len(answer)), Request: r,
+		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header,
+		Body:   io.NopCloser(bytes.NewReader(answer)), ContentLength: int64(len(answer)), Request: r,
 	}, nil
 }
 

@@ -80,7 +80,8 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 	return &aws.Deliveries{
 		DB: s.DB, SQS: sqs.NewFromConfig(s.Config()), Queue: s.queues["DeliveriesQueue"].URL, Now: s.Now,
 		Tables: aws.Tables{
-			Deliveries: s.prefix + "DeliveriesTable", Events: s.prefix + "EventsTable", Batches: s.prefix + "BatchesTable",
+			Deliveries: s.prefix + "DeliveriesTable", Events: s.prefix + "EventsTable", Batches: s.prefix +
+				"BatchesTable",
 			DeadLetters: s.prefix + "DeadLettersTable", Journal: s.prefix + "JournalTable",
 			Intakes: s.prefix + "IntakesTable", Outbox: s.prefix + "OutboxTable",
 		},
@@ -98,7 +99,8 @@ func (s *Stack) accepting() *aws.Deliveries {
 
 func (s *Stack) counting() *aws.CountingQueue {
 	return &aws.CountingQueue{
-		SQS: sqs.NewFromConfig(s.Config()), Queue: s.queues["CountingQueue"].URL, DeadLetters: s.queues["CountingDeadLetters"].URL,
+		SQS: sqs.NewFromConfig(s.Config()), Queue: s.queues["CountingQueue"].URL,
+		DeadLetters: s.queues["CountingDeadLetters"].URL,
 	}
 }
 
@@ -176,7 +178,8 @@ const budget = time.Minute
 func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
 	c.Deploy("Fanout", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
-		f := &delivery.Fanout{Integrations: s.Integrations(), Systems: s.all, Log: s.accepting(), Logger: s.log, Now: s.Now}
+		f := &delivery.Fanout{Integrations: s.Integrations(), Systems: s.all, Log: s.accepting(), Logger: s.log,
+			Now: s.Now}
 		return lambda.NewHandler(aws.FanoutHandler(f, s.visibility("EventsQueue", "UnknownEventsQueue"), s.log)).Invoke
 	})
 	c.Deploy("Deliver", func(b *sim.Sandbox) sim.Handler {
@@ -186,14 +189,16 @@ func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
 	})
 	c.Deploy("Count", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
-		return lambda.NewHandler(aws.CountHandler(s.Counter(), s.counting(), s.visibility("CountingQueue"), s.log)).Invoke
+		return lambda.NewHandler(aws.CountHandler(s.Counter(), s.counting(), s.visibility("CountingQueue"), s.log)).
+			Invoke
 	})
 	c.Deploy("Retry", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
 		store, sender := s.Integrations(), s.sender(carrier, budget)
 		outbox := s.accepting()
 		sweeper := &delivery.Sweeper{
-			Stranded: outbox, Batches: outbox, Executions: sender.Executions, Resume: sender.Resume, Now: s.Now, Log: s.log,
+			Stranded: outbox, Batches: outbox, Executions: sender.Executions, Resume: sender.Resume, Now: s.Now,
+			Log: s.log,
 		}
 		relay := func(ctx context.Context) (int, error) {
 			finished, swept := outbox.Sweep(ctx)

@@ -217,7 +217,8 @@ func run(t *testing.T, l load, prefix string) result {
 		out.again += min(1, n-1)
 	}
 	units, tables := c.Meter.Units()
-	out.write, out.read, out.tables = units["write"]/float64(events+l.quiet), units["read"]/float64(events+l.quiet), tables
+	out.write, out.read, out.tables = units["write"]/float64(events+l.quiet), units["read"]/float64(events+l.quiet),
+		tables
 	out.hottest, out.heat = c.Meter.Hottest()
 	out.heat /= took.Seconds()
 	out.p50, out.p99 = published.percentiles(to)
@@ -289,10 +290,12 @@ func setUp(ctx context.Context, t *testing.T, tool *simstack.Stack, tenant strin
 func (r result) String() string {
 	return fmt.Sprintf("%9d %8d %8d | %9.0f %9.0f %9.0f | %6d | %6.2f %6.2f | %6.0f %s (%s)", r.functions, r.tenants,
 		r.events, r.accepted, r.delivered,
-		r.counted, r.again, r.write, r.read, r.heat, r.hottest[strings.Index(r.hottest, "-")+1:], r.wall.Round(time.Second))
+		r.counted, r.again, r.write, r.read, r.heat, r.hottest[strings.Index(r.hottest, "-")+1:],
+		r.wall.Round(time.Second))
 }
 
-const heading = "functions  tenants   events |  accepted delivered   counted |  again |  write   read | hottest key, write units/s"
+const heading = "functions  tenants   events |  accepted delivered   counted |  again |  write   read | hottest key, " +
+	"write units/s"
 
 // TestThroughput: one tenant's ceiling must not fall with functions, and grow to 20 of them.
 func TestThroughput(t *testing.T) {

@@ -1,5 +1,6 @@
-// Command reports measures a report on a month of a busy tenant: it records a million hits as fan-out does, then makes the
-// monthly report as PDF and as CSV, each in a process of its own whose time and peak memory it prints. `make bench-reports`.
+// Command reports measures a report on a month of a busy tenant: it records a million hits as fan-out does, then makes
+// the monthly report as PDF and as CSV, each in a process of its own whose time and peak memory it prints. `make
+// bench-reports`.
 package main
 
 import (
@@ -66,7 +67,8 @@ func all(ctx context.Context, hits int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d hits of a month were recorded in %s: %.1f µs each, %d MiB of record.\n\n", hits, took.Round(time.Millisecond), took.Seconds()*1e6/float64(hits), info.Size()>>20)
+	fmt.Printf("%d hits of a month were recorded in %s: %.1f µs each, %d MiB of record.\n\n", hits,
+		took.Round(time.Millisecond), took.Seconds()*1e6/float64(hits), info.Size()>>20)
 	fmt.Println("| report | seconds | peak MiB |\n|---|---|---|")
 	var over error
 	for _, f := range []report.Format{report.PDF, report.CSV} {
@@ -84,7 +86,8 @@ func all(ctx context.Context, hits int) error {
 		memory := usage.Maxrss >> 10 // KiB on Linux
 		fmt.Printf("| %s | %.2f | %d |\n", f, took.Seconds(), memory)
 		if took > maxTime || memory > maxMemory {
-			over = fmt.Errorf("the %s took %s and %d MiB: the target is %s and %d MiB", f, took, memory, maxTime, maxMemory)
+			over = fmt.Errorf("the %s took %s and %d MiB: the target is %s and %d MiB", f, took, memory, maxTime,
+				maxMemory)
 		}
 	}
 	return over
@@ -129,7 +132,8 @@ type month struct {
 func newMonth(hits int) *month {
 	r := rand.New(rand.NewPCG(3, 5))
 	return &month{
-		random: r, sources: rand.NewZipf(r, 1.1, 8, 99_999), paths: rand.NewZipf(r, 1.05, 8, 19_999), hosts: rand.NewZipf(r, 1.3, 2, 49),
+		random: r, sources: rand.NewZipf(r, 1.1, 8, 99_999), paths: rand.NewZipf(r, 1.05, 8, 19_999),
+		hosts: rand.NewZipf(r, 1.3, 2, 49),
 		first: time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC), apart: 31 * 24 * time.Hour / time.Duration(hits),
 	}
 }
@@ -146,8 +150,10 @@ func (m *month) hit(n int) event.Event {
 	if n%9 == 0 {
 		block = "monitored"
 	}
-	data := fmt.Appendf(nil, `{"hit":{"type":%q,"host":"app%d.example.com","method":"POST","path":"/api/v1/resource/%d","parameter":"POST_value","remote_addr4":"%d.%d.%d.%d","remote_country":%q,"response_status":%d,"block_status":%q,"request_time":%d,"applications":["app %d"]}}`,
-		types[m.random.IntN(len(types))], m.hosts.Uint64(), m.paths.Uint64(), 20+source>>16, source>>8&255, source&255, 7, countries[source%uint64(len(countries))],
+	data := fmt.Appendf(nil,
+		`{"hit":{"type":%q,"host":"app%d.example.com","method":"POST","path":"/api/v1/resource/%d","parameter":"POST_value","remote_addr4":"%d.%d.%d.%d","remote_country":%q,"response_status":%d,"block_status":%q,"request_time":%d,"applications":["app %d"]}}`,
+		types[m.random.IntN(len(types))], m.hosts.Uint64(), m.paths.Uint64(), 20+source>>16, source>>8&255, source&255,
+		7, countries[source%uint64(len(countries))],
 		[]int{403, 404, 200}[n%3], block, at.Unix(), m.random.IntN(12))
 	return event.Event{ID: strconv.Itoa(n), Tenant: "42", ClientName: "Acme", Kind: event.NewHits, Time: at, Data: data}
 }
@@ -162,10 +168,13 @@ func one(ctx context.Context, path string, format report.Format) error {
 	now := time.Date(2023, 4, 1, 6, 0, 0, 0, time.UTC)
 	n := 0
 	s := &report.Service{
-		Store: db.Reports(), Ledger: db.Ledger(), Renderer: pdf.Renderer{}, Bus: db.Bus(), Platform: "Tocsin", Console: "https://console.example.com",
-		Now: func() time.Time { return now }, NewID: func() string { n++; return string(format) + strconv.Itoa(n) }, Log: slog.New(slog.DiscardHandler),
+		Store: db.Reports(), Ledger: db.Ledger(), Renderer: pdf.Renderer{}, Bus: db.Bus(), Platform: "Tocsin",
+		Console: "https://console.example.com",
+		Now:     func() time.Time { return now }, NewID: func() string { n++; return string(format) + strconv.Itoa(n) },
+		Log: slog.New(slog.DiscardHandler),
 	}
-	r, err := s.Order(ctx, report.Person{Tenant: "42", Client: "Acme"}, report.Request{Period: report.Containing(report.Monthly, "2023-03-01", "UTC"), Format: format})
+	r, err := s.Order(ctx, report.Person{Tenant: "42", Client: "Acme"},
+		report.Request{Period: report.Containing(report.Monthly, "2023-03-01", "UTC"), Format: format})
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,8 @@ import (
 var beside = []string{"status", "timestamp", "event_time", "summary", "description", "details"}
 
 var suite = destinationtest.Case{
-	Destination: datadog.New(), Parameters: `{"token":"0123456789abcdef0123456789abcdef"}`, Check: func(t *testing.T, r destination.Request) {
+	Destination: datadog.New(), Parameters: `{"token":"0123456789abcdef0123456789abcdef"}`,
+	Check: func(t *testing.T, r destination.Request) {
 		var items []datadogV2.HTTPLogItem
 		require.NoError(t, json.Unmarshal(destinationtest.Plain(r), &items))
 		require.NotEmpty(t, items)

@@ -1,6 +1,6 @@
-// Package sigv4 verifies requests that are signed with AWS Signature Version 4 in their Authorization header, as the aws
-// CLI, the SDKs and curl sign them. AWS, IAM User Guide, "Create a signed AWS API request". The SDK has a signer alone;
-// the tests let it, curl and botocore judge what is accepted here.
+// Package sigv4 verifies requests that are signed with AWS Signature Version 4 in their Authorization header, as the
+// aws CLI, the SDKs and curl sign them. AWS, IAM User Guide, "Create a signed AWS API request". The SDK has a signer
+// alone; the tests let it, curl and botocore judge what is accepted here.
 package sigv4
 
 import (
@@ -91,7 +91,8 @@ func Parse(r *http.Request, service string, now time.Time) (Signature, error) {
 		return s, invalid("Credential should be scoped to correct service: '" + service + "'.")
 	}
 	if r.Header.Get("X-Amz-Security-Token") != "" {
-		return s, &Error{http.StatusForbidden, "UnrecognizedClientException", "The security token included in the request is invalid."}
+		return s, &Error{http.StatusForbidden, "UnrecognizedClientException",
+			"The security token included in the request is invalid."}
 	}
 	return s, s.time(r, now)
 }
@@ -113,7 +114,8 @@ func (s *Signature) fields(text string) error {
 	}
 	scope := strings.Split(found["Credential"], "/")
 	if len(scope) != 5 || scope[4] != terminator {
-		return incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/aws4_request.")
+		return incomplete(
+			"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/aws4_request.")
 	}
 	s.AccessKey, s.date, s.Region, s.service = scope[0], scope[1], scope[2], scope[3]
 	s.headers = strings.Split(found["SignedHeaders"], ";")
@@ -155,9 +157,11 @@ func (s *Signature) time(r *http.Request, now time.Time) error {
 	now = now.UTC()
 	switch {
 	case at.Before(now.Add(-Skew)):
-		return invalid(fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)", s.at, now.Add(-Skew).Format(timeFormat), now.Format(timeFormat)))
+		return invalid(fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)", s.at,
+			now.Add(-Skew).Format(timeFormat), now.Format(timeFormat)))
 	case at.After(now.Add(Skew)):
-		return invalid(fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)", s.at, now.Add(Skew).Format(timeFormat), now.Format(timeFormat)))
+		return invalid(fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)", s.at,
+			now.Add(Skew).Format(timeFormat), now.Format(timeFormat)))
 	}
 	return nil
 }
@@ -170,15 +174,18 @@ func (s Signature) Verify(r *http.Request, body [sha256.Size]byte, secret string
 	if given := r.Header.Get("X-Amz-Content-Sha256"); given != "" && !strings.EqualFold(given, hash) {
 		return invalid("The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}
-	canonical := strings.Join([]string{r.Method, path(r.URL), query(r.URL), s.canonicalHeaders(r), strings.Join(s.headers, ";"), hash}, "\n")
+	canonical := strings.Join([]string{r.Method, path(r.URL), query(r.URL), s.canonicalHeaders(r),
+		strings.Join(s.headers, ";"), hash}, "\n")
 	digest := sha256.Sum256([]byte(canonical))
-	toSign := strings.Join([]string{Algorithm, s.at, strings.Join([]string{s.date, s.Region, s.service, terminator}, "/"), hex.EncodeToString(digest[:])}, "\n")
+	toSign := strings.Join([]string{Algorithm, s.at,
+		strings.Join([]string{s.date, s.Region, s.service, terminator}, "/"), hex.EncodeToString(digest[:])}, "\n")
 	key := []byte("AWS4" + secret)
 	for _, part := range []string{s.date, s.Region, s.service, terminator} {
 		key = mac(key, part)
 	}
 	if !hmac.Equal(mac(key, toSign), s.value) {
-		return invalid("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+		return invalid("The request signature we calculated does not match the signature you provided. Check your " +
+			"AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
 	return nil
 }
@@ -243,7 +250,8 @@ func escape(s string, slash bool) string {
 	var b strings.Builder
 	for i := range len(s) {
 		c := s[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_.~", c) >= 0 || slash && c == '/' {
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_.~", c) >= 0 ||
+			slash && c == '/' {
 			b.WriteByte(c)
 			continue
 		}

@@ -31,16 +31,22 @@ const Root = "/pages/"
 
 // paths are the addresses of views: each is the same page, which reads its address.
 var paths = []string{
-	"/{$}", "/add", "/add/{system}", "/integrations/{id}", "/integrations/{id}/deliveries", "/integrations/{id}/deliveries/{delivery}",
-	"/triggers", "/triggers/add", "/triggers/add/{template}", "/triggers/{id}", "/reports", "/profile", "/outbox", "/rejected", "/addresses",
+	"/{$}", "/add", "/add/{system}", "/integrations/{id}", "/integrations/{id}/deliveries",
+	"/integrations/{id}/deliveries/{delivery}",
+	"/triggers", "/triggers/add", "/triggers/add/{template}", "/triggers/{id}", "/reports", "/profile", "/outbox",
+	"/rejected", "/addresses",
 }
 
-// policy lets the page load its own files and call its own API, and nothing else. Mails are shown in a frame: letter.html.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; frame-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+// policy lets the page load its own files and call its own API, and nothing else. Mails are shown in a frame:
+// letter.html.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+	"frame-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types " +
+	"'none'"
 
 // letterPolicy is for the frame: its mail may bring styles, and pictures within itself. Its origin is nobody's.
-const letterPolicy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
+const letterPolicy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri " +
+	"'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
 
 const letter = "letter.html"
 
@@ -147,7 +153,8 @@ func digest(sources map[string][]byte) string {
 }
 
 var kinds = map[string]string{
-	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".json": "application/json", ".svg": "image/svg+xml", ".html": "text/html; charset=utf-8",
+	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".json": "application/json",
+	".svg": "image/svg+xml", ".html": "text/html; charset=utf-8",
 }
 
 // kind is the media type of a file that is served, "" for one that only tells about others.

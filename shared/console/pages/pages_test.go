@@ -63,7 +63,8 @@ func TestEveryFileIsServedForGoodAndCompressed(t *testing.T) {
 	sum := get(t, h, "/", "Accept-Encoding", "gzip").Body.Len()
 	for _, name := range pages.New("Tocsin", systems()).Files() {
 		if name == "index.html" {
-			require.Equal(t, http.StatusNotFound, get(t, h, at+name).Code, "the page is a template: it is served at / only")
+			require.Equal(t, http.StatusNotFound, get(t, h, at+name).Code,
+				"the page is a template: it is served at / only")
 			continue
 		}
 		plain := get(t, h, at+name, "Accept-Encoding", "br, gzip;q=0")
@@ -82,7 +83,8 @@ func TestEveryFileIsServedForGoodAndCompressed(t *testing.T) {
 	}
 	require.Less(t, sum, firstView, "all files together, in every language")
 	t.Logf("the first view weighs at most %d bytes", sum)
-	require.Equal(t, http.StatusNotFound, get(t, h, pages.Root+"0123456789abcdef/app.js").Code, "a file of another release")
+	require.Equal(t, http.StatusNotFound, get(t, h, pages.Root+"0123456789abcdef/app.js").Code,
+		"a file of another release")
 	require.Equal(t, http.StatusNotFound, get(t, h, at+"lib/README.md").Code)
 	require.Equal(t, http.StatusNotFound, get(t, h, at+"no.js").Code)
 }
@@ -106,9 +108,13 @@ var address = regexp.MustCompile(`https?://[a-zA-Z0-9.-]+`)
 
 func TestNoFileNamesAnotherHostToLoadFrom(t *testing.T) {
 	known := []string{
-		"http://www.w3.org",                                                                                            // names of XML spaces, which nobody loads
-		"https://example.com", "https://hooks.slack.com", "https://www.standardwebhooks.com", "https://hec.splunk.com", // examples and links in texts
-		"https://endpoint", "https://", "https://api.opsgenie.com", "https://minio.example.com", "https://my-rule-a1b2.westeurope-1.ingest.monitor.azure.com", "https://company.atlassian.net", "https://acme.service-now.com",
+		// names of XML spaces, which nobody loads
+		"http://www.w3.org",
+		// examples and links in texts
+		"https://example.com", "https://hooks.slack.com", "https://www.standardwebhooks.com", "https://hec.splunk.com",
+		"https://endpoint", "https://", "https://api.opsgenie.com", "https://minio.example.com",
+		"https://my-rule-a1b2.westeurope-1.ingest.monitor.azure.com", "https://company.atlassian.net",
+		"https://acme.service-now.com",
 		"https://my-rule-a1b2.westeurope-1.ingest.monitor.azure.com.",
 	}
 	h := handler()
@@ -127,7 +133,8 @@ func TestNoFileNamesAnotherHostToLoadFrom(t *testing.T) {
 func TestTheLibrariesAreThoseOfTheirAuthors(t *testing.T) {
 	readme, err := os.ReadFile("web/lib/README.md")
 	require.NoError(t, err)
-	rows := regexp.MustCompile(`(?m)^\| (\w+\.js) \| .*? \| [\w/]*?(\w+\.mjs) \| ([0-9a-f]{64}) \|`).FindAllStringSubmatch(string(readme), -1)
+	rows := regexp.MustCompile(`(?m)^\| (\w+\.js) \| .*? \| [\w/]*?(\w+\.mjs) \| ([0-9a-f]{64}) \|`).
+		FindAllStringSubmatch(string(readme), -1)
 	require.Len(t, rows, 3)
 	for _, row := range rows {
 		raw, err := os.ReadFile("web/lib/" + row[1])
@@ -188,7 +195,8 @@ func TestBothLanguagesSayTheSame(t *testing.T) {
 func TestP9TheConsoleNamesTheLimitsOfTheRecord(t *testing.T) {
 	for _, name := range []string{"en", "ja"} {
 		texts := messages(t, name)
-		for key, limit := range map[string]int64{"report.missing.gone.attacks": report.MaxAttacks, "report.missing.gone.findings": report.MaxFindings} {
+		for key, limit := range map[string]int64{"report.missing.gone.attacks": report.MaxAttacks,
+			"report.missing.gone.findings": report.MaxFindings} {
 			require.NotEmpty(t, texts[key])
 			for _, text := range texts[key] {
 				require.Contains(t, text, report.Thousands(limit), "%s in %s", key, name)
@@ -224,14 +232,16 @@ func TestEveryMessageIsUsedAndEveryUsedOneIsThere(t *testing.T) {
 	for _, m := range asked.FindAllStringSubmatch(code, -1) {
 		require.Contains(t, en, m[1], "a view asks for a message that is not there")
 	}
-	prefixes := []string{"events.vuln.", "events.issue.", "events.report.", "event."} // `${node.key}.all`, and keys that are made of an event
+	// `${node.key}.all`, and keys that are made of an event
+	prefixes := []string{"events.vuln.", "events.issue.", "events.report.", "event."}
 	for _, m := range made.FindAllStringSubmatch(code, -1) {
 		if m[1] != "" {
 			prefixes = append(prefixes, m[1])
 		}
 	}
 	for key := range en {
-		used := strings.Contains(code, `"`+key+`"`) || slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
+		used := strings.Contains(code, `"`+key+`"`) ||
+			slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
 		require.True(t, used, "no view uses the message %s", key)
 	}
 }
@@ -310,11 +320,13 @@ func TestTheCatalogueIsSpokenInJapanese(t *testing.T) {
 	require.NoError(t, json.Unmarshal(get(t, h, root(t, h)+"messages/catalogue.ja.json").Body.Bytes(), &known))
 	in := func(system, text string) {
 		if text != "" {
-			require.Contains(t, known, text, "neither messages/catalogue.ja.json nor a ja.json of a system has a text of %s", system)
+			require.Contains(t, known, text,
+				"neither messages/catalogue.ja.json nor a ja.json of a system has a text of %s", system)
 		}
 	}
 	own := s3.Static{Of: s3.Account{ID: "123456789012"}}
-	for _, entry := range append(catalogue.Default().All(), catalogue.Default(s3.New(s3.Platform{Identity: own})).All()...) {
+	for _, entry := range append(catalogue.Default().All(),
+		catalogue.Default(s3.New(s3.Platform{Identity: own})).All()...) {
 		name := entry.System.Name
 		in(name, entry.System.Title)
 		in(name, string(entry.System.Group))
@@ -357,7 +369,8 @@ func TestTheTemplateRoutesEveryView(t *testing.T) {
 	var routes []string
 	events, _ := template.Resources["ApiFunction"].Properties["Events"].(map[string]any)
 	for name := range events {
-		route, _ := awslocal.At(template.Resources["ApiFunction"].Properties, "Events", name, "Properties", "Path").(string)
+		route, _ := awslocal.At(template.Resources["ApiFunction"].Properties, "Events", name, "Properties",
+			"Path").(string)
 		routes = append(routes, route)
 	}
 	require.Contains(t, routes, "/v1/{proxy+}")

@@ -12,9 +12,11 @@ import (
 
 // refusals are words with which one system or another refuses a message under the status of a success.
 var refusals = []string{
-	"", "invalid_payload", `{}`, `{"ok":false,"error_code":400,"description":"Bad Request"}`, `{"text":"Invalid token","code":4}`,
+	"", "invalid_payload", `{}`, `{"ok":false,"error_code":400,"description":"Bad Request"}`,
+	`{"text":"Invalid token","code":4}`,
 	"Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId x",
-	`{"error":{"message":"no"}}`, `{"errors":["no"]}`, `{"result":"no"}`, `{"status":"invalid"}`, `<Error><Code>InternalError</Code></Error>`,
+	`{"error":{"message":"no"}}`, `{"errors":["no"]}`, `{"result":"no"}`, `{"status":"invalid"}`,
+	`<Error><Code>InternalError</Code></Error>`,
 }
 
 // A system whose Judge can refuse under a 2xx can not know what a broken answer says; for any other the status decides.
@@ -37,7 +39,8 @@ func TestH9ASuccessWhoseBodyBreaksOff(t *testing.T) {
 			}
 			judged++
 			require.False(t, v.Delivered)
-			require.Contains(t, v.Reason, "the answer broke off before its end: the message may have arrived all the same")
+			require.Contains(t, v.Reason,
+				"the answer broke off before its end: the message may have arrived all the same")
 			v = d.Judge(destination.Response{Status: 503, Body: []byte(`{"`), Broken: true})
 			require.NotContains(t, v.Reason, "broke off", "a failure is told by its status")
 		})

@@ -22,18 +22,25 @@ import (
 // hostile are values that lead inside, or somewhere else, where they become a host or a part of an address.
 func hostile() []string {
 	out := []string{
-		"..", "../../evil", "a/../../b", "a/b", "/etc", "a?b", "a#b", "a@b", "@127.0.0.1", "evil.com/", "evil.com#", "evil.com?", "evil.com\\", "a\\b", "a b", " a", "a\n", "a\r\nHost: evil",
-		"a\x00b", "a\tb", "a%2fb", "a%00b", "%2e%2e", "a:b", "a:80", "evil.com:443", "...", ".", "-", "_", "*", "$(id)", "{}", "a;b", "１２７.０.０.１", "evil。com", "xn--", "\u202ea", "é",
-		"localhost", "127.0.0.1", "127.1", "0x7f.1", "2130706433", "017700000001", "169.254.169.254", "[::1]", "::1", "metadata.google.internal", strings.Repeat("a", 300), strings.Repeat("a.", 150),
+		"..", "../../evil", "a/../../b", "a/b", "/etc", "a?b", "a#b", "a@b", "@127.0.0.1", "evil.com/", "evil.com#",
+		"evil.com?", "evil.com\\", "a\\b", "a b", " a", "a\n", "a\r\nHost: evil",
+		"a\x00b", "a\tb", "a%2fb", "a%00b", "%2e%2e", "a:b", "a:80", "evil.com:443", "...", ".", "-", "_", "*", "$(id)",
+		"{}", "a;b", "１２７.０.０.１", "evil。com", "xn--", "\u202ea", "é",
+		"localhost", "127.0.0.1", "127.1", "0x7f.1", "2130706433", "017700000001", "169.254.169.254", "[::1]", "::1",
+		"metadata.google.internal", strings.Repeat("a", 300), strings.Repeat("a.", 150),
 	}
 	for _, host := range []string{
-		"127.0.0.1", "169.254.169.254", "127.1", "0x7f.1", "2130706433", "017700000001", "localhost", "LOCALHOST.", "a.localhost", "[::1]", "[::ffff:7f00:1]", "[::ffff:0:7f00:1]", "[fe80::1%25eth0]",
-		"10.0.0.1", "metadata.google.internal", "１２７.0.0.1", "127。0。0。1", "evil.com@127.0.0.1", "user:pass@evil.com", "evil.com#", "evil.com/#a", "evil.com\\@127.0.0.1", "evil.com\n", "a b", "..", "", "intranet",
-		"evil.com:0", "evil.com:99999", strings.Repeat("a", 300) + ".com", "evil.com?", "evil.com/?", "evil.com/a?b=c", "evil.com/../../x", "evil.com/a", "127.0.0.1:8080/",
+		"127.0.0.1", "169.254.169.254", "127.1", "0x7f.1", "2130706433", "017700000001", "localhost", "LOCALHOST.",
+		"a.localhost", "[::1]", "[::ffff:7f00:1]", "[::ffff:0:7f00:1]", "[fe80::1%25eth0]",
+		"10.0.0.1", "metadata.google.internal", "１２７.0.0.1", "127。0。0。1", "evil.com@127.0.0.1", "user:pass@evil.com",
+		"evil.com#", "evil.com/#a", "evil.com\\@127.0.0.1", "evil.com\n", "a b", "..", "", "intranet",
+		"evil.com:0", "evil.com:99999", strings.Repeat("a", 300) + ".com", "evil.com?", "evil.com/?", "evil.com/a?b=c",
+		"evil.com/../../x", "evil.com/a", "127.0.0.1:8080/",
 	} {
 		out = append(out, "https://"+host, "http://"+host)
 	}
-	return append(out, "ftp://evil.com", "file:///etc/passwd", "//evil.com", "javascript:alert(1)", "https:evil.com", "https:/evil.com", "gopher://127.0.0.1:6379/_x", " https://evil.com", "\thttps://evil.com")
+	return append(out, "ftp://evil.com", "file:///etc/passwd", "//evil.com", "javascript:alert(1)", "https:evil.com",
+		"https:/evil.com", "gopher://127.0.0.1:6379/_x", " https://evil.com", "\thttps://evil.com")
 }
 
 // Either a value is refused when it is saved, and the field is named; or whatever is sent goes where the policy allows,
@@ -61,7 +68,8 @@ func TestS12NoParameterLeadsInside(t *testing.T) {
 				for _, v := range hostile() {
 					raw, err := json.Marshal(v)
 					require.NoError(t, err)
-					full, problems := saved(t, p, change(t, string(examples[entry.System.Name].Parameters), f.Name, string(raw)))
+					full, problems := saved(t, p, change(t, string(examples[entry.System.Name].Parameters), f.Name,
+						string(raw)))
 					if len(problems) > 0 {
 						require.Contains(t, problems, "parameters."+f.Name, "%s of %q: the field is named", f.Name, v)
 						refused++
@@ -75,14 +83,18 @@ func TestS12NoParameterLeadsInside(t *testing.T) {
 							require.True(t, under(u.Hostname(), of), "%s of %q leads to %s", f.Name, v, u.Host)
 						}
 						if f.Name == "instance" && !strings.Contains(v, "://") {
-							require.True(t, under(u.Hostname(), []string{".service-now.com"}), "%q leads to %s", v, u.Host)
+							require.True(t, under(u.Hostname(), []string{".service-now.com"}), "%q leads to %s", v,
+								u.Host)
 						}
 						if q.Grant == nil && entry.System.Name == "sentinel" && strings.Contains(q.URL, "oauth2") {
-							require.True(t, under(u.Hostname(), []string{"login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"}))
+							require.True(t, under(u.Hostname(),
+								[]string{"login.microsoftonline.com", "login.microsoftonline.us",
+									"login.partner.microsoftonline.cn"}))
 						}
 						for name, values := range q.Header {
 							for _, value := range values {
-								require.True(t, httpguts.ValidHeaderFieldValue(value), "%s of %q: header %s", f.Name, v, name)
+								require.True(t, httpguts.ValidHeaderFieldValue(value), "%s of %q: header %s", f.Name, v,
+									name)
 							}
 						}
 					}
@@ -132,8 +144,10 @@ func requests(t *testing.T, d destination.Destination, full json.RawMessage) []d
 	require.NoError(t, err)
 	at := time.Unix(1677628800, 0)
 	var out []destination.Request
-	for _, n := range notification.Samples(system.Class, notification.Platform{Name: "Tocsin"}, "42", "Acme", "test", at) {
-		rs, err := d.Encode(destination.Target{Parameters: opened, Delivery: "d", Now: at}, []notification.Notification{n})
+	for _, n := range notification.Samples(system.Class, notification.Platform{Name: "Tocsin"}, "42", "Acme", "test",
+		at) {
+		rs, err := d.Encode(destination.Target{Parameters: opened, Delivery: "d", Now: at},
+			[]notification.Notification{n})
 		var waits *destination.NotReady
 		if errors.As(err, &waits) {
 			continue

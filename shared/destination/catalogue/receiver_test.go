@@ -18,8 +18,8 @@ import (
 	"tocsin/shared/notification"
 )
 
-// TestS3AKeptSecretGoesToNoOtherReceiver changes each parameter that is no secret, of every system, and looks at where the
-// requests and the questions for credentials go, and how that host's certificate is looked at.
+// TestS3AKeptSecretGoesToNoOtherReceiver changes each parameter that is no secret, of every system, and looks at where
+// the requests and the questions for credentials go, and how that host's certificate is looked at.
 func TestS3AKeptSecretGoesToNoOtherReceiver(t *testing.T) {
 	own := s3.Static{Of: s3.Account{ID: "123456789012"}, With: s3.Keys{ID: "AKIAOWN", Secret: "own"}}
 	c := catalogue.Default(s3.New(s3.Platform{Identity: own}))
@@ -46,7 +46,8 @@ func TestS3AKeptSecretGoesToNoOtherReceiver(t *testing.T) {
 					continue
 				}
 				for _, value := range changes(t, system.Parameters, present, f, example.Changes) {
-					for how, patch := range map[string]json.RawMessage{"left out": change(t, `{}`, f.Name, value), "masked": change(t, masked(t, system.Parameters, present), f.Name, value)} {
+					for how, patch := range map[string]json.RawMessage{"left out": change(t, `{}`, f.Name, value),
+						"masked": change(t, masked(t, system.Parameters, present), f.Name, value)} {
 						merged, err := system.Parameters.Merge(present, patch)
 						require.NoError(t, err)
 						refused := system.Parameters.Misdirected(present, patch, merged)
@@ -55,7 +56,8 @@ func TestS3AKeptSecretGoesToNoOtherReceiver(t *testing.T) {
 							require.Empty(t, refused)
 							continue
 						}
-						require.Equal(t, moved || slices.Contains(example.AskedAgain, f.Name), len(refused) > 0, "%s of %s to %s, the secrets %s: %v", f.Name, name, value, how, refused)
+						require.Equal(t, moved || slices.Contains(example.AskedAgain, f.Name), len(refused) > 0,
+							"%s of %s to %s, the secrets %s: %v", f.Name, name, value, how, refused)
 					}
 					// With every secret entered again the change is fine.
 					patch := change(t, string(secretsOf(t, system.Parameters, present)), f.Name, value)
@@ -96,7 +98,8 @@ func change(t *testing.T, of, name, value string) json.RawMessage {
 }
 
 // changes are other values of a parameter, as JSON.
-func changes(t *testing.T, p destination.Parameters, present json.RawMessage, f destination.Field, others map[string][]string) []string {
+func changes(t *testing.T, p destination.Parameters, present json.RawMessage, f destination.Field,
+	others map[string][]string) []string {
 	var schema struct {
 		Properties map[string]struct {
 			Type string
@@ -117,8 +120,11 @@ func changes(t *testing.T, p destination.Parameters, present json.RawMessage, f 
 		u, err := url.Parse(now[f.Name].(string))
 		require.NoError(t, err)
 		for _, other := range []url.URL{
-			{Scheme: "http", Host: u.Host, Path: u.Path}, {Scheme: u.Scheme, Host: "evil.example.com", Path: u.Path}, {Scheme: u.Scheme, Host: u.Hostname() + ":444", Path: u.Path},
-			{Scheme: u.Scheme, Host: u.Hostname() + ".evil.example.com", Path: u.Path}, {Scheme: u.Scheme, Host: u.Host, Path: "/other"}, {Scheme: u.Scheme, Host: strings.ToUpper(u.Host), Path: u.Path},
+			{Scheme: "http", Host: u.Host, Path: u.Path}, {Scheme: u.Scheme, Host: "evil.example.com", Path: u.Path},
+			{Scheme: u.Scheme, Host: u.Hostname() + ":444", Path: u.Path},
+			{Scheme: u.Scheme, Host: u.Hostname() + ".evil.example.com", Path: u.Path},
+			{Scheme: u.Scheme, Host: u.Host, Path: "/other"},
+			{Scheme: u.Scheme, Host: strings.ToUpper(u.Host), Path: u.Path},
 		} {
 			add(other.String())
 		}
@@ -157,10 +163,13 @@ func target(t *testing.T, d destination.Destination, full json.RawMessage) []str
 		if port == "" && u.Scheme == "https" {
 			port = "443"
 		}
-		out = append(out, fmt.Sprint(u.Scheme, " ", strings.ToLower(u.Hostname()), " ", port, " ", r.Transport.CA, " ", r.Transport.SkipVerify))
+		out = append(out, fmt.Sprint(u.Scheme, " ", strings.ToLower(u.Hostname()), " ", port, " ", r.Transport.CA, " ",
+			r.Transport.SkipVerify))
 	}
-	for _, n := range notification.Samples(system.Class, notification.Platform{Name: "Tocsin"}, "42", "Acme", "test", at) {
-		rs, err := d.Encode(destination.Target{Parameters: opened, Delivery: "d", Now: at, Test: true}, []notification.Notification{n})
+	for _, n := range notification.Samples(system.Class, notification.Platform{Name: "Tocsin"}, "42", "Acme", "test",
+		at) {
+		rs, err := d.Encode(destination.Target{Parameters: opened, Delivery: "d", Now: at, Test: true},
+			[]notification.Notification{n})
 		if _, waits := err.(*destination.NotReady); waits {
 			continue
 		}

@@ -10,7 +10,8 @@ import (
 	"tocsin/shared/destination/telegram"
 )
 
-// P10: the form says of a system without a set-up page that it needs no steps at its own side. That is true of mail alone.
+// P10: the form says of a system without a set-up page that it needs no steps at its own side. That is true of mail
+// alone.
 func TestP10EverySystemThatNeedsStepsHasThem(t *testing.T) {
 	for _, e := range catalogue.Default().All() {
 		steps := e.System.Steps("42")

@@ -15,7 +15,8 @@ import (
 	"tocsin/shared/notification"
 )
 
-const page = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Log in - Acme &amp; Co</title></head><body><form></form></body></html>"
+const page = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Log in - Acme &amp; " +
+	"Co</title></head><body><form></form></body></html>"
 
 var (
 	asHTML = map[string]string{"Content-Type": "text/html; charset=utf-8"}
@@ -27,19 +28,23 @@ var everywhere = []destinationtest.Answer{
 	{Name: "sign-in page", Status: 200, Fields: asHTML, Body: page},
 	{Name: "sign-in page as 201", Status: 201, Fields: asHTML, Body: page},
 	{Name: "sign-in page as 202", Status: 202, Fields: asHTML, Body: page},
-	{Name: "page that says it is text", Status: 200, Fields: map[string]string{"Content-Type": "text/plain"}, Body: page},
+	{Name: "page that says it is text", Status: 200, Fields: map[string]string{"Content-Type": "text/plain"},
+		Body: page},
 	{Name: "page of no type", Status: 200, Body: "\ufeff  <html><body>hello"},
 	{Name: "empty", Status: 200},
 	{Name: "empty object", Status: 200, Fields: asJSON, Body: "{}"},
 	{Name: "broken JSON", Status: 200, Fields: asJSON, Body: `{"id":`},
-	{Name: "an error in a success", Status: 200, Fields: asJSON, Body: `{"error":{"code":"Nope","message":"no such thing"},"errors":[{"code":"e","message":"no"}],"status":"failure"}`},
+	{Name: "an error in a success", Status: 200, Fields: asJSON,
+		Body: `{"error":{"code":"Nope","message":"no such thing"},"errors":[{"code":"e","message":"no"}],"status":"failure"}`},
 	{Name: "nothing", Status: 201},
 	{Name: "nothing", Status: 202},
 	{Name: "nothing", Status: 204},
 	{Name: "nothing", Status: 205},
 	{Name: "several", Status: 207, Fields: asJSON, Body: "{}"},
-	{Name: "to a sign-in page", Status: 302, Fields: map[string]string{"Location": "https://sso.example.com/saml/login?RelayState=hunter2"}},
-	{Name: "to another host", Status: 301, Fields: map[string]string{"Location": "https://www.example.com/x?token=hunter2"}},
+	{Name: "to a sign-in page", Status: 302,
+		Fields: map[string]string{"Location": "https://sso.example.com/saml/login?RelayState=hunter2"}},
+	{Name: "to another host", Status: 301,
+		Fields: map[string]string{"Location": "https://www.example.com/x?token=hunter2"}},
 	{Name: "moved", Status: 307, Fields: map[string]string{"Location": "/elsewhere"}},
 	{Status: 303},
 	{Status: 304},
@@ -89,8 +94,8 @@ func verdict(v destination.Verdict) string {
 	return line
 }
 
-// H18, H19: what each system's answers mean, written down to be read. A 2xx is a success only in the form that the system
-// documents; for receivers of the customer's own (webhook, Fluentd, Logstash) any 2xx is.
+// H18, H19: what each system's answers mean, written down to be read. A 2xx is a success only in the form that the
+// system documents; for receivers of the customer's own (webhook, Fluentd, Logstash) any 2xx is.
 func TestH18EveryAnswerOfEverySystem(t *testing.T) {
 	examples, folders := destinationtest.Examples(t)
 	for _, e := range catalogue.Default().All() {
@@ -102,7 +107,8 @@ func TestH18EveryAnswerOfEverySystem(t *testing.T) {
 			d, _ := catalogue.Default().Destination(name)
 			var b strings.Builder
 			say := func(a destinationtest.Answer) destination.Verdict {
-				r := destination.Response{Status: a.Status, Header: a.Header(), Body: []byte(a.Body), At: destinationtest.Now}
+				r := destination.Response{Status: a.Status, Header: a.Header(), Body: []byte(a.Body),
+					At: destinationtest.Now}
 				v := d.Judge(r)
 				label := a.Name
 				if label == "" && a.Body != "" {
@@ -119,7 +125,8 @@ func TestH18EveryAnswerOfEverySystem(t *testing.T) {
 				}
 				return v
 			}
-			require.NotEmpty(t, examples[name].Successes, "testdata/example.json: what its documentation shows of a success")
+			require.NotEmpty(t, examples[name].Successes,
+				"testdata/example.json: what its documentation shows of a success")
 			for _, a := range examples[name].Successes {
 				require.True(t, say(a).Delivered, a.Body)
 			}

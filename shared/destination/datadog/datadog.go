@@ -25,9 +25,12 @@ const (
 
 // intakes by region. Datadog, "Log Collection", supported endpoints.
 var intakes = map[string]string{
-	"US1": "https://http-intake.logs.datadoghq.com/api/v2/logs", "US3": "https://http-intake.logs.us3.datadoghq.com/api/v2/logs",
-	"US5": "https://http-intake.logs.us5.datadoghq.com/api/v2/logs", "EU": "https://http-intake.logs.datadoghq.eu/api/v2/logs",
-	"AP1": "https://http-intake.logs.ap1.datadoghq.com/api/v2/logs", "AP2": "https://http-intake.logs.ap2.datadoghq.com/api/v2/logs",
+	"US1":     "https://http-intake.logs.datadoghq.com/api/v2/logs",
+	"US3":     "https://http-intake.logs.us3.datadoghq.com/api/v2/logs",
+	"US5":     "https://http-intake.logs.us5.datadoghq.com/api/v2/logs",
+	"EU":      "https://http-intake.logs.datadoghq.eu/api/v2/logs",
+	"AP1":     "https://http-intake.logs.ap1.datadoghq.com/api/v2/logs",
+	"AP2":     "https://http-intake.logs.ap2.datadoghq.com/api/v2/logs",
 	"US1-FED": "https://http-intake.logs.ddog-gov.com/api/v2/logs",
 }
 
@@ -47,8 +50,9 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "data_dog", Title: "Datadog", Group: destination.Logs, Class: notification.Advanced,
-		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
-		Batch: destination.Batch{Count: maxEvents, Bytes: batchLimit},
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](),
+		Folder: destination.ReadFolder(files),
+		Batch:  destination.Batch{Count: maxEvents, Bytes: batchLimit},
 	}}
 }
 
@@ -81,8 +85,10 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	var out []destination.Request
 	for part := range destination.Chunks(logs, destination.Batch{Count: maxEvents, Bytes: requestLimit}) {
 		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: intakes[p.Region], Body: destination.Gzip(destination.JoinArray(part)), Holds: len(part),
-			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}, "Dd-Api-Key": {p.Key}}, Spare: destination.Compressed{},
+			Method: http.MethodPost, URL: intakes[p.Region], Body: destination.Gzip(destination.JoinArray(part)),
+			Holds: len(part),
+			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"},
+				"Dd-Api-Key": {p.Key}}, Spare: destination.Compressed{},
 		})
 	}
 	return out, nil
@@ -92,8 +98,10 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 func entry(n notification.Notification, now time.Time) ([]byte, error) {
 	envelope := destination.Members(n.Envelope())
 	l := log{
-		Source: strings.ReplaceAll(strings.ToLower(n.Platform.Name), " ", "_") + "_cloud", Tags: tags(n), Host: n.Platform.Name,
-		Service: n.Platform.Name + " API Security", Status: statuses[n.Severity()], Timestamp: timestamp(n.Event.Time, now).UnixMilli(),
+		Source: strings.ReplaceAll(strings.ToLower(n.Platform.Name), " ", "_") + "_cloud", Tags: tags(n),
+		Host:    n.Platform.Name,
+		Service: n.Platform.Name + " API Security", Status: statuses[n.Severity()],
+		Timestamp: timestamp(n.Event.Time, now).UnixMilli(),
 		EventTime: n.At(), Message: n.Summary(),
 	}
 	_ = json.Unmarshal(envelope[0].Value, &l.Summary) // the envelope's first member is its summary
@@ -101,7 +109,8 @@ func entry(n notification.Notification, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return destination.FitJSON(destination.JoinObject(append(destination.Members(head), envelope[1:]...)), logLimit), nil
+	return destination.FitJSON(destination.JoinObject(append(destination.Members(head), envelope[1:]...)), logLimit),
+		nil
 }
 
 // timestamp is the event's, or now when Datadog would drop the log for its age: a dead delivery that is sent again
@@ -114,11 +123,13 @@ func timestamp(at, now time.Time) time.Time {
 }
 
 var statuses = map[notification.Severity]string{
-	notification.Critical: "critical", notification.High: "error", notification.Medium: "warn", notification.Low: "notice", notification.Info: "info",
+	notification.Critical: "critical", notification.High: "error", notification.Medium: "warn",
+	notification.Low: "notice", notification.Info: "info",
 }
 
 // found are the tags of what was detected (facts, 2.10: `vuln_detected`); the other kinds' names say what happened.
-var found = map[event.Kind]string{event.Vuln: "vuln_detected", event.SecurityIssue: "security_issue_detected", event.NewHits: "hit_detected"}
+var found = map[event.Kind]string{event.Vuln: "vuln_detected", event.SecurityIssue: "security_issue_detected",
+	event.NewHits: "hit_detected"}
 
 func tags(n notification.Notification) string {
 	tag, ok := found[n.Event.Kind]
@@ -135,7 +146,8 @@ func tags(n notification.Notification) string {
 var reasons = map[int]string{
 	400: "Datadog could not read the logs",
 	401: "Datadog does not accept the API key: check it, and the region",
-	403: "Datadog does not know the API key in this region: check both, and that it is an API key and no application key",
+	403: "Datadog does not know the API key in this region: check both, and that it is an API key and no application " +
+		"key",
 	404: "Datadog knows no such address: check the region",
 	408: "Datadog waited too long for the request",
 	413: "Datadog found the request too large",
@@ -144,12 +156,13 @@ var reasons = map[int]string{
 	503: "Datadog is down or overloaded",
 }
 
-// Judge takes 202 for a success, and adds Datadog's own words to a failure. Datadog, Logs API, "Send logs": "202 Request
-// accepted for processing (always 202 empty JSON)". Version 1 of the intake answered 200 with the same.
+// Judge takes 202 for a success, and adds Datadog's own words to a failure. Datadog, Logs API, "Send logs": "202
+// Request accepted for processing (always 202 empty JSON)". Version 1 of the intake answered 200 with the same.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
 		body := strings.TrimSpace(string(r.Body))
-		if r.Status == http.StatusAccepted && body == "" && !r.Broken || (r.Status == http.StatusAccepted || r.Status == http.StatusOK) && body == "{}" {
+		if r.Status == http.StatusAccepted && body == "" && !r.Broken ||
+			(r.Status == http.StatusAccepted || r.Status == http.StatusOK) && body == "{}" {
 			return destination.Delivered()
 		}
 		return destination.Unproven(r, "Datadog answers 202 with an empty JSON object")

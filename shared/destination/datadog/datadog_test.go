@@ -19,7 +19,8 @@ import (
 const key = "0123456789abcdef0123456789abcdef"
 
 func suite(more string) destinationtest.Case {
-	return destinationtest.Case{Destination: datadog.New(), Parameters: `{"token":"` + key + `"` + more + `}`, Check: check, Secrets: []string{key}}
+	return destinationtest.Case{Destination: datadog.New(), Parameters: `{"token":"` + key + `"` + more + `}`,
+		Check: check, Secrets: []string{key}}
 }
 
 // log has the attributes that Datadog documents and the members of the envelope; scripts/independent/datadog decodes
@@ -99,7 +100,8 @@ func TestALogThatIsTooOldIsFiledUnderNowAndKeepsItsTime(t *testing.T) {
 func TestARetrySplitsAsTheAttemptBefore(t *testing.T) {
 	var ns []notification.Notification
 	for range 100 {
-		ns = append(ns, of(event.NewHits, destinationtest.Now, `{"hit":{"type":"sqli","payloads":["`+strings.Repeat("x", 130_000)+`"]}}`))
+		ns = append(ns, of(event.NewHits, destinationtest.Now, `{"hit":{"type":"sqli","payloads":["`+
+			strings.Repeat("x", 130_000)+`"]}}`))
 	}
 	c := suite("")
 	at := func(now time.Time) (counts []int) {
@@ -115,7 +117,9 @@ func TestARetrySplitsAsTheAttemptBefore(t *testing.T) {
 }
 
 func TestALogOverTheLimitIsCutVisibly(t *testing.T) {
-	r := destinationtest.Encode(t, suite(""), of(event.NewHits, destinationtest.Now, `{"hit":{"type":"sqli","path":"/orders","payloads":["`+strings.Repeat("x", 3_000_000)+`"]}}`))[0]
+	r := destinationtest.Encode(t, suite(""),
+		of(event.NewHits, destinationtest.Now, `{"hit":{"type":"sqli","path":"/orders","payloads":["`+
+			strings.Repeat("x", 3_000_000)+`"]}}`))[0]
 	check(t, r)
 	hit := decode(t, r)[0].Details["hit"].(map[string]any)
 	require.Equal(t, "/orders", hit["path"])
@@ -125,15 +129,18 @@ func TestALogOverTheLimitIsCutVisibly(t *testing.T) {
 }
 
 func TestTheRiskOfAFindingSetsTheStatus(t *testing.T) {
-	for risk, want := range map[string]string{"Critical": "critical", "High": "error", "Medium": "warn", "Low": "notice", "Info": "info"} {
-		r := destinationtest.Encode(t, suite(""), of(event.SecurityIssue, destinationtest.Now, `{"security_issue":{"risk":"`+risk+`"}}`))[0]
+	for risk, want := range map[string]string{"Critical": "critical", "High": "error", "Medium": "warn",
+		"Low": "notice", "Info": "info"} {
+		r := destinationtest.Encode(t, suite(""),
+			of(event.SecurityIssue, destinationtest.Now, `{"security_issue":{"risk":"`+risk+`"}}`))[0]
 		require.Equal(t, want, decode(t, r)[0].Status)
 	}
 }
 
 func TestTheRegionChoosesTheIntake(t *testing.T) {
 	n := of(event.NewHits, destinationtest.Now, `{"hit":{"type":"sqli"}}`)
-	require.Equal(t, "https://http-intake.logs.datadoghq.com/api/v2/logs", destinationtest.Encode(t, suite(""), n)[0].URL)
+	require.Equal(t, "https://http-intake.logs.datadoghq.com/api/v2/logs",
+		destinationtest.Encode(t, suite(""), n)[0].URL)
 	for region, host := range map[string]string{
 		"US1": "datadoghq.com", "US3": "us3.datadoghq.com", "US5": "us5.datadoghq.com", "EU": "datadoghq.eu",
 		"AP1": "ap1.datadoghq.com", "AP2": "ap2.datadoghq.com", "US1-FED": "ddog-gov.com",
@@ -142,7 +149,8 @@ func TestTheRegionChoosesTheIntake(t *testing.T) {
 		require.Equal(t, "https://http-intake.logs."+host+"/api/v2/logs", r.URL)
 	}
 	for parameters, says := range map[string]string{
-		`{"token":"` + key + `","region":"us1"}`:             "parameters.region: must be one of [US1 US3 US5 EU AP1 AP2 US1-FED]",
+		`{"token":"` + key +
+			`","region":"us1"}`: "parameters.region: must be one of [US1 US3 US5 EU AP1 AP2 US1-FED]",
 		`{"token":"short"}`:                                  "parameters.token: must have at least 32 characters",
 		`{"token":"` + key + `012345678"}`:                   "parameters.token: must have at most 40 characters",
 		`{"token":"0123456789abcdef0123456789abcde\\u0000"}`: "parameters.token: has the wrong form",
@@ -160,8 +168,10 @@ func TestAnswers(t *testing.T) {
 		body   string
 		says   string
 	}{
-		{403, `{"errors":[{"status":"403","title":"Forbidden","detail":"API key is invalid"}]}`, "no application key (it says: Forbidden; API key is invalid)"},
-		{400, `{"errors":["Payload is not a json array"]}`, "could not read the logs (it says: Payload is not a json array)"},
+		{403, `{"errors":[{"status":"403","title":"Forbidden","detail":"API key is invalid"}]}`,
+			"no application key (it says: Forbidden; API key is invalid)"},
+		{400, `{"errors":["Payload is not a json array"]}`,
+			"could not read the logs (it says: Payload is not a json array)"},
 		{413, `{"errors":[]}`, "too large"},
 		{429, ``, "throttles"},
 		{408, ``, "waited too long"},

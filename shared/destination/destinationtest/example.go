@@ -19,8 +19,8 @@ type Example struct {
 	Parameters json.RawMessage `json:"parameters"`
 	// Changes are other values of its parameters that are texts without a rule of their own, by name.
 	Changes map[string][]string `json:"changes"`
-	// AskedAgain are parameters that decide who receives the secrets in a way that the address does not show: Microsoft's token
-	// endpoint is one host for all of its customers.
+	// AskedAgain are parameters that decide who receives the secrets in a way that the address does not show:
+	// Microsoft's token endpoint is one host for all of its customers.
 	AskedAgain []string `json:"asked_again"`
 	// Hosts are the domains that its requests go to, where no customer may choose another.
 	Hosts []string `json:"hosts"`

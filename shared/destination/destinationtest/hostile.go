@@ -24,22 +24,31 @@ import (
 // Hostile are texts that have broken senders before.
 func Hostile() []string {
 	return []string{
-		"", " ", "\x00\x01\x1b[31m", "line\nbreak\r\nand\ttab", `"quotes" and \backslashes\`, "</script><script>alert(1)</script>", "<!channel> <@U1> *b* _i_ ~s~ `c`",
-		"& &amp; < >", "{{.Secret}} ${jndi:ldap://x} %s %d", "\xff\xfe not UTF-8", "שלום مرحبا \u202e rtl", "日本語 🚨🚨 👩‍👩‍👧‍👦", "\u2028\u2029",
+		"", " ", "\x00\x01\x1b[31m", "line\nbreak\r\nand\ttab", `"quotes" and \backslashes\`,
+		"</script><script>alert(1)</script>", "<!channel> <@U1> *b* _i_ ~s~ `c`",
+		"& &amp; < >", "{{.Secret}} ${jndi:ldap://x} %s %d", "\xff\xfe not UTF-8", "שלום مرحبا \u202e rtl",
+		"日本語 🚨🚨 👩‍👩‍👧‍👦", "\u2028\u2029",
 		strings.Repeat("x", 100<<10), strings.Repeat("<", 5000), strings.Repeat("🚨", 5000), "To: a@b.c\r\nBcc: d@e.f",
-		"a\nThreat: Low\n\nMore details: https://evil.example/", "1*2*3 `x` http://evil.test [a](https://evil.example) {code}[b|http://c]!d!{noformat} h1. @here :smile:",
-		"abc\u202etxt.exe \u2066x\u2069\u200f\u061c", "\ufeff\u200b\u00ad\u2060\U000e0041\ufff9", "\u0085\u000b\u000c\u009b", "[code]<b>x</b>[/code]",
-		"javascript:alert(1)", " JAVASCRIPT:alert(1)", "//evil.example", "/api/1", "data:text/html,x", "http:evil", "https://user@evil.example/", "https://ok.example/\u202egpj",
-		strings.Repeat(`"\`, 9000), strings.Repeat("'", 9000), strings.Repeat("é", 9000), "\u0301\u0301", "\ufdd0\uffff\U0001fffe",
+		"a\nThreat: Low\n\nMore details: https://evil.example/",
+		"1*2*3 `x` http://evil.test [a](https://evil.example) {code}[b|http://c]!d!{noformat} h1. @here :smile:",
+		"abc\u202etxt.exe \u2066x\u2069\u200f\u061c", "\ufeff\u200b\u00ad\u2060\U000e0041\ufff9",
+		"\u0085\u000b\u000c\u009b", "[code]<b>x</b>[/code]",
+		"javascript:alert(1)", " JAVASCRIPT:alert(1)", "//evil.example", "/api/1", "data:text/html,x", "http:evil",
+		"https://user@evil.example/", "https://ok.example/\u202egpj",
+		strings.Repeat(`"\`, 9000), strings.Repeat("'", 9000), strings.Repeat("é", 9000), "\u0301\u0301",
+		"\ufdd0\uffff\U0001fffe",
 	}
 }
 
 // HostileJSON are values that JSON parsers have broken on before. Each is valid JSON to Go's.
 func HostileJSON() []string {
 	return []string{
-		`"\ud800"`, `"a\udfffb"`, `{"\udc00\ud800":1}`, `"\u0000"`, `"\uffff\ufffe"`, "\"\xff\xc0\xaf\"", `{"a":1,"a":2,"\u0061":3}`, `1e400`, `-1E+99999`, `1e-400`,
-		strings.Repeat("9", 60), `0.` + strings.Repeat("3", 60), `-0`, `18446744073709551615`, strings.Repeat("[", 200) + strings.Repeat("]", 200),
-		strings.Repeat(`{"a":`, 200) + `"\ud800"` + strings.Repeat("}", 200), "[\n1,\r\n2]", "\"\u2028\u2029\u0085\"", `{"headers":{"a":"\ud800"},"cloud":1,"\u0063loud":2}`, `{"":{"":[]}}`,
+		`"\ud800"`, `"a\udfffb"`, `{"\udc00\ud800":1}`, `"\u0000"`, `"\uffff\ufffe"`, "\"\xff\xc0\xaf\"",
+		`{"a":1,"a":2,"\u0061":3}`, `1e400`, `-1E+99999`, `1e-400`,
+		strings.Repeat("9", 60), `0.` + strings.Repeat("3", 60), `-0`, `18446744073709551615`,
+		strings.Repeat("[", 200) + strings.Repeat("]", 200),
+		strings.Repeat(`{"a":`, 200) + `"\ud800"` + strings.Repeat("}", 200), "[\n1,\r\n2]", "\"\u2028\u2029\u0085\"",
+		`{"headers":{"a":"\ud800"},"cloud":1,"\u0063loud":2}`, `{"":{"":[]}}`,
 	}
 }
 
@@ -78,9 +87,10 @@ func hostile(s, value string) []notification.Notification {
 			continue // a few places are enough for what takes long
 		}
 		data = strings.ReplaceAll(strings.ReplaceAll(data, "§", string(q)), "¤", value)
-		out = append(out, notification.Notification{Platform: Platform, Test: k == event.Vuln && len(s)%2 == 1, Event: event.Event{
-			ID: "evt", Tenant: "42", ClientName: client, Kind: k, Time: Now, Data: json.RawMessage(data),
-		}})
+		out = append(out, notification.Notification{Platform: Platform, Test: k == event.Vuln && len(s)%2 == 1,
+			Event: event.Event{
+				ID: "evt", Tenant: "42", ClientName: client, Kind: k, Time: Now, Data: json.RawMessage(data),
+			}})
 	}
 	return out
 }
@@ -143,7 +153,8 @@ func (c Case) check(t *testing.T, r destination.Request) {
 var machine = map[string]bool{"details": true, "RawData": true, "RequestId": true, "RemoteAddr": true, "Url": true}
 
 // links are the members that a system opens.
-var links = map[string]bool{"url": true, "href": true, "client_url": true, "vuln_link": true, "security_issue_link": true, "integration_link": true}
+var links = map[string]bool{"url": true, "href": true, "client_url": true, "vuln_link": true,
+	"security_issue_link": true, "integration_link": true}
 
 func walk(t *testing.T, name string, v any) {
 	t.Helper()
@@ -189,14 +200,15 @@ func people(t *testing.T, s string, lines bool) {
 	for _, r := range s {
 		switch {
 		case r >= ' ' && r <= '~', lines && (r == '\n' || r == '\t'), r == 0x200c, r == 0x200d:
-		case unicode.Is(unicode.Bidi_Control, r), unicode.Is(unicode.Cf, r), unicode.IsControl(r), r == 0x2028, r == 0x2029:
+		case unicode.Is(unicode.Bidi_Control, r), unicode.Is(unicode.Cf, r), unicode.IsControl(r), r == 0x2028,
+			r == 0x2029:
 			t.Fatalf("%U turns, hides or parts what a reader sees: %.300q", r, s)
 		}
 	}
 }
 
-// Strict reads JSON values, one after another, with a parser that is not ours and holds to RFC 8259 and 7493: it refuses
-// a name that stands twice, what is no UTF-8, and half a surrogate.
+// Strict reads JSON values, one after another, with a parser that is not ours and holds to RFC 8259 and 7493: it
+// refuses a name that stands twice, what is no UTF-8, and half a surrogate.
 func Strict(t testing.TB, body []byte) {
 	t.Helper()
 	dec := jsontext.NewDecoder(bytes.NewReader(body))

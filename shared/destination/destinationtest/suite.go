@@ -27,14 +27,16 @@ import (
 
 var (
 	update = flag.Bool("update", false, "write the golden files anew")
-	keep   = flag.String("keep", "", "write the body of every request of the suite to this folder, for decoders that are not written in Go")
+	keep   = flag.String("keep", "",
+		"write the body of every request of the suite to this folder, for decoders that are not written in Go")
 )
 
 // Now is the time of every attempt of the suite.
 var Now = time.Unix(1677628800, 0).UTC()
 
 // Platform is the sender of the suite.
-var Platform = notification.Platform{Name: "Platform", Console: "https://console.example.com", Pages: "https://console.example.com", Cloud: "EU"}
+var Platform = notification.Platform{Name: "Platform", Console: "https://console.example.com",
+	Pages: "https://console.example.com", Cloud: "EU"}
 
 // Case is a system under test.
 type Case struct {
@@ -89,7 +91,8 @@ func Open(t testing.TB, c Case) any {
 // Encode writes notifications as the system's requests.
 func Encode(t testing.TB, c Case, ns ...notification.Notification) []destination.Request {
 	t.Helper()
-	rs, err := c.Destination.Encode(destination.Target{Parameters: Open(t, c), Delivery: "01GTD8R400000000000000TEST", Now: Now}, ns)
+	rs, err := c.Destination.Encode(destination.Target{Parameters: Open(t, c), Delivery: "01GTD8R400000000000000TEST",
+		Now: Now}, ns)
 	require.NoError(t, err)
 	for _, r := range rs {
 		keepBody(t, r.Body)
@@ -206,8 +209,8 @@ func golden(t *testing.T, c Case) {
 	}
 }
 
-// late compares the requests of one late notification with a file, and sees that those of all kinds say it under the same
-// names as ever.
+// late compares the requests of one late notification with a file, and sees that those of all kinds say it under the
+// same names as ever.
 func late(t *testing.T, c Case) {
 	all := Notifications(c.Destination.System())
 	marked := regexp.MustCompile(`sent late|"late": true|X-Amz-Meta-Late: true`)
@@ -266,7 +269,8 @@ func dump(rs []destination.Request) []byte {
 			b.WriteString("\n-- next request --\n")
 		}
 		if m := r.Mail; m != nil {
-			fmt.Fprintf(&b, "To: %s\nSubject: %s\nID: %s\n\n%s\n-- html --\n%s\n", m.To, m.Subject, m.ID, m.Text, m.HTML)
+			fmt.Fprintf(&b, "To: %s\nSubject: %s\nID: %s\n\n%s\n-- html --\n%s\n", m.To, m.Subject, m.ID, m.Text,
+				m.HTML)
 			continue
 		}
 		if r.Grant != nil {
@@ -336,7 +340,8 @@ func Events() []event.Event {
 	var out []event.Event
 	for _, k := range event.Kinds() {
 		if data, ok := samples[k]; ok {
-			out = append(out, event.Event{ID: "evt-" + string(k), Tenant: "42", ClientName: "Acme", Kind: k, Time: Now, Data: json.RawMessage(data)})
+			out = append(out, event.Event{ID: "evt-" + string(k), Tenant: "42", ClientName: "Acme", Kind: k, Time: Now,
+				Data: json.RawMessage(data)})
 		}
 	}
 	return out

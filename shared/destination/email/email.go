@@ -53,15 +53,18 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "email", Title: "Email report", Group: destination.Messengers, Class: notification.Mail,
-		Events: event.Mailed(), Triggered: event.TriggeredMail(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
+		Events: event.Mailed(), Triggered: event.TriggeredMail(), Parameters: destination.ParametersOf[Parameters](),
+		Folder: destination.ReadFolder(files),
 	}}
 }
 
 // Personal makes the destination of each person's own notifications: mail to the address of the profile (facts, 5.3).
 func Personal() Destination {
 	return Destination{destination.System{
-		Name: PersonalName, Title: "Personal email", Group: destination.Messengers, Class: notification.Mail, Personal: true,
-		Events: event.Mailed(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
+		Name: PersonalName, Title: "Personal email", Group: destination.Messengers, Class: notification.Mail,
+		Personal: true,
+		Events:   event.Mailed(), Parameters: destination.ParametersOf[Parameters](),
+		Folder: destination.ReadFolder(files),
 	}}
 }
 
@@ -133,7 +136,8 @@ func (d Destination) why(t destination.Target, n notification.Notification) stri
 	case d.system.Personal:
 		return "You receive this mail because of the notifications in your profile at " + n.Platform.Name + "."
 	}
-	return "You receive this mail because an administrator of " + n.Client() + " added your address to an integration of " +
+	return "You receive this mail because an administrator of " + n.Client() +
+		" added your address to an integration of " +
 		n.Platform.Name + "."
 }
 
@@ -168,7 +172,8 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		}
 	case said.SlowDown():
 		v.Pace = true
-		v.Reason += ": the platform's mail server asks to wait or to send less at a time; that is no fault of this integration"
+		v.Reason += ": the platform's mail server asks to wait or to send less at a time; that is no fault of this " +
+			"integration"
 	}
 	return v
 }

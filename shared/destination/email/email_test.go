@@ -60,9 +60,11 @@ func TestBadAddresses(t *testing.T) {
 		`{"addresses":["ada@example.com","Eve <e@x.org>"]}`: "parameters.addresses.1: is not an e-mail address",
 		`{"addresses":["a@b.org\r\nBcc: c@d.org"]}`:         "parameters.addresses.0: is not an e-mail address",
 		`{"addresses":["ada@localhost"]}`:                   "parameters.addresses.0: is not an e-mail address",
-		`{"addresses":["ada@x.org","jörg@bücher.example"]}`: "parameters.addresses.1: is not an e-mail address that can be used: mail servers do not take 'ö'",
-		`{"addresses":["ada@xn--a.example"]}`:               "parameters.addresses.0: is not an e-mail address: its domain",
-		`{"addresses":"ada@example.com"}`:                   "parameters.addresses: must be of type array",
+		`{"addresses":["ada@x.org","jörg@bücher.example"]}`: "parameters.addresses.1: is not an e-mail address that " +
+			"can be used: mail servers do not take 'ö'",
+		`{"addresses":["ada@xn--a.example"]}`: "parameters.addresses.0: is not an e-mail address: its " +
+			"domain",
+		`{"addresses":"ada@example.com"}`: "parameters.addresses: must be of type array",
 	} {
 		_, err := email.New().System().Parameters.Complete(json.RawMessage(parameters))
 		require.ErrorContains(t, err, says, parameters)
@@ -78,7 +80,8 @@ func TestH5AnInternationalisedAddressIsTakenAndGetsOneMail(t *testing.T) {
 	require.Equal(t, "ops@xn--bcher-kva.example", rs[0].Mail.To)
 	require.Equal(t, "ada@example.com", rs[1].Mail.To)
 	c.Parameters = `{"addresses":["ada@example.com"]}`
-	require.Equal(t, rs[1].Mail.ID, destinationtest.Encode(t, c, ns[0])[0].Mail.ID, "whoever else is told, a repeat has the same id")
+	require.Equal(t, rs[1].Mail.ID, destinationtest.Encode(t, c, ns[0])[0].Mail.ID,
+		"whoever else is told, a repeat has the same id")
 }
 
 func TestH2ARefusedReceiverIsNoFailureOfTheServiceAndPaceIsNone(t *testing.T) {
@@ -86,19 +89,31 @@ func TestH2ARefusedReceiverIsNoFailureOfTheServiceAndPaceIsNone(t *testing.T) {
 		answer destination.Response
 		want   destination.Verdict
 	}{
-		{destination.Response{Status: 250, Body: []byte("2.0.0 Ok: queued as 4XyZ")}, destination.Verdict{Delivered: true}},
-		{destination.Response{Status: destination.MailNotSent, Body: []byte("not sent to a@x.org: it has unsubscribed")}, destination.Verdict{Delivered: true, Reason: "not sent to a@x.org: it has unsubscribed"}},
-		{destination.Response{Status: 550, Body: []byte("5.7.1 no"), Recipient: true}, destination.Verdict{Apart: true, Permanent: true, Reason: "the mail server answered 550 5.7.1 no: it does not take mails for this address"}},
-		{destination.Response{Status: 450, Body: []byte("4.2.0 Greylisted"), Recipient: true}, destination.Verdict{Apart: true, Reason: "the mail server answered 450 4.2.0 Greylisted: it does not take mails for this address now"}},
-		{destination.Response{Status: 550, Body: []byte("5.7.1 no")}, destination.Verdict{Reason: "the mail server answered 550 5.7.1 no"}},
-		{destination.Response{Status: 535, Body: []byte("5.7.8 who are you")}, destination.Verdict{Reason: "the mail server answered 535 5.7.8 who are you"}},
-		{destination.Response{Status: 451, Body: []byte("Temporary local problem")}, destination.Verdict{Reason: "the mail server answered 451 Temporary local problem"}},
+		{destination.Response{Status: 250, Body: []byte("2.0.0 Ok: queued as 4XyZ")},
+			destination.Verdict{Delivered: true}},
+		{destination.Response{Status: destination.MailNotSent,
+			Body: []byte("not sent to a@x.org: it has unsubscribed")}, destination.Verdict{Delivered: true,
+			Reason: "not sent to a@x.org: it has unsubscribed"}},
+		{destination.Response{Status: 550, Body: []byte("5.7.1 no"), Recipient: true},
+			destination.Verdict{Apart: true, Permanent: true,
+				Reason: "the mail server answered 550 5.7.1 no: it does not take mails for this address"}},
+		{destination.Response{Status: 450, Body: []byte("4.2.0 Greylisted"), Recipient: true},
+			destination.Verdict{Apart: true,
+				Reason: "the mail server answered 450 4.2.0 Greylisted: it does not take mails for this address now"}},
+		{destination.Response{Status: 550, Body: []byte("5.7.1 no")},
+			destination.Verdict{Reason: "the mail server answered 550 5.7.1 no"}},
+		{destination.Response{Status: 535, Body: []byte("5.7.8 who are you")},
+			destination.Verdict{Reason: "the mail server answered 535 5.7.8 who are you"}},
+		{destination.Response{Status: 451, Body: []byte("Temporary local problem")},
+			destination.Verdict{Reason: "the mail server answered 451 Temporary local problem"}},
 		{destination.Response{Status: 554}, destination.Verdict{Reason: "the mail server answered 554"}},
 	} {
 		require.Equal(t, c.want, email.New().Judge(c.answer), "%d %s", c.answer.Status, c.answer.Body)
 	}
-	for _, said := range []string{"421 too many sessions", "450 4.7.1 slow", "451 4.3.2 later", "452 4.5.3 too many", "454 Throttling failure: Maximum sending rate exceeded."} {
-		v := email.New().Judge(destination.Response{Status: int(said[0]-'0')*100 + int(said[1]-'0')*10 + int(said[2]-'0'), Body: []byte(said[4:])})
+	for _, said := range []string{"421 too many sessions", "450 4.7.1 slow", "451 4.3.2 later", "452 4.5.3 too many",
+		"454 Throttling failure: Maximum sending rate exceeded."} {
+		v := email.New().Judge(destination.Response{Status: int(said[0]-'0')*100 + int(said[1]-'0')*10 +
+			int(said[2]-'0'), Body: []byte(said[4:])})
 		require.True(t, v.Pace, said)
 		require.False(t, v.Delivered || v.Apart || v.Permanent, said)
 		require.Contains(t, v.Reason, "the mail server answered "+said)

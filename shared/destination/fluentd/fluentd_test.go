@@ -15,8 +15,9 @@ import (
 const secret = "Basic dXNlcjpwYXNz"
 
 var suite = destinationtest.Case{
-	Destination: fluentd.New(), Parameters: `{"url":"https://collector.example.com:9880/platform","headers":{"Authorization":"` + secret + `"}}`,
-	Check: check, Secrets: []string{secret},
+	Destination: fluentd.New(),
+	Parameters:  `{"url":"https://collector.example.com:9880/platform","headers":{"Authorization":"` + secret + `"}}`,
+	Check:       check, Secrets: []string{secret},
 }
 
 // check reads a body as the http input does: an array, each entry a record.
@@ -53,10 +54,13 @@ func TestTheFormNamesTheSystem(t *testing.T) {
 
 func TestAnswers(t *testing.T) {
 	for _, ok := range []int{200, 201, 204} {
-		require.True(t, fluentd.New().Judge(destination.Response{Status: ok}).Delivered, "200 and 204 are Fluentd's, 201 is Fluent Bit's")
+		require.True(t, fluentd.New().Judge(destination.Response{Status: ok}).Delivered,
+			"200 and 204 are Fluentd's, 201 is Fluent Bit's")
 	}
-	for status, says := range map[int]string{400: "must parse JSON", 413: "body_size_limit", 500: "its buffer may be full", 503: "busy or down"} {
-		v := fluentd.New().Judge(destination.Response{Status: status, Body: []byte("400 Bad Request\nTime must be a number")})
+	for status, says := range map[int]string{400: "must parse JSON", 413: "body_size_limit",
+		500: "its buffer may be full", 503: "busy or down"} {
+		v := fluentd.New().Judge(destination.Response{Status: status,
+			Body: []byte("400 Bad Request\nTime must be a number")})
 		require.False(t, v.Delivered)
 		require.Contains(t, v.Reason, says)
 	}

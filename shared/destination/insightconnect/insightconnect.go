@@ -31,7 +31,8 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "insight_connect", Title: "InsightConnect", Group: destination.Incidents, Class: notification.Advanced,
-		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](),
+		Folder: destination.ReadFolder(files),
 	}}
 }
 
@@ -60,8 +61,8 @@ var reasons = map[int]string{
 	429: "InsightConnect throttles this organization: too many requests at a time",
 }
 
-// Judge takes any 2xx for a success that is no web page, and adds InsightConnect's own words to a failure: Rapid7 ("Set Up an
-// API Trigger") documents neither the status nor the body of an answer.
+// Judge takes any 2xx for a success that is no web page, and adds InsightConnect's own words to a failure: Rapid7 ("Set
+// Up an API Trigger") documents neither the status nor the body of an answer.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
 		if destination.WebPage(r) {

@@ -18,7 +18,8 @@ const (
 )
 
 var suite = destinationtest.Case{
-	Destination: insightconnect.New(), Parameters: `{"api":"` + api + `","token":"` + key + `"}`, Check: check, Secrets: []string{api, key},
+	Destination: insightconnect.New(), Parameters: `{"api":"` + api + `","token":"` + key + `"}`, Check: check,
+	Secrets: []string{api, key},
 }
 
 // check reads a body as the trigger does: one object with the three inputs of the set-up page and no other.
@@ -64,7 +65,8 @@ func TestAnswers(t *testing.T) {
 	}{
 		{401, `{"message":"Unauthorized"}`, "enter a user key of this organization (it says: Unauthorized)"},
 		{404, `{"error":"trigger not found"}`, "activate the workflow (it says: trigger not found)"},
-		{400, `{"error":{"message":"input invalid"}}`, "must be summary, description and details (it says: input invalid)"},
+		{400, `{"error":{"message":"input invalid"}}`,
+			"must be summary, description and details (it says: input invalid)"},
 		{429, `nothing`, "throttles this organization"},
 	} {
 		v := d.Judge(destination.Response{Status: c.status, Body: []byte(c.body)})

@@ -21,7 +21,8 @@ var hints = map[string]string{
 // usual explains statuses whatever was asked.
 var usual = map[int]string{
 	401: "the token was not accepted: check e-mail, token and token type; tokens of Jira Cloud expire",
-	403: "the user may not do this, or Jira asks for a CAPTCHA after failed sign-ins: check the user's rights in the project, and sign in once with a browser",
+	403: "the user may not do this, or Jira asks for a CAPTCHA after failed sign-ins: check the user's rights in the " +
+		"project, and sign in once with a browser",
 	429: "Jira asks to slow down",
 }
 
@@ -106,7 +107,9 @@ type project struct {
 // Choices reads the list. Subtasks are left out: they need a parent.
 func (Destination) Choices(field string, r destination.Response) ([]destination.Choice, string, destination.Verdict) {
 	if !destination.Success(r.Status) {
-		return nil, "", judge(r, map[int]string{404: "there is no Jira at this address, or no such project: check the host URL and the project"})
+		return nil, "",
+			judge(r, map[int]string{
+				404: "there is no Jira at this address, or no such project: check the host URL and the project"})
 	}
 	if field == "project" {
 		return projects(r)
@@ -144,18 +147,23 @@ func projects(r destination.Response) ([]destination.Choice, string, destination
 		next = strconv.Itoa(paged.StartAt + len(out))
 	}
 	if len(out) == 0 {
-		return nil, "", destination.Failed(r, "Jira shows this user no project to create issues in: check e-mail and token, and the user's rights")
+		return nil, "",
+			destination.Failed(r,
+				"Jira shows this user no project to create issues in: check e-mail and token, and the user's rights")
 	}
 	return out, next, destination.Delivered()
 }
 
 func unreadable(r destination.Response) destination.Verdict {
 	if r.Broken {
-		return destination.Failed(r, "answered "+destination.StatusText(r.Status)+", but the list broke off before its end: try again, or enter the value by hand")
+		return destination.Failed(r, "answered "+destination.StatusText(r.Status)+
+			", but the list broke off before its end: try again, or enter the value by hand")
 	}
 	what := "what is no list of Jira's, or one that is too long"
 	if destination.WebPage(r) {
-		what = "a web page, which is no list of Jira's: a page to sign in at, a proxy or a captive portal stands at this address"
+		what = "a web page, which is no list of Jira's: a page to sign in at, a proxy or a captive portal stands at " +
+			"this address"
 	}
-	return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with "+what+": check the host URL, or enter the value by hand")
+	return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with "+what+
+		": check the host URL, or enter the value by hand")
 }

@@ -1,5 +1,6 @@
-// Package jira creates an issue in Jira for each security issue (product facts, section 8): in Jira Cloud through version 3
-// of its REST API, whose texts are Atlassian Document Format, and on premise through version 2, whose texts are plain.
+// Package jira creates an issue in Jira for each security issue (product facts, section 8): in Jira Cloud through
+// version 3 of its REST API, whose texts are Atlassian Document Format, and on premise through version 2, whose texts
+// are plain.
 //
 // Jira has no call that creates an issue once: a repeat after an answer that got lost makes a second one. Each issue
 // carries the event's stable key as an entity property, which no screen of a project can refuse, so that an automation
@@ -55,7 +56,8 @@ func (p *Parameters) Check() []destination.FieldProblem {
 		out = append(out, destination.FieldProblem{Field: "url", Reason: why})
 	}
 	if p.TokenType == basic && !address.MatchString(p.Email) {
-		out = append(out, destination.FieldProblem{Field: "email", Reason: "must be the e-mail address of the token's user: an API token of Jira Cloud works only with it"})
+		out = append(out, destination.FieldProblem{Field: "email",
+			Reason: "must be the e-mail address of the token's user: an API token of Jira Cloud works only with it"})
 	}
 	return out
 }
@@ -92,7 +94,9 @@ type Destination struct{ system destination.System }
 // New makes the destination.
 func New() Destination {
 	return Destination{destination.System{
-		Name: "jira", Title: "Jira", Group: destination.Incidents, Class: notification.Issues, Parameters: destination.ParametersOf[Parameters](), Choosable: []string{"project", "issue_type"}, Folder: destination.ReadFolder(files),
+		Name: "jira", Title: "Jira", Group: destination.Incidents, Class: notification.Issues,
+		Parameters: destination.ParametersOf[Parameters](), Choosable: []string{"project", "issue_type"},
+		Folder: destination.ReadFolder(files),
 		Events: []event.Type{event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo},
 	}}
 }
@@ -135,7 +139,8 @@ type mark struct {
 }
 
 var priorities = map[notification.Severity]string{
-	notification.Critical: "Highest", notification.High: "High", notification.Medium: "Medium", notification.Low: "Low", notification.Info: "Lowest",
+	notification.Critical: "Highest", notification.High: "High", notification.Medium: "Medium", notification.Low: "Low",
+	notification.Info: "Lowest",
 }
 
 // Encode makes one issue of each notification.
@@ -156,7 +161,8 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 }
 
 func (p *Parameters) issue(t destination.Target, n notification.Notification) issue {
-	f := fields{Project: key{p.Project}, Type: named{Name: p.IssueType}, Summary: destination.CutUTF16(title(n), summaryLimit)}
+	f := fields{Project: key{p.Project}, Type: named{Name: p.IssueType},
+		Summary: destination.CutUTF16(title(n), summaryLimit)}
 	if number.MatchString(p.IssueType) {
 		f.Type = named{ID: p.IssueType}
 	}
@@ -186,9 +192,9 @@ func title(n notification.Notification) string {
 	return strings.Join(strings.Fields(destination.Printable(s)), " ")
 }
 
-// Judge takes a 2xx with the issue's id or key for a success, and reads Jira's words otherwise: those of the whole request, and
-// those of single fields. Jira, REST API, "Create issue": 201 with id, key and self. A page to sign in at, which single
-// sign-on puts before Jira, answers 200.
+// Judge takes a 2xx with the issue's id or key for a success, and reads Jira's words otherwise: those of the whole
+// request, and those of single fields. Jira, REST API, "Create issue": 201 with id, key and self. A page to sign in at,
+// which single sign-on puts before Jira, answers 200.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
 		if a := destination.Fields(r.Body); a["id"] != "" || a["key"] != "" {

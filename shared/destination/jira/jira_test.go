@@ -23,12 +23,14 @@ const token = "ATATT3xFfGF0secret"
 
 var cloud = destinationtest.Case{
 	Destination: jira.New(), Check: check, Secrets: []string{token},
-	Parameters: `{"url":"https://acme.atlassian.net/","email":"sec@example.com","token":"` + token + `","project":"SEC","issue_type":"Bug"}`,
+	Parameters: `{"url":"https://acme.atlassian.net/","email":"sec@example.com","token":"` + token +
+		`","project":"SEC","issue_type":"Bug"}`,
 }
 
 var onPremise = destinationtest.Case{
 	Destination: jira.New(), Check: check, Secrets: []string{token},
-	Parameters: `{"url":"https://jira.example.com/jira","token_type":"bearer","token":"` + token + `","project":"SEC","issue_type":"10001","set_priority":true,"ca_verify":false}`,
+	Parameters: `{"url":"https://jira.example.com/jira","token_type":"bearer","token":"` + token +
+		`","project":"SEC","issue_type":"10001","set_priority":true,"ca_verify":false}`,
 }
 
 func TestJira(t *testing.T) { destinationtest.Run(t, cloud) }
@@ -93,8 +95,8 @@ func check(t *testing.T, r destination.Request) {
 	require.LessOrEqual(t, units(string(i.Fields.Description)), 32_767, "if Jira counts the document")
 }
 
-// wiki reads a description as Jira's renderer does (BackslashEscapeRendererComponent): what stands behind a backslash is
-// text, and so is an entity. In what remains there is nothing that makes markup, and each line is one of ours.
+// wiki reads a description as Jira's renderer does (BackslashEscapeRendererComponent): what stands behind a backslash
+// is text, and so is an entity. In what remains there is nothing that makes markup, and each line is one of ours.
 func wiki(t *testing.T, text string) {
 	t.Helper()
 	link := regexp.MustCompile(`(?m)^More details: https://console\.example\.com/\S*$`)
@@ -104,7 +106,8 @@ func wiki(t *testing.T, text string) {
 	for range 2 { // the second time for those that shared a letter
 		bare = inWord.ReplaceAllString(bare, "$1$2")
 	}
-	label := regexp.MustCompile(`^(Notification type|ID|Title|Host|Domain|Path|Method|Discovered by|Parameter|Type|Risk|Threat|Client|Cloud|Event|Trigger|User|Role|Old role|By|Integration|System|Reason|IP|Service|Payload|Application|Endpoint|Change|Sensitive data|Specification|And|Accounts|URL|Response status|Block status|Country|Source|Additional trigger's clauses): `)
+	label := regexp.MustCompile(
+		`^(Notification type|ID|Title|Host|Domain|Path|Method|Discovered by|Parameter|Type|Risk|Threat|Client|Cloud|Event|Trigger|User|Role|Old role|By|Integration|System|Reason|IP|Service|Payload|Application|Endpoint|Change|Sensitive data|Specification|And|Accounts|URL|Response status|Block status|Country|Source|Additional trigger's clauses): `)
 	for i, line := range strings.Split(bare, "\n") {
 		if i != 2 && line != "" { // the sentence
 			require.Regexp(t, label, line)
@@ -123,7 +126,10 @@ func TestH14WikiNotationStaysText(t *testing.T) {
 	} {
 		data, err := json.Marshal(map[string]any{"security_issue": map[string]any{"risk": "High", "title": in}})
 		require.NoError(t, err)
-		r := destinationtest.Encode(t, onPremise, notification.Notification{Platform: destinationtest.Platform, Event: event.Event{ID: "e", Tenant: "42", Kind: event.SecurityIssue, Time: destinationtest.Now, Data: data}})[0]
+		r := destinationtest.Encode(t, onPremise,
+			notification.Notification{Platform: destinationtest.Platform,
+				Event: event.Event{ID: "e", Tenant: "42", Kind: event.SecurityIssue, Time: destinationtest.Now,
+					Data: data}})[0]
 		check(t, r)
 		var i struct{ Fields struct{ Description string } }
 		require.NoError(t, json.Unmarshal(r.Body, &i))
@@ -133,9 +139,11 @@ func TestH14WikiNotationStaysText(t *testing.T) {
 
 func units(s string) int { return len(utf16.Encode([]rune(s))) }
 
-// children are what a node of the Atlassian Document Format may hold, as its schema has it, and marks what a text may wear.
+// children are what a node of the Atlassian Document Format may hold, as its schema has it, and marks what a text may
+// wear.
 var children = map[string][]string{
-	"doc": {"paragraph", "bulletList"}, "bulletList": {"listItem"}, "listItem": {"paragraph"}, "paragraph": {"text"}, "text": nil,
+	"doc": {"paragraph", "bulletList"}, "bulletList": {"listItem"}, "listItem": {"paragraph"}, "paragraph": {"text"},
+	"text": nil,
 }
 
 // document walks a document and returns the length of its text.
@@ -183,13 +191,17 @@ func document(t *testing.T, raw json.RawMessage, kind string) int {
 func TestCloudSignsWithTheEmail(t *testing.T) {
 	r := destinationtest.Encode(t, cloud, destinationtest.Notifications(jira.New().System())[0])[0]
 	require.Equal(t, "https://acme.atlassian.net/rest/api/3/issue", r.URL)
-	require.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("sec@example.com:"+token)), r.Header.Get("Authorization"))
-	_, err := jira.New().System().Parameters.Complete(json.RawMessage(`{"url":"https://acme.atlassian.net/","token":"` + token + `","project":"SEC","issue_type":"Bug"}`))
+	require.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("sec@example.com:"+token)),
+		r.Header.Get("Authorization"))
+	_, err := jira.New().System().Parameters.Complete(
+		json.RawMessage(`{"url":"https://acme.atlassian.net/","token":"` + token +
+			`","project":"SEC","issue_type":"Bug"}`))
 	require.ErrorContains(t, err, "parameters.email: must be the e-mail address of the token's user")
 }
 
 func TestMarkupOfAnAttackerDoesNothing(t *testing.T) {
-	for _, n := range destinationtest.HostileNotifications(`!https://evil.example/x.png! [click|https://evil.example] {code}x{code} \`) {
+	for _, n := range destinationtest.HostileNotifications(
+		`!https://evil.example/x.png! [click|https://evil.example] {code}x{code} \`) {
 		var i struct{ Fields struct{ Description string } }
 		require.NoError(t, json.Unmarshal(destinationtest.Encode(t, onPremise, n)[0].Body, &i))
 		require.NotRegexp(t, `(^|[^\\])[!\[{]`, i.Fields.Description)
@@ -204,9 +216,11 @@ func TestAnswers(t *testing.T) {
 		body   string
 		says   string
 	}{
-		{400, `{"errorMessages":[],"errors":{"project":"Specify a valid project ID or key"}}`, "answered 400 Bad Request: choose another project (it says: project: Specify a valid project ID or key)"},
+		{400, `{"errorMessages":[],"errors":{"project":"Specify a valid project ID or key"}}`,
+			"answered 400 Bad Request: choose another project (it says: project: Specify a valid project ID or key)"},
 		{400, `{"errorMessages":[],"errors":{"issuetype":"Specify an issue type"}}`, "choose another issue type"},
-		{400, `{"errorMessages":[],"errors":{"customfield_10001":"Team is required."}}`, "must need no fields but summary and description (it says: customfield_10001: Team is required.)"},
+		{400, `{"errorMessages":[],"errors":{"customfield_10001":"Team is required."}}`,
+			"must need no fields but summary and description (it says: customfield_10001: Team is required.)"},
 		{400, `{"errors":{"priority":"Field 'priority' cannot be set."}}`, "switch Set the priority off"},
 		{400, `nonsense`, "did not take the issue"},
 		{401, `Basic authentication with passwords is deprecated.`, "check e-mail, token and token type"},
@@ -228,13 +242,19 @@ func TestChoices(t *testing.T) {
 		want                         []destination.Choice
 		says                         string
 	}{
-		{"projects come in pages", "project", `{"startAt":0,"maxResults":1,"total":2,"isLast":false,"values":[{"key":"SEC","name":"Security"}]}`,
-			"https://acme.atlassian.net/rest/api/3/project/search?action=create&maxResults=100&orderBy=name", "1", []destination.Choice{{Value: "SEC", Title: "Security (SEC)"}}, ""},
-		{"version 2 answers one list", "project", `[{"key":"SEC","name":"Security"},{"key":"OPS","name":"Ops"}]`, "", "",
+		{"projects come in pages", "project",
+			`{"startAt":0,"maxResults":1,"total":2,"isLast":false,"values":[{"key":"SEC","name":"Security"}]}`,
+			"https://acme.atlassian.net/rest/api/3/project/search?action=create&maxResults=100&orderBy=name", "1",
+			[]destination.Choice{{Value: "SEC", Title: "Security (SEC)"}}, ""},
+		{"version 2 answers one list", "project", `[{"key":"SEC","name":"Security"},{"key":"OPS","name":"Ops"}]`, "",
+			"",
 			[]destination.Choice{{Value: "SEC", Title: "Security (SEC)"}, {Value: "OPS", Title: "Ops (OPS)"}}, ""},
-		{"subtasks are left out", "issue_type", `{"key":"SEC","issueTypes":[{"id":"1","name":"Bug","subtask":false},{"id":"2","name":"Sub-task","subtask":true}]}`,
-			"https://acme.atlassian.net/rest/api/3/project/SEC", "", []destination.Choice{{Value: "1", Title: "Bug"}}, ""},
-		{"no project is a failure that says why", "project", `{"values":[],"isLast":true}`, "", "", nil, "no project to create issues in"},
+		{"subtasks are left out", "issue_type",
+			`{"key":"SEC","issueTypes":[{"id":"1","name":"Bug","subtask":false},{"id":"2","name":"Sub-task","subtask":true}]}`,
+			"https://acme.atlassian.net/rest/api/3/project/SEC", "", []destination.Choice{{Value: "1", Title: "Bug"}},
+			""},
+		{"no project is a failure that says why", "project", `{"values":[],"isLast":true}`, "", "", nil,
+			"no project to create issues in"},
 		{"a page is none", "project", `<html>`, "", "", nil, "no list of Jira's"},
 		{"neither is this", "issue_type", `<html>`, "", "", nil, "no list of Jira's"},
 	} {

@@ -8,7 +8,8 @@ import (
 	"tocsin/shared/notification"
 )
 
-// valueLimits are tried one after the other until a description keeps to descriptionLimit: of one value, in UTF-16 units.
+// valueLimits are tried one after the other until a description keeps to descriptionLimit: of one value, in UTF-16
+// units.
 var valueLimits = []int{1500, 750, 350, 150, 75, 30}
 
 // linkLimit is in bytes. Atlassian Document Format, mark "link": none published; browsers take this much.
@@ -28,8 +29,8 @@ type attrs struct {
 	Href string `json:"href"`
 }
 
-// document is the description for version 3: the notification's text, its facts as a list. Jira does not say whether its
-// limit is on the text or on the document, so that the document keeps to it.
+// document is the description for version 3: the notification's text, its facts as a list. Jira does not say whether
+// its limit is on the text or on the document, so that the document keeps to it.
 func document(n notification.Notification) node {
 	var doc node
 	for _, limit := range valueLimits {
@@ -59,7 +60,9 @@ func documentWithin(n notification.Notification, limit int) node {
 		text.Marks = []node{{Type: "link", Attrs: &attrs{Href: link}}}
 		doc.Content = append(doc.Content, paragraph(text))
 	}
-	doc.Content = append(doc.Content, paragraph(words("Client: "+n.Client()+", cloud: "+n.Platform.Cloud+", event: "+n.Event.ID+", "+n.At(), footLimit)))
+	doc.Content = append(doc.Content,
+		paragraph(words("Client: "+n.Client()+", cloud: "+n.Platform.Cloud+", event: "+n.Event.ID+", "+n.At(),
+			footLimit)))
 	return doc
 }
 
@@ -120,6 +123,7 @@ func plainWithin(n notification.Notification, limit int) string {
 	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
 		b.WriteString("\nMore details: " + link + "\n")
 	}
-	b.WriteString("\nClient: " + value(n.Client()) + "\nCloud: " + n.Platform.Cloud + "\nEvent: " + escaped(n.Event.ID) + "\n")
+	b.WriteString("\nClient: " + value(n.Client()) + "\nCloud: " + n.Platform.Cloud + "\nEvent: " +
+		escaped(n.Event.ID) + "\n")
 	return b.String()
 }

@@ -27,7 +27,8 @@ var reasons = map[int]string{
 	400: "Logstash could not read the request",
 	401: "Logstash's http input asks for a user and a password: set the Authorization header",
 	403: "whatever stands before Logstash refuses the request",
-	413: "the request is over max_content_length of Logstash's http input: raise it, or send fewer events in one request",
+	413: "the request is over max_content_length of Logstash's http input: raise it, or send fewer events in one " +
+		"request",
 	429: "Logstash is busy: its queue is full",
 	500: "Logstash has a fault of its own: read its log",
 	503: "Logstash is stopping, or down",

@@ -15,8 +15,9 @@ import (
 const secret = "Basic dXNlcjpwYXNz"
 
 var suite = destinationtest.Case{
-	Destination: logstash.New(), Parameters: `{"url":"https://collector.example.com:9880/platform","headers":{"Authorization":"` + secret + `"}}`,
-	Check: check, Secrets: []string{secret},
+	Destination: logstash.New(),
+	Parameters:  `{"url":"https://collector.example.com:9880/platform","headers":{"Authorization":"` + secret + `"}}`,
+	Check:       check, Secrets: []string{secret},
 }
 
 // check reads a body as the http input does: an array, each entry a record.
@@ -53,7 +54,8 @@ func TestTheFormNamesTheSystem(t *testing.T) {
 
 func TestAnswers(t *testing.T) {
 	require.True(t, logstash.New().Judge(destination.Response{Status: 200, Body: []byte("ok")}).Delivered)
-	for status, says := range map[int]string{401: "a user and a password", 429: "its queue is full", 413: "max_content_length", 502: "gateway"} {
+	for status, says := range map[int]string{401: "a user and a password", 429: "its queue is full",
+		413: "max_content_length", 502: "gateway"} {
 		v := logstash.New().Judge(destination.Response{Status: status})
 		require.False(t, v.Delivered)
 		require.Contains(t, v.Reason, says)

@@ -50,7 +50,8 @@ type Destination struct{ system destination.System }
 
 // New makes the destination.
 func New() Destination {
-	return Destination{s3.FileSystem(destination.System{Name: "minio", Title: "MinIO", Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files)})}
+	return Destination{s3.FileSystem(destination.System{Name: "minio", Title: "MinIO",
+		Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files)})}
 }
 
 // System describes MinIO.

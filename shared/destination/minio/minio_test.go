@@ -60,7 +60,8 @@ func check(t *testing.T, r destination.Request) {
 		require.NotNil(t, e.Source)
 		require.NotEmpty(t, e.Metadata.Version)
 		require.NotEmpty(t, e.Metadata.Product["vendor_name"])
-		require.Subset(t, keys(e.Extensions), []string{"attack_type", "payload", "point", "tags", "block_status", "application_id", "datacenter", "tor", "protocol"})
+		require.Subset(t, keys(e.Extensions), []string{"attack_type", "payload", "point", "tags", "block_status",
+			"application_id", "datacenter", "tor", "protocol"})
 	}
 	require.Positive(t, n)
 }

@@ -12,8 +12,8 @@ import (
 	"tocsin/shared/notification"
 )
 
-// The class as the product facts have it (section 8): Network Activity, 3001. OCSF's own number of that class is 4001; the
-// platform's documented one is what its customers' queries name. An event's type is class * 100 + activity.
+// The class as the product facts have it (section 8): Network Activity, 3001. OCSF's own number of that class is 4001;
+// the platform's documented one is what its customers' queries name. An event's type is class * 100 + activity.
 const (
 	class        = 3001
 	className    = "Network Activity"
@@ -118,13 +118,17 @@ func eventOf(n notification.Notification) ocsf {
 	r, s := s3.RecordOf(n), n.Severity()
 	seconds, _ := strconv.ParseInt(r.Time, 10, 64) // RecordOf wrote it
 	e := ocsf{
-		ClassUID: class, ClassName: className, CategoryUID: category, CategoryName: className, ActivityID: activity, ActivityName: activityName,
-		TypeUID: class*100 + activity, SeverityID: severities[s], Severity: strings.ToUpper(s.String()[:1]) + s.String()[1:], Time: seconds * 1000,
+		ClassUID: class, ClassName: className, CategoryUID: category, CategoryName: className, ActivityID: activity,
+		ActivityName: activityName,
+		TypeUID:      class*100 + activity, SeverityID: severities[s], Severity: strings.ToUpper(s.String()[:1]) +
+			s.String()[1:], Time: seconds * 1000,
 		Message: n.Summary(), Source: endpoint{IP: r.IP},
-		Request:  httpRequest{Method: r.Method, UID: r.RequestID, URL: address{r.Domain, r.URI}},
-		Metadata: metadata{Version: schemaVersion, UID: n.Event.ID, Product: product{n.Platform.Name, n.Platform.Name}, Tenant: n.Event.Tenant},
+		Request: httpRequest{Method: r.Method, UID: r.RequestID, URL: address{r.Domain, r.URI}},
+		Metadata: metadata{Version: schemaVersion, UID: n.Event.ID, Product: product{n.Platform.Name, n.Platform.Name},
+			Tenant: n.Event.Tenant},
 		Extensions: extensions{
-			Datacenter: r.Datacenter, Tor: r.Tor, ApplicationID: r.ApplicationID, Protocol: r.Protocol, AttackType: r.AttackType,
+			Datacenter: r.Datacenter, Tor: r.Tor, ApplicationID: r.ApplicationID, Protocol: r.Protocol,
+			AttackType:  r.AttackType,
 			BlockStatus: r.BlockStatus, Payload: r.Payload, Point: r.Point, Tags: r.Tags,
 		},
 	}

@@ -1,5 +1,5 @@
-// Package oauth is the destination.Grant of systems that take an OAuth 2.0 access token (RFC 6749): a form posted to the
-// token endpoint, a bearer token in every request.
+// Package oauth is the destination.Grant of systems that take an OAuth 2.0 access token (RFC 6749): a form posted to
+// the token endpoint, a bearer token in every request.
 package oauth
 
 import (
@@ -64,14 +64,16 @@ type answer struct {
 
 // codes are the errors of a token endpoint (RFC 6749, 5.2; the last two of 4.1.2.1 are used as well).
 var codes = []string{
-	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "access_denied", "server_error", "temporarily_unavailable",
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+	"invalid_scope", "access_denied", "server_error", "temporarily_unavailable",
 }
 
-// entra is the code that Microsoft Entra begins its description with. "Microsoft Entra authentication and authorization error codes".
+// entra is the code that Microsoft Entra begins its description with. "Microsoft Entra authentication and authorization
+// error codes".
 var entra = regexp.MustCompile(`^AADSTS[0-9]{1,8}`)
 
-// code is all that is taken over of a refusal. Its other words can repeat the form, and with it the credentials, however
-// they like.
+// code is all that is taken over of a refusal. Its other words can repeat the form, and with it the credentials,
+// however they like.
 func (a answer) code() string {
 	var out []string
 	if slices.Contains(codes, a.Error) {
@@ -88,11 +90,13 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 	var a answer
 	broken := json.Unmarshal(r.Body, &a) != nil
 	if r.Status < 200 || r.Status > 299 {
-		v := destination.Failed(r, "no access token: "+g.Who+" answered "+destination.StatusText(r.Status)+g.why(r.Status, a))
+		v := destination.Failed(r, "no access token: "+g.Who+" answered "+destination.StatusText(r.Status)+
+			g.why(r.Status, a))
 		return destination.Credential{}, v
 	}
 	if broken && r.Broken {
-		return destination.Credential{}, destination.Failed(r, "no access token: the answer of "+g.Who+" broke off before its end")
+		return destination.Credential{}, destination.Failed(r, "no access token: the answer of "+g.Who+
+			" broke off before its end")
 	}
 	if broken || a.Token == "" {
 		what := "the answer of " + g.Who + " holds none" + g.why(0, a) + ": check the address"

@@ -15,7 +15,8 @@ import (
 var now = time.Unix(1677628800, 0)
 
 var grant = oauth.Grant{
-	URL: "https://login.example.com/token", Form: oauth.Form("grant_type", "password", "password", "a b&c=d"), Who: "Example", Mend: "check the password",
+	URL: "https://login.example.com/token", Form: oauth.Form("grant_type", "password", "password", "a b&c=d"),
+	Who: "Example", Mend: "check the password",
 }
 
 func TestAsk(t *testing.T) {
@@ -35,14 +36,20 @@ func TestRead(t *testing.T) {
 		life   time.Duration // of the token; 0 = refused
 		says   string
 	}{
-		"a token with its life":               {200, `{"access_token":"tok","expires_in":1799,"token_type":"Bearer"}`, 1799 * time.Second, ""},
-		"a life that is written as a text":    {200, `{"access_token":"tok","expires_in":"3599"}`, 3599 * time.Second, ""},
-		"a token without a life":              {200, `{"access_token":"tok"}`, 10 * time.Minute, ""},
-		"a life beyond reason is bounded":     {200, `{"access_token":"tok","expires_in":1e300}`, 24 * time.Hour, ""},
-		"a negative life is none":             {200, `{"access_token":"tok","expires_in":-5}`, 10 * time.Minute, ""},
-		"a refusal with its reason":           {401, `{"error":"invalid_client","error_description":"bad\n secret"}`, 0, "Example answered 401 Unauthorized (invalid_client): check the password"},
-		"a page in place of an answer":        {200, `<html>`, 0, "the answer of Example holds none: check the address"},
-		"an answer without a token":           {200, `{"error":"server_error","error_description":"AADSTS90033: it says x"}`, 0, "holds none (server_error, AADSTS90033): check"},
+		"a token with its life": {200, `{"access_token":"tok","expires_in":1799,"token_type":"Bearer"}`,
+			1799 * time.Second, ""},
+		"a life that is written as a text": {200, `{"access_token":"tok","expires_in":"3599"}`, 3599 * time.Second,
+			""},
+		"a token without a life":          {200, `{"access_token":"tok"}`, 10 * time.Minute, ""},
+		"a life beyond reason is bounded": {200, `{"access_token":"tok","expires_in":1e300}`, 24 * time.Hour, ""},
+		"a negative life is none":         {200, `{"access_token":"tok","expires_in":-5}`, 10 * time.Minute, ""},
+		"a refusal with its reason": {401, `{"error":"invalid_client","error_description":"bad\n secret"}`, 0,
+			"Example answered 401 Unauthorized (invalid_client): check the password"},
+		"a page in place of an answer": {200, `<html>`, 0,
+			"the answer of Example holds none: check the address"},
+		"an answer without a token": {200,
+			`{"error":"server_error","error_description":"AADSTS90033: it says x"}`, 0,
+			"holds none (server_error, AADSTS90033): check"},
 		"too many requests":                   {429, ``, 0, "slow down"},
 		"a fault of the server's":             {503, ``, 0, "fault of its own"},
 		"nothing is there":                    {404, ``, 0, "check the address"},

@@ -45,7 +45,8 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "opsgenie", Title: "Opsgenie", Group: destination.Incidents, Class: notification.Basic,
-		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
+		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](),
+		Folder: destination.ReadFolder(files),
 	}}
 }
 
@@ -64,7 +65,8 @@ type alert struct {
 }
 
 var priorities = map[notification.Severity]string{
-	notification.Critical: "P1", notification.High: "P2", notification.Medium: "P3", notification.Low: "P4", notification.Info: "P5",
+	notification.Critical: "P1", notification.High: "P2", notification.Medium: "P3", notification.Low: "P4",
+	notification.Info: "P5",
 }
 
 // priority of a test is the lowest whatever it shows: a test must not wake the one on call.
@@ -108,10 +110,11 @@ func render(n notification.Notification) alert {
 	}
 }
 
-// text is one that Opsgenie shows as HTML (its page "Alerts and Alert Fields"), cut so that the escaped form keeps to the
-// limit and no entity is torn.
+// text is one that Opsgenie shows as HTML (its page "Alerts and Alert Fields"), cut so that the escaped form keeps to
+// the limit and no entity is torn.
 func text(s string, limit int) string {
-	return escaper.Replace(destination.CutSized(destination.Printable(s), limit, func(r rune) int { return destination.UnitsUTF16(escaper.Replace(string(r))) }))
+	return escaper.Replace(destination.CutSized(destination.Printable(s), limit,
+		func(r rune) int { return destination.UnitsUTF16(escaper.Replace(string(r))) }))
 }
 
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
@@ -172,7 +175,8 @@ func fit(flat []property) map[string]string {
 		out, size := map[string]string{}, 0
 		for i, p := range flat {
 			name, value := destination.CutUTF16(p.name, nameLimit), destination.CutUTF16(p.value, most)
-			if size += destination.UnitsUTF16(name) + destination.UnitsUTF16(value); size > detailsLimit-nameLimit && most < 2*leastText {
+			if size += destination.UnitsUTF16(name) + destination.UnitsUTF16(value); size > detailsLimit-nameLimit &&
+				most < 2*leastText {
 				out[moreName] = fmt.Sprintf("%s %d more", destination.Mark, len(flat)-i)
 				return out
 			}
@@ -189,14 +193,15 @@ var reasons = map[int]string{
 	400: "Opsgenie does not accept the alert",
 	401: "Opsgenie does not know the API key: enter the key of an API integration",
 	402: "the plan of this Opsgenie account does not include this",
-	403: "the API key may not create alerts, or its integration is switched off: check both, and that the endpoint is of the account's region",
+	403: "the API key may not create alerts, or its integration is switched off: check both, and that the endpoint " +
+		"is of the account's region",
 	404: "Opsgenie knows no such address: choose the endpoint of the account's region",
 	422: "Opsgenie does not accept the alert, or the API key is not one of an API integration",
 	429: "Opsgenie throttles this account: too many alerts at a time",
 }
 
-// Judge takes a 2xx with the id of the request for a success: Opsgenie files the alert later and tells nobody of it. Opsgenie,
-// Alert API, "Create Alert": 202 with result, took and requestId.
+// Judge takes a 2xx with the id of the request for a success: Opsgenie files the alert later and tells nobody of it.
+// Opsgenie, Alert API, "Create Alert": 202 with result, took and requestId.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
 		if destination.Fields(r.Body)["requestid"] != "" {
@@ -210,7 +215,8 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	}
 	_ = json.Unmarshal(r.Body, &answer) // what is not Opsgenie's JSON says nothing
 	words := []string{answer.Message}
-	for _, field := range []string{"message", "alias", "description", "details", "tags", "entity", "source", "priority"} {
+	for _, field := range []string{"message", "alias", "description", "details", "tags", "entity", "source",
+		"priority"} {
 		if answer.Errors[field] != "" {
 			words = append(words, field+": "+answer.Errors[field])
 		}

@@ -19,7 +19,8 @@ import (
 const key = "eb243592-faa2-4ba2-a551q-1afdf565c889"
 
 func suite(more string) destinationtest.Case {
-	return destinationtest.Case{Destination: opsgenie.New(), Parameters: `{"token":"` + key + `"` + more + `}`, Check: check, Secrets: []string{key}}
+	return destinationtest.Case{Destination: opsgenie.New(), Parameters: `{"token":"` + key + `"` + more + `}`,
+		Check: check, Secrets: []string{key}}
 }
 
 // alert is Opsgenie's as its documentation describes it, with the members that we send; scripts/independent decodes
@@ -79,16 +80,20 @@ func of(kind event.Kind, data string) notification.Notification {
 }
 
 func TestDetailsAreFlatTextsWithoutWhatIsUnknown(t *testing.T) {
-	n := of(event.Vuln, `{"object_id":555,"vuln":{"domain":"shop.example.com","id":null,"method":"","title":"XSS","threat":"Medium","score":7.50,"open":true,"at":{"line":3}},"seen":["a","b"]}`)
+	n := of(event.Vuln,
+		`{"object_id":555,"vuln":{"domain":"shop.example.com","id":null,"method":"","title":"XSS","threat":"Medium","score":7.50,"open":true,"at":{"line":3}},"seen":["a","b"]}`)
 	require.Equal(t, map[string]string{
-		"client_name": "Acme", "cloud": "EU", "notification_type": "vuln", "vuln_link": "https://console.example.com/object/555",
-		"vuln_domain": "shop.example.com", "vuln_title": "XSS", "vuln_threat": "Medium", "vuln_score": "7.50", "vuln_open": "true",
-		"vuln_at": `{"line":3}`, "seen": `["a","b"]`,
+		"client_name": "Acme", "cloud": "EU", "notification_type": "vuln",
+		"vuln_link":   "https://console.example.com/object/555",
+		"vuln_domain": "shop.example.com", "vuln_title": "XSS", "vuln_threat": "Medium", "vuln_score": "7.50",
+		"vuln_open": "true",
+		"vuln_at":   `{"line":3}`, "seen": `["a","b"]`,
 	}, decode(t, destinationtest.Encode(t, suite(""), n)[0]).Details)
 }
 
 func TestAHugeValueLeavesRoomForTheOthers(t *testing.T) {
-	n := of(event.Vuln, `{"vuln":{"threat":"High","title":"`+strings.Repeat("🚨", 9000)+`","path":"/checkout","domain":"shop.example.com"}}`)
+	n := of(event.Vuln, `{"vuln":{"threat":"High","title":"`+strings.Repeat("🚨", 9000)+
+		`","path":"/checkout","domain":"shop.example.com"}}`)
 	d := decode(t, destinationtest.Encode(t, suite(""), n)[0]).Details
 	require.Equal(t, "/checkout", d["vuln_path"])
 	require.True(t, strings.HasSuffix(d["vuln_title"], "…"))
@@ -98,15 +103,18 @@ func TestAHugeValueLeavesRoomForTheOthers(t *testing.T) {
 func TestPropertiesThatHaveNoRoomAreCounted(t *testing.T) {
 	var members []string
 	for i := range 2000 {
-		members = append(members, `"member_number_`+strings.Repeat("x", i%7)+string(rune('a'+i%26))+`_`+strings.Repeat("y", i/26)+`":"value"`)
+		members = append(members, `"member_number_`+strings.Repeat("x", i%7)+string(rune('a'+i%26))+`_`+
+			strings.Repeat("y", i/26)+`":"value"`)
 	}
-	r := destinationtest.Encode(t, suite(""), of(event.Vuln, `{"vuln":{"threat":"High"},"more_data":{`+strings.Join(members, ",")+`}}`))[0]
+	r := destinationtest.Encode(t, suite(""),
+		of(event.Vuln, `{"vuln":{"threat":"High"},"more_data":{`+strings.Join(members, ",")+`}}`))[0]
 	check(t, r)
 	require.Regexp(t, `^… \d+ more$`, decode(t, r).Details["more"])
 }
 
 func TestTheRiskOfAFindingSetsThePriority(t *testing.T) {
-	for risk, want := range map[string]string{"Critical": "P1", "High": "P2", "Medium": "P3", "Low": "P4", "Info": "P5"} {
+	for risk, want := range map[string]string{"Critical": "P1", "High": "P2", "Medium": "P3", "Low": "P4",
+		"Info": "P5"} {
 		n := of(event.SecurityIssue, `{"security_issue":{"risk":"`+risk+`"}}`)
 		require.Equal(t, want, decode(t, destinationtest.Encode(t, suite(""), n)[0]).Priority, risk)
 		n.Test = true
@@ -129,11 +137,13 @@ func TestARepeatHasTheSameAliasAndATestAnother(t *testing.T) {
 func TestTheEndpointIsOneOfTheList(t *testing.T) {
 	n := of(event.Vuln, `{"vuln":{"threat":"High"}}`)
 	require.Equal(t, "https://api.opsgenie.com/v2/alerts", destinationtest.Encode(t, suite(""), n)[0].URL)
-	require.Equal(t, "https://api.eu.opsgenie.com/v2/alerts", destinationtest.Encode(t, suite(`,"api":"https://api.eu.opsgenie.com/v2/alerts"`), n)[0].URL)
+	require.Equal(t, "https://api.eu.opsgenie.com/v2/alerts",
+		destinationtest.Encode(t, suite(`,"api":"https://api.eu.opsgenie.com/v2/alerts"`), n)[0].URL)
 	for parameters, says := range map[string]string{
 		`{"token":"` + key + `","api":"https://evil.example/v2/alerts"}`: "parameters.api: must be one of",
 		`{"token":"` + key + "\\nX: y" + `"}`:                            "parameters.token: has the wrong form",
-		`{"token":"short"}`:                                              "parameters.token: must have at least 8 characters",
+		`{"token":"short"}`: "parameters.token: must have at least 8 " +
+			"characters",
 	} {
 		_, err := opsgenie.New().System().Parameters.Complete(json.RawMessage(parameters))
 		require.ErrorContains(t, err, says)
@@ -142,7 +152,9 @@ func TestTheEndpointIsOneOfTheList(t *testing.T) {
 
 func TestAnswers(t *testing.T) {
 	d := opsgenie.New()
-	require.True(t, d.Judge(destination.Response{Status: 202, Body: []byte(`{"result":"Request will be processed","took":0.3,"requestId":"43a29c5c"}`)}).Delivered)
+	require.True(t,
+		d.Judge(destination.Response{Status: 202,
+			Body: []byte(`{"result":"Request will be processed","took":0.3,"requestId":"43a29c5c"}`)}).Delivered)
 	for _, c := range []struct {
 		status int
 		body   string

@@ -50,7 +50,8 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "pager_duty", Title: "PagerDuty", Group: destination.Incidents, Class: notification.Basic,
-		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
+		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](),
+		Folder: destination.ReadFolder(files),
 	}}
 }
 
@@ -106,7 +107,8 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 			return nil, fmt.Errorf("write a PagerDuty event: %w", err)
 		}
 		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: endpoints[p.Region], Body: body, Header: http.Header{"Content-Type": {"application/json"}},
+			Method: http.MethodPost, URL: endpoints[p.Region], Body: body,
+			Header: http.Header{"Content-Type": {"application/json"}},
 		})
 	}
 	return out, nil
@@ -119,7 +121,8 @@ func render(key string, n notification.Notification) trigger {
 		Client:   n.Platform.Name,
 		Payload: payload{
 			Summary: destination.Cut(n.Summary(), summaryLimit), Source: n.Platform.Name, Severity: severity(n),
-			Timestamp: n.Event.Time.UTC().Format(time.RFC3339Nano), Group: n.Client(), Class: string(n.Event.Kind), Details: details(n),
+			Timestamp: n.Event.Time.UTC().Format(time.RFC3339Nano), Group: n.Client(), Class: string(n.Event.Kind),
+			Details: details(n),
 		},
 	}
 	if l := destination.WebLink(n.Link(), linkLimit); l != "" {
@@ -128,8 +131,8 @@ func render(key string, n notification.Notification) trigger {
 	return e
 }
 
-// details are those of the envelope with the description among them (facts, 2.7). PagerDuty shows them to the one on call:
-// nothing in them hides or turns (package plaintext).
+// details are those of the envelope with the description among them (facts, 2.7). PagerDuty shows them to the one on
+// call: nothing in them hides or turns (package plaintext).
 func details(n notification.Notification) json.RawMessage {
 	members := destination.Members(n.Details())
 	description := destination.Member{Name: "description", Value: destination.Text(n.PlainText())}
@@ -139,7 +142,8 @@ func details(n notification.Notification) json.RawMessage {
 			kept = append(kept, m)
 		}
 	}
-	return destination.FitJSON(ijson.Map(destination.JoinObject(append(kept, description)), plaintext.Lines), detailsLimit)
+	return destination.FitJSON(ijson.Map(destination.JoinObject(append(kept, description)), plaintext.Lines),
+		detailsLimit)
 }
 
 // aboutKey finds that the Integration Key is what PagerDuty refuses, and not the event.
@@ -153,8 +157,9 @@ var reasons = map[int]string{
 	429: "PagerDuty throttles this Integration Key: too many events at a time",
 }
 
-// Judge takes a 2xx that says "success" for one, and tells what PagerDuty found wrong in an event. PagerDuty, Events API v2,
-// "Send an event": 202 with status "success", message and dedup_key; 400 with status "invalid event" and errors.
+// Judge takes a 2xx that says "success" for one, and tells what PagerDuty found wrong in an event. PagerDuty, Events
+// API v2, "Send an event": 202 with status "success", message and dedup_key; 400 with status "invalid event" and
+// errors.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
 		if strings.EqualFold(destination.Fields(r.Body)["status"], "success") {

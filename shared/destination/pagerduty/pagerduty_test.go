@@ -21,7 +21,8 @@ const key = "0123456789abcdef0123456789ABCDEF"
 
 func suite(more string) destinationtest.Case {
 	return destinationtest.Case{
-		Destination: pagerduty.New(), Parameters: `{"integration_key":"` + key + `"` + more + `}`, Check: check, Secrets: []string{key},
+		Destination: pagerduty.New(), Parameters: `{"integration_key":"` + key + `"` + more + `}`, Check: check,
+		Secrets: []string{key},
 	}
 }
 
@@ -83,11 +84,13 @@ func of(kind event.Kind, data string) notification.Notification {
 }
 
 func TestTheRiskOfAFindingSetsTheSeverity(t *testing.T) {
-	for risk, want := range map[string]string{"Critical": "critical", "High": "error", "Medium": "warning", "Low": "info", "Info": "info"} {
+	for risk, want := range map[string]string{"Critical": "critical", "High": "error", "Medium": "warning",
+		"Low": "info", "Info": "info"} {
 		n := of(event.SecurityIssue, `{"security_issue":{"risk":"`+risk+`"}}`)
 		require.Equal(t, want, decode(t, destinationtest.Encode(t, suite(""), n)[0]).Payload.Severity, risk)
 		n.Test = true
-		require.Equal(t, "info", decode(t, destinationtest.Encode(t, suite(""), n)[0]).Payload.Severity, "a test wakes nobody")
+		require.Equal(t, "info", decode(t, destinationtest.Encode(t, suite(""), n)[0]).Payload.Severity,
+			"a test wakes nobody")
 	}
 }
 
@@ -106,7 +109,8 @@ func TestARepeatHasTheSameDedupKeyAndATestAnother(t *testing.T) {
 func TestTheRegionChoosesTheHost(t *testing.T) {
 	n := of(event.Vuln, `{"vuln":{"threat":"High"}}`)
 	require.Equal(t, "https://events.pagerduty.com/v2/enqueue", destinationtest.Encode(t, suite(""), n)[0].URL)
-	require.Equal(t, "https://events.eu.pagerduty.com/v2/enqueue", destinationtest.Encode(t, suite(`,"region":"EU"`), n)[0].URL)
+	require.Equal(t, "https://events.eu.pagerduty.com/v2/enqueue",
+		destinationtest.Encode(t, suite(`,"region":"EU"`), n)[0].URL)
 }
 
 func TestALargeScopeChangeIsCutVisibly(t *testing.T) {
@@ -127,8 +131,10 @@ func TestTheDataCanNotReplaceTheDescription(t *testing.T) {
 
 func TestBadParameters(t *testing.T) {
 	for parameters, says := range map[string]string{
-		`{"integration_key":"short"}`:                            "parameters.integration_key: must have at least 32 characters",
-		`{"integration_key":"` + key + `x"}`:                     "parameters.integration_key: must have at most 32 characters",
+		`{"integration_key":"short"}`: "parameters.integration_key: must have at least 32 " +
+			"characters",
+		`{"integration_key":"` + key +
+			`x"}`: "parameters.integration_key: must have at most 32 characters",
 		`{"integration_key":"0123456789abcdef0123456789abcde!"}`: "parameters.integration_key: has the wrong form",
 		`{"integration_key":"` + key + `","region":"MOON"}`:      "parameters.region: must be one of [US EU]",
 	} {
@@ -139,14 +145,18 @@ func TestBadParameters(t *testing.T) {
 
 func TestAnswers(t *testing.T) {
 	d := pagerduty.New()
-	require.True(t, d.Judge(destination.Response{Status: 202, Body: []byte(`{"status":"success","message":"Event processed","dedup_key":"42:evt"}`)}).Delivered)
+	require.True(t,
+		d.Judge(destination.Response{Status: 202,
+			Body: []byte(`{"status":"success","message":"Event processed","dedup_key":"42:evt"}`)}).Delivered)
 	for _, c := range []struct {
 		status int
 		body   string
 		says   string
 	}{
 		{400, `{"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect (should be 32 characters)"]}`,
-			"answered 400 Bad Request: PagerDuty does not accept the event: check the Integration Key and the service region (it says: Event object is invalid; Length of 'routing_key' is incorrect (should be 32 characters))"},
+			"answered 400 Bad Request: PagerDuty does not accept the event: check the Integration Key and the " +
+				"service region (it says: Event object is invalid; Length of 'routing_key' is incorrect (should be " +
+				"32 characters))"},
 		{429, `{"status":"throttle exceeded","message":"Requests for this service are arriving too quickly. Please retry later."}`, "throttles this Integration Key"},
 		{500, `<html>`, "answered 500 Internal Server Error: the receiver has a fault of its own"},
 	} {

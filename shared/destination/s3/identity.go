@@ -17,8 +17,8 @@ type Account struct {
 
 // Identity is the deployment's own at AWS, with which it assumes customers' roles.
 type Identity interface {
-	// Account is the account that a role has to trust, the zero value where there is none. known is false while nobody has
-	// looked for it yet. It does not wait.
+	// Account is the account that a role has to trust, the zero value where there is none. known is false while nobody
+	// has looked for it yet. It does not wait.
 	Account() (a Account, known bool)
 	// Prepare has the account looked for, and waits for it a short time at most.
 	Prepare(ctx context.Context)
@@ -41,12 +41,12 @@ func (Static) Prepare(context.Context) {}
 // Keys are those given.
 func (s Static) Keys(context.Context) (Keys, error) { return s.With, nil }
 
-// Platform is the deployment as a customer's AWS account meets it. The zero value has no identity: then only access keys
-// work, and the role option says so.
+// Platform is the deployment as a customer's AWS account meets it. The zero value has no identity: then only access
+// keys work, and the role option says so.
 type Platform struct {
 	Identity Identity // nil = none
-	// RoleNames are the names of roles that the deployment's own policy lets it assume, with * and ? as in IAM; the policy
-	// keeps out roles of the deployment's own account then. "" = it is not known to have such a policy.
+	// RoleNames are the names of roles that the deployment's own policy lets it assume, with * and ? as in IAM; the
+	// policy keeps out roles of the deployment's own account then. "" = it is not known to have such a policy.
 	RoleNames string
 }
 
@@ -66,7 +66,8 @@ func (p Platform) refuses(role string) string {
 	}
 	_, name, _ := strings.Cut(role, ":role/")
 	if !matches(p.RoleNames, name) {
-		return "this installation may assume only roles whose name, after role/, is " + p.RoleNames + " (* is any text): name the role so"
+		return "this installation may assume only roles whose name, after role/, is " + p.RoleNames +
+			" (* is any text): name the role so"
 	}
 	a, _ := p.Identity.Account()
 	if parts := strings.Split(role, ":"); a.ID != "" && len(parts) > 4 && parts[4] == a.ID {

@@ -16,7 +16,8 @@ const Timeout = 60 * time.Second
 
 // codes explain S3's own. Amazon S3, API reference, "Error responses".
 var codes = map[string]string{
-	"AccessDenied":                       "the role or key may not write there: it needs s3:PutObject on the bucket's objects (<bucket arn>/*), and the bucket's policy and its KMS key must allow it",
+	"AccessDenied": "the role or key may not write there: it needs s3:PutObject on the " +
+		"bucket's objects (<bucket arn>/*), and the bucket's policy and its KMS key must allow it",
 	"AllAccessDisabled":                  "the bucket is blocked by its owner or by the storage",
 	"NoSuchBucket":                       "there is no such bucket: check its name and its region",
 	"PermanentRedirect":                  "the bucket is in another region: enter that region",
@@ -40,13 +41,16 @@ var codes = map[string]string{
 
 // Kinds of codes. Amazon S3, "Error responses"; MinIO, cmd/api-errors.go, for its own.
 var (
-	busy    = set("SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "Throttling", "ThrottlingException", "BandwidthLimitExceeded")
+	busy = set("SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "TooManyRequests",
+		"RequestLimitExceeded", "Throttling", "ThrottlingException", "BandwidthLimitExceeded")
 	content = set("EntityTooLarge", "MaxMessageLengthExceeded", "EntityTooSmall")
 	gone    = set("NoSuchBucket")
 	made    = map[int]bool{http.StatusOK: true, http.StatusCreated: true, http.StatusNoContent: true}
 	// certain are the codes of a 400 or 501 whose cause is another than a header that the storage does not take.
-	certain = set("EntityTooLarge", "MaxMessageLengthExceeded", "EntityTooSmall", "ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
-		"InvalidBucketName", "InvalidAccessKeyId", "KeyTooLongError", "RequestTimeout", "RequestTimeTooSkewed", "TokenRefreshRequired", "BadDigest", "IncompleteBody",
+	certain = set("EntityTooLarge", "MaxMessageLengthExceeded", "EntityTooSmall", "ExpiredToken", "InvalidToken",
+		"AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
+		"InvalidBucketName", "InvalidAccessKeyId", "KeyTooLongError", "RequestTimeout", "RequestTimeTooSkewed",
+		"TokenRefreshRequired", "BadDigest", "IncompleteBody",
 		"KMS.DisabledException", "KMS.NotFoundException", "InvalidBucketState")
 )
 
@@ -66,9 +70,10 @@ type said struct {
 	Region  string
 }
 
-// Judge takes a 2xx for a success that holds no error document and nothing but storage could have answered: with an ETag, in
-// XML, or empty. Amazon S3, API reference, "PutObject": 200 with an ETag and no body; servers that speak the protocol may answer 201 or
-// 204 to a PUT (RFC 9110, 9.3.4). Of some calls S3 answers errors inside a 200, hence the look at the body.
+// Judge takes a 2xx for a success that holds no error document and nothing but storage could have answered: with an
+// ETag, in XML, or empty. Amazon S3, API reference, "PutObject": 200 with an ETag and no body; servers that speak the
+// protocol may answer 201 or 204 to a PUT (RFC 9110, 9.3.4). Of some calls S3 answers errors inside a 200, hence the
+// look at the body.
 func Judge(r destination.Response) destination.Verdict {
 	var a said
 	readable := xml.Unmarshal(r.Body, &a) == nil // without a code the status speaks
@@ -79,8 +84,10 @@ func Judge(r destination.Response) destination.Verdict {
 		v := failed(r, a)
 		v.Pace = v.Pace || busy[a.Code]
 		return v
-	case destination.WebPage(r), !made[r.Status], len(bytes.TrimSpace(r.Body)) > 0 && !readable && r.Header.Get("ETag") == "":
-		return destination.Unproven(r, "storage that speaks the protocol of Amazon S3 answers 200 with an ETag and nothing else")
+	case destination.WebPage(r), !made[r.Status], len(bytes.TrimSpace(r.Body)) > 0 && !readable &&
+		r.Header.Get("ETag") == "":
+		return destination.Unproven(r,
+			"storage that speaks the protocol of Amazon S3 answers 200 with an ETag and nothing else")
 	default:
 		return destination.Delivered()
 	}
@@ -95,15 +102,17 @@ func Judge(r destination.Response) destination.Verdict {
 	return v
 }
 
-// denied says more of an AccessDenied where its message does: which permission was missing, and what kind of policy said
-// no. S3, user guide, "Troubleshoot access denied (403 Forbidden) errors": the message names them where the caller's
-// account or organisation is the bucket's.
+// denied says more of an AccessDenied where its message does: which permission was missing, and what kind of policy
+// said no. S3, user guide, "Troubleshoot access denied (403 Forbidden) errors": the message names them where the
+// caller's account or organisation is the bucket's.
 func denied(message string) string {
 	switch {
 	case strings.Contains(message, "kms:"):
-		return "the bucket's KMS key does not let the role or key in: allow kms:GenerateDataKey on that key, in the policy of the role or user and in the key's own policy"
+		return "the bucket's KMS key does not let the role or key in: allow kms:GenerateDataKey on that key, in the " +
+			"policy of the role or user and in the key's own policy"
 	case strings.Contains(message, "explicit deny"):
-		return "a policy forbids it expressly (of the bucket, of the role or user, or of the organisation): it must let s3:PutObject on the bucket's objects (<bucket arn>/*) through"
+		return "a policy forbids it expressly (of the bucket, of the role or user, or of the organisation): it must " +
+			"let s3:PutObject on the bucket's objects (<bucket arn>/*) through"
 	}
 	return ""
 }
@@ -114,13 +123,17 @@ func failed(r destination.Response, a said) destination.Verdict {
 		why = cmp.Or(denied(a.Message), why)
 	}
 	if !known && destination.Success(r.Status) {
-		return destination.Failed(r, "the storage answered "+destination.StatusText(r.Status)+" with an error in it (it says: "+destination.Said(a.Code, a.Message)+")")
+		return destination.Failed(r, "the storage answered "+destination.StatusText(r.Status)+
+			" with an error in it (it says: "+destination.Said(a.Code, a.Message)+")")
 	}
 	if !known {
 		return destination.JudgeSaid(r, map[int]string{
-			301: "the bucket is in another region: enter that region", 307: "the bucket was made moments ago or is in another region: try again, then check the region",
-			400: "the storage does not accept the request", 404: "there is no such bucket: check its name and its region",
-			405: "this is not the address of the storage's S3 API: check the endpoint", 501: "the storage does not support a part of the request",
+			301: "the bucket is in another region: enter that region",
+			307: "the bucket was made moments ago or is in another region: try again, then check the region",
+			400: "the storage does not accept the request",
+			404: "there is no such bucket: check its name and its region",
+			405: "this is not the address of the storage's S3 API: check the endpoint",
+			501: "the storage does not support a part of the request",
 		}, destination.Said(a.Code, a.Message))
 	}
 	if a.Region == "" {

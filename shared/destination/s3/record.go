@@ -85,10 +85,14 @@ func RecordOf(n notification.Notification) Record {
 	var d struct{ Hit hit }
 	_ = json.Unmarshal(n.Event.Data, &d) // it was validated when it was accepted
 	r := Record{
-		Time: strconv.FormatInt(at(known, n).Unix(), 10), RequestID: d.Hit.text("request_id"), IP: known.Source(), Datacenter: d.Hit.text("datacenter"),
-		Tor: d.Hit.text("tor"), RemoteCountry: d.Hit.text("remote_country"), ApplicationID: d.Hit.numbers("application_id", "applications"),
-		Domain: known.Site(), Method: known.Method, URI: known.Path, Protocol: d.Hit.text("protocol"), StatusCode: known.ResponseStatus,
-		AttackType: known.Type, BlockStatus: known.BlockStatus, Payload: d.Hit.texts("payloads"), Point: d.Hit.texts("point"), Tags: json.RawMessage("{}"),
+		Time: strconv.FormatInt(at(known, n).Unix(), 10), RequestID: d.Hit.text("request_id"), IP: known.Source(),
+		Datacenter: d.Hit.text("datacenter"),
+		Tor:        d.Hit.text("tor"), RemoteCountry: d.Hit.text("remote_country"),
+		ApplicationID: d.Hit.numbers("application_id", "applications"),
+		Domain:        known.Site(), Method: known.Method, URI: known.Path, Protocol: d.Hit.text("protocol"),
+		StatusCode: known.ResponseStatus,
+		AttackType: known.Type, BlockStatus: known.BlockStatus, Payload: d.Hit.texts("payloads"),
+		Point: d.Hit.texts("point"), Tags: json.RawMessage("{}"),
 	}
 	if tags := d.Hit["tags"]; destination.Members(tags) != nil {
 		r.Tags = tags
@@ -116,15 +120,16 @@ type File struct {
 	Holds  int         // records
 }
 
-// lateHeader is metadata of an object (S3, "Working with object metadata"): the records keep to the product facts, which have
-// no such field. Records have a time of their own.
+// lateHeader is metadata of an object (S3, "Working with object metadata"): the records keep to the product facts,
+// which have no such field. Records have a time of their own.
 const lateHeader = "X-Amz-Meta-Late"
 
 // Files writes records as the files of one delivery, that of the notifications.
 func Files(t destination.Target, format string, ns []notification.Notification, records [][]byte) []File {
 	var out []File
 	for part := range destination.Chunks(records, destination.Batch{Count: destination.File.Count, Bytes: maxFile}) {
-		f := File{Body: destination.JoinArray(part), Holds: len(part), Header: http.Header{"Content-Type": {"application/json"}}}
+		f := File{Body: destination.JoinArray(part), Holds: len(part),
+			Header: http.Header{"Content-Type": {"application/json"}}}
 		extension := JSON
 		if format == Lines {
 			f.Body, extension = destination.JoinLines(part), Lines

@@ -16,7 +16,8 @@ import (
 	"tocsin/shared/destination"
 )
 
-const noIdentity = "this installation has no AWS credentials of its own and can not assume a role: enter an access key ID and a secret access key instead, or ask its operator to give it some"
+const noIdentity = "this installation has no AWS credentials of its own and can not assume a role: enter an access " +
+	"key ID and a secret access key instead, or ask its operator to give it some"
 
 // namespace of external ids; made once, for this.
 var namespace = uuid.MustParse("b58c3f0c-5a3e-4f0e-9a76-0f9d6f6f2f11")
@@ -49,8 +50,8 @@ func (g Grant) Ask(ctx context.Context, now time.Time) (destination.Request, err
 	return g.assume(ctx, ExternalID(g.Tenant), now)
 }
 
-// Probe makes the same call with an external ID that is nobody's. AWS, IAM, "The confused deputy problem": a role that lets
-// that in lets in every tenant that names its ARN.
+// Probe makes the same call with an external ID that is nobody's. AWS, IAM, "The confused deputy problem": a role that
+// lets that in lets in every tenant that names its ARN.
 func (g Grant) Probe(ctx context.Context, now time.Time) (destination.Request, error) {
 	return g.assume(ctx, uuid.NewSHA1(namespace, []byte("nobody, asked for "+g.Role)).String(), now)
 }
@@ -60,7 +61,8 @@ func (Grant) Open(r destination.Response) string {
 	if !destination.Success(r.Status) {
 		return ""
 	}
-	return "the role can be assumed without your external ID, so that anybody here who knows its ARN could write to your bucket: add the condition sts:ExternalId to its trust policy, as the set-up page shows it"
+	return "the role can be assumed without your external ID, so that anybody here who knows its ARN could write to " +
+		"your bucket: add the condition sts:ExternalId to its trust policy, as the set-up page shows it"
 }
 
 func (g Grant) assume(ctx context.Context, external string, now time.Time) (destination.Request, error) {
@@ -72,7 +74,8 @@ func (g Grant) assume(ctx context.Context, external string, now time.Time) (dest
 		return destination.Request{}, errors.New(noIdentity)
 	}
 	if err != nil {
-		return destination.Request{}, errors.New("the platform's own AWS credentials are not there at the moment: this is a fault of the installation, not of your settings")
+		return destination.Request{}, errors.New("the platform's own AWS credentials are not there at the moment: " +
+			"this is a fault of the installation, not of your settings")
 	}
 	form := url.Values{
 		"Action": {"AssumeRole"}, "Version": {stsVersion}, "RoleArn": {g.Role}, "ExternalId": {external},
@@ -80,7 +83,8 @@ func (g Grant) assume(ctx context.Context, external string, now time.Time) (dest
 	}
 	q := destination.Request{
 		Method: http.MethodPost, URL: stsAddress(g.Region), Body: []byte(form.Encode()), Keep: 64 << 10,
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}, "Accept": {"text/xml"}},
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"},
+			"Accept": {"text/xml"}},
 	}
 	return Sign(q, own, "sts", g.Region, now)
 }
@@ -102,18 +106,20 @@ type refused struct {
 	Inner string `xml:"Errors>Error>Code"`
 }
 
-// roleReasons explain STS's codes. STS, API reference, "AssumeRole: Errors" and "Common errors". AccessDenied is the one
-// answer to a wrong trust policy, a wrong external ID, a role that is not there and a policy of ours: STS does not tell
-// them apart, so that nobody can find out which roles an account has.
+// roleReasons explain STS's codes. STS, API reference, "AssumeRole: Errors" and "Common errors". AccessDenied is the
+// one answer to a wrong trust policy, a wrong external ID, a role that is not there and a policy of ours: STS does not
+// tell them apart, so that nobody can find out which roles an account has.
 var roleReasons = map[string]string{
-	"AccessDenied":            "the role does not let us in: there must be a role of that ARN, and its trust policy must name our account and your external ID, as the set-up page shows them; a new role takes a minute",
+	"AccessDenied": "the role does not let us in: there must be a role of that ARN, and its trust policy " +
+		"must name our account and your external ID, as the set-up page shows them; a new role takes a minute",
 	"RegionDisabledException": "STS is switched off for this region in our account: this is the installation's to mend",
 	"ValidationError":         "AWS does not take the role ARN: copy it again from the role's page",
 	"MalformedPolicyDocument": "AWS does not take the role's policy",
 	"ExpiredToken":            "the platform's own AWS credentials have expired: this is a fault of the installation",
-	"InvalidClientTokenId":    "the platform's own AWS credentials are not valid in this region's partition: this is a fault of the installation",
-	"SignatureDoesNotMatch":   "the platform's own AWS credentials are not valid: this is a fault of the installation",
-	"Throttling":              "AWS asks to slow down",
+	"InvalidClientTokenId": "the platform's own AWS credentials are not valid in this region's partition: this is " +
+		"a fault of the installation",
+	"SignatureDoesNotMatch": "the platform's own AWS credentials are not valid: this is a fault of the installation",
+	"Throttling":            "AWS asks to slow down",
 }
 
 // ours are the codes that only the installation's operator can do something about.
@@ -137,16 +143,19 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 	var a assumed
 	err := xml.Unmarshal(r.Body, &a)
 	if err != nil && r.Broken {
-		return destination.Credential{}, destination.Failed(r, "the role could not be assumed: the answer of STS broke off before its end")
+		return destination.Credential{}, destination.Failed(r,
+			"the role could not be assumed: the answer of STS broke off before its end")
 	}
 	if err != nil || a.Credentials.ID == "" || a.Credentials.Secret == "" {
-		return destination.Credential{}, destination.Failed(r, "the role could not be assumed: STS answered with no credentials")
+		return destination.Credential{}, destination.Failed(r,
+			"the role could not be assumed: STS answered with no credentials")
 	}
 	c := a.Credentials
 	if c.Expires.IsZero() {
 		c.Expires = now.Add(life)
 	}
-	return destination.Credential{ID: c.ID, Secret: c.Secret, Session: c.Session, Expires: c.Expires}, destination.Delivered()
+	return destination.Credential{ID: c.ID, Secret: c.Secret, Session: c.Session, Expires: c.Expires},
+		destination.Delivered()
 }
 
 // Apply signs the request with the role's keys.

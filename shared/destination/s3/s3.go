@@ -100,12 +100,14 @@ var setUp string
 var setUpKey string
 
 // keyFirst is the help of the authorization where there is no role to assume.
-const keyFirst = "key: an access key of a user of your account. role: we assume a role of your account, which this installation can not do now: it has no AWS credentials of its own."
+const keyFirst = "key: an access key of a user of your account. role: we assume a role of your account, which this " +
+	"installation can not do now: it has no AWS credentials of its own."
 
 // New makes the destination; platform is who assumes the customers' roles.
 func New(platform Platform) Destination {
 	s := FileSystem(destination.System{
-		Name: "s3", Title: "Amazon S3", Parameters: destination.ParametersOf[Parameters](), SetUpFor: platform.steps, Folder: destination.ReadFolder(files),
+		Name: "s3", Title: "Amazon S3", Parameters: destination.ParametersOf[Parameters](), SetUpFor: platform.steps,
+		Folder: destination.ReadFolder(files),
 	})
 	d := Destination{byRole: s, byKey: s, platform: platform}
 	d.byKey.Parameters = s.Parameters.Defaulting("authorization", byKey, keyFirst)
@@ -121,9 +123,11 @@ func FileSystem(s destination.System) destination.System {
 
 // Instead of the steps by role.
 const (
-	withoutRole = "This installation has no AWS credentials of its own, so it can not assume a role of your account: use an access key. Its operator can give it credentials.\n\n"
-	looking     = "This installation is still looking for AWS credentials of its own. With them it could assume a role of your account, without an access key: load this page again to see.\n\n"
-	namedSo     = " The role's name, after `role/`, must be `{{names}}` (`*` is any text)."
+	withoutRole = "This installation has no AWS credentials of its own, so it can not assume a role of your account: " +
+		"use an access key. Its operator can give it credentials.\n\n"
+	looking = "This installation is still looking for AWS credentials of its own. With them it could assume a " +
+		"role of your account, without an access key: load this page again to see.\n\n"
+	namedSo = " The role's name, after `role/`, must be `{{names}}` (`*` is any text)."
 )
 
 // steps is the set-up page with what the tenant has to paste.
@@ -139,7 +143,8 @@ func (p Platform) steps(tenant string) string {
 	if p.RoleNames != "" && p.RoleNames != "*" {
 		names = strings.ReplaceAll(namedSo, "{{names}}", p.RoleNames)
 	}
-	return strings.NewReplacer("{{account}}", a.ID, "{{partition}}", cmp.Or(a.Partition, "aws"), "{{external_id}}", ExternalID(tenant), "{{names}}", names).Replace(setUp) + "\n" + setUpKey
+	return strings.NewReplacer("{{account}}", a.ID, "{{partition}}", cmp.Or(a.Partition, "aws"), "{{external_id}}",
+		ExternalID(tenant), "{{names}}", names).Replace(setUp) + "\n" + setUpKey
 }
 
 // System describes Amazon S3. The form starts with a key where the deployment can assume no role.
@@ -176,7 +181,8 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 		q := Put(p.address(f.Key), f, way)
 		if p.Access == byRole {
 			q.Grant = Grant{Platform: d.platform, Role: p.Role, Tenant: ns[0].Event.Tenant, Region: p.Region}
-		} else if q, err = PutSigned(p.address(f.Key), f, way, Keys{ID: p.KeyID, Secret: p.Secret}, p.Region, t.Now); err != nil {
+		} else if q, err = PutSigned(p.address(f.Key), f, way, Keys{ID: p.KeyID, Secret: p.Secret}, p.Region,
+			t.Now); err != nil {
 			return nil, err
 		}
 		q.Where = p.address("")

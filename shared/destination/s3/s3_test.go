@@ -33,12 +33,14 @@ const (
 
 var suite = destinationtest.Case{
 	Destination: s3.New(s3.Platform{}), Check: check, Secrets: []string{secret},
-	Parameters: `{"region":"eu-west-1","bucket":"acme-hits","authorization":"key","access_key_id":"` + keyID + `","secret_access_key":"` + secret + `"}`,
+	Parameters: `{"region":"eu-west-1","bucket":"acme-hits","authorization":"key","access_key_id":"` + keyID +
+		`","secret_access_key":"` + secret + `"}`,
 }
 
 // platform has an identity of its own.
 var platform = s3.Platform{Identity: s3.Static{
-	Of: s3.Account{ID: "210987654321"}, With: s3.Keys{ID: "ASIAPLATFORM", Secret: "platform-secret", Session: "platform-session"},
+	Of: s3.Account{ID: "210987654321"}, With: s3.Keys{ID: "ASIAPLATFORM", Secret: "platform-secret",
+		Session: "platform-session"},
 }}
 
 // own is an identity whose state a test chooses.
@@ -106,7 +108,8 @@ func check(t *testing.T, r destination.Request) {
 		}
 		require.NoError(t, dec.Decode(&record))
 		require.Regexp(t, `^[0-9]+$`, *record.Time)
-		for _, present := range []bool{record.RequestID != nil, record.IP != nil, record.ApplicationID != nil, record.Payload != nil, record.Point != nil, record.Tags != nil} {
+		for _, present := range []bool{record.RequestID != nil, record.IP != nil, record.ApplicationID != nil,
+			record.Payload != nil, record.Point != nil, record.Tags != nil} {
 			require.True(t, present, "every field is always there")
 		}
 	}
@@ -114,7 +117,8 @@ func check(t *testing.T, r destination.Request) {
 
 func hit(data string) notification.Notification {
 	return notification.Notification{Platform: destinationtest.Platform, Event: event.Event{
-		ID: "e", Tenant: "42", ClientName: "Acme", Kind: event.NewHits, Time: destinationtest.Now, Data: json.RawMessage(`{"hit":` + data + `}`),
+		ID: "e", Tenant: "42", ClientName: "Acme", Kind: event.NewHits, Time: destinationtest.Now,
+		Data: json.RawMessage(`{"hit":` + data + `}`),
 	}}
 }
 
@@ -140,9 +144,11 @@ func TestTheRecordOfAHit(t *testing.T) {
 	}
 }
 
-func encode(t *testing.T, c destinationtest.Case, delivery string, now time.Time, ns ...notification.Notification) []destination.Request {
+func encode(t *testing.T, c destinationtest.Case, delivery string, now time.Time,
+	ns ...notification.Notification) []destination.Request {
 	t.Helper()
-	rs, err := c.Destination.Encode(destination.Target{Parameters: destinationtest.Open(t, c), Delivery: delivery, Now: now}, ns)
+	rs, err := c.Destination.Encode(destination.Target{Parameters: destinationtest.Open(t, c), Delivery: delivery,
+		Now: now}, ns)
 	require.NoError(t, err)
 	return rs
 }
@@ -155,8 +161,10 @@ func TestARepeatWritesTheSameObject(t *testing.T) {
 	require.Equal(t, first.URL, again.URL)
 	require.Equal(t, first.Body, again.Body)
 	require.NotEqual(t, first.Header.Get("Authorization"), again.Header.Get("Authorization"), "signed for its own time")
-	require.NotEqual(t, first.URL, encode(t, suite, other, destinationtest.Now, n)[0].URL, "another delivery of the same millisecond is another object")
-	require.Contains(t, first.URL, "https://acme-hits.s3.eu-west-1.amazonaws.com/hitlogs-1677630115840", "down to the millisecond it is the delivery's time")
+	require.NotEqual(t, first.URL, encode(t, suite, other, destinationtest.Now, n)[0].URL,
+		"another delivery of the same millisecond is another object")
+	require.Contains(t, first.URL, "https://acme-hits.s3.eu-west-1.amazonaws.com/hitlogs-1677630115840",
+		"down to the millisecond it is the delivery's time")
 }
 
 func TestALongFileIsParted(t *testing.T) {
@@ -180,7 +188,8 @@ func TestARoleIsAssumedForTheTenantAlone(t *testing.T) {
 	n := hit(`{"type":"sqli"}`)
 	q := encode(t, byRole, "01GTD8R400000000000000TEST", destinationtest.Now, n)[0]
 	check(t, q)
-	require.True(t, strings.HasPrefix(q.URL, "https://s3.eu-west-1.amazonaws.com/acme.hits/hitlogs-"), "dots would break the certificate: %s", q.URL)
+	require.True(t, strings.HasPrefix(q.URL, "https://s3.eu-west-1.amazonaws.com/acme.hits/hitlogs-"),
+		"dots would break the certificate: %s", q.URL)
 	require.Empty(t, q.Header.Get("Authorization"))
 	ask, err := q.Grant.Ask(t.Context(), destinationtest.Now)
 	require.NoError(t, err)
@@ -193,7 +202,8 @@ func TestARoleIsAssumedForTheTenantAlone(t *testing.T) {
 	require.Equal(t, "platform-session", ask.Header.Get("X-Amz-Security-Token"))
 	require.NotEqual(t, s3.ExternalID("42"), s3.ExternalID("43"))
 	n.Event.Tenant = "43"
-	require.NotEqual(t, q.Grant.Key(), encode(t, byRole, "01GTD8R400000000000000TEST", destinationtest.Now, n)[0].Grant.Key())
+	require.NotEqual(t, q.Grant.Key(), encode(t, byRole, "01GTD8R400000000000000TEST", destinationtest.Now,
+		n)[0].Grant.Key())
 }
 
 const answer = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser><Arn>a</Arn></AssumedRoleUser>
@@ -204,7 +214,8 @@ func TestTheAssumedKeysSignTheRequest(t *testing.T) {
 	q := encode(t, byRole, "01GTD8R400000000000000TEST", destinationtest.Now, hit(`{"type":"sqli"}`))[0]
 	c, v := q.Grant.Read(destination.Response{Status: 200, Body: []byte(answer)}, destinationtest.Now)
 	require.True(t, v.Delivered)
-	require.Equal(t, destination.Credential{ID: "ASIATEMP", Secret: "temp-secret", Session: "temp-session", Expires: destinationtest.Now.Add(time.Hour)}, c)
+	require.Equal(t, destination.Credential{ID: "ASIATEMP", Secret: "temp-secret", Session: "temp-session",
+		Expires: destinationtest.Now.Add(time.Hour)}, c)
 	signed, err := q.Grant.Apply(q, c, destinationtest.Now)
 	require.NoError(t, err)
 	require.Contains(t, signed.Header.Get("Authorization"), "Credential=ASIATEMP/20230301/eu-west-1/s3/aws4_request")
@@ -219,7 +230,8 @@ func TestARoleThatDoesNotLetUsIn(t *testing.T) {
 		body, says string
 	}{
 		{403, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User is not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>`, "its trust policy must name our account and your external ID"},
-		{403, `<ErrorResponse><Errors><Error><Code>AccessDenied</Code></Error></Errors></ErrorResponse>`, "your external ID"},
+		{403, `<ErrorResponse><Errors><Error><Code>AccessDenied</Code></Error></Errors></ErrorResponse>`,
+			"your external ID"},
 		{403, `<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>`, "fault of the installation"},
 		{400, `<ErrorResponse><Error><Code>ValidationError</Code></Error></ErrorResponse>`, "copy it again"},
 		{500, `nonsense`, "STS answered 500"},
@@ -237,13 +249,15 @@ func TestWithoutAnIdentityARoleIsRefusedClearly(t *testing.T) {
 	c := byRole
 	c.Destination = s3.New(s3.Platform{})
 	c.Parameters = strings.Replace(byRole.Parameters, "{", `{"authorization":"role",`, 1)
-	_, err := c.Destination.Encode(destination.Target{Parameters: destinationtest.Open(t, c), Delivery: "x", Now: destinationtest.Now}, []notification.Notification{hit(`{"type":"sqli"}`)})
+	_, err := c.Destination.Encode(destination.Target{Parameters: destinationtest.Open(t, c), Delivery: "x",
+		Now: destinationtest.Now}, []notification.Notification{hit(`{"type":"sqli"}`)})
 	var notReady *destination.NotReady
 	require.ErrorAs(t, err, &notReady)
 	require.Contains(t, notReady.Reason, "enter an access key ID")
 	_, err = s3.Grant{}.Ask(t.Context(), destinationtest.Now)
 	require.ErrorContains(t, err, "no AWS credentials")
-	_, err = s3.Grant{Platform: s3.Platform{Identity: own{known: true, err: errors.New("none")}}}.Ask(t.Context(), destinationtest.Now)
+	_, err = s3.Grant{Platform: s3.Platform{Identity: own{known: true, err: errors.New("none")}}}.Ask(t.Context(),
+		destinationtest.Now)
 	require.ErrorContains(t, err, "no AWS credentials")
 	broken := own{account: s3.Account{ID: "210987654321"}, known: true, err: errors.New("secret detail")}
 	_, err = s3.Grant{Platform: s3.Platform{Identity: broken}}.Ask(t.Context(), destinationtest.Now)
@@ -258,12 +272,14 @@ func TestP1TheFormStartsWithARoleOnlyWhereOneCanBeAssumed(t *testing.T) {
 		starts   string
 		says     string
 	}{
-		"none is wired":      {nil, "key", "has no AWS credentials of its own, so it can not"},
-		"none was found":     {own{known: true}, "key", "has no AWS credentials of its own, so it can not"},
-		"nobody looked yet":  {own{}, "role", "is still looking"},
-		"there is one":       {platform.Identity, "role", "Account ID: `210987654321`"},
-		"one in GovCloud":    {own{account: s3.Account{ID: "210987654321", Partition: "aws-us-gov"}, known: true}, "role", `"AWS": "arn:aws-us-gov:iam::210987654321:root"`},
-		"the bucket's there": {own{account: s3.Account{ID: "210987654321", Partition: "aws-cn"}, known: true}, "role", `"arn:aws-cn:s3:::YOUR-BUCKET/*"`},
+		"none is wired":     {nil, "key", "has no AWS credentials of its own, so it can not"},
+		"none was found":    {own{known: true}, "key", "has no AWS credentials of its own, so it can not"},
+		"nobody looked yet": {own{}, "role", "is still looking"},
+		"there is one":      {platform.Identity, "role", "Account ID: `210987654321`"},
+		"one in GovCloud": {own{account: s3.Account{ID: "210987654321", Partition: "aws-us-gov"}, known: true},
+			"role", `"AWS": "arn:aws-us-gov:iam::210987654321:root"`},
+		"the bucket's there": {own{account: s3.Account{ID: "210987654321", Partition: "aws-cn"}, known: true}, "role",
+			`"arn:aws-cn:s3:::YOUR-BUCKET/*"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := s3.New(s3.Platform{Identity: c.identity})
@@ -274,8 +290,10 @@ func TestP1TheFormStartsWithARoleOnlyWhereOneCanBeAssumed(t *testing.T) {
 			require.Equal(t, c.starts, schema.Properties["authorization"].Default)
 			require.Contains(t, d.System().Steps("42"), c.says)
 			require.NotContains(t, d.System().Steps("42"), "{{")
-			given := map[string]string{"key": `"access_key_id":"AKIA","secret_access_key":"s"`, "role": `"role_arn":"` + role + `"`}[c.starts]
-			full, err := d.System().Parameters.Complete(json.RawMessage(`{"region":"eu-west-1","bucket":"acme-hits",` + given + `}`))
+			given := map[string]string{"key": `"access_key_id":"AKIA","secret_access_key":"s"`, "role": `"role_arn":"` +
+				role + `"`}[c.starts]
+			full, err := d.System().Parameters.Complete(
+				json.RawMessage(`{"region":"eu-west-1","bucket":"acme-hits",` + given + `}`))
 			require.NoError(t, err, "the API's default is the form's")
 			require.Contains(t, string(full), `"authorization":"`+c.starts+`"`)
 		})
@@ -293,7 +311,8 @@ func TestARoleThatTheInstallationMayNotAssumeIsToldBeforeAWSIsAsked(t *testing.T
 		c := byRole
 		c.Destination = s3.New(s3.Platform{Identity: platform.Identity, RoleNames: "tocsin-*"})
 		c.Parameters = strings.Replace(byRole.Parameters, role, arn, 1)
-		_, err := c.Destination.Encode(destination.Target{Parameters: destinationtest.Open(t, c), Delivery: "x", Now: destinationtest.Now}, []notification.Notification{hit(`{"type":"sqli"}`)})
+		_, err := c.Destination.Encode(destination.Target{Parameters: destinationtest.Open(t, c), Delivery: "x",
+			Now: destinationtest.Now}, []notification.Notification{hit(`{"type":"sqli"}`)})
 		if says == "" {
 			require.NoError(t, err)
 			continue
@@ -302,11 +321,12 @@ func TestARoleThatTheInstallationMayNotAssumeIsToldBeforeAWSIsAsked(t *testing.T
 		require.ErrorAs(t, err, &notReady, arn)
 		require.Contains(t, notReady.Reason, says)
 	}
-	require.Contains(t, s3.New(s3.Platform{Identity: platform.Identity, RoleNames: "tocsin-*"}).System().Steps("42"), "must be `tocsin-*`")
+	require.Contains(t, s3.New(s3.Platform{Identity: platform.Identity, RoleNames: "tocsin-*"}).System().Steps("42"),
+		"must be `tocsin-*`")
 }
 
-// What AWS answers where the bucket's account or organisation is the role's own. S3, user guide, "Troubleshoot access denied (403
-// Forbidden) errors".
+// What AWS answers where the bucket's account or organisation is the role's own. S3, user guide, "Troubleshoot access
+// denied (403 Forbidden) errors".
 func TestAnAccessDeniedNamesTheKeyOrThePolicyThatSaidNo(t *testing.T) {
 	const who = "User: arn:aws:sts::123456789012:assumed-role/tocsin-hits/tocsin-hits is not authorized to perform: "
 	for message, says := range map[string]string{
@@ -316,7 +336,8 @@ func TestAnAccessDeniedNamesTheKeyOrThePolicyThatSaidNo(t *testing.T) {
 		who + `s3:PutObject on resource: "arn:aws:s3:::acme-hits/x" with an explicit deny in a resource-based policy`:                                     "a policy forbids it expressly",
 		who + `s3:PutObject on resource: "arn:aws:s3:::acme-hits/x" with an explicit deny in a service control policy`:                                    "a policy forbids it expressly",
 	} {
-		v := s3.Judge(destination.Response{Status: 403, Body: []byte(`<Error><Code>AccessDenied</Code><Message>` + message + `</Message></Error>`)})
+		v := s3.Judge(destination.Response{Status: 403,
+			Body: []byte(`<Error><Code>AccessDenied</Code><Message>` + message + `</Message></Error>`)})
 		require.Contains(t, v.Reason, says, message)
 	}
 }
@@ -329,7 +350,8 @@ func TestTheSetUpPageIsTheTenants(t *testing.T) {
 	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(steps, -1) {
 		require.True(t, json.Valid([]byte(block[1])), "what is pasted is valid: %s", block[1])
 	}
-	require.NotContains(t, s3.New(s3.Platform{}).System().Steps("42"), "External", "without an identity only keys are explained")
+	require.NotContains(t, s3.New(s3.Platform{}).System().Steps("42"), "External",
+		"without an identity only keys are explained")
 	raw, err := os.ReadFile("setup.md")
 	require.NoError(t, err)
 	require.Contains(t, string(raw), "{{external_id}}")
@@ -365,7 +387,8 @@ func TestParameters(t *testing.T) {
 func TestChinaHasEndpointsOfItsOwn(t *testing.T) {
 	c := suite
 	c.Parameters = strings.Replace(suite.Parameters, "eu-west-1", "cn-north-1", 1)
-	require.Contains(t, encode(t, c, "x", destinationtest.Now, hit(`{"type":"sqli"}`))[0].URL, "https://acme-hits.s3.cn-north-1.amazonaws.com.cn/")
+	require.Contains(t, encode(t, c, "x", destinationtest.Now, hit(`{"type":"sqli"}`))[0].URL,
+		"https://acme-hits.s3.cn-north-1.amazonaws.com.cn/")
 }
 
 func TestAnswers(t *testing.T) {
@@ -385,7 +408,8 @@ func TestAnswers(t *testing.T) {
 		{418, "Teapot", "it says: Teapot; m", false},
 	} {
 		v := s3.Judge(destination.Response{Status: c.status, Header: http.Header{"X-Amz-Bucket-Region": {"us-east-2"}},
-			Body: []byte(`<?xml version="1.0" encoding="UTF-8"?><Error><Code>` + c.code + `</Code><Message>m</Message><RequestId>x</RequestId></Error>`)})
+			Body: []byte(`<?xml version="1.0" encoding="UTF-8"?><Error><Code>` + c.code +
+				`</Code><Message>m</Message><RequestId>x</RequestId></Error>`)})
 		require.False(t, v.Delivered)
 		require.Contains(t, v.Reason, c.says)
 		require.Equal(t, c.stale, v.Stale)

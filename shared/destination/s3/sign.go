@@ -17,9 +17,10 @@ import (
 	"tocsin/shared/destination"
 )
 
-// unsummed is the destination.Spare of a file whose checksum header the storage does not take (Backblaze B2: "Unsupported
-// header 'x-amz-checksum-sha256'"): Content-MD5 stands in for it, which storage of this protocol has always taken and which
-// a bucket with Object Lock takes as well. With keys the request is signed anew; a role's Grant signs it later.
+// unsummed is the destination.Spare of a file whose checksum header the storage does not take (Backblaze B2:
+// "Unsupported header 'x-amz-checksum-sha256'"): Content-MD5 stands in for it, which storage of this protocol has
+// always taken and which a bucket with Object Lock takes as well. With keys the request is signed anew; a role's Grant
+// signs it later.
 type unsummed struct {
 	keys   Keys // none: a Grant signs
 	region string
@@ -46,7 +47,8 @@ func (u unsummed) Without(q destination.Request, f destination.Feature) (destina
 const checksumHeader = "X-Amz-Checksum-Sha256"
 
 // PutSigned is Put, signed with an access key.
-func PutSigned(address string, f File, transport destination.Transport, keys Keys, region string, now time.Time) (destination.Request, error) {
+func PutSigned(address string, f File, transport destination.Transport, keys Keys, region string,
+	now time.Time) (destination.Request, error) {
 	q := Put(address, f, transport)
 	q.Spare = unsummed{keys: keys, region: region, now: now}
 	return Sign(q, keys, "s3", region, now)
@@ -57,11 +59,13 @@ func Put(address string, f File, transport destination.Transport) destination.Re
 	sum := sha256.Sum256(f.Body)
 	f.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
 	f.Header.Set(checksumHeader, base64.StdEncoding.EncodeToString(sum[:])) // a bucket with Object Lock demands one
-	return destination.Request{Method: http.MethodPut, URL: address, Body: f.Body, Header: f.Header, Transport: transport, Spare: unsummed{}, Holds: f.Holds}
+	return destination.Request{Method: http.MethodPut, URL: address, Body: f.Body, Header: f.Header,
+		Transport: transport, Spare: unsummed{}, Holds: f.Holds}
 }
 
-// Sign signs a request with Signature Version 4 (AWS, "Signature Version 4 signing process") by AWS's own implementation.
-// It is the one thing of AWS's SDK that is used here: arithmetic, which reads no configuration and calls nobody.
+// Sign signs a request with Signature Version 4 (AWS, "Signature Version 4 signing process") by AWS's own
+// implementation. It is the one thing of AWS's SDK that is used here: arithmetic, which reads no configuration and
+// calls nobody.
 func Sign(q destination.Request, keys Keys, service, region string, now time.Time) (destination.Request, error) {
 	r, err := http.NewRequest(q.Method, q.URL, bytes.NewReader(q.Body))
 	if err != nil {
@@ -71,7 +75,8 @@ func Sign(q destination.Request, keys Keys, service, region string, now time.Tim
 	sum := sha256.Sum256(q.Body)
 	plain := func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service == "s3" } // S3 signs the path as it is sent
 	c := aws.Credentials{AccessKeyID: keys.ID, SecretAccessKey: keys.Secret, SessionToken: keys.Session}
-	if err := v4.NewSigner().SignHTTP(context.Background(), c, r, hex.EncodeToString(sum[:]), service, region, now.UTC(), plain); err != nil {
+	if err := v4.NewSigner().SignHTTP(context.Background(), c, r, hex.EncodeToString(sum[:]), service, region,
+		now.UTC(), plain); err != nil {
 		return q, fmt.Errorf("sign a request to %s: %w", destination.Host(q.URL), err)
 	}
 	q.Header = r.Header

@@ -1,6 +1,6 @@
-// Package sentinel sends events to a custom table of Azure Monitor Logs, which is what Microsoft Sentinel reads, through
-// the Logs Ingestion API (product facts, section 8). The older form (Data Collector API, a workspace's key) is not built:
-// Microsoft ends that API on 2026-07-01.
+// Package sentinel sends events to a custom table of Azure Monitor Logs, which is what Microsoft Sentinel reads,
+// through the Logs Ingestion API (product facts, section 8). The older form (Data Collector API, a workspace's key) is
+// not built: Microsoft ends that API on 2026-07-01.
 package sentinel
 
 import (
@@ -18,8 +18,8 @@ import (
 	"tocsin/shared/notification"
 )
 
-// Limits. Azure Monitor, "Service limits", "Logs Ingestion API": 1 MB for a call as it is before compression, 64 KB for a
-// value.
+// Limits. Azure Monitor, "Service limits", "Logs Ingestion API": 1 MB for a call as it is before compression, 64 KB for
+// a value.
 const (
 	maxBytes  = 1_000_000
 	maxEvents = 500
@@ -49,7 +49,8 @@ var host = regexp.MustCompile(`\.ingest\.monitor\.azure\.(com|us|cn)$`)
 func (p *Parameters) Check() []destination.FieldProblem {
 	u, err := url.Parse(p.Endpoint)
 	if err != nil || strings.Trim(u.Path, "/") != "" || destination.BaseProblem(p.Endpoint) != "" {
-		return []destination.FieldProblem{{Field: "endpoint", Reason: "must be the address alone, without a path: https://….ingest.monitor.azure.com"}}
+		return []destination.FieldProblem{{Field: "endpoint",
+			Reason: "must be the address alone, without a path: https://….ingest.monitor.azure.com"}}
 	}
 	return nil
 }
@@ -59,8 +60,8 @@ func (p *Parameters) Addresses() map[string]string {
 	return map[string]string{"tenant_id": p.grant().URL}
 }
 
-// cloud is an Azure cloud: who gives tokens, and for what. Microsoft, "National clouds"; the audience ends in a slash, hence two
-// of them (Azure Monitor, "Logs Ingestion API", samples).
+// cloud is an Azure cloud: who gives tokens, and for what. Microsoft, "National clouds"; the audience ends in a slash,
+// hence two of them (Azure Monitor, "Logs Ingestion API", samples).
 type cloud struct{ login, scope string }
 
 var clouds = map[string]cloud{
@@ -83,14 +84,17 @@ func (p *Parameters) cloud() cloud {
 func (p *Parameters) grant() oauth.Grant {
 	c := p.cloud()
 	return oauth.Grant{
-		URL:  c.login + "/" + url.PathEscape(p.Tenant) + "/oauth2/v2.0/token",
-		Form: oauth.Form("grant_type", "client_credentials", "client_id", p.Client, "client_secret", p.Secret, "scope", c.scope),
-		Who:  "Microsoft Entra ID", Mend: "check the tenant ID, the client ID and the client secret (its value, not its ID; it may have expired)",
+		URL: c.login + "/" + url.PathEscape(p.Tenant) + "/oauth2/v2.0/token",
+		Form: oauth.Form("grant_type", "client_credentials", "client_id", p.Client, "client_secret", p.Secret, "scope",
+			c.scope),
+		Who:  "Microsoft Entra ID",
+		Mend: "check the tenant ID, the client ID and the client secret (its value, not its ID; it may have expired)",
 	}
 }
 
 func (p *Parameters) url() string {
-	return strings.TrimRight(p.Endpoint, "/") + "/dataCollectionRules/" + url.PathEscape(p.Rule) + "/streams/" + url.PathEscape(p.Stream) + "?api-version=" + version
+	return strings.TrimRight(p.Endpoint, "/") + "/dataCollectionRules/" + url.PathEscape(p.Rule) + "/streams/" +
+		url.PathEscape(p.Stream) + "?api-version=" + version
 }
 
 // Destination is Microsoft Sentinel.
@@ -100,8 +104,9 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "sentinel", Title: "Microsoft Sentinel", Group: destination.SIEM, Class: notification.Advanced,
-		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
-		Batch: destination.Batch{Count: maxEvents, Bytes: maxBytes},
+		Events: event.Advanced(), Parameters: destination.ParametersOf[Parameters](),
+		Folder: destination.ReadFolder(files),
+		Batch:  destination.Batch{Count: maxEvents, Bytes: maxBytes},
 	}}
 }
 
@@ -125,7 +130,8 @@ type row struct {
 
 // severities are those of the facts: there is no critical.
 var severities = map[notification.Severity]string{
-	notification.Critical: "high", notification.High: "high", notification.Medium: "medium", notification.Low: "low", notification.Info: "info",
+	notification.Critical: "high", notification.High: "high", notification.Medium: "medium", notification.Low: "low",
+	notification.Info: "info",
 }
 
 // Encode writes arrays of rows.
@@ -142,8 +148,10 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	var out []destination.Request
 	for part := range destination.Chunks(rows, destination.Batch{Count: maxEvents, Bytes: maxBytes - 2}) {
 		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.url(), Body: destination.Gzip(destination.JoinArray(part)), Grant: p.grant(), Holds: len(part),
-			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}, "X-Ms-Client-Request-Id": {t.Delivery}}, Spare: destination.Compressed{},
+			Method: http.MethodPost, URL: p.url(), Body: destination.Gzip(destination.JoinArray(part)),
+			Grant: p.grant(), Holds: len(part),
+			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"},
+				"X-Ms-Client-Request-Id": {t.Delivery}}, Spare: destination.Compressed{},
 		})
 	}
 	return out, nil
@@ -151,8 +159,9 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 
 func render(n notification.Notification) row {
 	r := row{
-		TimeGenerated: n.Event.Time.UTC().Format(time.RFC3339Nano), Vendor: n.Platform.Name, EventType: string(n.Event.Kind),
-		Severity: severities[n.Severity()], ClientName: n.Client(),
+		TimeGenerated: n.Event.Time.UTC().Format(time.RFC3339Nano), Vendor: n.Platform.Name,
+		EventType: string(n.Event.Kind),
+		Severity:  severities[n.Severity()], ClientName: n.Client(),
 		Summary: fit(n.Summary(), textLimit), Description: fit(n.PlainText(), textLimit),
 	}
 	r.RequestID, r.RemoteAddr, r.URL = where(n)
@@ -209,14 +218,16 @@ func text(p *string) string {
 var reasons = map[int]string{
 	400: "the rows do not match the stream's declaration: its columns must be those of the set-up page",
 	401: "the access token was not accepted: the application must belong to the tenant of the rule",
-	403: "the application may not write through this rule: give it the role Monitoring Metrics Publisher on the rule; it can take 10 minutes until that works",
-	404: "there is no such rule or stream at this endpoint: check the DCR immutable ID, the stream name and the endpoint",
+	403: "the application may not write through this rule: give it the role Monitoring Metrics Publisher on the " +
+		"rule; it can take 10 minutes until that works",
+	404: "there is no such rule or stream at this endpoint: check the DCR immutable ID, the stream name and the " +
+		"endpoint",
 	413: "Azure found the request too large",
 	429: "the rule's limit of requests or data for a minute is reached",
 }
 
-// Judge takes 204 for a success, and reads Azure's own words otherwise. Azure Monitor, "Logs Ingestion API in Azure Monitor",
-// "REST API call": a successful call answers 204 No Content.
+// Judge takes 204 for a success, and reads Azure's own words otherwise. Azure Monitor, "Logs Ingestion API in Azure
+// Monitor", "REST API call": a successful call answers 204 No Content.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if r.Status == http.StatusNoContent {
 		return destination.Delivered()

@@ -20,19 +20,22 @@ const secret = "abc8Q~secret.of.the.application"
 
 func parameters(endpoint string) string {
 	return `{"tenant_id":"11111111-2222-4333-8444-555555555555","client_id":"66666666-7777-4888-9999-000000000000","client_secret":"` + secret +
-		`","endpoint":"` + endpoint + `","dcr_immutable_id":"dcr-0123456789abcdef0123456789abcdef","stream_name":"Custom-Tocsin_CL"}`
+		`","endpoint":"` + endpoint +
+		`","dcr_immutable_id":"dcr-0123456789abcdef0123456789abcdef","stream_name":"Custom-Tocsin_CL"}`
 }
 
 const endpoint = "https://rule-a1b2.westeurope-1.ingest.monitor.azure.com"
 
-var suite = destinationtest.Case{Destination: sentinel.New(), Parameters: parameters(endpoint), Check: check, Secrets: []string{secret}}
+var suite = destinationtest.Case{Destination: sentinel.New(), Parameters: parameters(endpoint), Check: check,
+	Secrets: []string{secret}}
 
 func TestSentinel(t *testing.T) { destinationtest.Run(t, suite) }
 
 func FuzzSentinel(f *testing.F) { destinationtest.Fuzz(f, suite) }
 
 // columns of the table, as the set-up page declares them.
-var columns = []string{"TimeGenerated", "Vendor", "EventType", "Severity", "ClientName", "Summary", "Description", "RequestId", "RemoteAddr", "Url", "RawData"}
+var columns = []string{"TimeGenerated", "Vendor", "EventType", "Severity", "ClientName", "Summary", "Description",
+	"RequestId", "RemoteAddr", "Url", "RawData"}
 
 // check reads the rows as the API does: an array of objects with the declared columns, strings all of them.
 func check(t *testing.T, r destination.Request) {
@@ -59,9 +62,10 @@ func check(t *testing.T, r destination.Request) {
 func TestTheTokenIsThatOfTheEndpointsCloud(t *testing.T) {
 	n := destinationtest.Notifications(sentinel.New().System())[0]
 	for at, want := range map[string][2]string{
-		endpoint:                               {"login.microsoftonline.com", "https://monitor.azure.com//.default"},
-		"https://x.ingest.monitor.azure.us":    {"login.microsoftonline.us", "https://monitor.azure.us//.default"},
-		"https://x.ingest.monitor.azure.cn/":   {"login.partner.microsoftonline.cn", "https://monitor.azure.cn//.default"},
+		endpoint:                            {"login.microsoftonline.com", "https://monitor.azure.com//.default"},
+		"https://x.ingest.monitor.azure.us": {"login.microsoftonline.us", "https://monitor.azure.us//.default"},
+		"https://x.ingest.monitor.azure.cn/": {"login.partner.microsoftonline.cn",
+			"https://monitor.azure.cn//.default"},
 		"https://logs.privatelink.example.com": {"login.microsoftonline.com", "https://monitor.azure.com//.default"},
 	} {
 		c := suite
@@ -98,22 +102,26 @@ func TestAnswers(t *testing.T) {
 	for status, says := range map[int]string{
 		403: "Monitoring Metrics Publisher", 404: "DCR immutable ID", 400: "columns", 413: "too large",
 	} {
-		v := d.Judge(destination.Response{Status: status, Body: []byte(`{"error":{"code":"OperationFailed","message":"The authentication token provided does not have access"}}`)})
+		v := d.Judge(destination.Response{Status: status,
+			Body: []byte(
+				`{"error":{"code":"OperationFailed","message":"The authentication token provided does not have access"}}`)})
 		require.Contains(t, v.Reason, says)
 		require.Contains(t, v.Reason, "it says: OperationFailed; The authentication token")
 		require.False(t, v.Stale)
 	}
 	require.True(t, d.Judge(destination.Response{Status: 401}).Stale)
-	require.Equal(t, time.Minute, d.Judge(destination.Response{Status: 429, Header: http.Header{"Retry-After": {"60"}}}).RetryAfter)
+	require.Equal(t, time.Minute,
+		d.Judge(destination.Response{Status: 429, Header: http.Header{"Retry-After": {"60"}}}).RetryAfter)
 }
 
 func TestParameters(t *testing.T) {
 	for parameter, says := range map[string]string{
-		`"endpoint":"https://x.ingest.monitor.azure.com/dataCollectionRules"`: "parameters.endpoint: must be the address alone",
-		`"dcr_immutable_id":"dcr-123"`:                                        "parameters.dcr_immutable_id",
-		`"stream_name":"Tocsin_CL"`:                                           "parameters.stream_name",
-		`"stream_name":"Custom-Tocsin"`:                                       "parameters.stream_name",
-		`"tenant_id":"contoso.onmicrosoft.com"`:                               "parameters.tenant_id: must be a UUID",
+		`"endpoint":"https://x.ingest.monitor.azure.com/dataCollectionRules"`: "parameters.endpoint: must be the " +
+			"address alone",
+		`"dcr_immutable_id":"dcr-123"`:          "parameters.dcr_immutable_id",
+		`"stream_name":"Tocsin_CL"`:             "parameters.stream_name",
+		`"stream_name":"Custom-Tocsin"`:         "parameters.stream_name",
+		`"tenant_id":"contoso.onmicrosoft.com"`: "parameters.tenant_id: must be a UUID",
 	} {
 		p := sentinel.New().System().Parameters
 		merged, err := p.Merge(json.RawMessage(suite.Parameters), json.RawMessage("{"+parameter+"}"))

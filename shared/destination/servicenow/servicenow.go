@@ -46,8 +46,10 @@ func (p *Parameters) Check() []destination.FieldProblem {
 		return nil
 	}
 	u, err := url.Parse(p.Instance)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.User != nil || destination.BaseProblem(p.Instance) != "" {
-		return []destination.FieldProblem{{Field: "instance", Reason: "must be the instance's name, such as acme, or its whole address without a path, such as https://support.example.com"}}
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" ||
+		u.User != nil || destination.BaseProblem(p.Instance) != "" {
+		return []destination.FieldProblem{{Field: "instance", Reason: "must be the instance's name, such as acme, or " +
+			"its whole address without a path, such as https://support.example.com"}}
 	}
 	return nil
 }
@@ -66,9 +68,11 @@ func (p *Parameters) base() string {
 // grant is OAuth's resource owner password credentials. ServiceNow, "OAuth API endpoint for external clients".
 func (p *Parameters) grant() oauth.Grant {
 	return oauth.Grant{
-		URL:  p.base() + "/oauth_token.do",
-		Form: oauth.Form("grant_type", "password", "client_id", p.Client, "client_secret", p.Secret, "username", p.User, "password", p.Password),
-		Who:  "ServiceNow", Mend: "check user name, password, client ID and client secret; the user must not be locked out",
+		URL: p.base() + "/oauth_token.do",
+		Form: oauth.Form("grant_type", "password", "client_id", p.Client, "client_secret", p.Secret, "username", p.User,
+			"password", p.Password),
+		Who:  "ServiceNow",
+		Mend: "check user name, password, client ID and client secret; the user must not be locked out",
 	}
 }
 
@@ -78,14 +82,16 @@ type Destination struct{ system destination.System }
 // New makes the destination.
 func New() Destination {
 	return Destination{destination.System{
-		Name: "servicenow", Title: "ServiceNow", Group: destination.Incidents, Class: notification.Tickets, Events: events(),
+		Name: "servicenow", Title: "ServiceNow", Group: destination.Incidents, Class: notification.Tickets,
+		Events:     events(),
 		Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 	}}
 }
 
 // events are the basic set of the newer product: no scope, and security issues in place of vulnerabilities.
 func events() []event.Type {
-	return []event.Type{event.System, event.RulesAndTriggers, event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo}
+	return []event.Type{event.System, event.RulesAndTriggers, event.IssueCritical, event.IssueHigh, event.IssueMedium,
+		event.IssueLow, event.IssueInfo}
 }
 
 // System describes ServiceNow.
@@ -104,7 +110,8 @@ type incident struct {
 // levels are impact and urgency, of which ServiceNow makes the priority: Critical 1, High 2, Moderate 3, Low 4,
 // Planning 5 (its table of priority lookups as delivered).
 var levels = map[notification.Severity][2]string{
-	notification.Critical: {"1", "1"}, notification.High: {"2", "1"}, notification.Medium: {"2", "2"}, notification.Low: {"3", "2"}, notification.Info: {"3", "3"},
+	notification.Critical: {"1", "1"}, notification.High: {"2", "1"}, notification.Medium: {"2", "2"},
+	notification.Low: {"3", "2"}, notification.Info: {"3", "3"},
 }
 
 // level of a test is the lowest whatever it shows.
@@ -115,8 +122,8 @@ func level(n notification.Notification) [2]string {
 	return levels[n.Severity()]
 }
 
-// Encode makes one incident of each notification. Its correlation ID is that of the event for ever, so that a rule of the
-// instance, or a person, can tell a repeat.
+// Encode makes one incident of each notification. Its correlation ID is that of the event for ever, so that a rule of
+// the instance, or a person, can tell a repeat.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
 	out := make([]destination.Request, 0, len(ns))
@@ -126,7 +133,8 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 			return nil, fmt.Errorf("write a ServiceNow incident: %w", err)
 		}
 		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.base() + "/api/now/table/incident?sysparm_fields=number%2Csys_id", Body: body, Grant: p.grant(),
+			Method: http.MethodPost, URL: p.base() + "/api/now/table/incident?sysparm_fields=number%2Csys_id",
+			Body: body, Grant: p.grant(),
 			Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
 		})
 	}
@@ -136,8 +144,10 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 func render(n notification.Notification) incident {
 	l := level(n)
 	return incident{
-		Short: destination.CutUTF16(line(title(n)), shortLimit), Description: destination.CutUTF16(unmarked(destination.Printable(n.PlainText())), descriptionLimit),
-		Impact: l[0], Urgency: l[1], CorrelationID: correlation(n.Dedup()), CorrelationDisplay: destination.CutUTF16(line(n.Platform.Name), correlationLimit),
+		Short:       destination.CutUTF16(line(title(n)), shortLimit),
+		Description: destination.CutUTF16(unmarked(destination.Printable(n.PlainText())), descriptionLimit),
+		Impact:      l[0], Urgency: l[1], CorrelationID: correlation(n.Dedup()),
+		CorrelationDisplay: destination.CutUTF16(line(n.Platform.Name), correlationLimit),
 	}
 }
 
@@ -151,8 +161,8 @@ func title(n notification.Notification) string {
 	return n.Summary()
 }
 
-// unmarked keeps the text from being read as HTML where it is copied to a journal, which takes what stands between [code]
-// and [/code] for that. ServiceNow, "Add formatting to journal fields".
+// unmarked keeps the text from being read as HTML where it is copied to a journal, which takes what stands between
+// [code] and [/code] for that. ServiceNow, "Add formatting to journal fields".
 func unmarked(s string) string { return code.ReplaceAllString(s, "[ $1]") }
 
 var code = regexp.MustCompile(`(?i)\[(/?code)\]`)
@@ -178,8 +188,8 @@ var reasons = map[int]string{
 	429: "the instance's limit of requests is reached: an administrator can raise it under REST API rate limit rules",
 }
 
-// Judge takes a 2xx with a record for a success: an instance that sleeps answers 200 with a page. ServiceNow, Table API,
-// "Create a record": 201 with result, which holds the fields that were asked for.
+// Judge takes a 2xx with a record for a success: an instance that sleeps answers 200 with a page. ServiceNow, Table
+// API, "Create a record": 201 with result, which holds the fields that were asked for.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	var a struct {
 		Error struct{ Message, Detail string }
@@ -191,7 +201,8 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		case destination.Fields(r.Body)["result.sys_id"] != "":
 			return destination.Delivered()
 		case said != "":
-			return destination.Failed(r, "ServiceNow answered "+destination.StatusText(r.Status)+" and made no incident (it says: "+said+")")
+			return destination.Failed(r, "ServiceNow answered "+destination.StatusText(r.Status)+
+				" and made no incident (it says: "+said+")")
 		}
 		v := destination.Unproven(r, "ServiceNow answers 201 with the sys_id of the incident")
 		if destination.WebPage(r) {

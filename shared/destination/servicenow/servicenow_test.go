@@ -63,7 +63,8 @@ func TestTheTokenIsAskedForWithThePassword(t *testing.T) {
 	require.Equal(t, "https://acme.service-now.com/oauth_token.do", q.URL)
 	form, err := url.ParseQuery(string(q.Body))
 	require.NoError(t, err)
-	require.Equal(t, url.Values{"grant_type": {"password"}, "client_id": {"c0ffee"}, "client_secret": {"s3cr3t-of-client"}, "username": {"tocsin"}, "password": {"pass word&1"}}, form)
+	require.Equal(t, url.Values{"grant_type": {"password"}, "client_id": {"c0ffee"},
+		"client_secret": {"s3cr3t-of-client"}, "username": {"tocsin"}, "password": {"pass word&1"}}, form)
 }
 
 func TestTheRiskMakesThePriority(t *testing.T) {
@@ -94,8 +95,10 @@ func TestALongKeyIsADigest(t *testing.T) {
 func TestInstances(t *testing.T) {
 	p := servicenow.New().System().Parameters
 	for instance, host := range map[string]string{
-		"acme": "acme.service-now.com", "Acme-Dev2": "acme-dev2.service-now.com", "https://support.example.com/": "support.example.com",
-		"acme.service-now.com": "", "https://acme.service-now.com/nav_to.do": "", "ftp://x": "", "a b": "", "acme/../evil": "", "https://user@evil": "", "-acme": "",
+		"acme": "acme.service-now.com", "Acme-Dev2": "acme-dev2.service-now.com",
+		"https://support.example.com/": "support.example.com",
+		"acme.service-now.com":         "", "https://acme.service-now.com/nav_to.do": "", "ftp://x": "", "a b": "",
+		"acme/../evil": "", "https://user@evil": "", "-acme": "",
 	} {
 		merged, err := p.Merge(json.RawMessage(suite.Parameters), json.RawMessage(`{"instance":"`+instance+`"}`))
 		require.NoError(t, err)
@@ -107,7 +110,8 @@ func TestInstances(t *testing.T) {
 		require.NoError(t, err, instance)
 		c := suite
 		c.Parameters = string(merged)
-		u, err := url.Parse(destinationtest.Encode(t, c, destinationtest.Notifications(servicenow.New().System())[0])[0].URL)
+		u, err := url.Parse(destinationtest.Encode(t, c,
+			destinationtest.Notifications(servicenow.New().System())[0])[0].URL)
 		require.NoError(t, err)
 		require.Equal(t, host, u.Host)
 	}
@@ -115,7 +119,9 @@ func TestInstances(t *testing.T) {
 
 func TestAnswers(t *testing.T) {
 	d := servicenow.New()
-	require.True(t, d.Judge(destination.Response{Status: 201, Body: []byte(`{"result":{"number":"INC0010001","sys_id":"c537bae64f411200adf9f8e18110c76e"}}`)}).Delivered)
+	require.True(t,
+		d.Judge(destination.Response{Status: 201,
+			Body: []byte(`{"result":{"number":"INC0010001","sys_id":"c537bae64f411200adf9f8e18110c76e"}}`)}).Delivered)
 	for _, c := range []struct {
 		status int
 		body   string

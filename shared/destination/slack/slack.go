@@ -41,7 +41,8 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "slack", Title: "Slack", Group: destination.Messengers, Class: notification.Basic,
-		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
+		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](),
+		Folder: destination.ReadFolder(files),
 	}}
 }
 
@@ -49,8 +50,8 @@ func New() Destination {
 func (d Destination) System() destination.System { return d.system }
 
 // message is that of an incoming webhook. Blocks is what is shown. Text is for notifications and screen readers: with
-// Markdown off and parse none Slack reads no markup in it and makes no links, names or mentions of what it finds. Nothing
-// is unfurled: Slack would fetch what an attacker wrote.
+// Markdown off and parse none Slack reads no markup in it and makes no links, names or mentions of what it finds.
+// Nothing is unfurled: Slack would fetch what an attacker wrote.
 type message struct {
 	Text        string  `json:"text"`
 	Markdown    bool    `json:"mrkdwn"`
@@ -98,7 +99,8 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 }
 
 func render(n notification.Notification) message {
-	m := message{Text: escape(destination.CutSized(destination.Printable(n.Summary()+"\n\n"+n.PlainText()), textLimit, units)), Parse: "none"}
+	m := message{Text: escape(destination.CutSized(destination.Printable(n.Summary()+"\n\n"+n.PlainText()), textLimit,
+		units)), Parse: "none"}
 	m.add(block{Type: "header", Text: plain(n.Summary(), headerLimit)})
 	m.add(block{Type: "section", Text: plain(marks[n.Severity()]+" "+n.Sentence(), sectionLimit)})
 	facts := n.Facts()
@@ -116,7 +118,9 @@ func render(n notification.Notification) message {
 		m.add(block{Type: "section", Fields: fields})
 	}
 	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
-		m.add(block{Type: "actions", Elements: []element{{Type: "button", Text: text{Type: "plain_text", Text: "Open in the Console"}, URL: link}}})
+		m.add(block{Type: "actions",
+			Elements: []element{{Type: "button", Text: text{Type: "plain_text", Text: "Open in the Console"},
+				URL: link}}})
 	}
 	foot := plain(n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), fieldLimit)
 	m.add(block{Type: "context", Elements: []element{{Type: foot.Type, Text: foot.Text, Emoji: foot.Emoji}}})
@@ -127,12 +131,14 @@ func (m *message) add(b block) { m.Blocks = append(m.Blocks, b) }
 
 // marks make the severity visible without a colour.
 var marks = map[notification.Severity]string{
-	notification.Info: "ℹ️", notification.Low: "🔵", notification.Medium: "🟡", notification.High: "🟠", notification.Critical: "🔴",
+	notification.Info: "ℹ️", notification.Low: "🔵", notification.Medium: "🟡", notification.High: "🟠",
+	notification.Critical: "🔴",
 }
 
 // plain is a text in which Slack reads no markup. Slack, Block Kit reference, "Text object".
 func plain(s string, limit int) *text {
-	return &text{Type: "plain_text", Text: destination.CutSized(destination.Printable(s), limit, units), Emoji: new(bool)}
+	return &text{Type: "plain_text", Text: destination.CutSized(destination.Printable(s), limit, units),
+		Emoji: new(bool)}
 }
 
 // valueLimit is the largest limit of one value with which all of them keep to blocksLimit.
@@ -172,8 +178,10 @@ var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // gone are those that say that this URL will never post again; unread those that are about the message.
 var (
-	gone   = words("user_not_found", "channel_not_found", "channel_is_archived", "no_service", "no_active_hooks", "no_team", "team_disabled", "invalid_token")
-	unread = words("invalid_payload", "invalid_blocks", "invalid_blocks_format", "invalid_attachments", "no_text", "missing_text_or_fallback_or_attachments", "too_many_attachments", "msg_too_long")
+	gone = words("user_not_found", "channel_not_found", "channel_is_archived", "no_service", "no_active_hooks",
+		"no_team", "team_disabled", "invalid_token")
+	unread = words("invalid_payload", "invalid_blocks", "invalid_blocks_format", "invalid_attachments", "no_text",
+		"missing_text_or_fallback_or_attachments", "too_many_attachments", "msg_too_long")
 )
 
 func words(all ...string) map[string]bool {
@@ -187,32 +195,34 @@ func words(all ...string) map[string]bool {
 // reasons explain Slack's error words. Slack, "Sending messages using incoming webhooks", "Handling errors"; and
 // "Improving error conditions for Incoming Webhooks" for their statuses.
 var reasons = map[string]string{
-	"invalid_payload":                   "Slack could not read the message",
-	"user_not_found":                    "the user that the webhook posts to is gone: make a new webhook",
-	"channel_not_found":                 "the channel is gone: make a new webhook for another channel",
-	"channel_is_archived":               "the channel is archived: bring it back, or make a new webhook for another channel",
+	"invalid_payload":   "Slack could not read the message",
+	"user_not_found":    "the user that the webhook posts to is gone: make a new webhook",
+	"channel_not_found": "the channel is gone: make a new webhook for another channel",
+	"channel_is_archived": "the channel is archived: bring it back, or make a new webhook for another " +
+		"channel",
 	"action_prohibited":                 "the workspace's administrator does not allow this posting",
 	"posting_to_general_channel_denied": "the workspace does not allow posting to its general channel",
-	"no_service":                        "the webhook was switched off or deleted at Slack: make a new one and enter its URL",
-	"no_service_id":                     "the webhook URL is not complete: copy it again",
-	"no_team":                           "the workspace is gone: make a webhook in another one",
-	"team_disabled":                     "the workspace is switched off",
-	"invalid_token":                     "the webhook URL is not right, or was revoked: make a new one",
-	"rollup_error":                      "Slack has a fault of its own",
-	"no_text":                           "Slack found no text in the message",
-	"too_many_attachments":              "Slack found the message too long",
-	"msg_too_long":                      "Slack found the message too long",
-	"invalid_blocks":                    "Slack could not read the message",
-	"invalid_blocks_format":             "Slack could not read the message",
-	"invalid_attachments":               "Slack could not read the message",
-	"no_active_hooks":                   "the webhook was switched off at Slack: make a new one and enter its URL",
-	"rate_limited":                      "Slack takes about one message a second for each webhook",
-	"ratelimited":                       "Slack takes about one message a second for each webhook",
+	"no_service": "the webhook was switched off or deleted at Slack: make a new one and enter " +
+		"its URL",
+	"no_service_id":         "the webhook URL is not complete: copy it again",
+	"no_team":               "the workspace is gone: make a webhook in another one",
+	"team_disabled":         "the workspace is switched off",
+	"invalid_token":         "the webhook URL is not right, or was revoked: make a new one",
+	"rollup_error":          "Slack has a fault of its own",
+	"no_text":               "Slack found no text in the message",
+	"too_many_attachments":  "Slack found the message too long",
+	"msg_too_long":          "Slack found the message too long",
+	"invalid_blocks":        "Slack could not read the message",
+	"invalid_blocks_format": "Slack could not read the message",
+	"invalid_attachments":   "Slack could not read the message",
+	"no_active_hooks":       "the webhook was switched off at Slack: make a new one and enter its URL",
+	"rate_limited":          "Slack takes about one message a second for each webhook",
+	"ratelimited":           "Slack takes about one message a second for each webhook",
 	"missing_text_or_fallback_or_attachments": "Slack found no text in the message",
 }
 
-// Judge takes `ok` for a success. Slack, "Sending messages using incoming webhooks": 200 with the plain text ok; a webhook of
-// Slack's workflows answers the same as JSON.
+// Judge takes `ok` for a success. Slack, "Sending messages using incoming webhooks": 200 with the plain text ok; a
+// webhook of Slack's workflows answers the same as JSON.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	word := strings.TrimSpace(string(r.Body))
 	fields := destination.Fields(r.Body)

@@ -91,7 +91,8 @@ func of(kind event.Kind, data map[string]any) notification.Notification {
 
 func TestH14ATitleIsShownAsSent(t *testing.T) {
 	title := "1*2*3 `x` _i_ ~s~ :smile: <!channel> @here & http://evil.test"
-	r := destinationtest.Encode(t, suite, of(event.Vuln, map[string]any{"vuln": map[string]any{"threat": "High", "title": title}}))[0]
+	r := destinationtest.Encode(t, suite, of(event.Vuln,
+		map[string]any{"vuln": map[string]any{"threat": "High", "title": title}}))[0]
 	check(t, r)
 	var m slackgo.WebhookMessage
 	require.NoError(t, json.Unmarshal(r.Body, &m))
@@ -110,10 +111,12 @@ func TestH14ATitleIsShownAsSent(t *testing.T) {
 
 func TestH13AMessageWhoseLinkIsNoneGoesWithoutAButton(t *testing.T) {
 	for link, button := range map[string]bool{
-		"/api/1": false, "//evil.example/x": false, "javascript:alert(1)": false, " JAVASCRIPT:alert(1)": false, "http:evil": false, "data:text/html,x": false,
+		"/api/1": false, "//evil.example/x": false, "javascript:alert(1)": false, " JAVASCRIPT:alert(1)": false,
+		"http:evil": false, "data:text/html,x": false,
 		"https://console.example.com/api/1": true, "https://console.example.com/" + strings.Repeat("x", 3000): false,
 	} {
-		r := destinationtest.Encode(t, suite, of(event.APIStructureChanged, map[string]any{"trigger_name": "t", "endpoint_path": "/a", "http_method": "GET", "link": link}))[0]
+		r := destinationtest.Encode(t, suite, of(event.APIStructureChanged,
+			map[string]any{"trigger_name": "t", "endpoint_path": "/a", "http_method": "GET", "link": link}))[0]
 		check(t, r)
 		require.Equal(t, button, strings.Contains(string(r.Body), `"type":"button"`), link)
 		require.NotContains(t, strings.ToLower(string(r.Body)), "javascript:")
@@ -122,7 +125,9 @@ func TestH13AMessageWhoseLinkIsNoneGoesWithoutAButton(t *testing.T) {
 
 func TestH31AllValuesTogetherKeepToABound(t *testing.T) {
 	long := strings.Repeat("&", 5000)
-	r := destinationtest.Encode(t, suite, of(event.Vuln, map[string]any{"vuln": map[string]any{"threat": "High", "title": long, "path": long, "domain": long, "parameter": long, "type": long, "id": long, "method": long}}))[0]
+	r := destinationtest.Encode(t, suite, of(event.Vuln,
+		map[string]any{"vuln": map[string]any{"threat": "High", "title": long, "path": long, "domain": long,
+			"parameter": long, "type": long, "id": long, "method": long}}))[0]
 	check(t, r)
 	require.Contains(t, string(r.Body), destination.Mark)
 	require.Less(t, len(r.Body), 40_000)
@@ -131,7 +136,8 @@ func TestH31AllValuesTogetherKeepToABound(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	require.True(t, slack.New().Judge(destination.Response{Status: 200, Body: []byte("ok")}).Delivered)
 	for body, says := range map[string]string{
-		"no_service":          "Slack answered 404 Not Found no_service: the webhook was switched off or deleted at Slack: make a new one and enter its URL",
+		"no_service": "Slack answered 404 Not Found no_service: the webhook was switched off or deleted at " +
+			"Slack: make a new one and enter its URL",
 		"channel_is_archived": "the channel is archived",
 		"unheard_of":          "answered 404 Not Found: the webhook is gone",
 	} {

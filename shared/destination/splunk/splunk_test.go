@@ -17,7 +17,8 @@ import (
 const token = "9ef39be7-5bd1-4e2a-a0a6-ccb7b9a5b9a5"
 
 func suite(api string) destinationtest.Case {
-	return destinationtest.Case{Destination: splunk.New(), Parameters: `{"api":"` + api + `","token":"` + token + `"}`, Check: check, Secrets: []string{token}}
+	return destinationtest.Case{Destination: splunk.New(), Parameters: `{"api":"` + api + `","token":"` + token + `"}`,
+		Check: check, Secrets: []string{token}}
 }
 
 // check reads the body as the collector does: one object after another, each with an `event`.

@@ -37,8 +37,9 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "sumo_logic", Title: "Sumo Logic", Group: destination.SIEM, Class: notification.Advanced,
-		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
-		Batch: destination.Batch{Count: maxEvents, Bytes: requestLimit},
+		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](),
+		Folder: destination.ReadFolder(files),
+		Batch:  destination.Batch{Count: maxEvents, Bytes: requestLimit},
 	}}
 }
 
@@ -59,7 +60,8 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 			h["X-Sumo-Category"] = []string{p.Category}
 		}
 		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.URL, Body: destination.Gzip(destination.JoinLines(part)), Header: h, Holds: len(part), Spare: destination.Compressed{},
+			Method: http.MethodPost, URL: p.URL, Body: destination.Gzip(destination.JoinLines(part)), Header: h,
+			Holds: len(part), Spare: destination.Compressed{},
 		})
 	}
 	return out, nil
@@ -76,9 +78,9 @@ var reasons = map[int]string{
 	504: "Sumo Logic took too long",
 }
 
-// Judge takes 200 for a success, and adds Sumo Logic's own words to a failure. Sumo Logic, "Troubleshooting HTTP Sources":
-// 200 is the success, any other status tells of a trouble; of the body nothing is documented, but one with an error's code is
-// none of a success.
+// Judge takes 200 for a success, and adds Sumo Logic's own words to a failure. Sumo Logic, "Troubleshooting HTTP
+// Sources": 200 is the success, any other status tells of a trouble; of the body nothing is documented, but one with an
+// error's code is none of a success.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	var answer struct {
 		Code    json.RawMessage `json:"code"` // a text here, a number there
@@ -104,7 +106,8 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	case r.Status != http.StatusOK, destination.WebPage(r):
 		return destination.Unproven(r, "Sumo Logic answers 200 without a page")
 	case code != "" || len(answer.Errors) > 0:
-		return destination.Failed(r, "Sumo Logic answered "+destination.StatusText(r.Status)+" with an error in it (it says: "+said+")")
+		return destination.Failed(r, "Sumo Logic answered "+destination.StatusText(r.Status)+
+			" with an error in it (it says: "+said+")")
 	case r.Broken:
 		return destination.BrokenOff(r)
 	}

@@ -20,7 +20,8 @@ const source = "https://endpoint4.collection.us2.sumologic.com/receiver/v1/http/
 
 func suite(more string) destinationtest.Case {
 	return destinationtest.Case{
-		Destination: sumologic.New(), Parameters: `{"source_url":"` + source + `"` + more + `}`, Check: check, Secrets: []string{source},
+		Destination: sumologic.New(), Parameters: `{"source_url":"` + source + `"` + more + `}`, Check: check,
+		Secrets: []string{source},
 	}
 }
 
@@ -58,7 +59,8 @@ func TestRequestsAreSplitAtTheirSize(t *testing.T) {
 	for i := range 60 {
 		ns = append(ns, notification.Notification{Platform: destinationtest.Platform, Event: event.Event{
 			ID: fmt.Sprint(i), Tenant: "42", Kind: event.NewHits, Time: destinationtest.Now,
-			Data: json.RawMessage(fmt.Sprintf(`{"hit":{"type":"sqli","n":%d,"payloads":["%s"]}}`, i, strings.Repeat("x", 40<<10))),
+			Data: json.RawMessage(fmt.Sprintf(`{"hit":{"type":"sqli","n":%d,"payloads":["%s"]}}`, i,
+				strings.Repeat("x", 40<<10))),
 		}})
 	}
 	rs := destinationtest.Encode(t, suite(""), ns...)
@@ -81,8 +83,10 @@ func TestRequestsAreSplitAtTheirSize(t *testing.T) {
 func TestTheCategoryIsTheSourcesUnlessSet(t *testing.T) {
 	n := destinationtest.Notifications(sumologic.New().System())[0]
 	require.NotContains(t, destinationtest.Encode(t, suite(""), n)[0].Header, "X-Sumo-Category")
-	require.Equal(t, "security/platform", destinationtest.Encode(t, suite(`,"source_category":"security/platform"`), n)[0].Header.Get("X-Sumo-Category"))
-	_, err := sumologic.New().System().Parameters.Complete(json.RawMessage(`{"source_url":"` + source + `","source_category":"a\nb"}`))
+	require.Equal(t, "security/platform", destinationtest.Encode(t, suite(`,"source_category":"security/platform"`),
+		n)[0].Header.Get("X-Sumo-Category"))
+	_, err := sumologic.New().System().Parameters.Complete(
+		json.RawMessage(`{"source_url":"` + source + `","source_category":"a\nb"}`))
 	require.ErrorContains(t, err, "parameters.source_category: has the wrong form")
 }
 
@@ -94,8 +98,10 @@ func TestAnswers(t *testing.T) {
 		body   string
 		says   string
 	}{
-		{401, `{"status":401,"id":"X","code":"unauthorized","message":"Invalid token"}`, "copy the HTTP source's URL again (it says: unauthorized; Invalid token)"},
-		{429, `{"id":"X","errors":[{"code":"rate.limit.exceeded","message":"Rate limit exceeded"}]}`, "at the limit of the plan (it says: rate.limit.exceeded; Rate limit exceeded)"},
+		{401, `{"status":401,"id":"X","code":"unauthorized","message":"Invalid token"}`,
+			"copy the HTTP source's URL again (it says: unauthorized; Invalid token)"},
+		{429, `{"id":"X","errors":[{"code":"rate.limit.exceeded","message":"Rate limit exceeded"}]}`,
+			"at the limit of the plan (it says: rate.limit.exceeded; Rate limit exceeded)"},
 		{503, ``, "Sumo Logic is busy or down"},
 		{504, `<html>`, "Sumo Logic took too long"},
 		{408, `{"code":408}`, "waited too long"},

@@ -17,8 +17,9 @@ import (
 	"tocsin/shared/plaintext"
 )
 
-// Limits in bytes. Microsoft, "Create an Incoming Webhook": 28 KB a message. A workflow reads the message and posts each
-// card as a text inside of a further JSON object: forwarded counts that form, of which 1 KB is left for what is around it.
+// Limits in bytes. Microsoft, "Create an Incoming Webhook": 28 KB a message. A workflow reads the message and posts
+// each card as a text inside of a further JSON object: forwarded counts that form, of which 1 KB is left for what is
+// around it.
 const (
 	bodyLimit      = 20 << 10
 	forwardedLimit = 27 << 10
@@ -43,7 +44,8 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "ms_teams", Title: "Microsoft Teams", Group: destination.Messengers, Class: notification.Basic,
-		Events: event.Basic(), Triggered: event.TriggeredChats(), Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
+		Events: event.Basic(), Triggered: event.TriggeredChats(), Parameters: destination.ParametersOf[Parameters](),
+		Folder: destination.ReadFolder(files),
 	}}
 }
 
@@ -110,7 +112,8 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		if err != nil {
 			return nil, fmt.Errorf("write a Teams card: %w", err)
 		}
-		out = append(out, destination.Request{Method: http.MethodPost, URL: p.URL, Body: body, Header: http.Header{"Content-Type": header}})
+		out = append(out, destination.Request{Method: http.MethodPost, URL: p.URL, Body: body,
+			Header: http.Header{"Content-Type": header}})
 	}
 	return out, nil
 }
@@ -129,8 +132,8 @@ func write(n notification.Notification) ([]byte, error) {
 	return nil, nil // not reached
 }
 
-// forwarded is the most bytes that JSON has as a text in JSON: quotes and backslashes take two, and what is not ASCII, or
-// may be markup in a page, is written as \uXXXX by some writers (.NET's System.Text.Json).
+// forwarded is the most bytes that JSON has as a text in JSON: quotes and backslashes take two, and what is not ASCII,
+// or may be markup in a page, is written as \uXXXX by some writers (.NET's System.Text.Json).
 func forwarded(body []byte) int {
 	n := 2
 	for _, r := range string(body) {
@@ -160,7 +163,8 @@ func render(n notification.Notification, limit int) message {
 		e.Spacing = "small"
 		c.Body = append(c.Body, e)
 	}
-	foot := line(run{Text: fit(n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), limit), Size: "small", Subtle: true})
+	foot := line(run{Text: fit(n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), limit),
+		Size: "small", Subtle: true})
 	foot.Separator = true
 	c.Body = append(c.Body, foot)
 	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
@@ -180,19 +184,22 @@ func line(runs ...run) element {
 
 // styles colour the head of a card, severityText says the same in words for those who do not see colours.
 var styles = map[notification.Severity]string{
-	notification.Info: "emphasis", notification.Low: "accent", notification.Medium: "warning", notification.High: "attention", notification.Critical: "attention",
+	notification.Info: "emphasis", notification.Low: "accent", notification.Medium: "warning",
+	notification.High: "attention", notification.Critical: "attention",
 }
 
 var severityText = map[notification.Severity]string{
-	notification.Low: "🔵 Low · ", notification.Medium: "🟡 Medium · ", notification.High: "🟠 High · ", notification.Critical: "🔴 Critical · ",
+	notification.Low: "🔵 Low · ", notification.Medium: "🟡 Medium · ", notification.High: "🟠 High · ",
+	notification.Critical: "🔴 Critical · ",
 }
 
 func fit(s string, limit int) string { return destination.Cut(destination.Printable(s), limit) }
 
-// unmarked takes Markdown out of a text: the fallback is the one text of a card that is read as such. Microsoft, "Adaptive
-// Card schema", fallbackText.
+// unmarked takes Markdown out of a text: the fallback is the one text of a card that is read as such. Microsoft,
+// "Adaptive Card schema", fallbackText.
 func unmarked(s string) string {
-	return strings.NewReplacer("\\", "∖", "*", "∗", "_", "＿", "`", "ˋ", "~", "∼", "#", "＃", "<", "‹", ">", "›", "](", "] (", "://", ":／／").Replace(s)
+	return strings.NewReplacer("\\", "∖", "*", "∗", "_", "＿", "`", "ˋ", "~", "∼", "#", "＃", "<", "‹", ">", "›", "](",
+		"] (", "://", ":／／").Replace(s)
 }
 
 // Errors that a connector answers inside a 200. Microsoft, "Create an Incoming Webhook", and its repository
@@ -220,28 +227,40 @@ type word struct {
 	gone, unread bool
 }
 
-// words are looked for in this order. Microsoft, "Troubleshoot Azure Logic Apps" and "Power Automate, error reference" for the
-// codes of workflows; "Retirement of Office 365 connectors within Microsoft Teams" for those that ended.
+// words are looked for in this order. Microsoft, "Troubleshoot Azure Logic Apps" and "Power Automate, error reference"
+// for the codes of workflows; "Retirement of Office 365 connectors within Microsoft Teams" for those that ended.
 var words = []word{
-	{"workflowtriggerisnotenabled", "the workflow is switched off, or its owner left: turn it on in the Workflows app, or give it another owner", false, false},
+	{"workflowtriggerisnotenabled",
+		"the workflow is switched off, or its owner left: turn it on in the Workflows app, or give it another owner",
+		false, false},
 	{"workflownotfound", "the workflow or webhook is gone: make a new one in Teams and enter its URL", true, false},
-	{"workflowtriggernotfound", "the workflow has no webhook trigger any more: make a new one in Teams and enter its URL", true, false},
-	{"directapiauthorizationrequired", "the URL is not complete, or the workflow lets only people of your organization trigger it: choose Anyone in its trigger, and copy the URL again with the part after sig=", false, false},
-	{"directapiinvalidauthorizationscheme", "the URL is not complete: copy it again from the workflow, with the part after sig=", false, false},
-	{"directapirequesthasmorethanoneauthorization", "the URL is not right: copy it again from the workflow", false, false},
-	{"triggerinputschemamismatch", "the workflow expects another message: make it from the template “Send webhook alerts to a channel”", false, true},
+	{"workflowtriggernotfound",
+		"the workflow has no webhook trigger any more: make a new one in Teams and enter its URL", true, false},
+	{"directapiauthorizationrequired", "the URL is not complete, or the workflow lets only people of your " +
+		"organization trigger it: choose Anyone in its trigger, and copy the URL again with the part after sig=", false,
+		false},
+	{"directapiinvalidauthorizationscheme",
+		"the URL is not complete: copy it again from the workflow, with the part after sig=", false, false},
+	{"directapirequesthasmorethanoneauthorization", "the URL is not right: copy it again from the workflow", false,
+		false},
+	{"triggerinputschemamismatch",
+		"the workflow expects another message: make it from the template “Send webhook alerts to a channel”", false,
+		true},
 	{"invalidrequestcontent", "the workflow could not read the message", false, true},
-	{"connectorconfigurationnotfound", "the connector was removed from the channel: make a workflow in Teams and enter its URL", true, false},
-	{"invalid webhook url", "the webhook is gone or the URL is not right: make a workflow in Teams and enter its URL", true, false},
-	{"connectors are retired", "Microsoft has ended connectors: make a workflow in Teams and enter its URL", true, false},
+	{"connectorconfigurationnotfound",
+		"the connector was removed from the channel: make a workflow in Teams and enter its URL", true, false},
+	{"invalid webhook url", "the webhook is gone or the URL is not right: make a workflow in Teams and enter its URL",
+		true, false},
+	{"connectors are retired", "Microsoft has ended connectors: make a workflow in Teams and enter its URL", true,
+		false},
 	{"bad payload received", "Teams could not read the card", false, true},
 	{"summary or text is required", "Teams could not read the card", false, true},
 }
 
-// Judge takes for a success what Microsoft documents for either kind of URL: 202 of a workflow ("When a Teams webhook request
-// is received", asynchronous response), 200 with the text 1 of a connector ("Create an Incoming Webhook"). A workflow can
-// have an answer of its own: another 2xx, nothing, JSON or ok are taken too. Every other text is an error: connectors answer 200
-// whatever became of the message.
+// Judge takes for a success what Microsoft documents for either kind of URL: 202 of a workflow ("When a Teams webhook
+// request is received", asynchronous response), 200 with the text 1 of a connector ("Create an Incoming Webhook"). A
+// workflow can have an answer of its own: another 2xx, nothing, JSON or ok are taken too. Every other text is an error:
+// connectors answer 200 whatever became of the message.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if !destination.Success(r.Status) {
 		return explain(r, r.Status, "")
@@ -266,12 +285,14 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	}
 	for _, w := range words {
 		if strings.Contains(strings.ToLower(text), w.sign) {
-			v := destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with an error in its text: "+w.reason)
+			v := destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with an error in its text: "+
+				w.reason)
 			v.Gone, v.Unread = w.gone, w.unread
 			return v
 		}
 	}
-	return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with an error in its text: "+fit(text, 200))
+	return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with an error in its text: "+
+		fit(text, 200))
 }
 
 // explain judges a failure by its status, wherever it was told, and by the words of the answer.

@@ -20,15 +20,16 @@ import (
 const webhookURL = "https://prod-00.westeurope.logic.azure.com/workflows/0123/triggers/manual/paths/invoke?api-version=2016-06-01&sig=XXXXXXXX"
 
 var suite = destinationtest.Case{
-	Destination: teams.New(), Parameters: `{"webhook_url":"` + webhookURL + `"}`, Check: check, Secrets: []string{webhookURL},
+	Destination: teams.New(), Parameters: `{"webhook_url":"` + webhookURL + `"}`, Check: check,
+	Secrets: []string{webhookURL},
 }
 
 func TestTeams(t *testing.T) { destinationtest.Run(t, suite) }
 
 func FuzzTeams(f *testing.F) { destinationtest.Fuzz(f, suite) }
 
-// check reads a message with a library that is not ours. It does not know the inlines of a RichTextBlock: those are read
-// here, and by Microsoft's own library in scripts/independent/messengers.
+// check reads a message with a library that is not ours. It does not know the inlines of a RichTextBlock: those are
+// read here, and by Microsoft's own library in scripts/independent/messengers.
 func check(t *testing.T, r destination.Request) {
 	t.Helper()
 	require.Equal(t, "application/json; charset=utf-8", r.Header.Get("Content-Type"))
@@ -65,7 +66,9 @@ func forwarded(t *testing.T, body []byte) int {
 		Attachments []struct{ Content json.RawMessage }
 	}
 	require.NoError(t, json.Unmarshal(body, &m))
-	raw, err := json.Marshal(map[string]any{"recipient": map[string]string{"groupId": "11111111-2222-4333-8444-555555555555", "channelId": "19:0123456789abcdef@thread.tacv2"}, "messageBody": string(m.Attachments[0].Content)})
+	raw, err := json.Marshal(map[string]any{
+		"recipient": map[string]string{"groupId": "11111111-2222-4333-8444-555555555555",
+			"channelId": "19:0123456789abcdef@thread.tacv2"}, "messageBody": string(m.Attachments[0].Content)})
 	require.NoError(t, err)
 	size := 0
 	for _, r := range string(raw) {
@@ -79,7 +82,9 @@ func forwarded(t *testing.T, body []byte) int {
 func TestH31NestedEscapingKeepsToTheLimit(t *testing.T) {
 	for _, c := range []string{`"`, `\`, "\\\"", "<", "é", "🚨", "'", "日", "\u0001\"", "&"} {
 		n := vulnerability(strings.Repeat(c, 9000))
-		data, err := json.Marshal(map[string]any{"object_id": 1, "vuln": map[string]any{"threat": "High", "title": strings.Repeat(c, 9000), "path": "/" + strings.Repeat(c, 9000), "parameter": strings.Repeat(c, 9000)}})
+		data, err := json.Marshal(map[string]any{"object_id": 1,
+			"vuln": map[string]any{"threat": "High", "title": strings.Repeat(c, 9000), "path": "/" +
+				strings.Repeat(c, 9000), "parameter": strings.Repeat(c, 9000)}})
 		require.NoError(t, err)
 		n.Event.Data = data
 		r := destinationtest.Encode(t, suite, n)[0]
@@ -129,7 +134,8 @@ func inlines(t *testing.T, body []byte) []string {
 }
 
 func vulnerability(title string) notification.Notification {
-	data, err := json.Marshal(map[string]any{"object_id": 1, "vuln": map[string]any{"threat": "High", "title": title, "path": "/search"}})
+	data, err := json.Marshal(map[string]any{"object_id": 1,
+		"vuln": map[string]any{"threat": "High", "title": title, "path": "/search"}})
 	if err != nil {
 		panic(err)
 	}
@@ -139,7 +145,8 @@ func vulnerability(title string) notification.Notification {
 }
 
 func TestALongTextIsCutAndSaysSo(t *testing.T) {
-	for _, s := range []string{strings.Repeat("x", 100<<10), strings.Repeat("🚨", 30<<10), strings.Repeat(`"\`, 30<<10)} {
+	for _, s := range []string{strings.Repeat("x", 100<<10), strings.Repeat("🚨", 30<<10),
+		strings.Repeat(`"\`, 30<<10)} {
 		r := destinationtest.Encode(t, suite, vulnerability(s))[0]
 		check(t, r)
 		require.Contains(t, string(r.Body), destination.Mark)
@@ -160,13 +167,22 @@ func TestAnswers(t *testing.T) {
 		delivered bool
 		says      string
 	}{
-		"a workflow took it":              {202, "", true, ""},
-		"a connector took it":             {200, "1", true, ""},
-		"too large, told inside a 200":    {200, "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 413 with ContextId tcid=622824298674363899,server=DB5PEPF00003FC8,cv=AszFFaeXdEGdFrJhai0eUw.1.0..", false, "answered 413 Request Entity Too Large: Teams found the message too large (told in the text of a 200)"},
-		"too many, told inside a 200":     {200, "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId MS-CV=a.0..", false, "answered 429 Too Many Requests: Teams takes four messages a second"},
-		"an error without a status":       {200, "Webhook message delivery failed with error: Error contacting Microsoft Teams endpoint", false, "answered 200 OK with an error in its text: Webhook message delivery failed"},
-		"a workflow that is gone":         {404, `{"error":{"code":"WorkflowNotFound"}}`, false, "answered 404 Not Found: the workflow or webhook is gone"},
-		"a URL without its signature":     {401, `{"error":{"code":"DirectApiAuthorizationRequired"}}`, false, "with the part after sig="},
+		"a workflow took it":  {202, "", true, ""},
+		"a connector took it": {200, "1", true, ""},
+		"too large, told inside a 200": {200, "Webhook message delivery failed with error: Microsoft Teams " +
+			"endpoint returned HTTP error 413 with ContextId " +
+			"tcid=622824298674363899,server=DB5PEPF00003FC8,cv=AszFFaeXdEGdFrJhai0eUw.1.0..", false,
+			"answered 413 Request Entity Too Large: Teams found the message too large (told in the text of a 200)"},
+		"too many, told inside a 200": {200, "Webhook message delivery failed with error: Microsoft Teams " +
+			"endpoint returned HTTP error 429 with ContextId MS-CV=a.0..", false,
+			"answered 429 Too Many Requests: Teams takes four messages a second"},
+		"an error without a status": {200,
+			"Webhook message delivery failed with error: Error contacting Microsoft Teams endpoint", false,
+			"answered 200 OK with an error in its text: Webhook message delivery failed"},
+		"a workflow that is gone": {404, `{"error":{"code":"WorkflowNotFound"}}`, false,
+			"answered 404 Not Found: the workflow or webhook is gone"},
+		"a URL without its signature": {401, `{"error":{"code":"DirectApiAuthorizationRequired"}}`, false,
+			"with the part after sig="},
 		"too many, told as it is written": {429, "", false, "four messages a second"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 	"tocsin/shared/notification"
 )
 
-// Limits of sendDocument. Telegram, Bot API, "sendDocument": a caption of 1024 characters, counted as UTF-16, files of 50 MB.
+// Limits of sendDocument. Telegram, Bot API, "sendDocument": a caption of 1024 characters, counted as UTF-16, files of
+// 50 MB.
 const (
 	maxCaption  = 1024
 	maxDocument = 50_000_000
@@ -47,7 +48,8 @@ func (d Destination) documents(chat int64, m notification.Notification) ([]desti
 
 func (d Destination) document(chat int64, caption string, f notification.File) (destination.Request, error) {
 	if len(f.Data) > maxDocument {
-		return destination.Request{}, fmt.Errorf("it has %d bytes, Telegram takes %d: ask for a shorter period", len(f.Data), maxDocument)
+		return destination.Request{}, fmt.Errorf("it has %d bytes, Telegram takes %d: ask for a shorter period",
+			len(f.Data), maxDocument)
 	}
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
@@ -65,7 +67,8 @@ func (d Destination) document(chat int64, caption string, f notification.File) (
 		}
 	}
 	part, err := w.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {fmt.Sprintf(`form-data; name="document"; filename=%q`, f.Name)}, "Content-Type": {f.Type},
+		"Content-Disposition": {fmt.Sprintf(`form-data; name="document"; filename=%q`, f.Name)},
+		"Content-Type":        {f.Type},
 	})
 	if err != nil {
 		return destination.Request{}, err
@@ -77,7 +80,8 @@ func (d Destination) document(chat int64, caption string, f notification.File) (
 		return destination.Request{}, err
 	}
 	return destination.Request{
-		Method: http.MethodPost, URL: d.bot.URL("sendDocument"), Body: body.Bytes(), Header: http.Header{"Content-Type": {w.FormDataContentType()}},
+		Method: http.MethodPost, URL: d.bot.URL("sendDocument"), Body: body.Bytes(),
+		Header:    http.Header{"Content-Type": {w.FormDataContentType()}},
 		Transport: destination.Transport{Timeout: uploadTimeout},
 	}, nil
 }

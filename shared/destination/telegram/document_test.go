@@ -20,7 +20,8 @@ import (
 
 func report(caption string, files ...notification.File) notification.Notification {
 	return notification.Notification{
-		Platform: destinationtest.Platform, Event: event.Event{ID: "e", Tenant: "42", Kind: event.Report, Time: destinationtest.Now, Data: []byte(`{}`)},
+		Platform: destinationtest.Platform, Event: event.Event{ID: "e", Tenant: "42", Kind: event.Report,
+			Time: destinationtest.Now, Data: []byte(`{}`)},
 		Report: &notification.Report{Title: "Weekly report", Caption: caption, Files: files},
 	}
 }
@@ -48,13 +49,16 @@ func form(t *testing.T, r destination.Request) (fields map[string]string, file [
 }
 
 func TestAReportIsADocument(t *testing.T) {
-	pdf := notification.File{Name: "tocsin-weekly-report-2023-W09.pdf", Type: "application/pdf", Data: []byte("%PDF-\x00\r\n--x\xff")}
-	n := report("Weekly report\nAcme 注文\n\n7 malicious requests <b>", pdf, notification.File{Name: "b.csv", Type: "text/csv", Data: []byte("a\r\n")})
+	pdf := notification.File{Name: "tocsin-weekly-report-2023-W09.pdf", Type: "application/pdf",
+		Data: []byte("%PDF-\x00\r\n--x\xff")}
+	n := report("Weekly report\nAcme 注文\n\n7 malicious requests <b>", pdf,
+		notification.File{Name: "b.csv", Type: "text/csv", Data: []byte("a\r\n")})
 	rs := destinationtest.Encode(t, suite, n)
 	require.Len(t, rs, 2)
 	fields, file, name := form(t, rs[0])
 	require.Equal(t, "-1001557912345", fields["chat_id"])
-	require.Equal(t, "Weekly report\nAcme 注文\n\n7 malicious requests <b>", fields["caption"], "no markup: nothing is to be escaped")
+	require.Equal(t, "Weekly report\nAcme 注文\n\n7 malicious requests <b>", fields["caption"],
+		"no markup: nothing is to be escaped")
 	require.Empty(t, fields["parse_mode"])
 	require.Equal(t, pdf.Data, file)
 	require.Equal(t, pdf.Name, name)
@@ -67,7 +71,9 @@ func TestAReportIsADocument(t *testing.T) {
 }
 
 func TestACaptionIsCut(t *testing.T) {
-	fields, _, _ := form(t, destinationtest.Encode(t, suite, report(strings.Repeat("🚨", 5000), notification.File{Name: "a.pdf", Type: "application/pdf", Data: []byte{1}}))[0])
+	fields, _, _ := form(t, destinationtest.Encode(t, suite,
+		report(strings.Repeat("🚨", 5000), notification.File{Name: "a.pdf", Type: "application/pdf",
+			Data: []byte{1}}))[0])
 	require.LessOrEqual(t, len(utf16.Encode([]rune(fields["caption"]))), 1024)
 }
 
@@ -75,6 +81,7 @@ func TestADocumentOverTheLimitIsRefused(t *testing.T) {
 	n := report("x", notification.File{Name: "a.csv", Type: "text/csv", Data: make([]byte, 50_000_001)})
 	parameters, err := suite.Destination.System().Parameters.Open([]byte(suite.Parameters))
 	require.NoError(t, err)
-	_, err = telegram.New(telegram.Bot{Token: token}).Encode(destination.Target{Parameters: parameters}, []notification.Notification{n})
+	_, err = telegram.New(telegram.Bot{Token: token}).Encode(destination.Target{Parameters: parameters},
+		[]notification.Notification{n})
 	require.ErrorContains(t, err, "ask for a shorter period")
 }

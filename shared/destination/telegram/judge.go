@@ -63,8 +63,8 @@ func read(body []byte) (a answer, ok bool) {
 	}
 }
 
-// made looks for the id of a message in the result, and reads no further than to it when that is all that is left to know.
-// Telegram, Bot API, "Message": message_id is the first member.
+// made looks for the id of a message in the result, and reads no further than to it when that is all that is left to
+// know. Telegram, Bot API, "Message": message_id is the first member.
 func made(dec *json.Decoder, last bool) (found bool) {
 	for depth := 0; ; {
 		t, err := dec.Token()
@@ -108,13 +108,16 @@ var reasons = []reason{
 	{"request entity too large", "Telegram found the file too large", false, true},
 	{"file must be non-empty", "Telegram found the file empty", false, true},
 	{"chat not found", "the chat is gone, or the bot never was in it: bind the chat again", true, false},
-	{"bot was kicked", "the bot was removed from the chat: add it to the chat again, or bind another chat", true, false},
+	{"bot was kicked", "the bot was removed from the chat: add it to the chat again, or bind another chat", true,
+		false},
 	{"bot is not a member", "the bot is not in the chat any more: add it again, or bind another chat", true, false},
 	{"bot was blocked", "the person blocked the bot: unblock it in Telegram, or bind another chat", true, false},
 	{"user is deactivated", "the person's Telegram account is gone: bind another chat", true, false},
 	{"group chat was deactivated", "the group was deleted: bind another chat", true, false},
 	{"group chat was deleted", "the group was deleted: bind another chat", true, false},
-	{"channel_private", "the bot was removed from the chat, or the chat is gone: add it to the chat again, or bind another chat", true, false},
+	{"channel_private",
+		"the bot was removed from the chat, or the chat is gone: add it to the chat again, or bind another chat", true,
+		false},
 	{"peer_id_invalid", "the chat is gone, or the person never started the bot: bind the chat again", true, false},
 	{"can't initiate conversation", "the person has to start the bot first: bind the chat again", false, false},
 	{"bots can't send messages to bots", "this chat is another bot: bind a person's chat or a group", true, false},
@@ -123,11 +126,13 @@ var reasons = []reason{
 	{"have no rights to send", "the bot may not write in this chat: give it the right to send messages", false, false},
 	{"chat_restricted", "the bot may not write in this chat: give it the right to send messages", false, false},
 	{"topic_closed", "the topic is closed: open it again", false, false},
-	{"unauthorized", "the bot's token is not valid any more: the operator of this deployment must configure the new one", false, false},
+	{"unauthorized",
+		"the bot's token is not valid any more: the operator of this deployment must configure the new one", false,
+		false},
 }
 
-// Judge takes `ok: true` with the id of a message for a success. Telegram, Bot API, "Making requests": ok is true and result
-// holds what was made; "sendMessage", "sendDocument": the Message.
+// Judge takes `ok: true` with the id of a message for a success. Telegram, Bot API, "Making requests": ok is true and
+// result holds what was made; "sendMessage", "sendDocument": the Message.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	a, ok := read(r.Body)
 	success := r.Status >= 200 && r.Status <= 299
@@ -137,11 +142,13 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	case !ok && success, a.OK && success:
 		v := destination.Unproven(r, "the Bot API answers 200 with ok and the id of the message")
 		if !ok && !r.Broken {
-			v.Reason = "answered " + destination.StatusText(r.Status) + " in words that are not the Bot API's: something else answers at this address"
+			v.Reason = "answered " + destination.StatusText(r.Status) +
+				" in words that are not the Bot API's: something else answers at this address"
 		}
 		return v
 	case !ok:
-		return destination.JudgeSaid(r, map[int]string{404: "no Bot API is at this address, or the bot's token is not valid: the operator of this deployment must check both"}, "")
+		return destination.JudgeSaid(r, map[int]string{404: "no Bot API is at this address, or the bot's token is " +
+			"not valid: the operator of this deployment must check both"}, "")
 	}
 	if a.Code == 0 {
 		a.Code = r.Status

@@ -1,6 +1,6 @@
 // Package telegram sends notifications to a Telegram chat through the platform's bot (product facts, 2.3). There is one
-// bot for a deployment: its token is the operator's. Which chat an integration writes to is no parameter that a person can
-// enter, else anybody could write to any chat that the bot is in: package bot binds it.
+// bot for a deployment: its token is the operator's. Which chat an integration writes to is no parameter that a person
+// can enter, else anybody could write to any chat that the bot is in: package bot binds it.
 package telegram
 
 import (
@@ -19,15 +19,16 @@ import (
 // DefaultAPI is Telegram's own Bot API server.
 const DefaultAPI = "https://api.telegram.org"
 
-// What one delivery carries. A group takes about 20 messages a minute (Telegram, "Bots FAQ", "My bot is hitting limits"):
-// the events of a burst share messages, and the messages of one delivery go out one after the other, so that a burst does
-// not end in refusals that would disable the integration.
+// What one delivery carries. A group takes about 20 messages a minute (Telegram, "Bots FAQ", "My bot is hitting
+// limits"): the events of a burst share messages, and the messages of one delivery go out one after the other, so that
+// a burst does not end in refusals that would disable the integration.
 const (
 	maxEvents = 20
 	maxBytes  = 1 << 20
 )
 
-// Bot is the platform's bot. The zero value is a deployment without one: Telegram is listed, and says so when it is used.
+// Bot is the platform's bot. The zero value is a deployment without one: Telegram is listed, and says so when it is
+// used.
 type Bot struct {
 	Token string // from @BotFather; a secret
 	API   string // address of the Bot API server; "" = DefaultAPI
@@ -118,9 +119,11 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 	case d.bot.Token == "":
 		return nil, &destination.NotReady{Reason: NoBot}
 	case p.ChatID == 0:
-		return nil, &destination.NotReady{Reason: "no Telegram chat is bound to this integration yet: ask for its links and open one in Telegram"}
+		return nil, &destination.NotReady{
+			Reason: "no Telegram chat is bound to this integration yet: ask for its links and open one in Telegram"}
 	case p.RemovedAt != nil:
-		return nil, &destination.NotReady{Reason: "the bot was removed from the chat " + quote(p.ChatTitle) + ": add it to the same chat again, or bind another chat"}
+		return nil, &destination.NotReady{Reason: "the bot was removed from the chat " + quote(p.ChatTitle) +
+			": add it to the same chat again, or bind another chat"}
 	}
 	var out []destination.Request
 	messages := make([]notification.Notification, 0, len(ns))
@@ -147,12 +150,14 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 }
 
 func (d Destination) request(chat int64, text string) (destination.Request, error) {
-	body, err := destination.JSON(message{ChatID: chat, Text: text, ParseMode: "HTML", Preview: linkPreview{Disabled: true}})
+	body, err := destination.JSON(message{ChatID: chat, Text: text, ParseMode: "HTML",
+		Preview: linkPreview{Disabled: true}})
 	if err != nil {
 		return destination.Request{}, fmt.Errorf("write a Telegram message: %w", err)
 	}
 	return destination.Request{
-		Method: http.MethodPost, URL: d.bot.URL("sendMessage"), Body: body, Header: http.Header{"Content-Type": {"application/json"}},
+		Method: http.MethodPost, URL: d.bot.URL("sendMessage"), Body: body,
+		Header: http.Header{"Content-Type": {"application/json"}},
 	}, nil
 }
 

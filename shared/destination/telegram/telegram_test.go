@@ -93,7 +93,8 @@ func text(t *testing.T, n notification.Notification) string {
 }
 
 func vulnerability(title string) notification.Notification {
-	data, err := json.Marshal(map[string]any{"object_id": 1, "vuln": map[string]any{"threat": "High", "title": title, "path": "/search"}})
+	data, err := json.Marshal(map[string]any{"object_id": 1,
+		"vuln": map[string]any{"threat": "High", "title": title, "path": "/search"}})
 	if err != nil {
 		panic(err)
 	}
@@ -103,7 +104,8 @@ func vulnerability(title string) notification.Notification {
 }
 
 func TestALongTextIsCutAndSaysSo(t *testing.T) {
-	for _, s := range []string{strings.Repeat("x", 100<<10), strings.Repeat("🚨", 30<<10), strings.Repeat("<&>", 30<<10)} {
+	for _, s := range []string{strings.Repeat("x", 100<<10), strings.Repeat("🚨", 30<<10),
+		strings.Repeat("<&>", 30<<10)} {
 		got := text(t, vulnerability(s))
 		require.Contains(t, got, destination.Mark+"</code>")
 		require.Greater(t, len(utf16.Encode([]rune(got))), 1500, "no shorter than it must be")
@@ -112,7 +114,8 @@ func TestALongTextIsCutAndSaysSo(t *testing.T) {
 }
 
 func TestTheEventsOfABurstShareMessages(t *testing.T) {
-	ns := []notification.Notification{vulnerability("first"), vulnerability("second"), vulnerability("third"), vulnerability(strings.Repeat("x", 10<<10)), vulnerability("last")}
+	ns := []notification.Notification{vulnerability("first"), vulnerability("second"), vulnerability("third"),
+		vulnerability(strings.Repeat("x", 10<<10)), vulnerability("last")}
 	rs := destinationtest.Encode(t, suite, ns...)
 	require.Len(t, rs, 2)
 	for i, want := range [][]string{{"first", "second", "third"}, {"xxx", "last"}} {
@@ -123,7 +126,8 @@ func TestTheEventsOfABurstShareMessages(t *testing.T) {
 	}
 	var m struct{ Text string }
 	require.NoError(t, json.Unmarshal(rs[0].Body, &m))
-	require.Equal(t, strings.Join([]string{text(t, ns[0]), text(t, ns[1]), text(t, ns[2])}, "\n\n———\n\n"), m.Text, "each as it would be alone")
+	require.Equal(t, strings.Join([]string{text(t, ns[0]), text(t, ns[1]), text(t, ns[2])}, "\n\n———\n\n"), m.Text,
+		"each as it would be alone")
 	many := make([]notification.Notification, 20)
 	for i := range many {
 		many[i] = vulnerability("small")
@@ -147,9 +151,11 @@ func TestNothingIsSentBeforeAChatIsBound(t *testing.T) {
 		parameters string
 		says       string
 	}{
-		"no bot":           {telegram.Bot{}, `{"chat_id":1}`, "no Telegram bot"},
-		"no chat":          {telegram.Bot{Token: token}, `{}`, "no Telegram chat is bound"},
-		"a bot thrown out": {telegram.Bot{Token: token}, `{"chat_id":1,"chat_title":"Ops","removed_at":"2023-03-01T00:00:00Z"}`, "the bot was removed from the chat “Ops”"},
+		"no bot":  {telegram.Bot{}, `{"chat_id":1}`, "no Telegram bot"},
+		"no chat": {telegram.Bot{Token: token}, `{}`, "no Telegram chat is bound"},
+		"a bot thrown out": {telegram.Bot{Token: token},
+			`{"chat_id":1,"chat_title":"Ops","removed_at":"2023-03-01T00:00:00Z"}`,
+			"the bot was removed from the chat “Ops”"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := telegram.New(c.bot)
@@ -162,9 +168,11 @@ func TestNothingIsSentBeforeAChatIsBound(t *testing.T) {
 	}
 }
 
-// TestAnswers holds our judgement against that of a library that is not ours, which gets the same answers from a server.
+// TestAnswers holds our judgement against that of a library that is not ours, which gets the same answers from a
+// server.
 func TestAnswers(t *testing.T) {
-	long := `{"ok":true,"result":{"message_id":7,"date":1677628800,"chat":{"id":1,"type":"private"},"text":"` + strings.Repeat("x", 8000) + `"}}`
+	long := `{"ok":true,"result":{"message_id":7,"date":1677628800,"chat":{"id":1,"type":"private"},"text":"` +
+		strings.Repeat("x", 8000) + `"}}`
 	for name, c := range map[string]struct {
 		status int
 		body   string
@@ -174,18 +182,32 @@ func TestAnswers(t *testing.T) {
 	}{
 		"taken": {200, `{"ok":true,"result":{"message_id":7,"date":1,"chat":{"id":1,"type":"private"}}}`, "", "0s", ""},
 		"taken, with an answer longer than we keep": {200, long, "", "0s", ""},
-		"a refusal inside a 200":                    {200, `{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`, "Telegram answered 400 Bad Request: chat not found: the chat is gone", "0s", ""},
-		"too many":                                  {429, `{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 35","parameters":{"retry_after":35}}`, "Telegram answered 429 Too Many Requests: retry after 35: a group takes about 20 messages a minute", "35s", ""},
-		"a supergroup now":                          {400, `{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001557912345}}`, "the group became a supergroup", "0s", `{"chat_id":-1001557912345,"chat_type":"supergroup","removed_at":null}`},
-		"kicked":                                    {403, `{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked from the supergroup chat"}`, "Telegram answered 403 Forbidden: bot was kicked from the supergroup chat: the bot was removed from the chat", "0s", ""},
-		"blocked":                                   {403, `{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}`, "the person blocked the bot", "0s", ""},
-		"may not write":                             {400, `{"ok":false,"error_code":400,"description":"Bad Request: not enough rights to send text messages to the chat"}`, "give it the right to send messages", "0s", ""},
-		"a revoked token":                           {401, `{"ok":false,"error_code":401,"description":"Unauthorized"}`, "the bot's token is not valid any more", "0s", ""},
-		"words that we do not know":                 {400, `{"ok":false,"error_code":400,"description":"Bad Request: SOMETHING_NEW"}`, "Telegram answered 400 Bad Request: SOMETHING_NEW", "0s", ""},
+		"a refusal inside a 200": {200,
+			`{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`,
+			"Telegram answered 400 Bad Request: chat not found: the chat is gone", "0s", ""},
+		"too many": {429,
+			`{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 35","parameters":{"retry_after":35}}`, "Telegram answered 429 Too Many Requests: retry after 35: a group takes about 20 messages a minute", "35s", ""},
+		"a supergroup now": {400,
+			`{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001557912345}}`, "the group became a supergroup", "0s", `{"chat_id":-1001557912345,"chat_type":"supergroup","removed_at":null}`},
+		"kicked": {403,
+			`{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked from the supergroup chat"}`,
+			"Telegram answered 403 Forbidden: bot was kicked from the supergroup chat: the bot was removed from the " +
+				"chat", "0s", ""},
+		"blocked": {403,
+			`{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}`,
+			"the person blocked the bot", "0s", ""},
+		"may not write": {400,
+			`{"ok":false,"error_code":400,"description":"Bad Request: not enough rights to send text messages to the chat"}`, "give it the right to send messages", "0s", ""},
+		"a revoked token": {401, `{"ok":false,"error_code":401,"description":"Unauthorized"}`,
+			"the bot's token is not valid any more", "0s", ""},
+		"words that we do not know": {400,
+			`{"ok":false,"error_code":400,"description":"Bad Request: SOMETHING_NEW"}`,
+			"Telegram answered 400 Bad Request: SOMETHING_NEW", "0s", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			kept := c.body[:min(len(c.body), 4<<10)] // as egress keeps it
-			v := telegram.New(telegram.Bot{Token: token}).Judge(destination.Response{Status: c.status, Body: []byte(kept)})
+			v := telegram.New(telegram.Bot{Token: token}).
+				Judge(destination.Response{Status: c.status, Body: []byte(kept)})
 			require.Equal(t, c.says == "", v.Delivered)
 			require.Contains(t, v.Reason, c.says)
 			require.Equal(t, c.retry, v.RetryAfter.String())

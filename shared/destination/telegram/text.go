@@ -9,7 +9,8 @@ import (
 	"tocsin/shared/notification"
 )
 
-// textLimit is in UTF-16 units. Telegram, Bot API, "sendMessage": 4096 after the entities are parsed; we keep to it before.
+// textLimit is in UTF-16 units. Telegram, Bot API, "sendMessage": 4096 after the entities are parsed; we keep to it
+// before.
 const textLimit = 4096
 
 // Limits of the parts that every message has, so that there is always room for the facts; in UTF-16 units, escaped.
@@ -75,15 +76,16 @@ func render(n notification.Notification, limit int) string {
 	if link := html.EscapeString(destination.WebLink(n.Link(), linkLimit)); link != "" && units(link) <= linkLimit {
 		b.WriteString("\n<a href=\"" + link + "\">Open in the Console</a>\n")
 	}
-	b.WriteString("\n" + inert("i", n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), footLimit))
+	b.WriteString("\n" + inert("i", n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(),
+		footLimit))
 	return b.String()
 }
 
 // active is what Telegram makes links, mentions, hashtags and commands of (Bot API, "MessageEntity").
 var active = regexp.MustCompile(`[@#$/]|[^\s.]\.[^\s.]`)
 
-// inert writes a text in an element, or as it is for "". What an attacker wrote in it must become nothing to touch: such a
-// text is written in <code>, in which Telegram looks for nothing. The kind of an event and its time are ours.
+// inert writes a text in an element, or as it is for "". What an attacker wrote in it must become nothing to touch:
+// such a text is written in <code>, in which Telegram looks for nothing. The kind of an event and its time are ours.
 func inert(element, s string, limit int) string {
 	text := fit(s, limit)
 	if active.MatchString(s) {
@@ -97,7 +99,8 @@ func inert(element, s string, limit int) string {
 
 // marks make the severity visible.
 var marks = map[notification.Severity]string{
-	notification.Info: "ℹ️", notification.Low: "🔵", notification.Medium: "🟡", notification.High: "🟠", notification.Critical: "🔴",
+	notification.Info: "ℹ️", notification.Low: "🔵", notification.Medium: "🟡", notification.High: "🟠",
+	notification.Critical: "🔴",
 }
 
 // escaper is that of Telegram, Bot API, "HTML style": only these three are special in text.
@@ -105,7 +108,8 @@ var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // fit escapes a text and cuts it so that the escaped form keeps to the limit and no entity is torn.
 func fit(s string, limit int) string {
-	return escaper.Replace(destination.CutSized(destination.Printable(s), limit, func(r rune) int { return units(escaper.Replace(string(r))) }))
+	return escaper.Replace(destination.CutSized(destination.Printable(s), limit,
+		func(r rune) int { return units(escaper.Replace(string(r))) }))
 }
 
 // units counts UTF-16 code units, as Telegram does.

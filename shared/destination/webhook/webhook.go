@@ -51,8 +51,10 @@ func (p *Parameters) BatchLimit() int { return p.MaxEvents }
 // reserved headers are made by us or by HTTP itself (RFC 9110, 7.6.1 for those of one connection; a body that is not
 // compressed must not say that it is; an answer that is compressed could not be read), in canonical form.
 var reserved = map[string]bool{
-	"Host": true, "Content-Length": true, "Content-Encoding": true, "Transfer-Encoding": true, "Accept-Encoding": true, "Expect": true,
-	"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Proxy-Authorization": true, "Upgrade": true, "Http2-Settings": true, "Te": true, "Trailer": true,
+	"Host": true, "Content-Length": true, "Content-Encoding": true, "Transfer-Encoding": true, "Accept-Encoding": true,
+	"Expect":     true,
+	"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Proxy-Authorization": true, "Upgrade": true,
+	"Http2-Settings": true, "Te": true, "Trailer": true,
 }
 
 // Limits of the headers, in bytes: what common servers take (nginx and Apache httpd: 8 KiB a line).
@@ -63,8 +65,8 @@ const (
 	headersMost  = 50       // how many
 )
 
-// headerProblems looks at the headers in the order of their names, so that the same ones get the same words. No sentence
-// quotes a name that is none: a person may have put the value there, and the value is a secret.
+// headerProblems looks at the headers in the order of their names, so that the same ones get the same words. No
+// sentence quotes a name that is none: a person may have put the value there, and the value is a secret.
 func headerProblems(headers map[string]string) []destination.FieldProblem {
 	var out []destination.FieldProblem
 	add := func(field, reason string) { out = append(out, destination.FieldProblem{Field: field, Reason: reason}) }
@@ -75,10 +77,12 @@ func headerProblems(headers map[string]string) []destination.FieldProblem {
 		size += len(name) + len(value)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name) || len(name) > nameLimit:
-			add("headers", "holds a name that is no header name: letters, digits and hyphens, without a colon and without the value")
+			add("headers", "holds a name that is no header name: letters, digits and hyphens, without a colon and "+
+				"without the value")
 			continue
 		case spelt[canonical] != "":
-			add("headers."+name, "is there already as "+spelt[canonical]+": upper and lower case make no difference in header names")
+			add("headers."+name, "is there already as "+spelt[canonical]+
+				": upper and lower case make no difference in header names")
 			continue
 		case strings.HasPrefix(canonical, "Webhook-") || reserved[canonical]:
 			add("headers."+name, "is written by us")
@@ -136,7 +140,8 @@ type Destination struct{ system destination.System }
 
 // New makes the webhook.
 func New() Destination {
-	return As(destination.System{Name: "web_hooks", Title: "Webhook", Group: destination.Universal, Folder: destination.ReadFolder(files)})
+	return As(destination.System{Name: "web_hooks", Title: "Webhook", Group: destination.Universal,
+		Folder: destination.ReadFolder(files)})
 }
 
 // As makes a system of another name, group and set-up page that takes the same requests.
@@ -174,7 +179,8 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, t.Now, body, lines), Holds: len(part),
 			Transport: destination.Transport{
 				CA: p.CA, SkipVerify: !p.Verify,
-				Timeout: time.Duration(p.Timeout) * time.Second, OpenTimeout: time.Duration(p.OpenTimeout) * time.Second,
+				Timeout:     time.Duration(p.Timeout) * time.Second,
+				OpenTimeout: time.Duration(p.OpenTimeout) * time.Second,
 			},
 		})
 	}

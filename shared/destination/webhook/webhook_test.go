@@ -40,7 +40,8 @@ func check(t *testing.T, r destination.Request) {
 	for _, secret := range []string{current, previous} {
 		w, err := standardwebhooks.NewWebhook(secret)
 		require.NoError(t, err)
-		require.NoError(t, w.VerifyIgnoringTimestamp(r.Body, r.Header), "both secrets sign while one replaces the other")
+		require.NoError(t, w.VerifyIgnoringTimestamp(r.Body, r.Header),
+			"both secrets sign while one replaces the other")
 	}
 	require.Equal(t, "Basic dXNlcjpwYXNz", r.Header.Get("Authorization"))
 }
@@ -79,7 +80,8 @@ func TestLines(t *testing.T) {
 func TestOneEventARequestWhenAsked(t *testing.T) {
 	rs := destinationtest.Encode(t, suite(`,"max_events":1`), two()...)
 	require.Len(t, rs, 2)
-	require.NotEqual(t, rs[0].Header.Get("Webhook-Id"), rs[1].Header.Get("Webhook-Id"), "two messages are not each other's repeat")
+	require.NotEqual(t, rs[0].Header.Get("Webhook-Id"), rs[1].Header.Get("Webhook-Id"),
+		"two messages are not each other's repeat")
 }
 
 func TestWithoutASecretThereIsNoSignature(t *testing.T) {
@@ -95,17 +97,21 @@ func TestWithoutASecretThereIsNoSignature(t *testing.T) {
 
 func TestBadParameters(t *testing.T) {
 	for parameters, says := range map[string]string{
-		`{"url":"https://a.example","headers":{"Bad Name":"x"}}`:          "parameters.headers: holds a name that is no header name",
-		`{"url":"https://a.example","headers":{"X-A":"a\nb"}}`:            "parameters.headers.X-A: has a value that no header can carry",
+		`{"url":"https://a.example","headers":{"Bad Name":"x"}}`: "parameters.headers: holds a name that is " +
+			"no header name",
+		`{"url":"https://a.example","headers":{"X-A":"a\nb"}}`: "parameters.headers.X-A: has a value that " +
+			"no header can carry",
 		`{"url":"https://a.example","headers":{"content-length":"1"}}`:    "is written by us",
 		`{"url":"https://a.example","headers":{"webhook-signature":"1"}}`: "is written by us",
 		`{"url":"https://a.example","ca_file":"hello"}`:                   "parameters.ca_file: is not a certificate",
 		`{"url":"https://a.example","signing_secret":"whsec_short"}`:      "parameters.signing_secret: must be whsec_",
-		`{"url":"https://a.example","previous_signing_secret":"x"}`:       "parameters.previous_signing_secret: must be whsec_",
-		`{"url":"https://a.example","timeout":0}`:                         "parameters.timeout: must be at least 1",
-		`{"url":"https://a.example","open_timeout":61}`:                   "parameters.open_timeout: must be at most 60",
-		`{"url":"https://a.example","http_method":"GET"}`:                 "parameters.http_method: must be one of [POST PUT]",
-		`{"url":"https://a.example","max_events":101}`:                    "parameters.max_events: must be at most 100",
+		`{"url":"https://a.example","previous_signing_secret":"x"}`: "parameters.previous_signing_secret: must " +
+			"be whsec_",
+		`{"url":"https://a.example","timeout":0}`:       "parameters.timeout: must be at least 1",
+		`{"url":"https://a.example","open_timeout":61}`: "parameters.open_timeout: must be at most 60",
+		`{"url":"https://a.example","http_method":"GET"}`: "parameters.http_method: must be one of " +
+			"[POST PUT]",
+		`{"url":"https://a.example","max_events":101}`: "parameters.max_events: must be at most 100",
 		`[]`: "parameters: must be an object",
 	} {
 		_, err := webhook.New().System().Parameters.Complete(json.RawMessage(parameters))
@@ -114,8 +120,10 @@ func TestBadParameters(t *testing.T) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	c := destinationtest.Case{Destination: webhook.New(), Parameters: `{"url":"https://hooks.example.com/x","max_events":1}`}
-	target := destination.Target{Parameters: destinationtest.Open(b, c), Delivery: "01GTD8R400000000000000TEST", Now: destinationtest.Now}
+	c := destinationtest.Case{Destination: webhook.New(),
+		Parameters: `{"url":"https://hooks.example.com/x","max_events":1}`}
+	target := destination.Target{Parameters: destinationtest.Open(b, c), Delivery: "01GTD8R400000000000000TEST",
+		Now: destinationtest.Now}
 	var hit []notification.Notification
 	for _, n := range destinationtest.Notifications(webhook.New().System()) {
 		if n.Event.Kind == "new_hits" && !n.Test {
@@ -134,34 +142,45 @@ func BenchmarkEncode(b *testing.B) {
 func TestH20HeadersThatAreNoPlainSetOfHeaders(t *testing.T) {
 	long := strings.Repeat("x", 9<<10)
 	for headers, says := range map[string]string{
-		`{"authorization":"a","Authorization":"b"}`: "parameters.headers.authorization: is there already as Authorization",
-		`{"X-A":"a","x-a":"a","X-a":"a"}`:           "parameters.headers.x-a: is there already as X-A",
-		`{"X-A":"a","X-A":"b"}`:                     "parameters.headers.X-A: is there twice",
-		`{"X-A":"a","X-A":"a"}`:                     "parameters.headers.X-A: is there twice",
-		`{"":"x"}`:                                  "parameters.headers: holds a name that is no header name",
-		`{"Authorization: Bearer hunter2":"x"}`:     "parameters.headers: holds a name that is no header name",
-		`{"X A":"x"}`:                               "parameters.headers: holds a name that is no header name",
-		`{" X-A":"x"}`:                              "parameters.headers: holds a name that is no header name",
-		`{"X-Ä":"x"}`:                               "parameters.headers: holds a name that is no header name",
-		`{"X\r\nA":"x"}`:                            "parameters.headers: holds a name that is no header name",
-		`{"` + long + `":"x"}`:                      "parameters.headers: holds a name that is no header name",
-		`{"X-A":"a\r\nX-B: b"}`:                     "parameters.headers.X-A: has a value that no header can carry",
-		`{"X-A":"a\u0000b"}`:                        "parameters.headers.X-A: has a value that no header can carry",
-		`{"X-A":"caf\u00e9"}`:                       "parameters.headers.X-A: has a value that no header can carry",
-		`{"X-A":"a\u007fb"}`:                        "parameters.headers.X-A: has a value that no header can carry",
-		`{"X-A":" a"}`:                              "parameters.headers.X-A: has a value with a space before or after it",
-		`{"X-A":"a "}`:                              "parameters.headers.X-A: has a value with a space before or after it",
-		`{"X-A":"a\n"}`:                             "parameters.headers.X-A: has a value with a space before or after it",
-		`{"X-A":"` + long + `"}`:                    "parameters.headers.X-A: has a value that no header can carry",
-		`{"X-A":"` + long[:8000] + `","X-B":"` + long[:8000] + `","X-C":"` + long[:8000] + `"}`: "parameters.headers: are too long in all",
+		`{"authorization":"a","Authorization":"b"}`: "parameters.headers.authorization: is there already as " +
+			"Authorization",
+		`{"X-A":"a","x-a":"a","X-a":"a"}`:       "parameters.headers.x-a: is there already as X-A",
+		`{"X-A":"a","X-A":"b"}`:                 "parameters.headers.X-A: is there twice",
+		`{"X-A":"a","X-A":"a"}`:                 "parameters.headers.X-A: is there twice",
+		`{"":"x"}`:                              "parameters.headers: holds a name that is no header name",
+		`{"Authorization: Bearer hunter2":"x"}`: "parameters.headers: holds a name that is no header name",
+		`{"X A":"x"}`:                           "parameters.headers: holds a name that is no header name",
+		`{" X-A":"x"}`:                          "parameters.headers: holds a name that is no header name",
+		`{"X-Ä":"x"}`:                           "parameters.headers: holds a name that is no header name",
+		`{"X\r\nA":"x"}`:                        "parameters.headers: holds a name that is no header name",
+		`{"` + long + `":"x"}`:                  "parameters.headers: holds a name that is no header name",
+		`{"X-A":"a\r\nX-B: b"}`:                 "parameters.headers.X-A: has a value that no header can carry",
+		`{"X-A":"a\u0000b"}`:                    "parameters.headers.X-A: has a value that no header can carry",
+		`{"X-A":"caf\u00e9"}`:                   "parameters.headers.X-A: has a value that no header can carry",
+		`{"X-A":"a\u007fb"}`:                    "parameters.headers.X-A: has a value that no header can carry",
+		`{"X-A":" a"}`: "parameters.headers.X-A: has a value with a space before or " +
+			"after it",
+		`{"X-A":"a "}`: "parameters.headers.X-A: has a value with a space before or " +
+			"after it",
+		`{"X-A":"a\n"}`: "parameters.headers.X-A: has a value with a space before or " +
+			"after it",
+		`{"X-A":"` + long + `"}`: "parameters.headers.X-A: has a value that no header can carry",
+		`{"X-A":"` + long[:8000] + `","X-B":"` + long[:8000] + `","X-C":"` + long[:8000] +
+			`"}`: "parameters.headers: are too long in all",
 		`{"X-A":1}`:    "parameters.headers.X-A: must be of type string",
 		`{"X-A":null}`: "parameters.headers.X-A: must be of type string",
-		`{"host":"x"}`: "parameters.headers.host: is written by us", `{"CONTENT-LENGTH":"1"}`: "is written by us", `{"Transfer-Encoding":"chunked"}`: "is written by us", `{"connection":"close"}`: "is written by us",
-		`{"Keep-Alive":"x"}`: "is written by us", `{"proxy-connection":"x"}`: "is written by us", `{"TE":"trailers"}`: "is written by us", `{"Upgrade":"x"}`: "is written by us", `{"Trailer":"x"}`: "is written by us", `{"Expect":"100-continue"}`: "is written by us",
-		`{"Content-Encoding":"gzip"}`: "is written by us", `{"Accept-Encoding":"gzip"}`: "is written by us", `{"webhook-id":"x"}`: "is written by us", `{"WEBHOOK-TIMESTAMP":"1"}`: "is written by us", `{"Webhook-Signature":"v1,x"}`: "is written by us",
+		`{"host":"x"}`: "parameters.headers.host: is written by us", `{"CONTENT-LENGTH":"1"}`: "is written by us",
+		`{"Transfer-Encoding":"chunked"}`: "is written by us", `{"connection":"close"}`: "is written by us",
+		`{"Keep-Alive":"x"}`: "is written by us", `{"proxy-connection":"x"}`: "is written by us",
+		`{"TE":"trailers"}`: "is written by us", `{"Upgrade":"x"}`: "is written by us",
+		`{"Trailer":"x"}`: "is written by us", `{"Expect":"100-continue"}`: "is written by us",
+		`{"Content-Encoding":"gzip"}`: "is written by us", `{"Accept-Encoding":"gzip"}`: "is written by us",
+		`{"webhook-id":"x"}`: "is written by us", `{"WEBHOOK-TIMESTAMP":"1"}`: "is written by us",
+		`{"Webhook-Signature":"v1,x"}`: "is written by us",
 	} {
 		for range 3 { // the order of a map is chance
-			_, err := webhook.New().System().Parameters.Complete(json.RawMessage(`{"url":"https://a.example","headers":` + headers + `}`))
+			_, err := webhook.New().System().Parameters.Complete(
+				json.RawMessage(`{"url":"https://a.example","headers":` + headers + `}`))
 			require.ErrorContains(t, err, says, headers)
 			require.NotContains(t, err.Error(), "hunter2")
 		}
@@ -170,18 +189,24 @@ func TestH20HeadersThatAreNoPlainSetOfHeaders(t *testing.T) {
 	for i := range 51 {
 		many = append(many, fmt.Sprintf(`"X-%d":"x"`, i))
 	}
-	_, err := webhook.New().System().Parameters.Complete(json.RawMessage(`{"url":"https://a.example","headers":{` + strings.Join(many, ",") + `}}`))
+	_, err := webhook.New().System().Parameters.Complete(
+		json.RawMessage(`{"url":"https://a.example","headers":{` + strings.Join(many, ",") + `}}`))
 	require.ErrorContains(t, err, "parameters.headers: are too many")
-	_, err = webhook.New().System().Parameters.Complete(json.RawMessage(`{"url":"https://a.example","headers":{` + strings.Join(many[:50], ",") + `,"Content-Type":"application/cloudevents-batch+json"}}`))
+	_, err = webhook.New().System().Parameters.Complete(
+		json.RawMessage(`{"url":"https://a.example","headers":{` + strings.Join(many[:50], ",") +
+			`,"Content-Type":"application/cloudevents-batch+json"}}`))
 	require.ErrorContains(t, err, "parameters.headers: are too many")
-	good, err := webhook.New().System().Parameters.Complete(json.RawMessage(`{"url":"https://a.example","headers":{"Authorization":"Bearer a\tb","content-type":"application/json","X-Empty":""}}`))
+	good, err := webhook.New().System().Parameters.Complete(
+		json.RawMessage(
+			`{"url":"https://a.example","headers":{"Authorization":"Bearer a\tb","content-type":"application/json","X-Empty":""}}`))
 	require.NoError(t, err)
 	p := webhook.New().System().Parameters
 	for patch, says := range map[string]string{
-		`{"headers":{"Authorization":"********","authorization":"b"}}`: "parameters.headers.authorization: is there already as Authorization",
-		`{"headers":{"authorization":"********"}}`:                     "parameters.headers: is a mask",
-		`{"headers":{"X":"a","X":"b"}}`:                                "parameters.headers.X: is there twice",
-		`{"url":"https://a.example","url":"https://b.example"}`:        "parameters.url: is there twice",
+		`{"headers":{"Authorization":"********","authorization":"b"}}`: "parameters.headers.authorization: is there " +
+			"already as Authorization",
+		`{"headers":{"authorization":"********"}}`:              "parameters.headers: is a mask",
+		`{"headers":{"X":"a","X":"b"}}`:                         "parameters.headers.X: is there twice",
+		`{"url":"https://a.example","url":"https://b.example"}`: "parameters.url: is there twice",
 	} {
 		merged, err := p.Merge(good, json.RawMessage(patch))
 		if err == nil {

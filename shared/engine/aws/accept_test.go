@@ -96,14 +96,16 @@ func (w *world) clocked() (*aws.Deliveries, *time.Time) {
 	d := w.deliveries()
 	d.Now = func() time.Time { return clock }
 	d.SQS = sqs.New(w.sqs.Options(), func(o *sqs.Options) {
-		o.APIOptions = append(slices.Clone(o.APIOptions), func(stack *middleware.Stack) error { return stack.Initialize.Add(undelayed, middleware.Before) })
+		o.APIOptions = append(slices.Clone(o.APIOptions),
+			func(stack *middleware.Stack) error { return stack.Initialize.Add(undelayed, middleware.Before) })
 	})
 	return d, &clock
 }
 
 // undelayed sends messages without their delay: the clock of these tests is not the server's.
 var undelayed = middleware.InitializeMiddlewareFunc("undelayed",
-	func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+	func(ctx context.Context, in middleware.InitializeInput,
+		next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 		if send, ok := in.Parameters.(*sqs.SendMessageBatchInput); ok {
 			for n := range send.Entries {
 				send.Entries[n].DelaySeconds = 0
@@ -119,7 +121,8 @@ func TestAFileHoldsEachEventOnceWhenAFanOutBrokeOff(t *testing.T) {
 	f := fanoutTo(w, d, "minio")
 	e1, e2 := hitEntry("e1", "m1", now()), hitEntry("e2", "m2", now())
 	w.gate.Faults(func(call string) *awslocal.Fault {
-		if call == "TransactWriteItems" || call == "PutItem" { // the commit, and the tombstone: as if the function had ended
+		// the commit, and the tombstone: as if the function had ended
+		if call == "TransactWriteItems" || call == "PutItem" {
 			return &awslocal.Fault{Status: 400, Type: "AccessDeniedException"}
 		}
 		return nil
@@ -260,7 +263,8 @@ func TestARepeatBesideItsOriginalIsSentOnce(t *testing.T) {
 		_, err := f.Process(t.Context(), []delivery.Entry{hitEntry("e1", "m1", now())})
 		require.NoError(t, err)
 		d.Queue = queue
-		_, err = f.Process(t.Context(), []delivery.Entry{hitEntry("e1", order[0], now()), hitEntry("e1", order[1], now())})
+		_, err = f.Process(t.Context(), []delivery.Entry{hitEntry("e1", order[0], now()),
+			hitEntry("e1", order[1], now())})
 		require.NoError(t, err)
 		later(t, clock, d)
 		once(t, w.sent(t, d), "e1")
@@ -286,8 +290,8 @@ func TestAPurgedQueueIsFilledAgain(t *testing.T) {
 	}
 }
 
-// A sweeper whose clock is behind finds a row that was joined, before the span is over by its own clock: it must not write it
-// again.
+// A sweeper whose clock is behind finds a row that was joined, before the span is over by its own clock: it must not
+// write it again.
 func TestASweeperWhoseClockIsBehindDoublesNoFile(t *testing.T) {
 	w := open(t)
 	d, clock := w.clocked()
@@ -314,8 +318,8 @@ func TestASweeperWhoseClockIsBehindDoublesNoFile(t *testing.T) {
 	once(t, w.sent(t, d)) // nothing more
 }
 
-// What was not counted gets its message again, as often as looks are likely to find a queue that lost it; then its dead letter
-// is what is left. What was counted gets none.
+// What was not counted gets its message again, as often as looks are likely to find a queue that lost it; then its dead
+// letter is what is left. What was counted gets none.
 func TestAPurgedQueueOfCountingIsFilledAgain(t *testing.T) {
 	for _, system := range []string{"web_hooks", ""} { // "": nobody takes the event
 		t.Run(system, func(t *testing.T) {

@@ -16,10 +16,10 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// announcements begins the names of the partitions of events that are to be published still. They can be no tenant's: those
-// have no space. Writers of all tenants write here in their transactions, and a partition takes 1,000 write units a second
-// (DynamoDB, "Best practices for designing and using partition keys effectively"): hence the shards, by tenant. What an
-// earlier release left in the one partition without a number is published, too.
+// announcements begins the names of the partitions of events that are to be published still. They can be no tenant's:
+// those have no space. Writers of all tenants write here in their transactions, and a partition takes 1,000 write units
+// a second (DynamoDB, "Best practices for designing and using partition keys effectively"): hence the shards, by
+// tenant. What an earlier release left in the one partition without a number is published, too.
 const (
 	announcements = " announcements"
 	shards        = 16
@@ -36,8 +36,8 @@ func announcementsOf(tenant string) string {
 // relayAfter is when an announcement that is still there was left behind: its writer publishes at once.
 const relayAfter = time.Minute
 
-// Announcements keeps events that are written in one transaction with what they tell of, in the table of Integrations. They
-// are published after it and removed; if the process ends in between, Relay publishes them.
+// Announcements keeps events that are written in one transaction with what they tell of, in the table of Integrations.
+// They are published after it and removed; if the process ends in between, Relay publishes them.
 type Announcements struct {
 	DB        *dynamodb.Client
 	Table     string
@@ -56,7 +56,8 @@ func (a Announcements) write(events []event.Event) ([]types.TransactWriteItem, e
 			if err != nil {
 				return nil, fmt.Errorf("encode the announcement %s: %w", e.ID, err)
 			}
-			list.Value = append(list.Value, &types.AttributeValueMemberM{Value: item{"kind": text(string(e.Kind)), "detail": blob(detail)}})
+			list.Value = append(list.Value,
+				&types.AttributeValueMemberM{Value: item{"kind": text(string(e.Kind)), "detail": blob(detail)}})
 		}
 		row := integrationKey(announcementsOf(chunk[0].Tenant), chunk[0].ID)
 		row["events"], row["since"] = list, number(a.Now().Unix())
@@ -69,7 +70,8 @@ func (a Announcements) write(events []event.Event) ([]types.TransactWriteItem, e
 func (a Announcements) publish(ctx context.Context, events []event.Event) {
 	for chunk := range trigger.Rows(events) {
 		if err := a.hand(ctx, announcementsOf(chunk[0].Tenant), chunk); err != nil {
-			a.Log.Error("announce a change: it will be published later", "tenant", chunk[0].Tenant, "event", chunk[0].ID, "events", len(chunk), "error", err.Error())
+			a.Log.Error("announce a change: it will be published later", "tenant", chunk[0].Tenant, "event",
+				chunk[0].ID, "events", len(chunk), "error", err.Error())
 		}
 	}
 }
@@ -79,11 +81,13 @@ func (a Announcements) hand(ctx context.Context, partition string, events []even
 	if err := a.Publisher.Publish(ctx, events...); err != nil {
 		return err
 	}
-	_, err := a.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &a.Table, Key: integrationKey(partition, events[0].ID)})
+	_, err := a.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &a.Table,
+		Key: integrationKey(partition, events[0].ID)})
 	return err
 }
 
-// Relay publishes the announcements whose writer ended before it could, and returns how many. Call it every few minutes.
+// Relay publishes the announcements whose writer ended before it could, and returns how many. Call it every few
+// minutes.
 func (a Announcements) Relay(ctx context.Context) (count int, err error) {
 	var wrong []error
 	for n := range shards + 1 {
@@ -110,7 +114,8 @@ func (a Announcements) relay(ctx context.Context, partition string) (count int, 
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return count, errors.Join(append(wrong, fmt.Errorf("look for announcements that were left behind: %w", err))...)
+			return count,
+				errors.Join(append(wrong, fmt.Errorf("look for announcements that were left behind: %w", err))...)
 		}
 		for _, row := range page.Items {
 			events, err := readAnnouncement(row)

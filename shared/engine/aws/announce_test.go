@@ -39,8 +39,11 @@ func TestAnAnnouncementThatCanNotBePublishedKeepsNoOtherBack(t *testing.T) {
 	store := w.integrations(nil)
 	store.Publisher, store.Now = p, func() time.Time { return time.Now().Add(-time.Hour) }
 	for _, id := range []string{"a", "b", "c"} {
-		i := integration.Integration{ID: id, Tenant: "42", System: "slack", Revision: 1, CreatedAt: now(), UpdatedAt: now()}
-		require.NoError(t, store.Create(t.Context(), i, event.Event{ID: "note-" + id, Tenant: "42", Kind: event.CreateIntegration, Time: now(), Data: []byte(`{"integration":{"id":"i","name":"n"}}`)}))
+		i := integration.Integration{ID: id, Tenant: "42", System: "slack", Revision: 1, CreatedAt: now(),
+			UpdatedAt: now()}
+		require.NoError(t, store.Create(t.Context(), i,
+			event.Event{ID: "note-" + id, Tenant: "42", Kind: event.CreateIntegration, Time: now(),
+				Data: []byte(`{"integration":{"id":"i","name":"n"}}`)}))
 	}
 	p.refuse, store.Now = "note-a", time.Now
 	count, err := store.Relay(t.Context())
@@ -56,14 +59,18 @@ func TestAnnouncementsOfManyTenantsShareNoPartition(t *testing.T) {
 	const tenants = 60
 	for n := range tenants {
 		tenant := fmt.Sprint("tenant-", n)
-		i := integration.Integration{ID: "i", Tenant: tenant, System: "slack", Revision: 1, CreatedAt: now(), UpdatedAt: now()}
+		i := integration.Integration{ID: "i", Tenant: tenant, System: "slack", Revision: 1, CreatedAt: now(),
+			UpdatedAt: now()}
 		require.NoError(t, store.Create(t.Context(), i, event.Event{
-			ID: "note-" + tenant, Tenant: tenant, Kind: event.CreateIntegration, Time: now(), Data: []byte(`{"integration":{"id":"i","name":"n"}}`),
+			ID: "note-" + tenant, Tenant: tenant, Kind: event.CreateIntegration, Time: now(),
+			Data: []byte(`{"integration":{"id":"i","name":"n"}}`),
 		}))
 	}
 	rows := map[string][]map[string]types.AttributeValue{}
-	out, err := w.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "IntegrationsTable"), FilterExpression: awssdk.String("begins_with(tenant, :a)"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":a": &types.AttributeValueMemberS{Value: " announcements"}}})
+	out, err := w.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "IntegrationsTable"),
+		FilterExpression: awssdk.String("begins_with(tenant, :a)"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":a": &types.AttributeValueMemberS{Value: " announcements"}}})
 	require.NoError(t, err)
 	for _, row := range out.Items {
 		name := row["tenant"].(*types.AttributeValueMemberS).Value
@@ -78,10 +85,12 @@ func TestAnnouncementsOfManyTenantsShareNoPartition(t *testing.T) {
 	for _, of := range rows {
 		old := of[0]
 		key := map[string]types.AttributeValue{"tenant": old["tenant"], "id": old["id"]}
-		_, err := w.db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: awssdk.String(w.prefix + "IntegrationsTable"), Key: key})
+		_, err := w.db.DeleteItem(t.Context(),
+			&dynamodb.DeleteItemInput{TableName: awssdk.String(w.prefix + "IntegrationsTable"), Key: key})
 		require.NoError(t, err)
 		old["tenant"] = &types.AttributeValueMemberS{Value: " announcements"}
-		_, err = w.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: awssdk.String(w.prefix + "IntegrationsTable"), Item: old})
+		_, err = w.db.PutItem(t.Context(),
+			&dynamodb.PutItemInput{TableName: awssdk.String(w.prefix + "IntegrationsTable"), Item: old})
 		require.NoError(t, err)
 		break
 	}

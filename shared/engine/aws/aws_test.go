@@ -35,8 +35,8 @@ import (
 
 var servers *awslocal.Servers
 
-// TestMain starts the servers once. scripts/test-aws installs them and sets the tag awslocal: without it the files of this
-// package that need them are no part of it, so that no run prints ok for what did not run.
+// TestMain starts the servers once. scripts/test-aws installs them and sets the tag awslocal: without it the files of
+// this package that need them are no part of it, so that no run prints ok for what did not run.
 func TestMain(m *testing.M) {
 	var err error
 	if servers, err = awslocal.StartServers(context.Background()); err != nil {
@@ -60,7 +60,8 @@ type world struct {
 
 func open(t *testing.T) *world {
 	t.Helper()
-	w := &world{prefix: "t" + uuid.NewString()[:8] + "-", gate: awslocal.NewGate(servers.Dynamo), sends: awslocal.NewGate(servers.SQS)}
+	w := &world{prefix: "t" + uuid.NewString()[:8] + "-", gate: awslocal.NewGate(servers.Dynamo),
+		sends: awslocal.NewGate(servers.SQS)}
 	t.Cleanup(w.gate.Close)
 	t.Cleanup(w.sends.Close)
 	dynamo, err := awslocal.Config(t.Context(), w.gate.URL)
@@ -71,7 +72,9 @@ func open(t *testing.T) *world {
 	template, err := awslocal.ReadTemplate("../../../template.yaml")
 	require.NoError(t, err)
 	require.NoError(t, template.CreateTables(t.Context(), w.db, w.prefix))
-	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(w.prefix + "deliveries"), Attributes: map[string]string{"VisibilityTimeout": "300"}})
+	q, err := w.sqs.CreateQueue(t.Context(),
+		&sqs.CreateQueueInput{QueueName: awssdk.String(w.prefix + "deliveries"),
+			Attributes: map[string]string{"VisibilityTimeout": "300"}})
 	require.NoError(t, err)
 	w.queue = *q.QueueUrl
 	return w
@@ -79,8 +82,9 @@ func open(t *testing.T) *world {
 
 func (w *world) deliveries() *aws.Deliveries {
 	return &aws.Deliveries{DB: w.db, SQS: w.sqs, Queue: w.queue, Now: now, Tables: aws.Tables{
-		Deliveries: w.prefix + "DeliveriesTable", Events: w.prefix + "EventsTable", Batches: w.prefix + "BatchesTable", DeadLetters: w.prefix + "DeadLettersTable",
-		Journal: w.prefix + "JournalTable", Intakes: w.prefix + "IntakesTable", Outbox: w.prefix + "OutboxTable",
+		Deliveries: w.prefix + "DeliveriesTable", Events: w.prefix + "EventsTable", Batches: w.prefix + "BatchesTable",
+		DeadLetters: w.prefix + "DeadLettersTable",
+		Journal:     w.prefix + "JournalTable", Intakes: w.prefix + "IntakesTable", Outbox: w.prefix + "OutboxTable",
 	}}
 }
 
@@ -93,7 +97,8 @@ func (w *world) deliveriesTo(queue *waiting) *aws.Deliveries {
 
 // triggers publishes what they announce at p.
 func (w *world) triggers(p *published) *aws.Triggers {
-	return &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: w.integrations(p).Announcements(), Now: time.Now}
+	return &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: w.integrations(p).Announcements(),
+		Now: time.Now}
 }
 
 func (w *world) countingStore(in aws.Intakes, triggers *aws.Triggers) *aws.CountingStore {
@@ -166,7 +171,8 @@ func (p *published) kinds() []event.Kind {
 }
 
 func (w *world) integrations(p *published) *aws.Integrations {
-	return &aws.Integrations{DB: w.db, Table: w.prefix + "IntegrationsTable", Schedule: w.prefix + "ReportsTable", Publisher: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	return &aws.Integrations{DB: w.db, Table: w.prefix + "IntegrationsTable", Schedule: w.prefix + "ReportsTable",
+		Publisher: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
 func TestIntegrations(t *testing.T) {
@@ -214,7 +220,8 @@ func (w *world) receive(t *testing.T) []delivery.Parcel {
 	t.Helper()
 	var out []delivery.Parcel
 	for {
-		got, err := w.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &w.queue, MaxNumberOfMessages: 10})
+		got, err := w.sqs.ReceiveMessage(t.Context(),
+			&sqs.ReceiveMessageInput{QueueUrl: &w.queue, MaxNumberOfMessages: 10})
 		require.NoError(t, err)
 		if len(got.Messages) == 0 {
 			return out
@@ -266,7 +273,8 @@ func TestJournal(t *testing.T) {
 func TestRecord(t *testing.T) {
 	enginetest.Record(t, func(t *testing.T) enginetest.RecordEngine {
 		w := open(t)
-		return enginetest.RecordEngine{Log: w.log(), Ledger: w.record(), Counting: &enginetest.Counting{Store: w.countingStore(nil, w.triggers(&published{}))}}
+		return enginetest.RecordEngine{Log: w.log(), Ledger: w.record(),
+			Counting: &enginetest.Counting{Store: w.countingStore(nil, w.triggers(&published{}))}}
 	})
 }
 

@@ -14,8 +14,10 @@ var _ integration.Backlog = (*Deliveries)(nil)
 // nextOf is how many of the oldest that wait are looked at for the time of the next retry: a batch shares its times.
 const nextOf = 25
 
-// CountWaiting counts what waits for a retry, by the index. What waits for its first request is on its way in the queue.
-func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit int) (w integration.Waiting, err error) {
+// CountWaiting counts what waits for a retry, by the index. What waits for its first request is on its way in the
+// queue.
+func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit int) (w integration.Waiting,
+	err error) {
 	ids, err := d.troubledIDs(ctx, tenant, id, delivery.Retrying, firstOfAll, lastOfAll, true, limit)
 	if err != nil {
 		return w, fmt.Errorf("count what waits for integration %s: %w", id, err)

@@ -43,7 +43,8 @@ func newIntake(events []delivery.Accepted) string {
 	}
 	var try [4]byte
 	_, _ = rand.Read(try[:]) // it never fails
-	return nanos(max(0, oldest.UnixNano())) + "-" + hex.EncodeToString(sum.Sum(nil)[:8]) + "-" + hex.EncodeToString(try[:])
+	return nanos(max(0, oldest.UnixNano())) + "-" + hex.EncodeToString(sum.Sum(nil)[:8]) + "-" +
+		hex.EncodeToString(try[:])
 }
 
 // byTenant groups the places of events by tenant, in the order of their first ones.
@@ -95,7 +96,8 @@ func (d *Deliveries) claim(
 ) ([]delivery.Standing, error) {
 	rows := make([]item, len(events))
 	for n, a := range events {
-		row, err := marshal(claimRow{Event: eventKey(tenant, a.Event.ID), Intake: intake, Since: d.Now().Unix(), Version: 2,
+		row, err := marshal(claimRow{Event: eventKey(tenant, a.Event.ID), Intake: intake, Since: d.Now().Unix(),
+			Version: 2,
 			Expires: d.expires()})
 		if err != nil {
 			return nil, err

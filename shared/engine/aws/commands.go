@@ -14,8 +14,8 @@ import (
 	"tocsin/shared/command"
 )
 
-// Commands is command.Store in the table of Triggers. A command is two rows: one under its place, by which lists read it, and
-// one under its id, which tells the place. Both expire by TTL.
+// Commands is command.Store in the table of Triggers. A command is two rows: one under its place, by which lists read
+// it, and one under its id, which tells the place. Both expire by TTL.
 type Commands struct {
 	DB    *dynamodb.Client
 	Table string
@@ -38,9 +38,11 @@ func (s *Commands) put(ctx context.Context, c command.Command, expires int64) er
 	}
 	place, row := triggerKey(c.Tenant, commandIDPrefix, c.ID), triggerKey(c.Tenant, commandPrefix, c.Place())
 	place["place"], place["expires"] = text(c.Place()), number(expires)
-	row["body"], row["state"], row["trigger"], row["expires"] = text(string(body)), text(string(c.State())), text(c.Data.TriggerID), number(expires)
+	row["body"], row["state"], row["trigger"], row["expires"] = text(string(body)), text(string(c.State())),
+		text(c.Data.TriggerID), number(expires)
 	_, err = transact(ctx, s.DB, []types.TransactWriteItem{ // where the condition does not hold, it is kept already
-		{Put: &types.Put{TableName: &s.Table, Item: place, ConditionExpression: awssdk.String("attribute_not_exists(id)")}},
+		{Put: &types.Put{TableName: &s.Table, Item: place,
+			ConditionExpression: awssdk.String("attribute_not_exists(id)")}},
 		{Put: &types.Put{TableName: &s.Table, Item: row}},
 	}, "")
 	return err
@@ -110,7 +112,8 @@ func (s *Commands) Acknowledge(ctx context.Context, tenant, id, by string, at ti
 // acknowledgeTries is how often a command is read again because somebody else acknowledged it at the same instant.
 const acknowledgeTries = 3
 
-func (s *Commands) acknowledge(ctx context.Context, tenant, id, by string, at time.Time) (c command.Command, err error) {
+func (s *Commands) acknowledge(ctx context.Context, tenant, id, by string, at time.Time) (c command.Command,
+	err error) {
 	place, err := s.row(ctx, triggerKey(tenant, commandIDPrefix, id))
 	if err != nil {
 		return c, err
@@ -131,9 +134,11 @@ func (s *Commands) acknowledge(ctx context.Context, tenant, id, by string, at ti
 		}
 		unmet, err := transact(ctx, s.DB, []types.TransactWriteItem{{Update: &types.Update{
 			TableName: &s.Table, Key: key, UpdateExpression: awssdk.String("SET body = :body, #state = :acknowledged"),
-			ConditionExpression: awssdk.String("#state = :pending"), ExpressionAttributeNames: map[string]string{"#state": "state"},
+			ConditionExpression:      awssdk.String("#state = :pending"),
+			ExpressionAttributeNames: map[string]string{"#state": "state"},
 			ExpressionAttributeValues: item{
-				":body": text(string(body)), ":acknowledged": text(string(command.Acknowledged)), ":pending": text(string(command.Pending)),
+				":body": text(string(body)), ":acknowledged": text(string(command.Acknowledged)),
+				":pending": text(string(command.Pending)),
 			},
 		}}}, "")
 		if err != nil || len(unmet) == 0 {
@@ -145,7 +150,8 @@ func (s *Commands) acknowledge(ctx context.Context, tenant, id, by string, at ti
 
 // row reads one row. Error: command.ErrNotFound.
 func (s *Commands) row(ctx context.Context, key item) (item, error) {
-	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: key, ConsistentRead: awssdk.Bool(true)})
+	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: key,
+		ConsistentRead: awssdk.Bool(true)})
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,8 @@ func (c *Counters) add(ctx context.Context, b bucket, n health.Count) error {
 		values[":s"] = number(n.LastSuccess.UnixMilli())
 	}
 	if n.Failures > 0 {
-		update += ", first_failure = if_not_exists(first_failure, :ff), last_failure = :lf, answer_status = :as, answer = :aw"
+		update += ", first_failure = if_not_exists(first_failure, :ff), last_failure = :lf, answer_status = :as, " +
+			"answer = :aw"
 		values[":ff"], values[":lf"] = number(n.FirstFailure.UnixMilli()), number(n.LastFailure.UnixMilli())
 		values[":as"], values[":aw"] = number(n.Answer.Status), text(n.Answer.Words)
 	}
@@ -91,7 +92,8 @@ func millisOf(row item, name string) time.Time {
 }
 
 // Series lists the buckets.
-func (c *Counters) Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]health.Point, error) {
+func (c *Counters) Series(ctx context.Context, tenant, integration string, window int64,
+	since time.Time) ([]health.Point, error) {
 	// A bucket that begins within the second of since counts only when it does not begin before it.
 	from := since.Unix()
 	if since.Nanosecond() > 0 {
@@ -111,10 +113,12 @@ func (c *Counters) Series(ctx context.Context, tenant, integration string, windo
 		}
 		for _, row := range page.Items {
 			points = append(points, health.Point{
-				At:           time.Unix(numberOf(row, "bucket"), 0).UTC(),
-				Tally:        health.Tally{Attempts: int(numberOf(row, "attempts")), Failures: int(numberOf(row, "failures"))},
-				FirstFailure: millisOf(row, "first_failure"), LastFailure: millisOf(row, "last_failure"), LastSuccess: millisOf(row, "last_success"),
-				Answer: health.Answer{Status: int(numberOf(row, "answer_status")), Words: textOf(row, "answer")},
+				At: time.Unix(numberOf(row, "bucket"), 0).UTC(),
+				Tally: health.Tally{Attempts: int(numberOf(row, "attempts")),
+					Failures: int(numberOf(row, "failures"))},
+				FirstFailure: millisOf(row, "first_failure"), LastFailure: millisOf(row, "last_failure"),
+				LastSuccess: millisOf(row, "last_success"),
+				Answer:      health.Answer{Status: int(numberOf(row, "answer_status")), Words: textOf(row, "answer")},
 			})
 		}
 	}

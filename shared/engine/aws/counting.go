@@ -24,10 +24,10 @@ type Intakes interface {
 	Accepted(ctx context.Context, tenant, intake string) ([]delivery.Accepted, error)
 }
 
-// CountingStore is counting.Source and counting.Store. A turn of a tenant is one transaction: the states of its triggers, an
-// entry of the record's journal, the events to publish, and a mark for each intake, on the condition that it is new. So an
-// intake counts exactly once, however late and in whatever company its message comes again. Marks are rows of the record's
-// table and expire after the intake itself: a message that is older finds no intake.
+// CountingStore is counting.Source and counting.Store. A turn of a tenant is one transaction: the states of its
+// triggers, an entry of the record's journal, the events to publish, and a mark for each intake, on the condition that
+// it is new. So an intake counts exactly once, however late and in whatever company its message comes again. Marks are
+// rows of the record's table and expire after the intake itself: a message that is older finds no intake.
 type CountingStore struct {
 	Intakes  Intakes
 	Record   *Record
@@ -44,8 +44,8 @@ const (
 	markPrefix = "m "
 	// markMargin is how much longer a mark is kept than its intake.
 	markMargin = 7 * 24 * time.Hour
-	// loadBytes bounds the events that are in memory at once, loadAtOnce the intakes that are read side by side: an intake has
-	// up to 25 MB, and 100 KB as a rule.
+	// loadBytes bounds the events that are in memory at once, loadAtOnce the intakes that are read side by side: an
+	// intake has up to 25 MB, and 100 KB as a rule.
 	loadBytes, loadAtOnce = 8 << 20, 4
 )
 
@@ -103,7 +103,8 @@ func (c *CountingStore) load(ctx context.Context, tenant, id string) (counting.I
 // ofService reports whether an error is a service's or the context's, and not one of what was read.
 func ofService(err error) bool {
 	var call *smithy.OperationError
-	return errors.As(err, &call) || errors.Is(err, errCapacity) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &call) || errors.Is(err, errCapacity) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, context.DeadlineExceeded)
 }
 
 // Counted reads the marks of intakes.
@@ -132,9 +133,11 @@ func (c *CountingStore) mark(tenant string, m counting.Mark) types.TransactWrite
 	}
 	row := recordKey(tenant, markPrefix+m.Intake)
 	row["counted"], row["expires"] = number(m.To), number(c.Record.Now().Add(keep+markMargin).Unix())
-	put := &types.Put{TableName: &c.Record.Table, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(id)")}
+	put := &types.Put{TableName: &c.Record.Table, Item: row,
+		ConditionExpression: awssdk.String("attribute_not_exists(id)")}
 	if m.From > 0 {
-		put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("counted = :from"), item{":from": number(m.From)}
+		put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("counted = :from"),
+			item{":from": number(m.From)}
 	}
 	return types.TransactWriteItem{Put: put}
 }
@@ -175,10 +178,12 @@ func (c *CountingStore) Write(ctx context.Context, o counting.Outcome) error {
 	case len(unmet) > 0 && unmet[0] < marks:
 		return fmt.Errorf("intake %s: %w", o.Marks[unmet[0]].Intake, counting.ErrCounted)
 	case len(unmet) > 0 && unmet[0] < states:
-		return fmt.Errorf("trigger %s of tenant %s: %w", o.Triggers.States[unmet[0]-marks].Trigger, o.Tenant, trigger.ErrStale)
+		return fmt.Errorf("trigger %s of tenant %s: %w", o.Triggers.States[unmet[0]-marks].Trigger, o.Tenant,
+			trigger.ErrStale)
 	}
 	if err := removeAll(ctx, c.Triggers.DB, c.Triggers.Table, unnamed); err != nil {
-		c.Record.Log.Warn("bases of states that nothing names are left to their TTL", "tenant", o.Tenant, "rows", len(unnamed), "error", err.Error())
+		c.Record.Log.Warn("bases of states that nothing names are left to their TTL", "tenant", o.Tenant, "rows",
+			len(unnamed), "error", err.Error())
 	}
 	c.after(ctx, o.Tenant, o.Triggers.Publish, entry)
 	return nil
@@ -197,8 +202,8 @@ func (c *CountingStore) after(ctx context.Context, tenant string, publish []even
 	}
 }
 
-// bytesOf is what the items of a transaction's puts have, as DynamoDB counts them (developer guide, "DynamoDB item sizes and
-// formats"), numbers at their longest.
+// bytesOf is what the items of a transaction's puts have, as DynamoDB counts them (developer guide, "DynamoDB item
+// sizes and formats"), numbers at their longest.
 func bytesOf(writes []types.TransactWriteItem) (n int) {
 	for _, w := range writes {
 		if w.Put != nil {

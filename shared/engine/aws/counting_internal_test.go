@@ -13,15 +13,17 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// TestWhatTriggersPublishIsBoundedByBytesAsWellAsByItems: DynamoDB takes 4 MB and 100 items in a transaction (API reference,
-// "TransactWriteItems"). What is more is refused before any call is made, and counted in parts.
+// TestWhatTriggersPublishIsBoundedByBytesAsWellAsByItems: DynamoDB takes 4 MB and 100 items in a transaction (API
+// reference, "TransactWriteItems"). What is more is refused before any call is made, and counted in parts.
 func TestWhatTriggersPublishIsBoundedByBytesAsWellAsByItems(t *testing.T) {
 	clock := func() time.Time { return time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC) }
-	s := &CountingStore{Record: &Record{Now: clock}, Triggers: &Triggers{Now: clock, Announcements: Announcements{Now: clock}}}
+	s := &CountingStore{Record: &Record{Now: clock},
+		Triggers: &Triggers{Now: clock, Announcements: Announcements{Now: clock}}}
 	publish := func(count, size int) (list []event.Event) {
 		for n := range count {
 			data := append(append([]byte(`{"x":"`), bytes.Repeat([]byte("y"), size)...), `"}`...)
-			list = append(list, event.Event{ID: fmt.Sprint("e", n), Tenant: "42", Kind: event.AttacksExceeded, Time: clock(), Data: data})
+			list = append(list, event.Event{ID: fmt.Sprint("e", n), Tenant: "42", Kind: event.AttacksExceeded,
+				Time: clock(), Data: data})
 		}
 		return list
 	}
@@ -31,7 +33,8 @@ func TestWhatTriggersPublishIsBoundedByBytesAsWellAsByItems(t *testing.T) {
 		"states and what fired": {States: make([]trigger.State, 60), Publish: publish(1600, 10)},
 		"a few that are large":  {Publish: publish(13, 290<<10)},
 	} {
-		err := s.Write(t.Context(), counting.Outcome{Tenant: "42", Marks: []counting.Mark{{Intake: "i", To: 400}}, Triggers: o})
+		err := s.Write(t.Context(), counting.Outcome{Tenant: "42", Marks: []counting.Mark{{Intake: "i", To: 400}},
+			Triggers: o})
 		require.ErrorIs(t, err, counting.ErrTooLarge, name)
 	}
 }

@@ -22,9 +22,9 @@ import (
 	"tocsin/shared/event"
 )
 
-// CountingQueue is the queue of intakes that are to be counted: first in, first out, and the message group is the tenant, so
-// that one evaluator at a time counts for it. A message that is sent twice is dropped within five minutes (SQS,
-// "Exactly-once processing") and finds the intake's mark later.
+// CountingQueue is the queue of intakes that are to be counted: first in, first out, and the message group is the
+// tenant, so that one evaluator at a time counts for it. A message that is sent twice is dropped within five minutes
+// (SQS, "Exactly-once processing") and finds the intake's mark later.
 type CountingQueue struct {
 	SQS         *sqs.Client
 	Queue       string // URL
@@ -46,7 +46,8 @@ func (q *CountingQueue) Enqueue(ctx context.Context, tenant, intake string, list
 	if err == nil {
 		_, err = q.SQS.SendMessage(ctx, &sqs.SendMessageInput{
 			QueueUrl: &q.Queue, MessageBody: awssdk.String(string(body)),
-			MessageGroupId: awssdk.String(digest(tenant)), MessageDeduplicationId: awssdk.String(digest(tenant, intake)),
+			MessageGroupId:         awssdk.String(digest(tenant)),
+			MessageDeduplicationId: awssdk.String(digest(tenant, intake)),
 		})
 	}
 	if err != nil {
@@ -70,7 +71,8 @@ func (q *CountingQueue) giveUp(ctx context.Context, m events.SQSMessage, reason 
 	return nil
 }
 
-// sendable is a text that an attribute of SQS takes (API reference, "SendMessage": no control characters, not empty), cut.
+// sendable is a text that an attribute of SQS takes (API reference, "SendMessage": no control characters, not empty),
+// cut.
 func sendable(s string) string {
 	const most = 1 << 10 // bytes
 	s = strings.Map(func(r rune) rune {
@@ -82,7 +84,8 @@ func sendable(s string) string {
 	return cmp.Or(strings.TrimSpace(s), "no reason was given")
 }
 
-// poisonAfter is how often an intake that can not be counted is tried before the later ones of its tenant go on without it.
+// poisonAfter is how often an intake that can not be counted is tried before the later ones of its tenant go on without
+// it.
 const poisonAfter = 5
 
 // Counter counts intakes of a tenant: counting.Counter.
@@ -90,14 +93,15 @@ type Counter interface {
 	Count(ctx context.Context, tenant string, ids []string) (done int, err error)
 }
 
-// CountHandler answers batches of the queue: up to ten messages, of one tenant or of several. Tenants are counted side by
-// side. After a message that failed, the later ones of its tenant fail too: they keep their order (Lambda developer guide,
-// "Handling errors for an SQS event source", FIFO queues).
+// CountHandler answers batches of the queue: up to ten messages, of one tenant or of several. Tenants are counted side
+// by side. After a message that failed, the later ones of its tenant fail too: they keep their order (Lambda developer
+// guide, "Handling errors for an SQS event source", FIFO queues).
 //
-// An intake that itself is the reason goes to the dead letters after poisonAfter receives, put there by this function: were it
-// left to the queue's maxReceiveCount, all that is behind it would be received as often and would go there with it. What fails
-// for a service that is away only comes again.
-func CountHandler(c Counter, q *CountingQueue, again *Visibility, log *slog.Logger) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+// An intake that itself is the reason goes to the dead letters after poisonAfter receives, put there by this function:
+// were it left to the queue's maxReceiveCount, all that is behind it would be received as often and would go there with
+// it. What fails for a service that is away only comes again.
+func CountHandler(c Counter, q *CountingQueue, again *Visibility, log *slog.Logger) func(context.Context,
+	events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
 		// What is not done in time comes again soon, not after the visibility timeout.
 		working, cancel := context.WithCancel(ctx)
@@ -137,13 +141,15 @@ func (h countHandler) tenant(ctx context.Context, messages []events.SQSMessage) 
 		var poison *counting.IntakeError
 		receives, wrong := strconv.Atoi(first.Attributes["ApproximateReceiveCount"])
 		if errors.As(err, &poison) && wrong == nil && receives >= poisonAfter {
-			h.log.Error("counting gives an intake up: it is a dead letter", "message", first.MessageId, "body", first.Body, "receives", receives, "error", err.Error())
+			h.log.Error("counting gives an intake up: it is a dead letter", "message", first.MessageId, "body",
+				first.Body, "receives", receives, "error", err.Error())
 			if err = h.queue.giveUp(ctx, first, err.Error()); err == nil {
 				messages = messages[1:]
 				continue
 			}
 		}
-		h.log.Error("count: the messages come again", "message", first.MessageId, "messages", len(messages), "receives", receives, "error", err.Error())
+		h.log.Error("count: the messages come again", "message", first.MessageId, "messages", len(messages), "receives",
+			receives, "error", err.Error())
 		return messages
 	}
 	return nil

@@ -72,8 +72,9 @@ func (s *steps) Count(_ context.Context, tenant string, ids []string) (int, erro
 
 func countMessage(tenant, intake string, receives int) events.SQSMessage {
 	body := fmt.Sprintf(`{"tenant":%q,"intake":%q}`, tenant, intake)
-	return events.SQSMessage{MessageId: tenant + intake, ReceiptHandle: tenant + intake, Body: body, EventSourceARN: "arn:aws:sqs:eu-west-1:1:counting.fifo",
-		Attributes: map[string]string{"MessageGroupId": tenant, "ApproximateReceiveCount": fmt.Sprint(receives)}}
+	return events.SQSMessage{MessageId: tenant + intake, ReceiptHandle: tenant + intake, Body: body,
+		EventSourceARN: "arn:aws:sqs:eu-west-1:1:counting.fifo",
+		Attributes:     map[string]string{"MessageGroupId": tenant, "ApproximateReceiveCount": fmt.Sprint(receives)}}
 }
 
 func TestTheMessagesOfATenantKeepTheirOrderAndThoseOfOthersGoOn(t *testing.T) {
@@ -86,26 +87,32 @@ func TestTheMessagesOfATenantKeepTheirOrderAndThoseOfOthersGoOn(t *testing.T) {
 		letters int
 	}{
 		"all are counted, side by side": {
-			batch:  []events.SQSMessage{countMessage("a", "1", 1), countMessage("b", "1", 1), countMessage("a", "2", 1)},
+			batch: []events.SQSMessage{countMessage("a", "1", 1), countMessage("b", "1", 1),
+				countMessage("a", "2", 1)},
 			counts: map[string][]string{"a": {"1", "2"}, "b": {"1"}},
 		},
 		"a service is away: that tenant's come again, however often that was": {
-			wrong:  map[string]error{"2": errors.New("throttled")},
-			batch:  []events.SQSMessage{countMessage("a", "1", 99), countMessage("a", "2", 99), countMessage("b", "7", 1), countMessage("a", "3", 99)},
+			wrong: map[string]error{"2": errors.New("throttled")},
+			batch: []events.SQSMessage{countMessage("a", "1", 99), countMessage("a", "2", 99),
+				countMessage("b", "7", 1), countMessage("a", "3", 99)},
 			counts: map[string][]string{"a": {"1"}, "b": {"7"}}, failed: []string{"a2", "a3"},
 		},
 		"an intake is the reason: at first it comes again": {
-			wrong:  map[string]error{"2": poison("2")},
-			batch:  []events.SQSMessage{countMessage("a", "1", 4), countMessage("a", "2", 4), countMessage("a", "3", 4)},
+			wrong: map[string]error{"2": poison("2")},
+			batch: []events.SQSMessage{countMessage("a", "1", 4), countMessage("a", "2", 4),
+				countMessage("a", "3", 4)},
 			counts: map[string][]string{"a": {"1"}}, failed: []string{"a2", "a3"},
 		},
 		"an intake is the reason for the fifth time: the others go on without it": {
-			wrong:  map[string]error{"2": poison("2")},
-			batch:  []events.SQSMessage{countMessage("a", "1", 5), countMessage("a", "2", 5), countMessage("a", "3", 5)},
+			wrong: map[string]error{"2": poison("2")},
+			batch: []events.SQSMessage{countMessage("a", "1", 5), countMessage("a", "2", 5),
+				countMessage("a", "3", 5)},
 			counts: map[string][]string{"a": {"1", "3"}}, letters: 1,
 		},
 		"what is no message of counting goes the same way": {
-			batch:   []events.SQSMessage{{MessageId: "x", Body: "what?", Attributes: map[string]string{"MessageGroupId": "a", "ApproximateReceiveCount": "5"}}, countMessage("a", "3", 1)},
+			batch: []events.SQSMessage{{MessageId: "x", Body: "what?",
+				Attributes: map[string]string{"MessageGroupId": "a", "ApproximateReceiveCount": "5"}}, countMessage("a",
+				"3", 1)},
 			counts:  map[string][]string{"a": {"3"}},
 			letters: 1,
 		},
@@ -119,8 +126,10 @@ func TestTheMessagesOfATenantKeepTheirOrderAndThoseOfOthersGoOn(t *testing.T) {
 			client := sqs.NewFromConfig(config)
 			s := &steps{wrong: c.wrong, counts: map[string][]string{}}
 			log := slog.New(slog.DiscardHandler)
-			queue := &aws.CountingQueue{SQS: client, Queue: server.URL + "/1/counting.fifo", DeadLetters: server.URL + "/1/dead.fifo"}
-			handle := aws.CountHandler(s, queue, &aws.Visibility{SQS: client, Queues: []string{queue.Queue}, Log: log}, log)
+			queue := &aws.CountingQueue{SQS: client, Queue: server.URL + "/1/counting.fifo", DeadLetters: server.URL +
+				"/1/dead.fifo"}
+			handle := aws.CountHandler(s, queue, &aws.Visibility{SQS: client, Queues: []string{queue.Queue}, Log: log},
+				log)
 			out, err := handle(t.Context(), events.SQSEvent{Records: c.batch})
 			require.NoError(t, err)
 			var failed []string
@@ -135,7 +144,8 @@ func TestTheMessagesOfATenantKeepTheirOrderAndThoseOfOthersGoOn(t *testing.T) {
 				require.Equal(t, queue.DeadLetters, l["QueueUrl"])
 				require.NotEmpty(t, l["MessageAttributes"].(map[string]any)["reason"].(map[string]any)["StringValue"])
 			}
-			require.Equal(t, len(c.failed) > 0, len(calls.of("ChangeMessageVisibilityBatch")) > 0, "they come again soon")
+			require.Equal(t, len(c.failed) > 0, len(calls.of("ChangeMessageVisibilityBatch")) > 0,
+				"they come again soon")
 		})
 	}
 }
@@ -147,10 +157,12 @@ func TestAnIntakeHasAMessageWhereSomethingOfItCounts(t *testing.T) {
 	config, err := awslocal.Config(t.Context(), server.URL)
 	require.NoError(t, err)
 	q := &aws.CountingQueue{SQS: sqs.NewFromConfig(config), Queue: server.URL + "/1/counting.fifo"}
-	require.NoError(t, q.Enqueue(t.Context(), "42", "none", []event.Event{{Kind: event.IntegrationBroken}, {Kind: event.Report}}))
+	require.NoError(t, q.Enqueue(t.Context(), "42", "none",
+		[]event.Event{{Kind: event.IntegrationBroken}, {Kind: event.Report}}))
 	require.Empty(t, calls.of("SendMessage"))
 	for range 2 {
-		require.NoError(t, q.Enqueue(t.Context(), "42", "one", []event.Event{{Kind: event.IntegrationBroken}, {Kind: event.NewHits}}))
+		require.NoError(t, q.Enqueue(t.Context(), "42", "one",
+			[]event.Event{{Kind: event.IntegrationBroken}, {Kind: event.NewHits}}))
 	}
 	require.NoError(t, q.Enqueue(t.Context(), "43", "one", []event.Event{{Kind: event.NewHits}}))
 	sent := calls.of("SendMessage")

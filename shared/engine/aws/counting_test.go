@@ -49,12 +49,15 @@ func (i intakes) fill(tenant string, count, most int) (ids []string, hits int64)
 			hits++
 			at := now().Add(time.Duration(hits) * 10 * time.Millisecond)
 			data, err := json.Marshal(map[string]any{"hit": map[string]any{
-				"type": "sqli", "path": fmt.Sprint("/", hits%7), "remote_addr4": fmt.Sprintf("10.%d.%d.%d", hits>>16&255, hits>>8&255, hits&255), "payloads": []string{fmt.Sprint("p", hits)},
+				"type": "sqli", "path": fmt.Sprint("/", hits%7),
+				"remote_addr4": fmt.Sprintf("10.%d.%d.%d", hits>>16&255, hits>>8&255, hits&255),
+				"payloads":     []string{fmt.Sprint("p", hits)},
 			}})
 			if err != nil {
 				panic(err)
 			}
-			e := event.Event{ID: fmt.Sprint("h", hits), Tenant: tenant, ClientName: "Acme", Kind: event.NewHits, Time: at, Data: data}
+			e := event.Event{ID: fmt.Sprint("h", hits), Tenant: tenant, ClientName: "Acme", Kind: event.NewHits,
+				Time: at, Data: data}
 			i[tenant+" "+id] = append(i[tenant+" "+id], delivery.Accepted{Event: e, Entry: delivery.Entry{At: at}})
 		}
 		ids = append(ids, id)
@@ -70,14 +73,17 @@ func (w *world) counts(p *published, in aws.Intakes) (*counting.Counter, *aws.Tr
 	s := w.countingStore(in, triggers)
 	return &counting.Counter{
 		Source: s, Store: s, Log: log, Now: now,
-		Triggers: &trigger.Evaluator{Store: triggers, Now: now, Log: log}, Recorder: &report.Recorder{Zones: w.reports(), Now: now},
+		Triggers: &trigger.Evaluator{Store: triggers, Now: now, Log: log},
+		Recorder: &report.Recorder{Zones: w.reports(), Now: now},
 	}, triggers
 }
 
 // exceeded fires when more than so many hits came within a day.
 func exceeded(id string, most int64) trigger.Trigger {
-	return trigger.Trigger{ID: id, Tenant: "42", Name: id, Template: trigger.Hits, Threshold: &trigger.Threshold{Period: 86400, Count: most}, Revision: 1, Epoch: 1,
-		CreatedAt: now(), UpdatedAt: now(), Actions: []trigger.Action{{ID: trigger.Notify, Integrations: []string{"i"}}}}
+	return trigger.Trigger{ID: id, Tenant: "42", Name: id, Template: trigger.Hits,
+		Threshold: &trigger.Threshold{Period: 86400, Count: most}, Revision: 1, Epoch: 1,
+		CreatedAt: now(), UpdatedAt: now(),
+		Actions: []trigger.Action{{ID: trigger.Notify, Integrations: []string{"i"}}}}
 }
 
 func TestEachIntakeCountsOnceWhateverCallsFail(t *testing.T) {
@@ -110,7 +116,8 @@ func TestEachIntakeCountsOnceWhateverCallsFail(t *testing.T) {
 	done, err := c.Count(t.Context(), "42", ids)
 	require.NoError(t, err)
 	require.Equal(t, len(ids), done)
-	_, err = triggers.Announcements.Relay(t.Context()) // what a fault kept from being published is younger than a minute
+	// what a fault kept from being published is younger than a minute
+	_, err = triggers.Announcements.Relay(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, hits, total(t, w.record()))
 	triggers.Announcements.Now = func() time.Time { return now().Add(time.Hour) }
@@ -169,7 +176,8 @@ func TestAStateThatIsABaseAndADeltaIsReadBackByOthers(t *testing.T) {
 			bases++
 		}
 	}
-	require.LessOrEqual(t, bases, 4, "bases that nothing names are removed; two can be left of a reader that took turns")
+	require.LessOrEqual(t, bases, 4,
+		"bases that nothing names are removed; two can be left of a reader that took turns")
 }
 
 func TestAnIntakeThatCanNotBeReadIsTheReasonAndAServiceThatIsAwayIsNot(t *testing.T) {

@@ -187,8 +187,9 @@ func (d *Deliveries) deadLetter(ctx context.Context, row item) (delivery.DeadLet
 		return delivery.DeadLetter{}, fmt.Errorf("dead letter %s: %w", textOf(row, "id"), err)
 	}
 	l := delivery.DeadLetter{
-		ID: textOf(row, "id"), Tenant: strings.TrimPrefix(textOf(row, "tenant"), nobody), DetailType: textOf(row, "kind"),
-		At: time.Unix(0, numberOf(row, "at")).UTC(), Reason: textOf(row, "reason"),
+		ID: textOf(row, "id"), Tenant: strings.TrimPrefix(textOf(row, "tenant"), nobody),
+		DetailType: textOf(row, "kind"),
+		At:         time.Unix(0, numberOf(row, "at")).UTC(), Reason: textOf(row, "reason"),
 		ReplayedAt: instant(numberOf(row, "replayed")),
 	}
 	detail, err := d.detail(ctx, "dead "+l.ID, row)
@@ -230,7 +231,8 @@ func (d *Deliveries) resend(ctx context.Context, tenant, id string, at time.Time
 		TableName: &d.Tables.DeadLetters, Key: key, UpdateExpression: awssdk.String("SET replayed = :at"),
 		ConditionExpression: awssdk.String("attribute_exists(id) AND " +
 			"(attribute_not_exists(replayed) OR attribute_not_exists(resent) AND replayed < :stale)"),
-		ExpressionAttributeValues: item{":at": number(at.UnixNano()), ":stale": number(at.Add(-resendAfter).UnixNano())},
+		ExpressionAttributeValues: item{":at": number(at.UnixNano()),
+			":stale": number(at.Add(-resendAfter).UnixNano())},
 	}}}, "")
 	if err != nil || len(unmet) > 0 {
 		return false, err

@@ -82,9 +82,9 @@ func deliveryKey(tenant, integration, id string) item {
 	return item{"lane": text(laneKey(tenant, integration)), "id": text(id)}
 }
 
-// write is a delivery's row. It names its events and the intakes that hold them; rows of version 1 name no intake, and their
-// events are looked up one by one. The index of troubled deliveries holds those that a person looks for: healthy ones never
-// cost a write there.
+// write is a delivery's row. It names its events and the intakes that hold them; rows of version 1 name no intake, and
+// their events are looked up one by one. The index of troubled deliveries holds those that a person looks for: healthy
+// ones never cost a write there.
 func (d *Deliveries) write(v delivery.Delivery, intakes []string, expires int64) (item, error) {
 	row := deliveryKey(v.Tenant, v.Integration, v.ID)
 	row["state"], row["count"], row["expires"] = text(string(v.State)), number(v.Count), number(expires)
@@ -115,7 +115,8 @@ func (d *Deliveries) write(v delivery.Delivery, intakes []string, expires int64)
 
 // changes are the attributes that an attempt changes; nil removes one.
 func (d *Deliveries) changes(v delivery.Delivery) (item, error) {
-	c := item{"state": text(string(v.State)), "due": nil, "failures": nil, "reason": nil, "batch": nil, "attempts": nil, "parts": nil, "trouble": nil}
+	c := item{"state": text(string(v.State)), "due": nil, "failures": nil, "reason": nil, "batch": nil, "attempts": nil,
+		"parts": nil, "trouble": nil}
 	if !v.Due.IsZero() {
 		c["due"] = number(v.Due.UnixNano())
 	}
@@ -185,7 +186,8 @@ func read(row item) (delivery.Delivery, error) {
 	tenant, integration, _ := strings.Cut(textOf(row, "lane"), " ")
 	v := delivery.Delivery{
 		ID: textOf(row, "id"), Tenant: tenant, Integration: integration, State: delivery.State(textOf(row, "state")),
-		Failures: int(numberOf(row, "failures")), Reason: textOf(row, "reason"), Batch: textOf(row, "batch"), Count: int(numberOf(row, "count")),
+		Failures: int(numberOf(row, "failures")), Reason: textOf(row, "reason"), Batch: textOf(row, "batch"),
+		Count: int(numberOf(row, "count")),
 	}
 	v.CreatedAt = madeAt(v.ID)
 	if due := numberOf(row, "due"); due != 0 {

@@ -52,8 +52,8 @@ func inflate(stored []byte) ([]byte, error) {
 // eventKey is unique: neither a tenant nor an event's id holds a space.
 func eventKey(tenant, id string) string { return tenant + " " + id }
 
-// row writes a value of any size: the first part, of at most so many bytes, in the row itself, the others in rows of the
-// events table.
+// row writes a value of any size: the first part, of at most so many bytes, in the row itself, the others in rows of
+// the events table.
 func (d *Deliveries) row(key string, into item, raw []byte, inRow int, expires int64) ([]tableWrite, error) {
 	stored, err := deflate(raw)
 	if err != nil {
@@ -130,8 +130,8 @@ func (s *sources) add(tenant string, events, intakes []string) {
 	}
 }
 
-// load reads events; those that are kept no longer are missing in the answer. What none of the intakes holds is looked up by
-// its key: rows of version 1 hold the event, later ones name its intake.
+// load reads events; those that are kept no longer are missing in the answer. What none of the intakes holds is looked
+// up by its key: rows of version 1 hold the event, later ones name its intake.
 func (d *Deliveries) load(ctx context.Context, s sources) (map[string]event.Event, error) {
 	out := make(map[string]event.Event, len(s.wanted))
 	if err := d.loadFrom(ctx, slices.Collect(maps.Keys(s.intakes)), s.wanted, out); err != nil {
@@ -173,7 +173,8 @@ func (d *Deliveries) load(ctx context.Context, s sources) (map[string]event.Even
 }
 
 // loadFrom reads the wanted events of intakes.
-func (d *Deliveries) loadFrom(ctx context.Context, intakes []string, wanted map[string]bool, out map[string]event.Event) error {
+func (d *Deliveries) loadFrom(ctx context.Context, intakes []string, wanted map[string]bool,
+	out map[string]event.Event) error {
 	packs, err := d.packs(ctx, intakes)
 	if err != nil {
 		return err

@@ -34,9 +34,10 @@ func FanoutHandler(
 	p Processor, again *Visibility, log *slog.Logger,
 ) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
-		failed := sideBySide(grouped(in.Records, tenantOf), tenantsAtOnce, func(messages []events.SQSMessage) []events.SQSMessage {
-			return fanoutTenant(ctx, p, messages, log)
-		})
+		failed := sideBySide(grouped(in.Records, tenantOf), tenantsAtOnce,
+			func(messages []events.SQSMessage) []events.SQSMessage {
+				return fanoutTenant(ctx, p, messages, log)
+			})
 		return again.Again(ctx, failed), nil
 	}
 }
@@ -85,7 +86,8 @@ func fanoutTenant(
 // process processes messages and returns those that are to come again, and why.
 func process(ctx context.Context, p Processor, messages []events.SQSMessage) (failed []events.SQSMessage, err error) {
 	defer func() {
-		if v := recover(); v != nil { // what upstream writes must not end the function, which has other tenants' entries too
+		// what upstream writes must not end the function, which has other tenants' entries too
+		if v := recover(); v != nil {
 			failed, err = messages, fmt.Errorf("a fault of ours: %v\n%s", v, debug.Stack())
 		}
 	}()
@@ -116,7 +118,8 @@ func process(ctx context.Context, p Processor, messages []events.SQSMessage) (fa
 // poisonous reports whether an entry can be why its batch failed, and not the state of the services or another
 // function.
 func poisonous(err error) bool {
-	for _, passing := range []error{context.Canceled, context.DeadlineExceeded, delivery.ErrBusy, errAborted, errCapacity} {
+	for _, passing := range []error{context.Canceled, context.DeadlineExceeded, delivery.ErrBusy, errAborted,
+		errCapacity} {
 		if errors.Is(err, passing) {
 			return false
 		}

@@ -59,7 +59,8 @@ func messagesOf(count int, tenants ...string) (in events.SQSEvent) {
 		for _, tenant := range tenants {
 			in.Records = append(in.Records, events.SQSMessage{
 				MessageId: fmt.Sprintf("%s/%d", tenant, n), Attributes: map[string]string{"MessageGroupId": tenant},
-				Body: fmt.Sprintf(`{"detail-type":"new_hits","detail":{"tenant":%q},"time":"2026-03-01T12:00:00Z"}`, tenant),
+				Body: fmt.Sprintf(`{"detail-type":"new_hits","detail":{"tenant":%q},"time":"2026-03-01T12:00:00Z"}`,
+					tenant),
 			})
 		}
 	}

@@ -64,7 +64,8 @@ func (p *portion) add(o portion) {
 	dropped := int64(0)
 	p.Incidents, dropped = findings(p.Incidents, o.Incidents, func(i report.Incident) string { return i.ID })
 	p.drop(report.DroppedIncidents, dropped)
-	p.Vulnerabilities, dropped = findings(p.Vulnerabilities, o.Vulnerabilities, func(v report.Vulnerability) string { return v.ID })
+	p.Vulnerabilities, dropped = findings(p.Vulnerabilities, o.Vulnerabilities,
+		func(v report.Vulnerability) string { return v.ID })
 	p.drop(report.DroppedVulns, dropped)
 }
 
@@ -86,7 +87,9 @@ func (p *portion) boundValues(d report.Dimension) {
 			names = append(names, v)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(values[b], values[a]), cmp.Compare(a, b)) })
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(values[b], values[a]), cmp.Compare(a, b))
+	})
 	for _, v := range names[min(len(names), report.MaxValues):] {
 		values[report.Other] += values[v]
 		delete(values, v)
@@ -112,7 +115,9 @@ func (p *portion) addAttacks(more []keyedAttack) {
 	if len(p.Attacks) <= 2*report.MaxAttacks {
 		return
 	}
-	slices.SortFunc(p.Attacks, func(a, b keyedAttack) int { return cmp.Or(cmp.Compare(b.Hits(), a.Hits()), slices.Compare(a.K, b.K)) })
+	slices.SortFunc(p.Attacks, func(a, b keyedAttack) int {
+		return cmp.Or(cmp.Compare(b.Hits(), a.Hits()), slices.Compare(a.K, b.K))
+	})
 	p.drop(report.DroppedAttacks, int64(len(p.Attacks)-report.MaxAttacks))
 	p.Attacks = slices.Clone(p.Attacks[:report.MaxAttacks])
 }
@@ -148,7 +153,8 @@ const (
 
 // sections are the parts of a portion by their names, each a pointer.
 func (p *portion) sections() map[string]any {
-	return map[string]any{countsSection: &p.Counts, attacksSection: &p.Attacks, incidentsSection: &p.Incidents, vulnsSection: &p.Vulnerabilities}
+	return map[string]any{countsSection: &p.Counts, attacksSection: &p.Attacks, incidentsSection: &p.Incidents,
+		vulnsSection: &p.Vulnerabilities}
 }
 
 // foldAll folds all entries that are there when it begins.
@@ -197,7 +203,8 @@ func (r *Record) journal(ctx context.Context, tenant string) ([]item, error) {
 		KeyConditionExpression:   awssdk.String("#t = :t AND #id BETWEEN :first AND :last"),
 		ExpressionAttributeNames: map[string]string{"#t": "tenant", "#id": "id"},
 		ExpressionAttributeValues: item{
-			":t": text(tenant), ":first": text(entryPrefix), ":last": text(entryPrefix + nanos(r.Now().Add(time.Second).UnixNano())),
+			":t": text(tenant), ":first": text(entryPrefix),
+			":last": text(entryPrefix + nanos(r.Now().Add(time.Second).UnixNano())),
 		},
 	})
 	if err != nil {
@@ -237,7 +244,8 @@ func (r *Record) merge(ctx context.Context, tenant string, entries []item) (done
 }
 
 // replace writes the days with what is added and removes the entries that it came from.
-func (r *Record) replace(ctx context.Context, tenant string, entries []item, added map[report.Day][]portion) (done bool, err error) {
+func (r *Record) replace(ctx context.Context, tenant string, entries []item, added map[report.Day][]portion) (done bool,
+	err error) {
 	now := r.Now()
 	var keys []item
 	for _, d := range slices.Sorted(maps.Keys(added)) {
@@ -257,11 +265,13 @@ func (r *Record) replace(ctx context.Context, tenant string, entries []item, add
 		if err != nil {
 			return false, err
 		}
-		writes, parts, old = append(writes, types.TransactWriteItem{Put: put}), append(parts, extra...), append(old, unnamed(before[id], put.Item)...)
+		writes, parts, old = append(writes, types.TransactWriteItem{Put: put}), append(parts, extra...),
+			append(old, unnamed(before[id], put.Item)...)
 	}
 	for _, e := range entries {
 		writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{
-			TableName: &r.Table, Key: recordKey(tenant, textOf(e, "id")), ConditionExpression: awssdk.String("attribute_exists(id)"),
+			TableName: &r.Table, Key: recordKey(tenant, textOf(e, "id")),
+			ConditionExpression: awssdk.String("attribute_exists(id)"),
 		}})
 		old = append(old, partsOf(e, "body")...)
 	}
@@ -273,7 +283,8 @@ func (r *Record) replace(ctx context.Context, tenant string, entries []item, add
 		return false, err
 	}
 	if err := removeAll(ctx, r.DB, r.Table, old); err != nil {
-		r.Log.Warn("rows of the record that nothing names are left to their TTL", "tenant", tenant, "rows", len(old), "error", err.Error())
+		r.Log.Warn("rows of the record that nothing names are left to their TTL", "tenant", tenant, "rows", len(old),
+			"error", err.Error())
 	}
 	return true, nil
 }
@@ -305,7 +316,8 @@ func (r *Record) day(ctx context.Context, key, before item, more []portion) (put
 	for _, m := range more {
 		p.add(m)
 	}
-	slices.SortFunc(p.Attacks, func(a, b keyedAttack) int { return slices.Compare(a.K, b.K) }) // the same attacks give the same bytes
+	// the same attacks give the same bytes
+	slices.SortFunc(p.Attacks, func(a, b keyedAttack) int { return slices.Compare(a.K, b.K) })
 	expires := until(report.Day(textOf(key, "id")[len(dayPrefix):]))
 	row := maps.Clone(key)
 	row["expires"], row["version"] = number(expires), number(numberOf(before, "version")+1)

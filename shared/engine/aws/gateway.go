@@ -50,9 +50,11 @@ func APIHandler(h http.Handler) func(context.Context, json.RawMessage) (events.A
 		if len(request.Cookies) > 0 && request.Headers != nil {
 			request.Headers["cookie"] = strings.Join(request.Cookies, "; ")
 		}
-		answer, err := serve(context.WithValue(ctx, claimsKey{}, gateway.RequestContext.Authorizer.JWT.Claims), &request)
+		answer, err := serve(context.WithValue(ctx, claimsKey{}, gateway.RequestContext.Authorizer.JWT.Claims),
+			&request)
 		if err != nil {
-			return events.APIGatewayV2HTTPResponse{}, fmt.Errorf("serve %s %s: %w", request.RequestContext.HTTP.Method, request.RawPath, err)
+			return events.APIGatewayV2HTTPResponse{},
+				fmt.Errorf("serve %s %s: %w", request.RequestContext.HTTP.Method, request.RawPath, err)
 		}
 		if answer.StatusCode >= http.StatusInternalServerError {
 			metrics.Count(ctx, metrics.FailedItems, 1) // for Lambda the call is a success
@@ -62,7 +64,8 @@ func APIHandler(h http.Handler) func(context.Context, json.RawMessage) (events.A
 }
 
 func gather(answer *events.LambdaFunctionURLStreamingResponse) (events.APIGatewayV2HTTPResponse, error) {
-	out := events.APIGatewayV2HTTPResponse{StatusCode: answer.StatusCode, Headers: answer.Headers, Cookies: answer.Cookies}
+	out := events.APIGatewayV2HTTPResponse{StatusCode: answer.StatusCode, Headers: answer.Headers,
+		Cookies: answer.Cookies}
 	var body bytes.Buffer
 	if _, err := io.Copy(&body, answer.Body); err != nil {
 		return out, fmt.Errorf("read the answer: %w", err)
@@ -87,7 +90,8 @@ var _ access.Authenticator = Gateway{}
 func (g Gateway) Authenticate(r *http.Request) (access.Principal, error) {
 	claims, _ := r.Context().Value(claimsKey{}).(map[string]any)
 	if len(claims) == 0 {
-		return access.Principal{}, &access.UnauthorizedError{Reason: "a token is needed: send it as Authorization: Bearer …"}
+		return access.Principal{},
+			&access.UnauthorizedError{Reason: "a token is needed: send it as Authorization: Bearer …"}
 	}
 	return access.FromClaims(g.Names, func(name string) string {
 		s, _ := claims[name].(string)

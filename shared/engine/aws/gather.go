@@ -133,7 +133,8 @@ func (d *Deliveries) openSpans(ctx context.Context, p delivery.Parcel) (delivery
 			ids = append(ids, id)
 			continue
 		}
-		one := delivery.Parcel{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{id}, Due: time.Unix(0, due).UTC()}
+		one := delivery.Parcel{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{id},
+			Due: time.Unix(0, due).UTC()}
 		if one.Due.After(d.Now()) {
 			if err := d.Enqueue(ctx, []delivery.Parcel{one}, 0); err != nil {
 				return p, err
@@ -162,8 +163,9 @@ func (d *Deliveries) openSpan(ctx context.Context, p delivery.Parcel) ([]string,
 	_, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &d.Tables.Outbox, Key: item{"shard": text(spanShard(p.Tenant, p.Integration)), "id": text(p.IDs[0])},
 		UpdateExpression: awssdk.String("SET opened = :yes, expires = :expires, v = :v"),
-		ExpressionAttributeValues: item{":yes": &types.AttributeValueMemberBOOL{Value: true}, ":expires": number(d.expires()),
-			":v": number(1)},
+		ExpressionAttributeValues: item{":yes": &types.AttributeValueMemberBOOL{Value: true},
+			":expires": number(d.expires()),
+			":v":       number(1)},
 	})
 	if err != nil {
 		return nil, err
@@ -190,7 +192,8 @@ func (d *Deliveries) join(ctx context.Context, tenant, integration string, spans
 		for range joinTries {
 			done, err := d.joinSpan(ctx, tenant, integration, due)
 			if err != nil {
-				return fmt.Errorf("join what integration %s gathered until %s: %w", integration, time.Unix(0, due).UTC(), err)
+				return fmt.Errorf("join what integration %s gathered until %s: %w", integration,
+					time.Unix(0, due).UTC(), err)
 			}
 			if done {
 				break
@@ -290,8 +293,9 @@ func (d *Deliveries) merge(ctx context.Context, tenant, integration string, grou
 		for _, r := range rest[:n] {
 			writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{
 				TableName: &d.Tables.Deliveries, Key: deliveryKey(tenant, integration, r.ID),
-				ConditionExpression:      awssdk.String(stillGathers),
-				ExpressionAttributeNames: map[string]string{"#state": "state"}, ExpressionAttributeValues: gathersUntil(r.Due),
+				ConditionExpression:       awssdk.String(stillGathers),
+				ExpressionAttributeNames:  map[string]string{"#state": "state"},
+				ExpressionAttributeValues: gathersUntil(r.Due),
 			}})
 		}
 		unmet, err := transact(ctx, d.DB, writes, "")

@@ -16,7 +16,8 @@ import (
 )
 
 // DeliverHandler answers batches of the deliveries queue. again says when messages that fail come again.
-func DeliverHandler(s *delivery.Sender, again *Visibility, log *slog.Logger) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+func DeliverHandler(s *delivery.Sender, again *Visibility, log *slog.Logger) func(context.Context,
+	events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
 		var failed []events.SQSMessage
 		fail := func(r events.SQSMessage, err error) {

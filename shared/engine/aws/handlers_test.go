@@ -27,8 +27,10 @@ func TestTheTemplateRoutesEveryKindOfEvent(t *testing.T) {
 	for _, k := range event.Kinds() {
 		want = append(want, string(k))
 	}
-	require.ElementsMatch(t, want, awslocal.At(template.Resources["KnownEvents"].Properties, "EventPattern", "detail-type"))
-	require.ElementsMatch(t, want, awslocal.At(template.Resources["UnknownEvents"].Properties, "EventPattern", "detail-type", 0, "anything-but"))
+	require.ElementsMatch(t, want, awslocal.At(template.Resources["KnownEvents"].Properties, "EventPattern",
+		"detail-type"))
+	require.ElementsMatch(t, want, awslocal.At(template.Resources["UnknownEvents"].Properties, "EventPattern",
+		"detail-type", 0, "anything-but"))
 }
 
 func TestP6EveryEventOfTheBusReachesFanOut(t *testing.T) {
@@ -39,10 +41,12 @@ func TestP6EveryEventOfTheBusReachesFanOut(t *testing.T) {
 		read[awslocal.Target(awslocal.At(source, "Properties", "Queue"))] = true
 	}
 	for _, kind := range []string{"new_hits", "ip_denylist_requested", "something_new"} {
-		for _, detail := range []string{`{"tenant":"42"}`, `{}`, `{"tenant":null}`, `{"tenant":42}`, `{"tenant":""}`, `{"tenant":"a b"}`, `{"tenant":{"id":"42"}}`} {
+		for _, detail := range []string{`{"tenant":"42"}`, `{}`, `{"tenant":null}`, `{"tenant":42}`, `{"tenant":""}`,
+			`{"tenant":"a b"}`, `{"tenant":{"id":"42"}}`} {
 			var taken []string
 			for id, rule := range template.Resources {
-				if rule.Type != "AWS::Events::Rule" || awslocal.Target(awslocal.At(rule.Properties, "EventBusName")) == "" ||
+				if rule.Type != "AWS::Events::Rule" ||
+					awslocal.Target(awslocal.At(rule.Properties, "EventBusName")) == "" ||
 					!awslocal.Matches(awslocal.At(rule.Properties, "EventPattern"), kind, []byte(detail)) {
 					continue
 				}
@@ -50,7 +54,8 @@ func TestP6EveryEventOfTheBusReachesFanOut(t *testing.T) {
 				target := awslocal.At(rule.Properties, "Targets", 0)
 				require.True(t, read[awslocal.Target(awslocal.At(target, "Arn"))], "%s: fan-out reads it", id)
 				if awslocal.At(target, "SqsParameters") != nil {
-					require.True(t, read[awslocal.Target(awslocal.At(target, "DeadLetterConfig", "Arn"))], "%s: also what has no message group", id)
+					require.True(t, read[awslocal.Target(awslocal.At(target, "DeadLetterConfig", "Arn"))],
+						"%s: also what has no message group", id)
 				}
 			}
 			require.Len(t, taken, 1, "%s %s: one rule takes it", kind, detail)
@@ -79,7 +84,8 @@ func TestTheGatewayHandsClaimsOver(t *testing.T) {
 		"requestContext":{"stage":"prod","http":{"method":"PUT","path":"/prod/v1/systems"},"domainName":"d",
 		"authorizer":{"jwt":{"claims":{"tenant":"42","role":"administrator","email":"ada@example.com","sub":"u1","iat":"1677628800"}}}}}`)
 	require.NoError(t, refused)
-	require.Equal(t, access.Principal{Tenant: "42", Role: access.Administrator, Email: "ada@example.com", Subject: "u1", Issued: time.Unix(1677628800, 0).UTC()}, got)
+	require.Equal(t, access.Principal{Tenant: "42", Role: access.Administrator, Email: "ada@example.com", Subject: "u1",
+		Issued: time.Unix(1677628800, 0).UTC()}, got)
 	require.Equal(t, http.StatusTeapot, out.StatusCode)
 	require.Equal(t, `PUT /v1/systems?limit=3 "1" x`, out.Body)
 	require.Equal(t, []string{"a=b"}, out.Cookies)
@@ -96,15 +102,18 @@ func TestTheGatewayHandsClaimsOver(t *testing.T) {
 	claims(`{"tenant":"42","custom:role":"administrator","custom:client_name":"Another"}`)
 	require.NoError(t, refused)
 	require.Equal(t, access.Principal{Tenant: "42"}, got, "a role that its user can choose")
-	for _, c := range []string{`{"tenant":["42"],"role":"administrator"}`, `{"tenant":42,"role":"administrator"}`, `{"tenant":{"a":"42"}}`, `{"tenant":null,"role":"admin"}`} {
+	for _, c := range []string{`{"tenant":["42"],"role":"administrator"}`, `{"tenant":42,"role":"administrator"}`,
+		`{"tenant":{"a":"42"}}`, `{"tenant":null,"role":"admin"}`} {
 		claims(c)
 		require.ErrorAs(t, refused, &unauthorized, c)
 	}
 	claims(`{"tenant":"42","role":["administrator"],"email":"ada@example.com","email_verified":"false"}`)
 	require.NoError(t, refused)
-	require.Equal(t, access.Principal{Tenant: "42"}, got, "a list is no role, and an address that is not verified is nobody's")
+	require.Equal(t, access.Principal{Tenant: "42"}, got,
+		"a list is no role, and an address that is not verified is nobody's")
 	gateway.Names = access.ClaimNames{Tenant: "custom:tenant", Role: "https://example.com/role", ClientName: "org"}
 	claims(`{"tenant":"43","role":"administrator","custom:tenant":"42","https://example.com/role":"auditor","org":"Acme","client_name":"Another"}`)
 	require.NoError(t, refused)
-	require.Equal(t, access.Principal{Tenant: "42", Role: access.ReadOnly, ClientName: "Acme"}, got, "the claims that are named, and no others")
+	require.Equal(t, access.Principal{Tenant: "42", Role: access.ReadOnly, ClientName: "Acme"}, got,
+		"the claims that are named, and no others")
 }

@@ -58,7 +58,8 @@ type share struct {
 // however many there are, they stop no event.
 func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
 	if len(in.Records) > 0 || !in.Triggers.Empty() {
-		return errors.New("accept an intake: this engine counts apart, see package counting: fan-out must have no Triggers and no Recorder")
+		return errors.New("accept an intake: this engine counts apart, see package counting: fan-out must have no " +
+			"Triggers and no Recorder")
 	}
 	shares, err := d.shares(ctx, in)
 	if err != nil {
@@ -138,7 +139,8 @@ func (d *Deliveries) begun(ctx context.Context, s *share) (fresh bool, err error
 	case count[delivery.Known]:
 		return false, nil
 	}
-	err = fmt.Errorf("accept %d events of tenant %s, of which some were accepted meanwhile: %w", len(s.events), s.tenant, delivery.ErrBusy)
+	err = fmt.Errorf("accept %d events of tenant %s, of which some were accepted meanwhile: %w", len(s.events),
+		s.tenant, delivery.ErrBusy)
 	return false, errors.Join(err, d.Abort(ctx, s.events))
 }
 
@@ -214,8 +216,8 @@ func (d *Deliveries) rows(s *share) ([]item, error) {
 	return append([]item{row}, parts...), err
 }
 
-// commit writes the row of an intake. What its events add to the record and mean to triggers is counted apart: see package
-// counting. Error: errAborted.
+// commit writes the row of an intake. What its events add to the record and mean to triggers is counted apart: see
+// package counting. Error: errAborted.
 func (d *Deliveries) commit(ctx context.Context, row item) error {
 	there, err := putNew(ctx, d.DB, d.Tables.Intakes, "intake", row)
 	if err != nil {

@@ -53,7 +53,8 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, an
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, append(s.bindings(i), s.subscribe(i)...)...)
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce,
+		append(s.bindings(i), s.subscribe(i)...)...)
 }
 
 // Update replaces an integration. The whole row is written, so it asks that the mark is still the one it writes: a mark
@@ -80,7 +81,8 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 		if stored.Failing != nil {
 			put.ConditionExpression = awssdk.String("revision = :before AND attribute_exists(failing)")
 		}
-		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce, append(s.bindings(i), s.subscribe(i)...)...)
+		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce,
+			append(s.bindings(i), s.subscribe(i)...)...)
 		if !errors.Is(err, integration.ErrConflict) {
 			return err
 		}
@@ -88,11 +90,13 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 }
 
 // Mark sets or takes away the mark of a failing integration.
-func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing, announce event.Event) error {
+func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing,
+	announce event.Event) error {
 	update := &types.Update{
 		TableName: &s.Table, Key: integrationKey(tenant, id),
-		UpdateExpression:          awssdk.String("REMOVE failing"),
-		ConditionExpression:       awssdk.String("#window = :window AND attribute_not_exists(#off) AND attribute_exists(failing)"),
+		UpdateExpression: awssdk.String("REMOVE failing"),
+		ConditionExpression: awssdk.String(
+			"#window = :window AND attribute_not_exists(#off) AND attribute_exists(failing)"),
 		ExpressionAttributeNames:  map[string]string{"#window": "window", "#off": "off"},
 		ExpressionAttributeValues: item{":window": number(window)},
 	}
@@ -102,7 +106,8 @@ func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64
 			return fmt.Errorf("encode the mark of integration %s: %w", id, err)
 		}
 		update.UpdateExpression = awssdk.String("SET failing = :f")
-		update.ConditionExpression = awssdk.String("#window = :window AND attribute_not_exists(#off) AND attribute_not_exists(failing)")
+		update.ConditionExpression = awssdk.String(
+			"#window = :window AND attribute_not_exists(#off) AND attribute_not_exists(failing)")
 		update.ExpressionAttributeValues[":f"] = text(string(body))
 	}
 	// Marked finds it by a row of its own. One whose mark went in another way stays until Marked finds that.
@@ -141,7 +146,8 @@ func (s *Integrations) Marked(ctx context.Context) ([]integration.Integration, e
 				out = append(out, i)
 			case err == nil || errors.Is(err, integration.ErrNotFound):
 				// A mark that comes between the two calls has its card and its end with the next request all the same.
-				if _, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table, Key: item{"tenant": row["tenant"], "id": row["id"]}}); err != nil {
+				if _, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table,
+					Key: item{"tenant": row["tenant"], "id": row["id"]}}); err != nil {
 					return nil, fmt.Errorf("forget that integration %s was failing: %w", id, err)
 				}
 			default:
@@ -156,12 +162,14 @@ func (s *Integrations) Marked(ctx context.Context) ([]integration.Integration, e
 func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
 	return s.change(ctx, tenant, id, types.TransactWriteItem{Delete: &types.Delete{
 		TableName: &s.Table, Key: integrationKey(tenant, id),
-		ConditionExpression: awssdk.String("revision = :before"), ExpressionAttributeValues: item{":before": number(revision)},
+		ConditionExpression:       awssdk.String("revision = :before"),
+		ExpressionAttributeValues: item{":before": number(revision)},
 	}}, announce, subscribe(s.Schedule, tenant, id, time.Time{}, nil)...)
 }
 
 // change writes a change with its announcement and what else belongs to it, then publishes the announcement.
-func (s *Integrations) change(ctx context.Context, tenant, id string, write types.TransactWriteItem, announce event.Event, also ...types.TransactWriteItem) error {
+func (s *Integrations) change(ctx context.Context, tenant, id string, write types.TransactWriteItem,
+	announce event.Event, also ...types.TransactWriteItem) error {
 	notes, err := s.Announcements().write([]event.Event{announce})
 	if err != nil {
 		return err
@@ -198,7 +206,8 @@ func (s *Integrations) Relay(ctx context.Context) (int, error) { return s.Announ
 
 // Get reads one integration.
 func (s *Integrations) Get(ctx context.Context, tenant, id string) (integration.Integration, error) {
-	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: integrationKey(tenant, id), ConsistentRead: awssdk.Bool(true)})
+	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: integrationKey(tenant, id),
+		ConsistentRead: awssdk.Bool(true)})
 	if err != nil {
 		return integration.Integration{}, fmt.Errorf("read integration %s: %w", id, err)
 	}
@@ -243,8 +252,8 @@ func (s *Integrations) List(ctx context.Context, tenant, after string, limit int
 // boundTo is the partition of the integrations that have a binding. Like announcements it can be no tenant's.
 func boundTo(system, binding string) string { return " bound " + system + " " + binding }
 
-// bindings are the rows by which Bound finds the integration. One whose integration has the binding no more, or is gone,
-// stays until Bound finds that.
+// bindings are the rows by which Bound finds the integration. One whose integration has the binding no more, or is
+// gone, stays until Bound finds that.
 func (s *Integrations) bindings(i integration.Integration) []types.TransactWriteItem {
 	var out []types.TransactWriteItem
 	for _, b := range i.Bindings {
@@ -266,14 +275,16 @@ func (s *Integrations) subscribe(i integration.Integration) []types.TransactWrit
 	return subscribe(s.Schedule, i.Tenant, i.ID, i.UpdatedAt, frequencies)
 }
 
-var scheduled = map[event.Type]report.Frequency{event.ReportDaily: report.Daily, event.ReportWeekly: report.Weekly, event.ReportMonthly: report.Monthly}
+var scheduled = map[event.Type]report.Frequency{event.ReportDaily: report.Daily, event.ReportWeekly: report.Weekly,
+	event.ReportMonthly: report.Monthly}
 
 // Bound finds integrations by a binding.
 func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {
 	var out []integration.Integration
 	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
 		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
-		KeyConditionExpression: awssdk.String("tenant = :t"), ExpressionAttributeValues: item{":t": text(boundTo(system, binding))},
+		KeyConditionExpression:    awssdk.String("tenant = :t"),
+		ExpressionAttributeValues: item{":t": text(boundTo(system, binding))},
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -302,7 +313,8 @@ func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]int
 func (s *Integrations) unbind(ctx context.Context, row item) error {
 	_, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &s.Table, Key: item{"tenant": row["tenant"], "id": row["id"]},
-		ConditionExpression: awssdk.String("revision = :read"), ExpressionAttributeValues: item{":read": row["revision"]},
+		ConditionExpression:       awssdk.String("revision = :read"),
+		ExpressionAttributeValues: item{":read": row["revision"]},
 	})
 	var anew *types.ConditionalCheckFailedException
 	if err != nil && !errors.As(err, &anew) {
@@ -322,7 +334,8 @@ func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integratio
 	}
 	list, err := s.query(ctx, &dynamodb.QueryInput{
 		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
-		KeyConditionExpression: awssdk.String("tenant = :t"), FilterExpression: awssdk.String("attribute_not_exists(#off)"),
+		KeyConditionExpression:    awssdk.String("tenant = :t"),
+		FilterExpression:          awssdk.String("attribute_not_exists(#off)"),
 		ExpressionAttributeNames:  map[string]string{"#off": "off"},
 		ExpressionAttributeValues: item{":t": text(tenant)},
 	}, 0)
@@ -348,7 +361,8 @@ func (s *Integrations) forget(tenant string) {
 }
 
 // query reads up to limit integrations, all when it is 0.
-func (s *Integrations) query(ctx context.Context, in *dynamodb.QueryInput, limit int) ([]integration.Integration, error) {
+func (s *Integrations) query(ctx context.Context, in *dynamodb.QueryInput, limit int) ([]integration.Integration,
+	error) {
 	var out []integration.Integration
 	pages := dynamodb.NewQueryPaginator(s.DB, in)
 	for pages.HasMorePages() {
@@ -408,8 +422,10 @@ func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
 
 func readIntegration(row item) (integration.Integration, error) {
 	i := integration.Integration{
-		Tenant: textOf(row, "tenant"), ID: textOf(row, "id"), ClientName: textOf(row, "client_name"), System: textOf(row, "system"),
-		Name: textOf(row, "name"), Parameters: json.RawMessage(textOf(row, "parameters")), Sealed: blobOf(row, "sealed"),
+		Tenant: textOf(row, "tenant"), ID: textOf(row, "id"), ClientName: textOf(row, "client_name"),
+		System: textOf(row, "system"),
+		Name:   textOf(row, "name"), Parameters: json.RawMessage(textOf(row, "parameters")),
+		Sealed:   blobOf(row, "sealed"),
 		Revision: numberOf(row, "revision"), Window: numberOf(row, "window"), CreatedBy: textOf(row, "created_by"),
 	}
 	err := json.Unmarshal([]byte(textOf(row, "subscriptions")), &i.Subscriptions)

@@ -22,9 +22,9 @@ import (
 	"tocsin/shared/report"
 )
 
-// ReportJobs is the queue of reports that are to be made: a message for each recipient of a scheduled report, one for each
-// report on demand. It is a FIFO queue whose group is the report, so that the first recipient's job renders it and the
-// others find it made; a job that is sent twice within five minutes is one (SQS, "Exactly-once processing").
+// ReportJobs is the queue of reports that are to be made: a message for each recipient of a scheduled report, one for
+// each report on demand. It is a FIFO queue whose group is the report, so that the first recipient's job renders it and
+// the others find it made; a job that is sent twice within five minutes is one (SQS, "Exactly-once processing").
 type ReportJobs struct {
 	SQS   *sqs.Client
 	Queue string // URL
@@ -96,7 +96,8 @@ func (q *ReportJobs) send(ctx context.Context, list []reportJob) error {
 // leftBehind is when a report on demand that waits still was left behind: its message is taken within seconds.
 const leftBehind = 15 * time.Minute
 
-// ReportAnswer is what the report function answers: to the schedule how many jobs it handed over, to its queue what failed.
+// ReportAnswer is what the report function answers: to the schedule how many jobs it handed over, to its queue what
+// failed.
 type ReportAnswer struct {
 	Due               *int                         `json:"due,omitempty"`
 	BatchItemFailures []events.SQSBatchItemFailure `json:"batchItemFailures,omitempty"`
@@ -139,7 +140,8 @@ func takeUp(ctx context.Context, s *report.Service) error {
 
 // perform does jobs. After one that failed, those of its group fail too: they keep their order (Lambda developer guide,
 // "Handling errors for an SQS event source", FIFO queues).
-func perform(ctx context.Context, s *report.Service, log *slog.Logger, records []events.SQSMessage) (failed []events.SQSBatchItemFailure) {
+func perform(ctx context.Context, s *report.Service, log *slog.Logger,
+	records []events.SQSMessage) (failed []events.SQSBatchItemFailure) {
 	broken := map[string]bool{}
 	for _, r := range records {
 		group := r.Attributes["MessageGroupId"]
@@ -174,15 +176,17 @@ func performOne(ctx context.Context, s *report.Service, body string) error {
 	return s.MakeOrdered(ctx, r)
 }
 
-// FeedbackHandler takes in what SES says about mails. What is no event of SES fails: after its last receive it is kept in
-// the dead-letter queue.
-func FeedbackHandler(f *mail.Feedback, log *slog.Logger) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+// FeedbackHandler takes in what SES says about mails. What is no event of SES fails: after its last receive it is kept
+// in the dead-letter queue.
+func FeedbackHandler(f *mail.Feedback, log *slog.Logger) func(context.Context,
+	events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
 		var out events.SQSEventResponse
 		for _, r := range in.Records {
 			if _, err := f.Handle(ctx, []byte(r.Body)); err != nil {
 				log.Error("mail feedback: the message comes again", "message", r.MessageId, "error", err.Error())
-				out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
+				out.BatchItemFailures = append(out.BatchItemFailures,
+					events.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
 			}
 		}
 		return out, nil

@@ -202,7 +202,8 @@ func (d *Deliveries) Carried(
 		return true, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for the deliveries of %d events to integration %s: %w", len(events), integration, err)
+		return nil, fmt.Errorf("look for the deliveries of %d events to integration %s: %w", len(events), integration,
+			err)
 	}
 	return out, nil
 }

@@ -23,8 +23,9 @@ const (
 	dataKeyUses = 1000
 	// maxDataKeys bounds the opened data keys in memory.
 	maxDataKeys = 4096
-	// What is sealed begins with a byte that names how: sealVersion seals now, sealShared sealed until a tenant had data keys
-	// of its own. After it stand the length of the encrypted data key (2 bytes), that key, nonce, AES-256-GCM.
+	// What is sealed begins with a byte that names how: sealVersion seals now, sealShared sealed until a tenant had
+	// data keys of its own. After it stand the length of the encrypted data key (2 bytes), that key, nonce,
+	// AES-256-GCM.
 	sealVersion = 2
 	sealShared  = 1
 )
@@ -35,14 +36,14 @@ var ErrUnsealable = fmt.Errorf("%w: it was sealed for something else, or with an
 // purpose binds data keys to this program (KMS, "Encryption context"); template.yaml names it in the roles' conditions.
 const purpose = "tocsin-integration-secrets"
 
-// KeyRing is integration.KeyRing by envelope: KMS makes and opens data keys, which are kept in memory for some
-// minutes, so that KMS is asked once for many secrets. A data key is one tenant's: its encryption context, which CloudTrail
+// KeyRing is integration.KeyRing by envelope: KMS makes and opens data keys, which are kept in memory for some minutes,
+// so that KMS is asked once for many secrets. A data key is one tenant's: its encryption context, which CloudTrail
 // shows, names the tenant. It is safe for concurrent use.
 type KeyRing struct {
 	KMS *kms.Client
 	Key string // id or ARN
-	// Shared is the key under which secrets were sealed before tenants had data keys of their own: it only opens. A secret is
-	// sealed with Key when its integration is next changed.
+	// Shared is the key under which secrets were sealed before tenants had data keys of their own: it only opens. A
+	// secret is sealed with Key when its integration is next changed.
 	Shared string
 	Now    func() time.Time
 
@@ -173,7 +174,8 @@ func (r *KeyRing) opening(ctx context.Context, k encryptedKey) (cipher.AEAD, err
 	if ok {
 		return aead, nil
 	}
-	out, err := r.KMS.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: k.blob, KeyId: &k.under, EncryptionContext: k.context})
+	out, err := r.KMS.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: k.blob, KeyId: &k.under,
+		EncryptionContext: k.context})
 	var foreign *types.InvalidCiphertextException
 	var other *types.IncorrectKeyException
 	if errors.As(err, &foreign) || errors.As(err, &other) {

@@ -11,7 +11,8 @@ import (
 var _ report.Ledger = (*Record)(nil)
 
 // section visits one section of a range of days, decoded.
-func section[S any](ctx context.Context, r *Record, name, tenant string, first, last report.Day, visit func(report.Day, S) error) error {
+func section[S any](ctx context.Context, r *Record, name, tenant string, first, last report.Day,
+	visit func(report.Day, S) error) error {
 	err := r.days(ctx, tenant, first, last, name, func(d report.Day, raw []byte) error {
 		if len(raw) == 0 {
 			return nil
@@ -29,21 +30,24 @@ func section[S any](ctx context.Context, r *Record, name, tenant string, first, 
 }
 
 // Counts visits counts.
-func (r *Record) Counts(ctx context.Context, tenant string, first, last report.Day, visit func(report.Day, report.Count) error) error {
-	return section(ctx, r, countsSection, tenant, first, last, func(d report.Day, s map[report.Dimension]map[string]int64) error {
-		for dimension, values := range s {
-			for v, n := range values {
-				if err := visit(d, report.Count{Dimension: dimension, Value: v, N: n}); err != nil {
-					return err
+func (r *Record) Counts(ctx context.Context, tenant string, first, last report.Day,
+	visit func(report.Day, report.Count) error) error {
+	return section(ctx, r, countsSection, tenant, first, last,
+		func(d report.Day, s map[report.Dimension]map[string]int64) error {
+			for dimension, values := range s {
+				for v, n := range values {
+					if err := visit(d, report.Count{Dimension: dimension, Value: v, N: n}); err != nil {
+						return err
+					}
 				}
 			}
-		}
-		return nil
-	})
+			return nil
+		})
 }
 
 // Attacks visits attacks.
-func (r *Record) Attacks(ctx context.Context, tenant string, first, last report.Day, visit func(report.Day, report.Attack) error) error {
+func (r *Record) Attacks(ctx context.Context, tenant string, first, last report.Day,
+	visit func(report.Day, report.Attack) error) error {
 	return section(ctx, r, attacksSection, tenant, first, last, func(d report.Day, s []keyedAttack) error {
 		for _, k := range s {
 			a := k.Attack
@@ -57,16 +61,19 @@ func (r *Record) Attacks(ctx context.Context, tenant string, first, last report.
 }
 
 // Incidents visits incidents.
-func (r *Record) Incidents(ctx context.Context, tenant string, first, last report.Day, visit func(report.Incident) error) error {
+func (r *Record) Incidents(ctx context.Context, tenant string, first, last report.Day,
+	visit func(report.Incident) error) error {
 	return each(ctx, r, incidentsSection, tenant, first, last, visit)
 }
 
 // Vulnerabilities visits vulnerabilities.
-func (r *Record) Vulnerabilities(ctx context.Context, tenant string, first, last report.Day, visit func(report.Vulnerability) error) error {
+func (r *Record) Vulnerabilities(ctx context.Context, tenant string, first, last report.Day,
+	visit func(report.Vulnerability) error) error {
 	return each(ctx, r, vulnsSection, tenant, first, last, visit)
 }
 
-func each[F any](ctx context.Context, r *Record, name, tenant string, first, last report.Day, visit func(F) error) error {
+func each[F any](ctx context.Context, r *Record, name, tenant string, first, last report.Day,
+	visit func(F) error) error {
 	return section(ctx, r, name, tenant, first, last, func(_ report.Day, s []F) error {
 		for _, f := range s {
 			if err := visit(f); err != nil {

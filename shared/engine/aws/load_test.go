@@ -80,8 +80,9 @@ func (s *hitSource) batch(at time.Time) (list []delivery.Entry) {
 		if err != nil {
 			panic(err)
 		}
-		list = append(list, delivery.Entry{Receipt: fmt.Sprint("m", s.n), DetailType: string(event.NewHits), Detail: body,
-			At: at})
+		list = append(list, delivery.Entry{Receipt: fmt.Sprint("m", s.n), DetailType: string(event.NewHits),
+			Detail: body,
+			At:     at})
 	}
 	return list
 }
@@ -112,7 +113,8 @@ func TestFunctionsAtWorkForOneTenantDoNotConflict(t *testing.T) {
 		}
 		work.Wait()
 		calls, units := w.gate.Calls()
-		t.Logf("%2d functions, %d batches of %d: calls %v, %.1f write units a batch", functions, batches, batchSize, calls,
+		t.Logf("%2d functions, %d batches of %d: calls %v, %.1f write units a batch", functions, batches, batchSize,
+			calls,
 			units["write"]/batches)
 		require.Zero(t, calls["TransactWriteItems"], "nothing is replaced under a version")
 		require.Equal(t, batches, calls["PutItem"], "one commit a batch")
@@ -136,8 +138,10 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 	triggers := &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable",
 		Announcements: w.integrations(&published{}).Announcements(), Now: d.Now}
 	counter := &counting.Counter{
-		Source: &aws.CountingStore{Intakes: d}, Store: &aws.CountingStore{Intakes: d, Record: w.record(), Triggers: triggers},
-		Triggers: &trigger.Evaluator{Store: triggers, Now: d.Now, Log: log}, Recorder: &report.Recorder{Zones: w.reports(),
+		Source:   &aws.CountingStore{Intakes: d},
+		Store:    &aws.CountingStore{Intakes: d, Record: w.record(), Triggers: triggers},
+		Triggers: &trigger.Evaluator{Store: triggers, Now: d.Now, Log: log},
+		Recorder: &report.Recorder{Zones: w.reports(),
 			Now: d.Now}, Log: log,
 	}
 	parts := map[string]float64{}
@@ -159,8 +163,9 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 				require.NoError(t, err)
 				for n := range loaded {
 					require.Len(t, loaded[n].Events, batchSize)
-					loaded[n].State, loaded[n].Attempts = delivery.Delivered, []delivery.Attempt{{At: *clock, Status: 200,
-						Delivered: true}}
+					loaded[n].State, loaded[n].Attempts = delivery.Delivered,
+						[]delivery.Attempt{{At: *clock, Status: 200,
+							Delivered: true}}
 				}
 				require.NoError(t, d.Settle(t.Context(), loaded))
 			}

@@ -87,7 +87,8 @@ func between(key, value, first, last string) *dynamodb.QueryInput {
 }
 
 // lane reads the newest rows of the given states, nil = all.
-func (d *Deliveries) lane(ctx context.Context, q delivery.Query, states []delivery.State, out *[]delivery.Delivery) error {
+func (d *Deliveries) lane(ctx context.Context, q delivery.Query, states []delivery.State,
+	out *[]delivery.Delivery) error {
 	first, last := bounds(q.From, q.To, q.Before)
 	if first > last {
 		return nil
@@ -127,7 +128,8 @@ func filter(in *dynamodb.QueryInput, states []delivery.State) {
 }
 
 // each calls visit for every row until it says stop, or until so many rows were read.
-func (d *Deliveries) each(ctx context.Context, in *dynamodb.QueryInput, most int, visit func(item) (more bool, err error)) error {
+func (d *Deliveries) each(ctx context.Context, in *dynamodb.QueryInput, most int,
+	visit func(item) (more bool, err error)) error {
 	now := d.Now()
 	read := 0
 	pages := dynamodb.NewQueryPaginator(d.DB, in)
@@ -176,7 +178,8 @@ func (d *Deliveries) troubled(ctx context.Context, q delivery.Query, s delivery.
 	return nil
 }
 
-func (d *Deliveries) troubledIDs(ctx context.Context, tenant, integration string, s delivery.State, first, last string, oldest bool, limit int) (ids []string, err error) {
+func (d *Deliveries) troubledIDs(ctx context.Context, tenant, integration string, s delivery.State, first, last string,
+	oldest bool, limit int) (ids []string, err error) {
 	if first > last {
 		return nil, nil
 	}
@@ -237,7 +240,8 @@ func (d *Deliveries) ended(ctx context.Context, r delivery.Replay) (ids []string
 	}
 	if len(r.States) == 0 || slices.Contains(r.States, delivery.Dead) {
 		// One more, because the id to go on from is read again.
-		if ids, err = d.troubledIDs(ctx, r.Tenant, r.Integration, delivery.Dead, first, last, true, r.Limit+1); err != nil {
+		if ids, err = d.troubledIDs(ctx, r.Tenant, r.Integration, delivery.Dead, first, last, true, r.Limit+
+			1); err != nil {
 			return nil, err
 		}
 	}
@@ -262,7 +266,8 @@ func (d *Deliveries) ended(ctx context.Context, r delivery.Replay) (ids []string
 // restart begins a new run of ended deliveries under their old ids.
 func (d *Deliveries) restart(ctx context.Context, r delivery.Replay, ids []string) (count int, err error) {
 	for chunk := range slices.Chunk(ids, delivery.ParcelLimit) {
-		if err := d.markParcels(ctx, []delivery.Parcel{{Tenant: r.Tenant, Integration: r.Integration, IDs: chunk}}); err != nil {
+		if err := d.markParcels(ctx,
+			[]delivery.Parcel{{Tenant: r.Tenant, Integration: r.Integration, IDs: chunk}}); err != nil {
 			return count, err
 		}
 		moved, err := d.reopen(ctx, r, chunk)
@@ -270,7 +275,8 @@ func (d *Deliveries) restart(ctx context.Context, r delivery.Replay, ids []strin
 			return count, err
 		}
 		count += len(moved)
-		if err := d.Enqueue(ctx, []delivery.Parcel{{Tenant: r.Tenant, Integration: r.Integration, IDs: moved}}, 0); err != nil {
+		if err := d.Enqueue(ctx, []delivery.Parcel{{Tenant: r.Tenant, Integration: r.Integration, IDs: moved}},
+			0); err != nil {
 			return count, err
 		}
 	}
@@ -284,12 +290,16 @@ func (d *Deliveries) reopen(ctx context.Context, r delivery.Replay, ids []string
 		for n, id := range rest {
 			writes[n].Update = &types.Update{
 				TableName: &d.Tables.Deliveries, Key: deliveryKey(r.Tenant, r.Integration, id),
-				ConditionExpression:      awssdk.String("#state IN (:dead, :delivered) OR #state = :retrying AND due < :overdue"),
-				UpdateExpression:         awssdk.String("SET #state = :pending REMOVE failures, reason, #batch, trouble, due"),
+				ConditionExpression: awssdk.String(
+					"#state IN (:dead, :delivered) OR #state = :retrying AND due < :overdue"),
+				UpdateExpression: awssdk.String(
+					"SET #state = :pending REMOVE failures, reason, #batch, trouble, due"),
 				ExpressionAttributeNames: map[string]string{"#state": "state", "#batch": "batch"},
 				ExpressionAttributeValues: item{
-					":pending": text(string(delivery.Pending)), ":dead": text(string(delivery.Dead)), ":delivered": text(string(delivery.Delivered)),
-					":retrying": text(string(delivery.Retrying)), ":overdue": number(d.Now().Add(-delivery.Overdue).UnixNano()),
+					":pending": text(string(delivery.Pending)), ":dead": text(string(delivery.Dead)),
+					":delivered": text(string(delivery.Delivered)),
+					":retrying":  text(string(delivery.Retrying)),
+					":overdue":   number(d.Now().Add(-delivery.Overdue).UnixNano()),
 				},
 			}
 		}

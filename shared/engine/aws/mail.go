@@ -45,7 +45,8 @@ func (m *Mailer) Send(ctx context.Context, mail destination.Mail) (destination.R
 		return destination.Response{}, err
 	}
 	if len(raw) > mailSize {
-		return destination.Response{}, fmt.Errorf("the mail for %s has %d MB, and 40 MB is the most", mail.To, len(raw)>>20)
+		return destination.Response{}, fmt.Errorf("the mail for %s has %d MB, and 40 MB is the most", mail.To,
+			len(raw)>>20)
 	}
 	in := &sesv2.SendEmailInput{
 		FromEmailAddress: &m.From, Destination: &types.Destination{ToAddresses: []string{mail.To}},
@@ -61,11 +62,12 @@ func (m *Mailer) Send(ctx context.Context, mail destination.Mail) (destination.R
 	case err != nil:
 		return answered(err, mail.To)
 	}
-	return destination.Response{}, errors.New("the mail service answered without a message id: it is not known whether it took the mail")
+	return destination.Response{},
+		errors.New("the mail service answered without a message id: it is not known whether it took the mail")
 }
 
-// whole hands the SDK what SES has said where the rest of its answer breaks off: the SDK would take that for no answer at all,
-// and send the mail again.
+// whole hands the SDK what SES has said where the rest of its answer breaks off: the SDK would take that for no answer
+// at all, and send the mail again.
 type whole struct{ sesv2.HTTPClient }
 
 // taken is SES's word that it has a mail. API reference, "SendEmail", response elements.
@@ -115,11 +117,14 @@ func answered(err error, to string) (destination.Response, error) {
 	words := api.ErrorMessage()
 	switch {
 	case errors.As(err, &throttled), errors.As(err, &limit), slices.Contains(throttling, api.ErrorCode()):
-		return say(454, "Throttling failure: the platform's sending rate or daily quota is used up ("+api.ErrorCode()+": "+words+")")
+		return say(454, "Throttling failure: the platform's sending rate or daily quota is used up ("+api.ErrorCode()+
+			": "+words+")")
 	case errors.As(err, &suspended), errors.As(err, &paused), errors.As(err, &domain):
-		return say(421, "4.3.2 the platform may not send mail at the moment: ask its operators ("+api.ErrorCode()+": "+words+")")
+		return say(421, "4.3.2 the platform may not send mail at the moment: ask its operators ("+api.ErrorCode()+": "+
+			words+")")
 	}
-	answer := destination.Response{Status: 554, Body: []byte(api.ErrorCode() + ": " + words), Recipient: aboutAddress(words, to)}
+	answer := destination.Response{Status: 554, Body: []byte(api.ErrorCode() + ": " + words),
+		Recipient: aboutAddress(words, to)}
 	if api.ErrorFault() == smithy.FaultServer {
 		answer.Status, answer.Recipient = 451, false
 	}

@@ -26,7 +26,8 @@ func service(t *testing.T, handler http.HandlerFunc) *aws.Mailer {
 	composer, err := mail.NewComposer("Töcsin <tocsin@bücher.example>", now)
 	require.NoError(t, err)
 	return &aws.Mailer{From: composer.From(), Composer: composer, SES: sesv2.New(sesv2.Options{
-		Region: "eu-central-1", BaseEndpoint: &s.URL, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), Retryer: awssdk.NopRetryer{},
+		Region: "eu-central-1", BaseEndpoint: &s.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), Retryer: awssdk.NopRetryer{},
 	})}
 }
 
@@ -72,8 +73,10 @@ func TestH2WhatSESSaysOfTheReceiverIsTheReceivers(t *testing.T) {
 		code, words     string
 		recipient, slow bool
 	}{
-		{400, 554, "MessageRejected", "Email address is not verified. The following identities failed the check in region EU-CENTRAL-1: ada@example.com", true, false},
-		{400, 554, "MessageRejected", "Email address is not verified. The following identities failed the check in region EU-CENTRAL-1: tocsin@xn--bcher-kva.example", false, false},
+		{400, 554, "MessageRejected", "Email address is not verified. The following identities failed the check in " +
+			"region EU-CENTRAL-1: ada@example.com", true, false},
+		{400, 554, "MessageRejected", "Email address is not verified. The following identities failed the check in " +
+			"region EU-CENTRAL-1: tocsin@xn--bcher-kva.example", false, false},
 		{400, 554, "MessageRejected", "Email address is not verified.", false, false},
 		{400, 554, "MessageRejected", "Address blacklisted.", true, false},
 		{400, 554, "BadRequestException", "Missing final '@domain'", true, false},

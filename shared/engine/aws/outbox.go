@@ -47,8 +47,8 @@ const (
 	// lookMost doublings, because a queue with a long backlog is no queue that lost something.
 	lookAfter = 30 * time.Minute
 	lookMost  = 4
-	// countLooks is how many looks send the message again that has an intake counted: one that can not be counted is in the
-	// dead letters by then.
+	// countLooks is how many looks send the message again that has an intake counted: one that can not be counted is in
+	// the dead letters by then.
 	countLooks = 3
 )
 
@@ -355,8 +355,8 @@ func (d *Deliveries) sweep(ctx context.Context, row item) (settled bool, err err
 	return true, d.finish(ctx, f, true)
 }
 
-// lookIntake sends the messages of an intake's deliveries that are pending again, and the one that has it counted where it is
-// not.
+// lookIntake sends the messages of an intake's deliveries that are pending again, and the one that has it counted where
+// it is not.
 func (d *Deliveries) lookIntake(ctx context.Context, m markerRow) (settled bool, err error) {
 	f, err := d.finishing(ctx, m.Tenant, m.Intake)
 	if errors.Is(err, delivery.ErrNotFound) {

@@ -45,7 +45,8 @@ func (s *Outlooks) Tell(ctx context.Context, process string, o delivery.Outlook)
 // Outlooks reads those of the others.
 func (s *Outlooks) Outlooks(ctx context.Context, but string, since time.Time) (out []delivery.Outlook, err error) {
 	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
-		TableName: &s.Table, KeyConditionExpression: awssdk.String("lane = :lane"), FilterExpression: awssdk.String("#at >= :since"),
+		TableName: &s.Table, KeyConditionExpression: awssdk.String("lane = :lane"),
+		FilterExpression:          awssdk.String("#at >= :since"),
 		ExpressionAttributeNames:  map[string]string{"#at": "at"},
 		ExpressionAttributeValues: item{":lane": text(fleetLane), ":since": number(since.UnixNano())},
 	})

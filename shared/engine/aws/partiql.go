@@ -78,11 +78,13 @@ func execute(ctx context.Context, db *dynamodb.Client, statements []types.BatchS
 				continue
 			}
 			switch r.Error.Code {
-			case types.BatchStatementErrorCodeEnumDuplicateItem, types.BatchStatementErrorCodeEnumConditionalCheckFailed:
+			case types.BatchStatementErrorCodeEnumDuplicateItem,
+				types.BatchStatementErrorCodeEnumConditionalCheckFailed:
 				unmet[places[n]] = true
 			case types.BatchStatementErrorCodeEnumThrottlingError,
 				types.BatchStatementErrorCodeEnumProvisionedThroughputExceeded,
-				types.BatchStatementErrorCodeEnumRequestLimitExceeded, types.BatchStatementErrorCodeEnumInternalServerError,
+				types.BatchStatementErrorCodeEnumRequestLimitExceeded,
+				types.BatchStatementErrorCodeEnumInternalServerError,
 				types.BatchStatementErrorCodeEnumTransactionConflict:
 				again = append(again, places[n])
 			default:

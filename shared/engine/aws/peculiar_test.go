@@ -40,7 +40,8 @@ func accepted(id, path string) delivery.Accepted {
 }
 
 func pending(id string, list ...delivery.Accepted) delivery.Delivery {
-	d := delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, Count: len(list), Kinds: []event.Kind{event.NewHits}}
+	d := delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, Count: len(list),
+		Kinds: []event.Kind{event.NewHits}}
 	for _, a := range list {
 		d.Events = append(d.Events, a.Event)
 	}
@@ -57,12 +58,14 @@ func TestAnEventOfAMegabyteIsKeptInSeveralRows(t *testing.T) {
 		noise[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[random.Uint64()%64]
 	}
 	large := accepted("large", string(noise))
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{large}, Deliveries: []delivery.Delivery{pending(first, large)}}))
+	require.NoError(t, d.Accept(t.Context(),
+		delivery.Intake{Accepted: []delivery.Accepted{large}, Deliveries: []delivery.Delivery{pending(first, large)}}))
 	got, err := d.Get(t.Context(), "42", "i", first)
 	require.NoError(t, err)
 	require.JSONEq(t, string(large.Event.Data), string(got.Events[0].Data))
 	rejected := delivery.Entry{Receipt: "r", DetailType: "new_hits", Detail: noise, At: now()}
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: rejected, Reason: "too odd"}}}))
+	require.NoError(t, d.Accept(t.Context(),
+		delivery.Intake{Rejected: []delivery.Rejected{{Entry: rejected, Reason: "too odd"}}}))
 	letters, err := d.DeadLetters(t.Context(), "*", "", 10)
 	require.NoError(t, err)
 	require.Len(t, letters, 1)
@@ -73,7 +76,8 @@ func TestRowsThatTTLHasNotDeletedYetAreLeftOut(t *testing.T) {
 	w := open(t)
 	d := w.deliveries()
 	a := accepted("a", "/")
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{a}, Deliveries: []delivery.Delivery{pending(first, a)}}))
+	require.NoError(t, d.Accept(t.Context(),
+		delivery.Intake{Accepted: []delivery.Accepted{a}, Deliveries: []delivery.Delivery{pending(first, a)}}))
 	d.Now = func() time.Time { return now().Add(31 * 24 * time.Hour) }
 	_, err := d.Get(t.Context(), "42", "i", first)
 	require.ErrorIs(t, err, delivery.ErrNotFound)
@@ -88,8 +92,10 @@ func TestRowsThatTTLHasNotDeletedYetAreLeftOut(t *testing.T) {
 func TestAnAnnouncementThatWasLeftBehindIsPublishedLater(t *testing.T) {
 	p := &published{fail: errors.New("the bus is away")}
 	s := open(t).integrations(p)
-	i := integration.Integration{ID: "i", Tenant: "42", System: "slack", Name: "Ops", Revision: 1, Window: 1, Parameters: []byte(`{}`), CreatedAt: now(), UpdatedAt: now()}
-	note := event.Event{ID: "n1", Tenant: "42", Kind: event.CreateIntegration, Time: now(), Data: []byte(`{"integration":{"id":"i"}}`)}
+	i := integration.Integration{ID: "i", Tenant: "42", System: "slack", Name: "Ops", Revision: 1, Window: 1,
+		Parameters: []byte(`{}`), CreatedAt: now(), UpdatedAt: now()}
+	note := event.Event{ID: "n1", Tenant: "42", Kind: event.CreateIntegration, Time: now(),
+		Data: []byte(`{"integration":{"id":"i"}}`)}
 	require.NoError(t, s.Create(t.Context(), i, note), "the change stands")
 	p.fail = nil
 	count, err := s.Relay(t.Context())
@@ -113,14 +119,17 @@ func ring(t *testing.T, k http.Handler) (*aws.KeyRing, *awslocal.Gate) {
 	t.Cleanup(gate.Close)
 	c, err := awslocal.Config(t.Context(), gate.URL)
 	require.NoError(t, err)
-	return &aws.KeyRing{KMS: kms.NewFromConfig(c, func(o *kms.Options) { o.RetryMaxAttempts = 1 }), Key: "k", Shared: "old", Now: time.Now}, gate
+	return &aws.KeyRing{KMS: kms.NewFromConfig(c, func(o *kms.Options) { o.RetryMaxAttempts = 1 }), Key: "k",
+		Shared: "old", Now: time.Now}, gate
 }
 
-// sealedBefore is a secret as releases sealed it whose one key was the tables' key, and whose data keys were of all tenants.
+// sealedBefore is a secret as releases sealed it whose one key was the tables' key, and whose data keys were of all
+// tenants.
 func sealedBefore(t *testing.T, k *kms.Client, plain, context string) []byte {
 	t.Helper()
 	out, err := k.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{
-		KeyId: awssdk.String("old"), KeySpec: kmstypes.DataKeySpecAes256, EncryptionContext: map[string]string{"purpose": "tocsin-integration-secrets"},
+		KeyId: awssdk.String("old"), KeySpec: kmstypes.DataKeySpecAes256,
+		EncryptionContext: map[string]string{"purpose": "tocsin-integration-secrets"},
 	})
 	require.NoError(t, err)
 	block, err := aes.NewCipher(out.Plaintext)
@@ -210,13 +219,15 @@ func TestSecretsOfTheFunctionsAreReadWithTheVersionBefore(t *testing.T) {
 	require.NoError(t, err)
 	client := secretsmanager.NewFromConfig(c)
 	name := fmt.Sprintf("unsubscribe-%d", time.Now().UnixNano())
-	_, err = client.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: awssdk.String("one\n")})
+	_, err = client.CreateSecret(t.Context(),
+		&secretsmanager.CreateSecretInput{Name: &name, SecretString: awssdk.String("one\n")})
 	require.NoError(t, err)
 	s := aws.Secrets{Manager: client}
 	values, err := s.Versions(t.Context(), name)
 	require.NoError(t, err)
 	require.Equal(t, []string{"one"}, values, "never rotated")
-	_, err = client.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &name, SecretString: awssdk.String("two")})
+	_, err = client.PutSecretValue(t.Context(),
+		&secretsmanager.PutSecretValueInput{SecretId: &name, SecretString: awssdk.String("two")})
 	require.NoError(t, err)
 	values, err = s.Versions(t.Context(), name)
 	require.NoError(t, err)
@@ -265,7 +276,8 @@ func TestMailsBySES(t *testing.T) {
 	composer, err := mail.NewComposer("Tocsin <tocsin@example.com>", now)
 	require.NoError(t, err)
 	m := &aws.Mailer{SES: sesv2.NewFromConfig(c), From: composer.From(), Composer: composer}
-	said, err := m.Send(t.Context(), destination.Mail{To: "ada@example.com", Subject: "Grüße, 警報", Text: "plain text", HTML: "<p>rich text</p>", ID: "d.e.0"})
+	said, err := m.Send(t.Context(), destination.Mail{To: "ada@example.com", Subject: "Grüße, 警報", Text: "plain text",
+		HTML: "<p>rich text</p>", ID: "d.e.0"})
 	require.NoError(t, err)
 	require.Equal(t, destination.MailAccepted, said.Status)
 	answer, err := http.Get(servers.SES + "/store")

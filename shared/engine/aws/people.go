@@ -45,7 +45,8 @@ const (
 
 // Get reads one person.
 func (p *People) Get(ctx context.Context, tenant, id string) (v profile.Profile, err error) {
-	found, err := p.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &p.Table, Key: recordKey(tenant, personPrefix+id), ConsistentRead: awssdk.Bool(true)})
+	found, err := p.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &p.Table, Key: recordKey(tenant, personPrefix+id),
+		ConsistentRead: awssdk.Bool(true)})
 	switch {
 	case err == nil && found.Item == nil:
 		err = profile.ErrNotFound
@@ -71,7 +72,8 @@ func (p *People) Several(ctx context.Context, keys []profile.Key) ([]profile.Pro
 	out := make([]profile.Profile, len(rows))
 	for n, row := range rows {
 		if err := json.Unmarshal(blobOf(row, "body"), &out[n]); err != nil {
-			return nil, fmt.Errorf("the row %q of tenant %s is damaged: %w", textOf(row, "id"), textOf(row, "tenant"), err)
+			return nil, fmt.Errorf("the row %q of tenant %s is damaged: %w", textOf(row, "id"), textOf(row, "tenant"),
+				err)
 		}
 	}
 	return out, nil
@@ -87,9 +89,11 @@ func (p *People) Save(ctx context.Context, v profile.Profile) error {
 	row["body"], row["revision"] = blob(body), number(v.Revision)
 	put := &types.Put{TableName: &p.Table, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(id)")}
 	if v.Revision > 1 {
-		put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"), item{":before": number(v.Revision - 1)}
+		put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"),
+			item{":before": number(v.Revision - 1)}
 	}
-	unmet, err := transact(ctx, p.DB, append([]types.TransactWriteItem{{Put: put}}, subscribe(p.Schedule, v.Tenant, v.ID, v.UpdatedAt, v.Told().Reports())...), "")
+	unmet, err := transact(ctx, p.DB, append([]types.TransactWriteItem{{Put: put}},
+		subscribe(p.Schedule, v.Tenant, v.ID, v.UpdatedAt, v.Told().Reports())...), "")
 	if err == nil && len(unmet) > 0 {
 		err = profile.ErrConflict
 	}
@@ -101,7 +105,9 @@ func (p *People) Save(ctx context.Context, v profile.Profile) error {
 
 // Delete forgets one person.
 func (p *People) Delete(ctx context.Context, tenant, id string) error {
-	writes := append([]types.TransactWriteItem{{Delete: &types.Delete{TableName: &p.Table, Key: recordKey(tenant, personPrefix+id)}}}, subscribe(p.Schedule, tenant, id, time.Time{}, nil)...)
+	writes := append([]types.TransactWriteItem{
+		{Delete: &types.Delete{TableName: &p.Table, Key: recordKey(tenant, personPrefix+id)}}}, subscribe(p.Schedule,
+		tenant, id, time.Time{}, nil)...)
 	if _, err := transact(ctx, p.DB, writes, ""); err != nil {
 		return fmt.Errorf("forget person %s of tenant %s: %w", id, tenant, err)
 	}
@@ -111,7 +117,8 @@ func (p *People) Delete(ctx context.Context, tenant, id string) error {
 // span queries the ids of a tenant after one and before another.
 func span(table, tenant, after, before string) *dynamodb.QueryInput {
 	return &dynamodb.QueryInput{
-		TableName: &table, ConsistentRead: awssdk.Bool(true), KeyConditionExpression: awssdk.String("tenant = :t AND id BETWEEN :after AND :before"),
+		TableName: &table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression:    awssdk.String("tenant = :t AND id BETWEEN :after AND :before"),
 		ExpressionAttributeValues: item{":t": text(tenant), ":after": text(after), ":before": text(before)},
 	}
 }
@@ -155,7 +162,9 @@ func (b *Blocks) Block(ctx context.Context, v mail.Block) (added bool, err error
 	}
 	row := blockKey(v.Tenant, v.Address, v.Integration)
 	row["body"] = blob(body)
-	unmet, err := transact(ctx, b.DB, []types.TransactWriteItem{{Put: &types.Put{TableName: &b.Table, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(id)")}}}, "")
+	unmet, err := transact(ctx, b.DB,
+		[]types.TransactWriteItem{{Put: &types.Put{TableName: &b.Table, Item: row,
+			ConditionExpression: awssdk.String("attribute_not_exists(id)")}}}, "")
 	if err != nil {
 		return false, fmt.Errorf("block an address of tenant %s: %w", v.Tenant, err)
 	}
@@ -221,7 +230,8 @@ func (b *Blocks) Allow(ctx context.Context, tenant, address string) error {
 }
 
 func (b *Blocks) allow(ctx context.Context, tenant, address string) error {
-	pages := dynamodb.NewQueryPaginator(b.DB, span(b.Table, tenant, blockPrefix+address+blockSplit, blockPrefix+address+afterBlockSplit))
+	pages := dynamodb.NewQueryPaginator(b.DB,
+		span(b.Table, tenant, blockPrefix+address+blockSplit, blockPrefix+address+afterBlockSplit))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

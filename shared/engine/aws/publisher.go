@@ -15,8 +15,8 @@ import (
 // putLimit is how many events one call takes. EventBridge, API reference, "PutEvents".
 const putLimit = 10
 
-// putBytes is the size of a call in bytes, and entryOverhead what an entry adds to its detail (EventBridge, "Calculating
-// PutEvents event entry size": the names of source and type, and 14 for the time).
+// putBytes is the size of a call in bytes, and entryOverhead what an entry adds to its detail (EventBridge,
+// "Calculating PutEvents event entry size": the names of source and type, and 14 for the time).
 const putBytes, entryOverhead = 256 << 10, 128
 
 // Source is that of the events that Tocsin itself publishes.
@@ -56,7 +56,8 @@ func (p *Publisher) Publish(ctx context.Context, events ...event.Event) error {
 		}
 		for n, entry := range out.Entries {
 			if entry.ErrorCode != nil {
-				return fmt.Errorf("publish event %s: %s: %s", chunk[n].ID, *entry.ErrorCode, awssdk.ToString(entry.ErrorMessage))
+				return fmt.Errorf("publish event %s: %s: %s", chunk[n].ID, *entry.ErrorCode,
+					awssdk.ToString(entry.ErrorMessage))
 			}
 		}
 	}
@@ -66,7 +67,8 @@ func (p *Publisher) Publish(ctx context.Context, events ...event.Event) error {
 // Forward publishes an entry as it is. Error: delivery.ErrNoEntry when the bus does not take what it holds.
 func (p *Publisher) Forward(ctx context.Context, e delivery.Entry) error {
 	out, err := p.Events.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
-		EventBusName: &p.Bus, Source: awssdk.String(Source), DetailType: &e.DetailType, Detail: awssdk.String(string(e.Detail)), Time: awssdk.Time(e.At),
+		EventBusName: &p.Bus, Source: awssdk.String(Source), DetailType: &e.DetailType,
+		Detail: awssdk.String(string(e.Detail)), Time: awssdk.Time(e.At),
 	}}})
 	if err != nil {
 		return fmt.Errorf("publish an entry again: %w", err)
@@ -77,7 +79,8 @@ func (p *Publisher) Forward(ctx context.Context, e delivery.Entry) error {
 		case "MalformedDetail", "InvalidArgument":
 			return fmt.Errorf("publish an entry again: %s: %w", awssdk.ToString(r.ErrorMessage), delivery.ErrNoEntry)
 		default:
-			return fmt.Errorf("publish an entry again: %s: %s", awssdk.ToString(r.ErrorCode), awssdk.ToString(r.ErrorMessage))
+			return fmt.Errorf("publish an entry again: %s: %s", awssdk.ToString(r.ErrorCode),
+				awssdk.ToString(r.ErrorMessage))
 		}
 	}
 	return nil

@@ -86,8 +86,9 @@ func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.Parcel, after 
 		}
 		hidden := max(least, delay(p.Due, d.Now()))
 		entries = append(entries, types.SendMessageBatchRequestEntry{
-			Id: awssdk.String(strconv.Itoa(len(entries))), MessageBody: awssdk.String(string(body)), MessageGroupId: awssdk.String(p.Tenant),
-			DelaySeconds: hidden, MessageAttributes: metrics.Delay(hidden),
+			Id: awssdk.String(strconv.Itoa(len(entries))), MessageBody: awssdk.String(string(body)),
+			MessageGroupId: awssdk.String(p.Tenant),
+			DelaySeconds:   hidden, MessageAttributes: metrics.Delay(hidden),
 		})
 	}
 	for chunk := range slices.Chunk(entries, sendLimit) {
@@ -113,7 +114,8 @@ func delay(due, now time.Time) int32 {
 }
 
 // sendBatch sends a batch, again what SQS could not take.
-func sendBatch(ctx context.Context, client *sqs.Client, queue string, entries []types.SendMessageBatchRequestEntry) error {
+func sendBatch(ctx context.Context, client *sqs.Client, queue string,
+	entries []types.SendMessageBatchRequestEntry) error {
 	pause := unprocessedPause
 	for range sendTries {
 		out, err := client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &queue, Entries: entries})
@@ -130,7 +132,8 @@ func sendBatch(ctx context.Context, client *sqs.Client, queue string, entries []
 		for _, f := range out.Failed {
 			failed[awssdk.ToString(f.Id)] = true
 		}
-		entries = slices.DeleteFunc(slices.Clone(entries), func(e types.SendMessageBatchRequestEntry) bool { return !failed[*e.Id] })
+		entries = slices.DeleteFunc(slices.Clone(entries),
+			func(e types.SendMessageBatchRequestEntry) bool { return !failed[*e.Id] })
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -20,12 +20,12 @@ import (
 
 // Record is the record for reports (report.Ledger) on a table with the keys `tenant` and `id`: a journal and days.
 //
-// What a turn of counting adds to a tenant is one entry of the journal, written in one transaction with the marks of its
-// intakes (see CountingStore): an event counts exactly once. A turn costs one row, however many counts it touches.
+// What a turn of counting adds to a tenant is one entry of the journal, written in one transaction with the marks of
+// its intakes (see CountingStore): an event counts exactly once. A turn costs one row, however many counts it touches.
 //
 // Entries are folded into days: a transaction removes entries and replaces their days, each on the condition that it is
-// as it was read. Counting folds after one turn in foldEvery, and a reader folds what is left before it reads, so that it
-// sees all that was counted before it began. A day has four sections, each compressed; one that is too large for the
+// as it was read. Counting folds after one turn in foldEvery, and a reader folds what is left before it reads, so that
+// it sees all that was counted before it began. A day has four sections, each compressed; one that is too large for the
 // day's own row is in rows named by a digest of what they hold, written before the day names them and removed when it
 // does so no longer. A day is bounded by the limits of package report, and one day at a time is in memory.
 //
@@ -42,8 +42,8 @@ type Record struct {
 const (
 	// foldEvery is after how many turns of a tenant counting folds, on average.
 	foldEvery = 64
-	// foldEntries are folded at once, together with at most foldDays days if it is more than one entry; foldBytes bounds
-	// what they hold in memory before they are decompressed.
+	// foldEntries are folded at once, together with at most foldDays days if it is more than one entry; foldBytes
+	// bounds what they hold in memory before they are decompressed.
 	foldEntries, foldDays, foldBytes = 85, 8, 2 << 20
 	// foldTries is how often a reader begins again because others were folding.
 	foldTries = 12
@@ -87,8 +87,8 @@ func (r *Record) sequence() string {
 
 func nanos(n int64) string { return fmt.Sprintf("%019d", n) }
 
-// entry makes the journal's row of a turn's records, all of one tenant, and writes what it does not hold itself. Its id is
-// made of the time and of the turn: two processes may have one time, and the same to add up.
+// entry makes the journal's row of a turn's records, all of one tenant, and writes what it does not hold itself. Its id
+// is made of the time and of the turn: two processes may have one time, and the same to add up.
 func (r *Record) entry(ctx context.Context, tenant string, records []report.Record, turn string) (item, error) {
 	days := make(map[report.Day]portion, len(records))
 	expires := int64(0)
@@ -187,15 +187,19 @@ func (r *Record) foldNowAndThen(ctx context.Context, tenant string, entry item) 
 }
 
 // days visits a section of each day of a range; raw is nil where it is empty.
-func (r *Record) days(ctx context.Context, tenant string, first, last report.Day, section string, visit func(report.Day, []byte) error) error {
+func (r *Record) days(ctx context.Context, tenant string, first, last report.Day, section string,
+	visit func(report.Day, []byte) error) error {
 	if err := r.foldAll(ctx, tenant); err != nil {
 		return err
 	}
-	names := map[string]string{"#t": "tenant", "#id": "id", "#e": "expires", "#b": section, "#d": section + "_digest", "#p": section + "_parts"}
+	names := map[string]string{"#t": "tenant", "#id": "id", "#e": "expires", "#b": section, "#d": section + "_digest",
+		"#p": section + "_parts"}
 	pages := dynamodb.NewQueryPaginator(r.DB, &dynamodb.QueryInput{
-		TableName: &r.Table, ConsistentRead: awssdk.Bool(true), KeyConditionExpression: awssdk.String("#t = :t AND #id BETWEEN :first AND :last"),
-		ProjectionExpression: awssdk.String("#t, #id, #e, #b, #d, #p"), ExpressionAttributeNames: names,
-		ExpressionAttributeValues: item{":t": text(tenant), ":first": text(dayPrefix + string(first)), ":last": text(dayPrefix + string(last))},
+		TableName: &r.Table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression: awssdk.String("#t = :t AND #id BETWEEN :first AND :last"),
+		ProjectionExpression:   awssdk.String("#t, #id, #e, #b, #d, #p"), ExpressionAttributeNames: names,
+		ExpressionAttributeValues: item{":t": text(tenant), ":first": text(dayPrefix + string(first)),
+			":last": text(dayPrefix + string(last))},
 	})
 	now := r.Now()
 	for pages.HasMorePages() {
@@ -226,7 +230,8 @@ func (r *Record) steady(ctx context.Context, row item, section string) ([]byte, 
 		if !errors.Is(err, errTorn) {
 			return raw, err
 		}
-		found, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Table, Key: recordKey(textOf(row, "tenant"), textOf(row, "id")), ConsistentRead: awssdk.Bool(true)})
+		found, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Table,
+			Key: recordKey(textOf(row, "tenant"), textOf(row, "id")), ConsistentRead: awssdk.Bool(true)})
 		if err != nil {
 			return nil, err
 		}

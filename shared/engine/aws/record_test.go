@@ -77,14 +77,18 @@ func TestEventsThatCameInOtherCompanyCountOnce(t *testing.T) {
 	d.Counting = queue
 	a, b, c := accepted("a", "/"), accepted("b", "/"), accepted("c", "/")
 	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{a, b}}))
-	require.Error(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{b, c}}), "one of them is known by now: look again")
+	require.Error(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{b, c}}),
+		"one of them is known by now: look again")
 	w.countAll(t, d, queue)
 	require.EqualValues(t, 2, total(t, w.record()))
 	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Fresh}, begin(t, d, b, c))
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{c}, Repeated: []delivery.Accepted{b}}))
+	require.NoError(t, d.Accept(t.Context(),
+		delivery.Intake{Accepted: []delivery.Accepted{c}, Repeated: []delivery.Accepted{b}}))
 	w.countAll(t, d, queue)
 	require.EqualValues(t, 3, total(t, w.record()))
-	require.Error(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{accepted("d", "/")}, Records: hits(1)}), "this engine counts apart")
+	require.Error(t,
+		d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{accepted("d", "/")}, Records: hits(1)}),
+		"this engine counts apart")
 }
 
 // begin tells how events stand, and gives them up again.
@@ -97,8 +101,8 @@ func begin(t *testing.T, d *aws.Deliveries, events ...delivery.Accepted) []deliv
 	return out
 }
 
-// Batches of many functions at once, with calls that fail before and after they were carried out, readers that fold, and
-// events that come again: each event counts once.
+// Batches of many functions at once, with calls that fail before and after they were carried out, readers that fold,
+// and events that come again: each event counts once.
 func TestTheRecordIsExactWhateverFails(t *testing.T) {
 	w := open(t)
 	const workers, batches, perBatch = 4, 12, 7
@@ -119,7 +123,8 @@ func TestTheRecordIsExactWhateverFails(t *testing.T) {
 			for batch := range batches {
 				var all []delivery.Accepted
 				for i := range perBatch {
-					all = append(all, accepted(fmt.Sprintf("e-%d-%d", batch, (i+random.IntN(3))%perBatch), "/")) // as do the others
+					// as do the others
+					all = append(all, accepted(fmt.Sprintf("e-%d-%d", batch, (i+random.IntN(3))%perBatch), "/"))
 				}
 				for try := 0; ; try++ {
 					if accept(t.Context(), d, all) == nil || try == 200 {
@@ -127,7 +132,9 @@ func TestTheRecordIsExactWhateverFails(t *testing.T) {
 					}
 				}
 				if batch%4 == worker {
-					_ = w.record().Counts(t.Context(), "42", recordDay, recordDay, func(report.Day, report.Count) error { return nil }) // it folds, or fails
+					// it folds, or fails
+					_ = w.record().Counts(t.Context(), "42", recordDay, recordDay,
+						func(report.Day, report.Count) error { return nil })
 				}
 			}
 		})
@@ -195,7 +202,8 @@ func (w *world) rows(t *testing.T, prefix string) (ids []string) {
 // ids are those of a table's rows.
 func (w *world) ids(t *testing.T, table string) (ids []string) {
 	t.Helper()
-	pages := dynamodb.NewScanPaginator(w.db, &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + table), ConsistentRead: awssdk.Bool(true)})
+	pages := dynamodb.NewScanPaginator(w.db,
+		&dynamodb.ScanInput{TableName: awssdk.String(w.prefix + table), ConsistentRead: awssdk.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		require.NoError(t, err)
@@ -219,9 +227,11 @@ func TestATurnThatAddsMuchIsRecorded(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	r := report.Record{Tenant: "42", Day: recordDay, Counts: []report.Count{{Dimension: report.Total, N: 98}}}
 	for n := range 98 {
-		a := report.Attack{Type: noise(random, 200), Host: noise(random, 200), Path: noise(random, 200), Seen: 1, First: now(), Last: now()}
+		a := report.Attack{Type: noise(random, 200), Host: noise(random, 200), Path: noise(random, 200), Seen: 1,
+			First: now(), Last: now()}
 		for range 10 {
-			a.Sources, a.Applications = append(a.Sources, noise(random, 200)), append(a.Applications, noise(random, 200))
+			a.Sources, a.Applications = append(a.Sources, noise(random, 200)),
+				append(a.Applications, noise(random, 200))
 		}
 		a.Key[0] = byte(n)
 		r.Attacks = append(r.Attacks, a)
@@ -230,11 +240,12 @@ func TestATurnThatAddsMuchIsRecorded(t *testing.T) {
 	require.NotEmpty(t, w.rows(t, "p "), "the entry is larger than its row")
 	require.EqualValues(t, 98, total(t, w.record()))
 	found := 0
-	require.NoError(t, w.record().Attacks(t.Context(), "42", recordDay, recordDay, func(_ report.Day, a report.Attack) error {
-		require.Equal(t, r.Attacks[a.Key[0]], a)
-		found++
-		return nil
-	}))
+	require.NoError(t, w.record().Attacks(t.Context(), "42", recordDay, recordDay,
+		func(_ report.Day, a report.Attack) error {
+			require.Equal(t, r.Attacks[a.Key[0]], a)
+			found++
+			return nil
+		}))
 	require.Equal(t, 98, found)
 }
 
@@ -248,11 +259,14 @@ func TestAFullMonthIsReportedOn(t *testing.T) {
 		for batch := range 8 {
 			r := report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 500}}}
 			for i := range 500 {
-				a := report.Attack{Type: "sqli", Host: "shop.example.com", Path: "/" + noise(random, 24), Parameter: noise(random, 8), Seen: 1, First: now(), Last: now(), Sources: []string{"203.0.113.7"}}
+				a := report.Attack{Type: "sqli", Host: "shop.example.com", Path: "/" + noise(random, 24),
+					Parameter: noise(random, 8), Seen: 1, First: now(), Last: now(), Sources: []string{"203.0.113.7"}}
 				a.Key[0], a.Key[1], a.Key[2], a.Key[3] = byte(n), byte(batch), byte(i>>8), byte(i)
 				r.Attacks = append(r.Attacks, a)
 				if i < 250 {
-					r.Counts = append(r.Counts, report.Count{Dimension: report.BySource, Value: fmt.Sprintf("10.%d.%d.%d", batch, i/256, i%256), N: 1}, report.Count{Dimension: report.ByHost, Value: noise(random, 20), N: 1})
+					r.Counts = append(r.Counts, report.Count{Dimension: report.BySource,
+						Value: fmt.Sprintf("10.%d.%d.%d", batch, i/256, i%256), N: 1}, report.Count{
+						Dimension: report.ByHost, Value: noise(random, 20), N: 1})
 				}
 			}
 			w.hands(t, fmt.Sprintf("m-%s-%d", day, batch), r)
@@ -270,7 +284,8 @@ func TestAFullMonthIsReportedOn(t *testing.T) {
 	require.NoError(t, err)
 	stop()
 	calls, units := w.gate.Calls()
-	t.Logf("a month of full days: built in %s, rendered in %s, %d bytes, heap at most %d MiB, calls %v, units %v", took, time.Since(began)-took, len(made), (<-peak)>>20, calls, units)
+	t.Logf("a month of full days: built in %s, rendered in %s, %d bytes, heap at most %d MiB, calls %v, units %v", took,
+		time.Since(began)-took, len(made), (<-peak)>>20, calls, units)
 	require.EqualValues(t, 31*8*500, s.Now.Hits)
 	require.EqualValues(t, 31*4000, s.Now.Attacks)
 	require.Equal(t, 2000, s.SourcesSeen)
@@ -325,8 +340,10 @@ func TestReportsThatAreOldAreRemovedAndTheLastThreeAreKept(t *testing.T) {
 	w := open(t)
 	s := w.reports()
 	save := func(id string, at time.Time) {
-		r := report.Report{ID: id, Tenant: "42", Period: report.Containing(report.Daily, recordDay, "UTC"), Format: report.PDF, State: report.Ready, CreatedAt: at}
-		require.NoError(t, s.Save(t.Context(), r, []report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte(id)}}))
+		r := report.Report{ID: id, Tenant: "42", Period: report.Containing(report.Daily, recordDay, "UTC"),
+			Format: report.PDF, State: report.Ready, CreatedAt: at}
+		require.NoError(t, s.Save(t.Context(), r,
+			[]report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte(id)}}))
 	}
 	for n := range 6 {
 		save(fmt.Sprint("old-", n), now().AddDate(0, 0, n-30))
@@ -358,7 +375,8 @@ func TestReportsThatAreOldAreRemovedAndTheLastThreeAreKept(t *testing.T) {
 func TestALookAtTheScheduleCostsTheSameForAnyNumberOfTenants(t *testing.T) {
 	w := open(t)
 	for n := range 40 {
-		p := profile.Profile{ID: "person.a", Tenant: fmt.Sprint("tenant-", n), Email: "a@example.com", Choices: profile.Default, Role: access.ReadOnly, Revision: 1, UpdatedAt: now()}
+		p := profile.Profile{ID: "person.a", Tenant: fmt.Sprint("tenant-", n), Email: "a@example.com",
+			Choices: profile.Default, Role: access.ReadOnly, Revision: 1, UpdatedAt: now()}
 		require.NoError(t, w.people().Save(t.Context(), p))
 	}
 	s := w.reports()
@@ -389,7 +407,8 @@ func TestTheReportsOfTwoThousandTenantsAreLookedUpInPages(t *testing.T) {
 	for n := range tenants {
 		work.Go(func() error {
 			return people.Save(t.Context(), profile.Profile{
-				ID: report.PersonPrefix + "a", Tenant: fmt.Sprint("tenant-", n), Email: "a@example.com", Choices: profile.Choices{ReportDaily: true}, Role: access.Administrator, Revision: 1, UpdatedAt: now(),
+				ID: report.PersonPrefix + "a", Tenant: fmt.Sprint("tenant-", n), Email: "a@example.com",
+				Choices: profile.Choices{ReportDaily: true}, Role: access.Administrator, Revision: 1, UpdatedAt: now(),
 			})
 		})
 	}
@@ -397,7 +416,8 @@ func TestTheReportsOfTwoThousandTenantsAreLookedUpInPages(t *testing.T) {
 	clock := now()
 	var jobs []report.Job
 	s := &report.Service{
-		Store: w.reports(), Receivers: &receiver.Directory{Integrations: w.integrations(&published{}), Systems: catalogue.Default(), People: people, Now: now},
+		Store: w.reports(), Receivers: &receiver.Directory{Integrations: w.integrations(&published{}),
+			Systems: catalogue.Default(), People: people, Now: now},
 		Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler), Spread: 45 * time.Minute,
 		Enqueue: func(_ context.Context, more []report.Job) error {
 			jobs = append(jobs, more...)
@@ -409,7 +429,8 @@ func TestTheReportsOfTwoThousandTenantsAreLookedUpInPages(t *testing.T) {
 	w.gate.Calls()
 	jobs = nil
 	most, looks := 0, 0
-	for clock = time.Date(2023, 3, 2, 6, 0, 0, 0, time.UTC); clock.Hour() == 6 && clock.Minute() <= 45; clock = clock.Add(5 * time.Minute) {
+	for clock = time.Date(2023, 3, 2, 6, 0, 0, 0, time.UTC); clock.Hour() == 6 &&
+		clock.Minute() <= 45; clock = clock.Add(5 * time.Minute) {
 		made, err := s.RunSchedule(t.Context())
 		require.NoError(t, err)
 		most, looks = max(most, made), looks+1
@@ -421,7 +442,8 @@ func TestTheReportsOfTwoThousandTenantsAreLookedUpInPages(t *testing.T) {
 	for _, n := range calls {
 		total += n
 	}
-	t.Logf("%d reports in %d looks, at most %d in one: %d calls of DynamoDB, %v; units %v", tenants, looks, most, total, calls, units)
+	t.Logf("%d reports in %d looks, at most %d in one: %d calls of DynamoDB, %v; units %v", tenants, looks, most, total,
+		calls, units)
 	require.Zero(t, calls["GetItem"])
 	require.Zero(t, calls["UpdateItem"])
 	require.LessOrEqual(t, calls["BatchExecuteStatement"], tenants/25+looks*4)
@@ -441,14 +463,19 @@ func (f fails) Render(s *report.Summary, _ string, _ report.Console) ([]byte, er
 func TestJobsOfAReportThatFailsKeepTheirOrder(t *testing.T) {
 	w := open(t)
 	bus := &published{}
-	s := &report.Service{Store: w.reports(), Ledger: w.record(), Renderer: fails("Broken"), Bus: bus, Platform: "Tocsin", Now: now, Log: slog.New(slog.DiscardHandler)}
+	s := &report.Service{Store: w.reports(), Ledger: w.record(), Renderer: fails("Broken"), Bus: bus,
+		Platform: "Tocsin", Now: now, Log: slog.New(slog.DiscardHandler)}
 	handle := aws.ReportHandler(s, slog.New(slog.DiscardHandler))
 	call := func() aws.ReportAnswer {
 		var in events.SQSEvent
 		for n, client := range []string{"Broken", "Acme", "Broken", "Acme"} {
-			body, err := json.Marshal(map[string]any{"job": report.Job{Tenant: client, Client: client, Receiver: "i", Address: fmt.Sprintf("%d@example.com", n), Period: report.Containing(report.Daily, recordDay, "UTC")}})
+			body, err := json.Marshal(map[string]any{
+				"job": report.Job{Tenant: client, Client: client, Receiver: "i",
+					Address: fmt.Sprintf("%d@example.com", n),
+					Period:  report.Containing(report.Daily, recordDay, "UTC")}})
 			require.NoError(t, err)
-			in.Records = append(in.Records, events.SQSMessage{MessageId: fmt.Sprint(n), Body: string(body), Attributes: map[string]string{"MessageGroupId": client}})
+			in.Records = append(in.Records, events.SQSMessage{MessageId: fmt.Sprint(n), Body: string(body),
+				Attributes: map[string]string{"MessageGroupId": client}})
 		}
 		raw, err := json.Marshal(in)
 		require.NoError(t, err)
@@ -471,7 +498,9 @@ func TestJobsOfAReportThatFailsKeepTheirOrder(t *testing.T) {
 func TestAReportOnDemandThatWasLeftBehindIsTakenUpByTheSchedule(t *testing.T) {
 	w := open(t)
 	clock := now()
-	s := &report.Service{Store: w.reports(), Ledger: w.record(), Renderer: fails(""), Bus: &published{}, Platform: "Tocsin", Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler), NewID: func() string { return "ordered" }}
+	s := &report.Service{Store: w.reports(), Ledger: w.record(), Renderer: fails(""), Bus: &published{},
+		Platform: "Tocsin", Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler),
+		NewID: func() string { return "ordered" }}
 	p, err := report.NewPeriod(recordDay, recordDay, "UTC")
 	require.NoError(t, err)
 	_, err = s.Order(t.Context(), report.Person{Tenant: "42"}, report.Request{Period: p, Format: report.PDF})

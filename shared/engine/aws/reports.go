@@ -22,13 +22,13 @@ import (
 // Reports is report.Store on a table with the keys `tenant` and `id`, and two sparse indexes: `recent` holds a tenant's
 // reports by their time, `due` the reports that wait and the subscriptions of the schedule.
 //
-// Files are rows of this table, compressed and in parts, not objects of S3: they are some hundred kilobytes, expire with
-// their report to the day, need no bucket, no role and no key of their own, and a report is never there without them. The
-// table takes a file of any size; a mail takes 40 MB at most, and an answer of the API 6 MB (Lambda quotas, "Invocation
-// payload").
+// Files are rows of this table, compressed and in parts, not objects of S3: they are some hundred kilobytes, expire
+// with their report to the day, need no bucket, no role and no key of their own, and a report is never there without
+// them. The table takes a file of any size; a mail takes 40 MB at most, and an answer of the API 6 MB (Lambda quotas,
+// "Invocation payload").
 //
-// A report is removed when another is made, it is older than report.KeepFiles, and report.Kept newer ones are there; all
-// expire by TTL after report.KeepMonths.
+// A report is removed when another is made, it is older than report.KeepFiles, and report.Kept newer ones are there;
+// all expire by TTL after report.KeepMonths.
 type Reports struct {
 	DB    *dynamodb.Client
 	Table string
@@ -69,7 +69,8 @@ func (f fileRef) keys(tenant, id string) (keys []item) {
 // Settings reads a tenant's settings.
 func (r *Reports) Settings(ctx context.Context, tenant string) (report.Settings, error) {
 	out := report.Settings{Tenant: tenant}
-	found, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Table, Key: recordKey(tenant, settingsID), ConsistentRead: awssdk.Bool(true)})
+	found, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Table, Key: recordKey(tenant, settingsID),
+		ConsistentRead: awssdk.Bool(true)})
 	if err == nil && found.Item != nil {
 		err = json.Unmarshal(blobOf(found.Item, "body"), &out)
 	}
@@ -100,8 +101,8 @@ func (r *Reports) SettingsOf(ctx context.Context, tenants []string) (map[string]
 	return out, nil
 }
 
-// SaveSettings replaces them, then has the schedule look at the tenant's reports anew. If it breaks off in between, what it
-// did not reach yet is looked at once more at the time of the old zone.
+// SaveSettings replaces them, then has the schedule look at the tenant's reports anew. If it breaks off in between,
+// what it did not reach yet is looked at once more at the time of the old zone.
 func (r *Reports) SaveSettings(ctx context.Context, v report.Settings) error {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -139,7 +140,8 @@ func (r *Reports) save(ctx context.Context, v report.Report, files []report.File
 		return err
 	}
 	expires := v.CreatedAt.AddDate(0, report.KeepMonths, 0).Unix()
-	changes := item{"body": blob(body), "at": number(v.CreatedAt.UnixNano()), "expires": number(expires), "bucket": nil, "due": nil}
+	changes := item{"body": blob(body), "at": number(v.CreatedAt.UnixNano()), "expires": number(expires), "bucket": nil,
+		"due": nil}
 	if v.State == report.Waiting {
 		changes["bucket"], changes["due"] = text(waitingBucket), number(v.CreatedAt.UnixNano())
 	}
@@ -150,13 +152,15 @@ func (r *Reports) save(ctx context.Context, v report.Report, files []report.File
 		}
 		changes["files"] = text(string(refs))
 	}
-	in := &dynamodb.UpdateItemInput{TableName: &r.Table, Key: recordKey(v.Tenant, reportPrefix+v.ID), ExpressionAttributeNames: map[string]string{}, ExpressionAttributeValues: item{}}
+	in := &dynamodb.UpdateItemInput{TableName: &r.Table, Key: recordKey(v.Tenant, reportPrefix+v.ID),
+		ExpressionAttributeNames: map[string]string{}, ExpressionAttributeValues: item{}}
 	in.UpdateExpression = awssdk.String(update(changes, in.ExpressionAttributeNames, in.ExpressionAttributeValues))
 	_, err = r.DB.UpdateItem(ctx, in)
 	return err
 }
 
-func (r *Reports) saveFiles(ctx context.Context, v report.Report, files []report.File, expires int64) (refs []byte, err error) {
+func (r *Reports) saveFiles(ctx context.Context, v report.Report, files []report.File, expires int64) (refs []byte,
+	err error) {
 	var list []fileRef
 	var writes []tableWrite
 	for _, f := range files {
@@ -165,7 +169,8 @@ func (r *Reports) saveFiles(ctx context.Context, v report.Report, files []report
 			return nil, fmt.Errorf("compress %s: %w", f.Name, err)
 		}
 		sum := sha256.Sum256(append([]byte(f.Name+"\x00"), stored...))
-		ref := fileRef{Name: f.Name, Type: f.Type, Digest: hex.EncodeToString(sum[:16]), Parts: (len(stored) + partSize - 1) / partSize}
+		ref := fileRef{Name: f.Name, Type: f.Type, Digest: hex.EncodeToString(sum[:16]),
+			Parts: (len(stored) + partSize - 1) / partSize}
 		for n, key := range ref.keys(v.Tenant, v.ID) {
 			key["data"], key["expires"] = blob(stored[n*partSize:min(len(stored), (n+1)*partSize)]), number(expires)
 			writes = append(writes, tableWrite{r.Table, key})
@@ -187,7 +192,8 @@ func readReport(row item) (v report.Report, err error) {
 
 // row reads a report's row. Error: report.ErrNotFound.
 func (r *Reports) row(ctx context.Context, tenant, id string) (item, error) {
-	found, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Table, Key: recordKey(tenant, reportPrefix+id), ConsistentRead: awssdk.Bool(true)})
+	found, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Table, Key: recordKey(tenant, reportPrefix+id),
+		ConsistentRead: awssdk.Bool(true)})
 	if err == nil && (found.Item == nil || expired(found.Item, r.Now())) {
 		err = report.ErrNotFound
 	}
@@ -213,8 +219,10 @@ func (r *Reports) Get(ctx context.Context, tenant, id string) (report.Report, er
 // recent reads rows of the index of reports, none younger than the time given.
 func (r *Reports) recent(ctx context.Context, tenant string, until time.Time, oldest bool, limit int) ([]item, error) {
 	out, err := r.DB.Query(ctx, &dynamodb.QueryInput{
-		TableName: &r.Table, IndexName: awssdk.String(recentIndex), ScanIndexForward: &oldest, Limit: awssdk.Int32(int32(limit)),
-		KeyConditionExpression: awssdk.String("#t = :t AND #at <= :until"), ExpressionAttributeNames: map[string]string{"#t": "tenant", "#at": "at"},
+		TableName: &r.Table, IndexName: awssdk.String(recentIndex), ScanIndexForward: &oldest,
+		Limit:                     awssdk.Int32(int32(limit)),
+		KeyConditionExpression:    awssdk.String("#t = :t AND #at <= :until"),
+		ExpressionAttributeNames:  map[string]string{"#t": "tenant", "#at": "at"},
 		ExpressionAttributeValues: item{":t": text(tenant), ":until": number(until.UnixNano())},
 	})
 	if err != nil {
@@ -348,7 +356,8 @@ func (r *Reports) Waiting(ctx context.Context, limit int) ([]report.Report, erro
 func (r *Reports) bucket(ctx context.Context, name string, until time.Time, limit int) ([]item, error) {
 	out, err := r.DB.Query(ctx, &dynamodb.QueryInput{
 		TableName: &r.Table, IndexName: awssdk.String(dueIndex), Limit: awssdk.Int32(int32(limit)),
-		KeyConditionExpression: awssdk.String("#b = :b AND #due <= :until"), ExpressionAttributeNames: map[string]string{"#b": "bucket", "#due": "due"},
+		KeyConditionExpression:    awssdk.String("#b = :b AND #due <= :until"),
+		ExpressionAttributeNames:  map[string]string{"#b": "bucket", "#due": "due"},
 		ExpressionAttributeValues: item{":b": text(name), ":until": number(until.UnixNano())},
 	})
 	if err != nil {
@@ -375,8 +384,8 @@ func dueKey(tenant, receiver string, f report.Frequency) item {
 	return recordKey(tenant, duePrefix+string(f)+" "+receiver)
 }
 
-// Due lists subscriptions whose time has come. The index has the keys alone and is behind the table by milliseconds: the rows
-// are read from the table, and those that were moved on this instant are not among them.
+// Due lists subscriptions whose time has come. The index has the keys alone and is behind the table by milliseconds:
+// the rows are read from the table, and those that were moved on this instant are not among them.
 func (r *Reports) Due(ctx context.Context, now time.Time, limit int) (out []report.Subscription, err error) {
 	pages := make([]*dynamodb.QueryPaginator, buckets)
 	for n := range pages {
@@ -416,7 +425,8 @@ func (r *Reports) Due(ctx context.Context, now time.Time, limit int) (out []repo
 func (r *Reports) duePages(bucket string, now time.Time, limit int) *dynamodb.QueryPaginator {
 	return dynamodb.NewQueryPaginator(r.DB, &dynamodb.QueryInput{
 		TableName: &r.Table, IndexName: awssdk.String(dueIndex), Limit: awssdk.Int32(int32(limit)),
-		KeyConditionExpression: awssdk.String("#b = :b AND #due <= :until"), ExpressionAttributeNames: map[string]string{"#b": "bucket", "#due": "due"},
+		KeyConditionExpression:    awssdk.String("#b = :b AND #due <= :until"),
+		ExpressionAttributeNames:  map[string]string{"#b": "bucket", "#due": "due"},
 		ExpressionAttributeValues: item{":b": text(bucket), ":until": number(now.UnixNano())},
 	})
 }
@@ -443,7 +453,8 @@ func readDue(row item) report.Subscription {
 	frequency, receiver, _ := strings.Cut(strings.TrimPrefix(textOf(row, "id"), duePrefix), " ")
 	return report.Subscription{
 		Tenant: textOf(row, "tenant"), Receiver: receiver, Frequency: report.Frequency(frequency),
-		Due: instant(numberOf(row, "due")), Since: instant(numberOf(row, "since")), Done: report.Day(textOf(row, "done")),
+		Due: instant(numberOf(row, "due")), Since: instant(numberOf(row, "since")),
+		Done: report.Day(textOf(row, "done")),
 	}
 }
 
@@ -465,22 +476,29 @@ func instant(nanos int64) time.Time {
 
 // Reschedule moves subscriptions on, 25 a call.
 func (r *Reports) Reschedule(ctx context.Context, moves []report.Move) error {
-	statement := fmt.Sprintf(`UPDATE "%s" SET "due" = ? SET "done" = ? SET "since" = ? WHERE "tenant" = ? AND "id" = ? AND "due" = ?`, r.Table)
+	statement := fmt.Sprintf(
+		`UPDATE "%s" SET "due" = ? SET "done" = ? SET "since" = ? WHERE "tenant" = ? AND "id" = ? AND "due" = ?`,
+		r.Table)
 	for chunk := range slices.Chunk(moves, statementLimit) {
 		in := &dynamodb.BatchExecuteStatementInput{}
 		for _, m := range chunk {
 			key := dueKey(m.Tenant, m.Receiver, m.Frequency)
-			in.Statements = append(in.Statements, types.BatchStatementRequest{Statement: &statement, Parameters: []types.AttributeValue{
-				number(m.Next.UnixNano()), text(string(m.Done)), number(unixNano(m.Since)), key["tenant"], key["id"], number(unixNano(m.Due)),
-			}})
+			in.Statements = append(in.Statements,
+				types.BatchStatementRequest{Statement: &statement, Parameters: []types.AttributeValue{
+					number(m.Next.UnixNano()), text(string(m.Done)), number(unixNano(m.Since)), key["tenant"],
+					key["id"],
+					number(unixNano(m.Due)),
+				}})
 		}
 		out, err := r.DB.BatchExecuteStatement(ctx, in)
 		if err != nil {
 			return fmt.Errorf("schedule the reports of %d subscriptions: %w", len(chunk), err)
 		}
 		for n, answer := range out.Responses {
-			if e := answer.Error; e != nil && e.Code != types.BatchStatementErrorCodeEnumConditionalCheckFailed { // it was moved meanwhile, or has gone
-				return fmt.Errorf("schedule the reports of %s: %s: %s", chunk[n].Receiver, e.Code, awssdk.ToString(e.Message))
+			// it was moved meanwhile, or has gone
+			if e := answer.Error; e != nil && e.Code != types.BatchStatementErrorCodeEnumConditionalCheckFailed {
+				return fmt.Errorf("schedule the reports of %s: %s: %s", chunk[n].Receiver, e.Code,
+					awssdk.ToString(e.Message))
 			}
 		}
 	}
@@ -490,7 +508,8 @@ func (r *Reports) Reschedule(ctx context.Context, moves []report.Move) error {
 // forget has the schedule look at the tenant's subscriptions anew.
 func (r *Reports) forget(ctx context.Context, tenant string) error {
 	pages := dynamodb.NewQueryPaginator(r.DB, &dynamodb.QueryInput{
-		TableName: &r.Table, ConsistentRead: awssdk.Bool(true), KeyConditionExpression: awssdk.String("tenant = :t AND begins_with(id, :due)"),
+		TableName: &r.Table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression:    awssdk.String("tenant = :t AND begins_with(id, :due)"),
 		ExpressionAttributeValues: item{":t": text(tenant), ":due": text(duePrefix)},
 	})
 	for pages.HasMorePages() {
@@ -500,8 +519,10 @@ func (r *Reports) forget(ctx context.Context, tenant string) error {
 		}
 		for _, row := range page.Items {
 			_, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-				TableName: &r.Table, Key: recordKey(tenant, textOf(row, "id")), UpdateExpression: awssdk.String("SET #due = :never"),
-				ConditionExpression: awssdk.String("attribute_exists(id)"), ExpressionAttributeNames: map[string]string{"#due": "due"},
+				TableName: &r.Table, Key: recordKey(tenant, textOf(row, "id")),
+				UpdateExpression:          awssdk.String("SET #due = :never"),
+				ConditionExpression:       awssdk.String("attribute_exists(id)"),
+				ExpressionAttributeNames:  map[string]string{"#due": "due"},
 				ExpressionAttributeValues: item{":never": number(0)},
 			})
 			var gone *types.ConditionalCheckFailedException
@@ -515,7 +536,8 @@ func (r *Reports) forget(ctx context.Context, tenant string) error {
 
 // subscribe are the writes that make a receiver's rows of the schedule those of the frequencies given: what stays keeps
 // its time, what is new is subscribed since the time given. They go into the transaction that changes the receiver.
-func subscribe(table, tenant, receiver string, since time.Time, frequencies []report.Frequency) (out []types.TransactWriteItem) {
+func subscribe(table, tenant, receiver string, since time.Time,
+	frequencies []report.Frequency) (out []types.TransactWriteItem) {
 	for _, f := range report.Frequencies() {
 		key := dueKey(tenant, receiver, f)
 		if !slices.Contains(frequencies, f) {
@@ -523,9 +545,12 @@ func subscribe(table, tenant, receiver string, since time.Time, frequencies []re
 			continue
 		}
 		out = append(out, types.TransactWriteItem{Update: &types.Update{
-			TableName: &table, Key: key, UpdateExpression: awssdk.String("SET #due = if_not_exists(#due, :never), since = if_not_exists(since, :since), #b = :b"),
-			ExpressionAttributeNames:  map[string]string{"#due": "due", "#b": "bucket"},
-			ExpressionAttributeValues: item{":never": number(0), ":since": number(unixNano(since)), ":b": text(bucketOf(tenant, receiver))},
+			TableName: &table, Key: key,
+			UpdateExpression: awssdk.String(
+				"SET #due = if_not_exists(#due, :never), since = if_not_exists(since, :since), #b = :b"),
+			ExpressionAttributeNames: map[string]string{"#due": "due", "#b": "bucket"},
+			ExpressionAttributeValues: item{":never": number(0), ":since": number(unixNano(since)),
+				":b": text(bucketOf(tenant, receiver))},
 		}})
 	}
 	return out

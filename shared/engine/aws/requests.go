@@ -12,8 +12,8 @@ import (
 	"tocsin/shared/ratelimit"
 )
 
-// Requests is ratelimit.Counter in the table of counters, where a tenant's requests count as those of an integration that
-// nobody can make: a row for each minute, one write unit for each count.
+// Requests is ratelimit.Counter in the table of counters, where a tenant's requests count as those of an integration
+// that nobody can make: a row for each minute, one write unit for each count.
 type Requests struct {
 	DB    *dynamodb.Client
 	Table string
@@ -27,8 +27,9 @@ const requestsKeep = time.Hour
 // Count adds.
 func (r *Requests) Count(ctx context.Context, tenant string, window time.Time, n int) (int, error) {
 	out, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                &r.Table,
-		Key:                      item{"window": text(windowKey(tenant, "requests", 0)), "bucket": number(window.Unix())},
+		TableName: &r.Table,
+		Key: item{"window": text(windowKey(tenant, "requests", 0)),
+			"bucket": number(window.Unix())},
 		UpdateExpression:         awssdk.String("ADD attempts :n SET #e = :e"),
 		ExpressionAttributeNames: map[string]string{"#e": "expires"},
 		ExpressionAttributeValues: item{

@@ -72,7 +72,8 @@ func TestRolesAllowFilesAndWhatIsLeftBehind(t *testing.T) {
 		for _, u := range slices.Concat(w.gate.Uses(), w.sends.Uses()) {
 			if u.Caller != "local" { // the test itself
 				callers[u.Caller] = true
-				require.True(t, template.Allows(u, w.prefix), "%s: the role of %s does not allow %s on %s", system, u.Caller,
+				require.True(t, template.Allows(u, w.prefix), "%s: the role of %s does not allow %s on %s", system,
+					u.Caller,
 					u.Action, strings.TrimPrefix(u.Resource, w.prefix))
 			}
 		}

@@ -16,15 +16,16 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// A state has up to 32 KB (package trigger) and a turn of counting changes a part of it. A write costs what the whole item
-// has, twice in a transaction: two states at their limit would be 124 write units a turn, of one event as of a thousand, and
-// a partition takes 1,000 a second. So a large state is a base, which lies in a row of its own, and a delta, which is in the
-// state's row and replaced by each turn: the body, compressed with the base as the dictionary. When the deltas since have
-// cost as much as a new base does, there is a new base: so neither busy nor quiet tenants pay more than twice the least.
+// A state has up to 32 KB (package trigger) and a turn of counting changes a part of it. A write costs what the whole
+// item has, twice in a transaction: two states at their limit would be 124 write units a turn, of one event as of a
+// thousand, and a partition takes 1,000 a second. So a large state is a base, which lies in a row of its own, and a
+// delta, which is in the state's row and replaced by each turn: the body, compressed with the base as the dictionary.
+// When the deltas since have cost as much as a new base does, there is a new base: so neither busy nor quiet tenants
+// pay more than twice the least.
 //
 // Layouts of a state's row: 1 (without `v`) has the whole `body`; 2 has `base`, `delta` and `spent`. A base is written
-// before the transaction that names it, under a digest of what it holds, and removed after the transaction that names it no
-// more: a row never names a base that is not there, and one that nothing names expires.
+// before the transaction that names it, under a digest of what it holds, and removed after the transaction that names
+// it no more: a row never names a base that is not there, and one that nothing names expires.
 const (
 	basePrefix = "b "
 	// wholeBytes is up to which size a state is whole in its row.
@@ -74,7 +75,8 @@ func (s *Triggers) states(ctx context.Context, tenant string, ids []string) ([]t
 	for _, row := range rows {
 		n := place[textOf(row, "id")]
 		st := &out[n]
-		st.Version, st.Body, st.Expires = numberOf(row, "version"), blobOf(row, "body"), time.Unix(numberOf(row, "expires"), 0).UTC()
+		st.Version, st.Body, st.Expires = numberOf(row, "version"), blobOf(row, "body"),
+			time.Unix(numberOf(row, "expires"), 0).UTC()
 		kept[n] = keptState{version: st.Version, base: textOf(row, "base"), spent: int(numberOf(row, "spent"))}
 		if kept[n].base != "" {
 			deltas[n] = blobOf(row, "delta")
@@ -135,9 +137,10 @@ func (s *Triggers) keep(states []trigger.State, kept []keptState) {
 	}
 }
 
-// replace makes the writes of states for a transaction, each on the condition that it is as it was read, and writes new bases
-// before it. unnamed are the keys of bases that can be removed after it.
-func (s *Triggers) replace(ctx context.Context, states []trigger.State) (writes []types.TransactWriteItem, unnamed []item, err error) {
+// replace makes the writes of states for a transaction, each on the condition that it is as it was read, and writes new
+// bases before it. unnamed are the keys of bases that can be removed after it.
+func (s *Triggers) replace(ctx context.Context, states []trigger.State) (writes []types.TransactWriteItem,
+	unnamed []item, err error) {
 	var bases []tableWrite
 	for _, st := range states {
 		row := triggerKey(st.Tenant, statePrefix, st.Trigger)
@@ -154,7 +157,8 @@ func (s *Triggers) replace(ctx context.Context, states []trigger.State) (writes 
 		} else {
 			sum := sha256.Sum256(st.Body)
 			named = hex.EncodeToString(sum[:16])
-			row["v"], row["base"], row["delta"], row["spent"] = number(2), text(named), blob(diff(st.Body, st.Body)), number(0)
+			row["v"], row["base"], row["delta"], row["spent"] = number(2), text(named), blob(diff(st.Body, st.Body)),
+				number(0)
 			base := baseKey(st.Tenant, st.Trigger, named)
 			base["body"], base["expires"] = blob(st.Body), number(st.Expires.Add(markMargin).Unix())
 			bases = append(bases, tableWrite{s.Table, base})
@@ -162,7 +166,8 @@ func (s *Triggers) replace(ctx context.Context, states []trigger.State) (writes 
 		if old.base != "" && old.base != named {
 			unnamed = append(unnamed, baseKey(st.Tenant, st.Trigger, old.base))
 		}
-		put := &types.Put{TableName: &s.Table, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(id)")}
+		put := &types.Put{TableName: &s.Table, Item: row,
+			ConditionExpression: awssdk.String("attribute_not_exists(id)")}
 		if st.Version > 0 {
 			put.ConditionExpression = awssdk.String("version = :before")
 			put.ExpressionAttributeValues = item{":before": number(st.Version)}
@@ -202,7 +207,8 @@ const diffWindow = 128 << 10
 
 // diff compresses a body with a base as the dictionary.
 func diff(base, body []byte) []byte {
-	w, err := zstd.NewWriter(nil, zstd.WithEncoderDictRaw(1, base), zstd.WithWindowSize(diffWindow), zstd.WithEncoderConcurrency(1),
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderDictRaw(1, base), zstd.WithWindowSize(diffWindow),
+		zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
 	if err != nil {
 		panic(err) // the options are constant, and the base is larger than wholeBytes
@@ -211,7 +217,8 @@ func diff(base, body []byte) []byte {
 }
 
 func undiff(base, delta []byte) ([]byte, error) {
-	r, err := zstd.NewReader(nil, zstd.WithDecoderDictRaw(1, base), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<20))
+	r, err := zstd.NewReader(nil, zstd.WithDecoderDictRaw(1, base), zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderMaxMemory(1<<20))
 	if err != nil {
 		return nil, err
 	}

@@ -35,8 +35,8 @@ func (s *oneTenant) States(_ context.Context, tenant string, ids []string) (out 
 	return out, nil
 }
 
-// TestAStateCostsWhatATurnChangesOfIt plays turns of hits from ever new addresses, which fill the states of a new account's
-// two triggers, and adds up what their rows cost.
+// TestAStateCostsWhatATurnChangesOfIt plays turns of hits from ever new addresses, which fill the states of a new
+// account's two triggers, and adds up what their rows cost.
 func TestAStateCostsWhatATurnChangesOfIt(t *testing.T) {
 	start := time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
@@ -45,7 +45,8 @@ func TestAStateCostsWhatATurnChangesOfIt(t *testing.T) {
 	}{{1, 8}, {10, 22}, {93, 50}, {930, 150}} {
 		t.Run(fmt.Sprint(c.events, " events a turn"), func(t *testing.T) {
 			s := &oneTenant{list: trigger.Defaults("42", "Acme", start), states: map[string]trigger.State{}}
-			v := &trigger.Evaluator{Store: s, Now: func() time.Time { return start }, Log: slog.New(slog.DiscardHandler)}
+			v := &trigger.Evaluator{Store: s, Now: func() time.Time { return start },
+				Log: slog.New(slog.DiscardHandler)}
 			kept := map[string]keptState{}
 			n, turns, paid, whole := 0, 0, 0, 0
 			for full := 0; full < 60; {
@@ -57,9 +58,14 @@ func TestAStateCostsWhatATurnChangesOfIt(t *testing.T) {
 				for range events {
 					n++
 					at := start.Add(time.Duration(n) * 10 * time.Millisecond)
-					data, err := json.Marshal(map[string]any{"hit": map[string]any{"type": "sqli", "path": "/a", "remote_addr4": fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255), "payloads": []string{fmt.Sprint("p", n)}}})
+					data, err := json.Marshal(map[string]any{
+						"hit": map[string]any{"type": "sqli", "path": "/a",
+							"remote_addr4": fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255),
+							"payloads":     []string{fmt.Sprint("p", n)}}})
 					require.NoError(t, err)
-					seen = append(seen, trigger.Seen{At: at, Event: event.Event{ID: fmt.Sprint("h", n), Tenant: "42", Kind: event.NewHits, Time: at, Data: data}})
+					seen = append(seen, trigger.Seen{At: at,
+						Event: event.Event{ID: fmt.Sprint("h", n), Tenant: "42", Kind: event.NewHits, Time: at,
+							Data: data}})
 				}
 				o, err := v.Evaluate(t.Context(), seen)
 				require.NoError(t, err)
@@ -79,7 +85,8 @@ func TestAStateCostsWhatATurnChangesOfIt(t *testing.T) {
 						old.spent = spent
 						kept[st.Trigger] = old
 					default:
-						turn += units(len(st.Body)) + units(len(old.content)) + 2*units(len(diff(st.Body, st.Body))+stateOverhead)
+						turn += units(len(st.Body)) + units(len(old.content)) +
+							2*units(len(diff(st.Body, st.Body))+stateOverhead)
 						kept[st.Trigger] = keptState{base: "x", content: st.Body}
 					}
 					all += 2 * units(len(st.Body)+stateOverhead)
@@ -94,7 +101,8 @@ func TestAStateCostsWhatATurnChangesOfIt(t *testing.T) {
 				}
 			}
 			require.Less(t, n, 500_000)
-			t.Logf("%.1f write units a turn, %.1f where the states are whole", float64(paid)/float64(turns), float64(whole)/float64(turns))
+			t.Logf("%.1f write units a turn, %.1f where the states are whole", float64(paid)/float64(turns),
+				float64(whole)/float64(turns))
 			require.LessOrEqual(t, float64(paid)/float64(turns), c.most)
 		})
 	}
@@ -111,7 +119,8 @@ func TestABodyComesBackFromItsDelta(t *testing.T) {
 	}
 	base := noise(32 << 10)
 	for name, body := range map[string][]byte{
-		"the same": base, "nothing in common": noise(32 << 10), "shorter": base[5000:9000], "moved and grown": append(append([]byte{7}, base[3000:]...), noise(2000)...), "empty": {},
+		"the same": base, "nothing in common": noise(32 << 10), "shorter": base[5000:9000],
+		"moved and grown": append(append([]byte{7}, base[3000:]...), noise(2000)...), "empty": {},
 	} {
 		delta := diff(base, body)
 		back, err := undiff(base, delta)

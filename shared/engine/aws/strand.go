@@ -18,7 +18,8 @@ var _ delivery.Stranded = (*Deliveries)(nil)
 // some.
 func (d *Deliveries) Stranded(ctx context.Context, before time.Time, visit func([]delivery.Delivery) error) error {
 	pages := dynamodb.NewScanPaginator(d.DB, &dynamodb.ScanInput{
-		TableName: &d.Tables.Deliveries, IndexName: awssdk.String(troubleIndex), FilterExpression: awssdk.String("contains(trouble, :retrying)"),
+		TableName: &d.Tables.Deliveries, IndexName: awssdk.String(troubleIndex),
+		FilterExpression:          awssdk.String("contains(trouble, :retrying)"),
 		ExpressionAttributeValues: item{":retrying": text(" " + string(delivery.Retrying))},
 	})
 	for pages.HasMorePages() {
@@ -30,7 +31,8 @@ func (d *Deliveries) Stranded(ctx context.Context, before time.Time, visit func(
 		for _, row := range page.Items {
 			keys = append(keys, item{"lane": row["lane"], "id": row["id"]})
 		}
-		rows, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, false, "lane", "id", "state", "due", "batch", "expires")
+		rows, err := getAll(ctx, d.DB, d.Tables.Deliveries, keys, false, "lane", "id", "state", "due", "batch",
+			"expires")
 		if err != nil {
 			return fmt.Errorf("read deliveries that retry: %w", err)
 		}

@@ -165,7 +165,8 @@ func untilProcessed(ctx context.Context, call func() (done bool, err error)) err
 }
 
 // getAll reads items of one table by their keys, 100 a call, in no order. fields are the attributes wanted, none = all.
-func getAll(ctx context.Context, db *dynamodb.Client, table string, keys []item, consistent bool, fields ...string) ([]item, error) {
+func getAll(ctx context.Context, db *dynamodb.Client, table string, keys []item, consistent bool,
+	fields ...string) ([]item, error) {
 	var out []item
 	for len(keys) > 0 {
 		n := min(getLimit, len(keys))
@@ -206,7 +207,8 @@ func projection(fields []string) (*string, map[string]string) {
 }
 
 // transact writes all or nothing. unmet are the places whose condition did not hold: then nothing was written.
-func transact(ctx context.Context, db *dynamodb.Client, writes []types.TransactWriteItem, token string) (unmet []int, err error) {
+func transact(ctx context.Context, db *dynamodb.Client, writes []types.TransactWriteItem, token string) (unmet []int,
+	err error) {
 	in := &dynamodb.TransactWriteItemsInput{TransactItems: writes}
 	if token != "" {
 		in.ClientRequestToken = &token

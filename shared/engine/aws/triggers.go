@@ -15,9 +15,10 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// Triggers is trigger.Store on a table with the keys `tenant` and `id`. The id of a row begins with what it is: a trigger, or
-// the state of one; the mark of a tenant that was seeded sorts before its triggers, so that one query reads both. A state
-// is replaced in the transaction of CountingStore.Write that marks the intakes it counted, and expires by TTL.
+// Triggers is trigger.Store on a table with the keys `tenant` and `id`. The id of a row begins with what it is: a
+// trigger, or the state of one; the mark of a tenant that was seeded sorts before its triggers, so that one query reads
+// both. A state is replaced in the transaction of CountingStore.Write that marks the intakes it counted, and expires by
+// TTL.
 type Triggers struct {
 	DB            *dynamodb.Client
 	Table         string
@@ -81,7 +82,8 @@ func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, announce event
 	if err != nil {
 		return err
 	}
-	put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"), item{":before": number(t.Revision - 1)}
+	put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"),
+		item{":before": number(t.Revision - 1)}
 	unmet, err := s.change(ctx, t.Tenant, t.ID, announce, types.TransactWriteItem{Put: put})
 	if err == nil && unmet {
 		err = s.refused(ctx, t.Tenant, t.ID)
@@ -94,7 +96,8 @@ func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64
 	unmet, err := s.change(ctx, tenant, id, announce,
 		types.TransactWriteItem{Delete: &types.Delete{
 			TableName: &s.Table, Key: triggerKey(tenant, triggerPrefix, id),
-			ConditionExpression: awssdk.String("revision = :before"), ExpressionAttributeValues: item{":before": number(revision)},
+			ConditionExpression:       awssdk.String("revision = :before"),
+			ExpressionAttributeValues: item{":before": number(revision)},
 		}},
 		types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table, Key: triggerKey(tenant, statePrefix, id)}})
 	if err == nil && unmet {
@@ -104,7 +107,8 @@ func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64
 }
 
 // change writes a change with its announcement.
-func (s *Triggers) change(ctx context.Context, tenant, id string, announce event.Event, writes ...types.TransactWriteItem) (unmet bool, err error) {
+func (s *Triggers) change(ctx context.Context, tenant, id string, announce event.Event,
+	writes ...types.TransactWriteItem) (unmet bool, err error) {
 	notes, err := s.Announcements.write([]event.Event{announce})
 	if err != nil {
 		return false, err
@@ -132,7 +136,8 @@ func (s *Triggers) refused(ctx context.Context, tenant, id string) error {
 // Seed stores the triggers of a new account once.
 func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigger) error {
 	writes := []types.TransactWriteItem{{Put: &types.Put{
-		TableName: &s.Table, Item: triggerKey(tenant, seededID, ""), ConditionExpression: awssdk.String("attribute_not_exists(id)"),
+		TableName: &s.Table, Item: triggerKey(tenant, seededID, ""),
+		ConditionExpression: awssdk.String("attribute_not_exists(id)"),
 	}}}
 	for _, t := range list {
 		put, err := s.put(t)
@@ -151,7 +156,8 @@ func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigg
 
 // Get reads one trigger.
 func (s *Triggers) Get(ctx context.Context, tenant, id string) (trigger.Trigger, error) {
-	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: triggerKey(tenant, triggerPrefix, id), ConsistentRead: awssdk.Bool(true)})
+	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table,
+		Key: triggerKey(tenant, triggerPrefix, id), ConsistentRead: awssdk.Bool(true)})
 	if err != nil {
 		return trigger.Trigger{}, fmt.Errorf("read trigger %s: %w", id, err)
 	}
@@ -171,7 +177,8 @@ func readTrigger(row item) (t trigger.Trigger, err error) {
 // List reads a tenant's triggers.
 func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trigger, seeded bool, err error) {
 	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
-		TableName: &s.Table, ConsistentRead: awssdk.Bool(true), KeyConditionExpression: awssdk.String("tenant = :t AND begins_with(id, :seeded)"),
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression:    awssdk.String("tenant = :t AND begins_with(id, :seeded)"),
 		ExpressionAttributeValues: item{":t": text(tenant), ":seeded": text(seededID)},
 	})
 	for pages.HasMorePages() {

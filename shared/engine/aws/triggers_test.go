@@ -37,7 +37,9 @@ func engine(t *testing.T) (enginetest.TriggerEngine, command.Store) {
 	d.Commands, d.Counting = commands, queue
 	apart := w.countingStore(d, triggers)
 	return enginetest.TriggerEngine{
-		Log:   enginetest.Log{Log: d, Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry { return delivered(entries) }, Ready: w.ready(d)},
+		Log: enginetest.Log{Log: d, Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry {
+			return delivered(entries)
+		}, Ready: w.ready(d)},
 		Store: triggers, Integrations: store, Systems: catalogue.Default(), Workers: 20,
 		Counting: &enginetest.Counting{Source: apart, Store: apart, Waiting: queue.take},
 		Left: func(t *testing.T) []delivery.Entry {
@@ -101,8 +103,10 @@ func TestADeadLetterThatTheBusDidNotTakeCanBeSentAgain(t *testing.T) {
 	f := &forwarded{fail: errors.New("throttled")}
 	d := w.deliveries()
 	d.Bus = f
-	entry := delivery.Entry{Receipt: "m", DetailType: "a_new_kind", Detail: []byte(`{"x":"` + strings.Repeat("y", 900<<10) + `"}`), At: now()}
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: entry, Reason: "r"}}}))
+	entry := delivery.Entry{Receipt: "m", DetailType: "a_new_kind",
+		Detail: []byte(`{"x":"` + strings.Repeat("y", 900<<10) + `"}`), At: now()}
+	require.NoError(t, d.Accept(t.Context(),
+		delivery.Intake{Rejected: []delivery.Rejected{{Entry: entry, Reason: "r"}}}))
 	letters, err := d.DeadLetters(t.Context(), "*", "", 10)
 	require.NoError(t, err)
 	_, err = d.Resend(t.Context(), "*", letters[0].ID, now())
@@ -113,7 +117,8 @@ func TestADeadLetterThatTheBusDidNotTakeCanBeSentAgain(t *testing.T) {
 	require.True(t, sent)
 	require.Equal(t, string(entry.Detail), string(f.left(t)[0].Detail))
 	garbage := delivery.Entry{Receipt: "g", Detail: []byte("not JSON at all"), At: now().Add(time.Second)}
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: garbage, Reason: "r"}}}))
+	require.NoError(t, d.Accept(t.Context(),
+		delivery.Intake{Rejected: []delivery.Rejected{{Entry: garbage, Reason: "r"}}}))
 	letters, err = d.DeadLetters(t.Context(), "*", "", 10)
 	require.NoError(t, err)
 	_, err = d.Resend(t.Context(), "*", letters[0].ID, now())

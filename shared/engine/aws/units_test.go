@@ -12,8 +12,8 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// TestWhatABatchOfHitsCostsDynamoDB: 93 hits of one tenant, from ever new addresses, with the triggers of a new account, whose
-// states are full soon. Each batch is counted by itself, which is the dearest.
+// TestWhatABatchOfHitsCostsDynamoDB: 93 hits of one tenant, from ever new addresses, with the triggers of a new
+// account, whose states are full soon. Each batch is counted by itself, which is the dearest.
 func TestWhatABatchOfHitsCostsDynamoDB(t *testing.T) {
 	const batches, full = 60, 25
 	w, queue, p := open(t), &waiting{}, &published{}
@@ -38,7 +38,8 @@ func TestWhatABatchOfHitsCostsDynamoDB(t *testing.T) {
 			accepting, counting = accepting+one["write"], counting+two["write"]
 		}
 		if batch < 3 || batch%10 == 9 {
-			t.Logf("batch %2d: write units an event: accepting %.2f, counting %.2f; calls of counting %v", batch, one["write"]/batchSize, two["write"]/batchSize, calls)
+			t.Logf("batch %2d: write units an event: accepting %.2f, counting %.2f; calls of counting %v", batch,
+				one["write"]/batchSize, two["write"]/batchSize, calls)
 		}
 	}
 	states, err := triggers.States(t.Context(), "42", []string{trigger.Defaults("42", "", now())[0].ID})
@@ -57,7 +58,8 @@ func TestFanOutsSideBySideAreNotInEachOthersWay(t *testing.T) {
 	d := w.deliveries()
 	d.Counting = queue
 	c, triggers := w.counts(p, d)
-	require.NoError(t, triggers.Seed(t.Context(), "42", append(trigger.Defaults("42", "Acme", now()), exceeded("all", all-1))))
+	require.NoError(t, triggers.Seed(t.Context(), "42",
+		append(trigger.Defaults("42", "Acme", now()), exceeded("all", all-1))))
 	hits := newHitSource(t)
 	w.gate.Calls()
 	var work sync.WaitGroup

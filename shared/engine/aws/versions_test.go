@@ -40,7 +40,8 @@ func idOf(n byte) string {
 // odd is an entry that is kept as a dead letter.
 func odd(reason string) delivery.Rejected {
 	return delivery.Rejected{
-		Entry: delivery.Entry{Receipt: "r", DetailType: "odd", Detail: []byte("{}"), At: now()}, Tenant: "42", Reason: reason,
+		Entry: delivery.Entry{Receipt: "r", DetailType: "odd", Detail: []byte("{}"), At: now()}, Tenant: "42",
+		Reason: reason,
 	}
 }
 

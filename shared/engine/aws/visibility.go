@@ -33,8 +33,8 @@ type Visibility struct {
 }
 
 // Again makes messages visible after a wait that grows with the number of their receives. What it can not change comes
-// again after the visibility timeout, and is only logged. A nil Visibility changes nothing. The answer is the function's:
-// it names these messages.
+// again after the visibility timeout, and is only logged. A nil Visibility changes nothing. The answer is the
+// function's: it names these messages.
 func (v *Visibility) Again(ctx context.Context, failed []events.SQSMessage) (out events.SQSEventResponse) {
 	for _, m := range failed {
 		out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
@@ -60,7 +60,8 @@ func (v *Visibility) Again(ctx context.Context, failed []events.SQSMessage) (out
 			continue
 		}
 		for chunk := range slices.Chunk(entries, sendLimit) {
-			out, err := v.SQS.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &queue, Entries: chunk})
+			out, err := v.SQS.ChangeMessageVisibilityBatch(ctx,
+				&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &queue, Entries: chunk})
 			switch {
 			case err != nil:
 				v.Log.Warn("messages come again late", "messages", len(chunk), "error", err.Error())

@@ -9,7 +9,8 @@ import (
 
 func TestAMessageThatFailsComesAgainSoonAndEachTimeLater(t *testing.T) {
 	for receives, want := range map[int]time.Duration{
-		0: 10 * time.Second, 1: 10 * time.Second, 2: 20 * time.Second, 5: 160 * time.Second, 6: 5 * time.Minute, 7: 5 * time.Minute,
+		0: 10 * time.Second, 1: 10 * time.Second, 2: 20 * time.Second, 5: 160 * time.Second, 6: 5 * time.Minute,
+		7:    5 * time.Minute,
 		1000: 5 * time.Minute,
 	} {
 		require.Equal(t, want, again(receives, 0), receives)

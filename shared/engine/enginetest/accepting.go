@@ -40,7 +40,8 @@ type Breakage struct {
 // Breakages lists them.
 func Breakages() []Breakage {
 	return []Breakage{
-		{Name: "refused"}, {Name: "answer lost", After: true}, {Name: "answer lost, made again", After: true, Passes: true},
+		{Name: "refused"}, {Name: "answer lost", After: true},
+		{Name: "answer lost, made again", After: true, Passes: true},
 		{Name: "dead before it", Dies: true}, {Name: "dead after it", Dies: true, After: true},
 	}
 }
@@ -79,7 +80,8 @@ func (a *accepting) take(ids ...string) []delivery.Entry {
 	var entries []delivery.Entry
 	for _, id := range ids {
 		detail, err := json.Marshal(map[string]any{
-			"version": 1, "id": id, "tenant": "42", "client_name": "Acme", "time": at, "data": map[string]any{"user": map[string]string{"name": id}},
+			"version": 1, "id": id, "tenant": "42", "client_name": "Acme", "time": at,
+			"data": map[string]any{"user": map[string]string{"name": id}},
 		})
 		require.NoError(a.t, err)
 		entries = append(entries, delivery.Entry{DetailType: string(event.CreateUser), At: at, Detail: detail})
@@ -167,7 +169,8 @@ func broken(t *testing.T, open func(t *testing.T) AcceptingEngine, b Breakage) {
 			mend := a.Break(n, b)
 			_, _ = a.fanout.Process(t.Context(), entries)
 			reached = mend()
-			_, _ = a.fanout.Process(t.Context(), entries[1:]) // at once, as a message that comes twice; perhaps it is to come again
+			// at once, as a message that comes twice; perhaps it is to come again
+			_, _ = a.fanout.Process(t.Context(), entries[1:])
 			a.Later(t)
 			a.process(append(a.take("d"), entries[:2]...)) // in other company
 			a.process(entries[2:])

@@ -53,7 +53,8 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 		all := r.accept(5)
 		r.ready(5)
 		for n := range all {
-			all[n].State, all[n].Reason, all[n].Attempts = delivery.Dead, "503", []delivery.Attempt{{At: at, Status: 503}}
+			all[n].State, all[n].Reason, all[n].Attempts = delivery.Dead, "503",
+				[]delivery.Attempt{{At: at, Status: 503}}
 		}
 		all[0].State = delivery.Delivered
 		all[0].Attempts = []delivery.Attempt{{At: at, Status: 200, Delivered: true}}

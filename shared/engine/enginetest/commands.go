@@ -53,7 +53,8 @@ func Commands(t *testing.T, open func(t *testing.T) (TriggerEngine, command.Stor
 				if action == trigger.Notify {
 					continue
 				}
-				t.Run(string(template.ID)+" "+string(action), func(t *testing.T) { reaction(t, template, action, start) })
+				t.Run(string(template.ID)+" "+string(action),
+					func(t *testing.T) { reaction(t, template, action, start) })
 			}
 		}
 	})
@@ -62,7 +63,8 @@ func Commands(t *testing.T, open func(t *testing.T) (TriggerEngine, command.Stor
 		f := r.fanout()
 		var entries []delivery.Entry
 		for n := range 60 {
-			entries = append(entries, r.hit(at.Add(time.Duration(n)*time.Second), "203.0.113.7", fmt.Sprint("payload ", n)))
+			entries = append(entries, r.hit(at.Add(time.Duration(n)*time.Second), "203.0.113.7",
+				fmt.Sprint("payload ", n)))
 		}
 		r.process(f, entries...)
 		kinds := map[event.Kind]bool{}
@@ -83,19 +85,23 @@ func Commands(t *testing.T, open func(t *testing.T) (TriggerEngine, command.Stor
 		first, err := s.Acknowledge(t.Context(), "42", "a", "edge", at.Add(time.Minute))
 		require.NoError(t, err)
 		require.Equal(t, command.Command{
-			ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, AcknowledgedAt: at.Add(time.Minute), AcknowledgedBy: "edge",
-			Data: event.CommandData{TriggerID: "t", TriggerName: "Payloads", IP: "203.0.113.7", LockTime: 3600},
+			ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, AcknowledgedAt: at.Add(time.Minute),
+			AcknowledgedBy: "edge",
+			Data: event.CommandData{TriggerID: "t", TriggerName: "Payloads", IP: "203.0.113.7",
+				LockTime: 3600},
 		}, first)
 		again, err := s.Acknowledge(t.Context(), "42", "a", "another", at.Add(time.Hour))
 		require.NoError(t, err)
 		require.Equal(t, first, again, "the first one stays")
-		_, err = f.Process(t.Context(), r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at.Add(time.Second))}))
+		_, err = f.Process(t.Context(), r.Log.Take(t,
+			[]delivery.Entry{asked("a", "42", "t", "203.0.113.7", at.Add(time.Second))}))
 		require.NoError(t, err)
 		found, err := s.List(t.Context(), command.Query{Tenant: "42", Limit: 10})
 		require.NoError(t, err)
 		require.Equal(t, []command.Command{first}, found)
 		// an Intake that is handed in again after its answer got lost
-		in := delivery.Intake{Commands: []command.Command{{ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, Data: first.Data}}}
+		in := delivery.Intake{Commands: []command.Command{
+			{ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, Data: first.Data}}}
 		require.NoError(t, r.Log.Accept(t.Context(), in))
 		require.Equal(t, []string{"a"}, list(t, s, command.Query{State: command.Acknowledged}))
 	})
@@ -103,7 +109,8 @@ func Commands(t *testing.T, open func(t *testing.T) (TriggerEngine, command.Stor
 		r, s := start(t)
 		var entries []delivery.Entry
 		for n := range 7 {
-			entries = append(entries, asked(fmt.Sprint("c", n), "42", fmt.Sprint("t", n%2), "203.0.113.7", at.Add(time.Duration(n/2)*time.Second)))
+			entries = append(entries, asked(fmt.Sprint("c", n), "42", fmt.Sprint("t", n%2), "203.0.113.7",
+				at.Add(time.Duration(n/2)*time.Second)))
 		}
 		entries = append(entries, asked("foreign", "43", "t0", "203.0.113.8", at))
 		_, err := r.fanout().Process(t.Context(), r.Log.Take(t, entries))
@@ -136,7 +143,8 @@ func Commands(t *testing.T, open func(t *testing.T) (TriggerEngine, command.Stor
 	})
 	t.Run("another tenant's can not be acknowledged", func(t *testing.T) {
 		r, s := start(t)
-		_, err := r.fanout().Process(t.Context(), r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
+		_, err := r.fanout().Process(t.Context(),
+			r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
 		require.NoError(t, err)
 		for _, who := range [][2]string{{"43", "a"}, {"42", "b"}, {"42", ""}} {
 			_, err = s.Acknowledge(t.Context(), who[0], who[1], "edge", at)
@@ -146,7 +154,8 @@ func Commands(t *testing.T, open func(t *testing.T) (TriggerEngine, command.Stor
 	})
 	t.Run("of many who acknowledge at once one is the first, and all learn who", func(t *testing.T) {
 		r, s := start(t)
-		_, err := r.fanout().Process(t.Context(), r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
+		_, err := r.fanout().Process(t.Context(),
+			r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
 		require.NoError(t, err)
 		answers := make([]command.Command, 6)
 		errs := make([]error, len(answers))
@@ -163,10 +172,12 @@ func Commands(t *testing.T, open func(t *testing.T) (TriggerEngine, command.Stor
 }
 
 // reaction fires one and follows its command.
-func reaction(t *testing.T, template trigger.Template, action trigger.ActionID, start func(t *testing.T) (*triggerRig, command.Store)) {
+func reaction(t *testing.T, template trigger.Template, action trigger.ActionID,
+	start func(t *testing.T) (*triggerRig, command.Store)) {
 	r, s := start(t)
 	require.NoError(t, r.Integrations.Create(t.Context(), integration.Integration{
-		ID: "hook", Tenant: "42", ClientName: "Acme", System: "web_hooks", Revision: 1, Subscriptions: []integration.Subscription{{Event: event.Command}},
+		ID: "hook", Tenant: "42", ClientName: "Acme", System: "web_hooks", Revision: 1,
+		Subscriptions: []integration.Subscription{{Event: event.Command}},
 	}, note("42", event.CreateIntegration)))
 	r.Left(t)
 	th := trigger.Threshold{Period: 60, Count: 1}
@@ -187,12 +198,15 @@ func reaction(t *testing.T, template trigger.Template, action trigger.ActionID, 
 			entries = append(entries, r.hit(when, "203.0.113.7", fmt.Sprint("payload ", n)))
 			continue
 		}
-		entries = append(entries, r.entry(string(template.Kinds[0]), fmt.Sprint("n", n), when, map[string]any{"ip": "203.0.113.7", "count": 1, "domain": "shop.example.com", "url": "shop.example.com/login"}))
+		entries = append(entries, r.entry(string(template.Kinds[0]), fmt.Sprint("n", n), when,
+			map[string]any{"ip": "203.0.113.7", "count": 1, "domain": "shop.example.com",
+				"url": "shop.example.com/login"}))
 	}
 	onBus := r.process(f, entries...)
 	require.Len(t, onBus, 1, "on the bus")
 	kind := map[trigger.ActionID]event.Kind{
-		trigger.Denylist: event.IPDenylistRequested, trigger.Graylist: event.IPGraylistRequested, trigger.Mark: event.IPMarkRequested, trigger.Group: event.HitsGroupRequested,
+		trigger.Denylist: event.IPDenylistRequested, trigger.Graylist: event.IPGraylistRequested,
+		trigger.Mark: event.IPMarkRequested, trigger.Group: event.HitsGroupRequested,
 	}[action]
 	require.Equal(t, kind, onBus[0].Kind)
 	found, err := s.List(t.Context(), command.Query{Tenant: "42", Trigger: "t", State: command.Pending, Limit: 10})
@@ -203,7 +217,8 @@ func reaction(t *testing.T, template trigger.Template, action trigger.ActionID, 
 	require.Equal(t, event.Data[event.CommandData](onBus[0]), found[0].Data)
 	sent := r.Log.Ready(t, "42", "hook", 10)
 	require.Len(t, sent, 1, "by the webhook")
-	body := notification.Notification{Event: sent[0].Events[0], Platform: notification.Platform{Name: "Tocsin"}}.Envelope()
+	body := notification.Notification{Event: sent[0].Events[0],
+		Platform: notification.Platform{Name: "Tocsin"}}.Envelope()
 	var envelope struct {
 		Details map[string]any
 	}
@@ -229,8 +244,11 @@ func DeadLetters(t *testing.T, open func(t *testing.T) DeadLetterEngine) {
 	start := func(t *testing.T) (DeadLetterEngine, delivery.DeadLetter) {
 		t.Helper()
 		e := open(t)
-		bad := e.Take(t, []delivery.Entry{{DetailType: "a_new_kind", At: at, Detail: []byte(`{"version":1,"id":"x","tenant":"42","time":"2023-03-01T12:00:00Z","data":{}}`)}})
-		require.NoError(t, e.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: bad[0], Tenant: "42", Reason: "not a known kind"}}}))
+		bad := e.Take(t,
+			[]delivery.Entry{{DetailType: "a_new_kind", At: at,
+				Detail: []byte(`{"version":1,"id":"x","tenant":"42","time":"2023-03-01T12:00:00Z","data":{}}`)}})
+		require.NoError(t, e.Accept(t.Context(),
+			delivery.Intake{Rejected: []delivery.Rejected{{Entry: bad[0], Tenant: "42", Reason: "not a known kind"}}}))
 		letters, err := e.Log.DeadLetters(t.Context(), "42", "", 10)
 		require.NoError(t, err)
 		require.Len(t, letters, 1)
@@ -246,7 +264,8 @@ func DeadLetters(t *testing.T, open func(t *testing.T) DeadLetterEngine) {
 		require.Len(t, got, 1)
 		require.Equal(t, letter.DetailType, got[0].DetailType)
 		require.JSONEq(t, string(letter.Detail), string(got[0].Detail))
-		require.NoError(t, e.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{{Entry: got[0], Tenant: "42", Reason: "still not known"}}}))
+		require.NoError(t, e.Accept(t.Context(),
+			delivery.Intake{Rejected: []delivery.Rejected{{Entry: got[0], Tenant: "42", Reason: "still not known"}}}))
 		sent, err = e.DeadLetters.Resend(t.Context(), "42", letter.ID, at.Add(2*time.Hour))
 		require.NoError(t, err)
 		require.False(t, sent)

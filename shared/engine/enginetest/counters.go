@@ -13,7 +13,8 @@ import (
 // Counters is the suite of health.Counters.
 func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
 	count := func(id string, window int64, when time.Time, attempts, failures int) health.Count {
-		return health.Count{Tenant: "42", Integration: id, Window: window, At: when, Attempts: attempts, Failures: failures}
+		return health.Count{Tenant: "42", Integration: id, Window: window, At: when, Attempts: attempts,
+			Failures: failures}
 	}
 	sum := func(t *testing.T, c health.Counters, tenant, id string, window int64, since time.Time) health.Tally {
 		t.Helper()
@@ -27,7 +28,9 @@ func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
 	}
 	t.Run("counts add up by integration and window", func(t *testing.T) {
 		c := open(t)
-		require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at, 10, 3), count("b", 1, at, 5, 5), count("a", 2, at, 1, 1)}))
+		require.NoError(t,
+			c.Add(t.Context(), []health.Count{count("a", 1, at, 10, 3), count("b", 1, at, 5, 5),
+				count("a", 2, at, 1, 1)}))
 		require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at.Add(time.Hour), 2, 1)}))
 		require.Equal(t, health.Tally{Attempts: 12, Failures: 4}, sum(t, c, "42", "a", 1, at))
 		require.Equal(t, health.Tally{Attempts: 1, Failures: 1}, sum(t, c, "42", "a", 2, at))
@@ -37,7 +40,8 @@ func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
 	})
 	t.Run("a bucket counts when it begins at since or later", func(t *testing.T) {
 		c := open(t)
-		require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at.Add(9*time.Minute+59*time.Second), 1, 1)}))
+		require.NoError(t,
+			c.Add(t.Context(), []health.Count{count("a", 1, at.Add(9*time.Minute+59*time.Second), 1, 1)}))
 		require.Equal(t, 1, sum(t, c, "42", "a", 1, at).Attempts)
 		require.Zero(t, sum(t, c, "42", "a", 1, at.Add(time.Second)).Attempts)
 		require.Zero(t, sum(t, c, "42", "a", 1, at.Add(10*time.Minute)).Attempts)
@@ -45,7 +49,8 @@ func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
 	t.Run("the rolling window is that of the rule", func(t *testing.T) {
 		c := open(t)
 		for minutes := 0; minutes < 24*60; minutes += 10 {
-			require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at.Add(time.Duration(minutes)*time.Minute), 1, 0)}))
+			require.NoError(t, c.Add(t.Context(),
+				[]health.Count{count("a", 1, at.Add(time.Duration(minutes)*time.Minute), 1, 0)}))
 		}
 		now := at.Add(24*time.Hour - time.Minute)
 		require.Equal(t, 73, sum(t, c, "42", "a", 1, health.Rule{}.Since(now)).Attempts, "at most 73 buckets")
@@ -53,7 +58,8 @@ func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
 	t.Run("a series lists the buckets of one window in the order of time", func(t *testing.T) {
 		c := open(t)
 		require.NoError(t, c.Add(t.Context(), []health.Count{
-			count("a", 1, at.Add(25*time.Minute), 4, 1), count("a", 1, at, 10, 3), count("a", 2, at, 1, 1), count("b", 1, at, 9, 9), count("a", 1, at.Add(time.Minute), 1, 1),
+			count("a", 1, at.Add(25*time.Minute), 4, 1), count("a", 1, at, 10, 3), count("a", 2, at, 1, 1),
+			count("b", 1, at, 9, 9), count("a", 1, at.Add(time.Minute), 1, 1),
 		}))
 		got, err := c.Series(t.Context(), "42", "a", 1, at)
 		require.NoError(t, err)
@@ -90,8 +96,9 @@ func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
 		require.Equal(t, health.Point{At: bucket, Tally: health.Tally{Attempts: 1}, LastSuccess: at(3)}, one())
 		require.NoError(t, c.Add(t.Context(), []health.Count{attempts(-5, -7, 6), attempts(-8)}))
 		want := health.Point{
-			At: bucket, Tally: health.Tally{Attempts: 5, Failures: 3}, FirstFailure: at(5), LastFailure: at(8), LastSuccess: at(6),
-			Answer: health.Answer{Status: 508, Words: at(8).Format(time.TimeOnly)},
+			At: bucket, Tally: health.Tally{Attempts: 5, Failures: 3}, FirstFailure: at(5), LastFailure: at(8),
+			LastSuccess: at(6),
+			Answer:      health.Answer{Status: 508, Words: at(8).Format(time.TimeOnly)},
 		}
 		require.Equal(t, want, one())
 		require.NoError(t, c.Add(t.Context(), []health.Count{attempts(20)}))

@@ -54,8 +54,9 @@ func (r *rig) publish(count int) []delivery.Accepted {
 	var entries []delivery.Entry
 	for range count {
 		r.n++
-		entries = append(entries, delivery.Entry{DetailType: "create_user", At: at.Add(time.Duration(r.n) * time.Second), Detail: fmt.Appendf(nil,
-			`{"version":1,"id":"e%d","tenant":"42","client_name":"Acme","time":"2023-03-01T12:00:00Z","data":{"user":{"name":"User %d"}}}`, r.n, r.n)})
+		entries = append(entries, delivery.Entry{DetailType: "create_user",
+			At: at.Add(time.Duration(r.n) * time.Second), Detail: fmt.Appendf(nil,
+				`{"version":1,"id":"e%d","tenant":"42","client_name":"Acme","time":"2023-03-01T12:00:00Z","data":{"user":{"name":"User %d"}}}`, r.n, r.n)})
 	}
 	received := r.log.Take(r.t, entries)
 	require.Len(r.t, received, count)
@@ -91,7 +92,8 @@ func known(t *testing.T, log delivery.Log, events ...event.Event) []bool {
 
 // made is a delivery of the events.
 func made(integration string, events ...delivery.Accepted) delivery.Delivery {
-	d := delivery.Delivery{Tenant: "42", Integration: integration, State: delivery.Pending, Count: len(events), Kinds: []event.Kind{event.CreateUser}}
+	d := delivery.Delivery{Tenant: "42", Integration: integration, State: delivery.Pending, Count: len(events),
+		Kinds: []event.Kind{event.CreateUser}}
 	id := ulid.Make()
 	d.CreatedAt = events[0].Entry.At
 	_ = id.SetTime(uint64(d.CreatedAt.UnixMilli())) // a time of this century
@@ -147,18 +149,21 @@ func failed(d delivery.Delivery, due time.Time) delivery.Delivery {
 	d.Failures++
 	d.Parts = []delivery.Part{
 		{Key: "a@example.com e", Name: "a@example.com", State: delivery.PartDelivered, Status: 250},
-		{Key: "b@example.com e", Name: "b@example.com", State: delivery.PartRefused, Status: 550, Reason: "answered 550 5.1.1 «nobody»\n\x00"},
+		{Key: "b@example.com e", Name: "b@example.com", State: delivery.PartRefused, Status: 550,
+			Reason: "answered 550 5.1.1 «nobody»\n\x00"},
 		{Key: "x", From: 3, To: 700, State: delivery.PartFailed},
 	}
 	d.Attempts = append(d.Attempts[:len(d.Attempts):len(d.Attempts)], delivery.Attempt{
-		At: at, Waited: time.Second, Late: time.Millisecond, Took: 5 * time.Millisecond, Status: 503, Gone: true, Reason: "answered 503", Answer: "busy\n\x00",
+		At: at, Waited: time.Second, Late: time.Millisecond, Took: 5 * time.Millisecond, Status: 503, Gone: true,
+		Reason: "answered 503", Answer: "busy\n\x00",
 	})
 	return d
 }
 
 func arrived(d delivery.Delivery) delivery.Delivery {
 	d.State, d.Due, d.Reason = delivery.Delivered, time.Time{}, ""
-	d.Attempts = append(d.Attempts[:len(d.Attempts):len(d.Attempts)], delivery.Attempt{At: at, Took: time.Millisecond, Status: 200, Delivered: true})
+	d.Attempts = append(d.Attempts[:len(d.Attempts):len(d.Attempts)],
+		delivery.Attempt{At: at, Took: time.Millisecond, Status: 200, Delivered: true})
 	return d
 }
 
@@ -204,7 +209,8 @@ func Polled(q Queues, bus Bus) Log {
 		},
 		Ready: func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 			t.Helper()
-			out, err := q.Lease(t.Context(), delivery.Lane{Tenant: tenant, Integration: integration}, limit, at, at, at.Add(time.Minute))
+			out, err := q.Lease(t.Context(), delivery.Lane{Tenant: tenant, Integration: integration}, limit, at, at,
+				at.Add(time.Minute))
 			require.NoError(t, err)
 			return out
 		},
@@ -238,7 +244,8 @@ func intake(run runner) {
 		accepted := r.publish(3)
 		in := delivery.Intake{Repeated: accepted[2:]}
 		for n, tenant := range []string{"42", ""} {
-			in.Rejected = append(in.Rejected, delivery.Rejected{Entry: accepted[n].Entry, Tenant: tenant, Reason: fmt.Sprintf("reason %d", n)})
+			in.Rejected = append(in.Rejected, delivery.Rejected{Entry: accepted[n].Entry, Tenant: tenant,
+				Reason: fmt.Sprintf("reason %d", n)})
 		}
 		require.NoError(t, r.log.Accept(t.Context(), in))
 		mine, err := r.log.DeadLetters(t.Context(), "42", "", 10)
@@ -295,7 +302,8 @@ func gathering(run runner) {
 		require.Equal(t, delivery.Pending, got.State)
 		require.True(t, got.Due.Equal(d.Due))
 		require.Equal(t, d.Events, got.Events)
-		listed, err := r.log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", States: []delivery.State{delivery.Pending}, Limit: 10})
+		listed, err := r.log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i",
+			States: []delivery.State{delivery.Pending}, Limit: 10})
 		require.NoError(t, err)
 		require.Equal(t, []string{d.ID}, ids(listed))
 		require.True(t, listed[0].Due.Equal(d.Due))
@@ -334,7 +342,8 @@ func gathering(run runner) {
 		r.gather(1, at)
 		require.NoError(t, r.log.Accept(t.Context(), in))
 		got := r.ready(10)
-		require.Equal(t, ids(in.Deliveries), slices.Compact(ids(got)), "handed out twice at most, for the message that came twice")
+		require.Equal(t, ids(in.Deliveries), slices.Compact(ids(got)),
+			"handed out twice at most, for the message that came twice")
 		require.Equal(t, 3, got[0].Count)
 	})
 	run("more than one delivery has room for makes several", func(t *testing.T, r *rig) {
@@ -390,7 +399,8 @@ func leases(run runner) {
 	run("asking for retries of the future does not end leases of the present", func(t *testing.T, r *rig) {
 		r.accept(2)
 		leased := r.lease(lane, 2, at)
-		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{failed(leased[0], at), failed(leased[1], at.Add(time.Hour))}))
+		require.NoError(t, r.log.Settle(t.Context(),
+			[]delivery.Delivery{failed(leased[0], at), failed(leased[1], at.Add(time.Hour))}))
 		retry := delivery.Lane{Tenant: "42", Integration: "i", Retry: true}
 		require.Equal(t, ids(leased[:1]), ids(r.lease(retry, 10, at)))
 		future, err := r.q.Lease(t.Context(), retry, 10, at.AddDate(100, 0, 0), at, at.Add(time.Minute))
@@ -427,7 +437,8 @@ func leases(run runner) {
 		require.NoError(t, err)
 		require.Equal(t, []delivery.Lane{lane}, lanes)
 		leased := r.lease(lane, 10, at)
-		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{failed(leased[0], at.Add(time.Second)), failed(leased[1], at.Add(3*time.Second))}))
+		require.NoError(t, r.log.Settle(t.Context(),
+			[]delivery.Delivery{failed(leased[0], at.Add(time.Second)), failed(leased[1], at.Add(3*time.Second))}))
 		lanes, next, err = r.q.Waiting(t.Context(), at)
 		require.NoError(t, err)
 		require.Empty(t, lanes)
@@ -488,40 +499,44 @@ func settling(run runner) {
 		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
 		require.Equal(t, arrived(again), r.get(d.ID))
 	})
-	run("H3: the outcomes of parts are kept in every state, however many, and go when they say nothing any more", func(t *testing.T, r *rig) {
-		r.accept(1)
-		d := failed(r.ready(1)[0], at.Add(10*time.Second))
-		for n := len(d.Parts); n < 512; n++ { // delivery's bound
-			d.Parts = append(d.Parts, delivery.Part{
-				Key: fmt.Sprintf("%d %s", n, strings.Repeat("k", 250)), From: n, To: n + 1, State: delivery.PartFailed, Status: 400, Reason: strings.Repeat("é", 128),
-			})
-		}
-		for _, state := range []delivery.State{delivery.Pending, delivery.Retrying, delivery.Dead} {
-			was := d
-			if d.State = state; state != delivery.Retrying {
-				d.Due = time.Time{}
+	run("H3: the outcomes of parts are kept in every state, however many, and go when they say nothing any more",
+		func(t *testing.T, r *rig) {
+			r.accept(1)
+			d := failed(r.ready(1)[0], at.Add(10*time.Second))
+			for n := len(d.Parts); n < 512; n++ { // delivery's bound
+				d.Parts = append(d.Parts, delivery.Part{
+					Key: fmt.Sprintf("%d %s", n, strings.Repeat("k", 250)), From: n, To: n + 1,
+					State:  delivery.PartFailed,
+					Status: 400, Reason: strings.Repeat("é", 128),
+				})
 			}
-			require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{d}), "%s", was.State)
-			require.Equal(t, d, r.get(d.ID))
-			listed, err := r.log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
+			for _, state := range []delivery.State{delivery.Pending, delivery.Retrying, delivery.Dead} {
+				was := d
+				if d.State = state; state != delivery.Retrying {
+					d.Due = time.Time{}
+				}
+				require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{d}), "%s", was.State)
+				require.Equal(t, d, r.get(d.ID))
+				listed, err := r.log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
+				require.NoError(t, err)
+				require.Equal(t, d.Parts, listed[0].Parts)
+				d.Due = at.Add(20 * time.Second)
+			}
+			n, _, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
 			require.NoError(t, err)
-			require.Equal(t, d.Parts, listed[0].Parts)
-			d.Due = at.Add(20 * time.Second)
-		}
-		n, _, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
-		require.NoError(t, err)
-		require.Equal(t, 1, n)
-		again := r.ready(1)[0]
-		require.Equal(t, d.Parts, again.Parts)
-		again.Parts = nil
-		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
-		require.Empty(t, r.get(d.ID).Parts)
-	})
+			require.Equal(t, 1, n)
+			again := r.ready(1)[0]
+			require.Equal(t, d.Parts, again.Parts)
+			again.Parts = nil
+			require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
+			require.Empty(t, r.get(d.ID).Parts)
+		})
 	run("where some wait nowhere, the error names them and the others are written", func(t *testing.T, r *rig) {
 		r.accept(3)
 		ready := r.ready(3)
 		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(ready[1])}))
-		err := r.log.Settle(t.Context(), []delivery.Delivery{arrived(ready[0]), failed(ready[1], at), failed(ready[2], at)})
+		err := r.log.Settle(t.Context(), []delivery.Delivery{arrived(ready[0]), failed(ready[1], at),
+			failed(ready[2], at)})
 		require.ErrorIs(t, err, delivery.ErrNotFound)
 		var ended *delivery.NotWaitingError
 		require.ErrorAs(t, err, &ended)
@@ -533,7 +548,8 @@ func settling(run runner) {
 	run("an ended delivery is not handed out again", func(t *testing.T, r *rig) {
 		r.accept(2)
 		leased := r.ready(10)
-		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(leased[0]), failed(leased[1], at).Kill("gave up")}))
+		require.NoError(t, r.log.Settle(t.Context(),
+			[]delivery.Delivery{arrived(leased[0]), failed(leased[1], at).Kill("gave up")}))
 		require.Empty(t, r.ready(10))
 		require.Equal(t, delivery.Dead, r.get(leased[1].ID).State)
 		require.Equal(t, "gave up", r.get(leased[1].ID).Reason)
@@ -557,7 +573,8 @@ func listing(run runner) {
 	run("the list merges all states, newest first", func(t *testing.T, r *rig) {
 		all := r.accept(8)
 		leased := r.ready(6)
-		settled := []delivery.Delivery{arrived(leased[0]), failed(leased[1], at.Add(time.Hour)), failed(leased[2], at).Kill("dead"), arrived(leased[3])}
+		settled := []delivery.Delivery{arrived(leased[0]), failed(leased[1], at.Add(time.Hour)),
+			failed(leased[2], at).Kill("dead"), arrived(leased[3])}
 		require.NoError(t, r.log.Settle(t.Context(), settled))
 		list := func(q delivery.Query) []string {
 			t.Helper()
@@ -586,16 +603,19 @@ func listing(run runner) {
 		require.Equal(t, reversed(4, 3, 2), list(delivery.Query{Limit: 3, Before: all[5].ID}))
 		require.Equal(t, reversed(3, 0), list(delivery.Query{States: []delivery.State{delivery.Delivered}}))
 		require.Equal(t, reversed(2), list(delivery.Query{States: []delivery.State{delivery.Dead}}))
-		require.Equal(t, reversed(2, 1), list(delivery.Query{States: []delivery.State{delivery.Dead, delivery.Retrying}}))
+		require.Equal(t, reversed(2, 1),
+			list(delivery.Query{States: []delivery.State{delivery.Dead, delivery.Retrying}}))
 		require.Equal(t, reversed(7, 6, 5, 4), list(delivery.Query{States: []delivery.State{delivery.Pending}}))
-		require.Equal(t, reversed(4, 3, 2), list(delivery.Query{From: all[2].CreatedAt, To: all[5].CreatedAt}), "from included, to not")
+		require.Equal(t, reversed(4, 3, 2), list(delivery.Query{From: all[2].CreatedAt, To: all[5].CreatedAt}),
+			"from included, to not")
 		none, err := r.log.List(t.Context(), delivery.Query{Tenant: "43", Integration: "i", Limit: 10})
 		require.NoError(t, err)
 		require.Empty(t, none)
 	})
 	run("another tenant's delivery is not found", func(t *testing.T, r *rig) {
 		d := r.accept(1)[0]
-		for _, k := range [][3]string{{"43", "i", d.ID}, {"42", "other", d.ID}, {"42", "i", "01GTD8R4000000000000000001"}} {
+		for _, k := range [][3]string{{"43", "i", d.ID}, {"42", "other", d.ID},
+			{"42", "i", "01GTD8R4000000000000000001"}} {
 			_, err := r.log.Get(t.Context(), k[0], k[1], k[2])
 			require.ErrorIs(t, err, delivery.ErrNotFound)
 		}
@@ -638,7 +658,9 @@ func replays(run runner) {
 		all := ended(r, 10) // the even ones are dead
 		count, steps := 0, 0
 		for after := ""; ; {
-			n, next, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", From: all[2].CreatedAt, To: all[9].CreatedAt, After: after, Limit: 2})
+			n, next, err := r.log.Replay(t.Context(),
+				delivery.Replay{Tenant: "42", Integration: "i", From: all[2].CreatedAt, To: all[9].CreatedAt,
+					After: after, Limit: 2})
 			require.NoError(t, err)
 			count += n
 			if steps++; next == "" {
@@ -652,10 +674,12 @@ func replays(run runner) {
 	})
 	run("delivered ones are replayed when asked for", func(t *testing.T, r *rig) {
 		ended(r, 4)
-		n, _, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", States: []delivery.State{delivery.Delivered}, Limit: 100})
+		n, _, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i",
+			States: []delivery.State{delivery.Delivered}, Limit: 100})
 		require.NoError(t, err)
 		require.Equal(t, 2, n)
-		n, _, err = r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", States: delivery.States(), Limit: 100})
+		n, _, err = r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", States: delivery.States(),
+			Limit: 100})
 		require.NoError(t, err)
 		require.Equal(t, 2, n)
 	})

@@ -22,7 +22,8 @@ func sample(tenant, id string) integration.Integration {
 	return integration.Integration{
 		ID: id, Tenant: tenant, ClientName: "Acme", System: "slack", Name: "Ops " + id, Revision: 1, Window: 1,
 		Subscriptions: []integration.Subscription{{Event: event.System}, {Event: event.Hits, WithHeaders: true}},
-		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: at, CreatedBy: "ada@example.com", UpdatedAt: at,
+		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: at, CreatedBy: "ada@example.com",
+		UpdatedAt: at,
 	}
 }
 
@@ -52,7 +53,8 @@ func Integrations(t *testing.T, open func(t *testing.T) (s integration.Store, an
 	t.Run("another tenant finds nothing", func(t *testing.T) {
 		s, _ := open(t)
 		require.NoError(t, s.Create(t.Context(), sample("42", "a"), note("42", event.CreateIntegration)))
-		several, err := s.Several(t.Context(), []integration.Key{{Tenant: "43", ID: "a"}, {Tenant: "42", ID: "a"}, {Tenant: "42", ID: "gone"}})
+		several, err := s.Several(t.Context(), []integration.Key{{Tenant: "43", ID: "a"}, {Tenant: "42", ID: "a"},
+			{Tenant: "42", ID: "gone"}})
 		require.NoError(t, err)
 		require.Len(t, several, 1)
 		require.Equal(t, "42", several[0].Tenant)
@@ -64,7 +66,8 @@ func Integrations(t *testing.T, open func(t *testing.T) (s integration.Store, an
 		other := sample("43", "a")
 		other.Revision = 2
 		require.ErrorIs(t, s.Update(t.Context(), other, note("43", event.UpdateIntegration)), integration.ErrNotFound)
-		require.ErrorIs(t, s.Delete(t.Context(), "43", "a", 1, note("43", event.DeleteIntegration)), integration.ErrNotFound)
+		require.ErrorIs(t, s.Delete(t.Context(), "43", "a", 1, note("43", event.DeleteIntegration)),
+			integration.ErrNotFound)
 	})
 	t.Run("an update needs the revision before it", func(t *testing.T) {
 		s, announced := open(t)
@@ -74,21 +77,25 @@ func Integrations(t *testing.T, open func(t *testing.T) (s integration.Store, an
 		require.NoError(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)))
 		i.Name = "also second"
 		require.ErrorIs(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)), integration.ErrConflict)
-		require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)), integration.ErrConflict)
+		require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)),
+			integration.ErrConflict)
 		got, err := s.Get(t.Context(), "42", "a")
 		require.NoError(t, err)
 		require.Equal(t, "second", got.Name)
-		require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration}, announced(), "what was not done is not announced")
+		require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration}, announced(),
+			"what was not done is not announced")
 		require.NoError(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)))
 		_, err = s.Get(t.Context(), "42", "a")
 		require.ErrorIs(t, err, integration.ErrNotFound)
-		require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)), integration.ErrNotFound)
+		require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)),
+			integration.ErrNotFound)
 	})
 	t.Run("a failing one is marked once, and the mark survives a change of its settings", func(t *testing.T) {
 		s, announced := open(t)
 		i := sample("42", "a")
 		require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
-		failing := &integration.Failing{Since: at, At: at.Add(time.Minute), Answer: health.Answer{Status: 503, Words: "busy"}}
+		failing := &integration.Failing{Since: at, At: at.Add(time.Minute),
+			Answer: health.Answer{Status: 503, Words: "busy"}}
 		errs := make([]error, 8)
 		var wg sync.WaitGroup
 		for n := range errs {
@@ -130,13 +137,15 @@ func Integrations(t *testing.T, open func(t *testing.T) (s integration.Store, an
 		}
 
 		require.NoError(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)))
-		require.ErrorIs(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)), integration.ErrConflict)
+		require.ErrorIs(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)),
+			integration.ErrConflict)
 		got, err = s.Get(t.Context(), "42", "a")
 		require.NoError(t, err)
 		require.Nil(t, got.Failing)
 		require.Equal(t, int64(2), got.Revision, "nobody's edit is in the way")
 		require.Equal(t, []event.Kind{
-			event.CreateIntegration, event.IntegrationFailing, event.UpdateIntegration, event.CreateIntegration, event.IntegrationFailing,
+			event.CreateIntegration, event.IntegrationFailing, event.UpdateIntegration, event.CreateIntegration,
+			event.IntegrationFailing,
 			event.DisableIntegration, event.IntegrationWorking,
 		}, announced())
 	})

@@ -14,7 +14,8 @@ import (
 // Journal is the suite of delivery.Journal over the deliveries of a log.
 func Journal(t *testing.T, open func(t *testing.T) (Log, delivery.Journal)) {
 	later := at.Add(24 * time.Hour)
-	arrived := func(t *testing.T, j delivery.Journal, tenant string, from, to time.Time, limit int) (out []delivery.Accepted) {
+	arrived := func(t *testing.T, j delivery.Journal, tenant string, from, to time.Time,
+		limit int) (out []delivery.Accepted) {
 		t.Helper()
 		for after := ""; ; {
 			page, next, err := j.Arrived(t.Context(), tenant, from, to, after, limit)
@@ -51,7 +52,8 @@ func Journal(t *testing.T, open func(t *testing.T) (Log, delivery.Journal)) {
 				require.True(t, want[n].Entry.At.Equal(got[n].Entry.At))
 			}
 		}
-		require.Equal(t, ids(want[2:5]), ids(arrived(t, j, "42", want[2].Entry.At, want[5].Entry.At, 2)), "from included, to not")
+		require.Equal(t, ids(want[2:5]), ids(arrived(t, j, "42", want[2].Entry.At, want[5].Entry.At, 2)),
+			"from included, to not")
 		require.Empty(t, arrived(t, j, "43", at, later, 10), "another tenant has none")
 	})
 	t.Run("a repeat is listed once and a refused event not at all", func(t *testing.T) {
@@ -59,8 +61,12 @@ func Journal(t *testing.T, open func(t *testing.T) (Log, delivery.Journal)) {
 		r := &rig{t: t, log: log}
 		in := delivery.Intake{Accepted: r.publish(2)}
 		require.NoError(t, log.Accept(t.Context(), in))
-		again := log.Take(t, []delivery.Entry{{DetailType: in.Accepted[0].Entry.DetailType, Detail: in.Accepted[0].Entry.Detail, At: at.Add(time.Hour)}})
-		bad := log.Take(t, []delivery.Entry{{DetailType: "create_user", Detail: []byte(`{"version":1,"id":"bad","tenant":"42"}`), At: at.Add(time.Hour)}})
+		again := log.Take(t,
+			[]delivery.Entry{{DetailType: in.Accepted[0].Entry.DetailType, Detail: in.Accepted[0].Entry.Detail,
+				At: at.Add(time.Hour)}})
+		bad := log.Take(t,
+			[]delivery.Entry{{DetailType: "create_user", Detail: []byte(`{"version":1,"id":"bad","tenant":"42"}`),
+				At: at.Add(time.Hour)}})
 		require.NoError(t, log.Accept(t.Context(), delivery.Intake{
 			Repeated: []delivery.Accepted{{Entry: again[0], Event: in.Accepted[0].Event}},
 			Rejected: []delivery.Rejected{{Entry: bad[0], Tenant: "42", Reason: "no data"}},
@@ -106,9 +112,11 @@ func Journal(t *testing.T, open func(t *testing.T) (Log, delivery.Journal)) {
 		// An engine with messages may have sent one again: what is pending can have lost its own.
 		got = slices.CompactFunc(got, func(a, b delivery.Delivery) bool { return a.ID == b.ID })
 		require.Len(t, got, 2)
-		require.Equal(t, []string{"e1", "e2", "e3"}, []string{got[0].Events[0].ID, got[1].Events[0].ID, got[1].Events[1].ID})
+		require.Equal(t, []string{"e1", "e2", "e3"},
+			[]string{got[0].Events[0].ID, got[1].Events[0].ID, got[1].Events[1].ID})
 		for n := range got {
-			got[n].State, got[n].Attempts = delivery.Delivered, []delivery.Attempt{{At: at, Status: 200, Delivered: true}}
+			got[n].State, got[n].Attempts = delivery.Delivered,
+				[]delivery.Attempt{{At: at, Status: 200, Delivered: true}}
 		}
 		require.NoError(t, log.Settle(t.Context(), got))
 		made, err := j.Recover(t.Context(), deliveries, events)

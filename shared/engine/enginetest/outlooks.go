@@ -19,7 +19,8 @@ func Outlooks(t *testing.T, open func(t *testing.T) delivery.Outlooks) {
 		return out
 	}
 	require.Empty(t, get("a", at))
-	a := delivery.Outlook{At: at, Answered: 3, Lost: []delivery.Loss{{Tenant: "42", Integration: "i", Host: "example.com", At: at}}}
+	a := delivery.Outlook{At: at, Answered: 3,
+		Lost: []delivery.Loss{{Tenant: "42", Integration: "i", Host: "example.com", At: at}}}
 	b := delivery.Outlook{At: at.Add(10 * time.Second), Answered: 1}
 	require.NoError(t, s.Tell(t.Context(), "a", delivery.Outlook{At: at.Add(-time.Second), Answered: 9}))
 	require.NoError(t, s.Tell(t.Context(), "a", a))

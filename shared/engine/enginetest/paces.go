@@ -33,7 +33,8 @@ func Paces(t *testing.T, open func(t *testing.T, now func() time.Time) delivery.
 		require.NoError(t, err)
 		require.Equal(t, slow, got)
 		require.Equal(t, wrote, version)
-		for _, other := range []delivery.Lane{{Tenant: lane.Tenant, Integration: "other"}, {Tenant: "43", Integration: lane.Integration}} {
+		for _, other := range []delivery.Lane{{Tenant: lane.Tenant, Integration: "other"},
+			{Tenant: "43", Integration: lane.Integration}} {
 			got, _, err = p.Pace(t.Context(), other)
 			require.NoError(t, err)
 			require.Zero(t, got)

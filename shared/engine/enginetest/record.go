@@ -15,7 +15,8 @@ import (
 const day = report.Day("2023-03-01")
 
 func attack(n int, seen int64) report.Attack {
-	a := report.Attack{Type: "sqli", Host: "shop.example.com", Path: fmt.Sprintf("/%d", n), Seen: seen, First: at, Last: at.Add(time.Hour), Sources: []string{"203.0.113.7"}}
+	a := report.Attack{Type: "sqli", Host: "shop.example.com", Path: fmt.Sprintf("/%d", n), Seen: seen, First: at,
+		Last: at.Add(time.Hour), Sources: []string{"203.0.113.7"}}
 	a.Key[0], a.Key[1], a.Key[2] = byte(n>>16), byte(n>>8), byte(n)
 	return a
 }
@@ -30,7 +31,8 @@ type recorded struct {
 
 func read(t *testing.T, l report.Ledger, tenant string, first, last report.Day) recorded {
 	t.Helper()
-	r := recorded{map[report.Dimension]map[string]int64{}, map[report.AttackKey]report.Attack{}, map[string]report.Incident{}, map[string]report.Vulnerability{}}
+	r := recorded{map[report.Dimension]map[string]int64{}, map[report.AttackKey]report.Attack{},
+		map[string]report.Incident{}, map[string]report.Vulnerability{}}
 	require.NoError(t, l.Counts(t.Context(), tenant, first, last, func(_ report.Day, c report.Count) error {
 		if r.counts[c.Dimension] == nil {
 			r.counts[c.Dimension] = map[string]int64{}
@@ -67,8 +69,8 @@ type RecordEngine struct {
 	Counting *Counting // nil: the engine counts as it accepts
 }
 
-// Record is the suite of report.Ledger, and of what writes it: delivery.Log.Accept, or counting.Store.Write where the engine
-// counts apart.
+// Record is the suite of report.Ledger, and of what writes it: delivery.Log.Accept, or counting.Store.Write where the
+// engine counts apart.
 func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 	type engine struct {
 		*rig
@@ -89,15 +91,19 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 	}
 	t.Run("batches add up", func(t *testing.T) {
 		q, l := begin(t)
-		one := report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 3}, {Dimension: report.ByType, Value: "sqli", N: 3}}, Attacks: []report.Attack{attack(1, 3)}}
+		one := report.Record{Tenant: "42", Day: day,
+			Counts:  []report.Count{{Dimension: report.Total, N: 3}, {Dimension: report.ByType, Value: "sqli", N: 3}},
+			Attacks: []report.Attack{attack(1, 3)}}
 		add(t, q, one)
 		two := one
 		other := attack(1, 4)
-		other.First, other.Last, other.Sources, other.Blocked, other.ID = at.Add(-time.Hour), at, []string{"203.0.113.8"}, 4, "A-1"
+		other.First, other.Last, other.Sources, other.Blocked, other.ID = at.Add(-time.Hour), at,
+			[]string{"203.0.113.8"}, 4, "A-1"
 		two.Attacks = []report.Attack{other, attack(2, 1)}
 		add(t, q, two)
 		got := read(t, l, "42", day, day)
-		require.Equal(t, map[report.Dimension]map[string]int64{report.Total: {"": 6}, report.ByType: {"sqli": 6}}, got.counts)
+		require.Equal(t, map[report.Dimension]map[string]int64{report.Total: {"": 6}, report.ByType: {"sqli": 6}},
+			got.counts)
 		require.Len(t, got.attacks, 2)
 		a := got.attacks[attack(1, 0).Key]
 		require.EqualValues(t, 7, a.Hits())
@@ -108,7 +114,8 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 	})
 	t.Run("an intake handed in again counts once", func(t *testing.T) {
 		q, l := begin(t)
-		again := add(t, q, report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 3}}, Attacks: []report.Attack{attack(1, 3)}})
+		again := add(t, q, report.Record{Tenant: "42", Day: day,
+			Counts: []report.Count{{Dimension: report.Total, N: 3}}, Attacks: []report.Attack{attack(1, 3)}})
 		require.NoError(t, again())
 		got := read(t, l, "42", day, day)
 		require.EqualValues(t, 3, got.counts[report.Total][""])
@@ -118,7 +125,9 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 		q, l := begin(t)
 		for _, tenant := range []string{"42", "43"} {
 			for n := range 3 {
-				add(t, q, report.Record{Tenant: tenant, Day: day.Add(n), Counts: []report.Count{{Dimension: report.Total, N: int64(n + 1)}}, Vulnerabilities: []report.Vulnerability{{ID: fmt.Sprint(n), Threat: "Low", At: at}}})
+				add(t, q, report.Record{Tenant: tenant, Day: day.Add(n),
+					Counts:          []report.Count{{Dimension: report.Total, N: int64(n + 1)}},
+					Vulnerabilities: []report.Vulnerability{{ID: fmt.Sprint(n), Threat: "Low", At: at}}})
 			}
 		}
 		require.EqualValues(t, 3, read(t, l, "42", day, day.Add(1)).counts[report.Total][""])
@@ -129,9 +138,11 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 		q, l := begin(t)
 		i := report.Incident{Attack: attack(1, 5), Threat: "High"}
 		i.ID = "INC-1"
-		add(t, q, report.Record{Tenant: "42", Day: day, Incidents: []report.Incident{i}, Vulnerabilities: []report.Vulnerability{{ID: "V1", Threat: "Low", At: at}}})
+		add(t, q, report.Record{Tenant: "42", Day: day, Incidents: []report.Incident{i},
+			Vulnerabilities: []report.Vulnerability{{ID: "V1", Threat: "Low", At: at}}})
 		i.Seen = 9
-		add(t, q, report.Record{Tenant: "42", Day: day, Incidents: []report.Incident{i}, Vulnerabilities: []report.Vulnerability{{ID: "V1", Threat: "High", At: at}}})
+		add(t, q, report.Record{Tenant: "42", Day: day, Incidents: []report.Incident{i},
+			Vulnerabilities: []report.Vulnerability{{ID: "V1", Threat: "High", At: at}}})
 		got := read(t, l, "42", day, day)
 		require.Len(t, got.incidents, 1)
 		require.EqualValues(t, 9, got.incidents["INC-1"].Hits())
@@ -148,7 +159,8 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 					hits = 100 // one large one in each batch
 				}
 				total += hits
-				r.Counts = append(r.Counts, report.Count{Dimension: report.BySource, Value: fmt.Sprintf("10.0.%d.%d", value/256, value%256), N: hits})
+				r.Counts = append(r.Counts, report.Count{Dimension: report.BySource,
+					Value: fmt.Sprintf("10.0.%d.%d", value/256, value%256), N: hits})
 			}
 			add(t, q, r)
 		}
@@ -191,7 +203,8 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 		for batch := range 3 {
 			r := report.Record{Tenant: "42", Day: day}
 			for n := range 400 {
-				r.Vulnerabilities = append(r.Vulnerabilities, report.Vulnerability{ID: fmt.Sprintf("V-%d-%d", batch, n), Threat: "Low", At: at})
+				r.Vulnerabilities = append(r.Vulnerabilities,
+					report.Vulnerability{ID: fmt.Sprintf("V-%d-%d", batch, n), Threat: "Low", At: at})
 			}
 			add(t, q, r)
 		}
@@ -218,7 +231,8 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 						r.Incidents = append(r.Incidents, i)
 					}
 					if n < vulns {
-						r.Vulnerabilities = append(r.Vulnerabilities, report.Vulnerability{ID: name, Threat: "Low", At: at})
+						r.Vulnerabilities = append(r.Vulnerabilities,
+							report.Vulnerability{ID: name, Threat: "Low", At: at})
 					}
 				}
 				add(t, q, r)
@@ -228,7 +242,8 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 		fill(day.Add(1), 20, report.MaxFindings, vulns)
 		fill(day.Add(2), 30, 0, report.MaxFindings)
 		build := func(f report.Frequency, d report.Day) *report.Summary {
-			s, err := report.Build(t.Context(), l, "42", "Acme", report.Containing(f, d, "UTC"), report.RowsOf(report.CSV), at)
+			s, err := report.Build(t.Context(), l, "42", "Acme", report.Containing(f, d, "UTC"),
+				report.RowsOf(report.CSV), at)
 			require.NoError(t, err)
 			return s
 		}
@@ -255,7 +270,9 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 	})
 	t.Run("an error of the visitor ends the visit", func(t *testing.T) {
 		q, l := begin(t)
-		add(t, q, report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.ByHost, Value: "a", N: 1}, {Dimension: report.ByHost, Value: "b", N: 1}}})
+		add(t, q, report.Record{Tenant: "42", Day: day,
+			Counts: []report.Count{{Dimension: report.ByHost, Value: "a", N: 1},
+				{Dimension: report.ByHost, Value: "b", N: 1}}})
 		visits := 0
 		err := l.Counts(t.Context(), "42", day, day, func(report.Day, report.Count) error {
 			visits++

@@ -19,10 +19,15 @@ import (
 
 func aReport(id string, minutes int) report.Report {
 	return report.Report{
-		ID: id, Tenant: "42", Client: "Acme 注文", Period: report.Containing(report.Weekly, "2023-03-01", "Europe/Berlin"), Format: report.PDF, State: report.Ready,
-		CreatedAt: at.Add(time.Duration(minutes) * time.Minute), CreatedBy: "ada@example.com", Recipients: []string{"grace@example.com"},
-		Headline: report.Comparison{Now: report.Headline{Hits: 7, Blocked: 3}}, Files: []report.FileInfo{{Name: "r.pdf", Type: "application/pdf", Size: 3}},
-		Missing: []report.Missing{{What: report.DroppedAttacks, Listed: 50, Recorded: 2000, Of: 3417, Days: []report.Day{"2023-03-01"}}},
+		ID: id, Tenant: "42", Client: "Acme 注文",
+		Period: report.Containing(report.Weekly, "2023-03-01", "Europe/Berlin"), Format: report.PDF,
+		State:     report.Ready,
+		CreatedAt: at.Add(time.Duration(minutes) * time.Minute), CreatedBy: "ada@example.com",
+		Recipients: []string{"grace@example.com"},
+		Headline:   report.Comparison{Now: report.Headline{Hits: 7, Blocked: 3}},
+		Files:      []report.FileInfo{{Name: "r.pdf", Type: "application/pdf", Size: 3}},
+		Missing: []report.Missing{{What: report.DroppedAttacks, Listed: 50, Recorded: 2000, Of: 3417,
+			Days: []report.Day{"2023-03-01"}}},
 	}
 }
 
@@ -32,7 +37,9 @@ func Reports(t *testing.T, open func(t *testing.T) (report.Store, integration.St
 		s, _, _ := open(t)
 		want := aReport("a", 0)
 		large := []byte(strings.Repeat("x", 3<<20)) // CSV of 10,000 rows; more than an item of DynamoDB holds
-		require.NoError(t, s.Save(t.Context(), want, []report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte{0, 1, 255}}, {Name: "large.csv", Type: "text/csv", Data: large}}))
+		require.NoError(t, s.Save(t.Context(), want,
+			[]report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte{0, 1, 255}},
+				{Name: "large.csv", Type: "text/csv", Data: large}}))
 		got, err := s.Get(t.Context(), "42", "a")
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -46,13 +53,15 @@ func Reports(t *testing.T, open func(t *testing.T) (report.Store, integration.St
 		require.NoError(t, s.Save(t.Context(), want, nil))
 		_, err = s.File(t.Context(), "42", "a", "r.pdf")
 		require.NoError(t, err, "without files the old ones stay")
-		require.NoError(t, s.Save(t.Context(), want, []report.File{{Name: "new.pdf", Type: "application/pdf", Data: []byte{1}}}))
+		require.NoError(t, s.Save(t.Context(), want,
+			[]report.File{{Name: "new.pdf", Type: "application/pdf", Data: []byte{1}}}))
 		_, err = s.File(t.Context(), "42", "a", "r.pdf")
 		require.ErrorIs(t, err, report.ErrNotFound, "new files replace them")
 	})
 	t.Run("another tenant finds nothing", func(t *testing.T) {
 		s, _, _ := open(t)
-		require.NoError(t, s.Save(t.Context(), aReport("a", 0), []report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte{1}}}))
+		require.NoError(t, s.Save(t.Context(), aReport("a", 0),
+			[]report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte{1}}}))
 		_, err := s.Get(t.Context(), "43", "a")
 		require.ErrorIs(t, err, report.ErrNotFound)
 		_, err = s.File(t.Context(), "43", "a", "r.pdf")
@@ -100,7 +109,8 @@ func Reports(t *testing.T, open func(t *testing.T) (report.Store, integration.St
 		require.Equal(t, "Asia/Tokyo", got.Zone)
 		all, err := s.SettingsOf(t.Context(), []string{"43", "42"})
 		require.NoError(t, err)
-		require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo"}, "43": {Tenant: "43"}}, all)
+		require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo"}, "43": {Tenant: "43"}},
+			all)
 		none, err := s.SettingsOf(t.Context(), nil)
 		require.NoError(t, err)
 		require.Empty(t, none)
@@ -132,16 +142,21 @@ func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.S
 	t.Run("follows integrations", func(t *testing.T) {
 		s, is, _ := open(t)
 		require.NoError(t, is.Create(t.Context(), sample("42", "none"), note("42", event.CreateIntegration)))
-		require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily, event.ReportWeekly), note("42", event.CreateIntegration)))
+		require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily, event.ReportWeekly),
+			note("42", event.CreateIntegration)))
 		off := reporting("off", 1, event.ReportDaily)
 		off.Off = &integration.Off{By: integration.ByPerson, At: at}
 		require.NoError(t, is.Create(t.Context(), off, note("42", event.CreateIntegration)))
-		require.ElementsMatch(t, []string{"a daily", "a weekly"}, dueNow(t, s, at), "never scheduled: handed out at once")
-		require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportMonthly), note("42", event.UpdateIntegration)))
+		require.ElementsMatch(t, []string{"a daily", "a weekly"}, dueNow(t, s, at),
+			"never scheduled: handed out at once")
+		require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportMonthly),
+			note("42", event.UpdateIntegration)))
 		require.Equal(t, []string{"a monthly"}, dueNow(t, s, at))
-		require.NoError(t, is.Update(t.Context(), reporting("off", 2, event.ReportDaily), note("42", event.EnableIntegration)))
+		require.NoError(t, is.Update(t.Context(), reporting("off", 2, event.ReportDaily),
+			note("42", event.EnableIntegration)))
 		require.ElementsMatch(t, []string{"a monthly", "off daily"}, dueNow(t, s, at))
-		require.Error(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily), note("42", event.UpdateIntegration)))
+		require.Error(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily),
+			note("42", event.UpdateIntegration)))
 		require.NotContains(t, dueNow(t, s, at), "a daily", "a change that was refused changes nothing")
 		require.NoError(t, is.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)))
 		require.Equal(t, []string{"off daily"}, dueNow(t, s, at))
@@ -159,23 +174,27 @@ func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.S
 	})
 	t.Run("hands out what is due, and once", func(t *testing.T) {
 		s, is, _ := open(t)
-		require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily), note("42", event.CreateIntegration)))
+		require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily),
+			note("42", event.CreateIntegration)))
 		first, err := s.Due(t.Context(), at, 10)
 		require.NoError(t, err)
 		require.Len(t, first, 1)
 		require.True(t, first[0].Due.IsZero())
 		tomorrow := at.Add(24 * time.Hour)
 		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: first[0], Next: tomorrow}}))
-		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: first[0], Next: at}}), "one that was moved meanwhile stays where it is")
+		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: first[0], Next: at}}),
+			"one that was moved meanwhile stays where it is")
 		require.Empty(t, dueNow(t, s, tomorrow.Add(-time.Second)))
 		later, err := s.Due(t.Context(), tomorrow, 10)
 		require.NoError(t, err)
 		require.Len(t, later, 1)
 		require.True(t, tomorrow.Equal(later[0].Due))
-		require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily, event.Scope), note("42", event.UpdateIntegration)))
+		require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily, event.Scope),
+			note("42", event.UpdateIntegration)))
 		require.Empty(t, dueNow(t, s, at), "a change of something else leaves the time as it is")
 		gone := report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}
-		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: gone, Next: at}}), "nothing happens to one that has gone")
+		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: gone, Next: at}}),
+			"nothing happens to one that has gone")
 		require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
 		require.Equal(t, []string{"a daily"}, dueNow(t, s, at), "a change of the zone schedules anew")
 	})
@@ -222,7 +241,8 @@ func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.S
 	t.Run("has pages", func(t *testing.T) {
 		s, is, _ := open(t)
 		for n := range 5 {
-			require.NoError(t, is.Create(t.Context(), reporting(fmt.Sprint("i", n), 1, event.ReportDaily), note("42", event.CreateIntegration)))
+			require.NoError(t, is.Create(t.Context(), reporting(fmt.Sprint("i", n), 1, event.ReportDaily),
+				note("42", event.CreateIntegration)))
 		}
 		seen := map[string]bool{}
 		for range 3 {
@@ -241,7 +261,8 @@ func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.S
 
 func person(tenant, id string, revision int64) profile.Profile {
 	return profile.Profile{
-		ID: id, Tenant: tenant, ClientName: "Acme", Email: id + "@example.com", Name: "Ada", Role: access.Administrator, RoleAt: at,
+		ID: id, Tenant: tenant, ClientName: "Acme", Email: id + "@example.com", Name: "Ada", Role: access.Administrator,
+		RoleAt:  at,
 		Choices: profile.Default, Revision: revision, UpdatedAt: at,
 	}
 }
@@ -309,7 +330,8 @@ func People(t *testing.T, open func(t *testing.T) profile.Store) {
 // Blocks is the suite of mail.Blocks.
 func Blocks(t *testing.T, open func(t *testing.T) mail.Blocks) {
 	block := func(address, integration string, why mail.Why) mail.Block {
-		return mail.Block{Tenant: "42", Address: address, Integration: integration, Why: why, Reason: "550 no such user", At: at}
+		return mail.Block{Tenant: "42", Address: address, Integration: integration, Why: why,
+			Reason: "550 no such user", At: at}
 	}
 	t.Run("a block of the tenant holds for every integration", func(t *testing.T) {
 		s := open(t)
@@ -340,13 +362,15 @@ func Blocks(t *testing.T, open func(t *testing.T) mail.Blocks) {
 	})
 	t.Run("allowing removes all of an address", func(t *testing.T) {
 		s := open(t)
-		for _, b := range []mail.Block{block("b@x.org", "", mail.Bounced), block("a@x.org", "i", mail.Unsubscribed), block("a@x.org", "", mail.Bounced), block("c@x.org", "", mail.Bounced)} {
+		for _, b := range []mail.Block{block("b@x.org", "", mail.Bounced), block("a@x.org", "i", mail.Unsubscribed),
+			block("a@x.org", "", mail.Bounced), block("c@x.org", "", mail.Bounced)} {
 			_, err := s.Block(t.Context(), b)
 			require.NoError(t, err)
 		}
 		page, err := s.List(t.Context(), "42", "", 2)
 		require.NoError(t, err)
-		require.Equal(t, []mail.Block{block("a@x.org", "", mail.Bounced), block("a@x.org", "i", mail.Unsubscribed), block("b@x.org", "", mail.Bounced)}, page)
+		require.Equal(t, []mail.Block{block("a@x.org", "", mail.Bounced), block("a@x.org", "i", mail.Unsubscribed),
+			block("b@x.org", "", mail.Bounced)}, page)
 		page, err = s.List(t.Context(), "42", "b@x.org", 2)
 		require.NoError(t, err)
 		require.Len(t, page, 1)

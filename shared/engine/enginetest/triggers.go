@@ -70,7 +70,8 @@ func (r *triggerRig) hit(when time.Time, source string, payloads ...string) deli
 }
 
 func (r *triggerRig) entry(kind, id string, when time.Time, data any) delivery.Entry {
-	detail, err := json.Marshal(map[string]any{"version": 1, "id": id, "tenant": "42", "client_name": "Acme", "time": when, "data": data})
+	detail, err := json.Marshal(map[string]any{"version": 1, "id": id, "tenant": "42", "client_name": "Acme",
+		"time": when, "data": data})
 	require.NoError(r.t, err)
 	return delivery.Entry{DetailType: kind, Detail: detail, At: at.Add(24 * time.Hour)}
 }
@@ -107,16 +108,20 @@ func (r *triggerRig) drain(f *delivery.Fanout) []event.Event {
 	return out
 }
 
-// Triggers is the suite of trigger.Store, and of what writes trigger.Outcome: delivery.Log.Accept, or counting.Store.Write where
-// the engine counts apart.
+// Triggers is the suite of trigger.Store, and of what writes trigger.Outcome: delivery.Log.Accept, or
+// counting.Store.Write where the engine counts apart.
 func Triggers(t *testing.T, open func(t *testing.T) TriggerEngine) {
 	run := func(name string, test func(t *testing.T, r *triggerRig)) {
 		t.Run(name, func(t *testing.T) { test(t, &triggerRig{t: t, TriggerEngine: open(t)}) })
 	}
 	kept := trigger.Trigger{
-		ID: "a", Tenant: "42", ClientName: "Acme", Name: "SQLi burst", Comment: "ours", Template: trigger.Hits, Revision: 1, Epoch: 1,
-		Filters:   []trigger.Filter{{ID: trigger.ByType, Operator: trigger.Equal, Values: []trigger.Value{"sqli"}}, {ID: trigger.ByApplication, Operator: trigger.NotEqual, Values: []trigger.Value{"-1", "7"}}},
-		Threshold: &trigger.Threshold{Period: 60, Count: 1}, Actions: []trigger.Action{{ID: trigger.Notify, Integrations: []string{"i"}}, {ID: trigger.Graylist, LockTime: 3600}},
+		ID: "a", Tenant: "42", ClientName: "Acme", Name: "SQLi burst", Comment: "ours", Template: trigger.Hits,
+		Revision: 1, Epoch: 1,
+		Filters: []trigger.Filter{{ID: trigger.ByType, Operator: trigger.Equal, Values: []trigger.Value{"sqli"}},
+			{ID: trigger.ByApplication, Operator: trigger.NotEqual, Values: []trigger.Value{"-1", "7"}}},
+		Threshold: &trigger.Threshold{Period: 60, Count: 1},
+		Actions: []trigger.Action{{ID: trigger.Notify, Integrations: []string{"i"}},
+			{ID: trigger.Graylist, LockTime: 3600}},
 		CreatedAt: at, CreatedBy: "ada@example.com", UpdatedAt: at,
 	}
 	run("what was created is read back whole, by its tenant alone", func(t *testing.T, r *triggerRig) {
@@ -141,12 +146,14 @@ func Triggers(t *testing.T, open func(t *testing.T) TriggerEngine) {
 		next.Revision, next.Name, next.Off = 2, "second", true
 		require.NoError(t, r.Store.Update(t.Context(), next, note("42", event.TriggerUpdate)))
 		require.ErrorIs(t, r.Store.Update(t.Context(), next, note("42", event.TriggerUpdate)), trigger.ErrConflict)
-		require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 1, note("42", event.TriggerDelete)), trigger.ErrConflict)
+		require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 1, note("42", event.TriggerDelete)),
+			trigger.ErrConflict)
 		got, err := r.Store.Get(t.Context(), "42", "a")
 		require.NoError(t, err)
 		require.Equal(t, next, got)
 		require.NoError(t, r.Store.Delete(t.Context(), "42", "a", 2, note("42", event.TriggerDelete)))
-		require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 2, note("42", event.TriggerDelete)), trigger.ErrNotFound)
+		require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 2, note("42", event.TriggerDelete)),
+			trigger.ErrNotFound)
 	})
 	run("a new account is seeded once", func(t *testing.T, r *triggerRig) {
 		_, seeded, err := r.Store.List(t.Context(), "42")
@@ -217,7 +224,8 @@ func Triggers(t *testing.T, open func(t *testing.T) TriggerEngine) {
 		reaction, ok := fired[0].Reaction()
 		require.True(t, ok)
 		require.Equal(t, event.Reaction{Trigger: "t", Integrations: []string{"i"}}, reaction)
-		require.Empty(t, r.process(f, r.hit(at.Add(30*time.Second), "203.0.113.1"), r.hit(at.Add(60*time.Second), "203.0.113.1")), "once for a window")
+		require.Empty(t, r.process(f, r.hit(at.Add(30*time.Second), "203.0.113.1"),
+			r.hit(at.Add(60*time.Second), "203.0.113.1")), "once for a window")
 		require.Len(t, r.process(f, r.hit(at.Add(61*time.Second), "203.0.113.1")), 1)
 		states, err := r.Store.States(t.Context(), "42", []string{"t"})
 		require.NoError(t, err)
@@ -229,7 +237,8 @@ func Triggers(t *testing.T, open func(t *testing.T) TriggerEngine) {
 	run("workers side by side lose and double nothing", sideBySide)
 }
 
-// oracle feeds random events in random batches, with repeats and in disorder, and compares with what a list of all events says.
+// oracle feeds random events in random batches, with repeats and in disorder, and compares with what a list of all
+// events says.
 func oracle(t *testing.T, r *triggerRig) {
 	rounds := 24
 	if r.Workers > 1 {
@@ -242,7 +251,8 @@ func oracle(t *testing.T, r *triggerRig) {
 		th := trigger.Threshold{Period: 1 + random.Int64N(120), Count: random.Int64N(8)}
 		templates := []trigger.TemplateID{trigger.Hits, trigger.Payloads, trigger.Attacks}
 		template := templates[round%len(templates)]
-		trig := trigger.Trigger{ID: "t", Tenant: tenant, Name: "Watch", Template: template, Threshold: &th, Revision: 1, Epoch: 1, CreatedAt: at, UpdatedAt: at,
+		trig := trigger.Trigger{ID: "t", Tenant: tenant, Name: "Watch", Template: template, Threshold: &th, Revision: 1,
+			Epoch: 1, CreatedAt: at, UpdatedAt: at,
 			Actions: []trigger.Action{{ID: trigger.Notify, Integrations: []string{"i"}}}}
 		require.NoError(t, r.Store.Seed(t.Context(), tenant, []trigger.Trigger{trig}))
 		f := r.fanout()
@@ -259,22 +269,26 @@ func oracle(t *testing.T, r *triggerRig) {
 				}
 				clock = clock.Add(time.Duration(random.Int64N(th.Period*1000/4+1)) * time.Millisecond)
 				h := seenHit{
-					at: clock.Add(-time.Duration(random.Int64N(th.Period*1000)) * time.Millisecond), source: fmt.Sprintf("203.0.113.%d", random.IntN(3)),
-					path: fmt.Sprintf("/%d", random.IntN(12)), payload: fmt.Sprintf("p%d", random.IntN(10)),
+					at:     clock.Add(-time.Duration(random.Int64N(th.Period*1000)) * time.Millisecond),
+					source: fmt.Sprintf("203.0.113.%d", random.IntN(3)),
+					path:   fmt.Sprintf("/%d", random.IntN(12)), payload: fmt.Sprintf("p%d", random.IntN(10)),
 				}
 				if random.IntN(2) == 0 {
 					h.at = clock
 				}
 				number++
-				detail, err := json.Marshal(map[string]any{"version": 1, "id": fmt.Sprintf("e%d", number), "tenant": tenant, "time": h.at, "data": map[string]any{"hit": map[string]any{
-					"type": "sqli", "host": "shop.example.com", "path": h.path, "remote_addr4": h.source, "payloads": []string{h.payload},
-				}}})
+				detail, err := json.Marshal(map[string]any{"version": 1, "id": fmt.Sprintf("e%d", number),
+					"tenant": tenant, "time": h.at, "data": map[string]any{"hit": map[string]any{
+						"type": "sqli", "host": "shop.example.com", "path": h.path, "remote_addr4": h.source,
+						"payloads": []string{h.payload},
+					}}})
 				require.NoError(t, err)
 				e := delivery.Entry{DetailType: "new_hits", Detail: detail, At: at.AddDate(1, 0, 0)}
 				entries, old, fresh = append(entries, e), append(old, e), append(fresh, h)
 			}
 			got := len(r.process(f, entries...))
-			require.Equal(t, o.batch(fresh), got, "seed %d, round %d, batch %d: %s, more than %d in %d s", seed, round, batch, template, th.Count, th.Period)
+			require.Equal(t, o.batch(fresh), got, "seed %d, round %d, batch %d: %s, more than %d in %d s", seed, round,
+				batch, template, th.Count, th.Period)
 		}
 	}
 }

@@ -138,13 +138,14 @@ func (d *Deliveries) accept(w *writer, i *intake) error {
 		}
 	}
 	for _, r := range i.Rejected {
-		if err := w.do("INSERT INTO dead_letters (tenant, kind, detail, at, reason) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
-			s.BindText(1, r.Tenant)
-			s.BindText(2, r.Entry.DetailType)
-			s.BindBytes(3, r.Entry.Detail)
-			s.BindInt64(4, r.Entry.At.UnixNano())
-			s.BindText(5, r.Reason)
-		}); err != nil {
+		if err := w.do("INSERT INTO dead_letters (tenant, kind, detail, at, reason) VALUES (?, ?, ?, ?, ?)",
+			func(s *driver.Stmt) {
+				s.BindText(1, r.Tenant)
+				s.BindText(2, r.Entry.DetailType)
+				s.BindBytes(3, r.Entry.Detail)
+				s.BindInt64(4, r.Entry.At.UnixNano())
+				s.BindText(5, r.Reason)
+			}); err != nil {
 			return err
 		}
 	}
@@ -161,7 +162,8 @@ func (d *Deliveries) accept(w *writer, i *intake) error {
 	if i.through == 0 {
 		return nil
 	}
-	return w.do("UPDATE progress SET value = ? WHERE name = 'fanout'", func(s *driver.Stmt) { s.BindInt64(1, i.through) })
+	return w.do("UPDATE progress SET value = ? WHERE name = 'fanout'",
+		func(s *driver.Stmt) { s.BindInt64(1, i.through) })
 }
 
 func (d *Deliveries) enqueue(w *writer, i *intake, v delivery.Delivery) error {

@@ -17,7 +17,8 @@ const countWaiting = `SELECT count(*), (SELECT min(due) FROM retrying WHERE ref 
 	UNION ALL SELECT 1 FROM retrying WHERE ref = ?1 LIMIT ?2)`
 
 // CountWaiting counts what waits for a first request, gathers, or waits for a retry.
-func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit int) (w integration.Waiting, err error) {
+func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit int) (w integration.Waiting,
+	err error) {
 	ref, ok := d.db.ref(tenant, id)
 	if !ok {
 		return w, nil
@@ -41,14 +42,16 @@ func (d *Deliveries) CountDead(ctx context.Context, tenant, id string, from time
 	if !ok {
 		return 0, nil
 	}
-	err = d.db.query(ctx, "SELECT count(*) FROM (SELECT 1 FROM finished WHERE ref = ? AND id >= ? AND dead = 1 LIMIT ?)", func(s *driver.Stmt) {
-		s.BindInt64(1, ref)
-		s.BindText(2, firstID(from))
-		s.BindInt64(3, int64(limit))
-	}, func(s *driver.Stmt) error {
-		n = s.ColumnInt(0)
-		return nil
-	})
+	err = d.db.query(ctx,
+		"SELECT count(*) FROM (SELECT 1 FROM finished WHERE ref = ? AND id >= ? AND dead = 1 LIMIT ?)",
+		func(s *driver.Stmt) {
+			s.BindInt64(1, ref)
+			s.BindText(2, firstID(from))
+			s.BindInt64(3, int64(limit))
+		}, func(s *driver.Stmt) error {
+			n = s.ColumnInt(0)
+			return nil
+		})
 	if err != nil {
 		return 0, fmt.Errorf("count what was not sent to integration %s: %w", id, err)
 	}

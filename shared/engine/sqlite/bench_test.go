@@ -27,9 +27,13 @@ func BenchmarkHotPath(b *testing.B) {
 	db, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "state.db"), sqlite.Options{})
 	require.NoError(b, err)
 	defer db.Close()
-	i := integration.Integration{ID: "i", Tenant: "42", System: "one", Revision: 1, Subscriptions: []integration.Subscription{{Event: event.Hits}}}
-	require.NoError(b, db.Integrations().Create(b.Context(), i, event.Event{ID: "c", Tenant: "42", Kind: event.CreateIntegration, Time: time.Now(), Data: []byte(`{"integration":{"id":"i"}}`)}))
-	f := delivery.Fanout{Integrations: db.Integrations(), Systems: one{}, Log: db.Deliveries(), Logger: slog.New(slog.DiscardHandler)}
+	i := integration.Integration{ID: "i", Tenant: "42", System: "one", Revision: 1,
+		Subscriptions: []integration.Subscription{{Event: event.Hits}}}
+	require.NoError(b, db.Integrations().Create(b.Context(), i,
+		event.Event{ID: "c", Tenant: "42", Kind: event.CreateIntegration, Time: time.Now(),
+			Data: []byte(`{"integration":{"id":"i"}}`)}))
+	f := delivery.Fanout{Integrations: db.Integrations(), Systems: one{}, Log: db.Deliveries(),
+		Logger: slog.New(slog.DiscardHandler)}
 	lane := delivery.Lane{Tenant: "42", Integration: "i"}
 	const batch = 100
 	n := 0

@@ -25,7 +25,8 @@ func (w *writer) putCommand(c command.Command) error {
 	if err != nil {
 		return err
 	}
-	return w.do("INSERT OR IGNORE INTO commands (tenant, id, place, trigger_id, acknowledged, body) VALUES (?, ?, ?, ?, 0, ?)", func(s *driver.Stmt) {
+	return w.do("INSERT OR IGNORE INTO commands (tenant, id, place, trigger_id, acknowledged, body) VALUES (?, ?, ?, "+
+		"?, 0, ?)", func(s *driver.Stmt) {
 		s.BindText(1, c.Tenant)
 		s.BindText(2, c.ID)
 		s.BindText(3, c.Place())
@@ -74,7 +75,8 @@ func (c *Commands) List(ctx context.Context, q command.Query) ([]command.Command
 }
 
 // Acknowledge notes that a command was taken.
-func (c *Commands) Acknowledge(ctx context.Context, tenant, id, by string, at time.Time) (out command.Command, err error) {
+func (c *Commands) Acknowledge(ctx context.Context, tenant, id, by string, at time.Time) (out command.Command,
+	err error) {
 	err = c.db.writer.write(ctx, func(w *writer) error {
 		found := false
 		if err := each(w.conn, "SELECT body FROM commands WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
@@ -97,11 +99,12 @@ func (c *Commands) Acknowledge(ctx context.Context, tenant, id, by string, at ti
 		if err != nil {
 			return err
 		}
-		return w.do("UPDATE commands SET acknowledged = 1, body = ?3 WHERE tenant = ?1 AND id = ?2", func(s *driver.Stmt) {
-			s.BindText(1, tenant)
-			s.BindText(2, id)
-			s.BindBytes(3, body)
-		})
+		return w.do("UPDATE commands SET acknowledged = 1, body = ?3 WHERE tenant = ?1 AND id = ?2",
+			func(s *driver.Stmt) {
+				s.BindText(1, tenant)
+				s.BindText(2, id)
+				s.BindBytes(3, body)
+			})
 	})
 	if err != nil {
 		return command.Command{}, fmt.Errorf("acknowledge command %s: %w", id, err)

@@ -80,7 +80,8 @@ const series = `SELECT bucket, attempts, failures, first_failure, last_failure, 
 	WHERE tenant = ? AND integration = ? AND window = ? AND bucket >= ? ORDER BY bucket`
 
 // Series lists buckets.
-func (c *Counters) Series(ctx context.Context, tenant, integration string, window int64, since time.Time) (points []health.Point, err error) {
+func (c *Counters) Series(ctx context.Context, tenant, integration string, window int64,
+	since time.Time) (points []health.Point, err error) {
 	err = c.db.query(ctx, series, func(s *driver.Stmt) {
 		s.BindText(1, tenant)
 		s.BindText(2, integration)
@@ -88,9 +89,11 @@ func (c *Counters) Series(ctx context.Context, tenant, integration string, windo
 		s.BindInt64(4, since.Unix())
 	}, func(s *driver.Stmt) error {
 		points = append(points, health.Point{
-			At: time.Unix(s.ColumnInt64(0), 0).UTC(), Tally: health.Tally{Attempts: s.ColumnInt(1), Failures: s.ColumnInt(2)},
-			FirstFailure: atMillis(s.ColumnInt64(3)), LastFailure: atMillis(s.ColumnInt64(4)), LastSuccess: atMillis(s.ColumnInt64(5)),
-			Answer: health.Answer{Status: s.ColumnInt(6), Words: s.ColumnText(7)},
+			At:           time.Unix(s.ColumnInt64(0), 0).UTC(),
+			Tally:        health.Tally{Attempts: s.ColumnInt(1), Failures: s.ColumnInt(2)},
+			FirstFailure: atMillis(s.ColumnInt64(3)), LastFailure: atMillis(s.ColumnInt64(4)),
+			LastSuccess: atMillis(s.ColumnInt64(5)),
+			Answer:      health.Answer{Status: s.ColumnInt(6), Words: s.ColumnText(7)},
 		})
 		return nil
 	})
@@ -131,7 +134,8 @@ func (o *Outbox) Keep(ctx context.Context, m destination.Mail, at time.Time) err
 		}); err != nil {
 			return err
 		}
-		sql := "DELETE FROM mails WHERE tenant = ?1 AND seq <= (SELECT seq FROM mails WHERE tenant = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)"
+		sql := "DELETE FROM mails WHERE tenant = ?1 AND seq <= (SELECT seq FROM mails WHERE tenant = ?1 ORDER BY seq " +
+			"DESC LIMIT 1 OFFSET ?2)"
 		return w.do(sql, func(s *driver.Stmt) {
 			s.BindText(1, m.Tenant)
 			s.BindInt64(2, maxMails)
@@ -155,16 +159,18 @@ func (o *Outbox) Mails(ctx context.Context, tenant, before string, limit int) ([
 		last = n
 	}
 	var out []KeptMail
-	err := o.db.query(ctx, "SELECT seq, at, body FROM mails WHERE tenant = ? AND tenant <> '' AND seq < ? ORDER BY seq DESC LIMIT ?", func(s *driver.Stmt) {
-		s.BindText(1, tenant)
-		s.BindInt64(2, last)
-		s.BindInt64(3, int64(limit))
-	}, func(s *driver.Stmt) error {
-		m := KeptMail{ID: strconv.FormatInt(s.ColumnInt64(0), 10), At: time.Unix(0, s.ColumnInt64(1)).UTC()}
-		err := json.Unmarshal(blob(s, 2), &m.Mail)
-		out = append(out, m)
-		return err
-	})
+	err := o.db.query(ctx,
+		"SELECT seq, at, body FROM mails WHERE tenant = ? AND tenant <> '' AND seq < ? ORDER BY seq DESC LIMIT ?",
+		func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindInt64(2, last)
+			s.BindInt64(3, int64(limit))
+		}, func(s *driver.Stmt) error {
+			m := KeptMail{ID: strconv.FormatInt(s.ColumnInt64(0), 10), At: time.Unix(0, s.ColumnInt64(1)).UTC()}
+			err := json.Unmarshal(blob(s, 2), &m.Mail)
+			out = append(out, m)
+			return err
+		})
 	if err != nil {
 		return nil, fmt.Errorf("list mails: %w", err)
 	}

@@ -106,7 +106,8 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("lock the state file %s: %w", path, err)
 	}
 	if !held {
-		return nil, fmt.Errorf("the state file %s is in use by another process: stop that one first, or name another file", path)
+		return nil, fmt.Errorf(
+			"the state file %s is in use by another process: stop that one first, or name another file", path)
 	}
 	if err := db.open(ctx, o); err != nil {
 		db.closeAll()
@@ -140,7 +141,8 @@ func (db *DB) open(ctx context.Context, o Options) error {
 		db.log.Warn("the state file stays as it is", "error", err.Error()) // a full disk: it is usable all the same
 	}
 	if o.MaxPages > 0 {
-		if err := sqlitex.ExecuteTransient(conn, fmt.Sprintf("PRAGMA max_page_count = %d", o.MaxPages), nil); err != nil {
+		if err := sqlitex.ExecuteTransient(conn, fmt.Sprintf("PRAGMA max_page_count = %d", o.MaxPages),
+			nil); err != nil {
 			return fmt.Errorf("bound the state file %s: %w", db.path, err)
 		}
 	}
@@ -228,7 +230,8 @@ func (db *DB) check(conn *driver.Conn, size int64) error {
 }
 
 func (db *DB) damaged(err error) error {
-	return fmt.Errorf("the state file %s can not be read; it was left as it is: restore it from a backup, or move it away to begin anew: %w", db.path, err)
+	return fmt.Errorf("the state file %s can not be read; it was left as it is: restore it from a backup, or move it "+
+		"away to begin anew: %w", db.path, err)
 }
 
 func (db *DB) migrate(conn *driver.Conn) error {
@@ -237,10 +240,13 @@ func (db *DB) migrate(conn *driver.Conn) error {
 		return db.damaged(err)
 	}
 	if version > int64(len(migrations)) {
-		return fmt.Errorf("the state file %s was written by a newer release (schema %d, this one knows %d): start that release", db.path, version, len(migrations))
+		return fmt.Errorf(
+			"the state file %s was written by a newer release (schema %d, this one knows %d): start that release",
+			db.path, version, len(migrations))
 	}
 	for v := int(version); v < len(migrations); v++ {
-		script := fmt.Sprintf("%s;\nPRAGMA application_id = %d;\nPRAGMA user_version = %d;", migrations[v], applicationID, v+1)
+		script := fmt.Sprintf("%s;\nPRAGMA application_id = %d;\nPRAGMA user_version = %d;", migrations[v],
+			applicationID, v+1)
 		if err := sqlitex.ExecuteScript(conn, script, nil); err != nil {
 			return fmt.Errorf("bring the state file %s to schema %d: %w", db.path, v+1, err)
 		}

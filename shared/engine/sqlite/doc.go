@@ -10,6 +10,6 @@
 // and what has ended are different tables: the hot ones stay small however long the log grows.
 //
 // The driver is zombiezen.com/go/sqlite, on the pure Go modernc.org/sqlite: `make run` needs no C compiler, and its API
-// is SQLite's own (prepared statements, no database/sql between). It was not measured against the other pure Go drivers;
-// what this one costs is BenchmarkHotPath.
+// is SQLite's own (prepared statements, no database/sql between). It was not measured against the other pure Go
+// drivers; what this one costs is BenchmarkHotPath.
 package sqlite

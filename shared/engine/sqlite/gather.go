@@ -85,17 +85,19 @@ func (d *Deliveries) regather(w *writer, ref int64) error {
 	d.db.mu.Lock()
 	defer d.db.mu.Unlock()
 	delete(d.db.gathers, ref)
-	return each(w.conn, "SELECT due FROM gathering WHERE ref = ? ORDER BY due LIMIT 1", func(s *driver.Stmt) { s.BindInt64(1, ref) }, func(s *driver.Stmt) error {
-		d.db.gathers[ref] = time.Unix(0, s.ColumnInt64(0))
-		return nil
-	})
+	return each(w.conn, "SELECT due FROM gathering WHERE ref = ? ORDER BY due LIMIT 1",
+		func(s *driver.Stmt) { s.BindInt64(1, ref) }, func(s *driver.Stmt) error {
+			d.db.gathers[ref] = time.Unix(0, s.ColumnInt64(0))
+			return nil
+		})
 }
 
 // Hasten makes what waits due earlier.
 func (d *Deliveries) Hasten(ctx context.Context, now, after time.Time, by time.Duration) error {
 	err := d.db.writer.write(ctx, func(w *writer) error {
 		for _, sql := range []string{
-			"UPDATE retrying SET due = max(?1, due - ?2) WHERE due > ?3", "UPDATE gathering SET due = max(?1, due - ?2) WHERE due > ?3",
+			"UPDATE retrying SET due = max(?1, due - ?2) WHERE due > ?3",
+			"UPDATE gathering SET due = max(?1, due - ?2) WHERE due > ?3",
 		} {
 			if err := w.do(sql, func(s *driver.Stmt) {
 				s.BindInt64(1, now.UnixNano())
@@ -122,20 +124,22 @@ func (d *Deliveries) Hasten(ctx context.Context, now, after time.Time, by time.D
 func (w *writer) join(ref int64, now time.Time) (made []string, err error) {
 	rows := map[string]gatheringRow{}
 	var waiting []delivery.Gathered
-	err = each(w.conn, "DELETE FROM gathering WHERE ref = ? AND due <= ? RETURNING id, due, size, body", func(s *driver.Stmt) {
-		s.BindInt64(1, ref)
-		s.BindInt64(2, now.UnixNano())
-	}, func(s *driver.Stmt) error {
-		r := gatheringRow{Gathered: delivery.Gathered{ID: s.ColumnText(0), Due: dueAt(s.ColumnInt64(1)), Size: int(s.ColumnInt64(2))}}
-		var err error
-		if r.seqs, err = decode(blob(s, 3), &r.delivery); err != nil {
-			return fmt.Errorf("delivery %s: %w", r.ID, err)
-		}
-		r.Count = r.delivery.Count
-		rows[r.ID] = r
-		waiting = append(waiting, r.Gathered)
-		return nil
-	})
+	err = each(w.conn, "DELETE FROM gathering WHERE ref = ? AND due <= ? RETURNING id, due, size, body",
+		func(s *driver.Stmt) {
+			s.BindInt64(1, ref)
+			s.BindInt64(2, now.UnixNano())
+		}, func(s *driver.Stmt) error {
+			r := gatheringRow{Gathered: delivery.Gathered{ID: s.ColumnText(0), Due: dueAt(s.ColumnInt64(1)),
+				Size: int(s.ColumnInt64(2))}}
+			var err error
+			if r.seqs, err = decode(blob(s, 3), &r.delivery); err != nil {
+				return fmt.Errorf("delivery %s: %w", r.ID, err)
+			}
+			r.Count = r.delivery.Count
+			rows[r.ID] = r
+			waiting = append(waiting, r.Gathered)
+			return nil
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -156,11 +160,12 @@ func (w *writer) join(ref int64, now time.Time) (made []string, err error) {
 }
 
 func insertGathering(w *writer, ref int64, v delivery.Delivery, seqs []int64) error {
-	return w.do("INSERT OR IGNORE INTO gathering (ref, id, due, size, body) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
-		s.BindInt64(1, ref)
-		s.BindText(2, v.ID)
-		s.BindInt64(3, v.Due.UnixNano())
-		s.BindInt64(4, int64(delivery.Size(v.Events)))
-		s.BindBytes(5, encode(v, seqs))
-	})
+	return w.do("INSERT OR IGNORE INTO gathering (ref, id, due, size, body) VALUES (?, ?, ?, ?, ?)",
+		func(s *driver.Stmt) {
+			s.BindInt64(1, ref)
+			s.BindText(2, v.ID)
+			s.BindInt64(3, v.Due.UnixNano())
+			s.BindInt64(4, int64(delivery.Size(v.Events)))
+			s.BindBytes(5, encode(v, seqs))
+		})
 }

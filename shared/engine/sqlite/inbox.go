@@ -81,16 +81,17 @@ func (b *Bus) Receive(ctx context.Context, limit int) ([]delivery.Entry, error) 
 	after := b.db.fanout
 	b.db.mu.Unlock()
 	var out []delivery.Entry
-	err := b.db.query(ctx, "SELECT seq, at, kind, detail FROM events WHERE seq > ? ORDER BY seq LIMIT ?", func(s *driver.Stmt) {
-		s.BindInt64(1, after)
-		s.BindInt64(2, int64(limit))
-	}, func(s *driver.Stmt) error {
-		out = append(out, delivery.Entry{
-			Receipt: strconv.FormatInt(s.ColumnInt64(0), 10), At: time.Unix(0, s.ColumnInt64(1)).UTC(),
-			DetailType: s.ColumnText(2), Detail: blob(s, 3),
+	err := b.db.query(ctx, "SELECT seq, at, kind, detail FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+		func(s *driver.Stmt) {
+			s.BindInt64(1, after)
+			s.BindInt64(2, int64(limit))
+		}, func(s *driver.Stmt) error {
+			out = append(out, delivery.Entry{
+				Receipt: strconv.FormatInt(s.ColumnInt64(0), 10), At: time.Unix(0, s.ColumnInt64(1)).UTC(),
+				DetailType: s.ColumnText(2), Detail: blob(s, 3),
+			})
+			return nil
 		})
-		return nil
-	})
 	if err != nil {
 		return nil, fmt.Errorf("receive from the inbox: %w", err)
 	}

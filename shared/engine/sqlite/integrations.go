@@ -29,12 +29,13 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, an
 		if err != nil {
 			return err
 		}
-		if err := w.do("INSERT INTO integrations (tenant, id, revision, body) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
-			s.BindText(1, i.Tenant)
-			s.BindText(2, i.ID)
-			s.BindInt64(3, i.Revision)
-			s.BindBytes(4, body)
-		}); err != nil {
+		if err := w.do("INSERT INTO integrations (tenant, id, revision, body) VALUES (?, ?, ?, ?)",
+			func(s *driver.Stmt) {
+				s.BindText(1, i.Tenant)
+				s.BindText(2, i.ID)
+				s.BindInt64(3, i.Revision)
+				s.BindBytes(4, body)
+			}); err != nil {
 			return err
 		}
 		return w.subscribe(i.Tenant, i.ID, i.UpdatedAt, reports(i))
@@ -86,7 +87,8 @@ const mark = `UPDATE integrations SET failing = ?4 WHERE tenant = ?1 AND id = ?2
 	AND (failing IS NULL) = (?4 IS NOT NULL)`
 
 // Mark sets or takes away the mark of a failing integration.
-func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing, announce event.Event) error {
+func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing,
+	announce event.Event) error {
 	return s.change(ctx, tenant, announce, func(w *writer) error {
 		var body []byte
 		if f != nil {
@@ -114,12 +116,13 @@ func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64
 
 // Marked lists the failing ones.
 func (s *Integrations) Marked(ctx context.Context) (out []integration.Integration, err error) {
-	err = s.db.query(ctx, "SELECT body, failing FROM integrations WHERE failing IS NOT NULL ORDER BY tenant, id", nil, func(q *driver.Stmt) error {
-		var i integration.Integration
-		err := readIntegration(q, &i)
-		out = append(out, i)
-		return err
-	})
+	err = s.db.query(ctx, "SELECT body, failing FROM integrations WHERE failing IS NOT NULL ORDER BY tenant, id", nil,
+		func(q *driver.Stmt) error {
+			var i integration.Integration
+			err := readIntegration(q, &i)
+			out = append(out, i)
+			return err
+		})
 	if err != nil {
 		return nil, fmt.Errorf("list the failing integrations: %w", err)
 	}
@@ -229,16 +232,17 @@ func (s *Integrations) Several(ctx context.Context, keys []integration.Key) (out
 // List reads a page of a tenant's integrations.
 func (s *Integrations) List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error) {
 	var out []integration.Integration
-	err := s.db.query(ctx, "SELECT body, failing FROM integrations WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", func(q *driver.Stmt) {
-		q.BindText(1, tenant)
-		q.BindText(2, after)
-		q.BindInt64(3, int64(limit))
-	}, func(q *driver.Stmt) error {
-		var i integration.Integration
-		err := readIntegration(q, &i)
-		out = append(out, i)
-		return err
-	})
+	err := s.db.query(ctx, "SELECT body, failing FROM integrations WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?",
+		func(q *driver.Stmt) {
+			q.BindText(1, tenant)
+			q.BindText(2, after)
+			q.BindInt64(3, int64(limit))
+		}, func(q *driver.Stmt) error {
+			var i integration.Integration
+			err := readIntegration(q, &i)
+			out = append(out, i)
+			return err
+		})
 	if err != nil {
 		return nil, fmt.Errorf("list the integrations of tenant %s: %w", tenant, err)
 	}
@@ -249,15 +253,17 @@ func (s *Integrations) List(ctx context.Context, tenant, after string, limit int
 // are read through.
 func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {
 	var out []integration.Integration
-	err := s.db.query(ctx, "SELECT body, failing FROM integrations, json_each(CAST(body AS TEXT), '$.Bindings') AS b WHERE b.value = ? AND json_extract(CAST(body AS TEXT), '$.System') = ? ORDER BY tenant, integrations.id", func(q *driver.Stmt) {
-		q.BindText(1, binding)
-		q.BindText(2, system)
-	}, func(q *driver.Stmt) error {
-		var i integration.Integration
-		err := readIntegration(q, &i)
-		out = append(out, i)
-		return err
-	})
+	err := s.db.query(ctx, "SELECT body, failing FROM integrations, json_each(CAST(body AS TEXT), '$.Bindings') AS b "+
+		"WHERE b.value = ? AND json_extract(CAST(body AS TEXT), '$.System') = ? ORDER BY tenant, integrations.id",
+		func(q *driver.Stmt) {
+			q.BindText(1, binding)
+			q.BindText(2, system)
+		}, func(q *driver.Stmt) error {
+			var i integration.Integration
+			err := readIntegration(q, &i)
+			out = append(out, i)
+			return err
+		})
 	if err != nil {
 		return nil, fmt.Errorf("look for the integrations of %s that are bound to %s: %w", system, binding, err)
 	}

@@ -18,9 +18,10 @@ var _ delivery.Journal = (*Deliveries)(nil)
 // arrivedScan is how many events of all tenants one call of Arrived reads at most.
 const arrivedScan = 5000
 
-// Arrived reads the events in the order in which the bus took them. Those of other tenants are read too: one machine has
-// few tenants, and an index over them would cost each event a write.
-func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.Time, after string, limit int) (out []delivery.Accepted, next string, err error) {
+// Arrived reads the events in the order in which the bus took them. Those of other tenants are read too: one machine
+// has few tenants, and an index over them would cost each event a write.
+func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.Time, after string,
+	limit int) (out []delivery.Accepted, next string, err error) {
 	err = d.db.reading(ctx, func(conn *driver.Conn) error {
 		last, err := position(conn, from, after)
 		if err != nil {
@@ -45,7 +46,8 @@ func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.T
 }
 
 // arrived reads on from a place and moves it; read is less than arrivedScan at the end of the range.
-func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from, to time.Time, limit int, out *[]delivery.Accepted) (read int, err error) {
+func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from, to time.Time, limit int,
+	out *[]delivery.Accepted) (read int, err error) {
 	err = each(conn, `SELECT seq, at, kind, detail FROM events
 		WHERE seq > ? AND seq <= (SELECT value FROM progress WHERE name = 'fanout') ORDER BY seq LIMIT ?`, func(s *driver.Stmt) {
 		s.BindInt64(1, *last)
@@ -86,8 +88,8 @@ func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from
 	return read, err
 }
 
-// canBeOf rules out an event of another tenant without reading it, which would be most of the work: an id that is not in
-// the text is not its tenant's, unless a backslash hides it.
+// canBeOf rules out an event of another tenant without reading it, which would be most of the work: an id that is not
+// in the text is not its tenant's, unless a backslash hides it.
 func canBeOf(detail []byte, tenant string) bool {
 	return bytes.Contains(detail, []byte(tenant)) || bytes.IndexByte(detail, '\\') >= 0
 }
@@ -126,10 +128,11 @@ func position(conn *driver.Conn, from time.Time, after string) (int64, error) {
 	for low < high { // every event up to low arrived before; the first that did not is at high+1 at most
 		middle := low + (high-low+1)/2
 		before := true
-		if err := each(conn, "SELECT at FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT 1", func(s *driver.Stmt) { s.BindInt64(1, middle) }, func(s *driver.Stmt) error {
-			before = s.ColumnInt64(0) < from.UnixNano()
-			return nil
-		}); err != nil {
+		if err := each(conn, "SELECT at FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT 1",
+			func(s *driver.Stmt) { s.BindInt64(1, middle) }, func(s *driver.Stmt) error {
+				before = s.ColumnInt64(0) < from.UnixNano()
+				return nil
+			}); err != nil {
 			return 0, err
 		}
 		if before {
@@ -147,7 +150,8 @@ const carriers = `SELECT body FROM pending WHERE ref = ?1 AND id >= ?2 AND id < 
 	UNION ALL SELECT body FROM finished WHERE ref = ?1 AND id >= ?2 AND id < ?3`
 
 // Carried reads the deliveries that can carry the events.
-func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, events []delivery.Accepted) ([]bool, error) {
+func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, events []delivery.Accepted) ([]bool,
+	error) {
 	out := make([]bool, len(events))
 	ref, ok := d.db.ref(tenant, integration)
 	if !ok || len(events) == 0 {
@@ -183,7 +187,8 @@ func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, ev
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for the deliveries of %d events to integration %s: %w", len(events), integration, err)
+		return nil, fmt.Errorf("look for the deliveries of %d events to integration %s: %w", len(events), integration,
+			err)
 	}
 	return out, nil
 }
@@ -192,7 +197,8 @@ const exists = `SELECT 1 FROM pending WHERE ref = ?1 AND id = ?2 UNION ALL SELEC
 	UNION ALL SELECT 1 FROM retrying WHERE ref = ?1 AND id = ?2 UNION ALL SELECT 1 FROM finished WHERE ref = ?1 AND id = ?2`
 
 // Recover makes deliveries of events that are stored.
-func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery, events []delivery.Accepted) (made int, err error) {
+func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery, events []delivery.Accepted) (made int,
+	err error) {
 	i := intake{seqs: make(map[eventKey]int64, len(events))}
 	i.Deliveries = deliveries
 	for _, a := range events {

@@ -65,7 +65,8 @@ func (w *writer) addCount(tenant string, day report.Day, c report.Count) (insert
 		s.BindText(4, c.Value)
 		s.BindInt64(5, c.N)
 	}
-	err = w.do("UPDATE report_counts SET n = n + ?5 WHERE tenant = ?1 AND day = ?2 AND dimension = ?3 AND value = ?4", bind)
+	err = w.do("UPDATE report_counts SET n = n + ?5 WHERE tenant = ?1 AND day = ?2 AND dimension = ?3 AND value = ?4",
+		bind)
 	if err != nil || w.conn.Changes() > 0 {
 		return false, err
 	}
@@ -132,7 +133,8 @@ func (w *writer) addAttacks(r report.Record) error {
 		if err != nil {
 			return err
 		}
-		if err := w.do("INSERT OR REPLACE INTO report_attacks (tenant, day, key, hits, body) VALUES (?1, ?2, ?3, ?4, ?5)", func(s *driver.Stmt) {
+		if err := w.do("INSERT OR REPLACE INTO report_attacks (tenant, day, key, hits, body) VALUES (?1, ?2, ?3, ?4, "+
+			"?5)", func(s *driver.Stmt) {
 			dayKey(r.Tenant, r.Day)(s)
 			s.BindBytes(3, a.Key[:])
 			s.BindInt64(4, a.Hits())
@@ -148,13 +150,14 @@ func (w *writer) addAttacks(r report.Record) error {
 }
 
 func (w *writer) attack(r report.Record, key report.AttackKey) (a *report.Attack, err error) {
-	err = each(w.conn, "SELECT body FROM report_attacks WHERE tenant = ?1 AND day = ?2 AND key = ?3", func(s *driver.Stmt) {
-		dayKey(r.Tenant, r.Day)(s)
-		s.BindBytes(3, key[:])
-	}, func(s *driver.Stmt) error {
-		a = &report.Attack{}
-		return json.Unmarshal(blob(s, 0), a)
-	})
+	err = each(w.conn, "SELECT body FROM report_attacks WHERE tenant = ?1 AND day = ?2 AND key = ?3",
+		func(s *driver.Stmt) {
+			dayKey(r.Tenant, r.Day)(s)
+			s.BindBytes(3, key[:])
+		}, func(s *driver.Stmt) error {
+			a = &report.Attack{}
+			return json.Unmarshal(blob(s, 0), a)
+		})
 	return a, err
 }
 
@@ -185,10 +188,11 @@ func (w *writer) addFinding(table, what string, r report.Record, id string, v an
 		dayKey(r.Tenant, r.Day)(s)
 		s.BindText(3, id)
 	}
-	if err := each(w.conn, "SELECT 1 FROM "+table+" WHERE tenant = ?1 AND day = ?2 AND id = ?3", key, func(*driver.Stmt) error {
-		known = true
-		return nil
-	}); err != nil {
+	if err := each(w.conn, "SELECT 1 FROM "+table+" WHERE tenant = ?1 AND day = ?2 AND id = ?3", key,
+		func(*driver.Stmt) error {
+			known = true
+			return nil
+		}); err != nil {
 		return err
 	}
 	if !known {
@@ -205,19 +209,22 @@ func (w *writer) addFinding(table, what string, r report.Record, id string, v an
 	if err != nil {
 		return err
 	}
-	return w.do("INSERT OR REPLACE INTO "+table+" (tenant, day, id, body) VALUES (?1, ?2, ?3, ?4)", func(s *driver.Stmt) {
-		key(s)
-		s.BindBytes(4, body)
-	})
+	return w.do("INSERT OR REPLACE INTO "+table+" (tenant, day, id, body) VALUES (?1, ?2, ?3, ?4)",
+		func(s *driver.Stmt) {
+			key(s)
+			s.BindBytes(4, body)
+		})
 }
 
 // days visits the rows of a range of days.
-func (l *Ledger) days(ctx context.Context, what, columns, table, tenant string, first, last report.Day, row func(*driver.Stmt) error) error {
-	err := l.db.query(ctx, "SELECT "+columns+" FROM "+table+" WHERE tenant = ? AND day BETWEEN ? AND ?", func(s *driver.Stmt) {
-		s.BindText(1, tenant)
-		s.BindText(2, string(first))
-		s.BindText(3, string(last))
-	}, row)
+func (l *Ledger) days(ctx context.Context, what, columns, table, tenant string, first, last report.Day,
+	row func(*driver.Stmt) error) error {
+	err := l.db.query(ctx, "SELECT "+columns+" FROM "+table+" WHERE tenant = ? AND day BETWEEN ? AND ?",
+		func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, string(first))
+			s.BindText(3, string(last))
+		}, row)
 	if err != nil {
 		return fmt.Errorf("read the %s of tenant %s from %s to %s: %w", what, tenant, first, last, err)
 	}
@@ -225,14 +232,18 @@ func (l *Ledger) days(ctx context.Context, what, columns, table, tenant string, 
 }
 
 // Counts visits counts.
-func (l *Ledger) Counts(ctx context.Context, tenant string, first, last report.Day, visit func(report.Day, report.Count) error) error {
-	return l.days(ctx, "counts", "day, dimension, value, n", "report_counts", tenant, first, last, func(s *driver.Stmt) error {
-		return visit(report.Day(s.ColumnText(0)), report.Count{Dimension: report.Dimension(s.ColumnText(1)), Value: s.ColumnText(2), N: s.ColumnInt64(3)})
-	})
+func (l *Ledger) Counts(ctx context.Context, tenant string, first, last report.Day,
+	visit func(report.Day, report.Count) error) error {
+	return l.days(ctx, "counts", "day, dimension, value, n", "report_counts", tenant, first, last,
+		func(s *driver.Stmt) error {
+			return visit(report.Day(s.ColumnText(0)),
+				report.Count{Dimension: report.Dimension(s.ColumnText(1)), Value: s.ColumnText(2), N: s.ColumnInt64(3)})
+		})
 }
 
 // Attacks visits attacks.
-func (l *Ledger) Attacks(ctx context.Context, tenant string, first, last report.Day, visit func(report.Day, report.Attack) error) error {
+func (l *Ledger) Attacks(ctx context.Context, tenant string, first, last report.Day,
+	visit func(report.Day, report.Attack) error) error {
 	return l.days(ctx, "attacks", "day, key, body", "report_attacks", tenant, first, last, func(s *driver.Stmt) error {
 		var a report.Attack
 		if err := json.Unmarshal(blob(s, 2), &a); err != nil {
@@ -244,7 +255,8 @@ func (l *Ledger) Attacks(ctx context.Context, tenant string, first, last report.
 }
 
 // Incidents visits incidents.
-func (l *Ledger) Incidents(ctx context.Context, tenant string, first, last report.Day, visit func(report.Incident) error) error {
+func (l *Ledger) Incidents(ctx context.Context, tenant string, first, last report.Day,
+	visit func(report.Incident) error) error {
 	return l.days(ctx, "incidents", "body", "report_incidents", tenant, first, last, func(s *driver.Stmt) error {
 		var i report.Incident
 		if err := json.Unmarshal(blob(s, 0), &i); err != nil {
@@ -255,12 +267,14 @@ func (l *Ledger) Incidents(ctx context.Context, tenant string, first, last repor
 }
 
 // Vulnerabilities visits vulnerabilities.
-func (l *Ledger) Vulnerabilities(ctx context.Context, tenant string, first, last report.Day, visit func(report.Vulnerability) error) error {
-	return l.days(ctx, "vulnerabilities", "body", "report_vulnerabilities", tenant, first, last, func(s *driver.Stmt) error {
-		var v report.Vulnerability
-		if err := json.Unmarshal(blob(s, 0), &v); err != nil {
-			return err
-		}
-		return visit(v)
-	})
+func (l *Ledger) Vulnerabilities(ctx context.Context, tenant string, first, last report.Day,
+	visit func(report.Vulnerability) error) error {
+	return l.days(ctx, "vulnerabilities", "body", "report_vulnerabilities", tenant, first, last,
+		func(s *driver.Stmt) error {
+			var v report.Vulnerability
+			if err := json.Unmarshal(blob(s, 0), &v); err != nil {
+				return err
+			}
+			return visit(v)
+		})
 }

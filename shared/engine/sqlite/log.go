@@ -89,9 +89,12 @@ func dueAt(nanos int64) time.Time {
 var sources = map[delivery.State]string{
 	delivery.Pending: `SELECT id, 0, body FROM pending WHERE ref = ?1 AND id >= ?2 AND id < ?3
 		UNION ALL SELECT id, due, body FROM gathering WHERE ref = ?1 AND id >= ?2 AND id < ?3 ORDER BY 1 DESC LIMIT ?4`,
-	delivery.Retrying:  "SELECT id, due, body FROM retrying WHERE ref = ? AND id >= ? AND id < ? ORDER BY id DESC LIMIT ?",
-	delivery.Delivered: "SELECT id, 0, body FROM finished WHERE ref = ? AND id >= ? AND id < ? AND dead = 0 ORDER BY id DESC LIMIT ?",
-	delivery.Dead:      "SELECT id, 0, body FROM finished WHERE ref = ? AND id >= ? AND id < ? AND dead = 1 ORDER BY id DESC LIMIT ?",
+	delivery.Retrying: "SELECT id, due, body FROM retrying WHERE ref = ? AND id >= ? AND id < ? ORDER BY id DESC " +
+		"LIMIT ?",
+	delivery.Delivered: "SELECT id, 0, body FROM finished WHERE ref = ? AND id >= ? AND id < ? AND dead = 0 ORDER BY " +
+		"id DESC LIMIT ?",
+	delivery.Dead: "SELECT id, 0, body FROM finished WHERE ref = ? AND id >= ? AND id < ? AND dead = 1 ORDER BY " +
+		"id DESC LIMIT ?",
 }
 
 // List merges the newest of each state.
@@ -120,7 +123,8 @@ func (d *Deliveries) List(ctx context.Context, q delivery.Query) ([]delivery.Del
 				s.BindText(3, before)
 				s.BindInt64(4, int64(q.Limit))
 			}, func(s *driver.Stmt) error {
-				v := delivery.Delivery{ID: s.ColumnText(0), Tenant: q.Tenant, Integration: q.Integration, State: state, Due: dueAt(s.ColumnInt64(1))}
+				v := delivery.Delivery{ID: s.ColumnText(0), Tenant: q.Tenant, Integration: q.Integration, State: state,
+					Due: dueAt(s.ColumnInt64(1))}
 				v.CreatedAt = madeAt(v.ID)
 				_, err := decode(blob(s, 2), &v)
 				out = append(out, v)
@@ -181,7 +185,8 @@ func (d *Deliveries) replayOne(ctx context.Context, ref int64, r delivery.Replay
 
 // ended lists the ids of a range, oldest first.
 func (d *Deliveries) ended(ctx context.Context, ref int64, r delivery.Replay) (ids []string, err error) {
-	dead, delivered := len(r.States) == 0 || slices.Contains(r.States, delivery.Dead), slices.Contains(r.States, delivery.Delivered)
+	dead, delivered := len(r.States) == 0 || slices.Contains(r.States, delivery.Dead),
+		slices.Contains(r.States, delivery.Delivered)
 	sql := "SELECT id FROM finished WHERE ref = ? AND id >= ? AND id > ? AND id < ?"
 	if !delivered {
 		sql += " AND dead = 1"
@@ -263,9 +268,11 @@ func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, lim
 		}
 		last = n
 	}
-	sql := "SELECT seq, tenant, kind, detail, at, reason, (SELECT r.at FROM dead_letters_resent r WHERE r.seq = dead_letters.seq) FROM dead_letters WHERE seq < ?1 AND tenant = ?3 ORDER BY seq DESC LIMIT ?2"
+	sql := "SELECT seq, tenant, kind, detail, at, reason, (SELECT r.at FROM dead_letters_resent r WHERE r.seq = " +
+		"dead_letters.seq) FROM dead_letters WHERE seq < ?1 AND tenant = ?3 ORDER BY seq DESC LIMIT ?2"
 	if tenant == "*" {
-		sql = "SELECT seq, tenant, kind, detail, at, reason, (SELECT r.at FROM dead_letters_resent r WHERE r.seq = dead_letters.seq) FROM dead_letters WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"
+		sql = "SELECT seq, tenant, kind, detail, at, reason, (SELECT r.at FROM dead_letters_resent r WHERE r.seq = " +
+			"dead_letters.seq) FROM dead_letters WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"
 	}
 	var out []delivery.DeadLetter
 	err := d.db.query(ctx, sql, func(s *driver.Stmt) {
@@ -276,8 +283,9 @@ func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, lim
 		}
 	}, func(s *driver.Stmt) error {
 		out = append(out, delivery.DeadLetter{
-			ID: strconv.FormatInt(s.ColumnInt64(0), 10), Tenant: s.ColumnText(1), DetailType: s.ColumnText(2), Detail: blob(s, 3),
-			At: time.Unix(0, s.ColumnInt64(4)).UTC(), Reason: s.ColumnText(5), ReplayedAt: dueAt(s.ColumnInt64(6)),
+			ID: strconv.FormatInt(s.ColumnInt64(0), 10), Tenant: s.ColumnText(1), DetailType: s.ColumnText(2),
+			Detail: blob(s, 3),
+			At:     time.Unix(0, s.ColumnInt64(4)).UTC(), Reason: s.ColumnText(5), ReplayedAt: dueAt(s.ColumnInt64(6)),
 		})
 		return nil
 	})
@@ -299,12 +307,14 @@ func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time
 		found := false
 		var e delivery.Entry
 		sent = false
-		if err := each(w.conn, "SELECT tenant, kind, detail, EXISTS (SELECT 1 FROM dead_letters_resent r WHERE r.seq = dead_letters.seq) FROM dead_letters WHERE seq = ?", func(s *driver.Stmt) { s.BindInt64(1, seq) }, func(s *driver.Stmt) error {
-			found = tenant == "*" || tenant == s.ColumnText(0)
-			sent = s.ColumnInt64(3) == 0
-			e = delivery.Entry{DetailType: s.ColumnText(1), Detail: blob(s, 2), At: at}
-			return nil
-		}); err != nil {
+		if err := each(w.conn, "SELECT tenant, kind, detail, EXISTS (SELECT 1 FROM dead_letters_resent r WHERE r.seq "+
+			"= dead_letters.seq) FROM dead_letters WHERE seq = ?", func(s *driver.Stmt) { s.BindInt64(1, seq) },
+			func(s *driver.Stmt) error {
+				found = tenant == "*" || tenant == s.ColumnText(0)
+				sent = s.ColumnInt64(3) == 0
+				e = delivery.Entry{DetailType: s.ColumnText(1), Detail: blob(s, 2), At: at}
+				return nil
+			}); err != nil {
 			return err
 		}
 		if !found {

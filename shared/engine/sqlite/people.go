@@ -110,16 +110,17 @@ func (p *People) Delete(ctx context.Context, tenant, id string) error {
 
 // List reads a page of people.
 func (p *People) List(ctx context.Context, tenant, after string, limit int) (out []profile.Profile, err error) {
-	err = p.db.query(ctx, "SELECT body FROM people WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", func(s *driver.Stmt) {
-		s.BindText(1, tenant)
-		s.BindText(2, after)
-		s.BindInt64(3, int64(limit))
-	}, func(s *driver.Stmt) error {
-		var v profile.Profile
-		err := json.Unmarshal(blob(s, 0), &v)
-		out = append(out, v)
-		return err
-	})
+	err = p.db.query(ctx, "SELECT body FROM people WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?",
+		func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, after)
+			s.BindInt64(3, int64(limit))
+		}, func(s *driver.Stmt) error {
+			var v profile.Profile
+			err := json.Unmarshal(blob(s, 0), &v)
+			out = append(out, v)
+			return err
+		})
 	if err != nil {
 		return nil, fmt.Errorf("list the people of tenant %s: %w", tenant, err)
 	}
@@ -133,12 +134,13 @@ func (b *Blocks) Block(ctx context.Context, v mail.Block) (added bool, err error
 		return false, err
 	}
 	if err := b.db.writer.write(ctx, func(w *writer) error {
-		err := w.do("INSERT OR IGNORE INTO mail_blocks (tenant, address, integration, body) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
-			s.BindText(1, v.Tenant)
-			s.BindText(2, v.Address)
-			s.BindText(3, v.Integration)
-			s.BindBytes(4, body)
-		})
+		err := w.do("INSERT OR IGNORE INTO mail_blocks (tenant, address, integration, body) VALUES (?, ?, ?, ?)",
+			func(s *driver.Stmt) {
+				s.BindText(1, v.Tenant)
+				s.BindText(2, v.Address)
+				s.BindText(3, v.Integration)
+				s.BindBytes(4, body)
+			})
 		added = w.conn.Changes() > 0
 		return err
 	}); err != nil {
@@ -149,7 +151,8 @@ func (b *Blocks) Block(ctx context.Context, v mail.Block) (added bool, err error
 
 // Blocked looks for a block that holds.
 func (b *Blocks) Blocked(ctx context.Context, tenant, integration, address string) (v mail.Block, ok bool, err error) {
-	err = b.db.query(ctx, "SELECT body FROM mail_blocks WHERE tenant = ? AND address = ? AND integration IN ('', ?) ORDER BY integration LIMIT 1", func(s *driver.Stmt) {
+	err = b.db.query(ctx, "SELECT body FROM mail_blocks WHERE tenant = ? AND address = ? AND integration IN ('', ?) "+
+		"ORDER BY integration LIMIT 1", func(s *driver.Stmt) {
 		s.BindText(1, tenant)
 		s.BindText(2, address)
 		s.BindText(3, integration)

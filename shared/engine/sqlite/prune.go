@@ -28,7 +28,8 @@ func (db *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (rem
 	}
 	db.mu.Unlock()
 	for _, ref := range refs {
-		n, err := db.chunks(ctx, "DELETE FROM finished WHERE ref = ?1 AND id IN (SELECT id FROM finished WHERE ref = ?1 AND id < ?2 ORDER BY id LIMIT ?3)", func(s *driver.Stmt) {
+		n, err := db.chunks(ctx, "DELETE FROM finished WHERE ref = ?1 AND id IN (SELECT id FROM finished WHERE ref = "+
+			"?1 AND id < ?2 ORDER BY id LIMIT ?3)", func(s *driver.Stmt) {
 			s.BindInt64(1, ref)
 			s.BindText(2, firstID(before))
 			s.BindInt64(3, pruneChunk)
@@ -41,10 +42,12 @@ func (db *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (rem
 	if removed += n; err != nil {
 		return removed, fmt.Errorf("remove old events: %w", err)
 	}
-	n, err = db.chunks(ctx, "DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE at < ? ORDER BY seq LIMIT ?)", func(s *driver.Stmt) {
-		s.BindInt64(1, before.UnixNano())
-		s.BindInt64(2, pruneChunk)
-	})
+	n, err = db.chunks(ctx,
+		"DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE at < ? ORDER BY seq LIMIT ?)",
+		func(s *driver.Stmt) {
+			s.BindInt64(1, before.UnixNano())
+			s.BindInt64(2, pruneChunk)
+		})
 	if removed += n; err != nil {
 		return removed, fmt.Errorf("remove old dead letters: %w", err)
 	}
@@ -53,15 +56,18 @@ func (db *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (rem
 	}); err != nil {
 		return removed, fmt.Errorf("remove old dead letters: %w", err)
 	}
-	n, err = db.chunks(ctx, "DELETE FROM commands WHERE (tenant, id) IN (SELECT tenant, id FROM commands WHERE place < ? LIMIT ?)", func(s *driver.Stmt) {
-		s.BindText(1, command.Command{At: before}.Place())
-		s.BindInt64(2, pruneChunk)
-	})
+	n, err = db.chunks(ctx,
+		"DELETE FROM commands WHERE (tenant, id) IN (SELECT tenant, id FROM commands WHERE place < ? LIMIT ?)",
+		func(s *driver.Stmt) {
+			s.BindText(1, command.Command{At: before}.Place())
+			s.BindInt64(2, pruneChunk)
+		})
 	if removed += n; err != nil {
 		return removed, fmt.Errorf("remove old commands: %w", err)
 	}
 	stale := now.Add(-2 * health.DefaultSpan).Unix()
-	n, err = db.chunks(ctx, "DELETE FROM counters WHERE (tenant, integration, window, bucket) IN (SELECT tenant, integration, window, bucket FROM counters WHERE bucket < ? LIMIT ?)", func(s *driver.Stmt) {
+	n, err = db.chunks(ctx, "DELETE FROM counters WHERE (tenant, integration, window, bucket) IN (SELECT tenant, "+
+		"integration, window, bucket FROM counters WHERE bucket < ? LIMIT ?)", func(s *driver.Stmt) {
 		s.BindInt64(1, stale)
 		s.BindInt64(2, pruneChunk)
 	})

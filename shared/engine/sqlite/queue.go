@@ -110,10 +110,11 @@ func dues(conn *driver.Conn, ref int64, now time.Time) (due bool, later time.Tim
 	if err != nil {
 		return
 	}
-	err = each(conn, "SELECT due FROM retrying WHERE ref = ? AND due > ? ORDER BY due LIMIT 1", bind, func(s *driver.Stmt) error {
-		later = time.Unix(0, s.ColumnInt64(0))
-		return nil
-	})
+	err = each(conn, "SELECT due FROM retrying WHERE ref = ? AND due > ? ORDER BY due LIMIT 1", bind,
+		func(s *driver.Stmt) error {
+			later = time.Unix(0, s.ColumnInt64(0))
+			return nil
+		})
 	return
 }
 
@@ -125,7 +126,8 @@ func (d *Deliveries) laneOf(ref int64, retry bool) delivery.Lane {
 }
 
 // Lease hands out the oldest deliveries of a lane that are not leased.
-func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, due, now, until time.Time) ([]delivery.Delivery, error) {
+func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, due, now,
+	until time.Time) ([]delivery.Delivery, error) {
 	d.db.mu.Lock()
 	ref, ok := d.db.lanes.ref[laneKey{lane.Tenant, lane.Integration}]
 	d.db.mu.Unlock()
@@ -145,7 +147,8 @@ func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, d
 		}
 		out = make([]delivery.Delivery, 0, len(rows))
 		for _, r := range rows {
-			v := delivery.Delivery{Tenant: lane.Tenant, Integration: lane.Integration, State: state(lane.Retry), Due: r.due}
+			v := delivery.Delivery{Tenant: lane.Tenant, Integration: lane.Integration, State: state(lane.Retry),
+				Due: r.due}
 			if err := d.fill(conn, r.id, r.body, &v); err != nil {
 				return err
 			}
@@ -168,7 +171,8 @@ func state(retry bool) delivery.State {
 
 // claim finds rows and leases them. The lock is held over the search: two searches of one lane must not find the
 // same rows.
-func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, due, now, until time.Time) ([]row, error) {
+func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, due, now, until time.Time) ([]row,
+	error) {
 	d.db.mu.Lock()
 	defer d.db.mu.Unlock()
 	rows, err := d.search(conn, ref, retry, limit, due, now)
@@ -190,7 +194,8 @@ func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, 
 // errEnough ends a search early.
 var errEnough = errors.New("enough")
 
-func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int, due, now time.Time) (rows []row, err error) {
+func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int, due, now time.Time) (rows []row,
+	err error) {
 	sql, after := "SELECT id, body FROM pending WHERE ref = ? AND id > ? ORDER BY id", d.db.leases.next[ref]
 	if retry {
 		sql = "SELECT id, body, due FROM retrying WHERE ref = ? AND due <= ? ORDER BY due, id"
@@ -251,12 +256,13 @@ func (d *Deliveries) event(conn *driver.Conn, seq int64) (e event.Event, ok bool
 	if ok {
 		return e, true, nil
 	}
-	err = each(conn, "SELECT kind, detail FROM events WHERE seq = ?", func(s *driver.Stmt) { s.BindInt64(1, seq) }, func(s *driver.Stmt) error {
-		ok = true
-		var err error
-		e, err = event.Decode(s.ColumnText(0), blob(s, 1))
-		return err
-	})
+	err = each(conn, "SELECT kind, detail FROM events WHERE seq = ?", func(s *driver.Stmt) { s.BindInt64(1, seq) },
+		func(s *driver.Stmt) error {
+			ok = true
+			var err error
+			e, err = event.Decode(s.ColumnText(0), blob(s, 1))
+			return err
+		})
 	return e, ok, err
 }
 

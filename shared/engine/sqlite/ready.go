@@ -33,7 +33,8 @@ func (db *DB) Writable(ctx context.Context) error {
 			return err
 		}
 		full = most-pages+free < roomNeeded && most < 1<<30
-		return w.do("INSERT INTO progress (name, value) VALUES ('probe', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1", func(s *driver.Stmt) {
+		return w.do("INSERT INTO progress (name, value) VALUES ('probe', ?1) ON CONFLICT (name) DO UPDATE SET value "+
+			"= ?1", func(s *driver.Stmt) {
 			s.BindInt64(1, time.Now().UnixNano())
 		})
 	})
@@ -55,10 +56,11 @@ func (db *DB) Moving(ctx context.Context, now time.Time) error {
 	passed := db.fanout
 	db.mu.Unlock()
 	stuck := false
-	err := db.query(ctx, "SELECT at FROM events WHERE seq > ? ORDER BY seq LIMIT 1", func(s *driver.Stmt) { s.BindInt64(1, passed) }, func(s *driver.Stmt) error {
-		stuck = now.Sub(time.Unix(0, s.ColumnInt64(0))) > stuckAfter
-		return nil
-	})
+	err := db.query(ctx, "SELECT at FROM events WHERE seq > ? ORDER BY seq LIMIT 1",
+		func(s *driver.Stmt) { s.BindInt64(1, passed) }, func(s *driver.Stmt) error {
+			stuck = now.Sub(time.Unix(0, s.ColumnInt64(0))) > stuckAfter
+			return nil
+		})
 	if err != nil {
 		db.log.Error("look at the oldest event", "error", err.Error())
 		return errors.New("the state file can not be read")

@@ -102,7 +102,8 @@ func decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 	}
 	for range n {
 		a := delivery.Attempt{
-			At: time.Unix(0, r.varint()).UTC(), Waited: time.Duration(r.varint()), Late: time.Duration(r.varint()), Took: time.Duration(r.varint()),
+			At: time.Unix(0, r.varint()).UTC(), Waited: time.Duration(r.varint()), Late: time.Duration(r.varint()),
+			Took: time.Duration(r.varint()),
 		}
 		status := r.uvarint()
 		a.Delivered = status&1 == 1
@@ -151,7 +152,8 @@ func (r *reader) varint() int64 {
 func (r *reader) parts(d *delivery.Delivery) {
 	for range r.count() {
 		d.Parts = append(d.Parts, delivery.Part{
-			Key: r.text(), Name: r.text(), From: int(r.uvarint()), To: int(r.uvarint()), State: delivery.PartState(r.text()), Status: int(r.uvarint()), Reason: r.text(),
+			Key: r.text(), Name: r.text(), From: int(r.uvarint()), To: int(r.uvarint()),
+			State: delivery.PartState(r.text()), Status: int(r.uvarint()), Reason: r.text(),
 		})
 	}
 }

@@ -23,9 +23,10 @@ var _ report.Store = (*Reports)(nil)
 // Settings reads a tenant's settings.
 func (r *Reports) Settings(ctx context.Context, tenant string) (report.Settings, error) {
 	out := report.Settings{Tenant: tenant}
-	err := r.db.query(ctx, "SELECT body FROM report_settings WHERE tenant = ?", func(s *driver.Stmt) { s.BindText(1, tenant) }, func(s *driver.Stmt) error {
-		return json.Unmarshal(blob(s, 0), &out)
-	})
+	err := r.db.query(ctx, "SELECT body FROM report_settings WHERE tenant = ?",
+		func(s *driver.Stmt) { s.BindText(1, tenant) }, func(s *driver.Stmt) error {
+			return json.Unmarshal(blob(s, 0), &out)
+		})
 	if err != nil {
 		return out, fmt.Errorf("read the report settings of tenant %s: %w", tenant, err)
 	}
@@ -71,13 +72,14 @@ func (r *Reports) Save(ctx context.Context, v report.Report, files []report.File
 		return err
 	}
 	if err := r.db.writer.write(ctx, func(w *writer) error {
-		if err := w.do("INSERT OR REPLACE INTO reports (tenant, id, at, state, body) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
-			s.BindText(1, v.Tenant)
-			s.BindText(2, v.ID)
-			s.BindInt64(3, v.CreatedAt.UnixNano())
-			s.BindText(4, string(v.State))
-			s.BindBytes(5, body)
-		}); err != nil || len(files) == 0 {
+		if err := w.do("INSERT OR REPLACE INTO reports (tenant, id, at, state, body) VALUES (?, ?, ?, ?, ?)",
+			func(s *driver.Stmt) {
+				s.BindText(1, v.Tenant)
+				s.BindText(2, v.ID)
+				s.BindInt64(3, v.CreatedAt.UnixNano())
+				s.BindText(4, string(v.State))
+				s.BindBytes(5, body)
+			}); err != nil || len(files) == 0 {
 			return err
 		}
 		if err := w.do("DELETE FROM report_files WHERE tenant = ? AND report = ?", func(s *driver.Stmt) {
@@ -87,13 +89,14 @@ func (r *Reports) Save(ctx context.Context, v report.Report, files []report.File
 			return err
 		}
 		for _, f := range files {
-			if err := w.do("INSERT INTO report_files (tenant, report, name, type, data) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
-				s.BindText(1, v.Tenant)
-				s.BindText(2, v.ID)
-				s.BindText(3, f.Name)
-				s.BindText(4, f.Type)
-				s.BindBytes(5, f.Data)
-			}); err != nil {
+			if err := w.do("INSERT INTO report_files (tenant, report, name, type, data) VALUES (?, ?, ?, ?, ?)",
+				func(s *driver.Stmt) {
+					s.BindText(1, v.Tenant)
+					s.BindText(2, v.ID)
+					s.BindText(3, f.Name)
+					s.BindText(4, f.Type)
+					s.BindBytes(5, f.Data)
+				}); err != nil {
 				return err
 			}
 		}
@@ -143,7 +146,8 @@ func (r *Reports) Recent(ctx context.Context, tenant string, limit int) ([]repor
 
 // Waiting lists the reports that are to be made.
 func (r *Reports) Waiting(ctx context.Context, limit int) ([]report.Report, error) {
-	found, err := r.read(ctx, "state = 'waiting' ORDER BY at LIMIT ?", func(s *driver.Stmt) { s.BindInt64(1, int64(limit)) })
+	found, err := r.read(ctx, "state = 'waiting' ORDER BY at LIMIT ?",
+		func(s *driver.Stmt) { s.BindInt64(1, int64(limit)) })
 	if err != nil {
 		return nil, fmt.Errorf("list the reports that wait: %w", err)
 	}
@@ -153,14 +157,15 @@ func (r *Reports) Waiting(ctx context.Context, limit int) ([]report.Report, erro
 // File reads a file of a report.
 func (r *Reports) File(ctx context.Context, tenant, id, name string) (report.File, error) {
 	f, found := report.File{Name: name}, false
-	err := r.db.query(ctx, "SELECT type, data FROM report_files WHERE tenant = ? AND report = ? AND name = ?", func(s *driver.Stmt) {
-		s.BindText(1, tenant)
-		s.BindText(2, id)
-		s.BindText(3, name)
-	}, func(s *driver.Stmt) error {
-		found, f.Type, f.Data = true, s.ColumnText(0), blob(s, 1)
-		return nil
-	})
+	err := r.db.query(ctx, "SELECT type, data FROM report_files WHERE tenant = ? AND report = ? AND name = ?",
+		func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, id)
+			s.BindText(3, name)
+		}, func(s *driver.Stmt) error {
+			found, f.Type, f.Data = true, s.ColumnText(0), blob(s, 1)
+			return nil
+		})
 	if err == nil && !found {
 		err = report.ErrNotFound
 	}
@@ -173,11 +178,13 @@ func (r *Reports) File(ctx context.Context, tenant, id, name string) (report.Fil
 // Due lists subscriptions whose time has come.
 func (r *Reports) Due(ctx context.Context, now time.Time, limit int) ([]report.Subscription, error) {
 	var out []report.Subscription
-	err := r.db.query(ctx, "SELECT tenant, receiver, frequency, due, since, done FROM report_due WHERE due <= ? ORDER BY due, tenant, receiver, frequency LIMIT ?", func(s *driver.Stmt) {
+	err := r.db.query(ctx, "SELECT tenant, receiver, frequency, due, since, done FROM report_due WHERE due <= ? "+
+		"ORDER BY due, tenant, receiver, frequency LIMIT ?", func(s *driver.Stmt) {
 		s.BindInt64(1, now.UnixNano())
 		s.BindInt64(2, int64(limit))
 	}, func(s *driver.Stmt) error {
-		v := report.Subscription{Tenant: s.ColumnText(0), Receiver: s.ColumnText(1), Frequency: report.Frequency(s.ColumnText(2))}
+		v := report.Subscription{Tenant: s.ColumnText(0), Receiver: s.ColumnText(1),
+			Frequency: report.Frequency(s.ColumnText(2))}
 		v.Due, v.Since, v.Done = dueAt(s.ColumnInt64(3)), dueAt(s.ColumnInt64(4)), report.Day(s.ColumnText(5))
 		out = append(out, v)
 		return nil
@@ -200,7 +207,8 @@ func nanos(t time.Time) int64 {
 func (r *Reports) Reschedule(ctx context.Context, moves []report.Move) error {
 	if err := r.db.writer.write(ctx, func(w *writer) error {
 		for _, v := range moves {
-			if err := w.do("UPDATE report_due SET due = ?1, done = ?6, since = ?7 WHERE tenant = ?2 AND receiver = ?3 AND frequency = ?4 AND due = ?5", func(s *driver.Stmt) {
+			if err := w.do("UPDATE report_due SET due = ?1, done = ?6, since = ?7 WHERE tenant = ?2 AND receiver = "+
+				"?3 AND frequency = ?4 AND due = ?5", func(s *driver.Stmt) {
 				s.BindInt64(1, v.Next.UnixNano())
 				s.BindText(2, v.Tenant)
 				s.BindText(3, v.Receiver)
@@ -219,10 +227,11 @@ func (r *Reports) Reschedule(ctx context.Context, moves []report.Move) error {
 	return nil
 }
 
-var reportTypes = map[report.Frequency]event.Type{report.Daily: event.ReportDaily, report.Weekly: event.ReportWeekly, report.Monthly: event.ReportMonthly}
+var reportTypes = map[report.Frequency]event.Type{report.Daily: event.ReportDaily, report.Weekly: event.ReportWeekly,
+	report.Monthly: event.ReportMonthly}
 
-// subscribe makes a receiver's rows of the schedule those of the frequencies given: what stays keeps its time, what is new is
-// subscribed since the time given.
+// subscribe makes a receiver's rows of the schedule those of the frequencies given: what stays keeps its time, what is
+// new is subscribed since the time given.
 func (w *writer) subscribe(tenant, receiver string, since time.Time, frequencies []report.Frequency) error {
 	wanted := map[report.Frequency]bool{}
 	for _, f := range frequencies {
@@ -250,13 +259,16 @@ func (w *writer) subscribe(tenant, receiver string, since time.Time, frequencies
 // pruneReports removes what the record and the reports keep no longer.
 func (db *DB) pruneReports(ctx context.Context, now time.Time) (removed int, err error) {
 	for _, t := range []struct{ table, key string }{
-		{"report_counts", "tenant, day, dimension, value"}, {"report_sizes", "tenant, day, part"}, {"report_attacks", "tenant, day, key"},
+		{"report_counts", "tenant, day, dimension, value"}, {"report_sizes", "tenant, day, part"},
+		{"report_attacks", "tenant, day, key"},
 		{"report_incidents", "tenant, day, id"}, {"report_vulnerabilities", "tenant, day, id"},
 	} {
-		n, err := db.chunks(ctx, fmt.Sprintf("DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE day < ? LIMIT ?)", t.table, t.key), func(s *driver.Stmt) {
-			s.BindText(1, string(report.DayOf(now.AddDate(0, -report.KeepMonths, 0), time.UTC)))
-			s.BindInt64(2, pruneChunk)
-		})
+		n, err := db.chunks(ctx,
+			fmt.Sprintf("DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE day < ? LIMIT ?)", t.table,
+				t.key), func(s *driver.Stmt) {
+				s.BindText(1, string(report.DayOf(now.AddDate(0, -report.KeepMonths, 0), time.UTC)))
+				s.BindInt64(2, pruneChunk)
+			})
 		if removed += n; err != nil {
 			return removed, err
 		}

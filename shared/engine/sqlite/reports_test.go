@@ -47,7 +47,8 @@ func TestOldReportsGoAndTheLastThreeStay(t *testing.T) {
 	db := open(t)
 	now := time.Date(2023, 3, 31, 0, 0, 0, 0, time.UTC)
 	for n := range 6 {
-		r := report.Report{ID: fmt.Sprint("r", n), Tenant: "42", State: report.Ready, CreatedAt: now.AddDate(0, 0, -40+n)}
+		r := report.Report{ID: fmt.Sprint("r", n), Tenant: "42", State: report.Ready,
+			CreatedAt: now.AddDate(0, 0, -40+n)}
 		require.NoError(t, db.Reports().Save(t.Context(), r, []report.File{{Name: "f", Data: []byte{1}}}))
 	}
 	waiting := report.Report{ID: "w", Tenant: "42", State: report.Waiting, CreatedAt: now.AddDate(0, 0, -50)}
@@ -72,16 +73,18 @@ func TestTheRecordIsKeptFor13Months(t *testing.T) {
 	require.NoError(t, err)
 	in := delivery.Intake{Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}}}
 	for _, day := range []report.Day{"2022-02-27", "2022-03-01"} {
-		in.Records = append(in.Records, report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 1}}, Attacks: []report.Attack{{Type: "sqli", Seen: 1}}})
+		in.Records = append(in.Records, report.Record{Tenant: "42", Day: day,
+			Counts: []report.Count{{Dimension: report.Total, N: 1}}, Attacks: []report.Attack{{Type: "sqli", Seen: 1}}})
 	}
 	require.NoError(t, db.Deliveries().Accept(t.Context(), in))
 	_, err = db.Prune(t.Context(), time.Date(2023, 3, 28, 0, 0, 0, 0, time.UTC), 30*24*time.Hour)
 	require.NoError(t, err)
 	var days []report.Day
-	require.NoError(t, db.Ledger().Attacks(t.Context(), "42", "2000-01-01", "2099-01-01", func(d report.Day, _ report.Attack) error {
-		days = append(days, d)
-		return nil
-	}))
+	require.NoError(t, db.Ledger().Attacks(t.Context(), "42", "2000-01-01", "2099-01-01",
+		func(d report.Day, _ report.Attack) error {
+			days = append(days, d)
+			return nil
+		}))
 	require.Equal(t, []report.Day{"2022-03-01"}, days)
 }
 
@@ -92,11 +95,15 @@ func TestAFileOfTheFirstSchemaGetsItsSchedule(t *testing.T) {
 	require.NoError(t, err)
 	conn, err := driver.OpenConn(path, driver.OpenReadWrite|driver.OpenCreate)
 	require.NoError(t, err)
-	require.NoError(t, sqlitex.ExecuteScript(conn, string(first)+"; PRAGMA application_id = 0x546f6373; PRAGMA user_version = 1;", nil))
+	require.NoError(t, sqlitex.ExecuteScript(conn, string(first)+
+		"; PRAGMA application_id = 0x546f6373; PRAGMA user_version = 1;", nil))
 	for id, sub := range map[string]event.Type{"a": event.ReportWeekly, "b": event.System} {
-		body, err := json.Marshal(integration.Integration{ID: id, Tenant: "42", System: "email", Revision: 1, Subscriptions: []integration.Subscription{{Event: sub}}})
+		body, err := json.Marshal(integration.Integration{ID: id, Tenant: "42", System: "email", Revision: 1,
+			Subscriptions: []integration.Subscription{{Event: sub}}})
 		require.NoError(t, err)
-		require.NoError(t, sqlitex.Execute(conn, "INSERT INTO integrations (tenant, id, revision, body) VALUES ('42', ?, 1, ?)", &sqlitex.ExecOptions{Args: []any{id, body}}))
+		require.NoError(t, sqlitex.Execute(conn,
+			"INSERT INTO integrations (tenant, id, revision, body) VALUES ('42', ?, 1, ?)",
+			&sqlitex.ExecOptions{Args: []any{id, body}}))
 	}
 	require.NoError(t, conn.Close())
 	due, err := reopen(t, path).Reports().Due(t.Context(), time.Now(), 10)

@@ -18,16 +18,17 @@ func (s *Integrations) Each(ctx context.Context, visit func(integration.Integrat
 	tenant, id := "", ""
 	for {
 		var page []integration.Integration
-		err := s.db.query(ctx, "SELECT body FROM integrations WHERE (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT ?", func(q *driver.Stmt) {
-			q.BindText(1, tenant)
-			q.BindText(2, id)
-			q.BindInt64(3, eachPage)
-		}, func(q *driver.Stmt) error {
-			var i integration.Integration
-			err := json.Unmarshal(blob(q, 0), &i)
-			page = append(page, i)
-			return err
-		})
+		err := s.db.query(ctx, "SELECT body FROM integrations WHERE (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT ?",
+			func(q *driver.Stmt) {
+				q.BindText(1, tenant)
+				q.BindText(2, id)
+				q.BindInt64(3, eachPage)
+			}, func(q *driver.Stmt) error {
+				var i integration.Integration
+				err := json.Unmarshal(blob(q, 0), &i)
+				page = append(page, i)
+				return err
+			})
 		if err != nil {
 			return fmt.Errorf("read the integrations behind %s of tenant %s: %w", id, tenant, err)
 		}
@@ -52,12 +53,13 @@ func (s *Integrations) Reseal(ctx context.Context, i integration.Integration, se
 		return err
 	}
 	err = s.db.writer.write(ctx, func(w *writer) error {
-		if err := w.do("UPDATE integrations SET body = ?4 WHERE tenant = ?1 AND id = ?2 AND revision = ?3", func(q *driver.Stmt) {
-			q.BindText(1, i.Tenant)
-			q.BindText(2, i.ID)
-			q.BindInt64(3, i.Revision)
-			q.BindBytes(4, body)
-		}); err != nil {
+		if err := w.do("UPDATE integrations SET body = ?4 WHERE tenant = ?1 AND id = ?2 AND revision = ?3",
+			func(q *driver.Stmt) {
+				q.BindText(1, i.Tenant)
+				q.BindText(2, i.ID)
+				q.BindInt64(3, i.Revision)
+				q.BindBytes(4, body)
+			}); err != nil {
 			return err
 		}
 		return changedOne(w, i.Tenant, i.ID)

@@ -12,8 +12,8 @@ import (
 const (
 	// incremental is SQLite's number for auto_vacuum = INCREMENTAL.
 	incremental = 2
-	// convertLimit is the size up to which a file of an older release is rewritten at the start so that it can shrink (some
-	// seconds for this size, and as much room on the disk again). A larger one is left until `tocsin compact`.
+	// convertLimit is the size up to which a file of an older release is rewritten at the start so that it can shrink
+	// (some seconds for this size, and as much room on the disk again). A larger one is left until `tocsin compact`.
 	convertLimit = 256 << 20 // bytes
 	// shrinkStep is how many pages of 4 KiB one write gives back: some milliseconds, others get their turn in between.
 	shrinkStep = 200
@@ -21,23 +21,26 @@ const (
 	shrinkKeep = 256
 )
 
-// shrinkable makes a file give free pages back. Only a file without tables can be told so; any other is rewritten once, in
-// one transaction: it is the old one or the new one, whatever happens meanwhile.
+// shrinkable makes a file give free pages back. Only a file without tables can be told so; any other is rewritten once,
+// in one transaction: it is the old one or the new one, whatever happens meanwhile.
 func (db *DB) shrinkable(conn *driver.Conn, size, limit int64) error {
 	mode, err := number(conn, "PRAGMA auto_vacuum")
 	if err != nil || mode == incremental {
 		return err
 	}
 	if size > limit {
-		db.log.Warn("the state file does not shrink when old records are removed: it is of an older release and too large to be rewritten at a start; stop and run `tocsin compact` once",
+		db.log.Warn("the state file does not shrink when old records are removed: it is of an older release and too "+
+			"large to be rewritten at a start; stop and run `tocsin compact` once",
 			"path", db.path, "bytes", size)
 		return nil
 	}
 	if size > 0 {
-		db.log.Info("the state file is rewritten once, so that it can shrink from now on", "path", db.path, "bytes", size)
+		db.log.Info("the state file is rewritten once, so that it can shrink from now on", "path", db.path, "bytes",
+			size)
 	}
 	begin := time.Now()
-	for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"} {
+	for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM",
+		"PRAGMA wal_checkpoint(TRUNCATE)"} {
 		if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
 			return fmt.Errorf("rewrite the state file %s so that it can shrink: %w", db.path, err)
 		}
@@ -51,7 +54,8 @@ func (db *DB) shrinkable(conn *driver.Conn, size, limit int64) error {
 // Compact rewrites the file without its free pages, whatever its size. It needs as much room on the disk again.
 func (db *DB) Compact(ctx context.Context) error {
 	return db.reading(ctx, func(conn *driver.Conn) error {
-		for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"} {
+		for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM",
+			"PRAGMA wal_checkpoint(TRUNCATE)"} {
 			if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
 				return fmt.Errorf("rewrite the state file %s: %w", db.path, err)
 			}
@@ -89,5 +93,7 @@ func (db *DB) shrink(ctx context.Context) error {
 		return nil
 	}
 	// The file gets smaller when the log is carried over. Readers that are at it put that off, not the writer.
-	return db.reading(ctx, func(conn *driver.Conn) error { return each(conn, "PRAGMA wal_checkpoint(PASSIVE)", nil, nil) })
+	return db.reading(ctx, func(conn *driver.Conn) error {
+		return each(conn, "PRAGMA wal_checkpoint(PASSIVE)", nil, nil)
+	})
 }

@@ -25,7 +25,8 @@ func fill(t *testing.T, db *sqlite.DB, n int) {
 		var entries []delivery.Entry
 		for k := range 500 {
 			e := entry(at + k)
-			e.Detail = bytes.Replace(e.Detail, []byte(`"data":{`), []byte(`"data":{"more":"`+strings.Repeat("x", 4000)+`",`), 1)
+			e.Detail = bytes.Replace(e.Detail, []byte(`"data":{`),
+				[]byte(`"data":{"more":"`+strings.Repeat("x", 4000)+`",`), 1)
 			entries = append(entries, e)
 		}
 		require.NoError(t, db.Bus().Put(t.Context(), entries))

@@ -60,7 +60,8 @@ func TestAccepting(t *testing.T) {
 	enginetest.Accepting(t, func(t *testing.T) enginetest.AcceptingEngine {
 		db := open(t)
 		return enginetest.AcceptingEngine{
-			Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks", Later: func(*testing.T) {},
+			Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks",
+			Later: func(*testing.T) {},
 		}
 	})
 }
@@ -94,7 +95,8 @@ func TestRequests(t *testing.T) { enginetest.Requests(t, &ratelimit.Memory{}) } 
 
 func entry(n int) delivery.Entry {
 	return delivery.Entry{DetailType: "create_user", At: time.Unix(1677628800, 0).UTC(), Detail: fmt.Appendf(nil,
-		`{"version":1,"id":"e%d","tenant":"42","time":"2023-03-01T12:00:00Z","data":{"user":{"name":"User %d"}}}`, n, n)}
+		`{"version":1,"id":"e%d","tenant":"42","time":"2023-03-01T12:00:00Z","data":{"user":{"name":"User %d"}}}`, n,
+		n)}
 }
 
 func TestTheFileKeepsEverythingOverARestart(t *testing.T) {
@@ -112,9 +114,11 @@ func TestTheFileKeepsEverythingOverARestart(t *testing.T) {
 	require.Len(t, entries, 2)
 	e, err := event.Parse(entries[0].DetailType, entries[0].Detail)
 	require.NoError(t, err)
-	d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{e}}
+	d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i", State: delivery.Pending,
+		Count: 1, Events: []event.Event{e}}
 	require.NoError(t, db.Deliveries().Accept(t.Context(), delivery.Intake{
-		Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}}, Repeated: []delivery.Accepted{{Entry: entries[1]}}, Deliveries: []delivery.Delivery{d},
+		Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}},
+		Repeated: []delivery.Accepted{{Entry: entries[1]}}, Deliveries: []delivery.Delivery{d},
 	}))
 	lane := delivery.Lane{Tenant: "42", Integration: "i"}
 	leased, err := db.Deliveries().Lease(t.Context(), lane, 1, time.Now(), time.Now(), time.Now().Add(time.Hour))
@@ -157,7 +161,8 @@ func TestABadFileIsAClearErrorAndStaysAsItIs(t *testing.T) {
 		says string
 	}{
 		"a text": {func(path string) {
-			require.NoError(t, os.WriteFile(path, []byte("this is not a database, it is a letter to my mother\n"), 0o600))
+			require.NoError(t, os.WriteFile(path, []byte("this is not a database, it is a letter to my mother\n"),
+				0o600))
 		}, "can not be read"},
 		"a page of noise in the middle": {func(path string) {
 			bad := append([]byte(nil), good...)
@@ -166,8 +171,11 @@ func TestABadFileIsAClearErrorAndStaysAsItIs(t *testing.T) {
 			}
 			require.NoError(t, os.WriteFile(path, bad, 0o600))
 		}, "can not be read"},
-		"a file that was cut off":   {func(path string) { require.NoError(t, os.WriteFile(path, good[:len(good)/2], 0o600)) }, "can not be read"},
-		"a file of another program": {func(path string) { script(t, path, "CREATE TABLE theirs (a)") }, "another program"},
+		"a file that was cut off": {func(path string) {
+			require.NoError(t, os.WriteFile(path, good[:len(good)/2], 0o600))
+		}, "can not be read"},
+		"a file of another program": {func(path string) { script(t, path, "CREATE TABLE theirs (a)") },
+			"another program"},
 		"a file of a newer release": {func(path string) {
 			require.NoError(t, os.WriteFile(path, good, 0o600))
 			script(t, path, "PRAGMA user_version = 99")
@@ -223,12 +231,14 @@ func TestAFullDiskIsAnErrorAndNotTheEnd(t *testing.T) {
 
 func TestOneBadWriteDoesNotHurtItsNeighbours(t *testing.T) {
 	db := open(t)
-	bad := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i", State: delivery.Delivered}
+	bad := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i",
+		State: delivery.Delivered}
 	var wg sync.WaitGroup
 	for n := range 100 {
 		wg.Go(func() {
 			if n%3 == 0 {
-				if err := db.Deliveries().Settle(t.Context(), []delivery.Delivery{bad}); !errors.Is(err, delivery.ErrNotFound) {
+				if err := db.Deliveries().Settle(t.Context(), []delivery.Delivery{bad}); !errors.Is(err,
+					delivery.ErrNotFound) {
 					t.Errorf("settle what is not there: %v", err)
 				}
 				return
@@ -253,7 +263,8 @@ func TestAWriteAfterCloseIsAnError(t *testing.T) {
 func TestTheOutboxKeepsTheNewest(t *testing.T) {
 	db := open(t)
 	for n := range 1005 {
-		require.NoError(t, db.Outbox().Keep(t.Context(), destination.Mail{Tenant: "42", To: "a@example.com", Subject: fmt.Sprint(n)}, time.Unix(int64(n), 0)))
+		require.NoError(t, db.Outbox().Keep(t.Context(),
+			destination.Mail{Tenant: "42", To: "a@example.com", Subject: fmt.Sprint(n)}, time.Unix(int64(n), 0)))
 	}
 	first, err := db.Outbox().Mails(t.Context(), "42", "", 2)
 	require.NoError(t, err)
@@ -268,7 +279,8 @@ func TestS2TheOutboxIsEachTenantsOwn(t *testing.T) {
 	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
 	require.NoError(t, err)
 	for _, tenant := range []string{"42", "43", ""} {
-		require.NoError(t, db.Outbox().Keep(t.Context(), destination.Mail{Tenant: tenant, To: "a@example.com", Subject: "of " + tenant}, time.Unix(1, 0)))
+		require.NoError(t, db.Outbox().Keep(t.Context(),
+			destination.Mail{Tenant: tenant, To: "a@example.com", Subject: "of " + tenant}, time.Unix(1, 0)))
 	}
 	look := func(db *sqlite.DB) {
 		t.Helper()
@@ -285,7 +297,8 @@ func TestS2TheOutboxIsEachTenantsOwn(t *testing.T) {
 	look(db)
 	// One tenant's flood leaves the others' mails where they are.
 	for range 1005 {
-		require.NoError(t, db.Outbox().Keep(t.Context(), destination.Mail{Tenant: "flood", To: "a@example.com"}, time.Unix(2, 0)))
+		require.NoError(t, db.Outbox().Keep(t.Context(), destination.Mail{Tenant: "flood", To: "a@example.com"},
+			time.Unix(2, 0)))
 	}
 	look(db)
 }
@@ -324,7 +337,8 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 		parsed, err := event.Parse(e.DetailType, e.Detail)
 		require.NoError(t, err)
 		f.Accepted = append(f.Accepted, delivery.Accepted{Entry: e, Event: parsed})
-		old = append(old, delivery.Delivery{ID: fmt.Sprintf("01GTD8R400000000000000000%d", n), Tenant: "42", Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{parsed}})
+		old = append(old, delivery.Delivery{ID: fmt.Sprintf("01GTD8R400000000000000000%d", n), Tenant: "42",
+			Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{parsed}})
 	}
 	f.Deliveries = old
 	require.NoError(t, db.Deliveries().Accept(t.Context(), f))
@@ -335,7 +349,8 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 		leased[i].State = delivery.Delivered
 	}
 	require.NoError(t, db.Deliveries().Settle(t.Context(), leased))
-	require.NoError(t, db.Counters().Add(t.Context(), []health.Count{{Tenant: "42", Integration: "i", Window: 1, At: time.Unix(1677628800, 0), Attempts: 1}}))
+	require.NoError(t, db.Counters().Add(t.Context(),
+		[]health.Count{{Tenant: "42", Integration: "i", Window: 1, At: time.Unix(1677628800, 0), Attempts: 1}}))
 
 	removed, err := db.Prune(t.Context(), time.Now(), 24*time.Hour)
 	require.NoError(t, err)

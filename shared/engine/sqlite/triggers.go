@@ -22,7 +22,8 @@ var _ trigger.Store = (*Triggers)(nil)
 // Create inserts the trigger and its announcement.
 func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, announce event.Event) error {
 	return s.change(ctx, t.Tenant, t.ID, announce, func(w *writer) error {
-		if err := w.putTrigger("INSERT OR IGNORE INTO triggers (tenant, id, revision, body) VALUES (?1, ?2, ?3, ?4)", t); err != nil {
+		if err := w.putTrigger("INSERT OR IGNORE INTO triggers (tenant, id, revision, body) VALUES (?1, ?2, ?3, ?4)",
+			t); err != nil {
 			return err
 		}
 		if w.conn.Changes() == 0 {
@@ -35,7 +36,9 @@ func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, announce event
 // Update replaces the trigger if nobody else did.
 func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, announce event.Event) error {
 	return s.change(ctx, t.Tenant, t.ID, announce, func(w *writer) error {
-		if err := w.putTrigger("UPDATE triggers SET revision = ?3, body = ?4 WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1", t); err != nil {
+		if err := w.putTrigger(
+			"UPDATE triggers SET revision = ?3, body = ?4 WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1",
+			t); err != nil {
 			return err
 		}
 		return w.changedTrigger(t.Tenant, t.ID)
@@ -121,14 +124,16 @@ func (s *Triggers) forget(tenant string) {
 // Seed inserts the triggers of a new account once.
 func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigger) error {
 	err := s.db.writer.write(ctx, func(w *writer) error {
-		if err := w.do("INSERT OR IGNORE INTO triggers_seeded (tenant) VALUES (?)", func(s *driver.Stmt) { s.BindText(1, tenant) }); err != nil {
+		if err := w.do("INSERT OR IGNORE INTO triggers_seeded (tenant) VALUES (?)",
+			func(s *driver.Stmt) { s.BindText(1, tenant) }); err != nil {
 			return err
 		}
 		if w.conn.Changes() == 0 {
 			return nil
 		}
 		for _, t := range list {
-			if err := w.putTrigger("INSERT INTO triggers (tenant, id, revision, body) VALUES (?1, ?2, ?3, ?4)", t); err != nil {
+			if err := w.putTrigger("INSERT INTO triggers (tenant, id, revision, body) VALUES (?1, ?2, ?3, ?4)",
+				t); err != nil {
 				return err
 			}
 		}
@@ -160,12 +165,13 @@ func (s *Triggers) Get(ctx context.Context, tenant, id string) (t trigger.Trigge
 func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trigger, seeded bool, err error) {
 	err = s.db.reading(ctx, func(conn *driver.Conn) error {
 		tenantOnly := func(q *driver.Stmt) { q.BindText(1, tenant) }
-		if err := each(conn, "SELECT body FROM triggers WHERE tenant = ? ORDER BY id", tenantOnly, func(q *driver.Stmt) error {
-			var t trigger.Trigger
-			err := json.Unmarshal(blob(q, 0), &t)
-			list = append(list, t)
-			return err
-		}); err != nil {
+		if err := each(conn, "SELECT body FROM triggers WHERE tenant = ? ORDER BY id", tenantOnly,
+			func(q *driver.Stmt) error {
+				var t trigger.Trigger
+				err := json.Unmarshal(blob(q, 0), &t)
+				list = append(list, t)
+				return err
+			}); err != nil {
 			return err
 		}
 		return each(conn, "SELECT 1 FROM triggers_seeded WHERE tenant = ?", tenantOnly, func(*driver.Stmt) error {
@@ -209,13 +215,14 @@ func (s *Triggers) States(ctx context.Context, tenant string, ids []string) ([]t
 	err := s.db.reading(ctx, func(conn *driver.Conn) error {
 		for n, id := range ids {
 			out[n] = trigger.State{Tenant: tenant, Trigger: id}
-			if err := each(conn, "SELECT version, body FROM trigger_states WHERE tenant = ? AND id = ?", func(q *driver.Stmt) {
-				q.BindText(1, tenant)
-				q.BindText(2, id)
-			}, func(q *driver.Stmt) error {
-				out[n].Version, out[n].Body = q.ColumnInt64(0), blob(q, 1)
-				return nil
-			}); err != nil {
+			if err := each(conn, "SELECT version, body FROM trigger_states WHERE tenant = ? AND id = ?",
+				func(q *driver.Stmt) {
+					q.BindText(1, tenant)
+					q.BindText(2, id)
+				}, func(q *driver.Stmt) error {
+					out[n].Version, out[n].Body = q.ColumnInt64(0), blob(q, 1)
+					return nil
+				}); err != nil {
 				return err
 			}
 		}
@@ -233,7 +240,8 @@ func (w *writer) putOutcome(o trigger.Outcome) error {
 		sql := "UPDATE trigger_states SET version = ?3 + 1, body = ?4 WHERE tenant = ?1 AND id = ?2 AND version = ?3"
 		if st.Version == 0 {
 			// A trigger that was deleted meanwhile leaves nothing behind: the batch is evaluated again, without it.
-			sql = "INSERT OR IGNORE INTO trigger_states (tenant, id, version, body) SELECT ?1, ?2, ?3 + 1, ?4 FROM triggers WHERE tenant = ?1 AND id = ?2"
+			sql = "INSERT OR IGNORE INTO trigger_states (tenant, id, version, body) SELECT ?1, ?2, ?3 + 1, ?4 FROM " +
+				"triggers WHERE tenant = ?1 AND id = ?2"
 		}
 		if err := w.do(sql, func(s *driver.Stmt) {
 			s.BindText(1, st.Tenant)

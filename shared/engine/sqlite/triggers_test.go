@@ -20,7 +20,8 @@ func TestTriggers(t *testing.T) {
 
 func engine(db *sqlite.DB) enginetest.TriggerEngine {
 	return enginetest.TriggerEngine{
-		Log: enginetest.Polled(db.Deliveries(), db.Bus()), Store: db.Triggers(), Integrations: db.Integrations(), Systems: catalogue.Default(), Workers: 1,
+		Log: enginetest.Polled(db.Deliveries(), db.Bus()), Store: db.Triggers(), Integrations: db.Integrations(),
+		Systems: catalogue.Default(), Workers: 1,
 		Left: func(t *testing.T) []delivery.Entry { return left(t, db) },
 	}
 }
@@ -43,7 +44,8 @@ func TestDeadLetters(t *testing.T) {
 	enginetest.DeadLetters(t, func(t *testing.T) enginetest.DeadLetterEngine {
 		db := open(t)
 		return enginetest.DeadLetterEngine{
-			Log: enginetest.Polled(db.Deliveries(), db.Bus()), DeadLetters: db.Deliveries(), Left: func(t *testing.T) []delivery.Entry { return left(t, db) },
+			Log: enginetest.Polled(db.Deliveries(), db.Bus()), DeadLetters: db.Deliveries(),
+			Left: func(t *testing.T) []delivery.Entry { return left(t, db) },
 		}
 	})
 }

@@ -44,7 +44,8 @@ type operation struct {
 }
 
 func newWriter(conn *driver.Conn) *writer {
-	return &writer{conn: conn, ops: make(chan *operation, groupLimit), done: make(chan struct{}), quit: make(chan struct{})}
+	return &writer{conn: conn, ops: make(chan *operation, groupLimit), done: make(chan struct{}), quit: make(
+		chan struct{})}
 }
 
 // write hands an operation over and waits until it is durable. The context bounds the wait for its turn only: an
@@ -183,7 +184,8 @@ func (w *writer) do(sql string, bind func(*driver.Stmt)) error { return each(w.c
 
 // loadSeq finds the number of the newest event, which pruning may have removed.
 func (w *writer) loadSeq() error {
-	n, err := number(w.conn, "SELECT max((SELECT ifnull(max(seq), 0) FROM events), (SELECT value FROM progress WHERE name = 'fanout'))")
+	n, err := number(w.conn,
+		"SELECT max((SELECT ifnull(max(seq), 0) FROM events), (SELECT value FROM progress WHERE name = 'fanout'))")
 	if err != nil {
 		return fmt.Errorf("find the newest event: %w", err)
 	}

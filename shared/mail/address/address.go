@@ -37,7 +37,9 @@ func Parse(s string) (string, error) { return parse(s, true) }
 func ParseSender(s string) (*mail.Address, error) {
 	a, err := mail.ParseAddress(s)
 	if err != nil {
-		return nil, fmt.Errorf("the sending address %q is not an e-mail address: it must be name@example.com or Name <name@example.com>", s)
+		return nil, fmt.Errorf(
+			"the sending address %q is not an e-mail address: it must be name@example.com or Name <name@example.com>",
+			s)
 	}
 	if a.Address, err = parse(a.Address, false); err != nil {
 		return nil, fmt.Errorf("the sending address %q %w", s, err)
@@ -90,8 +92,11 @@ func Unique(list []string) []string {
 }
 
 func parse(s string, public bool) (string, error) {
-	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError }) {
-		return "", errors.New("is not an e-mail address: it holds a space, a line break or another character that none can have")
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError
+	}) {
+		return "", errors.New(
+			"is not an e-mail address: it holds a space, a line break or another character that none can have")
 	}
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 || at == len(s)-1 {
@@ -105,7 +110,8 @@ func parse(s string, public bool) (string, error) {
 		return "", err
 	}
 	if at+1+len(domain) > Limit {
-		return "", fmt.Errorf("is not an e-mail address: it is longer than %d characters in the form in which it is sent", Limit)
+		return "", fmt.Errorf(
+			"is not an e-mail address: it is longer than %d characters in the form in which it is sent", Limit)
 	}
 	return s[:at+1] + domain, nil
 }
@@ -119,14 +125,17 @@ func checkLocal(local string) error {
 	}
 	for part := range strings.SplitSeq(local, ".") {
 		if part == "" {
-			return errors.New("is not an e-mail address: the name before the @ can not begin or end with a dot, or have two in a row")
+			return errors.New(
+				"is not an e-mail address: the name before the @ can not begin or end with a dot, or have two in a row")
 		}
 		for _, r := range part {
 			switch {
 			case r >= utf8.RuneSelf:
-				return fmt.Errorf("is not an e-mail address that can be used: mail servers do not take %q before the @; "+
+				return fmt.Errorf("is not an e-mail address that can be used: mail servers do not take %q before the "+
+					"@; "+
 					"use the address that its owner has in letters from a to z", r)
-			case (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(atext, r):
+			case (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') &&
+				!strings.ContainsRune(atext, r):
 				return fmt.Errorf("is not an e-mail address: it can not have %q before the @", r)
 			}
 		}
@@ -140,7 +149,8 @@ func checkLocal(local string) error {
 // lookup maps a domain as one that is typed (RFC 5895; UTS 46, non-transitional) and lets through only what DNS can
 // have.
 var lookup = idna.New(
-	idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.CheckJoiners(true), idna.StrictDomainName(true),
+	idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.CheckJoiners(true),
+	idna.StrictDomainName(true),
 )
 
 // readLimit is how much of a domain is looked at, in bytes: punycode takes the square of a length.
@@ -151,7 +161,8 @@ func toASCII(domain string) (string, error) {
 		return "", errors.New("it is too long")
 	}
 	if isASCII(domain) && !strings.Contains(strings.ToLower(domain), "xn--") {
-		return strings.ToLower(domain), nil // nothing to map: and `r3---x.example` is a name, though no IDN could be one
+		// nothing to map: and `r3---x.example` is a name, though no IDN could be one
+		return strings.ToLower(domain), nil
 	}
 	return lookup.ToASCII(domain)
 }
@@ -166,9 +177,11 @@ func parseDomain(domain string, public bool) (string, error) {
 	for _, label := range labels {
 		switch {
 		case label == "":
-			return "", errors.New("is not an e-mail address: its domain can not begin or end with a dot, or have two in a row")
+			return "", errors.New(
+				"is not an e-mail address: its domain can not begin or end with a dot, or have two in a row")
 		case len(label) > labelLimit:
-			return "", fmt.Errorf("is not an e-mail address: a part of its domain is longer than %d characters", labelLimit)
+			return "", fmt.Errorf("is not an e-mail address: a part of its domain is longer than %d characters",
+				labelLimit)
 		case label[0] == '-' || label[len(label)-1] == '-' || !isLDH(label):
 			return "", fmt.Errorf("is not an e-mail address: its domain can not have the part %q", label)
 		}

@@ -143,11 +143,13 @@ func TestWhatWasSavedBeforeIsSentAsItIs(t *testing.T) {
 
 func TestAMailboxInTwoSpellingsIsOne(t *testing.T) {
 	require.Equal(t, []string{"Ops@bücher.example", "b@x.org"},
-		address.Unique([]string{"Ops@bücher.example", "ops@xn--bcher-kva.example", "b@x.org", "OPS@BÜCHER.EXAMPLE", "b@X.org"}))
+		address.Unique([]string{"Ops@bücher.example", "ops@xn--bcher-kva.example", "b@x.org", "OPS@BÜCHER.EXAMPLE",
+			"b@X.org"}))
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"ada@example.com", "ops@bücher.example", "a@b.example\r\nBcc:", `"a b"@x.org`, "a@xn--a.b", "a@\u200d.x"} {
+	for _, s := range []string{"ada@example.com", "ops@bücher.example", "a@b.example\r\nBcc:", `"a b"@x.org`,
+		"a@xn--a.b", "a@\u200d.x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -61,7 +61,8 @@ func (r Reply) AboutRecipient(atRCPT bool) bool {
 	case r.Code < 400 || r.Code == 421:
 		return false
 	case r.Subject == 1:
-		return r.Detail != 7 && r.Detail != 8 && r.Detail < 20 // the sender's address; 5.1.90 is Microsoft's "too many a day"
+		// the sender's address; 5.1.90 is Microsoft's "too many a day"
+		return r.Detail != 7 && r.Detail != 8 && r.Detail < 20
 	case r.Subject == 2:
 		return true
 	case !atRCPT:

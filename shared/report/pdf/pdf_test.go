@@ -26,7 +26,8 @@ func busy() *report.Summary {
 		panic(err)
 	}
 	s := &report.Summary{
-		Client: "Acme Aktiengesellschaft", Period: report.Containing(report.Weekly, "2023-03-01", "Europe/Berlin"), Made: made.In(zone),
+		Client: "Acme Aktiengesellschaft", Period: report.Containing(report.Weekly, "2023-03-01", "Europe/Berlin"),
+		Made: made.In(zone),
 		Comparison: report.Comparison{
 			Now:    report.Headline{Hits: 1048576, Blocked: 901000, Attacks: 1234, Incidents: 2, Vulnerabilities: 5},
 			Before: report.Headline{Hits: 917000, Blocked: 801000, Attacks: 1400, Incidents: 0, Vulnerabilities: 5},
@@ -65,10 +66,12 @@ func busy() *report.Summary {
 	}
 	for i := range 50 {
 		s.Attacks = append(s.Attacks, report.Attack{
-			Type: []string{"sqli", "xss", "ptrav"}[i%3], Host: "shop.example.com", Path: fmt.Sprintf("/orders/%d/items", i), Method: "POST", Parameter: "POST_comment_value",
+			Type: []string{"sqli", "xss", "ptrav"}[i%3], Host: "shop.example.com",
+			Path: fmt.Sprintf("/orders/%d/items", i), Method: "POST", Parameter: "POST_comment_value",
 			Seen: int64(
 				50000 - 900*i,
-			), Blocked: int64(40000 - 700*i), First: made.Add(-time.Hour), Last: made.Add(-time.Duration(i) * time.Hour), Sources: []string{"203.0.113.7", "203.0.113.8"},
+			), Blocked: int64(40000 - 700*i), First: made.Add(-time.Hour), Last: made.Add(
+				-time.Duration(i) * time.Hour), Sources: []string{"203.0.113.7", "203.0.113.8"},
 		})
 	}
 	s.Attacks[1].Path, s.Attacks[2].Host = "/検索/商品?名前=ｔｅｓｔ", "متجر.example"
@@ -154,9 +157,12 @@ func TestAReaderFindsWhatTheReportSays(t *testing.T) {
 	got := text(t, raw)
 	for _, want := range []string{
 		"Weekly security report", "Acme Aktiengesellschaft", "Week 9, 27 February – 5 March 2023", "Europe/Berlin",
-		"1,048,576", "+14 %", "1,234", "−11 %", "none before", "no change", "85% of 1,048,576 malicious requests were blocked.", "SQL injection",
-		"812 addresses", "Netherlands", "unheard_of", "New vulnerabilities (5)", "PLT-42-I0001", "Critical", "Incidents (2)", "INC-1", "Largest attacks (1,234)",
-		"And 1,184 more attacks", "注文サービス", "店舗.example.jp", "/検索/商品", "Reflected XSS 反射型", "Page 1 of", "Vulnerabilities by risk",
+		"1,048,576", "+14 %", "1,234", "−11 %", "none before", "no change",
+		"85% of 1,048,576 malicious requests were blocked.", "SQL injection",
+		"812 addresses", "Netherlands", "unheard_of", "New vulnerabilities (5)", "PLT-42-I0001", "Critical",
+		"Incidents (2)", "INC-1", "Largest attacks (1,234)",
+		"And 1,184 more attacks", "注文サービス", "店舗.example.jp", "/検索/商品", "Reflected XSS 反射型", "Page 1 of",
+		"Vulnerabilities by risk",
 	} {
 		require.Contains(t, got, want)
 	}
@@ -181,16 +187,20 @@ func TestP9ThePDFSaysWhatItLacksOnItsFirstPageAndBelowEachTable(t *testing.T) {
 	raw := render(t, s)
 	first := flat(poppler(t, raw, "pdftotext", "-layout", "-l", "1", "-", "-"))
 	for _, want := range []string{
-		"Attacks: 50 of 1,234 are listed. A CSV report lists 234 of them. 1,000 are in no report: the record of a day keeps at least 2,000, and lets go of the smallest so far (3 March 2023).",
-		"Incidents: 2 of 9 are listed. 7 are in no report: the record of a day keeps the first 1,000 (3 March 2023, 4 March 2023).",
-		"Vulnerabilities: 5 of 8 are listed. 3 are in no report: the record of a day keeps the first 1,000 (3 March 2023).",
+		"Attacks: 50 of 1,234 are listed. A CSV report lists 234 of them. 1,000 are in no report: the record of a " +
+			"day keeps at least 2,000, and lets go of the smallest so far (3 March 2023).",
+		"Incidents: 2 of 9 are listed. 7 are in no report: the record of a day keeps the first 1,000 (3 March 2023, " +
+			"4 March 2023).",
+		"Vulnerabilities: 5 of 8 are listed. 3 are in no report: the record of a day keeps the first 1,000 (3 March " +
+			"2023).",
 		"What was let go and came again is counted again", "Page 1 of", "27 Feb",
 	} {
 		require.Contains(t, first, want)
 	}
 	rest := flat(poppler(t, raw, "pdftotext", "-layout", "-f", "2", "-", "-"))
 	for _, want := range []string{
-		"And 1,184 more attacks. A CSV report lists 234 of them. 1,000 are in no report: ", "And 7 more incidents. 7 are in no report: ", "And 3 more vulnerabilities. 3 are in no report: ",
+		"And 1,184 more attacks. A CSV report lists 234 of them. 1,000 are in no report: ",
+		"And 7 more incidents. 7 are in no report: ", "And 3 more vulnerabilities. 3 are in no report: ",
 	} {
 		require.Contains(t, rest, want)
 	}
@@ -226,7 +236,10 @@ func TestThePDFIsSoundAndTaggedForWhoListensToIt(t *testing.T) {
 	require.Regexp(t, `Suspects:\s+no`, about)
 	tree := poppler(t, raw, "pdfinfo", "-struct-text", "-")
 	for _, want := range []string{
-		"H1 (block)\n    \"Weekly security report\"", "H2 (block)\n    \"At a glance\"", "Table (block)", "TH:\n         /Scope /Column\n        \"Risk\"", "TD\n        \"High\"", "Link (inline)\n          \"PLT-42-I0002  Reflected XSS \"\n          \"反射型\"", "\"New vulnerabilities (5)\"", "H3 (block)",
+		"H1 (block)\n    \"Weekly security report\"", "H2 (block)\n    \"At a glance\"", "Table (block)",
+		"TH:\n         /Scope /Column\n        \"Risk\"", "TD\n        \"High\"",
+		"Link (inline)\n          \"PLT-42-I0002  Reflected XSS \"\n          \"反射型\"", "\"New vulnerabilities (5)\"",
+		"H3 (block)",
 	} {
 		require.Contains(t, tree, want)
 	}
@@ -284,7 +297,8 @@ func TestAYearOnDemand(t *testing.T) {
 
 // hostile are texts that have broken writers of PDFs before.
 var hostile = []string{
-	"", " ", "\x00\x01\x1b[31m", "line\nbreak", "(parentheses) \\ and )", "\xff\xfe not UTF-8", "\u202egnp.exe", "👩‍👩‍👧‍👦👍🏽🇯🇵", "ﷺ ﷽", "𝕬𝖈𝖒𝖊 𠀋", "தமிழ்", "\u0301\u0301leading marks",
+	"", " ", "\x00\x01\x1b[31m", "line\nbreak", "(parentheses) \\ and )", "\xff\xfe not UTF-8", "\u202egnp.exe",
+	"👩‍👩‍👧‍👦👍🏽🇯🇵", "ﷺ ﷽", "𝕬𝖈𝖒𝖊 𠀋", "தமிழ்", "\u0301\u0301leading marks",
 	strings.Repeat(
 		"🚀",
 		300,
@@ -294,7 +308,8 @@ var hostile = []string{
 func TestNoTextBreaksThePDF(t *testing.T) {
 	for _, h := range hostile {
 		s := busy()
-		s.Client, s.Attacks[0].Path, s.Attacks[0].Host, s.Hosts[0].Value, s.Applications[0].Value, s.Vulnerabilities[0].Title, s.Types[0].Value = h, h, h, h, h, h, h
+		s.Client, s.Attacks[0].Path, s.Attacks[0].Host, s.Hosts[0].Value, s.Applications[0].Value,
+			s.Vulnerabilities[0].Title, s.Types[0].Value = h, h, h, h, h, h, h
 		s.Attacks, s.Sources[0].Value, s.Countries[0].Value, s.Incidents[0].ID = s.Attacks[:5], h, h, h
 		raw := render(t, s)
 		sound(t, raw)
@@ -307,8 +322,10 @@ func TestH22NoScriptIsSilentlyBlank(t *testing.T) {
 	s.Attacks = nil
 	drawn := []string{"Тест", "Ελληνικά", "Tiếng", "ไทย", "한국어", "中文", "日本語", "कमल", "🚀"}
 	marked := map[string]string{
-		"/தமிழ்/x": "/[Tamil U+0BA4 U+0BAE U+0BBF U+0BB4 U+0BCD]/x", "/বাংলা": "/[Bengali U+09AC U+09BE U+0982 U+09B2 U+09BE]", "/Հայ": "/[Armenian U+0540 U+0561 U+0575]",
-		"/ქა": "/[Georgian U+10E5 U+10D0]", "/ខ្មែរ": "/[Khmer U+1781", "/አማርኛ": "/[Ethiopic U+12A0", "/\ue000x": "/[U+E000]x", "/𝕬": "/[U+1D56C]", "/a\nb": "/a ¶ b",
+		"/தமிழ்/x": "/[Tamil U+0BA4 U+0BAE U+0BBF U+0BB4 U+0BCD]/x",
+		"/বাংলা":   "/[Bengali U+09AC U+09BE U+0982 U+09B2 U+09BE]", "/Հայ": "/[Armenian U+0540 U+0561 U+0575]",
+		"/ქა": "/[Georgian U+10E5 U+10D0]", "/ខ្មែរ": "/[Khmer U+1781", "/አማርኛ": "/[Ethiopic U+12A0",
+		"/\ue000x": "/[U+E000]x", "/𝕬": "/[U+1D56C]", "/a\nb": "/a ¶ b",
 		"/" + strings.Repeat("த", 20): "/[Tamil U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 and 12 more]",
 	}
 	for _, d := range drawn {

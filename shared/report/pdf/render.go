@@ -163,7 +163,8 @@ func (d *sheet) paragraph(s string) {
 // sentences say in words what the numbers are.
 func (d *sheet) sentences() string {
 	if d.Now.Empty() {
-		return "Nothing was recorded in this period: no malicious requests, no attacks, no incidents and no new vulnerabilities. " +
+		return "Nothing was recorded in this period: no malicious requests, no attacks, no incidents and no new " +
+			"vulnerabilities. " +
 			"The changes above are against " + d.Against() + "."
 	}
 	var out []string

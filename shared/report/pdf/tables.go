@@ -222,7 +222,8 @@ func (d *sheet) incidents() {
 				{text: report.Thousands(i.Hits())},
 				{text: d.clock(i.Last)},
 			},
-			indent: columns[0].width, under: []cell{{text: place(i.Method, i.Host, i.Path, i.Parameter)}, {text: "From " + from(i.Attack)}},
+			indent: columns[0].width, under: []cell{{text: place(i.Method, i.Host, i.Path, i.Parameter)},
+				{text: "From " + from(i.Attack)}},
 		})
 	}
 	d.table(columns, rows, d.MoreIncidents, "incidents")

@@ -93,7 +93,8 @@ func (s *structure) annotations(n int) string {
 		own = append(
 			own,
 			s.add(fmt.Sprintf(
-				"<</Type /Annot /Subtype /Link /Rect [%s %s %s %s] /Border [0 0 0] /F 4 /StructParent %d /Contents %s /A <</S /URI /URI %s>>>>",
+				"<</Type /Annot /Subtype /Link /Rect [%s %s %s %s] /Border [0 0 0] /F 4 /StructParent %d /Contents "+
+					"%s /A <</S /URI /URI %s>>>>",
 				number(
 					l.x0,
 				),

@@ -85,7 +85,8 @@ func start(t *testing.T, config string, env ...string) collector {
 	port := freePort(t)
 	c := collector{url: fmt.Sprintf("https://127.0.0.1:%d/platform", port), ca: cert, log: &output{}}
 	cmd := exec.Command(path, "-c", config, "-p", "plugin", "--no-supervisor")
-	cmd.Env = append(os.Environ(), fmt.Sprint("TOCSIN_PORT=", port), "TOCSIN_CERT="+filepath.Join(dir, "cert.pem"), "TOCSIN_KEY="+key, "TOCSIN_BUFFER="+dir)
+	cmd.Env = append(os.Environ(), fmt.Sprint("TOCSIN_PORT=", port), "TOCSIN_CERT="+filepath.Join(dir, "cert.pem"),
+		"TOCSIN_KEY="+key, "TOCSIN_BUFFER="+dir)
 	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdout, cmd.Stderr = c.log, c.log
 	require.NoError(t, cmd.Start())
@@ -164,7 +165,8 @@ func TestQRadar(t *testing.T) {
 			}()
 		}
 	}()
-	c := start(t, "qradar.conf", "QRADAR_HOST=127.0.0.1", fmt.Sprint("QRADAR_PORT=", listener.Addr().(*net.TCPAddr).Port))
+	c := start(t, "qradar.conf", "QRADAR_HOST=127.0.0.1",
+		fmt.Sprint("QRADAR_PORT=", listener.Addr().(*net.TCPAddr).Port))
 	kinds := c.send(t)
 	syslog(t, kinds, collect(t, len(kinds), received), parseLEEF)
 }
@@ -184,7 +186,8 @@ func TestArcSight(t *testing.T) {
 			received <- strings.TrimRight(string(b[:n]), "\n")
 		}
 	}()
-	c := start(t, "arcsight.conf", "ARCSIGHT_HOST=127.0.0.1", fmt.Sprint("ARCSIGHT_PORT=", conn.LocalAddr().(*net.UDPAddr).Port))
+	c := start(t, "arcsight.conf", "ARCSIGHT_HOST=127.0.0.1",
+		fmt.Sprint("ARCSIGHT_PORT=", conn.LocalAddr().(*net.UDPAddr).Port))
 	kinds := c.send(t)
 	syslog(t, kinds, collect(t, len(kinds), received), parseCEF)
 }
@@ -266,7 +269,8 @@ func TestDatadog(t *testing.T) {
 			body = z
 		}
 		var logs []map[string]any
-		if r.URL.Path != "/api/v2/logs" || r.Header.Get("DD-API-KEY") != key || json.NewDecoder(body).Decode(&logs) != nil {
+		if r.URL.Path != "/api/v2/logs" || r.Header.Get("DD-API-KEY") != key ||
+			json.NewDecoder(body).Decode(&logs) != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
@@ -278,7 +282,8 @@ func TestDatadog(t *testing.T) {
 	defer intake.Close()
 	host, port, err := net.SplitHostPort(intake.Listener.Addr().String())
 	require.NoError(t, err)
-	c := start(t, "datadog.conf", "DD_HOST="+host, "DD_PORT="+port, "DD_API_KEY="+key, "SSL_CERT_FILE="+trusted(t, intake))
+	c := start(t, "datadog.conf", "DD_HOST="+host, "DD_PORT="+port, "DD_API_KEY="+key, "SSL_CERT_FILE="+
+		trusted(t, intake))
 	kinds := c.send(t)
 	var got []string
 	for _, l := range collect(t, len(kinds), received) {
@@ -286,7 +291,8 @@ func TestDatadog(t *testing.T) {
 		require.Equal(t, "tocsin", l["ddsource"])
 		require.Contains(t, l["ddtags"], "integration:fluentd")
 		kind := l["details"].(map[string]any)["notification_type"].(string)
-		if want := map[string]string{"vuln": "warn", "new_hits": "warn", "security_issue": "critical", "create_user": "info"}[kind]; want != "" {
+		if want := map[string]string{"vuln": "warn", "new_hits": "warn", "security_issue": "critical",
+			"create_user": "info"}[kind]; want != "" {
 			require.Equal(t, want, l["status"])
 		}
 		got = append(got, kind)
@@ -298,7 +304,8 @@ func TestDatadog(t *testing.T) {
 func trusted(t *testing.T, s *httptest.Server) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca.pem")
-	require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
+	require.NoError(t,
+		os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
 	return path
 }
 
@@ -308,9 +315,11 @@ func certificate(t *testing.T, dir string) (cert, keyPath string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "collector"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "collector"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)

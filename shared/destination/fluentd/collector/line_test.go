@@ -42,7 +42,8 @@ func lines(t *testing.T, format string, ns []notification.Notification) []string
 		in.WriteByte('\n')
 	}
 	cmd := exec.Command(tool(t, "ruby"), "-rjson", "-r./plugin/security_line.rb", "-e",
-		`STDOUT.binmode; STDIN.each_line { |l| puts JSON.generate(SecurityLine.`+format+`(JSON.parse(l), 1677628803.5)) }`)
+		`STDOUT.binmode; STDIN.each_line { |l| puts JSON.generate(SecurityLine.`+format+
+			`(JSON.parse(l), 1677628803.5)) }`)
 	cmd.Stdin = &in
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
@@ -77,7 +78,8 @@ func TestTheLineOfEveryEvent(t *testing.T) {
 
 func TestHostileContentStaysInItsField(t *testing.T) {
 	var ns []notification.Notification
-	for _, s := range append(destinationtest.Hostile(), `a=b|c\d^e src=6.6.6.6 msg=forged`, "a\tsrc=6.6.6.6\nCEF:0|x", `\`, strings.Repeat(`\=|`, 3000)) {
+	for _, s := range append(destinationtest.Hostile(), `a=b|c\d^e src=6.6.6.6 msg=forged`, "a\tsrc=6.6.6.6\nCEF:0|x",
+		`\`, strings.Repeat(`\=|`, 3000)) {
 		ns = append(ns, destinationtest.HostileNotifications(s)...)
 	}
 	for format, parse := range formats {
@@ -97,7 +99,9 @@ func TestHostileContentStaysInItsField(t *testing.T) {
 func TestALongValueIsCutVisiblyAndTheOthersStay(t *testing.T) {
 	n := destinationtest.Notifications(fluentd.New().System())[0]
 	n.Event.Kind = "new_hits"
-	n.Event.Data = json.RawMessage(`{"hit":{"type":"sqli","domain":"shop.example.com","remote_addr4":"203.0.113.7","payloads":["` + strings.Repeat("日", 9000) + `"]}}`)
+	n.Event.Data = json.RawMessage(
+		`{"hit":{"type":"sqli","domain":"shop.example.com","remote_addr4":"203.0.113.7","payloads":["` +
+			strings.Repeat("日", 9000) + `"]}}`)
 	for format, parse := range formats {
 		line := lines(t, format, []notification.Notification{n})[0]
 		require.LessOrEqual(t, len(line), 3900)
@@ -113,8 +117,10 @@ func TestAnAddressOfVersion6HasItsOwnFieldInCEF(t *testing.T) {
 	n := destinationtest.Notifications(fluentd.New().System())[0]
 	n.Event.Kind = "new_hits"
 	for data, want := range map[string][2]string{
-		`{"hit":{"type":"sqli","remote_addr4":"","remote_addr6":"2001:db8::7"}}`:         {"2001:db8::7", "2001:db8::7"},
-		`{"hit":{"type":"sqli","remote_addr4":"203.0.113.7","remote_addr6":null}}`:       {"203.0.113.7", "203.0.113.7"},
+		`{"hit":{"type":"sqli","remote_addr4":"","remote_addr6":"2001:db8::7"}}`: {"2001:db8::7",
+			"2001:db8::7"},
+		`{"hit":{"type":"sqli","remote_addr4":"203.0.113.7","remote_addr6":null}}`: {"203.0.113.7",
+			"203.0.113.7"},
 		`{"hit":{"type":"sqli","remote_addr4":"not an address","remote_addr6":"1.2.3"}}`: {"", ""},
 	} {
 		n.Event.Data = json.RawMessage(data)
@@ -130,13 +136,15 @@ func TestAnAddressOfVersion6HasItsOwnFieldInCEF(t *testing.T) {
 // parseCEF is strict: it takes no escape but those of the format.
 func parseCEF(t *testing.T, line string) map[string]string {
 	t.Helper()
-	header := regexp.MustCompile(`^CEF:0\|((?:[^\\|]|\\[\\|])*)\|((?:[^\\|]|\\[\\|])*)\|((?:[^\\|]|\\[\\|])*)\|((?:[^\\|]|\\[\\|])*)\|((?:[^\\|]|\\[\\|])*)\|(\d+)\|(.*)$`).FindStringSubmatch(line)
+	header := regexp.MustCompile(
+		`^CEF:0\|((?:[^\\|]|\\[\\|])*)\|((?:[^\\|]|\\[\\|])*)\|((?:[^\\|]|\\[\\|])*)\|((?:[^\\|]|\\[\\|])*)\|((?:[^\\|]|\\[\\|])*)\|(\d+)\|(.*)$`).FindStringSubmatch(line)
 	require.NotNil(t, header, "no CEF: %s", line)
 	fields := map[string]string{"kind": header[4], "name": header[5], "severity": header[6]}
 	require.Regexp(t, `^([1-9]|10)$`, header[6])
 	rest := header[7]
 	for rest != "" {
-		m := regexp.MustCompile(`^([A-Za-z0-9]+)=((?:[^\\=]|\\[\\=nr])*?)(?: ([A-Za-z0-9]+=.*)|)$`).FindStringSubmatch(rest)
+		m := regexp.MustCompile(`^([A-Za-z0-9]+)=((?:[^\\=]|\\[\\=nr])*?)(?: ([A-Za-z0-9]+=.*)|)$`).
+			FindStringSubmatch(rest)
 		require.NotNil(t, m, "no CEF extension: %s", rest)
 		require.NotContains(t, fields, m[1], "a key stands twice")
 		fields[m[1]] = m[2]

@@ -30,7 +30,8 @@ func TestBothCollectorsWriteLinesByTheSameFile(t *testing.T) {
 	require.NoError(t, err)
 	theirs, err := os.ReadFile("../../fluentd/collector/plugin/security_line.rb")
 	require.NoError(t, err)
-	require.Equal(t, string(theirs), string(ours), "each folder can be copied as a whole, so each has the file: copy the changed one over the other")
+	require.Equal(t, string(theirs), string(ours),
+		"each folder can be copied as a whole, so each has the file: copy the changed one over the other")
 }
 
 // run loads the script as Logstash's ruby filter does (instance_eval, register, then filter for each event), over

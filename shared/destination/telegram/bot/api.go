@@ -23,7 +23,8 @@ const callLimit = 10 * time.Second
 func client(proxy func(*http.Request) (*url.URL, error)) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = proxy
-	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // apiError is a refusal of the Bot API.
@@ -87,7 +88,8 @@ func decode(status int, raw []byte, result any) error {
 		return fmt.Errorf("answered %d, and not as the Bot API does", status)
 	}
 	if !a.OK {
-		return &apiError{a.Code, strings.ToValidUTF8(a.Description, "�"), time.Duration(max(0, a.Parameters.RetryAfter)) * time.Second}
+		return &apiError{a.Code, strings.ToValidUTF8(a.Description, "�"),
+			time.Duration(max(0, a.Parameters.RetryAfter)) * time.Second}
 	}
 	if result == nil {
 		return nil
@@ -97,7 +99,8 @@ func decode(status int, raw []byte, result any) error {
 
 // say writes plain text to a chat. That it could not be said is logged and no more: nothing depends on it.
 func (b *Bot) say(ctx context.Context, chat int64, text string) {
-	err := b.call(ctx, "sendMessage", map[string]any{"chat_id": chat, "text": text, "link_preview_options": map[string]bool{"is_disabled": true}}, nil)
+	err := b.call(ctx, "sendMessage", map[string]any{"chat_id": chat, "text": text,
+		"link_preview_options": map[string]bool{"is_disabled": true}}, nil)
 	if err != nil {
 		b.Log.Warn("answer in a Telegram chat", "chat", chat, "error", err.Error())
 	}

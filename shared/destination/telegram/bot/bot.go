@@ -114,7 +114,8 @@ func (b *Bot) Link(ctx context.Context, i integration.Integration) (Link, error)
 		return Link{}, err
 	}
 	at := "https://t.me/" + name
-	return Link{Private: at + "?start=" + t, Group: at + "?startgroup=" + t, Command: "/start@" + name + " " + t, Bot: name, Expires: expires}, nil
+	return Link{Private: at + "?start=" + t, Group: at + "?startgroup=" + t, Command: "/start@" + name + " " + t,
+		Bot: name, Expires: expires}, nil
 }
 
 func (b *Bot) parameters(ctx context.Context, i integration.Integration) (*telegram.Parameters, error) {

@@ -68,7 +68,8 @@ func (w *world) later(d time.Duration) {
 
 func open(t testing.TB) *world {
 	t.Helper()
-	w := &world{Server: telegramtest.Start(t), t: t, log: &bytes.Buffer{}, clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	w := &world{Server: telegramtest.Start(t), t: t, log: &bytes.Buffer{},
+		clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -79,7 +80,8 @@ func open(t testing.TB) *world {
 	systems := catalogue.Default(telegram.New(account))
 	policy := egress.Policy{Allow: []string{w.Host()}}
 	w.service = &integration.Service{
-		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: w.now, NewID: func() string { return ulid.Make().String() }, Log: log,
+		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: w.now,
+		NewID: func() string { return ulid.Make().String() }, Log: log,
 	}
 	w.courier = &delivery.Courier{
 		Destinations: systems, Carrier: egress.New(policy, egress.Options{}), Now: w.now, Log: log, Adapter: w.service,
@@ -107,7 +109,8 @@ func hooked(t testing.TB) *world {
 func (w *world) create(name string) integration.Integration {
 	w.t.Helper()
 	i, err := w.service.Create(w.t.Context(), ada, integration.Draft{
-		System: "telegram", Name: name, Subscriptions: []integration.Subscription{{Event: event.System}, {Event: event.ReportDaily}},
+		System: "telegram", Name: name, Subscriptions: []integration.Subscription{{Event: event.System},
+			{Event: event.ReportDaily}},
 	})
 	require.NoError(w.t, err)
 	return i
@@ -165,7 +168,8 @@ func TestAPrivateChatIsBoundAndTested(t *testing.T) {
 	require.Contains(t, before[0].Reason, "no Telegram chat is bound")
 
 	l := w.link(i)
-	require.Regexp(t, regexp.MustCompile(`^https://t\.me/tocsin_test_bot\?start=[A-Za-z0-9_-]{1,64}$`), l.Private, "Telegram, deep linking")
+	require.Regexp(t, regexp.MustCompile(`^https://t\.me/tocsin_test_bot\?start=[A-Za-z0-9_-]{1,64}$`), l.Private,
+		"Telegram, deep linking")
 	require.Regexp(t, regexp.MustCompile(`^https://t\.me/tocsin_test_bot\?startgroup=[A-Za-z0-9_-]{1,64}$`), l.Group)
 	require.Equal(t, w.now().Add(15*time.Minute), l.Expires)
 	w.Say(person, start(l.Private))
@@ -236,7 +240,8 @@ func TestAForgedLinkBindsNothing(t *testing.T) {
 	w := hooked(t)
 	mine, other := w.create("Mine"), w.create("Other")
 	token := strings.TrimPrefix(start(w.link(mine).Private), "/start ")
-	foreign, err := w.service.Create(t.Context(), integration.Person{Tenant: "43"}, integration.Draft{System: "telegram", Name: "Foreign"})
+	foreign, err := w.service.Create(t.Context(), integration.Person{Tenant: "43"},
+		integration.Draft{System: "telegram", Name: "Foreign"})
 	require.NoError(t, err)
 	stolen := strings.TrimPrefix(start(w.link(other).Private), "/start ")
 	require.NoError(t, w.service.Delete(t.Context(), ada, other.ID, 0))
@@ -314,7 +319,8 @@ func TestADeliveryThatMeetsASupergroupArrivesAtTheNextAttempt(t *testing.T) {
 	w.Upgrade(group, super, false)
 	router := delivery.NewRouter(w.courier, w.service.Store, w.service)
 	d := delivery.Delivery{ID: "d", Tenant: "42", Integration: i.ID, State: delivery.Pending, Events: []event.Event{{
-		ID: "e", Tenant: "42", Kind: event.DeleteUser, Time: w.now(), Data: json.RawMessage(`{"user":{"name":"Grace","email":"grace@example.com"}}`),
+		ID: "e", Tenant: "42", Kind: event.DeleteUser, Time: w.now(),
+		Data: json.RawMessage(`{"user":{"name":"Grace","email":"grace@example.com"}}`),
 	}}}
 	for _, want := range []delivery.State{delivery.Retrying, delivery.Delivered} {
 		route, ended, err := router.Route(t.Context(), "42", i.ID)
@@ -380,7 +386,8 @@ func TestBindingMendsAnIntegrationThatWasDisabledForFailing(t *testing.T) {
 
 func TestNoPersonSetsTheChat(t *testing.T) {
 	w := hooked(t)
-	_, err := w.service.Create(t.Context(), ada, integration.Draft{System: "telegram", Name: "Mine", Parameters: json.RawMessage(`{"chat_id":-100}`)})
+	_, err := w.service.Create(t.Context(), ada,
+		integration.Draft{System: "telegram", Name: "Mine", Parameters: json.RawMessage(`{"chat_id":-100}`)})
 	require.ErrorContains(t, err, "parameters.chat_id: is read-only")
 	_, err = w.service.OpenUnsaved(t.Context(), "42", "", "telegram", json.RawMessage(`{"chat_id":-100}`))
 	require.ErrorContains(t, err, "parameters.chat_id: is read-only")
@@ -388,7 +395,8 @@ func TestNoPersonSetsTheChat(t *testing.T) {
 	w.Say(person, start(w.link(i).Private))
 	stored, err := w.service.Store.Get(t.Context(), "42", i.ID)
 	require.NoError(t, err)
-	for _, change := range []string{`{"chat_id":-100}`, `{"chat_id":null}`, `{"removed_at":"2026-03-01T00:00:00Z"}`, `{"chat_type":"group"}`} {
+	for _, change := range []string{`{"chat_id":-100}`, `{"chat_id":null}`, `{"removed_at":"2026-03-01T00:00:00Z"}`,
+		`{"chat_type":"group"}`} {
 		_, err = w.service.Update(t.Context(), ada, i.ID, 0, integration.Patch{Parameters: json.RawMessage(change)})
 		require.ErrorContains(t, err, "is read-only", change)
 		_, err = w.service.OpenUnsaved(t.Context(), "42", i.ID, "", json.RawMessage(change))
@@ -467,7 +475,8 @@ func TestThePollTakesWhatTheWebhookWould(t *testing.T) {
 	require.Eventually(t, func() bool { return w.parameters(i).ChatID == person.ID }, 5*time.Second, 5*time.Millisecond)
 	w.Remove(person)
 	require.Eventually(t, func() bool { return w.parameters(i).RemovedAt != nil }, 5*time.Second, 5*time.Millisecond)
-	require.Eventually(t, func() bool { return w.Unconfirmed() == 0 }, 5*time.Second, 5*time.Millisecond, "the next poll confirms")
+	require.Eventually(t, func() bool { return w.Unconfirmed() == 0 }, 5*time.Second, 5*time.Millisecond,
+		"the next poll confirms")
 	stop()
 	select {
 	case <-done:
@@ -478,7 +487,9 @@ func TestThePollTakesWhatTheWebhookWould(t *testing.T) {
 
 func TestALinkNeedsAnIntegrationOfTelegrams(t *testing.T) {
 	w := hooked(t)
-	i, err := w.service.Create(t.Context(), ada, integration.Draft{System: "slack", Name: "x", Parameters: json.RawMessage(`{"webhook_url":"https://hooks.slack.com/x"}`)})
+	i, err := w.service.Create(t.Context(), ada,
+		integration.Draft{System: "slack", Name: "x",
+			Parameters: json.RawMessage(`{"webhook_url":"https://hooks.slack.com/x"}`)})
 	require.NoError(t, err)
 	_, err = w.bot.Link(t.Context(), i)
 	require.ErrorIs(t, err, bot.ErrOtherSystem)

@@ -48,7 +48,8 @@ func (b *Bot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // SetWebhook tells Telegram to bring updates to WebhookPath below the API's public address. It needs to be done once;
 // to do it again does no harm.
 func (b *Bot) SetWebhook(ctx context.Context, address string) error {
-	return b.call(ctx, "setWebhook", map[string]any{"url": address + WebhookPath, "secret_token": b.webhook, "allowed_updates": subscribed}, nil)
+	return b.call(ctx, "setWebhook", map[string]any{"url": address + WebhookPath, "secret_token": b.webhook,
+		"allowed_updates": subscribed}, nil)
 }
 
 // pollSpan is how long Telegram holds a poll that has nothing to tell.
@@ -103,7 +104,8 @@ func (b *Bot) Register(ctx context.Context, address string) {
 // updates asks for what comes from the update next on, and confirms what was before it.
 func (b *Bot) updates(ctx context.Context, next int64, wait time.Duration) ([]update, error) {
 	var raw []json.RawMessage
-	err := b.callFor(ctx, wait+callLimit, "getUpdates", map[string]any{"offset": next, "timeout": int(wait.Seconds()), "allowed_updates": subscribed}, &raw)
+	err := b.callFor(ctx, wait+callLimit, "getUpdates",
+		map[string]any{"offset": next, "timeout": int(wait.Seconds()), "allowed_updates": subscribed}, &raw)
 	var out []update
 	for _, r := range raw {
 		var u update

@@ -65,7 +65,8 @@ func parse(s string) (token, error) {
 		return token{}, errForged
 	}
 	id := ulid.ULID(raw[:idSize])
-	return token{id: id.String(), expires: time.Unix(int64(binary.BigEndian.Uint32(raw[idSize:bodySize])), 0), raw: raw}, nil
+	return token{id: id.String(), expires: time.Unix(int64(binary.BigEndian.Uint32(raw[idSize:bodySize])), 0),
+		raw: raw}, nil
 }
 
 // verify says whether the token was issued for the integration in its present state.
@@ -79,8 +80,8 @@ func (t token) verify(key []byte, i integration.Integration, p *telegram.Paramet
 	return nil
 }
 
-// sign covers, beside what the token says, whose integration it is and what it is bound to now: once a chat is bound, the
-// token is worth nothing any more.
+// sign covers, beside what the token says, whose integration it is and what it is bound to now: once a chat is bound,
+// the token is worth nothing any more.
 func sign(key, body []byte, i integration.Integration, p *telegram.Parameters) []byte {
 	mac := hmac.New(sha256.New, key)
 	mac.Write(body)

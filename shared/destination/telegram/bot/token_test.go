@@ -52,6 +52,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		require.Len(t, token.raw, tokenSize)
-		require.ErrorIs(t, token.verify(bytes.Repeat([]byte{1}, 32), integration.Integration{ID: token.id}, &telegram.Parameters{}, time.Unix(0, 0)), errForged)
+		require.ErrorIs(t, token.verify(bytes.Repeat([]byte{1}, 32), integration.Integration{ID: token.id},
+			&telegram.Parameters{}, time.Unix(0, 0)), errForged)
 	})
 }

@@ -14,7 +14,8 @@ import (
 	"tocsin/shared/integration"
 )
 
-// update is what Telegram tells: the parts that we asked for. Telegram, Bot API, "Update", "Message", "ChatMemberUpdated".
+// update is what Telegram tells: the parts that we asked for. Telegram, Bot API, "Update", "Message",
+// "ChatMemberUpdated".
 type update struct {
 	ID         int64       `json:"update_id"`
 	Message    *message    `json:"message"`
@@ -83,9 +84,11 @@ func (b *Bot) forUs(ctx context.Context, text string) bool {
 
 // What the bot says, in plain text.
 const (
-	help    = "I bring notifications of the platform to this chat. An administrator binds it: in the Console, open the Telegram integration, ask for its links and open one here."
+	help = "I bring notifications of the platform to this chat. An administrator binds it: in the Console, open " +
+		"the Telegram integration, ask for its links and open one here."
 	expired = "This link has expired. Ask for a new one in the Console; it is good for 15 minutes."
-	invalid = "This link is not good any more: it was used, or its integration is gone. Ask for a new one in the Console."
+	invalid = "This link is not good any more: it was used, or its integration is gone. Ask for a new one in the " +
+		"Console."
 	foreign = "I can serve private chats and groups only."
 )
 
@@ -111,7 +114,8 @@ func (b *Bot) start(ctx context.Context, c chat, words []string) error {
 	case err != nil:
 		return err
 	default:
-		b.say(ctx, c.ID, "This chat now receives the notifications of the integration “"+i.Name+"” ("+company(i)+"). Everybody in it can read them.")
+		b.say(ctx, c.ID, "This chat now receives the notifications of the integration “"+i.Name+"” ("+company(i)+
+			"). Everybody in it can read them.")
 	}
 	return nil
 }
@@ -129,7 +133,8 @@ var errBound = errors.New("bound already")
 // tries is how often a change is tried that meets another change of the same integration.
 const tries = 5
 
-// bind binds the chat to the integration that the token names. Errors: errForged, errExpired, errBound with the integration.
+// bind binds the chat to the integration that the token names. Errors: errForged, errExpired, errBound with the
+// integration.
 func (b *Bot) bind(ctx context.Context, c chat, text string) (integration.Integration, error) {
 	t, err := parse(text)
 	if err != nil {
@@ -180,7 +185,8 @@ func (b *Bot) verified(ctx context.Context, c chat, t token) (integration.Integr
 
 func bound(c chat, now time.Time) json.RawMessage {
 	return patch(map[string]any{
-		"chat_id": c.ID, "chat_title": title(c), "chat_type": c.Type, "bound_at": now.UTC().Format(time.RFC3339Nano), "removed_at": nil,
+		"chat_id": c.ID, "chat_title": title(c), "chat_type": c.Type, "bound_at": now.UTC().Format(time.RFC3339Nano),
+		"removed_at": nil,
 	})
 }
 
@@ -215,12 +221,14 @@ func (b *Bot) moved(ctx context.Context, from, to int64) error {
 
 // member notes that the bot was removed from a chat, and that it came back.
 func (b *Bot) member(ctx context.Context, m membership) error {
-	inside := m.New.Status == "member" || m.New.Status == "administrator" || m.New.Status == "creator" || m.New.Status == "restricted" && m.New.IsMember
+	inside := m.New.Status == "member" || m.New.Status == "administrator" || m.New.Status == "creator" ||
+		m.New.Status == "restricted" && m.New.IsMember
 	outside := m.New.Status == "left" || m.New.Status == "kicked" || m.New.Status == "restricted" && !m.New.IsMember
 	return b.each(ctx, m.Chat.ID, func(p *telegram.Parameters) (json.RawMessage, string) {
 		switch {
 		case outside && p.RemovedAt == nil:
-			return patch(map[string]any{"removed_at": b.Now().UTC().Format(time.RFC3339Nano)}), "the bot was removed from the Telegram chat " + title(m.Chat)
+			return patch(map[string]any{"removed_at": b.Now().UTC().Format(time.RFC3339Nano)}),
+				"the bot was removed from the Telegram chat " + title(m.Chat)
 		case inside && p.RemovedAt != nil:
 			return patch(map[string]any{"removed_at": nil}), "the bot is back in the Telegram chat " + title(m.Chat)
 		}
@@ -241,7 +249,8 @@ func (b *Bot) each(ctx context.Context, chat int64, change func(*telegram.Parame
 	return errors.Join(errs...)
 }
 
-func (b *Bot) adapt(ctx context.Context, i integration.Integration, chat int64, change func(*telegram.Parameters) (json.RawMessage, string)) error {
+func (b *Bot) adapt(ctx context.Context, i integration.Integration, chat int64,
+	change func(*telegram.Parameters) (json.RawMessage, string)) error {
 	for range tries {
 		p, err := b.parameters(ctx, i)
 		if err != nil {

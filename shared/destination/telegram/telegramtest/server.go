@@ -1,5 +1,6 @@
-// Package telegramtest is a Bot API server on the loopback interface with chats, members and a memory, for tests. What it
-// says is written with the types of a library that is not ours, in the order and with the words of Telegram's own server.
+// Package telegramtest is a Bot API server on the loopback interface with chats, members and a memory, for tests. What
+// it says is written with the types of a library that is not ours, in the order and with the words of Telegram's own
+// server.
 package telegramtest
 
 import (
@@ -85,7 +86,8 @@ func (s *Server) Say(c models.Chat, text string) {
 		s.members[c.ID] = true
 	}
 	s.mu.Unlock()
-	s.tell(models.Update{Message: &models.Message{ID: 1, Date: int(time.Now().Unix()), Chat: c, Text: text, From: &models.User{ID: 7, FirstName: "Ada"}}})
+	s.tell(models.Update{Message: &models.Message{ID: 1, Date: int(time.Now().Unix()), Chat: c, Text: text,
+		From: &models.User{ID: 7, FirstName: "Ada"}}})
 }
 
 // Add adds the bot to a chat.
@@ -106,7 +108,8 @@ func (s *Server) membership(c models.Chat, in bool) {
 	s.members[c.ID] = in
 	s.mu.Unlock()
 	s.tell(models.Update{MyChatMember: &models.ChatMemberUpdated{
-		Chat: c, From: models.User{ID: 7, FirstName: "Ada"}, Date: int(time.Now().Unix()), OldChatMember: before, NewChatMember: after,
+		Chat: c, From: models.User{ID: 7, FirstName: "Ada"}, Date: int(time.Now().Unix()), OldChatMember: before,
+		NewChatMember: after,
 	}})
 }
 
@@ -280,7 +283,8 @@ func (s *Server) getUpdates(w http.ResponseWriter, dec *json.Decoder) {
 		refuse(w, http.StatusBadRequest, "Bad Request: "+err.Error(), nil)
 		return
 	case s.webhook.URL != "":
-		refuse(w, http.StatusConflict, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first", nil)
+		refuse(w, http.StatusConflict, "Conflict: can't use getUpdates method while webhook is active; use "+
+			"deleteWebhook to delete the webhook first", nil)
 		return
 	}
 	s.wants, s.polled = q.AllowedUpdates, true
@@ -313,7 +317,8 @@ func (s *Server) sendMessage(w http.ResponseWriter, dec *json.Decoder) {
 	in, known := s.members[q.ChatID]
 	switch {
 	case upgraded:
-		refuse(w, http.StatusBadRequest, "Bad Request: group chat was upgraded to a supergroup chat", map[string]any{"migrate_to_chat_id": to})
+		refuse(w, http.StatusBadRequest, "Bad Request: group chat was upgraded to a supergroup chat",
+			map[string]any{"migrate_to_chat_id": to})
 	case !known:
 		refuse(w, http.StatusBadRequest, "Bad Request: chat not found", nil)
 	case !in && q.ChatID > 0:
@@ -323,13 +328,15 @@ func (s *Server) sendMessage(w http.ResponseWriter, dec *json.Decoder) {
 	case s.full(q.ChatID):
 		refuse(w, http.StatusTooManyRequests, "Too Many Requests: retry after 60", map[string]any{"retry_after": 60})
 	case s.busy > 0:
-		refuse(w, http.StatusTooManyRequests, fmt.Sprintf("Too Many Requests: retry after %d", s.busy), map[string]any{"retry_after": s.busy})
+		refuse(w, http.StatusTooManyRequests, fmt.Sprintf("Too Many Requests: retry after %d", s.busy),
+			map[string]any{"retry_after": s.busy})
 		s.busy = 0
 	case strings.TrimSpace(q.Text) == "":
 		refuse(w, http.StatusBadRequest, "Bad Request: message text is empty", nil)
 	default:
 		s.sent = append(s.sent, Sent{q.ChatID, q.Text, q.ParseMode == "HTML"})
-		answer(w, models.Message{ID: len(s.sent), Date: int(time.Now().Unix()), Chat: models.Chat{ID: q.ChatID}, Text: q.Text})
+		answer(w, models.Message{ID: len(s.sent), Date: int(time.Now().Unix()), Chat: models.Chat{ID: q.ChatID},
+			Text: q.Text})
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package identity is the deployment's own identity at AWS, with which it assumes the roles of customers: on AWS that of
-// the function's role, on one machine what the SDK's default chain finds there (variables, shared files, SSO, a container's
-// or a machine's role).
+// Package identity is the deployment's own identity at AWS, with which it assumes the roles of customers: on AWS that
+// of the function's role, on one machine what the SDK's default chain finds there (variables, shared files, SSO, a
+// container's or a machine's role).
 package identity
 
 import (
@@ -39,8 +39,8 @@ func keys(ctx context.Context, from awssdk.CredentialsProvider) (s3.Keys, error)
 	return s3.Keys{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Session: c.SessionToken}, err
 }
 
-// How long a look takes at most, how long Prepare waits for one, and how long what it found is taken as it is. A machine
-// that is none of AWS's has no metadata service: its look ends after a second or two.
+// How long a look takes at most, how long Prepare waits for one, and how long what it found is taken as it is. A
+// machine that is none of AWS's has no metadata service: its look ends after a second or two.
 const (
 	lookFor   = 8 * time.Second
 	waitFor   = 2 * time.Second
@@ -52,8 +52,9 @@ const (
 // ErrNone: there are no credentials of AWS here.
 var ErrNone = errors.New("no AWS credentials were found")
 
-// Found is what the SDK's default chain finds. Only Prepare and Keys have it looked for: when somebody opens the Console, or a
-// role is to be assumed. An old answer stands while a new one is looked for. It is safe for concurrent use.
+// Found is what the SDK's default chain finds. Only Prepare and Keys have it looked for: when somebody opens the
+// Console, or a role is to be assumed. An old answer stands while a new one is looked for. It is safe for concurrent
+// use.
 type Found struct {
 	Load func(context.Context) (awssdk.Config, error) // reads the configuration
 	STS  []func(*sts.Options)                         // for the one call that is made: who am I
@@ -162,7 +163,8 @@ func (f *Found) find(ctx context.Context) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	return state{account: s3.Account{ID: awssdk.ToString(who.Account), Partition: a.Partition}, from: c.Credentials}, nil
+	return state{account: s3.Account{ID: awssdk.ToString(who.Account), Partition: a.Partition}, from: c.Credentials},
+		nil
 }
 
 // note takes in what a look came to. When STS could not be asked, what was known before stands.
@@ -184,9 +186,11 @@ func (f *Found) note(began time.Time, found state, err error) {
 func (f *Found) say(found state, err error) {
 	switch {
 	case err != nil:
-		f.Log.Warn("AWS credentials can not be used: roles of customers (Amazon S3) can not be assumed", "error", err.Error())
+		f.Log.Warn("AWS credentials can not be used: roles of customers (Amazon S3) can not be assumed", "error",
+			err.Error())
 	case found.account.ID != "":
-		f.Log.Info("AWS credentials were found: roles of customers (Amazon S3) can be assumed", "account", found.account.ID)
+		f.Log.Info("AWS credentials were found: roles of customers (Amazon S3) can be assumed", "account",
+			found.account.ID)
 	default:
 		f.Log.Warn("there are no AWS credentials any more: roles of customers (Amazon S3) can not be assumed")
 	}

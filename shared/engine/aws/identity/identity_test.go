@@ -74,13 +74,15 @@ func start(t *testing.T) *rig {
 
 func account(id, partition string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
-		fmt.Fprintf(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:%s:sts::%s:assumed-role/ops/ada</Arn><Account>%s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, partition, id, id)
+		fmt.Fprintf(w,
+			`<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:%s:sts::%s:assumed-role/ops/ada</Arn><Account>%s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, partition, id, id)
 	}
 }
 
 func refused(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusForbidden)
-	fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error></ErrorResponse>`)
+	fmt.Fprint(w,
+		`<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error></ErrorResponse>`)
 }
 
 func away(w http.ResponseWriter) { panic(http.ErrAbortHandler) }

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// delayAttribute of a message says for how many seconds it was hidden on purpose. SQS tells a receiver when a message was
-// sent, and not how long it was to wait.
+// delayAttribute of a message says for how many seconds it was hidden on purpose. SQS tells a receiver when a message
+// was sent, and not how long it was to wait.
 const delayAttribute = "delay"
 
 // Delay is what a message carries that is hidden for so many seconds; nil for none.
@@ -27,8 +27,8 @@ func Delay(seconds int32) map[string]types.MessageAttributeValue {
 // batch handles the messages of a queue that Lambda brings.
 type batch = func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
-// Batch is a handler of a queue's batches that writes a line after each. The items that it names as failed count: Lambda
-// takes such a call for a success.
+// Batch is a handler of a queue's batches that writes a line after each. The items that it names as failed count:
+// Lambda takes such a call for a success.
 func Batch(m *Meter, handle batch) batch {
 	return func(ctx context.Context, in events.SQSEvent) (out events.SQSEventResponse, err error) {
 		ctx, end := m.begin(ctx)

@@ -1,13 +1,13 @@
-// Package metrics writes what the functions count for CloudWatch: one line of the embedded metric format for each call of a
-// function, on standard output, where Lambda hands it to CloudWatch Logs. No call of AWS is made for it, and nothing waits.
-// (Amazon CloudWatch User Guide, "Specification: Embedded metric format".)
+// Package metrics writes what the functions count for CloudWatch: one line of the embedded metric format for each call
+// of a function, on standard output, where Lambda hands it to CloudWatch Logs. No call of AWS is made for it, and
+// nothing waits. (Amazon CloudWatch User Guide, "Specification: Embedded metric format".)
 //
-// Lambda's own metrics miss what matters here: an item of a batch that fails counts as no error of the function, and the age
-// of the oldest message of a queue counts the time that a message is meant to wait. SQS, KMS, SES and Step Functions have
-// no metric at all for a caller that they slow down.
+// Lambda's own metrics miss what matters here: an item of a batch that fails counts as no error of the function, and
+// the age of the oldest message of a queue counts the time that a message is meant to wait. SQS, KMS, SES and Step
+// Functions have no metric at all for a caller that they slow down.
 //
-// A line has one dimension, the function's name, and a fixed list of metrics: nothing in it comes from an event, so that it
-// holds no secret and the number of metrics that CloudWatch bills is bounded.
+// A line has one dimension, the function's name, and a fixed list of metrics: nothing in it comes from an event, so
+// that it holds no secret and the number of metrics that CloudWatch bills is bounded.
 package metrics
 
 import (

@@ -43,7 +43,8 @@ func values(t *testing.T, out *bytes.Buffer) map[string]any {
 
 func TestACallWritesOneLineInTheEmbeddedMetricFormat(t *testing.T) {
 	var out bytes.Buffer
-	handle := metrics.Batch(meter(&out), func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
+	handle := metrics.Batch(meter(&out), func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse,
+		error) {
 		metrics.Count(ctx, metrics.Rejected, 2)
 		return events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{{ItemIdentifier: "2"}}}, nil
 	})
@@ -78,7 +79,8 @@ func TestWhatIsHiddenOnPurposeIsNotLate(t *testing.T) {
 			var out bytes.Buffer
 			message := events.SQSMessage{Attributes: c.attributes}
 			if c.delay != "" {
-				message.MessageAttributes = map[string]events.SQSMessageAttribute{"delay": {StringValue: &c.delay, DataType: "Number"}}
+				message.MessageAttributes = map[string]events.SQSMessageAttribute{
+					"delay": {StringValue: &c.delay, DataType: "Number"}}
 			}
 			_, _ = metrics.Batch(meter(&out), func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 				return events.SQSEventResponse{}, nil
@@ -100,7 +102,9 @@ func TestACallThatFailsAsAWholeFailsAllOfItsItems(t *testing.T) {
 	require.Equal(t, 0.0, values(t, &out)["Processed"])
 
 	out.Reset()
-	_, err = metrics.Of(meter(&out), func(context.Context, string) (string, error) { return "", errors.New("no table") })(t.Context(), "")
+	_, err = metrics.Of(meter(&out), func(context.Context, string) (string, error) {
+		return "", errors.New("no table")
+	})(t.Context(), "")
 	require.Error(t, err)
 	require.Equal(t, 1.0, values(t, &out)["FailedItems"])
 }
@@ -153,8 +157,9 @@ func client(t *testing.T, answers ...func(http.ResponseWriter)) (config awssdk.C
 	}))
 	t.Cleanup(server.Close)
 	return awssdk.Config{
-		Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
-		APIOptions: []func(*middleware.Stack) error{metrics.Watch},
+		Region: "eu-west-1", BaseEndpoint: &server.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
+		APIOptions:  []func(*middleware.Stack) error{metrics.Watch},
 	}
 }
 
@@ -169,7 +174,8 @@ func TestEveryAttemptThatAServicePutsOffCounts(t *testing.T) {
 	ok := answer(200, `{}`)
 	throttled := answer(400, `{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}`)
 	cancelled := func(code string) func(http.ResponseWriter) {
-		return answer(400, `{"__type":"TransactionCanceledException","CancellationReasons":[{"Code":"None"},{"Code":"`+code+`"}]}`)
+		return answer(400, `{"__type":"TransactionCanceledException","CancellationReasons":[{"Code":"None"},{"Code":"`+
+			code+`"}]}`)
 	}
 	key := map[string]types.AttributeValue{"k": &types.AttributeValueMemberS{Value: "v"}}
 	table := awssdk.String("t")
@@ -188,26 +194,33 @@ func TestEveryAttemptThatAServicePutsOffCounts(t *testing.T) {
 		call                    func(context.Context, *dynamodb.Client) error
 		throttled, serverErrors any
 	}{
-		"none":                              {[]func(http.ResponseWriter){ok}, get, nil, nil},
-		"put off twice, then done":          {[]func(http.ResponseWriter){throttled, throttled, ok}, get, 2.0, nil},
-		"a fault of the service":            {[]func(http.ResponseWriter){answer(500, `{"__type":"InternalServerError"}`), ok}, get, nil, 1.0},
-		"a transaction that is put off":     {[]func(http.ResponseWriter){cancelled("ThrottlingError"), ok}, transact, 1.0, nil},
-		"a transaction whose condition met": {[]func(http.ResponseWriter){cancelled("ConditionalCheckFailed"), ok}, transact, nil, nil},
+		"none":                     {[]func(http.ResponseWriter){ok}, get, nil, nil},
+		"put off twice, then done": {[]func(http.ResponseWriter){throttled, throttled, ok}, get, 2.0, nil},
+		"a fault of the service": {[]func(http.ResponseWriter){
+			answer(500, `{"__type":"InternalServerError"}`), ok}, get, nil, 1.0},
+		"a transaction that is put off": {[]func(http.ResponseWriter){cancelled("ThrottlingError"), ok}, transact,
+			1.0, nil},
+		"a transaction whose condition met": {[]func(http.ResponseWriter){cancelled("ConditionalCheckFailed"), ok},
+			transact, nil, nil},
 		"a batch that is done in part": {
-			[]func(http.ResponseWriter){answer(200, `{"Responses":{},"UnprocessedKeys":{"t":{"Keys":[{"k":{"S":"v"}}]}}}`)},
+			[]func(http.ResponseWriter){answer(200,
+				`{"Responses":{},"UnprocessedKeys":{"t":{"Keys":[{"k":{"S":"v"}}]}}}`)},
 			func(ctx context.Context, db *dynamodb.Client) error {
-				_, err := db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
-					"t": {Keys: []map[string]types.AttributeValue{key}},
-				}})
+				_, err := db.BatchGetItem(ctx,
+					&dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+						"t": {Keys: []map[string]types.AttributeValue{key}},
+					}})
 				return err
 			}, 1.0, nil,
 		},
 		"a statement of a batch that is put off": {
-			[]func(http.ResponseWriter){answer(200, `{"Responses":[{"Error":{"Code":"ThrottlingError","Message":"later"}}]}`)},
+			[]func(http.ResponseWriter){answer(200,
+				`{"Responses":[{"Error":{"Code":"ThrottlingError","Message":"later"}}]}`)},
 			func(ctx context.Context, db *dynamodb.Client) error {
-				_, err := db.BatchExecuteStatement(ctx, &dynamodb.BatchExecuteStatementInput{Statements: []types.BatchStatementRequest{
-					{Statement: awssdk.String("INSERT INTO t VALUE {'k': 'v'}")},
-				}})
+				_, err := db.BatchExecuteStatement(ctx,
+					&dynamodb.BatchExecuteStatementInput{Statements: []types.BatchStatementRequest{
+						{Statement: awssdk.String("INSERT INTO t VALUE {'k': 'v'}")},
+					}})
 				return err
 			}, 1.0, nil,
 		},
@@ -215,7 +228,9 @@ func TestEveryAttemptThatAServicePutsOffCounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			db := dynamodb.NewFromConfig(client(t, c.answers...), func(o *dynamodb.Options) { o.Retryer = quick{} })
 			var out bytes.Buffer
-			_, _ = metrics.Of(meter(&out), func(ctx context.Context, _ string) (string, error) { return "", c.call(ctx, db) })(t.Context(), "")
+			_, _ = metrics.Of(meter(&out), func(ctx context.Context, _ string) (string, error) {
+				return "", c.call(ctx, db)
+			})(t.Context(), "")
 			line := values(t, &out)
 			require.Equal(t, c.throttled, line["Throttled"])
 			require.Equal(t, c.throttled, line["ThrottledDynamoDB"])
@@ -225,12 +240,14 @@ func TestEveryAttemptThatAServicePutsOffCounts(t *testing.T) {
 }
 
 func TestAMessageThatSQSCouldNotTakeCountsAsPutOff(t *testing.T) {
-	queue := sqs.NewFromConfig(client(t, answer(200, `{"Successful":[],"Failed":[{"Id":"0","Code":"InternalError","SenderFault":false}]}`)))
+	queue := sqs.NewFromConfig(client(t, answer(200,
+		`{"Successful":[],"Failed":[{"Id":"0","Code":"InternalError","SenderFault":false}]}`)))
 	var out bytes.Buffer
 	_, _ = metrics.Of(meter(&out), func(ctx context.Context, _ string) (string, error) {
-		_, err := queue.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: awssdk.String("q"), Entries: []sqstypes.SendMessageBatchRequestEntry{
-			{Id: awssdk.String("0"), MessageBody: awssdk.String("b")},
-		}})
+		_, err := queue.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: awssdk.String("q"),
+			Entries: []sqstypes.SendMessageBatchRequestEntry{
+				{Id: awssdk.String("0"), MessageBody: awssdk.String("b")},
+			}})
 		return "", err
 	})(t.Context(), "")
 	require.Equal(t, 1.0, values(t, &out)["ThrottledSQS"])

@@ -21,13 +21,15 @@ import (
 // services have a metric of their own for what they put off, by the name that the SDK has for them.
 var services = map[string]Metric{
 	"DynamoDB": "ThrottledDynamoDB", "SQS": "ThrottledSQS", "SFN": "ThrottledStepFunctions", "KMS": "ThrottledKMS",
-	"EventBridge": "ThrottledEventBridge", "SESv2": "ThrottledSES", "Secrets Manager": "ThrottledSecretsManager", "STS": "ThrottledSTS",
+	"EventBridge": "ThrottledEventBridge", "SESv2": "ThrottledSES", "Secrets Manager": "ThrottledSecretsManager",
+	"STS": "ThrottledSTS",
 }
 
-// Watch has the SDK's clients count every attempt that a service puts off or fails, in the call that the context belongs
-// to. It is for the APIOptions of a configuration.
+// Watch has the SDK's clients count every attempt that a service puts off or fails, in the call that the context
+// belongs to. It is for the APIOptions of a configuration.
 func Watch(stack *smithymiddleware.Stack) error {
-	return stack.Finalize.Insert(smithymiddleware.FinalizeMiddlewareFunc("TocsinMetrics", count), "Retry", smithymiddleware.After)
+	return stack.Finalize.Insert(smithymiddleware.FinalizeMiddlewareFunc("TocsinMetrics", count), "Retry",
+		smithymiddleware.After)
 }
 
 func count(ctx context.Context, in smithymiddleware.FinalizeInput, next smithymiddleware.FinalizeHandler) (
@@ -58,8 +60,8 @@ func throttled(err error) bool {
 	return errors.As(err, &answer) && puttingOff(answer.ErrorCode())
 }
 
-// puttingOff reports whether a code says that a service puts off. In a transaction and in a batch of statements the codes
-// have other names than alone (DynamoDB, API reference, "CancellationReason", "BatchStatementError").
+// puttingOff reports whether a code says that a service puts off. In a transaction and in a batch of statements the
+// codes have other names than alone (DynamoDB, API reference, "CancellationReason", "BatchStatementError").
 func puttingOff(code string) bool {
 	if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
 		return true
