@@ -1,5 +1,5 @@
 # Every target needs only Go (go.mod names the version) and git; test-independent and test-metrics say what more they need. `make help` lists them.
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+include scripts/versions
 GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
