@@ -26,7 +26,7 @@ func main() { stack.Start(handler) }
 func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2HTTPResponse] {
 	store := s.Integrations()
 	service := s.Service(store)
-	courier := s.Courier()
+	courier := s.Sender()
 	relay := s.Relay()
 	courier.Adapter, courier.Relay = service, relay
 	jobs, orders, log, triggers := s.Jobs(), s.Orders(), s.Resending(), s.Triggers()
@@ -46,7 +46,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
 		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(),
-		Profiles: s.Profiles(), Blocks: s.Blocks(), Leaving: s.Leaving(),
+		Profiles: s.Profiles(), Blocks: s.SuppressionList(), Leaving: s.Unsubscriptions(),
 		Reports: orders, Ordered: func(ctx context.Context, r report.Report) {
 			if err := jobs.Order(ctx, r.Tenant, r.ID); err != nil {
 				s.Log.Error("report on demand: the schedule takes it up", "error", err.Error())

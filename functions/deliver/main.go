@@ -19,7 +19,7 @@ const budget = time.Minute
 func main() { stack.Start(handler) }
 
 func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
-	sender := s.Sender(s.Integrations(), budget)
+	handler := s.BatchHandler(s.Integrations(), budget)
 	again := s.Visibility("TOCSIN_QUEUE_DELIVERIES", "TOCSIN_QUEUE_RETRIES")
-	return metrics.Batch(s.Meter("deliver"), aws.DeliverHandler(sender, again, s.Log))
+	return metrics.Batch(s.Meter("deliver"), aws.DeliverHandler(handler, again, s.Log))
 }

@@ -143,8 +143,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	platform := notification.Platform{Name: c.platform, Console: c.console, Pages: own, Cloud: c.cloud}
 	links := profile.Links{Base: own, Keys: secrets}
 	people := &profile.Service{Store: db.People(), Now: time.Now, Log: log}
-	mailer := mail.Guard{Next: sender, Blocks: db.Blocks(),
-		Feedback: &mail.Feedback{Blocks: db.Blocks(), Bus: db.Bus(), Now: time.Now, Log: log}}
+	mailer := mail.Guard{Next: sender, Blocks: db.SuppressionList(),
+		Feedback: &mail.Feedback{Blocks: db.SuppressionList(), Bus: db.Bus(), Now: time.Now, Log: log}}
 	integrations := &integration.Service{
 		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: time.Now, NewID: newID,
 		Log:     log,
@@ -154,23 +154,23 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Integrations: db.Integrations(), Opener: integrations, Systems: systems, People: db.People(),
 		Reports: db.Reports(), Now: time.Now,
 	}
-	relay := &mail.Relay{Counters: db.Counters(), Limit: c.onRequest, Now: time.Now}
-	courier := &delivery.Courier{
+	relay := &mail.Quota{Counters: db.Counters(), Limit: c.onRequest, Now: time.Now}
+	courier := &delivery.Sender{
 		Relay:        relay,
-		Destinations: systems, Carrier: egress.New(policy, egress.Options{Mailer: mailer, Proxy: c.proxy}),
+		Destinations: systems, Transport: egress.New(policy, egress.Options{Mailer: mailer, Proxy: c.proxy}),
 		Schedule: retry.Schedule{Faster: c.faster},
 		Platform: platform, Now: time.Now, Log: log, Adapter: integrations, Unsubscribe: links,
 		Reports: report.Messages{Store: db.Reports(), Platform: platform},
 	}
 	reports := &report.Service{
 		Relay: relay,
-		Store: db.Reports(), Ledger: db.Ledger(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: db.Bus(),
+		Store: db.Reports(), Ledger: db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: db.Bus(),
 		Platform: c.platform,
 		Console:  report.Console(c.console), Now: time.Now, NewID: newID, Log: log,
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Switch: integrations, Now: time.Now}
-	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
-		Queue: db.Deliveries(), Log: db.Deliveries(), Courier: courier, Integrations: receivers, Opener: receivers,
+	dispatcher := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
+		Queue: db.Deliveries(), Log: db.Deliveries(), Sender: courier, Integrations: receivers, Opener: receivers,
 		Monitor: monitor, Logger: log, Limits: c.limits,
 	})
 	fanout := &delivery.Fanout{
@@ -211,8 +211,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 			}
 		},
 		Recovery: recovery,
-		Profiles: people, Blocks: db.Blocks(), Leaving: profile.Leaving{Links: links, Profiles: people,
-			Blocks: db.Blocks(), Now: time.Now},
+		Profiles: people, Blocks: db.SuppressionList(), Leaving: profile.Unsubscriptions{Links: links, Profiles: people,
+			Blocks: db.SuppressionList(), Now: time.Now},
 	})
 	events := http.NewServeMux()
 	events.HandleFunc("GET /livez", ready.Live)
@@ -290,7 +290,7 @@ func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string
 		return m, nil, err
 	}
 	list := func(ctx context.Context, tenant, before string, limit int) ([]console.Mail, error) {
-		kept, err := db.Outbox().Mails(ctx, tenant, before, limit)
+		kept, err := db.MailLog().Mails(ctx, tenant, before, limit)
 		out := make([]console.Mail, len(kept))
 		for i, k := range kept {
 			out[i] = console.Mail{ID: k.ID, At: k.At, To: k.Mail.To, Subject: k.Mail.Subject, Text: k.Mail.Text,
@@ -301,7 +301,7 @@ func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string
 		}
 		return out, err
 	}
-	return mail.Outbox{Keep: db.Outbox().Keep, Now: time.Now}, list, nil
+	return mail.LogSender{Keep: db.MailLog().Keep, Now: time.Now}, list, nil
 }
 
 // greet prints the sign-in link. It is the one place where a token is shown: on the terminal of who started us.

@@ -20,7 +20,7 @@ func main() { stack.Start(handler) }
 
 func handler(s *stack.Stack) stack.Handler[aws.Turn, any] {
 	store := s.Integrations()
-	sender := s.Sender(store, budget)
+	handler := s.BatchHandler(store, budget)
 	service := s.Service(store)
 	outbox := s.Sweeping()
 	relay := func(ctx context.Context) (int, error) {
@@ -29,10 +29,10 @@ func handler(s *stack.Stack) stack.Handler[aws.Turn, any] {
 		count, err = count+finished, errors.Join(swept, err)
 		failing, lost := service.Failing(ctx)
 		if lost == nil {
-			_, lost = sender.Monitor.Sweep(ctx, failing)
+			_, lost = handler.Monitor.Sweep(ctx, failing)
 		}
 		return count, errors.Join(err, lost)
 	}
-	return metrics.Of(s.Meter("retry"), aws.RetryHandler(sender,
-		aws.Upkeep{Relay: relay, Sweep: s.Sweeper(sender).Sweep}, s.Log))
+	return metrics.Of(s.Meter("retry"), aws.RetryHandler(handler,
+		aws.Upkeep{Relay: relay, Sweep: s.Sweeper(handler).Sweep}, s.Log))
 }

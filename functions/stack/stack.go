@@ -220,7 +220,7 @@ func (s *Stack) Accepting() *aws.Deliveries {
 // Sweeping is the log of the function that finishes what was left behind.
 func (s *Stack) Sweeping() *aws.Deliveries {
 	d := s.Accepting()
-	d.Marks = &aws.CountingStore{Record: s.Record()}
+	d.Marks = &aws.CountingStore{Record: s.DailyTotals()}
 	return d
 }
 
@@ -235,7 +235,7 @@ func (s *Stack) Counter() *counting.Counter {
 	store := &aws.CountingStore{
 		Intakes: &aws.Deliveries{DB: s.db, Now: time.Now,
 			Tables: aws.Tables{Intakes: s.env.need("TOCSIN_TABLE_INTAKES")}},
-		Record: s.Record(), Triggers: triggers, Keep: s.keep(),
+		Record: s.DailyTotals(), Triggers: triggers, Keep: s.keep(),
 	}
 	return &counting.Counter{
 		Source: store, Store: store, Triggers: &trigger.Evaluator{Store: triggers, Now: time.Now, Log: s.Log},
@@ -252,7 +252,7 @@ func (s *Stack) keep() time.Duration {
 
 // Triggers is the store of triggers.
 func (s *Stack) Triggers() *aws.Triggers {
-	announcements := s.Reading().Announcements()
+	announcements := s.Reading().EventOutbox()
 	announcements.Publisher = s.Bus()
 	return &aws.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Announcements: announcements,
 		Now: time.Now}
@@ -264,9 +264,9 @@ func (s *Stack) TriggerService(store *aws.Triggers, integrations *aws.Integratio
 		Log: s.Log}
 }
 
-// Record is what reports are made of.
-func (s *Stack) Record() *aws.Record {
-	return &aws.Record{DB: s.db, Table: s.env.need("TOCSIN_TABLE_RECORD"), Now: time.Now, Log: s.Log}
+// DailyTotals is what reports are made of.
+func (s *Stack) DailyTotals() *aws.DailyTotals {
+	return &aws.DailyTotals{DB: s.db, Table: s.env.need("TOCSIN_TABLE_RECORD"), Now: time.Now, Log: s.Log}
 }
 
 // Gateway says who calls, by the claims that the template names.
@@ -291,7 +291,7 @@ func (s *Stack) Jobs() *aws.ReportJobs {
 func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *report.Service {
 	platform := s.platform()
 	return &report.Service{
-		Store: s.Reports(), Ledger: s.Record(), Renderer: renderer, Receivers: receivers, Bus: s.Bus(),
+		Store: s.Reports(), Ledger: s.DailyTotals(), Renderer: renderer, Receivers: receivers, Bus: s.Bus(),
 		Platform: platform.Name,
 		Console:  report.Console(platform.Console), Now: time.Now, NewID: newID, Log: s.Log, Enqueue: s.Jobs().Enqueue,
 		Spread: time.Duration(s.env.number("TOCSIN_REPORT_SPREAD_MINUTES", 45)) * time.Minute,
@@ -319,14 +319,14 @@ func (s *Stack) Profiles() *profile.Service {
 	return &profile.Service{Store: s.people(), Now: time.Now, Log: s.Log}
 }
 
-// Blocks keeps addresses that nothing is sent to.
-func (s *Stack) Blocks() *aws.Blocks {
-	return &aws.Blocks{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE")}
+// SuppressionList keeps addresses that nothing is sent to.
+func (s *Stack) SuppressionList() *aws.SuppressionList {
+	return &aws.SuppressionList{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE")}
 }
 
 // Relay bounds the mails that people have sent to others on the spot.
-func (s *Stack) Relay() *mail.Relay {
-	return &mail.Relay{
+func (s *Stack) Relay() *mail.Quota {
+	return &mail.Quota{
 		Counters: &aws.Counters{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Now: time.Now,
 		Limit: s.env.number("TOCSIN_MAILS_ON_REQUEST", mail.DefaultOnRequest),
 	}
@@ -351,7 +351,7 @@ func (s *Stack) Requests() *ratelimit.Limiter {
 
 // Feedback takes in what SES says about mails.
 func (s *Stack) Feedback() *mail.Feedback {
-	return &mail.Feedback{Blocks: s.Blocks(), Bus: s.Bus(), Now: time.Now, Log: s.Log}
+	return &mail.Feedback{Blocks: s.SuppressionList(), Bus: s.Bus(), Now: time.Now, Log: s.Log}
 }
 
 // links signs the links of mails.
@@ -364,9 +364,9 @@ func (s *Stack) links() profile.Links {
 	return l
 }
 
-// Leaving carries out what the links ask for.
-func (s *Stack) Leaving() profile.Leaving {
-	return profile.Leaving{Links: s.links(), Profiles: s.Profiles(), Blocks: s.Blocks(), Now: time.Now}
+// Unsubscriptions carries out what the links ask for.
+func (s *Stack) Unsubscriptions() profile.Unsubscriptions {
+	return profile.Unsubscriptions{Links: s.links(), Profiles: s.Profiles(), Blocks: s.SuppressionList(), Now: time.Now}
 }
 
 // Receivers finds who an event can go to. opener is nil in a function that sends nothing.
@@ -400,20 +400,21 @@ func (s *Stack) Service(store *aws.Integrations) *integration.Service {
 	return s.service
 }
 
-// Courier sends.
-func (s *Stack) Courier() *delivery.Courier {
+// Sender sends.
+func (s *Stack) Sender() *delivery.Sender {
 	options := egress.Options{Proxy: s.proxy}
 	if from := s.env.get("TOCSIN_MAIL_FROM"); from != "" {
 		if composer, err := mail.NewComposer(from, time.Now); err != nil {
 			s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_MAIL_FROM: %w", err))
 		} else {
-			options.Mailer = mail.Guard{Blocks: s.Blocks(), Next: &aws.Mailer{
+			options.Mailer = mail.Guard{Blocks: s.SuppressionList(), Next: &aws.Mailer{
 				SES: sesv2.NewFromConfig(s.sdk), From: composer.From(), Composer: composer,
 				ConfigurationSet: s.env.get("TOCSIN_MAIL_CONFIGURATION"),
 			}}
 		}
 	}
-	return &delivery.Courier{Destinations: s.Systems, Carrier: egress.New(s.policy, options), Now: time.Now, Log: s.Log,
+	return &delivery.Sender{Destinations: s.Systems, Transport: egress.New(s.policy, options), Now: time.Now,
+		Log:      s.Log,
 		Platform: s.platform()}
 }
 
@@ -442,16 +443,16 @@ func (s *Stack) lasting() time.Duration {
 		int(health.DefaultLasting.Minutes()))) * time.Minute
 }
 
-// Sender sends what the queue and the state machine hand over; starts of a request end at the budget.
-func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.Sender {
-	service, courier := s.Service(store), s.Courier()
+// BatchHandler sends what the queue and the state machine hand over; starts of a request end at the budget.
+func (s *Stack) BatchHandler(store *aws.Integrations, budget time.Duration) *delivery.BatchHandler {
+	service, courier := s.Service(store), s.Sender()
 	service.Backlog = s.Deliveries()
 	courier.Adapter, courier.Reports, courier.Unsubscribe = service,
 		report.Messages{Store: s.Reports(), Platform: courier.Platform}, s.links()
 	courier.Outlooks = &aws.Outlooks{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
 	receivers := s.Receivers(store, service)
-	return &delivery.Sender{
-		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, receivers, receivers),
+	return &delivery.BatchHandler{
+		BatchStore: s.Deliveries(), Sender: courier, Router: delivery.NewTargetCache(courier, receivers, receivers),
 		Monitor:    s.Monitor(service),
 		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.sdk), StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID:      newID, Log: s.Log, Budget: budget,
@@ -460,9 +461,9 @@ func (s *Stack) Sender(store *aws.Integrations, budget time.Duration) *delivery.
 }
 
 // Sweeper takes up retries that no execution works at.
-func (s *Stack) Sweeper(sender *delivery.Sender) *delivery.Sweeper {
+func (s *Stack) Sweeper(sender *delivery.BatchHandler) *delivery.Sweeper {
 	return &delivery.Sweeper{
-		Stranded: s.Deliveries(), Batches: sender.Shelf, Executions: sender.Executions, Resume: sender.Resume,
+		Stranded: s.Deliveries(), Batches: sender.BatchStore, Executions: sender.Executions, Resume: sender.Resume,
 		Now: time.Now, Log: s.Log,
 	}
 }

@@ -137,7 +137,7 @@ func (w *world) judgeRecord(ctx context.Context, t tenant) (wrong []string) {
 	got := map[string]int64{}
 	first, last := report.Day(w.began.AddDate(0, 0, -2).Format(time.DateOnly)), report.Day(time.Now().AddDate(0, 0,
 		2).Format(time.DateOnly))
-	err = w.tool.Record().Counts(ctx, t.id, first, last, func(d report.Day, c report.Count) error {
+	err = w.tool.DailyTotals().Counts(ctx, t.id, first, last, func(d report.Day, c report.Count) error {
 		got[fmt.Sprint(d, " ", c.Dimension, " ", c.Value)] += c.N
 		return nil
 	})

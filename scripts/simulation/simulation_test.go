@@ -102,7 +102,7 @@ type world struct {
 
 func host(tenant int, f fault) string { return fmt.Sprintf("t%d-f%d.example", tenant, f) }
 
-// Do is delivery.Carrier.
+// Do is delivery.Transport.
 func (w *world) Do(_ context.Context, q destination.Request) (destination.Response, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -262,7 +262,7 @@ type tocsin struct {
 	service    *integration.Service
 	switches   *switches
 	monitor    *health.Monitor
-	dispatcher *delivery.Dispatcher
+	dispatcher *delivery.WorkerPool
 	recovery   *delivery.Recovery
 	stop       func()
 }
@@ -290,13 +290,14 @@ func start(t *testing.T, w *world) *tocsin {
 		NewID: func() string { return ulid.Make().String() }, Log: log, Backlog: db.Deliveries(),
 	}
 	s := &switches{Service: service, told: map[string][]string{}}
-	courier := &delivery.Courier{
-		Destinations: systems, Carrier: w, Schedule: retry.Schedule{}, Platform: notification.Platform{Name: "Tocsin"},
-		Now: time.Now, Log: log, Adapter: service,
+	courier := &delivery.Sender{
+		Destinations: systems, Transport: w, Schedule: retry.Schedule{},
+		Platform: notification.Platform{Name: "Tocsin"},
+		Now:      time.Now, Log: log, Adapter: service,
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Switch: s, Now: time.Now}
-	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
-		Queue: db.Deliveries(), Log: db.Deliveries(), Courier: courier, Integrations: db.Integrations(),
+	dispatcher := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
+		Queue: db.Deliveries(), Log: db.Deliveries(), Sender: courier, Integrations: db.Integrations(),
 		Opener: service, Monitor: monitor, Logger: log,
 	})
 	fanout := &delivery.Fanout{Integrations: db.Integrations(), Systems: systems, Log: db.Deliveries(), Logger: log,

@@ -57,7 +57,7 @@ type choicesInput struct {
 
 type choicesOutput struct {
 	Body struct {
-		Choices []destination.Choice `json:"choices"`
+		Choices []destination.Option `json:"choices"`
 		More    bool                 `json:"more,omitempty" doc:"there are more than these: another value can be entered"`
 		Reason  string               `json:"reason,omitempty" doc:"why there is no list, and what to do" example:"answered 401 Unauthorized: the token was not accepted: check e-mail, token and token type"`
 		Status  int                  `json:"status,omitempty" doc:"absent when there was no answer" example:"200"`
@@ -182,7 +182,7 @@ func (s *server) choices(ctx context.Context, in *choicesInput) (*choicesOutput,
 	if err != nil {
 		return nil, s.answer(err)
 	}
-	c, err := s.Tester.Choose(ctx, opened, b.Parameter)
+	c, err := s.Tester.Options(ctx, opened, b.Parameter)
 	s.used(ctx, "choices asked for", opened, c.Host)
 	if err != nil {
 		return nil, s.answer(err)
@@ -190,7 +190,7 @@ func (s *server) choices(ctx context.Context, in *choicesInput) (*choicesOutput,
 	out := &choicesOutput{}
 	out.Body.Choices, out.Body.More, out.Body.Reason, out.Body.Status = c.Choices, c.More, c.Reason, c.Status
 	if out.Body.Choices == nil {
-		out.Body.Choices = []destination.Choice{}
+		out.Body.Choices = []destination.Option{}
 	}
 	return out, nil
 }

@@ -43,10 +43,10 @@ type Systems interface {
 // Tester serves what a form asks a system for (the test button, the values that a parameter can have), and the page
 // that shows what was sent.
 type Tester interface {
-	Choose(ctx context.Context, opened integration.Opened, field string) (delivery.Choice, error)
+	Options(ctx context.Context, opened integration.Opened, field string) (delivery.OptionList, error)
 	Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (delivery.TestResult, error)
-	Replicas(ctx context.Context, opener delivery.Opener, i integration.Integration,
-		d delivery.Delivery) ([]delivery.Replica, error)
+	Preview(ctx context.Context, opener delivery.Opener, i integration.Integration,
+		d delivery.Delivery) ([]delivery.RequestPreview, error)
 }
 
 // Mail is a mail of the outbox.
@@ -101,14 +101,14 @@ type Config struct {
 	// Profiles keeps each person's notifications, nil = there are none; with it Blocks has the addresses that nothing
 	// is sent to, and Leaving the links of mails.
 	Profiles *profile.Service
-	Blocks   mail.Blocks
-	Leaving  profile.Leaving
+	Blocks   mail.SuppressionList
+	Leaving  profile.Unsubscriptions
 	// Recovery makes good what an integration missed; nil = this deployment can not.
 	Recovery *delivery.Recovery
 	// Requests bounds the calls of each tenant; nil = they are not bounded.
 	Requests *ratelimit.Limiter
 	// Relay bounds what is mailed again to other people although it has arrived; nil = it is not bounded.
-	Relay *mail.Relay
+	Relay *mail.Quota
 	// Wake is told of lanes that a replay filled; nil = nobody asks.
 	Wake func(lanes ...delivery.Lane)
 }

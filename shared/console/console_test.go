@@ -72,15 +72,16 @@ func start(t *testing.T, allow ...string) *rig {
 	people := &profile.Service{Store: r.db.People(), Now: time.Now, Log: log}
 	r.links = profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
 	r.reports = &report.Service{
-		Store: r.db.Reports(), Ledger: r.db.Ledger(), Renderer: pdf.Renderer{}, Bus: r.db.Bus(), Platform: "Tocsin",
-		Now: time.Now, NewID: newID, Log: log,
+		Store: r.db.Reports(), Ledger: r.db.DailyTotals(), Renderer: pdf.Renderer{}, Bus: r.db.Bus(),
+		Platform: "Tocsin",
+		Now:      time.Now, NewID: newID, Log: log,
 	}
 	r.config = console.Config{
 		Platform: "Tocsin", Integrations: service, Systems: catalogue.Default(), Deliveries: r.db.Deliveries(),
 		Health:      &health.Monitor{Counters: r.db.Counters(), Switch: service, Now: time.Now},
 		DeadLetters: r.db.Deliveries(), Commands: r.db.Commands(),
-		Tester: &delivery.Courier{
-			Destinations: catalogue.Default(), Carrier: egress.New(policy, egress.Options{}), Now: time.Now, Log: log,
+		Tester: &delivery.Sender{
+			Destinations: catalogue.Default(), Transport: egress.New(policy, egress.Options{}), Now: time.Now, Log: log,
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 		},
 		Authenticator: r.tokens, Now: time.Now, NewID: newID, Log: log,
@@ -90,8 +91,9 @@ func start(t *testing.T, allow ...string) *rig {
 			Systems: catalogue.Default(), Now: time.Now, NewID: newID, Log: log},
 		Recovery: &delivery.Recovery{Fanout: &delivery.Fanout{Systems: catalogue.Default()}, Journal: r.db.Deliveries(),
 			Now: time.Now},
-		Reports: r.reports, Profiles: people, Blocks: r.db.Blocks(),
-		Leaving: profile.Leaving{Links: r.links, Profiles: people, Blocks: r.db.Blocks(), Now: time.Now},
+		Reports: r.reports, Profiles: people, Blocks: r.db.SuppressionList(),
+		Leaving: profile.Unsubscriptions{Links: r.links, Profiles: people, Blocks: r.db.SuppressionList(),
+			Now: time.Now},
 	}
 	r.handler = console.New(r.config)
 	r.token = r.issue("42", access.Administrator)

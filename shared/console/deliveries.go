@@ -270,7 +270,7 @@ func (s *server) listRequests(ctx context.Context, in *deliveryInput) (*requests
 	if err != nil {
 		return nil, s.answer(err)
 	}
-	replicas, err := s.Tester.Replicas(ctx, s.Integrations, i, d)
+	replicas, err := s.Tester.Preview(ctx, s.Integrations, i, d)
 	if err != nil {
 		s.Log.Warn("show what a delivery sends", "tenant", i.Tenant, "integration", i.ID, "delivery", d.ID, "error",
 			err.Error())
@@ -288,7 +288,7 @@ func (s *server) listRequests(ctx context.Context, in *deliveryInput) (*requests
 	return out, nil
 }
 
-func requestView(r delivery.Replica) RequestView {
+func requestView(r delivery.RequestPreview) RequestView {
 	v := RequestView{Method: r.Method, URL: r.URL, Headers: r.Header, Body: r.Body, Cut: r.Cut}
 	if r.Mail != nil {
 		v.Mail = &MailView{To: r.Mail.To, Subject: r.Mail.Subject, Text: r.Mail.Text, HTML: r.Mail.HTML}

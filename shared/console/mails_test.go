@@ -38,10 +38,10 @@ func (p *postbox) Send(_ context.Context, m destination.Mail) (destination.Respo
 func mailing(t *testing.T, limit int, mailer egress.Mailer) *rig {
 	t.Helper()
 	r := start(t)
-	relay := &mail.Relay{Counters: r.db.Counters(), Limit: limit, Now: time.Now}
+	relay := &mail.Quota{Counters: r.db.Counters(), Limit: limit, Now: time.Now}
 	r.reports.Relay = relay
-	r.config.Tester = &delivery.Courier{
-		Destinations: catalogue.Default(), Carrier: egress.New(egress.Policy{}, egress.Options{Mailer: mailer}),
+	r.config.Tester = &delivery.Sender{
+		Destinations: catalogue.Default(), Transport: egress.New(egress.Policy{}, egress.Options{Mailer: mailer}),
 		Now: time.Now, Log: r.config.Log,
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"}, Relay: relay,
 	}
@@ -104,7 +104,7 @@ func TestS9ATestMailNamesWhoAsked(t *testing.T) {
 
 func TestP8AMailThatIsOnlyKeptHasNotArrived(t *testing.T) {
 	kept := 0
-	r := mailing(t, 0, mail.Outbox{Now: time.Now,
+	r := mailing(t, 0, mail.LogSender{Now: time.Now,
 		Keep: func(context.Context, destination.Mail, time.Time) error { kept++; return nil }})
 	a := r.call("POST", "/v1/integrations/test", toAddresses("eve@x.org"))
 	require.Equal(t, 200, a.status)

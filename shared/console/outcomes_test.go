@@ -46,7 +46,7 @@ type postRig struct {
 	*rig
 	post      *post
 	receivers *receiver.Directory
-	courier   *delivery.Courier
+	courier   *delivery.Sender
 }
 
 func startMailing(t *testing.T) *postRig {
@@ -59,7 +59,7 @@ func startMailing(t *testing.T) *postRig {
 		"analyst@example.com": {Status: 550, Body: []byte("5.1.1 no such user"), Recipient: true},
 	}}}
 	r.config.Integrations.Backlog = r.db.Deliveries()
-	r.config.Relay = &mail.Relay{Counters: r.db.Counters(), Limit: 5, Now: time.Now}
+	r.config.Relay = &mail.Quota{Counters: r.db.Counters(), Limit: 5, Now: time.Now}
 	r.reports.Relay = r.config.Relay
 	r.handler = console.New(r.config)
 	m.receivers = &receiver.Directory{
@@ -67,8 +67,8 @@ func startMailing(t *testing.T) *postRig {
 		People: r.db.People(), Reports: r.db.Reports(), Now: time.Now,
 	}
 	platform := notification.Platform{Name: "Tocsin", Cloud: "EU"}
-	m.courier = &delivery.Courier{
-		Destinations: catalogue.Default(), Carrier: m.post, Platform: platform, Now: time.Now, Log: log,
+	m.courier = &delivery.Sender{
+		Destinations: catalogue.Default(), Transport: m.post, Platform: platform, Now: time.Now, Log: log,
 		Reports: report.Messages{Store: r.db.Reports(), Platform: platform},
 	}
 	return m
@@ -88,14 +88,14 @@ func (m *postRig) turn() {
 		_, err = fanout.Process(ctx, entries)
 		require.NoError(m.t, err)
 	}
-	router := delivery.NewRouter(m.courier, m.receivers, m.receivers)
+	router := delivery.NewTargetCache(m.courier, m.receivers, m.receivers)
 	lanes, _, err := log.Waiting(ctx, time.Now())
 	require.NoError(m.t, err)
 	for _, l := range lanes {
 		if l.Retry {
 			continue
 		}
-		route, ended, err := router.Route(ctx, l.Tenant, l.Integration)
+		route, ended, err := router.Target(ctx, l.Tenant, l.Integration)
 		require.NoError(m.t, err)
 		leased, err := log.Lease(ctx, l, 100, time.Now(), time.Now(), time.Now().Add(time.Minute))
 		require.NoError(m.t, err)

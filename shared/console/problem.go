@@ -67,7 +67,7 @@ func field(err error) destination.FieldProblem {
 }
 
 // tooManyMails says when mails can be sent on request again, also as a header (RFC 6585, 4).
-func (s *server) tooManyMails(e *mail.RelayError) error {
+func (s *server) tooManyMails(e *mail.QuotaError) error {
 	p := problem(http.StatusTooManyRequests, e.Error())
 	if e.Free.IsZero() {
 		return p
@@ -81,7 +81,7 @@ func seconds(wait time.Duration) int { return max(1, int(math.Ceil(wait.Seconds(
 // answer turns an error of the domain into a problem. Anything unexpected is logged in full and told in brief.
 func (s *server) answer(err error) error {
 	var invalid destination.InvalidParameters
-	var relay *mail.RelayError
+	var relay *mail.QuotaError
 	switch {
 	case err == nil:
 		return nil

@@ -194,7 +194,7 @@ func (s *server) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	leave := s.Leaving.Links.Open
 	if r.Method == http.MethodPost {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		leave = func(token string) (profile.Subscription, error) { return s.Leaving.Leave(r.Context(), token) }
+		leave = func(token string) (profile.Subscription, error) { return s.Leaving.Unsubscribe(r.Context(), token) }
 	}
 	sub, err := leave(token)
 	view := struct {

@@ -243,8 +243,8 @@ func TestAnAddressLeavesAnIntegration(t *testing.T) {
 func TestBlockedAddressesHavePages(t *testing.T) {
 	r := start(t)
 	for n := range 5 {
-		_, err := r.db.Blocks().Block(t.Context(),
-			mail.Block{Tenant: "42", Address: fmt.Sprintf("%s%d@example.com", strings.Repeat("a", 60), n),
+		_, err := r.db.SuppressionList().Suppress(t.Context(),
+			mail.Suppression{Tenant: "42", Address: fmt.Sprintf("%s%d@example.com", strings.Repeat("a", 60), n),
 				Why: mail.Bounced, At: time.Now()})
 		require.NoError(t, err)
 	}

@@ -138,8 +138,8 @@ func (r *rig) others(t *testing.T) map[string]string {
 	require.NoError(t, err)
 	require.Equal(t, report.Ready, rep.State)
 	address := strings.ToLower(marker) + "@example.com"
-	_, err = r.config.Blocks.Block(t.Context(),
-		mail.Block{Tenant: "43", Address: address, Why: mail.Bounced, At: time.Now()})
+	_, err = r.config.Blocks.Suppress(t.Context(),
+		mail.Suppression{Tenant: "43", Address: address, Why: mail.Bounced, At: time.Now()})
 	require.NoError(t, err)
 	known, err := r.config.Profiles.Read(t.Context(),
 		profile.Person{Tenant: "43", ClientName: "Other", Email: marker + "@example.com", Name: marker,

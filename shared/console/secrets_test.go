@@ -119,8 +119,9 @@ func TestS6NoReceiverShowsASecretToAnybody(t *testing.T) {
 	var lines bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.config.Log = log
-	r.config.Tester = &delivery.Courier{
-		Destinations: catalogue.Default(), Carrier: egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}),
+	r.config.Tester = &delivery.Sender{
+		Destinations: catalogue.Default(), Transport: egress.New(egress.Policy{Allow: []string{host}},
+			egress.Options{}),
 		Now: r.config.Now, Log: log, Platform: notification.Platform{Name: "Tocsin"},
 	}
 	r.handler = console.New(r.config)

@@ -575,7 +575,7 @@ func (s *server) previewOf(ctx context.Context, e event.Event, id string) (Previ
 	}
 	d := delivery.Delivery{ID: s.NewID(), Tenant: i.Tenant, Integration: i.ID, Events: []event.Event{e},
 		Kinds: []event.Kind{e.Kind}, Count: 1}
-	replicas, err := s.Tester.Replicas(ctx, s.Integrations, i, d)
+	replicas, err := s.Tester.Preview(ctx, s.Integrations, i, d)
 	if err != nil {
 		s.Log.Warn("preview of a trigger", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())
 		m.Skipped = "with its present settings this integration can not write the message: open it and mend them"

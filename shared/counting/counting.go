@@ -51,7 +51,7 @@ type Source interface {
 type Outcome struct {
 	Tenant   string
 	Marks    []Mark // one for each intake
-	Records  []report.Record
+	Records  []report.DayEntry
 	Triggers trigger.Outcome
 }
 
@@ -95,7 +95,7 @@ type Triggers interface {
 
 // Recorder makes the record for reports of events.
 type Recorder interface {
-	Records(ctx context.Context, events []event.Event) ([]report.Record, error)
+	Records(ctx context.Context, events []event.Event) ([]report.DayEntry, error)
 }
 
 // Counter counts. It is safe for concurrent use, and two at work for one tenant do no harm, but they wait for each

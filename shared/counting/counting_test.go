@@ -148,7 +148,7 @@ func (m *memory) List(context.Context, string) ([]trigger.Trigger, bool, error) 
 	return m.triggers, true, m.call("List", func() error { return nil })
 }
 
-func (m *memory) Watching(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
+func (m *memory) Active(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
 	return m.List(ctx, tenant)
 }
 

@@ -16,9 +16,9 @@ const (
 	maxChoices = 2000
 )
 
-// Choice is the outcome of asking a system for the values of a parameter.
-type Choice struct {
-	Choices []destination.Choice
+// OptionList is the outcome of asking a system for the values of a parameter.
+type OptionList struct {
+	Choices []destination.Option
 	// More says that the list is not complete: a value can be entered that is not in it.
 	More   bool
 	Reason string // why there is no list, and what to do; "" when there is one
@@ -26,21 +26,21 @@ type Choice struct {
 	Host   string // that was asked, for the log; "" when nobody was
 }
 
-// Choose asks the system for the values that one of its parameters can have, sorted by title.
-func (c *Courier) Choose(ctx context.Context, opened integration.Opened, field string) (Choice, error) {
+// Options asks the system for the values that one of its parameters can have, sorted by title.
+func (c *Sender) Options(ctx context.Context, opened integration.Opened, field string) (OptionList, error) {
 	d, ok := c.Destinations.Destination(opened.System.Name)
 	if !ok {
-		return Choice{}, &unavailableError{opened.System.Name}
+		return OptionList{}, &unavailableError{opened.System.Name}
 	}
-	chooser, ok := d.(destination.Chooser)
+	chooser, ok := d.(destination.OptionLister)
 	if !ok || !slices.Contains(opened.System.Choosable, field) {
-		return Choice{},
+		return OptionList{},
 			integration.InvalidError{{Field: "parameter", Reason: "is not one whose values " + opened.System.Title +
 				" can list"}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	var out Choice
+	var out OptionList
 	hide := redactor(d, opened.Secrets)
 	for page, n := "", 0; ; n++ {
 		next, ok := c.choose(ctx, &out, chooser, opened, field, page, hide)
@@ -56,22 +56,23 @@ func (c *Courier) Choose(ctx context.Context, opened integration.Opened, field s
 			break
 		}
 	}
-	slices.SortStableFunc(out.Choices, func(a, b destination.Choice) int {
+	slices.SortStableFunc(out.Choices, func(a, b destination.Option) int {
 		return strings.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title))
 	})
 	return out, nil
 }
 
 // choose adds one page to the list; false when there is a reason why not.
-func (c *Courier) choose(ctx context.Context, out *Choice, d destination.Chooser, opened integration.Opened, field,
+func (c *Sender) choose(ctx context.Context, out *OptionList, d destination.OptionLister, opened integration.Opened,
+	field,
 	page string, hide *redact.Redactor) (next string, ok bool) {
-	q, err := d.Choose(opened.Parameters, field, page)
+	q, err := d.Options(opened.Parameters, field, page)
 	if err != nil {
 		out.Reason = err.Error()
 		return "", false
 	}
 	out.Host = destination.Host(q.URL)
-	response, err := c.Carrier.Do(ctx, q)
+	response, err := c.Transport.Do(ctx, q)
 	if err != nil {
 		if ctx.Err() != nil {
 			out.Reason = "the list took longer than " + testLimit.String()

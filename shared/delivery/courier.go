@@ -22,9 +22,9 @@ import (
 	"tocsin/shared/retry"
 )
 
-// Carrier sends one request and returns the answer. An error means that there was none; its text is a sentence for
+// Transport sends one request and returns the answer. An error means that there was none; its text is a sentence for
 // an administrator and holds no secret. A cancelled context returns the context's error.
-type Carrier interface {
+type Transport interface {
 	Do(ctx context.Context, r destination.Request) (destination.Response, error)
 }
 
@@ -54,17 +54,17 @@ type Unsubscriber interface {
 	Link(tenant, integration, address string) string
 }
 
-// Relay bounds the mails that tests send to addresses other than that of who tests. Its error is for a person.
-type Relay interface {
+// MailQuota bounds the mails that tests send to addresses other than that of who tests. Its error is for a person.
+type MailQuota interface {
 	Spend(ctx context.Context, tenant string, mails int) error
 }
 
-// Courier sends deliveries and decides what becomes of each.
-type Courier struct {
+// Sender sends deliveries and decides what becomes of each.
+type Sender struct {
 	Reports      Reports      // nil: this deployment makes no reports
 	Unsubscribe  Unsubscriber // nil: mails carry no such link
 	Destinations Destinations
-	Carrier      Carrier
+	Transport    Transport
 	Platform     notification.Platform
 	Schedule     retry.Schedule
 	Now          func() time.Time
@@ -74,28 +74,28 @@ type Courier struct {
 	// Outlooks is nil where one process is the whole worker.
 	Outlooks Outlooks
 	// Relay is nil where the mails of tests are not bounded.
-	Relay Relay
+	Relay MailQuota
 
 	lines logsample.Sampler
 	fleet fleet // whether our own way out is gone
 	fits  fits  // what this process learned of what systems take
 }
 
-// Route is an integration opened for sending. It is made once for many deliveries.
-type Route struct {
+// Target is an integration opened for sending. It is made once for many deliveries.
+type Target struct {
 	Integration integration.Integration
 	opened      integration.Opened
 	destination destination.Destination
 	redact      *redact.Redactor
-	purse       purse
+	purse       credentialCache
 	untaken     untaken
 }
 
 // mails reports whether the route leads to the deployment's own mail service, and not to a system of the customer's.
-func (r *Route) mails() bool { return r.destination.System().Class == notification.Mail }
+func (r *Target) mails() bool { return r.destination.System().Class == notification.Mail }
 
 // Open prepares a route.
-func (c *Courier) Open(ctx context.Context, opener Opener, i integration.Integration) (*Route, error) {
+func (c *Sender) Open(ctx context.Context, opener Opener, i integration.Integration) (*Target, error) {
 	opened, err := opener.Open(ctx, i)
 	if err != nil {
 		return nil, err
@@ -104,12 +104,12 @@ func (c *Courier) Open(ctx context.Context, opener Opener, i integration.Integra
 	if !ok {
 		return nil, fmt.Errorf("open integration %s: its system %s is not available in this release", i.ID, i.System)
 	}
-	return &Route{Integration: i, opened: opened, destination: d, redact: redactor(d, opened.Secrets)}, nil
+	return &Target{Integration: i, opened: opened, destination: d, redact: redactor(d, opened.Secrets)}, nil
 }
 
 // redactor masks the secrets of an integration, and those that its system's destination has of its own.
 func redactor(d destination.Destination, secrets []string) *redact.Redactor {
-	if k, ok := d.(destination.Keeper); ok {
+	if k, ok := d.(destination.SecretHolder); ok {
 		secrets = append(slices.Clip(secrets), k.Secrets()...)
 	}
 	return redact.New(secrets...)
@@ -119,7 +119,7 @@ func redactor(d destination.Destination, secrets []string) *redact.Redactor {
 // time, or dead. What arrived before is not sent again: see Part. The error is that of a cancelled context: then
 // nothing was decided, and the delivery is to be settled as it is where it has kept something (see Delivery.kept), else
 // released.
-func (c *Courier) Send(ctx context.Context, r *Route, d Delivery) (Delivery, error) {
+func (c *Sender) Send(ctx context.Context, r *Target, d Delivery) (Delivery, error) {
 	start := c.Now()
 	a := Attempt{At: start}
 	if d.State == Retrying {
@@ -150,7 +150,7 @@ func (d Delivery) planned() time.Duration {
 	return max(0, d.Due.Sub(last.At.Add(last.Took)))
 }
 
-func (c *Courier) send(ctx context.Context, r *Route, d *Delivery, a *Attempt, now time.Time) (result, error) {
+func (c *Sender) send(ctx context.Context, r *Target, d *Delivery, a *Attempt, now time.Time) (result, error) {
 	notifications, err := c.notifications(ctx, r.Integration, *d, d.Attempts, now)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil {
@@ -213,7 +213,7 @@ func single(v destination.Verdict, status int, mail bool) result {
 }
 
 // encode writes the requests of a run of a delivery's events.
-func (c *Courier) encode(r *Route, d *Delivery, s span, ns []notification.Notification,
+func (c *Sender) encode(r *Target, d *Delivery, s span, ns []notification.Notification,
 	now time.Time) ([]destination.Request, error) {
 	t := c.target(r, d, now)
 	t.Delivery = s.id(d)
@@ -228,7 +228,7 @@ func account(integration string) string {
 	return integration
 }
 
-func (c *Courier) target(r *Route, d *Delivery, now time.Time) destination.Target {
+func (c *Sender) target(r *Target, d *Delivery, now time.Time) destination.Target {
 	t := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now}
 	if c.Unsubscribe != nil {
 		t.Unsubscribe = func(address string) string {
@@ -240,7 +240,7 @@ func (c *Courier) target(r *Route, d *Delivery, now time.Time) destination.Targe
 
 // request sends one request. One that asks for a feature which the system turns out not to take is sent once more
 // without it.
-func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict,
+func (c *Sender) request(ctx context.Context, r *Target, q destination.Request, a *Attempt) (destination.Verdict,
 	error) {
 	if q.Mail != nil {
 		q.Mail.Tenant, q.Mail.Integration = r.Integration.Tenant, account(r.Integration.ID)
@@ -263,7 +263,7 @@ func (c *Courier) request(ctx context.Context, r *Route, q destination.Request, 
 
 // credentialed sends one request with its credential. One whose credential turns out to be refused is sent once more
 // with a new one.
-func (c *Courier) credentialed(ctx context.Context, r *Route, q destination.Request, a *Attempt) (destination.Verdict,
+func (c *Sender) credentialed(ctx context.Context, r *Target, q destination.Request, a *Attempt) (destination.Verdict,
 	error) {
 	if q.Grant == nil {
 		return c.exchange(ctx, r, q, a, q.Secrets...)
@@ -294,9 +294,9 @@ func (c *Courier) credentialed(ctx context.Context, r *Route, q destination.Requ
 }
 
 // exchange sends one request as it is and judges the answer; secrets are those of its credential.
-func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request, a *Attempt,
+func (c *Sender) exchange(ctx context.Context, r *Target, q destination.Request, a *Attempt,
 	secrets ...string) (destination.Verdict, error) {
-	response, err := c.Carrier.Do(ctx, q)
+	response, err := c.Transport.Do(ctx, q)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
 			return destination.Verdict{}, err
@@ -324,7 +324,7 @@ func (c *Courier) exchange(ctx context.Context, r *Route, q destination.Request,
 
 // adapt changes the integration as an answer demands. Of many attempts that get the same answer one does it; what it
 // can not do now, the answer to the next attempt demands again.
-func (c *Courier) adapt(ctx context.Context, r *Route, v destination.Verdict) {
+func (c *Sender) adapt(ctx context.Context, r *Target, v destination.Verdict) {
 	i := r.Integration
 	if c.Adapter == nil || i.ID == "" {
 		return
@@ -352,7 +352,7 @@ func answer(hide *redact.Redactor, r destination.Response) string {
 }
 
 // notifications are those of an attempt at the given time, after those that were made before.
-func (c *Courier) notifications(
+func (c *Sender) notifications(
 	ctx context.Context, i integration.Integration, d Delivery, before []Attempt, at time.Time,
 ) ([]notification.Notification, error) {
 	hits, _ := i.Subscribed(event.Hits)
@@ -386,7 +386,7 @@ func (d Delivery) late(before []Attempt, at time.Time) (late, again bool) {
 }
 
 // conclude moves the delivery to its next state.
-func (c *Courier) conclude(d *Delivery, a Attempt, r result) {
+func (c *Sender) conclude(d *Delivery, a Attempt, r result) {
 	d.Attempts = append(slices.Clip(d.Attempts), a)
 	if extra := len(d.Attempts) - maxAttempts; extra > 0 {
 		d.Attempts = d.Attempts[extra:]

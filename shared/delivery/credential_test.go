@@ -78,7 +78,7 @@ func (gone) Keys(context.Context) (s3.Keys, error) {
 var ours = s3.Static{Of: s3.Account{ID: "210987654321"}, With: s3.Keys{ID: "AKIAOURS", Secret: "s"}}
 
 // byRole is a way to a bucket by a role of the customer's.
-func byRole(t *testing.T, c *cloud, identity s3.Identity) (*delivery.Courier, delivery.Opener) {
+func byRole(t *testing.T, c *cloud, identity s3.Identity) (*delivery.Sender, delivery.Opener) {
 	t.Helper()
 	c.now = time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
 	all := catalogue.Default(s3.New(s3.Platform{Identity: identity}))
@@ -89,7 +89,7 @@ func byRole(t *testing.T, c *cloud, identity s3.Identity) (*delivery.Courier, de
 	require.NoError(t, err)
 	opened, err := system.Parameters.Open(full)
 	require.NoError(t, err)
-	return &delivery.Courier{Destinations: all, Carrier: c, Now: c.clock, Log: slog.New(slog.DiscardHandler)},
+	return &delivery.Sender{Destinations: all, Transport: c, Now: c.clock, Log: slog.New(slog.DiscardHandler)},
 		fixed{system, opened}
 }
 
@@ -193,15 +193,17 @@ func TestP1OwnCredentialsThatAreGoneCountAgainstNoIntegration(t *testing.T) {
 				Subscriptions: []integration.Subscription{{Event: event.Hits}}})
 			counted := &tallies{by: map[string]health.Count{}}
 			kept := &shelf{memory: newMemory(), batches: map[string]delivery.Batch{}, failNext: map[string]error{}}
-			s := &delivery.Sender{
-				Shelf: kept, Executions: kept, Courier: courier, Router: delivery.NewRouter(courier, store, opener),
+			s := &delivery.BatchHandler{
+				BatchStore: kept, Executions: kept, Sender: courier,
+				Router:  delivery.NewTargetCache(courier, store, opener),
 				Log:     slog.New(slog.DiscardHandler),
 				Monitor: &health.Monitor{Counters: counted, Switch: store, Rule: health.Rule{}, Now: at.clock},
 				NewID:   func() string { return "batch" },
 			}
 			kept.put(hitsOf("01GTD8R4000000000000000001", at.clock()))
 			for _, err := range s.Deliver(t.Context(),
-				[]delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{"01GTD8R4000000000000000001"}}}) {
+				[]delivery.MessageBatch{{Tenant: "42", Integration: "i",
+					IDs: []string{"01GTD8R4000000000000000001"}}}) {
 				require.NoError(t, err)
 			}
 			d := kept.get("01GTD8R4000000000000000001")

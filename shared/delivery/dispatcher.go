@@ -53,13 +53,13 @@ const settleLimit = 512
 // pause before a lane or a write that failed is tried again.
 const pause = time.Second
 
-// Dispatcher sends what an engine's queue holds: each lane for itself, within Limits. It is the embedded
+// WorkerPool sends what an engine's queue holds: each lane for itself, within Limits. It is the embedded
 // counterpart of the deliver function and the retry state machine. Make it with NewDispatcher, then call Run.
-type Dispatcher struct {
+type WorkerPool struct {
 	queue   Queue
 	log     Log
-	courier *Courier
-	router  *Router
+	courier *Sender
+	router  *TargetCache
 	monitor *health.Monitor
 	logger  *slog.Logger
 	limits  Limits
@@ -78,11 +78,11 @@ type Dispatcher struct {
 	work  sync.WaitGroup // running lanes
 }
 
-// DispatcherConfig names what a Dispatcher works with; every field but Limits is required.
-type DispatcherConfig struct {
+// WorkerPoolConfig names what a WorkerPool works with; every field but Limits is required.
+type WorkerPoolConfig struct {
 	Queue        Queue
 	Log          Log
-	Courier      *Courier
+	Sender       *Sender
 	Integrations Integrations
 	Opener       Opener
 	Monitor      *health.Monitor
@@ -90,23 +90,23 @@ type DispatcherConfig struct {
 	Limits       Limits
 }
 
-// NewDispatcher makes a Dispatcher.
-func NewDispatcher(c DispatcherConfig) *Dispatcher {
+// NewWorkerPool makes a WorkerPool.
+func NewWorkerPool(c WorkerPoolConfig) *WorkerPool {
 	l := c.Limits.filled()
-	return &Dispatcher{
-		queue: c.Queue, log: c.Log, courier: c.Courier, router: NewRouter(c.Courier, c.Integrations, c.Opener),
+	return &WorkerPool{
+		queue: c.Queue, log: c.Log, courier: c.Sender, router: NewTargetCache(c.Sender, c.Integrations, c.Opener),
 		monitor: c.Monitor,
-		logger:  c.Logger, limits: l, now: c.Courier.Now,
+		logger:  c.Logger, limits: l, now: c.Sender.Now,
 		healthy: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
 		mails:    make(chan struct{}, l.Mails),
 		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
-		lanes: map[Lane]*lane{}, paces: paces{local: LocalPaces{Now: c.Courier.Now}, log: c.Logger},
+		lanes: map[Lane]*lane{}, paces: paces{local: LocalPaces{Now: c.Sender.Now}, log: c.Logger},
 	}
 }
 
 // Run sends until the context ends, then lets requests in flight finish within Limits.Grace, writes their
 // outcomes and returns. What was not sent stays in the queue.
-func (d *Dispatcher) Run(ctx context.Context) {
+func (d *WorkerPool) Run(ctx context.Context) {
 	sending, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	settled := make(chan struct{})
@@ -141,10 +141,10 @@ func (d *Dispatcher) Run(ctx context.Context) {
 }
 
 // Wake says that lanes have work. It never blocks and may be called at any time.
-func (d *Dispatcher) Wake(lanes ...Lane) { d.wake(lanes, true) }
+func (d *WorkerPool) Wake(lanes ...Lane) { d.wake(lanes, true) }
 
 // wake starts lanes; news says that something came in, and not only that its time did.
-func (d *Dispatcher) wake(lanes []Lane, news bool) {
+func (d *WorkerPool) wake(lanes []Lane, news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, key := range lanes {
@@ -165,7 +165,7 @@ func (d *Dispatcher) wake(lanes []Lane, news bool) {
 
 // Recheck looks at an integration that was changed, disabled or deleted: what is sent from now on goes by its new
 // settings, and what waits for one that is off ends, retries that are not due yet included.
-func (d *Dispatcher) Recheck(tenant, id string) {
+func (d *WorkerPool) Recheck(tenant, id string) {
 	lanes := []Lane{{tenant, id, false}, {tenant, id, true}}
 	d.Wake(lanes...)
 	d.mu.Lock()
@@ -179,7 +179,7 @@ func (d *Dispatcher) Recheck(tenant, id string) {
 
 // watch wakes the lanes whose time has come. Due times are times of day, and timers are not: they stand still while the
 // machine sleeps, and know nothing of a clock that is set. So the clock is looked at every clockLook.
-func (d *Dispatcher) watch(ctx context.Context) {
+func (d *WorkerPool) watch(ctx context.Context) {
 	d.hasten(ctx, d.now().Add(longestWait), anyTime) // the clock may have been set while the program was off
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -220,7 +220,7 @@ func (d *Dispatcher) watch(ctx context.Context) {
 }
 
 // hasten takes the time that a clock went back by from what is due after the given one.
-func (d *Dispatcher) hasten(ctx context.Context, after time.Time, by time.Duration) {
+func (d *WorkerPool) hasten(ctx context.Context, after time.Time, by time.Duration) {
 	if err := d.queue.Hasten(ctx, d.now(), after, by); err != nil && ctx.Err() == nil {
 		d.logger.Error("make up for a clock that went back", "error", err.Error())
 	}
@@ -229,7 +229,7 @@ func (d *Dispatcher) hasten(ctx context.Context, after time.Time, by time.Durati
 // lane is the work on one Lane; it is forgotten when nothing waits and nothing is in flight.
 type lane struct {
 	Lane
-	// Guarded by Dispatcher.mu.
+	// Guarded by WorkerPool.mu.
 	running bool
 	again   bool // look once more before ending
 	news    bool // something came in since the lane last ended
@@ -245,7 +245,7 @@ type lane struct {
 }
 
 // run sends what the lane holds until nothing is left.
-func (d *Dispatcher) run(ctx, sending context.Context, l *lane) {
+func (d *WorkerPool) run(ctx, sending context.Context, l *lane) {
 	stop := context.AfterFunc(ctx, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -282,7 +282,7 @@ func (d *Dispatcher) run(ctx, sending context.Context, l *lane) {
 }
 
 // ended stops an idle lane, unless it was woken meanwhile.
-func (d *Dispatcher) ended(l *lane, sent bool) bool {
+func (d *WorkerPool) ended(l *lane, sent bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if l.again {
@@ -297,8 +297,8 @@ func (d *Dispatcher) ended(l *lane, sent bool) bool {
 	return true
 }
 
-// forget drops a lane without work; Dispatcher.mu is held.
-func (d *Dispatcher) forget(l *lane) {
+// forget drops a lane without work; WorkerPool.mu is held.
+func (d *WorkerPool) forget(l *lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.running && !l.again && l.inFlight == 0 && d.lanes[l.Lane] == l {
@@ -310,18 +310,18 @@ func (d *Dispatcher) forget(l *lane) {
 // fetched is a batch of leased deliveries and where they go.
 type fetched struct {
 	leased []Delivery
-	route  *Route
+	route  *Target
 	ended  string // why nothing may be sent there any more
 	epoch  int64
 	err    error
 }
 
 // fetch leases the next batch in the background.
-func (d *Dispatcher) fetch(ctx context.Context, l *lane) <-chan fetched {
+func (d *WorkerPool) fetch(ctx context.Context, l *lane) <-chan fetched {
 	out := make(chan fetched, 1)
 	go func() {
 		f := fetched{epoch: l.epoch.Load()}
-		if f.route, f.ended, f.err = d.router.Route(ctx, l.Tenant, l.Integration); f.err == nil {
+		if f.route, f.ended, f.err = d.router.Target(ctx, l.Tenant, l.Integration); f.err == nil {
 			now := d.now()
 			horizon := now
 			if f.ended != "" {
@@ -338,7 +338,7 @@ func (d *Dispatcher) fetch(ctx context.Context, l *lane) <-chan fetched {
 }
 
 // sendAll sends a batch, each delivery as soon as there is room for it.
-func (d *Dispatcher) sendAll(ctx, sending context.Context, l *lane, f fetched) {
+func (d *WorkerPool) sendAll(ctx, sending context.Context, l *lane, f fetched) {
 	for i, v := range f.leased {
 		pool, ok := d.enter(ctx, l, f.route, v.ID)
 		if ok && l.epoch.Load() != f.epoch {
@@ -355,7 +355,7 @@ func (d *Dispatcher) sendAll(ctx, sending context.Context, l *lane, f fetched) {
 }
 
 // kill ends a batch, and waits until that is written: else the next lease of a dead lane would spin.
-func (d *Dispatcher) kill(f fetched) {
+func (d *WorkerPool) kill(f fetched) {
 	for _, v := range f.leased {
 		d.outcomes <- outcome{delivery: v.Kill(f.ended)}
 	}
@@ -365,7 +365,7 @@ func (d *Dispatcher) kill(f fetched) {
 }
 
 // release gives back what was not sent.
-func (d *Dispatcher) release(leased []Delivery) {
+func (d *WorkerPool) release(leased []Delivery) {
 	if len(leased) == 0 {
 		return
 	}
@@ -378,7 +378,7 @@ func (d *Dispatcher) release(leased []Delivery) {
 
 // enter takes a place for one request, in the lane and in all; false when the context ended first. The pool is
 // to be given back to leave.
-func (d *Dispatcher) enter(ctx context.Context, l *lane, r *Route, id string) (pool chan struct{}, ok bool) {
+func (d *WorkerPool) enter(ctx context.Context, l *lane, r *Target, id string) (pool chan struct{}, ok bool) {
 	l.mu.Lock()
 	for l.inFlight >= l.limit && ctx.Err() == nil {
 		l.room.Wait()
@@ -410,7 +410,7 @@ func (d *Dispatcher) enter(ctx context.Context, l *lane, r *Route, id string) (p
 }
 
 // leave gives the place back; the outcome of the request, if there was one, sets how much the lane may do at once.
-func (d *Dispatcher) leave(l *lane, pool chan struct{}, after *Delivery) {
+func (d *WorkerPool) leave(l *lane, pool chan struct{}, after *Delivery) {
 	if pool != nil {
 		<-pool
 	}
@@ -435,7 +435,7 @@ const firstLimit = 4
 
 // learn sets a lane's limit; its mu is held. A failing system gets few requests, and its full share again when it
 // answers.
-func (d *Dispatcher) learn(l *lane, after Delivery) {
+func (d *WorkerPool) learn(l *lane, after Delivery) {
 	switch {
 	case after.mark == silent && after.quiet == 0: // one receiver's failure says nothing of the system
 	case after.mark != well:
@@ -452,7 +452,7 @@ const paceLook = time.Second
 
 // await waits until the pace lets a request begin; false when the context ended first. A change of the integration ends
 // the wait too: the caller looks at that.
-func (d *Dispatcher) await(ctx context.Context, l *lane, id string) bool {
+func (d *WorkerPool) await(ctx context.Context, l *lane, id string) bool {
 	epoch := l.epoch.Load()
 	for ctx.Err() == nil {
 		_, wait, _ := l.pace.slot(ctx, d.now(), id, 1, 0)
@@ -465,7 +465,7 @@ func (d *Dispatcher) await(ctx context.Context, l *lane, id string) bool {
 }
 
 // send makes one attempt and hands its outcome over.
-func (d *Dispatcher) send(ctx context.Context, l *lane, r *Route, v Delivery, pool chan struct{}) {
+func (d *WorkerPool) send(ctx context.Context, l *lane, r *Target, v Delivery, pool chan struct{}) {
 	defer d.work.Done()
 	after, err := d.courier.Send(ctx, r, v)
 	if err != nil {
@@ -487,7 +487,7 @@ func (d *Dispatcher) send(ctx context.Context, l *lane, r *Route, v Delivery, po
 }
 
 // settle writes outcomes, as many at once as are there, until the channel closes.
-func (d *Dispatcher) settle(ctx context.Context) {
+func (d *WorkerPool) settle(ctx context.Context) {
 	batch := make([]outcome, 0, settleLimit)
 	for o := range d.outcomes {
 		batch = append(batch[:0], o)
@@ -506,7 +506,7 @@ func (d *Dispatcher) settle(ctx context.Context) {
 }
 
 // write records one batch of outcomes and what follows from them.
-func (d *Dispatcher) write(ctx context.Context, batch []outcome) {
+func (d *WorkerPool) write(ctx context.Context, batch []outcome) {
 	deliveries := make([]Delivery, 0, len(batch))
 	retrying := false
 	for _, o := range batch {
@@ -549,7 +549,7 @@ func (d *Dispatcher) write(ctx context.Context, batch []outcome) {
 }
 
 // look sets the timer anew.
-func (d *Dispatcher) look() {
+func (d *WorkerPool) look() {
 	select {
 	case d.due <- struct{}{}:
 	default:
@@ -557,7 +557,7 @@ func (d *Dispatcher) look() {
 }
 
 // judge ends what waits for the integrations that the monitor disables.
-func (d *Dispatcher) judge(ctx context.Context, counts []health.Count) error {
+func (d *WorkerPool) judge(ctx context.Context, counts []health.Count) error {
 	disabled, err := d.monitor.Judge(context.WithoutCancel(ctx), counts)
 	for _, c := range counts {
 		if slices.Contains(disabled, c.Integration) {
@@ -573,7 +573,7 @@ const persistLimit = 3
 
 // persist repeats a write that fails (a full disk): the deliveries were sent, and forgetting that would send them
 // again. Meanwhile nothing new is sent, because the outcomes have no room.
-func (d *Dispatcher) persist(ctx context.Context, what string, write func() error) {
+func (d *WorkerPool) persist(ctx context.Context, what string, write func() error) {
 	for stopping := 0; ; {
 		err := write()
 		if err == nil {
@@ -591,7 +591,7 @@ func (d *Dispatcher) persist(ctx context.Context, what string, write func() erro
 
 // tell logs what became of a delivery. An outage of one integration fails thousands of them for one reason, again and
 // again: of those a sample is written.
-func (c *Courier) tell(log *slog.Logger, v Delivery) {
+func (c *Sender) tell(log *slog.Logger, v Delivery) {
 	if v.kept {
 		return // nothing was decided
 	}

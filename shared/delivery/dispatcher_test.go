@@ -90,7 +90,7 @@ func status(code int) (destination.Response, error) {
 }
 
 type rig struct {
-	*delivery.Dispatcher
+	*delivery.WorkerPool
 	queue        *memory
 	integrations *integrations
 	stop         func() // and wait
@@ -115,11 +115,11 @@ func startOn(t *testing.T, queue *memory, limits delivery.Limits, log *slog.Logg
 	c carrier) *rig {
 	t.Helper()
 	r := &rig{queue: queue, integrations: &integrations{all: map[string]integration.Integration{}}}
-	r.Dispatcher = delivery.NewDispatcher(delivery.DispatcherConfig{
+	r.WorkerPool = delivery.NewWorkerPool(delivery.WorkerPoolConfig{
 		Queue: r.queue, Log: r.queue, Integrations: r.integrations, Opener: opener{}, Limits: limits,
 		Logger: log,
-		Courier: &delivery.Courier{
-			Destinations: systems{}, Carrier: c, Schedule: retry.Schedule{}, Now: now,
+		Sender: &delivery.Sender{
+			Destinations: systems{}, Transport: c, Schedule: retry.Schedule{}, Now: now,
 			Log: slog.New(slog.DiscardHandler),
 		},
 		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Rule: atOnce,

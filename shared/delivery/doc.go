@@ -1,5 +1,5 @@
-// Package delivery carries events to integrations: Fanout decides who receives what, Courier sends one delivery
-// and judges the answer, Dispatcher keeps every integration's work going side by side, Tester serves the test
+// Package delivery carries events to integrations: Fanout decides who receives what, Sender sends one delivery
+// and judges the answer, WorkerPool keeps every integration's work going side by side, Tester serves the test
 // button. Delivery is at least once: a delivery keeps its id through every repeat, retry and replay.
 //
 // A delivery that travels as several requests has an outcome for each (see Part): a refused receiver or a bad record

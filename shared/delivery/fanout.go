@@ -361,7 +361,7 @@ func (f *Fanout) batch(i integration.Integration) destination.Batch {
 	}
 	// The parameters were checked when they were saved; without them the system's own limit holds.
 	if p, err := s.Parameters.Open(i.Parameters); err == nil {
-		if own, ok := p.(destination.Limiter); ok && own.BatchLimit() > 0 {
+		if own, ok := p.(destination.BatchLimiter); ok && own.BatchLimit() > 0 {
 			batch.Count = min(batch.Count, own.BatchLimit())
 		}
 	}

@@ -24,15 +24,15 @@ import (
 // function is one of a worker that is many processes: a call goes to a process that is idle, and to a new one where
 // none is. Each knows only what it learned itself, and what all share.
 type function struct {
-	make func() *delivery.Sender
+	make func() *delivery.BatchHandler
 	room chan struct{} // bounds how many are at work; nil = nothing does
 
 	mu         sync.Mutex
-	idle       []*delivery.Sender
+	idle       []*delivery.BatchHandler
 	busy, peak int
 }
 
-func (f *function) call(do func(*delivery.Sender)) {
+func (f *function) call(do func(*delivery.BatchHandler)) {
 	if f.room != nil {
 		f.room <- struct{}{}
 		defer func() { <-f.room }()
@@ -40,7 +40,7 @@ func (f *function) call(do func(*delivery.Sender)) {
 	f.mu.Lock()
 	f.busy++
 	f.peak = max(f.peak, f.busy)
-	var s *delivery.Sender
+	var s *delivery.BatchHandler
 	if n := len(f.idle); n > 0 {
 		s, f.idle = f.idle[n-1], f.idle[:n-1]
 	}
@@ -106,17 +106,18 @@ func processes(t *testing.T, room int, rule health.Rule, c carrier) (p *manyProc
 		Now:      time.Now,
 	}
 	var batches atomic.Int64
-	begin := func() *delivery.Sender {
-		courier := &delivery.Courier{
+	begin := func() *delivery.BatchHandler {
+		courier := &delivery.Sender{
 			Destinations: systems{},
-			Carrier:      c,
+			Transport:    c,
 			Schedule:     retry.Schedule{},
 			Now:          time.Now,
 			Log:          slog.New(slog.DiscardHandler),
 		}
-		return &delivery.Sender{
-			Shelf: p, Executions: p, Courier: courier, Router: delivery.NewRouter(courier, p.integrations, opener{}),
-			Log: slog.New(slog.DiscardHandler), Monitor: monitor, Budget: time.Minute, Paces: p.paces,
+		return &delivery.BatchHandler{
+			BatchStore: p, Executions: p, Sender: courier,
+			Router: delivery.NewTargetCache(courier, p.integrations, opener{}),
+			Log:    slog.New(slog.DiscardHandler), Monitor: monitor, Budget: time.Minute, Paces: p.paces,
 			NewID: func() string { return fmt.Sprintf("batch-%05d", batches.Add(1)) },
 		}
 	}
@@ -136,12 +137,14 @@ func (p *manyProcesses) wait(d time.Duration) bool {
 	}
 }
 
-func (p *manyProcesses) Enqueue(_ context.Context, parcels []delivery.Parcel, after time.Duration) error {
+func (p *manyProcesses) Enqueue(_ context.Context, parcels []delivery.MessageBatch, after time.Duration) error {
 	for _, parcel := range parcels {
 		p.work.Go(func() {
 			for wait := after; p.wait(wait); wait = 10 * time.Second {
 				var err error
-				p.deliver.call(func(s *delivery.Sender) { err = s.Deliver(p.ctx, []delivery.Parcel{parcel})[0] })
+				p.deliver.call(func(s *delivery.BatchHandler) {
+					err = s.Deliver(p.ctx, []delivery.MessageBatch{parcel})[0]
+				})
 				p.calls.Add(1)
 				if err == nil {
 					return
@@ -155,7 +158,7 @@ func (p *manyProcesses) Enqueue(_ context.Context, parcels []delivery.Parcel, af
 func (p *manyProcesses) Start(_ context.Context, first delivery.Round) error {
 	p.work.Go(func() {
 		for r := first; r.More && p.wait(time.Duration(r.Seconds)*time.Second); {
-			p.retry.call(func(s *delivery.Sender) {
+			p.retry.call(func(s *delivery.BatchHandler) {
 				next, err := s.Retry(p.ctx, r)
 				if err == nil {
 					r = next
@@ -187,7 +190,7 @@ func (p *manyProcesses) send(id string, list ...string) {
 			},
 		)
 	}
-	_ = p.Enqueue(p.ctx, []delivery.Parcel{{Tenant: "42", Integration: id, IDs: list}}, 0)
+	_ = p.Enqueue(p.ctx, []delivery.MessageBatch{{Tenant: "42", Integration: id, IDs: list}}, 0)
 }
 
 // TestABurstToASystemThatTakesAMessageASecondByManyProcesses: 95 deliveries a process come at once.

@@ -16,8 +16,8 @@ func spanEnd(at time.Time, every time.Duration) time.Time {
 	return at.Truncate(every).Add(every).UTC()
 }
 
-// Gathered is a delivery that gathers, as Join needs it.
-type Gathered struct {
+// Windowed is a delivery that gathers, as Join needs it.
+type Windowed struct {
 	ID    string
 	Due   time.Time
 	Count int
@@ -33,12 +33,12 @@ func Size(events []event.Event) int {
 	return n
 }
 
-// Join says which deliveries of one integration become one, given oldest first: those of the same span, as far as
+// Coalesce says which deliveries of one integration become one, given oldest first: those of the same span, as far as
 // destination.File has room. Systems that take files get a delivery from each fan-out that waits until its Due, the end
 // of its span; then an engine lets the first of each group carry the events of all, under its own id and with no Due,
 // and removes the others, in one step. So a file has one id through every repeat, and a crash loses none of it.
-func Join(waiting []Gathered) [][]Gathered {
-	var out [][]Gathered
+func Coalesce(waiting []Windowed) [][]Windowed {
+	var out [][]Windowed
 	count, size := 0, 0
 	for _, g := range waiting {
 		last := len(out) - 1
@@ -48,14 +48,14 @@ func Join(waiting []Gathered) [][]Gathered {
 			count, size = count+g.Count, size+g.Size
 			continue
 		}
-		out = append(out, []Gathered{g})
+		out = append(out, []Windowed{g})
 		count, size = g.Count, g.Size
 	}
 	return out
 }
 
-// Absorb takes over what another delivery that gathered carries.
-func (d *Delivery) Absorb(other Delivery) {
+// Merge takes over what another delivery that gathered carries.
+func (d *Delivery) Merge(other Delivery) {
 	d.Count += other.Count
 	d.Events = append(d.Events, other.Events...)
 	for _, k := range other.Kinds {

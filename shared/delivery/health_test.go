@@ -281,8 +281,8 @@ func play(t *testing.T, o outage, begin func(*testing.T, *outside, *switched) wo
 	}
 }
 
-func outageCourier(o *outside) *delivery.Courier {
-	return &delivery.Courier{Destinations: systems{}, Carrier: o, Schedule: retry.Schedule{}, Now: time.Now,
+func outageCourier(o *outside) *delivery.Sender {
+	return &delivery.Sender{Destinations: systems{}, Transport: o, Schedule: retry.Schedule{}, Now: time.Now,
 		Log: slog.New(slog.DiscardHandler)}
 }
 
@@ -290,9 +290,9 @@ func beginDispatcher(t *testing.T, o *outside, s *switched) worker {
 	t.Helper()
 	queue, monitor := newMemory(), &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s,
 		Now: time.Now}
-	d := delivery.NewDispatcher(delivery.DispatcherConfig{
+	d := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
 		Queue: queue, Log: queue, Integrations: s, Opener: opener{}, Logger: slog.New(slog.DiscardHandler),
-		Courier: outageCourier(o), Monitor: monitor,
+		Sender: outageCourier(o), Monitor: monitor,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -312,12 +312,12 @@ type platform struct {
 	*shelf
 	t       *testing.T
 	ctx     context.Context
-	senders []*delivery.Sender
+	senders []*delivery.BatchHandler
 	work    sync.WaitGroup
 	calls   int
 }
 
-func (p *platform) next() *delivery.Sender {
+func (p *platform) next() *delivery.BatchHandler {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls++
@@ -325,11 +325,11 @@ func (p *platform) next() *delivery.Sender {
 }
 
 // Enqueue makes each parcel a message, which comes again until it is done with.
-func (p *platform) Enqueue(_ context.Context, parcels []delivery.Parcel, after time.Duration) error {
+func (p *platform) Enqueue(_ context.Context, parcels []delivery.MessageBatch, after time.Duration) error {
 	for _, parcel := range parcels {
 		p.work.Go(func() {
 			for time.Sleep(after); p.ctx.Err() == nil; time.Sleep(time.Minute) {
-				if p.next().Deliver(p.ctx, []delivery.Parcel{parcel})[0] == nil {
+				if p.next().Deliver(p.ctx, []delivery.MessageBatch{parcel})[0] == nil {
 					return
 				}
 			}
@@ -371,8 +371,8 @@ func beginSenders(t *testing.T, o *outside, s *switched) worker {
 	paces := &delivery.LocalPaces{}
 	for range 3 {
 		courier := outageCourier(o)
-		p.senders = append(p.senders, &delivery.Sender{
-			Shelf: p, Executions: p, Courier: courier, Router: delivery.NewRouter(courier, s, opener{}),
+		p.senders = append(p.senders, &delivery.BatchHandler{
+			BatchStore: p, Executions: p, Sender: courier, Router: delivery.NewTargetCache(courier, s, opener{}),
 			Log: slog.New(slog.DiscardHandler), Monitor: monitor,
 			Budget: time.Minute, Paces: paces, NewID: func() string {
 				mu.Lock()
@@ -385,7 +385,8 @@ func beginSenders(t *testing.T, o *outside, s *switched) worker {
 	return worker{memory: p.memory, monitor: monitor, stop: func() { cancel(); p.work.Wait() },
 		sent: func(v delivery.Delivery) {
 			p.put(v)
-			_ = p.Enqueue(ctx, []delivery.Parcel{{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{v.ID}}},
+			_ = p.Enqueue(ctx,
+				[]delivery.MessageBatch{{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{v.ID}}},
 				0)
 		}}
 }

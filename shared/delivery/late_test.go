@@ -71,8 +71,8 @@ func TestWhatIsSentLateSaysSoAndThePreviewAgrees(t *testing.T) {
 			"slack": `{"webhook_url":"https://hooks.slack.com/services/T/B/x"}`} {
 			t.Run(name+" to "+system, func(t *testing.T) {
 				carrier := &last{status: 200}
-				courier := &delivery.Courier{
-					Destinations: catalogue.Default(), Carrier: carrier, Now: func() time.Time { return now },
+				courier := &delivery.Sender{
+					Destinations: catalogue.Default(), Transport: carrier, Now: func() time.Time { return now },
 					Log:      slog.New(slog.DiscardHandler),
 					Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 				}
@@ -107,7 +107,7 @@ func TestWhatIsSentLateSaysSoAndThePreviewAgrees(t *testing.T) {
 					}
 					require.Equal(t, want, got[0].Details["late"])
 				}
-				replicas, err := courier.Replicas(t.Context(), opener, i, after)
+				replicas, err := courier.Preview(t.Context(), opener, i, after)
 				require.NoError(t, err)
 				require.Equal(t, body, replicas[0].Body, "the preview shows what was sent")
 			})

@@ -261,7 +261,7 @@ func lost(err error, q destination.Request) string {
 }
 
 // egressGone notes an attempt for the fleet, and tells of the loss of the way out once a minute.
-func (c *Courier) egressGone(ctx context.Context, d Delivery, a Attempt) bool {
+func (c *Sender) egressGone(ctx context.Context, d Delivery, a Attempt) bool {
 	if a.Status == 0 && a.lost == "" {
 		return false // neither an answer nor a failure that says anything of our way out
 	}

@@ -213,7 +213,7 @@ func TestTheWayOutIsGoneForABatchWorker(t *testing.T) {
 			}
 			return status(200)
 		})
-		var parcels []delivery.Parcel
+		var parcels []delivery.MessageBatch
 		for tenant := range 20 {
 			id, name := fmt.Sprintf("i%d", tenant), fmt.Sprint(tenant)
 			s.integrations.set(integration.Integration{ID: id, Tenant: name, System: "plain",
@@ -221,7 +221,7 @@ func TestTheWayOutIsGoneForABatchWorker(t *testing.T) {
 			d := fmt.Sprintf("d%02d", tenant)
 			s.shelf.put(delivery.Delivery{ID: d, Tenant: name, Integration: id, State: delivery.Pending, Count: 1,
 				Events: []event.Event{user(d)}})
-			parcels = append(parcels, delivery.Parcel{Tenant: name, Integration: id, IDs: []string{d}})
+			parcels = append(parcels, delivery.MessageBatch{Tenant: name, Integration: id, IDs: []string{d}})
 		}
 		s.deliver(parcels...)
 		require.GreaterOrEqual(t, s.shelf.count(delivery.Pending), 15, "as they were, all but the first few")

@@ -20,16 +20,16 @@ import (
 func oneEach(t *testing.T, count int, c carrier) (send func(n int, id string), state func(id string) delivery.State) {
 	s := sender(t, c)
 	shared := &delivery.LocalOutlooks{}
-	var processes []*delivery.Sender
+	var processes []*delivery.BatchHandler
 	for n := range count {
-		courier := &delivery.Courier{
-			Destinations: systems{}, Carrier: c, Now: time.Now, Log: slog.New(slog.DiscardHandler), Outlooks: shared,
+		courier := &delivery.Sender{
+			Destinations: systems{}, Transport: c, Now: time.Now, Log: slog.New(slog.DiscardHandler), Outlooks: shared,
 		}
-		processes = append(processes, &delivery.Sender{
-			Shelf:      s.shelf,
+		processes = append(processes, &delivery.BatchHandler{
+			BatchStore: s.shelf,
 			Executions: s.shelf,
-			Courier:    courier,
-			Router:     delivery.NewRouter(courier, s.integrations, opener{}),
+			Sender:     courier,
+			Router:     delivery.NewTargetCache(courier, s.integrations, opener{}),
 			Log:        slog.New(slog.DiscardHandler),
 			Monitor:    s.Monitor,
 			NewID:      s.NewID,
@@ -53,7 +53,7 @@ func oneEach(t *testing.T, count int, c carrier) (send func(n int, id string), s
 		require.NoError(
 			t,
 			processes[n].Deliver(t.Context(),
-				[]delivery.Parcel{{Tenant: tenant, Integration: name, IDs: []string{id}}})[0],
+				[]delivery.MessageBatch{{Tenant: tenant, Integration: name, IDs: []string{id}}})[0],
 		)
 	}
 	return send, func(id string) delivery.State { return s.shelf.get(id).State }

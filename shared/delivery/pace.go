@@ -197,7 +197,7 @@ func (d Delivery) spares() bool {
 }
 
 // ErrStale: a pace is not any more as it was read.
-var ErrStale = errors.New("the pace was changed by another process")
+var ErrVersionConflict = errors.New("the pace was changed by another process")
 
 // Paces keeps the paces of integrations for all processes of a worker. Only those have one whose systems asked to be
 // spared or gave no answer: a healthy integration costs neither a read nor a write. Implementations are safe for
@@ -257,7 +257,7 @@ func (s *LocalPaces) Swap(_ context.Context, l Lane, version int64, p Pace) (int
 		was = localPace{}
 	}
 	if was.version != version {
-		return 0, ErrStale
+		return 0, ErrVersionConflict
 	}
 	if s.all == nil {
 		s.all = map[Lane]localPace{}
@@ -371,7 +371,7 @@ func (p *pace) change(ctx context.Context, now time.Time, f func(*Pace) bool) (o
 			p.known, p.version, p.heard = next, version, nil
 			return true
 		}
-		if errors.Is(err, ErrStale) {
+		if errors.Is(err, ErrVersionConflict) {
 			err = p.read(ctx, now)
 		}
 		if err != nil { // this process goes on with what it knows

@@ -178,17 +178,17 @@ type world struct {
 	restart      func() // the worker, not the state
 }
 
-// both runs a test on the Dispatcher and on the Sender.
+// both runs a test on the WorkerPool and on the Sender.
 func both(t *testing.T, d destination.Destination, parameters partsParameters, test func(w *world)) {
 	t.Run("dispatcher", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, parameters)
 			var stop func()
-			begin := func() *delivery.Dispatcher {
-				at := delivery.NewDispatcher(delivery.DispatcherConfig{
+			begin := func() *delivery.WorkerPool {
+				at := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
 					Queue: w.memory, Log: w.memory, Integrations: w.integrations, Opener: only{d},
-					Logger:  slog.New(slog.DiscardHandler),
-					Courier: w.courier(d), Monitor: w.monitor(),
+					Logger: slog.New(slog.DiscardHandler),
+					Sender: w.courier(d), Monitor: w.monitor(),
 				})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan struct{})
@@ -216,22 +216,23 @@ func both(t *testing.T, d destination.Destination, parameters partsParameters, t
 			ctx, cancel := context.WithCancel(t.Context())
 			var machines sync.WaitGroup
 			var n atomic.Int64
-			begin := func() *delivery.Sender {
+			begin := func() *delivery.BatchHandler {
 				c := w.courier(d)
-				return &delivery.Sender{
-					Shelf: sh, Executions: sh, Courier: c, Router: delivery.NewRouter(c, w.integrations, only{d}),
+				return &delivery.BatchHandler{
+					BatchStore: sh, Executions: sh, Sender: c,
+					Router:  delivery.NewTargetCache(c, w.integrations, only{d}),
 					Log:     slog.New(slog.DiscardHandler),
 					Monitor: w.monitor(), NewID: func() string { return fmt.Sprintf("batch-%d", n.Add(1)) },
 				}
 			}
-			var at atomic.Pointer[delivery.Sender]
+			var at atomic.Pointer[delivery.BatchHandler]
 			at.Store(begin())
 			w.restart = func() { at.Store(begin()) }
 			run := map[string]bool{}
 			w.send = func(d delivery.Delivery) {
 				w.memory.put(d)
 				for _, err := range at.Load().Deliver(t.Context(),
-					[]delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{d.ID}}}) {
+					[]delivery.MessageBatch{{Tenant: "42", Integration: "i", IDs: []string{d.ID}}}) {
 					require.NoError(t, err)
 				}
 				sh.mu.Lock()
@@ -275,8 +276,8 @@ func newWorld(t *testing.T, p partsParameters) *world {
 	return w
 }
 
-func (w *world) courier(d destination.Destination) *delivery.Courier {
-	return &delivery.Courier{Destinations: only{d}, Carrier: w.receiver, Schedule: retry.Schedule{}, Now: time.Now,
+func (w *world) courier(d destination.Destination) *delivery.Sender {
+	return &delivery.Sender{Destinations: only{d}, Transport: w.receiver, Schedule: retry.Schedule{}, Now: time.Now,
 		Log: slog.New(slog.DiscardHandler)}
 }
 
@@ -816,11 +817,11 @@ func TestAStopInTheMiddleOfAnAttemptForgetsNothingThatArrived(t *testing.T) {
 		w := newWorld(t, partsParameters{Addresses: []string{"a@x", "b@x"}})
 		begin := func(do carrier) (stop func()) {
 			c := w.courier(letters{})
-			c.Carrier = do
-			at := delivery.NewDispatcher(delivery.DispatcherConfig{
+			c.Transport = do
+			at := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
 				Queue: w.memory, Log: w.memory, Integrations: w.integrations, Opener: only{letters{}},
-				Logger:  slog.New(slog.DiscardHandler),
-				Courier: c, Monitor: w.monitor(),
+				Logger: slog.New(slog.DiscardHandler),
+				Sender: c, Monitor: w.monitor(),
 			})
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan struct{})

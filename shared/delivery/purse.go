@@ -13,8 +13,9 @@ import (
 // early is how long before its end a credential is not used any more: a request on its way must arrive in time.
 const early = time.Minute
 
-// purse keeps the short-lived credentials of a Route: of one integration at one revision. The zero value is empty.
-type purse struct {
+// credentialCache keeps the short-lived credentials of a Route: of one integration at one revision. The zero value is
+// empty.
+type credentialCache struct {
 	asking singleflight.Group // many requests at once ask once
 
 	mu   sync.Mutex
@@ -22,14 +23,14 @@ type purse struct {
 }
 
 // take returns the credential of the key if it is still good.
-func (p *purse) take(key string, now time.Time) (destination.Credential, bool) {
+func (p *credentialCache) take(key string, now time.Time) (destination.Credential, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c, ok := p.held[key]
 	return c, ok && now.Add(early).Before(c.Expires)
 }
 
-func (p *purse) put(key string, c destination.Credential) {
+func (p *credentialCache) put(key string, c destination.Credential) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held == nil {
@@ -39,7 +40,7 @@ func (p *purse) put(key string, c destination.Credential) {
 }
 
 // drop forgets a credential that was refused, unless another has taken its place.
-func (p *purse) drop(key string, c destination.Credential) {
+func (p *credentialCache) drop(key string, c destination.Credential) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held[key] == c {
@@ -56,7 +57,8 @@ type granted struct {
 
 // credential returns a good credential for the grant: a held one, or one asked for now (fresh). An error is that of the
 // ended context.
-func (c *Courier) credential(ctx context.Context, r *Route, g destination.Grant) (got granted, fresh bool, err error) {
+func (c *Sender) credential(ctx context.Context, r *Target, g destination.Authorizer) (got granted, fresh bool,
+	err error) {
 	key := g.Key()
 	if held, ok := r.purse.take(key, c.Now()); ok {
 		return granted{credential: held, verdict: destination.Delivered()}, false, nil
@@ -71,7 +73,7 @@ func (c *Courier) credential(ctx context.Context, r *Route, g destination.Grant)
 	}
 }
 
-func (c *Courier) ask(ctx context.Context, r *Route, g destination.Grant) granted {
+func (c *Sender) ask(ctx context.Context, r *Target, g destination.Authorizer) granted {
 	if held, ok := r.purse.take(g.Key(), c.Now()); ok { // another call has just ended
 		return granted{credential: held, verdict: destination.Delivered()}
 	}
@@ -82,7 +84,7 @@ func (c *Courier) ask(ctx context.Context, r *Route, g destination.Grant) grante
 	if err != nil {
 		return granted{verdict: destination.Verdict{Reason: err.Error(), Ours: true}}
 	}
-	response, err := c.Carrier.Do(ctx, q)
+	response, err := c.Transport.Do(ctx, q)
 	if err != nil {
 		return granted{verdict: destination.Verdict{Reason: "no credential: " + err.Error()}}
 	}
@@ -97,7 +99,7 @@ func (c *Courier) ask(ctx context.Context, r *Route, g destination.Grant) grante
 
 // probe says why a credential that could be had must not be used, "" for all others. What can not be found out now is
 // no reason: the request for the credential itself then tells why.
-func (c *Courier) probe(ctx context.Context, g destination.Grant) string {
+func (c *Sender) probe(ctx context.Context, g destination.Authorizer) string {
 	p, ok := g.(destination.Prober)
 	if !ok {
 		return ""
@@ -106,7 +108,7 @@ func (c *Courier) probe(ctx context.Context, g destination.Grant) string {
 	if err != nil {
 		return ""
 	}
-	response, err := c.Carrier.Do(ctx, q)
+	response, err := c.Transport.Do(ctx, q)
 	if err != nil {
 		return ""
 	}

@@ -121,10 +121,10 @@ func TestH10OverRealHTTPEverySystemThatTakesSeveralEvents(t *testing.T) {
 			opened, err := known.Parameters.Open(full)
 			require.NoError(t, err)
 			now := time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
-			courier := &delivery.Courier{
+			courier := &delivery.Sender{
 				Destinations: catalogue.Default(), Now: func() time.Time { return now },
 				Log: slog.New(slog.DiscardHandler),
-				Carrier: egress.New(egress.Policy{Allow: []string{strings.TrimPrefix(f.URL, "http://")}},
+				Transport: egress.New(egress.Policy{Allow: []string{strings.TrimPrefix(f.URL, "http://")}},
 					egress.Options{}),
 			}
 			route, err := courier.Open(t.Context(), fixed{known, opened},

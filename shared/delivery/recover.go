@@ -11,8 +11,8 @@ import (
 	"tocsin/shared/integration"
 )
 
-// Journal is what an engine keeps of the events that were accepted, for Recovery.
-type Journal interface {
+// EventLog is what an engine keeps of the events that were accepted, for Recovery.
+type EventLog interface {
 	// Arrived lists a tenant's accepted events that arrived from a time on and before another, oldest first: about
 	// limit, and at least one unless none is left. after is the place to go on from, "" at first; next is "" at the
 	// end.
@@ -34,7 +34,7 @@ const CarriedWithin = time.Hour
 // made again after an error, and makes nothing twice.
 type Recovery struct {
 	Fanout  *Fanout // of which Systems is used alone
-	Journal Journal
+	Journal EventLog
 	Now     func() time.Time
 }
 

@@ -15,8 +15,8 @@ import (
 	"tocsin/shared/integration"
 )
 
-// Replica is a request of a delivery made once more, for a person to read. It holds no secret.
-type Replica struct {
+// RequestPreview is a request of a delivery made once more, for a person to read. It holds no secret.
+type RequestPreview struct {
 	Method string
 	URL    string // of an address that is a secret only scheme and host
 	Header http.Header
@@ -25,7 +25,7 @@ type Replica struct {
 	Mail   *destination.Mail
 }
 
-// maxReplica is how much of a body a Replica shows, in bytes.
+// maxReplica is how much of a body a RequestPreview shows, in bytes.
 const maxReplica = 256 << 10
 
 // plainHeaders are shown as they are. The value of any other can be a secret of the receiver, however short.
@@ -34,10 +34,10 @@ var plainHeaders = []string{
 	"X-Amz-Meta-Late",
 }
 
-// Replicas makes the requests of a delivery again with the integration's present settings, at the time of its last
+// Preview makes the requests of a delivery again with the integration's present settings, at the time of its last
 // attempt: Encode gives the same requests for the same input, so they are those that were sent unless the settings
 // were changed since.
-func (c *Courier) Replicas(ctx context.Context, opener Opener, i integration.Integration, d Delivery) ([]Replica,
+func (c *Sender) Preview(ctx context.Context, opener Opener, i integration.Integration, d Delivery) ([]RequestPreview,
 	error) {
 	route, err := c.Open(ctx, opener, i)
 	if err != nil {
@@ -56,7 +56,7 @@ func (c *Courier) Replicas(ctx context.Context, opener Opener, i integration.Int
 	if err != nil {
 		return nil, fmt.Errorf("write delivery %s again: %w", d.ID, err)
 	}
-	out := make([]Replica, len(requests))
+	out := make([]RequestPreview, len(requests))
 	for n, q := range requests {
 		if out[n], err = route.replica(q); err != nil {
 			return nil, fmt.Errorf("show request %d of delivery %s: %w", n, d.ID, err)
@@ -65,8 +65,8 @@ func (c *Courier) Replicas(ctx context.Context, opener Opener, i integration.Int
 	return out, nil
 }
 
-func (r *Route) replica(q destination.Request) (Replica, error) {
-	v := Replica{Method: q.Method, URL: r.address(q.URL), Header: http.Header{}}
+func (r *Target) replica(q destination.Request) (RequestPreview, error) {
+	v := RequestPreview{Method: q.Method, URL: r.address(q.URL), Header: http.Header{}}
 	for name, values := range q.Header {
 		for _, value := range values {
 			if !slices.Contains(plainHeaders, name) {
@@ -92,7 +92,7 @@ func (r *Route) replica(q destination.Request) (Replica, error) {
 }
 
 // address keeps an address readable that is or holds a secret: whoever reads the log must see where a message went.
-func (r *Route) address(full string) string {
+func (r *Target) address(full string) string {
 	shown := r.redact.Text(full)
 	if shown == full {
 		return full

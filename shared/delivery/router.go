@@ -19,19 +19,19 @@ type Integrations interface {
 // maxRoutes bounds the opened integrations that are kept in memory.
 const maxRoutes = 10_000
 
-// Router opens integrations for sending, each once for each of its revisions. It is safe for concurrent use.
-type Router struct {
-	courier      *Courier
+// TargetCache opens integrations for sending, each once for each of its revisions. It is safe for concurrent use.
+type TargetCache struct {
+	courier      *Sender
 	integrations Integrations
 	opener       Opener
 
 	mu     sync.Mutex
-	routes map[string]*Route
+	routes map[string]*Target
 }
 
-// NewRouter makes a Router.
-func NewRouter(c *Courier, integrations Integrations, opener Opener) *Router {
-	return &Router{courier: c, integrations: integrations, opener: opener, routes: map[string]*Route{}}
+// NewTargetCache makes a Router.
+func NewTargetCache(c *Sender, integrations Integrations, opener Opener) *TargetCache {
+	return &TargetCache{courier: c, integrations: integrations, opener: opener, routes: map[string]*Target{}}
 }
 
 // gone says of a receiver that is not there any more what it was.
@@ -45,9 +45,9 @@ func gone(id string) string {
 	return "the integration was deleted"
 }
 
-// Route is the way to an integration as it is now; ended says why nothing may be sent to it any more, "" when
+// Target is the way to an integration as it is now; ended says why nothing may be sent to it any more, "" when
 // something may.
-func (r *Router) Route(ctx context.Context, tenant, id string) (route *Route, ended string, err error) {
+func (r *TargetCache) Target(ctx context.Context, tenant, id string) (route *Target, ended string, err error) {
 	i, err := r.integrations.Get(ctx, tenant, id)
 	switch {
 	case errors.Is(err, integration.ErrNotFound):

@@ -16,12 +16,13 @@ import (
 	"tocsin/shared/sleep"
 )
 
-// ParcelLimit is how many deliveries travel in one Parcel or one retry batch: what a transaction of DynamoDB takes
-// beside the batch's own record ("TransactWriteItems": 100 items).
-const ParcelLimit = 99
+// ParcelLimit is how many deliveries travel in one MessageBatch or one retry batch: what a transaction of DynamoDB
+// takes beside the batch's own record ("TransactWriteItems": 100 items).
+const MessageBatchLimit = 99
 
-// Parcel names deliveries of one integration that travel together: in one message of a queue, or in one retry batch.
-type Parcel struct {
+// MessageBatch names deliveries of one integration that travel together: in one message of a queue, or in one retry
+// batch.
+type MessageBatch struct {
 	Tenant      string
 	Integration string
 	IDs         []string
@@ -32,11 +33,11 @@ type Parcel struct {
 	Spared time.Time
 }
 
-// Shelf is what a Sender needs of its engine.
-type Shelf interface {
+// BatchStore is what a Sender needs of its engine.
+type BatchStore interface {
 	// Load returns a parcel's deliveries with their events, in the order of its ids, without those that are no more.
 	// Those that have gathered until now are joined before, as Join says.
-	Load(ctx context.Context, p Parcel) ([]Delivery, error)
+	Load(ctx context.Context, p MessageBatch) ([]Delivery, error)
 	// Settle is that of Log.
 	Settle(ctx context.Context, deliveries []Delivery) error
 	// Claim records a retry batch and moves deliveries, as they are after their first failure, from pending into it:
@@ -48,19 +49,19 @@ type Shelf interface {
 	// TakeOver makes an execution the one that works at a batch. Error: ErrNotFound.
 	TakeOver(ctx context.Context, batch, execution string) error
 	// Enqueue hands parcels out again, not before the time is over; an engine may bound that to 15 minutes.
-	Enqueue(ctx context.Context, parcels []Parcel, after time.Duration) error
+	Enqueue(ctx context.Context, parcels []MessageBatch, after time.Duration) error
 }
 
 // Batch is deliveries of one integration whose retries travel together.
 type Batch struct {
-	Parcel
+	MessageBatch
 	// Execution is the name of the execution that took the batch over, "" for the first, which has the batch's id for a
 	// name.
 	Execution string
 }
 
-// Executions works at retry batches, a turn at a time.
-type Executions interface {
+// RetryStarter works at retry batches, a turn at a time.
+type RetryStarter interface {
 	// Start starts the execution that the first round names; a name that was started before is no error, and starts
 	// nothing.
 	Start(ctx context.Context, first Round) error
@@ -85,15 +86,15 @@ type Round struct {
 	Spared int64 `json:"spared,omitempty"`
 }
 
-// Sender sends what an engine hands to it in parcels, and makes the retries of those that fail travel in batches: an
-// outage costs one execution for a parcel, not for a delivery. It is the distributed counterpart of Dispatcher. It
+// BatchHandler sends what an engine hands to it in parcels, and makes the retries of those that fail travel in batches:
+// an outage costs one execution for a parcel, not for a delivery. It is the distributed counterpart of WorkerPool. It
 // holds nothing between calls but opened integrations and what it knows of their paces: a call that breaks off is
 // simply made again.
-type Sender struct {
-	Shelf      Shelf
-	Executions Executions
-	Router     *Router
-	Courier    *Courier
+type BatchHandler struct {
+	BatchStore BatchStore
+	Executions RetryStarter
+	Router     *TargetCache
+	Sender     *Sender
 	Monitor    *health.Monitor
 	NewID      func() string // of retry batches
 	Log        *slog.Logger
@@ -109,16 +110,16 @@ type Sender struct {
 	paces paces
 }
 
-func (s *Sender) pace(tenant, integration string) *pace {
+func (s *BatchHandler) pace(tenant, integration string) *pace {
 	s.once.Do(func() {
-		s.paces.shared, s.paces.log, s.paces.local.Now = s.Paces, s.Log, s.Courier.Now
+		s.paces.shared, s.paces.log, s.paces.local.Now = s.Paces, s.Log, s.Sender.Now
 	})
 	return s.paces.of(tenant, integration)
 }
 
 // Deliver makes the first attempt at what the parcels name. It returns an error for each parcel, nil for those that
 // are done with; the others are to be handed in again.
-func (s *Sender) Deliver(ctx context.Context, parcels []Parcel) []error {
+func (s *BatchHandler) Deliver(ctx context.Context, parcels []MessageBatch) []error {
 	errs := make([]error, len(parcels))
 	var work sync.WaitGroup
 	for _, members := range byLane(parcels) {
@@ -134,7 +135,7 @@ func (s *Sender) Deliver(ctx context.Context, parcels []Parcel) []error {
 }
 
 // byLane groups the parcels' places by integration.
-func byLane(parcels []Parcel) [][]int {
+func byLane(parcels []MessageBatch) [][]int {
 	at := map[Lane]int{}
 	var out [][]int
 	for n, p := range parcels {
@@ -151,8 +152,8 @@ func byLane(parcels []Parcel) [][]int {
 }
 
 // merge makes one parcel of several to the same integration.
-func merge(parcels []Parcel, members []int) Parcel {
-	p := Parcel{Tenant: parcels[members[0]].Tenant, Integration: parcels[members[0]].Integration}
+func merge(parcels []MessageBatch, members []int) MessageBatch {
+	p := MessageBatch{Tenant: parcels[members[0]].Tenant, Integration: parcels[members[0]].Integration}
 	seen := map[string]bool{}
 	for _, n := range members {
 		for _, id := range parcels[n].IDs {
@@ -168,12 +169,12 @@ func merge(parcels []Parcel, members []int) Parcel {
 	return p
 }
 
-func (s *Sender) deliver(ctx context.Context, whole Parcel) error {
-	began := s.Courier.Now()
-	for ids := range slices.Chunk(whole.IDs, ParcelLimit) {
-		p := Parcel{Tenant: whole.Tenant, Integration: whole.Integration, IDs: ids, Spared: whole.Spared}
+func (s *BatchHandler) deliver(ctx context.Context, whole MessageBatch) error {
+	began := s.Sender.Now()
+	for ids := range slices.Chunk(whole.IDs, MessageBatchLimit) {
+		p := MessageBatch{Tenant: whole.Tenant, Integration: whole.Integration, IDs: ids, Spared: whole.Spared}
 		if s.late(began) {
-			if err := s.Shelf.Enqueue(ctx, []Parcel{p}, 0); err != nil {
+			if err := s.BatchStore.Enqueue(ctx, []MessageBatch{p}, 0); err != nil {
 				return fmt.Errorf("hand out %d deliveries of integration %s again: %w", len(ids), p.Integration, err)
 			}
 			continue
@@ -185,8 +186,8 @@ func (s *Sender) deliver(ctx context.Context, whole Parcel) error {
 	return nil
 }
 
-func (s *Sender) parcel(ctx context.Context, p Parcel, began time.Time) error {
-	loaded, err := s.Shelf.Load(ctx, p)
+func (s *BatchHandler) parcel(ctx context.Context, p MessageBatch, began time.Time) error {
+	loaded, err := s.BatchStore.Load(ctx, p)
 	if err != nil {
 		return fmt.Errorf("load %d deliveries of integration %s: %w", len(p.IDs), p.Integration, err)
 	}
@@ -197,7 +198,7 @@ func (s *Sender) parcel(ctx context.Context, p Parcel, began time.Time) error {
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
-	route, ended, err := s.Router.Route(ctx, p.Tenant, p.Integration)
+	route, ended, err := s.Router.Target(ctx, p.Tenant, p.Integration)
 	if err != nil {
 		return err
 	}
@@ -205,7 +206,7 @@ func (s *Sender) parcel(ctx context.Context, p Parcel, began time.Time) error {
 		return s.end(ctx, fresh, ended)
 	}
 	if !p.Spared.IsZero() {
-		s.pace(p.Tenant, p.Integration).consult(ctx, s.Courier.Now())
+		s.pace(p.Tenant, p.Integration).consult(ctx, s.Sender.Now())
 	}
 	out, err := s.send(ctx, route, fresh, began)
 	if err != nil {
@@ -213,22 +214,22 @@ func (s *Sender) parcel(ctx context.Context, p Parcel, began time.Time) error {
 	}
 	err = s.conclude(ctx, route, out.sent)
 	if len(out.left) > 0 {
-		rest := Parcel{Tenant: p.Tenant, Integration: p.Integration, IDs: ids(out.left)}
-		now := s.Courier.Now()
+		rest := MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: ids(out.left)}
+		now := s.Sender.Now()
 		if out.limited {
 			rest.Spared = p.Spared
 			if rest.Spared.IsZero() {
 				rest.Spared = now
 			}
 		}
-		err = errors.Join(err, s.Shelf.Enqueue(ctx, []Parcel{rest}, out.after(now, rest.Spared)))
+		err = errors.Join(err, s.BatchStore.Enqueue(ctx, []MessageBatch{rest}, out.after(now, rest.Spared)))
 	}
 	return err
 }
 
 // resume takes up where an earlier visit of the same parcel broke off: what it claimed is in the hands of its batch's
 // execution, which exists after this call. The rest is returned.
-func (s *Sender) resume(ctx context.Context, loaded []Delivery) (fresh []Delivery, err error) {
+func (s *BatchHandler) resume(ctx context.Context, loaded []Delivery) (fresh []Delivery, err error) {
 	started := map[string]bool{}
 	for _, d := range loaded {
 		switch {
@@ -245,8 +246,8 @@ func (s *Sender) resume(ctx context.Context, loaded []Delivery) (fresh []Deliver
 }
 
 // ripe hands out again what still gathers: its parcel came too early.
-func (s *Sender) ripe(ctx context.Context, p Parcel, fresh []Delivery) (ripe []Delivery, err error) {
-	early := Parcel{Tenant: p.Tenant, Integration: p.Integration}
+func (s *BatchHandler) ripe(ctx context.Context, p MessageBatch, fresh []Delivery) (ripe []Delivery, err error) {
+	early := MessageBatch{Tenant: p.Tenant, Integration: p.Integration}
 	for _, d := range fresh {
 		if d.Due.IsZero() {
 			ripe = append(ripe, d)
@@ -260,7 +261,7 @@ func (s *Sender) ripe(ctx context.Context, p Parcel, fresh []Delivery) (ripe []D
 	if len(early.IDs) == 0 {
 		return ripe, nil
 	}
-	if err := s.Shelf.Enqueue(ctx, []Parcel{early}, 0); err != nil {
+	if err := s.BatchStore.Enqueue(ctx, []MessageBatch{early}, 0); err != nil {
 		return nil, fmt.Errorf(
 			"put %d deliveries of integration %s back to gather: %w",
 			len(early.IDs),
@@ -272,7 +273,7 @@ func (s *Sender) ripe(ctx context.Context, p Parcel, fresh []Delivery) (ripe []D
 }
 
 // end settles deliveries that are not to be sent any more.
-func (s *Sender) end(ctx context.Context, deliveries []Delivery, reason string) error {
+func (s *BatchHandler) end(ctx context.Context, deliveries []Delivery, reason string) error {
 	killed := make([]Delivery, len(deliveries))
 	for i, d := range deliveries {
 		killed[i] = d.Kill(reason)
@@ -280,8 +281,8 @@ func (s *Sender) end(ctx context.Context, deliveries []Delivery, reason string) 
 	return s.settle(ctx, killed)
 }
 
-func (s *Sender) late(began time.Time) bool {
-	return s.Budget > 0 && s.Courier.Now().Sub(began) >= s.Budget
+func (s *BatchHandler) late(began time.Time) bool {
+	return s.Budget > 0 && s.Sender.Now().Sub(began) >= s.Budget
 }
 
 // visit is what came of one round of attempts: left are those that there was no time for, or that the system wants to
@@ -327,7 +328,7 @@ func (v visit) after(now, since time.Time) time.Duration {
 }
 
 // send makes one attempt at each, side by side: one at first, one more at once with each answer, at the system's pace.
-func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, began time.Time) (visit, error) {
+func (s *BatchHandler) send(ctx context.Context, route *Target, deliveries []Delivery, began time.Time) (visit, error) {
 	var out visit
 	var err error
 	var mu sync.Mutex
@@ -348,11 +349,11 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 		}
 		inFlight++
 		go func() {
-			after, failed := s.Courier.Send(ctx, route, d)
+			after, failed := s.Sender.Send(ctx, route, d)
 			if failed == nil {
-				pace.learn(ctx, s.Courier.Now(), after) // may call a service: the other answers do not wait for that
+				pace.learn(ctx, s.Sender.Now(), after) // may call a service: the other answers do not wait for that
 			} else if errors.Is(failed, errEgress) {
-				pace.pause(s.Courier.Now().Add(egressPause))
+				pace.pause(s.Sender.Now().Add(egressPause))
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -378,7 +379,7 @@ func (s *Sender) send(ctx context.Context, route *Route, deliveries []Delivery, 
 		room.Wait()
 	}
 	mu.Unlock()
-	now := s.Courier.Now()
+	now := s.Sender.Now()
 	pace.flush(context.WithoutCancel(ctx), now)
 	out.limited = pace.limits(now)
 	s.paces.forget(route.Integration.Tenant, route.Integration.ID, now)
@@ -401,7 +402,7 @@ const (
 
 // await waits until the pace lets a request begin; n wait for that. Where it would take too long, or the receiver is
 // dead, ok is false and wait says how long is left.
-func (s *Sender) await(
+func (s *BatchHandler) await(
 	ctx context.Context,
 	p *pace,
 	id string,
@@ -409,7 +410,7 @@ func (s *Sender) await(
 	began time.Time,
 ) (wait time.Duration, dead, ok bool) {
 	for ctx.Err() == nil {
-		now := s.Courier.Now()
+		now := s.Sender.Now()
 		if s.late(began) {
 			return 0, false, false
 		}
@@ -423,7 +424,7 @@ func (s *Sender) await(
 		}
 		if at.After(now) {
 			sleep.For(ctx, at.Sub(now))
-			if p.quiet(s.Courier.Now()) {
+			if p.quiet(s.Sender.Now()) {
 				continue // one that was on its way was told so
 			}
 		}
@@ -432,7 +433,7 @@ func (s *Sender) await(
 	return 0, false, false
 }
 
-func (s *Sender) perLane() int {
+func (s *BatchHandler) perLane() int {
 	if s.PerLane > 0 {
 		return s.PerLane
 	}
@@ -440,13 +441,13 @@ func (s *Sender) perLane() int {
 }
 
 // conclude writes what became of attempts: first the outcomes, so that nothing is sent again for it; then the counts.
-func (s *Sender) conclude(ctx context.Context, route *Route, sent []Delivery) error {
+func (s *BatchHandler) conclude(ctx context.Context, route *Target, sent []Delivery) error {
 	if len(sent) == 0 {
 		return nil
 	}
 	var settled, failing []Delivery
 	for _, d := range sent {
-		s.Courier.tell(s.Log, d)
+		s.Sender.tell(s.Log, d)
 		if d.State == Retrying && d.Batch == "" {
 			failing = append(failing, d)
 		} else {
@@ -461,13 +462,13 @@ func (s *Sender) conclude(ctx context.Context, route *Route, sent []Delivery) er
 }
 
 // claim puts first failures into a batch and starts its retries; into several where they do not fit into one.
-func (s *Sender) claim(ctx context.Context, failing []Delivery) error {
+func (s *BatchHandler) claim(ctx context.Context, failing []Delivery) error {
 	for len(failing) > 0 {
 		batch, integration := s.NewID(), failing[0].Integration
 		for i := range failing {
 			failing[i].Batch = batch
 		}
-		n, rest, err := s.Shelf.Claim(ctx, batch, failing)
+		n, rest, err := s.BatchStore.Claim(ctx, batch, failing)
 		if err != nil {
 			return fmt.Errorf(
 				"claim %d deliveries of integration %s for their retries: %w",
@@ -487,18 +488,18 @@ func (s *Sender) claim(ctx context.Context, failing []Delivery) error {
 	return nil
 }
 
-func (s *Sender) start(ctx context.Context, first Round) error {
+func (s *BatchHandler) start(ctx context.Context, first Round) error {
 	if err := s.Executions.Start(ctx, first); err != nil {
 		return fmt.Errorf("start the retries of batch %s as %s: %w", first.Batch, first.Execution, err)
 	}
 	return nil
 }
 
-func (s *Sender) settle(ctx context.Context, deliveries []Delivery) error {
+func (s *BatchHandler) settle(ctx context.Context, deliveries []Delivery) error {
 	if len(deliveries) == 0 {
 		return nil
 	}
-	if err := settle(ctx, s.Shelf, s.Log, deliveries); err != nil {
+	if err := settle(ctx, s.BatchStore, s.Log, deliveries); err != nil {
 		return fmt.Errorf(
 			"write the outcome of %d deliveries of integration %s: %w",
 			len(deliveries),
@@ -509,12 +510,12 @@ func (s *Sender) settle(ctx context.Context, deliveries []Delivery) error {
 	return nil
 }
 
-func (s *Sender) judge(ctx context.Context, route *Route, sent []Delivery) error {
+func (s *BatchHandler) judge(ctx context.Context, route *Target, sent []Delivery) error {
 	batch := make([]outcome, len(sent))
 	for n, d := range sent {
 		batch[n] = outcome{delivery: d, window: route.Integration.Window, failing: since(route.Integration)}
 	}
-	counts, err := count(ctx, s.Monitor.Counters, batch, s.Courier.Now())
+	counts, err := count(ctx, s.Monitor.Counters, batch, s.Sender.Now())
 	if err != nil || len(counts) == 0 {
 		return err
 	}
@@ -528,10 +529,10 @@ func (s *Sender) judge(ctx context.Context, route *Route, sent []Delivery) error
 // Retry is one turn of a retry batch. With Round 0 it only says how long the first wait is; then each turn makes one
 // attempt at every member that still waits and says how long the next wait is. It may be called again with the same
 // Round after an error: members whose attempt was written are not sent twice.
-func (s *Sender) Retry(ctx context.Context, r Round) (Round, error) {
-	began := s.Courier.Now()
+func (s *BatchHandler) Retry(ctx context.Context, r Round) (Round, error) {
+	began := s.Sender.Now()
 	end := Round{Batch: r.Batch, Execution: r.Execution, Round: r.Round}
-	b, err := s.Shelf.Batch(ctx, r.Batch)
+	b, err := s.BatchStore.Batch(ctx, r.Batch)
 	if err != nil {
 		return r, fmt.Errorf("read retry batch %s: %w", r.Batch, err)
 	}
@@ -547,11 +548,11 @@ func (s *Sender) Retry(ctx context.Context, r Round) (Round, error) {
 		)
 		return end, nil
 	}
-	waiting, err := s.waiting(ctx, r.Batch, b.Parcel)
+	waiting, err := s.waiting(ctx, r.Batch, b.MessageBatch)
 	if err != nil || len(waiting) == 0 {
 		return end, err
 	}
-	route, ended, err := s.Router.Route(ctx, b.Tenant, b.Integration)
+	route, ended, err := s.Router.Target(ctx, b.Tenant, b.Integration)
 	if err != nil {
 		return r, err
 	}
@@ -565,18 +566,18 @@ func (s *Sender) Retry(ctx context.Context, r Round) (Round, error) {
 }
 
 // waiting loads the members of a batch that still wait in it.
-func (s *Sender) waiting(ctx context.Context, batch string, p Parcel) ([]Delivery, error) {
-	loaded, err := s.Shelf.Load(ctx, p)
+func (s *BatchHandler) waiting(ctx context.Context, batch string, p MessageBatch) ([]Delivery, error) {
+	loaded, err := s.BatchStore.Load(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("load retry batch %s of integration %s: %w", batch, p.Integration, err)
 	}
 	return slices.DeleteFunc(loaded, func(d Delivery) bool { return d.State != Retrying || d.Batch != batch }), nil
 }
 
-func (s *Sender) attempt(
+func (s *BatchHandler) attempt(
 	ctx context.Context,
 	r Round,
-	route *Route,
+	route *Target,
 	waiting []Delivery,
 	began time.Time,
 ) (Round, error) {
@@ -590,7 +591,7 @@ func (s *Sender) attempt(
 	}
 	pace := s.pace(route.Integration.Tenant, route.Integration.ID)
 	if r.Spared > 0 || slices.ContainsFunc(turn, Delivery.spares) {
-		pace.consult(ctx, s.Courier.Now())
+		pace.consult(ctx, s.Sender.Now())
 	}
 	if len(turn) > 1 && !slices.ContainsFunc(turn, func(d Delivery) bool { return !d.unanswered() }) {
 		pace.expectSilence()
@@ -604,7 +605,7 @@ func (s *Sender) attempt(
 	}
 	if len(out.left) > 0 {
 		rest := Round{Batch: r.Batch, Execution: r.Execution, Round: r.Round, More: true}
-		now := s.Courier.Now()
+		now := s.Sender.Now()
 		if out.limited {
 			rest.Spared = cmp.Or(r.Spared, now.Unix())
 		}
@@ -638,9 +639,9 @@ func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Seco
 // Resume takes a batch up again whose retries broke off, by a new execution whose name ends with what is unique to the
 // reason, such as the id of a message: the names of others stay used up. An execution that is still at work ends at its
 // next turn.
-func (s *Sender) Resume(ctx context.Context, batch, reason string) error {
+func (s *BatchHandler) Resume(ctx context.Context, batch, reason string) error {
 	name := batch + "-" + reason
-	switch err := s.Shelf.TakeOver(ctx, batch, name); {
+	switch err := s.BatchStore.TakeOver(ctx, batch, name); {
 	case errors.Is(err, ErrNotFound):
 		s.Log.Warn("a retry batch that is to be taken up again is kept no more", "batch", batch)
 		return nil

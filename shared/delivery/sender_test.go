@@ -30,7 +30,7 @@ type shelf struct {
 	rounds   []delivery.Round // the first of each execution
 	running  map[string]bool
 	most     int // that one Claim takes; 0 = all
-	enqueued []delivery.Parcel
+	enqueued []delivery.MessageBatch
 	after    []time.Duration
 	started  []string
 	failNext map[string]error // by the method's name
@@ -44,7 +44,7 @@ func (s *shelf) fault(method string) error {
 	return err
 }
 
-func (s *shelf) Load(_ context.Context, p delivery.Parcel) (out []delivery.Delivery, err error) {
+func (s *shelf) Load(_ context.Context, p delivery.MessageBatch) (out []delivery.Delivery, err error) {
 	for _, id := range p.IDs {
 		if d := s.get(id); d.ID != "" {
 			out = append(out, d)
@@ -76,7 +76,8 @@ func (s *shelf) Claim(
 	defer s.mu.Unlock()
 	if len(members) > 0 {
 		s.batches[batch] = delivery.Batch{
-			Parcel: delivery.Parcel{Tenant: deliveries[0].Tenant, Integration: deliveries[0].Integration, IDs: members},
+			MessageBatch: delivery.MessageBatch{Tenant: deliveries[0].Tenant, Integration: deliveries[0].Integration,
+				IDs: members},
 		}
 	}
 	return len(members), rest, nil
@@ -104,7 +105,7 @@ func (s *shelf) TakeOver(_ context.Context, batch, execution string) error {
 	return nil
 }
 
-func (s *shelf) Enqueue(_ context.Context, parcels []delivery.Parcel, after time.Duration) error {
+func (s *shelf) Enqueue(_ context.Context, parcels []delivery.MessageBatch, after time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range parcels {
@@ -132,7 +133,7 @@ func (s *shelf) Running(_ context.Context, name string) (bool, error) {
 }
 
 type sending struct {
-	*delivery.Sender
+	*delivery.BatchHandler
 	t            *testing.T
 	shelf        *shelf
 	integrations *integrations
@@ -149,19 +150,19 @@ func sender(t *testing.T, c carrier) *sending {
 		},
 		integrations: &integrations{all: map[string]integration.Integration{}},
 	}
-	courier := &delivery.Courier{
+	courier := &delivery.Sender{
 		Destinations: systems{},
-		Carrier:      c,
+		Transport:    c,
 		Schedule:     retry.Schedule{},
 		Now:          time.Now,
 		Log:          slog.New(slog.DiscardHandler),
 	}
 	var n atomic.Int64
-	s.Sender = &delivery.Sender{
-		Shelf:      s.shelf,
+	s.BatchHandler = &delivery.BatchHandler{
+		BatchStore: s.shelf,
 		Executions: s.shelf,
-		Courier:    courier,
-		Router:     delivery.NewRouter(courier, s.integrations, opener{}),
+		Sender:     courier,
+		Router:     delivery.NewTargetCache(courier, s.integrations, opener{}),
 		Log:        slog.New(slog.DiscardHandler),
 		Monitor: &health.Monitor{
 			Counters: &tallies{by: map[string]health.Count{}},
@@ -185,7 +186,7 @@ func sender(t *testing.T, c carrier) *sending {
 	return s
 }
 
-func (s *sending) pending(ids ...string) delivery.Parcel {
+func (s *sending) pending(ids ...string) delivery.MessageBatch {
 	for _, id := range ids {
 		s.shelf.put(
 			delivery.Delivery{
@@ -198,10 +199,10 @@ func (s *sending) pending(ids ...string) delivery.Parcel {
 			},
 		)
 	}
-	return delivery.Parcel{Tenant: "42", Integration: "i", IDs: ids}
+	return delivery.MessageBatch{Tenant: "42", Integration: "i", IDs: ids}
 }
 
-func (s *sending) deliver(parcels ...delivery.Parcel) {
+func (s *sending) deliver(parcels ...delivery.MessageBatch) {
 	s.t.Helper()
 	for _, err := range s.Deliver(s.t.Context(), parcels) {
 		require.NoError(s.t, err)
@@ -294,7 +295,7 @@ func TestAParcelThatComesTwice(t *testing.T) {
 		)
 		p := s.pending("a")
 		s.shelf.failNext["Start"] = errors.New("Step Functions is away")
-		errs := s.Deliver(t.Context(), []delivery.Parcel{p})
+		errs := s.Deliver(t.Context(), []delivery.MessageBatch{p})
 		require.ErrorContains(t, errs[0], "start the retries of batch batch-1 as batch-1: Step Functions is away")
 		require.Empty(t, s.shelf.started)
 		s.deliver(p)
@@ -349,7 +350,7 @@ func TestWhatThereIsNoTimeForIsHandedOutAgain(t *testing.T) {
 		s.deliver(s.pending("a", "b", "c", "d", "e", "f", "g", "h"))
 		require.Equal(
 			t,
-			[]delivery.Parcel{{Tenant: "42", Integration: "i", IDs: []string{"f", "g", "h"}}},
+			[]delivery.MessageBatch{{Tenant: "42", Integration: "i", IDs: []string{"f", "g", "h"}}},
 			s.shelf.enqueued,
 			"one alone, then two at a time",
 		)
@@ -365,8 +366,8 @@ func TestAFailureOfTheEngineHandsTheParcelBack(t *testing.T) {
 		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(200) })
 		p := s.pending("a")
 		s.shelf.failNext["Load"] = errors.New("throttled")
-		other := delivery.Parcel{Tenant: "43", Integration: "j"}
-		errs := s.Deliver(t.Context(), []delivery.Parcel{p, other})
+		other := delivery.MessageBatch{Tenant: "43", Integration: "j"}
+		errs := s.Deliver(t.Context(), []delivery.MessageBatch{p, other})
 		require.ErrorContains(t, errs[0], "throttled")
 		require.NoError(t, errs[1], "the others are done with")
 		s.deliver(p)

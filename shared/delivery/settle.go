@@ -19,7 +19,7 @@ func (e *NotWaitingError) Error() string {
 // Is makes it an ErrNotFound.
 func (*NotWaitingError) Is(target error) bool { return target == ErrNotFound }
 
-// settler is the part of Log and Shelf that writes outcomes.
+// settler is the part of Log and BatchStore that writes outcomes.
 type settler interface {
 	Settle(ctx context.Context, deliveries []Delivery) error
 }

@@ -29,13 +29,13 @@ type Stranded interface {
 type Sweeper struct {
 	Stranded   Stranded
 	Batches    BatchReader
-	Executions Executions
+	Executions RetryStarter
 	Resume     func(ctx context.Context, batch, reason string) error // that of Sender
 	Now        func() time.Time
 	Log        *slog.Logger
 }
 
-// BatchReader is the part of Shelf that reads batches.
+// BatchReader is the part of BatchStore that reads batches.
 type BatchReader interface {
 	Batch(ctx context.Context, id string) (Batch, error)
 }

@@ -37,7 +37,7 @@ const testLimit = 60 * time.Second
 // Test sends the class's test notifications (facts, 1.12), each as a record of its own, and reports on each. It stops
 // at the first failure: the others would fail likewise. A test is neither retried nor counted. The error may be that
 // of Relay, and then nothing was sent.
-func (c *Courier) Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (TestResult,
+func (c *Sender) Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (TestResult,
 	error) {
 	d, ok := c.Destinations.Destination(opened.System.Name)
 	if !ok {
@@ -45,7 +45,7 @@ func (c *Courier) Test(ctx context.Context, opened integration.Opened, who integ
 	}
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	route := &Route{Integration: integration.Integration{Tenant: who.Tenant}, opened: opened, destination: d,
+	route := &Target{Integration: integration.Integration{Tenant: who.Tenant}, opened: opened, destination: d,
 		redact: redactor(d, opened.Secrets)}
 	if opened.Saved != nil {
 		route.Integration = *opened.Saved
@@ -84,7 +84,7 @@ type written struct {
 	notReady string
 }
 
-func (c *Courier) write(r *Route, n notification.Notification, who integration.Person) (written, error) {
+func (c *Sender) write(r *Target, n notification.Notification, who integration.Person) (written, error) {
 	target := destination.Target{
 		Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: c.Now(), Test: true,
 		Asked: cmp.Or(who.Email, who.Name),
@@ -124,7 +124,7 @@ func (w written) mailsToOthers(own string) (n int) {
 
 // testOne sends one test notification. goOn says that the next is worth sending: this one arrived, or its mail server
 // or outbox settled it without sending it.
-func (c *Courier) testOne(ctx context.Context, r *Route, w written) (m TestMessage, goOn bool) {
+func (c *Sender) testOne(ctx context.Context, r *Target, w written) (m TestMessage, goOn bool) {
 	start := c.Now()
 	m = TestMessage{Summary: w.summary, Reason: w.notReady}
 	if w.notReady != "" {

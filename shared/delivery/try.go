@@ -64,8 +64,8 @@ type result struct {
 // stands alone: the others arrive in the same attempt, and the bad one alone goes through the cycles. The failure of
 // one part ends nothing; a failure of the system ends the attempt (of a mail service: see mailPatience).
 type try struct {
-	c             *Courier
-	r             *Route
+	c             *Sender
+	r             *Target
 	d             *Delivery
 	a             *Attempt
 	lane          Lane
@@ -131,8 +131,8 @@ func (t *try) begin() {
 	}
 }
 
-func (c *Courier) try(
-	r *Route, d *Delivery, a *Attempt, l Lane, ns []notification.Notification, start time.Time, f fit,
+func (c *Sender) try(
+	r *Target, d *Delivery, a *Attempt, l Lane, ns []notification.Notification, start time.Time, f fit,
 ) *try {
 	return &try{c: c, r: r, d: d, a: a, lane: l, notifications: ns, start: start, fit: f}
 }
@@ -240,7 +240,7 @@ func (t *try) unwritten(s span, err error) {
 }
 
 // unwritable is the reason of events that can not be written for their system.
-func unwritable(r *Route, err error) string {
+func unwritable(r *Target, err error) string {
 	return "this message could not be written for " + r.opened.System.Title + ": " + err.Error()
 }
 

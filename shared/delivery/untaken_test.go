@@ -79,9 +79,9 @@ func sendTo(t *testing.T, s *storage, system, parameters string) (now *time.Time
 	require.NoError(t, err)
 	clock := time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
 	now = &clock
-	c := &delivery.Courier{
+	c := &delivery.Sender{
 		Destinations: catalogue.Default(), Now: func() time.Time { return *now }, Log: slog.New(slog.DiscardHandler),
-		Carrier: egress.New(egress.Policy{Allow: []string{strings.TrimPrefix(s.URL, "http://")}}, egress.Options{}),
+		Transport: egress.New(egress.Policy{Allow: []string{strings.TrimPrefix(s.URL, "http://")}}, egress.Options{}),
 	}
 	i := integration.Integration{ID: "i", Tenant: "42", System: system, Revision: 1}
 	route, err := c.Open(t.Context(), fixed{known, opened}, i)

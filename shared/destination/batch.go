@@ -2,9 +2,9 @@ package destination
 
 import "iter"
 
-// Limiter is a parameters struct that sets the number of events of one request below the system's own: fan-out asks
-// it when it decides which events travel together.
-type Limiter interface {
+// BatchLimiter is a parameters struct that sets the number of events of one request below the system's own: fan-out
+// asks it when it decides which events travel together.
+type BatchLimiter interface {
 	// BatchLimit is that number; 0 leaves the system's.
 	BatchLimit() int
 }

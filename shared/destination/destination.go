@@ -136,7 +136,7 @@ type Request struct {
 	// Transport holds what the integration says about its connection.
 	Transport Transport
 	// Grant gives the request a short-lived credential; nil when it carries all that it needs.
-	Grant Grant
+	Grant Authorizer
 	// Spare makes the request again without a feature that the system turns out not to take; nil when every part is
 	// needed.
 	Spare Spare
@@ -272,15 +272,15 @@ type NotReady struct{ Reason string }
 
 func (e *NotReady) Error() string { return e.Reason }
 
-// Keeper is a destination with secrets of the deployment's own. Like those of an integration they are masked in every
-// text that comes from outside.
-type Keeper interface{ Secrets() []string }
+// SecretHolder is a destination with secrets of the deployment's own. Like those of an integration they are masked in
+// every text that comes from outside.
+type SecretHolder interface{ Secrets() []string }
 
-// Binder is a parameters struct that names an account or a place at the system's side, from where the integration is
-// found again.
-type Binder interface {
-	// Binding is that name, "" while nothing is bound.
-	Binding() string
+// ExternalKeyer is a parameters struct that names an account or a place at the system's side, from where the
+// integration is found again.
+type ExternalKeyer interface {
+	// ExternalKey is that name, "" while nothing is bound.
+	ExternalKey() string
 }
 
 // Delivered is the verdict on a success.

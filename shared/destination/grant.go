@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Grant is how a request gets a short-lived credential: an access token, or the keys of an assumed role. Encode makes
-// the request without it. Delivery asks for the credential through the same way out as for everything else, keeps it in
-// memory for this integration at this revision until shortly before its end, drops it when the system refuses it, and
-// has the grant apply it to each request. A Grant holds no state; equal grants are equal values.
-type Grant interface {
+// Authorizer is how a request gets a short-lived credential: an access token, or the keys of an assumed role. Encode
+// makes the request without it. Delivery asks for the credential through the same way out as for everything else, keeps
+// it in memory for this integration at this revision until shortly before its end, drops it when the system refuses it,
+// and has the grant apply it to each request. A Grant holds no state; equal grants are equal values.
+type Authorizer interface {
 	// Key tells the credentials of one integration apart. It holds no secret.
 	Key() string
 	// Ask makes the request for the credential. It does no I/O of its own but may wait for the deployment's identity,

@@ -682,13 +682,13 @@ func (s *Service) bind(i *Integration, system destination.System, full json.RawM
 	if err != nil {
 		return err
 	}
-	b, ok := opened.(destination.Binder)
+	b, ok := opened.(destination.ExternalKeyer)
 	if !ok {
 		return nil
 	}
 	i.Bindings = []string{ByID(i.ID)}
-	if name := b.Binding(); name != "" {
-		i.Bindings = append(i.Bindings, ByBinding(name))
+	if name := b.ExternalKey(); name != "" {
+		i.Bindings = append(i.Bindings, ByExternalKey(name))
 	}
 	return nil
 }
@@ -696,9 +696,9 @@ func (s *Service) bind(i *Integration, system destination.System, full json.RawM
 // ByID is the binding under which Store.Bound finds an integration by its id alone.
 func ByID(id string) string { return "id/" + id }
 
-// ByBinding is the binding under which Store.Bound finds what is bound to a name at the system's side
+// ByExternalKey is the binding under which Store.Bound finds what is bound to a name at the system's side
 // (destination.Binder).
-func ByBinding(name string) string { return "at/" + name }
+func ByExternalKey(name string) string { return "at/" + name }
 
 func sealContext(i Integration) []byte { return []byte(i.Tenant + "/" + i.ID) }
 

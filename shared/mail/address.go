@@ -24,8 +24,8 @@ const (
 	Unsubscribed Why = "unsubscribed"
 )
 
-// Block says that nothing is sent to an address of a tenant.
-type Block struct {
+// Suppression says that nothing is sent to an address of a tenant.
+type Suppression struct {
 	Tenant  string
 	Address string // in lower case
 	// Integration is the one that the address left, "" for all of the tenant.
@@ -35,15 +35,15 @@ type Block struct {
 	At          time.Time
 }
 
-// Blocks keeps them. Implementations are safe for concurrent use.
-type Blocks interface {
-	// Block adds one; added is false when the address was blocked already, and then nothing changes.
-	Block(ctx context.Context, b Block) (added bool, err error)
+// SuppressionList keeps them. Implementations are safe for concurrent use.
+type SuppressionList interface {
+	// Suppress adds one; added is false when the address was blocked already, and then nothing changes.
+	Suppress(ctx context.Context, b Suppression) (added bool, err error)
 	// Blocked returns the block that holds for a mail of the integration, ok false when there is none.
-	Blocked(ctx context.Context, tenant, integration, address string) (b Block, ok bool, err error)
+	Blocked(ctx context.Context, tenant, integration, address string) (b Suppression, ok bool, err error)
 	// List returns the blocks of a tenant's addresses in their order: of at most limit addresses after the one given.
 	// An address has one block for the tenant and one for each integration that it left.
-	List(ctx context.Context, tenant, after string, limit int) ([]Block, error)
+	List(ctx context.Context, tenant, after string, limit int) ([]Suppression, error)
 	// Allow removes every block of an address; it is no error when there is none.
 	Allow(ctx context.Context, tenant, address string) error
 }
@@ -60,7 +60,7 @@ type Sender interface {
 // Guard keeps mails from addresses that do not want or can not take them.
 type Guard struct {
 	Next     Sender
-	Blocks   Blocks
+	Blocks   SuppressionList
 	Feedback *Feedback // told of an address that the mail server does not know; nil = nobody
 }
 
@@ -93,7 +93,7 @@ func notSent(to, why string) destination.Response {
 		Recipient: true}
 }
 
-func (b Block) sentence() string {
+func (b Suppression) sentence() string {
 	switch b.Why {
 	case Unsubscribed:
 		return "it has unsubscribed since " + b.At.Format(time.DateOnly)
@@ -105,7 +105,7 @@ func (b Block) sentence() string {
 
 // Feedback takes in what mail servers say about mails that were sent, and tells the administrators.
 type Feedback struct {
-	Blocks Blocks
+	Blocks SuppressionList
 	Bus    event.Publisher
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -137,8 +137,9 @@ const tellAgain = time.Minute
 
 // note blocks an address and tells of it, once.
 func (f *Feedback) note(ctx context.Context, n Notice) error {
-	b := Block{Tenant: n.Tenant, Address: Canonical(n.Address), Why: n.Why, Reason: clean(n.Reason), At: f.Now().UTC()}
-	added, err := f.Blocks.Block(ctx, b)
+	b := Suppression{Tenant: n.Tenant, Address: Canonical(n.Address), Why: n.Why, Reason: clean(n.Reason),
+		At: f.Now().UTC()}
+	added, err := f.Blocks.Suppress(ctx, b)
 	if err != nil {
 		return fmt.Errorf("block %s of tenant %s: %w", n.Address, n.Tenant, err)
 	}

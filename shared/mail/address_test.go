@@ -142,8 +142,8 @@ func guarded(t *testing.T) (*sqlite.DB, *sender, mail.Guard) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	s := &sender{}
-	return db, s, mail.Guard{Next: s, Blocks: db.Blocks(), Feedback: &mail.Feedback{
-		Blocks: db.Blocks(), Bus: db.Bus(), Now: now, Log: slog.New(slog.DiscardHandler),
+	return db, s, mail.Guard{Next: s, Blocks: db.SuppressionList(), Feedback: &mail.Feedback{
+		Blocks: db.SuppressionList(), Bus: db.Bus(), Now: now, Log: slog.New(slog.DiscardHandler),
 	}}
 }
 
@@ -192,7 +192,7 @@ func TestABounceBlocksTheAddressAndTellsOnce(t *testing.T) {
 	other.Tenant = "43"
 	sent(t, g, other) // another tenant's mails go on
 	require.Len(t, s.sent, 1)
-	require.NoError(t, db.Blocks().Allow(t.Context(), "acme=42,x", "ada@example.com"))
+	require.NoError(t, db.SuppressionList().Allow(t.Context(), "acme=42,x", "ada@example.com"))
 	sent(t, g, withReport)
 }
 
@@ -271,7 +271,7 @@ func TestH5ABlockHoldsForBothSpellingsOfAnAddress(t *testing.T) {
 		m.To = to
 		require.Contains(t, kept(t, g, m), "undeliverable since", to)
 	}
-	require.NoError(t, db.Blocks().Allow(t.Context(), m.Tenant, mail.Canonical("OPS@bücher.example")))
+	require.NoError(t, db.SuppressionList().Allow(t.Context(), m.Tenant, mail.Canonical("OPS@bücher.example")))
 	sent(t, g, m)
 }
 

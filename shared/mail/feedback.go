@@ -157,6 +157,6 @@ func cut(s string, most int) string {
 	return s[:most] + "…"
 }
 
-func addressData(b Block) (json.RawMessage, error) {
+func addressData(b Suppression) (json.RawMessage, error) {
 	return json.Marshal(event.AddressData{Address: b.Address, Reason: string(b.Why) + ": " + b.Reason})
 }

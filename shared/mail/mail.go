@@ -21,8 +21,8 @@ import (
 	"tocsin/shared/mail/address"
 )
 
-// Outbox keeps mails instead of sending them.
-type Outbox struct {
+// LogSender keeps mails instead of sending them.
+type LogSender struct {
 	Keep func(ctx context.Context, m destination.Mail, at time.Time) error
 	Now  func() time.Time
 }
@@ -31,7 +31,7 @@ type Outbox struct {
 const Kept = "kept in the outbox: no mail server is configured, so it was sent to nobody"
 
 // Send keeps a mail.
-func (o Outbox) Send(ctx context.Context, m destination.Mail) (destination.Response, error) {
+func (o LogSender) Send(ctx context.Context, m destination.Mail) (destination.Response, error) {
 	if err := o.Keep(ctx, m, o.Now()); err != nil {
 		return destination.Response{}, fmt.Errorf("the mail could not be kept in the outbox: %w", err)
 	}

@@ -87,7 +87,7 @@ func TestBadSettings(t *testing.T) {
 
 func TestTheOutboxKeeps(t *testing.T) {
 	var kept destination.Mail
-	o := mail.Outbox{Now: now, Keep: func(_ context.Context, m destination.Mail, at time.Time) error {
+	o := mail.LogSender{Now: now, Keep: func(_ context.Context, m destination.Mail, at time.Time) error {
 		require.Equal(t, now(), at)
 		kept = m
 		return nil

@@ -18,10 +18,10 @@ type Counters interface {
 	Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]health.Point, error)
 }
 
-// Relay bounds the mails that the people of a tenant have sent to other people's addresses on the spot, by tests and by
+// Quota bounds the mails that the people of a tenant have sent to other people's addresses on the spot, by tests and by
 // reports on demand, and those that they have sent again: else a mail server that is trusted could be used to pester
 // strangers. What events lead to is not bounded here. The count outlasts a restart, and holds over all functions.
-type Relay struct {
+type Quota struct {
 	Counters Counters
 	Limit    int // mails in an hour for a tenant; 0 = DefaultOnRequest
 	Now      func() time.Time
@@ -32,13 +32,13 @@ const relayHour = time.Hour + health.Bucket
 
 const relayCounter = "mails on request"
 
-// RelayError says that a tenant has had all the mails of an hour.
-type RelayError struct {
+// QuotaError says that a tenant has had all the mails of an hour.
+type QuotaError struct {
 	Mails, Limit int
 	Free         time.Time // when so many can be sent again; zero: never so many at once
 }
 
-func (e *RelayError) Error() string {
+func (e *QuotaError) Error() string {
 	why := fmt.Sprintf("an account can have %d mails an hour sent on request (tests and reports to other people's "+
 		"addresses, "+
 		"and mails that are sent again), and this would be ", e.Limit)
@@ -49,7 +49,7 @@ func (e *RelayError) Error() string {
 }
 
 // Spend counts mails that are about to be sent. The error of too many is a *RelayError, and then none are counted.
-func (r *Relay) Spend(ctx context.Context, tenant string, mails int) error {
+func (r *Quota) Spend(ctx context.Context, tenant string, mails int) error {
 	limit := r.Limit
 	if limit == 0 {
 		limit = DefaultOnRequest
@@ -58,7 +58,7 @@ func (r *Relay) Spend(ctx context.Context, tenant string, mails int) error {
 	case mails <= 0:
 		return nil
 	case mails > limit:
-		return &RelayError{Mails: mails, Limit: limit}
+		return &QuotaError{Mails: mails, Limit: limit}
 	}
 	now := r.Now()
 	// Counted first and looked at then, so that of two at once one sees the other.
@@ -88,10 +88,10 @@ func (r *Relay) Spend(ctx context.Context, tenant string, mails int) error {
 	if err := r.add(ctx, tenant, now, -mails); err != nil {
 		return err
 	}
-	return &RelayError{Mails: mails, Limit: limit, Free: free}
+	return &QuotaError{Mails: mails, Limit: limit, Free: free}
 }
 
-func (r *Relay) add(ctx context.Context, tenant string, now time.Time, mails int) error {
+func (r *Quota) add(ctx context.Context, tenant string, now time.Time, mails int) error {
 	if err := r.Counters.Add(ctx,
 		[]health.Count{{Tenant: tenant, Integration: relayCounter, At: now, Attempts: mails}}); err != nil {
 		return fmt.Errorf("count the mails on request of tenant %s: %w", tenant, err)

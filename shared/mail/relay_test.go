@@ -18,14 +18,14 @@ func TestS9TheMailsOfAnHourAreFreeAgainWhenItSays(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	at := now()
-	r := &mail.Relay{Counters: db.Counters(), Limit: 100, Now: func() time.Time { return at }}
-	spend := func(mails int) *mail.RelayError {
+	r := &mail.Quota{Counters: db.Counters(), Limit: 100, Now: func() time.Time { return at }}
+	spend := func(mails int) *mail.QuotaError {
 		t.Helper()
 		err := r.Spend(t.Context(), "42", mails)
 		if err == nil {
 			return nil
 		}
-		var e *mail.RelayError
+		var e *mail.QuotaError
 		require.ErrorAs(t, err, &e)
 		return e
 	}
@@ -52,7 +52,7 @@ func TestS9ManyAtOnceDoNotPassTheLimitTogether(t *testing.T) {
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	r := &mail.Relay{Counters: db.Counters(), Limit: 50, Now: now}
+	r := &mail.Quota{Counters: db.Counters(), Limit: 50, Now: now}
 	var let atomic.Int64
 	var wg sync.WaitGroup
 	for range 20 {

@@ -71,17 +71,17 @@ func sign(key, body []byte) []byte {
 	return m.Sum(nil)
 }
 
-// Leaving carries out what a link asks for.
-type Leaving struct {
+// Unsubscriptions carries out what a link asks for.
+type Unsubscriptions struct {
 	Links    Links
 	Profiles *Service
-	Blocks   mail.Blocks
+	Blocks   mail.SuppressionList
 	Now      func() time.Time
 }
 
-// Leave unsubscribes: a person from all personal notifications, any other address from its integration. A second time
-// changes nothing. Error: ErrLink.
-func (l Leaving) Leave(ctx context.Context, token string) (Subscription, error) {
+// Unsubscribe unsubscribes: a person from all personal notifications, any other address from its integration. A second
+// time changes nothing. Error: ErrLink.
+func (l Unsubscriptions) Unsubscribe(ctx context.Context, token string) (Subscription, error) {
 	s, err := l.Links.Open(token)
 	if err != nil {
 		return s, err
@@ -89,7 +89,7 @@ func (l Leaving) Leave(ctx context.Context, token string) (Subscription, error) 
 	if strings.HasPrefix(s.Integration, report.PersonPrefix) {
 		return s, l.Profiles.Leave(ctx, s.Tenant, s.Integration)
 	}
-	_, err = l.Blocks.Block(ctx, mail.Block{
+	_, err = l.Blocks.Suppress(ctx, mail.Suppression{
 		Tenant: s.Tenant, Address: mail.Canonical(s.Address), Integration: s.Integration, Why: mail.Unsubscribed,
 		Reason: "by the link of a mail", At: l.Now().UTC(),
 	})

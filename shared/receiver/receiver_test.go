@@ -70,7 +70,7 @@ type world struct {
 	integrations *integration.Service
 	people       *profile.Service
 	reports      *report.Service
-	leaving      profile.Leaving
+	leaving      profile.Unsubscriptions
 	mu           sync.Mutex
 	now          time.Time
 }
@@ -109,20 +109,20 @@ func start(t *testing.T) *world {
 		People: w.db.People(), Reports: w.db.Reports(), Now: time.Now}
 	platform := notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "EU"}
 	links := profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
-	w.leaving = profile.Leaving{Links: links, Profiles: w.people, Blocks: w.db.Blocks(), Now: w.clock}
-	guard := mail.Guard{Next: w.post, Blocks: w.db.Blocks(),
-		Feedback: &mail.Feedback{Blocks: w.db.Blocks(), Bus: w.db.Bus(), Now: w.clock, Log: log}}
-	courier := &delivery.Courier{
-		Destinations: systems, Carrier: egress.New(egress.Policy{}, egress.Options{Mailer: guard}),
+	w.leaving = profile.Unsubscriptions{Links: links, Profiles: w.people, Blocks: w.db.SuppressionList(), Now: w.clock}
+	guard := mail.Guard{Next: w.post, Blocks: w.db.SuppressionList(),
+		Feedback: &mail.Feedback{Blocks: w.db.SuppressionList(), Bus: w.db.Bus(), Now: w.clock, Log: log}}
+	courier := &delivery.Sender{
+		Destinations: systems, Transport: egress.New(egress.Policy{}, egress.Options{Mailer: guard}),
 		Schedule: retry.Schedule{Faster: 1000}, Platform: platform, Now: time.Now, Log: log,
 		Unsubscribe: links, Reports: report.Messages{Store: w.db.Reports(), Platform: platform},
 	}
 	w.reports = &report.Service{
-		Store: w.db.Reports(), Ledger: w.db.Ledger(), Renderer: pdf.Renderer{}, Receivers: d, Bus: w.db.Bus(),
+		Store: w.db.Reports(), Ledger: w.db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: d, Bus: w.db.Bus(),
 		Platform: "Tocsin", Now: w.clock, NewID: newID, Log: log,
 	}
-	dispatcher := delivery.NewDispatcher(delivery.DispatcherConfig{
-		Queue: w.db.Deliveries(), Log: w.db.Deliveries(), Courier: courier, Integrations: d, Opener: d, Logger: log,
+	dispatcher := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
+		Queue: w.db.Deliveries(), Log: w.db.Deliveries(), Sender: courier, Integrations: d, Opener: d, Logger: log,
 		Monitor: &health.Monitor{Counters: w.db.Counters(), Switch: w.integrations, Now: time.Now},
 	})
 	f := &delivery.Fanout{Integrations: d, Systems: systems, Log: w.db.Deliveries(), Logger: log,
@@ -188,7 +188,8 @@ func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	require.Equal(t, "[Tocsin] New user was added to the company account", system[0].Subject,
 		"on by default (facts, 5.3)")
 
-	_, err = w.leaving.Leave(t.Context(), strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
+	_, err = w.leaving.Unsubscribe(t.Context(),
+		strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
 	require.NoError(t, err)
 	time.Sleep(1100 * time.Millisecond)
 	w.publish("4", event.Vuln, `{"vuln":{"threat":"High"}}`)
@@ -328,7 +329,8 @@ func TestAReportOnDemandIsMailed(t *testing.T) {
 	require.Contains(t, m.Text, "Nothing was recorded")
 	w.mails("cfo@example.com", 1)
 
-	_, err = w.leaving.Leave(t.Context(), strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
+	_, err = w.leaving.Unsubscribe(t.Context(),
+		strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
 	require.NoError(t, err)
 	_, err = w.reports.Order(t.Context(), report.Person{Tenant: "42"},
 		report.Request{Period: p, Format: report.CSV, Recipients: []string{"boss@example.com", "cfo@example.com"}})
@@ -340,8 +342,8 @@ func TestAReportOnDemandIsMailed(t *testing.T) {
 
 func TestAnUndeliverableAddressDoesNotBreakItsIntegration(t *testing.T) {
 	w := start(t)
-	_, err := w.db.Blocks().Block(t.Context(),
-		mail.Block{Tenant: "42", Address: "gone@example.com", Why: mail.Bounced, Reason: "550", At: w.clock()})
+	_, err := w.db.SuppressionList().Suppress(t.Context(),
+		mail.Suppression{Tenant: "42", Address: "gone@example.com", Why: mail.Bounced, Reason: "550", At: w.clock()})
 	require.NoError(t, err)
 	i, err := w.integrations.Create(t.Context(), integration.Person{Tenant: "42"}, integration.Draft{
 		System: "email", Name: "Team", Subscriptions: []integration.Subscription{{Event: event.Scope}},

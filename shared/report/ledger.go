@@ -12,10 +12,10 @@ var (
 	ErrNotFound = errors.New("report not found")
 )
 
-// Ledger reads the record. It is written by delivery.Log.Accept, together with the events that it comes from, so that
-// an event counts exactly once. Implementations are safe for concurrent use; visits are in no particular order, and an
-// error of visit ends them.
-type Ledger interface {
+// DailyTotals reads the record. It is written by delivery.Log.Accept, together with the events that it comes from, so
+// that an event counts exactly once. Implementations are safe for concurrent use; visits are in no particular order,
+// and an error of visit ends them.
+type DailyTotals interface {
 	// Counts visits the counts of the days from first to last.
 	Counts(ctx context.Context, tenant string, first, last Day, visit func(Day, Count) error) error
 	// Attacks visits the attacks of each of those days: one that lasted for two days comes twice.

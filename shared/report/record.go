@@ -153,8 +153,8 @@ type Vulnerability struct {
 	DiscoveredBy string    `json:"d,omitempty"`
 }
 
-// Record is what a batch of events adds to one tenant's day.
-type Record struct {
+// DayEntry is what a batch of events adds to one tenant's day.
+type DayEntry struct {
 	Tenant          string
 	Day             Day
 	Counts          []Count
@@ -218,7 +218,7 @@ func Records(k event.Kind) bool {
 
 // Records says what a batch of accepted events adds, one record for each tenant and day, in their order. Events of
 // other kinds add nothing.
-func (r *Recorder) Records(ctx context.Context, events []event.Event) ([]Record, error) {
+func (r *Recorder) Records(ctx context.Context, events []event.Event) ([]DayEntry, error) {
 	g := gathering{}
 	for _, e := range events {
 		if !Records(e.Kind) {
@@ -419,10 +419,10 @@ func keyOf(a Attack) (k AttackKey) {
 }
 
 // records sorts what was gathered: a batch gives the same records however its maps were walked.
-func (g gathering) records() []Record {
-	out := make([]Record, 0, len(g))
+func (g gathering) records() []DayEntry {
+	out := make([]DayEntry, 0, len(g))
 	for k, d := range g {
-		r := Record{Tenant: k.tenant, Day: k.day}
+		r := DayEntry{Tenant: k.tenant, Day: k.day}
 		for c, n := range d.counts {
 			r.Counts = append(r.Counts, Count{c.dimension, c.value, n})
 		}
@@ -443,7 +443,7 @@ func (g gathering) records() []Record {
 		slices.SortFunc(r.Vulnerabilities, func(a, b Vulnerability) int { return cmp.Compare(a.ID, b.ID) })
 		out = append(out, r)
 	}
-	slices.SortFunc(out, func(a, b Record) int {
+	slices.SortFunc(out, func(a, b DayEntry) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Day, b.Day))
 	})
 	return out

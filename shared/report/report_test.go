@@ -69,9 +69,10 @@ func start(t *testing.T, now string) *rig {
 	clock := func() time.Time { return r.now }
 	r.recorder = &report.Recorder{Zones: r.db.Reports(), Now: clock}
 	r.service = &report.Service{
-		Store: r.db.Reports(), Ledger: r.db.Ledger(), Renderer: r, Receivers: r, Bus: r.db.Bus(), Platform: "Tocsin",
-		Console: "https://console.example.com",
-		Now:     clock, NewID: func() string { r.n++; return fmt.Sprintf("R%04d", r.n) },
+		Store: r.db.Reports(), Ledger: r.db.DailyTotals(), Renderer: r, Receivers: r, Bus: r.db.Bus(),
+		Platform: "Tocsin",
+		Console:  "https://console.example.com",
+		Now:      clock, NewID: func() string { r.n++; return fmt.Sprintf("R%04d", r.n) },
 		Log: slog.New(slog.DiscardHandler),
 	}
 	return r
@@ -143,7 +144,7 @@ func (r *rig) hit(at time.Time, kind, host, path, source, block string) event.Ev
 
 func (r *rig) build(f report.Frequency, d report.Day, zone string, rows report.Rows) *report.Summary {
 	r.t.Helper()
-	s, err := report.Build(r.t.Context(), r.db.Ledger(), "42", "Acme", report.Containing(f, d, zone), rows, r.now)
+	s, err := report.Build(r.t.Context(), r.db.DailyTotals(), "42", "Acme", report.Containing(f, d, zone), rows, r.now)
 	require.NoError(r.t, err)
 	return s
 }

@@ -45,7 +45,7 @@ type Found struct {
 // Service makes reports and hands them to their receivers.
 type Service struct {
 	Store     Store
-	Ledger    Ledger
+	Ledger    DailyTotals
 	Renderer  Renderer
 	Receivers Receivers
 	Bus       event.Publisher
@@ -61,11 +61,11 @@ type Service struct {
 	// tenants share a zone, and would all be due at once. 0 = all at Hour; less than an hour.
 	Spread time.Duration
 	// Relay bounds the mails of reports on demand to addresses other than that of who asks; nil = they are not bounded.
-	Relay Relay
+	Relay MailQuota
 }
 
-// Relay bounds mails on request. Its error is for a person.
-type Relay interface {
+// MailQuota bounds mails on request. Its error is for a person.
+type MailQuota interface {
 	Spend(ctx context.Context, tenant string, mails int) error
 }
 

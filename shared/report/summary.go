@@ -83,7 +83,8 @@ func RowsOf(f Format) Rows {
 }
 
 // Build reads a period of the record. Its memory is bounded by the limits of the record: see MaxValues.
-func Build(ctx context.Context, l Ledger, tenant, client string, p Period, rows Rows, now time.Time) (*Summary, error) {
+func Build(ctx context.Context, l DailyTotals, tenant, client string, p Period, rows Rows, now time.Time) (*Summary,
+	error) {
 	s := &Summary{Client: cmp.Or(client, tenant), Period: p, Made: now.In(location(p.Zone))}
 	b := builder{Summary: s, ledger: l, tenant: tenant, rows: rows, totals: map[Dimension]map[string]int64{},
 		days: map[Day]*DayCount{}}
@@ -98,7 +99,7 @@ func Build(ctx context.Context, l Ledger, tenant, client string, p Period, rows 
 
 type builder struct {
 	*Summary
-	ledger Ledger
+	ledger DailyTotals
 	tenant string
 	rows   Rows
 	totals map[Dimension]map[string]int64

@@ -43,8 +43,8 @@ func of(tenant string, t Trigger) Trigger {
 // tenants are the shelves of several.
 type tenants map[string]*shelf
 
-func (s tenants) Watching(ctx context.Context, tenant string) ([]Trigger, bool, error) {
-	return s[tenant].Watching(ctx, tenant)
+func (s tenants) Active(ctx context.Context, tenant string) ([]Trigger, bool, error) {
+	return s[tenant].Active(ctx, tenant)
 }
 func (s tenants) List(ctx context.Context, tenant string) ([]Trigger, bool, error) {
 	return s[tenant].List(ctx, tenant)

@@ -96,7 +96,7 @@ type counted struct {
 
 func (v *Evaluator) tenant(ctx context.Context, tenant string, batch []Seen, places []int, out *Outcome) error {
 	found := *out
-	err := v.evaluate(ctx, tenant, batch, places, v.Store.Watching, &found)
+	err := v.evaluate(ctx, tenant, batch, places, v.Store.Active, &found)
 	if errors.Is(err, errOlder) { // what was in memory is older than the states
 		found = *out
 		err = v.evaluate(ctx, tenant, batch, places, v.Store.List, &found)
@@ -455,7 +455,7 @@ func (m *matcher) clauses() []event.Clause {
 				break
 			}
 			title := shorten(string(v), clauseChars)
-			if n := slices.IndexFunc(rule.Choices, func(c Choice) bool { return c.Value == title }); n >= 0 {
+			if n := slices.IndexFunc(rule.Choices, func(c Option) bool { return c.Value == title }); n >= 0 {
 				title = rule.Choices[n].Title
 			}
 			c.Values = append(c.Values, title)

@@ -22,7 +22,7 @@ type shelf struct {
 	states map[string]State
 }
 
-func (s *shelf) Watching(context.Context, string) ([]Trigger, bool, error) {
+func (s *shelf) Active(context.Context, string) ([]Trigger, bool, error) {
 	return s.cached, true, nil
 }
 func (s *shelf) List(context.Context, string) ([]Trigger, bool, error) { return s.now, true, nil }

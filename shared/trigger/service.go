@@ -404,7 +404,7 @@ func (id FilterID) wrong(value string) string {
 		return "is empty"
 	case utf8.RuneCountInString(value) > maxValue:
 		return fmt.Sprintf("must have at most %d characters", maxValue)
-	case rule.Kind == KindChoice && !slices.ContainsFunc(rule.Choices, func(c Choice) bool { return c.Value == value }):
+	case rule.Kind == KindChoice && !slices.ContainsFunc(rule.Choices, func(c Option) bool { return c.Value == value }):
 		names := make([]string, len(rule.Choices))
 		for n, c := range rule.Choices {
 			names[n] = c.Value

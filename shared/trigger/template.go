@@ -95,12 +95,12 @@ type FilterRule struct {
 	ID      FilterID
 	Title   string
 	Kind    string // choice, text or integer
-	Choices []Choice
+	Choices []Option
 	Help    string
 }
 
-// Choice is a value with its name.
-type Choice struct{ Value, Title string }
+// Option is a value with its name.
+type Option struct{ Value, Title string }
 
 // Kinds of values.
 const (
@@ -235,10 +235,10 @@ func Find(id TemplateID) (Template, bool) {
 	return templates[n], true
 }
 
-func choices(pairs ...string) []Choice {
-	var out []Choice
+func choices(pairs ...string) []Option {
+	var out []Option
 	for pair := range slices.Chunk(pairs, 2) {
-		out = append(out, Choice{pair[0], pair[1]})
+		out = append(out, Option{pair[0], pair[1]})
 	}
 	return out
 }

@@ -124,9 +124,9 @@ type Store interface {
 	Get(ctx context.Context, tenant, id string) (Trigger, error)
 	// List returns all triggers of the tenant in the order of their ids; seeded says whether Seed was done.
 	List(ctx context.Context, tenant string) (list []Trigger, seeded bool, err error)
-	// Watching is List for fan-out, which asks for every batch: implementations may answer from memory as long as a
+	// Active is List for fan-out, which asks for every batch: implementations may answer from memory as long as a
 	// change shows within a second.
-	Watching(ctx context.Context, tenant string) (list []Trigger, seeded bool, err error)
+	Active(ctx context.Context, tenant string) (list []Trigger, seeded bool, err error)
 	// States returns the states of triggers, in their order; one that is not there is zero but for its names.
 	States(ctx context.Context, tenant string, ids []string) ([]State, error)
 }

@@ -64,12 +64,12 @@ func (s *Stack) Integrations() *aws.Integrations {
 }
 
 func (s *Stack) Triggers() *aws.Triggers {
-	return &aws.Triggers{DB: s.DB, Table: s.prefix + "TriggersTable", Announcements: s.Integrations().Announcements(),
+	return &aws.Triggers{DB: s.DB, Table: s.prefix + "TriggersTable", Announcements: s.Integrations().EventOutbox(),
 		Now: s.Now}
 }
 
-func (s *Stack) Record() *aws.Record {
-	return &aws.Record{DB: s.DB, Table: s.prefix + "RecordTable", Now: s.Now, Log: s.log}
+func (s *Stack) DailyTotals() *aws.DailyTotals {
+	return &aws.DailyTotals{DB: s.DB, Table: s.prefix + "RecordTable", Now: s.Now, Log: s.log}
 }
 
 func (s *Stack) Reports() *aws.Reports {
@@ -93,7 +93,7 @@ func (s *Stack) Deliveries() *aws.Deliveries {
 func (s *Stack) accepting() *aws.Deliveries {
 	d := s.Deliveries()
 	d.Commands, d.Counting = s.Triggers().Commands(), s.counting()
-	d.Marks = &aws.CountingStore{Record: s.Record()}
+	d.Marks = &aws.CountingStore{Record: s.DailyTotals()}
 	return d
 }
 
@@ -107,7 +107,7 @@ func (s *Stack) counting() *aws.CountingQueue {
 // Counter counts what was accepted.
 func (s *Stack) Counter() *counting.Counter {
 	triggers := s.Triggers()
-	store := &aws.CountingStore{Intakes: s.Deliveries(), Record: s.Record(), Triggers: triggers}
+	store := &aws.CountingStore{Intakes: s.Deliveries(), Record: s.DailyTotals(), Triggers: triggers}
 	return &counting.Counter{
 		Source: store, Store: store, Log: s.log, Now: s.Now, Recorder: &report.Recorder{Zones: s.Reports(), Now: s.Now},
 		Triggers: &trigger.Evaluator{Store: triggers, Now: s.Now, Log: s.log},
@@ -149,14 +149,14 @@ func (counter) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *Stack) sender(carrier Carrier, budget time.Duration) *delivery.Sender {
+func (s *Stack) sender(carrier Transport, budget time.Duration) *delivery.BatchHandler {
 	service := s.Service()
-	courier := &delivery.Courier{
-		Destinations: s.all, Carrier: carrier(s.Sandbox), Now: s.Now, Log: s.log, Adapter: service,
+	courier := &delivery.Sender{
+		Destinations: s.all, Transport: carrier(s.Sandbox), Now: s.Now, Log: s.log, Adapter: service,
 		Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "eu"},
 	}
-	return &delivery.Sender{
-		Shelf: s.Deliveries(), Courier: courier, Router: delivery.NewRouter(courier, service.Store, service),
+	return &delivery.BatchHandler{
+		BatchStore: s.Deliveries(), Sender: courier, Router: delivery.NewTargetCache(courier, service.Store, service),
 		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.Config()),
 			StateMachine: "arn:aws:states:eu-west-1:000000000000:stateMachine:retry"},
 		Monitor: &health.Monitor{
@@ -168,14 +168,14 @@ func (s *Stack) sender(carrier Carrier, budget time.Duration) *delivery.Sender {
 	}
 }
 
-// Carrier makes a sandbox's way to customers' systems.
-type Carrier func(*sim.Sandbox) delivery.Carrier
+// Transport makes a sandbox's way to customers' systems.
+type Transport func(*sim.Sandbox) delivery.Transport
 
 // budget of the functions that send.
 const budget = time.Minute
 
 // Deploy makes the functions, as the mains in functions/ do.
-func Deploy(c *sim.Cloud, carrier Carrier, log *slog.Logger) {
+func Deploy(c *sim.Cloud, carrier Transport, log *slog.Logger) {
 	c.Deploy("Fanout", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
 		f := &delivery.Fanout{Integrations: s.Integrations(), Systems: s.all, Log: s.accepting(), Logger: s.log,

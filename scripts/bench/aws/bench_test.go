@@ -179,7 +179,7 @@ func run(t *testing.T, l load, prefix string) result {
 	require.NoError(t, err)
 	defer c.Close()
 	log, to := slog.New(slog.DiscardHandler), &arrivals{at: map[string]time.Time{}}
-	simstack.Deploy(c, func(s *sim.Sandbox) delivery.Carrier { return carrier{s, to} }, log)
+	simstack.Deploy(c, func(s *sim.Sandbox) delivery.Transport { return carrier{s, to} }, log)
 	tool := simstack.Open(c, c.Sandbox("", 0), log)
 	for n := range l.tenants + min(1, l.quiet) {
 		setUp(ctx, t, tool, tenant(n))

@@ -25,7 +25,7 @@ func TestAConfiguredSystemStandsInForTheOneOfItsName(t *testing.T) {
 	require.Len(t, c.All(), len(catalogue.Default().All()))
 	d, ok := c.Destination("telegram")
 	require.True(t, ok)
-	require.Equal(t, []string{"123:ABC"}, d.(destination.Keeper).Secrets())
+	require.Equal(t, []string{"123:ABC"}, d.(destination.SecretHolder).Secrets())
 	require.Panics(t, func() { catalogue.Default(listed{}) }, "a system that the release does not have")
 }
 

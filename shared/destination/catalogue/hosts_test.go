@@ -165,9 +165,9 @@ func requests(t *testing.T, d destination.Destination, full json.RawMessage) []d
 			}
 		}
 	}
-	if chooser, ok := d.(destination.Chooser); ok {
+	if chooser, ok := d.(destination.OptionLister); ok {
 		for _, field := range system.Choosable {
-			q, err := chooser.Choose(opened, field, "")
+			q, err := chooser.Options(opened, field, "")
 			require.NoError(t, err)
 			out = append(out, q)
 		}

@@ -71,7 +71,7 @@ const keep = destination.MaxKeep
 const page = 100
 
 // Choose asks for the projects in which the user may create issues, or for the issue types of one.
-func (Destination) Choose(parameters any, field, after string) (destination.Request, error) {
+func (Destination) Options(parameters any, field, after string) (destination.Request, error) {
 	p := parameters.(*Parameters)
 	q := p.request(http.MethodGet, "")
 	q.Keep = keep
@@ -105,7 +105,7 @@ type project struct {
 }
 
 // Choices reads the list. Subtasks are left out: they need a parent.
-func (Destination) Choices(field string, r destination.Response) ([]destination.Choice, string, destination.Verdict) {
+func (Destination) Choices(field string, r destination.Response) ([]destination.Option, string, destination.Verdict) {
 	if !destination.Success(r.Status) {
 		return nil, "",
 			judge(r, map[int]string{
@@ -118,16 +118,16 @@ func (Destination) Choices(field string, r destination.Response) ([]destination.
 	if json.Unmarshal(r.Body, &p) != nil {
 		return nil, "", unreadable(r)
 	}
-	var out []destination.Choice
+	var out []destination.Option
 	for _, t := range p.IssueTypes {
 		if !t.Subtask {
-			out = append(out, destination.Choice{Value: t.ID, Title: t.Name})
+			out = append(out, destination.Option{Value: t.ID, Title: t.Name})
 		}
 	}
 	return out, "", destination.Delivered()
 }
 
-func projects(r destination.Response) ([]destination.Choice, string, destination.Verdict) {
+func projects(r destination.Response) ([]destination.Option, string, destination.Verdict) {
 	var paged struct {
 		Values  []project
 		StartAt int
@@ -138,9 +138,9 @@ func projects(r destination.Response) ([]destination.Choice, string, destination
 	} else if json.Unmarshal(r.Body, &paged) != nil {
 		return nil, "", unreadable(r)
 	}
-	var out []destination.Choice
+	var out []destination.Option
 	for _, p := range paged.Values {
-		out = append(out, destination.Choice{Value: p.Key, Title: p.Name + " (" + p.Key + ")"})
+		out = append(out, destination.Option{Value: p.Key, Title: p.Name + " (" + p.Key + ")"})
 	}
 	next := ""
 	if !paged.Last && len(out) > 0 {

@@ -239,19 +239,19 @@ func TestChoices(t *testing.T) {
 	p := destinationtest.Open(t, cloud).(*jira.Parameters)
 	for _, c := range []struct {
 		name, field, body, url, next string
-		want                         []destination.Choice
+		want                         []destination.Option
 		says                         string
 	}{
 		{"projects come in pages", "project",
 			`{"startAt":0,"maxResults":1,"total":2,"isLast":false,"values":[{"key":"SEC","name":"Security"}]}`,
 			"https://acme.atlassian.net/rest/api/3/project/search?action=create&maxResults=100&orderBy=name", "1",
-			[]destination.Choice{{Value: "SEC", Title: "Security (SEC)"}}, ""},
+			[]destination.Option{{Value: "SEC", Title: "Security (SEC)"}}, ""},
 		{"version 2 answers one list", "project", `[{"key":"SEC","name":"Security"},{"key":"OPS","name":"Ops"}]`, "",
 			"",
-			[]destination.Choice{{Value: "SEC", Title: "Security (SEC)"}, {Value: "OPS", Title: "Ops (OPS)"}}, ""},
+			[]destination.Option{{Value: "SEC", Title: "Security (SEC)"}, {Value: "OPS", Title: "Ops (OPS)"}}, ""},
 		{"subtasks are left out", "issue_type",
 			`{"key":"SEC","issueTypes":[{"id":"1","name":"Bug","subtask":false},{"id":"2","name":"Sub-task","subtask":true}]}`,
-			"https://acme.atlassian.net/rest/api/3/project/SEC", "", []destination.Choice{{Value: "1", Title: "Bug"}},
+			"https://acme.atlassian.net/rest/api/3/project/SEC", "", []destination.Option{{Value: "1", Title: "Bug"}},
 			""},
 		{"no project is a failure that says why", "project", `{"values":[],"isLast":true}`, "", "", nil,
 			"no project to create issues in"},
@@ -259,7 +259,7 @@ func TestChoices(t *testing.T) {
 		{"neither is this", "issue_type", `<html>`, "", "", nil, "no list of Jira's"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			q, err := d.Choose(p, c.field, "")
+			q, err := d.Options(p, c.field, "")
 			require.NoError(t, err)
 			if c.url != "" {
 				require.Equal(t, c.url, q.URL)
@@ -271,12 +271,12 @@ func TestChoices(t *testing.T) {
 			require.Contains(t, v.Reason, c.says)
 		})
 	}
-	q, err := d.Choose(p, "project", "100")
+	q, err := d.Options(p, "project", "100")
 	require.NoError(t, err)
 	require.Contains(t, q.URL, "startAt=100")
-	_, err = d.Choose(&jira.Parameters{}, "issue_type", "")
+	_, err = d.Options(&jira.Parameters{}, "issue_type", "")
 	require.ErrorContains(t, err, "choose the project first")
-	_, err = d.Choose(p, "colour", "")
+	_, err = d.Options(p, "colour", "")
 	require.Error(t, err)
 	_, _, v := d.Choices("project", destination.Response{Status: 401})
 	require.Contains(t, v.Reason, "token")

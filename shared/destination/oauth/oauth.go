@@ -24,9 +24,9 @@ const maxLife = 24 * time.Hour
 // keep is how much of a token's answer is read: a token with many claims has several KiB.
 const keep = 64 << 10
 
-// Grant asks for an access token. Form holds the credentials, encoded (url.Values.Encode); Who names the server in
-// reasons; Mend says what to do when the credentials are refused.
-type Grant struct {
+// ClientCredentials asks for an access token. Form holds the credentials, encoded (url.Values.Encode); Who names the
+// server in reasons; Mend says what to do when the credentials are refused.
+type ClientCredentials struct {
 	URL       string
 	Form      string
 	Who       string
@@ -35,10 +35,10 @@ type Grant struct {
 }
 
 // Key is the endpoint: an integration has one token there.
-func (g Grant) Key() string { return g.URL }
+func (g ClientCredentials) Key() string { return g.URL }
 
 // Ask posts the form.
-func (g Grant) Ask(context.Context, time.Time) (destination.Request, error) {
+func (g ClientCredentials) Ask(context.Context, time.Time) (destination.Request, error) {
 	return destination.Request{
 		Method: http.MethodPost, URL: g.URL, Body: []byte(g.Form), Transport: g.Transport, Keep: keep,
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}},
@@ -86,7 +86,7 @@ func (a answer) code() string {
 }
 
 // Read takes the token out of the answer: RFC 6749, 5.1, asks for 200 with access_token.
-func (g Grant) Read(r destination.Response, now time.Time) (destination.Credential, destination.Verdict) {
+func (g ClientCredentials) Read(r destination.Response, now time.Time) (destination.Credential, destination.Verdict) {
 	var a answer
 	broken := json.Unmarshal(r.Body, &a) != nil
 	if r.Status < 200 || r.Status > 299 {
@@ -113,7 +113,7 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 }
 
 // why is the server's reason, and what to do about it.
-func (g Grant) why(status int, a answer) string {
+func (g ClientCredentials) why(status int, a answer) string {
 	out := ""
 	if said := a.code(); said != "" {
 		out = " (" + said + ")"
@@ -132,7 +132,8 @@ func (g Grant) why(status int, a answer) string {
 }
 
 // Apply adds the token.
-func (g Grant) Apply(q destination.Request, c destination.Credential, _ time.Time) (destination.Request, error) {
+func (g ClientCredentials) Apply(q destination.Request, c destination.Credential, _ time.Time) (destination.Request,
+	error) {
 	if q.Header = q.Header.Clone(); q.Header == nil {
 		q.Header = http.Header{}
 	}

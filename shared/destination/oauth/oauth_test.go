@@ -14,7 +14,7 @@ import (
 
 var now = time.Unix(1677628800, 0)
 
-var grant = oauth.Grant{
+var grant = oauth.ClientCredentials{
 	URL: "https://login.example.com/token", Form: oauth.Form("grant_type", "password", "password", "a b&c=d"),
 	Who: "Example", Mend: "check the password",
 }

@@ -31,8 +31,8 @@ func ExternalID(tenant string) string {
 // Life of an assumed role's keys. STS, "AssumeRole": from 15 minutes; one hour at most when a role assumes a role.
 const life = time.Hour
 
-// Grant assumes a role of the customer's. It implements destination.Grant.
-type Grant struct {
+// AssumedRole assumes a role of the customer's. It implements destination.Grant.
+type AssumedRole struct {
 	Platform Platform
 	Role     string
 	Tenant   string
@@ -40,24 +40,24 @@ type Grant struct {
 }
 
 // Key is the role and for whom it is assumed.
-func (g Grant) Key() string { return g.Role + " " + g.Tenant }
+func (g AssumedRole) Key() string { return g.Role + " " + g.Tenant }
 
 // stsVersion is that of the API. STS, API reference, "Common parameters".
 const stsVersion = "2011-06-15"
 
 // Ask makes the call of AssumeRole, signed with the platform's own credentials.
-func (g Grant) Ask(ctx context.Context, now time.Time) (destination.Request, error) {
+func (g AssumedRole) Ask(ctx context.Context, now time.Time) (destination.Request, error) {
 	return g.assume(ctx, ExternalID(g.Tenant), now)
 }
 
 // Probe makes the same call with an external ID that is nobody's. AWS, IAM, "The confused deputy problem": a role that
 // lets that in lets in every tenant that names its ARN.
-func (g Grant) Probe(ctx context.Context, now time.Time) (destination.Request, error) {
+func (g AssumedRole) Probe(ctx context.Context, now time.Time) (destination.Request, error) {
 	return g.assume(ctx, uuid.NewSHA1(namespace, []byte("nobody, asked for "+g.Role)).String(), now)
 }
 
 // Open reports a role that lets in an external ID that is nobody's.
-func (Grant) Open(r destination.Response) string {
+func (AssumedRole) Open(r destination.Response) string {
 	if !destination.Success(r.Status) {
 		return ""
 	}
@@ -65,7 +65,7 @@ func (Grant) Open(r destination.Response) string {
 		"your bucket: add the condition sts:ExternalId to its trust policy, as the set-up page shows it"
 }
 
-func (g Grant) assume(ctx context.Context, external string, now time.Time) (destination.Request, error) {
+func (g AssumedRole) assume(ctx context.Context, external string, now time.Time) (destination.Request, error) {
 	if g.Platform.Identity == nil {
 		return destination.Request{}, errors.New(noIdentity)
 	}
@@ -126,7 +126,7 @@ var roleReasons = map[string]string{
 var ours = set("RegionDisabledException", "ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch")
 
 // Read takes the keys out of the answer.
-func (g Grant) Read(r destination.Response, now time.Time) (destination.Credential, destination.Verdict) {
+func (g AssumedRole) Read(r destination.Response, now time.Time) (destination.Credential, destination.Verdict) {
 	if !destination.Success(r.Status) {
 		var a refused
 		_ = xml.Unmarshal(r.Body, &a) // without words the status speaks
@@ -159,7 +159,8 @@ func (g Grant) Read(r destination.Response, now time.Time) (destination.Credenti
 }
 
 // Apply signs the request with the role's keys.
-func (g Grant) Apply(q destination.Request, c destination.Credential, now time.Time) (destination.Request, error) {
+func (g AssumedRole) Apply(q destination.Request, c destination.Credential, now time.Time) (destination.Request,
+	error) {
 	return Sign(q, Keys{ID: c.ID, Secret: c.Secret, Session: c.Session}, "s3", g.Region, now)
 }
 

@@ -224,7 +224,7 @@ func TestTheAssumedKeysSignTheRequest(t *testing.T) {
 }
 
 func TestARoleThatDoesNotLetUsIn(t *testing.T) {
-	g := s3.Grant{Platform: platform, Role: role, Tenant: "42", Region: "eu-west-1"}
+	g := s3.AssumedRole{Platform: platform, Role: role, Tenant: "42", Region: "eu-west-1"}
 	for _, c := range []struct {
 		status     int
 		body, says string
@@ -254,13 +254,13 @@ func TestWithoutAnIdentityARoleIsRefusedClearly(t *testing.T) {
 	var notReady *destination.NotReady
 	require.ErrorAs(t, err, &notReady)
 	require.Contains(t, notReady.Reason, "enter an access key ID")
-	_, err = s3.Grant{}.Ask(t.Context(), destinationtest.Now)
+	_, err = s3.AssumedRole{}.Ask(t.Context(), destinationtest.Now)
 	require.ErrorContains(t, err, "no AWS credentials")
-	_, err = s3.Grant{Platform: s3.Platform{Identity: own{known: true, err: errors.New("none")}}}.Ask(t.Context(),
+	_, err = s3.AssumedRole{Platform: s3.Platform{Identity: own{known: true, err: errors.New("none")}}}.Ask(t.Context(),
 		destinationtest.Now)
 	require.ErrorContains(t, err, "no AWS credentials")
 	broken := own{account: s3.Account{ID: "210987654321"}, known: true, err: errors.New("secret detail")}
-	_, err = s3.Grant{Platform: s3.Platform{Identity: broken}}.Ask(t.Context(), destinationtest.Now)
+	_, err = s3.AssumedRole{Platform: s3.Platform{Identity: broken}}.Ask(t.Context(), destinationtest.Now)
 	require.ErrorContains(t, err, "fault of the installation")
 	require.NotContains(t, err.Error(), "secret detail")
 }
@@ -422,7 +422,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		r := destination.Response{Status: status, Body: body}
 		require.Equal(t, status >= 200 && status <= 299, s3.Judge(r).Delivered)
-		c, v := s3.Grant{}.Read(r, destinationtest.Now)
+		c, v := s3.AssumedRole{}.Read(r, destinationtest.Now)
 		require.Equal(t, v.Delivered, c.ID != "" && c.Secret != "")
 		require.Equal(t, v.Delivered, v.Reason == "")
 	})

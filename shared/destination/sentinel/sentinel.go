@@ -81,9 +81,9 @@ func (p *Parameters) cloud() cloud {
 	return clouds["com"]
 }
 
-func (p *Parameters) grant() oauth.Grant {
+func (p *Parameters) grant() oauth.ClientCredentials {
 	c := p.cloud()
-	return oauth.Grant{
+	return oauth.ClientCredentials{
 		URL: c.login + "/" + url.PathEscape(p.Tenant) + "/oauth2/v2.0/token",
 		Form: oauth.Form("grant_type", "client_credentials", "client_id", p.Client, "client_secret", p.Secret, "scope",
 			c.scope),

@@ -66,8 +66,8 @@ func (p *Parameters) base() string {
 }
 
 // grant is OAuth's resource owner password credentials. ServiceNow, "OAuth API endpoint for external clients".
-func (p *Parameters) grant() oauth.Grant {
-	return oauth.Grant{
+func (p *Parameters) grant() oauth.ClientCredentials {
+	return oauth.ClientCredentials{
 		URL: p.base() + "/oauth_token.do",
 		Form: oauth.Form("grant_type", "password", "client_id", p.Client, "client_secret", p.Secret, "username", p.User,
 			"password", p.Password),

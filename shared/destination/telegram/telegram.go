@@ -55,8 +55,8 @@ type Parameters struct {
 	RemovedAt *time.Time `json:"removed_at,omitempty" jsonschema:"title=Bot removed,readOnly=true,format=date-time" jsonschema_description:"When the bot was removed from the chat. Add it to the same chat again, or bind another one."`
 }
 
-// Binding is the chat's id.
-func (p *Parameters) Binding() string {
+// ExternalKey is the chat's id.
+func (p *Parameters) ExternalKey() string {
 	if p.ChatID == 0 {
 		return ""
 	}

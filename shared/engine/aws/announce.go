@@ -36,9 +36,9 @@ func announcementsOf(tenant string) string {
 // relayAfter is when an announcement that is still there was left behind: its writer publishes at once.
 const relayAfter = time.Minute
 
-// Announcements keeps events that are written in one transaction with what they tell of, in the table of Integrations.
+// EventOutbox keeps events that are written in one transaction with what they tell of, in the table of Integrations.
 // They are published after it and removed; if the process ends in between, Relay publishes them.
-type Announcements struct {
+type EventOutbox struct {
 	DB        *dynamodb.Client
 	Table     string
 	Publisher event.Publisher
@@ -47,7 +47,7 @@ type Announcements struct {
 }
 
 // write makes the rows of events, for a transaction.
-func (a Announcements) write(events []event.Event) ([]types.TransactWriteItem, error) {
+func (a EventOutbox) write(events []event.Event) ([]types.TransactWriteItem, error) {
 	var out []types.TransactWriteItem
 	for chunk := range trigger.Rows(events) {
 		list := &types.AttributeValueMemberL{}
@@ -67,7 +67,7 @@ func (a Announcements) write(events []event.Event) ([]types.TransactWriteItem, e
 }
 
 // publish publishes what write wrote. A failure is logged: Relay makes up for it.
-func (a Announcements) publish(ctx context.Context, events []event.Event) {
+func (a EventOutbox) publish(ctx context.Context, events []event.Event) {
 	for chunk := range trigger.Rows(events) {
 		if err := a.hand(ctx, announcementsOf(chunk[0].Tenant), chunk); err != nil {
 			a.Log.Error("announce a change: it will be published later", "tenant", chunk[0].Tenant, "event",
@@ -77,7 +77,7 @@ func (a Announcements) publish(ctx context.Context, events []event.Event) {
 }
 
 // hand publishes the events of a row and removes it.
-func (a Announcements) hand(ctx context.Context, partition string, events []event.Event) error {
+func (a EventOutbox) hand(ctx context.Context, partition string, events []event.Event) error {
 	if err := a.Publisher.Publish(ctx, events...); err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (a Announcements) hand(ctx context.Context, partition string, events []even
 
 // Relay publishes the announcements whose writer ended before it could, and returns how many. Call it every few
 // minutes.
-func (a Announcements) Relay(ctx context.Context) (count int, err error) {
+func (a EventOutbox) Relay(ctx context.Context) (count int, err error) {
 	var wrong []error
 	for n := range shards + 1 {
 		partition := announcements
@@ -104,7 +104,7 @@ func (a Announcements) Relay(ctx context.Context) (count int, err error) {
 	return count, errors.Join(wrong...)
 }
 
-func (a Announcements) relay(ctx context.Context, partition string) (count int, err error) {
+func (a EventOutbox) relay(ctx context.Context, partition string) (count int, err error) {
 	pages := dynamodb.NewQueryPaginator(a.DB, &dynamodb.QueryInput{
 		TableName: &a.Table, KeyConditionExpression: awssdk.String("tenant = :t"), ConsistentRead: awssdk.Bool(true),
 		FilterExpression:          awssdk.String("since <= :since"),

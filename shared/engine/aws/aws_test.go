@@ -97,7 +97,7 @@ func (w *world) deliveriesTo(queue *waiting) *aws.Deliveries {
 
 // triggers publishes what they announce at p.
 func (w *world) triggers(p *published) *aws.Triggers {
-	return &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: w.integrations(p).Announcements(),
+	return &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: w.integrations(p).EventOutbox(),
 		Now: time.Now}
 }
 
@@ -131,8 +131,8 @@ func (q *waiting) take() map[string][]string {
 	return out
 }
 
-func (w *world) record() *aws.Record {
-	return &aws.Record{DB: w.db, Table: w.prefix + "RecordTable", Now: now, Log: slog.New(slog.DiscardHandler)}
+func (w *world) record() *aws.DailyTotals {
+	return &aws.DailyTotals{DB: w.db, Table: w.prefix + "RecordTable", Now: now, Log: slog.New(slog.DiscardHandler)}
 }
 
 func (w *world) reports() *aws.Reports {
@@ -216,9 +216,9 @@ func (w *world) ready(d *aws.Deliveries) func(t *testing.T, tenant, integration 
 	}
 }
 
-func (w *world) receive(t *testing.T) []delivery.Parcel {
+func (w *world) receive(t *testing.T) []delivery.MessageBatch {
 	t.Helper()
-	var out []delivery.Parcel
+	var out []delivery.MessageBatch
 	for {
 		got, err := w.sqs.ReceiveMessage(t.Context(),
 			&sqs.ReceiveMessageInput{QueueUrl: &w.queue, MaxNumberOfMessages: 10})
@@ -232,7 +232,8 @@ func (w *world) receive(t *testing.T) []delivery.Parcel {
 				Deliveries          []string
 			}
 			require.NoError(t, json.Unmarshal([]byte(*m.Body), &body))
-			out = append(out, delivery.Parcel{Tenant: body.Tenant, Integration: body.Integration, IDs: body.Deliveries})
+			out = append(out, delivery.MessageBatch{Tenant: body.Tenant, Integration: body.Integration,
+				IDs: body.Deliveries})
 		}
 	}
 }
@@ -264,14 +265,14 @@ func TestBacklog(t *testing.T) {
 }
 
 func TestJournal(t *testing.T) {
-	enginetest.Journal(t, func(t *testing.T) (enginetest.Log, delivery.Journal) {
+	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, delivery.EventLog) {
 		w := open(t)
 		return w.log(), w.deliveries()
 	})
 }
 
 func TestRecord(t *testing.T) {
-	enginetest.Record(t, func(t *testing.T) enginetest.RecordEngine {
+	enginetest.DailyTotals(t, func(t *testing.T) enginetest.RecordEngine {
 		w := open(t)
 		return enginetest.RecordEngine{Log: w.log(), Ledger: w.record(),
 			Counting: &enginetest.Counting{Store: w.countingStore(nil, w.triggers(&published{}))}}
@@ -290,8 +291,8 @@ func TestPeople(t *testing.T) {
 }
 
 func TestBlocks(t *testing.T) {
-	enginetest.Blocks(t, func(t *testing.T) mail.Blocks {
+	enginetest.SuppressionList(t, func(t *testing.T) mail.SuppressionList {
 		w := open(t)
-		return &aws.Blocks{DB: w.db, Table: w.prefix + "PeopleTable"}
+		return &aws.SuppressionList{DB: w.db, Table: w.prefix + "PeopleTable"}
 	})
 }

@@ -30,7 +30,7 @@ type Intakes interface {
 // rows of the record's table and expire after the intake itself: a message that is older finds no intake.
 type CountingStore struct {
 	Intakes  Intakes
-	Record   *Record
+	Record   *DailyTotals
 	Triggers *Triggers
 	Keep     time.Duration // of intakes; 0 = 30 days
 }

@@ -17,8 +17,8 @@ import (
 // reference, "TransactWriteItems"). What is more is refused before any call is made, and counted in parts.
 func TestWhatTriggersPublishIsBoundedByBytesAsWellAsByItems(t *testing.T) {
 	clock := func() time.Time { return time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC) }
-	s := &CountingStore{Record: &Record{Now: clock},
-		Triggers: &Triggers{Now: clock, Announcements: Announcements{Now: clock}}}
+	s := &CountingStore{Record: &DailyTotals{Now: clock},
+		Triggers: &Triggers{Now: clock, Announcements: EventOutbox{Now: clock}}}
 	publish := func(count, size int) (list []event.Event) {
 		for n := range count {
 			data := append(append([]byte(`{"x":"`), bytes.Repeat([]byte("y"), size)...), `"}`...)

@@ -63,8 +63,8 @@ type Forwarder interface {
 }
 
 var (
-	_ delivery.Log   = (*Deliveries)(nil)
-	_ delivery.Shelf = (*Deliveries)(nil)
+	_ delivery.Log        = (*Deliveries)(nil)
+	_ delivery.BatchStore = (*Deliveries)(nil)
 )
 
 func (d *Deliveries) keep() time.Duration {
@@ -227,7 +227,7 @@ func firstID(at time.Time) string {
 const firstOfAll, lastOfAll = "0", "~"
 
 // Load reads a parcel. One that names a span (see spanID) is opened first.
-func (d *Deliveries) Load(ctx context.Context, p delivery.Parcel) ([]delivery.Delivery, error) {
+func (d *Deliveries) Load(ctx context.Context, p delivery.MessageBatch) ([]delivery.Delivery, error) {
 	p, err := d.openSpans(ctx, p)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ type Executions struct {
 	StateMachine string // ARN
 }
 
-var _ delivery.Executions = (*Executions)(nil)
+var _ delivery.RetryStarter = (*Executions)(nil)
 
 // Start starts an execution, unless there was one of that name within 90 days (Step Functions, "StartExecution").
 func (e *Executions) Start(ctx context.Context, first delivery.Round) error {

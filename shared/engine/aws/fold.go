@@ -17,8 +17,8 @@ import (
 	"tocsin/shared/report"
 )
 
-// portion is a part of a tenant's day: what a batch adds, or all of it.
-type portion struct {
+// dayPart is a part of a tenant's day: what a batch adds, or all of it.
+type dayPart struct {
 	Counts          map[report.Dimension]map[string]int64 `json:"c,omitempty"`
 	Attacks         []keyedAttack                         `json:"a,omitempty"`
 	Incidents       []report.Incident                     `json:"i,omitempty"`
@@ -31,8 +31,8 @@ type keyedAttack struct {
 	report.Attack
 }
 
-func portionOf(r report.Record) portion {
-	p := portion{Incidents: r.Incidents, Vulnerabilities: r.Vulnerabilities}
+func portionOf(r report.DayEntry) dayPart {
+	p := dayPart{Incidents: r.Incidents, Vulnerabilities: r.Vulnerabilities}
 	for _, c := range r.Counts {
 		p.count(c.Dimension, c.Value, c.N)
 	}
@@ -42,7 +42,7 @@ func portionOf(r report.Record) portion {
 	return p
 }
 
-func (p *portion) count(d report.Dimension, value string, n int64) {
+func (p *dayPart) count(d report.Dimension, value string, n int64) {
 	if p.Counts == nil {
 		p.Counts = map[report.Dimension]map[string]int64{}
 	}
@@ -53,7 +53,7 @@ func (p *portion) count(d report.Dimension, value string, n int64) {
 }
 
 // add adds another portion of the same day, and keeps within the limits of package report.
-func (p *portion) add(o portion) {
+func (p *dayPart) add(o dayPart) {
 	for d, values := range o.Counts {
 		for v, n := range values {
 			p.count(d, v, n)
@@ -69,14 +69,14 @@ func (p *portion) add(o portion) {
 	p.drop(report.DroppedVulns, dropped)
 }
 
-func (p *portion) drop(what string, n int64) {
+func (p *dayPart) drop(what string, n int64) {
 	if n > 0 {
 		p.count(report.Dropped, what, n)
 	}
 }
 
 // boundValues lets the smallest values of a dimension go when it has twice as many as are kept.
-func (p *portion) boundValues(d report.Dimension) {
+func (p *dayPart) boundValues(d report.Dimension) {
 	values := p.Counts[d]
 	if len(values) <= 2*report.MaxValues {
 		return
@@ -96,7 +96,7 @@ func (p *portion) boundValues(d report.Dimension) {
 	}
 }
 
-func (p *portion) addAttacks(more []keyedAttack) {
+func (p *dayPart) addAttacks(more []keyedAttack) {
 	if len(more) == 0 {
 		return
 	}
@@ -152,15 +152,15 @@ const (
 )
 
 // sections are the parts of a portion by their names, each a pointer.
-func (p *portion) sections() map[string]any {
+func (p *dayPart) sections() map[string]any {
 	return map[string]any{countsSection: &p.Counts, attacksSection: &p.Attacks, incidentsSection: &p.Incidents,
 		vulnsSection: &p.Vulnerabilities}
 }
 
 // foldAll folds all entries that are there when it begins.
-func (r *Record) foldAll(ctx context.Context, tenant string) error {
+func (r *DailyTotals) foldAll(ctx context.Context, tenant string) error {
 	for range 10_000 { // of each 85 entries: more than a tenant can have
-		more, err := r.fold(ctx, tenant)
+		more, err := r.compact(ctx, tenant)
 		if err != nil || !more {
 			return err
 		}
@@ -168,8 +168,8 @@ func (r *Record) foldAll(ctx context.Context, tenant string) error {
 	return fmt.Errorf("fold the record of tenant %s: %w", tenant, errCapacity)
 }
 
-// fold folds the oldest entries; more reports whether there may be others.
-func (r *Record) fold(ctx context.Context, tenant string) (more bool, err error) {
+// compact folds the oldest entries; more reports whether there may be others.
+func (r *DailyTotals) compact(ctx context.Context, tenant string) (more bool, err error) {
 	pause := unprocessedPause
 	for range foldTries {
 		entries, err := r.journal(ctx, tenant)
@@ -197,7 +197,7 @@ func (r *Record) fold(ctx context.Context, tenant string) (more bool, err error)
 }
 
 // journal reads the oldest entries, of which none is younger than now.
-func (r *Record) journal(ctx context.Context, tenant string) ([]item, error) {
+func (r *DailyTotals) journal(ctx context.Context, tenant string) ([]item, error) {
 	out, err := r.DB.Query(ctx, &dynamodb.QueryInput{
 		TableName: &r.Table, ConsistentRead: awssdk.Bool(true), Limit: awssdk.Int32(foldEntries),
 		KeyConditionExpression:   awssdk.String("#t = :t AND #id BETWEEN :first AND :last"),
@@ -214,15 +214,15 @@ func (r *Record) journal(ctx context.Context, tenant string) ([]item, error) {
 }
 
 // merge folds as many of the entries as a transaction takes. done is false when others changed one of them or a day.
-func (r *Record) merge(ctx context.Context, tenant string, entries []item) (done bool, err error) {
-	added := map[report.Day][]portion{}
+func (r *DailyTotals) merge(ctx context.Context, tenant string, entries []item) (done bool, err error) {
+	added := map[report.Day][]dayPart{}
 	taken, size := 0, 0
 	for _, e := range entries {
 		raw, err := r.fetch(ctx, e, "body")
 		if err != nil {
 			return false, err
 		}
-		var days map[report.Day]portion
+		var days map[report.Day]dayPart
 		if err := json.Unmarshal(raw, &days); err != nil {
 			return false, fmt.Errorf("entry %q is damaged: %w", textOf(e, "id"), err)
 		}
@@ -244,7 +244,8 @@ func (r *Record) merge(ctx context.Context, tenant string, entries []item) (done
 }
 
 // replace writes the days with what is added and removes the entries that it came from.
-func (r *Record) replace(ctx context.Context, tenant string, entries []item, added map[report.Day][]portion) (done bool,
+func (r *DailyTotals) replace(ctx context.Context, tenant string, entries []item,
+	added map[report.Day][]dayPart) (done bool,
 	err error) {
 	now := r.Now()
 	var keys []item
@@ -289,7 +290,7 @@ func (r *Record) replace(ctx context.Context, tenant string, entries []item, add
 	return true, nil
 }
 
-func (r *Record) read(ctx context.Context, keys []item) (map[string]item, error) {
+func (r *DailyTotals) read(ctx context.Context, keys []item) (map[string]item, error) {
 	found, err := getAll(ctx, r.DB, r.Table, keys, true)
 	if err != nil {
 		return nil, err
@@ -302,8 +303,9 @@ func (r *Record) read(ctx context.Context, keys []item) (map[string]item, error)
 }
 
 // day adds portions to a day's row and returns how it is to be written, with the rows that it names.
-func (r *Record) day(ctx context.Context, key, before item, more []portion) (put *types.Put, parts []item, err error) {
-	var p portion
+func (r *DailyTotals) day(ctx context.Context, key, before item, more []dayPart) (put *types.Put, parts []item,
+	err error) {
+	var p dayPart
 	for name, into := range p.sections() {
 		raw, err := r.fetch(ctx, before, name)
 		if err == nil && len(raw) > 0 {
@@ -348,7 +350,7 @@ func (r *Record) day(ctx context.Context, key, before item, more []portion) (put
 
 // unnamed are the keys of rows that a day named before and does no longer.
 func unnamed(before, now item) (keys []item) {
-	for name := range (&portion{}).sections() {
+	for name := range (&dayPart{}).sections() {
 		if textOf(before, name+"_digest") != textOf(now, name+"_digest") {
 			keys = append(keys, partsOf(before, name)...)
 		}

@@ -24,7 +24,7 @@ const joinTries = 4
 
 // gatheringRow is a row that gathers.
 type gatheringRow struct {
-	delivery.Gathered
+	delivery.Windowed
 	events  []string
 	kinds   []string
 	intakes []string
@@ -80,10 +80,11 @@ func spanDue(id string) (int64, bool) {
 // message may have been lost.
 func (d *Deliveries) spans(
 	ctx context.Context, added []delivery.Delivery, again bool,
-) (out []delivery.Parcel, err error) {
+) (out []delivery.MessageBatch, err error) {
 	seen := map[string]bool{}
 	for _, v := range added {
-		p := delivery.Parcel{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{spanID(v.Due)}, Due: v.Due}
+		p := delivery.MessageBatch{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{spanID(v.Due)},
+			Due: v.Due}
 		if key := laneKey(v.Tenant, v.Integration) + " " + p.IDs[0]; seen[key] {
 			continue
 		} else {
@@ -101,7 +102,7 @@ func (d *Deliveries) spans(
 }
 
 // spanNeeds tells whether a span needs a message: nobody has made its row before, or it was opened already.
-func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.Parcel, by string) (bool, error) {
+func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.MessageBatch, by string) (bool, error) {
 	key := item{"shard": text(spanShard(p.Tenant, p.Integration)), "id": text(p.IDs[0])}
 	found, err := d.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.Tables.Outbox, Key: key,
 		ConsistentRead: awssdk.Bool(true)})
@@ -125,7 +126,7 @@ func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.Parcel, by string
 
 // openSpans puts the deliveries that gathered in the place of the spans that a parcel names. A span that is not over
 // is handed out again.
-func (d *Deliveries) openSpans(ctx context.Context, p delivery.Parcel) (delivery.Parcel, error) {
+func (d *Deliveries) openSpans(ctx context.Context, p delivery.MessageBatch) (delivery.MessageBatch, error) {
 	var ids []string
 	for _, id := range p.IDs {
 		due, ok := spanDue(id)
@@ -133,10 +134,10 @@ func (d *Deliveries) openSpans(ctx context.Context, p delivery.Parcel) (delivery
 			ids = append(ids, id)
 			continue
 		}
-		one := delivery.Parcel{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{id},
+		one := delivery.MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{id},
 			Due: time.Unix(0, due).UTC()}
 		if one.Due.After(d.Now()) {
-			if err := d.Enqueue(ctx, []delivery.Parcel{one}, 0); err != nil {
+			if err := d.Enqueue(ctx, []delivery.MessageBatch{one}, 0); err != nil {
 				return p, err
 			}
 			continue
@@ -148,8 +149,8 @@ func (d *Deliveries) openSpans(ctx context.Context, p delivery.Parcel) (delivery
 		ids = append(ids, files[:min(1, len(files))]...)
 		// A file can be large, so that each of the others gets a message of its own.
 		for _, file := range files[min(1, len(files)):] {
-			alone := delivery.Parcel{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{file}}
-			if err := d.Enqueue(ctx, []delivery.Parcel{alone}, 0); err != nil {
+			alone := delivery.MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{file}}
+			if err := d.Enqueue(ctx, []delivery.MessageBatch{alone}, 0); err != nil {
 				return p, err
 			}
 		}
@@ -159,7 +160,7 @@ func (d *Deliveries) openSpans(ctx context.Context, p delivery.Parcel) (delivery
 }
 
 // openSpan joins what gathered and returns the ids of all deliveries of the span that are to be sent.
-func (d *Deliveries) openSpan(ctx context.Context, p delivery.Parcel) ([]string, error) {
+func (d *Deliveries) openSpan(ctx context.Context, p delivery.MessageBatch) ([]string, error) {
 	_, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &d.Tables.Outbox, Key: item{"shard": text(spanShard(p.Tenant, p.Integration)), "id": text(p.IDs[0])},
 		UpdateExpression: awssdk.String("SET opened = :yes, expires = :expires, v = :v"),
@@ -209,14 +210,14 @@ func (d *Deliveries) joinSpan(ctx context.Context, tenant, integration string, d
 	if err != nil {
 		return false, err
 	}
-	var waiting []delivery.Gathered
+	var waiting []delivery.Windowed
 	by := map[string]gatheringRow{}
 	for _, r := range rows {
 		if !r.joined {
-			waiting, by[r.ID] = append(waiting, r.Gathered), r
+			waiting, by[r.ID] = append(waiting, r.Windowed), r
 		}
 	}
-	for _, joined := range delivery.Join(waiting) {
+	for _, joined := range delivery.Coalesce(waiting) {
 		for _, group := range fitting(joined, by) {
 			ok, err := d.merge(ctx, tenant, integration, group)
 			if err != nil || !ok {
@@ -244,7 +245,7 @@ func (d *Deliveries) span(ctx context.Context, tenant, integration string, due i
 			return false, err
 		}
 		out = append(out, gatheringRow{
-			Gathered: delivery.Gathered{ID: textOf(r, "id"), Due: end, Count: int(numberOf(r, "count")),
+			Windowed: delivery.Windowed{ID: textOf(r, "id"), Due: end, Count: int(numberOf(r, "count")),
 				Size: int(numberOf(r, "size"))},
 			events: textsOf(r, "events"), kinds: textsOf(r, "kinds"), intakes: textsOf(r, "intakes"),
 			joined: numberOf(r, "due") == 0,
@@ -255,7 +256,7 @@ func (d *Deliveries) span(ctx context.Context, tenant, integration string, due i
 }
 
 // fitting parts a group where its ids would not fit in one row.
-func fitting(group []delivery.Gathered, by map[string]gatheringRow) [][]gatheringRow {
+func fitting(group []delivery.Windowed, by map[string]gatheringRow) [][]gatheringRow {
 	var out [][]gatheringRow
 	size := 0
 	for _, g := range group {

@@ -16,7 +16,7 @@ import (
 )
 
 // DeliverHandler answers batches of the deliveries queue. again says when messages that fail come again.
-func DeliverHandler(s *delivery.Sender, again *Visibility, log *slog.Logger) func(context.Context,
+func DeliverHandler(s *delivery.BatchHandler, again *Visibility, log *slog.Logger) func(context.Context,
 	events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
 		var failed []events.SQSMessage
@@ -24,7 +24,7 @@ func DeliverHandler(s *delivery.Sender, again *Visibility, log *slog.Logger) fun
 			log.Error("deliver: the message comes again", "message", r.MessageId, "error", err.Error())
 			failed = append(failed, r)
 		}
-		var list []delivery.Parcel
+		var list []delivery.MessageBatch
 		var of []events.SQSMessage
 		for _, r := range in.Records {
 			var m message
@@ -66,7 +66,7 @@ type Upkeep struct {
 }
 
 // RetryHandler answers the state machine with a delivery.Round, and the schedules.
-func RetryHandler(s *delivery.Sender, u Upkeep, log *slog.Logger) func(context.Context, Turn) (any, error) {
+func RetryHandler(s *delivery.BatchHandler, u Upkeep, log *slog.Logger) func(context.Context, Turn) (any, error) {
 	return func(ctx context.Context, t Turn) (any, error) {
 		switch {
 		case t.Sweep:

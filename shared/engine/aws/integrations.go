@@ -170,7 +170,7 @@ func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision i
 // change writes a change with its announcement and what else belongs to it, then publishes the announcement.
 func (s *Integrations) change(ctx context.Context, tenant, id string, write types.TransactWriteItem,
 	announce event.Event, also ...types.TransactWriteItem) error {
-	notes, err := s.Announcements().write([]event.Event{announce})
+	notes, err := s.EventOutbox().write([]event.Event{announce})
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (s *Integrations) change(ctx context.Context, tenant, id string, write type
 	case len(unmet) > 0:
 		return s.refused(ctx, tenant, id)
 	}
-	s.Announcements().publish(ctx, []event.Event{announce})
+	s.EventOutbox().publish(ctx, []event.Event{announce})
 	return nil
 }
 
@@ -196,13 +196,13 @@ func (s *Integrations) refused(ctx context.Context, tenant, id string) error {
 	return fmt.Errorf("integration %s: %w", id, integration.ErrConflict)
 }
 
-// Announcements are those of the table.
-func (s *Integrations) Announcements() Announcements {
-	return Announcements{DB: s.DB, Table: s.Table, Publisher: s.Publisher, Now: s.Now, Log: s.Log}
+// EventOutbox are those of the table.
+func (s *Integrations) EventOutbox() EventOutbox {
+	return EventOutbox{DB: s.DB, Table: s.Table, Publisher: s.Publisher, Now: s.Now, Log: s.Log}
 }
 
 // Relay publishes what was left behind: see Announcements.
-func (s *Integrations) Relay(ctx context.Context) (int, error) { return s.Announcements().Relay(ctx) }
+func (s *Integrations) Relay(ctx context.Context) (int, error) { return s.EventOutbox().Relay(ctx) }
 
 // Get reads one integration.
 func (s *Integrations) Get(ctx context.Context, tenant, id string) (integration.Integration, error) {

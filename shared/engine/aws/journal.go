@@ -12,7 +12,7 @@ import (
 	"tocsin/shared/delivery"
 )
 
-var _ delivery.Journal = (*Deliveries)(nil)
+var _ delivery.EventLog = (*Deliveries)(nil)
 
 // journalRow names an intake of a tenant. Its id, which is the intake's, begins with the time of the oldest event: so
 // recovery finds what arrived when. It is written before the intake is committed, so that none is missing; one whose

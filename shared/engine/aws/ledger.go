@@ -8,10 +8,10 @@ import (
 	"tocsin/shared/report"
 )
 
-var _ report.Ledger = (*Record)(nil)
+var _ report.DailyTotals = (*DailyTotals)(nil)
 
 // section visits one section of a range of days, decoded.
-func section[S any](ctx context.Context, r *Record, name, tenant string, first, last report.Day,
+func section[S any](ctx context.Context, r *DailyTotals, name, tenant string, first, last report.Day,
 	visit func(report.Day, S) error) error {
 	err := r.days(ctx, tenant, first, last, name, func(d report.Day, raw []byte) error {
 		if len(raw) == 0 {
@@ -30,7 +30,7 @@ func section[S any](ctx context.Context, r *Record, name, tenant string, first, 
 }
 
 // Counts visits counts.
-func (r *Record) Counts(ctx context.Context, tenant string, first, last report.Day,
+func (r *DailyTotals) Counts(ctx context.Context, tenant string, first, last report.Day,
 	visit func(report.Day, report.Count) error) error {
 	return section(ctx, r, countsSection, tenant, first, last,
 		func(d report.Day, s map[report.Dimension]map[string]int64) error {
@@ -46,7 +46,7 @@ func (r *Record) Counts(ctx context.Context, tenant string, first, last report.D
 }
 
 // Attacks visits attacks.
-func (r *Record) Attacks(ctx context.Context, tenant string, first, last report.Day,
+func (r *DailyTotals) Attacks(ctx context.Context, tenant string, first, last report.Day,
 	visit func(report.Day, report.Attack) error) error {
 	return section(ctx, r, attacksSection, tenant, first, last, func(d report.Day, s []keyedAttack) error {
 		for _, k := range s {
@@ -61,18 +61,18 @@ func (r *Record) Attacks(ctx context.Context, tenant string, first, last report.
 }
 
 // Incidents visits incidents.
-func (r *Record) Incidents(ctx context.Context, tenant string, first, last report.Day,
+func (r *DailyTotals) Incidents(ctx context.Context, tenant string, first, last report.Day,
 	visit func(report.Incident) error) error {
 	return each(ctx, r, incidentsSection, tenant, first, last, visit)
 }
 
 // Vulnerabilities visits vulnerabilities.
-func (r *Record) Vulnerabilities(ctx context.Context, tenant string, first, last report.Day,
+func (r *DailyTotals) Vulnerabilities(ctx context.Context, tenant string, first, last report.Day,
 	visit func(report.Vulnerability) error) error {
 	return each(ctx, r, vulnsSection, tenant, first, last, visit)
 }
 
-func each[F any](ctx context.Context, r *Record, name, tenant string, first, last report.Day,
+func each[F any](ctx context.Context, r *DailyTotals, name, tenant string, first, last report.Day,
 	visit func(F) error) error {
 	return section(ctx, r, name, tenant, first, last, func(_ report.Day, s []F) error {
 		for _, f := range s {

@@ -136,7 +136,7 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 	f.Recorder = nil
 	log := slog.New(slog.DiscardHandler)
 	triggers := &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable",
-		Announcements: w.integrations(&published{}).Announcements(), Now: d.Now}
+		Announcements: w.integrations(&published{}).EventOutbox(), Now: d.Now}
 	counter := &counting.Counter{
 		Source:   &aws.CountingStore{Intakes: d},
 		Store:    &aws.CountingStore{Intakes: d, Record: w.record(), Triggers: triggers},

@@ -265,9 +265,9 @@ func (d *Deliveries) ended(ctx context.Context, r delivery.Replay) (ids []string
 
 // restart begins a new run of ended deliveries under their old ids.
 func (d *Deliveries) restart(ctx context.Context, r delivery.Replay, ids []string) (count int, err error) {
-	for chunk := range slices.Chunk(ids, delivery.ParcelLimit) {
+	for chunk := range slices.Chunk(ids, delivery.MessageBatchLimit) {
 		if err := d.markParcels(ctx,
-			[]delivery.Parcel{{Tenant: r.Tenant, Integration: r.Integration, IDs: chunk}}); err != nil {
+			[]delivery.MessageBatch{{Tenant: r.Tenant, Integration: r.Integration, IDs: chunk}}); err != nil {
 			return count, err
 		}
 		moved, err := d.reopen(ctx, r, chunk)
@@ -275,7 +275,7 @@ func (d *Deliveries) restart(ctx context.Context, r delivery.Replay, ids []strin
 			return count, err
 		}
 		count += len(moved)
-		if err := d.Enqueue(ctx, []delivery.Parcel{{Tenant: r.Tenant, Integration: r.Integration, IDs: moved}},
+		if err := d.Enqueue(ctx, []delivery.MessageBatch{{Tenant: r.Tenant, Integration: r.Integration, IDs: moved}},
 			0); err != nil {
 			return count, err
 		}

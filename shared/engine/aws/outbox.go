@@ -79,12 +79,12 @@ func (d *Deliveries) mark(tenant, intake string) (tableWrite, error) {
 }
 
 // parcelID is no intakeID, which has one space. Deliveries that are replayed again have another marker.
-func parcelID(p delivery.Parcel, now time.Time) string {
+func parcelID(p delivery.MessageBatch, now time.Time) string {
 	return "parcel " + laneKey(p.Tenant, p.Integration) + " " + p.IDs[0] + " " + nanos(now.UnixNano())
 }
 
 // markParcels puts the markers of deliveries that are to be made ready by another way than an intake.
-func (d *Deliveries) markParcels(ctx context.Context, list []delivery.Parcel) error {
+func (d *Deliveries) markParcels(ctx context.Context, list []delivery.MessageBatch) error {
 	writes := make([]tableWrite, len(list))
 	for n, p := range list {
 		var err error

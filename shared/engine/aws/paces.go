@@ -71,7 +71,7 @@ func (p *Paces) Swap(ctx context.Context, l delivery.Lane, version int64, pace d
 	_, err = p.DB.PutItem(ctx, put)
 	var unmet *types.ConditionalCheckFailedException
 	if errors.As(err, &unmet) {
-		return 0, delivery.ErrStale
+		return 0, delivery.ErrVersionConflict
 	}
 	if err != nil {
 		return 0, fmt.Errorf("write the pace of integration %s: %w", l.Integration, err)

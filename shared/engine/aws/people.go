@@ -23,15 +23,15 @@ type People struct {
 	Schedule string // the table of Reports
 }
 
-// Blocks is mail.Blocks on the table of People.
-type Blocks struct {
+// SuppressionList is mail.Blocks on the table of People.
+type SuppressionList struct {
 	DB    *dynamodb.Client
 	Table string
 }
 
 var (
-	_ profile.Store = (*People)(nil)
-	_ mail.Blocks   = (*Blocks)(nil)
+	_ profile.Store        = (*People)(nil)
+	_ mail.SuppressionList = (*SuppressionList)(nil)
 )
 
 // Prefixes of ids in the table. The byte after a prefix's last sorts after all that begins with it.
@@ -155,7 +155,7 @@ func blockKey(tenant, address, integration string) item {
 }
 
 // Block adds one.
-func (b *Blocks) Block(ctx context.Context, v mail.Block) (added bool, err error) {
+func (b *SuppressionList) Suppress(ctx context.Context, v mail.Suppression) (added bool, err error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return false, err
@@ -172,7 +172,8 @@ func (b *Blocks) Block(ctx context.Context, v mail.Block) (added bool, err error
 }
 
 // Blocked looks for a block that holds; that of the tenant goes before that of the integration.
-func (b *Blocks) Blocked(ctx context.Context, tenant, integration, address string) (v mail.Block, ok bool, err error) {
+func (b *SuppressionList) Blocked(ctx context.Context, tenant, integration, address string) (v mail.Suppression,
+	ok bool, err error) {
 	keys := []item{blockKey(tenant, address, "")}
 	if integration != "" {
 		keys = append(keys, blockKey(tenant, address, integration))
@@ -192,7 +193,8 @@ func (b *Blocks) Blocked(ctx context.Context, tenant, integration, address strin
 }
 
 // List reads a page of blocks: all of an address are on one page.
-func (b *Blocks) List(ctx context.Context, tenant, after string, limit int) (out []mail.Block, err error) {
+func (b *SuppressionList) List(ctx context.Context, tenant, after string, limit int) (out []mail.Suppression,
+	err error) {
 	first := blockPrefix
 	if after != "" {
 		first += after + afterBlockSplit
@@ -211,7 +213,7 @@ func (b *Blocks) List(ctx context.Context, tenant, after string, limit int) (out
 				}
 				last = address
 			}
-			var v mail.Block
+			var v mail.Suppression
 			if err := json.Unmarshal(blobOf(row, "body"), &v); err != nil {
 				return nil, fmt.Errorf("the row %q of tenant %s is damaged: %w", textOf(row, "id"), tenant, err)
 			}
@@ -222,14 +224,14 @@ func (b *Blocks) List(ctx context.Context, tenant, after string, limit int) (out
 }
 
 // Allow removes the blocks of an address.
-func (b *Blocks) Allow(ctx context.Context, tenant, address string) error {
+func (b *SuppressionList) Allow(ctx context.Context, tenant, address string) error {
 	if err := b.allow(ctx, tenant, address); err != nil {
 		return fmt.Errorf("allow an address of tenant %s: %w", tenant, err)
 	}
 	return nil
 }
 
-func (b *Blocks) allow(ctx context.Context, tenant, address string) error {
+func (b *SuppressionList) allow(ctx context.Context, tenant, address string) error {
 	pages := dynamodb.NewQueryPaginator(b.DB,
 		span(b.Table, tenant, blockPrefix+address+blockSplit, blockPrefix+address+afterBlockSplit))
 	for pages.HasMorePages() {

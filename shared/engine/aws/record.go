@@ -18,7 +18,7 @@ import (
 	"tocsin/shared/report"
 )
 
-// Record is the record for reports (report.Ledger) on a table with the keys `tenant` and `id`: a journal and days.
+// DailyTotals is the record for reports (report.Ledger) on a table with the keys `tenant` and `id`: a journal and days.
 //
 // What a turn of counting adds to a tenant is one entry of the journal, written in one transaction with the marks of
 // its intakes (see CountingStore): an event counts exactly once. A turn costs one row, however many counts it touches.
@@ -30,7 +30,7 @@ import (
 // does so no longer. A day is bounded by the limits of package report, and one day at a time is in memory.
 //
 // Entries and days expire by TTL report.KeepMonths after their day.
-type Record struct {
+type DailyTotals struct {
 	DB    *dynamodb.Client
 	Table string
 	Now   func() time.Time
@@ -75,7 +75,7 @@ func until(d report.Day) int64 {
 }
 
 // sequence is the time as a text that sorts, each later than the last of this process.
-func (r *Record) sequence() string {
+func (r *DailyTotals) sequence() string {
 	for {
 		last := r.last.Load()
 		next := max(last+1, r.Now().UnixNano())
@@ -89,8 +89,8 @@ func nanos(n int64) string { return fmt.Sprintf("%019d", n) }
 
 // entry makes the journal's row of a turn's records, all of one tenant, and writes what it does not hold itself. Its id
 // is made of the time and of the turn: two processes may have one time, and the same to add up.
-func (r *Record) entry(ctx context.Context, tenant string, records []report.Record, turn string) (item, error) {
-	days := make(map[report.Day]portion, len(records))
+func (r *DailyTotals) entry(ctx context.Context, tenant string, records []report.DayEntry, turn string) (item, error) {
+	days := make(map[report.Day]dayPart, len(records))
 	expires := int64(0)
 	for _, v := range records {
 		days[v.Day] = portionOf(v)
@@ -110,7 +110,7 @@ func (r *Record) entry(ctx context.Context, tenant string, records []report.Reco
 	return row, r.put(ctx, parts)
 }
 
-func (r *Record) put(ctx context.Context, rows []item) error {
+func (r *DailyTotals) put(ctx context.Context, rows []item) error {
 	writes := make([]tableWrite, len(rows))
 	for n, row := range rows {
 		writes[n] = tableWrite{r.Table, row}
@@ -152,7 +152,7 @@ func partsOf(row item, name string) (keys []item) {
 }
 
 // fetch reads what store wrote; nil when there is nothing. Error: errTorn.
-func (r *Record) fetch(ctx context.Context, row item, name string) ([]byte, error) {
+func (r *DailyTotals) fetch(ctx context.Context, row item, name string) ([]byte, error) {
 	keys := partsOf(row, name)
 	if len(keys) == 0 {
 		return inflate(blobOf(row, name))
@@ -176,18 +176,18 @@ func (r *Record) fetch(ctx context.Context, row item, name string) ([]byte, erro
 }
 
 // foldNowAndThen folds after one entry in foldEvery.
-func (r *Record) foldNowAndThen(ctx context.Context, tenant string, entry item) {
+func (r *DailyTotals) foldNowAndThen(ctx context.Context, tenant string, entry item) {
 	if sum := sha256.Sum256([]byte(textOf(entry, "id"))); sum[0]%foldEvery != 0 {
 		return
 	}
 	// The entry is safe where it is: a reader, or a later turn, folds it.
-	if _, err := r.fold(ctx, tenant); err != nil {
+	if _, err := r.compact(ctx, tenant); err != nil {
 		r.Log.Error("fold the record: a later turn does it", "tenant", tenant, "error", err.Error())
 	}
 }
 
 // days visits a section of each day of a range; raw is nil where it is empty.
-func (r *Record) days(ctx context.Context, tenant string, first, last report.Day, section string,
+func (r *DailyTotals) days(ctx context.Context, tenant string, first, last report.Day, section string,
 	visit func(report.Day, []byte) error) error {
 	if err := r.foldAll(ctx, tenant); err != nil {
 		return err
@@ -224,7 +224,7 @@ func (r *Record) days(ctx context.Context, tenant string, first, last report.Day
 }
 
 // steady fetches a section, of the day as it is now when it was replaced meanwhile.
-func (r *Record) steady(ctx context.Context, row item, section string) ([]byte, error) {
+func (r *DailyTotals) steady(ctx context.Context, row item, section string) ([]byte, error) {
 	for range foldTries {
 		raw, err := r.fetch(ctx, row, section)
 		if !errors.Is(err, errTorn) {

@@ -38,11 +38,11 @@ import (
 
 const recordDay = report.Day("2023-03-01")
 
-func hits(n int64) []report.Record {
-	return []report.Record{{Tenant: "42", Day: recordDay, Counts: []report.Count{{Dimension: report.Total, N: n}}}}
+func hits(n int64) []report.DayEntry {
+	return []report.DayEntry{{Tenant: "42", Day: recordDay, Counts: []report.Count{{Dimension: report.Total, N: n}}}}
 }
 
-func total(t *testing.T, l report.Ledger) (n int64) {
+func total(t *testing.T, l report.DailyTotals) (n int64) {
 	t.Helper()
 	require.NoError(t, l.Counts(t.Context(), "42", recordDay, recordDay, func(_ report.Day, c report.Count) error {
 		if c.Dimension == report.Total {
@@ -54,7 +54,7 @@ func total(t *testing.T, l report.Ledger) (n int64) {
 }
 
 // hands writes records, as a turn of counting that is about an intake of its own.
-func (w *world) hands(t *testing.T, intake string, records ...report.Record) {
+func (w *world) hands(t *testing.T, intake string, records ...report.DayEntry) {
 	t.Helper()
 	o := counting.Outcome{Tenant: "42", Marks: []counting.Mark{{Intake: intake, To: 1}}, Records: records}
 	require.NoError(t, w.countingStore(nil, w.triggers(&published{})).Write(t.Context(), o))
@@ -225,7 +225,7 @@ func noise(random *rand.Rand, size int) string {
 func TestATurnThatAddsMuchIsRecorded(t *testing.T) {
 	w := open(t)
 	random := rand.New(rand.NewPCG(1, 1))
-	r := report.Record{Tenant: "42", Day: recordDay, Counts: []report.Count{{Dimension: report.Total, N: 98}}}
+	r := report.DayEntry{Tenant: "42", Day: recordDay, Counts: []report.Count{{Dimension: report.Total, N: 98}}}
 	for n := range 98 {
 		a := report.Attack{Type: noise(random, 200), Host: noise(random, 200), Path: noise(random, 200), Seen: 1,
 			First: now(), Last: now()}
@@ -257,7 +257,7 @@ func TestAFullMonthIsReportedOn(t *testing.T) {
 	began := time.Now()
 	for n, day := range month.Each() {
 		for batch := range 8 {
-			r := report.Record{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 500}}}
+			r := report.DayEntry{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 500}}}
 			for i := range 500 {
 				a := report.Attack{Type: "sqli", Host: "shop.example.com", Path: "/" + noise(random, 24),
 					Parameter: noise(random, 8), Seen: 1, First: now(), Last: now(), Sources: []string{"203.0.113.7"}}

@@ -148,7 +148,7 @@ func (d *Deliveries) claims(deliveries []delivery.Delivery) ([]types.TransactWri
 		if err != nil {
 			return nil, err
 		}
-		if size += rowSize(v, changes); len(out) == delivery.ParcelLimit || len(out) > 0 && size > transactBytes {
+		if size += rowSize(v, changes); len(out) == delivery.MessageBatchLimit || len(out) > 0 && size > transactBytes {
 			break
 		}
 		u := &types.Update{
@@ -191,7 +191,7 @@ func (d *Deliveries) Batch(ctx context.Context, id string) (delivery.Batch, erro
 		return delivery.Batch{}, fmt.Errorf("retry batch %s: %w", id, delivery.ErrNotFound)
 	}
 	return delivery.Batch{
-		Parcel: delivery.Parcel{
+		MessageBatch: delivery.MessageBatch{
 			Tenant:      textOf(out.Item, "tenant"),
 			Integration: textOf(out.Item, "integration"),
 			IDs:         textsOf(out.Item, "members"),

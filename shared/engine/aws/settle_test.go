@@ -48,7 +48,7 @@ func TestABatchClaimsWhatIsStillPending(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(
 		t,
-		delivery.Batch{Parcel: delivery.Parcel{Tenant: "42", Integration: "i", IDs: []string{second}}},
+		delivery.Batch{MessageBatch: delivery.MessageBatch{Tenant: "42", Integration: "i", IDs: []string{second}}},
 		got,
 	)
 	require.Zero(t, claim("batch-3", one, two))

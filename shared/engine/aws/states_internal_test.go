@@ -22,7 +22,7 @@ type oneTenant struct {
 	states map[string]trigger.State
 }
 
-func (s *oneTenant) Watching(context.Context, string) ([]trigger.Trigger, bool, error) {
+func (s *oneTenant) Active(context.Context, string) ([]trigger.Trigger, bool, error) {
 	return s.list, true, nil
 }
 

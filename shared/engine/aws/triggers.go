@@ -22,7 +22,7 @@ import (
 type Triggers struct {
 	DB            *dynamodb.Client
 	Table         string
-	Announcements Announcements // Publisher and Table are not needed where nothing is changed
+	Announcements EventOutbox // Publisher and Table are not needed where nothing is changed
 	Now           func() time.Time
 
 	mu    sync.Mutex
@@ -202,7 +202,7 @@ func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trig
 }
 
 // Watching answers from memory for less than a second.
-func (s *Triggers) Watching(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
+func (s *Triggers) Active(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
 	now := s.Now()
 	s.mu.Lock()
 	known, ok := s.known[tenant]

@@ -93,10 +93,10 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 	})
 
 	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Fresh}, begin(t, d, old["a"], accepted("new", "/")))
-	loaded, err := d.Load(t.Context(), delivery.Parcel{Tenant: "42", Integration: "i", IDs: []string{oldest}})
+	loaded, err := d.Load(t.Context(), delivery.MessageBatch{Tenant: "42", Integration: "i", IDs: []string{oldest}})
 	require.NoError(t, err)
 	require.Equal(t, []event.Event{old["a"].Event, old["b"].Event}, loaded[0].Events)
-	file, err := d.Load(t.Context(), delivery.Parcel{Tenant: "42", Integration: "file", IDs: []string{oldest}})
+	file, err := d.Load(t.Context(), delivery.MessageBatch{Tenant: "42", Integration: "file", IDs: []string{oldest}})
 	require.NoError(t, err)
 	require.Equal(t, []event.Event{old["c"].Event, old["d"].Event}, file[0].Events,
 		"its own message opens it, and joins the other")

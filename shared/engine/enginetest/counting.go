@@ -49,7 +49,7 @@ var intakes atomic.Int64
 // write writes what an accepted event means; an engine that counts apart writes it for an intake of its own. again
 // hands the very same in once more, as after an answer that got lost.
 func (c *Counting) write(t *testing.T, log Log, a delivery.Accepted, o trigger.Outcome,
-	records []report.Record) (again func() error, err error) {
+	records []report.DayEntry) (again func() error, err error) {
 	if c == nil {
 		in := delivery.Intake{Accepted: []delivery.Accepted{a}, Records: records, Triggers: o}
 		again = func() error { return log.Accept(t.Context(), in) }

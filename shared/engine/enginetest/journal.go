@@ -11,10 +11,10 @@ import (
 	"tocsin/shared/delivery"
 )
 
-// Journal is the suite of delivery.Journal over the deliveries of a log.
-func Journal(t *testing.T, open func(t *testing.T) (Log, delivery.Journal)) {
+// EventLog is the suite of delivery.Journal over the deliveries of a log.
+func EventLog(t *testing.T, open func(t *testing.T) (Log, delivery.EventLog)) {
 	later := at.Add(24 * time.Hour)
-	arrived := func(t *testing.T, j delivery.Journal, tenant string, from, to time.Time,
+	arrived := func(t *testing.T, j delivery.EventLog, tenant string, from, to time.Time,
 		limit int) (out []delivery.Accepted) {
 		t.Helper()
 		for after := ""; ; {

@@ -43,16 +43,16 @@ func Paces(t *testing.T, open func(t *testing.T, now func() time.Time) delivery.
 	t.Run("it is replaced only as it was read", func(t *testing.T) {
 		p := start(t)
 		_, err := p.Swap(t.Context(), lane, 7, slow)
-		require.ErrorIs(t, err, delivery.ErrStale, "there is none")
+		require.ErrorIs(t, err, delivery.ErrVersionConflict, "there is none")
 		one, err := p.Swap(t.Context(), lane, 0, slow)
 		require.NoError(t, err)
 		_, err = p.Swap(t.Context(), lane, 0, slow)
-		require.ErrorIs(t, err, delivery.ErrStale)
+		require.ErrorIs(t, err, delivery.ErrVersionConflict)
 		two, err := p.Swap(t.Context(), lane, one, delivery.Pace{Silent: 3, Last: at})
 		require.NoError(t, err)
 		require.NotEqual(t, one, two)
 		_, err = p.Swap(t.Context(), lane, one, slow)
-		require.ErrorIs(t, err, delivery.ErrStale)
+		require.ErrorIs(t, err, delivery.ErrVersionConflict)
 		got, version, err := p.Pace(t.Context(), lane)
 		require.NoError(t, err)
 		require.Equal(t, delivery.Pace{Silent: 3, Last: at}, got)
@@ -73,7 +73,7 @@ func Paces(t *testing.T, open func(t *testing.T, now func() time.Time) delivery.
 		require.Zero(t, got)
 		require.Zero(t, version)
 		_, err = p.Swap(t.Context(), lane, old, slow)
-		require.ErrorIs(t, err, delivery.ErrStale)
+		require.ErrorIs(t, err, delivery.ErrVersionConflict)
 		fresh, err := p.Swap(t.Context(), lane, 0, slow)
 		require.NoError(t, err)
 		require.NotEqual(t, old, fresh)
@@ -93,7 +93,7 @@ func Paces(t *testing.T, open func(t *testing.T, now func() time.Time) delivery.
 					switch {
 					case err == nil:
 						done++
-					case !errors.Is(err, delivery.ErrStale):
+					case !errors.Is(err, delivery.ErrVersionConflict):
 						t.Error(err)
 						return
 					}

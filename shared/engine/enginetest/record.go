@@ -29,7 +29,7 @@ type recorded struct {
 	vulns     map[string]report.Vulnerability
 }
 
-func read(t *testing.T, l report.Ledger, tenant string, first, last report.Day) recorded {
+func read(t *testing.T, l report.DailyTotals, tenant string, first, last report.Day) recorded {
 	t.Helper()
 	r := recorded{map[report.Dimension]map[string]int64{}, map[report.AttackKey]report.Attack{},
 		map[string]report.Incident{}, map[string]report.Vulnerability{}}
@@ -65,19 +65,19 @@ func (utc) Settings(_ context.Context, tenant string) (report.Settings, error) {
 // RecordEngine is what the suite of the record works on.
 type RecordEngine struct {
 	Log      Log
-	Ledger   report.Ledger
+	Ledger   report.DailyTotals
 	Counting *Counting // nil: the engine counts as it accepts
 }
 
-// Record is the suite of report.Ledger, and of what writes it: delivery.Log.Accept, or counting.Store.Write where the
-// engine counts apart.
-func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
+// DailyTotals is the suite of report.Ledger, and of what writes it: delivery.Log.Accept, or counting.Store.Write where
+// the engine counts apart.
+func DailyTotals(t *testing.T, open func(t *testing.T) RecordEngine) {
 	type engine struct {
 		*rig
 		counting *Counting
 	}
 	// add hands in one event with records; again does it once more.
-	add := func(t *testing.T, q engine, records ...report.Record) (again func() error) {
+	add := func(t *testing.T, q engine, records ...report.DayEntry) (again func() error) {
 		t.Helper()
 		accepted := q.publish(1)[0]
 		accepted.Event.Tenant = records[0].Tenant // a record is of a tenant who has an event in the batch
@@ -85,13 +85,13 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 		require.NoError(t, err)
 		return again
 	}
-	begin := func(t *testing.T) (engine, report.Ledger) {
+	begin := func(t *testing.T) (engine, report.DailyTotals) {
 		e := open(t)
 		return engine{&rig{t: t, log: e.Log}, e.Counting}, e.Ledger
 	}
 	t.Run("batches add up", func(t *testing.T) {
 		q, l := begin(t)
-		one := report.Record{Tenant: "42", Day: day,
+		one := report.DayEntry{Tenant: "42", Day: day,
 			Counts:  []report.Count{{Dimension: report.Total, N: 3}, {Dimension: report.ByType, Value: "sqli", N: 3}},
 			Attacks: []report.Attack{attack(1, 3)}}
 		add(t, q, one)
@@ -114,7 +114,7 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 	})
 	t.Run("an intake handed in again counts once", func(t *testing.T) {
 		q, l := begin(t)
-		again := add(t, q, report.Record{Tenant: "42", Day: day,
+		again := add(t, q, report.DayEntry{Tenant: "42", Day: day,
 			Counts: []report.Count{{Dimension: report.Total, N: 3}}, Attacks: []report.Attack{attack(1, 3)}})
 		require.NoError(t, again())
 		got := read(t, l, "42", day, day)
@@ -125,7 +125,7 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 		q, l := begin(t)
 		for _, tenant := range []string{"42", "43"} {
 			for n := range 3 {
-				add(t, q, report.Record{Tenant: tenant, Day: day.Add(n),
+				add(t, q, report.DayEntry{Tenant: tenant, Day: day.Add(n),
 					Counts:          []report.Count{{Dimension: report.Total, N: int64(n + 1)}},
 					Vulnerabilities: []report.Vulnerability{{ID: fmt.Sprint(n), Threat: "Low", At: at}}})
 			}
@@ -138,10 +138,10 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 		q, l := begin(t)
 		i := report.Incident{Attack: attack(1, 5), Threat: "High"}
 		i.ID = "INC-1"
-		add(t, q, report.Record{Tenant: "42", Day: day, Incidents: []report.Incident{i},
+		add(t, q, report.DayEntry{Tenant: "42", Day: day, Incidents: []report.Incident{i},
 			Vulnerabilities: []report.Vulnerability{{ID: "V1", Threat: "Low", At: at}}})
 		i.Seen = 9
-		add(t, q, report.Record{Tenant: "42", Day: day, Incidents: []report.Incident{i},
+		add(t, q, report.DayEntry{Tenant: "42", Day: day, Incidents: []report.Incident{i},
 			Vulnerabilities: []report.Vulnerability{{ID: "V1", Threat: "High", At: at}}})
 		got := read(t, l, "42", day, day)
 		require.Len(t, got.incidents, 1)
@@ -152,7 +152,7 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 		q, l := begin(t)
 		total := int64(0)
 		for batch := range 9 {
-			r := report.Record{Tenant: "42", Day: day}
+			r := report.DayEntry{Tenant: "42", Day: day}
 			for n := range 500 {
 				value, hits := batch*500+n, int64(1)
 				if n == 250 {
@@ -180,7 +180,7 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 		q, l := begin(t)
 		const all = 2*report.MaxAttacks + 500
 		for batch := 0; batch < all; batch += 500 {
-			r := report.Record{Tenant: "42", Day: day}
+			r := report.DayEntry{Tenant: "42", Day: day}
 			for n := range 500 {
 				seen := int64(1)
 				if n == 7 {
@@ -201,7 +201,7 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 	t.Run("findings beyond the limit are counted", func(t *testing.T) {
 		q, l := begin(t)
 		for batch := range 3 {
-			r := report.Record{Tenant: "42", Day: day}
+			r := report.DayEntry{Tenant: "42", Day: day}
 			for n := range 400 {
 				r.Vulnerabilities = append(r.Vulnerabilities,
 					report.Vulnerability{ID: fmt.Sprintf("V-%d-%d", batch, n), Threat: "Low", At: at})
@@ -217,7 +217,7 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 		const attacks, incidents, vulns = 2*report.MaxAttacks + 500, report.MaxFindings + 200, report.MaxFindings + 100
 		fill := func(d report.Day, attacks, incidents, vulns int) {
 			for from := 0; from < max(attacks, incidents, vulns); from += 500 {
-				r := report.Record{Tenant: "42", Day: d, Counts: []report.Count{{Dimension: report.Total, N: 1}}}
+				r := report.DayEntry{Tenant: "42", Day: d, Counts: []report.Count{{Dimension: report.Total, N: 1}}}
 				for n := from; n < from+500; n++ {
 					name := fmt.Sprintf("%s-%d", d, n)
 					if n < attacks {
@@ -270,7 +270,7 @@ func Record(t *testing.T, open func(t *testing.T) RecordEngine) {
 	})
 	t.Run("an error of the visitor ends the visit", func(t *testing.T) {
 		q, l := begin(t)
-		add(t, q, report.Record{Tenant: "42", Day: day,
+		add(t, q, report.DayEntry{Tenant: "42", Day: day,
 			Counts: []report.Count{{Dimension: report.ByHost, Value: "a", N: 1},
 				{Dimension: report.ByHost, Value: "b", N: 1}}})
 		visits := 0

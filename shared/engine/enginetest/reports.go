@@ -327,19 +327,19 @@ func People(t *testing.T, open func(t *testing.T) profile.Store) {
 	})
 }
 
-// Blocks is the suite of mail.Blocks.
-func Blocks(t *testing.T, open func(t *testing.T) mail.Blocks) {
-	block := func(address, integration string, why mail.Why) mail.Block {
-		return mail.Block{Tenant: "42", Address: address, Integration: integration, Why: why,
+// SuppressionList is the suite of mail.Blocks.
+func SuppressionList(t *testing.T, open func(t *testing.T) mail.SuppressionList) {
+	block := func(address, integration string, why mail.Why) mail.Suppression {
+		return mail.Suppression{Tenant: "42", Address: address, Integration: integration, Why: why,
 			Reason: "550 no such user", At: at}
 	}
 	t.Run("a block of the tenant holds for every integration", func(t *testing.T) {
 		s := open(t)
 		b := block("ada@example.com", "", mail.Bounced)
-		added, err := s.Block(t.Context(), b)
+		added, err := s.Suppress(t.Context(), b)
 		require.NoError(t, err)
 		require.True(t, added)
-		added, err = s.Block(t.Context(), block("ada@example.com", "", mail.Complained))
+		added, err = s.Suppress(t.Context(), block("ada@example.com", "", mail.Complained))
 		require.NoError(t, err)
 		require.False(t, added)
 		got, ok, err := s.Blocked(t.Context(), "42", "any", "ada@example.com")
@@ -352,7 +352,7 @@ func Blocks(t *testing.T, open func(t *testing.T) mail.Blocks) {
 	})
 	t.Run("a block of an integration holds for that one", func(t *testing.T) {
 		s := open(t)
-		_, err := s.Block(t.Context(), block("ada@example.com", "i", mail.Unsubscribed))
+		_, err := s.Suppress(t.Context(), block("ada@example.com", "i", mail.Unsubscribed))
 		require.NoError(t, err)
 		for integration, want := range map[string]bool{"i": true, "j": false, "": false} {
 			_, ok, err := s.Blocked(t.Context(), "42", integration, "ada@example.com")
@@ -362,14 +362,16 @@ func Blocks(t *testing.T, open func(t *testing.T) mail.Blocks) {
 	})
 	t.Run("allowing removes all of an address", func(t *testing.T) {
 		s := open(t)
-		for _, b := range []mail.Block{block("b@x.org", "", mail.Bounced), block("a@x.org", "i", mail.Unsubscribed),
+		for _, b := range []mail.Suppression{block("b@x.org", "", mail.Bounced),
+			block("a@x.org", "i", mail.Unsubscribed),
 			block("a@x.org", "", mail.Bounced), block("c@x.org", "", mail.Bounced)} {
-			_, err := s.Block(t.Context(), b)
+			_, err := s.Suppress(t.Context(), b)
 			require.NoError(t, err)
 		}
 		page, err := s.List(t.Context(), "42", "", 2)
 		require.NoError(t, err)
-		require.Equal(t, []mail.Block{block("a@x.org", "", mail.Bounced), block("a@x.org", "i", mail.Unsubscribed),
+		require.Equal(t, []mail.Suppression{block("a@x.org", "", mail.Bounced),
+			block("a@x.org", "i", mail.Unsubscribed),
 			block("b@x.org", "", mail.Bounced)}, page)
 		page, err = s.List(t.Context(), "42", "b@x.org", 2)
 		require.NoError(t, err)

@@ -173,13 +173,13 @@ func Triggers(t *testing.T, open func(t *testing.T) TriggerEngine) {
 	})
 	run("fan-out sees a change within a second", func(t *testing.T, r *triggerRig) {
 		one := r.watch(trigger.Trigger{Template: trigger.Hits, Threshold: &trigger.Threshold{Period: 60, Count: 1}})
-		list, _, err := r.Store.Watching(t.Context(), "42")
+		list, _, err := r.Store.Active(t.Context(), "42")
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		one.Revision, one.Off = 2, true
 		require.NoError(t, r.Store.Update(t.Context(), one, note("42", event.TriggerUpdate)))
 		require.Eventually(t, func() bool {
-			list, _, err := r.Store.Watching(t.Context(), "42")
+			list, _, err := r.Store.Active(t.Context(), "42")
 			return err == nil && len(list) == 1 && list[0].Off
 		}, time.Second, 10*time.Millisecond)
 	})

@@ -100,11 +100,11 @@ func (c *Counters) Series(ctx context.Context, tenant, integration string, windo
 	return points, err
 }
 
-// Outbox keeps the mails of a machine without a mail server.
-type Outbox struct{ db *DB }
+// MailLog keeps the mails of a machine without a mail server.
+type MailLog struct{ db *DB }
 
-// Outbox returns the outbox.
-func (db *DB) Outbox() *Outbox { return &Outbox{db} }
+// MailLog returns the outbox.
+func (db *DB) MailLog() *MailLog { return &MailLog{db} }
 
 // KeptMail is a mail of the outbox.
 type KeptMail struct {
@@ -117,7 +117,7 @@ type KeptMail struct {
 const maxMails = 1000
 
 // Keep stores a mail.
-func (o *Outbox) Keep(ctx context.Context, m destination.Mail, at time.Time) error {
+func (o *MailLog) Keep(ctx context.Context, m destination.Mail, at time.Time) error {
 	m.Attachments = slices.Clone(m.Attachments)
 	for i := range m.Attachments {
 		m.Attachments[i].Data = nil
@@ -149,7 +149,7 @@ func (o *Outbox) Keep(ctx context.Context, m destination.Mail, at time.Time) err
 
 // Mails lists the mails of one tenant, newest first; before is the id to go on from, "" at first. A mail that names no
 // tenant is in no list.
-func (o *Outbox) Mails(ctx context.Context, tenant, before string, limit int) ([]KeptMail, error) {
+func (o *MailLog) Mails(ctx context.Context, tenant, before string, limit int) ([]KeptMail, error) {
 	last := int64(1<<63 - 1)
 	if before != "" {
 		n, err := strconv.ParseInt(before, 10, 64)

@@ -46,7 +46,7 @@ func (db *DB) gathered(now time.Time) (ripe []int64, next time.Time) {
 
 // gatheringRow is a row of the table.
 type gatheringRow struct {
-	delivery.Gathered
+	delivery.Windowed
 	delivery delivery.Delivery
 	seqs     []int64
 }
@@ -123,13 +123,13 @@ func (d *Deliveries) Hasten(ctx context.Context, now, after time.Time, by time.D
 
 func (w *writer) join(ref int64, now time.Time) (made []string, err error) {
 	rows := map[string]gatheringRow{}
-	var waiting []delivery.Gathered
+	var waiting []delivery.Windowed
 	err = each(w.conn, "DELETE FROM gathering WHERE ref = ? AND due <= ? RETURNING id, due, size, body",
 		func(s *driver.Stmt) {
 			s.BindInt64(1, ref)
 			s.BindInt64(2, now.UnixNano())
 		}, func(s *driver.Stmt) error {
-			r := gatheringRow{Gathered: delivery.Gathered{ID: s.ColumnText(0), Due: dueAt(s.ColumnInt64(1)),
+			r := gatheringRow{Windowed: delivery.Windowed{ID: s.ColumnText(0), Due: dueAt(s.ColumnInt64(1)),
 				Size: int(s.ColumnInt64(2))}}
 			var err error
 			if r.seqs, err = decode(blob(s, 3), &r.delivery); err != nil {
@@ -137,17 +137,17 @@ func (w *writer) join(ref int64, now time.Time) (made []string, err error) {
 			}
 			r.Count = r.delivery.Count
 			rows[r.ID] = r
-			waiting = append(waiting, r.Gathered)
+			waiting = append(waiting, r.Windowed)
 			return nil
 		})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(waiting, func(a, b delivery.Gathered) int { return strings.Compare(a.ID, b.ID) })
-	for _, group := range delivery.Join(waiting) {
+	slices.SortFunc(waiting, func(a, b delivery.Windowed) int { return strings.Compare(a.ID, b.ID) })
+	for _, group := range delivery.Coalesce(waiting) {
 		first := rows[group[0].ID]
 		for _, g := range group[1:] {
-			first.delivery.Absorb(rows[g.ID].delivery)
+			first.delivery.Merge(rows[g.ID].delivery)
 			first.seqs = append(first.seqs, rows[g.ID].seqs...)
 		}
 		first.delivery.ID = first.ID

@@ -13,7 +13,7 @@ import (
 	"tocsin/shared/event"
 )
 
-var _ delivery.Journal = (*Deliveries)(nil)
+var _ delivery.EventLog = (*Deliveries)(nil)
 
 // arrivedScan is how many events of all tenants one call of Arrived reads at most.
 const arrivedScan = 5000

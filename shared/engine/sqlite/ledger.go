@@ -10,16 +10,16 @@ import (
 	"tocsin/shared/report"
 )
 
-// Ledger reads the record for reports (report.Ledger). Accept writes it.
-type Ledger struct{ db *DB }
+// DailyTotals reads the record for reports (report.Ledger). Accept writes it.
+type DailyTotals struct{ db *DB }
 
-// Ledger returns the record.
-func (db *DB) Ledger() *Ledger { return &Ledger{db} }
+// DailyTotals returns the record.
+func (db *DB) DailyTotals() *DailyTotals { return &DailyTotals{db} }
 
-var _ report.Ledger = (*Ledger)(nil)
+var _ report.DailyTotals = (*DailyTotals)(nil)
 
 // addRecord adds one record, on the writer.
-func (w *writer) addRecord(r report.Record) error {
+func (w *writer) addRecord(r report.DayEntry) error {
 	grown := map[report.Dimension]int64{}
 	for _, c := range r.Counts {
 		inserted, err := w.addCount(r.Tenant, r.Day, c)
@@ -115,7 +115,7 @@ func (w *writer) boundValues(tenant string, day report.Day, dimension report.Dim
 	return err
 }
 
-func (w *writer) addAttacks(r report.Record) error {
+func (w *writer) addAttacks(r report.DayEntry) error {
 	inserted := int64(0)
 	for _, a := range r.Attacks {
 		known, err := w.attack(r, a.Key)
@@ -149,7 +149,7 @@ func (w *writer) addAttacks(r report.Record) error {
 	return w.boundAttacks(r, inserted)
 }
 
-func (w *writer) attack(r report.Record, key report.AttackKey) (a *report.Attack, err error) {
+func (w *writer) attack(r report.DayEntry, key report.AttackKey) (a *report.Attack, err error) {
 	err = each(w.conn, "SELECT body FROM report_attacks WHERE tenant = ?1 AND day = ?2 AND key = ?3",
 		func(s *driver.Stmt) {
 			dayKey(r.Tenant, r.Day)(s)
@@ -161,7 +161,7 @@ func (w *writer) attack(r report.Record, key report.AttackKey) (a *report.Attack
 	return a, err
 }
 
-func (w *writer) boundAttacks(r report.Record, grown int64) error {
+func (w *writer) boundAttacks(r report.DayEntry, grown int64) error {
 	n, err := w.grow(r.Tenant, r.Day, "attacks", grown)
 	if err != nil || n <= 2*report.MaxAttacks {
 		return err
@@ -182,7 +182,7 @@ func (w *writer) boundAttacks(r report.Record, grown int64) error {
 }
 
 // addFinding inserts or replaces an incident or a vulnerability. Beyond the limit a new one is counted only.
-func (w *writer) addFinding(table, what string, r report.Record, id string, v any) error {
+func (w *writer) addFinding(table, what string, r report.DayEntry, id string, v any) error {
 	known := false
 	key := func(s *driver.Stmt) {
 		dayKey(r.Tenant, r.Day)(s)
@@ -217,7 +217,7 @@ func (w *writer) addFinding(table, what string, r report.Record, id string, v an
 }
 
 // days visits the rows of a range of days.
-func (l *Ledger) days(ctx context.Context, what, columns, table, tenant string, first, last report.Day,
+func (l *DailyTotals) days(ctx context.Context, what, columns, table, tenant string, first, last report.Day,
 	row func(*driver.Stmt) error) error {
 	err := l.db.query(ctx, "SELECT "+columns+" FROM "+table+" WHERE tenant = ? AND day BETWEEN ? AND ?",
 		func(s *driver.Stmt) {
@@ -232,7 +232,7 @@ func (l *Ledger) days(ctx context.Context, what, columns, table, tenant string, 
 }
 
 // Counts visits counts.
-func (l *Ledger) Counts(ctx context.Context, tenant string, first, last report.Day,
+func (l *DailyTotals) Counts(ctx context.Context, tenant string, first, last report.Day,
 	visit func(report.Day, report.Count) error) error {
 	return l.days(ctx, "counts", "day, dimension, value, n", "report_counts", tenant, first, last,
 		func(s *driver.Stmt) error {
@@ -242,7 +242,7 @@ func (l *Ledger) Counts(ctx context.Context, tenant string, first, last report.D
 }
 
 // Attacks visits attacks.
-func (l *Ledger) Attacks(ctx context.Context, tenant string, first, last report.Day,
+func (l *DailyTotals) Attacks(ctx context.Context, tenant string, first, last report.Day,
 	visit func(report.Day, report.Attack) error) error {
 	return l.days(ctx, "attacks", "day, key, body", "report_attacks", tenant, first, last, func(s *driver.Stmt) error {
 		var a report.Attack
@@ -255,7 +255,7 @@ func (l *Ledger) Attacks(ctx context.Context, tenant string, first, last report.
 }
 
 // Incidents visits incidents.
-func (l *Ledger) Incidents(ctx context.Context, tenant string, first, last report.Day,
+func (l *DailyTotals) Incidents(ctx context.Context, tenant string, first, last report.Day,
 	visit func(report.Incident) error) error {
 	return l.days(ctx, "incidents", "body", "report_incidents", tenant, first, last, func(s *driver.Stmt) error {
 		var i report.Incident
@@ -267,7 +267,7 @@ func (l *Ledger) Incidents(ctx context.Context, tenant string, first, last repor
 }
 
 // Vulnerabilities visits vulnerabilities.
-func (l *Ledger) Vulnerabilities(ctx context.Context, tenant string, first, last report.Day,
+func (l *DailyTotals) Vulnerabilities(ctx context.Context, tenant string, first, last report.Day,
 	visit func(report.Vulnerability) error) error {
 	return l.days(ctx, "vulnerabilities", "body", "report_vulnerabilities", tenant, first, last,
 		func(s *driver.Stmt) error {

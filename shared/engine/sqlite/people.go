@@ -19,15 +19,15 @@ type People struct{ db *DB }
 // People returns the people.
 func (db *DB) People() *People { return &People{db} }
 
-// Blocks keeps addresses that nothing is sent to (mail.Blocks).
-type Blocks struct{ db *DB }
+// SuppressionList keeps addresses that nothing is sent to (mail.Blocks).
+type SuppressionList struct{ db *DB }
 
-// Blocks returns them.
-func (db *DB) Blocks() *Blocks { return &Blocks{db} }
+// SuppressionList returns them.
+func (db *DB) SuppressionList() *SuppressionList { return &SuppressionList{db} }
 
 var (
-	_ profile.Store = (*People)(nil)
-	_ mail.Blocks   = (*Blocks)(nil)
+	_ profile.Store        = (*People)(nil)
+	_ mail.SuppressionList = (*SuppressionList)(nil)
 )
 
 // Get reads one person.
@@ -128,7 +128,7 @@ func (p *People) List(ctx context.Context, tenant, after string, limit int) (out
 }
 
 // Block adds one.
-func (b *Blocks) Block(ctx context.Context, v mail.Block) (added bool, err error) {
+func (b *SuppressionList) Suppress(ctx context.Context, v mail.Suppression) (added bool, err error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return false, err
@@ -150,7 +150,8 @@ func (b *Blocks) Block(ctx context.Context, v mail.Block) (added bool, err error
 }
 
 // Blocked looks for a block that holds.
-func (b *Blocks) Blocked(ctx context.Context, tenant, integration, address string) (v mail.Block, ok bool, err error) {
+func (b *SuppressionList) Blocked(ctx context.Context, tenant, integration, address string) (v mail.Suppression,
+	ok bool, err error) {
 	err = b.db.query(ctx, "SELECT body FROM mail_blocks WHERE tenant = ? AND address = ? AND integration IN ('', ?) "+
 		"ORDER BY integration LIMIT 1", func(s *driver.Stmt) {
 		s.BindText(1, tenant)
@@ -167,14 +168,15 @@ func (b *Blocks) Blocked(ctx context.Context, tenant, integration, address strin
 }
 
 // List reads a page of blocks: all of an address are on one page.
-func (b *Blocks) List(ctx context.Context, tenant, after string, limit int) (out []mail.Block, err error) {
+func (b *SuppressionList) List(ctx context.Context, tenant, after string, limit int) (out []mail.Suppression,
+	err error) {
 	err = b.db.query(ctx, `SELECT body FROM mail_blocks WHERE tenant = ?1 AND address IN (
 		SELECT DISTINCT address FROM mail_blocks WHERE tenant = ?1 AND address > ?2 ORDER BY address LIMIT ?3) ORDER BY address, integration`, func(s *driver.Stmt) {
 		s.BindText(1, tenant)
 		s.BindText(2, after)
 		s.BindInt64(3, int64(limit))
 	}, func(s *driver.Stmt) error {
-		var v mail.Block
+		var v mail.Suppression
 		err := json.Unmarshal(blob(s, 0), &v)
 		out = append(out, v)
 		return err
@@ -186,7 +188,7 @@ func (b *Blocks) List(ctx context.Context, tenant, after string, limit int) (out
 }
 
 // Allow removes the blocks of an address.
-func (b *Blocks) Allow(ctx context.Context, tenant, address string) error {
+func (b *SuppressionList) Allow(ctx context.Context, tenant, address string) error {
 	if err := b.db.writer.write(ctx, func(w *writer) error {
 		return w.do("DELETE FROM mail_blocks WHERE tenant = ? AND address = ?", func(s *driver.Stmt) {
 			s.BindText(1, tenant)

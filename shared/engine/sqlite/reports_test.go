@@ -22,9 +22,9 @@ import (
 )
 
 func TestRecord(t *testing.T) {
-	enginetest.Record(t, func(t *testing.T) enginetest.RecordEngine {
+	enginetest.DailyTotals(t, func(t *testing.T) enginetest.RecordEngine {
 		db := open(t)
-		return enginetest.RecordEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Ledger: db.Ledger()}
+		return enginetest.RecordEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Ledger: db.DailyTotals()}
 	})
 }
 
@@ -40,7 +40,7 @@ func TestPeople(t *testing.T) {
 }
 
 func TestBlocks(t *testing.T) {
-	enginetest.Blocks(t, func(t *testing.T) mail.Blocks { return open(t).Blocks() })
+	enginetest.SuppressionList(t, func(t *testing.T) mail.SuppressionList { return open(t).SuppressionList() })
 }
 
 func TestOldReportsGoAndTheLastThreeStay(t *testing.T) {
@@ -73,14 +73,14 @@ func TestTheRecordIsKeptFor13Months(t *testing.T) {
 	require.NoError(t, err)
 	in := delivery.Intake{Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}}}
 	for _, day := range []report.Day{"2022-02-27", "2022-03-01"} {
-		in.Records = append(in.Records, report.Record{Tenant: "42", Day: day,
+		in.Records = append(in.Records, report.DayEntry{Tenant: "42", Day: day,
 			Counts: []report.Count{{Dimension: report.Total, N: 1}}, Attacks: []report.Attack{{Type: "sqli", Seen: 1}}})
 	}
 	require.NoError(t, db.Deliveries().Accept(t.Context(), in))
 	_, err = db.Prune(t.Context(), time.Date(2023, 3, 28, 0, 0, 0, 0, time.UTC), 30*24*time.Hour)
 	require.NoError(t, err)
 	var days []report.Day
-	require.NoError(t, db.Ledger().Attacks(t.Context(), "42", "2000-01-01", "2099-01-01",
+	require.NoError(t, db.DailyTotals().Attacks(t.Context(), "42", "2000-01-01", "2099-01-01",
 		func(d report.Day, _ report.Attack) error {
 			days = append(days, d)
 			return nil

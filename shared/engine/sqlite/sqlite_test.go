@@ -74,7 +74,7 @@ func TestBacklog(t *testing.T) {
 }
 
 func TestJournal(t *testing.T) {
-	enginetest.Journal(t, func(t *testing.T) (enginetest.Log, delivery.Journal) {
+	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, delivery.EventLog) {
 		db := open(t)
 		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
 	})
@@ -263,13 +263,13 @@ func TestAWriteAfterCloseIsAnError(t *testing.T) {
 func TestTheOutboxKeepsTheNewest(t *testing.T) {
 	db := open(t)
 	for n := range 1005 {
-		require.NoError(t, db.Outbox().Keep(t.Context(),
+		require.NoError(t, db.MailLog().Keep(t.Context(),
 			destination.Mail{Tenant: "42", To: "a@example.com", Subject: fmt.Sprint(n)}, time.Unix(int64(n), 0)))
 	}
-	first, err := db.Outbox().Mails(t.Context(), "42", "", 2)
+	first, err := db.MailLog().Mails(t.Context(), "42", "", 2)
 	require.NoError(t, err)
 	require.Equal(t, "1004", first[0].Mail.Subject)
-	rest, err := db.Outbox().Mails(t.Context(), "42", first[1].ID, 2000)
+	rest, err := db.MailLog().Mails(t.Context(), "42", first[1].ID, 2000)
 	require.NoError(t, err)
 	require.Len(t, rest, 998)
 }
@@ -279,13 +279,13 @@ func TestS2TheOutboxIsEachTenantsOwn(t *testing.T) {
 	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
 	require.NoError(t, err)
 	for _, tenant := range []string{"42", "43", ""} {
-		require.NoError(t, db.Outbox().Keep(t.Context(),
+		require.NoError(t, db.MailLog().Keep(t.Context(),
 			destination.Mail{Tenant: tenant, To: "a@example.com", Subject: "of " + tenant}, time.Unix(1, 0)))
 	}
 	look := func(db *sqlite.DB) {
 		t.Helper()
 		for tenant, want := range map[string]string{"42": "of 42", "43": "of 43", "44": "", "": "", "*": ""} {
-			found, err := db.Outbox().Mails(t.Context(), tenant, "", 10)
+			found, err := db.MailLog().Mails(t.Context(), tenant, "", 10)
 			require.NoError(t, err)
 			subjects := ""
 			for _, m := range found {
@@ -297,7 +297,7 @@ func TestS2TheOutboxIsEachTenantsOwn(t *testing.T) {
 	look(db)
 	// One tenant's flood leaves the others' mails where they are.
 	for range 1005 {
-		require.NoError(t, db.Outbox().Keep(t.Context(), destination.Mail{Tenant: "flood", To: "a@example.com"},
+		require.NoError(t, db.MailLog().Keep(t.Context(), destination.Mail{Tenant: "flood", To: "a@example.com"},
 			time.Unix(2, 0)))
 	}
 	look(db)
@@ -315,7 +315,7 @@ func TestS2MailsOfAnOlderReleaseSayThemselvesWhoseTheyAre(t *testing.T) {
 	require.NoError(t, conn.Close())
 	db := reopen(t, path)
 	for tenant, want := range map[string]int{"42": 1, "43": 1, "": 0} {
-		found, err := db.Outbox().Mails(t.Context(), tenant, "", 10)
+		found, err := db.MailLog().Mails(t.Context(), tenant, "", 10)
 		require.NoError(t, err)
 		require.Len(t, found, want)
 		for _, m := range found {

@@ -186,7 +186,7 @@ func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trig
 }
 
 // Watching answers from memory while nothing changed.
-func (s *Triggers) Watching(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
+func (s *Triggers) Active(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
 	s.db.mu.Lock()
 	known, ok := s.db.watched[tenant]
 	generation := s.db.writer.generation.Load()

@@ -46,7 +46,7 @@ type world struct {
 	t       testing.TB
 	bot     *bot.Bot
 	service *integration.Service
-	courier *delivery.Courier
+	courier *delivery.Sender
 	log     *bytes.Buffer
 
 	mu      sync.Mutex
@@ -83,8 +83,9 @@ func open(t testing.TB) *world {
 		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: w.now,
 		NewID: func() string { return ulid.Make().String() }, Log: log,
 	}
-	w.courier = &delivery.Courier{
-		Destinations: systems, Carrier: egress.New(policy, egress.Options{}), Now: w.now, Log: log, Adapter: w.service,
+	w.courier = &delivery.Sender{
+		Destinations: systems, Transport: egress.New(policy, egress.Options{}), Now: w.now, Log: log,
+		Adapter:  w.service,
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 	}
 	w.bot, err = bot.New(bot.Config{
@@ -317,13 +318,13 @@ func TestADeliveryThatMeetsASupergroupArrivesAtTheNextAttempt(t *testing.T) {
 	w.Add(group)
 	w.Say(group, start(w.link(i).Group))
 	w.Upgrade(group, super, false)
-	router := delivery.NewRouter(w.courier, w.service.Store, w.service)
+	router := delivery.NewTargetCache(w.courier, w.service.Store, w.service)
 	d := delivery.Delivery{ID: "d", Tenant: "42", Integration: i.ID, State: delivery.Pending, Events: []event.Event{{
 		ID: "e", Tenant: "42", Kind: event.DeleteUser, Time: w.now(),
 		Data: json.RawMessage(`{"user":{"name":"Grace","email":"grace@example.com"}}`),
 	}}}
 	for _, want := range []delivery.State{delivery.Retrying, delivery.Delivered} {
-		route, ended, err := router.Route(t.Context(), "42", i.ID)
+		route, ended, err := router.Target(t.Context(), "42", i.ID)
 		require.NoError(t, err)
 		require.Empty(t, ended)
 		d, err = w.courier.Send(t.Context(), route, d)
@@ -506,7 +507,7 @@ func TestNoErrorShowsTheToken(t *testing.T) {
 	_, err = unreachable.Link(t.Context(), i)
 	require.ErrorContains(t, err, "getMe")
 	require.NotContains(t, err.Error(), telegramtest.Token)
-	keeper, ok := any(telegram.New(telegram.Bot{Token: telegramtest.Token})).(destination.Keeper)
+	keeper, ok := any(telegram.New(telegram.Bot{Token: telegramtest.Token})).(destination.SecretHolder)
 	require.True(t, ok)
 	require.Equal(t, []string{telegramtest.Token}, keeper.Secrets())
 }

@@ -238,7 +238,7 @@ func (b *Bot) member(ctx context.Context, m membership) error {
 
 // each changes the integrations that are bound to a chat; a change of nil changes nothing.
 func (b *Bot) each(ctx context.Context, chat int64, change func(*telegram.Parameters) (json.RawMessage, string)) error {
-	found, err := b.Integrations.Store.Bound(ctx, system, integration.ByBinding(strconv.FormatInt(chat, 10)))
+	found, err := b.Integrations.Store.Bound(ctx, system, integration.ByExternalKey(strconv.FormatInt(chat, 10)))
 	if err != nil {
 		return err
 	}
