@@ -79,7 +79,7 @@ bench-cold: ## measure the functions' cold start and size
 fuzz: ## run every fuzz target for a few seconds
 	@scripts/fuzz 5s
 
-test-metrics: ## test shared/metrics with collectd, InfluxDB, Graphite, Nagios and Zabbix (Debian; about 90 s once installed)
+test-metrics: ## test docs/node-metrics with collectd, InfluxDB, Graphite, Nagios and Zabbix (Debian; about 90 s once installed)
 	@scripts/test-metrics
 
 # What `sam build` and the CDK app call for each function of template.yaml (BuildMethod: makefile).

@@ -28,7 +28,6 @@ import (
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/destination/telegram"
-	"tocsin/shared/destination/telegram/bot"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/engine/sqlite"
@@ -46,6 +45,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/retry"
+	"tocsin/shared/telegrambot"
 	"tocsin/shared/trigger"
 )
 
@@ -184,7 +184,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		NewID: newID, Log: log}
 	ordered := make(chan struct{}, 1)
 
-	binder, err := bot.New(bot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now, Log: log,
+	chats, err := telegrambot.New(telegrambot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now,
+		Log:     log,
 		Changed: dispatcher.Recheck, Proxy: c.proxy.For})
 	if err != nil {
 		return err
@@ -199,7 +200,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	api := console.New(console.Config{
 		Ready: readiness, Relay: relay,
 		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: c.tenantRequests, Now: time.Now, Log: log},
-		Platform: c.platform, EgressAddresses: c.addresses, Telegram: binder, Integrations: integrations,
+		Platform: c.platform, EgressAddresses: c.addresses, Telegram: chats, Integrations: integrations,
 		Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
 		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck,
 		Wake:     dispatcher.Wake,
@@ -234,7 +235,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	work.Go(func() { reports.Run(background, reportsEvery, ordered) })
 	work.Go(func() { prune(background, log, db, c.keep) })
 	work.Go(func() { sweep(background, log, integrations, monitor) })
-	work.Go(func() { c.receive(background, binder) })
+	work.Go(func() { c.receive(background, chats) })
 	if err := greet(c, tokens, listener.Addr(), busListener.Addr()); err != nil {
 		return err
 	}
@@ -272,7 +273,7 @@ func (c config) identity(log *slog.Logger) *identity.Found {
 }
 
 // receive gets what happens in Telegram: by the webhook where Telegram can call in, else by asking.
-func (c config) receive(ctx context.Context, b *bot.Bot) {
+func (c config) receive(ctx context.Context, b *telegrambot.Bot) {
 	switch {
 	case !b.Configured():
 	case c.telegramWebhook != "":

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
-	"tocsin/shared/destination/telegram/telegramtest"
+	"tocsin/shared/telegrambot/telegramtest"
 )
 
 // TestATelegramGroupIsBoundAndServed is the way of an administrator: add, link, open in Telegram, test; then an event

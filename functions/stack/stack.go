@@ -30,7 +30,6 @@ import (
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/destination/telegram"
-	"tocsin/shared/destination/telegram/bot"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/aws/identity"
@@ -44,6 +43,7 @@ import (
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
+	"tocsin/shared/telegrambot"
 	"tocsin/shared/trigger"
 )
 
@@ -478,8 +478,9 @@ func (s *Stack) Visibility(variables ...string) *aws.Visibility {
 }
 
 // Telegram binds chats.
-func (s *Stack) Telegram(service *integration.Service) *bot.Bot {
-	b, err := bot.New(bot.Config{Telegram: s.bot, Integrations: service, Now: time.Now, Log: s.Log, Proxy: s.proxy.For})
+func (s *Stack) Telegram(service *integration.Service) *telegrambot.Bot {
+	b, err := telegrambot.New(telegrambot.Config{Telegram: s.bot, Integrations: service, Now: time.Now, Log: s.Log,
+		Proxy: s.proxy.For})
 	if err != nil {
 		s.env.wrong = append(s.env.wrong, err)
 	}

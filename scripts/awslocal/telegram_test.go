@@ -18,8 +18,8 @@ import (
 
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/destination/telegram"
-	"tocsin/shared/destination/telegram/bot"
-	"tocsin/shared/destination/telegram/telegramtest"
+	"tocsin/shared/telegrambot"
+	"tocsin/shared/telegrambot/telegramtest"
 )
 
 // telegramRoute is the route of the template that carries Telegram's updates to the api function, without a token.
@@ -35,7 +35,7 @@ func (r *rig) telegramRoute() http.Handler {
 			headers[strings.ToLower(name)] = q.Header.Get(name)
 		}
 		payload, err := json.Marshal(map[string]any{
-			"version": "2.0", "routeKey": "POST " + bot.WebhookPath, "rawPath": q.URL.Path, "headers": headers,
+			"version": "2.0", "routeKey": "POST " + telegrambot.WebhookPath, "rawPath": q.URL.Path, "headers": headers,
 			"body": string(body),
 			"requestContext": map[string]any{"stage": "$default", "domainName": "api.example.com",
 				"http": map[string]string{"method": q.Method, "path": q.URL.Path, "sourceIp": "192.0.2.1"}},
@@ -64,14 +64,15 @@ func TestATelegramGroupIsBoundAndFollowedOverTheStack(t *testing.T) {
 	routed := false
 	events, _ := awslocal.At(r.Template.Resources["ApiFunction"].Properties, "Events").(map[string]any)
 	for _, e := range events {
-		routed = routed || awslocal.Text(awslocal.At(e, "Properties", "Path")) == bot.WebhookPath &&
+		routed = routed || awslocal.Text(awslocal.At(e, "Properties", "Path")) == telegrambot.WebhookPath &&
 			awslocal.Text(awslocal.At(e, "Properties", "Method")) == "POST" &&
 			awslocal.Text(awslocal.At(e, "Properties", "Auth", "Authorizer")) == "NONE"
 	}
 	require.True(t, routed, "the template lets Telegram through to the api function")
 	gateway := httptest.NewServer(r.telegramRoute())
 	t.Cleanup(gateway.Close)
-	operator, err := bot.New(bot.Config{Telegram: telegram.Bot{Token: telegramtest.Token, API: server.URL},
+	operator, err := telegrambot.New(telegrambot.Config{Telegram: telegram.Bot{Token: telegramtest.Token,
+		API: server.URL},
 		Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	require.NoError(t, operator.SetWebhook(t.Context(), gateway.URL))

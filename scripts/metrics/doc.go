@@ -1,4 +1,4 @@
-// Package metrics tests the configurations of shared/metrics with the real programs: collectd reads a node's status
+// Package metrics tests the configurations of docs/node-metrics with the real programs: collectd reads a node's status
 // page and sends what it finds to InfluxDB, Graphite, Nagios and Zabbix, all started from Debian's packages as
 // unprivileged processes on loopback. Every metric must arrive in each with its value, and Nagios and Zabbix must judge
 // it as the product facts do, for a healthy node, a node in trouble and one that is worse.

@@ -23,7 +23,7 @@ import (
 )
 
 // configurations is where the files under test are.
-const configurations = "../../shared/metrics"
+const configurations = "../../docs/node-metrics"
 
 // lab is the temporary folder of a run and the user that its programs run as: nobody if root started the test, since
 // PostgreSQL, Nagios and Zabbix refuse root or change their user, and none of them needs it.

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"tocsin/shared/destination/telegram"
-	"tocsin/shared/destination/telegram/bot"
+	"tocsin/shared/telegrambot"
 )
 
 func main() {
@@ -39,7 +39,8 @@ func run(ctx context.Context, token, server, api string) error {
 	if !strings.HasPrefix(api, "https://") {
 		return errors.New("-api must be the address of the API, and begin with https://")
 	}
-	b, err := bot.New(bot.Config{Telegram: telegram.Bot{Token: token, API: server}, Now: time.Now, Log: slog.Default(),
+	b, err := telegrambot.New(telegrambot.Config{Telegram: telegram.Bot{Token: token, API: server}, Now: time.Now,
+		Log:   slog.Default(),
 		Proxy: http.ProxyFromEnvironment})
 	if err != nil {
 		return err
@@ -47,6 +48,6 @@ func run(ctx context.Context, token, server, api string) error {
 	if err := b.SetWebhook(ctx, api); err != nil {
 		return err
 	}
-	fmt.Println("Telegram brings updates to", api+bot.WebhookPath)
+	fmt.Println("Telegram brings updates to", api+telegrambot.WebhookPath)
 	return nil
 }

@@ -17,7 +17,6 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
-	"tocsin/shared/destination/telegram/bot"
 	"tocsin/shared/egress"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -26,6 +25,7 @@ import (
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/ready"
 	"tocsin/shared/report"
+	"tocsin/shared/telegrambot"
 	"tocsin/shared/trigger"
 )
 
@@ -84,7 +84,7 @@ type Config struct {
 	// said.
 	EgressAddresses []egress.Address
 	// Telegram binds chats; nil = this API does not.
-	Telegram *bot.Bot
+	Telegram *telegrambot.Bot
 	// Ready is /readyz; nil = this API is ready when it answers.
 	Ready *ready.Checker
 	// NoPages leaves the pages out, for who has a Console of their own: the API's description is at / then.
@@ -176,7 +176,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /healthz", ready.Live) // the name of older releases
 	mux.Handle("GET /readyz", c.Ready)
 	if c.Telegram != nil {
-		mux.Handle("POST "+bot.WebhookPath, c.Telegram)
+		mux.Handle("POST "+telegrambot.WebhookPath, c.Telegram)
 	}
 	return compress(s.guard(mux))
 }

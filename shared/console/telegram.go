@@ -9,7 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
-	"tocsin/shared/destination/telegram/bot"
+	"tocsin/shared/telegrambot"
 )
 
 // TelegramLinkView is an invitation to bind a Telegram chat.
@@ -37,11 +37,11 @@ func (s *server) telegram(api huma.API) {
 			return nil, s.answer(err)
 		}
 		if s.Telegram == nil {
-			return nil, problem(http.StatusConflict, bot.ErrNoBot.Error())
+			return nil, problem(http.StatusConflict, telegrambot.ErrNoBot.Error())
 		}
 		l, err := s.Telegram.Link(ctx, i)
 		switch {
-		case errors.Is(err, bot.ErrNoBot), errors.Is(err, bot.ErrOtherSystem):
+		case errors.Is(err, telegrambot.ErrNoBot), errors.Is(err, telegrambot.ErrOtherSystem):
 			return nil, problem(http.StatusConflict, err.Error())
 		case err != nil:
 			s.Log.Error("make a link for Telegram", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())

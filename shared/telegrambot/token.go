@@ -1,4 +1,4 @@
-package bot
+package telegrambot
 
 import (
 	"crypto/hmac"

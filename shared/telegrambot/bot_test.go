@@ -1,4 +1,4 @@
-package bot_test
+package telegrambot_test
 
 import (
 	"bytes"
@@ -22,8 +22,6 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/telegram"
-	"tocsin/shared/destination/telegram/bot"
-	"tocsin/shared/destination/telegram/telegramtest"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
@@ -31,6 +29,8 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
 	"tocsin/shared/notification"
+	"tocsin/shared/telegrambot"
+	"tocsin/shared/telegrambot/telegramtest"
 )
 
 var (
@@ -44,7 +44,7 @@ var (
 type world struct {
 	*telegramtest.Server
 	t       testing.TB
-	bot     *bot.Bot
+	bot     *telegrambot.Bot
 	service *integration.Service
 	courier *delivery.Sender
 	log     *bytes.Buffer
@@ -88,7 +88,7 @@ func open(t testing.TB) *world {
 		Adapter:  w.service,
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 	}
-	w.bot, err = bot.New(bot.Config{
+	w.bot, err = telegrambot.New(telegrambot.Config{
 		Telegram: account, Integrations: w.service, Now: w.now, Log: log,
 		Changed: func(_, id string) { w.changed = append(w.changed, id) },
 	})
@@ -117,7 +117,7 @@ func (w *world) create(name string) integration.Integration {
 	return i
 }
 
-func (w *world) link(i integration.Integration) bot.Link {
+func (w *world) link(i integration.Integration) telegrambot.Link {
 	w.t.Helper()
 	i, err := w.service.Store.Get(w.t.Context(), i.Tenant, i.ID)
 	require.NoError(w.t, err)
@@ -191,12 +191,12 @@ func TestAPrivateChatIsBoundAndTested(t *testing.T) {
 
 func TestAGroupIsBoundByLinkOrByHand(t *testing.T) {
 	w := hooked(t)
-	for n, say := range []func(bot.Link) string{
-		func(l bot.Link) string {
+	for n, say := range []func(telegrambot.Link) string{
+		func(l telegrambot.Link) string {
 			return "/start@" + telegramtest.Name + strings.TrimPrefix(start(l.Group), "/start")
 		},
-		func(l bot.Link) string { return l.Command },
-		func(l bot.Link) string { return start(l.Group) },
+		func(l telegrambot.Link) string { return l.Command },
+		func(l telegrambot.Link) string { return start(l.Group) },
 	} {
 		i := w.create("Group")
 		c := telegramtest.Group(int64(-200-n), "Night shift")
@@ -223,7 +223,7 @@ func TestALinkIsGoodOnceAndForAQuarterOfAnHour(t *testing.T) {
 	w.Say(person, start(first.Private))
 	require.Equal(t, person.ID, w.parameters(i).ChatID)
 	eve := telegramtest.Person(666, "Eve", "")
-	for _, seen := range []bot.Link{first, second} {
+	for _, seen := range []telegrambot.Link{first, second} {
 		w.Say(eve, start(seen.Private))
 		require.Contains(t, w.lastSaid(eve.ID), "not good any more", "the first use ends all links")
 	}
@@ -413,7 +413,7 @@ func TestTheWebhookIsForTelegramOnly(t *testing.T) {
 	i := w.create("Ops")
 	body := `{"update_id":1,"message":{"chat":{"id":7,"type":"private"},"text":"` + start(w.link(i).Private) + `"}}`
 	call := func(secret, body string) int {
-		q := httptest.NewRequest(http.MethodPost, bot.WebhookPath, strings.NewReader(body))
+		q := httptest.NewRequest(http.MethodPost, telegrambot.WebhookPath, strings.NewReader(body))
 		q.Header.Set("X-Telegram-Bot-Api-Secret-Token", secret)
 		r := httptest.NewRecorder()
 		w.bot.ServeHTTP(r, q)
@@ -423,13 +423,14 @@ func TestTheWebhookIsForTelegramOnly(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, call(bad, body))
 	}
 	require.Zero(t, w.parameters(i).ChatID)
-	none, err := bot.New(bot.Config{Integrations: w.service, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	none, err := telegrambot.New(telegrambot.Config{Integrations: w.service, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	r := httptest.NewRecorder()
-	none.ServeHTTP(r, httptest.NewRequest(http.MethodPost, bot.WebhookPath, strings.NewReader(body)))
+	none.ServeHTTP(r, httptest.NewRequest(http.MethodPost, telegrambot.WebhookPath, strings.NewReader(body)))
 	require.Equal(t, http.StatusUnauthorized, r.Code)
 	_, err = none.Link(t.Context(), i)
-	require.ErrorIs(t, err, bot.ErrNoBot)
+	require.ErrorIs(t, err, telegrambot.ErrNoBot)
 }
 
 func TestAnUpdateThatFailsComesAgain(t *testing.T) {
@@ -493,13 +494,13 @@ func TestALinkNeedsAnIntegrationOfTelegrams(t *testing.T) {
 			Parameters: json.RawMessage(`{"webhook_url":"https://hooks.slack.com/x"}`)})
 	require.NoError(t, err)
 	_, err = w.bot.Link(t.Context(), i)
-	require.ErrorIs(t, err, bot.ErrOtherSystem)
+	require.ErrorIs(t, err, telegrambot.ErrOtherSystem)
 }
 
 func TestNoErrorShowsTheToken(t *testing.T) {
 	w := open(t)
 	i := w.create("Ops")
-	unreachable, err := bot.New(bot.Config{
+	unreachable, err := telegrambot.New(telegrambot.Config{
 		Telegram: telegram.Bot{Token: telegramtest.Token, API: "http://127.0.0.1:1"}, Integrations: w.service,
 		Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
@@ -526,7 +527,7 @@ func FuzzUpdate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		w.t = t
-		q := httptest.NewRequest(http.MethodPost, bot.WebhookPath, bytes.NewReader(body))
+		q := httptest.NewRequest(http.MethodPost, telegrambot.WebhookPath, bytes.NewReader(body))
 		q.Header.Set("X-Telegram-Bot-Api-Secret-Token", w.Secret())
 		r := httptest.NewRecorder()
 		w.bot.ServeHTTP(r, q)
