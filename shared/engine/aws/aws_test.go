@@ -272,9 +272,9 @@ func TestJournal(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	enginetest.DailyTotals(t, func(t *testing.T) enginetest.RecordEngine {
+	enginetest.DailyTotals(t, func(t *testing.T) enginetest.DailyTotalsEngine {
 		w := open(t)
-		return enginetest.RecordEngine{Log: w.log(), Ledger: w.record(),
+		return enginetest.DailyTotalsEngine{Log: w.log(), Ledger: w.record(),
 			Counting: &enginetest.Counting{Store: w.countingStore(nil, w.triggers(&published{}))}}
 	})
 }

@@ -118,7 +118,10 @@ func (a *accepting) once(want ...string) {
 // Accepting is the suite of what fan-out and delivery.Log make of events whatever comes twice, breaks off or gets lost.
 func Accepting(t *testing.T, open func(t *testing.T) AcceptingEngine) {
 	run := func(name string, test func(a *accepting)) {
-		t.Run(name, func(t *testing.T) { test(begin(t, open(t))) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(begin(t, open(t)))
+		})
 	}
 	run("an event that comes again in other company is sent once", func(a *accepting) {
 		a.process(a.take("a", "b"))
@@ -155,7 +158,10 @@ func Accepting(t *testing.T, open func(t *testing.T) AcceptingEngine) {
 	}
 	for _, b := range Breakages() {
 		t.Run("accepting that breaks off at any call loses and doubles nothing: "+b.Name,
-			func(t *testing.T) { broken(t, open, b) })
+			func(t *testing.T) {
+				t.Parallel()
+				broken(t, open, b)
+			})
 	}
 }
 

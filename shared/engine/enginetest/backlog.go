@@ -13,6 +13,7 @@ import (
 // Backlog is the suite of integration.Backlog over the deliveries of a log.
 func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 	t.Run("what waits for a retry is counted up to the limit, with the time of the next one", func(t *testing.T) {
+		t.Parallel()
 		log, backlog := open(t)
 		r := &rig{t: t, log: log}
 		waiting := func(id string, limit int) integration.Waiting {
@@ -41,6 +42,7 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 		require.Zero(t, w.Count, "another tenant's")
 	})
 	t.Run("what is dead is counted from a time on, up to the limit", func(t *testing.T) {
+		t.Parallel()
 		log, backlog := open(t)
 		r := &rig{t: t, log: log}
 		dead := func(tenant, id string, from time.Time, limit int) int {

@@ -21,160 +21,179 @@ import (
 // asked is a command as the bus hands it over.
 func asked(id, tenant, trigger, ip string, when time.Time) delivery.Entry {
 	return delivery.Entry{DetailType: string(event.IPDenylistRequested), At: at, Detail: fmt.Appendf(nil,
-		`{"version":1,"id":%q,"tenant":%q,"client_name":"Acme","time":%q,"data":{"trigger_id":%q,"trigger_name":"Payloads","ip":%q,"lock_time":3600}}`,
+		`{"version":1,"id":%q,"tenant":%q,"client_name":"Acme","time":%q,`+
+			`"data":{"trigger_id":%q,"trigger_name":"Payloads","ip":%q,"lock_time":3600}}`,
 		id, tenant, when.Format(time.RFC3339), trigger, ip)}
 }
 
+// OpenCommands opens an engine.
+type OpenCommands func(t *testing.T) (TriggerEngine, command.Store)
+
 // Commands is the suite of command.Store, and of the part of delivery.Log.Accept that fills it.
-func Commands(t *testing.T, open func(t *testing.T) (TriggerEngine, command.Store)) {
-	start := func(t *testing.T) (*triggerRig, command.Store) {
-		engine, store := open(t)
-		return &triggerRig{t: t, TriggerEngine: engine}, store
-	}
-	list := func(t *testing.T, s command.Store, q command.Query) (ids []string) {
-		t.Helper()
-		if q.Limit == 0 {
-			q.Limit = 100
-		}
-		if q.Tenant == "" {
-			q.Tenant = "42"
-		}
-		found, err := s.List(t.Context(), q)
-		require.NoError(t, err)
-		ids = []string{}
-		for _, c := range found {
-			ids = append(ids, c.ID)
-		}
-		return ids
-	}
-	t.Run("TestP2: every reaction is a command for the bus, the list and who subscribed", func(t *testing.T) {
-		for _, template := range trigger.Templates() {
-			for _, action := range template.Actions {
-				if action == trigger.Notify {
-					continue
-				}
-				t.Run(string(template.ID)+" "+string(action),
-					func(t *testing.T) { reaction(t, template, action, start) })
+func Commands(t *testing.T, open OpenCommands) {
+	run := parallel(t, open)
+	run("TestP2: every reaction is a command for the bus, the list and who subscribed", everyReactionIsACommand)
+	run("both triggers of a new account ask for something", bothFirstTriggersAsk)
+	run("a command that comes again is there once, and stays acknowledged", repeatedCommandIsThereOnce)
+	run("lists are newest first, by state and trigger, in pages, for one tenant", commandsAreListed)
+	run("another tenant's can not be acknowledged", anotherTenantsCommandIsNotAcknowledged)
+	run("of many who acknowledge at once one is the first, and all learn who", firstAcknowledgementStays)
+}
+
+func everyReactionIsACommand(t *testing.T, open OpenCommands) {
+	for _, template := range trigger.Templates() {
+		for _, action := range template.Actions {
+			if action == trigger.Notify {
+				continue
 			}
+			t.Run(string(template.ID)+" "+string(action),
+				func(t *testing.T) { reaction(t, template, action, open) })
 		}
-	})
-	t.Run("both triggers of a new account ask for something", func(t *testing.T) {
-		r, s := start(t)
-		f := r.fanout()
-		var entries []delivery.Entry
-		for n := range 60 {
-			entries = append(entries, r.hit(at.Add(time.Duration(n)*time.Second), "203.0.113.7",
-				fmt.Sprint("payload ", n)))
-		}
-		r.process(f, entries...)
-		kinds := map[event.Kind]bool{}
-		found, err := s.List(t.Context(), command.Query{Tenant: "42", Limit: 100})
+	}
+}
+
+func bothFirstTriggersAsk(t *testing.T, open OpenCommands) {
+	r, s := startCommands(t, open)
+	f := r.fanout()
+	var entries []delivery.Entry
+	for n := range 60 {
+		entries = append(entries, r.hit(at.Add(time.Duration(n)*time.Second), "203.0.113.7",
+			fmt.Sprint("payload ", n)))
+	}
+	r.process(f, entries...)
+	kinds := map[event.Kind]bool{}
+	found, err := s.List(t.Context(), command.Query{Tenant: "42", Limit: 100})
+	require.NoError(t, err)
+	for _, c := range found {
+		kinds[c.Kind] = true
+		require.Equal(t, "203.0.113.7", c.Data.IP)
+		require.Equal(t, command.Pending, c.State())
+	}
+	require.Equal(t, map[event.Kind]bool{event.IPGraylistRequested: true, event.HitsGroupRequested: true}, kinds)
+}
+
+func repeatedCommandIsThereOnce(t *testing.T, open OpenCommands) {
+	r, s := startCommands(t, open)
+	f := r.fanout()
+	_, err := f.Process(t.Context(), r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
+	require.NoError(t, err)
+	first, err := s.Acknowledge(t.Context(), "42", "a", "edge", at.Add(time.Minute))
+	require.NoError(t, err)
+	require.Equal(t, command.Command{
+		ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, AcknowledgedAt: at.Add(time.Minute),
+		AcknowledgedBy: "edge",
+		Data: event.CommandData{TriggerID: "t", TriggerName: "Payloads", IP: "203.0.113.7",
+			LockTime: 3600},
+	}, first)
+	again, err := s.Acknowledge(t.Context(), "42", "a", "another", at.Add(time.Hour))
+	require.NoError(t, err)
+	require.Equal(t, first, again, "the first one stays")
+	_, err = f.Process(t.Context(), r.Log.Take(t,
+		[]delivery.Entry{asked("a", "42", "t", "203.0.113.7", at.Add(time.Second))}))
+	require.NoError(t, err)
+	found, err := s.List(t.Context(), command.Query{Tenant: "42", Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, []command.Command{first}, found)
+	// an Intake that is handed in again after its answer got lost
+	in := delivery.Intake{Commands: []command.Command{
+		{ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, Data: first.Data}}}
+	require.NoError(t, r.Log.Accept(t.Context(), in))
+	require.Equal(t, []string{"a"}, commandIDs(t, s, command.Query{State: command.Acknowledged}))
+}
+
+func commandsAreListed(t *testing.T, open OpenCommands) {
+	r, s := startCommands(t, open)
+	var entries []delivery.Entry
+	for n := range 7 {
+		entries = append(entries, asked(fmt.Sprint("c", n), "42", fmt.Sprint("t", n%2), "203.0.113.7",
+			at.Add(time.Duration(n/2)*time.Second)))
+	}
+	entries = append(entries, asked("foreign", "43", "t0", "203.0.113.8", at))
+	_, err := r.fanout().Process(t.Context(), r.Log.Take(t, entries))
+	require.NoError(t, err)
+	require.Equal(t, []string{"c6", "c5", "c4", "c3", "c2", "c1", "c0"}, commandIDs(t, s, command.Query{}))
+	require.Equal(t, []string{"c5", "c3", "c1"}, commandIDs(t, s, command.Query{Trigger: "t1"}))
+	require.Equal(t, []string{"foreign"}, commandIDs(t, s, command.Query{Tenant: "43"}))
+	for _, id := range []string{"c6", "c1"} {
+		_, err := s.Acknowledge(t.Context(), "42", id, "edge", at)
 		require.NoError(t, err)
-		for _, c := range found {
-			kinds[c.Kind] = true
-			require.Equal(t, "203.0.113.7", c.Data.IP)
-			require.Equal(t, command.Pending, c.State())
-		}
-		require.Equal(t, map[event.Kind]bool{event.IPGraylistRequested: true, event.HitsGroupRequested: true}, kinds)
-	})
-	t.Run("a command that comes again is there once, and stays acknowledged", func(t *testing.T) {
-		r, s := start(t)
-		f := r.fanout()
-		_, err := f.Process(t.Context(), r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
-		require.NoError(t, err)
-		first, err := s.Acknowledge(t.Context(), "42", "a", "edge", at.Add(time.Minute))
-		require.NoError(t, err)
-		require.Equal(t, command.Command{
-			ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, AcknowledgedAt: at.Add(time.Minute),
-			AcknowledgedBy: "edge",
-			Data: event.CommandData{TriggerID: "t", TriggerName: "Payloads", IP: "203.0.113.7",
-				LockTime: 3600},
-		}, first)
-		again, err := s.Acknowledge(t.Context(), "42", "a", "another", at.Add(time.Hour))
-		require.NoError(t, err)
-		require.Equal(t, first, again, "the first one stays")
-		_, err = f.Process(t.Context(), r.Log.Take(t,
-			[]delivery.Entry{asked("a", "42", "t", "203.0.113.7", at.Add(time.Second))}))
-		require.NoError(t, err)
-		found, err := s.List(t.Context(), command.Query{Tenant: "42", Limit: 10})
-		require.NoError(t, err)
-		require.Equal(t, []command.Command{first}, found)
-		// an Intake that is handed in again after its answer got lost
-		in := delivery.Intake{Commands: []command.Command{
-			{ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, Data: first.Data}}}
-		require.NoError(t, r.Log.Accept(t.Context(), in))
-		require.Equal(t, []string{"a"}, list(t, s, command.Query{State: command.Acknowledged}))
-	})
-	t.Run("lists are newest first, by state and trigger, in pages, for one tenant", func(t *testing.T) {
-		r, s := start(t)
-		var entries []delivery.Entry
-		for n := range 7 {
-			entries = append(entries, asked(fmt.Sprint("c", n), "42", fmt.Sprint("t", n%2), "203.0.113.7",
-				at.Add(time.Duration(n/2)*time.Second)))
-		}
-		entries = append(entries, asked("foreign", "43", "t0", "203.0.113.8", at))
-		_, err := r.fanout().Process(t.Context(), r.Log.Take(t, entries))
-		require.NoError(t, err)
-		require.Equal(t, []string{"c6", "c5", "c4", "c3", "c2", "c1", "c0"}, list(t, s, command.Query{}))
-		require.Equal(t, []string{"c5", "c3", "c1"}, list(t, s, command.Query{Trigger: "t1"}))
-		require.Equal(t, []string{"foreign"}, list(t, s, command.Query{Tenant: "43"}))
-		for _, id := range []string{"c6", "c1"} {
-			_, err := s.Acknowledge(t.Context(), "42", id, "edge", at)
+	}
+	require.Equal(t, []string{"c6", "c1"}, commandIDs(t, s, command.Query{State: command.Acknowledged}))
+	require.Equal(t, []string{"c5", "c3"}, commandIDs(t, s, command.Query{State: command.Pending, Trigger: "t1"}))
+	for _, state := range []command.State{"", command.Pending} {
+		var pages []string
+		q := command.Query{Tenant: "42", State: state, Limit: 2}
+		for {
+			found, err := s.List(t.Context(), q)
 			require.NoError(t, err)
-		}
-		require.Equal(t, []string{"c6", "c1"}, list(t, s, command.Query{State: command.Acknowledged}))
-		require.Equal(t, []string{"c5", "c3"}, list(t, s, command.Query{State: command.Pending, Trigger: "t1"}))
-		for _, state := range []command.State{"", command.Pending} {
-			var pages []string
-			q := command.Query{Tenant: "42", State: state, Limit: 2}
-			for {
-				found, err := s.List(t.Context(), q)
-				require.NoError(t, err)
-				if len(found) == 0 {
-					break
-				}
-				for _, c := range found {
-					pages = append(pages, c.ID)
-				}
-				q.Before = found[len(found)-1].Place()
+			if len(found) == 0 {
+				break
 			}
-			require.Equal(t, list(t, s, command.Query{State: state}), pages)
+			for _, c := range found {
+				pages = append(pages, c.ID)
+			}
+			q.Before = found[len(found)-1].Place()
 		}
-	})
-	t.Run("another tenant's can not be acknowledged", func(t *testing.T) {
-		r, s := start(t)
-		_, err := r.fanout().Process(t.Context(),
-			r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
-		require.NoError(t, err)
-		for _, who := range [][2]string{{"43", "a"}, {"42", "b"}, {"42", ""}} {
-			_, err = s.Acknowledge(t.Context(), who[0], who[1], "edge", at)
-			require.ErrorIs(t, err, command.ErrNotFound)
-		}
-		require.Equal(t, []string{"a"}, list(t, s, command.Query{State: command.Pending}))
-	})
-	t.Run("of many who acknowledge at once one is the first, and all learn who", func(t *testing.T) {
-		r, s := start(t)
-		_, err := r.fanout().Process(t.Context(),
-			r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
-		require.NoError(t, err)
-		answers := make([]command.Command, 6)
-		errs := make([]error, len(answers))
-		var wg sync.WaitGroup
-		for n := range answers {
-			wg.Go(func() { answers[n], errs[n] = s.Acknowledge(t.Context(), "42", "a", fmt.Sprint("edge ", n), at) })
-		}
-		wg.Wait()
-		for n := range answers {
-			require.NoError(t, errs[n])
-			require.Equal(t, answers[0].AcknowledgedBy, answers[n].AcknowledgedBy)
-		}
-	})
+		require.Equal(t, commandIDs(t, s, command.Query{State: state}), pages)
+	}
+}
+
+func anotherTenantsCommandIsNotAcknowledged(t *testing.T, open OpenCommands) {
+	r, s := startCommands(t, open)
+	_, err := r.fanout().Process(t.Context(),
+		r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
+	require.NoError(t, err)
+	for _, who := range [][2]string{{"43", "a"}, {"42", "b"}, {"42", ""}} {
+		_, err = s.Acknowledge(t.Context(), who[0], who[1], "edge", at)
+		require.ErrorIs(t, err, command.ErrNotFound)
+	}
+	require.Equal(t, []string{"a"}, commandIDs(t, s, command.Query{State: command.Pending}))
+}
+
+func firstAcknowledgementStays(t *testing.T, open OpenCommands) {
+	r, s := startCommands(t, open)
+	_, err := r.fanout().Process(t.Context(),
+		r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
+	require.NoError(t, err)
+	answers := make([]command.Command, 6)
+	errs := make([]error, len(answers))
+	var wg sync.WaitGroup
+	for n := range answers {
+		wg.Go(func() { answers[n], errs[n] = s.Acknowledge(t.Context(), "42", "a", fmt.Sprint("edge ", n), at) })
+	}
+	wg.Wait()
+	for n := range answers {
+		require.NoError(t, errs[n])
+		require.Equal(t, answers[0].AcknowledgedBy, answers[n].AcknowledgedBy)
+	}
+}
+
+func startCommands(t *testing.T, open OpenCommands) (*triggerRig, command.Store) {
+	engine, store := open(t)
+	return &triggerRig{t: t, TriggerEngine: engine}, store
+}
+
+func commandIDs(t *testing.T, s command.Store, q command.Query) (ids []string) {
+	t.Helper()
+	if q.Limit == 0 {
+		q.Limit = 100
+	}
+	if q.Tenant == "" {
+		q.Tenant = "42"
+	}
+	found, err := s.List(t.Context(), q)
+	require.NoError(t, err)
+	ids = []string{}
+	for _, c := range found {
+		ids = append(ids, c.ID)
+	}
+	return ids
 }
 
 // reaction fires one and follows its command.
 func reaction(t *testing.T, template trigger.Template, action trigger.ActionID,
-	start func(t *testing.T) (*triggerRig, command.Store)) {
-	r, s := start(t)
+	open OpenCommands) {
+	r, s := startCommands(t, open)
 	require.NoError(t, r.Integrations.Create(t.Context(), integration.Integration{
 		ID: "hook", Tenant: "42", ClientName: "Acme", System: "web_hooks", Revision: 1,
 		Subscriptions: []integration.Subscription{{Event: event.Command}},
@@ -229,81 +248,4 @@ func reaction(t *testing.T, template trigger.Template, action trigger.ActionID,
 	done, err := s.Acknowledge(t.Context(), "42", envelope.Details["command_id"].(string), "edge", at)
 	require.NoError(t, err)
 	require.Equal(t, command.Acknowledged, done.State())
-}
-
-// DeadLetterEngine is what the suite of delivery.DeadLetters works on.
-type DeadLetterEngine struct {
-	Log
-	DeadLetters delivery.DeadLetters
-	// Left takes what was put on the bus and returns it as fan-out receives it.
-	Left func(t *testing.T) []delivery.Entry
-}
-
-// DeadLetters is the suite of delivery.DeadLetters.
-func DeadLetters(t *testing.T, open func(t *testing.T) DeadLetterEngine) {
-	start := func(t *testing.T) (DeadLetterEngine, delivery.DeadLetter) {
-		t.Helper()
-		e := open(t)
-		bad := e.Take(t,
-			[]delivery.Entry{{DetailType: "a_new_kind", At: at,
-				Detail: []byte(`{"version":1,"id":"x","tenant":"42","time":"2023-03-01T12:00:00Z","data":{}}`)}})
-		require.NoError(t, e.Accept(t.Context(),
-			delivery.Intake{Rejected: []delivery.Rejected{{Entry: bad[0], Tenant: "42", Reason: "not a known kind"}}}))
-		letters, err := e.Log.DeadLetters(t.Context(), "42", "", 10)
-		require.NoError(t, err)
-		require.Len(t, letters, 1)
-		require.True(t, letters[0].ReplayedAt.IsZero())
-		return e, letters[0]
-	}
-	t.Run("TestP6: a rejected event is sent through again, once, and the list says when", func(t *testing.T) {
-		e, letter := start(t)
-		sent, err := e.DeadLetters.Resend(t.Context(), "42", letter.ID, at.Add(time.Hour))
-		require.NoError(t, err)
-		require.True(t, sent)
-		got := e.Left(t)
-		require.Len(t, got, 1)
-		require.Equal(t, letter.DetailType, got[0].DetailType)
-		require.JSONEq(t, string(letter.Detail), string(got[0].Detail))
-		require.NoError(t, e.Accept(t.Context(),
-			delivery.Intake{Rejected: []delivery.Rejected{{Entry: got[0], Tenant: "42", Reason: "still not known"}}}))
-		sent, err = e.DeadLetters.Resend(t.Context(), "42", letter.ID, at.Add(2*time.Hour))
-		require.NoError(t, err)
-		require.False(t, sent)
-		require.Empty(t, e.Left(t))
-		letters, err := e.Log.DeadLetters(t.Context(), "42", "", 10)
-		require.NoError(t, err)
-		require.Len(t, letters, 2, "refused again: an entry of its own")
-		require.True(t, letters[0].ReplayedAt.IsZero())
-		require.True(t, at.Add(time.Hour).Equal(letters[1].ReplayedAt))
-		sent, err = e.DeadLetters.Resend(t.Context(), "*", letters[0].ID, at.Add(3*time.Hour))
-		require.NoError(t, err)
-		require.True(t, sent, "an operator's")
-	})
-	t.Run("another tenant finds it not", func(t *testing.T) {
-		e, letter := start(t)
-		for _, who := range [][2]string{{"43", letter.ID}, {"", letter.ID}, {"42", "no id"}, {"42", letter.ID + "9"}} {
-			_, err := e.DeadLetters.Resend(t.Context(), who[0], who[1], at)
-			require.ErrorIs(t, err, delivery.ErrNotFound, who)
-		}
-		require.Empty(t, e.Left(t))
-	})
-	t.Run("of two calls at once one sends", func(t *testing.T) {
-		e, letter := start(t)
-		var wg sync.WaitGroup
-		sent := make([]bool, 4)
-		errs := make([]error, len(sent))
-		for n := range sent {
-			wg.Go(func() { sent[n], errs[n] = e.DeadLetters.Resend(t.Context(), "42", letter.ID, at) })
-		}
-		wg.Wait()
-		count := 0
-		for n := range sent {
-			require.NoError(t, errs[n])
-			if sent[n] {
-				count++
-			}
-		}
-		require.Equal(t, 1, count)
-		require.Len(t, e.Left(t), 1)
-	})
 }

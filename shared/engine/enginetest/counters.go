@@ -10,122 +10,143 @@ import (
 	"tocsin/shared/health"
 )
 
+// OpenCounters opens an engine.
+type OpenCounters func(t *testing.T) health.Counters
+
 // Counters is the suite of health.Counters.
-func Counters(t *testing.T, open func(t *testing.T) health.Counters) {
-	count := func(id string, window int64, when time.Time, attempts, failures int) health.Count {
-		return health.Count{Tenant: "42", Integration: id, Window: window, At: when, Attempts: attempts,
-			Failures: failures}
+func Counters(t *testing.T, open OpenCounters) {
+	run := parallel(t, open)
+	run("counts add up by integration and window", countsAddUp)
+	run("a bucket counts when it begins at since or later", bucketCountsFromSince)
+	run("the rolling window is that of the rule", rollingWindowIsThatOfTheRule)
+	run("a series lists the buckets of one window in the order of time", seriesIsInOrder)
+	run("a counter knows its first and last failure, its last success and the last answer", counterKnowsItsFailures)
+	run("a count is taken back", countIsTakenBack)
+	run("many writers lose nothing", manyWritersLoseNoCount)
+}
+
+func countsAddUp(t *testing.T, open OpenCounters) {
+	c := open(t)
+	require.NoError(t,
+		c.Add(t.Context(), []health.Count{count("a", 1, at, 10, 3), count("b", 1, at, 5, 5),
+			count("a", 2, at, 1, 1)}))
+	require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at.Add(time.Hour), 2, 1)}))
+	require.Equal(t, health.Tally{Attempts: 12, Failures: 4}, tally(t, c, "42", "a", 1, at))
+	require.Equal(t, health.Tally{Attempts: 1, Failures: 1}, tally(t, c, "42", "a", 2, at))
+	require.Equal(t, health.Tally{Attempts: 5, Failures: 5}, tally(t, c, "42", "b", 1, at))
+	require.Zero(t, tally(t, c, "43", "a", 1, at))
+	require.Zero(t, tally(t, c, "42", "c", 1, at))
+}
+
+func bucketCountsFromSince(t *testing.T, open OpenCounters) {
+	c := open(t)
+	require.NoError(t,
+		c.Add(t.Context(), []health.Count{count("a", 1, at.Add(9*time.Minute+59*time.Second), 1, 1)}))
+	require.Equal(t, 1, tally(t, c, "42", "a", 1, at).Attempts)
+	require.Zero(t, tally(t, c, "42", "a", 1, at.Add(time.Second)).Attempts)
+	require.Zero(t, tally(t, c, "42", "a", 1, at.Add(10*time.Minute)).Attempts)
+}
+
+func rollingWindowIsThatOfTheRule(t *testing.T, open OpenCounters) {
+	c := open(t)
+	for minutes := 0; minutes < 24*60; minutes += 10 {
+		require.NoError(t, c.Add(t.Context(),
+			[]health.Count{count("a", 1, at.Add(time.Duration(minutes)*time.Minute), 1, 0)}))
 	}
-	sum := func(t *testing.T, c health.Counters, tenant, id string, window int64, since time.Time) health.Tally {
-		t.Helper()
-		points, err := c.Series(t.Context(), tenant, id, window, since)
-		require.NoError(t, err)
-		var all health.Tally
-		for _, p := range points {
-			all = all.Add(p.Tally)
+	now := at.Add(24*time.Hour - time.Minute)
+	require.Equal(t, 73, tally(t, c, "42", "a", 1, health.Rule{}.Since(now)).Attempts, "at most 73 buckets")
+}
+
+func seriesIsInOrder(t *testing.T, open OpenCounters) {
+	c := open(t)
+	require.NoError(t, c.Add(t.Context(), []health.Count{
+		count("a", 1, at.Add(25*time.Minute), 4, 1), count("a", 1, at, 10, 3), count("a", 2, at, 1, 1),
+		count("b", 1, at, 9, 9), count("a", 1, at.Add(time.Minute), 1, 1),
+	}))
+	got, err := c.Series(t.Context(), "42", "a", 1, at)
+	require.NoError(t, err)
+	require.Equal(t, []health.Point{
+		{At: at.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 11, Failures: 4}},
+		{At: at.Add(25 * time.Minute).Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4, Failures: 1}},
+	}, got)
+	got, err = c.Series(t.Context(), "42", "a", 1, at.Add(10*time.Minute))
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	got, err = c.Series(t.Context(), "42", "c", 1, at)
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
+func counterKnowsItsFailures(t *testing.T, open OpenCounters) {
+	c := open(t)
+	bucket := at.Truncate(health.Bucket).UTC()
+	attempts := func(offsets ...int) health.Count { // seconds into the bucket; the failures are negative
+		n := count("a", 1, bucket, 0, 0)
+		for _, s := range offsets {
+			when := bucket.Add(time.Duration(max(s, -s)) * time.Second)
+			n.Attempt(when, s < 0, health.Answer{Status: 500 + max(s, -s), Words: when.Format(time.TimeOnly)})
 		}
-		return all
+		return n
 	}
-	t.Run("counts add up by integration and window", func(t *testing.T) {
-		c := open(t)
-		require.NoError(t,
-			c.Add(t.Context(), []health.Count{count("a", 1, at, 10, 3), count("b", 1, at, 5, 5),
-				count("a", 2, at, 1, 1)}))
-		require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at.Add(time.Hour), 2, 1)}))
-		require.Equal(t, health.Tally{Attempts: 12, Failures: 4}, sum(t, c, "42", "a", 1, at))
-		require.Equal(t, health.Tally{Attempts: 1, Failures: 1}, sum(t, c, "42", "a", 2, at))
-		require.Equal(t, health.Tally{Attempts: 5, Failures: 5}, sum(t, c, "42", "b", 1, at))
-		require.Zero(t, sum(t, c, "43", "a", 1, at))
-		require.Zero(t, sum(t, c, "42", "c", 1, at))
-	})
-	t.Run("a bucket counts when it begins at since or later", func(t *testing.T) {
-		c := open(t)
-		require.NoError(t,
-			c.Add(t.Context(), []health.Count{count("a", 1, at.Add(9*time.Minute+59*time.Second), 1, 1)}))
-		require.Equal(t, 1, sum(t, c, "42", "a", 1, at).Attempts)
-		require.Zero(t, sum(t, c, "42", "a", 1, at.Add(time.Second)).Attempts)
-		require.Zero(t, sum(t, c, "42", "a", 1, at.Add(10*time.Minute)).Attempts)
-	})
-	t.Run("the rolling window is that of the rule", func(t *testing.T) {
-		c := open(t)
-		for minutes := 0; minutes < 24*60; minutes += 10 {
-			require.NoError(t, c.Add(t.Context(),
-				[]health.Count{count("a", 1, at.Add(time.Duration(minutes)*time.Minute), 1, 0)}))
-		}
-		now := at.Add(24*time.Hour - time.Minute)
-		require.Equal(t, 73, sum(t, c, "42", "a", 1, health.Rule{}.Since(now)).Attempts, "at most 73 buckets")
-	})
-	t.Run("a series lists the buckets of one window in the order of time", func(t *testing.T) {
-		c := open(t)
-		require.NoError(t, c.Add(t.Context(), []health.Count{
-			count("a", 1, at.Add(25*time.Minute), 4, 1), count("a", 1, at, 10, 3), count("a", 2, at, 1, 1),
-			count("b", 1, at, 9, 9), count("a", 1, at.Add(time.Minute), 1, 1),
-		}))
-		got, err := c.Series(t.Context(), "42", "a", 1, at)
+	one := func() health.Point {
+		points, err := c.Series(t.Context(), "42", "a", 1, bucket)
 		require.NoError(t, err)
-		require.Equal(t, []health.Point{
-			{At: at.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 11, Failures: 4}},
-			{At: at.Add(25 * time.Minute).Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4, Failures: 1}},
-		}, got)
-		got, err = c.Series(t.Context(), "42", "a", 1, at.Add(10*time.Minute))
-		require.NoError(t, err)
-		require.Len(t, got, 1)
-		got, err = c.Series(t.Context(), "42", "c", 1, at)
-		require.NoError(t, err)
-		require.Empty(t, got)
-	})
-	t.Run("a counter knows its first and last failure, its last success and the last answer", func(t *testing.T) {
-		c := open(t)
-		bucket := at.Truncate(health.Bucket).UTC()
-		attempts := func(offsets ...int) health.Count { // seconds into the bucket; the failures are negative
-			n := count("a", 1, bucket, 0, 0)
-			for _, s := range offsets {
-				when := bucket.Add(time.Duration(max(s, -s)) * time.Second)
-				n.Attempt(when, s < 0, health.Answer{Status: 500 + max(s, -s), Words: when.Format(time.TimeOnly)})
-			}
-			return n
-		}
-		one := func() health.Point {
-			points, err := c.Series(t.Context(), "42", "a", 1, bucket)
-			require.NoError(t, err)
-			require.Len(t, points, 1)
-			return points[0]
-		}
-		at := func(s int) time.Time { return bucket.Add(time.Duration(s) * time.Second) }
-		require.NoError(t, c.Add(t.Context(), []health.Count{attempts(3)}))
-		require.Equal(t, health.Point{At: bucket, Tally: health.Tally{Attempts: 1}, LastSuccess: at(3)}, one())
-		require.NoError(t, c.Add(t.Context(), []health.Count{attempts(-5, -7, 6), attempts(-8)}))
-		want := health.Point{
-			At: bucket, Tally: health.Tally{Attempts: 5, Failures: 3}, FirstFailure: at(5), LastFailure: at(8),
-			LastSuccess: at(6),
-			Answer:      health.Answer{Status: 508, Words: at(8).Format(time.TimeOnly)},
-		}
-		require.Equal(t, want, one())
-		require.NoError(t, c.Add(t.Context(), []health.Count{attempts(20)}))
-		want.Tally, want.LastSuccess = health.Tally{Attempts: 6, Failures: 3}, at(20)
-		require.Equal(t, want, one(), "a success leaves what is known of failures")
-	})
-	t.Run("a count is taken back", func(t *testing.T) { // mail.Relay does, for mails that are over its limit
-		c := open(t)
-		require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, at, 7, 0)}))
-		require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, at, -3, 0)}))
-		got, err := c.Series(t.Context(), "42", "mails on request", 0, at.Truncate(health.Bucket))
-		require.NoError(t, err)
-		require.Equal(t, []health.Point{{At: at.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4}}}, got)
-	})
-	t.Run("many writers lose nothing", func(t *testing.T) {
-		c := open(t)
-		var wg sync.WaitGroup
-		for range 8 {
-			wg.Go(func() {
-				for range 25 {
-					if err := c.Add(t.Context(), []health.Count{count("a", 1, at, 2, 1)}); err != nil {
-						t.Error(err)
-					}
+		require.Len(t, points, 1)
+		return points[0]
+	}
+	at := func(s int) time.Time { return bucket.Add(time.Duration(s) * time.Second) }
+	require.NoError(t, c.Add(t.Context(), []health.Count{attempts(3)}))
+	require.Equal(t, health.Point{At: bucket, Tally: health.Tally{Attempts: 1}, LastSuccess: at(3)}, one())
+	require.NoError(t, c.Add(t.Context(), []health.Count{attempts(-5, -7, 6), attempts(-8)}))
+	want := health.Point{
+		At: bucket, Tally: health.Tally{Attempts: 5, Failures: 3}, FirstFailure: at(5), LastFailure: at(8),
+		LastSuccess: at(6),
+		Answer:      health.Answer{Status: 508, Words: at(8).Format(time.TimeOnly)},
+	}
+	require.Equal(t, want, one())
+	require.NoError(t, c.Add(t.Context(), []health.Count{attempts(20)}))
+	want.Tally, want.LastSuccess = health.Tally{Attempts: 6, Failures: 3}, at(20)
+	require.Equal(t, want, one(), "a success leaves what is known of failures")
+}
+
+func countIsTakenBack(t *testing.T, open OpenCounters) {
+	// mail.Relay does, for mails that are over its limit
+	c := open(t)
+	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, at, 7, 0)}))
+	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, at, -3, 0)}))
+	got, err := c.Series(t.Context(), "42", "mails on request", 0, at.Truncate(health.Bucket))
+	require.NoError(t, err)
+	require.Equal(t, []health.Point{{At: at.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4}}}, got)
+}
+
+func manyWritersLoseNoCount(t *testing.T, open OpenCounters) {
+	c := open(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 25 {
+				if err := c.Add(t.Context(), []health.Count{count("a", 1, at, 2, 1)}); err != nil {
+					t.Error(err)
 				}
-			})
-		}
-		wg.Wait()
-		require.Equal(t, health.Tally{Attempts: 400, Failures: 200}, sum(t, c, "42", "a", 1, at))
-	})
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, health.Tally{Attempts: 400, Failures: 200}, tally(t, c, "42", "a", 1, at))
+}
+
+func count(id string, window int64, when time.Time, attempts, failures int) health.Count {
+	return health.Count{Tenant: "42", Integration: id, Window: window, At: when, Attempts: attempts,
+		Failures: failures}
+}
+
+func tally(t *testing.T, c health.Counters, tenant, id string, window int64, since time.Time) health.Tally {
+	t.Helper()
+	points, err := c.Series(t.Context(), tenant, id, window, since)
+	require.NoError(t, err)
+	var all health.Tally
+	for _, p := range points {
+		all = all.Add(p.Tally)
+	}
+	return all
 }

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -65,4 +66,11 @@ func (c *Counting) write(t *testing.T, log Log, a delivery.Accepted, o trigger.O
 		require.ErrorIs(t, err, counting.ErrCounted)
 		return nil
 	}, err
+}
+
+// utc is the zone of every tenant of the suites.
+type utc struct{}
+
+func (utc) Settings(_ context.Context, tenant string) (report.Settings, error) {
+	return report.Settings{Tenant: tenant}, nil
 }

@@ -1,10 +1,8 @@
 package enginetest
 
 import (
-	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,257 +13,257 @@ import (
 	"tocsin/shared/integration"
 )
 
-// at is the time of the suites.
-var at = time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC)
-
-func sample(tenant, id string) integration.Integration {
-	return integration.Integration{
-		ID: id, Tenant: tenant, ClientName: "Acme", System: "slack", Name: "Ops " + id, Revision: 1, Window: 1,
-		Subscriptions: []integration.Subscription{{Event: event.System}, {Event: event.Hits, WithHeaders: true}},
-		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: at, CreatedBy: "ada@example.com",
-		UpdatedAt: at,
-	}
-}
-
-var notes atomic.Int64
-
-// note is an announcement; each has an id of its own.
-func note(tenant string, kind event.Kind) event.Event {
-	return event.Event{
-		ID: fmt.Sprintf("note-%d", notes.Add(1)), Tenant: tenant, ClientName: "Acme", Kind: kind, Time: at,
-		Data: []byte(`{"integration":{"id":"i"}}`),
-	}
-}
-
-// Integrations is the suite of integration.Store. announced lists the kinds of the announcements that reached the
+// OpenIntegrations opens an engine. announced lists the kinds of the events that the store had published on the
 // engine's bus so far, in their order.
-func Integrations(t *testing.T, open func(t *testing.T) (s integration.Store, announced func() []event.Kind)) {
-	t.Run("what was created is read back whole", func(t *testing.T) {
-		s, announced := open(t)
-		want := sample("42", "a")
-		want.Off = &integration.Off{By: integration.ByPlatform, Reason: "too many failures", At: at}
-		require.NoError(t, s.Create(t.Context(), want, note("42", event.CreateIntegration)))
-		got, err := s.Get(t.Context(), "42", "a")
-		require.NoError(t, err)
-		require.Equal(t, want, got)
-		require.Equal(t, []event.Kind{event.CreateIntegration}, announced())
-	})
-	t.Run("another tenant finds nothing", func(t *testing.T) {
-		s, _ := open(t)
-		require.NoError(t, s.Create(t.Context(), sample("42", "a"), note("42", event.CreateIntegration)))
-		several, err := s.Several(t.Context(), []integration.Key{{Tenant: "43", ID: "a"}, {Tenant: "42", ID: "a"},
-			{Tenant: "42", ID: "gone"}})
-		require.NoError(t, err)
-		require.Len(t, several, 1)
-		require.Equal(t, "42", several[0].Tenant)
-		_, err = s.Get(t.Context(), "43", "a")
-		require.ErrorIs(t, err, integration.ErrNotFound)
-		page, err := s.List(t.Context(), "43", "", 10)
-		require.NoError(t, err)
-		require.Empty(t, page)
-		other := sample("43", "a")
-		other.Revision = 2
-		require.ErrorIs(t, s.Update(t.Context(), other, note("43", event.UpdateIntegration)), integration.ErrNotFound)
-		require.ErrorIs(t, s.Delete(t.Context(), "43", "a", 1, note("43", event.DeleteIntegration)),
-			integration.ErrNotFound)
-	})
-	t.Run("an update needs the revision before it", func(t *testing.T) {
-		s, announced := open(t)
-		i := sample("42", "a")
-		require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
-		i.Revision, i.Name = 2, "second"
-		require.NoError(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)))
-		i.Name = "also second"
-		require.ErrorIs(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)), integration.ErrConflict)
-		require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)),
-			integration.ErrConflict)
-		got, err := s.Get(t.Context(), "42", "a")
-		require.NoError(t, err)
-		require.Equal(t, "second", got.Name)
-		require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration}, announced(),
-			"what was not done is not announced")
-		require.NoError(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)))
-		_, err = s.Get(t.Context(), "42", "a")
-		require.ErrorIs(t, err, integration.ErrNotFound)
-		require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)),
-			integration.ErrNotFound)
-	})
-	t.Run("a failing one is marked once, and the mark survives a change of its settings", func(t *testing.T) {
-		s, announced := open(t)
-		i := sample("42", "a")
-		require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
-		failing := &integration.Failing{Since: at, At: at.Add(time.Minute),
-			Answer: health.Answer{Status: 503, Words: "busy"}}
-		errs := make([]error, 8)
-		var wg sync.WaitGroup
-		for n := range errs {
-			wg.Go(func() { errs[n] = s.Mark(t.Context(), "42", "a", 1, failing, note("42", event.IntegrationFailing)) })
+type OpenIntegrations func(t *testing.T) (s integration.Store, announced func() []event.Kind)
+
+// Integrations is the suite of integration.Store.
+func Integrations(t *testing.T, open OpenIntegrations) {
+	run := parallel(t, open)
+	run("what was created is read back whole", createdIntegrationIsReadWhole)
+	run("another tenant finds nothing", anotherTenantFindsNoIntegration)
+	run("an update needs the revision before it", integrationUpdateNeedsItsRevision)
+	run("a failing one is marked once, and the mark survives a change of its settings", failingIntegrationIsMarkedOnce)
+	run("a mark goes with the window and when the integration is disabled, and none comes then", markGoesWithTheWindow)
+	run("of two writers at once one wins", oneOfTwoUpdatesWins)
+	run("the list has pages in the order of ids", integrationsAreListedInPages)
+	run("the enabled ones follow a change within a second", enabledFollowsAChange)
+	run("what is bound is found by its binding, whoever its tenant is", boundIsFoundByItsBinding)
+}
+
+func createdIntegrationIsReadWhole(t *testing.T, open OpenIntegrations) {
+	s, announced := open(t)
+	want := sample("42", "a")
+	want.Off = &integration.Off{By: integration.ByPlatform, Reason: "too many failures", At: at}
+	require.NoError(t, s.Create(t.Context(), want, note("42", event.CreateIntegration)))
+	got, err := s.Get(t.Context(), "42", "a")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.Equal(t, []event.Kind{event.CreateIntegration}, announced())
+}
+
+func anotherTenantFindsNoIntegration(t *testing.T, open OpenIntegrations) {
+	s, _ := open(t)
+	require.NoError(t, s.Create(t.Context(), sample("42", "a"), note("42", event.CreateIntegration)))
+	several, err := s.Several(t.Context(), []integration.Key{{Tenant: "43", ID: "a"}, {Tenant: "42", ID: "a"},
+		{Tenant: "42", ID: "gone"}})
+	require.NoError(t, err)
+	require.Len(t, several, 1)
+	require.Equal(t, "42", several[0].Tenant)
+	_, err = s.Get(t.Context(), "43", "a")
+	require.ErrorIs(t, err, integration.ErrNotFound)
+	page, err := s.List(t.Context(), "43", "", 10)
+	require.NoError(t, err)
+	require.Empty(t, page)
+	other := sample("43", "a")
+	other.Revision = 2
+	require.ErrorIs(t, s.Update(t.Context(), other, note("43", event.UpdateIntegration)), integration.ErrNotFound)
+	require.ErrorIs(t, s.Delete(t.Context(), "43", "a", 1, note("43", event.DeleteIntegration)),
+		integration.ErrNotFound)
+}
+
+func integrationUpdateNeedsItsRevision(t *testing.T, open OpenIntegrations) {
+	s, announced := open(t)
+	i := sample("42", "a")
+	require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+	i.Revision, i.Name = 2, "second"
+	require.NoError(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+	i.Name = "also second"
+	require.ErrorIs(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)), integration.ErrConflict)
+	require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)),
+		integration.ErrConflict)
+	got, err := s.Get(t.Context(), "42", "a")
+	require.NoError(t, err)
+	require.Equal(t, "second", got.Name)
+	require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration}, announced(),
+		"what was not done is not announced")
+	require.NoError(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)))
+	_, err = s.Get(t.Context(), "42", "a")
+	require.ErrorIs(t, err, integration.ErrNotFound)
+	require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)),
+		integration.ErrNotFound)
+}
+
+func failingIntegrationIsMarkedOnce(t *testing.T, open OpenIntegrations) {
+	s, announced := open(t)
+	i := sample("42", "a")
+	require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+	failing := &integration.Failing{Since: at, At: at.Add(time.Minute),
+		Answer: health.Answer{Status: 503, Words: "busy"}}
+	errs := make([]error, 8)
+	var wg sync.WaitGroup
+	for n := range errs {
+		wg.Go(func() { errs[n] = s.Mark(t.Context(), "42", "a", 1, failing, note("42", event.IntegrationFailing)) })
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+		} else {
+			require.ErrorIs(t, err, integration.ErrConflict)
 		}
-		wg.Wait()
-		won := 0
-		for _, err := range errs {
-			if err == nil {
-				won++
-			} else {
-				require.ErrorIs(t, err, integration.ErrConflict)
-			}
-		}
-		require.Equal(t, 1, won)
-		i.Name, i.Revision = "renamed by somebody who read it before", 2
-		require.NoError(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)))
-		i.Failing = failing
+	}
+	require.Equal(t, 1, won)
+	i.Name, i.Revision = "renamed by somebody who read it before", 2
+	require.NoError(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+	i.Failing = failing
+	got, err := s.Get(t.Context(), "42", "a")
+	require.NoError(t, err)
+	require.Equal(t, i, got)
+	page, err := s.List(t.Context(), "42", "", 10)
+	require.NoError(t, err)
+	require.Equal(t, []integration.Integration{i}, page)
+
+	other := sample("43", "b")
+	require.NoError(t, s.Create(t.Context(), other, note("43", event.CreateIntegration)))
+	require.NoError(t, s.Mark(t.Context(), "43", "b", 1, failing, note("43", event.IntegrationFailing)))
+	marked, err := s.Marked(t.Context())
+	require.NoError(t, err)
+	other.Failing = failing
+	require.Equal(t, []integration.Integration{i, other}, marked, "of all tenants")
+	other.Revision, other.Off, other.Failing = 2, &integration.Off{By: integration.ByPerson, At: at}, nil
+	require.NoError(t, s.Update(t.Context(), other, note("43", event.DisableIntegration)))
+	for range 2 {
+		marked, err = s.Marked(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []integration.Integration{i}, marked, "one that is disabled fails no more")
+	}
+
+	require.NoError(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)))
+	require.ErrorIs(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)),
+		integration.ErrConflict)
+	got, err = s.Get(t.Context(), "42", "a")
+	require.NoError(t, err)
+	require.Nil(t, got.Failing)
+	require.Equal(t, int64(2), got.Revision, "nobody's edit is in the way")
+	require.Equal(t, []event.Kind{
+		event.CreateIntegration, event.IntegrationFailing, event.UpdateIntegration, event.CreateIntegration,
+		event.IntegrationFailing,
+		event.DisableIntegration, event.IntegrationWorking,
+	}, announced())
+}
+
+func markGoesWithTheWindow(t *testing.T, open OpenIntegrations) {
+	s, _ := open(t)
+	failing := &integration.Failing{Since: at, At: at}
+	mark := func(tenant, id string, window int64) error {
+		return s.Mark(t.Context(), tenant, id, window, failing, note(tenant, event.IntegrationFailing))
+	}
+	i := sample("42", "a")
+	require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+	require.ErrorIs(t, mark("42", "a", 2), integration.ErrConflict, "another window")
+	require.ErrorIs(t, mark("43", "a", 1), integration.ErrConflict, "another tenant")
+	require.ErrorIs(t, mark("42", "b", 1), integration.ErrConflict, "no integration")
+	require.NoError(t, mark("42", "a", 1))
+	change := func(kind event.Kind) {
+		i.Revision++
+		require.NoError(t, s.Update(t.Context(), i, note("42", kind)))
 		got, err := s.Get(t.Context(), "42", "a")
 		require.NoError(t, err)
 		require.Equal(t, i, got)
-		page, err := s.List(t.Context(), "42", "", 10)
-		require.NoError(t, err)
-		require.Equal(t, []integration.Integration{i}, page)
+	}
+	i.Window = 2
+	change(event.UpdateIntegration)
+	require.NoError(t, mark("42", "a", 2))
+	i.Off = &integration.Off{By: integration.ByPlatform, At: at, Answer: &health.Answer{Status: 503, Words: "busy"}}
+	change(event.IntegrationBroken)
+	require.ErrorIs(t, mark("42", "a", 2), integration.ErrConflict, "it is disabled")
+}
 
-		other := sample("43", "b")
-		require.NoError(t, s.Create(t.Context(), other, note("43", event.CreateIntegration)))
-		require.NoError(t, s.Mark(t.Context(), "43", "b", 1, failing, note("43", event.IntegrationFailing)))
-		marked, err := s.Marked(t.Context())
-		require.NoError(t, err)
-		other.Failing = failing
-		require.Equal(t, []integration.Integration{i, other}, marked, "of all tenants")
-		other.Revision, other.Off, other.Failing = 2, &integration.Off{By: integration.ByPerson, At: at}, nil
-		require.NoError(t, s.Update(t.Context(), other, note("43", event.DisableIntegration)))
-		for range 2 {
-			marked, err = s.Marked(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, []integration.Integration{i}, marked, "one that is disabled fails no more")
+func oneOfTwoUpdatesWins(t *testing.T, open OpenIntegrations) {
+	s, announced := open(t)
+	i := sample("42", "a")
+	require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+	i.Revision = 2
+	errs := make([]error, 8)
+	var wg sync.WaitGroup
+	for n := range errs {
+		wg.Go(func() { errs[n] = s.Update(t.Context(), i, note("42", event.UpdateIntegration)) })
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+		} else {
+			require.ErrorIs(t, err, integration.ErrConflict)
 		}
+	}
+	require.Equal(t, 1, won)
+	require.Len(t, announced(), 2)
+}
 
-		require.NoError(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)))
-		require.ErrorIs(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)),
-			integration.ErrConflict)
-		got, err = s.Get(t.Context(), "42", "a")
+func integrationsAreListedInPages(t *testing.T, open OpenIntegrations) {
+	s, _ := open(t)
+	for _, id := range []string{"d", "b", "a", "c", "e"} {
+		require.NoError(t, s.Create(t.Context(), sample("42", id), note("42", event.CreateIntegration)))
+	}
+	var got []string
+	for after := ""; ; {
+		page, err := s.List(t.Context(), "42", after, 2)
 		require.NoError(t, err)
-		require.Nil(t, got.Failing)
-		require.Equal(t, int64(2), got.Revision, "nobody's edit is in the way")
-		require.Equal(t, []event.Kind{
-			event.CreateIntegration, event.IntegrationFailing, event.UpdateIntegration, event.CreateIntegration,
-			event.IntegrationFailing,
-			event.DisableIntegration, event.IntegrationWorking,
-		}, announced())
-	})
-	t.Run("a mark goes with the window and when the integration is disabled, and none comes then", func(t *testing.T) {
-		s, _ := open(t)
-		failing := &integration.Failing{Since: at, At: at}
-		mark := func(tenant, id string, window int64) error {
-			return s.Mark(t.Context(), tenant, id, window, failing, note(tenant, event.IntegrationFailing))
+		for _, i := range page {
+			got = append(got, i.ID)
+			after = i.ID
 		}
-		i := sample("42", "a")
-		require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
-		require.ErrorIs(t, mark("42", "a", 2), integration.ErrConflict, "another window")
-		require.ErrorIs(t, mark("43", "a", 1), integration.ErrConflict, "another tenant")
-		require.ErrorIs(t, mark("42", "b", 1), integration.ErrConflict, "no integration")
-		require.NoError(t, mark("42", "a", 1))
-		change := func(kind event.Kind) {
-			i.Revision++
-			require.NoError(t, s.Update(t.Context(), i, note("42", kind)))
-			got, err := s.Get(t.Context(), "42", "a")
+		if len(page) < 2 {
+			break
+		}
+	}
+	require.Equal(t, []string{"a", "b", "c", "d", "e"}, got)
+}
+
+func enabledFollowsAChange(t *testing.T, open OpenIntegrations) {
+	s, _ := open(t)
+	a, b := sample("42", "a"), sample("42", "b")
+	b.Off = &integration.Off{By: integration.ByPerson, At: at}
+	require.NoError(t, s.Create(t.Context(), a, note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), b, note("42", event.CreateIntegration)))
+	enabled := func(want ...string) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			all, err := s.Enabled(t.Context(), "42")
 			require.NoError(t, err)
-			require.Equal(t, i, got)
-		}
-		i.Window = 2
-		change(event.UpdateIntegration)
-		require.NoError(t, mark("42", "a", 2))
-		i.Off = &integration.Off{By: integration.ByPlatform, At: at, Answer: &health.Answer{Status: 503, Words: "busy"}}
-		change(event.IntegrationBroken)
-		require.ErrorIs(t, mark("42", "a", 2), integration.ErrConflict, "it is disabled")
-	})
-	t.Run("of two writers at once one wins", func(t *testing.T) {
-		s, announced := open(t)
-		i := sample("42", "a")
-		require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
-		i.Revision = 2
-		errs := make([]error, 8)
-		var wg sync.WaitGroup
-		for n := range errs {
-			wg.Go(func() { errs[n] = s.Update(t.Context(), i, note("42", event.UpdateIntegration)) })
-		}
-		wg.Wait()
-		won := 0
-		for _, err := range errs {
-			if err == nil {
-				won++
-			} else {
-				require.ErrorIs(t, err, integration.ErrConflict)
+			var ids []string
+			for _, i := range all {
+				ids = append(ids, i.ID)
 			}
-		}
-		require.Equal(t, 1, won)
-		require.Len(t, announced(), 2)
-	})
-	t.Run("the list has pages in the order of ids", func(t *testing.T) {
-		s, _ := open(t)
-		for _, id := range []string{"d", "b", "a", "c", "e"} {
-			require.NoError(t, s.Create(t.Context(), sample("42", id), note("42", event.CreateIntegration)))
-		}
-		var got []string
-		for after := ""; ; {
-			page, err := s.List(t.Context(), "42", after, 2)
-			require.NoError(t, err)
-			for _, i := range page {
-				got = append(got, i.ID)
-				after = i.ID
-			}
-			if len(page) < 2 {
-				break
-			}
-		}
-		require.Equal(t, []string{"a", "b", "c", "d", "e"}, got)
-	})
-	t.Run("the enabled ones follow a change within a second", func(t *testing.T) {
-		s, _ := open(t)
-		a, b := sample("42", "a"), sample("42", "b")
-		b.Off = &integration.Off{By: integration.ByPerson, At: at}
-		require.NoError(t, s.Create(t.Context(), a, note("42", event.CreateIntegration)))
-		require.NoError(t, s.Create(t.Context(), b, note("42", event.CreateIntegration)))
-		enabled := func(want ...string) {
-			t.Helper()
-			require.Eventually(t, func() bool {
-				all, err := s.Enabled(t.Context(), "42")
-				require.NoError(t, err)
-				var ids []string
-				for _, i := range all {
-					ids = append(ids, i.ID)
-				}
-				slices.Sort(ids)
-				return slices.Equal(want, ids)
-			}, 2*time.Second, 5*time.Millisecond)
-		}
-		enabled("a")
-		b.Off, b.Revision = nil, 2
-		require.NoError(t, s.Update(t.Context(), b, note("42", event.EnableIntegration)))
-		enabled("a", "b")
-		require.NoError(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)))
-		enabled("b")
-	})
-	t.Run("what is bound is found by its binding, whoever its tenant is", func(t *testing.T) {
-		s, _ := open(t)
-		a, b, c := sample("42", "a"), sample("43", "b"), sample("42", "c")
-		a.System, a.Bindings = "telegram", []string{"id/a", "at/-1001"}
-		b.System, b.Bindings = "telegram", []string{"id/b", "at/-1001"}
-		c.Bindings = []string{"at/-1001"} // of another system
-		for _, i := range []integration.Integration{a, b, c, sample("42", "d")} {
-			require.NoError(t, s.Create(t.Context(), i, note(i.Tenant, event.CreateIntegration)))
-		}
-		bound := func(binding string, want ...integration.Integration) {
-			t.Helper()
-			got, err := s.Bound(t.Context(), "telegram", binding)
-			require.NoError(t, err)
-			require.ElementsMatch(t, want, got)
-		}
-		bound("at/-1001", a, b)
-		bound("id/a", a)
-		bound("at/-100")
-		a.Revision, a.Bindings = 2, []string{"id/a", "at/-2"}
-		require.NoError(t, s.Update(t.Context(), a, note("42", event.UpdateIntegration)))
-		bound("at/-1001", b)
-		bound("at/-2", a)
-		require.NoError(t, s.Delete(t.Context(), "43", "b", 1, note("43", event.DeleteIntegration)))
-		bound("at/-1001")
-		bound("id/b")
-	})
+			slices.Sort(ids)
+			return slices.Equal(want, ids)
+		}, 2*time.Second, 5*time.Millisecond)
+	}
+	enabled("a")
+	b.Off, b.Revision = nil, 2
+	require.NoError(t, s.Update(t.Context(), b, note("42", event.EnableIntegration)))
+	enabled("a", "b")
+	require.NoError(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)))
+	enabled("b")
+}
+
+func boundIsFoundByItsBinding(t *testing.T, open OpenIntegrations) {
+	s, _ := open(t)
+	a, b, c := sample("42", "a"), sample("43", "b"), sample("42", "c")
+	a.System, a.Bindings = "telegram", []string{"id/a", "at/-1001"}
+	b.System, b.Bindings = "telegram", []string{"id/b", "at/-1001"}
+	c.Bindings = []string{"at/-1001"} // of another system
+	for _, i := range []integration.Integration{a, b, c, sample("42", "d")} {
+		require.NoError(t, s.Create(t.Context(), i, note(i.Tenant, event.CreateIntegration)))
+	}
+	bound := func(binding string, want ...integration.Integration) {
+		t.Helper()
+		got, err := s.Bound(t.Context(), "telegram", binding)
+		require.NoError(t, err)
+		require.ElementsMatch(t, want, got)
+	}
+	bound("at/-1001", a, b)
+	bound("id/a", a)
+	bound("at/-100")
+	a.Revision, a.Bindings = 2, []string{"id/a", "at/-2"}
+	require.NoError(t, s.Update(t.Context(), a, note("42", event.UpdateIntegration)))
+	bound("at/-1001", b)
+	bound("at/-2", a)
+	require.NoError(t, s.Delete(t.Context(), "43", "b", 1, note("43", event.DeleteIntegration)))
+	bound("at/-1001")
+	bound("id/b")
 }

@@ -3,16 +3,13 @@ package enginetest
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"tocsin/shared/access"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
-	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
 )
@@ -31,91 +28,105 @@ func aReport(id string, minutes int) report.Report {
 	}
 }
 
-// Reports is the suite of report.Store, beside the stores whose writes keep its schedule.
-func Reports(t *testing.T, open func(t *testing.T) (report.Store, integration.Store, profile.Store)) {
-	t.Run("a report is read back whole, with its files", func(t *testing.T) {
-		s, _, _ := open(t)
-		want := aReport("a", 0)
-		large := []byte(strings.Repeat("x", 3<<20)) // CSV of 10,000 rows; more than an item of DynamoDB holds
-		require.NoError(t, s.Save(t.Context(), want,
-			[]report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte{0, 1, 255}},
-				{Name: "large.csv", Type: "text/csv", Data: large}}))
-		got, err := s.Get(t.Context(), "42", "a")
-		require.NoError(t, err)
-		require.Equal(t, want, got)
-		f, err := s.File(t.Context(), "42", "a", "r.pdf")
-		require.NoError(t, err)
-		require.Equal(t, report.File{Name: "r.pdf", Type: "application/pdf", Data: []byte{0, 1, 255}}, f)
-		f, err = s.File(t.Context(), "42", "a", "large.csv")
-		require.NoError(t, err)
-		require.Equal(t, large, f.Data)
-		want.State = report.Failed
-		require.NoError(t, s.Save(t.Context(), want, nil))
-		_, err = s.File(t.Context(), "42", "a", "r.pdf")
-		require.NoError(t, err, "without files the old ones stay")
-		require.NoError(t, s.Save(t.Context(), want,
-			[]report.File{{Name: "new.pdf", Type: "application/pdf", Data: []byte{1}}}))
-		_, err = s.File(t.Context(), "42", "a", "r.pdf")
-		require.ErrorIs(t, err, report.ErrNotFound, "new files replace them")
-	})
-	t.Run("another tenant finds nothing", func(t *testing.T) {
-		s, _, _ := open(t)
-		require.NoError(t, s.Save(t.Context(), aReport("a", 0),
-			[]report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte{1}}}))
-		_, err := s.Get(t.Context(), "43", "a")
-		require.ErrorIs(t, err, report.ErrNotFound)
-		_, err = s.File(t.Context(), "43", "a", "r.pdf")
-		require.ErrorIs(t, err, report.ErrNotFound)
-		recent, err := s.Recent(t.Context(), "43", 3)
-		require.NoError(t, err)
-		require.Empty(t, recent)
-	})
-	t.Run("the newest come first", func(t *testing.T) {
-		s, _, _ := open(t)
-		for n, id := range []string{"b", "d", "a", "c"} {
-			require.NoError(t, s.Save(t.Context(), aReport(id, n), nil))
-		}
-		got, err := s.Recent(t.Context(), "42", 3)
-		require.NoError(t, err)
-		var ids []string
-		for _, r := range got {
-			ids = append(ids, r.ID)
-		}
-		require.Equal(t, []string{"c", "a", "d"}, ids)
-	})
-	t.Run("what waits is handed out until it is saved otherwise", func(t *testing.T) {
-		s, _, _ := open(t)
-		r := aReport("w", 0)
-		r.State = report.Waiting
-		require.NoError(t, s.Save(t.Context(), r, nil))
-		require.NoError(t, s.Save(t.Context(), aReport("ready", 1), nil))
-		got, err := s.Waiting(t.Context(), 10)
-		require.NoError(t, err)
-		require.Equal(t, []report.Report{r}, got)
-		r.State = report.Ready
-		require.NoError(t, s.Save(t.Context(), r, nil))
-		got, err = s.Waiting(t.Context(), 10)
-		require.NoError(t, err)
-		require.Empty(t, got)
-	})
-	t.Run("settings", func(t *testing.T) {
-		s, _, _ := open(t)
-		got, err := s.Settings(t.Context(), "42")
-		require.NoError(t, err)
-		require.Equal(t, report.Settings{Tenant: "42"}, got)
-		require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
-		got, err = s.Settings(t.Context(), "42")
-		require.NoError(t, err)
-		require.Equal(t, "Asia/Tokyo", got.Zone)
-		all, err := s.SettingsOf(t.Context(), []string{"43", "42"})
-		require.NoError(t, err)
-		require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo"}, "43": {Tenant: "43"}},
-			all)
-		none, err := s.SettingsOf(t.Context(), nil)
-		require.NoError(t, err)
-		require.Empty(t, none)
-	})
+// OpenReports opens an engine: the reports, beside the stores whose writes keep their schedule.
+type OpenReports func(t *testing.T) (report.Store, integration.Store, profile.Store)
+
+// Reports is the suite of report.Store.
+func Reports(t *testing.T, open OpenReports) {
+	run := parallel(t, open)
+	run("a report is read back whole, with its files", reportIsReadWhole)
+	run("another tenant finds nothing", anotherTenantFindsNoReport)
+	run("the newest come first", newestReportsComeFirst)
+	run("what waits is handed out until it is saved otherwise", waitingIsHandedOut)
+	run("settings", settingsAreKept)
 	t.Run("the schedule", func(t *testing.T) { schedule(t, open) })
+}
+
+func reportIsReadWhole(t *testing.T, open OpenReports) {
+	s, _, _ := open(t)
+	want := aReport("a", 0)
+	large := []byte(strings.Repeat("x", 3<<20)) // CSV of 10,000 rows; more than an item of DynamoDB holds
+	require.NoError(t, s.Save(t.Context(), want,
+		[]report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte{0, 1, 255}},
+			{Name: "large.csv", Type: "text/csv", Data: large}}))
+	got, err := s.Get(t.Context(), "42", "a")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	f, err := s.File(t.Context(), "42", "a", "r.pdf")
+	require.NoError(t, err)
+	require.Equal(t, report.File{Name: "r.pdf", Type: "application/pdf", Data: []byte{0, 1, 255}}, f)
+	f, err = s.File(t.Context(), "42", "a", "large.csv")
+	require.NoError(t, err)
+	require.Equal(t, large, f.Data)
+	want.State = report.Failed
+	require.NoError(t, s.Save(t.Context(), want, nil))
+	_, err = s.File(t.Context(), "42", "a", "r.pdf")
+	require.NoError(t, err, "without files the old ones stay")
+	require.NoError(t, s.Save(t.Context(), want,
+		[]report.File{{Name: "new.pdf", Type: "application/pdf", Data: []byte{1}}}))
+	_, err = s.File(t.Context(), "42", "a", "r.pdf")
+	require.ErrorIs(t, err, report.ErrNotFound, "new files replace them")
+}
+
+func anotherTenantFindsNoReport(t *testing.T, open OpenReports) {
+	s, _, _ := open(t)
+	require.NoError(t, s.Save(t.Context(), aReport("a", 0),
+		[]report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte{1}}}))
+	_, err := s.Get(t.Context(), "43", "a")
+	require.ErrorIs(t, err, report.ErrNotFound)
+	_, err = s.File(t.Context(), "43", "a", "r.pdf")
+	require.ErrorIs(t, err, report.ErrNotFound)
+	recent, err := s.Recent(t.Context(), "43", 3)
+	require.NoError(t, err)
+	require.Empty(t, recent)
+}
+
+func newestReportsComeFirst(t *testing.T, open OpenReports) {
+	s, _, _ := open(t)
+	for n, id := range []string{"b", "d", "a", "c"} {
+		require.NoError(t, s.Save(t.Context(), aReport(id, n), nil))
+	}
+	got, err := s.Recent(t.Context(), "42", 3)
+	require.NoError(t, err)
+	var ids []string
+	for _, r := range got {
+		ids = append(ids, r.ID)
+	}
+	require.Equal(t, []string{"c", "a", "d"}, ids)
+}
+
+func waitingIsHandedOut(t *testing.T, open OpenReports) {
+	s, _, _ := open(t)
+	r := aReport("w", 0)
+	r.State = report.Waiting
+	require.NoError(t, s.Save(t.Context(), r, nil))
+	require.NoError(t, s.Save(t.Context(), aReport("ready", 1), nil))
+	got, err := s.Waiting(t.Context(), 10)
+	require.NoError(t, err)
+	require.Equal(t, []report.Report{r}, got)
+	r.State = report.Ready
+	require.NoError(t, s.Save(t.Context(), r, nil))
+	got, err = s.Waiting(t.Context(), 10)
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
+func settingsAreKept(t *testing.T, open OpenReports) {
+	s, _, _ := open(t)
+	got, err := s.Settings(t.Context(), "42")
+	require.NoError(t, err)
+	require.Equal(t, report.Settings{Tenant: "42"}, got)
+	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
+	got, err = s.Settings(t.Context(), "42")
+	require.NoError(t, err)
+	require.Equal(t, "Asia/Tokyo", got.Zone)
+	all, err := s.SettingsOf(t.Context(), []string{"43", "42"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo"}, "43": {Tenant: "43"}},
+		all)
+	none, err := s.SettingsOf(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, none)
 }
 
 func dueNow(t *testing.T, s report.Store, now time.Time) []string {
@@ -138,248 +149,134 @@ func reporting(id string, revision int64, types ...event.Type) integration.Integ
 	return i
 }
 
-func schedule(t *testing.T, open func(t *testing.T) (report.Store, integration.Store, profile.Store)) {
-	t.Run("follows integrations", func(t *testing.T) {
-		s, is, _ := open(t)
-		require.NoError(t, is.Create(t.Context(), sample("42", "none"), note("42", event.CreateIntegration)))
-		require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily, event.ReportWeekly),
-			note("42", event.CreateIntegration)))
-		off := reporting("off", 1, event.ReportDaily)
-		off.Off = &integration.Off{By: integration.ByPerson, At: at}
-		require.NoError(t, is.Create(t.Context(), off, note("42", event.CreateIntegration)))
-		require.ElementsMatch(t, []string{"a daily", "a weekly"}, dueNow(t, s, at),
-			"never scheduled: handed out at once")
-		require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportMonthly),
-			note("42", event.UpdateIntegration)))
-		require.Equal(t, []string{"a monthly"}, dueNow(t, s, at))
-		require.NoError(t, is.Update(t.Context(), reporting("off", 2, event.ReportDaily),
-			note("42", event.EnableIntegration)))
-		require.ElementsMatch(t, []string{"a monthly", "off daily"}, dueNow(t, s, at))
-		require.Error(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily),
-			note("42", event.UpdateIntegration)))
-		require.NotContains(t, dueNow(t, s, at), "a daily", "a change that was refused changes nothing")
-		require.NoError(t, is.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)))
-		require.Equal(t, []string{"off daily"}, dueNow(t, s, at))
-	})
-	t.Run("follows people", func(t *testing.T) {
-		s, _, people := open(t)
-		p := person("42", "person.a", 1)
-		require.NoError(t, people.Save(t.Context(), p))
-		require.ElementsMatch(t, []string{"person.a monthly", "person.a weekly"}, dueNow(t, s, at))
-		p.Revision, p.Choices = 2, profile.Choices{ReportDaily: true}
-		require.NoError(t, people.Save(t.Context(), p))
-		require.Equal(t, []string{"person.a daily"}, dueNow(t, s, at))
-		require.NoError(t, people.Delete(t.Context(), "42", "person.a"))
-		require.Empty(t, dueNow(t, s, at))
-	})
-	t.Run("hands out what is due, and once", func(t *testing.T) {
-		s, is, _ := open(t)
-		require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily),
-			note("42", event.CreateIntegration)))
-		first, err := s.Due(t.Context(), at, 10)
-		require.NoError(t, err)
-		require.Len(t, first, 1)
-		require.True(t, first[0].Due.IsZero())
-		tomorrow := at.Add(24 * time.Hour)
-		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: first[0], Next: tomorrow}}))
-		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: first[0], Next: at}}),
-			"one that was moved meanwhile stays where it is")
-		require.Empty(t, dueNow(t, s, tomorrow.Add(-time.Second)))
-		later, err := s.Due(t.Context(), tomorrow, 10)
-		require.NoError(t, err)
-		require.Len(t, later, 1)
-		require.True(t, tomorrow.Equal(later[0].Due))
-		require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily, event.Scope),
-			note("42", event.UpdateIntegration)))
-		require.Empty(t, dueNow(t, s, at), "a change of something else leaves the time as it is")
-		gone := report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}
-		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: gone, Next: at}}),
-			"nothing happens to one that has gone")
-		require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
-		require.Equal(t, []string{"a daily"}, dueNow(t, s, at), "a change of the zone schedules anew")
-	})
-	t.Run("TestH21: when it was subscribed and what it got stay, whatever is set meanwhile", func(t *testing.T) {
-		s, is, people := open(t)
-		i := reporting("a", 1, event.ReportDaily)
-		i.UpdatedAt = at
-		require.NoError(t, is.Create(t.Context(), i, note("42", event.CreateIntegration)))
-		require.NoError(t, people.Save(t.Context(), person("42", "person.a", 1)))
-		first, err := s.Due(t.Context(), at, 10)
-		require.NoError(t, err)
-		require.Len(t, first, 3)
-		for _, v := range first {
-			require.True(t, at.Equal(v.Since), v.Receiver)
+func schedule(t *testing.T, open OpenReports) {
+	run := parallel(t, open)
+	run("follows integrations", followsIntegrations)
+	run("follows people", followsPeople)
+	run("hands out what is due, and once", handsOutWhatIsDueOnce)
+	run("TestH21: when it was subscribed and what it got stay, whatever is set meanwhile", keepsSinceAndDone)
+	run("has pages", hasPages)
+}
+
+func followsIntegrations(t *testing.T, open OpenReports) {
+	s, is, _ := open(t)
+	require.NoError(t, is.Create(t.Context(), sample("42", "none"), note("42", event.CreateIntegration)))
+	require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily, event.ReportWeekly),
+		note("42", event.CreateIntegration)))
+	off := reporting("off", 1, event.ReportDaily)
+	off.Off = &integration.Off{By: integration.ByPerson, At: at}
+	require.NoError(t, is.Create(t.Context(), off, note("42", event.CreateIntegration)))
+	require.ElementsMatch(t, []string{"a daily", "a weekly"}, dueNow(t, s, at),
+		"never scheduled: handed out at once")
+	require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportMonthly),
+		note("42", event.UpdateIntegration)))
+	require.Equal(t, []string{"a monthly"}, dueNow(t, s, at))
+	require.NoError(t, is.Update(t.Context(), reporting("off", 2, event.ReportDaily),
+		note("42", event.EnableIntegration)))
+	require.ElementsMatch(t, []string{"a monthly", "off daily"}, dueNow(t, s, at))
+	require.Error(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily),
+		note("42", event.UpdateIntegration)))
+	require.NotContains(t, dueNow(t, s, at), "a daily", "a change that was refused changes nothing")
+	require.NoError(t, is.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)))
+	require.Equal(t, []string{"off daily"}, dueNow(t, s, at))
+}
+
+func followsPeople(t *testing.T, open OpenReports) {
+	s, _, people := open(t)
+	p := person("42", "person.a", 1)
+	require.NoError(t, people.Save(t.Context(), p))
+	require.ElementsMatch(t, []string{"person.a monthly", "person.a weekly"}, dueNow(t, s, at))
+	p.Revision, p.Choices = 2, profile.Choices{ReportDaily: true}
+	require.NoError(t, people.Save(t.Context(), p))
+	require.Equal(t, []string{"person.a daily"}, dueNow(t, s, at))
+	require.NoError(t, people.Delete(t.Context(), "42", "person.a"))
+	require.Empty(t, dueNow(t, s, at))
+}
+
+func handsOutWhatIsDueOnce(t *testing.T, open OpenReports) {
+	s, is, _ := open(t)
+	require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily),
+		note("42", event.CreateIntegration)))
+	first, err := s.Due(t.Context(), at, 10)
+	require.NoError(t, err)
+	require.Len(t, first, 1)
+	require.True(t, first[0].Due.IsZero())
+	tomorrow := at.Add(24 * time.Hour)
+	require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: first[0], Next: tomorrow}}))
+	require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: first[0], Next: at}}),
+		"one that was moved meanwhile stays where it is")
+	require.Empty(t, dueNow(t, s, tomorrow.Add(-time.Second)))
+	later, err := s.Due(t.Context(), tomorrow, 10)
+	require.NoError(t, err)
+	require.Len(t, later, 1)
+	require.True(t, tomorrow.Equal(later[0].Due))
+	require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily, event.Scope),
+		note("42", event.UpdateIntegration)))
+	require.Empty(t, dueNow(t, s, at), "a change of something else leaves the time as it is")
+	gone := report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}
+	require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: gone, Next: at}}),
+		"nothing happens to one that has gone")
+	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
+	require.Equal(t, []string{"a daily"}, dueNow(t, s, at), "a change of the zone schedules anew")
+}
+
+func keepsSinceAndDone(t *testing.T, open OpenReports) {
+	s, is, people := open(t)
+	i := reporting("a", 1, event.ReportDaily)
+	i.UpdatedAt = at
+	require.NoError(t, is.Create(t.Context(), i, note("42", event.CreateIntegration)))
+	require.NoError(t, people.Save(t.Context(), person("42", "person.a", 1)))
+	first, err := s.Due(t.Context(), at, 10)
+	require.NoError(t, err)
+	require.Len(t, first, 3)
+	for _, v := range first {
+		require.True(t, at.Equal(v.Since), v.Receiver)
+		require.Empty(t, v.Done)
+		v.Done = "2023-02-28"
+		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: v, Next: at.Add(time.Hour)}}))
+	}
+	i.Revision, i.UpdatedAt = 2, at.Add(time.Minute)
+	require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
+	again, err := s.Due(t.Context(), at, 10)
+	require.NoError(t, err)
+	require.Len(t, again, 3, "all are looked at anew")
+	for _, v := range again {
+		require.True(t, v.Due.IsZero())
+		require.True(t, at.Equal(v.Since), v.Receiver)
+		require.Equal(t, report.Day("2023-02-28"), v.Done)
+	}
+	i.Subscriptions, i.Revision = i.Subscriptions[:1], 3
+	require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+	i = reporting("a", 4, event.ReportDaily)
+	i.UpdatedAt = at.Add(2 * time.Hour)
+	require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+	anew, err := s.Due(t.Context(), at, 10)
+	require.NoError(t, err)
+	for _, v := range anew {
+		if v.Receiver == "a" {
+			require.True(t, i.UpdatedAt.Equal(v.Since), "one who comes back begins anew")
 			require.Empty(t, v.Done)
-			v.Done = "2023-02-28"
-			require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: v, Next: at.Add(time.Hour)}}))
 		}
-		i.Revision, i.UpdatedAt = 2, at.Add(time.Minute)
-		require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
-		require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
-		again, err := s.Due(t.Context(), at, 10)
-		require.NoError(t, err)
-		require.Len(t, again, 3, "all are looked at anew")
-		for _, v := range again {
-			require.True(t, v.Due.IsZero())
-			require.True(t, at.Equal(v.Since), v.Receiver)
-			require.Equal(t, report.Day("2023-02-28"), v.Done)
-		}
-		i.Subscriptions, i.Revision = i.Subscriptions[:1], 3
-		require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
-		i = reporting("a", 4, event.ReportDaily)
-		i.UpdatedAt = at.Add(2 * time.Hour)
-		require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
-		anew, err := s.Due(t.Context(), at, 10)
-		require.NoError(t, err)
-		for _, v := range anew {
-			if v.Receiver == "a" {
-				require.True(t, i.UpdatedAt.Equal(v.Since), "one who comes back begins anew")
-				require.Empty(t, v.Done)
-			}
-		}
-	})
-	t.Run("has pages", func(t *testing.T) {
-		s, is, _ := open(t)
-		for n := range 5 {
-			require.NoError(t, is.Create(t.Context(), reporting(fmt.Sprint("i", n), 1, event.ReportDaily),
-				note("42", event.CreateIntegration)))
-		}
-		seen := map[string]bool{}
-		for range 3 {
-			page, err := s.Due(t.Context(), at, 2)
-			require.NoError(t, err)
-			var moves []report.Move
-			for _, d := range page {
-				seen[d.Receiver] = true
-				moves = append(moves, report.Move{Subscription: d, Next: at.Add(time.Hour)})
-			}
-			require.NoError(t, s.Reschedule(t.Context(), moves))
-		}
-		require.Len(t, seen, 5)
-	})
-}
-
-func person(tenant, id string, revision int64) profile.Profile {
-	return profile.Profile{
-		ID: id, Tenant: tenant, ClientName: "Acme", Email: id + "@example.com", Name: "Ada", Role: access.Administrator,
-		RoleAt:  at,
-		Choices: profile.Default, Revision: revision, UpdatedAt: at,
 	}
 }
 
-// People is the suite of profile.Store.
-func People(t *testing.T, open func(t *testing.T) profile.Store) {
-	t.Run("what was saved is read back whole", func(t *testing.T) {
-		s := open(t)
-		want := person("42", "a", 1)
-		require.NoError(t, s.Save(t.Context(), want))
-		got, err := s.Get(t.Context(), "42", "a")
-		require.NoError(t, err)
-		require.Equal(t, want, got)
-		several, err := s.Several(t.Context(), []profile.Key{{Tenant: "43", ID: "a"}, {Tenant: "42", ID: "a"}})
-		require.NoError(t, err)
-		require.Equal(t, []profile.Profile{got}, several)
-		_, err = s.Get(t.Context(), "43", "a")
-		require.ErrorIs(t, err, profile.ErrNotFound)
-	})
-	t.Run("a change needs the revision before it", func(t *testing.T) {
-		s := open(t)
-		require.ErrorIs(t, s.Save(t.Context(), person("42", "a", 2)), profile.ErrConflict)
-		require.NoError(t, s.Save(t.Context(), person("42", "a", 1)))
-		require.ErrorIs(t, s.Save(t.Context(), person("42", "a", 1)), profile.ErrConflict)
-		require.NoError(t, s.Save(t.Context(), person("42", "a", 2)))
-		require.ErrorIs(t, s.Save(t.Context(), person("42", "a", 2)), profile.ErrConflict)
-	})
-	t.Run("of two writers at once one wins", func(t *testing.T) {
-		s := open(t)
-		require.NoError(t, s.Save(t.Context(), person("42", "a", 1)))
-		errs := make([]error, 8)
-		var wg sync.WaitGroup
-		for n := range errs {
-			wg.Go(func() { errs[n] = s.Save(t.Context(), person("42", "a", 2)) })
-		}
-		wg.Wait()
-		won := 0
-		for _, err := range errs {
-			if err == nil {
-				won++
-			} else {
-				require.ErrorIs(t, err, profile.ErrConflict)
-			}
-		}
-		require.Equal(t, 1, won)
-	})
-	t.Run("the list has pages, and forgets", func(t *testing.T) {
-		s := open(t)
-		for _, id := range []string{"c", "a", "b"} {
-			require.NoError(t, s.Save(t.Context(), person("42", id, 1)))
-		}
-		require.NoError(t, s.Save(t.Context(), person("43", "z", 1)))
-		page, err := s.List(t.Context(), "42", "a", 1)
-		require.NoError(t, err)
-		require.Equal(t, []profile.Profile{person("42", "b", 1)}, page)
-		require.NoError(t, s.Delete(t.Context(), "42", "b"))
-		require.NoError(t, s.Delete(t.Context(), "42", "b"), "it is no error when there is none")
-		page, err = s.List(t.Context(), "42", "", 10)
-		require.NoError(t, err)
-		require.Len(t, page, 2)
-		require.NoError(t, s.Save(t.Context(), person("42", "b", 1)), "one who comes back begins anew")
-	})
-}
-
-// SuppressionList is the suite of mail.Blocks.
-func SuppressionList(t *testing.T, open func(t *testing.T) mail.SuppressionList) {
-	block := func(address, integration string, why mail.Why) mail.Suppression {
-		return mail.Suppression{Tenant: "42", Address: address, Integration: integration, Why: why,
-			Reason: "550 no such user", At: at}
+func hasPages(t *testing.T, open OpenReports) {
+	s, is, _ := open(t)
+	for n := range 5 {
+		require.NoError(t, is.Create(t.Context(), reporting(fmt.Sprint("i", n), 1, event.ReportDaily),
+			note("42", event.CreateIntegration)))
 	}
-	t.Run("a block of the tenant holds for every integration", func(t *testing.T) {
-		s := open(t)
-		b := block("ada@example.com", "", mail.Bounced)
-		added, err := s.Suppress(t.Context(), b)
+	seen := map[string]bool{}
+	for range 3 {
+		page, err := s.Due(t.Context(), at, 2)
 		require.NoError(t, err)
-		require.True(t, added)
-		added, err = s.Suppress(t.Context(), block("ada@example.com", "", mail.Complained))
-		require.NoError(t, err)
-		require.False(t, added)
-		got, ok, err := s.Blocked(t.Context(), "42", "any", "ada@example.com")
-		require.NoError(t, err)
-		require.True(t, ok)
-		require.Equal(t, b, got, "the first one stays")
-		_, ok, err = s.Blocked(t.Context(), "43", "any", "ada@example.com")
-		require.NoError(t, err)
-		require.False(t, ok)
-	})
-	t.Run("a block of an integration holds for that one", func(t *testing.T) {
-		s := open(t)
-		_, err := s.Suppress(t.Context(), block("ada@example.com", "i", mail.Unsubscribed))
-		require.NoError(t, err)
-		for integration, want := range map[string]bool{"i": true, "j": false, "": false} {
-			_, ok, err := s.Blocked(t.Context(), "42", integration, "ada@example.com")
-			require.NoError(t, err)
-			require.Equal(t, want, ok, integration)
+		var moves []report.Move
+		for _, d := range page {
+			seen[d.Receiver] = true
+			moves = append(moves, report.Move{Subscription: d, Next: at.Add(time.Hour)})
 		}
-	})
-	t.Run("allowing removes all of an address", func(t *testing.T) {
-		s := open(t)
-		for _, b := range []mail.Suppression{block("b@x.org", "", mail.Bounced),
-			block("a@x.org", "i", mail.Unsubscribed),
-			block("a@x.org", "", mail.Bounced), block("c@x.org", "", mail.Bounced)} {
-			_, err := s.Suppress(t.Context(), b)
-			require.NoError(t, err)
-		}
-		page, err := s.List(t.Context(), "42", "", 2)
-		require.NoError(t, err)
-		require.Equal(t, []mail.Suppression{block("a@x.org", "", mail.Bounced),
-			block("a@x.org", "i", mail.Unsubscribed),
-			block("b@x.org", "", mail.Bounced)}, page)
-		page, err = s.List(t.Context(), "42", "b@x.org", 2)
-		require.NoError(t, err)
-		require.Len(t, page, 1)
-		require.NoError(t, s.Allow(t.Context(), "42", "a@x.org"))
-		require.NoError(t, s.Allow(t.Context(), "42", "a@x.org"))
-		_, ok, err := s.Blocked(t.Context(), "42", "i", "a@x.org")
-		require.NoError(t, err)
-		require.False(t, ok)
-	})
+		require.NoError(t, s.Reschedule(t.Context(), moves))
+	}
+	require.Len(t, seen, 5)
 }

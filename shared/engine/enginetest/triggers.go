@@ -1,9 +1,7 @@
 package enginetest
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -108,133 +106,155 @@ func (r *triggerRig) drain(f *delivery.Fanout) []event.Event {
 	return out
 }
 
+// kept is a trigger with all that a person can set.
+var kept = trigger.Trigger{
+	ID: "a", Tenant: "42", ClientName: "Acme", Name: "SQLi burst", Comment: "ours", Template: trigger.Hits,
+	Revision: 1, Epoch: 1,
+	Filters: []trigger.Filter{{ID: trigger.ByType, Operator: trigger.Equal, Values: []trigger.Value{"sqli"}},
+		{ID: trigger.ByApplication, Operator: trigger.NotEqual, Values: []trigger.Value{"-1", "7"}}},
+	Threshold: &trigger.Threshold{Period: 60, Count: 1},
+	Actions: []trigger.Action{{ID: trigger.Notify, Integrations: []string{"i"}},
+		{ID: trigger.Graylist, LockTime: 3600}},
+	CreatedAt: at, CreatedBy: "ada@example.com", UpdatedAt: at,
+}
+
+// OpenTriggers opens an engine.
+type OpenTriggers func(t *testing.T) TriggerEngine
+
 // Triggers is the suite of trigger.Store, and of what writes trigger.Outcome: delivery.Log.Accept, or
 // counting.Store.Write where the engine counts apart.
-func Triggers(t *testing.T, open func(t *testing.T) TriggerEngine) {
+func Triggers(t *testing.T, open OpenTriggers) {
 	run := func(name string, test func(t *testing.T, r *triggerRig)) {
-		t.Run(name, func(t *testing.T) { test(t, &triggerRig{t: t, TriggerEngine: open(t)}) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, &triggerRig{t: t, TriggerEngine: open(t)})
+		})
 	}
-	kept := trigger.Trigger{
-		ID: "a", Tenant: "42", ClientName: "Acme", Name: "SQLi burst", Comment: "ours", Template: trigger.Hits,
-		Revision: 1, Epoch: 1,
-		Filters: []trigger.Filter{{ID: trigger.ByType, Operator: trigger.Equal, Values: []trigger.Value{"sqli"}},
-			{ID: trigger.ByApplication, Operator: trigger.NotEqual, Values: []trigger.Value{"-1", "7"}}},
-		Threshold: &trigger.Threshold{Period: 60, Count: 1},
-		Actions: []trigger.Action{{ID: trigger.Notify, Integrations: []string{"i"}},
-			{ID: trigger.Graylist, LockTime: 3600}},
-		CreatedAt: at, CreatedBy: "ada@example.com", UpdatedAt: at,
-	}
-	run("what was created is read back whole, by its tenant alone", func(t *testing.T, r *triggerRig) {
-		require.NoError(t, r.Store.Create(t.Context(), kept, note("42", event.TriggerCreate)))
-		got, err := r.Store.Get(t.Context(), "42", "a")
-		require.NoError(t, err)
-		require.Equal(t, kept, got)
-		_, err = r.Store.Get(t.Context(), "43", "a")
-		require.ErrorIs(t, err, trigger.ErrNotFound)
-		require.ErrorIs(t, r.Store.Create(t.Context(), kept, note("42", event.TriggerCreate)), trigger.ErrConflict)
-		list, _, err := r.Store.List(t.Context(), "43")
-		require.NoError(t, err)
-		require.Empty(t, list)
-		left := r.Left(t)
-		require.Len(t, left, 1, "what was not done is not announced")
-		require.Equal(t, "trigger_create", left[0].DetailType)
-	})
-	run("a change needs the revision before it", func(t *testing.T, r *triggerRig) {
-		require.ErrorIs(t, r.Store.Update(t.Context(), kept, note("42", event.TriggerUpdate)), trigger.ErrNotFound)
-		require.NoError(t, r.Store.Create(t.Context(), kept, note("42", event.TriggerCreate)))
-		next := kept
-		next.Revision, next.Name, next.Off = 2, "second", true
-		require.NoError(t, r.Store.Update(t.Context(), next, note("42", event.TriggerUpdate)))
-		require.ErrorIs(t, r.Store.Update(t.Context(), next, note("42", event.TriggerUpdate)), trigger.ErrConflict)
-		require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 1, note("42", event.TriggerDelete)),
-			trigger.ErrConflict)
-		got, err := r.Store.Get(t.Context(), "42", "a")
-		require.NoError(t, err)
-		require.Equal(t, next, got)
-		require.NoError(t, r.Store.Delete(t.Context(), "42", "a", 2, note("42", event.TriggerDelete)))
-		require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 2, note("42", event.TriggerDelete)),
-			trigger.ErrNotFound)
-	})
-	run("a new account is seeded once", func(t *testing.T, r *triggerRig) {
-		_, seeded, err := r.Store.List(t.Context(), "42")
-		require.NoError(t, err)
-		require.False(t, seeded)
-		require.NoError(t, r.Store.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", at)))
-		list, seeded, err := r.Store.List(t.Context(), "42")
-		require.NoError(t, err)
-		require.True(t, seeded)
-		require.ElementsMatch(t, trigger.Defaults("42", "Acme", at), list)
-		require.Less(t, list[0].ID, list[1].ID)
-		require.NoError(t, r.Store.Delete(t.Context(), "42", list[0].ID, 1, note("42", event.TriggerDelete)))
-		require.NoError(t, r.Store.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", at)))
-		list, _, err = r.Store.List(t.Context(), "42")
-		require.NoError(t, err)
-		require.Len(t, list, 1, "what a person deleted stays deleted")
-	})
-	run("fan-out sees a change within a second", func(t *testing.T, r *triggerRig) {
-		one := r.watch(trigger.Trigger{Template: trigger.Hits, Threshold: &trigger.Threshold{Period: 60, Count: 1}})
-		list, _, err := r.Store.Active(t.Context(), "42")
-		require.NoError(t, err)
-		require.Len(t, list, 1)
-		one.Revision, one.Off = 2, true
-		require.NoError(t, r.Store.Update(t.Context(), one, note("42", event.TriggerUpdate)))
-		require.Eventually(t, func() bool {
-			list, _, err := r.Store.Active(t.Context(), "42")
-			return err == nil && len(list) == 1 && list[0].Off
-		}, time.Second, 10*time.Millisecond)
-	})
-	run("nothing is left of an intake that is stale", func(t *testing.T, r *triggerRig) {
-		r.watch(trigger.Trigger{Template: trigger.Hits, Threshold: &trigger.Threshold{Period: 60, Count: 1}})
-		e := r.Log.Take(t, []delivery.Entry{r.hit(at, "203.0.113.1")})
-		parsed, err := event.Parse(e[0].DetailType, e[0].Detail)
-		require.NoError(t, err)
-		state := trigger.State{Tenant: "42", Trigger: "t", Version: 3, Body: []byte("x"), Expires: at.AddDate(1, 0, 0)}
-		accepted := delivery.Accepted{Entry: e[0], Event: parsed}
-		o := trigger.Outcome{States: []trigger.State{state}, Publish: []event.Event{note("42", event.TriggerUpdate)}}
-		_, err = r.Counting.write(t, r.Log, accepted, o, nil)
-		require.ErrorIs(t, err, trigger.ErrStale)
-		require.Equal(t, []bool{false}, known(t, r.Log, parsed))
-		states, err := r.Store.States(t.Context(), "42", []string{"t", "u"})
-		require.NoError(t, err)
-		require.Equal(t, []trigger.State{{Tenant: "42", Trigger: "t"}, {Tenant: "42", Trigger: "u"}}, states)
-		o.States[0].Version, o.Publish = 0, nil
-		again, err := r.Counting.write(t, r.Log, accepted, o, nil)
-		require.NoError(t, err)
-		require.NoError(t, again())
-		states, err = r.Store.States(t.Context(), "42", []string{"t"})
-		require.NoError(t, err)
-		require.EqualValues(t, 1, states[0].Version)
-		require.Equal(t, "x", string(states[0].Body))
-	})
-	run("an event that comes again counts once", func(t *testing.T, r *triggerRig) {
-		f := r.fanout()
-		r.watch(trigger.Trigger{Template: trigger.Hits, Threshold: &trigger.Threshold{Period: 60, Count: 2}})
-		one, two, three := r.hit(at, "203.0.113.1"), r.hit(at, "203.0.113.1"), r.hit(at, "203.0.113.1")
-		require.Empty(t, r.process(f, one, one, two))
-		require.Empty(t, r.process(f, two, one))
-		require.Len(t, r.process(f, one, three), 1)
-	})
-	run("it fires once for a window and then again", func(t *testing.T, r *triggerRig) {
-		f := r.fanout()
-		r.watch(trigger.Trigger{Template: trigger.Hits, Threshold: &trigger.Threshold{Period: 60, Count: 1}})
-		require.Empty(t, r.process(f, r.hit(at, "203.0.113.1")))
-		fired := r.process(f, r.hit(at.Add(time.Second), "203.0.113.1"))
-		require.Len(t, fired, 1)
-		require.Equal(t, event.AttacksExceeded, fired[0].Kind)
-		reaction, ok := fired[0].Reaction()
-		require.True(t, ok)
-		require.Equal(t, event.Reaction{Trigger: "t", Integrations: []string{"i"}}, reaction)
-		require.Empty(t, r.process(f, r.hit(at.Add(30*time.Second), "203.0.113.1"),
-			r.hit(at.Add(60*time.Second), "203.0.113.1")), "once for a window")
-		require.Len(t, r.process(f, r.hit(at.Add(61*time.Second), "203.0.113.1")), 1)
-		states, err := r.Store.States(t.Context(), "42", []string{"t"})
-		require.NoError(t, err)
-		last, err := trigger.LastFired(states[0])
-		require.NoError(t, err)
-		require.True(t, last.Equal(at.Add(61*time.Second)), last)
-	})
+	run("what was created is read back whole, by its tenant alone", triggerIsReadWhole)
+	run("a change needs the revision before it", triggerNeedsTheRevisionBefore)
+	run("a new account is seeded once", accountIsSeededOnce)
+	run("fan-out sees a change within a second", fanoutSeesAChange)
+	run("nothing is left of an intake that is stale", nothingIsLeftOfAStaleIntake)
+	run("an event that comes again counts once", repeatedEventCountsOnce)
+	run("it fires once for a window and then again", firesOnceForAWindow)
 	run("thresholds are exact: an oracle that keeps every event agrees", oracle)
 	run("workers side by side lose and double nothing", sideBySide)
+}
+
+func triggerIsReadWhole(t *testing.T, r *triggerRig) {
+	require.NoError(t, r.Store.Create(t.Context(), kept, note("42", event.TriggerCreate)))
+	got, err := r.Store.Get(t.Context(), "42", "a")
+	require.NoError(t, err)
+	require.Equal(t, kept, got)
+	_, err = r.Store.Get(t.Context(), "43", "a")
+	require.ErrorIs(t, err, trigger.ErrNotFound)
+	require.ErrorIs(t, r.Store.Create(t.Context(), kept, note("42", event.TriggerCreate)), trigger.ErrConflict)
+	list, _, err := r.Store.List(t.Context(), "43")
+	require.NoError(t, err)
+	require.Empty(t, list)
+	left := r.Left(t)
+	require.Len(t, left, 1, "what was not done is not announced")
+	require.Equal(t, "trigger_create", left[0].DetailType)
+}
+
+func triggerNeedsTheRevisionBefore(t *testing.T, r *triggerRig) {
+	require.ErrorIs(t, r.Store.Update(t.Context(), kept, note("42", event.TriggerUpdate)), trigger.ErrNotFound)
+	require.NoError(t, r.Store.Create(t.Context(), kept, note("42", event.TriggerCreate)))
+	next := kept
+	next.Revision, next.Name, next.Off = 2, "second", true
+	require.NoError(t, r.Store.Update(t.Context(), next, note("42", event.TriggerUpdate)))
+	require.ErrorIs(t, r.Store.Update(t.Context(), next, note("42", event.TriggerUpdate)), trigger.ErrConflict)
+	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 1, note("42", event.TriggerDelete)),
+		trigger.ErrConflict)
+	got, err := r.Store.Get(t.Context(), "42", "a")
+	require.NoError(t, err)
+	require.Equal(t, next, got)
+	require.NoError(t, r.Store.Delete(t.Context(), "42", "a", 2, note("42", event.TriggerDelete)))
+	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 2, note("42", event.TriggerDelete)),
+		trigger.ErrNotFound)
+}
+
+func accountIsSeededOnce(t *testing.T, r *triggerRig) {
+	_, seeded, err := r.Store.List(t.Context(), "42")
+	require.NoError(t, err)
+	require.False(t, seeded)
+	require.NoError(t, r.Store.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", at)))
+	list, seeded, err := r.Store.List(t.Context(), "42")
+	require.NoError(t, err)
+	require.True(t, seeded)
+	require.ElementsMatch(t, trigger.Defaults("42", "Acme", at), list)
+	require.Less(t, list[0].ID, list[1].ID)
+	require.NoError(t, r.Store.Delete(t.Context(), "42", list[0].ID, 1, note("42", event.TriggerDelete)))
+	require.NoError(t, r.Store.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", at)))
+	list, _, err = r.Store.List(t.Context(), "42")
+	require.NoError(t, err)
+	require.Len(t, list, 1, "what a person deleted stays deleted")
+}
+
+func fanoutSeesAChange(t *testing.T, r *triggerRig) {
+	one := r.watch(trigger.Trigger{Template: trigger.Hits, Threshold: &trigger.Threshold{Period: 60, Count: 1}})
+	list, _, err := r.Store.Active(t.Context(), "42")
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	one.Revision, one.Off = 2, true
+	require.NoError(t, r.Store.Update(t.Context(), one, note("42", event.TriggerUpdate)))
+	require.Eventually(t, func() bool {
+		list, _, err := r.Store.Active(t.Context(), "42")
+		return err == nil && len(list) == 1 && list[0].Off
+	}, time.Second, 10*time.Millisecond)
+}
+
+func nothingIsLeftOfAStaleIntake(t *testing.T, r *triggerRig) {
+	r.watch(trigger.Trigger{Template: trigger.Hits, Threshold: &trigger.Threshold{Period: 60, Count: 1}})
+	e := r.Log.Take(t, []delivery.Entry{r.hit(at, "203.0.113.1")})
+	parsed, err := event.Parse(e[0].DetailType, e[0].Detail)
+	require.NoError(t, err)
+	state := trigger.State{Tenant: "42", Trigger: "t", Version: 3, Body: []byte("x"), Expires: at.AddDate(1, 0, 0)}
+	accepted := delivery.Accepted{Entry: e[0], Event: parsed}
+	o := trigger.Outcome{States: []trigger.State{state}, Publish: []event.Event{note("42", event.TriggerUpdate)}}
+	_, err = r.Counting.write(t, r.Log, accepted, o, nil)
+	require.ErrorIs(t, err, trigger.ErrStale)
+	require.Equal(t, []bool{false}, known(t, r.Log, parsed))
+	states, err := r.Store.States(t.Context(), "42", []string{"t", "u"})
+	require.NoError(t, err)
+	require.Equal(t, []trigger.State{{Tenant: "42", Trigger: "t"}, {Tenant: "42", Trigger: "u"}}, states)
+	o.States[0].Version, o.Publish = 0, nil
+	again, err := r.Counting.write(t, r.Log, accepted, o, nil)
+	require.NoError(t, err)
+	require.NoError(t, again())
+	states, err = r.Store.States(t.Context(), "42", []string{"t"})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, states[0].Version)
+	require.Equal(t, "x", string(states[0].Body))
+}
+
+func repeatedEventCountsOnce(t *testing.T, r *triggerRig) {
+	f := r.fanout()
+	r.watch(trigger.Trigger{Template: trigger.Hits, Threshold: &trigger.Threshold{Period: 60, Count: 2}})
+	one, two, three := r.hit(at, "203.0.113.1"), r.hit(at, "203.0.113.1"), r.hit(at, "203.0.113.1")
+	require.Empty(t, r.process(f, one, one, two))
+	require.Empty(t, r.process(f, two, one))
+	require.Len(t, r.process(f, one, three), 1)
+}
+
+func firesOnceForAWindow(t *testing.T, r *triggerRig) {
+	f := r.fanout()
+	r.watch(trigger.Trigger{Template: trigger.Hits, Threshold: &trigger.Threshold{Period: 60, Count: 1}})
+	require.Empty(t, r.process(f, r.hit(at, "203.0.113.1")))
+	fired := r.process(f, r.hit(at.Add(time.Second), "203.0.113.1"))
+	require.Len(t, fired, 1)
+	require.Equal(t, event.AttacksExceeded, fired[0].Kind)
+	reaction, ok := fired[0].Reaction()
+	require.True(t, ok)
+	require.Equal(t, event.Reaction{Trigger: "t", Integrations: []string{"i"}}, reaction)
+	require.Empty(t, r.process(f, r.hit(at.Add(30*time.Second), "203.0.113.1"),
+		r.hit(at.Add(60*time.Second), "203.0.113.1")), "once for a window")
+	require.Len(t, r.process(f, r.hit(at.Add(61*time.Second), "203.0.113.1")), 1)
+	states, err := r.Store.States(t.Context(), "42", []string{"t"})
+	require.NoError(t, err)
+	last, err := trigger.LastFired(states[0])
+	require.NoError(t, err)
+	require.True(t, last.Equal(at.Add(61*time.Second)), last)
 }
 
 // oracle feeds random events in random batches, with repeats and in disorder, and compares with what a list of all
@@ -407,17 +427,4 @@ func sideBySide(t *testing.T, r *triggerRig) {
 	require.Empty(t, r.left(), "%d are not more than %d: none counted twice", total, total)
 	feed([][]delivery.Entry{{r.hit(at, "203.0.113.1")}})
 	require.Len(t, r.left(), 1, "and none was lost")
-}
-
-// processAll processes a batch, and again what another fan-out was at.
-func processAll(ctx context.Context, f *delivery.Fanout, entries []delivery.Entry) error {
-	for {
-		_, err := f.Process(ctx, entries)
-		var unfinished *delivery.Unfinished
-		if !errors.As(err, &unfinished) {
-			return err
-		}
-		entries = unfinished.Entries
-		time.Sleep(time.Millisecond) // the other one's call is under way
-	}
 }

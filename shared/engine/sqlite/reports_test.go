@@ -22,9 +22,9 @@ import (
 )
 
 func TestRecord(t *testing.T) {
-	enginetest.DailyTotals(t, func(t *testing.T) enginetest.RecordEngine {
+	enginetest.DailyTotals(t, func(t *testing.T) enginetest.DailyTotalsEngine {
 		db := open(t)
-		return enginetest.RecordEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Ledger: db.DailyTotals()}
+		return enginetest.DailyTotalsEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Ledger: db.DailyTotals()}
 	})
 }
 

@@ -1,0 +1,75 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tocsin/shared/access"
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/profile"
+)
+
+// at is the time of the suites.
+var at = time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func sample(tenant, id string) integration.Integration {
+	return integration.Integration{
+		ID: id, Tenant: tenant, ClientName: "Acme", System: "slack", Name: "Ops " + id, Revision: 1, Window: 1,
+		Subscriptions: []integration.Subscription{{Event: event.System}, {Event: event.Hits, WithHeaders: true}},
+		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: at, CreatedBy: "ada@example.com",
+		UpdatedAt: at,
+	}
+}
+
+var notes atomic.Int64
+
+// note is an announcement; each has an id of its own.
+func note(tenant string, kind event.Kind) event.Event {
+	return event.Event{
+		ID: fmt.Sprintf("note-%d", notes.Add(1)), Tenant: tenant, ClientName: "Acme", Kind: kind, Time: at,
+		Data: []byte(`{"integration":{"id":"i"}}`),
+	}
+}
+
+func person(tenant, id string, revision int64) profile.Profile {
+	return profile.Profile{
+		ID: id, Tenant: tenant, ClientName: "Acme", Email: id + "@example.com", Name: "Ada", Role: access.Administrator,
+		RoleAt:  at,
+		Choices: profile.Default, Revision: revision, UpdatedAt: at,
+	}
+}
+
+// now is the clock of the suites, which stands.
+func now() time.Time { return at }
+
+// later is after every event of the suites.
+var later = at.Add(24 * time.Hour)
+
+// parallel runs each behaviour of a suite as a subtest beside the others, which opens an engine of its own.
+func parallel[Open any](t *testing.T, open Open) func(name string, test func(t *testing.T, open Open)) {
+	return func(name string, test func(t *testing.T, open Open)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open)
+		})
+	}
+}
+
+// processAll processes a batch, and again what another fan-out was at.
+func processAll(ctx context.Context, f *delivery.Fanout, entries []delivery.Entry) error {
+	for {
+		_, err := f.Process(ctx, entries)
+		var unfinished *delivery.Unfinished
+		if !errors.As(err, &unfinished) {
+			return err
+		}
+		entries = unfinished.Entries
+		time.Sleep(time.Millisecond) // the other one's call is under way
+	}
+}

@@ -1,0 +1,221 @@
+package enginetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+)
+
+// Queues is what the suite of delivery.Queue works on.
+type Queues interface {
+	delivery.Log
+	delivery.Queue
+}
+
+// Bus is the way in of an engine that fan-out polls.
+type Bus interface {
+	delivery.Inbox
+	Put(ctx context.Context, entries []delivery.Entry) error
+}
+
+func (r *rig) lease(l delivery.Lane, limit int, now time.Time) []delivery.Delivery {
+	r.t.Helper()
+	out, err := r.q.Lease(r.t.Context(), l, limit, now, now, now.Add(time.Minute))
+	require.NoError(r.t, err)
+	return out
+}
+
+// Queue is the suite of delivery.Queue and delivery.Inbox, for an engine whose work is polled.
+func Queue(t *testing.T, open func(t *testing.T) (Queues, Bus)) {
+	run := func(name string, test func(t *testing.T, r *rig)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &rig{t: t}
+			r.q, r.bus = open(t)
+			r.log = Polled(r.q, r.bus)
+			test(t, r)
+		})
+	}
+	inbox(run)
+	leases(run)
+	waits(run)
+}
+
+// Polled makes the suite's Log of an engine whose work is polled.
+func Polled(q Queues, bus Bus) Log {
+	return Log{
+		Log: q,
+		Take: func(t *testing.T, entries []delivery.Entry) []delivery.Entry {
+			t.Helper()
+			require.NoError(t, bus.Put(t.Context(), entries))
+			received, err := bus.Receive(t.Context(), 1000)
+			require.NoError(t, err)
+			return received
+		},
+		Ready: func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
+			t.Helper()
+			out, err := q.Lease(t.Context(), delivery.Lane{Tenant: tenant, Integration: integration}, limit, at, at,
+				at.Add(time.Minute))
+			require.NoError(t, err)
+			return out
+		},
+	}
+}
+
+func inbox(run runner) {
+	run("entries come again until they are accepted", func(t *testing.T, r *rig) {
+		in := delivery.Intake{Accepted: r.publish(3)}
+		again, err := r.bus.Receive(t.Context(), 2)
+		require.NoError(t, err)
+		require.Len(t, again, 2)
+		require.NoError(t, r.log.Accept(t.Context(), in))
+		none, err := r.bus.Receive(t.Context(), 10)
+		require.NoError(t, err)
+		require.Empty(t, none)
+	})
+}
+
+func leases(run runner) {
+	run("a lane is told when it has gathered, and when it will have", laneIsToldWhenItHasGathered)
+	run("a lease brings the events and hides the delivery", leaseHidesTheDelivery)
+	run("a lease ends by its time", leaseEndsByItsTime)
+	run("asking for retries of the future does not end leases of the present", futureRetriesLeaveLeases)
+	run("a release gives a delivery back as it is stored", releaseGivesBack)
+	run("what comes in while others are leased is found", lateComersAreFound)
+	run("waiting lanes are told, and when the next retry is due", waitingLanesAreTold)
+}
+
+func laneIsToldWhenItHasGathered(t *testing.T, r *rig) {
+	r.gather(1, at.Add(time.Minute))
+	r.gather(1, at.Add(11*time.Minute))
+	lanes, next, err := r.q.Waiting(t.Context(), at)
+	require.NoError(t, err)
+	require.Empty(t, lanes)
+	require.True(t, next.Equal(at.Add(time.Minute)))
+	lanes, next, err = r.q.Waiting(t.Context(), at.Add(time.Minute))
+	require.NoError(t, err)
+	require.Equal(t, []delivery.Lane{lane}, lanes)
+	require.True(t, next.Equal(at.Add(11*time.Minute)))
+	first := r.lease(lane, 10, at.Add(time.Minute))
+	require.Len(t, first, 1)
+	require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(first[0])}))
+	require.Len(t, r.lease(lane, 10, at.Add(time.Hour)), 1)
+	require.Empty(t, r.lease(lane, 10, at.Add(time.Hour)))
+}
+
+func leaseHidesTheDelivery(t *testing.T, r *rig) {
+	want := r.accept(5)
+	first := r.lease(lane, 2, at)
+	require.Equal(t, ids(want[:2]), ids(first), "oldest first")
+	require.Equal(t, want[0].Events, first[0].Events)
+	require.Equal(t, delivery.Pending, first[0].State)
+	require.Equal(t, ids(want[2:]), ids(r.lease(lane, 10, at)))
+	require.Empty(t, r.lease(lane, 10, at))
+	require.Empty(t, r.lease(delivery.Lane{Tenant: "43", Integration: "i"}, 10, at))
+	require.Empty(t, r.lease(delivery.Lane{Tenant: "42", Integration: "other"}, 10, at))
+}
+
+func leaseEndsByItsTime(t *testing.T, r *rig) {
+	want := r.accept(2)
+	require.Len(t, r.lease(lane, 10, at), 2)
+	require.Empty(t, r.lease(lane, 10, at.Add(59*time.Second)))
+	require.Equal(t, ids(want), ids(r.lease(lane, 10, at.Add(time.Minute))))
+}
+
+func futureRetriesLeaveLeases(t *testing.T, r *rig) {
+	r.accept(2)
+	leased := r.lease(lane, 2, at)
+	require.NoError(t, r.log.Settle(t.Context(),
+		[]delivery.Delivery{failed(leased[0], at), failed(leased[1], at.Add(time.Hour))}))
+	retry := delivery.Lane{Tenant: "42", Integration: "i", Retry: true}
+	require.Equal(t, ids(leased[:1]), ids(r.lease(retry, 10, at)))
+	future, err := r.q.Lease(t.Context(), retry, 10, at.AddDate(100, 0, 0), at, at.Add(time.Minute))
+	require.NoError(t, err)
+	require.Equal(t, ids(leased[1:]), ids(future), "the other is being sent")
+}
+
+func releaseGivesBack(t *testing.T, r *rig) {
+	want := r.accept(4)
+	leased := r.lease(lane, 10, at)
+	require.NoError(t, r.q.Release(t.Context(), leased[1:3]))
+	require.Equal(t, ids(want[1:3]), ids(r.lease(lane, 10, at)))
+}
+
+func lateComersAreFound(t *testing.T, r *rig) {
+	r.accept(3)
+	require.Len(t, r.lease(lane, 2, at), 2)
+	in := delivery.Intake{Accepted: r.publish(1)}
+	late := made("i", in.Accepted...)
+	var early ulid.ULID // an id before all others
+	_ = early.SetTime(uint64(at.Add(-time.Hour).UnixMilli()))
+	late.ID = early.String()
+	in.Deliveries = []delivery.Delivery{late}
+	require.NoError(t, r.log.Accept(t.Context(), in))
+	require.Len(t, r.lease(lane, 1, at), 1)
+	require.Len(t, r.lease(lane, 1, at), 1)
+	require.Empty(t, r.lease(lane, 1, at))
+}
+
+func waitingLanesAreTold(t *testing.T, r *rig) {
+	lanes, next, err := r.q.Waiting(t.Context(), at)
+	require.NoError(t, err)
+	require.Empty(t, lanes)
+	require.Zero(t, next)
+	r.accept(2)
+	lanes, _, err = r.q.Waiting(t.Context(), at)
+	require.NoError(t, err)
+	require.Equal(t, []delivery.Lane{lane}, lanes)
+	leased := r.lease(lane, 10, at)
+	require.NoError(t, r.log.Settle(t.Context(),
+		[]delivery.Delivery{failed(leased[0], at.Add(time.Second)), failed(leased[1], at.Add(3*time.Second))}))
+	lanes, next, err = r.q.Waiting(t.Context(), at)
+	require.NoError(t, err)
+	require.Empty(t, lanes)
+	require.True(t, next.Equal(at.Add(time.Second)))
+	lanes, next, err = r.q.Waiting(t.Context(), at.Add(time.Second))
+	require.NoError(t, err)
+	require.Equal(t, []delivery.Lane{{Tenant: "42", Integration: "i", Retry: true}}, lanes)
+	require.True(t, next.Equal(at.Add(3*time.Second)))
+}
+
+func waits(run runner) {
+	retry := delivery.Lane{Tenant: "42", Integration: "i", Retry: true}
+	run("a failed delivery waits for its time in a lane of its own", func(t *testing.T, r *rig) {
+		r.accept(1)
+		d := failed(r.lease(lane, 1, at)[0], at.Add(10*time.Second))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{d}))
+		require.Empty(t, r.lease(lane, 10, at.Add(time.Hour)))
+		require.Empty(t, r.lease(retry, 10, at.Add(9*time.Second)))
+		got := r.lease(retry, 10, at.Add(10*time.Second))
+		require.Len(t, got, 1)
+		require.Equal(t, d, got[0], "with all that was recorded")
+		require.Empty(t, r.lease(retry, 10, at.Add(11*time.Second)))
+		again := failed(got[0], at.Add(time.Minute))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{again}))
+		require.Equal(t, again, r.get(d.ID))
+		got = r.lease(retry, 10, at.Add(time.Minute))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+		require.Equal(t, arrived(again), r.get(d.ID))
+		require.Empty(t, r.lease(retry, 10, at.Add(time.Hour)))
+	})
+	run("H27: what waits when the clock goes back waits no longer for it", func(t *testing.T, r *rig) {
+		r.accept(2)
+		now := at.Add(-time.Hour) // it was at
+		leased := r.lease(lane, 2, at)
+		soon, later := failed(leased[0], at.Add(5*time.Second)), failed(leased[1], at.Add(10*time.Minute))
+		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{soon, later}))
+		require.NoError(t, r.q.Hasten(t.Context(), now, now, time.Hour))
+		_, next, err := r.q.Waiting(t.Context(), now)
+		require.NoError(t, err)
+		require.True(t, next.Equal(now.Add(5*time.Second)), next)
+		require.Len(t, r.lease(retry, 10, now.Add(5*time.Second)), 1)
+		require.NoError(t, r.q.Hasten(t.Context(), now, now.Add(time.Hour), time.Hour), "nothing is due so late")
+		require.NoError(t, r.q.Hasten(t.Context(), now, now, time.Hour))
+		require.Len(t, r.lease(retry, 10, now), 1, "never before now")
+	})
+}
