@@ -1,119 +1,237 @@
-// What the tests do in a page. Each helper waits for what it needs, checks it anew at every change of the page, and says what
-// was missing when it never was there.
+// What the tests do in a page. Each helper waits for what it needs, checks it anew at every change of the page, and
+// says what was missing when it never was there.
 globalThis.tocsinTest = (() => {
-  const patience = 19_000; // milliseconds
-  const shown = (e) => e.checkVisibility({ visibilityProperty: true });
-  const squeeze = (text) => text.replace(/\s+/g, " ").trim();
+	const patience = 19_000; // milliseconds
+	const shown = (e) => e.checkVisibility({ visibilityProperty: true });
+	const squeeze = (text) => text.replace(/\s+/g, " ").trim();
 
-  // until resolves with the first truthy value of find.
-  const until = (what, find) => new Promise((resolve, reject) => {
-    let seen, timer;
-    const look = () => {
-      let found;
-      try { found = document.body && find(); } catch (e) { found = undefined; }
-      if (!found) return false;
-      seen?.disconnect();
-      clearTimeout(timer);
-      clearInterval(again);
-      resolve(found);
-      return true;
-    };
-    const again = setInterval(look, 50); // form properties and CSS change without a mutation
-    if (look()) return;
-    seen = new MutationObserver(look);
-    seen.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
-    timer = setTimeout(() => { seen.disconnect(); clearInterval(again); reject(new Error(`not there: ${what}`)); }, patience);
-  });
+	// until resolves with the first truthy value of find.
+	const until = (what, find) =>
+		new Promise((resolve, reject) => {
+			let seen, timer;
+			const look = () => {
+				let found;
+				try {
+					found = document.body && find();
+				} catch (e) {
+					found = undefined;
+				}
+				if (!found) return false;
+				seen?.disconnect();
+				clearTimeout(timer);
+				clearInterval(again);
+				resolve(found);
+				return true;
+			};
+			const again = setInterval(look, 50); // form properties and CSS change without a mutation
+			if (look()) return;
+			seen = new MutationObserver(look);
+			seen.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+			timer = setTimeout(() => {
+				seen.disconnect();
+				clearInterval(again);
+				reject(new Error(`not there: ${what}`));
+			}, patience);
+		});
 
-  // nameOf is what assistive technology calls an element, for what the Console is made of.
-  const nameOf = (e) => {
-    const by = e.getAttribute("aria-labelledby");
-    if (by) return squeeze(by.split(" ").map((id) => document.getElementById(id)?.textContent || "").join(" "));
-    if (e.ariaLabel) return e.ariaLabel;
-    if (e.labels?.length) return squeeze([...e.labels].map((l) => (l.matches(".label") ? l : l.querySelector(".label, span") || l).textContent).join(" "));
-    return squeeze(e.textContent);
-  };
-  const root = () => document.querySelector("dialog[open]") || document.body;
-  const named = (selector, name) => {
-    const all = [...root().querySelectorAll(selector)].filter(shown);
-    return all.find((e) => [name, `${name} required`].includes(nameOf(e))) || all.find((e) => nameOf(e).startsWith(name));
-  };
-  const settled = () => until("the view is still being read", () => document.querySelector("h1") && !document.querySelector(".skeletons, [aria-busy='true'], .spinner"));
+	// nameOf is what assistive technology calls an element, for what the Console is made of.
+	const nameOf = (e) => {
+		const by = e.getAttribute("aria-labelledby");
+		if (by)
+			return squeeze(
+				by
+					.split(" ")
+					.map((id) => document.getElementById(id)?.textContent || "")
+					.join(" "),
+			);
+		if (e.ariaLabel) return e.ariaLabel;
+		if (e.labels?.length)
+			return squeeze(
+				[...e.labels]
+					.map((l) => (l.matches(".label") ? l : l.querySelector(".label, span") || l).textContent)
+					.join(" "),
+			);
+		return squeeze(e.textContent);
+	};
+	const root = () => document.querySelector("dialog[open]") || document.body;
+	const named = (selector, name) => {
+		const all = [...root().querySelectorAll(selector)].filter(shown);
+		return (
+			all.find((e) => [name, `${name} required`].includes(nameOf(e))) ||
+			all.find((e) => nameOf(e).startsWith(name))
+		);
+	};
+	const settled = () =>
+		until(
+			"the view is still being read",
+			() => document.querySelector("h1") && !document.querySelector(".skeletons, [aria-busy='true'], .spinner"),
+		);
 
-  let leaves = true; // what a person answers who is asked about leaving a form
-  let asked = 0;
-  globalThis.confirm = () => { asked++; return leaves; };
+	let leaves = true; // what a person answers who is asked about leaving a form
+	let asked = 0;
+	globalThis.confirm = () => {
+		asked++;
+		return leaves;
+	};
 
-  let shift = 0;
-  new PerformanceObserver((entries) => { for (const e of entries.getEntries()) if (!e.hadRecentInput) shift += e.value; }).observe({ type: "layout-shift", buffered: true });
+	let shift = 0;
+	new PerformanceObserver((entries) => {
+		for (const e of entries.getEntries()) if (!e.hadRecentInput) shift += e.value;
+	}).observe({ type: "layout-shift", buffered: true });
 
-  return {
-    sees: (text) => until(text, () => squeeze(document.body.innerText).includes(text)).then(() => true),
-    seesNot: (text) => until(`gone: ${text}`, () => !squeeze(document.body.innerText).includes(text)).then(() => true),
-    there: (selector) => until(selector, () => root().querySelector(selector)).then(() => true),
-    click: async (name) => {
-      const e = await until(`something to press called ${name}`, () => {
-        const found = named("a[href], button, summary, [role=button]", name);
-        return found && !found.disabled ? found : null;
-      });
-      e.click();
-      return true;
-    },
-    tick: async (name, on = true) => {
-      const e = await until(`a check box called ${name}`, () => named("input[type=checkbox]", name));
-      if (e.checked !== on) e.click();
-      return true;
-    },
-    pick: async (name) => { (await until(`a choice called ${name}`, () => named("input[type=radio]", name))).click(); return true; },
-    ticked: (name, want) => until(`${name} is ${want}`, () => { const e = named("input[type=checkbox]", name); return (e.indeterminate ? "partly" : e.checked ? "yes" : "no") === want; }).then(() => true),
-    fill: async (label, value) => {
-      const e = await until(`a field called ${label}`, () => named("input:not([type=checkbox]), textarea, select", label));
-      e.focus();
-      const own = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(e), "value");
-      own.set.call(e, value);
-      if (e.value !== value) throw new Error(`${label} does not take ${value}`);
-      e.dispatchEvent(new Event("input", { bubbles: true }));
-      e.dispatchEvent(new Event("change", { bubbles: true }));
-      return true;
-    },
-    value: async (label) => (await until(`a field called ${label}`, () => named("input, textarea, select, output", label))).value,
-    at: (path) => until(`the address ${path}`, () => (location.pathname + location.search).startsWith(path)).then(() => true),
-    rows: (n) => until(`${n} rows`, () => !document.querySelector(".skeletons") && document.querySelectorAll("tbody tr").length === n).then(() => true),
-    firstRow: async () => { (await until("a row", () => document.querySelector("tbody tr a"))).click(); return true; },
-    firstReplay: async () => { (await until("a delivery to replay", () => document.querySelector("tbody tr .act button:not(:disabled)"))).click(); return true; },
-    firstMail: async () => { (await until("a mail", () => document.querySelector(".mail-list a"))).click(); return true; },
-    clickIn: async (within, name) => {
-      const e = await until(`${name} in ${within}`, () => { const all = [...document.querySelectorAll(`${within} button`)].filter((b) => shown(b) && !b.disabled && nameOf(b) === name); return all.at(-1); });
-      e.click();
-      return true;
-    },
-    pressAll: async (name) => {
-      await until(name, () => named("button", name));
-      for (const e of [...document.querySelectorAll("button")].filter((b) => nameOf(b) === name)) e.click();
-      return true;
-    },
-    hasFocus: (selector) => until(`the focus on ${selector}`, () => document.activeElement?.matches(selector)).then(() => true),
-    leaves: (yes) => { leaves = yes; return true; },
-    asked: (n) => { if (asked !== n) throw new Error(`it asked ${asked} times`); return true; },
-    spoilToken: () => { sessionStorage.setItem("token", "spoiled"); return true; },
-    back: () => { history.back(); return true; },
-    forward: () => { history.forward(); return true; },
-    holds: (label, want) => until(`${label} holds ${want}`, () => named("input, textarea, select, output", label)?.value === want).then(() => true),
-    wasAsked: (n) => until(`it asked ${n} times`, () => asked === n).then(() => true),
-    escape: async () => { (await until("a dialog", () => document.querySelector("dialog[open] input, dialog[open] button"))).dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true })); return true; },
-    beside: async () => { const d = await until("a dialog", () => document.querySelector("dialog[open]")); for (const e of ["pointerdown", "click"]) d.dispatchEvent(new PointerEvent(e, { bubbles: true })); return true; },
-    follow: (path) => { const a = document.createElement("a"); a.href = path; document.body.append(a); a.click(); a.remove(); return true; },
-    text: () => document.body.innerText,
-    address: () => location.pathname + location.search,
-    settled: () => settled().then(() => true),
-    focused: () => (document.activeElement ? `${document.activeElement.localName} ${nameOf(document.activeElement)}` : ""),
-    seesFocus: () => { const s = getComputedStyle(document.activeElement); const c = document.activeElement.closest(".card, .tile"); const of = c ? getComputedStyle(c) : s; return s.outlineStyle !== "none" || of.outlineStyle !== "none"; },
-    shift: () => shift,
-    overflow: () => [...document.querySelectorAll("body *")].filter((e) => shown(e) && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-      .filter((e) => { for (let p = e.parentElement; p; p = p.parentElement) if (getComputedStyle(p).overflowX !== "visible") return false; return true; }).map((e) => `${e.localName}.${e.className} ${squeeze(e.textContent).slice(0, 60)}`).slice(0, 5),
-    judged: async () => {
-      const { violations } = await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], resultTypes: ["violations"] });
-      return violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${v.help}: ${n.target.join(" ")}: ${n.failureSummary}`));
-    },
-  };
+	return {
+		sees: (text) => until(text, () => squeeze(document.body.innerText).includes(text)).then(() => true),
+		seesNot: (text) =>
+			until(`gone: ${text}`, () => !squeeze(document.body.innerText).includes(text)).then(() => true),
+		there: (selector) => until(selector, () => root().querySelector(selector)).then(() => true),
+		click: async (name) => {
+			const e = await until(`something to press called ${name}`, () => {
+				const found = named("a[href], button, summary, [role=button]", name);
+				return found && !found.disabled ? found : null;
+			});
+			e.click();
+			return true;
+		},
+		tick: async (name, on = true) => {
+			const e = await until(`a check box called ${name}`, () => named("input[type=checkbox]", name));
+			if (e.checked !== on) e.click();
+			return true;
+		},
+		pick: async (name) => {
+			(await until(`a choice called ${name}`, () => named("input[type=radio]", name))).click();
+			return true;
+		},
+		ticked: (name, want) =>
+			until(`${name} is ${want}`, () => {
+				const e = named("input[type=checkbox]", name);
+				return (e.indeterminate ? "partly" : e.checked ? "yes" : "no") === want;
+			}).then(() => true),
+		fill: async (label, value) => {
+			const e = await until(`a field called ${label}`, () =>
+				named("input:not([type=checkbox]), textarea, select", label),
+			);
+			e.focus();
+			const own = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(e), "value");
+			own.set.call(e, value);
+			if (e.value !== value) throw new Error(`${label} does not take ${value}`);
+			e.dispatchEvent(new Event("input", { bubbles: true }));
+			e.dispatchEvent(new Event("change", { bubbles: true }));
+			return true;
+		},
+		value: async (label) =>
+			(await until(`a field called ${label}`, () => named("input, textarea, select, output", label))).value,
+		at: (path) =>
+			until(`the address ${path}`, () => (location.pathname + location.search).startsWith(path)).then(() => true),
+		rows: (n) =>
+			until(
+				`${n} rows`,
+				() => !document.querySelector(".skeletons") && document.querySelectorAll("tbody tr").length === n,
+			).then(() => true),
+		firstRow: async () => {
+			(await until("a row", () => document.querySelector("tbody tr a"))).click();
+			return true;
+		},
+		firstReplay: async () => {
+			(
+				await until("a delivery to replay", () => document.querySelector("tbody tr .act button:not(:disabled)"))
+			).click();
+			return true;
+		},
+		firstMail: async () => {
+			(await until("a mail", () => document.querySelector(".mail-list a"))).click();
+			return true;
+		},
+		clickIn: async (within, name) => {
+			const e = await until(`${name} in ${within}`, () => {
+				const all = [...document.querySelectorAll(`${within} button`)].filter(
+					(b) => shown(b) && !b.disabled && nameOf(b) === name,
+				);
+				return all.at(-1);
+			});
+			e.click();
+			return true;
+		},
+		pressAll: async (name) => {
+			await until(name, () => named("button", name));
+			for (const e of [...document.querySelectorAll("button")].filter((b) => nameOf(b) === name)) e.click();
+			return true;
+		},
+		hasFocus: (selector) =>
+			until(`the focus on ${selector}`, () => document.activeElement?.matches(selector)).then(() => true),
+		leaves: (yes) => {
+			leaves = yes;
+			return true;
+		},
+		asked: (n) => {
+			if (asked !== n) throw new Error(`it asked ${asked} times`);
+			return true;
+		},
+		spoilToken: () => {
+			sessionStorage.setItem("token", "spoiled");
+			return true;
+		},
+		back: () => {
+			history.back();
+			return true;
+		},
+		forward: () => {
+			history.forward();
+			return true;
+		},
+		holds: (label, want) =>
+			until(`${label} holds ${want}`, () => named("input, textarea, select, output", label)?.value === want).then(
+				() => true,
+			),
+		wasAsked: (n) => until(`it asked ${n} times`, () => asked === n).then(() => true),
+		escape: async () => {
+			(
+				await until("a dialog", () => document.querySelector("dialog[open] input, dialog[open] button"))
+			).dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true }));
+			return true;
+		},
+		beside: async () => {
+			const d = await until("a dialog", () => document.querySelector("dialog[open]"));
+			for (const e of ["pointerdown", "click"]) d.dispatchEvent(new PointerEvent(e, { bubbles: true }));
+			return true;
+		},
+		follow: (path) => {
+			const a = document.createElement("a");
+			a.href = path;
+			document.body.append(a);
+			a.click();
+			a.remove();
+			return true;
+		},
+		text: () => document.body.innerText,
+		address: () => location.pathname + location.search,
+		settled: () => settled().then(() => true),
+		focused: () =>
+			document.activeElement ? `${document.activeElement.localName} ${nameOf(document.activeElement)}` : "",
+		seesFocus: () => {
+			const s = getComputedStyle(document.activeElement);
+			const c = document.activeElement.closest(".card, .tile");
+			const of = c ? getComputedStyle(c) : s;
+			return s.outlineStyle !== "none" || of.outlineStyle !== "none";
+		},
+		shift: () => shift,
+		overflow: () =>
+			[...document.querySelectorAll("body *")]
+				.filter((e) => shown(e) && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+				.filter((e) => {
+					for (let p = e.parentElement; p; p = p.parentElement)
+						if (getComputedStyle(p).overflowX !== "visible") return false;
+					return true;
+				})
+				.map((e) => `${e.localName}.${e.className} ${squeeze(e.textContent).slice(0, 60)}`)
+				.slice(0, 5),
+		judged: async () => {
+			const { violations } = await axe.run(document, {
+				runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+				resultTypes: ["violations"],
+			});
+			return violations.flatMap((v) =>
+				v.nodes.map((n) => `${v.id}: ${v.help}: ${n.target.join(" ")}: ${n.failureSummary}`),
+			);
+		},
+	};
 })();

@@ -9,32 +9,35 @@ let known = {};
 export let language = "en";
 
 export function chosenLanguage() {
-  const wanted = [localStorage.getItem(KEY), ...navigator.languages].filter(Boolean).map((l) => l.slice(0, 2).toLowerCase());
-  return wanted.find((l) => l in languages) || "en";
+	const wanted = [localStorage.getItem(KEY), ...navigator.languages]
+		.filter(Boolean)
+		.map((l) => l.slice(0, 2).toLowerCase());
+	return wanted.find((l) => l in languages) || "en";
 }
 
 const file = async (name) => (await fetch(`${base}messages/${name}.json`)).json();
 
 export async function loadLanguage(name) {
-  [messages, known] = await Promise.all([file(name), name === "en" ? {} : file(`catalogue.${name}`)]);
-  language = name;
-  document.documentElement.lang = name;
+	[messages, known] = await Promise.all([file(name), name === "en" ? {} : file(`catalogue.${name}`)]);
+	language = name;
+	document.documentElement.lang = name;
 }
 
 export async function chooseLanguage(name) {
-  localStorage.setItem(KEY, name);
-  await loadLanguage(name);
+	localStorage.setItem(KEY, name);
+	await loadLanguage(name);
 }
 
 // t is a message with its {places} filled in. A message with forms is chosen by the number in {n}.
 export function t(key, values = {}) {
-  let message = messages[key];
-  if (message === undefined) return key;
-  if (typeof message === "object") message = message[new Intl.PluralRules(language).select(values.n)] ?? message.other;
-  return message.replace(/\{(\w+)\}/g, (_, name) => {
-    const v = values[name];
-    return typeof v === "number" ? number(v) : v ?? "";
-  });
+	let message = messages[key];
+	if (message === undefined) return key;
+	if (typeof message === "object")
+		message = message[new Intl.PluralRules(language).select(values.n)] ?? message.other;
+	return message.replace(/\{(\w+)\}/g, (_, name) => {
+		const v = values[name];
+		return typeof v === "number" ? number(v) : (v ?? "");
+	});
 }
 
 // said is a text of the API in the reader's language.
@@ -45,56 +48,92 @@ export const langOf = (text) => (language === "en" || !text || text in known ? u
 
 export const number = (n) => new Intl.NumberFormat(language).format(n);
 // A list has commas between; Japanese has its own in a conjunction only.
-export const list = (items) => new Intl.ListFormat(language, { type: language === "ja" ? "conjunction" : "unit", style: "short" }).format(items);
+export const list = (items) =>
+	new Intl.ListFormat(language, { type: language === "ja" ? "conjunction" : "unit", style: "short" }).format(items);
 
 // time is a date and a time of day; the year is told when it is not the present one.
 export function time(iso, { seconds = false } = {}) {
-  const at = new Date(iso);
-  return new Intl.DateTimeFormat(language, {
-    ...(at.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }), month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}),
-  }).format(at);
+	const at = new Date(iso);
+	return new Intl.DateTimeFormat(language, {
+		...(at.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }),
+		month: "short",
+		day: "numeric",
+		hour: "2-digit",
+		minute: "2-digit",
+		...(seconds ? { second: "2-digit" } : {}),
+	}).format(at);
 }
 
-// instant turns the local time of a date field into one that the API takes; local is the other way round, to the minute.
+// instant turns the local time of a date field into one that the API takes; local is the other way round, to the
+// minute.
 export const instant = (field) => (field && !Number.isNaN(Date.parse(field)) ? new Date(field).toISOString() : "");
 export const local = (date) => new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 
 export const day = (iso) => new Intl.DateTimeFormat(language, { month: "short", day: "numeric" }).format(new Date(iso));
 
 // dates is a range of days that are given as 2023-03-05, whatever the reader's own time zone.
-export const dates = (from, to) => new Intl.DateTimeFormat(language, { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" }).formatRange(new Date(from), new Date(to));
+export const dates = (from, to) =>
+	new Intl.DateTimeFormat(language, { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" }).formatRange(
+		new Date(from),
+		new Date(to),
+	);
 
 // bytes: "12 kB".
 export function bytes(n) {
-  const as = (value, unit, digits) => new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits }).format(value);
-  if (n < 1000) return as(n, "byte", 0);
-  return n < 1_000_000 ? as(n / 1000, "kilobyte", 0) : as(n / 1_000_000, "megabyte", 1);
+	const as = (value, unit, digits) =>
+		new Intl.NumberFormat(language, {
+			style: "unit",
+			unit,
+			unitDisplay: "short",
+			maximumFractionDigits: digits,
+		}).format(value);
+	if (n < 1000) return as(n, "byte", 0);
+	return n < 1_000_000 ? as(n / 1000, "kilobyte", 0) : as(n / 1_000_000, "megabyte", 1);
 }
 
-const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
+const steps = [
+	["second", 60],
+	["minute", 60],
+	["hour", 24],
+	["day", 30],
+	["month", 12],
+	["year", Infinity],
+];
 
 // ago is a time in relation to now: "3 minutes ago", "in 10 seconds".
 export function ago(iso, now = Date.now()) {
-  let n = (new Date(iso) - now) / 1000;
-  for (const [unit, size] of steps) {
-    if (Math.abs(n) < size) return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(Math.round(n), unit);
-    n /= size;
-  }
-  return "";
+	let n = (new Date(iso) - now) / 1000;
+	for (const [unit, size] of steps) {
+		if (Math.abs(n) < size)
+			return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(Math.round(n), unit);
+		n /= size;
+	}
+	return "";
 }
 
 // duration of milliseconds: "120 ms", "3 s", "10 min".
 export function duration(ms) {
-  const as = (n, unit, digits = 0) => new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits }).format(n);
-  if (ms < 1000) return as(ms, "millisecond", ms < 10 ? 1 : 0);
-  if (ms < 60_000) return as(ms / 1000, "second", ms < 10_000 ? 1 : 0);
-  return as(ms / 60_000, "minute", ms < 600_000 ? 1 : 0);
+	const as = (n, unit, digits = 0) =>
+		new Intl.NumberFormat(language, {
+			style: "unit",
+			unit,
+			unitDisplay: "short",
+			maximumFractionDigits: digits,
+		}).format(n);
+	if (ms < 1000) return as(ms, "millisecond", ms < 10 ? 1 : 0);
+	if (ms < 60_000) return as(ms / 1000, "second", ms < 10_000 ? 1 : 0);
+	return as(ms / 60_000, "minute", ms < 600_000 ? 1 : 0);
 }
 
-const spans = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
+const spans = [
+	["day", 86_400],
+	["hour", 3_600],
+	["minute", 60],
+	["second", 1],
+];
 
 // span is a number of seconds as a person sets it: "15 minutes".
 export function span(seconds) {
-  const [unit, size] = spans.find(([, s]) => seconds >= s && seconds % s === 0) || spans.at(-1);
-  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
+	const [unit, size] = spans.find(([, s]) => seconds >= s && seconds % s === 0) || spans.at(-1);
+	return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
 }

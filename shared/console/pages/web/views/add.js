@@ -11,42 +11,142 @@ import { Form, SetUp } from "./form.js";
 
 const readSystems = async (signal) => (await get("/v1/systems", { signal })).body.groups;
 
-const Back = ({ href = "/", children }) => html`<p class="back"><a href=${href}><${Icon} name="back" size="18" />${children}</a></p>`;
+const Back = ({ href = "/", children }) => html`
+	<p class="back">
+		<a href=${href}>
+			<${Icon} name="back" size="18" />
+			${children}
+		</a>
+	</p>
+`;
 
 export function Add() {
-  const { query } = useLocation();
-  const only = query.get("group");
-  const load = useLoad("systems", readSystems);
-  return html`<${Back}>${t("list.title")}<//><h1 tabindex="-1">${t("add.title")}</h1><p class="muted">${t("add.lead")} <a href="/addresses">${t("add.addresses")}</a></p>
-    <${View} load=${load} skeleton="tiles">${(groups) => groups.filter((g) => !only || g.title === only).map((g) => html`<section class="group">
-      <h2><${Said} text=${g.title} /></h2><ul class="tiles">${g.systems.filter((s) => !s.personal).map((s) => html`<li key=${s.name} class=${s.available ? "tile solid" : "tile off"}>
-        <span class="mark"><${Icon} name=${s.name} /></span><div>${s.available ? html`<a href=${`/add/${s.name}`}><strong><${Said} text=${s.title} /></strong>
-          <small>${s.enabled + s.disabled ? t("add.have", { n: s.enabled + s.disabled }) : t("add.first")}</small></a>` : html`<strong><${Said} text=${s.title} /></strong><small>${t("tile.later")}</small>`}</div></li>`)}</ul></section>`)}<//>
-    ${only && html`<p><a href="/add">${t("add.all")}</a></p>`}`;
+	const { query } = useLocation();
+	const only = query.get("group");
+	const load = useLoad("systems", readSystems);
+	return html`
+		<${Back}>${t("list.title")}<//>
+		<h1 tabindex="-1">${t("add.title")}</h1>
+		<p class="muted">
+			${t("add.lead")}${" "}
+			<a href="/addresses">${t("add.addresses")}</a>
+		</p>
+		<${View} load=${load} skeleton="tiles">
+			${(groups) =>
+				groups
+					.filter((g) => !only || g.title === only)
+					.map(
+						(g) => html`
+							<section class="group">
+								<h2><${Said} text=${g.title} /></h2>
+								<ul class="tiles">
+									${g.systems
+										.filter((s) => !s.personal)
+										.map(
+											(s) => html`
+												<li key=${s.name} class=${s.available ? "tile solid" : "tile off"}>
+													<span class="mark"><${Icon} name=${s.name} /></span>
+													<div>
+														${s.available
+															? html`
+																	<a href=${`/add/${s.name}`}>
+																		<strong><${Said} text=${s.title} /></strong>
+																		<small>
+																			${s.enabled + s.disabled
+																				? t("add.have", {
+																						n: s.enabled + s.disabled,
+																					})
+																				: t("add.first")}
+																		</small>
+																	</a>
+																`
+															: html`
+																	<strong><${Said} text=${s.title} /></strong>
+																	<small>${t("tile.later")}</small>
+																`}
+													</div>
+												</li>
+											`,
+										)}
+								</ul>
+							</section>
+						`,
+					)}
+		<//>
+		${only &&
+		html`
+			<p><a href="/add">${t("add.all")}</a></p>
+		`}
+	`;
 }
 
-const nameOf = (system, session) => t(system.name === "email" ? "form.name.report" : "form.name.integration", {
-  system: system.title, who: session.name || session.email || session.tenant, day: day(new Date()),
-});
+const nameOf = (system, session) =>
+	t(system.name === "email" ? "form.name.report" : "form.name.integration", {
+		system: system.title,
+		who: session.name || session.email || session.tenant,
+		day: day(new Date()),
+	});
 
 function NewForm({ system, session }) {
-  const start = { name: nameOf(system, session), parameters: {}, events: startingEvents(system), enabled: true };
-  const save = async (draft) => {
-    return (await post("/v1/integrations", { system: system.name, ...draft })).body;
-  };
-  const saved = ({ id }, clean) => navigate(`/integrations/${id}?added=1`, { done: clean });
-  const test = async (parameters) => (await post("/v1/integrations/test", { system: system.name, parameters })).body;
-  const choose = (parameter, parameters) => post("/v1/integrations/choices", { system: system.name, parameters, parameter });
-  return html`${system.missing && html`<${Notice} kind="bad"><p><strong>${t("lacking.title")}</strong> <${Said} text=${system.missing} /></p><//>`}
-    <div class="beside"><${Form} system=${system} start=${start} save=${save} saved=${saved} test=${test} choose=${choose} submit=${t("form.add")} cancel="/" /><div class="side"><${SetUp} system=${system} /></div></div>`;
+	const start = { name: nameOf(system, session), parameters: {}, events: startingEvents(system), enabled: true };
+	const save = async (draft) => {
+		return (await post("/v1/integrations", { system: system.name, ...draft })).body;
+	};
+	const saved = ({ id }, clean) => navigate(`/integrations/${id}?added=1`, { done: clean });
+	const test = async (parameters) => (await post("/v1/integrations/test", { system: system.name, parameters })).body;
+	const choose = (parameter, parameters) =>
+		post("/v1/integrations/choices", { system: system.name, parameters, parameter });
+	return html`
+		${system.missing &&
+		html`
+			<${Notice} kind="bad">
+				<p>
+					<strong>${t("lacking.title")}</strong>
+					${" "}
+					<${Said} text=${system.missing} />
+				</p>
+			<//>
+		`}
+		<div class="beside">
+			<${Form}
+				system=${system}
+				start=${start}
+				save=${save}
+				saved=${saved}
+				test=${test}
+				choose=${choose}
+				submit=${t("form.add")}
+				cancel="/"
+			/>
+			<div class="side"><${SetUp} system=${system} /></div>
+		</div>
+	`;
 }
 
 export function AddForm({ system: name, session }) {
-  const load = useLoad("systems", readSystems);
-  return html`<${Back} href="/add">${t("add.title")}<//>
-    <${View} load=${load} skeleton="form" title=${t("add.title")}>${(groups) => {
-      const system = groups.flatMap((g) => g.systems).find((s) => s.name === name && s.available && !s.personal);
-      if (!system) return html`<h1 tabindex="-1">${t("add.title")}</h1><${Empty} icon="search" title=${t("add.unknown")}><p><a class="button" href="/add">${t("add.choose")}</a></p><//>`;
-      return html`<h1 tabindex="-1" class="with-mark"><span class="mark"><${Icon} name=${name} /></span>${t("add.system", { system: system.title })}</h1><${NewForm} system=${system} session=${session} />`;
-    }}<//>`;
+	const load = useLoad("systems", readSystems);
+	return html`
+		<${Back} href="/add">${t("add.title")}<//>
+		<${View} load=${load} skeleton="form" title=${t("add.title")}>
+			${(groups) => {
+				const system = groups
+					.flatMap((g) => g.systems)
+					.find((s) => s.name === name && s.available && !s.personal);
+				if (!system)
+					return html`
+						<h1 tabindex="-1">${t("add.title")}</h1>
+						<${Empty} icon="search" title=${t("add.unknown")}>
+							<p><a class="button" href="/add">${t("add.choose")}</a></p>
+						<//>
+					`;
+				return html`
+					<h1 tabindex="-1" class="with-mark">
+						<span class="mark"><${Icon} name=${name} /></span>
+						${t("add.system", { system: system.title })}
+					</h1>
+					<${NewForm} system=${system} session=${session} />
+				`;
+			}}
+		<//>
+	`;
 }

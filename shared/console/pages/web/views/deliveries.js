@@ -9,113 +9,338 @@ import { Busy, Dialog, Empty, Failure, Pill, Said, useClosing, View, When } from
 import { Recover } from "./recover.js";
 
 const states = ["all", "pending", "retrying", "delivered", "dead"];
-const marks = { pending: ["info", "clock"], retrying: ["warn", "again"], delivered: ["ok", "check"], dead: ["bad", "cross"] };
+const marks = {
+	pending: ["info", "clock"],
+	retrying: ["warn", "again"],
+	delivered: ["ok", "check"],
+	dead: ["bad", "cross"],
+};
 const refresh = 4_000;
 
-// A mail can be settled without being sent: its address left, or there is no mail server. Nobody answered then, and the reason says why.
+// A mail can be settled without being sent: its address left, or there is no mail server. Nobody answered then, and the
+// reason says why.
 export const unsent = (attempt) => Boolean(attempt?.delivered && !attempt.status && attempt.reason);
 
 export const DeliveryState = ({ of: d }) => {
-  if (d.state === "delivered" && unsent(d.attempts.at(-1))) return html`<${Pill} kind="off" icon="pause">${t("delivery.unsent")}<//>`;
-  return html`<${Pill} kind=${marks[d.state][0]} icon=${marks[d.state][1]}>${t(`delivery.${d.state}`)}<//>`;
+	if (d.state === "delivered" && unsent(d.attempts.at(-1)))
+		return html`
+			<${Pill} kind="off" icon="pause">${t("delivery.unsent")}<//>
+		`;
+	return html`
+		<${Pill} kind=${marks[d.state][0]} icon=${marks[d.state][1]}>${t(`delivery.${d.state}`)}<//>
+	`;
 };
 
 export function kindsOf(d) {
-  const names = list(d.kinds.map((k) => (t(`kind.${k}`) === `kind.${k}` ? k : t(`kind.${k}`))));
-  return d.count > 1 ? t("delivery.kinds", { n: d.count, kinds: names }) : names;
+	const names = list(d.kinds.map((k) => (t(`kind.${k}`) === `kind.${k}` ? k : t(`kind.${k}`))));
+	return d.count > 1 ? t("delivery.kinds", { n: d.count, kinds: names }) : names;
 }
 
 async function read(id, { state, from, to, pages }, signal) {
-  const items = [];
-  let next = "";
-  for (let n = 0; n < pages && (n === 0 || next); n++) {
-    const { body } = await get(integrationPath(id, "/deliveries"), { signal, query: { state, from: instant(from), to: instant(to), cursor: next } });
-    items.push(...body.items);
-    next = body.next_cursor;
-  }
-  return { items, more: Boolean(next) };
+	const items = [];
+	let next = "";
+	for (let n = 0; n < pages && (n === 0 || next); n++) {
+		const { body } = await get(integrationPath(id, "/deliveries"), {
+			signal,
+			query: { state, from: instant(from), to: instant(to), cursor: next },
+		});
+		items.push(...body.items);
+		next = body.next_cursor;
+	}
+	return { items, more: Boolean(next) };
 }
 
 export function Replay({ id, delivery, disabled, done, kind = "quiet small" }) {
-  const [run, { busy, error }] = useAction(async () => { await post(deliveryPath(id, delivery, "/replay")); await done?.(); });
-  return html`<button type="button" class=${kind} disabled=${busy || disabled} title=${disabled ? t("replay.off") : undefined} onClick=${run}><${Busy} on=${busy}><${Icon} name="again" size="16" />${t("replay.one")}<//></button>
-    ${error && html`<span class="error" role="alert">${error.message}</span>`}`;
+	const [run, { busy, error }] = useAction(async () => {
+		await post(deliveryPath(id, delivery, "/replay"));
+		await done?.();
+	});
+	return html`
+		<button
+			type="button"
+			class=${kind}
+			disabled=${busy || disabled}
+			title=${disabled ? t("replay.off") : undefined}
+			onClick=${run}
+		>
+			<${Busy} on=${busy}>
+				<${Icon} name="again" size="16" />
+				${t("replay.one")}
+			<//>
+		</button>
+		${error &&
+		html`
+			<span class="error" role="alert">${error.message}</span>
+		`}
+	`;
 }
 
 // ReplayRange sends a range again, call by call; the API says how far in time it has got.
 function ReplayRange({ id, from, to, onClose, done }) {
-  const [start] = useState(() => ({ from: from || local(new Date(Date.now() - 86_400_000)), to: to || local(new Date(Date.now() + 60_000)), delivered: false }));
-  const [range, setRange] = useState(start);
-  const [progress, setProgress] = useState(null);
-  const [run, { busy, error }] = useAction(async () => {
-    const [begin, end] = [Date.parse(range.from), Date.parse(range.to)];
-    let cursor;
-    let count = 0;
-    setProgress({ count, part: 0 });
-    do {
-      const { body } = await post(integrationPath(id, "/replay"), {
-        from: new Date(begin).toISOString(), to: new Date(end).toISOString(), states: range.delivered ? ["dead", "delivered"] : ["dead"], cursor,
-      });
-      count += body.count;
-      cursor = body.next_cursor;
-      setProgress({ count, part: cursor ? Math.min(1, Math.max(0, (Date.parse(body.reached) - begin) / (end - begin))) : 1, done: !cursor });
-      done();
-    } while (cursor);
-  });
-  const field = (name) => html`<label class="field"><span class="label">${t(`range.${name}`)}</span><input type="datetime-local" required value=${range[name]} disabled=${busy} onInput=${(e) => setRange({ ...range, [name]: e.target.value })} /></label>`;
-  const empty = !(Date.parse(range.from) < Date.parse(range.to));
-  useUnsaved(busy, "replay.leave");
-  const close = useClosing(!progress && Object.keys(range).some((name) => range[name] !== start[name]), onClose);
-  return html`<${Dialog} title=${t("replay.title")} onClose=${busy ? () => {} : close}><p>${t("replay.what")}</p>
-    <form onSubmit=${(e) => { e.preventDefault(); if (!empty) run(); }}><div class="row wrap">${field("from")}${field("to")}</div>
-      ${empty && html`<p class="error" role="alert">${t("range.empty")}</p>`}
-      <label class="box"><input type="checkbox" checked=${range.delivered} disabled=${busy} onChange=${(e) => setRange({ ...range, delivered: e.target.checked })} /><span>${t("replay.delivered")}<small>${t("replay.delivered.note")}</small></span></label>
-      ${progress && html`<div class="progress"><progress max="1" value=${progress.part} aria-label=${t("replay.progress")}></progress><p role="status">${t(progress.done ? "replay.done" : "replay.running", { n: progress.count })}</p></div>`}
-      ${error && html`<${Failure} error=${error} />`}
-      <div class="buttons"><button type="button" disabled=${busy} onClick=${close}>${progress?.done ? t("action.close") : t("form.cancel")}</button>
-        <button type="submit" class="primary" disabled=${busy || empty || progress?.done}><${Busy} on=${busy}>${t("replay.do")}<//></button></div></form><//>`;
+	const [start] = useState(() => ({
+		from: from || local(new Date(Date.now() - 86_400_000)),
+		to: to || local(new Date(Date.now() + 60_000)),
+		delivered: false,
+	}));
+	const [range, setRange] = useState(start);
+	const [progress, setProgress] = useState(null);
+	const [run, { busy, error }] = useAction(async () => {
+		const [begin, end] = [Date.parse(range.from), Date.parse(range.to)];
+		let cursor;
+		let count = 0;
+		setProgress({ count, part: 0 });
+		do {
+			const { body } = await post(integrationPath(id, "/replay"), {
+				from: new Date(begin).toISOString(),
+				to: new Date(end).toISOString(),
+				states: range.delivered ? ["dead", "delivered"] : ["dead"],
+				cursor,
+			});
+			count += body.count;
+			cursor = body.next_cursor;
+			setProgress({
+				count,
+				part: cursor ? Math.min(1, Math.max(0, (Date.parse(body.reached) - begin) / (end - begin))) : 1,
+				done: !cursor,
+			});
+			done();
+		} while (cursor);
+	});
+	const field = (name) => html`
+		<label class="field">
+			<span class="label">${t(`range.${name}`)}</span>
+			<input
+				type="datetime-local"
+				required
+				value=${range[name]}
+				disabled=${busy}
+				onInput=${(e) => setRange({ ...range, [name]: e.target.value })}
+			/>
+		</label>
+	`;
+	const empty = !(Date.parse(range.from) < Date.parse(range.to));
+	useUnsaved(busy, "replay.leave");
+	const close = useClosing(!progress && Object.keys(range).some((name) => range[name] !== start[name]), onClose);
+	return html`
+		<${Dialog} title=${t("replay.title")} onClose=${busy ? () => {} : close}>
+			<p>${t("replay.what")}</p>
+			<form
+				onSubmit=${(e) => {
+					e.preventDefault();
+					if (!empty) run();
+				}}
+			>
+				<div class="row wrap">${field("from")}${field("to")}</div>
+				${empty &&
+				html`
+					<p class="error" role="alert">${t("range.empty")}</p>
+				`}
+				<label class="box">
+					<input
+						type="checkbox"
+						checked=${range.delivered}
+						disabled=${busy}
+						onChange=${(e) => setRange({ ...range, delivered: e.target.checked })}
+					/>
+					<span>
+						${t("replay.delivered")}
+						<small>${t("replay.delivered.note")}</small>
+					</span>
+				</label>
+				${progress &&
+				html`
+					<div class="progress">
+						<progress max="1" value=${progress.part} aria-label=${t("replay.progress")}></progress>
+						<p role="status">
+							${t(progress.done ? "replay.done" : "replay.running", { n: progress.count })}
+						</p>
+					</div>
+				`}
+				${error &&
+				html`
+					<${Failure} error=${error} />
+				`}
+				<div class="buttons">
+					<button type="button" disabled=${busy} onClick=${close}>
+						${progress?.done ? t("action.close") : t("form.cancel")}
+					</button>
+					<button type="submit" class="primary" disabled=${busy || empty || progress?.done}>
+						<${Busy} on=${busy}>${t("replay.do")}<//>
+					</button>
+				</div>
+			</form>
+		<//>
+	`;
 }
 
 function lastWords(d) {
-  const last = d.attempts.at(-1);
-  if (d.state === "delivered") return last?.status ? String(last.status) : unsent(last) ? last.reason : t("delivery.arrived");
-  return d.reason || last?.reason || "";
+	const last = d.attempts.at(-1);
+	if (d.state === "delivered")
+		return last?.status ? String(last.status) : unsent(last) ? last.reason : t("delivery.arrived");
+	return d.reason || last?.reason || "";
 }
 
 function Row({ d, integration, reload }) {
-  const at = `/integrations/${integration.id}/deliveries/${d.id}`;
-  return html`<tr><td data-label=${t("log.time")}><a href=${at}><time datetime=${d.created_at}>${time(d.created_at, { seconds: true })}</time></a></td>
-    <td data-label=${t("log.event")}>${kindsOf(d)}</td>
-    <td data-label=${t("log.state")}><${DeliveryState} of=${d} /></td>
-    <td data-label=${t("log.attempts")} class="number">${number(d.attempts.length)}</td>
-    <td data-label=${t("log.answer")} class="answer"><${Said} text=${lastWords(d)} />${d.due && html`<p class="muted">${t("log.next")} <${When} at=${d.due} /></p>`}</td>
-    <td class="act">${(d.state === "dead" || d.state === "delivered") && html`<${Replay} id=${integration.id} delivery=${d.id} disabled=${!integration.enabled} done=${reload} />`}</td></tr>`;
+	const at = `/integrations/${integration.id}/deliveries/${d.id}`;
+	return html`
+		<tr>
+			<td data-label=${t("log.time")}>
+				<a href=${at}><time datetime=${d.created_at}>${time(d.created_at, { seconds: true })}</time></a>
+			</td>
+			<td data-label=${t("log.event")}>${kindsOf(d)}</td>
+			<td data-label=${t("log.state")}><${DeliveryState} of=${d} /></td>
+			<td data-label=${t("log.attempts")} class="number">${number(d.attempts.length)}</td>
+			<td data-label=${t("log.answer")} class="answer">
+				<${Said} text=${lastWords(d)} />
+				${d.due &&
+				html`
+					<p class="muted">
+						${t("log.next")}${" "}
+						<${When} at=${d.due} />
+					</p>
+				`}
+			</td>
+			<td class="act">
+				${(d.state === "dead" || d.state === "delivered") &&
+				html`
+					<${Replay} id=${integration.id} delivery=${d.id} disabled=${!integration.enabled} done=${reload} />
+				`}
+			</td>
+		</tr>
+	`;
 }
 
 function Filter({ state, from, to }) {
-  const range = (name, value) => html`<label class="inline-field"><span>${t(`range.${name}`)}</span><input type="datetime-local" value=${value} onChange=${(e) => navigate(withQuery({ [name]: e.target.value }), { replace: true })} /></label>`;
-  return html`<div class="filter"><nav class="chips" aria-label=${t("log.filter")}><ul>${states.map((s) => html`<li><a href=${withQuery({ state: s === "all" ? "" : s })} aria-current=${s === state ? "true" : undefined}>${t(`delivery.${s}`)}</a></li>`)}</ul></nav>
-    <div class="row wrap">${range("from", from)}${range("to", to)}</div></div>`;
+	const range = (name, value) => html`
+		<label class="inline-field">
+			<span>${t(`range.${name}`)}</span>
+			<input
+				type="datetime-local"
+				value=${value}
+				onChange=${(e) => navigate(withQuery({ [name]: e.target.value }), { replace: true })}
+			/>
+		</label>
+	`;
+	return html`
+		<div class="filter">
+			<nav class="chips" aria-label=${t("log.filter")}>
+				<ul>
+					${states.map(
+						(s) => html`
+							<li>
+								<a
+									href=${withQuery({ state: s === "all" ? "" : s })}
+									aria-current=${s === state ? "true" : undefined}
+								>
+									${t(`delivery.${s}`)}
+								</a>
+							</li>
+						`,
+					)}
+				</ul>
+			</nav>
+			<div class="row wrap">${range("from", from)}${range("to", to)}</div>
+		</div>
+	`;
 }
 
 export function Deliveries({ integration, incidents }) {
-  const { query } = useLocation();
-  const state = states.includes(query.get("state")) ? query.get("state") : "all";
-  const [from, to] = [query.get("from") || "", query.get("to") || ""];
-  const [pages, setPages] = useState(1);
-  const [asking, ask] = useState(""); // "replay", "recover"
-  const filter = { state, from, to, pages };
-  const load = useLoad(JSON.stringify([integration.id, filter]), (signal) => read(integration.id, filter, signal), { every: refresh });
-  const filtered = state !== "all" || from || to;
-  return html`<div class="tools"><${Filter} state=${state} from=${from} to=${to} /><div class="buttons"><button type="button" disabled=${!integration.enabled} onClick=${() => ask("recover")}><${Icon} name="clock" size="18" />${t("recover.button")}</button>
-      <button type="button" disabled=${!integration.enabled} onClick=${() => ask("replay")}><${Icon} name="again" size="18" />${t("replay.range")}</button></div></div>
-    ${!integration.enabled && html`<p class="help">${t("replay.off")}</p>`}
-    <${View} load=${load.data || load.error ? load : { ...load, data: load.stale }}>${(data) => (data.items.length ? html`<div class="table-box"><table class="log"><caption class="visually-hidden">${t("log.caption")}</caption>
-      <thead><tr>${["time", "event", "state", "attempts", "answer"].map((c) => html`<th scope="col" class=${c === "attempts" ? "number" : ""}>${t(`log.${c}`)}</th>`)}<th scope="col"><span class="visually-hidden">${t("log.actions")}</span></th></tr></thead>
-      <tbody>${data.items.map((d) => html`<${Row} key=${d.id} d=${d} integration=${integration} reload=${load.reload} />`)}</tbody></table></div>
-      ${data.more && html`<p class="more"><button type="button" onClick=${() => setPages(pages + 1)}>${t("more")}</button></p>`}`
-      : html`<${Empty} icon="clock" title=${t(filtered ? "log.filtered" : "log.empty")}><p>${filtered ? html`<a class="button" href=${location.pathname}>${t("empty.showall")}</a>` : t("log.empty.what")}</p><//>`)}<//>
-    ${asking === "replay" && html`<${ReplayRange} id=${integration.id} from=${from} to=${to} onClose=${() => ask("")} done=${load.reload} />`}
-    ${asking === "recover" && html`<${Recover} id=${integration.id} from=${from} to=${to} incidents=${incidents} onClose=${() => ask("")} done=${load.reload} />`}`;
+	const { query } = useLocation();
+	const state = states.includes(query.get("state")) ? query.get("state") : "all";
+	const [from, to] = [query.get("from") || "", query.get("to") || ""];
+	const [pages, setPages] = useState(1);
+	const [asking, ask] = useState(""); // "replay", "recover"
+	const filter = { state, from, to, pages };
+	const load = useLoad(JSON.stringify([integration.id, filter]), (signal) => read(integration.id, filter, signal), {
+		every: refresh,
+	});
+	const filtered = state !== "all" || from || to;
+	return html`
+		<div class="tools">
+			<${Filter} state=${state} from=${from} to=${to} />
+			<div class="buttons">
+				<button type="button" disabled=${!integration.enabled} onClick=${() => ask("recover")}>
+					<${Icon} name="clock" size="18" />
+					${t("recover.button")}
+				</button>
+				<button type="button" disabled=${!integration.enabled} onClick=${() => ask("replay")}>
+					<${Icon} name="again" size="18" />
+					${t("replay.range")}
+				</button>
+			</div>
+		</div>
+		${!integration.enabled &&
+		html`
+			<p class="help">${t("replay.off")}</p>
+		`}
+		<${View} load=${load.data || load.error ? load : { ...load, data: load.stale }}>
+			${(data) =>
+				data.items.length
+					? html`
+							<div class="table-box">
+								<table class="log">
+									<caption class="visually-hidden">${t("log.caption")}</caption>
+									<thead>
+										<tr>
+											${["time", "event", "state", "attempts", "answer"].map(
+												(c) => html`
+													<th scope="col" class=${c === "attempts" ? "number" : ""}>
+														${t(`log.${c}`)}
+													</th>
+												`,
+											)}
+											<th scope="col">
+												<span class="visually-hidden">${t("log.actions")}</span>
+											</th>
+										</tr>
+									</thead>
+									<tbody>
+										${data.items.map(
+											(d) => html`
+												<${Row}
+													key=${d.id}
+													d=${d}
+													integration=${integration}
+													reload=${load.reload}
+												/>
+											`,
+										)}
+									</tbody>
+								</table>
+							</div>
+							${data.more &&
+							html`
+								<p class="more">
+									<button type="button" onClick=${() => setPages(pages + 1)}>${t("more")}</button>
+								</p>
+							`}
+						`
+					: html`
+							<${Empty} icon="clock" title=${t(filtered ? "log.filtered" : "log.empty")}>
+								<p>
+									${filtered
+										? html`
+												<a class="button" href=${location.pathname}>${t("empty.showall")}</a>
+											`
+										: t("log.empty.what")}
+								</p>
+							<//>
+						`}
+		<//>
+		${asking === "replay" &&
+		html`
+			<${ReplayRange} id=${integration.id} from=${from} to=${to} onClose=${() => ask("")} done=${load.reload} />
+		`}
+		${asking === "recover" &&
+		html`
+			<${Recover}
+				id=${integration.id}
+				from=${from}
+				to=${to}
+				incidents=${incidents}
+				onClose=${() => ask("")}
+				done=${load.reload}
+			/>
+		`}
+	`;
 }
-

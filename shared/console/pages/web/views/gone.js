@@ -7,20 +7,35 @@ import { Disable } from "./switch.js";
 
 // Gone says so and offers to disable the integration.
 export function Gone({ integration, attempt, done }) {
-  const [asking, ask] = useState(false);
-  return html`<${Notice} kind="warn"><p><strong>${t("gone.title")}</strong> <${When} at=${attempt.at} />: <${Said} text=${attempt.reason || ""} /></p><p>${t("gone.what")}</p>
-    <p><button type="button" onClick=${() => ask(true)}>${t("integration.disable")}</button></p><//>${asking && html`<${Disable} integration=${integration} onClose=${() => ask(false)} done=${done} />`}`;
+	const [asking, ask] = useState(false);
+	return html`
+		<${Notice} kind="warn">
+			<p>
+				<strong>${t("gone.title")}</strong>
+				${" "}
+				<${When} at=${attempt.at} />
+				:${" "}
+				<${Said} text=${attempt.reason || ""} />
+			</p>
+			<p>${t("gone.what")}</p>
+			<p><button type="button" onClick=${() => ask(true)}>${t("integration.disable")}</button></p>
+		<//>
+		${asking &&
+		html`
+			<${Disable} integration=${integration} onClose=${() => ask(false)} done=${done} />
+		`}
+	`;
 }
 
-// lastGone finds the newest attempt of an integration's newest deliveries, if its answer was that the receiver is gone. What it
-// can not read is no reason to show no integration.
+// lastGone finds the newest attempt of an integration's newest deliveries, if its answer was that the receiver is gone.
+// What it can not read is no reason to show no integration.
 export async function lastGone(id, signal) {
-  try {
-    const { items } = (await get(integrationPath(id, "/deliveries"), { signal, query: { limit: 20 } })).body;
-    const newest = items.flatMap((d) => d.attempts).reduce((a, b) => (a && a.at > b.at ? a : b), null);
-    return newest?.gone ? newest : null;
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    return null;
-  }
+	try {
+		const { items } = (await get(integrationPath(id, "/deliveries"), { signal, query: { limit: 20 } })).body;
+		const newest = items.flatMap((d) => d.attempts).reduce((a, b) => (a && a.at > b.at ? a : b), null);
+		return newest?.gone ? newest : null;
+	} catch (error) {
+		if (signal?.aborted) throw error;
+		return null;
+	}
 }

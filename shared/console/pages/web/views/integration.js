@@ -17,83 +17,260 @@ import { TelegramLink } from "./telegram.js";
 const incidents = "Incident and task management systems";
 
 async function read(id, signal) {
-  const [one, health, systems, gone] = await Promise.all([
-    get(integrationPath(id), { signal }), get(integrationPath(id, "/health"), { signal }), get("/v1/systems", { signal }), lastGone(id, signal),
-  ]);
-  const group = systems.body.groups.find((g) => g.systems.some((s) => s.name === one.body.system));
-  const system = group?.systems.find((s) => s.name === one.body.system);
-  return { integration: one.body, etag: one.etag, health: health.body, system, incidents: group?.title === incidents, gone };
+	const [one, health, systems, gone] = await Promise.all([
+		get(integrationPath(id), { signal }),
+		get(integrationPath(id, "/health"), { signal }),
+		get("/v1/systems", { signal }),
+		lastGone(id, signal),
+	]);
+	const group = systems.body.groups.find((g) => g.systems.some((s) => s.name === one.body.system));
+	const system = group?.systems.find((s) => s.name === one.body.system);
+	return {
+		integration: one.body,
+		etag: one.etag,
+		health: health.body,
+		system,
+		incidents: group?.title === incidents,
+		gone,
+	};
 }
 
 function Head({ data, reload, deliveries, form }) {
-  const { integration: i } = data;
-  const [asking, ask] = useState(""); // "enable", "disable", "delete"
-  const close = () => ask("");
-  const at = `/integrations/${i.id}`;
-  return html`<div class="title"><div><h1 tabindex="-1" class="with-mark"><span class="mark"><${Icon} name=${i.system} /></span>${i.name}</h1>
-      <p class="muted meta"><${StatePill} of=${i} /> <span>${data.system?.title || i.system}</span> <span>${i.created_by ? t("integration.by", { who: i.created_by, at: time(i.created_at) }) : time(i.created_at)}</span></p></div>
-    <div class="buttons"><button type="button" disabled=${asking === "enable"} onClick=${() => ask(i.enabled ? "disable" : "enable")}><${Busy} on=${asking === "enable"}>${i.enabled ? t("integration.disable") : t("integration.enable")}<//></button>
-      <button type="button" class="danger-quiet" onClick=${() => ask("delete")}><${Icon} name="trash" size="18" />${t("integration.delete")}</button></div></div>
-    ${i.unreadable && html`<${Notice} kind="bad"><p>${t(`unreadable.${i.unreadable.cause}`)}</p><//>`}
-    ${i.failing && html`<${Notice} kind="bad"><p><${Failing} of=${i} /></p><p>${t("failing.what")}</p><//>`}
-    ${!i.enabled && html`<${Notice} kind=${i.disabled?.by === "platform" ? "bad" : "info"}><p><${Off} of=${i} /></p><p>${t(i.disabled?.by === "platform" ? "off.mend" : "off.kept")}</p><//>`}
-    ${i.missing && html`<${Notice} kind="bad"><p><strong>${t("lacking.title")}</strong> <${Said} text=${i.missing} /></p><//>`}
-    ${i.enabled && data.gone && html`<${Gone} integration=${i} attempt=${data.gone} done=${reload} />`}
-    <nav class="tabs" aria-label=${t("integration.parts")}><ul><li><a href=${at} aria-current=${deliveries ? undefined : "page"}>${t("integration.settings")}</a></li>
-      <li><a href=${`${at}/deliveries`} aria-current=${deliveries ? "page" : undefined}>${t("integration.deliveries")}</a></li></ul></nav>
-    ${asking === "delete" && html`<${Delete} integration=${i} onClose=${close} />`}
-    ${asking === "disable" && html`<${Disable} integration=${i} onClose=${close} done=${reload} />`}
-    ${asking === "enable" && html`<${Enable} integration=${i} incidents=${data.incidents} form=${deliveries ? null : form.current?.current} onClose=${close} reload=${reload} />`}`;
+	const { integration: i } = data;
+	const [asking, ask] = useState(""); // "enable", "disable", "delete"
+	const close = () => ask("");
+	const at = `/integrations/${i.id}`;
+	return html`
+		<div class="title">
+			<div>
+				<h1 tabindex="-1" class="with-mark">
+					<span class="mark"><${Icon} name=${i.system} /></span>
+					${i.name}
+				</h1>
+				<p class="muted meta">
+					<${StatePill} of=${i} />
+					${" "}
+					<span>${data.system?.title || i.system}</span>
+					${" "}
+					<span>
+						${i.created_by
+							? t("integration.by", { who: i.created_by, at: time(i.created_at) })
+							: time(i.created_at)}
+					</span>
+				</p>
+			</div>
+			<div class="buttons">
+				<button
+					type="button"
+					disabled=${asking === "enable"}
+					onClick=${() => ask(i.enabled ? "disable" : "enable")}
+				>
+					<${Busy} on=${asking === "enable"}>
+						${i.enabled ? t("integration.disable") : t("integration.enable")}
+					<//>
+				</button>
+				<button type="button" class="danger-quiet" onClick=${() => ask("delete")}>
+					<${Icon} name="trash" size="18" />
+					${t("integration.delete")}
+				</button>
+			</div>
+		</div>
+		${i.unreadable &&
+		html`
+			<${Notice} kind="bad"><p>${t(`unreadable.${i.unreadable.cause}`)}</p><//>
+		`}
+		${i.failing &&
+		html`
+			<${Notice} kind="bad">
+				<p><${Failing} of=${i} /></p>
+				<p>${t("failing.what")}</p>
+			<//>
+		`}
+		${!i.enabled &&
+		html`
+			<${Notice} kind=${i.disabled?.by === "platform" ? "bad" : "info"}>
+				<p><${Off} of=${i} /></p>
+				<p>${t(i.disabled?.by === "platform" ? "off.mend" : "off.kept")}</p>
+			<//>
+		`}
+		${i.missing &&
+		html`
+			<${Notice} kind="bad">
+				<p>
+					<strong>${t("lacking.title")}</strong>
+					${" "}
+					<${Said} text=${i.missing} />
+				</p>
+			<//>
+		`}
+		${i.enabled &&
+		data.gone &&
+		html`
+			<${Gone} integration=${i} attempt=${data.gone} done=${reload} />
+		`}
+		<nav class="tabs" aria-label=${t("integration.parts")}>
+			<ul>
+				<li><a href=${at} aria-current=${deliveries ? undefined : "page"}>${t("integration.settings")}</a></li>
+				<li>
+					<a href=${`${at}/deliveries`} aria-current=${deliveries ? "page" : undefined}>
+						${t("integration.deliveries")}
+					</a>
+				</li>
+			</ul>
+		</nav>
+		${asking === "delete" &&
+		html`
+			<${Delete} integration=${i} onClose=${close} />
+		`}
+		${asking === "disable" &&
+		html`
+			<${Disable} integration=${i} onClose=${close} done=${reload} />
+		`}
+		${asking === "enable" &&
+		html`
+			<${Enable}
+				integration=${i}
+				incidents=${data.incidents}
+				form=${deliveries ? null : form.current?.current}
+				onClose=${close}
+				reload=${reload}
+			/>
+		`}
+	`;
 }
 
 function Settings({ data, reload, form }) {
-  const { base: { integration: i, system, etag }, key, changed, hold, saved, drop } = useBase(data, {
-    version: (d) => d.integration.revision, same: (a, b) => editable(a.system, a.integration) === editable(b.system, b.integration),
-  });
-  const [told, tell] = useState(false);
-  form.current = hold;
-  const start = { name: i.name, parameters: i.parameters, events: Object.fromEntries(i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }])) };
-  const save = (draft, { over }) => {
-    tell(false);
-    return call("PATCH", integrationPath(i.id), { body: draft, etag: over ? undefined : etag });
-  };
-  const done = async (answer, clean) => {
-    saved({ ...data, integration: answer.body, etag: answer.etag }, clean);
-    tell(true);
-    await reload();
-  };
-  const again = () => { drop(); return reload(); };
-  // A saved integration whose settings are all bound elsewhere is tested as it is kept.
-  const test = async (parameters) => (Object.keys(parameters).length ? await post("/v1/integrations/test", { integration: i.id, parameters }) : await post(integrationPath(i.id, "/test"))).body;
-  const choose = (parameter, parameters) => post("/v1/integrations/choices", { integration: i.id, parameters, parameter });
-  const telegram = i.system === "telegram" && html`<${TelegramLink} integration=${i} reload=${reload} test=${() => test({})} />`;
-  return html`${told && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
-    <div class="beside"><${Form} key=${key} system=${system} start=${start} save=${save} saved=${done} hold=${hold} again=${again} changed=${changed} test=${test} choose=${choose} submit=${t("form.save")} cancel="/" extra=${telegram} />
-      <div class="side"><section class="panel"><h2>${t("health.title", { hours: data.health.window_hours })}</h2><${Health} health=${data.health} large /></section><${SetUp} system=${system} /></div></div>`;
+	const {
+		base: { integration: i, system, etag },
+		key,
+		changed,
+		hold,
+		saved,
+		drop,
+	} = useBase(data, {
+		version: (d) => d.integration.revision,
+		same: (a, b) => editable(a.system, a.integration) === editable(b.system, b.integration),
+	});
+	const [told, tell] = useState(false);
+	form.current = hold;
+	const start = {
+		name: i.name,
+		parameters: i.parameters,
+		events: Object.fromEntries(i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }])),
+	};
+	const save = (draft, { over }) => {
+		tell(false);
+		return call("PATCH", integrationPath(i.id), { body: draft, etag: over ? undefined : etag });
+	};
+	const done = async (answer, clean) => {
+		saved({ ...data, integration: answer.body, etag: answer.etag }, clean);
+		tell(true);
+		await reload();
+	};
+	const again = () => {
+		drop();
+		return reload();
+	};
+	// A saved integration whose settings are all bound elsewhere is tested as it is kept.
+	const test = async (parameters) =>
+		(Object.keys(parameters).length
+			? await post("/v1/integrations/test", { integration: i.id, parameters })
+			: await post(integrationPath(i.id, "/test"))
+		).body;
+	const choose = (parameter, parameters) =>
+		post("/v1/integrations/choices", { integration: i.id, parameters, parameter });
+	const telegram =
+		i.system === "telegram" &&
+		html`
+			<${TelegramLink} integration=${i} reload=${reload} test=${() => test({})} />
+		`;
+	return html`
+		${told &&
+		html`
+			<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>
+		`}
+		<div class="beside">
+			<${Form}
+				key=${key}
+				system=${system}
+				start=${start}
+				save=${save}
+				saved=${done}
+				hold=${hold}
+				again=${again}
+				changed=${changed}
+				test=${test}
+				choose=${choose}
+				submit=${t("form.save")}
+				cancel="/"
+				extra=${telegram}
+			/>
+			<div class="side">
+				<section class="panel">
+					<h2>${t("health.title", { hours: data.health.window_hours })}</h2>
+					<${Health} health=${data.health} large />
+				</section>
+				<${SetUp} system=${system} />
+			</div>
+		</div>
+	`;
 }
 
 // starts says what happens from now on with an integration that was just added.
 function starts(i) {
-  if (i.missing) return t("add.done.missing");
-  return t(i.system === "telegram" && !i.parameters.chat_id ? "add.done.unbound" : "add.done.what");
+	if (i.missing) return t("add.done.missing");
+	return t(i.system === "telegram" && !i.parameters.chat_id ? "add.done.unbound" : "add.done.what");
 }
 
 export function Integration({ id, path }) {
-  const { query } = useLocation();
-  const load = useLoad(id, (signal) => read(id, signal));
-  const form = useRef(null); // the hold of the settings while they are shown
-  const delivery = match("/integrations/:id/deliveries/:delivery", path)?.delivery;
-  const deliveries = Boolean(match("/integrations/:id/deliveries", path)) || delivery;
-  if (load.error?.status === 404 && !load.data) {
-    return html`<h1 tabindex="-1">${t("integration.title")}</h1><${Empty} icon="search" title=${t("integration.gone")}><p><a class="button" href="/">${t("list.title")}</a></p><//>`;
-  }
-  const back = delivery ? `/integrations/${id}/deliveries` : "/";
-  return html`<p class="back"><a href=${back}><${Icon} name="back" size="18" />${delivery ? t("integration.deliveries") : t("list.title")}</a></p>
-    <${View} load=${load} skeleton="form" title=${t("integration.title")}>${(data) => {
-      if (delivery) return html`<${Delivery} integration=${data.integration} delivery=${delivery} reload=${load.reload} />`;
-      return html`<${Head} data=${data} reload=${load.reload} deliveries=${deliveries} form=${form} />
-        ${query.get("added") && html`<${Notice} kind="ok" role="status"><p><strong>${t("add.done")}</strong> ${starts(data.integration)}</p><p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p><//>`}
-        ${deliveries ? html`<${Deliveries} integration=${data.integration} incidents=${data.incidents} />` : html`<${Settings} data=${data} reload=${load.reload} form=${form} />`}`;
-    }}<//>`;
+	const { query } = useLocation();
+	const load = useLoad(id, (signal) => read(id, signal));
+	const form = useRef(null); // the hold of the settings while they are shown
+	const delivery = match("/integrations/:id/deliveries/:delivery", path)?.delivery;
+	const deliveries = Boolean(match("/integrations/:id/deliveries", path)) || delivery;
+	if (load.error?.status === 404 && !load.data) {
+		return html`
+			<h1 tabindex="-1">${t("integration.title")}</h1>
+			<${Empty} icon="search" title=${t("integration.gone")}>
+				<p><a class="button" href="/">${t("list.title")}</a></p>
+			<//>
+		`;
+	}
+	const back = delivery ? `/integrations/${id}/deliveries` : "/";
+	return html`
+		<p class="back">
+			<a href=${back}>
+				<${Icon} name="back" size="18" />
+				${delivery ? t("integration.deliveries") : t("list.title")}
+			</a>
+		</p>
+		<${View} load=${load} skeleton="form" title=${t("integration.title")}>
+			${(data) => {
+				if (delivery)
+					return html`
+						<${Delivery} integration=${data.integration} delivery=${delivery} reload=${load.reload} />
+					`;
+				return html`
+					<${Head} data=${data} reload=${load.reload} deliveries=${deliveries} form=${form} />
+					${query.get("added") &&
+					html`
+						<${Notice} kind="ok" role="status">
+							<p>
+								<strong>${t("add.done")}</strong>
+								${" "}${starts(data.integration)}
+							</p>
+							<p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p>
+						<//>
+					`}
+					${deliveries
+						? html`
+								<${Deliveries} integration=${data.integration} incidents=${data.incidents} />
+							`
+						: html`
+								<${Settings} data=${data} reload=${load.reload} form=${form} />
+							`}
+				`;
+			}}
+		<//>
+	`;
 }
-

@@ -13,50 +13,159 @@ const reports = ["report_daily", "report_weekly", "report_monthly"];
 const events = ["system", "vuln", "scope"];
 
 function Choices({ data, saved, again, hold, changed }) {
-  const start = data.body.choices;
-  const [choices, set] = useState(start);
-  const dirty = [...reports, ...events].some((name) => choices[name] !== start[name]);
-  const [save, { busy, error }, forget] = useAction(async ({ over } = {}) => saved(await call("PUT", path, { body: { choices }, etag: over ? undefined : data.etag })));
-  useUnsaved(dirty);
-  useLayoutEffect(() => {
-    hold.current = { dirty };
-    return () => { hold.current = { dirty: false }; };
-  }, [dirty]);
-  const cancel = () => {
-    if (!confirm(t("form.undo"))) return;
-    set(start);
-    forget();
-  };
-  const box = (name) => html`<${Box} checked=${choices[name]} label=${t(`profile.${name}`)} onChange=${(yes) => set({ ...choices, [name]: yes })} />`;
-  const allowed = data.body.allowed;
-  const boxes = (names, legend, note, kind) => names.some((name) => allowed[name]) && html`<fieldset><legend>${t(legend)}</legend>
-    ${note && html`<p class="help">${t(note)}</p>`}<div class=${kind}>${names.filter((name) => allowed[name]).map(box)}</div></fieldset>`;
-  const any = [...reports, ...events].some((name) => allowed[name]);
-  const none = any && ![...reports, ...events].some((name) => choices[name]);
-  return html`<form class="panel form" onSubmit=${(e) => { e.preventDefault(); save(); }}>
-    <dl class="facts"><div class="fact"><dt>${t("profile.address")}</dt><dd>${data.body.email}<small>${t("profile.address.note")}</small></dd></div></dl>
-    ${boxes(reports, "events.report", "profile.report.note", "leaves inline")}
-    ${boxes(events, "events.title", "", "tree")}
-    ${!any && html`<${Notice}><p>${t("profile.role")}</p><//>`}
-    <p class="help" role="status">${none ? t("profile.none") : ""}</p>
-    ${(changed || error?.status === 412) && html`<${Conflict} what=${t("profile.conflict")} again=${again} over=${() => save({ over: true })} />`}
-    ${error && error.status !== 412 && html`<${Failure} error=${error} />`}
-    ${any && html`<div class="buttons"><button type="button" disabled=${!dirty || busy} onClick=${cancel}>${t("form.cancel")}</button>
-      <button type="submit" class="primary" disabled=${busy}><${Busy} on=${busy}>${t("form.save")}<//></button></div>`}</form>`;
+	const start = data.body.choices;
+	const [choices, set] = useState(start);
+	const dirty = [...reports, ...events].some((name) => choices[name] !== start[name]);
+	const [save, { busy, error }, forget] = useAction(async ({ over } = {}) =>
+		saved(await call("PUT", path, { body: { choices }, etag: over ? undefined : data.etag })),
+	);
+	useUnsaved(dirty);
+	useLayoutEffect(() => {
+		hold.current = { dirty };
+		return () => {
+			hold.current = { dirty: false };
+		};
+	}, [dirty]);
+	const cancel = () => {
+		if (!confirm(t("form.undo"))) return;
+		set(start);
+		forget();
+	};
+	const box = (name) => html`
+		<${Box}
+			checked=${choices[name]}
+			label=${t(`profile.${name}`)}
+			onChange=${(yes) => set({ ...choices, [name]: yes })}
+		/>
+	`;
+	const allowed = data.body.allowed;
+	const boxes = (names, legend, note, kind) =>
+		names.some((name) => allowed[name]) &&
+		html`
+			<fieldset>
+				<legend>${t(legend)}</legend>
+				${note &&
+				html`
+					<p class="help">${t(note)}</p>
+				`}
+				<div class=${kind}>${names.filter((name) => allowed[name]).map(box)}</div>
+			</fieldset>
+		`;
+	const any = [...reports, ...events].some((name) => allowed[name]);
+	const none = any && ![...reports, ...events].some((name) => choices[name]);
+	return html`
+		<form
+			class="panel form"
+			onSubmit=${(e) => {
+				e.preventDefault();
+				save();
+			}}
+		>
+			<dl class="facts">
+				<div class="fact">
+					<dt>${t("profile.address")}</dt>
+					<dd>
+						${data.body.email}
+						<small>${t("profile.address.note")}</small>
+					</dd>
+				</div>
+			</dl>
+			${boxes(reports, "events.report", "profile.report.note", "leaves inline")}
+			${boxes(events, "events.title", "", "tree")}
+			${!any &&
+			html`
+				<${Notice}><p>${t("profile.role")}</p><//>
+			`}
+			<p class="help" role="status">${none ? t("profile.none") : ""}</p>
+			${(changed || error?.status === 412) &&
+			html`
+				<${Conflict} what=${t("profile.conflict")} again=${again} over=${() => save({ over: true })} />
+			`}
+			${error &&
+			error.status !== 412 &&
+			html`
+				<${Failure} error=${error} />
+			`}
+			${any &&
+			html`
+				<div class="buttons">
+					<button type="button" disabled=${!dirty || busy} onClick=${cancel}>${t("form.cancel")}</button>
+					<button type="submit" class="primary" disabled=${busy}>
+						<${Busy} on=${busy}>${t("form.save")}<//>
+					</button>
+				</div>
+			`}
+		</form>
+	`;
 }
 
 function Mine({ read, reload }) {
-  const { base: data, key, changed, hold, saved, drop } = useBase(read, { version: (d) => d.etag, same: (a, b) => JSON.stringify(a.body.choices) === JSON.stringify(b.body.choices) });
-  const [told, tell] = useState(false);
-  return html`${data.body.paused && html`<${Notice} kind="bad"><p><strong>${t("profile.paused")}</strong> <${Said} text=${data.body.paused} /></p><p>${t("profile.paused.mend")}</p><//>`}
-    ${told && html`<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>`}
-    <div class="beside"><${Choices} key=${key} data=${data} saved=${(answer) => { saved(answer, true); tell(true); }} again=${() => { tell(false); drop(); reload(); }} hold=${hold} changed=${changed} />
-      <aside class="setup" aria-label=${t("profile.unsubscribe")}><h2>${t("profile.unsubscribe")}</h2><p class="muted">${t("profile.leave")}</p></aside></div>`;
+	const {
+		base: data,
+		key,
+		changed,
+		hold,
+		saved,
+		drop,
+	} = useBase(read, {
+		version: (d) => d.etag,
+		same: (a, b) => JSON.stringify(a.body.choices) === JSON.stringify(b.body.choices),
+	});
+	const [told, tell] = useState(false);
+	return html`
+		${data.body.paused &&
+		html`
+			<${Notice} kind="bad">
+				<p>
+					<strong>${t("profile.paused")}</strong>
+					${" "}
+					<${Said} text=${data.body.paused} />
+				</p>
+				<p>${t("profile.paused.mend")}</p>
+			<//>
+		`}
+		${told &&
+		html`
+			<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>
+		`}
+		<div class="beside">
+			<${Choices}
+				key=${key}
+				data=${data}
+				saved=${(answer) => {
+					saved(answer, true);
+					tell(true);
+				}}
+				again=${() => {
+					tell(false);
+					drop();
+					reload();
+				}}
+				hold=${hold}
+				changed=${changed}
+			/>
+			<aside class="setup" aria-label=${t("profile.unsubscribe")}>
+				<h2>${t("profile.unsubscribe")}</h2>
+				<p class="muted">${t("profile.leave")}</p>
+			</aside>
+		</div>
+	`;
 }
 
 export function Profile() {
-  const load = useLoad("notifications", (signal) => get(path, { signal }));
-  return html`<h1 tabindex="-1">${t("profile.title")}</h1><p class="muted">${t("profile.lead")}</p>
-    <${View} load=${load} skeleton="form" count="3">${(read) => html`<${Mine} read=${read} reload=${load.reload} />
-      <section class="panel own-mails"><h2>${t("outcome.title")}</h2><p class="muted">${t("outcome.lead")}</p><${Mails} path="/v1/profile/mails" none=${t("outcome.none")} /></section>`}<//>`;
+	const load = useLoad("notifications", (signal) => get(path, { signal }));
+	return html`
+		<h1 tabindex="-1">${t("profile.title")}</h1>
+		<p class="muted">${t("profile.lead")}</p>
+		<${View} load=${load} skeleton="form" count="3">
+			${(read) => html`
+				<${Mine} read=${read} reload=${load.reload} />
+				<section class="panel own-mails">
+					<h2>${t("outcome.title")}</h2>
+					<p class="muted">${t("outcome.lead")}</p>
+					<${Mails} path="/v1/profile/mails" none=${t("outcome.none")} />
+				</section>
+			`}
+		<//>
+	`;
 }

@@ -6,18 +6,64 @@ import { useAction } from "../load.js";
 import { Busy, Copy, Failure, Notice, Said, Tested, When } from "../ui.js";
 
 export function TelegramLink({ integration, reload, test }) {
-  const [link, setLink] = useState(null);
-  const [result, setResult] = useState(null);
-  const [bind, binding] = useAction(async () => setLink((await post(integrationPath(integration.id, "/telegram-link"))).body));
-  const [run, testing] = useAction(async () => setResult(await test()));
-  const bound = Boolean(integration.parameters.chat_id);
-  if (integration.missing) return html`<fieldset><legend>${t("telegram.title")}</legend><p class="help"><${Said} text=${integration.missing} /></p></fieldset>`;
-  return html`<fieldset><legend>${t("telegram.title")}</legend><p class="help">${t(bound ? "telegram.bound" : "telegram.unbound")}</p>
-    ${binding.error && html`<${Failure} error=${binding.error} />`}
-    ${link && html`<${Notice}><p><a href=${link.group_url} target="_blank" rel="noreferrer">${t("telegram.group")}</a></p><p><a href=${link.private_url} target="_blank" rel="noreferrer">${t("telegram.private")}</a></p>
-      <p>${t("telegram.command")} <code>${link.command}</code> <${Copy} text=${link.command}>${t("action.copy")}<//></p><p class="muted">${t("telegram.until")} <${When} at=${link.expires_at} exact /></p>
-      <p><button type="button" class="quiet" onClick=${reload}>${t("telegram.look")}</button></p><//>`}
-    <div class="buttons start"><button type="button" disabled=${binding.busy} onClick=${bind}><${Busy} on=${binding.busy}>${t(bound ? "telegram.rebind" : "telegram.bind")}<//></button>
-      ${bound && html`<button type="button" disabled=${testing.busy} onClick=${run}><${Busy} on=${testing.busy}>${t("form.test")}<//></button>`}</div>
-    ${testing.error && html`<${Failure} error=${testing.error} />`}${result && html`<${Tested} result=${result} />`}</fieldset>`;
+	const [link, setLink] = useState(null);
+	const [result, setResult] = useState(null);
+	const [bind, binding] = useAction(async () =>
+		setLink((await post(integrationPath(integration.id, "/telegram-link"))).body),
+	);
+	const [run, testing] = useAction(async () => setResult(await test()));
+	const bound = Boolean(integration.parameters.chat_id);
+	if (integration.missing)
+		return html`
+			<fieldset>
+				<legend>${t("telegram.title")}</legend>
+				<p class="help"><${Said} text=${integration.missing} /></p>
+			</fieldset>
+		`;
+	return html`
+		<fieldset>
+			<legend>${t("telegram.title")}</legend>
+			<p class="help">${t(bound ? "telegram.bound" : "telegram.unbound")}</p>
+			${binding.error &&
+			html`
+				<${Failure} error=${binding.error} />
+			`}
+			${link &&
+			html`
+				<${Notice}>
+					<p><a href=${link.group_url} target="_blank" rel="noreferrer">${t("telegram.group")}</a></p>
+					<p><a href=${link.private_url} target="_blank" rel="noreferrer">${t("telegram.private")}</a></p>
+					<p>
+						${t("telegram.command")}${" "}
+						<code>${link.command}</code>
+						${" "}
+						<${Copy} text=${link.command}>${t("action.copy")}<//>
+					</p>
+					<p class="muted">
+						${t("telegram.until")}${" "}
+						<${When} at=${link.expires_at} exact />
+					</p>
+					<p><button type="button" class="quiet" onClick=${reload}>${t("telegram.look")}</button></p>
+				<//>
+			`}
+			<div class="buttons start">
+				<button type="button" disabled=${binding.busy} onClick=${bind}>
+					<${Busy} on=${binding.busy}>${t(bound ? "telegram.rebind" : "telegram.bind")}<//>
+				</button>
+				${bound &&
+				html`
+					<button type="button" disabled=${testing.busy} onClick=${run}>
+						<${Busy} on=${testing.busy}>${t("form.test")}<//>
+					</button>
+				`}
+			</div>
+			${testing.error &&
+			html`
+				<${Failure} error=${testing.error} />
+			`}${result &&
+			html`
+				<${Tested} result=${result} />
+			`}
+		</fieldset>
+	`;
 }

@@ -13,7 +13,12 @@ import { Request } from "./delivery.js";
 // FOREVER is what the API answers for an entry of a list that never ends, in seconds.
 export const FOREVER = 315_360_000;
 
-const units = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
+const units = [
+	["day", 86_400],
+	["hour", 3_600],
+	["minute", 60],
+	["second", 1],
+];
 const locks = [300, 900, 3_600, 14_400, 86_400, 604_800, 2_592_000, 0];
 const maxFilters = 6;
 const maxValues = 50;
@@ -22,220 +27,657 @@ const seconds = ({ period, unit }) => Number(period) * units.find(([name]) => na
 
 // draftOf is a trigger as the form's controls hold it.
 function draftOf(start, template) {
-  const [unit, size] = start.threshold ? units.find(([, s]) => start.threshold.period % s === 0) : ["minute", 60];
-  const actions = {};
-  for (const d of template.actions) {
-    const kept = start.actions.find((a) => a.id === d.id);
-    const lock = kept?.params?.lock_time ?? 3_600;
-    actions[d.id] = { on: Boolean(kept) || (template.actions.length === 1 && !start.id), ids: kept?.params?.integration_ids || [], lock: lock === FOREVER ? 0 : lock };
-  }
-  const textOf = (f) => f.values.join(template.filters.find((d) => d.id === f.id)?.kind === "integer" ? ", " : "\n");
-  return {
-    name: start.name, comment: start.comment, unit, period: start.threshold ? String(start.threshold.period / size) : "", count: start.threshold ? String(start.threshold.count) : "",
-    filters: start.filters.map((f, key) => ({ key, id: f.id, operator: f.operator, chosen: f.values.map(String), text: textOf(f) })), actions,
-  };
+	const [unit, size] = start.threshold ? units.find(([, s]) => start.threshold.period % s === 0) : ["minute", 60];
+	const actions = {};
+	for (const d of template.actions) {
+		const kept = start.actions.find((a) => a.id === d.id);
+		const lock = kept?.params?.lock_time ?? 3_600;
+		actions[d.id] = {
+			on: Boolean(kept) || (template.actions.length === 1 && !start.id),
+			ids: kept?.params?.integration_ids || [],
+			lock: lock === FOREVER ? 0 : lock,
+		};
+	}
+	const textOf = (f) => f.values.join(template.filters.find((d) => d.id === f.id)?.kind === "integer" ? ", " : "\n");
+	return {
+		name: start.name,
+		comment: start.comment,
+		unit,
+		period: start.threshold ? String(start.threshold.period / size) : "",
+		count: start.threshold ? String(start.threshold.count) : "",
+		filters: start.filters.map((f, key) => ({
+			key,
+			id: f.id,
+			operator: f.operator,
+			chosen: f.values.map(String),
+			text: textOf(f),
+		})),
+		actions,
+	};
 }
 
 const valuesOf = (f, definition) => {
-  if (definition.kind === "choice") return f.chosen;
-  return definition.kind === "integer" ? words(f.text) : f.text.split("\n").map((v) => v.trim()).filter(Boolean);
+	if (definition.kind === "choice") return f.chosen;
+	return definition.kind === "integer"
+		? words(f.text)
+		: f.text
+				.split("\n")
+				.map((v) => v.trim())
+				.filter(Boolean);
 };
 
 // made is what a draft is sent as.
 function made(draft, template) {
-  return {
-    template_id: template.id, name: draft.name.trim(), comment: draft.comment.trim(),
-    filters: draft.filters.map((f) => {
-      const definition = template.filters.find((d) => d.id === f.id);
-      const values = valuesOf(f, definition);
-      return { id: f.id, operator: f.operator, values: definition.kind === "integer" ? values.map(Number) : values };
-    }),
-    ...(template.threshold ? { threshold: { period: seconds(draft), operator: "gt", allowed_operators: ["gt"], count: Number(draft.count) } } : {}),
-    actions: template.actions.filter((d) => draft.actions[d.id].on).map((d) => ({
-      id: d.id, params: { ...(d.systems ? { integration_ids: draft.actions[d.id].ids } : {}), ...(d.lock_time ? { lock_time: draft.actions[d.id].lock } : {}) },
-    })),
-  };
+	return {
+		template_id: template.id,
+		name: draft.name.trim(),
+		comment: draft.comment.trim(),
+		filters: draft.filters.map((f) => {
+			const definition = template.filters.find((d) => d.id === f.id);
+			const values = valuesOf(f, definition);
+			return {
+				id: f.id,
+				operator: f.operator,
+				values: definition.kind === "integer" ? values.map(Number) : values,
+			};
+		}),
+		...(template.threshold
+			? {
+					threshold: {
+						period: seconds(draft),
+						operator: "gt",
+						allowed_operators: ["gt"],
+						count: Number(draft.count),
+					},
+				}
+			: {}),
+		actions: template.actions
+			.filter((d) => draft.actions[d.id].on)
+			.map((d) => ({
+				id: d.id,
+				params: {
+					...(d.systems ? { integration_ids: draft.actions[d.id].ids } : {}),
+					...(d.lock_time ? { lock_time: draft.actions[d.id].lock } : {}),
+				},
+			})),
+	};
 }
 
 function filterMistake(f, definition) {
-  const values = valuesOf(f, definition);
-  if (!values.length) return t("trigger.check.values");
-  if (values.length > maxValues) return t("check.maxItems", { n: maxValues });
-  return definition.kind === "integer" && values.some((v) => !/^-?\d+$/.test(v)) ? t("check.integer") : "";
+	const values = valuesOf(f, definition);
+	if (!values.length) return t("trigger.check.values");
+	if (values.length > maxValues) return t("check.maxItems", { n: maxValues });
+	return definition.kind === "integer" && values.some((v) => !/^-?\d+$/.test(v)) ? t("check.integer") : "";
 }
 
 // mistakes are by place: name, comment, threshold, filters.<n>, filters, actions.<id>, actions.
 function mistakes(draft, template) {
-  const out = {};
-  const long = (key, max) => { if ([...draft[key]].length > max) out[key] = t("check.maxLength", { n: max, has: [...draft[key]].length }); };
-  long("name", 200);
-  long("comment", 1000);
-  const limit = template.threshold;
-  if (limit) {
-    const period = seconds(draft);
-    if (!/^\d+$/.test(draft.count) || !/^\d+$/.test(draft.period)) out.threshold = t("check.integer");
-    else if (period < limit.min_period || period > limit.max_period) out.threshold = t("trigger.check.period", { min: span(limit.min_period), max: span(limit.max_period) });
-    else if (period % (limit.step || 1)) out.threshold = t("trigger.check.step", { step: span(limit.step) });
-  }
-  draft.filters.forEach((f, n) => {
-    const wrong = filterMistake(f, template.filters.find((d) => d.id === f.id));
-    if (wrong) out[`filters.${n}`] = wrong;
-  });
-  const missing = template.filters.find((d) => d.required && !draft.filters.some((f) => f.id === d.id));
-  if (missing) out.filters = t("trigger.check.filter", { name: said(missing.title) });
-  for (const d of template.actions) if (d.systems && draft.actions[d.id].on && !draft.actions[d.id].ids.length) out[`actions.${d.id}`] = t("trigger.check.integrations");
-  if (template.needs_action && !template.actions.some((d) => draft.actions[d.id].on)) out.actions = t("trigger.check.action");
-  return out;
+	const out = {};
+	const long = (key, max) => {
+		if ([...draft[key]].length > max) out[key] = t("check.maxLength", { n: max, has: [...draft[key]].length });
+	};
+	long("name", 200);
+	long("comment", 1000);
+	const limit = template.threshold;
+	if (limit) {
+		const period = seconds(draft);
+		if (!/^\d+$/.test(draft.count) || !/^\d+$/.test(draft.period)) out.threshold = t("check.integer");
+		else if (period < limit.min_period || period > limit.max_period)
+			out.threshold = t("trigger.check.period", { min: span(limit.min_period), max: span(limit.max_period) });
+		else if (period % (limit.step || 1)) out.threshold = t("trigger.check.step", { step: span(limit.step) });
+	}
+	draft.filters.forEach((f, n) => {
+		const wrong = filterMistake(
+			f,
+			template.filters.find((d) => d.id === f.id),
+		);
+		if (wrong) out[`filters.${n}`] = wrong;
+	});
+	const missing = template.filters.find((d) => d.required && !draft.filters.some((f) => f.id === d.id));
+	if (missing) out.filters = t("trigger.check.filter", { name: said(missing.title) });
+	for (const d of template.actions)
+		if (d.systems && draft.actions[d.id].on && !draft.actions[d.id].ids.length)
+			out[`actions.${d.id}`] = t("trigger.check.integrations");
+	if (template.needs_action && !template.actions.some((d) => draft.actions[d.id].on))
+		out.actions = t("trigger.check.action");
+	return out;
 }
 
 // placed puts what the API refuses where the form shows it.
 function placed(fields, sent) {
-  const out = {};
-  for (const f of fields) {
-    const [first, n] = f.field.split(".");
-    let place = first;
-    if (first === "filters" && n !== undefined) place = `filters.${n}`;
-    if (first === "actions" && sent.actions[n]) place = `actions.${sent.actions[n].id}`;
-    out[place] = out[place] ? `${out[place]}; ${said(f.reason)}` : said(f.reason);
-  }
-  return out;
+	const out = {};
+	for (const f of fields) {
+		const [first, n] = f.field.split(".");
+		let place = first;
+		if (first === "filters" && n !== undefined) place = `filters.${n}`;
+		if (first === "actions" && sent.actions[n]) place = `actions.${sent.actions[n].id}`;
+		out[place] = out[place] ? `${out[place]}; ${said(f.reason)}` : said(f.reason);
+	}
+	return out;
 }
 
 function Threshold({ template, draft, set, error }) {
-  const id = useId();
-  const { threshold } = template;
-  const subject = said(threshold.subject);
-  return html`<fieldset class=${error ? "invalid" : ""}><legend>${t("trigger.threshold")}</legend>
-    <p class="sentence"><label for=${`${id}-count`}>${t("trigger.more", { subject })}</label><input id=${`${id}-count`} class="short" inputmode="numeric" aria-describedby=${`${id}-error`} value=${draft.count} onInput=${(e) => set({ count: e.target.value.trim() })} />
-      <label for=${`${id}-period`}>${t("trigger.within", { subject })}</label><input id=${`${id}-period`} class="short" inputmode="numeric" aria-describedby=${`${id}-error`} value=${draft.period} onInput=${(e) => set({ period: e.target.value.trim() })} />
-      <select class="short" aria-label=${t("trigger.unit")} value=${draft.unit} onChange=${(e) => set({ unit: e.target.value })}>${[...units].reverse().filter(([, s]) => s <= threshold.max_period).map(([u]) => html`<option value=${u}>${t(`trigger.unit.${u}`)}</option>`)}</select></p>
-    ${threshold.per_source && html`<p class="help">${t("trigger.per_source")}</p>`}<${ErrorAt} id=${`${id}-error`} text=${error} /></fieldset>`;
+	const id = useId();
+	const { threshold } = template;
+	const subject = said(threshold.subject);
+	return html`
+		<fieldset class=${error ? "invalid" : ""}>
+			<legend>${t("trigger.threshold")}</legend>
+			<p class="sentence">
+				<label for=${`${id}-count`}>${t("trigger.more", { subject })}</label>
+				<input
+					id=${`${id}-count`}
+					class="short"
+					inputmode="numeric"
+					aria-describedby=${`${id}-error`}
+					value=${draft.count}
+					onInput=${(e) => set({ count: e.target.value.trim() })}
+				/>
+				<label for=${`${id}-period`}>${t("trigger.within", { subject })}</label>
+				<input
+					id=${`${id}-period`}
+					class="short"
+					inputmode="numeric"
+					aria-describedby=${`${id}-error`}
+					value=${draft.period}
+					onInput=${(e) => set({ period: e.target.value.trim() })}
+				/>
+				<select
+					class="short"
+					aria-label=${t("trigger.unit")}
+					value=${draft.unit}
+					onChange=${(e) => set({ unit: e.target.value })}
+				>
+					${[...units]
+						.reverse()
+						.filter(([, s]) => s <= threshold.max_period)
+						.map(
+							([u]) => html`
+								<option value=${u}>${t(`trigger.unit.${u}`)}</option>
+							`,
+						)}
+				</select>
+			</p>
+			${threshold.per_source &&
+			html`
+				<p class="help">${t("trigger.per_source")}</p>
+			`}
+			<${ErrorAt} id=${`${id}-error`} text=${error} />
+		</fieldset>
+	`;
 }
 
 function Filter({ filter: f, n, template, taken, set, remove, error }) {
-  const id = useId();
-  const definition = template.filters.find((d) => d.id === f.id);
-  const title = said(definition.title);
-  const describedby = `${id}-help ${id}-error`;
-  // What was entered for one filter is there again when the row goes back to it.
-  const another = (to) => set({ operator: template.filters.find((d) => d.id === to).operators[0], chosen: [], text: "", ...f.before?.[to], id: to,
-    before: { ...f.before, [f.id]: { operator: f.operator, chosen: f.chosen, text: f.text } } });
-  const tick = (value, yes) => set({ chosen: definition.choices.map((c) => c.value).filter((v) => (v === value ? yes : f.chosen.includes(v))) });
-  const control = definition.kind === "choice" ? html`<div class="ticks" role="group" aria-label=${title} aria-describedby=${describedby}>${definition.choices.map((c) => html`<${Box} key=${c.value} checked=${f.chosen.includes(c.value)} label=${said(c.title)} onChange=${(yes) => tick(c.value, yes)} />`)}</div>`
-    : definition.kind === "integer" ? html`<input aria-label=${t("trigger.values", { name: title })} aria-describedby=${describedby} value=${f.text} autocomplete="off" spellcheck="false" onInput=${(e) => set({ text: e.target.value })} />`
-    : html`<textarea rows="2" aria-label=${t("trigger.values", { name: title })} aria-describedby=${describedby} spellcheck="false" value=${f.text} onInput=${(e) => set({ text: e.target.value })}></textarea>`;
-  return html`<li class=${`filter-row ${error ? "invalid" : ""}`}><div class="row">
-      <select aria-label=${t("trigger.filter.which", { n: n + 1 })} value=${f.id} onChange=${(e) => another(e.target.value)}>
-        ${template.filters.filter((d) => d.id === f.id || !taken.includes(d.id)).map((d) => html`<option value=${d.id}>${said(d.title)}</option>`)}</select>
-      <select class="short" aria-label=${t("trigger.operator", { n: n + 1 })} value=${f.operator} onChange=${(e) => set({ operator: e.target.value })}>${definition.operators.map((o) => html`<option value=${o}>${t(`trigger.operator.${o}`)}</option>`)}</select>
-      <button type="button" class="quiet" onClick=${remove}><${Icon} name="trash" size="18" /><span class="visually-hidden">${t("trigger.filter.remove", { name: title })}</span></button></div>
-    ${control}<p class="help" id=${`${id}-help`}><${Said} text=${definition.help} />${definition.kind === "choice" ? "" : ` ${t(definition.kind === "integer" ? "trigger.values.commas" : "trigger.values.lines")}`}</p><${ErrorAt} id=${`${id}-error`} text=${error} /></li>`;
+	const id = useId();
+	const definition = template.filters.find((d) => d.id === f.id);
+	const title = said(definition.title);
+	const describedby = `${id}-help ${id}-error`;
+	// What was entered for one filter is there again when the row goes back to it.
+	const another = (to) =>
+		set({
+			operator: template.filters.find((d) => d.id === to).operators[0],
+			chosen: [],
+			text: "",
+			...f.before?.[to],
+			id: to,
+			before: { ...f.before, [f.id]: { operator: f.operator, chosen: f.chosen, text: f.text } },
+		});
+	const tick = (value, yes) =>
+		set({
+			chosen: definition.choices.map((c) => c.value).filter((v) => (v === value ? yes : f.chosen.includes(v))),
+		});
+	const control =
+		definition.kind === "choice"
+			? html`
+					<div class="ticks" role="group" aria-label=${title} aria-describedby=${describedby}>
+						${definition.choices.map(
+							(c) => html`
+								<${Box}
+									key=${c.value}
+									checked=${f.chosen.includes(c.value)}
+									label=${said(c.title)}
+									onChange=${(yes) => tick(c.value, yes)}
+								/>
+							`,
+						)}
+					</div>
+				`
+			: definition.kind === "integer"
+				? html`
+						<input
+							aria-label=${t("trigger.values", { name: title })}
+							aria-describedby=${describedby}
+							value=${f.text}
+							autocomplete="off"
+							spellcheck="false"
+							onInput=${(e) => set({ text: e.target.value })}
+						/>
+					`
+				: html`
+						<textarea
+							rows="2"
+							aria-label=${t("trigger.values", { name: title })}
+							aria-describedby=${describedby}
+							spellcheck="false"
+							value=${f.text}
+							onInput=${(e) => set({ text: e.target.value })}
+						></textarea>
+					`;
+	return html`
+		<li class=${`filter-row ${error ? "invalid" : ""}`}>
+			<div class="row">
+				<select
+					aria-label=${t("trigger.filter.which", { n: n + 1 })}
+					value=${f.id}
+					onChange=${(e) => another(e.target.value)}
+				>
+					${template.filters
+						.filter((d) => d.id === f.id || !taken.includes(d.id))
+						.map(
+							(d) => html`
+								<option value=${d.id}>${said(d.title)}</option>
+							`,
+						)}
+				</select>
+				<select
+					class="short"
+					aria-label=${t("trigger.operator", { n: n + 1 })}
+					value=${f.operator}
+					onChange=${(e) => set({ operator: e.target.value })}
+				>
+					${definition.operators.map(
+						(o) => html`
+							<option value=${o}>${t(`trigger.operator.${o}`)}</option>
+						`,
+					)}
+				</select>
+				<button type="button" class="quiet" onClick=${remove}>
+					<${Icon} name="trash" size="18" />
+					<span class="visually-hidden">${t("trigger.filter.remove", { name: title })}</span>
+				</button>
+			</div>
+			${control}
+			<p class="help" id=${`${id}-help`}>
+				<${Said} text=${definition.help} />
+				${definition.kind === "choice"
+					? ""
+					: ` ${t(definition.kind === "integer" ? "trigger.values.commas" : "trigger.values.lines")}`}
+			</p>
+			<${ErrorAt} id=${`${id}-error`} text=${error} />
+		</li>
+	`;
 }
 
 function Filters({ template, draft, set, errors }) {
-  const taken = draft.filters.map((f) => f.id);
-  const left = template.filters.filter((d) => !taken.includes(d.id));
-  const change = (n, change) => set({ filters: draft.filters.map((f, i) => (i === n ? { ...f, ...change } : f)) });
-  const add = () => set({ filters: [...draft.filters, { key: Date.now(), id: left[0].id, operator: left[0].operators[0], chosen: [], text: "" }] });
-  return html`<fieldset><legend>${t("trigger.filters")}</legend><p class="help">${t("trigger.filters.note")}</p>
-    ${draft.filters.length > 0 && html`<ul class="column">${draft.filters.map((f, n) => html`<${Filter} key=${f.key} filter=${f} n=${n} template=${template} taken=${taken} error=${errors[`filters.${n}`]} set=${(c) => change(n, c)} remove=${() => set({ filters: draft.filters.filter((_, i) => i !== n) })} />`)}</ul>`}
-    <${ErrorAt} text=${errors.filters} />
-    ${left.length > 0 && draft.filters.length < maxFilters && html`<div class="buttons start"><button type="button" class="quiet" onClick=${add}><${Icon} name="plus" size="16" />${t("trigger.filter.add")}</button></div>`}</fieldset>`;
+	const taken = draft.filters.map((f) => f.id);
+	const left = template.filters.filter((d) => !taken.includes(d.id));
+	const change = (n, change) => set({ filters: draft.filters.map((f, i) => (i === n ? { ...f, ...change } : f)) });
+	const add = () =>
+		set({
+			filters: [
+				...draft.filters,
+				{ key: Date.now(), id: left[0].id, operator: left[0].operators[0], chosen: [], text: "" },
+			],
+		});
+	return html`
+		<fieldset>
+			<legend>${t("trigger.filters")}</legend>
+			<p class="help">${t("trigger.filters.note")}</p>
+			${draft.filters.length > 0 &&
+			html`
+				<ul class="column">
+					${draft.filters.map(
+						(f, n) => html`
+							<${Filter}
+								key=${f.key}
+								filter=${f}
+								n=${n}
+								template=${template}
+								taken=${taken}
+								error=${errors[`filters.${n}`]}
+								set=${(c) => change(n, c)}
+								remove=${() => set({ filters: draft.filters.filter((_, i) => i !== n) })}
+							/>
+						`,
+					)}
+				</ul>
+			`}
+			<${ErrorAt} text=${errors.filters} />
+			${left.length > 0 &&
+			draft.filters.length < maxFilters &&
+			html`
+				<div class="buttons start">
+					<button type="button" class="quiet" onClick=${add}>
+						<${Icon} name="plus" size="16" />
+						${t("trigger.filter.add")}
+					</button>
+				</div>
+			`}
+		</fieldset>
+	`;
 }
 
 function Receivers({ definition, value, set, integrations, refresh, error }) {
-  const fit = integrations.filter((i) => definition.systems.includes(i.system));
-  const tick = (id, yes) => set({ ids: yes ? [...value.ids, id] : value.ids.filter((x) => x !== id) });
-  return html`<div class="leaves receivers">${fit.map((i) => html`<${Box} key=${i.id} checked=${value.ids.includes(i.id)} label=${i.name} description=${i.enabled ? i.title : t("trigger.receiver.off", { system: i.title })} onChange=${(yes) => tick(i.id, yes)} />`)}
-    ${!fit.length && html`<p class="help">${t("trigger.receivers.none")}</p>`}<${ErrorAt} text=${error} />
-    <p class="row"><a href="/add" target="_blank" rel="opener">${t("trigger.receivers.setup")}</a><button type="button" class="quiet small" onClick=${refresh}><${Icon} name="again" size="16" />${t("trigger.receivers.refresh")}</button></p></div>`;
+	const fit = integrations.filter((i) => definition.systems.includes(i.system));
+	const tick = (id, yes) => set({ ids: yes ? [...value.ids, id] : value.ids.filter((x) => x !== id) });
+	return html`
+		<div class="leaves receivers">
+			${fit.map(
+				(i) => html`
+					<${Box}
+						key=${i.id}
+						checked=${value.ids.includes(i.id)}
+						label=${i.name}
+						description=${i.enabled ? i.title : t("trigger.receiver.off", { system: i.title })}
+						onChange=${(yes) => tick(i.id, yes)}
+					/>
+				`,
+			)}
+			${!fit.length &&
+			html`
+				<p class="help">${t("trigger.receivers.none")}</p>
+			`}
+			<${ErrorAt} text=${error} />
+			<p class="row">
+				<a href="/add" target="_blank" rel="opener">${t("trigger.receivers.setup")}</a>
+				<button type="button" class="quiet small" onClick=${refresh}>
+					<${Icon} name="again" size="16" />
+					${t("trigger.receivers.refresh")}
+				</button>
+			</p>
+		</div>
+	`;
 }
 
 function Lock({ value, set }) {
-  const id = useId();
-  const all = locks.includes(value.lock) ? locks : [value.lock, ...locks];
-  return html`<div class="leaves"><p class="sentence"><label for=${id}>${t("trigger.lock")}</label><select id=${id} class="short" value=${String(value.lock)} onChange=${(e) => set({ lock: Number(e.target.value) })}>
-    ${all.map((s) => html`<option value=${String(s)}>${s ? span(s) : t("trigger.lock.forever")}</option>`)}</select></p></div>`;
+	const id = useId();
+	const all = locks.includes(value.lock) ? locks : [value.lock, ...locks];
+	return html`
+		<div class="leaves">
+			<p class="sentence">
+				<label for=${id}>${t("trigger.lock")}</label>
+				<select
+					id=${id}
+					class="short"
+					value=${String(value.lock)}
+					onChange=${(e) => set({ lock: Number(e.target.value) })}
+				>
+					${all.map(
+						(s) => html`
+							<option value=${String(s)}>${s ? span(s) : t("trigger.lock.forever")}</option>
+						`,
+					)}
+				</select>
+			</p>
+		</div>
+	`;
 }
 
 function Actions({ template, draft, set, integrations, refresh, errors }) {
-  const change = (id, c) => set({ actions: { ...draft.actions, [id]: { ...draft.actions[id], ...c } } });
-  return html`<fieldset class=${errors.actions ? "invalid" : ""}><legend>${t("trigger.reactions")}</legend><${ErrorAt} text=${errors.actions} />
-    ${template.actions.map((d) => {
-      const value = draft.actions[d.id];
-      const error = errors[`actions.${d.id}`];
-      return html`<div class=${`branch ${error ? "invalid" : ""}`} key=${d.id} role="group" aria-label=${said(d.title)}><${Box} checked=${value.on} label=${said(d.title)} onChange=${(on) => change(d.id, { on })} />
-        ${value.on && d.systems && html`<${Receivers} definition=${d} value=${value} integrations=${integrations} refresh=${refresh} error=${error} set=${(c) => change(d.id, c)} />`}
-        ${value.on && d.lock_time && html`<${Lock} value=${value} set=${(c) => change(d.id, c)} />`}${!d.systems && html`<${ErrorAt} text=${error} />`}</div>`;
-    })}</fieldset>`;
+	const change = (id, c) => set({ actions: { ...draft.actions, [id]: { ...draft.actions[id], ...c } } });
+	return html`
+		<fieldset class=${errors.actions ? "invalid" : ""}>
+			<legend>${t("trigger.reactions")}</legend>
+			<${ErrorAt} text=${errors.actions} />
+			${template.actions.map((d) => {
+				const value = draft.actions[d.id];
+				const error = errors[`actions.${d.id}`];
+				return html`
+					<div
+						class=${`branch ${error ? "invalid" : ""}`}
+						key=${d.id}
+						role="group"
+						aria-label=${said(d.title)}
+					>
+						<${Box} checked=${value.on} label=${said(d.title)} onChange=${(on) => change(d.id, { on })} />
+						${value.on &&
+						d.systems &&
+						html`
+							<${Receivers}
+								definition=${d}
+								value=${value}
+								integrations=${integrations}
+								refresh=${refresh}
+								error=${error}
+								set=${(c) => change(d.id, c)}
+							/>
+						`}
+						${value.on &&
+						d.lock_time &&
+						html`
+							<${Lock} value=${value} set=${(c) => change(d.id, c)} />
+						`}${!d.systems &&
+						html`
+							<${ErrorAt} text=${error} />
+						`}
+					</div>
+				`;
+			})}
+		</fieldset>
+	`;
 }
 
 // Preview shows what the trigger would send; nothing is sent.
 function Preview({ result }) {
-  const { messages, commands } = result;
-  return html`<section class="panel preview" role="status"><h2>${t("trigger.preview.title")}</h2><p class="muted">${t("trigger.preview.note")}</p>
-    ${!messages.length && !commands.length && html`<p>${t("trigger.preview.nothing")}</p>`}
-    ${messages.map((m) => html`<article key=${m.integration}><h3>${m.name}</h3><p lang="en">${m.summary}</p>${m.skipped ? html`<${Notice} kind="warn"><p><${Said} text=${m.skipped} /></p><//>`
-      : html`<details><summary>${t("request.title")}</summary>${m.requests.map((r, n) => html`<${Request} key=${n} request=${r} n=${n + 1} />`)}</details>`}</article>`)}
-    ${commands.map((c) => html`<article key=${c.detail_type}><h3><code>${c.detail_type}</code></h3><pre tabindex="0" aria-label=${t("trigger.preview.command", { name: c.detail_type })}>${JSON.stringify(c.detail, null, 2)}</pre></article>`)}</section>`;
+	const { messages, commands } = result;
+	return html`
+		<section class="panel preview" role="status">
+			<h2>${t("trigger.preview.title")}</h2>
+			<p class="muted">${t("trigger.preview.note")}</p>
+			${!messages.length &&
+			!commands.length &&
+			html`
+				<p>${t("trigger.preview.nothing")}</p>
+			`}
+			${messages.map(
+				(m) => html`
+					<article key=${m.integration}>
+						<h3>${m.name}</h3>
+						<p lang="en">${m.summary}</p>
+						${m.skipped
+							? html`
+									<${Notice} kind="warn">
+										<p><${Said} text=${m.skipped} /></p>
+									<//>
+								`
+							: html`
+									<details>
+										<summary>${t("request.title")}</summary>
+										${m.requests.map(
+											(r, n) => html`
+												<${Request} key=${n} request=${r} n=${n + 1} />
+											`,
+										)}
+									</details>
+								`}
+					</article>
+				`,
+			)}
+			${commands.map(
+				(c) => html`
+					<article key=${c.detail_type}>
+						<h3><code>${c.detail_type}</code></h3>
+						<pre tabindex="0" aria-label=${t("trigger.preview.command", { name: c.detail_type })}>
+${JSON.stringify(c.detail, null, 2)}</pre
+						>
+					</article>
+				`,
+			)}
+		</section>
+	`;
 }
 
 // TriggerForm has what Form of an integration has: see there.
 export function TriggerForm({ template, start, integrations, refresh, save, saved, submit, hold, again, changed }) {
-  const id = useId();
-  const form = useRef(null);
-  const [draft, setDraft] = useState(() => draftOf(start, template));
-  const [dirty, setDirty] = useState(false);
-  const [attempted, attempt] = useState(false);
-  const [refused, refuse] = useState({});
-  const [result, setResult] = useState(null);
-  const changes = useRef(0);
-  const set = (change) => { changes.current++; setDraft((d) => ({ ...d, ...change })); setDirty(true); refuse({}); };
-  const wrong = mistakes(draft, template);
-  const errors = attempted ? { ...refused, ...wrong } : refused;
-  useUnsaved(dirty);
-  useLayoutEffect(() => {
-    if (!hold) return undefined;
-    hold.current = { dirty };
-    return () => { hold.current = { dirty: false }; };
-  }, [dirty]);
-  const focusWrong = () => requestAnimationFrame(() => form.current?.querySelector(".invalid")?.querySelector("input, select, textarea")?.focus());
-  const checked = (work) => async (how = {}) => {
-    const sent = made(draft, template);
-    try {
-      await work(sent, how);
-    } catch (error) {
-      refuse(placed(error.fields || [], sent));
-      focusWrong();
-      throw error;
-    }
-  };
-  const [run, saving] = useAction(checked(async (sent, how) => {
-    const then = changes.current;
-    const answer = await save(sent, how);
-    const clean = changes.current === then; // nothing was typed while it was on its way
-    if (clean) setDirty(false);
-    if (hold) hold.current = { dirty: !clean };
-    await saved(answer, clean);
-  }));
-  const [look, looking] = useAction(checked(async (sent) => setResult((await post("/v1/triggers/preview", sent)).body)));
-  const valid = () => {
-    attempt(true);
-    if (!Object.keys(wrong).length) return true;
-    focusWrong();
-    return false;
-  };
-  const error = saving.error || looking.error;
-  const field = (name, control) => html`<div class=${`field ${errors[name] ? "invalid" : ""}`}><label class="label" for=${`${id}-${name}`}>${t(name === "name" ? "form.name" : "trigger.comment")}</label>${control}<${ErrorAt} id=${`${id}-${name}-error`} text=${errors[name]} /></div>`;
-  const common = (name) => ({ id: `${id}-${name}`, "aria-describedby": `${id}-${name}-error`, value: draft[name], onInput: (e) => set({ [name]: e.target.value }) });
-  return html`<div class="beside"><form class="panel form" ref=${form} noValidate onSubmit=${(e) => { e.preventDefault(); if (valid()) run(); }}>
-      ${field("name", html`<input type="text" autocomplete="off" ...${common("name")} />`)}${field("comment", html`<textarea rows="2" class="text" ...${common("comment")}></textarea>`)}
-      ${template.threshold && html`<${Threshold} template=${template} draft=${draft} set=${set} error=${errors.threshold} />`}
-      ${template.filters.length > 0 && html`<${Filters} template=${template} draft=${draft} set=${set} errors=${errors} />`}
-      <${Actions} template=${template} draft=${draft} set=${set} integrations=${integrations} refresh=${refresh} errors=${errors} />
-      ${(changed || error?.status === 412) && html`<${Conflict} what=${t("trigger.conflict")} again=${again} over=${() => { if (valid()) run({ over: true }); }} />`}
-      ${error && error.status !== 412 && (error.fields?.length ? html`<${Notice} kind="bad" role="alert"><p>${t("form.wrong")}</p>${error.fields.filter((f) => !/^(name|comment|threshold|filters|actions)\b/.test(f.field)).map((f) => html`<p>${f.field}: ${said(f.reason)}</p>`)}<//>` : html`<${Failure} error=${error} />`)}
-      <div class="buttons"><a class="button" href="/triggers">${t("form.cancel")}</a><button type="button" disabled=${looking.busy} onClick=${() => { if (valid()) look(); }}><${Icon} name="eye" size="18" /><${Busy} on=${looking.busy}>${t("trigger.preview")}<//></button>
-        <button type="submit" class="primary" disabled=${saving.busy}><${Busy} on=${saving.busy}>${submit}<//></button></div></form>
-    <div class="side">${result ? html`<${Preview} result=${result} />` : html`<aside class="setup" aria-label=${t("trigger.help")}><h2>${t("trigger.help")}</h2><p class="muted">${t("trigger.help.count")} ${t("trigger.help.behind")}</p><p class="muted">${t("trigger.help.nodes")}</p></aside>`}</div></div>`;
+	const id = useId();
+	const form = useRef(null);
+	const [draft, setDraft] = useState(() => draftOf(start, template));
+	const [dirty, setDirty] = useState(false);
+	const [attempted, attempt] = useState(false);
+	const [refused, refuse] = useState({});
+	const [result, setResult] = useState(null);
+	const changes = useRef(0);
+	const set = (change) => {
+		changes.current++;
+		setDraft((d) => ({ ...d, ...change }));
+		setDirty(true);
+		refuse({});
+	};
+	const wrong = mistakes(draft, template);
+	const errors = attempted ? { ...refused, ...wrong } : refused;
+	useUnsaved(dirty);
+	useLayoutEffect(() => {
+		if (!hold) return undefined;
+		hold.current = { dirty };
+		return () => {
+			hold.current = { dirty: false };
+		};
+	}, [dirty]);
+	const focusWrong = () =>
+		requestAnimationFrame(() =>
+			form.current?.querySelector(".invalid")?.querySelector("input, select, textarea")?.focus(),
+		);
+	const checked =
+		(work) =>
+		async (how = {}) => {
+			const sent = made(draft, template);
+			try {
+				await work(sent, how);
+			} catch (error) {
+				refuse(placed(error.fields || [], sent));
+				focusWrong();
+				throw error;
+			}
+		};
+	const [run, saving] = useAction(
+		checked(async (sent, how) => {
+			const then = changes.current;
+			const answer = await save(sent, how);
+			const clean = changes.current === then; // nothing was typed while it was on its way
+			if (clean) setDirty(false);
+			if (hold) hold.current = { dirty: !clean };
+			await saved(answer, clean);
+		}),
+	);
+	const [look, looking] = useAction(
+		checked(async (sent) => setResult((await post("/v1/triggers/preview", sent)).body)),
+	);
+	const valid = () => {
+		attempt(true);
+		if (!Object.keys(wrong).length) return true;
+		focusWrong();
+		return false;
+	};
+	const error = saving.error || looking.error;
+	const field = (name, control) => html`
+		<div class=${`field ${errors[name] ? "invalid" : ""}`}>
+			<label class="label" for=${`${id}-${name}`}>${t(name === "name" ? "form.name" : "trigger.comment")}</label>
+			${control}
+			<${ErrorAt} id=${`${id}-${name}-error`} text=${errors[name]} />
+		</div>
+	`;
+	const common = (name) => ({
+		id: `${id}-${name}`,
+		"aria-describedby": `${id}-${name}-error`,
+		value: draft[name],
+		onInput: (e) => set({ [name]: e.target.value }),
+	});
+	return html`
+		<div class="beside">
+			<form
+				class="panel form"
+				ref=${form}
+				novalidate
+				onSubmit=${(e) => {
+					e.preventDefault();
+					if (valid()) run();
+				}}
+			>
+				${field(
+					"name",
+					html`
+						<input type="text" autocomplete="off" ...${common("name")} />
+					`,
+				)}${field(
+					"comment",
+					html`
+						<textarea rows="2" class="text" ...${common("comment")}></textarea>
+					`,
+				)}
+				${template.threshold &&
+				html`
+					<${Threshold} template=${template} draft=${draft} set=${set} error=${errors.threshold} />
+				`}
+				${template.filters.length > 0 &&
+				html`
+					<${Filters} template=${template} draft=${draft} set=${set} errors=${errors} />
+				`}
+				<${Actions}
+					template=${template}
+					draft=${draft}
+					set=${set}
+					integrations=${integrations}
+					refresh=${refresh}
+					errors=${errors}
+				/>
+				${(changed || error?.status === 412) &&
+				html`
+					<${Conflict}
+						what=${t("trigger.conflict")}
+						again=${again}
+						over=${() => {
+							if (valid()) run({ over: true });
+						}}
+					/>
+				`}
+				${error &&
+				error.status !== 412 &&
+				(error.fields?.length
+					? html`
+							<${Notice} kind="bad" role="alert">
+								<p>${t("form.wrong")}</p>
+								${error.fields
+									.filter((f) => !/^(name|comment|threshold|filters|actions)\b/.test(f.field))
+									.map(
+										(f) => html`
+											<p>${f.field}: ${said(f.reason)}</p>
+										`,
+									)}
+							<//>
+						`
+					: html`
+							<${Failure} error=${error} />
+						`)}
+				<div class="buttons">
+					<a class="button" href="/triggers">${t("form.cancel")}</a>
+					<button
+						type="button"
+						disabled=${looking.busy}
+						onClick=${() => {
+							if (valid()) look();
+						}}
+					>
+						<${Icon} name="eye" size="18" />
+						<${Busy} on=${looking.busy}>${t("trigger.preview")}<//>
+					</button>
+					<button type="submit" class="primary" disabled=${saving.busy}>
+						<${Busy} on=${saving.busy}>${submit}<//>
+					</button>
+				</div>
+			</form>
+			<div class="side">
+				${result
+					? html`
+							<${Preview} result=${result} />
+						`
+					: html`
+							<aside class="setup" aria-label=${t("trigger.help")}>
+								<h2>${t("trigger.help")}</h2>
+								<p class="muted">${t("trigger.help.count")}${" "}${t("trigger.help.behind")}</p>
+								<p class="muted">${t("trigger.help.nodes")}</p>
+							</aside>
+						`}
+			</div>
+		</div>
+	`;
 }
