@@ -4,7 +4,7 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test test-independent race lint fmt golden demo demo-fast bench bench-reports bench-aws bench-cold fuzz test-metrics test-reports test-aws test-aws-chaos test-browser clean
+.PHONY: help run build test test-independent race lint fmt fmt-web golden demo demo-fast bench bench-reports bench-aws bench-cold fuzz test-metrics test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -39,6 +39,9 @@ lint: ## check the format, go vet, staticcheck and go.mod
 
 fmt: ## format the code
 	gofmt -w functions shared scripts infra
+
+fmt-web: ## format the JavaScript and CSS of the pages with Prettier (needs npm)
+	npx --yes $(PRETTIER) --write .
 
 golden: ## write the golden files anew, to be read before they are committed
 	$(GO) test ./shared/destination/*/ ./shared/console -update
