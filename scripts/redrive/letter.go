@@ -11,6 +11,8 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tocsin/shared/cut"
 )
 
 // letter is what is shown of a message: who it concerns and why it is here, nothing of what it holds.
@@ -92,14 +94,10 @@ func attribute(m types.Message, name string) string {
 
 // plain is a text from outside on one line of a terminal, of at most 100 characters.
 func plain(s string) string {
-	s = strings.Map(func(r rune) rune {
+	return cut.Runes(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return '?'
-	}, s)
-	if short := []rune(s); len(short) > 100 {
-		return string(short[:100]) + "…"
-	}
-	return s
+	}, s), 100)
 }

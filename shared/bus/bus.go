@@ -19,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	"tocsin/shared/bus/sigv4"
+	"tocsin/shared/cut"
 	"tocsin/shared/delivery"
 	"tocsin/shared/logsample"
 )
@@ -242,10 +243,4 @@ func (h *handler) write(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body) // a publisher that has gone away publishes again
 }
 
-func short(s string) string {
-	const most = 64
-	if len(s) > most {
-		s = s[:most]
-	}
-	return strings.ToValidUTF8(s, "�")
-}
+func short(s string) string { return cut.Runes(strings.ToValidUTF8(s, "�"), 64) }

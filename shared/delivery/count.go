@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 )
@@ -118,7 +119,7 @@ func attempted(c *health.Count, d Delivery, failed bool) {
 		return
 	}
 	a := d.Attempts[len(d.Attempts)-1]
-	c.Attempt(a.At.Add(a.Took), failed, health.Answer{Status: a.Status, Words: clip(a.Reason, health.MaxWords)})
+	c.Attempt(a.At.Add(a.Took), failed, health.Answer{Status: a.Status, Words: cut.Keep(a.Reason, health.MaxWords)})
 }
 
 // since is when an integration began to fail, zero when it works.

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
@@ -136,7 +136,7 @@ func (c *Sender) Send(ctx context.Context, r *Target, d Delivery) (Delivery, err
 	}
 	a.Took = c.Now().Sub(start)
 	a.Delivered = result.Delivered
-	a.Reason = clip(r.redact.Text(result.Reason), maxReason)
+	a.Reason = cut.Keep(r.redact.Text(result.Reason), maxReason)
 	c.conclude(&d, a, result)
 	return d, nil
 }
@@ -329,7 +329,7 @@ func (c *Sender) adapt(ctx context.Context, r *Target, v destination.Verdict) {
 	if c.Adapter == nil || i.ID == "" {
 		return
 	}
-	reason := clip(r.redact.Text(v.Reason), maxReason)
+	reason := cut.Keep(r.redact.Text(v.Reason), maxReason)
 	if _, err := c.Adapter.Adapt(ctx, i, v.Adapt, reason); err != nil && !errors.Is(err, integration.ErrConflict) &&
 		!errors.Is(err, integration.ErrNotFound) {
 		c.Log.Error("change an integration as its system demands", "tenant", i.Tenant, "integration", i.ID, "reason",
@@ -348,7 +348,7 @@ func answer(hide *redact.Redactor, r destination.Response) string {
 	if len(body) >= answerRead || r.Broken { // the way out keeps no more
 		body, end = body[:min(len(body), answerRead)], hide.Cut
 	}
-	return clip(end(strings.ToValidUTF8(string(body), "�")), maxAnswer)
+	return cut.Keep(end(strings.ToValidUTF8(string(body), "�")), maxAnswer)
 }
 
 // notifications are those of an attempt at the given time, after those that were made before.
@@ -428,14 +428,4 @@ func slow(v destination.Verdict, status int) bool {
 func (d Delivery) Kill(reason string) Delivery {
 	d.State, d.Reason, d.Due = Dead, reason, time.Time{}
 	return d
-}
-
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most] + destination.Mark
 }

@@ -11,6 +11,7 @@ import (
 
 	"tocsin/shared/command"
 	"tocsin/shared/counting"
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
@@ -114,7 +115,7 @@ func (f *Fanout) try(ctx context.Context, in Intake) ([]Lane, error) {
 func (f *Fanout) tell(in Intake) {
 	for _, r := range in.Rejected {
 		f.sample(slog.LevelWarn, r.Tenant, logsample.Class(r.Reason), "event kept as dead letter",
-			"tenant", r.Tenant, "detail_type", clip(r.Entry.DetailType, 64), "event", clip(r.ID, 64), "reason",
+			"tenant", r.Tenant, "detail_type", cut.Keep(r.Entry.DetailType, 64), "event", cut.Keep(r.ID, 64), "reason",
 			r.Reason)
 	}
 	for _, e := range in.Triggers.Publish {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
 )
@@ -86,7 +87,7 @@ func (r *Target) replica(q destination.Request) (RequestPreview, error) {
 	}
 	v.Body = r.redact.Text(strings.ToValidUTF8(string(body), "�"))
 	if v.Cut = len(v.Body) > maxReplica; v.Cut {
-		v.Body = clip(v.Body, maxReplica)
+		v.Body = cut.Keep(v.Body, maxReplica)
 	}
 	return v, nil
 }

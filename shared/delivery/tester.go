@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail/address"
@@ -161,7 +162,7 @@ func (c *Sender) testOne(ctx context.Context, r *Target, w written) (m TestMessa
 		}
 	}
 	m.Took = c.Now().Sub(start)
-	m.Reason = clip(r.redact.Text(strings.Join(reasons, "; ")), maxReason)
+	m.Reason = cut.Keep(r.redact.Text(strings.Join(reasons, "; ")), maxReason)
 	return m, goOn
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/logsample"
 	"tocsin/shared/notification"
@@ -244,7 +245,7 @@ func unwritable(r *Target, err error) string {
 	return "this message could not be written for " + r.opened.System.Title + ": " + err.Error()
 }
 
-func (t *try) reason(s string) string { return clip(t.r.redact.Text(s), maxPartReason) }
+func (t *try) reason(s string) string { return cut.Keep(t.r.redact.Text(s), maxPartReason) }
 
 // fail keeps the last answer that was a failure: the log shows it.
 func (t *try) fail() { t.failed = &failure{t.a.Status, t.a.Answer, t.a.Gone} }

@@ -3,6 +3,7 @@ package destination
 import (
 	"strings"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/plaintext"
 )
 
@@ -19,7 +20,7 @@ func Said(parts ...string) string {
 			kept = append(kept, p)
 		}
 	}
-	return Cut(strings.Join(kept, "; "), saidLimit)
+	return cut.Runes(strings.Join(kept, "; "), saidLimit)
 }
 
 // JudgeSaid is JudgeStatus with the system's own words after the reason. Of a web page, which is no system's own answer

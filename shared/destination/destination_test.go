@@ -4,11 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -118,26 +115,6 @@ func FuzzComplete(f *testing.F) {
 		joined, err := described.Join(shown, secret)
 		require.NoError(t, err)
 		require.JSONEq(t, string(got), string(joined))
-	})
-}
-
-func TestCut(t *testing.T) {
-	require.Equal(t, "hello", destination.Cut("hello", 5))
-	require.Equal(t, "hell…", destination.Cut("hello!", 5))
-	require.Equal(t, "…", destination.Cut("hello", 1))
-	require.Equal(t, "", destination.Cut("hello", 0))
-	require.Equal(t, "日本…", destination.Cut("日本語です", 3))
-	require.Equal(t, "🚨…", destination.CutUTF16("🚨🚨", 3))
-	require.Equal(t, "日…", destination.CutBytes("日本語", 6))
-}
-
-func FuzzCut(f *testing.F) {
-	f.Add("日本語🚨", 3)
-	f.Fuzz(func(t *testing.T, s string, limit int) {
-		limit = limit & 0xff
-		require.LessOrEqual(t, utf8.RuneCountInString(destination.Cut(s, limit)), limit)
-		require.LessOrEqual(t, len(utf16.Encode([]rune(destination.CutUTF16(s, limit)))), limit)
-		require.LessOrEqual(t, len(destination.CutBytes(strings.ToValidUTF8(s, "?"), limit)), limit)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/ijson"
 )
 
@@ -19,14 +20,14 @@ const (
 )
 
 // FitJSON returns a JSON value unchanged when it has at most limit bytes. Otherwise it returns a smaller valid JSON
-// value of the same shape: long strings are cut and end in Mark, the tails of long arrays and objects become one entry
-// that counts them. It makes the least cut that fits, in steps of a half, so that one huge member leaves the small
-// ones whole.
+// value of the same shape: long strings are cut and end in cut.Mark, the tails of long arrays and objects become one
+// entry that counts them. It makes the least cut that fits, in steps of a half, so that one huge member leaves the
+// small ones whole.
 func FitJSON(value []byte, limit int) []byte {
 	if len(value) <= limit {
 		return value
 	}
-	for text := limit / 2; text >= len(Mark); text /= 2 {
+	for text := limit / 2; text >= len(cut.Mark); text /= 2 {
 		c := cutter{dec: json.NewDecoder(bytes.NewReader(value)), text: text, items: max(fitItems, text/fitLevel)}
 		c.dec.UseNumber()
 		if err := c.value(0); err != nil {
@@ -36,7 +37,7 @@ func FitJSON(value []byte, limit int) []byte {
 			return c.out
 		}
 	}
-	return []byte(`"` + Mark + `"`) // nothing of it can be kept: the bounds above make this a limit of a few bytes
+	return []byte(`"` + cut.Mark + `"`) // nothing of it can be kept: the bounds above make this a limit of a few bytes
 }
 
 // cutter copies one JSON value from dec to out within its bounds.
@@ -53,7 +54,7 @@ func (c *cutter) value(depth int) error {
 		if err := c.dec.Decode(&deep); err != nil {
 			return err
 		}
-		c.string(Mark)
+		c.string(cut.Mark)
 		return nil
 	}
 	token, err := c.dec.Token()
@@ -64,10 +65,10 @@ func (c *cutter) value(depth int) error {
 	case json.Delim:
 		return c.container(v, depth)
 	case string:
-		c.string(CutBytes(v, c.text))
+		c.string(cut.Bytes(v, c.text))
 	case json.Number:
 		if len(v) > fitNumber {
-			c.string(CutBytes(v.String(), fitNumber))
+			c.string(cut.Bytes(v.String(), fitNumber))
 		} else {
 			c.out = append(c.out, v...)
 		}
@@ -103,7 +104,7 @@ func (c *cutter) container(open json.Delim, depth int) error {
 			if err != nil {
 				return err
 			}
-			c.string(CutBytes(name.(string), c.text))
+			c.string(cut.Bytes(name.(string), c.text))
 			c.out = append(c.out, ':')
 		}
 		if err := c.value(depth + 1); err != nil {
@@ -113,10 +114,10 @@ func (c *cutter) container(open json.Delim, depth int) error {
 	if n > most {
 		c.out = append(c.out, ',')
 		if object {
-			c.string(Mark)
+			c.string(cut.Mark)
 			c.out = append(c.out, ':')
 		}
-		c.string(fmt.Sprintf("%s %d more", Mark, n-most))
+		c.string(fmt.Sprintf("%s %d more", cut.Mark, n-most))
 	}
 	end, err := c.dec.Token()
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"tocsin/shared/cut"
 )
 
 // Failed is the verdict on a failure. A request to slow down is Pace at every system: 429 (RFC 6585, 4), and 503 that
@@ -96,7 +98,7 @@ func webPage(r Response) (title string, page bool) {
 		return "", false
 	}
 	if m := titled.FindSubmatch(r.Body); m != nil {
-		title = Cut(Said(html.UnescapeString(string(m[1]))), titleLimit)
+		title = cut.Runes(Said(html.UnescapeString(string(m[1]))), titleLimit)
 	}
 	return title, true
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+
+	"tocsin/shared/cut"
 )
 
 // Repeated is what is wrong with a name that is there twice.
@@ -49,7 +51,7 @@ func doublesAt(dec *json.Decoder, path string, depth int, found func(path string
 			if err != nil || !ok {
 				return false
 			}
-			at := path + "." + Cut(name, 64)
+			at := path + "." + cut.Runes(name, 64)
 			if seen[name] {
 				found(at)
 			}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"tocsin/shared/cut"
 )
 
 // Version is the only version of the event envelope so far.
@@ -244,10 +246,4 @@ func printable(s string) bool {
 }
 
 // clip keeps a stranger's text short and on one line, for an error.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return strings.ToValidUTF8(s, "�")
-}
+func clip(s string) string { return cut.Keep(strings.ToValidUTF8(s, "�"), 64) }

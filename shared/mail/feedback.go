@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"strings"
-	"unicode/utf8"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/event"
 )
 
@@ -143,18 +143,7 @@ const reasonLimit = 300
 
 // clean keeps a stranger's words short and on one line.
 func clean(s string) string {
-	return cut(oneLine(s), reasonLimit)
-}
-
-// cut keeps the first bytes of a text, in whole runes.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most] + "…"
+	return cut.Keep(oneLine(s), reasonLimit)
 }
 
 func addressData(b Suppression) (json.RawMessage, error) {

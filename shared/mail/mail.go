@@ -17,6 +17,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/mail/address"
 )
@@ -168,7 +169,7 @@ func oneLine(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "�"))
-	return cut(s, headerLimit)
+	return cut.Keep(s, headerLimit)
 }
 
 // idLimit of what names a mail in its Message-ID, in bytes: a longer name is told by its digest.

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"tocsin/shared/cut"
 )
 
 // Mask stands for a secret.
@@ -73,8 +75,8 @@ const (
 	cutEnd     = 1
 )
 
-// ellipses stand where a text was cut before it came here: destination.Mark, and what receivers write.
-var ellipses = []string{"…", "..."}
+// ellipses stand where a text was cut before it came here: cut.Mark, and what receivers write.
+var ellipses = []string{cut.Mark, "..."}
 
 func (r *Redactor) text(s string, end int) string {
 	if len(r.secrets) == 0 || s == "" {

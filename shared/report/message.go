@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"tocsin/shared/destination"
+	"tocsin/shared/cut"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
 	"tocsin/shared/plaintext"
@@ -87,7 +87,7 @@ const captionCompany = 80
 
 func (b body) caption() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s\n%s\n\n%s", b.Title(), destination.Cut(b.Company, captionCompany), b.Sentence())
+	fmt.Fprintf(&out, "%s\n%s\n\n%s", b.Title(), cut.Runes(b.Company, captionCompany), b.Sentence())
 	if said := brief(b.Missing); said != "" {
 		out.WriteString("\n" + said)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/event"
 )
 
@@ -396,20 +397,12 @@ func (d *gathered) attack(a Attack) {
 
 // clip bounds a value and keeps it valid text.
 func clip(s string) string {
-	s = strings.ToValidUTF8(strings.Map(func(r rune) rune {
+	return cut.Keep(strings.ToValidUTF8(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, s), "�")
-	if len(s) <= clipValue {
-		return s
-	}
-	cut := clipValue
-	for cut > 0 && s[cut]&0xc0 == 0x80 {
-		cut--
-	}
-	return s[:cut] + "…"
+	}, s), "�"), clipValue)
 }
 
 func keyOf(a Attack) (k AttackKey) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/integration"
@@ -209,7 +210,7 @@ func title(c chat) string {
 			t = strings.TrimSpace(t + " @" + c.Username)
 		}
 	}
-	return destination.Cut(destination.Printable(t), titleLimit)
+	return cut.Runes(destination.Printable(t), titleLimit)
 }
 
 // moved follows a group that became a supergroup.

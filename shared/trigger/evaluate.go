@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/event"
 	"tocsin/shared/logsample"
 )
@@ -454,7 +455,7 @@ func (m *matcher) clauses() []event.Clause {
 				c.Values = append(c.Values, fmt.Sprintf("and %d more", len(f.Values)-n))
 				break
 			}
-			title := shorten(string(v), clauseChars)
+			title := cut.Runes(string(v), clauseChars)
 			if n := slices.IndexFunc(rule.Choices, func(c Option) bool { return c.Value == title }); n >= 0 {
 				title = rule.Choices[n].Title
 			}

@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
@@ -134,16 +135,9 @@ func (s *Service) Copy(ctx context.Context, who integration.Person, id string) (
 	}
 	now := s.Now().UTC()
 	t.ID, t.Off, t.Default, t.Revision, t.Epoch, t.Since = s.NewID(), true, false, 1, 1, now
-	t.Name = shorten("Copy of "+t.Name, maxName)
+	t.Name = cut.Runes("Copy of "+t.Name, maxName)
 	t.CreatedAt, t.CreatedBy, t.UpdatedAt, t.ClientName = now, who.Email, now, who.ClientName
 	return t, s.create(ctx, who, t)
-}
-
-func shorten(s string, most int) string {
-	if r := []rune(s); len(r) > most {
-		return string(r[:most-1]) + "…"
-	}
-	return s
 }
 
 // Update applies a patch to the trigger if its revision is the given one; revision 0 takes any.

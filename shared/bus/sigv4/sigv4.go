@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tocsin/shared/cut"
 )
 
 // Algorithm begins the header.
@@ -260,10 +262,4 @@ func escape(s string, slash bool) string {
 	return b.String()
 }
 
-func short(s string) string {
-	const most = 32
-	if len(s) > most {
-		s = s[:most]
-	}
-	return strings.ToValidUTF8(s, "?")
-}
+func short(s string) string { return cut.Runes(strings.ToValidUTF8(s, "?"), 32) }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/mail/address"
@@ -102,7 +103,7 @@ func mailbox(to string) string {
 
 func (d Destination) compose(t destination.Target, n notification.Notification, to string) (*destination.Mail, error) {
 	m := &destination.Mail{
-		To: address.Wire(to), Subject: destination.Cut(n.Summary(), subjectLimit),
+		To: address.Wire(to), Subject: cut.Runes(n.Summary(), subjectLimit),
 		Header: map[string]string{"Auto-Submitted": "auto-generated", "X-Delivery-Id": t.Delivery},
 	}
 	if t.Unsubscribe != nil && !n.Test {

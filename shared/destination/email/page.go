@@ -6,7 +6,7 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
-	"tocsin/shared/destination"
+	"tocsin/shared/cut"
 	"tocsin/shared/notification"
 )
 
@@ -76,7 +76,7 @@ func facts(list []notification.Fact) g.Node {
 				h.Td(h.Class("label"), g.Attr("valign", "top"),
 					style("padding:6px 12px 6px 0;color:#475569;width:140px;"), g.Text(f.Label)),
 				h.Td(g.Attr("valign", "top"), style("padding:6px 0;word-break:break-word;"),
-					g.Text(destination.Cut(f.Value, valueLimit))),
+					g.Text(cut.Runes(f.Value, valueLimit))),
 			)}
 		})))
 }

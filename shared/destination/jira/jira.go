@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
@@ -162,7 +163,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 
 func (p *Parameters) issue(t destination.Target, n notification.Notification) issue {
 	f := fields{Project: key{p.Project}, Type: named{Name: p.IssueType},
-		Summary: destination.CutUTF16(title(n), summaryLimit)}
+		Summary: cut.UTF16(title(n), summaryLimit)}
 	if number.MatchString(p.IssueType) {
 		f.Type = named{ID: p.IssueType}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/notification"
 )
@@ -35,7 +36,7 @@ func document(n notification.Notification) node {
 	var doc node
 	for _, limit := range valueLimits {
 		doc = documentWithin(n, limit)
-		if raw, err := destination.JSON(doc); err != nil || destination.UnitsUTF16(string(raw)) <= descriptionLimit {
+		if raw, err := destination.JSON(doc); err != nil || cut.LenUTF16(string(raw)) <= descriptionLimit {
 			break
 		}
 	}
@@ -73,7 +74,7 @@ func paragraph(content ...node) node { return node{Type: "paragraph", Content: c
 
 // words is a text node, in which nothing is markup; an empty one would be refused.
 func words(s string, limit int) node {
-	return node{Type: "text", Text: destination.CutUTF16(destination.Printable(s), limit)}
+	return node{Type: "text", Text: cut.UTF16(destination.Printable(s), limit)}
 }
 
 // escaped takes the meaning from what makes wiki notation of a text. Jira, "Text Formatting Notation Help": a backslash
@@ -106,7 +107,7 @@ func alphanumeric(c byte) bool {
 func plain(n notification.Notification) string {
 	text := ""
 	for _, limit := range valueLimits {
-		if text = plainWithin(n, limit); destination.UnitsUTF16(text) <= descriptionLimit {
+		if text = plainWithin(n, limit); cut.LenUTF16(text) <= descriptionLimit {
 			break
 		}
 	}
@@ -114,7 +115,7 @@ func plain(n notification.Notification) string {
 }
 
 func plainWithin(n notification.Notification, limit int) string {
-	value := func(s string) string { return escaped(destination.CutUTF16(destination.Printable(s), limit)) }
+	value := func(s string) string { return escaped(cut.UTF16(destination.Printable(s), limit)) }
 	var b strings.Builder
 	b.WriteString("Notification type: " + string(n.Event.Kind) + "\n\n" + value(n.Sentence()) + "\n\n")
 	for _, f := range n.Facts() {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/ijson"
@@ -100,21 +101,21 @@ func render(n notification.Notification) alert {
 		tags = append(tags, "test")
 	}
 	for i := range tags {
-		tags[i] = destination.CutUTF16(tags[i], tagLimit)
+		tags[i] = cut.UTF16(tags[i], tagLimit)
 	}
 	return alert{
 		Message: text(n.Summary(), messageLimit), Description: text(n.PlainText(), descriptionLimit),
 		Alias: n.Dedup(), // of at most 198 bytes (event.Validate bounds its parts): Opsgenie's pages say 250 and 512
-		Tags:  tags, Details: details(n), Entity: destination.CutUTF16(entity(n), entityLimit),
-		Source: destination.CutUTF16(n.Platform.Name, sourceLimit), Priority: priority(n),
+		Tags:  tags, Details: details(n), Entity: cut.UTF16(entity(n), entityLimit),
+		Source: cut.UTF16(n.Platform.Name, sourceLimit), Priority: priority(n),
 	}
 }
 
 // text is one that Opsgenie shows as HTML (its page "Alerts and Alert Fields"), cut so that the escaped form keeps to
 // the limit and no entity is torn.
 func text(s string, limit int) string {
-	return escaper.Replace(destination.CutSized(destination.Printable(s), limit,
-		func(r rune) int { return destination.UnitsUTF16(escaper.Replace(string(r))) }))
+	return escaper.Replace(cut.Sized(destination.Printable(s), limit,
+		func(r rune) int { return cut.LenUTF16(escaper.Replace(string(r))) }))
 }
 
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
@@ -174,10 +175,10 @@ func fit(flat []property) map[string]string {
 	for most := detailsLimit; ; most /= 2 {
 		out, size := map[string]string{}, 0
 		for i, p := range flat {
-			name, value := destination.CutUTF16(p.name, nameLimit), destination.CutUTF16(p.value, most)
-			if size += destination.UnitsUTF16(name) + destination.UnitsUTF16(value); size > detailsLimit-nameLimit &&
+			name, value := cut.UTF16(p.name, nameLimit), cut.UTF16(p.value, most)
+			if size += cut.LenUTF16(name) + cut.LenUTF16(value); size > detailsLimit-nameLimit &&
 				most < 2*leastText {
-				out[moreName] = fmt.Sprintf("%s %d more", destination.Mark, len(flat)-i)
+				out[moreName] = fmt.Sprintf("%s %d more", cut.Mark, len(flat)-i)
 				return out
 			}
 			out[name] = value

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/ijson"
@@ -120,7 +121,7 @@ func render(key string, n notification.Notification) trigger {
 		DedupKey: n.Dedup(), // of at most 198 bytes (event.Validate bounds its parts), PagerDuty takes 255 characters
 		Client:   n.Platform.Name,
 		Payload: payload{
-			Summary: destination.Cut(n.Summary(), summaryLimit), Source: n.Platform.Name, Severity: severity(n),
+			Summary: cut.Runes(n.Summary(), summaryLimit), Source: n.Platform.Name, Severity: severity(n),
 			Timestamp: n.Event.Time.UTC().Format(time.RFC3339Nano), Group: n.Client(), Class: string(n.Event.Kind),
 			Details: details(n),
 		},

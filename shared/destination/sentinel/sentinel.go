@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/oauth"
 	"tocsin/shared/event"
@@ -171,7 +172,7 @@ func render(n notification.Notification) row {
 
 // fit keeps a column's text within its limit in bytes.
 func fit(s string, limit int) string {
-	return destination.CutBytes(strings.ToValidUTF8(s, "�"), limit)
+	return cut.Bytes(strings.ToValidUTF8(s, "�"), limit)
 }
 
 // raw is the whole event as JSON, cut so that the limit holds for its text in UTF-8.

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/oauth"
 	"tocsin/shared/event"
@@ -144,10 +145,10 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 func render(n notification.Notification) incident {
 	l := level(n)
 	return incident{
-		Short:       destination.CutUTF16(line(title(n)), shortLimit),
-		Description: destination.CutUTF16(unmarked(destination.Printable(n.PlainText())), descriptionLimit),
+		Short:       cut.UTF16(line(title(n)), shortLimit),
+		Description: cut.UTF16(unmarked(destination.Printable(n.PlainText())), descriptionLimit),
 		Impact:      l[0], Urgency: l[1], CorrelationID: correlation(n.Dedup()),
-		CorrelationDisplay: destination.CutUTF16(line(n.Platform.Name), correlationLimit),
+		CorrelationDisplay: cut.UTF16(line(n.Platform.Name), correlationLimit),
 	}
 }
 

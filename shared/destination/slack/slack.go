@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
@@ -99,7 +100,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 }
 
 func render(n notification.Notification) message {
-	m := message{Text: escape(destination.CutSized(destination.Printable(n.Summary()+"\n\n"+n.PlainText()), textLimit,
+	m := message{Text: escape(cut.Sized(destination.Printable(n.Summary()+"\n\n"+n.PlainText()), textLimit,
 		units)), Parse: "none"}
 	m.add(block{Type: "header", Text: plain(n.Summary(), headerLimit)})
 	m.add(block{Type: "section", Text: plain(marks[n.Severity()]+" "+n.Sentence(), sectionLimit)})
@@ -137,7 +138,7 @@ var marks = map[notification.Severity]string{
 
 // plain is a text in which Slack reads no markup. Slack, Block Kit reference, "Text object".
 func plain(s string, limit int) *text {
-	return &text{Type: "plain_text", Text: destination.CutSized(destination.Printable(s), limit, units),
+	return &text{Type: "plain_text", Text: cut.Sized(destination.Printable(s), limit, units),
 		Emoji: new(bool)}
 }
 

@@ -9,6 +9,7 @@ import (
 	slackgo "github.com/slack-go/slack"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/destination/slack"
@@ -129,7 +130,7 @@ func TestH31AllValuesTogetherKeepToABound(t *testing.T) {
 		map[string]any{"vuln": map[string]any{"threat": "High", "title": long, "path": long, "domain": long,
 			"parameter": long, "type": long, "id": long, "method": long}}))[0]
 	check(t, r)
-	require.Contains(t, string(r.Body), destination.Mark)
+	require.Contains(t, string(r.Body), cut.Mark)
 	require.Less(t, len(r.Body), 40_000)
 }
 

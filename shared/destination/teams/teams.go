@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
@@ -193,7 +194,7 @@ var severityText = map[notification.Severity]string{
 	notification.Critical: "🔴 Critical · ",
 }
 
-func fit(s string, limit int) string { return destination.Cut(destination.Printable(s), limit) }
+func fit(s string, limit int) string { return cut.Runes(destination.Printable(s), limit) }
 
 // unmarked takes Markdown out of a text: the fallback is the one text of a card that is read as such. Microsoft,
 // "Adaptive Card schema", fallbackText.

@@ -10,6 +10,7 @@ import (
 	"github.com/atc0005/go-teams-notify/v2/adaptivecard"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/destination/teams"
@@ -89,7 +90,7 @@ func TestH31NestedEscapingKeepsToTheLimit(t *testing.T) {
 		n.Event.Data = data
 		r := destinationtest.Encode(t, suite, n)[0]
 		check(t, r)
-		require.Contains(t, string(r.Body), destination.Mark, c)
+		require.Contains(t, string(r.Body), cut.Mark, c)
 		require.Greater(t, forwarded(t, r.Body), 4<<10, "no shorter than it must be: %s", c)
 	}
 }
@@ -149,7 +150,7 @@ func TestALongTextIsCutAndSaysSo(t *testing.T) {
 		strings.Repeat(`"\`, 30<<10)} {
 		r := destinationtest.Encode(t, suite, vulnerability(s))[0]
 		check(t, r)
-		require.Contains(t, string(r.Body), destination.Mark)
+		require.Contains(t, string(r.Body), cut.Mark)
 		require.Greater(t, len(r.Body), 3<<10, "no shorter than it must be")
 		require.Contains(t, string(r.Body), "/search", "the other facts stay")
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/notification"
 )
@@ -35,7 +36,7 @@ func (d Destination) documents(chat int64, m notification.Notification) ([]desti
 			if note := m.LateNote(); note != "" {
 				caption = note + "\n" + caption
 			}
-			caption = destination.CutUTF16(destination.Printable(caption), maxCaption)
+			caption = cut.UTF16(destination.Printable(caption), maxCaption)
 		}
 		q, err := d.document(chat, caption, f)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 )
 
@@ -167,7 +168,7 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 }
 
 func explain(a answer) (string, reason) {
-	said := destination.Cut(destination.Printable(strings.TrimPrefix(a.Description, http.StatusText(a.Code)+": ")), 300)
+	said := cut.Runes(destination.Printable(strings.TrimPrefix(a.Description, http.StatusText(a.Code)+": ")), 300)
 	switch {
 	case a.MigrateTo != 0:
 		return "the group became a supergroup, and the integration follows it: send again", reason{}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
@@ -162,5 +163,5 @@ func (d Destination) request(chat int64, text string) (destination.Request, erro
 }
 
 func quote(title string) string {
-	return "“" + destination.Cut(destination.Printable(title), 128) + "”"
+	return "“" + cut.Runes(destination.Printable(title), 128) + "”"
 }

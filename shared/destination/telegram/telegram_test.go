@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/destination/telegram"
@@ -107,7 +108,7 @@ func TestALongTextIsCutAndSaysSo(t *testing.T) {
 	for _, s := range []string{strings.Repeat("x", 100<<10), strings.Repeat("🚨", 30<<10),
 		strings.Repeat("<&>", 30<<10)} {
 		got := text(t, vulnerability(s))
-		require.Contains(t, got, destination.Mark+"</code>")
+		require.Contains(t, got, cut.Mark+"</code>")
 		require.Greater(t, len(utf16.Encode([]rune(got))), 1500, "no shorter than it must be")
 		require.Contains(t, got, "<code>/search</code>", "the other facts stay")
 	}

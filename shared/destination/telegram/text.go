@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/notification"
 )
@@ -108,9 +109,9 @@ var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // fit escapes a text and cuts it so that the escaped form keeps to the limit and no entity is torn.
 func fit(s string, limit int) string {
-	return escaper.Replace(destination.CutSized(destination.Printable(s), limit,
+	return escaper.Replace(cut.Sized(destination.Printable(s), limit,
 		func(r rune) int { return units(escaper.Replace(string(r))) }))
 }
 
 // units counts UTF-16 code units, as Telegram does.
-func units(s string) int { return destination.UnitsUTF16(s) }
+func units(s string) int { return cut.LenUTF16(s) }

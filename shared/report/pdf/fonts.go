@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"tocsin/shared/cut"
 	"tocsin/shared/plaintext"
 )
 
@@ -231,7 +232,7 @@ func (f *fonts) fit(s string, st style, w float64) string {
 	low, high := 0, min(len(runes), int(w*4)) // no character is narrower than a quarter of a millimetre
 	for low < high {
 		middle := (low + high + 1) / 2
-		if f.width(string(runes[:middle])+"…", st) <= w {
+		if f.width(string(runes[:middle])+cut.Mark, st) <= w {
 			low = middle
 		} else {
 			high = middle - 1
@@ -240,7 +241,7 @@ func (f *fonts) fit(s string, st style, w float64) string {
 	for low > 0 && low < len(runes) && joins(runes[low]) {
 		low-- // not between an emoji and what belongs to it
 	}
-	return strings.TrimRight(string(runes[:low]), " ") + "…"
+	return strings.TrimRight(string(runes[:low]), " ") + cut.Mark
 }
 
 // wrap breaks a text into lines at its spaces.
