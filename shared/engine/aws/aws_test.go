@@ -25,6 +25,8 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/reporttest"
+	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -176,7 +178,7 @@ func (w *world) integrations(p *published) *aws.Integrations {
 }
 
 func TestIntegrations(t *testing.T) {
-	enginetest.Integrations(t, func(t *testing.T) (integration.Store, func() []event.Kind) {
+	settingstest.Integrations(t, func(t *testing.T) (integration.Store, func() []event.Kind) {
 		p := &published{}
 		return open(t).integrations(p), p.kinds
 	})
@@ -272,26 +274,26 @@ func TestJournal(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	enginetest.DailyTotals(t, func(t *testing.T) enginetest.DailyTotalsEngine {
+	reporttest.DailyTotals(t, func(t *testing.T) reporttest.DailyTotalsEngine {
 		w := open(t)
-		return enginetest.DailyTotalsEngine{Log: w.log(), Ledger: w.record(),
+		return reporttest.DailyTotalsEngine{Log: w.log(), Ledger: w.record(),
 			Counting: &enginetest.Counting{Store: w.countingStore(nil, w.triggers(&published{}))}}
 	})
 }
 
 func TestReports(t *testing.T) {
-	enginetest.Reports(t, func(t *testing.T) (report.Store, integration.Store, profile.Store) {
+	reporttest.Reports(t, func(t *testing.T) (report.Store, integration.Store, profile.Store) {
 		w := open(t)
 		return w.reports(), w.integrations(&published{}), w.people()
 	})
 }
 
 func TestPeople(t *testing.T) {
-	enginetest.People(t, func(t *testing.T) profile.Store { return open(t).people() })
+	settingstest.People(t, func(t *testing.T) profile.Store { return open(t).people() })
 }
 
 func TestBlocks(t *testing.T) {
-	enginetest.SuppressionList(t, func(t *testing.T) mail.SuppressionList {
+	settingstest.SuppressionList(t, func(t *testing.T) mail.SuppressionList {
 		w := open(t)
 		return &aws.SuppressionList{DB: w.db, Table: w.prefix + "PeopleTable"}
 	})

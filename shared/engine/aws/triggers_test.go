@@ -17,16 +17,17 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/settingstest"
 )
 
 func TestTriggers(t *testing.T) {
-	enginetest.Triggers(t, func(t *testing.T) enginetest.TriggerEngine {
+	settingstest.Triggers(t, func(t *testing.T) settingstest.TriggerEngine {
 		e, _ := engine(t)
 		return e
 	})
 }
 
-func engine(t *testing.T) (enginetest.TriggerEngine, command.Store) {
+func engine(t *testing.T) (settingstest.TriggerEngine, command.Store) {
 	w := open(t)
 	p := &published{}
 	store := w.integrations(p)
@@ -36,7 +37,7 @@ func engine(t *testing.T) (enginetest.TriggerEngine, command.Store) {
 	commands.Now = now
 	d.Commands, d.Counting = commands, queue
 	apart := w.countingStore(d, triggers)
-	return enginetest.TriggerEngine{
+	return settingstest.TriggerEngine{
 		Log: enginetest.Log{Log: d, Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry {
 			return delivered(entries)
 		}, Ready: w.ready(d)},
@@ -59,7 +60,7 @@ func engine(t *testing.T) (enginetest.TriggerEngine, command.Store) {
 	}, commands
 }
 
-func TestCommands(t *testing.T) { enginetest.Commands(t, engine) }
+func TestCommands(t *testing.T) { settingstest.Commands(t, engine) }
 
 // forwarded is the bus as a dead letter is put on it again.
 type forwarded struct {

@@ -80,18 +80,18 @@ func (a *accepting) take(ids ...string) []delivery.Entry {
 	var entries []delivery.Entry
 	for _, id := range ids {
 		detail, err := json.Marshal(map[string]any{
-			"version": 1, "id": id, "tenant": "42", "client_name": "Acme", "time": at,
+			"version": 1, "id": id, "tenant": "42", "client_name": "Acme", "time": At,
 			"data": map[string]any{"user": map[string]string{"name": id}},
 		})
 		require.NoError(a.t, err)
-		entries = append(entries, delivery.Entry{DetailType: string(event.CreateUser), At: at, Detail: detail})
+		entries = append(entries, delivery.Entry{DetailType: string(event.CreateUser), At: At, Detail: detail})
 	}
 	return a.Log.Take(a.t, entries)
 }
 
 func (a *accepting) process(entries []delivery.Entry) {
 	a.t.Helper()
-	require.NoError(a.t, processAll(a.t.Context(), a.fanout, entries))
+	require.NoError(a.t, ProcessAll(a.t.Context(), a.fanout, entries))
 }
 
 // once requires that each event is sent under one id.

@@ -15,7 +15,7 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 	t.Run("what waits for a retry is counted up to the limit, with the time of the next one", func(t *testing.T) {
 		t.Parallel()
 		log, backlog := open(t)
-		r := &rig{t: t, log: log}
+		r := &Rig{T: t, Log: log}
 		waiting := func(id string, limit int) integration.Waiting {
 			t.Helper()
 			w, err := backlog.CountWaiting(t.Context(), "42", id, limit)
@@ -25,12 +25,12 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 		}
 		require.Zero(t, waiting("i", 10))
 		all := r.accept(5)
-		due := at.Add(time.Hour)
+		due := At.Add(time.Hour)
 		r.ready(5)
 		for n := range all {
 			d := &all[n]
 			d.State, d.Failures, d.Due, d.Batch = delivery.Retrying, 1, due.Add(time.Duration(n)*time.Minute), "b"
-			d.Attempts = []delivery.Attempt{{At: at, Status: 503}}
+			d.Attempts = []delivery.Attempt{{At: At, Status: 503}}
 		}
 		all[4].State, all[4].Due, all[4].Batch = delivery.Dead, time.Time{}, ""
 		require.NoError(t, log.Settle(t.Context(), all))
@@ -44,28 +44,28 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 	t.Run("what is dead is counted from a time on, up to the limit", func(t *testing.T) {
 		t.Parallel()
 		log, backlog := open(t)
-		r := &rig{t: t, log: log}
+		r := &Rig{T: t, Log: log}
 		dead := func(tenant, id string, from time.Time, limit int) int {
 			t.Helper()
 			n, err := backlog.CountDead(t.Context(), tenant, id, from, limit)
 			require.NoError(t, err)
 			return n
 		}
-		require.Zero(t, dead("42", "i", at.Add(-time.Hour), 10))
+		require.Zero(t, dead("42", "i", At.Add(-time.Hour), 10))
 		all := r.accept(5)
 		r.ready(5)
 		for n := range all {
 			all[n].State, all[n].Reason, all[n].Attempts = delivery.Dead, "503",
-				[]delivery.Attempt{{At: at, Status: 503}}
+				[]delivery.Attempt{{At: At, Status: 503}}
 		}
 		all[0].State = delivery.Delivered
-		all[0].Attempts = []delivery.Attempt{{At: at, Status: 200, Delivered: true}}
+		all[0].Attempts = []delivery.Attempt{{At: At, Status: 200, Delivered: true}}
 		require.NoError(t, log.Settle(t.Context(), all))
-		require.Equal(t, 4, dead("42", "i", at.Add(-time.Hour), 10))
-		require.Equal(t, 3, dead("42", "i", at.Add(-time.Hour), 3))
+		require.Equal(t, 4, dead("42", "i", At.Add(-time.Hour), 10))
+		require.Equal(t, 3, dead("42", "i", At.Add(-time.Hour), 3))
 		require.Equal(t, 2, dead("42", "i", all[3].CreatedAt, 10), "those made before are not of it")
-		require.Zero(t, dead("42", "i", at.Add(time.Hour), 10))
-		require.Zero(t, dead("42", "another", at.Add(-time.Hour), 10))
-		require.Zero(t, dead("43", "i", at.Add(-time.Hour), 10), "another tenant's")
+		require.Zero(t, dead("42", "i", At.Add(time.Hour), 10))
+		require.Zero(t, dead("42", "another", At.Add(-time.Hour), 10))
+		require.Zero(t, dead("43", "i", At.Add(-time.Hour), 10), "another tenant's")
 	})
 }

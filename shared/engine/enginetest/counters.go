@@ -15,7 +15,7 @@ type OpenCounters func(t *testing.T) health.Counters
 
 // Counters is the suite of health.Counters.
 func Counters(t *testing.T, open OpenCounters) {
-	run := parallel(t, open)
+	run := Parallel(t, open)
 	run("counts add up by integration and window", countsAddUp)
 	run("a bucket counts when it begins at since or later", bucketCountsFromSince)
 	run("the rolling window is that of the rule", rollingWindowIsThatOfTheRule)
@@ -28,58 +28,58 @@ func Counters(t *testing.T, open OpenCounters) {
 func countsAddUp(t *testing.T, open OpenCounters) {
 	c := open(t)
 	require.NoError(t,
-		c.Add(t.Context(), []health.Count{count("a", 1, at, 10, 3), count("b", 1, at, 5, 5),
-			count("a", 2, at, 1, 1)}))
-	require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, at.Add(time.Hour), 2, 1)}))
-	require.Equal(t, health.Tally{Attempts: 12, Failures: 4}, tally(t, c, "42", "a", 1, at))
-	require.Equal(t, health.Tally{Attempts: 1, Failures: 1}, tally(t, c, "42", "a", 2, at))
-	require.Equal(t, health.Tally{Attempts: 5, Failures: 5}, tally(t, c, "42", "b", 1, at))
-	require.Zero(t, tally(t, c, "43", "a", 1, at))
-	require.Zero(t, tally(t, c, "42", "c", 1, at))
+		c.Add(t.Context(), []health.Count{count("a", 1, At, 10, 3), count("b", 1, At, 5, 5),
+			count("a", 2, At, 1, 1)}))
+	require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, At.Add(time.Hour), 2, 1)}))
+	require.Equal(t, health.Tally{Attempts: 12, Failures: 4}, tally(t, c, "42", "a", 1, At))
+	require.Equal(t, health.Tally{Attempts: 1, Failures: 1}, tally(t, c, "42", "a", 2, At))
+	require.Equal(t, health.Tally{Attempts: 5, Failures: 5}, tally(t, c, "42", "b", 1, At))
+	require.Zero(t, tally(t, c, "43", "a", 1, At))
+	require.Zero(t, tally(t, c, "42", "c", 1, At))
 }
 
 func bucketCountsFromSince(t *testing.T, open OpenCounters) {
 	c := open(t)
 	require.NoError(t,
-		c.Add(t.Context(), []health.Count{count("a", 1, at.Add(9*time.Minute+59*time.Second), 1, 1)}))
-	require.Equal(t, 1, tally(t, c, "42", "a", 1, at).Attempts)
-	require.Zero(t, tally(t, c, "42", "a", 1, at.Add(time.Second)).Attempts)
-	require.Zero(t, tally(t, c, "42", "a", 1, at.Add(10*time.Minute)).Attempts)
+		c.Add(t.Context(), []health.Count{count("a", 1, At.Add(9*time.Minute+59*time.Second), 1, 1)}))
+	require.Equal(t, 1, tally(t, c, "42", "a", 1, At).Attempts)
+	require.Zero(t, tally(t, c, "42", "a", 1, At.Add(time.Second)).Attempts)
+	require.Zero(t, tally(t, c, "42", "a", 1, At.Add(10*time.Minute)).Attempts)
 }
 
 func rollingWindowIsThatOfTheRule(t *testing.T, open OpenCounters) {
 	c := open(t)
 	for minutes := 0; minutes < 24*60; minutes += 10 {
 		require.NoError(t, c.Add(t.Context(),
-			[]health.Count{count("a", 1, at.Add(time.Duration(minutes)*time.Minute), 1, 0)}))
+			[]health.Count{count("a", 1, At.Add(time.Duration(minutes)*time.Minute), 1, 0)}))
 	}
-	now := at.Add(24*time.Hour - time.Minute)
+	now := At.Add(24*time.Hour - time.Minute)
 	require.Equal(t, 73, tally(t, c, "42", "a", 1, health.Rule{}.Since(now)).Attempts, "at most 73 buckets")
 }
 
 func seriesIsInOrder(t *testing.T, open OpenCounters) {
 	c := open(t)
 	require.NoError(t, c.Add(t.Context(), []health.Count{
-		count("a", 1, at.Add(25*time.Minute), 4, 1), count("a", 1, at, 10, 3), count("a", 2, at, 1, 1),
-		count("b", 1, at, 9, 9), count("a", 1, at.Add(time.Minute), 1, 1),
+		count("a", 1, At.Add(25*time.Minute), 4, 1), count("a", 1, At, 10, 3), count("a", 2, At, 1, 1),
+		count("b", 1, At, 9, 9), count("a", 1, At.Add(time.Minute), 1, 1),
 	}))
-	got, err := c.Series(t.Context(), "42", "a", 1, at)
+	got, err := c.Series(t.Context(), "42", "a", 1, At)
 	require.NoError(t, err)
 	require.Equal(t, []health.Point{
-		{At: at.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 11, Failures: 4}},
-		{At: at.Add(25 * time.Minute).Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4, Failures: 1}},
+		{At: At.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 11, Failures: 4}},
+		{At: At.Add(25 * time.Minute).Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4, Failures: 1}},
 	}, got)
-	got, err = c.Series(t.Context(), "42", "a", 1, at.Add(10*time.Minute))
+	got, err = c.Series(t.Context(), "42", "a", 1, At.Add(10*time.Minute))
 	require.NoError(t, err)
 	require.Len(t, got, 1)
-	got, err = c.Series(t.Context(), "42", "c", 1, at)
+	got, err = c.Series(t.Context(), "42", "c", 1, At)
 	require.NoError(t, err)
 	require.Empty(t, got)
 }
 
 func counterKnowsItsFailures(t *testing.T, open OpenCounters) {
 	c := open(t)
-	bucket := at.Truncate(health.Bucket).UTC()
+	bucket := At.Truncate(health.Bucket).UTC()
 	attempts := func(offsets ...int) health.Count { // seconds into the bucket; the failures are negative
 		n := count("a", 1, bucket, 0, 0)
 		for _, s := range offsets {
@@ -112,11 +112,11 @@ func counterKnowsItsFailures(t *testing.T, open OpenCounters) {
 func countIsTakenBack(t *testing.T, open OpenCounters) {
 	// mail.Relay does, for mails that are over its limit
 	c := open(t)
-	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, at, 7, 0)}))
-	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, at, -3, 0)}))
-	got, err := c.Series(t.Context(), "42", "mails on request", 0, at.Truncate(health.Bucket))
+	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, At, 7, 0)}))
+	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, At, -3, 0)}))
+	got, err := c.Series(t.Context(), "42", "mails on request", 0, At.Truncate(health.Bucket))
 	require.NoError(t, err)
-	require.Equal(t, []health.Point{{At: at.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4}}}, got)
+	require.Equal(t, []health.Point{{At: At.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4}}}, got)
 }
 
 func manyWritersLoseNoCount(t *testing.T, open OpenCounters) {
@@ -125,14 +125,14 @@ func manyWritersLoseNoCount(t *testing.T, open OpenCounters) {
 	for range 8 {
 		wg.Go(func() {
 			for range 25 {
-				if err := c.Add(t.Context(), []health.Count{count("a", 1, at, 2, 1)}); err != nil {
+				if err := c.Add(t.Context(), []health.Count{count("a", 1, At, 2, 1)}); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	require.Equal(t, health.Tally{Attempts: 400, Failures: 200}, tally(t, c, "42", "a", 1, at))
+	require.Equal(t, health.Tally{Attempts: 400, Failures: 200}, tally(t, c, "42", "a", 1, At))
 }
 
 func count(id string, window int64, when time.Time, attempts, failures int) health.Count {

@@ -24,14 +24,14 @@ type Counting struct {
 	Waiting func() map[string][]string
 }
 
-// counts counts what waits: each intake, and again, as messages come again.
-func (c *Counting) counts(t *testing.T, store trigger.Store) {
+// Count counts what waits: each intake, and again, as messages come again.
+func (c *Counting) Count(t *testing.T, store trigger.Store) {
 	t.Helper()
 	if c == nil {
 		return
 	}
 	log := slog.New(slog.DiscardHandler)
-	clock := func() time.Time { return at }
+	clock := func() time.Time { return At }
 	counter := &counting.Counter{
 		Source: c.Source, Store: c.Store, Log: log, Now: clock, Recorder: &report.Recorder{Zones: utc{}, Now: clock},
 		Triggers: &trigger.Evaluator{Store: store, Now: clock, Log: log},
@@ -47,9 +47,9 @@ func (c *Counting) counts(t *testing.T, store trigger.Store) {
 
 var intakes atomic.Int64
 
-// write writes what an accepted event means; an engine that counts apart writes it for an intake of its own. again
+// Write writes what an accepted event means; an engine that counts apart writes it for an intake of its own. again
 // hands the very same in once more, as after an answer that got lost.
-func (c *Counting) write(t *testing.T, log Log, a delivery.Accepted, o trigger.Outcome,
+func (c *Counting) Write(t *testing.T, log Log, a delivery.Accepted, o trigger.Outcome,
 	records []report.DayEntry) (again func() error, err error) {
 	if c == nil {
 		in := delivery.Intake{Accepted: []delivery.Accepted{a}, Records: records, Triggers: o}

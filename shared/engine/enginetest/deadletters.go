@@ -23,7 +23,7 @@ type OpenDeadLetters func(t *testing.T) DeadLetterEngine
 
 // DeadLetters is the suite of delivery.DeadLetters.
 func DeadLetters(t *testing.T, open OpenDeadLetters) {
-	run := parallel(t, open)
+	run := Parallel(t, open)
 	run("TestP6: a rejected event is sent through again, once, and the list says when", deadLetterIsResentOnce)
 	run("another tenant finds it not", anotherTenantsDeadLetterIsNotFound)
 	run("of two calls at once one sends", oneOfTwoResends)
@@ -31,7 +31,7 @@ func DeadLetters(t *testing.T, open OpenDeadLetters) {
 
 func deadLetterIsResentOnce(t *testing.T, open OpenDeadLetters) {
 	e, letter := oneDeadLetter(t, open)
-	sent, err := e.DeadLetters.Resend(t.Context(), "42", letter.ID, at.Add(time.Hour))
+	sent, err := e.DeadLetters.Resend(t.Context(), "42", letter.ID, At.Add(time.Hour))
 	require.NoError(t, err)
 	require.True(t, sent)
 	got := e.Left(t)
@@ -40,7 +40,7 @@ func deadLetterIsResentOnce(t *testing.T, open OpenDeadLetters) {
 	require.JSONEq(t, string(letter.Detail), string(got[0].Detail))
 	require.NoError(t, e.Accept(t.Context(),
 		delivery.Intake{Rejected: []delivery.Rejected{{Entry: got[0], Tenant: "42", Reason: "still not known"}}}))
-	sent, err = e.DeadLetters.Resend(t.Context(), "42", letter.ID, at.Add(2*time.Hour))
+	sent, err = e.DeadLetters.Resend(t.Context(), "42", letter.ID, At.Add(2*time.Hour))
 	require.NoError(t, err)
 	require.False(t, sent)
 	require.Empty(t, e.Left(t))
@@ -48,8 +48,8 @@ func deadLetterIsResentOnce(t *testing.T, open OpenDeadLetters) {
 	require.NoError(t, err)
 	require.Len(t, letters, 2, "refused again: an entry of its own")
 	require.True(t, letters[0].ReplayedAt.IsZero())
-	require.True(t, at.Add(time.Hour).Equal(letters[1].ReplayedAt))
-	sent, err = e.DeadLetters.Resend(t.Context(), "*", letters[0].ID, at.Add(3*time.Hour))
+	require.True(t, At.Add(time.Hour).Equal(letters[1].ReplayedAt))
+	sent, err = e.DeadLetters.Resend(t.Context(), "*", letters[0].ID, At.Add(3*time.Hour))
 	require.NoError(t, err)
 	require.True(t, sent, "an operator's")
 }
@@ -57,7 +57,7 @@ func deadLetterIsResentOnce(t *testing.T, open OpenDeadLetters) {
 func anotherTenantsDeadLetterIsNotFound(t *testing.T, open OpenDeadLetters) {
 	e, letter := oneDeadLetter(t, open)
 	for _, who := range [][2]string{{"43", letter.ID}, {"", letter.ID}, {"42", "no id"}, {"42", letter.ID + "9"}} {
-		_, err := e.DeadLetters.Resend(t.Context(), who[0], who[1], at)
+		_, err := e.DeadLetters.Resend(t.Context(), who[0], who[1], At)
 		require.ErrorIs(t, err, delivery.ErrNotFound, who)
 	}
 	require.Empty(t, e.Left(t))
@@ -69,7 +69,7 @@ func oneOfTwoResends(t *testing.T, open OpenDeadLetters) {
 	sent := make([]bool, 4)
 	errs := make([]error, len(sent))
 	for n := range sent {
-		wg.Go(func() { sent[n], errs[n] = e.DeadLetters.Resend(t.Context(), "42", letter.ID, at) })
+		wg.Go(func() { sent[n], errs[n] = e.DeadLetters.Resend(t.Context(), "42", letter.ID, At) })
 	}
 	wg.Wait()
 	count := 0
@@ -87,7 +87,7 @@ func oneDeadLetter(t *testing.T, open OpenDeadLetters) (DeadLetterEngine, delive
 	t.Helper()
 	e := open(t)
 	bad := e.Take(t,
-		[]delivery.Entry{{DetailType: "a_new_kind", At: at,
+		[]delivery.Entry{{DetailType: "a_new_kind", At: At,
 			Detail: []byte(`{"version":1,"id":"x","tenant":"42","time":"2023-03-01T12:00:00Z","data":{}}`)}})
 	require.NoError(t, e.Accept(t.Context(),
 		delivery.Intake{Rejected: []delivery.Rejected{{Entry: bad[0], Tenant: "42", Reason: "not a known kind"}}}))

@@ -21,9 +21,10 @@ type Log struct {
 	Ready func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery
 }
 
-type rig struct {
-	t   *testing.T
-	log Log
+// Rig drives an engine: it publishes events, takes what is to be sent and settles it.
+type Rig struct {
+	T   *testing.T
+	Log Log
 	q   Queues // nil in the suite of the log
 	bus Bus    // nil in the suite of the log
 	n   int
@@ -32,37 +33,37 @@ type rig struct {
 // lane of the suite.
 var lane = delivery.Lane{Tenant: "42", Integration: "i"}
 
-// publish puts events on the bus and returns them as they are received.
-func (r *rig) publish(count int) []delivery.Accepted {
-	r.t.Helper()
+// Publish puts events on the bus and returns them as they are received.
+func (r *Rig) Publish(count int) []delivery.Accepted {
+	r.T.Helper()
 	var entries []delivery.Entry
 	for range count {
 		r.n++
 		entries = append(entries, delivery.Entry{DetailType: "create_user",
-			At: at.Add(time.Duration(r.n) * time.Second), Detail: fmt.Appendf(nil,
+			At: At.Add(time.Duration(r.n) * time.Second), Detail: fmt.Appendf(nil,
 				`{"version":1,"id":"e%d","tenant":"42","client_name":"Acme","time":"2023-03-01T12:00:00Z",`+
 					`"data":{"user":{"name":"User %d"}}}`, r.n, r.n)})
 	}
-	received := r.log.Take(r.t, entries)
-	require.Len(r.t, received, count)
+	received := r.Log.Take(r.T, entries)
+	require.Len(r.T, received, count)
 	var out []delivery.Accepted
 	for i, e := range received {
-		require.Equal(r.t, string(entries[i].Detail), string(e.Detail))
-		require.Equal(r.t, entries[i].DetailType, e.DetailType)
-		require.True(r.t, entries[i].At.Equal(e.At))
+		require.Equal(r.T, string(entries[i].Detail), string(e.Detail))
+		require.Equal(r.T, entries[i].DetailType, e.DetailType)
+		require.True(r.T, entries[i].At.Equal(e.At))
 		parsed, err := event.Parse(e.DetailType, e.Detail)
-		require.NoError(r.t, err)
+		require.NoError(r.T, err)
 		out = append(out, delivery.Accepted{Entry: e, Event: parsed})
 	}
 	return out
 }
 
-// known says of each event whether its tenant's event of that id was accepted.
-func known(t *testing.T, log delivery.Log, events ...event.Event) []bool {
+// Known says of each event whether its tenant's event of that id was accepted.
+func Known(t *testing.T, log delivery.Log, events ...event.Event) []bool {
 	t.Helper()
 	list := make([]delivery.Accepted, len(events))
 	for n, e := range events {
-		list[n] = delivery.Accepted{Event: e, Entry: delivery.Entry{At: at}}
+		list[n] = delivery.Accepted{Event: e, Entry: delivery.Entry{At: At}}
 	}
 	standings, err := log.Begin(t.Context(), list)
 	require.NoError(t, err)
@@ -90,26 +91,26 @@ func made(integration string, events ...delivery.Accepted) delivery.Delivery {
 }
 
 // accept publishes one event for each delivery and accepts them.
-func (r *rig) accept(count int) []delivery.Delivery {
-	r.t.Helper()
-	in := delivery.Intake{Accepted: r.publish(count)}
+func (r *Rig) accept(count int) []delivery.Delivery {
+	r.T.Helper()
+	in := delivery.Intake{Accepted: r.Publish(count)}
 	for _, a := range in.Accepted {
 		in.Deliveries = append(in.Deliveries, made("i", a))
 	}
-	require.NoError(r.t, r.log.Accept(r.t.Context(), in))
+	require.NoError(r.T, r.Log.Accept(r.T.Context(), in))
 	return in.Deliveries
 }
 
 // ready takes deliveries of the suite's lane.
-func (r *rig) ready(limit int) []delivery.Delivery {
-	r.t.Helper()
-	return r.log.Ready(r.t, lane.Tenant, lane.Integration, limit)
+func (r *Rig) ready(limit int) []delivery.Delivery {
+	r.T.Helper()
+	return r.Log.Ready(r.T, lane.Tenant, lane.Integration, limit)
 }
 
-func (r *rig) get(id string) delivery.Delivery {
-	r.t.Helper()
-	d, err := r.log.Get(r.t.Context(), "42", "i", id)
-	require.NoError(r.t, err)
+func (r *Rig) get(id string) delivery.Delivery {
+	r.T.Helper()
+	d, err := r.Log.Get(r.T.Context(), "42", "i", id)
+	require.NoError(r.T, err)
 	return d
 }
 
@@ -132,7 +133,7 @@ func failed(d delivery.Delivery, due time.Time) delivery.Delivery {
 		{Key: "x", From: 3, To: 700, State: delivery.PartFailed},
 	}
 	d.Attempts = append(d.Attempts[:len(d.Attempts):len(d.Attempts)], delivery.Attempt{
-		At: at, Waited: time.Second, Late: time.Millisecond, Took: 5 * time.Millisecond, Status: 503, Gone: true,
+		At: At, Waited: time.Second, Late: time.Millisecond, Took: 5 * time.Millisecond, Status: 503, Gone: true,
 		Reason: "answered 503", Answer: "busy\n\x00",
 	})
 	return d
@@ -141,16 +142,16 @@ func failed(d delivery.Delivery, due time.Time) delivery.Delivery {
 func arrived(d delivery.Delivery) delivery.Delivery {
 	d.State, d.Due, d.Reason = delivery.Delivered, time.Time{}, ""
 	d.Attempts = append(d.Attempts[:len(d.Attempts):len(d.Attempts)],
-		delivery.Attempt{At: at, Took: time.Millisecond, Status: 200, Delivered: true})
+		delivery.Attempt{At: At, Took: time.Millisecond, Status: 200, Delivered: true})
 	return d
 }
 
 // Deliveries is the suite of delivery.Log.
 func Deliveries(t *testing.T, open func(t *testing.T) Log) {
-	run := func(name string, test func(t *testing.T, r *rig)) {
+	run := func(name string, test func(t *testing.T, r *Rig)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, &rig{t: t, log: open(t)})
+			test(t, &Rig{T: t, Log: open(t)})
 		})
 	}
 	intake(run)
@@ -160,46 +161,46 @@ func Deliveries(t *testing.T, open func(t *testing.T) Log) {
 	replays(run)
 }
 
-type runner func(name string, test func(t *testing.T, r *rig))
+type runner func(name string, test func(t *testing.T, r *Rig))
 
 func intake(run runner) {
-	run("an accepted event is known, to its tenant alone", func(t *testing.T, r *rig) {
-		in := delivery.Intake{Accepted: r.publish(1)}
+	run("an accepted event is known, to its tenant alone", func(t *testing.T, r *Rig) {
+		in := delivery.Intake{Accepted: r.Publish(1)}
 		e := in.Accepted[0].Event
 		foreign := e
 		foreign.Tenant = "43"
-		require.Equal(t, []bool{false, false}, known(t, r.log, e, foreign))
-		require.NoError(t, r.log.Accept(t.Context(), in))
-		require.Equal(t, []bool{true, false}, known(t, r.log, e, foreign))
+		require.Equal(t, []bool{false, false}, Known(t, r.Log, e, foreign))
+		require.NoError(t, r.Log.Accept(t.Context(), in))
+		require.Equal(t, []bool{true, false}, Known(t, r.Log, e, foreign))
 	})
-	run("the same Intake twice makes its deliveries once", func(t *testing.T, r *rig) {
-		in := delivery.Intake{Accepted: r.publish(2)}
+	run("the same Intake twice makes its deliveries once", func(t *testing.T, r *Rig) {
+		in := delivery.Intake{Accepted: r.Publish(2)}
 		in.Deliveries = []delivery.Delivery{made("i", in.Accepted...)}
-		require.NoError(t, r.log.Accept(t.Context(), in))
+		require.NoError(t, r.Log.Accept(t.Context(), in))
 		leased := r.ready(10)
 		require.Len(t, leased, 1)
-		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(leased[0])}))
-		require.NoError(t, r.log.Accept(t.Context(), in))
+		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(leased[0])}))
+		require.NoError(t, r.Log.Accept(t.Context(), in))
 		require.Empty(t, r.ready(10))
 		require.Equal(t, delivery.Delivered, r.get(in.Deliveries[0].ID).State)
 	})
-	run("a rejected entry is kept with its reason, for its tenant", func(t *testing.T, r *rig) {
-		accepted := r.publish(3)
+	run("a rejected entry is kept with its reason, for its tenant", func(t *testing.T, r *Rig) {
+		accepted := r.Publish(3)
 		in := delivery.Intake{Repeated: accepted[2:]}
 		for n, tenant := range []string{"42", ""} {
 			in.Rejected = append(in.Rejected, delivery.Rejected{Entry: accepted[n].Entry, Tenant: tenant,
 				Reason: fmt.Sprintf("reason %d", n)})
 		}
-		require.NoError(t, r.log.Accept(t.Context(), in))
-		mine, err := r.log.DeadLetters(t.Context(), "42", "", 10)
+		require.NoError(t, r.Log.Accept(t.Context(), in))
+		mine, err := r.Log.DeadLetters(t.Context(), "42", "", 10)
 		require.NoError(t, err)
 		require.Len(t, mine, 1)
 		require.Equal(t, "reason 0", mine[0].Reason)
 		require.Equal(t, string(accepted[0].Entry.Detail), string(mine[0].Detail))
-		all, err := r.log.DeadLetters(t.Context(), "*", "", 1)
+		all, err := r.Log.DeadLetters(t.Context(), "*", "", 1)
 		require.NoError(t, err)
 		require.Equal(t, "reason 1", all[0].Reason, "newest first")
-		rest, err := r.log.DeadLetters(t.Context(), "*", all[0].ID, 10)
+		rest, err := r.Log.DeadLetters(t.Context(), "*", all[0].ID, 10)
 		require.NoError(t, err)
 		require.Len(t, rest, 1)
 	})

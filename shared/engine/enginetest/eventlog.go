@@ -16,7 +16,7 @@ type OpenEventLog func(t *testing.T) (Log, delivery.EventLog)
 
 // EventLog is the suite of delivery.EventLog over the deliveries of a log.
 func EventLog(t *testing.T, open OpenEventLog) {
-	run := parallel(t, open)
+	run := Parallel(t, open)
 	run("what was accepted is listed in the order of arrival, in pages, whole", acceptedIsListedInOrder)
 	run("a repeat is listed once and a refused event not at all", repeatIsListedOnce)
 	run("an event is carried by a delivery in any state, of its own integration", eventIsCarriedByADelivery)
@@ -26,16 +26,16 @@ func EventLog(t *testing.T, open OpenEventLog) {
 
 func acceptedIsListedInOrder(t *testing.T, open OpenEventLog) {
 	log, j := open(t)
-	r := &rig{t: t, log: log}
-	require.Empty(t, arrivals(t, j, "42", at, later, 10))
+	r := &Rig{T: t, Log: log}
+	require.Empty(t, arrivals(t, j, "42", At, later, 10))
 	var want []delivery.Accepted
 	for range 4 {
-		in := delivery.Intake{Accepted: r.publish(3)}
+		in := delivery.Intake{Accepted: r.Publish(3)}
 		require.NoError(t, log.Accept(t.Context(), in))
 		want = append(want, in.Accepted...)
 	}
 	for _, limit := range []int{1, 2, 5, 100} {
-		got := arrivals(t, j, "42", at, later, limit)
+		got := arrivals(t, j, "42", At, later, limit)
 		require.Equal(t, eventIDs(want), eventIDs(got), "pages of %d", limit)
 		for n := range got {
 			require.Equal(t, want[n].Event, got[n].Event)
@@ -44,31 +44,31 @@ func acceptedIsListedInOrder(t *testing.T, open OpenEventLog) {
 	}
 	require.Equal(t, eventIDs(want[2:5]), eventIDs(arrivals(t, j, "42", want[2].Entry.At, want[5].Entry.At, 2)),
 		"from included, to not")
-	require.Empty(t, arrivals(t, j, "43", at, later, 10), "another tenant has none")
+	require.Empty(t, arrivals(t, j, "43", At, later, 10), "another tenant has none")
 }
 
 func repeatIsListedOnce(t *testing.T, open OpenEventLog) {
 	log, j := open(t)
-	r := &rig{t: t, log: log}
-	in := delivery.Intake{Accepted: r.publish(2)}
+	r := &Rig{T: t, Log: log}
+	in := delivery.Intake{Accepted: r.Publish(2)}
 	require.NoError(t, log.Accept(t.Context(), in))
 	again := log.Take(t,
 		[]delivery.Entry{{DetailType: in.Accepted[0].Entry.DetailType, Detail: in.Accepted[0].Entry.Detail,
-			At: at.Add(time.Hour)}})
+			At: At.Add(time.Hour)}})
 	bad := log.Take(t,
 		[]delivery.Entry{{DetailType: "create_user", Detail: []byte(`{"version":1,"id":"bad","tenant":"42"}`),
-			At: at.Add(time.Hour)}})
+			At: At.Add(time.Hour)}})
 	require.NoError(t, log.Accept(t.Context(), delivery.Intake{
 		Repeated: []delivery.Accepted{{Entry: again[0], Event: in.Accepted[0].Event}},
 		Rejected: []delivery.Rejected{{Entry: bad[0], Tenant: "42", Reason: "no data"}},
 	}))
-	require.Equal(t, eventIDs(in.Accepted), eventIDs(arrivals(t, j, "42", at, later, 10)))
+	require.Equal(t, eventIDs(in.Accepted), eventIDs(arrivals(t, j, "42", At, later, 10)))
 }
 
 func eventIsCarriedByADelivery(t *testing.T, open OpenEventLog) {
 	log, j := open(t)
-	r := &rig{t: t, log: log}
-	in := delivery.Intake{Accepted: r.publish(6)}
+	r := &Rig{T: t, Log: log}
+	in := delivery.Intake{Accepted: r.Publish(6)}
 	for n, a := range in.Accepted[:4] {
 		if n != 2 {
 			in.Deliveries = append(in.Deliveries, made("i", a))
@@ -78,10 +78,10 @@ func eventIsCarriedByADelivery(t *testing.T, open OpenEventLog) {
 	require.NoError(t, log.Accept(t.Context(), in))
 	mine := r.ready(3)
 	require.Len(t, mine, 3)
-	mine[0].State, mine[0].Attempts = delivery.Delivered, []delivery.Attempt{{At: at, Status: 200, Delivered: true}}
+	mine[0].State, mine[0].Attempts = delivery.Delivered, []delivery.Attempt{{At: At, Status: 200, Delivered: true}}
 	mine[1].State, mine[1].Reason = delivery.Dead, "it was disabled"
 	require.NoError(t, log.Settle(t.Context(), mine[:2]))
-	events := arrivals(t, j, "42", at, later, 10)
+	events := arrivals(t, j, "42", At, later, 10)
 	carried, err := j.Carried(t.Context(), "42", "i", events)
 	require.NoError(t, err)
 	require.Equal(t, []bool{true, true, false, true, false, false}, carried)
@@ -92,9 +92,9 @@ func eventIsCarriedByADelivery(t *testing.T, open OpenEventLog) {
 
 func recoveredIsReadyOnce(t *testing.T, open OpenEventLog) {
 	log, j := open(t)
-	r := &rig{t: t, log: log}
-	require.NoError(t, log.Accept(t.Context(), delivery.Intake{Accepted: r.publish(3)}))
-	events := arrivals(t, j, "42", at, later, 10)
+	r := &Rig{T: t, Log: log}
+	require.NoError(t, log.Accept(t.Context(), delivery.Intake{Accepted: r.Publish(3)}))
+	events := arrivals(t, j, "42", At, later, 10)
 	deliveries := []delivery.Delivery{made("i", events[0]), made("i", events[1:]...)}
 	for range 2 {
 		_, err := j.Recover(t.Context(), deliveries, events)
@@ -109,7 +109,7 @@ func recoveredIsReadyOnce(t *testing.T, open OpenEventLog) {
 		[]string{got[0].Events[0].ID, got[1].Events[0].ID, got[1].Events[1].ID})
 	for n := range got {
 		got[n].State, got[n].Attempts = delivery.Delivered,
-			[]delivery.Attempt{{At: at, Status: 200, Delivered: true}}
+			[]delivery.Attempt{{At: At, Status: 200, Delivered: true}}
 	}
 	require.NoError(t, log.Settle(t.Context(), got))
 	made, err := j.Recover(t.Context(), deliveries, events)
@@ -122,15 +122,15 @@ func recoveredIsReadyOnce(t *testing.T, open OpenEventLog) {
 
 func thousandEventsAreListed(t *testing.T, open OpenEventLog) {
 	log, j := open(t)
-	r := &rig{t: t, log: log}
+	r := &Rig{T: t, Log: log}
 	for range 20 {
-		require.NoError(t, log.Accept(t.Context(), delivery.Intake{Accepted: r.publish(50)}))
+		require.NoError(t, log.Accept(t.Context(), delivery.Intake{Accepted: r.Publish(50)}))
 	}
 	var want []string
 	for n := range 1000 {
 		want = append(want, fmt.Sprintf("e%d", n+1))
 	}
-	require.Equal(t, want, eventIDs(arrivals(t, j, "42", at, later, 170)))
+	require.Equal(t, want, eventIDs(arrivals(t, j, "42", At, later, 170)))
 }
 
 func arrivals(t *testing.T, j delivery.EventLog, tenant string, from, to time.Time,

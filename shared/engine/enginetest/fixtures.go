@@ -15,44 +15,46 @@ import (
 	"tocsin/shared/profile"
 )
 
-// at is the time of the suites.
-var at = time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC)
+// At is the time of the suites.
+var At = time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func sample(tenant, id string) integration.Integration {
+// Sample is an integration of Slack that takes hits and events of the system.
+func Sample(tenant, id string) integration.Integration {
 	return integration.Integration{
 		ID: id, Tenant: tenant, ClientName: "Acme", System: "slack", Name: "Ops " + id, Revision: 1, Window: 1,
 		Subscriptions: []integration.Subscription{{Event: event.System}, {Event: event.Hits, WithHeaders: true}},
-		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: at, CreatedBy: "ada@example.com",
-		UpdatedAt: at,
+		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: At, CreatedBy: "ada@example.com",
+		UpdatedAt: At,
 	}
 }
 
 var notes atomic.Int64
 
-// note is an announcement; each has an id of its own.
-func note(tenant string, kind event.Kind) event.Event {
+// Note is an event that a store publishes with a change; each has an id of its own.
+func Note(tenant string, kind event.Kind) event.Event {
 	return event.Event{
-		ID: fmt.Sprintf("note-%d", notes.Add(1)), Tenant: tenant, ClientName: "Acme", Kind: kind, Time: at,
+		ID: fmt.Sprintf("note-%d", notes.Add(1)), Tenant: tenant, ClientName: "Acme", Kind: kind, Time: At,
 		Data: []byte(`{"integration":{"id":"i"}}`),
 	}
 }
 
-func person(tenant, id string, revision int64) profile.Profile {
+// Person is the profile of an administrator.
+func Person(tenant, id string, revision int64) profile.Profile {
 	return profile.Profile{
 		ID: id, Tenant: tenant, ClientName: "Acme", Email: id + "@example.com", Name: "Ada", Role: access.Administrator,
-		RoleAt:  at,
-		Choices: profile.Default, Revision: revision, UpdatedAt: at,
+		RoleAt:  At,
+		Choices: profile.Default, Revision: revision, UpdatedAt: At,
 	}
 }
 
 // now is the clock of the suites, which stands.
-func now() time.Time { return at }
+func now() time.Time { return At }
 
 // later is after every event of the suites.
-var later = at.Add(24 * time.Hour)
+var later = At.Add(24 * time.Hour)
 
-// parallel runs each behaviour of a suite as a subtest beside the others, which opens an engine of its own.
-func parallel[Open any](t *testing.T, open Open) func(name string, test func(t *testing.T, open Open)) {
+// Parallel runs each behaviour of a suite as a subtest beside the others, which opens an engine of its own.
+func Parallel[Open any](t *testing.T, open Open) func(name string, test func(t *testing.T, open Open)) {
 	return func(name string, test func(t *testing.T, open Open)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,8 +63,8 @@ func parallel[Open any](t *testing.T, open Open) func(name string, test func(t *
 	}
 }
 
-// processAll processes a batch, and again what another fan-out was at.
-func processAll(ctx context.Context, f *delivery.Fanout, entries []delivery.Entry) error {
+// ProcessAll processes a batch, and again what another fan-out was at.
+func ProcessAll(ctx context.Context, f *delivery.Fanout, entries []delivery.Entry) error {
 	for {
 		_, err := f.Process(ctx, entries)
 		var unfinished *delivery.Unfinished

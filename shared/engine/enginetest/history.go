@@ -11,19 +11,19 @@ import (
 )
 
 func listing(run runner) {
-	run("the list merges all states, newest first", func(t *testing.T, r *rig) {
+	run("the list merges all states, newest first", func(t *testing.T, r *Rig) {
 		all := r.accept(8)
 		leased := r.ready(6)
-		settled := []delivery.Delivery{arrived(leased[0]), failed(leased[1], at.Add(time.Hour)),
-			failed(leased[2], at).Kill("dead"), arrived(leased[3])}
-		require.NoError(t, r.log.Settle(t.Context(), settled))
+		settled := []delivery.Delivery{arrived(leased[0]), failed(leased[1], At.Add(time.Hour)),
+			failed(leased[2], At).Kill("dead"), arrived(leased[3])}
+		require.NoError(t, r.Log.Settle(t.Context(), settled))
 		list := func(q delivery.Query) []string {
 			t.Helper()
 			q.Tenant, q.Integration = "42", "i"
 			if q.Limit == 0 {
 				q.Limit = 100
 			}
-			got, err := r.log.List(t.Context(), q)
+			got, err := r.Log.List(t.Context(), q)
 			require.NoError(t, err)
 			for _, d := range got {
 				require.Equal(t, 1, d.Count)
@@ -49,35 +49,35 @@ func listing(run runner) {
 		require.Equal(t, reversed(7, 6, 5, 4), list(delivery.Query{States: []delivery.State{delivery.Pending}}))
 		require.Equal(t, reversed(4, 3, 2), list(delivery.Query{From: all[2].CreatedAt, To: all[5].CreatedAt}),
 			"from included, to not")
-		none, err := r.log.List(t.Context(), delivery.Query{Tenant: "43", Integration: "i", Limit: 10})
+		none, err := r.Log.List(t.Context(), delivery.Query{Tenant: "43", Integration: "i", Limit: 10})
 		require.NoError(t, err)
 		require.Empty(t, none)
 	})
-	run("another tenant's delivery is not found", func(t *testing.T, r *rig) {
+	run("another tenant's delivery is not found", func(t *testing.T, r *Rig) {
 		d := r.accept(1)[0]
 		for _, k := range [][3]string{{"43", "i", d.ID}, {"42", "other", d.ID},
 			{"42", "i", "01GTD8R4000000000000000001"}} {
-			_, err := r.log.Get(t.Context(), k[0], k[1], k[2])
+			_, err := r.Log.Get(t.Context(), k[0], k[1], k[2])
 			require.ErrorIs(t, err, delivery.ErrNotFound)
 		}
 	})
 }
 
 func replays(run runner) {
-	ended := func(r *rig, count int) []delivery.Delivery {
+	ended := func(r *Rig, count int) []delivery.Delivery {
 		r.accept(count)
 		leased := r.ready(count)
 		for i, d := range leased {
-			if leased[i] = failed(d, at).Kill("dead"); i%2 == 1 {
+			if leased[i] = failed(d, At).Kill("dead"); i%2 == 1 {
 				leased[i] = arrived(d)
 			}
 		}
-		require.NoError(r.t, r.log.Settle(r.t.Context(), leased))
+		require.NoError(r.T, r.Log.Settle(r.T.Context(), leased))
 		return leased
 	}
-	run("one delivery is sent again under its id, with its history", func(t *testing.T, r *rig) {
+	run("one delivery is sent again under its id, with its history", func(t *testing.T, r *Rig) {
 		d := ended(r, 1)[0]
-		n, after, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
+		n, after, err := r.Log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		require.Empty(t, after)
@@ -89,17 +89,17 @@ func replays(run runner) {
 		require.Equal(t, d.Parts, got[0].Parts, "what arrived is known to the new run")
 		require.Len(t, got[0].Parts, 3)
 		require.Empty(t, got[0].Reason)
-		n, _, err = r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
+		n, _, err = r.Log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
 		require.NoError(t, err)
 		require.Zero(t, n, "it is on its way already")
-		_, _, err = r.log.Replay(t.Context(), delivery.Replay{Tenant: "43", Integration: "i", ID: d.ID, Limit: 1})
+		_, _, err = r.Log.Replay(t.Context(), delivery.Replay{Tenant: "43", Integration: "i", ID: d.ID, Limit: 1})
 		require.ErrorIs(t, err, delivery.ErrNotFound)
 	})
-	run("a range is replayed in steps", func(t *testing.T, r *rig) {
+	run("a range is replayed in steps", func(t *testing.T, r *Rig) {
 		all := ended(r, 10) // the even ones are dead
 		count, steps := 0, 0
 		for after := ""; ; {
-			n, next, err := r.log.Replay(t.Context(),
+			n, next, err := r.Log.Replay(t.Context(),
 				delivery.Replay{Tenant: "42", Integration: "i", From: all[2].CreatedAt, To: all[9].CreatedAt,
 					After: after, Limit: 2})
 			require.NoError(t, err)
@@ -113,13 +113,13 @@ func replays(run runner) {
 		require.GreaterOrEqual(t, steps, 2)
 		require.Equal(t, []string{all[2].ID, all[4].ID, all[6].ID, all[8].ID}, ids(r.ready(10)))
 	})
-	run("delivered ones are replayed when asked for", func(t *testing.T, r *rig) {
+	run("delivered ones are replayed when asked for", func(t *testing.T, r *Rig) {
 		ended(r, 4)
-		n, _, err := r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i",
+		n, _, err := r.Log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i",
 			States: []delivery.State{delivery.Delivered}, Limit: 100})
 		require.NoError(t, err)
 		require.Equal(t, 2, n)
-		n, _, err = r.log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", States: delivery.States(),
+		n, _, err = r.Log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", States: delivery.States(),
 			Limit: 100})
 		require.NoError(t, err)
 		require.Equal(t, 2, n)

@@ -18,15 +18,15 @@ func Outlooks(t *testing.T, open func(t *testing.T) delivery.Outlooks) {
 		require.NoError(t, err)
 		return out
 	}
-	require.Empty(t, get("a", at))
-	a := delivery.Outlook{At: at, Answered: 3,
-		Lost: []delivery.Loss{{Tenant: "42", Integration: "i", Host: "example.com", At: at}}}
-	b := delivery.Outlook{At: at.Add(10 * time.Second), Answered: 1}
-	require.NoError(t, s.Tell(t.Context(), "a", delivery.Outlook{At: at.Add(-time.Second), Answered: 9}))
+	require.Empty(t, get("a", At))
+	a := delivery.Outlook{At: At, Answered: 3,
+		Lost: []delivery.Loss{{Tenant: "42", Integration: "i", Host: "example.com", At: At}}}
+	b := delivery.Outlook{At: At.Add(10 * time.Second), Answered: 1}
+	require.NoError(t, s.Tell(t.Context(), "a", delivery.Outlook{At: At.Add(-time.Second), Answered: 9}))
 	require.NoError(t, s.Tell(t.Context(), "a", a))
 	require.NoError(t, s.Tell(t.Context(), "b", b))
-	require.Equal(t, []delivery.Outlook{b}, get("a", at))
-	require.Equal(t, []delivery.Outlook{a}, get("b", at), "what it said last")
-	require.ElementsMatch(t, []delivery.Outlook{a, b}, get("c", at))
-	require.Equal(t, []delivery.Outlook{b}, get("c", at.Add(time.Second)), "who said nothing lately is left out")
+	require.Equal(t, []delivery.Outlook{b}, get("a", At))
+	require.Equal(t, []delivery.Outlook{a}, get("b", At), "what it said last")
+	require.ElementsMatch(t, []delivery.Outlook{a, b}, get("c", At))
+	require.Equal(t, []delivery.Outlook{b}, get("c", At.Add(time.Second)), "who said nothing lately is left out")
 }

@@ -15,13 +15,13 @@ import (
 type OpenPaces func(t *testing.T, now func() time.Time) delivery.Paces
 
 var slow = delivery.Pace{
-	Quiet: at.Add(time.Second), Interval: 1500 * time.Millisecond, Next: at.Add(3 * time.Second), Taken: at,
-	Silent: 2, Probe: "d", Last: at.Add(-time.Second), Took: time.Minute,
+	Quiet: At.Add(time.Second), Interval: 1500 * time.Millisecond, Next: At.Add(3 * time.Second), Taken: At,
+	Silent: 2, Probe: "d", Last: At.Add(-time.Second), Took: time.Minute,
 }
 
 // Paces is the suite of delivery.Paces.
 func Paces(t *testing.T, open OpenPaces) {
-	run := parallel(t, open)
+	run := Parallel(t, open)
 	run("a pace is read back as it was written, whatever lane asks", paceIsReadBack)
 	run("it is replaced only as it was read", paceIsReplacedAsItWasRead)
 	run("it is forgotten in time, and no version comes again", paceIsForgottenInTime)
@@ -59,27 +59,27 @@ func paceIsReplacedAsItWasRead(t *testing.T, open OpenPaces) {
 	require.NoError(t, err)
 	_, err = p.Swap(t.Context(), lane, 0, slow)
 	require.ErrorIs(t, err, delivery.ErrVersionConflict)
-	two, err := p.Swap(t.Context(), lane, one, delivery.Pace{Silent: 3, Last: at})
+	two, err := p.Swap(t.Context(), lane, one, delivery.Pace{Silent: 3, Last: At})
 	require.NoError(t, err)
 	require.NotEqual(t, one, two)
 	_, err = p.Swap(t.Context(), lane, one, slow)
 	require.ErrorIs(t, err, delivery.ErrVersionConflict)
 	got, version, err := p.Pace(t.Context(), lane)
 	require.NoError(t, err)
-	require.Equal(t, delivery.Pace{Silent: 3, Last: at}, got)
+	require.Equal(t, delivery.Pace{Silent: 3, Last: At}, got)
 	require.Equal(t, two, version)
 }
 
 func paceIsForgottenInTime(t *testing.T, open OpenPaces) {
-	now := at
+	now := At
 	p := open(t, func() time.Time { return now })
 	old, err := p.Swap(t.Context(), lane, 0, slow)
 	require.NoError(t, err)
-	now = slow.Keep(at).Add(-time.Second)
+	now = slow.Keep(At).Add(-time.Second)
 	got, _, err := p.Pace(t.Context(), lane)
 	require.NoError(t, err)
 	require.Equal(t, slow, got)
-	now = slow.Keep(at).Add(time.Second)
+	now = slow.Keep(At).Add(time.Second)
 	got, version, err := p.Pace(t.Context(), lane)
 	require.NoError(t, err)
 	require.Zero(t, got)

@@ -23,21 +23,21 @@ type Bus interface {
 	Put(ctx context.Context, entries []delivery.Entry) error
 }
 
-func (r *rig) lease(l delivery.Lane, limit int, now time.Time) []delivery.Delivery {
-	r.t.Helper()
-	out, err := r.q.Lease(r.t.Context(), l, limit, now, now, now.Add(time.Minute))
-	require.NoError(r.t, err)
+func (r *Rig) lease(l delivery.Lane, limit int, now time.Time) []delivery.Delivery {
+	r.T.Helper()
+	out, err := r.q.Lease(r.T.Context(), l, limit, now, now, now.Add(time.Minute))
+	require.NoError(r.T, err)
 	return out
 }
 
 // Queue is the suite of delivery.Queue and delivery.Inbox, for an engine whose work is polled.
 func Queue(t *testing.T, open func(t *testing.T) (Queues, Bus)) {
-	run := func(name string, test func(t *testing.T, r *rig)) {
+	run := func(name string, test func(t *testing.T, r *Rig)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := &rig{t: t}
+			r := &Rig{T: t}
 			r.q, r.bus = open(t)
-			r.log = Polled(r.q, r.bus)
+			r.Log = Polled(r.q, r.bus)
 			test(t, r)
 		})
 	}
@@ -59,8 +59,8 @@ func Polled(q Queues, bus Bus) Log {
 		},
 		Ready: func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 			t.Helper()
-			out, err := q.Lease(t.Context(), delivery.Lane{Tenant: tenant, Integration: integration}, limit, at, at,
-				at.Add(time.Minute))
+			out, err := q.Lease(t.Context(), delivery.Lane{Tenant: tenant, Integration: integration}, limit, At, At,
+				At.Add(time.Minute))
 			require.NoError(t, err)
 			return out
 		},
@@ -68,12 +68,12 @@ func Polled(q Queues, bus Bus) Log {
 }
 
 func inbox(run runner) {
-	run("entries come again until they are accepted", func(t *testing.T, r *rig) {
-		in := delivery.Intake{Accepted: r.publish(3)}
+	run("entries come again until they are accepted", func(t *testing.T, r *Rig) {
+		in := delivery.Intake{Accepted: r.Publish(3)}
 		again, err := r.bus.Receive(t.Context(), 2)
 		require.NoError(t, err)
 		require.Len(t, again, 2)
-		require.NoError(t, r.log.Accept(t.Context(), in))
+		require.NoError(t, r.Log.Accept(t.Context(), in))
 		none, err := r.bus.Receive(t.Context(), 10)
 		require.NoError(t, err)
 		require.Empty(t, none)
@@ -90,125 +90,125 @@ func leases(run runner) {
 	run("waiting lanes are told, and when the next retry is due", waitingLanesAreTold)
 }
 
-func laneIsToldWhenItHasGathered(t *testing.T, r *rig) {
-	r.gather(1, at.Add(time.Minute))
-	r.gather(1, at.Add(11*time.Minute))
-	lanes, next, err := r.q.Waiting(t.Context(), at)
+func laneIsToldWhenItHasGathered(t *testing.T, r *Rig) {
+	r.gather(1, At.Add(time.Minute))
+	r.gather(1, At.Add(11*time.Minute))
+	lanes, next, err := r.q.Waiting(t.Context(), At)
 	require.NoError(t, err)
 	require.Empty(t, lanes)
-	require.True(t, next.Equal(at.Add(time.Minute)))
-	lanes, next, err = r.q.Waiting(t.Context(), at.Add(time.Minute))
+	require.True(t, next.Equal(At.Add(time.Minute)))
+	lanes, next, err = r.q.Waiting(t.Context(), At.Add(time.Minute))
 	require.NoError(t, err)
 	require.Equal(t, []delivery.Lane{lane}, lanes)
-	require.True(t, next.Equal(at.Add(11*time.Minute)))
-	first := r.lease(lane, 10, at.Add(time.Minute))
+	require.True(t, next.Equal(At.Add(11*time.Minute)))
+	first := r.lease(lane, 10, At.Add(time.Minute))
 	require.Len(t, first, 1)
-	require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(first[0])}))
-	require.Len(t, r.lease(lane, 10, at.Add(time.Hour)), 1)
-	require.Empty(t, r.lease(lane, 10, at.Add(time.Hour)))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(first[0])}))
+	require.Len(t, r.lease(lane, 10, At.Add(time.Hour)), 1)
+	require.Empty(t, r.lease(lane, 10, At.Add(time.Hour)))
 }
 
-func leaseHidesTheDelivery(t *testing.T, r *rig) {
+func leaseHidesTheDelivery(t *testing.T, r *Rig) {
 	want := r.accept(5)
-	first := r.lease(lane, 2, at)
+	first := r.lease(lane, 2, At)
 	require.Equal(t, ids(want[:2]), ids(first), "oldest first")
 	require.Equal(t, want[0].Events, first[0].Events)
 	require.Equal(t, delivery.Pending, first[0].State)
-	require.Equal(t, ids(want[2:]), ids(r.lease(lane, 10, at)))
-	require.Empty(t, r.lease(lane, 10, at))
-	require.Empty(t, r.lease(delivery.Lane{Tenant: "43", Integration: "i"}, 10, at))
-	require.Empty(t, r.lease(delivery.Lane{Tenant: "42", Integration: "other"}, 10, at))
+	require.Equal(t, ids(want[2:]), ids(r.lease(lane, 10, At)))
+	require.Empty(t, r.lease(lane, 10, At))
+	require.Empty(t, r.lease(delivery.Lane{Tenant: "43", Integration: "i"}, 10, At))
+	require.Empty(t, r.lease(delivery.Lane{Tenant: "42", Integration: "other"}, 10, At))
 }
 
-func leaseEndsByItsTime(t *testing.T, r *rig) {
+func leaseEndsByItsTime(t *testing.T, r *Rig) {
 	want := r.accept(2)
-	require.Len(t, r.lease(lane, 10, at), 2)
-	require.Empty(t, r.lease(lane, 10, at.Add(59*time.Second)))
-	require.Equal(t, ids(want), ids(r.lease(lane, 10, at.Add(time.Minute))))
+	require.Len(t, r.lease(lane, 10, At), 2)
+	require.Empty(t, r.lease(lane, 10, At.Add(59*time.Second)))
+	require.Equal(t, ids(want), ids(r.lease(lane, 10, At.Add(time.Minute))))
 }
 
-func futureRetriesLeaveLeases(t *testing.T, r *rig) {
+func futureRetriesLeaveLeases(t *testing.T, r *Rig) {
 	r.accept(2)
-	leased := r.lease(lane, 2, at)
-	require.NoError(t, r.log.Settle(t.Context(),
-		[]delivery.Delivery{failed(leased[0], at), failed(leased[1], at.Add(time.Hour))}))
+	leased := r.lease(lane, 2, At)
+	require.NoError(t, r.Log.Settle(t.Context(),
+		[]delivery.Delivery{failed(leased[0], At), failed(leased[1], At.Add(time.Hour))}))
 	retry := delivery.Lane{Tenant: "42", Integration: "i", Retry: true}
-	require.Equal(t, ids(leased[:1]), ids(r.lease(retry, 10, at)))
-	future, err := r.q.Lease(t.Context(), retry, 10, at.AddDate(100, 0, 0), at, at.Add(time.Minute))
+	require.Equal(t, ids(leased[:1]), ids(r.lease(retry, 10, At)))
+	future, err := r.q.Lease(t.Context(), retry, 10, At.AddDate(100, 0, 0), At, At.Add(time.Minute))
 	require.NoError(t, err)
 	require.Equal(t, ids(leased[1:]), ids(future), "the other is being sent")
 }
 
-func releaseGivesBack(t *testing.T, r *rig) {
+func releaseGivesBack(t *testing.T, r *Rig) {
 	want := r.accept(4)
-	leased := r.lease(lane, 10, at)
+	leased := r.lease(lane, 10, At)
 	require.NoError(t, r.q.Release(t.Context(), leased[1:3]))
-	require.Equal(t, ids(want[1:3]), ids(r.lease(lane, 10, at)))
+	require.Equal(t, ids(want[1:3]), ids(r.lease(lane, 10, At)))
 }
 
-func lateComersAreFound(t *testing.T, r *rig) {
+func lateComersAreFound(t *testing.T, r *Rig) {
 	r.accept(3)
-	require.Len(t, r.lease(lane, 2, at), 2)
-	in := delivery.Intake{Accepted: r.publish(1)}
+	require.Len(t, r.lease(lane, 2, At), 2)
+	in := delivery.Intake{Accepted: r.Publish(1)}
 	late := made("i", in.Accepted...)
 	var early ulid.ULID // an id before all others
-	_ = early.SetTime(uint64(at.Add(-time.Hour).UnixMilli()))
+	_ = early.SetTime(uint64(At.Add(-time.Hour).UnixMilli()))
 	late.ID = early.String()
 	in.Deliveries = []delivery.Delivery{late}
-	require.NoError(t, r.log.Accept(t.Context(), in))
-	require.Len(t, r.lease(lane, 1, at), 1)
-	require.Len(t, r.lease(lane, 1, at), 1)
-	require.Empty(t, r.lease(lane, 1, at))
+	require.NoError(t, r.Log.Accept(t.Context(), in))
+	require.Len(t, r.lease(lane, 1, At), 1)
+	require.Len(t, r.lease(lane, 1, At), 1)
+	require.Empty(t, r.lease(lane, 1, At))
 }
 
-func waitingLanesAreTold(t *testing.T, r *rig) {
-	lanes, next, err := r.q.Waiting(t.Context(), at)
+func waitingLanesAreTold(t *testing.T, r *Rig) {
+	lanes, next, err := r.q.Waiting(t.Context(), At)
 	require.NoError(t, err)
 	require.Empty(t, lanes)
 	require.Zero(t, next)
 	r.accept(2)
-	lanes, _, err = r.q.Waiting(t.Context(), at)
+	lanes, _, err = r.q.Waiting(t.Context(), At)
 	require.NoError(t, err)
 	require.Equal(t, []delivery.Lane{lane}, lanes)
-	leased := r.lease(lane, 10, at)
-	require.NoError(t, r.log.Settle(t.Context(),
-		[]delivery.Delivery{failed(leased[0], at.Add(time.Second)), failed(leased[1], at.Add(3*time.Second))}))
-	lanes, next, err = r.q.Waiting(t.Context(), at)
+	leased := r.lease(lane, 10, At)
+	require.NoError(t, r.Log.Settle(t.Context(),
+		[]delivery.Delivery{failed(leased[0], At.Add(time.Second)), failed(leased[1], At.Add(3*time.Second))}))
+	lanes, next, err = r.q.Waiting(t.Context(), At)
 	require.NoError(t, err)
 	require.Empty(t, lanes)
-	require.True(t, next.Equal(at.Add(time.Second)))
-	lanes, next, err = r.q.Waiting(t.Context(), at.Add(time.Second))
+	require.True(t, next.Equal(At.Add(time.Second)))
+	lanes, next, err = r.q.Waiting(t.Context(), At.Add(time.Second))
 	require.NoError(t, err)
 	require.Equal(t, []delivery.Lane{{Tenant: "42", Integration: "i", Retry: true}}, lanes)
-	require.True(t, next.Equal(at.Add(3*time.Second)))
+	require.True(t, next.Equal(At.Add(3*time.Second)))
 }
 
 func waits(run runner) {
 	retry := delivery.Lane{Tenant: "42", Integration: "i", Retry: true}
-	run("a failed delivery waits for its time in a lane of its own", func(t *testing.T, r *rig) {
+	run("a failed delivery waits for its time in a lane of its own", func(t *testing.T, r *Rig) {
 		r.accept(1)
-		d := failed(r.lease(lane, 1, at)[0], at.Add(10*time.Second))
-		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{d}))
-		require.Empty(t, r.lease(lane, 10, at.Add(time.Hour)))
-		require.Empty(t, r.lease(retry, 10, at.Add(9*time.Second)))
-		got := r.lease(retry, 10, at.Add(10*time.Second))
+		d := failed(r.lease(lane, 1, At)[0], At.Add(10*time.Second))
+		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{d}))
+		require.Empty(t, r.lease(lane, 10, At.Add(time.Hour)))
+		require.Empty(t, r.lease(retry, 10, At.Add(9*time.Second)))
+		got := r.lease(retry, 10, At.Add(10*time.Second))
 		require.Len(t, got, 1)
 		require.Equal(t, d, got[0], "with all that was recorded")
-		require.Empty(t, r.lease(retry, 10, at.Add(11*time.Second)))
-		again := failed(got[0], at.Add(time.Minute))
-		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{again}))
+		require.Empty(t, r.lease(retry, 10, At.Add(11*time.Second)))
+		again := failed(got[0], At.Add(time.Minute))
+		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{again}))
 		require.Equal(t, again, r.get(d.ID))
-		got = r.lease(retry, 10, at.Add(time.Minute))
-		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+		got = r.lease(retry, 10, At.Add(time.Minute))
+		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
 		require.Equal(t, arrived(again), r.get(d.ID))
-		require.Empty(t, r.lease(retry, 10, at.Add(time.Hour)))
+		require.Empty(t, r.lease(retry, 10, At.Add(time.Hour)))
 	})
-	run("H27: what waits when the clock goes back waits no longer for it", func(t *testing.T, r *rig) {
+	run("H27: what waits when the clock goes back waits no longer for it", func(t *testing.T, r *Rig) {
 		r.accept(2)
-		now := at.Add(-time.Hour) // it was at
-		leased := r.lease(lane, 2, at)
-		soon, later := failed(leased[0], at.Add(5*time.Second)), failed(leased[1], at.Add(10*time.Minute))
-		require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{soon, later}))
+		now := At.Add(-time.Hour) // it was at
+		leased := r.lease(lane, 2, At)
+		soon, later := failed(leased[0], At.Add(5*time.Second)), failed(leased[1], At.Add(10*time.Minute))
+		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{soon, later}))
 		require.NoError(t, r.q.Hasten(t.Context(), now, now, time.Hour))
 		_, next, err := r.q.Waiting(t.Context(), now)
 		require.NoError(t, err)

@@ -14,16 +14,16 @@ import (
 )
 
 // gather publishes events and accepts one delivery of them all, which gathers until due.
-func (r *rig) gather(count int, due time.Time) delivery.Intake {
-	r.t.Helper()
-	in := delivery.Intake{Accepted: r.publish(count)}
+func (r *Rig) gather(count int, due time.Time) delivery.Intake {
+	r.T.Helper()
+	in := delivery.Intake{Accepted: r.Publish(count)}
 	in.Deliveries = []delivery.Delivery{r.gatheringUntil(due, in.Accepted...)}
-	require.NoError(r.t, r.log.Accept(r.t.Context(), in))
+	require.NoError(r.T, r.Log.Accept(r.T.Context(), in))
 	return in
 }
 
 // gatheringUntil is a delivery of the events whose span ends at due.
-func (r *rig) gatheringUntil(due time.Time, events ...delivery.Accepted) delivery.Delivery {
+func (r *Rig) gatheringUntil(due time.Time, events ...delivery.Accepted) delivery.Delivery {
 	d := made("i", events...)
 	d.Due, d.CreatedAt = due, due.Add(time.Duration(r.n)*time.Second-5*time.Minute)
 	id := ulid.MustParse(d.ID)
@@ -40,25 +40,25 @@ func gathering(run runner) {
 	run("more than one delivery has room for makes several", moreThanOneHasRoomFor)
 }
 
-func gathersUntilItsTime(t *testing.T, r *rig) {
-	d := r.gather(2, at.Add(10*time.Minute)).Deliveries[0]
+func gathersUntilItsTime(t *testing.T, r *Rig) {
+	d := r.gather(2, At.Add(10*time.Minute)).Deliveries[0]
 	require.Empty(t, r.ready(10))
 	got := r.get(d.ID)
 	require.Equal(t, delivery.Pending, got.State)
 	require.True(t, got.Due.Equal(d.Due))
 	require.Equal(t, d.Events, got.Events)
-	listed, err := r.log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i",
+	listed, err := r.Log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i",
 		States: []delivery.State{delivery.Pending}, Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, []string{d.ID}, ids(listed))
 	require.True(t, listed[0].Due.Equal(d.Due))
 }
 
-func gatheredComesAsOne(t *testing.T, r *rig) {
+func gatheredComesAsOne(t *testing.T, r *Rig) {
 	var want []event.Event
 	var all []delivery.Delivery
 	for n := range 3 {
-		d := r.gather(n+1, at).Deliveries[0]
+		d := r.gather(n+1, At).Deliveries[0]
 		all = append(all, d)
 		want = append(want, d.Events...)
 	}
@@ -69,41 +69,41 @@ func gatheredComesAsOne(t *testing.T, r *rig) {
 	require.Equal(t, 6, got[0].Count)
 	require.Zero(t, got[0].Due)
 	for _, d := range all[1:] {
-		_, err := r.log.Get(t.Context(), "42", "i", d.ID)
+		_, err := r.Log.Get(t.Context(), "42", "i", d.ID)
 		require.ErrorIs(t, err, delivery.ErrNotFound)
 	}
-	again := failed(got[0], at.Add(time.Minute))
-	require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{again}))
+	again := failed(got[0], At.Add(time.Minute))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{again}))
 	require.Equal(t, again, r.get(again.ID), "it is a delivery like any other from now on")
-	require.NoError(t, r.log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
 	require.Empty(t, r.ready(10))
 }
 
-func spanIsADelivery(t *testing.T, r *rig) {
-	first, second := r.gather(1, at.Add(-10*time.Minute)), r.gather(1, at)
-	r.gather(1, at.Add(10*time.Minute))
+func spanIsADelivery(t *testing.T, r *Rig) {
+	first, second := r.gather(1, At.Add(-10*time.Minute)), r.gather(1, At)
+	r.gather(1, At.Add(10*time.Minute))
 	require.Equal(t, ids(append(first.Deliveries, second.Deliveries...)), ids(r.ready(10)))
 }
 
-func intakeTwiceGathersOnce(t *testing.T, r *rig) {
-	in := r.gather(2, at)
-	r.gather(1, at)
-	require.NoError(t, r.log.Accept(t.Context(), in))
+func intakeTwiceGathersOnce(t *testing.T, r *Rig) {
+	in := r.gather(2, At)
+	r.gather(1, At)
+	require.NoError(t, r.Log.Accept(t.Context(), in))
 	got := r.ready(10)
 	require.Equal(t, ids(in.Deliveries), slices.Compact(ids(got)),
 		"handed out twice at most, for the message that came twice")
 	require.Equal(t, 3, got[0].Count)
 }
 
-func moreThanOneHasRoomFor(t *testing.T, r *rig) {
+func moreThanOneHasRoomFor(t *testing.T, r *Rig) {
 	half := destination.File.Count/2 + 1
 	var want []string
 	for range 3 {
-		in := delivery.Intake{Accepted: r.publish(1)}
-		d := r.gatheringUntil(at, in.Accepted...)
+		in := delivery.Intake{Accepted: r.Publish(1)}
+		d := r.gatheringUntil(At, in.Accepted...)
 		d.Count = half // as many as an engine is told that there are
 		in.Deliveries = []delivery.Delivery{d}
-		require.NoError(t, r.log.Accept(t.Context(), in))
+		require.NoError(t, r.Log.Accept(t.Context(), in))
 		want = append(want, d.ID)
 	}
 	require.Equal(t, want, ids(r.ready(10)))

@@ -14,6 +14,8 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/reporttest"
+	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
@@ -22,25 +24,25 @@ import (
 )
 
 func TestRecord(t *testing.T) {
-	enginetest.DailyTotals(t, func(t *testing.T) enginetest.DailyTotalsEngine {
+	reporttest.DailyTotals(t, func(t *testing.T) reporttest.DailyTotalsEngine {
 		db := open(t)
-		return enginetest.DailyTotalsEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Ledger: db.DailyTotals()}
+		return reporttest.DailyTotalsEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Ledger: db.DailyTotals()}
 	})
 }
 
 func TestReports(t *testing.T) {
-	enginetest.Reports(t, func(t *testing.T) (report.Store, integration.Store, profile.Store) {
+	reporttest.Reports(t, func(t *testing.T) (report.Store, integration.Store, profile.Store) {
 		db := open(t)
 		return db.Reports(), db.Integrations(), db.People()
 	})
 }
 
 func TestPeople(t *testing.T) {
-	enginetest.People(t, func(t *testing.T) profile.Store { return open(t).People() })
+	settingstest.People(t, func(t *testing.T) profile.Store { return open(t).People() })
 }
 
 func TestBlocks(t *testing.T) {
-	enginetest.SuppressionList(t, func(t *testing.T) mail.SuppressionList { return open(t).SuppressionList() })
+	settingstest.SuppressionList(t, func(t *testing.T) mail.SuppressionList { return open(t).SuppressionList() })
 }
 
 func TestOldReportsGoAndTheLastThreeStay(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
@@ -36,7 +37,7 @@ func reopen(t *testing.T, path string) *sqlite.DB {
 }
 
 func TestIntegrations(t *testing.T) {
-	enginetest.Integrations(t, func(t *testing.T) (integration.Store, func() []event.Kind) {
+	settingstest.Integrations(t, func(t *testing.T) (integration.Store, func() []event.Kind) {
 		db := open(t)
 		return db.Integrations(), func() (kinds []event.Kind) {
 			entries, err := db.Bus().Receive(t.Context(), 1000)

@@ -10,16 +10,17 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
 )
 
 func TestTriggers(t *testing.T) {
-	enginetest.Triggers(t, func(t *testing.T) enginetest.TriggerEngine { return engine(open(t)) })
+	settingstest.Triggers(t, func(t *testing.T) settingstest.TriggerEngine { return engine(open(t)) })
 }
 
-func engine(db *sqlite.DB) enginetest.TriggerEngine {
-	return enginetest.TriggerEngine{
+func engine(db *sqlite.DB) settingstest.TriggerEngine {
+	return settingstest.TriggerEngine{
 		Log: enginetest.Polled(db.Deliveries(), db.Bus()), Store: db.Triggers(), Integrations: db.Integrations(),
 		Systems: catalogue.Default(), Workers: 1,
 		Left: func(t *testing.T) []delivery.Entry { return left(t, db) },
@@ -34,7 +35,7 @@ func left(t *testing.T, db *sqlite.DB) []delivery.Entry {
 }
 
 func TestCommands(t *testing.T) {
-	enginetest.Commands(t, func(t *testing.T) (enginetest.TriggerEngine, command.Store) {
+	settingstest.Commands(t, func(t *testing.T) (settingstest.TriggerEngine, command.Store) {
 		db := open(t)
 		return engine(db), db.Commands()
 	})

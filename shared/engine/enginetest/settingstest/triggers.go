@@ -1,4 +1,4 @@
-package enginetest
+package settingstest
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/trigger"
@@ -20,7 +21,7 @@ import (
 
 // TriggerEngine is what the suite of triggers works on.
 type TriggerEngine struct {
-	Log          Log
+	Log          enginetest.Log
 	Store        trigger.Store
 	Integrations integration.Store
 	Systems      integration.Systems
@@ -29,7 +30,7 @@ type TriggerEngine struct {
 	// Workers is how many fan-outs the engine may have at work at once.
 	Workers int
 	// Counting is where the engine counts apart; nil = it counts as it accepts.
-	Counting *Counting
+	Counting *enginetest.Counting
 }
 
 // triggerRig runs fan-outs over the engine.
@@ -85,7 +86,7 @@ func (r *triggerRig) process(f *delivery.Fanout, entries ...delivery.Entry) []ev
 // left counts what is to be counted, and takes what triggers published.
 func (r *triggerRig) left() []delivery.Entry {
 	r.t.Helper()
-	r.Counting.counts(r.t, r.Store)
+	r.Counting.Count(r.t, r.Store)
 	return r.Left(r.t)
 }
 
@@ -142,13 +143,14 @@ func Triggers(t *testing.T, open OpenTriggers) {
 }
 
 func triggerIsReadWhole(t *testing.T, r *triggerRig) {
-	require.NoError(t, r.Store.Create(t.Context(), kept, note("42", event.TriggerCreate)))
+	require.NoError(t, r.Store.Create(t.Context(), kept, enginetest.Note("42", event.TriggerCreate)))
 	got, err := r.Store.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, kept, got)
 	_, err = r.Store.Get(t.Context(), "43", "a")
 	require.ErrorIs(t, err, trigger.ErrNotFound)
-	require.ErrorIs(t, r.Store.Create(t.Context(), kept, note("42", event.TriggerCreate)), trigger.ErrConflict)
+	require.ErrorIs(t, r.Store.Create(t.Context(), kept, enginetest.Note("42", event.TriggerCreate)),
+		trigger.ErrConflict)
 	list, _, err := r.Store.List(t.Context(), "43")
 	require.NoError(t, err)
 	require.Empty(t, list)
@@ -158,19 +160,21 @@ func triggerIsReadWhole(t *testing.T, r *triggerRig) {
 }
 
 func triggerNeedsTheRevisionBefore(t *testing.T, r *triggerRig) {
-	require.ErrorIs(t, r.Store.Update(t.Context(), kept, note("42", event.TriggerUpdate)), trigger.ErrNotFound)
-	require.NoError(t, r.Store.Create(t.Context(), kept, note("42", event.TriggerCreate)))
+	require.ErrorIs(t, r.Store.Update(t.Context(), kept, enginetest.Note("42", event.TriggerUpdate)),
+		trigger.ErrNotFound)
+	require.NoError(t, r.Store.Create(t.Context(), kept, enginetest.Note("42", event.TriggerCreate)))
 	next := kept
 	next.Revision, next.Name, next.Off = 2, "second", true
-	require.NoError(t, r.Store.Update(t.Context(), next, note("42", event.TriggerUpdate)))
-	require.ErrorIs(t, r.Store.Update(t.Context(), next, note("42", event.TriggerUpdate)), trigger.ErrConflict)
-	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 1, note("42", event.TriggerDelete)),
+	require.NoError(t, r.Store.Update(t.Context(), next, enginetest.Note("42", event.TriggerUpdate)))
+	require.ErrorIs(t, r.Store.Update(t.Context(), next, enginetest.Note("42", event.TriggerUpdate)),
+		trigger.ErrConflict)
+	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 1, enginetest.Note("42", event.TriggerDelete)),
 		trigger.ErrConflict)
 	got, err := r.Store.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, next, got)
-	require.NoError(t, r.Store.Delete(t.Context(), "42", "a", 2, note("42", event.TriggerDelete)))
-	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 2, note("42", event.TriggerDelete)),
+	require.NoError(t, r.Store.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.TriggerDelete)))
+	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.TriggerDelete)),
 		trigger.ErrNotFound)
 }
 
@@ -184,7 +188,7 @@ func accountIsSeededOnce(t *testing.T, r *triggerRig) {
 	require.True(t, seeded)
 	require.ElementsMatch(t, trigger.Defaults("42", "Acme", at), list)
 	require.Less(t, list[0].ID, list[1].ID)
-	require.NoError(t, r.Store.Delete(t.Context(), "42", list[0].ID, 1, note("42", event.TriggerDelete)))
+	require.NoError(t, r.Store.Delete(t.Context(), "42", list[0].ID, 1, enginetest.Note("42", event.TriggerDelete)))
 	require.NoError(t, r.Store.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", at)))
 	list, _, err = r.Store.List(t.Context(), "42")
 	require.NoError(t, err)
@@ -197,7 +201,7 @@ func fanoutSeesAChange(t *testing.T, r *triggerRig) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	one.Revision, one.Off = 2, true
-	require.NoError(t, r.Store.Update(t.Context(), one, note("42", event.TriggerUpdate)))
+	require.NoError(t, r.Store.Update(t.Context(), one, enginetest.Note("42", event.TriggerUpdate)))
 	require.Eventually(t, func() bool {
 		list, _, err := r.Store.Active(t.Context(), "42")
 		return err == nil && len(list) == 1 && list[0].Off
@@ -211,15 +215,16 @@ func nothingIsLeftOfAStaleIntake(t *testing.T, r *triggerRig) {
 	require.NoError(t, err)
 	state := trigger.State{Tenant: "42", Trigger: "t", Version: 3, Body: []byte("x"), Expires: at.AddDate(1, 0, 0)}
 	accepted := delivery.Accepted{Entry: e[0], Event: parsed}
-	o := trigger.Outcome{States: []trigger.State{state}, Publish: []event.Event{note("42", event.TriggerUpdate)}}
-	_, err = r.Counting.write(t, r.Log, accepted, o, nil)
+	o := trigger.Outcome{States: []trigger.State{state},
+		Publish: []event.Event{enginetest.Note("42", event.TriggerUpdate)}}
+	_, err = r.Counting.Write(t, r.Log, accepted, o, nil)
 	require.ErrorIs(t, err, trigger.ErrStale)
-	require.Equal(t, []bool{false}, known(t, r.Log, parsed))
+	require.Equal(t, []bool{false}, enginetest.Known(t, r.Log, parsed))
 	states, err := r.Store.States(t.Context(), "42", []string{"t", "u"})
 	require.NoError(t, err)
 	require.Equal(t, []trigger.State{{Tenant: "42", Trigger: "t"}, {Tenant: "42", Trigger: "u"}}, states)
 	o.States[0].Version, o.Publish = 0, nil
-	again, err := r.Counting.write(t, r.Log, accepted, o, nil)
+	again, err := r.Counting.Write(t, r.Log, accepted, o, nil)
 	require.NoError(t, err)
 	require.NoError(t, again())
 	states, err = r.Store.States(t.Context(), "42", []string{"t"})
@@ -409,7 +414,7 @@ func sideBySide(t *testing.T, r *triggerRig) {
 			group.Go(func() {
 				f := r.fanout()
 				for b := range work {
-					errs <- processAll(t.Context(), f, b)
+					errs <- enginetest.ProcessAll(t.Context(), f, b)
 				}
 			})
 		}

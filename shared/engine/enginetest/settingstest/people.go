@@ -1,4 +1,4 @@
-package enginetest
+package settingstest
 
 import (
 	"sync"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/profile"
 )
 
@@ -14,7 +15,7 @@ type OpenPeople func(t *testing.T) profile.Store
 
 // People is the suite of profile.Store.
 func People(t *testing.T, open OpenPeople) {
-	run := parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("what was saved is read back whole", personIsReadWhole)
 	run("a change needs the revision before it", personNeedsTheRevisionBefore)
 	run("of two writers at once one wins", oneOfTwoSavesWins)
@@ -23,7 +24,7 @@ func People(t *testing.T, open OpenPeople) {
 
 func personIsReadWhole(t *testing.T, open OpenPeople) {
 	s := open(t)
-	want := person("42", "a", 1)
+	want := enginetest.Person("42", "a", 1)
 	require.NoError(t, s.Save(t.Context(), want))
 	got, err := s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
@@ -37,20 +38,20 @@ func personIsReadWhole(t *testing.T, open OpenPeople) {
 
 func personNeedsTheRevisionBefore(t *testing.T, open OpenPeople) {
 	s := open(t)
-	require.ErrorIs(t, s.Save(t.Context(), person("42", "a", 2)), profile.ErrConflict)
-	require.NoError(t, s.Save(t.Context(), person("42", "a", 1)))
-	require.ErrorIs(t, s.Save(t.Context(), person("42", "a", 1)), profile.ErrConflict)
-	require.NoError(t, s.Save(t.Context(), person("42", "a", 2)))
-	require.ErrorIs(t, s.Save(t.Context(), person("42", "a", 2)), profile.ErrConflict)
+	require.ErrorIs(t, s.Save(t.Context(), enginetest.Person("42", "a", 2)), profile.ErrConflict)
+	require.NoError(t, s.Save(t.Context(), enginetest.Person("42", "a", 1)))
+	require.ErrorIs(t, s.Save(t.Context(), enginetest.Person("42", "a", 1)), profile.ErrConflict)
+	require.NoError(t, s.Save(t.Context(), enginetest.Person("42", "a", 2)))
+	require.ErrorIs(t, s.Save(t.Context(), enginetest.Person("42", "a", 2)), profile.ErrConflict)
 }
 
 func oneOfTwoSavesWins(t *testing.T, open OpenPeople) {
 	s := open(t)
-	require.NoError(t, s.Save(t.Context(), person("42", "a", 1)))
+	require.NoError(t, s.Save(t.Context(), enginetest.Person("42", "a", 1)))
 	errs := make([]error, 8)
 	var wg sync.WaitGroup
 	for n := range errs {
-		wg.Go(func() { errs[n] = s.Save(t.Context(), person("42", "a", 2)) })
+		wg.Go(func() { errs[n] = s.Save(t.Context(), enginetest.Person("42", "a", 2)) })
 	}
 	wg.Wait()
 	won := 0
@@ -67,16 +68,16 @@ func oneOfTwoSavesWins(t *testing.T, open OpenPeople) {
 func peopleAreListedAndForgotten(t *testing.T, open OpenPeople) {
 	s := open(t)
 	for _, id := range []string{"c", "a", "b"} {
-		require.NoError(t, s.Save(t.Context(), person("42", id, 1)))
+		require.NoError(t, s.Save(t.Context(), enginetest.Person("42", id, 1)))
 	}
-	require.NoError(t, s.Save(t.Context(), person("43", "z", 1)))
+	require.NoError(t, s.Save(t.Context(), enginetest.Person("43", "z", 1)))
 	page, err := s.List(t.Context(), "42", "a", 1)
 	require.NoError(t, err)
-	require.Equal(t, []profile.Profile{person("42", "b", 1)}, page)
+	require.Equal(t, []profile.Profile{enginetest.Person("42", "b", 1)}, page)
 	require.NoError(t, s.Delete(t.Context(), "42", "b"))
 	require.NoError(t, s.Delete(t.Context(), "42", "b"), "it is no error when there is none")
 	page, err = s.List(t.Context(), "42", "", 10)
 	require.NoError(t, err)
 	require.Len(t, page, 2)
-	require.NoError(t, s.Save(t.Context(), person("42", "b", 1)), "one who comes back begins anew")
+	require.NoError(t, s.Save(t.Context(), enginetest.Person("42", "b", 1)), "one who comes back begins anew")
 }

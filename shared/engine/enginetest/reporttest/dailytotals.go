@@ -1,4 +1,4 @@
-package enginetest
+package reporttest
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 )
@@ -56,9 +57,9 @@ func read(t *testing.T, l report.DailyTotals, tenant string, first, last report.
 
 // DailyTotalsEngine is what the suite of the record works on.
 type DailyTotalsEngine struct {
-	Log      Log
+	Log      enginetest.Log
 	Ledger   report.DailyTotals
-	Counting *Counting // nil: the engine counts as it accepts
+	Counting *enginetest.Counting // nil: the engine counts as it accepts
 }
 
 // OpenDailyTotals opens an engine.
@@ -66,14 +67,14 @@ type OpenDailyTotals func(t *testing.T) DailyTotalsEngine
 
 // totalsRig hands day entries in.
 type totalsRig struct {
-	*rig
-	counting *Counting
+	*enginetest.Rig
+	counting *enginetest.Counting
 }
 
 // DailyTotals is the suite of report.DailyTotals, and of what writes it: delivery.Log.Accept, or counting.Store.Write
 // where the engine counts apart.
 func DailyTotals(t *testing.T, open OpenDailyTotals) {
-	run := parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("batches add up", batchesAddUp)
 	run("an intake handed in again counts once", repeatedIntakeCountsOnce)
 	run("tenants and days are apart", tenantsAndDaysAreApart)
@@ -289,14 +290,14 @@ func visitorEndsTheVisit(t *testing.T, open OpenDailyTotals) {
 // add hands in one event with records; again does it once more.
 func add(t *testing.T, q totalsRig, records ...report.DayEntry) (again func() error) {
 	t.Helper()
-	accepted := q.publish(1)[0]
+	accepted := q.Publish(1)[0]
 	accepted.Event.Tenant = records[0].Tenant // a record is of a tenant who has an event in the batch
-	again, err := q.counting.write(t, q.log, accepted, trigger.Outcome{}, records)
+	again, err := q.counting.Write(t, q.Log, accepted, trigger.Outcome{}, records)
 	require.NoError(t, err)
 	return again
 }
 
 func beginTotals(t *testing.T, open OpenDailyTotals) (totalsRig, report.DailyTotals) {
 	e := open(t)
-	return totalsRig{&rig{t: t, log: e.Log}, e.Counting}, e.Ledger
+	return totalsRig{&enginetest.Rig{T: t, Log: e.Log}, e.Counting}, e.Ledger
 }

@@ -1,4 +1,4 @@
-package enginetest
+package settingstest
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -19,7 +20,7 @@ type OpenIntegrations func(t *testing.T) (s integration.Store, announced func() 
 
 // Integrations is the suite of integration.Store.
 func Integrations(t *testing.T, open OpenIntegrations) {
-	run := parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("what was created is read back whole", createdIntegrationIsReadWhole)
 	run("another tenant finds nothing", anotherTenantFindsNoIntegration)
 	run("an update needs the revision before it", integrationUpdateNeedsItsRevision)
@@ -33,9 +34,9 @@ func Integrations(t *testing.T, open OpenIntegrations) {
 
 func createdIntegrationIsReadWhole(t *testing.T, open OpenIntegrations) {
 	s, announced := open(t)
-	want := sample("42", "a")
+	want := enginetest.Sample("42", "a")
 	want.Off = &integration.Off{By: integration.ByPlatform, Reason: "too many failures", At: at}
-	require.NoError(t, s.Create(t.Context(), want, note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), want, enginetest.Note("42", event.CreateIntegration)))
 	got, err := s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
@@ -44,7 +45,8 @@ func createdIntegrationIsReadWhole(t *testing.T, open OpenIntegrations) {
 
 func anotherTenantFindsNoIntegration(t *testing.T, open OpenIntegrations) {
 	s, _ := open(t)
-	require.NoError(t, s.Create(t.Context(), sample("42", "a"), note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), enginetest.Sample("42", "a"),
+		enginetest.Note("42", event.CreateIntegration)))
 	several, err := s.Several(t.Context(), []integration.Key{{Tenant: "43", ID: "a"}, {Tenant: "42", ID: "a"},
 		{Tenant: "42", ID: "gone"}})
 	require.NoError(t, err)
@@ -55,45 +57,49 @@ func anotherTenantFindsNoIntegration(t *testing.T, open OpenIntegrations) {
 	page, err := s.List(t.Context(), "43", "", 10)
 	require.NoError(t, err)
 	require.Empty(t, page)
-	other := sample("43", "a")
+	other := enginetest.Sample("43", "a")
 	other.Revision = 2
-	require.ErrorIs(t, s.Update(t.Context(), other, note("43", event.UpdateIntegration)), integration.ErrNotFound)
-	require.ErrorIs(t, s.Delete(t.Context(), "43", "a", 1, note("43", event.DeleteIntegration)),
+	require.ErrorIs(t, s.Update(t.Context(), other, enginetest.Note("43", event.UpdateIntegration)),
+		integration.ErrNotFound)
+	require.ErrorIs(t, s.Delete(t.Context(), "43", "a", 1, enginetest.Note("43", event.DeleteIntegration)),
 		integration.ErrNotFound)
 }
 
 func integrationUpdateNeedsItsRevision(t *testing.T, open OpenIntegrations) {
 	s, announced := open(t)
-	i := sample("42", "a")
-	require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+	i := enginetest.Sample("42", "a")
+	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
 	i.Revision, i.Name = 2, "second"
-	require.NoError(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+	require.NoError(t, s.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
 	i.Name = "also second"
-	require.ErrorIs(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)), integration.ErrConflict)
-	require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)),
+	require.ErrorIs(t, s.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)),
+		integration.ErrConflict)
+	require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 1, enginetest.Note("42", event.DeleteIntegration)),
 		integration.ErrConflict)
 	got, err := s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, "second", got.Name)
 	require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration}, announced(),
 		"what was not done is not announced")
-	require.NoError(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)))
+	require.NoError(t, s.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.DeleteIntegration)))
 	_, err = s.Get(t.Context(), "42", "a")
 	require.ErrorIs(t, err, integration.ErrNotFound)
-	require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)),
+	require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.DeleteIntegration)),
 		integration.ErrNotFound)
 }
 
 func failingIntegrationIsMarkedOnce(t *testing.T, open OpenIntegrations) {
 	s, announced := open(t)
-	i := sample("42", "a")
-	require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+	i := enginetest.Sample("42", "a")
+	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
 	failing := &integration.Failing{Since: at, At: at.Add(time.Minute),
 		Answer: health.Answer{Status: 503, Words: "busy"}}
 	errs := make([]error, 8)
 	var wg sync.WaitGroup
 	for n := range errs {
-		wg.Go(func() { errs[n] = s.Mark(t.Context(), "42", "a", 1, failing, note("42", event.IntegrationFailing)) })
+		wg.Go(func() {
+			errs[n] = s.Mark(t.Context(), "42", "a", 1, failing, enginetest.Note("42", event.IntegrationFailing))
+		})
 	}
 	wg.Wait()
 	won := 0
@@ -106,7 +112,7 @@ func failingIntegrationIsMarkedOnce(t *testing.T, open OpenIntegrations) {
 	}
 	require.Equal(t, 1, won)
 	i.Name, i.Revision = "renamed by somebody who read it before", 2
-	require.NoError(t, s.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+	require.NoError(t, s.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
 	i.Failing = failing
 	got, err := s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
@@ -115,23 +121,23 @@ func failingIntegrationIsMarkedOnce(t *testing.T, open OpenIntegrations) {
 	require.NoError(t, err)
 	require.Equal(t, []integration.Integration{i}, page)
 
-	other := sample("43", "b")
-	require.NoError(t, s.Create(t.Context(), other, note("43", event.CreateIntegration)))
-	require.NoError(t, s.Mark(t.Context(), "43", "b", 1, failing, note("43", event.IntegrationFailing)))
+	other := enginetest.Sample("43", "b")
+	require.NoError(t, s.Create(t.Context(), other, enginetest.Note("43", event.CreateIntegration)))
+	require.NoError(t, s.Mark(t.Context(), "43", "b", 1, failing, enginetest.Note("43", event.IntegrationFailing)))
 	marked, err := s.Marked(t.Context())
 	require.NoError(t, err)
 	other.Failing = failing
 	require.Equal(t, []integration.Integration{i, other}, marked, "of all tenants")
 	other.Revision, other.Off, other.Failing = 2, &integration.Off{By: integration.ByPerson, At: at}, nil
-	require.NoError(t, s.Update(t.Context(), other, note("43", event.DisableIntegration)))
+	require.NoError(t, s.Update(t.Context(), other, enginetest.Note("43", event.DisableIntegration)))
 	for range 2 {
 		marked, err = s.Marked(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []integration.Integration{i}, marked, "one that is disabled fails no more")
 	}
 
-	require.NoError(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)))
-	require.ErrorIs(t, s.Mark(t.Context(), "42", "a", 1, nil, note("42", event.IntegrationWorking)),
+	require.NoError(t, s.Mark(t.Context(), "42", "a", 1, nil, enginetest.Note("42", event.IntegrationWorking)))
+	require.ErrorIs(t, s.Mark(t.Context(), "42", "a", 1, nil, enginetest.Note("42", event.IntegrationWorking)),
 		integration.ErrConflict)
 	got, err = s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
@@ -148,17 +154,17 @@ func markGoesWithTheWindow(t *testing.T, open OpenIntegrations) {
 	s, _ := open(t)
 	failing := &integration.Failing{Since: at, At: at}
 	mark := func(tenant, id string, window int64) error {
-		return s.Mark(t.Context(), tenant, id, window, failing, note(tenant, event.IntegrationFailing))
+		return s.Mark(t.Context(), tenant, id, window, failing, enginetest.Note(tenant, event.IntegrationFailing))
 	}
-	i := sample("42", "a")
-	require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+	i := enginetest.Sample("42", "a")
+	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
 	require.ErrorIs(t, mark("42", "a", 2), integration.ErrConflict, "another window")
 	require.ErrorIs(t, mark("43", "a", 1), integration.ErrConflict, "another tenant")
 	require.ErrorIs(t, mark("42", "b", 1), integration.ErrConflict, "no integration")
 	require.NoError(t, mark("42", "a", 1))
 	change := func(kind event.Kind) {
 		i.Revision++
-		require.NoError(t, s.Update(t.Context(), i, note("42", kind)))
+		require.NoError(t, s.Update(t.Context(), i, enginetest.Note("42", kind)))
 		got, err := s.Get(t.Context(), "42", "a")
 		require.NoError(t, err)
 		require.Equal(t, i, got)
@@ -173,13 +179,13 @@ func markGoesWithTheWindow(t *testing.T, open OpenIntegrations) {
 
 func oneOfTwoUpdatesWins(t *testing.T, open OpenIntegrations) {
 	s, announced := open(t)
-	i := sample("42", "a")
-	require.NoError(t, s.Create(t.Context(), i, note("42", event.CreateIntegration)))
+	i := enginetest.Sample("42", "a")
+	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
 	i.Revision = 2
 	errs := make([]error, 8)
 	var wg sync.WaitGroup
 	for n := range errs {
-		wg.Go(func() { errs[n] = s.Update(t.Context(), i, note("42", event.UpdateIntegration)) })
+		wg.Go(func() { errs[n] = s.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)) })
 	}
 	wg.Wait()
 	won := 0
@@ -197,7 +203,8 @@ func oneOfTwoUpdatesWins(t *testing.T, open OpenIntegrations) {
 func integrationsAreListedInPages(t *testing.T, open OpenIntegrations) {
 	s, _ := open(t)
 	for _, id := range []string{"d", "b", "a", "c", "e"} {
-		require.NoError(t, s.Create(t.Context(), sample("42", id), note("42", event.CreateIntegration)))
+		require.NoError(t, s.Create(t.Context(), enginetest.Sample("42", id),
+			enginetest.Note("42", event.CreateIntegration)))
 	}
 	var got []string
 	for after := ""; ; {
@@ -216,10 +223,10 @@ func integrationsAreListedInPages(t *testing.T, open OpenIntegrations) {
 
 func enabledFollowsAChange(t *testing.T, open OpenIntegrations) {
 	s, _ := open(t)
-	a, b := sample("42", "a"), sample("42", "b")
+	a, b := enginetest.Sample("42", "a"), enginetest.Sample("42", "b")
 	b.Off = &integration.Off{By: integration.ByPerson, At: at}
-	require.NoError(t, s.Create(t.Context(), a, note("42", event.CreateIntegration)))
-	require.NoError(t, s.Create(t.Context(), b, note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), a, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), b, enginetest.Note("42", event.CreateIntegration)))
 	enabled := func(want ...string) {
 		t.Helper()
 		require.Eventually(t, func() bool {
@@ -235,20 +242,20 @@ func enabledFollowsAChange(t *testing.T, open OpenIntegrations) {
 	}
 	enabled("a")
 	b.Off, b.Revision = nil, 2
-	require.NoError(t, s.Update(t.Context(), b, note("42", event.EnableIntegration)))
+	require.NoError(t, s.Update(t.Context(), b, enginetest.Note("42", event.EnableIntegration)))
 	enabled("a", "b")
-	require.NoError(t, s.Delete(t.Context(), "42", "a", 1, note("42", event.DeleteIntegration)))
+	require.NoError(t, s.Delete(t.Context(), "42", "a", 1, enginetest.Note("42", event.DeleteIntegration)))
 	enabled("b")
 }
 
 func boundIsFoundByItsBinding(t *testing.T, open OpenIntegrations) {
 	s, _ := open(t)
-	a, b, c := sample("42", "a"), sample("43", "b"), sample("42", "c")
+	a, b, c := enginetest.Sample("42", "a"), enginetest.Sample("43", "b"), enginetest.Sample("42", "c")
 	a.System, a.Bindings = "telegram", []string{"id/a", "at/-1001"}
 	b.System, b.Bindings = "telegram", []string{"id/b", "at/-1001"}
 	c.Bindings = []string{"at/-1001"} // of another system
-	for _, i := range []integration.Integration{a, b, c, sample("42", "d")} {
-		require.NoError(t, s.Create(t.Context(), i, note(i.Tenant, event.CreateIntegration)))
+	for _, i := range []integration.Integration{a, b, c, enginetest.Sample("42", "d")} {
+		require.NoError(t, s.Create(t.Context(), i, enginetest.Note(i.Tenant, event.CreateIntegration)))
 	}
 	bound := func(binding string, want ...integration.Integration) {
 		t.Helper()
@@ -260,10 +267,10 @@ func boundIsFoundByItsBinding(t *testing.T, open OpenIntegrations) {
 	bound("id/a", a)
 	bound("at/-100")
 	a.Revision, a.Bindings = 2, []string{"id/a", "at/-2"}
-	require.NoError(t, s.Update(t.Context(), a, note("42", event.UpdateIntegration)))
+	require.NoError(t, s.Update(t.Context(), a, enginetest.Note("42", event.UpdateIntegration)))
 	bound("at/-1001", b)
 	bound("at/-2", a)
-	require.NoError(t, s.Delete(t.Context(), "43", "b", 1, note("43", event.DeleteIntegration)))
+	require.NoError(t, s.Delete(t.Context(), "43", "b", 1, enginetest.Note("43", event.DeleteIntegration)))
 	bound("at/-1001")
 	bound("id/b")
 }

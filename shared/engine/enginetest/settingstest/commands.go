@@ -1,4 +1,4 @@
-package enginetest
+package settingstest
 
 import (
 	"encoding/json"
@@ -12,6 +12,7 @@ import (
 
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
@@ -31,7 +32,7 @@ type OpenCommands func(t *testing.T) (TriggerEngine, command.Store)
 
 // Commands is the suite of command.Store, and of the part of delivery.Log.Accept that fills it.
 func Commands(t *testing.T, open OpenCommands) {
-	run := parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("TestP2: every reaction is a command for the bus, the list and who subscribed", everyReactionIsACommand)
 	run("both triggers of a new account ask for something", bothFirstTriggersAsk)
 	run("a command that comes again is there once, and stays acknowledged", repeatedCommandIsThereOnce)
@@ -159,7 +160,9 @@ func firstAcknowledgementStays(t *testing.T, open OpenCommands) {
 	errs := make([]error, len(answers))
 	var wg sync.WaitGroup
 	for n := range answers {
-		wg.Go(func() { answers[n], errs[n] = s.Acknowledge(t.Context(), "42", "a", fmt.Sprint("edge ", n), at) })
+		wg.Go(func() {
+			answers[n], errs[n] = s.Acknowledge(t.Context(), "42", "a", fmt.Sprint("edge ", n), at)
+		})
 	}
 	wg.Wait()
 	for n := range answers {
@@ -197,7 +200,7 @@ func reaction(t *testing.T, template trigger.Template, action trigger.ActionID,
 	require.NoError(t, r.Integrations.Create(t.Context(), integration.Integration{
 		ID: "hook", Tenant: "42", ClientName: "Acme", System: "web_hooks", Revision: 1,
 		Subscriptions: []integration.Subscription{{Event: event.Command}},
-	}, note("42", event.CreateIntegration)))
+	}, enginetest.Note("42", event.CreateIntegration)))
 	r.Left(t)
 	th := trigger.Threshold{Period: 60, Count: 1}
 	a := trigger.Action{ID: action}

@@ -1,10 +1,11 @@
-package enginetest
+package settingstest
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/mail"
 )
 
@@ -13,7 +14,7 @@ type OpenSuppressionList func(t *testing.T) mail.SuppressionList
 
 // SuppressionList is the suite of mail.SuppressionList.
 func SuppressionList(t *testing.T, open OpenSuppressionList) {
-	run := parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("a suppression of the tenant holds for every integration", tenantsSuppressionHoldsForAll)
 	run("a suppression of an integration holds for that one", integrationsSuppressionHoldsForIt)
 	run("allowing removes all of an address", allowingRemovesAllOfAnAddress)

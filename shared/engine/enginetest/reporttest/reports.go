@@ -1,4 +1,4 @@
-package enginetest
+package reporttest
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/profile"
@@ -33,7 +34,7 @@ type OpenReports func(t *testing.T) (report.Store, integration.Store, profile.St
 
 // Reports is the suite of report.Store.
 func Reports(t *testing.T, open OpenReports) {
-	run := parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("a report is read back whole, with its files", reportIsReadWhole)
 	run("another tenant finds nothing", anotherTenantFindsNoReport)
 	run("the newest come first", newestReportsComeFirst)
@@ -141,7 +142,7 @@ func dueNow(t *testing.T, s report.Store, now time.Time) []string {
 }
 
 func reporting(id string, revision int64, types ...event.Type) integration.Integration {
-	i := sample("42", id)
+	i := enginetest.Sample("42", id)
 	i.System, i.Revision, i.Subscriptions = "email", revision, []integration.Subscription{{Event: event.System}}
 	for _, t := range types {
 		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t})
@@ -150,7 +151,7 @@ func reporting(id string, revision int64, types ...event.Type) integration.Integ
 }
 
 func schedule(t *testing.T, open OpenReports) {
-	run := parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("follows integrations", followsIntegrations)
 	run("follows people", followsPeople)
 	run("hands out what is due, and once", handsOutWhatIsDueOnce)
@@ -160,30 +161,31 @@ func schedule(t *testing.T, open OpenReports) {
 
 func followsIntegrations(t *testing.T, open OpenReports) {
 	s, is, _ := open(t)
-	require.NoError(t, is.Create(t.Context(), sample("42", "none"), note("42", event.CreateIntegration)))
+	require.NoError(t, is.Create(t.Context(), enginetest.Sample("42", "none"),
+		enginetest.Note("42", event.CreateIntegration)))
 	require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily, event.ReportWeekly),
-		note("42", event.CreateIntegration)))
+		enginetest.Note("42", event.CreateIntegration)))
 	off := reporting("off", 1, event.ReportDaily)
 	off.Off = &integration.Off{By: integration.ByPerson, At: at}
-	require.NoError(t, is.Create(t.Context(), off, note("42", event.CreateIntegration)))
+	require.NoError(t, is.Create(t.Context(), off, enginetest.Note("42", event.CreateIntegration)))
 	require.ElementsMatch(t, []string{"a daily", "a weekly"}, dueNow(t, s, at),
 		"never scheduled: handed out at once")
 	require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportMonthly),
-		note("42", event.UpdateIntegration)))
+		enginetest.Note("42", event.UpdateIntegration)))
 	require.Equal(t, []string{"a monthly"}, dueNow(t, s, at))
 	require.NoError(t, is.Update(t.Context(), reporting("off", 2, event.ReportDaily),
-		note("42", event.EnableIntegration)))
+		enginetest.Note("42", event.EnableIntegration)))
 	require.ElementsMatch(t, []string{"a monthly", "off daily"}, dueNow(t, s, at))
 	require.Error(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily),
-		note("42", event.UpdateIntegration)))
+		enginetest.Note("42", event.UpdateIntegration)))
 	require.NotContains(t, dueNow(t, s, at), "a daily", "a change that was refused changes nothing")
-	require.NoError(t, is.Delete(t.Context(), "42", "a", 2, note("42", event.DeleteIntegration)))
+	require.NoError(t, is.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.DeleteIntegration)))
 	require.Equal(t, []string{"off daily"}, dueNow(t, s, at))
 }
 
 func followsPeople(t *testing.T, open OpenReports) {
 	s, _, people := open(t)
-	p := person("42", "person.a", 1)
+	p := enginetest.Person("42", "person.a", 1)
 	require.NoError(t, people.Save(t.Context(), p))
 	require.ElementsMatch(t, []string{"person.a monthly", "person.a weekly"}, dueNow(t, s, at))
 	p.Revision, p.Choices = 2, profile.Choices{ReportDaily: true}
@@ -196,7 +198,7 @@ func followsPeople(t *testing.T, open OpenReports) {
 func handsOutWhatIsDueOnce(t *testing.T, open OpenReports) {
 	s, is, _ := open(t)
 	require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily),
-		note("42", event.CreateIntegration)))
+		enginetest.Note("42", event.CreateIntegration)))
 	first, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
 	require.Len(t, first, 1)
@@ -211,7 +213,7 @@ func handsOutWhatIsDueOnce(t *testing.T, open OpenReports) {
 	require.Len(t, later, 1)
 	require.True(t, tomorrow.Equal(later[0].Due))
 	require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily, event.Scope),
-		note("42", event.UpdateIntegration)))
+		enginetest.Note("42", event.UpdateIntegration)))
 	require.Empty(t, dueNow(t, s, at), "a change of something else leaves the time as it is")
 	gone := report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}
 	require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: gone, Next: at}}),
@@ -224,8 +226,8 @@ func keepsSinceAndDone(t *testing.T, open OpenReports) {
 	s, is, people := open(t)
 	i := reporting("a", 1, event.ReportDaily)
 	i.UpdatedAt = at
-	require.NoError(t, is.Create(t.Context(), i, note("42", event.CreateIntegration)))
-	require.NoError(t, people.Save(t.Context(), person("42", "person.a", 1)))
+	require.NoError(t, is.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, people.Save(t.Context(), enginetest.Person("42", "person.a", 1)))
 	first, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
 	require.Len(t, first, 3)
@@ -236,7 +238,7 @@ func keepsSinceAndDone(t *testing.T, open OpenReports) {
 		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: v, Next: at.Add(time.Hour)}}))
 	}
 	i.Revision, i.UpdatedAt = 2, at.Add(time.Minute)
-	require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+	require.NoError(t, is.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
 	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
 	again, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
@@ -247,10 +249,10 @@ func keepsSinceAndDone(t *testing.T, open OpenReports) {
 		require.Equal(t, report.Day("2023-02-28"), v.Done)
 	}
 	i.Subscriptions, i.Revision = i.Subscriptions[:1], 3
-	require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+	require.NoError(t, is.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
 	i = reporting("a", 4, event.ReportDaily)
 	i.UpdatedAt = at.Add(2 * time.Hour)
-	require.NoError(t, is.Update(t.Context(), i, note("42", event.UpdateIntegration)))
+	require.NoError(t, is.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
 	anew, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
 	for _, v := range anew {
@@ -265,7 +267,7 @@ func hasPages(t *testing.T, open OpenReports) {
 	s, is, _ := open(t)
 	for n := range 5 {
 		require.NoError(t, is.Create(t.Context(), reporting(fmt.Sprint("i", n), 1, event.ReportDaily),
-			note("42", event.CreateIntegration)))
+			enginetest.Note("42", event.CreateIntegration)))
 	}
 	seen := map[string]bool{}
 	for range 3 {
