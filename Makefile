@@ -4,7 +4,8 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test test-independent race lint fmt fmt-web golden demo demo-fast bench bench-reports bench-aws bench-cold fuzz test-metrics test-reports test-aws test-aws-chaos test-browser clean
+.PHONY: help run build test race lint vulncheck fmt fmt-web golden demo demo-fast bench bench-reports bench-aws bench-cold fuzz \
+	test-independent test-metrics test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,6 +37,9 @@ lint: ## check the format, go vet, staticcheck and go.mod
 	$(GO) mod tidy -diff
 	$(GO) -C infra vet ./... && $(GO) -C infra mod tidy -diff
 	$(GO) -C scripts/browser vet ./... && $(GO) -C scripts/browser mod tidy -diff
+
+vulncheck: ## look for known vulnerabilities that the code reaches (needs vuln.go.dev or the Go module proxy)
+	@$(GO) run ./scripts/vulncheck -govulncheck $(GOVULNCHECK) $(ARGS)
 
 fmt: ## format the code
 	gofmt -w functions shared scripts infra
