@@ -84,10 +84,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 			if n.Report != nil && address.Canonical(n.Report.Address) != address.Canonical(to) {
 				continue
 			}
-			m, err := d.compose(t, n, to)
-			if err != nil {
-				return nil, fmt.Errorf("write a mail: %w", err)
-			}
+			m := d.compose(t, n, to)
 			m.ID = t.Delivery + "." + n.Event.ID + "." + mailbox(to)
 			out = append(out, destination.Request{Mail: m, Part: address.Canonical(to) + " " + n.Event.ID})
 		}
@@ -101,7 +98,7 @@ func mailbox(to string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-func (d Destination) compose(t destination.Target, n notification.Notification, to string) (*destination.Mail, error) {
+func (d Destination) compose(t destination.Target, n notification.Notification, to string) *destination.Mail {
 	m := &destination.Mail{
 		To: address.Wire(to), Subject: cut.Runes(n.Summary(), subjectLimit),
 		Header: map[string]string{"Auto-Submitted": "auto-generated", "X-Delivery-Id": t.Delivery},
@@ -115,7 +112,7 @@ func (d Destination) compose(t destination.Target, n notification.Notification, 
 		for _, f := range n.Report.Files {
 			m.Attachments = append(m.Attachments, destination.Attachment(f))
 		}
-		return m, nil
+		return m
 	}
 	m.Text = plain(n)
 	if n.Test {
@@ -124,9 +121,8 @@ func (d Destination) compose(t destination.Target, n notification.Notification, 
 	if m.Unsubscribe != "" {
 		m.Text += "\nUnsubscribe: " + m.Unsubscribe + "\n"
 	}
-	var err error
-	m.HTML, err = render(n, d.why(t, n), m.Unsubscribe)
-	return m, err
+	m.HTML = render(n, d.why(t, n), m.Unsubscribe)
+	return m
 }
 
 // why says why the receiver gets this.
