@@ -15,6 +15,21 @@ import (
 	"tocsin/shared/event"
 )
 
+func TestPublisher(t *testing.T) {
+	enginetest.Publisher(t, func(t *testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
+		db := open(t)
+		return db.Bus(), func(t *testing.T) []delivery.Entry {
+			entries := left(t, db)
+			var in delivery.Intake
+			for _, e := range entries {
+				in.Repeated = append(in.Repeated, delivery.Accepted{Entry: e})
+			}
+			require.NoError(t, db.Deliveries().Accept(t.Context(), in))
+			return entries
+		}
+	})
+}
+
 func TestTriggers(t *testing.T) {
 	settingstest.Triggers(t, func(t *testing.T) settingstest.TriggerEngine { return engine(open(t)) })
 }
