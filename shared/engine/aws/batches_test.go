@@ -1,0 +1,37 @@
+//go:build awslocal
+
+package aws_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/awslocal"
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/integration"
+)
+
+func TestBatches(t *testing.T) {
+	enginetest.Batches(t, func(t *testing.T) enginetest.BatchEngine {
+		w := open(t)
+		log := w.log()
+		return enginetest.BatchEngine{
+			Log: log, Batches: w.deliveries(),
+			Queued: func(t *testing.T) []delivery.MessageBatch {
+				return slices.DeleteFunc(w.receive(t), func(b delivery.MessageBatch) bool { return len(b.IDs) == 0 })
+			},
+		}
+	})
+}
+
+func TestKeyRing(t *testing.T) {
+	enginetest.KeyRing(t, func(t *testing.T) integration.KeyRing {
+		k, err := awslocal.NewKMS()
+		require.NoError(t, err)
+		r, _ := ring(t, k)
+		return r
+	})
+}
