@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -12,6 +11,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"tocsin/shared/access"
+	"tocsin/shared/cache"
 	"tocsin/shared/command"
 	"tocsin/shared/console/pages"
 	"tocsin/shared/delivery"
@@ -128,7 +128,7 @@ func New(c Config) http.Handler {
 	useProblems()
 	mux := http.NewServeMux()
 	api := humago.New(mux, document(c.Platform))
-	s := &server{Config: c, known: map[string]bool{}}
+	s := &server{Config: c}
 	s.session(api)
 	s.systems(api)
 	s.addresses(api)
@@ -199,8 +199,7 @@ func compress(h http.Handler) http.HandlerFunc {
 type server struct {
 	Config
 
-	mu    sync.Mutex
-	known map[string]bool // people whose notifications exist: see know
+	known cache.LRU[string, struct{}] // people whose notifications exist: see know
 }
 
 func document(platform string) huma.Config {

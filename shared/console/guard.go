@@ -93,21 +93,13 @@ func (s *server) know(ctx context.Context, p access.Principal) {
 		return
 	}
 	k := p.Tenant + "\x00" + p.Email + "\x00" + string(p.Role)
-	s.mu.Lock()
-	known := s.known[k]
-	if !known && len(s.known) >= maxKnown {
-		clear(s.known)
-	}
-	s.known[k] = true
-	s.mu.Unlock()
-	if known {
+	if _, known := s.known.Get(k); known {
 		return
 	}
+	s.known.Keep(k, struct{}{}, maxKnown)
 	if err := s.Profiles.Know(ctx, self(p)); err != nil && !errors.Is(err, profile.ErrNoAddress) {
 		s.Log.Error("note a person who signed in", "tenant", p.Tenant, "error", err.Error())
-		s.mu.Lock()
-		delete(s.known, k)
-		s.mu.Unlock()
+		s.known.Drop(k)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"tocsin/shared/destination"
 )
 
@@ -42,8 +44,8 @@ type Client struct {
 	pingAfter, pingFor time.Duration
 
 	mu    sync.Mutex
-	pools map[destination.Transport]*pool // by setting
-	apart map[place]*apart
+	pools *simplelru.LRU[destination.Transport, *pool] // by setting
+	apart *simplelru.LRU[place, *apart]                // the order is that of their making: they are read by Peek
 }
 
 // New makes a Client.
@@ -56,10 +58,11 @@ func New(p Policy, o Options) *Client {
 			return lookup(ctx, host, net.DefaultResolver.LookupNetIP)
 		}
 	}
-	return &Client{
-		policy: p, options: o, now: time.Now, pingAfter: pingAfter, pingFor: pingFor,
-		pools: map[destination.Transport]*pool{}, apart: map[place]*apart{},
-	}
+	c := &Client{policy: p, options: o, now: time.Now, pingAfter: pingAfter, pingFor: pingFor}
+	// The errors are for bounds under 1.
+	c.pools, _ = simplelru.NewLRU(maxPools, func(_ destination.Transport, p *pool) { p.close() })
+	c.apart, _ = simplelru.NewLRU(maxApart, func(_ place, a *apart) { a.close() })
+	return c
 }
 
 // Do sends one request and returns the answer, whatever its status. The error is a *Failure, or the context's own

@@ -65,28 +65,20 @@ func setting(t destination.Transport) destination.Transport {
 func (c *Client) connections(at place) (*pool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a, ok := c.apart[at]; ok {
+	if a, ok := c.apart.Peek(at); ok {
 		if c.now().Sub(a.since) < 2*idleFor {
 			return a.pool, nil
 		}
-		a.close()
-		delete(c.apart, at)
+		c.apart.Remove(at)
 	}
-	if known, ok := c.pools[at.setting]; ok {
+	if known, ok := c.pools.Get(at.setting); ok {
 		return known, nil
 	}
 	made, err := c.pool(at.setting)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.pools) >= maxPools {
-		for key, old := range c.pools { // any one: a settings' change is rare
-			old.close()
-			delete(c.pools, key)
-			break
-		}
-	}
-	c.pools[at.setting] = made
+	c.pools.Add(at.setting, made)
 	return made, nil
 }
 
@@ -97,24 +89,23 @@ func (c *Client) connections(at place) (*pool, error) {
 func (c *Client) leave(at place, these *pool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old, ok := c.apart[at]
-	if ok && old.pool != these || !ok && c.pools[at.setting] != these {
+	old, ok := c.apart.Peek(at)
+	if known, _ := c.pools.Peek(at.setting); ok && old.pool != these || !ok && known != these {
 		return // left already
 	}
 	made, err := c.pool(at.setting)
 	if err != nil {
 		return // it could be made before
 	}
-	if ok {
-		old.close()
-	}
-	for key, a := range c.apart {
-		if len(c.apart) >= maxApart || c.now().Sub(a.since) >= 2*idleFor {
-			a.close()
-			delete(c.apart, key)
+	c.apart.Remove(at)
+	for {
+		_, a, ok := c.apart.GetOldest()
+		if !ok || c.now().Sub(a.since) < 2*idleFor {
+			break
 		}
+		c.apart.RemoveOldest()
 	}
-	c.apart[at] = &apart{made, c.now()}
+	c.apart.Add(at, &apart{made, c.now()})
 }
 
 // pool makes the connections of a setting.

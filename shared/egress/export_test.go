@@ -18,7 +18,7 @@ func (c *Client) Slow() *Client {
 func (c *Client) Apart() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.apart)
+	return c.apart.Len()
 }
 
 // Later moves the Client's clock.
@@ -31,10 +31,10 @@ func (c *Client) Later(d time.Duration) {
 func (c *Client) CloseIdle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.pools {
+	for _, p := range c.pools.Values() {
 		p.close()
 	}
-	for _, a := range c.apart {
+	for _, a := range c.apart.Values() {
 		a.close()
 	}
 }

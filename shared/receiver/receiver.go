@@ -8,9 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
+	"tocsin/shared/cache"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/email"
 	"tocsin/shared/event"
@@ -50,13 +50,7 @@ type Directory struct {
 	Reports      Reports
 	Now          func() time.Time
 
-	mu     sync.Mutex
-	people map[string]known
-}
-
-type known struct {
-	at  time.Time
-	all []integration.Integration
+	people cache.Aging[string, []integration.Integration] // by tenant
 }
 
 // peopleGood is how long the people of a tenant are remembered: a change shows within a second (see integration.Store).
@@ -83,13 +77,10 @@ func (d *Directory) Enabled(ctx context.Context, tenant string) ([]integration.I
 
 func (d *Directory) known(ctx context.Context, tenant string) ([]integration.Integration, error) {
 	now := d.Now()
-	d.mu.Lock()
-	k, ok := d.people[tenant]
-	d.mu.Unlock()
-	if ok && now.Sub(k.at) < peopleGood {
-		return k.all, nil
+	if people, ok := d.people.Get(tenant, now, peopleGood); ok {
+		return people, nil
 	}
-	k = known{at: now}
+	var people []integration.Integration
 	const page = 500
 	for after := ""; ; {
 		found, err := d.People.List(ctx, tenant, after, page)
@@ -98,20 +89,15 @@ func (d *Directory) known(ctx context.Context, tenant string) ([]integration.Int
 		}
 		for _, p := range found {
 			if after = p.ID; p.Told() != (profile.Choices{}) {
-				k.all = append(k.all, person(p))
+				people = append(people, person(p))
 			}
 		}
 		if len(found) < page {
 			break
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.people == nil || len(d.people) >= maxTenants {
-		d.people = map[string]known{}
-	}
-	d.people[tenant] = k
-	return k.all, nil
+	d.people.Keep(tenant, people, now, maxTenants)
+	return people, nil
 }
 
 // person is a person as delivery sees one.

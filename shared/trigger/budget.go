@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"math/bits"
 	"regexp/syntax"
-	"sync"
 	"time"
+
+	"tocsin/shared/cache"
 )
 
 // A tenant's patterns run in the same process as every other tenant's events. Go's regular expressions take time in
@@ -82,8 +83,7 @@ type meter struct {
 
 // meters are those of all tenants.
 type meters struct {
-	mu sync.Mutex
-	of map[string]meter
+	of cache.LRU[string, meter]
 }
 
 // maxMeters bounds the tenants whose meters are remembered; a full one is as good as none.
@@ -91,9 +91,7 @@ const maxMeters = 10_000
 
 // open begins a turn of a tenant.
 func (m *meters) open(tenant string, now time.Time, clock func() time.Time) *turn {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v, ok := m.of[tenant]
+	v, ok := m.of.Get(tenant)
 	switch elapsed := now.Sub(v.at); {
 	case !ok || elapsed < 0:
 		v.left = burst
@@ -112,12 +110,7 @@ func (m *meters) close(tenant string, t *turn) {
 		return
 	}
 	t.look()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.of == nil || len(m.of) >= maxMeters {
-		m.of = map[string]meter{}
-	}
-	m.of[tenant] = t.meter
+	m.of.Keep(tenant, t.meter, maxMeters)
 }
 
 // turn is the evaluation of one tenant's part of a batch.
