@@ -77,6 +77,7 @@ func Start(binary, folder string, args ...string) (*Process, error) {
 		p.Bus = bus
 		return p, nil
 	case err := <-p.done:
+		//nolint:errorlint // err is nil when the program ended by itself
 		return nil, fmt.Errorf("start %s: it ended: %v\n%s", binary, err, p.Output())
 	case <-time.After(startLimit):
 		_ = p.cmd.Process.Kill()
@@ -129,7 +130,7 @@ func (p *Process) Stop() (*syscall.Rusage, error) {
 // Kill ends the program as kill -9 does.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
-	<-p.done
+	_ = <-p.done
 }
 
 // Call makes one request of the Console API and decodes the answer into result, which may be nil.

@@ -177,7 +177,10 @@ func (l *lab) start(t *testing.T, name string, arguments ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
-	go func() { p.cmd.Wait(); close(p.gone) }()
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.gone)
+	}()
 	l.processes = append(l.processes, p)
 	t.Cleanup(func() {
 		p.stop()
@@ -191,12 +194,12 @@ func (l *lab) start(t *testing.T, name string, arguments ...string) *process {
 // stop ends the program and its children.
 func (p *process) stop() {
 	group := -p.cmd.Process.Pid
-	syscall.Kill(group, syscall.SIGTERM)
+	_ = syscall.Kill(group, syscall.SIGTERM)
 	select {
 	case <-p.gone:
 	case <-time.After(5 * time.Second):
 	}
-	syscall.Kill(group, syscall.SIGKILL)
+	_ = syscall.Kill(group, syscall.SIGKILL)
 	<-p.gone
 }
 

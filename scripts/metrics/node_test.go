@@ -74,10 +74,12 @@ func (n *node) serveStatus(t *testing.T) string {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /wallarm-status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(n.status())
+		if err := json.NewEncoder(w).Encode(n.status()); err != nil {
+			t.Error(err)
+		}
 	})
 	server := &http.Server{Handler: mux}
-	go server.Serve(listener)
+	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Close() })
 	return "http://" + listener.Addr().String() + "/wallarm-status"
 }
@@ -137,7 +139,9 @@ func (n *node) dispatch() error {
 		return nil // collectd does not listen yet, or was stopped: what does not arrive is seen at the receivers
 	}
 	defer connection.Close()
-	connection.SetDeadline(time.Now().Add(5 * time.Second))
+	if err := connection.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return err
+	}
 	answers := bufio.NewReader(connection)
 	for id, value := range n.postanalytics() {
 		fmt.Fprintf(connection, "PUTVAL %q interval=1 N:%d\n", nodeHost+"/"+id, value)

@@ -61,7 +61,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		out = map[string]any{"MessageId": "n", "MD5OfMessageBody": "99914b932bd37a50b983c5e7c90ae93b"}
 	case "StartMessageMoveTask":
 		if s.refuse != "" {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			out = map[string]any{"__type": "com.amazonaws.sqs#" + s.refuse, "message": "no"}
 		} else {
 			out = map[string]any{"TaskHandle": "handle"}

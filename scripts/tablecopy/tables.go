@@ -183,7 +183,7 @@ func text(v any) string {
 		}
 		return out + "}"
 	case *types.AttributeValueMemberM:
-		return "M" + text(row(v.Value))
+		return "M" + text(v.Value)
 	case *types.AttributeValueMemberL:
 		out := "L["
 		for _, e := range v.Value {

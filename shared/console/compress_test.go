@@ -3,6 +3,7 @@ package console_test
 import (
 	"compress/gzip"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 func TestLargeAnswersAreCompressed(t *testing.T) {
 	r := start(t)
 	plain := r.call("GET", "/v1/systems", "")
-	q := httptest.NewRequest("GET", "/v1/systems", nil)
+	q := httptest.NewRequest(http.MethodGet, "/v1/systems", nil)
 	q.Header.Set("Authorization", "Bearer "+r.token)
 	q.Header.Set("Accept-Encoding", "gzip")
 	w := httptest.NewRecorder()

@@ -499,7 +499,7 @@ func TestTheListIsFilteredCountedAndPaged(t *testing.T) {
 func TestTheDocumentIsCurrentAndHasNoOtherHost(t *testing.T) {
 	r := start(t)
 	w := httptest.NewRecorder()
-	r.handler.ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
+	r.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/openapi.json", nil))
 	require.Equal(t, 200, w.Code)
 	var doc map[string]any
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &doc))
@@ -519,7 +519,7 @@ func TestTheDocumentIsCurrentAndHasNoOtherHost(t *testing.T) {
 	for _, page := range []string{"/", "/docs"} {
 		w := httptest.NewRecorder()
 		r.config.NoPages = true
-		console.New(r.config).ServeHTTP(w, httptest.NewRequest("GET", page, nil))
+		console.New(r.config).ServeHTTP(w, httptest.NewRequest(http.MethodGet, page, nil))
 		require.Equal(t, 200, w.Code)
 		require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
 		require.NotContains(t, w.Body.String(), "//unpkg")
@@ -534,7 +534,7 @@ func FuzzCursor(f *testing.F) {
 	f.Add("YzE6YQ")
 	f.Fuzz(func(t *testing.T, cursor string) {
 		r := start(t)
-		q := httptest.NewRequest("GET", "/v1/dead-letters", nil)
+		q := httptest.NewRequest(http.MethodGet, "/v1/dead-letters", nil)
 		values := q.URL.Query()
 		values.Set("cursor", cursor)
 		q.URL.RawQuery = values.Encode()

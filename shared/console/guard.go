@@ -193,7 +193,7 @@ func (s *server) recover(w *watched, r *http.Request) {
 	if fault == nil {
 		return
 	}
-	if fault == http.ErrAbortHandler {
+	if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(fault)
 	}
 	s.Log.Error("panic in a request", "method", r.Method, "path", r.URL.Path, slog.Any("panic", fault), "stack",

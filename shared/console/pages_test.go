@@ -238,7 +238,7 @@ func TestThePagesAreAtTheRootUnlessLeftOut(t *testing.T) {
 	r := start(t)
 	get := func(path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
-		r.handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		r.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		return w
 	}
 	for _, path := range []string{"/", "/add/slack", "/integrations/1/deliveries/2"} {

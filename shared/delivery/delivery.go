@@ -134,7 +134,8 @@ type Standing int
 const (
 	Fresh Standing = iota // nobody accepted it: it is claimed for this Intake
 	Known                 // it was accepted before
-	// another fan-out is about to accept it, or ended on the way: hand it in again some seconds later
+	// Busy is an event that another fan-out is about to accept, or ended on the way with: hand it in again some seconds
+	// later.
 	Busy
 )
 

@@ -239,7 +239,7 @@ func play(t *testing.T, o outage, begin func(*testing.T, *outside, *switched) wo
 	}
 	w := begin(t, out, s)
 	published := 0
-	for second := 0; second < int(o.until/time.Second); second++ {
+	for second := range int(o.until / time.Second) {
 		for range o.events(second) {
 			published++
 			for n := range receivers {

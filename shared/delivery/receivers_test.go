@@ -79,7 +79,7 @@ func TestH10OverRealHTTPEverySystemThatTakesSeveralEvents(t *testing.T) {
 			if !bytes.Contains(body, []byte("mark-03")) {
 				return false
 			}
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, answer)
 			return true
 		}
@@ -88,7 +88,7 @@ func TestH10OverRealHTTPEverySystemThatTakesSeveralEvents(t *testing.T) {
 		if len(body) <= 100_000 {
 			return false
 		}
-		w.WriteHeader(413)
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return true
 	}
 	hec := `{"text":"Success","code":0}`

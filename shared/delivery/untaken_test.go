@@ -103,22 +103,22 @@ const minioParameters = `{"endpoint":"{{url}}","bucket":"hits","access_key":"our
 // H28: storage that refuses the checksum header gets the file once more without it, and none with it for a while.
 func TestH28StorageThatRefusesChecksumHeaders(t *testing.T) {
 	for name, refuse := range map[string]func(w http.ResponseWriter){
-		"400 without words": func(w http.ResponseWriter) { w.WriteHeader(400) },
+		"400 without words": func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) },
 		"400 in words": func(w http.ResponseWriter) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w,
 				`<Error><Code>InvalidRequest</Code><Message>Unsupported header 'x-amz-checksum-sha256' received for this API call.</Message></Error>`)
 		},
 		"InvalidArgument": func(w http.ResponseWriter) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `<Error><Code>InvalidArgument</Code></Error>`)
 		},
 		"XAmzContentSHA256Mismatch": func(w http.ResponseWriter) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `<Error><Code>XAmzContentSHA256Mismatch</Code></Error>`)
 		},
 		"501 NotImplemented": func(w http.ResponseWriter) {
-			w.WriteHeader(501)
+			w.WriteHeader(http.StatusNotImplemented)
 			_, _ = io.WriteString(w,
 				`<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented</Message></Error>`)
 		},
@@ -174,7 +174,7 @@ func TestAnotherRefusalIsNoMatterOfTheChecksum(t *testing.T) {
 	for code, requests := range map[string]int{"EntityTooLarge": 1, "ExpiredToken": 1,
 		"AuthorizationHeaderMalformed": 1, "Whatever": 2} {
 		s := listen(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `<Error><Code>`+code+`</Code></Error>`)
 		})
 		_, send := sendTo(t, s, "minio", minioParameters)

@@ -194,6 +194,7 @@ func (p *Proxy) ask(conn net.Conn, to string) error {
 	if err != nil {
 		return &proxyError{proxy: p.address, cause: err}
 	}
+	defer answer.Body.Close() // reads nothing: what follows is the tunnel's
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
 		return &proxyError{proxy: p.address, status: answer.StatusCode}
 	}

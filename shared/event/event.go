@@ -107,11 +107,11 @@ var members = [][]byte{[]byte("version"), []byte("id"), []byte("tenant"), []byte
 // unknownMember finds a member of a valid JSON object that the envelope does not have. It is on the way of every
 // event: a json.Decoder that disallows unknown members costs more than the rest of the fan-out.
 func unknownMember(raw []byte) (name string, found bool) {
-	depth, start, isName := 0, -1, false
+	depth, isName := 0, false
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; c {
 		case '"':
-			start = i + 1
+			start := i + 1
 			for i++; raw[i] != '"'; i++ {
 				if raw[i] == '\\' {
 					i++

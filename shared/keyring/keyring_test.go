@@ -33,7 +33,7 @@ func TestWhatWasSealedOpensWithTheSameFileAndContextOnly(t *testing.T) {
 		_, err = again.Open(t.Context(), bad, []byte("42/a"))
 		require.ErrorIs(t, err, keyring.ErrUnsealable, "byte %d", i)
 	}
-	for n := range len(sealed) {
+	for n := range sealed {
 		_, err = again.Open(t.Context(), sealed[:n], []byte("42/a"))
 		require.ErrorIs(t, err, keyring.ErrUnsealable)
 	}

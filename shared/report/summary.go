@@ -11,11 +11,10 @@ import (
 
 // Limits of what a report lists. What is beyond them is counted, and the report says so: see Missing.
 const (
-	// of each file (facts, 5.2); attacks and incidents with most hits first, vulnerabilities with most risk
-	RowsCSV     = 10_000
-	RowsAttacks = 50  // of the PDF
-	RowsOthers  = 200 // incidents, and vulnerabilities, of the PDF, each
-	TopValues   = 10  // of a ranking
+	RowsCSV     = 10_000 // of each file (facts, 5.2): those with most hits or most risk
+	RowsAttacks = 50     // of the PDF
+	RowsOthers  = 200    // incidents, and vulnerabilities, of the PDF, each
+	TopValues   = 10     // of a ranking
 )
 
 // Headline is a period in numbers.

@@ -224,7 +224,7 @@ func (s source) append(b []byte) []byte {
 	for _, e := range s.entries {
 		b = binary.AppendVarint(b, e.at-before)
 		before = e.at
-		b = binary.AppendUvarint(b, uint64(e.n)<<1|uint64(min(e.key, 1)))
+		b = binary.AppendUvarint(b, uint64(e.n)<<1|min(e.key, 1))
 		if e.key != 0 {
 			b = binary.LittleEndian.AppendUint64(b, e.key)
 		}

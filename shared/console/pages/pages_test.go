@@ -41,7 +41,7 @@ func handler() http.Handler {
 
 func get(t *testing.T, h http.Handler, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	q := httptest.NewRequest("GET", path, nil)
+	q := httptest.NewRequest(http.MethodGet, path, nil)
 	for i := 0; i+1 < len(header); i += 2 {
 		q.Header.Set(header[i], header[i+1])
 	}

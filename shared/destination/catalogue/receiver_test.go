@@ -2,6 +2,7 @@ package catalogue_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -170,7 +171,7 @@ func target(t *testing.T, d destination.Destination, full json.RawMessage) []str
 		at) {
 		rs, err := d.Encode(destination.Target{Parameters: opened, Delivery: "d", Now: at, Test: true},
 			[]notification.Notification{n})
-		if _, waits := err.(*destination.NotReady); waits {
+		if notReady := (*destination.NotReady)(nil); errors.As(err, &notReady) {
 			continue
 		}
 		require.NoError(t, err)

@@ -110,8 +110,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 			"the state file %s is in use by another process: stop that one first, or name another file", path)
 	}
 	if err := db.open(ctx, o); err != nil {
-		db.closeAll()
-		return nil, err
+		return nil, errors.Join(err, db.closeAll())
 	}
 	return db, nil
 }
