@@ -100,7 +100,7 @@ func (s *server) actions(api huma.API) {
 		{"disable", "Disable an integration",
 			"Its settings are kept. What waits to be sent to it is not sent, and can be replayed.", false},
 	} {
-		huma.Register(api, s.operation(access.Administer, huma.Operation{
+		huma.Register(api, operation(access.Administer, huma.Operation{
 			OperationID: a.verb + "-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/" + a.verb,
 			Tags: tags, Errors: []int{404, 409, 412},
 			Summary: a.summary, Description: a.description,
@@ -117,20 +117,20 @@ func (s *server) actions(api huma.API) {
 			return s.one(ctx, i, nil)
 		})
 	}
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "test-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/test", Tags: tags,
 		Errors:  []int{404, 429},
 		Summary: "Test a saved integration", Description: "Sends test messages now and answers what the system said. " +
 			"A test is not retried and does not count for the health of the integration. " + relayWords,
 	}), func(ctx context.Context, in *idInput) (*testOutput, error) {
-		i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		i, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID)
 		if err != nil {
 			return nil, s.answer(err)
 		}
 		opened, err := s.Integrations.Open(ctx, i)
 		return s.test(ctx, opened, err)
 	})
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags,
 		Errors:  []int{400, 404, 413, 415, 422, 429},
 		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a " +
@@ -141,7 +141,7 @@ func (s *server) actions(api huma.API) {
 			in.Body.Parameters)
 		return s.test(ctx, opened, err)
 	})
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "list-choices", Method: http.MethodPost, Path: "/v1/integrations/choices", Tags: tags,
 		Errors:  []int{400, 404, 413, 415, 422},
 		Summary: "List the values of a parameter", Description: "Asks the system for the values that one of its " +
@@ -149,7 +149,7 @@ func (s *server) actions(api huma.API) {
 			"are still to be chosen may be missing. With the id of a saved integration, masks stand for its secrets, " +
 			"as in test-parameters.",
 	}), s.choices)
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "get-integration-health", Method: http.MethodGet, Path: "/v1/integrations/{id}/health", Tags: tags,
 		Errors:      []int{404},
 		Summary:     "Read an integration's health",
@@ -208,7 +208,7 @@ func testView(r delivery.TestResult) TestView {
 }
 
 func (s *server) health(ctx context.Context, in *idInput) (*healthOutput, error) {
-	i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+	i, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID)
 	if err != nil {
 		return nil, s.answer(err)
 	}

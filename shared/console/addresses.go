@@ -51,7 +51,7 @@ func (s *server) addresses(api huma.API) {
 		fmt.Fprintf(h, "%q", v)
 	}
 	tag := `"` + hex.EncodeToString(h.Sum(nil)[:8]) + `"`
-	huma.Register(api, s.operation(access.Addresses, huma.Operation{
+	huma.Register(api, operation(access.Addresses, huma.Operation{
 		OperationID: "list-egress-addresses", Method: http.MethodGet, Path: "/v1/egress-addresses",
 		Tags:    []string{"Systems"},
 		Summary: "List the addresses to admit", Description: "Where requests to your systems come from: what to " +

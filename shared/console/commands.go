@@ -49,7 +49,7 @@ type (
 
 func (s *server) commands(api huma.API) {
 	tags := []string{"Commands"}
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "list-commands", Method: http.MethodGet, Path: "/v1/commands", Tags: tags, Errors: []int{400, 422},
 		Summary: "List what triggers asked of the platform",
 		Description: "Commands to list an address, to mark requests and to group hits. Tocsin can only ask: whoever " +
@@ -57,7 +57,7 @@ func (s *server) commands(api huma.API) {
 			"from the bus, or by an integration that subscribes to commands, and acknowledges each. They are kept as " +
 			"long as events are.",
 	}), s.listCommands)
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "acknowledge-command", Method: http.MethodPost, Path: "/v1/commands/{id}/ack", Tags: tags,
 		Errors:      []int{404},
 		Summary:     "Say that a command was taken",

@@ -125,37 +125,9 @@ func New(c Config) http.Handler {
 	if c.Wake == nil {
 		c.Wake = func(...delivery.Lane) {}
 	}
-	useProblems()
 	mux := http.NewServeMux()
-	api := humago.New(mux, document(c.Platform))
 	s := &server{Config: c}
-	s.session(api)
-	s.systems(api)
-	s.addresses(api)
-	s.integrations(api)
-	s.actions(api)
-	s.telegram(api)
-	s.deliveries(api)
-	if c.Recovery != nil {
-		s.recovery(api)
-	}
-	if c.Triggers != nil {
-		s.triggers(api)
-	}
-	if c.Commands != nil {
-		s.commands(api)
-	}
-	if c.Reports != nil {
-		s.reports(api)
-		s.reportMails(api)
-	}
-	if c.Profiles != nil {
-		s.profile(api)
-		s.blocks(api)
-		s.personalMails(api)
-	}
-	s.mails(api)
-	s.deadLetters(api)
+	api := s.register(mux)
 	page := newPage(api.OpenAPI(), c.Platform)
 	if c.NoPages {
 		mux.Handle("GET /{$}", page)
@@ -179,6 +151,41 @@ func New(c Config) http.Handler {
 		mux.Handle("POST "+telegrambot.WebhookPath, c.Telegram)
 	}
 	return compress(s.guard(mux))
+}
+
+// register adds the operations that this deployment has.
+func (s *server) register(mux *http.ServeMux) huma.API {
+	useProblems()
+	api := humago.New(mux, document(s.Platform))
+	api.UseMiddleware(authorize)
+	s.session(api)
+	s.systems(api)
+	s.addresses(api)
+	s.integrations(api)
+	s.actions(api)
+	s.telegram(api)
+	s.deliveries(api)
+	if s.Recovery != nil {
+		s.recovery(api)
+	}
+	if s.Triggers != nil {
+		s.triggers(api)
+	}
+	if s.Commands != nil {
+		s.commands(api)
+	}
+	if s.Reports != nil {
+		s.reports(api)
+		s.reportMails(api)
+	}
+	if s.Profiles != nil {
+		s.profile(api)
+		s.blocks(api)
+		s.personalMails(api)
+	}
+	s.mails(api)
+	s.deadLetters(api)
+	return api
 }
 
 // compressFrom is the size of an answer from which it is compressed, in bytes: what one packet holds.

@@ -142,24 +142,24 @@ const replayLimit = 500
 
 func (s *server) deliveries(api huma.API) {
 	tags := []string{"Deliveries"}
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "list-deliveries", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries", Tags: tags,
 		Errors:      []int{400, 404, 422},
 		Summary:     "List an integration's deliveries",
 		Description: "With every attempt: when, after which wait, what the system answered.",
 	}), s.listDeliveries)
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "get-delivery", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries/{delivery}",
 		Tags: tags, Errors: []int{404},
 		Summary: "Read a delivery", Description: "With its events.",
 	}), s.getDelivery)
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "list-requests", Method: http.MethodGet,
 		Path: "/v1/integrations/{id}/deliveries/{delivery}/requests", Tags: tags, Errors: []int{404, 409},
 		Summary:     "Read what a delivery sends",
 		Description: "Its requests as they are made with the integration's present settings, secrets masked.",
 	}), s.listRequests)
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "replay-delivery", Method: http.MethodPost,
 		Path: "/v1/integrations/{id}/deliveries/{delivery}/replay", Tags: tags, Errors: []int{404, 409, 429},
 		Summary: "Send a delivery again", Description: "A dead or delivered one, under its old id, with a new run of " +
@@ -167,7 +167,7 @@ func (s *server) deliveries(api huma.API) {
 	}), func(ctx context.Context, in *deliveryInput) (*replayOutput, error) {
 		return s.replay(ctx, delivery.Replay{Integration: in.ID, ID: in.Delivery, Limit: 1})
 	})
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/integrations/{id}/replay", Tags: tags,
 		Errors:  []int{400, 404, 409, 422, 429},
 		Summary: "Send a range of deliveries again", Description: "At most 500 a call; go on with the cursor. " +
@@ -180,7 +180,7 @@ func (s *server) listDeliveries(ctx context.Context, in *deliveriesInput) (*deli
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID); err != nil {
+	if _, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID); err != nil {
 		return nil, s.answer(err)
 	}
 	q := delivery.Query{Tenant: principal(ctx).Tenant, Integration: in.ID, From: in.From, To: in.To, Before: before,
@@ -234,7 +234,7 @@ func answered(status int) int {
 }
 
 func (s *server) getDelivery(ctx context.Context, in *deliveryInput) (*deliveryOutput, error) {
-	if _, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID); err != nil {
+	if _, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID); err != nil {
 		return nil, s.answer(err)
 	}
 	d, err := s.Deliveries.Get(ctx, principal(ctx).Tenant, in.ID, in.Delivery)
@@ -262,7 +262,7 @@ func (s *server) getDelivery(ctx context.Context, in *deliveryInput) (*deliveryO
 }
 
 func (s *server) listRequests(ctx context.Context, in *deliveryInput) (*requestsOutput, error) {
-	i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+	i, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID)
 	if err != nil {
 		return nil, s.answer(err)
 	}
@@ -368,7 +368,7 @@ func (s *server) spendRepeats(ctx context.Context, i integration.Integration, r 
 
 func (s *server) replay(ctx context.Context, r delivery.Replay) (*replayOutput, error) {
 	r.Tenant = principal(ctx).Tenant
-	i, err := s.Integrations.Store.Get(ctx, r.Tenant, r.Integration)
+	i, err := s.Integrations.Get(ctx, r.Tenant, r.Integration)
 	if err != nil {
 		return nil, s.answer(err)
 	}
@@ -410,7 +410,7 @@ type mailsOutput struct {
 }
 
 func (s *server) mails(api huma.API) {
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "list-mails", Method: http.MethodGet, Path: "/v1/outbox", Tags: []string{"Outbox"},
 		Errors:  []int{400, 404, 422},
 		Summary: "List the outbox", Description: "The mails of your tenant that a deployment without a mail server " +
@@ -456,7 +456,7 @@ type deadLettersOutput struct {
 }
 
 func (s *server) deadLetters(api huma.API) {
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/v1/dead-letters",
 		Tags: []string{"Dead letters"}, Errors: []int{400, 422},
 		Summary: "List events that could not be processed",
@@ -489,7 +489,7 @@ func (s *server) deadLetters(api huma.API) {
 	if s.DeadLetters == nil {
 		return
 	}
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "replay-dead-letter", Method: http.MethodPost, Path: "/v1/dead-letters/{id}/replay",
 		Tags: []string{"Dead letters"}, Errors: []int{404, 409},
 		Summary: "Send a rejected event through again",

@@ -122,21 +122,29 @@ func (s *server) admit(r *http.Request) (access.Principal, *Problem) {
 	return p, nil
 }
 
-// operation adds what every operation has, and lets in only roles that have the right that it declares (product facts,
-// section 7). The right is a part of the operation, never of the spelling of a path.
-func (s *server) operation(right access.Right, o huma.Operation) huma.Operation {
+// rightKey is where the metadata of an operation hold the right that its callers need (product facts, section 7).
+const rightKey = "right"
+
+// operation adds what every operation has, and the right that its callers need: authorize asks for it. The right is a
+// part of the operation, never of the spelling of a path.
+func operation(right access.Right, o huma.Operation) huma.Operation {
 	o.MaxBodyBytes = maxBody
 	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
 		http.StatusInternalServerError)
-	o.Middlewares = append(o.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
-		p := principal(ctx.Context())
-		if p.May(right) {
-			next(ctx)
-			return
-		}
-		refuse(ctx, forbidden(p, right))
-	})
+	o.Metadata = map[string]any{rightKey: right}
 	return o
+}
+
+// authorize is the middleware of all operations: it lets in roles that have the right which the operation declares. An
+// operation that declares none lets nobody in.
+func authorize(ctx huma.Context, next func(huma.Context)) {
+	p := principal(ctx.Context())
+	right, declared := ctx.Operation().Metadata[rightKey].(access.Right)
+	if declared && p.May(right) {
+		next(ctx)
+		return
+	}
+	refuse(ctx, forbidden(p, right))
 }
 
 // forbidden says who may. A role that is not known is not repeated at length: it is what somebody wrote in a token.

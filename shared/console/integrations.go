@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/access"
+	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -159,32 +160,32 @@ type conditionalInput struct {
 
 func (s *server) integrations(api huma.API) {
 	tags := []string{"Integrations"}
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "list-integrations", Method: http.MethodGet, Path: "/v1/integrations", Tags: tags,
 		Errors:  []int{400, 422},
 		Summary: "List integrations", Description: "In the order of their making. The counts are those of the tabs.",
 	}), s.list)
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "create-integration", Method: http.MethodPost, Path: "/v1/integrations", Tags: tags,
 		Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Add an integration", Description: "It is enabled unless you say otherwise.",
 	}), s.create)
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "get-integration", Method: http.MethodGet, Path: "/v1/integrations/{id}", Tags: tags,
 		Errors:  []int{404},
 		Summary: "Read an integration", Description: "With the ETag that a conditional change needs.",
 	}), func(ctx context.Context, in *idInput) (*integrationOutput, error) {
-		i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		i, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID)
 		return s.one(ctx, i, err)
 	})
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "update-integration", Method: http.MethodPatch, Path: "/v1/integrations/{id}", Tags: tags,
 		Errors:  []int{400, 404, 409, 412, 413, 415, 422},
 		Summary: "Change an integration", Description: "A merge patch: what is left out stays. A secret stays when " +
 			"it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, " +
 			"host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.",
 	}), s.patch)
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "delete-integration", Method: http.MethodDelete, Path: "/v1/integrations/{id}", Tags: tags,
 		Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
 		Summary:     "Delete an integration",
@@ -263,7 +264,7 @@ func (s *server) create(ctx context.Context, in *createInput) (*integrationOutpu
 	who := person(ctx)
 	name := in.Body.Name
 	if system, _, ok := s.Systems.Lookup(in.Body.System); ok && strings.TrimSpace(name) == "" {
-		name = s.defaultName(system.Title, who)
+		name = s.defaultName(system, who)
 	}
 	i, err := s.Integrations.Create(ctx, who, integration.Draft{
 		System: in.Body.System, Name: name, Disabled: in.Body.Enabled != nil && !*in.Body.Enabled,
@@ -277,16 +278,17 @@ func (s *server) create(ctx context.Context, in *createInput) (*integrationOutpu
 }
 
 // defaultName is what the form fills in: `Slack integration by Ada Lovelace, Mar 1` (facts, 1.1).
-func (s *server) defaultName(system string, who integration.Person) string {
+func (s *server) defaultName(system destination.System, who integration.Person) string {
 	by := who.Name
 	if by == "" {
 		by = who.Email
 	}
 	at := s.Now().UTC().Format("Jan 2")
-	if system == "Email report" {
-		return system + " by " + by + ", " + at
+	one := system.Title
+	if !system.NamesOne {
+		one += " integration"
 	}
-	return system + " integration by " + by + ", " + at
+	return one + " by " + by + ", " + at
 }
 
 func (s *server) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {

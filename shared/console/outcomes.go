@@ -118,19 +118,19 @@ const againWords = "One that has failed, was not sent or has arrived, under its 
 	"is left alone (count 0). It counts as one of the account's mails on request: 429 when there is no room."
 
 func (s *server) reportMails(api huma.API) {
-	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
+	huma.Register(api, operation(access.ViewEvents, huma.Operation{
 		OperationID: "list-report-mails", Method: http.MethodGet, Path: "/v1/reports/{id}/mails",
 		Tags: []string{"Reports"}, Errors: []int{404},
 		Summary: "List the mails of a report on demand",
 		Description: "What became of the mail to each receiver. Those of a scheduled report are in the log of its " +
 			"integration, and in each person's own.",
 	}), s.listReportMails)
-	huma.Register(api, s.operation(access.ManageEvents, huma.Operation{
+	huma.Register(api, operation(access.ManageEvents, huma.Operation{
 		OperationID: "replay-report-mail", Method: http.MethodPost, Path: "/v1/reports/{id}/mails/{delivery}/replay",
 		Tags: []string{"Reports"}, Errors: []int{404, 429},
 		Summary: "Send a mail of a report again", Description: "For administrators and analysts. " + againWords,
 	}), func(ctx context.Context, in *deliveryInput) (*replayOutput, error) {
-		r, err := s.Reports.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		r, err := s.Reports.Get(ctx, principal(ctx).Tenant, in.ID)
 		if err != nil {
 			return nil, s.answer(err)
 		}
@@ -139,7 +139,7 @@ func (s *server) reportMails(api huma.API) {
 }
 
 func (s *server) listReportMails(ctx context.Context, in *idInput) (*reportOutcomesOutput, error) {
-	r, err := s.Reports.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+	r, err := s.Reports.Get(ctx, principal(ctx).Tenant, in.ID)
 	if err != nil {
 		return nil, s.answer(err)
 	}
@@ -266,7 +266,7 @@ type peopleOutput struct {
 
 func (s *server) personalMails(api huma.API) {
 	profiles, people := []string{"Profile"}, []string{"People"}
-	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
+	huma.Register(api, operation(access.OwnProfile, huma.Operation{
 		OperationID: "list-own-mails", Method: http.MethodGet, Path: "/v1/profile/mails",
 		Tags: profiles, Errors: []int{400, 422},
 		Summary: "List your mails",
@@ -279,7 +279,7 @@ func (s *server) personalMails(api huma.API) {
 		}
 		return s.mailsTo(ctx, profile.ID(p.Email), p.Email, in.Cursor, in.Limit)
 	})
-	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
+	huma.Register(api, operation(access.OwnProfile, huma.Operation{
 		OperationID: "replay-own-mail", Method: http.MethodPost, Path: "/v1/profile/mails/{delivery}/replay",
 		Tags: profiles, Errors: []int{404, 409, 429},
 		Summary:     "Send a mail to you again",
@@ -287,13 +287,13 @@ func (s *server) personalMails(api huma.API) {
 	}), func(ctx context.Context, in *ownMailInput) (*replayOutput, error) {
 		return s.personalAgain(ctx, profile.ID(principal(ctx).Email), in.Delivery)
 	})
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "list-people", Method: http.MethodGet, Path: "/v1/people",
 		Tags: people, Errors: []int{400, 422},
 		Summary:     "List the people who are mailed",
 		Description: "Of your tenant, each with how many mails wait and how many have failed.",
 	}), s.listPeople)
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "list-mails-to-person", Method: http.MethodGet, Path: "/v1/people/{id}/mails",
 		Tags: people, Errors: []int{400, 404, 422},
 		Summary:     "List the mails to a person",
@@ -305,7 +305,7 @@ func (s *server) personalMails(api huma.API) {
 		}
 		return s.mailsTo(ctx, p.ID, p.Email, in.Cursor, in.Limit)
 	})
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "replay-mail-to-person", Method: http.MethodPost, Path: "/v1/people/{id}/mails/{delivery}/replay",
 		Tags: people, Errors: []int{404, 409, 429},
 		Summary:     "Send a mail to a person again",
@@ -316,7 +316,7 @@ func (s *server) personalMails(api huma.API) {
 }
 
 func (s *server) personOf(ctx context.Context, id string) (profile.Profile, error) {
-	p, err := s.Profiles.Store.Get(ctx, principal(ctx).Tenant, id)
+	p, err := s.Profiles.Get(ctx, principal(ctx).Tenant, id)
 	if errors.Is(err, profile.ErrNotFound) {
 		return p, problem(http.StatusNotFound, "there is no such person")
 	}
@@ -372,7 +372,7 @@ func (s *server) listPeople(ctx context.Context, in *peopleInput) (*peopleOutput
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.Profiles.Store.List(ctx, tenant, after, in.Limit+1)
+	found, err := s.Profiles.List(ctx, tenant, after, in.Limit+1)
 	if err != nil {
 		return nil, s.answer(err)
 	}

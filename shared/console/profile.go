@@ -6,8 +6,6 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -43,7 +41,7 @@ type notificationsInput struct {
 
 func (s *server) profile(api huma.API) {
 	tags := []string{"Profile"}
-	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
+	huma.Register(api, operation(access.OwnProfile, huma.Operation{
 		OperationID: "get-notifications", Method: http.MethodGet, Path: "/v1/profile/notifications", Tags: tags,
 		Errors:  []int{422},
 		Summary: "Read your notifications", Description: "For every role but deploy. Weekly and monthly reports and " +
@@ -52,19 +50,15 @@ func (s *server) profile(api huma.API) {
 		p, err := s.Profiles.Read(ctx, self(principal(ctx)))
 		return s.notifications(ctx, p, err)
 	})
-	huma.Register(api, s.operation(access.OwnProfile, huma.Operation{
+	huma.Register(api, operation(access.OwnProfile, huma.Operation{
 		OperationID: "set-notifications", Method: http.MethodPut, Path: "/v1/profile/notifications", Tags: tags,
 		Errors:      []int{400, 412, 413, 415, 422},
 		Summary:     "Set your notifications",
 		Description: "For your own address only. What your role may not see can not be chosen: 403 names it.",
 	}), func(ctx context.Context, in *notificationsInput) (*notificationsOutput, error) {
-		revision := int64(0)
-		if in.IfMatch != "" && in.IfMatch != "*" {
-			var err error
-			if revision, err = strconv.ParseInt(strings.Trim(in.IfMatch, `"`), 10, 64); err != nil || revision < 1 {
-				return nil, problem(http.StatusPreconditionFailed,
-					"the ETag is not one of ours: read your notifications again")
-			}
+		revision, err := openETag(in.IfMatch)
+		if err != nil {
+			return nil, err
 		}
 		p, err := s.Profiles.Set(ctx, self(principal(ctx)), in.Body.Choices, revision)
 		return s.notifications(ctx, p, err)
@@ -105,7 +99,7 @@ func (s *server) notifications(ctx context.Context, p profile.Profile, err error
 	if blocked {
 		v.Paused = string(b.Why) + ": " + b.Reason
 	}
-	return &notificationsOutput{ETag: `"` + strconv.FormatInt(p.Revision, 10) + `"`, Body: v}, nil
+	return &notificationsOutput{ETag: makeETag(p.Revision), Body: v}, nil
 }
 
 // BlockView is an address that nothing is sent to.
@@ -130,13 +124,13 @@ type addressInput struct {
 
 func (s *server) blocks(api huma.API) {
 	tags := []string{"Addresses"}
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "list-blocked-addresses", Method: http.MethodGet, Path: "/v1/blocked-addresses", Tags: tags,
 		Errors:      []int{400, 422},
 		Summary:     "List addresses that nothing is sent to",
 		Description: "Because mails to them came back, their owners complained, or they have unsubscribed.",
 	}), s.listBlocks)
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "allow-address", Method: http.MethodDelete, Path: "/v1/blocked-addresses/{address}", Tags: tags,
 		DefaultStatus: http.StatusNoContent,
 		Summary:       "Send to an address again",

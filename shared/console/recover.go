@@ -45,7 +45,7 @@ const (
 )
 
 func (s *server) recovery(api huma.API) {
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "recover-events", Method: http.MethodPost, Path: "/v1/integrations/{id}/recover",
 		Tags:   []string{"Deliveries"},
 		Errors: []int{400, 404, 409, 422}, Summary: "Recover events that an integration missed",
@@ -63,7 +63,7 @@ func (s *server) recoverEvents(ctx context.Context, in *recoverInput) (*recoverO
 	if err != nil {
 		return nil, err
 	}
-	i, err := s.Integrations.Store.Get(ctx, tenant, in.ID)
+	i, err := s.Integrations.Get(ctx, tenant, in.ID)
 	if err != nil {
 		return nil, s.answer(err)
 	}

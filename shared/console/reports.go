@@ -121,12 +121,12 @@ type settingsInput struct{ Body ReportSettings }
 
 func (s *server) reports(api huma.API) {
 	tags := []string{"Reports"}
-	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
+	huma.Register(api, operation(access.ViewEvents, huma.Operation{
 		OperationID: "list-reports", Method: http.MethodGet, Path: "/v1/reports", Tags: tags,
 		Summary:     "List the last reports",
 		Description: "The last three, scheduled or on demand. For administrators, analysts and read-only users.",
 	}), func(ctx context.Context, _ *struct{}) (*reportsOutput, error) {
-		found, err := s.Reports.Store.Recent(ctx, principal(ctx).Tenant, report.Kept)
+		found, err := s.Reports.Recent(ctx, principal(ctx).Tenant)
 		if err != nil {
 			return nil, s.answer(err)
 		}
@@ -137,25 +137,25 @@ func (s *server) reports(api huma.API) {
 		}
 		return out, nil
 	})
-	huma.Register(api, s.operation(access.ManageEvents, huma.Operation{
+	huma.Register(api, operation(access.ManageEvents, huma.Operation{
 		OperationID: "order-report", Method: http.MethodPost, Path: "/v1/reports", Tags: tags,
 		Errors: []int{400, 413, 415, 422, 429}, DefaultStatus: http.StatusAccepted,
 		Summary: "Make a report now",
 		Description: "Answers at once; read the report until it is ready. For administrators and analysts. " +
 			relayWords,
 	}), s.order)
-	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
+	huma.Register(api, operation(access.ViewEvents, huma.Operation{
 		OperationID: "get-report", Method: http.MethodGet, Path: "/v1/reports/{id}", Tags: tags, Errors: []int{404},
 		Summary:     "Read a report",
 		Description: "Its state, its headline numbers, its files, and what these do not list.",
 	}), func(ctx context.Context, in *idInput) (*reportOutput, error) {
-		r, err := s.Reports.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		r, err := s.Reports.Get(ctx, principal(ctx).Tenant, in.ID)
 		if err != nil {
 			return nil, s.answer(err)
 		}
 		return &reportOutput{Body: reportView(r)}, nil
 	})
-	huma.Register(api, s.operation(access.ViewEvents, huma.Operation{
+	huma.Register(api, operation(access.ViewEvents, huma.Operation{
 		OperationID: "get-report-file", Method: http.MethodGet, Path: "/v1/reports/{id}/files/{name}", Tags: tags,
 		Errors:      []int{404},
 		Summary:     "Download a file of a report",
@@ -164,17 +164,17 @@ func (s *server) reports(api huma.API) {
 			"application/pdf": {}, "text/csv": {}, "text/plain": {},
 		}}},
 	}), s.file)
-	huma.Register(api, s.operation(access.ReportSettings, huma.Operation{
+	huma.Register(api, operation(access.ReportSettings, huma.Operation{
 		OperationID: "get-report-settings", Method: http.MethodGet, Path: "/v1/report-settings", Tags: tags,
 		Summary: "Read the settings of reports", Description: "UTC until you choose a time zone.",
 	}), func(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
-		zone, err := s.zone(ctx)
+		zone, err := s.Reports.Zone(ctx, principal(ctx).Tenant)
 		if err != nil {
 			return nil, s.answer(err)
 		}
 		return &settingsOutput{ReportSettings{zone}}, nil
 	})
-	huma.Register(api, s.operation(access.ReportSettings, huma.Operation{
+	huma.Register(api, operation(access.ReportSettings, huma.Operation{
 		OperationID: "set-report-settings", Method: http.MethodPut, Path: "/v1/report-settings", Tags: tags,
 		Errors:      []int{400, 413, 415, 422},
 		Summary:     "Set the settings of reports",
@@ -182,21 +182,14 @@ func (s *server) reports(api huma.API) {
 	}), s.setSettings)
 }
 
-func (s *server) zone(ctx context.Context) (string, error) {
-	v, err := s.Reports.Store.Settings(ctx, principal(ctx).Tenant)
-	if v.Zone == "" {
-		v.Zone = report.DefaultZone
-	}
-	return v.Zone, err
-}
-
 func (s *server) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
-	if err := report.CheckZone(in.Body.TimeZone); err != nil {
+	p := principal(ctx)
+	err := s.Reports.SetZone(ctx, p.Tenant, in.Body.TimeZone)
+	if errors.Is(err, report.ErrZone) {
 		return nil, problem(http.StatusUnprocessableEntity, "the settings are not valid",
 			fault("time_zone", err.Error()))
 	}
-	p := principal(ctx)
-	if err := s.Reports.Store.SaveSettings(ctx, report.Settings{Tenant: p.Tenant, Zone: in.Body.TimeZone}); err != nil {
+	if err != nil {
 		return nil, s.answer(err)
 	}
 	s.Log.Info("report settings set", "tenant", p.Tenant, "zone", in.Body.TimeZone, "by", p.Email)
@@ -204,7 +197,7 @@ func (s *server) setSettings(ctx context.Context, in *settingsInput) (*settingsO
 }
 
 func (s *server) order(ctx context.Context, in *orderInput) (*reportOutput, error) {
-	zone, err := s.zone(ctx)
+	zone, err := s.Reports.Zone(ctx, principal(ctx).Tenant)
 	if err != nil {
 		return nil, s.answer(err)
 	}
@@ -245,7 +238,7 @@ func asked(f report.Frequency, from, to report.Day, zone string) (report.Period,
 }
 
 func (s *server) file(ctx context.Context, in *fileInput) (*fileOutput, error) {
-	f, err := s.Reports.Store.File(ctx, principal(ctx).Tenant, in.ID, in.Name)
+	f, err := s.Reports.File(ctx, principal(ctx).Tenant, in.ID, in.Name)
 	if err != nil {
 		return nil, s.answer(err)
 	}

@@ -141,9 +141,10 @@ func (r *rig) others(t *testing.T) map[string]string {
 	_, err = r.config.Blocks.Suppress(t.Context(),
 		mail.Suppression{Tenant: "43", Address: address, Why: mail.Bounced, At: time.Now()})
 	require.NoError(t, err)
-	known, err := r.config.Profiles.Read(t.Context(),
-		profile.Person{Tenant: "43", ClientName: "Other", Email: marker + "@example.com", Name: marker,
-			Role: access.Administrator})
+	who := profile.Person{Tenant: "43", ClientName: "Other", Email: marker + "@example.com", Name: marker,
+		Role: access.Administrator}
+	require.NoError(t, r.config.Profiles.Know(t.Context(), who))
+	known, err := r.config.Profiles.Read(t.Context(), who)
 	require.NoError(t, err)
 	r.call("GET", "/v1/profile/notifications", "")
 	letters, err := r.db.Deliveries().DeadLetters(t.Context(), "43", "", 10)

@@ -27,6 +27,9 @@ type SystemView struct {
 	Title      string          `json:"title" example:"Slack"`
 	Available  bool            `json:"available" doc:"false: listed, and not offered yet"`
 	Personal   bool            `json:"personal,omitempty" doc:"each person's own: set in /v1/profile/notifications, not as an integration"`
+	NamesOne   bool            `json:"names_one,omitempty" doc:"the title names one integration, so that a default name needs no further word"`
+	BoundThere bool            `json:"bound_there,omitempty" doc:"a place at the system is bound to an integration by links: see make-telegram-link"`
+	Incidents  bool            `json:"incidents,omitempty" doc:"an incident manager: what it gets can call somebody"`
 	Enabled    int             `json:"enabled"`
 	Disabled   int             `json:"disabled"`
 	Events     []EventTypeView `json:"events"`
@@ -50,7 +53,7 @@ type systemsOutput struct {
 }
 
 func (s *server) systems(api huma.API) {
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "list-systems", Method: http.MethodGet, Path: "/v1/systems", Tags: []string{"Systems"},
 		Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that " +
 			"each asks for and the event types that it can receive, with the number of integrations of the tenant.",
@@ -86,7 +89,9 @@ func (s *server) groups(tenant string, all []integration.Integration) []GroupVie
 				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available,
 				SetUp: entry.System.Steps(tenant), Missing: entry.System.Missing,
 				Choosable: entry.System.Choosable, Personal: entry.System.Personal,
-				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
+				NamesOne: entry.System.NamesOne, BoundThere: entry.System.BoundThere,
+				Incidents: entry.System.Group == destination.Incidents,
+				Enabled:   enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
 				Admits: entry.System.Admits(),
 			}
 			if !v.Personal {
@@ -111,7 +116,7 @@ const pageSize = 500
 func (s *server) all(ctx context.Context) ([]integration.Integration, error) {
 	var out []integration.Integration
 	for after := ""; ; {
-		page, err := s.Integrations.Store.List(ctx, principal(ctx).Tenant, after, pageSize)
+		page, err := s.Integrations.List(ctx, principal(ctx).Tenant, after, pageSize)
 		if err != nil {
 			return nil, err
 		}

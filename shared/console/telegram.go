@@ -24,7 +24,7 @@ type TelegramLinkView struct {
 type telegramLinkOutput struct{ Body TelegramLinkView }
 
 func (s *server) telegram(api huma.API) {
-	huma.Register(api, s.operation(access.Administer, huma.Operation{
+	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "make-telegram-link", Method: http.MethodPost, Path: "/v1/integrations/{id}/telegram-link",
 		Tags: []string{"Integrations"}, Errors: []int{404, 409, 502},
 		Summary: "Make links that bind a Telegram chat",
@@ -32,7 +32,7 @@ func (s *server) telegram(api huma.API) {
 			"group to the integration, in place of the one that is bound now. The first use ends all links of the " +
 			"integration. Read the integration afterwards to see the chat, then test it.",
 	}), func(ctx context.Context, in *idInput) (*telegramLinkOutput, error) {
-		i, err := s.Integrations.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		i, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID)
 		if err != nil {
 			return nil, s.answer(err)
 		}

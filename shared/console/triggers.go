@@ -193,7 +193,7 @@ type (
 
 func (s *server) triggers(api huma.API) {
 	tags := []string{"Triggers"}
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "list-trigger-templates", Method: http.MethodGet, Path: "/v1/trigger-templates", Tags: tags,
 		Summary: "List the conditions",
 		Description: "With the threshold, the filters and the reactions that each can have: a form can be drawn from " +
@@ -205,11 +205,11 @@ func (s *server) triggers(api huma.API) {
 		}
 		return out, nil
 	})
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "list-triggers", Method: http.MethodGet, Path: "/v1/triggers", Tags: tags, Errors: []int{422},
 		Summary: "List triggers", Description: "In the order of their making, those of a new account first.",
 	}), s.listTriggers)
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "create-trigger", Method: http.MethodPost, Path: "/v1/triggers", Tags: tags,
 		Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Add a trigger", Description: "It is enabled unless you say otherwise.",
@@ -221,21 +221,21 @@ func (s *server) triggers(api huma.API) {
 		t, err := s.Triggers.Create(ctx, person(ctx), d)
 		return s.newTrigger(ctx, t, err)
 	})
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "get-trigger", Method: http.MethodGet, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{404},
 		Summary:     "Read a trigger",
 		Description: "With the ETag that a conditional change needs, and when it fired last.",
 	}), func(ctx context.Context, in *idInput) (*triggerOutput, error) {
-		t, err := s.Triggers.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		t, err := s.Triggers.Get(ctx, person(ctx), in.ID)
 		return s.oneTrigger(ctx, t, err)
 	})
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "update-trigger", Method: http.MethodPatch, Path: "/v1/triggers/{id}", Tags: tags,
 		Errors:  []int{400, 404, 409, 412, 413, 415, 422},
 		Summary: "Change a trigger", Description: "A merge patch: what is left out stays, a list is replaced as a " +
 			"whole. New filters, a new threshold, and enabling begin the counting anew.",
 	}), s.patchTrigger)
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "delete-trigger", Method: http.MethodDelete, Path: "/v1/triggers/{id}", Tags: tags,
 		Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
 		Summary: "Delete a trigger", Description: "This can not be undone.",
@@ -249,7 +249,7 @@ func (s *server) triggers(api huma.API) {
 		if on {
 			verb, title = "enable", "Enable"
 		}
-		huma.Register(api, s.operation(access.Triggers, huma.Operation{
+		huma.Register(api, operation(access.Triggers, huma.Operation{
 			OperationID: verb + "-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/" + verb, Tags: tags,
 			Errors:  []int{404, 409, 412},
 			Summary: title + " a trigger", Description: "It is no error when it already is.",
@@ -257,7 +257,7 @@ func (s *server) triggers(api huma.API) {
 			return s.switchTrigger(ctx, in, on)
 		})
 	}
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "copy-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/copy", Tags: tags,
 		Errors: []int{404, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Copy a trigger", Description: "The copy is disabled: change it, then enable it.",
@@ -265,15 +265,15 @@ func (s *server) triggers(api huma.API) {
 		t, err := s.Triggers.Copy(ctx, person(ctx), in.ID)
 		return s.newTrigger(ctx, t, err)
 	})
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "preview-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/preview", Tags: tags,
 		Errors:  []int{404},
 		Summary: "Show what a trigger would send", Description: "On made-up data. Nothing is sent.",
 	}), func(ctx context.Context, in *idInput) (*previewOutput, error) {
-		t, err := s.Triggers.Store.Get(ctx, principal(ctx).Tenant, in.ID)
+		t, err := s.Triggers.Get(ctx, person(ctx), in.ID)
 		return s.preview(ctx, t, err)
 	})
-	huma.Register(api, s.operation(access.Triggers, huma.Operation{
+	huma.Register(api, operation(access.Triggers, huma.Operation{
 		OperationID: "preview-unsaved-trigger", Method: http.MethodPost, Path: "/v1/triggers/preview", Tags: tags,
 		Errors:      []int{400, 413, 415, 422},
 		Summary:     "Show what a trigger that is not saved would send",
@@ -324,7 +324,7 @@ func (s *server) listTriggers(ctx context.Context, in *triggersInput) (*triggers
 	if err != nil {
 		return nil, s.answer(err)
 	}
-	fired, err := s.fired(ctx, list)
+	histories, err := s.Triggers.Histories(ctx, principal(ctx).Tenant, list...)
 	if err != nil {
 		return nil, s.answer(err)
 	}
@@ -345,40 +345,7 @@ func (s *server) listTriggers(ctx context.Context, in *triggersInput) (*triggers
 			!strings.Contains(strings.ToLower(t.Name+"\n"+t.Comment), q) {
 			continue
 		}
-		out.Body.Items = append(out.Body.Items, triggerView(t, fired[t.ID], warnings[t.ID]))
-	}
-	return out, nil
-}
-
-// history is what a trigger's state tells of it.
-type history struct{ fired, skipped time.Time }
-
-// fired reads when triggers went off last, and when they left something out.
-func (s *server) fired(ctx context.Context, list []trigger.Trigger) (map[string]history, error) {
-	var ids []string
-	for _, t := range list {
-		if t.Threshold != nil {
-			ids = append(ids, t.ID)
-		}
-	}
-	out := map[string]history{}
-	if len(ids) == 0 {
-		return out, nil
-	}
-	states, err := s.Triggers.Store.States(ctx, principal(ctx).Tenant, ids)
-	if err != nil {
-		return nil, err
-	}
-	for _, st := range states {
-		fired, err := trigger.LastFired(st)
-		if err != nil {
-			continue // a damaged state begins anew with the next event
-		}
-		skipped, err := trigger.LastSkipped(st)
-		if err != nil {
-			continue
-		}
-		out[st.Trigger] = history{fired, skipped}
+		out.Body.Items = append(out.Body.Items, triggerView(t, histories[t.ID], warnings[t.ID]))
 	}
 	return out, nil
 }
@@ -395,7 +362,7 @@ func (s *server) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (
 	if err != nil {
 		return nil, s.answer(err)
 	}
-	fired, err := s.fired(ctx, []trigger.Trigger{t})
+	histories, err := s.Triggers.Histories(ctx, principal(ctx).Tenant, t)
 	if err != nil {
 		return nil, s.answer(err)
 	}
@@ -403,21 +370,21 @@ func (s *server) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (
 	if err != nil {
 		return nil, s.answer(err)
 	}
-	return &triggerOutput{ETag: makeETag(t.Revision), Body: triggerView(t, fired[t.ID], warnings[t.ID])}, nil
+	return &triggerOutput{ETag: makeETag(t.Revision), Body: triggerView(t, histories[t.ID], warnings[t.ID])}, nil
 }
 
-func triggerView(t trigger.Trigger, h history, warnings []destination.FieldProblem) TriggerView {
+func triggerView(t trigger.Trigger, h trigger.History, warnings []destination.FieldProblem) TriggerView {
 	v := TriggerView{
 		ID: t.ID, Name: t.Name, Comment: t.Comment, Enabled: !t.Off, Default: t.Default, Template: t.Template,
 		Filters: []FilterView{}, Actions: []ActionView{},
 		Warnings: warnings, Revision: t.Revision, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy,
 		UpdatedAt: t.UpdatedAt,
 	}
-	if !h.fired.IsZero() {
-		v.LastFired = &h.fired
+	if !h.Fired.IsZero() {
+		v.LastFired = &h.Fired
 	}
-	if !h.skipped.IsZero() {
-		v.LastSkipped = &h.skipped
+	if !h.Skipped.IsZero() {
+		v.LastSkipped = &h.Skipped
 	}
 	for _, f := range t.Filters {
 		values := make([]any, len(f.Values))
@@ -560,7 +527,7 @@ func (s *server) preview(ctx context.Context, t trigger.Trigger, err error) (*pr
 
 func (s *server) previewOf(ctx context.Context, e event.Event, id string) (PreviewMessage, error) {
 	m := PreviewMessage{Integration: id, Requests: []RequestView{}}
-	i, err := s.Integrations.Store.Get(ctx, e.Tenant, id)
+	i, err := s.Integrations.Get(ctx, e.Tenant, id)
 	if errors.Is(err, integration.ErrNotFound) {
 		m.Skipped = "this integration was deleted"
 		return m, nil

@@ -49,6 +49,10 @@ type System struct {
 	Personal bool
 	// SetUpFor replaces SetUp where the steps hold what is the tenant's own (an external id); nil otherwise.
 	SetUpFor func(tenant string) string
+	// NamesOne says that the title names one integration (`Email report`); else one is called `Slack integration`.
+	NamesOne bool
+	// BoundThere says that a place at the system is bound to an integration from there, by links (make-telegram-link).
+	BoundThere bool
 	// Choosable names the parameters whose values the customer's system can list (see Chooser), in the order in which
 	// they can be chosen: a later one may depend on an earlier one.
 	Choosable []string

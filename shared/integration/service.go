@@ -101,6 +101,22 @@ type Waiting struct {
 // WaitingLimit is how far notices and the API count what waits.
 const WaitingLimit = 1000
 
+// Get returns one integration of the tenant. Error: ErrNotFound.
+func (s *Service) Get(ctx context.Context, tenant, id string) (Integration, error) {
+	return s.Store.Get(ctx, tenant, id)
+}
+
+// List returns the tenant's integrations in the order of their ids, which is that of their creation: at most limit of
+// those whose id is greater than after.
+func (s *Service) List(ctx context.Context, tenant, after string, limit int) ([]Integration, error) {
+	return s.Store.List(ctx, tenant, after, limit)
+}
+
+// Bound returns the integrations of all tenants that belong to the system and have the external key.
+func (s *Service) Bound(ctx context.Context, system, key string) ([]Integration, error) {
+	return s.Store.Bound(ctx, system, key)
+}
+
 // Create validates, seals and stores a new integration.
 func (s *Service) Create(ctx context.Context, who Person, d Draft) (Integration, error) {
 	system, full, err := s.validate(d.System, d.Parameters)

@@ -224,13 +224,46 @@ func (e *AddressError) Error() string { return e.Address + " " + e.Reason }
 // Is makes it one of ErrNoAddress.
 func (e *AddressError) Is(target error) bool { return target == ErrNoAddress }
 
-// Read returns the person's notifications; one who is new gets the default ones. Error: ErrNoAddress.
+// Read returns the person's notifications and changes nothing: one who is new has the default ones.
+// Error: ErrNoAddress.
 func (s *Service) Read(ctx context.Context, who Person) (Profile, error) {
+	if err := who.check(); err != nil {
+		return Profile{}, err
+	}
+	p, err := s.Store.Get(ctx, who.Tenant, ID(who.Email))
+	if errors.Is(err, ErrNotFound) {
+		return s.first(who), nil
+	}
+	if err == nil {
+		p.learn(who)
+	}
+	return p, err
+}
+
+// Get returns one person of the tenant. Error: ErrNotFound.
+func (s *Service) Get(ctx context.Context, tenant, id string) (Profile, error) { return s.Store.Get(ctx, tenant, id) }
+
+// List returns the people of the tenant in the order of their ids: at most limit of those whose id is greater than
+// after.
+func (s *Service) List(ctx context.Context, tenant, after string, limit int) ([]Profile, error) {
+	return s.Store.List(ctx, tenant, after, limit)
+}
+
+// check reports whether mail can go to the person.
+func (who Person) check() error {
 	if who.Email == "" {
-		return Profile{}, ErrNoAddress
+		return ErrNoAddress
 	}
 	if _, err := address.Parse(who.Email); err != nil {
-		return Profile{}, &AddressError{who.Email, err.Error()}
+		return &AddressError{who.Email, err.Error()}
+	}
+	return nil
+}
+
+// known returns the person's notifications, and keeps what is new: the person, or a role.
+func (s *Service) known(ctx context.Context, who Person) (Profile, error) {
+	if err := who.check(); err != nil {
+		return Profile{}, err
 	}
 	for {
 		p, err := s.Store.Get(ctx, who.Tenant, ID(who.Email))
@@ -246,12 +279,16 @@ func (s *Service) Read(ctx context.Context, who Person) (Profile, error) {
 	}
 }
 
-func (s *Service) begin(ctx context.Context, who Person) (Profile, error) {
-	p := Profile{
+// first is a person who is new.
+func (s *Service) first(who Person) Profile {
+	return Profile{
 		ID: ID(who.Email), Tenant: who.Tenant, ClientName: who.ClientName, Email: who.Email, Name: who.Name,
-		Choices: Default,
-		Role:    who.Role, RoleAt: who.At, Revision: 1, UpdatedAt: s.Now().UTC(),
+		Choices: Default, Role: who.Role, RoleAt: who.At, Revision: 1, UpdatedAt: s.Now().UTC(),
 	}
+}
+
+func (s *Service) begin(ctx context.Context, who Person) (Profile, error) {
+	p := s.first(who)
 	err := s.Store.Save(ctx, p)
 	if err == nil {
 		s.Log.Info("person known", "tenant", p.Tenant, "person", p.ID)
@@ -287,7 +324,7 @@ func (s *Service) Know(ctx context.Context, who Person) error {
 			return err
 		}
 	}
-	_, err := s.Read(ctx, who)
+	_, err := s.known(ctx, who)
 	return err
 }
 
@@ -295,7 +332,7 @@ func (s *Service) Know(ctx context.Context, who Person) error {
 // Errors: ErrNoAddress, ErrConflict, NotAllowedError.
 func (s *Service) Set(ctx context.Context, who Person, choices Choices, revision int64) (Profile, error) {
 	for {
-		p, err := s.Read(ctx, who)
+		p, err := s.known(ctx, who)
 		if err != nil {
 			return p, err
 		}

@@ -34,6 +34,7 @@ func TestANewPersonHasTheDefaults(t *testing.T) {
 	p, err := s.Read(t.Context(), ada)
 	require.NoError(t, err)
 	require.Equal(t, profile.Default, p.Choices)
+	require.NoError(t, s.Know(t.Context(), ada))
 	again, err := s.Read(t.Context(), profile.Person{Tenant: "42", Email: "ada@example.com"})
 	require.NoError(t, err)
 	require.Equal(t, p, again, "an address in other cases is the same person")

@@ -215,13 +215,16 @@ func (f Frequency) before() string {
 	return "the same number of days before"
 }
 
-// CheckZone says whether a zone is one of the IANA database.
+// ErrZone: the name is not a time zone's. What wraps it is for a person.
+var ErrZone = errors.New("must be a time zone such as Europe/Berlin")
+
+// CheckZone says whether a zone is one of the IANA database. Error: ErrZone.
 func CheckZone(zone string) error {
 	if zone == "" || zone == "Local" {
-		return errors.New("must be a time zone such as Europe/Berlin")
+		return ErrZone
 	}
 	if _, err := time.LoadLocation(zone); err != nil {
-		return fmt.Errorf("must be a time zone such as Europe/Berlin, %q is none", zone)
+		return fmt.Errorf("%w, %q is none", ErrZone, zone)
 	}
 	return nil
 }

@@ -348,6 +348,33 @@ func (s *Service) publish(ctx context.Context, r Report, receiver, to string) er
 	return nil
 }
 
+// Get returns one report of the tenant. Error: ErrNotFound.
+func (s *Service) Get(ctx context.Context, tenant, id string) (Report, error) { return s.Store.Get(ctx, tenant, id) }
+
+// Recent returns the reports of the tenant that are kept, newest first.
+func (s *Service) Recent(ctx context.Context, tenant string) ([]Report, error) {
+	return s.Store.Recent(ctx, tenant, Kept)
+}
+
+// File returns one file of a report. Error: ErrNotFound.
+func (s *Service) File(ctx context.Context, tenant, id, name string) (File, error) {
+	return s.Store.File(ctx, tenant, id, name)
+}
+
+// Zone is the time zone in which the days of the tenant's reports are cut.
+func (s *Service) Zone(ctx context.Context, tenant string) (string, error) {
+	v, err := s.Store.Settings(ctx, tenant)
+	return cmp.Or(v.Zone, DefaultZone), err
+}
+
+// SetZone sets the time zone for the days from now on. Error: ErrZone.
+func (s *Service) SetZone(ctx context.Context, tenant, zone string) error {
+	if err := CheckZone(zone); err != nil {
+		return err
+	}
+	return s.Store.SaveSettings(ctx, Settings{Tenant: tenant, Zone: zone})
+}
+
 // Person asks for a report.
 type Person struct{ Tenant, Client, Email string }
 

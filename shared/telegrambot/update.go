@@ -164,7 +164,7 @@ func (b *Bot) bind(ctx context.Context, c chat, text string) (integration.Integr
 
 // verified finds the integration that the token was issued for.
 func (b *Bot) verified(ctx context.Context, c chat, t token) (integration.Integration, error) {
-	found, err := b.Integrations.Store.Bound(ctx, system, integration.ByID(t.id))
+	found, err := b.Integrations.Bound(ctx, system, integration.ByID(t.id))
 	if err != nil {
 		return integration.Integration{}, err
 	}
@@ -239,7 +239,7 @@ func (b *Bot) member(ctx context.Context, m membership) error {
 
 // each changes the integrations that are bound to a chat; a change of nil changes nothing.
 func (b *Bot) each(ctx context.Context, chat int64, change func(*telegram.Parameters) (json.RawMessage, string)) error {
-	found, err := b.Integrations.Store.Bound(ctx, system, integration.ByExternalKey(strconv.FormatInt(chat, 10)))
+	found, err := b.Integrations.Bound(ctx, system, integration.ByExternalKey(strconv.FormatInt(chat, 10)))
 	if err != nil {
 		return err
 	}
@@ -272,7 +272,7 @@ func (b *Bot) adapt(ctx context.Context, i integration.Integration, chat int64,
 		case !errors.Is(err, integration.ErrConflict):
 			return err
 		}
-		if i, err = b.Integrations.Store.Get(ctx, i.Tenant, i.ID); errors.Is(err, integration.ErrNotFound) {
+		if i, err = b.Integrations.Get(ctx, i.Tenant, i.ID); errors.Is(err, integration.ErrNotFound) {
 			return nil
 		} else if err != nil {
 			return err

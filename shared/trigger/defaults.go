@@ -10,6 +10,9 @@ const (
 	defaultPayloads = "0-graylist-payloads"
 )
 
+// isDefault reports whether the id is one of a new account's triggers.
+func isDefault(id string) bool { return id == defaultGrouping || id == defaultPayloads }
+
 // Defaults are the triggers of a new account (product facts, 4.8). They may be edited, disabled, deleted and copied, as
 // in the period that we build; none sends a notification. The one about weak JWTs is left out: see Templates.
 func Defaults(tenant, client string, now time.Time) []Trigger {

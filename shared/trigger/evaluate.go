@@ -472,10 +472,7 @@ func LastFired(s State) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the state of trigger %s: %w", s.Trigger, err)
 	}
-	if v.fired == 0 {
-		return time.Time{}, nil
-	}
-	return time.UnixMilli(v.fired).UTC(), nil
+	return instant(v.fired), nil
 }
 
 // LastSkipped reads when the trigger of a state left an event out because its patterns took too long, zero for never.
@@ -484,8 +481,5 @@ func LastSkipped(s State) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the state of trigger %s: %w", s.Trigger, err)
 	}
-	if v.skipped == 0 {
-		return time.Time{}, nil
-	}
-	return time.UnixMilli(v.skipped).UTC(), nil
+	return instant(v.skipped), nil
 }

@@ -62,18 +62,79 @@ type Service struct {
 	Log          *slog.Logger
 }
 
-// List returns the tenant's triggers; a tenant that has none yet gets those of a new account.
+// List returns the tenant's triggers: those of a new account until the tenant's own are stored. It changes nothing.
 func (s *Service) List(ctx context.Context, who integration.Person) ([]Trigger, error) {
 	list, seeded, err := s.Store.List(ctx, who.Tenant)
-	if err == nil && !seeded {
-		if err = s.Store.Seed(ctx, who.Tenant, Defaults(who.Tenant, who.ClientName, s.Now())); err == nil {
-			list, _, err = s.Store.List(ctx, who.Tenant)
-		}
-	}
 	if err != nil {
 		return nil, fmt.Errorf("list the triggers of tenant %s: %w", who.Tenant, err)
 	}
+	if !seeded {
+		return Defaults(who.Tenant, who.ClientName, s.Now()), nil
+	}
 	return list, nil
+}
+
+// Get returns one of List. Error: ErrNotFound.
+func (s *Service) Get(ctx context.Context, who integration.Person, id string) (Trigger, error) {
+	t, err := s.Store.Get(ctx, who.Tenant, id)
+	if !errors.Is(err, ErrNotFound) || !isDefault(id) {
+		return t, err
+	}
+	list, listed := s.List(ctx, who)
+	if listed != nil {
+		return t, listed
+	}
+	if n := slices.IndexFunc(list, func(t Trigger) bool { return t.ID == id }); n >= 0 {
+		return list[n], nil
+	}
+	return t, err
+}
+
+// seed stores the triggers of a new account, before the first change of a tenant that has none stored yet.
+func (s *Service) seed(ctx context.Context, who integration.Person) error {
+	err := s.Store.Seed(ctx, who.Tenant, Defaults(who.Tenant, who.ClientName, s.Now()))
+	if err != nil {
+		return fmt.Errorf("store the triggers of a new account for tenant %s: %w", who.Tenant, err)
+	}
+	return nil
+}
+
+// History is what a trigger's state tells of it.
+type History struct {
+	// Fired is when it went off last, Skipped when it left an event out because its patterns took too long. Zero: never.
+	Fired, Skipped time.Time
+}
+
+// Histories tell of triggers of one tenant, by their ids. A trigger without a threshold has none.
+func (s *Service) Histories(ctx context.Context, tenant string, list ...Trigger) (map[string]History, error) {
+	var ids []string
+	for _, t := range list {
+		if t.Threshold != nil {
+			ids = append(ids, t.ID)
+		}
+	}
+	out := map[string]History{}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	states, err := s.Store.States(ctx, tenant, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read the states of triggers of tenant %s: %w", tenant, err)
+	}
+	for _, st := range states {
+		if v, err := decode(st.Body); err == nil { // a damaged state begins anew with the next event
+			out[st.Trigger] = History{Fired: instant(v.fired), Skipped: instant(v.skipped)}
+		}
+	}
+	return out, nil
+}
+
+// instant is zero for 0 milliseconds.
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 // Check is Create without storing anything: for a preview. Errors: InvalidError.
@@ -120,6 +181,9 @@ func (s *Service) create(ctx context.Context, who integration.Person, t Trigger)
 			Reason: fmt.Sprintf("there are %d triggers with a threshold already, which is the most: delete one first",
 				MaxThresholds)}}
 	}
+	if err := s.seed(ctx, who); err != nil {
+		return err
+	}
 	if err := s.Store.Create(ctx, t, s.announce(event.TriggerCreate, t, who)); err != nil {
 		return fmt.Errorf("create trigger %s: %w", t.ID, err)
 	}
@@ -129,7 +193,7 @@ func (s *Service) create(ctx context.Context, who integration.Person, t Trigger)
 
 // Copy makes a disabled copy of a trigger. Errors: ErrNotFound, InvalidError.
 func (s *Service) Copy(ctx context.Context, who integration.Person, id string) (Trigger, error) {
-	t, err := s.Store.Get(ctx, who.Tenant, id)
+	t, err := s.Get(ctx, who, id)
 	if err != nil {
 		return Trigger{}, fmt.Errorf("copy trigger %s: %w", id, err)
 	}
@@ -144,7 +208,7 @@ func (s *Service) Copy(ctx context.Context, who integration.Person, id string) (
 // Errors: ErrNotFound, ErrConflict, InvalidError.
 func (s *Service) Update(ctx context.Context, who integration.Person, id string, revision int64, p Patch) (Trigger,
 	error) {
-	old, err := s.at(ctx, who.Tenant, id, revision)
+	old, err := s.at(ctx, who, id, revision)
 	if err != nil {
 		return Trigger{}, fmt.Errorf("update trigger %s: %w", id, err)
 	}
@@ -189,7 +253,7 @@ func (s *Service) Update(ctx context.Context, who integration.Person, id string,
 
 // Delete removes the trigger. Errors: ErrNotFound, ErrConflict.
 func (s *Service) Delete(ctx context.Context, who integration.Person, id string, revision int64) error {
-	t, err := s.at(ctx, who.Tenant, id, revision)
+	t, err := s.at(ctx, who, id, revision)
 	if err == nil {
 		err = s.Store.Delete(ctx, who.Tenant, id, t.Revision, s.announce(event.TriggerDelete, t, who))
 	}
@@ -200,8 +264,14 @@ func (s *Service) Delete(ctx context.Context, who integration.Person, id string,
 	return nil
 }
 
-func (s *Service) at(ctx context.Context, tenant, id string, revision int64) (Trigger, error) {
-	t, err := s.Store.Get(ctx, tenant, id)
+// at returns a trigger that is to be changed, if it is at the revision; 0 takes any.
+func (s *Service) at(ctx context.Context, who integration.Person, id string, revision int64) (Trigger, error) {
+	t, err := s.Store.Get(ctx, who.Tenant, id)
+	if errors.Is(err, ErrNotFound) && isDefault(id) {
+		if err = s.seed(ctx, who); err == nil {
+			t, err = s.Store.Get(ctx, who.Tenant, id)
+		}
+	}
 	if err == nil && revision != 0 && t.Revision != revision {
 		return t, fmt.Errorf("%w: it is at revision %d, not %d", ErrConflict, t.Revision, revision)
 	}

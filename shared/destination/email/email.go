@@ -53,7 +53,7 @@ type Destination struct{ system destination.System }
 // New makes the destination.
 func New() Destination {
 	return Destination{destination.System{
-		Name: "email", Title: "Email report", Group: destination.Messengers, Class: notification.Mail,
+		Name: "email", Title: "Email report", NamesOne: true, Group: destination.Messengers, Class: notification.Mail,
 		Events: event.Mailed(), Triggered: event.TriggeredMail(), Parameters: destination.ParametersOf[Parameters](),
 		Folder: destination.ReadFolder(files),
 	}}

@@ -81,7 +81,8 @@ func New(b Bot) Destination {
 	}
 	return Destination{bot: b, system: destination.System{
 		Missing: missing,
-		Name:    "telegram", Title: "Telegram", Group: destination.Messengers, Class: notification.Basic,
+		Name:    "telegram", Title: "Telegram", BoundThere: true,
+		Group: destination.Messengers, Class: notification.Basic,
 		Events:     append([]event.Type{event.ReportDaily, event.ReportWeekly, event.ReportMonthly}, event.Basic()...),
 		Triggered:  event.TriggeredChats(),
 		Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),

@@ -81,7 +81,7 @@ export function Add() {
 }
 
 const nameOf = (system, session) =>
-	t(system.name === "email" ? "form.name.report" : "form.name.integration", {
+	t(system.names_one ? "form.name.report" : "form.name.integration", {
 		system: system.title,
 		who: session.name || session.email || session.tenant,
 		day: day(new Date()),

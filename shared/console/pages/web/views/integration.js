@@ -11,10 +11,7 @@ import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
 import { Gone, lastGone } from "./gone.js";
 import { Delete, Disable, Enable } from "./switch.js";
-import { TelegramLink } from "./telegram.js";
-
-// incidents is the group of systems that can call somebody, as the catalogue names it.
-const incidents = "Incident and task management systems";
+import { isBound, TelegramLink } from "./telegram.js";
 
 async function read(id, signal) {
 	const [one, health, systems, gone] = await Promise.all([
@@ -23,14 +20,13 @@ async function read(id, signal) {
 		get("/v1/systems", { signal }),
 		lastGone(id, signal),
 	]);
-	const group = systems.body.groups.find((g) => g.systems.some((s) => s.name === one.body.system));
-	const system = group?.systems.find((s) => s.name === one.body.system);
+	const system = systems.body.groups.flatMap((g) => g.systems).find((s) => s.name === one.body.system);
 	return {
 		integration: one.body,
 		etag: one.etag,
 		health: health.body,
 		system,
-		incidents: group?.title === incidents,
+		incidents: system?.incidents,
 		gone,
 	};
 }
@@ -180,7 +176,7 @@ function Settings({ data, reload, form }) {
 	const choose = (parameter, parameters) =>
 		post("/v1/integrations/choices", { integration: i.id, parameters, parameter });
 	const telegram =
-		i.system === "telegram" &&
+		system.bound_there &&
 		html`
 			<${TelegramLink} integration=${i} reload=${reload} test=${() => test({})} />
 		`;
@@ -217,9 +213,9 @@ function Settings({ data, reload, form }) {
 }
 
 // starts says what happens from now on with an integration that was just added.
-function starts(i) {
+function starts(i, system) {
 	if (i.missing) return t("add.done.missing");
-	return t(i.system === "telegram" && !i.parameters.chat_id ? "add.done.unbound" : "add.done.what");
+	return t(system?.bound_there && !isBound(i) ? "add.done.unbound" : "add.done.what");
 }
 
 export function Integration({ id, path }) {
@@ -257,7 +253,7 @@ export function Integration({ id, path }) {
 						<${Notice} kind="ok" role="status">
 							<p>
 								<strong>${t("add.done")}</strong>
-								${" "}${starts(data.integration)}
+								${" "}${starts(data.integration, data.system)}
 							</p>
 							<p><a href=${withQuery({ added: "" })}>${t("action.close")}</a></p>
 						<//>

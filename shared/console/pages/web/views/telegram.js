@@ -5,6 +5,9 @@ import { t } from "../i18n.js";
 import { useAction } from "../load.js";
 import { Busy, Copy, Failure, Notice, Said, Tested, When } from "../ui.js";
 
+// isBound says that a chat is bound to the integration.
+export const isBound = (integration) => Boolean(integration.parameters.chat_id);
+
 export function TelegramLink({ integration, reload, test }) {
 	const [link, setLink] = useState(null);
 	const [result, setResult] = useState(null);
@@ -12,7 +15,7 @@ export function TelegramLink({ integration, reload, test }) {
 		setLink((await post(integrationPath(integration.id, "/telegram-link"))).body),
 	);
 	const [run, testing] = useAction(async () => setResult(await test()));
-	const bound = Boolean(integration.parameters.chat_id);
+	const bound = isBound(integration);
 	if (integration.missing)
 		return html`
 			<fieldset>

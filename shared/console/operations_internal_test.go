@@ -1,0 +1,49 @@
+package console
+
+import (
+	"net/http"
+	"reflect"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/access"
+	"tocsin/shared/command"
+	"tocsin/shared/delivery"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
+	"tocsin/shared/trigger"
+)
+
+// everything is a deployment that has all parts; nothing of it is called.
+func everything() Config {
+	return Config{
+		Triggers: &trigger.Service{}, Reports: &report.Service{}, Profiles: &profile.Service{},
+		Recovery: &delivery.Recovery{}, Commands: noCommands{}, DeadLetters: noDeadLetters{},
+	}
+}
+
+type noCommands struct{ command.Store }
+
+type noDeadLetters struct{ delivery.DeadLetters }
+
+func TestEveryOperationDeclaresTheRightOfItsCallers(t *testing.T) {
+	s := &server{Config: everything()}
+	api := s.register(http.NewServeMux())
+	count := 0
+	for path, item := range api.OpenAPI().Paths {
+		v := reflect.ValueOf(*item)
+		for n := range v.NumField() {
+			o, ok := v.Field(n).Interface().(*huma.Operation)
+			if !ok || o == nil {
+				continue
+			}
+			count++
+			right, ok := o.Metadata[rightKey].(access.Right)
+			require.True(t, ok, "%s %s declares no right", o.Method, path)
+			require.NotEmpty(t, right.Holders(), "%s %s: nobody has the right", o.Method, path)
+		}
+	}
+	require.Greater(t, count, 50)
+}
