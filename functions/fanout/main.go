@@ -14,7 +14,7 @@ import (
 func main() { stack.Start(handler) }
 
 func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
-	fanout := &delivery.Fanout{Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Log: s.Accepting(),
+	fanout := &delivery.Fanout{Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Store: s.Accepting(),
 		Logger: s.Log}
 	if people := s.Profiles(); people != nil {
 		fanout.People = people

@@ -170,15 +170,15 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Switch: integrations, Now: time.Now}
 	dispatcher := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
-		Queue: db.Deliveries(), Log: db.Deliveries(), Sender: courier, Integrations: receivers, Opener: receivers,
+		Queue: db.Deliveries(), Outcomes: db.Deliveries(), Sender: courier, Integrations: receivers, Opener: receivers,
 		Monitor: monitor, Logger: log, Limits: c.limits,
 	})
-	fanout := &delivery.Fanout{
-		Integrations: receivers, Systems: systems, Log: db.Deliveries(), Logger: log,
+	fanOut := &delivery.Fanout{
+		Integrations: receivers, Systems: systems, Store: db.Deliveries(), Logger: log,
 		Recorder: &report.Recorder{Zones: db.Reports(), Now: time.Now}, People: people,
 		Triggers: &trigger.Evaluator{Store: db.Triggers(), Now: time.Now, Log: log},
 	}
-	recovery := &delivery.Recovery{Fanout: fanout, Journal: db.Deliveries(), Now: time.Now}
+	recovery := &delivery.Recovery{Fanout: fanOut, Journal: db.Deliveries(), Now: time.Now}
 	integrations.Missed = recovery
 	triggers := &trigger.Service{Store: db.Triggers(), Integrations: db.Integrations(), Systems: systems, Now: time.Now,
 		NewID: newID, Log: log}
@@ -230,7 +230,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	var work sync.WaitGroup
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	work.Go(func() { fanout.Run(background, db.Bus(), db.Bus().Arrived(), dispatcher.Wake) })
+	work.Go(func() { fanOut.Run(background, db.Bus(), db.Bus().Arrived(), dispatcher.Wake) })
 	work.Go(func() { dispatcher.Run(background) })
 	work.Go(func() { reports.Run(background, reportsEvery, ordered) })
 	work.Go(func() { prune(background, log, db, c.keep) })

@@ -297,14 +297,14 @@ func start(t *testing.T, w *world) *tocsin {
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Switch: s, Now: time.Now}
 	dispatcher := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
-		Queue: db.Deliveries(), Log: db.Deliveries(), Sender: courier, Integrations: db.Integrations(),
+		Queue: db.Deliveries(), Outcomes: db.Deliveries(), Sender: courier, Integrations: db.Integrations(),
 		Opener: service, Monitor: monitor, Logger: log,
 	})
-	fanout := &delivery.Fanout{Integrations: db.Integrations(), Systems: systems, Log: db.Deliveries(), Logger: log,
+	fanOut := &delivery.Fanout{Integrations: db.Integrations(), Systems: systems, Store: db.Deliveries(), Logger: log,
 		Now: time.Now}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
-	work.Go(func() { fanout.Run(ctx, db.Bus(), db.Bus().Arrived(), dispatcher.Wake) })
+	work.Go(func() { fanOut.Run(ctx, db.Bus(), db.Bus().Arrived(), dispatcher.Wake) })
 	work.Go(func() { dispatcher.Run(ctx) })
 	work.Go(func() {
 		for ctx.Err() == nil {
@@ -320,7 +320,7 @@ func start(t *testing.T, w *world) *tocsin {
 	})
 	return &tocsin{
 		t: t, db: db, service: service, switches: s, monitor: monitor, dispatcher: dispatcher,
-		recovery: &delivery.Recovery{Fanout: fanout, Journal: db.Deliveries(), Now: time.Now},
+		recovery: &delivery.Recovery{Fanout: fanOut, Journal: db.Deliveries(), Now: time.Now},
 		stop: func() {
 			cancel()
 			work.Wait()

@@ -64,10 +64,13 @@ type Mail struct {
 
 // Config names what the API works with; fields without a remark are required.
 type Config struct {
-	Platform      string // the product's name, for the documents
-	Integrations  *integration.Service
-	Systems       Systems
-	Deliveries    delivery.Log
+	Platform     string // the product's name, for the documents
+	Integrations *integration.Service
+	Systems      Systems
+	Deliveries   interface {
+		History
+		RejectedEntries
+	}
 	Health        *health.Monitor
 	Tester        Tester
 	Authenticator access.Authenticator
@@ -76,7 +79,7 @@ type Config struct {
 	Log           *slog.Logger
 
 	// DeadLetters sends rejected events again; nil = they are only listed.
-	DeadLetters delivery.DeadLetters
+	DeadLetters Resender
 	// Commands are what triggers asked of the platform; nil = this deployment has no triggers.
 	Commands command.Store
 

@@ -78,7 +78,7 @@ func startMailing(t *testing.T) *postRig {
 func (m *postRig) turn() {
 	m.t.Helper()
 	ctx, log := m.t.Context(), m.db.Deliveries()
-	fanout := delivery.Fanout{Integrations: m.receivers, Systems: m.config.Systems, Log: log, Logger: m.config.Log}
+	fanout := delivery.Fanout{Integrations: m.receivers, Systems: m.config.Systems, Store: log, Logger: m.config.Log}
 	for {
 		entries, err := m.db.Bus().Receive(ctx, 100)
 		require.NoError(m.t, err)

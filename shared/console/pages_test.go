@@ -121,7 +121,7 @@ func (r *rig) delivered(id string, made ...time.Time) (ids []string) {
 	for n, at := range made {
 		detail := fmt.Sprintf(
 			`{"version":1,"id":"e-%s-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Grace Hopper","email":"grace@example.com","role":"Analyst"}}}`, id, n)
-		fanout := delivery.Fanout{Integrations: only{i}, Systems: r.config.Systems, Log: r.db.Deliveries(),
+		fanout := delivery.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries(),
 			Logger: r.config.Log}
 		_, err := fanout.Process(r.t.Context(),
 			[]delivery.Entry{{Receipt: fmt.Sprint(n), DetailType: "create_user", Detail: []byte(detail), At: at}})

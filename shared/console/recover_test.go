@@ -28,7 +28,7 @@ func (r *rig) arrive(from, count int, at time.Time) {
 				`{"version":1,"id":"arrived-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":%s}`, from+n, data)})
 	}
 	require.NoError(r.t, r.db.Bus().Put(r.t.Context(), entries))
-	fanout := delivery.Fanout{Integrations: r.db.Integrations(), Systems: r.config.Systems, Log: r.db.Deliveries(),
+	fanout := delivery.Fanout{Integrations: r.db.Integrations(), Systems: r.config.Systems, Store: r.db.Deliveries(),
 		Logger: r.config.Log}
 	for {
 		received, err := r.db.Bus().Receive(r.t.Context(), 100)

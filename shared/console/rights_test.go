@@ -111,7 +111,7 @@ func (r *rig) others(t *testing.T) map[string]string {
 		`"}}`).body["id"].(string)
 	i, err := r.db.Integrations().Get(t.Context(), "43", id)
 	require.NoError(t, err)
-	fanout := delivery.Fanout{Integrations: only{i}, Systems: r.config.Systems, Log: r.db.Deliveries(),
+	fanout := delivery.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries(),
 		Logger: r.config.Log}
 	_, err = fanout.Process(t.Context(), []delivery.Entry{
 		{Receipt: "1", DetailType: "create_user", At: time.Now(),

@@ -55,7 +55,7 @@ type Delivery struct {
 	// Kinds are the distinct kinds of the events, Count their number: known without loading Events.
 	Kinds []event.Kind
 	Count int
-	// Events are loaded by Queue.Lease and Log.Get and left out by Log.List.
+	// Events are loaded for sending and by a history's Get, and left out of its lists.
 	Events []event.Event
 
 	// Of the last attempt; not stored.
@@ -122,8 +122,8 @@ type Intake struct {
 type Accepted struct {
 	Entry Entry
 	Event event.Event
-	// Intake is the engine's id of the intake that has claimed the event (Log.Begin) or brought it in
-	// (Journal.Arrived); "" on an engine that needs none.
+	// Intake is the engine's id of the intake that has claimed the event (FanoutStore.Begin) or brought it in
+	// (EventLog.Arrived); "" on an engine that needs none.
 	Intake string
 }
 
@@ -175,48 +175,8 @@ type DeadLetter struct {
 	ReplayedAt time.Time
 }
 
-// Log keeps events, deliveries and their attempts. Implementations are safe for concurrent use.
-type Log interface {
-	// Begin claims events for one Intake, which is made of those that are Fresh: their Intake is set. What was begun is
-	// accepted within a minute or aborted; a process that ends in between holds its claims for that long.
-	Begin(ctx context.Context, events []Accepted) ([]Standing, error)
-	// Abort gives up what was begun: the events are free at once. What was accepted meanwhile stays accepted.
-	Abort(ctx context.Context, events []Accepted) error
-	// Accept records the outcome of one fan-out and makes its deliveries ready to be sent. When it returns, all of it
-	// is durable and the entries will not be handed out again; after an error, hand in the same Intake again.
-	// Deliveries that could not be made ready at once (a queue that is away) become so in some minutes. Error:
-	// *Unfinished when all but these entries is accepted. An Intake that was not begun is begun here, and fails as a
-	// whole if a part of it is known. A delivery whose id exists is left as it is. One that gathers waits until its
-	// Due. An Intake adds its Records once, and publishes the events of its Triggers, however often it is handed in.
-	// Error: trigger.ErrStale when a state of a trigger is not any more as it was read: nothing that its tenant's
-	// events mean was accepted then. Make the Intake anew.
-	Accept(ctx context.Context, in Intake) error
-	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
-	// out again when their time comes. Error: *NotWaitingError when some of them wait nowhere; the others are written.
-	Settle(ctx context.Context, deliveries []Delivery) error
-	// Get returns one delivery with its events and attempts. Error: ErrNotFound.
-	Get(ctx context.Context, tenant, integration, id string) (Delivery, error)
-	// List returns an integration's deliveries, newest first, without events.
-	List(ctx context.Context, q Query) ([]Delivery, error)
-	// Replay makes ended deliveries (see Replay) ready to be sent again, in a new run under the same ids, and
-	// returns how many and the last id it looked at, "" when the range is done: call again with After set. One that is
-	// named and retrying is on its way, unless its next attempt is Overdue: then it begins a new run as well.
-	Replay(ctx context.Context, r Replay) (count int, after string, err error)
-	// DeadLetters returns rejected entries, newest first: those of one tenant, or all with tenant "*". before is
-	// the id to go on from, "" at first.
-	DeadLetters(ctx context.Context, tenant, before string, limit int) ([]DeadLetter, error)
-}
-
 // ErrNoEntry: a dead letter is in no form that the bus takes. It came there by another way than the bus.
 var ErrNoEntry = errors.New("the dead letter is no entry of the bus")
-
-// DeadLetters sends rejected entries again after what was wrong is mended: the platform's release, or ours.
-type DeadLetters interface {
-	// Resend puts a dead letter's entry on the bus anew, from where it goes through fan-out, and notes the time with
-	// it. A dead letter is sent again once: sent is false when it was before. If it is refused again, that is a dead
-	// letter of its own. The tenant "*" finds those of all. Errors: ErrNotFound, ErrNoEntry.
-	Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error)
-}
 
 // Query selects deliveries of one integration.
 type Query struct {
@@ -266,7 +226,7 @@ type Queue interface {
 // Inbox is the queue between the bus and fan-out.
 type Inbox interface {
 	// Receive returns up to limit entries, oldest first; none when nothing waits. The same entries come again
-	// until Log.Accept has taken them.
+	// until FanoutStore.Accept has taken them.
 	Receive(ctx context.Context, limit int) ([]Entry, error)
 }
 

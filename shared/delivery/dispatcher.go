@@ -57,7 +57,7 @@ const pause = time.Second
 // counterpart of the deliver function and the retry state machine. Make it with NewDispatcher, then call Run.
 type WorkerPool struct {
 	queue   Queue
-	log     Log
+	outcome OutcomeWriter
 	courier *Sender
 	router  *TargetCache
 	monitor *health.Monitor
@@ -81,7 +81,7 @@ type WorkerPool struct {
 // WorkerPoolConfig names what a WorkerPool works with; every field but Limits is required.
 type WorkerPoolConfig struct {
 	Queue        Queue
-	Log          Log
+	Outcomes     OutcomeWriter
 	Sender       *Sender
 	Integrations Integrations
 	Opener       Opener
@@ -94,7 +94,7 @@ type WorkerPoolConfig struct {
 func NewWorkerPool(c WorkerPoolConfig) *WorkerPool {
 	l := c.Limits.filled()
 	return &WorkerPool{
-		queue: c.Queue, log: c.Log, courier: c.Sender, router: NewTargetCache(c.Sender, c.Integrations, c.Opener),
+		queue: c.Queue, outcome: c.Outcomes, courier: c.Sender, router: NewTargetCache(c.Sender, c.Integrations, c.Opener),
 		monitor: c.Monitor,
 		logger:  c.Logger, limits: l, now: c.Sender.Now,
 		healthy: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
@@ -531,7 +531,7 @@ func (d *WorkerPool) write(ctx context.Context, batch []outcome) {
 	}
 	if len(deliveries) > 0 {
 		d.persist(ctx, "write the outcome of deliveries", func() error {
-			return settle(context.WithoutCancel(ctx), d.log, d.logger, deliveries)
+			return settle(context.WithoutCancel(ctx), d.outcome, d.logger, deliveries)
 		})
 	}
 	writes.Wait()

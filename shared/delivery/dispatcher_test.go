@@ -68,8 +68,6 @@ func (m mailed) System() destination.System {
 	return s
 }
 
-func (systems) Lookup(string) (destination.System, bool, bool) { return plain{}.System(), true, true }
-
 // opener opens without sealing: the URL is the integration's name.
 type opener struct{}
 
@@ -116,7 +114,7 @@ func startOn(t *testing.T, queue *memory, limits delivery.Limits, log *slog.Logg
 	t.Helper()
 	r := &rig{queue: queue, integrations: &integrations{all: map[string]integration.Integration{}}}
 	r.WorkerPool = delivery.NewWorkerPool(delivery.WorkerPoolConfig{
-		Queue: r.queue, Log: r.queue, Integrations: r.integrations, Opener: opener{}, Limits: limits,
+		Queue: r.queue, Outcomes: r.queue, Integrations: r.integrations, Opener: opener{}, Limits: limits,
 		Logger: log,
 		Sender: &delivery.Sender{
 			Destinations: systems{}, Transport: c, Schedule: retry.Schedule{}, Now: now,

@@ -22,8 +22,26 @@ import (
 
 // Enabler finds receivers: the part of integration.Store that fan-out reads.
 type Enabler interface {
-	Integrations
+	Get(ctx context.Context, tenant, id string) (integration.Integration, error)
 	Enabled(ctx context.Context, tenant string) ([]integration.Integration, error)
+}
+
+// FanoutStore takes what fan-out makes of events. Implementations are safe for concurrent use.
+type FanoutStore interface {
+	// Begin claims events for one Intake, which is made of those that are Fresh: their Intake is set. What was begun is
+	// accepted within a minute or aborted; a process that ends in between holds its claims for that long.
+	Begin(ctx context.Context, events []Accepted) ([]Standing, error)
+	// Abort gives up what was begun: the events are free at once. What was accepted meanwhile stays accepted.
+	Abort(ctx context.Context, events []Accepted) error
+	// Accept records the outcome of one fan-out and makes its deliveries ready to be sent. When it returns, all of it
+	// is durable and the entries will not be handed out again; after an error, hand in the same Intake again.
+	// Deliveries that could not be made ready at once (a queue that is away) become so in some minutes. Error:
+	// *Unfinished when all but these entries is accepted. An Intake that was not begun is begun here, and fails as a
+	// whole if a part of it is known. A delivery whose id exists is left as it is. One that gathers waits until its
+	// Due. An Intake adds its Records once, and publishes the events of its Triggers, however often it is handed in.
+	// Error: trigger.ErrStale when a state of a trigger is not any more as it was read: nothing that its tenant's
+	// events mean was accepted then. Make the Intake anew.
+	Accept(ctx context.Context, in Intake) error
 }
 
 // Fanout decides which integrations receive which events. Events of one batch that go to the same integration travel
@@ -33,7 +51,7 @@ type Enabler interface {
 type Fanout struct {
 	Integrations Enabler
 	Systems      integration.Systems
-	Log          Log
+	Store        FanoutStore
 	Logger       *slog.Logger
 	Recorder     counting.Recorder // nil: the record is made elsewhere
 	People       People            // nil: nobody has personal notifications
@@ -62,7 +80,7 @@ func (f *Fanout) Process(ctx context.Context, entries []Entry) ([]Lane, error) {
 	case errors.As(err, &unfinished):
 		busy = append(busy, unfinished.Entries...)
 	case err != nil:
-		if aborted := f.Log.Abort(context.WithoutCancel(ctx), in.Accepted); aborted != nil {
+		if aborted := f.Store.Abort(context.WithoutCancel(ctx), in.Accepted); aborted != nil {
 			return nil, errors.Join(err, fmt.Errorf("give up an intake of %d events: %w", len(in.Accepted), aborted))
 		}
 		return nil, err
@@ -102,7 +120,7 @@ func (f *Fanout) try(ctx context.Context, in Intake) ([]Lane, error) {
 	if err := f.address(ctx, &in); err != nil {
 		return nil, err
 	}
-	err := f.Log.Accept(ctx, in)
+	err := f.Store.Accept(ctx, in)
 	var unfinished *Unfinished
 	if err != nil && !errors.As(err, &unfinished) {
 		return nil, fmt.Errorf("accept %d events with %d deliveries: %w", len(in.Accepted), len(in.Deliveries), err)
@@ -151,7 +169,7 @@ func (f *Fanout) begin(ctx context.Context, entries []Entry) (in Intake, busy []
 			valid = append(valid, Accepted{Entry: entry, Event: e})
 		}
 	}
-	standings, err := f.Log.Begin(ctx, valid)
+	standings, err := f.Store.Begin(ctx, valid)
 	if err != nil {
 		return in, nil, fmt.Errorf("claim %d events: %w", len(valid), err)
 	}

@@ -291,7 +291,7 @@ func beginDispatcher(t *testing.T, o *outside, s *switched) worker {
 	queue, monitor := newMemory(), &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s,
 		Now: time.Now}
 	d := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
-		Queue: queue, Log: queue, Integrations: s, Opener: opener{}, Logger: slog.New(slog.DiscardHandler),
+		Queue: queue, Outcomes: queue, Integrations: s, Opener: opener{}, Logger: slog.New(slog.DiscardHandler),
 		Sender: outageCourier(o), Monitor: monitor,
 	})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -17,58 +17,16 @@ import (
 // memory is the least engine that a dispatcher can run on, for tests in which time is not real. What an engine
 // must do is tested by the contract suites, on the engines.
 type memory struct {
-	delivery.Log // the methods that no test here calls
-	mu           sync.Mutex
-	deliveries   map[string]delivery.Delivery
-	leased       map[string]bool
-	known, busy  map[string]bool
-	aborted      int
-	intakes      []delivery.Intake
-	settled      []delivery.Delivery
-	fail         error  // of the next Settle
-	late         string // a delivery that Settle finds ended
+	mu         sync.Mutex
+	deliveries map[string]delivery.Delivery
+	leased     map[string]bool
+	settled    []delivery.Delivery
+	fail       error  // of the next Settle
+	late       string // a delivery that Settle finds ended
 }
 
 func newMemory() *memory {
-	return &memory{deliveries: map[string]delivery.Delivery{}, leased: map[string]bool{}, known: map[string]bool{},
-		busy: map[string]bool{}}
-}
-
-func (m *memory) Begin(_ context.Context, events []delivery.Accepted) ([]delivery.Standing, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := make([]delivery.Standing, len(events))
-	for i, a := range events {
-		switch k := a.Event.Tenant + "/" + a.Event.ID; {
-		case m.known[k]:
-			out[i] = delivery.Known
-		case m.busy[k]:
-			out[i] = delivery.Busy
-		default:
-			events[i].Intake = "begun"
-		}
-	}
-	return out, nil
-}
-
-func (m *memory) Abort(_ context.Context, events []delivery.Accepted) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.aborted += len(events)
-	return nil
-}
-
-func (m *memory) Accept(_ context.Context, in delivery.Intake) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.intakes = append(m.intakes, in)
-	for _, a := range in.Accepted {
-		m.known[a.Event.Tenant+"/"+a.Event.ID] = true
-	}
-	for _, d := range in.Deliveries {
-		m.deliveries[d.ID] = d
-	}
-	return nil
+	return &memory{deliveries: map[string]delivery.Delivery{}, leased: map[string]bool{}}
 }
 
 func (m *memory) Settle(_ context.Context, deliveries []delivery.Delivery) error {
@@ -193,19 +151,6 @@ func (s *integrations) Get(_ context.Context, tenant, id string) (integration.In
 		return i, integration.ErrNotFound
 	}
 	return i, nil
-}
-
-func (s *integrations) Enabled(_ context.Context, tenant string) ([]integration.Integration, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []integration.Integration
-	for _, i := range s.all {
-		if i.Tenant == tenant && i.Enabled() {
-			out = append(out, i)
-		}
-	}
-	slices.SortFunc(out, func(a, b integration.Integration) int { return strings.Compare(a.ID, b.ID) })
-	return out, nil
 }
 
 func (s *integrations) set(i integration.Integration) {

@@ -186,7 +186,7 @@ func both(t *testing.T, d destination.Destination, parameters partsParameters, t
 			var stop func()
 			begin := func() *delivery.WorkerPool {
 				at := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
-					Queue: w.memory, Log: w.memory, Integrations: w.integrations, Opener: only{d},
+					Queue: w.memory, Outcomes: w.memory, Integrations: w.integrations, Opener: only{d},
 					Logger: slog.New(slog.DiscardHandler),
 					Sender: w.courier(d), Monitor: w.monitor(),
 				})
@@ -819,7 +819,7 @@ func TestAStopInTheMiddleOfAnAttemptForgetsNothingThatArrived(t *testing.T) {
 			c := w.courier(letters{})
 			c.Transport = do
 			at := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
-				Queue: w.memory, Log: w.memory, Integrations: w.integrations, Opener: only{letters{}},
+				Queue: w.memory, Outcomes: w.memory, Integrations: w.integrations, Opener: only{letters{}},
 				Logger: slog.New(slog.DiscardHandler),
 				Sender: c, Monitor: w.monitor(),
 			})

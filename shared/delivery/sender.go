@@ -38,8 +38,7 @@ type BatchStore interface {
 	// Load returns a parcel's deliveries with their events, in the order of its ids, without those that are no more.
 	// Those that have gathered until now are joined before, as Join says.
 	Load(ctx context.Context, p MessageBatch) ([]Delivery, error)
-	// Settle is that of Log.
-	Settle(ctx context.Context, deliveries []Delivery) error
+	OutcomeWriter
 	// Claim records a retry batch and moves deliveries, as they are after their first failure, from pending into it:
 	// both or neither. Those that are pending no more stay where they are; claimed is the number of the others. It
 	// takes as many as the engine can move at once, at least one: rest are to be claimed in another batch.

@@ -19,14 +19,16 @@ func (e *NotWaitingError) Error() string {
 // Is makes it an ErrNotFound.
 func (*NotWaitingError) Is(target error) bool { return target == ErrNotFound }
 
-// settler is the part of Log and BatchStore that writes outcomes.
-type settler interface {
+// OutcomeWriter writes what became of deliveries.
+type OutcomeWriter interface {
+	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
+	// out again when their time comes. Error: *NotWaitingError when some of them wait nowhere; the others are written.
 	Settle(ctx context.Context, deliveries []Delivery) error
 }
 
 // settle writes outcomes. Some may wait nowhere any more, because they were handed out twice and the other visit was
 // faster.
-func settle(ctx context.Context, s settler, log *slog.Logger, deliveries []Delivery) error {
+func settle(ctx context.Context, s OutcomeWriter, log *slog.Logger, deliveries []Delivery) error {
 	err := s.Settle(ctx, deliveries)
 	var late *NotWaitingError
 	if !errors.As(err, &late) {

@@ -20,7 +20,7 @@ const Overdue = time.Hour
 // the engine's choice.
 type Stranded interface {
 	Stranded(ctx context.Context, before time.Time, visit func([]Delivery) error) error
-	// Replay is that of Log.
+	// Replay is that of the history: see delivery.Replay.
 	Replay(ctx context.Context, r Replay) (count int, after string, err error)
 }
 

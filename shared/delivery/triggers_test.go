@@ -16,18 +16,15 @@ import (
 const exceeded = `{"trigger_name":"Burst","count":1,"period":60,"reaction":{"trigger":"t","integrations":["i0","i1","gone"]}}`
 
 func TestATriggersNotificationReachesTheIntegrationsThatItNames(t *testing.T) {
-	f, m := fanout(event.Scope, event.Scope, event.Scope) // none is subscribed to it
-	set := f.Integrations.(*integrations)
-	off := set.all["i1"]
-	off.Off = &integration.Off{By: integration.ByPerson}
-	set.set(off)
+	f, m := newFanout(event.Scope, event.Scope, event.Scope) // none is subscribed to it
+	f.Integrations.(subscribers)[1].Off = &integration.Off{By: integration.ByPerson}
 	_, err := f.Process(t.Context(), []delivery.Entry{
 		entry(event.AttacksExceeded, "1", "42", exceeded),
 		entry(event.AttacksExceeded, "2", "42", exceeded),
 		entry(event.AttacksExceeded, "3", "42", `{"trigger_name":"upstream's own","count":1,"period":60}`),
 	})
 	require.NoError(t, err, "an integration that was deleted or is disabled is no error")
-	in := m.intakes[0]
+	in := m.accepted[0]
 	require.Len(t, in.Accepted, 3)
 	require.Len(t, in.Deliveries, 1)
 	require.Equal(t, "i0", in.Deliveries[0].Integration)
@@ -50,7 +47,7 @@ func (c *counting) Evaluate(_ context.Context, batch []trigger.Seen) (trigger.Ou
 
 // staleLog refuses an Intake so often.
 type staleLog struct {
-	*memory
+	*intakes
 	left int
 }
 
@@ -59,7 +56,7 @@ func (l *staleLog) Accept(ctx context.Context, in delivery.Intake) error {
 		l.left--
 		return fmt.Errorf("wrapped: %w", trigger.ErrStale)
 	}
-	return l.memory.Accept(ctx, in)
+	return l.intakes.Accept(ctx, in)
 }
 
 func hits(n int) (out []delivery.Entry) {
@@ -70,15 +67,15 @@ func hits(n int) (out []delivery.Entry) {
 }
 
 func TestABatchWhoseStatesChangedIsEvaluatedAgain(t *testing.T) {
-	f, m := fanout(event.Hits)
+	f, m := newFanout(event.Hits)
 	c := &counting{states: 1}
-	f.Triggers, f.Log = c, &staleLog{m, 2}
+	f.Triggers, f.Store = c, &staleLog{m, 2}
 	_, err := f.Process(t.Context(), hits(3))
 	require.NoError(t, err)
 	require.Equal(t, []int{3, 3, 3}, c.batches)
-	require.Len(t, m.intakes, 1)
+	require.Len(t, m.accepted, 1)
 
-	f.Log = &staleLog{m, 1 << 20}
+	f.Store = &staleLog{m, 1 << 20}
 	_, err = f.Process(t.Context(), hits(4))
 	require.ErrorIs(t, err, trigger.ErrStale, "it gives up, and the entries come again")
 }

@@ -122,10 +122,10 @@ func start(t *testing.T) *world {
 		Platform: "Tocsin", Now: w.clock, NewID: newID, Log: log,
 	}
 	dispatcher := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
-		Queue: w.db.Deliveries(), Log: w.db.Deliveries(), Sender: courier, Integrations: d, Opener: d, Logger: log,
+		Queue: w.db.Deliveries(), Outcomes: w.db.Deliveries(), Sender: courier, Integrations: d, Opener: d, Logger: log,
 		Monitor: &health.Monitor{Counters: w.db.Counters(), Switch: w.integrations, Now: time.Now},
 	})
-	f := &delivery.Fanout{Integrations: d, Systems: systems, Log: w.db.Deliveries(), Logger: log,
+	f := &delivery.Fanout{Integrations: d, Systems: systems, Store: w.db.Deliveries(), Logger: log,
 		Recorder: &report.Recorder{Zones: w.db.Reports(), Now: w.clock}, People: w.people}
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup

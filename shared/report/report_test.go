@@ -117,7 +117,7 @@ func (r *rig) events() (out []event.Event) {
 func (r *rig) publish(events ...event.Event) {
 	r.t.Helper()
 	require.NoError(r.t, r.db.Bus().Publish(r.t.Context(), events...))
-	f := delivery.Fanout{Integrations: r.db.Integrations(), Systems: catalogue.Default(), Log: r.db.Deliveries(),
+	f := delivery.Fanout{Integrations: r.db.Integrations(), Systems: catalogue.Default(), Store: r.db.Deliveries(),
 		Logger: slog.New(slog.DiscardHandler), Recorder: r.recorder}
 	for {
 		entries, err := r.db.Bus().Receive(r.t.Context(), 500)

@@ -178,7 +178,7 @@ const budget = time.Minute
 func Deploy(c *sim.Cloud, carrier Transport, log *slog.Logger) {
 	c.Deploy("Fanout", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
-		f := &delivery.Fanout{Integrations: s.Integrations(), Systems: s.all, Log: s.accepting(), Logger: s.log,
+		f := &delivery.Fanout{Integrations: s.Integrations(), Systems: s.all, Store: s.accepting(), Logger: s.log,
 			Now: s.Now}
 		return lambda.NewHandler(aws.FanoutHandler(f, s.visibility("EventsQueue", "UnknownEventsQueue"), s.log)).Invoke
 	})

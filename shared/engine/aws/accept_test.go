@@ -42,13 +42,13 @@ func hitEntry(id, receipt string, at time.Time) delivery.Entry {
 }
 
 // fanoutTo is a fan-out of hits to an integration with a system.
-func fanoutTo(w *world, log delivery.Log, system string) *delivery.Fanout {
+func fanoutTo(w *world, store delivery.FanoutStore, system string) *delivery.Fanout {
 	return &delivery.Fanout{
 		Integrations: fixed{{
 			ID: "i", Tenant: "42", System: system, Name: "i", Revision: 1, Window: 1, Parameters: []byte(`{}`),
 			Subscriptions: []integration.Subscription{{Event: event.Hits}},
 		}},
-		Systems: catalogue.Default(), Log: log, Logger: slog.New(slog.DiscardHandler),
+		Systems: catalogue.Default(), Store: store, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -446,7 +446,7 @@ func TestAccepting(t *testing.T) {
 				d, clock := w.clocked()
 				*clock = now().Add(time.Minute)
 				log := w.log()
-				log.Log, log.Ready = d, w.ready(d)
+				log.DeliveryStore, log.Ready = d, w.ready(d)
 				return enginetest.AcceptingEngine{
 					Log: log, Systems: catalogue.Default(), System: system, Break: w.breakCalls,
 					Purge: func(t *testing.T) { require.NotEmpty(t, w.receive(t)) },

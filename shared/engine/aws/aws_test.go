@@ -243,7 +243,7 @@ func (w *world) receive(t *testing.T) []delivery.MessageBatch {
 func (w *world) log() enginetest.Log {
 	d := w.deliveries()
 	return enginetest.Log{
-		Log: d,
+		DeliveryStore: d,
 		Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry {
 			out := slices.Clone(entries)
 			for n := range out {

@@ -200,8 +200,6 @@ func (d *Deliveries) deadLetter(ctx context.Context, row item) (delivery.DeadLet
 	return l, nil
 }
 
-var _ delivery.DeadLetters = (*Deliveries)(nil)
-
 // resendAfter is when a resend that was begun and not ended is begun anew: its process ended in between.
 const resendAfter = time.Minute
 

@@ -63,8 +63,8 @@ type Forwarder interface {
 }
 
 var (
-	_ delivery.Log        = (*Deliveries)(nil)
-	_ delivery.BatchStore = (*Deliveries)(nil)
+	_ delivery.FanoutStore = (*Deliveries)(nil)
+	_ delivery.BatchStore  = (*Deliveries)(nil)
 )
 
 func (d *Deliveries) keep() time.Duration {

@@ -38,7 +38,7 @@ func engine(t *testing.T) (settingstest.TriggerEngine, command.Store) {
 	d.Commands, d.Counting = commands, queue
 	apart := w.countingStore(d, triggers)
 	return settingstest.TriggerEngine{
-		Log: enginetest.Log{Log: d, Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry {
+		Log: enginetest.Log{DeliveryStore: d, Take: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry {
 			return delivered(entries)
 		}, Ready: w.ready(d)},
 		Store: triggers, Integrations: store, Systems: catalogue.Default(), Workers: 20,
@@ -94,7 +94,7 @@ func TestDeadLetters(t *testing.T) {
 		d := w.deliveries()
 		d.Bus = f
 		log := w.log()
-		log.Log = d
+		log.DeliveryStore = d
 		return enginetest.DeadLetterEngine{Log: log, DeadLetters: d, Left: f.left}
 	})
 }

@@ -70,7 +70,7 @@ func begin(t *testing.T, e AcceptingEngine) *accepting {
 			ID: "i", Tenant: "42", System: e.System, Name: "i", Revision: 1, Window: 1, Parameters: []byte(`{}`),
 			Subscriptions: []integration.Subscription{{Event: event.System}},
 		}},
-		Systems: e.Systems, Log: e.Log, Logger: slog.New(slog.DiscardHandler),
+		Systems: e.Systems, Store: e.Log, Logger: slog.New(slog.DiscardHandler),
 	}}
 }
 

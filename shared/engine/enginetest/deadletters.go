@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -10,10 +11,15 @@ import (
 	"tocsin/shared/delivery"
 )
 
+// Resender is the part of an engine that sends rejected entries again.
+type Resender interface {
+	Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error)
+}
+
 // DeadLetterEngine is what the suite of delivery.DeadLetters works on.
 type DeadLetterEngine struct {
 	Log
-	DeadLetters delivery.DeadLetters
+	DeadLetters Resender
 	// Left takes what was put on the bus and returns it as fan-out receives it.
 	Left func(t *testing.T) []delivery.Entry
 }

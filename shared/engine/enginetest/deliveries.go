@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -12,9 +13,20 @@ import (
 	"tocsin/shared/event"
 )
 
-// Log is what the suite of delivery.Log works on: a log, and the two ends that it stands between.
+// DeliveryStore is all that an engine keeps of deliveries for its readers: what fan-out made, what became of it, and
+// what a person sees of both.
+type DeliveryStore interface {
+	delivery.FanoutStore
+	delivery.OutcomeWriter
+	Get(ctx context.Context, tenant, integration, id string) (delivery.Delivery, error)
+	List(ctx context.Context, q delivery.Query) ([]delivery.Delivery, error)
+	Replay(ctx context.Context, r delivery.Replay) (count int, after string, err error)
+	DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error)
+}
+
+// Log is what the suite of deliveries works on: their store, and the two ends that it stands between.
 type Log struct {
-	delivery.Log
+	DeliveryStore
 	// Take puts entries on the bus and returns them as fan-out receives them, in their order.
 	Take func(t *testing.T, entries []delivery.Entry) []delivery.Entry
 	// Ready hands out up to limit deliveries to send for the first time to an integration, oldest first, each once.
@@ -59,7 +71,7 @@ func (r *Rig) Publish(count int) []delivery.Accepted {
 }
 
 // Known says of each event whether its tenant's event of that id was accepted.
-func Known(t *testing.T, log delivery.Log, events ...event.Event) []bool {
+func Known(t *testing.T, log delivery.FanoutStore, events ...event.Event) []bool {
 	t.Helper()
 	list := make([]delivery.Accepted, len(events))
 	for n, e := range events {

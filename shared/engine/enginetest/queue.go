@@ -13,7 +13,7 @@ import (
 
 // Queues is what the suite of delivery.Queue works on.
 type Queues interface {
-	delivery.Log
+	DeliveryStore
 	delivery.Queue
 }
 
@@ -49,7 +49,7 @@ func Queue(t *testing.T, open func(t *testing.T) (Queues, Bus)) {
 // Polled makes the suite's Log of an engine whose work is polled.
 func Polled(q Queues, bus Bus) Log {
 	return Log{
-		Log: q,
+		DeliveryStore: q,
 		Take: func(t *testing.T, entries []delivery.Entry) []delivery.Entry {
 			t.Helper()
 			require.NoError(t, bus.Put(t.Context(), entries))

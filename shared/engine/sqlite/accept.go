@@ -16,9 +16,9 @@ type Deliveries struct{ db *DB }
 func (db *DB) Deliveries() *Deliveries { return &Deliveries{db} }
 
 var (
-	_ delivery.Log   = (*Deliveries)(nil)
-	_ delivery.Queue = (*Deliveries)(nil)
-	_ delivery.Inbox = (*Bus)(nil)
+	_ delivery.FanoutStore = (*Deliveries)(nil)
+	_ delivery.Queue       = (*Deliveries)(nil)
+	_ delivery.Inbox       = (*Bus)(nil)
 )
 
 // Begin looks the events' ids up. One fan-out is at work here: nothing is claimed.

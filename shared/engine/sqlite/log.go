@@ -295,8 +295,6 @@ func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, lim
 	return out, nil
 }
 
-var _ delivery.DeadLetters = (*Deliveries)(nil)
-
 // Resend puts a rejected entry on the bus anew.
 func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error) {
 	seq, err := strconv.ParseInt(id, 10, 64)

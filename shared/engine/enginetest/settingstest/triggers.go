@@ -42,7 +42,7 @@ type triggerRig struct {
 
 func (r *triggerRig) fanout() *delivery.Fanout {
 	log := slog.New(slog.DiscardHandler)
-	f := &delivery.Fanout{Integrations: r.Integrations, Systems: r.Systems, Log: r.Log, Logger: log}
+	f := &delivery.Fanout{Integrations: r.Integrations, Systems: r.Systems, Store: r.Log, Logger: log}
 	if r.Counting == nil {
 		f.Triggers = &trigger.Evaluator{Store: r.Store, Now: func() time.Time { return at }, Log: log}
 	}
