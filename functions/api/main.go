@@ -12,9 +12,9 @@ import (
 
 	"tocsin/functions/stack"
 	"tocsin/shared/console"
-	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/aws/metrics"
+	"tocsin/shared/fanout"
 	"tocsin/shared/httpserver"
 	"tocsin/shared/integration"
 	"tocsin/shared/ready"
@@ -30,7 +30,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 	relay := s.Relay()
 	courier.Adapter, courier.Relay = service, relay
 	jobs, orders, log, triggers := s.Jobs(), s.Orders(), s.Resending(), s.Triggers()
-	recovery := &delivery.Recovery{Fanout: &delivery.Fanout{Systems: s.Systems}, Journal: log, Now: time.Now}
+	recovery := &fanout.Recovery{Fanout: &fanout.Fanout{Systems: s.Systems}, Journal: log, Now: time.Now}
 	orders.Relay, service.Backlog, service.Missed = relay, log, recovery
 	handler := console.New(console.Config{
 		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {

@@ -6,15 +6,15 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/functions/stack"
-	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/aws/metrics"
+	"tocsin/shared/fanout"
 )
 
 func main() { stack.Start(handler) }
 
 func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
-	fanout := &delivery.Fanout{Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Store: s.Accepting(),
+	fanout := &fanout.Fanout{Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Store: s.Accepting(),
 		Logger: s.Log}
 	if people := s.Profiles(); people != nil {
 		fanout.People = people

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
 	"tocsin/shared/health"
 	"tocsin/shared/httpserver"
 	"tocsin/shared/mail"
+	"tocsin/shared/worker"
 )
 
 const (
@@ -43,7 +43,7 @@ type config struct {
 	unused                        []string         // proxy variables of the environment that are not used
 	faster                        float64
 	rule                          health.Rule
-	limits                        delivery.Limits
+	limits                        worker.Limits
 	keep, tokenGood               time.Duration
 	logLevel                      slog.Level
 	logJSON                       bool

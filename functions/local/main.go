@@ -24,13 +24,13 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/bus"
 	"tocsin/shared/console"
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/httpserver"
 	"tocsin/shared/integration"
@@ -45,8 +45,10 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/retry"
+	"tocsin/shared/sending"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/trigger"
+	"tocsin/shared/worker"
 )
 
 // gcPercent lets the heap grow to five times what lives: what lives is a few MiB, and collecting it more often costs
@@ -155,7 +157,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Reports: db.Reports(), Now: time.Now,
 	}
 	relay := &mail.Quota{Counters: db.Counters(), Limit: c.onRequest, Now: time.Now}
-	courier := &delivery.Sender{
+	courier := &sending.Sender{
 		Relay:        relay,
 		Destinations: systems, Transport: egress.New(policy, egress.Options{Mailer: mailer, Proxy: c.proxy}),
 		Schedule: retry.Schedule{Faster: c.faster},
@@ -169,16 +171,16 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Console:  report.Console(c.console), Now: time.Now, NewID: newID, Log: log,
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Switch: integrations, Now: time.Now}
-	dispatcher := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
+	dispatcher := worker.NewPool(worker.PoolConfig{
 		Queue: db.Deliveries(), Outcomes: db.Deliveries(), Sender: courier, Integrations: receivers, Opener: receivers,
 		Monitor: monitor, Logger: log, Limits: c.limits,
 	})
-	fanOut := &delivery.Fanout{
+	fanOut := &fanout.Fanout{
 		Integrations: receivers, Systems: systems, Store: db.Deliveries(), Logger: log,
 		Recorder: &report.Recorder{Zones: db.Reports(), Now: time.Now}, People: people,
 		Triggers: &trigger.Evaluator{Store: db.Triggers(), Now: time.Now, Log: log},
 	}
-	recovery := &delivery.Recovery{Fanout: fanOut, Journal: db.Deliveries(), Now: time.Now}
+	recovery := &fanout.Recovery{Fanout: fanOut, Journal: db.Deliveries(), Now: time.Now}
 	integrations.Missed = recovery
 	triggers := &trigger.Service{Store: db.Triggers(), Integrations: db.Integrations(), Systems: systems, Now: time.Now,
 		NewID: newID, Log: log}

@@ -26,7 +26,6 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/counting"
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/destination/telegram"
@@ -43,8 +42,10 @@ import (
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
+	"tocsin/shared/sending"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/trigger"
+	"tocsin/shared/worker"
 )
 
 // sdkAttempts is how often the SDK makes a call that is throttled or fails. Not in its adaptive mode: that slows all
@@ -401,7 +402,7 @@ func (s *Stack) Service(store *aws.Integrations) *integration.Service {
 }
 
 // Sender sends.
-func (s *Stack) Sender() *delivery.Sender {
+func (s *Stack) Sender() *sending.Sender {
 	options := egress.Options{Proxy: s.proxy}
 	if from := s.env.get("TOCSIN_MAIL_FROM"); from != "" {
 		if composer, err := mail.NewComposer(from, time.Now); err != nil {
@@ -413,7 +414,7 @@ func (s *Stack) Sender() *delivery.Sender {
 			}}
 		}
 	}
-	return &delivery.Sender{Destinations: s.Systems, Transport: egress.New(s.policy, options), Now: time.Now,
+	return &sending.Sender{Destinations: s.Systems, Transport: egress.New(s.policy, options), Now: time.Now,
 		Log:      s.Log,
 		Platform: s.platform()}
 }
@@ -444,15 +445,15 @@ func (s *Stack) lasting() time.Duration {
 }
 
 // BatchHandler sends what the queue and the state machine hand over; starts of a request end at the budget.
-func (s *Stack) BatchHandler(store *aws.Integrations, budget time.Duration) *delivery.BatchHandler {
+func (s *Stack) BatchHandler(store *aws.Integrations, budget time.Duration) *worker.Handler {
 	service, courier := s.Service(store), s.Sender()
 	service.Backlog = s.Deliveries()
 	courier.Adapter, courier.Reports, courier.Unsubscribe = service,
 		report.Messages{Store: s.Reports(), Platform: courier.Platform}, s.links()
 	courier.Outlooks = &aws.Outlooks{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
 	receivers := s.Receivers(store, service)
-	return &delivery.BatchHandler{
-		BatchStore: s.Deliveries(), Sender: courier, Router: delivery.NewTargetCache(courier, receivers, receivers),
+	return &worker.Handler{
+		BatchStore: s.Deliveries(), Sender: courier, Router: sending.NewTargetCache(courier, receivers, receivers),
 		Monitor:    s.Monitor(service),
 		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.sdk), StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID:      newID, Log: s.Log, Budget: budget,
@@ -461,8 +462,8 @@ func (s *Stack) BatchHandler(store *aws.Integrations, budget time.Duration) *del
 }
 
 // Sweeper takes up retries that no execution works at.
-func (s *Stack) Sweeper(sender *delivery.BatchHandler) *delivery.Sweeper {
-	return &delivery.Sweeper{
+func (s *Stack) Sweeper(sender *worker.Handler) *worker.Sweeper {
+	return &worker.Sweeper{
 		Stranded: s.Deliveries(), Batches: sender.BatchStore, Executions: sender.Executions, Resume: sender.Resume,
 		Now: time.Now, Log: s.Log,
 	}

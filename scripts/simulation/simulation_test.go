@@ -30,10 +30,13 @@ import (
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/retry"
+	"tocsin/shared/sending"
+	"tocsin/shared/worker"
 )
 
 // The size of it.
@@ -102,7 +105,7 @@ type world struct {
 
 func host(tenant int, f fault) string { return fmt.Sprintf("t%d-f%d.example", tenant, f) }
 
-// Do is delivery.Transport.
+// Do is sending.Transport.
 func (w *world) Do(_ context.Context, q destination.Request) (destination.Response, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -262,8 +265,8 @@ type tocsin struct {
 	service    *integration.Service
 	switches   *switches
 	monitor    *health.Monitor
-	dispatcher *delivery.WorkerPool
-	recovery   *delivery.Recovery
+	dispatcher *worker.Pool
+	recovery   *fanout.Recovery
 	stop       func()
 }
 
@@ -290,17 +293,17 @@ func start(t *testing.T, w *world) *tocsin {
 		NewID: func() string { return ulid.Make().String() }, Log: log, Backlog: db.Deliveries(),
 	}
 	s := &switches{Service: service, told: map[string][]string{}}
-	courier := &delivery.Sender{
+	courier := &sending.Sender{
 		Destinations: systems, Transport: w, Schedule: retry.Schedule{},
 		Platform: notification.Platform{Name: "Tocsin"},
 		Now:      time.Now, Log: log, Adapter: service,
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Switch: s, Now: time.Now}
-	dispatcher := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
+	dispatcher := worker.NewPool(worker.PoolConfig{
 		Queue: db.Deliveries(), Outcomes: db.Deliveries(), Sender: courier, Integrations: db.Integrations(),
 		Opener: service, Monitor: monitor, Logger: log,
 	})
-	fanOut := &delivery.Fanout{Integrations: db.Integrations(), Systems: systems, Store: db.Deliveries(), Logger: log,
+	fanOut := &fanout.Fanout{Integrations: db.Integrations(), Systems: systems, Store: db.Deliveries(), Logger: log,
 		Now: time.Now}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
@@ -320,7 +323,7 @@ func start(t *testing.T, w *world) *tocsin {
 	})
 	return &tocsin{
 		t: t, db: db, service: service, switches: s, monitor: monitor, dispatcher: dispatcher,
-		recovery: &delivery.Recovery{Fanout: fanOut, Journal: db.Deliveries(), Now: time.Now},
+		recovery: &fanout.Recovery{Fanout: fanOut, Journal: db.Deliveries(), Now: time.Now},
 		stop: func() {
 			cancel()
 			work.Wait()
@@ -372,7 +375,7 @@ func (p *tocsin) get(tenant int, id string) integration.Integration {
 // recover counts what an integration missed since a time, or makes it good.
 func (p *tocsin) recover(i integration.Integration, from time.Time, dry bool) (missed int) {
 	p.t.Helper()
-	m := delivery.Missed{From: from, To: time.Now(), DryRun: dry, Limit: 500}
+	m := fanout.Missed{From: from, To: time.Now(), DryRun: dry, Limit: 500}
 	for {
 		page, err := p.recovery.Recover(p.t.Context(), i, m)
 		require.NoError(p.t, err)

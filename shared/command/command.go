@@ -67,7 +67,7 @@ type Query struct {
 	Limit   int
 }
 
-// Store keeps commands. They are put in by delivery.Log.Accept, together with their event, and are kept as long as
+// Store keeps commands. They are put in by fanout.Store.Accept, together with their event, and are kept as long as
 // events are. Implementations are safe for concurrent use.
 type Store interface {
 	// List answers a query.

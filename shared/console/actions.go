@@ -10,10 +10,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
+	"tocsin/shared/sending"
 )
 
 func fault(field, reason string) destination.FieldProblem {
@@ -195,7 +195,7 @@ func (s *server) choices(ctx context.Context, in *choicesInput) (*choicesOutput,
 	return out, nil
 }
 
-func testView(r delivery.TestResult) TestView {
+func testView(r sending.TestResult) TestView {
 	v := TestView{Delivered: len(r.Messages) > 0, Messages: []TestMessageView{}}
 	for _, m := range r.Messages {
 		v.Delivered = v.Delivered && m.Delivered

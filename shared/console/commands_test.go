@@ -13,11 +13,12 @@ import (
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 )
 
 func (r *rig) asked(tenant string, ids ...string) {
 	r.t.Helper()
-	var in delivery.Intake
+	var in fanout.Intake
 	for n, id := range ids {
 		in.Commands = append(in.Commands, command.Command{
 			ID: id, Tenant: tenant, Kind: event.IPDenylistRequested, At: time.Unix(int64(1677628800+n), 0).UTC(),
@@ -94,7 +95,7 @@ func TestP6ARejectedEventIsSentThroughAgainOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, entries, n)
 		require.NoError(t, r.db.Deliveries().Accept(t.Context(),
-			delivery.Intake{Rejected: []delivery.Rejected{
+			fanout.Intake{Rejected: []fanout.Rejected{
 				{Entry: entries[n-1], Tenant: tenant, Reason: "not a known kind"}}}))
 	}
 	reject("42", 1)

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/egress"
+	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
@@ -25,6 +26,7 @@ import (
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/ready"
 	"tocsin/shared/report"
+	"tocsin/shared/sending"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/trigger"
 )
@@ -43,10 +45,10 @@ type Systems interface {
 // Tester serves what a form asks a system for (the test button, the values that a parameter can have), and the page
 // that shows what was sent.
 type Tester interface {
-	Options(ctx context.Context, opened integration.Opened, field string) (delivery.OptionList, error)
-	Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (delivery.TestResult, error)
-	Preview(ctx context.Context, opener delivery.Opener, i integration.Integration,
-		d delivery.Delivery) ([]delivery.RequestPreview, error)
+	Options(ctx context.Context, opened integration.Opened, field string) (sending.OptionList, error)
+	Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (sending.TestResult, error)
+	Preview(ctx context.Context, opener sending.Opener, i integration.Integration,
+		d delivery.Delivery) ([]sending.RequestPreview, error)
 }
 
 // Mail is a mail of the outbox.
@@ -107,7 +109,7 @@ type Config struct {
 	Blocks   mail.SuppressionList
 	Leaving  profile.Unsubscriptions
 	// Recovery makes good what an integration missed; nil = this deployment can not.
-	Recovery *delivery.Recovery
+	Recovery *fanout.Recovery
 	// Requests bounds the calls of each tenant; nil = they are not bounded.
 	Requests *ratelimit.Limiter
 	// Relay bounds what is mailed again to other people although it has arrived; nil = it is not bounded.

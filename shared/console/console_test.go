@@ -24,6 +24,7 @@ import (
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
@@ -31,6 +32,7 @@ import (
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
+	"tocsin/shared/sending"
 	"tocsin/shared/trigger"
 )
 
@@ -80,7 +82,7 @@ func start(t *testing.T, allow ...string) *rig {
 		Platform: "Tocsin", Integrations: service, Systems: catalogue.Default(), Deliveries: r.db.Deliveries(),
 		Health:      &health.Monitor{Counters: r.db.Counters(), Switch: service, Now: time.Now},
 		DeadLetters: r.db.Deliveries(), Commands: r.db.Commands(),
-		Tester: &delivery.Sender{
+		Tester: &sending.Sender{
 			Destinations: catalogue.Default(), Transport: egress.New(policy, egress.Options{}), Now: time.Now, Log: log,
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 		},
@@ -89,7 +91,7 @@ func start(t *testing.T, allow ...string) *rig {
 		Wake:    func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
 		Triggers: &trigger.Service{Store: r.db.Triggers(), Integrations: r.db.Integrations(),
 			Systems: catalogue.Default(), Now: time.Now, NewID: newID, Log: log},
-		Recovery: &delivery.Recovery{Fanout: &delivery.Fanout{Systems: catalogue.Default()}, Journal: r.db.Deliveries(),
+		Recovery: &fanout.Recovery{Fanout: &fanout.Fanout{Systems: catalogue.Default()}, Journal: r.db.Deliveries(),
 			Now: time.Now},
 		Reports: r.reports, Profiles: people, Blocks: r.db.SuppressionList(),
 		Leaving: profile.Unsubscriptions{Links: r.links, Profiles: people, Blocks: r.db.SuppressionList(),

@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/retry"
+	"tocsin/shared/sending"
 )
 
 // DeliveryView is a delivery without its events.
@@ -288,7 +289,7 @@ func (s *server) listRequests(ctx context.Context, in *deliveryInput) (*requests
 	return out, nil
 }
 
-func requestView(r delivery.RequestPreview) RequestView {
+func requestView(r sending.RequestPreview) RequestView {
 	v := RequestView{Method: r.Method, URL: r.URL, Headers: r.Header, Body: r.Body, Cut: r.Cut}
 	if r.Mail != nil {
 		v.Mail = &MailView{To: r.Mail.To, Subject: r.Mail.Subject, Text: r.Mail.Text, HTML: r.Mail.HTML}

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/egress"
 	"tocsin/shared/mail"
 	"tocsin/shared/notification"
+	"tocsin/shared/sending"
 )
 
 // postbox takes mails, or answers what it is told to.
@@ -40,7 +41,7 @@ func mailing(t *testing.T, limit int, mailer egress.Mailer) *rig {
 	r := start(t)
 	relay := &mail.Quota{Counters: r.db.Counters(), Limit: limit, Now: time.Now}
 	r.reports.Relay = relay
-	r.config.Tester = &delivery.Sender{
+	r.config.Tester = &sending.Sender{
 		Destinations: catalogue.Default(), Transport: egress.New(egress.Policy{}, egress.Options{Mailer: mailer}),
 		Now: time.Now, Log: r.config.Log,
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"}, Relay: relay,

@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
@@ -20,7 +21,7 @@ import (
 func everything() Config {
 	return Config{
 		Triggers: &trigger.Service{}, Reports: &report.Service{}, Profiles: &profile.Service{},
-		Recovery: &delivery.Recovery{}, Commands: noCommands{}, DeadLetters: noDeadLetters{},
+		Recovery: &fanout.Recovery{}, Commands: noCommands{}, DeadLetters: noDeadLetters{},
 	}
 }
 

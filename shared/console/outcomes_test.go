@@ -16,11 +16,13 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/fanout"
 	"tocsin/shared/mail"
 	"tocsin/shared/notification"
 	"tocsin/shared/profile"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
+	"tocsin/shared/sending"
 )
 
 // post is a mail service that answers by address; an address without an answer gets no answer at all.
@@ -46,7 +48,7 @@ type postRig struct {
 	*rig
 	post      *post
 	receivers *receiver.Directory
-	courier   *delivery.Sender
+	courier   *sending.Sender
 }
 
 func startMailing(t *testing.T) *postRig {
@@ -67,7 +69,7 @@ func startMailing(t *testing.T) *postRig {
 		People: r.db.People(), Reports: r.db.Reports(), Now: time.Now,
 	}
 	platform := notification.Platform{Name: "Tocsin", Cloud: "EU"}
-	m.courier = &delivery.Sender{
+	m.courier = &sending.Sender{
 		Destinations: catalogue.Default(), Transport: m.post, Platform: platform, Now: time.Now, Log: log,
 		Reports: report.Messages{Store: r.db.Reports(), Platform: platform},
 	}
@@ -78,7 +80,7 @@ func startMailing(t *testing.T) *postRig {
 func (m *postRig) turn() {
 	m.t.Helper()
 	ctx, log := m.t.Context(), m.db.Deliveries()
-	fanout := delivery.Fanout{Integrations: m.receivers, Systems: m.config.Systems, Store: log, Logger: m.config.Log}
+	fanout := fanout.Fanout{Integrations: m.receivers, Systems: m.config.Systems, Store: log, Logger: m.config.Log}
 	for {
 		entries, err := m.db.Bus().Receive(ctx, 100)
 		require.NoError(m.t, err)
@@ -88,7 +90,7 @@ func (m *postRig) turn() {
 		_, err = fanout.Process(ctx, entries)
 		require.NoError(m.t, err)
 	}
-	router := delivery.NewTargetCache(m.courier, m.receivers, m.receivers)
+	router := sending.NewTargetCache(m.courier, m.receivers, m.receivers)
 	lanes, _, err := log.Waiting(ctx, time.Now())
 	require.NoError(m.t, err)
 	for _, l := range lanes {

@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/console"
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 )
@@ -121,7 +122,7 @@ func (r *rig) delivered(id string, made ...time.Time) (ids []string) {
 	for n, at := range made {
 		detail := fmt.Sprintf(
 			`{"version":1,"id":"e-%s-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Grace Hopper","email":"grace@example.com","role":"Analyst"}}}`, id, n)
-		fanout := delivery.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries(),
+		fanout := fanout.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries(),
 			Logger: r.config.Log}
 		_, err := fanout.Process(r.t.Context(),
 			[]delivery.Entry{{Receipt: fmt.Sprint(n), DetailType: "create_user", Detail: []byte(detail), At: at}})

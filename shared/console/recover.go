@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 )
 
 type recoverInput struct {
@@ -71,7 +72,7 @@ func (s *server) recoverEvents(ctx context.Context, in *recoverInput) (*recoverO
 		return nil, problem(http.StatusConflict, "the integration is disabled: enable it first")
 	}
 	began := s.Now()
-	m := delivery.Missed{
+	m := fanout.Missed{
 		From: in.Body.From, To: began, Kinds: in.Body.Kinds, Page: in.Body.Page, DryRun: in.Body.DryRun, After: after,
 		Limit: recoverPage,
 	}
@@ -111,7 +112,7 @@ func (s *server) recoverEvents(ctx context.Context, in *recoverInput) (*recoverO
 	return out, nil
 }
 
-func (v *RecoverView) add(page delivery.Recovered) {
+func (v *RecoverView) add(page fanout.Recovered) {
 	v.Missed += page.Missed
 	v.LeftOut += page.LeftOut
 	v.Deliveries += page.Deliveries

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 )
 
@@ -28,7 +29,7 @@ func (r *rig) arrive(from, count int, at time.Time) {
 				`{"version":1,"id":"arrived-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":%s}`, from+n, data)})
 	}
 	require.NoError(r.t, r.db.Bus().Put(r.t.Context(), entries))
-	fanout := delivery.Fanout{Integrations: r.db.Integrations(), Systems: r.config.Systems, Store: r.db.Deliveries(),
+	fanout := fanout.Fanout{Integrations: r.db.Integrations(), Systems: r.config.Systems, Store: r.db.Deliveries(),
 		Logger: r.config.Log}
 	for {
 		received, err := r.db.Bus().Receive(r.t.Context(), 100)
@@ -43,7 +44,7 @@ func (r *rig) arrive(from, count int, at time.Time) {
 
 // countedFrom counts from a time: the events of the test came before the integration was disabled by our clock.
 type countedFrom struct {
-	*delivery.Recovery
+	*fanout.Recovery
 	from time.Time
 }
 

@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/console"
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
@@ -111,7 +112,7 @@ func (r *rig) others(t *testing.T) map[string]string {
 		`"}}`).body["id"].(string)
 	i, err := r.db.Integrations().Get(t.Context(), "43", id)
 	require.NoError(t, err)
-	fanout := delivery.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries(),
+	fanout := fanout.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries(),
 		Logger: r.config.Log}
 	_, err = fanout.Process(t.Context(), []delivery.Entry{
 		{Receipt: "1", DetailType: "create_user", At: time.Now(),

@@ -18,10 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/console"
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/egress"
 	"tocsin/shared/notification"
+	"tocsin/shared/sending"
 )
 
 // echoes are receivers that repeat what they got, each in its own way.
@@ -119,7 +119,7 @@ func TestS6NoReceiverShowsASecretToAnybody(t *testing.T) {
 	var lines bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.config.Log = log
-	r.config.Tester = &delivery.Sender{
+	r.config.Tester = &sending.Sender{
 		Destinations: catalogue.Default(), Transport: egress.New(egress.Policy{Allow: []string{host}},
 			egress.Options{}),
 		Now: r.config.Now, Log: log, Platform: notification.Platform{Name: "Tocsin"},

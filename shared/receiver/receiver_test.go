@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
@@ -31,6 +32,8 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/retry"
+	"tocsin/shared/sending"
+	"tocsin/shared/worker"
 )
 
 // post is a mail server in memory that can be down.
@@ -112,7 +115,7 @@ func start(t *testing.T) *world {
 	w.leaving = profile.Unsubscriptions{Links: links, Profiles: w.people, Blocks: w.db.SuppressionList(), Now: w.clock}
 	guard := mail.Guard{Next: w.post, Blocks: w.db.SuppressionList(),
 		Feedback: &mail.Feedback{Blocks: w.db.SuppressionList(), Bus: w.db.Bus(), Now: w.clock, Log: log}}
-	courier := &delivery.Sender{
+	courier := &sending.Sender{
 		Destinations: systems, Transport: egress.New(egress.Policy{}, egress.Options{Mailer: guard}),
 		Schedule: retry.Schedule{Faster: 1000}, Platform: platform, Now: time.Now, Log: log,
 		Unsubscribe: links, Reports: report.Messages{Store: w.db.Reports(), Platform: platform},
@@ -121,11 +124,11 @@ func start(t *testing.T) *world {
 		Store: w.db.Reports(), Ledger: w.db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: d, Bus: w.db.Bus(),
 		Platform: "Tocsin", Now: w.clock, NewID: newID, Log: log,
 	}
-	dispatcher := delivery.NewWorkerPool(delivery.WorkerPoolConfig{
+	dispatcher := worker.NewPool(worker.PoolConfig{
 		Queue: w.db.Deliveries(), Outcomes: w.db.Deliveries(), Sender: courier, Integrations: d, Opener: d, Logger: log,
 		Monitor: &health.Monitor{Counters: w.db.Counters(), Switch: w.integrations, Now: time.Now},
 	})
-	f := &delivery.Fanout{Integrations: d, Systems: systems, Store: w.db.Deliveries(), Logger: log,
+	f := &fanout.Fanout{Integrations: d, Systems: systems, Store: w.db.Deliveries(), Logger: log,
 		Recorder: &report.Recorder{Zones: w.db.Reports(), Now: w.clock}, People: w.people}
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup

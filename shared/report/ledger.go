@@ -12,7 +12,7 @@ var (
 	ErrNotFound = errors.New("report not found")
 )
 
-// DailyTotals reads the record. It is written by delivery.Log.Accept, together with the events that it comes from, so
+// DailyTotals reads the record. It is written by fanout.Store.Accept, together with the events that it comes from, so
 // that an event counts exactly once. Implementations are safe for concurrent use; visits are in no particular order,
 // and an error of visit ends them.
 type DailyTotals interface {

@@ -18,10 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
@@ -117,7 +117,7 @@ func (r *rig) events() (out []event.Event) {
 func (r *rig) publish(events ...event.Event) {
 	r.t.Helper()
 	require.NoError(r.t, r.db.Bus().Publish(r.t.Context(), events...))
-	f := delivery.Fanout{Integrations: r.db.Integrations(), Systems: catalogue.Default(), Store: r.db.Deliveries(),
+	f := fanout.Fanout{Integrations: r.db.Integrations(), Systems: catalogue.Default(), Store: r.db.Deliveries(),
 		Logger: slog.New(slog.DiscardHandler), Recorder: r.recorder}
 	for {
 		entries, err := r.db.Bus().Receive(r.t.Context(), 500)

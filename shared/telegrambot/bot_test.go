@@ -29,6 +29,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
 	"tocsin/shared/notification"
+	"tocsin/shared/sending"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/telegrambot/telegramtest"
 )
@@ -46,7 +47,7 @@ type world struct {
 	t       testing.TB
 	bot     *telegrambot.Bot
 	service *integration.Service
-	courier *delivery.Sender
+	courier *sending.Sender
 	log     *bytes.Buffer
 
 	mu      sync.Mutex
@@ -83,7 +84,7 @@ func open(t testing.TB) *world {
 		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: w.now,
 		NewID: func() string { return ulid.Make().String() }, Log: log,
 	}
-	w.courier = &delivery.Sender{
+	w.courier = &sending.Sender{
 		Destinations: systems, Transport: egress.New(policy, egress.Options{}), Now: w.now, Log: log,
 		Adapter:  w.service,
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
@@ -142,7 +143,7 @@ func (w *world) parameters(i integration.Integration) telegram.Parameters {
 }
 
 // test presses the test button.
-func (w *world) test(i integration.Integration) []delivery.TestMessage {
+func (w *world) test(i integration.Integration) []sending.TestMessage {
 	w.t.Helper()
 	stored, err := w.service.Store.Get(w.t.Context(), i.Tenant, i.ID)
 	require.NoError(w.t, err)
@@ -318,7 +319,7 @@ func TestADeliveryThatMeetsASupergroupArrivesAtTheNextAttempt(t *testing.T) {
 	w.Add(group)
 	w.Say(group, start(w.link(i).Group))
 	w.Upgrade(group, super, false)
-	router := delivery.NewTargetCache(w.courier, w.service.Store, w.service)
+	router := sending.NewTargetCache(w.courier, w.service.Store, w.service)
 	d := delivery.Delivery{ID: "d", Tenant: "42", Integration: i.ID, State: delivery.Pending, Events: []event.Event{{
 		ID: "e", Tenant: "42", Kind: event.DeleteUser, Time: w.now(),
 		Data: json.RawMessage(`{"user":{"name":"Grace","email":"grace@example.com"}}`),

@@ -142,7 +142,7 @@ type State struct {
 	Expires time.Time
 }
 
-// Outcome is what a batch of events means to the triggers. It is a part of delivery.Intake, or of counting.Outcome
+// Outcome is what a batch of events means to the triggers. It is a part of fanout.Intake, or of counting.Outcome
 // where an engine counts apart: who takes that writes the states and the events to publish, all or nothing.
 type Outcome struct {
 	// States are the new ones, each under the version that it was read with: the store makes it the next one, and the

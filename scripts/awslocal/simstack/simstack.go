@@ -19,14 +19,16 @@ import (
 
 	"tocsin/scripts/awslocal/sim"
 	"tocsin/shared/counting"
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
+	"tocsin/shared/sending"
 	"tocsin/shared/trigger"
+	"tocsin/shared/worker"
 )
 
 // Stack is what a function has of the stack, with clients and a clock of its sandbox.
@@ -149,14 +151,14 @@ func (counter) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *Stack) sender(carrier Transport, budget time.Duration) *delivery.BatchHandler {
+func (s *Stack) sender(carrier Transport, budget time.Duration) *worker.Handler {
 	service := s.Service()
-	courier := &delivery.Sender{
+	courier := &sending.Sender{
 		Destinations: s.all, Transport: carrier(s.Sandbox), Now: s.Now, Log: s.log, Adapter: service,
 		Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "eu"},
 	}
-	return &delivery.BatchHandler{
-		BatchStore: s.Deliveries(), Sender: courier, Router: delivery.NewTargetCache(courier, service.Store, service),
+	return &worker.Handler{
+		BatchStore: s.Deliveries(), Sender: courier, Router: sending.NewTargetCache(courier, service.Store, service),
 		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.Config()),
 			StateMachine: "arn:aws:states:eu-west-1:000000000000:stateMachine:retry"},
 		Monitor: &health.Monitor{
@@ -169,7 +171,7 @@ func (s *Stack) sender(carrier Transport, budget time.Duration) *delivery.BatchH
 }
 
 // Transport makes a sandbox's way to customers' systems.
-type Transport func(*sim.Sandbox) delivery.Transport
+type Transport func(*sim.Sandbox) sending.Transport
 
 // budget of the functions that send.
 const budget = time.Minute
@@ -178,7 +180,7 @@ const budget = time.Minute
 func Deploy(c *sim.Cloud, carrier Transport, log *slog.Logger) {
 	c.Deploy("Fanout", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
-		f := &delivery.Fanout{Integrations: s.Integrations(), Systems: s.all, Store: s.accepting(), Logger: s.log,
+		f := &fanout.Fanout{Integrations: s.Integrations(), Systems: s.all, Store: s.accepting(), Logger: s.log,
 			Now: s.Now}
 		return lambda.NewHandler(aws.FanoutHandler(f, s.visibility("EventsQueue", "UnknownEventsQueue"), s.log)).Invoke
 	})
@@ -196,7 +198,7 @@ func Deploy(c *sim.Cloud, carrier Transport, log *slog.Logger) {
 		s := Open(c, b, log)
 		store, sender := s.Integrations(), s.sender(carrier, budget)
 		outbox := s.accepting()
-		sweeper := &delivery.Sweeper{
+		sweeper := &worker.Sweeper{
 			Stranded: outbox, Batches: outbox, Executions: sender.Executions, Resume: sender.Resume, Now: s.Now,
 			Log: s.log,
 		}

@@ -24,11 +24,11 @@ import (
 	"tocsin/scripts/awslocal"
 	"tocsin/scripts/awslocal/sim"
 	"tocsin/scripts/awslocal/simstack"
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
+	"tocsin/shared/sending"
 	"tocsin/shared/trigger"
 )
 
@@ -179,7 +179,7 @@ func run(t *testing.T, l load, prefix string) result {
 	require.NoError(t, err)
 	defer c.Close()
 	log, to := slog.New(slog.DiscardHandler), &arrivals{at: map[string]time.Time{}}
-	simstack.Deploy(c, func(s *sim.Sandbox) delivery.Transport { return carrier{s, to} }, log)
+	simstack.Deploy(c, func(s *sim.Sandbox) sending.Transport { return carrier{s, to} }, log)
 	tool := simstack.Open(c, c.Sandbox("", 0), log)
 	for n := range l.tenants + min(1, l.quiet) {
 		setUp(ctx, t, tool, tenant(n))

@@ -17,9 +17,9 @@ import (
 	"syscall"
 	"time"
 
-	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
 )
@@ -114,7 +114,7 @@ func record(ctx context.Context, path string, hits int) error {
 		if err != nil {
 			return err
 		}
-		if err := db.Deliveries().Accept(ctx, delivery.Intake{Records: records}); err != nil {
+		if err := db.Deliveries().Accept(ctx, fanout.Intake{Records: records}); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 )
 
@@ -42,8 +43,8 @@ func hitEntry(id, receipt string, at time.Time) delivery.Entry {
 }
 
 // fanoutTo is a fan-out of hits to an integration with a system.
-func fanoutTo(w *world, store delivery.FanoutStore, system string) *delivery.Fanout {
-	return &delivery.Fanout{
+func fanoutTo(w *world, store fanout.Store, system string) *fanout.Fanout {
+	return &fanout.Fanout{
 		Integrations: fixed{{
 			ID: "i", Tenant: "42", System: system, Name: "i", Revision: 1, Window: 1, Parameters: []byte(`{}`),
 			Subscriptions: []integration.Subscription{{Event: event.Hits}},
@@ -131,7 +132,7 @@ func TestAFileHoldsEachEventOnceWhenAFanOutBrokeOff(t *testing.T) {
 	require.Error(t, err)
 	w.gate.Faults(nil)
 	_, err = f.Process(t.Context(), []delivery.Entry{e1})
-	var unfinished *delivery.Unfinished
+	var unfinished *fanout.Unfinished
 	require.ErrorAs(t, err, &unfinished, "its claim may be that of a function at work")
 	require.Equal(t, []delivery.Entry{e1}, unfinished.Entries)
 	*clock = clock.Add(2 * time.Minute)
@@ -185,7 +186,7 @@ type late struct {
 	before func()
 }
 
-func (l late) Accept(ctx context.Context, in delivery.Intake) error {
+func (l late) Accept(ctx context.Context, in fanout.Intake) error {
 	l.before()
 	return l.Deliveries.Accept(ctx, in)
 }
@@ -197,7 +198,7 @@ func TestAnEventThatTwoFunctionsHaveIsSentUnderOneID(t *testing.T) {
 	b := fanoutTo(w, d, "web_hooks")
 	a := fanoutTo(w, late{d, func() {
 		_, err := b.Process(t.Context(), []delivery.Entry{hitEntry("e1", "m1", now()), hitEntry("e2", "m2", now())})
-		var unfinished *delivery.Unfinished
+		var unfinished *fanout.Unfinished
 		require.ErrorAs(t, err, &unfinished)
 		require.Len(t, unfinished.Entries, 1, "the other goes on without it")
 		require.Equal(t, "m1", unfinished.Entries[0].Receipt)

@@ -28,11 +28,13 @@ import (
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/worker"
 )
 
 var servers *awslocal.Servers
@@ -218,9 +220,9 @@ func (w *world) ready(d *aws.Deliveries) func(t *testing.T, tenant, integration 
 	}
 }
 
-func (w *world) receive(t *testing.T) []delivery.MessageBatch {
+func (w *world) receive(t *testing.T) []worker.MessageBatch {
 	t.Helper()
-	var out []delivery.MessageBatch
+	var out []worker.MessageBatch
 	for {
 		got, err := w.sqs.ReceiveMessage(t.Context(),
 			&sqs.ReceiveMessageInput{QueueUrl: &w.queue, MaxNumberOfMessages: 10})
@@ -234,7 +236,7 @@ func (w *world) receive(t *testing.T) []delivery.MessageBatch {
 				Deliveries          []string
 			}
 			require.NoError(t, json.Unmarshal([]byte(*m.Body), &body))
-			out = append(out, delivery.MessageBatch{Tenant: body.Tenant, Integration: body.Integration,
+			out = append(out, worker.MessageBatch{Tenant: body.Tenant, Integration: body.Integration,
 				IDs: body.Deliveries})
 		}
 	}
@@ -267,7 +269,7 @@ func TestBacklog(t *testing.T) {
 }
 
 func TestJournal(t *testing.T) {
-	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, delivery.EventLog) {
+	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, fanout.EventLog) {
 		w := open(t)
 		return w.log(), w.deliveries()
 	})

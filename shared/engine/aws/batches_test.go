@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
-	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/integration"
+	"tocsin/shared/worker"
 )
 
 func TestBatches(t *testing.T) {
@@ -20,8 +20,8 @@ func TestBatches(t *testing.T) {
 		log := w.log()
 		return enginetest.BatchEngine{
 			Log: log, Batches: w.deliveries(),
-			Queued: func(t *testing.T) []delivery.MessageBatch {
-				return slices.DeleteFunc(w.receive(t), func(b delivery.MessageBatch) bool { return len(b.IDs) == 0 })
+			Queued: func(t *testing.T) []worker.MessageBatch {
+				return slices.DeleteFunc(w.receive(t), func(b worker.MessageBatch) bool { return len(b.IDs) == 0 })
 			},
 		}
 	})

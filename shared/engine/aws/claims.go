@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
 )
 
 // claimRow is the row of an event's key: it makes an event count once. It names the intake that claimed the event;
@@ -33,7 +33,7 @@ const claimFor = time.Minute
 
 // newIntake is an id of an intake: it sorts by the time of the oldest event, and is another for each try, so that a
 // try never waits for the claims of an earlier one.
-func newIntake(events []delivery.Accepted) string {
+func newIntake(events []fanout.Accepted) string {
 	oldest, sum := events[0].Entry.At, sha256.New()
 	for _, a := range events {
 		if a.Entry.At.Before(oldest) {
@@ -48,7 +48,7 @@ func newIntake(events []delivery.Accepted) string {
 }
 
 // byTenant groups the places of events by tenant, in the order of their first ones.
-func byTenant(events []delivery.Accepted) (tenants []string, places map[string][]int) {
+func byTenant(events []fanout.Accepted) (tenants []string, places map[string][]int) {
 	places = map[string][]int{}
 	for n, a := range events {
 		if places[a.Event.Tenant] == nil {
@@ -61,11 +61,11 @@ func byTenant(events []delivery.Accepted) (tenants []string, places map[string][
 
 // Begin claims events, those of each tenant for an intake of its own: an event is claimed by inserting the row of its
 // key.
-func (d *Deliveries) Begin(ctx context.Context, events []delivery.Accepted) ([]delivery.Standing, error) {
-	out := make([]delivery.Standing, len(events))
+func (d *Deliveries) Begin(ctx context.Context, events []fanout.Accepted) ([]fanout.Standing, error) {
+	out := make([]fanout.Standing, len(events))
 	tenants, places := byTenant(events)
 	for _, tenant := range tenants {
-		mine := make([]delivery.Accepted, len(places[tenant]))
+		mine := make([]fanout.Accepted, len(places[tenant]))
 		for k, n := range places[tenant] {
 			mine[k] = events[n]
 		}
@@ -76,7 +76,7 @@ func (d *Deliveries) Begin(ctx context.Context, events []delivery.Accepted) ([]d
 				d.Abort(context.WithoutCancel(ctx), append(claimed(tenant, intake), events...)))
 		}
 		for k, n := range places[tenant] {
-			if out[n] = standings[k]; standings[k] == delivery.Fresh {
+			if out[n] = standings[k]; standings[k] == fanout.Fresh {
 				events[n].Intake = intake
 			}
 		}
@@ -85,15 +85,15 @@ func (d *Deliveries) Begin(ctx context.Context, events []delivery.Accepted) ([]d
 }
 
 // claimed stands for what an intake has claimed.
-func claimed(tenant, intake string) []delivery.Accepted {
-	a := delivery.Accepted{Intake: intake}
+func claimed(tenant, intake string) []fanout.Accepted {
+	a := fanout.Accepted{Intake: intake}
 	a.Event.Tenant = tenant
-	return []delivery.Accepted{a}
+	return []fanout.Accepted{a}
 }
 
 func (d *Deliveries) claim(
-	ctx context.Context, tenant, intake string, events []delivery.Accepted,
-) ([]delivery.Standing, error) {
+	ctx context.Context, tenant, intake string, events []fanout.Accepted,
+) ([]fanout.Standing, error) {
 	rows := make([]item, len(events))
 	for n, a := range events {
 		row, err := marshal(claimRow{Event: eventKey(tenant, a.Event.ID), Intake: intake, Since: d.Now().Unix(),
@@ -108,7 +108,7 @@ func (d *Deliveries) claim(
 	if err != nil {
 		return nil, err
 	}
-	out := make([]delivery.Standing, len(events))
+	out := make([]fanout.Standing, len(events))
 	var contested []int
 	for n := range exists {
 		if exists[n] {
@@ -123,14 +123,14 @@ func (d *Deliveries) claim(
 
 // contest finds how events stand that have a row already, and takes over the claims of intakes that came to nothing.
 func (d *Deliveries) contest(
-	ctx context.Context, tenant, intake string, events []delivery.Accepted, contested []int, out []delivery.Standing,
+	ctx context.Context, tenant, intake string, events []fanout.Accepted, contested []int, out []fanout.Standing,
 ) error {
 	place := make(map[string]int, len(contested))
 	keys := make([]item, len(contested))
 	for k, n := range contested {
 		key := eventKey(tenant, events[n].Event.ID)
 		place[key], keys[k] = n, item{"event": text(key)}
-		out[n] = delivery.Busy // should its row be gone meanwhile
+		out[n] = fanout.Busy // should its row be gone meanwhile
 	}
 	found, err := getAll(ctx, d.DB, d.Tables.Events, keys, true, "event", "intake", "since", "v", "expires")
 	if err != nil {
@@ -147,11 +147,11 @@ func (d *Deliveries) contest(
 		n := place[row.Event]
 		switch {
 		case row.Intake == intake:
-			out[n] = delivery.Fresh // our own call, whose answer was lost
+			out[n] = fanout.Fresh // our own call, whose answer was lost
 		case row.Expires <= now.Unix():
 			takeovers = append(takeovers, row)
 		case row.Intake == "":
-			out[n] = delivery.Known
+			out[n] = fanout.Known
 		default:
 			fate, err := d.fate(ctx, tenant, row, fates)
 			if err != nil {
@@ -159,7 +159,7 @@ func (d *Deliveries) contest(
 			}
 			switch fate {
 			case committed:
-				out[n] = delivery.Known
+				out[n] = fanout.Known
 			case aborted:
 				takeovers = append(takeovers, row)
 			}
@@ -170,7 +170,7 @@ func (d *Deliveries) contest(
 
 // takeOver claims events whose claim is of no account any more.
 func (d *Deliveries) takeOver(
-	ctx context.Context, intake string, rows []claimRow, place map[string]int, out []delivery.Standing,
+	ctx context.Context, intake string, rows []claimRow, place map[string]int, out []fanout.Standing,
 ) error {
 	statements := make([]types.BatchStatementRequest, len(rows))
 	for k, row := range rows {
@@ -193,7 +193,7 @@ func (d *Deliveries) takeOver(
 	var keys []item
 	for k, row := range rows {
 		if !unmet[k] {
-			out[place[row.Event]] = delivery.Fresh
+			out[place[row.Event]] = fanout.Fresh
 		} else {
 			keys = append(keys, item{"event": text(row.Event)})
 		}
@@ -202,7 +202,7 @@ func (d *Deliveries) takeOver(
 	found, err := getAll(ctx, d.DB, d.Tables.Events, keys, true, "event", "intake")
 	for _, row := range found {
 		if textOf(row, "intake") == intake {
-			out[place[textOf(row, "event")]] = delivery.Fresh
+			out[place[textOf(row, "event")]] = fanout.Fresh
 		}
 	}
 	return err
@@ -275,7 +275,7 @@ func (d *Deliveries) abort(ctx context.Context, tenant, intake string) (fate, er
 }
 
 // Abort aborts the intakes of events.
-func (d *Deliveries) Abort(ctx context.Context, events []delivery.Accepted) error {
+func (d *Deliveries) Abort(ctx context.Context, events []fanout.Accepted) error {
 	done := map[string]bool{}
 	var wrong []error
 	for _, a := range events {

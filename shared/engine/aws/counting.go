@@ -15,13 +15,14 @@ import (
 	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/trigger"
 )
 
 // Intakes reads committed intakes: the part of Deliveries that counting needs.
 type Intakes interface {
 	// Accepted reads the events of an intake in their order. Error: delivery.ErrNotFound when there is none.
-	Accepted(ctx context.Context, tenant, intake string) ([]delivery.Accepted, error)
+	Accepted(ctx context.Context, tenant, intake string) ([]fanout.Accepted, error)
 }
 
 // CountingStore is counting.Source and counting.Store. A turn of a tenant is one transaction: the states of its

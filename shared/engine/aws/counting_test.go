@@ -22,14 +22,15 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 )
 
 // intakes are committed ones in memory.
-type intakes map[string][]delivery.Accepted
+type intakes map[string][]fanout.Accepted
 
-func (i intakes) Accepted(_ context.Context, tenant, id string) ([]delivery.Accepted, error) {
+func (i intakes) Accepted(_ context.Context, tenant, id string) ([]fanout.Accepted, error) {
 	list, ok := i[tenant+" "+id]
 	if !ok {
 		return nil, delivery.ErrNotFound
@@ -58,7 +59,7 @@ func (i intakes) fill(tenant string, count, most int) (ids []string, hits int64)
 			}
 			e := event.Event{ID: fmt.Sprint("h", hits), Tenant: tenant, ClientName: "Acme", Kind: event.NewHits,
 				Time: at, Data: data}
-			i[tenant+" "+id] = append(i[tenant+" "+id], delivery.Accepted{Event: e, Entry: delivery.Entry{At: at}})
+			i[tenant+" "+id] = append(i[tenant+" "+id], fanout.Accepted{Event: e, Entry: delivery.Entry{At: at}})
 		}
 		ids = append(ids, id)
 	}

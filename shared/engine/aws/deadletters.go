@@ -17,13 +17,14 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/metrics"
+	"tocsin/shared/fanout"
 )
 
 // nobody is the partition of dead letters whose tenant could not be read.
 const nobody = " nobody"
 
 // reject keeps entries that held no event. The id is made of the entry, so that a repeat overwrites itself.
-func (d *Deliveries) reject(ctx context.Context, rejected []delivery.Rejected) error {
+func (d *Deliveries) reject(ctx context.Context, rejected []fanout.Rejected) error {
 	var writes []tableWrite
 	expires := d.expires()
 	for _, r := range rejected {

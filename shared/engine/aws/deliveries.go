@@ -17,6 +17,8 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
+	"tocsin/shared/worker"
 )
 
 // Tables names the tables of Deliveries.
@@ -37,7 +39,7 @@ const (
 	dayIndex     = "day"     // dead letters of version 1 by the day of their arrival
 )
 
-// Deliveries keeps events, deliveries and their log (delivery.Log), and is the shelf of a delivery.Sender.
+// Deliveries keeps events, deliveries and their log , and is the shelf of a sending.Sender.
 type Deliveries struct {
 	DB     *dynamodb.Client
 	SQS    *sqs.Client
@@ -63,8 +65,8 @@ type Forwarder interface {
 }
 
 var (
-	_ delivery.FanoutStore = (*Deliveries)(nil)
-	_ delivery.BatchStore  = (*Deliveries)(nil)
+	_ fanout.Store      = (*Deliveries)(nil)
+	_ worker.BatchStore = (*Deliveries)(nil)
 )
 
 func (d *Deliveries) keep() time.Duration {
@@ -227,7 +229,7 @@ func firstID(at time.Time) string {
 const firstOfAll, lastOfAll = "0", "~"
 
 // Load reads a parcel. One that names a span (see spanID) is opened first.
-func (d *Deliveries) Load(ctx context.Context, p delivery.MessageBatch) ([]delivery.Delivery, error) {
+func (d *Deliveries) Load(ctx context.Context, p worker.MessageBatch) ([]delivery.Delivery, error) {
 	p, err := d.openSpans(ctx, p)
 	if err != nil {
 		return nil, err

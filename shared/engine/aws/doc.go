@@ -4,7 +4,7 @@
 // The life of a delivery here: fan-out claims the events of a tenant's batch, each by inserting the row of its key,
 // and commits an intake with one conditional write: a row that holds the events, packed, and the deliveries that they
 // go into. From that row, which is an outbox, the deliveries' rows are made (pending), then the messages of the
-// deliveries queue, each of which names up to 99 deliveries of one integration (delivery.MessageBatch). The deliver
+// deliveries queue, each of which names up to 99 deliveries of one integration (worker.MessageBatch). The deliver
 // function loads the rows and sends; what fails first is claimed by a retry batch in one transaction with the batch's
 // record, and an execution of the state machine is started under the batch's id. Whatever breaks off on the way is
 // finished by a sweeper each minute, which goes by a marker that was written before; a marker stays until the

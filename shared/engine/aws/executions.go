@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"tocsin/shared/delivery"
+	"tocsin/shared/worker"
 )
 
 // Executions starts the retry state machine.
@@ -19,10 +19,10 @@ type Executions struct {
 	StateMachine string // ARN
 }
 
-var _ delivery.RetryStarter = (*Executions)(nil)
+var _ worker.RetryStarter = (*Executions)(nil)
 
 // Start starts an execution, unless there was one of that name within 90 days (Step Functions, "StartExecution").
-func (e *Executions) Start(ctx context.Context, first delivery.Round) error {
+func (e *Executions) Start(ctx context.Context, first worker.Round) error {
 	input, err := json.Marshal(first)
 	if err != nil {
 		return fmt.Errorf("encode the first turn of batch %s: %w", first.Batch, err)

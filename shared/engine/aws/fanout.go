@@ -14,9 +14,10 @@ import (
 	"github.com/aws/smithy-go"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
 )
 
-// Processor is the part of delivery.Fanout that the fanout function calls.
+// Processor is the part of fanout.Fanout that the fanout function calls.
 type Processor interface {
 	Process(ctx context.Context, entries []delivery.Entry) ([]delivery.Lane, error)
 }
@@ -96,7 +97,7 @@ func process(ctx context.Context, p Processor, messages []events.SQSMessage) (fa
 		entries[n] = entry(m)
 	}
 	_, err = p.Process(ctx, entries)
-	var unfinished *delivery.Unfinished
+	var unfinished *fanout.Unfinished
 	switch {
 	case err == nil:
 		return nil, nil
@@ -118,7 +119,7 @@ func process(ctx context.Context, p Processor, messages []events.SQSMessage) (fa
 // poisonous reports whether an entry can be why its batch failed, and not the state of the services or another
 // function.
 func poisonous(err error) bool {
-	for _, passing := range []error{context.Canceled, context.DeadlineExceeded, delivery.ErrBusy, errAborted,
+	for _, passing := range []error{context.Canceled, context.DeadlineExceeded, fanout.ErrBusy, errAborted,
 		errCapacity} {
 		if errors.Is(err, passing) {
 			return false

@@ -16,6 +16,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/fanout"
 	"tocsin/shared/trigger"
 )
 
@@ -36,12 +37,12 @@ func (p *processor) Process(_ context.Context, entries []delivery.Entry) ([]deli
 	p.mu.Lock()
 	p.batches = append(p.batches, receipts)
 	p.mu.Unlock()
-	var unfinished delivery.Unfinished
+	var unfinished fanout.Unfinished
 	for _, e := range entries {
 		switch err := p.outcome[e.Receipt]; {
 		case errors.Is(err, errPanic):
 			panic("a case that nobody thought of")
-		case errors.Is(err, delivery.ErrBusy):
+		case errors.Is(err, fanout.ErrBusy):
 			unfinished.Entries, unfinished.Err = append(unfinished.Entries, e), err
 		case err != nil:
 			return nil, fmt.Errorf("wrapped: %w", err)
@@ -112,7 +113,7 @@ func TestAPoisonousEntryComesBackAlone(t *testing.T) {
 }
 
 func TestAnEntryThatAnotherFunctionIsAtComesBackAlone(t *testing.T) {
-	p := &processor{outcome: map[string]error{"42/1": delivery.ErrBusy, "42/2": delivery.ErrBusy}}
+	p := &processor{outcome: map[string]error{"42/1": fanout.ErrBusy, "42/2": fanout.ErrBusy}}
 	require.Equal(t, []string{"42/1", "42/2"}, fanOut(t, p, messagesOf(5, "42")))
 	require.Len(t, p.batches, 1)
 }

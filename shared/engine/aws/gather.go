@@ -14,6 +14,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/worker"
 )
 
 // joinedKeys bounds the ids of events in one row, in bytes: a row has at most 400 KB, and its attempts want room too.
@@ -80,10 +81,10 @@ func spanDue(id string) (int64, bool) {
 // message may have been lost.
 func (d *Deliveries) spans(
 	ctx context.Context, added []delivery.Delivery, again bool,
-) (out []delivery.MessageBatch, err error) {
+) (out []worker.MessageBatch, err error) {
 	seen := map[string]bool{}
 	for _, v := range added {
-		p := delivery.MessageBatch{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{spanID(v.Due)},
+		p := worker.MessageBatch{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{spanID(v.Due)},
 			Due: v.Due}
 		if key := laneKey(v.Tenant, v.Integration) + " " + p.IDs[0]; seen[key] {
 			continue
@@ -102,7 +103,7 @@ func (d *Deliveries) spans(
 }
 
 // spanNeeds tells whether a span needs a message: nobody has made its row before, or it was opened already.
-func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.MessageBatch, by string) (bool, error) {
+func (d *Deliveries) spanNeeds(ctx context.Context, p worker.MessageBatch, by string) (bool, error) {
 	key := item{"shard": text(spanShard(p.Tenant, p.Integration)), "id": text(p.IDs[0])}
 	found, err := d.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.Tables.Outbox, Key: key,
 		ConsistentRead: awssdk.Bool(true)})
@@ -126,7 +127,7 @@ func (d *Deliveries) spanNeeds(ctx context.Context, p delivery.MessageBatch, by 
 
 // openSpans puts the deliveries that gathered in the place of the spans that a parcel names. A span that is not over
 // is handed out again.
-func (d *Deliveries) openSpans(ctx context.Context, p delivery.MessageBatch) (delivery.MessageBatch, error) {
+func (d *Deliveries) openSpans(ctx context.Context, p worker.MessageBatch) (worker.MessageBatch, error) {
 	var ids []string
 	for _, id := range p.IDs {
 		due, ok := spanDue(id)
@@ -134,10 +135,10 @@ func (d *Deliveries) openSpans(ctx context.Context, p delivery.MessageBatch) (de
 			ids = append(ids, id)
 			continue
 		}
-		one := delivery.MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{id},
+		one := worker.MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{id},
 			Due: time.Unix(0, due).UTC()}
 		if one.Due.After(d.Now()) {
-			if err := d.Enqueue(ctx, []delivery.MessageBatch{one}, 0); err != nil {
+			if err := d.Enqueue(ctx, []worker.MessageBatch{one}, 0); err != nil {
 				return p, err
 			}
 			continue
@@ -149,8 +150,8 @@ func (d *Deliveries) openSpans(ctx context.Context, p delivery.MessageBatch) (de
 		ids = append(ids, files[:min(1, len(files))]...)
 		// A file can be large, so that each of the others gets a message of its own.
 		for _, file := range files[min(1, len(files)):] {
-			alone := delivery.MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{file}}
-			if err := d.Enqueue(ctx, []delivery.MessageBatch{alone}, 0); err != nil {
+			alone := worker.MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{file}}
+			if err := d.Enqueue(ctx, []worker.MessageBatch{alone}, 0); err != nil {
 				return p, err
 			}
 		}
@@ -160,7 +161,7 @@ func (d *Deliveries) openSpans(ctx context.Context, p delivery.MessageBatch) (de
 }
 
 // openSpan joins what gathered and returns the ids of all deliveries of the span that are to be sent.
-func (d *Deliveries) openSpan(ctx context.Context, p delivery.MessageBatch) ([]string, error) {
+func (d *Deliveries) openSpan(ctx context.Context, p worker.MessageBatch) ([]string, error) {
 	_, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &d.Tables.Outbox, Key: item{"shard": text(spanShard(p.Tenant, p.Integration)), "id": text(p.IDs[0])},
 		UpdateExpression: awssdk.String("SET opened = :yes, expires = :expires, v = :v"),

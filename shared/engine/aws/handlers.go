@@ -11,12 +11,12 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
-	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/metrics"
+	"tocsin/shared/worker"
 )
 
 // DeliverHandler answers batches of the deliveries queue. again says when messages that fail come again.
-func DeliverHandler(s *delivery.BatchHandler, again *Visibility, log *slog.Logger) func(context.Context,
+func DeliverHandler(s *worker.Handler, again *Visibility, log *slog.Logger) func(context.Context,
 	events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
 		var failed []events.SQSMessage
@@ -24,7 +24,7 @@ func DeliverHandler(s *delivery.BatchHandler, again *Visibility, log *slog.Logge
 			log.Error("deliver: the message comes again", "message", r.MessageId, "error", err.Error())
 			failed = append(failed, r)
 		}
-		var list []delivery.MessageBatch
+		var list []worker.MessageBatch
 		var of []events.SQSMessage
 		for _, r := range in.Records {
 			var m message
@@ -53,7 +53,7 @@ func DeliverHandler(s *delivery.BatchHandler, again *Visibility, log *slog.Logge
 // Turn is what the retry function is called with: a turn of the state machine, or, by a schedule, the order to publish
 // what was left behind, or to take up retries that no execution works at.
 type Turn struct {
-	delivery.Round
+	worker.Round
 	Relay bool `json:"relay,omitempty"`
 	Sweep bool `json:"sweep,omitempty"`
 	Dry   bool `json:"dry,omitempty"` // a sweep that only counts
@@ -62,11 +62,11 @@ type Turn struct {
 // Upkeep is what schedules have the retry function do.
 type Upkeep struct {
 	Relay func(context.Context) (int, error)
-	Sweep func(ctx context.Context, dry bool) (delivery.Swept, error)
+	Sweep func(ctx context.Context, dry bool) (worker.Swept, error)
 }
 
-// RetryHandler answers the state machine with a delivery.Round, and the schedules.
-func RetryHandler(s *delivery.BatchHandler, u Upkeep, log *slog.Logger) func(context.Context, Turn) (any, error) {
+// RetryHandler answers the state machine with a worker.Round, and the schedules.
+func RetryHandler(s *worker.Handler, u Upkeep, log *slog.Logger) func(context.Context, Turn) (any, error) {
 	return func(ctx context.Context, t Turn) (any, error) {
 		switch {
 		case t.Sweep:
@@ -82,7 +82,7 @@ func RetryHandler(s *delivery.BatchHandler, u Upkeep, log *slog.Logger) func(con
 		if err == nil {
 			metrics.Count(ctx, metrics.Swept, 1)
 		}
-		return delivery.Round{}, err
+		return worker.Round{}, err
 	}
 }
 

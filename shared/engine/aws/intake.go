@@ -8,6 +8,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 )
 
 // An intake is what fan-out made of a batch of one tenant's events. It is accepted by one conditional write, of its
@@ -50,13 +51,13 @@ func (d *Deliveries) outlives() int64 { return d.expires() + 24*60*60 }
 type share struct {
 	tenant, id string
 	own        bool // begun by Accept itself
-	events     []delivery.Accepted
+	events     []fanout.Accepted
 	deliveries []delivery.Delivery
 }
 
 // Accept commits the intake of each tenant and makes its deliveries ready. Entries that hold no event come last:
 // however many there are, they stop no event.
-func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
+func (d *Deliveries) Accept(ctx context.Context, in fanout.Intake) error {
 	if len(in.Records) > 0 || !in.Triggers.Empty() {
 		return errors.New("accept an intake: this engine counts apart, see package counting: fan-out must have no " +
 			"Triggers and no Recorder")
@@ -79,13 +80,13 @@ func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
 		for n, r := range in.Rejected {
 			entries[n] = r.Entry
 		}
-		return &delivery.Unfinished{Entries: entries, Err: err}
+		return &fanout.Unfinished{Entries: entries, Err: err}
 	}
 	return nil
 }
 
 // shares splits an Intake by tenant. What was accepted before, as a whole, is left out.
-func (d *Deliveries) shares(ctx context.Context, in delivery.Intake) ([]*share, error) {
+func (d *Deliveries) shares(ctx context.Context, in fanout.Intake) ([]*share, error) {
 	var out []*share
 	by := map[string]*share{}
 	tenants, places := byTenant(in.Accepted)
@@ -128,19 +129,19 @@ func (d *Deliveries) begun(ctx context.Context, s *share) (fresh bool, err error
 		return false, err
 	}
 	s.own = true
-	count := map[delivery.Standing]int{}
+	count := map[fanout.Standing]int{}
 	for _, standing := range standings {
 		count[standing]++
 	}
 	switch len(s.events) {
-	case count[delivery.Fresh]:
+	case count[fanout.Fresh]:
 		s.id = s.events[0].Intake
 		return true, nil
-	case count[delivery.Known]:
+	case count[fanout.Known]:
 		return false, nil
 	}
 	err = fmt.Errorf("accept %d events of tenant %s, of which some were accepted meanwhile: %w", len(s.events),
-		s.tenant, delivery.ErrBusy)
+		s.tenant, fanout.ErrBusy)
 	return false, errors.Join(err, d.Abort(ctx, s.events))
 }
 
@@ -175,7 +176,7 @@ func (d *Deliveries) accept(ctx context.Context, s *share) error {
 	return nil
 }
 
-func eventsOf(list []delivery.Accepted) []event.Event {
+func eventsOf(list []fanout.Accepted) []event.Event {
 	out := make([]event.Event, len(list))
 	for n, a := range list {
 		out[n] = a.Event

@@ -10,9 +10,10 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
 )
 
-var _ delivery.EventLog = (*Deliveries)(nil)
+var _ fanout.EventLog = (*Deliveries)(nil)
 
 // journalRow names an intake of a tenant. Its id, which is the intake's, begins with the time of the oldest event: so
 // recovery finds what arrived when. It is written before the intake is committed, so that none is missing; one whose
@@ -45,7 +46,7 @@ func (d *Deliveries) journal(
 	ctx context.Context, tenant string, from, to time.Time, after string, page int,
 	visit func(journalRow) (more bool, err error),
 ) error {
-	first, last := nanos(max(0, from.Add(-delivery.CarriedWithin).UnixNano())), nanos(max(0, to.UnixNano()))
+	first, last := nanos(max(0, from.Add(-fanout.CarriedWithin).UnixNano())), nanos(max(0, to.UnixNano()))
 	if after != "" {
 		first = after + "\x00"
 	}
@@ -66,8 +67,8 @@ func (d *Deliveries) journal(
 // Arrived reads rows of the journal and the events that they name.
 func (d *Deliveries) Arrived(
 	ctx context.Context, tenant string, from, to time.Time, after string, limit int,
-) (out []delivery.Accepted, next string, err error) {
-	within := func(a delivery.Accepted) bool { return !a.Entry.At.Before(from) && a.Entry.At.Before(to) }
+) (out []fanout.Accepted, next string, err error) {
+	within := func(a fanout.Accepted) bool { return !a.Entry.At.Before(from) && a.Entry.At.Before(to) }
 	for next = after; ; {
 		rows, through, err := d.journalPage(ctx, tenant, from, to, &next, limit)
 		if err != nil {
@@ -89,7 +90,7 @@ func (d *Deliveries) Arrived(
 			break
 		}
 	}
-	slices.SortStableFunc(out, func(a, b delivery.Accepted) int { return a.Entry.At.Compare(b.Entry.At) })
+	slices.SortStableFunc(out, func(a, b fanout.Accepted) int { return a.Entry.At.Compare(b.Entry.At) })
 	return out, next, nil
 }
 
@@ -111,7 +112,7 @@ func (d *Deliveries) journalPage(
 // eventsIn reads the events of rows of the journal, each once.
 func (d *Deliveries) eventsIn(
 	ctx context.Context, tenant string, rows []journalRow,
-) (out []delivery.Accepted, err error) {
+) (out []fanout.Accepted, err error) {
 	var ids []string
 	for _, row := range rows {
 		if row.Version >= 2 {
@@ -124,7 +125,7 @@ func (d *Deliveries) eventsIn(
 	}
 	seen := map[string]bool{}
 	for _, row := range rows {
-		var events []delivery.Accepted
+		var events []fanout.Accepted
 		if row.Version >= 2 {
 			events, err = packs[intakeID(tenant, row.ID)].accepted(row.ID)
 		} else {
@@ -144,7 +145,7 @@ func (d *Deliveries) eventsIn(
 }
 
 // eventsOfRow reads the events of a row of version 1.
-func (d *Deliveries) eventsOfRow(ctx context.Context, row journalRow) (out []delivery.Accepted, err error) {
+func (d *Deliveries) eventsOfRow(ctx context.Context, row journalRow) (out []fanout.Accepted, err error) {
 	var list []journaled
 	raw, err := inflate(row.Events)
 	if err == nil {
@@ -162,7 +163,7 @@ func (d *Deliveries) eventsOfRow(ctx context.Context, row journalRow) (out []del
 	events, err := d.load(ctx, s)
 	for _, e := range list {
 		if found, ok := events[eventKey(row.Tenant, e.ID)]; ok {
-			out = append(out, delivery.Accepted{Event: found, Entry: delivery.Entry{DetailType: string(found.Kind),
+			out = append(out, fanout.Accepted{Event: found, Entry: delivery.Entry{DetailType: string(found.Kind),
 				At: time.Unix(0, e.At).UTC()}})
 		}
 	}
@@ -171,7 +172,7 @@ func (d *Deliveries) eventsOfRow(ctx context.Context, row journalRow) (out []del
 
 // Carried reads the keys of the events of deliveries that can carry these.
 func (d *Deliveries) Carried(
-	ctx context.Context, tenant, integration string, events []delivery.Accepted,
+	ctx context.Context, tenant, integration string, events []fanout.Accepted,
 ) ([]bool, error) {
 	out := make([]bool, len(events))
 	if len(events) == 0 {
@@ -188,7 +189,7 @@ func (d *Deliveries) Carried(
 			last = a.Entry.At
 		}
 	}
-	in := between("lane", laneKey(tenant, integration), firstID(first.Add(-delivery.CarriedWithin)),
+	in := between("lane", laneKey(tenant, integration), firstID(first.Add(-fanout.CarriedWithin)),
 		firstID(last.Add(time.Millisecond)))
 	in.TableName, in.ConsistentRead = &d.Tables.Deliveries, awssdk.Bool(true)
 	in.ProjectionExpression = awssdk.String("#k, #id, #events, #expires")
@@ -211,7 +212,7 @@ func (d *Deliveries) Carried(
 // Recover writes the rows of new deliveries and sends their messages. A row that is there, and waits for its first
 // request, gets its message again: it may have been lost between the two writes.
 func (d *Deliveries) Recover(
-	ctx context.Context, deliveries []delivery.Delivery, events []delivery.Accepted,
+	ctx context.Context, deliveries []delivery.Delivery, events []fanout.Accepted,
 ) (made int, err error) {
 	from := make(map[string]string, len(events))
 	for _, a := range events {

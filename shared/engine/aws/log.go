@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/worker"
 )
 
 // scanLimit bounds how many rows of a lane are read for one page of pending or delivered ones. The newest are read
@@ -265,9 +266,9 @@ func (d *Deliveries) ended(ctx context.Context, r delivery.Replay) (ids []string
 
 // restart begins a new run of ended deliveries under their old ids.
 func (d *Deliveries) restart(ctx context.Context, r delivery.Replay, ids []string) (count int, err error) {
-	for chunk := range slices.Chunk(ids, delivery.MessageBatchLimit) {
+	for chunk := range slices.Chunk(ids, worker.MessageBatchLimit) {
 		if err := d.markParcels(ctx,
-			[]delivery.MessageBatch{{Tenant: r.Tenant, Integration: r.Integration, IDs: chunk}}); err != nil {
+			[]worker.MessageBatch{{Tenant: r.Tenant, Integration: r.Integration, IDs: chunk}}); err != nil {
 			return count, err
 		}
 		moved, err := d.reopen(ctx, r, chunk)
@@ -275,7 +276,7 @@ func (d *Deliveries) restart(ctx context.Context, r delivery.Replay, ids []strin
 			return count, err
 		}
 		count += len(moved)
-		if err := d.Enqueue(ctx, []delivery.MessageBatch{{Tenant: r.Tenant, Integration: r.Integration, IDs: moved}},
+		if err := d.Enqueue(ctx, []worker.MessageBatch{{Tenant: r.Tenant, Integration: r.Integration, IDs: moved}},
 			0); err != nil {
 			return count, err
 		}

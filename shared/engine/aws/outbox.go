@@ -19,6 +19,8 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
+	"tocsin/shared/worker"
 )
 
 // markerRow says that something is to be looked after: an intake that began, or deliveries that were made ready
@@ -79,12 +81,12 @@ func (d *Deliveries) mark(tenant, intake string) (tableWrite, error) {
 }
 
 // parcelID is no intakeID, which has one space. Deliveries that are replayed again have another marker.
-func parcelID(p delivery.MessageBatch, now time.Time) string {
+func parcelID(p worker.MessageBatch, now time.Time) string {
 	return "parcel " + laneKey(p.Tenant, p.Integration) + " " + p.IDs[0] + " " + nanos(now.UnixNano())
 }
 
 // markParcels puts the markers of deliveries that are to be made ready by another way than an intake.
-func (d *Deliveries) markParcels(ctx context.Context, list []delivery.MessageBatch) error {
+func (d *Deliveries) markParcels(ctx context.Context, list []worker.MessageBatch) error {
 	writes := make([]tableWrite, len(list))
 	for n, p := range list {
 		var err error
@@ -249,9 +251,9 @@ func (d *Deliveries) joined(ctx context.Context, v delivery.Delivery) (bool, err
 		return false, nil
 	}
 	// Also before the span is over by this clock: by that of the function which joined it, it may be.
-	list := make([]delivery.Accepted, len(v.Events))
+	list := make([]fanout.Accepted, len(v.Events))
 	for n, e := range v.Events {
-		list[n] = delivery.Accepted{Event: e, Entry: delivery.Entry{At: v.Due}}
+		list[n] = fanout.Accepted{Event: e, Entry: delivery.Entry{At: v.Due}}
 	}
 	carried, err := d.Carried(ctx, v.Tenant, v.Integration, list)
 	return slices.Contains(carried, true), err

@@ -9,16 +9,16 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"tocsin/shared/delivery"
+	"tocsin/shared/sending"
 )
 
-// Outlooks is delivery.Outlooks on the table of paces: a row for each process, so that none waits for another.
+// Outlooks is sending.Outlooks on the table of paces: a row for each process, so that none waits for another.
 type Outlooks struct {
 	DB    *dynamodb.Client
 	Table string
 }
 
-var _ delivery.Outlooks = (*Outlooks)(nil)
+var _ sending.Outlooks = (*Outlooks)(nil)
 
 // fleetLane is the partition of what processes say of their way out; no tenant's lane begins with a space.
 const fleetLane = " fleet"
@@ -27,7 +27,7 @@ const fleetLane = " fleet"
 const outlookKeep = 2 * time.Minute
 
 // Tell writes the process's row.
-func (s *Outlooks) Tell(ctx context.Context, process string, o delivery.Outlook) error {
+func (s *Outlooks) Tell(ctx context.Context, process string, o sending.Outlook) error {
 	raw, err := json.Marshal(o)
 	if err != nil {
 		return fmt.Errorf("encode the outlook of a process: %w", err)
@@ -43,7 +43,7 @@ func (s *Outlooks) Tell(ctx context.Context, process string, o delivery.Outlook)
 }
 
 // Outlooks reads those of the others.
-func (s *Outlooks) Outlooks(ctx context.Context, but string, since time.Time) (out []delivery.Outlook, err error) {
+func (s *Outlooks) Outlooks(ctx context.Context, but string, since time.Time) (out []sending.Outlook, err error) {
 	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
 		TableName: &s.Table, KeyConditionExpression: awssdk.String("lane = :lane"),
 		FilterExpression:          awssdk.String("#at >= :since"),
@@ -59,7 +59,7 @@ func (s *Outlooks) Outlooks(ctx context.Context, but string, since time.Time) (o
 			if textOf(row, "part") == but {
 				continue
 			}
-			var o delivery.Outlook
+			var o sending.Outlook
 			if err := json.Unmarshal(blobOf(row, "outlook"), &o); err != nil {
 				return nil, fmt.Errorf("the outlook of a process is damaged: %w", err)
 			}

@@ -12,9 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/worker"
 )
 
-// Paces is delivery.Paces on a table with the keys `lane` and `part`: a row for each integration whose system asked to
+// Paces is worker.Paces on a table with the keys `lane` and `part`: a row for each integration whose system asked to
 // be spared, replaced under its version.
 type Paces struct {
 	DB    *dynamodb.Client
@@ -22,7 +23,7 @@ type Paces struct {
 	Now   func() time.Time
 }
 
-var _ delivery.Paces = (*Paces)(nil)
+var _ worker.Paces = (*Paces)(nil)
 
 // pacePart is the row of a lane that holds its pace.
 const pacePart = "pace"
@@ -32,7 +33,7 @@ func paceKey(l delivery.Lane) item {
 }
 
 // Pace reads a pace. It is read in the hope that nothing changed: who changes it does so under its version.
-func (p *Paces) Pace(ctx context.Context, l delivery.Lane) (pace delivery.Pace, version int64, err error) {
+func (p *Paces) Pace(ctx context.Context, l delivery.Lane) (pace worker.Pace, version int64, err error) {
 	out, err := p.DB.GetItem(
 		ctx,
 		&dynamodb.GetItemInput{TableName: &p.Table, Key: paceKey(l), ConsistentRead: awssdk.Bool(true)},
@@ -50,7 +51,7 @@ func (p *Paces) Pace(ctx context.Context, l delivery.Lane) (pace delivery.Pace, 
 }
 
 // Swap replaces a pace.
-func (p *Paces) Swap(ctx context.Context, l delivery.Lane, version int64, pace delivery.Pace) (next int64, err error) {
+func (p *Paces) Swap(ctx context.Context, l delivery.Lane, version int64, pace worker.Pace) (next int64, err error) {
 	raw, err := json.Marshal(pace)
 	if err != nil {
 		return 0, fmt.Errorf("encode the pace of integration %s: %w", l.Integration, err)
@@ -71,7 +72,7 @@ func (p *Paces) Swap(ctx context.Context, l delivery.Lane, version int64, pace d
 	_, err = p.DB.PutItem(ctx, put)
 	var unmet *types.ConditionalCheckFailedException
 	if errors.As(err, &unmet) {
-		return 0, delivery.ErrVersionConflict
+		return 0, worker.ErrVersionConflict
 	}
 	if err != nil {
 		return 0, fmt.Errorf("write the pace of integration %s: %w", l.Integration, err)

@@ -6,20 +6,21 @@ import (
 	"testing"
 	"time"
 
-	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/sending"
+	"tocsin/shared/worker"
 )
 
 func TestPaces(t *testing.T) {
-	enginetest.Paces(t, func(t *testing.T, now func() time.Time) delivery.Paces {
+	enginetest.Paces(t, func(t *testing.T, now func() time.Time) worker.Paces {
 		w := open(t)
 		return &aws.Paces{DB: w.db, Table: w.prefix + "PacesTable", Now: now}
 	})
 }
 
 func TestOutlooks(t *testing.T) {
-	enginetest.Outlooks(t, func(t *testing.T) delivery.Outlooks {
+	enginetest.Outlooks(t, func(t *testing.T) sending.Outlooks {
 		w := open(t)
 		return &aws.Outlooks{DB: w.db, Table: w.prefix + "PacesTable"}
 	})

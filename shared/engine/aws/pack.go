@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 )
 
 // pack is what the row of an intake holds.
@@ -79,21 +80,21 @@ func (e packedEvent) decode() (event.Event, error) {
 }
 
 // accepted are the events of a pack as they came in.
-func (p pack) accepted(intake string) ([]delivery.Accepted, error) {
-	out := make([]delivery.Accepted, len(p.Events))
+func (p pack) accepted(intake string) ([]fanout.Accepted, error) {
+	out := make([]fanout.Accepted, len(p.Events))
 	for n, e := range p.Events {
 		decoded, err := e.decode()
 		if err != nil {
 			return nil, err
 		}
-		out[n] = delivery.Accepted{Event: decoded, Intake: intake, Entry: delivery.Entry{DetailType: e.Kind,
+		out[n] = fanout.Accepted{Event: decoded, Intake: intake, Entry: delivery.Entry{DetailType: e.Kind,
 			At: time.Unix(0, e.At).UTC()}}
 	}
 	return out, nil
 }
 
 // deliveries are those of a pack, as fan-out made them. events are those of the pack.
-func (p pack) deliveries(tenant string, events []delivery.Accepted) ([]delivery.Delivery, error) {
+func (p pack) deliveries(tenant string, events []fanout.Accepted) ([]delivery.Delivery, error) {
 	out := make([]delivery.Delivery, len(p.Deliveries))
 	for n, one := range p.Deliveries {
 		v := delivery.Delivery{ID: one.ID, Tenant: tenant, Integration: one.Integration, State: delivery.Pending,
@@ -162,7 +163,7 @@ func (d *Deliveries) unpack(ctx context.Context, row intakeRow) (p pack, err err
 
 // Accepted reads the events of a committed intake, in their order. Error: delivery.ErrNotFound when it was aborted or
 // is kept no longer.
-func (d *Deliveries) Accepted(ctx context.Context, tenant, intake string) ([]delivery.Accepted, error) {
+func (d *Deliveries) Accepted(ctx context.Context, tenant, intake string) ([]fanout.Accepted, error) {
 	found, err := d.packs(ctx, []string{intakeID(tenant, intake)})
 	if err != nil {
 		return nil, err

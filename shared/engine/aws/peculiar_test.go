@@ -29,17 +29,18 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/engine/aws"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 )
 
-func accepted(id, path string) delivery.Accepted {
+func accepted(id, path string) fanout.Accepted {
 	data, _ := json.Marshal(map[string]any{"hit": map[string]string{"type": "sqli", "path": path}})
 	e := event.Event{ID: id, Tenant: "42", ClientName: "Acme", Kind: event.NewHits, Time: now(), Data: data}
-	return delivery.Accepted{Entry: delivery.Entry{Receipt: "message-" + id, At: now()}, Event: e}
+	return fanout.Accepted{Entry: delivery.Entry{Receipt: "message-" + id, At: now()}, Event: e}
 }
 
-func pending(id string, list ...delivery.Accepted) delivery.Delivery {
+func pending(id string, list ...fanout.Accepted) delivery.Delivery {
 	d := delivery.Delivery{ID: id, Tenant: "42", Integration: "i", State: delivery.Pending, Count: len(list),
 		Kinds: []event.Kind{event.NewHits}}
 	for _, a := range list {
@@ -59,13 +60,13 @@ func TestAnEventOfAMegabyteIsKeptInSeveralRows(t *testing.T) {
 	}
 	large := accepted("large", string(noise))
 	require.NoError(t, d.Accept(t.Context(),
-		delivery.Intake{Accepted: []delivery.Accepted{large}, Deliveries: []delivery.Delivery{pending(first, large)}}))
+		fanout.Intake{Accepted: []fanout.Accepted{large}, Deliveries: []delivery.Delivery{pending(first, large)}}))
 	got, err := d.Get(t.Context(), "42", "i", first)
 	require.NoError(t, err)
 	require.JSONEq(t, string(large.Event.Data), string(got.Events[0].Data))
 	rejected := delivery.Entry{Receipt: "r", DetailType: "new_hits", Detail: noise, At: now()}
 	require.NoError(t, d.Accept(t.Context(),
-		delivery.Intake{Rejected: []delivery.Rejected{{Entry: rejected, Reason: "too odd"}}}))
+		fanout.Intake{Rejected: []fanout.Rejected{{Entry: rejected, Reason: "too odd"}}}))
 	letters, err := d.DeadLetters(t.Context(), "*", "", 10)
 	require.NoError(t, err)
 	require.Len(t, letters, 1)
@@ -77,16 +78,16 @@ func TestRowsThatTTLHasNotDeletedYetAreLeftOut(t *testing.T) {
 	d := w.deliveries()
 	a := accepted("a", "/")
 	require.NoError(t, d.Accept(t.Context(),
-		delivery.Intake{Accepted: []delivery.Accepted{a}, Deliveries: []delivery.Delivery{pending(first, a)}}))
+		fanout.Intake{Accepted: []fanout.Accepted{a}, Deliveries: []delivery.Delivery{pending(first, a)}}))
 	d.Now = func() time.Time { return now().Add(31 * 24 * time.Hour) }
 	_, err := d.Get(t.Context(), "42", "i", first)
 	require.ErrorIs(t, err, delivery.ErrNotFound)
 	list, err := d.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
 	require.NoError(t, err)
 	require.Empty(t, list)
-	standings, err := d.Begin(t.Context(), []delivery.Accepted{a})
+	standings, err := d.Begin(t.Context(), []fanout.Accepted{a})
 	require.NoError(t, err)
-	require.Equal(t, []delivery.Standing{delivery.Fresh}, standings)
+	require.Equal(t, []fanout.Standing{fanout.Fresh}, standings)
 }
 
 func TestAnAnnouncementThatWasLeftBehindIsPublishedLater(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/metrics"
+	"tocsin/shared/worker"
 )
 
 // sendLimit is how many messages one call takes. SQS, API reference, "SendMessageBatch".
@@ -31,13 +32,13 @@ type message struct {
 	Tenant      string   `json:"tenant,omitempty"`
 	Integration string   `json:"integration,omitempty"`
 	Deliveries  []string `json:"deliveries,omitempty"`
-	Spared      int64    `json:"spared,omitempty"` // delivery.MessageBatch.Spared, in Unix time
+	Spared      int64    `json:"spared,omitempty"` // worker.MessageBatch.Spared, in Unix time
 	Batch       string   `json:"batch,omitempty"`
 }
 
 // parcel is the message's parcel.
-func (m message) parcel() delivery.MessageBatch {
-	p := delivery.MessageBatch{Tenant: m.Tenant, Integration: m.Integration, IDs: m.Deliveries}
+func (m message) parcel() worker.MessageBatch {
+	p := worker.MessageBatch{Tenant: m.Tenant, Integration: m.Integration, IDs: m.Deliveries}
 	if m.Spared > 0 {
 		p.Spared = time.Unix(m.Spared, 0).UTC()
 	}
@@ -45,8 +46,8 @@ func (m message) parcel() delivery.MessageBatch {
 }
 
 // parcels groups deliveries by integration, oldest first.
-func parcels(deliveries []delivery.Delivery) []delivery.MessageBatch {
-	var out []delivery.MessageBatch
+func parcels(deliveries []delivery.Delivery) []worker.MessageBatch {
+	var out []worker.MessageBatch
 	type key struct {
 		delivery.Lane
 		due time.Time
@@ -56,10 +57,10 @@ func parcels(deliveries []delivery.Delivery) []delivery.MessageBatch {
 	for _, v := range deliveries {
 		l := key{delivery.Lane{Tenant: v.Tenant, Integration: v.Integration}, v.Due}
 		n, ok := open[l]
-		if !ok || len(out[n].IDs) == delivery.MessageBatchLimit || events[n]+v.Count > parcelEvents {
+		if !ok || len(out[n].IDs) == worker.MessageBatchLimit || events[n]+v.Count > parcelEvents {
 			n = len(out)
 			open[l] = n
-			out = append(out, delivery.MessageBatch{Tenant: v.Tenant, Integration: v.Integration, Due: v.Due})
+			out = append(out, worker.MessageBatch{Tenant: v.Tenant, Integration: v.Integration, Due: v.Due})
 		}
 		out[n].IDs = append(out[n].IDs, v.ID)
 		events[n] += v.Count
@@ -69,7 +70,7 @@ func parcels(deliveries []delivery.Delivery) []delivery.MessageBatch {
 
 // Enqueue sends a message for each parcel. The message group is the tenant, so that the queue is a fair one: a
 // tenant with a backlog does not delay the others (SQS, "Amazon SQS fair queues").
-func (d *Deliveries) Enqueue(ctx context.Context, list []delivery.MessageBatch, after time.Duration) error {
+func (d *Deliveries) Enqueue(ctx context.Context, list []worker.MessageBatch, after time.Duration) error {
 	least := int32(min(maxDelay, (after+time.Second-1)/time.Second))
 	var entries []types.SendMessageBatchRequestEntry
 	for _, p := range list {

@@ -27,9 +27,9 @@ import (
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/access"
 	"tocsin/shared/counting"
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/aws"
+	"tocsin/shared/fanout"
 	"tocsin/shared/profile"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
@@ -76,23 +76,23 @@ func TestEventsThatCameInOtherCompanyCountOnce(t *testing.T) {
 	d, queue := w.deliveries(), &waiting{}
 	d.Counting = queue
 	a, b, c := accepted("a", "/"), accepted("b", "/"), accepted("c", "/")
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{a, b}}))
-	require.Error(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{b, c}}),
+	require.NoError(t, d.Accept(t.Context(), fanout.Intake{Accepted: []fanout.Accepted{a, b}}))
+	require.Error(t, d.Accept(t.Context(), fanout.Intake{Accepted: []fanout.Accepted{b, c}}),
 		"one of them is known by now: look again")
 	w.countAll(t, d, queue)
 	require.EqualValues(t, 2, total(t, w.record()))
-	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Fresh}, begin(t, d, b, c))
+	require.Equal(t, []fanout.Standing{fanout.Known, fanout.Fresh}, begin(t, d, b, c))
 	require.NoError(t, d.Accept(t.Context(),
-		delivery.Intake{Accepted: []delivery.Accepted{c}, Repeated: []delivery.Accepted{b}}))
+		fanout.Intake{Accepted: []fanout.Accepted{c}, Repeated: []fanout.Accepted{b}}))
 	w.countAll(t, d, queue)
 	require.EqualValues(t, 3, total(t, w.record()))
 	require.Error(t,
-		d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{accepted("d", "/")}, Records: hits(1)}),
+		d.Accept(t.Context(), fanout.Intake{Accepted: []fanout.Accepted{accepted("d", "/")}, Records: hits(1)}),
 		"this engine counts apart")
 }
 
 // begin tells how events stand, and gives them up again.
-func begin(t *testing.T, d *aws.Deliveries, events ...delivery.Accepted) []delivery.Standing {
+func begin(t *testing.T, d *aws.Deliveries, events ...fanout.Accepted) []fanout.Standing {
 	t.Helper()
 	list := slices.Clone(events)
 	out, err := d.Begin(t.Context(), list)
@@ -121,7 +121,7 @@ func TestTheRecordIsExactWhateverFails(t *testing.T) {
 			d := w.deliveries()
 			d.Counting = queue
 			for batch := range batches {
-				var all []delivery.Accepted
+				var all []fanout.Accepted
 				for i := range perBatch {
 					// as do the others
 					all = append(all, accepted(fmt.Sprintf("e-%d-%d", batch, (i+random.IntN(3))%perBatch), "/"))
@@ -149,7 +149,7 @@ func TestTheRecordIsExactWhateverFails(t *testing.T) {
 	want := int64(0)
 	for batch := range batches {
 		for i := range perBatch {
-			if begin(t, w.deliveries(), accepted(fmt.Sprintf("e-%d-%d", batch, i), "/"))[0] == delivery.Known {
+			if begin(t, w.deliveries(), accepted(fmt.Sprintf("e-%d-%d", batch, i), "/"))[0] == fanout.Known {
 				want++
 			}
 		}
@@ -159,10 +159,10 @@ func TestTheRecordIsExactWhateverFails(t *testing.T) {
 	require.Empty(t, w.rows(t, "j "), "all is folded")
 }
 
-// accept does what delivery.Fanout does with a batch.
-func accept(ctx context.Context, d *aws.Deliveries, all []delivery.Accepted) error {
+// accept does what fanout.Fanout does with a batch.
+func accept(ctx context.Context, d *aws.Deliveries, all []fanout.Accepted) error {
 	seen := map[string]bool{}
-	var distinct []delivery.Accepted
+	var distinct []fanout.Accepted
 	for _, a := range all {
 		if !seen[a.Event.ID] {
 			seen[a.Event.ID] = true
@@ -173,17 +173,17 @@ func accept(ctx context.Context, d *aws.Deliveries, all []delivery.Accepted) err
 	if err != nil {
 		return err
 	}
-	var in delivery.Intake
+	var in fanout.Intake
 	for n, a := range distinct {
-		if standings[n] == delivery.Fresh {
+		if standings[n] == fanout.Fresh {
 			in.Accepted = append(in.Accepted, a)
 		}
 	}
 	if err := d.Accept(ctx, in); err != nil {
 		return errors.Join(err, d.Abort(ctx, in.Accepted))
 	}
-	if slices.Contains(standings, delivery.Busy) {
-		return delivery.ErrBusy
+	if slices.Contains(standings, fanout.Busy) {
+		return fanout.ErrBusy
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/worker"
 )
 
 // rowOverhead is a delivery's row without its events, attempts and parts, in bytes: a bound for the size of a
@@ -148,7 +149,7 @@ func (d *Deliveries) claims(deliveries []delivery.Delivery) ([]types.TransactWri
 		if err != nil {
 			return nil, err
 		}
-		if size += rowSize(v, changes); len(out) == delivery.MessageBatchLimit || len(out) > 0 && size > transactBytes {
+		if size += rowSize(v, changes); len(out) == worker.MessageBatchLimit || len(out) > 0 && size > transactBytes {
 			break
 		}
 		u := &types.Update{
@@ -175,7 +176,7 @@ func rowSize(v delivery.Delivery, changes item) int {
 }
 
 // Batch reads a batch's record.
-func (d *Deliveries) Batch(ctx context.Context, id string) (delivery.Batch, error) {
+func (d *Deliveries) Batch(ctx context.Context, id string) (worker.Batch, error) {
 	out, err := d.DB.GetItem(
 		ctx,
 		&dynamodb.GetItemInput{
@@ -185,13 +186,13 @@ func (d *Deliveries) Batch(ctx context.Context, id string) (delivery.Batch, erro
 		},
 	)
 	if err != nil {
-		return delivery.Batch{}, fmt.Errorf("read retry batch %s: %w", id, err)
+		return worker.Batch{}, fmt.Errorf("read retry batch %s: %w", id, err)
 	}
 	if out.Item == nil || expired(out.Item, d.Now()) {
-		return delivery.Batch{}, fmt.Errorf("retry batch %s: %w", id, delivery.ErrNotFound)
+		return worker.Batch{}, fmt.Errorf("retry batch %s: %w", id, delivery.ErrNotFound)
 	}
-	return delivery.Batch{
-		MessageBatch: delivery.MessageBatch{
+	return worker.Batch{
+		MessageBatch: worker.MessageBatch{
 			Tenant:      textOf(out.Item, "tenant"),
 			Integration: textOf(out.Item, "integration"),
 			IDs:         textsOf(out.Item, "members"),

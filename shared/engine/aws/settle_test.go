@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
+	"tocsin/shared/worker"
 )
 
 // failedOnce is a delivery after its first failure.
@@ -29,7 +31,7 @@ func TestABatchClaimsWhatIsStillPending(t *testing.T) {
 		t,
 		d.Accept(
 			t.Context(),
-			delivery.Intake{Accepted: []delivery.Accepted{a, b}, Deliveries: []delivery.Delivery{one, two}},
+			fanout.Intake{Accepted: []fanout.Accepted{a, b}, Deliveries: []delivery.Delivery{one, two}},
 		),
 	)
 	claim := func(batch string, list ...delivery.Delivery) int {
@@ -48,7 +50,7 @@ func TestABatchClaimsWhatIsStillPending(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(
 		t,
-		delivery.Batch{MessageBatch: delivery.MessageBatch{Tenant: "42", Integration: "i", IDs: []string{second}}},
+		worker.Batch{MessageBatch: worker.MessageBatch{Tenant: "42", Integration: "i", IDs: []string{second}}},
 		got,
 	)
 	require.Zero(t, claim("batch-3", one, two))
@@ -72,7 +74,7 @@ func incompressible(bytes int) string {
 // A transaction takes 4 MB and an item 400 KB: what is more is split before, and not sent again and again.
 func TestLargeDeliveriesAreClaimedInSeveralBatches(t *testing.T) {
 	d := open(t).deliveries()
-	var in delivery.Intake
+	var in fanout.Intake
 	const count = 60
 	for n := range count {
 		a := accepted(fmt.Sprintf("e%d", n), "/")
@@ -141,8 +143,8 @@ func TestRetriesThatAreAnHourOverdueAreFoundAndCanBeSentAgain(t *testing.T) {
 	d := w.deliveries()
 	a, b, c := accepted("a", "/"), accepted("b", "/"), accepted("c", "/")
 	third := "01GTD8R4000000000000000003"
-	in := delivery.Intake{
-		Accepted:   []delivery.Accepted{a, b, c},
+	in := fanout.Intake{
+		Accepted:   []fanout.Accepted{a, b, c},
 		Deliveries: []delivery.Delivery{pending(first, a), pending(second, b), pending(third, c)},
 	}
 	require.NoError(t, d.Accept(t.Context(), in))

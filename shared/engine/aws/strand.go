@@ -9,9 +9,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/worker"
 )
 
-var _ delivery.Stranded = (*Deliveries)(nil)
+var _ worker.Stranded = (*Deliveries)(nil)
 
 // Stranded reads the whole index of deliveries that retry or are dead: about 20 read units for each thousand of them,
 // which is a cent for four million. A healthy stack has next to none, and no other row says which integrations have

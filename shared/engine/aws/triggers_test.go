@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/settingstest"
+	"tocsin/shared/fanout"
 )
 
 func TestTriggers(t *testing.T) {
@@ -107,7 +108,7 @@ func TestADeadLetterThatTheBusDidNotTakeCanBeSentAgain(t *testing.T) {
 	entry := delivery.Entry{Receipt: "m", DetailType: "a_new_kind",
 		Detail: []byte(`{"x":"` + strings.Repeat("y", 900<<10) + `"}`), At: now()}
 	require.NoError(t, d.Accept(t.Context(),
-		delivery.Intake{Rejected: []delivery.Rejected{{Entry: entry, Reason: "r"}}}))
+		fanout.Intake{Rejected: []fanout.Rejected{{Entry: entry, Reason: "r"}}}))
 	letters, err := d.DeadLetters(t.Context(), "*", "", 10)
 	require.NoError(t, err)
 	_, err = d.Resend(t.Context(), "*", letters[0].ID, now())
@@ -119,7 +120,7 @@ func TestADeadLetterThatTheBusDidNotTakeCanBeSentAgain(t *testing.T) {
 	require.Equal(t, string(entry.Detail), string(f.left(t)[0].Detail))
 	garbage := delivery.Entry{Receipt: "g", Detail: []byte("not JSON at all"), At: now().Add(time.Second)}
 	require.NoError(t, d.Accept(t.Context(),
-		delivery.Intake{Rejected: []delivery.Rejected{{Entry: garbage, Reason: "r"}}}))
+		fanout.Intake{Rejected: []fanout.Rejected{{Entry: garbage, Reason: "r"}}}))
 	letters, err = d.DeadLetters(t.Context(), "*", "", 10)
 	require.NoError(t, err)
 	_, err = d.Resend(t.Context(), "*", letters[0].ID, now())

@@ -17,6 +17,8 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
+	"tocsin/shared/worker"
 )
 
 // put writes a row as an earlier version wrote it.
@@ -38,8 +40,8 @@ func idOf(n byte) string {
 }
 
 // odd is an entry that is kept as a dead letter.
-func odd(reason string) delivery.Rejected {
-	return delivery.Rejected{
+func odd(reason string) fanout.Rejected {
+	return fanout.Rejected{
 		Entry: delivery.Entry{Receipt: "r", DetailType: "odd", Detail: []byte("{}"), At: now()}, Tenant: "42",
 		Reason: reason,
 	}
@@ -58,7 +60,7 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 	const due = 10 * time.Minute
 	oldest, following := idOf(1), idOf(2)
 	var journal []map[string]any
-	old := map[string]delivery.Accepted{}
+	old := map[string]fanout.Accepted{}
 	for n, id := range []string{"a", "b", "c", "d"} {
 		e := accepted(id, "/"+id)
 		e.Entry.At = now().Add(time.Duration(n) * time.Second)
@@ -92,16 +94,16 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 		"detail": stored([]byte("{}")), "expires": expires,
 	})
 
-	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Fresh}, begin(t, d, old["a"], accepted("new", "/")))
-	loaded, err := d.Load(t.Context(), delivery.MessageBatch{Tenant: "42", Integration: "i", IDs: []string{oldest}})
+	require.Equal(t, []fanout.Standing{fanout.Known, fanout.Fresh}, begin(t, d, old["a"], accepted("new", "/")))
+	loaded, err := d.Load(t.Context(), worker.MessageBatch{Tenant: "42", Integration: "i", IDs: []string{oldest}})
 	require.NoError(t, err)
 	require.Equal(t, []event.Event{old["a"].Event, old["b"].Event}, loaded[0].Events)
-	file, err := d.Load(t.Context(), delivery.MessageBatch{Tenant: "42", Integration: "file", IDs: []string{oldest}})
+	file, err := d.Load(t.Context(), worker.MessageBatch{Tenant: "42", Integration: "file", IDs: []string{oldest}})
 	require.NoError(t, err)
 	require.Equal(t, []event.Event{old["c"].Event, old["d"].Event}, file[0].Events,
 		"its own message opens it, and joins the other")
 
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{accepted("new",
+	require.NoError(t, d.Accept(t.Context(), fanout.Intake{Accepted: []fanout.Accepted{accepted("new",
 		"/new")}})) // of this version
 	arrived, next, err := d.Arrived(t.Context(), "42", now().Add(-time.Hour), now().Add(time.Hour), "", 100)
 	require.NoError(t, err)
@@ -124,7 +126,7 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got.Events, 5, "events of both versions in one delivery")
 
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Rejected: []delivery.Rejected{odd("it is new")}}))
+	require.NoError(t, d.Accept(t.Context(), fanout.Intake{Rejected: []fanout.Rejected{odd("it is new")}}))
 	d.Bus = &forwarded{}
 	for _, tenant := range []string{"42", "*"} {
 		letters, err := d.DeadLetters(t.Context(), tenant, "", 10)
@@ -150,13 +152,13 @@ func TestAnEventThatIsKeptNoLongerIsNew(t *testing.T) {
 	w.put(t, "EventsTable", map[string]any{"event": "42 old", "kind": "new_hits", "detail": stored([]byte("{}")),
 		"expires": now().Add(time.Hour).Unix()})
 	a := accepted("newer", "/")
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: []delivery.Accepted{a}}))
-	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Known}, begin(t, d, accepted("old", "/"), a))
+	require.NoError(t, d.Accept(t.Context(), fanout.Intake{Accepted: []fanout.Accepted{a}}))
+	require.Equal(t, []fanout.Standing{fanout.Known, fanout.Known}, begin(t, d, accepted("old", "/"), a))
 	*clock = clock.Add(31 * 24 * time.Hour)
-	both := []delivery.Accepted{accepted("old", "/"), a}
-	require.NoError(t, d.Accept(t.Context(), delivery.Intake{Accepted: both,
+	both := []fanout.Accepted{accepted("old", "/"), a}
+	require.NoError(t, d.Accept(t.Context(), fanout.Intake{Accepted: both,
 		Deliveries: []delivery.Delivery{pending(second, both...)}}))
-	require.Equal(t, []delivery.Standing{delivery.Known, delivery.Known}, begin(t, d, both...))
+	require.Equal(t, []fanout.Standing{fanout.Known, fanout.Known}, begin(t, d, both...))
 }
 
 // Rows of a version that this release does not know are refused, and stay as they are.
@@ -164,9 +166,9 @@ func TestRowsOfALaterVersionAreRefused(t *testing.T) {
 	w := open(t)
 	d, clock := w.clocked()
 	a := accepted("a", "/")
-	in := delivery.Intake{
-		Accepted: []delivery.Accepted{a}, Deliveries: []delivery.Delivery{pending(idOf(1), a)},
-		Rejected: []delivery.Rejected{odd("odd")},
+	in := fanout.Intake{
+		Accepted: []fanout.Accepted{a}, Deliveries: []delivery.Delivery{pending(idOf(1), a)},
+		Rejected: []fanout.Rejected{odd("odd")},
 	}
 	require.NoError(t, d.Accept(t.Context(), in))
 	*clock = clock.Add(time.Hour)

@@ -12,6 +12,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 )
 
@@ -50,7 +51,7 @@ func Breakages() []Breakage {
 type accepting struct {
 	t *testing.T
 	AcceptingEngine
-	fanout *delivery.Fanout
+	fanout *fanout.Fanout
 }
 
 // only is the one integration of the suite.
@@ -65,7 +66,7 @@ func (o only) Enabled(context.Context, string) ([]integration.Integration, error
 }
 
 func begin(t *testing.T, e AcceptingEngine) *accepting {
-	return &accepting{t: t, AcceptingEngine: e, fanout: &delivery.Fanout{
+	return &accepting{t: t, AcceptingEngine: e, fanout: &fanout.Fanout{
 		Integrations: only{integration.Integration{
 			ID: "i", Tenant: "42", System: e.System, Name: "i", Revision: 1, Window: 1, Parameters: []byte(`{}`),
 			Subscriptions: []integration.Subscription{{Event: event.System}},
@@ -115,7 +116,7 @@ func (a *accepting) once(want ...string) {
 	require.Equal(a.t, want, got)
 }
 
-// Accepting is the suite of what fan-out and delivery.Log make of events whatever comes twice, breaks off or gets lost.
+// Accepting is the suite of what fan-out and its store make of events whatever comes twice, breaks off or gets lost.
 func Accepting(t *testing.T, open func(t *testing.T) AcceptingEngine) {
 	run := func(name string, test func(a *accepting)) {
 		t.Run(name, func(t *testing.T) {

@@ -8,20 +8,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/worker"
 )
 
-// BatchEngine is what the suite of delivery.BatchStore works on.
+// BatchEngine is what the suite of worker.BatchStore works on.
 type BatchEngine struct {
 	Log
-	Batches delivery.BatchStore
+	Batches worker.BatchStore
 	// Queued takes the message batches that are in the queue, hidden ones too.
-	Queued func(t *testing.T) []delivery.MessageBatch
+	Queued func(t *testing.T) []worker.MessageBatch
 }
 
 // OpenBatches opens an engine whose work comes in message batches.
 type OpenBatches func(t *testing.T) BatchEngine
 
-// Batches is the suite of delivery.BatchStore.
+// Batches is the suite of worker.BatchStore.
 func Batches(t *testing.T, open OpenBatches) {
 	run := Parallel(t, open)
 	run("what a message batch names is loaded in its order, without what is not there", batchIsLoadedInOrder)
@@ -45,7 +46,7 @@ func claimed(batch string, ds ...delivery.Delivery) []delivery.Delivery {
 
 func (e BatchEngine) load(t *testing.T, tenant, integration string, ids ...string) []delivery.Delivery {
 	t.Helper()
-	out, err := e.Batches.Load(t.Context(), delivery.MessageBatch{Tenant: tenant, Integration: integration, IDs: ids})
+	out, err := e.Batches.Load(t.Context(), worker.MessageBatch{Tenant: tenant, Integration: integration, IDs: ids})
 	require.NoError(t, err)
 	return out
 }
@@ -72,7 +73,7 @@ func claimMovesIntoABatch(t *testing.T, open OpenBatches) {
 	require.Empty(t, rest)
 	batch, err := e.Batches.Batch(t.Context(), "b")
 	require.NoError(t, err)
-	require.Equal(t, delivery.Batch{MessageBatch: delivery.MessageBatch{Tenant: "42", Integration: "i",
+	require.Equal(t, worker.Batch{MessageBatch: worker.MessageBatch{Tenant: "42", Integration: "i",
 		IDs: ids(members)}}, batch)
 	for n, d := range e.load(t, "42", "i", batch.IDs...) {
 		require.Equal(t, members[n], d, "with all that was recorded")
@@ -156,11 +157,11 @@ func takeOverIsTold(t *testing.T, open OpenBatches) {
 func enqueuedIsHandedOut(t *testing.T, open OpenBatches) {
 	e := open(t)
 	e.Queued(t)
-	want := []delivery.MessageBatch{{Tenant: "42", Integration: "i", IDs: []string{"a", "b"}},
+	want := []worker.MessageBatch{{Tenant: "42", Integration: "i", IDs: []string{"a", "b"}},
 		{Tenant: "43", Integration: "j", IDs: []string{"c"}}}
 	require.NoError(t, e.Batches.Enqueue(t.Context(), want, 0))
 	got := e.Queued(t)
-	slices.SortFunc(got, func(a, b delivery.MessageBatch) int { return len(b.IDs) - len(a.IDs) })
+	slices.SortFunc(got, func(a, b worker.MessageBatch) int { return len(b.IDs) - len(a.IDs) })
 	require.Equal(t, want, got)
 	require.NoError(t, e.Batches.Enqueue(t.Context(), nil, 0))
 	require.Empty(t, e.Queued(t))

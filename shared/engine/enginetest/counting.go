@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/counting"
-	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 )
@@ -49,10 +49,10 @@ var intakes atomic.Int64
 
 // Write writes what an accepted event means; an engine that counts apart writes it for an intake of its own. again
 // hands the very same in once more, as after an answer that got lost.
-func (c *Counting) Write(t *testing.T, log Log, a delivery.Accepted, o trigger.Outcome,
+func (c *Counting) Write(t *testing.T, log Log, a fanout.Accepted, o trigger.Outcome,
 	records []report.DayEntry) (again func() error, err error) {
 	if c == nil {
-		in := delivery.Intake{Accepted: []delivery.Accepted{a}, Records: records, Triggers: o}
+		in := fanout.Intake{Accepted: []fanout.Accepted{a}, Records: records, Triggers: o}
 		again = func() error { return log.Accept(t.Context(), in) }
 		return again, again()
 	}

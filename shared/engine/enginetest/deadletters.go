@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
 )
 
 // Resender is the part of an engine that sends rejected entries again.
@@ -45,7 +46,7 @@ func deadLetterIsResentOnce(t *testing.T, open OpenDeadLetters) {
 	require.Equal(t, letter.DetailType, got[0].DetailType)
 	require.JSONEq(t, string(letter.Detail), string(got[0].Detail))
 	require.NoError(t, e.Accept(t.Context(),
-		delivery.Intake{Rejected: []delivery.Rejected{{Entry: got[0], Tenant: "42", Reason: "still not known"}}}))
+		fanout.Intake{Rejected: []fanout.Rejected{{Entry: got[0], Tenant: "42", Reason: "still not known"}}}))
 	sent, err = e.DeadLetters.Resend(t.Context(), "42", letter.ID, At.Add(2*time.Hour))
 	require.NoError(t, err)
 	require.False(t, sent)
@@ -96,7 +97,7 @@ func oneDeadLetter(t *testing.T, open OpenDeadLetters) (DeadLetterEngine, delive
 		[]delivery.Entry{{DetailType: "a_new_kind", At: At,
 			Detail: []byte(`{"version":1,"id":"x","tenant":"42","time":"2023-03-01T12:00:00Z","data":{}}`)}})
 	require.NoError(t, e.Accept(t.Context(),
-		delivery.Intake{Rejected: []delivery.Rejected{{Entry: bad[0], Tenant: "42", Reason: "not a known kind"}}}))
+		fanout.Intake{Rejected: []fanout.Rejected{{Entry: bad[0], Tenant: "42", Reason: "not a known kind"}}}))
 	letters, err := e.Log.DeadLetters(t.Context(), "42", "", 10)
 	require.NoError(t, err)
 	require.Len(t, letters, 1)

@@ -11,13 +11,15 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
+	"tocsin/shared/worker"
 )
 
 // DeliveryStore is all that an engine keeps of deliveries for its readers: what fan-out made, what became of it, and
 // what a person sees of both.
 type DeliveryStore interface {
-	delivery.FanoutStore
-	delivery.OutcomeWriter
+	fanout.Store
+	worker.OutcomeWriter
 	Get(ctx context.Context, tenant, integration, id string) (delivery.Delivery, error)
 	List(ctx context.Context, q delivery.Query) ([]delivery.Delivery, error)
 	Replay(ctx context.Context, r delivery.Replay) (count int, after string, err error)
@@ -46,7 +48,7 @@ type Rig struct {
 var lane = delivery.Lane{Tenant: "42", Integration: "i"}
 
 // Publish puts events on the bus and returns them as they are received.
-func (r *Rig) Publish(count int) []delivery.Accepted {
+func (r *Rig) Publish(count int) []fanout.Accepted {
 	r.T.Helper()
 	var entries []delivery.Entry
 	for range count {
@@ -58,38 +60,38 @@ func (r *Rig) Publish(count int) []delivery.Accepted {
 	}
 	received := r.Log.Take(r.T, entries)
 	require.Len(r.T, received, count)
-	var out []delivery.Accepted
+	var out []fanout.Accepted
 	for i, e := range received {
 		require.Equal(r.T, string(entries[i].Detail), string(e.Detail))
 		require.Equal(r.T, entries[i].DetailType, e.DetailType)
 		require.True(r.T, entries[i].At.Equal(e.At))
 		parsed, err := event.Parse(e.DetailType, e.Detail)
 		require.NoError(r.T, err)
-		out = append(out, delivery.Accepted{Entry: e, Event: parsed})
+		out = append(out, fanout.Accepted{Entry: e, Event: parsed})
 	}
 	return out
 }
 
 // Known says of each event whether its tenant's event of that id was accepted.
-func Known(t *testing.T, log delivery.FanoutStore, events ...event.Event) []bool {
+func Known(t *testing.T, log fanout.Store, events ...event.Event) []bool {
 	t.Helper()
-	list := make([]delivery.Accepted, len(events))
+	list := make([]fanout.Accepted, len(events))
 	for n, e := range events {
-		list[n] = delivery.Accepted{Event: e, Entry: delivery.Entry{At: At}}
+		list[n] = fanout.Accepted{Event: e, Entry: delivery.Entry{At: At}}
 	}
 	standings, err := log.Begin(t.Context(), list)
 	require.NoError(t, err)
 	require.NoError(t, log.Abort(t.Context(), list))
 	out := make([]bool, len(events))
 	for n, s := range standings {
-		require.NotEqual(t, delivery.Busy, s)
-		out[n] = s == delivery.Known
+		require.NotEqual(t, fanout.Busy, s)
+		out[n] = s == fanout.Known
 	}
 	return out
 }
 
 // made is a delivery of the events.
-func made(integration string, events ...delivery.Accepted) delivery.Delivery {
+func made(integration string, events ...fanout.Accepted) delivery.Delivery {
 	d := delivery.Delivery{Tenant: "42", Integration: integration, State: delivery.Pending, Count: len(events),
 		Kinds: []event.Kind{event.CreateUser}}
 	id := ulid.Make()
@@ -105,7 +107,7 @@ func made(integration string, events ...delivery.Accepted) delivery.Delivery {
 // accept publishes one event for each delivery and accepts them.
 func (r *Rig) accept(count int) []delivery.Delivery {
 	r.T.Helper()
-	in := delivery.Intake{Accepted: r.Publish(count)}
+	in := fanout.Intake{Accepted: r.Publish(count)}
 	for _, a := range in.Accepted {
 		in.Deliveries = append(in.Deliveries, made("i", a))
 	}
@@ -177,7 +179,7 @@ type runner func(name string, test func(t *testing.T, r *Rig))
 
 func intake(run runner) {
 	run("an accepted event is known, to its tenant alone", func(t *testing.T, r *Rig) {
-		in := delivery.Intake{Accepted: r.Publish(1)}
+		in := fanout.Intake{Accepted: r.Publish(1)}
 		e := in.Accepted[0].Event
 		foreign := e
 		foreign.Tenant = "43"
@@ -186,7 +188,7 @@ func intake(run runner) {
 		require.Equal(t, []bool{true, false}, Known(t, r.Log, e, foreign))
 	})
 	run("the same Intake twice makes its deliveries once", func(t *testing.T, r *Rig) {
-		in := delivery.Intake{Accepted: r.Publish(2)}
+		in := fanout.Intake{Accepted: r.Publish(2)}
 		in.Deliveries = []delivery.Delivery{made("i", in.Accepted...)}
 		require.NoError(t, r.Log.Accept(t.Context(), in))
 		leased := r.ready(10)
@@ -198,9 +200,9 @@ func intake(run runner) {
 	})
 	run("a rejected entry is kept with its reason, for its tenant", func(t *testing.T, r *Rig) {
 		accepted := r.Publish(3)
-		in := delivery.Intake{Repeated: accepted[2:]}
+		in := fanout.Intake{Repeated: accepted[2:]}
 		for n, tenant := range []string{"42", ""} {
-			in.Rejected = append(in.Rejected, delivery.Rejected{Entry: accepted[n].Entry, Tenant: tenant,
+			in.Rejected = append(in.Rejected, fanout.Rejected{Entry: accepted[n].Entry, Tenant: tenant,
 				Reason: fmt.Sprintf("reason %d", n)})
 		}
 		require.NoError(t, r.Log.Accept(t.Context(), in))

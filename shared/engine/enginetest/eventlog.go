@@ -9,12 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
 )
 
 // OpenEventLog opens an engine.
-type OpenEventLog func(t *testing.T) (Log, delivery.EventLog)
+type OpenEventLog func(t *testing.T) (Log, fanout.EventLog)
 
-// EventLog is the suite of delivery.EventLog over the deliveries of a log.
+// EventLog is the suite of fanout.EventLog over the deliveries of a log.
 func EventLog(t *testing.T, open OpenEventLog) {
 	run := Parallel(t, open)
 	run("what was accepted is listed in the order of arrival, in pages, whole", acceptedIsListedInOrder)
@@ -28,9 +29,9 @@ func acceptedIsListedInOrder(t *testing.T, open OpenEventLog) {
 	log, j := open(t)
 	r := &Rig{T: t, Log: log}
 	require.Empty(t, arrivals(t, j, "42", At, later, 10))
-	var want []delivery.Accepted
+	var want []fanout.Accepted
 	for range 4 {
-		in := delivery.Intake{Accepted: r.Publish(3)}
+		in := fanout.Intake{Accepted: r.Publish(3)}
 		require.NoError(t, log.Accept(t.Context(), in))
 		want = append(want, in.Accepted...)
 	}
@@ -50,7 +51,7 @@ func acceptedIsListedInOrder(t *testing.T, open OpenEventLog) {
 func repeatIsListedOnce(t *testing.T, open OpenEventLog) {
 	log, j := open(t)
 	r := &Rig{T: t, Log: log}
-	in := delivery.Intake{Accepted: r.Publish(2)}
+	in := fanout.Intake{Accepted: r.Publish(2)}
 	require.NoError(t, log.Accept(t.Context(), in))
 	again := log.Take(t,
 		[]delivery.Entry{{DetailType: in.Accepted[0].Entry.DetailType, Detail: in.Accepted[0].Entry.Detail,
@@ -58,9 +59,9 @@ func repeatIsListedOnce(t *testing.T, open OpenEventLog) {
 	bad := log.Take(t,
 		[]delivery.Entry{{DetailType: "create_user", Detail: []byte(`{"version":1,"id":"bad","tenant":"42"}`),
 			At: At.Add(time.Hour)}})
-	require.NoError(t, log.Accept(t.Context(), delivery.Intake{
-		Repeated: []delivery.Accepted{{Entry: again[0], Event: in.Accepted[0].Event}},
-		Rejected: []delivery.Rejected{{Entry: bad[0], Tenant: "42", Reason: "no data"}},
+	require.NoError(t, log.Accept(t.Context(), fanout.Intake{
+		Repeated: []fanout.Accepted{{Entry: again[0], Event: in.Accepted[0].Event}},
+		Rejected: []fanout.Rejected{{Entry: bad[0], Tenant: "42", Reason: "no data"}},
 	}))
 	require.Equal(t, eventIDs(in.Accepted), eventIDs(arrivals(t, j, "42", At, later, 10)))
 }
@@ -68,7 +69,7 @@ func repeatIsListedOnce(t *testing.T, open OpenEventLog) {
 func eventIsCarriedByADelivery(t *testing.T, open OpenEventLog) {
 	log, j := open(t)
 	r := &Rig{T: t, Log: log}
-	in := delivery.Intake{Accepted: r.Publish(6)}
+	in := fanout.Intake{Accepted: r.Publish(6)}
 	for n, a := range in.Accepted[:4] {
 		if n != 2 {
 			in.Deliveries = append(in.Deliveries, made("i", a))
@@ -93,7 +94,7 @@ func eventIsCarriedByADelivery(t *testing.T, open OpenEventLog) {
 func recoveredIsReadyOnce(t *testing.T, open OpenEventLog) {
 	log, j := open(t)
 	r := &Rig{T: t, Log: log}
-	require.NoError(t, log.Accept(t.Context(), delivery.Intake{Accepted: r.Publish(3)}))
+	require.NoError(t, log.Accept(t.Context(), fanout.Intake{Accepted: r.Publish(3)}))
 	events := arrivals(t, j, "42", At, later, 10)
 	deliveries := []delivery.Delivery{made("i", events[0]), made("i", events[1:]...)}
 	for range 2 {
@@ -124,7 +125,7 @@ func thousandEventsAreListed(t *testing.T, open OpenEventLog) {
 	log, j := open(t)
 	r := &Rig{T: t, Log: log}
 	for range 20 {
-		require.NoError(t, log.Accept(t.Context(), delivery.Intake{Accepted: r.Publish(50)}))
+		require.NoError(t, log.Accept(t.Context(), fanout.Intake{Accepted: r.Publish(50)}))
 	}
 	var want []string
 	for n := range 1000 {
@@ -133,8 +134,8 @@ func thousandEventsAreListed(t *testing.T, open OpenEventLog) {
 	require.Equal(t, want, eventIDs(arrivals(t, j, "42", At, later, 170)))
 }
 
-func arrivals(t *testing.T, j delivery.EventLog, tenant string, from, to time.Time,
-	limit int) (out []delivery.Accepted) {
+func arrivals(t *testing.T, j fanout.EventLog, tenant string, from, to time.Time,
+	limit int) (out []fanout.Accepted) {
 	t.Helper()
 	for after := ""; ; {
 		page, next, err := j.Arrived(t.Context(), tenant, from, to, after, limit)
@@ -148,7 +149,7 @@ func arrivals(t *testing.T, j delivery.EventLog, tenant string, from, to time.Ti
 	}
 }
 
-func eventIDs(events []delivery.Accepted) (out []string) {
+func eventIDs(events []fanout.Accepted) (out []string) {
 	for _, a := range events {
 		out = append(out, a.Event.ID)
 	}

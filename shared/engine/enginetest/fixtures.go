@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 	"tocsin/shared/profile"
 )
@@ -64,10 +65,10 @@ func Parallel[Open any](t *testing.T, open Open) func(name string, test func(t *
 }
 
 // ProcessAll processes a batch, and again what another fan-out was at.
-func ProcessAll(ctx context.Context, f *delivery.Fanout, entries []delivery.Entry) error {
+func ProcessAll(ctx context.Context, f *fanout.Fanout, entries []delivery.Entry) error {
 	for {
 		_, err := f.Process(ctx, entries)
-		var unfinished *delivery.Unfinished
+		var unfinished *fanout.Unfinished
 		if !errors.As(err, &unfinished) {
 			return err
 		}

@@ -4,18 +4,19 @@ import (
 	"testing"
 	"time"
 
-	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/sending"
+	"tocsin/shared/worker"
 )
 
 // The embedded engine is one process: its paces are in memory.
 func TestLocalPaces(t *testing.T) {
 	enginetest.Paces(
 		t,
-		func(_ *testing.T, now func() time.Time) delivery.Paces { return &delivery.LocalPaces{Now: now} },
+		func(_ *testing.T, now func() time.Time) worker.Paces { return &worker.LocalPaces{Now: now} },
 	)
 }
 
 func TestLocalOutlooks(t *testing.T) {
-	enginetest.Outlooks(t, func(*testing.T) delivery.Outlooks { return &delivery.LocalOutlooks{} })
+	enginetest.Outlooks(t, func(*testing.T) sending.Outlooks { return &sending.LocalOutlooks{} })
 }

@@ -9,17 +9,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
+	"tocsin/shared/worker"
 )
 
-// Queues is what the suite of delivery.Queue works on.
+// Queues is what the suite of worker.Queue works on.
 type Queues interface {
 	DeliveryStore
-	delivery.Queue
+	worker.Queue
 }
 
 // Bus is the way in of an engine that fan-out polls.
 type Bus interface {
-	delivery.Inbox
+	fanout.Inbox
 	Put(ctx context.Context, entries []delivery.Entry) error
 }
 
@@ -30,7 +32,7 @@ func (r *Rig) lease(l delivery.Lane, limit int, now time.Time) []delivery.Delive
 	return out
 }
 
-// Queue is the suite of delivery.Queue and delivery.Inbox, for an engine whose work is polled.
+// Queue is the suite of worker.Queue and fanout.Inbox, for an engine whose work is polled.
 func Queue(t *testing.T, open func(t *testing.T) (Queues, Bus)) {
 	run := func(name string, test func(t *testing.T, r *Rig)) {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +71,7 @@ func Polled(q Queues, bus Bus) Log {
 
 func inbox(run runner) {
 	run("entries come again until they are accepted", func(t *testing.T, r *Rig) {
-		in := delivery.Intake{Accepted: r.Publish(3)}
+		in := fanout.Intake{Accepted: r.Publish(3)}
 		again, err := r.bus.Receive(t.Context(), 2)
 		require.NoError(t, err)
 		require.Len(t, again, 2)
@@ -149,7 +151,7 @@ func releaseGivesBack(t *testing.T, r *Rig) {
 func lateComersAreFound(t *testing.T, r *Rig) {
 	r.accept(3)
 	require.Len(t, r.lease(lane, 2, At), 2)
-	in := delivery.Intake{Accepted: r.Publish(1)}
+	in := fanout.Intake{Accepted: r.Publish(1)}
 	late := made("i", in.Accepted...)
 	var early ulid.ULID // an id before all others
 	_ = early.SetTime(uint64(At.Add(-time.Hour).UnixMilli()))

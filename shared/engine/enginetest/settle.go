@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
 )
 
 func settling(run runner) {
@@ -98,7 +99,7 @@ func settledTwiceIsNotFound(t *testing.T, r *Rig) {
 }
 
 func eventsKeepTheirOrder(t *testing.T, r *Rig) {
-	in := delivery.Intake{Accepted: r.Publish(30)}
+	in := fanout.Intake{Accepted: r.Publish(30)}
 	want := made("i", in.Accepted...)
 	in.Deliveries = []delivery.Delivery{want}
 	require.NoError(t, r.Log.Accept(t.Context(), in))

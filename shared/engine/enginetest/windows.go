@@ -11,19 +11,20 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 )
 
 // gather publishes events and accepts one delivery of them all, which gathers until due.
-func (r *Rig) gather(count int, due time.Time) delivery.Intake {
+func (r *Rig) gather(count int, due time.Time) fanout.Intake {
 	r.T.Helper()
-	in := delivery.Intake{Accepted: r.Publish(count)}
+	in := fanout.Intake{Accepted: r.Publish(count)}
 	in.Deliveries = []delivery.Delivery{r.gatheringUntil(due, in.Accepted...)}
 	require.NoError(r.T, r.Log.Accept(r.T.Context(), in))
 	return in
 }
 
 // gatheringUntil is a delivery of the events whose span ends at due.
-func (r *Rig) gatheringUntil(due time.Time, events ...delivery.Accepted) delivery.Delivery {
+func (r *Rig) gatheringUntil(due time.Time, events ...fanout.Accepted) delivery.Delivery {
 	d := made("i", events...)
 	d.Due, d.CreatedAt = due, due.Add(time.Duration(r.n)*time.Second-5*time.Minute)
 	id := ulid.MustParse(d.ID)
@@ -99,7 +100,7 @@ func moreThanOneHasRoomFor(t *testing.T, r *Rig) {
 	half := destination.File.Count/2 + 1
 	var want []string
 	for range 3 {
-		in := delivery.Intake{Accepted: r.Publish(1)}
+		in := fanout.Intake{Accepted: r.Publish(1)}
 		d := r.gatheringUntil(At, in.Accepted...)
 		d.Count = half // as many as an engine is told that there are
 		in.Deliveries = []delivery.Delivery{d}

@@ -7,30 +7,32 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
+	"tocsin/shared/worker"
 )
 
-// Deliveries keeps deliveries, their queue and their log (delivery.Log, delivery.Queue).
+// Deliveries keeps deliveries, their queue and their log (delivery.Log, worker.Queue).
 type Deliveries struct{ db *DB }
 
 // Deliveries returns the deliveries.
 func (db *DB) Deliveries() *Deliveries { return &Deliveries{db} }
 
 var (
-	_ delivery.FanoutStore = (*Deliveries)(nil)
-	_ delivery.Queue       = (*Deliveries)(nil)
-	_ delivery.Inbox       = (*Bus)(nil)
+	_ fanout.Store = (*Deliveries)(nil)
+	_ worker.Queue = (*Deliveries)(nil)
+	_ fanout.Inbox = (*Bus)(nil)
 )
 
 // Begin looks the events' ids up. One fan-out is at work here: nothing is claimed.
-func (d *Deliveries) Begin(ctx context.Context, events []delivery.Accepted) ([]delivery.Standing, error) {
-	out := make([]delivery.Standing, len(events))
+func (d *Deliveries) Begin(ctx context.Context, events []fanout.Accepted) ([]fanout.Standing, error) {
+	out := make([]fanout.Standing, len(events))
 	err := d.db.reading(ctx, func(conn *driver.Conn) error {
 		for i, a := range events {
 			err := each(conn, "SELECT 1 FROM event_ids WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
 				s.BindText(1, a.Event.Tenant)
 				s.BindText(2, a.Event.ID)
 			}, func(*driver.Stmt) error {
-				out[i] = delivery.Known
+				out[i] = fanout.Known
 				return nil
 			})
 			if err != nil {
@@ -46,13 +48,13 @@ func (d *Deliveries) Begin(ctx context.Context, events []delivery.Accepted) ([]d
 }
 
 // Abort has nothing to give up.
-func (d *Deliveries) Abort(context.Context, []delivery.Accepted) error { return nil }
+func (d *Deliveries) Abort(context.Context, []fanout.Accepted) error { return nil }
 
 type eventKey struct{ tenant, id string }
 
 // intake is an Intake made ready for the writer.
 type intake struct {
-	delivery.Intake
+	fanout.Intake
 	through int64              // the last entry it passes
 	seqs    map[eventKey]int64 // of the accepted events
 	refs    map[laneKey]int64  // of lanes that are new
@@ -66,7 +68,7 @@ type madeDelivery struct {
 }
 
 // Accept writes the outcome of one fan-out in one transaction.
-func (d *Deliveries) Accept(ctx context.Context, in delivery.Intake) error {
+func (d *Deliveries) Accept(ctx context.Context, in fanout.Intake) error {
 	i := intake{Intake: in, seqs: make(map[eventKey]int64, len(in.Accepted))}
 	if err := i.number(); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 )
 
@@ -32,7 +33,7 @@ func BenchmarkHotPath(b *testing.B) {
 	require.NoError(b, db.Integrations().Create(b.Context(), i,
 		event.Event{ID: "c", Tenant: "42", Kind: event.CreateIntegration, Time: time.Now(),
 			Data: []byte(`{"integration":{"id":"i"}}`)}))
-	f := delivery.Fanout{Integrations: db.Integrations(), Systems: one{}, Store: db.Deliveries(),
+	f := fanout.Fanout{Integrations: db.Integrations(), Systems: one{}, Store: db.Deliveries(),
 		Logger: slog.New(slog.DiscardHandler)}
 	lane := delivery.Lane{Tenant: "42", Integration: "i"}
 	const batch = 100

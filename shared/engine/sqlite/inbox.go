@@ -75,7 +75,7 @@ func (db *DB) wakeFanout() {
 	}
 }
 
-// Receive returns the oldest entries that fan-out has not passed (delivery.Inbox).
+// Receive returns the oldest entries that fan-out has not passed (fanout.Inbox).
 func (b *Bus) Receive(ctx context.Context, limit int) ([]delivery.Entry, error) {
 	b.db.mu.Lock()
 	after := b.db.fanout

@@ -12,9 +12,10 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 )
 
-var _ delivery.EventLog = (*Deliveries)(nil)
+var _ fanout.EventLog = (*Deliveries)(nil)
 
 // arrivedScan is how many events of all tenants one call of Arrived reads at most.
 const arrivedScan = 5000
@@ -22,7 +23,7 @@ const arrivedScan = 5000
 // Arrived reads the events in the order in which the bus took them. Those of other tenants are read too: one machine
 // has few tenants, and an index over them would cost each event a write.
 func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.Time, after string,
-	limit int) (out []delivery.Accepted, next string, err error) {
+	limit int) (out []fanout.Accepted, next string, err error) {
 	err = d.db.reading(ctx, func(conn *driver.Conn) error {
 		last, err := position(conn, from, after)
 		if err != nil {
@@ -48,7 +49,7 @@ func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.T
 
 // arrived reads on from a place and moves it; read is less than arrivedScan at the end of the range.
 func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from, to time.Time, limit int,
-	out *[]delivery.Accepted) (read int, err error) {
+	out *[]fanout.Accepted) (read int, err error) {
 	err = each(conn, `SELECT seq, at, kind, detail FROM events
 		WHERE seq > ? AND seq <= (SELECT value FROM progress WHERE name = 'fanout') ORDER BY seq LIMIT ?`, func(s *driver.Stmt) {
 		s.BindInt64(1, *last)
@@ -75,7 +76,7 @@ func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from
 		if err != nil || !accepted {
 			return err
 		}
-		*out = append(*out, delivery.Accepted{Event: e, Entry: delivery.Entry{
+		*out = append(*out, fanout.Accepted{Event: e, Entry: delivery.Entry{
 			Receipt: strconv.FormatInt(*last, 10), DetailType: string(e.Kind), At: at,
 		}})
 		if len(*out) == limit {
@@ -151,7 +152,7 @@ const carriers = `SELECT body FROM pending WHERE ref = ?1 AND id >= ?2 AND id < 
 	UNION ALL SELECT body FROM finished WHERE ref = ?1 AND id >= ?2 AND id < ?3`
 
 // Carried reads the deliveries that can carry the events.
-func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, events []delivery.Accepted) ([]bool,
+func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, events []fanout.Accepted) ([]bool,
 	error) {
 	out := make([]bool, len(events))
 	ref, ok := d.db.ref(tenant, integration)
@@ -175,7 +176,7 @@ func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, ev
 	}
 	err := d.db.query(ctx, carriers, func(s *driver.Stmt) {
 		s.BindInt64(1, ref)
-		s.BindText(2, firstID(first.Add(-delivery.CarriedWithin)))
+		s.BindText(2, firstID(first.Add(-fanout.CarriedWithin)))
 		s.BindText(3, firstID(last.Add(time.Millisecond)))
 	}, func(s *driver.Stmt) error {
 		var v delivery.Delivery
@@ -198,7 +199,7 @@ const exists = `SELECT 1 FROM pending WHERE ref = ?1 AND id = ?2 UNION ALL SELEC
 	UNION ALL SELECT 1 FROM retrying WHERE ref = ?1 AND id = ?2 UNION ALL SELECT 1 FROM finished WHERE ref = ?1 AND id = ?2`
 
 // Recover makes deliveries of events that are stored.
-func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery, events []delivery.Accepted) (made int,
+func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery, events []fanout.Accepted) (made int,
 	err error) {
 	i := intake{seqs: make(map[eventKey]int64, len(events))}
 	i.Deliveries = deliveries

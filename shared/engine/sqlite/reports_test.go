@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
@@ -73,7 +74,7 @@ func TestTheRecordIsKeptFor13Months(t *testing.T) {
 	require.NoError(t, err)
 	e, err := event.Parse(entries[0].DetailType, entries[0].Detail)
 	require.NoError(t, err)
-	in := delivery.Intake{Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}}}
+	in := fanout.Intake{Accepted: []fanout.Accepted{{Entry: entries[0], Event: e}}}
 	for _, day := range []report.Day{"2022-02-27", "2022-03-01"} {
 		in.Records = append(in.Records, report.DayEntry{Tenant: "42", Day: day,
 			Counts: []report.Count{{Dimension: report.Total, N: 1}}, Attacks: []report.Attack{{Type: "sqli", Seen: 1}}})

@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 )
 
 // fill puts events of 4 KiB through fan-out, so that nothing waits for them.
@@ -32,11 +33,11 @@ func fill(t *testing.T, db *sqlite.DB, n int) {
 		require.NoError(t, db.Bus().Put(t.Context(), entries))
 		got, err := db.Bus().Receive(t.Context(), 500)
 		require.NoError(t, err)
-		var in delivery.Intake
+		var in fanout.Intake
 		for _, e := range got {
 			parsed, err := event.Parse(e.DetailType, e.Detail)
 			require.NoError(t, err)
-			in.Accepted = append(in.Accepted, delivery.Accepted{Entry: e, Event: parsed})
+			in.Accepted = append(in.Accepted, fanout.Accepted{Entry: e, Event: parsed})
 		}
 		require.NoError(t, db.Deliveries().Accept(t.Context(), in))
 	}

@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/ratelimit"
@@ -75,7 +76,7 @@ func TestBacklog(t *testing.T) {
 }
 
 func TestJournal(t *testing.T) {
-	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, delivery.EventLog) {
+	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, fanout.EventLog) {
 		db := open(t)
 		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
 	})
@@ -117,9 +118,9 @@ func TestTheFileKeepsEverythingOverARestart(t *testing.T) {
 	require.NoError(t, err)
 	d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i", State: delivery.Pending,
 		Count: 1, Events: []event.Event{e}}
-	require.NoError(t, db.Deliveries().Accept(t.Context(), delivery.Intake{
-		Accepted: []delivery.Accepted{{Entry: entries[0], Event: e}},
-		Repeated: []delivery.Accepted{{Entry: entries[1]}}, Deliveries: []delivery.Delivery{d},
+	require.NoError(t, db.Deliveries().Accept(t.Context(), fanout.Intake{
+		Accepted: []fanout.Accepted{{Entry: entries[0], Event: e}},
+		Repeated: []fanout.Accepted{{Entry: entries[1]}}, Deliveries: []delivery.Delivery{d},
 	}))
 	lane := delivery.Lane{Tenant: "42", Integration: "i"}
 	leased, err := db.Deliveries().Lease(t.Context(), lane, 1, time.Now(), time.Now(), time.Now().Add(time.Hour))
@@ -327,7 +328,7 @@ func TestS2MailsOfAnOlderReleaseSayThemselvesWhoseTheyAre(t *testing.T) {
 
 func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 	db := open(t)
-	f := delivery.Intake{}
+	f := fanout.Intake{}
 	var old []delivery.Delivery
 	for n := range 3 {
 		require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{entry(n)}))
@@ -337,7 +338,7 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 	for n, e := range entries {
 		parsed, err := event.Parse(e.DetailType, e.Detail)
 		require.NoError(t, err)
-		f.Accepted = append(f.Accepted, delivery.Accepted{Entry: e, Event: parsed})
+		f.Accepted = append(f.Accepted, fanout.Accepted{Entry: e, Event: parsed})
 		old = append(old, delivery.Delivery{ID: fmt.Sprintf("01GTD8R400000000000000000%d", n), Tenant: "42",
 			Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{parsed}})
 	}

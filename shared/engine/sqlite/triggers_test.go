@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 )
 
 func TestPublisher(t *testing.T) {
@@ -20,9 +21,9 @@ func TestPublisher(t *testing.T) {
 		db := open(t)
 		return db.Bus(), func(t *testing.T) []delivery.Entry {
 			entries := left(t, db)
-			var in delivery.Intake
+			var in fanout.Intake
 			for _, e := range entries {
-				in.Repeated = append(in.Repeated, delivery.Accepted{Entry: e})
+				in.Repeated = append(in.Repeated, fanout.Accepted{Entry: e})
 			}
 			require.NoError(t, db.Deliveries().Accept(t.Context(), in))
 			return entries
@@ -71,7 +72,7 @@ func TestOldCommandsArePruned(t *testing.T) {
 	old := command.Command{ID: "old", Tenant: "42", Kind: event.IPDenylistRequested, At: time.Unix(1677628800, 0).UTC()}
 	young := old
 	young.ID, young.At = "young", old.At.Add(time.Hour)
-	require.NoError(t, db.Deliveries().Accept(t.Context(), delivery.Intake{Commands: []command.Command{old, young}}))
+	require.NoError(t, db.Deliveries().Accept(t.Context(), fanout.Intake{Commands: []command.Command{old, young}}))
 	_, err := db.Prune(t.Context(), old.At.Add(30*24*time.Hour+time.Minute), 30*24*time.Hour)
 	require.NoError(t, err)
 	found, err := db.Commands().List(t.Context(), command.Query{Tenant: "42", Limit: 10})

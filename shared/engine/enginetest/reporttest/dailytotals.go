@@ -71,7 +71,7 @@ type totalsRig struct {
 	counting *enginetest.Counting
 }
 
-// DailyTotals is the suite of report.DailyTotals, and of what writes it: delivery.Log.Accept, or counting.Store.Write
+// DailyTotals is the suite of report.DailyTotals, and of what writes it: fanout.Store.Accept, or counting.Store.Write
 // where the engine counts apart.
 func DailyTotals(t *testing.T, open OpenDailyTotals) {
 	run := enginetest.Parallel(t, open)

@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/trigger"
@@ -30,7 +31,7 @@ func asked(id, tenant, trigger, ip string, when time.Time) delivery.Entry {
 // OpenCommands opens an engine.
 type OpenCommands func(t *testing.T) (TriggerEngine, command.Store)
 
-// Commands is the suite of command.Store, and of the part of delivery.Log.Accept that fills it.
+// Commands is the suite of command.Store, and of the part of fanout.Store.Accept that fills it.
 func Commands(t *testing.T, open OpenCommands) {
 	run := enginetest.Parallel(t, open)
 	run("TestP2: every reaction is a command for the bus, the list and who subscribed", everyReactionIsACommand)
@@ -96,7 +97,7 @@ func repeatedCommandIsThereOnce(t *testing.T, open OpenCommands) {
 	require.NoError(t, err)
 	require.Equal(t, []command.Command{first}, found)
 	// an Intake that is handed in again after its answer got lost
-	in := delivery.Intake{Commands: []command.Command{
+	in := fanout.Intake{Commands: []command.Command{
 		{ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, Data: first.Data}}}
 	require.NoError(t, r.Log.Accept(t.Context(), in))
 	require.Equal(t, []string{"a"}, commandIDs(t, s, command.Query{State: command.Acknowledged}))

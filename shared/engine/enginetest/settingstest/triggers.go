@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 	"tocsin/shared/trigger"
 )
@@ -40,9 +41,9 @@ type triggerRig struct {
 	n int
 }
 
-func (r *triggerRig) fanout() *delivery.Fanout {
+func (r *triggerRig) fanout() *fanout.Fanout {
 	log := slog.New(slog.DiscardHandler)
-	f := &delivery.Fanout{Integrations: r.Integrations, Systems: r.Systems, Store: r.Log, Logger: log}
+	f := &fanout.Fanout{Integrations: r.Integrations, Systems: r.Systems, Store: r.Log, Logger: log}
 	if r.Counting == nil {
 		f.Triggers = &trigger.Evaluator{Store: r.Store, Now: func() time.Time { return at }, Log: log}
 	}
@@ -76,7 +77,7 @@ func (r *triggerRig) entry(kind, id string, when time.Time, data any) delivery.E
 }
 
 // process publishes a batch and fans it out, and returns what triggers published.
-func (r *triggerRig) process(f *delivery.Fanout, entries ...delivery.Entry) []event.Event {
+func (r *triggerRig) process(f *fanout.Fanout, entries ...delivery.Entry) []event.Event {
 	r.t.Helper()
 	_, err := f.Process(r.t.Context(), r.Log.Take(r.t, entries))
 	require.NoError(r.t, err)
@@ -90,7 +91,7 @@ func (r *triggerRig) left() []delivery.Entry {
 	return r.Left(r.t)
 }
 
-func (r *triggerRig) drain(f *delivery.Fanout) []event.Event {
+func (r *triggerRig) drain(f *fanout.Fanout) []event.Event {
 	r.t.Helper()
 	left := r.left()
 	var out []event.Event
@@ -214,7 +215,7 @@ func nothingIsLeftOfAStaleIntake(t *testing.T, r *triggerRig) {
 	parsed, err := event.Parse(e[0].DetailType, e[0].Detail)
 	require.NoError(t, err)
 	state := trigger.State{Tenant: "42", Trigger: "t", Version: 3, Body: []byte("x"), Expires: at.AddDate(1, 0, 0)}
-	accepted := delivery.Accepted{Entry: e[0], Event: parsed}
+	accepted := fanout.Accepted{Entry: e[0], Event: parsed}
 	o := trigger.Outcome{States: []trigger.State{state},
 		Publish: []event.Event{enginetest.Note("42", event.TriggerUpdate)}}
 	_, err = r.Counting.Write(t, r.Log, accepted, o, nil)

@@ -1,0 +1,116 @@
+package sending
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"tocsin/shared/destination"
+)
+
+// early is how long before its end a credential is not used any more: a request on its way must arrive in time.
+const early = time.Minute
+
+// credentialCache keeps the short-lived credentials of a Route: of one integration at one revision. The zero value is
+// empty.
+type credentialCache struct {
+	asking singleflight.Group // many requests at once ask once
+
+	mu   sync.Mutex
+	held map[string]destination.Credential
+}
+
+// take returns the credential of the key if it is still good.
+func (p *credentialCache) take(key string, now time.Time) (destination.Credential, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, ok := p.held[key]
+	return c, ok && now.Add(early).Before(c.Expires)
+}
+
+func (p *credentialCache) put(key string, c destination.Credential) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held == nil {
+		p.held = map[string]destination.Credential{}
+	}
+	p.held[key] = c
+}
+
+// drop forgets a credential that was refused, unless another has taken its place.
+func (p *credentialCache) drop(key string, c destination.Credential) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held[key] == c {
+		delete(p.held, key)
+	}
+}
+
+// granted is what asking for a credential came to. The answer itself is not kept, whatever it was.
+type granted struct {
+	credential destination.Credential
+	verdict    destination.Verdict // Delivered when there is a credential
+	status     int
+}
+
+// credential returns a good credential for the grant: a held one, or one asked for now (fresh). An error is that of the
+// ended context.
+func (c *Sender) credential(ctx context.Context, r *Target, g destination.Authorizer) (got granted, fresh bool,
+	err error) {
+	key := g.Key()
+	if held, ok := r.purse.take(key, c.Now()); ok {
+		return granted{credential: held, verdict: destination.Delivered()}, false, nil
+	}
+	// Who asks first asks for all, so his end must not be that of the others. The way out bounds the time.
+	shared := context.WithoutCancel(ctx)
+	select {
+	case out := <-r.purse.asking.DoChan(key, func() (any, error) { return c.ask(shared, r, g), nil }):
+		return out.Val.(granted), true, nil
+	case <-ctx.Done():
+		return granted{}, false, ctx.Err()
+	}
+}
+
+func (c *Sender) ask(ctx context.Context, r *Target, g destination.Authorizer) granted {
+	if held, ok := r.purse.take(g.Key(), c.Now()); ok { // another call has just ended
+		return granted{credential: held, verdict: destination.Delivered()}
+	}
+	if why := c.probe(ctx, g); why != "" {
+		return granted{verdict: destination.Verdict{Reason: why}}
+	}
+	q, err := g.Ask(ctx, c.Now())
+	if err != nil {
+		return granted{verdict: destination.Verdict{Reason: err.Error(), Ours: true}}
+	}
+	response, err := c.Transport.Do(ctx, q)
+	if err != nil {
+		return granted{verdict: destination.Verdict{Reason: "no credential: " + err.Error()}}
+	}
+	response.At = c.Now()
+	out := granted{status: response.Status}
+	if out.credential, out.verdict = g.Read(response, c.Now()); !out.verdict.Delivered {
+		return out
+	}
+	r.purse.put(g.Key(), out.credential)
+	return out
+}
+
+// probe says why a credential that could be had must not be used, "" for all others. What can not be found out now is
+// no reason: the request for the credential itself then tells why.
+func (c *Sender) probe(ctx context.Context, g destination.Authorizer) string {
+	p, ok := g.(destination.Prober)
+	if !ok {
+		return ""
+	}
+	q, err := p.Probe(ctx, c.Now())
+	if err != nil {
+		return ""
+	}
+	response, err := c.Transport.Do(ctx, q)
+	if err != nil {
+		return ""
+	}
+	return p.Open(response)
+}

@@ -1,0 +1,371 @@
+package sending
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/shared/cut"
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/logsample"
+	"tocsin/shared/notification"
+	"tocsin/shared/redact"
+	"tocsin/shared/report"
+	"tocsin/shared/retry"
+)
+
+// Destinations finds the code of a system.
+type Destinations interface {
+	Destination(system string) (destination.Destination, bool)
+}
+
+// Adapter changes an integration as an answer of its system demands (destination.Verdict.Adapt).
+type Adapter interface {
+	Adapt(ctx context.Context, i integration.Integration, change json.RawMessage,
+		reason string) (integration.Integration, error)
+}
+
+// Reports finds the message of a report. Its error is a sentence for an administrator.
+type Reports interface {
+	Report(ctx context.Context, e event.Event) (*notification.Report, error)
+}
+
+// Unsubscriber makes the link by which an address leaves an integration.
+type Unsubscriber interface {
+	Link(tenant, integration, address string) string
+}
+
+// MailQuota bounds the mails that tests send to addresses other than that of who tests. Its error is for a person.
+type MailQuota interface {
+	Spend(ctx context.Context, tenant string, mails int) error
+}
+
+// Sender sends deliveries and decides what becomes of each.
+type Sender struct {
+	Reports      Reports      // nil: this deployment makes no reports
+	Unsubscribe  Unsubscriber // nil: mails carry no such link
+	Destinations Destinations
+	Transport    Transport
+	Platform     notification.Platform
+	Schedule     retry.Schedule
+	Now          func() time.Time
+	Log          *slog.Logger
+	// Adapter is nil where answers change nothing.
+	Adapter Adapter
+	// Outlooks is nil where one process is the whole worker.
+	Outlooks Outlooks
+	// Relay is nil where the mails of tests are not bounded.
+	Relay MailQuota
+
+	lines logsample.Sampler
+	fleet fleet // whether our own way out is gone
+	fits  fits  // what this process learned of what systems take
+}
+
+// Send makes one attempt at a delivery and returns it as it is to be settled: delivered, retrying with its next due
+// time, or dead. What arrived before is not sent again: see Part. The error is that of a cancelled context: then
+// nothing was decided, and the delivery is to be settled as it is where it has kept something (see Delivery.kept), else
+// released.
+func (c *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (delivery.Delivery, error) {
+	start := c.Now()
+	a := delivery.Attempt{At: start}
+	if d.State == delivery.Retrying {
+		a.Waited = d.Planned()
+		a.Late = max(0, start.Sub(d.Due))
+	}
+	result, err := c.send(ctx, r, &d, &a, start)
+	if err != nil {
+		return d, err
+	}
+	if c.egressGone(ctx, d, a) {
+		d.Kept = slices.ContainsFunc(d.Parts, func(p delivery.Part) bool { return p.State == delivery.PartDelivered })
+		return d, ErrEgress
+	}
+	a.Took = c.Now().Sub(start)
+	a.Delivered = result.Delivered
+	a.Reason = cut.Keep(r.redact.Text(result.Reason), maxReason)
+	c.conclude(&d, a, result)
+	return d, nil
+}
+
+func (c *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *delivery.Attempt, now time.Time) (result,
+	error) {
+	notifications, err := c.notifications(ctx, r.Integration, *d, d.Attempts, now)
+	if err != nil {
+		if cause := ctx.Err(); cause != nil {
+			return result{}, cause
+		}
+		return result{Verdict: destination.Verdict{Reason: err.Error()}, mark: delivery.Ill}, nil
+	}
+	lane := delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}
+	whole := span{0, len(notifications)}
+	fit := c.fits.of(lane, now)
+	requests, err := c.encode(r, d, whole, notifications, now)
+	if err == nil && len(requests) == 0 {
+		return result{Verdict: destination.Delivered()}, nil
+	}
+	if err == nil && len(d.Parts) == 0 && len(requests) == 1 && (fit.limit == 0 || len(requests[0].Body) <= fit.limit) {
+		v, err := c.request(ctx, r, requests[0], a)
+		if err != nil {
+			return result{}, err
+		}
+		if !v.Unread || whole.len() < 2 || requests[0].Part != "" {
+			if v.Delivered && !fit.refusing.IsZero() {
+				c.fits.takes(lane, now)
+			}
+			return single(v, a.Status, requests[0].Mail != nil), nil
+		}
+		t := c.try(r, d, a, lane, notifications, now, fit)
+		t.begun, t.requests = true, 1
+		t.judge(whole, place(requests[0]), len(requests[0].Body), v)
+		return t.finish(ctx, nil)
+	}
+	t := c.try(r, d, a, lane, notifications, now, fit)
+	t.begin()
+	if err != nil {
+		t.unwritten(whole, err)
+		return t.finish(ctx, nil)
+	}
+	t.todo = []span{whole}
+	return t.finish(ctx, requests)
+}
+
+// single is the result of a delivery that is one request.
+func single(v destination.Verdict, status int, mail bool) result {
+	out := result{Verdict: v}
+	switch {
+	case v.Delivered:
+		out.mark = delivery.Well
+	case v.Permanent && mail:
+		out.final = true
+	case v.Apart:
+	case v.Unread:
+		out.mark = delivery.Doubtful
+	default:
+		out.quiet, out.slow = quiet(v, status), slow(v, status)
+		// the mail service is ours: when it is away nobody's integration is to blame
+		if !v.Pace && !v.Ours && !(mail && status == 0) {
+			out.mark = delivery.Ill
+		}
+	}
+	return out
+}
+
+// encode writes the requests of a run of a delivery's events.
+func (c *Sender) encode(r *Target, d *delivery.Delivery, s span, ns []notification.Notification,
+	now time.Time) ([]destination.Request, error) {
+	t := c.target(r, d, now)
+	t.Delivery = s.id(d)
+	return r.destination.Encode(t, ns[s.from:s.to])
+}
+
+// account is what an address can leave: an integration, a person's mails, or all reports on demand.
+func account(integration string) string {
+	if strings.HasPrefix(integration, report.OnDemand) {
+		return report.OnDemand
+	}
+	return integration
+}
+
+func (c *Sender) target(r *Target, d *delivery.Delivery, now time.Time) destination.Target {
+	t := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now}
+	if c.Unsubscribe != nil {
+		t.Unsubscribe = func(address string) string {
+			return c.Unsubscribe.Link(d.Tenant, account(d.Integration), address)
+		}
+	}
+	return t
+}
+
+// request sends one request. One that asks for a feature which the system turns out not to take is sent once more
+// without it.
+func (c *Sender) request(ctx context.Context, r *Target, q destination.Request,
+	a *delivery.Attempt) (destination.Verdict,
+	error) {
+	if q.Mail != nil {
+		q.Mail.Tenant, q.Mail.Integration = r.Integration.Tenant, account(r.Integration.ID)
+	}
+	q = r.untaken.leaveOut(q, c.Now())
+	verdict, err := c.credentialed(ctx, r, q, a)
+	if err != nil || verdict.Delivered || verdict.Without == "" || q.Spare == nil {
+		return verdict, err
+	}
+	less, ok := q.Spare.Without(q, verdict.Without)
+	if !ok {
+		return verdict, nil
+	}
+	again, err := c.credentialed(ctx, r, less, a)
+	if again.Delivered {
+		r.untaken.remember(q, verdict.Without, c.Now())
+	}
+	return again, err
+}
+
+// credentialed sends one request with its credential. One whose credential turns out to be refused is sent once more
+// with a new one.
+func (c *Sender) credentialed(ctx context.Context, r *Target, q destination.Request,
+	a *delivery.Attempt) (destination.Verdict,
+	error) {
+	if q.Grant == nil {
+		return c.exchange(ctx, r, q, a, q.Secrets...)
+	}
+	for last := false; ; last = true {
+		got, fresh, err := c.credential(ctx, r, q.Grant)
+		if err != nil {
+			return destination.Verdict{}, err
+		}
+		if !got.verdict.Delivered {
+			// What answers a request for a credential is never kept: it can hold the form that asked, or a credential.
+			a.Status, a.Answer, a.Gone = got.status, "", got.verdict.Gone
+			return got.verdict, nil
+		}
+		signed, err := q.Grant.Apply(q, got.credential, c.Now())
+		if err != nil {
+			return destination.Verdict{Reason: "the request could not be signed: " + err.Error()}, nil
+		}
+		verdict, err := c.exchange(ctx, r, signed, a, append(got.credential.Secrets(), q.Secrets...)...)
+		if err != nil || verdict.Delivered || !verdict.Stale && a.Status != http.StatusUnauthorized {
+			return verdict, err
+		}
+		r.purse.drop(q.Grant.Key(), got.credential)
+		if fresh || last {
+			return verdict, nil
+		}
+	}
+}
+
+// exchange sends one request as it is and judges the answer; secrets are those of its credential.
+func (c *Sender) exchange(ctx context.Context, r *Target, q destination.Request, a *delivery.Attempt,
+	secrets ...string) (destination.Verdict, error) {
+	response, err := c.Transport.Do(ctx, q)
+	if err != nil {
+		if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
+			return destination.Verdict{}, err
+		}
+		a.Status, a.Answer, a.Gone = 0, "", false
+		a.Lost = lost(err, q)
+		return destination.Verdict{Reason: err.Error()}, nil
+	}
+	a.Lost = ""
+	response.At = c.Now()
+	verdict := r.destination.Judge(response)
+	a.Status, a.Gone = response.Status, verdict.Gone
+	verdict.Pace = verdict.Pace || a.Status == http.StatusTooManyRequests && !verdict.Delivered
+	hide := r.redact.With(secrets...)
+	verdict.Reason = hide.Text(verdict.Reason)
+	if verdict.Adapt != nil {
+		c.adapt(ctx, r, verdict)
+	}
+	a.Answer = "" // of the request before, where this one went out without what that one was refused for
+	if !verdict.Delivered {
+		a.Answer = answer(hide, response)
+	}
+	return verdict, nil
+}
+
+// adapt changes the integration as an answer demands. Of many attempts that get the same answer one does it; what it
+// can not do now, the answer to the next attempt demands again.
+func (c *Sender) adapt(ctx context.Context, r *Target, v destination.Verdict) {
+	i := r.Integration
+	if c.Adapter == nil || i.ID == "" {
+		return
+	}
+	reason := cut.Keep(r.redact.Text(v.Reason), maxReason)
+	if _, err := c.Adapter.Adapt(ctx, i, v.Adapt, reason); err != nil && !errors.Is(err, integration.ErrConflict) &&
+		!errors.Is(err, integration.ErrNotFound) {
+		c.Log.Error("change an integration as its system demands", "tenant", i.Tenant, "integration", i.ID, "reason",
+			reason, "error", err.Error())
+	}
+}
+
+// answerRead is how much of an answer is looked at for the start of it that is kept, in bytes: what is cut here is far
+// behind what is kept, unless masks have made it shorter.
+const answerRead = 4 * maxAnswer
+
+// answer is the start of an answer as the log may keep it. It is cut after it was masked, so that no secret is half
+// cut.
+func answer(hide *redact.Redactor, r destination.Response) string {
+	body, end := r.Body, hide.Text
+	if len(body) >= answerRead || r.Broken { // the way out keeps no more
+		body, end = body[:min(len(body), answerRead)], hide.Cut
+	}
+	return cut.Keep(end(strings.ToValidUTF8(string(body), "�")), maxAnswer)
+}
+
+// notifications are those of an attempt at the given time, after those that were made before.
+func (c *Sender) notifications(
+	ctx context.Context, i integration.Integration, d delivery.Delivery, before []delivery.Attempt, at time.Time,
+) ([]notification.Notification, error) {
+	hits, _ := i.Subscribed(event.Hits)
+	late, again := d.Late(before, at)
+	ns := make([]notification.Notification, len(d.Events))
+	for k, e := range d.Events {
+		ns[k] = notification.Notification{Event: e, Platform: c.Platform, Headers: hits.WithHeaders, Late: late,
+			Again: again}
+		if e.Kind != event.Report {
+			continue
+		}
+		if c.Reports == nil {
+			return nil, errors.New("this deployment makes no reports")
+		}
+		var err error
+		if ns[k].Report, err = c.Reports.Report(ctx, e); err != nil {
+			return nil, err
+		}
+	}
+	return ns, nil
+}
+
+// conclude moves the delivery to its next state.
+func (c *Sender) conclude(d *delivery.Delivery, a delivery.Attempt, r result) {
+	d.Attempts = append(slices.Clip(d.Attempts), a)
+	if extra := len(d.Attempts) - maxAttempts; extra > 0 {
+		d.Attempts = d.Attempts[extra:]
+	}
+	d.Due, d.Reason, d.Mark, d.Quiet, d.Slow = time.Time{}, a.Reason, r.mark, r.quiet, r.slow
+	if a.Delivered {
+		d.State, d.Failures = delivery.Delivered, 0
+		return
+	}
+	if !r.resume || d.Failures == 0 {
+		d.Failures++
+	}
+	wait, ok := c.Schedule.Next(d.Failures, r.RetryAfter)
+	if !ok || r.final {
+		d.State = delivery.Dead
+		return
+	}
+	d.State, d.Due = delivery.Retrying, a.At.Add(a.Took).Add(wait)
+}
+
+// quietLeast is how long a system is left alone that asks to slow down and does not say for how long.
+const quietLeast = time.Second
+
+// quiet is how long a system wants no requests at all: it told us so with Retry-After, or asked to slow down.
+func quiet(v destination.Verdict, status int) time.Duration {
+	wait := v.RetryAfter
+	if slow(v, status) {
+		wait = max(wait, quietLeast)
+	}
+	return min(wait, retry.MaxRetryAfter)
+}
+
+// slow reports whether an answer asks for a lower rate, and not only for a pause: a 503 with Retry-After is a pause.
+func slow(v destination.Verdict, status int) bool {
+	return v.Pace && status != http.StatusServiceUnavailable
+}
+
+// Limits of what the log keeps of a delivery.
+const (
+	maxAnswer   = 1 << 10 // bytes of an answer
+	maxReason   = 1 << 10 // bytes
+	maxAttempts = 64      // the newest are kept: three full runs of the cycles
+)

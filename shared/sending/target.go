@@ -1,0 +1,136 @@
+package sending
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/integration"
+	"tocsin/shared/notification"
+	"tocsin/shared/redact"
+	"tocsin/shared/report"
+)
+
+// Integrations is the part of integration.Store that sending reads.
+type Integrations interface {
+	Get(ctx context.Context, tenant, id string) (integration.Integration, error)
+}
+
+// maxRoutes bounds the opened integrations that are kept in memory.
+const maxRoutes = 10_000
+
+// TargetCache opens integrations for sending, each once for each of its revisions. It is safe for concurrent use.
+type TargetCache struct {
+	courier      *Sender
+	integrations Integrations
+	opener       Opener
+
+	mu     sync.Mutex
+	routes map[string]*Target
+}
+
+// NewTargetCache makes one.
+func NewTargetCache(c *Sender, integrations Integrations, opener Opener) *TargetCache {
+	return &TargetCache{courier: c, integrations: integrations, opener: opener, routes: map[string]*Target{}}
+}
+
+// gone says of a receiver that is not there any more what it was.
+func gone(id string) string {
+	switch {
+	case strings.HasPrefix(id, report.PersonPrefix):
+		return "the person was deleted"
+	case strings.HasPrefix(id, report.OnDemand):
+		return "the report is kept no longer: order it anew"
+	}
+	return "the integration was deleted"
+}
+
+// Target is the way to an integration as it is now; ended says why nothing may be sent to it any more, "" when
+// something may.
+func (r *TargetCache) Target(ctx context.Context, tenant, id string) (route *Target, ended string, err error) {
+	i, err := r.integrations.Get(ctx, tenant, id)
+	switch {
+	case errors.Is(err, integration.ErrNotFound):
+		return nil, gone(id), nil
+	case err != nil:
+		return nil, "", fmt.Errorf("read integration %s: %w", id, err)
+	case !i.Enabled() && strings.HasPrefix(id, report.PersonPrefix):
+		return nil, i.Off.Reason, nil
+	case !i.Enabled() && i.Off.By == integration.ByPlatform:
+		return nil, "the integration was disabled because it kept failing: " + i.Off.Why(), nil
+	case !i.Enabled():
+		return nil, "the integration was disabled", nil
+	}
+	r.mu.Lock()
+	route = r.routes[i.ID]
+	r.mu.Unlock()
+	if route != nil && route.Integration.Tenant == tenant && route.Integration.Revision == i.Revision &&
+		// the mark of a failing one is no change of its settings
+		FailingSince(route.Integration).Equal(FailingSince(i)) {
+		return route, "", nil
+	}
+	if route, err = r.courier.Open(ctx, r.opener, i); errors.Is(err, integration.ErrUnsealable) {
+		return nil, integration.LostSecrets, nil // trying again helps nobody; what ends can be sent again
+	} else if err != nil {
+		return nil, "", err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.routes) >= maxRoutes {
+		clear(r.routes)
+	}
+	r.routes[i.ID] = route
+	return route, "", nil
+}
+
+// Target is an integration opened for sending. It is made once for many deliveries.
+type Target struct {
+	Integration integration.Integration
+	opened      integration.Opened
+	destination destination.Destination
+	redact      *redact.Redactor
+	purse       credentialCache
+	untaken     untaken
+}
+
+// Mails reports whether the route leads to the deployment's own mail service, and not to a system of the customer's.
+func (r *Target) Mails() bool { return r.destination.System().Class == notification.Mail }
+
+// Opener opens an integration for sending.
+type Opener interface {
+	Open(ctx context.Context, i integration.Integration) (integration.Opened, error)
+}
+
+// redactor masks the secrets of an integration, and those that its system's destination has of its own.
+func redactor(d destination.Destination, secrets []string) *redact.Redactor {
+	if k, ok := d.(destination.SecretHolder); ok {
+		secrets = append(slices.Clip(secrets), k.Secrets()...)
+	}
+	return redact.New(secrets...)
+}
+
+// Open prepares a route.
+func (c *Sender) Open(ctx context.Context, opener Opener, i integration.Integration) (*Target, error) {
+	opened, err := opener.Open(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	d, ok := c.Destinations.Destination(i.System)
+	if !ok {
+		return nil, fmt.Errorf("open integration %s: its system %s is not available in this release", i.ID, i.System)
+	}
+	return &Target{Integration: i, opened: opened, destination: d, redact: redactor(d, opened.Secrets)}, nil
+}
+
+// FailingSince is when an integration began to fail, zero when it works.
+func FailingSince(i integration.Integration) time.Time {
+	if i.Failing == nil {
+		return time.Time{}
+	}
+	return i.Failing.Since
+}

@@ -1,0 +1,39 @@
+package sending
+
+import (
+	"context"
+	"log/slog"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/logsample"
+)
+
+// Tell logs what became of a delivery. An outage of one integration fails thousands of them for one reason, again and
+// again: of those a sample is written.
+func (c *Sender) Tell(log *slog.Logger, v delivery.Delivery) {
+	if v.Kept {
+		return // nothing was decided
+	}
+	attrs := []any{"tenant", v.Tenant, "integration", v.Integration, "delivery", v.ID, "events", v.Count}
+	switch v.State {
+	case delivery.Delivered:
+		if len(v.Parts) > 0 {
+			c.lines.Add(log, c.Now(), slog.LevelInfo, alike(v), "delivered, but not to all",
+				append(attrs, "reason", v.Reason)...)
+		} else if log.Enabled(context.Background(), slog.LevelDebug) {
+			log.Debug("delivered", append(attrs, "attempts", len(v.Attempts))...)
+		}
+	case delivery.Retrying:
+		c.lines.Add(log, c.Now(), slog.LevelInfo, alike(v), "delivery failed: will be sent again",
+			append(attrs, "failures", v.Failures, "due", v.Due, "reason", v.Reason)...)
+	case delivery.Dead:
+		c.lines.Add(log, c.Now(), slog.LevelWarn, alike(v), "delivery is dead",
+			append(attrs, "failures", v.Failures, "reason", v.Reason)...)
+	}
+}
+
+// alike says which failures share a line.
+func alike(v delivery.Delivery) logsample.Kind {
+	return logsample.Kind{Group: v.Tenant + " " + v.Integration, Class: string(v.State) + " " +
+		logsample.Class(v.Reason)}
+}

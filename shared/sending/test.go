@@ -1,0 +1,174 @@
+package sending
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/shared/cut"
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/integration"
+	"tocsin/shared/mail/address"
+	"tocsin/shared/notification"
+)
+
+// TestResult says what a system answered to the test button.
+type TestResult struct {
+	Messages []TestMessage
+	// Hosts are those that the messages went to, for the log; of mails the domains of their receivers.
+	Hosts []string
+}
+
+// TestMessage is one test notification and its answer.
+type TestMessage struct {
+	Summary   string
+	Delivered bool
+	Status    int    // 0 when there was no answer, or nobody to give one: a mail that was not sent
+	Answer    string // the start of the answer's body, secrets masked
+	Reason    string // why it did not arrive and what to do
+	Took      time.Duration
+}
+
+// testLimit bounds a whole test: an administrator is waiting.
+const testLimit = 60 * time.Second
+
+// Test sends the class's test notifications (facts, 1.12), each as a record of its own, and reports on each. It stops
+// at the first failure: the others would fail likewise. A test is neither retried nor counted. The error may be that
+// of Relay, and then nothing was sent.
+func (c *Sender) Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (TestResult,
+	error) {
+	d, ok := c.Destinations.Destination(opened.System.Name)
+	if !ok {
+		return TestResult{}, &unavailableError{opened.System.Name}
+	}
+	ctx, cancel := context.WithTimeout(ctx, testLimit)
+	defer cancel()
+	route := &Target{Integration: integration.Integration{Tenant: who.Tenant}, opened: opened, destination: d,
+		redact: redactor(d, opened.Secrets)}
+	if opened.Saved != nil {
+		route.Integration = *opened.Saved
+	}
+	var result TestResult
+	var sheaf []written
+	mails := 0
+	for _, n := range notification.Samples(opened.System.Class, c.Platform, who.Tenant, who.ClientName, id,
+		c.Now().UTC()) {
+		w, err := c.write(route, n, who)
+		if err != nil {
+			return result, err
+		}
+		mails += w.mailsToOthers(who.Email)
+		sheaf = append(sheaf, w)
+	}
+	if c.Relay != nil && mails > 0 {
+		if err := c.Relay.Spend(ctx, who.Tenant, mails); err != nil {
+			return result, err
+		}
+	}
+	for _, w := range sheaf {
+		result.Hosts = w.hosts(result.Hosts)
+		m, goOn := c.testOne(ctx, route, w)
+		if result.Messages = append(result.Messages, m); !goOn {
+			break
+		}
+	}
+	return result, nil
+}
+
+// written is one test notification as requests, or why there are none.
+type written struct {
+	summary  string
+	requests []destination.Request
+	notReady string
+}
+
+func (c *Sender) write(r *Target, n notification.Notification, who integration.Person) (written, error) {
+	target := destination.Target{
+		Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: c.Now(), Test: true,
+		Asked: cmp.Or(who.Email, who.Name),
+	}
+	w := written{summary: n.Summary()}
+	var err error
+	var notReady *destination.NotReady
+	if w.requests, err = r.destination.Encode(target, []notification.Notification{n}); errors.As(err, &notReady) {
+		w.notReady, err = notReady.Reason, nil
+	}
+	return w, err
+}
+
+// hosts adds those that the requests go to.
+func (w written) hosts(to []string) []string {
+	for _, q := range w.requests {
+		host := destination.Host(q.URL)
+		if q.Mail != nil {
+			_, host, _ = strings.Cut(q.Mail.To, "@")
+		}
+		if host != "" && !slices.Contains(to, host) {
+			to = append(to, host)
+		}
+	}
+	return to
+}
+
+// mailsToOthers counts the mails to addresses other than the given one.
+func (w written) mailsToOthers(own string) (n int) {
+	for _, q := range w.requests {
+		if q.Mail != nil && address.Canonical(q.Mail.To) != address.Canonical(own) {
+			n++
+		}
+	}
+	return n
+}
+
+// testOne sends one test notification. goOn says that the next is worth sending: this one arrived, or its mail server
+// or outbox settled it without sending it.
+func (c *Sender) testOne(ctx context.Context, r *Target, w written) (m TestMessage, goOn bool) {
+	start := c.Now()
+	m = TestMessage{Summary: w.summary, Reason: w.notReady}
+	if w.notReady != "" {
+		return m, false
+	}
+	m.Delivered, goOn = true, true
+	var reasons []string
+	for _, q := range w.requests {
+		var a delivery.Attempt
+		verdict, err := c.request(ctx, r, q, &a)
+		if err != nil {
+			verdict = destination.Verdict{Reason: "the test took longer than " + testLimit.String()}
+		}
+		settled := verdict.Delivered && a.Status == destination.MailNotSent // for its own reason, and not by an answer
+		if settled {
+			a.Status = 0
+		}
+		if m.Delivered || !verdict.Delivered {
+			m.Status, m.Answer = a.Status, a.Answer
+		}
+		if verdict.Delivered && !settled {
+			continue
+		}
+		m.Delivered, goOn = false, goOn && settled
+		reason := verdict.Reason
+		if q.Mail != nil && verdict.Apart {
+			reason = q.Mail.To + ": " + reason
+		}
+		if !slices.Contains(reasons, reason) {
+			reasons = append(reasons, reason)
+		}
+		if !settled && !verdict.Apart {
+			break
+		}
+	}
+	m.Took = c.Now().Sub(start)
+	m.Reason = cut.Keep(r.redact.Text(strings.Join(reasons, "; ")), maxReason)
+	return m, goOn
+}
+
+type unavailableError struct{ system string }
+
+func (e *unavailableError) Error() string {
+	return "test: the system " + e.system + " is not available in this release"
+}

@@ -1,0 +1,34 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"tocsin/shared/delivery"
+)
+
+// OutcomeWriter writes what became of deliveries.
+type OutcomeWriter interface {
+	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
+	// out again when their time comes. Error: *NotWaitingError when some of them wait nowhere; the others are written.
+	Settle(ctx context.Context, deliveries []delivery.Delivery) error
+}
+
+// settle writes outcomes. Some may wait nowhere any more, because they were handed out twice and the other visit was
+// faster.
+func settle(ctx context.Context, s OutcomeWriter, log *slog.Logger, deliveries []delivery.Delivery) error {
+	err := s.Settle(ctx, deliveries)
+	var late *delivery.NotWaitingError
+	if !errors.As(err, &late) {
+		return err
+	}
+	for _, d := range deliveries {
+		if slices.Contains(late.IDs, d.ID) {
+			log.Warn("an outcome was written by another visit before",
+				"tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "state", d.State)
+		}
+	}
+	return nil
+}
