@@ -54,6 +54,14 @@ func unread(status int) bool {
 		status == http.StatusUnprocessableEntity
 }
 
+// Proved is the verdict on a 2xx: Delivered where it holds what success looks like, else Unproven.
+func Proved(r Response, holds bool, proof string) Verdict {
+	if holds {
+		return Delivered()
+	}
+	return Unproven(r, proof)
+}
+
 // Unproven is the verdict on a 2xx that does not hold what success looks like: proof says what it would have been, such
 // as "Jira answers 201 with the key of the issue".
 func Unproven(r Response, proof string) Verdict {

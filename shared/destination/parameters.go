@@ -59,6 +59,11 @@ type FieldProblem struct {
 // InvalidParameters says what is wrong with parameters; it is never empty.
 type InvalidParameters []FieldProblem
 
+// Add notes one more.
+func (p *InvalidParameters) Add(field, reason string) {
+	*p = append(*p, FieldProblem{Field: field, Reason: reason})
+}
+
 func (e InvalidParameters) Error() string {
 	var lines []string
 	for _, p := range e {
@@ -670,44 +675,43 @@ func sentences(e *jsonschema.ValidationError, problems InvalidParameters) Invali
 		return problems
 	}
 	field := strings.Join(append([]string{"parameters"}, e.InstanceLocation...), ".")
-	add := func(field, reason string) { problems = append(problems, FieldProblem{Field: field, Reason: reason}) }
 	switch k := e.ErrorKind.(type) {
 	case *kind.Required:
 		for _, name := range k.Missing {
-			add(field+"."+name, "is required")
+			problems.Add(field+"."+name, "is required")
 		}
 	case *kind.AdditionalProperties:
 		for _, name := range k.Properties {
-			add(field+"."+name, "is not a parameter of this system")
+			problems.Add(field+"."+name, "is not a parameter of this system")
 		}
 	case *kind.Type:
-		add(field, "must be of type "+strings.Join(k.Want, " or "))
+		problems.Add(field, "must be of type "+strings.Join(k.Want, " or "))
 	case *kind.Enum:
-		add(field, fmt.Sprintf("must be one of %v", k.Want))
+		problems.Add(field, fmt.Sprintf("must be one of %v", k.Want))
 	case *kind.MinLength:
 		if k.Want == 1 {
-			add(field, "must not be empty")
+			problems.Add(field, "must not be empty")
 		} else {
-			add(field, fmt.Sprintf("must have at least %d characters, has %d", k.Want, k.Got))
+			problems.Add(field, fmt.Sprintf("must have at least %d characters, has %d", k.Want, k.Got))
 		}
 	case *kind.MaxLength:
-		add(field, fmt.Sprintf("must have at most %d characters, has %d", k.Want, k.Got))
+		problems.Add(field, fmt.Sprintf("must have at most %d characters, has %d", k.Want, k.Got))
 	case *kind.MinItems:
-		add(field, fmt.Sprintf("must have at least %d entries", k.Want))
+		problems.Add(field, fmt.Sprintf("must have at least %d entries", k.Want))
 	case *kind.MaxItems:
-		add(field, fmt.Sprintf("must have at most %d entries, has %d", k.Want, k.Got))
+		problems.Add(field, fmt.Sprintf("must have at most %d entries, has %d", k.Want, k.Got))
 	case *kind.Pattern:
-		add(field, "has the wrong form: it must match "+k.Want)
+		problems.Add(field, "has the wrong form: it must match "+k.Want)
 	case *kind.Format:
-		add(field, "must be "+cmp.Or(formatNames[k.Want], "of the format "+k.Want))
+		problems.Add(field, "must be "+cmp.Or(formatNames[k.Want], "of the format "+k.Want))
 	case *kind.Minimum:
 		f, _ := k.Want.Float64()
-		add(field, fmt.Sprintf("must be at least %v", f))
+		problems.Add(field, fmt.Sprintf("must be at least %v", f))
 	case *kind.Maximum:
 		f, _ := k.Want.Float64()
-		add(field, fmt.Sprintf("must be at most %v", f))
+		problems.Add(field, fmt.Sprintf("must be at most %v", f))
 	default:
-		add(field, "does not keep the rule "+strings.Join(e.ErrorKind.KeywordPath(), "."))
+		problems.Add(field, "does not keep the rule "+strings.Join(e.ErrorKind.KeywordPath(), "."))
 	}
 	return problems
 }

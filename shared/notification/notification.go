@@ -40,6 +40,9 @@ func (s Severity) String() string {
 	return [...]string{"info", "low", "medium", "high", "critical"}[s]
 }
 
+// Symbol makes the severity visible without a colour of the page's own.
+func (s Severity) Symbol() string { return [...]string{"ℹ️", "🔵", "🟡", "🟠", "🔴"}[s] }
+
 // Notification is one event as a receiver is to see it.
 type Notification struct {
 	Event    event.Event
@@ -119,6 +122,30 @@ func (n Notification) Facts() []Fact { return n.text().facts }
 
 // Severity is that of the finding; changes of the system are Info, a hit is Medium.
 func (n Notification) Severity() Severity { return n.text().severity }
+
+// Urgency is the severity that decides whom a message wakes. That of a test is Info whatever it shows: a test must not
+// wake the person on call.
+func (n Notification) Urgency() Severity {
+	if n.Test {
+		return Info
+	}
+	return n.Severity()
+}
+
+// Title is the summary, and of a finding its own title too: a list of tickets that all read alike helps nobody.
+func (n Notification) Title() string {
+	for _, f := range n.Facts() {
+		if f.Label == "Title" {
+			return n.Summary() + ": " + f.Value
+		}
+	}
+	return n.Summary()
+}
+
+// Origin is the last line of a message: the company, the cloud, the kind of event and its time.
+func (n Notification) Origin() string {
+	return n.Client() + " · " + n.Platform.Cloud + " · " + string(n.Event.Kind) + " · " + n.At()
+}
 
 // Link leads to the object in the Console, "" when there is none. Where upstream gives the link it is one that
 // plaintext.Link takes: any other is left out, and the message goes without.

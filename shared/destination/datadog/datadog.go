@@ -82,16 +82,10 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		}
 		logs[i] = raw
 	}
-	var out []destination.Request
-	for part := range destination.Chunks(logs, destination.Batch{Count: maxEvents, Bytes: requestLimit}) {
-		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: intakes[p.Region], Body: destination.Gzip(destination.JoinArray(part)),
-			Holds: len(part),
-			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"},
-				"Dd-Api-Key": {p.Key}}, Spare: destination.Compressed{},
-		})
-	}
-	return out, nil
+	limit := destination.Batch{Count: maxEvents, Bytes: requestLimit}
+	return destination.Batched(logs, limit, func(part [][]byte) destination.Request {
+		return destination.Post(intakes[p.Region], destination.JoinArray(part), "Dd-Api-Key", p.Key).Gzip()
+	}), nil
 }
 
 // entry is one log: Datadog's own attributes, then the members of the envelope.
@@ -161,11 +155,9 @@ var reasons = map[int]string{
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
 		body := strings.TrimSpace(string(r.Body))
-		if r.Status == http.StatusAccepted && body == "" && !r.Broken ||
-			(r.Status == http.StatusAccepted || r.Status == http.StatusOK) && body == "{}" {
-			return destination.Delivered()
-		}
-		return destination.Unproven(r, "Datadog answers 202 with an empty JSON object")
+		return destination.Proved(r, r.Status == http.StatusAccepted && body == "" && !r.Broken ||
+			(r.Status == http.StatusAccepted || r.Status == http.StatusOK) && body == "{}",
+			"Datadog answers 202 with an empty JSON object")
 	}
 	var answer struct {
 		Errors []json.RawMessage `json:"errors"` // texts in version 1's form, objects in version 2's

@@ -35,10 +35,10 @@ func (p *Parameters) MailAddresses() []string { return address.Unique(p.Addresse
 
 // Check looks at each address.
 func (p *Parameters) Check() []destination.FieldProblem {
-	var out []destination.FieldProblem
+	var out destination.InvalidParameters
 	for i, a := range p.Addresses {
 		if _, err := address.Parse(a); err != nil {
-			out = append(out, destination.FieldProblem{Field: fmt.Sprintf("addresses.%d", i), Reason: err.Error()})
+			out.Add(fmt.Sprintf("addresses.%d", i), err.Error())
 		}
 	}
 	return out

@@ -28,7 +28,7 @@ func render(n notification.Notification, why, unsubscribe string) string {
 		facts(n.Facts()),
 		page.Button(n.Link()),
 		page.Foot(unsubscribe,
-			g.Text(strings.Join([]string{n.Client(), n.Platform.Cloud, string(n.Event.Kind), n.At()}, " · ")), h.Br(),
+			g.Text(n.Origin()), h.Br(),
 			g.Text(why)),
 	}}.Render()
 }

@@ -5,7 +5,6 @@ package insightconnect
 import (
 	"embed"
 	"encoding/json"
-	"net/http"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
@@ -44,10 +43,8 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	p := t.Parameters.(*Parameters)
 	out := make([]destination.Request, 0, len(ns))
 	for _, n := range ns {
-		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.API, Body: destination.FitJSON(n.Envelope(), envelopeLimit),
-			Header: http.Header{"Content-Type": {"application/json"}, "X-Api-Key": {p.Key}},
-		})
+		out = append(out,
+			destination.Post(p.API, destination.FitJSON(n.Envelope(), envelopeLimit), "X-Api-Key", p.Key))
 	}
 	return out, nil
 }
@@ -65,10 +62,7 @@ var reasons = map[int]string{
 // Up an API Trigger") documents neither the status nor the body of an answer.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
-		if destination.WebPage(r) {
-			return destination.Unproven(r, "InsightConnect answers with JSON")
-		}
-		return destination.Delivered()
+		return destination.Proved(r, !destination.WebPage(r), "InsightConnect answers with JSON")
 	}
 	var answer struct {
 		Message string          `json:"message"`

@@ -77,17 +77,17 @@ func (Destination) Options(parameters any, field, after string) (destination.Req
 	q.Keep = keep
 	switch {
 	case field == "project" && p.TokenType == bearer:
-		q.URL = p.api() + "/project" // all of them in one list
+		q.URL = p.api("project") // all of them in one list
 	case field == "project":
 		v := url.Values{"action": {"create"}, "orderBy": {"name"}, "maxResults": {strconv.Itoa(page)}}
 		if after != "" {
 			v.Set("startAt", after)
 		}
-		q.URL = p.api() + "/project/search?" + v.Encode()
+		q.URL = p.api("project", "search") + "?" + v.Encode()
 	case field == "issue_type" && p.Project == "":
 		return q, errors.New("choose the project first: the issue types are those of a project")
 	case field == "issue_type":
-		q.URL = p.api() + "/project/" + url.PathEscape(p.Project)
+		q.URL = p.api("project", p.Project)
 	default:
 		return q, errors.New(field + " is not a parameter that Jira lists")
 	}

@@ -10,10 +10,8 @@ package jira
 import (
 	"embed"
 	"encoding/base64"
-	"fmt"
 	"net/http"
 	"regexp"
-	"strings"
 
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
@@ -52,24 +50,24 @@ var address = regexp.MustCompile(`^[^@\s:]+@[^@\s:]+$`)
 
 // Check finds what the schema can not say.
 func (p *Parameters) Check() []destination.FieldProblem {
-	var out []destination.FieldProblem
+	var out destination.InvalidParameters
 	if why := destination.BaseProblem(p.URL); why != "" {
-		out = append(out, destination.FieldProblem{Field: "url", Reason: why})
+		out.Add("url", why)
 	}
 	if p.TokenType == basic && !address.MatchString(p.Email) {
-		out = append(out, destination.FieldProblem{Field: "email",
-			Reason: "must be the e-mail address of the token's user: an API token of Jira Cloud works only with it"})
+		out.Add("email",
+			"must be the e-mail address of the token's user: an API token of Jira Cloud works only with it")
 	}
 	return out
 }
 
-// api is the base of the REST API.
-func (p *Parameters) api() string {
+// api is an address of the REST API.
+func (p *Parameters) api(segments ...string) string {
 	version := "3"
 	if p.TokenType == bearer {
 		version = "2"
 	}
-	return strings.TrimRight(p.URL, "/") + "/rest/api/" + version
+	return destination.URL(p.URL, append([]string{"rest", "api", version}, segments...)...)
 }
 
 // request is a call of the REST API.
@@ -147,23 +145,18 @@ var priorities = map[notification.Severity]string{
 // Encode makes one issue of each notification.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
-	out := make([]destination.Request, 0, len(ns))
-	for _, n := range ns {
-		body, err := destination.JSON(p.issue(t, n))
-		if err != nil {
-			return nil, fmt.Errorf("write a Jira issue: %w", err)
-		}
-		q := p.request(http.MethodPost, p.api()+"/issue")
-		q.Body = body
-		q.Header.Set("Content-Type", "application/json")
-		out = append(out, q)
-	}
-	return out, nil
+	return destination.Each(ns, func(n notification.Notification) any { return p.issue(t, n) },
+		func(body []byte) destination.Request {
+			q := p.request(http.MethodPost, p.api("issue"))
+			q.Body = body
+			q.Header.Set("Content-Type", "application/json")
+			return q
+		})
 }
 
 func (p *Parameters) issue(t destination.Target, n notification.Notification) issue {
 	f := fields{Project: key{p.Project}, Type: named{Name: p.IssueType},
-		Summary: cut.UTF16(title(n), summaryLimit)}
+		Summary: cut.UTF16(destination.OneLine(n.Title()), summaryLimit)} // Jira refuses line breaks here
 	if number.MatchString(p.IssueType) {
 		f.Type = named{ID: p.IssueType}
 	}
@@ -171,37 +164,20 @@ func (p *Parameters) issue(t destination.Target, n notification.Notification) is
 		f.Description = plain(n)
 	}
 	if p.Priority {
-		s := n.Severity()
-		if n.Test {
-			s = notification.Info // a test must not wake anybody
-		}
-		f.Priority = &named{Name: priorities[s]}
+		f.Priority = &named{Name: priorities[n.Urgency()]}
 	}
 	return issue{Fields: f, Properties: []property{{Property, mark{Event: n.Dedup(), Delivery: t.Delivery}}}}
 }
 
 var number = regexp.MustCompile(`^[0-9]+$`)
 
-// title is the summary and the finding's own title, on one line: Jira refuses line breaks here.
-func title(n notification.Notification) string {
-	s := n.Summary()
-	for _, f := range n.Facts() {
-		if f.Label == "Title" {
-			s += ": " + f.Value
-		}
-	}
-	return strings.Join(strings.Fields(destination.Printable(s)), " ")
-}
-
 // Judge takes a 2xx with the issue's id or key for a success, and reads Jira's words otherwise: those of the whole
 // request, and those of single fields. Jira, REST API, "Create issue": 201 with id, key and self. A page to sign in at,
 // which single sign-on puts before Jira, answers 200.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
-		if a := destination.Fields(r.Body); a["id"] != "" || a["key"] != "" {
-			return destination.Delivered()
-		}
-		return destination.Unproven(r, "Jira answers 201 with the key of the issue")
+		a := destination.Fields(r.Body)
+		return destination.Proved(r, a["id"] != "" || a["key"] != "", "Jira answers 201 with the key of the issue")
 	}
 	return judge(r, map[int]string{
 		400: "Jira did not take the issue",

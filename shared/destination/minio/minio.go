@@ -4,8 +4,6 @@ package minio
 
 import (
 	"embed"
-	"net/url"
-	"strings"
 
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/s3"
@@ -27,19 +25,19 @@ type Parameters struct {
 
 // Check finds what the schema can not say.
 func (p *Parameters) Check() []destination.FieldProblem {
-	var out []destination.FieldProblem
+	var out destination.InvalidParameters
 	if why := destination.BaseProblem(p.Endpoint); why != "" {
-		out = append(out, destination.FieldProblem{Field: "endpoint", Reason: why})
+		out.Add("endpoint", why)
 	}
 	if why := s3.BucketProblem(p.Bucket); why != "" {
-		out = append(out, destination.FieldProblem{Field: "bucket", Reason: why})
+		out.Add("bucket", why)
 	}
 	return out
 }
 
 // address of an object, the bucket in the path: storage of one's own seldom has a name for each bucket.
 func (p *Parameters) address(key string) string {
-	return strings.TrimRight(p.Endpoint, "/") + "/" + p.Bucket + "/" + url.PathEscape(key)
+	return destination.URL(p.Endpoint, p.Bucket, key)
 }
 
 //go:embed setup.md icon.svg *.json

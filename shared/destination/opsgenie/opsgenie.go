@@ -7,7 +7,6 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 
@@ -70,29 +69,13 @@ var priorities = map[notification.Severity]string{
 	notification.Info: "P5",
 }
 
-// priority of a test is the lowest whatever it shows: a test must not wake the one on call.
-func priority(n notification.Notification) string {
-	if n.Test {
-		return priorities[notification.Info]
-	}
-	return priorities[n.Severity()]
-}
-
 // Encode makes one alert of each notification: Opsgenie takes no two in one request.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
-	out := make([]destination.Request, 0, len(ns))
-	for _, n := range ns {
-		body, err := destination.JSON(render(n))
-		if err != nil {
-			return nil, fmt.Errorf("write an Opsgenie alert: %w", err)
-		}
-		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.API, Body: body,
-			Header: http.Header{"Content-Type": {"application/json"}, "Authorization": {"GenieKey " + p.Key}},
+	return destination.Each(ns, func(n notification.Notification) any { return render(n) },
+		func(body []byte) destination.Request {
+			return destination.Post(p.API, body, "Authorization", "GenieKey "+p.Key)
 		})
-	}
-	return out, nil
 }
 
 func render(n notification.Notification) alert {
@@ -104,21 +87,14 @@ func render(n notification.Notification) alert {
 		tags[i] = cut.UTF16(tags[i], tagLimit)
 	}
 	return alert{
-		Message: text(n.Summary(), messageLimit), Description: text(n.PlainText(), descriptionLimit),
-		Alias: n.Dedup(), // of at most 198 bytes (event.Validate bounds its parts): Opsgenie's pages say 250 and 512
+		Message:     destination.Escaped(n.Summary(), messageLimit),
+		Description: destination.Escaped(n.PlainText(), descriptionLimit),
+		// of at most 198 bytes (event.Validate bounds its parts): Opsgenie's pages say 250 and 512
+		Alias: n.Dedup(),
 		Tags:  tags, Details: details(n), Entity: cut.UTF16(entity(n), entityLimit),
-		Source: cut.UTF16(n.Platform.Name, sourceLimit), Priority: priority(n),
+		Source: cut.UTF16(n.Platform.Name, sourceLimit), Priority: priorities[n.Urgency()],
 	}
 }
-
-// text is one that Opsgenie shows as HTML (its page "Alerts and Alert Fields"), cut so that the escaped form keeps to
-// the limit and no entity is torn.
-func text(s string, limit int) string {
-	return escaper.Replace(cut.Sized(destination.Printable(s), limit,
-		func(r rune) int { return cut.LenUTF16(escaper.Replace(string(r))) }))
-}
-
-var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // entity is what the alert is about: the protected host of a finding, "" where there is none.
 func entity(n notification.Notification) string {
@@ -205,10 +181,8 @@ var reasons = map[int]string{
 // Opsgenie, Alert API, "Create Alert": 202 with result, took and requestId.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
-		if destination.Fields(r.Body)["requestid"] != "" {
-			return destination.Delivered()
-		}
-		return destination.Unproven(r, "Opsgenie answers 202 with the id of the request")
+		return destination.Proved(r, destination.Fields(r.Body)["requestid"] != "",
+			"Opsgenie answers 202 with the id of the request")
 	}
 	var answer struct {
 		Message string            `json:"message"`

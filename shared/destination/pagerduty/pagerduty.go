@@ -6,8 +6,6 @@ package pagerduty
 import (
 	"embed"
 	"encoding/json"
-	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -90,29 +88,11 @@ var severities = map[notification.Severity]string{
 	notification.Low: "info", notification.Info: "info",
 }
 
-// severity of a test is info whatever it shows: a test must not wake the one on call.
-func severity(n notification.Notification) string {
-	if n.Test {
-		return severities[notification.Info]
-	}
-	return severities[n.Severity()]
-}
-
 // Encode makes one event of each notification: PagerDuty takes no two in one request.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
-	out := make([]destination.Request, 0, len(ns))
-	for _, n := range ns {
-		body, err := destination.JSON(render(p.Key, n))
-		if err != nil {
-			return nil, fmt.Errorf("write a PagerDuty event: %w", err)
-		}
-		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: endpoints[p.Region], Body: body,
-			Header: http.Header{"Content-Type": {"application/json"}},
-		})
-	}
-	return out, nil
+	return destination.Each(ns, func(n notification.Notification) any { return render(p.Key, n) },
+		func(body []byte) destination.Request { return destination.Post(endpoints[p.Region], body) })
 }
 
 func render(key string, n notification.Notification) trigger {
@@ -121,7 +101,7 @@ func render(key string, n notification.Notification) trigger {
 		DedupKey: n.Dedup(), // of at most 198 bytes (event.Validate bounds its parts), PagerDuty takes 255 characters
 		Client:   n.Platform.Name,
 		Payload: payload{
-			Summary: cut.Runes(n.Summary(), summaryLimit), Source: n.Platform.Name, Severity: severity(n),
+			Summary: cut.Runes(n.Summary(), summaryLimit), Source: n.Platform.Name, Severity: severities[n.Urgency()],
 			Timestamp: n.Event.Time.UTC().Format(time.RFC3339Nano), Group: n.Client(), Class: string(n.Event.Kind),
 			Details: details(n),
 		},
@@ -163,10 +143,8 @@ var reasons = map[int]string{
 // errors.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
-		if strings.EqualFold(destination.Fields(r.Body)["status"], "success") {
-			return destination.Delivered()
-		}
-		return destination.Unproven(r, "PagerDuty answers 202 with the status “success”")
+		return destination.Proved(r, strings.EqualFold(destination.Fields(r.Body)["status"], "success"),
+			"PagerDuty answers 202 with the status “success”")
 	}
 	var answer struct {
 		Message string   `json:"message"`

@@ -53,18 +53,17 @@ var dotted = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`)
 
 // Check finds what the schema can not say.
 func (p *Parameters) Check() []destination.FieldProblem {
-	var out []destination.FieldProblem
-	add := func(field, reason string) { out = append(out, destination.FieldProblem{Field: field, Reason: reason}) }
+	var out destination.InvalidParameters
 	if why := BucketProblem(p.Bucket); why != "" {
-		add("bucket", why)
+		out.Add("bucket", why)
 	}
 	switch {
 	case p.Access == byRole && p.Role == "":
-		add("role_arn", "is required when the authorization is by role")
+		out.Add("role_arn", "is required when the authorization is by role")
 	case p.Access == byKey && p.KeyID == "":
-		add("access_key_id", "is required when the authorization is by key")
+		out.Add("access_key_id", "is required when the authorization is by key")
 	case p.Access == byKey && p.Secret == "":
-		add("secret_access_key", "is required when the authorization is by key")
+		out.Add("secret_access_key", "is required when the authorization is by key")
 	}
 	return out
 }

@@ -85,7 +85,7 @@ func (p *Parameters) cloud() cloud {
 func (p *Parameters) grant() oauth.ClientCredentials {
 	c := p.cloud()
 	return oauth.ClientCredentials{
-		URL: c.login + "/" + url.PathEscape(p.Tenant) + "/oauth2/v2.0/token",
+		URL: destination.URL(c.login, p.Tenant, "oauth2", "v2.0", "token"),
 		Form: oauth.Form("grant_type", "client_credentials", "client_id", p.Client, "client_secret", p.Secret, "scope",
 			c.scope),
 		Who:  "Microsoft Entra ID",
@@ -94,8 +94,7 @@ func (p *Parameters) grant() oauth.ClientCredentials {
 }
 
 func (p *Parameters) url() string {
-	return strings.TrimRight(p.Endpoint, "/") + "/dataCollectionRules/" + url.PathEscape(p.Rule) + "/streams/" +
-		url.PathEscape(p.Stream) + "?api-version=" + version
+	return destination.URL(p.Endpoint, "dataCollectionRules", p.Rule, "streams", p.Stream) + "?api-version=" + version
 }
 
 // Destination is Microsoft Sentinel.
@@ -146,16 +145,12 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		}
 		rows[i] = raw
 	}
-	var out []destination.Request
-	for part := range destination.Chunks(rows, destination.Batch{Count: maxEvents, Bytes: maxBytes - 2}) {
-		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.url(), Body: destination.Gzip(destination.JoinArray(part)),
-			Grant: p.grant(), Holds: len(part),
-			Header: http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"},
-				"X-Ms-Client-Request-Id": {t.Delivery}}, Spare: destination.Compressed{},
-		})
-	}
-	return out, nil
+	limit := destination.Batch{Count: maxEvents, Bytes: maxBytes - len("[]")}
+	return destination.Batched(rows, limit, func(part [][]byte) destination.Request {
+		q := destination.Post(p.url(), destination.JoinArray(part), "X-Ms-Client-Request-Id", t.Delivery).Gzip()
+		q.Grant = p.grant()
+		return q
+	}), nil
 }
 
 func render(n notification.Notification) row {
@@ -230,11 +225,8 @@ var reasons = map[int]string{
 // Judge takes 204 for a success, and reads Azure's own words otherwise. Azure Monitor, "Logs Ingestion API in Azure
 // Monitor", "REST API call": a successful call answers 204 No Content.
 func (Destination) Judge(r destination.Response) destination.Verdict {
-	if r.Status == http.StatusNoContent {
-		return destination.Delivered()
-	}
 	if destination.Success(r.Status) {
-		return destination.Unproven(r, "Azure answers 204 No Content")
+		return destination.Proved(r, r.Status == http.StatusNoContent, "Azure answers 204 No Content")
 	}
 	var a struct {
 		Error struct{ Code, Message string }

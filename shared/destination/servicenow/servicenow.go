@@ -5,7 +5,6 @@ package servicenow
 import (
 	"embed"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -115,51 +114,27 @@ var levels = map[notification.Severity][2]string{
 	notification.Low: {"3", "2"}, notification.Info: {"3", "3"},
 }
 
-// level of a test is the lowest whatever it shows.
-func level(n notification.Notification) [2]string {
-	if n.Test {
-		return levels[notification.Info]
-	}
-	return levels[n.Severity()]
-}
-
 // Encode makes one incident of each notification. Its correlation ID is that of the event for ever, so that a rule of
 // the instance, or a person, can tell a repeat.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
-	out := make([]destination.Request, 0, len(ns))
-	for _, n := range ns {
-		body, err := destination.JSON(render(n))
-		if err != nil {
-			return nil, fmt.Errorf("write a ServiceNow incident: %w", err)
-		}
-		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.base() + "/api/now/table/incident?sysparm_fields=number%2Csys_id",
-			Body: body, Grant: p.grant(),
-			Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
+	return destination.Each(ns, func(n notification.Notification) any { return render(n) },
+		func(body []byte) destination.Request {
+			q := destination.Post(p.base()+"/api/now/table/incident?sysparm_fields=number%2Csys_id", body,
+				"Accept", "application/json")
+			q.Grant = p.grant()
+			return q
 		})
-	}
-	return out, nil
 }
 
 func render(n notification.Notification) incident {
-	l := level(n)
+	l := levels[n.Urgency()]
 	return incident{
-		Short:       cut.UTF16(line(title(n)), shortLimit),
+		Short:       cut.UTF16(line(n.Title()), shortLimit),
 		Description: cut.UTF16(unmarked(destination.Printable(n.PlainText())), descriptionLimit),
 		Impact:      l[0], Urgency: l[1], CorrelationID: correlation(n.Dedup()),
 		CorrelationDisplay: cut.UTF16(line(n.Platform.Name), correlationLimit),
 	}
-}
-
-// title is the summary, and of a finding its title too: a list of incidents that all read alike helps nobody.
-func title(n notification.Notification) string {
-	for _, f := range n.Facts() {
-		if f.Label == "Title" {
-			return n.Summary() + ": " + f.Value
-		}
-	}
-	return n.Summary()
 }
 
 // unmarked keeps the text from being read as HTML where it is copied to a journal, which takes what stands between
@@ -169,9 +144,7 @@ func unmarked(s string) string { return code.ReplaceAllString(s, "[ $1]") }
 var code = regexp.MustCompile(`(?i)\[(/?code)\]`)
 
 // line is a text on one line.
-func line(s string) string {
-	return strings.Join(strings.Fields(unmarked(destination.Printable(s))), " ")
-}
+func line(s string) string { return unmarked(destination.OneLine(s)) }
 
 // correlation keeps the id within its column: a longer one becomes a digest, which is as unique.
 func correlation(id string) string {

@@ -4,10 +4,7 @@ package slack
 
 import (
 	"embed"
-	"fmt"
-	"net/http"
 	"strings"
-	"unicode/utf16"
 
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
@@ -86,24 +83,14 @@ type element struct {
 // Encode makes one message of each notification: Slack takes no two in one request.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
-	out := make([]destination.Request, 0, len(ns))
-	for _, n := range ns {
-		body, err := destination.JSON(render(n))
-		if err != nil {
-			return nil, fmt.Errorf("write a Slack message: %w", err)
-		}
-		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.URL, Body: body, Header: http.Header{"Content-Type": {"application/json"}},
-		})
-	}
-	return out, nil
+	return destination.Each(ns, func(n notification.Notification) any { return render(n) },
+		func(body []byte) destination.Request { return destination.Post(p.URL, body) })
 }
 
 func render(n notification.Notification) message {
-	m := message{Text: escape(cut.Sized(destination.Printable(n.Summary()+"\n\n"+n.PlainText()), textLimit,
-		units)), Parse: "none"}
+	m := message{Text: destination.Escaped(n.Summary()+"\n\n"+n.PlainText(), textLimit), Parse: "none"}
 	m.add(block{Type: "header", Text: plain(n.Summary(), headerLimit)})
-	m.add(block{Type: "section", Text: plain(marks[n.Severity()]+" "+n.Sentence(), sectionLimit)})
+	m.add(block{Type: "section", Text: plain(n.Severity().Symbol()+" "+n.Sentence(), sectionLimit)})
 	facts := n.Facts()
 	limit := valueLimit(facts)
 	var fields []text
@@ -123,22 +110,16 @@ func render(n notification.Notification) message {
 			Elements: []element{{Type: "button", Text: text{Type: "plain_text", Text: "Open in the Console"},
 				URL: link}}})
 	}
-	foot := plain(n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), fieldLimit)
+	foot := plain(n.Origin(), fieldLimit)
 	m.add(block{Type: "context", Elements: []element{{Type: foot.Type, Text: foot.Text, Emoji: foot.Emoji}}})
 	return m
 }
 
 func (m *message) add(b block) { m.Blocks = append(m.Blocks, b) }
 
-// marks make the severity visible without a colour.
-var marks = map[notification.Severity]string{
-	notification.Info: "ℹ️", notification.Low: "🔵", notification.Medium: "🟡", notification.High: "🟠",
-	notification.Critical: "🔴",
-}
-
 // plain is a text in which Slack reads no markup. Slack, Block Kit reference, "Text object".
 func plain(s string, limit int) *text {
-	return &text{Type: "plain_text", Text: cut.Sized(destination.Printable(s), limit, units),
+	return &text{Type: "plain_text", Text: cut.Sized(destination.Printable(s), limit, destination.EscapedUnits),
 		Emoji: new(bool)}
 }
 
@@ -150,7 +131,7 @@ func valueLimit(facts []notification.Fact) int {
 		for _, f := range facts {
 			size := 0
 			for _, r := range f.Value {
-				size += units(r)
+				size += destination.EscapedUnits(r)
 			}
 			all += min(size, limit)
 		}
@@ -160,22 +141,6 @@ func valueLimit(facts []notification.Fact) int {
 	}
 	return limit
 }
-
-// units is what a character takes at the most: UTF-16 units, or the length of its escape.
-func units(r rune) int {
-	switch r {
-	case '&':
-		return len("&amp;")
-	case '<', '>':
-		return len("&lt;")
-	}
-	return max(1, utf16.RuneLen(r))
-}
-
-// escape is that of Slack, "Formatting text for app surfaces": only these three are special.
-func escape(s string) string { return escaper.Replace(s) }
-
-var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // gone are those that say that this URL will never post again; unread those that are about the message.
 var (

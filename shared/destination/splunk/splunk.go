@@ -30,6 +30,8 @@ type Parameters struct {
 	Token string `json:"token" jsonschema:"required,title=HEC token,format=uuid,writeOnly=true" jsonschema_description:"From Splunk: Settings, Data inputs, HTTP Event Collector, New token. The defaults are enough."`
 }
 
+var batch = destination.Batch{Count: maxEvents, Bytes: maxBytes}
+
 //go:embed setup.md icon.svg *.json
 var files embed.FS
 
@@ -42,7 +44,7 @@ func New() Destination {
 		Name: "splunk", Title: "Splunk", Group: destination.Logs, Class: notification.Advanced,
 		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](),
 		Folder: destination.ReadFolder(files),
-		Batch:  destination.Batch{Count: maxEvents, Bytes: maxBytes},
+		Batch:  batch,
 	}}
 }
 
@@ -73,14 +75,9 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		}
 		events[i] = raw
 	}
-	var out []destination.Request
-	for part := range destination.Chunks(events, destination.Batch{Count: maxEvents, Bytes: maxBytes}) {
-		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: endpoint(p.API), Body: destination.JoinLines(part), Holds: len(part),
-			Header: http.Header{"Content-Type": {"application/json"}, "Authorization": {"Splunk " + p.Token}},
-		})
-	}
-	return out, nil
+	return destination.Batched(events, batch, func(part [][]byte) destination.Request {
+		return destination.Post(endpoint(p.API), destination.JoinLines(part), "Authorization", "Splunk "+p.Token)
+	}), nil
 }
 
 func endpoint(api string) string {

@@ -21,6 +21,8 @@ const (
 	maxEvents    = 100 // ours
 )
 
+var batch = destination.Batch{Count: maxEvents, Bytes: requestLimit}
+
 //go:embed setup.md icon.svg *.json
 var files embed.FS
 
@@ -39,7 +41,7 @@ func New() Destination {
 		Name: "sumo_logic", Title: "Sumo Logic", Group: destination.SIEM, Class: notification.Advanced,
 		Events: event.Advanced(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](),
 		Folder: destination.ReadFolder(files),
-		Batch:  destination.Batch{Count: maxEvents, Bytes: requestLimit},
+		Batch:  batch,
 	}}
 }
 
@@ -53,18 +55,13 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	for i, n := range ns {
 		messages[i] = destination.FitJSON(n.Envelope(), messageLimit)
 	}
-	var out []destination.Request
-	for part := range destination.Chunks(messages, destination.Batch{Count: maxEvents, Bytes: requestLimit}) {
-		h := http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}
+	return destination.Batched(messages, batch, func(part [][]byte) destination.Request {
+		q := destination.Post(p.URL, destination.JoinLines(part)).Gzip()
 		if p.Category != "" {
-			h["X-Sumo-Category"] = []string{p.Category}
+			q.Header.Set("X-Sumo-Category", p.Category)
 		}
-		out = append(out, destination.Request{
-			Method: http.MethodPost, URL: p.URL, Body: destination.Gzip(destination.JoinLines(part)), Header: h,
-			Holds: len(part), Spare: destination.Compressed{},
-		})
-	}
-	return out, nil
+		return q
+	}), nil
 }
 
 // reasons of Sumo Logic, "Troubleshooting HTTP sources".

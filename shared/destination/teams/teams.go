@@ -101,8 +101,8 @@ type action struct {
 	URL   string `json:"url"`
 }
 
-// header is shared by all requests. Without the charset some workflows read UTF-8 as Latin-1.
-var header = []string{"application/json; charset=utf-8"}
+// contentType names the charset: without it some workflows read UTF-8 as Latin-1.
+const contentType = "application/json; charset=utf-8"
 
 // Encode makes one card of each notification: Teams takes no two in one request.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
@@ -113,8 +113,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		if err != nil {
 			return nil, fmt.Errorf("write a Teams card: %w", err)
 		}
-		out = append(out, destination.Request{Method: http.MethodPost, URL: p.URL, Body: body,
-			Header: http.Header{"Content-Type": header}})
+		out = append(out, destination.Post(p.URL, body, "Content-Type", contentType))
 	}
 	return out, nil
 }
@@ -164,7 +163,7 @@ func render(n notification.Notification, limit int) message {
 		e.Spacing = "small"
 		c.Body = append(c.Body, e)
 	}
-	foot := line(run{Text: fit(n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(), limit),
+	foot := line(run{Text: fit(n.Origin(), limit),
 		Size: "small", Subtle: true})
 	foot.Separator = true
 	c.Body = append(c.Body, foot)

@@ -6,7 +6,6 @@ package telegram
 import (
 	"embed"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -157,10 +156,7 @@ func (d Destination) request(chat int64, text string) (destination.Request, erro
 	if err != nil {
 		return destination.Request{}, fmt.Errorf("write a Telegram message: %w", err)
 	}
-	return destination.Request{
-		Method: http.MethodPost, URL: d.bot.URL("sendMessage"), Body: body,
-		Header: http.Header{"Content-Type": {"application/json"}},
-	}, nil
+	return destination.Post(d.bot.URL("sendMessage"), body), nil
 }
 
 func quote(title string) string {

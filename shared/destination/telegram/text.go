@@ -40,11 +40,11 @@ func gather(ns []notification.Notification) []gathered {
 	used := 0
 	for _, n := range ns {
 		text := write(n)
-		size := units(text)
-		if last := len(out) - 1; last >= 0 && used+units(rule)+size <= textLimit {
+		size := cut.LenUTF16(text)
+		if last := len(out) - 1; last >= 0 && used+cut.LenUTF16(rule)+size <= textLimit {
 			out[last].text += rule + text
 			out[last].holds++
-			used += units(rule) + size
+			used += cut.LenUTF16(rule) + size
 			continue
 		}
 		out, used = append(out, gathered{text, 1}), size
@@ -56,7 +56,7 @@ func gather(ns []notification.Notification) []gathered {
 func write(n notification.Notification) string {
 	text := ""
 	for _, limit := range valueLimits {
-		if text = render(n, limit); units(text) <= textLimit {
+		if text = render(n, limit); cut.LenUTF16(text) <= textLimit {
 			break
 		}
 	}
@@ -66,19 +66,20 @@ func write(n notification.Notification) string {
 func render(n notification.Notification, limit int) string {
 	var b strings.Builder
 	b.WriteString(inert("b", n.Summary(), headLimit) + "\n")
-	b.WriteString(marks[n.Severity()] + " " + inert("", n.Sentence(), sentenceLimit) + "\n")
+	b.WriteString(n.Severity().Symbol() + " " + inert("", n.Sentence(), sentenceLimit) + "\n")
 	for i, f := range n.Facts() {
 		if i == 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString("<b>" + fit(f.Label, 40) + ":</b> <code>" + fit(f.Value, limit) + "</code>\n")
+		b.WriteString("<b>" + destination.Escaped(f.Label, 40) + ":</b> <code>" + destination.Escaped(f.Value, limit) +
+			"</code>\n")
 	}
 	// A link in the text, not a button: Telegram refuses a whole message for a button whose address it does not like.
-	if link := html.EscapeString(destination.WebLink(n.Link(), linkLimit)); link != "" && units(link) <= linkLimit {
+	if link := html.EscapeString(destination.WebLink(n.Link(), linkLimit)); link != "" &&
+		cut.LenUTF16(link) <= linkLimit {
 		b.WriteString("\n<a href=\"" + link + "\">Open in the Console</a>\n")
 	}
-	b.WriteString("\n" + inert("i", n.Client()+" · "+n.Platform.Cloud+" · "+string(n.Event.Kind)+" · "+n.At(),
-		footLimit))
+	b.WriteString("\n" + inert("i", n.Origin(), footLimit))
 	return b.String()
 }
 
@@ -88,7 +89,7 @@ var active = regexp.MustCompile(`[@#$/]|[^\s.]\.[^\s.]`)
 // inert writes a text in an element, or as it is for "". What an attacker wrote in it must become nothing to touch:
 // such a text is written in <code>, in which Telegram looks for nothing. The kind of an event and its time are ours.
 func inert(element, s string, limit int) string {
-	text := fit(s, limit)
+	text := destination.Escaped(s, limit)
 	if active.MatchString(s) {
 		element = "code"
 	}
@@ -97,21 +98,3 @@ func inert(element, s string, limit int) string {
 	}
 	return "<" + element + ">" + text + "</" + element + ">"
 }
-
-// marks make the severity visible.
-var marks = map[notification.Severity]string{
-	notification.Info: "ℹ️", notification.Low: "🔵", notification.Medium: "🟡", notification.High: "🟠",
-	notification.Critical: "🔴",
-}
-
-// escaper is that of Telegram, Bot API, "HTML style": only these three are special in text.
-var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-
-// fit escapes a text and cuts it so that the escaped form keeps to the limit and no entity is torn.
-func fit(s string, limit int) string {
-	return escaper.Replace(cut.Sized(destination.Printable(s), limit,
-		func(r rune) int { return units(escaper.Replace(string(r))) }))
-}
-
-// units counts UTF-16 code units, as Telegram does.
-func units(s string) int { return cut.LenUTF16(s) }

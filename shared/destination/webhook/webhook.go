@@ -67,9 +67,7 @@ const (
 
 // headerProblems looks at the headers in the order of their names, so that the same ones get the same words. No
 // sentence quotes a name that is none: a person may have put the value there, and the value is a secret.
-func headerProblems(headers map[string]string) []destination.FieldProblem {
-	var out []destination.FieldProblem
-	add := func(field, reason string) { out = append(out, destination.FieldProblem{Field: field, Reason: reason}) }
+func headerProblems(headers map[string]string) (out destination.InvalidParameters) {
 	spelt := map[string]string{}
 	size := 0
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
@@ -77,27 +75,27 @@ func headerProblems(headers map[string]string) []destination.FieldProblem {
 		size += len(name) + len(value)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name) || len(name) > nameLimit:
-			add("headers", "holds a name that is no header name: letters, digits and hyphens, without a colon and "+
+			out.Add("headers", "holds a name that is no header name: letters, digits and hyphens, without a colon and "+
 				"without the value")
 			continue
 		case spelt[canonical] != "":
-			add("headers."+name, "is there already as "+spelt[canonical]+
+			out.Add("headers."+name, "is there already as "+spelt[canonical]+
 				": upper and lower case make no difference in header names")
 			continue
 		case strings.HasPrefix(canonical, "Webhook-") || reserved[canonical]:
-			add("headers."+name, "is written by us")
+			out.Add("headers."+name, "is written by us")
 		case strings.TrimSpace(value) != value:
-			add("headers."+name, "has a value with a space before or after it")
+			out.Add("headers."+name, "has a value with a space before or after it")
 		case !headerValue(value) || len(value) > valueLimit:
-			add("headers."+name, "has a value that no header can carry: only printable ASCII, 8 KiB at most")
+			out.Add("headers."+name, "has a value that no header can carry: only printable ASCII, 8 KiB at most")
 		}
 		spelt[canonical] = name
 	}
 	if len(headers) > headersMost {
-		add("headers", "are too many: 50 at most")
+		out.Add("headers", "are too many: 50 at most")
 	}
 	if size > headersLimit {
-		add("headers", "are too long in all: 16 KiB at most")
+		out.Add("headers", "are too long in all: 16 KiB at most")
 	}
 	return out
 }
@@ -110,15 +108,14 @@ func headerValue(v string) bool {
 // Check finds what the schema can not say.
 func (p *Parameters) Check() []destination.FieldProblem {
 	out := headerProblems(p.Headers)
-	add := func(field, reason string) { out = append(out, destination.FieldProblem{Field: field, Reason: reason}) }
 	if p.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(p.CA)) {
-		add("ca_file", "is not a certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+		out.Add("ca_file", "is not a certificate in PEM form (-----BEGIN CERTIFICATE-----)")
 	}
 	if _, ok := key(p.Secret); p.Secret != "" && !ok {
-		add("signing_secret", secretForm)
+		out.Add("signing_secret", secretForm)
 	}
 	if _, ok := key(p.PreviousSecret); p.PreviousSecret != "" && !ok {
-		add("previous_signing_secret", secretForm)
+		out.Add("previous_signing_secret", secretForm)
 	}
 	return out
 }
@@ -165,26 +162,25 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	for i, n := range ns {
 		envelopes[i] = destination.FitJSON(n.Envelope(), envelopeLimit)
 	}
-	var out []destination.Request
-	for part := range destination.Chunks(envelopes, limit) {
+	requests := 0
+	return destination.Batched(envelopes, limit, func(part [][]byte) destination.Request {
 		body := destination.JoinArray(part)
 		if lines {
 			body = destination.JoinLines(part)
 		}
 		id := t.Delivery
-		if len(out) > 0 {
-			id += "-" + strconv.Itoa(len(out)+1) // a further message: the receiver must not take it for a repeat
+		if requests++; requests > 1 {
+			id += "-" + strconv.Itoa(requests) // a further message: the receiver must not take it for a repeat
 		}
-		out = append(out, destination.Request{
-			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, t.Now, body, lines), Holds: len(part),
+		return destination.Request{
+			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, t.Now, body, lines),
 			Transport: destination.Transport{
 				CA: p.CA, SkipVerify: !p.Verify,
 				Timeout:     time.Duration(p.Timeout) * time.Second,
 				OpenTimeout: time.Duration(p.OpenTimeout) * time.Second,
 			},
-		})
-	}
-	return out, nil
+		}
+	}), nil
 }
 
 var (
