@@ -9,6 +9,9 @@
 // delivery refers to its events by that number, so ten integrations do not store an event ten times. What waits
 // and what has ended are different tables: the hot ones stay small however long the log grows.
 //
+// The state file itself is package db: its lock, its schema, the writer and the readers. Each subject has a package of
+// its own beside it, whose files have the names of those of engine/aws. This package puts them together.
+//
 // The driver is zombiezen.com/go/sqlite, on the pure Go modernc.org/sqlite: `make run` needs no C compiler, and its API
 // is SQLite's own (prepared statements, no database/sql between). It was not measured against the other pure Go
 // drivers; what this one costs is BenchmarkHotPath.

@@ -94,7 +94,7 @@ func TestTheRecordIsKeptFor13Months(t *testing.T) {
 // A file of the release before is brought up to date: its integrations are on the schedule.
 func TestAFileOfTheFirstSchemaGetsItsSchedule(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	first, err := os.ReadFile("schema.sql")
+	first, err := os.ReadFile("db/schema/001_schema.sql")
 	require.NoError(t, err)
 	conn, err := driver.OpenConn(path, driver.OpenReadWrite|driver.OpenCreate)
 	require.NoError(t, err)

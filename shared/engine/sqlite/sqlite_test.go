@@ -307,12 +307,14 @@ func TestS2TheOutboxIsEachTenantsOwn(t *testing.T) {
 
 func TestS2MailsOfAnOlderReleaseSayThemselvesWhoseTheyAre(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	first, err := os.ReadFile("schema.sql")
+	first, err := os.ReadFile("db/schema/001_schema.sql")
 	require.NoError(t, err)
 	conn, err := driver.OpenConn(path, driver.OpenReadWrite|driver.OpenCreate|driver.OpenWAL)
 	require.NoError(t, err)
 	require.NoError(t, sqlitex.ExecuteScript(conn, string(first)+`;
-		INSERT INTO mails (at, body) VALUES (1, '{"Tenant":"42","Subject":"of 42"}'), (2, '{"Tenant":"43","Subject":"of 43"}'), (3, '{"Subject":"of nobody"}'), (4, 'broken');
+		INSERT INTO mails (at, body) VALUES (1, '{"Tenant":"42","Subject":"of 42"}'),
+			(2, '{"Tenant":"43","Subject":"of 43"}'),
+			(3, '{"Subject":"of nobody"}'), (4, 'broken');
 		PRAGMA application_id = 0x546f6373; PRAGMA user_version = 1;`, nil))
 	require.NoError(t, conn.Close())
 	db := reopen(t, path)

@@ -1,0 +1,110 @@
+package counters
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/health"
+)
+
+// Counters keeps the counts of attempts (health.Counters).
+type Counters struct{ db *db.File }
+
+// New returns the counters of a state file.
+func New(file *db.File) *Counters { return &Counters{file} }
+
+var _ health.Counters = (*Counters)(nil)
+
+// addCount adds to a bucket. Batches can be written in another order than that of their attempts.
+const addCount = `INSERT INTO counters
+	(tenant, integration, window, bucket, attempts, failures, first_failure, last_failure, last_success, status, words)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts, failures = failures + excluded.failures,
+		first_failure = CASE WHEN first_failure = 0 OR excluded.first_failure BETWEEN 1 AND first_failure
+			THEN excluded.first_failure ELSE first_failure END,
+		status = CASE WHEN excluded.failures > 0 AND excluded.last_failure >= last_failure
+			THEN excluded.status ELSE status END,
+		words = CASE WHEN excluded.failures > 0 AND excluded.last_failure >= last_failure
+			THEN excluded.words ELSE words END,
+		last_failure = max(last_failure, excluded.last_failure),
+		last_success = max(last_success, excluded.last_success)`
+
+// Add adds each count to its bucket.
+func (c *Counters) Add(ctx context.Context, counts []health.Count) error {
+	err := c.db.Write(ctx, func(w *db.Writer) error {
+		for _, n := range counts {
+			if err := w.Do(addCount, func(s *driver.Stmt) {
+				s.BindText(1, n.Tenant)
+				s.BindText(2, n.Integration)
+				s.BindInt64(3, n.Window)
+				s.BindInt64(4, n.At.Truncate(health.Bucket).Unix())
+				s.BindInt64(5, int64(n.Attempts))
+				s.BindInt64(6, int64(n.Failures))
+				s.BindInt64(7, millis(n.FirstFailure))
+				s.BindInt64(8, millis(n.LastFailure))
+				s.BindInt64(9, millis(n.LastSuccess))
+				s.BindInt64(10, int64(n.Answer.Status))
+				s.BindText(11, n.Answer.Words)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("add %d counts: %w", len(counts), err)
+	}
+	return nil
+}
+
+// millis is a time as the counters keep it, 0 for the zero time.
+func millis(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixMilli()
+}
+
+func atMillis(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+const series = `SELECT bucket, attempts, failures, first_failure, last_failure, last_success, status, words
+	FROM counters WHERE tenant = ? AND integration = ? AND window = ? AND bucket >= ? ORDER BY bucket`
+
+// Series lists buckets.
+func (c *Counters) Series(ctx context.Context, tenant, integration string, window int64,
+	since time.Time) (points []health.Point, err error) {
+	err = c.db.Query(ctx, series, func(s *driver.Stmt) {
+		s.BindText(1, tenant)
+		s.BindText(2, integration)
+		s.BindInt64(3, window)
+		s.BindInt64(4, since.Unix())
+	}, func(s *driver.Stmt) error {
+		points = append(points, health.Point{
+			At:           time.Unix(s.ColumnInt64(0), 0).UTC(),
+			Tally:        health.Tally{Attempts: s.ColumnInt(1), Failures: s.ColumnInt(2)},
+			FirstFailure: atMillis(s.ColumnInt64(3)), LastFailure: atMillis(s.ColumnInt64(4)),
+			LastSuccess: atMillis(s.ColumnInt64(5)),
+			Answer:      health.Answer{Status: s.ColumnInt(6), Words: s.ColumnText(7)},
+		})
+		return nil
+	})
+	return points, err
+}
+
+// Prune removes buckets that no rule reads any more.
+func (c *Counters) Prune(ctx context.Context, now time.Time) (removed int, err error) {
+	return c.db.Chunks(ctx, "DELETE FROM counters WHERE (tenant, integration, window, bucket) IN (SELECT tenant, "+
+		"integration, window, bucket FROM counters WHERE bucket < ? LIMIT ?)", func(s *driver.Stmt) {
+		s.BindInt64(1, now.Add(-2*health.DefaultSpan).Unix())
+		s.BindInt64(2, db.Chunk)
+	})
+}

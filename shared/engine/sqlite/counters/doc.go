@@ -1,0 +1,2 @@
+// Package counters is the store of the counts of attempts in the state file. See package sqlite.
+package counters

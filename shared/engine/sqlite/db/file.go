@@ -1,0 +1,263 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+	driver "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// Options of Open. The zero value is for production.
+type Options struct {
+	// MaxPages bounds the file, in pages of 4 KiB, for tests of a full disk; 0 = no bound.
+	MaxPages int
+	Log      *slog.Logger // nil = none
+}
+
+// applicationID marks our files in SQLite's header: "Tocs".
+const applicationID = 0x546f6373
+
+// checkLimit is the size up to which a file is checked page by page at the start (about 1 s for this size).
+const checkLimit = 512 << 20 // bytes
+
+// poolSize is how many connections read beside the writer.
+const poolSize = 4
+
+// File is the open state file.
+type File struct {
+	path    string
+	lock    *flock.Flock
+	writer  *Writer
+	readers chan *driver.Conn
+	log     *slog.Logger
+}
+
+// Open opens the state file and makes a new one where there is none; the folder too. It is the only process that may:
+// a second one gets an error. A file that is damaged, is not Tocsin's, or was written by a newer release is an error
+// that says so, and stays as it is.
+func Open(ctx context.Context, path string, o Options) (*File, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the state file: %w", err)
+	}
+	f := &File{path: path, log: o.Log}
+	f.lock = flock.New(path+".lock", flock.SetPermissions(0o600))
+	held, err := f.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock the state file %s: %w", path, err)
+	}
+	if !held {
+		return nil, fmt.Errorf(
+			"the state file %s is in use by another process: stop that one first, or name another file", path)
+	}
+	if err := f.open(ctx, o); err != nil {
+		return nil, errors.Join(err, f.closeAll())
+	}
+	return f, nil
+}
+
+func (f *File) open(ctx context.Context, o Options) error {
+	size, err := size(f.path)
+	if err != nil {
+		return err
+	}
+	conn, err := f.connect(driver.OpenReadWrite | driver.OpenCreate)
+	if err != nil {
+		return f.damaged(err)
+	}
+	f.writer = newWriter(conn)
+	if err := f.check(conn, size); err != nil {
+		return err
+	}
+	if size == 0 {
+		if err := f.shrinkable(conn, size, convertLimit); err != nil {
+			return err
+		}
+	}
+	if err := f.migrate(ctx, conn); err != nil {
+		return err
+	}
+	if err := f.shrinkable(conn, size, convertLimit); err != nil {
+		f.log.Warn("the state file stays as it is", "error", err.Error()) // a full disk: it is usable all the same
+	}
+	if o.MaxPages > 0 {
+		if err := sqlitex.ExecuteTransient(conn, fmt.Sprintf("PRAGMA max_page_count = %d", o.MaxPages),
+			nil); err != nil {
+			return fmt.Errorf("bound the state file %s: %w", f.path, err)
+		}
+	}
+	f.readers = make(chan *driver.Conn, poolSize)
+	for range poolSize {
+		r, err := f.connect(driver.OpenReadWrite)
+		if err != nil {
+			return f.damaged(err)
+		}
+		f.readers <- r
+	}
+	return nil
+}
+
+func size(path string) (int64, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		// The file may hold customers' events: nobody else is to read it.
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return 0, fmt.Errorf("make the state file: %w", err)
+		}
+		return 0, f.Close()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look at the state file: %w", err)
+	}
+	return info.Size(), nil
+}
+
+func (f *File) connect(flags driver.OpenFlags) (*driver.Conn, error) {
+	conn, err := driver.OpenConn(f.path, flags|driver.OpenWAL)
+	if err != nil {
+		return nil, err
+	}
+	for _, pragma := range []string{
+		"PRAGMA synchronous = FULL", "PRAGMA temp_store = MEMORY",
+		"PRAGMA cache_size = -8192",            // KiB
+		"PRAGMA wal_autocheckpoint = 4000",     // pages: 16 MiB
+		"PRAGMA journal_size_limit = 67108864", // bytes
+	} {
+		if err := sqlitex.ExecuteTransient(conn, pragma, nil); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+	}
+	return conn, nil
+}
+
+// check refuses what is not a healthy state file of this program.
+func (f *File) check(conn *driver.Conn, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	id, err := Number(conn, "PRAGMA application_id")
+	if err != nil {
+		return f.damaged(err)
+	}
+	tables, err := Number(conn, "SELECT count(*) FROM sqlite_schema")
+	if err != nil {
+		return f.damaged(err)
+	}
+	if id == 0 && tables == 0 {
+		return nil // a start that was killed before its first commit
+	}
+	if id != applicationID {
+		return fmt.Errorf("%s is an SQLite file of another program: name another file for the state", f.path)
+	}
+	if size > checkLimit {
+		f.log.Info("state file is not checked: it is too large for that", "path", f.path, "bytes", size)
+		return nil
+	}
+	verdict, err := Text(conn, "PRAGMA quick_check(1)")
+	if err != nil {
+		return f.damaged(err)
+	}
+	if verdict != "ok" {
+		return f.damaged(errors.New(verdict))
+	}
+	return nil
+}
+
+func (f *File) damaged(err error) error {
+	return fmt.Errorf("the state file %s can not be read; it was left as it is: restore it from a backup, or move it "+
+		"away to begin anew: %w", f.path, err)
+}
+
+// Begin lets the writer begin. load and reload read what the engine remembers of the file: both run now, and reload
+// runs on the writer again whenever writes were undone.
+func (f *File) Begin(load, reload func(*Writer) error) error {
+	for _, read := range []func(*Writer) error{load, reload} {
+		if err := read(f.writer); err != nil {
+			return errors.Join(f.damaged(err), f.closeAll())
+		}
+	}
+	f.writer.reload = reload
+	go f.writer.run()
+	return nil
+}
+
+// Close finishes the writes that were handed in, and closes the file.
+func (f *File) Close() error {
+	f.writer.stop()
+	return f.closeAll()
+}
+
+func (f *File) closeAll() error {
+	var errs []error
+	if f.readers != nil {
+		for range len(f.readers) {
+			errs = append(errs, (<-f.readers).Close())
+		}
+	}
+	if f.writer != nil {
+		errs = append(errs, f.writer.Conn.Close())
+	}
+	errs = append(errs, f.lock.Unlock())
+	return errors.Join(errs...)
+}
+
+// Query runs a statement on a connection of the readers.
+func (f *File) Query(ctx context.Context, sql string, bind func(*driver.Stmt), row func(*driver.Stmt) error) error {
+	return f.Reading(ctx, func(conn *driver.Conn) error { return Each(conn, sql, bind, row) })
+}
+
+// Reading lends a connection of the readers. They are in a channel and not in a sqlitex.Pool: that one starts a
+// goroutine for each loan, to interrupt it, which costs 5 µs and 5 allocations. Fan-out lends several times a batch.
+func (f *File) Reading(ctx context.Context, use func(*driver.Conn) error) error {
+	select {
+	case conn := <-f.readers:
+		defer func() { f.readers <- conn }()
+		return use(conn)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Chunk is how many rows one transaction of Chunks removes: others get their turn in between.
+const Chunk = 1000
+
+// Chunks repeats a removal of at most Chunk rows until it finds less.
+func (f *File) Chunks(ctx context.Context, sql string, bind func(*driver.Stmt)) (removed int, err error) {
+	for {
+		n := 0
+		if err := f.Write(ctx, func(w *Writer) error {
+			if err := w.Do(sql, bind); err != nil {
+				return err
+			}
+			n = w.Conn.Changes()
+			return nil
+		}); err != nil {
+			return removed, err
+		}
+		if removed += n; n < Chunk {
+			return removed, nil
+		}
+	}
+}
+
+// Write hands an operation to the writer and waits until it is durable: all of it or nothing. The context bounds the
+// wait for its turn only.
+func (f *File) Write(ctx context.Context, run func(*Writer) error) error {
+	return f.writer.write(ctx, run)
+}
+
+// Generation counts the commits of the writer: a reader can tell whether anything changed meanwhile.
+func (f *File) Generation() int64 { return f.writer.generation.Load() }
+
+// Log is where the engine writes its log.
+func (f *File) Log() *slog.Logger { return f.log }

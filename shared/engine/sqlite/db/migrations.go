@@ -1,0 +1,55 @@
+package db
+
+import (
+	"context"
+	"embed"
+	"fmt"
+
+	driver "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitemigration"
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// migrations take a file from version i to i+1: the files of schema in the order of their numbers. A release only ever
+// appends one, and changes none that was released.
+func migrations() ([]string, error) {
+	files, err := schema.ReadDir("schema") // sorted by name
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(files))
+	for n, file := range files {
+		raw, err := schema.ReadFile("schema/" + file.Name())
+		if err != nil {
+			return nil, err
+		}
+		out[n] = string(raw)
+	}
+	return out, nil
+}
+
+func (f *File) migrate(ctx context.Context, conn *driver.Conn) error {
+	steps, err := migrations()
+	if err != nil {
+		return fmt.Errorf("read the schema: %w", err)
+	}
+	version, err := Number(conn, "PRAGMA user_version")
+	if err != nil {
+		return f.damaged(err)
+	}
+	if version > int64(len(steps)) {
+		return fmt.Errorf(
+			"the state file %s was written by a newer release (schema %d, this one knows %d): start that release",
+			f.path, version, len(steps))
+	}
+	if version == int64(len(steps)) {
+		return nil // nothing is written: a start on a full disk succeeds
+	}
+	err = sqlitemigration.Migrate(ctx, conn, sqlitemigration.Schema{AppID: applicationID, Migrations: steps})
+	if err != nil {
+		return fmt.Errorf("bring the state file %s to schema %d: %w", f.path, len(steps), err)
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	driver "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+const (
+	// incremental is SQLite's number for auto_vacuum = INCREMENTAL.
+	incremental = 2
+	// convertLimit is the size up to which a file of an older release is rewritten at the start so that it can shrink
+	// (some seconds for this size, and as much room on the disk again). A larger one is left until `tocsin compact`.
+	convertLimit = 256 << 20 // bytes
+	// shrinkStep is how many pages of 4 KiB one write gives back: some milliseconds, others get their turn in between.
+	shrinkStep = 200
+	// shrinkKeep is how many free pages stay for what comes in next (1 MiB).
+	shrinkKeep = 256
+)
+
+// shrinkable makes a file give free pages back. Only a file without tables can be told so; any other is rewritten once,
+// in one transaction: it is the old one or the new one, whatever happens meanwhile.
+func (f *File) shrinkable(conn *driver.Conn, size, limit int64) error {
+	mode, err := Number(conn, "PRAGMA auto_vacuum")
+	if err != nil || mode == incremental {
+		return err
+	}
+	if size > limit {
+		f.log.Warn("the state file does not shrink when old records are removed: it is of an older release and too "+
+			"large to be rewritten at a start; stop and run `tocsin compact` once",
+			"path", f.path, "bytes", size)
+		return nil
+	}
+	if size > 0 {
+		f.log.Info("the state file is rewritten once, so that it can shrink from now on", "path", f.path, "bytes",
+			size)
+	}
+	begin := time.Now()
+	for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM",
+		"PRAGMA wal_checkpoint(TRUNCATE)"} {
+		if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
+			return fmt.Errorf("rewrite the state file %s so that it can shrink: %w", f.path, err)
+		}
+	}
+	if size > 0 {
+		f.log.Info("the state file is rewritten", "took", time.Since(begin).String())
+	}
+	return nil
+}
+
+// Compact rewrites the file without its free pages, whatever its size. It needs as much room on the disk again.
+func (f *File) Compact(ctx context.Context) error {
+	return f.Reading(ctx, func(conn *driver.Conn) error {
+		for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM",
+			"PRAGMA wal_checkpoint(TRUNCATE)"} {
+			if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
+				return fmt.Errorf("rewrite the state file %s: %w", f.path, err)
+			}
+		}
+		return nil
+	})
+}
+
+// Shrink gives the pages back that pruning freed, in small steps between other writes.
+func (f *File) Shrink(ctx context.Context) error {
+	gave := false
+	for {
+		more := false
+		err := f.Write(ctx, func(w *Writer) error {
+			mode, err := Number(w.Conn, "PRAGMA auto_vacuum")
+			if err != nil || mode != incremental {
+				return err
+			}
+			free, err := Number(w.Conn, "PRAGMA freelist_count")
+			if err != nil || free <= shrinkKeep {
+				return err
+			}
+			more = true
+			return w.Exec(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", min(shrinkStep, free-shrinkKeep)))
+		})
+		if err != nil {
+			return fmt.Errorf("give back free pages: %w", err)
+		}
+		if !more {
+			break
+		}
+		gave = true
+	}
+	if !gave {
+		return nil
+	}
+	// The file gets smaller when the log is carried over. Readers that are at it put that off, not the writer.
+	return f.Reading(ctx, func(conn *driver.Conn) error {
+		return Each(conn, "PRAGMA wal_checkpoint(PASSIVE)", nil, nil)
+	})
+}

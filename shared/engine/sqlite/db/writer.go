@@ -1,0 +1,186 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	driver "zombiezen.com/go/sqlite"
+)
+
+// groupLimit is how many operations share one transaction.
+const groupLimit = 256
+
+// A commit costs as much as some hundred rows. While several writers are about, the writer waits a moment for more of
+// them to come along; a lone one never waits.
+const (
+	busyGroup = 3 // operations of the last group
+	gather    = time.Millisecond
+)
+
+// errClosed answers a write after Close.
+var errClosed = errors.New("the state file is closed")
+
+// Writer is the one goroutine that writes, and its connection. What an operation is given is for its time alone.
+type Writer struct {
+	Conn *driver.Conn
+	ops  chan *operation
+	done chan struct{}
+	once sync.Once
+	quit chan struct{}
+
+	// reload reads anew what is remembered of the file, after writes were undone; see File.Begin.
+	reload func(*Writer) error
+	// generation counts commits, so that a reader can tell whether anything changed meanwhile.
+	generation atomic.Int64
+}
+
+// operation is a write: all of it or nothing.
+type operation struct {
+	run  func(*Writer) error
+	done chan error
+}
+
+func newWriter(conn *driver.Conn) *Writer {
+	return &Writer{Conn: conn, ops: make(chan *operation, groupLimit), done: make(chan struct{}), quit: make(
+		chan struct{}),
+		reload: func(*Writer) error { return nil }}
+}
+
+// write hands an operation over and waits until it is durable. The context bounds the wait for its turn only: an
+// operation that was begun is finished, and its outcome told.
+func (w *Writer) write(ctx context.Context, run func(*Writer) error) error {
+	op := &operation{run: run, done: make(chan error, 1)}
+	select {
+	case <-w.quit:
+		return errClosed
+	default:
+	}
+	select {
+	case w.ops <- op:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.quit:
+		return errClosed
+	}
+	select {
+	case err := <-op.done:
+		return err
+	case <-w.done:
+		select {
+		case err := <-op.done:
+			return err
+		default:
+			return errClosed
+		}
+	}
+}
+
+func (w *Writer) stop() {
+	w.once.Do(func() { close(w.quit) })
+	<-w.done
+}
+
+func (w *Writer) run() {
+	defer close(w.done)
+	group := make([]*operation, 0, groupLimit)
+	busy := false
+	for {
+		group = group[:0]
+		select {
+		case op := <-w.ops:
+			group = append(group, op)
+		case <-w.quit:
+			if len(w.ops) == 0 {
+				return
+			}
+		}
+		if busy {
+			time.Sleep(gather)
+		}
+		for more := true; more && len(group) < groupLimit; {
+			select {
+			case op := <-w.ops:
+				group = append(group, op)
+			default:
+				more = false
+			}
+		}
+		busy = len(group) >= busyGroup
+		w.commit(group)
+	}
+}
+
+// commit runs a group in one transaction and tells each operation its outcome. An operation that fails is undone
+// alone; when the transaction as a whole fails, every operation of it has.
+func (w *Writer) commit(group []*operation) {
+	if len(group) == 0 {
+		return
+	}
+	outcome := make([]error, len(group))
+	err := w.transaction(group, outcome)
+	if err != nil {
+		if !w.Conn.AutocommitEnabled() {
+			_ = w.Exec("ROLLBACK") // what failed is told; the transaction is void in any case
+		}
+		if e := w.reload(w); e != nil {
+			err = errors.Join(err, e)
+		}
+	}
+	w.generation.Add(1)
+	for i, op := range group {
+		if err != nil && outcome[i] == nil {
+			outcome[i] = err
+		}
+		op.done <- outcome[i]
+	}
+}
+
+func (w *Writer) transaction(group []*operation, outcome []error) error {
+	if err := w.Exec("BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if len(group) == 1 { // alone, it needs no savepoint
+		if err := group[0].run(w); err != nil {
+			outcome[0] = err
+			return err
+		}
+		return w.end()
+	}
+	for i, op := range group {
+		if err := w.Exec("SAVEPOINT op"); err != nil {
+			return fmt.Errorf("savepoint: %w", err)
+		}
+		if outcome[i] = op.run(w); outcome[i] != nil {
+			if w.Conn.AutocommitEnabled() {
+				return outcome[i] // SQLite gave up the whole transaction: a full disk
+			}
+			if err := w.Exec("ROLLBACK TO op"); err != nil {
+				return fmt.Errorf("roll back: %w", err)
+			}
+			if err := w.reload(w); err != nil {
+				return err
+			}
+		}
+		if err := w.Exec("RELEASE op"); err != nil {
+			return fmt.Errorf("release: %w", err)
+		}
+	}
+	return w.end()
+}
+
+func (w *Writer) end() error {
+	if err := w.Exec("COMMIT"); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// Exec runs a statement without parameters.
+func (w *Writer) Exec(sql string) error { return Each(w.Conn, sql, nil, nil) }
+
+// Do runs one prepared statement.
+func (w *Writer) Do(sql string, bind func(*driver.Stmt)) error { return Each(w.Conn, sql, bind, nil) }

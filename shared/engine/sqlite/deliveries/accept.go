@@ -1,0 +1,239 @@
+package deliveries
+
+import (
+	"context"
+	"fmt"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/dailytotals"
+	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/engine/sqlite/settings"
+	"tocsin/shared/fanout"
+)
+
+// Begin looks the events' ids up. One fan-out is at work here: nothing is claimed.
+func (d *Deliveries) Begin(ctx context.Context, events []fanout.Accepted) ([]fanout.Standing, error) {
+	out := make([]fanout.Standing, len(events))
+	err := d.db.Reading(ctx, func(conn *driver.Conn) error {
+		for i, a := range events {
+			err := db.Each(conn, "SELECT 1 FROM event_ids WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
+				s.BindText(1, a.Event.Tenant)
+				s.BindText(2, a.Event.ID)
+			}, func(*driver.Stmt) error {
+				out[i] = fanout.Known
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look %d events up: %w", len(events), err)
+	}
+	return out, nil
+}
+
+// Abort has nothing to give up.
+func (d *Deliveries) Abort(context.Context, []fanout.Accepted) error { return nil }
+
+type eventKey struct{ tenant, id string }
+
+// intake is an Intake made ready for the writer.
+type intake struct {
+	fanout.Intake
+	through int64              // the last entry it passes
+	seqs    map[eventKey]int64 // of the accepted events
+	refs    map[laneKey]int64  // of lanes that are new
+	made    []madeDelivery
+	windows windows
+}
+
+type madeDelivery struct {
+	ref int64
+	id  string
+}
+
+// Accept writes the outcome of one fan-out in one transaction.
+func (d *Deliveries) Accept(ctx context.Context, in fanout.Intake) error {
+	i := intake{Intake: in, seqs: make(map[eventKey]int64, len(in.Accepted))}
+	if err := i.number(); err != nil {
+		return err
+	}
+	err := d.db.Write(ctx, func(w *db.Writer) error {
+		i.refs, i.made, i.windows = map[laneKey]int64{}, i.made[:0], windows{}
+		return d.accept(w, &i)
+	})
+	if err != nil {
+		return fmt.Errorf("write a fan-out of %d events: %w", len(in.Accepted), err)
+	}
+	d.accepted(i)
+	if len(in.Triggers.Publish) > 0 {
+		d.bus.Wake()
+	}
+	return nil
+}
+
+// number finds the entries' numbers.
+func (i *intake) number() error {
+	pass := func(e delivery.Entry) (int64, error) {
+		seq, err := eventbus.Seq(e)
+		i.through = max(i.through, seq)
+		return seq, err
+	}
+	for _, a := range i.Accepted {
+		seq, err := pass(a.Entry)
+		if err != nil {
+			return err
+		}
+		i.seqs[eventKey{a.Event.Tenant, a.Event.ID}] = seq
+	}
+	for _, r := range i.Rejected {
+		if _, err := pass(r.Entry); err != nil {
+			return err
+		}
+	}
+	for _, a := range i.Repeated {
+		if _, err := pass(a.Entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Deliveries) accept(w *db.Writer, i *intake) error {
+	done, err := db.Number(w.Conn, "SELECT value FROM progress WHERE name = 'fanout'")
+	if err != nil {
+		return err
+	}
+	if i.through != 0 && i.through <= done {
+		return nil // the same Intake again, after an answer that got lost
+	}
+	if err := settings.PutOutcome(w, d.bus, i.Triggers); err != nil {
+		return err
+	}
+	for _, a := range i.Accepted {
+		if err := w.Do("INSERT OR IGNORE INTO event_ids (tenant, id, seq) VALUES (?, ?, ?)", func(s *driver.Stmt) {
+			s.BindText(1, a.Event.Tenant)
+			s.BindText(2, a.Event.ID)
+			s.BindInt64(3, i.seqs[eventKey{a.Event.Tenant, a.Event.ID}])
+		}); err != nil {
+			return err
+		}
+	}
+	for _, c := range i.Commands {
+		if err := settings.PutCommand(w, c); err != nil {
+			return fmt.Errorf("keep command %s of tenant %s: %w", c.ID, c.Tenant, err)
+		}
+	}
+	for _, r := range i.Rejected {
+		if err := w.Do("INSERT INTO dead_letters (tenant, kind, detail, at, reason) VALUES (?, ?, ?, ?, ?)",
+			func(s *driver.Stmt) {
+				s.BindText(1, r.Tenant)
+				s.BindText(2, r.Entry.DetailType)
+				s.BindBytes(3, r.Entry.Detail)
+				s.BindInt64(4, r.Entry.At.UnixNano())
+				s.BindText(5, r.Reason)
+			}); err != nil {
+			return err
+		}
+	}
+	for _, v := range i.Deliveries {
+		if err := d.enqueue(w, i, v); err != nil {
+			return err
+		}
+	}
+	for _, r := range i.Records {
+		if err := dailytotals.Add(w, r); err != nil {
+			return fmt.Errorf("add to the totals of %s of tenant %s: %w", r.Day, r.Tenant, err)
+		}
+	}
+	if i.through == 0 {
+		return nil
+	}
+	return w.Do("UPDATE progress SET value = ? WHERE name = 'fanout'",
+		func(s *driver.Stmt) { s.BindInt64(1, i.through) })
+}
+
+func (d *Deliveries) enqueue(w *db.Writer, i *intake, v delivery.Delivery) error {
+	ref, err := d.lane(w, i, laneKey{v.Tenant, v.Integration})
+	if err != nil {
+		return err
+	}
+	seqs := make([]int64, len(v.Events))
+	for k, e := range v.Events {
+		seq, ok := i.seqs[eventKey{e.Tenant, e.ID}]
+		if !ok {
+			return fmt.Errorf("delivery %s carries event %s, which is not of its batch", v.ID, e.ID)
+		}
+		seqs[k] = seq
+	}
+	if !v.Due.IsZero() {
+		i.windows.add(ref, v.Due)
+		return insertWindowed(w, ref, v, seqs)
+	}
+	i.made = append(i.made, madeDelivery{ref, v.ID})
+	return insertPending(w, ref, v, seqs)
+}
+
+func insertPending(w *db.Writer, ref int64, v delivery.Delivery, seqs []int64) error {
+	return w.Do("INSERT OR IGNORE INTO pending (ref, id, body) VALUES (?, ?, ?)", func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindText(2, v.ID)
+		s.BindBytes(3, encode(v, seqs))
+	})
+}
+
+// lane finds or makes the number of an integration, on the writer.
+func (d *Deliveries) lane(w *db.Writer, i *intake, k laneKey) (int64, error) {
+	if ref, ok := i.refs[k]; ok {
+		return ref, nil
+	}
+	d.mu.Lock()
+	ref, ok := d.lanes.ref[k]
+	d.mu.Unlock()
+	if ok {
+		return ref, nil
+	}
+	// Another operation of the same group may have made it: ask the file.
+	bind := func(s *driver.Stmt) {
+		s.BindText(1, k.tenant)
+		s.BindText(2, k.integration)
+	}
+	if err := w.Do("INSERT OR IGNORE INTO lanes (tenant, integration) VALUES (?, ?)", bind); err != nil {
+		return 0, err
+	}
+	err := db.Each(w.Conn, "SELECT ref FROM lanes WHERE tenant = ? AND integration = ?", bind,
+		func(s *driver.Stmt) error {
+			ref = s.ColumnInt64(0)
+			return nil
+		})
+	i.refs[k] = ref
+	return ref, err
+}
+
+// accepted brings what is kept in memory up to date after the commit.
+func (d *Deliveries) accepted(i intake) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.bus.Pass(i.through)
+	for k, ref := range i.refs {
+		d.lanes.add(ref, k)
+	}
+	for _, m := range i.made {
+		d.leases.arrived(m.ref, m.id)
+	}
+	for ref, due := range i.windows {
+		d.windows.add(ref, due)
+	}
+	if len(i.Deliveries) == 0 {
+		return
+	}
+	for _, a := range i.Accepted {
+		d.events.add(i.seqs[eventKey{a.Event.Tenant, a.Event.ID}], a.Event)
+	}
+}

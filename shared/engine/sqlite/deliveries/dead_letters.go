@@ -1,0 +1,95 @@
+package deliveries
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/db"
+)
+
+// DeadLetters lists rejected entries.
+func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error) {
+	last := int64(1<<63 - 1)
+	if before != "" {
+		n, err := strconv.ParseInt(before, 10, 64)
+		if err != nil {
+			return nil, nil // no id of ours: nothing comes before it
+		}
+		last = n
+	}
+	sql := "SELECT seq, tenant, kind, detail, at, reason, (SELECT r.at FROM dead_letters_resent r WHERE r.seq = " +
+		"dead_letters.seq) FROM dead_letters WHERE seq < ?1 AND tenant = ?3 ORDER BY seq DESC LIMIT ?2"
+	if tenant == "*" {
+		sql = "SELECT seq, tenant, kind, detail, at, reason, (SELECT r.at FROM dead_letters_resent r WHERE r.seq = " +
+			"dead_letters.seq) FROM dead_letters WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"
+	}
+	var out []delivery.DeadLetter
+	err := d.db.Query(ctx, sql, func(s *driver.Stmt) {
+		s.BindInt64(1, last)
+		s.BindInt64(2, int64(limit))
+		if tenant != "*" {
+			s.BindText(3, tenant)
+		}
+	}, func(s *driver.Stmt) error {
+		out = append(out, delivery.DeadLetter{
+			ID: strconv.FormatInt(s.ColumnInt64(0), 10), Tenant: s.ColumnText(1), DetailType: s.ColumnText(2),
+			Detail: db.Blob(s, 3),
+			At:     time.Unix(0, s.ColumnInt64(4)).UTC(), Reason: s.ColumnText(5),
+			ReplayedAt: db.Time(s.ColumnInt64(6)),
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", err)
+	}
+	return out, nil
+}
+
+// Resend puts a rejected entry on the bus anew.
+func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error) {
+	seq, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return false, fmt.Errorf("send dead letter %q again: %w", id, delivery.ErrNotFound)
+	}
+	err = d.db.Write(ctx, func(w *db.Writer) error {
+		found := false
+		var e delivery.Entry
+		sent = false
+		if err := db.Each(w.Conn,
+			"SELECT tenant, kind, detail, EXISTS (SELECT 1 FROM dead_letters_resent r WHERE r.seq "+
+				"= dead_letters.seq) FROM dead_letters WHERE seq = ?", func(s *driver.Stmt) { s.BindInt64(1, seq) },
+			func(s *driver.Stmt) error {
+				found = tenant == "*" || tenant == s.ColumnText(0)
+				sent = s.ColumnInt64(3) == 0
+				e = delivery.Entry{DetailType: s.ColumnText(1), Detail: db.Blob(s, 2), At: at}
+				return nil
+			}); err != nil {
+			return err
+		}
+		if !found {
+			return delivery.ErrNotFound
+		}
+		if !sent {
+			return nil
+		}
+		if err := d.bus.Append(w, e); err != nil {
+			return err
+		}
+		return w.Do("INSERT INTO dead_letters_resent (seq, at) VALUES (?1, ?2)", func(s *driver.Stmt) {
+			s.BindInt64(1, seq)
+			s.BindInt64(2, db.Nanos(at))
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("send dead letter %s again: %w", id, err)
+	}
+	if sent {
+		d.bus.Wake()
+	}
+	return sent, nil
+}

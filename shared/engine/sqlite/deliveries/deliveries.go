@@ -1,0 +1,58 @@
+package deliveries
+
+import (
+	"sync"
+	"time"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/fanout"
+	"tocsin/shared/worker"
+)
+
+// Deliveries keeps deliveries, their queue and their log (fanout.Store, worker.Queue).
+type Deliveries struct {
+	db  *db.File
+	bus *eventbus.Bus
+
+	mu      sync.Mutex
+	lanes   lanes
+	events  eventCache
+	leases  leases
+	windows windows
+}
+
+var (
+	_ fanout.Store = (*Deliveries)(nil)
+	_ worker.Queue = (*Deliveries)(nil)
+	_ fanout.Inbox = (*eventbus.Bus)(nil)
+)
+
+// New returns the deliveries of a state file, without what Load reads.
+func New(file *db.File, bus *eventbus.Bus) *Deliveries {
+	return &Deliveries{db: file, bus: bus, lanes: newLanes(), leases: newLeases(), windows: windows{}}
+}
+
+// Load reads what is remembered of the file: the lanes, and until when each one's batch window is open.
+func (d *Deliveries) Load(w *db.Writer) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.loadWindows(w); err != nil {
+		return err
+	}
+	return db.Each(w.Conn, "SELECT ref, tenant, integration FROM lanes", nil, func(s *driver.Stmt) error {
+		d.lanes.add(s.ColumnInt64(0), laneKey{s.ColumnText(1), s.ColumnText(2)})
+		return nil
+	})
+}
+
+// loadWindows needs the lock.
+func (d *Deliveries) loadWindows(w *db.Writer) error {
+	clear(d.windows)
+	return db.Each(w.Conn, "SELECT ref, min(due) FROM gathering GROUP BY ref", nil, func(s *driver.Stmt) error {
+		d.windows[s.ColumnInt64(0)] = time.Unix(0, s.ColumnInt64(1))
+		return nil
+	})
+}

@@ -1,0 +1,252 @@
+package deliveries
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/db"
+)
+
+// madeAt is the time that a delivery's id begins with.
+func madeAt(id string) time.Time {
+	u, err := ulid.ParseStrict(id)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(u.Time())).UTC()
+}
+
+// firstID sorts before every id of the time or later.
+func firstID(at time.Time) string {
+	if at.IsZero() || at.UnixMilli() < 0 {
+		return ""
+	}
+	var u ulid.ULID
+	if u.SetTime(uint64(at.UnixMilli())) != nil {
+		return lastID
+	}
+	return u.String()
+}
+
+// lastID sorts after every id.
+const lastID = "~"
+
+func (d *Deliveries) ref(tenant, integration string) (int64, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ref, ok := d.lanes.ref[laneKey{tenant, integration}]
+	return ref, ok
+}
+
+// Get looks for the delivery in all its possible places.
+func (d *Deliveries) Get(ctx context.Context, tenant, integration, id string) (delivery.Delivery, error) {
+	v := delivery.Delivery{Tenant: tenant, Integration: integration}
+	ref, ok := d.ref(tenant, integration)
+	if !ok {
+		return v, fmt.Errorf("get delivery %s: %w", id, delivery.ErrNotFound)
+	}
+	found := false
+	err := d.db.Reading(ctx, func(conn *driver.Conn) error {
+		return db.Each(conn, `SELECT 0 AS at, 0 AS due, body FROM pending WHERE ref = ?1 AND id = ?2
+			UNION ALL SELECT 0, due, body FROM gathering WHERE ref = ?1 AND id = ?2
+			UNION ALL SELECT 1, due, body FROM retrying WHERE ref = ?1 AND id = ?2
+			UNION ALL SELECT 2 + dead, 0, body FROM finished WHERE ref = ?1 AND id = ?2`, func(s *driver.Stmt) {
+			s.BindInt64(1, ref)
+			s.BindText(2, id)
+		}, func(s *driver.Stmt) error {
+			found = true
+			v.State, v.Due = places[s.ColumnInt(0)], db.Time(s.ColumnInt64(1))
+			return d.fill(conn, id, db.Blob(s, 2), &v)
+		})
+	})
+	if err == nil && !found {
+		err = delivery.ErrNotFound
+	}
+	if err != nil {
+		return v, fmt.Errorf("get delivery %s: %w", id, err)
+	}
+	return v, nil
+}
+
+// places numbers the states as the queries of this file do.
+var places = [...]delivery.State{delivery.Pending, delivery.Retrying, delivery.Delivered, delivery.Dead}
+
+// sources are one query for each state; the parameters are ref, the first id and the id after the last.
+var sources = map[delivery.State]string{
+	delivery.Pending: `SELECT id, 0, body FROM pending WHERE ref = ?1 AND id >= ?2 AND id < ?3
+		UNION ALL SELECT id, due, body FROM gathering WHERE ref = ?1 AND id >= ?2 AND id < ?3 ORDER BY 1 DESC LIMIT ?4`,
+	delivery.Retrying: "SELECT id, due, body FROM retrying WHERE ref = ? AND id >= ? AND id < ? ORDER BY id DESC " +
+		"LIMIT ?",
+	delivery.Delivered: "SELECT id, 0, body FROM finished WHERE ref = ? AND id >= ? AND id < ? AND dead = 0 ORDER BY " +
+		"id DESC LIMIT ?",
+	delivery.Dead: "SELECT id, 0, body FROM finished WHERE ref = ? AND id >= ? AND id < ? AND dead = 1 ORDER BY " +
+		"id DESC LIMIT ?",
+}
+
+// List merges the newest of each state.
+func (d *Deliveries) List(ctx context.Context, q delivery.Query) ([]delivery.Delivery, error) {
+	ref, ok := d.ref(q.Tenant, q.Integration)
+	if !ok {
+		return nil, nil
+	}
+	states := q.States
+	if len(states) == 0 {
+		states = delivery.States()
+	}
+	before := lastID
+	if !q.To.IsZero() {
+		before = firstID(q.To)
+	}
+	if q.Before != "" {
+		before = min(before, q.Before)
+	}
+	var out []delivery.Delivery
+	err := d.db.Reading(ctx, func(conn *driver.Conn) error {
+		for _, state := range states {
+			err := db.Each(conn, sources[state], func(s *driver.Stmt) {
+				s.BindInt64(1, ref)
+				s.BindText(2, firstID(q.From))
+				s.BindText(3, before)
+				s.BindInt64(4, int64(q.Limit))
+			}, func(s *driver.Stmt) error {
+				v := delivery.Delivery{ID: s.ColumnText(0), Tenant: q.Tenant, Integration: q.Integration, State: state,
+					Due: db.Time(s.ColumnInt64(1))}
+				v.CreatedAt = madeAt(v.ID)
+				_, err := decode(db.Blob(s, 2), &v)
+				out = append(out, v)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries of integration %s: %w", q.Integration, err)
+	}
+	slices.SortFunc(out, func(a, b delivery.Delivery) int { return strings.Compare(b.ID, a.ID) })
+	return out[:min(len(out), q.Limit)], nil
+}
+
+// Replay moves ended deliveries back to pending.
+func (d *Deliveries) Replay(ctx context.Context, r delivery.Replay) (count int, after string, err error) {
+	ref, ok := d.ref(r.Tenant, r.Integration)
+	if !ok {
+		if r.ID != "" {
+			return 0, "", fmt.Errorf("replay delivery %s: %w", r.ID, delivery.ErrNotFound)
+		}
+		return 0, "", nil
+	}
+	if r.ID != "" {
+		return d.replayOne(ctx, ref, r)
+	}
+	ids, err := d.ended(ctx, ref, r)
+	if err != nil {
+		return 0, "", fmt.Errorf("replay deliveries of integration %s: %w", r.Integration, err)
+	}
+	if count, err = d.replay(ctx, ref, ids); err != nil {
+		return 0, "", fmt.Errorf("replay deliveries of integration %s: %w", r.Integration, err)
+	}
+	if len(ids) == r.Limit {
+		after = ids[len(ids)-1]
+	}
+	return count, after, nil
+}
+
+func (d *Deliveries) replayOne(ctx context.Context, ref int64, r delivery.Replay) (int, string, error) {
+	v, err := d.Get(ctx, r.Tenant, r.Integration, r.ID)
+	if err != nil {
+		return 0, "", err
+	}
+	if v.State != delivery.Dead && v.State != delivery.Delivered {
+		return 0, "", nil // it is on its way already
+	}
+	count, err := d.replay(ctx, ref, []string{r.ID})
+	if err != nil {
+		return 0, "", fmt.Errorf("replay delivery %s: %w", r.ID, err)
+	}
+	return count, "", nil
+}
+
+// ended lists the ids of a range, oldest first.
+func (d *Deliveries) ended(ctx context.Context, ref int64, r delivery.Replay) (ids []string, err error) {
+	dead, delivered := len(r.States) == 0 || slices.Contains(r.States, delivery.Dead),
+		slices.Contains(r.States, delivery.Delivered)
+	sql := "SELECT id FROM finished WHERE ref = ? AND id >= ? AND id > ? AND id < ?"
+	if !delivered {
+		sql += " AND dead = 1"
+	} else if !dead {
+		sql += " AND dead = 0"
+	}
+	to := lastID
+	if !r.To.IsZero() {
+		to = firstID(r.To)
+	}
+	err = d.db.Query(ctx, sql+" ORDER BY id LIMIT ?", func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindText(2, firstID(r.From))
+		s.BindText(3, r.After)
+		s.BindText(4, to)
+		s.BindInt64(5, int64(r.Limit))
+	}, func(s *driver.Stmt) error {
+		ids = append(ids, s.ColumnText(0))
+		return nil
+	})
+	return ids, err
+}
+
+func (d *Deliveries) replay(ctx context.Context, ref int64, ids []string) (count int, err error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	err = d.db.Write(ctx, func(w *db.Writer) error {
+		count = 0
+		for _, id := range ids {
+			moved, err := restart(w, ref, id)
+			if err != nil {
+				return fmt.Errorf("delivery %s: %w", id, err)
+			}
+			if moved {
+				count++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, id := range ids {
+		d.leases.arrived(ref, id)
+	}
+	return count, nil
+}
+
+// restart begins a new run of one ended delivery under its old id. Its parts and attempts say what arrived.
+func restart(w *db.Writer, ref int64, id string) (moved bool, err error) {
+	v := delivery.Delivery{ID: id}
+	var seqs []int64
+	err = db.Each(w.Conn, removals["finished"], func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindText(2, id)
+	}, func(s *driver.Stmt) error {
+		moved = true
+		var err error
+		seqs, err = decode(db.Blob(s, 0), &v)
+		return err
+	})
+	if err != nil || !moved {
+		return false, err
+	}
+	v.Failures, v.Reason = 0, ""
+	return true, insertPending(w, ref, v, seqs)
+}

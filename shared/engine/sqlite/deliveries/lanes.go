@@ -1,0 +1,104 @@
+package deliveries
+
+import (
+	"time"
+
+	"tocsin/shared/event"
+)
+
+// What the process remembers beside the file. All of it is guarded by DB.mu, bounded, and can be lost.
+
+type laneKey struct{ tenant, integration string }
+
+// lanes numbers integrations: a row names its integration by a short number.
+type lanes struct {
+	ref map[laneKey]int64
+	key map[int64]laneKey
+}
+
+func newLanes() lanes { return lanes{ref: map[laneKey]int64{}, key: map[int64]laneKey{}} }
+
+func (l lanes) add(ref int64, k laneKey) { l.ref[k], l.key[ref] = ref, k }
+
+// leases hides what is being sent.
+type leases struct {
+	until map[int64]map[string]time.Time // by lane, then delivery
+	// next is where the search for pending deliveries goes on: all before it are leased. A delivery that comes in
+	// or back before it moves it back.
+	next map[int64]string
+}
+
+func newLeases() leases {
+	return leases{until: map[int64]map[string]time.Time{}, next: map[int64]string{}}
+}
+
+func (l leases) take(ref int64, id string, until time.Time) {
+	if l.until[ref] == nil {
+		l.until[ref] = map[string]time.Time{}
+	}
+	l.until[ref][id] = until
+}
+
+func (l leases) held(ref int64, id string, now time.Time) bool {
+	until, ok := l.until[ref][id]
+	return ok && now.Before(until)
+}
+
+// end forgets a lease; back says that the delivery waits again.
+func (l leases) end(ref int64, id string, back bool) {
+	if delete(l.until[ref], id); len(l.until[ref]) == 0 {
+		delete(l.until, ref)
+	}
+	if back {
+		l.arrived(ref, id)
+	}
+}
+
+// arrived makes sure that a pending delivery will be found.
+func (l leases) arrived(ref int64, id string) {
+	if next, ok := l.next[ref]; ok && id <= next {
+		delete(l.next, ref)
+	}
+}
+
+// expire lets a lane be searched from its head again if a lease has run out.
+func (l leases) expire(ref int64, now time.Time) (some bool) {
+	for id, until := range l.until[ref] {
+		if !now.Before(until) {
+			delete(l.until[ref], id)
+			some = true
+		}
+	}
+	if some {
+		delete(l.next, ref)
+	}
+	return some
+}
+
+// eventCache keeps the events that were fanned out last, decoded: they are sent next, to several integrations.
+type eventCache struct {
+	by    map[int64]event.Event
+	order []int64
+	size  int
+}
+
+// cacheBytes bounds the data of the cached events.
+const cacheBytes = 4 << 20
+
+func (c *eventCache) add(seq int64, e event.Event) {
+	if c.by == nil {
+		c.by = map[int64]event.Event{}
+	}
+	if _, ok := c.by[seq]; ok {
+		return
+	}
+	c.by[seq] = e
+	c.order = append(c.order, seq)
+	for c.size += weight(e); c.size > cacheBytes && len(c.order) > 1; {
+		c.size -= weight(c.by[c.order[0]])
+		delete(c.by, c.order[0])
+		c.order = c.order[1:]
+	}
+}
+
+func weight(e event.Event) int { return len(e.Data) + 256 }

@@ -1,0 +1,281 @@
+package deliveries
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/event"
+)
+
+// row is a delivery as a table holds it.
+type row struct {
+	id   string
+	due  time.Time
+	body []byte
+}
+
+// Waiting lists the lanes with work: one look into an index for each.
+func (d *Deliveries) Waiting(ctx context.Context, now time.Time) (lanes []delivery.Lane, next time.Time, err error) {
+	closed, next := d.closedWindows(now)
+	for _, ref := range closed {
+		lanes = append(lanes, d.laneOf(ref, false))
+	}
+	soonest := func(at time.Time) {
+		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	err = d.db.Reading(ctx, func(conn *driver.Conn) error {
+		for _, ref := range closed {
+			later, err := nextWindow(conn, ref, now)
+			if err != nil {
+				return err
+			}
+			soonest(later)
+		}
+		pending, err := refs(conn, "SELECT ref FROM pending WHERE ref > ? ORDER BY ref LIMIT 1")
+		if err != nil {
+			return err
+		}
+		for _, ref := range pending {
+			if !slices.Contains(closed, ref) {
+				lanes = append(lanes, d.laneOf(ref, false))
+			}
+		}
+		retrying, err := refs(conn, "SELECT ref FROM retrying WHERE ref > ? ORDER BY ref LIMIT 1")
+		if err != nil {
+			return err
+		}
+		for _, ref := range retrying {
+			due, later, err := dues(conn, ref, now)
+			if err != nil {
+				return err
+			}
+			if due {
+				lanes = append(lanes, d.laneOf(ref, true))
+			}
+			soonest(later)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("look for waiting deliveries: %w", err)
+	}
+	return lanes, next, nil
+}
+
+// nextWindow is when an integration's next batch window after now closes.
+func nextWindow(conn *driver.Conn, ref int64, now time.Time) (due time.Time, err error) {
+	err = db.Each(conn, "SELECT due FROM gathering WHERE ref = ? AND due > ? ORDER BY due LIMIT 1",
+		func(s *driver.Stmt) {
+			s.BindInt64(1, ref)
+			s.BindInt64(2, now.UnixNano())
+		}, func(s *driver.Stmt) error {
+			due = time.Unix(0, s.ColumnInt64(0))
+			return nil
+		})
+	return due, err
+}
+
+// refs hops from one integration to the next through the table's key.
+func refs(conn *driver.Conn, sql string) (out []int64, err error) {
+	for last := int64(-1); ; {
+		found := false
+		err := db.Each(conn, sql, func(s *driver.Stmt) { s.BindInt64(1, last) }, func(s *driver.Stmt) error {
+			last, found = s.ColumnInt64(0), true
+			return nil
+		})
+		if err != nil || !found {
+			return out, err
+		}
+		out = append(out, last)
+	}
+}
+
+// dues says whether a retry of the integration is due at now, and when the next one after now is.
+func dues(conn *driver.Conn, ref int64, now time.Time) (due bool, later time.Time, err error) {
+	bind := func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindInt64(2, now.UnixNano())
+	}
+	err = db.Each(conn, "SELECT 1 FROM retrying WHERE ref = ? AND due <= ? LIMIT 1", bind, func(*driver.Stmt) error {
+		due = true
+		return nil
+	})
+	if err != nil {
+		return
+	}
+	err = db.Each(conn, "SELECT due FROM retrying WHERE ref = ? AND due > ? ORDER BY due LIMIT 1", bind,
+		func(s *driver.Stmt) error {
+			later = time.Unix(0, s.ColumnInt64(0))
+			return nil
+		})
+	return
+}
+
+func (d *Deliveries) laneOf(ref int64, retry bool) delivery.Lane {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := d.lanes.key[ref]
+	return delivery.Lane{Tenant: k.tenant, Integration: k.integration, Retry: retry}
+}
+
+// Lease hands out the oldest deliveries of a lane that are not leased.
+func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, due, now,
+	until time.Time) ([]delivery.Delivery, error) {
+	d.mu.Lock()
+	ref, ok := d.lanes.ref[laneKey{lane.Tenant, lane.Integration}]
+	d.mu.Unlock()
+	if !ok {
+		return nil, nil
+	}
+	if !lane.Retry {
+		if err := d.closeWindows(ctx, ref, now); err != nil {
+			return nil, fmt.Errorf("lease deliveries of integration %s: %w", lane.Integration, err)
+		}
+	}
+	var out []delivery.Delivery
+	err := d.db.Reading(ctx, func(conn *driver.Conn) error {
+		rows, err := d.claim(conn, ref, lane.Retry, limit, due, now, until)
+		if err != nil {
+			return err
+		}
+		out = make([]delivery.Delivery, 0, len(rows))
+		for _, r := range rows {
+			v := delivery.Delivery{Tenant: lane.Tenant, Integration: lane.Integration, State: state(lane.Retry),
+				Due: r.due}
+			if err := d.fill(conn, r.id, r.body, &v); err != nil {
+				return err
+			}
+			out = append(out, v)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease deliveries of integration %s: %w", lane.Integration, err)
+	}
+	return out, nil
+}
+
+func state(retry bool) delivery.State {
+	if retry {
+		return delivery.Retrying
+	}
+	return delivery.Pending
+}
+
+// claim finds rows and leases them. The lock is held over the search: two searches of one lane must not find the
+// same rows.
+func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, due, now, until time.Time) ([]row,
+	error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	rows, err := d.search(conn, ref, retry, limit, due, now)
+	if err == nil && len(rows) == 0 && d.leases.expire(ref, now) {
+		rows, err = d.search(conn, ref, retry, limit, due, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		d.leases.take(ref, r.id, until)
+	}
+	if n := len(rows); n > 0 && !retry {
+		d.leases.next[ref] = rows[n-1].id
+	}
+	return rows, nil
+}
+
+// errEnough ends a search early.
+var errEnough = errors.New("enough")
+
+func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int, due, now time.Time) (rows []row,
+	err error) {
+	sql, after := "SELECT id, body FROM pending WHERE ref = ? AND id > ? ORDER BY id", d.leases.next[ref]
+	if retry {
+		sql = "SELECT id, body, due FROM retrying WHERE ref = ? AND due <= ? ORDER BY due, id"
+	}
+	err = db.Each(conn, sql, func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		if retry {
+			s.BindInt64(2, due.UnixNano())
+		} else {
+			s.BindText(2, after)
+		}
+	}, func(s *driver.Stmt) error {
+		id := s.ColumnText(0)
+		if d.leases.held(ref, id, now) {
+			return nil
+		}
+		r := row{id: id, body: db.Blob(s, 1)}
+		if retry {
+			r.due = time.Unix(0, s.ColumnInt64(2)).UTC()
+		}
+		if rows = append(rows, r); len(rows) == limit {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return rows, err
+}
+
+// fill decodes a row's body and loads its events.
+func (d *Deliveries) fill(conn *driver.Conn, id string, body []byte, v *delivery.Delivery) error {
+	v.ID = id
+	v.CreatedAt = madeAt(id)
+	seqs, err := decode(body, v)
+	if err != nil {
+		return fmt.Errorf("delivery %s: %w", id, err)
+	}
+	v.Events = make([]event.Event, 0, len(seqs))
+	for _, seq := range seqs {
+		e, ok, err := d.event(conn, seq)
+		if err != nil {
+			return fmt.Errorf("delivery %s: %w", id, err)
+		}
+		if ok {
+			v.Events = append(v.Events, e)
+		}
+	}
+	return nil
+}
+
+// event reads one event; ok is false when it was pruned.
+func (d *Deliveries) event(conn *driver.Conn, seq int64) (e event.Event, ok bool, err error) {
+	d.mu.Lock()
+	e, ok = d.events.by[seq]
+	d.mu.Unlock()
+	if ok {
+		return e, true, nil
+	}
+	err = db.Each(conn, "SELECT kind, detail FROM events WHERE seq = ?", func(s *driver.Stmt) { s.BindInt64(1, seq) },
+		func(s *driver.Stmt) error {
+			ok = true
+			var err error
+			e, err = event.Decode(s.ColumnText(0), db.Blob(s, 1))
+			return err
+		})
+	return e, ok, err
+}
+
+// Release ends leases without a change.
+func (d *Deliveries) Release(_ context.Context, deliveries []delivery.Delivery) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, v := range deliveries {
+		if ref, ok := d.lanes.ref[laneKey{v.Tenant, v.Integration}]; ok {
+			d.leases.end(ref, v.ID, v.State == delivery.Pending)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package deliveries
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+)
+
+func TestARowOfAnOlderReleaseIsRead(t *testing.T) {
+	at := time.Unix(1677628800, 5).UTC()
+	// Layout 1, as it was written: one event, two requests that had arrived at revision 7.
+	b := []byte{1}
+	b = binary.AppendUvarint(b, 1)
+	b = binary.AppendVarint(b, 300)
+	b = binary.AppendUvarint(b, 1)
+	b = appendText(b, "create_user")
+	b = binary.AppendUvarint(b, 3)
+	b = binary.AppendUvarint(b, 2)
+	b = binary.AppendVarint(b, 7)
+	b = appendText(b, "answered 503")
+	b = binary.AppendUvarint(b, 1)
+	b = binary.AppendVarint(b, at.UnixNano())
+	b = append(b, 0, 0, 0)
+	b = binary.AppendUvarint(b, 503<<1)
+	b = appendText(b, "answered 503")
+	b = appendText(b, "busy")
+
+	want := delivery.Delivery{
+		Count: 1, Kinds: []event.Kind{event.CreateUser}, Failures: 3, Reason: "answered 503",
+		Attempts: []delivery.Attempt{{At: at, Status: 503, Reason: "answered 503", Answer: "busy"}},
+	}
+	var got delivery.Delivery
+	seqs, err := decode(b, &got)
+	require.NoError(t, err)
+	require.Equal(t, []int64{300}, seqs)
+	require.Equal(t, want, got)
+
+	var again delivery.Delivery
+	_, err = decode(encode(got, seqs), &again)
+	require.NoError(t, err)
+	require.Equal(t, want, again)
+
+	for _, bad := range [][]byte{nil, {0}, {rowVersion + 1}, b[:len(b)-1], encode(got, seqs)[:20]} {
+		_, err := decode(bad, &delivery.Delivery{})
+		require.ErrorIs(t, err, errRow)
+	}
+}

@@ -1,0 +1,102 @@
+package deliveries
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/db"
+)
+
+// Settle moves deliveries to where their new state belongs.
+func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery) error {
+	refs := make([]int64, len(deliveries))
+	d.mu.Lock()
+	for i, v := range deliveries {
+		refs[i] = d.lanes.ref[laneKey{v.Tenant, v.Integration}]
+	}
+	d.mu.Unlock()
+	var ended []string // before
+	err := d.db.Write(ctx, func(w *db.Writer) error {
+		ended = nil
+		for i, v := range deliveries {
+			err := settle(w, refs[i], v)
+			if errors.Is(err, delivery.ErrNotFound) {
+				ended, err = append(ended, v.ID), nil
+			}
+			if err != nil {
+				return fmt.Errorf("delivery %s: %w", v.ID, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("settle %d deliveries: %w", len(deliveries), err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, v := range deliveries {
+		d.leases.end(refs[i], v.ID, v.State == delivery.Pending)
+	}
+	if len(ended) > 0 {
+		return fmt.Errorf("settle %d deliveries: %w", len(deliveries), &delivery.NotWaitingError{IDs: ended})
+	}
+	return nil
+}
+
+func settle(w *db.Writer, ref int64, v delivery.Delivery) error {
+	key := func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindText(2, v.ID)
+	}
+	seqs, err := remove(w, "pending", key)
+	if err != nil {
+		return err
+	}
+	if seqs == nil {
+		if seqs, err = remove(w, "retrying", key); err != nil {
+			return err
+		}
+	}
+	if seqs == nil {
+		return delivery.ErrNotFound
+	}
+	body := encode(v, seqs)
+	switch v.State {
+	case delivery.Pending:
+		return insertPending(w, ref, v, seqs)
+	case delivery.Retrying:
+		return w.Do("INSERT INTO retrying (ref, id, due, body) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
+			key(s)
+			s.BindInt64(3, v.Due.UnixNano())
+			s.BindBytes(4, body)
+		})
+	default:
+		return w.Do("INSERT OR REPLACE INTO finished (ref, id, dead, body) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
+			key(s)
+			s.BindBool(3, v.State == delivery.Dead)
+			s.BindBytes(4, body)
+		})
+	}
+}
+
+// removals are the statements of remove, made once: they are the writer's most frequent.
+var removals = map[string]string{
+	"pending":  "DELETE FROM pending WHERE ref = ? AND id = ? RETURNING body",
+	"retrying": "DELETE FROM retrying WHERE ref = ? AND id = ? RETURNING body",
+	"finished": "DELETE FROM finished WHERE ref = ? AND id = ? RETURNING body",
+}
+
+// remove takes a row out of a table and returns its events' numbers, nil when it is not there.
+func remove(w *db.Writer, table string, key func(*driver.Stmt)) (seqs []int64, err error) {
+	err = db.Each(w.Conn, removals[table], key, func(s *driver.Stmt) error {
+		var was delivery.Delivery
+		var err error
+		seqs, err = decode(db.Blob(s, 0), &was)
+		return err
+	})
+	return seqs, err
+}

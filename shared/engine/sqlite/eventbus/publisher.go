@@ -1,0 +1,91 @@
+package eventbus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/event"
+)
+
+// Bus takes events in and hands them to fan-out: the embedded engine's EventBridge.
+type Bus struct {
+	db      *db.File
+	arrived chan struct{} // see Arrived
+	seq     int64         // of the newest event; the writer's own
+
+	mu     sync.Mutex
+	passed int64 // progress.fanout
+}
+
+// New makes the bus of a state file.
+func New(file *db.File) *Bus { return &Bus{db: file, arrived: make(chan struct{}, 1)} }
+
+// Load reads anew what the bus remembers: the number of the newest event, which pruning may have removed, and how far
+// fan-out came.
+func (b *Bus) Load(w *db.Writer) error {
+	passed, err := db.Number(w.Conn, "SELECT value FROM progress WHERE name = 'fanout'")
+	if err != nil {
+		return fmt.Errorf("find how far fan-out came: %w", err)
+	}
+	newest, err := db.Number(w.Conn, "SELECT ifnull(max(seq), 0) FROM events")
+	if err != nil {
+		return fmt.Errorf("find the newest event: %w", err)
+	}
+	b.seq = max(newest, passed)
+	b.Pass(passed)
+	return nil
+}
+
+// Put appends entries to the inbox; they are durable when it returns. Receipts are assigned here.
+func (b *Bus) Put(ctx context.Context, entries []delivery.Entry) error {
+	err := b.db.Write(ctx, func(w *db.Writer) error {
+		for _, e := range entries {
+			if err := b.Append(w, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("put %d events on the bus: %w", len(entries), err)
+	}
+	b.Wake()
+	return nil
+}
+
+// Append writes an entry, in the transaction of what leads to it. Wake is due after it.
+func (b *Bus) Append(w *db.Writer, e delivery.Entry) error {
+	b.seq++
+	return w.Do("INSERT INTO events (seq, at, kind, detail) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
+		s.BindInt64(1, b.seq)
+		s.BindInt64(2, e.At.UnixNano())
+		s.BindText(3, e.DetailType)
+		s.BindBytes(4, e.Detail)
+	})
+}
+
+// Publish puts events of our own on the bus (event.Publisher).
+func (b *Bus) Publish(ctx context.Context, events ...event.Event) error {
+	entries := make([]delivery.Entry, len(events))
+	for i, e := range events {
+		var err error
+		if entries[i], err = Entry(e); err != nil {
+			return err
+		}
+	}
+	return b.Put(ctx, entries)
+}
+
+// Entry is an event as the bus takes it.
+func Entry(e event.Event) (delivery.Entry, error) {
+	detail, err := e.Encode()
+	if err != nil {
+		return delivery.Entry{}, fmt.Errorf("encode event %s: %w", e.ID, err)
+	}
+	return delivery.Entry{DetailType: string(e.Kind), Detail: detail, At: e.Time}, nil
+}

@@ -1,0 +1,329 @@
+package settings
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/engine/sqlite/reports"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/report"
+)
+
+// Integrations keeps integrations (integration.Store).
+type Integrations struct {
+	db  *db.File
+	bus *eventbus.Bus
+
+	mu sync.Mutex
+	// enabled answers fan-out's question without a read: the writer sees every change of an integration.
+	enabled map[string][]integration.Integration // by tenant
+}
+
+// NewIntegrations returns the integrations of a state file.
+func NewIntegrations(file *db.File, bus *eventbus.Bus) *Integrations {
+	return &Integrations{db: file, bus: bus, enabled: map[string][]integration.Integration{}}
+}
+
+var _ integration.Store = (*Integrations)(nil)
+
+// Create inserts the integration and its announcement.
+func (s *Integrations) Create(ctx context.Context, i integration.Integration, announce event.Event) error {
+	return s.change(ctx, i.Tenant, announce, func(w *db.Writer) error {
+		body, err := json.Marshal(i)
+		if err != nil {
+			return err
+		}
+		if err := w.Do("INSERT INTO integrations (tenant, id, revision, body) VALUES (?, ?, ?, ?)",
+			func(s *driver.Stmt) {
+				s.BindText(1, i.Tenant)
+				s.BindText(2, i.ID)
+				s.BindInt64(3, i.Revision)
+				s.BindBytes(4, body)
+			}); err != nil {
+			return err
+		}
+		return reports.Subscribe(w, i.Tenant, i.ID, i.UpdatedAt, frequencies(i))
+	})
+}
+
+// replace keeps the mark of a failing integration that stays enabled in the same window.
+const replace = `UPDATE integrations SET revision = ?3, body = ?4,
+	failing = CASE WHEN ?5 AND json_extract(CAST(body AS TEXT), '$.Window') = ?6 THEN failing END
+	WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1`
+
+// Update replaces the integration if nobody else did.
+func (s *Integrations) Update(ctx context.Context, i integration.Integration, announce event.Event) error {
+	return s.change(ctx, i.Tenant, announce, func(w *db.Writer) error {
+		body, err := json.Marshal(i)
+		if err != nil {
+			return err
+		}
+		if err := w.Do(replace, func(s *driver.Stmt) {
+			s.BindText(1, i.Tenant)
+			s.BindText(2, i.ID)
+			s.BindInt64(3, i.Revision)
+			s.BindBytes(4, body)
+			s.BindBool(5, i.Enabled())
+			s.BindInt64(6, i.Window)
+		}); err != nil {
+			return err
+		}
+		if err := changedOne(w, i.Tenant, i.ID); err != nil {
+			return err
+		}
+		return reports.Subscribe(w, i.Tenant, i.ID, i.UpdatedAt, frequencies(i))
+	})
+}
+
+// frequencies are those of the reports that an integration receives.
+func frequencies(i integration.Integration) (out []report.Frequency) {
+	for f, t := range reports.Types {
+		if _, ok := i.Subscribed(t); ok && i.Enabled() {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// mark sets a mark where there is none, and takes it away where there is one.
+const mark = `UPDATE integrations SET failing = ?4 WHERE tenant = ?1 AND id = ?2
+	AND json_extract(CAST(body AS TEXT), '$.Window') = ?3 AND json_extract(CAST(body AS TEXT), '$.Off') IS NULL
+	AND (failing IS NULL) = (?4 IS NOT NULL)`
+
+// Mark sets or takes away the mark of a failing integration.
+func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing,
+	announce event.Event) error {
+	return s.change(ctx, tenant, announce, func(w *db.Writer) error {
+		var body []byte
+		if f != nil {
+			var err error
+			if body, err = json.Marshal(f); err != nil {
+				return err
+			}
+		}
+		if err := w.Do(mark, func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, id)
+			s.BindInt64(3, window)
+			if s.BindNull(4); body != nil {
+				s.BindBytes(4, body)
+			}
+		}); err != nil {
+			return err
+		}
+		if w.Conn.Changes() != 1 {
+			return fmt.Errorf("mark integration %s: %w", id, integration.ErrConflict)
+		}
+		return nil
+	})
+}
+
+// Marked lists the failing ones.
+func (s *Integrations) Marked(ctx context.Context) (out []integration.Integration, err error) {
+	err = s.db.Query(ctx, "SELECT body, failing FROM integrations WHERE failing IS NOT NULL ORDER BY tenant, id", nil,
+		func(q *driver.Stmt) error {
+			var i integration.Integration
+			err := readIntegration(q, &i)
+			out = append(out, i)
+			return err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("list the failing integrations: %w", err)
+	}
+	return out, nil
+}
+
+// Delete removes the integration if nobody changed it.
+func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
+	return s.change(ctx, tenant, announce, func(w *db.Writer) error {
+		if err := w.Do("DELETE FROM integrations WHERE tenant = ? AND id = ? AND revision = ?", func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, id)
+			s.BindInt64(3, revision)
+		}); err != nil {
+			return err
+		}
+		if err := changedOne(w, tenant, id); err != nil {
+			return err
+		}
+		return reports.Subscribe(w, tenant, id, time.Time{}, nil)
+	})
+}
+
+// changedOne tells why a conditional write changed nothing.
+func changedOne(w *db.Writer, tenant, id string) error {
+	if w.Conn.Changes() == 1 {
+		return nil
+	}
+	err := integration.ErrNotFound
+	if e := db.Each(w.Conn, "SELECT 1 FROM integrations WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
+		s.BindText(1, tenant)
+		s.BindText(2, id)
+	}, func(*driver.Stmt) error {
+		err = integration.ErrConflict
+		return nil
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+// change runs a write together with its announcement.
+func (s *Integrations) change(ctx context.Context, tenant string, announce event.Event,
+	run func(*db.Writer) error) error {
+	note, err := eventbus.Entry(announce)
+	if err != nil {
+		return err
+	}
+	if err := s.db.Write(ctx, func(w *db.Writer) error {
+		if err := run(w); err != nil {
+			return err
+		}
+		return s.bus.Append(w, note)
+	}); err != nil {
+		return err
+	}
+	s.forget(tenant)
+	s.bus.Wake()
+	return nil
+}
+
+// forget lets the next question for the tenant's enabled integrations be answered from the file.
+func (s *Integrations) forget(tenant string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.enabled, tenant)
+}
+
+// readIntegration reads the columns body and failing.
+func readIntegration(q *driver.Stmt, i *integration.Integration) error {
+	if err := json.Unmarshal(db.Blob(q, 0), i); err != nil {
+		return err
+	}
+	if q.ColumnType(1) == driver.TypeNull {
+		return nil
+	}
+	return json.Unmarshal(db.Blob(q, 1), &i.Failing)
+}
+
+// Get reads one integration.
+func (s *Integrations) Get(ctx context.Context, tenant, id string) (i integration.Integration, err error) {
+	found := false
+	err = s.db.Query(ctx, "SELECT body, failing FROM integrations WHERE tenant = ? AND id = ?", func(q *driver.Stmt) {
+		q.BindText(1, tenant)
+		q.BindText(2, id)
+	}, func(q *driver.Stmt) error {
+		found = true
+		return readIntegration(q, &i)
+	})
+	if err == nil && !found {
+		err = integration.ErrNotFound
+	}
+	if err != nil {
+		return i, fmt.Errorf("read integration %s: %w", id, err)
+	}
+	return i, nil
+}
+
+// Several reads integrations.
+func (s *Integrations) Several(ctx context.Context, keys []integration.Key) (out []integration.Integration, err error) {
+	for _, k := range keys {
+		i, err := s.Get(ctx, k.Tenant, k.ID)
+		switch {
+		case err == nil:
+			out = append(out, i)
+		case !errors.Is(err, integration.ErrNotFound):
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// List reads a page of a tenant's integrations.
+func (s *Integrations) List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error) {
+	var out []integration.Integration
+	err := s.db.Query(ctx, "SELECT body, failing FROM integrations WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?",
+		func(q *driver.Stmt) {
+			q.BindText(1, tenant)
+			q.BindText(2, after)
+			q.BindInt64(3, int64(limit))
+		}, func(q *driver.Stmt) error {
+			var i integration.Integration
+			err := readIntegration(q, &i)
+			out = append(out, i)
+			return err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("list the integrations of tenant %s: %w", tenant, err)
+	}
+	return out, nil
+}
+
+// Bound finds integrations by a binding. It is asked only when a system calls us, so the few integrations of a machine
+// are read through.
+func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {
+	var out []integration.Integration
+	err := s.db.Query(ctx, "SELECT body, failing FROM integrations, json_each(CAST(body AS TEXT), '$.Bindings') AS b "+
+		"WHERE b.value = ? AND json_extract(CAST(body AS TEXT), '$.System') = ? ORDER BY tenant, integrations.id",
+		func(q *driver.Stmt) {
+			q.BindText(1, binding)
+			q.BindText(2, system)
+		}, func(q *driver.Stmt) error {
+			var i integration.Integration
+			err := readIntegration(q, &i)
+			out = append(out, i)
+			return err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("look for the integrations of %s that are bound to %s: %w", system, binding, err)
+	}
+	return out, nil
+}
+
+// maxTenants bounds the tenants whose enabled integrations are kept in memory.
+const maxTenants = 10_000
+
+// Enabled answers from memory while nothing changed.
+func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integration.Integration, error) {
+	s.mu.Lock()
+	known, ok := s.enabled[tenant]
+	generation := s.db.Generation()
+	s.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	var out []integration.Integration
+	for after := ""; ; {
+		page, err := s.List(ctx, tenant, after, 500)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range page {
+			if after = i.ID; i.Enabled() {
+				out = append(out, i)
+			}
+		}
+		if len(page) < 500 {
+			break
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.enabled) >= maxTenants {
+		clear(s.enabled)
+	}
+	// A change that was committed while the list was read may be missing from it: then it is used, not kept.
+	if s.db.Generation() == generation {
+		s.enabled[tenant] = out
+	}
+	return out, nil
+}

@@ -1,0 +1,222 @@
+package settings
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/event"
+	"tocsin/shared/trigger"
+)
+
+// Triggers keeps triggers and what they remember (trigger.Store).
+type Triggers struct {
+	db  *db.File
+	bus *eventbus.Bus
+
+	mu     sync.Mutex
+	active map[string][]trigger.Trigger // of tenants that were seeded
+}
+
+// NewTriggers returns the triggers of a state file.
+func NewTriggers(file *db.File, bus *eventbus.Bus) *Triggers {
+	return &Triggers{db: file, bus: bus, active: map[string][]trigger.Trigger{}}
+}
+
+var _ trigger.Store = (*Triggers)(nil)
+
+// Create inserts the trigger and its announcement.
+func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, announce event.Event) error {
+	return s.change(ctx, t.Tenant, t.ID, announce, func(w *db.Writer) error {
+		if err := putTrigger(w, "INSERT OR IGNORE INTO triggers (tenant, id, revision, body) VALUES (?1, ?2, ?3, ?4)",
+			t); err != nil {
+			return err
+		}
+		if w.Conn.Changes() == 0 {
+			return trigger.ErrConflict
+		}
+		return nil
+	})
+}
+
+// Update replaces the trigger if nobody else did.
+func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, announce event.Event) error {
+	return s.change(ctx, t.Tenant, t.ID, announce, func(w *db.Writer) error {
+		if err := putTrigger(w,
+			"UPDATE triggers SET revision = ?3, body = ?4 WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1",
+			t); err != nil {
+			return err
+		}
+		return changedTrigger(w, t.Tenant, t.ID)
+	})
+}
+
+func putTrigger(w *db.Writer, sql string, t trigger.Trigger) error {
+	body, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return w.Do(sql, func(s *driver.Stmt) {
+		s.BindText(1, t.Tenant)
+		s.BindText(2, t.ID)
+		s.BindInt64(3, t.Revision)
+		s.BindBytes(4, body)
+	})
+}
+
+// Delete removes the trigger with its state if nobody changed it.
+func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
+	return s.change(ctx, tenant, id, announce, func(w *db.Writer) error {
+		if err := w.Do("DELETE FROM triggers WHERE tenant = ? AND id = ? AND revision = ?", func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, id)
+			s.BindInt64(3, revision)
+		}); err != nil {
+			return err
+		}
+		if err := changedTrigger(w, tenant, id); err != nil {
+			return err
+		}
+		return w.Do("DELETE FROM trigger_states WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, id)
+		})
+	})
+}
+
+// changedTrigger tells why a conditional write changed nothing.
+func changedTrigger(w *db.Writer, tenant, id string) error {
+	if w.Conn.Changes() == 1 {
+		return nil
+	}
+	reason := trigger.ErrNotFound
+	if err := db.Each(w.Conn, "SELECT 1 FROM triggers WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
+		s.BindText(1, tenant)
+		s.BindText(2, id)
+	}, func(*driver.Stmt) error {
+		reason = trigger.ErrConflict
+		return nil
+	}); err != nil {
+		return err
+	}
+	return reason
+}
+
+func (s *Triggers) change(ctx context.Context, tenant, id string, announce event.Event,
+	run func(*db.Writer) error) error {
+	note, err := eventbus.Entry(announce)
+	if err != nil {
+		return err
+	}
+	err = s.db.Write(ctx, func(w *db.Writer) error {
+		if err := run(w); err != nil {
+			return err
+		}
+		return s.bus.Append(w, note)
+	})
+	s.forget(tenant)
+	if err != nil {
+		return fmt.Errorf("write trigger %s: %w", id, err)
+	}
+	s.bus.Wake()
+	return nil
+}
+
+func (s *Triggers) forget(tenant string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.active, tenant)
+}
+
+// Seed inserts the triggers of a new account once.
+func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigger) error {
+	err := s.db.Write(ctx, func(w *db.Writer) error {
+		if err := w.Do("INSERT OR IGNORE INTO triggers_seeded (tenant) VALUES (?)",
+			func(s *driver.Stmt) { s.BindText(1, tenant) }); err != nil {
+			return err
+		}
+		if w.Conn.Changes() == 0 {
+			return nil
+		}
+		for _, t := range list {
+			if err := putTrigger(w, "INSERT INTO triggers (tenant, id, revision, body) VALUES (?1, ?2, ?3, ?4)",
+				t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.forget(tenant)
+	if err != nil {
+		return fmt.Errorf("write the first %d triggers of tenant %s: %w", len(list), tenant, err)
+	}
+	return nil
+}
+
+// Get reads one trigger.
+func (s *Triggers) Get(ctx context.Context, tenant, id string) (t trigger.Trigger, err error) {
+	err = s.db.Query(ctx, "SELECT body FROM triggers WHERE tenant = ? AND id = ?", func(q *driver.Stmt) {
+		q.BindText(1, tenant)
+		q.BindText(2, id)
+	}, func(q *driver.Stmt) error { return json.Unmarshal(db.Blob(q, 0), &t) })
+	if err == nil && t.ID == "" {
+		err = trigger.ErrNotFound
+	}
+	if err != nil {
+		return t, fmt.Errorf("read trigger %s: %w", id, err)
+	}
+	return t, nil
+}
+
+// List reads a tenant's triggers.
+func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trigger, seeded bool, err error) {
+	err = s.db.Reading(ctx, func(conn *driver.Conn) error {
+		tenantOnly := func(q *driver.Stmt) { q.BindText(1, tenant) }
+		if err := db.Each(conn, "SELECT body FROM triggers WHERE tenant = ? ORDER BY id", tenantOnly,
+			func(q *driver.Stmt) error {
+				var t trigger.Trigger
+				err := json.Unmarshal(db.Blob(q, 0), &t)
+				list = append(list, t)
+				return err
+			}); err != nil {
+			return err
+		}
+		return db.Each(conn, "SELECT 1 FROM triggers_seeded WHERE tenant = ?", tenantOnly, func(*driver.Stmt) error {
+			seeded = true
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("list the triggers of tenant %s: %w", tenant, err)
+	}
+	return list, seeded, nil
+}
+
+// Active answers from memory while nothing changed.
+func (s *Triggers) Active(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
+	s.mu.Lock()
+	known, ok := s.active[tenant]
+	generation := s.db.Generation()
+	s.mu.Unlock()
+	if ok {
+		return known, true, nil
+	}
+	list, seeded, err := s.List(ctx, tenant)
+	if err != nil || !seeded {
+		return list, seeded, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.active) >= maxTenants {
+		clear(s.active)
+	}
+	if s.db.Generation() == generation { // see Integrations.Enabled
+		s.active[tenant] = list
+	}
+	return list, true, nil
+}

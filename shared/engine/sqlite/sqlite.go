@@ -1,0 +1,83 @@
+package sqlite
+
+import (
+	"context"
+
+	"tocsin/shared/engine/sqlite/counters"
+	"tocsin/shared/engine/sqlite/dailytotals"
+	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/deliveries"
+	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/engine/sqlite/people"
+	"tocsin/shared/engine/sqlite/reports"
+	"tocsin/shared/engine/sqlite/settings"
+)
+
+// Options of Open. The zero value is for production.
+type Options = db.Options
+
+// DB is the open state file with its stores.
+type DB struct {
+	file         *db.File
+	bus          *eventbus.Bus
+	deliveries   *deliveries.Deliveries
+	integrations *settings.Integrations
+	triggers     *settings.Triggers
+}
+
+// Open opens the state file and makes a new one where there is none; the folder too. It is the only process that may:
+// a second one gets an error. A file that is damaged, is not Tocsin's, or was written by a newer release is an error
+// that says so, and stays as it is.
+func Open(ctx context.Context, path string, o Options) (*DB, error) {
+	file, err := db.Open(ctx, path, o)
+	if err != nil {
+		return nil, err
+	}
+	bus := eventbus.New(file)
+	s := &DB{file: file, bus: bus, deliveries: deliveries.New(file, bus),
+		integrations: settings.NewIntegrations(file, bus),
+		triggers:     settings.NewTriggers(file, bus)}
+	if err := file.Begin(s.deliveries.Load, bus.Load); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close finishes the writes that were handed in, and closes the file.
+func (s *DB) Close() error { return s.file.Close() }
+
+// Compact rewrites the file without its free pages, whatever its size. It needs as much room on the disk again.
+func (s *DB) Compact(ctx context.Context) error { return s.file.Compact(ctx) }
+
+// Bus returns the bus.
+func (s *DB) Bus() *eventbus.Bus { return s.bus }
+
+// Deliveries returns the deliveries.
+func (s *DB) Deliveries() *deliveries.Deliveries { return s.deliveries }
+
+// Integrations returns the integrations.
+func (s *DB) Integrations() *settings.Integrations { return s.integrations }
+
+// Triggers returns the triggers.
+func (s *DB) Triggers() *settings.Triggers { return s.triggers }
+
+// Commands returns what triggers ask of the platform.
+func (s *DB) Commands() *settings.Commands { return settings.NewCommands(s.file) }
+
+// Counters returns the counts of attempts.
+func (s *DB) Counters() *counters.Counters { return counters.New(s.file) }
+
+// DailyTotals returns the daily totals.
+func (s *DB) DailyTotals() *dailytotals.DailyTotals { return dailytotals.New(s.file) }
+
+// Reports returns the reports.
+func (s *DB) Reports() *reports.Reports { return reports.New(s.file) }
+
+// People returns the people.
+func (s *DB) People() *people.People { return people.New(s.file) }
+
+// SuppressionList returns the addresses that get no mail.
+func (s *DB) SuppressionList() *people.SuppressionList { return people.NewSuppressionList(s.file) }
+
+// MailLog returns the mails of a machine without a mail server.
+func (s *DB) MailLog() *people.MailLog { return people.NewMailLog(s.file) }
