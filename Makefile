@@ -29,14 +29,18 @@ test-independent: ## decode what is sent with libraries and parsers that are not
 race: ## run all tests but the simulation under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v /scripts/simulation$$) # its twelve hours would be many minutes of the detector
 
-lint: ## check the format, go vet, staticcheck and go.mod
+lint: ## check the format, the code and the arrows between folders (.golangci.yml), and each go.mod
 	@unformatted=$$(gofmt -l functions shared scripts infra); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet -tags metrics,awslocal $(PACKAGES)
-	$(GO) run $(STATICCHECK) -tags metrics,awslocal $(PACKAGES)
+	$(GO) run $(GOLANGCI_LINT) run
+	$(GO) -C infra run $(GOLANGCI_LINT) run
+	$(GO) -C scripts/browser run $(GOLANGCI_LINT) run
+	$(GO) run ./scripts/arrows $(GOLANGCI_LINT)
 	$(GO) mod tidy -diff
-	$(GO) -C infra vet ./... && $(GO) -C infra mod tidy -diff
-	$(GO) -C scripts/browser vet ./... && $(GO) -C scripts/browser mod tidy -diff
+	$(GO) -C infra mod tidy -diff
+	$(GO) -C scripts/browser mod tidy -diff
+	GOWORK=off $(GO) -C scripts/independent mod tidy -diff
+	GOWORK=off $(GO) -C scripts/independent/datadog mod tidy -diff
 
 vulncheck: ## look for known vulnerabilities that the code reaches (needs vuln.go.dev or the Go module proxy)
 	@$(GO) run ./scripts/vulncheck -govulncheck $(GOVULNCHECK) $(ARGS)

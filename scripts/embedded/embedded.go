@@ -130,7 +130,7 @@ func (p *Process) Stop() (*syscall.Rusage, error) {
 // Kill ends the program as kill -9 does.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
-	_ = <-p.done
+	<-p.done //nolint:errcheck // it was killed
 }
 
 // Call makes one request of the Console API and decodes the answer into result, which may be nil.
