@@ -10,7 +10,6 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/command"
-	"tocsin/shared/delivery"
 	"tocsin/shared/fanout"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
@@ -27,7 +26,7 @@ func everything() Config {
 
 type noCommands struct{ command.Store }
 
-type noDeadLetters struct{ delivery.DeadLetters }
+type noDeadLetters struct{ Resender }
 
 func TestEveryOperationDeclaresTheRightOfItsCallers(t *testing.T) {
 	s := &server{Config: everything()}
