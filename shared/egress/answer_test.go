@@ -52,55 +52,66 @@ func reset(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }
 // hold keeps the connection open until the other side closes it.
 func hold(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
+// long is an answer that is longer than what is kept of one.
+var long = strings.Repeat("x", 100<<10)
+
+var zipped = func() string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = io.WriteString(z, "ok, and more") // to memory
+	_ = z.Close()
+	return b.String()
+}()
+
+// packed is an answer with the first bytes of a compressed body.
+func packed(n int) string {
+	return "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " + strconv.Itoa(len(zipped)) + "\r\n\r\n" +
+		zipped[:n]
+}
+
+// brokenAnswers are answers whose bodies end too early, and whole ones beside them.
+var brokenAnswers = map[string]struct {
+	answer string
+	after  func(net.Conn)
+	status int
+	body   string
+	broken bool
+}{
+	"two bytes of a hundred": {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", shut, 200,
+		"ok", true},
+	"none of a hundred": {"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\n", shut, 202,
+		"", true},
+	"a chunked body without its end": {
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", shut, 200, "ok", true},
+	"a chunk that is cut": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok",
+		shut, 200, "ok", true},
+	"chunks that are none": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+		shut, 200, "", true},
+	"a body that stands still till the time": {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", hold, 200,
+		"ok", true},
+	"a failure that breaks off": {
+		"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nno", shut, 500, "no", true},
+	"a long body that breaks off past the kept": {"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + long[:10000],
+		shut, 200, long[:4<<10], true},
+	"a body longer than is read is no break": {"HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n" + long, hold,
+		200, long[:4<<10], false},
+	"a body without a length ends with the connection": {
+		"HTTP/1.1 200 OK\r\n\r\nok", shut, 200, "ok", false,
+	},
+	"a gzip that nobody asked for":       {packed(len(zipped)), hold, 200, "ok, and more", false},
+	"a gzip that is cut in its checksum": {packed(len(zipped) - 4), shut, 200, "ok, and more", true},
+	"a gzip that is cut in its head":     {packed(5), shut, 200, "", true},
+	"no body under a gzip's name": {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
+		hold, 200, "", false},
+	"what is no gzip": {
+		"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok", hold, 200, "", true},
+	"no content": {"HTTP/1.1 204 No Content\r\n\r\n", hold, 204, "", false},
+	"a whole body": {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", shut, 200, "ok",
+		false},
+}
+
 func TestH9AnAnswerWhoseBodyBreaksOffHasItsStatusAndSaysSo(t *testing.T) {
-	long := strings.Repeat("x", 100<<10)
-	var zipped bytes.Buffer
-	z := gzip.NewWriter(&zipped)
-	_, _ = io.WriteString(z, "ok, and more")
-	require.NoError(t, z.Close())
-	packed := func(n int) string {
-		return "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " + strconv.Itoa(zipped.Len()) +
-			"\r\n\r\n" + zipped.String()[:n]
-	}
-	for name, f := range map[string]struct {
-		answer string
-		after  func(net.Conn)
-		status int
-		body   string
-		broken bool
-	}{
-		"two bytes of a hundred": {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", shut, 200,
-			"ok", true},
-		"none of a hundred": {"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\n", shut, 202,
-			"", true},
-		"a chunked body without its end": {
-			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", shut, 200, "ok", true},
-		"a chunk that is cut": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok",
-			shut, 200, "ok", true},
-		"chunks that are none": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-			shut, 200, "", true},
-		"a body that stands still till the time": {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", hold, 200,
-			"ok", true},
-		"a failure that breaks off": {
-			"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nno", shut, 500, "no", true},
-		"a long body that breaks off past the kept": {"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + long[:10000],
-			shut, 200, long[:4<<10], true},
-		"a body longer than is read is no break": {"HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n" + long, hold,
-			200, long[:4<<10], false},
-		"a body without a length ends with the connection": {
-			"HTTP/1.1 200 OK\r\n\r\nok", shut, 200, "ok", false,
-		},
-		"a gzip that nobody asked for":       {packed(zipped.Len()), hold, 200, "ok, and more", false},
-		"a gzip that is cut in its checksum": {packed(zipped.Len() - 4), shut, 200, "ok, and more", true},
-		"a gzip that is cut in its head":     {packed(5), shut, 200, "", true},
-		"no body under a gzip's name": {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
-			hold, 200, "", false},
-		"what is no gzip": {
-			"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok", hold, 200, "", true},
-		"no content": {"HTTP/1.1 204 No Content\r\n\r\n", hold, 204, "", false},
-		"a whole body": {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", shut, 200, "ok",
-			false},
-	} {
+	for name, f := range brokenAnswers {
 		t.Run(name, func(t *testing.T) {
 			host := raw(t, f.answer, f.after)
 			r := post("http://" + host)

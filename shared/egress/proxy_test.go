@@ -21,6 +21,7 @@ import (
 	"github.com/elazarl/goproxy"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/destination"
 	"tocsin/shared/egress"
 )
 
@@ -87,73 +88,81 @@ func public(context.Context, string) ([]netip.Addr, error) {
 	return []netip.Addr{netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("8.8.8.8")}, nil
 }
 
-func TestH26RequestsGoThroughTheProxy(t *testing.T) {
+// proxied is a TLS server, and a proxy that leads to it.
+func proxied(t *testing.T) (proxy *realProxy, p *egress.Proxy, server *httptest.Server) {
+	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		_, _ = fmt.Fprint(w, q.Proto, " ", q.Host, " ", q.TLS != nil && q.TLS.ServerName != "", " ",
 			q.Header.Get("Proxy-Authorization"))
 	}))
 	s.EnableHTTP2 = true
 	s.StartTLS()
-	defer s.Close()
+	t.Cleanup(s.Close)
 	proxy, at := newProxy(t, false, s.Listener.Addr().String())
-
 	p, err := egress.ParseProxy(at.String())
 	require.NoError(t, err)
-	c := egress.New(egress.Policy{}, egress.Options{Proxy: p, Lookup: public})
-	q := post("https://hooks.example.com")
+	return proxy, p, s
+}
+
+// unverified is a request to an address, whose server has a certificate of no authority.
+func unverified(address string) destination.Request {
+	q := post(address)
 	q.Transport.SkipVerify = true
+	return q
+}
+
+func TestH26RequestsGoThroughTheProxy(t *testing.T) {
+	proxy, p, _ := proxied(t)
+	c := egress.New(egress.Policy{}, egress.Options{Proxy: p, Lookup: public})
 	for range 3 {
-		a, err := c.Do(t.Context(), q)
+		a, err := c.Do(t.Context(), unverified("https://hooks.example.com"))
 		require.NoError(t, err)
 		require.Equal(t, "HTTP/2.0 hooks.example.com true ", string(a.Body),
 			"the name in TLS and Host, no password of the proxy")
 	}
 	require.Equal(t, []string{"CONNECT 8.8.8.8:443"}, proxy.asked, "one tunnel, to the address that was checked")
+}
 
-	t.Run("the proxy resolves", func(t *testing.T) {
-		p.Resolves = true
-		defer func() { p.Resolves = false }()
-		proxy.asked = nil
-		c := egress.New(egress.Policy{}, egress.Options{Proxy: p,
-			Lookup: func(context.Context, string) ([]netip.Addr, error) {
-				return nil, fmt.Errorf("nothing is looked up here")
-			}})
-		_, err := c.Do(t.Context(), q)
-		require.NoError(t, err)
-		require.Equal(t, []string{"CONNECT hooks.example.com:443"}, proxy.asked)
-		_, err = c.Do(t.Context(), post("https://127.0.0.1:8443"))
-		require.Equal(t, egress.Forbidden, failure(t, err).Kind)
-	})
-	t.Run("a name that leads inside", func(t *testing.T) {
-		proxy.asked = nil
-		c := egress.New(egress.Policy{}, egress.Options{Proxy: p,
-			Lookup: func(context.Context, string) ([]netip.Addr, error) {
-				return []netip.Addr{netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("::ffff:0:7f00:1")}, nil
-			}})
-		_, err := c.Do(t.Context(), q)
-		require.Equal(t, egress.Forbidden, failure(t, err).Kind)
-		require.Empty(t, proxy.asked)
-	})
-	t.Run("a host that the operator allows", func(t *testing.T) {
-		proxy.asked = nil
-		c := egress.New(egress.Policy{Allow: []string{"collector.corp"}}, egress.Options{Proxy: p})
-		q := q
-		q.URL = "https://collector.corp:8443/x"
-		_, err := c.Do(t.Context(), q)
-		require.NoError(t, err)
-		require.Equal(t, []string{"CONNECT collector.corp:8443"}, proxy.asked)
-	})
-	t.Run("a host that is reached directly", func(t *testing.T) {
-		proxy.asked = nil
-		p.Direct = []string{s.Listener.Addr().String()}
-		defer func() { p.Direct = nil }()
-		c := egress.New(egress.Policy{Allow: []string{s.Listener.Addr().String()}}, egress.Options{Proxy: p})
-		q := q
-		q.URL = s.URL
-		_, err := c.Do(t.Context(), q)
-		require.NoError(t, err)
-		require.Empty(t, proxy.asked)
-	})
+func TestH26AProxyThatResolvesIsToldTheName(t *testing.T) {
+	proxy, p, _ := proxied(t)
+	p.Resolves = true
+	c := egress.New(egress.Policy{}, egress.Options{Proxy: p,
+		Lookup: func(context.Context, string) ([]netip.Addr, error) {
+			return nil, fmt.Errorf("nothing is looked up here")
+		}})
+	_, err := c.Do(t.Context(), unverified("https://hooks.example.com"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"CONNECT hooks.example.com:443"}, proxy.asked)
+	_, err = c.Do(t.Context(), post("https://127.0.0.1:8443"))
+	require.Equal(t, egress.Forbidden, failure(t, err).Kind)
+}
+
+func TestH26ANameThatLeadsInsideIsNotAskedOfTheProxy(t *testing.T) {
+	proxy, p, _ := proxied(t)
+	c := egress.New(egress.Policy{}, egress.Options{Proxy: p,
+		Lookup: func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("::ffff:0:7f00:1")}, nil
+		}})
+	_, err := c.Do(t.Context(), unverified("https://hooks.example.com"))
+	require.Equal(t, egress.Forbidden, failure(t, err).Kind)
+	require.Empty(t, proxy.asked)
+}
+
+func TestH26AHostThatTheOperatorAllowsGoesThroughTheProxyByItsName(t *testing.T) {
+	proxy, p, _ := proxied(t)
+	c := egress.New(egress.Policy{Allow: []string{"collector.corp"}}, egress.Options{Proxy: p})
+	_, err := c.Do(t.Context(), unverified("https://collector.corp:8443/x"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"CONNECT collector.corp:8443"}, proxy.asked)
+}
+
+func TestH26AHostThatIsReachedDirectlyIsNotAskedOfTheProxy(t *testing.T) {
+	proxy, p, s := proxied(t)
+	p.Direct = []string{s.Listener.Addr().String()}
+	c := egress.New(egress.Policy{Allow: []string{s.Listener.Addr().String()}}, egress.Options{Proxy: p})
+	_, err := c.Do(t.Context(), unverified(s.URL))
+	require.NoError(t, err)
+	require.Empty(t, proxy.asked)
 }
 
 func TestH26AnHTTPAddressGoesThroughTheProxyWhole(t *testing.T) {
@@ -175,29 +184,31 @@ func TestH26AnHTTPAddressGoesThroughTheProxyWhole(t *testing.T) {
 	require.Equal(t, `collector.corp:9000/T000/B000/s3cr3t {"a":1}`, seen.Load())
 }
 
-func TestH26WhatAProxyDoesWrong(t *testing.T) {
-	answering := func(answer string) *url.URL {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		t.Cleanup(func() { l.Close() })
-		go func() {
-			for {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				go func() {
-					defer conn.Close()
-					if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil && answer != "" {
-						_, _ = io.WriteString(conn, answer)
-					} else {
-						hold(conn)
-					}
-				}()
+// answering is a proxy that answers every call with the same bytes; with none it holds the connection.
+func answering(t *testing.T, answer string) *url.URL {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
 			}
-		}()
-		return &url.URL{Scheme: "http", Host: l.Addr().String(), User: url.UserPassword("tocsin", "pr0xyp4ss")}
-	}
+			go func() {
+				defer conn.Close()
+				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil && answer != "" {
+					_, _ = io.WriteString(conn, answer)
+				} else {
+					hold(conn)
+				}
+			}()
+		}
+	}()
+	return &url.URL{Scheme: "http", Host: l.Addr().String(), User: url.UserPassword("tocsin", "pr0xyp4ss")}
+}
+
+func TestH26WhatAProxyDoesWrong(t *testing.T) {
 	_, wrong := newProxy(t, false, "127.0.0.1:1")
 	wrong.User = url.UserPassword("tocsin", "pr0xyp4ss")
 	_, private := newProxy(t, true, "127.0.0.1:1") // its certificate is of no known authority
@@ -211,22 +222,22 @@ func TestH26WhatAProxyDoesWrong(t *testing.T) {
 		says string
 	}{
 		"it refuses the password": {wrong, egress.ByProxy, "does not accept our user and password (407"},
-		"it does not lead there": {answering("HTTP/1.1 403 Forbidden\r\n\r\n"), egress.ByProxy,
+		"it does not lead there": {answering(t, "HTTP/1.1 403 Forbidden\r\n\r\n"), egress.ByProxy,
 			"does not lead there (403 Forbidden): ask the deployment's operator"},
-		"it can not reach the system": {answering("HTTP/1.1 502 Bad Gateway\r\n\r\n"), egress.ByProxy,
+		"it can not reach the system": {answering(t, "HTTP/1.1 502 Bad Gateway\r\n\r\n"), egress.ByProxy,
 			"could not reach it (502 Bad Gateway)"},
-		"it is no proxy": {answering("SSH-2.0-OpenSSH_9.9\r\n"), egress.ByProxy,
+		"it is no proxy": {answering(t, "SSH-2.0-OpenSSH_9.9\r\n"), egress.ByProxy,
 			"can not be reached, or is none"},
-		"its answer has no end": {answering("HTTP/1.1 200 OK\r\n" +
+		"its answer has no end": {answering(t, "HTTP/1.1 200 OK\r\n"+
 			string(bytes.Repeat([]byte("X-Header: value\r\n"), 10000))), egress.ByProxy, "can not be reached, or is " +
 			"none"},
-		"it speaks in the tunnel first": {answering("HTTP/1.1 200 OK\r\n\r\nhello"), egress.ByProxy,
+		"it speaks in the tunnel first": {answering(t, "HTTP/1.1 200 OK\r\n\r\nhello"), egress.ByProxy,
 			"can not be reached, or is none"},
-		"it does not answer": {answering(""), egress.OpenTimeout,
+		"it does not answer": {answering(t, ""), egress.OpenTimeout,
 			"no connection to hooks.example.com within"},
 		"nothing listens":                  {closed, egress.ByProxy, "can not be reached, or is none"},
 		"its certificate is of an unknown": {private, egress.ByProxy, "can not be reached, or is none"},
-		"the tunnel leads nowhere": {answering("HTTP/1.1 200 OK\r\n\r\n"), egress.Closed,
+		"the tunnel leads nowhere": {answering(t, "HTTP/1.1 200 OK\r\n\r\n"), egress.Closed,
 			"closed the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {

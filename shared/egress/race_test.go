@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -41,51 +42,78 @@ var (
 	far     = door{takes: 200 * time.Millisecond, secures: 400 * time.Millisecond}
 )
 
-func TestH6ADeadAddressHidesNoLiveOne(t *testing.T) {
-	many := func(d door, n int, after ...door) []door {
-		var out []door
-		for range n {
-			out = append(out, d)
-		}
-		return append(out, after...)
+// many are n doors of a kind, and others after them.
+func many(d door, n int, after ...door) []door { return append(slices.Repeat([]door{d}, n), after...) }
+
+// wait waits for d, or for the end of the context, which is all there is for 0.
+func wait(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		<-ctx.Done()
+		return ctx.Err()
 	}
-	for name, f := range map[string]struct {
-		doors []door
-		open  time.Duration
-		took  time.Duration // at most
-		tried int64
-		err   string
-	}{
-		"one good address": {many(near, 1), 10 * time.Second, 30 * time.Millisecond, 1, ""},
-		"the first is black-holed": {[]door{hole, near}, 10 * time.Second, 280 * time.Millisecond, 2,
-			""},
-		"the first refuses: the next at once": {[]door{refuses, near}, 10 * time.Second, 31 * time.Millisecond, 2,
-			""},
-		"eight dead and one good": {many(hole, 8, near), 10 * time.Second, 2100 * time.Millisecond, 9,
-			""},
-		"eight dead, one good, a second": {many(hole, 8, near), time.Second, 850 * time.Millisecond, 9, ""},
-		"fifteen that refuse and one good": {many(refuses, 15, near), 10 * time.Second, 50 * time.Millisecond,
-			16, ""},
-		"the first takes and never does TLS": {[]door{mute, near}, 10 * time.Second, 2050 * time.Millisecond, 2,
-			""},
-		"the same within a second": {[]door{mute, near}, time.Second, 400 * time.Millisecond, 2, ""},
-		"fifteen never do TLS and one is good": {many(mute, 15, near), 10 * time.Second, 9500 * time.Millisecond, 16,
-			""},
-		"a far system is connected to once": {many(far, 4), 10 * time.Second, 600 * time.Millisecond, 1, ""},
-		"a good one wins over a slow first one": {[]door{{takes: 3 * time.Second, secures: time.Second}, near},
-			10 * time.Second, 280 * time.Millisecond, 2, ""},
-		"all are black-holed": {many(hole, 3), time.Second, time.Second, 3,
-			"no connection in time"},
-		"all never do TLS": {many(mute, 3), time.Second, time.Second, 3,
-			"no connection in time"},
-		"all refuse": {many(refuses, 3), 10 * time.Second, 3 * time.Millisecond, 3,
-			"connection refused"},
-		"no way to one family, the other refuses": {
-			[]door{{takes: time.Microsecond, fails: syscall.ENETUNREACH}, refuses}, time.Second, 2 * time.Millisecond,
-			2, "connection refused"},
-		"one refuses and one is black-holed": {[]door{refuses, hole}, time.Second, time.Second, 2,
-			"no connection in time"},
-	} {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// answer is a dial to the door.
+func (a door) answer(ctx context.Context, open *atomic.Int64, connected func()) (net.Conn, error) {
+	if err := wait(ctx, a.takes); err != nil || a.fails != nil {
+		return nil, errors.Join(err, a.fails)
+	}
+	connected()
+	open.Add(1)
+	if err := wait(ctx, a.secures); err != nil {
+		open.Add(-1)
+		return nil, err
+	}
+	return end{open: open}, nil
+}
+
+// raceCases are addresses of one name, by how each behaves.
+var raceCases = map[string]struct {
+	doors []door
+	open  time.Duration
+	took  time.Duration // at most
+	tried int64
+	err   string
+}{
+	"one good address": {many(near, 1), 10 * time.Second, 30 * time.Millisecond, 1, ""},
+	"the first is black-holed": {[]door{hole, near}, 10 * time.Second, 280 * time.Millisecond, 2,
+		""},
+	"the first refuses: the next at once": {[]door{refuses, near}, 10 * time.Second, 31 * time.Millisecond, 2,
+		""},
+	"eight dead and one good": {many(hole, 8, near), 10 * time.Second, 2100 * time.Millisecond, 9,
+		""},
+	"eight dead, one good, a second": {many(hole, 8, near), time.Second, 850 * time.Millisecond, 9, ""},
+	"fifteen that refuse and one good": {many(refuses, 15, near), 10 * time.Second, 50 * time.Millisecond,
+		16, ""},
+	"the first takes and never does TLS": {[]door{mute, near}, 10 * time.Second, 2050 * time.Millisecond, 2,
+		""},
+	"the same within a second": {[]door{mute, near}, time.Second, 400 * time.Millisecond, 2, ""},
+	"fifteen never do TLS and one is good": {many(mute, 15, near), 10 * time.Second, 9500 * time.Millisecond, 16,
+		""},
+	"a far system is connected to once": {many(far, 4), 10 * time.Second, 600 * time.Millisecond, 1, ""},
+	"a good one wins over a slow first one": {[]door{{takes: 3 * time.Second, secures: time.Second}, near},
+		10 * time.Second, 280 * time.Millisecond, 2, ""},
+	"all are black-holed": {many(hole, 3), time.Second, time.Second, 3,
+		"no connection in time"},
+	"all never do TLS": {many(mute, 3), time.Second, time.Second, 3,
+		"no connection in time"},
+	"all refuse": {many(refuses, 3), 10 * time.Second, 3 * time.Millisecond, 3,
+		"connection refused"},
+	"no way to one family, the other refuses": {
+		[]door{{takes: time.Microsecond, fails: syscall.ENETUNREACH}, refuses}, time.Second, 2 * time.Millisecond,
+		2, "connection refused"},
+	"one refuses and one is black-holed": {[]door{refuses, hole}, time.Second, time.Second, 2,
+		"no connection in time"},
+}
+
+func TestH6ADeadAddressHidesNoLiveOne(t *testing.T) {
+	for name, f := range raceCases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var tried, open atomic.Int64
@@ -102,29 +130,7 @@ func TestH6ADeadAddressHidesNoLiveOne(t *testing.T) {
 					tried.Add(1)
 					var at int
 					_, _ = fmt.Sscan(way, &at)
-					a := f.doors[at]
-					wait := func(d time.Duration) error {
-						if d == 0 {
-							<-ctx.Done()
-							return ctx.Err()
-						}
-						select {
-						case <-ctx.Done():
-							return ctx.Err()
-						case <-time.After(d):
-							return nil
-						}
-					}
-					if err := wait(a.takes); err != nil || a.fails != nil {
-						return nil, errors.Join(err, a.fails)
-					}
-					connected()
-					open.Add(1)
-					if err := wait(a.secures); err != nil {
-						open.Add(-1)
-						return nil, err
-					}
-					return end{open: &open}, nil
+					return f.doors[at].answer(ctx, &open, connected)
 				})
 				took := time.Since(begun)
 				require.LessOrEqual(t, took, f.took)
