@@ -180,118 +180,114 @@ func TestS1ProgramsThatPublishNeedNotSign(t *testing.T) {
 	require.Len(t, taken.entries, len(headers))
 }
 
+// signed signs a request at a time that is away from now.
+func signed(key, secret, service, region, body string, away time.Duration) func(*http.Request) {
+	return func(q *http.Request) { sign(q, key, secret, service, region, body, time.Now().Add(away)) }
+}
+
+// rightly signs a request as it should be.
+func rightly(away time.Duration) func(*http.Request) {
+	return signed(keyID, secret, "events", "eu-west-1", body, away)
+}
+
+// refusedCalls are calls that are not signed as they should be, and the code that each is refused with.
+var refusedCalls = map[string]struct {
+	shape func(*http.Request)
+	code  string
+}{
+	"another secret":                    {signed(keyID, "wrong", "events", "eu-west-1", body, 0), "InvalidSignatureException"},
+	"another body":                      {signed(keyID, secret, "events", "eu-west-1", body+" ", 0), "InvalidSignatureException"},
+	"another service":                   {signed(keyID, secret, "sqs", "eu-west-1", body, 0), "InvalidSignatureException"},
+	"an unknown key":                    {signed("AKIDEXAMPLE", secret, "events", "eu-west-1", body, 0), "UnrecognizedClientException"},
+	"a recording of six minutes ago":    {rightly(-6 * time.Minute), "InvalidSignatureException"},
+	"a recording of yesterday":          {rightly(-24 * time.Hour), "InvalidSignatureException"},
+	"a clock that is six minutes ahead": {rightly(6 * time.Minute), "InvalidSignatureException"},
+	"an old signature under a new date": {func(q *http.Request) {
+		rightly(-time.Hour)(q)
+		q.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
+	}, "InvalidSignatureException"},
+	"a signed header that was changed": {func(q *http.Request) {
+		rightly(0)(q)
+		q.Header.Set("Content-Type", "text/plain")
+	}, "InvalidSignatureException"},
+	"another host": {func(q *http.Request) {
+		rightly(0)(q)
+		q.Host = "evil.test"
+	}, "InvalidSignatureException"},
+	"host not signed": {func(q *http.Request) {
+		rightly(0)(q)
+		q.Header.Set("Authorization", strings.Replace(q.Header.Get("Authorization"), ";host;", ";", 1))
+	}, "InvalidSignatureException"},
+	"a date not signed": {func(q *http.Request) {
+		rightly(0)(q)
+		q.Header.Set("Authorization", strings.Replace(q.Header.Get("Authorization"), ";x-amz-date", "", 1))
+	}, "InvalidSignatureException"},
+	"a session token": {func(q *http.Request) {
+		q.Header.Set("X-Amz-Security-Token", "x")
+		rightly(0)(q)
+	}, "UnrecognizedClientException"},
+	"no date": {func(q *http.Request) {
+		rightly(0)(q)
+		q.Header.Del("X-Amz-Date")
+	}, "IncompleteSignatureException"},
+	"a bearer token": {func(q *http.Request) { q.Header.Set("Authorization", "Bearer x") },
+		"IncompleteSignatureException"},
+	"the prefix alone": {func(q *http.Request) { q.Header.Set("Authorization", "AWS4-HMAC-SHA256") },
+		"IncompleteSignatureException"},
+	"half a signature": {func(q *http.Request) {
+		q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/b/c/events/aws4_request")
+	}, "IncompleteSignatureException"},
+	"a short scope": {func(q *http.Request) {
+		q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=00")
+	}, "IncompleteSignatureException"},
+	"no hash": {func(q *http.Request) {
+		q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+keyID+
+			"/20260101/x/events/aws4_request, SignedHeaders=host, Signature=zz")
+	}, "IncompleteSignatureException"},
+	"a signature in the query": {func(q *http.Request) { q.URL.RawQuery = "X-Amz-Signature=00&X-Amz-Credential=a" },
+		"IncompleteSignatureException"},
+	"two of them": {func(q *http.Request) {
+		rightly(0)(q)
+		q.Header.Add("Authorization", q.Header.Get("Authorization"))
+	}, "IncompleteSignatureException"},
+}
+
+// takenCalls are calls that are signed after each change.
+var takenCalls = map[string]func(*http.Request){
+	"as it is":     func(q *http.Request) {},
+	"from a proxy": func(q *http.Request) { q.Header.Set("X-Forwarded-For", "203.0.113.9") },
+	"by a name":    func(q *http.Request) { q.Host = "events.example.com" },
+	"with a query": func(q *http.Request) { q.URL.RawQuery = "b=2&a=%20x+y&a=" },
+	"with spaces":  func(q *http.Request) { q.Header.Set("User-Agent", "  a   b  ") },
+}
+
 func TestS1ASignedCallIsJudgedByItsSignature(t *testing.T) {
-	now := time.Now()
-	wrong := map[string]struct {
-		shape func(*http.Request)
-		code  string
-	}{
-		"another secret": {func(q *http.Request) {
-			sign(q, keyID, "wrong", "events", "eu-west-1", body, now)
-		}, "InvalidSignatureException"},
-		"another body": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body+" ", now)
-		}, "InvalidSignatureException"},
-		"another service": {func(q *http.Request) {
-			sign(q, keyID, secret, "sqs", "eu-west-1", body, now)
-		}, "InvalidSignatureException"},
-		"an unknown key": {func(q *http.Request) {
-			sign(q, "AKIDEXAMPLE", secret, "events", "eu-west-1", body, now)
-		}, "UnrecognizedClientException"},
-		"a recording of six minutes ago": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(-6*time.Minute))
-		}, "InvalidSignatureException"},
-		"a recording of yesterday": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(-24*time.Hour))
-		}, "InvalidSignatureException"},
-		"a clock that is six minutes ahead": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(6*time.Minute))
-		}, "InvalidSignatureException"},
-		"an old signature under a new date": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body, now.Add(-time.Hour))
-			q.Header.Set("X-Amz-Date", now.UTC().Format("20060102T150405Z"))
-		}, "InvalidSignatureException"},
-		"a signed header that was changed": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body, now)
-			q.Header.Set("Content-Type", "text/plain")
-		}, "InvalidSignatureException"},
-		"another host": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body, now)
-			q.Host = "evil.test"
-		}, "InvalidSignatureException"},
-		"host not signed": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body, now)
-			q.Header.Set("Authorization", strings.Replace(q.Header.Get("Authorization"), ";host;", ";", 1))
-		}, "InvalidSignatureException"},
-		"a date not signed": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body, now)
-			q.Header.Set("Authorization", strings.Replace(q.Header.Get("Authorization"), ";x-amz-date", "", 1))
-		}, "InvalidSignatureException"},
-		"a session token": {func(q *http.Request) {
-			q.Header.Set("X-Amz-Security-Token", "x")
-			sign(q, keyID, secret, "events", "eu-west-1", body, now)
-		}, "UnrecognizedClientException"},
-		"no date": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body, now)
-			q.Header.Del("X-Amz-Date")
-		}, "IncompleteSignatureException"},
-		"a bearer token": {func(q *http.Request) { q.Header.Set("Authorization", "Bearer x") },
-			"IncompleteSignatureException"},
-		"the prefix alone": {func(q *http.Request) { q.Header.Set("Authorization", "AWS4-HMAC-SHA256") },
-			"IncompleteSignatureException"},
-		"half a signature": {func(q *http.Request) {
-			q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/b/c/events/aws4_request")
-		}, "IncompleteSignatureException"},
-		"a short scope": {func(q *http.Request) {
-			q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=00")
-		}, "IncompleteSignatureException"},
-		"no hash": {func(q *http.Request) {
-			q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+keyID+
-				"/20260101/x/events/aws4_request, SignedHeaders=host, Signature=zz")
-		}, "IncompleteSignatureException"},
-		"a signature in the query": {func(q *http.Request) { q.URL.RawQuery = "X-Amz-Signature=00&X-Amz-Credential=a" },
-			"IncompleteSignatureException"},
-		"two of them": {func(q *http.Request) {
-			sign(q, keyID, secret, "events", "eu-west-1", body, now)
-			q.Header.Add("Authorization", q.Header.Get("Authorization"))
-		}, "IncompleteSignatureException"},
-	}
 	for _, unsigned := range []bool{true, false} {
 		server, taken := guarded(t, unsigned, "")
-		for name, c := range wrong {
+		for name, c := range refusedCalls {
 			status, kind, message := put(t, server.URL, c.shape)
 			require.Equal(t, c.code, kind, "%s: %s", name, message)
 			require.Contains(t, []int{400, 403}, status, name)
 			require.NotContains(t, message, secret)
 		}
 		require.Empty(t, taken.entries)
-		for name, shape := range map[string]func(*http.Request){
-			"as it is":       func(q *http.Request) {},
-			"from a proxy":   func(q *http.Request) { q.Header.Set("X-Forwarded-For", "203.0.113.9") },
-			"by a name":      func(q *http.Request) { q.Host = "events.example.com" },
-			"with a query":   func(q *http.Request) { q.URL.RawQuery = "b=2&a=%20x+y&a=" },
-			"with spaces":    func(q *http.Request) { q.Header.Set("User-Agent", "  a   b  ") },
-			"a clock behind": func(q *http.Request) {},
-		} {
-			at := now
-			if name == "a clock behind" {
-				at = now.Add(-4 * time.Minute)
-			}
+		for name, shape := range takenCalls {
 			status, kind, message := put(t, server.URL, func(q *http.Request) {
 				shape(q)
-				sign(q, keyID, secret, "events", "eu-west-1", body, at)
+				rightly(0)(q)
 			})
 			require.Equal(t, http.StatusOK, status, "%s: %s %s", name, kind, message)
 		}
+		status, kind, message := put(t, server.URL, rightly(-4*time.Minute))
+		require.Equal(t, http.StatusOK, status, "a clock behind: %s %s", kind, message)
 	}
+}
+
+func TestS1ASignatureIsOfTheRegionThatIsConfigured(t *testing.T) {
 	server, _ := guarded(t, false, "eu-west-1")
-	status, _, _ := put(t, server.URL, func(q *http.Request) {
-		sign(q, keyID, secret, "events", "eu-west-1", body, now)
-	})
+	status, _, _ := put(t, server.URL, rightly(0))
 	require.Equal(t, http.StatusOK, status)
-	status, _, _ = put(t, server.URL, func(q *http.Request) {
-		sign(q, keyID, secret, "events", "us-east-1", body, now)
-	})
+	status, _, _ = put(t, server.URL, signed(keyID, secret, "events", "us-east-1", body, 0))
 	require.Equal(t, http.StatusForbidden, status, "another region than the configured one")
 }
 

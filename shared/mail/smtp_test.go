@@ -135,102 +135,118 @@ func (s *testServer) enter() bool {
 	return true
 }
 
+// dialog is one session of a testServer.
+type dialog struct {
+	*testServer
+	conn net.Conn
+	in   *bufio.Reader
+	gone bool // the session is over
+}
+
 func (s *testServer) session(conn net.Conn) {
+	d := &dialog{testServer: s, conn: conn, in: bufio.NewReader(conn)}
 	defer func() {
 		s.mu.Lock()
 		s.open--
 		s.mu.Unlock()
-		_ = conn.Close()
+		_ = d.conn.Close()
 	}()
-	in := bufio.NewReader(conn)
-	gone := false
-	say := func(verb, usual string) {
-		switch said := s.next(verb); said {
-		case "":
-			fmt.Fprintf(conn, "%s\r\n", usual)
-		case "close":
-			_ = conn.Close()
-			gone = true
-		case "hang":
-			_, _ = in.ReadString('\n')
-			gone = true
-		default:
-			fmt.Fprintf(conn, "%s\r\n", said)
-			gone = strings.HasPrefix(said, "421")
-		}
-	}
 	if !s.enter() {
 		fmt.Fprintf(conn, "421 4.7.0 too many connections\r\n")
 		return
 	}
-	say("GREET", "220 test ESMTP")
-	for !gone {
-		line, err := in.ReadString('\n')
+	d.say("GREET", "220 test ESMTP")
+	for !d.gone {
+		line, err := d.in.ReadString('\n')
 		if err != nil {
 			return
 		}
-		verb := strings.ToUpper(strings.Fields(line + " x")[0])
-		if s.slow > 0 && verb == "MAIL" {
-			time.Sleep(s.slow)
+		d.answer(line)
+	}
+}
+
+// say answers a verb as the test wants it answered, or as usual.
+func (d *dialog) say(verb, usual string) {
+	switch said := d.next(verb); said {
+	case "":
+		fmt.Fprintf(d.conn, "%s\r\n", usual)
+	case "close":
+		_ = d.conn.Close()
+		d.gone = true
+	case "hang":
+		_, _ = d.in.ReadString('\n')
+		d.gone = true
+	default:
+		fmt.Fprintf(d.conn, "%s\r\n", said)
+		d.gone = strings.HasPrefix(said, "421")
+	}
+}
+
+func (d *dialog) answer(line string) {
+	verb := strings.ToUpper(strings.Fields(line + " x")[0])
+	if d.slow > 0 && verb == "MAIL" {
+		time.Sleep(d.slow)
+	}
+	switch verb {
+	case "EHLO", "HELO":
+		offers := "250-test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+		if _, secure := d.conn.(*tls.Conn); d.tls != nil && !secure {
+			offers += "250-STARTTLS\r\n"
 		}
-		switch verb {
-		case "EHLO", "HELO":
-			offers := "250-test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
-			if _, secure := conn.(*tls.Conn); s.tls != nil && !secure {
-				offers += "250-STARTTLS\r\n"
-			}
-			if s.auth {
-				offers += "250-AUTH PLAIN LOGIN\r\n"
-			}
-			say("EHLO", offers+"250 ENHANCEDSTATUSCODES")
-		case "STARTTLS":
-			fmt.Fprintf(conn, "220 go on\r\n")
-			conn = tls.Server(conn, s.tls)
-			in = bufio.NewReader(conn)
-		case "AUTH":
-			if strings.Contains(line, "AGFkYQBzZWNyZXQ=") { // \0ada\0secret
-				say("AUTH", "235 2.7.0 welcome")
-			} else {
-				say("AUTH", "535 5.7.8 Authentication credentials invalid")
-			}
-		case "DATA":
-			if say("DATA", "354 go on"); gone {
-				return
-			}
-			body, ok := text(in)
-			if !ok {
-				return
-			}
-			s.mu.Lock()
-			s.seen = append(s.seen, body)
-			s.mu.Unlock()
-			answer := s.next("END")
-			if answer == "" || strings.HasPrefix(answer, "250") {
-				s.mu.Lock()
-				s.taken = append(s.taken, body)
-				s.mu.Unlock()
-			}
-			switch answer {
-			case "":
-				fmt.Fprintf(conn, "250 2.0.0 Ok: queued\r\n")
-			case "close":
-				return
-			case "250 close":
-				fmt.Fprintf(conn, "250 2.0.0 Ok\r\n")
-				return
-			case "hang":
-				_, _ = in.ReadString('\n')
-				return
-			default:
-				fmt.Fprintf(conn, "%s\r\n", answer)
-				gone = strings.HasPrefix(answer, "421")
-			}
-		case "QUIT":
-			say("QUIT", "221 bye")
-			return
-		default:
-			say(verb, "250 ok")
+		if d.auth {
+			offers += "250-AUTH PLAIN LOGIN\r\n"
 		}
+		d.say("EHLO", offers+"250 ENHANCEDSTATUSCODES")
+	case "STARTTLS":
+		fmt.Fprintf(d.conn, "220 go on\r\n")
+		d.conn = tls.Server(d.conn, d.tls)
+		d.in = bufio.NewReader(d.conn)
+	case "AUTH":
+		if strings.Contains(line, "AGFkYQBzZWNyZXQ=") { // \0ada\0secret
+			d.say("AUTH", "235 2.7.0 welcome")
+		} else {
+			d.say("AUTH", "535 5.7.8 Authentication credentials invalid")
+		}
+	case "DATA":
+		if d.say("DATA", "354 go on"); !d.gone {
+			d.take()
+		}
+	case "QUIT":
+		d.say("QUIT", "221 bye")
+		d.gone = true
+	default:
+		d.say(verb, "250 ok")
+	}
+}
+
+// take reads a mail and answers it as the test wants it answered.
+func (d *dialog) take() {
+	body, ok := text(d.in)
+	if !ok {
+		d.gone = true
+		return
+	}
+	answer := d.next("END")
+	d.mu.Lock()
+	d.seen = append(d.seen, body)
+	if answer == "" || strings.HasPrefix(answer, "250") {
+		d.taken = append(d.taken, body)
+	}
+	d.mu.Unlock()
+	switch answer {
+	case "":
+		fmt.Fprintf(d.conn, "250 2.0.0 Ok: queued\r\n")
+	case "close":
+		d.gone = true
+	case "250 close":
+		fmt.Fprintf(d.conn, "250 2.0.0 Ok\r\n")
+		d.gone = true
+	case "hang":
+		_, _ = d.in.ReadString('\n')
+		d.gone = true
+	default:
+		fmt.Fprintf(d.conn, "%s\r\n", answer)
+		d.gone = strings.HasPrefix(answer, "421")
 	}
 }
 
