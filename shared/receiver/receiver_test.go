@@ -67,15 +67,15 @@ func (p *post) to(address string) (out []destination.Mail) {
 
 // world is everything from the bus to the mail server, over the real engine.
 type world struct {
-	t            *testing.T
-	db           *sqlite.DB
-	post         *post
-	integrations *integration.Service
-	people       *profile.Service
-	reports      *report.Service
-	leaving      profile.Unsubscriptions
-	mu           sync.Mutex
-	now          time.Time
+	t               *testing.T
+	db              *sqlite.DB
+	post            *post
+	integrations    *integration.Service
+	people          *profile.Service
+	reports         *report.Service
+	unsubscriptions profile.Unsubscriptions
+	mu              sync.Mutex
+	now             time.Time
 }
 
 func (w *world) clock() time.Time {
@@ -112,7 +112,8 @@ func start(t *testing.T) *world {
 		People: w.db.People(), Reports: w.db.Reports(), Now: time.Now}
 	platform := notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "EU"}
 	links := profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
-	w.leaving = profile.Unsubscriptions{Links: links, Profiles: w.people, Blocks: w.db.SuppressionList(), Now: w.clock}
+	w.unsubscriptions = profile.Unsubscriptions{Links: links, Profiles: w.people, Blocks: w.db.SuppressionList(),
+		Now: w.clock}
 	guard := mail.Guard{Next: w.post, Blocks: w.db.SuppressionList(),
 		Feedback: &mail.Feedback{Blocks: w.db.SuppressionList(), Bus: w.db.Bus(), Now: w.clock, Log: log}}
 	courier := &sending.Sender{
@@ -191,7 +192,7 @@ func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	require.Equal(t, "[Tocsin] New user was added to the company account", system[0].Subject,
 		"on by default (facts, 5.3)")
 
-	_, err = w.leaving.Unsubscribe(t.Context(),
+	_, err = w.unsubscriptions.Unsubscribe(t.Context(),
 		strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
 	require.NoError(t, err)
 	time.Sleep(1100 * time.Millisecond)
@@ -201,8 +202,9 @@ func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 
 // TestS7OnlyWhoMaySeeItIsSentIt publishes to people of every role, who are there by default and have chosen all that
 // there is.
-func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
-	w := start(t)
+// ofEachRole has a person of each role told of things by today's rules, and one for whom an older release asked nobody:
+// old-<name>@example.com.
+func (w *world) ofEachRole() {
 	roles := map[string]string{"admin": "Administrator", "analyst": "analytic", "auditor": "Read Only",
 		"developer": "API Developer", "deploy": "deploy", "wizard": "Wizard", "nobody": ""}
 	for name, role := range roles {
@@ -210,19 +212,33 @@ func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
 			`@example.com","role":"`+role+`"}}`)
 	}
 	w.settled()
-	for name, role := range roles { // of an older release, which asked nobody
+	for name, role := range roles {
 		p := profile.Profile{
 			ID: profile.ID("old-" + name + "@example.com"), Tenant: "42", Email: "old-" + name + "@example.com",
 			Role: access.RoleOfTitle(role), Revision: 1,
 			Choices: profile.Choices{ReportDaily: true, ReportWeekly: true, ReportMonthly: true, System: true,
 				Vuln: true, Scope: true},
 		}
-		require.NoError(t, w.db.People().Save(t.Context(), p))
+		require.NoError(w.t, w.db.People().Save(w.t.Context(), p))
 	}
 	time.Sleep(1100 * time.Millisecond) // a change shows within a second
 	w.post.mu.Lock()
 	w.post.sent = nil
 	w.post.mu.Unlock()
+}
+
+// subjects are those of the mails to a person, of which there are n.
+func (w *world) subjects(name string, n int) string {
+	var all []string
+	for _, m := range w.mails(name+"@example.com", n) {
+		all = append(all, m.Subject)
+	}
+	return strings.Join(all, "\n")
+}
+
+func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
+	w := start(t)
+	w.ofEachRole()
 	w.publish("vuln", event.Vuln, `{"vuln":{"threat":"High","title":"XSS"}}`)
 	w.publish("scope", event.NewScopeIPs,
 		`{"data":[{"action":"new","object_type":"ip","entity":{"ip":"198.51.100.1"}}]}`)
@@ -236,26 +252,22 @@ func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
 	w.set("2023-03-06T06:00:01Z")
 	_, err = w.reports.RunSchedule(t.Context())
 	require.NoError(t, err)
-	subjects := func(name string, n int) string {
-		var all []string
-		for _, m := range w.mails(name+"@example.com", n) {
-			all = append(all, m.Subject)
-		}
-		return strings.Join(all, "\n")
-	}
 	const daily, weekly = 1, 1
-	require.Contains(t, subjects("old-admin", 5+daily+weekly), "vulnerability")
-	require.NotContains(t, subjects("old-analyst", 3+daily+weekly), "User")
-	require.NotContains(t, subjects("old-auditor", 4+daily+weekly), "ntegration")
-	require.NotContains(t, subjects("analyst", 1+weekly), "User")
-	subjects("admin", 3+weekly)
-	subjects("auditor", 2+weekly)
+	require.Contains(t, w.subjects("old-admin", 5+daily+weekly), "vulnerability")
+	require.NotContains(t, w.subjects("old-analyst", 3+daily+weekly), "User")
+	require.NotContains(t, w.subjects("old-auditor", 4+daily+weekly), "ntegration")
+	require.NotContains(t, w.subjects("analyst", 1+weekly), "User")
+	w.subjects("admin", 3+weekly)
+	w.subjects("auditor", 2+weekly)
 	for _, name := range []string{"developer", "deploy", "wizard", "nobody"} {
-		require.Empty(t, subjects(name, 0))
-		require.Empty(t, subjects("old-"+name, 0))
+		require.Empty(t, w.subjects(name, 0))
+		require.Empty(t, w.subjects("old-"+name, 0))
 	}
+}
 
-	// A role that is lost takes the mails with it, those that wait too; so does an account that is deleted.
+func TestS7ALostRoleAndADeletedAccountTakeWaitingMailsWithThem(t *testing.T) {
+	w := start(t)
+	w.ofEachRole()
 	w.post.mu.Lock()
 	w.post.sent, w.post.down = nil, 1000
 	w.post.mu.Unlock()
@@ -269,10 +281,10 @@ func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
 	w.post.down = 0
 	w.post.mu.Unlock()
 	w.publish("vuln-3", event.Vuln, `{"vuln":{"threat":"High","title":"XSS"}}`)
-	require.Contains(t, subjects("old-auditor", 4), "vulnerability",
+	require.Contains(t, w.subjects("old-auditor", 4), "vulnerability",
 		"the one that waited, the new one, and two of users")
-	require.Empty(t, subjects("old-admin", 0))
-	require.Empty(t, subjects("old-analyst", 0))
+	require.Empty(t, w.subjects("old-admin", 0))
+	require.Empty(t, w.subjects("old-analyst", 0))
 }
 
 // A scheduled report reaches each address once, whatever is repeated, over the retry cycles.
@@ -287,9 +299,8 @@ func TestAScheduledReportArrivesOnce(t *testing.T) {
 	// Grace is not there yet when the integration is announced
 	w.settled()
 	// weekly by default
-	_, err = w.people.Read(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme", Email: "grace@example.com",
-		Role: access.ReadOnly})
-	require.NoError(t, err)
+	require.NoError(t, w.people.Know(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme",
+		Email: "grace@example.com", Role: access.ReadOnly}))
 	w.publish("h1", event.NewHits, `{"hit":{"type":"sqli","host":"shop","block_status":"blocked"}}`)
 	w.settled()
 	run := func() {
@@ -332,7 +343,7 @@ func TestAReportOnDemandIsMailed(t *testing.T) {
 	require.Contains(t, m.Text, "Nothing was recorded")
 	w.mails("cfo@example.com", 1)
 
-	_, err = w.leaving.Unsubscribe(t.Context(),
+	_, err = w.unsubscriptions.Unsubscribe(t.Context(),
 		strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
 	require.NoError(t, err)
 	_, err = w.reports.Order(t.Context(), report.Person{Tenant: "42"},

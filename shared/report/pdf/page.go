@@ -214,6 +214,26 @@ func (d *document) write(i info) ([]byte, error) {
 	}
 	resources := o.add("<</Font <<" + names + ">>>>")
 	all, tree := o.next(), o.next()
+	if err := d.writePages(o, all, tree, resources); err != nil {
+		return nil, err
+	}
+	for _, f := range d.fonts.read {
+		if err := f.write(o, fonts[f]); err != nil {
+			return nil, err
+		}
+	}
+	date := i.made.UTC().Format("D:20060102150405Z")
+	about := o.add(fmt.Sprintf("<</Title %s /Author %s /Creator %s /CreationDate (%s)>>",
+		words(i.title), words(i.author), words(i.author), date))
+	meta := o.plain("/Type /Metadata /Subtype /XML", metadata(i))
+	catalog := o.add(fmt.Sprintf("<</Type /Catalog /Pages %s /Lang (en) /MarkInfo <</Marked true>> /StructTreeRoot %s "+
+		"/ViewerPreferences <</DisplayDocTitle true>> /Metadata %s>>", all, tree, meta))
+	id := sha256.Sum256([]byte(i.title + date))
+	return o.end(catalog, about, strings.ToUpper(hex.EncodeToString(id[:16])))
+}
+
+// writePages writes the pages under all, and the tags of what is on them under tree.
+func (d *document) writePages(o *objects, all, tree, resources ref) error {
 	kids := make([]ref, len(d.pages))
 	for n := range d.pages {
 		kids[n] = o.next()
@@ -222,53 +242,16 @@ func (d *document) write(i info) ([]byte, error) {
 	for n, p := range d.pages {
 		content, err := o.stream("", []byte(p.content.String()))
 		if err != nil {
-			return nil, fmt.Errorf("write page %d: %w", n+1, err)
+			return fmt.Errorf("write page %d: %w", n+1, err)
 		}
 		annotations := s.annotations(n)
-		o.put(
-			kids[n],
-			fmt.Sprintf(
-				"<</Type /Page /Parent %s /MediaBox [0 0 %s %s] /Resources %s /Contents %s "+
-					"/StructParents %d /Tabs /S%s>>",
-				all,
-				points(pageWidth),
-				points(pageHeight),
-				resources,
-				content,
-				n,
-				annotations,
-			),
-		)
+		o.put(kids[n], fmt.Sprintf("<</Type /Page /Parent %s /MediaBox [0 0 %s %s] /Resources %s /Contents %s "+
+			"/StructParents %d /Tabs /S%s>>",
+			all, points(pageWidth), points(pageHeight), resources, content, n, annotations))
 	}
 	o.put(all, fmt.Sprintf("<</Type /Pages /Count %d /Kids [%s]>>", len(kids), join(kids)))
 	s.write(d.root)
-	for _, f := range d.fonts.read {
-		if err := f.write(o, fonts[f]); err != nil {
-			return nil, err
-		}
-	}
-	date := i.made.UTC().Format("D:20060102150405Z")
-	about := o.add(
-		fmt.Sprintf(
-			"<</Title %s /Author %s /Creator %s /CreationDate (%s)>>",
-			words(i.title),
-			words(i.author),
-			words(i.author),
-			date,
-		),
-	)
-	meta := o.plain("/Type /Metadata /Subtype /XML", metadata(i))
-	catalog := o.add(
-		fmt.Sprintf(
-			"<</Type /Catalog /Pages %s /Lang (en) /MarkInfo <</Marked true>> /StructTreeRoot %s "+
-				"/ViewerPreferences <</DisplayDocTitle true>> /Metadata %s>>",
-			all,
-			tree,
-			meta,
-		),
-	)
-	id := sha256.Sum256([]byte(i.title + date))
-	return o.end(catalog, about, strings.ToUpper(hex.EncodeToString(id[:16])))
+	return nil
 }
 
 func join(refs []ref) string {

@@ -64,45 +64,43 @@ func busy() *report.Summary {
 		n := int64(90000 + 20000*i)
 		s.Over = append(s.Over, report.DayCount{Label: d.Short(), Hits: n, Blocked: n * 86 / 100})
 	}
+	busyAttacks(s)
+	busyFindings(s)
+	return s
+}
+
+// busyAttacks has fifty attacks, some with values of other scripts.
+func busyAttacks(s *report.Summary) {
 	for i := range 50 {
 		s.Attacks = append(s.Attacks, report.Attack{
 			Type: []string{"sqli", "xss", "ptrav"}[i%3], Host: "shop.example.com",
 			Path: fmt.Sprintf("/orders/%d/items", i), Method: "POST", Parameter: "POST_comment_value",
-			Seen: int64(
-				50000 - 900*i,
-			), Blocked: int64(40000 - 700*i), First: made.Add(-time.Hour), Last: made.Add(
-				-time.Duration(i) * time.Hour), Sources: []string{"203.0.113.7", "203.0.113.8"},
+			Seen: int64(50000 - 900*i), Blocked: int64(40000 - 700*i), First: made.Add(-time.Hour),
+			Last: made.Add(-time.Duration(i) * time.Hour), Sources: []string{"203.0.113.7", "203.0.113.8"},
 		})
 	}
 	s.Attacks[1].Path, s.Attacks[2].Host = "/検索/商品?名前=ｔｅｓｔ", "متجر.example"
 	s.Attacks[3].Path = "/" + strings.Repeat("very/long/", 40)
+}
+
+// busyFindings has two incidents and five vulnerabilities.
+func busyFindings(s *report.Summary) {
 	for i := range 2 {
 		s.Incidents = append(s.Incidents, report.Incident{
 			Attack: report.Attack{
-				ID:        fmt.Sprintf("INC-%d", i+1),
-				ObjectID:  int64(700 + i),
-				Type:      "sqli",
-				Host:      "shop.example.com",
-				Path:      "/search",
-				Method:    "GET",
-				Parameter: "q",
-				Seen:      12,
-				Last:      made,
-				Sources:   []string{"203.0.113.7"},
+				ID: fmt.Sprintf("INC-%d", i+1), ObjectID: int64(700 + i), Type: "sqli", Host: "shop.example.com",
+				Path: "/search", Method: "GET", Parameter: "q", Seen: 12, Last: made, Sources: []string{"203.0.113.7"},
 			},
 			Vulnerability: "PLT-42-I0001", Threat: "High",
 		})
 	}
 	for i, t := range []string{"Critical", "High", "High", "Medium", "Low"} {
 		s.Vulnerabilities = append(s.Vulnerabilities, report.Vulnerability{
-			ID: fmt.Sprintf(
-				"PLT-42-I%04d",
-				i+1,
-			), ObjectID: int64(500 + i), At: made.Add(-time.Duration(i) * 5 * time.Hour), Title: "Reflected XSS 反射型 ثغرة 🚨", Threat: t, Type: "XSS",
+			ID: fmt.Sprintf("PLT-42-I%04d", i+1), ObjectID: int64(500 + i),
+			At: made.Add(-time.Duration(i) * 5 * time.Hour), Title: "Reflected XSS 反射型 ثغرة 🚨", Threat: t, Type: "XSS",
 			Host: "shop.example.com", Path: "/search", Method: "GET", Parameter: "q", DiscoveredBy: "scanner",
 		})
 	}
-	return s
 }
 
 func render(t *testing.T, s *report.Summary) []byte {
