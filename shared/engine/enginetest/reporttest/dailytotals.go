@@ -84,6 +84,7 @@ func DailyTotals(t *testing.T, open OpenDailyTotals) {
 	run("findings beyond the limit are counted", findingsBeyondTheLimitAreCounted)
 	run("TestP9: a report says what the record let go of", reportSaysWhatIsMissing)
 	run("an error of the visitor ends the visit", visitorEndsTheVisit)
+	run("it agrees with the domain on what is kept of a large day", agreesWithTheDomain)
 }
 
 func batchesAddUp(t *testing.T, open OpenDailyTotals) {

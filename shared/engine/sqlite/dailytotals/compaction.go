@@ -81,7 +81,8 @@ func grow(w *db.Writer, tenant string, day report.Day, part string, by int64) (n
 	return n, err
 }
 
-// boundValues lets the smallest values of a dimension go when it has twice as many as are kept.
+// boundValues lets the smallest values of a dimension go when it has twice as many as are kept: the rule of
+// report.DayTotals in SQL.
 func boundValues(w *db.Writer, tenant string, day report.Day, dimension report.Dimension, grown int64) error {
 	n, err := grow(w, tenant, day, string(dimension), grown)
 	if err != nil || n <= 2*report.MaxValues {
@@ -105,10 +106,14 @@ func boundValues(w *db.Writer, tenant string, day report.Day, dimension report.D
 		}); err != nil {
 		return err
 	}
-	if _, err := grow(w, tenant, day, string(dimension), -gone); err != nil {
+	inserted, err := addCount(w, tenant, day, report.Count{Dimension: dimension, Value: report.Other, N: hits})
+	if err != nil {
 		return err
 	}
-	_, err = addCount(w, tenant, day, report.Count{Dimension: dimension, Value: report.Other, N: hits})
+	if inserted {
+		gone--
+	}
+	_, err = grow(w, tenant, day, string(dimension), -gone)
 	return err
 }
 
