@@ -66,13 +66,11 @@ type Mail struct {
 
 // Config names what the API works with; fields without a remark are required.
 type Config struct {
-	Platform     string // the product's name, for the documents
-	Integrations *integration.Service
-	Systems      Systems
-	Deliveries   interface {
-		History
-		RejectedEntries
-	}
+	Platform      string // the product's name, for the documents
+	Integrations  *integration.Service
+	Systems       Systems
+	Deliveries    History
+	DeadLetters   DeadLetters
 	Health        *health.Monitor
 	Tester        Tester
 	Authenticator access.Authenticator
@@ -80,8 +78,6 @@ type Config struct {
 	NewID         func() string
 	Log           *slog.Logger
 
-	// DeadLetters sends rejected events again; nil = they are only listed.
-	DeadLetters Resender
 	// Commands are what triggers asked of the platform; nil = this deployment has no triggers.
 	Commands command.Store
 

@@ -468,7 +468,7 @@ func (s *server) deadLetters(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.Deliveries.DeadLetters(ctx, rejectedOf(ctx), before, in.Limit+1)
+		found, err := s.listRejected(ctx, before, in.Limit+1)
 		if err != nil {
 			return nil, s.answer(err)
 		}
@@ -487,9 +487,6 @@ func (s *server) deadLetters(api huma.API) {
 		}
 		return out, nil
 	})
-	if s.DeadLetters == nil {
-		return
-	}
 	huma.Register(api, operation(access.Administer, huma.Operation{
 		OperationID: "replay-dead-letter", Method: http.MethodPost, Path: "/v1/dead-letters/{id}/replay",
 		Tags: []string{"Dead letters"}, Errors: []int{404, 409},
@@ -497,7 +494,7 @@ func (s *server) deadLetters(api huma.API) {
 		Description: "After what was wrong is mended. It goes the way of a new event, once: count is 0 when it was " +
 			"sent through before. If it is refused again, that is a new entry with its reason.",
 	}), func(ctx context.Context, in *idInput) (*replayOutput, error) {
-		sent, err := s.DeadLetters.Resend(ctx, rejectedOf(ctx), in.ID, s.Now().UTC())
+		sent, err := s.resend(ctx, in.ID)
 		switch {
 		case errors.Is(err, delivery.ErrNotFound):
 			return nil, problem(http.StatusNotFound, "there is no such rejected event")
@@ -517,10 +514,18 @@ func (s *server) deadLetters(api huma.API) {
 	})
 }
 
-// rejectedOf is whose dead letters the caller sees: an operator of the platform, those of all.
-func rejectedOf(ctx context.Context) string {
-	if principal(ctx).May(access.Unowned) {
-		return everyTenant
+// listRejected lists the dead letters that the caller sees: an operator of the platform, those of all tenants.
+func (s *server) listRejected(ctx context.Context, before string, limit int) ([]delivery.DeadLetter, error) {
+	if p := principal(ctx); !p.May(access.Unowned) {
+		return s.DeadLetters.DeadLetters(ctx, p.Tenant, before, limit)
 	}
-	return principal(ctx).Tenant
+	return s.DeadLetters.AllDeadLetters(ctx, before, limit)
+}
+
+// resend sends one of them through again.
+func (s *server) resend(ctx context.Context, id string) (sent bool, err error) {
+	if p := principal(ctx); !p.May(access.Unowned) {
+		return s.DeadLetters.Resend(ctx, p.Tenant, id, s.Now().UTC())
+	}
+	return s.DeadLetters.ResendOfAny(ctx, id, s.Now().UTC())
 }

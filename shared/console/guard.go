@@ -31,7 +31,7 @@ func person(ctx context.Context) integration.Person {
 	return integration.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name}
 }
 
-// everyTenant is how an operator asks for the dead letters of all. No token may name it as its tenant.
+// everyTenant is the name of no tenant: no token may bear it.
 const everyTenant = "*"
 
 // guard lets only people with a good token at the API (what each may do is declared by the operations), and keeps a

@@ -19,17 +19,18 @@ type History interface {
 	Replay(ctx context.Context, r delivery.Replay) (count int, after string, err error)
 }
 
-// RejectedEntries lists the entries that fan-out refused: each is kept as a dead letter.
-type RejectedEntries interface {
-	// DeadLetters returns rejected entries, newest first: those of one tenant, or all with tenant "*". before is
-	// the id to go on from, "" at first.
+// DeadLetters reads and resends the entries that fan-out refused: each is kept with its reason. Implementations are safe
+// for concurrent use.
+type DeadLetters interface {
+	// DeadLetters returns a tenant's rejected entries, newest first. before is the id to go on from, "" at first.
 	DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error)
-}
-
-// Resender sends rejected entries again after what was wrong is mended: the platform's release, or ours.
-type Resender interface {
-	// Resend puts a dead letter's entry on the bus anew, from where it goes through fan-out, and notes the time with
-	// it. A dead letter is sent again once: sent is false when it was before. If it is refused again, that is a dead
-	// letter of its own. The tenant "*" finds those of all. Errors: delivery.ErrNotFound, delivery.ErrNoEntry.
+	// AllDeadLetters returns those of all tenants, for an operator of the platform.
+	AllDeadLetters(ctx context.Context, before string, limit int) ([]delivery.DeadLetter, error)
+	// Resend puts the entry of a tenant's dead letter on the bus anew, after what was wrong is mended. From there it
+	// goes through fan-out. The time is noted with the dead letter. It is sent again once: sent is false when it was
+	// before. If it is refused again, that is a dead letter of its own. Errors: delivery.ErrNotFound,
+	// delivery.ErrNoEntry.
 	Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error)
+	// ResendOfAny does so with a dead letter of any tenant, for an operator of the platform.
+	ResendOfAny(ctx context.Context, id string, at time.Time) (sent bool, err error)
 }

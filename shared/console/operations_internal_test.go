@@ -26,7 +26,10 @@ func everything() Config {
 
 type noCommands struct{ command.Store }
 
-type noDeadLetters struct{ Resender }
+type (
+	letters       = DeadLetters
+	noDeadLetters struct{ letters }
+)
 
 func TestEveryOperationDeclaresTheRightOfItsCallers(t *testing.T) {
 	s := &server{Config: everything()}

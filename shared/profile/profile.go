@@ -241,7 +241,9 @@ func (s *Service) Read(ctx context.Context, who Person) (Profile, error) {
 }
 
 // Get returns one person of the tenant. Error: ErrNotFound.
-func (s *Service) Get(ctx context.Context, tenant, id string) (Profile, error) { return s.Store.Get(ctx, tenant, id) }
+func (s *Service) Get(ctx context.Context, tenant, id string) (Profile, error) {
+	return s.Store.Get(ctx, tenant, id)
+}
 
 // List returns the people of the tenant in the order of their ids: at most limit of those whose id is greater than
 // after.

@@ -349,7 +349,9 @@ func (s *Service) publish(ctx context.Context, r Report, receiver, to string) er
 }
 
 // Get returns one report of the tenant. Error: ErrNotFound.
-func (s *Service) Get(ctx context.Context, tenant, id string) (Report, error) { return s.Store.Get(ctx, tenant, id) }
+func (s *Service) Get(ctx context.Context, tenant, id string) (Report, error) {
+	return s.Store.Get(ctx, tenant, id)
+}
 
 // Recent returns the reports of the tenant that are kept, newest first.
 func (s *Service) Recent(ctx context.Context, tenant string) ([]Report, error) {

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -80,30 +81,24 @@ func deadID(e delivery.Entry) string {
 	return u.String()
 }
 
-// DeadLetters lists rejected entries. Those of all tenants are read day by day.
+// DeadLetters lists a tenant's rejected entries.
 func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error) {
-	out, err := d.deadLetters(ctx, tenant, before, limit)
+	last := cmp.Or(before, lastOfAll)
+	rows, err := d.deadRows(ctx, between("tenant", tenantKey(tenant), firstOfAll, last), last, limit)
+	var out []delivery.DeadLetter
+	if err == nil {
+		err = d.readDead(ctx, rows, &out)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
 	return out, nil
 }
 
-func (d *Deliveries) deadLetters(
-	ctx context.Context, tenant, before string, limit int,
-) (out []delivery.DeadLetter, err error) {
-	last := lastOfAll
-	if before != "" {
-		last = before
-	}
-	if tenant != "*" {
-		rows, err := d.deadRows(ctx, between("tenant", tenantKey(tenant), firstOfAll, last), last, limit)
-		if err != nil {
-			return nil, err
-		}
-		err = d.readDead(ctx, rows, &out)
-		return out, err
-	}
+// AllDeadLetters lists those of all tenants. They are read day by day.
+func (d *Deliveries) AllDeadLetters(ctx context.Context, before string, limit int) (out []delivery.DeadLetter,
+	err error) {
+	last := cmp.Or(before, lastOfAll)
 	from := d.Now()
 	if at := madeAt(before); !at.IsZero() {
 		from = at
@@ -116,7 +111,7 @@ func (d *Deliveries) deadLetters(
 			err = d.readDead(ctx, rows, &out)
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("list dead letters of all tenants: %w", err)
 		}
 	}
 	return out, nil
@@ -204,20 +199,32 @@ func (d *Deliveries) deadLetter(ctx context.Context, row item) (delivery.DeadLet
 // resendAfter is when a resend that was begun and not ended is begun anew: its process ended in between.
 const resendAfter = time.Minute
 
-// Resend puts a rejected entry on the bus anew. It is marked first, so that two calls at once send it once; a call
-// that ends in between leaves a mark that counts for a minute.
+// Resend puts a tenant's rejected entry on the bus anew. It is marked first, so that two calls at once send it once; a
+// call that ends in between leaves a mark that counts for a minute.
 func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error) {
-	if sent, err = d.resend(ctx, tenant, id, at); err != nil {
+	row, err := d.deadRow(ctx, tenant, id)
+	if err == nil {
+		sent, err = d.resend(ctx, row, at)
+	}
+	if err != nil {
 		return false, fmt.Errorf("send dead letter %s again: %w", id, err)
 	}
 	return sent, nil
 }
 
-func (d *Deliveries) resend(ctx context.Context, tenant, id string, at time.Time) (bool, error) {
-	row, err := d.deadRow(ctx, tenant, id)
-	if err != nil {
-		return false, err
+// ResendOfAny does so with one of any tenant.
+func (d *Deliveries) ResendOfAny(ctx context.Context, id string, at time.Time) (sent bool, err error) {
+	row, err := d.anyDeadRow(ctx, id)
+	if err == nil {
+		sent, err = d.resend(ctx, row, at)
 	}
+	if err != nil {
+		return false, fmt.Errorf("send dead letter %s again: %w", id, err)
+	}
+	return sent, nil
+}
+
+func (d *Deliveries) resend(ctx context.Context, row item, at time.Time) (bool, error) {
 	letter, err := d.deadLetter(ctx, row)
 	if err != nil {
 		return false, err
@@ -250,13 +257,18 @@ func (d *Deliveries) resend(ctx context.Context, tenant, id string, at time.Time
 	return true, err
 }
 
-// deadRow finds the row of a dead letter. Error: delivery.ErrNotFound.
+// deadRow finds the row of a tenant's dead letter. Error: delivery.ErrNotFound.
 func (d *Deliveries) deadRow(ctx context.Context, tenant, id string) (row item, err error) {
 	if _, err := ulid.ParseStrict(id); err != nil {
 		return nil, delivery.ErrNotFound
 	}
-	if tenant != "*" {
-		return d.oneDead(ctx, between("tenant", tenantKey(tenant), id, id))
+	return d.oneDead(ctx, between("tenant", tenantKey(tenant), id, id))
+}
+
+// anyDeadRow finds the row of a dead letter of any tenant. Error: delivery.ErrNotFound.
+func (d *Deliveries) anyDeadRow(ctx context.Context, id string) (row item, err error) {
+	if _, err := ulid.ParseStrict(id); err != nil {
+		return nil, delivery.ErrNotFound
 	}
 	in := between("shard", deadShard(id), id, id)
 	in.IndexName = awssdk.String(shardIndex)

@@ -67,7 +67,7 @@ func TestAnEventOfAMegabyteIsKeptInSeveralRows(t *testing.T) {
 	rejected := delivery.Entry{Receipt: "r", DetailType: "new_hits", Detail: noise, At: now()}
 	require.NoError(t, d.Accept(t.Context(),
 		fanout.Intake{Rejected: []fanout.Rejected{{Entry: rejected, Reason: "too odd"}}}))
-	letters, err := d.DeadLetters(t.Context(), "*", "", 10)
+	letters, err := d.AllDeadLetters(t.Context(), "", 10)
 	require.NoError(t, err)
 	require.Len(t, letters, 1)
 	require.Equal(t, noise, letters[0].Detail)

@@ -109,21 +109,21 @@ func TestADeadLetterThatTheBusDidNotTakeCanBeSentAgain(t *testing.T) {
 		Detail: []byte(`{"x":"` + strings.Repeat("y", 900<<10) + `"}`), At: now()}
 	require.NoError(t, d.Accept(t.Context(),
 		fanout.Intake{Rejected: []fanout.Rejected{{Entry: entry, Reason: "r"}}}))
-	letters, err := d.DeadLetters(t.Context(), "*", "", 10)
+	letters, err := d.AllDeadLetters(t.Context(), "", 10)
 	require.NoError(t, err)
-	_, err = d.Resend(t.Context(), "*", letters[0].ID, now())
+	_, err = d.ResendOfAny(t.Context(), letters[0].ID, now())
 	require.ErrorContains(t, err, "throttled")
 	f.fail = nil
-	sent, err := d.Resend(t.Context(), "*", letters[0].ID, now())
+	sent, err := d.ResendOfAny(t.Context(), letters[0].ID, now())
 	require.NoError(t, err)
 	require.True(t, sent)
 	require.Equal(t, string(entry.Detail), string(f.left(t)[0].Detail))
 	garbage := delivery.Entry{Receipt: "g", Detail: []byte("not JSON at all"), At: now().Add(time.Second)}
 	require.NoError(t, d.Accept(t.Context(),
 		fanout.Intake{Rejected: []fanout.Rejected{{Entry: garbage, Reason: "r"}}}))
-	letters, err = d.DeadLetters(t.Context(), "*", "", 10)
+	letters, err = d.AllDeadLetters(t.Context(), "", 10)
 	require.NoError(t, err)
-	_, err = d.Resend(t.Context(), "*", letters[0].ID, now())
+	_, err = d.ResendOfAny(t.Context(), letters[0].ID, now())
 	require.ErrorIs(t, err, delivery.ErrNoEntry)
 }
 

@@ -128,18 +128,24 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 
 	require.NoError(t, d.Accept(t.Context(), fanout.Intake{Rejected: []fanout.Rejected{odd("it is new")}}))
 	d.Bus = &forwarded{}
-	for _, tenant := range []string{"42", "*"} {
-		letters, err := d.DeadLetters(t.Context(), tenant, "", 10)
+	ofTenant := func(before string) ([]delivery.DeadLetter, error) {
+		return d.DeadLetters(t.Context(), "42", before, 10)
+	}
+	ofAll := func(before string) ([]delivery.DeadLetter, error) { return d.AllDeadLetters(t.Context(), before, 10) }
+	for name, list := range map[string]func(before string) ([]delivery.DeadLetter, error){
+		"of a tenant": ofTenant, "of all": ofAll,
+	} {
+		letters, err := list("")
 		require.NoError(t, err)
-		require.Len(t, letters, 2, tenant)
-		rest, err := d.DeadLetters(t.Context(), tenant, letters[0].ID, 10)
+		require.Len(t, letters, 2, name)
+		rest, err := list(letters[0].ID)
 		require.NoError(t, err)
 		require.Equal(t, letters[1:], rest)
 	}
-	letters, err := d.DeadLetters(t.Context(), "*", "", 10)
+	letters, err := d.AllDeadLetters(t.Context(), "", 10)
 	require.NoError(t, err)
 	for _, l := range letters {
-		sent, err := d.Resend(t.Context(), "*", l.ID, *clock)
+		sent, err := d.ResendOfAny(t.Context(), l.ID, *clock)
 		require.NoError(t, err)
 		require.True(t, sent, l.Reason)
 	}

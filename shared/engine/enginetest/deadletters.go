@@ -15,9 +15,10 @@ import (
 // Resender is the part of an engine that sends rejected entries again.
 type Resender interface {
 	Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error)
+	ResendOfAny(ctx context.Context, id string, at time.Time) (sent bool, err error)
 }
 
-// DeadLetterEngine is what the suite of delivery.DeadLetters works on.
+// DeadLetterEngine is what the suite of dead letters works on.
 type DeadLetterEngine struct {
 	Log
 	DeadLetters Resender
@@ -28,7 +29,7 @@ type DeadLetterEngine struct {
 // OpenDeadLetters opens an engine.
 type OpenDeadLetters func(t *testing.T) DeadLetterEngine
 
-// DeadLetters is the suite of delivery.DeadLetters.
+// DeadLetters is the suite of sending rejected entries again.
 func DeadLetters(t *testing.T, open OpenDeadLetters) {
 	run := Parallel(t, open)
 	run("TestP6: a rejected event is sent through again, once, and the list says when", deadLetterIsResentOnce)
@@ -56,7 +57,7 @@ func deadLetterIsResentOnce(t *testing.T, open OpenDeadLetters) {
 	require.Len(t, letters, 2, "refused again: an entry of its own")
 	require.True(t, letters[0].ReplayedAt.IsZero())
 	require.True(t, At.Add(time.Hour).Equal(letters[1].ReplayedAt))
-	sent, err = e.DeadLetters.Resend(t.Context(), "*", letters[0].ID, At.Add(3*time.Hour))
+	sent, err = e.DeadLetters.ResendOfAny(t.Context(), letters[0].ID, At.Add(3*time.Hour))
 	require.NoError(t, err)
 	require.True(t, sent, "an operator's")
 }

@@ -96,7 +96,7 @@ func olderDeliveries(t *testing.T, db *sqlite.DB, at time.Time) {
 	waiting, err := db.Bus().Receive(t.Context(), 10)
 	require.NoError(t, err)
 	require.Len(t, waiting, 1, "what fan-out had not passed")
-	letters, err := db.Deliveries().DeadLetters(t.Context(), "*", "", 10)
+	letters, err := db.Deliveries().AllDeadLetters(t.Context(), "", 10)
 	require.NoError(t, err)
 	require.Len(t, letters, 1)
 }

@@ -12,8 +12,20 @@ import (
 	"tocsin/shared/engine/sqlite/db"
 )
 
-// DeadLetters lists rejected entries.
+// DeadLetters lists a tenant's rejected entries.
 func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error) {
+	return d.deadLetters(ctx, "tenant = ?3", before, limit, func(s *driver.Stmt) { s.BindText(3, tenant) })
+}
+
+// AllDeadLetters lists those of all tenants.
+func (d *Deliveries) AllDeadLetters(ctx context.Context, before string, limit int) ([]delivery.DeadLetter, error) {
+	return d.deadLetters(ctx, "TRUE", before, limit, func(*driver.Stmt) {})
+}
+
+// deadLetters lists those of which a condition holds.
+func (d *Deliveries) deadLetters(
+	ctx context.Context, condition, before string, limit int, bind func(*driver.Stmt),
+) ([]delivery.DeadLetter, error) {
 	last := int64(1<<63 - 1)
 	if before != "" {
 		n, err := strconv.ParseInt(before, 10, 64)
@@ -23,18 +35,12 @@ func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, lim
 		last = n
 	}
 	sql := "SELECT seq, tenant, kind, detail, at, reason, (SELECT r.at FROM dead_letters_resent r WHERE r.seq = " +
-		"dead_letters.seq) FROM dead_letters WHERE seq < ?1 AND tenant = ?3 ORDER BY seq DESC LIMIT ?2"
-	if tenant == "*" {
-		sql = "SELECT seq, tenant, kind, detail, at, reason, (SELECT r.at FROM dead_letters_resent r WHERE r.seq = " +
-			"dead_letters.seq) FROM dead_letters WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"
-	}
+		"dead_letters.seq) FROM dead_letters WHERE seq < ?1 AND " + condition + " ORDER BY seq DESC LIMIT ?2"
 	var out []delivery.DeadLetter
 	err := d.db.Query(ctx, sql, func(s *driver.Stmt) {
 		s.BindInt64(1, last)
 		s.BindInt64(2, int64(limit))
-		if tenant != "*" {
-			s.BindText(3, tenant)
-		}
+		bind(s)
 	}, func(s *driver.Stmt) error {
 		out = append(out, delivery.DeadLetter{
 			ID: strconv.FormatInt(s.ColumnInt64(0), 10), Tenant: s.ColumnText(1), DetailType: s.ColumnText(2),
@@ -50,8 +56,20 @@ func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, lim
 	return out, nil
 }
 
-// Resend puts a rejected entry on the bus anew.
+// Resend puts a tenant's rejected entry on the bus anew.
 func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error) {
+	return d.resend(ctx, id, at, func(owner string) bool { return owner == tenant })
+}
+
+// ResendOfAny does so with one of any tenant.
+func (d *Deliveries) ResendOfAny(ctx context.Context, id string, at time.Time) (sent bool, err error) {
+	return d.resend(ctx, id, at, func(string) bool { return true })
+}
+
+// resend puts a rejected entry on the bus anew if its owner is right.
+func (d *Deliveries) resend(
+	ctx context.Context, id string, at time.Time, right func(owner string) bool,
+) (sent bool, err error) {
 	seq, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
 		return false, fmt.Errorf("send dead letter %q again: %w", id, delivery.ErrNotFound)
@@ -64,7 +82,7 @@ func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time
 			"SELECT tenant, kind, detail, EXISTS (SELECT 1 FROM dead_letters_resent r WHERE r.seq "+
 				"= dead_letters.seq) FROM dead_letters WHERE seq = ?", func(s *driver.Stmt) { s.BindInt64(1, seq) },
 			func(s *driver.Stmt) error {
-				found = tenant == "*" || tenant == s.ColumnText(0)
+				found = right(s.ColumnText(0))
 				sent = s.ColumnInt64(3) == 0
 				e = delivery.Entry{DetailType: s.ColumnText(1), Detail: db.Blob(s, 2), At: at}
 				return nil
