@@ -4,7 +4,7 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test race lint vulncheck fmt fmt-web golden demo demo-fast bench bench-reports bench-aws bench-cold fuzz \
+.PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-reports bench-aws bench-cold fuzz \
 	test-independent test-metrics test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
@@ -29,13 +29,14 @@ test-independent: ## decode what is sent with libraries and parsers that are not
 race: ## run all tests but the simulation under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v /scripts/simulation$$) # its twelve hours would be many minutes of the detector
 
-lint: ## check the format, the code and the arrows between folders (.golangci.yml), and each go.mod
+lint: ## check the format, the code and the arrows between folders (.golangci.yml), and each go.mod, THIRD_PARTY_NOTICES
 	@unformatted=$$(gofmt -l functions shared scripts infra); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; fi
 	$(GO) run $(GOLANGCI_LINT) run
 	$(GO) -C infra run $(GOLANGCI_LINT) run
 	$(GO) -C scripts/browser run $(GOLANGCI_LINT) run
 	$(GO) run ./scripts/arrows $(GOLANGCI_LINT)
+	$(GO) run ./scripts/notices -check
 	$(GO) mod tidy -diff
 	$(GO) -C infra mod tidy -diff
 	$(GO) -C scripts/browser mod tidy -diff
@@ -44,6 +45,9 @@ lint: ## check the format, the code and the arrows between folders (.golangci.ym
 
 vulncheck: ## look for known vulnerabilities that the code reaches (needs vuln.go.dev or the Go module proxy)
 	@$(GO) run ./scripts/vulncheck -govulncheck $(GOVULNCHECK) $(ARGS)
+
+notices: ## write THIRD_PARTY_NOTICES: the licences of what is in the binaries, checked against those allowed
+	$(GO) run ./scripts/notices
 
 fmt: ## format the code
 	gofmt -w functions shared scripts infra
