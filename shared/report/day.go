@@ -121,3 +121,13 @@ func addFindings[F any](d *DayTotals, what string, known, more []F, id func(F) s
 	d.drop(what, dropped)
 	return known
 }
+
+// Clone copies the day, so that another Add leaves the copy as it is.
+func (d *DayTotals) Clone() DayTotals {
+	counts := make(map[Dimension]map[string]int64, len(d.Counts))
+	for dimension, values := range d.Counts {
+		counts[dimension] = maps.Clone(values)
+	}
+	return DayTotals{Counts: counts, Attacks: maps.Clone(d.Attacks), Incidents: slices.Clone(d.Incidents),
+		Vulnerabilities: slices.Clone(d.Vulnerabilities)}
+}

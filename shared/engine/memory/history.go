@@ -1,0 +1,144 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/integration"
+)
+
+var _ integration.Backlog = (*Deliveries)(nil)
+
+// Get returns one delivery with its events.
+func (d *Deliveries) Get(_ context.Context, tenant, integration, id string) (delivery.Delivery, error) {
+	defer d.e.lock()()
+	v, ok := d.e.deliveries[key{tenant, integration}][id]
+	if !ok {
+		return v, fmt.Errorf("get delivery %s: %w", id, delivery.ErrNotFound)
+	}
+	return stored(v), nil
+}
+
+// of are an integration's deliveries that are made in a range of time and are in one of the states, oldest first. No
+// state is any state.
+func (e *Engine) of(k key, from, to time.Time, states ...delivery.State) (out []delivery.Delivery) {
+	for _, v := range e.deliveries[k] {
+		in := !v.CreatedAt.Before(from) && (to.IsZero() || v.CreatedAt.Before(to))
+		if in && (len(states) == 0 || slices.Contains(states, v.State)) {
+			out = append(out, stored(v))
+		}
+	}
+	slices.SortFunc(out, func(a, b delivery.Delivery) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// List returns deliveries without their events, newest first.
+func (d *Deliveries) List(_ context.Context, q delivery.Query) ([]delivery.Delivery, error) {
+	defer d.e.lock()()
+	var out []delivery.Delivery
+	for _, v := range slices.Backward(d.e.of(key{q.Tenant, q.Integration}, q.From, q.To, q.States...)) {
+		if (q.Before == "" || v.ID < q.Before) && len(out) < q.Limit {
+			v.Events = nil
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// Replay begins a new run of ended deliveries.
+func (d *Deliveries) Replay(_ context.Context, r delivery.Replay) (count int, after string, err error) {
+	defer d.e.lock()()
+	k := key{r.Tenant, r.Integration}
+	if r.ID != "" {
+		v, ok := d.e.deliveries[k][r.ID]
+		if !ok {
+			return 0, "", fmt.Errorf("replay delivery %s: %w", r.ID, delivery.ErrNotFound)
+		}
+		if v.State == delivery.Dead || v.State == delivery.Delivered {
+			d.e.restart(v)
+			count = 1
+		}
+		return count, "", nil
+	}
+	states := []delivery.State{delivery.Dead}
+	if len(r.States) > 0 {
+		states = slices.DeleteFunc(slices.Clone(r.States), func(s delivery.State) bool {
+			return s != delivery.Dead && s != delivery.Delivered
+		})
+	}
+	for _, v := range d.e.of(k, r.From, r.To, states...) {
+		if v.ID <= r.After {
+			continue
+		}
+		d.e.restart(v)
+		if count++; count == r.Limit {
+			return count, v.ID, nil
+		}
+	}
+	return count, "", nil
+}
+
+func (e *Engine) restart(v delivery.Delivery) {
+	v.State, v.Failures, v.Reason, v.Batch = delivery.Pending, 0, "", ""
+	e.deliveries[key{v.Tenant, v.Integration}][v.ID] = v
+}
+
+// CountWaiting counts what waits for a first request, for its batch window, or for a retry.
+func (d *Deliveries) CountWaiting(_ context.Context, tenant, id string, limit int) (w integration.Waiting, err error) {
+	defer d.e.lock()()
+	waiting := d.e.of(key{tenant, id}, time.Time{}, time.Time{}, delivery.Pending, delivery.Retrying)
+	w.Count = min(limit, len(waiting))
+	for _, v := range waiting {
+		if v.State == delivery.Retrying && (w.Next.IsZero() || v.Due.Before(w.Next)) {
+			w.Next = v.Due.UTC()
+		}
+	}
+	return w, nil
+}
+
+// CountDead counts the dead.
+func (d *Deliveries) CountDead(_ context.Context, tenant, id string, from time.Time, limit int) (int, error) {
+	defer d.e.lock()()
+	return min(limit, len(d.e.of(key{tenant, id}, from, time.Time{}, delivery.Dead))), nil
+}
+
+// DeadLetters lists rejected entries, newest first.
+func (d *Deliveries) DeadLetters(_ context.Context, tenant, before string, limit int) (out []delivery.DeadLetter,
+	err error) {
+	defer d.e.lock()()
+	last := len(d.e.deadLetters)
+	if before != "" {
+		n, err := strconv.Atoi(before)
+		if err != nil {
+			return nil, nil // no id of ours: nothing comes before it
+		}
+		last = min(last, n-1)
+	}
+	for _, l := range slices.Backward(d.e.deadLetters[:max(0, last)]) {
+		if (tenant == "*" || l.Tenant == tenant) && len(out) < limit {
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
+
+// Resend puts a rejected entry on the bus anew, once.
+func (d *Deliveries) Resend(_ context.Context, tenant, id string, at time.Time) (sent bool, err error) {
+	defer d.e.lock()()
+	n, err := strconv.Atoi(id)
+	if err != nil || n < 1 || n > len(d.e.deadLetters) || tenant != "*" && d.e.deadLetters[n-1].Tenant != tenant {
+		return false, fmt.Errorf("send dead letter %q again: %w", id, delivery.ErrNotFound)
+	}
+	l := &d.e.deadLetters[n-1]
+	if !l.ReplayedAt.IsZero() {
+		return false, nil
+	}
+	l.ReplayedAt = at.UTC()
+	d.e.put(delivery.Entry{DetailType: l.DetailType, Detail: l.Detail, At: at})
+	return true, nil
+}

@@ -1,0 +1,159 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/report"
+)
+
+// Integrations keeps integrations.
+type Integrations struct{ e *Engine }
+
+// Integrations returns the integrations.
+func (e *Engine) Integrations() *Integrations { return &Integrations{e} }
+
+var _ integration.Store = (*Integrations)(nil)
+
+// copyOf is an integration with its mark, which JSON leaves out.
+func copyOf(i integration.Integration) integration.Integration {
+	failing := i.Failing
+	if i = clone(i); failing != nil {
+		mark := *failing
+		i.Failing = &mark
+	}
+	return i
+}
+
+// Create stores a new integration and publishes the event.
+func (s *Integrations) Create(_ context.Context, i integration.Integration, announce event.Event) error {
+	defer s.e.lock()()
+	k := key{i.Tenant, i.ID}
+	if s.e.integrations[k].ID != "" {
+		return fmt.Errorf("create integration %s: %w", i.ID, integration.ErrConflict)
+	}
+	s.e.putIntegration(i, nil)
+	return s.e.publish(announce)
+}
+
+func (e *Engine) putIntegration(i integration.Integration, failing *integration.Failing) {
+	i.Failing = failing
+	e.integrations[key{i.Tenant, i.ID}] = copyOf(i)
+	var frequencies []report.Frequency
+	for f, t := range reportTypes {
+		if _, ok := i.Subscribed(t); ok && i.Enabled() {
+			frequencies = append(frequencies, f)
+		}
+	}
+	e.subscribe(i.Tenant, i.ID, i.UpdatedAt, frequencies)
+}
+
+// Update replaces the integration whose revision is the one before.
+func (s *Integrations) Update(_ context.Context, i integration.Integration, announce event.Event) error {
+	defer s.e.lock()()
+	was, err := s.e.integrationAt(i.Tenant, i.ID, i.Revision-1)
+	if err != nil {
+		return err
+	}
+	failing := was.Failing
+	if !i.Enabled() || i.Window != was.Window {
+		failing = nil
+	}
+	s.e.putIntegration(i, failing)
+	return s.e.publish(announce)
+}
+
+// integrationAt is an integration of that revision.
+func (e *Engine) integrationAt(tenant, id string, revision int64) (integration.Integration, error) {
+	i, ok := e.integrations[key{tenant, id}]
+	switch {
+	case !ok:
+		return i, fmt.Errorf("integration %s: %w", id, integration.ErrNotFound)
+	case i.Revision != revision:
+		return i, fmt.Errorf("integration %s: %w", id, integration.ErrConflict)
+	}
+	return i, nil
+}
+
+// Mark sets the mark where there is none, and takes it away where there is one.
+func (s *Integrations) Mark(_ context.Context, tenant, id string, window int64, f *integration.Failing,
+	announce event.Event) error {
+	defer s.e.lock()()
+	i, ok := s.e.integrations[key{tenant, id}]
+	if !ok || i.Window != window || !i.Enabled() || (i.Failing == nil) != (f != nil) {
+		return fmt.Errorf("mark integration %s: %w", id, integration.ErrConflict)
+	}
+	i.Failing = f
+	s.e.integrations[key{tenant, id}] = copyOf(i)
+	return s.e.publish(announce)
+}
+
+// Delete removes the integration of that revision.
+func (s *Integrations) Delete(_ context.Context, tenant, id string, revision int64, announce event.Event) error {
+	defer s.e.lock()()
+	if _, err := s.e.integrationAt(tenant, id, revision); err != nil {
+		return err
+	}
+	delete(s.e.integrations, key{tenant, id})
+	s.e.subscribe(tenant, id, time.Time{}, nil)
+	return s.e.publish(announce)
+}
+
+// Get returns one integration.
+func (s *Integrations) Get(_ context.Context, tenant, id string) (integration.Integration, error) {
+	defer s.e.lock()()
+	i, ok := s.e.integrations[key{tenant, id}]
+	if !ok {
+		return i, fmt.Errorf("read integration %s: %w", id, integration.ErrNotFound)
+	}
+	return copyOf(i), nil
+}
+
+// where returns the integrations that a test says, in the order of tenants and ids.
+func (s *Integrations) where(test func(integration.Integration) bool) (out []integration.Integration) {
+	defer s.e.lock()()
+	for _, i := range s.e.integrations {
+		if test(i) {
+			out = append(out, copyOf(i))
+		}
+	}
+	slices.SortFunc(out, func(a, b integration.Integration) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// Several returns those of the keys that there are.
+func (s *Integrations) Several(_ context.Context, keys []integration.Key) ([]integration.Integration, error) {
+	return s.where(func(i integration.Integration) bool {
+		return slices.Contains(keys, integration.Key{Tenant: i.Tenant, ID: i.ID})
+	}), nil
+}
+
+// List returns a page of a tenant's integrations.
+func (s *Integrations) List(_ context.Context, tenant, after string, limit int) ([]integration.Integration, error) {
+	all := s.where(func(i integration.Integration) bool { return i.Tenant == tenant && i.ID > after })
+	return all[:min(limit, len(all))], nil
+}
+
+// Marked returns the failing ones of all tenants.
+func (s *Integrations) Marked(context.Context) ([]integration.Integration, error) {
+	return s.where(func(i integration.Integration) bool { return i.Failing != nil }), nil
+}
+
+// Bound returns those of a system with that name among their bindings.
+func (s *Integrations) Bound(_ context.Context, system, binding string) ([]integration.Integration, error) {
+	return s.where(func(i integration.Integration) bool {
+		return i.System == system && slices.Contains(i.Bindings, binding)
+	}), nil
+}
+
+// Enabled returns a tenant's enabled integrations.
+func (s *Integrations) Enabled(_ context.Context, tenant string) ([]integration.Integration, error) {
+	return s.where(func(i integration.Integration) bool { return i.Tenant == tenant && i.Enabled() }), nil
+}

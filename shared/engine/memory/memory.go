@@ -1,0 +1,90 @@
+// Package memory is an engine in memory, for tests of the domain: maps and one mutex, nothing that is kept and nothing
+// that is fast. It passes the contract suites of enginetest, so that what a test of the domain learns of it holds for
+// the engines that customers run on. No deployable imports it.
+package memory
+
+import (
+	"encoding/json"
+	"sync"
+	"time"
+
+	"tocsin/shared/command"
+	"tocsin/shared/delivery"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+	"tocsin/shared/mail"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
+	"tocsin/shared/trigger"
+	"tocsin/shared/worker"
+)
+
+// Engine holds everything. Its stores are views of it. It is safe for concurrent use.
+type Engine struct {
+	mu  sync.Mutex
+	now func() time.Time
+
+	entries []delivery.Entry // of the bus, by their place; the receipt is the number of the place, from 1
+	passed  int              // entries that fan-out is done with
+	arrived chan struct{}
+
+	accepted    []accepted
+	known       map[key]bool // by tenant and event
+	deliveries  map[key]map[string]delivery.Delivery
+	leases      map[string]time.Time // until when, by delivery
+	deadLetters []delivery.DeadLetter
+	batches     map[string]worker.Batch
+	queue       []worker.MessageBatch
+
+	integrations map[key]integration.Integration
+	triggers     map[key]trigger.Trigger
+	seeded       map[string]bool
+	states       map[key]trigger.State
+	commands     map[key]command.Command
+	counters     map[bucket]health.Count
+	days         map[dayOf]*report.DayTotals
+	settings     map[string]report.Settings
+	reports      map[key]kept
+	schedule     map[subscription]report.Subscription
+	people       map[key]profile.Profile
+	suppressions map[suppressionKey]mail.Suppression
+}
+
+// key names something of a tenant: an integration, an event, a report.
+type key struct{ tenant, id string }
+
+// New makes an empty engine. now is its clock, nil = the machine's.
+func New(now func() time.Time) *Engine {
+	if now == nil {
+		now = time.Now
+	}
+	return &Engine{
+		now: now, arrived: make(chan struct{}, 1),
+		known: map[key]bool{}, deliveries: map[key]map[string]delivery.Delivery{}, leases: map[string]time.Time{},
+		batches: map[string]worker.Batch{}, integrations: map[key]integration.Integration{},
+		triggers: map[key]trigger.Trigger{}, seeded: map[string]bool{}, states: map[key]trigger.State{},
+		commands: map[key]command.Command{}, counters: map[bucket]health.Count{}, days: map[dayOf]*report.DayTotals{},
+		settings: map[string]report.Settings{}, reports: map[key]kept{},
+		schedule: map[subscription]report.Subscription{}, people: map[key]profile.Profile{},
+		suppressions: map[suppressionKey]mail.Suppression{},
+	}
+}
+
+// lock is `defer e.lock()()`.
+func (e *Engine) lock() (unlock func()) {
+	e.mu.Lock()
+	return e.mu.Unlock
+}
+
+// clone copies what a store holds as JSON in the other engines.
+func clone[T any](v T) T {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // the other engines could not keep it either
+	}
+	var out T
+	if err := json.Unmarshal(raw, &out); err != nil {
+		panic(err)
+	}
+	return out
+}

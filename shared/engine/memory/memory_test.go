@@ -1,0 +1,121 @@
+package memory_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/command"
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/reporttest"
+	"tocsin/shared/engine/enginetest/settingstest"
+	"tocsin/shared/engine/memory"
+	"tocsin/shared/event"
+	"tocsin/shared/fanout"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+	"tocsin/shared/mail"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
+	"tocsin/shared/worker"
+)
+
+func open() *memory.Engine { return memory.New(func() time.Time { return enginetest.At }) }
+
+func polled(e *memory.Engine) enginetest.Log { return enginetest.Polled(e.Deliveries(), e.Bus()) }
+
+func left(t *testing.T, e *memory.Engine) []delivery.Entry {
+	t.Helper()
+	entries, err := e.Bus().Receive(t.Context(), 1000)
+	require.NoError(t, err)
+	return entries
+}
+
+func TestDeliveries(t *testing.T) {
+	enginetest.Deliveries(t, func(*testing.T) enginetest.Log { return polled(open()) })
+	enginetest.Queue(t, func(*testing.T) (enginetest.Queues, enginetest.Bus) {
+		e := open()
+		return e.Deliveries(), e.Bus()
+	})
+	enginetest.Accepting(t, func(*testing.T) enginetest.AcceptingEngine {
+		return enginetest.AcceptingEngine{Log: polled(open()), Systems: catalogue.Default(), System: "web_hooks",
+			Later: func(*testing.T) {}}
+	})
+	enginetest.Backlog(t, func(*testing.T) (enginetest.Log, integration.Backlog) {
+		e := open()
+		return polled(e), e.Deliveries()
+	})
+	enginetest.EventLog(t, func(*testing.T) (enginetest.Log, fanout.EventLog) {
+		e := open()
+		return polled(e), e.Deliveries()
+	})
+	enginetest.DeadLetters(t, func(*testing.T) enginetest.DeadLetterEngine {
+		e := open()
+		return enginetest.DeadLetterEngine{Log: polled(e), DeadLetters: e.Deliveries(),
+			Left: func(t *testing.T) []delivery.Entry { return left(t, e) }}
+	})
+	enginetest.Batches(t, func(*testing.T) enginetest.BatchEngine {
+		e := open()
+		return enginetest.BatchEngine{Log: polled(e), Batches: e.Deliveries(),
+			Queued: func(*testing.T) []worker.MessageBatch { return e.Deliveries().Queued() }}
+	})
+}
+
+func TestPublisher(t *testing.T) {
+	enginetest.Publisher(t, func(*testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
+		e := open()
+		return e.Bus(), func(t *testing.T) []delivery.Entry {
+			entries := left(t, e)
+			var in fanout.Intake
+			for _, v := range entries {
+				in.Repeated = append(in.Repeated, fanout.Accepted{Entry: v})
+			}
+			require.NoError(t, e.Deliveries().Accept(t.Context(), in))
+			return entries
+		}
+	})
+}
+
+func TestCounters(t *testing.T) {
+	enginetest.Counters(t, func(*testing.T) health.Counters { return open().Counters() })
+}
+
+func TestSettings(t *testing.T) {
+	settingstest.Integrations(t, func(*testing.T) (integration.Store, func() []event.Kind) {
+		e := open()
+		return e.Integrations(), func() (kinds []event.Kind) {
+			for _, v := range left(t, e) {
+				kinds = append(kinds, event.Kind(v.DetailType))
+			}
+			return kinds
+		}
+	})
+	settingstest.Triggers(t, func(*testing.T) settingstest.TriggerEngine { return triggers(open()) })
+	settingstest.Commands(t, func(*testing.T) (settingstest.TriggerEngine, command.Store) {
+		e := open()
+		return triggers(e), e.Commands()
+	})
+	settingstest.People(t, func(*testing.T) profile.Store { return open().People() })
+	settingstest.SuppressionList(t, func(*testing.T) mail.SuppressionList { return open().SuppressionList() })
+}
+
+func triggers(e *memory.Engine) settingstest.TriggerEngine {
+	return settingstest.TriggerEngine{
+		Log: polled(e), Store: e.Triggers(), Integrations: e.Integrations(), Systems: catalogue.Default(), Workers: 1,
+		Left: func(t *testing.T) []delivery.Entry { return left(t, e) },
+	}
+}
+
+func TestReports(t *testing.T) {
+	reporttest.Reports(t, func(*testing.T) (report.Store, integration.Store, profile.Store) {
+		e := open()
+		return e.Reports(), e.Integrations(), e.People()
+	})
+	reporttest.DailyTotals(t, func(*testing.T) reporttest.DailyTotalsEngine {
+		e := open()
+		return reporttest.DailyTotalsEngine{Log: polled(e), Ledger: e.DailyTotals()}
+	})
+}
