@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
@@ -111,10 +110,12 @@ type Counter struct {
 	lines logsample.Sampler
 }
 
-// A turn whose intakes or states another counter has changed is made anew so many times, at growing random intervals.
+// A turn whose intakes or states another counter has changed is made anew so many times, after pauses of chance that
+// grow (sleep.Random).
 const (
-	tries = 12
-	pause = 20 * time.Millisecond
+	tries      = 12
+	firstPause = 10 * time.Millisecond
+	lastPause  = 120 * time.Millisecond
 )
 
 // Count counts intakes of a tenant in their order. done is how many of them, from the first on, are counted now; err
@@ -140,12 +141,14 @@ func (c *Counter) Count(ctx context.Context, tenant string, ids []string) (done 
 func (c *Counter) intakes(ctx context.Context, tenant string, intakes []Intake) (done int, err error) {
 	rest := whole(intakes)
 	size := count(rest)
+	pauses := sleep.Random(firstPause, lastPause)
 	for try := 1; len(rest) > 0; {
 		turn, after := split(rest, size)
 		err := c.turn(ctx, tenant, turn)
 		switch {
 		case err == nil:
 			rest, try = after, 1
+			pauses.Reset()
 		case divisible(err) && count(turn) > 1:
 			size = count(turn) / 2
 		case divisible(err):
@@ -158,7 +161,7 @@ func (c *Counter) intakes(ctx context.Context, tenant string, intakes []Intake) 
 				return rest[0].place, err
 			}
 		case errors.Is(err, trigger.ErrStale):
-			sleep.For(ctx, time.Duration(rand.Int64N(int64(try)*int64(pause))))
+			sleep.For(ctx, pauses.NextBackOff())
 			try++
 		default:
 			return rest[0].place, err

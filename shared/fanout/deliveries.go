@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
@@ -22,12 +20,7 @@ func newID(integration string, at time.Time, events []event.Event) string {
 		h.Write([]byte{0})
 		h.Write([]byte(e.ID))
 	}
-	var id ulid.ULID
-	sum := h.Sum(nil)
-	copy(id[6:], sum)
-	// Only a time before 1970 or after the year 10889 is refused.
-	_ = id.SetTime(uint64(max(0, at.UnixMilli())))
-	return id.String()
+	return delivery.DerivedID(at, h.Sum(nil))
 }
 
 // spanEnd is the end of the span of the clock that holds at; zero when every is.

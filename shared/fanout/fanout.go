@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"tocsin/shared/command"
@@ -75,21 +74,23 @@ func (f *Fanout) Process(ctx context.Context, entries []delivery.Entry) ([]deliv
 	return lanes, nil
 }
 
-// A batch whose triggers somebody changed meanwhile is evaluated again so many times, at growing random intervals: see
-// trigger.ErrStale.
+// A batch whose triggers somebody changed meanwhile is evaluated again so many times, after pauses of chance that grow
+// (sleep.Random): see trigger.ErrStale.
 const (
 	staleTries = 12
-	stalePause = 20 * time.Millisecond
+	firstPause = 10 * time.Millisecond
+	lastPause  = 120 * time.Millisecond
 )
 
 // accept makes an Intake of what was begun, anew when the states of triggers changed meanwhile.
 func (f *Fanout) accept(ctx context.Context, begun Intake) ([]delivery.Lane, error) {
+	pauses := sleep.Random(firstPause, lastPause)
 	for try := 1; ; try++ {
 		lanes, err := f.try(ctx, begun)
 		if !errors.Is(err, trigger.ErrStale) || try == staleTries {
 			return lanes, err
 		}
-		sleep.For(ctx, time.Duration(rand.Int64N(int64(try)*int64(stalePause))))
+		sleep.For(ctx, pauses.NextBackOff())
 	}
 }
 

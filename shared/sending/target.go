@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"tocsin/shared/cache"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
@@ -21,22 +21,20 @@ type Integrations interface {
 	Get(ctx context.Context, tenant, id string) (integration.Integration, error)
 }
 
-// maxRoutes bounds the opened integrations that are kept in memory.
-const maxRoutes = 10_000
+// maxTargets bounds the opened integrations that are kept in memory.
+const maxTargets = 10_000
 
 // TargetCache opens integrations for sending, each once for each of its revisions. It is safe for concurrent use.
 type TargetCache struct {
 	courier      *Sender
 	integrations Integrations
 	opener       Opener
-
-	mu     sync.Mutex
-	routes map[string]*Target
+	targets      cache.LRU[string, *Target] // by the integration's id
 }
 
 // NewTargetCache makes one.
 func NewTargetCache(c *Sender, integrations Integrations, opener Opener) *TargetCache {
-	return &TargetCache{courier: c, integrations: integrations, opener: opener, routes: map[string]*Target{}}
+	return &TargetCache{courier: c, integrations: integrations, opener: opener}
 }
 
 // gone says of a receiver that is not there any more what it was.
@@ -52,7 +50,7 @@ func gone(id string) string {
 
 // Target is the way to an integration as it is now; ended says why nothing may be sent to it any more, "" when
 // something may.
-func (r *TargetCache) Target(ctx context.Context, tenant, id string) (route *Target, ended string, err error) {
+func (r *TargetCache) Target(ctx context.Context, tenant, id string) (target *Target, ended string, err error) {
 	i, err := r.integrations.Get(ctx, tenant, id)
 	switch {
 	case errors.Is(err, integration.ErrNotFound):
@@ -66,26 +64,19 @@ func (r *TargetCache) Target(ctx context.Context, tenant, id string) (route *Tar
 	case !i.Enabled():
 		return nil, "the integration was disabled", nil
 	}
-	r.mu.Lock()
-	route = r.routes[i.ID]
-	r.mu.Unlock()
-	if route != nil && route.Integration.Tenant == tenant && route.Integration.Revision == i.Revision &&
+	if target, _ = r.targets.Get(i.ID); target != nil && target.Integration.Tenant == tenant &&
+		target.Integration.Revision == i.Revision &&
 		// the mark of a failing one is no change of its settings
-		FailingSince(route.Integration).Equal(FailingSince(i)) {
-		return route, "", nil
+		FailingSince(target.Integration).Equal(FailingSince(i)) {
+		return target, "", nil
 	}
-	if route, err = r.courier.Open(ctx, r.opener, i); errors.Is(err, integration.ErrUnsealable) {
+	if target, err = r.courier.Open(ctx, r.opener, i); errors.Is(err, integration.ErrUnsealable) {
 		return nil, integration.LostSecrets, nil // trying again helps nobody; what ends can be sent again
 	} else if err != nil {
 		return nil, "", err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.routes) >= maxRoutes {
-		clear(r.routes)
-	}
-	r.routes[i.ID] = route
-	return route, "", nil
+	r.targets.Keep(i.ID, target, maxTargets)
+	return target, "", nil
 }
 
 // Target is an integration opened for sending. It is made once for many deliveries.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"tocsin/shared/sleep"
 )
 
 // WebhookPath is where the API takes Telegram's updates.
@@ -132,13 +134,13 @@ func (b *Bot) once(ctx context.Context, u update) {
 			return
 		}
 		b.Log.Error("handle an update of Telegram's", "update", u.ID, "try", n+1, "error", err.Error())
-		b.sleep(ctx, firstPause)
+		sleep.For(ctx, firstPause)
 	}
 }
 
 // until repeats a call that fails; false when the context ended first.
 func (b *Bot) until(ctx context.Context, what string, call func() error) bool {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	for pauses := sleep.Growing(firstPause, lastPause); ; {
 		err := call()
 		if ctx.Err() != nil {
 			return false
@@ -146,21 +148,12 @@ func (b *Bot) until(ctx context.Context, what string, call func() error) bool {
 		if err == nil {
 			return true
 		}
-		wait := pause
+		wait := pauses.NextBackOff()
 		var refused *apiError
 		if errors.As(err, &refused) {
 			wait = max(wait, refused.retryAfter)
 		}
 		b.Log.Error(what+": trying again", "in", wait.String(), "error", err.Error())
-		b.sleep(ctx, wait)
-	}
-}
-
-func (b *Bot) sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+		sleep.For(ctx, wait)
 	}
 }

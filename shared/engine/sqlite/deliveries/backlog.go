@@ -7,6 +7,7 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/integration"
 )
@@ -47,7 +48,7 @@ func (d *Deliveries) CountDead(ctx context.Context, tenant, id string, from time
 		"SELECT count(*) FROM (SELECT 1 FROM finished WHERE ref = ? AND id >= ? AND dead = 1 LIMIT ?)",
 		func(s *driver.Stmt) {
 			s.BindInt64(1, ref)
-			s.BindText(2, firstID(from))
+			s.BindText(2, delivery.FirstID(from))
 			s.BindInt64(3, int64(limit))
 		}, func(s *driver.Stmt) error {
 			n = s.ColumnInt(0)

@@ -179,8 +179,8 @@ func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, ev
 	}
 	err := d.db.Query(ctx, carriers, func(s *driver.Stmt) {
 		s.BindInt64(1, ref)
-		s.BindText(2, firstID(first.Add(-fanout.CarriedWithin)))
-		s.BindText(3, firstID(last.Add(time.Millisecond)))
+		s.BindText(2, delivery.FirstID(first.Add(-fanout.CarriedWithin)))
+		s.BindText(3, delivery.FirstID(last.Add(time.Millisecond)))
 	}, func(s *driver.Stmt) error {
 		var v delivery.Delivery
 		seqs, err := decode(db.Blob(s, 0), &v)

@@ -7,36 +7,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
 )
 
-// madeAt is the time that a delivery's id begins with.
+// madeAt is the time of an id that was read from the file; zero for one that is none.
 func madeAt(id string) time.Time {
-	u, err := ulid.ParseStrict(id)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(u.Time())).UTC()
+	at, _ := delivery.MadeAt(id)
+	return at
 }
-
-// firstID sorts before every id of the time or later.
-func firstID(at time.Time) string {
-	if at.IsZero() || at.UnixMilli() < 0 {
-		return ""
-	}
-	var u ulid.ULID
-	if u.SetTime(uint64(at.UnixMilli())) != nil {
-		return lastID
-	}
-	return u.String()
-}
-
-// lastID sorts after every id.
-const lastID = "~"
 
 func (d *Deliveries) ref(tenant, integration string) (int64, bool) {
 	d.mu.Lock()
@@ -100,9 +81,9 @@ func (d *Deliveries) List(ctx context.Context, q delivery.Query) ([]delivery.Del
 	if len(states) == 0 {
 		states = delivery.States()
 	}
-	before := lastID
+	before := delivery.GreatestID
 	if !q.To.IsZero() {
-		before = firstID(q.To)
+		before = delivery.FirstID(q.To)
 	}
 	if q.Before != "" {
 		before = min(before, q.Before)
@@ -112,7 +93,7 @@ func (d *Deliveries) List(ctx context.Context, q delivery.Query) ([]delivery.Del
 		for _, state := range states {
 			err := db.Each(conn, sources[state], func(s *driver.Stmt) {
 				s.BindInt64(1, ref)
-				s.BindText(2, firstID(q.From))
+				s.BindText(2, delivery.FirstID(q.From))
 				s.BindText(3, before)
 				s.BindInt64(4, int64(q.Limit))
 			}, func(s *driver.Stmt) error {
@@ -186,13 +167,13 @@ func (d *Deliveries) ended(ctx context.Context, ref int64, r delivery.Replay) (i
 	} else if !dead {
 		sql += " AND dead = 0"
 	}
-	to := lastID
+	to := delivery.GreatestID
 	if !r.To.IsZero() {
-		to = firstID(r.To)
+		to = delivery.FirstID(r.To)
 	}
 	err = d.db.Query(ctx, sql+" ORDER BY id LIMIT ?", func(s *driver.Stmt) {
 		s.BindInt64(1, ref)
-		s.BindText(2, firstID(r.From))
+		s.BindText(2, delivery.FirstID(r.From))
 		s.BindText(3, r.After)
 		s.BindText(4, to)
 		s.BindInt64(5, int64(r.Limit))

@@ -20,7 +20,7 @@ func (d *Deliveries) Prune(ctx context.Context, before time.Time) (removed int, 
 			"DELETE FROM finished WHERE ref = ?1 AND id IN (SELECT id FROM finished WHERE ref = "+
 				"?1 AND id < ?2 ORDER BY id LIMIT ?3)", func(s *driver.Stmt) {
 				s.BindInt64(1, ref)
-				s.BindText(2, firstID(before))
+				s.BindText(2, delivery.FirstID(before))
 				s.BindInt64(3, db.Chunk)
 			})
 		if removed += n; err != nil {

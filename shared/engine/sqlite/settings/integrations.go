@@ -10,6 +10,7 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/cache"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/engine/sqlite/reports"
@@ -25,12 +26,12 @@ type Integrations struct {
 
 	mu sync.Mutex
 	// enabled answers fan-out's question without a read: the writer sees every change of an integration.
-	enabled map[string][]integration.Integration // by tenant
+	enabled cache.LRU[string, []integration.Integration] // by tenant
 }
 
 // NewIntegrations returns the integrations of a state file.
 func NewIntegrations(file *db.File, bus *eventbus.Bus) *Integrations {
-	return &Integrations{db: file, bus: bus, enabled: map[string][]integration.Integration{}}
+	return &Integrations{db: file, bus: bus}
 }
 
 var _ integration.Store = (*Integrations)(nil)
@@ -201,7 +202,7 @@ func (s *Integrations) change(ctx context.Context, tenant string, announce event
 func (s *Integrations) forget(tenant string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.enabled, tenant)
+	s.enabled.Drop(tenant)
 }
 
 // readIntegration reads the columns body and failing.
@@ -295,7 +296,7 @@ const maxTenants = 10_000
 // Enabled answers from memory while nothing changed.
 func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integration.Integration, error) {
 	s.mu.Lock()
-	known, ok := s.enabled[tenant]
+	known, ok := s.enabled.Get(tenant)
 	generation := s.db.Generation()
 	s.mu.Unlock()
 	if ok {
@@ -318,12 +319,9 @@ func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integratio
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.enabled) >= maxTenants {
-		clear(s.enabled)
-	}
 	// A change that was committed while the list was read may be missing from it: then it is used, not kept.
 	if s.db.Generation() == generation {
-		s.enabled[tenant] = out
+		s.enabled.Keep(tenant, out, maxTenants)
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/cache"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/event"
@@ -20,12 +21,12 @@ type Triggers struct {
 	bus *eventbus.Bus
 
 	mu     sync.Mutex
-	active map[string][]trigger.Trigger // of tenants that were seeded
+	active cache.LRU[string, []trigger.Trigger] // of tenants that were seeded
 }
 
 // NewTriggers returns the triggers of a state file.
 func NewTriggers(file *db.File, bus *eventbus.Bus) *Triggers {
-	return &Triggers{db: file, bus: bus, active: map[string][]trigger.Trigger{}}
+	return &Triggers{db: file, bus: bus}
 }
 
 var _ trigger.Store = (*Triggers)(nil)
@@ -130,7 +131,7 @@ func (s *Triggers) change(ctx context.Context, tenant, id string, announce event
 func (s *Triggers) forget(tenant string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.active, tenant)
+	s.active.Drop(tenant)
 }
 
 // Seed inserts the triggers of a new account once.
@@ -200,7 +201,7 @@ func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trig
 // Active answers from memory while nothing changed.
 func (s *Triggers) Active(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
 	s.mu.Lock()
-	known, ok := s.active[tenant]
+	known, ok := s.active.Get(tenant)
 	generation := s.db.Generation()
 	s.mu.Unlock()
 	if ok {
@@ -212,11 +213,8 @@ func (s *Triggers) Active(ctx context.Context, tenant string) ([]trigger.Trigger
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.active) >= maxTenants {
-		clear(s.active)
-	}
 	if s.db.Generation() == generation { // see Integrations.Enabled
-		s.active[tenant] = list
+		s.active.Keep(tenant, list, maxTenants)
 	}
 	return list, true, nil
 }
