@@ -8,7 +8,8 @@ import (
 // Limits bound the work in flight, so that a slow or hanging system delays nobody else and memory does not grow
 // with the backlog. The zero value of a field is its default.
 type Limits struct {
-	PerLane int // requests in flight to one integration; 32
+	// PerLane is how many requests to one integration are in flight at once. A lane begins with one; see limiter. 32.
+	PerLane int
 	// Failing replaces PerLane while the last request of the lane failed; 2.
 	Failing int
 	// Total bounds the requests in flight to integrations that work, FailingTotal those to the failing ones: the

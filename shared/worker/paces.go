@@ -1,0 +1,89 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"tocsin/shared/delivery"
+)
+
+// ErrVersionConflict says that a pace was changed since it was read.
+var ErrVersionConflict = errors.New("the pace was changed by another process")
+
+// Paces keeps the paces of integrations for all processes of a worker. Only those have one whose systems asked to be
+// spared or gave no answer: a healthy integration costs neither a read nor a write. Implementations are safe for
+// concurrent use, and may forget a pace after Pace.Keep.
+type Paces interface {
+	// Pace returns an integration's pace and its version: a zero Pace and 0 when there is none. Lane.Retry does not
+	// matter: the system does not tell first attempts and retries apart.
+	Pace(ctx context.Context, l delivery.Lane) (p Pace, version int64, err error)
+	// Swap replaces the pace whose version is the given one, 0 for none, and returns the new version. Error:
+	// ErrVersionConflict.
+	Swap(ctx context.Context, l delivery.Lane, version int64, p Pace) (next int64, err error)
+}
+
+// LocalPaces are those of a worker that is one process. The zero value is ready.
+type LocalPaces struct {
+	mu   sync.Mutex
+	all  map[delivery.Lane]localPace
+	last int64
+	Now  func() time.Time // nil = time.Now
+}
+
+type localPace struct {
+	pace    Pace
+	version int64
+	keep    time.Time
+}
+
+// prunedFrom is how many paces are kept before those are looked for that say nothing any more.
+const prunedFrom = 1024
+
+func (s *LocalPaces) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+// Pace reads one.
+func (s *LocalPaces) Pace(_ context.Context, l delivery.Lane) (Pace, int64, error) {
+	l.Retry = false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.all[l]
+	if !ok || !p.keep.After(s.now()) {
+		return Pace{}, 0, nil
+	}
+	return p.pace, p.version, nil
+}
+
+// Swap writes one.
+func (s *LocalPaces) Swap(_ context.Context, l delivery.Lane, version int64, p Pace) (int64, error) {
+	l.Retry = false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	was, ok := s.all[l]
+	if ok && !was.keep.After(now) {
+		was = localPace{}
+	}
+	if was.version != version {
+		return 0, ErrVersionConflict
+	}
+	if s.all == nil {
+		s.all = map[delivery.Lane]localPace{}
+	}
+	if len(s.all) >= prunedFrom {
+		for k, v := range s.all {
+			if !v.keep.After(now) {
+				delete(s.all, k)
+			}
+		}
+	}
+	s.last++
+	s.all[l] = localPace{p, s.last, p.Keep(now)}
+	return s.last, nil
+}

@@ -1,0 +1,269 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"tocsin/shared/delivery"
+)
+
+// swapTries bounds how often a pace is tried to be changed that other processes change too.
+const swapTries = 8
+
+// callLock is a lock that can be held over a call of a service. It is no mutex, so that others can see that it is
+// taken, and a test's clock goes on while somebody waits for it (testing/synctest). Make it with room for one.
+type callLock chan struct{}
+
+func (l callLock) Lock()   { l <- struct{}{} }
+func (l callLock) Unlock() { <-l }
+
+// TryLock takes it if it is free.
+func (l callLock) TryLock() bool {
+	select {
+	case l <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// paceView is what one process knows of an integration's pace. While it asks for nothing the store is not called. It is
+// safe for concurrent use.
+type paceView struct {
+	lane  delivery.Lane
+	store Paces
+	log   *slog.Logger
+
+	lock    callLock // taken over calls of the store: what else goes to this integration waits for them
+	known   Pace
+	version int64
+	slots   []time.Time // booked for this process
+	heard   []feedback  // not yet told to the others
+}
+
+// slot says when the request of a delivery may begin, of which n wait: a time within the given one from now, which it
+// keeps free for the caller. Where it can not, wait says how long to wait before asking again, and dead that the
+// receiver is the reason.
+func (p *paceView) slot(
+	ctx context.Context,
+	now time.Time,
+	id string,
+	n int,
+	within time.Duration,
+) (at time.Time, wait time.Duration, dead bool) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if !p.known.limits(now) {
+		p.slots = nil
+		return now, 0, false
+	}
+	if len(p.slots) > 0 && !p.slots[0].Before(p.known.Quiet) {
+		at, p.slots = p.slots[0], p.slots[1:]
+		if at.Before(now) {
+			at = now
+		}
+		return at, 0, false
+	}
+	p.slots = nil
+	var b beginning
+	ok := p.change(ctx, now, func(next *Pace) bool {
+		if !next.limits(now) {
+			b = beginning{first: now, booked: 1}
+			return false
+		}
+		was := *next
+		b = next.book(now, id, n, within)
+		return *next != was
+	})
+	switch {
+	case !ok: // too many ask at once
+		return time.Time{}, time.Second, p.known.Silent >= deadAfter
+	case b.booked == 0:
+		return time.Time{}, b.wait, b.dead
+	}
+	for k := 1; k < b.booked; k++ {
+		p.slots = append(p.slots, b.first.Add(time.Duration(k)*p.known.Interval))
+	}
+	return b.first, 0, false
+}
+
+// change applies what was heard and f, which reports whether it changed something, to the pace as all processes know
+// it.
+func (p *paceView) change(ctx context.Context, now time.Time, f func(*Pace) bool) (ok bool) {
+	for range swapTries {
+		next := p.known.current(now)
+		for _, a := range p.heard {
+			next.learn(a)
+		}
+		if !f(&next) && len(p.heard) == 0 {
+			p.known = next
+			return true
+		}
+		version, err := p.store.Swap(ctx, p.lane, p.version, next)
+		if err == nil {
+			p.known, p.version, p.heard = next, version, nil
+			return true
+		}
+		if errors.Is(err, ErrVersionConflict) {
+			err = p.read(ctx, now)
+		}
+		if err != nil { // this process goes on with what it knows
+			p.warn("the pace of an integration is not shared", err)
+			p.known, p.heard = next, nil
+			return true
+		}
+	}
+	return false
+}
+
+func (p *paceView) warn(text string, err error) {
+	p.log.Warn(text, "tenant", p.lane.Tenant, "integration", p.lane.Integration, "error", err.Error())
+}
+
+func (p *paceView) read(ctx context.Context, now time.Time) error {
+	known, version, err := p.store.Pace(ctx, p.lane)
+	if err == nil {
+		p.known, p.version = known.current(now), version
+	}
+	return err
+}
+
+// consult asks what other processes know: this one is told that the system may want to be spared.
+func (p *paceView) consult(ctx context.Context, now time.Time) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if err := p.read(ctx, now); err != nil {
+		p.warn("the pace of an integration is not known", err)
+	}
+}
+
+// pause lets no request of this process begin for a while.
+func (p *paceView) pause(until time.Time) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if until.After(p.known.Quiet) {
+		p.known.Quiet = until
+	}
+}
+
+// quiet reports whether the system asked for no request at all, since a slot was given perhaps.
+func (p *paceView) quiet(now time.Time) bool {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return p.known.Quiet.After(now)
+}
+
+// limits reports whether a request may have to wait.
+func (p *paceView) limits(now time.Time) bool {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return p.known.limits(now)
+}
+
+// expectSilence says that the receiver was dead when it was last tried, by another process perhaps.
+func (p *paceView) expectSilence() {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.known.Silent = max(p.known.Silent, deadAfter)
+}
+
+// learn hears what became of a request. Silence, its end, and what the system asks for are told to the other processes
+// at once; what was taken under an interval is told with the next change, or by flush.
+func (p *paceView) learn(ctx context.Context, now time.Time, d delivery.Delivery) {
+	a := feedbackOf(now, d)
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	news := a.silent || a.quiet > 0 || p.known.Silent > 0
+	if !news && !p.known.limits(now) {
+		if a.taken {
+			p.known.Taken = now
+		}
+		return
+	}
+	if p.heard = append(p.heard, a); !news {
+		return
+	}
+	p.change(ctx, now, func(next *Pace) bool {
+		if a.quiet > 0 {
+			p.giveBack(next)
+		}
+		return true
+	})
+	if a.quiet > 0 {
+		p.slots = nil
+	}
+}
+
+// giveBack frees what this process booked and does not use, if nobody booked after it.
+func (p *paceView) giveBack(next *Pace) {
+	last := len(p.slots) - 1
+	if last >= 0 && !next.Next.After(p.slots[last].Add(p.known.Interval)) {
+		next.Next = p.slots[0]
+	}
+}
+
+// flush ends the use of what was booked, and tells the other processes what was taken.
+func (p *paceView) flush(ctx context.Context, now time.Time) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if len(p.heard) == 0 && len(p.slots) == 0 {
+		return
+	}
+	p.change(ctx, now, func(next *Pace) bool {
+		p.giveBack(next)
+		return true
+	})
+	p.slots = nil
+}
+
+// idle reports whether the pace can be forgotten; not while somebody is at it, for whom nobody is to wait here.
+func (p *paceView) idle(now time.Time) bool {
+	if !p.lock.TryLock() {
+		return false
+	}
+	defer p.lock.Unlock()
+	return len(p.heard) == 0 && !p.known.current(now).limits(now)
+}
+
+// paceViews holds those of many integrations. The zero value is ready, and shares them with nobody.
+type paceViews struct {
+	shared Paces // nil = nobody
+	log    *slog.Logger
+
+	mu    sync.Mutex
+	all   map[delivery.Lane]*paceView
+	local LocalPaces
+}
+
+// of is an integration's pace; retries and first attempts share it, because the system does not tell them apart.
+func (s *paceViews) of(tenant, integration string) *paceView {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := delivery.Lane{Tenant: tenant, Integration: integration}
+	p, ok := s.all[key]
+	if !ok {
+		if s.all == nil {
+			s.all = map[delivery.Lane]*paceView{}
+		}
+		p = &paceView{lane: key, store: s.shared, log: cmp.Or(s.log, slog.Default()), lock: make(callLock, 1)}
+		if p.store == nil {
+			p.store = &s.local
+		}
+		s.all[key] = p
+	}
+	return p
+}
+
+// forget drops a pace that says nothing any more.
+func (s *paceViews) forget(tenant, integration string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := delivery.Lane{Tenant: tenant, Integration: integration}
+	if p, ok := s.all[key]; ok && p.idle(now) {
+		delete(s.all, key)
+	}
+}

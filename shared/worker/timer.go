@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"context"
+	"time"
+)
+
+// watch wakes the lanes whose time has come. Due times are times of day, and timers are not: they stand still while the
+// machine sleeps, and know nothing of a clock that is set. So the clock is looked at every clockLook.
+func (p *Pool) watch(ctx context.Context) {
+	p.hasten(ctx, p.now().Add(longestWait), anyTime) // the clock may have been set while the program was off
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	clock := newClock(p.now())
+	var next time.Time
+	look := true
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-p.due:
+			look = true
+		}
+		now := p.now()
+		if back := clock.wentBack(now); back > clockStep {
+			p.logger.Warn("the clock went back: what waits is sent as if it had not", "by", back.String())
+			p.hasten(ctx, now, back)
+			look = true
+		}
+		if look || !next.IsZero() && !now.Before(next) {
+			lanes, soonest, err := p.queue.Waiting(ctx, now)
+			if err != nil && ctx.Err() == nil {
+				p.logger.Error("look for waiting deliveries: trying again", "error", err.Error())
+				look = true
+				timer.Reset(pause)
+				continue
+			}
+			look, next = false, soonest
+			p.wake(lanes, false)
+		}
+		wait := clockLook
+		if !next.IsZero() {
+			wait = min(wait, max(0, next.Sub(now)))
+		}
+		timer.Reset(wait)
+	}
+}
+
+// hasten takes the time that a clock went back by from what is due after the given one.
+func (p *Pool) hasten(ctx context.Context, after time.Time, by time.Duration) {
+	if err := p.queue.Hasten(ctx, p.now(), after, by); err != nil && ctx.Err() == nil {
+		p.logger.Error("make up for a clock that went back", "error", err.Error())
+	}
+}
+
+// look sets the timer anew.
+func (p *Pool) look() {
+	select {
+	case p.due <- struct{}{}:
+	default:
+	}
+}
