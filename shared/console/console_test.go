@@ -23,7 +23,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/egress"
-	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/engine/memory"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -43,7 +43,7 @@ const slackURL = "https://hooks.slack.com/services/T000/B000/s3cr3t-in-the-url"
 // rig is the API over the real engine.
 type rig struct {
 	t       *testing.T
-	db      *sqlite.DB
+	db      *memory.Engine
 	tokens  *access.Keys
 	config  console.Config
 	handler http.Handler
@@ -58,10 +58,7 @@ type rig struct {
 func start(t *testing.T, allow ...string) *rig {
 	t.Helper()
 	r := &rig{t: t, email: "ada@example.com"}
-	var err error
-	r.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, r.db.Close()) })
+	r.db = memory.New(nil)
 	keys, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
 	r.tokens, err = access.NewKeys("test", [][]byte{bytes.Repeat([]byte{1}, 32)}, time.Now)

@@ -16,7 +16,7 @@ import (
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/slack"
 	"tocsin/shared/egress"
-	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -27,11 +27,9 @@ const secret = "https://hooks.slack.com/services/T0/B0/s3cr3t"
 
 var ada = integration.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada"}
 
-func service(t *testing.T) (*integration.Service, *sqlite.DB) {
+func service(t *testing.T) (*integration.Service, *memory.Engine) {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := memory.New(nil)
 	keys, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
 	return &integration.Service{
@@ -51,7 +49,7 @@ func create(t *testing.T, s *integration.Service) integration.Integration {
 }
 
 // announced are the events on the bus.
-func announced(t *testing.T, db *sqlite.DB) (out []event.Event) {
+func announced(t *testing.T, db *memory.Engine) (out []event.Event) {
 	t.Helper()
 	entries, err := db.Bus().Receive(t.Context(), 100)
 	require.NoError(t, err)

@@ -12,7 +12,6 @@ import (
 	"mime"
 	"mime/multipart"
 	netmail "net/mail"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
-	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
 	"tocsin/shared/mail"
 )
@@ -136,11 +135,9 @@ func kept(t *testing.T, s mail.Sender, m destination.Mail) string {
 	return string(answer.Body)
 }
 
-func guarded(t *testing.T) (*sqlite.DB, *sender, mail.Guard) {
+func guarded(t *testing.T) (*memory.Engine, *sender, mail.Guard) {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := memory.New(nil)
 	s := &sender{}
 	return db, s, mail.Guard{Next: s, Blocks: db.SuppressionList(), Feedback: &mail.Feedback{
 		Blocks: db.SuppressionList(), Bus: db.Bus(), Now: now, Log: slog.New(slog.DiscardHandler),
@@ -148,7 +145,7 @@ func guarded(t *testing.T) (*sqlite.DB, *sender, mail.Guard) {
 }
 
 // told lists what administrators are told. An event that is on the bus twice counts once.
-func told(t *testing.T, db *sqlite.DB) (out []event.AddressData) {
+func told(t *testing.T, db *memory.Engine) (out []event.AddressData) {
 	t.Helper()
 	entries, err := db.Bus().Receive(t.Context(), 100)
 	require.NoError(t, err)

@@ -1,7 +1,6 @@
 package mail_test
 
 import (
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -9,14 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/engine/memory"
 	"tocsin/shared/mail"
 )
 
 func TestS9TheMailsOfAnHourAreFreeAgainWhenItSays(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := memory.New(nil)
 	at := now()
 	r := &mail.Quota{Counters: db.Counters(), Limit: 100, Now: func() time.Time { return at }}
 	spend := func(mails int) *mail.QuotaError {
@@ -49,9 +46,7 @@ func TestS9TheMailsOfAnHourAreFreeAgainWhenItSays(t *testing.T) {
 }
 
 func TestS9ManyAtOnceDoNotPassTheLimitTogether(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := memory.New(nil)
 	r := &mail.Quota{Counters: db.Counters(), Limit: 50, Now: now}
 	var let atomic.Int64
 	var wg sync.WaitGroup

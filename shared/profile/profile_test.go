@@ -2,7 +2,6 @@ package profile_test
 
 import (
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
-	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
 	"tocsin/shared/profile"
 )
@@ -23,9 +22,7 @@ var (
 
 func start(t *testing.T) *profile.Service {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := memory.New(nil)
 	return &profile.Service{Store: db.People(), Now: now, Log: slog.New(slog.DiscardHandler)}
 }
 

@@ -19,7 +19,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/egress"
-	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
@@ -68,7 +68,7 @@ func (p *post) to(address string) (out []destination.Mail) {
 // world is everything from the bus to the mail server, over the real engine.
 type world struct {
 	t               *testing.T
-	db              *sqlite.DB
+	db              *memory.Engine
 	post            *post
 	integrations    *integration.Service
 	people          *profile.Service
@@ -97,9 +97,7 @@ func start(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, post: &post{}}
 	w.set("2023-03-01T12:00:00Z")
-	var err error
-	w.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
-	require.NoError(t, err)
+	w.db = memory.New(nil)
 	keys, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
 	log, systems, n := slog.New(slog.DiscardHandler), catalogue.Default(), 0
@@ -138,7 +136,6 @@ func start(t *testing.T) *world {
 	t.Cleanup(func() {
 		stop()
 		work.Wait()
-		require.NoError(t, w.db.Close())
 	})
 	return w
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +18,7 @@ import (
 	"golang.org/x/net/html"
 
 	"tocsin/shared/destination/catalogue"
-	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
@@ -30,7 +29,7 @@ import (
 // rig is the record and the reports over the real engine, with a clock.
 type rig struct {
 	t         *testing.T
-	db        *sqlite.DB
+	db        *memory.Engine
 	now       time.Time
 	service   *report.Service
 	recorder  *report.Recorder
@@ -62,10 +61,7 @@ func (r *rig) Render(*report.Summary, string, report.Console) ([]byte, error) {
 func start(t *testing.T, now string) *rig {
 	t.Helper()
 	r := &rig{t: t, receivers: map[string]report.Receiver{}, now: instant(t, now)}
-	var err error
-	r.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, r.db.Close()) })
+	r.db = memory.New(nil)
 	clock := func() time.Time { return r.now }
 	r.recorder = &report.Recorder{Zones: r.db.Reports(), Now: clock}
 	r.service = &report.Service{

@@ -23,7 +23,7 @@ import (
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
-	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -71,9 +71,7 @@ func open(t testing.TB) *world {
 	t.Helper()
 	w := &world{Server: telegramtest.Start(t), t: t, log: &bytes.Buffer{},
 		clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := memory.New(nil)
 	keys, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
 	log := slog.New(slog.NewTextHandler(w.log, nil))

@@ -22,8 +22,8 @@ var _ command.Store = (*Commands)(nil)
 func (s *Commands) List(_ context.Context, q command.Query) (out []command.Command, err error) {
 	defer s.e.lock()()
 	for k, c := range s.e.commands {
-		if k.tenant == q.Tenant && (q.Before == "" || c.Place() < q.Before) && (q.State == "" || c.State() == q.State) &&
-			(q.Trigger == "" || c.Data.TriggerID == q.Trigger) {
+		if k.tenant == q.Tenant && (q.Before == "" || c.Place() < q.Before) &&
+			(q.State == "" || c.State() == q.State) && (q.Trigger == "" || c.Data.TriggerID == q.Trigger) {
 			out = append(out, clone(c))
 		}
 	}

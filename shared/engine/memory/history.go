@@ -107,31 +107,49 @@ func (d *Deliveries) CountDead(_ context.Context, tenant, id string, from time.T
 	return min(limit, len(d.e.of(key{tenant, id}, from, time.Time{}, delivery.Dead))), nil
 }
 
-// DeadLetters lists rejected entries, newest first.
-func (d *Deliveries) DeadLetters(_ context.Context, tenant, before string, limit int) (out []delivery.DeadLetter,
-	err error) {
+// DeadLetters lists a tenant's rejected entries, newest first.
+func (d *Deliveries) DeadLetters(_ context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error) {
+	return d.letters(before, limit, func(l delivery.DeadLetter) bool { return l.Tenant == tenant }), nil
+}
+
+// AllDeadLetters lists those of all tenants.
+func (d *Deliveries) AllDeadLetters(_ context.Context, before string, limit int) ([]delivery.DeadLetter, error) {
+	return d.letters(before, limit, func(delivery.DeadLetter) bool { return true }), nil
+}
+
+func (d *Deliveries) letters(before string, limit int,
+	of func(delivery.DeadLetter) bool) (out []delivery.DeadLetter) {
 	defer d.e.lock()()
 	last := len(d.e.deadLetters)
 	if before != "" {
 		n, err := strconv.Atoi(before)
 		if err != nil {
-			return nil, nil // no id of ours: nothing comes before it
+			return nil // no id of ours: nothing comes before it
 		}
 		last = min(last, n-1)
 	}
 	for _, l := range slices.Backward(d.e.deadLetters[:max(0, last)]) {
-		if (tenant == "*" || l.Tenant == tenant) && len(out) < limit {
+		if of(l) && len(out) < limit {
 			out = append(out, l)
 		}
 	}
-	return out, nil
+	return out
 }
 
-// Resend puts a rejected entry on the bus anew, once.
+// Resend puts a tenant's rejected entry on the bus anew, once.
 func (d *Deliveries) Resend(_ context.Context, tenant, id string, at time.Time) (sent bool, err error) {
+	return d.resend(id, at, func(l delivery.DeadLetter) bool { return l.Tenant == tenant })
+}
+
+// ResendOfAny does so with one of any tenant.
+func (d *Deliveries) ResendOfAny(_ context.Context, id string, at time.Time) (sent bool, err error) {
+	return d.resend(id, at, func(delivery.DeadLetter) bool { return true })
+}
+
+func (d *Deliveries) resend(id string, at time.Time, of func(delivery.DeadLetter) bool) (sent bool, err error) {
 	defer d.e.lock()()
 	n, err := strconv.Atoi(id)
-	if err != nil || n < 1 || n > len(d.e.deadLetters) || tenant != "*" && d.e.deadLetters[n-1].Tenant != tenant {
+	if err != nil || n < 1 || n > len(d.e.deadLetters) || !of(d.e.deadLetters[n-1]) {
 		return false, fmt.Errorf("send dead letter %q again: %w", id, delivery.ErrNotFound)
 	}
 	l := &d.e.deadLetters[n-1]

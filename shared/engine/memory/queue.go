@@ -52,7 +52,9 @@ func (d *Deliveries) Lease(_ context.Context, lane delivery.Lane, limit int, due
 			out = append(out, stored(v))
 		}
 	}
-	slices.SortFunc(out, func(a, b delivery.Delivery) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(out, func(a, b delivery.Delivery) int {
+		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID))
+	})
 	out = out[:min(limit, len(out))]
 	for _, v := range out {
 		d.e.leases[v.ID] = until
