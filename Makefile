@@ -4,7 +4,7 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-reports bench-aws bench-cold fuzz \
+.PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-compare bench-reports bench-aws bench-cold fuzz \
 	test-independent test-metrics test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
@@ -66,6 +66,9 @@ demo-fast: build ## show all three cycles 120 times as fast (under 45 s)
 
 bench: build ## measure deliveries against a bare HTTP client
 	$(GO) run ./scripts/bench -binary bin/tocsin $(ARGS)
+
+bench-compare: ## compare the hot path's benchmarks with those of another commit: make bench-compare BASE=main (minutes)
+	@scripts/bench-compare $(BASE) $(ARGS)
 
 bench-reports: ## record a million hits and measure the monthly report on them (target: 5 s, 256 MiB)
 	@mkdir -p bin

@@ -59,9 +59,9 @@ func (s *supply) Settle(_ context.Context, deliveries []delivery.Delivery) error
 	return nil
 }
 
-// BenchmarkPool is the worker's share of one delivery: lease, limit, encode, judge, settle and count, without an engine
+// BenchmarkHotPathPool is the worker's share of one delivery: lease, limit, encode, judge, settle and count, without an engine
 // and without a network.
-func BenchmarkPool(b *testing.B) {
+func BenchmarkHotPathPool(b *testing.B) {
 	queue := &supply{left: b.N, want: b.N, all: make(chan struct{}), events: []event.Event{user("e")}}
 	all := &integrations{all: map[string]integration.Integration{}}
 	all.set(integration.Integration{ID: "i", Tenant: "42", System: "plain", Name: "i", Revision: 1, Window: 1})
