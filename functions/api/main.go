@@ -12,7 +12,7 @@ import (
 
 	"tocsin/functions/stack"
 	"tocsin/shared/console"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/fanout"
 	"tocsin/shared/httpserver"
@@ -29,9 +29,10 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 	courier := s.Sender()
 	relay := s.Relay()
 	courier.Adapter, courier.Relay = service, relay
-	jobs, orders, log, triggers := s.Jobs(), s.Orders(), s.Resending(), s.Triggers()
-	recovery := &fanout.Recovery{Fanout: &fanout.Fanout{Systems: s.Systems}, Journal: log, Now: time.Now}
-	orders.Relay, service.Backlog, service.Missed = relay, log, recovery
+	jobs, orders, triggers := s.Jobs(), s.Orders(), s.Triggers()
+	deliveries, dead := s.Deliveries(), s.DeadLetters()
+	recovery := &fanout.Recovery{Fanout: &fanout.Fanout{Systems: s.Systems}, Journal: deliveries, Now: time.Now}
+	orders.Relay, service.Backlog, service.Missed = relay, deliveries, recovery
 	handler := console.New(console.Config{
 		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {
 			if _, err := store.Get(ctx, "readyz", "readyz"); err != nil && !errors.Is(err, integration.ErrNotFound) {
@@ -41,7 +42,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 			return nil
 		}}),
 		Requests: s.Requests(), Relay: relay, Platform: courier.Platform.Name, Integrations: service,
-		Systems: s.Systems, Deliveries: log, DeadLetters: log, Health: s.Monitor(service),
+		Systems: s.Systems, Deliveries: stack.NewHistory(deliveries, dead), DeadLetters: dead, Health: s.Monitor(service),
 		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now,
 		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
@@ -53,5 +54,5 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 			}
 		},
 	})
-	return metrics.Of(s.Meter("api"), aws.APIHandler(httpserver.CrossOrigin(handler, s.Origins())))
+	return metrics.Of(s.Meter("api"), handlers.API(httpserver.CrossOrigin(handler, s.Origins())))
 }

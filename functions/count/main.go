@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/functions/stack"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/counts"
 	"tocsin/shared/engine/aws/metrics"
 )
 
@@ -16,5 +16,5 @@ func main() { stack.Start(handler) }
 func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
 	queue, again := s.CountingQueue(), s.Visibility("TOCSIN_QUEUE_COUNTING")
 	queue.DeadLetters = s.Need("TOCSIN_QUEUE_COUNTING_DEAD_LETTERS")
-	return metrics.Batch(s.Meter("count"), aws.CountHandler(s.Counter(), queue, again, s.Log))
+	return metrics.Batch(s.Meter("count"), counts.Handler(s.Counter(), queue, again, s.Log))
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/functions/stack"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/engine/aws/metrics"
 )
 
@@ -21,5 +21,5 @@ func main() { stack.Start(handler) }
 func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
 	handler := s.BatchHandler(s.Integrations(), budget)
 	again := s.Visibility("TOCSIN_QUEUE_DELIVERIES", "TOCSIN_QUEUE_RETRIES")
-	return metrics.Batch(s.Meter("deliver"), aws.DeliverHandler(handler, again, s.Log))
+	return metrics.Batch(s.Meter("deliver"), handlers.Deliver(handler, again, s.Log))
 }

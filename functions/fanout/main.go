@@ -6,7 +6,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/functions/stack"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/engine/aws/metrics"
 	"tocsin/shared/fanout"
 )
@@ -20,5 +20,5 @@ func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventRespo
 		fanout.People = people
 	}
 	again := s.Visibility("TOCSIN_QUEUE_EVENTS", "TOCSIN_QUEUE_UNKNOWN_EVENTS")
-	return metrics.Batch(s.Meter("fanout"), aws.FanoutHandler(fanout, again, s.Log))
+	return metrics.Batch(s.Meter("fanout"), handlers.Fanout(fanout, again, s.Log))
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"tocsin/functions/stack"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/engine/aws/metrics"
 )
 
@@ -14,5 +14,5 @@ func main() { stack.Start(handler) }
 
 func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
 	feedback := s.Feedback()
-	return metrics.Batch(s.Meter("feedback"), aws.FeedbackHandler(feedback, s.Log))
+	return metrics.Batch(s.Meter("feedback"), handlers.Feedback(feedback, s.Log))
 }

@@ -6,14 +6,14 @@ import (
 	"encoding/json"
 
 	"tocsin/functions/stack"
-	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/aws/metrics"
+	"tocsin/shared/engine/aws/reports"
 	"tocsin/shared/report/pdf"
 )
 
 func main() { stack.Start(handler) }
 
-func handler(s *stack.Stack) stack.Handler[json.RawMessage, aws.ReportAnswer] {
-	reports := s.Reporter(s.Receivers(s.Reading(), nil), pdf.Renderer{})
-	return metrics.Of(s.Meter("report"), aws.ReportHandler(reports, s.Log))
+func handler(s *stack.Stack) stack.Handler[json.RawMessage, reports.Answer] {
+	service := s.Reporter(s.Receivers(s.Reading(), nil), pdf.Renderer{})
+	return metrics.Of(s.Meter("report"), reports.Handler(service, s.Log))
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"tocsin/functions/stack"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/engine/aws/metrics"
 )
 
@@ -18,7 +18,7 @@ const budget = time.Minute
 
 func main() { stack.Start(handler) }
 
-func handler(s *stack.Stack) stack.Handler[aws.Turn, any] {
+func handler(s *stack.Stack) stack.Handler[handlers.RetryCall, any] {
 	store := s.Integrations()
 	handler := s.BatchHandler(store, budget)
 	service := s.Service(store)
@@ -33,6 +33,6 @@ func handler(s *stack.Stack) stack.Handler[aws.Turn, any] {
 		}
 		return count, errors.Join(err, lost)
 	}
-	return metrics.Of(s.Meter("retry"), aws.RetryHandler(handler,
-		aws.Upkeep{Relay: relay, Sweep: s.Sweeper(handler).Sweep}, s.Log))
+	return metrics.Of(s.Meter("retry"), handlers.Retry(handler,
+		handlers.Upkeep{Relay: relay, Sweep: s.Sweeper(handler).Sweep}, s.Log))
 }

@@ -30,9 +30,26 @@ import (
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/accept"
+	"tocsin/shared/engine/aws/counters"
+	"tocsin/shared/engine/aws/counts"
+	"tocsin/shared/engine/aws/dailytotals"
+	"tocsin/shared/engine/aws/deadletters"
+	"tocsin/shared/engine/aws/deliveries"
+	"tocsin/shared/engine/aws/eventbus"
+	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/engine/aws/identity"
+	"tocsin/shared/engine/aws/intakes"
+	"tocsin/shared/engine/aws/keys"
 	"tocsin/shared/engine/aws/metrics"
+	"tocsin/shared/engine/aws/paces"
+	"tocsin/shared/engine/aws/people"
+	"tocsin/shared/engine/aws/queue"
+	"tocsin/shared/engine/aws/reports"
+	"tocsin/shared/engine/aws/ses"
+	"tocsin/shared/engine/aws/settings"
+	"tocsin/shared/engine/aws/stepfunctions"
+	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/health"
 	"tocsin/shared/httpserver"
 	"tocsin/shared/integration"
@@ -171,71 +188,84 @@ func (s *Stack) Check() error { return errors.Join(s.env.wrong...) }
 func newID() string { return ulid.Make().String() }
 
 // Bus publishes events.
-func (s *Stack) Bus() *aws.Publisher {
-	return &aws.Publisher{Events: eventbridge.NewFromConfig(s.sdk), Bus: s.env.need("TOCSIN_BUS")}
+func (s *Stack) Bus() *eventbus.Publisher {
+	return &eventbus.Publisher{Events: eventbridge.NewFromConfig(s.sdk), Bus: s.env.need("TOCSIN_BUS")}
 }
 
 // Integrations is the store.
-func (s *Stack) Integrations() *aws.Integrations {
-	return &aws.Integrations{
+func (s *Stack) Integrations() *settings.Integrations {
+	return &settings.Integrations{
 		DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Schedule: s.env.need("TOCSIN_TABLE_REPORTS"),
 		Now: time.Now, Log: s.Log, Publisher: s.Bus(),
 	}
 }
 
 // Reading is the store for a function that changes nothing.
-func (s *Stack) Reading() *aws.Integrations {
-	return &aws.Integrations{DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Now: time.Now, Log: s.Log}
+func (s *Stack) Reading() *settings.Integrations {
+	return &settings.Integrations{DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Now: time.Now, Log: s.Log}
 }
 
-// Deliveries is the log.
-func (s *Stack) Deliveries() *aws.Deliveries {
-	return &aws.Deliveries{
-		DB: s.db, SQS: sqs.NewFromConfig(s.sdk), Queue: s.env.need("TOCSIN_QUEUE_DELIVERIES"), Now: time.Now,
-		Tables: aws.Tables{
+// tables are those of events and deliveries. Not each function has all of them.
+func (s *Stack) tables() table.Set {
+	return table.Set{
+		DB: s.db, Now: time.Now, Log: s.Log, Keep: s.keep(),
+		Tables: table.Names{
 			Deliveries: s.env.need("TOCSIN_TABLE_DELIVERIES"), Events: s.env.need("TOCSIN_TABLE_EVENTS"),
 			Batches: s.env.need("TOCSIN_TABLE_BATCHES"), DeadLetters: s.env.need("TOCSIN_TABLE_DEAD_LETTERS"),
-			Journal: s.env.need("TOCSIN_TABLE_JOURNAL"), Intakes: s.env.need("TOCSIN_TABLE_INTAKES"),
+			EventLog: s.env.need("TOCSIN_TABLE_JOURNAL"), Intakes: s.env.need("TOCSIN_TABLE_INTAKES"),
 			Outbox: s.env.need("TOCSIN_TABLE_OUTBOX"),
 		},
-		Log:  s.Log,
-		Keep: s.keep(),
 	}
 }
 
-// Resending is the log of a function that sends dead letters again.
-func (s *Stack) Resending() *aws.Deliveries {
-	d := s.Deliveries()
-	d.Bus = s.Bus()
-	return d
+// Deliveries keeps deliveries and their history.
+func (s *Stack) Deliveries() *deliveries.Store {
+	return &deliveries.Store{Set: s.tables(), SQS: sqs.NewFromConfig(s.sdk),
+		Queue: s.env.need("TOCSIN_QUEUE_DELIVERIES")}
 }
 
-// Accepting is the log of a function that takes events in, or finishes what was taken in.
-func (s *Stack) Accepting() *aws.Deliveries {
-	d := s.Deliveries()
-	d.Commands = &aws.Commands{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Now: time.Now}
-	d.Counting = s.CountingQueue()
-	return d
+// DeadLetters keeps rejected entries, and sends them again.
+func (s *Stack) DeadLetters() *deadletters.Store {
+	return &deadletters.Store{Set: s.tables(), Bus: s.Bus()}
 }
 
-// Sweeping is the log of the function that finishes what was left behind.
-func (s *Stack) Sweeping() *aws.Deliveries {
-	d := s.Accepting()
-	d.Marks = &aws.CountingStore{Record: s.DailyTotals()}
-	return d
+// History is what an administrator reads of deliveries and of dead letters.
+type History struct {
+	*deliveries.Store
+	*rejected
+}
+
+type rejected = deadletters.Store
+
+// NewHistory makes one of its two.
+func NewHistory(d *deliveries.Store, l *deadletters.Store) History { return History{d, l} }
+
+// Accepting is the store of a function that takes events in, or finishes what was taken in.
+func (s *Stack) Accepting() *accept.Store {
+	return &accept.Store{
+		Store: *s.Deliveries(), Counting: s.CountingQueue(),
+		Commands: &settings.Commands{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Now: time.Now},
+	}
+}
+
+// Sweeping is the store of the function that finishes what was left behind.
+func (s *Stack) Sweeping() *accept.Store {
+	a := s.Accepting()
+	a.Marks = &counts.Store{Record: s.DailyTotals()}
+	return a
 }
 
 // CountingQueue is the queue of intakes that are to be counted.
-func (s *Stack) CountingQueue() *aws.CountingQueue {
-	return &aws.CountingQueue{SQS: sqs.NewFromConfig(s.sdk), Queue: s.env.need("TOCSIN_QUEUE_COUNTING")}
+func (s *Stack) CountingQueue() *counts.Queue {
+	return &counts.Queue{SQS: sqs.NewFromConfig(s.sdk), Queue: s.env.need("TOCSIN_QUEUE_COUNTING")}
 }
 
 // Counter counts what was accepted.
 func (s *Stack) Counter() *counting.Counter {
 	triggers := s.Triggers()
-	store := &aws.CountingStore{
-		Intakes: &aws.Deliveries{DB: s.db, Now: time.Now,
-			Tables: aws.Tables{Intakes: s.env.need("TOCSIN_TABLE_INTAKES")}},
+	store := &counts.Store{
+		Intakes: &intakes.Store{Set: table.Set{DB: s.db, Now: time.Now,
+			Tables: table.Names{Intakes: s.env.need("TOCSIN_TABLE_INTAKES")}}},
 		Record: s.DailyTotals(), Triggers: triggers, Keep: s.keep(),
 	}
 	return &counting.Counter{
@@ -252,40 +282,40 @@ func (s *Stack) keep() time.Duration {
 }
 
 // Triggers is the store of triggers.
-func (s *Stack) Triggers() *aws.Triggers {
+func (s *Stack) Triggers() *settings.Triggers {
 	announcements := s.Reading().EventOutbox()
 	announcements.Publisher = s.Bus()
-	return &aws.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Announcements: announcements,
+	return &settings.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Outbox: announcements,
 		Now: time.Now}
 }
 
 // TriggerService makes changes of triggers.
-func (s *Stack) TriggerService(store *aws.Triggers, integrations *aws.Integrations) *trigger.Service {
+func (s *Stack) TriggerService(store *settings.Triggers, integrations *settings.Integrations) *trigger.Service {
 	return &trigger.Service{Store: store, Integrations: integrations, Systems: s.Systems, Now: time.Now, NewID: newID,
 		Log: s.Log}
 }
 
 // DailyTotals is what reports are made of.
-func (s *Stack) DailyTotals() *aws.DailyTotals {
-	return &aws.DailyTotals{DB: s.db, Table: s.env.need("TOCSIN_TABLE_RECORD"), Now: time.Now, Log: s.Log}
+func (s *Stack) DailyTotals() *dailytotals.Store {
+	return &dailytotals.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_RECORD"), Now: time.Now, Log: s.Log}
 }
 
 // Gateway says who calls, by the claims that the template names.
-func (s *Stack) Gateway() aws.Gateway {
-	return aws.Gateway{Names: access.ClaimNames{
+func (s *Stack) Gateway() handlers.Gateway {
+	return handlers.Gateway{Names: access.ClaimNames{
 		Tenant: s.env.get("TOCSIN_CLAIM_TENANT"), Role: s.env.get("TOCSIN_CLAIM_ROLE"),
 		ClientName: s.env.get("TOCSIN_CLAIM_CLIENT_NAME"),
 	}}
 }
 
 // Reports keeps reports.
-func (s *Stack) Reports() *aws.Reports {
-	return &aws.Reports{DB: s.db, Table: s.env.need("TOCSIN_TABLE_REPORTS"), Now: time.Now}
+func (s *Stack) Reports() *reports.Store {
+	return &reports.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_REPORTS"), Now: time.Now}
 }
 
 // Jobs is the queue of reports to be made.
-func (s *Stack) Jobs() *aws.ReportJobs {
-	return &aws.ReportJobs{SQS: sqs.NewFromConfig(s.sdk), Queue: s.env.need("TOCSIN_QUEUE_REPORTS")}
+func (s *Stack) Jobs() *reports.Jobs {
+	return &reports.Jobs{SQS: sqs.NewFromConfig(s.sdk), Queue: s.env.need("TOCSIN_QUEUE_REPORTS")}
 }
 
 // Reporter makes reports. The renderer is the caller's, so that its fonts (8 MB) are in no other function.
@@ -304,8 +334,9 @@ func (s *Stack) Orders() *report.Service {
 	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log}
 }
 
-func (s *Stack) people() *aws.People {
-	return &aws.People{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE"), Schedule: s.env.need("TOCSIN_TABLE_REPORTS")}
+func (s *Stack) people() *people.Store {
+	return &people.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE"),
+		Schedule: s.env.need("TOCSIN_TABLE_REPORTS")}
 }
 
 // mails reports whether this deployment sends mail. Where it does not, nobody has notifications of their own: each
@@ -321,14 +352,14 @@ func (s *Stack) Profiles() *profile.Service {
 }
 
 // SuppressionList keeps addresses that nothing is sent to.
-func (s *Stack) SuppressionList() *aws.SuppressionList {
-	return &aws.SuppressionList{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE")}
+func (s *Stack) SuppressionList() *people.Suppressions {
+	return &people.Suppressions{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE")}
 }
 
 // Relay bounds the mails that people have sent to others on the spot.
 func (s *Stack) Relay() *mail.Quota {
 	return &mail.Quota{
-		Counters: &aws.Counters{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Now: time.Now,
+		Counters: &counters.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Now: time.Now,
 		Limit: s.env.number("TOCSIN_MAILS_ON_REQUEST", mail.DefaultOnRequest),
 	}
 }
@@ -345,7 +376,7 @@ func (s *Stack) Origins() []string {
 // Requests bounds the calls of each tenant over all functions.
 func (s *Stack) Requests() *ratelimit.Limiter {
 	return &ratelimit.Limiter{
-		Counter: &aws.Requests{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Now: time.Now, Log: s.Log,
+		Counter: &counters.Requests{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Now: time.Now, Log: s.Log,
 		Limit: s.env.number("TOCSIN_TENANT_REQUESTS", 0),
 	}
 }
@@ -371,7 +402,7 @@ func (s *Stack) Unsubscriptions() profile.Unsubscriptions {
 }
 
 // Receivers finds who an event can go to. opener is nil in a function that sends nothing.
-func (s *Stack) Receivers(store *aws.Integrations, opener receiver.Opener) *receiver.Directory {
+func (s *Stack) Receivers(store *settings.Integrations, opener receiver.Opener) *receiver.Directory {
 	d := &receiver.Directory{Integrations: store, Opener: opener, Systems: s.Systems, Reports: s.Reports(),
 		Now: time.Now}
 	if s.mails() {
@@ -390,11 +421,11 @@ func (s *Stack) platform() notification.Platform {
 }
 
 // Service makes changes of integrations.
-func (s *Stack) Service(store *aws.Integrations) *integration.Service {
+func (s *Stack) Service(store *settings.Integrations) *integration.Service {
 	if s.service == nil {
 		s.service = &integration.Service{
 			Store: store, Systems: s.Systems, Addresses: s.policy, Now: time.Now, NewID: newID, Log: s.Log,
-			Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_SECRETS_KEY"),
+			Keys: &keys.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_SECRETS_KEY"),
 				Shared: s.env.get("TOCSIN_KEY"), Now: time.Now},
 		}
 	}
@@ -408,7 +439,7 @@ func (s *Stack) Sender() *sending.Sender {
 		if composer, err := mail.NewComposer(from, time.Now); err != nil {
 			s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_MAIL_FROM: %w", err))
 		} else {
-			options.Mailer = mail.Guard{Blocks: s.SuppressionList(), Next: &aws.Mailer{
+			options.Mailer = mail.Guard{Blocks: s.SuppressionList(), Next: &ses.Mailer{
 				SES: sesv2.NewFromConfig(s.sdk), From: composer.From(), Composer: composer,
 				ConfigurationSet: s.env.get("TOCSIN_MAIL_CONFIGURATION"),
 			}}
@@ -425,7 +456,7 @@ func (s *Stack) NoPages() bool { return s.env.get("TOCSIN_PAGES") == "off" }
 // Monitor watches failing integrations.
 func (s *Stack) Monitor(service *integration.Service) *health.Monitor {
 	return &health.Monitor{
-		Counters: &aws.Counters{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Switch: service, Now: time.Now,
+		Counters: &counters.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}, Switch: service, Now: time.Now,
 		Rule: health.Rule{
 			Percent: s.env.number("TOCSIN_DISABLE_PERCENT", health.DefaultPercent),
 			Minimum: s.env.number("TOCSIN_DISABLE_MINIMUM", health.DefaultMinimum),
@@ -445,19 +476,20 @@ func (s *Stack) lasting() time.Duration {
 }
 
 // BatchHandler sends what the queue and the state machine hand over; starts of a request end at the budget.
-func (s *Stack) BatchHandler(store *aws.Integrations, budget time.Duration) *worker.Handler {
+func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration) *worker.Handler {
 	service, courier := s.Service(store), s.Sender()
 	service.Backlog = s.Deliveries()
 	courier.Adapter, courier.Reports, courier.Unsubscribe = service,
 		report.Messages{Store: s.Reports(), Platform: courier.Platform}, s.links()
-	courier.Outlooks = &aws.Outlooks{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
+	courier.Outlooks = &paces.Reachability{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
 	receivers := s.Receivers(store, service)
 	return &worker.Handler{
 		BatchStore: s.Deliveries(), Sender: courier, Router: sending.NewTargetCache(courier, receivers, receivers),
-		Monitor:    s.Monitor(service),
-		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.sdk), StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
-		NewID:      newID, Log: s.Log, Budget: budget,
-		Paces: &aws.Paces{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now},
+		Monitor: s.Monitor(service),
+		Executions: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.sdk),
+			StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
+		NewID: newID, Log: s.Log, Budget: budget,
+		Paces: &paces.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now},
 	}
 }
 
@@ -470,8 +502,8 @@ func (s *Stack) Sweeper(sender *worker.Handler) *worker.Sweeper {
 }
 
 // Visibility decides when messages that failed come again, in the queues that these variables name.
-func (s *Stack) Visibility(variables ...string) *aws.Visibility {
-	v := &aws.Visibility{SQS: sqs.NewFromConfig(s.sdk), Log: s.Log}
+func (s *Stack) Visibility(variables ...string) *queue.Visibility {
+	v := &queue.Visibility{SQS: sqs.NewFromConfig(s.sdk), Log: s.Log}
 	for _, name := range variables {
 		v.Queues = append(v.Queues, s.env.need(name))
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"golang.org/x/sync/errgroup"
 
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/keys"
 )
 
 // Handler does one invocation.
@@ -105,7 +105,7 @@ type secretValues struct {
 
 // readSecrets reads all at once. A function that is given none makes no call.
 func (s *Stack) readSecrets(ctx context.Context) (secretValues, error) {
-	manager := aws.Secrets{Manager: secretsmanager.NewFromConfig(s.sdk)}
+	manager := keys.Secrets{Manager: secretsmanager.NewFromConfig(s.sdk)}
 	var v secretValues
 	calls, ctx := errgroup.WithContext(ctx)
 	for variable, into := range map[string]*string{"TOCSIN_SECRET_TELEGRAM": &v.telegram,

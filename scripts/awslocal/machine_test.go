@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/retry"
 )
 
@@ -47,7 +47,7 @@ func TestTheRetriersOutlastTroubleAndTheHistoryHoldsIt(t *testing.T) {
 		require.Equal(t, "FULL", r.JitterStrategy)
 		require.Greater(t, r.MaxDelaySeconds, r.IntervalSeconds)
 	}
-	require.Contains(t, turn[0].ErrorEquals, aws.Unavailable)
+	require.Contains(t, turn[0].ErrorEquals, handlers.Unavailable)
 	require.NotContains(t, turn[0].ErrorEquals, "States.ALL")
 	require.Greater(t, turn[0].span(), 12*time.Hour, "a service that is out of order")
 	require.Greater(t, turn[1].span(), 30*time.Minute, "a function that fails: a release is rolled back")

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/eventbus"
 	"tocsin/shared/event"
 )
 
@@ -132,7 +132,7 @@ func TestOtherAccountsPublishOnlyWhatUpstreamDoes(t *testing.T) {
 	kinds, _ := template.Parameters["PublisherKinds"].Default.(string)
 	require.ElementsMatch(t, upstream, strings.Split(kinds, ","))
 	sources, _ := template.Parameters["PublisherSources"].Default.(string)
-	require.NotContains(t, strings.Split(sources, ","), aws.Source)
+	require.NotContains(t, strings.Split(sources, ","), eventbus.Source)
 	for _, name := range []string{"PublisherAccounts", "PublisherOrganization"} {
 		require.Equal(t, "", template.Parameters[name].Default, "nobody else by default")
 	}

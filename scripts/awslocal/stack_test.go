@@ -24,7 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/retry"
 )
 
@@ -579,7 +579,7 @@ func TestInfrastructureInTroubleForHoursBreaksNothingOff(t *testing.T) {
 	}
 	var trouble []string
 	for _, name := range []string{"Lambda.TooManyRequestsException", "Lambda.ServiceException",
-		"Lambda.SdkClientException", "States.Timeout", aws.Unavailable} {
+		"Lambda.SdkClientException", "States.Timeout", handlers.Unavailable} {
 		trouble = append(trouble, slices.Repeat([]string{name}, 58)...)
 	}
 	left := count(append(trouble, slices.Repeat([]string{"errorString"}, 19)...)...)

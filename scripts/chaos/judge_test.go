@@ -188,7 +188,7 @@ func (w *world) judgeRejected(ctx context.Context) (wrong []string) {
 				want++
 			}
 		}
-		list, err := w.tool.Deliveries().DeadLetters(ctx, t.id, "", 1000)
+		list, err := w.tool.DeadLetters().DeadLetters(ctx, t.id, "", 1000)
 		if err != nil {
 			return append(wrong, err.Error())
 		}

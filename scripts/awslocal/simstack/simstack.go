@@ -20,7 +20,22 @@ import (
 	"tocsin/scripts/awslocal/sim"
 	"tocsin/shared/counting"
 	"tocsin/shared/destination/catalogue"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/accept"
+	"tocsin/shared/engine/aws/counters"
+	"tocsin/shared/engine/aws/counts"
+	"tocsin/shared/engine/aws/dailytotals"
+	"tocsin/shared/engine/aws/deadletters"
+	"tocsin/shared/engine/aws/deliveries"
+	"tocsin/shared/engine/aws/eventbus"
+	"tocsin/shared/engine/aws/handlers"
+	"tocsin/shared/engine/aws/intakes"
+	"tocsin/shared/engine/aws/keys"
+	"tocsin/shared/engine/aws/paces"
+	"tocsin/shared/engine/aws/queue"
+	"tocsin/shared/engine/aws/reports"
+	"tocsin/shared/engine/aws/settings"
+	"tocsin/shared/engine/aws/stepfunctions"
+	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -54,53 +69,61 @@ func Open(c *sim.Cloud, s *sim.Sandbox, log *slog.Logger) *Stack {
 	}
 }
 
-func (s *Stack) bus() *aws.Publisher {
-	return &aws.Publisher{Events: eventbridge.NewFromConfig(s.Config()), Bus: "tocsin"}
+func (s *Stack) bus() *eventbus.Publisher {
+	return &eventbus.Publisher{Events: eventbridge.NewFromConfig(s.Config()), Bus: "tocsin"}
 }
 
-func (s *Stack) Integrations() *aws.Integrations {
-	return &aws.Integrations{
+func (s *Stack) Integrations() *settings.Integrations {
+	return &settings.Integrations{
 		DB: s.DB, Table: s.prefix + "IntegrationsTable", Schedule: s.prefix + "ReportsTable", Now: s.Now, Log: s.log,
 		Publisher: s.bus(),
 	}
 }
 
-func (s *Stack) Triggers() *aws.Triggers {
-	return &aws.Triggers{DB: s.DB, Table: s.prefix + "TriggersTable", Announcements: s.Integrations().EventOutbox(),
+func (s *Stack) Triggers() *settings.Triggers {
+	return &settings.Triggers{DB: s.DB, Table: s.prefix + "TriggersTable", Outbox: s.Integrations().EventOutbox(),
 		Now: s.Now}
 }
 
-func (s *Stack) DailyTotals() *aws.DailyTotals {
-	return &aws.DailyTotals{DB: s.DB, Table: s.prefix + "RecordTable", Now: s.Now, Log: s.log}
+func (s *Stack) DailyTotals() *dailytotals.Store {
+	return &dailytotals.Store{DB: s.DB, Table: s.prefix + "RecordTable", Now: s.Now, Log: s.log}
 }
 
-func (s *Stack) Reports() *aws.Reports {
-	return &aws.Reports{DB: s.DB, Table: s.prefix + "ReportsTable", Now: s.Now}
+func (s *Stack) Reports() *reports.Store {
+	return &reports.Store{DB: s.DB, Table: s.prefix + "ReportsTable", Now: s.Now}
 }
 
-func (s *Stack) Deliveries() *aws.Deliveries {
-	return &aws.Deliveries{
-		DB: s.DB, SQS: sqs.NewFromConfig(s.Config()), Queue: s.queues["DeliveriesQueue"].URL, Now: s.Now,
-		Tables: aws.Tables{
-			Deliveries: s.prefix + "DeliveriesTable", Events: s.prefix + "EventsTable", Batches: s.prefix +
-				"BatchesTable",
-			DeadLetters: s.prefix + "DeadLettersTable", Journal: s.prefix + "JournalTable",
-			Intakes: s.prefix + "IntakesTable", Outbox: s.prefix + "OutboxTable",
+func (s *Stack) tables() table.Set {
+	return table.Set{
+		DB: s.DB, Now: s.Now, Log: s.log,
+		Tables: table.Names{
+			Deliveries: s.prefix + "DeliveriesTable", Events: s.prefix + "EventsTable",
+			Batches: s.prefix + "BatchesTable", DeadLetters: s.prefix + "DeadLettersTable",
+			EventLog: s.prefix + "JournalTable", Intakes: s.prefix + "IntakesTable", Outbox: s.prefix + "OutboxTable",
 		},
-		Log: s.log,
 	}
 }
 
-// accepting is the log of a function that takes events in, or finishes what was taken in.
-func (s *Stack) accepting() *aws.Deliveries {
-	d := s.Deliveries()
-	d.Commands, d.Counting = s.Triggers().Commands(), s.counting()
-	d.Marks = &aws.CountingStore{Record: s.DailyTotals()}
-	return d
+// Intakes are what was accepted.
+func (s *Stack) Intakes() *intakes.Store { return &intakes.Store{Set: s.tables()} }
+
+// DeadLetters are the entries that held no event.
+func (s *Stack) DeadLetters() *deadletters.Store { return &deadletters.Store{Set: s.tables()} }
+
+// Deliveries keeps deliveries and their history.
+func (s *Stack) Deliveries() *deliveries.Store {
+	return &deliveries.Store{Set: s.tables(), SQS: sqs.NewFromConfig(s.Config()),
+		Queue: s.queues["DeliveriesQueue"].URL}
 }
 
-func (s *Stack) counting() *aws.CountingQueue {
-	return &aws.CountingQueue{
+// accepting is the store of a function that takes events in, or finishes what was taken in.
+func (s *Stack) accepting() *accept.Store {
+	return &accept.Store{Store: *s.Deliveries(), Commands: s.Triggers().Commands(), Counting: s.counting(),
+		Marks: &counts.Store{Record: s.DailyTotals()}}
+}
+
+func (s *Stack) counting() *counts.Queue {
+	return &counts.Queue{
 		SQS: sqs.NewFromConfig(s.Config()), Queue: s.queues["CountingQueue"].URL,
 		DeadLetters: s.queues["CountingDeadLetters"].URL,
 	}
@@ -109,15 +132,15 @@ func (s *Stack) counting() *aws.CountingQueue {
 // Counter counts what was accepted.
 func (s *Stack) Counter() *counting.Counter {
 	triggers := s.Triggers()
-	store := &aws.CountingStore{Intakes: s.Deliveries(), Record: s.DailyTotals(), Triggers: triggers}
+	store := &counts.Store{Intakes: s.Intakes(), Record: s.DailyTotals(), Triggers: triggers}
 	return &counting.Counter{
 		Source: store, Store: store, Log: s.log, Now: s.Now, Recorder: &report.Recorder{Zones: s.Reports(), Now: s.Now},
 		Triggers: &trigger.Evaluator{Store: triggers, Now: s.Now, Log: s.log},
 	}
 }
 
-func (s *Stack) visibility(queues ...string) *aws.Visibility {
-	v := &aws.Visibility{SQS: sqs.NewFromConfig(s.Config()), Log: s.log}
+func (s *Stack) visibility(queues ...string) *queue.Visibility {
+	v := &queue.Visibility{SQS: sqs.NewFromConfig(s.Config()), Log: s.log}
 	for _, q := range queues {
 		v.Queues = append(v.Queues, s.queues[q].URL)
 	}
@@ -127,7 +150,7 @@ func (s *Stack) visibility(queues ...string) *aws.Visibility {
 func (s *Stack) Service() *integration.Service {
 	return &integration.Service{
 		Store: s.Integrations(), Systems: s.all, Addresses: anywhere{}, Now: s.Now, NewID: NewID, Log: s.log,
-		Keys: &aws.KeyRing{KMS: kms.NewFromConfig(s.Config()), Key: "local", Now: s.Now}, Backlog: s.Deliveries(),
+		Keys: &keys.KeyRing{KMS: kms.NewFromConfig(s.Config()), Key: "local", Now: s.Now}, Backlog: s.Deliveries(),
 	}
 }
 
@@ -159,14 +182,14 @@ func (s *Stack) sender(carrier Transport, budget time.Duration) *worker.Handler 
 	}
 	return &worker.Handler{
 		BatchStore: s.Deliveries(), Sender: courier, Router: sending.NewTargetCache(courier, service.Store, service),
-		Executions: &aws.Executions{SFN: sfn.NewFromConfig(s.Config()),
+		Executions: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.Config()),
 			StateMachine: "arn:aws:states:eu-west-1:000000000000:stateMachine:retry"},
 		Monitor: &health.Monitor{
-			Counters: &aws.Counters{DB: s.DB, Table: s.prefix + "CountersTable"}, Switch: service, Now: s.Now,
+			Counters: &counters.Store{DB: s.DB, Table: s.prefix + "CountersTable"}, Switch: service, Now: s.Now,
 			Rule: health.Rule{Minimum: 1_000_000}, // nothing is switched off: what is delivered must not depend on luck
 		},
 		NewID: NewID, Log: s.log, Budget: budget,
-		Paces: &aws.Paces{DB: s.DB, Table: s.prefix + "PacesTable", Now: s.Now},
+		Paces: &paces.Store{DB: s.DB, Table: s.prefix + "PacesTable", Now: s.Now},
 	}
 }
 
@@ -182,16 +205,16 @@ func Deploy(c *sim.Cloud, carrier Transport, log *slog.Logger) {
 		s := Open(c, b, log)
 		f := &fanout.Fanout{Integrations: s.Integrations(), Systems: s.all, Store: s.accepting(), Logger: s.log,
 			Now: s.Now}
-		return lambda.NewHandler(aws.FanoutHandler(f, s.visibility("EventsQueue", "UnknownEventsQueue"), s.log)).Invoke
+		return lambda.NewHandler(handlers.Fanout(f, s.visibility("EventsQueue", "UnknownEventsQueue"), s.log)).Invoke
 	})
 	c.Deploy("Deliver", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
 		again := s.visibility("DeliveriesQueue", "RetriesQueue")
-		return lambda.NewHandler(aws.DeliverHandler(s.sender(carrier, budget), again, s.log)).Invoke
+		return lambda.NewHandler(handlers.Deliver(s.sender(carrier, budget), again, s.log)).Invoke
 	})
 	c.Deploy("Count", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
-		return lambda.NewHandler(aws.CountHandler(s.Counter(), s.counting(), s.visibility("CountingQueue"), s.log)).
+		return lambda.NewHandler(counts.Handler(s.Counter(), s.counting(), s.visibility("CountingQueue"), s.log)).
 			Invoke
 	})
 	c.Deploy("Retry", func(b *sim.Sandbox) sim.Handler {
@@ -209,7 +232,8 @@ func Deploy(c *sim.Cloud, carrier Transport, log *slog.Logger) {
 			_, stranded := sweeper.Sweep(ctx, false) // an hourly schedule of its own does it in the template
 			return count + finished, errors.Join(swept, err, lost, stranded)
 		}
-		return lambda.NewHandler(aws.RetryHandler(sender, aws.Upkeep{Relay: relay, Sweep: sweeper.Sweep}, s.log)).Invoke
+		return lambda.NewHandler(handlers.Retry(sender, handlers.Upkeep{Relay: relay, Sweep: sweeper.Sweep}, s.log)).
+			Invoke
 	})
 }
 

@@ -20,7 +20,6 @@ import (
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
-	"tocsin/shared/engine/aws"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
@@ -55,7 +54,7 @@ func fanoutTo(w *world, store fanout.Store, system string) *fanout.Fanout {
 
 // sent opens all that the queue holds and tells which events it would send, by delivery. What comes twice under one
 // id is there once, as for a receiver.
-func (w *world) sent(t *testing.T, d *aws.Deliveries) map[string][]string {
+func (w *world) sent(t *testing.T, d *stores) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}
 	for left := w.receive(t); len(left) > 0; left = w.receive(t) {
@@ -85,14 +84,14 @@ func once(t *testing.T, sent map[string][]string, want ...string) {
 	require.Equal(t, want, got, "%v", sent)
 }
 
-func later(t *testing.T, clock *time.Time, d *aws.Deliveries) {
+func later(t *testing.T, clock *time.Time, d *stores) {
 	t.Helper()
 	*clock = clock.Add(2 * time.Minute)
 	_, err := d.Sweep(t.Context())
 	require.NoError(t, err)
 }
 
-func (w *world) clocked() (*aws.Deliveries, *time.Time) {
+func (w *world) clocked() (*stores, *time.Time) {
 	clock := now()
 	d := w.deliveries()
 	d.Now = func() time.Time { return clock }
@@ -182,13 +181,13 @@ func TestASpanHasOneMessage(t *testing.T) {
 
 // late is a log on which something happens between the claims and the commit.
 type late struct {
-	*aws.Deliveries
+	*stores
 	before func()
 }
 
 func (l late) Accept(ctx context.Context, in fanout.Intake) error {
 	l.before()
-	return l.Deliveries.Accept(ctx, in)
+	return l.stores.Accept(ctx, in)
 }
 
 // Two functions have the same event at once (EventBridge and SQS deliver at least once), in different company.

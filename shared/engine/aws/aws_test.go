@@ -23,7 +23,16 @@ import (
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/accept"
+	"tocsin/shared/engine/aws/counters"
+	"tocsin/shared/engine/aws/counts"
+	"tocsin/shared/engine/aws/dailytotals"
+	"tocsin/shared/engine/aws/deadletters"
+	"tocsin/shared/engine/aws/deliveries"
+	"tocsin/shared/engine/aws/people"
+	"tocsin/shared/engine/aws/reports"
+	"tocsin/shared/engine/aws/settings"
+	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
@@ -84,29 +93,62 @@ func open(t *testing.T) *world {
 	return w
 }
 
-func (w *world) deliveries() *aws.Deliveries {
-	return &aws.Deliveries{DB: w.db, SQS: w.sqs, Queue: w.queue, Now: now, Tables: aws.Tables{
+// stores are all that is done with events and deliveries.
+type stores struct {
+	accept.Store
+	Bus deadletters.Forwarder
+}
+
+func (e *stores) dead() *deadletters.Store {
+	return &deadletters.Store{Set: e.Set, Bus: e.Bus}
+}
+
+func (e *stores) DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error) {
+	return e.dead().DeadLetters(ctx, tenant, before, limit)
+}
+
+func (e *stores) AllDeadLetters(ctx context.Context, before string, limit int) ([]delivery.DeadLetter, error) {
+	return e.dead().AllDeadLetters(ctx, before, limit)
+}
+
+func (e *stores) ResendOfAny(ctx context.Context, id string, at time.Time) (bool, error) {
+	return e.dead().ResendOfAny(ctx, id, at)
+}
+
+func (e *stores) Resend(ctx context.Context, tenant, id string, at time.Time) (bool, error) {
+	return e.dead().Resend(ctx, tenant, id, at)
+}
+
+func (e *stores) Accepted(ctx context.Context, tenant, intake string) ([]fanout.Accepted, error) {
+	return e.Intakes().Accepted(ctx, tenant, intake)
+}
+
+func (w *world) deliveries() *stores {
+	tables := table.Set{DB: w.db, Now: now, Tables: table.Names{
 		Deliveries: w.prefix + "DeliveriesTable", Events: w.prefix + "EventsTable", Batches: w.prefix + "BatchesTable",
 		DeadLetters: w.prefix + "DeadLettersTable",
-		Journal:     w.prefix + "JournalTable", Intakes: w.prefix + "IntakesTable", Outbox: w.prefix + "OutboxTable",
+		EventLog:    w.prefix + "JournalTable", Intakes: w.prefix + "IntakesTable", Outbox: w.prefix + "OutboxTable",
+	}}
+	return &stores{Store: accept.Store{
+		Store: deliveries.Store{Set: tables, SQS: w.sqs, Queue: w.queue},
 	}}
 }
 
 // deliveriesTo has a queue of counting.
-func (w *world) deliveriesTo(queue *waiting) *aws.Deliveries {
+func (w *world) deliveriesTo(queue *waiting) *stores {
 	d := w.deliveries()
 	d.Counting = queue
 	return d
 }
 
 // triggers publishes what they announce at p.
-func (w *world) triggers(p *published) *aws.Triggers {
-	return &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Announcements: w.integrations(p).EventOutbox(),
+func (w *world) triggers(p *published) *settings.Triggers {
+	return &settings.Triggers{DB: w.db, Table: w.prefix + "TriggersTable", Outbox: w.integrations(p).EventOutbox(),
 		Now: time.Now}
 }
 
-func (w *world) countingStore(in aws.Intakes, triggers *aws.Triggers) *aws.CountingStore {
-	return &aws.CountingStore{Intakes: in, Record: w.record(), Triggers: triggers}
+func (w *world) countingStore(in counts.IntakeReader, triggers *settings.Triggers) *counts.Store {
+	return &counts.Store{Intakes: in, Record: w.record(), Triggers: triggers}
 }
 
 // waiting is the queue of intakes that are to be counted, in memory.
@@ -135,16 +177,16 @@ func (q *waiting) take() map[string][]string {
 	return out
 }
 
-func (w *world) record() *aws.DailyTotals {
-	return &aws.DailyTotals{DB: w.db, Table: w.prefix + "RecordTable", Now: now, Log: slog.New(slog.DiscardHandler)}
+func (w *world) record() *dailytotals.Store {
+	return &dailytotals.Store{DB: w.db, Table: w.prefix + "RecordTable", Now: now, Log: slog.New(slog.DiscardHandler)}
 }
 
-func (w *world) reports() *aws.Reports {
-	return &aws.Reports{DB: w.db, Table: w.prefix + "ReportsTable", Now: now}
+func (w *world) reports() *reports.Store {
+	return &reports.Store{DB: w.db, Table: w.prefix + "ReportsTable", Now: now}
 }
 
-func (w *world) people() *aws.People {
-	return &aws.People{DB: w.db, Table: w.prefix + "PeopleTable", Schedule: w.prefix + "ReportsTable"}
+func (w *world) people() *people.Store {
+	return &people.Store{DB: w.db, Table: w.prefix + "PeopleTable", Schedule: w.prefix + "ReportsTable"}
 }
 
 // published keeps what is published, and can refuse.
@@ -174,8 +216,8 @@ func (p *published) kinds() []event.Kind {
 	return out
 }
 
-func (w *world) integrations(p *published) *aws.Integrations {
-	return &aws.Integrations{DB: w.db, Table: w.prefix + "IntegrationsTable", Schedule: w.prefix + "ReportsTable",
+func (w *world) integrations(p *published) *settings.Integrations {
+	return &settings.Integrations{DB: w.db, Table: w.prefix + "IntegrationsTable", Schedule: w.prefix + "ReportsTable",
 		Publisher: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
@@ -189,17 +231,17 @@ func TestIntegrations(t *testing.T) {
 func TestCounters(t *testing.T) {
 	enginetest.Counters(t, func(t *testing.T) health.Counters {
 		w := open(t)
-		return &aws.Counters{DB: w.db, Table: w.prefix + "CountersTable"}
+		return &counters.Store{DB: w.db, Table: w.prefix + "CountersTable"}
 	})
 }
 
 func TestRequests(t *testing.T) {
 	w := open(t)
-	enginetest.Requests(t, &aws.Requests{DB: w.db, Table: w.prefix + "CountersTable"})
+	enginetest.Requests(t, &counters.Requests{DB: w.db, Table: w.prefix + "CountersTable"})
 }
 
 // parcels hands out the deliveries that the queue's messages name.
-func (w *world) ready(d *aws.Deliveries) func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
+func (w *world) ready(d *stores) func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 	var waiting []delivery.Delivery
 	return func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 		t.Helper()
@@ -297,6 +339,6 @@ func TestPeople(t *testing.T) {
 func TestBlocks(t *testing.T) {
 	settingstest.SuppressionList(t, func(t *testing.T) mail.SuppressionList {
 		w := open(t)
-		return &aws.SuppressionList{DB: w.db, Table: w.prefix + "PeopleTable"}
+		return &people.Suppressions{DB: w.db, Table: w.prefix + "PeopleTable"}
 	})
 }

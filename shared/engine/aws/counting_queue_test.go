@@ -20,7 +20,8 @@ import (
 
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/counting"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/counts"
+	"tocsin/shared/engine/aws/queue"
 	"tocsin/shared/event"
 )
 
@@ -126,9 +127,9 @@ func TestTheMessagesOfATenantKeepTheirOrderAndThoseOfOthersGoOn(t *testing.T) {
 			client := sqs.NewFromConfig(config)
 			s := &steps{wrong: c.wrong, counts: map[string][]string{}}
 			log := slog.New(slog.DiscardHandler)
-			queue := &aws.CountingQueue{SQS: client, Queue: server.URL + "/1/counting.fifo", DeadLetters: server.URL +
+			q := &counts.Queue{SQS: client, Queue: server.URL + "/1/counting.fifo", DeadLetters: server.URL +
 				"/1/dead.fifo"}
-			handle := aws.CountHandler(s, queue, &aws.Visibility{SQS: client, Queues: []string{queue.Queue}, Log: log},
+			handle := counts.Handler(s, q, &queue.Visibility{SQS: client, Queues: []string{q.Queue}, Log: log},
 				log)
 			out, err := handle(t.Context(), events.SQSEvent{Records: c.batch})
 			require.NoError(t, err)
@@ -141,7 +142,7 @@ func TestTheMessagesOfATenantKeepTheirOrderAndThoseOfOthersGoOn(t *testing.T) {
 			letters := calls.of("SendMessage")
 			require.Len(t, letters, c.letters)
 			for _, l := range letters {
-				require.Equal(t, queue.DeadLetters, l["QueueUrl"])
+				require.Equal(t, q.DeadLetters, l["QueueUrl"])
 				require.NotEmpty(t, l["MessageAttributes"].(map[string]any)["reason"].(map[string]any)["StringValue"])
 			}
 			require.Equal(t, len(c.failed) > 0, len(calls.of("ChangeMessageVisibilityBatch")) > 0,
@@ -156,7 +157,7 @@ func TestAnIntakeHasAMessageWhereSomethingOfItCounts(t *testing.T) {
 	defer server.Close()
 	config, err := awslocal.Config(t.Context(), server.URL)
 	require.NoError(t, err)
-	q := &aws.CountingQueue{SQS: sqs.NewFromConfig(config), Queue: server.URL + "/1/counting.fifo"}
+	q := &counts.Queue{SQS: sqs.NewFromConfig(config), Queue: server.URL + "/1/counting.fifo"}
 	require.NoError(t, q.Enqueue(t.Context(), "42", "none",
 		[]event.Event{{Kind: event.IntegrationBroken}, {Kind: event.Report}}))
 	require.Empty(t, calls.of("SendMessage"))

@@ -20,7 +20,8 @@ import (
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/counts"
+	"tocsin/shared/engine/aws/settings"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/report"
@@ -67,10 +68,10 @@ func (i intakes) fill(tenant string, count, most int) (ids []string, hits int64)
 }
 
 // counts makes a counter, as a function of its own has one.
-func (w *world) counts(p *published, in aws.Intakes) (*counting.Counter, *aws.Triggers) {
+func (w *world) counts(p *published, in counts.IntakeReader) (*counting.Counter, *settings.Triggers) {
 	log := slog.New(slog.DiscardHandler)
 	triggers := w.triggers(p)
-	triggers.Announcements.Now = now
+	triggers.Outbox.Now = now
 	s := w.countingStore(in, triggers)
 	return &counting.Counter{
 		Source: s, Store: s, Log: log, Now: now,
@@ -118,11 +119,11 @@ func TestEachIntakeCountsOnceWhateverCallsFail(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, len(ids), done)
 	// what a fault kept from being published is younger than a minute
-	_, err = triggers.Announcements.Relay(t.Context())
+	_, err = triggers.Outbox.Relay(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, hits, total(t, w.record()))
-	triggers.Announcements.Now = func() time.Time { return now().Add(time.Hour) }
-	_, err = triggers.Announcements.Relay(t.Context())
+	triggers.Outbox.Now = func() time.Time { return now().Add(time.Hour) }
+	_, err = triggers.Outbox.Relay(t.Context())
 	require.NoError(t, err)
 	fired := map[string]bool{}
 	for _, e := range p.events {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/fanout"
 	"tocsin/shared/trigger"
 )
@@ -71,7 +71,7 @@ func messagesOf(count int, tenants ...string) (in events.SQSEvent) {
 // fanOut returns the messages that failed.
 func fanOut(t *testing.T, p *processor, in events.SQSEvent) (failed []string) {
 	t.Helper()
-	out, err := aws.FanoutHandler(p, nil, slog.New(slog.DiscardHandler))(t.Context(), in)
+	out, err := handlers.Fanout(p, nil, slog.New(slog.DiscardHandler))(t.Context(), in)
 	require.NoError(t, err)
 	for _, f := range out.BatchItemFailures {
 		failed = append(failed, f.ItemIdentifier)

@@ -13,7 +13,7 @@ import (
 
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/access"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/event"
 )
 
@@ -66,8 +66,8 @@ func TestP6EveryEventOfTheBusReachesFanOut(t *testing.T) {
 func TestTheGatewayHandsClaimsOver(t *testing.T) {
 	var got access.Principal
 	var refused error
-	var gateway aws.Gateway
-	handler := aws.APIHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var gateway handlers.Gateway
+	handler := handlers.API(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got, refused = gateway.Authenticate(r)
 		http.SetCookie(w, &http.Cookie{Name: "a", Value: "b"})
 		body, _ := io.ReadAll(r.Body)

@@ -18,7 +18,8 @@ import (
 
 	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/counts"
+	"tocsin/shared/engine/aws/settings"
 	"tocsin/shared/event"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
@@ -135,11 +136,11 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 	f := fanoutTo(w, d, "web_hooks")
 	f.Recorder = nil
 	log := slog.New(slog.DiscardHandler)
-	triggers := &aws.Triggers{DB: w.db, Table: w.prefix + "TriggersTable",
-		Announcements: w.integrations(&published{}).EventOutbox(), Now: d.Now}
+	triggers := &settings.Triggers{DB: w.db, Table: w.prefix + "TriggersTable",
+		Outbox: w.integrations(&published{}).EventOutbox(), Now: d.Now}
 	counter := &counting.Counter{
-		Source:   &aws.CountingStore{Intakes: d},
-		Store:    &aws.CountingStore{Intakes: d, Record: w.record(), Triggers: triggers},
+		Source:   &counts.Store{Intakes: d},
+		Store:    &counts.Store{Intakes: d, Record: w.record(), Triggers: triggers},
 		Triggers: &trigger.Evaluator{Store: triggers, Now: d.Now, Log: log},
 		Recorder: &report.Recorder{Zones: w.reports(),
 			Now: d.Now}, Log: log,

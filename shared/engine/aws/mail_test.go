@@ -13,19 +13,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/ses"
 	"tocsin/shared/mail"
 	"tocsin/shared/mail/reply"
 )
 
 // service is a mailer whose SES answers as the handler does.
-func service(t *testing.T, handler http.HandlerFunc) *aws.Mailer {
+func service(t *testing.T, handler http.HandlerFunc) *ses.Mailer {
 	t.Helper()
 	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
 	composer, err := mail.NewComposer("Töcsin <tocsin@bücher.example>", now)
 	require.NoError(t, err)
-	return &aws.Mailer{From: composer.From(), Composer: composer, SES: sesv2.New(sesv2.Options{
+	return &ses.Mailer{From: composer.From(), Composer: composer, SES: sesv2.New(sesv2.Options{
 		Region: "eu-central-1", BaseEndpoint: &s.URL,
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), Retryer: awssdk.NopRetryer{},
 	})}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/paces"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/sending"
 	"tocsin/shared/worker"
@@ -15,13 +15,13 @@ import (
 func TestPaces(t *testing.T) {
 	enginetest.Paces(t, func(t *testing.T, now func() time.Time) worker.Paces {
 		w := open(t)
-		return &aws.Paces{DB: w.db, Table: w.prefix + "PacesTable", Now: now}
+		return &paces.Store{DB: w.db, Table: w.prefix + "PacesTable", Now: now}
 	})
 }
 
 func TestOutlooks(t *testing.T) {
 	enginetest.Outlooks(t, func(t *testing.T) sending.Outlooks {
 		w := open(t)
-		return &aws.Outlooks{DB: w.db, Table: w.prefix + "PacesTable"}
+		return &paces.Reachability{DB: w.db, Table: w.prefix + "PacesTable"}
 	})
 }

@@ -27,7 +27,8 @@ import (
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/keys"
+	"tocsin/shared/engine/aws/ses"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
@@ -112,7 +113,7 @@ func TestAnAnnouncementThatWasLeftBehindIsPublishedLater(t *testing.T) {
 	require.Zero(t, count, "once")
 }
 
-func ring(t *testing.T, k http.Handler) (*aws.KeyRing, *awslocal.Gate) {
+func ring(t *testing.T, k http.Handler) (*keys.KeyRing, *awslocal.Gate) {
 	t.Helper()
 	server := httptest.NewServer(k)
 	t.Cleanup(server.Close)
@@ -120,7 +121,7 @@ func ring(t *testing.T, k http.Handler) (*aws.KeyRing, *awslocal.Gate) {
 	t.Cleanup(gate.Close)
 	c, err := awslocal.Config(t.Context(), gate.URL)
 	require.NoError(t, err)
-	return &aws.KeyRing{KMS: kms.NewFromConfig(c, func(o *kms.Options) { o.RetryMaxAttempts = 1 }), Key: "k",
+	return &keys.KeyRing{KMS: kms.NewFromConfig(c, func(o *kms.Options) { o.RetryMaxAttempts = 1 }), Key: "k",
 		Shared: "old", Now: time.Now}, gate
 }
 
@@ -151,12 +152,12 @@ func TestSecretsSealedBeforeThereWereTwoKeysGoOnOpening(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "hunter2", string(plain))
 	_, err = r.Open(t.Context(), old, []byte("43/i"))
-	require.ErrorIs(t, err, aws.ErrUnsealable)
+	require.ErrorIs(t, err, keys.ErrUnsealable)
 	anew, err := r.Seal(t.Context(), plain, []byte("42/i"))
 	require.NoError(t, err)
-	later := &aws.KeyRing{KMS: r.KMS, Key: "k", Now: time.Now}
+	later := &keys.KeyRing{KMS: r.KMS, Key: "k", Now: time.Now}
 	_, err = later.Open(t.Context(), old, []byte("42/i"))
-	require.ErrorIs(t, err, aws.ErrUnsealable)
+	require.ErrorIs(t, err, keys.ErrUnsealable)
 	_, err = later.Open(t.Context(), anew, []byte("42/i"))
 	require.NoError(t, err, "sealed again, it needs the old key no more")
 }
@@ -191,9 +192,9 @@ func TestADataKeyIsOneTenantsAlone(t *testing.T) {
 	// Put into another tenant's row, with a data key that is open in memory or not, a secret opens nowhere.
 	mine, err := r.Seal(t.Context(), []byte("secret"), []byte("42/i"))
 	require.NoError(t, err)
-	for _, other := range []*aws.KeyRing{r, {KMS: r.KMS, Key: "k", Now: time.Now}} {
+	for _, other := range []*keys.KeyRing{r, {KMS: r.KMS, Key: "k", Now: time.Now}} {
 		_, err = other.Open(t.Context(), mine, []byte("43/i"))
-		require.ErrorIs(t, err, aws.ErrUnsealable)
+		require.ErrorIs(t, err, keys.ErrUnsealable)
 	}
 }
 
@@ -204,15 +205,15 @@ func TestTheKMSOfMotoTakesOurDataKeys(t *testing.T) {
 	client := kms.NewFromConfig(c)
 	made, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{})
 	require.NoError(t, err)
-	sealing := &aws.KeyRing{KMS: client, Key: *made.KeyMetadata.Arn, Now: time.Now}
+	sealing := &keys.KeyRing{KMS: client, Key: *made.KeyMetadata.Arn, Now: time.Now}
 	sealed, err := sealing.Seal(t.Context(), []byte("hunter2"), []byte("42/i"))
 	require.NoError(t, err)
-	opening := &aws.KeyRing{KMS: client, Key: *made.KeyMetadata.Arn, Now: time.Now}
+	opening := &keys.KeyRing{KMS: client, Key: *made.KeyMetadata.Arn, Now: time.Now}
 	plain, err := opening.Open(t.Context(), sealed, []byte("42/i"))
 	require.NoError(t, err)
 	require.Equal(t, "hunter2", string(plain))
 	_, err = opening.Open(t.Context(), sealed, []byte("43/i"))
-	require.ErrorIs(t, err, aws.ErrUnsealable, "another tenant's encryption context")
+	require.ErrorIs(t, err, keys.ErrUnsealable, "another tenant's encryption context")
 }
 
 func TestSecretsOfTheFunctionsAreReadWithTheVersionBefore(t *testing.T) {
@@ -223,7 +224,7 @@ func TestSecretsOfTheFunctionsAreReadWithTheVersionBefore(t *testing.T) {
 	_, err = client.CreateSecret(t.Context(),
 		&secretsmanager.CreateSecretInput{Name: &name, SecretString: awssdk.String("one\n")})
 	require.NoError(t, err)
-	s := aws.Secrets{Manager: client}
+	s := keys.Secrets{Manager: client}
 	values, err := s.Versions(t.Context(), name)
 	require.NoError(t, err)
 	require.Equal(t, []string{"one"}, values, "never rotated")
@@ -257,18 +258,18 @@ func TestSecretsAreSealedByEnvelope(t *testing.T) {
 	calls, _ := gate.Calls()
 	require.Equal(t, 1, calls["GenerateDataKey"], "one data key seals many secrets")
 	_, err = r.Open(t.Context(), sealed[0], []byte("43/i"))
-	require.ErrorIs(t, err, aws.ErrUnsealable, "it opens only where it belongs")
+	require.ErrorIs(t, err, keys.ErrUnsealable, "it opens only where it belongs")
 	for n := range sealed[0] {
 		damaged := append([]byte(nil), sealed[0]...)
 		damaged[n] ^= 1
 		_, err = other.Open(t.Context(), damaged, []byte("42/i"))
-		require.ErrorIs(t, err, aws.ErrUnsealable, "byte %d", n)
+		require.ErrorIs(t, err, keys.ErrUnsealable, "byte %d", n)
 	}
 	gate.Faults(func(string) *awslocal.Fault { return &awslocal.Fault{Status: 500, Type: "KMSInternalException"} })
-	later := &aws.KeyRing{KMS: r.KMS, Key: "k", Now: time.Now}
+	later := &keys.KeyRing{KMS: r.KMS, Key: "k", Now: time.Now}
 	_, err = later.Open(t.Context(), sealed[0], []byte("42/i"))
 	require.Error(t, err)
-	require.NotErrorIs(t, err, aws.ErrUnsealable, "this passes: the delivery waits")
+	require.NotErrorIs(t, err, keys.ErrUnsealable, "this passes: the delivery waits")
 }
 
 func TestMailsBySES(t *testing.T) {
@@ -276,7 +277,7 @@ func TestMailsBySES(t *testing.T) {
 	require.NoError(t, err)
 	composer, err := mail.NewComposer("Tocsin <tocsin@example.com>", now)
 	require.NoError(t, err)
-	m := &aws.Mailer{SES: sesv2.NewFromConfig(c), From: composer.From(), Composer: composer}
+	m := &ses.Mailer{SES: sesv2.NewFromConfig(c), From: composer.From(), Composer: composer}
 	said, err := m.Send(t.Context(), destination.Mail{To: "ada@example.com", Subject: "Grüße, 警報", Text: "plain text",
 		HTML: "<p>rich text</p>", ID: "d.e.0"})
 	require.NoError(t, err)

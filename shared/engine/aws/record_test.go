@@ -28,7 +28,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/counting"
 	"tocsin/shared/destination/catalogue"
-	"tocsin/shared/engine/aws"
+	"tocsin/shared/engine/aws/reports"
 	"tocsin/shared/fanout"
 	"tocsin/shared/profile"
 	"tocsin/shared/receiver"
@@ -61,7 +61,7 @@ func (w *world) hands(t *testing.T, intake string, records ...report.DayEntry) {
 }
 
 // countAll counts what waits in a queue.
-func (w *world) countAll(t *testing.T, d *aws.Deliveries, queue *waiting) {
+func (w *world) countAll(t *testing.T, d *stores, queue *waiting) {
 	t.Helper()
 	c, _ := w.counts(&published{}, d)
 	for tenant, ids := range queue.take() {
@@ -92,7 +92,7 @@ func TestEventsThatCameInOtherCompanyCountOnce(t *testing.T) {
 }
 
 // begin tells how events stand, and gives them up again.
-func begin(t *testing.T, d *aws.Deliveries, events ...fanout.Accepted) []fanout.Standing {
+func begin(t *testing.T, d *stores, events ...fanout.Accepted) []fanout.Standing {
 	t.Helper()
 	list := slices.Clone(events)
 	out, err := d.Begin(t.Context(), list)
@@ -127,7 +127,7 @@ func TestTheRecordIsExactWhateverFails(t *testing.T) {
 					all = append(all, accepted(fmt.Sprintf("e-%d-%d", batch, (i+random.IntN(3))%perBatch), "/"))
 				}
 				for try := 0; ; try++ {
-					if accept(t.Context(), d, all) == nil || try == 200 {
+					if acceptAll(t.Context(), d, all) == nil || try == 200 {
 						break
 					}
 				}
@@ -159,8 +159,8 @@ func TestTheRecordIsExactWhateverFails(t *testing.T) {
 	require.Empty(t, w.rows(t, "j "), "all is folded")
 }
 
-// accept does what fanout.Fanout does with a batch.
-func accept(ctx context.Context, d *aws.Deliveries, all []fanout.Accepted) error {
+// acceptAll does what fanout.Fanout does with a batch.
+func acceptAll(ctx context.Context, d *stores, all []fanout.Accepted) error {
 	seen := map[string]bool{}
 	var distinct []fanout.Accepted
 	for _, a := range all {
@@ -465,8 +465,8 @@ func TestJobsOfAReportThatFailsKeepTheirOrder(t *testing.T) {
 	bus := &published{}
 	s := &report.Service{Store: w.reports(), Ledger: w.record(), Renderer: fails("Broken"), Bus: bus,
 		Platform: "Tocsin", Now: now, Log: slog.New(slog.DiscardHandler)}
-	handle := aws.ReportHandler(s, slog.New(slog.DiscardHandler))
-	call := func() aws.ReportAnswer {
+	handle := reports.Handler(s, slog.New(slog.DiscardHandler))
+	call := func() reports.Answer {
 		var in events.SQSEvent
 		for n, client := range []string{"Broken", "Acme", "Broken", "Acme"} {
 			body, err := json.Marshal(map[string]any{
@@ -505,7 +505,7 @@ func TestAReportOnDemandThatWasLeftBehindIsTakenUpByTheSchedule(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Order(t.Context(), report.Person{Tenant: "42"}, report.Request{Period: p, Format: report.PDF})
 	require.NoError(t, err)
-	handle := aws.ReportHandler(s, slog.New(slog.DiscardHandler))
+	handle := reports.Handler(s, slog.New(slog.DiscardHandler))
 	for _, want := range []report.State{report.Waiting, report.Ready} {
 		_, err := handle(t.Context(), json.RawMessage(`{"due":true}`))
 		require.NoError(t, err)

@@ -15,11 +15,10 @@ import (
 
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/delivery"
-	"tocsin/shared/engine/aws"
 )
 
 // as is the same engine in a function of the template: its calls are made by that name.
-func as(d *aws.Deliveries, function string) *aws.Deliveries {
+func as(d *stores, function string) *stores {
 	who := credentials.NewStaticCredentialsProvider(function, "local", "")
 	mine := *d
 	mine.DB = dynamodb.New(d.DB.Options(), func(o *dynamodb.Options) { o.Credentials = who })

@@ -1,0 +1,360 @@
+package dailytotals
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/report"
+)
+
+// dayPart is a part of a tenant's day: what a batch adds, or all of it.
+type dayPart struct {
+	Counts          map[report.Dimension]map[string]int64 `json:"c,omitempty"`
+	Attacks         []keyedAttack                         `json:"a,omitempty"`
+	Incidents       []report.Incident                     `json:"i,omitempty"`
+	Vulnerabilities []report.Vulnerability                `json:"v,omitempty"`
+}
+
+// keyedAttack is an attack with its key, which its own JSON leaves out.
+type keyedAttack struct {
+	K []byte `json:"k"`
+	report.Attack
+}
+
+func dayPartOf(r report.DayEntry) dayPart {
+	p := dayPart{Incidents: r.Incidents, Vulnerabilities: r.Vulnerabilities}
+	for _, c := range r.Counts {
+		p.count(c.Dimension, c.Value, c.N)
+	}
+	for _, a := range r.Attacks {
+		p.Attacks = append(p.Attacks, keyedAttack{a.Key[:], a})
+	}
+	return p
+}
+
+func (p *dayPart) count(d report.Dimension, value string, n int64) {
+	if p.Counts == nil {
+		p.Counts = map[report.Dimension]map[string]int64{}
+	}
+	if p.Counts[d] == nil {
+		p.Counts[d] = map[string]int64{}
+	}
+	p.Counts[d][value] += n
+}
+
+// add adds another portion of the same day, and keeps within the limits of package report.
+func (p *dayPart) add(o dayPart) {
+	for d, values := range o.Counts {
+		for v, n := range values {
+			p.count(d, v, n)
+		}
+		p.boundValues(d)
+	}
+	p.addAttacks(o.Attacks)
+	dropped := int64(0)
+	p.Incidents, dropped = findings(p.Incidents, o.Incidents, func(i report.Incident) string { return i.ID })
+	p.drop(report.DroppedIncidents, dropped)
+	p.Vulnerabilities, dropped = findings(p.Vulnerabilities, o.Vulnerabilities,
+		func(v report.Vulnerability) string { return v.ID })
+	p.drop(report.DroppedVulns, dropped)
+}
+
+func (p *dayPart) drop(what string, n int64) {
+	if n > 0 {
+		p.count(report.Dropped, what, n)
+	}
+}
+
+// boundValues lets the smallest values of a dimension go when it has twice as many as are kept.
+func (p *dayPart) boundValues(d report.Dimension) {
+	values := p.Counts[d]
+	if len(values) <= 2*report.MaxValues {
+		return
+	}
+	var names []string
+	for v := range values {
+		if v != "" && v != report.Other {
+			names = append(names, v)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(values[b], values[a]), cmp.Compare(a, b))
+	})
+	for _, v := range names[min(len(names), report.MaxValues):] {
+		values[report.Other] += values[v]
+		delete(values, v)
+	}
+}
+
+func (p *dayPart) addAttacks(more []keyedAttack) {
+	if len(more) == 0 {
+		return
+	}
+	place := make(map[string]int, len(p.Attacks))
+	for n, a := range p.Attacks {
+		place[string(a.K)] = n
+	}
+	for _, a := range more {
+		if n, ok := place[string(a.K)]; ok {
+			p.Attacks[n].Add(a.Attack)
+			continue
+		}
+		place[string(a.K)] = len(p.Attacks)
+		p.Attacks = append(p.Attacks, a)
+	}
+	if len(p.Attacks) <= 2*report.MaxAttacks {
+		return
+	}
+	slices.SortFunc(p.Attacks, func(a, b keyedAttack) int {
+		return cmp.Or(cmp.Compare(b.Hits(), a.Hits()), slices.Compare(a.K, b.K))
+	})
+	p.drop(report.DroppedAttacks, int64(len(p.Attacks)-report.MaxAttacks))
+	p.Attacks = slices.Clone(p.Attacks[:report.MaxAttacks])
+}
+
+// findings replaces those that are known and adds new ones while there is room.
+func findings[F any](known, more []F, id func(F) string) (all []F, dropped int64) {
+	place := make(map[string]int, len(known))
+	for n, f := range known {
+		place[id(f)] = n
+	}
+	for _, f := range more {
+		n, ok := place[id(f)]
+		switch {
+		case ok:
+			known[n] = f
+		case len(known) == report.MaxFindings:
+			dropped++
+		default:
+			place[id(f)] = len(known)
+			known = append(known, f)
+		}
+	}
+	return known, dropped
+}
+
+// sections of a day's row.
+const (
+	countsSection    = "counts"
+	attacksSection   = "attacks"
+	incidentsSection = "incidents"
+	vulnsSection     = "vulnerabilities"
+)
+
+// sections are the parts of a portion by their names, each a pointer.
+func (p *dayPart) sections() map[string]any {
+	return map[string]any{countsSection: &p.Counts, attacksSection: &p.Attacks, incidentsSection: &p.Incidents,
+		vulnsSection: &p.Vulnerabilities}
+}
+
+// compactAll folds all entries that are there when it begins.
+func (r *Store) compactAll(ctx context.Context, tenant string) error {
+	for range 10_000 { // of each 85 entries: more than a tenant can have
+		more, err := r.compact(ctx, tenant)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return fmt.Errorf("fold the record of tenant %s: %w", tenant, table.ErrCapacity)
+}
+
+// compact folds the oldest entries; more reports whether there may be others.
+func (r *Store) compact(ctx context.Context, tenant string) (more bool, err error) {
+	pause := table.UnprocessedPause
+	for range compactTries {
+		entries, err := r.journal(ctx, tenant)
+		if err != nil {
+			return false, fmt.Errorf("read the journal of tenant %s: %w", tenant, err)
+		}
+		if len(entries) == 0 {
+			return false, nil
+		}
+		done, err := r.merge(ctx, tenant, entries)
+		if err == nil && done {
+			return true, nil
+		}
+		if err != nil && !errors.Is(err, table.ErrTorn) {
+			return false, fmt.Errorf("fold the record of tenant %s: %w", tenant, err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+		pause = min(2*pause, time.Second)
+	}
+	return false, fmt.Errorf("fold the record of tenant %s: others are at it all the time", tenant)
+}
+
+// journal reads the oldest entries, of which none is younger than now.
+func (r *Store) journal(ctx context.Context, tenant string) ([]table.Item, error) {
+	out, err := r.DB.Query(ctx, &dynamodb.QueryInput{
+		TableName: &r.Table, ConsistentRead: awssdk.Bool(true), Limit: awssdk.Int32(compactEntries),
+		KeyConditionExpression:   awssdk.String("#t = :t AND #id BETWEEN :first AND :last"),
+		ExpressionAttributeNames: map[string]string{"#t": "tenant", "#id": "id"},
+		ExpressionAttributeValues: table.Item{
+			":t": table.Text(tenant), ":first": table.Text(entryPrefix),
+			":last": table.Text(entryPrefix + table.Nanos(r.Now().Add(time.Second).UnixNano())),
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.Items, nil
+}
+
+// merge folds as many of the entries as a transaction takes. done is false when others changed one of them or a day.
+func (r *Store) merge(ctx context.Context, tenant string, entries []table.Item) (done bool, err error) {
+	added := map[report.Day][]dayPart{}
+	taken, size := 0, 0
+	for _, e := range entries {
+		raw, err := r.fetch(ctx, e, "body")
+		if err != nil {
+			return false, err
+		}
+		var days map[report.Day]dayPart
+		if err := json.Unmarshal(raw, &days); err != nil {
+			return false, fmt.Errorf("entry %q is damaged: %w", table.TextOf(e, "id"), err)
+		}
+		grown := len(added)
+		for d := range days {
+			if _, ok := added[d]; !ok {
+				grown++
+			}
+		}
+		if size += len(table.BlobOf(e, "body")); taken > 0 && (grown > compactDays || size > compactBytes) {
+			break
+		}
+		for d, p := range days {
+			added[d] = append(added[d], p)
+		}
+		taken++
+	}
+	return r.replace(ctx, tenant, entries[:taken], added)
+}
+
+// replace writes the days with what is added and removes the entries that it came from.
+func (r *Store) replace(ctx context.Context, tenant string, entries []table.Item,
+	added map[report.Day][]dayPart) (done bool,
+	err error) {
+	now := r.Now()
+	var keys []table.Item
+	for _, d := range slices.Sorted(maps.Keys(added)) {
+		if until(d) > now.Unix() { // what is older is kept no longer
+			keys = append(keys, table.TenantKey(tenant, dayPrefix+string(d)))
+		}
+	}
+	before, err := r.read(ctx, keys)
+	if err != nil {
+		return false, err
+	}
+	var writes []types.TransactWriteItem
+	var parts, old []table.Item
+	for _, key := range keys {
+		id := table.TextOf(key, "id")
+		put, extra, err := r.day(ctx, key, before[id], added[report.Day(id[len(dayPrefix):])])
+		if err != nil {
+			return false, err
+		}
+		writes, parts, old = append(writes, types.TransactWriteItem{Put: put}), append(parts, extra...),
+			append(old, unnamed(before[id], put.Item)...)
+	}
+	for _, e := range entries {
+		writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{
+			TableName: &r.Table, Key: table.TenantKey(tenant, table.TextOf(e, "id")),
+			ConditionExpression: awssdk.String("attribute_exists(id)"),
+		}})
+		old = append(old, partsOf(e, "body")...)
+	}
+	if err := r.put(ctx, parts); err != nil {
+		return false, err
+	}
+	unmet, err := table.Transact(ctx, r.DB, writes, "")
+	if err != nil || len(unmet) > 0 {
+		return false, err
+	}
+	if err := table.RemoveAll(ctx, r.DB, r.Table, old); err != nil {
+		r.Log.Warn("rows of the record that nothing names are left to their TTL", "tenant", tenant, "rows", len(old),
+			"error", err.Error())
+	}
+	return true, nil
+}
+
+func (r *Store) read(ctx context.Context, keys []table.Item) (map[string]table.Item, error) {
+	found, err := table.GetAll(ctx, r.DB, r.Table, keys, true)
+	if err != nil {
+		return nil, err
+	}
+	by := make(map[string]table.Item, len(found))
+	for _, row := range found {
+		by[table.TextOf(row, "id")] = row
+	}
+	return by, nil
+}
+
+// day adds portions to a day's row and returns how it is to be written, with the rows that it names.
+func (r *Store) day(ctx context.Context, key, before table.Item, more []dayPart) (put *types.Put, parts []table.Item,
+	err error) {
+	var p dayPart
+	for name, into := range p.sections() {
+		raw, err := r.fetch(ctx, before, name)
+		if err == nil && len(raw) > 0 {
+			err = json.Unmarshal(raw, into)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the %s of %q: %w", name, table.TextOf(key, "id"), err)
+		}
+	}
+	for _, m := range more {
+		p.add(m)
+	}
+	// the same attacks give the same bytes
+	slices.SortFunc(p.Attacks, func(a, b keyedAttack) int { return slices.Compare(a.K, b.K) })
+	expires := until(report.Day(table.TextOf(key, "id")[len(dayPrefix):]))
+	row := maps.Clone(key)
+	row["expires"], row["version"] = table.Number(expires), table.Number(table.NumberOf(before, "version")+1)
+	for name, of := range p.sections() {
+		raw, err := json.Marshal(of)
+		if err != nil {
+			return nil, nil, fmt.Errorf("encode the %s of %q: %w", name, table.TextOf(key, "id"), err)
+		}
+		if string(raw) == "null" {
+			continue
+		}
+		extra, err := store(row, name, raw, sectionInRow, expires)
+		if err != nil {
+			return nil, nil, err
+		}
+		if table.TextOf(row, name+"_digest") != table.TextOf(before, name+"_digest") {
+			parts = append(parts, extra...)
+		}
+	}
+	put = &types.Put{TableName: &r.Table, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(id)")}
+	if before != nil {
+		put.ConditionExpression = awssdk.String("#v = :v")
+		put.ExpressionAttributeNames = map[string]string{"#v": "version"}
+		put.ExpressionAttributeValues = table.Item{":v": before["version"]}
+	}
+	return put, parts, nil
+}
+
+// unnamed are the keys of rows that a day named before and does no longer.
+func unnamed(before, now table.Item) (keys []table.Item) {
+	for name := range (&dayPart{}).sections() {
+		if table.TextOf(before, name+"_digest") != table.TextOf(now, name+"_digest") {
+			keys = append(keys, partsOf(before, name)...)
+		}
+	}
+	return keys
+}

@@ -1,0 +1,54 @@
+package deliveries
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/integration"
+)
+
+var _ integration.Backlog = (*Store)(nil)
+
+// nextOf is how many of the oldest that wait are looked at for the time of the next retry: a batch shares its times.
+const nextOf = 25
+
+// CountWaiting counts what waits for a retry, by the index. What waits for its first request is on its way in the
+// queue.
+func (d *Store) CountWaiting(ctx context.Context, tenant, id string, limit int) (w integration.Waiting,
+	err error) {
+	ids, err := d.troubledIDs(ctx, tenant, id, delivery.Retrying, table.FirstOfAll, table.LastOfAll, true, limit)
+	if err != nil {
+		return w, fmt.Errorf("count what waits for integration %s: %w", id, err)
+	}
+	w.Count, w.Floor = len(ids), true
+	keys := make([]table.Item, min(nextOf, len(ids)))
+	for n := range keys {
+		keys[n] = Key(tenant, id, ids[n])
+	}
+	rows, err := table.GetAll(ctx, d.DB, d.Tables.Deliveries, keys, false)
+	if err != nil {
+		return w, fmt.Errorf("look for the next retry of integration %s: %w", id, err)
+	}
+	for _, row := range rows {
+		v, err := ReadRow(row)
+		if err != nil {
+			return w, err
+		}
+		if v.State == delivery.Retrying && (w.Next.IsZero() || v.Due.Before(w.Next)) {
+			w.Next = v.Due
+		}
+	}
+	return w, nil
+}
+
+// CountDead counts by the index of what failed.
+func (d *Store) CountDead(ctx context.Context, tenant, id string, from time.Time, limit int) (int, error) {
+	ids, err := d.troubledIDs(ctx, tenant, id, delivery.Dead, table.FirstID(from), table.LastOfAll, true, limit)
+	if err != nil {
+		return 0, fmt.Errorf("count what was not sent to integration %s: %w", id, err)
+	}
+	return len(ids), nil
+}

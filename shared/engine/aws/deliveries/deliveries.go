@@ -1,0 +1,240 @@
+// Package deliveries keeps deliveries and their history, and hands them to the deliver function by messages of a queue.
+//
+// A delivery that waits for its batch window to close (delivery.Coalesce) is a row with a due time. The rows of one window
+// have one message, which is delayed until the window has closed; opening it merges the rows. See windows.go.
+package deliveries
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/intakes"
+	"tocsin/shared/engine/aws/outbox"
+	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/event"
+	"tocsin/shared/worker"
+)
+
+// troubleIndex holds deliveries that are retrying or dead, by integration and state. It is sparse, and lags behind the
+// table by milliseconds.
+const troubleIndex = "trouble"
+
+// Store keeps deliveries and their history, and is the batch store of a worker.Handler.
+type Store struct {
+	table.Set
+	SQS   *sqs.Client
+	Queue string // the URL of the deliveries queue
+}
+
+var _ worker.BatchStore = (*Store)(nil)
+
+// Intakes are those that the deliveries load their events from.
+func (d *Store) Intakes() *intakes.Store { return &intakes.Store{Set: d.Set} }
+
+// Outbox is where deliveries are marked that must be made ready.
+func (d *Store) Outbox() *outbox.Store { return &outbox.Store{Set: d.Set} }
+
+func Key(tenant, integration, id string) table.Item {
+	return table.Item{"lane": table.Text(table.LaneKey(tenant, integration)), "id": table.Text(id)}
+}
+
+// write is a delivery's row. It names its events and the intakes that hold them; rows of version 1 name no intake, and
+// their events are looked up one by one. The index of troubled deliveries holds those that a person looks for: healthy
+// ones never cost a write there.
+func (d *Store) write(v delivery.Delivery, intakes []string, expires int64) (table.Item, error) {
+	row := Key(v.Tenant, v.Integration, v.ID)
+	row["state"], row["count"], row["expires"] = table.Text(string(v.State)), table.Number(v.Count),
+		table.Number(expires)
+	kinds := make([]string, len(v.Kinds))
+	for n, k := range v.Kinds {
+		kinds[n] = string(k)
+	}
+	row["kinds"] = table.Texts(kinds)
+	keys := make([]string, len(v.Events))
+	for n, e := range v.Events {
+		keys[n] = e.ID
+	}
+	row["events"], row["intakes"], row["v"] = table.Texts(keys), table.Texts(intakes), table.Number(2)
+	if !v.Due.IsZero() && v.State == delivery.Pending {
+		row["size"], row["span"] = table.Number(delivery.Size(v.Events)), table.Number(v.Due.UnixNano())
+	}
+	changes, err := d.changes(v)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range changes {
+		if value != nil {
+			row[name] = value
+		}
+	}
+	return row, nil
+}
+
+// changes are the attributes that an attempt changes; nil removes one.
+func (d *Store) changes(v delivery.Delivery) (table.Item, error) {
+	c := table.Item{"state": table.Text(string(v.State)), "due": nil, "failures": nil, "reason": nil, "batch": nil,
+		"attempts": nil,
+		"parts":    nil, "trouble": nil}
+	if !v.Due.IsZero() {
+		c["due"] = table.Number(v.Due.UnixNano())
+	}
+	if v.Failures > 0 {
+		c["failures"] = table.Number(v.Failures)
+	}
+	if v.Reason != "" {
+		c["reason"] = table.Text(v.Reason)
+	}
+	if v.Batch != "" {
+		c["batch"] = table.Text(v.Batch)
+	}
+	if v.State == delivery.Retrying || v.State == delivery.Dead {
+		c["trouble"] = table.Text(troubleKey(v.Tenant, v.Integration, v.State))
+	}
+	if len(v.Attempts) > 0 {
+		raw, err := packedAttempts(v.Attempts)
+		if err != nil {
+			return nil, fmt.Errorf("write the attempts of delivery %s: %w", v.ID, err)
+		}
+		c["attempts"] = raw
+	}
+	if len(v.Parts) > 0 {
+		raw, err := packed(v.Parts)
+		if err != nil {
+			return nil, fmt.Errorf("write the parts of delivery %s: %w", v.ID, err)
+		}
+		c["parts"] = raw
+	}
+	return c, nil
+}
+
+// packed is a value as compressed JSON.
+func packed(v any) (*types.AttributeValueMemberB, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if raw, err = table.Deflate(raw); err != nil {
+		return nil, err
+	}
+	return &types.AttributeValueMemberB{Value: raw}, nil
+}
+
+// unpack is the reverse of packed; an attribute that is not there leaves v.
+func unpack(row table.Item, name string, v any) error {
+	stored := table.BlobOf(row, name)
+	if stored == nil {
+		return nil
+	}
+	raw, err := table.Inflate(stored)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, v)
+}
+
+func troubleKey(tenant, integration string, s delivery.State) string {
+	return table.LaneKey(tenant, integration) + " " + string(s)
+}
+
+// ReadRow is the reverse of write, without the events.
+func ReadRow(row table.Item) (delivery.Delivery, error) {
+	if err := table.KnownVersion(row, "a delivery", deliveryVersion); err != nil {
+		return delivery.Delivery{}, fmt.Errorf("delivery %s: %w", table.TextOf(row, "id"), err)
+	}
+	tenant, integration, _ := strings.Cut(table.TextOf(row, "lane"), " ")
+	v := delivery.Delivery{
+		ID: table.TextOf(row, "id"), Tenant: tenant, Integration: integration,
+		State:    delivery.State(table.TextOf(row, "state")),
+		Failures: int(table.NumberOf(row, "failures")), Reason: table.TextOf(row, "reason"),
+		Batch: table.TextOf(row, "batch"),
+		Count: int(table.NumberOf(row, "count")),
+	}
+	v.CreatedAt = table.MadeAt(v.ID)
+	if due := table.NumberOf(row, "due"); due != 0 {
+		v.Due = time.Unix(0, due).UTC()
+	}
+	for _, k := range table.TextsOf(row, "kinds") {
+		v.Kinds = append(v.Kinds, event.Kind(k))
+	}
+	if err := errors.Join(unpack(row, "attempts", &v.Attempts), unpack(row, "parts", &v.Parts)); err != nil {
+		return v, fmt.Errorf("the attempts of delivery %s are damaged: %w", v.ID, err)
+	}
+	return v, nil
+}
+
+// Load reads a parcel. One that names a span (see spanID) is opened first.
+func (d *Store) Load(ctx context.Context, p worker.MessageBatch) ([]delivery.Delivery, error) {
+	p, err := d.openWindows(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]table.Item, len(p.IDs))
+	for n, id := range p.IDs {
+		keys[n] = Key(p.Tenant, p.Integration, id)
+	}
+	rows, err := table.GetAll(ctx, d.DB, d.Tables.Deliveries, keys, true)
+	if err != nil {
+		return nil, err
+	}
+	if spans := d.closed(rows); len(spans) > 0 { // rows of version 1: each has a message of its own
+		if err := d.coalesce(ctx, p.Tenant, p.Integration, spans); err != nil {
+			return nil, err
+		}
+		if rows, err = table.GetAll(ctx, d.DB, d.Tables.Deliveries, keys, true); err != nil {
+			return nil, err
+		}
+	}
+	out, err := d.open(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	place := make(map[string]int, len(p.IDs))
+	for n, id := range p.IDs {
+		place[id] = n
+	}
+	slices.SortFunc(out, func(a, b delivery.Delivery) int { return place[a.ID] - place[b.ID] })
+	return out, nil
+}
+
+// open reads rows with their events, each event once. Only what is to be sent needs those.
+func (d *Store) open(ctx context.Context, rows []table.Item) ([]delivery.Delivery, error) {
+	now := d.Now()
+	rows = slices.DeleteFunc(rows, func(r table.Item) bool { return table.Expired(r, now) })
+	var sources intakes.Sources
+	for _, r := range rows {
+		tenant, _, _ := strings.Cut(table.TextOf(r, "lane"), " ")
+		sources.Add(tenant, table.TextsOf(r, "events"), table.TextsOf(r, "intakes"))
+	}
+	events, err := d.Intakes().Load(ctx, sources)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]delivery.Delivery, 0, len(rows))
+	for _, r := range rows {
+		v, err := ReadRow(r)
+		if err != nil {
+			return nil, err
+		}
+		seen := map[string]bool{}
+		for _, id := range table.TextsOf(r, "events") {
+			if e, ok := events[intakes.EventKey(v.Tenant, id)]; ok && !seen[id] {
+				seen[id] = true
+				v.Events = append(v.Events, e)
+			}
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// deliveryVersion is the newest version of the rows of deliveries.
+const deliveryVersion = 2

@@ -1,0 +1,106 @@
+package deliveries
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/intakes"
+	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/fanout"
+)
+
+// Ready writes the rows of an intake's deliveries, sends their messages, and returns how many were to be sent. again
+// is true where some of that may have been done, written where all rows were: what is missing then was joined into a
+// file.
+func (d *Store) Ready(ctx context.Context, m intakes.Intake, again, written bool) (count int, err error) {
+	rows := make([]table.Item, len(m.Deliveries))
+	expires := d.Expires()
+	for n, v := range m.Deliveries {
+		if rows[n], err = d.write(v, []string{m.ID}, expires); err != nil {
+			return 0, err
+		}
+	}
+	ready := m.Deliveries
+	if again {
+		ready, err = d.rewrite(ctx, m.Deliveries, rows, written)
+	} else {
+		// What is there was written by this very call, whose answer was lost, or by the sweeper a moment ago.
+		_, err = table.InsertAll(ctx, d.DB, d.Tables.Deliveries, rows)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("write %d deliveries: %w", len(m.Deliveries), err)
+	}
+	return len(ready), d.Send(ctx, ready, again)
+}
+
+// rewrite writes the rows that are missing, unless all were written, and returns them and those that are pending.
+func (d *Store) rewrite(
+	ctx context.Context, deliveries []delivery.Delivery, rows []table.Item, written bool,
+) (ready []delivery.Delivery, err error) {
+	keys := make([]table.Item, len(deliveries))
+	for n, v := range deliveries {
+		keys[n] = Key(v.Tenant, v.Integration, v.ID)
+	}
+	found, err := table.GetAll(ctx, d.DB, d.Tables.Deliveries, keys, true, "lane", "id", "state", "due")
+	if err != nil {
+		return nil, err
+	}
+	by := make(map[string]table.Item, len(found))
+	for _, r := range found {
+		by[table.TextOf(r, "lane")+" "+table.TextOf(r, "id")] = r
+	}
+	var missing []table.Item
+	for n, v := range deliveries {
+		row := by[table.LaneKey(v.Tenant, v.Integration)+" "+v.ID]
+		switch {
+		case table.TextOf(row, "state") == string(delivery.Pending):
+			v.Due = table.Instant(table.NumberOf(row, "due")) // what has been joined gathers no more
+			ready = append(ready, v)
+		case row == nil && !written:
+			joined, err := d.merged(ctx, v)
+			if err != nil {
+				return nil, err
+			}
+			if !joined {
+				ready, missing = append(ready, v), append(missing, rows[n])
+			}
+		}
+	}
+	_, err = table.InsertAll(ctx, d.DB, d.Tables.Deliveries, missing)
+	return ready, err
+}
+
+// merged reports whether another delivery of the same span carries a delivery that gathered: then its row is gone for
+// good.
+func (d *Store) merged(ctx context.Context, v delivery.Delivery) (bool, error) {
+	if v.Due.IsZero() {
+		return false, nil
+	}
+	// Also before the span is over by this clock: by that of the function which joined it, it may be.
+	list := make([]fanout.Accepted, len(v.Events))
+	for n, e := range v.Events {
+		list[n] = fanout.Accepted{Event: e, Entry: delivery.Entry{At: v.Due}}
+	}
+	carried, err := d.Carried(ctx, v.Tenant, v.Integration, list)
+	return slices.Contains(carried, true), err
+}
+
+// Send sends the messages of deliveries: those that gather have one for their span.
+func (d *Store) Send(ctx context.Context, ready []delivery.Delivery, again bool) error {
+	var now []delivery.Delivery
+	var gathering []delivery.Delivery
+	for _, v := range ready {
+		if v.Due.IsZero() {
+			now = append(now, v)
+		} else {
+			gathering = append(gathering, v)
+		}
+	}
+	spans, err := d.windowBatches(ctx, gathering, again)
+	if err != nil {
+		return err
+	}
+	return d.Enqueue(ctx, append(messageBatches(now), spans...), 0)
+}

@@ -1,0 +1,346 @@
+package deliveries
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/worker"
+)
+
+// mergedKeys bounds the ids of events in one row, in bytes: a row has at most 400 KB, and its attempts want room too.
+const mergedKeys = 250 << 10
+
+// coalesceTries is how often a span is looked at again because another function was joining it too.
+const coalesceTries = 4
+
+// waitingRow is a row that gathers.
+type waitingRow struct {
+	delivery.Windowed
+	events  []string
+	kinds   []string
+	intakes []string
+	merged  bool // it gathers no more
+}
+
+// closed lists the ends of the spans that rows have gathered until now.
+func (d *Store) closed(rows []table.Item) []int64 {
+	now := d.Now().UnixNano()
+	var out []int64
+	for _, r := range rows {
+		due := table.NumberOf(r, "due")
+		if table.TextOf(r, "state") == string(delivery.Pending) && due != 0 && due <= now &&
+			!slices.Contains(out, due) {
+			out = append(out, due)
+		}
+	}
+	return out
+}
+
+// A span is a span of the clock in which deliveries to one integration gather. The fan-out that makes the span's row
+// in the outbox sends its one message, delayed until the span is over; the others only add their deliveries' rows.
+// The message is a parcel with one id, the span's. When it is opened the row is marked first and the span read then:
+// who adds rows and finds the mark sends another message.
+
+// windowRow is the row of a span.
+type windowRow struct {
+	Shard   string `dynamodbav:"shard"`        // see spanShard: a lane has its own, which holds no markers
+	ID      string `dynamodbav:"id"`           // a spanID
+	By      string `dynamodbav:"by,omitempty"` // the delivery that the row was made for
+	Opened  bool   `dynamodbav:"opened,omitempty"`
+	Version int    `dynamodbav:"v"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
+func windowShard(tenant, integration string) string {
+	return "span " + table.LaneKey(tenant, integration)
+}
+
+const windowPrefix = "span-"
+
+// windowID stands in a parcel for the deliveries that gathered until a time. It is no delivery's: those are ULIDs.
+func windowID(due time.Time) string { return windowPrefix + table.Nanos(due.UnixNano()) }
+
+// windowDue is the reverse of spanID.
+func windowDue(id string) (int64, bool) {
+	digits, ok := strings.CutPrefix(id, windowPrefix)
+	if !ok {
+		return 0, false
+	}
+	due, err := strconv.ParseInt(digits, 10, 64)
+	return due, err == nil
+}
+
+// windowBatches are the parcels of spans that need a message, now that deliveries were added to them. again is true where the
+// message may have been lost.
+func (d *Store) windowBatches(
+	ctx context.Context, added []delivery.Delivery, again bool,
+) (out []worker.MessageBatch, err error) {
+	seen := map[string]bool{}
+	for _, v := range added {
+		p := worker.MessageBatch{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{windowID(v.Due)},
+			Due: v.Due}
+		if key := table.LaneKey(v.Tenant, v.Integration) + " " + p.IDs[0]; seen[key] {
+			continue
+		} else {
+			seen[key] = true
+		}
+		needed, err := d.windowNeeds(ctx, p, v.ID)
+		if err != nil {
+			return nil, fmt.Errorf("look at the span of integration %s until %s: %w", v.Integration, v.Due, err)
+		}
+		if needed || again {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// windowNeeds tells whether a span needs a message: nobody has made its row before, or it was opened already.
+func (d *Store) windowNeeds(ctx context.Context, p worker.MessageBatch, by string) (bool, error) {
+	key := table.Item{"shard": table.Text(windowShard(p.Tenant, p.Integration)), "id": table.Text(p.IDs[0])}
+	found, err := d.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.Tables.Outbox, Key: key,
+		ConsistentRead: awssdk.Bool(true)})
+	if err != nil {
+		return false, err
+	}
+	there := found.Item
+	if there == nil {
+		row, err := table.Marshal(windowRow{Shard: windowShard(p.Tenant, p.Integration), ID: p.IDs[0], By: by,
+			Version: 1,
+			Expires: d.Expires()})
+		if err != nil {
+			return false, err
+		}
+		if there, err = table.PutNew(ctx, d.DB, d.Tables.Outbox, "id", row); err != nil || there == nil {
+			return err == nil, err
+		}
+	}
+	row, err := table.Unmarshal[windowRow](there)
+	return row.Opened || row.By == by, err // the latter: our own call, whose answer was lost
+}
+
+// openWindows puts the deliveries that gathered in the place of the spans that a parcel names. A span that is not over
+// is handed out again.
+func (d *Store) openWindows(ctx context.Context, p worker.MessageBatch) (worker.MessageBatch, error) {
+	var ids []string
+	for _, id := range p.IDs {
+		due, ok := windowDue(id)
+		if !ok {
+			ids = append(ids, id)
+			continue
+		}
+		one := worker.MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{id},
+			Due: time.Unix(0, due).UTC()}
+		if one.Due.After(d.Now()) {
+			if err := d.Enqueue(ctx, []worker.MessageBatch{one}, 0); err != nil {
+				return p, err
+			}
+			continue
+		}
+		files, err := d.openWindow(ctx, one)
+		if err != nil {
+			return p, fmt.Errorf("open the span of integration %s until %s: %w", p.Integration, one.Due, err)
+		}
+		ids = append(ids, files[:min(1, len(files))]...)
+		// A file can be large, so that each of the others gets a message of its own.
+		for _, file := range files[min(1, len(files)):] {
+			alone := worker.MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{file}}
+			if err := d.Enqueue(ctx, []worker.MessageBatch{alone}, 0); err != nil {
+				return p, err
+			}
+		}
+	}
+	p.IDs = ids
+	return p, nil
+}
+
+// openWindow joins what gathered and returns the ids of all deliveries of the span that are to be sent.
+func (d *Store) openWindow(ctx context.Context, p worker.MessageBatch) ([]string, error) {
+	_, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &d.Tables.Outbox, Key: table.Item{"shard": table.Text(windowShard(p.Tenant, p.Integration)),
+			"id": table.Text(p.IDs[0])},
+		UpdateExpression: awssdk.String("SET opened = :yes, expires = :expires, v = :v"),
+		ExpressionAttributeValues: table.Item{":yes": &types.AttributeValueMemberBOOL{Value: true},
+			":expires": table.Number(d.Expires()),
+			":v":       table.Number(1)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := d.coalesce(ctx, p.Tenant, p.Integration, []int64{p.Due.UnixNano()}); err != nil {
+		return nil, err
+	}
+	rows, err := d.window(ctx, p.Tenant, p.Integration, p.Due.UnixNano())
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, r := range rows {
+		if r.merged {
+			out = append(out, r.ID)
+		}
+	}
+	return out, nil
+}
+
+// coalesce makes one delivery of what the integration gathered in each span.
+func (d *Store) coalesce(ctx context.Context, tenant, integration string, spans []int64) error {
+	for _, due := range spans {
+		for range coalesceTries {
+			done, err := d.coalesceWindow(ctx, tenant, integration, due)
+			if err != nil {
+				return fmt.Errorf("join what integration %s gathered until %s: %w", integration,
+					time.Unix(0, due).UTC(), err)
+			}
+			if done {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// coalesceWindow reports false when another function was at it as well: then look again.
+func (d *Store) coalesceWindow(ctx context.Context, tenant, integration string, due int64) (done bool, err error) {
+	rows, err := d.window(ctx, tenant, integration, due)
+	if err != nil {
+		return false, err
+	}
+	var waiting []delivery.Windowed
+	by := map[string]waitingRow{}
+	for _, r := range rows {
+		if !r.merged {
+			waiting, by[r.ID] = append(waiting, r.Windowed), r
+		}
+	}
+	for _, joined := range delivery.Coalesce(waiting) {
+		for _, group := range fitting(joined, by) {
+			ok, err := d.merge(ctx, tenant, integration, group)
+			if err != nil || !ok {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// window reads the rows of a span that are pending, oldest first: those that gather still, and those that were joined. A
+// delivery's id begins with its time, so they are found without an index.
+func (d *Store) window(ctx context.Context, tenant, integration string, due int64) ([]waitingRow, error) {
+	end := time.Unix(0, due).UTC()
+	in := table.Between("lane", table.LaneKey(tenant, integration), table.FirstID(end.Add(-destination.File.Every)),
+		table.FirstID(end.Add(time.Second)))
+	in.TableName, in.ConsistentRead = &d.Tables.Deliveries, awssdk.Bool(true)
+	in.FilterExpression = awssdk.String("#state = :pending AND (due = :due OR span = :due)")
+	in.ExpressionAttributeNames["#state"] = "state"
+	in.ExpressionAttributeValues[":pending"] = table.Text(string(delivery.Pending))
+	in.ExpressionAttributeValues[":due"] = table.Number(due)
+	var out []waitingRow
+	err := d.Each(ctx, in, 1<<62, func(r table.Item) (bool, error) {
+		if err := table.KnownVersion(r, "a delivery", deliveryVersion); err != nil {
+			return false, err
+		}
+		out = append(out, waitingRow{
+			Windowed: delivery.Windowed{ID: table.TextOf(r, "id"), Due: end, Count: int(table.NumberOf(r, "count")),
+				Size: int(table.NumberOf(r, "size"))},
+			events: table.TextsOf(r, "events"), kinds: table.TextsOf(r, "kinds"), intakes: table.TextsOf(r, "intakes"),
+			merged: table.NumberOf(r, "due") == 0,
+		})
+		return true, nil
+	})
+	return out, err
+}
+
+// fitting parts a group where its ids would not fit in one row.
+func fitting(group []delivery.Windowed, by map[string]waitingRow) [][]waitingRow {
+	var out [][]waitingRow
+	size := 0
+	for _, g := range group {
+		r, n := by[g.ID], 0
+		for _, id := range slices.Concat(r.events, r.intakes) {
+			n += len(id) + 3 // DynamoDB, "Item sizes and formats"
+		}
+		if len(out) == 0 || size+n > mergedKeys {
+			out, size = append(out, nil), 0
+		}
+		out[len(out)-1] = append(out[len(out)-1], r)
+		size += n
+	}
+	return out
+}
+
+// merge lets the first of a group carry the events of all and removes the others, as many in each transaction as it
+// takes; the last one lets it go. false: one of them has changed meanwhile.
+func (d *Store) merge(ctx context.Context, tenant, integration string, group []waitingRow) (bool, error) {
+	first, rest := group[0], group[1:]
+	for {
+		n := min(len(rest), table.TransactLimit-1)
+		var events, intakes []string
+		for _, r := range rest[:n] {
+			events, intakes = append(events, r.events...), append(intakes, r.intakes...)
+			first.Count, first.Size = first.Count+r.Count, first.Size+r.Size
+			for _, k := range r.kinds {
+				if !slices.Contains(first.kinds, k) {
+					first.kinds = append(first.kinds, k)
+				}
+			}
+		}
+		key := Key(tenant, integration, first.ID)
+		writes := []types.TransactWriteItem{{Update: d.carrying(key, first, events, intakes, n == len(rest))}}
+		for _, r := range rest[:n] {
+			writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{
+				TableName: &d.Tables.Deliveries, Key: Key(tenant, integration, r.ID),
+				ConditionExpression:       awssdk.String(stillWaits),
+				ExpressionAttributeNames:  map[string]string{"#state": "state"},
+				ExpressionAttributeValues: waitsUntil(r.Due),
+			}})
+		}
+		unmet, err := table.Transact(ctx, d.DB, writes, "")
+		if err != nil || len(unmet) > 0 {
+			return false, err
+		}
+		if rest = rest[n:]; len(rest) == 0 {
+			return true, nil
+		}
+	}
+}
+
+const stillWaits = "#state = :pending AND due = :due"
+
+func waitsUntil(due time.Time) table.Item {
+	return table.Item{":pending": table.Text(string(delivery.Pending)), ":due": table.Number(due.UnixNano())}
+}
+
+// carrying is the update of a group's first row; done lets it go.
+func (d *Store) carrying(key table.Item, first waitingRow, events, intakes []string, done bool) *types.Update {
+	values := waitsUntil(first.Due)
+	values[":events"], values[":intakes"], values[":none"] = table.Texts(events), table.Texts(intakes), table.Texts(nil)
+	values[":count"], values[":size"], values[":kinds"] = table.Number(first.Count), table.Number(first.Size),
+		table.Texts(first.kinds)
+	expression := "SET #events = list_append(#events, :events), " +
+		"intakes = list_append(if_not_exists(intakes, :none), :intakes), " +
+		"#count = :count, #size = :size, kinds = :kinds, span = :due"
+	if done {
+		expression += " REMOVE due"
+	}
+	return &types.Update{
+		TableName: &d.Tables.Deliveries, Key: key, ConditionExpression: awssdk.String(stillWaits),
+		UpdateExpression: &expression,
+		ExpressionAttributeNames: map[string]string{"#state": "state", "#events": "events", "#count": "count",
+			"#size": "size"},
+		ExpressionAttributeValues: values,
+	}
+}
+
+func (windowRow) Newest() int64 { return 1 }

@@ -1,0 +1,85 @@
+// Package paces keeps what all functions know of how fast a system may be asked, and of whether the internet can be
+// reached.
+package paces
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/worker"
+)
+
+// Store is worker.Paces on a table with the keys `lane` and `part`: a row for each integration whose system asked to
+// be spared, replaced under its version.
+type Store struct {
+	DB    *dynamodb.Client
+	Table string
+	Now   func() time.Time
+}
+
+var _ worker.Paces = (*Store)(nil)
+
+// pacePart is the row of a lane that holds its pace.
+const pacePart = "pace"
+
+func paceKey(l delivery.Lane) table.Item {
+	return table.Item{"lane": table.Text(table.LaneKey(l.Tenant, l.Integration)), "part": table.Text(pacePart)}
+}
+
+// Pace reads a pace. It is read in the hope that nothing changed: who changes it does so under its version.
+func (p *Store) Pace(ctx context.Context, l delivery.Lane) (pace worker.Pace, version int64, err error) {
+	out, err := p.DB.GetItem(
+		ctx,
+		&dynamodb.GetItemInput{TableName: &p.Table, Key: paceKey(l), ConsistentRead: awssdk.Bool(true)},
+	)
+	if err != nil {
+		return pace, 0, fmt.Errorf("read the pace of integration %s: %w", l.Integration, err)
+	}
+	if out.Item == nil || table.Expired(out.Item, p.Now()) {
+		return pace, 0, nil
+	}
+	if err := json.Unmarshal(table.BlobOf(out.Item, "pace"), &pace); err != nil {
+		return pace, 0, fmt.Errorf("the pace of integration %s is damaged: %w", l.Integration, err)
+	}
+	return pace, table.NumberOf(out.Item, "version"), nil
+}
+
+// Swap replaces a pace.
+func (p *Store) Swap(ctx context.Context, l delivery.Lane, version int64, pace worker.Pace) (next int64, err error) {
+	raw, err := json.Marshal(pace)
+	if err != nil {
+		return 0, fmt.Errorf("encode the pace of integration %s: %w", l.Integration, err)
+	}
+	now := p.Now()
+	next = max(now.UnixNano(), version+1) // never that of a row which was forgotten
+	row := paceKey(l)
+	row["pace"], row["version"], row["expires"] = table.Blob(raw), table.Number(next),
+		table.Number(pace.Keep(now).Unix())
+	put := &dynamodb.PutItemInput{
+		TableName: &p.Table, Item: row, ConditionExpression: awssdk.String("version = :version AND #e > :now"),
+		ExpressionAttributeNames:  map[string]string{"#e": "expires"},
+		ExpressionAttributeValues: table.Item{":version": table.Number(version), ":now": table.Number(now.Unix())},
+	}
+	if version == 0 {
+		put.ConditionExpression = awssdk.String("attribute_not_exists(lane) OR #e <= :now")
+		put.ExpressionAttributeValues = table.Item{":now": table.Number(now.Unix())}
+	}
+	_, err = p.DB.PutItem(ctx, put)
+	var unmet *types.ConditionalCheckFailedException
+	if errors.As(err, &unmet) {
+		return 0, worker.ErrVersionConflict
+	}
+	if err != nil {
+		return 0, fmt.Errorf("write the pace of integration %s: %w", l.Integration, err)
+	}
+	return next, nil
+}

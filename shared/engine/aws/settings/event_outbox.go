@@ -1,0 +1,155 @@
+package settings
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/event"
+	"tocsin/shared/trigger"
+)
+
+// announcements begins the names of the partitions of events that are to be published still. They can be no tenant's:
+// those have no space. Writers of all tenants write here in their transactions, and a partition takes 1,000 write units
+// a second (DynamoDB, "Best practices for designing and using partition keys effectively"): hence the shards, by
+// tenant. What an earlier release left in the one partition without a number is published, too.
+const (
+	outboxPrefix = " announcements"
+	outboxShards = 16
+)
+
+func outboxShard(n int) string { return fmt.Sprintf("%s %02d", outboxPrefix, n) }
+
+// outboxOf is the partition of a tenant's.
+func outboxOf(tenant string) string {
+	sum := sha256.Sum256([]byte(tenant))
+	return outboxShard(int(sum[0]) % outboxShards)
+}
+
+// relayAfter is when an announcement that is still there was left behind: its writer publishes at once.
+const relayAfter = time.Minute
+
+// EventOutbox keeps events that are written in one transaction with what they tell of, in the table of Integrations.
+// They are published after it and removed; if the process ends in between, Relay publishes them.
+type EventOutbox struct {
+	DB        *dynamodb.Client
+	Table     string
+	Publisher event.Publisher
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Write makes the rows of events, for a transaction.
+func (a EventOutbox) Write(events []event.Event) ([]types.TransactWriteItem, error) {
+	var out []types.TransactWriteItem
+	for chunk := range trigger.Rows(events) {
+		list := &types.AttributeValueMemberL{}
+		for _, e := range chunk {
+			detail, err := e.Encode()
+			if err != nil {
+				return nil, fmt.Errorf("encode the announcement %s: %w", e.ID, err)
+			}
+			list.Value = append(list.Value,
+				&types.AttributeValueMemberM{Value: table.Item{"kind": table.Text(string(e.Kind)),
+					"detail": table.Blob(detail)}})
+		}
+		row := integrationKey(outboxOf(chunk[0].Tenant), chunk[0].ID)
+		row["events"], row["since"] = list, table.Number(a.Now().Unix())
+		out = append(out, types.TransactWriteItem{Put: &types.Put{TableName: &a.Table, Item: row}})
+	}
+	return out, nil
+}
+
+// Publish publishes what write wrote. A failure is logged: Relay makes up for it.
+func (a EventOutbox) Publish(ctx context.Context, events []event.Event) {
+	for chunk := range trigger.Rows(events) {
+		if err := a.hand(ctx, outboxOf(chunk[0].Tenant), chunk); err != nil {
+			a.Log.Error("announce a change: it will be published later", "tenant", chunk[0].Tenant, "event",
+				chunk[0].ID, "events", len(chunk), "error", err.Error())
+		}
+	}
+}
+
+// hand publishes the events of a row and removes it.
+func (a EventOutbox) hand(ctx context.Context, partition string, events []event.Event) error {
+	if err := a.Publisher.Publish(ctx, events...); err != nil {
+		return err
+	}
+	_, err := a.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &a.Table,
+		Key: integrationKey(partition, events[0].ID)})
+	return err
+}
+
+// Relay publishes the announcements whose writer ended before it could, and returns how many. Call it every few
+// minutes.
+func (a EventOutbox) Relay(ctx context.Context) (count int, err error) {
+	var wrong []error
+	for n := range outboxShards + 1 {
+		partition := outboxPrefix
+		if n < outboxShards {
+			partition = outboxShard(n)
+		}
+		published, err := a.relay(ctx, partition)
+		count += published
+		if err != nil { // it keeps no other from going out
+			wrong = append(wrong, err)
+		}
+	}
+	return count, errors.Join(wrong...)
+}
+
+func (a EventOutbox) relay(ctx context.Context, partition string) (count int, err error) {
+	pages := dynamodb.NewQueryPaginator(a.DB, &dynamodb.QueryInput{
+		TableName: &a.Table, KeyConditionExpression: awssdk.String("tenant = :t"), ConsistentRead: awssdk.Bool(true),
+		FilterExpression: awssdk.String("since <= :since"),
+		ExpressionAttributeValues: table.Item{":t": table.Text(partition),
+			":since": table.Number(a.Now().Add(-relayAfter).Unix())},
+	})
+	var wrong []error
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return count,
+				errors.Join(append(wrong, fmt.Errorf("look for announcements that were left behind: %w", err))...)
+		}
+		for _, row := range page.Items {
+			events, err := readOutboxRow(row)
+			if err == nil {
+				err = a.hand(ctx, partition, events)
+			}
+			if err != nil {
+				wrong = append(wrong, fmt.Errorf("publish announcement %s: %w", table.TextOf(row, "id"), err))
+				continue
+			}
+			count += len(events)
+		}
+	}
+	return count, errors.Join(wrong...)
+}
+
+func readOutboxRow(row table.Item) ([]event.Event, error) {
+	list, ok := row["events"].(*types.AttributeValueMemberL)
+	if !ok || len(list.Value) == 0 {
+		return nil, fmt.Errorf("announcement %s holds no event", table.TextOf(row, "id"))
+	}
+	out := make([]event.Event, len(list.Value))
+	for n, v := range list.Value {
+		m, ok := v.(*types.AttributeValueMemberM)
+		if !ok {
+			return nil, fmt.Errorf("announcement %s is damaged", table.TextOf(row, "id"))
+		}
+		var err error
+		if out[n], err = event.Decode(table.TextOf(m.Value, "kind"), table.BlobOf(m.Value, "detail")); err != nil {
+			return nil, fmt.Errorf("read announcement %s: %w", table.TextOf(row, "id"), err)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,458 @@
+// Package settings keeps what tenants set up: integrations, triggers with their states and commands. A change and its event
+// are written in one transaction: see EventOutbox.
+package settings
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/engine/aws/reports"
+	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/report"
+)
+
+// fresh is how long the enabled integrations of a tenant are answered from memory (integration.Store allows a second).
+const fresh = 900 * time.Millisecond
+
+// Integrations is integration.Store on a table with the keys `tenant` and `id`. A change and its announcement are
+// written in one transaction: see Announcements.
+type Integrations struct {
+	DB        *dynamodb.Client
+	Table     string
+	Schedule  string // the table of Reports; a change of an integration changes its rows there
+	Publisher event.Publisher
+	Now       func() time.Time
+	Log       *slog.Logger
+
+	mu      sync.Mutex
+	enabled map[string]enabledAt
+}
+
+type enabledAt struct {
+	at   time.Time
+	list []integration.Integration
+}
+
+var _ integration.Store = (*Integrations)(nil)
+
+func integrationKey(tenant, id string) table.Item {
+	return table.Item{"tenant": table.Text(tenant), "id": table.Text(id)}
+}
+
+// Create stores an integration.
+func (s *Integrations) Create(ctx context.Context, i integration.Integration, announce event.Event) error {
+	put, err := s.put(i)
+	if err != nil {
+		return err
+	}
+	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce,
+		append(s.bindings(i), s.subscribe(i)...)...)
+}
+
+// Update replaces an integration. The whole row is written, so it asks that the mark is still the one it writes: a mark
+// that came or went meanwhile is read again.
+func (s *Integrations) Update(ctx context.Context, i integration.Integration, announce event.Event) error {
+	for {
+		stored, err := s.Get(ctx, i.Tenant, i.ID)
+		if err != nil {
+			return err
+		}
+		if stored.Revision != i.Revision-1 {
+			return fmt.Errorf("integration %s: %w", i.ID, integration.ErrConflict)
+		}
+		i.Failing = nil
+		if i.Enabled() && i.Window == stored.Window {
+			i.Failing = stored.Failing
+		}
+		put, err := s.put(i)
+		if err != nil {
+			return err
+		}
+		put.ExpressionAttributeValues = table.Item{":before": table.Number(i.Revision - 1)}
+		put.ConditionExpression = awssdk.String("revision = :before AND attribute_not_exists(failing)")
+		if stored.Failing != nil {
+			put.ConditionExpression = awssdk.String("revision = :before AND attribute_exists(failing)")
+		}
+		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce,
+			append(s.bindings(i), s.subscribe(i)...)...)
+		if !errors.Is(err, integration.ErrConflict) {
+			return err
+		}
+	}
+}
+
+// Mark sets or takes away the mark of a failing integration.
+func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing,
+	announce event.Event) error {
+	update := &types.Update{
+		TableName: &s.Table, Key: integrationKey(tenant, id),
+		UpdateExpression: awssdk.String("REMOVE failing"),
+		ConditionExpression: awssdk.String(
+			"#window = :window AND attribute_not_exists(#off) AND attribute_exists(failing)"),
+		ExpressionAttributeNames:  map[string]string{"#window": "window", "#off": "off"},
+		ExpressionAttributeValues: table.Item{":window": table.Number(window)},
+	}
+	if f != nil {
+		body, err := json.Marshal(f)
+		if err != nil {
+			return fmt.Errorf("encode the mark of integration %s: %w", id, err)
+		}
+		update.UpdateExpression = awssdk.String("SET failing = :f")
+		update.ConditionExpression = awssdk.String(
+			"#window = :window AND attribute_not_exists(#off) AND attribute_not_exists(failing)")
+		update.ExpressionAttributeValues[":f"] = table.Text(string(body))
+	}
+	// Marked finds it by a row of its own. One whose mark went in another way stays until Marked finds that.
+	row := integrationKey(failingRows, tenant+" "+id)
+	also := types.TransactWriteItem{Put: &types.Put{TableName: &s.Table, Item: row}}
+	if f == nil {
+		also = types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table, Key: row}}
+	}
+	err := s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, announce, also)
+	if errors.Is(err, integration.ErrNotFound) {
+		return fmt.Errorf("mark integration %s: %w", id, integration.ErrConflict)
+	}
+	return err
+}
+
+// failingRows is the partition of the failing integrations of all tenants. Like announcements it can be no tenant's.
+const failingRows = " failing"
+
+// Marked lists the failing ones.
+func (s *Integrations) Marked(ctx context.Context) ([]integration.Integration, error) {
+	var out []integration.Integration
+	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression:    awssdk.String("tenant = :t"),
+		ExpressionAttributeValues: table.Item{":t": table.Text(failingRows)},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list the failing integrations: %w", err)
+		}
+		for _, row := range page.Items {
+			tenant, id, _ := strings.Cut(table.TextOf(row, "id"), " ")
+			i, err := s.Get(ctx, tenant, id)
+			switch {
+			case err == nil && i.Failing != nil:
+				out = append(out, i)
+			case err == nil || errors.Is(err, integration.ErrNotFound):
+				// A mark that comes between the two calls has its card and its end with the next request all the same.
+				if _, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table,
+					Key: table.Item{"tenant": row["tenant"], "id": row["id"]}}); err != nil {
+					return nil, fmt.Errorf("forget that integration %s was failing: %w", id, err)
+				}
+			default:
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// Delete removes an integration.
+func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
+	return s.change(ctx, tenant, id, types.TransactWriteItem{Delete: &types.Delete{
+		TableName: &s.Table, Key: integrationKey(tenant, id),
+		ConditionExpression:       awssdk.String("revision = :before"),
+		ExpressionAttributeValues: table.Item{":before": table.Number(revision)},
+	}}, announce, reports.Subscribe(s.Schedule, tenant, id, time.Time{}, nil)...)
+}
+
+// change writes a change with its announcement and what else belongs to it, then publishes the announcement.
+func (s *Integrations) change(ctx context.Context, tenant, id string, write types.TransactWriteItem,
+	announce event.Event, also ...types.TransactWriteItem) error {
+	notes, err := s.EventOutbox().Write([]event.Event{announce})
+	if err != nil {
+		return err
+	}
+	unmet, err := table.Transact(ctx, s.DB, append(append([]types.TransactWriteItem{write}, notes...), also...), "")
+	s.forget(tenant)
+	switch {
+	case err != nil:
+		return fmt.Errorf("write integration %s: %w", id, err)
+	case len(unmet) > 0 && write.Put != nil && write.Put.ExpressionAttributeValues == nil:
+		return fmt.Errorf("integration %s exists: %w", id, integration.ErrConflict)
+	case len(unmet) > 0:
+		return s.refused(ctx, tenant, id)
+	}
+	s.EventOutbox().Publish(ctx, []event.Event{announce})
+	return nil
+}
+
+// refused tells why a condition on the revision did not hold.
+func (s *Integrations) refused(ctx context.Context, tenant, id string) error {
+	if _, err := s.Get(ctx, tenant, id); err != nil {
+		return err
+	}
+	return fmt.Errorf("integration %s: %w", id, integration.ErrConflict)
+}
+
+// EventOutbox are those of the table.
+func (s *Integrations) EventOutbox() EventOutbox {
+	return EventOutbox{DB: s.DB, Table: s.Table, Publisher: s.Publisher, Now: s.Now, Log: s.Log}
+}
+
+// Relay publishes what was left behind: see Announcements.
+func (s *Integrations) Relay(ctx context.Context) (int, error) { return s.EventOutbox().Relay(ctx) }
+
+// Get reads one integration.
+func (s *Integrations) Get(ctx context.Context, tenant, id string) (integration.Integration, error) {
+	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: integrationKey(tenant, id),
+		ConsistentRead: awssdk.Bool(true)})
+	if err != nil {
+		return integration.Integration{}, fmt.Errorf("read integration %s: %w", id, err)
+	}
+	if out.Item == nil {
+		return integration.Integration{}, fmt.Errorf("integration %s: %w", id, integration.ErrNotFound)
+	}
+	return readIntegration(out.Item)
+}
+
+// Several reads integrations, 100 a call.
+func (s *Integrations) Several(ctx context.Context, keys []integration.Key) ([]integration.Integration, error) {
+	wanted := make([]table.Item, len(keys))
+	for n, k := range keys {
+		wanted[n] = integrationKey(k.Tenant, k.ID)
+	}
+	rows, err := table.GetAll(ctx, s.DB, s.Table, wanted, true)
+	if err != nil {
+		return nil, fmt.Errorf("read %d integrations: %w", len(keys), err)
+	}
+	out := make([]integration.Integration, len(rows))
+	for n, row := range rows {
+		if out[n], err = readIntegration(row); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// List reads a page.
+func (s *Integrations) List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error) {
+	in := &dynamodb.QueryInput{
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true), Limit: awssdk.Int32(int32(min(limit, 1000))),
+		KeyConditionExpression:    awssdk.String("tenant = :t"),
+		ExpressionAttributeValues: table.Item{":t": table.Text(tenant)},
+	}
+	if after != "" {
+		in.KeyConditionExpression = awssdk.String("tenant = :t AND id > :after")
+		in.ExpressionAttributeValues[":after"] = table.Text(after)
+	}
+	return s.query(ctx, in, limit)
+}
+
+// boundTo is the partition of the integrations that have a binding. Like announcements it can be no tenant's.
+func boundTo(system, binding string) string { return " bound " + system + " " + binding }
+
+// bindings are the rows by which Bound finds the integration. One whose integration has the binding no more, or is
+// gone, stays until Bound finds that.
+func (s *Integrations) bindings(i integration.Integration) []types.TransactWriteItem {
+	var out []types.TransactWriteItem
+	for _, b := range i.Bindings {
+		row := integrationKey(boundTo(i.System, b), i.Tenant+" "+i.ID)
+		row["revision"] = table.Number(i.Revision)
+		out = append(out, types.TransactWriteItem{Put: &types.Put{TableName: &s.Table, Item: row}})
+	}
+	return out
+}
+
+// subscribe are the writes of the schedule of reports: an enabled integration is in it with each frequency that it has.
+func (s *Integrations) subscribe(i integration.Integration) []types.TransactWriteItem {
+	var frequencies []report.Frequency
+	for _, sub := range i.Subscriptions {
+		if f, ok := scheduled[sub.Event]; ok && i.Enabled() {
+			frequencies = append(frequencies, f)
+		}
+	}
+	return reports.Subscribe(s.Schedule, i.Tenant, i.ID, i.UpdatedAt, frequencies)
+}
+
+var scheduled = map[event.Type]report.Frequency{event.ReportDaily: report.Daily, event.ReportWeekly: report.Weekly,
+	event.ReportMonthly: report.Monthly}
+
+// Bound finds integrations by a binding.
+func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {
+	var out []integration.Integration
+	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression:    awssdk.String("tenant = :t"),
+		ExpressionAttributeValues: table.Item{":t": table.Text(boundTo(system, binding))},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("look for the integrations of %s that are bound to %s: %w", system, binding, err)
+		}
+		for _, row := range page.Items {
+			tenant, id, _ := strings.Cut(table.TextOf(row, "id"), " ")
+			i, err := s.Get(ctx, tenant, id)
+			switch {
+			case err == nil && slices.Contains(i.Bindings, binding):
+				out = append(out, i)
+			case err == nil || errors.Is(err, integration.ErrNotFound):
+				if err := s.unbind(ctx, row); err != nil {
+					return nil, err
+				}
+			default:
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// unbind removes a row that was left behind, unless the binding was written anew since the row was read.
+func (s *Integrations) unbind(ctx context.Context, row table.Item) error {
+	_, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &s.Table, Key: table.Item{"tenant": row["tenant"], "id": row["id"]},
+		ConditionExpression:       awssdk.String("revision = :read"),
+		ExpressionAttributeValues: table.Item{":read": row["revision"]},
+	})
+	var anew *types.ConditionalCheckFailedException
+	if err != nil && !errors.As(err, &anew) {
+		return fmt.Errorf("remove a binding that was left behind: %w", err)
+	}
+	return nil
+}
+
+// Enabled lists the enabled integrations, from memory when they were read within the last second.
+func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integration.Integration, error) {
+	now := s.Now()
+	s.mu.Lock()
+	known, ok := s.enabled[tenant]
+	s.mu.Unlock()
+	if age := now.Sub(known.at); ok && age >= 0 && age < fresh {
+		return known.list, nil
+	}
+	list, err := s.query(ctx, &dynamodb.QueryInput{
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression:    awssdk.String("tenant = :t"),
+		FilterExpression:          awssdk.String("attribute_not_exists(#off)"),
+		ExpressionAttributeNames:  map[string]string{"#off": "off"},
+		ExpressionAttributeValues: table.Item{":t": table.Text(tenant)},
+	}, 0)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.enabled == nil || len(s.enabled) >= maxTenants {
+		s.enabled = map[string]enabledAt{}
+	}
+	s.enabled[tenant] = enabledAt{now, list}
+	return list, nil
+}
+
+// maxTenants bounds the tenants whose integrations are kept in memory.
+const maxTenants = 1000
+
+func (s *Integrations) forget(tenant string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.enabled, tenant)
+}
+
+// query reads up to limit integrations, all when it is 0.
+func (s *Integrations) query(ctx context.Context, in *dynamodb.QueryInput, limit int) ([]integration.Integration,
+	error) {
+	var out []integration.Integration
+	pages := dynamodb.NewQueryPaginator(s.DB, in)
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list integrations: %w", err)
+		}
+		for _, row := range page.Items {
+			i, err := readIntegration(row)
+			if err != nil {
+				return nil, err
+			}
+			if out = append(out, i); len(out) == limit {
+				return out, nil
+			}
+		}
+	}
+	return out, nil
+}
+
+// put is the row of an integration. What is queried has an attribute of its own, and so has what an engineer looks for.
+func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
+	subscriptions, err := json.Marshal(i.Subscriptions)
+	if err != nil {
+		return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
+	}
+	row := integrationKey(i.Tenant, i.ID)
+	row["client_name"], row["system"], row["name"] = table.Text(i.ClientName), table.Text(i.System), table.Text(i.Name)
+	row["subscriptions"], row["parameters"] = table.Text(string(subscriptions)), table.Text(string(i.Parameters))
+	row["sealed"] = table.Blob(i.Sealed)
+	if len(i.Bindings) > 0 {
+		bindings, err := json.Marshal(i.Bindings)
+		if err != nil {
+			return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
+		}
+		row["bindings"] = table.Text(string(bindings))
+	}
+	row["revision"], row["window"] = table.Number(i.Revision), table.Number(i.Window)
+	row["created_at"], row["created_by"] = table.Text(i.CreatedAt.Format(time.RFC3339Nano)), table.Text(i.CreatedBy)
+	row["updated_at"] = table.Text(i.UpdatedAt.Format(time.RFC3339Nano))
+	if i.Off != nil {
+		off, err := json.Marshal(i.Off)
+		if err != nil {
+			return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
+		}
+		row["off"] = table.Text(string(off))
+	}
+	if i.Failing != nil {
+		failing, err := json.Marshal(i.Failing)
+		if err != nil {
+			return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
+		}
+		row["failing"] = table.Text(string(failing))
+	}
+	return &types.Put{TableName: &s.Table, Item: row}, nil
+}
+
+func readIntegration(row table.Item) (integration.Integration, error) {
+	i := integration.Integration{
+		Tenant: table.TextOf(row, "tenant"), ID: table.TextOf(row, "id"), ClientName: table.TextOf(row, "client_name"),
+		System: table.TextOf(row, "system"),
+		Name:   table.TextOf(row, "name"), Parameters: json.RawMessage(table.TextOf(row, "parameters")),
+		Sealed:   table.BlobOf(row, "sealed"),
+		Revision: table.NumberOf(row, "revision"), Window: table.NumberOf(row, "window"),
+		CreatedBy: table.TextOf(row, "created_by"),
+	}
+	err := json.Unmarshal([]byte(table.TextOf(row, "subscriptions")), &i.Subscriptions)
+	if off := table.TextOf(row, "off"); off != "" {
+		err = errors.Join(err, json.Unmarshal([]byte(off), &i.Off))
+	}
+	if failing := table.TextOf(row, "failing"); failing != "" {
+		err = errors.Join(err, json.Unmarshal([]byte(failing), &i.Failing))
+	}
+	if bindings := table.TextOf(row, "bindings"); bindings != "" {
+		err = errors.Join(err, json.Unmarshal([]byte(bindings), &i.Bindings))
+	}
+	var wrong error
+	i.CreatedAt, wrong = time.Parse(time.RFC3339Nano, table.TextOf(row, "created_at"))
+	err = errors.Join(err, wrong)
+	i.UpdatedAt, wrong = time.Parse(time.RFC3339Nano, table.TextOf(row, "updated_at"))
+	if err = errors.Join(err, wrong); err != nil {
+		return i, fmt.Errorf("the row of integration %s is damaged: %w", i.ID, err)
+	}
+	return i, nil
+}

@@ -1,0 +1,237 @@
+package settings
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/klauspost/compress/zstd"
+
+	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/trigger"
+)
+
+// A state has up to 32 KB (package trigger) and a turn of counting changes a part of it. A write costs what the whole
+// item has, twice in a transaction: two states at their limit would be 124 write units a turn, of one event as of a
+// thousand, and a partition takes 1,000 a second. So a large state is a base, which lies in a row of its own, and a
+// delta, which is in the state's row and replaced by each turn: the body, compressed with the base as the dictionary.
+// When the deltas since have cost as much as a new base does, there is a new base: so neither busy nor quiet tenants
+// pay more than twice the least.
+//
+// Layouts of a state's row: 1 (without `v`) has the whole `body`; 2 has `base`, `delta` and `spent`. A base is written
+// before the transaction that names it, under a digest of what it holds, and removed after the transaction that names
+// it no more: a row never names a base that is not there, and one that nothing names expires.
+const (
+	basePrefix = "b "
+	// wholeBytes is up to which size a state is whole in its row.
+	wholeBytes = 3 << 10
+	// stateTries is how often a state is read again because it was replaced meanwhile.
+	stateTries = 12
+	// maxKeptStates bounds the bases that a process remembers.
+	maxKeptStates = 512
+)
+
+func baseKey(tenant, id, base string) table.Item { return triggerKey(tenant, basePrefix, id+" "+base) }
+
+// keptState is a state as it was read last.
+type keptState struct {
+	version int64
+	base    string // digest, "" = none
+	content []byte // of the base
+	spent   int    // write units that deltas have cost since the base
+}
+
+// units are the write units of so many bytes. DynamoDB, "Read/write capacity mode": one for each kilobyte begun.
+func units(bytes int) int { return (bytes + 1023) / 1024 }
+
+// States reads what triggers remember.
+func (s *Triggers) States(ctx context.Context, tenant string, ids []string) ([]trigger.State, error) {
+	for range stateTries {
+		out, err := s.states(ctx, tenant, ids)
+		if !errors.Is(err, table.ErrTorn) {
+			return out, err
+		}
+	}
+	return nil, fmt.Errorf("read the states of %d triggers of tenant %s: %w", len(ids), tenant, table.ErrTorn)
+}
+
+// states is one try. Error: errTorn when a state was replaced between two calls.
+func (s *Triggers) states(ctx context.Context, tenant string, ids []string) ([]trigger.State, error) {
+	out, kept := make([]trigger.State, len(ids)), make([]keptState, len(ids))
+	keys := make([]table.Item, len(ids))
+	place := make(map[string]int, len(ids))
+	for n, id := range ids {
+		out[n] = trigger.State{Tenant: tenant, Trigger: id}
+		keys[n], place[statePrefix+id] = triggerKey(tenant, statePrefix, id), n
+	}
+	rows, err := table.GetAll(ctx, s.DB, s.Table, keys, true)
+	if err != nil {
+		return nil, fmt.Errorf("read the states of %d triggers of tenant %s: %w", len(ids), tenant, err)
+	}
+	deltas := map[int][]byte{}
+	for _, row := range rows {
+		n := place[table.TextOf(row, "id")]
+		st := &out[n]
+		st.Version, st.Body, st.Expires = table.NumberOf(row, "version"), table.BlobOf(row, "body"),
+			time.Unix(table.NumberOf(row, "expires"), 0).UTC()
+		kept[n] = keptState{version: st.Version, base: table.TextOf(row, "base"),
+			spent: int(table.NumberOf(row, "spent"))}
+		if kept[n].base != "" {
+			deltas[n] = table.BlobOf(row, "delta")
+		}
+	}
+	if err := s.bases(ctx, out, kept); err != nil {
+		return nil, err
+	}
+	for n, delta := range deltas {
+		if out[n].Body, err = undiff(kept[n].content, delta); err != nil {
+			return nil, fmt.Errorf("the state of trigger %s of tenant %s is damaged: %w", ids[n], tenant, err)
+		}
+	}
+	s.keep(out, kept)
+	return out, nil
+}
+
+// bases finds the bases of states: those that are not remembered are read.
+func (s *Triggers) bases(ctx context.Context, states []trigger.State, kept []keptState) error {
+	var keys []table.Item
+	place := map[string]int{}
+	s.mu.Lock()
+	for n, st := range states {
+		switch known := s.kept[stateName(st)]; {
+		case kept[n].base == "":
+		case known.base == kept[n].base:
+			kept[n].content = known.content
+		default:
+			key := baseKey(st.Tenant, st.Trigger, kept[n].base)
+			keys, place[table.TextOf(key, "id")] = append(keys, key), n
+		}
+	}
+	s.mu.Unlock()
+	rows, err := table.GetAll(ctx, s.DB, s.Table, keys, true)
+	if err != nil {
+		return fmt.Errorf("read %d bases of states: %w", len(keys), err)
+	}
+	for _, row := range rows {
+		kept[place[table.TextOf(row, "id")]].content = table.BlobOf(row, "body")
+	}
+	if len(rows) < len(keys) {
+		return table.ErrTorn
+	}
+	return nil
+}
+
+func stateName(st trigger.State) string { return st.Tenant + " " + st.Trigger }
+
+// keep remembers states for the turn that replaces them, and for the next one.
+func (s *Triggers) keep(states []trigger.State, kept []keptState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept == nil || len(s.kept)+len(states) > maxKeptStates {
+		s.kept = make(map[string]keptState, len(states))
+	}
+	for n, st := range states {
+		s.kept[stateName(st)] = kept[n]
+	}
+}
+
+// Replace makes the writes of states for a transaction, each on the condition that it is as it was read, and writes new
+// bases before it. unnamed are the keys of bases that can be removed after it.
+func (s *Triggers) Replace(ctx context.Context, states []trigger.State) (writes []types.TransactWriteItem,
+	unnamed []table.Item, err error) {
+	var bases []table.Write
+	for _, st := range states {
+		row := triggerKey(st.Tenant, statePrefix, st.Trigger)
+		row["version"], row["expires"] = table.Number(st.Version+1), table.Number(st.Expires.Unix())
+		old := s.keptOf(st)
+		if old.version != st.Version {
+			old = keptState{}
+		}
+		named := old.base
+		if len(st.Body) <= wholeBytes {
+			row["body"], named = table.Blob(st.Body), ""
+		} else if delta, spent := old.delta(st.Body); delta != nil {
+			row["v"], row["base"], row["delta"], row["spent"] = table.Number(2), table.Text(named), table.Blob(delta),
+				table.Number(spent)
+		} else {
+			sum := sha256.Sum256(st.Body)
+			named = hex.EncodeToString(sum[:16])
+			row["v"], row["base"], row["delta"], row["spent"] = table.Number(2), table.Text(named),
+				table.Blob(diff(st.Body, st.Body)),
+				table.Number(0)
+			base := baseKey(st.Tenant, st.Trigger, named)
+			base["body"], base["expires"] = table.Blob(st.Body), table.Number(st.Expires.Add(MarkMargin).Unix())
+			bases = append(bases, table.Write{Table: s.Table, Item: base})
+		}
+		if old.base != "" && old.base != named {
+			unnamed = append(unnamed, baseKey(st.Tenant, st.Trigger, old.base))
+		}
+		put := &types.Put{TableName: &s.Table, Item: row,
+			ConditionExpression: awssdk.String("attribute_not_exists(id)")}
+		if st.Version > 0 {
+			put.ConditionExpression = awssdk.String("version = :before")
+			put.ExpressionAttributeValues = table.Item{":before": table.Number(st.Version)}
+		}
+		writes = append(writes, types.TransactWriteItem{Put: put})
+	}
+	if err := table.PutAll(ctx, s.DB, bases); err != nil {
+		return nil, nil, fmt.Errorf("write %d bases of states: %w", len(bases), err)
+	}
+	return writes, unnamed, nil
+}
+
+func (s *Triggers) keptOf(st trigger.State) keptState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept[stateName(st)]
+}
+
+// delta is a body against the base, with what deltas have cost with it; nil when a new base is due.
+func (k keptState) delta(body []byte) ([]byte, int) {
+	if k.base == "" {
+		return nil, 0
+	}
+	delta := diff(k.content, body)
+	spent := k.spent + 2*units(len(delta)+stateOverhead)
+	if spent > units(len(body))+units(len(k.content)) { // to write the one and to remove the other
+		return nil, 0
+	}
+	return delta, spent
+}
+
+// stateOverhead is what a state's row has beside its delta, in bytes.
+const stateOverhead = 200
+
+// window of the dictionary and the body together.
+const diffWindow = 128 << 10
+
+// diff compresses a body with a base as the dictionary.
+func diff(base, body []byte) []byte {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderDictRaw(1, base), zstd.WithWindowSize(diffWindow),
+		zstd.WithEncoderConcurrency(1),
+		zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+	if err != nil {
+		panic(err) // the options are constant, and the base is larger than wholeBytes
+	}
+	return w.EncodeAll(body, nil)
+}
+
+func undiff(base, delta []byte) ([]byte, error) {
+	r, err := zstd.NewReader(nil, zstd.WithDecoderDictRaw(1, base), zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderMaxMemory(1<<20))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	body, err := r.DecodeAll(delta, nil)
+	return slices.Clip(body), err
+}
+
+// MarkMargin is how much longer a mark is kept than its intake.
+const MarkMargin = 7 * 24 * time.Hour

@@ -1,0 +1,231 @@
+package settings
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/event"
+	"tocsin/shared/trigger"
+)
+
+// Triggers is trigger.Store on a table with the keys `tenant` and `id`. The id of a row begins with what it is: a
+// trigger, or the state of one; the mark of a tenant that was seeded sorts before its triggers, so that one query reads
+// both. A state is replaced in the transaction of CountingStore.Write that marks the intakes it counted, and expires by
+// TTL.
+type Triggers struct {
+	DB     *dynamodb.Client
+	Table  string
+	Outbox EventOutbox // Publisher and Table are not needed where nothing is changed
+	Now    func() time.Time
+
+	mu    sync.Mutex
+	known map[string]activeAt
+	kept  map[string]keptState // by stateName; see states.go
+}
+
+type activeAt struct {
+	at   time.Time
+	list []trigger.Trigger
+}
+
+var _ trigger.Store = (*Triggers)(nil)
+
+// Commands is the store of commands in the same table.
+func (s *Triggers) Commands() *Commands { return &Commands{DB: s.DB, Table: s.Table, Now: s.Now} }
+
+// Ids in the table. Those of commands are with them.
+const (
+	seededID      = "t"
+	triggerPrefix = "t "
+	statePrefix   = "s "
+)
+
+func triggerKey(tenant, prefix, id string) table.Item {
+	return table.Item{"tenant": table.Text(tenant), "id": table.Text(prefix + id)}
+}
+
+// put is the row of a trigger.
+func (s *Triggers) put(t trigger.Trigger) (*types.Put, error) {
+	body, err := json.Marshal(t)
+	if err != nil {
+		return nil, fmt.Errorf("encode trigger %s: %w", t.ID, err)
+	}
+	row := triggerKey(t.Tenant, triggerPrefix, t.ID)
+	row["revision"], row["body"] = table.Number(t.Revision), table.Text(string(body))
+	return &types.Put{TableName: &s.Table, Item: row}, nil
+}
+
+// Create stores a trigger.
+func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, announce event.Event) error {
+	put, err := s.put(t)
+	if err != nil {
+		return err
+	}
+	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
+	unmet, err := s.change(ctx, t.Tenant, t.ID, announce, types.TransactWriteItem{Put: put})
+	if err == nil && unmet {
+		err = fmt.Errorf("trigger %s exists: %w", t.ID, trigger.ErrConflict)
+	}
+	return err
+}
+
+// Update replaces a trigger.
+func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, announce event.Event) error {
+	put, err := s.put(t)
+	if err != nil {
+		return err
+	}
+	put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"),
+		table.Item{":before": table.Number(t.Revision - 1)}
+	unmet, err := s.change(ctx, t.Tenant, t.ID, announce, types.TransactWriteItem{Put: put})
+	if err == nil && unmet {
+		err = s.refused(ctx, t.Tenant, t.ID)
+	}
+	return err
+}
+
+// Delete removes a trigger with its state.
+func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
+	unmet, err := s.change(ctx, tenant, id, announce,
+		types.TransactWriteItem{Delete: &types.Delete{
+			TableName: &s.Table, Key: triggerKey(tenant, triggerPrefix, id),
+			ConditionExpression:       awssdk.String("revision = :before"),
+			ExpressionAttributeValues: table.Item{":before": table.Number(revision)},
+		}},
+		types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table, Key: triggerKey(tenant, statePrefix, id)}})
+	if err == nil && unmet {
+		err = s.refused(ctx, tenant, id)
+	}
+	return err
+}
+
+// change writes a change with its announcement.
+func (s *Triggers) change(ctx context.Context, tenant, id string, announce event.Event,
+	writes ...types.TransactWriteItem) (unmet bool, err error) {
+	notes, err := s.Outbox.Write([]event.Event{announce})
+	if err != nil {
+		return false, err
+	}
+	places, err := table.Transact(ctx, s.DB, append(writes, notes...), "")
+	s.forget(tenant)
+	if err != nil {
+		return false, fmt.Errorf("write trigger %s: %w", id, err)
+	}
+	if len(places) > 0 {
+		return true, nil
+	}
+	s.Outbox.Publish(ctx, []event.Event{announce})
+	return false, nil
+}
+
+// refused tells why a condition on the revision did not hold.
+func (s *Triggers) refused(ctx context.Context, tenant, id string) error {
+	if _, err := s.Get(ctx, tenant, id); err != nil {
+		return err
+	}
+	return fmt.Errorf("trigger %s: %w", id, trigger.ErrConflict)
+}
+
+// Seed stores the triggers of a new account once.
+func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigger) error {
+	writes := []types.TransactWriteItem{{Put: &types.Put{
+		TableName: &s.Table, Item: triggerKey(tenant, seededID, ""),
+		ConditionExpression: awssdk.String("attribute_not_exists(id)"),
+	}}}
+	for _, t := range list {
+		put, err := s.put(t)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, types.TransactWriteItem{Put: put})
+	}
+	_, err := table.Transact(ctx, s.DB, writes, "") // where the condition does not hold, it was done before
+	s.forget(tenant)
+	if err != nil {
+		return fmt.Errorf("write the first %d triggers of tenant %s: %w", len(list), tenant, err)
+	}
+	return nil
+}
+
+// Get reads one trigger.
+func (s *Triggers) Get(ctx context.Context, tenant, id string) (trigger.Trigger, error) {
+	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table,
+		Key: triggerKey(tenant, triggerPrefix, id), ConsistentRead: awssdk.Bool(true)})
+	if err != nil {
+		return trigger.Trigger{}, fmt.Errorf("read trigger %s: %w", id, err)
+	}
+	if out.Item == nil {
+		return trigger.Trigger{}, fmt.Errorf("trigger %s: %w", id, trigger.ErrNotFound)
+	}
+	return readTrigger(out.Item)
+}
+
+func readTrigger(row table.Item) (t trigger.Trigger, err error) {
+	if err = json.Unmarshal([]byte(table.TextOf(row, "body")), &t); err != nil {
+		err = fmt.Errorf("the row of trigger %s is damaged: %w", table.TextOf(row, "id"), err)
+	}
+	return t, err
+}
+
+// List reads a tenant's triggers.
+func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trigger, seeded bool, err error) {
+	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
+		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
+		KeyConditionExpression:    awssdk.String("tenant = :t AND begins_with(id, :seeded)"),
+		ExpressionAttributeValues: table.Item{":t": table.Text(tenant), ":seeded": table.Text(seededID)},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, false, fmt.Errorf("list the triggers of tenant %s: %w", tenant, err)
+		}
+		for _, row := range page.Items {
+			if table.TextOf(row, "id") == seededID {
+				seeded = true
+				continue
+			}
+			t, err := readTrigger(row)
+			if err != nil {
+				return nil, false, err
+			}
+			list = append(list, t)
+		}
+	}
+	return list, seeded, nil
+}
+
+// Watching answers from memory for less than a second.
+func (s *Triggers) Active(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
+	now := s.Now()
+	s.mu.Lock()
+	known, ok := s.known[tenant]
+	s.mu.Unlock()
+	if age := now.Sub(known.at); ok && age >= 0 && age < fresh {
+		return known.list, true, nil
+	}
+	list, seeded, err := s.List(ctx, tenant)
+	if err != nil || !seeded {
+		return list, seeded, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) >= maxTenants {
+		s.known = map[string]activeAt{}
+	}
+	s.known[tenant] = activeAt{now, list}
+	return list, true, nil
+}
+
+func (s *Triggers) forget(tenant string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.known, tenant)
+}
