@@ -23,8 +23,8 @@ import (
 //
 // In order: the events are claimed; a marker says in the outbox that the intake began; the intake's row is committed;
 // its consequences are made; the marker goes. Whatever breaks off is either not committed, and its events are free
-// again when the intake is aborted, or committed, and finished by the sweeper. Nothing depends on the receipts or ids of
-// messages, so that a repeat, a redrive, a purge and a restore are all the same case.
+// again when the intake is aborted, or committed, and finished by the sweeper. Nothing depends on the receipts or ids
+// of messages, so that a repeat, a redrive, a purge and a restore are all the same case.
 type Store struct {
 	deliveries.Store
 	Commands *settings.Commands

@@ -1,5 +1,5 @@
-// Package counts is the store and the queue of package counting: each committed intake is counted once, for triggers and
-// for the daily totals.
+// Package counts is the store and the queue of package counting: each committed intake is counted once, for triggers
+// and for the daily totals.
 package counts
 
 import (

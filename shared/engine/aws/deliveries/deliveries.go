@@ -1,7 +1,7 @@
 // Package deliveries keeps deliveries and their history, and hands them to the deliver function by messages of a queue.
 //
-// A delivery that waits for its batch window to close (delivery.Coalesce) is a row with a due time. The rows of one window
-// have one message, which is delayed until the window has closed; opening it merges the rows. See windows.go.
+// A delivery that waits for its batch window to close (delivery.Coalesce) is a row with a due time. The rows of one
+// window have one message, which is delayed until the window has closed; opening it merges the rows. See windows.go.
 package deliveries
 
 import (

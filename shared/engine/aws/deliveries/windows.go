@@ -81,8 +81,8 @@ func windowDue(id string) (int64, bool) {
 	return due, err == nil
 }
 
-// windowBatches are the parcels of spans that need a message, now that deliveries were added to them. again is true where the
-// message may have been lost.
+// windowBatches are the parcels of spans that need a message, now that deliveries were added to them. again is true
+// where the message may have been lost.
 func (d *Store) windowBatches(
 	ctx context.Context, added []delivery.Delivery, again bool,
 ) (out []worker.MessageBatch, err error) {
@@ -235,8 +235,8 @@ func (d *Store) coalesceWindow(ctx context.Context, tenant, integration string, 
 	return true, nil
 }
 
-// window reads the rows of a span that are pending, oldest first: those that gather still, and those that were joined. A
-// delivery's id begins with its time, so they are found without an index.
+// window reads the rows of a span that are pending, oldest first: those that gather still, and those that were joined.
+// A delivery's id begins with its time, so they are found without an index.
 func (d *Store) window(ctx context.Context, tenant, integration string, due int64) ([]waitingRow, error) {
 	end := time.Unix(0, due).UTC()
 	in := table.Between("lane", table.LaneKey(tenant, integration), table.FirstID(end.Add(-destination.File.Every)),

@@ -56,8 +56,8 @@ func Deliver(s *worker.Handler, again *queue.Visibility, log *slog.Logger) func(
 	}
 }
 
-// RetryCall is what the retry function is called with: a turn of the state machine, or, by a schedule, the order to publish
-// what was left behind, or to take up retries that no execution works at.
+// RetryCall is what the retry function is called with: a turn of the state machine, or, by a schedule, the order to
+// publish what was left behind, or to take up retries that no execution works at.
 type RetryCall struct {
 	worker.Round
 	Relay bool `json:"relay,omitempty"`

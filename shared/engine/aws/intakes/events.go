@@ -15,8 +15,8 @@ import (
 // EventKey is unique: neither a tenant nor an event's id holds a space.
 func EventKey(tenant, id string) string { return tenant + " " + id }
 
-// SplitDetail writes a value of any size: the first part, of at most so many bytes, in the row itself, the others in rows of
-// the events table.
+// SplitDetail writes a value of any size: the first part, of at most so many bytes, in the row itself, the others in
+// rows of the events table.
 func (t *Store) SplitDetail(key string, into table.Item, raw []byte, inRow int, expires int64) ([]table.Write, error) {
 	stored, err := table.Deflate(raw)
 	if err != nil {

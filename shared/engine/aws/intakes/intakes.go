@@ -87,8 +87,8 @@ func (t *Store) Rows(m Intake) (row table.Item, before []table.Write, err error)
 	return row, before, err
 }
 
-// Commit writes the row of an intake. What its events add to the daily totals and mean to triggers is counted apart: see
-// package counting. Error: ErrAborted.
+// Commit writes the row of an intake. What its events add to the daily totals and mean to triggers is counted apart:
+// see package counting. Error: ErrAborted.
 func (t *Store) Commit(ctx context.Context, row table.Item) error {
 	there, err := table.PutNew(ctx, t.DB, t.Tables.Intakes, "intake", row)
 	if err != nil {

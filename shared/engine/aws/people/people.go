@@ -41,8 +41,8 @@ var (
 const (
 	personPrefix, personsEnd           = "p ", "p!"
 	suppressionPrefix, suppressionsEnd = "b ", "b!"
-	// suppressionSplit stands between the address and the integration of a block's id: no address has it, and it sorts before
-	// all that an address can have, so that all blocks of an address stand together.
+	// suppressionSplit stands between the address and the integration of a block's id: no address has it, and it sorts
+	// before all that an address can have, so that all blocks of an address stand together.
 	suppressionSplit, afterSuppressionSplit = "\n", "\v"
 )
 
@@ -111,8 +111,8 @@ func (p *Store) Save(ctx context.Context, v profile.Profile) error {
 // Delete forgets one person.
 func (p *Store) Delete(ctx context.Context, tenant, id string) error {
 	writes := append([]types.TransactWriteItem{
-		{Delete: &types.Delete{TableName: &p.Table, Key: table.TenantKey(tenant, personPrefix+id)}}}, reports.Subscribe(p.Schedule,
-		tenant, id, time.Time{}, nil)...)
+		{Delete: &types.Delete{TableName: &p.Table, Key: table.TenantKey(tenant, personPrefix+id)}},
+	}, reports.Subscribe(p.Schedule, tenant, id, time.Time{}, nil)...)
 	if _, err := table.Transact(ctx, p.DB, writes, ""); err != nil {
 		return fmt.Errorf("forget person %s of tenant %s: %w", id, tenant, err)
 	}

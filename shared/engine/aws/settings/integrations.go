@@ -1,5 +1,5 @@
-// Package settings keeps what tenants set up: integrations, triggers with their states and commands. A change and its event
-// are written in one transaction: see EventOutbox.
+// Package settings keeps what tenants set up: integrations, triggers with their states and commands. A change and its
+// event are written in one transaction: see EventOutbox.
 package settings
 
 import (

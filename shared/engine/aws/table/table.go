@@ -1,5 +1,5 @@
-// Package table is what all stores on DynamoDB share: values, keys, row structs with a version, batches, transactions and
-// conditional writes, with their limits.
+// Package table is what all stores on DynamoDB share: values, keys, row structs with a version, batches, transactions
+// and conditional writes, with their limits.
 package table
 
 import (
