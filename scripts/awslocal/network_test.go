@@ -2,6 +2,7 @@ package awslocal_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -87,3 +88,36 @@ func TestM3AddressesStayAndEachZoneHasItsOwnWayOut(t *testing.T) {
 			zones)
 	}
 }
+
+// With PrivateEndpoints no call of a function that sends leaves by a NAT gateway but those to systems of customers.
+func TestTheNetworkHasAnEndpointForEachServiceOfTheFunctionsThatSend(t *testing.T) {
+	template, err := awslocal.ReadTemplate("../../template.yaml")
+	require.NoError(t, err)
+	network, err := awslocal.ReadTemplate("../../network.yaml")
+	require.NoError(t, err)
+	endpoints := map[string]bool{}
+	for _, r := range network.Resources {
+		if r.Type == "AWS::EC2::VPCEndpoint" {
+			name := awslocal.Text(awslocal.At(r.Properties["ServiceName"], "Fn::Sub"))
+			endpoints[name[strings.LastIndex(name, ".")+1:]] = true
+		}
+	}
+	// Requests to SES and STS are sent to customers' systems: mails, and buckets of roles that they let us assume.
+	outside := map[string]bool{"ses": true, "sts": true}
+	prefixes := map[string]bool{}
+	for _, name := range []string{"Api", "Deliver", "Retry"} {
+		policies, err := json.Marshal(template.Resources[name+"Role"].Properties)
+		require.NoError(t, err)
+		for _, action := range actions.FindAllStringSubmatch(string(policies), -1) {
+			prefixes[action[1]] = true
+		}
+	}
+	require.Contains(t, prefixes, "secretsmanager")
+	for service := range prefixes {
+		if !outside[service] && !slices.Contains([]string{"xray", "logs", "ec2", "lambda"}, service) {
+			require.True(t, endpoints[service], service)
+		}
+	}
+}
+
+var actions = regexp.MustCompile(`"([a-z0-9]+):[A-Z][A-Za-z]+\*?"`)
