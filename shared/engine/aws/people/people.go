@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 	"tocsin/shared/profile"
 )
 
-// Store is profile.Store on a table with the keys `tenant` and `id`, which Blocks shares. A change is written in one
+// Store is profile.Store on a table with the keys `tenant` and `id`, which Suppressions shares. A change is written in one
 // transaction with the person's rows of the schedule.
 type Store struct {
 	DB       *dynamodb.Client
@@ -26,7 +27,7 @@ type Store struct {
 	Schedule string // the table of Reports
 }
 
-// Suppressions is mail.Blocks on the table of People.
+// Suppressions is mail.SuppressionList on the table of Store.
 type Suppressions struct {
 	DB    *dynamodb.Client
 	Table string
@@ -36,6 +37,37 @@ var (
 	_ profile.Store        = (*Store)(nil)
 	_ mail.SuppressionList = (*Suppressions)(nil)
 )
+
+// personRow is the row of a person.
+type personRow struct {
+	table.First
+	Tenant   string `dynamodbav:"tenant"`
+	ID       string `dynamodbav:"id"`   // personPrefix and the person's id
+	Body     []byte `dynamodbav:"body"` // JSON of profile.Profile
+	Revision int64  `dynamodbav:"revision"`
+}
+
+func (r personRow) profile() (v profile.Profile, err error) {
+	if err = json.Unmarshal(r.Body, &v); err != nil {
+		err = fmt.Errorf("the row %q of tenant %s is damaged: %w", r.ID, r.Tenant, err)
+	}
+	return v, err
+}
+
+// suppressionRow is the row of an address that nothing is sent to.
+type suppressionRow struct {
+	table.First
+	Tenant string `dynamodbav:"tenant"`
+	ID     string `dynamodbav:"id"`   // see suppressionID
+	Body   []byte `dynamodbav:"body"` // JSON of mail.Suppression
+}
+
+func (r suppressionRow) suppression() (v mail.Suppression, err error) {
+	if err = json.Unmarshal(r.Body, &v); err != nil {
+		err = fmt.Errorf("the row %q of tenant %s is damaged: %w", r.ID, r.Tenant, err)
+	}
+	return v, err
+}
 
 // Prefixes of ids in the table. The byte after a prefix's last sorts after all that begins with it.
 const (
@@ -48,14 +80,12 @@ const (
 
 // Get reads one person.
 func (p *Store) Get(ctx context.Context, tenant, id string) (v profile.Profile, err error) {
-	found, err := p.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &p.Table,
-		Key:            table.TenantKey(tenant, personPrefix+id),
-		ConsistentRead: awssdk.Bool(true)})
+	row, found, err := table.Get[personRow](ctx, p.DB, p.Table, table.TenantKey(tenant, personPrefix+id))
 	switch {
-	case err == nil && found.Item == nil:
+	case err == nil && !found:
 		err = profile.ErrNotFound
 	case err == nil:
-		err = json.Unmarshal(table.BlobOf(found.Item, "body"), &v)
+		v, err = row.profile()
 	}
 	if err != nil {
 		return v, fmt.Errorf("read person %s of tenant %s: %w", id, tenant, err)
@@ -69,19 +99,16 @@ func (p *Store) Several(ctx context.Context, keys []profile.Key) ([]profile.Prof
 	for n, k := range keys {
 		wanted[n] = table.TenantKey(k.Tenant, personPrefix+k.ID)
 	}
-	rows, err := table.GetAll(ctx, p.DB, p.Table, wanted, true)
+	found, err := table.GetAll(ctx, p.DB, p.Table, wanted, true)
 	if err != nil {
 		return nil, fmt.Errorf("read %d people: %w", len(keys), err)
 	}
+	rows, err := table.UnmarshalAll[personRow](found)
 	out := make([]profile.Profile, len(rows))
-	for n, row := range rows {
-		if err := json.Unmarshal(table.BlobOf(row, "body"), &out[n]); err != nil {
-			return nil, fmt.Errorf("the row %q of tenant %s is damaged: %w", table.TextOf(row, "id"),
-				table.TextOf(row, "tenant"),
-				err)
-		}
+	for n := 0; err == nil && n < len(rows); n++ {
+		out[n], err = rows[n].profile()
 	}
-	return out, nil
+	return out, err
 }
 
 // Save writes one person and the subscriptions.
@@ -90,12 +117,14 @@ func (p *Store) Save(ctx context.Context, v profile.Profile) error {
 	if err != nil {
 		return err
 	}
-	row := table.TenantKey(v.Tenant, personPrefix+v.ID)
-	row["body"], row["revision"] = table.Blob(body), table.Number(v.Revision)
+	row, err := table.Marshal(personRow{Tenant: v.Tenant, ID: personPrefix + v.ID, Body: body, Revision: v.Revision})
+	if err != nil {
+		return err
+	}
 	put := &types.Put{TableName: &p.Table, Item: row, ConditionExpression: awssdk.String("attribute_not_exists(id)")}
 	if v.Revision > 1 {
-		put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"),
-			table.Item{":before": table.Number(v.Revision - 1)}
+		put.ConditionExpression = awssdk.String("revision = :before")
+		put.ExpressionAttributeValues = table.Item{":before": table.Number(v.Revision - 1)}
 	}
 	unmet, err := table.Transact(ctx, p.DB, append([]types.TransactWriteItem{{Put: put}},
 		reports.Subscribe(p.Schedule, v.Tenant, v.ID, v.UpdatedAt, v.Told().Reports())...), "")
@@ -133,10 +162,14 @@ func (p *Store) List(ctx context.Context, tenant, after string, limit int) (out 
 		if err != nil {
 			return nil, fmt.Errorf("list the people of tenant %s: %w", tenant, err)
 		}
-		for _, row := range page.Items {
-			var v profile.Profile
-			if err := json.Unmarshal(table.BlobOf(row, "body"), &v); err != nil {
-				return nil, fmt.Errorf("the row %q of tenant %s is damaged: %w", table.TextOf(row, "id"), tenant, err)
+		rows, err := table.UnmarshalAll[personRow](page.Items)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			v, err := row.profile()
+			if err != nil {
+				return nil, err
 			}
 			if out = append(out, v); len(out) == limit {
 				return out, nil
@@ -146,49 +179,51 @@ func (p *Store) List(ctx context.Context, tenant, after string, limit int) (out 
 	return out, nil
 }
 
-func suppressionKey(tenant, address, integration string) table.Item {
-	return table.TenantKey(tenant, suppressionPrefix+address+suppressionSplit+integration)
+func suppressionID(address, integration string) string {
+	return suppressionPrefix + address + suppressionSplit + integration
 }
 
-// Block adds one.
+// Suppress adds one.
 func (b *Suppressions) Suppress(ctx context.Context, v mail.Suppression) (added bool, err error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return false, err
 	}
-	row := suppressionKey(v.Tenant, v.Address, v.Integration)
-	row["body"] = table.Blob(body)
-	unmet, err := table.Transact(ctx, b.DB,
-		[]types.TransactWriteItem{{Put: &types.Put{TableName: &b.Table, Item: row,
-			ConditionExpression: awssdk.String("attribute_not_exists(id)")}}}, "")
+	row, err := table.Marshal(suppressionRow{Tenant: v.Tenant, ID: suppressionID(v.Address, v.Integration), Body: body})
 	if err != nil {
-		return false, fmt.Errorf("block an address of tenant %s: %w", v.Tenant, err)
+		return false, err
 	}
-	return len(unmet) == 0, nil
+	there, err := table.PutNew(ctx, b.DB, b.Table, "id", row)
+	if err != nil {
+		return false, fmt.Errorf("suppress an address of tenant %s: %w", v.Tenant, err)
+	}
+	return there == nil, nil
 }
 
-// Blocked looks for a block that holds; that of the tenant goes before that of the integration.
+// Blocked looks for a suppression that holds; that of the tenant goes before that of the integration.
 func (b *Suppressions) Blocked(ctx context.Context, tenant, integration, address string) (v mail.Suppression,
 	ok bool, err error) {
-	keys := []table.Item{suppressionKey(tenant, address, "")}
+	keys := []table.Item{table.TenantKey(tenant, suppressionID(address, ""))}
 	if integration != "" {
-		keys = append(keys, suppressionKey(tenant, address, integration))
+		keys = append(keys, table.TenantKey(tenant, suppressionID(address, integration)))
 	}
-	rows, err := table.GetAll(ctx, b.DB, b.Table, keys, true)
+	found, err := table.GetAll(ctx, b.DB, b.Table, keys, true)
+	var rows []suppressionRow
+	if err == nil {
+		rows, err = table.UnmarshalAll[suppressionRow](found)
+	}
 	if err == nil && len(rows) > 0 {
-		first := rows[0]
-		if len(rows) > 1 && table.TextOf(rows[1], "id") < table.TextOf(first, "id") {
-			first = rows[1]
-		}
-		ok, err = true, json.Unmarshal(table.BlobOf(first, "body"), &v)
+		first := slices.MinFunc(rows, func(a, b suppressionRow) int { return strings.Compare(a.ID, b.ID) })
+		v, err = first.suppression()
+		ok = err == nil
 	}
 	if err != nil {
-		return v, false, fmt.Errorf("look for a block of tenant %s: %w", tenant, err)
+		return v, false, fmt.Errorf("look for a suppression of tenant %s: %w", tenant, err)
 	}
 	return v, ok, nil
 }
 
-// List reads a page of blocks: all of an address are on one page.
+// List reads a page of suppressions: all of an address are on one page.
 func (b *Suppressions) List(ctx context.Context, tenant, after string, limit int) (out []mail.Suppression,
 	err error) {
 	first := suppressionPrefix
@@ -200,18 +235,22 @@ func (b *Suppressions) List(ctx context.Context, tenant, after string, limit int
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("list the blocked addresses of tenant %s: %w", tenant, err)
+			return nil, fmt.Errorf("list the suppressed addresses of tenant %s: %w", tenant, err)
 		}
-		for _, row := range page.Items {
-			if address, _, _ := strings.Cut(table.TextOf(row, "id"), suppressionSplit); address != last {
+		rows, err := table.UnmarshalAll[suppressionRow](page.Items)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if address, _, _ := strings.Cut(row.ID, suppressionSplit); address != last {
 				if addresses++; addresses > limit {
 					return out, nil
 				}
 				last = address
 			}
-			var v mail.Suppression
-			if err := json.Unmarshal(table.BlobOf(row, "body"), &v); err != nil {
-				return nil, fmt.Errorf("the row %q of tenant %s is damaged: %w", table.TextOf(row, "id"), tenant, err)
+			v, err := row.suppression()
+			if err != nil {
+				return nil, err
 			}
 			out = append(out, v)
 		}
@@ -219,7 +258,7 @@ func (b *Suppressions) List(ctx context.Context, tenant, after string, limit int
 	return out, nil
 }
 
-// Allow removes the blocks of an address.
+// Allow removes the suppressions of an address.
 func (b *Suppressions) Allow(ctx context.Context, tenant, address string) error {
 	if err := b.allow(ctx, tenant, address); err != nil {
 		return fmt.Errorf("allow an address of tenant %s: %w", tenant, err)

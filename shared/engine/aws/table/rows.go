@@ -1,13 +1,33 @@
 package table
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// versioned is a row struct: it knows the newest version of its rows that this release reads.
-type versioned interface{ Newest() int64 }
+// A kind of rows is a struct: its fields name the attributes in tags of attributevalue, and docs/tables.md is made of
+// them. Rows have a version in the attribute v; none is 1. docs/versions.md has the rules for a change of what rows
+// hold: a reader reads the old layouts for as long as their rows are kept, and refuses one that it does not know.
+
+// Row is a row struct: it knows the newest version of its rows that this release reads.
+type Row interface{ Newest() int64 }
+
+// First is embedded in the struct of rows that have had one layout so far.
+type First struct{}
+
+// Newest is 1.
+func (First) Newest() int64 { return 1 }
+
+// Bytes are a binary value that may be empty: attributevalue writes NULL for a slice that is nil.
+type Bytes []byte
+
+// MarshalDynamoDBAttributeValue writes the bytes.
+func (b Bytes) MarshalDynamoDBAttributeValue() (types.AttributeValue, error) { return Blob(b), nil }
 
 // KnownVersion refuses a row of a version that this release does not read: it is a later release's.
 func KnownVersion(i Item, what string, newest int64) error {
@@ -19,7 +39,7 @@ func KnownVersion(i Item, what string, newest int64) error {
 }
 
 // Marshal is the item of a row struct.
-func Marshal(row versioned) (Item, error) {
+func Marshal(row Row) (Item, error) {
 	out, err := attributevalue.MarshalMap(row)
 	if err != nil {
 		return nil, fmt.Errorf("encode a row: %w", err)
@@ -28,7 +48,7 @@ func Marshal(row versioned) (Item, error) {
 }
 
 // Unmarshal reads an item into a row struct.
-func Unmarshal[R versioned](i Item) (row R, err error) {
+func Unmarshal[R Row](i Item) (row R, err error) {
 	if err := KnownVersion(i, fmt.Sprintf("a %T", row), row.Newest()); err != nil {
 		return row, err
 	}
@@ -37,3 +57,28 @@ func Unmarshal[R versioned](i Item) (row R, err error) {
 	}
 	return row, err
 }
+
+// UnmarshalAll reads items of one kind.
+func UnmarshalAll[R Row](items []Item) (rows []R, err error) {
+	rows = make([]R, len(items))
+	for n, i := range items {
+		if rows[n], err = Unmarshal[R](i); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// Get reads a row by its key, as it is now. found is false where there is none.
+func Get[R Row](ctx context.Context, db *dynamodb.Client, name string, key Item) (row R, found bool, err error) {
+	consistent := true
+	out, err := db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &name, Key: key, ConsistentRead: &consistent})
+	if err != nil || out.Item == nil {
+		return row, false, err
+	}
+	row, err = Unmarshal[R](out.Item)
+	return row, err == nil, err
+}
+
+// Past reports whether TTL should have deleted a row by now that expires at so many epoch seconds, 0 for never.
+func Past(expires int64, now time.Time) bool { return expires != 0 && expires <= now.Unix() }

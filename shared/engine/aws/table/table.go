@@ -96,8 +96,7 @@ func Texts(list []string) types.AttributeValue {
 
 // Expired reports whether TTL should have deleted the row by now.
 func Expired(i Item, now time.Time) bool {
-	at := NumberOf(i, "expires")
-	return at != 0 && at <= now.Unix()
+	return Past(NumberOf(i, "expires"), now)
 }
 
 // PutAll writes items of one or several tables, 25 a call.
