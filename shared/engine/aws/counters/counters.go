@@ -29,6 +29,29 @@ type Store struct {
 
 var _ health.Counters = (*Store)(nil)
 
+// bucketRow is the row of a bucket: of an integration's attempts, or of a tenant's requests.
+type bucketRow struct {
+	table.First
+	Window       string `dynamodbav:"window"` // see windowKey
+	Bucket       int64  `dynamodbav:"bucket"` // epoch seconds
+	Attempts     int    `dynamodbav:"attempts"`
+	Failures     int    `dynamodbav:"failures"`
+	LastSuccess  int64  `dynamodbav:"last_success,omitempty"` // epoch milliseconds, as those that follow
+	FirstFailure int64  `dynamodbav:"first_failure,omitempty"`
+	LastFailure  int64  `dynamodbav:"last_failure,omitempty"`
+	Status       int    `dynamodbav:"answer_status,omitempty"` // of the last answer that was a failure
+	Words        string `dynamodbav:"answer,omitempty"`
+	Expires      int64  `dynamodbav:"expires"`
+}
+
+func (r bucketRow) point() health.Point {
+	return health.Point{
+		At: time.Unix(r.Bucket, 0).UTC(), Tally: health.Tally{Attempts: r.Attempts, Failures: r.Failures},
+		FirstFailure: milli(r.FirstFailure), LastFailure: milli(r.LastFailure), LastSuccess: milli(r.LastSuccess),
+		Answer: health.Answer{Status: r.Status, Words: r.Words},
+	}
+}
+
 type bucket struct {
 	window string
 	at     int64
@@ -87,9 +110,8 @@ func (c *Store) add(ctx context.Context, b bucket, n health.Count) error {
 	return err
 }
 
-// millisOf reads a time in milliseconds, the zero time where there is none.
-func millisOf(row table.Item, name string) time.Time {
-	n := table.NumberOf(row, name)
+// milli is a time in milliseconds, the zero time where there is none.
+func milli(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}
 	}
@@ -117,16 +139,12 @@ func (c *Store) Series(ctx context.Context, tenant, integration string, window i
 		if err != nil {
 			return nil, fmt.Errorf("read the attempts of integration %s: %w", integration, err)
 		}
-		for _, row := range page.Items {
-			points = append(points, health.Point{
-				At: time.Unix(table.NumberOf(row, "bucket"), 0).UTC(),
-				Tally: health.Tally{Attempts: int(table.NumberOf(row, "attempts")),
-					Failures: int(table.NumberOf(row, "failures"))},
-				FirstFailure: millisOf(row, "first_failure"), LastFailure: millisOf(row, "last_failure"),
-				LastSuccess: millisOf(row, "last_success"),
-				Answer: health.Answer{Status: int(table.NumberOf(row, "answer_status")),
-					Words: table.TextOf(row, "answer")},
-			})
+		rows, err := table.UnmarshalAll[bucketRow](page.Items)
+		if err != nil {
+			return nil, fmt.Errorf("read the attempts of integration %s: %w", integration, err)
+		}
+		for _, row := range rows {
+			points = append(points, row.point())
 		}
 	}
 	return points, nil

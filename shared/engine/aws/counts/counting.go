@@ -118,33 +118,45 @@ func (c *Store) Counted(ctx context.Context, tenant string, intakes []string) ([
 	for n, id := range intakes {
 		keys[n], place[markPrefix+id] = table.TenantKey(tenant, markPrefix+id), n
 	}
-	rows, err := table.GetAll(ctx, c.Record.DB, c.Record.Table, keys, true)
+	found, err := table.GetAll(ctx, c.Record.DB, c.Record.Table, keys, true)
+	var rows []markRow
+	if err == nil {
+		rows, err = table.UnmarshalAll[markRow](found)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %d marks of tenant %s: %w", len(intakes), tenant, err)
 	}
 	out := make([]int, len(intakes))
 	for _, row := range rows {
-		out[place[table.TextOf(row, "id")]] = int(table.NumberOf(row, "counted"))
+		out[place[row.ID]] = row.Counted
 	}
 	return out, nil
 }
 
+// markRow says how many events of an intake were counted.
+type markRow struct {
+	table.First
+	Tenant  string `dynamodbav:"tenant"`
+	ID      string `dynamodbav:"id"` // markPrefix and the intake
+	Counted int    `dynamodbav:"counted"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
 // mark is the write of a mark.
-func (c *Store) mark(tenant string, m counting.Mark) types.TransactWriteItem {
+func (c *Store) mark(tenant string, m counting.Mark) (types.TransactWriteItem, error) {
 	keep := c.Keep
 	if keep == 0 {
 		keep = 30 * 24 * time.Hour
 	}
-	row := table.TenantKey(tenant, markPrefix+m.Intake)
-	row["counted"], row["expires"] = table.Number(m.To),
-		table.Number(c.Record.Now().Add(keep+settings.MarkMargin).Unix())
+	row, err := table.Marshal(markRow{Tenant: tenant, ID: markPrefix + m.Intake, Counted: m.To,
+		Expires: c.Record.Now().Add(keep + settings.MarkMargin).Unix()})
 	put := &types.Put{TableName: &c.Record.Table, Item: row,
 		ConditionExpression: awssdk.String("attribute_not_exists(id)")}
 	if m.From > 0 {
 		put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("counted = :from"),
 			table.Item{":from": table.Number(m.From)}
 	}
-	return types.TransactWriteItem{Put: put}
+	return types.TransactWriteItem{Put: put}, err
 }
 
 // Write writes a turn.
@@ -154,7 +166,11 @@ func (c *Store) Write(ctx context.Context, o counting.Outcome) error {
 	}
 	var writes []types.TransactWriteItem
 	for _, m := range o.Marks {
-		writes = append(writes, c.mark(o.Tenant, m))
+		mark, err := c.mark(o.Tenant, m)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, mark)
 	}
 	marks, states := len(writes), len(writes)+len(o.Triggers.States)
 	replaced, unnamed, err := c.Triggers.Replace(ctx, o.Triggers.States)

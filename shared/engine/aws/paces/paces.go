@@ -35,22 +35,29 @@ func paceKey(l delivery.Lane) table.Item {
 	return table.Item{"lane": table.Text(table.LaneKey(l.Tenant, l.Integration)), "part": table.Text(pacePart)}
 }
 
+// paceRow is the row of an integration's pace.
+type paceRow struct {
+	table.First
+	Lane    string `dynamodbav:"lane"` // see table.LaneKey
+	Part    string `dynamodbav:"part"` // pacePart
+	Pace    []byte `dynamodbav:"pace"` // JSON
+	Version int64  `dynamodbav:"version"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
 // Pace reads a pace. It is read in the hope that nothing changed: who changes it does so under its version.
 func (p *Store) Pace(ctx context.Context, l delivery.Lane) (pace worker.Pace, version int64, err error) {
-	out, err := p.DB.GetItem(
-		ctx,
-		&dynamodb.GetItemInput{TableName: &p.Table, Key: paceKey(l), ConsistentRead: awssdk.Bool(true)},
-	)
+	row, found, err := table.Get[paceRow](ctx, p.DB, p.Table, paceKey(l))
 	if err != nil {
 		return pace, 0, fmt.Errorf("read the pace of integration %s: %w", l.Integration, err)
 	}
-	if out.Item == nil || table.Expired(out.Item, p.Now()) {
+	if !found || table.Past(row.Expires, p.Now()) {
 		return pace, 0, nil
 	}
-	if err := json.Unmarshal(table.BlobOf(out.Item, "pace"), &pace); err != nil {
+	if err := json.Unmarshal(row.Pace, &pace); err != nil {
 		return pace, 0, fmt.Errorf("the pace of integration %s is damaged: %w", l.Integration, err)
 	}
-	return pace, table.NumberOf(out.Item, "version"), nil
+	return pace, row.Version, nil
 }
 
 // Swap replaces a pace.
@@ -61,9 +68,11 @@ func (p *Store) Swap(ctx context.Context, l delivery.Lane, version int64, pace w
 	}
 	now := p.Now()
 	next = max(now.UnixNano(), version+1) // never that of a row which was forgotten
-	row := paceKey(l)
-	row["pace"], row["version"], row["expires"] = table.Blob(raw), table.Number(next),
-		table.Number(pace.Keep(now).Unix())
+	row, err := table.Marshal(paceRow{Lane: table.LaneKey(l.Tenant, l.Integration), Part: pacePart, Pace: raw,
+		Version: next, Expires: pace.Keep(now).Unix()})
+	if err != nil {
+		return 0, err
+	}
 	put := &dynamodb.PutItemInput{
 		TableName: &p.Table, Item: row, ConditionExpression: awssdk.String("version = :version AND #e > :now"),
 		ExpressionAttributeNames:  map[string]string{"#e": "expires"},

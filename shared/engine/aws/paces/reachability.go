@@ -27,17 +27,27 @@ const processLane = " fleet"
 // reachabilityKeep is how long a process is listened to that says nothing more.
 const reachabilityKeep = 2 * time.Minute
 
+// processRow is what one process says of its way out.
+type processRow struct {
+	table.First
+	Lane    string `dynamodbav:"lane"`    // processLane
+	Part    string `dynamodbav:"part"`    // the process
+	At      int64  `dynamodbav:"at"`      // Unix nanoseconds
+	Outlook []byte `dynamodbav:"outlook"` // JSON
+	Expires int64  `dynamodbav:"expires"`
+}
+
 // Tell writes the process's row.
 func (s *Reachability) Tell(ctx context.Context, process string, o sending.Outlook) error {
 	raw, err := json.Marshal(o)
 	if err != nil {
 		return fmt.Errorf("encode the outlook of a process: %w", err)
 	}
-	_, err = s.DB.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.Table, Item: table.Item{
-		"lane": table.Text(processLane), "part": table.Text(process), "at": table.Number(o.At.UnixNano()),
-		"outlook": table.Blob(raw),
-		"expires": table.Number(o.At.Add(reachabilityKeep).Unix()),
-	}})
+	row, err := table.Marshal(processRow{Lane: processLane, Part: process, At: o.At.UnixNano(), Outlook: raw,
+		Expires: o.At.Add(reachabilityKeep).Unix()})
+	if err == nil {
+		_, err = s.DB.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.Table, Item: row})
+	}
 	if err != nil {
 		return fmt.Errorf("tell of this process's way out: %w", err)
 	}
@@ -58,13 +68,17 @@ func (s *Reachability) Outlooks(ctx context.Context, but string, since time.Time
 		if err != nil {
 			return nil, fmt.Errorf("ask the other processes for their way out: %w", err)
 		}
-		for _, row := range page.Items {
-			if table.TextOf(row, "part") == but {
+		rows, err := table.UnmarshalAll[processRow](page.Items)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if row.Part == but {
 				continue
 			}
 			var o sending.Outlook
-			if err := json.Unmarshal(table.BlobOf(row, "outlook"), &o); err != nil {
-				return nil, fmt.Errorf("the outlook of a process is damaged: %w", err)
+			if err := json.Unmarshal(row.Outlook, &o); err != nil {
+				return nil, fmt.Errorf("what a process says of its way out is damaged: %w", err)
 			}
 			out = append(out, o)
 		}

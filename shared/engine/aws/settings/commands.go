@@ -31,17 +31,42 @@ const (
 	commandIDPrefix = "i " // the id follows
 )
 
+// commandRow is the row of a command under its place.
+type commandRow struct {
+	table.First
+	Tenant  string `dynamodbav:"tenant"`
+	ID      string `dynamodbav:"id"`   // commandPrefix and the place
+	Body    string `dynamodbav:"body"` // JSON of command.Command
+	State   string `dynamodbav:"state"`
+	Trigger string `dynamodbav:"trigger"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
+// commandPlaceRow is the row of a command under its id.
+type commandPlaceRow struct {
+	table.First
+	Tenant  string `dynamodbav:"tenant"`
+	ID      string `dynamodbav:"id"`    // commandIDPrefix and the command's id
+	Place   string `dynamodbav:"place"` // where its other row is
+	Expires int64  `dynamodbav:"expires"`
+}
+
 // Put keeps a command; one that is there stays as it is.
 func (s *Commands) Put(ctx context.Context, c command.Command, expires int64) error {
 	body, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	place, row := triggerKey(c.Tenant, commandIDPrefix, c.ID), triggerKey(c.Tenant, commandPrefix, c.Place())
-	place["place"], place["expires"] = table.Text(c.Place()), table.Number(expires)
-	row["body"], row["state"], row["trigger"], row["expires"] = table.Text(string(body)), table.Text(string(c.State())),
-		table.Text(c.Data.TriggerID), table.Number(expires)
-	// where the condition does not hold, it is kept already
+	place, err := table.Marshal(commandPlaceRow{Tenant: c.Tenant, ID: commandIDPrefix + c.ID, Place: c.Place(),
+		Expires: expires})
+	if err != nil {
+		return err
+	}
+	row, err := table.Marshal(commandRow{Tenant: c.Tenant, ID: commandPrefix + c.Place(), Body: string(body),
+		State: string(c.State()), Trigger: c.Data.TriggerID, Expires: expires})
+	if err != nil {
+		return err
+	}
 	_, err = table.Transact(ctx, s.DB, []types.TransactWriteItem{
 		{Put: &types.Put{TableName: &s.Table, Item: place,
 			ConditionExpression: awssdk.String("attribute_not_exists(id)")}},
@@ -98,8 +123,12 @@ func (s *Commands) List(ctx context.Context, q command.Query) (out []command.Com
 }
 
 func readCommand(row table.Item) (c command.Command, err error) {
-	if err = json.Unmarshal([]byte(table.TextOf(row, "body")), &c); err != nil {
-		err = fmt.Errorf("the row of command %q is damaged: %w", table.TextOf(row, "id"), err)
+	r, err := table.Unmarshal[commandRow](row)
+	if err == nil {
+		err = json.Unmarshal([]byte(r.Body), &c)
+	}
+	if err != nil {
+		err = fmt.Errorf("the row of command %q is damaged: %w", r.ID, err)
 	}
 	return c, err
 }

@@ -51,18 +51,18 @@ type EventOutbox struct {
 func (a EventOutbox) Write(events []event.Event) ([]types.TransactWriteItem, error) {
 	var out []types.TransactWriteItem
 	for chunk := range trigger.Rows(events) {
-		list := &types.AttributeValueMemberL{}
+		r := outboxRow{Tenant: outboxOf(chunk[0].Tenant), ID: chunk[0].ID, Since: a.Now().Unix()}
 		for _, e := range chunk {
 			detail, err := e.Encode()
 			if err != nil {
-				return nil, fmt.Errorf("encode the announcement %s: %w", e.ID, err)
+				return nil, fmt.Errorf("encode event %s for the outbox: %w", e.ID, err)
 			}
-			list.Value = append(list.Value,
-				&types.AttributeValueMemberM{Value: table.Item{"kind": table.Text(string(e.Kind)),
-					"detail": table.Blob(detail)}})
+			r.Events = append(r.Events, outboxEvent{string(e.Kind), detail})
 		}
-		row := integrationKey(outboxOf(chunk[0].Tenant), chunk[0].ID)
-		row["events"], row["since"] = list, table.Number(a.Now().Unix())
+		row, err := table.Marshal(r)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, types.TransactWriteItem{Put: &types.Put{TableName: &a.Table, Item: row}})
 	}
 	return out, nil
@@ -84,7 +84,7 @@ func (a EventOutbox) hand(ctx context.Context, partition string, events []event.
 		return err
 	}
 	_, err := a.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &a.Table,
-		Key: integrationKey(partition, events[0].ID)})
+		Key: table.TenantKey(partition, events[0].ID)})
 	return err
 }
 
@@ -135,21 +135,31 @@ func (a EventOutbox) relay(ctx context.Context, partition string) (count int, er
 	return count, errors.Join(wrong...)
 }
 
+// outboxRow holds events that are to be published still.
+type outboxRow struct {
+	table.First
+	Tenant string        `dynamodbav:"tenant"` // see outboxOf
+	ID     string        `dynamodbav:"id"`     // of the first event
+	Events []outboxEvent `dynamodbav:"events"`
+	Since  int64         `dynamodbav:"since"` // epoch seconds
+}
+
+type outboxEvent struct {
+	Kind   string `dynamodbav:"kind"`
+	Detail []byte `dynamodbav:"detail"` // as the bus takes it
+}
+
 func readOutboxRow(row table.Item) ([]event.Event, error) {
-	list, ok := row["events"].(*types.AttributeValueMemberL)
-	if !ok || len(list.Value) == 0 {
-		return nil, fmt.Errorf("announcement %s holds no event", table.TextOf(row, "id"))
+	r, err := table.Unmarshal[outboxRow](row)
+	if err == nil && len(r.Events) == 0 {
+		err = errors.New("it holds no event")
 	}
-	out := make([]event.Event, len(list.Value))
-	for n, v := range list.Value {
-		m, ok := v.(*types.AttributeValueMemberM)
-		if !ok {
-			return nil, fmt.Errorf("announcement %s is damaged", table.TextOf(row, "id"))
-		}
-		var err error
-		if out[n], err = event.Decode(table.TextOf(m.Value, "kind"), table.BlobOf(m.Value, "detail")); err != nil {
-			return nil, fmt.Errorf("read announcement %s: %w", table.TextOf(row, "id"), err)
-		}
+	out := make([]event.Event, len(r.Events))
+	for n := 0; err == nil && n < len(r.Events); n++ {
+		out[n], err = event.Decode(r.Events[n].Kind, r.Events[n].Detail)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the row %q of the outbox: %w", table.TextOf(row, "id"), err)
 	}
 	return out, nil
 }

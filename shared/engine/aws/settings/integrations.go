@@ -48,10 +48,6 @@ type enabledAt struct {
 
 var _ integration.Store = (*Integrations)(nil)
 
-func integrationKey(tenant, id string) table.Item {
-	return table.Item{"tenant": table.Text(tenant), "id": table.Text(id)}
-}
-
 // Create stores an integration.
 func (s *Integrations) Create(ctx context.Context, i integration.Integration, announce event.Event) error {
 	put, err := s.put(i)
@@ -99,7 +95,7 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing,
 	announce event.Event) error {
 	update := &types.Update{
-		TableName: &s.Table, Key: integrationKey(tenant, id),
+		TableName: &s.Table, Key: table.TenantKey(tenant, id),
 		UpdateExpression: awssdk.String("REMOVE failing"),
 		ConditionExpression: awssdk.String(
 			"#window = :window AND attribute_not_exists(#off) AND attribute_exists(failing)"),
@@ -117,12 +113,15 @@ func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64
 		update.ExpressionAttributeValues[":f"] = table.Text(string(body))
 	}
 	// Marked finds it by a row of its own. One whose mark went in another way stays until Marked finds that.
-	row := integrationKey(failingRows, tenant+" "+id)
+	row, err := table.Marshal(pointerRow{Tenant: failingRows, ID: tenant + " " + id})
+	if err != nil {
+		return err
+	}
 	also := types.TransactWriteItem{Put: &types.Put{TableName: &s.Table, Item: row}}
 	if f == nil {
 		also = types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table, Key: row}}
 	}
-	err := s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, announce, also)
+	err = s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, announce, also)
 	if errors.Is(err, integration.ErrNotFound) {
 		return fmt.Errorf("mark integration %s: %w", id, integration.ErrConflict)
 	}
@@ -168,7 +167,7 @@ func (s *Integrations) Marked(ctx context.Context) ([]integration.Integration, e
 // Delete removes an integration.
 func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
 	return s.change(ctx, tenant, id, types.TransactWriteItem{Delete: &types.Delete{
-		TableName: &s.Table, Key: integrationKey(tenant, id),
+		TableName: &s.Table, Key: table.TenantKey(tenant, id),
 		ConditionExpression:       awssdk.String("revision = :before"),
 		ExpressionAttributeValues: table.Item{":before": table.Number(revision)},
 	}}, announce, reports.Subscribe(s.Schedule, tenant, id, time.Time{}, nil)...)
@@ -213,7 +212,7 @@ func (s *Integrations) Relay(ctx context.Context) (int, error) { return s.EventO
 
 // Get reads one integration.
 func (s *Integrations) Get(ctx context.Context, tenant, id string) (integration.Integration, error) {
-	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: integrationKey(tenant, id),
+	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: table.TenantKey(tenant, id),
 		ConsistentRead: awssdk.Bool(true)})
 	if err != nil {
 		return integration.Integration{}, fmt.Errorf("read integration %s: %w", id, err)
@@ -228,7 +227,7 @@ func (s *Integrations) Get(ctx context.Context, tenant, id string) (integration.
 func (s *Integrations) Several(ctx context.Context, keys []integration.Key) ([]integration.Integration, error) {
 	wanted := make([]table.Item, len(keys))
 	for n, k := range keys {
-		wanted[n] = integrationKey(k.Tenant, k.ID)
+		wanted[n] = table.TenantKey(k.Tenant, k.ID)
 	}
 	rows, err := table.GetAll(ctx, s.DB, s.Table, wanted, true)
 	if err != nil {
@@ -265,7 +264,7 @@ func boundTo(system, binding string) string { return " bound " + system + " " + 
 func (s *Integrations) bindings(i integration.Integration) []types.TransactWriteItem {
 	var out []types.TransactWriteItem
 	for _, b := range i.Bindings {
-		row := integrationKey(boundTo(i.System, b), i.Tenant+" "+i.ID)
+		row := table.TenantKey(boundTo(i.System, b), i.Tenant+" "+i.ID)
 		row["revision"] = table.Number(i.Revision)
 		out = append(out, types.TransactWriteItem{Put: &types.Put{TableName: &s.Table, Item: row}})
 	}
@@ -391,67 +390,81 @@ func (s *Integrations) query(ctx context.Context, in *dynamodb.QueryInput, limit
 	return out, nil
 }
 
-// put is the row of an integration. What is queried has an attribute of its own, and so has what an engineer looks for.
+// integrationRow is the row of an integration. What is queried has an attribute of its own, and so has what an engineer
+// looks for.
+type integrationRow struct {
+	table.First
+	Tenant        string      `dynamodbav:"tenant"`
+	ID            string      `dynamodbav:"id"`
+	ClientName    string      `dynamodbav:"client_name"`
+	System        string      `dynamodbav:"system"`
+	Name          string      `dynamodbav:"name"`
+	Subscriptions string      `dynamodbav:"subscriptions"`      // JSON
+	Parameters    string      `dynamodbav:"parameters"`         // JSON, without secrets
+	Sealed        table.Bytes `dynamodbav:"sealed"`             // the secrets, see package keys
+	Bindings      string      `dynamodbav:"bindings,omitempty"` // JSON
+	Revision      int64       `dynamodbav:"revision"`
+	Window        int64       `dynamodbav:"window"` // of the counters, new with each time that it is enabled
+	CreatedAt     time.Time   `dynamodbav:"created_at"`
+	CreatedBy     string      `dynamodbav:"created_by"`
+	UpdatedAt     time.Time   `dynamodbav:"updated_at"`
+	Off           string      `dynamodbav:"off,omitempty"`     // JSON: why it is disabled
+	Failing       string      `dynamodbav:"failing,omitempty"` // JSON: since when, and the last answer
+}
+
+// pointerRow names an integration by something else than its tenant: that it is failing, or what it is bound to.
+type pointerRow struct {
+	table.First
+	Tenant   string `dynamodbav:"tenant"`             // failingRows, or see boundTo
+	ID       string `dynamodbav:"id"`                 // tenant and id
+	Revision int64  `dynamodbav:"revision,omitempty"` // of the integration, where it is bound
+}
+
+// put is the write of an integration.
 func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
-	subscriptions, err := json.Marshal(i.Subscriptions)
-	if err != nil {
-		return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
+	r := integrationRow{Tenant: i.Tenant, ID: i.ID, ClientName: i.ClientName, System: i.System, Name: i.Name,
+		Parameters: string(i.Parameters), Sealed: i.Sealed, Revision: i.Revision, Window: i.Window,
+		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt}
+	var wrong []error
+	encode := func(into *string, v any) {
+		raw, err := json.Marshal(v)
+		*into = string(raw)
+		wrong = append(wrong, err)
 	}
-	row := integrationKey(i.Tenant, i.ID)
-	row["client_name"], row["system"], row["name"] = table.Text(i.ClientName), table.Text(i.System), table.Text(i.Name)
-	row["subscriptions"], row["parameters"] = table.Text(string(subscriptions)), table.Text(string(i.Parameters))
-	row["sealed"] = table.Blob(i.Sealed)
+	encode(&r.Subscriptions, i.Subscriptions)
 	if len(i.Bindings) > 0 {
-		bindings, err := json.Marshal(i.Bindings)
-		if err != nil {
-			return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
-		}
-		row["bindings"] = table.Text(string(bindings))
+		encode(&r.Bindings, i.Bindings)
 	}
-	row["revision"], row["window"] = table.Number(i.Revision), table.Number(i.Window)
-	row["created_at"], row["created_by"] = table.Text(i.CreatedAt.Format(time.RFC3339Nano)), table.Text(i.CreatedBy)
-	row["updated_at"] = table.Text(i.UpdatedAt.Format(time.RFC3339Nano))
 	if i.Off != nil {
-		off, err := json.Marshal(i.Off)
-		if err != nil {
-			return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
-		}
-		row["off"] = table.Text(string(off))
+		encode(&r.Off, i.Off)
 	}
 	if i.Failing != nil {
-		failing, err := json.Marshal(i.Failing)
-		if err != nil {
-			return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
-		}
-		row["failing"] = table.Text(string(failing))
+		encode(&r.Failing, i.Failing)
+	}
+	row, err := table.Marshal(r)
+	if err = errors.Join(append(wrong, err)...); err != nil {
+		return nil, fmt.Errorf("encode integration %s: %w", i.ID, err)
 	}
 	return &types.Put{TableName: &s.Table, Item: row}, nil
 }
 
 func readIntegration(row table.Item) (integration.Integration, error) {
+	r, err := table.Unmarshal[integrationRow](row)
 	i := integration.Integration{
-		Tenant: table.TextOf(row, "tenant"), ID: table.TextOf(row, "id"), ClientName: table.TextOf(row, "client_name"),
-		System: table.TextOf(row, "system"),
-		Name:   table.TextOf(row, "name"), Parameters: json.RawMessage(table.TextOf(row, "parameters")),
-		Sealed:   table.BlobOf(row, "sealed"),
-		Revision: table.NumberOf(row, "revision"), Window: table.NumberOf(row, "window"),
-		CreatedBy: table.TextOf(row, "created_by"),
+		Tenant: r.Tenant, ID: r.ID, ClientName: r.ClientName, System: r.System, Name: r.Name,
+		Parameters: json.RawMessage(r.Parameters), Sealed: r.Sealed, Revision: r.Revision, Window: r.Window,
+		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, UpdatedAt: r.UpdatedAt,
 	}
-	err := json.Unmarshal([]byte(table.TextOf(row, "subscriptions")), &i.Subscriptions)
-	if off := table.TextOf(row, "off"); off != "" {
-		err = errors.Join(err, json.Unmarshal([]byte(off), &i.Off))
+	decode := func(raw string, into any) {
+		if raw != "" {
+			err = errors.Join(err, json.Unmarshal([]byte(raw), into))
+		}
 	}
-	if failing := table.TextOf(row, "failing"); failing != "" {
-		err = errors.Join(err, json.Unmarshal([]byte(failing), &i.Failing))
-	}
-	if bindings := table.TextOf(row, "bindings"); bindings != "" {
-		err = errors.Join(err, json.Unmarshal([]byte(bindings), &i.Bindings))
-	}
-	var wrong error
-	i.CreatedAt, wrong = time.Parse(time.RFC3339Nano, table.TextOf(row, "created_at"))
-	err = errors.Join(err, wrong)
-	i.UpdatedAt, wrong = time.Parse(time.RFC3339Nano, table.TextOf(row, "updated_at"))
-	if err = errors.Join(err, wrong); err != nil {
+	decode(r.Subscriptions, &i.Subscriptions)
+	decode(r.Off, &i.Off)
+	decode(r.Failing, &i.Failing)
+	decode(r.Bindings, &i.Bindings)
+	if err != nil {
 		return i, fmt.Errorf("the row of integration %s is damaged: %w", i.ID, err)
 	}
 	return i, nil

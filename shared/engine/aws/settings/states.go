@@ -37,7 +37,33 @@ const (
 	maxKeptStates = 512
 )
 
-func baseKey(tenant, id, base string) table.Item { return triggerKey(tenant, basePrefix, id+" "+base) }
+// stateRow is the row of a state.
+type stateRow struct {
+	Tenant  string `dynamodbav:"tenant"`
+	ID      string `dynamodbav:"id"`      // statePrefix and the trigger's id
+	Version int64  `dynamodbav:"version"` // of the state: it counts its changes
+	Body    []byte `dynamodbav:"body,omitempty"`
+	Base    string `dynamodbav:"base,omitempty"` // layout 2: a digest
+	Delta   []byte `dynamodbav:"delta,omitempty"`
+	Spent   *int   `dynamodbav:"spent,omitempty"` // write units that deltas have cost since the base
+	Layout  int    `dynamodbav:"v,omitempty"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
+func (stateRow) Newest() int64 { return 2 }
+
+// baseRow is the row of a base.
+type baseRow struct {
+	table.First
+	Tenant  string `dynamodbav:"tenant"`
+	ID      string `dynamodbav:"id"` // see baseID
+	Body    []byte `dynamodbav:"body"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
+func baseID(id, base string) string { return basePrefix + id + " " + base }
+
+func baseKey(tenant, id, base string) table.Item { return table.TenantKey(tenant, baseID(id, base)) }
 
 // keptState is a state as it was read last.
 type keptState struct {
@@ -70,20 +96,25 @@ func (s *Triggers) states(ctx context.Context, tenant string, ids []string) ([]t
 		out[n] = trigger.State{Tenant: tenant, Trigger: id}
 		keys[n], place[statePrefix+id] = triggerKey(tenant, statePrefix, id), n
 	}
-	rows, err := table.GetAll(ctx, s.DB, s.Table, keys, true)
+	found, err := table.GetAll(ctx, s.DB, s.Table, keys, true)
+	var rows []stateRow
+	if err == nil {
+		rows, err = table.UnmarshalAll[stateRow](found)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the states of %d triggers of tenant %s: %w", len(ids), tenant, err)
 	}
 	deltas := map[int][]byte{}
 	for _, row := range rows {
-		n := place[table.TextOf(row, "id")]
+		n := place[row.ID]
 		st := &out[n]
-		st.Version, st.Body, st.Expires = table.NumberOf(row, "version"), table.BlobOf(row, "body"),
-			time.Unix(table.NumberOf(row, "expires"), 0).UTC()
-		kept[n] = keptState{version: st.Version, base: table.TextOf(row, "base"),
-			spent: int(table.NumberOf(row, "spent"))}
-		if kept[n].base != "" {
-			deltas[n] = table.BlobOf(row, "delta")
+		st.Version, st.Body, st.Expires = row.Version, row.Body, time.Unix(row.Expires, 0).UTC()
+		kept[n] = keptState{version: row.Version, base: row.Base}
+		if row.Spent != nil {
+			kept[n].spent = *row.Spent
+		}
+		if row.Base != "" {
+			deltas[n] = row.Delta
 		}
 	}
 	if err := s.bases(ctx, out, kept); err != nil {
@@ -147,32 +178,36 @@ func (s *Triggers) Replace(ctx context.Context, states []trigger.State) (writes 
 	unnamed []table.Item, err error) {
 	var bases []table.Write
 	for _, st := range states {
-		row := triggerKey(st.Tenant, statePrefix, st.Trigger)
-		row["version"], row["expires"] = table.Number(st.Version+1), table.Number(st.Expires.Unix())
+		row := stateRow{Tenant: st.Tenant, ID: statePrefix + st.Trigger, Version: st.Version + 1,
+			Expires: st.Expires.Unix()}
 		old := s.keptOf(st)
 		if old.version != st.Version {
 			old = keptState{}
 		}
 		named := old.base
 		if len(st.Body) <= wholeBytes {
-			row["body"], named = table.Blob(st.Body), ""
+			row.Body, named = st.Body, ""
 		} else if delta, spent := old.delta(st.Body); delta != nil {
-			row["v"], row["base"], row["delta"], row["spent"] = table.Number(2), table.Text(named), table.Blob(delta),
-				table.Number(spent)
+			row.Layout, row.Base, row.Delta, row.Spent = 2, named, delta, &spent
 		} else {
 			sum := sha256.Sum256(st.Body)
 			named = hex.EncodeToString(sum[:16])
-			row["v"], row["base"], row["delta"], row["spent"] = table.Number(2), table.Text(named),
-				table.Blob(diff(st.Body, st.Body)),
-				table.Number(0)
-			base := baseKey(st.Tenant, st.Trigger, named)
-			base["body"], base["expires"] = table.Blob(st.Body), table.Number(st.Expires.Add(MarkMargin).Unix())
+			row.Layout, row.Base, row.Delta, row.Spent = 2, named, diff(st.Body, st.Body), new(int)
+			base, err := table.Marshal(baseRow{Tenant: st.Tenant, ID: baseID(st.Trigger, named), Body: st.Body,
+				Expires: st.Expires.Add(MarkMargin).Unix()})
+			if err != nil {
+				return nil, nil, err
+			}
 			bases = append(bases, table.Write{Table: s.Table, Item: base})
 		}
 		if old.base != "" && old.base != named {
 			unnamed = append(unnamed, baseKey(st.Tenant, st.Trigger, old.base))
 		}
-		put := &types.Put{TableName: &s.Table, Item: row,
+		item, err := table.Marshal(row)
+		if err != nil {
+			return nil, nil, err
+		}
+		put := &types.Put{TableName: &s.Table, Item: item,
 			ConditionExpression: awssdk.String("attribute_not_exists(id)")}
 		if st.Version > 0 {
 			put.ConditionExpression = awssdk.String("version = :before")

@@ -49,7 +49,23 @@ const (
 )
 
 func triggerKey(tenant, prefix, id string) table.Item {
-	return table.Item{"tenant": table.Text(tenant), "id": table.Text(prefix + id)}
+	return table.TenantKey(tenant, prefix+id)
+}
+
+// triggerRow is the row of a trigger.
+type triggerRow struct {
+	table.First
+	Tenant   string `dynamodbav:"tenant"`
+	ID       string `dynamodbav:"id"` // triggerPrefix and the trigger's id
+	Revision int64  `dynamodbav:"revision"`
+	Body     string `dynamodbav:"body"` // JSON of trigger.Trigger
+}
+
+// seededRow says that a tenant has got the triggers of a new account.
+type seededRow struct {
+	table.First
+	Tenant string `dynamodbav:"tenant"`
+	ID     string `dynamodbav:"id"` // seededID
 }
 
 // put is the row of a trigger.
@@ -58,9 +74,9 @@ func (s *Triggers) put(t trigger.Trigger) (*types.Put, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode trigger %s: %w", t.ID, err)
 	}
-	row := triggerKey(t.Tenant, triggerPrefix, t.ID)
-	row["revision"], row["body"] = table.Number(t.Revision), table.Text(string(body))
-	return &types.Put{TableName: &s.Table, Item: row}, nil
+	row, err := table.Marshal(triggerRow{Tenant: t.Tenant, ID: triggerPrefix + t.ID, Revision: t.Revision,
+		Body: string(body)})
+	return &types.Put{TableName: &s.Table, Item: row}, err
 }
 
 // Create stores a trigger.
@@ -136,8 +152,12 @@ func (s *Triggers) refused(ctx context.Context, tenant, id string) error {
 
 // Seed stores the triggers of a new account once.
 func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigger) error {
+	seeded, err := table.Marshal(seededRow{Tenant: tenant, ID: seededID})
+	if err != nil {
+		return err
+	}
 	writes := []types.TransactWriteItem{{Put: &types.Put{
-		TableName: &s.Table, Item: triggerKey(tenant, seededID, ""),
+		TableName: &s.Table, Item: seeded,
 		ConditionExpression: awssdk.String("attribute_not_exists(id)"),
 	}}}
 	for _, t := range list {
@@ -147,7 +167,7 @@ func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigg
 		}
 		writes = append(writes, types.TransactWriteItem{Put: put})
 	}
-	_, err := table.Transact(ctx, s.DB, writes, "") // where the condition does not hold, it was done before
+	_, err = table.Transact(ctx, s.DB, writes, "") // where the condition does not hold, it was done before
 	s.forget(tenant)
 	if err != nil {
 		return fmt.Errorf("write the first %d triggers of tenant %s: %w", len(list), tenant, err)
@@ -169,8 +189,12 @@ func (s *Triggers) Get(ctx context.Context, tenant, id string) (trigger.Trigger,
 }
 
 func readTrigger(row table.Item) (t trigger.Trigger, err error) {
-	if err = json.Unmarshal([]byte(table.TextOf(row, "body")), &t); err != nil {
-		err = fmt.Errorf("the row of trigger %s is damaged: %w", table.TextOf(row, "id"), err)
+	r, err := table.Unmarshal[triggerRow](row)
+	if err == nil {
+		err = json.Unmarshal([]byte(r.Body), &t)
+	}
+	if err != nil {
+		err = fmt.Errorf("the row of trigger %s is damaged: %w", r.ID, err)
 	}
 	return t, err
 }
