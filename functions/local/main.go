@@ -24,6 +24,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/bus"
 	"tocsin/shared/console"
+	"tocsin/shared/console/mails"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/destination/telegram"
@@ -286,17 +287,17 @@ func (c config) receive(ctx context.Context, b *telegrambot.Bot) {
 }
 
 // mailer chooses between a mail server and the outbox.
-func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string, string, int) ([]console.Mail, error),
+func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string, string, int) ([]mails.Mail, error),
 	error) {
 	if c.smtp != "" {
 		m, err := mail.NewSMTP(c.smtp, c.mailFrom, c.sessions, time.Now)
 		return m, nil, err
 	}
-	list := func(ctx context.Context, tenant, before string, limit int) ([]console.Mail, error) {
+	list := func(ctx context.Context, tenant, before string, limit int) ([]mails.Mail, error) {
 		kept, err := db.MailLog().Mails(ctx, tenant, before, limit)
-		out := make([]console.Mail, len(kept))
+		out := make([]mails.Mail, len(kept))
 		for i, k := range kept {
-			out[i] = console.Mail{ID: k.ID, At: k.At, To: k.Mail.To, Subject: k.Mail.Subject, Text: k.Mail.Text,
+			out[i] = mails.Mail{ID: k.ID, At: k.At, To: k.Mail.To, Subject: k.Mail.Subject, Text: k.Mail.Text,
 				HTML: k.Mail.HTML, Unsubscribe: k.Mail.Unsubscribe}
 			for _, a := range k.Mail.Attachments {
 				out[i].Attachments = append(out[i].Attachments, a.Name)

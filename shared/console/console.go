@@ -13,10 +13,16 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/cache"
 	"tocsin/shared/command"
+	"tocsin/shared/console/deliveries"
+	"tocsin/shared/console/integrations"
+	"tocsin/shared/console/mails"
 	"tocsin/shared/console/pages"
+	"tocsin/shared/console/profiles"
+	"tocsin/shared/console/reports"
+	"tocsin/shared/console/rest"
+	"tocsin/shared/console/triggers"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
-	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/egress"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
@@ -26,53 +32,22 @@ import (
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/ready"
 	"tocsin/shared/report"
-	"tocsin/shared/sending"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/trigger"
 )
 
-// maxBody is the size of a request's body in bytes: the largest parameter is a CA certificate of 64 KiB.
-const maxBody = 256 << 10
-
-// Systems is the catalogue as the API needs it.
-type Systems interface {
-	// Prepare comes before the catalogue is shown: what it says can depend on what the deployment finds.
-	Prepare(ctx context.Context)
-	All() []catalogue.Entry
-	Lookup(name string) (s destination.System, available, ok bool)
-}
-
-// Tester serves what a form asks a system for (the test button, the values that a parameter can have), and the page
-// that shows what was sent.
-type Tester interface {
-	Options(ctx context.Context, opened integration.Opened, field string) (sending.OptionList, error)
-	Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (sending.TestResult, error)
-	Preview(ctx context.Context, opener sending.Opener, i integration.Integration,
-		d delivery.Delivery) ([]sending.RequestPreview, error)
-}
-
-// Mail is a mail of the outbox.
-type Mail struct {
-	ID      string    `json:"id"`
-	At      time.Time `json:"at"`
-	To      string    `json:"to"`
-	Subject string    `json:"subject"`
-	Text    string    `json:"text"`
-	HTML    string    `json:"html"`
-	// Unsubscribe is the one-click link of its List-Unsubscribe header.
-	Unsubscribe string   `json:"unsubscribe,omitempty" doc:"the link of its List-Unsubscribe header"`
-	Attachments []string `json:"attachments,omitempty" doc:"names; the files are those of the report"`
-}
-
 // Config names what the API works with; fields without a remark are required.
 type Config struct {
-	Platform      string // the product's name, for the documents
-	Integrations  *integration.Service
-	Systems       Systems
-	Deliveries    History
-	DeadLetters   DeadLetters
-	Health        *health.Monitor
-	Tester        Tester
+	Platform     string // the product's name, for the documents
+	Integrations *integration.Service
+	Systems      integrations.Systems
+	Deliveries   deliveries.History
+	DeadLetters  deliveries.DeadLetters
+	Health       *health.Monitor
+	Tester       interface {
+		integrations.Tester
+		deliveries.Previewer
+	}
 	Authenticator access.Authenticator
 	Now           func() time.Time
 	NewID         func() string
@@ -91,7 +66,7 @@ type Config struct {
 	// NoPages leaves the pages out, for who has a Console of their own: the API's description is at / then.
 	NoPages bool
 	// Outbox reads the mails of a tenant that an embedded engine keeps; nil when mails are sent.
-	Outbox func(ctx context.Context, tenant, before string, limit int) ([]Mail, error)
+	Outbox func(ctx context.Context, tenant, before string, limit int) ([]mails.Mail, error)
 	// Changed is told of an integration that was enabled, disabled, deleted or changed; nil = nobody asks.
 	Changed func(tenant, id string)
 	// Triggers keeps triggers; nil = this deployment has none.
@@ -138,10 +113,6 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /docs", page)
 	mux.HandleFunc("GET /docs.js", page.script)
 	mux.HandleFunc("GET /docs.css", page.style)
-	if c.Profiles != nil {
-		mux.HandleFunc("GET "+profile.Path+"{token}", s.unsubscribe)
-		mux.HandleFunc("POST "+profile.Path+"{token}", s.unsubscribe)
-	}
 	if c.Ready == nil {
 		c.Ready = ready.New()
 	}
@@ -154,38 +125,42 @@ func New(c Config) http.Handler {
 	return compress(s.guard(mux))
 }
 
-// register adds the operations that this deployment has.
+// register adds the operations that this deployment has, and the page behind the links of mails.
 func (s *server) register(mux *http.ServeMux) huma.API {
-	useProblems()
+	rest.UseProblems()
 	api := humago.New(mux, document(s.Platform))
-	api.UseMiddleware(authorize)
+	api.UseMiddleware(rest.Authorize)
 	s.session(api)
-	s.systems(api)
-	s.addresses(api)
-	s.integrations(api)
-	s.actions(api)
-	s.telegram(api)
-	s.deliveries(api)
-	if s.Recovery != nil {
-		s.recovery(api)
-	}
-	if s.Triggers != nil {
-		s.triggers(api)
-	}
-	if s.Commands != nil {
-		s.commands(api)
-	}
+	kit := rest.Kit{Log: s.Log, Now: s.Now, NewID: s.NewID}
+	(&integrations.API{
+		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Health: s.Health, Tester: s.Tester,
+		Telegram: s.Telegram, EgressAddresses: s.EgressAddresses, Changed: s.Changed,
+	}).Register(api)
+	(&deliveries.API{
+		Kit: kit, Integrations: s.Integrations, Deliveries: s.Deliveries, Previewer: s.Tester, Recovery: s.Recovery,
+		DeadLetters: s.DeadLetters, MailQuota: s.Relay, Wake: s.Wake,
+	}).Register(api)
+	(&triggers.API{
+		Kit: kit, Platform: s.Platform, Integrations: s.Integrations, Systems: s.Systems, Previewer: s.Tester,
+		Triggers: s.Triggers, Commands: s.Commands,
+	}).Register(api)
 	if s.Reports != nil {
-		s.reports(api)
-		s.reportMails(api)
+		(&reports.API{Kit: kit, Reports: s.Reports, Ordered: s.Ordered}).Register(api)
 	}
 	if s.Profiles != nil {
-		s.profile(api)
-		s.blocks(api)
-		s.personalMails(api)
+		profiles := &profiles.API{Kit: kit, Platform: s.Platform, Profiles: s.Profiles, SuppressionList: s.Blocks,
+			Unsubscriptions: s.Leaving}
+		profiles.Register(api)
+		profiles.Mount(mux)
 	}
-	s.mails(api)
-	s.deadLetters(api)
+	mails := &mails.API{
+		Kit: kit, Deliveries: s.Deliveries, Reports: s.Reports, Profiles: s.Profiles, SuppressionList: s.Blocks,
+		MailLog: s.Outbox, MailQuota: s.Relay, Wake: s.Wake,
+	}
+	if s.Integrations != nil {
+		mails.Backlog = s.Integrations.Backlog
+	}
+	mails.Register(api)
 	return api
 }
 
@@ -217,7 +192,8 @@ func document(platform string) huma.Config {
 	c.DocsPath = "" // ours, without a script from another host
 	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, " +
 		"test them, read what was delivered, send again what was not.\n\n" +
-		"Every call needs a token (`Authorization: Bearer …`): an administrator's, but for your own profile and the " +
+		"Every call needs a token (`Authorization: Bearer …`): an administrator's, but for your own profile and " +
+		"the " +
 		"addresses to admit, which are for every role, and for reports. The tenant is the token's. Secrets are " +
 		"write-only: an answer shows `" +
 		destination.SecretMask +
@@ -230,4 +206,12 @@ func document(platform string) huma.Config {
 	}
 	c.Security = []map[string][]string{{"token": {}}}
 	return c
+}
+
+// described are the systems of the catalogue.
+func described(of integrations.Systems) (out []destination.System) {
+	for _, e := range of.All() {
+		out = append(out, e.System)
+	}
+	return out
 }

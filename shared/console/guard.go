@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,24 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"tocsin/shared/access"
-	"tocsin/shared/integration"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/profile"
 )
-
-type principalKey struct{}
-
-func principal(ctx context.Context) access.Principal {
-	p, _ := ctx.Value(principalKey{}).(access.Principal)
-	return p
-}
-
-func person(ctx context.Context) integration.Person {
-	p := principal(ctx)
-	return integration.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name}
-}
 
 // everyTenant is the name of no tenant: no token may bear it.
 const everyTenant = "*"
@@ -59,16 +44,16 @@ func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 		if refused.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", challenge(r))
 		}
-		write(w, refused)
+		rest.Write(w, refused)
 	} else if wait := s.tooSoon(r.Context(), p); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(seconds(wait))) // RFC 6585, 4
-		write(w, problem(http.StatusTooManyRequests,
+		w.Header().Set("Retry-After", strconv.Itoa(rest.Seconds(wait))) // RFC 6585, 4
+		rest.Write(w, rest.NewProblem(http.StatusTooManyRequests,
 			fmt.Sprintf("your account has made the %d calls of this minute: the next begins in %d s", s.Requests.Limit,
-				seconds(wait))))
+				rest.Seconds(wait))))
 	} else {
 		s.know(r.Context(), p)
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody+1) // huma refuses what is over maxBody with a problem
-		route(mux, w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
+		r.Body = http.MaxBytesReader(w, r.Body, rest.MaxBody+1) // huma refuses what is over maxBody with a problem
+		route(mux, w, r.WithContext(rest.WithPrincipal(r.Context(), p)))
 	}
 	s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", w.status, "took_ms",
 		s.Now().Sub(began).Milliseconds(), "tenant", p.Tenant, "by", p.Email)
@@ -97,77 +82,29 @@ func (s *server) know(ctx context.Context, p access.Principal) {
 		return
 	}
 	s.known.Keep(k, struct{}{}, maxKnown)
-	if err := s.Profiles.Know(ctx, self(p)); err != nil && !errors.Is(err, profile.ErrNoAddress) {
+	if err := s.Profiles.Know(ctx, rest.ProfilePerson(p)); err != nil && !errors.Is(err, profile.ErrNoAddress) {
 		s.Log.Error("note a person who signed in", "tenant", p.Tenant, "error", err.Error())
 		s.known.Drop(k)
 	}
 }
 
 // admit finds out who asks, or why that person is refused.
-func (s *server) admit(r *http.Request) (access.Principal, *Problem) {
+func (s *server) admit(r *http.Request) (access.Principal, *rest.Problem) {
 	p, err := s.Authenticator.Authenticate(r)
 	var unauthorized *access.UnauthorizedError
 	switch {
 	case errors.As(err, &unauthorized):
-		return p, problem(http.StatusUnauthorized, unauthorized.Reason)
+		return p, rest.NewProblem(http.StatusUnauthorized, unauthorized.Reason)
 	case err != nil:
 		s.Log.Error("authenticate", "error", err.Error())
-		return p, problem(http.StatusInternalServerError, "the token could not be checked: try again")
+		return p, rest.NewProblem(http.StatusInternalServerError, "the token could not be checked: try again")
 	case p.Tenant == "" || p.Tenant == everyTenant:
-		return p, problem(http.StatusUnauthorized, "the token names no tenant")
+		return p, rest.NewProblem(http.StatusUnauthorized, "the token names no tenant")
 	case strings.TrimSpace(p.Tenant) != p.Tenant:
 		// no tenant has such a name, and an engine may keep what is nobody's under one
-		return p, problem(http.StatusUnauthorized, "the token's tenant begins or ends with a space")
+		return p, rest.NewProblem(http.StatusUnauthorized, "the token's tenant begins or ends with a space")
 	}
 	return p, nil
-}
-
-// rightKey is where the metadata of an operation hold the right that its callers need (product facts, section 7).
-const rightKey = "right"
-
-// operation adds what every operation has, and the right that its callers need: authorize asks for it. The right is a
-// part of the operation, never of the spelling of a path.
-func operation(right access.Right, o huma.Operation) huma.Operation {
-	o.MaxBodyBytes = maxBody
-	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
-		http.StatusInternalServerError)
-	o.Metadata = map[string]any{rightKey: right}
-	return o
-}
-
-// authorize is the middleware of all operations: it lets in roles that have the right which the operation declares. An
-// operation that declares none lets nobody in.
-func authorize(ctx huma.Context, next func(huma.Context)) {
-	p := principal(ctx.Context())
-	right, declared := ctx.Operation().Metadata[rightKey].(access.Right)
-	if declared && p.May(right) {
-		next(ctx)
-		return
-	}
-	refuse(ctx, forbidden(p, right))
-}
-
-// forbidden says who may. A role that is not known is not repeated at length: it is what somebody wrote in a token.
-func forbidden(p access.Principal, right access.Right) *Problem {
-	role := string(p.Role)
-	switch {
-	case role == "":
-		role = "not in your token"
-	case !p.Role.Known():
-		role = "not known here"
-	}
-	what := string(right) + " are"
-	if right == access.OwnProfile {
-		what = "notifications of one's own are"
-	}
-	return problem(http.StatusForbidden, what+" for "+right.Holders()+" only; your role is "+role)
-}
-
-// refuse answers in a middleware, before huma reads what was sent.
-func refuse(ctx huma.Context, p *Problem) {
-	ctx.SetHeader("Content-Type", p.ContentType(""))
-	ctx.SetStatus(p.Status)
-	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the caller has gone away if this fails
 }
 
 // challenge tells a client which token to bring; that a token was brought and refused is told apart (RFC 6750, 3).
@@ -190,10 +127,10 @@ func route(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	h.ServeHTTP(&found, r)
 	if allow := found.Header().Get("Allow"); found.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", allow)
-		write(w, problem(http.StatusMethodNotAllowed, "this path takes "+allow+" only"))
+		rest.Write(w, rest.NewProblem(http.StatusMethodNotAllowed, "this path takes "+allow+" only"))
 		return
 	}
-	write(w, problem(http.StatusNotFound, "there is nothing at this path: GET / lists what there is"))
+	rest.Write(w, rest.NewProblem(http.StatusNotFound, "there is nothing at this path: GET / lists what there is"))
 }
 
 func (s *server) recover(w *watched, r *http.Request) {
@@ -207,7 +144,7 @@ func (s *server) recover(w *watched, r *http.Request) {
 	s.Log.Error("panic in a request", "method", r.Method, "path", r.URL.Path, slog.Any("panic", fault), "stack",
 		string(debug.Stack()))
 	if w.status == 0 {
-		write(w, problem(http.StatusInternalServerError, "this is a fault of ours; it was logged"))
+		rest.Write(w, rest.NewProblem(http.StatusInternalServerError, "this is a fault of ours; it was logged"))
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/command"
+	"tocsin/shared/console/deliveries"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/fanout"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
@@ -27,7 +29,7 @@ func everything() Config {
 type noCommands struct{ command.Store }
 
 type (
-	letters       = DeadLetters
+	letters       = deliveries.DeadLetters
 	noDeadLetters struct{ letters }
 )
 
@@ -43,7 +45,7 @@ func TestEveryOperationDeclaresTheRightOfItsCallers(t *testing.T) {
 				continue
 			}
 			count++
-			right, ok := o.Metadata[rightKey].(access.Right)
+			right, ok := o.Metadata[rest.RightKey].(access.Right)
 			require.True(t, ok, "%s %s declares no right", o.Method, path)
 			require.NotEmpty(t, right.Holders(), "%s %s: nobody has the right", o.Method, path)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/console"
+	"tocsin/shared/console/mails"
 	"tocsin/shared/delivery"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
@@ -41,7 +42,7 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 	}
 	r.token = "garbage"
 	require.Equal(t, 401, r.call("GET", "/v1/session", "").status)
-	r.config.Outbox = func(context.Context, string, string, int) ([]console.Mail, error) { return nil, nil }
+	r.config.Outbox = func(context.Context, string, string, int) ([]mails.Mail, error) { return nil, nil }
 	r.handler, r.token = console.New(r.config), r.issue("42", access.Administrator)
 	require.Contains(t, r.call("GET", "/v1/session", "").body["sections"], "outbox")
 }

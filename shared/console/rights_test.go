@@ -16,6 +16,7 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/console"
+	"tocsin/shared/console/mails"
 	"tocsin/shared/delivery"
 	"tocsin/shared/fanout"
 	"tocsin/shared/mail"
@@ -161,8 +162,8 @@ func (r *rig) others(t *testing.T) map[string]string {
 // things, and compares with the table above. An operation without a line in it fails.
 func TestOneAuthorisationWalk(t *testing.T) {
 	r := start(t)
-	r.config.Outbox = func(_ context.Context, tenant, _ string, _ int) ([]console.Mail, error) {
-		return []console.Mail{{ID: "1", Subject: map[string]string{"42": "mine", "43": marker}[tenant]}}, nil
+	r.config.Outbox = func(_ context.Context, tenant, _ string, _ int) ([]mails.Mail, error) {
+		return []mails.Mail{{ID: "1", Subject: map[string]string{"42": "mine", "43": marker}[tenant]}}, nil
 	}
 	r.handler = console.New(r.config)
 	theirs := r.others(t)

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/rest"
 )
 
 // Section is a part of the Console that this deployment has and the caller's role may see.
@@ -41,11 +42,11 @@ type sessionOutput struct{ Body SessionView }
 const sessionPath = "/v1/session"
 
 func (s *server) session(api huma.API) {
-	huma.Register(api, operation(access.SignIn, huma.Operation{
+	huma.Register(api, rest.Operation(access.SignIn, huma.Operation{
 		OperationID: "get-session", Method: http.MethodGet, Path: sessionPath, Tags: []string{"Session"},
 		Summary: "Read who you are", Description: "What your token says, and what there is for you. For every role.",
 	}), func(ctx context.Context, _ *struct{}) (*sessionOutput, error) {
-		p := principal(ctx)
+		p := rest.Principal(ctx)
 		return &sessionOutput{SessionView{
 			Platform: s.Platform, Tenant: p.Tenant, ClientName: p.ClientName, Role: p.Role, Email: p.Email,
 			Name: p.Name, Sections: s.sections(p),

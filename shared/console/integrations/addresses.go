@@ -1,4 +1,4 @@
-package console
+package integrations
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/rest"
 )
 
 // AddressView is an address that requests to customers' systems come from.
@@ -39,7 +40,7 @@ type AddressList struct {
 
 // addresses registers the list. Nothing in it is a tenant's, and who keeps a firewall need not be an administrator: it
 // is for every role that has the Console.
-func (s *server) addresses(api huma.API) {
+func (s *API) addresses(api huma.API) {
 	list := &AddressList{Addresses: []AddressView{}}
 	h := sha256.New()
 	for _, a := range s.EgressAddresses {
@@ -51,7 +52,7 @@ func (s *server) addresses(api huma.API) {
 		fmt.Fprintf(h, "%q", v)
 	}
 	tag := `"` + hex.EncodeToString(h.Sum(nil)[:8]) + `"`
-	huma.Register(api, operation(access.Addresses, huma.Operation{
+	huma.Register(api, rest.Operation(access.Addresses, huma.Operation{
 		OperationID: "list-egress-addresses", Method: http.MethodGet, Path: "/v1/egress-addresses",
 		Tags:    []string{"Systems"},
 		Summary: "List the addresses to admit", Description: "Where requests to your systems come from: what to " +

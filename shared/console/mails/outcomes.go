@@ -1,4 +1,6 @@
-package console
+// Package mails is the operations on mails: what became of those of reports on demand and of those to people, and the
+// mails that a deployment without a mail server keeps.
+package mails
 
 import (
 	"context"
@@ -9,8 +11,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/deliveries"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/profile"
@@ -20,6 +25,37 @@ import (
 // The mails of people and of reports on demand are deliveries like any other, to receivers that are no integrations
 // (package receiver). Here are their logs: of a report for who may see reports, of a person for that person, of all
 // people of a tenant for administrators. None of them shows what a mail says.
+
+// API is the operations on mails: those of reports on demand and to people, and those that are kept.
+type API struct {
+	rest.Kit
+	Deliveries deliveries.History
+	// Reports makes reports, nil = this deployment has none.
+	Reports *report.Service
+	// Profiles keeps each person's notifications, nil = there are none; with it SuppressionList has the addresses that
+	// nothing is sent to.
+	Profiles        *profile.Service
+	SuppressionList mail.SuppressionList
+	// Backlog counts what waits for a person; nil = that is not said.
+	Backlog integration.Backlog
+	// MailLog reads the mails of a tenant that an embedded engine keeps; nil when mails are sent.
+	MailLog func(ctx context.Context, tenant, before string, limit int) ([]Mail, error)
+	// MailQuota bounds mails on request; nil = they are not bounded.
+	MailQuota *mail.Quota
+	// Wake is told of lanes that a replay filled.
+	Wake func(lanes ...delivery.Lane)
+}
+
+// Register adds the operations.
+func (s *API) Register(api huma.API) {
+	if s.Reports != nil {
+		s.reportMails(api)
+	}
+	if s.Profiles != nil {
+		s.personalMails(api)
+	}
+	s.mails(api)
+}
 
 // MailState says what became of a mail.
 type MailState string
@@ -37,7 +73,8 @@ const (
 
 // TransformSchema says what the states mean: a tag would be one long line.
 func (OutcomeView) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	s.Properties["state"].Description = "waiting: it is on its way, or is tried again; failed: it is not tried again; " +
+	s.Properties["state"].Description = "waiting: it is on its way, or is tried again; failed: it is not tried " +
+		"again; " +
 		"not_sent: it is not to be sent to this address, or there is no mail server; " +
 		"unknown: there is no record of it any more"
 	return s
@@ -71,7 +108,7 @@ func outcomeView(d delivery.Delivery, to string) OutcomeView {
 	}
 	if n := len(d.Attempts); n > 0 {
 		last := d.Attempts[n-1]
-		v.At, v.Status = &last.At, answered(last.Status)
+		v.At, v.Status = &last.At, deliveries.Answered(last.Status)
 		if v.Reason == "" {
 			v.Reason = last.Reason
 		}
@@ -117,36 +154,36 @@ type ownMailInput struct {
 const againWords = "One that has failed, was not sent or has arrived, under its old id; one that is on its way " +
 	"is left alone (count 0). It counts as one of the account's mails on request: 429 when there is no room."
 
-func (s *server) reportMails(api huma.API) {
-	huma.Register(api, operation(access.ViewEvents, huma.Operation{
+func (s *API) reportMails(api huma.API) {
+	huma.Register(api, rest.Operation(access.ViewEvents, huma.Operation{
 		OperationID: "list-report-mails", Method: http.MethodGet, Path: "/v1/reports/{id}/mails",
 		Tags: []string{"Reports"}, Errors: []int{404},
 		Summary: "List the mails of a report on demand",
 		Description: "What became of the mail to each receiver. Those of a scheduled report are in the log of its " +
 			"integration, and in each person's own.",
 	}), s.listReportMails)
-	huma.Register(api, operation(access.ManageEvents, huma.Operation{
+	huma.Register(api, rest.Operation(access.ManageEvents, huma.Operation{
 		OperationID: "replay-report-mail", Method: http.MethodPost, Path: "/v1/reports/{id}/mails/{delivery}/replay",
 		Tags: []string{"Reports"}, Errors: []int{404, 429},
 		Summary: "Send a mail of a report again", Description: "For administrators and analysts. " + againWords,
-	}), func(ctx context.Context, in *deliveryInput) (*replayOutput, error) {
-		r, err := s.Reports.Get(ctx, principal(ctx).Tenant, in.ID)
+	}), func(ctx context.Context, in *deliveries.DeliveryInput) (*deliveries.ReplayOutput, error) {
+		r, err := s.Reports.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		return s.mailAgain(ctx, report.OnDemand+r.ID, in.Delivery, nil)
 	})
 }
 
-func (s *server) listReportMails(ctx context.Context, in *idInput) (*reportOutcomesOutput, error) {
-	r, err := s.Reports.Get(ctx, principal(ctx).Tenant, in.ID)
+func (s *API) listReportMails(ctx context.Context, in *rest.IDInput) (*reportOutcomesOutput, error) {
+	r, err := s.Reports.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	found := map[string]OutcomeView{}
 	if r.State != report.Failed && len(r.Recipients) > 0 {
 		if found, err = s.outcomesOf(ctx, r); err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 	}
 	out := &reportOutcomesOutput{}
@@ -168,7 +205,7 @@ func (s *server) listReportMails(ctx context.Context, in *idInput) (*reportOutco
 }
 
 // outcomesOf finds the mails of a report by their canonical addresses, which only their events tell.
-func (s *server) outcomesOf(ctx context.Context, r report.Report) (map[string]OutcomeView, error) {
+func (s *API) outcomesOf(ctx context.Context, r report.Report) (map[string]OutcomeView, error) {
 	receiver := report.OnDemand + r.ID
 	q := delivery.Query{Tenant: r.Tenant, Integration: receiver, Limit: 2 * report.MaxRecipients}
 	list, err := s.Deliveries.List(ctx, q)
@@ -191,33 +228,33 @@ func (s *server) outcomesOf(ctx context.Context, r report.Report) (map[string]Ou
 }
 
 // mailAgain begins a new run of a mail that has ended. may says whether this mail may be sent again; nil = any.
-func (s *server) mailAgain(
+func (s *API) mailAgain(
 	ctx context.Context, receiver, id string, may func(delivery.Delivery) error,
-) (*replayOutput, error) {
-	p := principal(ctx)
+) (*deliveries.ReplayOutput, error) {
+	p := rest.Principal(ctx)
 	d, err := s.Deliveries.Get(ctx, p.Tenant, receiver, id)
 	if errors.Is(err, delivery.ErrNotFound) {
-		return nil, problem(http.StatusNotFound, "there is no such mail")
+		return nil, rest.NewProblem(http.StatusNotFound, "there is no such mail")
 	}
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	if may != nil {
 		if err := may(d); err != nil {
 			return nil, err
 		}
 	}
-	out := &replayOutput{}
+	out := &deliveries.ReplayOutput{}
 	if d.State == delivery.Dead || d.State == delivery.Delivered {
 		// Also one that reached nobody: a server that refuses is not to be pestered either.
 		if err := s.spend(ctx, 1); err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 	}
 	// One that is pending is handed to the log as well, which mends what an engine lost of it.
 	r := delivery.Replay{Tenant: p.Tenant, Integration: receiver, ID: id, Limit: 1}
 	if out.Body.Count, _, err = s.Deliveries.Replay(ctx, r); err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	if out.Body.Count > 0 {
 		s.Log.Info("mail sent again", "tenant", p.Tenant, "receiver", receiver, "delivery", id, "by", p.Email)
@@ -227,11 +264,11 @@ func (s *server) mailAgain(
 }
 
 // spend counts mails on request, where they are bounded.
-func (s *server) spend(ctx context.Context, mails int) error {
-	if s.Relay == nil {
+func (s *API) spend(ctx context.Context, mails int) error {
+	if s.MailQuota == nil {
 		return nil
 	}
-	return s.Relay.Spend(ctx, principal(ctx).Tenant, mails)
+	return s.MailQuota.Spend(ctx, rest.Principal(ctx).Tenant, mails)
 }
 
 // PersonView is a person to whom mails are sent, for an administrator.
@@ -264,36 +301,36 @@ type peopleOutput struct {
 	}
 }
 
-func (s *server) personalMails(api huma.API) {
+func (s *API) personalMails(api huma.API) {
 	profiles, people := []string{"Profile"}, []string{"People"}
-	huma.Register(api, operation(access.OwnProfile, huma.Operation{
+	huma.Register(api, rest.Operation(access.OwnProfile, huma.Operation{
 		OperationID: "list-own-mails", Method: http.MethodGet, Path: "/v1/profile/mails",
 		Tags: profiles, Errors: []int{400, 422},
 		Summary: "List your mails",
 		Description: "What became of the notifications and scheduled reports that were to be mailed to you, newest " +
 			"first.",
-	}), func(ctx context.Context, in *pageInput) (*outcomesOutput, error) {
-		p := principal(ctx)
+	}), func(ctx context.Context, in *rest.PageInput) (*outcomesOutput, error) {
+		p := rest.Principal(ctx)
 		if p.Email == "" {
-			return nil, problem(http.StatusUnprocessableEntity, noAddress)
+			return nil, rest.NewProblem(http.StatusUnprocessableEntity, rest.NoAddress)
 		}
 		return s.mailsTo(ctx, profile.ID(p.Email), p.Email, in.Cursor, in.Limit)
 	})
-	huma.Register(api, operation(access.OwnProfile, huma.Operation{
+	huma.Register(api, rest.Operation(access.OwnProfile, huma.Operation{
 		OperationID: "replay-own-mail", Method: http.MethodPost, Path: "/v1/profile/mails/{delivery}/replay",
 		Tags: profiles, Errors: []int{404, 409, 429},
 		Summary:     "Send a mail to you again",
 		Description: againWords + " What your role may not see any more is not sent again: 409.",
-	}), func(ctx context.Context, in *ownMailInput) (*replayOutput, error) {
-		return s.personalAgain(ctx, profile.ID(principal(ctx).Email), in.Delivery)
+	}), func(ctx context.Context, in *ownMailInput) (*deliveries.ReplayOutput, error) {
+		return s.personalAgain(ctx, profile.ID(rest.Principal(ctx).Email), in.Delivery)
 	})
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-people", Method: http.MethodGet, Path: "/v1/people",
 		Tags: people, Errors: []int{400, 422},
 		Summary:     "List the people who are mailed",
 		Description: "Of your tenant, each with how many mails wait and how many have failed.",
 	}), s.listPeople)
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-mails-to-person", Method: http.MethodGet, Path: "/v1/people/{id}/mails",
 		Tags: people, Errors: []int{400, 404, 422},
 		Summary:     "List the mails to a person",
@@ -305,42 +342,42 @@ func (s *server) personalMails(api huma.API) {
 		}
 		return s.mailsTo(ctx, p.ID, p.Email, in.Cursor, in.Limit)
 	})
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "replay-mail-to-person", Method: http.MethodPost, Path: "/v1/people/{id}/mails/{delivery}/replay",
 		Tags: people, Errors: []int{404, 409, 429},
 		Summary:     "Send a mail to a person again",
 		Description: againWords + " What the person's role may not see any more is not sent again: 409.",
-	}), func(ctx context.Context, in *deliveryInput) (*replayOutput, error) {
+	}), func(ctx context.Context, in *deliveries.DeliveryInput) (*deliveries.ReplayOutput, error) {
 		return s.personalAgain(ctx, in.ID, in.Delivery)
 	})
 }
 
-func (s *server) personOf(ctx context.Context, id string) (profile.Profile, error) {
-	p, err := s.Profiles.Get(ctx, principal(ctx).Tenant, id)
+func (s *API) personOf(ctx context.Context, id string) (profile.Profile, error) {
+	p, err := s.Profiles.Get(ctx, rest.Principal(ctx).Tenant, id)
 	if errors.Is(err, profile.ErrNotFound) {
-		return p, problem(http.StatusNotFound, "there is no such person")
+		return p, rest.NewProblem(http.StatusNotFound, "there is no such person")
 	}
 	if err != nil {
-		return p, s.answer(err)
+		return p, s.Answer(err)
 	}
 	return p, nil
 }
 
-func (s *server) mailsTo(ctx context.Context, receiver, to, cursor string, limit int) (*outcomesOutput, error) {
-	q := delivery.Query{Tenant: principal(ctx).Tenant, Integration: receiver, Limit: limit + 1}
+func (s *API) mailsTo(ctx context.Context, receiver, to, cursor string, limit int) (*outcomesOutput, error) {
+	q := delivery.Query{Tenant: rest.Principal(ctx).Tenant, Integration: receiver, Limit: limit + 1}
 	var err error
-	if q.Before, err = openCursor(outcomeList, q.Tenant, cursor); err != nil {
+	if q.Before, err = rest.OpenCursor(outcomeList, q.Tenant, cursor); err != nil {
 		return nil, err
 	}
 	found, err := s.Deliveries.List(ctx, q)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	out := &outcomesOutput{}
 	out.Body.Items = []OutcomeView{}
 	for n, d := range found {
 		if n == limit {
-			out.Body.NextCursor = makeCursor(outcomeList, q.Tenant, found[n-1].ID)
+			out.Body.NextCursor = rest.MakeCursor(outcomeList, q.Tenant, found[n-1].ID)
 			break
 		}
 		out.Body.Items = append(out.Body.Items, outcomeView(d, to))
@@ -350,7 +387,7 @@ func (s *server) mailsTo(ctx context.Context, receiver, to, cursor string, limit
 
 // personalAgain sends a mail again to a person who may still see what it tells of: what it was about then is bounded by
 // the role of now, like every mail (product facts, section 7).
-func (s *server) personalAgain(ctx context.Context, receiver, id string) (*replayOutput, error) {
+func (s *API) personalAgain(ctx context.Context, receiver, id string) (*deliveries.ReplayOutput, error) {
 	p, err := s.personOf(ctx, receiver)
 	if err != nil {
 		return nil, err
@@ -358,7 +395,7 @@ func (s *server) personalAgain(ctx context.Context, receiver, id string) (*repla
 	return s.mailAgain(ctx, p.ID, id, func(d delivery.Delivery) error {
 		for _, e := range d.Events {
 			if !p.MayBeTold(e) {
-				return problem(http.StatusConflict, "the role of "+p.Email+
+				return rest.NewProblem(http.StatusConflict, "the role of "+p.Email+
 					" may not see any more what this mail tells of")
 			}
 		}
@@ -366,50 +403,53 @@ func (s *server) personalAgain(ctx context.Context, receiver, id string) (*repla
 	})
 }
 
-func (s *server) listPeople(ctx context.Context, in *peopleInput) (*peopleOutput, error) {
-	tenant := principal(ctx).Tenant
-	after, err := openCursor(peopleList, tenant, in.Cursor)
+func (s *API) listPeople(ctx context.Context, in *peopleInput) (*peopleOutput, error) {
+	tenant := rest.Principal(ctx).Tenant
+	after, err := rest.OpenCursor(peopleList, tenant, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
 	found, err := s.Profiles.List(ctx, tenant, after, in.Limit+1)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	out := &peopleOutput{}
 	out.Body.Items = []PersonView{}
 	for n, p := range found {
 		if n == in.Limit {
-			out.Body.NextCursor = makeCursor(peopleList, tenant, found[n-1].ID)
+			out.Body.NextCursor = rest.MakeCursor(peopleList, tenant, found[n-1].ID)
 			break
 		}
 		v, err := s.personView(ctx, p)
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		out.Body.Items = append(out.Body.Items, v)
 	}
 	return out, nil
 }
 
-func (s *server) personView(ctx context.Context, p profile.Profile) (PersonView, error) {
+func (s *API) personView(ctx context.Context, p profile.Profile) (PersonView, error) {
 	v := PersonView{ID: p.ID, Email: p.Email, Name: p.Name, Role: p.Role}
-	b, blocked, err := s.Blocks.Blocked(ctx, p.Tenant, p.ID, mail.Canonical(p.Email))
+	b, blocked, err := s.SuppressionList.Blocked(ctx, p.Tenant, p.ID, mail.Canonical(p.Email))
 	if err != nil {
 		return v, err
 	}
 	if blocked {
 		v.Paused = string(b.Why) + ": " + b.Reason
 	}
-	backlog := s.Integrations.Backlog
-	if backlog == nil {
+	if s.Backlog == nil {
 		return v, nil
 	}
-	w, err := backlog.CountWaiting(ctx, p.Tenant, p.ID, personLimit)
+	w, err := s.Backlog.CountWaiting(ctx, p.Tenant, p.ID, personLimit)
 	if err != nil {
 		return v, err
 	}
 	v.Waiting = w.Count
-	v.Failed, err = backlog.CountDead(ctx, p.Tenant, p.ID, s.Now().Add(-lately), personLimit)
+	v.Failed, err = s.Backlog.CountDead(ctx, p.Tenant, p.ID, s.Now().Add(-lately), personLimit)
 	return v, err
 }
+
+const outcomeList rest.List = "mails to a person"
+
+const peopleList rest.List = "people"

@@ -1,4 +1,4 @@
-package console
+package deliveries
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
@@ -45,8 +46,8 @@ const (
 	recoverBudget = 2 * time.Second
 )
 
-func (s *server) recovery(api huma.API) {
-	huma.Register(api, operation(access.Administer, huma.Operation{
+func (s *API) recovery(api huma.API) {
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "recover-events", Method: http.MethodPost, Path: "/v1/integrations/{id}/recover",
 		Tags:   []string{"Deliveries"},
 		Errors: []int{400, 404, 409, 422}, Summary: "Recover events that an integration missed",
@@ -58,18 +59,18 @@ func (s *server) recovery(api huma.API) {
 	}), s.recoverEvents)
 }
 
-func (s *server) recoverEvents(ctx context.Context, in *recoverInput) (*recoverOutput, error) {
-	tenant := principal(ctx).Tenant
-	after, err := openCursor(recoverList, tenant, in.Body.Cursor)
+func (s *API) recoverEvents(ctx context.Context, in *recoverInput) (*recoverOutput, error) {
+	tenant := rest.Principal(ctx).Tenant
+	after, err := rest.OpenCursor(recoverList, tenant, in.Body.Cursor)
 	if err != nil {
 		return nil, err
 	}
 	i, err := s.Integrations.Get(ctx, tenant, in.ID)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	if !i.Enabled() && !in.Body.DryRun {
-		return nil, problem(http.StatusConflict, "the integration is disabled: enable it first")
+		return nil, rest.NewProblem(http.StatusConflict, "the integration is disabled: enable it first")
 	}
 	began := s.Now()
 	m := fanout.Missed{
@@ -80,33 +81,33 @@ func (s *server) recoverEvents(ctx context.Context, in *recoverInput) (*recoverO
 		m.To = *in.Body.To
 	}
 	if !m.From.Before(m.To) {
-		return nil, problem(http.StatusUnprocessableEntity, "the range is empty",
-			fault("from", "must be before to, and before now"))
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the range is empty",
+			rest.Fault("from", "must be before to, and before now"))
 	}
 	for _, k := range m.Kinds {
 		if !k.Known() {
-			return nil, problem(http.StatusUnprocessableEntity, "there is no such kind of event",
-				fault("kinds", "is not a kind of event: "+string(k)))
+			return nil, rest.NewProblem(http.StatusUnprocessableEntity, "there is no such kind of event",
+				rest.Fault("kinds", "is not a kind of event: "+string(k)))
 		}
 	}
 	out := &recoverOutput{Body: RecoverView{Kinds: map[event.Kind]int{}}}
 	for {
 		page, err := s.Recovery.Recover(ctx, i, m)
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		out.Body.add(page)
 		if m.After = page.Next; m.After == "" {
 			break
 		}
 		if s.Now().Sub(began) >= recoverBudget {
-			out.Body.NextCursor, out.Body.Reached = makeCursor(recoverList, tenant, m.After), &page.Reached
+			out.Body.NextCursor, out.Body.Reached = rest.MakeCursor(recoverList, tenant, m.After), &page.Reached
 			break
 		}
 	}
 	if out.Body.Deliveries > 0 {
 		s.Log.Info("missed events recovered", "tenant", tenant, "integration", i.ID, "events", out.Body.Missed,
-			"deliveries", out.Body.Deliveries, "by", principal(ctx).Email)
+			"deliveries", out.Body.Deliveries, "by", rest.Principal(ctx).Email)
 		s.Wake(delivery.Lane{Tenant: tenant, Integration: i.ID})
 	}
 	return out, nil
@@ -120,3 +121,5 @@ func (v *RecoverView) add(page fanout.Recovered) {
 		v.Kinds[kind] += n
 	}
 }
+
+const recoverList rest.List = "recover"

@@ -1,4 +1,5 @@
-package console
+// Package triggers is the operations on triggers, and on what they asked of the platform.
+package triggers
 
 import (
 	"context"
@@ -13,6 +14,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/command"
+	"tocsin/shared/console/deliveries"
+	"tocsin/shared/console/integrations"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
@@ -136,12 +141,12 @@ type PreviewView struct {
 
 // PreviewMessage is what one integration would get.
 type PreviewMessage struct {
-	Integration string        `json:"integration"`
-	Name        string        `json:"name,omitempty"`
-	System      string        `json:"system,omitempty"`
-	Summary     string        `json:"summary,omitempty"`
-	Requests    []RequestView `json:"requests"`
-	Skipped     string        `json:"skipped,omitempty" doc:"why it would get nothing"`
+	Integration string                   `json:"integration"`
+	Name        string                   `json:"name,omitempty"`
+	System      string                   `json:"system,omitempty"`
+	Summary     string                   `json:"summary,omitempty"`
+	Requests    []deliveries.RequestView `json:"requests"`
+	Skipped     string                   `json:"skipped,omitempty" doc:"why it would get nothing"`
 }
 
 // PreviewCommand is an event for the platform's own systems.
@@ -191,9 +196,32 @@ type (
 	previewOutput struct{ Body PreviewView }
 )
 
-func (s *server) triggers(api huma.API) {
+// API is the operations on triggers, and on what they ask of the platform.
+type API struct {
+	rest.Kit
+	Platform     string
+	Integrations *integration.Service
+	Systems      integrations.Systems
+	Previewer    deliveries.Previewer
+	// Triggers keeps triggers; nil = this deployment has none.
+	Triggers *trigger.Service
+	// Commands are what triggers asked of the platform; nil = this deployment has no triggers.
+	Commands command.Store
+}
+
+// Register adds the operations.
+func (s *API) Register(api huma.API) {
+	if s.Triggers != nil {
+		s.triggers(api)
+	}
+	if s.Commands != nil {
+		s.commands(api)
+	}
+}
+
+func (s *API) triggers(api huma.API) {
 	tags := []string{"Triggers"}
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "list-trigger-templates", Method: http.MethodGet, Path: "/v1/trigger-templates", Tags: tags,
 		Summary: "List the conditions",
 		Description: "With the threshold, the filters and the reactions that each can have: a form can be drawn from " +
@@ -205,11 +233,11 @@ func (s *server) triggers(api huma.API) {
 		}
 		return out, nil
 	})
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "list-triggers", Method: http.MethodGet, Path: "/v1/triggers", Tags: tags, Errors: []int{422},
 		Summary: "List triggers", Description: "In the order of their making, those of a new account first.",
 	}), s.listTriggers)
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "create-trigger", Method: http.MethodPost, Path: "/v1/triggers", Tags: tags,
 		Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Add a trigger", Description: "It is enabled unless you say otherwise.",
@@ -218,30 +246,30 @@ func (s *server) triggers(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		t, err := s.Triggers.Create(ctx, person(ctx), d)
+		t, err := s.Triggers.Create(ctx, rest.Person(ctx), d)
 		return s.newTrigger(ctx, t, err)
 	})
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "get-trigger", Method: http.MethodGet, Path: "/v1/triggers/{id}", Tags: tags, Errors: []int{404},
 		Summary:     "Read a trigger",
 		Description: "With the ETag that a conditional change needs, and when it fired last.",
-	}), func(ctx context.Context, in *idInput) (*triggerOutput, error) {
-		t, err := s.Triggers.Get(ctx, person(ctx), in.ID)
+	}), func(ctx context.Context, in *rest.IDInput) (*triggerOutput, error) {
+		t, err := s.Triggers.Get(ctx, rest.Person(ctx), in.ID)
 		return s.oneTrigger(ctx, t, err)
 	})
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "update-trigger", Method: http.MethodPatch, Path: "/v1/triggers/{id}", Tags: tags,
 		Errors:  []int{400, 404, 409, 412, 413, 415, 422},
 		Summary: "Change a trigger", Description: "A merge patch: what is left out stays, a list is replaced as a " +
 			"whole. New filters, a new threshold, and enabling begin the counting anew.",
 	}), s.patchTrigger)
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "delete-trigger", Method: http.MethodDelete, Path: "/v1/triggers/{id}", Tags: tags,
 		Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
 		Summary: "Delete a trigger", Description: "This can not be undone.",
-	}), func(ctx context.Context, in *conditionalInput) (*struct{}, error) {
-		return nil, s.unlessChanged(ctx, in.IfMatch, func(revision int64) error {
-			return s.Triggers.Delete(ctx, person(ctx), in.ID, revision)
+	}), func(ctx context.Context, in *rest.ConditionalInput) (*struct{}, error) {
+		return nil, s.UnlessChanged(ctx, in.IfMatch, func(revision int64) error {
+			return s.Triggers.Delete(ctx, rest.Person(ctx), in.ID, revision)
 		})
 	})
 	for _, on := range []bool{true, false} {
@@ -249,31 +277,31 @@ func (s *server) triggers(api huma.API) {
 		if on {
 			verb, title = "enable", "Enable"
 		}
-		huma.Register(api, operation(access.Triggers, huma.Operation{
+		huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 			OperationID: verb + "-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/" + verb, Tags: tags,
 			Errors:  []int{404, 409, 412},
 			Summary: title + " a trigger", Description: "It is no error when it already is.",
-		}), func(ctx context.Context, in *conditionalInput) (*triggerOutput, error) {
+		}), func(ctx context.Context, in *rest.ConditionalInput) (*triggerOutput, error) {
 			return s.switchTrigger(ctx, in, on)
 		})
 	}
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "copy-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/copy", Tags: tags,
 		Errors: []int{404, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Copy a trigger", Description: "The copy is disabled: change it, then enable it.",
-	}), func(ctx context.Context, in *idInput) (*triggerOutput, error) {
-		t, err := s.Triggers.Copy(ctx, person(ctx), in.ID)
+	}), func(ctx context.Context, in *rest.IDInput) (*triggerOutput, error) {
+		t, err := s.Triggers.Copy(ctx, rest.Person(ctx), in.ID)
 		return s.newTrigger(ctx, t, err)
 	})
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "preview-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/preview", Tags: tags,
 		Errors:  []int{404},
 		Summary: "Show what a trigger would send", Description: "On made-up data. Nothing is sent.",
-	}), func(ctx context.Context, in *idInput) (*previewOutput, error) {
-		t, err := s.Triggers.Get(ctx, person(ctx), in.ID)
+	}), func(ctx context.Context, in *rest.IDInput) (*previewOutput, error) {
+		t, err := s.Triggers.Get(ctx, rest.Person(ctx), in.ID)
 		return s.preview(ctx, t, err)
 	})
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "preview-unsaved-trigger", Method: http.MethodPost, Path: "/v1/triggers/preview", Tags: tags,
 		Errors:      []int{400, 413, 415, 422},
 		Summary:     "Show what a trigger that is not saved would send",
@@ -283,12 +311,12 @@ func (s *server) triggers(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		t, err := s.Triggers.Check(ctx, person(ctx), d)
+		t, err := s.Triggers.Check(ctx, rest.Person(ctx), d)
 		return s.preview(ctx, t, err)
 	})
 }
 
-func (s *server) template(t trigger.Template) TemplateView {
+func (s *API) template(t trigger.Template) TemplateView {
 	v := TemplateView{ID: t.ID, Title: t.Title, Description: t.Description, Filters: []FilterRuleView{}}
 	if r := t.Threshold; r != nil {
 		v.Threshold = &ThresholdRuleView{
@@ -319,18 +347,18 @@ func (s *server) template(t trigger.Template) TemplateView {
 	return v
 }
 
-func (s *server) listTriggers(ctx context.Context, in *triggersInput) (*triggersOutput, error) {
-	list, err := s.Triggers.List(ctx, person(ctx))
+func (s *API) listTriggers(ctx context.Context, in *triggersInput) (*triggersOutput, error) {
+	list, err := s.Triggers.List(ctx, rest.Person(ctx))
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
-	histories, err := s.Triggers.Histories(ctx, principal(ctx).Tenant, list...)
+	histories, err := s.Triggers.Histories(ctx, rest.Principal(ctx).Tenant, list...)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	warnings, err := s.Triggers.Warnings(ctx, list...)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	out := &triggersOutput{}
 	out.Body.Items = []TriggerView{}
@@ -350,7 +378,7 @@ func (s *server) listTriggers(ctx context.Context, in *triggersInput) (*triggers
 	return out, nil
 }
 
-func (s *server) newTrigger(ctx context.Context, t trigger.Trigger, err error) (*triggerOutput, error) {
+func (s *API) newTrigger(ctx context.Context, t trigger.Trigger, err error) (*triggerOutput, error) {
 	out, err := s.oneTrigger(ctx, t, err)
 	if err == nil {
 		out.Location = "/v1/triggers/" + t.ID
@@ -358,19 +386,19 @@ func (s *server) newTrigger(ctx context.Context, t trigger.Trigger, err error) (
 	return out, err
 }
 
-func (s *server) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (*triggerOutput, error) {
+func (s *API) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (*triggerOutput, error) {
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
-	histories, err := s.Triggers.Histories(ctx, principal(ctx).Tenant, t)
+	histories, err := s.Triggers.Histories(ctx, rest.Principal(ctx).Tenant, t)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	warnings, err := s.Triggers.Warnings(ctx, t)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
-	return &triggerOutput{ETag: makeETag(t.Revision), Body: triggerView(t, histories[t.ID], warnings[t.ID])}, nil
+	return &triggerOutput{ETag: rest.MakeETag(t.Revision), Body: triggerView(t, histories[t.ID], warnings[t.ID])}, nil
 }
 
 func triggerView(t trigger.Trigger, h trigger.History, warnings []destination.FieldProblem) TriggerView {
@@ -410,7 +438,7 @@ func triggerView(t trigger.Trigger, h trigger.History, warnings []destination.Fi
 	return v
 }
 
-func (s *server) patchTrigger(ctx context.Context, in *triggerPatch) (*triggerOutput, error) {
+func (s *API) patchTrigger(ctx context.Context, in *triggerPatch) (*triggerOutput, error) {
 	b := in.Body
 	p := trigger.Patch{Name: b.Name, Comment: b.Comment, Enabled: b.Enabled, Threshold: threshold(b.Threshold)}
 	if b.Filters != nil {
@@ -427,14 +455,14 @@ func (s *server) patchTrigger(ctx context.Context, in *triggerPatch) (*triggerOu
 	return s.changeTrigger(ctx, in.ID, in.IfMatch, p)
 }
 
-func (s *server) switchTrigger(ctx context.Context, in *conditionalInput, on bool) (*triggerOutput, error) {
+func (s *API) switchTrigger(ctx context.Context, in *rest.ConditionalInput, on bool) (*triggerOutput, error) {
 	return s.changeTrigger(ctx, in.ID, in.IfMatch, trigger.Patch{Enabled: &on})
 }
 
-func (s *server) changeTrigger(ctx context.Context, id, ifMatch string, p trigger.Patch) (*triggerOutput, error) {
+func (s *API) changeTrigger(ctx context.Context, id, ifMatch string, p trigger.Patch) (*triggerOutput, error) {
 	var t trigger.Trigger
-	err := s.unlessChanged(ctx, ifMatch, func(revision int64) (err error) {
-		t, err = s.Triggers.Update(ctx, person(ctx), id, revision, p)
+	err := s.UnlessChanged(ctx, ifMatch, func(revision int64) (err error) {
+		t, err = s.Triggers.Update(ctx, rest.Person(ctx), id, revision, p)
 		return err
 	})
 	if err != nil {
@@ -462,8 +490,8 @@ func filters(list []FilterView) ([]trigger.Filter, error) {
 			case float64:
 				f.Values = append(f.Values, trigger.Value(strconv.FormatFloat(value, 'f', -1, 64)))
 			default:
-				return nil, problem(http.StatusUnprocessableEntity, "the request is not valid",
-					fault(fmt.Sprintf("filters.%d.values.%d", n, k), "must be a string or a whole number"))
+				return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the request is not valid",
+					rest.Fault(fmt.Sprintf("filters.%d.values.%d", n, k), "must be a string or a whole number"))
 			}
 		}
 		out = append(out, f)
@@ -494,13 +522,13 @@ func actions(list []ActionView) []trigger.Action {
 }
 
 // preview shows what a trigger would send, as each integration would get it.
-func (s *server) preview(ctx context.Context, t trigger.Trigger, err error) (*previewOutput, error) {
+func (s *API) preview(ctx context.Context, t trigger.Trigger, err error) (*previewOutput, error) {
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	events, err := trigger.Preview(t, s.Now())
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	out := &previewOutput{}
 	out.Body.Messages, out.Body.Commands = []PreviewMessage{}, []PreviewCommand{}
@@ -509,7 +537,7 @@ func (s *server) preview(ctx context.Context, t trigger.Trigger, err error) (*pr
 		if !ok {
 			detail, err := e.Encode()
 			if err != nil {
-				return nil, s.answer(err)
+				return nil, s.Answer(err)
 			}
 			out.Body.Commands = append(out.Body.Commands, PreviewCommand{e.Kind, detail})
 			continue
@@ -517,7 +545,7 @@ func (s *server) preview(ctx context.Context, t trigger.Trigger, err error) (*pr
 		for _, id := range r.Integrations {
 			m, err := s.previewOf(ctx, e, id)
 			if err != nil {
-				return nil, s.answer(err)
+				return nil, s.Answer(err)
 			}
 			out.Body.Messages = append(out.Body.Messages, m)
 		}
@@ -525,8 +553,8 @@ func (s *server) preview(ctx context.Context, t trigger.Trigger, err error) (*pr
 	return out, nil
 }
 
-func (s *server) previewOf(ctx context.Context, e event.Event, id string) (PreviewMessage, error) {
-	m := PreviewMessage{Integration: id, Requests: []RequestView{}}
+func (s *API) previewOf(ctx context.Context, e event.Event, id string) (PreviewMessage, error) {
+	m := PreviewMessage{Integration: id, Requests: []deliveries.RequestView{}}
 	i, err := s.Integrations.Get(ctx, e.Tenant, id)
 	if errors.Is(err, integration.ErrNotFound) {
 		m.Skipped = "this integration was deleted"
@@ -542,14 +570,14 @@ func (s *server) previewOf(ctx context.Context, e event.Event, id string) (Previ
 	}
 	d := delivery.Delivery{ID: s.NewID(), Tenant: i.Tenant, Integration: i.ID, Events: []event.Event{e},
 		Kinds: []event.Kind{e.Kind}, Count: 1}
-	replicas, err := s.Tester.Preview(ctx, s.Integrations, i, d)
+	replicas, err := s.Previewer.Preview(ctx, s.Integrations, i, d)
 	if err != nil {
 		s.Log.Warn("preview of a trigger", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())
 		m.Skipped = "with its present settings this integration can not write the message: open it and mend them"
 		return m, nil
 	}
 	for _, r := range replicas {
-		m.Requests = append(m.Requests, requestView(r))
+		m.Requests = append(m.Requests, deliveries.ViewOf(r))
 	}
 	return m, nil
 }

@@ -1,9 +1,9 @@
-package console
+// Package reports is the operations on reports and their settings.
+package reports
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/report"
 )
 
@@ -119,16 +120,27 @@ type settingsOutput struct{ Body ReportSettings }
 
 type settingsInput struct{ Body ReportSettings }
 
-func (s *server) reports(api huma.API) {
+// API is the operations on reports.
+type API struct {
+	rest.Kit
+	Reports *report.Service
+	// Ordered wakes what makes reports.
+	Ordered func(ctx context.Context, r report.Report)
+}
+
+// Register adds the operations.
+func (s *API) Register(api huma.API) { s.reports(api) }
+
+func (s *API) reports(api huma.API) {
 	tags := []string{"Reports"}
-	huma.Register(api, operation(access.ViewEvents, huma.Operation{
+	huma.Register(api, rest.Operation(access.ViewEvents, huma.Operation{
 		OperationID: "list-reports", Method: http.MethodGet, Path: "/v1/reports", Tags: tags,
 		Summary:     "List the last reports",
 		Description: "The last three, scheduled or on demand. For administrators, analysts and read-only users.",
 	}), func(ctx context.Context, _ *struct{}) (*reportsOutput, error) {
-		found, err := s.Reports.Recent(ctx, principal(ctx).Tenant)
+		found, err := s.Reports.Recent(ctx, rest.Principal(ctx).Tenant)
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		out := &reportsOutput{}
 		out.Body.Items = []ReportView{}
@@ -137,25 +149,25 @@ func (s *server) reports(api huma.API) {
 		}
 		return out, nil
 	})
-	huma.Register(api, operation(access.ManageEvents, huma.Operation{
+	huma.Register(api, rest.Operation(access.ManageEvents, huma.Operation{
 		OperationID: "order-report", Method: http.MethodPost, Path: "/v1/reports", Tags: tags,
 		Errors: []int{400, 413, 415, 422, 429}, DefaultStatus: http.StatusAccepted,
 		Summary: "Make a report now",
 		Description: "Answers at once; read the report until it is ready. For administrators and analysts. " +
-			relayWords,
+			rest.QuotaWords,
 	}), s.order)
-	huma.Register(api, operation(access.ViewEvents, huma.Operation{
+	huma.Register(api, rest.Operation(access.ViewEvents, huma.Operation{
 		OperationID: "get-report", Method: http.MethodGet, Path: "/v1/reports/{id}", Tags: tags, Errors: []int{404},
 		Summary:     "Read a report",
 		Description: "Its state, its headline numbers, its files, and what these do not list.",
-	}), func(ctx context.Context, in *idInput) (*reportOutput, error) {
-		r, err := s.Reports.Get(ctx, principal(ctx).Tenant, in.ID)
+	}), func(ctx context.Context, in *rest.IDInput) (*reportOutput, error) {
+		r, err := s.Reports.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		return &reportOutput{Body: reportView(r)}, nil
 	})
-	huma.Register(api, operation(access.ViewEvents, huma.Operation{
+	huma.Register(api, rest.Operation(access.ViewEvents, huma.Operation{
 		OperationID: "get-report-file", Method: http.MethodGet, Path: "/v1/reports/{id}/files/{name}", Tags: tags,
 		Errors:      []int{404},
 		Summary:     "Download a file of a report",
@@ -164,17 +176,17 @@ func (s *server) reports(api huma.API) {
 			"application/pdf": {}, "text/csv": {}, "text/plain": {},
 		}}},
 	}), s.file)
-	huma.Register(api, operation(access.ReportSettings, huma.Operation{
+	huma.Register(api, rest.Operation(access.ReportSettings, huma.Operation{
 		OperationID: "get-report-settings", Method: http.MethodGet, Path: "/v1/report-settings", Tags: tags,
 		Summary: "Read the settings of reports", Description: "UTC until you choose a time zone.",
 	}), func(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
-		zone, err := s.Reports.Zone(ctx, principal(ctx).Tenant)
+		zone, err := s.Reports.Zone(ctx, rest.Principal(ctx).Tenant)
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		return &settingsOutput{ReportSettings{zone}}, nil
 	})
-	huma.Register(api, operation(access.ReportSettings, huma.Operation{
+	huma.Register(api, rest.Operation(access.ReportSettings, huma.Operation{
 		OperationID: "set-report-settings", Method: http.MethodPut, Path: "/v1/report-settings", Tags: tags,
 		Errors:      []int{400, 413, 415, 422},
 		Summary:     "Set the settings of reports",
@@ -182,26 +194,26 @@ func (s *server) reports(api huma.API) {
 	}), s.setSettings)
 }
 
-func (s *server) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
-	p := principal(ctx)
+func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
+	p := rest.Principal(ctx)
 	err := s.Reports.SetZone(ctx, p.Tenant, in.Body.TimeZone)
 	if errors.Is(err, report.ErrZone) {
-		return nil, problem(http.StatusUnprocessableEntity, "the settings are not valid",
-			fault("time_zone", err.Error()))
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the settings are not valid",
+			rest.Fault("time_zone", err.Error()))
 	}
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	s.Log.Info("report settings set", "tenant", p.Tenant, "zone", in.Body.TimeZone, "by", p.Email)
 	return &settingsOutput{in.Body}, nil
 }
 
-func (s *server) order(ctx context.Context, in *orderInput) (*reportOutput, error) {
-	zone, err := s.Reports.Zone(ctx, principal(ctx).Tenant)
+func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) {
+	zone, err := s.Reports.Zone(ctx, rest.Principal(ctx).Tenant)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
-	q, p := in.Body, principal(ctx)
+	q, p := in.Body, rest.Principal(ctx)
 	period, err := asked(q.Period.Frequency, q.Period.From, q.Period.To, zone)
 	if err != nil {
 		return nil, err
@@ -209,7 +221,7 @@ func (s *server) order(ctx context.Context, in *orderInput) (*reportOutput, erro
 	r, err := s.Reports.Order(ctx, report.Person{Tenant: p.Tenant, Client: p.ClientName, Email: p.Email},
 		report.Request{Period: period, Format: q.Format, Recipients: q.Recipients})
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	s.Ordered(ctx, r)
 	return &reportOutput{Location: "/v1/reports/" + r.ID, Body: reportView(r)}, nil
@@ -218,7 +230,8 @@ func (s *server) order(ctx context.Context, in *orderInput) (*reportOutput, erro
 // asked is the period that a person asks for.
 func asked(f report.Frequency, from, to report.Day, zone string) (report.Period, error) {
 	wrong := func(field, reason string) error {
-		return problem(http.StatusUnprocessableEntity, "the period is not valid", fault("period."+field, reason))
+		return rest.NewProblem(http.StatusUnprocessableEntity, "the period is not valid",
+			rest.Fault("period."+field, reason))
 	}
 	switch {
 	case !from.Valid():
@@ -237,21 +250,10 @@ func asked(f report.Frequency, from, to report.Day, zone string) (report.Period,
 	return p, nil
 }
 
-func (s *server) file(ctx context.Context, in *fileInput) (*fileOutput, error) {
-	f, err := s.Reports.File(ctx, principal(ctx).Tenant, in.ID, in.Name)
+func (s *API) file(ctx context.Context, in *fileInput) (*fileOutput, error) {
+	f, err := s.Reports.File(ctx, rest.Principal(ctx).Tenant, in.ID, in.Name)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	return &fileOutput{f.Type, mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}), f.Data}, nil
-}
-
-// reportProblem turns the errors of reports into problems; nil for all others.
-func reportProblem(err error) error {
-	switch {
-	case errors.Is(err, report.ErrNotFound):
-		return problem(http.StatusNotFound, fmt.Sprintf("there is no such report: the last %d are kept", report.Kept))
-	case errors.Is(err, report.ErrPeriod):
-		return problem(http.StatusUnprocessableEntity, err.Error())
-	}
-	return nil
 }

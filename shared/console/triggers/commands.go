@@ -1,4 +1,4 @@
-package console
+package triggers
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/command"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/event"
 )
 
@@ -47,9 +48,9 @@ type (
 	commandOutput struct{ Body CommandView }
 )
 
-func (s *server) commands(api huma.API) {
+func (s *API) commands(api huma.API) {
 	tags := []string{"Commands"}
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "list-commands", Method: http.MethodGet, Path: "/v1/commands", Tags: tags, Errors: []int{400, 422},
 		Summary: "List what triggers asked of the platform",
 		Description: "Commands to list an address, to mark requests and to group hits. Tocsin can only ask: whoever " +
@@ -57,28 +58,28 @@ func (s *server) commands(api huma.API) {
 			"from the bus, or by an integration that subscribes to commands, and acknowledges each. They are kept as " +
 			"long as events are.",
 	}), s.listCommands)
-	huma.Register(api, operation(access.Triggers, huma.Operation{
+	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "acknowledge-command", Method: http.MethodPost, Path: "/v1/commands/{id}/ack", Tags: tags,
 		Errors:      []int{404},
 		Summary:     "Say that a command was taken",
 		Description: "It is no error when it already was: the answer says by whom first, and when.",
-	}), func(ctx context.Context, in *idInput) (*commandOutput, error) {
-		p := principal(ctx)
+	}), func(ctx context.Context, in *rest.IDInput) (*commandOutput, error) {
+		p := rest.Principal(ctx)
 		c, err := s.Commands.Acknowledge(ctx, p.Tenant, in.ID, cmp.Or(p.Email, p.Name, string(p.Role)), s.Now().UTC())
 		if errors.Is(err, command.ErrNotFound) {
-			return nil, problem(http.StatusNotFound, "there is no such command")
+			return nil, rest.NewProblem(http.StatusNotFound, "there is no such command")
 		}
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		s.Log.Info("command acknowledged", "tenant", p.Tenant, "command", in.ID, "by", c.AcknowledgedBy)
 		return &commandOutput{Body: commandView(c)}, nil
 	})
 }
 
-func (s *server) listCommands(ctx context.Context, in *commandsInput) (*commandsOutput, error) {
-	tenant := principal(ctx).Tenant
-	before, err := openCursor(commandList, tenant, in.Cursor)
+func (s *API) listCommands(ctx context.Context, in *commandsInput) (*commandsOutput, error) {
+	tenant := rest.Principal(ctx).Tenant
+	before, err := rest.OpenCursor(commandList, tenant, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (s *server) listCommands(ctx context.Context, in *commandsInput) (*commands
 	}
 	found, err := s.Commands.List(ctx, q)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	out := &commandsOutput{}
 	out.Body.Items = []CommandView{}
@@ -96,7 +97,7 @@ func (s *server) listCommands(ctx context.Context, in *commandsInput) (*commands
 		out.Body.Items = append(out.Body.Items, commandView(c))
 	}
 	if len(found) > in.Limit {
-		out.Body.NextCursor = makeCursor(commandList, tenant, found[in.Limit-1].Place())
+		out.Body.NextCursor = rest.MakeCursor(commandList, tenant, found[in.Limit-1].Place())
 	}
 	return out, nil
 }
@@ -112,3 +113,5 @@ func commandView(c command.Command) CommandView {
 	}
 	return v
 }
+
+const commandList rest.List = "commands"

@@ -1,4 +1,6 @@
-package console
+// Package profiles is the operations on people's own notifications and on addresses that nothing is sent to, and the
+// page behind the links of mails.
+package profiles
 
 import (
 	"context"
@@ -11,12 +13,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 )
-
-const noAddress = "your account has no e-mail address: sign in with one"
 
 // NotificationsView is what the signed-in person is told of by mail.
 type NotificationsView struct {
@@ -39,67 +40,78 @@ type notificationsInput struct {
 	}
 }
 
-func (s *server) profile(api huma.API) {
+// API is the operations on people's own notifications and on addresses that nothing is sent to, and the page
+// behind the links of mails.
+type API struct {
+	rest.Kit
+	Platform        string
+	Profiles        *profile.Service
+	SuppressionList mail.SuppressionList
+	Unsubscriptions profile.Unsubscriptions
+}
+
+// Register adds the operations.
+func (s *API) Register(api huma.API) {
+	s.profile(api)
+	s.blocks(api)
+}
+
+func (s *API) profile(api huma.API) {
 	tags := []string{"Profile"}
-	huma.Register(api, operation(access.OwnProfile, huma.Operation{
+	huma.Register(api, rest.Operation(access.OwnProfile, huma.Operation{
 		OperationID: "get-notifications", Method: http.MethodGet, Path: "/v1/profile/notifications", Tags: tags,
 		Errors:  []int{422},
 		Summary: "Read your notifications", Description: "For every role but deploy. Weekly and monthly reports and " +
 			"system events are on until you choose otherwise, as far as your role may see them.",
 	}), func(ctx context.Context, _ *struct{}) (*notificationsOutput, error) {
-		p, err := s.Profiles.Read(ctx, self(principal(ctx)))
+		p, err := s.Profiles.Read(ctx, rest.ProfilePerson(rest.Principal(ctx)))
 		return s.notifications(ctx, p, err)
 	})
-	huma.Register(api, operation(access.OwnProfile, huma.Operation{
+	huma.Register(api, rest.Operation(access.OwnProfile, huma.Operation{
 		OperationID: "set-notifications", Method: http.MethodPut, Path: "/v1/profile/notifications", Tags: tags,
 		Errors:      []int{400, 412, 413, 415, 422},
 		Summary:     "Set your notifications",
 		Description: "For your own address only. What your role may not see can not be chosen: 403 names it.",
 	}), func(ctx context.Context, in *notificationsInput) (*notificationsOutput, error) {
-		revision, err := openETag(in.IfMatch)
+		revision, err := rest.OpenETag(in.IfMatch)
 		if err != nil {
 			return nil, err
 		}
-		p, err := s.Profiles.Set(ctx, self(principal(ctx)), in.Body.Choices, revision)
+		p, err := s.Profiles.Set(ctx, rest.ProfilePerson(rest.Principal(ctx)), in.Body.Choices, revision)
 		return s.notifications(ctx, p, err)
 	})
 }
 
-func self(p access.Principal) profile.Person {
-	return profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name, Role: p.Role,
-		At: p.Issued}
-}
-
-func (s *server) notifications(ctx context.Context, p profile.Profile, err error) (*notificationsOutput, error) {
+func (s *API) notifications(ctx context.Context, p profile.Profile, err error) (*notificationsOutput, error) {
 	var not profile.NotAllowedError
 	var unusable *profile.AddressError
 	switch {
 	case errors.As(err, &not):
 		fields := make([]destination.FieldProblem, len(not))
 		for i, name := range not {
-			fields[i] = fault("choices."+name, "your role may not see this")
+			fields[i] = rest.Fault("choices."+name, "your role may not see this")
 		}
-		return nil, problem(http.StatusForbidden, "your role may not be told of all that you chose", fields...)
+		return nil, rest.NewProblem(http.StatusForbidden, "your role may not be told of all that you chose", fields...)
 	case errors.As(err, &unusable):
-		return nil, problem(http.StatusUnprocessableEntity, "your account's address "+unusable.Error(),
-			fault("email", unusable.Reason))
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "your account's address "+unusable.Error(),
+			rest.Fault("email", unusable.Reason))
 	case errors.Is(err, profile.ErrNoAddress):
-		return nil, problem(http.StatusUnprocessableEntity, noAddress)
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity, rest.NoAddress)
 	case errors.Is(err, profile.ErrConflict):
-		return nil, problem(http.StatusPreconditionFailed,
+		return nil, rest.NewProblem(http.StatusPreconditionFailed,
 			"your notifications were changed meanwhile: read them again, then repeat your change")
 	case err != nil:
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	v := NotificationsView{Email: p.Email, Choices: p.Told(), Allowed: profile.Allowed(p.Role), Revision: p.Revision}
-	b, blocked, err := s.Blocks.Blocked(ctx, p.Tenant, p.ID, mail.Canonical(p.Email))
+	b, blocked, err := s.SuppressionList.Blocked(ctx, p.Tenant, p.ID, mail.Canonical(p.Email))
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	if blocked {
 		v.Paused = string(b.Why) + ": " + b.Reason
 	}
-	return &notificationsOutput{ETag: makeETag(p.Revision), Body: v}, nil
+	return &notificationsOutput{ETag: rest.MakeETag(p.Revision), Body: v}, nil
 }
 
 // BlockView is an address that nothing is sent to.
@@ -122,38 +134,38 @@ type addressInput struct {
 	Address string `path:"address" maxLength:"254"`
 }
 
-func (s *server) blocks(api huma.API) {
+func (s *API) blocks(api huma.API) {
 	tags := []string{"Addresses"}
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-blocked-addresses", Method: http.MethodGet, Path: "/v1/blocked-addresses", Tags: tags,
 		Errors:      []int{400, 422},
 		Summary:     "List addresses that nothing is sent to",
 		Description: "Because mails to them came back, their owners complained, or they have unsubscribed.",
 	}), s.listBlocks)
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "allow-address", Method: http.MethodDelete, Path: "/v1/blocked-addresses/{address}", Tags: tags,
 		DefaultStatus: http.StatusNoContent,
 		Summary:       "Send to an address again",
 		Description:   "It is no error when it was not blocked. Ask the owner first if it had unsubscribed.",
 	}), func(ctx context.Context, in *addressInput) (*struct{}, error) {
-		p := principal(ctx)
-		if err := s.Blocks.Allow(ctx, p.Tenant, mail.Canonical(in.Address)); err != nil {
-			return nil, s.answer(err)
+		p := rest.Principal(ctx)
+		if err := s.SuppressionList.Allow(ctx, p.Tenant, mail.Canonical(in.Address)); err != nil {
+			return nil, s.Answer(err)
 		}
 		s.Log.Info("address allowed again", "tenant", p.Tenant, "by", p.Email)
 		return nil, nil
 	})
 }
 
-func (s *server) listBlocks(ctx context.Context, in *pageInput) (*blocksOutput, error) {
-	tenant := principal(ctx).Tenant
-	after, err := openCursor(blockList, tenant, in.Cursor)
+func (s *API) listBlocks(ctx context.Context, in *rest.PageInput) (*blocksOutput, error) {
+	tenant := rest.Principal(ctx).Tenant
+	after, err := rest.OpenCursor(suppressedList, tenant, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.Blocks.List(ctx, tenant, after, in.Limit)
+	found, err := s.SuppressionList.List(ctx, tenant, after, in.Limit)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	out := &blocksOutput{}
 	out.Body.Items = []BlockView{}
@@ -163,9 +175,15 @@ func (s *server) listBlocks(ctx context.Context, in *pageInput) (*blocksOutput, 
 		out.Body.Items = append(out.Body.Items, BlockView{b.Address, b.Integration, b.Why, b.Reason, b.At})
 	}
 	if len(addresses) == in.Limit {
-		out.Body.NextCursor = makeCursor(blockList, tenant, found[len(found)-1].Address)
+		out.Body.NextCursor = rest.MakeCursor(suppressedList, tenant, found[len(found)-1].Address)
 	}
 	return out, nil
+}
+
+// Mount adds the page behind the links of mails.
+func (s *API) Mount(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+profile.Path+"{token}", s.unsubscribe)
+	mux.HandleFunc("POST "+profile.Path+"{token}", s.unsubscribe)
 }
 
 //go:embed unsubscribe.html
@@ -179,16 +197,18 @@ const unsubscribePolicy = "default-src 'none'; style-src 'unsafe-inline'; form-a
 
 // unsubscribe serves the link of a mail. A GET only asks: mail scanners follow links. A POST leaves, from the page's
 // button or from a mail client's (RFC 8058).
-func (s *server) unsubscribe(w http.ResponseWriter, r *http.Request) {
+func (s *API) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", unsubscribePolicy)
 	h.Set("Cache-Control", "no-store")
 	token := r.PathValue("token")
-	leave := s.Leaving.Links.Open
+	leave := s.Unsubscriptions.Links.Open
 	if r.Method == http.MethodPost {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		leave = func(token string) (profile.Subscription, error) { return s.Leaving.Unsubscribe(r.Context(), token) }
+		r.Body = http.MaxBytesReader(w, r.Body, rest.MaxBody)
+		leave = func(token string) (profile.Subscription, error) {
+			return s.Unsubscriptions.Unsubscribe(r.Context(), token)
+		}
 	}
 	sub, err := leave(token)
 	view := struct {
@@ -208,3 +228,5 @@ func (s *server) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	_ = unsubscribePage.Execute(w, view) // the reader has gone away if this fails
 }
+
+const suppressedList rest.List = "blocked addresses"

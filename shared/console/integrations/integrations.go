@@ -1,4 +1,6 @@
-package console
+// Package integrations is the operations on integrations, on the systems that they can be made for, and on the
+// addresses to admit.
+package integrations
 
 import (
 	"context"
@@ -11,10 +13,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
+	"tocsin/shared/egress"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
+	"tocsin/shared/telegrambot"
 )
 
 // IntegrationView is an integration as an answer shows it.
@@ -149,43 +154,59 @@ type patchInput struct {
 	} `contentType:"application/merge-patch+json"`
 }
 
-type idInput struct {
-	ID string `path:"id"`
+// API is the operations on integrations, and on what they can be made of.
+type API struct {
+	rest.Kit
+	Integrations *integration.Service
+	Systems      Systems
+	Health       *health.Monitor
+	Tester       Tester
+	// Telegram binds chats; nil = this API does not.
+	Telegram *telegrambot.Bot
+	// EgressAddresses are where requests to customers' systems come from; none = that is not said.
+	EgressAddresses []egress.Address
+	// Changed is told of an integration that was enabled, disabled, deleted or changed.
+	Changed func(tenant, id string)
 }
 
-type conditionalInput struct {
-	ID      string `path:"id"`
-	IfMatch string `header:"If-Match" doc:"the ETag that you read; without it any revision"`
+// Register adds the operations.
+func (s *API) Register(api huma.API) {
+	s.systems(api)
+	s.addresses(api)
+	s.integrations(api)
+	s.actions(api)
+	s.telegram(api)
 }
 
-func (s *server) integrations(api huma.API) {
+func (s *API) integrations(api huma.API) {
 	tags := []string{"Integrations"}
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-integrations", Method: http.MethodGet, Path: "/v1/integrations", Tags: tags,
 		Errors:  []int{400, 422},
 		Summary: "List integrations", Description: "In the order of their making. The counts are those of the tabs.",
 	}), s.list)
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "create-integration", Method: http.MethodPost, Path: "/v1/integrations", Tags: tags,
 		Errors: []int{400, 413, 415, 422}, DefaultStatus: http.StatusCreated,
 		Summary: "Add an integration", Description: "It is enabled unless you say otherwise.",
 	}), s.create)
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-integration", Method: http.MethodGet, Path: "/v1/integrations/{id}", Tags: tags,
 		Errors:  []int{404},
 		Summary: "Read an integration", Description: "With the ETag that a conditional change needs.",
-	}), func(ctx context.Context, in *idInput) (*integrationOutput, error) {
-		i, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID)
+	}), func(ctx context.Context, in *rest.IDInput) (*integrationOutput, error) {
+		i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		return s.one(ctx, i, err)
 	})
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "update-integration", Method: http.MethodPatch, Path: "/v1/integrations/{id}", Tags: tags,
 		Errors:  []int{400, 404, 409, 412, 413, 415, 422},
 		Summary: "Change an integration", Description: "A merge patch: what is left out stays. A secret stays when " +
 			"it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, " +
-			"host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.",
+			"host, port, CA, verification, region, account) is answered 422, field by field, until it is entered " +
+			"again.",
 	}), s.patch)
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "delete-integration", Method: http.MethodDelete, Path: "/v1/integrations/{id}", Tags: tags,
 		Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
 		Summary:     "Delete an integration",
@@ -193,14 +214,14 @@ func (s *server) integrations(api huma.API) {
 	}), s.remove)
 }
 
-func (s *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	after, err := openCursor(integrationList, principal(ctx).Tenant, in.Cursor)
+func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	after, err := rest.OpenCursor(integrationList, rest.Principal(ctx).Tenant, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
 	all, err := s.all(ctx)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	out := &listOutput{}
 	out.Body.Items = []IntegrationView{}
@@ -218,19 +239,19 @@ func (s *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 			continue
 		}
 		if len(out.Body.Items) == in.Limit {
-			out.Body.NextCursor = makeCursor(integrationList, i.Tenant, out.Body.Items[in.Limit-1].ID)
+			out.Body.NextCursor = rest.MakeCursor(integrationList, i.Tenant, out.Body.Items[in.Limit-1].ID)
 			continue
 		}
 		v, err := s.view(ctx, i)
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		out.Body.Items = append(out.Body.Items, v)
 		listed = append(listed, i)
 	}
 	if in.Health {
 		if err := s.addHealth(ctx, listed, out.Body.Items); err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 	}
 	return out, nil
@@ -239,7 +260,7 @@ func (s *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 // healthReads is how many integrations' health is read at a time: each is a query of the distributed engine.
 const healthReads = 16
 
-func (s *server) addHealth(ctx context.Context, listed []integration.Integration, views []IntegrationView) error {
+func (s *API) addHealth(ctx context.Context, listed []integration.Integration, views []IntegrationView) error {
 	reads, ctx := errgroup.WithContext(ctx)
 	reads.SetLimit(healthReads)
 	for n, i := range listed {
@@ -251,7 +272,7 @@ func (s *server) addHealth(ctx context.Context, listed []integration.Integration
 	return reads.Wait()
 }
 
-func (s *server) matches(i integration.Integration, in *listInput) bool {
+func (s *API) matches(i integration.Integration, in *listInput) bool {
 	system, _, _ := s.Systems.Lookup(i.System)
 	text := strings.ToLower(strings.TrimSpace(in.Query))
 	return (in.Status == "all" || (in.Status == "enabled") == i.Enabled()) &&
@@ -260,8 +281,8 @@ func (s *server) matches(i integration.Integration, in *listInput) bool {
 		(strings.Contains(strings.ToLower(i.Name), text) || strings.Contains(strings.ToLower(system.Title), text))
 }
 
-func (s *server) create(ctx context.Context, in *createInput) (*integrationOutput, error) {
-	who := person(ctx)
+func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, error) {
+	who := rest.Person(ctx)
 	name := in.Body.Name
 	if system, _, ok := s.Systems.Lookup(in.Body.System); ok && strings.TrimSpace(name) == "" {
 		name = s.defaultName(system, who)
@@ -278,7 +299,7 @@ func (s *server) create(ctx context.Context, in *createInput) (*integrationOutpu
 }
 
 // defaultName is what the form fills in: `Slack integration by Ada Lovelace, Mar 1` (facts, 1.1).
-func (s *server) defaultName(system destination.System, who integration.Person) string {
+func (s *API) defaultName(system destination.System, who integration.Person) string {
 	by := who.Name
 	if by == "" {
 		by = who.Email
@@ -291,15 +312,15 @@ func (s *server) defaultName(system destination.System, who integration.Person) 
 	return one + " by " + by + ", " + at
 }
 
-func (s *server) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
+func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
 	p := integration.Patch{Name: in.Body.Name, Enabled: in.Body.Enabled, Parameters: in.Body.Parameters}
 	if in.Body.Events != nil {
 		subs := subscriptions(*in.Body.Events)
 		p.Subscriptions = &subs
 	}
 	var i integration.Integration
-	err := s.unlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
-		i, err = s.Integrations.Update(ctx, person(ctx), in.ID, revision, p)
+	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
+		i, err = s.Integrations.Update(ctx, rest.Person(ctx), in.ID, revision, p)
 		return err
 	})
 	if err != nil {
@@ -309,14 +330,14 @@ func (s *server) patch(ctx context.Context, in *patchInput) (*integrationOutput,
 	return s.one(ctx, i, nil)
 }
 
-func (s *server) remove(ctx context.Context, in *conditionalInput) (*struct{}, error) {
-	err := s.unlessChanged(ctx, in.IfMatch, func(revision int64) error {
-		return s.Integrations.Delete(ctx, person(ctx), in.ID, revision)
+func (s *API) remove(ctx context.Context, in *rest.ConditionalInput) (*struct{}, error) {
+	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) error {
+		return s.Integrations.Delete(ctx, rest.Person(ctx), in.ID, revision)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.Changed(principal(ctx).Tenant, in.ID)
+	s.Changed(rest.Principal(ctx).Tenant, in.ID)
 	return nil, nil
 }
 
@@ -331,18 +352,18 @@ func subscriptions(lines []SubscriptionChange) []integration.Subscription {
 	return out
 }
 
-func (s *server) one(ctx context.Context, i integration.Integration, err error) (*integrationOutput, error) {
+func (s *API) one(ctx context.Context, i integration.Integration, err error) (*integrationOutput, error) {
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	v, err := s.view(ctx, i)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
-	return &integrationOutput{ETag: makeETag(i.Revision), Body: v}, nil
+	return &integrationOutput{ETag: rest.MakeETag(i.Revision), Body: v}, nil
 }
 
-func (s *server) view(ctx context.Context, i integration.Integration) (IntegrationView, error) {
+func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationView, error) {
 	masked, err := s.Integrations.Masked(ctx, i)
 	unreadable := unreadableView(err) // one integration's secrets keep no list from being shown
 	if err != nil && unreadable == nil {
@@ -374,7 +395,7 @@ func (s *server) view(ctx context.Context, i integration.Integration) (Integrati
 }
 
 // failing tells how an integration fails, as of now. Few are, so each is looked at when it is shown.
-func (s *server) failing(ctx context.Context, i integration.Integration) (*FailingView, error) {
+func (s *API) failing(ctx context.Context, i integration.Integration) (*FailingView, error) {
 	points, err := s.Health.Series(ctx, i.Tenant, i.ID, i.Window, s.Now())
 	if err != nil {
 		return nil, err
@@ -401,3 +422,5 @@ func (s *server) failing(ctx context.Context, i integration.Integration) (*Faili
 	}
 	return v, nil
 }
+
+const integrationList rest.List = "integrations"

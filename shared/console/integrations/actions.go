@@ -1,4 +1,4 @@
-package console
+package integrations
 
 import (
 	"context"
@@ -10,14 +10,17 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/sending"
 )
 
-func fault(field, reason string) destination.FieldProblem {
-	return destination.FieldProblem{Field: field, Reason: reason}
+// Tester serves what a form asks a system for: the test button, and the values that a parameter can have.
+type Tester interface {
+	Options(ctx context.Context, opened integration.Opened, field string) (sending.OptionList, error)
+	Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (sending.TestResult, error)
 }
 
 // TestView is the outcome of a test.
@@ -83,13 +86,7 @@ type HealthView struct {
 
 type healthOutput struct{ Body HealthView }
 
-// relayWords state the limit of mails on request; the number is the deployment's.
-const relayWords = "An account can have so many mails an hour (200, if the deployment says nothing else) sent to " +
-	"addresses other than that of who asks, " +
-	"by tests, reports on demand and replays of what arrived, and by sending mails of people and reports again, " +
-	"together; 429 and Retry-After say when there is room again."
-
-func (s *server) actions(api huma.API) {
+func (s *API) actions(api huma.API) {
 	tags := []string{"Integrations"}
 	for _, a := range []struct {
 		verb, summary, description string
@@ -100,14 +97,14 @@ func (s *server) actions(api huma.API) {
 		{"disable", "Disable an integration",
 			"Its settings are kept. What waits to be sent to it is not sent, and can be replayed.", false},
 	} {
-		huma.Register(api, operation(access.Administer, huma.Operation{
+		huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 			OperationID: a.verb + "-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/" + a.verb,
 			Tags: tags, Errors: []int{404, 409, 412},
 			Summary: a.summary, Description: a.description,
-		}), func(ctx context.Context, in *conditionalInput) (*integrationOutput, error) {
+		}), func(ctx context.Context, in *rest.ConditionalInput) (*integrationOutput, error) {
 			var i integration.Integration
-			err := s.unlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
-				i, err = s.Integrations.SetEnabled(ctx, person(ctx), in.ID, revision, a.on)
+			err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
+				i, err = s.Integrations.SetEnabled(ctx, rest.Person(ctx), in.ID, revision, a.on)
 				return err
 			})
 			if err != nil {
@@ -117,31 +114,31 @@ func (s *server) actions(api huma.API) {
 			return s.one(ctx, i, nil)
 		})
 	}
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "test-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/test", Tags: tags,
 		Errors:  []int{404, 429},
 		Summary: "Test a saved integration", Description: "Sends test messages now and answers what the system said. " +
-			"A test is not retried and does not count for the health of the integration. " + relayWords,
-	}), func(ctx context.Context, in *idInput) (*testOutput, error) {
-		i, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID)
+			"A test is not retried and does not count for the health of the integration. " + rest.QuotaWords,
+	}), func(ctx context.Context, in *rest.IDInput) (*testOutput, error) {
+		i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		opened, err := s.Integrations.Open(ctx, i)
 		return s.test(ctx, opened, err)
 	})
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags,
 		Errors:  []int{400, 404, 413, 415, 422, 429},
 		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a " +
 			"saved integration, masks stand for its secrets, unless the other parameters would send them to another " +
-			"receiver than the saved one: then 422 names those to enter again. " + relayWords,
+			"receiver than the saved one: then 422 names those to enter again. " + rest.QuotaWords,
 	}), func(ctx context.Context, in *unsavedInput) (*testOutput, error) {
-		opened, err := s.Integrations.OpenUnsaved(ctx, principal(ctx).Tenant, in.Body.Integration, in.Body.System,
+		opened, err := s.Integrations.OpenUnsaved(ctx, rest.Principal(ctx).Tenant, in.Body.Integration, in.Body.System,
 			in.Body.Parameters)
 		return s.test(ctx, opened, err)
 	})
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-choices", Method: http.MethodPost, Path: "/v1/integrations/choices", Tags: tags,
 		Errors:  []int{400, 404, 413, 415, 422},
 		Summary: "List the values of a parameter", Description: "Asks the system for the values that one of its " +
@@ -149,43 +146,44 @@ func (s *server) actions(api huma.API) {
 			"are still to be chosen may be missing. With the id of a saved integration, masks stand for its secrets, " +
 			"as in test-parameters.",
 	}), s.choices)
-	huma.Register(api, operation(access.Administer, huma.Operation{
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-integration-health", Method: http.MethodGet, Path: "/v1/integrations/{id}/health", Tags: tags,
-		Errors:      []int{404},
-		Summary:     "Read an integration's health",
-		Description: "How many requests of the window were made and failed, and how near that is to being switched off.",
+		Errors:  []int{404},
+		Summary: "Read an integration's health",
+		Description: "How many requests of the window were made and failed, and how near that is to being switched " +
+			"off.",
 	}), s.health)
 }
 
-func (s *server) test(ctx context.Context, opened integration.Opened, err error) (*testOutput, error) {
+func (s *API) test(ctx context.Context, opened integration.Opened, err error) (*testOutput, error) {
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
-	result, err := s.Tester.Test(ctx, opened, person(ctx), s.NewID())
+	result, err := s.Tester.Test(ctx, opened, rest.Person(ctx), s.NewID())
 	s.used(ctx, "test sent", opened, strings.Join(result.Hosts, " "))
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	return &testOutput{Body: testView(result)}, nil
 }
 
 // used logs that a person had secrets sent: who, and where to.
-func (s *server) used(ctx context.Context, what string, opened integration.Opened, host string) {
-	p := principal(ctx)
+func (s *API) used(ctx context.Context, what string, opened integration.Opened, host string) {
+	p := rest.Principal(ctx)
 	s.Log.Info(what, "tenant", p.Tenant, "integration", opened.Of, "system", opened.System.Name, "host", host, "by",
 		p.Who())
 }
 
-func (s *server) choices(ctx context.Context, in *choicesInput) (*choicesOutput, error) {
+func (s *API) choices(ctx context.Context, in *choicesInput) (*choicesOutput, error) {
 	b := in.Body
-	opened, err := s.Integrations.OpenIncomplete(ctx, principal(ctx).Tenant, b.Integration, b.System, b.Parameters)
+	opened, err := s.Integrations.OpenIncomplete(ctx, rest.Principal(ctx).Tenant, b.Integration, b.System, b.Parameters)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	c, err := s.Tester.Options(ctx, opened, b.Parameter)
 	s.used(ctx, "choices asked for", opened, c.Host)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	out := &choicesOutput{}
 	out.Body.Choices, out.Body.More, out.Body.Reason, out.Body.Status = c.Choices, c.More, c.Reason, c.Status
@@ -207,19 +205,19 @@ func testView(r sending.TestResult) TestView {
 	return v
 }
 
-func (s *server) health(ctx context.Context, in *idInput) (*healthOutput, error) {
-	i, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID)
+func (s *API) health(ctx context.Context, in *rest.IDInput) (*healthOutput, error) {
+	i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	v, err := s.healthOf(ctx, i)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.Answer(err)
 	}
 	return &healthOutput{Body: *v}, nil
 }
 
-func (s *server) healthOf(ctx context.Context, i integration.Integration) (*HealthView, error) {
+func (s *API) healthOf(ctx context.Context, i integration.Integration) (*HealthView, error) {
 	now := s.Now()
 	series, err := s.Health.Series(ctx, i.Tenant, i.ID, i.Window, now)
 	if err != nil {

@@ -1,4 +1,4 @@
-package console
+package integrations
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/telegrambot"
 )
 
@@ -23,29 +24,29 @@ type TelegramLinkView struct {
 
 type telegramLinkOutput struct{ Body TelegramLinkView }
 
-func (s *server) telegram(api huma.API) {
-	huma.Register(api, operation(access.Administer, huma.Operation{
+func (s *API) telegram(api huma.API) {
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "make-telegram-link", Method: http.MethodPost, Path: "/v1/integrations/{id}/telegram-link",
 		Tags: []string{"Integrations"}, Errors: []int{404, 409, 502},
 		Summary: "Make links that bind a Telegram chat",
 		Description: "Whoever opens one of the links in Telegram within 15 minutes binds the private chat or the " +
 			"group to the integration, in place of the one that is bound now. The first use ends all links of the " +
 			"integration. Read the integration afterwards to see the chat, then test it.",
-	}), func(ctx context.Context, in *idInput) (*telegramLinkOutput, error) {
-		i, err := s.Integrations.Get(ctx, principal(ctx).Tenant, in.ID)
+	}), func(ctx context.Context, in *rest.IDInput) (*telegramLinkOutput, error) {
+		i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		if s.Telegram == nil {
-			return nil, problem(http.StatusConflict, telegrambot.ErrNoBot.Error())
+			return nil, rest.NewProblem(http.StatusConflict, telegrambot.ErrNoBot.Error())
 		}
 		l, err := s.Telegram.Link(ctx, i)
 		switch {
 		case errors.Is(err, telegrambot.ErrNoBot), errors.Is(err, telegrambot.ErrOtherSystem):
-			return nil, problem(http.StatusConflict, err.Error())
+			return nil, rest.NewProblem(http.StatusConflict, err.Error())
 		case err != nil:
 			s.Log.Error("make a link for Telegram", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())
-			return nil, problem(http.StatusBadGateway,
+			return nil, rest.NewProblem(http.StatusBadGateway,
 				"Telegram did not tell the name of the platform's bot: try again")
 		}
 		return &telegramLinkOutput{TelegramLinkView{Bot: l.Bot, PrivateURL: l.Private, GroupURL: l.Group,

@@ -1,4 +1,4 @@
-package console
+package rest
 
 import (
 	"context"
@@ -11,12 +11,12 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// makeETag makes the ETag of a revision.
-func makeETag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
+// MakeETag makes the ETag of a revision.
+func MakeETag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
 
-// openETag reads an If-Match; "" and * take any revision, which is 0. A proxy that compresses answers may have made
+// OpenETag reads an If-Match; "" and * take any revision, which is 0. A proxy that compresses answers may have made
 // the ETag weak: it is taken as it was.
-func openETag(s string) (int64, error) {
+func OpenETag(s string) (int64, error) {
 	s = strings.TrimPrefix(strings.TrimSpace(s), "W/")
 	if s == "" || s == "*" {
 		return 0, nil
@@ -26,7 +26,7 @@ func openETag(s string) (int64, error) {
 	n, err := strconv.ParseInt(bare, 10, 64)
 	if !opened || !closed || err != nil || n < 1 {
 		// An ETag that we never made matches nothing (RFC 9110, 13.1.1).
-		return 0, problem(http.StatusPreconditionFailed, "If-Match is not an ETag of ours: read it again")
+		return 0, NewProblem(http.StatusPreconditionFailed, "If-Match is not an ETag of ours: read it again")
 	}
 	return n, nil
 }
@@ -35,10 +35,10 @@ func openETag(s string) (int64, error) {
 // only a storm of changes to one thing uses them up.
 const conflictTries = 5
 
-// unlessChanged makes a change on the condition of an If-Match. Without one the last change wins: a change that comes
+// UnlessChanged makes a change on the condition of an If-Match. Without one the last change wins: a change that comes
 // between our reading and our writing is no reason to refuse, so the change is made again on top of it.
-func (s *server) unlessChanged(ctx context.Context, ifMatch string, change func(revision int64) error) error {
-	revision, err := openETag(ifMatch)
+func (s Kit) UnlessChanged(ctx context.Context, ifMatch string, change func(revision int64) error) error {
+	revision, err := OpenETag(ifMatch)
 	if err != nil {
 		return err
 	}
@@ -46,8 +46,8 @@ func (s *server) unlessChanged(ctx context.Context, ifMatch string, change func(
 		err = change(revision)
 		if revision != 0 || !errors.Is(err, integration.ErrConflict) && !errors.Is(err, trigger.ErrConflict) ||
 			ctx.Err() != nil {
-			return s.answer(err)
+			return s.Answer(err)
 		}
 	}
-	return problem(http.StatusConflict, "it is being changed by others all the time: try again")
+	return NewProblem(http.StatusConflict, "it is being changed by others all the time: try again")
 }

@@ -1,4 +1,4 @@
-package console
+package integrations
 
 import (
 	"context"
@@ -8,10 +8,20 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
+	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 )
+
+// Systems is the catalogue as the API needs it.
+type Systems interface {
+	// Prepare comes before the catalogue is shown: what it says can depend on what the deployment finds.
+	Prepare(ctx context.Context)
+	All() []catalogue.Entry
+	Lookup(name string) (s destination.System, available, ok bool)
+}
 
 // GroupView is a heading of the catalogue with its systems.
 type GroupView struct {
@@ -52,24 +62,24 @@ type systemsOutput struct {
 	}
 }
 
-func (s *server) systems(api huma.API) {
-	huma.Register(api, operation(access.Administer, huma.Operation{
+func (s *API) systems(api huma.API) {
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-systems", Method: http.MethodGet, Path: "/v1/systems", Tags: []string{"Systems"},
 		Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that " +
 			"each asks for and the event types that it can receive, with the number of integrations of the tenant.",
 	}), func(ctx context.Context, _ *struct{}) (*systemsOutput, error) {
 		all, err := s.all(ctx)
 		if err != nil {
-			return nil, s.answer(err)
+			return nil, s.Answer(err)
 		}
 		s.Systems.Prepare(ctx)
 		out := &systemsOutput{}
-		out.Body.Groups = s.groups(principal(ctx).Tenant, all)
+		out.Body.Groups = s.groups(rest.Principal(ctx).Tenant, all)
 		return out, nil
 	})
 }
 
-func (s *server) groups(tenant string, all []integration.Integration) []GroupView {
+func (s *API) groups(tenant string, all []integration.Integration) []GroupView {
 	enabled, disabled := map[string]int{}, map[string]int{}
 	for _, i := range all {
 		if i.Enabled() {
@@ -113,10 +123,10 @@ func (s *server) groups(tenant string, all []integration.Integration) []GroupVie
 const pageSize = 500
 
 // all reads every integration of the tenant: hundreds at most, and the tabs' counters need each.
-func (s *server) all(ctx context.Context) ([]integration.Integration, error) {
+func (s *API) all(ctx context.Context) ([]integration.Integration, error) {
 	var out []integration.Integration
 	for after := ""; ; {
-		page, err := s.Integrations.List(ctx, principal(ctx).Tenant, after, pageSize)
+		page, err := s.Integrations.List(ctx, rest.Principal(ctx).Tenant, after, pageSize)
 		if err != nil {
 			return nil, err
 		}
@@ -126,12 +136,4 @@ func (s *server) all(ctx context.Context) ([]integration.Integration, error) {
 		}
 		after = page[len(page)-1].ID
 	}
-}
-
-// described are the systems of the catalogue.
-func described(of Systems) (out []destination.System) {
-	for _, e := range of.All() {
-		out = append(out, e.System)
-	}
-	return out
 }

@@ -1,4 +1,4 @@
-package console
+package deliveries
 
 import (
 	"context"

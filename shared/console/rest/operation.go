@@ -1,0 +1,106 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/access"
+	"tocsin/shared/integration"
+	"tocsin/shared/profile"
+)
+
+type principalKey struct{}
+
+// WithPrincipal is a context of a request of the caller.
+func WithPrincipal(ctx context.Context, p access.Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, p)
+}
+
+// Principal is who calls, from the token.
+func Principal(ctx context.Context) access.Principal {
+	p, _ := ctx.Value(principalKey{}).(access.Principal)
+	return p
+}
+
+// Person is the caller as the services note who made a change.
+func Person(ctx context.Context) integration.Person {
+	p := Principal(ctx)
+	return integration.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name}
+}
+
+// RightKey is where the metadata of an operation hold the right that its callers need (product facts, section 7).
+const RightKey = "right"
+
+// Operation adds what every operation has, and the right that its callers need: authorize asks for it. The right is a
+// part of the operation, never of the spelling of a path.
+func Operation(right access.Right, o huma.Operation) huma.Operation {
+	o.MaxBodyBytes = MaxBody
+	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
+		http.StatusInternalServerError)
+	o.Metadata = map[string]any{RightKey: right}
+	return o
+}
+
+// Authorize is the middleware of all operations: it lets in roles that have the right which the operation declares. An
+// operation that declares none lets nobody in.
+func Authorize(ctx huma.Context, next func(huma.Context)) {
+	p := Principal(ctx.Context())
+	right, declared := ctx.Operation().Metadata[RightKey].(access.Right)
+	if declared && p.May(right) {
+		next(ctx)
+		return
+	}
+	refuse(ctx, forbidden(p, right))
+}
+
+// forbidden says who may. A role that is not known is not repeated at length: it is what somebody wrote in a token.
+func forbidden(p access.Principal, right access.Right) *Problem {
+	role := string(p.Role)
+	switch {
+	case role == "":
+		role = "not in your token"
+	case !p.Role.Known():
+		role = "not known here"
+	}
+	what := string(right) + " are"
+	if right == access.OwnProfile {
+		what = "notifications of one's own are"
+	}
+	return NewProblem(http.StatusForbidden, what+" for "+right.Holders()+" only; your role is "+role)
+}
+
+// refuse answers in a middleware, before huma reads what was sent.
+func refuse(ctx huma.Context, p *Problem) {
+	ctx.SetHeader("Content-Type", p.ContentType(""))
+	ctx.SetStatus(p.Status)
+	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the caller has gone away if this fails
+}
+
+// IDInput is the input of an operation on one thing.
+type IDInput struct {
+	ID string `path:"id"`
+}
+
+// ConditionalInput is that of one that changes it if it is as it was read.
+type ConditionalInput struct {
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match" doc:"the ETag that you read; without it any revision"`
+}
+
+// PageInput asks for a page of a list.
+type PageInput struct {
+	Cursor string `query:"cursor" maxLength:"400" doc:"next_cursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
+}
+
+// MaxBody is the size of a request's body in bytes: the largest parameter is a CA certificate of 64 KiB.
+const MaxBody = 256 << 10
+
+// ProfilePerson is the caller as the profiles know people.
+func ProfilePerson(p access.Principal) profile.Person {
+	return profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name, Role: p.Role,
+		At: p.Issued}
+}

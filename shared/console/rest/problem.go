@@ -1,0 +1,148 @@
+// Package rest is what the operations of all subjects have in common: the right that each declares, who calls, problems
+// (RFC 9457), cursors, and conditional changes.
+package rest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/integration"
+	"tocsin/shared/mail"
+	"tocsin/shared/report"
+	"tocsin/shared/trigger"
+)
+
+// Problem is an error as RFC 9457 writes it.
+type Problem struct {
+	Type   string                     `json:"type,omitempty" doc:"about:blank: the title says it all" example:"about:blank"`
+	Title  string                     `json:"title" example:"Unprocessable Entity"`
+	Status int                        `json:"status" example:"422"`
+	Detail string                     `json:"detail,omitempty" example:"the request is not valid"`
+	Errors []destination.FieldProblem `json:"errors,omitempty" doc:"what is wrong, field by field"`
+}
+
+func (p *Problem) Error() string  { return p.Detail }
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is the media type of problems.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// NewProblem makes a problem of a status, with words for a person and the fields at fault.
+func NewProblem(status int, detail string, fields ...destination.FieldProblem) *Problem {
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: fields}
+}
+
+// Fault is what is wrong with a field.
+func Fault(field, reason string) destination.FieldProblem {
+	return destination.FieldProblem{Field: field, Reason: reason}
+}
+
+// Write answers with a problem where huma does not.
+func Write(w http.ResponseWriter, p *Problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the caller has gone away if this fails
+}
+
+// UseProblems makes huma answer its own errors as ours. It is the one place where huma keeps this: a package
+// variable.
+var UseProblems = sync.OnceFunc(func() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		p := NewProblem(status, message)
+		for _, err := range errs {
+			p.Errors = append(p.Errors, field(err))
+		}
+		return p
+	}
+})
+
+// field takes the place and the words of huma's error and leaves the value out.
+func field(err error) destination.FieldProblem {
+	var d huma.ErrorDetailer
+	if !errors.As(err, &d) {
+		return destination.FieldProblem{Field: "body", Reason: err.Error()}
+	}
+	detail := d.ErrorDetail()
+	return destination.FieldProblem{Field: strings.TrimPrefix(detail.Location, "body."), Reason: detail.Message}
+}
+
+// Kit is what the operations of every subject need.
+type Kit struct {
+	Log   *slog.Logger
+	Now   func() time.Time
+	NewID func() string
+}
+
+// tooManyMails says when mails can be sent on request again, also as a header (RFC 6585, 4).
+func (s Kit) tooManyMails(e *mail.QuotaError) error {
+	p := NewProblem(http.StatusTooManyRequests, e.Error())
+	if e.Free.IsZero() {
+		return p
+	}
+	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {strconv.Itoa(Seconds(e.Free.Sub(s.Now())))}})
+}
+
+// Seconds are the whole ones after which a wait is over.
+func Seconds(wait time.Duration) int { return max(1, int(math.Ceil(wait.Seconds()))) }
+
+// Answer turns an error of the domain into a problem. Anything unexpected is logged in full and told in brief.
+func (s Kit) Answer(err error) error {
+	var invalid destination.InvalidParameters
+	var relay *mail.QuotaError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &invalid):
+		return NewProblem(http.StatusUnprocessableEntity, "the request is not valid", invalid...)
+	case errors.As(err, &relay):
+		return s.tooManyMails(relay)
+	case reportProblem(err) != nil:
+		return reportProblem(err)
+	case errors.Is(err, integration.ErrNotFound):
+		return NewProblem(http.StatusNotFound, "there is no such integration")
+	case errors.Is(err, delivery.ErrNotFound):
+		return NewProblem(http.StatusNotFound, "this integration has no such delivery")
+	case errors.Is(err, trigger.ErrNotFound):
+		return NewProblem(http.StatusNotFound, "there is no such trigger")
+	case errors.Is(err, trigger.ErrConflict):
+		return NewProblem(http.StatusPreconditionFailed,
+			"the trigger was changed by someone else: read it again, then repeat your change")
+	case errors.Is(err, integration.ErrConflict):
+		return NewProblem(http.StatusPreconditionFailed,
+			"the integration was changed by someone else: read it again, then repeat your change")
+	}
+	s.Log.Error("request failed", "error", err.Error())
+	return NewProblem(http.StatusInternalServerError, "this could not be done now: try again")
+}
+
+// reportProblem turns the errors of reports into problems; nil for all others.
+func reportProblem(err error) error {
+	switch {
+	case errors.Is(err, report.ErrNotFound):
+		return NewProblem(http.StatusNotFound, fmt.Sprintf("there is no such report: the last %d are kept",
+			report.Kept))
+	case errors.Is(err, report.ErrPeriod):
+		return NewProblem(http.StatusUnprocessableEntity, err.Error())
+	}
+	return nil
+}
+
+const NoAddress = "your account has no e-mail address: sign in with one"
+
+// QuotaWords state the limit of mails on request; the number is the deployment's.
+const QuotaWords = "An account can have so many mails an hour (200, if the deployment says nothing else) sent to " +
+	"addresses other than that of who asks, " +
+	"by tests, reports on demand and replays of what arrived, and by sending mails of people and reports again, " +
+	"together; 429 and Retry-After say when there is room again."
