@@ -212,7 +212,7 @@ func (s *Stack) tables() table.Set {
 		Tables: table.Names{
 			Deliveries: s.env.need("TOCSIN_TABLE_DELIVERIES"), Events: s.env.need("TOCSIN_TABLE_EVENTS"),
 			Batches: s.env.need("TOCSIN_TABLE_BATCHES"), DeadLetters: s.env.need("TOCSIN_TABLE_DEAD_LETTERS"),
-			EventLog: s.env.need("TOCSIN_TABLE_JOURNAL"), Intakes: s.env.need("TOCSIN_TABLE_INTAKES"),
+			EventLog: s.env.need("TOCSIN_TABLE_EVENT_LOG"), Intakes: s.env.need("TOCSIN_TABLE_INTAKES"),
 			Outbox: s.env.need("TOCSIN_TABLE_OUTBOX"),
 		},
 	}
@@ -251,7 +251,7 @@ func (s *Stack) Accepting() *accept.Store {
 // Sweeping is the store of the function that finishes what was left behind.
 func (s *Stack) Sweeping() *accept.Store {
 	a := s.Accepting()
-	a.Marks = &counts.Store{Record: s.DailyTotals()}
+	a.Marks = &counts.Store{Totals: s.DailyTotals()}
 	return a
 }
 
@@ -266,7 +266,7 @@ func (s *Stack) Counter() *counting.Counter {
 	store := &counts.Store{
 		Intakes: &intakes.Store{Set: table.Set{DB: s.db, Now: time.Now,
 			Tables: table.Names{Intakes: s.env.need("TOCSIN_TABLE_INTAKES")}}},
-		Record: s.DailyTotals(), Triggers: triggers, Keep: s.keep(),
+		Totals: s.DailyTotals(), Triggers: triggers, Keep: s.keep(),
 	}
 	return &counting.Counter{
 		Source: store, Store: store, Triggers: &trigger.Evaluator{Store: triggers, Now: time.Now, Log: s.Log},
@@ -297,7 +297,7 @@ func (s *Stack) TriggerService(store *settings.Triggers, integrations *settings.
 
 // DailyTotals is what reports are made of.
 func (s *Stack) DailyTotals() *dailytotals.Store {
-	return &dailytotals.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_RECORD"), Now: time.Now, Log: s.Log}
+	return &dailytotals.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_DAILY_TOTALS"), Now: time.Now, Log: s.Log}
 }
 
 // Gateway says who calls, by the claims that the template names.

@@ -86,7 +86,7 @@ func (s *Stack) Triggers() *settings.Triggers {
 }
 
 func (s *Stack) DailyTotals() *dailytotals.Store {
-	return &dailytotals.Store{DB: s.DB, Table: s.prefix + "RecordTable", Now: s.Now, Log: s.log}
+	return &dailytotals.Store{DB: s.DB, Table: s.prefix + "DailyTotalsTable", Now: s.Now, Log: s.log}
 }
 
 func (s *Stack) Reports() *reports.Store {
@@ -99,7 +99,7 @@ func (s *Stack) tables() table.Set {
 		Tables: table.Names{
 			Deliveries: s.prefix + "DeliveriesTable", Events: s.prefix + "EventsTable",
 			Batches: s.prefix + "BatchesTable", DeadLetters: s.prefix + "DeadLettersTable",
-			EventLog: s.prefix + "JournalTable", Intakes: s.prefix + "IntakesTable", Outbox: s.prefix + "OutboxTable",
+			EventLog: s.prefix + "EventLogTable", Intakes: s.prefix + "IntakesTable", Outbox: s.prefix + "OutboxTable",
 		},
 	}
 }
@@ -119,7 +119,7 @@ func (s *Stack) Deliveries() *deliveries.Store {
 // accepting is the store of a function that takes events in, or finishes what was taken in.
 func (s *Stack) accepting() *accept.Store {
 	return &accept.Store{Store: *s.Deliveries(), Commands: s.Triggers().Commands(), Counting: s.counting(),
-		Marks: &counts.Store{Record: s.DailyTotals()}}
+		Marks: &counts.Store{Totals: s.DailyTotals()}}
 }
 
 func (s *Stack) counting() *counts.Queue {
@@ -132,7 +132,7 @@ func (s *Stack) counting() *counts.Queue {
 // Counter counts what was accepted.
 func (s *Stack) Counter() *counting.Counter {
 	triggers := s.Triggers()
-	store := &counts.Store{Intakes: s.Intakes(), Record: s.DailyTotals(), Triggers: triggers}
+	store := &counts.Store{Intakes: s.Intakes(), Totals: s.DailyTotals(), Triggers: triggers}
 	return &counting.Counter{
 		Source: store, Store: store, Log: s.log, Now: s.Now, Recorder: &report.Recorder{Zones: s.Reports(), Now: s.Now},
 		Triggers: &trigger.Evaluator{Store: triggers, Now: s.Now, Log: s.log},

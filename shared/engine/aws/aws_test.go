@@ -127,7 +127,7 @@ func (w *world) deliveries() *stores {
 	tables := table.Set{DB: w.db, Now: now, Tables: table.Names{
 		Deliveries: w.prefix + "DeliveriesTable", Events: w.prefix + "EventsTable", Batches: w.prefix + "BatchesTable",
 		DeadLetters: w.prefix + "DeadLettersTable",
-		EventLog:    w.prefix + "JournalTable", Intakes: w.prefix + "IntakesTable", Outbox: w.prefix + "OutboxTable",
+		EventLog:    w.prefix + "EventLogTable", Intakes: w.prefix + "IntakesTable", Outbox: w.prefix + "OutboxTable",
 	}}
 	return &stores{Store: accept.Store{
 		Store: deliveries.Store{Set: tables, SQS: w.sqs, Queue: w.queue},
@@ -148,7 +148,7 @@ func (w *world) triggers(p *published) *settings.Triggers {
 }
 
 func (w *world) countingStore(in counts.IntakeReader, triggers *settings.Triggers) *counts.Store {
-	return &counts.Store{Intakes: in, Record: w.record(), Triggers: triggers}
+	return &counts.Store{Intakes: in, Totals: w.record(), Triggers: triggers}
 }
 
 // waiting is the queue of intakes that are to be counted, in memory.
@@ -178,7 +178,7 @@ func (q *waiting) take() map[string][]string {
 }
 
 func (w *world) record() *dailytotals.Store {
-	return &dailytotals.Store{DB: w.db, Table: w.prefix + "RecordTable", Now: now, Log: slog.New(slog.DiscardHandler)}
+	return &dailytotals.Store{DB: w.db, Table: w.prefix + "DailyTotalsTable", Now: now, Log: slog.New(slog.DiscardHandler)}
 }
 
 func (w *world) reports() *reports.Store {

@@ -1,24 +1,20 @@
-// Package aws is the distributed engine: the domain's interfaces on DynamoDB, SQS, Step Functions, EventBridge, SES
-// and KMS. It passes the contract suites of enginetest.
+// Package aws is the distributed engine: the domain's interfaces on DynamoDB, SQS, Step Functions, EventBridge, SES and
+// KMS, in packages by subject. It passes the contract suites of enginetest, whose tests stand here because they need
+// several of the packages.
 //
-// The life of a delivery here: fan-out claims the events of a tenant's batch, each by inserting the row of its key,
-// and commits an intake with one conditional write: a row that holds the events, packed, and the deliveries that they
-// go into. From that row, which is an outbox, the deliveries' rows are made (pending), then the messages of the
-// deliveries queue, each of which names up to 99 deliveries of one integration (worker.MessageBatch). The deliver
-// function loads the rows and sends; what fails first is claimed by a retry batch in one transaction with the batch's
-// record, and an execution of the state machine is started under the batch's id. Whatever breaks off on the way is
-// finished by a sweeper each minute, which goes by a marker that was written before; a marker stays until the
-// deliveries are pending no more. See intake.go, claims.go, outbox.go.
+// The life of a delivery: fan-out claims the events of a tenant's batch, each by inserting the row of its key
+// (intakes), and commits an intake with one conditional write (accept): a row that holds the events, packed, and the
+// deliveries that they go into. From that row the deliveries' rows are made, and then the messages of the deliveries
+// queue (deliveries), each of which names up to 99 deliveries of one integration. The deliver function (handlers) loads
+// the rows and sends. What fails first is claimed by a retry batch, in one transaction with the batch's row, and an
+// execution of the state machine is started under the batch's id (stepfunctions). What breaks off is finished by a
+// sweeper each minute (accept), which goes by a marker that was written before (outbox). A marker stays until its
+// deliveries are pending no more.
 //
-// A delivery that gathers (delivery.Join) is a row with a due time. The rows of one span of the clock have one
-// message, which is delayed until the span is over; opening it joins the rows. See gather.go.
-//
-// Rows have a version in the attribute v: see rows.go.
-//
-// What events add to reports is written with them and folded into days later: see Record. A schedule finds what is
-// due in a sparse index (Reports) and sends a job for each recipient to a queue (ReportJobs), whose function makes
-// the report and publishes its event.
+// What events mean to triggers and add to reports is counted apart (counts): one transaction changes the states of
+// triggers (settings), and adds an entry to the journal of daily totals, which is compacted into days (dailytotals). A
+// schedule finds the reports that are due and sends a job for each recipient to a queue (reports).
 //
 // Every table of things that pass has a TTL attribute, `expires` (epoch seconds). DynamoDB deletes lazily, so expired
-// rows are left out when they are read.
+// rows are left out when they are read. docs/tables.md lists all tables and kinds of rows.
 package aws

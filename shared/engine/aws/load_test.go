@@ -140,7 +140,7 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 		Outbox: w.integrations(&published{}).EventOutbox(), Now: d.Now}
 	counter := &counting.Counter{
 		Source:   &counts.Store{Intakes: d},
-		Store:    &counts.Store{Intakes: d, Record: w.record(), Triggers: triggers},
+		Store:    &counts.Store{Intakes: d, Totals: w.record(), Triggers: triggers},
 		Triggers: &trigger.Evaluator{Store: triggers, Now: d.Now, Log: log},
 		Recorder: &report.Recorder{Zones: w.reports(),
 			Now: d.Now}, Log: log,

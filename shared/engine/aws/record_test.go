@@ -191,7 +191,7 @@ func acceptAll(ctx context.Context, d *stores, all []fanout.Accepted) error {
 // rows lists the ids of the record's table with a prefix.
 func (w *world) rows(t *testing.T, prefix string) (ids []string) {
 	t.Helper()
-	for _, id := range w.ids(t, "RecordTable") {
+	for _, id := range w.ids(t, "DailyTotalsTable") {
 		if strings.HasPrefix(id, prefix) {
 			ids = append(ids, id)
 		}
@@ -298,7 +298,7 @@ func TestAFullMonthIsReportedOn(t *testing.T) {
 	require.EqualValues(t, 31*8*500, s.Now.Hits)
 	require.Empty(t, w.rows(t, "j "))
 	named := 0
-	pages := dynamodb.NewScanPaginator(w.db, &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "RecordTable")})
+	pages := dynamodb.NewScanPaginator(w.db, &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "DailyTotalsTable")})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		require.NoError(t, err)

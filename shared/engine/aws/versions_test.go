@@ -75,7 +75,7 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 	}
 	raw, err := json.Marshal(journal)
 	require.NoError(t, err)
-	w.put(t, "JournalTable", map[string]any{"tenant": "42", "id": "1677672000000000000 0123456789abcdef",
+	w.put(t, "EventLogTable", map[string]any{"tenant": "42", "id": "1677672000000000000 0123456789abcdef",
 		"events": stored(raw), "expires": expires})
 	row := func(integration, id string, events ...string) map[string]any {
 		return map[string]any{
@@ -184,7 +184,7 @@ func TestRowsOfALaterVersionAreRefused(t *testing.T) {
 		"DeliveriesTable":  func() error { _, err := d.Get(t.Context(), "42", "i", idOf(1)); return err },
 		"OutboxTable":      func() error { _, err := d.Sweep(t.Context()); return err },
 		"DeadLettersTable": func() error { _, err := d.DeadLetters(t.Context(), "42", "", 10); return err },
-		"JournalTable": func() error {
+		"EventLogTable": func() error {
 			_, _, err := d.Arrived(t.Context(), "42", now().Add(-time.Hour), *clock, "", 10)
 			return err
 		},

@@ -86,7 +86,7 @@ func (s *Store) sweep(ctx context.Context, row table.Item) (settled bool, err er
 	case err != nil:
 		return false, err
 	case m.Intake == "":
-		return s.lookParcel(ctx, m)
+		return s.lookBatch(ctx, m)
 	case m.Looks > 0:
 		return s.lookIntake(ctx, m)
 	}
@@ -132,8 +132,8 @@ func (s *Store) lookIntake(ctx context.Context, m outbox.Marker) (settled bool, 
 	return s.looked(ctx, m, count, err)
 }
 
-// lookParcel does so for deliveries that a marker names.
-func (s *Store) lookParcel(ctx context.Context, m outbox.Marker) (settled bool, err error) {
+// lookBatch does so for deliveries that a marker names.
+func (s *Store) lookBatch(ctx context.Context, m outbox.Marker) (settled bool, err error) {
 	keys := make([]table.Item, len(m.Deliveries))
 	for n, id := range m.Deliveries {
 		keys[n] = deliveries.Key(m.Tenant, m.Integration, id)

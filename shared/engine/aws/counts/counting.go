@@ -30,13 +30,13 @@ type IntakeReader interface {
 	Accepted(ctx context.Context, tenant, intake string) ([]fanout.Accepted, error)
 }
 
-// Store is counting.Source and counting.Store. A turn of a tenant is one transaction: the states of its
-// triggers, an entry of the record's journal, the events to publish, and a mark for each intake, on the condition that
-// it is new. So an intake counts exactly once, however late and in whatever company its message comes again. Marks are
-// rows of the record's table and expire after the intake itself: a message that is older finds no intake.
+// Store is counting.Source and counting.Store. A round of a tenant is one transaction: the states of its triggers, an
+// entry of the journal of daily totals, the events to publish, and a mark for each intake, on the condition that it is
+// new. So an intake counts exactly once, however late and in whatever company its message comes again. Marks are rows
+// of the table of daily totals and expire after the intake itself: a message that is older finds no intake.
 type Store struct {
 	Intakes  IntakeReader
-	Record   *dailytotals.Store
+	Totals   *dailytotals.Store
 	Triggers *settings.Triggers
 	Keep     time.Duration // of intakes; 0 = 30 days
 }
@@ -118,7 +118,7 @@ func (c *Store) Counted(ctx context.Context, tenant string, intakes []string) ([
 	for n, id := range intakes {
 		keys[n], place[markPrefix+id] = table.TenantKey(tenant, markPrefix+id), n
 	}
-	found, err := table.GetAll(ctx, c.Record.DB, c.Record.Table, keys, true)
+	found, err := table.GetAll(ctx, c.Totals.DB, c.Totals.Table, keys, true)
 	var rows []markRow
 	if err == nil {
 		rows, err = table.UnmarshalAll[markRow](found)
@@ -149,8 +149,8 @@ func (c *Store) mark(tenant string, m counting.Mark) (types.TransactWriteItem, e
 		keep = 30 * 24 * time.Hour
 	}
 	row, err := table.Marshal(markRow{Tenant: tenant, ID: markPrefix + m.Intake, Counted: m.To,
-		Expires: c.Record.Now().Add(keep + settings.MarkMargin).Unix()})
-	put := &types.Put{TableName: &c.Record.Table, Item: row,
+		Expires: c.Totals.Now().Add(keep + settings.MarkMargin).Unix()})
+	put := &types.Put{TableName: &c.Totals.Table, Item: row,
 		ConditionExpression: awssdk.String("attribute_not_exists(id)")}
 	if m.From > 0 {
 		put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("counted = :from"),
@@ -159,9 +159,9 @@ func (c *Store) mark(tenant string, m counting.Mark) (types.TransactWriteItem, e
 	return types.TransactWriteItem{Put: put}, err
 }
 
-// Write writes a turn.
+// Write writes a round.
 func (c *Store) Write(ctx context.Context, o counting.Outcome) error {
-	if rows := len(o.Marks) + o.Triggers.Items() + 1; rows > table.TransactLimit { // with the entry of the record
+	if rows := len(o.Marks) + o.Triggers.Items() + 1; rows > table.TransactLimit { // with the entry of the daily totals
 		return fmt.Errorf("%d rows: %w", rows, counting.ErrTooLarge)
 	}
 	var writes []types.TransactWriteItem
@@ -184,18 +184,18 @@ func (c *Store) Write(ctx context.Context, o counting.Outcome) error {
 	writes = append(append(writes, replaced...), notes...)
 	var entry table.Item
 	if len(o.Records) > 0 {
-		if entry, err = c.Record.Entry(ctx, o.Tenant, o.Records, markName(o.Marks[0])); err != nil {
+		if entry, err = c.Totals.Entry(ctx, o.Tenant, o.Records, markName(o.Marks[0])); err != nil {
 			return err
 		}
-		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &c.Record.Table, Item: entry}})
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &c.Totals.Table, Item: entry}})
 	}
 	if size := table.BytesOf(writes); size > table.TransactBytes {
 		return fmt.Errorf("%d bytes: %w", size, counting.ErrTooLarge)
 	}
-	unmet, err := table.Transact(ctx, c.Record.DB, writes, "")
+	unmet, err := table.Transact(ctx, c.Totals.DB, writes, "")
 	switch {
 	case err != nil:
-		return fmt.Errorf("write a turn of tenant %s: %w", o.Tenant, err)
+		return fmt.Errorf("write a round of tenant %s: %w", o.Tenant, err)
 	case len(unmet) > 0 && unmet[0] < marks:
 		return fmt.Errorf("intake %s: %w", o.Marks[unmet[0]].Intake, counting.ErrCounted)
 	case len(unmet) > 0 && unmet[0] < states:
@@ -203,22 +203,22 @@ func (c *Store) Write(ctx context.Context, o counting.Outcome) error {
 			trigger.ErrStale)
 	}
 	if err := table.RemoveAll(ctx, c.Triggers.DB, c.Triggers.Table, unnamed); err != nil {
-		c.Record.Log.Warn("bases of states that nothing names are left to their TTL", "tenant", o.Tenant, "rows",
+		c.Totals.Log.Warn("bases of states that nothing names are left to their TTL", "tenant", o.Tenant, "rows",
 			len(unnamed), "error", err.Error())
 	}
 	c.after(ctx, o.Tenant, o.Triggers.Publish, entry)
 	return nil
 }
 
-// markName tells one turn's entry of the record from another's of the same time: a mark is written once.
+// markName tells one round's entry of the daily totals from another's of the same time: a mark is written once.
 func markName(m counting.Mark) string { return fmt.Sprint(m.Intake, "-", m.From) }
 
-// after does what can be done later as well: Relay publishes, and a reader or a later turn folds.
+// after does what can be done later as well: Relay publishes, and a reader or a later round compacts.
 func (c *Store) after(ctx context.Context, tenant string, publish []event.Event, entry table.Item) {
 	if len(publish) > 0 {
 		c.Triggers.Outbox.Publish(ctx, publish)
 	}
 	if entry != nil {
-		c.Record.CompactNowAndThen(ctx, tenant, entry)
+		c.Totals.CompactNowAndThen(ctx, tenant, entry)
 	}
 }

@@ -19,7 +19,7 @@ import (
 // reference, "TransactWriteItems"). What is more is refused before any call is made, and counted in parts.
 func TestWhatTriggersPublishIsBoundedByBytesAsWellAsByItems(t *testing.T) {
 	clock := func() time.Time { return time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC) }
-	s := &Store{Record: &dailytotals.Store{Now: clock},
+	s := &Store{Totals: &dailytotals.Store{Now: clock},
 		Triggers: &settings.Triggers{Now: clock, Outbox: settings.EventOutbox{Now: clock}}}
 	publish := func(count, size int) (list []event.Event) {
 		for n := range count {

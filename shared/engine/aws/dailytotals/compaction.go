@@ -53,7 +53,7 @@ func (p *dayPart) count(d report.Dimension, value string, n int64) {
 	p.Counts[d][value] += n
 }
 
-// add adds another portion of the same day, and keeps within the limits of package report.
+// add adds another day part of the same day, and keeps within the limits of package report.
 func (p *dayPart) add(o dayPart) {
 	for d, values := range o.Counts {
 		for v, n := range values {
@@ -152,13 +152,13 @@ const (
 	vulnsSection     = "vulnerabilities"
 )
 
-// sections are the parts of a portion by their names, each a pointer.
+// sections are the parts of a day part by their names, each a pointer.
 func (p *dayPart) sections() map[string]any {
 	return map[string]any{countsSection: &p.Counts, attacksSection: &p.Attacks, incidentsSection: &p.Incidents,
 		vulnsSection: &p.Vulnerabilities}
 }
 
-// compactAll folds all entries that are there when it begins.
+// compactAll compacts all entries that are there when it begins.
 func (r *Store) compactAll(ctx context.Context, tenant string) error {
 	for range 10_000 { // of each 85 entries: more than a tenant can have
 		more, err := r.compact(ctx, tenant)
@@ -166,10 +166,10 @@ func (r *Store) compactAll(ctx context.Context, tenant string) error {
 			return err
 		}
 	}
-	return fmt.Errorf("fold the record of tenant %s: %w", tenant, table.ErrCapacity)
+	return fmt.Errorf("compact the daily totals of tenant %s: %w", tenant, table.ErrCapacity)
 }
 
-// compact folds the oldest entries; more reports whether there may be others.
+// compact compacts the oldest entries; more reports whether there may be others.
 func (r *Store) compact(ctx context.Context, tenant string) (more bool, err error) {
 	pause := table.UnprocessedPause
 	for range compactTries {
@@ -185,7 +185,7 @@ func (r *Store) compact(ctx context.Context, tenant string) (more bool, err erro
 			return true, nil
 		}
 		if err != nil && !errors.Is(err, table.ErrTorn) {
-			return false, fmt.Errorf("fold the record of tenant %s: %w", tenant, err)
+			return false, fmt.Errorf("compact the daily totals of tenant %s: %w", tenant, err)
 		}
 		select {
 		case <-time.After(pause):
@@ -194,7 +194,7 @@ func (r *Store) compact(ctx context.Context, tenant string) (more bool, err erro
 		}
 		pause = min(2*pause, time.Second)
 	}
-	return false, fmt.Errorf("fold the record of tenant %s: others are at it all the time", tenant)
+	return false, fmt.Errorf("compact the daily totals of tenant %s: others are at it all the time", tenant)
 }
 
 // journal reads the oldest entries, of which none is younger than now.
@@ -214,7 +214,7 @@ func (r *Store) journal(ctx context.Context, tenant string) ([]table.Item, error
 	return out.Items, nil
 }
 
-// merge folds as many of the entries as a transaction takes. done is false when others changed one of them or a day.
+// merge compacts as many of the entries as a transaction takes. done is false when others changed one of them or a day.
 func (r *Store) merge(ctx context.Context, tenant string, entries []table.Item) (done bool, err error) {
 	added := map[report.Day][]dayPart{}
 	taken, size := 0, 0
@@ -285,7 +285,7 @@ func (r *Store) replace(ctx context.Context, tenant string, entries []table.Item
 		return false, err
 	}
 	if err := table.RemoveAll(ctx, r.DB, r.Table, old); err != nil {
-		r.Log.Warn("rows of the record that nothing names are left to their TTL", "tenant", tenant, "rows", len(old),
+		r.Log.Warn("rows of daily totals that nothing names are left to their TTL", "tenant", tenant, "rows", len(old),
 			"error", err.Error())
 	}
 	return true, nil
@@ -303,7 +303,7 @@ func (r *Store) read(ctx context.Context, keys []table.Item) (map[string]table.I
 	return by, nil
 }
 
-// day adds portions to a day's row and returns how it is to be written, with the rows that it names.
+// day adds day parts to a day's row and returns how it is to be written, with the rows that it names.
 func (r *Store) day(ctx context.Context, key, before table.Item, more []dayPart) (put *types.Put, parts []table.Item,
 	err error) {
 	var p dayPart

@@ -19,16 +19,18 @@ import (
 	"tocsin/shared/report"
 )
 
-// Store is the record for reports (report.Ledger) on a table with the keys `tenant` and `id`: a journal and days.
+// Store is report.DailyTotals on a table with the keys `tenant` and `id`: a journal and days.
 //
-// What a turn of counting adds to a tenant is one entry of the journal, written in one transaction with the marks of
-// its intakes (see CountingStore): an event counts exactly once. A turn costs one row, however many counts it touches.
+// What a round of counting adds to a tenant is one entry of the journal, written in one transaction with the marks of
+// its intakes (see package counts): an event counts exactly once. A round costs one row, however many counts it
+// touches.
 //
-// Entries are folded into days: a transaction removes entries and replaces their days, each on the condition that it is
-// as it was read. Counting folds after one turn in foldEvery, and a reader folds what is left before it reads, so that
-// it sees all that was counted before it began. A day has four sections, each compressed; one that is too large for the
-// day's own row is in rows named by a digest of what they hold, written before the day names them and removed when it
-// does so no longer. A day is bounded by the limits of package report, and one day at a time is in memory.
+// Entries are compacted into days: a transaction removes entries and replaces their days, each on the condition that it
+// is as it was read. Counting compacts after one round in compactEvery, and a reader compacts what is left before it
+// reads, so that it sees all that was counted before it began. A day has four sections, each compressed; one that is
+// too large for the day's own row is in rows named by a digest of what they hold, written before the day names them and
+// removed when it does so no longer. A day is bounded by the limits of package report, and one day at a time is in
+// memory.
 //
 // Entries and days expire by TTL report.KeepMonths after their day.
 type Store struct {
@@ -41,12 +43,12 @@ type Store struct {
 }
 
 const (
-	// compactEvery is after how many turns of a tenant counting folds, on average.
+	// compactEvery is after how many rounds of a tenant counting compacts, on average.
 	compactEvery = 64
-	// compactEntries are folded at once, together with at most foldDays days if it is more than one entry; foldBytes
-	// bounds what they hold in memory before they are decompressed.
+	// compactEntries are compacted at once, together with at most compactDays days if it is more than one entry;
+	// compactBytes bounds what they hold in memory before they are decompressed.
 	compactEntries, compactDays, compactBytes = 85, 8, 2 << 20
-	// compactTries is how often a reader begins again because others were folding.
+	// compactTries is how often a reader begins again because others were compacting.
 	compactTries = 12
 	// entryInRow and sectionInRow are in bytes: 99 days of four sections fit into a transaction with that.
 	entryInRow, sectionInRow = 64 << 10, 6 << 10
@@ -79,9 +81,9 @@ func (r *Store) sequence() string {
 	}
 }
 
-// Entry makes the journal's row of a turn's records, all of one tenant, and writes what it does not hold itself. Its id
-// is made of the time and of the turn: two processes may have one time, and the same to add up.
-func (r *Store) Entry(ctx context.Context, tenant string, records []report.DayEntry, turn string) (table.Item, error) {
+// Entry makes the journal's row of what a round adds, all of one tenant, and writes what it does not hold itself. Its
+// id is made of the time and of the round: two processes may have one time, and the same to add up.
+func (r *Store) Entry(ctx context.Context, tenant string, records []report.DayEntry, round string) (table.Item, error) {
 	days := make(map[report.Day]dayPart, len(records))
 	expires := int64(0)
 	for _, v := range records {
@@ -90,7 +92,7 @@ func (r *Store) Entry(ctx context.Context, tenant string, records []report.DayEn
 	}
 	raw, err := json.Marshal(days)
 	if err != nil {
-		return nil, fmt.Errorf("encode the record of tenant %s: %w", tenant, err)
+		return nil, fmt.Errorf("encode what is added to the daily totals of tenant %s: %w", tenant, err)
 	}
 	row := table.TenantKey(tenant, entryPrefix+r.sequence())
 	row["expires"] = table.Number(expires)
@@ -98,7 +100,7 @@ func (r *Store) Entry(ctx context.Context, tenant string, records []report.DayEn
 	if err != nil {
 		return nil, err
 	}
-	row["id"] = table.Text(table.TextOf(row, "id") + " " + turn)
+	row["id"] = table.Text(table.TextOf(row, "id") + " " + round)
 	return row, r.put(ctx, parts)
 }
 
@@ -167,14 +169,14 @@ func (r *Store) fetch(ctx context.Context, row table.Item, name string) ([]byte,
 	return table.Inflate(stored)
 }
 
-// CompactNowAndThen folds after one entry in foldEvery.
+// CompactNowAndThen compacts after one entry in compactEvery.
 func (r *Store) CompactNowAndThen(ctx context.Context, tenant string, entry table.Item) {
 	if sum := sha256.Sum256([]byte(table.TextOf(entry, "id"))); sum[0]%compactEvery != 0 {
 		return
 	}
-	// The entry is safe where it is: a reader, or a later turn, folds it.
+	// The entry is safe where it is: a reader, or a later round, compacts it.
 	if _, err := r.compact(ctx, tenant); err != nil {
-		r.Log.Error("fold the record: a later turn does it", "tenant", tenant, "error", err.Error())
+		r.Log.Error("compact the daily totals: a later round does it", "tenant", tenant, "error", err.Error())
 	}
 }
 

@@ -171,7 +171,7 @@ func ReadRow(row table.Item) (delivery.Delivery, error) {
 	return v, nil
 }
 
-// Load reads a parcel. One that names a span (see spanID) is opened first.
+// Load reads a message batch. One that names a window (see windowID) is opened first.
 func (d *Store) Load(ctx context.Context, p worker.MessageBatch) ([]delivery.Delivery, error) {
 	p, err := d.openWindows(ctx, p)
 	if err != nil {
@@ -185,8 +185,8 @@ func (d *Store) Load(ctx context.Context, p worker.MessageBatch) ([]delivery.Del
 	if err != nil {
 		return nil, err
 	}
-	if spans := d.closed(rows); len(spans) > 0 { // rows of version 1: each has a message of its own
-		if err := d.coalesce(ctx, p.Tenant, p.Integration, spans); err != nil {
+	if windows := d.closed(rows); len(windows) > 0 { // rows of version 1: each has a message of its own
+		if err := d.coalesce(ctx, p.Tenant, p.Integration, windows); err != nil {
 			return nil, err
 		}
 		if rows, err = table.GetAll(ctx, d.DB, d.Tables.Deliveries, keys, true); err != nil {

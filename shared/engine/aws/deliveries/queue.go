@@ -17,10 +17,10 @@ import (
 	"tocsin/shared/worker"
 )
 
-// batchEvents bounds the events that one parcel makes its receiver load.
+// batchEvents bounds the events that one message batch makes its receiver load.
 const batchEvents = 1000
 
-// Message is the body of the deliveries queue: a parcel, or a retry batch to be taken up again.
+// Message is the body of the deliveries queue: a message batch, or a retry batch to be taken up again.
 type Message struct {
 	Tenant      string   `json:"tenant,omitempty"`
 	Integration string   `json:"integration,omitempty"`
@@ -29,7 +29,7 @@ type Message struct {
 	Batch       string   `json:"batch,omitempty"`
 }
 
-// MessageBatch is the message's parcel.
+// MessageBatch is what the message names.
 func (m Message) MessageBatch() worker.MessageBatch {
 	p := worker.MessageBatch{Tenant: m.Tenant, Integration: m.Integration, IDs: m.Deliveries}
 	if m.Spared > 0 {
@@ -61,7 +61,7 @@ func messageBatches(deliveries []delivery.Delivery) []worker.MessageBatch {
 	return out
 }
 
-// Enqueue sends a message for each parcel. The message group is the tenant, so that the queue is a fair one: a
+// Enqueue sends a message for each message batch. The message group is the tenant, so that the queue is a fair one: a
 // tenant with a backlog does not delay the others (SQS, "Amazon SQS fair queues").
 func (d *Store) Enqueue(ctx context.Context, list []worker.MessageBatch, after time.Duration) error {
 	least := int32(min(maxDelay, (after+time.Second-1)/time.Second))
@@ -76,7 +76,7 @@ func (d *Store) Enqueue(ctx context.Context, list []worker.MessageBatch, after t
 		}
 		body, err := json.Marshal(m)
 		if err != nil {
-			return fmt.Errorf("encode a parcel for integration %s: %w", p.Integration, err)
+			return fmt.Errorf("encode a message batch for integration %s: %w", p.Integration, err)
 		}
 		hidden := max(least, delay(p.Due, d.Now()))
 		entries = append(entries, types.SendMessageBatchRequestEntry{
@@ -87,7 +87,7 @@ func (d *Store) Enqueue(ctx context.Context, list []worker.MessageBatch, after t
 	}
 	for chunk := range slices.Chunk(entries, queue.SendLimit) {
 		if err := queue.SendBatch(ctx, d.SQS, d.Queue, chunk); err != nil {
-			return fmt.Errorf("send %d parcels to the deliveries queue: %w", len(list), err)
+			return fmt.Errorf("send %d message batches to the deliveries queue: %w", len(list), err)
 		}
 	}
 	return nil
@@ -96,10 +96,11 @@ func (d *Store) Enqueue(ctx context.Context, list []worker.MessageBatch, after t
 // maxDelay of a message in seconds. SQS, API reference, "SendMessage", DelaySeconds.
 const maxDelay = 900
 
-// lateness is how long after its time a parcel that gathers is opened: what was on its way into it has come in by then.
+// lateness is how long after its time a message batch that waits for its window is opened: what was on its way into it
+// has come in by then.
 const lateness = 5 * time.Second
 
-// delay is how many seconds a parcel is hidden.
+// delay is how many seconds a message batch is hidden.
 func delay(due, now time.Time) int32 {
 	if !due.After(now) {
 		return 0

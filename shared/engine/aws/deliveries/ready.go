@@ -12,7 +12,7 @@ import (
 )
 
 // Ready writes the rows of an intake's deliveries, sends their messages, and returns how many were to be sent. again
-// is true where some of that may have been done, written where all rows were: what is missing then was joined into a
+// is true where some of that may have been done, written where all rows were: what is missing then was merged into a
 // file.
 func (d *Store) Ready(ctx context.Context, m intakes.Intake, again, written bool) (count int, err error) {
 	rows := make([]table.Item, len(m.Deliveries))
@@ -56,14 +56,14 @@ func (d *Store) rewrite(
 		row := by[table.LaneKey(v.Tenant, v.Integration)+" "+v.ID]
 		switch {
 		case table.TextOf(row, "state") == string(delivery.Pending):
-			v.Due = table.Instant(table.NumberOf(row, "due")) // what has been joined gathers no more
+			v.Due = table.Instant(table.NumberOf(row, "due")) // what has been merged waits no longer
 			ready = append(ready, v)
 		case row == nil && !written:
-			joined, err := d.merged(ctx, v)
+			merged, err := d.merged(ctx, v)
 			if err != nil {
 				return nil, err
 			}
-			if !joined {
+			if !merged {
 				ready, missing = append(ready, v), append(missing, rows[n])
 			}
 		}
@@ -72,13 +72,13 @@ func (d *Store) rewrite(
 	return ready, err
 }
 
-// merged reports whether another delivery of the same span carries a delivery that gathered: then its row is gone for
+// merged reports whether another delivery of the same window carries a delivery that waited: then its row is gone for
 // good.
 func (d *Store) merged(ctx context.Context, v delivery.Delivery) (bool, error) {
 	if v.Due.IsZero() {
 		return false, nil
 	}
-	// Also before the span is over by this clock: by that of the function which joined it, it may be.
+	// Also before the window has closed by this clock: by that of the function which merged it, it may be.
 	list := make([]fanout.Accepted, len(v.Events))
 	for n, e := range v.Events {
 		list[n] = fanout.Accepted{Event: e, Entry: delivery.Entry{At: v.Due}}
@@ -87,20 +87,20 @@ func (d *Store) merged(ctx context.Context, v delivery.Delivery) (bool, error) {
 	return slices.Contains(carried, true), err
 }
 
-// Send sends the messages of deliveries: those that gather have one for their span.
+// Send sends the messages of deliveries: those that wait for a window have one message together.
 func (d *Store) Send(ctx context.Context, ready []delivery.Delivery, again bool) error {
 	var now []delivery.Delivery
-	var gathering []delivery.Delivery
+	var waiting []delivery.Delivery
 	for _, v := range ready {
 		if v.Due.IsZero() {
 			now = append(now, v)
 		} else {
-			gathering = append(gathering, v)
+			waiting = append(waiting, v)
 		}
 	}
-	spans, err := d.windowBatches(ctx, gathering, again)
+	windows, err := d.windowBatches(ctx, waiting, again)
 	if err != nil {
 		return err
 	}
-	return d.Enqueue(ctx, append(messageBatches(now), spans...), 0)
+	return d.Enqueue(ctx, append(messageBatches(now), windows...), 0)
 }

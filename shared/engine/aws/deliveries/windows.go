@@ -21,19 +21,19 @@ import (
 // mergedKeys bounds the ids of events in one row, in bytes: a row has at most 400 KB, and its attempts want room too.
 const mergedKeys = 250 << 10
 
-// coalesceTries is how often a span is looked at again because another function was joining it too.
+// coalesceTries is how often a window is looked at again because another function was merging it too.
 const coalesceTries = 4
 
-// waitingRow is a row that gathers.
+// waitingRow is a row that waits for its window.
 type waitingRow struct {
 	delivery.Windowed
 	events  []string
 	kinds   []string
 	intakes []string
-	merged  bool // it gathers no more
+	merged  bool // it waits no longer
 }
 
-// closed lists the ends of the spans that rows have gathered until now.
+// closed lists the ends of the windows that rows have waited for until now.
 func (d *Store) closed(rows []table.Item) []int64 {
 	now := d.Now().UnixNano()
 	var out []int64
@@ -47,15 +47,15 @@ func (d *Store) closed(rows []table.Item) []int64 {
 	return out
 }
 
-// A span is a span of the clock in which deliveries to one integration gather. The fan-out that makes the span's row
-// in the outbox sends its one message, delayed until the span is over; the others only add their deliveries' rows.
-// The message is a parcel with one id, the span's. When it is opened the row is marked first and the span read then:
-// who adds rows and finds the mark sends another message.
+// A window is a part of the clock in which deliveries to one integration wait for company. The fan-out that makes the
+// window's row in the outbox sends its one message, delayed until the window has closed; the others only add their
+// deliveries' rows. The message is a message batch with one id, the window's. When it is opened the row is marked first
+// and the window read then: who adds rows and finds the mark sends another message.
 
-// windowRow is the row of a span.
+// windowRow is the row of a window.
 type windowRow struct {
-	Shard   string `dynamodbav:"shard"`        // see spanShard: a lane has its own, which holds no markers
-	ID      string `dynamodbav:"id"`           // a spanID
+	Shard   string `dynamodbav:"shard"`        // see windowShard: a lane has its own, which holds no markers
+	ID      string `dynamodbav:"id"`           // a windowID
 	By      string `dynamodbav:"by,omitempty"` // the delivery that the row was made for
 	Opened  bool   `dynamodbav:"opened,omitempty"`
 	Version int    `dynamodbav:"v"`
@@ -68,10 +68,10 @@ func windowShard(tenant, integration string) string {
 
 const windowPrefix = "span-"
 
-// windowID stands in a parcel for the deliveries that gathered until a time. It is no delivery's: those are ULIDs.
+// windowID stands in a message batch for the deliveries that waited for a time. It is no delivery's: those are ULIDs.
 func windowID(due time.Time) string { return windowPrefix + table.Nanos(due.UnixNano()) }
 
-// windowDue is the reverse of spanID.
+// windowDue is the reverse of windowID.
 func windowDue(id string) (int64, bool) {
 	digits, ok := strings.CutPrefix(id, windowPrefix)
 	if !ok {
@@ -81,8 +81,8 @@ func windowDue(id string) (int64, bool) {
 	return due, err == nil
 }
 
-// windowBatches are the parcels of spans that need a message, now that deliveries were added to them. again is true
-// where the message may have been lost.
+// windowBatches are the message batches of windows that need a message, now that deliveries were added to them. again
+// is true where the message may have been lost.
 func (d *Store) windowBatches(
 	ctx context.Context, added []delivery.Delivery, again bool,
 ) (out []worker.MessageBatch, err error) {
@@ -97,7 +97,7 @@ func (d *Store) windowBatches(
 		}
 		needed, err := d.windowNeeds(ctx, p, v.ID)
 		if err != nil {
-			return nil, fmt.Errorf("look at the span of integration %s until %s: %w", v.Integration, v.Due, err)
+			return nil, fmt.Errorf("look at the batch window of integration %s until %s: %w", v.Integration, v.Due, err)
 		}
 		if needed || again {
 			out = append(out, p)
@@ -106,7 +106,7 @@ func (d *Store) windowBatches(
 	return out, nil
 }
 
-// windowNeeds tells whether a span needs a message: nobody has made its row before, or it was opened already.
+// windowNeeds tells whether a window needs a message: nobody has made its row before, or it was opened already.
 func (d *Store) windowNeeds(ctx context.Context, p worker.MessageBatch, by string) (bool, error) {
 	key := table.Item{"shard": table.Text(windowShard(p.Tenant, p.Integration)), "id": table.Text(p.IDs[0])}
 	found, err := d.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.Tables.Outbox, Key: key,
@@ -130,8 +130,8 @@ func (d *Store) windowNeeds(ctx context.Context, p worker.MessageBatch, by strin
 	return row.Opened || row.By == by, err // the latter: our own call, whose answer was lost
 }
 
-// openWindows puts the deliveries that gathered in the place of the spans that a parcel names. A span that is not over
-// is handed out again.
+// openWindows puts the deliveries that waited in the place of the windows that a message batch names. A window that has
+// not closed is handed out again.
 func (d *Store) openWindows(ctx context.Context, p worker.MessageBatch) (worker.MessageBatch, error) {
 	var ids []string
 	for _, id := range p.IDs {
@@ -150,7 +150,7 @@ func (d *Store) openWindows(ctx context.Context, p worker.MessageBatch) (worker.
 		}
 		files, err := d.openWindow(ctx, one)
 		if err != nil {
-			return p, fmt.Errorf("open the span of integration %s until %s: %w", p.Integration, one.Due, err)
+			return p, fmt.Errorf("open the batch window of integration %s until %s: %w", p.Integration, one.Due, err)
 		}
 		ids = append(ids, files[:min(1, len(files))]...)
 		// A file can be large, so that each of the others gets a message of its own.
@@ -165,7 +165,7 @@ func (d *Store) openWindows(ctx context.Context, p worker.MessageBatch) (worker.
 	return p, nil
 }
 
-// openWindow joins what gathered and returns the ids of all deliveries of the span that are to be sent.
+// openWindow merges what waited and returns the ids of all deliveries of the window that are to be sent.
 func (d *Store) openWindow(ctx context.Context, p worker.MessageBatch) ([]string, error) {
 	_, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &d.Tables.Outbox, Key: table.Item{"shard": table.Text(windowShard(p.Tenant, p.Integration)),
@@ -194,13 +194,13 @@ func (d *Store) openWindow(ctx context.Context, p worker.MessageBatch) ([]string
 	return out, nil
 }
 
-// coalesce makes one delivery of what the integration gathered in each span.
-func (d *Store) coalesce(ctx context.Context, tenant, integration string, spans []int64) error {
-	for _, due := range spans {
+// coalesce makes one delivery of what waits in each window.
+func (d *Store) coalesce(ctx context.Context, tenant, integration string, windows []int64) error {
+	for _, due := range windows {
 		for range coalesceTries {
 			done, err := d.coalesceWindow(ctx, tenant, integration, due)
 			if err != nil {
-				return fmt.Errorf("join what integration %s gathered until %s: %w", integration,
+				return fmt.Errorf("merge what integration %s has in the window until %s: %w", integration,
 					time.Unix(0, due).UTC(), err)
 			}
 			if done {
@@ -224,8 +224,8 @@ func (d *Store) coalesceWindow(ctx context.Context, tenant, integration string, 
 			waiting, by[r.ID] = append(waiting, r.Windowed), r
 		}
 	}
-	for _, joined := range delivery.Coalesce(waiting) {
-		for _, group := range fitting(joined, by) {
+	for _, merged := range delivery.Coalesce(waiting) {
+		for _, group := range fitting(merged, by) {
 			ok, err := d.merge(ctx, tenant, integration, group)
 			if err != nil || !ok {
 				return false, err
@@ -235,7 +235,7 @@ func (d *Store) coalesceWindow(ctx context.Context, tenant, integration string, 
 	return true, nil
 }
 
-// window reads the rows of a span that are pending, oldest first: those that gather still, and those that were joined.
+// window reads the rows of a window that are pending, oldest first: those that wait still, and those that were merged.
 // A delivery's id begins with its time, so they are found without an index.
 func (d *Store) window(ctx context.Context, tenant, integration string, due int64) ([]waitingRow, error) {
 	end := time.Unix(0, due).UTC()

@@ -56,7 +56,7 @@ func Deliver(s *worker.Handler, again *queue.Visibility, log *slog.Logger) func(
 	}
 }
 
-// RetryCall is what the retry function is called with: a turn of the state machine, or, by a schedule, the order to
+// RetryCall is what the retry function is called with: a round of the state machine, or, by a schedule, the order to
 // publish what was left behind, or to take up retries that no execution works at.
 type RetryCall struct {
 	worker.Round
@@ -92,8 +92,8 @@ func Retry(s *worker.Handler, u Upkeep, log *slog.Logger) func(context.Context, 
 	}
 }
 
-// Unavailable is the type of a turn's error when a service is out of order, and not the function: retry.asl.json tries
-// the turn again for hours.
+// Unavailable is the type of a round's error when a service is out of order, and not the function: retry.asl.json tries
+// the round again for hours.
 const Unavailable = "Unavailable"
 
 // typed gives an error the type that the state machine looks at.

@@ -30,7 +30,7 @@ type packedEvent struct {
 type packedDelivery struct {
 	ID          string `json:"i"`
 	Integration string `json:"t"`
-	Due         int64  `json:"u,omitempty"` // Unix nanoseconds, of one that gathers
+	Due         int64  `json:"u,omitempty"` // Unix nanoseconds, of one that waits for its window
 	Events      []int  `json:"e"`           // places in the pack
 }
 

@@ -23,10 +23,10 @@ import (
 // more: a message can get lost on the way (a queue that is purged). Sweep looks at those that are due.
 type Marker struct {
 	Shard       string   `dynamodbav:"shard"`
-	ID          string   `dynamodbav:"id"` // an intakeID, or a parcelID
+	ID          string   `dynamodbav:"id"` // an intakeID, or a batchID
 	Tenant      string   `dynamodbav:"tenant"`
 	Intake      string   `dynamodbav:"intake,omitempty"`
-	Integration string   `dynamodbav:"integration,omitempty"` // of a parcel
+	Integration string   `dynamodbav:"integration,omitempty"` // of a message batch
 	Deliveries  []string `dynamodbav:"deliveries,omitempty"`  // likewise
 	Due         int64    `dynamodbav:"due"`                   // epoch seconds
 	Looks       int      `dynamodbav:"looks,omitempty"`       // from 1 on all messages were sent once
@@ -64,8 +64,8 @@ func (o *Store) IntakeMarker(tenant, intake string) (table.Write, error) {
 	return o.row(Marker{ID: intakes.ID(tenant, intake), Tenant: tenant, Intake: intake}, o.Now().Add(SweepAfter))
 }
 
-// parcelID is no intakeID, which has one space. Deliveries that are replayed again have another marker.
-func parcelID(p worker.MessageBatch, now time.Time) string {
+// batchID is no intakeID, which has one space. Deliveries that are replayed again have another marker.
+func batchID(p worker.MessageBatch, now time.Time) string {
 	return "parcel " + table.LaneKey(p.Tenant, p.Integration) + " " + p.IDs[0] + " " + table.Nanos(now.UnixNano())
 }
 
@@ -75,7 +75,7 @@ func (o *Store) MarkBatches(ctx context.Context, list []worker.MessageBatch) err
 	for n, p := range list {
 		var err error
 		m := Marker{
-			ID: parcelID(p, o.Now()), Tenant: p.Tenant, Integration: p.Integration, Deliveries: p.IDs, Looks: 1,
+			ID: batchID(p, o.Now()), Tenant: p.Tenant, Integration: p.Integration, Deliveries: p.IDs, Looks: 1,
 		}
 		if writes[n], err = o.row(m, o.Now().Add(lookAfter)); err != nil {
 			return err

@@ -19,8 +19,8 @@ import (
 	"tocsin/shared/profile"
 )
 
-// Store is profile.Store on a table with the keys `tenant` and `id`, which Suppressions shares. A change is written in one
-// transaction with the person's rows of the schedule.
+// Store is profile.Store on a table with the keys `tenant` and `id`, which Suppressions shares. A change is written in
+// one transaction with the person's rows of the schedule.
 type Store struct {
 	DB       *dynamodb.Client
 	Table    string

@@ -17,7 +17,7 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// announcements begins the names of the partitions of events that are to be published still. They can be no tenant's:
+// outboxPrefix begins the names of the partitions of events that are to be published still. They can be no tenant's:
 // those have no space. Writers of all tenants write here in their transactions, and a partition takes 1,000 write units
 // a second (DynamoDB, "Best practices for designing and using partition keys effectively"): hence the shards, by
 // tenant. What an earlier release left in the one partition without a number is published, too.
@@ -34,7 +34,7 @@ func outboxOf(tenant string) string {
 	return outboxShard(int(sum[0]) % outboxShards)
 }
 
-// relayAfter is when an announcement that is still there was left behind: its writer publishes at once.
+// relayAfter is when an event that is still there was left behind: its writer publishes at once.
 const relayAfter = time.Minute
 
 // EventOutbox keeps events that are written in one transaction with what they tell of, in the table of Integrations.
@@ -72,7 +72,7 @@ func (a EventOutbox) Write(events []event.Event) ([]types.TransactWriteItem, err
 func (a EventOutbox) Publish(ctx context.Context, events []event.Event) {
 	for chunk := range trigger.Rows(events) {
 		if err := a.hand(ctx, outboxOf(chunk[0].Tenant), chunk); err != nil {
-			a.Log.Error("announce a change: it will be published later", "tenant", chunk[0].Tenant, "event",
+			a.Log.Error("publish an event of a change: the relay publishes it later", "tenant", chunk[0].Tenant, "event",
 				chunk[0].ID, "events", len(chunk), "error", err.Error())
 		}
 	}
@@ -88,7 +88,7 @@ func (a EventOutbox) hand(ctx context.Context, partition string, events []event.
 	return err
 }
 
-// Relay publishes the announcements whose writer ended before it could, and returns how many. Call it every few
+// Relay publishes the events whose writer ended before it could, and returns how many. Call it every few
 // minutes.
 func (a EventOutbox) Relay(ctx context.Context) (count int, err error) {
 	var wrong []error
@@ -118,7 +118,7 @@ func (a EventOutbox) relay(ctx context.Context, partition string) (count int, er
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return count,
-				errors.Join(append(wrong, fmt.Errorf("look for announcements that were left behind: %w", err))...)
+				errors.Join(append(wrong, fmt.Errorf("look for events that were left behind: %w", err))...)
 		}
 		for _, row := range page.Items {
 			events, err := readOutboxRow(row)
@@ -126,7 +126,7 @@ func (a EventOutbox) relay(ctx context.Context, partition string) (count int, er
 				err = a.hand(ctx, partition, events)
 			}
 			if err != nil {
-				wrong = append(wrong, fmt.Errorf("publish announcement %s: %w", table.TextOf(row, "id"), err))
+				wrong = append(wrong, fmt.Errorf("publish the row %s of the outbox: %w", table.TextOf(row, "id"), err))
 				continue
 			}
 			count += len(events)

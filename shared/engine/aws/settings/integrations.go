@@ -27,8 +27,8 @@ import (
 // fresh is how long the enabled integrations of a tenant are answered from memory (integration.Store allows a second).
 const fresh = 900 * time.Millisecond
 
-// Integrations is integration.Store on a table with the keys `tenant` and `id`. A change and its announcement are
-// written in one transaction: see Announcements.
+// Integrations is integration.Store on a table with the keys `tenant` and `id`. A change and its event are
+// written in one transaction: see EventOutbox.
 type Integrations struct {
 	DB        *dynamodb.Client
 	Table     string
@@ -49,19 +49,19 @@ type enabledAt struct {
 var _ integration.Store = (*Integrations)(nil)
 
 // Create stores an integration.
-func (s *Integrations) Create(ctx context.Context, i integration.Integration, announce event.Event) error {
+func (s *Integrations) Create(ctx context.Context, i integration.Integration, told event.Event) error {
 	put, err := s.put(i)
 	if err != nil {
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce,
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, told,
 		append(s.bindings(i), s.subscribe(i)...)...)
 }
 
 // Update replaces an integration. The whole row is written, so it asks that the mark is still the one it writes: a mark
 // that came or went meanwhile is read again.
-func (s *Integrations) Update(ctx context.Context, i integration.Integration, announce event.Event) error {
+func (s *Integrations) Update(ctx context.Context, i integration.Integration, told event.Event) error {
 	for {
 		stored, err := s.Get(ctx, i.Tenant, i.ID)
 		if err != nil {
@@ -83,7 +83,7 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 		if stored.Failing != nil {
 			put.ConditionExpression = awssdk.String("revision = :before AND attribute_exists(failing)")
 		}
-		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, announce,
+		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, told,
 			append(s.bindings(i), s.subscribe(i)...)...)
 		if !errors.Is(err, integration.ErrConflict) {
 			return err
@@ -93,7 +93,7 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, an
 
 // Mark sets or takes away the mark of a failing integration.
 func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing,
-	announce event.Event) error {
+	told event.Event) error {
 	update := &types.Update{
 		TableName: &s.Table, Key: table.TenantKey(tenant, id),
 		UpdateExpression: awssdk.String("REMOVE failing"),
@@ -121,14 +121,14 @@ func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64
 	if f == nil {
 		also = types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table, Key: row}}
 	}
-	err = s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, announce, also)
+	err = s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, told, also)
 	if errors.Is(err, integration.ErrNotFound) {
 		return fmt.Errorf("mark integration %s: %w", id, integration.ErrConflict)
 	}
 	return err
 }
 
-// failingRows is the partition of the failing integrations of all tenants. Like announcements it can be no tenant's.
+// failingRows is the partition of the failing integrations of all tenants. Like the outbox it can be no tenant's.
 const failingRows = " failing"
 
 // Marked lists the failing ones.
@@ -165,18 +165,18 @@ func (s *Integrations) Marked(ctx context.Context) ([]integration.Integration, e
 }
 
 // Delete removes an integration.
-func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
+func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, told event.Event) error {
 	return s.change(ctx, tenant, id, types.TransactWriteItem{Delete: &types.Delete{
 		TableName: &s.Table, Key: table.TenantKey(tenant, id),
 		ConditionExpression:       awssdk.String("revision = :before"),
 		ExpressionAttributeValues: table.Item{":before": table.Number(revision)},
-	}}, announce, reports.Subscribe(s.Schedule, tenant, id, time.Time{}, nil)...)
+	}}, told, reports.Subscribe(s.Schedule, tenant, id, time.Time{}, nil)...)
 }
 
-// change writes a change with its announcement and what else belongs to it, then publishes the announcement.
+// change writes a change with its event and what else belongs to it, then publishes the event.
 func (s *Integrations) change(ctx context.Context, tenant, id string, write types.TransactWriteItem,
-	announce event.Event, also ...types.TransactWriteItem) error {
-	notes, err := s.EventOutbox().Write([]event.Event{announce})
+	told event.Event, also ...types.TransactWriteItem) error {
+	notes, err := s.EventOutbox().Write([]event.Event{told})
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (s *Integrations) change(ctx context.Context, tenant, id string, write type
 	case len(unmet) > 0:
 		return s.refused(ctx, tenant, id)
 	}
-	s.EventOutbox().Publish(ctx, []event.Event{announce})
+	s.EventOutbox().Publish(ctx, []event.Event{told})
 	return nil
 }
 
@@ -207,7 +207,7 @@ func (s *Integrations) EventOutbox() EventOutbox {
 	return EventOutbox{DB: s.DB, Table: s.Table, Publisher: s.Publisher, Now: s.Now, Log: s.Log}
 }
 
-// Relay publishes what was left behind: see Announcements.
+// Relay publishes what was left behind: see EventOutbox.
 func (s *Integrations) Relay(ctx context.Context) (int, error) { return s.EventOutbox().Relay(ctx) }
 
 // Get reads one integration.
@@ -256,7 +256,7 @@ func (s *Integrations) List(ctx context.Context, tenant, after string, limit int
 	return s.query(ctx, in, limit)
 }
 
-// boundTo is the partition of the integrations that have a binding. Like announcements it can be no tenant's.
+// boundTo is the partition of the integrations that have a binding. Like the outbox it can be no tenant's.
 func boundTo(system, binding string) string { return " bound " + system + " " + binding }
 
 // bindings are the rows by which Bound finds the integration. One whose integration has the binding no more, or is

@@ -17,10 +17,10 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// A state has up to 32 KB (package trigger) and a turn of counting changes a part of it. A write costs what the whole
-// item has, twice in a transaction: two states at their limit would be 124 write units a turn, of one event as of a
+// A state has up to 32 KB (package trigger) and a round of counting changes a part of it. A write costs what the whole
+// item has, twice in a transaction: two states at their limit would be 124 write units a round, of one event as of a
 // thousand, and a partition takes 1,000 a second. So a large state is a base, which lies in a row of its own, and a
-// delta, which is in the state's row and replaced by each turn: the body, compressed with the base as the dictionary.
+// delta, which is in the state's row and replaced by each round: the body, compressed with the base as the dictionary.
 // When the deltas since have cost as much as a new base does, there is a new base: so neither busy nor quiet tenants
 // pay more than twice the least.
 //
@@ -160,7 +160,7 @@ func (s *Triggers) bases(ctx context.Context, states []trigger.State, kept []kep
 
 func stateName(st trigger.State) string { return st.Tenant + " " + st.Trigger }
 
-// keep remembers states for the turn that replaces them, and for the next one.
+// keep remembers states for the round that replaces them, and for the next one.
 func (s *Triggers) keep(states []trigger.State, kept []keptState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -35,13 +35,13 @@ func (s *oneTenant) States(_ context.Context, tenant string, ids []string) (out 
 	return out, nil
 }
 
-// TestAStateCostsWhatATurnChangesOfIt plays turns of hits from ever new addresses, which fill the states of a new
+// TestAStateCostsWhatATurnChangesOfIt plays rounds of hits from ever new addresses, which fill the states of a new
 // account's two triggers, and adds up what their rows cost.
 func TestAStateCostsWhatATurnChangesOfIt(t *testing.T) {
 	start := time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
-		events int     // of a turn
-		most   float64 // write units of a turn, when the states are full
+		events int     // of a round
+		most   float64 // write units of a round, when the states are full
 	}{{1, 8}, {10, 22}, {93, 50}, {930, 150}} {
 		t.Run(fmt.Sprint(c.events, " events a turn"), func(t *testing.T) {
 			s := &oneTenant{list: trigger.Defaults("42", "Acme", start), states: map[string]trigger.State{}}

@@ -80,13 +80,13 @@ func (s *Triggers) put(t trigger.Trigger) (*types.Put, error) {
 }
 
 // Create stores a trigger.
-func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, announce event.Event) error {
+func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, told event.Event) error {
 	put, err := s.put(t)
 	if err != nil {
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	unmet, err := s.change(ctx, t.Tenant, t.ID, announce, types.TransactWriteItem{Put: put})
+	unmet, err := s.change(ctx, t.Tenant, t.ID, told, types.TransactWriteItem{Put: put})
 	if err == nil && unmet {
 		err = fmt.Errorf("trigger %s exists: %w", t.ID, trigger.ErrConflict)
 	}
@@ -94,14 +94,14 @@ func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, announce event
 }
 
 // Update replaces a trigger.
-func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, announce event.Event) error {
+func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, told event.Event) error {
 	put, err := s.put(t)
 	if err != nil {
 		return err
 	}
 	put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"),
 		table.Item{":before": table.Number(t.Revision - 1)}
-	unmet, err := s.change(ctx, t.Tenant, t.ID, announce, types.TransactWriteItem{Put: put})
+	unmet, err := s.change(ctx, t.Tenant, t.ID, told, types.TransactWriteItem{Put: put})
 	if err == nil && unmet {
 		err = s.refused(ctx, t.Tenant, t.ID)
 	}
@@ -109,8 +109,8 @@ func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, announce event
 }
 
 // Delete removes a trigger with its state.
-func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
-	unmet, err := s.change(ctx, tenant, id, announce,
+func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, told event.Event) error {
+	unmet, err := s.change(ctx, tenant, id, told,
 		types.TransactWriteItem{Delete: &types.Delete{
 			TableName: &s.Table, Key: triggerKey(tenant, triggerPrefix, id),
 			ConditionExpression:       awssdk.String("revision = :before"),
@@ -123,10 +123,10 @@ func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64
 	return err
 }
 
-// change writes a change with its announcement.
-func (s *Triggers) change(ctx context.Context, tenant, id string, announce event.Event,
+// change writes a change with its event.
+func (s *Triggers) change(ctx context.Context, tenant, id string, told event.Event,
 	writes ...types.TransactWriteItem) (unmet bool, err error) {
-	notes, err := s.Outbox.Write([]event.Event{announce})
+	notes, err := s.Outbox.Write([]event.Event{told})
 	if err != nil {
 		return false, err
 	}
@@ -138,7 +138,7 @@ func (s *Triggers) change(ctx context.Context, tenant, id string, announce event
 	if len(places) > 0 {
 		return true, nil
 	}
-	s.Outbox.Publish(ctx, []event.Event{announce})
+	s.Outbox.Publish(ctx, []event.Event{told})
 	return false, nil
 }
 
@@ -226,7 +226,7 @@ func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trig
 	return list, seeded, nil
 }
 
-// Watching answers from memory for less than a second.
+// Active answers from memory for less than a second.
 func (s *Triggers) Active(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
 	now := s.Now()
 	s.mu.Lock()

@@ -26,7 +26,7 @@ var _ worker.RetryStarter = (*RetryStarter)(nil)
 func (e *RetryStarter) Start(ctx context.Context, first worker.Round) error {
 	input, err := json.Marshal(first)
 	if err != nil {
-		return fmt.Errorf("encode the first turn of batch %s: %w", first.Batch, err)
+		return fmt.Errorf("encode the first round of batch %s: %w", first.Batch, err)
 	}
 	text := string(input)
 	_, err = e.SFN.StartExecution(
