@@ -170,7 +170,7 @@ func Deliveries(t *testing.T, open func(t *testing.T) Log) {
 		})
 	}
 	intake(run)
-	gathering(run)
+	windows(run)
 	settling(run)
 	listing(run)
 	replays(run)

@@ -83,7 +83,7 @@ func inbox(run runner) {
 }
 
 func leases(run runner) {
-	run("a lane is told when it has gathered, and when it will have", laneIsToldWhenItHasGathered)
+	run("a lane is told when its batch window is closed, and when the next one closes", laneIsToldOfItsWindows)
 	run("a lease brings the events and hides the delivery", leaseHidesTheDelivery)
 	run("a lease ends by its time", leaseEndsByItsTime)
 	run("asking for retries of the future does not end leases of the present", futureRetriesLeaveLeases)
@@ -92,9 +92,9 @@ func leases(run runner) {
 	run("waiting lanes are told, and when the next retry is due", waitingLanesAreTold)
 }
 
-func laneIsToldWhenItHasGathered(t *testing.T, r *Rig) {
-	r.gather(1, At.Add(time.Minute))
-	r.gather(1, At.Add(11*time.Minute))
+func laneIsToldOfItsWindows(t *testing.T, r *Rig) {
+	r.windowed(1, At.Add(time.Minute))
+	r.windowed(1, At.Add(11*time.Minute))
 	lanes, next, err := r.q.Waiting(t.Context(), At)
 	require.NoError(t, err)
 	require.Empty(t, lanes)

@@ -14,17 +14,17 @@ import (
 	"tocsin/shared/fanout"
 )
 
-// gather publishes events and accepts one delivery of them all, which gathers until due.
-func (r *Rig) gather(count int, due time.Time) fanout.Intake {
+// windowed publishes events and accepts one delivery of them all, whose batch window closes at due.
+func (r *Rig) windowed(count int, due time.Time) fanout.Intake {
 	r.T.Helper()
 	in := fanout.Intake{Accepted: r.Publish(count)}
-	in.Deliveries = []delivery.Delivery{r.gatheringUntil(due, in.Accepted...)}
+	in.Deliveries = []delivery.Delivery{r.closingAt(due, in.Accepted...)}
 	require.NoError(r.T, r.Log.Accept(r.T.Context(), in))
 	return in
 }
 
-// gatheringUntil is a delivery of the events whose span ends at due.
-func (r *Rig) gatheringUntil(due time.Time, events ...fanout.Accepted) delivery.Delivery {
+// closingAt is a delivery of the events whose batch window closes at due.
+func (r *Rig) closingAt(due time.Time, events ...fanout.Accepted) delivery.Delivery {
 	d := made("i", events...)
 	d.Due, d.CreatedAt = due, due.Add(time.Duration(r.n)*time.Second-5*time.Minute)
 	id := ulid.MustParse(d.ID)
@@ -33,16 +33,16 @@ func (r *Rig) gatheringUntil(due time.Time, events ...fanout.Accepted) delivery.
 	return d
 }
 
-func gathering(run runner) {
-	run("what gathers waits for its time, and the log shows until when", gathersUntilItsTime)
-	run("what has gathered comes as one, under the id of the oldest", gatheredComesAsOne)
-	run("each span of the clock is a delivery of its own", spanIsADelivery)
-	run("the same Intake twice gathers its events once", intakeTwiceGathersOnce)
+func windows(run runner) {
+	run("what waits for its batch window is not sent before, and the log shows until when", waitsForItsWindow)
+	run("what waited for one batch window comes as one, under the id of the oldest", windowComesAsOne)
+	run("each batch window is a delivery of its own", windowIsADelivery)
+	run("the same Intake twice brings its events once", intakeTwiceBringsItsEventsOnce)
 	run("more than one delivery has room for makes several", moreThanOneHasRoomFor)
 }
 
-func gathersUntilItsTime(t *testing.T, r *Rig) {
-	d := r.gather(2, At.Add(10*time.Minute)).Deliveries[0]
+func waitsForItsWindow(t *testing.T, r *Rig) {
+	d := r.windowed(2, At.Add(10*time.Minute)).Deliveries[0]
 	require.Empty(t, r.ready(10))
 	got := r.get(d.ID)
 	require.Equal(t, delivery.Pending, got.State)
@@ -55,11 +55,11 @@ func gathersUntilItsTime(t *testing.T, r *Rig) {
 	require.True(t, listed[0].Due.Equal(d.Due))
 }
 
-func gatheredComesAsOne(t *testing.T, r *Rig) {
+func windowComesAsOne(t *testing.T, r *Rig) {
 	var want []event.Event
 	var all []delivery.Delivery
 	for n := range 3 {
-		d := r.gather(n+1, At).Deliveries[0]
+		d := r.windowed(n+1, At).Deliveries[0]
 		all = append(all, d)
 		want = append(want, d.Events...)
 	}
@@ -80,15 +80,15 @@ func gatheredComesAsOne(t *testing.T, r *Rig) {
 	require.Empty(t, r.ready(10))
 }
 
-func spanIsADelivery(t *testing.T, r *Rig) {
-	first, second := r.gather(1, At.Add(-10*time.Minute)), r.gather(1, At)
-	r.gather(1, At.Add(10*time.Minute))
+func windowIsADelivery(t *testing.T, r *Rig) {
+	first, second := r.windowed(1, At.Add(-10*time.Minute)), r.windowed(1, At)
+	r.windowed(1, At.Add(10*time.Minute))
 	require.Equal(t, ids(append(first.Deliveries, second.Deliveries...)), ids(r.ready(10)))
 }
 
-func intakeTwiceGathersOnce(t *testing.T, r *Rig) {
-	in := r.gather(2, At)
-	r.gather(1, At)
+func intakeTwiceBringsItsEventsOnce(t *testing.T, r *Rig) {
+	in := r.windowed(2, At)
+	r.windowed(1, At)
 	require.NoError(t, r.Log.Accept(t.Context(), in))
 	got := r.ready(10)
 	require.Equal(t, ids(in.Deliveries), slices.Compact(ids(got)),
@@ -101,7 +101,7 @@ func moreThanOneHasRoomFor(t *testing.T, r *Rig) {
 	var want []string
 	for range 3 {
 		in := fanout.Intake{Accepted: r.Publish(1)}
-		d := r.gatheringUntil(At, in.Accepted...)
+		d := r.closingAt(At, in.Accepted...)
 		d.Count = half // as many as an engine is told that there are
 		in.Deliveries = []delivery.Delivery{d}
 		require.NoError(t, r.Log.Accept(t.Context(), in))

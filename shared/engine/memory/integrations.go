@@ -31,14 +31,14 @@ func copyOf(i integration.Integration) integration.Integration {
 }
 
 // Create stores a new integration and publishes the event.
-func (s *Integrations) Create(_ context.Context, i integration.Integration, announce event.Event) error {
+func (s *Integrations) Create(_ context.Context, i integration.Integration, published event.Event) error {
 	defer s.e.lock()()
 	k := key{i.Tenant, i.ID}
 	if s.e.integrations[k].ID != "" {
 		return fmt.Errorf("create integration %s: %w", i.ID, integration.ErrConflict)
 	}
 	s.e.putIntegration(i, nil)
-	return s.e.publish(announce)
+	return s.e.publish(published)
 }
 
 func (e *Engine) putIntegration(i integration.Integration, failing *integration.Failing) {
@@ -54,7 +54,7 @@ func (e *Engine) putIntegration(i integration.Integration, failing *integration.
 }
 
 // Update replaces the integration whose revision is the one before.
-func (s *Integrations) Update(_ context.Context, i integration.Integration, announce event.Event) error {
+func (s *Integrations) Update(_ context.Context, i integration.Integration, published event.Event) error {
 	defer s.e.lock()()
 	was, err := s.e.integrationAt(i.Tenant, i.ID, i.Revision-1)
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Integrations) Update(_ context.Context, i integration.Integration, anno
 		failing = nil
 	}
 	s.e.putIntegration(i, failing)
-	return s.e.publish(announce)
+	return s.e.publish(published)
 }
 
 // integrationAt is an integration of that revision.
@@ -82,7 +82,7 @@ func (e *Engine) integrationAt(tenant, id string, revision int64) (integration.I
 
 // Mark sets the mark where there is none, and takes it away where there is one.
 func (s *Integrations) Mark(_ context.Context, tenant, id string, window int64, f *integration.Failing,
-	announce event.Event) error {
+	published event.Event) error {
 	defer s.e.lock()()
 	i, ok := s.e.integrations[key{tenant, id}]
 	if !ok || i.Window != window || !i.Enabled() || (i.Failing == nil) != (f != nil) {
@@ -90,18 +90,18 @@ func (s *Integrations) Mark(_ context.Context, tenant, id string, window int64, 
 	}
 	i.Failing = f
 	s.e.integrations[key{tenant, id}] = copyOf(i)
-	return s.e.publish(announce)
+	return s.e.publish(published)
 }
 
 // Delete removes the integration of that revision.
-func (s *Integrations) Delete(_ context.Context, tenant, id string, revision int64, announce event.Event) error {
+func (s *Integrations) Delete(_ context.Context, tenant, id string, revision int64, published event.Event) error {
 	defer s.e.lock()()
 	if _, err := s.e.integrationAt(tenant, id, revision); err != nil {
 		return err
 	}
 	delete(s.e.integrations, key{tenant, id})
 	s.e.subscribe(tenant, id, time.Time{}, nil)
-	return s.e.publish(announce)
+	return s.e.publish(published)
 }
 
 // Get returns one integration.

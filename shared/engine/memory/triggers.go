@@ -19,14 +19,14 @@ func (e *Engine) Triggers() *Triggers { return &Triggers{e} }
 var _ trigger.Store = (*Triggers)(nil)
 
 // Create stores a new trigger and publishes the event.
-func (s *Triggers) Create(_ context.Context, t trigger.Trigger, announce event.Event) error {
+func (s *Triggers) Create(_ context.Context, t trigger.Trigger, published event.Event) error {
 	defer s.e.lock()()
 	k := key{t.Tenant, t.ID}
 	if s.e.triggers[k].ID != "" {
 		return fmt.Errorf("create trigger %s: %w", t.ID, trigger.ErrConflict)
 	}
 	s.e.triggers[k] = clone(t)
-	return s.e.publish(announce)
+	return s.e.publish(published)
 }
 
 // at fails unless the trigger has that revision.
@@ -42,24 +42,24 @@ func (s *Triggers) at(tenant, id string, revision int64) error {
 }
 
 // Update replaces the trigger whose revision is the one before.
-func (s *Triggers) Update(_ context.Context, t trigger.Trigger, announce event.Event) error {
+func (s *Triggers) Update(_ context.Context, t trigger.Trigger, published event.Event) error {
 	defer s.e.lock()()
 	if err := s.at(t.Tenant, t.ID, t.Revision-1); err != nil {
 		return err
 	}
 	s.e.triggers[key{t.Tenant, t.ID}] = clone(t)
-	return s.e.publish(announce)
+	return s.e.publish(published)
 }
 
 // Delete removes the trigger of that revision with its state.
-func (s *Triggers) Delete(_ context.Context, tenant, id string, revision int64, announce event.Event) error {
+func (s *Triggers) Delete(_ context.Context, tenant, id string, revision int64, published event.Event) error {
 	defer s.e.lock()()
 	if err := s.at(tenant, id, revision); err != nil {
 		return err
 	}
 	delete(s.e.triggers, key{tenant, id})
 	delete(s.e.states, key{tenant, id})
-	return s.e.publish(announce)
+	return s.e.publish(published)
 }
 
 // Seed stores the triggers of a new account, once.

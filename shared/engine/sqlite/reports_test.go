@@ -24,7 +24,7 @@ import (
 	"tocsin/shared/report"
 )
 
-func TestRecord(t *testing.T) {
+func TestDailyTotals(t *testing.T) {
 	reporttest.DailyTotals(t, func(t *testing.T) reporttest.DailyTotalsEngine {
 		db := open(t)
 		return reporttest.DailyTotalsEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Ledger: db.DailyTotals()}
@@ -42,7 +42,7 @@ func TestPeople(t *testing.T) {
 	settingstest.People(t, func(t *testing.T) profile.Store { return open(t).People() })
 }
 
-func TestBlocks(t *testing.T) {
+func TestSuppressionList(t *testing.T) {
 	settingstest.SuppressionList(t, func(t *testing.T) mail.SuppressionList { return open(t).SuppressionList() })
 }
 

@@ -75,7 +75,7 @@ func TestBacklog(t *testing.T) {
 	})
 }
 
-func TestJournal(t *testing.T) {
+func TestEventLog(t *testing.T) {
 	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, fanout.EventLog) {
 		db := open(t)
 		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
@@ -262,7 +262,7 @@ func TestAWriteAfterCloseIsAnError(t *testing.T) {
 	require.ErrorContains(t, db.Bus().Put(context.Background(), []delivery.Entry{entry(1)}), "closed")
 }
 
-func TestTheOutboxKeepsTheNewest(t *testing.T) {
+func TestTheMailLogKeepsTheNewest(t *testing.T) {
 	db := open(t)
 	for n := range 1005 {
 		require.NoError(t, db.MailLog().Keep(t.Context(),
@@ -276,7 +276,7 @@ func TestTheOutboxKeepsTheNewest(t *testing.T) {
 	require.Len(t, rest, 998)
 }
 
-func TestS2TheOutboxIsEachTenantsOwn(t *testing.T) {
+func TestS2TheMailLogIsEachTenantsOwn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
 	require.NoError(t, err)

@@ -55,7 +55,7 @@ func read(t *testing.T, l report.DailyTotals, tenant string, first, last report.
 	return r
 }
 
-// DailyTotalsEngine is what the suite of the record works on.
+// DailyTotalsEngine is what the suite of the daily totals works on.
 type DailyTotalsEngine struct {
 	Log      enginetest.Log
 	Ledger   report.DailyTotals
@@ -82,7 +82,7 @@ func DailyTotals(t *testing.T, open OpenDailyTotals) {
 	run("a day keeps the largest values and no more than twice its limit", dayKeepsTheLargestValues)
 	run("a day keeps the largest attacks and counts the others", dayKeepsTheLargestAttacks)
 	run("findings beyond the limit are counted", findingsBeyondTheLimitAreCounted)
-	run("TestP9: a report says what the record let go of", reportSaysWhatIsMissing)
+	run("TestP9: a report says what the daily totals let go of", reportSaysWhatIsMissing)
 	run("an error of the visitor ends the visit", visitorEndsTheVisit)
 	run("it agrees with the domain on what is kept of a large day", agreesWithTheDomain)
 }

@@ -210,7 +210,7 @@ func reaction(t *testing.T, template trigger.Template, action trigger.ActionID,
 	}
 	r.watch(trigger.Trigger{Template: template.ID, Threshold: &th, Actions: []trigger.Action{a}})
 	f := r.fanout()
-	if n := len(r.Log.Take(t, nil)); n > 0 { // the announcement of the integration
+	if n := len(r.Log.Take(t, nil)); n > 0 { // the event of the integration
 		_, err := f.Process(t.Context(), r.Log.Take(t, nil))
 		require.NoError(t, err)
 	}

@@ -14,9 +14,9 @@ import (
 	"tocsin/shared/integration"
 )
 
-// OpenIntegrations opens an engine. announced lists the kinds of the events that the store had published on the
+// OpenIntegrations opens an engine. published lists the kinds of the events that the store had published on the
 // engine's bus so far, in their order.
-type OpenIntegrations func(t *testing.T) (s integration.Store, announced func() []event.Kind)
+type OpenIntegrations func(t *testing.T) (s integration.Store, published func() []event.Kind)
 
 // Integrations is the suite of integration.Store.
 func Integrations(t *testing.T, open OpenIntegrations) {
@@ -33,14 +33,14 @@ func Integrations(t *testing.T, open OpenIntegrations) {
 }
 
 func createdIntegrationIsReadWhole(t *testing.T, open OpenIntegrations) {
-	s, announced := open(t)
+	s, published := open(t)
 	want := enginetest.Sample("42", "a")
 	want.Off = &integration.Off{By: integration.ByPlatform, Reason: "too many failures", At: at}
 	require.NoError(t, s.Create(t.Context(), want, enginetest.Note("42", event.CreateIntegration)))
 	got, err := s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
-	require.Equal(t, []event.Kind{event.CreateIntegration}, announced())
+	require.Equal(t, []event.Kind{event.CreateIntegration}, published())
 }
 
 func anotherTenantFindsNoIntegration(t *testing.T, open OpenIntegrations) {
@@ -66,7 +66,7 @@ func anotherTenantFindsNoIntegration(t *testing.T, open OpenIntegrations) {
 }
 
 func integrationUpdateNeedsItsRevision(t *testing.T, open OpenIntegrations) {
-	s, announced := open(t)
+	s, published := open(t)
 	i := enginetest.Sample("42", "a")
 	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
 	i.Revision, i.Name = 2, "second"
@@ -79,8 +79,8 @@ func integrationUpdateNeedsItsRevision(t *testing.T, open OpenIntegrations) {
 	got, err := s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, "second", got.Name)
-	require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration}, announced(),
-		"what was not done is not announced")
+	require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration}, published(),
+		"what was not done is not published")
 	require.NoError(t, s.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.DeleteIntegration)))
 	_, err = s.Get(t.Context(), "42", "a")
 	require.ErrorIs(t, err, integration.ErrNotFound)
@@ -89,7 +89,7 @@ func integrationUpdateNeedsItsRevision(t *testing.T, open OpenIntegrations) {
 }
 
 func failingIntegrationIsMarkedOnce(t *testing.T, open OpenIntegrations) {
-	s, announced := open(t)
+	s, published := open(t)
 	i := enginetest.Sample("42", "a")
 	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
 	failing := &integration.Failing{Since: at, At: at.Add(time.Minute),
@@ -147,7 +147,7 @@ func failingIntegrationIsMarkedOnce(t *testing.T, open OpenIntegrations) {
 		event.CreateIntegration, event.IntegrationFailing, event.UpdateIntegration, event.CreateIntegration,
 		event.IntegrationFailing,
 		event.DisableIntegration, event.IntegrationWorking,
-	}, announced())
+	}, published())
 }
 
 func markGoesWithTheWindow(t *testing.T, open OpenIntegrations) {
@@ -178,7 +178,7 @@ func markGoesWithTheWindow(t *testing.T, open OpenIntegrations) {
 }
 
 func oneOfTwoUpdatesWins(t *testing.T, open OpenIntegrations) {
-	s, announced := open(t)
+	s, published := open(t)
 	i := enginetest.Sample("42", "a")
 	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
 	i.Revision = 2
@@ -197,7 +197,7 @@ func oneOfTwoUpdatesWins(t *testing.T, open OpenIntegrations) {
 		}
 	}
 	require.Equal(t, 1, won)
-	require.Len(t, announced(), 2)
+	require.Len(t, published(), 2)
 }
 
 func integrationsAreListedInPages(t *testing.T, open OpenIntegrations) {

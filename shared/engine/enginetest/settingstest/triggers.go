@@ -136,7 +136,7 @@ func Triggers(t *testing.T, open OpenTriggers) {
 	run("a change needs the revision before it", triggerNeedsTheRevisionBefore)
 	run("a new account is seeded once", accountIsSeededOnce)
 	run("fan-out sees a change within a second", fanoutSeesAChange)
-	run("nothing is left of an intake that is stale", nothingIsLeftOfAStaleIntake)
+	run("nothing is left of an intake whose states were read before a change", nothingIsLeftOfAStaleIntake)
 	run("an event that comes again counts once", repeatedEventCountsOnce)
 	run("it fires once for a window and then again", firesOnceForAWindow)
 	run("thresholds are exact: an oracle that keeps every event agrees", oracle)
@@ -156,7 +156,7 @@ func triggerIsReadWhole(t *testing.T, r *triggerRig) {
 	require.NoError(t, err)
 	require.Empty(t, list)
 	left := r.Left(t)
-	require.Len(t, left, 1, "what was not done is not announced")
+	require.Len(t, left, 1, "what was not done is not published")
 	require.Equal(t, "trigger_create", left[0].DetailType)
 }
 

@@ -250,8 +250,8 @@ func (f *File) Chunks(ctx context.Context, sql string, bind func(*driver.Stmt)) 
 	}
 }
 
-// Write hands an operation to the writer and waits until it is durable: all of it or nothing. The context bounds the
-// wait for its turn only.
+// Write hands an operation to the writer and waits until it is durable: all of it or nothing. The context bounds only
+// how long it waits to begin.
 func (f *File) Write(ctx context.Context, run func(*Writer) error) error {
 	return f.writer.write(ctx, run)
 }

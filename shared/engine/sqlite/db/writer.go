@@ -18,7 +18,7 @@ const groupLimit = 256
 // them to come along; a lone one never waits.
 const (
 	busyGroup = 3 // operations of the last group
-	gather    = time.Millisecond
+	groupWait = time.Millisecond
 )
 
 // errClosed answers a write after Close.
@@ -50,7 +50,7 @@ func newWriter(conn *driver.Conn) *Writer {
 		reload: func(*Writer) error { return nil }}
 }
 
-// write hands an operation over and waits until it is durable. The context bounds the wait for its turn only: an
+// write hands an operation over and waits until it is durable. The context bounds only how long it waits to begin: an
 // operation that was begun is finished, and its outcome told.
 func (w *Writer) write(ctx context.Context, run func(*Writer) error) error {
 	op := &operation{run: run, done: make(chan error, 1)}
@@ -99,7 +99,7 @@ func (w *Writer) run() {
 			}
 		}
 		if busy {
-			time.Sleep(gather)
+			time.Sleep(groupWait)
 		}
 		for more := true; more && len(group) < groupLimit; {
 			select {

@@ -18,7 +18,7 @@ const countWaiting = `SELECT count(*), (SELECT min(due) FROM retrying WHERE ref 
 	SELECT 1 FROM pending WHERE ref = ?1 UNION ALL SELECT 1 FROM gathering WHERE ref = ?1
 	UNION ALL SELECT 1 FROM retrying WHERE ref = ?1 LIMIT ?2)`
 
-// CountWaiting counts what waits for a first request, gathers, or waits for a retry.
+// CountWaiting counts what waits for a first request, for its batch window, or for a retry.
 func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit int) (w integration.Waiting,
 	err error) {
 	ref, ok := d.ref(tenant, id)

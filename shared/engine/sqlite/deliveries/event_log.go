@@ -149,7 +149,7 @@ func position(conn *driver.Conn, from time.Time, after string) (int64, error) {
 	return low, nil
 }
 
-const carriers = `SELECT body FROM pending WHERE ref = ?1 AND id >= ?2 AND id < ?3
+const carrying = `SELECT body FROM pending WHERE ref = ?1 AND id >= ?2 AND id < ?3
 	UNION ALL SELECT body FROM gathering WHERE ref = ?1 AND id >= ?2 AND id < ?3
 	UNION ALL SELECT body FROM retrying WHERE ref = ?1 AND id >= ?2 AND id < ?3
 	UNION ALL SELECT body FROM finished WHERE ref = ?1 AND id >= ?2 AND id < ?3`
@@ -177,7 +177,7 @@ func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, ev
 			last = a.Entry.At
 		}
 	}
-	err := d.db.Query(ctx, carriers, func(s *driver.Stmt) {
+	err := d.db.Query(ctx, carrying, func(s *driver.Stmt) {
 		s.BindInt64(1, ref)
 		s.BindText(2, delivery.FirstID(first.Add(-fanout.CarriedWithin)))
 		s.BindText(3, delivery.FirstID(last.Add(time.Millisecond)))

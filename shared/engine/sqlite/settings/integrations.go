@@ -36,9 +36,9 @@ func NewIntegrations(file *db.File, bus *eventbus.Bus) *Integrations {
 
 var _ integration.Store = (*Integrations)(nil)
 
-// Create inserts the integration and its announcement.
-func (s *Integrations) Create(ctx context.Context, i integration.Integration, announce event.Event) error {
-	return s.change(ctx, i.Tenant, announce, func(w *db.Writer) error {
+// Create inserts the integration, together with the event of it.
+func (s *Integrations) Create(ctx context.Context, i integration.Integration, published event.Event) error {
+	return s.change(ctx, i.Tenant, published, func(w *db.Writer) error {
 		body, err := json.Marshal(i)
 		if err != nil {
 			return err
@@ -62,8 +62,8 @@ const replace = `UPDATE integrations SET revision = ?3, body = ?4,
 	WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1`
 
 // Update replaces the integration if nobody else did.
-func (s *Integrations) Update(ctx context.Context, i integration.Integration, announce event.Event) error {
-	return s.change(ctx, i.Tenant, announce, func(w *db.Writer) error {
+func (s *Integrations) Update(ctx context.Context, i integration.Integration, published event.Event) error {
+	return s.change(ctx, i.Tenant, published, func(w *db.Writer) error {
 		body, err := json.Marshal(i)
 		if err != nil {
 			return err
@@ -102,8 +102,8 @@ const mark = `UPDATE integrations SET failing = ?4 WHERE tenant = ?1 AND id = ?2
 
 // Mark sets or takes away the mark of a failing integration.
 func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing,
-	announce event.Event) error {
-	return s.change(ctx, tenant, announce, func(w *db.Writer) error {
+	published event.Event) error {
+	return s.change(ctx, tenant, published, func(w *db.Writer) error {
 		var body []byte
 		if f != nil {
 			var err error
@@ -144,8 +144,8 @@ func (s *Integrations) Marked(ctx context.Context) (out []integration.Integratio
 }
 
 // Delete removes the integration if nobody changed it.
-func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
-	return s.change(ctx, tenant, announce, func(w *db.Writer) error {
+func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, published event.Event) error {
+	return s.change(ctx, tenant, published, func(w *db.Writer) error {
 		if err := w.Do("DELETE FROM integrations WHERE tenant = ? AND id = ? AND revision = ?", func(s *driver.Stmt) {
 			s.BindText(1, tenant)
 			s.BindText(2, id)
@@ -178,10 +178,10 @@ func changedOne(w *db.Writer, tenant, id string) error {
 	return err
 }
 
-// change runs a write together with its announcement.
-func (s *Integrations) change(ctx context.Context, tenant string, announce event.Event,
+// change runs a write together with the event of it.
+func (s *Integrations) change(ctx context.Context, tenant string, published event.Event,
 	run func(*db.Writer) error) error {
-	note, err := eventbus.Entry(announce)
+	note, err := eventbus.Entry(published)
 	if err != nil {
 		return err
 	}

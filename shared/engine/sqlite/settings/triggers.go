@@ -31,9 +31,9 @@ func NewTriggers(file *db.File, bus *eventbus.Bus) *Triggers {
 
 var _ trigger.Store = (*Triggers)(nil)
 
-// Create inserts the trigger and its announcement.
-func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, announce event.Event) error {
-	return s.change(ctx, t.Tenant, t.ID, announce, func(w *db.Writer) error {
+// Create inserts the trigger, together with the event of it.
+func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, published event.Event) error {
+	return s.change(ctx, t.Tenant, t.ID, published, func(w *db.Writer) error {
 		if err := putTrigger(w, "INSERT OR IGNORE INTO triggers (tenant, id, revision, body) VALUES (?1, ?2, ?3, ?4)",
 			t); err != nil {
 			return err
@@ -46,8 +46,8 @@ func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, announce event
 }
 
 // Update replaces the trigger if nobody else did.
-func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, announce event.Event) error {
-	return s.change(ctx, t.Tenant, t.ID, announce, func(w *db.Writer) error {
+func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, published event.Event) error {
+	return s.change(ctx, t.Tenant, t.ID, published, func(w *db.Writer) error {
 		if err := putTrigger(w,
 			"UPDATE triggers SET revision = ?3, body = ?4 WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1",
 			t); err != nil {
@@ -71,8 +71,8 @@ func putTrigger(w *db.Writer, sql string, t trigger.Trigger) error {
 }
 
 // Delete removes the trigger with its state if nobody changed it.
-func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error {
-	return s.change(ctx, tenant, id, announce, func(w *db.Writer) error {
+func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, published event.Event) error {
+	return s.change(ctx, tenant, id, published, func(w *db.Writer) error {
 		if err := w.Do("DELETE FROM triggers WHERE tenant = ? AND id = ? AND revision = ?", func(s *driver.Stmt) {
 			s.BindText(1, tenant)
 			s.BindText(2, id)
@@ -108,9 +108,9 @@ func changedTrigger(w *db.Writer, tenant, id string) error {
 	return reason
 }
 
-func (s *Triggers) change(ctx context.Context, tenant, id string, announce event.Event,
+func (s *Triggers) change(ctx context.Context, tenant, id string, published event.Event,
 	run func(*db.Writer) error) error {
-	note, err := eventbus.Entry(announce)
+	note, err := eventbus.Entry(published)
 	if err != nil {
 		return err
 	}
