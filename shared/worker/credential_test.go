@@ -194,7 +194,7 @@ func TestP1OwnCredentialsThatAreGoneCountAgainstNoIntegration(t *testing.T) {
 			store.set(integration.Integration{ID: "i", Tenant: "42", System: "s3", Name: "i", Revision: 1, Window: 1,
 				Subscriptions: []integration.Subscription{{Event: event.Hits}}})
 			counted := &tallies{by: map[string]health.Count{}}
-			kept := &shelf{memory: newMemory(), batches: map[string]worker.Batch{}, failNext: map[string]error{}}
+			kept := &shelf{memory: newMemory(), failNext: map[string]error{}}
 			s := &worker.Handler{
 				BatchStore: kept, Executions: kept, Sender: courier,
 				Router:  sending.NewTargetCache(courier, store, opener),

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,6 @@ import (
 type shelf struct {
 	*memory
 	mu       sync.Mutex
-	batches  map[string]worker.Batch
 	rounds   []worker.Round // the first of each execution
 	running  map[string]bool
 	most     int // that one Claim takes; 0 = all
@@ -46,20 +46,13 @@ func (s *shelf) fault(method string) error {
 	return err
 }
 
-func (s *shelf) Load(_ context.Context, p worker.MessageBatch) (out []delivery.Delivery, err error) {
-	for _, id := range p.IDs {
-		if d := s.get(id); d.ID != "" {
-			out = append(out, d)
-		}
-	}
-	return out, s.fault("Load")
+func (s *shelf) Load(ctx context.Context, p worker.MessageBatch) ([]delivery.Delivery, error) {
+	out, err := s.memory.Load(ctx, p)
+	return out, cmp.Or(s.fault("Load"), err)
 }
 
-func (s *shelf) Claim(
-	_ context.Context,
-	batch string,
-	deliveries []delivery.Delivery,
-) (int, []delivery.Delivery, error) {
+func (s *shelf) Claim(ctx context.Context, batch string, deliveries []delivery.Delivery) (int, []delivery.Delivery,
+	error) {
 	if err := s.fault("Claim"); err != nil {
 		return 0, nil, err
 	}
@@ -67,44 +60,8 @@ func (s *shelf) Claim(
 	if s.most > 0 && len(deliveries) > s.most {
 		deliveries, rest = deliveries[:s.most], deliveries[s.most:]
 	}
-	var members []string
-	for _, d := range deliveries {
-		if s.get(d.ID).State == delivery.Pending {
-			s.put(d)
-			members = append(members, d.ID)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(members) > 0 {
-		s.batches[batch] = worker.Batch{
-			MessageBatch: worker.MessageBatch{Tenant: deliveries[0].Tenant, Integration: deliveries[0].Integration,
-				IDs: members},
-		}
-	}
-	return len(members), rest, nil
-}
-
-func (s *shelf) Batch(_ context.Context, id string) (worker.Batch, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, ok := s.batches[id]
-	if !ok {
-		return p, delivery.ErrNotFound
-	}
-	return p, nil
-}
-
-func (s *shelf) TakeOver(_ context.Context, batch, execution string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, ok := s.batches[batch]
-	if !ok {
-		return delivery.ErrNotFound
-	}
-	b.Execution = execution
-	s.batches[batch] = b
-	return nil
+	claimed, _, err := s.memory.Claim(ctx, batch, deliveries)
+	return claimed, rest, err
 }
 
 func (s *shelf) Enqueue(_ context.Context, parcels []worker.MessageBatch, after time.Duration) error {
@@ -146,7 +103,6 @@ func sender(t *testing.T, c carrier) *handling {
 		t: t,
 		shelf: &shelf{
 			memory:   newMemory(),
-			batches:  map[string]worker.Batch{},
 			running:  map[string]bool{},
 			failNext: map[string]error{},
 		},

@@ -365,7 +365,7 @@ func (p *platform) Start(_ context.Context, first worker.Round) error {
 func beginSenders(t *testing.T, o *outside, s *switched) side {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &platform{t: t, ctx: ctx, shelf: &shelf{memory: newMemory(), batches: map[string]worker.Batch{},
+	p := &platform{t: t, ctx: ctx, shelf: &shelf{memory: newMemory(),
 		failNext: map[string]error{}}}
 	monitor := &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s, Now: time.Now}
 	var mu sync.Mutex

@@ -2,140 +2,48 @@ package worker_test
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"testing/synctest"
 	"time"
 
 	"tocsin/shared/delivery"
+	engine "tocsin/shared/engine/memory"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 )
 
-// memory is the least engine that a dispatcher can run on, for tests in which time is not real. What an engine
-// must do is tested by the contract suites, on the engines.
+// memory is the engine in memory, with faults on demand, and with what it was told.
 type memory struct {
-	mu         sync.Mutex
-	deliveries map[string]delivery.Delivery
-	leased     map[string]bool
-	settled    []delivery.Delivery
-	fail       error  // of the next Settle
-	late       string // a delivery that Settle finds ended
+	*engine.Deliveries
+	mu      sync.Mutex
+	settled []delivery.Delivery
+	fail    error  // of the next Settle
+	late    string // a delivery that Settle finds ended
 }
 
-func newMemory() *memory {
-	return &memory{deliveries: map[string]delivery.Delivery{}, leased: map[string]bool{}}
-}
+func newMemory() *memory { return &memory{Deliveries: engine.New(nil).Deliveries()} }
 
-func (m *memory) Settle(_ context.Context, deliveries []delivery.Delivery) error {
+func (m *memory) Settle(ctx context.Context, deliveries []delivery.Delivery) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.fail; err != nil {
 		m.fail = nil
 		return err
 	}
-	var late []string
 	for _, d := range deliveries {
-		delete(m.leased, d.ID)
 		if d.ID == m.late {
-			late = append(late, d.ID)
+			m.Put(d) // somebody else wrote it a moment before
 		}
-		m.deliveries[d.ID] = d
 		m.settled = append(m.settled, d)
 	}
-	if len(late) > 0 {
-		return fmt.Errorf("settle: %w", &delivery.NotWaitingError{IDs: late})
-	}
-	return nil
+	return m.Deliveries.Settle(ctx, deliveries)
 }
 
-func (m *memory) Waiting(_ context.Context, now time.Time) (lanes []delivery.Lane, next time.Time, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, d := range m.deliveries {
-		switch {
-		case d.State == delivery.Pending, d.State == delivery.Retrying && !d.Due.After(now):
-			l := delivery.Lane{Tenant: d.Tenant, Integration: d.Integration, Retry: d.State == delivery.Retrying}
-			if !slices.Contains(lanes, l) {
-				lanes = append(lanes, l)
-			}
-		case d.State == delivery.Retrying && (next.IsZero() || d.Due.Before(next)):
-			next = d.Due
-		}
-	}
-	return lanes, next, nil
-}
+func (m *memory) put(deliveries ...delivery.Delivery) { m.Put(deliveries...) }
 
-func (m *memory) Lease(_ context.Context, lane delivery.Lane, limit int, due, _, _ time.Time) ([]delivery.Delivery,
-	error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []delivery.Delivery
-	for id, d := range m.deliveries {
-		mine := d.Tenant == lane.Tenant && d.Integration == lane.Integration && !m.leased[id]
-		if mine && (!lane.Retry && d.State == delivery.Pending || lane.Retry && d.State == delivery.Retrying &&
-			!d.Due.After(due)) {
-			out = append(out, d)
-		}
-	}
-	slices.SortFunc(out, func(a, b delivery.Delivery) int { return strings.Compare(a.ID, b.ID) })
-	out = out[:min(limit, len(out))]
-	for _, d := range out {
-		m.leased[d.ID] = true
-	}
-	return out, nil
-}
+func (m *memory) get(id string) delivery.Delivery { return m.Find(id) }
 
-func (m *memory) Release(_ context.Context, deliveries []delivery.Delivery) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, d := range deliveries {
-		delete(m.leased, d.ID)
-	}
-	return nil
-}
-
-func (m *memory) Hasten(_ context.Context, now, after time.Time, by time.Duration) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for id, d := range m.deliveries {
-		if d.State == delivery.Retrying && d.Due.After(after) {
-			if d.Due = d.Due.Add(-by); d.Due.Before(now) {
-				d.Due = now
-			}
-			m.deliveries[id] = d
-		}
-	}
-	return nil
-}
-
-func (m *memory) put(deliveries ...delivery.Delivery) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, d := range deliveries {
-		m.deliveries[d.ID] = d
-	}
-}
-
-func (m *memory) get(id string) delivery.Delivery {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.deliveries[id]
-}
-
-func (m *memory) count(s delivery.State) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := 0
-	for _, d := range m.deliveries {
-		if d.State == s {
-			n++
-		}
-	}
-	return n
-}
+func (m *memory) count(s delivery.State) int { return m.Count(s) }
 
 // integrations is a fixed set that can be switched off.
 type integrations struct {

@@ -324,7 +324,7 @@ func TestASystemThatRefusesAllIsDisabledAsEver(t *testing.T) {
 			if count > 2 {
 				require.LessOrEqual(w.t, w.requests, 5*64+4*w.counters.tally("i").Attempts, "halving is bounded")
 			}
-			for _, d := range w.memory.deliveries {
+			for _, d := range w.memory.All() {
 				require.Contains(w.t, d.Attempts[0].Reason, "answered 400 Bad Request")
 			}
 		})

@@ -352,7 +352,7 @@ func TestAStopLetsRequestsInFlightFinishAndGivesBackTheRest(t *testing.T) {
 		r.stop()
 		require.Equal(t, 1+2, r.queue.count(delivery.Delivered))
 		require.Equal(t, 8, r.queue.count(delivery.Pending))
-		require.Empty(t, r.queue.leased)
+		require.Empty(t, r.queue.Leased())
 	})
 }
 
@@ -371,7 +371,7 @@ func TestAStopGivesUpWhatHangsAndDecidesNothingAboutIt(t *testing.T) {
 		require.Equal(t, 5*time.Second, time.Since(begin))
 		require.Equal(t, delivery.Pending, r.queue.get("d1").State)
 		require.Empty(t, r.queue.get("d1").Attempts)
-		require.Empty(t, r.queue.leased)
+		require.Empty(t, r.queue.Leased())
 	})
 }
 

@@ -99,7 +99,7 @@ func processes(t *testing.T, room int, rule health.Rule, c carrier) (p *manyProc
 	ctx, cancel := context.WithCancel(t.Context())
 	p = &manyProcesses{
 		t: t, ctx: ctx, paces: &countedPaces{}, integrations: &integrations{all: map[string]integration.Integration{}},
-		shelf: &shelf{memory: newMemory(), batches: map[string]worker.Batch{}, failNext: map[string]error{}},
+		shelf: &shelf{memory: newMemory(), failNext: map[string]error{}},
 	}
 	monitor := &health.Monitor{
 		Counters: &tallies{by: map[string]health.Count{}},

@@ -17,13 +17,7 @@ import (
 
 // Stranded finds them in one group.
 func (s *shelf) Stranded(_ context.Context, before time.Time, visit func([]delivery.Delivery) error) error {
-	s.memory.mu.Lock()
-	var all []delivery.Delivery
-	for _, d := range s.deliveries {
-		all = append(all, d)
-	}
-	s.memory.mu.Unlock()
-	return visit(delivery.StrandedOf(all, before))
+	return visit(delivery.StrandedOf(s.All(), before))
 }
 
 // Replay begins a new run of one.
@@ -44,7 +38,7 @@ func TestRetriesThatNoExecutionWorksAtAreTakenUpAgain(t *testing.T) {
 			s.deliver(s.pending(id)) // batch-1 to batch-3
 		}
 		s.shelf.running["batch-2"] = true
-		delete(s.shelf.batches, "batch-3")
+		s.shelf.Forget("batch-3")
 		pass(2 * time.Hour)
 		s.deliver(s.pending("young")) // batch-4
 		code = 200

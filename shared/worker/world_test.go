@@ -253,7 +253,7 @@ type handing struct {
 func beginHandler(w *world) (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	h := &handing{world: w, ctx: ctx,
-		shelf: &shelf{memory: w.memory, batches: map[string]worker.Batch{}, failNext: map[string]error{}}}
+		shelf: &shelf{memory: w.memory, failNext: map[string]error{}}}
 	h.begin()
 	w.restart = h.begin
 	w.send = func(d ...delivery.Delivery) {

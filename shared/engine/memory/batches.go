@@ -56,6 +56,12 @@ func (d *Deliveries) Batch(_ context.Context, id string) (worker.Batch, error) {
 	return b, nil
 }
 
+// Forget removes a retry batch, as a restore of an older state does.
+func (d *Deliveries) Forget(batch string) {
+	defer d.e.lock()()
+	delete(d.e.batches, batch)
+}
+
 // TakeOver notes which execution works at a batch.
 func (d *Deliveries) TakeOver(_ context.Context, batch, execution string) error {
 	defer d.e.lock()()

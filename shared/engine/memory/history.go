@@ -160,3 +160,49 @@ func (d *Deliveries) resend(id string, at time.Time, of func(delivery.DeadLetter
 	d.e.put(delivery.Entry{DetailType: l.DetailType, Detail: l.Detail, At: at})
 	return true, nil
 }
+
+// Put keeps deliveries as they are given, in whatever state: for a test that begins in the middle of things.
+func (d *Deliveries) Put(deliveries ...delivery.Delivery) {
+	defer d.e.lock()()
+	for _, v := range deliveries {
+		lane := key{v.Tenant, v.Integration}
+		if d.e.deliveries[lane] == nil {
+			d.e.deliveries[lane] = map[string]delivery.Delivery{}
+		}
+		d.e.deliveries[lane][v.ID] = stored(v)
+	}
+}
+
+// Find returns the delivery of that id, of any integration; the zero value when there is none.
+func (d *Deliveries) Find(id string) delivery.Delivery {
+	defer d.e.lock()()
+	for _, all := range d.e.deliveries {
+		if v, ok := all[id]; ok {
+			return stored(v)
+		}
+	}
+	return delivery.Delivery{}
+}
+
+// Count is how many deliveries of all tenants are in a state.
+func (d *Deliveries) Count(s delivery.State) (n int) {
+	defer d.e.lock()()
+	for _, all := range d.e.deliveries {
+		for _, v := range all {
+			if v.State == s {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// All returns every delivery, of all tenants, by their ids.
+func (d *Deliveries) All() (out []delivery.Delivery) {
+	defer d.e.lock()()
+	for lane := range d.e.deliveries {
+		out = append(out, d.e.of(lane, time.Time{}, time.Time{})...)
+	}
+	slices.SortFunc(out, func(a, b delivery.Delivery) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}

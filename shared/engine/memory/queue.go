@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -49,15 +50,15 @@ func (d *Deliveries) Lease(_ context.Context, lane delivery.Lane, limit int, due
 		}
 		first := !lane.Retry && v.State == delivery.Pending && v.Due.IsZero()
 		if first || lane.Retry && v.State == delivery.Retrying && !v.Due.After(due) {
-			out = append(out, stored(v))
+			out = append(out, v)
 		}
 	}
 	slices.SortFunc(out, func(a, b delivery.Delivery) int {
 		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID))
 	})
 	out = out[:min(limit, len(out))]
-	for _, v := range out {
-		d.e.leases[v.ID] = until
+	for n, v := range out {
+		d.e.leases[v.ID], out[n] = until, stored(v)
 	}
 	return out, nil
 }
@@ -132,4 +133,10 @@ func (d *Deliveries) Settle(_ context.Context, deliveries []delivery.Delivery) e
 		return fmt.Errorf("settle %d deliveries: %w", len(deliveries), &delivery.NotWaitingError{IDs: ended})
 	}
 	return nil
+}
+
+// Leased are the ids of the deliveries whose leases nobody ended.
+func (d *Deliveries) Leased() []string {
+	defer d.e.lock()()
+	return slices.Sorted(maps.Keys(d.e.leases))
 }
