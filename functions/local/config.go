@@ -85,7 +85,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer of tokens")
 	f.DurationVar(&c.tokenGood, "token-good", 12*time.Hour, "how long the sign-in link is good")
 	f.StringVar(&c.smtp, "smtp", "",
-		"mail server, smtp://user:password@host:port; without one mails are kept in the outbox")
+		"mail server, smtp://user:password@host:port; without one mails are kept in the mail log")
 	f.IntVar(&c.sessions.Most, "smtp-sessions", mail.DefaultSessions,
 		"sessions with the mail server at once, each kept for several mails")
 	f.IntVar(&c.sessions.Mails, "smtp-mails", mail.DefaultMails, "mails in one session with the mail server")

@@ -133,7 +133,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	listener, busListener net.Listener) error {
 	systems := catalogue.Default(telegram.New(c.telegram), s3.New(s3.Platform{Identity: c.identity(log)}))
 	policy := egress.Policy{Allow: c.allow}
-	sender, outbox, err := c.mailer(db)
+	sender, mailLog, err := c.mailer(db)
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: c.tenantRequests, Now: time.Now, Log: log},
 		Platform: c.platform, EgressAddresses: c.addresses, Telegram: chats, Integrations: integrations,
 		Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
-		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, Outbox: outbox, Changed: dispatcher.Recheck,
+		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, MailLog: mailLog, Changed: dispatcher.Recheck,
 		Wake:     dispatcher.Wake,
 		Triggers: triggers, Commands: db.Commands(), DeadLetters: db.Deliveries(), Reports: reports,
 		Ordered: func(context.Context, report.Report) {
@@ -286,7 +286,7 @@ func (c config) receive(ctx context.Context, b *telegrambot.Bot) {
 	}
 }
 
-// mailer chooses between a mail server and the outbox.
+// mailer chooses between a mail server and the mail log.
 func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string, string, int) ([]mails.Mail, error),
 	error) {
 	if c.smtp != "" {

@@ -211,12 +211,12 @@ func TestAChannelIsSetUpWithTheKeyboard(t *testing.T) {
 	b.act("hasFocus", "button")
 }
 
-func TestMailsOfTheOutboxAreRead(t *testing.T) {
+func TestMailsOfTheMailLogAreRead(t *testing.T) {
 	t.Parallel()
 	p := program(t)
 	id := add(t, p, map[string]any{"system": "email", "name": "Weekly", "events": events("system"),
 		"parameters": map[string]any{"addresses": []string{"first@example.com"}}})
-	b := open(t, p, desk, "/outbox")
+	b := open(t, p, desk, "/mail-log")
 	require.NoError(t, p.Call("POST", "/v1/integrations/"+id+"/test", nil, nil))
 	b.sees("first@example.com")
 	b.act("firstMail")
@@ -320,7 +320,7 @@ func TestP9TheConsoleSaysWhatAReportLacks(t *testing.T) {
 	b.fill("Format", "csv")
 	b.click("Make report")
 	b.sees("Vulnerabilities: 1,000 of 1,005 are listed. 5 are in no report: the record of a day keeps the first 1,000 (")
-	b.sees("What was let go and came again is counted again")
+	b.sees("An attack that was dropped and came again is counted again")
 	b.sees("rows-missing-2023-03.txt")
 	b.fill("Format", "pdf")
 	b.click("Make report")

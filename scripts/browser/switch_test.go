@@ -191,7 +191,7 @@ func TestAFailingIntegrationSaysSoOnEveryScreen(t *testing.T) {
 	for _, language := range []string{"en", "ja"} {
 		l := desk
 		l.language = language
-		b := open(t, p, l, "/outbox")
+		b := open(t, p, l, "/mail-log")
 		b.act("settled")
 		b.do(chromedp.ActionFunc(func(ctx context.Context) error {
 			_, err := page.AddScriptToEvaluateOnNewDocument(failing).Do(ctx)

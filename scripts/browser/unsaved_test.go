@@ -66,7 +66,7 @@ func TestH30EveryFormAsksBeforeItIsLeft(t *testing.T) {
 		b.fill(form.label, form.value)
 		b.act("leaves", false)
 		for _, out := range []func(){
-			func() { b.click("Outbox") },
+			func() { b.click("Mail log") },
 			func() { b.follow("/add/sentinel") },
 			func() { b.click("Signed in as Local Administrator"); b.click("Sign out") },
 			func() { b.act("back") },
@@ -78,7 +78,7 @@ func TestH30EveryFormAsksBeforeItIsLeft(t *testing.T) {
 			b.act("holds", form.label, form.value)
 		}
 		b.act("leaves", true)
-		b.follow("/outbox")
+		b.follow("/mail-log")
 		asked++
 		b.sees("Its mails are kept here")
 	}
@@ -217,7 +217,7 @@ func TestH30AChangeBySomebodyElseAndAFailedSaveKeepWhatWasTyped(t *testing.T) {
 	require.NoError(t, p.Call("GET", "/v1/integrations/"+id, nil, &now))
 	require.Equal(t, "Mine", now.Name)
 	b.act("leaves", false)
-	b.click("Outbox")
+	b.click("Mail log")
 	b.sees("Choose a mail to read it.") // nothing is unsaved: nothing is asked
 	b.act("asked", 0)
 }

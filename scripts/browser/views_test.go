@@ -71,7 +71,7 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 		"delivery-dead": "/integrations/" + failing + "/deliveries/" + dead.Items[0].ID,
 		"triggers":      "/triggers", "trigger": "/triggers/" + made.ID, "trigger-add": "/triggers/add",
 		"trigger-form": "/triggers/add/hits_exceeded",
-		"reports":      "/reports", "profile": "/profile", "outbox": "/outbox", "rejected": "/rejected",
+		"reports":      "/reports", "profile": "/profile", "mail-log": "/mail-log", "rejected": "/rejected",
 		"addresses": "/addresses", "gone": "/integrations/01X",
 	}
 }
@@ -154,7 +154,7 @@ func TestEveryViewSaysWhenItIsEmptyReadOrBroken(t *testing.T) {
 		"/": "Add Slack integration", "/add": "Webhook", "/add/slack": "Webhook URL",
 		"/integrations/01X": "does not exist",
 		"/triggers":         "Graylist", "/triggers/add": "Number of hits", "/triggers/add/hits_exceeded": "Threshold",
-		"/reports": "No report yet.", "/profile": "admin@example.com", "/outbox": "No mail yet.",
+		"/reports": "No report yet.", "/profile": "admin@example.com", "/mail-log": "No mail yet.",
 		"/rejected": "Every event could be processed.", "/addresses": "No addresses are listed",
 	} {
 		b.expect("404")

@@ -308,17 +308,17 @@ func check(p *embedded.Process, id string, schedule retry.Schedule, failures int
 	return nil
 }
 
-// kept is a mail of the outbox.
+// kept is a mail of the mail log.
 type kept struct {
 	To, Subject, Text, Unsubscribe string
 	Attachments                    []string
 }
 
-// outbox waits for a mail to an address.
-func outbox(p *embedded.Process, to string) (kept, error) {
+// mailTo waits for a mail to an address.
+func mailTo(p *embedded.Process, to string) (kept, error) {
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		var page struct{ Items []kept }
-		if err := p.Call(http.MethodGet, "/v1/outbox", nil, &page); err != nil {
+		if err := p.Call(http.MethodGet, "/v1/mail-log", nil, &page); err != nil {
 			return kept{}, err
 		}
 		for _, m := range page.Items {
@@ -327,20 +327,20 @@ func outbox(p *embedded.Process, to string) (kept, error) {
 			}
 		}
 		if time.Now().After(deadline) {
-			return kept{}, fmt.Errorf("the outbox holds no mail to %s: %+v", to, page.Items)
+			return kept{}, fmt.Errorf("the mail log holds no mail to %s: %+v", to, page.Items)
 		}
 	}
 }
 
-// mails looks into the outbox.
+// mails looks into the mail log.
 func mails(p *embedded.Process) error {
-	m, err := outbox(p, "team@example.com")
+	m, err := mailTo(p, "team@example.com")
 	if err != nil {
 		return err
 	}
 	if m.Subject != "[Tocsin] New vulnerability detected" {
-		return fmt.Errorf("the outbox should hold the mail of one vulnerability: %+v", m)
+		return fmt.Errorf("the mail log should hold the mail of one vulnerability: %+v", m)
 	}
-	fmt.Printf("The outbox holds a mail to %s: %s\n", m.To, m.Subject)
+	fmt.Printf("The mail log holds a mail to %s: %s\n", m.To, m.Subject)
 	return nil
 }

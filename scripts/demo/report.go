@@ -106,7 +106,7 @@ func weekly(p *embedded.Process, file string) error {
 	fmt.Printf("%s (%s): %d malicious requests, %d attacks, %d incident, %d vulnerabilities.\nThe PDF is in %s\n",
 		"Weekly report", r.Period.Title, r.Headline.Now.Hits, r.Headline.Now.Attacks, r.Headline.Now.Incidents,
 		r.Headline.Now.Vulnerabilities, file)
-	m, err := outbox(p, "manager@example.com")
+	m, err := mailTo(p, "manager@example.com")
 	if err != nil {
 		return err
 	}

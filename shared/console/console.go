@@ -65,8 +65,8 @@ type Config struct {
 	Ready *ready.Checker
 	// NoPages leaves the pages out, for who has a Console of their own: the API's description is at / then.
 	NoPages bool
-	// Outbox reads the mails of a tenant that an embedded engine keeps; nil when mails are sent.
-	Outbox func(ctx context.Context, tenant, before string, limit int) ([]mails.Mail, error)
+	// MailLog reads the mails of a tenant that an embedded engine keeps; nil when mails are sent.
+	MailLog func(ctx context.Context, tenant, before string, limit int) ([]mails.Mail, error)
 	// Changed is told of an integration that was enabled, disabled, deleted or changed; nil = nobody asks.
 	Changed func(tenant, id string)
 	// Triggers keeps triggers; nil = this deployment has none.
@@ -155,7 +155,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	}
 	mails := &mails.API{
 		Kit: kit, Deliveries: s.Deliveries, Reports: s.Reports, Profiles: s.Profiles, SuppressionList: s.Blocks,
-		MailLog: s.Outbox, MailQuota: s.Relay, Wake: s.Wake,
+		MailLog: s.MailLog, MailQuota: s.Relay, Wake: s.Wake,
 	}
 	if s.Integrations != nil {
 		mails.Backlog = s.Integrations.Backlog

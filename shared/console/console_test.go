@@ -364,14 +364,16 @@ func TestChoicesAreReadFromTheSystem(t *testing.T) {
 	require.Len(t, a.body["choices"], 2, "masks stand for the saved secrets")
 }
 
-func TestBadInputNamesItsField(t *testing.T) {
-	r := start(t)
-	id := r.slack("mine")
-	for name, c := range map[string]struct {
-		method, path, body string
-		status             int
-		says               string
-	}{
+// badInput is a call that is refused.
+type badInput struct {
+	method, path, body string
+	status             int
+	says               string
+}
+
+// badInputs are calls about the integration of that id, by what is wrong with them.
+func badInputs(id string) map[string]badInput {
+	return map[string]badInput{
 		"malformed JSON": {"POST", "/v1/integrations", `{"system":`, 400, ""},
 		"an unknown field": {"POST", "/v1/integrations", `{"system":"slack","colour":"s3cr3t","parameters":{}}`,
 			422, "colour"},
@@ -421,8 +423,14 @@ func TestBadInputNamesItsField(t *testing.T) {
 			"no such integration"},
 		"an unknown delivery": {"GET", "/v1/integrations/" + id + "/deliveries/01GTD8R4000000000000000001", "", 404,
 			"no such delivery"},
-		"no outbox": {"GET", "/v1/outbox", "", 404, "keeps none"},
-	} {
+		"no mail log": {"GET", "/v1/mail-log", "", 404, "keeps none"},
+	}
+}
+
+func TestBadInputNamesItsField(t *testing.T) {
+	r := start(t)
+	id := r.slack("mine")
+	for name, c := range badInputs(id) {
 		t.Run(name, func(t *testing.T) {
 			r.t = t
 			a := r.call(c.method, c.path, c.body)

@@ -111,7 +111,7 @@ func TestP8AMailThatIsOnlyKeptHasNotArrived(t *testing.T) {
 	require.Equal(t, 200, a.status)
 	require.Equal(t, false, a.body["delivered"])
 	require.NotContains(t, a.raw, `"status"`, "nobody answered")
-	require.Contains(t, a.raw, "kept in the outbox: no mail server is configured")
+	require.Contains(t, a.raw, "kept in the mail log: no mail server is configured")
 	require.Equal(t, 3, kept, "it is no failure that the other messages would share")
 	require.Len(t, a.body["messages"], 3)
 }

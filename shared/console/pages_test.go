@@ -29,7 +29,7 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 		"platform": "Tocsin", "tenant": "42", "client_name": "Acme", "role": "administrator",
 		"email": "ada@example.com", "name": "Ada Lovelace",
 		"sections": []any{"integrations", "triggers", "reports", "profile", "dead_letters", "addresses"},
-	}, a.body, "no outbox where mails are sent")
+	}, a.body, "no mail log where mails are sent")
 	for role, sections := range map[access.Role][]any{
 		access.Analyst: {"reports", "profile", "addresses"}, access.ReadOnly: {"reports", "profile", "addresses"},
 		access.APIDeveloper: {"profile", "addresses"},
@@ -42,9 +42,9 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 	}
 	r.token = "garbage"
 	require.Equal(t, 401, r.call("GET", "/v1/session", "").status)
-	r.config.Outbox = func(context.Context, string, string, int) ([]mails.Mail, error) { return nil, nil }
+	r.config.MailLog = func(context.Context, string, string, int) ([]mails.Mail, error) { return nil, nil }
 	r.handler, r.token = console.New(r.config), r.issue("42", access.Administrator)
-	require.Contains(t, r.call("GET", "/v1/session", "").body["sections"], "outbox")
+	require.Contains(t, r.call("GET", "/v1/session", "").body["sections"], "mail_log")
 }
 
 func TestHealthIsToldStepByStep(t *testing.T) {

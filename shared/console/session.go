@@ -19,7 +19,7 @@ const (
 	TriggerSection     Section = "triggers"
 	ReportSection      Section = "reports"
 	ProfileSection     Section = "profile"
-	OutboxSection      Section = "outbox"
+	MailLogSection     Section = "mail_log"
 	RejectedSection    Section = "dead_letters"
 	AddressSection     Section = "addresses"
 )
@@ -66,7 +66,7 @@ func (s *server) sections(p access.Principal) []Section {
 	show(TriggerSection, access.Triggers, s.Triggers != nil)
 	show(ReportSection, access.ViewEvents, s.Reports != nil)
 	show(ProfileSection, access.OwnProfile, s.Profiles != nil && p.Email != "")
-	show(OutboxSection, access.Administer, s.Outbox != nil)
+	show(MailLogSection, access.Administer, s.MailLog != nil)
 	show(RejectedSection, access.Administer, true)
 	show(AddressSection, access.Addresses, true)
 	return out

@@ -83,14 +83,12 @@ func TestTriggersAreForAdministrators(t *testing.T) {
 	require.Equal(t, 404, r.call("DELETE", self, "").status)
 }
 
-func TestWhatIsWrongWithATriggerIsToldFieldByField(t *testing.T) {
-	r := start(t)
-	id := r.slack("Ops")
-	email := r.create(`{"system":"email","name":"Mail","parameters":{"addresses":["a@example.com"]}}`)
-	require.Equal(t, 201, email.status, email.raw)
-	notify := `"actions":[{"id":"send_notification","params":{"integration_ids":["` + id + `"]}}]`
-	threshold := `"threshold":{"period":60,"count":1}`
-	for _, c := range []struct{ name, body, field, reason string }{
+// wrongTrigger is a draft, the field that is wrong in it, and the beginning of the reason.
+type wrongTrigger struct{ name, body, field, reason string }
+
+// wrongTriggers are made of a threshold and a notification that are right, and the id of an Email report integration.
+func wrongTriggers(threshold, notify, email string) []wrongTrigger {
+	return []wrongTrigger{
 		{"a condition that is none", `{"template_id":"no"}`, "template_id", "is not a condition"},
 		{"no threshold", `{"template_id":"hits_exceeded",` + notify + `}`, "threshold", "is required"},
 		{"a threshold too many", `{"template_id":"user_created",` + threshold + `,` + notify + `}`, "threshold",
@@ -135,11 +133,21 @@ func TestWhatIsWrongWithATriggerIsToldFieldByField(t *testing.T) {
 			"actions.0.params.integration_ids.0", "no such integration"},
 		{"mail about the denylist",
 			`{"template_id":"blacklist_ip_added","actions":[{"id":"send_notification","params":{"integration_ids":["` +
-				email.body["id"].(string) + `"]}}]}`, "actions.0.params.integration_ids.0",
+				email + `"]}}]}`, "actions.0.params.integration_ids.0",
 			"Email report can not receive"},
 		{"a long name", `{"name":"` + strings.Repeat("x", 201) + `","template_id":"user_created",` + notify + `}`,
 			"name", "at most 200"},
-	} {
+	}
+}
+
+func TestWhatIsWrongWithATriggerIsToldFieldByField(t *testing.T) {
+	r := start(t)
+	id := r.slack("Ops")
+	email := r.create(`{"system":"email","name":"Mail","parameters":{"addresses":["a@example.com"]}}`)
+	require.Equal(t, 201, email.status, email.raw)
+	notify := `"actions":[{"id":"send_notification","params":{"integration_ids":["` + id + `"]}}]`
+	threshold := `"threshold":{"period":60,"count":1}`
+	for _, c := range wrongTriggers(threshold, notify, email.body["id"].(string)) {
 		a := r.call("POST", "/v1/triggers", c.body)
 		require.Equal(t, 422, a.status, "%s: %s", c.name, a.raw)
 		problems := member(t, a, "errors")

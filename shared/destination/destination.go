@@ -205,7 +205,7 @@ type Attachment struct {
 const MailAccepted = 250
 
 // MailNotSent is the status of a mail that is settled without being sent: its address is undeliverable or has
-// unsubscribed, or there is no mail server and it is kept in the outbox. The body says why, for a person. It is no
+// unsubscribed, or there is no mail server and it is kept in the mail log. The body says why, for a person. It is no
 // failure: trying again would not help. No mail server uses it.
 const MailNotSent = 299
 

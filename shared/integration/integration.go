@@ -132,9 +132,8 @@ func (i Integration) Subscribed(t event.Type) (Subscription, bool) {
 // Key names an integration.
 type Key struct{ Tenant, ID string }
 
-// Store keeps integrations. Every method but Bound, Marked and Several is for one tenant; implementations are safe for
-// concurrent use.
-type Store interface {
+// Writer takes the changes of integrations. Each is stored together with its announcement: both or neither.
+type Writer interface {
 	// Create stores a new integration together with its announcement: both or neither.
 	Create(ctx context.Context, i Integration, announce event.Event) error
 	// Update replaces the stored integration if its revision is still i.Revision-1, together with the
@@ -145,23 +144,44 @@ type Store interface {
 	// nobody's edit is in the way of it. Error: ErrConflict when there is nothing to do, because the integration has a
 	// mark already, or none, or is disabled, or has another window, or is no more.
 	Mark(ctx context.Context, tenant, id string, window int64, f *Failing, announce event.Event) error
-	// Marked returns the failing integrations of all tenants: those that Mark set and nothing took away since.
-	Marked(ctx context.Context) ([]Integration, error)
 	// Delete removes the integration if its revision is still the given one, together with the announcement.
 	// What waits for it is dead-lettered by delivery. Errors: ErrNotFound, ErrConflict.
 	Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error
+}
+
+// Reader reads the integrations of one tenant.
+type Reader interface {
 	// Get returns one integration. Error: ErrNotFound.
 	Get(ctx context.Context, tenant, id string) (Integration, error)
-	// Several returns those of the integrations that there are, of any tenants, in no order.
-	Several(ctx context.Context, keys []Key) ([]Integration, error)
 	// List returns the tenant's integrations in the order of their ids, which is that of their creation: at most
 	// limit of those whose id is greater than after.
 	List(ctx context.Context, tenant, after string, limit int) ([]Integration, error)
+}
+
+// Finder finds integrations of whatever tenant.
+type Finder interface {
+	// Marked returns the failing integrations of all tenants: those that Mark set and nothing took away since.
+	Marked(ctx context.Context) ([]Integration, error)
 	// Bound returns the integrations of all tenants that belong to the system and have the name among their bindings.
 	Bound(ctx context.Context, system, binding string) ([]Integration, error)
+}
+
+// Directory is where fan-out and the schedule of reports look receivers up.
+type Directory interface {
+	// Several returns those of the integrations that there are, of any tenants, in no order.
+	Several(ctx context.Context, keys []Key) ([]Integration, error)
 	// Enabled returns all enabled integrations of the tenant. It is called for every batch of events:
 	// implementations may answer from memory as long as a change shows within a second.
 	Enabled(ctx context.Context, tenant string) ([]Integration, error)
+}
+
+// Store keeps integrations. Each reader takes a part of it; an engine implements all. Implementations are safe for
+// concurrent use.
+type Store interface {
+	Writer
+	Reader
+	Finder
+	Directory
 }
 
 // KeyRing seals secrets. The context (tenant, a slash, id: see SealTenant) is authenticated: a sealed value opens only

@@ -11,25 +11,15 @@ import (
 	"tocsin/shared/integration"
 )
 
-// TestS3AChangedAddressNeedsItsSecretsAgain tries every way in which a saved secret can be sent: a saved change, a test
-// of what is not saved, and a list of choices.
-func TestS3AChangedAddressNeedsItsSecretsAgain(t *testing.T) {
-	s, _ := service(t)
-	made := func(system, parameters string) integration.Integration {
-		i, err := s.Create(t.Context(), ada, integration.Draft{System: system, Name: system,
-			Parameters: json.RawMessage(parameters)})
-		require.NoError(t, err)
-		return i
-	}
-	jira := made("jira", parametersOf["jira"])
-	splunk := made("splunk", parametersOf["splunk"])
-	hook := made("web_hooks", parametersOf["web_hooks"])
-	blank := made("web_hooks", parametersOf["blank"])
-	for name, c := range map[string]struct {
-		of     integration.Integration
-		patch  string
-		fields []string // that are to be entered again; none = it is fine
-	}{
+// changedAddress is a change of an integration's parameters.
+type changedAddress struct {
+	of     integration.Integration
+	patch  string
+	fields []string // that are to be entered again; none = it is fine
+}
+
+func changedAddresses(jira, splunk, hook integration.Integration) map[string]changedAddress {
+	return map[string]changedAddress{
 		"a host, left out": {splunk, `{"api":"https://evil.example.com:8088"}`,
 			[]string{"parameters.token"}},
 		"a host, masked": {splunk, `{"api":"https://evil.example.com:8088","token":"********"}`,
@@ -60,7 +50,23 @@ func TestS3AChangedAddressNeedsItsSecretsAgain(t *testing.T) {
 			[]string{"parameters.headers.Authorization", "parameters.headers.X-Key", "parameters.url"}},
 		"a host that looks like the other one": {hook, `{"url":"https://a.example.com.evil.example.com/x"}`,
 			[]string{"parameters.headers.Authorization", "parameters.headers.X-Key"}},
-	} {
+	}
+}
+
+// TestS3AChangedAddressNeedsItsSecretsAgain tries every way in which a saved secret can be sent: a saved change, a test
+// of what is not saved, and a list of choices.
+func TestS3AChangedAddressNeedsItsSecretsAgain(t *testing.T) {
+	s, _ := service(t)
+	made := func(system, parameters string) integration.Integration {
+		i, err := s.Create(t.Context(), ada, integration.Draft{System: system, Name: system,
+			Parameters: json.RawMessage(parameters)})
+		require.NoError(t, err)
+		return i
+	}
+	jira, splunk := made("jira", parametersOf["jira"]), made("splunk", parametersOf["splunk"])
+	hook := made("web_hooks", parametersOf["web_hooks"])
+	blank := made("web_hooks", parametersOf["blank"])
+	for name, c := range changedAddresses(jira, splunk, hook) {
 		t.Run(name, func(t *testing.T) {
 			same := func(err error) {
 				t.Helper()
@@ -105,6 +111,15 @@ func TestS3AChangedAddressNeedsItsSecretsAgain(t *testing.T) {
 			require.NotContains(t, opened.Secrets, "s3cr3t")
 		}
 	}
+	notEvenInTwoSteps(t, s, hook)
+	_, err := s.OpenUnsaved(t.Context(), "42", splunk.ID, "web_hooks", json.RawMessage(`{}`))
+	require.ErrorContains(t, err, "system: is not that of the integration")
+	_, err = s.OpenUnsaved(t.Context(), "43", splunk.ID, "", json.RawMessage(`{}`))
+	require.ErrorIs(t, err, integration.ErrNotFound)
+}
+
+func notEvenInTwoSteps(t *testing.T, s *integration.Service, hook integration.Integration) {
+	t.Helper()
 	// Not even in two steps: an address without its secrets, then the secrets.
 	_, err := s.Update(t.Context(), ada, hook.ID, 0,
 		integration.Patch{Parameters: json.RawMessage(`{"url":"https://evil.example.com/","headers":null}`)})
@@ -115,11 +130,6 @@ func TestS3AChangedAddressNeedsItsSecretsAgain(t *testing.T) {
 	opened, err := s.OpenUnsaved(t.Context(), "42", hook.ID, "", json.RawMessage(`{}`))
 	require.NoError(t, err)
 	require.Empty(t, opened.Parameters.(*webhook.Parameters).Headers)
-
-	_, err = s.OpenUnsaved(t.Context(), "42", splunk.ID, "web_hooks", json.RawMessage(`{}`))
-	require.ErrorContains(t, err, "system: is not that of the integration")
-	_, err = s.OpenUnsaved(t.Context(), "43", splunk.ID, "", json.RawMessage(`{}`))
-	require.ErrorIs(t, err, integration.ErrNotFound)
 }
 
 var parametersOf = map[string]string{

@@ -63,7 +63,11 @@ type InvalidError = destination.InvalidParameters
 
 // Service makes every change of an integration.
 type Service struct {
-	Store     Store
+	Store interface {
+		Writer
+		Reader
+		Finder
+	}
 	Keys      KeyRing
 	Systems   Systems
 	Addresses AddressPolicy

@@ -1,4 +1,4 @@
-// Package mail builds mails and carries them: over SMTP, or into an outbox that the embedded mode keeps. A mail goes
+// Package mail builds mails and carries them: over SMTP, or into the mail log that the embedded mode keeps. A mail goes
 // to one person, so nobody learns who else receives it. The MIME work is go-mail's (github.com/wneessen/go-mail).
 package mail
 
@@ -29,12 +29,12 @@ type LogSender struct {
 }
 
 // Kept is what becomes of a mail where there is no mail server.
-const Kept = "kept in the outbox: no mail server is configured, so it was sent to nobody"
+const Kept = "kept in the mail log: no mail server is configured, so it was sent to nobody"
 
 // Send keeps a mail.
 func (o LogSender) Send(ctx context.Context, m destination.Mail) (destination.Response, error) {
 	if err := o.Keep(ctx, m, o.Now()); err != nil {
-		return destination.Response{}, fmt.Errorf("the mail could not be kept in the outbox: %w", err)
+		return destination.Response{}, fmt.Errorf("the mail could not be kept in the mail log: %w", err)
 	}
 	return destination.Response{Status: destination.MailNotSent, Body: []byte(Kept)}, nil
 }

@@ -86,7 +86,7 @@ func TestBadSettings(t *testing.T) {
 	require.ErrorContains(t, err, "is not an e-mail address")
 }
 
-func TestTheOutboxKeeps(t *testing.T) {
+func TestTheMailLogKeeps(t *testing.T) {
 	var kept destination.Mail
 	o := mail.LogSender{Now: now, Keep: func(_ context.Context, m destination.Mail, at time.Time) error {
 		require.Equal(t, now(), at)
@@ -97,7 +97,7 @@ func TestTheOutboxKeeps(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, sample, kept)
 	require.NotEqual(t, destination.MailAccepted, answer.Status, "no mail server took it")
-	require.Contains(t, string(answer.Body), "kept in the outbox: no mail server is configured")
+	require.Contains(t, string(answer.Body), "kept in the mail log: no mail server is configured")
 }
 
 func TestHeadersHoldNoHeaderOfSomebodyElseAndNoLineIsTooLong(t *testing.T) {

@@ -89,13 +89,16 @@ type File struct {
 // a delivery of it may still wait or be replayed, and is listed no more.
 const Kept = 3
 
-// Store keeps reports, settings and the schedule. Implementations are safe for concurrent use.
-type Store interface {
+// SettingsStore keeps the settings of tenants.
+type SettingsStore interface {
 	Zones
 	// SaveSettings replaces a tenant's settings and makes its subscriptions due at once, so that the schedule looks at
 	// them anew. Since and Done of each stay: no report is lost by it and none comes twice.
 	SaveSettings(ctx context.Context, s Settings) error
+}
 
+// Archive keeps reports and their files.
+type Archive interface {
 	// Save inserts or replaces a report; files, when there are any, replace its files.
 	Save(ctx context.Context, r Report, files []File) error
 	// Get returns one report. Error: ErrNotFound.
@@ -106,7 +109,10 @@ type Store interface {
 	File(ctx context.Context, tenant, id, name string) (File, error)
 	// Waiting returns up to limit reports that are to be made, oldest first, of all tenants.
 	Waiting(ctx context.Context, limit int) ([]Report, error)
+}
 
+// Schedule keeps who is sent reports, and when.
+type Schedule interface {
 	// Due returns up to limit subscriptions whose time has come, of all tenants, those to be looked at anew first. The
 	// engine keeps it as a sparse index beside integrations and people: an enabled integration and a person have a row
 	// for each report frequency that they subscribe to, made and removed in the same write as they are; its cost does
@@ -117,6 +123,14 @@ type Store interface {
 	Reschedule(ctx context.Context, moves []Move) error
 	// SettingsOf returns the settings of tenants, one for each.
 	SettingsOf(ctx context.Context, tenants []string) (map[string]Settings, error)
+}
+
+// Store keeps reports, settings and the schedule. Each reader takes a part of it; an engine implements all.
+// Implementations are safe for concurrent use.
+type Store interface {
+	SettingsStore
+	Archive
+	Schedule
 }
 
 // Move is a subscription, due as it was read, with the time at which it is due next.

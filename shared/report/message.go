@@ -15,7 +15,7 @@ import (
 
 // Messages finds the message of an event.Report: what delivery sends.
 type Messages struct {
-	Store    Store
+	Store    Archive
 	Platform notification.Platform
 }
 

@@ -5,8 +5,8 @@
 // accepts the batch: one for the chosen integrations, which is then delivered as any other, and commands for upstream,
 // since Tocsin owns no traffic.
 //
-// A threshold is a sliding window over the times of events: it fires when more than N fell into the period that ends
-// with the newest, and once for a period at most. An event that is older than a period when it comes is too late. Up to
+// A threshold is a sliding window over the times of events. A trigger fires when more than N events lie within one
+// period. It fires at most once in a period. An event that is older than a period when it comes is too late. Up to
 // a threshold of 2,047 (511 where sources are counted apart) times count to the millisecond, beyond that to a part of
 // the period. The state of a trigger is one small document (see window), read and replaced once for a batch under its
 // version, in the transaction that makes the batch's events known: concurrent workers exclude one another and an event

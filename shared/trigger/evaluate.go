@@ -25,9 +25,13 @@ type Seen struct {
 
 // Evaluator watches batches of events.
 type Evaluator struct {
-	Store Store
-	Now   func() time.Time
-	Log   *slog.Logger
+	Store interface {
+		Seeder
+		Reader
+		Counter
+	}
+	Now func() time.Time
+	Log *slog.Logger
 
 	// Clock measures what a tenant's patterns take; nil = time.Now.
 	Clock func() time.Time

@@ -176,94 +176,95 @@ func compile(t Trigger) (*matcher, error) {
 // fewValues are found faster one by one than by a digest.
 const fewValues = 8
 
+// filter makes a filter ready: the function says whether one of the values is there.
 func (m *matcher) filter(f Filter) (func(*subject) bool, error) {
 	values := make([]string, len(f.Values))
 	for n, v := range f.Values {
 		values[n] = string(v)
 	}
-	has := func(v string) bool { return slices.Contains(values, v) }
-	if len(values) > fewValues {
-		set := make(map[string]bool, len(values))
-		has = func(v string) bool { return set[v] }
-		defer func() { // what follows may write the values in another form
-			for _, v := range values {
-				set[v] = true
-			}
-		}()
-	}
-	one := func(of func(*subject) string) func(*subject) bool {
-		return func(s *subject) bool { v := of(s); return v != "" && has(v) }
-	}
-	lower := func() {
+	switch f.ID {
+	case ByURL:
+		return m.urlFilter(values, f.Operator)
+	case ByDomain, ByPII:
 		for n := range values {
 			values[n] = strings.ToLower(values[n])
 		}
-	}
-	switch f.ID {
-	case ByURL:
-		var patterns []pattern
-		for _, v := range values {
-			p, err := newPattern(v)
-			if err != nil {
-				return nil, err
-			}
-			patterns = append(patterns, p)
-			m.size += p.size
-		}
-		if f.Operator == Equal {
-			m.urls = append(m.urls, patterns...)
-		}
-		return func(s *subject) bool { return s.deepest(patterns) > 0 }, nil
-	case ByType:
-		return one(func(s *subject) string { return s.of }), nil
-	case ByApplication:
-		return func(s *subject) bool {
-			for _, v := range values {
-				if slices.Contains(s.apps, v) || v == "-1" && (len(s.apps) == 0 || slices.Contains(s.apps, "default")) {
-					return true
-				}
-			}
-			return false
-		}, nil
 	case ByIP:
 		values = addresses(values...)
-		return func(s *subject) bool {
-			return slices.ContainsFunc(s.addresses, has)
-		}, nil
-	case ByDomain:
-		lower()
-		return one(func(s *subject) string { return strings.ToLower(s.domain) }), nil
-	case ByStatus:
-		return func(s *subject) bool {
-			if s.status == 0 {
-				return false
-			}
-			exact := strconv.Itoa(s.status)
-			return slices.ContainsFunc(values, func(v string) bool { return v == exact || v == exact[:1]+"xx" })
-		}, nil
-	case ByTarget:
-		return one(func(s *subject) string { return strings.ToLower(s.target) }), nil
-	case ByRole:
-		return func(s *subject) bool {
-			return slices.ContainsFunc(s.roles, func(role string) bool {
-				return slices.Contains(values, roleCode(role))
-			})
-		}, nil
-	case ByChange:
-		return one(func(s *subject) string { return s.change }), nil
-	case ByPII:
-		lower()
-		return func(s *subject) bool {
-			return slices.ContainsFunc(s.pii, func(p string) bool {
-				return slices.Contains(values, strings.ToLower(p))
-			})
-		}, nil
-	case ByDeviation:
-		return one(func(s *subject) string { return s.deviation }), nil
-	case BySpec:
-		return one(func(s *subject) string { return s.spec }), nil
+	}
+	has := among(values)
+	if of, ok := single[f.ID]; ok {
+		return func(s *subject) bool { v := of(s); return v != "" && has(v) }, nil
+	}
+	if several, ok := several[f.ID]; ok {
+		return func(s *subject) bool { return several(s, values, has) }, nil
 	}
 	return nil, fmt.Errorf("the filter %q is not known", f.ID)
+}
+
+// among looks for a value among few one by one, among many by a digest.
+func among(values []string) func(string) bool {
+	if len(values) <= fewValues {
+		return func(v string) bool { return slices.Contains(values, v) }
+	}
+	set := make(map[string]bool, len(values))
+	for _, v := range values {
+		set[v] = true
+	}
+	return func(v string) bool { return set[v] }
+}
+
+// urlFilter reads the patterns of ByURL.
+func (m *matcher) urlFilter(values []string, operator string) (func(*subject) bool, error) {
+	var patterns []pattern
+	for _, v := range values {
+		p, err := newPattern(v)
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, p)
+		m.size += p.size
+	}
+	if operator == Equal {
+		m.urls = append(m.urls, patterns...)
+	}
+	return func(s *subject) bool { return s.deepest(patterns) > 0 }, nil
+}
+
+// single are the filters of which a subject has one value, "" for none.
+var single = map[FilterID]func(*subject) string{
+	ByType:      func(s *subject) string { return s.of },
+	ByDomain:    func(s *subject) string { return strings.ToLower(s.domain) },
+	ByTarget:    func(s *subject) string { return strings.ToLower(s.target) },
+	ByChange:    func(s *subject) string { return s.change },
+	ByDeviation: func(s *subject) string { return s.deviation },
+	BySpec:      func(s *subject) string { return s.spec },
+}
+
+// several are the other filters. has finds one of the values.
+var several = map[FilterID]func(s *subject, values []string, has func(string) bool) bool{
+	ByApplication: func(s *subject, values []string, _ func(string) bool) bool {
+		for _, v := range values {
+			if slices.Contains(s.apps, v) || v == "-1" && (len(s.apps) == 0 || slices.Contains(s.apps, "default")) {
+				return true
+			}
+		}
+		return false
+	},
+	ByIP: func(s *subject, _ []string, has func(string) bool) bool { return slices.ContainsFunc(s.addresses, has) },
+	ByStatus: func(s *subject, _ []string, has func(string) bool) bool {
+		if s.status == 0 {
+			return false
+		}
+		exact := strconv.Itoa(s.status)
+		return has(exact) || has(exact[:1]+"xx")
+	},
+	ByRole: func(s *subject, _ []string, has func(string) bool) bool {
+		return slices.ContainsFunc(s.roles, func(role string) bool { return has(roleCode(role)) })
+	},
+	ByPII: func(s *subject, _ []string, has func(string) bool) bool {
+		return slices.ContainsFunc(s.pii, func(p string) bool { return has(strings.ToLower(p)) })
+	},
 }
 
 // roleCode takes a role's code or its title, in whatever case upstream writes it.

@@ -107,8 +107,8 @@ type Action struct {
 	LockTime int64 `json:"lock_time,omitempty"`
 }
 
-// Store keeps triggers and their states. Every method is for one tenant; implementations are safe for concurrent use.
-type Store interface {
+// Writer takes the changes of triggers. Each is stored together with its announcement: both or neither.
+type Writer interface {
 	// Create stores a new trigger together with its announcement: both or neither. Error: ErrConflict when the id
 	// exists.
 	Create(ctx context.Context, t Trigger, announce event.Event) error
@@ -118,17 +118,38 @@ type Store interface {
 	// Delete removes the trigger, and its state sooner or later, if its revision is still the given one, together with
 	// the announcement. Errors: ErrNotFound, ErrConflict.
 	Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error
+}
+
+// Seeder stores the triggers of new accounts.
+type Seeder interface {
 	// Seed stores the triggers of a new account unless it was done for the tenant before; then it does nothing.
 	Seed(ctx context.Context, tenant string, list []Trigger) error
+}
+
+// Reader reads the triggers of one tenant.
+type Reader interface {
 	// Get returns one trigger. Error: ErrNotFound.
 	Get(ctx context.Context, tenant, id string) (Trigger, error)
 	// List returns all triggers of the tenant in the order of their ids; seeded says whether Seed was done.
 	List(ctx context.Context, tenant string) (list []Trigger, seeded bool, err error)
+}
+
+// Counter is what counting reads.
+type Counter interface {
 	// Active is List for fan-out, which asks for every batch: implementations may answer from memory as long as a
 	// change shows within a second.
 	Active(ctx context.Context, tenant string) (list []Trigger, seeded bool, err error)
 	// States returns the states of triggers, in their order; one that is not there is zero but for its names.
 	States(ctx context.Context, tenant string, ids []string) ([]State, error)
+}
+
+// Store keeps triggers. Each reader takes a part of it; an engine implements all. Implementations are safe for
+// concurrent use.
+type Store interface {
+	Writer
+	Seeder
+	Reader
+	Counter
 }
 
 // State is what a trigger with a threshold remembers. Only Evaluator reads the body.

@@ -21,8 +21,8 @@ const (
 	maxBody = 32 << 10
 )
 
-// window is a sliding one. It fires when more than `most` fell into the span that ends with the newest time, and not
-// again before a whole span has passed.
+// window is a sliding one. It fires when more than `most` entries lie in the span that ends with the newest of them. It
+// does not fire again before a whole span has passed.
 //
 // It keeps the newest most+1 only: with these in the span there are too many, whatever came before. So it is small, and
 // exact in whatever order events come, but for those that are older than a span when they come: it leaves them out.

@@ -114,6 +114,11 @@ func (s *API) actions(api huma.API) {
 			return s.one(ctx, i, nil)
 		})
 	}
+}
+
+// forms are the operations that a form asks a system by: tests, choices, and the health beside it.
+func (s *API) forms(api huma.API) {
+	tags := []string{"Integrations"}
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "test-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/test", Tags: tags,
 		Errors:  []int{404, 429},

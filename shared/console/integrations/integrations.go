@@ -175,6 +175,7 @@ func (s *API) Register(api huma.API) {
 	s.addresses(api)
 	s.integrations(api)
 	s.actions(api)
+	s.forms(api)
 	s.telegram(api)
 }
 

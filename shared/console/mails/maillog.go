@@ -11,7 +11,7 @@ import (
 	"tocsin/shared/console/rest"
 )
 
-// Mail is a mail of the outbox.
+// Mail is a mail of the mail log.
 type Mail struct {
 	ID      string    `json:"id"`
 	At      time.Time `json:"at"`
@@ -33,9 +33,9 @@ type mailsOutput struct {
 
 func (s *API) mails(api huma.API) {
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
-		OperationID: "list-mails", Method: http.MethodGet, Path: "/v1/outbox", Tags: []string{"Outbox"},
+		OperationID: "list-mails", Method: http.MethodGet, Path: "/v1/mail-log", Tags: []string{"Mail log"},
 		Errors:  []int{400, 404, 422},
-		Summary: "List the outbox", Description: "The mails of your tenant that a deployment without a mail server " +
+		Summary: "List the mail log", Description: "The mails of your tenant that a deployment without a mail server " +
 			"keeps, the newest 1,000. 404 where mails are sent.",
 	}), func(ctx context.Context, in *rest.PageInput) (*mailsOutput, error) {
 		if s.MailLog == nil {

@@ -213,6 +213,8 @@ type API struct {
 func (s *API) Register(api huma.API) {
 	if s.Triggers != nil {
 		s.triggers(api)
+		s.changes(api)
+		s.copies(api)
 	}
 	if s.Commands != nil {
 		s.commands(api)
@@ -257,6 +259,11 @@ func (s *API) triggers(api huma.API) {
 		t, err := s.Triggers.Get(ctx, rest.Person(ctx), in.ID)
 		return s.oneTrigger(ctx, t, err)
 	})
+}
+
+// changes are the operations that change a trigger.
+func (s *API) changes(api huma.API) {
+	tags := []string{"Triggers"}
 	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "update-trigger", Method: http.MethodPatch, Path: "/v1/triggers/{id}", Tags: tags,
 		Errors:  []int{400, 404, 409, 412, 413, 415, 422},
@@ -285,6 +292,11 @@ func (s *API) triggers(api huma.API) {
 			return s.switchTrigger(ctx, in, on)
 		})
 	}
+}
+
+// copies are the operations that make a copy of a trigger, or show what it would send.
+func (s *API) copies(api huma.API) {
+	tags := []string{"Triggers"}
 	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "copy-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/copy", Tags: tags,
 		Errors: []int{404, 422}, DefaultStatus: http.StatusCreated,

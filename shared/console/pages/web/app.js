@@ -12,7 +12,7 @@ import { Integration } from "./views/integration.js";
 import { AddTrigger, NewTrigger, Trigger, Triggers } from "./views/triggers.js";
 import { Reports } from "./views/reports.js";
 import { Profile } from "./views/profile.js";
-import { Outbox } from "./views/outbox.js";
+import { MailLog } from "./views/mail-log.js";
 import { Rejected } from "./views/rejected.js";
 import { Addresses } from "./views/addresses.js";
 
@@ -22,7 +22,7 @@ const sections = [
 	{ name: "integrations", at: "/", title: "nav.integrations" },
 	{ name: "triggers", at: "/triggers", title: "nav.triggers" },
 	{ name: "reports", at: "/reports", title: "nav.reports" },
-	{ name: "outbox", at: "/outbox", title: "nav.outbox" },
+	{ name: "mail_log", at: "/mail-log", title: "nav.mail_log" },
 	{ name: "dead_letters", at: "/rejected", title: "nav.rejected" },
 ];
 const profile = { name: "profile", at: "/profile" };
@@ -40,7 +40,7 @@ const views = [
 	["/triggers/:id", "triggers", Trigger],
 	["/reports", "reports", Reports],
 	["/profile", "profile", Profile],
-	["/outbox", "outbox", Outbox],
+	["/mail-log", "mail_log", MailLog],
 	["/rejected", "dead_letters", Rejected],
 	["/addresses", "addresses", Addresses],
 ];

@@ -7,7 +7,7 @@ import { useLoad } from "../load.js";
 import { Copy, Empty, Notice, Pill, Said, View, When } from "../ui.js";
 import { DeliveryState, kindsOf, Replay, unsent } from "./deliveries.js";
 import { Gone } from "./gone.js";
-import { Letter } from "./outbox.js";
+import { Letter } from "./mail-log.js";
 
 const refresh = 3_000;
 

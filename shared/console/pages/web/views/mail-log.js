@@ -76,16 +76,16 @@ export function Letter({ mail }) {
 	`;
 }
 
-export function Outbox() {
+export function MailLog() {
 	const { query } = useLocation();
 	const [pages, setPages] = useState(1);
 	const load = useLoad(
-		`outbox ${pages}`,
+		`mail-log ${pages}`,
 		async (signal) => {
 			const items = [];
 			let next = "";
 			for (let n = 0; n < pages && (n === 0 || next); n++) {
-				const { body } = await get("/v1/outbox", { signal, query: { cursor: next } });
+				const { body } = await get("/v1/mail-log", { signal, query: { cursor: next } });
 				items.push(...body.items);
 				next = body.next_cursor;
 			}
@@ -95,13 +95,13 @@ export function Outbox() {
 	);
 	const open = query.get("mail");
 	return html`
-		<h1 tabindex="-1">${t("nav.outbox")}</h1>
-		<p class="muted">${t("outbox.lead")}</p>
+		<h1 tabindex="-1">${t("nav.mail_log")}</h1>
+		<p class="muted">${t("mail_log.lead")}</p>
 		<${View} load=${load.data || load.error ? load : { ...load, data: load.stale }}>
 			${(data) => {
 				if (!data.items.length)
 					return html`
-						<${Empty} icon="email" title=${t("outbox.empty")}><p>${t("outbox.empty.what")}</p><//>
+						<${Empty} icon="email" title=${t("mail_log.empty")}><p>${t("mail_log.empty.what")}</p><//>
 					`;
 				const mail = data.items.find((m) => m.id === open);
 				return html`
@@ -138,7 +138,7 @@ export function Outbox() {
 										<${Letter} key=${mail.id} mail=${mail} />
 									`
 								: html`
-										<p class="muted">${t("outbox.choose")}</p>
+										<p class="muted">${t("mail_log.choose")}</p>
 									`}
 						</section>
 					</div>
