@@ -30,6 +30,8 @@ type Store struct {
 var _ health.Counters = (*Store)(nil)
 
 // bucketRow is the row of a bucket: of an integration's attempts, or of a tenant's requests.
+//
+//tocsin:table CountersTable
 type bucketRow struct {
 	table.First
 	Window       string `dynamodbav:"window"` // see windowKey

@@ -134,6 +134,8 @@ func (c *Store) Counted(ctx context.Context, tenant string, intakes []string) ([
 }
 
 // markRow says how many events of an intake were counted.
+//
+//tocsin:table DailyTotalsTable
 type markRow struct {
 	table.First
 	Tenant  string `dynamodbav:"tenant"`

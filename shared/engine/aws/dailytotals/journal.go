@@ -54,6 +54,54 @@ const (
 	entryInRow, sectionInRow = 64 << 10, 6 << 10
 )
 
+// entryRow is the row of an entry of the journal: what a round of counting adds. Its value, as a section of a day, stands
+// in the row or, where that is too large, in rows that a digest names: store and fetch work with these names.
+//
+//tocsin:table DailyTotalsTable
+type entryRow struct {
+	table.First
+	Tenant  string `dynamodbav:"tenant"`
+	ID      string `dynamodbav:"id"`             // entryPrefix, the time and the round
+	Body    []byte `dynamodbav:"body,omitempty"` // JSON by day, compressed where that is worth it
+	Digest  string `dynamodbav:"body_digest,omitempty"`
+	Parts   int    `dynamodbav:"body_parts,omitempty"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
+// dayRow is the row of a day with its sections.
+//
+//tocsin:table DailyTotalsTable
+type dayRow struct {
+	table.First
+	Tenant                string `dynamodbav:"tenant"`
+	ID                    string `dynamodbav:"id"`      // dayPrefix and the day
+	Version               int64  `dynamodbav:"version"` // of the day: it counts its changes
+	Counts                []byte `dynamodbav:"counts,omitempty"`
+	CountsDigest          string `dynamodbav:"counts_digest,omitempty"`
+	CountsParts           int    `dynamodbav:"counts_parts,omitempty"`
+	Attacks               []byte `dynamodbav:"attacks,omitempty"`
+	AttacksDigest         string `dynamodbav:"attacks_digest,omitempty"`
+	AttacksParts          int    `dynamodbav:"attacks_parts,omitempty"`
+	Incidents             []byte `dynamodbav:"incidents,omitempty"`
+	IncidentsDigest       string `dynamodbav:"incidents_digest,omitempty"`
+	IncidentsParts        int    `dynamodbav:"incidents_parts,omitempty"`
+	Vulnerabilities       []byte `dynamodbav:"vulnerabilities,omitempty"`
+	VulnerabilitiesDigest string `dynamodbav:"vulnerabilities_digest,omitempty"`
+	VulnerabilitiesParts  int    `dynamodbav:"vulnerabilities_parts,omitempty"`
+	Expires               int64  `dynamodbav:"expires"`
+}
+
+// partRow is a part of a value that is too large for its row.
+//
+//tocsin:table DailyTotalsTable
+type partRow struct {
+	table.First
+	Tenant  string `dynamodbav:"tenant"`
+	ID      string `dynamodbav:"id"` // see partID
+	Data    []byte `dynamodbav:"data"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
 // Prefixes of ids in the table.
 const (
 	entryPrefix = "j "
@@ -126,8 +174,11 @@ func store(row table.Item, name string, raw []byte, fits int, expires int64) (pa
 	digest := hex.EncodeToString(sum[:16])
 	for n := 0; len(stored) > 0; n++ {
 		size := min(table.PartSize, len(stored))
-		part := table.TenantKey(table.TextOf(row, "tenant"), partID(digest, n))
-		part["data"], part["expires"] = table.Blob(stored[:size]), table.Number(expires)
+		part, err := table.Marshal(partRow{Tenant: table.TextOf(row, "tenant"), ID: partID(digest, n), Data: stored[:size],
+			Expires: expires})
+		if err != nil {
+			return nil, err
+		}
 		parts = append(parts, part)
 		stored = stored[size:]
 	}

@@ -47,18 +47,37 @@ const nobody = " nobody"
 
 func (l *Store) intakes() *intakes.Store { return &intakes.Store{Set: l.Set} }
 
+// deadRow is the row of a dead letter.
+//
+//tocsin:table DeadLettersTable
+type deadRow struct {
+	Tenant   string `dynamodbav:"tenant"` // nobody where it could not be read
+	ID       string `dynamodbav:"id"`     // see deadID
+	Shard    string `dynamodbav:"shard"`  // see deadShard; none in version 1, which has a day in its place
+	Kind     string `dynamodbav:"kind"`
+	At       int64  `dynamodbav:"at"` // when the bus took it, Unix nanoseconds
+	Reason   string `dynamodbav:"reason"`
+	Detail   []byte `dynamodbav:"detail,omitempty"`   // its first part
+	Parts    int    `dynamodbav:"parts,omitempty"`    // more rows in EventsTable
+	Replayed int64  `dynamodbav:"replayed,omitempty"` // when it was sent again, Unix nanoseconds
+	Resent   bool   `dynamodbav:"resent,omitempty"`   // the bus took it
+	Version  int    `dynamodbav:"v"`
+	Expires  int64  `dynamodbav:"expires"`
+}
+
+func (deadRow) Newest() int64 { return deadVersion }
+
 // Reject keeps entries that held no event. The id is made of the entry, so that a repeat overwrites itself.
 func (l *Store) Reject(ctx context.Context, rejected []fanout.Rejected) error {
 	var writes []table.Write
 	expires := l.Expires()
 	for _, r := range rejected {
 		id := deadID(r.Entry)
-		row := table.Item{
-			"tenant": table.Text(tenantKey(r.Tenant)), "id": table.Text(id), "shard": table.Text(deadShard(id)),
-			"v":    table.Number(2),
-			"kind": table.Text(r.Entry.DetailType), "at": table.Number(r.Entry.At.UnixNano()),
-			"reason":  table.Text(r.Reason),
-			"expires": table.Number(expires),
+		row, err := table.Marshal(deadRow{Tenant: tenantKey(r.Tenant), ID: id, Shard: deadShard(id),
+			Kind: r.Entry.DetailType, At: r.Entry.At.UnixNano(), Reason: r.Reason, Version: deadVersion,
+			Expires: expires})
+		if err != nil {
+			return err
 		}
 		parts, err := l.intakes().SplitDetail("dead "+id, row, r.Entry.Detail, table.PartSize, expires)
 		if err != nil {
@@ -204,14 +223,13 @@ func (l *Store) readDead(ctx context.Context, rows []table.Item, out *[]delivery
 }
 
 func (l *Store) deadLetter(ctx context.Context, row table.Item) (delivery.DeadLetter, error) {
-	if err := table.KnownVersion(row, "a dead letter", deadVersion); err != nil {
+	r, err := table.Unmarshal[deadRow](row)
+	if err != nil {
 		return delivery.DeadLetter{}, fmt.Errorf("dead letter %s: %w", table.TextOf(row, "id"), err)
 	}
 	letter := delivery.DeadLetter{
-		ID: table.TextOf(row, "id"), Tenant: strings.TrimPrefix(table.TextOf(row, "tenant"), nobody),
-		DetailType: table.TextOf(row, "kind"),
-		At:         time.Unix(0, table.NumberOf(row, "at")).UTC(), Reason: table.TextOf(row, "reason"),
-		ReplayedAt: table.Instant(table.NumberOf(row, "replayed")),
+		ID: r.ID, Tenant: strings.TrimPrefix(r.Tenant, nobody), DetailType: r.Kind, At: time.Unix(0, r.At).UTC(),
+		Reason: r.Reason, ReplayedAt: table.Instant(r.Replayed),
 	}
 	detail, err := l.intakes().Detail(ctx, "dead "+letter.ID, row)
 	if err != nil {

@@ -47,6 +47,33 @@ func Key(tenant, integration, id string) table.Item {
 	return table.Item{"lane": table.Text(table.LaneKey(tenant, integration)), "id": table.Text(id)}
 }
 
+// deliveryRow is the row of a delivery. It is written and read by hand, attribute by attribute, because this is the hot
+// path: an attempt changes some attributes and leaves the others as they are. A test holds that to this struct.
+//
+//tocsin:table DeliveriesTable
+type deliveryRow struct {
+	Lane     string   `dynamodbav:"lane"` // tenant and integration
+	ID       string   `dynamodbav:"id"`
+	State    string   `dynamodbav:"state"`
+	Count    int      `dynamodbav:"count"` // of its events
+	Kinds    []string `dynamodbav:"kinds"`
+	Events   []string `dynamodbav:"events"`             // ids
+	Intakes  []string `dynamodbav:"intakes"`            // that hold the events; none in version 1
+	Size     int      `dynamodbav:"size,omitempty"`     // bytes, of one that waits for its batch window
+	Span     int64    `dynamodbav:"span,omitempty"`     // when that window closes, Unix nanoseconds
+	Due      int64    `dynamodbav:"due,omitempty"`      // of the next attempt or the window, Unix nanoseconds
+	Failures int      `dynamodbav:"failures,omitempty"` // of this run
+	Reason   string   `dynamodbav:"reason,omitempty"`
+	Batch    string   `dynamodbav:"batch,omitempty"`    // the retry batch
+	Attempts []byte   `dynamodbav:"attempts,omitempty"` // JSON, compressed where that is worth it; the newest that fit
+	Parts    []byte   `dynamodbav:"parts,omitempty"`    // likewise: what became of each part
+	Trouble  string   `dynamodbav:"trouble,omitempty"`  // where it is retrying or dead: lane and state
+	Version  int      `dynamodbav:"v"`
+	Expires  int64    `dynamodbav:"expires"`
+}
+
+func (deliveryRow) Newest() int64 { return deliveryVersion }
+
 // write is a delivery's row. It names its events and the intakes that hold them; rows of version 1 name no intake, and
 // their events are looked up one by one. The index of troubled deliveries holds those that a person looks for: healthy
 // ones never cost a write there.

@@ -100,11 +100,12 @@ func (d *Store) Claim(
 	}
 	rest = deliveries[len(writes):]
 	for len(writes) > 0 {
-		record := types.TransactWriteItem{Put: &types.Put{TableName: &d.Tables.Batches, Item: table.Item{
-			"batch": table.Text(batch), "tenant": table.Text(deliveries[0].Tenant),
-			"integration": table.Text(deliveries[0].Integration),
-			"members":     table.Texts(members), "expires": table.Number(d.Expires()),
-		}}}
+		row, err := table.Marshal(batchRow{Batch: batch, Tenant: deliveries[0].Tenant,
+			Integration: deliveries[0].Integration, Members: members, Expires: d.Expires()})
+		if err != nil {
+			return 0, rest, err
+		}
+		record := types.TransactWriteItem{Put: &types.Put{TableName: &d.Tables.Batches, Item: row}}
 		unmet, err := table.Transact(ctx, d.DB, append(slices.Clip(writes), record), "")
 		if err != nil {
 			return 0, rest, fmt.Errorf("claim batch %s: %w", batch, err)
@@ -156,29 +157,31 @@ func rowSize(v delivery.Delivery, changes table.Item) int {
 	return size
 }
 
+// batchRow is the row of a retry batch.
+//
+//tocsin:table BatchesTable
+type batchRow struct {
+	table.First
+	Batch       string   `dynamodbav:"batch"`
+	Tenant      string   `dynamodbav:"tenant"`
+	Integration string   `dynamodbav:"integration"`
+	Members     []string `dynamodbav:"members"`             // ids of deliveries
+	Execution   string   `dynamodbav:"execution,omitempty"` // that works at it, where it is not the first
+	Expires     int64    `dynamodbav:"expires"`
+}
+
 // Batch reads a batch's record.
 func (d *Store) Batch(ctx context.Context, id string) (worker.Batch, error) {
-	out, err := d.DB.GetItem(
-		ctx,
-		&dynamodb.GetItemInput{
-			TableName:      &d.Tables.Batches,
-			Key:            table.Item{"batch": table.Text(id)},
-			ConsistentRead: awssdk.Bool(true),
-		},
-	)
+	row, found, err := table.Get[batchRow](ctx, d.DB, d.Tables.Batches, table.Item{"batch": table.Text(id)})
 	if err != nil {
 		return worker.Batch{}, fmt.Errorf("read retry batch %s: %w", id, err)
 	}
-	if out.Item == nil || table.Expired(out.Item, d.Now()) {
+	if !found || table.Past(row.Expires, d.Now()) {
 		return worker.Batch{}, fmt.Errorf("retry batch %s: %w", id, delivery.ErrNotFound)
 	}
 	return worker.Batch{
-		MessageBatch: worker.MessageBatch{
-			Tenant:      table.TextOf(out.Item, "tenant"),
-			Integration: table.TextOf(out.Item, "integration"),
-			IDs:         table.TextsOf(out.Item, "members"),
-		},
-		Execution: table.TextOf(out.Item, "execution"),
+		MessageBatch: worker.MessageBatch{Tenant: row.Tenant, Integration: row.Integration, IDs: row.Members},
+		Execution:    row.Execution,
 	}, nil
 }
 

@@ -53,6 +53,8 @@ func (d *Store) closed(rows []table.Item) []int64 {
 // and the window read then: who adds rows and finds the mark sends another message.
 
 // windowRow is the row of a window.
+//
+//tocsin:table OutboxTable
 type windowRow struct {
 	Shard   string `dynamodbav:"shard"`        // see windowShard: a lane has its own, which holds no markers
 	ID      string `dynamodbav:"id"`           // a windowID

@@ -20,6 +20,8 @@ import (
 // claimRow is the row of an event's key: it makes an event count once. It names the intake that claimed the event;
 // the event was accepted when that intake is committed. Rows of version 1 have no intake: there the event itself was
 // in its row, and accepted with it.
+//
+//tocsin:table EventsTable
 type claimRow struct {
 	Event   string `dynamodbav:"event"` // see eventKey
 	Intake  string `dynamodbav:"intake,omitempty"`

@@ -18,6 +18,8 @@ import (
 // recovery finds what arrived when. It is written before the intake is committed, so that none is missing; one whose
 // intake was aborted names nothing that can be read. Rows of version 1 hold the ids and times of a batch's events,
 // which have rows of their own.
+//
+//tocsin:table EventLogTable
 type loggedRow struct {
 	Tenant  string `dynamodbav:"tenant"`
 	ID      string `dynamodbav:"id"`

@@ -26,6 +26,8 @@ import (
 var ErrAborted = errors.New("the intake was aborted, because it took too long")
 
 // intakeRow is the row of an intake, or the tombstone of one that was aborted.
+//
+//tocsin:table IntakesTable
 type intakeRow struct {
 	Intake  string `dynamodbav:"intake"` // see intakeID
 	Aborted bool   `dynamodbav:"aborted,omitempty"`

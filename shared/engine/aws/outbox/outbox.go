@@ -21,6 +21,8 @@ import (
 // Marker says that something is to be looked after: an intake that began, or deliveries that were made ready
 // again. It is written before. When all that follows from it is made it stays until its deliveries are pending no
 // more: a message can get lost on the way (a queue that is purged). Sweep looks at those that are due.
+//
+//tocsin:table OutboxTable
 type Marker struct {
 	Shard       string   `dynamodbav:"shard"`
 	ID          string   `dynamodbav:"id"` // an intakeID, or a batchID

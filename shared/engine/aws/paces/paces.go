@@ -36,6 +36,8 @@ func paceKey(l delivery.Lane) table.Item {
 }
 
 // paceRow is the row of an integration's pace.
+//
+//tocsin:table PacesTable
 type paceRow struct {
 	table.First
 	Lane    string `dynamodbav:"lane"` // see table.LaneKey

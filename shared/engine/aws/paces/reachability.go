@@ -28,6 +28,8 @@ const processLane = " fleet"
 const reachabilityKeep = 2 * time.Minute
 
 // processRow is what one process says of its way out.
+//
+//tocsin:table PacesTable
 type processRow struct {
 	table.First
 	Lane    string `dynamodbav:"lane"`    // processLane

@@ -39,6 +39,8 @@ var (
 )
 
 // personRow is the row of a person.
+//
+//tocsin:table PeopleTable
 type personRow struct {
 	table.First
 	Tenant   string `dynamodbav:"tenant"`
@@ -55,6 +57,8 @@ func (r personRow) profile() (v profile.Profile, err error) {
 }
 
 // suppressionRow is the row of an address that nothing is sent to.
+//
+//tocsin:table PeopleTable
 type suppressionRow struct {
 	table.First
 	Tenant string `dynamodbav:"tenant"`

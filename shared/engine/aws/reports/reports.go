@@ -55,6 +55,55 @@ const (
 	pruneLimit = 25
 )
 
+// settingsRow is the row of a tenant's settings.
+//
+//tocsin:table ReportsTable
+type settingsRow struct {
+	table.First
+	Tenant string `dynamodbav:"tenant"`
+	ID     string `dynamodbav:"id"`   // settingsID
+	Body   []byte `dynamodbav:"body"` // JSON of report.Settings
+}
+
+// reportRow is the row of a report.
+//
+//tocsin:table ReportsTable
+type reportRow struct {
+	table.First
+	Tenant  string `dynamodbav:"tenant"`
+	ID      string `dynamodbav:"id"`               // reportPrefix and the report's id
+	Body    []byte `dynamodbav:"body"`             // JSON of report.Report
+	At      int64  `dynamodbav:"at"`               // when it was asked for, Unix nanoseconds
+	Files   string `dynamodbav:"files,omitempty"`  // JSON: names, types and digests, which name their rows
+	Bucket  string `dynamodbav:"bucket,omitempty"` // waitingBucket, of one that waits
+	Due     int64  `dynamodbav:"due,omitempty"`    // likewise: At
+	Expires int64  `dynamodbav:"expires,omitempty"`
+}
+
+// fileRow is a part of a report's file.
+//
+//tocsin:table ReportsTable
+type fileRow struct {
+	table.First
+	Tenant  string `dynamodbav:"tenant"`
+	ID      string `dynamodbav:"id"`   // filePrefix, the report, the file's digest and the number of the part
+	Data    []byte `dynamodbav:"data"` // compressed
+	Expires int64  `dynamodbav:"expires"`
+}
+
+// dueRow is the row of a subscription in the schedule.
+//
+//tocsin:table ReportsTable
+type dueRow struct {
+	table.First
+	Tenant string `dynamodbav:"tenant"`
+	ID     string `dynamodbav:"id"`              // duePrefix, frequency and receiver
+	Bucket string `dynamodbav:"bucket"`          // see bucketOf
+	Due    int64  `dynamodbav:"due"`             // Unix nanoseconds, 0 for at once
+	Since  int64  `dynamodbav:"since,omitempty"` // of the subscription, Unix nanoseconds
+	Done   string `dynamodbav:"done,omitempty"`  // the last day that was reported on
+}
+
 // fileRef names the rows of a file.
 type fileRef struct {
 	Name   string `json:"name"`
@@ -73,11 +122,9 @@ func (f fileRef) keys(tenant, id string) (keys []table.Item) {
 // Settings reads a tenant's settings.
 func (r *Store) Settings(ctx context.Context, tenant string) (report.Settings, error) {
 	out := report.Settings{Tenant: tenant}
-	found, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Table,
-		Key:            table.TenantKey(tenant, settingsID),
-		ConsistentRead: awssdk.Bool(true)})
-	if err == nil && found.Item != nil {
-		err = json.Unmarshal(table.BlobOf(found.Item, "body"), &out)
+	row, found, err := table.Get[settingsRow](ctx, r.DB, r.Table, table.TenantKey(tenant, settingsID))
+	if found {
+		err = json.Unmarshal(row.Body, &out)
 	}
 	if err != nil {
 		return out, fmt.Errorf("read the report settings of tenant %s: %w", tenant, err)
@@ -96,12 +143,16 @@ func (r *Store) SettingsOf(ctx context.Context, tenants []string) (map[string]re
 	if err != nil {
 		return nil, fmt.Errorf("read the report settings of %d tenants: %w", len(tenants), err)
 	}
-	for _, row := range rows {
+	all, err := table.UnmarshalAll[settingsRow](rows)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range all {
 		var v report.Settings
-		if err := json.Unmarshal(table.BlobOf(row, "body"), &v); err != nil {
-			return nil, fmt.Errorf("the report settings of tenant %s are damaged: %w", table.TextOf(row, "tenant"), err)
+		if err := json.Unmarshal(row.Body, &v); err != nil {
+			return nil, fmt.Errorf("the report settings of tenant %s are damaged: %w", row.Tenant, err)
 		}
-		out[table.TextOf(row, "tenant")] = v
+		out[row.Tenant] = v
 	}
 	return out, nil
 }
@@ -113,9 +164,10 @@ func (r *Store) SaveSettings(ctx context.Context, v report.Settings) error {
 	if err != nil {
 		return err
 	}
-	row := table.TenantKey(v.Tenant, settingsID)
-	row["body"] = table.Blob(body)
-	_, err = r.DB.PutItem(ctx, &dynamodb.PutItemInput{TableName: &r.Table, Item: row})
+	row, err := table.Marshal(settingsRow{Tenant: v.Tenant, ID: settingsID, Body: body})
+	if err == nil {
+		_, err = r.DB.PutItem(ctx, &dynamodb.PutItemInput{TableName: &r.Table, Item: row})
+	}
 	if err == nil {
 		err = r.forget(ctx, v.Tenant)
 	}
@@ -179,9 +231,12 @@ func (r *Store) saveFiles(ctx context.Context, v report.Report, files []report.F
 		ref := fileRef{Name: f.Name, Type: f.Type, Digest: hex.EncodeToString(sum[:16]),
 			Parts: (len(stored) + table.PartSize - 1) / table.PartSize}
 		for n, key := range ref.keys(v.Tenant, v.ID) {
-			key["data"], key["expires"] = table.Blob(stored[n*table.PartSize:min(len(stored), (n+1)*table.PartSize)]),
-				table.Number(expires)
-			writes = append(writes, table.Write{Table: r.Table, Item: key})
+			row, err := table.Marshal(fileRow{Tenant: v.Tenant, ID: table.TextOf(key, "id"), Expires: expires,
+				Data: stored[n*table.PartSize : min(len(stored), (n+1)*table.PartSize)]})
+			if err != nil {
+				return nil, err
+			}
+			writes = append(writes, table.Write{Table: r.Table, Item: row})
 		}
 		list = append(list, ref)
 	}
@@ -192,9 +247,13 @@ func (r *Store) saveFiles(ctx context.Context, v report.Report, files []report.F
 }
 
 func readReport(row table.Item) (v report.Report, err error) {
-	if err = json.Unmarshal(table.BlobOf(row, "body"), &v); err != nil {
-		err = fmt.Errorf("the row %q of tenant %s is damaged: %w", table.TextOf(row, "id"), table.TextOf(row, "tenant"),
-			err)
+	r, err := table.Unmarshal[reportRow](row)
+	if err == nil {
+		err = json.Unmarshal(r.Body, &v)
+	}
+	if err != nil {
+		err = fmt.Errorf("the row %q of tenant %s is damaged: %w", table.TextOf(row, "id"),
+			table.TextOf(row, "tenant"), err)
 	}
 	return v, err
 }
@@ -455,20 +514,23 @@ func (r *Store) stillDue(ctx context.Context, index []table.Item, now time.Time)
 	if err != nil {
 		return nil, fmt.Errorf("read %d due reports: %w", len(keys), err)
 	}
-	for _, row := range rows {
-		if table.NumberOf(row, "due") <= now.UnixNano() && row["bucket"] != nil {
+	all, err := table.UnmarshalAll[dueRow](rows)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range all {
+		if row.Due <= now.UnixNano() && row.Bucket != "" {
 			out = append(out, readDue(row))
 		}
 	}
 	return out, nil
 }
 
-func readDue(row table.Item) report.Subscription {
-	frequency, receiver, _ := strings.Cut(strings.TrimPrefix(table.TextOf(row, "id"), duePrefix), " ")
+func readDue(row dueRow) report.Subscription {
+	frequency, receiver, _ := strings.Cut(strings.TrimPrefix(row.ID, duePrefix), " ")
 	return report.Subscription{
-		Tenant: table.TextOf(row, "tenant"), Receiver: receiver, Frequency: report.Frequency(frequency),
-		Due: table.Instant(table.NumberOf(row, "due")), Since: table.Instant(table.NumberOf(row, "since")),
-		Done: report.Day(table.TextOf(row, "done")),
+		Tenant: row.Tenant, Receiver: receiver, Frequency: report.Frequency(frequency), Due: table.Instant(row.Due),
+		Since: table.Instant(row.Since), Done: report.Day(row.Done),
 	}
 }
 

@@ -32,6 +32,8 @@ const (
 )
 
 // commandRow is the row of a command under its place.
+//
+//tocsin:table TriggersTable
 type commandRow struct {
 	table.First
 	Tenant  string `dynamodbav:"tenant"`
@@ -43,6 +45,8 @@ type commandRow struct {
 }
 
 // commandPlaceRow is the row of a command under its id.
+//
+//tocsin:table TriggersTable
 type commandPlaceRow struct {
 	table.First
 	Tenant  string `dynamodbav:"tenant"`

@@ -136,6 +136,8 @@ func (a EventOutbox) relay(ctx context.Context, partition string) (count int, er
 }
 
 // outboxRow holds events that are to be published still.
+//
+//tocsin:table IntegrationsTable
 type outboxRow struct {
 	table.First
 	Tenant string        `dynamodbav:"tenant"` // see outboxOf

@@ -392,6 +392,8 @@ func (s *Integrations) query(ctx context.Context, in *dynamodb.QueryInput, limit
 
 // integrationRow is the row of an integration. What is queried has an attribute of its own, and so has what an engineer
 // looks for.
+//
+//tocsin:table IntegrationsTable
 type integrationRow struct {
 	table.First
 	Tenant        string      `dynamodbav:"tenant"`
@@ -413,6 +415,8 @@ type integrationRow struct {
 }
 
 // pointerRow names an integration by something else than its tenant: that it is failing, or what it is bound to.
+//
+//tocsin:table IntegrationsTable
 type pointerRow struct {
 	table.First
 	Tenant   string `dynamodbav:"tenant"`             // failingRows, or see boundTo

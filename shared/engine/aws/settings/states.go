@@ -38,6 +38,8 @@ const (
 )
 
 // stateRow is the row of a state.
+//
+//tocsin:table TriggersTable
 type stateRow struct {
 	Tenant  string `dynamodbav:"tenant"`
 	ID      string `dynamodbav:"id"`      // statePrefix and the trigger's id
@@ -53,6 +55,8 @@ type stateRow struct {
 func (stateRow) Newest() int64 { return 2 }
 
 // baseRow is the row of a base.
+//
+//tocsin:table TriggersTable
 type baseRow struct {
 	table.First
 	Tenant  string `dynamodbav:"tenant"`

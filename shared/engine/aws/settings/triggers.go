@@ -53,6 +53,8 @@ func triggerKey(tenant, prefix, id string) table.Item {
 }
 
 // triggerRow is the row of a trigger.
+//
+//tocsin:table TriggersTable
 type triggerRow struct {
 	table.First
 	Tenant   string `dynamodbav:"tenant"`
@@ -62,6 +64,8 @@ type triggerRow struct {
 }
 
 // seededRow says that a tenant has got the triggers of a new account.
+//
+//tocsin:table TriggersTable
 type seededRow struct {
 	table.First
 	Tenant string `dynamodbav:"tenant"`
