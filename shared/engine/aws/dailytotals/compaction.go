@@ -1,7 +1,6 @@
 package dailytotals
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,146 +16,6 @@ import (
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/report"
 )
-
-// dayPart is a part of a tenant's day: what a batch adds, or all of it.
-type dayPart struct {
-	Counts          map[report.Dimension]map[string]int64 `json:"c,omitempty"`
-	Attacks         []keyedAttack                         `json:"a,omitempty"`
-	Incidents       []report.Incident                     `json:"i,omitempty"`
-	Vulnerabilities []report.Vulnerability                `json:"v,omitempty"`
-}
-
-// keyedAttack is an attack with its key, which its own JSON leaves out.
-type keyedAttack struct {
-	K []byte `json:"k"`
-	report.Attack
-}
-
-func dayPartOf(r report.DayEntry) dayPart {
-	p := dayPart{Incidents: r.Incidents, Vulnerabilities: r.Vulnerabilities}
-	for _, c := range r.Counts {
-		p.count(c.Dimension, c.Value, c.N)
-	}
-	for _, a := range r.Attacks {
-		p.Attacks = append(p.Attacks, keyedAttack{a.Key[:], a})
-	}
-	return p
-}
-
-func (p *dayPart) count(d report.Dimension, value string, n int64) {
-	if p.Counts == nil {
-		p.Counts = map[report.Dimension]map[string]int64{}
-	}
-	if p.Counts[d] == nil {
-		p.Counts[d] = map[string]int64{}
-	}
-	p.Counts[d][value] += n
-}
-
-// add adds another day part of the same day, and keeps within the limits of package report.
-func (p *dayPart) add(o dayPart) {
-	for d, values := range o.Counts {
-		for v, n := range values {
-			p.count(d, v, n)
-		}
-		p.boundValues(d)
-	}
-	p.addAttacks(o.Attacks)
-	dropped := int64(0)
-	p.Incidents, dropped = findings(p.Incidents, o.Incidents, func(i report.Incident) string { return i.ID })
-	p.drop(report.DroppedIncidents, dropped)
-	p.Vulnerabilities, dropped = findings(p.Vulnerabilities, o.Vulnerabilities,
-		func(v report.Vulnerability) string { return v.ID })
-	p.drop(report.DroppedVulns, dropped)
-}
-
-func (p *dayPart) drop(what string, n int64) {
-	if n > 0 {
-		p.count(report.Dropped, what, n)
-	}
-}
-
-// boundValues lets the smallest values of a dimension go when it has twice as many as are kept.
-func (p *dayPart) boundValues(d report.Dimension) {
-	values := p.Counts[d]
-	if len(values) <= 2*report.MaxValues {
-		return
-	}
-	var names []string
-	for v := range values {
-		if v != "" && v != report.Other {
-			names = append(names, v)
-		}
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(values[b], values[a]), cmp.Compare(a, b))
-	})
-	for _, v := range names[min(len(names), report.MaxValues):] {
-		values[report.Other] += values[v]
-		delete(values, v)
-	}
-}
-
-func (p *dayPart) addAttacks(more []keyedAttack) {
-	if len(more) == 0 {
-		return
-	}
-	place := make(map[string]int, len(p.Attacks))
-	for n, a := range p.Attacks {
-		place[string(a.K)] = n
-	}
-	for _, a := range more {
-		if n, ok := place[string(a.K)]; ok {
-			p.Attacks[n].Add(a.Attack)
-			continue
-		}
-		place[string(a.K)] = len(p.Attacks)
-		p.Attacks = append(p.Attacks, a)
-	}
-	if len(p.Attacks) <= 2*report.MaxAttacks {
-		return
-	}
-	slices.SortFunc(p.Attacks, func(a, b keyedAttack) int {
-		return cmp.Or(cmp.Compare(b.Hits(), a.Hits()), slices.Compare(a.K, b.K))
-	})
-	p.drop(report.DroppedAttacks, int64(len(p.Attacks)-report.MaxAttacks))
-	p.Attacks = slices.Clone(p.Attacks[:report.MaxAttacks])
-}
-
-// findings replaces those that are known and adds new ones while there is room.
-func findings[F any](known, more []F, id func(F) string) (all []F, dropped int64) {
-	place := make(map[string]int, len(known))
-	for n, f := range known {
-		place[id(f)] = n
-	}
-	for _, f := range more {
-		n, ok := place[id(f)]
-		switch {
-		case ok:
-			known[n] = f
-		case len(known) == report.MaxFindings:
-			dropped++
-		default:
-			place[id(f)] = len(known)
-			known = append(known, f)
-		}
-	}
-	return known, dropped
-}
-
-// sections of a day's row.
-const (
-	countsSection    = "counts"
-	attacksSection   = "attacks"
-	incidentsSection = "incidents"
-	vulnsSection     = "vulnerabilities"
-)
-
-// sections are the parts of a day part by their names, each a pointer.
-func (p *dayPart) sections() map[string]any {
-	return map[string]any{countsSection: &p.Counts, attacksSection: &p.Attacks, incidentsSection: &p.Incidents,
-		vulnsSection: &p.Vulnerabilities}
-}
 
 // compactAll compacts all entries that are there when it begins.
 func (r *Store) compactAll(ctx context.Context, tenant string) error {
@@ -316,11 +175,11 @@ func (r *Store) day(ctx context.Context, key, before table.Item, more []dayPart)
 			return nil, nil, fmt.Errorf("read the %s of %q: %w", name, table.TextOf(key, "id"), err)
 		}
 	}
+	totals := p.totals()
 	for _, m := range more {
-		p.add(m)
+		totals.Add(m.entry())
 	}
-	// the same attacks give the same bytes
-	slices.SortFunc(p.Attacks, func(a, b keyedAttack) int { return slices.Compare(a.K, b.K) })
+	p = dayPartOfTotals(totals)
 	expires := until(report.Day(table.TextOf(key, "id")[len(dayPrefix):]))
 	row := maps.Clone(key)
 	row["expires"], row["version"] = table.Number(expires), table.Number(table.NumberOf(before, "version")+1)
