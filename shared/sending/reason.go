@@ -1,0 +1,115 @@
+package sending
+
+import (
+	"fmt"
+	"strings"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+)
+
+// tally counts receivers, or events.
+type tally struct{ all, arrived, refused, skipped, failed, open int }
+
+func (t *try) tally() tally {
+	out := tally{all: t.names}
+	if t.names == 0 {
+		out.all = len(t.notifications)
+	}
+	for _, p := range t.parts {
+		n := max(1, p.To-p.From)
+		switch p.State {
+		case delivery.PartDelivered:
+			out.arrived += n
+		case delivery.PartRefused:
+			out.refused += n
+		case delivery.PartSkipped:
+			out.skipped += n
+		default:
+			out.failed += n
+		}
+	}
+	out.open = out.all - out.arrived - out.refused - out.skipped
+	return out
+}
+
+// told is how many single outcomes a reason lists.
+const told = 3
+
+// tell says what the attempt came to, for a person.
+func (t *try) tell(sum tally) string {
+	if sum.arrived == sum.all {
+		if t.words == "" && len(t.halved) > 0 {
+			return fmt.Sprintf("it went in %d smaller requests, because the receiver refused it as one (%s)",
+				len(t.taken), destination.StatusText(t.halved[0].status))
+		}
+		return t.words
+	}
+	if t.ended != nil && (t.gaveUp || sum.arrived == 0 && sum.refused == 0 && sum.skipped == 0 && len(t.parts) < 2) {
+		return t.ended.Reason
+	}
+	var said []string
+	more := 0
+	for _, p := range t.exceptions() {
+		if len(said) == told {
+			more++
+			continue
+		}
+		said = append(said, p)
+	}
+	if t.ended == nil && sum.arrived == 0 && len(said) == 1 && sum.all == 1 {
+		for _, p := range t.parts {
+			return p.Reason
+		}
+	}
+	unit := "%d of %d got it"
+	switch {
+	case t.names == 0:
+		unit = "%d of %d events arrived"
+	case !t.mails:
+		unit = "%d of %d requests arrived"
+	}
+	out := fmt.Sprintf(unit, sum.arrived, sum.all)
+	if len(said) > 0 {
+		out += "; " + strings.Join(said, "; ")
+	}
+	if more > 0 {
+		out += fmt.Sprintf("; and %d more", more)
+	}
+	if t.ended != nil {
+		out += "; then: " + t.ended.Reason
+	}
+	return out
+}
+
+// exceptions say of each part that did not arrive why; runs with the same reason are told together.
+func (t *try) exceptions() []string {
+	var out []string
+	counts := map[string]int{}
+	last := ""
+	if t.ended != nil {
+		last = t.reason(t.ended.Reason) // told at the end
+	}
+	for _, p := range t.parts {
+		switch {
+		case p.State == delivery.PartDelivered || p.State == delivery.PartFailed && t.ended != nil && p.Reason == last:
+		case p.Run():
+			if counts[p.Reason] == 0 {
+				out = append(out, p.Reason)
+			}
+			counts[p.Reason] += p.To - p.From
+		case p.State == delivery.PartSkipped:
+			out = append(out, p.Whom()+" was not sent it: "+p.Reason)
+		case p.State == delivery.PartRefused:
+			out = append(out, p.Whom()+" was refused: "+p.Reason)
+		default:
+			out = append(out, p.Whom()+" did not: "+p.Reason)
+		}
+	}
+	for n, reason := range out {
+		if count := counts[reason]; count > 0 {
+			out[n] = fmt.Sprintf("%d did not: %s", count, reason)
+		}
+	}
+	return out
+}

@@ -1,0 +1,142 @@
+package sending
+
+import (
+	"net/http"
+	"slices"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+)
+
+// next takes a run off the list: what failed alone before comes last, and after a record that was refused alone, while
+// nothing has arrived, the largest comes first, because most likely the system takes that.
+func (t *try) next() span {
+	best := len(t.todo) - 1
+	for n := len(t.todo) - 1; n >= 0; n-- {
+		s, b := t.todo[n], t.todo[best]
+		switch failed, worse := t.parts.failed(s), t.parts.failed(b); {
+		case failed != worse:
+			if worse {
+				best = n
+			}
+		case t.odd && t.arrived == 0 && s.len() > b.len():
+			best = n
+		}
+	}
+	s := t.todo[best]
+	t.todo = slices.Delete(t.todo, best, best+1)
+	return s
+}
+
+// push lists the pieces of a span, so that the first is next.
+func (t *try) push(s span, cuts []int) {
+	to := s.to
+	for _, at := range slices.Backward(cuts) {
+		t.todo = append(t.todo, span{at, to})
+		to = at
+	}
+	t.todo = append(t.todo, span{s.from, to})
+}
+
+// halve lists both halves.
+func (t *try) halve(s span) { t.push(s, []int{s.from + s.len()/2}) }
+
+// slice lists pieces of about equal weight, so many that each should fit.
+func (t *try) slice(s span, pieces int) {
+	total := 0
+	for _, e := range t.d.Events[s.from:s.to] {
+		total += len(e.Data) + delivery.EnvelopeOverhead
+	}
+	var cuts []int
+	sum := 0
+	for n := s.from; n < s.to-1; n++ {
+		sum += len(t.d.Events[n].Data) + delivery.EnvelopeOverhead
+		if sum*pieces >= total*(len(cuts)+1) && len(cuts) < pieces-1 {
+			cuts = append(cuts, n+1)
+		}
+	}
+	if len(cuts) == 0 {
+		cuts = []int{s.from + s.len()/2}
+	}
+	t.push(s, cuts)
+}
+
+// judge notes the answer to the request of a run.
+func (t *try) judge(w span, key string, size int, v destination.Verdict) {
+	p := delivery.Part{Key: key, From: w.from, To: w.to, State: delivery.PartFailed, Status: t.a.Status,
+		Reason: t.reason(v.Reason)}
+	if v.Delivered {
+		t.took(v)
+		t.taken = append(t.taken, refusal{w, size, t.a.Status})
+		p.State, p.Reason = delivery.PartDelivered, ""
+		t.parts.note(p)
+		return
+	}
+	t.fail()
+	alone := w.len() == 1
+	switch {
+	case v.Unread && !alone:
+		t.halved = append(t.halved, refusal{w, size, t.a.Status})
+		t.halve(w)
+	case v.Unread || v.Apart:
+		t.waits = max(t.waits, v.RetryAfter)
+		t.parts.note(p)
+	default:
+		t.parts.note(p)
+		t.ended = &v
+		return
+	}
+	if !v.Unread {
+		return
+	}
+	t.odd, t.doubt = alone, true
+	bears := patience
+	if !t.fit.refusing.IsZero() {
+		bears = refusingPatience
+	}
+	if t.refused++; t.arrived == 0 && !t.had && t.refused >= bears {
+		t.gaveUp, t.ended = true, &v
+	}
+}
+
+// learn remembers what size went through where a larger one did not: of runs that were refused and arrived in pieces,
+// so that it was not for what they hold, and of those that were refused with 413.
+func (t *try) learn() {
+	if t.gaveUp {
+		t.c.fits.refuses(t.lane, t.c.Now())
+	}
+	limit, refused := 0, 0
+	for _, h := range t.halved {
+		if h.status != http.StatusRequestEntityTooLarge && !t.whole(h.span) {
+			continue
+		}
+		went := 0
+		for _, r := range t.taken {
+			if r.from >= h.from && r.to <= h.to && r.bytes < h.bytes {
+				went = max(went, r.bytes)
+			}
+		}
+		if limit = max(limit, went); went > 0 && (refused == 0 || h.bytes < refused) {
+			refused = h.bytes
+		}
+	}
+	if limit > 0 {
+		t.c.fits.learn(t.lane, limit, refused, t.c.Now())
+	}
+}
+
+// whole reports whether the span arrived in this attempt.
+func (t *try) whole(s span) bool {
+	at := s.from
+	for range t.taken {
+		for _, r := range t.taken {
+			if r.from == at {
+				at = r.to
+			}
+		}
+		if at >= s.to {
+			return true
+		}
+	}
+	return false
+}
