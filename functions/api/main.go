@@ -26,9 +26,9 @@ func main() { stack.Start(handler) }
 func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2HTTPResponse] {
 	store := s.Integrations()
 	service := s.Service(store)
-	courier := s.Sender()
+	sender := s.Sender()
 	relay := s.Relay()
-	courier.Adapter, courier.Relay = service, relay
+	sender.Adapter, sender.MailQuota = service, relay
 	jobs, orders, triggers := s.Jobs(), s.Orders(), s.Triggers()
 	deliveries, dead := s.Deliveries(), s.DeadLetters()
 	recovery := &fanout.Recovery{Fanout: &fanout.Fanout{Systems: s.Systems}, Journal: deliveries, Now: time.Now}
@@ -41,9 +41,9 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 			}
 			return nil
 		}}),
-		Requests: s.Requests(), Relay: relay, Platform: courier.Platform.Name, Integrations: service,
+		Requests: s.Requests(), Relay: relay, Platform: sender.Platform.Name, Integrations: service,
 		Systems: s.Systems, Deliveries: stack.NewHistory(deliveries, dead), DeadLetters: dead, Health: s.Monitor(service),
-		Tester: courier, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now,
+		Tester: sender, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now,
 		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
 		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(),

@@ -158,8 +158,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Reports: db.Reports(), Now: time.Now,
 	}
 	relay := &mail.Quota{Counters: db.Counters(), Limit: c.onRequest, Now: time.Now}
-	courier := &sending.Sender{
-		Relay:        relay,
+	attempts := &sending.Sender{
+		MailQuota:    relay,
 		Destinations: systems, Transport: egress.New(policy, egress.Options{Mailer: mailer, Proxy: c.proxy}),
 		Schedule: retry.Schedule{Faster: c.faster},
 		Platform: platform, Now: time.Now, Log: log, Adapter: integrations, Unsubscribe: links,
@@ -173,7 +173,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Switch: integrations, Now: time.Now}
 	dispatcher := worker.NewPool(worker.PoolConfig{
-		Queue: db.Deliveries(), Outcomes: db.Deliveries(), Sender: courier, Integrations: receivers, Opener: receivers,
+		Queue: db.Deliveries(), Outcomes: db.Deliveries(), Sender: attempts, Integrations: receivers, Opener: receivers,
 		Monitor: monitor, Logger: log, Limits: c.limits,
 	})
 	fanOut := &fanout.Fanout{
@@ -204,7 +204,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Ready: readiness, Relay: relay,
 		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: c.tenantRequests, Now: time.Now, Log: log},
 		Platform: c.platform, EgressAddresses: c.addresses, Telegram: chats, Integrations: integrations,
-		Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: courier,
+		Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: attempts,
 		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, MailLog: mailLog, Changed: dispatcher.Recheck,
 		Wake:     dispatcher.Wake,
 		Triggers: triggers, Commands: db.Commands(), DeadLetters: db.Deliveries(), Reports: reports,

@@ -477,16 +477,16 @@ func (s *Stack) lasting() time.Duration {
 
 // BatchHandler sends what the queue and the state machine hand over; starts of a request end at the budget.
 func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration) *worker.Handler {
-	service, courier := s.Service(store), s.Sender()
+	service, sender := s.Service(store), s.Sender()
 	service.Backlog = s.Deliveries()
-	courier.Adapter, courier.Reports, courier.Unsubscribe = service,
-		report.Messages{Store: s.Reports(), Platform: courier.Platform}, s.links()
-	courier.Outlooks = &paces.Reachability{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
+	sender.Adapter, sender.Reports, sender.Unsubscribe = service,
+		report.Messages{Store: s.Reports(), Platform: sender.Platform}, s.links()
+	sender.Reachability = &paces.Reachability{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
 	receivers := s.Receivers(store, service)
 	return &worker.Handler{
-		BatchStore: s.Deliveries(), Sender: courier, Router: sending.NewTargetCache(courier, receivers, receivers),
+		BatchStore: s.Deliveries(), Sender: sender, Targets: sending.NewTargetCache(sender, receivers, receivers),
 		Monitor: s.Monitor(service),
-		Executions: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.sdk),
+		Retries: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.sdk),
 			StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID: newID, Log: s.Log, Budget: budget,
 		Paces: &paces.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now},
@@ -496,7 +496,7 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 // Sweeper takes up retries that no execution works at.
 func (s *Stack) Sweeper(sender *worker.Handler) *worker.Sweeper {
 	return &worker.Sweeper{
-		Stranded: s.Deliveries(), Batches: sender.BatchStore, Executions: sender.Executions, Resume: sender.Resume,
+		Stranded: s.Deliveries(), Batches: sender.BatchStore, Retries: sender.Retries, Resume: sender.Resume,
 		Now: time.Now, Log: s.Log,
 	}
 }

@@ -293,14 +293,14 @@ func start(t *testing.T, w *world) *tocsin {
 		NewID: func() string { return ulid.Make().String() }, Log: log, Backlog: db.Deliveries(),
 	}
 	s := &switches{Service: service, told: map[string][]string{}}
-	courier := &sending.Sender{
+	sender := &sending.Sender{
 		Destinations: systems, Transport: w, Schedule: retry.Schedule{},
 		Platform: notification.Platform{Name: "Tocsin"},
 		Now:      time.Now, Log: log, Adapter: service,
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Switch: s, Now: time.Now}
 	dispatcher := worker.NewPool(worker.PoolConfig{
-		Queue: db.Deliveries(), Outcomes: db.Deliveries(), Sender: courier, Integrations: db.Integrations(),
+		Queue: db.Deliveries(), Outcomes: db.Deliveries(), Sender: sender, Integrations: db.Integrations(),
 		Opener: service, Monitor: monitor, Logger: log,
 	})
 	fanOut := &fanout.Fanout{Integrations: db.Integrations(), Systems: systems, Store: db.Deliveries(), Logger: log,

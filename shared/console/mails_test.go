@@ -44,7 +44,7 @@ func mailing(t *testing.T, limit int, mailer egress.Mailer) *rig {
 	r.config.Tester = &sending.Sender{
 		Destinations: catalogue.Default(), Transport: egress.New(egress.Policy{}, egress.Options{Mailer: mailer}),
 		Now: time.Now, Log: r.config.Log,
-		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"}, Relay: relay,
+		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"}, MailQuota: relay,
 	}
 	r.config.Relay = relay
 	r.handler = console.New(r.config)

@@ -22,31 +22,31 @@ import (
 // time, or dead. What arrived before is not sent again: see Part. The error is that of a cancelled context: then
 // nothing was decided, and the delivery is to be settled as it is where it has kept something (see Delivery.kept), else
 // released.
-func (c *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (delivery.Delivery, error) {
-	start := c.Now()
+func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (delivery.Delivery, error) {
+	start := s.Now()
 	a := delivery.Attempt{At: start}
 	if d.State == delivery.Retrying {
 		a.Waited = d.Planned()
 		a.Late = max(0, start.Sub(d.Due))
 	}
-	result, err := c.send(ctx, r, &d, &a, start)
+	result, err := s.send(ctx, r, &d, &a, start)
 	if err != nil {
 		return d, err
 	}
-	if c.egressGone(ctx, d, a) {
+	if s.egressGone(ctx, d, a) {
 		d.Kept = slices.ContainsFunc(d.Parts, func(p delivery.Part) bool { return p.State == delivery.PartDelivered })
 		return d, ErrEgress
 	}
-	a.Took = c.Now().Sub(start)
+	a.Took = s.Now().Sub(start)
 	a.Delivered = result.Delivered
 	a.Reason = cut.Keep(r.redact.Text(result.Reason), maxReason)
-	c.conclude(&d, a, result)
+	s.conclude(&d, a, result)
 	return d, nil
 }
 
-func (c *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *delivery.Attempt, now time.Time) (result,
+func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *delivery.Attempt, now time.Time) (result,
 	error) {
-	notifications, err := c.notifications(ctx, r.Integration, *d, d.Attempts, now)
+	notifications, err := s.notifications(ctx, r.Integration, *d, d.Attempts, now)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil {
 			return result{}, cause
@@ -55,28 +55,28 @@ func (c *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *d
 	}
 	lane := delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}
 	whole := span{0, len(notifications)}
-	fit := c.fits.of(lane, now)
-	requests, err := c.encode(r, d, whole, notifications, now)
+	fit := s.fits.of(lane, now)
+	requests, err := s.encode(r, d, whole, notifications, now)
 	if err == nil && len(requests) == 0 {
 		return result{Verdict: destination.Delivered()}, nil
 	}
 	if err == nil && len(d.Parts) == 0 && len(requests) == 1 && (fit.limit == 0 || len(requests[0].Body) <= fit.limit) {
-		v, err := c.request(ctx, r, requests[0], a)
+		v, err := s.request(ctx, r, requests[0], a)
 		if err != nil {
 			return result{}, err
 		}
 		if !v.Unread || whole.len() < 2 || requests[0].Part != "" {
 			if v.Delivered && !fit.refusing.IsZero() {
-				c.fits.takes(lane, now)
+				s.fits.takes(lane, now)
 			}
 			return single(v, a.Status, requests[0].Mail != nil), nil
 		}
-		t := c.try(r, d, a, lane, notifications, now, fit)
+		t := s.try(r, d, a, lane, notifications, now, fit)
 		t.begun, t.requests = true, 1
 		t.judge(whole, place(requests[0]), len(requests[0].Body), v)
 		return t.finish(ctx, nil)
 	}
-	t := c.try(r, d, a, lane, notifications, now, fit)
+	t := s.try(r, d, a, lane, notifications, now, fit)
 	t.begin()
 	if err != nil {
 		t.unwritten(whole, err)
@@ -108,11 +108,11 @@ func single(v destination.Verdict, status int, mail bool) result {
 }
 
 // encode writes the requests of a run of a delivery's events.
-func (c *Sender) encode(r *Target, d *delivery.Delivery, s span, ns []notification.Notification,
+func (s *Sender) encode(r *Target, d *delivery.Delivery, run span, ns []notification.Notification,
 	now time.Time) ([]destination.Request, error) {
-	t := c.target(r, d, now)
-	t.Delivery = s.id(d)
-	return r.destination.Encode(t, ns[s.from:s.to])
+	t := s.target(r, d, now)
+	t.Delivery = run.id(d)
+	return r.destination.Encode(t, ns[run.from:run.to])
 }
 
 // account is what an address can leave: an integration, a person's mails, or all reports on demand.
@@ -123,34 +123,34 @@ func account(integration string) string {
 	return integration
 }
 
-func (c *Sender) target(r *Target, d *delivery.Delivery, now time.Time) destination.Target {
+func (s *Sender) target(r *Target, d *delivery.Delivery, now time.Time) destination.Target {
 	t := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now}
-	if c.Unsubscribe != nil {
+	if s.Unsubscribe != nil {
 		t.Unsubscribe = func(address string) string {
-			return c.Unsubscribe.Link(d.Tenant, account(d.Integration), address)
+			return s.Unsubscribe.Link(d.Tenant, account(d.Integration), address)
 		}
 	}
 	return t
 }
 
 // notifications are those of an attempt at the given time, after those that were made before.
-func (c *Sender) notifications(
+func (s *Sender) notifications(
 	ctx context.Context, i integration.Integration, d delivery.Delivery, before []delivery.Attempt, at time.Time,
 ) ([]notification.Notification, error) {
 	hits, _ := i.Subscribed(event.Hits)
 	late, again := d.Late(before, at)
 	ns := make([]notification.Notification, len(d.Events))
 	for k, e := range d.Events {
-		ns[k] = notification.Notification{Event: e, Platform: c.Platform, Headers: hits.WithHeaders, Late: late,
+		ns[k] = notification.Notification{Event: e, Platform: s.Platform, Headers: hits.WithHeaders, Late: late,
 			Again: again}
 		if e.Kind != event.Report {
 			continue
 		}
-		if c.Reports == nil {
+		if s.Reports == nil {
 			return nil, errors.New("this deployment makes no reports")
 		}
 		var err error
-		if ns[k].Report, err = c.Reports.Report(ctx, e); err != nil {
+		if ns[k].Report, err = s.Reports.Report(ctx, e); err != nil {
 			return nil, err
 		}
 	}
@@ -158,7 +158,7 @@ func (c *Sender) notifications(
 }
 
 // conclude moves the delivery to its next state.
-func (c *Sender) conclude(d *delivery.Delivery, a delivery.Attempt, r result) {
+func (s *Sender) conclude(d *delivery.Delivery, a delivery.Attempt, r result) {
 	d.Attempts = append(slices.Clip(d.Attempts), a)
 	if extra := len(d.Attempts) - maxAttempts; extra > 0 {
 		d.Attempts = d.Attempts[extra:]
@@ -171,7 +171,7 @@ func (c *Sender) conclude(d *delivery.Delivery, a delivery.Attempt, r result) {
 	if !r.resume || d.Failures == 0 {
 		d.Failures++
 	}
-	wait, ok := c.Schedule.Next(d.Failures, r.RetryAfter)
+	wait, ok := s.Schedule.Next(d.Failures, r.RetryAfter)
 	if !ok || r.final {
 		d.State = delivery.Dead
 		return

@@ -13,7 +13,7 @@ import (
 // early is how long before its end a credential is not used any more: a request on its way must arrive in time.
 const early = time.Minute
 
-// credentialCache keeps the short-lived credentials of a Route: of one integration at one revision. The zero value is
+// credentialCache keeps the short-lived credentials of a Target: of one integration at one revision. The zero value is
 // empty.
 type credentialCache struct {
 	asking singleflight.Group // many requests at once ask once
@@ -55,60 +55,60 @@ type granted struct {
 	status     int
 }
 
-// credential returns a good credential for the grant: a held one, or one asked for now (fresh). An error is that of the
-// ended context.
-func (c *Sender) credential(ctx context.Context, r *Target, g destination.Authorizer) (got granted, fresh bool,
+// credential returns a good credential for the authorizer: a held one, or one asked for now (fresh). An error is that
+// of the ended context.
+func (s *Sender) credential(ctx context.Context, r *Target, g destination.Authorizer) (got granted, fresh bool,
 	err error) {
 	key := g.Key()
-	if held, ok := r.purse.take(key, c.Now()); ok {
+	if held, ok := r.credentials.take(key, s.Now()); ok {
 		return granted{credential: held, verdict: destination.Delivered()}, false, nil
 	}
 	// Who asks first asks for all, so his end must not be that of the others. The way out bounds the time.
 	shared := context.WithoutCancel(ctx)
 	select {
-	case out := <-r.purse.asking.DoChan(key, func() (any, error) { return c.ask(shared, r, g), nil }):
+	case out := <-r.credentials.asking.DoChan(key, func() (any, error) { return s.ask(shared, r, g), nil }):
 		return out.Val.(granted), true, nil
 	case <-ctx.Done():
 		return granted{}, false, ctx.Err()
 	}
 }
 
-func (c *Sender) ask(ctx context.Context, r *Target, g destination.Authorizer) granted {
-	if held, ok := r.purse.take(g.Key(), c.Now()); ok { // another call has just ended
+func (s *Sender) ask(ctx context.Context, r *Target, g destination.Authorizer) granted {
+	if held, ok := r.credentials.take(g.Key(), s.Now()); ok { // another call has just ended
 		return granted{credential: held, verdict: destination.Delivered()}
 	}
-	if why := c.probe(ctx, g); why != "" {
+	if why := s.probe(ctx, g); why != "" {
 		return granted{verdict: destination.Verdict{Reason: why}}
 	}
-	q, err := g.Ask(ctx, c.Now())
+	q, err := g.Ask(ctx, s.Now())
 	if err != nil {
 		return granted{verdict: destination.Verdict{Reason: err.Error(), Ours: true}}
 	}
-	response, err := c.Transport.Do(ctx, q)
+	response, err := s.Transport.Do(ctx, q)
 	if err != nil {
 		return granted{verdict: destination.Verdict{Reason: "no credential: " + err.Error()}}
 	}
-	response.At = c.Now()
+	response.At = s.Now()
 	out := granted{status: response.Status}
-	if out.credential, out.verdict = g.Read(response, c.Now()); !out.verdict.Delivered {
+	if out.credential, out.verdict = g.Read(response, s.Now()); !out.verdict.Delivered {
 		return out
 	}
-	r.purse.put(g.Key(), out.credential)
+	r.credentials.put(g.Key(), out.credential)
 	return out
 }
 
 // probe says why a credential that could be had must not be used, "" for all others. What can not be found out now is
 // no reason: the request for the credential itself then tells why.
-func (c *Sender) probe(ctx context.Context, g destination.Authorizer) string {
+func (s *Sender) probe(ctx context.Context, g destination.Authorizer) string {
 	p, ok := g.(destination.Prober)
 	if !ok {
 		return ""
 	}
-	q, err := p.Probe(ctx, c.Now())
+	q, err := p.Probe(ctx, s.Now())
 	if err != nil {
 		return ""
 	}
-	response, err := c.Transport.Do(ctx, q)
+	response, err := s.Transport.Do(ctx, q)
 	if err != nil {
 		return ""
 	}

@@ -15,14 +15,14 @@ import (
 
 // request sends one request. One that asks for a feature which the system turns out not to take is sent once more
 // without it.
-func (c *Sender) request(ctx context.Context, r *Target, q destination.Request,
+func (s *Sender) request(ctx context.Context, r *Target, q destination.Request,
 	a *delivery.Attempt) (destination.Verdict,
 	error) {
 	if q.Mail != nil {
 		q.Mail.Tenant, q.Mail.Integration = r.Integration.Tenant, account(r.Integration.ID)
 	}
-	q = r.untaken.leaveOut(q, c.Now())
-	verdict, err := c.credentialed(ctx, r, q, a)
+	q = r.untaken.leaveOut(q, s.Now())
+	verdict, err := s.credentialed(ctx, r, q, a)
 	if err != nil || verdict.Delivered || verdict.Without == "" || q.Spare == nil {
 		return verdict, err
 	}
@@ -30,23 +30,23 @@ func (c *Sender) request(ctx context.Context, r *Target, q destination.Request,
 	if !ok {
 		return verdict, nil
 	}
-	again, err := c.credentialed(ctx, r, less, a)
+	again, err := s.credentialed(ctx, r, less, a)
 	if again.Delivered {
-		r.untaken.remember(q, verdict.Without, c.Now())
+		r.untaken.remember(q, verdict.Without, s.Now())
 	}
 	return again, err
 }
 
 // credentialed sends one request with its credential. One whose credential turns out to be refused is sent once more
 // with a new one.
-func (c *Sender) credentialed(ctx context.Context, r *Target, q destination.Request,
+func (s *Sender) credentialed(ctx context.Context, r *Target, q destination.Request,
 	a *delivery.Attempt) (destination.Verdict,
 	error) {
 	if q.Grant == nil {
-		return c.exchange(ctx, r, q, a, q.Secrets...)
+		return s.exchange(ctx, r, q, a, q.Secrets...)
 	}
 	for last := false; ; last = true {
-		got, fresh, err := c.credential(ctx, r, q.Grant)
+		got, fresh, err := s.credential(ctx, r, q.Grant)
 		if err != nil {
 			return destination.Verdict{}, err
 		}
@@ -55,15 +55,15 @@ func (c *Sender) credentialed(ctx context.Context, r *Target, q destination.Requ
 			a.Status, a.Answer, a.Gone = got.status, "", got.verdict.Gone
 			return got.verdict, nil
 		}
-		signed, err := q.Grant.Apply(q, got.credential, c.Now())
+		signed, err := q.Grant.Apply(q, got.credential, s.Now())
 		if err != nil {
 			return destination.Verdict{Reason: "the request could not be signed: " + err.Error()}, nil
 		}
-		verdict, err := c.exchange(ctx, r, signed, a, append(got.credential.Secrets(), q.Secrets...)...)
+		verdict, err := s.exchange(ctx, r, signed, a, append(got.credential.Secrets(), q.Secrets...)...)
 		if err != nil || verdict.Delivered || !verdict.Stale && a.Status != http.StatusUnauthorized {
 			return verdict, err
 		}
-		r.purse.drop(q.Grant.Key(), got.credential)
+		r.credentials.drop(q.Grant.Key(), got.credential)
 		if fresh || last {
 			return verdict, nil
 		}
@@ -71,9 +71,9 @@ func (c *Sender) credentialed(ctx context.Context, r *Target, q destination.Requ
 }
 
 // exchange sends one request as it is and judges the answer; secrets are those of its credential.
-func (c *Sender) exchange(ctx context.Context, r *Target, q destination.Request, a *delivery.Attempt,
+func (s *Sender) exchange(ctx context.Context, r *Target, q destination.Request, a *delivery.Attempt,
 	secrets ...string) (destination.Verdict, error) {
-	response, err := c.Transport.Do(ctx, q)
+	response, err := s.Transport.Do(ctx, q)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
 			return destination.Verdict{}, err
@@ -83,14 +83,14 @@ func (c *Sender) exchange(ctx context.Context, r *Target, q destination.Request,
 		return destination.Verdict{Reason: err.Error()}, nil
 	}
 	a.Lost = ""
-	response.At = c.Now()
+	response.At = s.Now()
 	verdict := r.destination.Judge(response)
 	a.Status, a.Gone = response.Status, verdict.Gone
 	verdict.Pace = verdict.Pace || a.Status == http.StatusTooManyRequests && !verdict.Delivered
 	hide := r.redact.With(secrets...)
 	verdict.Reason = hide.Text(verdict.Reason)
 	if verdict.Adapt != nil {
-		c.adapt(ctx, r, verdict)
+		s.adapt(ctx, r, verdict)
 	}
 	a.Answer = "" // of the request before, where this one went out without what that one was refused for
 	if !verdict.Delivered {
@@ -101,15 +101,15 @@ func (c *Sender) exchange(ctx context.Context, r *Target, q destination.Request,
 
 // adapt changes the integration as an answer demands. Of many attempts that get the same answer one does it; what it
 // can not do now, the answer to the next attempt demands again.
-func (c *Sender) adapt(ctx context.Context, r *Target, v destination.Verdict) {
+func (s *Sender) adapt(ctx context.Context, r *Target, v destination.Verdict) {
 	i := r.Integration
-	if c.Adapter == nil || i.ID == "" {
+	if s.Adapter == nil || i.ID == "" {
 		return
 	}
 	reason := cut.Keep(r.redact.Text(v.Reason), maxReason)
-	if _, err := c.Adapter.Adapt(ctx, i, v.Adapt, reason); err != nil && !errors.Is(err, integration.ErrConflict) &&
+	if _, err := s.Adapter.Adapt(ctx, i, v.Adapt, reason); err != nil && !errors.Is(err, integration.ErrConflict) &&
 		!errors.Is(err, integration.ErrNotFound) {
-		c.Log.Error("change an integration as its system demands", "tenant", i.Tenant, "integration", i.ID, "reason",
+		s.Log.Error("change an integration as its system demands", "tenant", i.Tenant, "integration", i.ID, "reason",
 			reason, "error", err.Error())
 	}
 }

@@ -11,7 +11,7 @@ import (
 // that an upgrade of the system is found.
 const untakenFor = 6 * time.Hour
 
-// untaken is what the systems of a Route turned out not to take, by host. The zero value is empty.
+// untaken is what the systems of a Target turned out not to take, by host. The zero value is empty.
 type untaken struct {
 	mu    sync.Mutex
 	since map[untakenKey]time.Time

@@ -18,7 +18,7 @@ import (
 	"tocsin/shared/sending"
 )
 
-// last is a carrier that keeps the last request.
+// last is a transport that keeps the last request.
 type last struct {
 	request destination.Request
 	status  int
@@ -71,15 +71,15 @@ func TestWhatIsSentLateSaysSoAndThePreviewAgrees(t *testing.T) {
 		for system, parameters := range map[string]string{"web_hooks": `{"url":"https://siem.example.com/"}`,
 			"slack": `{"webhook_url":"https://hooks.slack.com/services/T/B/x"}`} {
 			t.Run(name+" to "+system, func(t *testing.T) {
-				carrier := &last{status: 200}
-				courier := &sending.Sender{
-					Destinations: catalogue.Default(), Transport: carrier, Now: func() time.Time { return now },
+				transport := &last{status: 200}
+				sender := &sending.Sender{
+					Destinations: catalogue.Default(), Transport: transport, Now: func() time.Time { return now },
 					Log:      slog.New(slog.DiscardHandler),
 					Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 				}
 				i := integration.Integration{ID: "i", Tenant: "42", System: system}
 				opener := openAs{system, parameters}
-				route, err := courier.Open(t.Context(), opener, i)
+				route, err := sender.Open(t.Context(), opener, i)
 				require.NoError(t, err)
 				e := event.Event{ID: "e", Tenant: "42", ClientName: "Acme", Kind: event.CreateUser,
 					Time: now.Add(-c.came), Data: []byte(`{"user":{"name":"Grace"},"late":"upstream's"}`)}
@@ -88,19 +88,19 @@ func TestWhatIsSentLateSaysSoAndThePreviewAgrees(t *testing.T) {
 					CreatedAt: now.Add(-c.came), Attempts: c.before,
 					Events: []event.Event{e}, Count: 1,
 				}
-				after, err := courier.Send(t.Context(), route, d)
+				after, err := sender.Send(t.Context(), route, d)
 				require.NoError(t, err)
 				require.Equal(t, delivery.Delivered, after.State)
-				body := string(carrier.request.Body)
+				body := string(transport.request.Body)
 				if c.late {
 					require.Contains(t, body, "Happened: "+e.Time.Format(time.RFC3339)+"; "+c.sentence)
 				} else {
 					require.NotContains(t, body, "Happened")
 				}
 				if system == "web_hooks" {
-					require.Equal(t, d.ID, carrier.request.Header.Get("Webhook-Id"), "it is the delivery that it was")
+					require.Equal(t, d.ID, transport.request.Header.Get("Webhook-Id"), "it is the delivery that it was")
 					var got []struct{ Details map[string]any }
-					require.NoError(t, json.Unmarshal(carrier.request.Body, &got), body)
+					require.NoError(t, json.Unmarshal(transport.request.Body, &got), body)
 					want := any("upstream's") // nothing of ours stands in its place
 					if c.late {
 						want = true
@@ -108,7 +108,7 @@ func TestWhatIsSentLateSaysSoAndThePreviewAgrees(t *testing.T) {
 					}
 					require.Equal(t, want, got[0].Details["late"])
 				}
-				replicas, err := courier.Preview(t.Context(), opener, i, after)
+				replicas, err := sender.Preview(t.Context(), opener, i, after)
 				require.NoError(t, err)
 				require.Equal(t, body, replicas[0].Body, "the preview shows what was sent")
 			})

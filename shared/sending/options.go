@@ -10,10 +10,10 @@ import (
 	"tocsin/shared/redact"
 )
 
-// Bounds of a list of choices: an administrator is waiting, and picks from it by eye.
+// Bounds of a list of options: an administrator is waiting, and picks from it by eye.
 const (
 	maxPages   = 20
-	maxChoices = 2000
+	maxOptions = 2000
 )
 
 // OptionList is the outcome of asking a system for the values of a parameter.
@@ -27,12 +27,12 @@ type OptionList struct {
 }
 
 // Options asks the system for the values that one of its parameters can have, sorted by title.
-func (c *Sender) Options(ctx context.Context, opened integration.Opened, field string) (OptionList, error) {
-	d, ok := c.Destinations.Destination(opened.System.Name)
+func (s *Sender) Options(ctx context.Context, opened integration.Opened, field string) (OptionList, error) {
+	d, ok := s.Destinations.Destination(opened.System.Name)
 	if !ok {
 		return OptionList{}, &unavailableError{opened.System.Name}
 	}
-	chooser, ok := d.(destination.OptionLister)
+	lister, ok := d.(destination.OptionLister)
 	if !ok || !slices.Contains(opened.System.Choosable, field) {
 		return OptionList{},
 			integration.InvalidError{{Field: "parameter", Reason: "is not one whose values " + opened.System.Title +
@@ -43,7 +43,7 @@ func (c *Sender) Options(ctx context.Context, opened integration.Opened, field s
 	var out OptionList
 	hide := redactor(d, opened.Secrets)
 	for page, n := "", 0; ; n++ {
-		next, ok := c.choose(ctx, &out, chooser, opened, field, page, hide)
+		next, ok := s.optionPage(ctx, &out, lister, opened, field, page, hide)
 		if !ok {
 			out.Reason = hide.Text(out.Reason)
 			return out, nil
@@ -51,7 +51,7 @@ func (c *Sender) Options(ctx context.Context, opened integration.Opened, field s
 		if next == "" {
 			break
 		}
-		if page = next; n+1 == maxPages || len(out.Choices) >= maxChoices {
+		if page = next; n+1 == maxPages || len(out.Choices) >= maxOptions {
 			out.More = true
 			break
 		}
@@ -62,17 +62,16 @@ func (c *Sender) Options(ctx context.Context, opened integration.Opened, field s
 	return out, nil
 }
 
-// choose adds one page to the list; false when there is a reason why not.
-func (c *Sender) choose(ctx context.Context, out *OptionList, d destination.OptionLister, opened integration.Opened,
-	field,
-	page string, hide *redact.Redactor) (next string, ok bool) {
+// optionPage adds one page to the list; false when there is a reason why not.
+func (s *Sender) optionPage(ctx context.Context, out *OptionList, d destination.OptionLister, opened integration.Opened,
+	field, page string, hide *redact.Redactor) (next string, ok bool) {
 	q, err := d.Options(opened.Parameters, field, page)
 	if err != nil {
 		out.Reason = err.Error()
 		return "", false
 	}
 	out.Host = destination.Host(q.URL)
-	response, err := c.Transport.Do(ctx, q)
+	response, err := s.Transport.Do(ctx, q)
 	if err != nil {
 		if ctx.Err() != nil {
 			out.Reason = "the list took longer than " + testLimit.String()

@@ -71,12 +71,12 @@ func keys(requests []destination.Request) []string {
 	return out
 }
 
-// ledger keeps the parts of a delivery during an attempt: runs in the order of the events, receivers in that of the
+// partList keeps the parts of a delivery during an attempt: runs in the order of the events, receivers in that of the
 // requests.
-type ledger []delivery.Part
+type partList []delivery.Part
 
 // find returns the part of a key, nil when there is none.
-func (l ledger) find(key string) *delivery.Part {
+func (l partList) find(key string) *delivery.Part {
 	for n := range l {
 		if l[n].Key == key && !l[n].Run() {
 			return &l[n]
@@ -87,7 +87,7 @@ func (l ledger) find(key string) *delivery.Part {
 
 // untriedFirst lists the places of the requests whose parts are not over, those that failed before last: so one
 // receiver whom the service refuses costs the others one attempt at most.
-func (l ledger) untriedFirst(keys []string) []int {
+func (l partList) untriedFirst(keys []string) []int {
 	var untried, failed []int
 	for n, k := range keys {
 		switch p := l.find(k); {
@@ -101,7 +101,7 @@ func (l ledger) untriedFirst(keys []string) []int {
 }
 
 // sort puts receivers in the order of the requests.
-func (l ledger) sort(keys []string) {
+func (l partList) sort(keys []string) {
 	at := make(map[string]int, len(keys))
 	for n, k := range keys {
 		at[k] = n
@@ -110,7 +110,7 @@ func (l ledger) sort(keys []string) {
 }
 
 // note writes what became of a run. Neighbours that arrived become one, so that what is stored stays small.
-func (l *ledger) note(p delivery.Part) {
+func (l *partList) note(p delivery.Part) {
 	kept := slices.DeleteFunc(*l, func(o delivery.Part) bool { return o.Run() && o.From < p.To && p.From < o.To })
 	at, _ := slices.BinarySearchFunc(kept, p.From, func(o delivery.Part, from int) int { return o.From - from })
 	kept = slices.Insert(kept, at, p)
@@ -129,7 +129,7 @@ func (l *ledger) note(p delivery.Part) {
 }
 
 // over reports whether all of the span is done with.
-func (l ledger) over(s span) bool {
+func (l partList) over(s span) bool {
 	at := s.from
 	for _, p := range l {
 		if p.Over() && p.From <= at && p.To > at {
@@ -140,14 +140,14 @@ func (l ledger) over(s span) bool {
 }
 
 // failed reports whether the span, alone, failed at an earlier attempt.
-func (l ledger) failed(s span) bool {
+func (l partList) failed(s span) bool {
 	return slices.ContainsFunc(l, func(p delivery.Part) bool {
 		return p.State == delivery.PartFailed && p.From == s.from && p.To == s.to
 	})
 }
 
 // cuts are the bounds of parts within the span.
-func (l ledger) cuts(s span) (out []int) {
+func (l partList) cuts(s span) (out []int) {
 	for _, p := range l {
 		for _, at := range []int{p.From, p.To} {
 			if at > s.from && at < s.to && !slices.Contains(out, at) {
@@ -160,7 +160,7 @@ func (l ledger) cuts(s span) (out []int) {
 }
 
 // stored is what of the parts is worth a place in the delivery's row: nothing where one request is all.
-func (l ledger) stored(events int) []delivery.Part {
+func (l partList) stored(events int) []delivery.Part {
 	if len(l) == 0 || len(l) == 1 && l[0].From == 0 && l[0].To == events && !l[0].Over() {
 		return nil
 	}

@@ -28,7 +28,7 @@ type RequestPreview struct {
 }
 
 // maxReplica is how much of a body a RequestPreview shows, in bytes.
-const maxReplica = 256 << 10
+const maxPreview = 256 << 10
 
 // plainHeaders are shown as they are. The value of any other can be a secret of the receiver, however short.
 var plainHeaders = []string{
@@ -39,36 +39,35 @@ var plainHeaders = []string{
 // Preview makes the requests of a delivery again with the integration's present settings, at the time of its last
 // attempt: Encode gives the same requests for the same input, so they are those that were sent unless the settings
 // were changed since.
-func (c *Sender) Preview(ctx context.Context, opener Opener, i integration.Integration,
-	d delivery.Delivery) ([]RequestPreview,
-	error) {
-	route, err := c.Open(ctx, opener, i)
+func (s *Sender) Preview(ctx context.Context, opener Opener, i integration.Integration,
+	d delivery.Delivery) ([]RequestPreview, error) {
+	target, err := s.Open(ctx, opener, i)
 	if err != nil {
 		return nil, err
 	}
-	at, before := c.Now(), d.Attempts
+	at, before := s.Now(), d.Attempts
 	if n := len(d.Attempts); n > 0 {
 		at, before = d.Attempts[n-1].At, d.Attempts[:n-1]
 	}
-	target := destination.Target{Parameters: route.opened.Parameters, Delivery: d.ID, Now: at}
-	notifications, err := c.notifications(ctx, i, d, before, at)
+	as := destination.Target{Parameters: target.opened.Parameters, Delivery: d.ID, Now: at}
+	notifications, err := s.notifications(ctx, i, d, before, at)
 	if err != nil {
 		return nil, fmt.Errorf("write delivery %s again: %w", d.ID, err)
 	}
-	requests, err := route.destination.Encode(target, notifications)
+	requests, err := target.destination.Encode(as, notifications)
 	if err != nil {
 		return nil, fmt.Errorf("write delivery %s again: %w", d.ID, err)
 	}
 	out := make([]RequestPreview, len(requests))
 	for n, q := range requests {
-		if out[n], err = route.replica(q); err != nil {
+		if out[n], err = target.preview(q); err != nil {
 			return nil, fmt.Errorf("show request %d of delivery %s: %w", n, d.ID, err)
 		}
 	}
 	return out, nil
 }
 
-func (r *Target) replica(q destination.Request) (RequestPreview, error) {
+func (r *Target) preview(q destination.Request) (RequestPreview, error) {
 	v := RequestPreview{Method: q.Method, URL: r.address(q.URL), Header: http.Header{}}
 	for name, values := range q.Header {
 		for _, value := range values {
@@ -88,8 +87,8 @@ func (r *Target) replica(q destination.Request) (RequestPreview, error) {
 		return v, err
 	}
 	v.Body = r.redact.Text(strings.ToValidUTF8(string(body), "�"))
-	if v.Cut = len(v.Body) > maxReplica; v.Cut {
-		v.Body = cut.Keep(v.Body, maxReplica)
+	if v.Cut = len(v.Body) > maxPreview; v.Cut {
+		v.Body = cut.Keep(v.Body, maxPreview)
 	}
 	return v, nil
 }
@@ -115,5 +114,5 @@ func plain(q destination.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(io.LimitReader(z, maxReplica+1))
+	return io.ReadAll(io.LimitReader(z, maxPreview+1))
 }

@@ -14,7 +14,7 @@ func (t *try) sendLoose(ctx context.Context, requests []destination.Request) err
 	t.names, t.mails = len(requests), requests[0].Mail != nil
 	t.settle(func(p delivery.Part) bool { return !p.Run() && slices.Contains(names, p.Key) })
 	old := t.parts
-	t.parts = make(ledger, 0, len(requests)) // in the order of the requests
+	t.parts = make(partList, 0, len(requests)) // in the order of the requests
 	for _, k := range names {
 		if p := old.find(k); p != nil {
 			t.parts = append(t.parts, *p)

@@ -122,13 +122,13 @@ func TestH10OverRealHTTPEverySystemThatTakesSeveralEvents(t *testing.T) {
 			opened, err := known.Parameters.Open(full)
 			require.NoError(t, err)
 			now := time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
-			courier := &sending.Sender{
+			sender := &sending.Sender{
 				Destinations: catalogue.Default(), Now: func() time.Time { return now },
 				Log: slog.New(slog.DiscardHandler),
 				Transport: egress.New(egress.Policy{Allow: []string{strings.TrimPrefix(f.URL, "http://")}},
 					egress.Options{}),
 			}
-			route, err := courier.Open(t.Context(), fixed{known, opened},
+			route, err := sender.Open(t.Context(), fixed{known, opened},
 				integration.Integration{ID: "i", Tenant: "42", System: c.system, Revision: 1})
 			require.NoError(t, err)
 			d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i",
@@ -141,7 +141,7 @@ func TestH10OverRealHTTPEverySystemThatTakesSeveralEvents(t *testing.T) {
 						strings.Repeat("x", 15_000))})
 			}
 			for attempt := 1; d.State == delivery.Pending || d.State == delivery.Retrying; attempt++ {
-				d, err = courier.Send(t.Context(), route, d)
+				d, err = sender.Send(t.Context(), route, d)
 				require.NoError(t, err)
 				if attempt == 1 && c.dead {
 					require.Len(t, f.got, 9, "the good ones at once: %s", d.Reason)

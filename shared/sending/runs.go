@@ -103,7 +103,7 @@ func (t *try) judge(w span, key string, size int, v destination.Verdict) {
 // so that it was not for what they hold, and of those that were refused with 413.
 func (t *try) learn() {
 	if t.gaveUp {
-		t.c.fits.refuses(t.lane, t.c.Now())
+		t.sender.fits.refuses(t.lane, t.sender.Now())
 	}
 	limit, refused := 0, 0
 	for _, h := range t.halved {
@@ -121,7 +121,7 @@ func (t *try) learn() {
 		}
 	}
 	if limit > 0 {
-		t.c.fits.learn(t.lane, limit, refused, t.c.Now())
+		t.sender.fits.learn(t.lane, limit, refused, t.sender.Now())
 	}
 }
 

@@ -52,12 +52,12 @@ type Sender struct {
 	Log          *slog.Logger
 	// Adapter is nil where answers change nothing.
 	Adapter Adapter
-	// Outlooks is nil where one process is the whole worker.
-	Outlooks Outlooks
-	// Relay is nil where the mails of tests are not bounded.
-	Relay MailQuota
+	// Reachability is nil where one process is the whole worker.
+	Reachability ReachabilityStore
+	// MailQuota is nil where the mails of tests are not bounded.
+	MailQuota MailQuota
 
-	lines logsample.Sampler
-	fleet fleet // whether our own way out is gone
-	fits  fits  // what this process learned of what systems take
+	lines  logsample.Sampler
+	egress egressBreaker
+	fits   fits // what this process learned of what systems take
 }

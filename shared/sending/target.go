@@ -26,7 +26,7 @@ const maxTargets = 10_000
 
 // TargetCache opens integrations for sending, each once for each of its revisions. It is safe for concurrent use.
 type TargetCache struct {
-	courier      *Sender
+	sender       *Sender
 	integrations Integrations
 	opener       Opener
 	targets      cache.LRU[string, *Target] // by the integration's id
@@ -34,7 +34,7 @@ type TargetCache struct {
 
 // NewTargetCache makes one.
 func NewTargetCache(c *Sender, integrations Integrations, opener Opener) *TargetCache {
-	return &TargetCache{courier: c, integrations: integrations, opener: opener}
+	return &TargetCache{sender: c, integrations: integrations, opener: opener}
 }
 
 // gone says of a receiver that is not there any more what it was.
@@ -70,7 +70,7 @@ func (r *TargetCache) Target(ctx context.Context, tenant, id string) (target *Ta
 		FailingSince(target.Integration).Equal(FailingSince(i)) {
 		return target, "", nil
 	}
-	if target, err = r.courier.Open(ctx, r.opener, i); errors.Is(err, integration.ErrUnsealable) {
+	if target, err = r.sender.Open(ctx, r.opener, i); errors.Is(err, integration.ErrUnsealable) {
 		return nil, integration.LostSecrets, nil // trying again helps nobody; what ends can be sent again
 	} else if err != nil {
 		return nil, "", err
@@ -85,11 +85,11 @@ type Target struct {
 	opened      integration.Opened
 	destination destination.Destination
 	redact      *redact.Redactor
-	purse       credentialCache
+	credentials credentialCache
 	untaken     untaken
 }
 
-// Mails reports whether the route leads to the deployment's own mail service, and not to a system of the customer's.
+// Mails reports whether the target is to the deployment's own mail service, and not a system of the customer's.
 func (r *Target) Mails() bool { return r.destination.System().Class == notification.Mail }
 
 // Opener opens an integration for sending.
@@ -105,13 +105,13 @@ func redactor(d destination.Destination, secrets []string) *redact.Redactor {
 	return redact.New(secrets...)
 }
 
-// Open prepares a route.
-func (c *Sender) Open(ctx context.Context, opener Opener, i integration.Integration) (*Target, error) {
+// Open opens an integration for sending.
+func (s *Sender) Open(ctx context.Context, opener Opener, i integration.Integration) (*Target, error) {
 	opened, err := opener.Open(ctx, i)
 	if err != nil {
 		return nil, err
 	}
-	d, ok := c.Destinations.Destination(i.System)
+	d, ok := s.Destinations.Destination(i.System)
 	if !ok {
 		return nil, fmt.Errorf("open integration %s: its system %s is not available in this release", i.ID, i.System)
 	}

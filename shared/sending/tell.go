@@ -10,7 +10,7 @@ import (
 
 // Tell logs what became of a delivery. An outage of one integration fails thousands of them for one reason, again and
 // again: of those a sample is written.
-func (c *Sender) Tell(log *slog.Logger, v delivery.Delivery) {
+func (s *Sender) Tell(log *slog.Logger, v delivery.Delivery) {
 	if v.Kept {
 		return // nothing was decided
 	}
@@ -18,16 +18,16 @@ func (c *Sender) Tell(log *slog.Logger, v delivery.Delivery) {
 	switch v.State {
 	case delivery.Delivered:
 		if len(v.Parts) > 0 {
-			c.lines.Add(log, c.Now(), slog.LevelInfo, alike(v), "delivered, but not to all",
+			s.lines.Add(log, s.Now(), slog.LevelInfo, alike(v), "delivered, but not to all",
 				append(attrs, "reason", v.Reason)...)
 		} else if log.Enabled(context.Background(), slog.LevelDebug) {
 			log.Debug("delivered", append(attrs, "attempts", len(v.Attempts))...)
 		}
 	case delivery.Retrying:
-		c.lines.Add(log, c.Now(), slog.LevelInfo, alike(v), "delivery failed: will be sent again",
+		s.lines.Add(log, s.Now(), slog.LevelInfo, alike(v), "delivery failed: will be sent again",
 			append(attrs, "failures", v.Failures, "due", v.Due, "reason", v.Reason)...)
 	case delivery.Dead:
-		c.lines.Add(log, c.Now(), slog.LevelWarn, alike(v), "delivery is dead",
+		s.lines.Add(log, s.Now(), slog.LevelWarn, alike(v), "delivery is dead",
 			append(attrs, "failures", v.Failures, "reason", v.Reason)...)
 	}
 }

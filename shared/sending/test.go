@@ -38,40 +38,40 @@ const testLimit = 60 * time.Second
 
 // Test sends the class's test notifications (facts, 1.12), each as a record of its own, and reports on each. It stops
 // at the first failure: the others would fail likewise. A test is neither retried nor counted. The error may be that
-// of Relay, and then nothing was sent.
-func (c *Sender) Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (TestResult,
+// of MailQuota, and then nothing was sent.
+func (s *Sender) Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (TestResult,
 	error) {
-	d, ok := c.Destinations.Destination(opened.System.Name)
+	d, ok := s.Destinations.Destination(opened.System.Name)
 	if !ok {
 		return TestResult{}, &unavailableError{opened.System.Name}
 	}
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	route := &Target{Integration: integration.Integration{Tenant: who.Tenant}, opened: opened, destination: d,
+	target := &Target{Integration: integration.Integration{Tenant: who.Tenant}, opened: opened, destination: d,
 		redact: redactor(d, opened.Secrets)}
 	if opened.Saved != nil {
-		route.Integration = *opened.Saved
+		target.Integration = *opened.Saved
 	}
 	var result TestResult
-	var sheaf []written
+	var tests []written
 	mails := 0
-	for _, n := range notification.Samples(opened.System.Class, c.Platform, who.Tenant, who.ClientName, id,
-		c.Now().UTC()) {
-		w, err := c.write(route, n, who)
+	for _, n := range notification.Samples(opened.System.Class, s.Platform, who.Tenant, who.ClientName, id,
+		s.Now().UTC()) {
+		w, err := s.write(target, n, who)
 		if err != nil {
 			return result, err
 		}
 		mails += w.mailsToOthers(who.Email)
-		sheaf = append(sheaf, w)
+		tests = append(tests, w)
 	}
-	if c.Relay != nil && mails > 0 {
-		if err := c.Relay.Spend(ctx, who.Tenant, mails); err != nil {
+	if s.MailQuota != nil && mails > 0 {
+		if err := s.MailQuota.Spend(ctx, who.Tenant, mails); err != nil {
 			return result, err
 		}
 	}
-	for _, w := range sheaf {
+	for _, w := range tests {
 		result.Hosts = w.hosts(result.Hosts)
-		m, goOn := c.testOne(ctx, route, w)
+		m, goOn := s.testOne(ctx, target, w)
 		if result.Messages = append(result.Messages, m); !goOn {
 			break
 		}
@@ -86,15 +86,15 @@ type written struct {
 	notReady string
 }
 
-func (c *Sender) write(r *Target, n notification.Notification, who integration.Person) (written, error) {
-	target := destination.Target{
-		Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: c.Now(), Test: true,
+func (s *Sender) write(r *Target, n notification.Notification, who integration.Person) (written, error) {
+	as := destination.Target{
+		Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: s.Now(), Test: true,
 		Asked: cmp.Or(who.Email, who.Name),
 	}
 	w := written{summary: n.Summary()}
 	var err error
 	var notReady *destination.NotReady
-	if w.requests, err = r.destination.Encode(target, []notification.Notification{n}); errors.As(err, &notReady) {
+	if w.requests, err = r.destination.Encode(as, []notification.Notification{n}); errors.As(err, &notReady) {
 		w.notReady, err = notReady.Reason, nil
 	}
 	return w, err
@@ -125,9 +125,9 @@ func (w written) mailsToOthers(own string) (n int) {
 }
 
 // testOne sends one test notification. goOn says that the next is worth sending: this one arrived, or its mail server
-// or outbox settled it without sending it.
-func (c *Sender) testOne(ctx context.Context, r *Target, w written) (m TestMessage, goOn bool) {
-	start := c.Now()
+// or the mail log settled it without sending it.
+func (s *Sender) testOne(ctx context.Context, r *Target, w written) (m TestMessage, goOn bool) {
+	start := s.Now()
 	m = TestMessage{Summary: w.summary, Reason: w.notReady}
 	if w.notReady != "" {
 		return m, false
@@ -136,7 +136,7 @@ func (c *Sender) testOne(ctx context.Context, r *Target, w written) (m TestMessa
 	var reasons []string
 	for _, q := range w.requests {
 		var a delivery.Attempt
-		verdict, err := c.request(ctx, r, q, &a)
+		verdict, err := s.request(ctx, r, q, &a)
 		if err != nil {
 			verdict = destination.Verdict{Reason: "the test took longer than " + testLimit.String()}
 		}
@@ -162,7 +162,7 @@ func (c *Sender) testOne(ctx context.Context, r *Target, w written) (m TestMessa
 			break
 		}
 	}
-	m.Took = c.Now().Sub(start)
+	m.Took = s.Now().Sub(start)
 	m.Reason = cut.Keep(r.redact.Text(strings.Join(reasons, "; ")), maxReason)
 	return m, goOn
 }

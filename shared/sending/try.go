@@ -40,7 +40,7 @@ const (
 // stands alone: the others arrive in the same attempt, and the bad one alone goes through the cycles. The failure of
 // one part ends nothing; a failure of the system ends the attempt (of a mail service: see mailPatience).
 type try struct {
-	c             *Sender
+	sender        *Sender
 	r             *Target
 	d             *delivery.Delivery
 	a             *delivery.Attempt
@@ -48,7 +48,7 @@ type try struct {
 	notifications []notification.Notification
 	start         time.Time
 
-	parts  ledger
+	parts  partList
 	begun  bool // parts holds only what belongs to this attempt's place
 	names  int  // receivers in all; 0 of runs
 	mails  bool // they are receivers of mails
@@ -98,11 +98,11 @@ func (t *try) begin() {
 	}
 }
 
-func (c *Sender) try(
+func (s *Sender) try(
 	r *Target, d *delivery.Delivery, a *delivery.Attempt, l delivery.Lane, ns []notification.Notification,
 	start time.Time, f fit,
 ) *try {
-	return &try{c: c, r: r, d: d, a: a, lane: l, notifications: ns, start: start, fit: f}
+	return &try{sender: s, r: r, d: d, a: a, lane: l, notifications: ns, start: start, fit: f}
 }
 
 // finish runs the attempt to its end. Where its context ends before, the delivery takes what has arrived along.
@@ -124,7 +124,7 @@ func (t *try) run(ctx context.Context, first []destination.Request) error {
 		requests := first
 		if first = nil; requests == nil {
 			var err error
-			if requests, err = t.c.encode(t.r, t.d, s, t.notifications, t.start); err != nil {
+			if requests, err = t.sender.encode(t.r, t.d, s, t.notifications, t.start); err != nil {
 				t.unwritten(s, err)
 				continue
 			}
@@ -146,7 +146,7 @@ func (t *try) unwritten(s span, err error) {
 		t.halve(s)
 	default:
 		alike := logsample.Kind{Group: t.d.Tenant + " " + t.d.Integration, Class: "encode"}
-		t.c.lines.Add(t.c.Log, t.c.Now(), slog.LevelError, alike, "encode delivery",
+		t.sender.lines.Add(t.sender.Log, t.sender.Now(), slog.LevelError, alike, "encode delivery",
 			"tenant", t.d.Tenant, "integration", t.d.Integration, "delivery", t.d.ID, "error",
 			t.r.redact.Text(err.Error()))
 		t.failed = &failure{}
@@ -214,12 +214,12 @@ func (t *try) settle(mine func(delivery.Part) bool) {
 
 // request sends one request; ok is false when there is no time for it.
 func (t *try) request(ctx context.Context, q destination.Request) (v destination.Verdict, ok bool, err error) {
-	if t.requests > 0 && (t.requests >= tryRequests || t.c.Now().Sub(t.start) >= tryMost) {
+	if t.requests > 0 && (t.requests >= tryRequests || t.sender.Now().Sub(t.start) >= tryMost) {
 		t.full, t.ended = true, &destination.Verdict{Reason: "the rest is sent with the next attempt"}
 		return v, false, nil
 	}
 	t.requests++
-	v, err = t.c.request(ctx, t.r, q, t.a)
+	v, err = t.sender.request(ctx, t.r, q, t.a)
 	return v, err == nil, err
 }
 
@@ -229,5 +229,5 @@ func (t *try) took(v destination.Verdict) {
 	if v.Reason != "" {
 		t.words = v.Reason
 	}
-	t.c.fits.takes(t.lane, t.start)
+	t.sender.fits.takes(t.lane, t.start)
 }

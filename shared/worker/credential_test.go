@@ -196,8 +196,8 @@ func TestP1OwnCredentialsThatAreGoneCountAgainstNoIntegration(t *testing.T) {
 			counted := &tallies{by: map[string]health.Count{}}
 			kept := &shelf{memory: newMemory(), failNext: map[string]error{}}
 			s := &worker.Handler{
-				BatchStore: kept, Executions: kept, Sender: courier,
-				Router:  sending.NewTargetCache(courier, store, opener),
+				BatchStore: kept, Retries: kept, Sender: courier,
+				Targets:  sending.NewTargetCache(courier, store, opener),
 				Log:     slog.New(slog.DiscardHandler),
 				Monitor: &health.Monitor{Counters: counted, Switch: store, Rule: health.Rule{}, Now: at.clock},
 				NewID:   func() string { return "batch" },

@@ -20,8 +20,8 @@ import (
 // is simply made again.
 type Handler struct {
 	BatchStore BatchStore
-	Executions RetryStarter
-	Router     *sending.TargetCache
+	Retries RetryStarter
+	Targets     *sending.TargetCache
 	Sender     *sending.Sender
 	Monitor    *health.Monitor
 	NewID      func() string // of retry batches
@@ -138,7 +138,7 @@ func (h *Handler) first(ctx context.Context, l *limiter, b MessageBatch, began t
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
-	target, ended, err := h.Router.Target(ctx, b.Tenant, b.Integration)
+	target, ended, err := h.Targets.Target(ctx, b.Tenant, b.Integration)
 	if err != nil {
 		return err
 	}

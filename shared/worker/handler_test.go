@@ -118,9 +118,9 @@ func sender(t *testing.T, c carrier) *handling {
 	var n atomic.Int64
 	s.Handler = &worker.Handler{
 		BatchStore: s.shelf,
-		Executions: s.shelf,
+		Retries: s.shelf,
 		Sender:     courier,
-		Router:     sending.NewTargetCache(courier, s.integrations, opener{}),
+		Targets:     sending.NewTargetCache(courier, s.integrations, opener{}),
 		Log:        slog.New(slog.DiscardHandler),
 		Monitor: &health.Monitor{
 			Counters: &tallies{by: map[string]health.Count{}},

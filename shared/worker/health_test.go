@@ -374,7 +374,7 @@ func beginSenders(t *testing.T, o *outside, s *switched) side {
 	for range 3 {
 		courier := outageCourier(o)
 		p.senders = append(p.senders, &worker.Handler{
-			BatchStore: p, Executions: p, Sender: courier, Router: sending.NewTargetCache(courier, s, opener{}),
+			BatchStore: p, Retries: p, Sender: courier, Targets: sending.NewTargetCache(courier, s, opener{}),
 			Log: slog.New(slog.DiscardHandler), Monitor: monitor,
 			Budget: time.Minute, Paces: paces, NewID: func() string {
 				mu.Lock()

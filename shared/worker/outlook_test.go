@@ -21,17 +21,17 @@ import (
 // oneEach is a worker of one process for each integration: none sees more than one.
 func oneEach(t *testing.T, count int, c carrier) (send func(n int, id string), state func(id string) delivery.State) {
 	s := sender(t, c)
-	shared := &sending.LocalOutlooks{}
+	shared := &sending.LocalReachability{}
 	var processes []*worker.Handler
 	for n := range count {
 		courier := &sending.Sender{
-			Destinations: systems{}, Transport: c, Now: time.Now, Log: slog.New(slog.DiscardHandler), Outlooks: shared,
+			Destinations: systems{}, Transport: c, Now: time.Now, Log: slog.New(slog.DiscardHandler), Reachability: shared,
 		}
 		processes = append(processes, &worker.Handler{
 			BatchStore: s.shelf,
-			Executions: s.shelf,
+			Retries: s.shelf,
 			Sender:     courier,
-			Router:     sending.NewTargetCache(courier, s.integrations, opener{}),
+			Targets:     sending.NewTargetCache(courier, s.integrations, opener{}),
 			Log:        slog.New(slog.DiscardHandler),
 			Monitor:    s.Monitor,
 			NewID:      s.NewID,

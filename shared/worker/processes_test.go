@@ -117,8 +117,8 @@ func processes(t *testing.T, room int, rule health.Rule, c carrier) (p *manyProc
 			Log:          slog.New(slog.DiscardHandler),
 		}
 		return &worker.Handler{
-			BatchStore: p, Executions: p, Sender: courier,
-			Router: sending.NewTargetCache(courier, p.integrations, opener{}),
+			BatchStore: p, Retries: p, Sender: courier,
+			Targets: sending.NewTargetCache(courier, p.integrations, opener{}),
 			Log:    slog.New(slog.DiscardHandler), Monitor: monitor, Budget: time.Minute, Paces: p.paces,
 			NewID: func() string { return fmt.Sprintf("batch-%05d", batches.Add(1)) },
 		}

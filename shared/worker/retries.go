@@ -36,7 +36,7 @@ func (h *Handler) claim(ctx context.Context, failing []delivery.Delivery) error 
 }
 
 func (h *Handler) start(ctx context.Context, first Round) error {
-	if err := h.Executions.Start(ctx, first); err != nil {
+	if err := h.Retries.Start(ctx, first); err != nil {
 		return fmt.Errorf("start the retries of batch %s as %s: %w", first.Batch, first.Execution, err)
 	}
 	return nil
@@ -61,7 +61,7 @@ func (h *Handler) Retry(ctx context.Context, r Round) (Round, error) {
 	if err != nil || len(waiting) == 0 {
 		return end, err
 	}
-	target, ended, err := h.Router.Target(ctx, b.Tenant, b.Integration)
+	target, ended, err := h.Targets.Target(ctx, b.Tenant, b.Integration)
 	if err != nil {
 		return r, err
 	}

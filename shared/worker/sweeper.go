@@ -25,7 +25,7 @@ type Stranded interface {
 type Sweeper struct {
 	Stranded   Stranded
 	Batches    BatchReader
-	Executions RetryStarter
+	Retries RetryStarter
 	Resume     func(ctx context.Context, batch, reason string) error // that of Sender
 	Now        func() time.Time
 	Log        *slog.Logger
@@ -100,7 +100,7 @@ func (s *Sweeper) look(ctx context.Context, batch string, dry bool) (running *bo
 	if err != nil {
 		return nil, err
 	}
-	at, err := s.Executions.Running(ctx, cmp.Or(b.Execution, batch))
+	at, err := s.Retries.Running(ctx, cmp.Or(b.Execution, batch))
 	if err != nil || at || dry {
 		return &at, err
 	}

@@ -43,7 +43,7 @@ func TestRetriesThatNoExecutionWorksAtAreTakenUpAgain(t *testing.T) {
 		s.deliver(s.pending("young")) // batch-4
 		code = 200
 		w := &worker.Sweeper{
-			Stranded: s.shelf, Batches: s.shelf, Executions: s.shelf, Resume: s.Resume, Now: time.Now,
+			Stranded: s.shelf, Batches: s.shelf, Retries: s.shelf, Resume: s.Resume, Now: time.Now,
 			Log: slog.New(slog.DiscardHandler),
 		}
 		want := worker.Swept{Deliveries: 3, Running: 1, Batches: 1, Alone: 1}

@@ -176,13 +176,13 @@ func (counter) Read(p []byte) (int, error) {
 
 func (s *Stack) sender(carrier Transport, budget time.Duration) *worker.Handler {
 	service := s.Service()
-	courier := &sending.Sender{
+	sender := &sending.Sender{
 		Destinations: s.all, Transport: carrier(s.Sandbox), Now: s.Now, Log: s.log, Adapter: service,
 		Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "eu"},
 	}
 	return &worker.Handler{
-		BatchStore: s.Deliveries(), Sender: courier, Router: sending.NewTargetCache(courier, service.Store, service),
-		Executions: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.Config()),
+		BatchStore: s.Deliveries(), Sender: sender, Targets: sending.NewTargetCache(sender, service.Store, service),
+		Retries: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.Config()),
 			StateMachine: "arn:aws:states:eu-west-1:000000000000:stateMachine:retry"},
 		Monitor: &health.Monitor{
 			Counters: &counters.Store{DB: s.DB, Table: s.prefix + "CountersTable"}, Switch: service, Now: s.Now,
@@ -222,7 +222,7 @@ func Deploy(c *sim.Cloud, carrier Transport, log *slog.Logger) {
 		store, sender := s.Integrations(), s.sender(carrier, budget)
 		outbox := s.accepting()
 		sweeper := &worker.Sweeper{
-			Stranded: outbox, Batches: outbox, Executions: sender.Executions, Resume: sender.Resume, Now: s.Now,
+			Stranded: outbox, Batches: outbox, Retries: sender.Retries, Resume: sender.Resume, Now: s.Now,
 			Log: s.log,
 		}
 		relay := func(ctx context.Context) (int, error) {

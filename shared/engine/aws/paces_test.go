@@ -19,8 +19,8 @@ func TestPaces(t *testing.T) {
 	})
 }
 
-func TestOutlooks(t *testing.T) {
-	enginetest.Outlooks(t, func(t *testing.T) sending.Outlooks {
+func TestReachability(t *testing.T) {
+	enginetest.Reachability(t, func(t *testing.T) sending.ReachabilityStore {
 		w := open(t)
 		return &paces.Reachability{DB: w.db, Table: w.prefix + "PacesTable"}
 	})

@@ -9,24 +9,24 @@ import (
 	"tocsin/shared/sending"
 )
 
-// Outlooks is the suite of sending.Outlooks.
-func Outlooks(t *testing.T, open func(t *testing.T) sending.Outlooks) {
+// Reachability is the suite of sending.ReachabilityStore.
+func Reachability(t *testing.T, open func(t *testing.T) sending.ReachabilityStore) {
 	s := open(t)
-	get := func(but string, since time.Time) []sending.Outlook {
+	get := func(but string, since time.Time) []sending.Reachability {
 		t.Helper()
-		out, err := s.Outlooks(t.Context(), but, since)
+		out, err := s.Others(t.Context(), but, since)
 		require.NoError(t, err)
 		return out
 	}
 	require.Empty(t, get("a", At))
-	a := sending.Outlook{At: At, Answered: 3,
-		Lost: []sending.Loss{{Tenant: "42", Integration: "i", Host: "example.com", At: At}}}
-	b := sending.Outlook{At: At.Add(10 * time.Second), Answered: 1}
-	require.NoError(t, s.Tell(t.Context(), "a", sending.Outlook{At: At.Add(-time.Second), Answered: 9}))
+	a := sending.Reachability{At: At, Answered: 3,
+		Lost: []sending.Unreached{{Tenant: "42", Integration: "i", Host: "example.com", At: At}}}
+	b := sending.Reachability{At: At.Add(10 * time.Second), Answered: 1}
+	require.NoError(t, s.Tell(t.Context(), "a", sending.Reachability{At: At.Add(-time.Second), Answered: 9}))
 	require.NoError(t, s.Tell(t.Context(), "a", a))
 	require.NoError(t, s.Tell(t.Context(), "b", b))
-	require.Equal(t, []sending.Outlook{b}, get("a", At))
-	require.Equal(t, []sending.Outlook{a}, get("b", At), "what it said last")
-	require.ElementsMatch(t, []sending.Outlook{a, b}, get("c", At))
-	require.Equal(t, []sending.Outlook{b}, get("c", At.Add(time.Second)), "who said nothing lately is left out")
+	require.Equal(t, []sending.Reachability{b}, get("a", At))
+	require.Equal(t, []sending.Reachability{a}, get("b", At), "what it said last")
+	require.ElementsMatch(t, []sending.Reachability{a, b}, get("c", At))
+	require.Equal(t, []sending.Reachability{b}, get("c", At.Add(time.Second)), "who said nothing lately is left out")
 }

@@ -18,5 +18,5 @@ func TestLocalPaces(t *testing.T) {
 }
 
 func TestLocalOutlooks(t *testing.T) {
-	enginetest.Outlooks(t, func(*testing.T) sending.Outlooks { return &sending.LocalOutlooks{} })
+	enginetest.Reachability(t, func(*testing.T) sending.ReachabilityStore { return &sending.LocalReachability{} })
 }

@@ -13,13 +13,13 @@ import (
 	"tocsin/shared/sending"
 )
 
-// Reachability is sending.Outlooks on the table of paces: a row for each process, so that none waits for another.
+// Reachability is sending.ReachabilityStore on the table of paces: a row for each process, so that none waits for another.
 type Reachability struct {
 	DB    *dynamodb.Client
 	Table string
 }
 
-var _ sending.Outlooks = (*Reachability)(nil)
+var _ sending.ReachabilityStore = (*Reachability)(nil)
 
 // processLane is the partition of what processes say of their way out; no tenant's lane begins with a space.
 const processLane = " fleet"
@@ -35,17 +35,17 @@ type processRow struct {
 	Lane    string `dynamodbav:"lane"`    // processLane
 	Part    string `dynamodbav:"part"`    // the process
 	At      int64  `dynamodbav:"at"`      // Unix nanoseconds
-	Outlook []byte `dynamodbav:"outlook"` // JSON
+	Known   []byte `dynamodbav:"outlook"` // JSON
 	Expires int64  `dynamodbav:"expires"`
 }
 
 // Tell writes the process's row.
-func (s *Reachability) Tell(ctx context.Context, process string, o sending.Outlook) error {
+func (s *Reachability) Tell(ctx context.Context, process string, o sending.Reachability) error {
 	raw, err := json.Marshal(o)
 	if err != nil {
-		return fmt.Errorf("encode the outlook of a process: %w", err)
+		return fmt.Errorf("encode the reachability of a process: %w", err)
 	}
-	row, err := table.Marshal(processRow{Lane: processLane, Part: process, At: o.At.UnixNano(), Outlook: raw,
+	row, err := table.Marshal(processRow{Lane: processLane, Part: process, At: o.At.UnixNano(), Known: raw,
 		Expires: o.At.Add(reachabilityKeep).Unix()})
 	if err == nil {
 		_, err = s.DB.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.Table, Item: row})
@@ -56,8 +56,9 @@ func (s *Reachability) Tell(ctx context.Context, process string, o sending.Outlo
 	return nil
 }
 
-// Outlooks reads those of the others.
-func (s *Reachability) Outlooks(ctx context.Context, but string, since time.Time) (out []sending.Outlook, err error) {
+// Others reads what the others said.
+func (s *Reachability) Others(ctx context.Context, but string, since time.Time) (out []sending.Reachability,
+	err error) {
 	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
 		TableName: &s.Table, KeyConditionExpression: awssdk.String("lane = :lane"),
 		FilterExpression:         awssdk.String("#at >= :since"),
@@ -78,8 +79,8 @@ func (s *Reachability) Outlooks(ctx context.Context, but string, since time.Time
 			if row.Part == but {
 				continue
 			}
-			var o sending.Outlook
-			if err := json.Unmarshal(row.Outlook, &o); err != nil {
+			var o sending.Reachability
+			if err := json.Unmarshal(row.Known, &o); err != nil {
 				return nil, fmt.Errorf("what a process says of its way out is damaged: %w", err)
 			}
 			out = append(out, o)
