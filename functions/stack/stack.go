@@ -484,6 +484,7 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 	sender.Reachability = &paces.Reachability{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
 	receivers := s.Receivers(store, service)
 	return &worker.Handler{
+		Capacity:   deliveries.Capacity,
 		BatchStore: s.Deliveries(), Sender: sender, Targets: sending.NewTargetCache(sender, receivers, receivers),
 		Monitor: s.Monitor(service),
 		Retries: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.sdk),

@@ -98,7 +98,8 @@ func (m *memory) Counted(_ context.Context, _ string, ids []string) (out []int, 
 
 func (m *memory) Write(_ context.Context, o counting.Outcome) error {
 	return m.call("Write", func() error {
-		if events := events(o); m.items > 0 && events+o.Triggers.Items() > m.items {
+		published := (len(o.Triggers.Publish) + 39) / 40 // events of one row
+		if rows := events(o) + len(o.Triggers.States) + published; m.items > 0 && rows > m.items {
 			return counting.ErrTooLarge
 		}
 		seen := map[string]bool{}

@@ -90,7 +90,7 @@ type Batch struct {
 }
 
 // File is the batch of systems that take files (facts, section 8: a file every 10 minutes). The bounds keep one
-// delivery small enough to be held in memory and, on AWS, in one row: a busy span makes several files.
+// delivery small enough to be held in memory: a busy span makes several files.
 var File = Batch{Count: 5000, Bytes: 8 << 20, Every: 10 * time.Minute}
 
 // Limit is Count, at least 1.

@@ -114,20 +114,6 @@ func TestANoticeOfALargeEventFitsOntoTheBus(t *testing.T) {
 	require.Equal(t, "Watch", d.TriggerName)
 }
 
-func TestRowsHoldSoManyEventsAndBytes(t *testing.T) {
-	var events []event.Event
-	for range 100 {
-		events = append(events, event.Event{Data: make(json.RawMessage, 20<<10)})
-	}
-	total := 0
-	for row := range Rows(events) {
-		require.LessOrEqual(t, len(row)*(21<<10), rowBytes)
-		total += len(row)
-	}
-	require.Equal(t, 100, total)
-	require.Equal(t, 8, Outcome{Publish: events}.Items())
-}
-
 func TestWhatIsNotWatchedCostsNothing(t *testing.T) {
 	s := &shelf{}
 	o, err := evaluator(s).Evaluate(t.Context(),

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"strconv"
 	"time"
 
@@ -25,7 +24,7 @@ var (
 // Limits of one tenant's triggers. The product facts, 4.4 and 4.10, know the numbers of filters and actions alone.
 const (
 	MaxTriggers     = 100
-	MaxThresholds   = 60 // of those, with a threshold: a DynamoDB transaction has 100 items
+	MaxThresholds   = 60 // of those, with a threshold: each has a state, which a batch of events reads and writes
 	MaxFilters      = 6
 	MaxActions      = 4
 	MaxValues       = 50 // of a filter
@@ -175,36 +174,3 @@ type Outcome struct {
 
 // Empty reports whether there is nothing to write.
 func (o Outcome) Empty() bool { return len(o.States) == 0 && len(o.Publish) == 0 }
-
-// Limits of a row of events to publish: a DynamoDB item has 400 KB.
-const rowEvents, rowBytes = 40, 300 << 10
-
-// Rows cuts events to publish into what one row of a store holds.
-func Rows(events []event.Event) iter.Seq[[]event.Event] {
-	return func(yield func([]event.Event) bool) {
-		for len(events) > 0 {
-			n, size := 0, 0
-			for ; n < len(events) && n < rowEvents; n++ {
-				if size += len(events[n].Data) + envelopeBytes; size > rowBytes && n > 0 {
-					break
-				}
-			}
-			if !yield(events[:n]) {
-				return
-			}
-			events = events[n:]
-		}
-	}
-}
-
-// envelopeBytes bounds what an event has beside its data: ids, the client's name, the names of members.
-const envelopeBytes = 1 << 10
-
-// Items is how many rows a store writes for the outcome.
-func (o Outcome) Items() int {
-	n := len(o.States)
-	for range Rows(o.Publish) {
-		n++
-	}
-	return n
-}

@@ -15,10 +15,10 @@ const (
 	// is then short at the most.
 	steps          = 2048
 	stepsPerSource = 512
-	// maxBody bounds a state in bytes: 60 of them fit into a transaction beside the events. A trigger that counts by
-	// source forgets the source that was quiet longest when there are more than fit: some 700 that send more than 3
-	// payloads at the same time.
-	maxBody = 32 << 10
+	// MaxState bounds a state in bytes: every batch of events reads and writes it. A trigger that counts by source
+	// forgets the source that was quiet longest when there are more than fit: some 700 that send more than 3 payloads
+	// at the same time.
+	MaxState = 32 << 10
 )
 
 // window is a sliding one. It fires when more than `most` entries lie in the span that ends with the newest of them. It
@@ -204,7 +204,7 @@ func (s *state) encode(r ruler) []byte {
 		for _, w := range s.windows {
 			b = w.append(b)
 		}
-		if len(b) <= maxBody || len(s.windows) <= 1 {
+		if len(b) <= MaxState || len(s.windows) <= 1 {
 			return b
 		}
 		s.windows = s.windows[(len(s.windows)+7)/8:] // those quiet longest

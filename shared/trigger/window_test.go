@@ -82,7 +82,7 @@ func TestAStateForgetsTheSourcesThatWereQuietLongest(t *testing.T) {
 		}
 	}
 	body := s.encode(r)
-	require.LessOrEqual(t, len(body), maxBody)
+	require.LessOrEqual(t, len(body), MaxState)
 	back, err := decode(body)
 	require.NoError(t, err)
 	require.Greater(t, len(back.windows), 500)

@@ -1,15 +1,26 @@
 package worker
 
 import (
+	"cmp"
 	"context"
+	"iter"
+	"slices"
 	"time"
 
 	"tocsin/shared/delivery"
 )
 
-// ParcelLimit is how many deliveries travel in one MessageBatch or one retry batch: what a transaction of DynamoDB
-// takes beside the batch's own record ("TransactWriteItems": 100 items).
-const MessageBatchLimit = 99
+// Capacity is what an engine takes at once. The engine declares it, and the roots hand it to a Handler. The zero value
+// has no limit.
+type Capacity struct {
+	// Deliveries is how many of them one message batch or one retry batch holds at most; 0 = as many as come.
+	Deliveries int
+}
+
+// cut divides ids into message batches.
+func (c Capacity) cut(ids []string) iter.Seq[[]string] {
+	return slices.Chunk(ids, cmp.Or(c.Deliveries, max(1, len(ids))))
+}
 
 // MessageBatch names deliveries of one integration that travel together: in one message of a queue, or in one retry
 // batch.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +25,7 @@ type Handler struct {
 	Monitor    *health.Monitor
 	NewID      func() string // of retry batches
 	Log        *slog.Logger
+	Capacity   Capacity // of the engine
 	// PerLane is how many requests to one integration are in flight at once; 0 = 32.
 	PerLane int
 	// Failing replaces PerLane while the last request failed; 0 = PerLane. It need not be less, as it is in a Pool: a
@@ -110,7 +110,7 @@ func merge(batches []MessageBatch, members []int) MessageBatch {
 func (h *Handler) deliver(ctx context.Context, whole MessageBatch) error {
 	began := h.Sender.Now()
 	limiter := h.limiter(whole.Tenant, whole.Integration)
-	for ids := range slices.Chunk(whole.IDs, MessageBatchLimit) {
+	for ids := range h.Capacity.cut(whole.IDs) {
 		b := MessageBatch{Tenant: whole.Tenant, Integration: whole.Integration, IDs: ids, Spared: whole.Spared}
 		if h.late(began) {
 			if err := h.BatchStore.Enqueue(ctx, []MessageBatch{b}, 0); err != nil {

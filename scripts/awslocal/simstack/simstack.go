@@ -181,6 +181,7 @@ func (s *Stack) sender(carrier Transport, budget time.Duration) *worker.Handler 
 		Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "eu"},
 	}
 	return &worker.Handler{
+		Capacity:   deliveries.Capacity,
 		BatchStore: s.Deliveries(), Sender: sender, Targets: sending.NewTargetCache(sender, service.Store, service),
 		Retries: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.Config()),
 			StateMachine: "arn:aws:states:eu-west-1:000000000000:stateMachine:retry"},

@@ -163,7 +163,9 @@ func (c *Store) mark(tenant string, m counting.Mark) (types.TransactWriteItem, e
 
 // Write writes a round.
 func (c *Store) Write(ctx context.Context, o counting.Outcome) error {
-	if rows := len(o.Marks) + o.Triggers.Items() + 1; rows > table.TransactLimit { // with the entry of the daily totals
+	const dayEntry = 1
+	rows := len(o.Marks) + len(o.Triggers.States) + settings.OutboxRows(o.Triggers.Publish) + dayEntry
+	if rows > table.TransactLimit {
 		return fmt.Errorf("%d rows: %w", rows, counting.ErrTooLarge)
 	}
 	var writes []types.TransactWriteItem

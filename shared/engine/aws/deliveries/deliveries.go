@@ -24,6 +24,13 @@ import (
 	"tocsin/shared/worker"
 )
 
+// batchLimit is how many deliveries travel in one message batch or one retry batch: what a transaction takes beside the
+// batch's own record.
+const batchLimit = table.TransactLimit - 1
+
+// Capacity is what this engine takes at once.
+var Capacity = worker.Capacity{Deliveries: batchLimit}
+
 // troubleIndex holds deliveries that are retrying or dead, by integration and state. It is sparse, and lags behind the
 // table by milliseconds.
 const troubleIndex = "trouble"

@@ -230,7 +230,7 @@ func (d *Store) ended(ctx context.Context, r delivery.Replay) (ids []string, err
 
 // restart begins a new run of ended deliveries under their old ids.
 func (d *Store) restart(ctx context.Context, r delivery.Replay, ids []string) (count int, err error) {
-	for chunk := range slices.Chunk(ids, worker.MessageBatchLimit) {
+	for chunk := range slices.Chunk(ids, batchLimit) {
 		if err := d.Outbox().MarkBatches(ctx,
 			[]worker.MessageBatch{{Tenant: r.Tenant, Integration: r.Integration, IDs: chunk}}); err != nil {
 			return count, err

@@ -50,7 +50,7 @@ func messageBatches(deliveries []delivery.Delivery) []worker.MessageBatch {
 	for _, v := range deliveries {
 		l := key{delivery.Lane{Tenant: v.Tenant, Integration: v.Integration}, v.Due}
 		n, ok := open[l]
-		if !ok || len(out[n].IDs) == worker.MessageBatchLimit || events[n]+v.Count > batchEvents {
+		if !ok || len(out[n].IDs) == batchLimit || events[n]+v.Count > batchEvents {
 			n = len(out)
 			open[l] = n
 			out = append(out, worker.MessageBatch{Tenant: v.Tenant, Integration: v.Integration, Due: v.Due})

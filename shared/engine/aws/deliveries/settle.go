@@ -130,7 +130,7 @@ func (d *Store) claims(deliveries []delivery.Delivery) ([]types.TransactWriteIte
 		if err != nil {
 			return nil, err
 		}
-		if size += rowSize(v, changes); len(out) == worker.MessageBatchLimit || len(out) > 0 &&
+		if size += rowSize(v, changes); len(out) == batchLimit || len(out) > 0 &&
 			size > table.TransactBytes {
 			break
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"time"
 
@@ -14,7 +15,6 @@ import (
 
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/event"
-	"tocsin/shared/trigger"
 )
 
 // outboxPrefix begins the names of the partitions of events that are to be published still. They can be no tenant's:
@@ -37,6 +37,36 @@ func outboxOf(tenant string) string {
 // relayAfter is when an event that is still there was left behind: its writer publishes at once.
 const relayAfter = time.Minute
 
+// Limits of a row of events: an item has 400 KB (DynamoDB, "Constraints in Amazon DynamoDB", "Item size"), and an event
+// beside its data has ids, the client's name and the names of members.
+const rowEvents, rowBytes, envelopeBytes = 40, 300 << 10, 1 << 10
+
+// outboxChunks cuts events into what one row holds.
+func outboxChunks(events []event.Event) iter.Seq[[]event.Event] {
+	return func(yield func([]event.Event) bool) {
+		for len(events) > 0 {
+			n, size := 0, 0
+			for ; n < len(events) && n < rowEvents; n++ {
+				if size += len(events[n].Data) + envelopeBytes; size > rowBytes && n > 0 {
+					break
+				}
+			}
+			if !yield(events[:n]) {
+				return
+			}
+			events = events[n:]
+		}
+	}
+}
+
+// OutboxRows is how many rows events take.
+func OutboxRows(events []event.Event) (n int) {
+	for range outboxChunks(events) {
+		n++
+	}
+	return n
+}
+
 // EventOutbox keeps events that are written in one transaction with what they tell of, in the table of Integrations.
 // They are published after it and removed; if the process ends in between, Relay publishes them.
 type EventOutbox struct {
@@ -50,7 +80,7 @@ type EventOutbox struct {
 // Write makes the rows of events, for a transaction.
 func (a EventOutbox) Write(events []event.Event) ([]types.TransactWriteItem, error) {
 	var out []types.TransactWriteItem
-	for chunk := range trigger.Rows(events) {
+	for chunk := range outboxChunks(events) {
 		r := outboxRow{Tenant: outboxOf(chunk[0].Tenant), ID: chunk[0].ID, Since: a.Now().Unix()}
 		for _, e := range chunk {
 			detail, err := e.Encode()
@@ -70,7 +100,7 @@ func (a EventOutbox) Write(events []event.Event) ([]types.TransactWriteItem, err
 
 // Publish publishes what write wrote. A failure is logged: Relay makes up for it.
 func (a EventOutbox) Publish(ctx context.Context, events []event.Event) {
-	for chunk := range trigger.Rows(events) {
+	for chunk := range outboxChunks(events) {
 		if err := a.hand(ctx, outboxOf(chunk[0].Tenant), chunk); err != nil {
 			a.Log.Error("publish an event of a change: the relay publishes it later", "tenant", chunk[0].Tenant, "event",
 				chunk[0].ID, "events", len(chunk), "error", err.Error())
