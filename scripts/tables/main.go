@@ -44,9 +44,9 @@ type attribute struct{ name, form, note string }
 
 const head = `# Tables
 
-Written by ` + "`go run ./scripts/tables`" + ` from template.yaml and the row structs of shared/engine/aws; a test holds it to them.
-Who writes and who reads is what the functions' roles allow. Times are epoch seconds where nothing else is said; a version
-` + "`v`" + ` that is not there is 1 ([versions](versions.md)).
+Written by ` + "`go run ./scripts/tables`" + ` from template.yaml and the row structs of shared/engine/aws;
+a test holds it to them. Who writes and who reads is what the functions' roles allow. Times are epoch seconds
+where nothing else is said. A version ` + "`v`" + ` that is not there is 1 ([versions](versions.md)).
 `
 
 // generate makes the page of the repository at a path.
@@ -80,7 +80,8 @@ func generate(root string) (string, error) {
 		if ttl != "" {
 			fmt.Fprintf(&b, "- TTL: `%s`\n", ttl)
 		}
-		fmt.Fprintf(&b, "- Written by: %s\n- Read by: %s\n", callers(template, id, writes), callers(template, id, reads))
+		fmt.Fprintf(&b, "- Written by: %s\n- Read by: %s\n", callers(template, id, writes),
+			callers(template, id, reads))
 		found := false
 		for _, k := range kinds {
 			if k.table == id {

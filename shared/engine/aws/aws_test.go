@@ -178,7 +178,8 @@ func (q *waiting) take() map[string][]string {
 }
 
 func (w *world) record() *dailytotals.Store {
-	return &dailytotals.Store{DB: w.db, Table: w.prefix + "DailyTotalsTable", Now: now, Log: slog.New(slog.DiscardHandler)}
+	return &dailytotals.Store{DB: w.db, Table: w.prefix + "DailyTotalsTable", Now: now,
+		Log: slog.New(slog.DiscardHandler)}
 }
 
 func (w *world) reports() *reports.Store {

@@ -298,7 +298,8 @@ func TestAFullMonthIsReportedOn(t *testing.T) {
 	require.EqualValues(t, 31*8*500, s.Now.Hits)
 	require.Empty(t, w.rows(t, "j "))
 	named := 0
-	pages := dynamodb.NewScanPaginator(w.db, &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "DailyTotalsTable")})
+	pages := dynamodb.NewScanPaginator(w.db,
+		&dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "DailyTotalsTable")})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		require.NoError(t, err)

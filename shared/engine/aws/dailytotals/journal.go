@@ -174,7 +174,8 @@ func store(row table.Item, name string, raw []byte, fits int, expires int64) (pa
 	digest := hex.EncodeToString(sum[:16])
 	for n := 0; len(stored) > 0; n++ {
 		size := min(table.PartSize, len(stored))
-		part, err := table.Marshal(partRow{Tenant: table.TextOf(row, "tenant"), ID: partID(digest, n), Data: stored[:size],
+		part, err := table.Marshal(partRow{Tenant: table.TextOf(row, "tenant"), ID: partID(digest, n),
+			Data:    stored[:size],
 			Expires: expires})
 		if err != nil {
 			return nil, err

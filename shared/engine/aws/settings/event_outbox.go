@@ -102,8 +102,8 @@ func (a EventOutbox) Write(events []event.Event) ([]types.TransactWriteItem, err
 func (a EventOutbox) Publish(ctx context.Context, events []event.Event) {
 	for chunk := range outboxChunks(events) {
 		if err := a.hand(ctx, outboxOf(chunk[0].Tenant), chunk); err != nil {
-			a.Log.Error("publish an event of a change: the relay publishes it later", "tenant", chunk[0].Tenant, "event",
-				chunk[0].ID, "events", len(chunk), "error", err.Error())
+			a.Log.Error("publish an event of a change: the relay publishes it later", "tenant", chunk[0].Tenant,
+				"event", chunk[0].ID, "events", len(chunk), "error", err.Error())
 		}
 	}
 }
