@@ -86,7 +86,7 @@ func (l Unsubscriptions) Unsubscribe(ctx context.Context, token string) (Subscri
 	if err != nil {
 		return s, err
 	}
-	if strings.HasPrefix(s.Integration, report.PersonPrefix) {
+	if report.KindOf(s.Integration) == report.PersonReceiver {
 		return s, l.Profiles.Leave(ctx, s.Tenant, s.Integration)
 	}
 	_, err = l.Blocks.Suppress(ctx, mail.Suppression{

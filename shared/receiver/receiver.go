@@ -130,7 +130,7 @@ func onDemand(r report.Report) integration.Integration {
 // Get finds one receiver. Error: integration.ErrNotFound.
 func (d *Directory) Get(ctx context.Context, tenant, id string) (integration.Integration, error) {
 	switch {
-	case strings.HasPrefix(id, report.PersonPrefix):
+	case report.KindOf(id) == report.PersonReceiver:
 		if d.People == nil {
 			return integration.Integration{}, integration.ErrNotFound
 		}
@@ -139,7 +139,7 @@ func (d *Directory) Get(ctx context.Context, tenant, id string) (integration.Int
 			err = integration.ErrNotFound
 		}
 		return person(p), err
-	case strings.HasPrefix(id, report.OnDemand):
+	case report.KindOf(id) == report.OrderReceiver:
 		r, err := d.Reports.Get(ctx, tenant, strings.TrimPrefix(id, report.OnDemand))
 		if errors.Is(err, report.ErrNotFound) {
 			err = integration.ErrNotFound
@@ -169,9 +169,9 @@ func (s shown) Open(_ context.Context, i integration.Integration) (integration.O
 func (d *Directory) open(ctx context.Context, i integration.Integration, opener Opener) (integration.Opened, error) {
 	var to []string
 	switch {
-	case strings.HasPrefix(i.ID, report.PersonPrefix):
+	case report.KindOf(i.ID) == report.PersonReceiver:
 		to = []string{i.CreatedBy}
-	case strings.HasPrefix(i.ID, report.OnDemand):
+	case report.KindOf(i.ID) == report.OrderReceiver:
 		r, err := d.Reports.Get(ctx, i.Tenant, strings.TrimPrefix(i.ID, report.OnDemand))
 		if err != nil {
 			return integration.Opened{}, fmt.Errorf("open the receivers of a report on demand: %w", err)
@@ -220,7 +220,7 @@ func (d *Directory) several(ctx context.Context,
 			continue // it has several frequencies
 		}
 		known[k] = integration.Integration{}
-		if strings.HasPrefix(s.Receiver, report.PersonPrefix) {
+		if report.KindOf(s.Receiver) == report.PersonReceiver {
 			people = append(people, profile.Key(k))
 		} else {
 			integrations = append(integrations, k)

@@ -30,7 +30,7 @@ func (m Messages) Report(ctx context.Context, e event.Event) (*notification.Repo
 		return nil, err
 	}
 	b := body{Report: r, Platform: m.Platform, Numbers: numbers(r), Company: plaintext.Line(e.Client()),
-		Person: strings.HasPrefix(d.Integration, PersonPrefix)}
+		Person: KindOf(d.Integration) == PersonReceiver}
 	out := &notification.Report{Title: b.Title(), Sentence: b.Sentence(), Address: d.Address, Caption: b.caption()}
 	for _, f := range r.Files {
 		file, err := m.Store.File(ctx, e.Tenant, r.ID, f.Name)

@@ -329,7 +329,7 @@ func fileName(platform string, p Period) string {
 func (s *Service) publish(ctx context.Context, r Report, receiver, to string) error {
 	sum := sha256.Sum256([]byte(address.Canonical(to)))
 	frequency := r.Period.Frequency // what the receiver subscribed to
-	if strings.HasPrefix(receiver, OnDemand) {
+	if KindOf(receiver) == OrderReceiver {
 		frequency = Once
 	}
 	data, err := json.Marshal(event.ReportData{Report: r.ID, Frequency: string(frequency), Integration: receiver,

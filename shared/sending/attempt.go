@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"tocsin/shared/cut"
@@ -117,7 +116,7 @@ func (s *Sender) encode(r *Target, d *delivery.Delivery, run span, ns []notifica
 
 // account is what an address can leave: an integration, a person's mails, or all reports on demand.
 func account(integration string) string {
-	if strings.HasPrefix(integration, report.OnDemand) {
+	if report.KindOf(integration) == report.OrderReceiver {
 		return report.OnDemand
 	}
 	return integration

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"tocsin/shared/cache"
@@ -40,9 +39,9 @@ func NewTargetCache(c *Sender, integrations Integrations, opener Opener) *Target
 // gone says of a receiver that is not there any more what it was.
 func gone(id string) string {
 	switch {
-	case strings.HasPrefix(id, report.PersonPrefix):
+	case report.KindOf(id) == report.PersonReceiver:
 		return "the person was deleted"
-	case strings.HasPrefix(id, report.OnDemand):
+	case report.KindOf(id) == report.OrderReceiver:
 		return "the report is kept no longer: order it anew"
 	}
 	return "the integration was deleted"
@@ -57,7 +56,7 @@ func (r *TargetCache) Target(ctx context.Context, tenant, id string) (target *Ta
 		return nil, gone(id), nil
 	case err != nil:
 		return nil, "", fmt.Errorf("read integration %s: %w", id, err)
-	case !i.Enabled() && strings.HasPrefix(id, report.PersonPrefix):
+	case !i.Enabled() && report.KindOf(id) == report.PersonReceiver:
 		return nil, i.Off.Reason, nil
 	case !i.Enabled() && i.Off.By == integration.ByPlatform:
 		return nil, "the integration was disabled because it kept failing: " + i.Off.Why(), nil
