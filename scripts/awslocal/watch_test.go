@@ -21,7 +21,7 @@ import (
 
 // unwatched are resources of the kinds that are watched which have no alarm of their own, and why.
 var unwatched = map[string]string{
-	"RelaySchedule":  "a call that fails is in FailedInvocations, and SweeperMissingAlarm tells of one that is not made",
+	"RelaySchedule":  "a call that fails is in FailedInvocations; SweeperMissingAlarm tells of one that is not made",
 	"SweepSchedule":  "a call that fails is in FailedInvocations; what a sweep leaves, the next one takes up",
 	"ReportSchedule": "a call that fails is in FailedInvocations; a report that is late is taken up by the next call",
 }

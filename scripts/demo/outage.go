@@ -231,7 +231,9 @@ func mended(p *embedded.Process, r *receiver, id string, from time.Time) error {
 		&again); err != nil {
 		return err
 	}
-	fmt.Printf("The receiver is mended and the integration enabled: %d deliveries recovered, %d dead ones sent again.\n", sum.Deliveries, again.Count)
+	fmt.Printf("The receiver is mended and the integration enabled: "+
+		"%d deliveries recovered, %d dead ones sent again.\n",
+		sum.Deliveries, again.Count)
 	if sum.Deliveries != missed || again.Count != broken {
 		return fmt.Errorf("%d deliveries should be recovered and %d sent again", missed, broken)
 	}

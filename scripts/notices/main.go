@@ -28,8 +28,8 @@ import (
 const notices = "THIRD_PARTY_NOTICES"
 
 // allowed are the licences that may be in a binary, by their SPDX identifiers: those that ask for no more than their
-// text beside it, and MPL-2.0, which asks for the source of its own files alone. None under which the rest would have to
-// be given away or relinked (LGPL and stronger).
+// text beside it, and MPL-2.0, which asks for the source of its own files alone. None under which the rest would have
+// to be given away or relinked (LGPL and stronger).
 var allowed = map[string]bool{
 	"0BSD": true, "Apache-2.0": true, "blessing": true, "BSD-2-Clause": true, "BSD-3-Clause": true, "CC0-1.0": true,
 	"ISC": true, "MIT": true, "MIT-0": true, "MPL-2.0": true, "OFL-1.1": true, "Unlicense": true,
@@ -197,8 +197,10 @@ func (t texts) judge() error {
 // write is the file: each text once, under the files that have it.
 func (t texts) write() []byte {
 	var b bytes.Buffer
-	b.WriteString("Tocsin's binaries have parts that others made, under the licences below. `make notices` writes this file.\n")
-	for _, text := range slices.SortedFunc(maps.Keys(t), func(a, b string) int { return cmp.Compare(t[a][0], t[b][0]) }) {
+	b.WriteString(
+		"Tocsin's binaries have parts that others made, under the licences below. `make notices` writes this file.\n")
+	for _, text := range slices.SortedFunc(maps.Keys(t),
+		func(a, b string) int { return cmp.Compare(t[a][0], t[b][0]) }) {
 		b.WriteString("\n" + strings.Repeat("=", 80) + "\n")
 		for _, file := range t[text] {
 			b.WriteString(file + "\n")

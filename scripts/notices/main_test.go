@@ -28,7 +28,8 @@ your option) any later version.`
 	require.NoError(t, texts{mit: {"example.com/a/LICENSE"}}.judge())
 	require.ErrorContains(t, texts{mit + lgpl: {"example.com/a/LICENSE"}}.judge(), "LGPL")
 	require.ErrorContains(t, texts{lgpl: {"example.com/a/LICENSE"}}.judge(), "LGPL")
-	require.ErrorContains(t, texts{"All rights reserved.": {"example.com/a/LICENSE"}}.judge(), "no licence that is known")
+	require.ErrorContains(t, texts{"All rights reserved.": {"example.com/a/LICENSE"}}.judge(),
+		"no licence that is known")
 	require.Error(t, texts{}.judge(), "nothing was found")
 	require.False(t, texts{mit: {"example.com/a/NOTICE"}}.has("example.com/a"))
 }

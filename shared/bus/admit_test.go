@@ -196,10 +196,14 @@ var refusedCalls = map[string]struct {
 	shape func(*http.Request)
 	code  string
 }{
-	"another secret":                    {signed(keyID, "wrong", "events", "eu-west-1", body, 0), "InvalidSignatureException"},
-	"another body":                      {signed(keyID, secret, "events", "eu-west-1", body+" ", 0), "InvalidSignatureException"},
-	"another service":                   {signed(keyID, secret, "sqs", "eu-west-1", body, 0), "InvalidSignatureException"},
-	"an unknown key":                    {signed("AKIDEXAMPLE", secret, "events", "eu-west-1", body, 0), "UnrecognizedClientException"},
+	"another secret": {signed(keyID, "wrong", "events", "eu-west-1", body, 0),
+		"InvalidSignatureException"},
+	"another body": {signed(keyID, secret, "events", "eu-west-1", body+" ", 0),
+		"InvalidSignatureException"},
+	"another service": {signed(keyID, secret, "sqs", "eu-west-1", body, 0),
+		"InvalidSignatureException"},
+	"an unknown key": {signed("AKIDEXAMPLE", secret, "events", "eu-west-1", body, 0),
+		"UnrecognizedClientException"},
 	"a recording of six minutes ago":    {rightly(-6 * time.Minute), "InvalidSignatureException"},
 	"a recording of yesterday":          {rightly(-24 * time.Hour), "InvalidSignatureException"},
 	"a clock that is six minutes ahead": {rightly(6 * time.Minute), "InvalidSignatureException"},

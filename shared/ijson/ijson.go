@@ -5,8 +5,8 @@
 //   - A surrogate without its other half, a byte that is not UTF-8 and a noncharacter become U+FFFD (RFC 7493, 2.1).
 //   - U+0000 becomes U+2400, its picture: PostgreSQL's jsonb refuses it, and readers written in C end the text there.
 //   - U+2028, U+2029 and control characters are written as escapes: some readers part lines at them.
-//   - A number that a double can not hold becomes a text of the same characters: a whole one beyond ±(2^53-1), as 2.2 asks,
-//     and one beyond the range. A fraction with more digits than a double has is written as that double.
+//   - A number that a double can not hold becomes a text of the same characters: a whole one beyond ±(2^53-1), as 2.2
+//     asks, and one beyond the range. A fraction with more digits than a double has is written as that double.
 //   - Of members of the same name the last stays, in the place of the first (2.3).
 //   - What is nested deeper than MaxDepth becomes a text that holds its JSON.
 //

@@ -316,7 +316,8 @@ func TestP9EveryPlaceOfAReportSaysWhatIsMissing(t *testing.T) {
 			"Incidents: 1,000 of 1,020 are listed. 20 are in no report: the record of a day keeps the first 1,000 (3 "+
 			"May "+
 			"2023).\r\n"+
-			"Vulnerabilities: 1,000 of 1,003 are listed. 3 are in no report: the record of a day keeps the first 1,000 "+
+			"Vulnerabilities: 1,000 of 1,003 are listed. 3 are in no report: the record of a day keeps the first "+
+			"1,000 "+
 			"(3 May 2023).\r\n"+
 			again+", so fewer may be missing, and the row of such an attack has only a part of its hits.\r\n",
 		string(note.Data))

@@ -101,7 +101,8 @@ func (s *Service) seed(ctx context.Context, who integration.Person) error {
 
 // History is what a trigger's state tells of it.
 type History struct {
-	// Fired is when it went off last, Skipped when it left an event out because its patterns took too long. Zero: never.
+	// Fired is when it went off last, Skipped when it left an event out because its patterns took too long. Zero is
+	// never.
 	Fired, Skipped time.Time
 }
 

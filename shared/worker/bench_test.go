@@ -59,8 +59,8 @@ func (s *supply) Settle(_ context.Context, deliveries []delivery.Delivery) error
 	return nil
 }
 
-// BenchmarkHotPathPool is the worker's share of one delivery: lease, limit, encode, judge, settle and count, without an engine
-// and without a network.
+// BenchmarkHotPathPool is the worker's share of one delivery: lease, limit, encode, judge, settle and count, without
+// an engine and without a network.
 func BenchmarkHotPathPool(b *testing.B) {
 	queue := &supply{left: b.N, want: b.N, all: make(chan struct{}), events: []event.Event{user("e")}}
 	all := &integrations{all: map[string]integration.Integration{}}

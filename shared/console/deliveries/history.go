@@ -19,8 +19,8 @@ type History interface {
 	Replay(ctx context.Context, r delivery.Replay) (count int, after string, err error)
 }
 
-// DeadLetters reads and resends the entries that fan-out refused: each is kept with its reason. Implementations are safe
-// for concurrent use.
+// DeadLetters reads and resends the entries that fan-out refused: each is kept with its reason. Implementations are
+// safe for concurrent use.
 type DeadLetters interface {
 	// DeadLetters returns a tenant's rejected entries, newest first. before is the id to go on from, "" at first.
 	DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error)

@@ -181,6 +181,7 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	}
 	return judge(r, map[int]string{
 		400: "Jira did not take the issue",
-		404: "there is no Jira at this address, or the user may not see the project: check the host URL and the project",
+		404: "there is no Jira at this address, or the user may not see the project: " +
+			"check the host URL and the project",
 	})
 }

@@ -35,7 +35,7 @@ func (u unsummed) Without(q destination.Request, f destination.Feature) (destina
 	q.Header = q.Header.Clone()
 	q.Header.Del(checksumHeader)
 	q.Header.Del("Authorization")
-	sum := md5.Sum(q.Body) //nolint:gosec // against a fault on the way, not an attacker: the signature covers the SHA-256
+	sum := md5.Sum(q.Body) //nolint:gosec // against faults, not attackers: the signature covers the SHA-256
 	q.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 	if u.keys.ID == "" {
 		return q, true
