@@ -48,7 +48,7 @@ type postRig struct {
 	*rig
 	post      *post
 	receivers *receiver.Directory
-	courier   *sending.Sender
+	sender    *sending.Sender
 }
 
 func startMailing(t *testing.T) *postRig {
@@ -69,7 +69,7 @@ func startMailing(t *testing.T) *postRig {
 		People: r.db.People(), Reports: r.db.Reports(), Now: time.Now,
 	}
 	platform := notification.Platform{Name: "Tocsin", Cloud: "EU"}
-	m.courier = &sending.Sender{
+	m.sender = &sending.Sender{
 		Destinations: catalogue.Default(), Transport: m.post, Platform: platform, Now: time.Now, Log: log,
 		Reports: report.Messages{Store: r.db.Reports(), Platform: platform},
 	}
@@ -90,21 +90,21 @@ func (m *postRig) turn() {
 		_, err = fanout.Process(ctx, entries)
 		require.NoError(m.t, err)
 	}
-	router := sending.NewTargetCache(m.courier, m.receivers, m.receivers)
+	targets := sending.NewTargetCache(m.sender, m.receivers, m.receivers)
 	lanes, _, err := log.Waiting(ctx, time.Now())
 	require.NoError(m.t, err)
 	for _, l := range lanes {
 		if l.Retry {
 			continue
 		}
-		route, ended, err := router.Target(ctx, l.Tenant, l.Integration)
+		target, ended, err := targets.Target(ctx, l.Tenant, l.Integration)
 		require.NoError(m.t, err)
 		leased, err := log.Lease(ctx, l, 100, time.Now(), time.Now(), time.Now().Add(time.Minute))
 		require.NoError(m.t, err)
 		for _, d := range leased {
 			if ended != "" {
 				d = d.Kill(ended)
-			} else if d, err = m.courier.Send(ctx, route, d); err != nil {
+			} else if d, err = m.sender.Send(ctx, target, d); err != nil {
 				m.t.Fatal(err)
 			}
 			require.NoError(m.t, log.Settle(ctx, []delivery.Delivery{d}))

@@ -56,56 +56,59 @@ var echoes = map[string]func(q *http.Request, got string) string{
 	},
 }
 
+// Secrets of the systems below: with characters that forms, JSON and HTML escape, and plain ones.
+const secret, other, plain = `s3cr3t&"<V>/alue+1`, "an0ther-s3cr3t", "pl4in-s3cr3t-token"
+
+// secretive are systems with parameters that hold secrets, and these.
+var secretive = map[string]func(base string) (parameters string, secrets []string){
+	"slack": func(b string) (string, []string) {
+		return `{"webhook_url":"` + b + `/services/T1/SECRETpart"}`, []string{"SECRETpart"}
+	},
+	"ms_teams": func(b string) (string, []string) {
+		return `{"webhook_url":"` + b + `/workflows/SECRETpart/invoke?sig=SIGNature-of-it"}`,
+			[]string{"SECRETpart", "SIGNature-of-it"}
+	},
+	"sumo_logic": func(b string) (string, []string) {
+		return `{"source_url":"` + b + `/receiver/v1/http/SECRETpart=="}`, []string{"SECRETpart"}
+	},
+	"insight_connect": func(b string) (string, []string) {
+		return `{"api":"` + b + `/connect/v1/workflows/SECRETpart/events/execute","token":"` + plain + `"}`,
+			[]string{"SECRETpart", plain}
+	},
+	"splunk": func(b string) (string, []string) {
+		return `{"api":"` + b + `","token":"11111111-2222-3333-4444-555555555555"}`,
+			[]string{"11111111-2222-3333-4444-555555555555"}
+	},
+	"jira": func(b string) (string, []string) {
+		return `{"url":"` + b + `","email":"sec@example.com","token":"` + plain +
+			`","project":"SEC","issue_type":"Bug"}`, []string{plain}
+	},
+	"servicenow": func(b string) (string, []string) {
+		raw, _ := json.Marshal(secret)
+		return `{"instance":"` + b + `","username":"tocsin","password":` + string(raw) +
+			`,"client_id":"c0ffee","client_secret":"` + other + `"}`, []string{secret, other}
+	},
+	"web_hooks": func(b string) (string, []string) {
+		raw, _ := json.Marshal("Bearer " + secret)
+		return `{"url":"` + b + `/x","headers":{"Authorization":` + string(raw) + `,"X-Key":"` + other + `"}}`,
+			[]string{secret, other}
+	},
+	"fluentd": func(b string) (string, []string) {
+		return `{"url":"` + b + `/x","headers":{"X-Key":"` + other + `"}}`, []string{other}
+	},
+	"logstash": func(b string) (string, []string) {
+		return `{"url":"` + b + `/x","headers":{"Authorization":"Basic YWRhOmFuMHRoZXItczNjcjN0"}}`,
+			[]string{other, "YWRhOmFuMHRoZXItczNjcjN0"}
+	},
+	"minio": func(b string) (string, []string) {
+		return `{"endpoint":"` + b + `","bucket":"hits","access_key":"tocsin","secret_key":"` + plain + `"}`,
+			[]string{plain}
+	},
+}
+
 // TestS6NoReceiverShowsASecretToAnybody tests every system whose address a tenant can choose against receivers that
 // repeat the whole request, and looks at the answer of the API and at the log.
 func TestS6NoReceiverShowsASecretToAnybody(t *testing.T) {
-	const secret, other = `s3cr3t&"<V>/alue+1`, "an0ther-s3cr3t"
-	plain := "pl4in-s3cr3t-token"
-	systems := map[string]func(base string) (parameters string, secrets []string){
-		"slack": func(b string) (string, []string) {
-			return `{"webhook_url":"` + b + `/services/T1/SECRETpart"}`, []string{"SECRETpart"}
-		},
-		"ms_teams": func(b string) (string, []string) {
-			return `{"webhook_url":"` + b + `/workflows/SECRETpart/invoke?sig=SIGNature-of-it"}`,
-				[]string{"SECRETpart", "SIGNature-of-it"}
-		},
-		"sumo_logic": func(b string) (string, []string) {
-			return `{"source_url":"` + b + `/receiver/v1/http/SECRETpart=="}`, []string{"SECRETpart"}
-		},
-		"insight_connect": func(b string) (string, []string) {
-			return `{"api":"` + b + `/connect/v1/workflows/SECRETpart/events/execute","token":"` + plain + `"}`,
-				[]string{"SECRETpart", plain}
-		},
-		"splunk": func(b string) (string, []string) {
-			return `{"api":"` + b + `","token":"11111111-2222-3333-4444-555555555555"}`,
-				[]string{"11111111-2222-3333-4444-555555555555"}
-		},
-		"jira": func(b string) (string, []string) {
-			return `{"url":"` + b + `","email":"sec@example.com","token":"` + plain +
-				`","project":"SEC","issue_type":"Bug"}`, []string{plain}
-		},
-		"servicenow": func(b string) (string, []string) {
-			raw, _ := json.Marshal(secret)
-			return `{"instance":"` + b + `","username":"tocsin","password":` + string(raw) +
-				`,"client_id":"c0ffee","client_secret":"` + other + `"}`, []string{secret, other}
-		},
-		"web_hooks": func(b string) (string, []string) {
-			raw, _ := json.Marshal("Bearer " + secret)
-			return `{"url":"` + b + `/x","headers":{"Authorization":` + string(raw) + `,"X-Key":"` + other + `"}}`,
-				[]string{secret, other}
-		},
-		"fluentd": func(b string) (string, []string) {
-			return `{"url":"` + b + `/x","headers":{"X-Key":"` + other + `"}}`, []string{other}
-		},
-		"logstash": func(b string) (string, []string) {
-			return `{"url":"` + b + `/x","headers":{"Authorization":"Basic YWRhOmFuMHRoZXItczNjcjN0"}}`,
-				[]string{other, "YWRhOmFuMHRoZXItczNjcjN0"}
-		},
-		"minio": func(b string) (string, []string) {
-			return `{"endpoint":"` + b + `","bucket":"hits","access_key":"tocsin","secret_key":"` + plain + `"}`,
-				[]string{plain}
-		},
-	}
 	var echo func(q *http.Request, got string) string
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		body, _ := io.ReadAll(q.Body)
@@ -125,7 +128,7 @@ func TestS6NoReceiverShowsASecretToAnybody(t *testing.T) {
 		Now: r.config.Now, Log: log, Platform: notification.Platform{Name: "Tocsin"},
 	}
 	r.handler = console.New(r.config)
-	for system, make := range systems {
+	for system, make := range secretive {
 		for how, e := range echoes {
 			t.Run(system+" "+how, func(t *testing.T) {
 				echo = e
@@ -152,7 +155,7 @@ func TestS6NoReceiverShowsASecretToAnybody(t *testing.T) {
 	for how, e := range echoes {
 		echo = e
 		lines.Reset()
-		parameters, _ := systems["jira"]("http://" + host)
+		parameters, _ := secretive["jira"]("http://" + host)
 		a := r.call("POST", "/v1/integrations/choices", `{"system":"jira","parameter":"project","parameters":`+
 			parameters+`}`)
 		require.Equal(t, 200, a.status, a.raw)

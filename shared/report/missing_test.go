@@ -108,108 +108,122 @@ func (k kept) Vulnerabilities(_ context.Context, _ string, first, last report.Da
 
 const again = "What was let go and came again is counted again"
 
-func TestP9AReportSaysHowManyRowsItLacks(t *testing.T) {
-	const first = report.Day("2023-05-01") // a Monday
-	long := kept{}
+const mayDay = report.Day("2023-05-01") // a Monday
+
+// longMonth has more attacks than a file of CSV.
+func longMonth() kept {
+	out := kept{}
 	for n := range 31 {
-		long[first.Add(n)] = dayOf{attacks: 600, from: 600 * n}
+		out[mayDay.Add(n)] = dayOf{attacks: 600, from: 600 * n}
 	}
-	every := kept{}
+	return out
+}
+
+// everyDay has days that each let attacks go.
+func everyDay() kept {
+	out := kept{}
 	for n := range 7 {
-		every[first.Add(n)] = dayOf{attacks: 3, from: 3 * n, gone: map[string]int64{report.DroppedAttacks: 10}}
+		out[mayDay.Add(n)] = dayOf{attacks: 3, from: 3 * n, gone: map[string]int64{report.DroppedAttacks: 10}}
 	}
-	for name, c := range map[string]struct {
-		ledger    kept
-		frequency report.Frequency
-		format    report.Format
-		want      []report.Missing
-		says      []string
-	}{
-		"nothing at all": {kept{}, report.Weekly, report.CSV, nil, nil},
-		"just what a PDF lists": {
-			kept{first: {attacks: report.RowsAttacks, incidents: report.RowsOthers, vulns: report.RowsOthers}},
-			report.Daily, report.PDF, nil, nil,
+	return out
+}
+
+// lackingRows are days, and what a report on them says of the rows that it lacks.
+var lackingRows = map[string]struct {
+	totals    kept
+	frequency report.Frequency
+	format    report.Format
+	want      []report.Missing
+	says      []string
+}{
+	"nothing at all": {kept{}, report.Weekly, report.CSV, nil, nil},
+	"just what a PDF lists": {
+		kept{mayDay: {attacks: report.RowsAttacks, incidents: report.RowsOthers, vulns: report.RowsOthers}},
+		report.Daily, report.PDF, nil, nil,
+	},
+	"just what a day keeps, as CSV": {
+		kept{mayDay: {attacks: 2 * report.MaxAttacks, incidents: report.MaxFindings, vulns: report.MaxFindings}},
+		report.Daily, report.CSV, nil, nil,
+	},
+	"one more than a PDF lists": {
+		kept{mayDay: {attacks: 51, incidents: 201, vulns: 201}}, report.Weekly, report.PDF,
+		[]report.Missing{
+			{What: "attacks", Listed: 50, Recorded: 51, Of: 51},
+			{What: "incidents", Listed: 200, Recorded: 201, Of: 201},
+			{What: "vulnerabilities", Listed: 200, Recorded: 201, Of: 201},
 		},
-		"just what a day keeps, as CSV": {
-			kept{first: {attacks: 2 * report.MaxAttacks, incidents: report.MaxFindings, vulns: report.MaxFindings}},
-			report.Daily, report.CSV, nil, nil,
+		[]string{
+			"Attacks: 50 of 51 are listed. A CSV report lists all of them.",
+			"Incidents: 200 of 201 are listed. A CSV report lists all of them.",
+			"Vulnerabilities: 200 of 201 are listed. A CSV report lists all of them.",
 		},
-		"one more than a PDF lists": {
-			kept{first: {attacks: 51, incidents: 201, vulns: 201}}, report.Weekly, report.PDF,
-			[]report.Missing{
-				{What: "attacks", Listed: 50, Recorded: 51, Of: 51},
-				{What: "incidents", Listed: 200, Recorded: 201, Of: 201},
-				{What: "vulnerabilities", Listed: 200, Recorded: 201, Of: 201},
-			},
-			[]string{
-				"Attacks: 50 of 51 are listed. A CSV report lists all of them.",
-				"Incidents: 200 of 201 are listed. A CSV report lists all of them.",
-				"Vulnerabilities: 200 of 201 are listed. A CSV report lists all of them.",
-			},
+	},
+	"a day that let attacks go, as CSV": {
+		kept{mayDay.Add(2): {attacks: 2000, gone: map[string]int64{report.DroppedAttacks: 1417}}}, report.Weekly,
+		report.CSV,
+		[]report.Missing{{What: "attacks", Listed: 2000, Recorded: 2000, Of: 3417,
+			Days: []report.Day{"2023-05-03"}}},
+		[]string{
+			"Attacks: 2,000 of 3,417 are listed. 1,417 are in no report: the record of a day keeps at least " +
+				"2,000, and lets go of the smallest so far (3 May 2023).", again,
 		},
-		"a day that let attacks go, as CSV": {
-			kept{first.Add(2): {attacks: 2000, gone: map[string]int64{report.DroppedAttacks: 1417}}}, report.Weekly,
-			report.CSV,
-			[]report.Missing{{What: "attacks", Listed: 2000, Recorded: 2000, Of: 3417,
-				Days: []report.Day{"2023-05-03"}}},
-			[]string{
-				"Attacks: 2,000 of 3,417 are listed. 1,417 are in no report: the record of a day keeps at least " +
-					"2,000, and lets go of the smallest so far (3 May 2023).", again,
-			},
+	},
+	"the same as PDF": {
+		kept{mayDay.Add(2): {attacks: 2000, gone: map[string]int64{report.DroppedAttacks: 1417}}}, report.Monthly,
+		report.PDF,
+		[]report.Missing{{What: "attacks", Listed: 50, Recorded: 2000, Of: 3417, Days: []report.Day{"2023-05-03"}}},
+		[]string{"Attacks: 50 of 3,417 are listed. A CSV report lists 2,000 of them. 1,417 are in no report: ",
+			again},
+	},
+	"all kinds, on several days": {
+		kept{
+			mayDay: {incidents: 1000, vulns: 1000,
+				gone: map[string]int64{report.DroppedIncidents: 1, report.DroppedVulns: 30}},
+			mayDay.Add(1): {incidents: 1000, vulns: 1000, from: 500,
+				gone: map[string]int64{report.DroppedVulns: 12}},
+		}, report.Weekly, report.CSV,
+		[]report.Missing{
+			{What: "incidents", Listed: 1500, Recorded: 1500, Of: 1501, Days: []report.Day{mayDay}},
+			{What: "vulnerabilities", Listed: 1500, Recorded: 1500, Of: 1542,
+				Days: []report.Day{mayDay, mayDay.Add(1)}},
 		},
-		"the same as PDF": {
-			kept{first.Add(2): {attacks: 2000, gone: map[string]int64{report.DroppedAttacks: 1417}}}, report.Monthly,
-			report.PDF,
-			[]report.Missing{{What: "attacks", Listed: 50, Recorded: 2000, Of: 3417, Days: []report.Day{"2023-05-03"}}},
-			[]string{"Attacks: 50 of 3,417 are listed. A CSV report lists 2,000 of them. 1,417 are in no report: ",
-				again},
+		[]string{
+			"Incidents: 1,500 of 1,501 are listed. 1 is in no report: the record of a day keeps the first 1,000 " +
+				"(1 May 2023).",
+			"Vulnerabilities: 1,500 of 1,542 are listed. 42 are in no report: the record of a day keeps the " +
+				"first 1,000 (1 May 2023, 2 May 2023).", again,
 		},
-		"all kinds, on several days": {
-			kept{
-				first: {incidents: 1000, vulns: 1000,
-					gone: map[string]int64{report.DroppedIncidents: 1, report.DroppedVulns: 30}},
-				first.Add(1): {incidents: 1000, vulns: 1000, from: 500,
-					gone: map[string]int64{report.DroppedVulns: 12}},
-			}, report.Weekly, report.CSV,
-			[]report.Missing{
-				{What: "incidents", Listed: 1500, Recorded: 1500, Of: 1501, Days: []report.Day{first}},
-				{What: "vulnerabilities", Listed: 1500, Recorded: 1500, Of: 1542,
-					Days: []report.Day{first, first.Add(1)}},
-			},
-			[]string{
-				"Incidents: 1,500 of 1,501 are listed. 1 is in no report: the record of a day keeps the first 1,000 " +
-					"(1 May 2023).",
-				"Vulnerabilities: 1,500 of 1,542 are listed. 42 are in no report: the record of a day keeps the " +
-					"first 1,000 (1 May 2023, 2 May 2023).", again,
-			},
-		},
-		"the day before the period let rows go": {
-			kept{first.Add(-1): {attacks: 1, gone: map[string]int64{report.DroppedAttacks: 9}}}, report.Weekly,
-			report.CSV, nil, nil,
-		},
-		"more than a file of CSV has": {
-			long, report.Monthly, report.CSV,
-			[]report.Missing{{What: "attacks", Listed: 10_000, Recorded: 18_600, Of: 18_600}},
-			[]string{"Attacks: 10,000 of 18,600 are listed. A CSV file has at most 10,000 rows: reports on fewer " +
-				"days list more."},
-		},
-		"the same as PDF does not promise what CSV has not": {
-			long, report.Monthly, report.PDF,
-			[]report.Missing{{What: "attacks", Listed: 50, Recorded: 18_600, Of: 18_600}},
-			[]string{"Attacks: 50 of 18,600 are listed. A CSV report lists 10,000 of them. A CSV file has at most " +
-				"10,000 rows: reports on fewer days list more."},
-		},
-		"many days are told by their number": {
-			every, report.Weekly, report.CSV,
-			[]report.Missing{{What: "attacks", Listed: 21, Recorded: 21, Of: 91,
-				Days: report.Containing(report.Weekly, first, "UTC").Each()}},
-			[]string{"(7 days from 1 May 2023 to 7 May 2023).", again},
-		},
-	} {
+	},
+	"the day before the period let rows go": {
+		kept{mayDay.Add(-1): {attacks: 1, gone: map[string]int64{report.DroppedAttacks: 9}}}, report.Weekly,
+		report.CSV, nil, nil,
+	},
+	"more than a file of CSV has": {
+		longMonth(), report.Monthly, report.CSV,
+		[]report.Missing{{What: "attacks", Listed: 10_000, Recorded: 18_600, Of: 18_600}},
+		[]string{"Attacks: 10,000 of 18,600 are listed. A CSV file has at most 10,000 rows: reports on fewer " +
+			"days list more."},
+	},
+	"the same as PDF does not promise what CSV has not": {
+		longMonth(), report.Monthly, report.PDF,
+		[]report.Missing{{What: "attacks", Listed: 50, Recorded: 18_600, Of: 18_600}},
+		[]string{"Attacks: 50 of 18,600 are listed. A CSV report lists 10,000 of them. A CSV file has at most " +
+			"10,000 rows: reports on fewer days list more."},
+	},
+	"many days are told by their number": {
+		everyDay(), report.Weekly, report.CSV,
+		[]report.Missing{{What: "attacks", Listed: 21, Recorded: 21, Of: 91,
+			Days: report.Containing(report.Weekly, mayDay, "UTC").Each()}},
+		[]string{"(7 days from 1 May 2023 to 7 May 2023).", again},
+	},
+}
+
+func TestP9AReportSaysHowManyRowsItLacks(t *testing.T) {
+	for name, c := range lackingRows {
 		t.Run(name, func(t *testing.T) {
-			p := report.Containing(c.frequency, first, "UTC")
-			s, err := report.Build(t.Context(), c.ledger, "42", "Acme", p, report.RowsOf(c.format),
-				numbered(first, 0).First)
+			p := report.Containing(c.frequency, mayDay, "UTC")
+			s, err := report.Build(t.Context(), c.totals, "42", "Acme", p, report.RowsOf(c.format),
+				numbered(mayDay, 0).First)
 			require.NoError(t, err)
 			require.Equal(t, c.want, s.Missing())
 			for _, m := range s.Missing() {

@@ -532,92 +532,94 @@ func (r *rig) change(id string, revision int64, types ...event.Type) {
 	r.receivers[id] = report.Receiver{Client: "Acme", Addresses: []string{"ada@example.com"}}
 }
 
+// zoneChanges are changes of settings around the time when a report is due, and the reports that come.
+var zoneChanges = map[string]struct {
+	zone string // at the start
+	do   func(r *rig)
+	want []string // days, in the two days after
+}{
+	"the same zone, at three in the night, nobody looks before six": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T03:00:00Z")
+		r.zone("UTC")
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"the same zone, at three in the night, with a look": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T03:00:00Z")
+		r.zone("UTC")
+		r.run()
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"the same zone, a moment after six, before the schedule looked": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T06:02:00Z")
+		r.zone("UTC")
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"the same zone, after it was sent": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T06:00:00Z")
+		r.run()
+		r.zone("UTC")
+		r.run()
+		r.zone("UTC")
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"to the east, over six o'clock: it is due at once": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T03:00:00Z")
+		r.zone("Asia/Tokyo")
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"to the west, after it was sent": {"Asia/Tokyo", func(r *rig) {
+		r.now = instant(r.t, "2023-03-04T21:00:00Z") // six in Tokyo
+		r.run()
+		r.now = instant(r.t, "2023-03-05T01:00:00Z")
+		r.zone("UTC")
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"there and back": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T03:00:00Z")
+		r.zone("Asia/Tokyo")
+		r.run()
+		r.zone("America/Los_Angeles")
+		r.run()
+		r.zone("UTC")
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"half around the world, so that two mornings fall together": {"Pacific/Niue", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T16:30:00Z") // 05:30 on the 5th, and 06:30 on the 6th
+		r.zone("Pacific/Kiritimati")
+	}, []string{"2023-03-04", "2023-03-05", "2023-03-06"}},
+	"the frequency off and on before six": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T03:00:00Z")
+		r.change("i", 2, event.Scope)
+		r.change("i", 3, event.ReportDaily)
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"the frequency off and on a moment after six, before the schedule looked": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T06:02:00Z")
+		r.change("i", 2, event.Scope)
+		r.change("i", 3, event.ReportDaily)
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"the frequency off and on after it was sent": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T06:00:00Z")
+		r.run()
+		r.now = instant(r.t, "2023-03-05T10:00:00Z")
+		r.change("i", 2, event.Scope)
+		r.change("i", 3, event.ReportDaily)
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"another change of the integration": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T05:59:00Z")
+		r.change("i", 2, event.ReportDaily, event.Scope)
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"the frequency is off when it is due": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T05:00:00Z")
+		r.change("i", 2, event.Scope)
+		r.now = instant(r.t, "2023-03-05T10:00:00Z")
+		r.change("i", 3, event.ReportDaily)
+	}, []string{"2023-03-05"}},
+	"it stays off": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T05:00:00Z")
+		r.change("i", 2, event.Scope)
+	}, nil},
+	"clocks go forward in the night": {"America/New_York", func(r *rig) {
+		r.now = instant(r.t, "2023-03-12T05:00:00Z")
+		r.run() // that of the 10th, which was due on the 11th
+		r.zone("America/New_York")
+	}, []string{"2023-03-10", "2023-03-11", "2023-03-12"}},
+}
+
 func TestH21NoChangeOfSettingsSwallowsAReportOrSendsItTwice(t *testing.T) {
-	none := []string(nil)
-	for name, c := range map[string]struct {
-		zone string // at the start
-		do   func(r *rig)
-		want []string // days, in the two days after
-	}{
-		"the same zone, at three in the night, nobody looks before six": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T03:00:00Z")
-			r.zone("UTC")
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"the same zone, at three in the night, with a look": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T03:00:00Z")
-			r.zone("UTC")
-			r.run()
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"the same zone, a moment after six, before the schedule looked": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T06:02:00Z")
-			r.zone("UTC")
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"the same zone, after it was sent": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T06:00:00Z")
-			r.run()
-			r.zone("UTC")
-			r.run()
-			r.zone("UTC")
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"to the east, over six o'clock: it is due at once": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T03:00:00Z")
-			r.zone("Asia/Tokyo")
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"to the west, after it was sent": {"Asia/Tokyo", func(r *rig) {
-			r.now = instant(r.t, "2023-03-04T21:00:00Z") // six in Tokyo
-			r.run()
-			r.now = instant(r.t, "2023-03-05T01:00:00Z")
-			r.zone("UTC")
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"there and back": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T03:00:00Z")
-			r.zone("Asia/Tokyo")
-			r.run()
-			r.zone("America/Los_Angeles")
-			r.run()
-			r.zone("UTC")
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"half around the world, so that two mornings fall together": {"Pacific/Niue", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T16:30:00Z") // 05:30 on the 5th, and 06:30 on the 6th
-			r.zone("Pacific/Kiritimati")
-		}, []string{"2023-03-04", "2023-03-05", "2023-03-06"}},
-		"the frequency off and on before six": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T03:00:00Z")
-			r.change("i", 2, event.Scope)
-			r.change("i", 3, event.ReportDaily)
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"the frequency off and on a moment after six, before the schedule looked": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T06:02:00Z")
-			r.change("i", 2, event.Scope)
-			r.change("i", 3, event.ReportDaily)
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"the frequency off and on after it was sent": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T06:00:00Z")
-			r.run()
-			r.now = instant(r.t, "2023-03-05T10:00:00Z")
-			r.change("i", 2, event.Scope)
-			r.change("i", 3, event.ReportDaily)
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"another change of the integration": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T05:59:00Z")
-			r.change("i", 2, event.ReportDaily, event.Scope)
-		}, []string{"2023-03-04", "2023-03-05"}},
-		"the frequency is off when it is due": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T05:00:00Z")
-			r.change("i", 2, event.Scope)
-			r.now = instant(r.t, "2023-03-05T10:00:00Z")
-			r.change("i", 3, event.ReportDaily)
-		}, []string{"2023-03-05"}},
-		"it stays off": {"UTC", func(r *rig) {
-			r.now = instant(r.t, "2023-03-05T05:00:00Z")
-			r.change("i", 2, event.Scope)
-		}, none},
-		"clocks go forward in the night": {"America/New_York", func(r *rig) {
-			r.now = instant(r.t, "2023-03-12T05:00:00Z")
-			r.run() // that of the 10th, which was due on the 11th
-			r.zone("America/New_York")
-		}, []string{"2023-03-10", "2023-03-11", "2023-03-12"}},
-	} {
+	for name, c := range zoneChanges {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, "2023-03-04T12:00:00Z")
 			r.zone(c.zone)

@@ -282,7 +282,7 @@ func (s *API) listRequests(ctx context.Context, in *DeliveryInput) (*requestsOut
 	if err != nil {
 		return nil, s.Answer(err)
 	}
-	replicas, err := s.Previewer.Preview(ctx, s.Integrations, i, d)
+	previews, err := s.Previewer.Preview(ctx, s.Integrations, i, d)
 	if err != nil {
 		s.Log.Warn("show what a delivery sends", "tenant", i.Tenant, "integration", i.ID, "delivery", d.ID, "error",
 			err.Error())
@@ -291,7 +291,7 @@ func (s *API) listRequests(ctx context.Context, in *DeliveryInput) (*requestsOut
 	}
 	out := &requestsOutput{}
 	out.Body.Items = []RequestView{}
-	for _, r := range replicas {
+	for _, r := range previews {
 		out.Body.Items = append(out.Body.Items, ViewOf(r))
 	}
 	if n := len(d.Attempts); n > 0 {

@@ -100,14 +100,14 @@ func Seconds(wait time.Duration) int { return max(1, int(math.Ceil(wait.Seconds(
 // Answer turns an error of the domain into a problem. Anything unexpected is logged in full and told in brief.
 func (s Kit) Answer(err error) error {
 	var invalid destination.InvalidParameters
-	var relay *mail.QuotaError
+	var quota *mail.QuotaError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &invalid):
 		return NewProblem(http.StatusUnprocessableEntity, "the request is not valid", invalid...)
-	case errors.As(err, &relay):
-		return s.tooManyMails(relay)
+	case errors.As(err, &quota):
+		return s.tooManyMails(quota)
 	case reportProblem(err) != nil:
 		return reportProblem(err)
 	case errors.Is(err, integration.ErrNotFound):

@@ -582,13 +582,13 @@ func (s *API) previewOf(ctx context.Context, e event.Event, id string) (PreviewM
 	}
 	d := delivery.Delivery{ID: s.NewID(), Tenant: i.Tenant, Integration: i.ID, Events: []event.Event{e},
 		Kinds: []event.Kind{e.Kind}, Count: 1}
-	replicas, err := s.Previewer.Preview(ctx, s.Integrations, i, d)
+	previews, err := s.Previewer.Preview(ctx, s.Integrations, i, d)
 	if err != nil {
 		s.Log.Warn("preview of a trigger", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())
 		m.Skipped = "with its present settings this integration can not write the message: open it and mend them"
 		return m, nil
 	}
-	for _, r := range replicas {
+	for _, r := range previews {
 		m.Requests = append(m.Requests, deliveries.ViewOf(r))
 	}
 	return m, nil
