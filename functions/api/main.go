@@ -32,7 +32,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 	jobs, orders, triggers := s.Jobs(), s.Orders(), s.Triggers()
 	deliveries, dead := s.Deliveries(), s.DeadLetters()
 	recovery := &fanout.Recovery{Fanout: &fanout.Fanout{Systems: s.Systems}, Journal: deliveries, Now: time.Now}
-	orders.Relay, service.Backlog, service.Missed = relay, deliveries, recovery
+	orders.MailQuota, service.Backlog, service.Missed = relay, deliveries, recovery
 	handler := console.New(console.Config{
 		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {
 			if _, err := store.Get(ctx, "readyz", "readyz"); err != nil && !errors.Is(err, integration.ErrNotFound) {
@@ -41,13 +41,13 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 			}
 			return nil
 		}}),
-		Requests: s.Requests(), Relay: relay, Platform: sender.Platform.Name, Integrations: service,
+		Requests: s.Requests(), MailQuota: relay, Platform: sender.Platform.Name, Integrations: service,
 		Systems: s.Systems, Deliveries: stack.NewHistory(deliveries, dead), DeadLetters: dead, Health: s.Monitor(service),
 		Tester: sender, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now,
 		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
 		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(),
-		Profiles: s.Profiles(), Blocks: s.SuppressionList(), Leaving: s.Unsubscriptions(),
+		Profiles: s.Profiles(), SuppressionList: s.SuppressionList(), Unsubscriptions: s.Unsubscriptions(),
 		Reports: orders, Ordered: func(ctx context.Context, r report.Report) {
 			if err := jobs.Order(ctx, r.Tenant, r.ID); err != nil {
 				s.Log.Error("report on demand: the schedule takes it up", "error", err.Error())

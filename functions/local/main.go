@@ -166,8 +166,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 		Reports: report.Messages{Store: db.Reports(), Platform: platform},
 	}
 	reports := &report.Service{
-		Relay: relay,
-		Store: db.Reports(), Ledger: db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: db.Bus(),
+		MailQuota: relay,
+		Store:     db.Reports(), Totals: db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: db.Bus(),
 		Platform: c.platform,
 		Console:  report.Console(c.console), Now: time.Now, NewID: newID, Log: log,
 	}
@@ -201,7 +201,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 				log)
 		}})
 	api := console.New(console.Config{
-		Ready: readiness, Relay: relay,
+		Ready: readiness, MailQuota: relay,
 		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: c.tenantRequests, Now: time.Now, Log: log},
 		Platform: c.platform, EgressAddresses: c.addresses, Telegram: chats, Integrations: integrations,
 		Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: attempts,
@@ -215,8 +215,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 			}
 		},
 		Recovery: recovery,
-		Profiles: people, Blocks: db.SuppressionList(), Leaving: profile.Unsubscriptions{Links: links, Profiles: people,
-			Blocks: db.SuppressionList(), Now: time.Now},
+		Profiles: people, SuppressionList: db.SuppressionList(),
+		Unsubscriptions: profile.Unsubscriptions{Links: links, Profiles: people,
+			SuppressionList: db.SuppressionList(), Now: time.Now},
 	})
 	events := http.NewServeMux()
 	events.HandleFunc("GET /livez", ready.Live)

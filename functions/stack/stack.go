@@ -322,7 +322,7 @@ func (s *Stack) Jobs() *reports.Jobs {
 func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *report.Service {
 	platform := s.platform()
 	return &report.Service{
-		Store: s.Reports(), Ledger: s.DailyTotals(), Renderer: renderer, Receivers: receivers, Bus: s.Bus(),
+		Store: s.Reports(), Totals: s.DailyTotals(), Renderer: renderer, Receivers: receivers, Bus: s.Bus(),
 		Platform: platform.Name,
 		Console:  report.Console(platform.Console), Now: time.Now, NewID: newID, Log: s.Log, Enqueue: s.Jobs().Enqueue,
 		Spread: time.Duration(s.env.number("TOCSIN_REPORT_SPREAD_MINUTES", 45)) * time.Minute,
@@ -398,7 +398,8 @@ func (s *Stack) links() profile.Links {
 
 // Unsubscriptions carries out what the links ask for.
 func (s *Stack) Unsubscriptions() profile.Unsubscriptions {
-	return profile.Unsubscriptions{Links: s.links(), Profiles: s.Profiles(), Blocks: s.SuppressionList(), Now: time.Now}
+	return profile.Unsubscriptions{Links: s.links(), Profiles: s.Profiles(),
+		SuppressionList: s.SuppressionList(), Now: time.Now}
 }
 
 // Receivers finds who an event can go to. opener is nil in a function that sends nothing.

@@ -76,15 +76,15 @@ type Config struct {
 	Ordered func(ctx context.Context, r report.Report)
 	// Profiles keeps each person's notifications, nil = there are none; with it Blocks has the addresses that nothing
 	// is sent to, and Leaving the links of mails.
-	Profiles *profile.Service
-	Blocks   mail.SuppressionList
-	Leaving  profile.Unsubscriptions
+	Profiles        *profile.Service
+	SuppressionList mail.SuppressionList
+	Unsubscriptions profile.Unsubscriptions
 	// Recovery makes good what an integration missed; nil = this deployment can not.
 	Recovery *fanout.Recovery
 	// Requests bounds the calls of each tenant; nil = they are not bounded.
 	Requests *ratelimit.Limiter
-	// Relay bounds what is mailed again to other people although it has arrived; nil = it is not bounded.
-	Relay *mail.Quota
+	// MailQuota bounds what is mailed again to other people although it has arrived; nil = it is not bounded.
+	MailQuota *mail.Quota
 	// Wake is told of lanes that a replay filled; nil = nobody asks.
 	Wake func(lanes ...delivery.Lane)
 }
@@ -138,7 +138,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	}).Register(api)
 	(&deliveries.API{
 		Kit: kit, Integrations: s.Integrations, Deliveries: s.Deliveries, Previewer: s.Tester, Recovery: s.Recovery,
-		DeadLetters: s.DeadLetters, MailQuota: s.Relay, Wake: s.Wake,
+		DeadLetters: s.DeadLetters, MailQuota: s.MailQuota, Wake: s.Wake,
 	}).Register(api)
 	(&triggers.API{
 		Kit: kit, Platform: s.Platform, Integrations: s.Integrations, Systems: s.Systems, Previewer: s.Tester,
@@ -148,14 +148,14 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		(&reports.API{Kit: kit, Reports: s.Reports, Ordered: s.Ordered}).Register(api)
 	}
 	if s.Profiles != nil {
-		profiles := &profiles.API{Kit: kit, Platform: s.Platform, Profiles: s.Profiles, SuppressionList: s.Blocks,
-			Unsubscriptions: s.Leaving}
+		profiles := &profiles.API{Kit: kit, Platform: s.Platform, Profiles: s.Profiles,
+			SuppressionList: s.SuppressionList, Unsubscriptions: s.Unsubscriptions}
 		profiles.Register(api)
 		profiles.Mount(mux)
 	}
 	mails := &mails.API{
-		Kit: kit, Deliveries: s.Deliveries, Reports: s.Reports, Profiles: s.Profiles, SuppressionList: s.Blocks,
-		MailLog: s.MailLog, MailQuota: s.Relay, Wake: s.Wake,
+		Kit: kit, Deliveries: s.Deliveries, Reports: s.Reports, Profiles: s.Profiles,
+		SuppressionList: s.SuppressionList, MailLog: s.MailLog, MailQuota: s.MailQuota, Wake: s.Wake,
 	}
 	if s.Integrations != nil {
 		mails.Backlog = s.Integrations.Backlog

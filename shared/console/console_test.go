@@ -71,7 +71,7 @@ func start(t *testing.T, allow ...string) *rig {
 	people := &profile.Service{Store: r.db.People(), Now: time.Now, Log: log}
 	r.links = profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
 	r.reports = &report.Service{
-		Store: r.db.Reports(), Ledger: r.db.DailyTotals(), Renderer: pdf.Renderer{}, Bus: r.db.Bus(),
+		Store: r.db.Reports(), Totals: r.db.DailyTotals(), Renderer: pdf.Renderer{}, Bus: r.db.Bus(),
 		Platform: "Tocsin",
 		Now:      time.Now, NewID: newID, Log: log,
 	}
@@ -90,8 +90,8 @@ func start(t *testing.T, allow ...string) *rig {
 			Systems: catalogue.Default(), Now: time.Now, NewID: newID, Log: log},
 		Recovery: &fanout.Recovery{Fanout: &fanout.Fanout{Systems: catalogue.Default()}, Journal: r.db.Deliveries(),
 			Now: time.Now},
-		Reports: r.reports, Profiles: people, Blocks: r.db.SuppressionList(),
-		Leaving: profile.Unsubscriptions{Links: r.links, Profiles: people, Blocks: r.db.SuppressionList(),
+		Reports: r.reports, Profiles: people, SuppressionList: r.db.SuppressionList(),
+		Unsubscriptions: profile.Unsubscriptions{Links: r.links, Profiles: people, SuppressionList: r.db.SuppressionList(),
 			Now: time.Now},
 	}
 	r.handler = console.New(r.config)

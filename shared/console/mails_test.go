@@ -40,13 +40,13 @@ func mailing(t *testing.T, limit int, mailer egress.Mailer) *rig {
 	t.Helper()
 	r := start(t)
 	relay := &mail.Quota{Counters: r.db.Counters(), Limit: limit, Now: time.Now}
-	r.reports.Relay = relay
+	r.reports.MailQuota = relay
 	r.config.Tester = &sending.Sender{
 		Destinations: catalogue.Default(), Transport: egress.New(egress.Policy{}, egress.Options{Mailer: mailer}),
 		Now: time.Now, Log: r.config.Log,
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"}, MailQuota: relay,
 	}
-	r.config.Relay = relay
+	r.config.MailQuota = relay
 	r.handler = console.New(r.config)
 	return r
 }

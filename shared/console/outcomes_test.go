@@ -61,8 +61,8 @@ func startMailing(t *testing.T) *postRig {
 		"analyst@example.com": {Status: 550, Body: []byte("5.1.1 no such user"), Recipient: true},
 	}}}
 	r.config.Integrations.Backlog = r.db.Deliveries()
-	r.config.Relay = &mail.Quota{Counters: r.db.Counters(), Limit: 5, Now: time.Now}
-	r.reports.Relay = r.config.Relay
+	r.config.MailQuota = &mail.Quota{Counters: r.db.Counters(), Limit: 5, Now: time.Now}
+	r.reports.MailQuota = r.config.MailQuota
 	r.handler = console.New(r.config)
 	m.receivers = &receiver.Directory{
 		Integrations: r.db.Integrations(), Opener: r.config.Integrations, Systems: catalogue.Default(),

@@ -140,7 +140,7 @@ func (r *rig) others(t *testing.T) map[string]string {
 	require.NoError(t, err)
 	require.Equal(t, report.Ready, rep.State)
 	address := strings.ToLower(marker) + "@example.com"
-	_, err = r.config.Blocks.Suppress(t.Context(),
+	_, err = r.config.SuppressionList.Suppress(t.Context(),
 		mail.Suppression{Tenant: "43", Address: address, Why: mail.Bounced, At: time.Now()})
 	require.NoError(t, err)
 	who := profile.Person{Tenant: "43", ClientName: "Other", Email: marker + "@example.com", Name: marker,

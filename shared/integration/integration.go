@@ -166,6 +166,13 @@ type Finder interface {
 	Bound(ctx context.Context, system, binding string) ([]Integration, error)
 }
 
+// ServiceStore is the part of a Store that Service works with.
+type ServiceStore interface {
+	Writer
+	Reader
+	Finder
+}
+
 // Directory is where fan-out and the schedule of reports look receivers up.
 type Directory interface {
 	// Several returns those of the integrations that there are, of any tenants, in no order.
@@ -178,9 +185,7 @@ type Directory interface {
 // Store keeps integrations. Each reader takes a part of it; an engine implements all. Implementations are safe for
 // concurrent use.
 type Store interface {
-	Writer
-	Reader
-	Finder
+	ServiceStore
 	Directory
 }
 

@@ -63,11 +63,7 @@ type InvalidError = destination.InvalidParameters
 
 // Service makes every change of an integration.
 type Service struct {
-	Store interface {
-		Writer
-		Reader
-		Finder
-	}
+	Store     ServiceStore
 	Keys      KeyRing
 	Systems   Systems
 	Addresses AddressPolicy

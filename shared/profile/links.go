@@ -73,10 +73,10 @@ func sign(key, body []byte) []byte {
 
 // Unsubscriptions carries out what a link asks for.
 type Unsubscriptions struct {
-	Links    Links
-	Profiles *Service
-	Blocks   mail.SuppressionList
-	Now      func() time.Time
+	Links           Links
+	Profiles        *Service
+	SuppressionList mail.SuppressionList
+	Now             func() time.Time
 }
 
 // Unsubscribe unsubscribes: a person from all personal notifications, any other address from its integration. A second
@@ -87,9 +87,9 @@ func (l Unsubscriptions) Unsubscribe(ctx context.Context, token string) (Subscri
 		return s, err
 	}
 	if report.KindOf(s.Integration) == report.PersonReceiver {
-		return s, l.Profiles.Leave(ctx, s.Tenant, s.Integration)
+		return s, l.Profiles.Unsubscribe(ctx, s.Tenant, s.Integration)
 	}
-	_, err = l.Blocks.Suppress(ctx, mail.Suppression{
+	_, err = l.SuppressionList.Suppress(ctx, mail.Suppression{
 		Tenant: s.Tenant, Address: mail.Canonical(s.Address), Integration: s.Integration, Why: mail.Unsubscribed,
 		Reason: "by the link of a mail", At: l.Now().UTC(),
 	})

@@ -367,9 +367,9 @@ func allowed(c Choices, r access.Role) error {
 	return nil
 }
 
-// Leave switches all of a person's notifications off: the person followed the link of a mail. It is no error when the
+// Unsubscribe switches all of a person's notifications off: the person followed the link of a mail. It is no error when the
 // person has gone.
-func (s *Service) Leave(ctx context.Context, tenant, id string) error {
+func (s *Service) Unsubscribe(ctx context.Context, tenant, id string) error {
 	for {
 		p, err := s.Store.Get(ctx, tenant, id)
 		if errors.Is(err, ErrNotFound) || err == nil && p.Choices == (Choices{}) {

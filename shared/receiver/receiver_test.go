@@ -110,7 +110,7 @@ func start(t *testing.T) *world {
 		People: w.db.People(), Reports: w.db.Reports(), Now: time.Now}
 	platform := notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "EU"}
 	links := profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
-	w.unsubscriptions = profile.Unsubscriptions{Links: links, Profiles: w.people, Blocks: w.db.SuppressionList(),
+	w.unsubscriptions = profile.Unsubscriptions{Links: links, Profiles: w.people, SuppressionList: w.db.SuppressionList(),
 		Now: w.clock}
 	guard := mail.Guard{Next: w.post, Blocks: w.db.SuppressionList(),
 		Feedback: &mail.Feedback{Blocks: w.db.SuppressionList(), Bus: w.db.Bus(), Now: w.clock, Log: log}}
@@ -120,7 +120,7 @@ func start(t *testing.T) *world {
 		Unsubscribe: links, Reports: report.Messages{Store: w.db.Reports(), Platform: platform},
 	}
 	w.reports = &report.Service{
-		Store: w.db.Reports(), Ledger: w.db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: d, Bus: w.db.Bus(),
+		Store: w.db.Reports(), Totals: w.db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: d, Bus: w.db.Bus(),
 		Platform: "Tocsin", Now: w.clock, NewID: newID, Log: log,
 	}
 	dispatcher := worker.NewPool(worker.PoolConfig{

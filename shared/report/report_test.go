@@ -65,7 +65,7 @@ func start(t *testing.T, now string) *rig {
 	clock := func() time.Time { return r.now }
 	r.recorder = &report.Recorder{Zones: r.db.Reports(), Now: clock}
 	r.service = &report.Service{
-		Store: r.db.Reports(), Ledger: r.db.DailyTotals(), Renderer: r, Receivers: r, Bus: r.db.Bus(),
+		Store: r.db.Reports(), Totals: r.db.DailyTotals(), Renderer: r, Receivers: r, Bus: r.db.Bus(),
 		Platform: "Tocsin",
 		Console:  "https://console.example.com",
 		Now:      clock, NewID: func() string { r.n++; return fmt.Sprintf("R%04d", r.n) },

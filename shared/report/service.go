@@ -45,7 +45,7 @@ type Found struct {
 // Service makes reports and hands them to their receivers.
 type Service struct {
 	Store     Store
-	Ledger    DailyTotals
+	Totals    DailyTotals
 	Renderer  Renderer
 	Receivers Receivers
 	Bus       event.Publisher
@@ -60,8 +60,8 @@ type Service struct {
 	// Spread is over how long after Hour the reports of tenants go out, each tenant at an instant of its own: most
 	// tenants share a zone, and would all be due at once. 0 = all at Hour; less than an hour.
 	Spread time.Duration
-	// Relay bounds the mails of reports on demand to addresses other than that of who asks; nil = they are not bounded.
-	Relay MailQuota
+	// MailQuota bounds the mails of reports on demand to addresses other than that of who asks; nil = no bound.
+	MailQuota MailQuota
 }
 
 // MailQuota bounds mails on request. Its error is for a person.
@@ -279,7 +279,7 @@ func (s *Service) Perform(ctx context.Context, j Job) error {
 // make builds, renders and saves a report with its files, in the state that it has.
 func (s *Service) make(ctx context.Context, r *Report) error {
 	began := s.Now()
-	summary, err := Build(ctx, s.Ledger, r.Tenant, r.Client, r.Period, RowsOf(r.Format), began)
+	summary, err := Build(ctx, s.Totals, r.Tenant, r.Client, r.Period, RowsOf(r.Format), began)
 	if err != nil {
 		return err
 	}
@@ -420,8 +420,8 @@ func (s *Service) Order(ctx context.Context, who Person, q Request) (Report, err
 	if len(problems) > 0 {
 		return Report{}, problems
 	}
-	if s.Relay != nil && others > 0 {
-		if err := s.Relay.Spend(ctx, who.Tenant, others); err != nil {
+	if s.MailQuota != nil && others > 0 {
+		if err := s.MailQuota.Spend(ctx, who.Tenant, others); err != nil {
 			return Report{}, err
 		}
 	}

@@ -436,7 +436,7 @@ func TestAnUpdateThatFailsComesAgain(t *testing.T) {
 	w := hooked(t)
 	i := w.create("Ops")
 	good := w.service.Store
-	broken := &failing{Store: good, left: 2}
+	broken := &failing{ServiceStore: good, left: 2}
 	w.service.Store = good
 	l := w.link(i)
 	w.service.Store = broken
@@ -448,7 +448,7 @@ func TestAnUpdateThatFailsComesAgain(t *testing.T) {
 
 // failing fails the first writes.
 type failing struct {
-	integration.Store
+	integration.ServiceStore
 	left int
 }
 
@@ -457,7 +457,7 @@ func (f *failing) Update(ctx context.Context, i integration.Integration, e event
 		f.left--
 		return errors.New("the disk is full")
 	}
-	return f.Store.Update(ctx, i, e)
+	return f.ServiceStore.Update(ctx, i, e)
 }
 
 func TestThePollTakesWhatTheWebhookWould(t *testing.T) {

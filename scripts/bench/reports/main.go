@@ -168,7 +168,7 @@ func one(ctx context.Context, path string, format report.Format) error {
 	now := time.Date(2023, 4, 1, 6, 0, 0, 0, time.UTC)
 	n := 0
 	s := &report.Service{
-		Store: db.Reports(), Ledger: db.DailyTotals(), Renderer: pdf.Renderer{}, Bus: db.Bus(), Platform: "Tocsin",
+		Store: db.Reports(), Totals: db.DailyTotals(), Renderer: pdf.Renderer{}, Bus: db.Bus(), Platform: "Tocsin",
 		Console: "https://console.example.com",
 		Now:     func() time.Time { return now }, NewID: func() string { n++; return string(format) + strconv.Itoa(n) },
 		Log: slog.New(slog.DiscardHandler),

@@ -464,7 +464,7 @@ func (f fails) Render(s *report.Summary, _ string, _ report.Console) ([]byte, er
 func TestJobsOfAReportThatFailsKeepTheirOrder(t *testing.T) {
 	w := open(t)
 	bus := &published{}
-	s := &report.Service{Store: w.reports(), Ledger: w.record(), Renderer: fails("Broken"), Bus: bus,
+	s := &report.Service{Store: w.reports(), Totals: w.record(), Renderer: fails("Broken"), Bus: bus,
 		Platform: "Tocsin", Now: now, Log: slog.New(slog.DiscardHandler)}
 	handle := reports.Handler(s, slog.New(slog.DiscardHandler))
 	call := func() reports.Answer {
@@ -499,7 +499,7 @@ func TestJobsOfAReportThatFailsKeepTheirOrder(t *testing.T) {
 func TestAReportOnDemandThatWasLeftBehindIsTakenUpByTheSchedule(t *testing.T) {
 	w := open(t)
 	clock := now()
-	s := &report.Service{Store: w.reports(), Ledger: w.record(), Renderer: fails(""), Bus: &published{},
+	s := &report.Service{Store: w.reports(), Totals: w.record(), Renderer: fails(""), Bus: &published{},
 		Platform: "Tocsin", Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler),
 		NewID: func() string { return "ordered" }}
 	p, err := report.NewPeriod(recordDay, recordDay, "UTC")
