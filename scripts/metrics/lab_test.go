@@ -35,8 +35,8 @@ type lab struct {
 	processes  []*process
 }
 
-// leaving is the time that is kept for ending the programs.
-const leaving = 20 * time.Second
+// ending is the time that is kept for ending the programs.
+const ending = 20 * time.Second
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
@@ -53,7 +53,7 @@ func newLab(t *testing.T) *lab {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	t.Cleanup(stop)
 	if deadline, limited := t.Deadline(); limited {
-		ctx, stop = context.WithDeadline(ctx, deadline.Add(-leaving))
+		ctx, stop = context.WithDeadline(ctx, deadline.Add(-ending))
 		t.Cleanup(stop)
 	}
 	l := &lab{folder: folder, ctx: ctx}

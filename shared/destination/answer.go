@@ -15,7 +15,7 @@ const saidLimit = 300
 func Said(parts ...string) string {
 	var kept []string
 	for _, p := range parts {
-		p = strings.ReplaceAll(plaintext.Line(p), " "+plaintext.Fold, "")
+		p = strings.ReplaceAll(plaintext.Line(p), " "+plaintext.Break, "")
 		if p = strings.Join(strings.Fields(p), " "); p != "" {
 			kept = append(kept, p)
 		}

@@ -53,8 +53,8 @@ type System struct {
 	NamesOne bool
 	// BoundThere says that a place at the system is bound to an integration from there, by links (make-telegram-link).
 	BoundThere bool
-	// Choosable names the parameters whose values the customer's system can list (see Chooser), in the order in which
-	// they can be chosen: a later one may depend on an earlier one.
+	// Choosable names the parameters whose values the customer's system can list (see OptionLister), in the order in
+	// which they can be chosen: a later one may depend on an earlier one.
 	Choosable []string
 	// Labels are event types that this system's form calls by another name than event.Type.Title.
 	Labels map[event.Type]string
@@ -84,8 +84,8 @@ func (s System) Label(t event.Type) string {
 type Batch struct {
 	Count int // notifications in one request, at most
 	Bytes int // of their envelopes in all, at most
-	// Every gathers the notifications of each such span of the clock into one delivery, which leaves at the span's end;
-	// 0 sends at once. File is the one batch in use that gathers.
+	// Every is the batch window: the notifications of each such span of the clock travel as one delivery, which is sent
+	// when the window closes. 0 sends at once. File is the one batch in use with a window.
 	Every time.Duration
 }
 
@@ -139,8 +139,8 @@ type Request struct {
 	Mail   *Mail
 	// Transport holds what the integration says about its connection.
 	Transport Transport
-	// Grant gives the request a short-lived credential; nil when it carries all that it needs.
-	Grant Authorizer
+	// Authorizer gives the request a short-lived credential; nil when it carries all that it needs.
+	Authorizer Authorizer
 	// Spare makes the request again without a feature that the system turns out not to take; nil when every part is
 	// needed.
 	Spare Spare
@@ -235,8 +235,8 @@ type Verdict struct {
 	Reason string
 	// RetryAfter is how long the system asked to be left alone, 0 when it did not say.
 	RetryAfter time.Duration
-	// Stale says that the credential of the request's Grant was refused: it is dropped and asked for anew. Status 401
-	// says so without it.
+	// Stale says that the credential of the request's Authorizer was refused: it is dropped and asked for anew. Status
+	// 401 says so without it.
 	Stale bool
 	// Pace says that the system asked to be sent less: 429, 503 with Retry-After, SMTP 421 or 45x that say so,
 	// throttling of a provider. The part is tried again as any failed one. The lane's pace learns from it, and it

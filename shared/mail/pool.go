@@ -20,11 +20,11 @@ type pool struct {
 	taken   int        // sessions that are in use or being opened
 	fewer   int        // how many the server bears; 0 = as many as bounds says
 	until   time.Time  // when fewer ends
-	waiting []chan turn
+	waiting []chan slot
 }
 
-// turn is what a mail that waits is given: a session, leave to open one (neither), or the error that all get.
-type turn struct {
+// slot is what a mail that waits is given: a session, permission to open one (neither), or the error that all get.
+type slot struct {
 	session *session
 	err     error
 }
@@ -32,7 +32,7 @@ type turn struct {
 // take returns a session for one mail, to be given back. Waiting for it is bounded by ctx alone.
 func (p *pool) take(ctx context.Context) (*session, error) {
 	for {
-		s, err := p.turn(ctx)
+		s, err := p.slot(ctx)
 		if s != nil || err != nil {
 			return s, err
 		}
@@ -45,8 +45,8 @@ func (p *pool) take(ctx context.Context) (*session, error) {
 	}
 }
 
-// turn waits for a session or for leave to open one: then both results are nil.
-func (p *pool) turn(ctx context.Context) (*session, error) {
+// slot waits for a session or for permission to open one: then both results are nil.
+func (p *pool) slot(ctx context.Context) (*session, error) {
 	p.mu.Lock()
 	if n := len(p.idle); n > 0 {
 		s := p.idle[n-1]
@@ -61,7 +61,7 @@ func (p *pool) turn(ctx context.Context) (*session, error) {
 		p.mu.Unlock()
 		return nil, nil
 	}
-	mine := make(chan turn, 1)
+	mine := make(chan slot, 1)
 	p.waiting = append(p.waiting, mine)
 	p.mu.Unlock()
 	select {
@@ -108,12 +108,12 @@ func (p *pool) give(s *session) {
 		p.taken--
 		if len(p.waiting) > 0 && p.taken < p.most() {
 			p.taken++
-			p.next(turn{})
+			p.next(slot{})
 		}
 		return
 	}
 	if len(p.waiting) > 0 {
-		p.next(turn{session: s})
+		p.next(slot{session: s})
 		return
 	}
 	p.taken--
@@ -122,7 +122,7 @@ func (p *pool) give(s *session) {
 }
 
 // next gives the mail that waits longest its turn; mu is held.
-func (p *pool) next(t turn) {
+func (p *pool) next(t slot) {
 	p.waiting[0] <- t
 	p.waiting = p.waiting[1:]
 }
@@ -138,14 +138,14 @@ func (p *pool) refused(ctx context.Context, err error) (wait bool) {
 	if wait {
 		p.fewer, p.until = others, time.Now().Add(crowded)
 	}
-	var told []chan turn
+	var told []chan slot
 	if !wait && others == 0 && len(p.idle) == 0 && ctx.Err() == nil {
 		told, p.waiting = p.waiting, nil
 	}
 	p.mu.Unlock()
 	p.give(nil)
 	for _, w := range told {
-		w <- turn{err: err}
+		w <- slot{err: err}
 	}
 	return wait
 }

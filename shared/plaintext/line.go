@@ -7,22 +7,22 @@ import (
 	"unicode/utf8"
 )
 
-// Fold stands where a line ended inside of a value: a reader sees that there was a break, and no new line begins.
-const Fold = "⏎"
+// Break stands where a line ended inside of a value: a reader sees that there was a break, and no new line begins.
+const Break = "⏎"
 
 // marksInARow bounds the combining marks on one character: more of them run over the lines above and below. No script
 // needs as many.
 const marksInARow = 6
 
-// Line returns a text on one line, as a person is to see it. Breaks inside of it become Fold, those at its ends go, a
-// tab becomes a space. What is not UTF-8 becomes U+FFFD. A text of nothing visible becomes "".
+// Line returns a text on one line, as a person is to see it. Line breaks inside of it become Break, those at its ends
+// go, a tab becomes a space. What is not UTF-8 becomes U+FFFD. A text of nothing visible becomes "".
 func Line(s string) string {
 	if simple(s) {
 		return strings.TrimSpace(s)
 	}
 	out := strings.TrimSpace(clean(s, false))
-	for strings.HasSuffix(out, Fold) && strings.ContainsFunc(s, breaks) {
-		out = strings.TrimSpace(strings.TrimSuffix(out, Fold))
+	for strings.HasSuffix(out, Break) && strings.ContainsFunc(s, breaks) {
+		out = strings.TrimSpace(strings.TrimSuffix(out, Break))
 	}
 	return out
 }
@@ -65,7 +65,7 @@ type cleaner struct {
 	lines bool // breaks stay
 	last  rune // the one written last, 0 at the beginning of a line
 	marks int  // combining marks in a row
-	fresh bool // nothing was written since a fold
+	fresh bool // nothing was written since a break
 	cr    bool // the one read last was a carriage return
 }
 
@@ -75,7 +75,7 @@ func (c *cleaner) add(r, next rune) {
 	switch {
 	case r == '\n' && afterCR: // of one break
 	case breaks(r):
-		c.fold()
+		c.breakLine()
 	case r == '\t' && c.lines:
 		c.put(r)
 	case r == '\t':
@@ -122,7 +122,7 @@ func (c *cleaner) mark(r rune) {
 	c.last, c.fresh = r, false
 }
 
-func (c *cleaner) fold() {
+func (c *cleaner) breakLine() {
 	c.marks = 0
 	if c.lines {
 		c.out, c.last = append(c.out, '\n'), 0
@@ -135,7 +135,7 @@ func (c *cleaner) fold() {
 	if c.last = ' '; len(c.out) == 0 {
 		return // none at the beginning
 	}
-	c.out, c.fresh = append(c.out, " "+Fold+" "...), true
+	c.out, c.fresh = append(c.out, " "+Break+" "...), true
 }
 
 // breaks reports whether a reader of lines begins a new one here (Unicode Standard, 5.8, "Newline Guidelines").

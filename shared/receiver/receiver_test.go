@@ -114,7 +114,7 @@ func start(t *testing.T) *world {
 		Now: w.clock}
 	guard := mail.Guard{Next: w.post, Blocks: w.db.SuppressionList(),
 		Feedback: &mail.Feedback{Blocks: w.db.SuppressionList(), Bus: w.db.Bus(), Now: w.clock, Log: log}}
-	courier := &sending.Sender{
+	sender := &sending.Sender{
 		Destinations: systems, Transport: egress.New(egress.Policy{}, egress.Options{Mailer: guard}),
 		Schedule: retry.Schedule{Faster: 1000}, Platform: platform, Now: time.Now, Log: log,
 		Unsubscribe: links, Reports: report.Messages{Store: w.db.Reports(), Platform: platform},
@@ -123,16 +123,16 @@ func start(t *testing.T) *world {
 		Store: w.db.Reports(), Totals: w.db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: d, Bus: w.db.Bus(),
 		Platform: "Tocsin", Now: w.clock, NewID: newID, Log: log,
 	}
-	dispatcher := worker.NewPool(worker.PoolConfig{
-		Queue: w.db.Deliveries(), Outcomes: w.db.Deliveries(), Sender: courier, Integrations: d, Opener: d, Logger: log,
+	pool := worker.NewPool(worker.PoolConfig{
+		Queue: w.db.Deliveries(), Outcomes: w.db.Deliveries(), Sender: sender, Integrations: d, Opener: d, Logger: log,
 		Monitor: &health.Monitor{Counters: w.db.Counters(), Switch: w.integrations, Now: time.Now},
 	})
 	f := &fanout.Fanout{Integrations: d, Systems: systems, Store: w.db.Deliveries(), Logger: log,
 		Recorder: &report.Recorder{Zones: w.db.Reports(), Now: w.clock}, People: w.people}
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
-	work.Go(func() { f.Run(ctx, w.db.Bus(), w.db.Bus().Arrived(), dispatcher.Wake) })
-	work.Go(func() { dispatcher.Run(ctx) })
+	work.Go(func() { f.Run(ctx, w.db.Bus(), w.db.Bus().Arrived(), pool.Wake) })
+	work.Go(func() { pool.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
 		work.Wait()
@@ -293,7 +293,7 @@ func TestAScheduledReportArrivesOnce(t *testing.T) {
 		Parameters: json.RawMessage(`{"addresses":["m1@example.com","m2@example.com"]}`),
 	})
 	require.NoError(t, err)
-	// Grace is not there yet when the integration is announced
+	// Grace is not known yet when the event of the new integration is fanned out
 	w.settled()
 	// weekly by default
 	require.NoError(t, w.people.Know(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme",

@@ -71,7 +71,7 @@ var spellings = map[string]func(s string) string{
 		return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(s)))
 	},
 	"base64 on lines of a few": func(s string) string {
-		return fold(base64.StdEncoding.EncodeToString([]byte("user:" + s)))
+		return wrapped(base64.StdEncoding.EncodeToString([]byte("user:" + s)))
 	},
 	"in hex":             func(s string) string { return hex.EncodeToString([]byte(s)) },
 	"in hex, upper case": func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
@@ -147,7 +147,7 @@ func fullWidth(s string) string {
 	})
 }
 
-func fold(s string) string {
+func wrapped(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		if i > 0 && i%7 == 0 {

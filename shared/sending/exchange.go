@@ -42,11 +42,11 @@ func (s *Sender) request(ctx context.Context, r *Target, q destination.Request,
 func (s *Sender) credentialed(ctx context.Context, r *Target, q destination.Request,
 	a *delivery.Attempt) (destination.Verdict,
 	error) {
-	if q.Grant == nil {
+	if q.Authorizer == nil {
 		return s.exchange(ctx, r, q, a, q.Secrets...)
 	}
 	for last := false; ; last = true {
-		got, fresh, err := s.credential(ctx, r, q.Grant)
+		got, fresh, err := s.credential(ctx, r, q.Authorizer)
 		if err != nil {
 			return destination.Verdict{}, err
 		}
@@ -55,7 +55,7 @@ func (s *Sender) credentialed(ctx context.Context, r *Target, q destination.Requ
 			a.Status, a.Answer, a.Gone = got.status, "", got.verdict.Gone
 			return got.verdict, nil
 		}
-		signed, err := q.Grant.Apply(q, got.credential, s.Now())
+		signed, err := q.Authorizer.Apply(q, got.credential, s.Now())
 		if err != nil {
 			return destination.Verdict{Reason: "the request could not be signed: " + err.Error()}, nil
 		}
@@ -63,7 +63,7 @@ func (s *Sender) credentialed(ctx context.Context, r *Target, q destination.Requ
 		if err != nil || verdict.Delivered || !verdict.Stale && a.Status != http.StatusUnauthorized {
 			return verdict, err
 		}
-		r.credentials.drop(q.Grant.Key(), got.credential)
+		r.credentials.drop(q.Authorizer.Key(), got.credential)
 		if fresh || last {
 			return verdict, nil
 		}

@@ -47,7 +47,7 @@ type world struct {
 	t       testing.TB
 	bot     *telegrambot.Bot
 	service *integration.Service
-	courier *sending.Sender
+	sender  *sending.Sender
 	log     *bytes.Buffer
 
 	mu      sync.Mutex
@@ -82,7 +82,7 @@ func open(t testing.TB) *world {
 		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: w.now,
 		NewID: func() string { return ulid.Make().String() }, Log: log,
 	}
-	w.courier = &sending.Sender{
+	w.sender = &sending.Sender{
 		Destinations: systems, Transport: egress.New(policy, egress.Options{}), Now: w.now, Log: log,
 		Adapter:  w.service,
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
@@ -147,7 +147,7 @@ func (w *world) test(i integration.Integration) []sending.TestMessage {
 	require.NoError(w.t, err)
 	opened, err := w.service.Open(w.t.Context(), stored)
 	require.NoError(w.t, err)
-	result, err := w.courier.Test(w.t.Context(), opened, ada, "test")
+	result, err := w.sender.Test(w.t.Context(), opened, ada, "test")
 	require.NoError(w.t, err)
 	return result.Messages
 }
@@ -317,16 +317,16 @@ func TestADeliveryThatMeetsASupergroupArrivesAtTheNextAttempt(t *testing.T) {
 	w.Add(group)
 	w.Say(group, start(w.link(i).Group))
 	w.Upgrade(group, super, false)
-	router := sending.NewTargetCache(w.courier, w.service.Store, w.service)
+	targets := sending.NewTargetCache(w.sender, w.service.Store, w.service)
 	d := delivery.Delivery{ID: "d", Tenant: "42", Integration: i.ID, State: delivery.Pending, Events: []event.Event{{
 		ID: "e", Tenant: "42", Kind: event.DeleteUser, Time: w.now(),
 		Data: json.RawMessage(`{"user":{"name":"Grace","email":"grace@example.com"}}`),
 	}}}
 	for _, want := range []delivery.State{delivery.Retrying, delivery.Delivered} {
-		route, ended, err := router.Target(t.Context(), "42", i.ID)
+		target, ended, err := targets.Target(t.Context(), "42", i.ID)
 		require.NoError(t, err)
 		require.Empty(t, ended)
-		d, err = w.courier.Send(t.Context(), route, d)
+		d, err = w.sender.Send(t.Context(), target, d)
 		require.NoError(t, err)
 		require.Equal(t, want, d.State, d.Reason)
 	}

@@ -86,7 +86,7 @@ func TestS12NoParameterLeadsInside(t *testing.T) {
 							require.True(t, under(u.Hostname(), []string{".service-now.com"}), "%q leads to %s", v,
 								u.Host)
 						}
-						if q.Grant == nil && entry.System.Name == "sentinel" && strings.Contains(q.URL, "oauth2") {
+						if q.Authorizer == nil && entry.System.Name == "sentinel" && strings.Contains(q.URL, "oauth2") {
 							require.True(t, under(u.Hostname(),
 								[]string{"login.microsoftonline.com", "login.microsoftonline.us",
 									"login.partner.microsoftonline.cn"}))
@@ -158,8 +158,8 @@ func requests(t *testing.T, d destination.Destination, full json.RawMessage) []d
 				continue
 			}
 			out = append(out, r)
-			if r.Grant != nil {
-				q, err := r.Grant.Ask(t.Context(), at)
+			if r.Authorizer != nil {
+				q, err := r.Authorizer.Ask(t.Context(), at)
 				require.NoError(t, err)
 				out = append(out, q)
 			}

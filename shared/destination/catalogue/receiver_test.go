@@ -180,8 +180,8 @@ func target(t *testing.T, d destination.Destination, full json.RawMessage) []str
 				continue
 			}
 			add(r)
-			if r.Grant != nil {
-				q, err := r.Grant.Ask(t.Context(), at)
+			if r.Authorizer != nil {
+				q, err := r.Authorizer.Ask(t.Context(), at)
 				require.NoError(t, err)
 				add(q)
 			}

@@ -273,9 +273,9 @@ func dump(rs []destination.Request) []byte {
 				m.HTML)
 			continue
 		}
-		if r.Grant != nil {
+		if r.Authorizer != nil {
 			b.WriteString("-- with the credential of --\n")
-			if q, err := r.Grant.Ask(context.Background(), Now); err != nil {
+			if q, err := r.Authorizer.Ask(context.Background(), Now); err != nil {
 				b.WriteString(err.Error() + "\n")
 			} else {
 				b.Write(dump([]destination.Request{q}))

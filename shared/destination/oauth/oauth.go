@@ -1,5 +1,5 @@
-// Package oauth is the destination.Grant of systems that take an OAuth 2.0 access token (RFC 6749): a form posted to
-// the token endpoint, a bearer token in every request.
+// Package oauth is the destination.Authorizer of systems that take an OAuth 2.0 access token (RFC 6749): a form posted
+// to the token endpoint, a bearer token in every request.
 package oauth
 
 import (

@@ -14,19 +14,19 @@ import (
 
 var now = time.Unix(1677628800, 0)
 
-var grant = oauth.ClientCredentials{
+var authorizer = oauth.ClientCredentials{
 	URL: "https://login.example.com/token", Form: oauth.Form("grant_type", "password", "password", "a b&c=d"),
 	Who: "Example", Mend: "check the password",
 }
 
 func TestAsk(t *testing.T) {
-	q, err := grant.Ask(t.Context(), now)
+	q, err := authorizer.Ask(t.Context(), now)
 	require.NoError(t, err)
 	form, err := url.ParseQuery(string(q.Body))
 	require.NoError(t, err)
 	require.Equal(t, "a b&c=d", form.Get("password"))
 	require.Equal(t, "application/x-www-form-urlencoded", q.Header.Get("Content-Type"))
-	require.NotContains(t, grant.Key(), "a b")
+	require.NotContains(t, authorizer.Key(), "a b")
 }
 
 func TestRead(t *testing.T) {
@@ -57,7 +57,7 @@ func TestRead(t *testing.T) {
 		"an answer of another type is no one": {200, `[1]`, 0, "holds none"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, v := grant.Read(destination.Response{Status: c.status, Body: []byte(c.body)}, now)
+			got, v := authorizer.Read(destination.Response{Status: c.status, Body: []byte(c.body)}, now)
 			require.Equal(t, c.life != 0, v.Delivered, v.Reason)
 			if c.life == 0 {
 				require.Contains(t, v.Reason, c.says)
@@ -67,17 +67,17 @@ func TestRead(t *testing.T) {
 			require.Equal(t, destination.Credential{Secret: "tok", Expires: now.Add(c.life)}, got)
 		})
 	}
-	_, v := grant.Read(destination.Response{Status: 429, Header: http.Header{"Retry-After": {"30"}}}, now)
+	_, v := authorizer.Read(destination.Response{Status: 429, Header: http.Header{"Retry-After": {"30"}}}, now)
 	require.Equal(t, 30*time.Second, v.RetryAfter)
 }
 
 func TestApplyLeavesTheRequestAsItWas(t *testing.T) {
 	q := destination.Request{Header: http.Header{"Accept": {"x"}}}
-	signed, err := grant.Apply(q, destination.Credential{Secret: "tok"}, now)
+	signed, err := authorizer.Apply(q, destination.Credential{Secret: "tok"}, now)
 	require.NoError(t, err)
 	require.Equal(t, "Bearer tok", signed.Header.Get("Authorization"))
 	require.Empty(t, q.Header.Get("Authorization"))
-	_, err = grant.Apply(destination.Request{}, destination.Credential{Secret: "tok"}, now)
+	_, err = authorizer.Apply(destination.Request{}, destination.Credential{Secret: "tok"}, now)
 	require.NoError(t, err)
 }
 
@@ -85,7 +85,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(200, []byte(`{"access_token":"tok","expires_in":"12"}`))
 	f.Add(400, []byte(`{"error":"invalid_grant"}`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		c, v := grant.Read(destination.Response{Status: status, Body: body}, now)
+		c, v := authorizer.Read(destination.Response{Status: status, Body: body}, now)
 		if v.Delivered {
 			require.NotEmpty(t, c.Secret)
 			require.True(t, c.Expires.After(now) && !c.Expires.After(now.Add(24*time.Hour)))

@@ -108,7 +108,7 @@ func at(h event.Hit, n notification.Notification) time.Time {
 	return n.Event.Time
 }
 
-// maxFile is the size of one object in bytes: what a delivery gathers (destination.File) makes one, or a few where
+// maxFile is the size of one object in bytes: what a window holds (destination.File) makes one, or a few where
 // records are longer than their events.
 const maxFile = 32 << 20
 

@@ -31,7 +31,7 @@ func ExternalID(tenant string) string {
 // Life of an assumed role's keys. STS, "AssumeRole": from 15 minutes; one hour at most when a role assumes a role.
 const life = time.Hour
 
-// AssumedRole assumes a role of the customer's. It implements destination.Grant.
+// AssumedRole assumes a role of the customer's. It implements destination.Authorizer.
 type AssumedRole struct {
 	Platform Platform
 	Role     string

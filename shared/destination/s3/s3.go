@@ -179,7 +179,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 		way := destination.Transport{Timeout: Timeout}
 		q := Put(p.address(f.Key), f, way)
 		if p.Access == byRole {
-			q.Grant = AssumedRole{Platform: d.platform, Role: p.Role, Tenant: ns[0].Event.Tenant, Region: p.Region}
+			q.Authorizer = AssumedRole{Platform: d.platform, Role: p.Role, Tenant: ns[0].Event.Tenant, Region: p.Region}
 		} else if q, err = PutSigned(p.address(f.Key), f, way, Keys{ID: p.KeyID, Secret: p.Secret}, p.Region,
 			t.Now); err != nil {
 			return nil, err

@@ -191,7 +191,7 @@ func TestARoleIsAssumedForTheTenantAlone(t *testing.T) {
 	require.True(t, strings.HasPrefix(q.URL, "https://s3.eu-west-1.amazonaws.com/acme.hits/hitlogs-"),
 		"dots would break the certificate: %s", q.URL)
 	require.Empty(t, q.Header.Get("Authorization"))
-	ask, err := q.Grant.Ask(t.Context(), destinationtest.Now)
+	ask, err := q.Authorizer.Ask(t.Context(), destinationtest.Now)
 	require.NoError(t, err)
 	require.Equal(t, "https://sts.eu-west-1.amazonaws.com/", ask.URL)
 	form, err := url.ParseQuery(string(ask.Body))
@@ -202,8 +202,8 @@ func TestARoleIsAssumedForTheTenantAlone(t *testing.T) {
 	require.Equal(t, "platform-session", ask.Header.Get("X-Amz-Security-Token"))
 	require.NotEqual(t, s3.ExternalID("42"), s3.ExternalID("43"))
 	n.Event.Tenant = "43"
-	require.NotEqual(t, q.Grant.Key(), encode(t, byRole, "01GTD8R400000000000000TEST", destinationtest.Now,
-		n)[0].Grant.Key())
+	require.NotEqual(t, q.Authorizer.Key(), encode(t, byRole, "01GTD8R400000000000000TEST", destinationtest.Now,
+		n)[0].Authorizer.Key())
 }
 
 const answer = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser><Arn>a</Arn></AssumedRoleUser>
@@ -212,11 +212,11 @@ const answer = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06
 
 func TestTheAssumedKeysSignTheRequest(t *testing.T) {
 	q := encode(t, byRole, "01GTD8R400000000000000TEST", destinationtest.Now, hit(`{"type":"sqli"}`))[0]
-	c, v := q.Grant.Read(destination.Response{Status: 200, Body: []byte(answer)}, destinationtest.Now)
+	c, v := q.Authorizer.Read(destination.Response{Status: 200, Body: []byte(answer)}, destinationtest.Now)
 	require.True(t, v.Delivered)
 	require.Equal(t, destination.Credential{ID: "ASIATEMP", Secret: "temp-secret", Session: "temp-session",
 		Expires: destinationtest.Now.Add(time.Hour)}, c)
-	signed, err := q.Grant.Apply(q, c, destinationtest.Now)
+	signed, err := q.Authorizer.Apply(q, c, destinationtest.Now)
 	require.NoError(t, err)
 	require.Contains(t, signed.Header.Get("Authorization"), "Credential=ASIATEMP/20230301/eu-west-1/s3/aws4_request")
 	require.Equal(t, "temp-session", signed.Header.Get("X-Amz-Security-Token"))

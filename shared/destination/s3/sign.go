@@ -19,10 +19,10 @@ import (
 
 // unsummed is the destination.Spare of a file whose checksum header the storage does not take (Backblaze B2:
 // "Unsupported header 'x-amz-checksum-sha256'"): Content-MD5 stands in for it, which storage of this protocol has
-// always taken and which a bucket with Object Lock takes as well. With keys the request is signed anew; a role's Grant
-// signs it later.
+// always taken and which a bucket with Object Lock takes as well. With keys the request is signed anew; a role's
+// Authorizer signs it later.
 type unsummed struct {
-	keys   Keys // none: a Grant signs
+	keys   Keys // none: an Authorizer signs
 	region string
 	now    time.Time
 }

@@ -58,7 +58,7 @@ func (p *Parameters) Check() []destination.FieldProblem {
 
 // Addresses has the address checked that the tenant's ID is a part of.
 func (p *Parameters) Addresses() map[string]string {
-	return map[string]string{"tenant_id": p.grant().URL}
+	return map[string]string{"tenant_id": p.authorizer().URL}
 }
 
 // cloud is an Azure cloud: who gives tokens, and for what. Microsoft, "National clouds"; the audience ends in a slash,
@@ -82,7 +82,7 @@ func (p *Parameters) cloud() cloud {
 	return clouds["com"]
 }
 
-func (p *Parameters) grant() oauth.ClientCredentials {
+func (p *Parameters) authorizer() oauth.ClientCredentials {
 	c := p.cloud()
 	return oauth.ClientCredentials{
 		URL: destination.URL(c.login, p.Tenant, "oauth2", "v2.0", "token"),
@@ -148,7 +148,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	limit := destination.Batch{Count: maxEvents, Bytes: maxBytes - len("[]")}
 	return destination.Batched(rows, limit, func(part [][]byte) destination.Request {
 		q := destination.Post(p.url(), destination.JoinArray(part), "X-Ms-Client-Request-Id", t.Delivery).Gzip()
-		q.Grant = p.grant()
+		q.Authorizer = p.authorizer()
 		return q
 	}), nil
 }

@@ -71,7 +71,7 @@ func TestTheTokenIsThatOfTheEndpointsCloud(t *testing.T) {
 		c := suite
 		c.Parameters = parameters(at)
 		r := destinationtest.Encode(t, c, n)[0]
-		q, err := r.Grant.Ask(t.Context(), destinationtest.Now)
+		q, err := r.Authorizer.Ask(t.Context(), destinationtest.Now)
 		require.NoError(t, err)
 		u, err := url.Parse(q.URL)
 		require.NoError(t, err)

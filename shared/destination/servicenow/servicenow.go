@@ -65,8 +65,8 @@ func (p *Parameters) base() string {
 	return strings.TrimRight(p.Instance, "/")
 }
 
-// grant is OAuth's resource owner password credentials. ServiceNow, "OAuth API endpoint for external clients".
-func (p *Parameters) grant() oauth.ClientCredentials {
+// authorizer is OAuth's resource owner password credentials. ServiceNow, "OAuth API endpoint for external clients".
+func (p *Parameters) authorizer() oauth.ClientCredentials {
 	return oauth.ClientCredentials{
 		URL: p.base() + "/oauth_token.do",
 		Form: oauth.Form("grant_type", "password", "client_id", p.Client, "client_secret", p.Secret, "username", p.User,
@@ -122,7 +122,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		func(body []byte) destination.Request {
 			q := destination.Post(p.base()+"/api/now/table/incident?sysparm_fields=number%2Csys_id", body,
 				"Accept", "application/json")
-			q.Grant = p.grant()
+			q.Authorizer = p.authorizer()
 			return q
 		})
 }

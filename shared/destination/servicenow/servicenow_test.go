@@ -52,13 +52,13 @@ func check(t *testing.T, r destination.Request) {
 	require.NotContains(t, i.Short, "\n")
 	require.Contains(t, "123", i.Impact)
 	require.Contains(t, "123", i.Urgency)
-	require.NotNil(t, r.Grant)
+	require.NotNil(t, r.Authorizer)
 }
 
 func TestTheTokenIsAskedForWithThePassword(t *testing.T) {
 	r := destinationtest.Encode(t, suite, destinationtest.Notifications(servicenow.New().System())[0])[0]
 	require.Equal(t, "https://acme.service-now.com/api/now/table/incident?sysparm_fields=number%2Csys_id", r.URL)
-	q, err := r.Grant.Ask(t.Context(), destinationtest.Now)
+	q, err := r.Authorizer.Ask(t.Context(), destinationtest.Now)
 	require.NoError(t, err)
 	require.Equal(t, "https://acme.service-now.com/oauth_token.do", q.URL)
 	form, err := url.ParseQuery(string(q.Body))

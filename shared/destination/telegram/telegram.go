@@ -139,7 +139,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 		}
 		out = append(out, files...)
 	}
-	for _, m := range gather(messages) {
+	for _, m := range join(messages) {
 		r, err := d.request(p.ChatID, m.text)
 		if err != nil {
 			return nil, err

@@ -28,15 +28,15 @@ var valueLimits = []int{3000, 1500, 700, 300, 150, 80, 40}
 // rule parts the notifications of one message.
 const rule = "\n\n———\n\n"
 
-// gathered is one message, and how many notifications it holds.
-type gathered struct {
+// joined is one message, and how many notifications it holds.
+type joined struct {
 	text  string
 	holds int
 }
 
-// gather writes notifications into as few messages as hold them, each as it would be alone.
-func gather(ns []notification.Notification) []gathered {
-	var out []gathered
+// join writes notifications into as few messages as hold them, each as it would be alone.
+func join(ns []notification.Notification) []joined {
+	var out []joined
 	used := 0
 	for _, n := range ns {
 		text := write(n)
@@ -47,7 +47,7 @@ func gather(ns []notification.Notification) []gathered {
 			used += cut.LenUTF16(rule) + size
 			continue
 		}
-		out, used = append(out, gathered{text, 1}), size
+		out, used = append(out, joined{text, 1}), size
 	}
 	return out
 }

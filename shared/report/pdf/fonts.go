@@ -189,7 +189,7 @@ func plain(s string) string {
 			return ' '
 		}
 		return r
-	}, strings.ReplaceAll(plaintext.Line(s), plaintext.Fold, "¶"))
+	}, strings.ReplaceAll(plaintext.Line(s), plaintext.Break, "¶"))
 }
 
 // style of a text.

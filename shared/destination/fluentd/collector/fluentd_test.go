@@ -58,7 +58,7 @@ type collector struct {
 	log *output
 }
 
-// output gathers what a process writes.
+// output keeps what a process writes.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

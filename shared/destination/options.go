@@ -4,7 +4,7 @@ package destination
 // known: a project of Jira's. System.Choosable names them.
 type OptionLister interface {
 	Destination
-	// Choose makes the request for a page of the values of one; page is "" for the first. Parameters that are still to
+	// Options makes the request for a page of the values of one; page is "" for the first. Parameters that are still to
 	// be chosen are empty. The error is a sentence for an administrator.
 	Options(parameters any, field, page string) (Request, error)
 	// Choices reads the answer. next is the page that follows, "" for none.

@@ -6,9 +6,10 @@ import (
 )
 
 // Authorizer is how a request gets a short-lived credential: an access token, or the keys of an assumed role. Encode
-// makes the request without it. Delivery asks for the credential through the same way out as for everything else, keeps
-// it in memory for this integration at this revision until shortly before its end, drops it when the system refuses it,
-// and has the grant apply it to each request. A Grant holds no state; equal grants are equal values.
+// makes the request without it. The sender asks for the credential through package egress, as it does for every
+// request. It keeps the credential in memory for this integration at this revision until shortly before its end, and
+// drops it when the system refuses it. The Authorizer applies it to each request. It holds no state; equal ones are
+// equal values.
 type Authorizer interface {
 	// Key tells the credentials of one integration apart. It holds no secret.
 	Key() string
@@ -21,8 +22,9 @@ type Authorizer interface {
 	Apply(q Request, c Credential, now time.Time) (Request, error)
 }
 
-// A Prober is a Grant that is given to whoever names the place, unless its owner binds it to the tenant. It is used
-// only when a request that claims to be for somebody else is refused: else one tenant could use what another one made.
+// Prober is an Authorizer whose credential is given to everybody who names it (a role's ARN), unless its owner
+// restricts it to the tenant (an external ID). The credential is used only when a request on behalf of somebody else is
+// refused. Otherwise one tenant could use what another one set up.
 type Prober interface {
 	// Probe makes that request. Error: as Ask.
 	Probe(ctx context.Context, now time.Time) (Request, error)
@@ -31,7 +33,7 @@ type Prober interface {
 	Open(r Response) string
 }
 
-// Credential is what a Grant was given. It lives in memory only.
+// Credential is what an Authorizer was given. It lives in memory only.
 type Credential struct {
 	ID      string // of a key; "" for a token
 	Secret  string // the token, or the key's secret
