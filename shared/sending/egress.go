@@ -135,7 +135,8 @@ func (b *egressBreaker) reachability(now time.Time) Reachability {
 		switch {
 		case r.lost.After(since) && r.lost.After(r.answered):
 			if len(o.Lost) < lostTold {
-				o.Lost = append(o.Lost, Unreached{Tenant: l.Tenant, Integration: l.Integration, Host: r.host, At: r.lost})
+				o.Lost = append(o.Lost, Unreached{Tenant: l.Tenant, Integration: l.Integration, Host: r.host,
+					At: r.lost})
 			}
 		case r.answered.After(since):
 			o.Answered++

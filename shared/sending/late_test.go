@@ -41,18 +41,21 @@ func (o openAs) Open(context.Context, integration.Integration) (integration.Open
 	return integration.Opened{System: s, Parameters: p}, err
 }
 
+// lateness is a delivery, and whether it is late.
+type lateness struct {
+	came     time.Duration // before now
+	state    delivery.State
+	before   []delivery.Attempt
+	late     bool
+	sentence string
+}
+
 func TestWhatIsSentLateSaysSoAndThePreviewAgrees(t *testing.T) {
 	now := time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC)
 	dead := delivery.Attempt{At: now.Add(-2 * time.Hour), Status: 503}
 	arrived := delivery.Attempt{At: now.Add(-2 * time.Hour), Status: 200, Delivered: true}
 	kept := delivery.Attempt{At: now.Add(-2 * time.Hour), Status: destination.MailNotSent, Delivered: true}
-	for name, c := range map[string]struct {
-		came     time.Duration // before now
-		state    delivery.State
-		before   []delivery.Attempt
-		late     bool
-		sentence string
-	}{
+	for name, c := range map[string]lateness{
 		"a first attempt at once": {state: delivery.Pending},
 		"a retry within the hour": {came: time.Hour, state: delivery.Retrying,
 			before: []delivery.Attempt{{At: now.Add(-time.Hour), Status: 503}}},
@@ -70,48 +73,48 @@ func TestWhatIsSentLateSaysSoAndThePreviewAgrees(t *testing.T) {
 	} {
 		for system, parameters := range map[string]string{"web_hooks": `{"url":"https://siem.example.com/"}`,
 			"slack": `{"webhook_url":"https://hooks.slack.com/services/T/B/x"}`} {
-			t.Run(name+" to "+system, func(t *testing.T) {
-				transport := &last{status: 200}
-				sender := &sending.Sender{
-					Destinations: catalogue.Default(), Transport: transport, Now: func() time.Time { return now },
-					Log:      slog.New(slog.DiscardHandler),
-					Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
-				}
-				i := integration.Integration{ID: "i", Tenant: "42", System: system}
-				opener := openAs{system, parameters}
-				route, err := sender.Open(t.Context(), opener, i)
-				require.NoError(t, err)
-				e := event.Event{ID: "e", Tenant: "42", ClientName: "Acme", Kind: event.CreateUser,
-					Time: now.Add(-c.came), Data: []byte(`{"user":{"name":"Grace"},"late":"upstream's"}`)}
-				d := delivery.Delivery{
-					ID: "01GTD8R4000000000000000000", Tenant: "42", Integration: "i", State: c.state,
-					CreatedAt: now.Add(-c.came), Attempts: c.before,
-					Events: []event.Event{e}, Count: 1,
-				}
-				after, err := sender.Send(t.Context(), route, d)
-				require.NoError(t, err)
-				require.Equal(t, delivery.Delivered, after.State)
-				body := string(transport.request.Body)
-				if c.late {
-					require.Contains(t, body, "Happened: "+e.Time.Format(time.RFC3339)+"; "+c.sentence)
-				} else {
-					require.NotContains(t, body, "Happened")
-				}
-				if system == "web_hooks" {
-					require.Equal(t, d.ID, transport.request.Header.Get("Webhook-Id"), "it is the delivery that it was")
-					var got []struct{ Details map[string]any }
-					require.NoError(t, json.Unmarshal(transport.request.Body, &got), body)
-					want := any("upstream's") // nothing of ours stands in its place
-					if c.late {
-						want = true
-						require.Equal(t, e.Time.Format(time.RFC3339), got[0].Details["event_time"])
-					}
-					require.Equal(t, want, got[0].Details["late"])
-				}
-				replicas, err := sender.Preview(t.Context(), opener, i, after)
-				require.NoError(t, err)
-				require.Equal(t, body, replicas[0].Body, "the preview shows what was sent")
-			})
+			t.Run(name+" to "+system, func(t *testing.T) { sendLate(t, c, now, openAs{system, parameters}) })
 		}
 	}
+}
+
+func sendLate(t *testing.T, c lateness, now time.Time, opener openAs) {
+	t.Helper()
+	transport := &last{status: 200}
+	sender := &sending.Sender{
+		Destinations: catalogue.Default(), Transport: transport, Now: func() time.Time { return now },
+		Log: slog.New(slog.DiscardHandler), Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
+	}
+	i := integration.Integration{ID: "i", Tenant: "42", System: opener.system}
+	target, err := sender.Open(t.Context(), opener, i)
+	require.NoError(t, err)
+	e := event.Event{ID: "e", Tenant: "42", ClientName: "Acme", Kind: event.CreateUser, Time: now.Add(-c.came),
+		Data: []byte(`{"user":{"name":"Grace"},"late":"upstream's"}`)}
+	d := delivery.Delivery{
+		ID: "01GTD8R4000000000000000000", Tenant: "42", Integration: "i", State: c.state,
+		CreatedAt: now.Add(-c.came), Attempts: c.before, Events: []event.Event{e}, Count: 1,
+	}
+	after, err := sender.Send(t.Context(), target, d)
+	require.NoError(t, err)
+	require.Equal(t, delivery.Delivered, after.State)
+	body := string(transport.request.Body)
+	if c.late {
+		require.Contains(t, body, "Happened: "+e.Time.Format(time.RFC3339)+"; "+c.sentence)
+	} else {
+		require.NotContains(t, body, "Happened")
+	}
+	if opener.system == "web_hooks" {
+		require.Equal(t, d.ID, transport.request.Header.Get("Webhook-Id"), "it is the delivery that it was")
+		var got []struct{ Details map[string]any }
+		require.NoError(t, json.Unmarshal(transport.request.Body, &got), body)
+		want := any("upstream's") // nothing of ours stands in its place
+		if c.late {
+			want = true
+			require.Equal(t, e.Time.Format(time.RFC3339), got[0].Details["event_time"])
+		}
+		require.Equal(t, want, got[0].Details["late"])
+	}
+	previews, err := sender.Preview(t.Context(), opener, i, after)
+	require.NoError(t, err)
+	require.Equal(t, body, previews[0].Body, "the preview shows what was sent")
 }

@@ -74,6 +74,14 @@ func newFar(t *testing.T, refuse func(body []byte, w http.ResponseWriter) bool, 
 	return f
 }
 
+// refusal is a system over real HTTP that refuses something of a delivery of ten events.
+type refusal struct {
+	system, parameters string
+	refuse             func([]byte, http.ResponseWriter) bool
+	taken              string
+	dead               bool // the fourth event is what is refused
+}
+
 func TestH10OverRealHTTPEverySystemThatTakesSeveralEvents(t *testing.T) {
 	bad := func(answer string) func([]byte, http.ResponseWriter) bool {
 		return func(body []byte, w http.ResponseWriter) bool {
@@ -93,12 +101,7 @@ func TestH10OverRealHTTPEverySystemThatTakesSeveralEvents(t *testing.T) {
 		return true
 	}
 	hec := `{"text":"Success","code":0}`
-	for name, c := range map[string]struct {
-		system, parameters string
-		refuse             func([]byte, http.ResponseWriter) bool
-		taken              string
-		dead               bool
-	}{
+	for name, c := range map[string]refusal{
 		"webhook":             {"web_hooks", `{"url":"{{url}}"}`, bad("no"), "", true},
 		"webhook, lines":      {"web_hooks", `{"url":"{{url}}","format":"jsonl"}`, bad("no"), "", true},
 		"webhook, few events": {"web_hooks", `{"url":"{{url}}","max_events":4}`, bad("no"), "", true},
@@ -113,57 +116,57 @@ func TestH10OverRealHTTPEverySystemThatTakesSeveralEvents(t *testing.T) {
 		"Sumo Logic, size": {"sumo_logic", `{"source_url":"{{url}}"}`, large, "", false},
 		"MinIO, size":      {"minio", minioParameters, large, "", false},
 	} {
-		t.Run(name, func(t *testing.T) {
-			f := newFar(t, c.refuse, c.taken)
-			known, _, ok := catalogue.Default().Lookup(c.system)
-			require.True(t, ok)
-			full, err := known.Parameters.Complete(json.RawMessage(strings.ReplaceAll(c.parameters, "{{url}}", f.URL)))
-			require.NoError(t, err)
-			opened, err := known.Parameters.Open(full)
-			require.NoError(t, err)
-			now := time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
-			sender := &sending.Sender{
-				Destinations: catalogue.Default(), Now: func() time.Time { return now },
-				Log: slog.New(slog.DiscardHandler),
-				Transport: egress.New(egress.Policy{Allow: []string{strings.TrimPrefix(f.URL, "http://")}},
-					egress.Options{}),
-			}
-			route, err := sender.Open(t.Context(), fixed{known, opened},
-				integration.Integration{ID: "i", Tenant: "42", System: c.system, Revision: 1})
-			require.NoError(t, err)
-			d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i",
-				State: delivery.Pending, Count: 10}
-			for n := range 10 {
-				d.Events = append(d.Events, event.Event{ID: fmt.Sprint("e", n), Tenant: "42", Kind: event.NewHits,
-					Time: now,
-					Data: fmt.Appendf(nil,
-						`{"hit":{"type":"sqli","request_id":"mark-%02d","path":"/mark-%02d","payloads":[%q]}}`, n, n,
-						strings.Repeat("x", 15_000))})
-			}
-			for attempt := 1; d.State == delivery.Pending || d.State == delivery.Retrying; attempt++ {
-				d, err = sender.Send(t.Context(), route, d)
-				require.NoError(t, err)
-				if attempt == 1 && c.dead {
-					require.Len(t, f.got, 9, "the good ones at once: %s", d.Reason)
-				}
-				now = now.Add(time.Hour)
-			}
-			require.Empty(t, f.repeated, "no two of its requests look like repeats of one another")
-			for n := range 10 {
-				want := 1
-				if c.dead && n == 3 {
-					want = 0
-				}
-				require.Equal(t, want, f.got[fmt.Sprintf("mark-%02d", n)], n)
-			}
-			if c.dead {
-				require.Equal(t, delivery.Dead, d.State)
-				require.Contains(t, d.Reason, "9 of 10 events arrived; 1 did not: ")
-				require.Len(t, d.Attempts, 17)
-			} else {
-				require.Equal(t, delivery.Delivered, d.State)
-				require.Len(t, d.Attempts, 1)
-			}
-		})
+		t.Run(name, func(t *testing.T) { sendTen(t, c) })
+	}
+}
+
+func sendTen(t *testing.T, c refusal) {
+	t.Helper()
+	f := newFar(t, c.refuse, c.taken)
+	known, _, ok := catalogue.Default().Lookup(c.system)
+	require.True(t, ok)
+	full, err := known.Parameters.Complete(json.RawMessage(strings.ReplaceAll(c.parameters, "{{url}}", f.URL)))
+	require.NoError(t, err)
+	opened, err := known.Parameters.Open(full)
+	require.NoError(t, err)
+	now := time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
+	sender := &sending.Sender{
+		Destinations: catalogue.Default(), Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+		Transport: egress.New(egress.Policy{Allow: []string{strings.TrimPrefix(f.URL, "http://")}}, egress.Options{}),
+	}
+	target, err := sender.Open(t.Context(), fixed{known, opened},
+		integration.Integration{ID: "i", Tenant: "42", System: c.system, Revision: 1})
+	require.NoError(t, err)
+	d := delivery.Delivery{ID: "01GTD8R4000000000000000001", Tenant: "42", Integration: "i", State: delivery.Pending,
+		Count: 10}
+	for n := range 10 {
+		d.Events = append(d.Events, event.Event{ID: fmt.Sprint("e", n), Tenant: "42", Kind: event.NewHits, Time: now,
+			Data: fmt.Appendf(nil,
+				`{"hit":{"type":"sqli","request_id":"mark-%02d","path":"/mark-%02d","payloads":[%q]}}`, n, n,
+				strings.Repeat("x", 15_000))})
+	}
+	for attempt := 1; d.State == delivery.Pending || d.State == delivery.Retrying; attempt++ {
+		d, err = sender.Send(t.Context(), target, d)
+		require.NoError(t, err)
+		if attempt == 1 && c.dead {
+			require.Len(t, f.got, 9, "the good ones at once: %s", d.Reason)
+		}
+		now = now.Add(time.Hour)
+	}
+	require.Empty(t, f.repeated, "no two of its requests look like repeats of one another")
+	for n := range 10 {
+		want := 1
+		if c.dead && n == 3 {
+			want = 0
+		}
+		require.Equal(t, want, f.got[fmt.Sprintf("mark-%02d", n)], n)
+	}
+	if c.dead {
+		require.Equal(t, delivery.Dead, d.State)
+		require.Contains(t, d.Reason, "9 of 10 events arrived; 1 did not: ")
+		require.Len(t, d.Attempts, 17)
+	} else {
+		require.Equal(t, delivery.Delivered, d.State)
+		require.Len(t, d.Attempts, 1)
 	}
 }

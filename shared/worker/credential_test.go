@@ -197,7 +197,7 @@ func TestP1OwnCredentialsThatAreGoneCountAgainstNoIntegration(t *testing.T) {
 			kept := &shelf{memory: newMemory(), failNext: map[string]error{}}
 			s := &worker.Handler{
 				BatchStore: kept, Retries: kept, Sender: courier,
-				Targets:  sending.NewTargetCache(courier, store, opener),
+				Targets: sending.NewTargetCache(courier, store, opener),
 				Log:     slog.New(slog.DiscardHandler),
 				Monitor: &health.Monitor{Counters: counted, Switch: store, Rule: health.Rule{}, Now: at.clock},
 				NewID:   func() string { return "batch" },

@@ -19,8 +19,8 @@ import (
 // is simply made again.
 type Handler struct {
 	BatchStore BatchStore
-	Retries RetryStarter
-	Targets     *sending.TargetCache
+	Retries    RetryStarter
+	Targets    *sending.TargetCache
 	Sender     *sending.Sender
 	Monitor    *health.Monitor
 	NewID      func() string // of retry batches

@@ -25,7 +25,7 @@ import (
 	"tocsin/shared/worker"
 )
 
-// shelf is the least engine that a Sender can run on, with faults on demand.
+// shelf is the least engine that a Handler can run on, with faults on demand.
 type shelf struct {
 	*memory
 	mu       sync.Mutex
@@ -118,9 +118,9 @@ func sender(t *testing.T, c carrier) *handling {
 	var n atomic.Int64
 	s.Handler = &worker.Handler{
 		BatchStore: s.shelf,
-		Retries: s.shelf,
+		Retries:    s.shelf,
 		Sender:     courier,
-		Targets:     sending.NewTargetCache(courier, s.integrations, opener{}),
+		Targets:    sending.NewTargetCache(courier, s.integrations, opener{}),
 		Log:        slog.New(slog.DiscardHandler),
 		Monitor: &health.Monitor{
 			Counters: &tallies{by: map[string]health.Count{}},
@@ -224,7 +224,7 @@ func TestALongerRetryAfterLengthensTheWaitOfTheBatch(t *testing.T) {
 	})
 }
 
-func TestATurnThatBreaksOffIsTakenAgainWithoutSendingTwice(t *testing.T) {
+func TestARoundThatBreaksOffIsTakenAgainWithoutSendingTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int64
 		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) {
@@ -240,11 +240,11 @@ func TestATurnThatBreaksOffIsTakenAgainWithoutSendingTwice(t *testing.T) {
 		again, err := s.Retry(t.Context(), first)
 		require.NoError(t, err)
 		require.Equal(t, next, again)
-		require.EqualValues(t, 4, sent.Load(), "two deliveries, a first attempt and a turn")
+		require.EqualValues(t, 4, sent.Load(), "two deliveries, a first attempt and a round")
 	})
 }
 
-func TestAParcelThatComesTwice(t *testing.T) {
+func TestAMessageBatchThatComesTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0
 		s := sender(
@@ -287,7 +287,7 @@ func TestAnIntegrationThatIsOffEndsWhatWaits(t *testing.T) {
 				p := s.pending("b")
 				off(s)
 				s.deliver(p)
-				require.Equal(t, allWaits()[:1], s.machine("batch-1"), "its next turn ends it")
+				require.Equal(t, allWaits()[:1], s.machine("batch-1"), "its next round ends it")
 				require.Equal(t, 1, sent)
 				for _, id := range []string{"a", "b"} {
 					require.Equal(t, delivery.Dead, s.shelf.get(id).State)
@@ -315,11 +315,11 @@ func TestWhatThereIsNoTimeForIsHandedOutAgain(t *testing.T) {
 		require.Equal(t, 5, s.shelf.count(delivery.Retrying))
 		next, err := s.Retry(t.Context(), worker.Round{Batch: "batch-1", Round: 1})
 		require.NoError(t, err)
-		require.Equal(t, 2, next.Round, "a turn that ends in time goes on")
+		require.Equal(t, 2, next.Round, "a round that ends in time goes on")
 	})
 }
 
-func TestAFailureOfTheEngineHandsTheParcelBack(t *testing.T) {
+func TestAFailureOfTheEngineHandsTheMessageBatchBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(200) })
 		p := s.pending("a")
@@ -333,7 +333,7 @@ func TestAFailureOfTheEngineHandsTheParcelBack(t *testing.T) {
 	})
 }
 
-func TestABrokenIntegrationIsDisabledByItsParcels(t *testing.T) {
+func TestABrokenIntegrationIsDisabledByItsMessageBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(500) })
 		s.Monitor.Rule = atOnce
@@ -345,7 +345,7 @@ func TestABrokenIntegrationIsDisabledByItsParcels(t *testing.T) {
 		i, err := s.integrations.Get(t.Context(), "42", "i")
 		require.NoError(t, err)
 		require.False(t, i.Enabled())
-		require.Equal(t, allWaits()[:1], s.machine("batch-1"), "its next turn ends it")
+		require.Equal(t, allWaits()[:1], s.machine("batch-1"), "its next round ends it")
 		require.Equal(t, 25, s.shelf.count(delivery.Dead))
 	})
 }

@@ -219,8 +219,8 @@ type side struct {
 // TestOutagesOnBothWorkers: the same is told and disabled, whichever worker sends, and by how many processes.
 func TestOutagesOnBothWorkers(t *testing.T) {
 	for name, o := range outages {
-		for kind, begin := range map[string]func(*testing.T, *outside, *switched) side{"dispatcher": beginDispatcher,
-			"three senders": beginSenders} {
+		for kind, begin := range map[string]func(*testing.T, *outside, *switched) side{"pool": beginPoolOutage,
+			"three handlers": beginHandlers} {
 			t.Run(kind+": "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { play(t, o, begin) })
 			})
@@ -283,18 +283,18 @@ func play(t *testing.T, o outage, begin func(*testing.T, *outside, *switched) si
 	}
 }
 
-func outageCourier(o *outside) *sending.Sender {
+func outageSender(o *outside) *sending.Sender {
 	return &sending.Sender{Destinations: systems{}, Transport: o, Schedule: retry.Schedule{}, Now: time.Now,
 		Log: slog.New(slog.DiscardHandler)}
 }
 
-func beginDispatcher(t *testing.T, o *outside, s *switched) side {
+func beginPoolOutage(t *testing.T, o *outside, s *switched) side {
 	t.Helper()
 	queue, monitor := newMemory(), &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s,
 		Now: time.Now}
 	d := worker.NewPool(worker.PoolConfig{
 		Queue: queue, Outcomes: queue, Integrations: s, Opener: opener{}, Logger: slog.New(slog.DiscardHandler),
-		Sender: outageCourier(o), Monitor: monitor,
+		Sender: outageSender(o), Monitor: monitor,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -326,7 +326,7 @@ func (p *platform) next() *worker.Handler {
 	return p.senders[p.calls%len(p.senders)]
 }
 
-// Enqueue makes each parcel a message, which comes again until it is done with.
+// Enqueue makes each message batch a message, which comes again until it is done with.
 func (p *platform) Enqueue(_ context.Context, parcels []worker.MessageBatch, after time.Duration) error {
 	for _, parcel := range parcels {
 		p.work.Go(func() {
@@ -362,7 +362,7 @@ func (p *platform) Start(_ context.Context, first worker.Round) error {
 	return nil
 }
 
-func beginSenders(t *testing.T, o *outside, s *switched) side {
+func beginHandlers(t *testing.T, o *outside, s *switched) side {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &platform{t: t, ctx: ctx, shelf: &shelf{memory: newMemory(),
@@ -372,7 +372,7 @@ func beginSenders(t *testing.T, o *outside, s *switched) side {
 	batches := 0
 	paces := &worker.LocalPaces{}
 	for range 3 {
-		courier := outageCourier(o)
+		courier := outageSender(o)
 		p.senders = append(p.senders, &worker.Handler{
 			BatchStore: p, Retries: p, Sender: courier, Targets: sending.NewTargetCache(courier, s, opener{}),
 			Log: slog.New(slog.DiscardHandler), Monitor: monitor,

@@ -190,7 +190,7 @@ func TestABatchToADeadReceiverIsProbedWithOneMember(t *testing.T) {
 		pass(time.Minute)
 		turn, err = s.Retry(t.Context(), turn)
 		require.NoError(t, err)
-		require.Equal(t, 1, requests, "a turn probes with one of %d members", members)
+		require.Equal(t, 1, requests, "a round probes with one of %d members", members)
 		require.True(t, turn.More)
 		dead, requests = false, 0
 		for range 10 {

@@ -119,7 +119,7 @@ func processes(t *testing.T, room int, rule health.Rule, c carrier) (p *manyProc
 		return &worker.Handler{
 			BatchStore: p, Retries: p, Sender: courier,
 			Targets: sending.NewTargetCache(courier, p.integrations, opener{}),
-			Log:    slog.New(slog.DiscardHandler), Monitor: monitor, Budget: time.Minute, Paces: p.paces,
+			Log:     slog.New(slog.DiscardHandler), Monitor: monitor, Budget: time.Minute, Paces: p.paces,
 			NewID: func() string { return fmt.Sprintf("batch-%05d", batches.Add(1)) },
 		}
 	}

@@ -16,7 +16,7 @@ type OutcomeWriter interface {
 	Settle(ctx context.Context, deliveries []delivery.Delivery) error
 }
 
-// settle writes outcomes. Some may wait nowhere any more, because they were handed out twice and the other visit was
+// settle writes outcomes. Some may wait nowhere any more, because they were handed out twice and the other call was
 // faster.
 func settle(ctx context.Context, s OutcomeWriter, log *slog.Logger, deliveries []delivery.Delivery) error {
 	err := s.Settle(ctx, deliveries)
@@ -26,7 +26,7 @@ func settle(ctx context.Context, s OutcomeWriter, log *slog.Logger, deliveries [
 	}
 	for _, d := range deliveries {
 		if slices.Contains(late.IDs, d.ID) {
-			log.Warn("an outcome was written by another visit before",
+			log.Warn("an outcome was written by another call before",
 				"tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "state", d.State)
 		}
 	}

@@ -23,12 +23,12 @@ type Stranded interface {
 // Sweeper takes retries up again that no execution works at. All that it does can be done again, and by several at
 // once.
 type Sweeper struct {
-	Stranded   Stranded
-	Batches    BatchReader
-	Retries RetryStarter
-	Resume     func(ctx context.Context, batch, reason string) error // that of Sender
-	Now        func() time.Time
-	Log        *slog.Logger
+	Stranded Stranded
+	Batches  BatchReader
+	Retries  RetryStarter
+	Resume   func(ctx context.Context, batch, reason string) error // that of Handler
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // BatchReader is the part of BatchStore that reads batches.

@@ -87,7 +87,7 @@ func TestALaneThatIsToldToWaitSendsNothingMeanwhile(t *testing.T) {
 	})
 }
 
-func TestAParcelToASystemThatTakesAMessageASecond(t *testing.T) {
+func TestAMessageBatchToASystemThatTakesAMessageASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &patient{}
 		s := sender(t, slow.Do)

@@ -274,7 +274,7 @@ func (h *handing) begin() {
 	s := h.world.sender(h.destination)
 	h.at.Store(&worker.Handler{
 		BatchStore: h, Retries: h, Sender: s, Log: slog.New(slog.DiscardHandler), Monitor: h.monitor(),
-		Targets:  sending.NewTargetCache(s, h.integrations, only{h.destination}),
+		Targets: sending.NewTargetCache(s, h.integrations, only{h.destination}),
 		PerLane: h.limits.PerLane, Failing: h.limits.Failing,
 		NewID: func() string { return fmt.Sprintf("batch-%d", h.ids.Add(1)) },
 	})

@@ -25,13 +25,14 @@ func oneEach(t *testing.T, count int, c carrier) (send func(n int, id string), s
 	var processes []*worker.Handler
 	for n := range count {
 		courier := &sending.Sender{
-			Destinations: systems{}, Transport: c, Now: time.Now, Log: slog.New(slog.DiscardHandler), Reachability: shared,
+			Destinations: systems{}, Transport: c, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Reachability: shared,
 		}
 		processes = append(processes, &worker.Handler{
 			BatchStore: s.shelf,
-			Retries: s.shelf,
+			Retries:    s.shelf,
 			Sender:     courier,
-			Targets:     sending.NewTargetCache(courier, s.integrations, opener{}),
+			Targets:    sending.NewTargetCache(courier, s.integrations, opener{}),
 			Log:        slog.New(slog.DiscardHandler),
 			Monitor:    s.Monitor,
 			NewID:      s.NewID,
@@ -97,8 +98,8 @@ func TestProcessesThatKnowOneIntegrationEachNoticeThatTheWayOutIsGone(t *testing
 	})
 }
 
-// TestDeadSystemsInAFleetThatWorksAreNotOurFault: six cannot be reached, of six tenants, and fourteen answer elsewhere.
-func TestDeadSystemsInAFleetThatWorksAreNotOurFault(t *testing.T) {
+// TestDeadSystemsAmongSomeThatWorkAreNotOurFault: six cannot be reached, of six tenants, and fourteen answer elsewhere.
+func TestDeadSystemsAmongSomeThatWorkAreNotOurFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const count, dead = 20, 6
 		send, state := oneEach(t, count, func(_ context.Context, q destination.Request) (destination.Response, error) {
