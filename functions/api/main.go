@@ -42,7 +42,8 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 			return nil
 		}}),
 		Requests: s.Requests(), MailQuota: relay, Platform: sender.Platform.Name, Integrations: service,
-		Systems: s.Systems, Deliveries: stack.NewHistory(deliveries, dead), DeadLetters: dead, Health: s.Monitor(service),
+		Systems: s.Systems, Deliveries: stack.NewHistory(deliveries, dead), DeadLetters: dead,
+		Health: s.Monitor(service),
 		Tester: sender, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now,
 		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),

@@ -167,7 +167,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys 
 	}
 	reports := &report.Service{
 		MailQuota: relay,
-		Store:     db.Reports(), Totals: db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: receivers, Bus: db.Bus(),
+		Store:     db.Reports(), Totals: db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: receivers,
+		Bus:      db.Bus(),
 		Platform: c.platform,
 		Console:  report.Console(c.console), Now: time.Now, NewID: newID, Log: log,
 	}

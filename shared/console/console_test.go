@@ -91,8 +91,9 @@ func start(t *testing.T, allow ...string) *rig {
 		Recovery: &fanout.Recovery{Fanout: &fanout.Fanout{Systems: catalogue.Default()}, Journal: r.db.Deliveries(),
 			Now: time.Now},
 		Reports: r.reports, Profiles: people, SuppressionList: r.db.SuppressionList(),
-		Unsubscriptions: profile.Unsubscriptions{Links: r.links, Profiles: people, SuppressionList: r.db.SuppressionList(),
-			Now: time.Now},
+		Unsubscriptions: profile.Unsubscriptions{Links: r.links, Profiles: people,
+			SuppressionList: r.db.SuppressionList(),
+			Now:             time.Now},
 	}
 	r.handler = console.New(r.config)
 	r.token = r.issue("42", access.Administrator)

@@ -367,8 +367,8 @@ func allowed(c Choices, r access.Role) error {
 	return nil
 }
 
-// Unsubscribe switches all of a person's notifications off: the person followed the link of a mail. It is no error when the
-// person has gone.
+// Unsubscribe switches all of a person's notifications off: the person followed the link of a mail. It is no error when
+// the person has gone.
 func (s *Service) Unsubscribe(ctx context.Context, tenant, id string) error {
 	for {
 		p, err := s.Store.Get(ctx, tenant, id)

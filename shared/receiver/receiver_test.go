@@ -110,8 +110,9 @@ func start(t *testing.T) *world {
 		People: w.db.People(), Reports: w.db.Reports(), Now: time.Now}
 	platform := notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "EU"}
 	links := profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
-	w.unsubscriptions = profile.Unsubscriptions{Links: links, Profiles: w.people, SuppressionList: w.db.SuppressionList(),
-		Now: w.clock}
+	w.unsubscriptions = profile.Unsubscriptions{Links: links, Profiles: w.people,
+		SuppressionList: w.db.SuppressionList(),
+		Now:             w.clock}
 	guard := mail.Guard{Next: w.post, Blocks: w.db.SuppressionList(),
 		Feedback: &mail.Feedback{Blocks: w.db.SuppressionList(), Bus: w.db.Bus(), Now: w.clock, Log: log}}
 	sender := &sending.Sender{

@@ -33,7 +33,9 @@ func TestWhatAnEngineTakesAtOnceIsNotExceeded(t *testing.T) {
 		"an engine with much room": {worker.Capacity{Deliveries: 1000}, []int{250}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(200) })
+			s := sender(t, func(context.Context, destination.Request) (destination.Response, error) {
+				return status(200)
+			})
 			store := &loads{shelf: s.shelf}
 			s.BatchStore, s.Capacity = store, c.capacity
 			var batches []worker.MessageBatch

@@ -54,8 +54,8 @@ const (
 	entryInRow, sectionInRow = 64 << 10, 6 << 10
 )
 
-// entryRow is the row of an entry of the journal: what a round of counting adds. Its value, as a section of a day, stands
-// in the row or, where that is too large, in rows that a digest names: store and fetch work with these names.
+// entryRow is the row of an entry of the journal: what a round of counting adds. Its value, as a section of a day,
+// stands in the row or, where that is too large, in rows that a digest names: store and fetch work with these names.
 //
 //tocsin:table DailyTotalsTable
 type entryRow struct {

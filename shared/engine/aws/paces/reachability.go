@@ -13,7 +13,8 @@ import (
 	"tocsin/shared/sending"
 )
 
-// Reachability is sending.ReachabilityStore on the table of paces: a row for each process, so that none waits for another.
+// Reachability is sending.ReachabilityStore on the table of paces: a row for each process, so that none waits for
+// another.
 type Reachability struct {
 	DB    *dynamodb.Client
 	Table string
