@@ -49,75 +49,21 @@ type config struct {
 	logJSON                       bool
 }
 
+// texts are the flags that are parsed after all of them were read.
+type texts struct {
+	allow, level, proxy, direct, addresses, origins string
+	resolves                                        bool
+}
+
 func configure(args []string, getenv func(string) string) (config, error) {
 	var c config
-	var allow, level, proxy, direct, addresses, origins string
-	var resolves bool
+	var t texts
 	f := flag.NewFlagSet("tocsin", flag.ContinueOnError)
-	f.StringVar(&c.listen, "listen", "localhost:8080", "address of the Console and its API")
-	f.StringVar(&c.listenBus, "listen-bus", "127.0.0.1:8081", "address where events are published (PutEvents); on "+
-		"another than a loopback address every call must be signed, see `tocsin publisher-key`")
-	f.StringVar(&c.region, "region", "", "the region that a publisher's signature must name (default: any)")
-	f.StringVar(&c.state, "state", defaultState, "the state file")
-	f.StringVar(&c.key, "key", defaultKey, "the key file (made when it is missing)")
-	f.StringVar(&allow, "allow", "",
-		"hosts, as host or host:port with commas between, that may be private and may be spoken to over http")
-	f.StringVar(&proxy, "proxy", "", "HTTP proxy that requests to systems go through, http://user:password@host:port "+
-		"or https://…; better given as TOCSIN_PROXY. Mail does not go through it")
-	f.StringVar(&direct, "no-proxy", "",
-		"hosts, as host, host:port or .domain with commas between, that are reached without the proxy")
-	f.StringVar(&addresses, "egress-addresses", "", "addresses that requests come from, for customers to admit: IP "+
-		"addresses or ranges with commas between, each with @region or @region/spare behind it if you like; the "+
-		"Console lists them (default: none are listed)")
-	f.BoolVar(&resolves, "proxy-resolves", false,
-		"have the proxy resolve the systems' names; then the proxy must refuse names that lead inside")
-	f.StringVar(&c.platform, "platform", "Tocsin", "the platform's name in messages")
-	f.StringVar(&c.console, "console", "", "address of the platform's own Console, for links to attacks, findings "+
-		"and users in messages (default: no such links)")
-	f.StringVar(&c.cloud, "cloud", "EU", "the cloud's name in messages")
-	f.StringVar(&c.bus, "bus", "tocsin", "the name of the event bus, beside `default`")
-	f.StringVar(&c.tenant, "tenant", "42", "tenant of the sign-in link")
-	f.StringVar(&c.clientName, "client-name", "Acme", "company name of that tenant")
-	f.StringVar(&c.role, "role", "administrator",
-		"role of the sign-in link; operator also reads the dead letters of all tenants")
-	f.StringVar(&c.email, "email", "admin@example.com", "address of the person of the sign-in link")
-	f.StringVar(&c.name, "name", "Local Administrator", "name of that person")
-	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer of tokens")
-	f.DurationVar(&c.tokenGood, "token-good", 12*time.Hour, "how long the sign-in link is good")
-	f.StringVar(&c.smtp, "smtp", "",
-		"mail server, smtp://user:password@host:port; without one mails are kept in the mail log")
-	f.IntVar(&c.sessions.Most, "smtp-sessions", mail.DefaultSessions,
-		"sessions with the mail server at once, each kept for several mails")
-	f.IntVar(&c.sessions.Mails, "smtp-mails", mail.DefaultMails, "mails in one session with the mail server")
-	f.IntVar(&c.onRequest, "mails-on-request", mail.DefaultOnRequest, "mails in an hour that a tenant's tests, "+
-		"reports on demand and replays of what arrived may send to other people's addresses, with those of people "+
-		"and reports that are sent again")
-	f.StringVar(&origins, "cors-origins", "",
-		"origins, as https://console.example.com with commas between, whose pages may call the API from a browser")
-	f.IntVar(&c.tenantRequests, "tenant-requests", 6000,
-		"calls of the API in a minute that an account may make, 429 after that; 0 for no bound")
-	f.StringVar(&c.mailFrom, "mail-from", "Tocsin <tocsin@localhost.localdomain>", "sending address of mails")
-	f.StringVar(&c.publicURL, "public-url", "", "this program's address, for links to integrations and triggers in "+
-		"messages and the links of mails (default: the address that it listens on)")
-	f.StringVar(&c.telegram.Token, "telegram-token", "",
-		"token of the platform's Telegram bot, from @BotFather; better given as TOCSIN_TELEGRAM_TOKEN")
-	f.StringVar(&c.telegram.API, "telegram-api", telegram.DefaultAPI, "address of the Bot API server")
-	f.StringVar(&c.telegramWebhook, "telegram-webhook", "",
-		"public https address of this program, for Telegram to call; without one the bot asks for its messages")
-	f.BoolFunc("publish-remote", "is gone: see -listen-bus and `tocsin publisher-key`",
-		func(string) error { return errPublishRemote })
-	f.Float64Var(&c.faster, "faster", 1, "divide every wait of the retry cycles, for a demonstration")
-	f.IntVar(&c.rule.Percent, "disable-percent", health.DefaultPercent,
-		"share of failed requests that disables an integration")
-	f.IntVar(&c.rule.Minimum, "disable-minimum", health.DefaultMinimum, "requests below which none is disabled")
-	f.IntVar(&c.rule.Spread, "disable-spread", health.DefaultSpread,
-		"ten-minute counters with failures below which none is disabled")
-	f.DurationVar(&c.rule.Lasting, "disable-after", health.DefaultLasting,
-		"how long an integration must have been failing before it is disabled; 0s for no time")
-	f.IntVar(&c.limits.PerLane, "per-integration", 0, "requests in flight to one integration (default 32)")
-	f.DurationVar(&c.keep, "keep", 30*24*time.Hour, "how long ended deliveries and their events are kept")
-	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
-	f.BoolVar(&c.logJSON, "log-json", false, "write logs as JSON")
+	c.listening(f, &t)
+	c.wayOut(f, &t)
+	c.messages(f)
+	c.mails(f)
+	c.deliveries(f)
 	if err := environment(f, getenv); err != nil {
 		return c, err
 	}
@@ -130,44 +76,143 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	if f.NArg() > 0 {
 		return c, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	if c.listen == c.listenBus && !strings.HasSuffix(c.listen, ":0") {
-		return c, errors.New("-listen and -listen-bus must not be the same address: who may reach the Console and " +
-			"who may publish are decided apart")
-	}
-	c.allow = list(allow)
-	var err error
-	if c.addresses, err = egress.ParseAddresses(addresses); err != nil {
-		return c, fmt.Errorf("-egress-addresses: %w", err)
-	}
-	if c.origins, err = httpserver.ParseOrigins(origins); err != nil {
-		return c, fmt.Errorf("-cors-origins: %w", err)
-	}
-	if err := c.readProxy(proxy, direct, resolves, getenv); err != nil {
+	if err := c.parse(t, getenv); err != nil {
 		return c, err
 	}
-	if err := c.logLevel.UnmarshalText([]byte(level)); err != nil {
-		return c, fmt.Errorf("-log-level %q: must be debug, info, warn or error", level)
+	if err := c.check(); err != nil {
+		return c, err
+	}
+	return c, c.checkTelegram()
+}
+
+// listening are the flags of the program: where it listens, and where its state is.
+func (c *config) listening(f *flag.FlagSet, t *texts) {
+	f.StringVar(&c.listen, "listen", "localhost:8080", "address of the Console and its API")
+	f.StringVar(&c.listenBus, "listen-bus", "127.0.0.1:8081", "address where events are published (PutEvents); on "+
+		"another than a loopback address every call must be signed, see `tocsin publisher-key`")
+	f.StringVar(&c.region, "region", "", "the region that a publisher's signature must name (default: any)")
+	f.StringVar(&c.state, "state", defaultState, "the state file")
+	f.StringVar(&c.key, "key", defaultKey, "the key file (made when it is missing)")
+	f.StringVar(&c.bus, "bus", "tocsin", "the name of the event bus, beside `default`")
+	f.BoolFunc("publish-remote", "is gone: see -listen-bus and `tocsin publisher-key`",
+		func(string) error { return errPublishRemote })
+	f.StringVar(&t.origins, "cors-origins", "",
+		"origins, as https://console.example.com with commas between, whose pages may call the API from a browser")
+	f.IntVar(&c.tenantRequests, "tenant-requests", 6000,
+		"calls of the API in a minute that an account may make, 429 after that; 0 for no bound")
+	f.StringVar(&t.level, "log-level", "info", "debug, info, warn or error")
+	f.BoolVar(&c.logJSON, "log-json", false, "write logs as JSON")
+}
+
+// wayOut are the flags of the way out: how requests leave, and where they come from.
+func (c *config) wayOut(f *flag.FlagSet, t *texts) {
+	f.StringVar(&t.allow, "allow", "",
+		"hosts, as host or host:port with commas between, that may be private and may be spoken to over http")
+	f.StringVar(&t.proxy, "proxy", "", "HTTP proxy that requests to systems go through, http://user:password@host:port "+
+		"or https://…; better given as TOCSIN_PROXY. Mail does not go through it")
+	f.StringVar(&t.direct, "no-proxy", "",
+		"hosts, as host, host:port or .domain with commas between, that are reached without the proxy")
+	f.BoolVar(&t.resolves, "proxy-resolves", false,
+		"have the proxy resolve the systems' names; then the proxy must refuse names that lead inside")
+	f.StringVar(&t.addresses, "egress-addresses", "", "addresses that requests come from, for customers to admit: IP "+
+		"addresses or ranges with commas between, each with @region or @region/spare behind it if you like; the "+
+		"Console lists them (default: none are listed)")
+}
+
+// messages are the flags of messages: what stands in messages, and who is signed in by the link.
+func (c *config) messages(f *flag.FlagSet) {
+	f.StringVar(&c.platform, "platform", "Tocsin", "the platform's name in messages")
+	f.StringVar(&c.console, "console", "", "address of the platform's own Console, for links to attacks, findings "+
+		"and users in messages (default: no such links)")
+	f.StringVar(&c.cloud, "cloud", "EU", "the cloud's name in messages")
+	f.StringVar(&c.publicURL, "public-url", "", "this program's address, for links to integrations and triggers in "+
+		"messages and the links of mails (default: the address that it listens on)")
+	f.StringVar(&c.tenant, "tenant", "42", "tenant of the sign-in link")
+	f.StringVar(&c.clientName, "client-name", "Acme", "company name of that tenant")
+	f.StringVar(&c.role, "role", "administrator",
+		"role of the sign-in link; operator also reads the dead letters of all tenants")
+	f.StringVar(&c.email, "email", "admin@example.com", "address of the person of the sign-in link")
+	f.StringVar(&c.name, "name", "Local Administrator", "name of that person")
+	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer of tokens")
+	f.DurationVar(&c.tokenGood, "token-good", 12*time.Hour, "how long the sign-in link is good")
+}
+
+// mails are the flags of mails and Telegram.
+func (c *config) mails(f *flag.FlagSet) {
+	f.StringVar(&c.smtp, "smtp", "",
+		"mail server, smtp://user:password@host:port; without one mails are kept in the mail log")
+	f.IntVar(&c.sessions.Most, "smtp-sessions", mail.DefaultSessions,
+		"sessions with the mail server at once, each kept for several mails")
+	f.IntVar(&c.sessions.Mails, "smtp-mails", mail.DefaultMails, "mails in one session with the mail server")
+	f.IntVar(&c.onRequest, "mails-on-request", mail.DefaultOnRequest, "mails in an hour that a tenant's tests, "+
+		"reports on demand and replays of what arrived may send to other people's addresses, with those of people "+
+		"and reports that are sent again")
+	f.StringVar(&c.mailFrom, "mail-from", "Tocsin <tocsin@localhost.localdomain>", "sending address of mails")
+	f.StringVar(&c.telegram.Token, "telegram-token", "",
+		"token of the platform's Telegram bot, from @BotFather; better given as TOCSIN_TELEGRAM_TOKEN")
+	f.StringVar(&c.telegram.API, "telegram-api", telegram.DefaultAPI, "address of the Bot API server")
+	f.StringVar(&c.telegramWebhook, "telegram-webhook", "",
+		"public https address of this program, for Telegram to call; without one the bot asks for its messages")
+}
+
+// deliveries are the flags of retries, disabling and what is kept.
+func (c *config) deliveries(f *flag.FlagSet) {
+	f.Float64Var(&c.faster, "faster", 1, "divide every wait of the retry cycles, for a demonstration")
+	f.IntVar(&c.rule.Percent, "disable-percent", health.DefaultPercent,
+		"share of failed requests that disables an integration")
+	f.IntVar(&c.rule.Minimum, "disable-minimum", health.DefaultMinimum, "requests below which none is disabled")
+	f.IntVar(&c.rule.Spread, "disable-spread", health.DefaultSpread,
+		"ten-minute counters with failures below which none is disabled")
+	f.DurationVar(&c.rule.Lasting, "disable-after", health.DefaultLasting,
+		"how long an integration must have been failing before it is disabled; 0s for no time")
+	f.IntVar(&c.limits.PerLane, "per-integration", 0, "requests in flight to one integration (default 32)")
+	f.DurationVar(&c.keep, "keep", 30*24*time.Hour, "how long ended deliveries and their events are kept")
+}
+
+// parse reads the flags whose text has a form of its own.
+func (c *config) parse(t texts, getenv func(string) string) (err error) {
+	c.allow = list(t.allow)
+	if c.addresses, err = egress.ParseAddresses(t.addresses); err != nil {
+		return fmt.Errorf("-egress-addresses: %w", err)
+	}
+	if c.origins, err = httpserver.ParseOrigins(t.origins); err != nil {
+		return fmt.Errorf("-cors-origins: %w", err)
+	}
+	if err := c.readProxy(t.proxy, t.direct, t.resolves, getenv); err != nil {
+		return err
+	}
+	if err := c.logLevel.UnmarshalText([]byte(t.level)); err != nil {
+		return fmt.Errorf("-log-level %q: must be debug, info, warn or error", t.level)
+	}
+	c.console = strings.TrimSuffix(c.console, "/")
+	c.publicURL = strings.TrimSuffix(c.publicURL, "/")
+	return nil
+}
+
+// check refuses what the flags can not mean together.
+func (c *config) check() error {
+	if c.listen == c.listenBus && !strings.HasSuffix(c.listen, ":0") {
+		return errors.New("-listen and -listen-bus must not be the same address: who may reach the Console and " +
+			"who may publish are decided apart")
 	}
 	if c.rule.Percent < 1 || c.rule.Minimum < 1 || c.rule.Spread < 1 || c.rule.Lasting < 0 || c.faster < 1 ||
 		c.keep < time.Hour {
-		return c, errors.New("-disable-percent, -disable-minimum, -disable-spread and -faster must be at least 1, " +
+		return errors.New("-disable-percent, -disable-minimum, -disable-spread and -faster must be at least 1, " +
 			"-disable-after at least 0s, -keep at least 1h")
 	}
 	if c.rule.Lasting == 0 {
 		c.rule.Lasting = -1 // which is what a rule calls no time
 	}
 	if err := c.rule.Check(); err != nil {
-		return c, err
+		return err
 	}
 	if c.tenantRequests < 0 {
-		return c, errors.New("-tenant-requests must be at least 0")
+		return errors.New("-tenant-requests must be at least 0")
 	}
 	if c.sessions.Most < 1 || c.sessions.Mails < 1 || c.onRequest < 1 {
-		return c, errors.New("-smtp-sessions, -smtp-mails and -mails-on-request must be at least 1")
+		return errors.New("-smtp-sessions, -smtp-mails and -mails-on-request must be at least 1")
 	}
-	c.console = strings.TrimSuffix(c.console, "/")
-	c.publicURL = strings.TrimSuffix(c.publicURL, "/")
-	return c, c.checkTelegram()
+	return nil
 }
 
 // environment sets the flags that have a variable.

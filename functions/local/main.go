@@ -3,9 +3,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,43 +11,20 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/google/uuid"
-	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/access"
-	"tocsin/shared/bus"
-	"tocsin/shared/console"
 	"tocsin/shared/console/mails"
-	"tocsin/shared/destination/catalogue"
-	"tocsin/shared/destination/s3"
-	"tocsin/shared/destination/telegram"
-	"tocsin/shared/egress"
 	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/engine/sqlite"
-	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/httpserver"
 	"tocsin/shared/integration"
-	"tocsin/shared/keyring"
 	"tocsin/shared/mail"
-	"tocsin/shared/notification"
-	"tocsin/shared/profile"
-	"tocsin/shared/publisher"
-	"tocsin/shared/ratelimit"
-	"tocsin/shared/ready"
-	"tocsin/shared/receiver"
-	"tocsin/shared/report"
-	"tocsin/shared/report/pdf"
-	"tocsin/shared/retry"
-	"tocsin/shared/sending"
 	"tocsin/shared/telegrambot"
-	"tocsin/shared/trigger"
-	"tocsin/shared/worker"
 )
 
 // gcPercent lets the heap grow to five times what lives: what lives is a few MiB, and collecting it more often costs
@@ -117,7 +92,11 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, c, log, db, keys, tokens, listener, busListener)
+	p := &program{config: c, log: log, db: db, keys: keys, tokens: tokens, listener: listener, busListener: busListener}
+	if err := p.wire(); err != nil {
+		return err
+	}
+	return p.serve(ctx)
 }
 
 func listen(at, flag string) (net.Listener, error) {
@@ -126,141 +105,6 @@ func listen(at, flag string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w: stop what uses the port, or choose another with -%s", at, err, flag)
 	}
 	return l, nil
-}
-
-// serve wires the engine to the domain and runs until the context ends.
-func serve(ctx context.Context, c config, log *slog.Logger, db *sqlite.DB, keys *keyring.Ring, tokens *access.Keys,
-	listener, busListener net.Listener) error {
-	systems := catalogue.Default(telegram.New(c.telegram), s3.New(s3.Platform{Identity: c.identity(log)}))
-	policy := egress.Policy{Allow: c.allow}
-	sender, mailLog, err := c.mailer(db)
-	if err != nil {
-		return err
-	}
-	secrets, err := keys.Derive("unsubscribe")
-	if err != nil {
-		return err
-	}
-	newID := func() string { return ulid.Make().String() }
-	own := cmp.Or(c.publicURL, address(listener.Addr()))
-	platform := notification.Platform{Name: c.platform, Console: c.console, Pages: own, Cloud: c.cloud}
-	links := profile.Links{Base: own, Keys: secrets}
-	people := &profile.Service{Store: db.People(), Now: time.Now, Log: log}
-	mailer := mail.Guard{Next: sender, Blocks: db.SuppressionList(),
-		Feedback: &mail.Feedback{Blocks: db.SuppressionList(), Bus: db.Bus(), Now: time.Now, Log: log}}
-	integrations := &integration.Service{
-		Store: db.Integrations(), Keys: keys, Systems: systems, Addresses: policy, Now: time.Now, NewID: newID,
-		Log:     log,
-		Backlog: db.Deliveries(),
-	}
-	receivers := &receiver.Directory{
-		Integrations: db.Integrations(), Opener: integrations, Systems: systems, People: db.People(),
-		Reports: db.Reports(), Now: time.Now,
-	}
-	relay := &mail.Quota{Counters: db.Counters(), Limit: c.onRequest, Now: time.Now}
-	attempts := &sending.Sender{
-		MailQuota:    relay,
-		Destinations: systems, Transport: egress.New(policy, egress.Options{Mailer: mailer, Proxy: c.proxy}),
-		Schedule: retry.Schedule{Faster: c.faster},
-		Platform: platform, Now: time.Now, Log: log, Adapter: integrations, Unsubscribe: links,
-		Reports: report.Messages{Store: db.Reports(), Platform: platform},
-	}
-	reports := &report.Service{
-		MailQuota: relay,
-		Store:     db.Reports(), Totals: db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: receivers,
-		Bus:      db.Bus(),
-		Platform: c.platform,
-		Console:  report.Console(c.console), Now: time.Now, NewID: newID, Log: log,
-	}
-	monitor := &health.Monitor{Counters: db.Counters(), Rule: c.rule, Switch: integrations, Now: time.Now}
-	dispatcher := worker.NewPool(worker.PoolConfig{
-		Queue: db.Deliveries(), Outcomes: db.Deliveries(), Sender: attempts, Integrations: receivers, Opener: receivers,
-		Monitor: monitor, Logger: log, Limits: c.limits,
-	})
-	fanOut := &fanout.Fanout{
-		Integrations: receivers, Systems: systems, Store: db.Deliveries(), Logger: log,
-		Recorder: &report.Recorder{Zones: db.Reports(), Now: time.Now}, People: people,
-		Triggers: &trigger.Evaluator{Store: db.Triggers(), Now: time.Now, Log: log},
-	}
-	recovery := &fanout.Recovery{Fanout: fanOut, Journal: db.Deliveries(), Now: time.Now}
-	integrations.Missed = recovery
-	triggers := &trigger.Service{Store: db.Triggers(), Integrations: db.Integrations(), Systems: systems, Now: time.Now,
-		NewID: newID, Log: log}
-	ordered := make(chan struct{}, 1)
-
-	chats, err := telegrambot.New(telegrambot.Config{Telegram: c.telegram, Integrations: integrations, Now: time.Now,
-		Log:     log,
-		Changed: dispatcher.Recheck, Proxy: c.proxy.For})
-	if err != nil {
-		return err
-	}
-	readiness := ready.New(ready.Check{Name: "state", Probe: db.Writable}, ready.Clock(time.Now),
-		ready.Check{Name: "inbox", Probe: func(ctx context.Context) error {
-			return db.Moving(ctx, time.Now())
-		}}, ready.Check{Name: "keys", Probe: func(ctx context.Context) error {
-			return keysThere(ctx, c.key, keys,
-				log)
-		}})
-	api := console.New(console.Config{
-		Ready: readiness, MailQuota: relay,
-		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: c.tenantRequests, Now: time.Now, Log: log},
-		Platform: c.platform, EgressAddresses: c.addresses, Telegram: chats, Integrations: integrations,
-		Systems: systems, Deliveries: db.Deliveries(), Health: monitor, Tester: attempts,
-		Authenticator: tokens, Now: time.Now, NewID: newID, Log: log, MailLog: mailLog, Changed: dispatcher.Recheck,
-		Wake:     dispatcher.Wake,
-		Triggers: triggers, Commands: db.Commands(), DeadLetters: db.Deliveries(), Reports: reports,
-		Ordered: func(context.Context, report.Report) {
-			select {
-			case ordered <- struct{}{}:
-			default:
-			}
-		},
-		Recovery: recovery,
-		Profiles: people, SuppressionList: db.SuppressionList(),
-		Unsubscriptions: profile.Unsubscriptions{Links: links, Profiles: people,
-			SuppressionList: db.SuppressionList(), Now: time.Now},
-	})
-	events := http.NewServeMux()
-	events.HandleFunc("GET /livez", ready.Live)
-	events.Handle("GET /readyz", readiness)
-	events.Handle("POST /{$}", bus.Handler(bus.Config{
-		Store: db.Bus(), Name: c.bus, Now: time.Now, NewID: uuid.NewString, Log: log, Region: c.region,
-		Publishers: publisher.At(publisher.Beside(c.key), keys, time.Now),
-		SignedOnly: !httpserver.IsLoopback(busListener.Addr().String()),
-	}))
-	server := httpserver.New(httpserver.Named(httpserver.CrossOrigin(api, c.origins), c.listen, c.publicURL, c.console,
-		c.telegramWebhook), httpserver.Limits{}, log)
-	busServer := httpserver.New(events, httpserver.Limits{}, log)
-
-	var work sync.WaitGroup
-	background, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	work.Go(func() { fanOut.Run(background, db.Bus(), db.Bus().Arrived(), dispatcher.Wake) })
-	work.Go(func() { dispatcher.Run(background) })
-	work.Go(func() { reports.Run(background, reportsEvery, ordered) })
-	work.Go(func() { prune(background, log, db, c.keep) })
-	work.Go(func() { sweep(background, log, integrations, monitor) })
-	work.Go(func() { c.receive(background, chats) })
-	if err := greet(c, tokens, listener.Addr(), busListener.Addr()); err != nil {
-		return err
-	}
-	failed := make(chan error, 2)
-	go func() { failed <- server.Serve(listener) }()
-	go func() { failed <- busServer.Serve(busListener) }()
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-		log.Info("stopping: requests in flight are finished")
-		closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		err = httpserver.Shutdown(closing, server, busServer)
-	}
-	end()
-	work.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
-	}
-	return err
 }
 
 // reportsEvery is how often the schedule of reports is looked at.

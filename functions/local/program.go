@@ -1,0 +1,236 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/oklog/ulid/v2"
+
+	"tocsin/shared/access"
+	"tocsin/shared/bus"
+	"tocsin/shared/console"
+	"tocsin/shared/console/mails"
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/destination/s3"
+	"tocsin/shared/destination/telegram"
+	"tocsin/shared/egress"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/fanout"
+	"tocsin/shared/health"
+	"tocsin/shared/httpserver"
+	"tocsin/shared/integration"
+	"tocsin/shared/keyring"
+	"tocsin/shared/mail"
+	"tocsin/shared/notification"
+	"tocsin/shared/profile"
+	"tocsin/shared/publisher"
+	"tocsin/shared/ratelimit"
+	"tocsin/shared/ready"
+	"tocsin/shared/receiver"
+	"tocsin/shared/report"
+	"tocsin/shared/report/pdf"
+	"tocsin/shared/retry"
+	"tocsin/shared/sending"
+	"tocsin/shared/telegrambot"
+	"tocsin/shared/trigger"
+	"tocsin/shared/worker"
+)
+
+// program is the engine wired to the domain. What is above the line is given, what is below it is made by wire.
+type program struct {
+	config
+	log                   *slog.Logger
+	db                    *sqlite.DB
+	keys                  *keyring.Ring
+	tokens                *access.Keys
+	listener, busListener net.Listener
+
+	systems      *catalogue.Catalogue
+	policy       egress.Policy
+	notes        notification.Platform
+	links        profile.Links
+	quota        *mail.Quota
+	mailLog      func(context.Context, string, string, int) ([]mails.Mail, error)
+	people       *profile.Service
+	integrations *integration.Service
+	receivers    *receiver.Directory
+	sender       *sending.Sender
+	monitor      *health.Monitor
+	pool         *worker.Pool
+	fanout       *fanout.Fanout
+	recovery     *fanout.Recovery
+	triggers     *trigger.Service
+	reports      *report.Service
+	ordered      chan struct{} // a report was ordered
+	chats        *telegrambot.Bot
+	readiness    *ready.Checker
+}
+
+func newID() string { return ulid.Make().String() }
+
+// wire makes everything in the order in which it needs one another.
+func (p *program) wire() error {
+	p.systems = catalogue.Default(telegram.New(p.telegram), s3.New(s3.Platform{Identity: p.identity(p.log)}))
+	p.policy = egress.Policy{Allow: p.allow}
+	secrets, err := p.keys.Derive("unsubscribe")
+	if err != nil {
+		return err
+	}
+	own := cmp.Or(p.publicURL, address(p.listener.Addr()))
+	p.notes = notification.Platform{Name: p.platform, Console: p.console, Pages: own, Cloud: p.cloud}
+	p.links = profile.Links{Base: own, Keys: secrets}
+	p.settings()
+	if err := p.sending(); err != nil {
+		return err
+	}
+	p.deliveries()
+	p.chats, err = telegrambot.New(telegrambot.Config{Telegram: p.telegram, Integrations: p.integrations, Now: time.Now,
+		Log: p.log, Changed: p.pool.Recheck, Proxy: p.proxy.For})
+	if err != nil {
+		return err
+	}
+	p.readiness = ready.New(
+		ready.Check{Name: "state", Probe: p.db.Writable},
+		ready.Clock(time.Now),
+		ready.Check{Name: "inbox", Probe: func(ctx context.Context) error { return p.db.Moving(ctx, time.Now()) }},
+		ready.Check{Name: "keys", Probe: func(ctx context.Context) error {
+			return keysThere(ctx, p.key, p.keys, p.log)
+		}})
+	return nil
+}
+
+// settings makes what administrators and people set.
+func (p *program) settings() {
+	p.people = &profile.Service{Store: p.db.People(), Now: time.Now, Log: p.log}
+	p.integrations = &integration.Service{
+		Store: p.db.Integrations(), Keys: p.keys, Systems: p.systems, Addresses: p.policy, Now: time.Now, NewID: newID,
+		Log: p.log, Backlog: p.db.Deliveries(),
+	}
+	p.receivers = &receiver.Directory{
+		Integrations: p.db.Integrations(), Opener: p.integrations, Systems: p.systems, People: p.db.People(),
+		Reports: p.db.Reports(), Now: time.Now,
+	}
+	p.triggers = &trigger.Service{Store: p.db.Triggers(), Integrations: p.db.Integrations(), Systems: p.systems,
+		Now: time.Now, NewID: newID, Log: p.log}
+	p.monitor = &health.Monitor{Counters: p.db.Counters(), Rule: p.rule, Switch: p.integrations, Now: time.Now}
+}
+
+// sending makes what sends one delivery, and the reports.
+func (p *program) sending() error {
+	sender, mailLog, err := p.mailer(p.db)
+	if err != nil {
+		return err
+	}
+	p.mailLog = mailLog
+	p.quota = &mail.Quota{Counters: p.db.Counters(), Limit: p.onRequest, Now: time.Now}
+	mailer := mail.Guard{Next: sender, Blocks: p.db.SuppressionList(),
+		Feedback: &mail.Feedback{Blocks: p.db.SuppressionList(), Bus: p.db.Bus(), Now: time.Now, Log: p.log}}
+	p.sender = &sending.Sender{
+		Destinations: p.systems, Transport: egress.New(p.policy, egress.Options{Mailer: mailer, Proxy: p.proxy}),
+		Schedule: retry.Schedule{Faster: p.faster}, Platform: p.notes, Now: time.Now, Log: p.log,
+		Adapter: p.integrations, Unsubscribe: p.links, MailQuota: p.quota,
+		Reports: report.Messages{Store: p.db.Reports(), Platform: p.notes},
+	}
+	p.reports = &report.Service{
+		Store: p.db.Reports(), Totals: p.db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: p.receivers,
+		Bus: p.db.Bus(), MailQuota: p.quota, Platform: p.platform, Console: report.Console(p.console), Now: time.Now,
+		NewID: newID, Log: p.log,
+	}
+	p.ordered = make(chan struct{}, 1)
+	return nil
+}
+
+// deliveries makes what turns events into deliveries, and what works at those.
+func (p *program) deliveries() {
+	store := p.db.Deliveries()
+	p.pool = worker.NewPool(worker.PoolConfig{
+		Queue: store, Outcomes: store, Sender: p.sender, Integrations: p.receivers, Opener: p.receivers,
+		Monitor: p.monitor, Logger: p.log, Limits: p.limits,
+	})
+	p.fanout = &fanout.Fanout{
+		Integrations: p.receivers, Systems: p.systems, Store: store, Logger: p.log, People: p.people,
+		Recorder: &report.Recorder{Zones: p.db.Reports(), Now: time.Now},
+		Triggers: &trigger.Evaluator{Store: p.db.Triggers(), Now: time.Now, Log: p.log},
+	}
+	p.recovery = &fanout.Recovery{Fanout: p.fanout, Journal: store, Now: time.Now}
+	p.integrations.Missed = p.recovery
+}
+
+// api is the Console and its API.
+func (p *program) api() http.Handler {
+	suppressed := p.db.SuppressionList()
+	return console.New(console.Config{
+		Ready: p.readiness, MailQuota: p.quota,
+		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: p.tenantRequests, Now: time.Now, Log: p.log},
+		Platform: p.platform, EgressAddresses: p.addresses, Telegram: p.chats, Integrations: p.integrations,
+		Systems: p.systems, Deliveries: p.db.Deliveries(), Health: p.monitor, Tester: p.sender,
+		Authenticator: p.tokens, Now: time.Now, NewID: newID, Log: p.log, MailLog: p.mailLog, Changed: p.pool.Recheck,
+		Wake: p.pool.Wake, Triggers: p.triggers, Commands: p.db.Commands(), DeadLetters: p.db.Deliveries(),
+		Reports: p.reports, Recovery: p.recovery, Profiles: p.people, SuppressionList: suppressed,
+		Unsubscriptions: profile.Unsubscriptions{Links: p.links, Profiles: p.people, SuppressionList: suppressed,
+			Now: time.Now},
+		Ordered: func(context.Context, report.Report) {
+			select {
+			case p.ordered <- struct{}{}:
+			default:
+			}
+		},
+	})
+}
+
+// events takes what is published.
+func (p *program) events() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", ready.Live)
+	mux.Handle("GET /readyz", p.readiness)
+	mux.Handle("POST /{$}", bus.Handler(bus.Config{
+		Store: p.db.Bus(), Name: p.bus, Now: time.Now, NewID: uuid.NewString, Log: p.log, Region: p.region,
+		Publishers: publisher.At(publisher.Beside(p.key), p.keys, time.Now),
+		SignedOnly: !httpserver.IsLoopback(p.busListener.Addr().String()),
+	}))
+	return mux
+}
+
+// serve runs until the context ends.
+func (p *program) serve(ctx context.Context) error {
+	server := httpserver.New(httpserver.Named(httpserver.CrossOrigin(p.api(), p.origins), p.listen, p.publicURL,
+		p.console, p.telegramWebhook), httpserver.Limits{}, p.log)
+	busServer := httpserver.New(p.events(), httpserver.Limits{}, p.log)
+	var work sync.WaitGroup
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	work.Go(func() { p.fanout.Run(background, p.db.Bus(), p.db.Bus().Arrived(), p.pool.Wake) })
+	work.Go(func() { p.pool.Run(background) })
+	work.Go(func() { p.reports.Run(background, reportsEvery, p.ordered) })
+	work.Go(func() { prune(background, p.log, p.db, p.keep) })
+	work.Go(func() { sweep(background, p.log, p.integrations, p.monitor) })
+	work.Go(func() { p.receive(background, p.chats) })
+	err := greet(p.config, p.tokens, p.listener.Addr(), p.busListener.Addr())
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 2)
+	go func() { failed <- server.Serve(p.listener) }()
+	go func() { failed <- busServer.Serve(p.busListener) }()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		p.log.Info("stopping: requests in flight are finished")
+		closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err = httpserver.Shutdown(closing, server, busServer)
+	}
+	end()
+	work.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
