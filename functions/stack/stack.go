@@ -283,9 +283,9 @@ func (s *Stack) keep() time.Duration {
 
 // Triggers is the store of triggers.
 func (s *Stack) Triggers() *settings.Triggers {
-	announcements := s.Reading().EventOutbox()
-	announcements.Publisher = s.Bus()
-	return &settings.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Outbox: announcements,
+	outbox := s.Reading().EventOutbox()
+	outbox.Publisher = s.Bus()
+	return &settings.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Outbox: outbox,
 		Now: time.Now}
 }
 

@@ -75,7 +75,7 @@ type Config struct {
 	Reports *report.Service
 	Ordered func(ctx context.Context, r report.Report)
 	// Profiles keeps each person's notifications, nil = there are none; with it Blocks has the addresses that nothing
-	// is sent to, and Leaving the links of mails.
+	// is sent to, and Unsubscriptions the links of mails.
 	Profiles        *profile.Service
 	SuppressionList mail.SuppressionList
 	Unsubscriptions profile.Unsubscriptions

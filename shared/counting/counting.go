@@ -110,7 +110,7 @@ type Counter struct {
 	lines logsample.Sampler
 }
 
-// A turn whose intakes or states another counter has changed is made anew so many times, after pauses of chance that
+// A commit whose intakes or states another counter has changed is made anew so many times, after pauses of chance that
 // grow (sleep.Random).
 const (
 	tries      = 12
@@ -137,20 +137,20 @@ func (c *Counter) Count(ctx context.Context, tenant string, ids []string) (done 
 	return done, nil
 }
 
-// intakes counts loaded intakes: in one turn, or in as many as the store's limits make of it.
+// intakes counts loaded intakes: in one commit, or in as many as the store's limits make of it.
 func (c *Counter) intakes(ctx context.Context, tenant string, intakes []Intake) (done int, err error) {
 	rest := whole(intakes)
 	size := count(rest)
 	pauses := sleep.Random(firstPause, lastPause)
 	for try := 1; len(rest) > 0; {
-		turn, after := split(rest, size)
-		err := c.turn(ctx, tenant, turn)
+		commit, after := split(rest, size)
+		err := c.commit(ctx, tenant, commit)
 		switch {
 		case err == nil:
 			rest, try = after, 1
 			pauses.Reset()
-		case divisible(err) && count(turn) > 1:
-			size = count(turn) / 2
+		case divisible(err) && count(commit) > 1:
+			size = count(commit) / 2
 		case divisible(err):
 			return rest[0].place, &IntakeError{rest[0].intake.ID, err}
 		case try == tries:
@@ -176,8 +176,8 @@ func divisible(err error) bool {
 	return errors.Is(err, ErrTooLarge) || errors.As(err, &p)
 }
 
-// turn counts parts in one write.
-func (c *Counter) turn(ctx context.Context, tenant string, parts []part) error {
+// commit counts parts in one write.
+func (c *Counter) commit(ctx context.Context, tenant string, parts []part) error {
 	o, err := c.outcome(ctx, tenant, parts)
 	if err != nil {
 		return err

@@ -28,8 +28,8 @@ type Delivery struct {
 	Integration string
 	State       State
 	CreatedAt   time.Time
-	// Due is when the next request goes out: of a Retrying delivery, and of a Pending one that gathers (see Join); else
-	// zero.
+	// Due is when the next request goes out: of a Retrying delivery, and of a Pending one whose batch window is open
+	// (see Coalesce); else zero.
 	Due time.Time
 	// Failures counts the failed attempts in a row of the present run; a replay starts a new run.
 	Failures int

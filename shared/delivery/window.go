@@ -8,7 +8,7 @@ import (
 	"tocsin/shared/event"
 )
 
-// Windowed is a delivery that gathers, as Join needs it.
+// Windowed is a delivery whose batch window is open, as Coalesce needs it.
 type Windowed struct {
 	ID    string
 	Due   time.Time
@@ -46,7 +46,7 @@ func Coalesce(waiting []Windowed) [][]Windowed {
 	return out
 }
 
-// Merge takes over what another delivery that gathered carries.
+// Merge takes over what another delivery of the same batch window carries.
 func (d *Delivery) Merge(other Delivery) {
 	d.Count += other.Count
 	d.Events = append(d.Events, other.Events...)

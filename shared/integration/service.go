@@ -713,7 +713,7 @@ func (s *Service) bind(i *Integration, system destination.System, full json.RawM
 func ByID(id string) string { return "id/" + id }
 
 // ByExternalKey is the binding under which Store.Bound finds what is bound to a name at the system's side
-// (destination.Binder).
+// (destination.ExternalKeyer).
 func ByExternalKey(name string) string { return "at/" + name }
 
 func sealContext(i Integration) []byte { return []byte(i.Tenant + "/" + i.ID) }

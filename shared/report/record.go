@@ -220,7 +220,7 @@ func Records(k event.Kind) bool {
 // Records says what a batch of accepted events adds, one record for each tenant and day, in their order. Events of
 // other kinds add nothing.
 func (r *Recorder) Records(ctx context.Context, events []event.Event) ([]DayEntry, error) {
-	g := gathering{}
+	g := dayEntries{}
 	for _, e := range events {
 		if !Records(e.Kind) {
 			continue
@@ -234,15 +234,15 @@ func (r *Recorder) Records(ctx context.Context, events []event.Event) ([]DayEntr
 	return g.records(), nil
 }
 
-// gathering collects the records of a batch.
-type gathering map[dayKey]*gathered
+// dayEntries collects the records of a batch.
+type dayEntries map[dayKey]*dayEntry
 
 type dayKey struct {
 	tenant string
 	day    Day
 }
 
-type gathered struct {
+type dayEntry struct {
 	counts    map[countKey]int64
 	attacks   map[AttackKey]*Attack
 	incidents map[string]Incident
@@ -254,17 +254,17 @@ type countKey struct {
 	value     string
 }
 
-func (g gathering) day(tenant string, at time.Time, zone *time.Location) *gathered {
+func (g dayEntries) day(tenant string, at time.Time, zone *time.Location) *dayEntry {
 	k := dayKey{tenant, DayOf(at, zone)}
 	d := g[k]
 	if d == nil {
-		d = &gathered{map[countKey]int64{}, map[AttackKey]*Attack{}, map[string]Incident{}, map[string]Vulnerability{}}
+		d = &dayEntry{map[countKey]int64{}, map[AttackKey]*Attack{}, map[string]Incident{}, map[string]Vulnerability{}}
 		g[k] = d
 	}
 	return d
 }
 
-func (g gathering) add(e event.Event, zone *time.Location) {
+func (g dayEntries) add(e event.Event, zone *time.Location) {
 	switch e.Kind {
 	case event.NewHits:
 		g.hit(e, zone)
@@ -289,7 +289,7 @@ func (g gathering) add(e event.Event, zone *time.Location) {
 // blocked reports whether the hit was kept from the application. The facts name `monitored` alone.
 func blocked(status string) bool { return strings.HasPrefix(status, "blocked") }
 
-func (g gathering) hit(e event.Event, zone *time.Location) {
+func (g dayEntries) hit(e event.Event, zone *time.Location) {
 	h := event.Data[event.HitData](e).Hit
 	at := when(int64(h.RequestTime), e.Time)
 	d := g.day(e.Tenant, at, zone)
@@ -363,7 +363,7 @@ func assault(a event.Assault, object int64, sent time.Time) Attack {
 	return out
 }
 
-func (g gathering) finding(e event.Event, zone *time.Location, f event.Finding, object int64, threat string,
+func (g dayEntries) finding(e event.Event, zone *time.Location, f event.Finding, object int64, threat string,
 	host *string) {
 	v := Vulnerability{
 		ID: text(f.ID), ObjectID: object, At: e.Time.UTC(), Title: text(f.Title), Threat: threat, Type: text(f.Type),
@@ -383,11 +383,11 @@ func text(p *string) string {
 	return clip(*p)
 }
 
-func (d *gathered) count(dimension Dimension, value string) {
+func (d *dayEntry) count(dimension Dimension, value string) {
 	d.counts[countKey{dimension, clip(value)}]++
 }
 
-func (d *gathered) attack(a Attack) {
+func (d *dayEntry) attack(a Attack) {
 	if known := d.attacks[a.Key]; known != nil {
 		known.Add(a)
 		return
@@ -411,8 +411,8 @@ func keyOf(a Attack) (k AttackKey) {
 	return k
 }
 
-// records sorts what was gathered: a batch gives the same records however its maps were walked.
-func (g gathering) records() []DayEntry {
+// records sorts the entries: a batch gives the same records however its maps were walked.
+func (g dayEntries) records() []DayEntry {
 	out := make([]DayEntry, 0, len(g))
 	for k, d := range g {
 		r := DayEntry{Tenant: k.tenant, Day: k.day}

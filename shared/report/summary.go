@@ -85,7 +85,7 @@ func RowsOf(f Format) Rows {
 func Build(ctx context.Context, l DailyTotals, tenant, client string, p Period, rows Rows, now time.Time) (*Summary,
 	error) {
 	s := &Summary{Client: cmp.Or(client, tenant), Period: p, Made: now.In(location(p.Zone))}
-	b := builder{Summary: s, ledger: l, tenant: tenant, rows: rows, totals: map[Dimension]map[string]int64{},
+	b := builder{Summary: s, source: l, tenant: tenant, rows: rows, totals: map[Dimension]map[string]int64{},
 		days: map[Day]*DayCount{}}
 	for _, step := range []func(context.Context) error{b.counts, b.attacks, b.incidents, b.vulnerabilities, b.before} {
 		if err := step(ctx); err != nil {
@@ -98,7 +98,7 @@ func Build(ctx context.Context, l DailyTotals, tenant, client string, p Period, 
 
 type builder struct {
 	*Summary
-	ledger DailyTotals
+	source DailyTotals
 	tenant string
 	rows   Rows
 	totals map[Dimension]map[string]int64
@@ -113,7 +113,7 @@ func (b *builder) day(d Day) *DayCount {
 }
 
 func (b *builder) counts(ctx context.Context) error {
-	err := b.ledger.Counts(ctx, b.tenant, b.Period.From, b.Period.To, func(d Day, c Count) error {
+	err := b.source.Counts(ctx, b.tenant, b.Period.From, b.Period.To, func(d Day, c Count) error {
 		values := b.totals[c.Dimension]
 		if values == nil {
 			values = map[string]int64{}
@@ -191,7 +191,7 @@ func rank(values map[string]int64, top int) []Ranked {
 // attacks adds up the attacks of all days and keeps the largest.
 func (b *builder) attacks(ctx context.Context) error {
 	merged := map[AttackKey]*Attack{}
-	if err := b.ledger.Attacks(ctx, b.tenant, b.Period.From, b.Period.To, func(_ Day, a Attack) error {
+	if err := b.source.Attacks(ctx, b.tenant, b.Period.From, b.Period.To, func(_ Day, a Attack) error {
 		if known := merged[a.Key]; known != nil {
 			known.Add(a)
 		} else {
@@ -239,7 +239,7 @@ func smaller(a, b *Attack) bool {
 
 func (b *builder) incidents(ctx context.Context) error {
 	byID := map[string]Incident{}
-	if err := b.ledger.Incidents(ctx, b.tenant, b.Period.From, b.Period.To, func(i Incident) error {
+	if err := b.source.Incidents(ctx, b.tenant, b.Period.From, b.Period.To, func(i Incident) error {
 		if known, ok := byID[i.ID]; ok {
 			known.Add(i.Attack)
 			i.Attack = known.Attack
@@ -267,7 +267,7 @@ var threats = []string{"Critical", "High", "Medium", "Low", "Info"}
 
 func (b *builder) vulnerabilities(ctx context.Context) error {
 	byID := map[string]Vulnerability{}
-	if err := b.ledger.Vulnerabilities(ctx, b.tenant, b.Period.From, b.Period.To, func(v Vulnerability) error {
+	if err := b.source.Vulnerabilities(ctx, b.tenant, b.Period.From, b.Period.To, func(v Vulnerability) error {
 		if known, ok := byID[v.ID]; !ok || v.At.After(known.At) {
 			byID[v.ID] = v
 		}
@@ -302,7 +302,7 @@ func (b *builder) vulnerabilities(ctx context.Context) error {
 // before is the headline of the period before, without its rows.
 func (b *builder) before(ctx context.Context) error {
 	p, h := b.Period.Previous(), &b.Before
-	if err := b.ledger.Counts(ctx, b.tenant, p.From, p.To, func(_ Day, c Count) error {
+	if err := b.source.Counts(ctx, b.tenant, p.From, p.To, func(_ Day, c Count) error {
 		switch {
 		case c.Dimension == Total:
 			h.Hits += c.N
@@ -320,19 +320,19 @@ func (b *builder) before(ctx context.Context) error {
 		return err
 	}
 	attacks, incidents, vulns := map[AttackKey]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
-	if err := b.ledger.Attacks(ctx, b.tenant, p.From, p.To, func(_ Day, a Attack) error {
+	if err := b.source.Attacks(ctx, b.tenant, p.From, p.To, func(_ Day, a Attack) error {
 		attacks[a.Key] = struct{}{}
 		return nil
 	}); err != nil {
 		return err
 	}
-	if err := b.ledger.Incidents(ctx, b.tenant, p.From, p.To, func(i Incident) error {
+	if err := b.source.Incidents(ctx, b.tenant, p.From, p.To, func(i Incident) error {
 		incidents[i.ID] = struct{}{}
 		return nil
 	}); err != nil {
 		return err
 	}
-	if err := b.ledger.Vulnerabilities(ctx, b.tenant, p.From, p.To, func(v Vulnerability) error {
+	if err := b.source.Vulnerabilities(ctx, b.tenant, p.From, p.To, func(v Vulnerability) error {
 		vulns[v.ID] = struct{}{}
 		return nil
 	}); err != nil {

@@ -89,8 +89,8 @@ type meters struct {
 // maxMeters bounds the tenants whose meters are remembered; a full one is as good as none.
 const maxMeters = 10_000
 
-// open begins a turn of a tenant.
-func (m *meters) open(tenant string, now time.Time, clock func() time.Time) *turn {
+// open begins a evaluation of a tenant.
+func (m *meters) open(tenant string, now time.Time, clock func() time.Time) *evaluation {
 	v, ok := m.of.Get(tenant)
 	switch elapsed := now.Sub(v.at); {
 	case !ok || elapsed < 0:
@@ -101,11 +101,11 @@ func (m *meters) open(tenant string, now time.Time, clock func() time.Time) *tur
 		v.left = burst
 	}
 	v.at = now
-	return &turn{meter: v, clock: clock}
+	return &evaluation{meter: v, clock: clock}
 }
 
-// close notes what a turn left.
-func (m *meters) close(tenant string, t *turn) {
+// close notes what a evaluation left.
+func (m *meters) close(tenant string, t *evaluation) {
 	if !t.used {
 		return
 	}
@@ -113,8 +113,8 @@ func (m *meters) close(tenant string, t *turn) {
 	m.of.Keep(tenant, t.meter, maxMeters)
 }
 
-// turn is the evaluation of one tenant's part of a batch.
-type turn struct {
+// evaluation is the evaluation of one tenant's part of a batch.
+type evaluation struct {
 	meter
 	clock   func() time.Time
 	began   time.Time
@@ -125,13 +125,13 @@ type turn struct {
 }
 
 // begin starts the clock, end stops it: between the two patterns are matched.
-func (t *turn) begin() {
+func (t *evaluation) begin() {
 	if t != nil {
 		t.began, t.running, t.used = t.clock(), true, true
 	}
 }
 
-func (t *turn) end() {
+func (t *evaluation) end() {
 	if t != nil {
 		t.look()
 		t.running = false
@@ -139,7 +139,7 @@ func (t *turn) end() {
 }
 
 // look takes what has passed off the meter.
-func (t *turn) look() {
+func (t *evaluation) look() {
 	if !t.running {
 		return
 	}
@@ -148,9 +148,9 @@ func (t *turn) look() {
 	t.began, t.steps = now, 0
 }
 
-// may reports whether a match of so many steps may be made now. Where it may not, the turn remembers that it skipped
-// one.
-func (t *turn) may(steps int) bool {
+// may reports whether a match of so many steps may be made now. Where it may not, the evaluation remembers that it
+// skipped one.
+func (t *evaluation) may(steps int) bool {
 	if t == nil {
 		return true
 	}

@@ -117,9 +117,9 @@ type reading = func(ctx context.Context, tenant string) ([]Trigger, bool, error)
 
 func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, places []int, read reading,
 	out *Outcome) error {
-	turn := v.meters.open(tenant, v.Now(), v.clock())
-	defer v.meters.close(tenant, turn)
-	matchers, err := v.matchers(ctx, tenant, batch[places[0]].Event.ClientName, read, turn)
+	evaluation := v.meters.open(tenant, v.Now(), v.clock())
+	defer v.meters.close(tenant, evaluation)
+	matchers, err := v.matchers(ctx, tenant, batch[places[0]].Event.ClientName, read, evaluation)
 	if err != nil || len(matchers) == 0 {
 		return err
 	}
@@ -136,12 +136,12 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 			}
 			if s == nil {
 				s = see(e)
-				s.turn = turn
+				s.evaluation = evaluation
 			}
-			turn.skipped = false
+			evaluation.skipped = false
 			matched := m.matches(s)
 			switch {
-			case turn.skipped:
+			case evaluation.skipped:
 				skipped[n] = true
 				v.lines.Add(v.Log, v.Now(), slog.LevelWarn, logsample.Kind{Group: tenant, Class: m.ID},
 					"a trigger left an event out: its URI patterns take too long",
@@ -197,7 +197,8 @@ func deepestOnly(matchers []*matcher, hit []int, s *subject) []int {
 }
 
 // matchers are the tenant's enabled triggers, made ready.
-func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read reading, turn *turn) ([]*matcher, error) {
+func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read reading,
+	evaluation *evaluation) ([]*matcher, error) {
 	list, seeded, err := read(ctx, tenant)
 	if err != nil {
 		return nil, err
@@ -222,7 +223,7 @@ func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read re
 		k := compiledKey{tenant, t.ID}
 		m := v.compiled[k]
 		if m == nil || m.Revision != t.Revision || !m.CreatedAt.Equal(t.CreatedAt) {
-			if turn.left <= 0 {
+			if evaluation.left <= 0 {
 				v.lines.Add(v.Log, v.Now(), slog.LevelWarn, logsample.Kind{Group: tenant, Class: t.ID},
 					"a trigger waits: the patterns of its tenant's triggers take too long", "tenant", tenant, "trigger",
 					t.ID)

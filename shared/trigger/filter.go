@@ -36,9 +36,9 @@ type subject struct {
 	dropped  bool // by upstream's sampling
 	ignored  bool // experimental
 
-	turn     *turn    // nil: time is no matter
-	segments []string // of the url, made once for all triggers
-	joined   string   // the same as regular expressions see it
+	evaluation *evaluation // nil: time is no matter
+	segments   []string    // of the url, made once for all triggers
+	joined     string      // the same as regular expressions see it
 }
 
 // parts are the url's segments.
@@ -370,15 +370,15 @@ func (s *subject) deepest(patterns []pattern) int {
 		return 0
 	}
 	segments := s.parts()
-	s.turn.begin()
-	defer s.turn.end()
+	s.evaluation.begin()
+	defer s.evaluation.end()
 	for _, p := range patterns {
 		steps := p.size * (len(s.joined) + 1)
 		if p.regex == nil {
 			steps = len(p.segments) * len(segments)
 		}
 		switch {
-		case !s.turn.may(steps):
+		case !s.evaluation.may(steps):
 			return 0
 		case p.regex != nil:
 			if p.regex.MatchString(s.joined) {

@@ -174,10 +174,10 @@ func (counter) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *Stack) sender(carrier Transport, budget time.Duration) *worker.Handler {
+func (s *Stack) sender(transport Transport, budget time.Duration) *worker.Handler {
 	service := s.Service()
 	sender := &sending.Sender{
-		Destinations: s.all, Transport: carrier(s.Sandbox), Now: s.Now, Log: s.log, Adapter: service,
+		Destinations: s.all, Transport: transport(s.Sandbox), Now: s.Now, Log: s.log, Adapter: service,
 		Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "eu"},
 	}
 	return &worker.Handler{
@@ -201,7 +201,7 @@ type Transport func(*sim.Sandbox) sending.Transport
 const budget = time.Minute
 
 // Deploy makes the functions, as the mains in functions/ do.
-func Deploy(c *sim.Cloud, carrier Transport, log *slog.Logger) {
+func Deploy(c *sim.Cloud, transport Transport, log *slog.Logger) {
 	c.Deploy("Fanout", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
 		f := &fanout.Fanout{Integrations: s.Integrations(), Systems: s.all, Store: s.accepting(), Logger: s.log,
@@ -211,7 +211,7 @@ func Deploy(c *sim.Cloud, carrier Transport, log *slog.Logger) {
 	c.Deploy("Deliver", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
 		again := s.visibility("DeliveriesQueue", "RetriesQueue")
-		return lambda.NewHandler(handlers.Deliver(s.sender(carrier, budget), again, s.log)).Invoke
+		return lambda.NewHandler(handlers.Deliver(s.sender(transport, budget), again, s.log)).Invoke
 	})
 	c.Deploy("Count", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
@@ -220,7 +220,7 @@ func Deploy(c *sim.Cloud, carrier Transport, log *slog.Logger) {
 	})
 	c.Deploy("Retry", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
-		store, sender := s.Integrations(), s.sender(carrier, budget)
+		store, sender := s.Integrations(), s.sender(transport, budget)
 		outbox := s.accepting()
 		sweeper := &worker.Sweeper{
 			Stranded: outbox, Batches: outbox, Retries: sender.Retries, Resume: sender.Resume, Now: s.Now,

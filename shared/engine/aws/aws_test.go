@@ -321,7 +321,7 @@ func TestJournal(t *testing.T) {
 func TestRecord(t *testing.T) {
 	reporttest.DailyTotals(t, func(t *testing.T) reporttest.DailyTotalsEngine {
 		w := open(t)
-		return reporttest.DailyTotalsEngine{Log: w.log(), Ledger: w.record(),
+		return reporttest.DailyTotalsEngine{Log: w.log(), Totals: w.record(),
 			Counting: &enginetest.Counting{Store: w.countingStore(nil, w.triggers(&published{}))}}
 	})
 }

@@ -116,6 +116,6 @@ func TestReports(t *testing.T) {
 	})
 	reporttest.DailyTotals(t, func(*testing.T) reporttest.DailyTotalsEngine {
 		e := open()
-		return reporttest.DailyTotalsEngine{Log: polled(e), Ledger: e.DailyTotals()}
+		return reporttest.DailyTotalsEngine{Log: polled(e), Totals: e.DailyTotals()}
 	})
 }

@@ -27,7 +27,7 @@ import (
 func TestDailyTotals(t *testing.T) {
 	reporttest.DailyTotals(t, func(t *testing.T) reporttest.DailyTotalsEngine {
 		db := open(t)
-		return reporttest.DailyTotalsEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Ledger: db.DailyTotals()}
+		return reporttest.DailyTotalsEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Totals: db.DailyTotals()}
 	})
 }
 

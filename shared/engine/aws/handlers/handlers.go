@@ -37,7 +37,7 @@ func Deliver(s *worker.Handler, again *queue.Visibility, log *slog.Logger) func(
 			err := json.Unmarshal([]byte(r.Body), &m)
 			switch {
 			case err != nil:
-				fail(r, fmt.Errorf("it is not a parcel: %w", err))
+				fail(r, fmt.Errorf("it is not a message batch: %w", err))
 			case m.Batch != "":
 				if err := s.Resume(ctx, m.Batch, r.MessageId); err != nil {
 					fail(r, err)
@@ -83,7 +83,7 @@ func Retry(s *worker.Handler, u Upkeep, log *slog.Logger) func(context.Context, 
 		}
 		count, err := u.Relay(ctx)
 		if count > 0 {
-			log.Info("finished what was left behind: announcements published, intakes settled", "count", count)
+			log.Info("finished what was left behind: events of the outbox published, intakes settled", "count", count)
 		}
 		if err == nil {
 			metrics.Count(ctx, metrics.Swept, 1)

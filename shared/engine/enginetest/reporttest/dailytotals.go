@@ -58,7 +58,7 @@ func read(t *testing.T, l report.DailyTotals, tenant string, first, last report.
 // DailyTotalsEngine is what the suite of the daily totals works on.
 type DailyTotalsEngine struct {
 	Log      enginetest.Log
-	Ledger   report.DailyTotals
+	Totals   report.DailyTotals
 	Counting *enginetest.Counting // nil: the engine counts as it accepts
 }
 
@@ -300,5 +300,5 @@ func add(t *testing.T, q totalsRig, records ...report.DayEntry) (again func() er
 
 func beginTotals(t *testing.T, open OpenDailyTotals) (totalsRig, report.DailyTotals) {
 	e := open(t)
-	return totalsRig{&enginetest.Rig{T: t, Log: e.Log}, e.Counting}, e.Ledger
+	return totalsRig{&enginetest.Rig{T: t, Log: e.Log}, e.Counting}, e.Totals
 }
