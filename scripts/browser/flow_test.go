@@ -319,7 +319,8 @@ func TestP9TheConsoleSaysWhatAReportLacks(t *testing.T) {
 	b.fill("Day", "2023-03-05")
 	b.fill("Format", "csv")
 	b.click("Make report")
-	b.sees("Vulnerabilities: 1,000 of 1,005 are listed. 5 are in no report: the record of a day keeps the first 1,000 (")
+	b.sees("Vulnerabilities: 1,000 of 1,005 are listed. " +
+		"5 are in no report: the record of a day keeps the first 1,000 (")
 	b.sees("An attack that was dropped and came again is counted again")
 	b.sees("rows-missing-2023-03.txt")
 	b.fill("Format", "pdf")

@@ -168,7 +168,8 @@ func TestDisablingSaysWhatBecomesOfWhatWaits(t *testing.T) {
 // failing makes the API's answers those of an integration that fails: it takes ten minutes to become so by itself.
 const failing = `(() => {
   const real = globalThis.fetch;
-  const says = { since: new Date(Date.now() - 1500_000).toISOString(), attempts: 24, failures: 23, percent: 96, waiting: 200, waiting_more: true, next_attempt: new Date(Date.now() + 600_000).toISOString(),
+  const says = { since: new Date(Date.now() - 1500_000).toISOString(), attempts: 24, failures: 23, percent: 96,
+    waiting: 200, waiting_more: true, next_attempt: new Date(Date.now() + 600_000).toISOString(),
     last_answer: { status: 404, words: "answered 404 Not Found: the webhook is gone: make a new one at Slack" } };
   const fails = (i) => Object.assign(i, { state: "failing", failing: says });
   globalThis.fetch = async (...of) => {
@@ -285,7 +286,8 @@ const endless = `(() => {
     const asked = JSON.parse(of[1].body);
     if (!asked.dry_run) await new Promise((done) => setTimeout(done, 50));
     const step = { missed: 500, kinds: { vuln: 500 }, deliveries: asked.dry_run ? 0 : 5 };
-    if (!asked.dry_run) Object.assign(step, { next_cursor: "on", reached: new Date(Date.now() - 43200_000).toISOString() });
+    const reached = new Date(Date.now() - 43200_000).toISOString();
+    if (!asked.dry_run) Object.assign(step, { next_cursor: "on", reached });
     return new Response(JSON.stringify(step), { headers: { "Content-Type": "application/json" } });
   };
 })()`
