@@ -1,9 +1,6 @@
 package trigger
 
 import (
-	"fmt"
-	"math/bits"
-	"regexp/syntax"
 	"time"
 
 	"tocsin/shared/cache"
@@ -14,15 +11,7 @@ import (
 // large: `.{0,900}` is 1,800 instructions. So there are three bounds: of what is saved, of what one match may take, and
 // of what a tenant may take.
 const (
-	// maxSteps bounds the compiled size of one regular expression, and maxTriggerSteps that of a trigger's together, in
-	// instructions of package regexp/syntax. A pattern of a person's has less than a hundred.
-	maxSteps        = 1000
 	maxTriggerSteps = 5000
-	// maxCompile is from which size on one that an earlier release saved is not even compiled.
-	maxCompile = 100_000
-	// maxURL is how much of a URI is looked at, in bytes. HTTP has no limit of its own; RFC 9110, 4.1, asks for 8,000
-	// and most browsers and proxies stop at 2,048 or 8,192.
-	maxURL = 2048
 	// maxMatch bounds one match, in instructions times bytes: a tenth of a second. Only what an earlier release saved
 	// can be larger; on a URI that is too long for it a trigger is not evaluated.
 	maxMatch = 4_000_000
@@ -36,44 +25,6 @@ const (
 	// lookEvery is how often the clock is read while patterns are matched, in instructions times bytes.
 	lookEvery = 50_000
 )
-
-// programSize bounds the number of instructions of a regular expression, without compiling it: that alone could take a
-// second.
-func programSize(re *syntax.Regexp) int {
-	const most = 1 << 24 // sums stay far from an overflow
-	total := 0
-	for _, sub := range re.Sub {
-		total = min(most, total+programSize(sub))
-	}
-	switch re.Op {
-	case syntax.OpLiteral:
-		total = len(re.Rune)
-	case syntax.OpCharClass:
-		total = 1 + bits.Len(uint(len(re.Rune)))/4 // a class of many ranges is searched
-	case syntax.OpCapture:
-		total += 2
-	case syntax.OpStar, syntax.OpPlus, syntax.OpQuest:
-		total += 2
-	case syntax.OpAlternate:
-		total += len(re.Sub)
-	case syntax.OpRepeat:
-		times := re.Max
-		if times < 0 {
-			times = re.Min + 1
-		}
-		total = min(most, (total+1)*max(1, times))
-	}
-	return min(most, max(1, total))
-}
-
-// sizeOf is programSize of a raw expression.
-func sizeOf(raw string) (int, error) {
-	re, err := syntax.Parse(raw, syntax.Perl)
-	if err != nil {
-		return 0, fmt.Errorf("is not a regular expression (RE2): %w", err)
-	}
-	return programSize(re), nil
-}
 
 // meter is what is left of a tenant's time.
 type meter struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/event"
+	"tocsin/shared/trigger/uri"
 )
 
 // hostile is a pattern that takes seconds on a URI of 2,000 characters.
@@ -93,7 +94,7 @@ func TestTheSizeOfAPatternIsThatOfItsProgram(t *testing.T) {
 		"(?i)hello", "a{5,}", "(?:x|y|z){10}", "^a$", `\bfoo\b`, "", "(a*)*", "(ab?c+){3}"} {
 		re, err := syntax.Parse(raw, syntax.Perl)
 		require.NoError(t, err)
-		counted := programSize(re)
+		counted := uri.ProgramSize(re)
 		prog, err := syntax.Compile(re.Simplify())
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, counted*2+4, len(prog.Inst), raw)

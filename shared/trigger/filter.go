@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"tocsin/shared/event"
+	"tocsin/shared/trigger/uri"
 )
 
 // subject is what a trigger sees of an event.
@@ -44,7 +44,7 @@ type subject struct {
 // parts are the url's segments.
 func (s *subject) parts() []string {
 	if s.segments == nil {
-		s.segments = split(s.url)
+		s.segments = uri.Split(s.url)
 		s.joined = strings.Join(s.segments, "/")
 	}
 	return s.segments
@@ -141,8 +141,8 @@ type matcher struct {
 	template Template
 	ruler    ruler
 	tests    []test
-	urls     []pattern // of its ByURL filters with Equal
-	size     int       // compiled, in instructions
+	urls     []uri.Pattern // of its ByURL filters with Equal
+	size     int           // compiled, in instructions
 }
 
 type test struct {
@@ -216,14 +216,14 @@ func among(values []string) func(string) bool {
 
 // urlFilter reads the patterns of ByURL.
 func (m *matcher) urlFilter(values []string, operator string) (func(*subject) bool, error) {
-	var patterns []pattern
+	var patterns []uri.Pattern
 	for _, v := range values {
-		p, err := newPattern(v)
+		p, err := uri.New(v)
 		if err != nil {
 			return nil, err
 		}
 		patterns = append(patterns, p)
-		m.size += p.size
+		m.size += p.Size
 	}
 	if operator == Equal {
 		m.urls = append(m.urls, patterns...)
@@ -310,61 +310,12 @@ func (m *matcher) countable(s *subject) bool {
 // depth is how deep a path the trigger's URI filters name; 0 without any.
 func (m *matcher) depth(s *subject) int { return s.deepest(m.urls) }
 
-// pattern of a URI: segments with wildcards, or a regular expression.
-type pattern struct {
-	segments []string
-	regex    *regexp.Regexp
-	size     int // of the regular expression, in instructions
-}
-
-// newPattern reads a value of ByURL.
-func newPattern(v string) (pattern, error) {
-	raw, ok := strings.CutPrefix(v, "~")
-	if !ok {
-		return pattern{segments: split(v)}, nil
-	}
-	size, err := sizeOf(raw)
-	switch {
-	case err != nil:
-		return pattern{}, err
-	case size > maxCompile:
-		return pattern{}, tooLarge(size)
-	}
-	re, err := regexp.Compile(`\A(?:` + raw + `)\z`)
-	if err != nil {
-		return pattern{}, fmt.Errorf("is not a regular expression (RE2): %w", err)
-	}
-	return pattern{regex: re, size: size}, nil
-}
-
-func tooLarge(size int) error {
-	return fmt.Errorf("is too large a regular expression: its repetitions make it %d steps, at most %d are taken: "+
-		"write .* in place of a long repetition", size, maxSteps)
-}
-
-// split cuts a URI into its host and the segments of its path. The first maxURL bytes are looked at.
-func split(url string) []string {
-	if len(url) > maxURL {
-		url = url[:maxURL]
-	}
-	url, _, _ = strings.Cut(url, "?")
-	if scheme, rest, ok := strings.Cut(url, "://"); ok && !strings.Contains(scheme, "/") {
-		url = rest // without a scheme, what looks like one is a part of the path
-	}
-	host, path, _ := strings.Cut(url, "/")
-	out := []string{strings.ToLower(host)}
-	if path = strings.TrimSuffix(path, "/"); path != "" {
-		out = append(out, strings.Split(path, "/")...)
-	}
-	return out
-}
-
 // deepest is the number of segments, from 1, of the deepest pattern that matches; 0 when none does.
-func deepest(patterns []pattern, url string) int {
+func deepest(patterns []uri.Pattern, url string) int {
 	return (&subject{url: url}).deepest(patterns)
 }
 
-func (s *subject) deepest(patterns []pattern) int {
+func (s *subject) deepest(patterns []uri.Pattern) int {
 	most := 0
 	if len(patterns) == 0 {
 		return 0
@@ -373,50 +324,10 @@ func (s *subject) deepest(patterns []pattern) int {
 	s.evaluation.begin()
 	defer s.evaluation.end()
 	for _, p := range patterns {
-		steps := p.size * (len(s.joined) + 1)
-		if p.regex == nil {
-			steps = len(p.segments) * len(segments)
-		}
-		switch {
-		case !s.evaluation.may(steps):
+		if !s.evaluation.may(p.Steps(segments, s.joined)) {
 			return 0
-		case p.regex != nil:
-			if p.regex.MatchString(s.joined) {
-				most = max(most, len(segments))
-			}
-		case match(p.segments, segments):
-			n := 1
-			for _, s := range p.segments {
-				if s != "**" {
-					n++
-				}
-			}
-			most = max(most, n)
 		}
+		most = max(most, p.Depth(segments, s.joined))
 	}
 	return most
-}
-
-// match compares segments with `*` for one and `**` for any number, also none. It keeps one place to go back to, which
-// is enough: an earlier ** can take over nothing that the latest can not.
-func match(pattern, segments []string) bool {
-	p, s, star, mark := 0, 0, -1, 0
-	for s < len(segments) {
-		switch {
-		case p < len(pattern) && pattern[p] == "**":
-			star, mark = p, s
-			p++
-		case p < len(pattern) && (pattern[p] == "*" || pattern[p] == segments[s]):
-			p, s = p+1, s+1
-		case star >= 0:
-			mark++
-			p, s = star+1, mark
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == "**" {
-		p++
-	}
-	return p == len(pattern)
 }

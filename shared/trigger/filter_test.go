@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/event"
+	"tocsin/shared/trigger/uri"
 )
 
 func TestPatternsOfURIs(t *testing.T) {
@@ -29,9 +30,9 @@ func TestPatternsOfURIs(t *testing.T) {
 		{"~example\\.com/v[0-9]+", "example.com/v12/a", 0},
 		{"example.com/**", "example.com/r/http://evil.example/admin", 2},
 	} {
-		p, err := newPattern(c.pattern)
+		p, err := uri.New(c.pattern)
 		require.NoError(t, err)
-		require.Equal(t, c.depth, deepest([]pattern{p}, c.url), "%s on %s", c.pattern, c.url)
+		require.Equal(t, c.depth, deepest([]uri.Pattern{p}, c.url), "%s on %s", c.pattern, c.url)
 	}
 	require.Equal(t, 0, deepest(nil, "example.com/a"))
 }

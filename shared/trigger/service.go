@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/plaintext"
+	"tocsin/shared/trigger/uri"
 )
 
 // Integrations finds what a trigger can notify: the part of integration.Store that is read.
@@ -498,7 +499,7 @@ func (id FilterID) wrong(value string) string {
 		if reason := large(value); reason != "" {
 			return reason
 		}
-		if _, err := newPattern(value); err != nil {
+		if _, err := uri.New(value); err != nil {
 			return err.Error()
 		}
 	}
@@ -508,8 +509,8 @@ func (id FilterID) wrong(value string) string {
 // large says that a value of ByURL is too large a regular expression, "" when it is not, or is none.
 func large(value string) string {
 	if raw, ok := strings.CutPrefix(value, "~"); ok {
-		if size, err := sizeOf(raw); err == nil && size > maxSteps {
-			return tooLarge(size).Error()
+		if size, err := uri.Size(raw); err == nil && size > uri.MaxSteps {
+			return uri.TooLarge(size).Error()
 		}
 	}
 	return ""
@@ -527,7 +528,7 @@ func (v *validation) steps(list []Filter) {
 			if !ok {
 				continue
 			}
-			if size, err := sizeOf(raw); err == nil {
+			if size, err := uri.Size(raw); err == nil {
 				total += size
 			}
 			if total > maxTriggerSteps {
