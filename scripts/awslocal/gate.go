@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"tocsin/scripts/awslocal/meter"
 )
 
 func goarch() string { return runtime.GOARCH }
@@ -45,7 +47,7 @@ type Gate struct {
 	mu     sync.Mutex
 	calls  map[string]int
 	sqs    Requests
-	meter  Meter
+	meter  meter.Meter
 	used   map[Use]bool
 	fault  func(call string) *Fault
 }

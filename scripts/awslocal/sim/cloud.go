@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tocsin/scripts/awslocal"
+	"tocsin/scripts/awslocal/meter"
 )
 
 // services by their names in X-Amz-Target.
@@ -44,7 +45,7 @@ type Cloud struct {
 	// Change alters a call on its way; nil = nothing does. A test that breaks something uses it.
 	Change func(Call, []byte) []byte
 	// Meter counts what DynamoDB consumes; nil = nobody.
-	Meter *awslocal.Meter
+	Meter *meter.Meter
 	// Untidy are the chances of what SQS and EventBridge may do besides failing.
 	Untidy Untidy
 

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
+	"tocsin/scripts/awslocal/meter"
 	"tocsin/scripts/awslocal/sim"
 	"tocsin/scripts/awslocal/simstack"
 	"tocsin/shared/destination"
@@ -186,7 +187,7 @@ func run(t *testing.T, l load, prefix string) result {
 	}
 	time.Sleep(time.Second)
 	c.Queues["EventsQueue"].Purge() // the announcements of the set-up
-	c.Latency, c.Meter = latency, &awslocal.Meter{}
+	c.Latency, c.Meter = latency, &meter.Meter{}
 	events := max(20, *batches*l.functions) * perBatch()
 	if l.tenants == 0 {
 		events = 0

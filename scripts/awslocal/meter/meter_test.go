@@ -1,4 +1,4 @@
-package awslocal_test
+package meter_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tocsin/scripts/awslocal"
+	"tocsin/scripts/awslocal/meter"
 )
 
 // shelf answers the meter's own calls: a table with one index, and one item whose size changes.
@@ -81,7 +81,7 @@ func TestTheMeterCountsUnitsAsDynamoDBDoes(t *testing.T) {
 			answer: `{"Items":[]}`, read: 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var m awslocal.Meter
+			var m meter.Meter
 			s := &shelf{before: c.before}
 			if c.status == 0 {
 				c.status = http.StatusOK
@@ -100,5 +100,5 @@ func TestTheSizeOfAnItem(t *testing.T) {
 	var item map[string]any
 	require.NoError(t, json.Unmarshal([]byte(`{"id":{"S":"abc"},"n":{"N":"1234"},"b":{"B":"AQID"},
 		"l":{"L":[{"S":"x"},{"S":"yz"}]},"m":{"M":{"k":{"S":"v"}}},"t":{"BOOL":true}}`), &item))
-	require.Equal(t, 2+3+1+3+1+3+1+3+(1+1)+(1+2)+1+3+(1+1+1)+1+1, awslocal.SizeOf(item))
+	require.Equal(t, 2+3+1+3+1+3+1+3+(1+1)+(1+2)+1+3+(1+1+1)+1+1, meter.SizeOf(item))
 }

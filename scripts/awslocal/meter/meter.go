@@ -1,4 +1,5 @@
-package awslocal
+// Package meter counts what calls of DynamoDB cost, and stands between the functions and DynamoDB Local.
+package meter
 
 import (
 	"encoding/json"
