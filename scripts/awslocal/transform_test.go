@@ -70,7 +70,7 @@ var openRoutes = []string{
 	"options /v1/{proxy+}", // a browser's preflight has no token
 	"get /", "get /docs", "get /docs.js", "get /docs.css", "get /openapi.json", "get /openapi.yaml",
 	"get /add", "get /add/{system}", "get /integrations/{proxy+}", "get /triggers", "get /triggers/{proxy+}",
-	"get /reports", "get /profile", "get /outbox", "get /rejected", "get /addresses", "get /pages/{proxy+}",
+	"get /reports", "get /profile", "get /mail-log", "get /rejected", "get /addresses", "get /pages/{proxy+}",
 	"get /healthz", "get /livez", "get /readyz", "post /telegram", "get /unsubscribe/{token}",
 	"post /unsubscribe/{token}",
 }

@@ -47,7 +47,7 @@ func pages(t *testing.T) map[string]string {
 func prose(text string) map[int]string {
 	lines, code := map[int]string{}, false
 	for n, line := range strings.Split(text, "\n") {
-		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+		if strings.HasPrefix(strings.TrimPrefix(strings.TrimSpace(line), "- "), "```") {
 			code = !code
 			continue
 		}
