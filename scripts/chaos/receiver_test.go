@@ -88,8 +88,8 @@ func (r *receiver) take(q destination.Request, since time.Duration) destination.
 	return answer
 }
 
-// carrier is a sandbox's way to customers' systems.
-type carrier struct {
+// transport is a sandbox's way to customers' systems.
+type transport struct {
 	w *world
 	*sim.Sandbox
 }
@@ -97,7 +97,7 @@ type carrier struct {
 // timeout is that of a request.
 const timeout = 10 * time.Second
 
-func (c carrier) Do(ctx context.Context, q destination.Request) (answer destination.Response, err error) {
+func (c transport) Do(ctx context.Context, q destination.Request) (answer destination.Response, err error) {
 	u, err := url.Parse(q.URL)
 	if err != nil {
 		return answer, err

@@ -212,7 +212,7 @@ func run(t *testing.T, seed uint64, dynamo, prefix string, cover *coverage, logs
 	w.cloud.Untidy = w.plan.untidy
 	w.tool = simstack.Open(w.cloud, w.cloud.Sandbox("", 0), w.log)
 	w.quiet.Store(true)
-	simstack.Deploy(w.cloud, func(s *sim.Sandbox) sending.Transport { return carrier{w, s} }, w.log)
+	simstack.Deploy(w.cloud, func(s *sim.Sandbox) sending.Transport { return transport{w, s} }, w.log)
 	for _, f := range w.cloud.Functions {
 		f.Skew, f.Recycle = w.plan.skew, 20
 	}

@@ -260,14 +260,14 @@ func (s *switches) DisableBroken(ctx context.Context, tenant, id string, window 
 
 // tocsin is the program, as functions/local wires it, without its doors.
 type tocsin struct {
-	t          *testing.T
-	db         *sqlite.DB
-	service    *integration.Service
-	switches   *switches
-	monitor    *health.Monitor
-	dispatcher *worker.Pool
-	recovery   *fanout.Recovery
-	stop       func()
+	t        *testing.T
+	db       *sqlite.DB
+	service  *integration.Service
+	switches *switches
+	monitor  *health.Monitor
+	pool     *worker.Pool
+	recovery *fanout.Recovery
+	stop     func()
 }
 
 // folder is in memory where there is such a place: what is simulated is no crash of the machine, and hours of commits
@@ -299,7 +299,7 @@ func start(t *testing.T, w *world) *tocsin {
 		Now:      time.Now, Log: log, Adapter: service,
 	}
 	monitor := &health.Monitor{Counters: db.Counters(), Switch: s, Now: time.Now}
-	dispatcher := worker.NewPool(worker.PoolConfig{
+	pool := worker.NewPool(worker.PoolConfig{
 		Queue: db.Deliveries(), Outcomes: db.Deliveries(), Sender: sender, Integrations: db.Integrations(),
 		Opener: service, Monitor: monitor, Logger: log,
 	})
@@ -307,8 +307,8 @@ func start(t *testing.T, w *world) *tocsin {
 		Now: time.Now}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
-	work.Go(func() { fanOut.Run(ctx, db.Bus(), db.Bus().Arrived(), dispatcher.Wake) })
-	work.Go(func() { dispatcher.Run(ctx) })
+	work.Go(func() { fanOut.Run(ctx, db.Bus(), db.Bus().Arrived(), pool.Wake) })
+	work.Go(func() { pool.Run(ctx) })
 	work.Go(func() {
 		for ctx.Err() == nil {
 			failing, err := service.Failing(ctx)
@@ -322,7 +322,7 @@ func start(t *testing.T, w *world) *tocsin {
 		}
 	})
 	return &tocsin{
-		t: t, db: db, service: service, switches: s, monitor: monitor, dispatcher: dispatcher,
+		t: t, db: db, service: service, switches: s, monitor: monitor, pool: pool,
 		recovery: &fanout.Recovery{Fanout: fanOut, Journal: db.Deliveries(), Now: time.Now},
 		stop: func() {
 			cancel()
@@ -362,7 +362,7 @@ func (p *tocsin) enable(tenant int, id string, on bool) {
 	p.t.Helper()
 	_, err := p.service.SetEnabled(p.t.Context(), person(tenant), id, 0, on)
 	require.NoError(p.t, err)
-	p.dispatcher.Recheck(named(tenant), id)
+	p.pool.Recheck(named(tenant), id)
 }
 
 func (p *tocsin) get(tenant int, id string) integration.Integration {
@@ -385,7 +385,7 @@ func (p *tocsin) recover(i integration.Integration, from time.Time, dry bool) (m
 		}
 	}
 	if !dry && missed > 0 {
-		p.dispatcher.Wake(delivery.Lane{Tenant: i.Tenant, Integration: i.ID})
+		p.pool.Wake(delivery.Lane{Tenant: i.Tenant, Integration: i.ID})
 	}
 	return missed
 }
@@ -639,7 +639,7 @@ func (s *sum) makeGood() {
 				break
 			}
 		}
-		s.p.dispatcher.Wake(delivery.Lane{Tenant: i.Tenant, Integration: i.ID})
+		s.p.pool.Wake(delivery.Lane{Tenant: i.Tenant, Integration: i.ID})
 	})
 	time.Sleep(10 * time.Minute)
 	s.each(func(r *receiver, i integration.Integration) {

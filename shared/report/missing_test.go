@@ -21,14 +21,14 @@ import (
 	"tocsin/shared/report"
 )
 
-// dayOf is what a ledger in memory has of one day.
+// dayOf is what daily totals in memory has of one day.
 type dayOf struct {
 	attacks, incidents, vulns int
 	gone                      map[string]int64
 	from                      int // numbers begin here: days with the same numbers have the same attacks
 }
 
-// kept is a ledger in memory: what an engine has kept, and counts of what it let go of.
+// kept is daily totals in memory: what an engine has kept, and counts of what it let go of.
 type kept map[report.Day]dayOf
 
 func (k kept) each(first, last report.Day, visit func(report.Day, dayOf) error) error {

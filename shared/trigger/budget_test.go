@@ -41,8 +41,8 @@ func of(tenant string, t Trigger) Trigger {
 	return t
 }
 
-// tenants are the shelves of several.
-type tenants map[string]*shelf
+// tenants are the stores of several.
+type tenants map[string]*store
 
 func (s tenants) Active(ctx context.Context, tenant string) ([]Trigger, bool, error) {
 	return s[tenant].Active(ctx, tenant)
@@ -143,7 +143,7 @@ func TestS5APatternThatIsSavedAlreadyStallsNobody(t *testing.T) {
 }
 
 func TestAPatternThatIsSavedAlreadyIsLookedAtOnShortURIs(t *testing.T) {
-	s := &shelf{cached: []Trigger{onURL("large", hostile)}, states: map[string]State{}}
+	s := &store{cached: []Trigger{onURL("large", hostile)}, states: map[string]State{}}
 	o, err := evaluator(s).Evaluate(t.Context(),
 		[]Seen{requestsSeen(1, "42", "a.example/b"), requestsSeen(2, "42", "a.example/c")})
 	require.NoError(t, err)
@@ -151,7 +151,7 @@ func TestAPatternThatIsSavedAlreadyIsLookedAtOnShortURIs(t *testing.T) {
 }
 
 func TestS5ATenantHasSoMuchTimeAndGetsItBack(t *testing.T) {
-	s := &shelf{cached: []Trigger{onURL("a", "~shop.*", "~api.*")}, states: map[string]State{}}
+	s := &store{cached: []Trigger{onURL("a", "~shop.*", "~api.*")}, states: map[string]State{}}
 	v := evaluator(s)
 	now, tick := noon, time.Duration(0)
 	at := noon
@@ -200,7 +200,7 @@ func TestS5PatternsWithManyStarsAndLongURIs(t *testing.T) {
 	for n := range MaxThresholds {
 		list = append(list, onURL(fmt.Sprint("t", n), patterns...))
 	}
-	v := evaluator(&shelf{cached: list, states: map[string]State{}})
+	v := evaluator(&store{cached: list, states: map[string]State{}})
 	began := time.Now()
 	_, err := v.Evaluate(t.Context(), []Seen{requestsSeen(1, "42", "h"+strings.Repeat("/a", 5000)),
 		requestsSeen(2, "42", strings.Repeat("/", 100_000))})
@@ -265,7 +265,7 @@ func BenchmarkHostile(b *testing.B) {
 }
 
 func benchmark(b *testing.B, url string, patterns ...string) {
-	v := evaluator(&shelf{cached: []Trigger{onURL("a", patterns...), onURL("b", patterns...), onURL("c", patterns...),
+	v := evaluator(&store{cached: []Trigger{onURL("a", patterns...), onURL("b", patterns...), onURL("c", patterns...),
 		onURL("d", patterns...), onURL("e", patterns...)}, states: map[string]State{}})
 	batch := []Seen{requestsSeen(1, "42", url)}
 	for b.Loop() {

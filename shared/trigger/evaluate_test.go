@@ -14,19 +14,19 @@ import (
 	"tocsin/shared/event"
 )
 
-// shelf is a store whose memory is older than what it stores.
-type shelf struct {
+// store is a store whose memory is older than what it stores.
+type store struct {
 	Store  // the methods that no test here calls
 	cached []Trigger
 	now    []Trigger
 	states map[string]State
 }
 
-func (s *shelf) Active(context.Context, string) ([]Trigger, bool, error) {
+func (s *store) Active(context.Context, string) ([]Trigger, bool, error) {
 	return s.cached, true, nil
 }
-func (s *shelf) List(context.Context, string) ([]Trigger, bool, error) { return s.now, true, nil }
-func (s *shelf) States(_ context.Context, tenant string, ids []string) (out []State, err error) {
+func (s *store) List(context.Context, string) ([]Trigger, bool, error) { return s.now, true, nil }
+func (s *store) States(_ context.Context, tenant string, ids []string) (out []State, err error) {
 	for _, id := range ids {
 		st := s.states[id]
 		st.Tenant, st.Trigger = tenant, id
@@ -35,7 +35,7 @@ func (s *shelf) States(_ context.Context, tenant string, ids []string) (out []St
 	return out, nil
 }
 
-func (s *shelf) keep(o Outcome) {
+func (s *store) keep(o Outcome) {
 	for _, st := range o.States {
 		s.states[st.Trigger] = st
 	}
@@ -58,8 +58,8 @@ func hitsTrigger(epoch int64) Trigger {
 }
 
 func TestAWorkerWithOlderSettingsDoesNotUndoTheNewerState(t *testing.T) {
-	s := &shelf{cached: []Trigger{hitsTrigger(1)}, now: []Trigger{hitsTrigger(2)}, states: map[string]State{}}
-	fresh := &shelf{cached: s.now, now: s.now, states: s.states}
+	s := &store{cached: []Trigger{hitsTrigger(1)}, now: []Trigger{hitsTrigger(2)}, states: map[string]State{}}
+	fresh := &store{cached: s.now, now: s.now, states: s.states}
 	behind, ahead := evaluator(s), evaluator(fresh)
 	fired := 0
 	for n := range 20 {
@@ -76,7 +76,7 @@ func TestAWorkerWithOlderSettingsDoesNotUndoTheNewerState(t *testing.T) {
 }
 
 func TestANoticeTellsTheWindowThatWasFull(t *testing.T) {
-	s := &shelf{cached: []Trigger{hitsTrigger(1)}, states: map[string]State{}}
+	s := &store{cached: []Trigger{hitsTrigger(1)}, states: map[string]State{}}
 	o, err := evaluator(s).Evaluate(t.Context(), []Seen{
 		seenHit(1, noon.Add(500*time.Millisecond)), seenHit(2, noon.Add(900*time.Millisecond)), seenHit(3, noon),
 		seenHit(4, noon.Add(-time.Minute)),
@@ -94,7 +94,7 @@ func TestANoticeTellsTheWindowThatWasFull(t *testing.T) {
 func TestANoticeOfALargeEventFitsOntoTheBus(t *testing.T) {
 	watch := hitsTrigger(1)
 	watch.Template, watch.Threshold = Compromised, nil
-	s := &shelf{cached: []Trigger{watch}, states: map[string]State{}}
+	s := &store{cached: []Trigger{watch}, states: map[string]State{}}
 	var accounts []string
 	for n := range 10_000 {
 		accounts = append(accounts, fmt.Sprintf("user-%d@example.com", n))
@@ -115,7 +115,7 @@ func TestANoticeOfALargeEventFitsOntoTheBus(t *testing.T) {
 }
 
 func TestWhatIsNotWatchedCostsNothing(t *testing.T) {
-	s := &shelf{}
+	s := &store{}
 	o, err := evaluator(s).Evaluate(t.Context(),
 		[]Seen{{Event: event.Event{ID: "e", Tenant: "42", Kind: event.RuleCreate, Time: noon,
 			Data: json.RawMessage(`{}`)}}})
@@ -126,7 +126,7 @@ func TestWhatIsNotWatchedCostsNothing(t *testing.T) {
 func TestATriggerDoesNotCountWhatCameBeforeItWasMade(t *testing.T) {
 	made := hitsTrigger(1)
 	made.Since = noon
-	s := &shelf{cached: []Trigger{made}, states: map[string]State{}}
+	s := &store{cached: []Trigger{made}, states: map[string]State{}}
 	v := evaluator(s)
 	var before []Seen
 	for n := range 10 { // counting is behind: they are from before, and are counted only now

@@ -24,13 +24,13 @@ func TestABatchIsTakenUpAgainByAnExecutionOfAnotherName(t *testing.T) {
 			return status(200)
 		})
 		s.deliver(s.pending("a"))
-		turn, err := s.Retry(t.Context(), s.shelf.rounds[0])
+		turn, err := s.Retry(t.Context(), s.batches.rounds[0])
 		require.NoError(t, err)
 		require.Equal(t, worker.Round{Batch: "batch-1", Execution: "batch-1", Round: 2, Seconds: 3, More: true}, turn)
 
 		require.NoError(t, s.Resume(t.Context(), "batch-1", "m1"))
 		require.NoError(t, s.Resume(t.Context(), "batch-1", "m1"), "its message came twice")
-		require.Equal(t, []string{"batch-1", "batch-1-m1"}, s.shelf.started)
+		require.Equal(t, []string{"batch-1", "batch-1-m1"}, s.batches.started)
 		before := sent
 		old, err := s.Retry(t.Context(), turn)
 		require.NoError(t, err)
@@ -41,9 +41,9 @@ func TestABatchIsTakenUpAgainByAnExecutionOfAnotherName(t *testing.T) {
 		s.machine("batch-1-m1")
 		require.Equal(t, before, sent)
 		s.machine("batch-1-m2")
-		require.Equal(t, delivery.Delivered, s.shelf.get("a").State)
+		require.Equal(t, delivery.Delivered, s.batches.get("a").State)
 		require.NoError(t, s.Resume(t.Context(), "batch-2", "m3"), "a batch that is kept no more is done with")
-		require.Len(t, s.shelf.started, 3)
+		require.Len(t, s.batches.started, 3)
 	})
 }
 
@@ -51,10 +51,10 @@ func TestAResumeThatBrokeOffIsMadeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(500) })
 		s.deliver(s.pending("a"))
-		s.shelf.failNext["Start"] = errors.New("Step Functions is away")
+		s.batches.failNext["Start"] = errors.New("Step Functions is away")
 		require.Error(t, s.Resume(t.Context(), "batch-1", "m1"))
 		require.NoError(t, s.Resume(t.Context(), "batch-1", "m1"))
-		require.Equal(t, []string{"batch-1", "batch-1-m1"}, s.shelf.started)
+		require.Equal(t, []string{"batch-1", "batch-1-m1"}, s.batches.started)
 	})
 }
 
@@ -62,13 +62,13 @@ func TestAResumeThatBrokeOffIsMadeAgain(t *testing.T) {
 func TestWhatDoesNotFitInOneBatchGoesIntoSeveral(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(500) })
-		s.shelf.most = 2
+		s.batches.most = 2
 		s.deliver(s.pending("a", "b", "c", "d", "e"))
-		require.Equal(t, []string{"batch-1", "batch-2", "batch-3"}, s.shelf.started)
-		require.Equal(t, 5, s.shelf.count(delivery.Retrying))
-		for _, name := range s.shelf.started {
+		require.Equal(t, []string{"batch-1", "batch-2", "batch-3"}, s.batches.started)
+		require.Equal(t, 5, s.batches.count(delivery.Retrying))
+		for _, name := range s.batches.started {
 			require.Len(t, s.machine(name), len(allWaits()))
 		}
-		require.Equal(t, 5, s.shelf.count(delivery.Dead))
+		require.Equal(t, 5, s.batches.count(delivery.Dead))
 	})
 }

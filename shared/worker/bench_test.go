@@ -68,7 +68,7 @@ func BenchmarkHotPathPool(b *testing.B) {
 	pool := worker.NewPool(worker.PoolConfig{
 		Queue: queue, Outcomes: queue, Integrations: all, Opener: opener{}, Logger: slog.New(slog.DiscardHandler),
 		Sender: &sending.Sender{Destinations: systems{}, Schedule: retry.Schedule{}, Now: time.Now,
-			Transport: carrier(func(context.Context, destination.Request) (destination.Response, error) {
+			Transport: transport(func(context.Context, destination.Request) (destination.Response, error) {
 				return destination.Response{Status: 200}, nil
 			}), Log: slog.New(slog.DiscardHandler)},
 		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: all, Now: time.Now},

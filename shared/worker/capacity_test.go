@@ -14,13 +14,13 @@ import (
 
 // loads notes how many deliveries are loaded at once.
 type loads struct {
-	*shelf
+	*batches
 	sizes []int
 }
 
 func (l *loads) Load(ctx context.Context, b worker.MessageBatch) ([]delivery.Delivery, error) {
 	l.sizes = append(l.sizes, len(b.IDs))
-	return l.shelf.Load(ctx, b)
+	return l.batches.Load(ctx, b)
 }
 
 func TestWhatAnEngineTakesAtOnceIsNotExceeded(t *testing.T) {
@@ -36,7 +36,7 @@ func TestWhatAnEngineTakesAtOnceIsNotExceeded(t *testing.T) {
 			s := sender(t, func(context.Context, destination.Request) (destination.Response, error) {
 				return status(200)
 			})
-			store := &loads{shelf: s.shelf}
+			store := &loads{batches: s.batches}
 			s.BatchStore, s.Capacity = store, c.capacity
 			var batches []worker.MessageBatch
 			var ids []string
@@ -46,7 +46,7 @@ func TestWhatAnEngineTakesAtOnceIsNotExceeded(t *testing.T) {
 			batches = append(batches, s.pending(ids[:150]...), s.pending(ids[150:]...))
 			s.deliver(batches...)
 			require.Equal(t, c.sizes, store.sizes)
-			require.Equal(t, 250, s.shelf.count(delivery.Delivered))
+			require.Equal(t, 250, s.batches.count(delivery.Delivered))
 		})
 	}
 }

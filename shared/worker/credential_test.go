@@ -106,12 +106,12 @@ func hitsOf(id string, at time.Time) delivery.Delivery {
 // P1: the keys of a role are asked for once, before they end, and when S3 says that they have ended.
 func TestP1TheKeysOfARoleAreKeptAndRenewedBeforeTheyEnd(t *testing.T) {
 	c := &cloud{}
-	courier, opener := byRole(t, c, ours)
-	route, err := courier.Open(t.Context(), opener,
+	sender, opener := byRole(t, c, ours)
+	route, err := sender.Open(t.Context(), opener,
 		integration.Integration{ID: "i", Tenant: "42", System: "s3", Revision: 1})
 	require.NoError(t, err)
 	send := func() delivery.Delivery {
-		sent, err := courier.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
+		sent, err := sender.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
 		require.NoError(t, err)
 		return sent
 	}
@@ -144,7 +144,7 @@ func TestP1TheKeysOfARoleAreKeptAndRenewedBeforeTheyEnd(t *testing.T) {
 	require.Equal(t, []int{4, before + 1}, []int{c.asked, c.put})
 
 	var all sync.WaitGroup
-	route, err = courier.Open(t.Context(), opener,
+	route, err = sender.Open(t.Context(), opener,
 		integration.Integration{ID: "i", Tenant: "42", System: "s3", Revision: 2})
 	require.NoError(t, err)
 	for range 20 {
@@ -157,12 +157,12 @@ func TestP1TheKeysOfARoleAreKeptAndRenewedBeforeTheyEnd(t *testing.T) {
 // A tenant names the role of another one, who left the external ID out of its trust policy: nobody may use it then.
 func TestP1ARoleThatIsNotBoundToItsTenantIsNotUsed(t *testing.T) {
 	c := &cloud{open: true}
-	courier, opener := byRole(t, c, ours)
-	route, err := courier.Open(t.Context(), opener,
+	sender, opener := byRole(t, c, ours)
+	route, err := sender.Open(t.Context(), opener,
 		integration.Integration{ID: "i", Tenant: "42", System: "s3", Revision: 1})
 	require.NoError(t, err)
 	for range 2 {
-		sent, err := courier.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
+		sent, err := sender.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
 		require.NoError(t, err)
 		require.NotEqual(t, delivery.Delivered, sent.State)
 		require.Contains(t, sent.Attempts[0].Reason, "add the condition sts:ExternalId to its trust policy")
@@ -171,7 +171,7 @@ func TestP1ARoleThatIsNotBoundToItsTenantIsNotUsed(t *testing.T) {
 	c.mu.Lock()
 	c.open = false // the owner has mended it
 	c.mu.Unlock()
-	sent, err := courier.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
+	sent, err := sender.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
 	require.NoError(t, err)
 	require.Equal(t, delivery.Delivered, sent.State)
 }
@@ -188,16 +188,16 @@ func TestP1OwnCredentialsThatAreGoneCountAgainstNoIntegration(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := &cloud{}
-			courier, opener := byRole(t, at, ours)
-			courier.Destinations = catalogue.Default(s3.New(s3.Platform{Identity: c.identity}))
+			sender, opener := byRole(t, at, ours)
+			sender.Destinations = catalogue.Default(s3.New(s3.Platform{Identity: c.identity}))
 			store := &integrations{all: map[string]integration.Integration{}}
 			store.set(integration.Integration{ID: "i", Tenant: "42", System: "s3", Name: "i", Revision: 1, Window: 1,
 				Subscriptions: []integration.Subscription{{Event: event.Hits}}})
 			counted := &tallies{by: map[string]health.Count{}}
-			kept := &shelf{memory: newMemory(), failNext: map[string]error{}}
+			kept := &batches{memory: newMemory(), failNext: map[string]error{}}
 			s := &worker.Handler{
-				BatchStore: kept, Retries: kept, Sender: courier,
-				Targets: sending.NewTargetCache(courier, store, opener),
+				BatchStore: kept, Retries: kept, Sender: sender,
+				Targets: sending.NewTargetCache(sender, store, opener),
 				Log:     slog.New(slog.DiscardHandler),
 				Monitor: &health.Monitor{Counters: counted, Switch: store, Rule: health.Rule{}, Now: at.clock},
 				NewID:   func() string { return "batch" },

@@ -25,8 +25,8 @@ import (
 	"tocsin/shared/worker"
 )
 
-// shelf is the least engine that a Handler can run on, with faults on demand.
-type shelf struct {
+// batches is the least engine that a Handler can run on, with faults on demand.
+type batches struct {
 	*memory
 	mu       sync.Mutex
 	rounds   []worker.Round // the first of each execution
@@ -38,7 +38,7 @@ type shelf struct {
 	failNext map[string]error // by the method's name
 }
 
-func (s *shelf) fault(method string) error {
+func (s *batches) fault(method string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.failNext[method]
@@ -46,12 +46,12 @@ func (s *shelf) fault(method string) error {
 	return err
 }
 
-func (s *shelf) Load(ctx context.Context, p worker.MessageBatch) ([]delivery.Delivery, error) {
+func (s *batches) Load(ctx context.Context, p worker.MessageBatch) ([]delivery.Delivery, error) {
 	out, err := s.memory.Load(ctx, p)
 	return out, cmp.Or(s.fault("Load"), err)
 }
 
-func (s *shelf) Claim(ctx context.Context, batch string, deliveries []delivery.Delivery) (int, []delivery.Delivery,
+func (s *batches) Claim(ctx context.Context, batch string, deliveries []delivery.Delivery) (int, []delivery.Delivery,
 	error) {
 	if err := s.fault("Claim"); err != nil {
 		return 0, nil, err
@@ -64,16 +64,16 @@ func (s *shelf) Claim(ctx context.Context, batch string, deliveries []delivery.D
 	return claimed, rest, err
 }
 
-func (s *shelf) Enqueue(_ context.Context, parcels []worker.MessageBatch, after time.Duration) error {
+func (s *batches) Enqueue(_ context.Context, messages []worker.MessageBatch, after time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range parcels {
+	for _, p := range messages {
 		s.enqueued, s.after = append(s.enqueued, p), append(s.after, after)
 	}
 	return nil
 }
 
-func (s *shelf) Start(_ context.Context, first worker.Round) error {
+func (s *batches) Start(_ context.Context, first worker.Round) error {
 	if err := s.fault("Start"); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s *shelf) Start(_ context.Context, first worker.Round) error {
 	return nil
 }
 
-func (s *shelf) Running(_ context.Context, name string) (bool, error) {
+func (s *batches) Running(_ context.Context, name string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.running[name], nil
@@ -94,21 +94,21 @@ func (s *shelf) Running(_ context.Context, name string) (bool, error) {
 type handling struct {
 	*worker.Handler
 	t            *testing.T
-	shelf        *shelf
+	batches      *batches
 	integrations *integrations
 }
 
-func sender(t *testing.T, c carrier) *handling {
+func sender(t *testing.T, c transport) *handling {
 	s := &handling{
 		t: t,
-		shelf: &shelf{
+		batches: &batches{
 			memory:   newMemory(),
 			running:  map[string]bool{},
 			failNext: map[string]error{},
 		},
 		integrations: &integrations{all: map[string]integration.Integration{}},
 	}
-	courier := &sending.Sender{
+	sender := &sending.Sender{
 		Destinations: systems{},
 		Transport:    c,
 		Schedule:     retry.Schedule{},
@@ -117,10 +117,10 @@ func sender(t *testing.T, c carrier) *handling {
 	}
 	var n atomic.Int64
 	s.Handler = &worker.Handler{
-		BatchStore: s.shelf,
-		Retries:    s.shelf,
-		Sender:     courier,
-		Targets:    sending.NewTargetCache(courier, s.integrations, opener{}),
+		BatchStore: s.batches,
+		Retries:    s.batches,
+		Sender:     sender,
+		Targets:    sending.NewTargetCache(sender, s.integrations, opener{}),
 		Log:        slog.New(slog.DiscardHandler),
 		Monitor: &health.Monitor{
 			Counters: &tallies{by: map[string]health.Count{}},
@@ -146,7 +146,7 @@ func sender(t *testing.T, c carrier) *handling {
 
 func (s *handling) pending(ids ...string) worker.MessageBatch {
 	for _, id := range ids {
-		s.shelf.put(
+		s.batches.put(
 			delivery.Delivery{
 				ID:          id,
 				Tenant:      "42",
@@ -160,9 +160,9 @@ func (s *handling) pending(ids ...string) worker.MessageBatch {
 	return worker.MessageBatch{Tenant: "42", Integration: "i", IDs: ids}
 }
 
-func (s *handling) deliver(parcels ...worker.MessageBatch) {
+func (s *handling) deliver(messages ...worker.MessageBatch) {
 	s.t.Helper()
-	for _, err := range s.Deliver(s.t.Context(), parcels) {
+	for _, err := range s.Deliver(s.t.Context(), messages) {
 		require.NoError(s.t, err)
 	}
 }
@@ -170,9 +170,9 @@ func (s *handling) deliver(parcels ...worker.MessageBatch) {
 // machine runs an execution as the state machine does, and returns its waits.
 func (s *handling) machine(execution string) (waits []time.Duration) {
 	s.t.Helper()
-	n := slices.Index(s.shelf.started, execution)
+	n := slices.Index(s.batches.started, execution)
 	require.GreaterOrEqual(s.t, n, 0, "it was started")
-	for r := s.shelf.rounds[n]; r.More; {
+	for r := s.batches.rounds[n]; r.More; {
 		wait := time.Duration(r.Seconds) * time.Second
 		time.Sleep(wait)
 		waits = append(waits, wait)
@@ -195,10 +195,10 @@ func TestABatchIsRetriedInTheThreeCyclesToTheSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(503) })
 		s.deliver(s.pending("a", "b", "c"))
-		require.Equal(t, []string{"batch-1"}, s.shelf.started, "one execution for all that failed")
+		require.Equal(t, []string{"batch-1"}, s.batches.started, "one execution for all that failed")
 		require.Equal(t, allWaits(), s.machine("batch-1"))
 		for _, id := range []string{"a", "b", "c"} {
-			d := s.shelf.get(id)
+			d := s.batches.get(id)
 			require.Equal(t, delivery.Dead, d.State)
 			require.Len(t, d.Attempts, 17)
 			for n, a := range d.Attempts[1:] {
@@ -220,7 +220,7 @@ func TestALongerRetryAfterLengthensTheWaitOfTheBatch(t *testing.T) {
 		})
 		s.deliver(s.pending("a"))
 		require.Equal(t, []time.Duration{90 * time.Second}, s.machine("batch-1"))
-		require.Equal(t, delivery.Delivered, s.shelf.get("a").State)
+		require.Equal(t, delivery.Delivered, s.batches.get("a").State)
 	})
 }
 
@@ -252,15 +252,15 @@ func TestAMessageBatchThatComesTwice(t *testing.T) {
 			func(context.Context, destination.Request) (destination.Response, error) { sent++; return status(500) },
 		)
 		p := s.pending("a")
-		s.shelf.failNext["Start"] = errors.New("Step Functions is away")
+		s.batches.failNext["Start"] = errors.New("Step Functions is away")
 		errs := s.Deliver(t.Context(), []worker.MessageBatch{p})
 		require.ErrorContains(t, errs[0], "start the retries of batch batch-1 as batch-1: Step Functions is away")
-		require.Empty(t, s.shelf.started)
+		require.Empty(t, s.batches.started)
 		s.deliver(p)
-		require.Equal(t, []string{"batch-1"}, s.shelf.started, "it makes sure that the batch's execution exists")
+		require.Equal(t, []string{"batch-1"}, s.batches.started, "it makes sure that the batch's execution exists")
 		s.deliver(p, p)
 		require.Equal(t, 1, sent, "and sends nothing")
-		require.Equal(t, []string{"batch-1"}, s.shelf.started)
+		require.Equal(t, []string{"batch-1"}, s.batches.started)
 	})
 }
 
@@ -290,8 +290,8 @@ func TestAnIntegrationThatIsOffEndsWhatWaits(t *testing.T) {
 				require.Equal(t, allWaits()[:1], s.machine("batch-1"), "its next round ends it")
 				require.Equal(t, 1, sent)
 				for _, id := range []string{"a", "b"} {
-					require.Equal(t, delivery.Dead, s.shelf.get(id).State)
-					require.Contains(t, s.shelf.get(id).Reason, "the integration was "+name)
+					require.Equal(t, delivery.Dead, s.batches.get(id).State)
+					require.Contains(t, s.batches.get(id).Reason, "the integration was "+name)
 				}
 			})
 		})
@@ -309,10 +309,10 @@ func TestWhatThereIsNoTimeForIsHandedOutAgain(t *testing.T) {
 		require.Equal(
 			t,
 			[]worker.MessageBatch{{Tenant: "42", Integration: "i", IDs: []string{"f", "g", "h"}}},
-			s.shelf.enqueued,
+			s.batches.enqueued,
 			"one alone, then two at a time",
 		)
-		require.Equal(t, 5, s.shelf.count(delivery.Retrying))
+		require.Equal(t, 5, s.batches.count(delivery.Retrying))
 		next, err := s.Retry(t.Context(), worker.Round{Batch: "batch-1", Round: 1})
 		require.NoError(t, err)
 		require.Equal(t, 2, next.Round, "a round that ends in time goes on")
@@ -323,13 +323,13 @@ func TestAFailureOfTheEngineHandsTheMessageBatchBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sender(t, func(context.Context, destination.Request) (destination.Response, error) { return status(200) })
 		p := s.pending("a")
-		s.shelf.failNext["Load"] = errors.New("throttled")
+		s.batches.failNext["Load"] = errors.New("throttled")
 		other := worker.MessageBatch{Tenant: "43", Integration: "j"}
 		errs := s.Deliver(t.Context(), []worker.MessageBatch{p, other})
 		require.ErrorContains(t, errs[0], "throttled")
 		require.NoError(t, errs[1], "the others are done with")
 		s.deliver(p)
-		require.Equal(t, delivery.Delivered, s.shelf.get("a").State)
+		require.Equal(t, delivery.Delivered, s.batches.get("a").State)
 	})
 }
 
@@ -346,6 +346,6 @@ func TestABrokenIntegrationIsDisabledByItsMessageBatches(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, i.Enabled())
 		require.Equal(t, allWaits()[:1], s.machine("batch-1"), "its next round ends it")
-		require.Equal(t, 25, s.shelf.count(delivery.Dead))
+		require.Equal(t, 25, s.batches.count(delivery.Dead))
 	})
 }

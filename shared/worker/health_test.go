@@ -308,10 +308,10 @@ func beginPoolOutage(t *testing.T, o *outside, s *switched) side {
 	}}
 }
 
-// platform is a queue and a state machine before three senders that share the shelf and the paces: each call goes to
+// platform is a queue and a state machine before three senders that share the batches and the paces: each call goes to
 // the next one.
 type platform struct {
-	*shelf
+	*batches
 	t       *testing.T
 	ctx     context.Context
 	senders []*worker.Handler
@@ -327,11 +327,11 @@ func (p *platform) next() *worker.Handler {
 }
 
 // Enqueue makes each message batch a message, which comes again until it is done with.
-func (p *platform) Enqueue(_ context.Context, parcels []worker.MessageBatch, after time.Duration) error {
-	for _, parcel := range parcels {
+func (p *platform) Enqueue(_ context.Context, messages []worker.MessageBatch, after time.Duration) error {
+	for _, message := range messages {
 		p.work.Go(func() {
 			for time.Sleep(after); p.ctx.Err() == nil; time.Sleep(time.Minute) {
-				if p.next().Deliver(p.ctx, []worker.MessageBatch{parcel})[0] == nil {
+				if p.next().Deliver(p.ctx, []worker.MessageBatch{message})[0] == nil {
 					return
 				}
 			}
@@ -365,16 +365,16 @@ func (p *platform) Start(_ context.Context, first worker.Round) error {
 func beginHandlers(t *testing.T, o *outside, s *switched) side {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &platform{t: t, ctx: ctx, shelf: &shelf{memory: newMemory(),
+	p := &platform{t: t, ctx: ctx, batches: &batches{memory: newMemory(),
 		failNext: map[string]error{}}}
 	monitor := &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s, Now: time.Now}
 	var mu sync.Mutex
 	batches := 0
 	paces := &worker.LocalPaces{}
 	for range 3 {
-		courier := outageSender(o)
+		sender := outageSender(o)
 		p.senders = append(p.senders, &worker.Handler{
-			BatchStore: p, Retries: p, Sender: courier, Targets: sending.NewTargetCache(courier, s, opener{}),
+			BatchStore: p, Retries: p, Sender: sender, Targets: sending.NewTargetCache(sender, s, opener{}),
 			Log: slog.New(slog.DiscardHandler), Monitor: monitor,
 			Budget: time.Minute, Paces: paces, NewID: func() string {
 				mu.Lock()

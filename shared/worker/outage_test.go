@@ -181,9 +181,9 @@ func TestABatchToADeadReceiverIsProbedWithOneMember(t *testing.T) {
 		}
 		s.deliver(s.pending(list...))
 		require.LessOrEqual(t, requests, 5, "the first that get no answer are enough")
-		require.NotEmpty(t, s.shelf.enqueued, "the others are handed out again")
-		require.GreaterOrEqual(t, slices.Max(s.shelf.after), 30*time.Second)
-		members := s.shelf.count(delivery.Retrying)
+		require.NotEmpty(t, s.batches.enqueued, "the others are handed out again")
+		require.GreaterOrEqual(t, slices.Max(s.batches.after), 30*time.Second)
+		members := s.batches.count(delivery.Retrying)
 		turn, err := s.Retry(t.Context(), worker.Round{Batch: "batch-1"})
 		require.NoError(t, err)
 		requests = 0
@@ -200,7 +200,7 @@ func TestABatchToADeadReceiverIsProbedWithOneMember(t *testing.T) {
 			}
 			require.NoError(t, err)
 		}
-		require.Equal(t, members, s.shelf.count(delivery.Delivered), "the first answer opens the way again")
+		require.Equal(t, members, s.batches.count(delivery.Delivered), "the first answer opens the way again")
 	})
 }
 
@@ -214,22 +214,22 @@ func TestTheWayOutIsGoneForABatchWorker(t *testing.T) {
 			}
 			return status(200)
 		})
-		var parcels []worker.MessageBatch
+		var messages []worker.MessageBatch
 		for tenant := range 20 {
 			id, name := fmt.Sprintf("i%d", tenant), fmt.Sprint(tenant)
 			s.integrations.set(integration.Integration{ID: id, Tenant: name, System: "plain",
 				Name: fmt.Sprintf("https://host%d.example/", tenant), Revision: 1, Window: 1})
 			d := fmt.Sprintf("d%02d", tenant)
-			s.shelf.put(delivery.Delivery{ID: d, Tenant: name, Integration: id, State: delivery.Pending, Count: 1,
+			s.batches.put(delivery.Delivery{ID: d, Tenant: name, Integration: id, State: delivery.Pending, Count: 1,
 				Events: []event.Event{user(d)}})
-			parcels = append(parcels, worker.MessageBatch{Tenant: name, Integration: id, IDs: []string{d}})
+			messages = append(messages, worker.MessageBatch{Tenant: name, Integration: id, IDs: []string{d}})
 		}
-		s.deliver(parcels...)
-		require.GreaterOrEqual(t, s.shelf.count(delivery.Pending), 15, "as they were, all but the first few")
-		require.GreaterOrEqual(t, len(s.shelf.enqueued), 15, "and handed out again")
+		s.deliver(messages...)
+		require.GreaterOrEqual(t, s.batches.count(delivery.Pending), 15, "as they were, all but the first few")
+		require.GreaterOrEqual(t, len(s.batches.enqueued), 15, "and handed out again")
 		gone = false
 		pass(time.Minute)
-		s.deliver(s.shelf.enqueued...)
-		require.Zero(t, s.shelf.count(delivery.Pending))
+		s.deliver(s.batches.enqueued...)
+		require.Zero(t, s.batches.count(delivery.Pending))
 	})
 }

@@ -502,7 +502,7 @@ func TestAStopInTheMiddleOfAnAttemptForgetsNothingThatArrived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{destination: letters{}, rule: atOnce,
 			parameters: partsParameters{Addresses: []string{"a@x", "b@x"}}})
-		begin := func(do carrier) (stop func()) {
+		begin := func(do transport) (stop func()) {
 			w.transport = do
 			return beginPool(w)
 		}

@@ -78,10 +78,10 @@ func (opener) Open(_ context.Context, i integration.Integration) (integration.Op
 		Secrets: []string{"hunter2"}}, nil
 }
 
-// carrier answers by the URL.
-type carrier func(ctx context.Context, r destination.Request) (destination.Response, error)
+// transport answers by the URL.
+type transport func(ctx context.Context, r destination.Request) (destination.Response, error)
 
-func (c carrier) Do(ctx context.Context, r destination.Request) (destination.Response, error) {
+func (c transport) Do(ctx context.Context, r destination.Request) (destination.Response, error) {
 	return c(ctx, r)
 }
 
@@ -96,23 +96,23 @@ type rig struct {
 	stop         func() // and wait
 }
 
-func start(t *testing.T, limits worker.Limits, c carrier) *rig {
+func start(t *testing.T, limits worker.Limits, c transport) *rig {
 	t.Helper()
 	return startWith(t, limits, slog.New(slog.DiscardHandler), c)
 }
 
-func startLogging(t *testing.T, log *slog.Logger, c carrier) *rig {
+func startLogging(t *testing.T, log *slog.Logger, c transport) *rig {
 	t.Helper()
 	return startWith(t, worker.Limits{}, log, c)
 }
 
-func startWith(t *testing.T, limits worker.Limits, log *slog.Logger, c carrier) *rig {
+func startWith(t *testing.T, limits worker.Limits, log *slog.Logger, c transport) *rig {
 	t.Helper()
 	return startOn(t, newMemory(), limits, log, time.Now, c)
 }
 
 func startOn(t *testing.T, queue *memory, limits worker.Limits, log *slog.Logger, now func() time.Time,
-	c carrier) *rig {
+	c transport) *rig {
 	t.Helper()
 	r := &rig{queue: queue, integrations: &integrations{all: map[string]integration.Integration{}}}
 	r.Pool = worker.NewPool(worker.PoolConfig{

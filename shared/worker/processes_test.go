@@ -68,7 +68,7 @@ func (f *function) most() int {
 
 // manyProcesses is a queue, a state machine, and the processes of the two functions between them.
 type manyProcesses struct {
-	*shelf
+	*batches
 	t              *testing.T
 	ctx            context.Context
 	deliver, retry *function
@@ -95,11 +95,11 @@ func (p *countedPaces) Swap(ctx context.Context, l delivery.Lane, v int64, n wor
 }
 
 // processes begins them; rooms bounds the deliver functions at work, and stop ends all.
-func processes(t *testing.T, room int, rule health.Rule, c carrier) (p *manyProcesses, stop func()) {
+func processes(t *testing.T, room int, rule health.Rule, c transport) (p *manyProcesses, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p = &manyProcesses{
 		t: t, ctx: ctx, paces: &countedPaces{}, integrations: &integrations{all: map[string]integration.Integration{}},
-		shelf: &shelf{memory: newMemory(), failNext: map[string]error{}},
+		batches: &batches{memory: newMemory(), failNext: map[string]error{}},
 	}
 	monitor := &health.Monitor{
 		Counters: &tallies{by: map[string]health.Count{}},
@@ -109,7 +109,7 @@ func processes(t *testing.T, room int, rule health.Rule, c carrier) (p *manyProc
 	}
 	var batches atomic.Int64
 	begin := func() *worker.Handler {
-		courier := &sending.Sender{
+		sender := &sending.Sender{
 			Destinations: systems{},
 			Transport:    c,
 			Schedule:     retry.Schedule{},
@@ -117,8 +117,8 @@ func processes(t *testing.T, room int, rule health.Rule, c carrier) (p *manyProc
 			Log:          slog.New(slog.DiscardHandler),
 		}
 		return &worker.Handler{
-			BatchStore: p, Retries: p, Sender: courier,
-			Targets: sending.NewTargetCache(courier, p.integrations, opener{}),
+			BatchStore: p, Retries: p, Sender: sender,
+			Targets: sending.NewTargetCache(sender, p.integrations, opener{}),
 			Log:     slog.New(slog.DiscardHandler), Monitor: monitor, Budget: time.Minute, Paces: p.paces,
 			NewID: func() string { return fmt.Sprintf("batch-%05d", batches.Add(1)) },
 		}
@@ -139,13 +139,13 @@ func (p *manyProcesses) wait(d time.Duration) bool {
 	}
 }
 
-func (p *manyProcesses) Enqueue(_ context.Context, parcels []worker.MessageBatch, after time.Duration) error {
-	for _, parcel := range parcels {
+func (p *manyProcesses) Enqueue(_ context.Context, messages []worker.MessageBatch, after time.Duration) error {
+	for _, message := range messages {
 		p.work.Go(func() {
 			for wait := after; p.wait(wait); wait = 10 * time.Second {
 				var err error
 				p.deliver.call(func(s *worker.Handler) {
-					err = s.Deliver(p.ctx, []worker.MessageBatch{parcel})[0]
+					err = s.Deliver(p.ctx, []worker.MessageBatch{message})[0]
 				})
 				p.calls.Add(1)
 				if err == nil {

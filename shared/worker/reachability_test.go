@@ -19,20 +19,20 @@ import (
 )
 
 // oneEach is a worker of one process for each integration: none sees more than one.
-func oneEach(t *testing.T, count int, c carrier) (send func(n int, id string), state func(id string) delivery.State) {
+func oneEach(t *testing.T, count int, c transport) (send func(n int, id string), state func(id string) delivery.State) {
 	s := sender(t, c)
 	shared := &sending.LocalReachability{}
 	var processes []*worker.Handler
 	for n := range count {
-		courier := &sending.Sender{
+		sender := &sending.Sender{
 			Destinations: systems{}, Transport: c, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 			Reachability: shared,
 		}
 		processes = append(processes, &worker.Handler{
-			BatchStore: s.shelf,
-			Retries:    s.shelf,
-			Sender:     courier,
-			Targets:    sending.NewTargetCache(courier, s.integrations, opener{}),
+			BatchStore: s.batches,
+			Retries:    s.batches,
+			Sender:     sender,
+			Targets:    sending.NewTargetCache(sender, s.integrations, opener{}),
 			Log:        slog.New(slog.DiscardHandler),
 			Monitor:    s.Monitor,
 			NewID:      s.NewID,
@@ -43,7 +43,7 @@ func oneEach(t *testing.T, count int, c carrier) (send func(n int, id string), s
 	send = func(n int, id string) {
 		t.Helper()
 		tenant, name := fmt.Sprint(n), fmt.Sprintf("i%d", n)
-		s.shelf.put(
+		s.batches.put(
 			delivery.Delivery{
 				ID:          id,
 				Tenant:      tenant,
@@ -59,7 +59,7 @@ func oneEach(t *testing.T, count int, c carrier) (send func(n int, id string), s
 				[]worker.MessageBatch{{Tenant: tenant, Integration: name, IDs: []string{id}}})[0],
 		)
 	}
-	return send, func(id string) delivery.State { return s.shelf.get(id).State }
+	return send, func(id string) delivery.State { return s.batches.get(id).State }
 }
 
 // TestProcessesThatKnowOneIntegrationEachNoticeThatTheWayOutIsGone: each alone would take it for the fault of its one

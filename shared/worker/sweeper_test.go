@@ -16,12 +16,12 @@ import (
 )
 
 // Stranded finds them in one group.
-func (s *shelf) Stranded(_ context.Context, before time.Time, visit func([]delivery.Delivery) error) error {
+func (s *batches) Stranded(_ context.Context, before time.Time, visit func([]delivery.Delivery) error) error {
 	return visit(delivery.StrandedOf(s.All(), before))
 }
 
 // Replay begins a new run of one.
-func (s *shelf) Replay(_ context.Context, r delivery.Replay) (int, string, error) {
+func (s *batches) Replay(_ context.Context, r delivery.Replay) (int, string, error) {
 	d := s.get(r.ID)
 	d.State, d.Failures, d.Batch, d.Due = delivery.Pending, 0, "", time.Time{}
 	s.put(d)
@@ -37,35 +37,35 @@ func TestRetriesThatNoExecutionWorksAtAreTakenUpAgain(t *testing.T) {
 		for _, id := range []string{"stopped", "working", "restored"} {
 			s.deliver(s.pending(id)) // batch-1 to batch-3
 		}
-		s.shelf.running["batch-2"] = true
-		s.shelf.Forget("batch-3")
+		s.batches.running["batch-2"] = true
+		s.batches.Forget("batch-3")
 		pass(2 * time.Hour)
 		s.deliver(s.pending("young")) // batch-4
 		code = 200
 		w := &worker.Sweeper{
-			Stranded: s.shelf, Batches: s.shelf, Retries: s.shelf, Resume: s.Resume, Now: time.Now,
+			Stranded: s.batches, Batches: s.batches, Retries: s.batches, Resume: s.Resume, Now: time.Now,
 			Log: slog.New(slog.DiscardHandler),
 		}
 		want := worker.Swept{Deliveries: 3, Running: 1, Batches: 1, Alone: 1}
 		got, err := w.Sweep(t.Context(), true)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
-		require.Len(t, s.shelf.started, 4, "a dry run only counts")
-		require.Equal(t, delivery.Retrying, s.shelf.get("restored").State)
+		require.Len(t, s.batches.started, 4, "a dry run only counts")
+		require.Equal(t, delivery.Retrying, s.batches.get("restored").State)
 
 		got, err = w.Sweep(t.Context(), false)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
-		require.Equal(t, delivery.Pending, s.shelf.get("restored").State, "it begins a new run")
-		require.Len(t, s.shelf.started, 5)
-		again := s.shelf.started[4]
+		require.Equal(t, delivery.Pending, s.batches.get("restored").State, "it begins a new run")
+		require.Len(t, s.batches.started, 5)
+		again := s.batches.started[4]
 		require.Contains(t, again, "batch-1-swept-")
 		_, err = w.Sweep(t.Context(), false)
 		require.NoError(t, err)
-		require.Len(t, s.shelf.started, 5, "once an hour")
+		require.Len(t, s.batches.started, 5, "once an hour")
 		s.machine(again)
-		require.Equal(t, delivery.Delivered, s.shelf.get("stopped").State)
-		require.Equal(t, delivery.Retrying, s.shelf.get("working").State, "it is left alone")
+		require.Equal(t, delivery.Delivered, s.batches.get("stopped").State)
+		require.Equal(t, delivery.Retrying, s.batches.get("working").State, "it is left alone")
 	})
 }
 
@@ -86,7 +86,7 @@ func TestABadMinuteSwitchesNothingOff(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, i.Enabled())
 		for _, id := range []string{"a", "b"} {
-			require.Equal(t, delivery.Delivered, s.shelf.get(id).State, id)
+			require.Equal(t, delivery.Delivered, s.batches.get(id).State, id)
 		}
 		require.Less(t, time.Since(began), 3*time.Minute)
 	})

@@ -97,10 +97,10 @@ func TestAMessageBatchToASystemThatTakesAMessageASecond(t *testing.T) {
 			list = append(list, fmt.Sprintf("d%03d", n))
 		}
 		s.deliver(s.pending(list...))
-		for visits := 0; len(s.shelf.enqueued) > 0; visits++ {
+		for visits := 0; len(s.batches.enqueued) > 0; visits++ {
 			require.Less(t, visits, 200)
-			p, after := s.shelf.enqueued[0], s.shelf.after[0]
-			s.shelf.enqueued, s.shelf.after = s.shelf.enqueued[1:], s.shelf.after[1:]
+			p, after := s.batches.enqueued[0], s.batches.after[0]
+			s.batches.enqueued, s.batches.after = s.batches.enqueued[1:], s.batches.after[1:]
 			require.GreaterOrEqual(t, after, time.Second)
 			time.Sleep(after)
 			s.deliver(p)
@@ -108,9 +108,9 @@ func TestAMessageBatchToASystemThatTakesAMessageASecond(t *testing.T) {
 		i, err := s.integrations.Get(t.Context(), "42", "i")
 		require.NoError(t, err)
 		require.True(t, i.Enabled(), "%v of %d requests were told to wait", slow.told, slow.told+slow.took)
-		for _, b := range s.shelf.started {
+		for _, b := range s.batches.started {
 			s.machine(b)
 		}
-		require.Equal(t, 90, s.shelf.count(delivery.Delivered))
+		require.Equal(t, 90, s.batches.count(delivery.Delivered))
 	})
 }

@@ -242,7 +242,7 @@ func running(t *testing.T, p *worker.Pool) (stop func()) {
 // handing is a Handler between a queue and a state machine.
 type handing struct {
 	*world
-	*shelf
+	*batches
 	ctx      context.Context
 	at       atomic.Pointer[worker.Handler]
 	machines sync.WaitGroup
@@ -253,7 +253,7 @@ type handing struct {
 func beginHandler(w *world) (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	h := &handing{world: w, ctx: ctx,
-		shelf: &shelf{memory: w.memory, failNext: map[string]error{}}}
+		batches: &batches{memory: w.memory, failNext: map[string]error{}}}
 	h.begin()
 	w.restart = h.begin
 	w.send = func(d ...delivery.Delivery) {
@@ -310,10 +310,10 @@ func (h *handing) Enqueue(_ context.Context, batches []worker.MessageBatch, afte
 
 // Start runs an execution as the state machine does, once under a name.
 func (h *handing) Start(ctx context.Context, first worker.Round) error {
-	h.shelf.mu.Lock()
+	h.batches.mu.Lock()
 	again := slices.Contains(h.started, first.Execution)
-	h.shelf.mu.Unlock()
-	if err := h.shelf.Start(ctx, first); err != nil || again {
+	h.batches.mu.Unlock()
+	if err := h.batches.Start(ctx, first); err != nil || again {
 		return err
 	}
 	h.machines.Go(func() {

@@ -12,10 +12,10 @@ import (
 	"tocsin/scripts/awslocal/meter"
 )
 
-// shelf answers the meter's own calls: a table with one index, and one item whose size changes.
-type shelf struct{ before string }
+// items answers the meter's own calls: a table with one index, and one item whose size changes.
+type items struct{ before string }
 
-func (s *shelf) call(action string, _ []byte) ([]byte, error) {
+func (s *items) call(action string, _ []byte) ([]byte, error) {
 	if action == "DescribeTable" {
 		return []byte(`{"Table":{"KeySchema":[{"AttributeName":"id"}],"GlobalSecondaryIndexes":[
 			{"KeySchema":[{"AttributeName":"trouble"}],"Projection":{"ProjectionType":"KEYS_ONLY"}}]}}`), nil
@@ -82,7 +82,7 @@ func TestTheMeterCountsUnitsAsDynamoDBDoes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var m meter.Meter
-			s := &shelf{before: c.before}
+			s := &items{before: c.before}
 			if c.status == 0 {
 				c.status = http.StatusOK
 			}

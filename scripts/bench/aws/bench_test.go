@@ -150,12 +150,12 @@ func (a *arrivals) count() int {
 
 var paths = regexp.MustCompile(`/orders/\d{8}`)
 
-type carrier struct {
+type transport struct {
 	*sim.Sandbox
 	to *arrivals
 }
 
-func (c carrier) Do(ctx context.Context, q destination.Request) (destination.Response, error) {
+func (c transport) Do(ctx context.Context, q destination.Request) (destination.Response, error) {
 	err := c.Request(ctx, "web_hooks", func() error { c.to.note(destinationtest.Plain(q)); return nil })
 	return destination.Response{Status: 200, At: c.Now()}, err
 }
@@ -180,7 +180,7 @@ func run(t *testing.T, l load, prefix string) result {
 	require.NoError(t, err)
 	defer c.Close()
 	log, to := slog.New(slog.DiscardHandler), &arrivals{at: map[string]time.Time{}}
-	simstack.Deploy(c, func(s *sim.Sandbox) sending.Transport { return carrier{s, to} }, log)
+	simstack.Deploy(c, func(s *sim.Sandbox) sending.Transport { return transport{s, to} }, log)
 	tool := simstack.Open(c, c.Sandbox("", 0), log)
 	for n := range l.tenants + min(1, l.quiet) {
 		setUp(ctx, t, tool, tenant(n))

@@ -158,9 +158,9 @@ func TestASpanHasOneMessage(t *testing.T) {
 		require.NoError(t, err)
 	}
 	*clock = clock.Add(11 * time.Minute)
-	parcels := w.receive(t)
-	require.Len(t, parcels, 1)
-	loaded, err := d.Load(t.Context(), parcels[0])
+	messages := w.receive(t)
+	require.Len(t, messages, 1)
+	loaded, err := d.Load(t.Context(), messages[0])
 	require.NoError(t, err)
 	require.Len(t, loaded, 1)
 	var got []string
@@ -168,7 +168,7 @@ func TestASpanHasOneMessage(t *testing.T) {
 		got = append(got, e.ID)
 	}
 	require.ElementsMatch(t, want, got)
-	again, err := d.Load(t.Context(), parcels[0])
+	again, err := d.Load(t.Context(), messages[0])
 	require.NoError(t, err)
 	require.Equal(t, loaded, again, "a message that comes twice finds what was joined")
 	// A straggler: its entry is of the span that was opened.

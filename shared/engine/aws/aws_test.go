@@ -241,12 +241,12 @@ func TestRequests(t *testing.T) {
 	enginetest.Requests(t, &counters.Requests{DB: w.db, Table: w.prefix + "CountersTable"})
 }
 
-// parcels hands out the deliveries that the queue's messages name.
+// messages hands out the deliveries that the queue's messages name.
 func (w *world) ready(d *stores) func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 	var waiting []delivery.Delivery
 	return func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 		t.Helper()
-		for left := w.receive(t); len(left) > 0; left = w.receive(t) { // a parcel that is opened can make others
+		for left := w.receive(t); len(left) > 0; left = w.receive(t) { // a message batch that is opened can make others
 			for _, p := range left {
 				if p.Tenant == tenant && p.Integration == integration {
 					loaded, err := d.Load(t.Context(), p)

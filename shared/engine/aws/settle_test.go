@@ -172,7 +172,7 @@ func TestRetriesThatAreAnHourOverdueAreFoundAndCanBeSentAgain(t *testing.T) {
 	require.Equal(t, delivery.Pending, got.State)
 	require.Empty(t, got.Batch)
 	require.Zero(t, got.Failures, "a new run")
-	parcels := w.receive(t)
-	require.Len(t, parcels, 1)
-	require.Equal(t, []string{first}, parcels[0].IDs)
+	messages := w.receive(t)
+	require.Len(t, messages, 1)
+	require.Equal(t, []string{first}, messages[0].IDs)
 }

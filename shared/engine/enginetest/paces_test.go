@@ -17,6 +17,6 @@ func TestLocalPaces(t *testing.T) {
 	)
 }
 
-func TestLocalOutlooks(t *testing.T) {
+func TestLocalReachability(t *testing.T) {
 	enginetest.Reachability(t, func(*testing.T) sending.ReachabilityStore { return &sending.LocalReachability{} })
 }
