@@ -79,12 +79,12 @@ func TestAFailingIntegrationIsSwitchedOffMendedAndReplayed(t *testing.T) {
 	b.sees("SOC webhook")
 	b.sees("Nothing sent in the last 12 hours")
 	vulnerabilities(t, p, "burst", 3)
-	b.sees("Switched off: failing")
+	b.sees("Disabled: failing")
 	b.sees("Enabled 0")
 	b.sees("failed (100 %)")
 	b.click("Deliveries of SOC webhook")
 	b.act("at", "/integrations/"+hook+"/deliveries")
-	b.sees("Switched off automatically")
+	b.sees("Disabled automatically")
 	b.sees("Mend the cause, test, then enable it.")
 	b.sees("Enable the integration to replay deliveries.")
 	eventually(t, "all deliveries ended", func() (bool, error) {
@@ -108,7 +108,7 @@ func TestAFailingIntegrationIsSwitchedOffMendedAndReplayed(t *testing.T) {
 
 	at.answers(http.StatusOK, "thanks")
 	b.click("Enable")
-	b.seesNot("Switched off automatically")
+	b.seesNot("Disabled automatically")
 	b.act("firstReplay")
 	b.sees("Delivered")
 	b.click("Replay a range")

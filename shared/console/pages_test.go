@@ -74,7 +74,7 @@ func TestHealthIsToldStepByStep(t *testing.T) {
 	require.Equal(t, a.body, listed["health"])
 }
 
-// TestAFailingIntegrationSaysSinceWhenAndWhy: the cause is told in the list and the card, before it is switched off and
+// TestAFailingIntegrationSaysSinceWhenAndWhy: the cause is told in the list and the card, before it is disabled and
 // after.
 func TestAFailingIntegrationSaysSinceWhenAndWhy(t *testing.T) {
 	r := start(t)

@@ -1,4 +1,4 @@
-// Package health tells how an integration does, and switches off one that keeps failing.
+// Package health tells how an integration does, and disables one that keeps failing.
 //
 // It is disabled when all of this holds: at least 60 % of its requests of the last 12 hours failed (product facts,
 // section 3); at least 20 were made; its failures lie in at least three of the ten-minute counters; and it has been

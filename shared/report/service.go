@@ -36,7 +36,7 @@ type Receivers interface {
 	Receivers(ctx context.Context, subs []Subscription) ([]Found, error)
 }
 
-// Found is the receiver of a subscription, or why there is none: ErrNotFound when it has gone or was switched off.
+// Found is the receiver of a subscription, or why there is none: ErrNotFound when it has gone or was disabled.
 type Found struct {
 	Receiver
 	Err error

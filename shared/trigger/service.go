@@ -349,7 +349,7 @@ func (s *Service) Warnings(ctx context.Context, list ...Trigger) (map[string][]d
 
 // validate checks a trigger against its template, and puts lock times in order. kept are the actions that it had: an
 // integration that they name may have gone since. Filters that stay as they were are good still, so that a trigger
-// whose pattern an earlier release took can be switched off.
+// whose pattern an earlier release took can be disabled.
 func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action, sameFilters bool) error {
 	var v validation
 	v.text("name", t.Name, 1, maxName)

@@ -187,7 +187,7 @@ func (s *Stack) sender(transport Transport, budget time.Duration) *worker.Handle
 			StateMachine: "arn:aws:states:eu-west-1:000000000000:stateMachine:retry"},
 		Monitor: &health.Monitor{
 			Counters: &counters.Store{DB: s.DB, Table: s.prefix + "CountersTable"}, Switch: service, Now: s.Now,
-			Rule: health.Rule{Minimum: 1_000_000}, // nothing is switched off: what is delivered must not depend on luck
+			Rule: health.Rule{Minimum: 1_000_000}, // nothing is disabled: what is delivered must not depend on luck
 		},
 		NewID: NewID, Log: s.log, Budget: budget,
 		Paces: &paces.Store{DB: s.DB, Table: s.prefix + "PacesTable", Now: s.Now},

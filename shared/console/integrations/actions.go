@@ -155,8 +155,8 @@ func (s *API) forms(api huma.API) {
 		OperationID: "get-integration-health", Method: http.MethodGet, Path: "/v1/integrations/{id}/health", Tags: tags,
 		Errors:  []int{404},
 		Summary: "Read an integration's health",
-		Description: "How many requests of the window were made and failed, and how near that is to being switched " +
-			"off.",
+		Description: "How many requests of the window were made and failed, and how near that is to being " +
+			"disabled.",
 	}), s.health)
 }
 

@@ -30,7 +30,7 @@ type IntegrationView struct {
 	Enabled    bool               `json:"enabled"`
 	State      integration.State  `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
 	Failing    *FailingView       `json:"failing,omitempty" doc:"since when it fails and why"`
-	Disabled   *DisabledView      `json:"disabled,omitempty" doc:"who switched it off, when and why"`
+	Disabled   *DisabledView      `json:"disabled,omitempty" doc:"who disabled it, when and why"`
 	Events     []SubscriptionView `json:"events" doc:"every event type of the system"`
 	Parameters json.RawMessage    `json:"parameters" doc:"secrets are masked"`
 	Unreadable *UnreadableView    `json:"unreadable,omitempty" doc:"why its secrets can not be read; nothing is sent meanwhile"`
@@ -65,7 +65,7 @@ type DisabledView struct {
 	Person string            `json:"person,omitempty"`
 	Reason string            `json:"reason,omitempty"`
 	At     time.Time         `json:"at"`
-	Answer *AnswerView       `json:"last_answer,omitempty" doc:"what its system said last, when the platform switched it off"`
+	Answer *AnswerView       `json:"last_answer,omitempty" doc:"what its system said last, when the platform disabled it"`
 }
 
 // AnswerView is what a system said last.
