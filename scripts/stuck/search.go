@@ -17,11 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"github.com/oklog/ulid/v2"
-)
 
-// together is how many deliveries a message names (delivery.ParcelLimit).
-const together = 99
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/deliveries"
+)
 
 type search struct {
 	DB     *dynamodb.Client
@@ -147,7 +146,7 @@ func (s *search) look(ctx context.Context) (f found, err error) {
 			return f, fmt.Errorf("read the deliveries: %w", err)
 		}
 		for _, row := range page.Items {
-			d := delivery(row)
+			d := read(row)
 			switch {
 			case !d.since.Before(before):
 			case text(row, "state") == "pending":
@@ -164,15 +163,15 @@ func (s *search) look(ctx context.Context) (f found, err error) {
 	return f, err
 }
 
-// delivery reads a row. One that gathers, or is retried, is due at a time of its own; any other was due when it was
-// made, which its id says.
-func delivery(row map[string]types.AttributeValue) open {
+// read reads the row of a delivery. One whose batch window is open, or that is retried, is due at a time of its own;
+// any other was due when it was made, which its id says.
+func read(row map[string]types.AttributeValue) open {
 	d := open{id: text(row, "id"), batch: text(row, "batch")}
 	d.tenant, d.integration, _ = strings.Cut(text(row, "lane"), " ")
 	if due, err := strconv.ParseInt(numeral(row, "due"), 10, 64); err == nil {
 		d.since = time.Unix(0, due)
-	} else if u, err := ulid.ParseStrict(d.id); err == nil {
-		d.since = ulid.Time(u.Time())
+	} else if at, err := delivery.MadeAt(d.id); err == nil {
+		d.since = at
 	}
 	return d
 }
@@ -252,7 +251,7 @@ func (s *search) repair(ctx context.Context, f found, waiting int) error {
 		lanes[lane] = append(lanes[lane], d.id)
 	}
 	for lane, ids := range lanes {
-		for chunk := range slices.Chunk(ids, together) {
+		for chunk := range slices.Chunk(ids, deliveries.Capacity.Deliveries) {
 			body := map[string]any{"tenant": lane[0], "integration": lane[1], "deliveries": chunk}
 			if err := s.send(ctx, "DeliveriesQueue", lane[0], body); err != nil {
 				return err

@@ -38,10 +38,10 @@ func NewTargetCache(c *Sender, integrations Integrations, opener Opener) *Target
 
 // gone says of a receiver that is not there any more what it was.
 func gone(id string) string {
-	switch {
-	case report.KindOf(id) == report.PersonReceiver:
+	switch report.KindOf(id) {
+	case report.PersonReceiver:
 		return "the person was deleted"
-	case report.KindOf(id) == report.OrderReceiver:
+	case report.OrderReceiver:
 		return "the report is kept no longer: order it anew"
 	}
 	return "the integration was deleted"

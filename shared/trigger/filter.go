@@ -311,10 +311,6 @@ func (m *matcher) countable(s *subject) bool {
 func (m *matcher) depth(s *subject) int { return s.deepest(m.urls) }
 
 // deepest is the number of segments, from 1, of the deepest pattern that matches; 0 when none does.
-func deepest(patterns []uri.Pattern, url string) int {
-	return (&subject{url: url}).deepest(patterns)
-}
-
 func (s *subject) deepest(patterns []uri.Pattern) int {
 	most := 0
 	if len(patterns) == 0 {

@@ -32,9 +32,9 @@ func TestPatternsOfURIs(t *testing.T) {
 	} {
 		p, err := uri.New(c.pattern)
 		require.NoError(t, err)
-		require.Equal(t, c.depth, deepest([]uri.Pattern{p}, c.url), "%s on %s", c.pattern, c.url)
+		require.Equal(t, c.depth, (&subject{url: c.url}).deepest([]uri.Pattern{p}), "%s on %s", c.pattern, c.url)
 	}
-	require.Equal(t, 0, deepest(nil, "example.com/a"))
+	require.Equal(t, 0, (&subject{url: "example.com/a"}).deepest(nil))
 }
 
 func hitOf(t *testing.T, data string) *subject {

@@ -508,10 +508,8 @@ func (id FilterID) wrong(value string) string {
 
 // large says that a value of ByURL is too large a regular expression, "" when it is not, or is none.
 func large(value string) string {
-	if raw, ok := strings.CutPrefix(value, "~"); ok {
-		if size, err := uri.Size(raw); err == nil && size > uri.MaxSteps {
-			return uri.TooLarge(size).Error()
-		}
+	if size, err := uri.Size(value); err == nil && size > uri.MaxSteps {
+		return uri.TooLarge(size).Error()
 	}
 	return ""
 }
@@ -524,11 +522,7 @@ func (v *validation) steps(list []Filter) {
 			continue
 		}
 		for k, value := range f.Values[:min(len(f.Values), MaxValues)] {
-			raw, ok := strings.CutPrefix(string(value), "~")
-			if !ok {
-				continue
-			}
-			if size, err := uri.Size(raw); err == nil {
+			if size, err := uri.Size(string(value)); err == nil {
 				total += size
 			}
 			if total > maxTriggerSteps {

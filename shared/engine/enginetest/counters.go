@@ -110,7 +110,7 @@ func counterKnowsItsFailures(t *testing.T, open OpenCounters) {
 }
 
 func countIsTakenBack(t *testing.T, open OpenCounters) {
-	// mail.Relay does, for mails that are over its limit
+	// mail.Quota does, for mails that are over its limit
 	c := open(t)
 	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, At, 7, 0)}))
 	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, At, -3, 0)}))

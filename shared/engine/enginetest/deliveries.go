@@ -161,7 +161,8 @@ func arrived(d delivery.Delivery) delivery.Delivery {
 	return d
 }
 
-// Deliveries is the suite of delivery.Log.
+// Deliveries is the suite of what an engine keeps of deliveries: fanout.Store, worker.OutcomeWriter, the history and
+// the dead letters.
 func Deliveries(t *testing.T, open func(t *testing.T) Log) {
 	run := func(name string, test func(t *testing.T, r *Rig)) {
 		t.Run(name, func(t *testing.T) {

@@ -47,13 +47,13 @@ func (p Pattern) Depth(segments []string, joined string) int {
 	return n
 }
 
-// New reads a value of ByURL.
-func New(v string) (Pattern, error) {
-	raw, ok := strings.CutPrefix(v, "~")
+// New reads a value of trigger.ByURL.
+func New(value string) (Pattern, error) {
+	raw, ok := strings.CutPrefix(value, "~")
 	if !ok {
-		return Pattern{segments: Split(v)}, nil
+		return Pattern{segments: Split(value)}, nil
 	}
-	size, err := Size(raw)
+	size, err := Size(value)
 	switch {
 	case err != nil:
 		return Pattern{}, err
@@ -114,22 +114,26 @@ func match(pattern, segments []string) bool {
 	return p == len(pattern)
 }
 
-// Size is ProgramSize of a raw expression.
-func Size(raw string) (int, error) {
+// Size is that of the regular expression in a value, in instructions; 0 of segments.
+func Size(value string) (int, error) {
+	raw, ok := strings.CutPrefix(value, "~")
+	if !ok {
+		return 0, nil
+	}
 	re, err := syntax.Parse(raw, syntax.Perl)
 	if err != nil {
 		return 0, fmt.Errorf("is not a regular expression (RE2): %w", err)
 	}
-	return ProgramSize(re), nil
+	return programSize(re), nil
 }
 
-// ProgramSize bounds the number of instructions of a regular expression, without compiling it: that alone could take a
+// programSize bounds the number of instructions of a regular expression, without compiling it: that alone could take a
 // second.
-func ProgramSize(re *syntax.Regexp) int {
+func programSize(re *syntax.Regexp) int {
 	const most = 1 << 24 // sums stay far from an overflow
 	total := 0
 	for _, sub := range re.Sub {
-		total = min(most, total+ProgramSize(sub))
+		total = min(most, total+programSize(sub))
 	}
 	switch re.Op {
 	case syntax.OpLiteral:

@@ -15,6 +15,7 @@ import (
 
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/report"
+	"tocsin/shared/sleep"
 )
 
 // compactAll compacts all entries that are there when it begins.
@@ -46,9 +47,7 @@ func (r *Store) compact(ctx context.Context, tenant string) (more bool, err erro
 		if err != nil && !errors.Is(err, table.ErrTorn) {
 			return false, fmt.Errorf("compact the daily totals of tenant %s: %w", tenant, err)
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if sleep.For(ctx, pause); ctx.Err() != nil {
 			return false, ctx.Err()
 		}
 		pause = min(2*pause, time.Second)

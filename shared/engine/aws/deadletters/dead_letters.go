@@ -120,15 +120,15 @@ func deadID(e delivery.Entry) string {
 	var u ulid.ULID
 	copy(u[6:], h.Sum(nil))
 	if u.SetTime(uint64(max(0, e.At.UnixMilli()))) != nil {
-		return table.LastOfAll
+		return delivery.GreatestID
 	}
 	return u.String()
 }
 
 // DeadLetters lists a tenant's rejected entries.
 func (l *Store) DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error) {
-	last := cmp.Or(before, table.LastOfAll)
-	rows, err := l.deadRows(ctx, table.Between("tenant", tenantKey(tenant), table.FirstOfAll, last), last, limit)
+	last := cmp.Or(before, delivery.GreatestID)
+	rows, err := l.deadRows(ctx, table.Between("tenant", tenantKey(tenant), delivery.LeastID, last), last, limit)
 	var out []delivery.DeadLetter
 	if err == nil {
 		err = l.readDead(ctx, rows, &out)
@@ -142,7 +142,7 @@ func (l *Store) DeadLetters(ctx context.Context, tenant, before string, limit in
 // AllDeadLetters lists those of all tenants. They are read day by day.
 func (l *Store) AllDeadLetters(ctx context.Context, before string, limit int) (out []delivery.DeadLetter,
 	err error) {
-	last := cmp.Or(before, table.LastOfAll)
+	last := cmp.Or(before, delivery.GreatestID)
 	from := l.Now()
 	if at := table.MadeAt(before); !at.IsZero() {
 		from = at
@@ -163,7 +163,7 @@ func (l *Store) AllDeadLetters(ctx context.Context, before string, limit int) (o
 
 // deadOfDay reads the newest rows of all tenants on a day.
 func (l *Store) deadOfDay(ctx context.Context, day, last string, limit int) ([]table.Item, error) {
-	in := table.Between("day", day, table.FirstOfAll, last)
+	in := table.Between("day", day, delivery.LeastID, last)
 	in.IndexName = awssdk.String(dayIndex)
 	rows, err := l.deadRows(ctx, in, last, limit) // of version 1
 	if err != nil {
@@ -171,7 +171,7 @@ func (l *Store) deadOfDay(ctx context.Context, day, last string, limit int) ([]t
 	}
 	var keys []table.Item
 	for shard := range deadShards {
-		in := table.Between("shard", day+" "+strconv.Itoa(shard), table.FirstOfAll, last)
+		in := table.Between("shard", day+" "+strconv.Itoa(shard), delivery.LeastID, last)
 		in.IndexName = awssdk.String(shardIndex)
 		found, err := l.deadRows(ctx, in, last, limit)
 		if err != nil {

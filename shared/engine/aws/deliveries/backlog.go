@@ -19,7 +19,7 @@ const nextOf = 25
 // queue.
 func (d *Store) CountWaiting(ctx context.Context, tenant, id string, limit int) (w integration.Waiting,
 	err error) {
-	ids, err := d.troubledIDs(ctx, tenant, id, delivery.Retrying, table.FirstOfAll, table.LastOfAll, true, limit)
+	ids, err := d.troubledIDs(ctx, tenant, id, delivery.Retrying, delivery.LeastID, delivery.GreatestID, true, limit)
 	if err != nil {
 		return w, fmt.Errorf("count what waits for integration %s: %w", id, err)
 	}
@@ -46,7 +46,7 @@ func (d *Store) CountWaiting(ctx context.Context, tenant, id string, limit int) 
 
 // CountDead counts by the index of what failed.
 func (d *Store) CountDead(ctx context.Context, tenant, id string, from time.Time, limit int) (int, error) {
-	ids, err := d.troubledIDs(ctx, tenant, id, delivery.Dead, table.FirstID(from), table.LastOfAll, true, limit)
+	ids, err := d.troubledIDs(ctx, tenant, id, delivery.Dead, delivery.FirstID(from), delivery.GreatestID, true, limit)
 	if err != nil {
 		return 0, fmt.Errorf("count what was not sent to integration %s: %w", id, err)
 	}

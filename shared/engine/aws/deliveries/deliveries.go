@@ -97,7 +97,7 @@ func (d *Store) write(v delivery.Delivery, intakes []string, expires int64) (tab
 	for n, e := range v.Events {
 		keys[n] = e.ID
 	}
-	row["events"], row["intakes"], row["v"] = table.Texts(keys), table.Texts(intakes), table.Number(2)
+	row["events"], row["intakes"], row["v"] = table.Texts(keys), table.Texts(intakes), table.Number(deliveryVersion)
 	if !v.Due.IsZero() && v.State == delivery.Pending {
 		row["size"], row["span"] = table.Number(delivery.Size(v.Events)), table.Number(v.Due.UnixNano())
 	}

@@ -41,8 +41,8 @@ func (d *Store) Carried(
 			last = a.Entry.At
 		}
 	}
-	in := table.Between("lane", table.LaneKey(tenant, integration), table.FirstID(first.Add(-fanout.CarriedWithin)),
-		table.FirstID(last.Add(time.Millisecond)))
+	in := table.Between("lane", table.LaneKey(tenant, integration), delivery.FirstID(first.Add(-fanout.CarriedWithin)),
+		delivery.FirstID(last.Add(time.Millisecond)))
 	in.TableName, in.ConsistentRead = &d.Tables.Deliveries, awssdk.Bool(true)
 	in.ProjectionExpression = awssdk.String("#k, #id, #events, #expires")
 	in.ExpressionAttributeNames["#events"], in.ExpressionAttributeNames["#expires"] = "events", "expires"

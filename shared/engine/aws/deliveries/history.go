@@ -65,14 +65,14 @@ func (d *Store) newest(ctx context.Context, q delivery.Query, out *[]delivery.De
 
 // bounds of a query over ids: from included, before not.
 func bounds(from, to time.Time, before string) (first, last string) {
-	last = table.LastOfAll
+	last = delivery.GreatestID
 	if !to.IsZero() {
-		last = table.FirstID(to)
+		last = delivery.FirstID(to)
 	}
 	if before != "" {
 		last = min(last, before)
 	}
-	return table.FirstID(from), last
+	return delivery.FirstID(from), last
 }
 
 // lane reads the newest rows of the given states, nil = all.

@@ -241,8 +241,8 @@ func (d *Store) coalesceWindow(ctx context.Context, tenant, integration string, 
 // A delivery's id begins with its time, so they are found without an index.
 func (d *Store) window(ctx context.Context, tenant, integration string, due int64) ([]waitingRow, error) {
 	end := time.Unix(0, due).UTC()
-	in := table.Between("lane", table.LaneKey(tenant, integration), table.FirstID(end.Add(-destination.File.Every)),
-		table.FirstID(end.Add(time.Second)))
+	in := table.Between("lane", table.LaneKey(tenant, integration), delivery.FirstID(end.Add(-destination.File.Every)),
+		delivery.FirstID(end.Add(time.Second)))
 	in.TableName, in.ConsistentRead = &d.Tables.Deliveries, awssdk.Bool(true)
 	in.FilterExpression = awssdk.String("#state = :pending AND (due = :due OR span = :due)")
 	in.ExpressionAttributeNames["#state"] = "state"

@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/sleep"
 )
 
 // SendLimit is how many messages one call takes. SQS, API reference, "SendMessageBatch".
@@ -44,9 +44,7 @@ func SendBatch(ctx context.Context, client *sqs.Client, queue string,
 		}
 		entries = slices.DeleteFunc(slices.Clone(entries),
 			func(e types.SendMessageBatchRequestEntry) bool { return !failed[*e.Id] })
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if sleep.For(ctx, pause); ctx.Err() != nil {
 			return ctx.Err()
 		}
 		pause *= 2

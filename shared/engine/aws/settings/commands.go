@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/command"
+	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/table"
 )
 
@@ -81,7 +82,7 @@ func (s *Commands) Put(ctx context.Context, c command.Command, expires int64) er
 
 // List answers a query.
 func (s *Commands) List(ctx context.Context, q command.Query) (out []command.Command, err error) {
-	last := commandPrefix + table.LastOfAll
+	last := commandPrefix + delivery.GreatestID
 	if q.Before != "" {
 		last = commandPrefix + q.Before
 	}

@@ -6,32 +6,15 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/oklog/ulid/v2"
+
+	"tocsin/shared/delivery"
 )
 
-// MadeAt is the time that a delivery's id begins with.
+// MadeAt is delivery.MadeAt; the zero time of what is no id.
 func MadeAt(id string) time.Time {
-	u, err := ulid.ParseStrict(id)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(u.Time())).UTC()
+	at, _ := delivery.MadeAt(id)
+	return at
 }
-
-// FirstID sorts before every id of the time or later.
-func FirstID(at time.Time) string {
-	if at.IsZero() || at.UnixMilli() <= 0 {
-		return FirstOfAll
-	}
-	var u ulid.ULID
-	if u.SetTime(uint64(at.UnixMilli())) != nil {
-		return LastOfAll
-	}
-	return u.String()
-}
-
-// FirstOfAll and LastOfAll: no id sorts before the one or after the other.
-const FirstOfAll, LastOfAll = "0", "~"
 
 // TenantKey is the key of a row in a table with the keys `tenant` and `id`.
 func TenantKey(tenant, id string) Item { return Item{"tenant": Text(tenant), "id": Text(id)} }

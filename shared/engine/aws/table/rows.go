@@ -32,10 +32,14 @@ func (b Bytes) MarshalDynamoDBAttributeValue() (types.AttributeValue, error) { r
 // KnownVersion refuses a row of a version that this release does not read: it is a later release's.
 func KnownVersion(i Item, what string, newest int64) error {
 	if v := NumberOf(i, "v"); v > newest {
-		return fmt.Errorf("the row is %s of version %d, this release reads up to %d: it waits for a later one",
-			what, v, newest)
+		return laterVersion(what, v, newest)
 	}
 	return nil
+}
+
+func laterVersion(what string, version, newest int64) error {
+	return fmt.Errorf("the row is %s of version %d, this release reads up to %d: it waits for a later one",
+		what, version, newest)
 }
 
 // Marshal is the item of a row struct.
@@ -49,8 +53,8 @@ func Marshal(row Row) (Item, error) {
 
 // Unmarshal reads an item into a row struct.
 func Unmarshal[R Row](i Item) (row R, err error) {
-	if err := KnownVersion(i, fmt.Sprintf("a %T", row), row.Newest()); err != nil {
-		return row, err
+	if v := NumberOf(i, "v"); v > row.Newest() {
+		return row, laterVersion(fmt.Sprintf("a %T", row), v, row.Newest())
 	}
 	if err = attributevalue.UnmarshalMap(i, &row); err != nil {
 		err = fmt.Errorf("a row is damaged: %w", err)

@@ -12,6 +12,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tocsin/shared/sleep"
 )
 
 // Limits of DynamoDB (API reference: BatchWriteItem, BatchGetItem, TransactWriteItems, BatchExecuteStatement).
@@ -155,9 +157,7 @@ func untilProcessed(ctx context.Context, call func() (done bool, err error)) err
 		if err != nil || done {
 			return err
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if sleep.For(ctx, pause); ctx.Err() != nil {
 			return ctx.Err()
 		}
 		pause *= 2

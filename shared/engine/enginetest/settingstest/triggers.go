@@ -123,7 +123,7 @@ var kept = trigger.Trigger{
 // OpenTriggers opens an engine.
 type OpenTriggers func(t *testing.T) TriggerEngine
 
-// Triggers is the suite of trigger.Store, and of what writes trigger.Outcome: delivery.Log.Accept, or
+// Triggers is the suite of trigger.Store, and of what writes trigger.Outcome: fanout.Store.Accept, or
 // counting.Store.Write where the engine counts apart.
 func Triggers(t *testing.T, open OpenTriggers) {
 	run := func(name string, test func(t *testing.T, r *triggerRig)) {
