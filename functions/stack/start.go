@@ -123,7 +123,8 @@ func (s *Stack) readSecrets(ctx context.Context) (secretValues, error) {
 			return err
 		})
 	}
-	return v, calls.Wait()
+	err := calls.Wait()
+	return v, err
 }
 
 // fail ends a function that can not start; Lambda reports it.
