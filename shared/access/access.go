@@ -15,15 +15,30 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// Source is through what a person or the platform acts (product facts, section 7: "source UI / API token / node").
+type Source string
+
+// The sources.
+const (
+	FromConsole  Source = "console"
+	FromAPIToken Source = "api_token"
+	FromPlatform Source = "platform" // its own engineers and programs: the bus, a command on the machine
+	FromSystem   Source = "system"   // Tocsin itself, such as when it disables a failing integration
+)
+
 // Principal is who calls.
 type Principal struct {
-	Tenant     string
+	Tenant     string // the one that is acted for
+	Home       string // the one that the credentials are of; only a global role acts for another
 	ClientName string // the tenant's company name
 	Role       Role
 	Email      string
 	Name       string
 	Subject    string    // the claim sub, for the log of who has no address
 	Issued     time.Time // of the token, zero = it does not say; what it says of a person is of that time
+	Source     Source    // "" = FromConsole
+	Token      string    // the name of the API token, where Source is FromAPIToken
+	RequestID  string    // of this call, for the activity log
 }
 
 // May reports whether the role has a right.
@@ -35,14 +50,33 @@ func (p Principal) Administers() bool { return p.May(Administer) }
 // Who names the caller in the log: the address, else the subject.
 func (p Principal) Who() string { return cmp.Or(p.Email, p.Subject) }
 
-// UnauthorizedError says why a token is not accepted, without showing it.
-type UnauthorizedError struct{ Reason string }
+// UnauthorizedError says why a caller is not known, without showing the credentials.
+type UnauthorizedError struct {
+	Reason string
+	None   bool // the request bears no credentials of the kind that was looked for
+}
 
 func (e *UnauthorizedError) Error() string { return e.Reason }
 
 // Authenticator finds out who makes a request. Its errors are *UnauthorizedError.
 type Authenticator interface {
 	Authenticate(r *http.Request) (Principal, error)
+}
+
+// Chain asks each Authenticator in turn until one finds credentials of its kind: those decide, good or bad.
+type Chain []Authenticator
+
+// Authenticate is the first answer that is not "there are none".
+func (c Chain) Authenticate(r *http.Request) (Principal, error) {
+	none := &UnauthorizedError{Reason: "sign in, or send an API token as Authorization: Bearer …", None: true}
+	for _, a := range c {
+		p, err := a.Authenticate(r)
+		if errors.As(err, &none) && none.None {
+			continue
+		}
+		return p, err
+	}
+	return Principal{}, none
 }
 
 // Audience of the Console API's tokens.
@@ -105,10 +139,11 @@ func (k *Keys) Authenticate(r *http.Request) (Principal, error) {
 	header := r.Header.Get("Authorization")
 	scheme, token, ok := strings.Cut(header, " ")
 	if header == "" {
-		return Principal{}, &UnauthorizedError{"a token is needed: send it as Authorization: Bearer …"}
+		return Principal{},
+			&UnauthorizedError{Reason: "a token is needed: send it as Authorization: Bearer …", None: true}
 	}
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return Principal{}, &UnauthorizedError{"the Authorization header must be Bearer and a token"}
+		return Principal{}, &UnauthorizedError{Reason: "the Authorization header must be Bearer and a token"}
 	}
 	return k.Verify(strings.TrimSpace(token))
 }
@@ -125,15 +160,17 @@ func (k *Keys) Verify(token string) (Principal, error) {
 		case errors.Is(err, jwt.ErrTokenSignatureInvalid):
 			continue
 		case err != nil:
-			return Principal{}, &UnauthorizedError{reason(err)}
+			return Principal{}, &UnauthorizedError{Reason: reason(err)}
 		case n > 0:
 			return Principal{},
-				&UnauthorizedError{"the token was signed with a key that has been rotated out: sign in again"}
+				&UnauthorizedError{
+					Reason: "the token was signed with a key that has been rotated out: sign in again",
+				}
 		case c.Tenant == "":
-			return Principal{}, &UnauthorizedError{"the token names no tenant"}
+			return Principal{}, &UnauthorizedError{Reason: "the token names no tenant"}
 		}
 		p := Principal{
-			Tenant: c.Tenant, ClientName: c.ClientName, Role: ParseRole(string(c.Role)), Email: c.Email, Name: c.Name,
+			Tenant: c.Tenant, Home: c.Tenant, ClientName: c.ClientName, Role: ParseRole(string(c.Role)), Email: c.Email, Name: c.Name,
 			Subject: c.Subject,
 		}
 		if c.IssuedAt != nil {
@@ -141,7 +178,7 @@ func (k *Keys) Verify(token string) (Principal, error) {
 		}
 		return p, nil
 	}
-	return Principal{}, &UnauthorizedError{reason(jwt.ErrTokenSignatureInvalid)}
+	return Principal{}, &UnauthorizedError{Reason: reason(jwt.ErrTokenSignatureInvalid)}
 }
 
 // ClaimNames are the claims of an identity provider's tokens that decide what a person may do. Whoever can write one of
@@ -167,8 +204,9 @@ func FromClaims(names ClaimNames, claim func(name string) string) (Principal, er
 	if s, err := strconv.ParseFloat(claim("iat"), 64); err == nil && s > 0 && s < 1<<40 {
 		p.Issued = time.Unix(int64(s), 0).UTC()
 	}
+	p.Home = p.Tenant
 	if p.Tenant == "" {
-		return Principal{}, &UnauthorizedError{"the token names no tenant"}
+		return Principal{}, &UnauthorizedError{Reason: "the token names no tenant"}
 	}
 	return p, nil
 }

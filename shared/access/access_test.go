@@ -71,7 +71,7 @@ func TestTokens(t *testing.T) {
 			if c.says == "" {
 				require.NoError(t, err)
 				want := ada
-				want.Subject, want.Issued = ada.Email, p.Issued
+				want.Subject, want.Issued, want.Home = ada.Email, p.Issued, ada.Tenant
 				require.Equal(t, want, p)
 				require.True(t, p.Issued.Equal(now))
 				return
@@ -90,4 +90,30 @@ func TestOnlyAdministratorsManageIntegrations(t *testing.T) {
 	} {
 		require.Equal(t, may, access.Principal{Role: role}.Administers(), role)
 	}
+}
+
+type fixed struct {
+	principal access.Principal
+	err       error
+}
+
+func (f fixed) Authenticate(*http.Request) (access.Principal, error) { return f.principal, f.err }
+
+func TestAChainStopsAtTheFirstCredentials(t *testing.T) {
+	r, err := http.NewRequest(http.MethodGet, "/", nil)
+	require.NoError(t, err)
+	none := fixed{err: &access.UnauthorizedError{Reason: "none here", None: true}}
+	bad := fixed{err: &access.UnauthorizedError{Reason: "revoked"}}
+	p, err := access.Chain{none, fixed{principal: ada}, bad}.Authenticate(r)
+	require.NoError(t, err)
+	require.Equal(t, ada, p)
+	_, err = access.Chain{none, bad, fixed{principal: ada}}.Authenticate(r)
+	require.EqualError(t, err, "revoked", "bad credentials are not made good by others beside them")
+	_, err = access.Chain{none, none}.Authenticate(r)
+	var unauthorized *access.UnauthorizedError
+	require.ErrorAs(t, err, &unauthorized)
+	require.True(t, unauthorized.None)
+	require.Equal(t, "none here", unauthorized.Reason)
+	_, err = access.Chain{}.Authenticate(r)
+	require.ErrorContains(t, err, "sign in")
 }

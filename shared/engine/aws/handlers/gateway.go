@@ -91,7 +91,7 @@ func (g Gateway) Authenticate(r *http.Request) (access.Principal, error) {
 	claims, _ := r.Context().Value(claimsKey{}).(map[string]any)
 	if len(claims) == 0 {
 		return access.Principal{},
-			&access.UnauthorizedError{Reason: "a token is needed: send it as Authorization: Bearer …"}
+			&access.UnauthorizedError{Reason: "a token is needed: send it as Authorization: Bearer …", None: true}
 	}
 	return access.FromClaims(g.Names, func(name string) string {
 		s, _ := claims[name].(string)
