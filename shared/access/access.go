@@ -162,16 +162,15 @@ func (k *Keys) Verify(token string) (Principal, error) {
 		case err != nil:
 			return Principal{}, &UnauthorizedError{Reason: reason(err)}
 		case n > 0:
-			return Principal{},
-				&UnauthorizedError{
-					Reason: "the token was signed with a key that has been rotated out: sign in again",
-				}
+			return Principal{}, &UnauthorizedError{
+				Reason: "the token was signed with a key that has been rotated out: sign in again",
+			}
 		case c.Tenant == "":
 			return Principal{}, &UnauthorizedError{Reason: "the token names no tenant"}
 		}
 		p := Principal{
-			Tenant: c.Tenant, Home: c.Tenant, ClientName: c.ClientName, Role: ParseRole(string(c.Role)), Email: c.Email, Name: c.Name,
-			Subject: c.Subject,
+			Tenant: c.Tenant, Home: c.Tenant, ClientName: c.ClientName, Role: ParseRole(string(c.Role)),
+			Email: c.Email, Name: c.Name, Subject: c.Subject,
 		}
 		if c.IssuedAt != nil {
 			p.Issued = c.IssuedAt.Time
