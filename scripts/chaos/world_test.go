@@ -20,6 +20,7 @@ import (
 
 	"tocsin/scripts/awslocal/sim"
 	"tocsin/scripts/awslocal/simstack"
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
@@ -245,7 +246,7 @@ func (w *world) setUp(ctx context.Context) {
 	service, store := w.tool.Service(), w.tool.Triggers()
 	for n, t := range w.plan.tenants {
 		for _, r := range t.receivers {
-			i, err := service.Create(ctx, integration.Person{Tenant: t.id, ClientName: "Acme",
+			i, err := service.Create(ctx, activity.Actor{Tenant: t.id, ClientName: "Acme",
 				Email: "ada@example.com"},
 				integration.Draft{
 					System: r.system, Name: r.name, Parameters: json.RawMessage(r.parameters),

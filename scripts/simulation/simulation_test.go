@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
@@ -337,8 +338,8 @@ func quiet(tenant int) bool { return tenant%2 == 1 }
 
 func named(tenant int) string { return fmt.Sprintf("tenant-%02d", tenant) }
 
-func person(tenant int) integration.Person {
-	return integration.Person{Tenant: named(tenant), ClientName: "Acme", Email: "ada@example.com"}
+func person(tenant int) activity.Actor {
+	return activity.Actor{Tenant: named(tenant), ClientName: "Acme", Email: "ada@example.com"}
 }
 
 func (p *tocsin) add(tenant int, f fault) string {

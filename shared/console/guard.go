@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -40,6 +41,8 @@ func (s *server) guard(mux *http.ServeMux) http.Handler {
 func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 	began := s.Now()
 	p, refused := s.admit(r)
+	p.RequestID = s.requestID(r)
+	w.Header().Set(requestIDHeader, p.RequestID)
 	if refused != nil {
 		if refused.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", challenge(r))
@@ -56,7 +59,22 @@ func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 		route(mux, w, r.WithContext(rest.WithPrincipal(r.Context(), p)))
 	}
 	s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", w.status, "took_ms",
-		s.Now().Sub(began).Milliseconds(), "tenant", p.Tenant, "by", p.Email)
+		s.Now().Sub(began).Milliseconds(), "tenant", p.Tenant, "by", p.Email,
+		"request", p.RequestID)
+}
+
+// requestIDHeader names a call in answers, in our log, and in the activity log.
+const requestIDHeader = "X-Request-Id"
+
+// validRequestID is what a caller may name a call: an id is written as it is into logs and tables.
+var validRequestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// requestID is the caller's name of the call if it has a good one, else one of ours.
+func (s *server) requestID(r *http.Request) string {
+	if id := r.Header.Get(requestIDHeader); validRequestID.MatchString(id) {
+		return id
+	}
+	return s.NewID()
 }
 
 // tooSoon is how long the tenant has to wait before its next call; 0 = this one goes on.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,4 +53,23 @@ func TestEveryOperationSaysThatItMayBeRefusedFor429(t *testing.T) {
 			require.Contains(t, operation.Responses, "429", "%s %s", method, path)
 		}
 	}
+}
+
+func TestACallHasAnID(t *testing.T) {
+	r := start(t)
+	made := r.call("GET", "/v1/session", "").header.Get("X-Request-Id")
+	require.Len(t, made, 26)
+	require.NotEqual(t, made, r.call("GET", "/v1/session", "").header.Get("X-Request-Id"))
+	for id, taken := range map[string]bool{
+		"7f9c2ba4-e88f-4d5a-9c1e-1b1c2f3a4d5e": true, "a": true, strings.Repeat("a", 64): true,
+		strings.Repeat("a", 65): false, "a b": false, "": false, "-x": false, "<script>": false, "a\tb": false,
+		"é": false,
+	} {
+		got := r.call("GET", "/v1/session", "", "X-Request-Id", id).header.Get("X-Request-Id")
+		require.Equal(t, taken, got == id, id)
+	}
+	r.token = "none"
+	refused := r.call("GET", "/v1/session", "", "X-Request-Id", "mine")
+	require.Equal(t, 401, refused.status)
+	require.Equal(t, "mine", refused.header.Get("X-Request-Id"), "a refusal is found in the log too")
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
@@ -31,14 +32,6 @@ type Systems interface {
 // AddressPolicy decides which addresses an integration may name.
 type AddressPolicy interface {
 	CheckURL(address string) error
-}
-
-// Person is who makes a change, from the token.
-type Person struct {
-	Tenant     string
-	ClientName string
-	Email      string
-	Name       string
 }
 
 // Draft is what a person sends to create an integration.
@@ -118,7 +111,7 @@ func (s *Service) Bound(ctx context.Context, system, key string) ([]Integration,
 }
 
 // Create validates, seals and stores a new integration.
-func (s *Service) Create(ctx context.Context, who Person, d Draft) (Integration, error) {
+func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Integration, error) {
 	system, full, err := s.validate(d.System, d.Parameters)
 	var problems InvalidError
 	if !collect(err, &problems) {
@@ -152,7 +145,8 @@ func (s *Service) Create(ctx context.Context, who Person, d Draft) (Integration,
 
 // Update applies a patch to the integration if its revision is the given one; revision 0 takes any.
 // Errors: ErrNotFound, ErrConflict, InvalidError.
-func (s *Service) Update(ctx context.Context, who Person, id string, revision int64, p Patch) (Integration, error) {
+func (s *Service) Update(ctx context.Context, who activity.Actor, id string, revision int64, p Patch) (Integration,
+	error) {
 	i, err := s.at(ctx, who.Tenant, id, revision)
 	if err != nil {
 		return Integration{}, fmt.Errorf("update integration %s: %w", id, err)
@@ -194,7 +188,7 @@ func (s *Service) Update(ctx context.Context, who Person, id string, revision in
 }
 
 // Enable and disable are Update with one member; this is the change itself.
-func (s *Service) toggle(ctx context.Context, i Integration, on bool, who Person) (Integration, error) {
+func (s *Service) toggle(ctx context.Context, i Integration, on bool, who activity.Actor) (Integration, error) {
 	if on {
 		d := s.missed(ctx, i)
 		i.Off, i.Failing = nil, nil
@@ -222,7 +216,8 @@ func (s *Service) missed(ctx context.Context, i Integration) (d event.Integratio
 
 // SetEnabled switches the integration on or off; it is no error when it already is.
 // Errors: ErrNotFound, ErrConflict.
-func (s *Service) SetEnabled(ctx context.Context, who Person, id string, revision int64, on bool) (Integration, error) {
+func (s *Service) SetEnabled(ctx context.Context, who activity.Actor, id string, revision int64, on bool) (Integration,
+	error) {
 	i, err := s.at(ctx, who.Tenant, id, revision)
 	if err != nil {
 		return Integration{}, fmt.Errorf("enable or disable integration %s: %w", id, err)
@@ -403,7 +398,7 @@ func (s *Service) count(ctx context.Context, i Integration, kind event.Kind, f *
 }
 
 // Delete removes the integration. Errors: ErrNotFound, ErrConflict.
-func (s *Service) Delete(ctx context.Context, who Person, id string, revision int64) error {
+func (s *Service) Delete(ctx context.Context, who activity.Actor, id string, revision int64) error {
 	i, err := s.at(ctx, who.Tenant, id, revision)
 	if err != nil {
 		return fmt.Errorf("delete integration %s: %w", id, err)
@@ -543,13 +538,13 @@ func (s *Service) at(ctx context.Context, tenant, id string, revision int64) (In
 	return i, err
 }
 
-func (s *Service) save(ctx context.Context, i Integration, kind event.Kind, reason string, who *Person) (Integration,
-	error) {
+func (s *Service) save(ctx context.Context, i Integration, kind event.Kind, reason string,
+	who *activity.Actor) (Integration, error) {
 	return s.saveAs(ctx, i, kind, event.IntegrationData{Reason: reason}, who)
 }
 
 func (s *Service) saveAs(ctx context.Context, i Integration, kind event.Kind, d event.IntegrationData,
-	who *Person) (Integration, error) {
+	who *activity.Actor) (Integration, error) {
 	i.Revision++
 	i.UpdatedAt = s.Now().UTC()
 	if err := s.Store.Update(ctx, i, s.announceWith(kind, i, d, who)); err != nil {
@@ -567,11 +562,12 @@ func (s *Service) changed(what string, i Integration, by string) {
 	s.Log.Info(what, "tenant", i.Tenant, "integration", i.ID, "system", i.System, "revision", i.Revision, "by", by)
 }
 
-func (s *Service) announce(kind event.Kind, i Integration, reason string, who *Person) event.Event {
+func (s *Service) announce(kind event.Kind, i Integration, reason string, who *activity.Actor) event.Event {
 	return s.announceWith(kind, i, event.IntegrationData{Reason: reason}, who)
 }
 
-func (s *Service) announceWith(kind event.Kind, i Integration, d event.IntegrationData, who *Person) event.Event {
+func (s *Service) announceWith(kind event.Kind, i Integration, d event.IntegrationData,
+	who *activity.Actor) event.Event {
 	d.Integration.ID, d.Integration.Name, d.Integration.System = i.ID, i.Name, i.System
 	e := event.Event{ID: s.NewID(), Tenant: i.Tenant, ClientName: i.ClientName, Kind: kind, Time: s.Now().UTC()}
 	if who != nil {

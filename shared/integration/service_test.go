@@ -13,6 +13,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/slack"
 	"tocsin/shared/egress"
@@ -25,7 +26,7 @@ import (
 
 const secret = "https://hooks.slack.com/services/T0/B0/s3cr3t"
 
-var ada = integration.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada"}
+var ada = activity.Actor{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada"}
 
 func service(t *testing.T) (*integration.Service, *memory.Engine) {
 	t.Helper()

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
@@ -291,7 +292,7 @@ func TestS7ALostRoleAndADeletedAccountTakeWaitingMailsWithThem(t *testing.T) {
 // A scheduled report reaches each address once, whatever is repeated, over the retry cycles.
 func TestAScheduledReportArrivesOnce(t *testing.T) {
 	w := start(t)
-	who := integration.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com"}
+	who := activity.Actor{Tenant: "42", ClientName: "Acme", Email: "ada@example.com"}
 	i, err := w.integrations.Create(t.Context(), who, integration.Draft{
 		System: "email", Name: "Managers", Subscriptions: []integration.Subscription{{Event: event.ReportWeekly}},
 		Parameters: json.RawMessage(`{"addresses":["m1@example.com","m2@example.com"]}`),
@@ -335,7 +336,7 @@ func TestAReportOnDemandIsMailed(t *testing.T) {
 	w := start(t)
 	p, err := report.NewPeriod("2023-02-01", "2023-02-28", "UTC")
 	require.NoError(t, err)
-	_, err = w.reports.Order(t.Context(), report.Person{Tenant: "42", Client: "Acme", Email: "ada@example.com"},
+	_, err = w.reports.Order(t.Context(), activity.Actor{Tenant: "42", ClientName: "Acme", Email: "ada@example.com"},
 		report.Request{Period: p, Format: report.CSV, Recipients: []string{"boss@example.com", "cfo@example.com"}})
 	require.NoError(t, err)
 	require.NoError(t, w.reports.MakeWaiting(t.Context()))
@@ -347,7 +348,7 @@ func TestAReportOnDemandIsMailed(t *testing.T) {
 	_, err = w.unsubscriptions.Unsubscribe(t.Context(),
 		strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
 	require.NoError(t, err)
-	_, err = w.reports.Order(t.Context(), report.Person{Tenant: "42"},
+	_, err = w.reports.Order(t.Context(), activity.Actor{Tenant: "42"},
 		report.Request{Period: p, Format: report.CSV, Recipients: []string{"boss@example.com", "cfo@example.com"}})
 	require.NoError(t, err)
 	require.NoError(t, w.reports.MakeWaiting(t.Context()))
@@ -360,7 +361,7 @@ func TestAnUndeliverableAddressDoesNotBreakItsIntegration(t *testing.T) {
 	_, err := w.db.SuppressionList().Suppress(t.Context(),
 		mail.Suppression{Tenant: "42", Address: "gone@example.com", Why: mail.Bounced, Reason: "550", At: w.clock()})
 	require.NoError(t, err)
-	i, err := w.integrations.Create(t.Context(), integration.Person{Tenant: "42"}, integration.Draft{
+	i, err := w.integrations.Create(t.Context(), activity.Actor{Tenant: "42"}, integration.Draft{
 		System: "email", Name: "Team", Subscriptions: []integration.Subscription{{Event: event.Scope}},
 		Parameters: json.RawMessage(`{"addresses":["gone@example.com","here@example.com"]}`),
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
@@ -276,7 +277,7 @@ func (r *rig) over(at time.Time) map[string]int {
 // ordered makes a report on demand and returns it with the message that its recipient gets.
 func (r *rig) ordered(p report.Period, f report.Format) (report.Report, *notification.Report) {
 	r.t.Helper()
-	made, err := r.service.Order(r.t.Context(), report.Person{Tenant: "42", Client: "Acme"},
+	made, err := r.service.Order(r.t.Context(), activity.Actor{Tenant: "42", ClientName: "Acme"},
 		report.Request{Period: p, Format: f, Recipients: []string{"ada@example.com"}})
 	require.NoError(r.t, err)
 	require.NoError(r.t, r.service.MakeWaiting(r.t.Context()))

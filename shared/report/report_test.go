@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
@@ -410,7 +411,7 @@ func TestAFailedReportOnDemandSaysSo(t *testing.T) {
 	r.broken = true
 	p, err := report.NewPeriod("2023-03-01", "2023-03-02", "UTC")
 	require.NoError(t, err)
-	made, err := r.service.Order(t.Context(), report.Person{Tenant: "42"},
+	made, err := r.service.Order(t.Context(), activity.Actor{Tenant: "42"},
 		report.Request{Period: p, Format: report.PDF, Recipients: []string{"ada@example.com"}})
 	require.NoError(t, err)
 	require.NoError(t, r.service.MakeWaiting(t.Context()))

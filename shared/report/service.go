@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/mail/address"
@@ -377,9 +378,6 @@ func (s *Service) SetZone(ctx context.Context, tenant, zone string) error {
 	return s.Store.SaveSettings(ctx, Settings{Tenant: tenant, Zone: zone})
 }
 
-// Person asks for a report.
-type Person struct{ Tenant, Client, Email string }
-
 // Request is a report on demand.
 type Request struct {
 	Period     Period
@@ -392,7 +390,7 @@ const MaxRecipients = 50
 
 // Order takes a report on demand; MakeWaiting makes it. Errors: ErrPeriod, destination.InvalidParameters, and
 // those of Relay.
-func (s *Service) Order(ctx context.Context, who Person, q Request) (Report, error) {
+func (s *Service) Order(ctx context.Context, who activity.Actor, q Request) (Report, error) {
 	var problems destination.InvalidParameters
 	if q.Format != PDF && q.Format != CSV {
 		problems = append(problems, destination.FieldProblem{Field: "format", Reason: "must be pdf or csv"})
@@ -426,7 +424,7 @@ func (s *Service) Order(ctx context.Context, who Person, q Request) (Report, err
 		}
 	}
 	r := Report{
-		ID: s.NewID(), Tenant: who.Tenant, Client: who.Client, Period: q.Period, Format: q.Format, State: Waiting,
+		ID: s.NewID(), Tenant: who.Tenant, Client: who.ClientName, Period: q.Period, Format: q.Format, State: Waiting,
 		CreatedAt: s.Now().UTC(),
 		CreatedBy: who.Email, Recipients: recipients,
 	}

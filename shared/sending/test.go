@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/cut"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
@@ -39,7 +40,7 @@ const testLimit = 60 * time.Second
 // Test sends the class's test notifications (facts, 1.12), each as a record of its own, and reports on each. It stops
 // at the first failure: the others would fail likewise. A test is neither retried nor counted. The error may be that
 // of MailQuota, and then nothing was sent.
-func (s *Sender) Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (TestResult,
+func (s *Sender) Test(ctx context.Context, opened integration.Opened, who activity.Actor, id string) (TestResult,
 	error) {
 	d, ok := s.Destinations.Destination(opened.System.Name)
 	if !ok {
@@ -86,7 +87,7 @@ type written struct {
 	notReady string
 }
 
-func (s *Sender) write(r *Target, n notification.Notification, who integration.Person) (written, error) {
+func (s *Sender) write(r *Target, n notification.Notification, who activity.Actor) (written, error) {
 	as := destination.Target{
 		Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: s.Now(), Test: true,
 		Asked: cmp.Or(who.Email, who.Name),

@@ -18,6 +18,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
@@ -35,7 +36,7 @@ import (
 )
 
 var (
-	ada    = integration.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada"}
+	ada    = activity.Actor{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada"}
 	group  = telegramtest.Group(-100, "Ops")
 	super  = telegramtest.Group(-1001557912345, "Ops")
 	person = telegramtest.Person(7, "Ada", "ada")
@@ -240,7 +241,7 @@ func TestAForgedLinkBindsNothing(t *testing.T) {
 	w := hooked(t)
 	mine, other := w.create("Mine"), w.create("Other")
 	token := strings.TrimPrefix(start(w.link(mine).Private), "/start ")
-	foreign, err := w.service.Create(t.Context(), integration.Person{Tenant: "43"},
+	foreign, err := w.service.Create(t.Context(), activity.Actor{Tenant: "43"},
 		integration.Draft{System: "telegram", Name: "Foreign"})
 	require.NoError(t, err)
 	stolen := strings.TrimPrefix(start(w.link(other).Private), "/start ")

@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
@@ -64,7 +65,7 @@ type Service struct {
 }
 
 // List returns the tenant's triggers: those of a new account until the tenant's own are stored. It changes nothing.
-func (s *Service) List(ctx context.Context, who integration.Person) ([]Trigger, error) {
+func (s *Service) List(ctx context.Context, who activity.Actor) ([]Trigger, error) {
 	list, seeded, err := s.Store.List(ctx, who.Tenant)
 	if err != nil {
 		return nil, fmt.Errorf("list the triggers of tenant %s: %w", who.Tenant, err)
@@ -76,7 +77,7 @@ func (s *Service) List(ctx context.Context, who integration.Person) ([]Trigger, 
 }
 
 // Get returns one of List. Error: ErrNotFound.
-func (s *Service) Get(ctx context.Context, who integration.Person, id string) (Trigger, error) {
+func (s *Service) Get(ctx context.Context, who activity.Actor, id string) (Trigger, error) {
 	t, err := s.Store.Get(ctx, who.Tenant, id)
 	if !errors.Is(err, ErrNotFound) || !isDefault(id) {
 		return t, err
@@ -92,7 +93,7 @@ func (s *Service) Get(ctx context.Context, who integration.Person, id string) (T
 }
 
 // seed stores the triggers of a new account, before the first change of a tenant that has none stored yet.
-func (s *Service) seed(ctx context.Context, who integration.Person) error {
+func (s *Service) seed(ctx context.Context, who activity.Actor) error {
 	err := s.Store.Seed(ctx, who.Tenant, Defaults(who.Tenant, who.ClientName, s.Now()))
 	if err != nil {
 		return fmt.Errorf("store the triggers of a new account for tenant %s: %w", who.Tenant, err)
@@ -140,7 +141,7 @@ func instant(ms int64) time.Time {
 }
 
 // Check is Create without storing anything: for a preview. Errors: InvalidError.
-func (s *Service) Check(ctx context.Context, who integration.Person, d Draft) (Trigger, error) {
+func (s *Service) Check(ctx context.Context, who activity.Actor, d Draft) (Trigger, error) {
 	now := s.Now().UTC()
 	t := Trigger{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, Name: strings.TrimSpace(d.Name),
@@ -155,7 +156,7 @@ func (s *Service) Check(ctx context.Context, who integration.Person, d Draft) (T
 }
 
 // Create validates and stores a new trigger. Errors: InvalidError.
-func (s *Service) Create(ctx context.Context, who integration.Person, d Draft) (Trigger, error) {
+func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Trigger, error) {
 	t, err := s.Check(ctx, who, d)
 	if err != nil {
 		return Trigger{}, err
@@ -163,7 +164,7 @@ func (s *Service) Create(ctx context.Context, who integration.Person, d Draft) (
 	return t, s.create(ctx, who, t)
 }
 
-func (s *Service) create(ctx context.Context, who integration.Person, t Trigger) error {
+func (s *Service) create(ctx context.Context, who activity.Actor, t Trigger) error {
 	list, err := s.List(ctx, who)
 	if err != nil {
 		return err
@@ -194,7 +195,7 @@ func (s *Service) create(ctx context.Context, who integration.Person, t Trigger)
 }
 
 // Copy makes a disabled copy of a trigger. Errors: ErrNotFound, InvalidError.
-func (s *Service) Copy(ctx context.Context, who integration.Person, id string) (Trigger, error) {
+func (s *Service) Copy(ctx context.Context, who activity.Actor, id string) (Trigger, error) {
 	t, err := s.Get(ctx, who, id)
 	if err != nil {
 		return Trigger{}, fmt.Errorf("copy trigger %s: %w", id, err)
@@ -208,7 +209,7 @@ func (s *Service) Copy(ctx context.Context, who integration.Person, id string) (
 
 // Update applies a patch to the trigger if its revision is the given one; revision 0 takes any.
 // Errors: ErrNotFound, ErrConflict, InvalidError.
-func (s *Service) Update(ctx context.Context, who integration.Person, id string, revision int64, p Patch) (Trigger,
+func (s *Service) Update(ctx context.Context, who activity.Actor, id string, revision int64, p Patch) (Trigger,
 	error) {
 	old, err := s.at(ctx, who, id, revision)
 	if err != nil {
@@ -254,7 +255,7 @@ func (s *Service) Update(ctx context.Context, who integration.Person, id string,
 }
 
 // Delete removes the trigger. Errors: ErrNotFound, ErrConflict.
-func (s *Service) Delete(ctx context.Context, who integration.Person, id string, revision int64) error {
+func (s *Service) Delete(ctx context.Context, who activity.Actor, id string, revision int64) error {
 	t, err := s.at(ctx, who, id, revision)
 	if err == nil {
 		err = s.Store.Delete(ctx, who.Tenant, id, t.Revision, s.announce(event.TriggerDelete, t, who))
@@ -267,7 +268,7 @@ func (s *Service) Delete(ctx context.Context, who integration.Person, id string,
 }
 
 // at returns a trigger that is to be changed, if it is at the revision; 0 takes any.
-func (s *Service) at(ctx context.Context, who integration.Person, id string, revision int64) (Trigger, error) {
+func (s *Service) at(ctx context.Context, who activity.Actor, id string, revision int64) (Trigger, error) {
 	t, err := s.Store.Get(ctx, who.Tenant, id)
 	if errors.Is(err, ErrNotFound) && isDefault(id) {
 		if err = s.seed(ctx, who); err == nil {
@@ -280,12 +281,12 @@ func (s *Service) at(ctx context.Context, who integration.Person, id string, rev
 	return t, err
 }
 
-func (s *Service) changed(what string, t Trigger, who integration.Person) {
+func (s *Service) changed(what string, t Trigger, who activity.Actor) {
 	s.Log.Info(what, "tenant", t.Tenant, "trigger", t.ID, "condition", t.Template, "revision", t.Revision, "by",
 		who.Email)
 }
 
-func (s *Service) announce(kind event.Kind, t Trigger, who integration.Person) event.Event {
+func (s *Service) announce(kind event.Kind, t Trigger, who activity.Actor) event.Event {
 	d := event.TriggerData{By: &event.Person{Name: who.Name, Email: who.Email}}
 	d.Trigger.ID, d.Trigger.Name = t.ID, t.Name
 	raw, err := json.Marshal(d)

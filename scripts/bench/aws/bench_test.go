@@ -25,6 +25,7 @@ import (
 	"tocsin/scripts/awslocal/meter"
 	"tocsin/scripts/awslocal/sim"
 	"tocsin/scripts/awslocal/simstack"
+	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/event"
@@ -279,7 +280,7 @@ func detail(tenant string, n int) []byte {
 }
 
 func setUp(ctx context.Context, t *testing.T, tool *simstack.Stack, tenant string) {
-	_, err := tool.Service().Create(ctx, integration.Person{Tenant: tenant, ClientName: "Acme",
+	_, err := tool.Service().Create(ctx, activity.Actor{Tenant: tenant, ClientName: "Acme",
 		Email: "ada@example.com"}, integration.Draft{
 		System: "web_hooks", Name: "Receiver", Subscriptions: []integration.Subscription{{Event: event.Hits}},
 		Parameters: json.RawMessage(`{"url":"https://receiver.example.com/hook","max_events":100}`),

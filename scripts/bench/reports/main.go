@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
@@ -173,7 +174,7 @@ func one(ctx context.Context, path string, format report.Format) error {
 		Now:     func() time.Time { return now }, NewID: func() string { n++; return string(format) + strconv.Itoa(n) },
 		Log: slog.New(slog.DiscardHandler),
 	}
-	r, err := s.Order(ctx, report.Person{Tenant: "42", Client: "Acme"},
+	r, err := s.Order(ctx, activity.Actor{Tenant: "42", ClientName: "Acme"},
 		report.Request{Period: report.Containing(report.Monthly, "2023-03-01", "UTC"), Format: format})
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
 	"tocsin/shared/health"
@@ -20,7 +21,7 @@ import (
 // Tester serves what a form asks a system for: the test button, and the values that a parameter can have.
 type Tester interface {
 	Options(ctx context.Context, opened integration.Opened, field string) (sending.OptionList, error)
-	Test(ctx context.Context, opened integration.Opened, who integration.Person, id string) (sending.TestResult, error)
+	Test(ctx context.Context, opened integration.Opened, who activity.Actor, id string) (sending.TestResult, error)
 }
 
 // TestView is the outcome of a test.

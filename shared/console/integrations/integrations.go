@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
 	"tocsin/shared/egress"
@@ -300,7 +301,7 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 }
 
 // defaultName is what the form fills in: `Slack integration by Ada Lovelace, Mar 1` (facts, 1.1).
-func (s *API) defaultName(system destination.System, who integration.Person) string {
+func (s *API) defaultName(system destination.System, who activity.Actor) string {
 	by := who.Name
 	if by == "" {
 		by = who.Email

@@ -213,13 +213,13 @@ func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) 
 	if err != nil {
 		return nil, s.Answer(err)
 	}
-	q, p := in.Body, rest.Principal(ctx)
+	q := in.Body
 	period, err := asked(q.Period.Frequency, q.Period.From, q.Period.To, zone)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Reports.Order(ctx, report.Person{Tenant: p.Tenant, Client: p.ClientName, Email: p.Email},
-		report.Request{Period: period, Format: q.Format, Recipients: q.Recipients})
+	r, err := s.Reports.Order(ctx, rest.Person(ctx), report.Request{Period: period, Format: q.Format,
+		Recipients: q.Recipients})
 	if err != nil {
 		return nil, s.Answer(err)
 	}

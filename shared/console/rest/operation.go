@@ -8,7 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
-	"tocsin/shared/integration"
+	"tocsin/shared/activity"
 	"tocsin/shared/profile"
 )
 
@@ -26,10 +26,7 @@ func Principal(ctx context.Context) access.Principal {
 }
 
 // Person is the caller as the services note who made a change.
-func Person(ctx context.Context) integration.Person {
-	p := Principal(ctx)
-	return integration.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name}
-}
+func Person(ctx context.Context) activity.Actor { return activity.ActorOf(Principal(ctx)) }
 
 // RightKey is where the metadata of an operation hold the right that its callers need (product facts, section 7).
 const RightKey = "right"

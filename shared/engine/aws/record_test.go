@@ -26,6 +26,7 @@ import (
 
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/counting"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/aws/reports"
@@ -504,7 +505,7 @@ func TestAReportOnDemandThatWasLeftBehindIsTakenUpByTheSchedule(t *testing.T) {
 		NewID: func() string { return "ordered" }}
 	p, err := report.NewPeriod(recordDay, recordDay, "UTC")
 	require.NoError(t, err)
-	_, err = s.Order(t.Context(), report.Person{Tenant: "42"}, report.Request{Period: p, Format: report.PDF})
+	_, err = s.Order(t.Context(), activity.Actor{Tenant: "42"}, report.Request{Period: p, Format: report.PDF})
 	require.NoError(t, err)
 	handle := reports.Handler(s, slog.New(slog.DiscardHandler))
 	for _, want := range []report.State{report.Waiting, report.Ready} {
