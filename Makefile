@@ -4,11 +4,11 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-compare bench-reports bench-aws bench-cold fuzz \
+.PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-compare bench-peers bench-reports bench-aws bench-cold fuzz \
 	test-independent test-metrics test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: build ## start Tocsin: Console at http://localhost:8080, events at :8081, state under var/ (flags: make run ARGS="-listen localhost:9090")
 	@bin/tocsin $(ARGS)
@@ -72,6 +72,9 @@ bench: build ## measure deliveries against a bare HTTP client
 
 bench-compare: ## compare the hot path's benchmarks with those of another commit: make bench-compare BASE=main (minutes)
 	@scripts/bench-compare $(BASE) $(ARGS)
+
+bench-peers: build ## measure Tocsin beside syslog-ng, which it installs on Debian (minutes; ARGS=-tls, ARGS="-growth 10000000")
+	@scripts/bench-peers $(ARGS)
 
 bench-reports: ## record a million hits and measure the monthly report on them (target: 5 s, 256 MiB)
 	@mkdir -p bin

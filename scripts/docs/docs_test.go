@@ -120,3 +120,18 @@ func TestTheGlossaryIsShort(t *testing.T) {
 	require.Greater(t, rows, 20)
 	require.LessOrEqual(t, rows, glossaryRows)
 }
+
+// described is a target of the Makefile with its line of help.
+var described = regexp.MustCompile(`(?m)^([a-z][a-z-]*):.*## (.+)$`)
+
+func TestMakeHelpNamesEachTarget(t *testing.T) {
+	makefile, err := os.ReadFile(root + "/Makefile")
+	require.NoError(t, err)
+	said, err := exec.Command("make", "-s", "-C", root, "help").CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	targets := described.FindAllStringSubmatch(string(makefile), -1)
+	require.Greater(t, len(targets), 20)
+	for _, m := range targets {
+		assert.Regexp(t, `(?m)^`+m[1]+` +`+regexp.QuoteMeta(m[2])+`$`, string(said))
+	}
+}

@@ -1,0 +1,250 @@
+// Package load makes the events of the benchmarks, publishes them, and counts what arrives.
+package load
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"tocsin/scripts/embedded"
+)
+
+// Row is the outcome of one run.
+type Row struct {
+	Name      string
+	Delivered int
+	Took      time.Duration
+	Latency   []time.Duration
+	CPU       time.Duration
+	PeakKiB   int64
+}
+
+// Rate is deliveries a second.
+func (r Row) Rate() float64 { return float64(r.Delivered) / r.Took.Seconds() }
+
+// Quantile of the latency; 0 where none was measured.
+func (r Row) Quantile(q float64) time.Duration {
+	if len(r.Latency) == 0 {
+		return 0
+	}
+	slices.Sort(r.Latency)
+	return r.Latency[min(len(r.Latency)-1, int(q*float64(len(r.Latency))))]
+}
+
+// Latencies are the times from each event's acceptance to its arrival.
+func (r *Receiver) Latencies(accepted []time.Time) []time.Duration {
+	out := make([]time.Duration, len(accepted))
+	for n := range out {
+		out[n] = max(0, time.Unix(0, r.Arrived[n].Load()).Sub(accepted[n]))
+	}
+	return out
+}
+
+// marker precedes the number of an event in its payload.
+const marker = `"seq":"`
+
+// Payload is the body of one delivery of one event, as a bare client posts it.
+func Payload(n int) []byte {
+	return fmt.Appendf(nil,
+		`[{"summary":"[Tocsin] New hit detected","details":{"client_name":"Acme","cloud":"EU","notification_type":"new_hits",%s}}]`, hit(n))
+}
+
+func hit(n int) string {
+	return fmt.Sprintf(
+		`"hit":{"type":"sqli","domain":"shop.example.com","path":"/orders/1","remote_addr4":"203.0.113.7",%s%07d"}`,
+		marker, n)
+}
+
+// PutEvents is the body of one PutEvents call with the events [from, to).
+func PutEvents(from, to int) []byte {
+	var buf bytes.Buffer
+	buf.WriteString(`{"Entries":[`)
+	for n := from; n < to; n++ {
+		if n > from {
+			buf.WriteByte(',')
+		}
+		detail := fmt.Sprintf(
+			`{"version":1,"id":"bench-%07d","tenant":"bench","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{%s}}`, n, hit(n))
+		fmt.Fprintf(&buf, `{"Source":"platform.bench","DetailType":"new_hits","Detail":%s}`, strconv.Quote(detail))
+	}
+	buf.WriteString(`]}`)
+	return buf.Bytes()
+}
+
+// Receiver counts what arrives and when.
+type Receiver struct {
+	Host    string
+	server  *http.Server
+	Arrived []atomic.Int64 // Unix nanoseconds of the last arrival of each event
+	Count   atomic.Int64
+	Want    int64
+	Done    chan struct{}
+	hang    chan struct{}
+}
+
+// NewReceiver listens on loopback, with TLS where a configuration is given. It waits for so many copies of each event.
+func NewReceiver(events, copies int, secure *tls.Config) (*Receiver, error) {
+	l, host, err := embedded.Listen()
+	if err != nil {
+		return nil, err
+	}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
+	r := &Receiver{Host: host, Arrived: make([]atomic.Int64, events), Want: int64(events * copies),
+		Done: make(chan struct{}), hang: make(chan struct{})}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hook", r.take)
+	mux.HandleFunc("/hang", func(_ http.ResponseWriter, q *http.Request) {
+		_, _ = io.Copy(io.Discard, q.Body)
+		select {
+		case <-r.hang:
+		case <-q.Context().Done():
+		}
+	})
+	r.server = &http.Server{Handler: mux}
+	go func() { _ = r.server.Serve(l) }()
+	return r, nil
+}
+
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func (r *Receiver) take(_ http.ResponseWriter, q *http.Request) {
+	buf, _ := bodies.Get().(*bytes.Buffer)
+	defer bodies.Put(buf)
+	buf.Reset()
+	if _, err := buf.ReadFrom(q.Body); err != nil {
+		return
+	}
+	now := time.Now().UnixNano()
+	for rest := buf.Bytes(); ; {
+		at := bytes.Index(rest, []byte(marker))
+		if at < 0 {
+			return
+		}
+		rest = rest[at+len(marker):]
+		n, err := strconv.Atoi(string(rest[:7]))
+		if err != nil || n >= len(r.Arrived) {
+			continue
+		}
+		r.Arrived[n].Store(now)
+		if r.Count.Add(1) == r.Want {
+			close(r.Done)
+		}
+	}
+}
+
+// Close ends the receiver and the requests that hang.
+func (r *Receiver) Close() {
+	close(r.hang)
+	_ = r.server.Close()
+}
+
+// Client is a plain HTTP client that keeps its connections.
+func Client(connections int) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: connections, DialContext: (&net.Dialer{}).DialContext, DisableCompression: true,
+	}}
+}
+
+// Parallel does n things with so many workers. Its error joins those at which the workers stopped.
+func Parallel(workers, n int, do func(int) error) error {
+	var next atomic.Int64
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for errs[w] == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				errs[w] = do(i)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Publishers is how many PutEvents calls are in flight, each with PerCall entries, the most of one call.
+const (
+	Publishers = 16
+	PerCall    = 10
+)
+
+// Create makes a webhook that takes hits, up to so many a request, and trusts the certificates in ca (PEM; "" = those
+// of the system).
+func Create(p *embedded.Process, name, url string, maxEvents int, ca string) error {
+	parameters := map[string]any{"url": url, "max_events": maxEvents}
+	if ca != "" {
+		parameters["ca_file"] = ca
+	}
+	return p.Call(http.MethodPost, "/v1/integrations", map[string]any{
+		"system": "web_hooks", "name": name,
+		"events":     []map[string]any{{"event": "siem", "active": true}},
+		"parameters": parameters,
+	}, nil)
+}
+
+// madeBefore is how many events are made before they are published; more would not fit into memory.
+const madeBefore = 1_000_000
+
+// PublishFast publishes as fast as PutEvents answers, and notes when it did.
+func PublishFast(p *embedded.Process, events int, accepted []time.Time) error {
+	calls := (events + PerCall - 1) / PerCall
+	body := func(i int) []byte { return PutEvents(i*PerCall, min(events, (i+1)*PerCall)) }
+	if events <= madeBefore {
+		bodies := make([][]byte, calls)
+		for i := range bodies {
+			bodies[i] = body(i)
+		}
+		body = func(i int) []byte { return bodies[i] }
+	}
+	c := Client(Publishers)
+	return Parallel(Publishers, calls, func(i int) error {
+		if err := p.PublishRaw(c, body(i)); err != nil {
+			return err
+		}
+		now := time.Now()
+		for n := i * PerCall; n < min(events, (i+1)*PerCall); n++ {
+			accepted[n] = now
+		}
+		return nil
+	})
+}
+
+// PeakKiB is the highest resident size so far (VmHWM of the kernel), 0 where the kernel does not tell.
+func PeakKiB(pid int) int64 {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// CPU is what a process used, of user and system.
+func CPU(u *syscall.Rusage) time.Duration {
+	if u == nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

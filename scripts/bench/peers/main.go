@@ -1,0 +1,177 @@
+// Command peers measures Tocsin beside syslog-ng: the same events, the same receiver, in one run on one machine. Run it
+// with `make bench-peers`.
+//
+// syslog-ng reads lines from TCP (network source), keeps them in a reliable disk buffer, and posts them with 32 workers,
+// as many requests as Tocsin has open to one integration. It does not sync to disk before it takes the next line, keeps
+// no ids and makes no log. Publisher, receiver and the measured program share the cores.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"tocsin/scripts/bench/load"
+)
+
+func main() {
+	b := bench{}
+	flag.StringVar(&b.binary, "binary", "bin/tocsin", "the embedded program")
+	flag.IntVar(&b.events, "events", 150_000, "events of each run with one event a request; three times as many batched")
+	flag.IntVar(&b.rounds, "rounds", 5, "runs of each program; their median counts")
+	flag.BoolVar(&b.secure, "tls", false, "the receiver speaks TLS")
+	growth := flag.Int("growth", 0, "publish so many events to Tocsin alone, and compare the first minute with the last")
+	flag.Parse()
+	run := b.compare
+	if *growth > 0 {
+		run = func() error { return b.growth(*growth) }
+	}
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench-peers:", err)
+		os.Exit(1)
+	}
+}
+
+type bench struct {
+	binary         string
+	events, rounds int
+	secure         bool
+}
+
+// work is what both programs do.
+type work struct {
+	name       string
+	events     int
+	perRequest int // events, at most
+}
+
+// sample is what one run of one program showed.
+type sample struct {
+	load.Row
+	half load.Row // at half of the rate
+}
+
+// compare runs the programs by turns, so that a machine that gets busy meanwhile slows both.
+func (b bench) compare() error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "program\twork\tdelivered/s\tCPU µs each\tpeak MiB\tp50 ms at half\tp99 ms at half\t")
+	var ratios []float64
+	for _, w := range []work{
+		{name: "single", events: b.events, perRequest: 1},
+		{name: "batched", events: 3 * b.events, perRequest: 100},
+	} {
+		var tocsin, syslog []sample
+		for round := range b.rounds {
+			for _, p := range []struct {
+				peer peer
+				into *[]sample
+			}{{&tocsinPeer{binary: b.binary}, &tocsin}, {&syslogPeer{}, &syslog}} {
+				s, err := b.sample(p.peer, w)
+				if err != nil {
+					return fmt.Errorf("%s, %s, round %d: %w", p.peer.name(), w.name, round+1, err)
+				}
+				*p.into = append(*p.into, s)
+				fmt.Fprintf(os.Stderr, "%s %s, round %d of %d: %.0f/s\n", p.peer.name(), w.name, round+1, b.rounds,
+					s.Rate())
+			}
+		}
+		ours, theirs := median(tocsin), median(syslog)
+		b.print(table, "Tocsin", w, ours)
+		b.print(table, "syslog-ng", w, theirs)
+		ratios = append(ratios, ours.Rate()/theirs.Rate())
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Printf("peers single=%.2f batched=%.2f\n", ratios[0], ratios[1])
+	return nil
+}
+
+func median(of []sample) sample {
+	slices.SortFunc(of, func(a, b sample) int { return int(a.Rate() - b.Rate()) })
+	return of[len(of)/2]
+}
+
+func (b bench) print(table *tabwriter.Writer, name string, w work, s sample) {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	fmt.Fprintf(table, "%s\t%s\t%.0f\t%.1f\t%d\t%.2f\t%.2f\t\n", name, w.name, s.Rate(),
+		float64(s.CPU.Microseconds())/float64(s.Delivered), s.PeakKiB/1024, ms(s.half.Quantile(0.5)),
+		ms(s.half.Quantile(0.99)))
+}
+
+// sample measures the highest rate, and then the latency at half of it, for a tenth of the events.
+func (b bench) sample(p peer, w work) (s sample, err error) {
+	if s.Row, err = b.run(p, w, 0); err != nil {
+		return s, err
+	}
+	w.events /= 10
+	s.half, err = b.run(p, w, s.Rate()/2)
+	return s, err
+}
+
+// patience is how long a run may take.
+const patience = 10 * time.Minute
+
+// run publishes at the rate given, in events a second; 0 = as fast as the program takes them.
+func (b bench) run(p peer, w work, rate float64) (load.Row, error) {
+	folder, err := os.MkdirTemp("", "tocsin-peers-")
+	if err != nil {
+		return load.Row{}, err
+	}
+	defer os.RemoveAll(folder)
+	var cert certificate
+	if b.secure {
+		if cert, err = selfSigned(); err != nil {
+			return load.Row{}, err
+		}
+	}
+	r, err := load.NewReceiver(w.events, 1, cert.server)
+	if err != nil {
+		return load.Row{}, err
+	}
+	defer r.Close()
+	if err := p.start(setting{folder: folder, work: w, receiver: r.Host, ca: cert.pem}); err != nil {
+		return load.Row{}, err
+	}
+	accepted := make([]time.Time, w.events)
+	start := time.Now()
+	if err := p.publish(w.events, rate, accepted); err != nil {
+		_, _, stopped := p.stop()
+		return load.Row{}, errors.Join(err, stopped)
+	}
+	select {
+	case <-r.Done:
+	case <-time.After(patience):
+		_, _, err := p.stop()
+		return load.Row{}, errors.Join(fmt.Errorf("only %d of %d arrived", r.Count.Load(), r.Want), err)
+	}
+	took := time.Since(start)
+	cpu, peak, err := p.stop()
+	return load.Row{Delivered: w.events, Took: took, CPU: cpu, PeakKiB: peak, Latency: r.Latencies(accepted)}, err
+}
+
+// paced calls for each portion of events at its time, from as many workers as there are publishers.
+func paced(events int, rate float64, portion func(worker, from, to int) error) error {
+	begin := time.Now()
+	const per = load.PerCall
+	queue := make(chan int, (events+per-1)/per)
+	for at := 0; at < events; at += per {
+		queue <- at
+	}
+	close(queue)
+	return load.Parallel(load.Publishers, load.Publishers, func(worker int) error {
+		for from := range queue {
+			if rate > 0 {
+				time.Sleep(time.Until(begin.Add(time.Duration(float64(from) / rate * float64(time.Second)))))
+			}
+			if err := portion(worker, from, min(events, from+per)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
