@@ -38,7 +38,23 @@ type Principal struct {
 	Issued     time.Time // of the token, zero = it does not say; what it says of a person is of that time
 	Source     Source    // "" = FromConsole
 	Token      string    // the name of the API token, where Source is FromAPIToken
-	RequestID  string    // of this call, for the activity log
+	TokenID    string    // its id
+	// Reach are the only tenants that an API token acts for, EveryLinked for all that its role does; nil = as the role.
+	Reach []string
+	// HomeName is the company name of Home where another tenant is acted for.
+	HomeName  string
+	RequestID string // of this call, for the activity log
+}
+
+// EveryLinked in Reach stands for Home and all tenants that are linked to it.
+const EveryLinked = "*"
+
+// AtHome is the caller as the home tenant knows that person: what belongs to a person, such as a profile, is there.
+func (p Principal) AtHome() Principal {
+	if p.Tenant != p.Home && p.Home != "" {
+		p.Tenant, p.ClientName = p.Home, p.HomeName
+	}
+	return p
 }
 
 // May reports whether the role has a right.
@@ -182,12 +198,14 @@ func (k *Keys) Verify(token string) (Principal, error) {
 
 // ClaimNames are the claims of an identity provider's tokens that decide what a person may do. Whoever can write one of
 // them is an administrator of every tenant: name claims that the provider alone writes. The zero value is `tenant`,
-// `role` and `client_name`.
+// `role` and `client_name`. Permissions is the claim of what a person with the role `custom` may do (see Custom), with
+// spaces or commas between; "" = there is none, and such a person may do what the role itself lists
+// (`custom:events.view,…`), or nothing.
 //
 // Amazon Cognito: an attribute `custom:role` is written by its user unless the app client has no write right on it
 // ("Attribute permissions and scopes"; by default an app client may write every attribute), and so is `email`, which is
 // taken only while it is verified. So no claim is looked for under a second name.
-type ClaimNames struct{ Tenant, Role, ClientName string }
+type ClaimNames struct{ Tenant, Role, ClientName, Permissions string }
 
 // FromClaims makes a Principal of claims that were verified elsewhere; claim returns one by its name, "" for none or
 // one that is no text.
@@ -196,6 +214,9 @@ func FromClaims(names ClaimNames, claim func(name string) string) (Principal, er
 		Tenant: claim(cmp.Or(names.Tenant, "tenant")), Role: ParseRole(claim(cmp.Or(names.Role, "role"))),
 		ClientName: claim(cmp.Or(names.ClientName, "client_name")),
 		Email:      claim("email"), Name: claim("name"), Subject: claim("sub"),
+	}
+	if p.Role == custom && names.Permissions != "" {
+		p.Role = Custom(strings.FieldsFunc(claim(names.Permissions), func(r rune) bool { return r == ' ' || r == ',' })...)
 	}
 	if claim("email_verified") == "false" {
 		p.Email = "" // whoever claims another person's address must not get at that person's notifications

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,11 +15,14 @@ func TestSection7OfTheFacts(t *testing.T) {
 		access.OwnProfile, access.Administer, access.Triggers, access.ReportSettings, access.ViewEvents,
 		access.ManageEvents, access.ViewUsers, access.ViewApplications, access.Addresses, access.Unowned,
 	}
-	administrator := everything[:9]
+	everything = append(everything[:9:9], access.ViewIntegrations, access.ViewTriggers, access.ViewReportSettings,
+		access.ManageUsers, access.ViewActivity, access.PersonalTokens, access.SharedTokens, access.LinkTenants,
+		access.Unowned)
+	administrator := everything[:16]
 	analyst := []access.Right{access.OwnProfile, access.Addresses, access.ViewEvents, access.ManageEvents,
-		access.ViewApplications}
+		access.ViewApplications, access.PersonalTokens}
 	auditor := []access.Right{access.OwnProfile, access.Addresses, access.ViewEvents, access.ViewUsers,
-		access.ViewApplications}
+		access.ViewApplications, access.ViewActivity}
 	for claim, want := range map[string][]access.Right{
 		"admin": administrator, "admin_ext": administrator, "partner_admin": administrator,
 		"partner_admin_ext": administrator,
@@ -57,4 +61,70 @@ func contains(rights []access.Right, right access.Right) bool {
 		}
 	}
 	return false
+}
+
+func TestTheOrderOfRoles(t *testing.T) {
+	for role, within := range map[access.Role][]access.Role{
+		access.GlobalAdministrator: access.Roles(),
+		access.Administrator: {access.Administrator, access.Analyst, access.ReadOnly, access.APIDeveloper,
+			access.Deploy},
+		access.GlobalAnalyst: {access.GlobalAnalyst, access.Analyst, access.APIDeveloper, access.Deploy},
+		access.Analyst:       {access.Analyst, access.APIDeveloper, access.Deploy},
+		access.GlobalReadOnly: {access.GlobalReadOnly, access.ReadOnly, access.APIDeveloper,
+			access.Deploy},
+		access.ReadOnly: {access.ReadOnly, access.APIDeveloper, access.Deploy},
+		access.Deploy:   {access.Deploy},
+		access.Operator: {access.Operator, access.Administrator, access.Analyst, access.ReadOnly,
+			access.APIDeveloper, access.Deploy},
+		"": nil, "nonsense": nil, "ADMINISTRATOR": nil,
+	} {
+		for _, of := range append(access.Roles(), access.Operator, "", "nonsense") {
+			require.Equal(t, slices.Contains(within, of), of.Within(role), "%q within %q", of, role)
+		}
+	}
+	require.True(t, access.Custom("integrations.view").Within(access.Administrator))
+	require.False(t, access.Custom("integrations.view").Within(access.Analyst))
+	require.False(t, access.Analyst.Within(access.Custom(access.CustomPermissions()...)), "no tokens")
+}
+
+func TestACustomRoleMayNothingButWhatIsNamed(t *testing.T) {
+	for permissions, want := range map[string][]access.Right{
+		"": nil, "nonsense": nil, "*": nil, "integrations": nil, "integrations.manage": nil, "events.manage": nil,
+		"integrations.view":                     {access.ViewIntegrations, access.Addresses},
+		"integrations.manage,integrations.view": {access.ViewIntegrations, access.Administer, access.Addresses},
+		" events.view, nonsense":                {access.ViewEvents, access.ViewReportSettings},
+		"users.view,triggers.manage":            {access.ViewUsers},
+		"profile.view,activity_log.view":        {access.OwnProfile, access.ViewActivity},
+	} {
+		role := access.ParseRole("custom:" + permissions)
+		require.True(t, role.Known(), permissions)
+		require.Equal(t, "custom", role.Name())
+		require.Equal(t, role, access.ParseRole(string(role)), "it is read back as it was written")
+		for _, right := range []access.Right{access.OwnProfile, access.Administer, access.ViewIntegrations,
+			access.Triggers, access.ViewTriggers, access.ReportSettings, access.ViewReportSettings, access.ViewEvents,
+			access.ManageEvents, access.ViewUsers, access.ManageUsers, access.ViewApplications, access.ViewActivity,
+			access.PersonalTokens, access.SharedTokens, access.LinkTenants, access.Unowned, access.Addresses} {
+			require.Equal(t, slices.Contains(want, right), role.May(right), "%q: %s", permissions, right)
+		}
+		require.False(t, role.Global())
+	}
+	require.Equal(t, access.Role("custom"), access.ParseRole("custom"))
+	require.Equal(t, []string{"events.view", "users.view"}, access.Custom("users.view", "x", "events.view",
+		"users.view").Permissions())
+}
+
+func TestPermissionsComeFromTheConfiguredClaimOnly(t *testing.T) {
+	claims := map[string]string{"tenant": "42", "role": "custom", "permissions": "users.view  events.view,nonsense",
+		"scope": "integrations.view"}
+	claim := func(name string) string { return claims[name] }
+	p, err := access.FromClaims(access.ClaimNames{}, claim)
+	require.NoError(t, err)
+	require.Nil(t, p.Role.Permissions(), "no claim is configured")
+	p, err = access.FromClaims(access.ClaimNames{Permissions: "permissions"}, claim)
+	require.NoError(t, err)
+	require.Equal(t, []string{"events.view", "users.view"}, p.Role.Permissions())
+	claims["role"] = "auditor"
+	p, err = access.FromClaims(access.ClaimNames{Permissions: "permissions"}, claim)
+	require.NoError(t, err)
+	require.Equal(t, access.ReadOnly, p.Role, "they are of a custom role only")
 }

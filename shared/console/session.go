@@ -30,9 +30,11 @@ type SessionView struct {
 	Tenant     string      `json:"tenant" example:"42"`
 	ClientName string      `json:"client_name,omitempty" example:"Acme"`
 	Role       access.Role `json:"role" example:"administrator"`
-	Email      string      `json:"email,omitempty" example:"ada@example.com"`
-	Name       string      `json:"name,omitempty" example:"Ada Lovelace"`
-	Sections   []Section   `json:"sections" doc:"what this deployment has and your role may see"`
+	// Permissions are those of a role of custom ones.
+	Permissions []string  `json:"permissions,omitempty" doc:"of the role custom: what it may do; all else is denied"`
+	Email       string    `json:"email,omitempty" example:"ada@example.com"`
+	Name        string    `json:"name,omitempty" example:"Ada Lovelace"`
+	Sections    []Section `json:"sections" doc:"what this deployment has and your role may see"`
 }
 
 type sessionOutput struct{ Body SessionView }
@@ -48,8 +50,8 @@ func (s *server) session(api huma.API) {
 	}), func(ctx context.Context, _ *struct{}) (*sessionOutput, error) {
 		p := rest.Principal(ctx)
 		return &sessionOutput{SessionView{
-			Platform: s.Platform, Tenant: p.Tenant, ClientName: p.ClientName, Role: p.Role, Email: p.Email,
-			Name: p.Name, Sections: s.sections(p),
+			Platform: s.Platform, Tenant: p.Tenant, ClientName: p.ClientName, Role: access.Role(p.Role.Name()),
+			Permissions: p.Role.Permissions(), Email: p.Email, Name: p.Name, Sections: s.sections(p),
 		}}, nil
 	})
 }
@@ -62,12 +64,12 @@ func (s *server) sections(p access.Principal) []Section {
 			out = append(out, section)
 		}
 	}
-	show(IntegrationSection, access.Administer, true)
-	show(TriggerSection, access.Triggers, s.Triggers != nil)
+	show(IntegrationSection, access.Administer.View(), true)
+	show(TriggerSection, access.Triggers.View(), s.Triggers != nil)
 	show(ReportSection, access.ViewEvents, s.Reports != nil)
 	show(ProfileSection, access.OwnProfile, s.Profiles != nil && p.Email != "")
-	show(MailLogSection, access.Administer, s.MailLog != nil)
-	show(RejectedSection, access.Administer, true)
+	show(MailLogSection, access.Administer.View(), s.MailLog != nil)
+	show(RejectedSection, access.Administer.View(), true)
 	show(AddressSection, access.Addresses, true)
 	return out
 }

@@ -74,12 +74,12 @@ func Allowed(r access.Role) Choices {
 // systemRights are the rights by which a person sees what the system-related events are about.
 var systemRights = map[event.Kind]access.Right{
 	event.CreateUser: access.ViewUsers, event.UpdateUser: access.ViewUsers, event.DeleteUser: access.ViewUsers,
-	event.CreateIntegration: access.Administer, event.UpdateIntegration: access.Administer,
-	event.EnableIntegration:  access.Administer,
-	event.DisableIntegration: access.Administer, event.DeleteIntegration: access.Administer,
-	event.IntegrationBroken:  access.Administer,
-	event.IntegrationFailing: access.Administer, event.IntegrationWorking: access.Administer,
-	event.AddressUndeliverable: access.Administer,
+	event.CreateIntegration: access.ViewIntegrations, event.UpdateIntegration: access.ViewIntegrations,
+	event.EnableIntegration:  access.ViewIntegrations,
+	event.DisableIntegration: access.ViewIntegrations, event.DeleteIntegration: access.ViewIntegrations,
+	event.IntegrationBroken:  access.ViewIntegrations,
+	event.IntegrationFailing: access.ViewIntegrations, event.IntegrationWorking: access.ViewIntegrations,
+	event.AddressUndeliverable: access.ViewIntegrations,
 	event.CreateApplication:    access.ViewApplications, event.UpdateApplication: access.ViewApplications,
 	event.DeleteApplication: access.ViewApplications,
 }

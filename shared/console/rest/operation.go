@@ -32,8 +32,11 @@ func Person(ctx context.Context) activity.Actor { return activity.ActorOf(Princi
 const RightKey = "right"
 
 // Operation adds what every operation has, and the right that its callers need: authorize asks for it. The right is a
-// part of the operation, never of the spelling of a path.
+// part of the operation, never of the spelling of a path. A GET reads, and takes the right to see (access.Right.View).
 func Operation(right access.Right, o huma.Operation) huma.Operation {
+	if o.Method == http.MethodGet {
+		right = right.View()
+	}
 	o.MaxBodyBytes = MaxBody
 	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
 		http.StatusInternalServerError)
@@ -61,8 +64,10 @@ func forbidden(p access.Principal, right access.Right) *Problem {
 		role = "not in your token"
 	case !p.Role.Known():
 		role = "not known here"
+	default:
+		role = p.Role.Name()
 	}
-	what := string(right) + " are"
+	what := right.Words() + " are"
 	if right == access.OwnProfile {
 		what = "notifications of one's own are"
 	}
@@ -96,8 +101,9 @@ type PageInput struct {
 // MaxBody is the size of a request's body in bytes: the largest parameter is a CA certificate of 64 KiB.
 const MaxBody = 256 << 10
 
-// ProfilePerson is the caller as the profiles know people.
+// ProfilePerson is the caller as the profiles know people: in the home tenant, whichever one is acted for.
 func ProfilePerson(p access.Principal) profile.Person {
+	p = p.AtHome()
 	return profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name, Role: p.Role,
 		At: p.Issued}
 }
