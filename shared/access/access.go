@@ -44,6 +44,7 @@ type Principal struct {
 	// HomeName is the company name of Home where another tenant is acted for.
 	HomeName  string
 	RequestID string // of this call, for the activity log
+	Session   string // the digest of the session's id, where a cookie said who calls
 }
 
 // EveryLinked in Reach stands for Home and all tenants that are linked to it.
@@ -74,7 +75,12 @@ type UnauthorizedError struct {
 
 func (e *UnauthorizedError) Error() string { return e.Reason }
 
-// Authenticator finds out who makes a request. Its errors are *UnauthorizedError.
+// ForgedError says that good credentials came with a request that their owner did not make.
+type ForgedError struct{ Reason string }
+
+func (e *ForgedError) Error() string { return e.Reason }
+
+// Authenticator finds out who makes a request. Its errors are *UnauthorizedError, *ForgedError, or a fault of ours.
 type Authenticator interface {
 	Authenticate(r *http.Request) (Principal, error)
 }

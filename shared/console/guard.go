@@ -110,9 +110,12 @@ func (s *server) know(ctx context.Context, p access.Principal) {
 func (s *server) admit(r *http.Request) (access.Principal, *rest.Problem) {
 	p, err := s.Authenticator.Authenticate(r)
 	var unauthorized *access.UnauthorizedError
+	var forged *access.ForgedError
 	switch {
 	case errors.As(err, &unauthorized):
 		return p, rest.NewProblem(http.StatusUnauthorized, unauthorized.Reason)
+	case errors.As(err, &forged):
+		return p, rest.NewProblem(http.StatusForbidden, forged.Reason)
 	case err != nil:
 		s.Log.Error("authenticate", "error", err.Error())
 		return p, rest.NewProblem(http.StatusInternalServerError, "the token could not be checked: try again")

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 
+	"tocsin/shared/engine/sqlite/accounts"
 	"tocsin/shared/engine/sqlite/counters"
 	"tocsin/shared/engine/sqlite/dailytotals"
 	"tocsin/shared/engine/sqlite/db"
@@ -72,6 +73,9 @@ func (s *DB) DailyTotals() *dailytotals.DailyTotals { return dailytotals.New(s.f
 
 // Reports returns the reports.
 func (s *DB) Reports() *reports.Reports { return reports.New(s.file) }
+
+// Sessions returns who is signed in.
+func (s *DB) Sessions() *accounts.Sessions { return accounts.NewSessions(s.file) }
 
 // People returns the people.
 func (s *DB) People() *people.People { return people.New(s.file) }

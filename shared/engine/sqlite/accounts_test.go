@@ -1,0 +1,39 @@
+package sqlite_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/engine/enginetest/accounttest"
+	"tocsin/shared/session"
+)
+
+func TestSessions(t *testing.T) {
+	accounttest.Sessions(t, func(t *testing.T) accounttest.Store { return open(t).Sessions() })
+}
+
+func TestSessionsThatHaveEndedArePruned(t *testing.T) {
+	store, now := open(t).Sessions(), time.Unix(1_700_000_000, 0)
+	for id, s := range map[string]session.Session{
+		"idle":  {IdleEnd: now, End: now.Add(time.Hour)},
+		"ended": {IdleEnd: now.Add(time.Hour), End: now},
+		"good":  {IdleEnd: now.Add(time.Second), End: now.Add(time.Second)},
+	} {
+		s.Digest = id
+		require.NoError(t, store.Create(t.Context(), s))
+	}
+	for id, until := range map[string]time.Time{"old": now, "new": now.Add(time.Second)} {
+		_, err := store.Use(t.Context(), id, until)
+		require.NoError(t, err)
+	}
+	n, err := store.Prune(t.Context(), now)
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	_, err = store.Get(t.Context(), "good")
+	require.NoError(t, err)
+	first, err := store.Use(t.Context(), "new", now)
+	require.NoError(t, err)
+	require.False(t, first)
+}
