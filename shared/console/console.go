@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/cache"
 	"tocsin/shared/command"
 	"tocsin/shared/console/deliveries"
+	"tocsin/shared/console/export"
 	"tocsin/shared/console/integrations"
 	"tocsin/shared/console/mails"
 	"tocsin/shared/console/pages"
@@ -143,6 +144,9 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	(&triggers.API{
 		Kit: kit, Platform: s.Platform, Integrations: s.Integrations, Systems: s.Systems, Previewer: s.Tester,
 		Triggers: s.Triggers, Commands: s.Commands,
+	}).Register(api)
+	(&export.API{
+		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Triggers: s.Triggers, Reports: s.Reports,
 	}).Register(api)
 	if s.Reports != nil {
 		(&reports.API{Kit: kit, Reports: s.Reports, Ordered: s.Ordered}).Register(api)

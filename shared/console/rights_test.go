@@ -55,6 +55,7 @@ var operations = map[string]struct{ roles, body string }{
 	"get-report-file":       {seesEvents, ""},
 	"order-report":          {managesEvents, `{"period":{"frequency":"daily","from":"2023-03-05"}}`},
 	"get-report-settings":   {administrators, ""},
+	"export-configuration":  {administrators, ""},
 	"set-report-settings":   {administrators, `{"time_zone":"Europe/Berlin"}`},
 	"list-systems":          {administrators, ""},
 	"list-egress-addresses": {withConsole, ""},

@@ -1,0 +1,71 @@
+package configuration
+
+// Version is that of the document's form.
+const Version = 1
+
+// Document is what is to be. A section that is nil is not there, which is another thing than an empty one.
+type Document struct {
+	Integrations []Integration
+	Triggers     []Trigger
+	Reports      *ReportSettings
+
+	root Value // what was read, for the lines of problems
+}
+
+// Integration is an integration by its name.
+type Integration struct {
+	Name string
+	Was  string // its name until now
+	Line int
+	// System is its name in the catalogue.
+	System string
+	// Enabled is nil for: as it is; a new one is enabled.
+	Enabled    *bool
+	Events     []Subscription
+	Parameters []Member
+}
+
+// Subscription is an event type that an integration receives.
+type Subscription struct {
+	Event       string
+	WithHeaders bool
+}
+
+// Trigger is a trigger by its name.
+type Trigger struct {
+	Name      string
+	Was       string
+	Line      int
+	Comment   string
+	Template  string
+	Enabled   *bool
+	Threshold *Threshold
+	Filters   []Filter
+	Actions   []Action
+}
+
+// Threshold is that of a trigger. The period is in seconds.
+type Threshold struct{ Count, Period int64 }
+
+// Filter narrows a condition.
+type Filter struct {
+	ID       string
+	Operator string
+	Values   []string
+}
+
+// Action is a reaction.
+type Action struct {
+	ID string
+	// Integrations are names of integrations, or the id of one that was deleted.
+	Integrations []string
+	// LockTime is in seconds; 0 for ever.
+	LockTime int64
+	Line     int
+}
+
+// ReportSettings are those of an account's reports.
+type ReportSettings struct {
+	TimeZone string
+	Line     int
+}
