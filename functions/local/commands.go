@@ -20,6 +20,8 @@ import (
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"publisher-key": publisherKey,
 	"keys":          keysCommand,
+	"user":          administrate("user", userCommand),
+	"sign-in":       administrate("sign-in", signInCommand),
 	"compact":       compact,
 	"version":       tellVersion,
 	"-version":      tellVersion,

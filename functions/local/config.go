@@ -21,11 +21,14 @@ import (
 const (
 	defaultState = "var/tocsin.db"
 	defaultKey   = "var/tocsin.key"
+
+	defaultTenant = "42"
 )
 
 // config is what flags and environment say. Each flag has a variable: -listen is TOCSIN_LISTEN.
 type config struct {
 	listen, listenBus, region     string
+	tlsCert, tlsKey               string
 	state, key                    string
 	allow                         []string
 	platform, console, cloud, bus string
@@ -45,6 +48,7 @@ type config struct {
 	rule                          health.Rule
 	limits                        worker.Limits
 	keep, tokenGood               time.Duration
+	said                          map[string]string // the flags that were set, by an argument or a variable
 	logLevel                      slog.Level
 	logJSON                       bool
 }
@@ -76,6 +80,8 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	if f.NArg() > 0 {
 		return c, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
+	c.said = map[string]string{}
+	f.Visit(func(fl *flag.Flag) { c.said[fl.Name] = fl.Value.String() })
 	if err := c.parse(t, getenv); err != nil {
 		return c, err
 	}
@@ -88,6 +94,9 @@ func configure(args []string, getenv func(string) string) (config, error) {
 // listening are the flags of the program: where it listens, and where its state is.
 func (c *config) listening(f *flag.FlagSet, t *texts) {
 	f.StringVar(&c.listen, "listen", "localhost:8080", "address of the Console and its API")
+	f.StringVar(&c.tlsCert, "tls-cert", "", "file of the Console's certificate with its chain (PEM), read again when "+
+		"it changes; with -tls-key the Console and its API speak https")
+	f.StringVar(&c.tlsKey, "tls-key", "", "file of the certificate's private key (PEM)")
 	f.StringVar(&c.listenBus, "listen-bus", "127.0.0.1:8081", "address where events are published (PutEvents); on "+
 		"another than a loopback address every call must be signed, see `tocsin publisher-key`")
 	f.StringVar(&c.region, "region", "", "the region that a publisher's signature must name (default: any)")
@@ -119,7 +128,7 @@ func (c *config) wayOut(f *flag.FlagSet, t *texts) {
 		"Console lists them (default: none are listed)")
 }
 
-// messages are the flags of messages: what stands in messages, and who is signed in by the link.
+// messages are the flags of messages: what stands in messages, and who may sign in at first.
 func (c *config) messages(f *flag.FlagSet) {
 	f.StringVar(&c.platform, "platform", "Tocsin", "the platform's name in messages")
 	f.StringVar(&c.console, "console", "", "address of the platform's own Console, for links to attacks, findings "+
@@ -127,11 +136,11 @@ func (c *config) messages(f *flag.FlagSet) {
 	f.StringVar(&c.cloud, "cloud", "EU", "the cloud's name in messages")
 	f.StringVar(&c.publicURL, "public-url", "", "this program's address, for links to integrations and triggers in "+
 		"messages and the links of mails (default: the address that it listens on)")
-	f.StringVar(&c.tenant, "tenant", "42", "tenant of the sign-in link")
+	f.StringVar(&c.tenant, "tenant", defaultTenant, "tenant of the person whom a new state knows; see `tocsin user`")
 	f.StringVar(&c.clientName, "client-name", "Acme", "company name of that tenant")
 	f.StringVar(&c.role, "role", "administrator",
-		"role of the sign-in link; operator also reads the dead letters of all tenants")
-	f.StringVar(&c.email, "email", "admin@example.com", "address of the person of the sign-in link")
+		"role of that person; operator also reads the dead letters of all tenants")
+	f.StringVar(&c.email, "email", "admin@example.com", "address of that person")
 	f.StringVar(&c.name, "name", "Local Administrator", "name of that person")
 	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer of tokens")
 	f.DurationVar(&c.tokenGood, "token-good", 12*time.Hour, "how long the sign-in link is good")
@@ -204,6 +213,9 @@ func (c *config) check() error {
 		c.rule.Lasting = -1 // which is what a rule calls no time
 	}
 	if err := c.rule.Check(); err != nil {
+		return err
+	}
+	if err := c.checkTLS(); err != nil {
 		return err
 	}
 	if c.tenantRequests < 0 {

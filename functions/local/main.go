@@ -93,6 +93,11 @@ func run(ctx context.Context, c config) error {
 		return err
 	}
 	p := &program{config: c, log: log, db: db, keys: keys, tokens: tokens, listener: listener, busListener: busListener}
+	if c.tlsCert != "" {
+		if p.certificate, err = readCertificate(c.tlsCert, c.tlsKey, time.Now, log); err != nil {
+			return err
+		}
+	}
 	if err := p.wire(); err != nil {
 		return err
 	}
@@ -162,7 +167,7 @@ func greet(c config, tokens *access.Keys, at, busAt net.Addr) error {
 	if err != nil {
 		return err
 	}
-	address, events := address(at), address(busAt)
+	address, events := c.address(at), "http://"+host(busAt)
 	sign := "--no-sign-request "
 	if !httpserver.IsLoopback(busAt.String()) {
 		sign = ""
@@ -173,16 +178,24 @@ func greet(c config, tokens *access.Keys, at, busAt net.Addr) error {
 	return nil
 }
 
-// address is where a browser on this machine finds us.
-func address(at net.Addr) string {
+// address is where a browser on this machine finds the Console.
+func (c config) address(at net.Addr) string {
+	if c.tlsCert != "" {
+		return "https://" + host(at)
+	}
+	return "http://" + host(at)
+}
+
+// host is how a client on this machine names a listener.
+func host(at net.Addr) string {
 	host, port, err := net.SplitHostPort(at.String())
 	if err != nil {
-		return "http://localhost" // a TCP listener's address always has both
+		return "localhost" // a TCP listener's address always has both
 	}
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() || ip.IsLoopback() && host != "127.0.0.1" {
 		host = "localhost"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return net.JoinHostPort(host, port)
 }
 
 // sweepEvery is how often failing integrations to which nothing is sent are looked at.

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/account"
 	"tocsin/shared/bus"
 	"tocsin/shared/console"
 	"tocsin/shared/console/mails"
@@ -51,6 +54,7 @@ type program struct {
 	keys                  *keyring.Ring
 	tokens                *access.Keys
 	listener, busListener net.Listener
+	certificate           *certificate // of the Console; nil = it speaks http
 
 	systems      *catalogue.Catalogue
 	policy       egress.Policy
@@ -71,6 +75,7 @@ type program struct {
 	ordered      chan struct{} // a report was ordered
 	chats        *telegrambot.Bot
 	readiness    *ready.Checker
+	admin        *administration
 }
 
 func newID() string { return ulid.Make().String() }
@@ -83,9 +88,11 @@ func (p *program) wire() error {
 	if err != nil {
 		return err
 	}
-	own := cmp.Or(p.publicURL, address(p.listener.Addr()))
+	own := cmp.Or(p.publicURL, p.address(p.listener.Addr()))
 	p.notes = notification.Platform{Name: p.platform, Console: p.console, Pages: own, Cloud: p.cloud}
 	p.links = profile.Links{Base: own, Keys: secrets}
+	p.admin = newAdministration(p.db, p.log)
+	p.admin.own = own
 	p.settings()
 	if err := p.sending(); err != nil {
 		return err
@@ -203,6 +210,14 @@ func (p *program) serve(ctx context.Context) error {
 	server := httpserver.New(httpserver.Named(httpserver.CrossOrigin(p.api(), p.origins), p.listen, p.publicURL,
 		p.console, p.telegramWebhook), httpserver.Limits{}, p.log)
 	busServer := httpserver.New(p.events(), httpserver.Limits{}, p.log)
+	commands, at, err := p.control()
+	if err != nil {
+		return err
+	}
+	defer os.Remove(controlFile(p.state)) // it names nobody any more
+	if _, err := p.first(ctx, p.admin); err != nil && !errors.Is(err, account.ErrUnknown) {
+		return fmt.Errorf("the person of -email and the flags with it: %w", err)
+	}
 	var work sync.WaitGroup
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -212,12 +227,16 @@ func (p *program) serve(ctx context.Context) error {
 	work.Go(func() { prune(background, p.log, p.db, p.keep) })
 	work.Go(func() { sweep(background, p.log, p.integrations, p.monitor) })
 	work.Go(func() { p.receive(background, p.chats) })
-	err := greet(p.config, p.tokens, p.listener.Addr(), p.busListener.Addr())
+	if p.certificate != nil {
+		server.TLSConfig = p.certificate.config()
+	}
+	err = greet(p.config, p.tokens, p.listener.Addr(), p.busListener.Addr())
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, 2)
-	go func() { failed <- server.Serve(p.listener) }()
+	failed := make(chan error, 3)
+	go func() { failed <- commands.Serve(at) }()
+	go func() { failed <- p.serveConsole(server) }()
 	go func() { failed <- busServer.Serve(p.busListener) }()
 	select {
 	case err = <-failed:
@@ -225,7 +244,7 @@ func (p *program) serve(ctx context.Context) error {
 		p.log.Info("stopping: requests in flight are finished")
 		closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		err = httpserver.Shutdown(closing, server, busServer)
+		err = httpserver.Shutdown(closing, server, busServer, commands)
 	}
 	end()
 	work.Wait()
@@ -233,4 +252,12 @@ func (p *program) serve(ctx context.Context) error {
 		err = nil
 	}
 	return err
+}
+
+// serveConsole answers at the Console's listener.
+func (p *program) serveConsole(server *http.Server) error {
+	if p.certificate != nil {
+		return server.ServeTLS(p.listener, "", "") // the certificate is TLSConfig's
+	}
+	return server.Serve(p.listener)
 }

@@ -62,7 +62,7 @@ func Start(binary, folder string, args ...string) (*Process, error) {
 			if _, at, ok := strings.Cut(lines.Text(), "takes events at "); ok && bus == "" {
 				bus = at
 			}
-			if at := strings.Index(lines.Text(), "http://"); at >= 0 && strings.Contains(lines.Text(), "#token=") {
+			if at := strings.Index(lines.Text(), "http"); at >= 0 && strings.Contains(lines.Text(), "#token=") {
 				link <- strings.TrimSpace(lines.Text()[at:])
 			}
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/account"
 	"tocsin/shared/engine/enginetest/accounttest"
 	"tocsin/shared/session"
 )
@@ -36,4 +37,12 @@ func TestSessionsThatHaveEndedArePruned(t *testing.T) {
 	first, err := store.Use(t.Context(), "new", now)
 	require.NoError(t, err)
 	require.False(t, first)
+}
+
+func TestAccounts(t *testing.T) {
+	accounttest.People(t, func(t *testing.T) account.Store { return open(t).Accounts() })
+}
+
+func TestSignInLinks(t *testing.T) {
+	accounttest.Links(t, func(t *testing.T) account.LinkStore { return open(t).SignInLinks() })
 }

@@ -17,6 +17,9 @@ import (
 // Options of Open. The zero value is for production.
 type Options = db.Options
 
+// ErrInUse: another process has the state file.
+var ErrInUse = db.ErrInUse
+
 // DB is the open state file with its stores.
 type DB struct {
 	file         *db.File
@@ -79,6 +82,12 @@ func (s *DB) Sessions() *accounts.Sessions { return accounts.NewSessions(s.file)
 
 // People returns the people.
 func (s *DB) People() *people.People { return people.New(s.file) }
+
+// Accounts returns the people who may sign in.
+func (s *DB) Accounts() *accounts.People { return accounts.NewPeople(s.file) }
+
+// SignInLinks returns the links that sign people in.
+func (s *DB) SignInLinks() *accounts.Links { return accounts.NewLinks(s.file) }
 
 // SuppressionList returns the addresses that get no mail.
 func (s *DB) SuppressionList() *people.SuppressionList { return people.NewSuppressionList(s.file) }

@@ -20,6 +20,9 @@ type Options struct {
 	Log      *slog.Logger // nil = none
 }
 
+// ErrInUse: another process has the state file.
+var ErrInUse = errors.New("in use by another process")
+
 // applicationID marks our files in SQLite's header: "Tocs".
 const applicationID = 0x546f6373
 
@@ -56,7 +59,7 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 	}
 	if !held {
 		return nil, fmt.Errorf(
-			"the state file %s is in use by another process: stop that one first, or name another file", path)
+			"the state file %s is %w: stop that one first, or name another file", path, ErrInUse)
 	}
 	if err := f.open(ctx, o); err != nil {
 		return nil, errors.Join(err, f.closeAll())

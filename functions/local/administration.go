@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"tocsin/shared/account"
+	"tocsin/shared/engine/sqlite"
+)
+
+// administration is what commands work on: see control.go.
+type administration struct {
+	people *account.Service
+	links  *account.Links
+	own    string // where people sign in; "" = the program does not run
+}
+
+func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
+	links := &account.Links{Store: db.SignInLinks(), People: db.Accounts(), Now: time.Now, Random: rand.Reader}
+	return &administration{links: links,
+		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, Log: log}}
+}
+
+// administrative is a command on the state.
+type administrative struct {
+	usage   string
+	actions map[string]bool // true = it takes a name; the action "" is that of a command without actions
+	flags   func(f *flag.FlagSet)
+	run     func(ctx context.Context, a *administration, c call, out io.Writer) error
+}
+
+// administrativeCommands by their names.
+var administrativeCommands = map[string]administrative{"user": userCommand, "sign-in": signInCommand}
+
+// run does what a command says. The flags were checked by who wrote it.
+func (a *administration) run(ctx context.Context, c call, out io.Writer) error {
+	command, ok := administrativeCommands[c.Command]
+	if !ok {
+		return fmt.Errorf("this release of Tocsin has no command %q", c.Command)
+	}
+	if _, ok := command.actions[c.Action]; !ok {
+		return fmt.Errorf("this release of Tocsin has no command `tocsin %s %s`", c.Command, c.Action)
+	}
+	return command.run(ctx, a, c, out)
+}
+
+// administrate reads a command's arguments and runs it.
+func administrate(name string, command administrative) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		c, state, err := command.parse(name, args)
+		if err != nil {
+			return err
+		}
+		return administer(ctx, state, c, os.Stdout)
+	}
+}
+
+// parse reads the arguments of a command: an action, a name and flags.
+func (command administrative) parse(name string, args []string) (c call, state string, err error) {
+	c = call{Command: name, Flags: map[string]string{}}
+	take := func() (word string) {
+		if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+			word, args = args[0], args[1:]
+		}
+		return word
+	}
+	if _, none := command.actions[""]; !none {
+		c.Action = take()
+	}
+	f, parse := flags(name)
+	f.StringVar(&state, "state", defaultState, "the state file")
+	command.flags(f)
+	f.Usage = func() { fmt.Fprintln(f.Output(), command.usage); f.PrintDefaults() }
+	named, known := command.actions[c.Action]
+	if named {
+		c.Name = take()
+	}
+	if err := parse(args); err != nil {
+		return c, state, err
+	}
+	rest := f.Args()
+	if named && c.Name == "" && len(rest) > 0 {
+		c.Name = rest[0]
+		if err := f.Parse(rest[1:]); err != nil { // flags may stand on both sides of the name
+			return c, state, err
+		}
+		rest = f.Args()
+	}
+	if !known || named && c.Name == "" || len(rest) > 0 {
+		return c, state, errors.New(command.usage)
+	}
+	f.Visit(func(fl *flag.Flag) {
+		if fl.Name != "state" {
+			c.Flags[fl.Name] = fl.Value.String()
+		}
+	})
+	return c, state, nil
+}

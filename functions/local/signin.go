@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+
+	"tocsin/shared/access"
+	"tocsin/shared/account"
+)
+
+// signInCommand makes a sign-in link. It is printed by the command alone, to whoever typed it.
+var signInCommand = administrative{
+	usage:   "usage: tocsin sign-in EMAIL [-tenant TENANT] [-state " + defaultState + "]",
+	actions: map[string]bool{"": true},
+	flags: func(f *flag.FlagSet) {
+		f.String("tenant", "", "the tenant, where the person is of several")
+	},
+	run: func(ctx context.Context, a *administration, c call, out io.Writer) error {
+		if a.own == "" {
+			return errors.New("Tocsin does not run: start it, then ask for a link, which is good for 15 minutes")
+		}
+		p, err := a.people.One(ctx, c.Flags["tenant"], c.Name)
+		if err != nil {
+			return fmt.Errorf("%w: `tocsin user list` lists who may sign in, `tocsin user add` adds somebody", err)
+		}
+		link, err := a.link(ctx, p)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "A sign-in link for %s, %s of tenant %s. It is good for one use within 15 minutes:\n  %s\n",
+			p.Email, p.Role, p.Tenant, link)
+		return nil
+	},
+}
+
+// link makes a sign-in link. The code is behind `#`, where no server and no log sees it.
+func (a *administration) link(ctx context.Context, p account.Person) (string, error) {
+	code, _, err := a.links.New(ctx, p)
+	return a.own + "/sign-in#code=" + code, err
+}
+
+// first is the person of the program's flags. Nobody can sign in before somebody is known, so a new state knows that
+// person; later they are what `tocsin user` made of them, but for what a flag or a variable says again.
+func (c config) first(ctx context.Context, a *administration) (account.Person, error) {
+	all, err := a.people.Store.List(ctx)
+	if err != nil {
+		return account.Person{}, err
+	}
+	told := account.Person{Tenant: c.tenant, ClientName: c.clientName, Email: c.email, Name: c.name,
+		Role: access.Role(c.role)}
+	known, err := a.people.Store.Get(ctx, told.Tenant, told.Address())
+	switch {
+	case err == nil:
+		return a.people.Change(ctx, known, func(p *account.Person) { describe(p, c.said) })
+	case !errors.Is(err, account.ErrUnknown):
+		return known, err
+	case len(all) == 0 || c.said["email"] != "" || c.said["tenant"] != "":
+		return a.people.Add(ctx, told)
+	}
+	return known, err
+}
