@@ -318,6 +318,12 @@ func TestWhatCallsAFunctionKeepsWhatFails(t *testing.T) {
 		require.Len(t, called, 1, id)
 		require.True(t, kept[called[0]], id)
 	}
+	for kind, state := range map[string]string{"AWS::Lambda::EventSourceMapping": "Enabled",
+		"AWS::Scheduler::Schedule": "State"} {
+		for id, p := range of(resources, kind) {
+			require.Equal(t, "Works", awslocal.At(p, state, "Fn::If", 0), "%s is still in a stack that is paused", id)
+		}
+	}
 	for id, p := range of(resources, "AWS::Events::Rule") {
 		targets, _ := p["Targets"].([]any)
 		for _, to := range targets {

@@ -42,6 +42,8 @@ type Options struct {
 	BatchSize int // of the events queue; 0 = the template's
 	Window    time.Duration
 	Env       map[string]string
+	// KMS is the key service of another stack; "" = one of its own.
+	KMS string
 	// Parameters are values of the template's parameters, instead of their defaults.
 	Parameters map[string]string
 }
@@ -126,17 +128,22 @@ func (s *Stack) connect(ctx context.Context, servers *Servers) error {
 	s.Dynamo, s.Sending, s.Polling, s.SES = s.gate(servers.Dynamo), s.gate(servers.SQS), s.gate(servers.SQS),
 		s.gate(servers.SES)
 	s.Manager = s.gate(servers.Moto)
-	kms, err := NewKMS()
-	if err != nil {
-		return err
+	keys := s.options.KMS
+	if keys == "" {
+		kms, err := NewKMS()
+		if err != nil {
+			return err
+		}
+		own := httptest.NewServer(kms)
+		s.closers = append(s.closers, own.Close)
+		keys = own.URL
 	}
-	keys := httptest.NewServer(kms)
 	events := httptest.NewServer(bus.Handler(bus.Config{
 		Store: router{s}, Name: "tocsin", Now: time.Now, NewID: uuid.NewString, Log: slog.New(slog.DiscardHandler),
 		Publishers: functionKeys{},
 	}))
-	s.closers = append(s.closers, keys.Close, events.Close)
-	s.KMS, s.Bus = s.gate(keys.URL), s.gate(events.URL)
+	s.closers = append(s.closers, events.Close)
+	s.KMS, s.Bus = s.gate(keys), s.gate(events.URL)
 	dynamo, err := Config(ctx, s.Dynamo.URL)
 	if err != nil {
 		return err
@@ -260,7 +267,7 @@ func (s *Stack) parameter(name string) string {
 	return ""
 }
 
-// holds evaluates a condition of the template, of those that ask whether a parameter is empty.
+// holds evaluates a condition of the template, of those that ask whether a parameter is not one text.
 func (s *Stack) holds(condition string) bool {
 	equal := At(s.Template.Conditions[condition], "Fn::Not", 0, "Fn::Equals")
 	name := Target(At(equal, 0))
@@ -336,6 +343,12 @@ func (s *Stack) createFunctions() error {
 	return nil
 }
 
+// Resume reads the queues of a stack that was deployed with Paused=yes, as another deployment with Paused=no does.
+func (s *Stack) Resume(ctx context.Context) error {
+	s.options.Parameters["Paused"] = "no"
+	return s.poll(ctx)
+}
+
 // pollers is how many invocations of a function run at once here.
 const pollers = 3
 
@@ -354,6 +367,9 @@ func (s *Stack) poll(ctx context.Context) error {
 				continue
 			}
 			source := At(e, "Properties")
+			if enabled := At(source, "Enabled", "Fn::If"); !s.holds(Text(At(enabled, 0))) {
+				continue
+			}
 			p := &Poller{
 				SQS: client, Queue: s.Queues[Target(At(source, "Queue"))], Function: s.Functions[name],
 				BatchSize: Number(At(source, "BatchSize")),

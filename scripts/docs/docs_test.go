@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -133,5 +134,32 @@ func TestMakeHelpNamesEachTarget(t *testing.T) {
 	require.Greater(t, len(targets), 20)
 	for _, m := range targets {
 		assert.Regexp(t, `(?m)^`+m[1]+` +`+regexp.QuoteMeta(m[2])+`$`, string(said))
+	}
+}
+
+// resources finds what of a type the template has, by the logical ids.
+func resources(t *testing.T, has string) (ids []string) {
+	t.Helper()
+	template, err := os.ReadFile(root + "/template.yaml")
+	require.NoError(t, err)
+	_, section, _ := strings.Cut(string(template), "\nResources:\n")
+	id := ""
+	for line := range strings.SplitSeq(section, "\n") {
+		if name := strings.TrimSuffix(line, ":"); strings.HasPrefix(line, "  ") && line[2] != ' ' && name != line {
+			id = strings.TrimSpace(name)
+		}
+		if strings.Contains(line, has) && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func TestThePageOnRestoreNamesEachTable(t *testing.T) {
+	page := pages(t)["docs/restore.md"]
+	tables := resources(t, "Type: AWS::DynamoDB::Table")
+	require.Greater(t, len(tables), 10)
+	for _, table := range tables {
+		assert.Contains(t, page, "`"+table+"`")
 	}
 }
