@@ -25,12 +25,14 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/counting"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/aws/accept"
+	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/counters"
 	"tocsin/shared/engine/aws/counts"
 	"tocsin/shared/engine/aws/dailytotals"
@@ -311,6 +313,16 @@ func (s *Stack) Gateway() handlers.Gateway {
 // Reports keeps reports.
 func (s *Stack) Reports() *reports.Store {
 	return &reports.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_REPORTS"), Now: time.Now}
+}
+
+// ActivityLog keeps the activity log.
+func (s *Stack) ActivityLog() *activitylog.Log {
+	return &activitylog.Log{DB: s.db, Table: s.env.need("TOCSIN_TABLE_ACTIVITY"), Now: time.Now}
+}
+
+// Recorder records what has no transaction of its own in the activity log.
+func (s *Stack) Recorder() *activity.Log {
+	return &activity.Log{Store: s.ActivityLog(), Now: time.Now, NewID: newID}
 }
 
 // Jobs is the queue of reports to be made.

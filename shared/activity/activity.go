@@ -15,15 +15,15 @@ import (
 
 // Actor is who does something, through what, and in which tenant.
 type Actor struct {
-	Tenant     string // the one that it is done in
-	ClientName string // the company name of that tenant
-	Home       string // the tenant that the credentials are of: another one where a global role acts; "" = Tenant
-	Email      string
-	Name       string
-	Subject    string        // names a caller without an address
-	Source     access.Source // "" = access.FromConsole
-	Token      string        // the name of the API token, where Source is access.FromAPIToken
-	RequestID  string
+	Tenant     string        `json:"tenant"`         // the one that it is done in
+	ClientName string        `json:"-"`              // the company name of that tenant
+	Home       string        `json:"home,omitempty"` // of the credentials: another one where a global role acts
+	Email      string        `json:"email,omitempty"`
+	Name       string        `json:"name,omitempty"`
+	Subject    string        `json:"subject,omitempty"` // names a caller without an address
+	Source     access.Source `json:"source"`            // "" = access.FromConsole
+	Token      string        `json:"token,omitempty"`   // the name of the API token, where Source is FromAPIToken
+	RequestID  string        `json:"request_id,omitempty"`
 }
 
 // ActorOf is the caller of a request.
@@ -86,14 +86,15 @@ const (
 
 // Entry is one line of the log.
 type Entry struct {
-	ID string    // a ULID of the time; "" = Record makes one
-	At time.Time // zero = Record says now
+	ID string    `json:"id"` // "" = Recorder makes one
+	At time.Time `json:"at"` // zero = Recorder says now
 	Actor
-	Object     Object
-	ObjectID   string
-	ObjectName string // as it was called then
-	Action     Action
-	Changes    []Change
+	Object     Object   `json:"object"`
+	ObjectID   string   `json:"object_id,omitempty"`
+	ObjectName string   `json:"object_name,omitempty"` // as it was called then
+	Action     Action   `json:"action"`
+	Changes    []Change `json:"changes,omitempty"`
+	More       int      `json:"more,omitempty"` // changes that are not listed: see Bounded
 }
 
 // Change is that of one field. A field that there was not, or is not any more, has no value.

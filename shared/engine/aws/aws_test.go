@@ -21,9 +21,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
+	"tocsin/shared/activity"
 	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/accept"
+	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/counters"
 	"tocsin/shared/engine/aws/counts"
 	"tocsin/shared/engine/aws/dailytotals"
@@ -190,6 +192,10 @@ func (w *world) people() *people.Store {
 	return &people.Store{DB: w.db, Table: w.prefix + "PeopleTable", Schedule: w.prefix + "ReportsTable"}
 }
 
+func (w *world) activityLog() *activitylog.Log {
+	return &activitylog.Log{DB: w.db, Table: w.prefix + "ActivityTable", Now: now}
+}
+
 // published keeps what is published, and can refuse.
 type published struct {
 	mu     sync.Mutex
@@ -335,6 +341,10 @@ func TestReports(t *testing.T) {
 
 func TestPeople(t *testing.T) {
 	settingstest.People(t, func(t *testing.T) profile.Store { return open(t).people() })
+}
+
+func TestActivity(t *testing.T) {
+	settingstest.Activity(t, func(t *testing.T) activity.Store { return open(t).activityLog() })
 }
 
 func TestBlocks(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
 	"tocsin/shared/health"
@@ -48,6 +49,7 @@ type Engine struct {
 	schedule     map[subscription]report.Subscription
 	people       map[key]profile.Profile
 	suppressions map[suppressionKey]mail.Suppression
+	activity     []activity.Entry
 }
 
 // key names something of a tenant: an integration, an event, a report.

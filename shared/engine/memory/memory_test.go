@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
@@ -118,4 +119,8 @@ func TestReports(t *testing.T) {
 		e := open()
 		return reporttest.DailyTotalsEngine{Log: polled(e), Totals: e.DailyTotals()}
 	})
+}
+
+func TestActivity(t *testing.T) {
+	settingstest.Activity(t, func(*testing.T) activity.Store { return open().ActivityLog() })
 }

@@ -12,6 +12,7 @@ import (
 	driver "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/reporttest"
@@ -112,4 +113,24 @@ func TestAFileOfTheFirstSchemaGetsItsSchedule(t *testing.T) {
 	due, err := reopen(t, path).Reports().Due(t.Context(), time.Now(), 10)
 	require.NoError(t, err)
 	require.Equal(t, []report.Subscription{{Tenant: "42", Receiver: "a", Frequency: report.Weekly}}, due)
+}
+
+func TestActivity(t *testing.T) {
+	settingstest.Activity(t, func(t *testing.T) activity.Store { return open(t).ActivityLog() })
+}
+
+func TestWhatIsOlderThanThirteenMonthsIsForgotten(t *testing.T) {
+	db := open(t)
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for id, at := range map[string]time.Time{"old": now.AddDate(0, -13, 0).Add(-time.Nanosecond),
+		"kept": now.AddDate(0, -13, 0)} {
+		e := activity.Entry{ID: id, At: at, Actor: activity.System("42")}
+		require.NoError(t, db.ActivityLog().Append(t.Context(), e))
+	}
+	_, err := db.Prune(t.Context(), now, time.Hour)
+	require.NoError(t, err)
+	page, err := db.ActivityLog().List(t.Context(), activity.Query{Tenant: "42", Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, page.Entries, 1)
+	require.Equal(t, "kept", page.Entries[0].ID)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tocsin/shared/engine/sqlite/accounts"
+	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/counters"
 	"tocsin/shared/engine/sqlite/dailytotals"
 	"tocsin/shared/engine/sqlite/db"
@@ -67,6 +68,9 @@ func (s *DB) Triggers() *settings.Triggers { return s.triggers }
 
 // Commands returns what triggers ask of the platform.
 func (s *DB) Commands() *settings.Commands { return settings.NewCommands(s.file) }
+
+// ActivityLog returns the activity log.
+func (s *DB) ActivityLog() *activitylog.Log { return activitylog.New(s.file) }
 
 // Counters returns the counts of attempts.
 func (s *DB) Counters() *counters.Counters { return counters.New(s.file) }
