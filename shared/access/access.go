@@ -204,14 +204,23 @@ func (k *Keys) Verify(token string) (Principal, error) {
 
 // ClaimNames are the claims of an identity provider's tokens that decide what a person may do. Whoever can write one of
 // them is an administrator of every tenant: name claims that the provider alone writes. The zero value is `tenant`,
-// `role` and `client_name`. Permissions is the claim of what a person with the role `custom` may do (see Custom), with
-// spaces or commas between; "" = there is none, and such a person may do what the role itself lists
+// `role`, `client_name` and `email`. Permissions is the claim of what a person with the role `custom` may do (see
+// Custom), with spaces or commas between; "" = there is none, and such a person may do what the role itself lists
 // (`custom:events.view,…`), or nothing.
 //
 // Amazon Cognito: an attribute `custom:role` is written by its user unless the app client has no write right on it
 // ("Attribute permissions and scopes"; by default an app client may write every attribute), and so is `email`, which is
 // taken only while it is verified. So no claim is looked for under a second name.
-type ClaimNames struct{ Tenant, Role, ClientName, Permissions string }
+type ClaimNames struct{ Tenant, Role, ClientName, Email, Permissions string }
+
+// emailClaim is the standard one (OpenID Connect Core 1.0, 5.1), of which email_verified tells whether it was proved.
+const emailClaim = "email"
+
+// Missing reports whether a token lacks one of the claims that say who a person is.
+func (n ClaimNames) Missing(has func(name string) bool) bool {
+	return !has(cmp.Or(n.Tenant, "tenant")) || !has(cmp.Or(n.Role, "role")) || !has(cmp.Or(n.Email, emailClaim)) ||
+		n.Permissions != "" && !has(n.Permissions)
+}
 
 // FromClaims makes a Principal of claims that were verified elsewhere; claim returns one by its name, "" for none or
 // one that is no text.
@@ -219,12 +228,13 @@ func FromClaims(names ClaimNames, claim func(name string) string) (Principal, er
 	p := Principal{
 		Tenant: claim(cmp.Or(names.Tenant, "tenant")), Role: ParseRole(claim(cmp.Or(names.Role, "role"))),
 		ClientName: claim(cmp.Or(names.ClientName, "client_name")),
-		Email:      claim("email"), Name: claim("name"), Subject: claim("sub"),
+		Email:      claim(cmp.Or(names.Email, emailClaim)), Name: claim("name"), Subject: claim("sub"),
 	}
 	if p.Role == custom && names.Permissions != "" {
-		p.Role = Custom(strings.FieldsFunc(claim(names.Permissions), func(r rune) bool { return r == ' ' || r == ',' })...)
+		split := func(r rune) bool { return r == ' ' || r == ',' }
+		p.Role = Custom(strings.FieldsFunc(claim(names.Permissions), split)...)
 	}
-	if claim("email_verified") == "false" {
+	if cmp.Or(names.Email, emailClaim) == emailClaim && claim("email_verified") == "false" {
 		p.Email = "" // whoever claims another person's address must not get at that person's notifications
 	}
 	if s, err := strconv.ParseFloat(claim("iat"), 64); err == nil && s > 0 && s < 1<<40 {

@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/cache"
 	"tocsin/shared/command"
 	"tocsin/shared/console/deliveries"
@@ -21,6 +22,7 @@ import (
 	"tocsin/shared/console/profiles"
 	"tocsin/shared/console/reports"
 	"tocsin/shared/console/rest"
+	"tocsin/shared/console/signin"
 	"tocsin/shared/console/triggers"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
@@ -33,6 +35,8 @@ import (
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/ready"
 	"tocsin/shared/report"
+	"tocsin/shared/session"
+	"tocsin/shared/session/oidc"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/trigger"
 )
@@ -53,6 +57,14 @@ type Config struct {
 	Now           func() time.Time
 	NewID         func() string
 	Log           *slog.Logger
+
+	// Sessions are of people who sign in by cookies, nil = nobody does. Provider is where they sign in, nil = at none;
+	// SignInLinks says that links sign them in too.
+	Sessions    *session.Service
+	Provider    *oidc.Provider
+	SignInLinks bool
+	// Recorder is the activity log, for what is in no transaction of a kept object; nil = nothing is noted.
+	Recorder activity.Recorder
 
 	// Commands are what triggers asked of the platform; nil = this deployment has no triggers.
 	Commands command.Store
@@ -133,6 +145,12 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	api.UseMiddleware(rest.Authorize)
 	s.session(api)
 	kit := rest.Kit{Log: s.Log, Now: s.Now, NewID: s.NewID}
+	if s.Sessions != nil {
+		ways := &signin.API{Kit: kit, Sessions: s.Sessions, Provider: s.Provider, Links: s.SignInLinks,
+			Recorder: s.Recorder}
+		ways.Register(api)
+		ways.Mount(mux)
+	}
 	(&integrations.API{
 		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Health: s.Health, Tester: s.Tester,
 		Telegram: s.Telegram, EgressAddresses: s.EgressAddresses, Changed: s.Changed,

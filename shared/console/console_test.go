@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -33,6 +34,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/sending"
+	"tocsin/shared/session"
 	"tocsin/shared/trigger"
 )
 
@@ -83,6 +85,7 @@ func start(t *testing.T, allow ...string) *rig {
 			Destinations: catalogue.Default(), Transport: egress.New(policy, egress.Options{}), Now: time.Now, Log: log,
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 		},
+		Sessions:      &session.Service{Store: memory.NewSessions(), Now: time.Now, Random: rand.Reader, Log: log},
 		Authenticator: r.tokens, Now: time.Now, NewID: newID, Log: log,
 		Changed: func(_, id string) { r.changed = append(r.changed, id) },
 		Wake:    func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },

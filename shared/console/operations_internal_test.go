@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/fanout"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/session"
 	"tocsin/shared/trigger"
 )
 
@@ -23,6 +24,7 @@ func everything() Config {
 	return Config{
 		Triggers: &trigger.Service{}, Reports: &report.Service{}, Profiles: &profile.Service{},
 		Recovery: &fanout.Recovery{}, Commands: noCommands{}, DeadLetters: noDeadLetters{},
+		Sessions: &session.Service{},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/accounttest"
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/engine/memory"
@@ -123,4 +124,8 @@ func TestReports(t *testing.T) {
 
 func TestActivity(t *testing.T) {
 	settingstest.Activity(t, func(*testing.T) activity.Store { return open().ActivityLog() })
+}
+
+func TestSessions(t *testing.T) {
+	accounttest.Sessions(t, func(*testing.T) accounttest.Store { return memory.NewSessions() })
 }

@@ -1,0 +1,86 @@
+package memory
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tocsin/shared/session"
+)
+
+// Sessions keeps who is signed in.
+type Sessions struct {
+	mu   sync.Mutex
+	all  map[string]session.Session
+	used map[string]bool
+}
+
+var (
+	_ session.Store = (*Sessions)(nil)
+	_ session.Once  = (*Sessions)(nil)
+)
+
+// NewSessions returns a store with nobody in it.
+func NewSessions() *Sessions {
+	return &Sessions{all: map[string]session.Session{}, used: map[string]bool{}}
+}
+
+// Create keeps a session.
+func (s *Sessions) Create(_ context.Context, v session.Session) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[v.Digest] = v
+	return nil
+}
+
+// Get reads a session.
+func (s *Sessions) Get(_ context.Context, digest string) (session.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.all[digest]
+	if !ok {
+		return v, session.ErrNotFound
+	}
+	return v, nil
+}
+
+// Extend moves the idle end of a session on.
+func (s *Sessions) Extend(_ context.Context, digest string, idleEnd time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v, ok := s.all[digest]; ok && idleEnd.After(v.IdleEnd) {
+		v.IdleEnd = idleEnd
+		s.all[digest] = v
+	}
+	return nil
+}
+
+// Delete ends a session.
+func (s *Sessions) Delete(_ context.Context, digest string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, digest)
+	return nil
+}
+
+// DeleteOf ends all sessions of a person.
+func (s *Sessions) DeleteOf(_ context.Context, tenant, person string) (n int, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for digest, v := range s.all {
+		if v.Tenant == tenant && v.Person() == person {
+			delete(s.all, digest)
+			n++
+		}
+	}
+	return n, nil
+}
+
+// Use notes that something was used which is good once.
+func (s *Sessions) Use(_ context.Context, digest string, _ time.Time) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !s.used[digest]
+	s.used[digest] = true
+	return first, nil
+}
