@@ -17,6 +17,14 @@ import (
 
 // TestATelegramGroupIsBoundAndServed is the way of an administrator: add, link, open in Telegram, test; then an event
 // comes, and another after the group became a supergroup.
+// newUser is the event of a user of that name, whose id it is too.
+func newUser(t *testing.T, name string) embedded.Entry {
+	detail, err := json.Marshal(map[string]any{"version": 1, "id": name, "tenant": "42", "time": "2023-03-01T00:00:00Z",
+		"data": map[string]any{"user": map[string]any{"name": name, "email": "u@example.com"}}})
+	require.NoError(t, err)
+	return embedded.Entry{Source: "platform.test", DetailType: "create_user", Detail: string(detail)}
+}
+
 func TestATelegramGroupIsBoundAndServed(t *testing.T) {
 	binary, err := build()
 	require.NoError(t, err)
@@ -58,12 +66,7 @@ func TestATelegramGroupIsBoundAndServed(t *testing.T) {
 
 	arrives := func(chat int64, name string) {
 		t.Helper()
-		detail, err := json.Marshal(map[string]any{"version": 1, "id": name, "tenant": "42",
-			"time": "2023-03-01T00:00:00Z",
-			"data": map[string]any{"user": map[string]any{"name": name, "email": "u@example.com"}}})
-		require.NoError(t, err)
-		require.NoError(t,
-			p.Publish(embedded.Entry{Source: "platform.test", DetailType: "create_user", Detail: string(detail)}))
+		require.NoError(t, p.Publish(newUser(t, name)))
 		require.Eventually(t, func() bool {
 			sent := server.Sent(chat)
 			return len(sent) > 0 && strings.Contains(sent[len(sent)-1].Text, name)

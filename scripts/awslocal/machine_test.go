@@ -41,25 +41,25 @@ func TestTheRetriersOutlastTroubleAndTheHistoryHoldsIt(t *testing.T) {
 		States map[string]struct{ Retry []retrier }
 	}
 	require.NoError(t, json.Unmarshal([]byte(text), &machine))
-	turn, letter := machine.States["Attempt"].Retry, machine.States["Dead letter"].Retry
-	require.Len(t, turn, 2)
-	for _, r := range append(turn, letter...) {
+	attempt, letter := machine.States["Attempt"].Retry, machine.States["Dead letter"].Retry
+	require.Len(t, attempt, 2)
+	for _, r := range append(attempt, letter...) {
 		require.Equal(t, "FULL", r.JitterStrategy)
 		require.Greater(t, r.MaxDelaySeconds, r.IntervalSeconds)
 	}
-	require.Contains(t, turn[0].ErrorEquals, handlers.Unavailable)
-	require.NotContains(t, turn[0].ErrorEquals, "States.ALL")
-	require.Greater(t, turn[0].span(), 12*time.Hour, "a service that is out of order")
-	require.Greater(t, turn[1].span(), 30*time.Minute, "a function that fails: a release is rolled back")
+	require.Contains(t, attempt[0].ErrorEquals, handlers.Unavailable)
+	require.NotContains(t, attempt[0].ErrorEquals, "States.ALL")
+	require.Greater(t, attempt[0].span(), 12*time.Hour, "a service that is out of order")
+	require.Greater(t, attempt[1].span(), 30*time.Minute, "a function that fails: a release is rolled back")
 	require.Greater(t, letter[0].span(), 3*time.Hour)
 
-	// A history holds 25,000 events (Step Functions, "Service quotas"). A turn is at most: entering and leaving Wait,
+	// A history holds 25,000 events (Step Functions, "Service quotas"). A round is at most: entering and leaving Wait,
 	// Attempt and More?, and three events for each try of the task.
-	tries := 1 + turn[0].MaxAttempts + turn[1].MaxAttempts
+	tries := 1 + attempt[0].MaxAttempts + attempt[1].MaxAttempts
 	waits := 0
 	for _, c := range retry.Cycles() {
 		waits += len(c)
 	}
 	events := waits*(6+3*tries) + 3*letter[0].MaxAttempts + 10
-	require.Less(t, events, 25_000*3/4, "every turn in the worst trouble leaves room for turns that only wait")
+	require.Less(t, events, 25_000*3/4, "every round in the worst trouble leaves room for rounds that only wait")
 }

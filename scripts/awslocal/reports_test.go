@@ -187,12 +187,27 @@ func TestAScheduledReportIsMailedOnce(t *testing.T) {
 func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
 	r := deploy(t, nil, mailing)
 	id, p := r.reporting("left@example.org")
+	r.ordered(p)
+	require.Equal(t, 1, r.runSchedule())
+	r.unsubscribes("left@example.org", id)
+	r.answers(id)
+	for _, kind := range []string{"create_user", "delete_user"} {
+		r.put([]types.PutEventsRequestEntry{r.entry(kind, `{"version":1,"id":"`+kind+
+			`","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"user":{"name":"Grace","email":"grace@example.org"}}}`)})
+		r.idle()
+	}
+	r.withinRoles("Api", "Fanout", "Deliver", "Report")
+}
+
+// ordered has a report of a period made: it is mailed once, and its files can be had.
+func (r *rig) ordered(p report.Period) {
+	r.t.Helper()
 	var made struct{ ID, State string }
 	status := r.api("POST", "/v1/reports", map[string]any{
 		"period": map[string]any{"from": p.From, "to": p.To}, "format": "csv",
 		"recipients": []string{"ordered@example.org"},
 	}, &made)
-	require.Equal(t, 202, status)
+	require.Equal(r.t, 202, status)
 	var got struct {
 		State    string
 		Headline struct{ Now struct{ Hits int } }
@@ -202,28 +217,36 @@ func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
 		r.api("GET", "/v1/reports/"+made.ID, nil, &got)
 		return got.State == "ready"
 	})
-	require.Equal(t, 25, got.Headline.Now.Hits)
+	require.Equal(r.t, 25, got.Headline.Now.Hits)
 	r.eventually("it is mailed", func() bool { return len(r.mails("ordered@example.org", "report")) == 1 })
-	require.Len(t, r.mails("ordered@example.org", "report")[0].Attachments, len(got.Files))
-	require.Equal(t, 200, r.api("GET", got.Files[0].Href, nil, nil))
+	require.Len(r.t, r.mails("ordered@example.org", "report")[0].Attachments, len(got.Files))
+	require.Equal(r.t, 200, r.api("GET", got.Files[0].Href, nil, nil))
 	r.idle()
 	r.send("ReportJobsQueue", fmt.Sprintf(`{"tenant":"42","report":%q}`, made.ID), "again")
 	r.idle()
-	require.Len(t, r.mails("ordered@example.org", "report"), 1)
+	require.Len(r.t, r.mails("ordered@example.org", "report"), 1)
+}
 
-	require.Equal(t, 1, r.runSchedule())
-	r.eventually("the scheduled one arrives", func() bool { return len(r.mails("left@example.org", "report")) == 1 })
+// unsubscribes follows the link of the scheduled report that an address of an integration gets.
+func (r *rig) unsubscribes(address, integration string) {
+	r.t.Helper()
+	r.eventually("the scheduled one arrives", func() bool { return len(r.mails(address, "report")) == 1 })
 	link := regexp.MustCompile(awslocal.PublicURL +
-		`(/unsubscribe/\S+)`).FindStringSubmatch(r.mails("left@example.org", "report")[0].Body.Text)
-	require.NotNil(t, link, "the mail has a link")
-	require.Equal(t, 200, r.anybody("POST", link[1]))
-	require.Equal(t, 404, r.anybody("POST", link[1]+"x"))
+		`(/unsubscribe/\S+)`).FindStringSubmatch(r.mails(address, "report")[0].Body.Text)
+	require.NotNil(r.t, link, "the mail has a link")
+	require.Equal(r.t, 200, r.anybody("POST", link[1]))
+	require.Equal(r.t, 404, r.anybody("POST", link[1]+"x"))
 	var blocked struct {
 		Items []struct{ Address, Integration, Why string }
 	}
 	r.api("GET", "/v1/blocked-addresses", nil, &blocked)
-	require.Len(t, blocked.Items, 1)
-	require.Equal(t, id, blocked.Items[0].Integration)
+	require.Len(r.t, blocked.Items, 1)
+	require.Equal(r.t, integration, blocked.Items[0].Integration)
+}
+
+// answers calls what the Console calls for reports and mails, up to the integration's end.
+func (r *rig) answers(integration string) {
+	r.t.Helper()
 	for _, call := range []struct {
 		method, path string
 		body         any
@@ -237,16 +260,10 @@ func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
 			map[string]any{"choices": map[string]bool{"report_daily": true, "report_weekly": false,
 				"report_monthly": false, "system": true, "vuln": false, "scope": false}}, 200},
 		{"DELETE", "/v1/blocked-addresses/left@example.org", nil, 204},
-		{"DELETE", "/v1/integrations/" + id, nil, 204},
+		{"DELETE", "/v1/integrations/" + integration, nil, 204},
 	} {
-		require.Equal(t, call.status, r.api(call.method, call.path, call.body, nil), call.method+" "+call.path)
+		require.Equal(r.t, call.status, r.api(call.method, call.path, call.body, nil), call.method+" "+call.path)
 	}
-	for _, kind := range []string{"create_user", "delete_user"} {
-		r.put([]types.PutEventsRequestEntry{r.entry(kind, `{"version":1,"id":"`+kind+
-			`","tenant":"42","time":"2026-03-01T12:00:00Z","data":{"user":{"name":"Grace","email":"grace@example.org"}}}`)})
-		r.idle()
-	}
-	r.withinRoles("Api", "Fanout", "Deliver", "Report")
 }
 
 // anybody calls the api function without a token.

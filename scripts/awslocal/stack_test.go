@@ -430,44 +430,49 @@ func TestWhatCanNotBeProcessedIsKept(t *testing.T) {
 	require.NoError(t, err)
 	r.publish(3)
 	r.eventually("good events are not held up", func() bool { return to.events() == 4 })
-	type letter struct {
-		ID, Reason string
-		DetailType string `json:"detail_type"`
-		ReplayedAt string `json:"replayed_at"`
-	}
-	var page struct{ Items []letter }
-	list := func() string {
-		page.Items = nil
-		r.api("GET", "/v1/dead-letters", nil, &page)
-		var reasons []string
-		for _, l := range page.Items {
-			reasons = append(reasons, l.Reason)
-		}
-		return strings.Join(reasons, "\n")
-	}
 	r.eventually("the tenant's bad events are listed with their reasons",
-		func() bool { list(); return len(page.Items) == 3 })
-	for _, want := range []string{"version: is 9", "data.hit", `"something_new" is not a known kind of event`} {
-		require.Contains(t, list(), want)
-	}
-	n := slices.IndexFunc(page.Items, func(l letter) bool { return l.DetailType == "something_new" })
-	unknown := page.Items[n]
-	var replayed struct{ Count int }
-	require.Equal(t, 200, r.api("POST", "/v1/dead-letters/"+unknown.ID+"/replay", nil, &replayed))
-	require.Equal(t, 1, replayed.Count)
-	require.Equal(t, 200, r.api("POST", "/v1/dead-letters/"+unknown.ID+"/replay", nil, &replayed))
-	require.Zero(t, replayed.Count, "once")
+		func() bool { return len(r.letters("administrator")) == 3 })
+	r.replayedOnce()
 	r.eventually("it goes through fan-out again, and is refused again",
-		func() bool { list(); return len(page.Items) == 4 })
-	r.eventually("those of no tenant are kept for the platform's engineers", func() bool {
-		page.Items = nil
-		r.as("42", "operator", "GET", "/v1/dead-letters", nil, &page)
-		return len(page.Items) == 8 // with the garbage
-	})
+		func() bool { return len(r.letters("administrator")) == 4 })
+	r.eventually("those of no tenant are kept for the platform's engineers",
+		func() bool { return len(r.letters("operator")) == 8 }) // with the garbage
 	for _, queue := range []string{"UnknownEventsQueue", "EventsDeadLetters"} {
 		depth, err := r.Depth(t.Context(), queue)
 		require.NoError(t, err)
 		require.Zero(t, depth, "nothing stays in a queue that nobody reads: %s", queue)
+	}
+}
+
+type letter struct {
+	ID, Reason string
+	DetailType string `json:"detail_type"`
+}
+
+// letters lists the dead letters as that role sees them.
+func (r *rig) letters(role string) []letter {
+	var page struct{ Items []letter }
+	r.as("42", role, "GET", "/v1/dead-letters", nil, &page)
+	return page.Items
+}
+
+// replayedOnce holds the tenant's letters against their reasons, and replays that of an unknown kind twice.
+func (r *rig) replayedOnce() {
+	r.t.Helper()
+	var reasons []string
+	letters := r.letters("administrator")
+	for _, l := range letters {
+		reasons = append(reasons, l.Reason)
+	}
+	for _, want := range []string{"version: is 9", "data.hit", `"something_new" is not a known kind of event`} {
+		require.Contains(r.t, strings.Join(reasons, "\n"), want)
+	}
+	n := slices.IndexFunc(letters, func(l letter) bool { return l.DetailType == "something_new" })
+	path := "/v1/dead-letters/" + letters[n].ID + "/replay"
+	for _, count := range []int{1, 0} {
+		var replayed struct{ Count int }
+		require.Equal(r.t, 200, r.api("POST", path, nil, &replayed))
+		require.Equal(r.t, count, replayed.Count, "once")
 	}
 }
 
@@ -522,7 +527,7 @@ func TestAFunctionThatCrashesLosesNothing(t *testing.T) {
 	r.publish(1)
 	got := r.finished(1)[0]
 	require.Equal(t, "SUCCEEDED", got.Status)
-	require.Equal(t, waits(), got.Waits, "the turn is taken again, the waits stay")
+	require.Equal(t, waits(), got.Waits, "the round is made again, the waits stay")
 	dead := r.deliveries(id, "dead")
 	require.Len(t, dead, 1)
 	require.Len(t, dead[0].Attempts, 17)
@@ -585,7 +590,7 @@ func TestInfrastructureInTroubleForHoursBreaksNothingOff(t *testing.T) {
 	left := count(append(trouble, slices.Repeat([]string{"errorString"}, 19)...)...)
 	r.publish(1)
 	got := r.finished(1)[0]
-	require.Equal(t, "SUCCEEDED", got.Status, "a turn outlasts 290 failures of services and 19 of the function")
+	require.Equal(t, "SUCCEEDED", got.Status, "a round outlasts 290 failures of services and 19 of the function")
 	require.Negative(t, left())
 	require.Len(t, r.deliveries(id, "delivered"), 1)
 	n, err := r.Depth(t.Context(), "RetryDeadLetters")

@@ -224,7 +224,7 @@ func TestTheDashboardShowsEveryAlarmAndNamesWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestWhatIsCalledIsTheAlias: a version changes between two turns of an execution, never in one.
+// TestWhatIsCalledIsTheAlias: a version changes between two rounds of an execution, never in one.
 func TestWhatIsCalledIsTheAlias(t *testing.T) {
 	resources := transformed(t)
 	functions := of(resources, "AWS::Lambda::Function")

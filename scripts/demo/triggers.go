@@ -26,22 +26,12 @@ func thresholds(p *embedded.Process, r *receiver) error {
 	}, &made); err != nil {
 		return err
 	}
-	n := 0
-	hits := func(count int, kind string) error {
-		var entries []embedded.Entry
-		for range count {
-			n++
-			entries = append(entries, embedded.Entry{Source: "platform.hits", DetailType: "new_hits",
-				Detail: fmt.Sprintf(
-					`{"version":1,"id":"burst-%d","tenant":"42","client_name":"Acme","time":%q,"data":{"hit":{"type":%q,"host":"shop.example.com","path":"/login","remote_addr4":"203.0.113.7"}}}`,
-					n, time.Now().UTC().Format(time.RFC3339Nano), kind)})
-		}
-		return p.Publish(entries...)
-	}
+	published := 0
 	step := func(what string, count int, kind string, want int) error {
-		if err := hits(count, kind); err != nil {
+		if err := p.Publish(hits(published, count, kind)...); err != nil {
 			return err
 		}
+		published += count
 		if _, err := r.wait("/trigger", want, 5*time.Second); err != nil {
 			return err
 		}
@@ -76,4 +66,15 @@ func thresholds(p *embedded.Process, r *receiver) error {
 		}
 	}
 	return nil
+}
+
+// hits are events of attacks of that type, with the ids that follow those of the events published before.
+func hits(published, count int, kind string) []embedded.Entry {
+	var entries []embedded.Entry
+	for n := range count {
+		entries = append(entries, embedded.Entry{Source: "platform.hits", DetailType: "new_hits", Detail: fmt.Sprintf(
+			`{"version":1,"id":"burst-%d","tenant":"42","client_name":"Acme","time":%q,"data":{"hit":{"type":%q,"host":"shop.example.com","path":"/login","remote_addr4":"203.0.113.7"}}}`,
+			published+n+1, time.Now().UTC().Format(time.RFC3339Nano), kind)})
+	}
+	return entries
 }

@@ -26,18 +26,18 @@ import (
 type postOffice struct {
 	most int
 
-	mu            sync.Mutex
-	open, peak    int
-	opened, turns int
-	taken         map[string]int // by Message-ID
-	unknown       string         // a receiver that it does not know
+	mu              sync.Mutex
+	open, peak      int
+	opened, refused int
+	taken           map[string]int // by Message-ID
+	unknown         string         // a receiver that it does not know
 }
 
 func (p *postOffice) NewSession(*smtp.Conn) (smtp.Session, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open >= p.most {
-		p.turns++
+		p.refused++
 		return nil, &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 7, 0}, Message: "too many sessions"}
 	}
 	p.open++
@@ -125,7 +125,7 @@ func TestH4ThreeHundredMailsToAServerThatBearsFiveSessions(t *testing.T) {
 		}
 		require.LessOrEqual(t, p.peak, 4)
 		if most > 4 {
-			require.Zero(t, p.turns)
+			require.Zero(t, p.refused)
 			require.LessOrEqual(t, p.opened, 8)
 		}
 	}
@@ -192,7 +192,7 @@ func TestH4AProgramThatMailsSixEventsToFiftyPeopleEach(t *testing.T) {
 	t.Log(n, "mails,", p.opened, "sessions")
 	require.Zero(t, again)
 	require.LessOrEqual(t, p.peak, 4)
-	require.Zero(t, p.turns)
+	require.Zero(t, p.refused)
 	var now struct{ Enabled bool }
 	require.NoError(t, program.Call("GET", "/v1/integrations/"+made.ID, nil, &now))
 	require.True(t, now.Enabled, "neither a burst nor a receiver that is refused is a failure of the integration")

@@ -43,7 +43,7 @@ func (p *post) Do(_ context.Context, q destination.Request) (destination.Respons
 	return destination.Response{}, fmt.Errorf("the mail server does not answer")
 }
 
-// postRig is a rig with the way of mails: what waits is sent with turn.
+// postRig is a rig with the way of mails: what waits is sent with sendWaiting.
 type postRig struct {
 	*rig
 	post      *post
@@ -76,8 +76,8 @@ func startMailing(t *testing.T) *postRig {
 	return m
 }
 
-// turn fans out what is on the bus and makes one attempt at all that waits for its first.
-func (m *postRig) turn() {
+// sendWaiting fans out what is on the bus and makes one attempt at all that waits for its first.
+func (m *postRig) sendWaiting() {
 	m.t.Helper()
 	ctx, log := m.t.Context(), m.db.Deliveries()
 	fanout := fanout.Fanout{Integrations: m.receivers, Systems: m.config.Systems, Store: log, Logger: m.config.Log}
@@ -136,7 +136,7 @@ func TestP3AReportSaysOfEachReceiverWhatBecameOfTheMail(t *testing.T) {
 	require.Equal(t, map[string]string{"ada@example.com": "waiting", "gone@example.com": "waiting",
 		"Left@example.com": "waiting", "slow@example.com": "waiting"}, states, "before it is made")
 	require.NoError(t, m.reports.MakeWaiting(t.Context()))
-	m.turn()
+	m.sendWaiting()
 	items, states := m.mails(path)
 	require.Len(t, items, 4, "in the order of the receivers")
 	require.Equal(t, "sent", states["ada@example.com"])
@@ -157,17 +157,17 @@ func TestP3AReportSaysOfEachReceiverWhatBecameOfTheMail(t *testing.T) {
 	a := m.call("POST", again, "")
 	require.Equal(t, 200, a.status, a.raw)
 	require.EqualValues(t, 1, a.body["count"])
-	require.Contains(t, m.woken, delivery.Lane{Tenant: "42", Integration: report.OnDemand +
-		ordered.body["id"].(string)})
+	receiver := report.OrderReceiverID(ordered.body["id"].(string))
+	require.Contains(t, m.woken, delivery.Lane{Tenant: "42", Integration: receiver})
 	_, states = m.mails(path)
 	require.Equal(t, "waiting", states["gone@example.com"])
 	require.EqualValues(t, 0, m.call("POST", again, "").body["count"], "it is on its way: nothing is counted")
-	m.turn()
+	m.sendWaiting()
 	_, states = m.mails(path)
 	require.Equal(t, "sent", states["gone@example.com"])
 	require.Equal(t, 1, m.post.sent["ada@example.com"], "who has it does not get it again")
 	require.Equal(t, 200, m.call("POST", again, "").status)
-	m.turn()
+	m.sendWaiting()
 	busy := m.call("POST", again, "")
 	require.Equal(t, 429, busy.status, busy.raw)
 	require.NotEmpty(t, busy.header.Get("Retry-After"))
@@ -198,7 +198,7 @@ func TestP3EverybodySeesTheirOwnMailsAndAdministratorsThoseOfAll(t *testing.T) {
 	m.receivers.Now = func() time.Time { return time.Now().Add(time.Hour) } // nobody is remembered
 	require.NoError(t, m.db.Bus().Put(t.Context(), []delivery.Entry{{DetailType: "vuln", At: time.Now(), Detail: []byte(
 		`{"version":1,"id":"for-ann","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"object_id":5,"vuln":{"domain":"secret.example.com","threat":"High","type":"XSS"}}}`)}}))
-	m.turn()
+	m.sendWaiting()
 
 	people := m.call("GET", "/v1/people", "")
 	require.Equal(t, 200, people.status, people.raw)
@@ -230,7 +230,7 @@ func TestP3EverybodySeesTheirOwnMailsAndAdministratorsThoseOfAll(t *testing.T) {
 	a := m.call("POST", again, "")
 	require.Equal(t, 200, a.status, a.raw)
 	require.EqualValues(t, 1, a.body["count"])
-	m.turn()
+	m.sendWaiting()
 	_, states = m.mails("/v1/profile/mails")
 	require.Equal(t, "sent", states["analyst@example.com"])
 

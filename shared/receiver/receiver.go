@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"tocsin/shared/cache"
@@ -121,9 +120,9 @@ func person(p profile.Profile) integration.Integration {
 // onDemand is the receiver of one report on demand.
 func onDemand(r report.Report) integration.Integration {
 	return integration.Integration{
-		ID: report.OnDemand + r.ID, Tenant: r.Tenant, ClientName: r.Client, System: "email", Name: "Report on demand",
-		Revision: 1, CreatedAt: r.CreatedAt,
-		CreatedBy: r.CreatedBy, Subscriptions: []integration.Subscription{{Event: event.ReportOnce}},
+		ID: report.OrderReceiverID(r.ID), Tenant: r.Tenant, ClientName: r.Client, System: "email",
+		Name: "Report on demand", Revision: 1, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy,
+		Subscriptions: []integration.Subscription{{Event: event.ReportOnce}},
 	}
 }
 
@@ -140,7 +139,7 @@ func (d *Directory) Get(ctx context.Context, tenant, id string) (integration.Int
 		}
 		return person(p), err
 	case report.KindOf(id) == report.OrderReceiver:
-		r, err := d.Reports.Get(ctx, tenant, strings.TrimPrefix(id, report.OnDemand))
+		r, err := d.Reports.Get(ctx, tenant, report.OrderedReport(id))
 		if errors.Is(err, report.ErrNotFound) {
 			err = integration.ErrNotFound
 		}
@@ -172,7 +171,7 @@ func (d *Directory) open(ctx context.Context, i integration.Integration, opener 
 	case report.KindOf(i.ID) == report.PersonReceiver:
 		to = []string{i.CreatedBy}
 	case report.KindOf(i.ID) == report.OrderReceiver:
-		r, err := d.Reports.Get(ctx, i.Tenant, strings.TrimPrefix(i.ID, report.OnDemand))
+		r, err := d.Reports.Get(ctx, i.Tenant, report.OrderedReport(i.ID))
 		if err != nil {
 			return integration.Opened{}, fmt.Errorf("open the receivers of a report on demand: %w", err)
 		}

@@ -9,8 +9,17 @@ type ReceiverKind int
 const (
 	IntegrationReceiver ReceiverKind = iota
 	PersonReceiver                   // a person of a tenant: see PersonPrefix
-	OrderReceiver                    // a report that was ordered once: see OnDemand
+	OrderReceiver                    // a report that was ordered once: see OrderReceiverID
 )
+
+// OnDemand is the beginning of the ids of order receivers.
+const OnDemand = "report."
+
+// OrderReceiverID is the id of the receiver of a report on demand, which exists for that report only.
+func OrderReceiverID(report string) string { return OnDemand + report }
+
+// OrderedReport is the report whose receiver has that id.
+func OrderedReport(receiver string) string { return strings.TrimPrefix(receiver, OnDemand) }
 
 // KindOf reads the kind of a receiver off its id. Ids are stored as they are; nothing else looks at their beginning.
 func KindOf(id string) ReceiverKind {

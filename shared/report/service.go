@@ -434,9 +434,6 @@ func (s *Service) Order(ctx context.Context, who activity.Actor, q Request) (Rep
 	return r, nil
 }
 
-// OnDemand is the receiver of a report on demand: an integration that exists for that report only.
-const OnDemand = "report."
-
 // waitingLimit is how many reports on demand are looked up at once.
 const waitingLimit = 100
 
@@ -468,7 +465,7 @@ func (s *Service) MakeOrdered(ctx context.Context, r Report) error {
 		return s.Store.Save(ctx, r, nil)
 	}
 	for _, a := range r.Recipients {
-		if err := s.publish(ctx, r, OnDemand+r.ID, a); err != nil {
+		if err := s.publish(ctx, r, OrderReceiverID(r.ID), a); err != nil {
 			return err
 		}
 	}

@@ -24,15 +24,15 @@ func TestABatchIsTakenUpAgainByAnExecutionOfAnotherName(t *testing.T) {
 			return status(200)
 		})
 		s.deliver(s.pending("a"))
-		turn, err := s.Retry(t.Context(), s.batches.rounds[0])
+		round, err := s.Retry(t.Context(), s.batches.rounds[0])
 		require.NoError(t, err)
-		require.Equal(t, worker.Round{Batch: "batch-1", Execution: "batch-1", Round: 2, Seconds: 3, More: true}, turn)
+		require.Equal(t, worker.Round{Batch: "batch-1", Execution: "batch-1", Round: 2, Seconds: 3, More: true}, round)
 
 		require.NoError(t, s.Resume(t.Context(), "batch-1", "m1"))
 		require.NoError(t, s.Resume(t.Context(), "batch-1", "m1"), "its message came twice")
 		require.Equal(t, []string{"batch-1", "batch-1-m1"}, s.batches.started)
 		before := sent
-		old, err := s.Retry(t.Context(), turn)
+		old, err := s.Retry(t.Context(), round)
 		require.NoError(t, err)
 		require.False(t, old.More, "the first execution is not at work any more, or ends now")
 		require.Equal(t, before, sent, "and sends nothing beside the other")

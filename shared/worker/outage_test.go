@@ -184,18 +184,18 @@ func TestABatchToADeadReceiverIsProbedWithOneMember(t *testing.T) {
 		require.NotEmpty(t, s.batches.enqueued, "the others are handed out again")
 		require.GreaterOrEqual(t, slices.Max(s.batches.after), 30*time.Second)
 		members := s.batches.count(delivery.Retrying)
-		turn, err := s.Retry(t.Context(), worker.Round{Batch: "batch-1"})
+		round, err := s.Retry(t.Context(), worker.Round{Batch: "batch-1"})
 		require.NoError(t, err)
 		requests = 0
 		pass(time.Minute)
-		turn, err = s.Retry(t.Context(), turn)
+		round, err = s.Retry(t.Context(), round)
 		require.NoError(t, err)
 		require.Equal(t, 1, requests, "a round probes with one of %d members", members)
-		require.True(t, turn.More)
+		require.True(t, round.More)
 		dead, requests = false, 0
 		for range 10 {
-			pass(time.Duration(turn.Seconds) * time.Second)
-			if turn, err = s.Retry(t.Context(), turn); !turn.More {
+			pass(time.Duration(round.Seconds) * time.Second)
+			if round, err = s.Retry(t.Context(), round); !round.More {
 				break
 			}
 			require.NoError(t, err)

@@ -334,52 +334,63 @@ func (c *Cloud) serveQueues(call Call, body []byte, fault Kind) (int, []byte, er
 	if fault == Partly {
 		in.Entries = in.Entries[:(len(in.Entries)+1)/2]
 	}
-	type failed struct {
-		ID          string `json:"Id"`
-		Code        string
-		SenderFault bool
-	}
-	var out struct {
-		Successful []map[string]string
-		Failed     []failed
-	}
 	switch call.Action {
 	case "SendMessage":
 		return answer(q.send(in.sending))
 	case "SendMessageBatch":
-		size := 0
-		for _, e := range in.Entries {
-			size += len(e.MessageBody)
-			out.Successful = append(out.Successful, q.send(e))
-		}
-		if size > 1<<20 {
-			c.Problem("a call of SendMessageBatch has %d bytes: more than a mebibyte is refused", size)
-		}
-		var whole struct{ Entries []sending }
-		_ = json.Unmarshal(body, &whole) // it was decoded above
-		for _, e := range whole.Entries[len(in.Entries):] {
-			out.Failed = append(out.Failed, failed{ID: e.ID, Code: "InternalError"})
-		}
-		return answer(out)
+		return answer(c.sendBatch(q, in.Entries, body))
 	case "ChangeMessageVisibility":
 		q.hide(in.ReceiptHandle, time.Duration(in.VisibilityTimeout)*time.Second)
 		return answer(map[string]string{})
 	case "ChangeMessageVisibilityBatch":
-		for _, e := range in.Entries {
-			if q.hide(e.ReceiptHandle, time.Duration(e.VisibilityTimeout)*time.Second) {
-				out.Successful = append(out.Successful, map[string]string{"Id": e.ID})
-			} else {
-				out.Failed = append(out.Failed, failed{ID: e.ID, Code: "InvalidParameterValue", SenderFault: true})
-			}
-		}
-		return answer(out)
+		return answer(q.hideBatch(in.Entries))
 	case "GetQueueAttributes":
-		return answer(map[string]any{"Attributes": map[string]string{"ApproximateNumberOfMessages": strconv.Itoa(
-			q.Len()),
-			"ApproximateNumberOfMessagesNotVisible": "0"}})
+		return answer(map[string]any{"Attributes": map[string]string{
+			"ApproximateNumberOfMessages": strconv.Itoa(q.Len()), "ApproximateNumberOfMessagesNotVisible": "0"}})
 	}
 	c.Problem("the model knows no %s of SQS", call.Action)
 	return refuse("com.amazonaws.sqs#UnsupportedOperation", call.Action)
+}
+
+// batchAnswer is what SQS answers to the batch of an action.
+type batchAnswer struct {
+	Successful []map[string]string
+	Failed     []failed
+}
+
+type failed struct {
+	ID          string `json:"Id"`
+	Code        string
+	SenderFault bool
+}
+
+// sendBatch sends those entries; what the call has beyond them fails.
+func (c *Cloud) sendBatch(q *Queue, entries []sending, call []byte) (out batchAnswer) {
+	size := 0
+	for _, e := range entries {
+		size += len(e.MessageBody)
+		out.Successful = append(out.Successful, q.send(e))
+	}
+	if size > 1<<20 {
+		c.Problem("a call of SendMessageBatch has %d bytes: more than a mebibyte is refused", size)
+	}
+	var whole struct{ Entries []sending }
+	_ = json.Unmarshal(call, &whole) // it was decoded before
+	for _, e := range whole.Entries[len(entries):] {
+		out.Failed = append(out.Failed, failed{ID: e.ID, Code: "InternalError"})
+	}
+	return out
+}
+
+func (q *Queue) hideBatch(entries []sending) (out batchAnswer) {
+	for _, e := range entries {
+		if q.hide(e.ReceiptHandle, time.Duration(e.VisibilityTimeout)*time.Second) {
+			out.Successful = append(out.Successful, map[string]string{"Id": e.ID})
+		} else {
+			out.Failed = append(out.Failed, failed{ID: e.ID, Code: "InvalidParameterValue", SenderFault: true})
+		}
+	}
+	return out
 }
 
 // poll is an event source mapping: it brings batches of a queue to a function until the context ends.

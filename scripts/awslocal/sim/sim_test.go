@@ -145,11 +145,11 @@ func start(t *testing.T, c *Cloud, name string) {
 
 func TestTheMachineWaitsAsTheFunctionSays(t *testing.T) {
 	within(t, func(t *testing.T, c *Cloud) {
-		var turns atomic.Int64
+		var rounds atomic.Int64
 		began := time.Now()
 		c.Deploy("Retry", func(*Sandbox) Handler {
 			return func(context.Context, []byte) ([]byte, error) {
-				if turns.Add(1) == 3 {
+				if rounds.Add(1) == 3 {
 					return []byte(`{"batch":"b","round":2,"seconds":0,"more":false}`), nil
 				}
 				return []byte(`{"batch":"b","round":1,"seconds":600,"more":true}`), nil
@@ -157,7 +157,7 @@ func TestTheMachineWaitsAsTheFunctionSays(t *testing.T) {
 		})
 		start(t, c, "e")
 		time.Sleep(time.Hour)
-		require.Equal(t, int64(3), turns.Load())
+		require.Equal(t, int64(3), rounds.Load())
 		require.Equal(t, "SUCCEEDED", c.Machine.All()[0].Status)
 		require.Empty(t, c.Machine.Running())
 		require.Less(t, 20*time.Minute, time.Since(began))
@@ -167,16 +167,16 @@ func TestTheMachineWaitsAsTheFunctionSays(t *testing.T) {
 
 func TestAnExecutionWhoseFunctionKeepsFailingEndsInADeadLetter(t *testing.T) {
 	within(t, func(t *testing.T, c *Cloud) {
-		var turns atomic.Int64
+		var rounds atomic.Int64
 		c.Deploy("Retry", func(*Sandbox) Handler {
 			return func(context.Context, []byte) ([]byte, error) {
-				turns.Add(1)
+				rounds.Add(1)
 				return nil, errors.New("broken")
 			}
 		})
 		start(t, c, "e")
 		time.Sleep(90 * 24 * time.Hour)
-		require.Greater(t, turns.Load(), int64(3))
+		require.Greater(t, rounds.Load(), int64(3))
 		require.Equal(t, "FAILED", c.Machine.All()[0].Status)
 		letters := 0
 		for _, q := range c.Queues {

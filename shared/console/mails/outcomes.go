@@ -171,7 +171,7 @@ func (s *API) reportMails(api huma.API) {
 		if err != nil {
 			return nil, s.Answer(err)
 		}
-		return s.mailAgain(ctx, report.OnDemand+r.ID, in.Delivery, nil)
+		return s.mailAgain(ctx, report.OrderReceiverID(r.ID), in.Delivery, nil)
 	})
 }
 
@@ -206,7 +206,7 @@ func (s *API) listReportMails(ctx context.Context, in *rest.IDInput) (*reportOut
 
 // outcomesOf finds the mails of a report by their canonical addresses, which only their events tell.
 func (s *API) outcomesOf(ctx context.Context, r report.Report) (map[string]OutcomeView, error) {
-	receiver := report.OnDemand + r.ID
+	receiver := report.OrderReceiverID(r.ID)
 	q := delivery.Query{Tenant: r.Tenant, Integration: receiver, Limit: 2 * report.MaxRecipients}
 	list, err := s.Deliveries.List(ctx, q)
 	if err != nil {

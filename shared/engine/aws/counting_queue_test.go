@@ -78,15 +78,49 @@ func countMessage(tenant, intake string, receives int) events.SQSMessage {
 		Attributes:     map[string]string{"MessageGroupId": tenant, "ApproximateReceiveCount": fmt.Sprint(receives)}}
 }
 
+// countedBatch is a batch of messages, what is wrong with intakes, and what becomes of the messages.
+type countedBatch struct {
+	wrong   map[string]error
+	batch   []events.SQSMessage
+	counts  map[string][]string
+	failed  []string
+	letters int
+}
+
+func (c countedBatch) test(t *testing.T) {
+	calls := &sqsCalls{}
+	server := httptest.NewServer(calls)
+	defer server.Close()
+	config, err := awslocal.Config(t.Context(), server.URL)
+	require.NoError(t, err)
+	client := sqs.NewFromConfig(config)
+	s := &steps{wrong: c.wrong, counts: map[string][]string{}}
+	log := slog.New(slog.DiscardHandler)
+	q := &counts.Queue{
+		SQS: client, Queue: server.URL + "/1/counting.fifo", DeadLetters: server.URL + "/1/dead.fifo",
+	}
+	handle := counts.Handler(s, q, &queue.Visibility{SQS: client, Queues: []string{q.Queue}, Log: log}, log)
+	out, err := handle(t.Context(), events.SQSEvent{Records: c.batch})
+	require.NoError(t, err)
+	var failed []string
+	for _, f := range out.BatchItemFailures {
+		failed = append(failed, f.ItemIdentifier)
+	}
+	require.Equal(t, c.failed, failed)
+	require.Equal(t, c.counts, s.counts)
+	letters := calls.of("SendMessage")
+	require.Len(t, letters, c.letters)
+	for _, l := range letters {
+		require.Equal(t, q.DeadLetters, l["QueueUrl"])
+		require.NotEmpty(t, l["MessageAttributes"].(map[string]any)["reason"].(map[string]any)["StringValue"])
+	}
+	require.Equal(t, len(c.failed) > 0, len(calls.of("ChangeMessageVisibilityBatch")) > 0,
+		"they come again soon")
+}
+
 func TestTheMessagesOfATenantKeepTheirOrderAndThoseOfOthersGoOn(t *testing.T) {
 	poison := func(id string) error { return &counting.IntakeError{Intake: id, Err: errors.New("it is damaged")} }
-	for name, c := range map[string]struct {
-		wrong   map[string]error
-		batch   []events.SQSMessage
-		counts  map[string][]string
-		failed  []string
-		letters int
-	}{
+	for name, c := range map[string]countedBatch{
 		"all are counted, side by side": {
 			batch: []events.SQSMessage{countMessage("a", "1", 1), countMessage("b", "1", 1),
 				countMessage("a", "2", 1)},
@@ -112,42 +146,12 @@ func TestTheMessagesOfATenantKeepTheirOrderAndThoseOfOthersGoOn(t *testing.T) {
 		},
 		"what is no message of counting goes the same way": {
 			batch: []events.SQSMessage{{MessageId: "x", Body: "what?",
-				Attributes: map[string]string{"MessageGroupId": "a", "ApproximateReceiveCount": "5"}}, countMessage("a",
-				"3", 1)},
-			counts:  map[string][]string{"a": {"3"}},
-			letters: 1,
+				Attributes: map[string]string{"MessageGroupId": "a", "ApproximateReceiveCount": "5"}},
+				countMessage("a", "3", 1)},
+			counts: map[string][]string{"a": {"3"}}, letters: 1,
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			calls := &sqsCalls{}
-			server := httptest.NewServer(calls)
-			defer server.Close()
-			config, err := awslocal.Config(t.Context(), server.URL)
-			require.NoError(t, err)
-			client := sqs.NewFromConfig(config)
-			s := &steps{wrong: c.wrong, counts: map[string][]string{}}
-			log := slog.New(slog.DiscardHandler)
-			q := &counts.Queue{SQS: client, Queue: server.URL + "/1/counting.fifo", DeadLetters: server.URL +
-				"/1/dead.fifo"}
-			handle := counts.Handler(s, q, &queue.Visibility{SQS: client, Queues: []string{q.Queue}, Log: log},
-				log)
-			out, err := handle(t.Context(), events.SQSEvent{Records: c.batch})
-			require.NoError(t, err)
-			var failed []string
-			for _, f := range out.BatchItemFailures {
-				failed = append(failed, f.ItemIdentifier)
-			}
-			require.Equal(t, c.failed, failed)
-			require.Equal(t, c.counts, s.counts)
-			letters := calls.of("SendMessage")
-			require.Len(t, letters, c.letters)
-			for _, l := range letters {
-				require.Equal(t, q.DeadLetters, l["QueueUrl"])
-				require.NotEmpty(t, l["MessageAttributes"].(map[string]any)["reason"].(map[string]any)["StringValue"])
-			}
-			require.Equal(t, len(c.failed) > 0, len(calls.of("ChangeMessageVisibilityBatch")) > 0,
-				"they come again soon")
-		})
+		t.Run(name, c.test)
 	}
 }
 

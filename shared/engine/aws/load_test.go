@@ -142,8 +142,7 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 		Source:   &counts.Store{Intakes: d},
 		Store:    &counts.Store{Intakes: d, Totals: w.record(), Triggers: triggers},
 		Triggers: &trigger.Evaluator{Store: triggers, Now: d.Now, Log: log},
-		Recorder: &report.Recorder{Zones: w.reports(),
-			Now: d.Now}, Log: log,
+		Recorder: &report.Recorder{Zones: w.reports(), Now: d.Now}, Log: log,
 	}
 	parts := map[string]float64{}
 	spent := func(what string) {
@@ -151,30 +150,20 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 		parts[what] += units["write"]
 		parts["read units: "+what] += units["read"]
 	}
-	const turns, turn = 5, 10
+	const rounds, batches = 5, 10
 	w.gate.Calls()
-	for range turns {
-		for range turn {
+	for range rounds {
+		for range batches {
 			*clock = clock.Add(time.Second)
 			_, err := f.Process(t.Context(), hits.batch(*clock))
 			require.NoError(t, err)
 			spent("accept")
-			for _, p := range w.receive(t) {
-				loaded, err := d.Load(t.Context(), p)
-				require.NoError(t, err)
-				for n := range loaded {
-					require.Len(t, loaded[n].Events, batchSize)
-					loaded[n].State, loaded[n].Attempts = delivery.Delivered,
-						[]delivery.Attempt{{At: *clock, Status: 200,
-							Delivered: true}}
-				}
-				require.NoError(t, d.Settle(t.Context(), loaded))
-			}
+			w.deliverAll(t, d, *clock)
 			spent("deliver")
 		}
 		done, err := counter.Count(t.Context(), "42", queue.take())
 		require.NoError(t, err)
-		require.Equal(t, turn, done)
+		require.Equal(t, batches, done)
 		spent("count")
 	}
 	*clock = clock.Add(time.Hour)
@@ -183,7 +172,7 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 	spent("look after")
 	total := 0.0
 	for what, n := range parts {
-		parts[what] = n / (turns * turn * batchSize)
+		parts[what] = n / (rounds * batches * batchSize)
 	}
 	for _, what := range []string{"accept", "deliver", "count", "look after"} {
 		t.Logf("%-10s %.3f write units, %.3f read units an event", what, parts[what], parts["read units: "+what])
@@ -192,4 +181,19 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 	t.Logf("in all     %.3f write units an event", total)
 	require.LessOrEqual(t, total, 1.7)
 	require.Empty(t, w.markers(t))
+}
+
+// deliverAll delivers what the messages name.
+func (w *world) deliverAll(t *testing.T, d *stores, at time.Time) {
+	t.Helper()
+	for _, p := range w.receive(t) {
+		loaded, err := d.Load(t.Context(), p)
+		require.NoError(t, err)
+		for n := range loaded {
+			require.Len(t, loaded[n].Events, batchSize)
+			loaded[n].State = delivery.Delivered
+			loaded[n].Attempts = []delivery.Attempt{{At: at, Status: 200, Delivered: true}}
+		}
+		require.NoError(t, d.Settle(t.Context(), loaded))
+	}
 }

@@ -54,7 +54,7 @@ func total(t *testing.T, l report.DailyTotals) (n int64) {
 	return n
 }
 
-// hands writes records, as a turn of counting that is about an intake of its own.
+// hands writes records, as a round of counting that is about an intake of its own.
 func (w *world) hands(t *testing.T, intake string, records ...report.DayEntry) {
 	t.Helper()
 	o := counting.Outcome{Tenant: "42", Marks: []counting.Mark{{Intake: intake, To: 1}}, Records: records}
@@ -253,26 +253,9 @@ func TestATurnThatAddsMuchIsRecorded(t *testing.T) {
 // A month in which every day is full is reported on; the record keeps no rows that it does not name.
 func TestAFullMonthIsReportedOn(t *testing.T) {
 	w := open(t)
-	random := rand.New(rand.NewPCG(1, 1))
 	month := report.Containing(report.Monthly, "2023-03-01", "UTC")
 	began := time.Now()
-	for n, day := range month.Each() {
-		for batch := range 8 {
-			r := report.DayEntry{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 500}}}
-			for i := range 500 {
-				a := report.Attack{Type: "sqli", Host: "shop.example.com", Path: "/" + noise(random, 24),
-					Parameter: noise(random, 8), Seen: 1, First: now(), Last: now(), Sources: []string{"203.0.113.7"}}
-				a.Key[0], a.Key[1], a.Key[2], a.Key[3] = byte(n), byte(batch), byte(i>>8), byte(i)
-				r.Attacks = append(r.Attacks, a)
-				if i < 250 {
-					r.Counts = append(r.Counts, report.Count{Dimension: report.BySource,
-						Value: fmt.Sprintf("10.%d.%d.%d", batch, i/256, i%256), N: 1}, report.Count{
-						Dimension: report.ByHost, Value: noise(random, 20), N: 1})
-				}
-			}
-			w.hands(t, fmt.Sprintf("m-%s-%d", day, batch), r)
-		}
-	}
+	w.fullMonth(t, month)
 	t.Logf("written in %s", time.Since(began))
 	w.gate.Calls()
 	ctx, stop := context.WithCancel(t.Context())
@@ -298,7 +281,35 @@ func TestAFullMonthIsReportedOn(t *testing.T) {
 	t.Logf("once more, nothing to fold: built in %s, calls %v, units %v", time.Since(began), calls, units)
 	require.EqualValues(t, 31*8*500, s.Now.Hits)
 	require.Empty(t, w.rows(t, "j "))
-	named := 0
+	require.Len(t, w.rows(t, "p "), w.namedParts(t), "rows that were replaced are removed")
+}
+
+// fullMonth hands over days on which every kind of what is kept is full.
+func (w *world) fullMonth(t *testing.T, month report.Period) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 1))
+	for n, day := range month.Each() {
+		for batch := range 8 {
+			r := report.DayEntry{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 500}}}
+			for i := range 500 {
+				a := report.Attack{Type: "sqli", Host: "shop.example.com", Path: "/" + noise(random, 24),
+					Parameter: noise(random, 8), Seen: 1, First: now(), Last: now(), Sources: []string{"203.0.113.7"}}
+				a.Key[0], a.Key[1], a.Key[2], a.Key[3] = byte(n), byte(batch), byte(i>>8), byte(i)
+				r.Attacks = append(r.Attacks, a)
+				if i < 250 {
+					source := fmt.Sprintf("10.%d.%d.%d", batch, i/256, i%256)
+					r.Counts = append(r.Counts, report.Count{Dimension: report.BySource, Value: source, N: 1},
+						report.Count{Dimension: report.ByHost, Value: noise(random, 20), N: 1})
+				}
+			}
+			w.hands(t, fmt.Sprintf("m-%s-%d", day, batch), r)
+		}
+	}
+}
+
+// namedParts is how many rows of parts the days name.
+func (w *world) namedParts(t *testing.T) (named int) {
+	t.Helper()
 	pages := dynamodb.NewScanPaginator(w.db,
 		&dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "DailyTotalsTable")})
 	for pages.HasMorePages() {
@@ -315,7 +326,7 @@ func TestAFullMonthIsReportedOn(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, w.rows(t, "p "), named, "rows that were replaced are removed")
+	return named
 }
 
 // watchHeap answers the most that was live until the context ended.

@@ -84,30 +84,7 @@ func TestLargeDeliveriesAreClaimedInSeveralBatches(t *testing.T) {
 	require.NoError(t, d.Accept(t.Context(), in))
 	rest := in.Deliveries
 	for n := range rest { // 64 attempts of 3 KB are more than an item takes: the oldest go
-		rest[n] = failedOnce(rest[n], "")
-		for k := range 64 {
-			rest[n].Attempts = append(
-				rest[n].Attempts,
-				delivery.Attempt{
-					At:     now().Add(time.Duration(k) * time.Second),
-					Status: 500,
-					Reason: incompressible(2 << 10),
-					Answer: incompressible(4 << 10),
-				},
-			)
-		}
-		for k := range 100 {
-			rest[n].Parts = append(
-				rest[n].Parts,
-				delivery.Part{
-					Key:    fmt.Sprint(k),
-					From:   k,
-					To:     k + 1,
-					State:  delivery.PartFailed,
-					Reason: incompressible(256),
-				},
-			)
-		}
+		rest[n] = large(failedOnce(rest[n], ""))
 	}
 	claimed, batches := 0, 0
 	for ; len(rest) > 0; batches++ {
@@ -136,6 +113,22 @@ func TestLargeDeliveriesAreClaimedInSeveralBatches(t *testing.T) {
 		v.Attempts = append(v.Attempts[1:], v.Attempts[0])
 		require.NoError(t, d.Settle(t.Context(), []delivery.Delivery{v}))
 	}
+}
+
+// large gives a delivery as many attempts and parts as it can have, which are larger than an item.
+func large(v delivery.Delivery) delivery.Delivery {
+	for k := range 64 {
+		v.Attempts = append(v.Attempts, delivery.Attempt{
+			At: now().Add(time.Duration(k) * time.Second), Status: 500,
+			Reason: incompressible(2 << 10), Answer: incompressible(4 << 10),
+		})
+	}
+	for k := range 100 {
+		v.Parts = append(v.Parts, delivery.Part{
+			Key: fmt.Sprint(k), From: k, To: k + 1, State: delivery.PartFailed, Reason: incompressible(256),
+		})
+	}
+	return v
 }
 
 func TestRetriesThatAreAnHourOverdueAreFoundAndCanBeSentAgain(t *testing.T) {

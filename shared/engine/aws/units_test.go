@@ -47,7 +47,7 @@ func TestWhatABatchOfHitsCostsDynamoDB(t *testing.T) {
 	require.Greater(t, len(states[0].Body), 28<<10, "the states are full")
 	events := float64((batches - full) * batchSize)
 	t.Logf("full states: %.2f write units an event to accept, %.2f to count", accepting/events, counting/events)
-	require.LessOrEqual(t, counting/events, 0.7, "they were 1.4 when a turn wrote whole states")
+	require.LessOrEqual(t, counting/events, 0.7, "they were 1.4 when a round wrote whole states")
 	require.LessOrEqual(t, (accepting+counting)/events, 2.0)
 }
 

@@ -50,82 +50,118 @@ func odd(reason string) fanout.Rejected {
 // stored is a value as it is stored when it is too small to be compressed.
 func stored(raw []byte) []byte { return append([]byte{0}, raw...) }
 
-// Rows of version 1, from before intakes, are read as long as they are kept: their events count, their deliveries are
-// sent, what they gathered is joined, recovery finds them, and their dead letters are listed.
-func TestRowsOfVersionOneAreRead(t *testing.T) {
-	w := open(t)
-	d, clock := w.clocked()
-	*clock = now().Add(time.Hour)
-	expires := now().Add(30 * 24 * time.Hour).Unix()
-	const due = 10 * time.Minute
-	oldest, following := idOf(1), idOf(2)
-	var journal []map[string]any
-	old := map[string]fanout.Accepted{}
-	for n, id := range []string{"a", "b", "c", "d"} {
-		e := accepted(id, "/"+id)
-		e.Entry.At = now().Add(time.Duration(n) * time.Second)
-		old[id] = e
-		detail, err := e.Event.Encode()
-		require.NoError(t, err)
-		w.put(t, "EventsTable", map[string]any{
-			"event": "42 " + id, "kind": string(event.NewHits), "receipt": "m-" +
-				id, "deliveries": []string{"i " + oldest}, "detail": stored(detail), "expires": expires,
-		})
-		journal = append(journal, map[string]any{"i": id, "a": e.Entry.At.UnixNano()})
-	}
-	raw, err := json.Marshal(journal)
-	require.NoError(t, err)
-	w.put(t, "EventLogTable", map[string]any{"tenant": "42", "id": "1677672000000000000 0123456789abcdef",
-		"events": stored(raw), "expires": expires})
-	row := func(integration, id string, events ...string) map[string]any {
-		return map[string]any{
-			"lane": "42 " + integration, "id": id, "state": "pending", "count": len(events),
-			"kinds": []string{string(event.NewHits)}, "events": events, "expires": expires,
-		}
-	}
-	w.put(t, "DeliveriesTable", row("i", oldest, "a", "b"))
-	for id, e := range map[string]string{oldest: "c", following: "d"} {
-		gathers := row("file", id, e)
-		gathers["due"], gathers["size"] = now().Add(due).UnixNano(), 1200
+// firstVersion are tables with rows of version 1: the events a to d, which an entry of the log names; a delivery of a
+// and b; two windows of c and of d; and a dead letter.
+type firstVersion struct {
+	*world
+	store    *stores
+	clock    *time.Time
+	old      map[string]fanout.Accepted
+	expires  int64
+	delivery string // the id of that of a and b, and of the first window
+}
+
+func openFirstVersion(t *testing.T) *firstVersion {
+	w := &firstVersion{world: open(t), old: map[string]fanout.Accepted{},
+		expires: now().Add(30 * 24 * time.Hour).Unix(), delivery: idOf(1)}
+	w.store, w.clock = w.clocked()
+	*w.clock = now().Add(time.Hour)
+	w.putEvents(t, "a", "b", "c", "d")
+	w.put(t, "DeliveriesTable", w.row("i", w.delivery, "a", "b"))
+	for id, e := range map[string]string{w.delivery: "c", idOf(2): "d"} {
+		gathers := w.row("file", id, e)
+		gathers["due"], gathers["size"] = now().Add(10*time.Minute).UnixNano(), 1200
 		w.put(t, "DeliveriesTable", gathers)
 	}
 	w.put(t, "DeadLettersTable", map[string]any{
-		"tenant": "42", "id": oldest, "day": "2023-03-01", "kind": "odd", "at": now().UnixNano(), "reason": "it is odd",
-		"detail": stored([]byte("{}")), "expires": expires,
+		"tenant": "42", "id": w.delivery, "day": "2023-03-01", "kind": "odd", "at": now().UnixNano(),
+		"reason": "it is odd", "detail": stored([]byte("{}")), "expires": w.expires,
 	})
+	return w
+}
 
-	require.Equal(t, []fanout.Standing{fanout.Known, fanout.Fresh}, begin(t, d, old["a"], accepted("new", "/")))
-	loaded, err := d.Load(t.Context(), worker.MessageBatch{Tenant: "42", Integration: "i", IDs: []string{oldest}})
+func (w *firstVersion) putEvents(t *testing.T, ids ...string) {
+	t.Helper()
+	var log []map[string]any
+	for n, id := range ids {
+		e := accepted(id, "/"+id)
+		e.Entry.At = now().Add(time.Duration(n) * time.Second)
+		w.old[id] = e
+		detail, err := e.Event.Encode()
+		require.NoError(t, err)
+		w.put(t, "EventsTable", map[string]any{
+			"event": "42 " + id, "kind": string(event.NewHits), "receipt": "m-" + id,
+			"deliveries": []string{"i " + w.delivery}, "detail": stored(detail), "expires": w.expires,
+		})
+		log = append(log, map[string]any{"i": id, "a": e.Entry.At.UnixNano()})
+	}
+	raw, err := json.Marshal(log)
 	require.NoError(t, err)
-	require.Equal(t, []event.Event{old["a"].Event, old["b"].Event}, loaded[0].Events)
-	file, err := d.Load(t.Context(), worker.MessageBatch{Tenant: "42", Integration: "file", IDs: []string{oldest}})
-	require.NoError(t, err)
-	require.Equal(t, []event.Event{old["c"].Event, old["d"].Event}, file[0].Events,
-		"its own message opens it, and joins the other")
+	w.put(t, "EventLogTable", map[string]any{"tenant": "42", "id": "1677672000000000000 0123456789abcdef",
+		"events": stored(raw), "expires": w.expires})
+}
 
-	require.NoError(t, d.Accept(t.Context(), fanout.Intake{Accepted: []fanout.Accepted{accepted("new",
-		"/new")}})) // of this version
-	arrived, next, err := d.Arrived(t.Context(), "42", now().Add(-time.Hour), now().Add(time.Hour), "", 100)
+func (w *firstVersion) row(integration, id string, events ...string) map[string]any {
+	return map[string]any{
+		"lane": "42 " + integration, "id": id, "state": "pending", "count": len(events),
+		"kinds": []string{string(event.NewHits)}, "events": events, "expires": w.expires,
+	}
+}
+
+// arrived are the events of the log, with one of this version.
+func (w *firstVersion) arrived(t *testing.T) []fanout.Accepted {
+	t.Helper()
+	in := fanout.Intake{Accepted: []fanout.Accepted{accepted("new", "/new")}}
+	require.NoError(t, w.store.Accept(t.Context(), in))
+	arrived, next, err := w.store.Arrived(t.Context(), "42", now().Add(-time.Hour), now().Add(time.Hour), "", 100)
 	require.NoError(t, err)
 	require.Empty(t, next)
-	var ids []string
-	for _, a := range arrived {
-		ids = append(ids, a.Event.ID)
-	}
-	require.ElementsMatch(t, []string{"a", "b", "c", "d", "new"}, ids)
-	carried, err := d.Carried(t.Context(), "42", "i", arrived)
-	require.NoError(t, err)
-	for n, id := range ids {
-		require.Equal(t, id == "a" || id == "b", carried[n], id)
-	}
-	recovered := pending(idOf(3), arrived...)
-	made, err := d.Recover(t.Context(), []delivery.Delivery{recovered}, arrived)
-	require.NoError(t, err)
-	require.Equal(t, 1, made)
-	got, err := d.Get(t.Context(), "42", "i", idOf(3))
-	require.NoError(t, err)
-	require.Len(t, got.Events, 5, "events of both versions in one delivery")
+	return arrived
+}
 
+// Rows of version 1, from before intakes, are read as long as they are kept.
+func TestRowsOfVersionOneAreRead(t *testing.T) {
+	t.Run("their events count", func(t *testing.T) {
+		w := openFirstVersion(t)
+		require.Equal(t, []fanout.Standing{fanout.Known, fanout.Fresh},
+			begin(t, w.store, w.old["a"], accepted("new", "/")))
+	})
+	t.Run("their deliveries are sent, and what waited is joined", func(t *testing.T) {
+		w := openFirstVersion(t)
+		for integration, ids := range map[string][]string{"i": {"a", "b"}, "file": {"c", "d"}} {
+			loaded, err := w.store.Load(t.Context(),
+				worker.MessageBatch{Tenant: "42", Integration: integration, IDs: []string{w.delivery}})
+			require.NoError(t, err)
+			require.Equal(t, []event.Event{w.old[ids[0]].Event, w.old[ids[1]].Event}, loaded[0].Events,
+				"a window's own message opens it, and joins the other")
+		}
+	})
+	t.Run("recovery finds them", func(t *testing.T) {
+		w := openFirstVersion(t)
+		arrived := w.arrived(t)
+		var ids []string
+		for _, a := range arrived {
+			ids = append(ids, a.Event.ID)
+		}
+		require.ElementsMatch(t, []string{"a", "b", "c", "d", "new"}, ids)
+		carried, err := w.store.Carried(t.Context(), "42", "i", arrived)
+		require.NoError(t, err)
+		for n, id := range ids {
+			require.Equal(t, id == "a" || id == "b", carried[n], id)
+		}
+		made, err := w.store.Recover(t.Context(), []delivery.Delivery{pending(idOf(3), arrived...)}, arrived)
+		require.NoError(t, err)
+		require.Equal(t, 1, made)
+		got, err := w.store.Get(t.Context(), "42", "i", idOf(3))
+		require.NoError(t, err)
+		require.Len(t, got.Events, 5, "events of both versions in one delivery")
+	})
+	t.Run("their dead letters are listed and sent again", testDeadLettersOfVersionOne)
+}
+
+func testDeadLettersOfVersionOne(t *testing.T) {
+	w := openFirstVersion(t)
+	d := w.store
 	require.NoError(t, d.Accept(t.Context(), fanout.Intake{Rejected: []fanout.Rejected{odd("it is new")}}))
 	d.Bus = &forwarded{}
 	ofTenant := func(before string) ([]delivery.DeadLetter, error) {
@@ -145,7 +181,7 @@ func TestRowsOfVersionOneAreRead(t *testing.T) {
 	letters, err := d.AllDeadLetters(t.Context(), "", 10)
 	require.NoError(t, err)
 	for _, l := range letters {
-		sent, err := d.ResendOfAny(t.Context(), l.ID, *clock)
+		sent, err := d.ResendOfAny(t.Context(), l.ID, *w.clock)
 		require.NoError(t, err)
 		require.True(t, sent, l.Reason)
 	}

@@ -170,24 +170,43 @@ func answer(status int, body string) func(http.ResponseWriter) {
 	}
 }
 
+var (
+	aKey   = map[string]types.AttributeValue{"k": &types.AttributeValueMemberS{Value: "v"}}
+	aTable = awssdk.String("t")
+)
+
+func get(ctx context.Context, db *dynamodb.Client) error {
+	_, err := db.GetItem(ctx, &dynamodb.GetItemInput{TableName: aTable, Key: aKey})
+	return err
+}
+
+func transact(ctx context.Context, db *dynamodb.Client) error {
+	_, err := db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+		{Delete: &types.Delete{TableName: aTable, Key: aKey}},
+	}})
+	return err
+}
+
+func batchGet(ctx context.Context, db *dynamodb.Client) error {
+	_, err := db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+		"t": {Keys: []map[string]types.AttributeValue{aKey}},
+	}})
+	return err
+}
+
+func statement(ctx context.Context, db *dynamodb.Client) error {
+	_, err := db.BatchExecuteStatement(ctx, &dynamodb.BatchExecuteStatementInput{
+		Statements: []types.BatchStatementRequest{{Statement: awssdk.String("INSERT INTO t VALUE {'k': 'v'}")}},
+	})
+	return err
+}
+
 func TestEveryAttemptThatAServicePutsOffCounts(t *testing.T) {
 	ok := answer(200, `{}`)
 	throttled := answer(400, `{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}`)
 	cancelled := func(code string) func(http.ResponseWriter) {
 		return answer(400, `{"__type":"TransactionCanceledException","CancellationReasons":[{"Code":"None"},{"Code":"`+
 			code+`"}]}`)
-	}
-	key := map[string]types.AttributeValue{"k": &types.AttributeValueMemberS{Value: "v"}}
-	table := awssdk.String("t")
-	get := func(ctx context.Context, db *dynamodb.Client) error {
-		_, err := db.GetItem(ctx, &dynamodb.GetItemInput{TableName: table, Key: key})
-		return err
-	}
-	transact := func(ctx context.Context, db *dynamodb.Client) error {
-		_, err := db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-			{Delete: &types.Delete{TableName: table, Key: key}},
-		}})
-		return err
 	}
 	for name, c := range map[string]struct {
 		answers                 []func(http.ResponseWriter)
@@ -205,24 +224,12 @@ func TestEveryAttemptThatAServicePutsOffCounts(t *testing.T) {
 		"a batch that is done in part": {
 			[]func(http.ResponseWriter){answer(200,
 				`{"Responses":{},"UnprocessedKeys":{"t":{"Keys":[{"k":{"S":"v"}}]}}}`)},
-			func(ctx context.Context, db *dynamodb.Client) error {
-				_, err := db.BatchGetItem(ctx,
-					&dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
-						"t": {Keys: []map[string]types.AttributeValue{key}},
-					}})
-				return err
-			}, 1.0, nil,
+			batchGet, 1.0, nil,
 		},
 		"a statement of a batch that is put off": {
 			[]func(http.ResponseWriter){answer(200,
 				`{"Responses":[{"Error":{"Code":"ThrottlingError","Message":"later"}}]}`)},
-			func(ctx context.Context, db *dynamodb.Client) error {
-				_, err := db.BatchExecuteStatement(ctx,
-					&dynamodb.BatchExecuteStatementInput{Statements: []types.BatchStatementRequest{
-						{Statement: awssdk.String("INSERT INTO t VALUE {'k': 'v'}")},
-					}})
-				return err
-			}, 1.0, nil,
+			statement, 1.0, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

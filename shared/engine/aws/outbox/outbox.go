@@ -66,7 +66,8 @@ func (o *Store) IntakeMarker(tenant, intake string) (table.Write, error) {
 	return o.row(Marker{ID: intakes.ID(tenant, intake), Tenant: tenant, Intake: intake}, o.Now().Add(SweepAfter))
 }
 
-// batchID is no intakeID, which has one space. Deliveries that are replayed again have another marker.
+// batchID is no intakeID, which has one space. Its first word is that of stored rows, from when a message batch was a
+// parcel. Deliveries that are replayed again have another marker.
 func batchID(p worker.MessageBatch, now time.Time) string {
 	return "parcel " + table.LaneKey(p.Tenant, p.Integration) + " " + p.IDs[0] + " " + table.Nanos(now.UnixNano())
 }

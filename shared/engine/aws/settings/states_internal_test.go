@@ -35,76 +35,109 @@ func (s *oneTenant) States(_ context.Context, tenant string, ids []string) (out 
 	return out, nil
 }
 
-// TestAStateCostsWhatATurnChangesOfIt plays rounds of hits from ever new addresses, which fill the states of a new
+// TestAStateCostsWhatARoundChangesOfIt plays rounds of hits from ever new addresses, which fill the states of a new
 // account's two triggers, and adds up what their rows cost.
-func TestAStateCostsWhatATurnChangesOfIt(t *testing.T) {
-	start := time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC)
+func TestAStateCostsWhatARoundChangesOfIt(t *testing.T) {
 	for _, c := range []struct {
 		events int     // of a round
 		most   float64 // write units of a round, when the states are full
 	}{{1, 8}, {10, 22}, {93, 50}, {930, 150}} {
-		t.Run(fmt.Sprint(c.events, " events a turn"), func(t *testing.T) {
-			s := &oneTenant{list: trigger.Defaults("42", "Acme", start), states: map[string]trigger.State{}}
-			v := &trigger.Evaluator{Store: s, Now: func() time.Time { return start },
-				Log: slog.New(slog.DiscardHandler)}
-			kept := map[string]keptState{}
-			n, turns, paid, whole := 0, 0, 0, 0
-			for full := 0; full < 60; {
-				var seen []trigger.Seen
+		t.Run(fmt.Sprint(c.events, " events a round"), func(t *testing.T) {
+			p := playRounds(t)
+			rounds, paid, whole := 0, 0, 0
+			for rounds < 60 {
 				events := c.events
-				if n == 0 {
+				if p.hits == 0 {
 					events = 6000 // which fill the states
 				}
-				for range events {
-					n++
-					at := start.Add(time.Duration(n) * 10 * time.Millisecond)
-					data, err := json.Marshal(map[string]any{
-						"hit": map[string]any{"type": "sqli", "path": "/a",
-							"remote_addr4": fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255),
-							"payloads":     []string{fmt.Sprint("p", n)}}})
-					require.NoError(t, err)
-					seen = append(seen, trigger.Seen{At: at,
-						Event: event.Event{ID: fmt.Sprint("h", n), Tenant: "42", Kind: event.NewHits, Time: at,
-							Data: data}})
-				}
-				o, err := v.Evaluate(t.Context(), seen)
-				require.NoError(t, err)
-				turn, all, large := 0, 0, 0
-				for _, st := range o.States {
-					old := kept[st.Trigger]
-					delta, spent := old.delta(st.Body)
-					switch {
-					case len(st.Body) <= wholeBytes:
-						turn += 2 * units(len(st.Body)+stateOverhead)
-						kept[st.Trigger] = keptState{}
-					case delta != nil:
-						back, err := undiff(old.content, delta)
-						require.NoError(t, err)
-						require.Equal(t, st.Body, back)
-						turn += 2 * units(len(delta)+stateOverhead)
-						old.spent = spent
-						kept[st.Trigger] = old
-					default:
-						turn += units(len(st.Body)) + units(len(old.content)) +
-							2*units(len(diff(st.Body, st.Body))+stateOverhead)
-						kept[st.Trigger] = keptState{base: "x", content: st.Body}
-					}
-					all += 2 * units(len(st.Body)+stateOverhead)
-					if len(st.Body) > 28<<10 {
-						large++
-					}
-					st.Version++
-					s.states[st.Trigger] = st
-				}
-				if large == 2 {
-					full, turns, paid, whole = full+1, turns+1, paid+turn, whole+all
+				cost := p.round(events)
+				if cost.full == 2 {
+					rounds, paid, whole = rounds+1, paid+cost.paid, whole+cost.whole
 				}
 			}
-			require.Less(t, n, 500_000)
-			t.Logf("%.1f write units a turn, %.1f where the states are whole", float64(paid)/float64(turns),
-				float64(whole)/float64(turns))
-			require.LessOrEqual(t, float64(paid)/float64(turns), c.most)
+			require.Less(t, p.hits, 500_000)
+			t.Logf("%.1f write units a round, %.1f where the states are whole", float64(paid)/float64(rounds),
+				float64(whole)/float64(rounds))
+			require.LessOrEqual(t, float64(paid)/float64(rounds), c.most)
 		})
+	}
+}
+
+// rounds plays rounds of hits against the triggers of a new account.
+type rounds struct {
+	t     *testing.T
+	store *oneTenant
+	judge *trigger.Evaluator
+	kept  map[string]keptState
+	hits  int // so far
+}
+
+// roundCost is in write units.
+type roundCost struct {
+	paid, whole int // as the states are kept, and as they would cost if they were written whole
+	full        int // how many states are full
+}
+
+var roundsBegin = time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func playRounds(t *testing.T) *rounds {
+	s := &oneTenant{list: trigger.Defaults("42", "Acme", roundsBegin), states: map[string]trigger.State{}}
+	return &rounds{t: t, store: s, kept: map[string]keptState{}, judge: &trigger.Evaluator{
+		Store: s, Now: func() time.Time { return roundsBegin }, Log: slog.New(slog.DiscardHandler),
+	}}
+}
+
+func (p *rounds) round(events int) (cost roundCost) {
+	var seen []trigger.Seen
+	for range events {
+		seen = append(seen, p.hit())
+	}
+	o, err := p.judge.Evaluate(p.t.Context(), seen)
+	require.NoError(p.t, err)
+	for _, st := range o.States {
+		cost.paid += p.write(st)
+		cost.whole += 2 * units(len(st.Body)+stateOverhead)
+		if len(st.Body) > 28<<10 {
+			cost.full++
+		}
+		st.Version++
+		p.store.states[st.Trigger] = st
+	}
+	return cost
+}
+
+// hit is an event from an address that no other has.
+func (p *rounds) hit() trigger.Seen {
+	p.hits++
+	n := p.hits
+	at := roundsBegin.Add(time.Duration(n) * 10 * time.Millisecond)
+	data, err := json.Marshal(map[string]any{"hit": map[string]any{
+		"type": "sqli", "path": "/a", "remote_addr4": fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255),
+		"payloads": []string{fmt.Sprint("p", n)},
+	}})
+	require.NoError(p.t, err)
+	return trigger.Seen{At: at,
+		Event: event.Event{ID: fmt.Sprint("h", n), Tenant: "42", Kind: event.NewHits, Time: at, Data: data}}
+}
+
+// write keeps a state as States does, and says what that costs.
+func (p *rounds) write(st trigger.State) int {
+	old := p.kept[st.Trigger]
+	delta, spent := old.delta(st.Body)
+	switch {
+	case len(st.Body) <= wholeBytes:
+		p.kept[st.Trigger] = keptState{}
+		return 2 * units(len(st.Body)+stateOverhead)
+	case delta != nil:
+		back, err := undiff(old.content, delta)
+		require.NoError(p.t, err)
+		require.Equal(p.t, st.Body, back)
+		old.spent = spent
+		p.kept[st.Trigger] = old
+		return 2 * units(len(delta)+stateOverhead)
+	default:
+		p.kept[st.Trigger] = keptState{base: "x", content: st.Body}
+		return units(len(st.Body)) + units(len(old.content)) + 2*units(len(diff(st.Body, st.Body))+stateOverhead)
 	}
 }
 
