@@ -3,7 +3,7 @@
 //
 //	go run ./scripts/tables
 //
-// A row struct names its table in a directive above it: //tocsin:table DeliveriesTable.
+// A row struct names its table in a directive above it: //tocsin:table DeliveriesTable, or several.
 package main
 
 import (
@@ -149,8 +149,10 @@ func rows(folder string) (out []kind, err error) {
 				if err != nil {
 					return fmt.Errorf("%s: %w", path, err)
 				}
-				if ok {
-					out = append(out, k)
+				for _, table := range strings.Fields(k.table) {
+					if k.table = table; ok {
+						out = append(out, k)
+					}
 				}
 			}
 		}

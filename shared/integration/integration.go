@@ -21,8 +21,11 @@ var (
 
 // Integration is one connection of a tenant to a system.
 type Integration struct {
-	ID         string
-	Tenant     string
+	ID     string
+	Tenant string
+	// Number is how clients of the platform's own API know it: see Numbers. 0 = it has none yet, and gets one with
+	// Service.Numbered. No change of the settings takes it away or gives another.
+	Number     int64  `json:"-"`
 	ClientName string // the tenant's company name, for messages about this integration
 	System     string
 	Name       string
@@ -134,11 +137,11 @@ type Key struct{ Tenant, ID string }
 
 // Writer takes the changes of integrations. Each is stored together with its announcement: both or neither.
 type Writer interface {
-	// Create stores a new integration together with its announcement: both or neither.
+	// Create stores a new integration, findable by its Number, together with its announcement: all or nothing.
 	Create(ctx context.Context, i Integration, announce event.Event) error
 	// Update replaces the stored integration if its revision is still i.Revision-1, together with the
-	// announcement. The stored Failing stays as it is, and goes when i is disabled or has a new window. Errors:
-	// ErrNotFound, ErrConflict.
+	// announcement. The stored Number stays as it is, and so does Failing, which goes when i is disabled or has a new
+	// window. Errors: ErrNotFound, ErrConflict.
 	Update(ctx context.Context, i Integration, announce event.Event) error
 	// Mark sets Failing, or takes it away with nil, together with the announcement. It leaves the revision as it is:
 	// nobody's edit is in the way of it. Error: ErrConflict when there is nothing to do, because the integration has a
@@ -158,6 +161,19 @@ type Reader interface {
 	List(ctx context.Context, tenant, after string, limit int) ([]Integration, error)
 }
 
+// Numbers are the ids of the platform's own API: whole numbers from 1, each of one integration, whoever its tenant is.
+// A number stays with its integration, and goes to no other when that is deleted.
+type Numbers interface {
+	// NextNumber returns a number that it never returned before and that is greater than all that it did. One that is
+	// not used then is lost.
+	NextNumber(ctx context.Context) (int64, error)
+	// GiveNumber gives an integration a number of NextNumber unless it has one, and returns the one that it has. It
+	// leaves the revision as it is: nobody's edit is in the way of it. Error: ErrNotFound.
+	GiveNumber(ctx context.Context, tenant, id string, number int64) (int64, error)
+	// ByNumber finds the integration that has the number. Error: ErrNotFound.
+	ByNumber(ctx context.Context, number int64) (Key, error)
+}
+
 // Finder finds integrations of whatever tenant.
 type Finder interface {
 	// Marked returns the failing integrations of all tenants: those that Mark set and nothing took away since.
@@ -171,6 +187,7 @@ type ServiceStore interface {
 	Writer
 	Reader
 	Finder
+	Numbers
 }
 
 // Directory is where fan-out and the schedule of reports look receivers up.

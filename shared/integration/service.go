@@ -105,6 +105,26 @@ func (s *Service) List(ctx context.Context, tenant, after string, limit int) ([]
 	return s.Store.List(ctx, tenant, after, limit)
 }
 
+// Numbered is the integration with its number. One of a release that gave none gets its own now.
+func (s *Service) Numbered(ctx context.Context, i Integration) (Integration, error) {
+	if i.Number != 0 {
+		return i, nil
+	}
+	n, err := s.Store.NextNumber(ctx)
+	if err == nil {
+		i.Number, err = s.Store.GiveNumber(ctx, i.Tenant, i.ID, n)
+	}
+	if err != nil {
+		return i, fmt.Errorf("give integration %s a number: %w", i.ID, err)
+	}
+	return i, nil
+}
+
+// ByNumber finds the integration that has the number, whoever its tenant is. Error: ErrNotFound.
+func (s *Service) ByNumber(ctx context.Context, number int64) (Key, error) {
+	return s.Store.ByNumber(ctx, number)
+}
+
 // Bound returns the integrations of all tenants that belong to the system and have the external key.
 func (s *Service) Bound(ctx context.Context, system, key string) ([]Integration, error) {
 	return s.Store.Bound(ctx, system, key)
@@ -134,6 +154,9 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 		i.Off = &Off{By: ByPerson, Person: who.Email, At: now}
 	}
 	if err := s.seal(ctx, &i, system, full); err != nil {
+		return Integration{}, err
+	}
+	if i.Number, err = s.Store.NextNumber(ctx); err != nil {
 		return Integration{}, err
 	}
 	if err := s.Store.Create(ctx, i, s.announce(event.CreateIntegration, i, "", &who)); err != nil {

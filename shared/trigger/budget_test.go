@@ -56,6 +56,11 @@ func (s tenants) Update(context.Context, Trigger, event.Event) error            
 func (s tenants) Delete(context.Context, string, string, int64, event.Event) error { return nil }
 func (s tenants) Seed(context.Context, string, []Trigger) error                    { return nil }
 func (s tenants) Get(context.Context, string, string) (Trigger, error)             { return Trigger{}, ErrNotFound }
+func (s tenants) NextNumber(context.Context) (int64, error)                        { return 1, nil }
+func (s tenants) ByNumber(context.Context, int64) (string, string, error)          { return "", "", ErrNotFound }
+func (s tenants) GiveNumber(context.Context, string, string, int64) (int64, error) {
+	return 0, ErrNotFound
+}
 
 func valueReason(v string) string { return ByURL.wrong(v) }
 

@@ -161,13 +161,13 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Trig
 	if err != nil {
 		return Trigger{}, err
 	}
-	return t, s.create(ctx, who, t)
+	return s.create(ctx, who, t)
 }
 
-func (s *Service) create(ctx context.Context, who activity.Actor, t Trigger) error {
+func (s *Service) create(ctx context.Context, who activity.Actor, t Trigger) (Trigger, error) {
 	list, err := s.List(ctx, who)
 	if err != nil {
-		return err
+		return Trigger{}, err
 	}
 	thresholds := 0
 	for _, other := range list {
@@ -177,21 +177,56 @@ func (s *Service) create(ctx context.Context, who activity.Actor, t Trigger) err
 	}
 	switch {
 	case len(list) >= MaxTriggers:
-		return InvalidError{{Field: "template_id",
+		return Trigger{}, InvalidError{{Field: "template_id",
 			Reason: fmt.Sprintf("there are %d triggers already, which is the most: delete one first", MaxTriggers)}}
 	case t.Threshold != nil && thresholds >= MaxThresholds:
-		return InvalidError{{Field: "threshold",
+		return Trigger{}, InvalidError{{Field: "threshold",
 			Reason: fmt.Sprintf("there are %d triggers with a threshold already, which is the most: delete one first",
 				MaxThresholds)}}
 	}
 	if err := s.seed(ctx, who); err != nil {
-		return err
+		return Trigger{}, err
+	}
+	if t.Number, err = s.Store.NextNumber(ctx); err != nil {
+		return Trigger{}, err
 	}
 	if err := s.Store.Create(ctx, t, s.announce(event.TriggerCreate, t, who)); err != nil {
-		return fmt.Errorf("create trigger %s: %w", t.ID, err)
+		return Trigger{}, fmt.Errorf("create trigger %s: %w", t.ID, err)
 	}
 	s.changed("trigger created", t, who)
-	return nil
+	return t, nil
+}
+
+// Numbered is List with a number for each: what has none gets its own now, and the triggers of a new account are stored
+// for that.
+func (s *Service) Numbered(ctx context.Context, who activity.Actor) ([]Trigger, error) {
+	list, seeded, err := s.Store.List(ctx, who.Tenant)
+	if err == nil && !seeded {
+		if err = s.seed(ctx, who); err == nil {
+			list, _, err = s.Store.List(ctx, who.Tenant)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the triggers of tenant %s: %w", who.Tenant, err)
+	}
+	for n, t := range list {
+		if t.Number != 0 {
+			continue
+		}
+		number, err := s.Store.NextNumber(ctx)
+		if err == nil {
+			list[n].Number, err = s.Store.GiveNumber(ctx, t.Tenant, t.ID, number)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("give trigger %s a number: %w", t.ID, err)
+		}
+	}
+	return list, nil
+}
+
+// ByNumber finds the trigger that has the number, whoever its tenant is. Error: ErrNotFound.
+func (s *Service) ByNumber(ctx context.Context, number int64) (tenant, id string, err error) {
+	return s.Store.ByNumber(ctx, number)
 }
 
 // Copy makes a disabled copy of a trigger. Errors: ErrNotFound, InvalidError.
@@ -204,7 +239,7 @@ func (s *Service) Copy(ctx context.Context, who activity.Actor, id string) (Trig
 	t.ID, t.Off, t.Default, t.Revision, t.Epoch, t.Since = s.NewID(), true, false, 1, 1, now
 	t.Name = cut.Runes("Copy of "+t.Name, maxName)
 	t.CreatedAt, t.CreatedBy, t.UpdatedAt, t.ClientName = now, who.Email, now, who.ClientName
-	return t, s.create(ctx, who, t)
+	return s.create(ctx, who, t)
 }
 
 // Update applies a patch to the trigger if its revision is the given one; revision 0 takes any.

@@ -38,6 +38,7 @@ const (
 type Trigger struct {
 	ID         string     `json:"id"`
 	Tenant     string     `json:"tenant"`
+	Number     int64      `json:"-"`                     // as integration.Integration's; 0 = it has none yet
 	ClientName string     `json:"client_name,omitempty"` // the tenant's company name, for its messages
 	Name       string     `json:"name"`
 	Comment    string     `json:"comment,omitempty"`
@@ -108,15 +109,28 @@ type Action struct {
 
 // Writer takes the changes of triggers. Each is stored together with its announcement: both or neither.
 type Writer interface {
-	// Create stores a new trigger together with its announcement: both or neither. Error: ErrConflict when the id
-	// exists.
+	// Create stores a new trigger, findable by its Number, together with its announcement: all or nothing. Error:
+	// ErrConflict when the id exists.
 	Create(ctx context.Context, t Trigger, announce event.Event) error
-	// Update replaces the stored trigger if its revision is still t.Revision-1, together with the announcement.
+	// Update replaces the stored trigger if its revision is still t.Revision-1, together with the announcement. The
+	// stored Number stays as it is.
 	// Errors: ErrNotFound, ErrConflict.
 	Update(ctx context.Context, t Trigger, announce event.Event) error
 	// Delete removes the trigger, and its state sooner or later, if its revision is still the given one, together with
 	// the announcement. Errors: ErrNotFound, ErrConflict.
 	Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error
+}
+
+// Numbers are the ids of the platform's own API: as integration.Numbers. A trigger of a new account has none before it
+// is asked for.
+type Numbers interface {
+	// NextNumber returns a number that it never returned before and that is greater than all that it did.
+	NextNumber(ctx context.Context) (int64, error)
+	// GiveNumber gives a trigger a number of NextNumber unless it has one, and returns the one that it has. The
+	// revision stays. Error: ErrNotFound.
+	GiveNumber(ctx context.Context, tenant, id string, number int64) (int64, error)
+	// ByNumber finds the trigger that has the number. Error: ErrNotFound.
+	ByNumber(ctx context.Context, number int64) (tenant, id string, err error)
 }
 
 // Seeder stores the triggers of new accounts.
@@ -149,6 +163,7 @@ type Store interface {
 	Seeder
 	Reader
 	Counter
+	Numbers
 }
 
 // State is what a trigger with a threshold remembers. Only Evaluator reads the body.

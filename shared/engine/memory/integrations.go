@@ -20,13 +20,14 @@ func (e *Engine) Integrations() *Integrations { return &Integrations{e} }
 
 var _ integration.Store = (*Integrations)(nil)
 
-// copyOf is an integration with its mark, which JSON leaves out.
+// copyOf is an integration with its mark and number, which JSON leaves out.
 func copyOf(i integration.Integration) integration.Integration {
-	failing := i.Failing
+	failing, number := i.Failing, i.Number
 	if i = clone(i); failing != nil {
 		mark := *failing
 		i.Failing = &mark
 	}
+	i.Number = number
 	return i
 }
 
@@ -64,6 +65,7 @@ func (s *Integrations) Update(_ context.Context, i integration.Integration, publ
 	if !i.Enabled() || i.Window != was.Window {
 		failing = nil
 	}
+	i.Number = was.Number
 	s.e.putIntegration(i, failing)
 	return s.e.publish(published)
 }

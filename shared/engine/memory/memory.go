@@ -50,6 +50,8 @@ type Engine struct {
 	people       map[key]profile.Profile
 	suppressions map[suppressionKey]mail.Suppression
 	activity     []activity.Entry
+
+	lastIntegration, lastTrigger int64 // numbers
 }
 
 // key names something of a tenant: an integration, an event, a report.

@@ -18,6 +18,14 @@ func (e *Engine) Triggers() *Triggers { return &Triggers{e} }
 
 var _ trigger.Store = (*Triggers)(nil)
 
+// copyOfTrigger is a trigger with its number, which JSON leaves out.
+func copyOfTrigger(t trigger.Trigger) trigger.Trigger {
+	number := t.Number
+	t = clone(t)
+	t.Number = number
+	return t
+}
+
 // Create stores a new trigger and publishes the event.
 func (s *Triggers) Create(_ context.Context, t trigger.Trigger, published event.Event) error {
 	defer s.e.lock()()
@@ -25,7 +33,7 @@ func (s *Triggers) Create(_ context.Context, t trigger.Trigger, published event.
 	if s.e.triggers[k].ID != "" {
 		return fmt.Errorf("create trigger %s: %w", t.ID, trigger.ErrConflict)
 	}
-	s.e.triggers[k] = clone(t)
+	s.e.triggers[k] = copyOfTrigger(t)
 	return s.e.publish(published)
 }
 
@@ -47,7 +55,8 @@ func (s *Triggers) Update(_ context.Context, t trigger.Trigger, published event.
 	if err := s.at(t.Tenant, t.ID, t.Revision-1); err != nil {
 		return err
 	}
-	s.e.triggers[key{t.Tenant, t.ID}] = clone(t)
+	t.Number = s.e.triggers[key{t.Tenant, t.ID}].Number
+	s.e.triggers[key{t.Tenant, t.ID}] = copyOfTrigger(t)
 	return s.e.publish(published)
 }
 
@@ -70,7 +79,7 @@ func (s *Triggers) Seed(_ context.Context, tenant string, list []trigger.Trigger
 	}
 	s.e.seeded[tenant] = true
 	for _, t := range list {
-		s.e.triggers[key{t.Tenant, t.ID}] = clone(t)
+		s.e.triggers[key{t.Tenant, t.ID}] = copyOfTrigger(t)
 	}
 	return nil
 }
@@ -82,7 +91,7 @@ func (s *Triggers) Get(_ context.Context, tenant, id string) (trigger.Trigger, e
 	if !ok {
 		return t, fmt.Errorf("read trigger %s: %w", id, trigger.ErrNotFound)
 	}
-	return clone(t), nil
+	return copyOfTrigger(t), nil
 }
 
 // List returns a tenant's triggers.
@@ -90,7 +99,7 @@ func (s *Triggers) List(_ context.Context, tenant string) (list []trigger.Trigge
 	defer s.e.lock()()
 	for k, t := range s.e.triggers {
 		if k.tenant == tenant {
-			list = append(list, clone(t))
+			list = append(list, copyOfTrigger(t))
 		}
 	}
 	slices.SortFunc(list, func(a, b trigger.Trigger) int { return cmp.Compare(a.ID, b.ID) })

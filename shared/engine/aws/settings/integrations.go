@@ -56,11 +56,11 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, to
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
 	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, told,
-		append(s.bindings(i), s.subscribe(i)...)...)
+		append(append(s.bindings(i), s.subscribe(i)...), s.numbers().row(i.Tenant, i.ID, i.Number)...)...)
 }
 
-// Update replaces an integration. The whole row is written, so it asks that the mark is still the one it writes: a mark
-// that came or went meanwhile is read again.
+// Update replaces an integration. The whole row is written, so it asks that the mark and the number are still those
+// that it writes: what came or went meanwhile is read again.
 func (s *Integrations) Update(ctx context.Context, i integration.Integration, told event.Event) error {
 	for {
 		stored, err := s.Get(ctx, i.Tenant, i.ID)
@@ -70,7 +70,7 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, to
 		if stored.Revision != i.Revision-1 {
 			return fmt.Errorf("integration %s: %w", i.ID, integration.ErrConflict)
 		}
-		i.Failing = nil
+		i.Failing, i.Number = nil, stored.Number
 		if i.Enabled() && i.Window == stored.Window {
 			i.Failing = stored.Failing
 		}
@@ -79,16 +79,23 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, to
 			return err
 		}
 		put.ExpressionAttributeValues = table.Item{":before": table.Number(i.Revision - 1)}
-		put.ConditionExpression = awssdk.String("revision = :before AND attribute_not_exists(failing)")
-		if stored.Failing != nil {
-			put.ConditionExpression = awssdk.String("revision = :before AND attribute_exists(failing)")
-		}
+		put.ConditionExpression = awssdk.String("revision = :before AND " + there("failing", stored.Failing != nil) +
+			" AND " + there("#number", stored.Number != 0))
+		put.ExpressionAttributeNames = map[string]string{"#number": "number"}
 		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, told,
 			append(s.bindings(i), s.subscribe(i)...)...)
 		if !errors.Is(err, integration.ErrConflict) {
 			return err
 		}
 	}
+}
+
+// there is the condition that an attribute is there, or is not.
+func there(attribute string, is bool) string {
+	if is {
+		return "attribute_exists(" + attribute + ")"
+	}
+	return "attribute_not_exists(" + attribute + ")"
 }
 
 // Mark sets or takes away the mark of a failing integration.
@@ -166,11 +173,16 @@ func (s *Integrations) Marked(ctx context.Context) ([]integration.Integration, e
 
 // Delete removes an integration.
 func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, told event.Event) error {
+	stored, err := s.Get(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
 	return s.change(ctx, tenant, id, types.TransactWriteItem{Delete: &types.Delete{
 		TableName: &s.Table, Key: table.TenantKey(tenant, id),
 		ConditionExpression:       awssdk.String("revision = :before"),
 		ExpressionAttributeValues: table.Item{":before": table.Number(revision)},
-	}}, told, reports.Subscribe(s.Schedule, tenant, id, time.Time{}, nil)...)
+	}}, told, append(reports.Subscribe(s.Schedule, tenant, id, time.Time{}, nil),
+		s.numbers().unlist(stored.Number)...)...)
 }
 
 // change writes a change with its event and what else belongs to it, then publishes the event.
@@ -410,6 +422,7 @@ type integrationRow struct {
 	CreatedAt     time.Time   `dynamodbav:"created_at"`
 	CreatedBy     string      `dynamodbav:"created_by"`
 	UpdatedAt     time.Time   `dynamodbav:"updated_at"`
+	Number        int64       `dynamodbav:"number,omitempty"`  // see numberRow
 	Off           string      `dynamodbav:"off,omitempty"`     // JSON: why it is disabled
 	Failing       string      `dynamodbav:"failing,omitempty"` // JSON: since when, and the last answer
 }
@@ -428,7 +441,7 @@ type pointerRow struct {
 func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
 	r := integrationRow{Tenant: i.Tenant, ID: i.ID, ClientName: i.ClientName, System: i.System, Name: i.Name,
 		Parameters: string(i.Parameters), Sealed: i.Sealed, Revision: i.Revision, Window: i.Window,
-		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt}
+		Number: i.Number, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt}
 	var wrong []error
 	encode := func(into *string, v any) {
 		raw, err := json.Marshal(v)
@@ -457,7 +470,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 	i := integration.Integration{
 		Tenant: r.Tenant, ID: r.ID, ClientName: r.ClientName, System: r.System, Name: r.Name,
 		Parameters: json.RawMessage(r.Parameters), Sealed: r.Sealed, Revision: r.Revision, Window: r.Window,
-		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, UpdatedAt: r.UpdatedAt,
+		Number: r.Number, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, UpdatedAt: r.UpdatedAt,
 	}
 	decode := func(raw string, into any) {
 		if raw != "" {

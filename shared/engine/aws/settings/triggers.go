@@ -60,7 +60,8 @@ type triggerRow struct {
 	Tenant   string `dynamodbav:"tenant"`
 	ID       string `dynamodbav:"id"` // triggerPrefix and the trigger's id
 	Revision int64  `dynamodbav:"revision"`
-	Body     string `dynamodbav:"body"` // JSON of trigger.Trigger
+	Number   int64  `dynamodbav:"number,omitempty"` // see numberRow
+	Body     string `dynamodbav:"body"`             // JSON of trigger.Trigger
 }
 
 // seededRow says that a tenant has got the triggers of a new account.
@@ -79,7 +80,7 @@ func (s *Triggers) put(t trigger.Trigger) (*types.Put, error) {
 		return nil, fmt.Errorf("encode trigger %s: %w", t.ID, err)
 	}
 	row, err := table.Marshal(triggerRow{Tenant: t.Tenant, ID: triggerPrefix + t.ID, Revision: t.Revision,
-		Body: string(body)})
+		Number: t.Number, Body: string(body)})
 	return &types.Put{TableName: &s.Table, Item: row}, err
 }
 
@@ -90,22 +91,27 @@ func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, told event.Eve
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	unmet, err := s.change(ctx, t.Tenant, t.ID, told, types.TransactWriteItem{Put: put})
+	unmet, err := s.change(ctx, t.Tenant, t.ID, told,
+		append([]types.TransactWriteItem{{Put: put}}, s.numbers().row(t.Tenant, t.ID, t.Number)...)...)
 	if err == nil && unmet {
 		err = fmt.Errorf("trigger %s exists: %w", t.ID, trigger.ErrConflict)
 	}
 	return err
 }
 
-// Update replaces a trigger.
+// Update replaces what a trigger is; its number stays.
 func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, told event.Event) error {
 	put, err := s.put(t)
 	if err != nil {
 		return err
 	}
-	put.ConditionExpression, put.ExpressionAttributeValues = awssdk.String("revision = :before"),
-		table.Item{":before": table.Number(t.Revision - 1)}
-	unmet, err := s.change(ctx, t.Tenant, t.ID, told, types.TransactWriteItem{Put: put})
+	unmet, err := s.change(ctx, t.Tenant, t.ID, told, types.TransactWriteItem{Update: &types.Update{
+		TableName: &s.Table, Key: triggerKey(t.Tenant, triggerPrefix, t.ID),
+		UpdateExpression:    awssdk.String("SET revision = :revision, body = :body"),
+		ConditionExpression: awssdk.String("revision = :before"),
+		ExpressionAttributeValues: table.Item{":before": table.Number(t.Revision - 1),
+			":revision": put.Item["revision"], ":body": put.Item["body"]},
+	}})
 	if err == nil && unmet {
 		err = s.refused(ctx, t.Tenant, t.ID)
 	}
@@ -114,13 +120,18 @@ func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, told event.Eve
 
 // Delete removes a trigger with its state.
 func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, told event.Event) error {
-	unmet, err := s.change(ctx, tenant, id, told,
+	stored, err := s.Get(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	unmet, err := s.change(ctx, tenant, id, told, append(s.numbers().unlist(stored.Number),
 		types.TransactWriteItem{Delete: &types.Delete{
 			TableName: &s.Table, Key: triggerKey(tenant, triggerPrefix, id),
 			ConditionExpression:       awssdk.String("revision = :before"),
 			ExpressionAttributeValues: table.Item{":before": table.Number(revision)},
 		}},
-		types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table, Key: triggerKey(tenant, statePrefix, id)}})
+		types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table,
+			Key: triggerKey(tenant, statePrefix, id)}})...)
 	if err == nil && unmet {
 		err = s.refused(ctx, tenant, id)
 	}
@@ -196,6 +207,7 @@ func readTrigger(row table.Item) (t trigger.Trigger, err error) {
 	r, err := table.Unmarshal[triggerRow](row)
 	if err == nil {
 		err = json.Unmarshal([]byte(r.Body), &t)
+		t.Number = r.Number
 	}
 	if err != nil {
 		err = fmt.Errorf("the row of trigger %s is damaged: %w", r.ID, err)

@@ -30,6 +30,7 @@ func Integrations(t *testing.T, open OpenIntegrations) {
 	run("the list has pages in the order of ids", integrationsAreListedInPages)
 	run("the enabled ones follow a change within a second", enabledFollowsAChange)
 	run("what is bound is found by its binding, whoever its tenant is", boundIsFoundByItsBinding)
+	numberRuns(run)
 }
 
 func createdIntegrationIsReadWhole(t *testing.T, open OpenIntegrations) {

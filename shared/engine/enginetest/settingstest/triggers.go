@@ -135,6 +135,7 @@ func Triggers(t *testing.T, open OpenTriggers) {
 	run("what was created is read back whole, by its tenant alone", triggerIsReadWhole)
 	run("a change needs the revision before it", triggerNeedsTheRevisionBefore)
 	run("a new account is seeded once", accountIsSeededOnce)
+	run("it is found by its number, which stays", triggerHasANumberThatStays)
 	run("fan-out sees a change within a second", fanoutSeesAChange)
 	run("nothing is left of an intake whose states were read before a change", nothingIsLeftOfAStaleIntake)
 	run("an event that comes again counts once", repeatedEventCountsOnce)

@@ -43,18 +43,24 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, pu
 		if err != nil {
 			return err
 		}
-		if err := w.Do("INSERT INTO integrations (tenant, id, revision, body) VALUES (?, ?, ?, ?)",
+		if err := w.Do(insert,
 			func(s *driver.Stmt) {
 				s.BindText(1, i.Tenant)
 				s.BindText(2, i.ID)
 				s.BindInt64(3, i.Revision)
 				s.BindBytes(4, body)
+				s.BindInt64(5, i.Number)
 			}); err != nil {
 			return err
 		}
 		return reports.Subscribe(w, i.Tenant, i.ID, i.UpdatedAt, frequencies(i))
 	})
 }
+
+const insert = "INSERT INTO integrations (tenant, id, revision, body, number) VALUES (?, ?, ?, ?, NULLIF(?, 0))"
+
+// columns are those of readIntegration.
+const columns = "SELECT body, failing, number FROM integrations"
 
 // replace keeps the mark of a failing integration that stays enabled in the same window.
 const replace = `UPDATE integrations SET revision = ?3, body = ?4,
@@ -130,7 +136,7 @@ func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64
 
 // Marked lists the failing ones.
 func (s *Integrations) Marked(ctx context.Context) (out []integration.Integration, err error) {
-	err = s.db.Query(ctx, "SELECT body, failing FROM integrations WHERE failing IS NOT NULL ORDER BY tenant, id", nil,
+	err = s.db.Query(ctx, columns+" WHERE failing IS NOT NULL ORDER BY tenant, id", nil,
 		func(q *driver.Stmt) error {
 			var i integration.Integration
 			err := readIntegration(q, &i)
@@ -205,11 +211,12 @@ func (s *Integrations) forget(tenant string) {
 	s.enabled.Drop(tenant)
 }
 
-// readIntegration reads the columns body and failing.
+// readIntegration reads the columns of a row.
 func readIntegration(q *driver.Stmt, i *integration.Integration) error {
 	if err := json.Unmarshal(db.Blob(q, 0), i); err != nil {
 		return err
 	}
+	i.Number = q.ColumnInt64(2)
 	if q.ColumnType(1) == driver.TypeNull {
 		return nil
 	}
@@ -219,7 +226,7 @@ func readIntegration(q *driver.Stmt, i *integration.Integration) error {
 // Get reads one integration.
 func (s *Integrations) Get(ctx context.Context, tenant, id string) (i integration.Integration, err error) {
 	found := false
-	err = s.db.Query(ctx, "SELECT body, failing FROM integrations WHERE tenant = ? AND id = ?", func(q *driver.Stmt) {
+	err = s.db.Query(ctx, columns+" WHERE tenant = ? AND id = ?", func(q *driver.Stmt) {
 		q.BindText(1, tenant)
 		q.BindText(2, id)
 	}, func(q *driver.Stmt) error {
@@ -252,7 +259,7 @@ func (s *Integrations) Several(ctx context.Context, keys []integration.Key) (out
 // List reads a page of a tenant's integrations.
 func (s *Integrations) List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error) {
 	var out []integration.Integration
-	err := s.db.Query(ctx, "SELECT body, failing FROM integrations WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?",
+	err := s.db.Query(ctx, columns+" WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?",
 		func(q *driver.Stmt) {
 			q.BindText(1, tenant)
 			q.BindText(2, after)
@@ -273,7 +280,7 @@ func (s *Integrations) List(ctx context.Context, tenant, after string, limit int
 // are read through.
 func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {
 	var out []integration.Integration
-	err := s.db.Query(ctx, "SELECT body, failing FROM integrations, json_each(CAST(body AS TEXT), '$.Bindings') AS b "+
+	err := s.db.Query(ctx, columns+", json_each(CAST(body AS TEXT), '$.Bindings') AS b "+
 		"WHERE b.value = ? AND json_extract(CAST(body AS TEXT), '$.System') = ? ORDER BY tenant, integrations.id",
 		func(q *driver.Stmt) {
 			q.BindText(1, binding)

@@ -34,8 +34,7 @@ var _ trigger.Store = (*Triggers)(nil)
 // Create inserts the trigger, together with the event of it.
 func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, published event.Event) error {
 	return s.change(ctx, t.Tenant, t.ID, published, func(w *db.Writer) error {
-		if err := putTrigger(w, "INSERT OR IGNORE INTO triggers (tenant, id, revision, body) VALUES (?1, ?2, ?3, ?4)",
-			t); err != nil {
+		if err := putTrigger(w, insertTrigger, t); err != nil {
 			return err
 		}
 		if w.Conn.Changes() == 0 {
@@ -48,14 +47,20 @@ func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, published even
 // Update replaces the trigger if nobody else did.
 func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, published event.Event) error {
 	return s.change(ctx, t.Tenant, t.ID, published, func(w *db.Writer) error {
-		if err := putTrigger(w,
-			"UPDATE triggers SET revision = ?3, body = ?4 WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1",
-			t); err != nil {
+		if err := putTrigger(w, replaceTrigger, t); err != nil {
 			return err
 		}
 		return changedTrigger(w, t.Tenant, t.ID)
 	})
 }
+
+// insertTrigger writes nothing where the id exists.
+const insertTrigger = "INSERT OR IGNORE INTO triggers (tenant, id, revision, body, number) " +
+	"VALUES (?1, ?2, ?3, ?4, NULLIF(?5, 0))"
+
+// replaceTrigger keeps the number that the trigger has.
+const replaceTrigger = "UPDATE triggers SET revision = ?3, body = ?4, number = COALESCE(number, NULLIF(?5, 0)) " +
+	"WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1"
 
 func putTrigger(w *db.Writer, sql string, t trigger.Trigger) error {
 	body, err := json.Marshal(t)
@@ -67,6 +72,7 @@ func putTrigger(w *db.Writer, sql string, t trigger.Trigger) error {
 		s.BindText(2, t.ID)
 		s.BindInt64(3, t.Revision)
 		s.BindBytes(4, body)
+		s.BindInt64(5, t.Number)
 	})
 }
 
@@ -145,8 +151,7 @@ func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigg
 			return nil
 		}
 		for _, t := range list {
-			if err := putTrigger(w, "INSERT INTO triggers (tenant, id, revision, body) VALUES (?1, ?2, ?3, ?4)",
-				t); err != nil {
+			if err := putTrigger(w, insertTrigger, t); err != nil {
 				return err
 			}
 		}
@@ -159,12 +164,19 @@ func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigg
 	return nil
 }
 
+// readTrigger reads the columns body and number.
+func readTrigger(q *driver.Stmt, t *trigger.Trigger) error {
+	err := json.Unmarshal(db.Blob(q, 0), t)
+	t.Number = q.ColumnInt64(1)
+	return err
+}
+
 // Get reads one trigger.
 func (s *Triggers) Get(ctx context.Context, tenant, id string) (t trigger.Trigger, err error) {
-	err = s.db.Query(ctx, "SELECT body FROM triggers WHERE tenant = ? AND id = ?", func(q *driver.Stmt) {
+	err = s.db.Query(ctx, "SELECT body, number FROM triggers WHERE tenant = ? AND id = ?", func(q *driver.Stmt) {
 		q.BindText(1, tenant)
 		q.BindText(2, id)
-	}, func(q *driver.Stmt) error { return json.Unmarshal(db.Blob(q, 0), &t) })
+	}, func(q *driver.Stmt) error { return readTrigger(q, &t) })
 	if err == nil && t.ID == "" {
 		err = trigger.ErrNotFound
 	}
@@ -178,10 +190,10 @@ func (s *Triggers) Get(ctx context.Context, tenant, id string) (t trigger.Trigge
 func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trigger, seeded bool, err error) {
 	err = s.db.Reading(ctx, func(conn *driver.Conn) error {
 		tenantOnly := func(q *driver.Stmt) { q.BindText(1, tenant) }
-		if err := db.Each(conn, "SELECT body FROM triggers WHERE tenant = ? ORDER BY id", tenantOnly,
+		if err := db.Each(conn, "SELECT body, number FROM triggers WHERE tenant = ? ORDER BY id", tenantOnly,
 			func(q *driver.Stmt) error {
 				var t trigger.Trigger
-				err := json.Unmarshal(db.Blob(q, 0), &t)
+				err := readTrigger(q, &t)
 				list = append(list, t)
 				return err
 			}); err != nil {
