@@ -36,6 +36,7 @@ type config struct {
 	email, name, issuer           string
 	smtp, mailFrom, publicURL     string
 	sessions                      mail.Sessions
+	signing                       signingIn
 	onRequest                     int // mails in an hour for a tenant
 	origins                       []string
 	tenantRequests                int // calls of the API in a minute for a tenant; 0 = not bounded
@@ -68,6 +69,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	c.messages(f)
 	c.mails(f)
 	c.deliveries(f)
+	c.signing.flags(f)
 	if err := environment(f, getenv); err != nil {
 		return c, err
 	}
@@ -216,6 +218,9 @@ func (c *config) check() error {
 		return err
 	}
 	if err := c.checkTLS(); err != nil {
+		return err
+	}
+	if err := c.signing.check(); err != nil {
 		return err
 	}
 	if c.tenantRequests < 0 {

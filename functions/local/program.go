@@ -41,6 +41,8 @@ import (
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
+	"tocsin/shared/session"
+	"tocsin/shared/session/oidc"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/trigger"
 	"tocsin/shared/worker"
@@ -76,6 +78,8 @@ type program struct {
 	chats        *telegrambot.Bot
 	readiness    *ready.Checker
 	admin        *administration
+	sessions     *session.Service
+	provider     *oidc.Provider // nil = there is none
 }
 
 func newID() string { return ulid.Make().String() }
@@ -93,6 +97,9 @@ func (p *program) wire() error {
 	p.links = profile.Links{Base: own, Keys: secrets}
 	p.admin = newAdministration(p.db, p.log)
 	p.admin.own = own
+	if err := p.signIn(own); err != nil {
+		return err
+	}
 	p.settings()
 	if err := p.sending(); err != nil {
 		return err
@@ -178,7 +185,8 @@ func (p *program) api() http.Handler {
 		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: p.tenantRequests, Now: time.Now, Log: p.log},
 		Platform: p.platform, EgressAddresses: p.addresses, Telegram: p.chats, Integrations: p.integrations,
 		Systems: p.systems, Deliveries: p.db.Deliveries(), Health: p.monitor, Tester: p.sender,
-		Authenticator: p.tokens, Now: time.Now, NewID: newID, Log: p.log, MailLog: p.mailLog, Changed: p.pool.Recheck,
+		Sessions: p.sessions, Provider: p.provider, Authenticator: access.Chain{p.tokens, p.sessions},
+		Now: time.Now, NewID: newID, Log: p.log, MailLog: p.mailLog, Changed: p.pool.Recheck,
 		Wake: p.pool.Wake, Triggers: p.triggers, Commands: p.db.Commands(), DeadLetters: p.db.Deliveries(),
 		Reports: p.reports, Recovery: p.recovery, Profiles: p.people, SuppressionList: suppressed,
 		Unsubscriptions: profile.Unsubscriptions{Links: p.links, Profiles: p.people, SuppressionList: suppressed,

@@ -22,10 +22,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"tocsin/shared/access"
+	"tocsin/shared/mail/address"
 )
 
 // The ends of a session, where the deployment says nothing else.
@@ -67,10 +67,11 @@ type Session struct {
 // Person names the owner among those of a tenant: see PersonOf.
 func (s Session) Person() string { return PersonOf(s.Email, s.Subject) }
 
-// PersonOf names a person by the address in small letters, and one without an address by the subject of the provider.
+// PersonOf names a person by the address, however it is written, and one without an address by the subject of the
+// provider.
 func PersonOf(email, subject string) string {
 	if email != "" {
-		return strings.ToLower(email)
+		return address.Canonical(email)
 	}
 	return "sub:" + subject
 }
