@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +57,12 @@ func (p Principal) AtHome() Principal {
 		p.Tenant, p.ClientName = p.Home, p.HomeName
 	}
 	return p
+}
+
+// Reaches reports whether an API token is for a tenant, as far as the token says; who calls without one is bounded by
+// the role alone.
+func (p Principal) Reaches(tenant string) bool {
+	return p.Reach == nil || slices.Contains(p.Reach, tenant) || slices.Contains(p.Reach, EveryLinked)
 }
 
 // May reports whether the role has a right.

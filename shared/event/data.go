@@ -153,6 +153,40 @@ func (d AddressData) check() error {
 	return nil
 }
 
+// TokenData is the data of APITokenExpiring.
+type TokenData struct {
+	Token struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+		Kind string `json:"kind"` // personal or shared
+	} `json:"token"`
+	ExpiresAt Timestamp `json:"expires_at"`
+	Receiver  string    `json:"receiver"` // the id of the person who is told
+}
+
+func (d TokenData) check() error {
+	switch {
+	case d.Token.ID == "":
+		return invalid("data.token.id", "is missing")
+	case d.Receiver == "":
+		return invalid("data.receiver", "is missing")
+	case d.ExpiresAt.IsZero():
+		return invalid("data.expires_at", "is missing")
+	}
+	return nil
+}
+
+// Direct is the one receiver that an event is for; ok is false of one that goes to all who want its type.
+func (e Event) Direct() (receiver string, ok bool) {
+	switch e.Kind {
+	case Report:
+		return Data[ReportData](e).Integration, true
+	case APITokenExpiring:
+		return Data[TokenData](e).Receiver, true
+	}
+	return "", false
+}
+
 // Finding is what a vulnerability and a security issue share. Members that upstream does not know are null.
 type Finding struct {
 	ID           *string `json:"id"`

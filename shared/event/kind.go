@@ -57,6 +57,9 @@ const (
 	Report Kind = "report"
 	// AddressUndeliverable: an e-mail address bounced or complained, and is sent to no more.
 	AddressUndeliverable Kind = "address_undeliverable"
+	// APITokenExpiring: an API token expires in three days. It reaches the person that its data names, who can not
+	// switch it off (facts, 5.3).
+	APITokenExpiring Kind = "api_token_expiring"
 
 	// The next kinds reach integrations through triggers only (facts, 4.6): upstream publishes the last four, and a
 	// trigger that one of them sets off publishes it again with a Reaction.
@@ -102,6 +105,8 @@ const (
 	ReportMonthly    Type = "report_monthly"
 	// ReportOnce is a report on demand: no form offers it.
 	ReportOnce Type = "report_once"
+	// TokenExpiry is the notice of an API token that expires: no form offers it, and every person has it.
+	TokenExpiry Type = "api_token_expiry"
 	// Command is what triggers ask of the platform (see Commands). The facts know no such subscription: without it a
 	// deployment whose platform reads no EventBridge bus could not carry a reaction out.
 	Command Type = "commands"
@@ -125,6 +130,7 @@ var titles = map[Type]string{
 	ReportWeekly:     "Weekly report",
 	ReportMonthly:    "Monthly report",
 	ReportOnce:       "Report on demand",
+	TokenExpiry:      "API token expires",
 	Command:          "Commands of triggers",
 }
 
@@ -249,6 +255,7 @@ var kinds = map[Kind]kind{
 	Report: {checked[ReportData],
 		func(d json.RawMessage) Type { return reportTypes[decode[ReportData](d).Frequency] }},
 	AddressUndeliverable: {checked[AddressData], always(System)},
+	APITokenExpiring:     {checked[TokenData], always(TokenExpiry)},
 
 	AttacksExceeded:     {checked[ThresholdData], always("")},
 	IncidentsExceeded:   {checked[ThresholdData], always("")},

@@ -236,8 +236,8 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 		if t == "" {
 			continue
 		}
-		if a.Event.Kind == event.Report {
-			if err := f.direct(ctx, in, routed{a, t}); err != nil {
+		if receiver, ok := a.Event.Direct(); ok {
+			if err := f.direct(ctx, in, receiver, routed{a, t}); err != nil {
 				return err
 			}
 			continue
@@ -286,15 +286,14 @@ func (f *Fanout) react(ctx context.Context, in *Intake, l delivery.Lane, events 
 	return nil
 }
 
-// direct makes the delivery of a report: it is for the one receiver that it names.
-func (f *Fanout) direct(ctx context.Context, in *Intake, e routed) error {
-	id := event.Data[event.ReportData](e.Event).Integration
+// direct makes the delivery of an event that is for one receiver.
+func (f *Fanout) direct(ctx context.Context, in *Intake, id string, e routed) error {
 	i, err := f.Integrations.Get(ctx, e.Event.Tenant, id)
 	if errors.Is(err, integration.ErrNotFound) || err == nil && !i.Enabled() {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("find the receiver %s of a report of tenant %s: %w", id, e.Event.Tenant, err)
+		return fmt.Errorf("find the receiver %s of a %s event of tenant %s: %w", id, e.Event.Kind, e.Event.Tenant, err)
 	}
 	in.Deliveries = append(in.Deliveries, f.deliveries(i, subscribed(i, []routed{e}))...)
 	return nil

@@ -127,8 +127,8 @@ func (r *Recovery) taken(i integration.Integration, m Missed, events []Accepted)
 			continue
 		}
 		t := a.Event.Type()
-		// a report is for the one receiver that it names, and made again on demand
-		if t == "" || a.Event.Kind == event.Report {
+		// what is for one receiver is made again on demand, or is no news any more
+		if _, direct := a.Event.Direct(); t == "" || direct {
 			continue
 		}
 		seen[a.Event.ID] = true

@@ -96,6 +96,7 @@ var texts = map[event.Kind]func(Notification) text{
 	event.NewIncident:          assault("New incident detected", "An open vulnerability was attacked."),
 	event.Report:               ready,
 	event.AddressUndeliverable: address,
+	event.APITokenExpiring:     expiring,
 
 	event.AttacksExceeded:     threshold("Trigger: The number of detected hits exceeded the threshold", "attacks"),
 	event.IncidentsExceeded:   threshold("Trigger: The number of incidents exceeded the threshold", "incidents"),
@@ -214,6 +215,20 @@ func address(n Notification) text {
 		sentence: "Mails to an address came back, or its owner complained about them: nothing more is sent to it " +
 			"until an administrator allows it again.",
 		facts: facts(Fact{"Address", d.Address}, Fact{"Reason", d.Reason}),
+	}
+}
+
+func expiring(n Notification) text {
+	d := event.Data[event.TokenData](n.Event)
+	whose := "Your API token"
+	if d.Token.Kind == "shared" {
+		whose = "A shared API token"
+	}
+	return text{
+		headline: "API token expires", severity: Medium, link: n.own("/tokens"),
+		sentence: whose + " expires: what uses it will be refused from then on. Make a new one, and put it in its " +
+			"place.",
+		facts: facts(Fact{"Token", d.Token.Name}, Fact{"Expires", d.ExpiresAt.UTC().Format(time.RFC3339)}),
 	}
 }
 

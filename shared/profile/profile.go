@@ -132,6 +132,9 @@ func (p Profile) Kinds(t event.Type) []event.Kind {
 // MayBeTold reports whether the person's role may see what an event tells of, chosen or not.
 func (p Profile) MayBeTold(e event.Event) bool {
 	t := e.Type()
+	if t == event.TokenExpiry {
+		return p.Role.May(access.PersonalTokens)
+	}
 	if !slices.Contains(Allowed(p.Role).Types(), t) {
 		return false
 	}

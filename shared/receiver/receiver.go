@@ -106,6 +106,7 @@ func person(p profile.Profile) integration.Integration {
 		Revision: p.Revision, CreatedBy: p.Email, UpdatedAt: p.UpdatedAt,
 	}
 	told := p.Told()
+	i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: event.TokenExpiry})
 	for _, t := range told.Types() {
 		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t, Kinds: p.Kinds(t)})
 	}

@@ -103,7 +103,7 @@ func (d Destination) compose(t destination.Target, n notification.Notification, 
 		To: address.Wire(to), Subject: cut.Runes(n.Summary(), subjectLimit),
 		Header: map[string]string{"Auto-Submitted": "auto-generated", "X-Delivery-Id": t.Delivery},
 	}
-	if t.Unsubscribe != nil && !n.Test {
+	if t.Unsubscribe != nil && !n.Test && n.Event.Kind != event.APITokenExpiring {
 		m.Unsubscribe = t.Unsubscribe(to)
 	}
 	if n.Report != nil {
@@ -130,6 +130,9 @@ func (d Destination) why(t destination.Target, n notification.Notification) stri
 	switch {
 	case n.Test:
 		return asked(n, t.Asked)
+	case n.Event.Kind == event.APITokenExpiring:
+		return "You receive this mail because of an API token at " + n.Platform.Name +
+			". Such notices can not be switched off."
 	case d.system.Personal:
 		return "You receive this mail because of the notifications in your profile at " + n.Platform.Name + "."
 	}

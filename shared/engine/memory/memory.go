@@ -16,6 +16,8 @@ import (
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/tenant"
+	"tocsin/shared/token"
 	"tocsin/shared/trigger"
 	"tocsin/shared/worker"
 )
@@ -50,6 +52,8 @@ type Engine struct {
 	people       map[key]profile.Profile
 	suppressions map[suppressionKey]mail.Suppression
 	activity     []activity.Entry
+	tokens       map[key]token.Token
+	links        map[key]tenant.Link // by technical and linked tenant
 
 	lastIntegration, lastTrigger int64 // numbers
 }
@@ -70,7 +74,8 @@ func New(now func() time.Time) *Engine {
 		commands: map[key]command.Command{}, counters: map[bucket]health.Count{}, days: map[dayOf]*report.DayTotals{},
 		settings: map[string]report.Settings{}, reports: map[key]kept{},
 		schedule: map[subscription]report.Subscription{}, people: map[key]profile.Profile{},
-		suppressions: map[suppressionKey]mail.Suppression{},
+		suppressions: map[suppressionKey]mail.Suppression{}, tokens: map[key]token.Token{},
+		links: map[key]tenant.Link{},
 	}
 }
 

@@ -22,6 +22,8 @@ import (
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/tenant"
+	"tocsin/shared/token"
 	"tocsin/shared/worker"
 )
 
@@ -34,6 +36,11 @@ func left(t *testing.T, e *memory.Engine) []delivery.Entry {
 	entries, err := e.Bus().Receive(t.Context(), 1000)
 	require.NoError(t, err)
 	return entries
+}
+
+func TestAccounts(t *testing.T) {
+	accounttest.Tokens(t, func(*testing.T) token.Store { return open().Tokens() })
+	accounttest.Tenants(t, func(*testing.T) tenant.Store { return open().Tenants() })
 }
 
 func TestDeliveries(t *testing.T) {

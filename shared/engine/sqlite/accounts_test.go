@@ -9,10 +9,38 @@ import (
 	"tocsin/shared/account"
 	"tocsin/shared/engine/enginetest/accounttest"
 	"tocsin/shared/session"
+	"tocsin/shared/tenant"
+	"tocsin/shared/token"
 )
 
 func TestSessions(t *testing.T) {
 	accounttest.Sessions(t, func(t *testing.T) accounttest.Store { return open(t).Sessions() })
+}
+
+func TestTokens(t *testing.T) {
+	accounttest.Tokens(t, func(t *testing.T) token.Store { return open(t).Tokens() })
+}
+
+func TestTokensThatEndedArePruned(t *testing.T) {
+	store, now := open(t).Tokens(), time.Unix(1_700_000_000, 0).UTC()
+	month := 30 * 24 * time.Hour
+	for id, v := range map[string]token.Token{
+		"expired": {ExpiresAt: now.Add(-month)}, "revoked": {RevokedAt: now.Add(-month)}, "never": {},
+		"late": {ExpiresAt: now.Add(-month + time.Second)}, "to come": {ExpiresAt: now.Add(time.Hour)},
+	} {
+		v.Tenant, v.ID, v.Digest, v.Revision = "42", id, token.Digest(id), 1
+		require.NoError(t, store.Create(t.Context(), v))
+	}
+	n, err := store.Prune(t.Context(), now)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	left, err := store.List(t.Context(), "42", "", 10)
+	require.NoError(t, err)
+	require.Len(t, left, 3)
+}
+
+func TestTenants(t *testing.T) {
+	accounttest.Tenants(t, func(t *testing.T) tenant.Store { return open(t).Tenants() })
 }
 
 func TestSessionsThatHaveEndedArePruned(t *testing.T) {

@@ -8,7 +8,8 @@ import (
 
 // Prune removes ended deliveries, and the events that nothing refers to any more, once they are older than keep;
 // counters once no rule reads them; dead letters and commands as deliveries; reports and daily totals as package report
-// says, the activity log as package activity says; sessions that have ended. It returns how many rows it removed.
+// says, the activity log as package activity says; API tokens and sessions that have ended. It returns how many rows it
+// removed.
 func (s *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (removed int, err error) {
 	before := now.Add(-keep)
 	for _, old := range []struct {
@@ -23,6 +24,7 @@ func (s *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (remo
 		{"daily totals", func() (int, error) { return s.DailyTotals().Prune(ctx, now) }},
 		{"activity", func() (int, error) { return s.ActivityLog().Prune(ctx, now) }},
 		{"reports", func() (int, error) { return s.Reports().Prune(ctx, now) }},
+		{"API tokens", func() (int, error) { return s.Tokens().Prune(ctx, now) }},
 		{"sessions", func() (int, error) { return s.Sessions().Prune(ctx, now) }},
 	} {
 		n, err := old.remove()

@@ -84,6 +84,12 @@ func (s *DB) Reports() *reports.Reports { return reports.New(s.file) }
 // Sessions returns who is signed in.
 func (s *DB) Sessions() *accounts.Sessions { return accounts.NewSessions(s.file) }
 
+// Tokens returns the API tokens.
+func (s *DB) Tokens() *accounts.Tokens { return accounts.NewTokens(s.file) }
+
+// Tenants returns which tenants are linked.
+func (s *DB) Tenants() *accounts.Tenants { return accounts.NewTenants(s.file) }
+
 // People returns the people.
 func (s *DB) People() *people.People { return people.New(s.file) }
 

@@ -1,0 +1,120 @@
+package tenant_test
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/access"
+	"tocsin/shared/engine/memory"
+	"tocsin/shared/tenant"
+)
+
+func service(t *testing.T) *tenant.Service {
+	t.Helper()
+	s := &tenant.Service{Store: memory.New(nil).Tenants(), Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+	_, err := s.Link(t.Context(), "1", "7", "Seven", "op@example.com")
+	require.NoError(t, err)
+	_, err = s.Link(t.Context(), "7", "70", "Seventy", "op@example.com")
+	require.NoError(t, err)
+	return s
+}
+
+func TestWhoActsForWhom(t *testing.T) {
+	global, plain := access.GlobalAdministrator, access.Administrator
+	for name, c := range map[string]struct {
+		role     access.Role
+		reach    []string
+		asked    string
+		acts     string // "" = refused
+		says     string
+		anyOther bool // the same is said of a tenant that nobody knows
+	}{
+		"nobody named":             {role: global, acts: "1"},
+		"home":                     {role: plain, asked: "1", acts: "1"},
+		"a global role, linked":    {role: global, asked: "7", acts: "7"},
+		"a global analyst, linked": {role: access.GlobalAnalyst, asked: "7", acts: "7"},
+		"a global role, unlinked": {role: global, asked: "8",
+			says: "not linked to yours", anyOther: true},
+		"links do not chain": {role: global, asked: "70",
+			says: "not linked to yours"},
+		"a plain role, linked": {role: plain, asked: "7",
+			says: "only a global role", anyOther: true},
+		"an operator": {role: access.Operator, asked: "7",
+			says: "only a global role"},
+		"a custom role": {role: access.Custom("integrations.view"), asked: "7",
+			says: "only a global role"},
+		"an unknown role": {role: "nonsense", asked: "7",
+			says: "only a global role"},
+		"all tenants": {role: global, asked: "*",
+			says: "not linked to yours"},
+		"spaces": {role: global, asked: " 7",
+			says: "not linked to yours"},
+		"a token for home": {role: global, reach: []string{"1"}, acts: "1"},
+		"a token for home, linked": {role: global, reach: []string{"1"}, asked: "7",
+			says: "not for that tenant", anyOther: true},
+		"a token for one linked":        {role: global, reach: []string{"7"}, acts: "7"},
+		"a token for one linked, named": {role: global, reach: []string{"7"}, asked: "7", acts: "7"},
+		"a token for one linked, home": {role: global, reach: []string{"7"}, asked: "1",
+			says: "not for that tenant"},
+		"a token for several": {role: global, reach: []string{"7", "9"},
+			says: "several tenants"},
+		"a token for all":               {role: global, reach: []string{"*"}, asked: "7", acts: "7"},
+		"a token for all, nobody named": {role: global, reach: []string{"*"}, acts: "1"},
+		"a token for all, unlinked": {role: global, reach: []string{"*"}, asked: "8",
+			says: "not linked to yours", anyOther: true},
+		"a token whose link is gone": {role: global, reach: []string{"9"},
+			says: "not linked to yours"},
+		"a token of a plain role for a linked": {role: plain, reach: []string{"7"},
+			says: "only a global role"},
+		"a token of a plain role for all": {role: plain, reach: []string{"*"}, asked: "7",
+			says: "only a global role"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := access.Principal{Tenant: "1", Home: "1", ClientName: "One", Role: c.role, Reach: c.reach}
+			got, err := service(t).Act(t.Context(), p, c.asked)
+			if c.acts != "" {
+				require.NoError(t, err)
+				require.Equal(t, c.acts, got.Tenant)
+				require.Equal(t, map[string]string{"1": "One", "7": "Seven"}[c.acts], got.ClientName)
+				require.Equal(t, p, func() access.Principal { h := got.AtHome(); h.HomeName = ""; return h }())
+				return
+			}
+			var refused *tenant.NotForYouError
+			require.ErrorAs(t, err, &refused)
+			require.ErrorContains(t, err, c.says)
+			if c.anyOther {
+				_, other := service(t).Act(t.Context(), p, "no-such-tenant")
+				require.EqualError(t, other, err.Error(), "what is said tells nothing of tenants that exist")
+			}
+		})
+	}
+}
+
+func TestAnUnlinkedTenantIsOutOfReachAtOnce(t *testing.T) {
+	s := service(t)
+	p := access.Principal{Tenant: "1", Home: "1", Role: access.GlobalAdministrator}
+	_, err := s.Act(t.Context(), p, "7")
+	require.NoError(t, err)
+	require.NoError(t, s.Unlink(t.Context(), "1", "7", "op@example.com"))
+	_, err = s.Act(t.Context(), p, "7")
+	require.ErrorContains(t, err, "not linked")
+	require.ErrorIs(t, s.Unlink(t.Context(), "1", "7", "op@example.com"), tenant.ErrNotFound)
+	var none *tenant.Service
+	_, err = none.Act(t.Context(), p, "7")
+	require.ErrorContains(t, err, "not linked", "a deployment without links")
+}
+
+func TestWhatCanBeLinked(t *testing.T) {
+	s := service(t)
+	for _, pair := range [][2]string{{"", "7"}, {"1", ""}, {"*", "7"}, {"1", "*"},
+		{" 1", "7"}, {"1", "7 "}, {"1", "é"}} {
+		_, err := s.Link(t.Context(), pair[0], pair[1], "", "op")
+		require.ErrorIs(t, err, tenant.ErrName, pair)
+	}
+	_, err := s.Link(t.Context(), "1", "1", "", "op")
+	require.ErrorIs(t, err, tenant.ErrSelf)
+}
