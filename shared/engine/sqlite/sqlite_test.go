@@ -208,7 +208,7 @@ func script(t *testing.T, path, sql string) {
 
 func TestAFullDiskIsAnErrorAndNotTheEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	db, err := sqlite.Open(t.Context(), path, sqlite.Options{MaxPages: 60})
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{MaxPages: 120})
 	require.NoError(t, err)
 	stored := 0
 	for n := 0; err == nil && n < 10_000; n++ {

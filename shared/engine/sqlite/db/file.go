@@ -68,6 +68,9 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 }
 
 func (f *File) open(ctx context.Context, o Options) error {
+	if err := keepPages(); err != nil {
+		return err
+	}
 	size, err := size(f.path)
 	if err != nil {
 		return err
