@@ -377,6 +377,27 @@ func TestTheBrowsersLanguageIsSpokenAndCanBeChanged(t *testing.T) {
 	open(t, b.p, l, "/").sees("Add Slack integration")
 }
 
+// TestTheStepsOfASystemAreInTheReadersLanguageAndNumberedOn: in the set-up text of MinIO a block of code stands between
+// the steps 2 and 3.
+func TestTheStepsOfASystemAreInTheReadersLanguageAndNumberedOn(t *testing.T) {
+	t.Parallel()
+	l := desk
+	l.language = "ja-JP,ja"
+	b := open(t, program(t), l, "/add/minio")
+	b.sees("そのユーザーのアクセスキーを作成します")
+	var seen struct {
+		Starts []int
+		Marked bool
+	}
+	b.do(chromedp.Evaluate(`({starts: [...document.querySelectorAll(".setup ol")].map((o) => o.start),
+		marked: !!document.querySelector(".setup [lang=en]")})`, &seen))
+	require.Equal(t, []int{1, 3}, seen.Starts)
+	require.False(t, seen.Marked, "nothing is left in English")
+	b.picture("set-up-ja")
+	b.fill("言語", "en")
+	b.sees("Make an access key of that user")
+}
+
 func TestASignInThatHasEndedIsSaid(t *testing.T) {
 	t.Parallel()
 	p := program(t)

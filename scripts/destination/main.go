@@ -1,5 +1,5 @@
-// Command destination makes the folder of a new system from a template: code, form, set-up text, icon, texts in
-// Japanese, and the test with the suite that every system passes. What is left to do is marked TODO. Usage:
+// Command destination makes the folder of a new system from a template: code, form, icon, the set-up text and all other
+// texts in English and Japanese, and the test with the suite that every system passes. What is left to do is marked TODO. Usage:
 //
 //	go run ./scripts/destination -folder acmelogs -name acme_logs -title "Acme Logs"
 package main
@@ -24,6 +24,7 @@ var files = map[string]string{
 	"{{.Folder}}.go":        "destination.go.txt",
 	"{{.Folder}}_test.go":   "destination_test.go.txt",
 	"setup.md":              "setup.md.txt",
+	"setup.ja.md":           "setup.ja.md.txt",
 	"icon.svg":              "icon.svg.txt",
 	"ja.json":               "ja.json.txt",
 	"testdata/example.json": "example.json.txt",

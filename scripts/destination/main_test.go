@@ -78,7 +78,8 @@ func TestItIsThere(t *testing.T) {
 	require.True(t, ok && available)
 	require.Contains(t, string(s.Parameters.Schema()), "Address of the API of Acme Logs.")
 	require.NotEmpty(t, s.Icon)
-	require.Contains(t, s.SetUp, "Test integration")
+	require.Contains(t, s.Steps("42", "en"), "Test integration")
+	require.Contains(t, s.Steps("42", "ja"), "連携をテスト")
 	require.Contains(t, s.Texts["ja"], "Acme Logs")
 }
 `

@@ -47,8 +47,9 @@ type System struct {
 	Missing string
 	// Personal systems are set in each person's profile: no integration is made for them.
 	Personal bool
-	// SetUpFor replaces SetUp where the steps hold what is the tenant's own (an external id); nil otherwise.
-	SetUpFor func(tenant string) string
+	// SetUpFor replaces SetUp and SetUpIn where the steps hold what is the tenant's own (an external id); nil
+	// otherwise.
+	SetUpFor func(tenant, language string) string
 	// NamesOne says that the title names one integration (`Email report`); else one is called `Slack integration`.
 	NamesOne bool
 	// BoundThere says that a place at the system is bound to an integration from there, by links (make-telegram-link).
@@ -60,12 +61,18 @@ type System struct {
 	Labels map[event.Type]string
 }
 
-// Steps is the Markdown of the set-up page for a tenant.
-func (s System) Steps(tenant string) string {
-	if s.SetUpFor != nil {
-		return s.SetUpFor(tenant)
+// English is the language of SetUp, and of all texts in code.
+const English = "en"
+
+// Steps is the Markdown of the set-up page for a tenant in English or a language of SetUpIn.
+func (s System) Steps(tenant, language string) string {
+	switch {
+	case s.SetUpFor != nil:
+		return s.SetUpFor(tenant, language)
+	case language == English:
+		return s.SetUp
 	}
-	return s.SetUp
+	return s.SetUpIn[language]
 }
 
 // Admits reports whether the customer may have to admit our addresses for it: the platform's documents list them on

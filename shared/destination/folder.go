@@ -15,6 +15,8 @@ import (
 type Folder struct {
 	// SetUp is Markdown shown beside the form (setup.md), "" when the system needs no steps at its own side.
 	SetUp string
+	// SetUpIn is SetUp in further languages (setup.<language>.md, such as setup.ja.md), by language.
+	SetUpIn map[string]string
 	// Icon is the path of a drawing of 24 units with one stroke (icon.svg; SVG 2, "The d property"). A system's own
 	// logo is its owner's.
 	Icon string
@@ -26,7 +28,7 @@ type Folder struct {
 // ReadFolder reads the files that a system embeds. It panics where one is damaged or the icon is missing: a test of
 // every system would fail.
 func ReadFolder(files embed.FS) Folder {
-	f := Folder{Texts: map[string]map[string]string{}}
+	f := Folder{SetUpIn: map[string]string{}, Texts: map[string]map[string]string{}}
 	setUp, err := files.ReadFile("setup.md")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		panic(err) // embedded files can always be read
@@ -34,6 +36,15 @@ func ReadFolder(files embed.FS) Folder {
 	f.SetUp = string(setUp)
 	if f.Icon, err = icon(files); err != nil {
 		panic(fmt.Sprintf("a system's folder: icon.svg: %v", err))
+	}
+	translated, err := fs.Glob(files, "setup.*.md")
+	for _, name := range translated {
+		raw, failed := files.ReadFile(name)
+		err = cmp.Or(err, failed)
+		f.SetUpIn[strings.TrimSuffix(strings.TrimPrefix(name, "setup."), ".md")] = string(raw)
+	}
+	if err != nil {
+		panic(err) // embedded files can always be read
 	}
 	names, err := fs.Glob(files, "*.json")
 	for _, name := range names {

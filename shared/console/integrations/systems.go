@@ -48,6 +48,7 @@ type SystemView struct {
 	Missing    string          `json:"missing,omitempty" doc:"what this deployment lacks for the system: integrations can be made, and nothing is delivered until its operator mends it"`
 	Admits     bool            `json:"admits" doc:"the system, or a firewall before it, may admit known addresses only: see list-egress-addresses"`
 	SetUp      string          `json:"set_up,omitempty" doc:"steps at the system's side, in Markdown"`
+	SetUpIn map[string]string `json:"set_up_in,omitempty" doc:"set_up in further languages, by language" example:"{\"ja\":\"1. …\"}"`
 }
 
 // EventTypeView is an event type that a system can receive.
@@ -97,12 +98,18 @@ func (s *API) groups(tenant string, all []integration.Integration) []GroupView {
 			}
 			v := SystemView{
 				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available,
-				SetUp: entry.System.Steps(tenant), Missing: entry.System.Missing,
+				SetUp: entry.System.Steps(tenant, destination.English), Missing: entry.System.Missing,
 				Choosable: entry.System.Choosable, Personal: entry.System.Personal,
 				NamesOne: entry.System.NamesOne, BoundThere: entry.System.BoundThere,
 				Incidents: entry.System.Group == destination.Incidents,
 				Enabled:   enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
 				Admits: entry.System.Admits(),
+			}
+			for language := range entry.System.SetUpIn {
+				if v.SetUpIn == nil {
+					v.SetUpIn = map[string]string{}
+				}
+				v.SetUpIn[language] = entry.System.Steps(tenant, language)
 			}
 			if !v.Personal {
 				v.Parameters = entry.System.Parameters.Schema()

@@ -40,7 +40,7 @@ type Parameters struct {
 	Region string `json:"region" receiver:"true" jsonschema:"title=Region,enum=US1,enum=US3,enum=US5,enum=EU,enum=AP1,enum=AP2,enum=US1-FED,default=US1" jsonschema_description:"The Datadog site that your account is on; the address that you sign in at tells it: app.datadoghq.com is US1, app.datadoghq.eu is EU, us5.datadoghq.com is US5."`
 }
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Destination is Datadog.

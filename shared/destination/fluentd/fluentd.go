@@ -9,7 +9,7 @@ import (
 	"tocsin/shared/destination/webhook"
 )
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Destination is Fluentd.

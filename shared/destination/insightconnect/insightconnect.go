@@ -14,7 +14,7 @@ import (
 // envelopeLimit is ours, in bytes: Rapid7 publishes none.
 const envelopeLimit = 512 << 10
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Parameters of an InsightConnect integration (facts, 1.2 and 2.6).

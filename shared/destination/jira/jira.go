@@ -84,7 +84,7 @@ func (p *Parameters) request(method, address string) destination.Request {
 	return q
 }
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Destination is Jira.

@@ -40,7 +40,7 @@ func (p *Parameters) address(key string) string {
 	return destination.URL(p.Endpoint, p.Bucket, key)
 }
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Destination is MinIO.

@@ -28,7 +28,7 @@ const (
 	detailsLimit     = 8_000 // of all names and values together
 )
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Parameters of an Opsgenie integration (facts, 1.2 and 2.5). Opsgenie's support ends in 2027; the third address is

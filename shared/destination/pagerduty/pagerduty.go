@@ -33,7 +33,7 @@ var endpoints = map[string]string{
 	"EU": "https://events.eu.pagerduty.com/v2/enqueue",
 }
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Parameters of a PagerDuty integration.

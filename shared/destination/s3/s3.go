@@ -89,14 +89,8 @@ type Destination struct {
 	platform      Platform
 }
 
-//go:embed icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
-
-//go:embed setup.md
-var setUp string
-
-//go:embed setup_key.md
-var setUpKey string
 
 // keyFirst is the help of the authorization where there is no role to assume.
 const keyFirst = "key: an access key of a user of your account. role: we assume a role of your account, which this " +
@@ -104,9 +98,10 @@ const keyFirst = "key: an access key of a user of your account. role: we assume 
 
 // New makes the destination; platform is who assumes the customers' roles.
 func New(platform Platform) Destination {
+	folder := destination.ReadFolder(files)
 	s := FileSystem(destination.System{
-		Name: "s3", Title: "Amazon S3", Parameters: destination.ParametersOf[Parameters](), SetUpFor: platform.steps,
-		Folder: destination.ReadFolder(files),
+		Name: "s3", Title: "Amazon S3", Parameters: destination.ParametersOf[Parameters](), Folder: folder,
+		SetUpFor: func(tenant, language string) string { return platform.steps(folder, tenant, language) },
 	})
 	d := Destination{byRole: s, byKey: s, platform: platform}
 	d.byKey.Parameters = s.Parameters.Defaulting("authorization", byKey, keyFirst)
@@ -120,30 +115,48 @@ func FileSystem(s destination.System) destination.System {
 	return s
 }
 
-// Instead of the steps by role.
+// Instead of the steps by role; ja.json has them in Japanese.
 const (
 	withoutRole = "This installation has no AWS credentials of its own, so it can not assume a role of your account: " +
-		"use an access key. Its operator can give it credentials.\n\n"
+		"use an access key. Its operator can give it credentials."
 	looking = "This installation is still looking for AWS credentials of its own. With them it could assume a " +
-		"role of your account, without an access key: load this page again to see.\n\n"
+		"role of your account, without an access key: load this page again to see."
 	namedSo = " The role's name, after `role/`, must be `{{names}}` (`*` is any text)."
 )
 
 // steps is the set-up page with what the tenant has to paste.
-func (p Platform) steps(tenant string) string {
+func (p Platform) steps(f destination.Folder, tenant, language string) string {
+	setUp, byKey := f.SetUp, stepsByKey(language)
+	if language != destination.English {
+		setUp = f.SetUpIn[language]
+	}
+	said := func(text string) string { return cmp.Or(f.Texts[language][text], text) }
 	if p.none() {
-		return withoutRole + setUpKey
+		return said(withoutRole) + "\n\n" + byKey
 	}
 	a, known := p.Identity.Account()
 	if !known {
-		return looking + setUpKey
+		return said(looking) + "\n\n" + byKey
 	}
 	names := ""
 	if p.RoleNames != "" && p.RoleNames != "*" {
-		names = strings.ReplaceAll(namedSo, "{{names}}", p.RoleNames)
+		names = strings.ReplaceAll(said(namedSo), "{{names}}", p.RoleNames)
 	}
 	return strings.NewReplacer("{{account}}", a.ID, "{{partition}}", cmp.Or(a.Partition, "aws"), "{{external_id}}",
-		ExternalID(tenant), "{{names}}", names).Replace(setUp) + "\n" + setUpKey
+		ExternalID(tenant), "{{names}}", names).Replace(setUp) + "\n" + byKey
+}
+
+// stepsByKey is the part of the page that needs no role: setup_key.md, in further languages setup_key.<language>.md.
+func stepsByKey(language string) string {
+	name := "setup_key." + language + ".md"
+	if language == destination.English {
+		name = "setup_key.md"
+	}
+	raw, err := files.ReadFile(name)
+	if err != nil {
+		panic(err) // a test asks for every language
+	}
+	return string(raw)
 }
 
 // System describes Amazon S3. The form starts with a key where the deployment can assume no role.

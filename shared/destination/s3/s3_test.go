@@ -275,7 +275,7 @@ func TestP1TheFormStartsWithARoleOnlyWhereOneCanBeAssumed(t *testing.T) {
 		"none is wired":     {nil, "key", "has no AWS credentials of its own, so it can not"},
 		"none was found":    {own{known: true}, "key", "has no AWS credentials of its own, so it can not"},
 		"nobody looked yet": {own{}, "role", "is still looking"},
-		"there is one":      {platform.Identity, "role", "Account ID: `210987654321`"},
+		"there is one":      {platform.Identity, "role", "account ID is `210987654321`"},
 		"one in GovCloud": {own{account: s3.Account{ID: "210987654321", Partition: "aws-us-gov"}, known: true},
 			"role", `"AWS": "arn:aws-us-gov:iam::210987654321:root"`},
 		"the bucket's there": {own{account: s3.Account{ID: "210987654321", Partition: "aws-cn"}, known: true}, "role",
@@ -288,8 +288,8 @@ func TestP1TheFormStartsWithARoleOnlyWhereOneCanBeAssumed(t *testing.T) {
 			}
 			require.NoError(t, json.Unmarshal(d.System().Parameters.Schema(), &schema))
 			require.Equal(t, c.starts, schema.Properties["authorization"].Default)
-			require.Contains(t, d.System().Steps("42"), c.says)
-			require.NotContains(t, d.System().Steps("42"), "{{")
+			require.Contains(t, d.System().Steps("42", "en"), c.says)
+			require.NotContains(t, d.System().Steps("42", "en"), "{{")
 			given := map[string]string{"key": `"access_key_id":"AKIA","secret_access_key":"s"`, "role": `"role_arn":"` +
 				role + `"`}[c.starts]
 			full, err := d.System().Parameters.Complete(
@@ -321,7 +321,7 @@ func TestARoleThatTheInstallationMayNotAssumeIsToldBeforeAWSIsAsked(t *testing.T
 		require.ErrorAs(t, err, &notReady, arn)
 		require.Contains(t, notReady.Reason, says)
 	}
-	require.Contains(t, s3.New(s3.Platform{Identity: platform.Identity, RoleNames: "tocsin-*"}).System().Steps("42"),
+	require.Contains(t, s3.New(s3.Platform{Identity: platform.Identity, RoleNames: "tocsin-*"}).System().Steps("42", "en"),
 		"must be `tocsin-*`")
 }
 
@@ -343,14 +343,16 @@ func TestAnAccessDeniedNamesTheKeyOrThePolicyThatSaidNo(t *testing.T) {
 }
 
 func TestTheSetUpPageIsTheTenants(t *testing.T) {
-	steps := s3.New(platform).System().Steps("42")
-	require.Contains(t, steps, "210987654321")
-	require.Contains(t, steps, s3.ExternalID("42"))
-	require.NotContains(t, steps, "{{")
-	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(steps, -1) {
-		require.True(t, json.Valid([]byte(block[1])), "what is pasted is valid: %s", block[1])
+	for _, language := range []string{"en", "ja"} {
+		steps := s3.New(platform).System().Steps("42", language)
+		require.Contains(t, steps, "210987654321")
+		require.Contains(t, steps, s3.ExternalID("42"))
+		require.NotContains(t, steps, "{{")
+		for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(steps, -1) {
+			require.True(t, json.Valid([]byte(block[1])), "what is pasted is valid: %s", block[1])
+		}
 	}
-	require.NotContains(t, s3.New(s3.Platform{}).System().Steps("42"), "External",
+	require.NotContains(t, s3.New(s3.Platform{}).System().Steps("42", "en"), "External",
 		"without an identity only keys are explained")
 	raw, err := os.ReadFile("setup.md")
 	require.NoError(t, err)

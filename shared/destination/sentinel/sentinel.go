@@ -31,7 +31,7 @@ const (
 // version of the API. Azure Monitor, "Logs Ingestion API in Azure Monitor", "REST API call".
 const version = "2023-01-01"
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Parameters of an integration.

@@ -25,7 +25,7 @@ const (
 	correlationLimit = 100
 )
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Parameters of an integration.

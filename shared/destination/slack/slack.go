@@ -29,7 +29,7 @@ type Parameters struct {
 	URL string `json:"webhook_url" jsonschema:"required,title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Slack: Apps, Incoming WebHooks, choose a channel, copy the webhook URL (https://hooks.slack.com/services/…). Whoever has it can post to the channel, so it is kept secret."`
 }
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Destination is Slack.

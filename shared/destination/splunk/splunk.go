@@ -32,7 +32,7 @@ type Parameters struct {
 
 var batch = destination.Batch{Count: maxEvents, Bytes: maxBytes}
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Destination is Splunk.

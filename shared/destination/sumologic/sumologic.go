@@ -23,7 +23,7 @@ const (
 
 var batch = destination.Batch{Count: maxEvents, Bytes: requestLimit}
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Parameters of a Sumo Logic integration.

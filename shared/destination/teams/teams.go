@@ -35,7 +35,7 @@ type Parameters struct {
 	URL string `json:"webhook_url" jsonschema:"required,title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Teams: the Workflows app, template “Send webhook alerts to a channel”, copy the URL that it shows. Whoever has it can post to the channel, so it is kept secret."`
 }
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Destination is Microsoft Teams.

@@ -63,7 +63,7 @@ func (p *Parameters) ExternalKey() string {
 	return fmt.Sprint(p.ChatID)
 }
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Destination is Telegram.

@@ -129,7 +129,7 @@ func key(secret string) ([]byte, bool) {
 	return k, ok && err == nil && len(k) >= 24 && len(k) <= 64
 }
 
-//go:embed setup.md icon.svg *.json
+//go:embed setup*.md icon.svg *.json
 var files embed.FS
 
 // Destination is the webhook, and under other names the collectors that take the same requests.

@@ -39,12 +39,12 @@ function blocks(text) {
 	let code = null;
 	for (const raw of text.split("\n")) {
 		if (raw.trim().startsWith("```")) {
-			code = code ? null : (out.push({ kind: "pre", lines: [] }), out.at(-1));
+			code = code ? null : (out.push({ kind: "pre", lines: [], indent: raw.indexOf("`") }), out.at(-1));
 			open = null;
-		} else if (code) code.lines.push(raw);
+		} else if (code) code.lines.push(raw.slice(code.indent));
 		else if (!raw.trim()) open = null;
 		else if (/^#{1,6} /.test(raw)) (begin("heading", raw.replace(/^#+ /, "")), (open = null));
-		else if (/^\d+\. /.test(raw)) begin("ol", raw.replace(/^\d+\. /, ""));
+		else if (/^\d+\. /.test(raw)) (begin("ol", raw.replace(/^\d+\. /, "")), (open.start = parseInt(raw)));
 		else if (/^[-*] /.test(raw)) begin("ul", raw.slice(2));
 		else if (open) open.lines.push(raw.trim());
 		else begin("p", raw.trim());
@@ -60,7 +60,7 @@ export function Markdown({ text, lang }) {
 		if (b.kind === "pre") out.push({ pre: b.lines.join("\n") });
 		else if (b.kind === "ol" || b.kind === "ul") {
 			if (last?.list === b.kind) last.items.push(body);
-			else out.push({ list: b.kind, items: [body] });
+			else out.push({ list: b.kind, start: b.start, items: [body] });
 		} else out.push({ tag: b.kind, body });
 	}
 	return html`
@@ -72,7 +72,7 @@ export function Markdown({ text, lang }) {
 					`;
 				if (o.list)
 					return html`
-						<${o.list}>
+						<${o.list} start=${o.start}>
 							${o.items.map(
 								(i) => html`
 									<li>${i}</li>

@@ -1,7 +1,7 @@
 // The form of an integration, drawn from its system's JSON Schema.
 import { html, classes, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 import { Events } from "../events.js";
-import { said, t } from "../i18n.js";
+import { language, said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
 import { line, Markdown } from "../markdown.js";
@@ -652,12 +652,11 @@ function Steps({ system }) {
 				<p class="muted">${line(t("setup.none"))}</p>
 			</aside>
 		`;
-	const own = t(`setup.${system.name}`);
-	const translated = own !== `setup.${system.name}`;
+	const own = system.set_up_in?.[language];
 	return html`
 		<aside class="setup" aria-label=${t("setup.title", { system: system.title })}>
 			<h2>${t("setup.title", { system: system.title })}</h2>
-			<${Markdown} text=${translated ? own : system.set_up} lang=${translated ? undefined : "en"} />
+			<${Markdown} text=${own ?? system.set_up} lang=${own ? undefined : "en"} />
 		</aside>
 	`;
 }
