@@ -20,8 +20,8 @@ import (
 	"tocsin/shared/plaintext"
 )
 
-// maxName is the length of an integration's name in characters; the product facts are silent.
-const maxName = 200
+// MaxName is the length of an integration's name in characters; the product facts are silent.
+const MaxName = 200
 
 // Systems is the catalogue as a Service needs it.
 type Systems interface {
@@ -749,8 +749,8 @@ func checkName(name string) InvalidError {
 		return InvalidError{{Field: "name", Reason: "is required"}}
 	case strings.TrimSpace(plaintext.Line(name)) == "":
 		return InvalidError{{Field: "name", Reason: "holds only characters that nobody sees"}}
-	case n > maxName:
-		return InvalidError{{Field: "name", Reason: fmt.Sprintf("must have at most %d characters, has %d", maxName, n)}}
+	case n > MaxName:
+		return InvalidError{{Field: "name", Reason: fmt.Sprintf("must have at most %d characters, has %d", MaxName, n)}}
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == utf8.RuneError }):
 		return InvalidError{{Field: "name", Reason: "must not hold control characters"}}
 	}

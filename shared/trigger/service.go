@@ -389,7 +389,7 @@ func (s *Service) Warnings(ctx context.Context, list ...Trigger) (map[string][]d
 func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action, sameFilters bool) error {
 	var v validation
 	v.text("name", t.Name, 1, maxName)
-	v.text("comment", t.Comment, 0, maxComment)
+	v.text("comment", t.Comment, 0, MaxComment)
 	template, ok := Find(t.Template)
 	if !ok {
 		v.wrong("template_id", "is not a condition: GET /v1/trigger-templates lists them")
@@ -504,8 +504,8 @@ func (id FilterID) wrong(value string) string {
 	switch {
 	case value == "":
 		return "is empty"
-	case utf8.RuneCountInString(value) > maxValue:
-		return fmt.Sprintf("must have at most %d characters", maxValue)
+	case utf8.RuneCountInString(value) > MaxValue:
+		return fmt.Sprintf("must have at most %d characters", MaxValue)
 	case rule.Kind == KindChoice && !slices.ContainsFunc(rule.Choices, func(c Option) bool { return c.Value == value }):
 		names := make([]string, len(rule.Choices))
 		for n, c := range rule.Choices {
@@ -607,8 +607,8 @@ func (v *validation) lockTime(field string, a *Action) {
 		v.wrong(field+".params.lock_time", "must be from 0, for ever, to %d seconds", event.Forever)
 	case a.LockTime == 0:
 		a.LockTime = event.Forever // facts, 4.5
-	case a.LockTime < 300:
-		v.wrong(field+".params.lock_time", "must be at least 300 seconds, or 0 for ever")
+	case a.LockTime < MinLockTime:
+		v.wrong(field+".params.lock_time", "must be at least %d seconds, or 0 for ever", MinLockTime)
 	}
 }
 

@@ -30,8 +30,9 @@ const (
 	MaxValues       = 50 // of a filter
 	MaxIntegrations = 20 // of an action
 	maxName         = 200
-	maxComment      = 1000
-	maxValue        = 500 // characters of a filter's value
+	MaxComment      = 1000
+	MaxValue        = 500 // characters of a filter's value
+	MinLockTime     = 300 // seconds
 )
 
 // Trigger is a condition with its reactions.

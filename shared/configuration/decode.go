@@ -1,0 +1,302 @@
+package configuration
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func (p Problems) err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(p, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	return p
+}
+
+// reader makes a document of values and notes what is wrong.
+type reader struct{ problems Problems }
+
+func (r *reader) document(root Value) (d Document) {
+	m := r.object(root, "the document", "version", "integrations", "triggers", "report_settings")
+	if v, ok := m["version"]; !ok {
+		r.problems.add(1, "", "version is required: begin with `version: %d`", Version)
+	} else if v.Kind != Number || v.Text != strconv.Itoa(Version) {
+		r.problems.add(v.Line, "version", "is %s; this program reads version %d", word1(v), Version)
+	}
+	if v, ok := m["integrations"]; ok {
+		d.Integrations = []Integration{}
+		for _, one := range r.named(v, "integrations") {
+			d.Integrations = append(d.Integrations, r.integration(one))
+		}
+		renames(r, "integration", d.Integrations, func(i Integration) (string, string, int) { return i.Name, i.Was, i.Line })
+	}
+	if v, ok := m["triggers"]; ok {
+		d.Triggers = []Trigger{}
+		for _, one := range r.named(v, "triggers") {
+			d.Triggers = append(d.Triggers, r.trigger(one))
+		}
+		renames(r, "trigger", d.Triggers, func(t Trigger) (string, string, int) { return t.Name, t.Was, t.Line })
+	}
+	if v, ok := m["report_settings"]; ok {
+		s := r.object(v, "report_settings", "time_zone")
+		d.Reports = &ReportSettings{TimeZone: r.text(s, v, "report_settings", "time_zone"), Line: v.Line}
+	}
+	return d
+}
+
+// named are the objects of a section.
+func (r *reader) named(section Value, at string) []Member {
+	if section.Kind != Map {
+		r.problems.add(section.Line, at, "must be names with an object each; write {} for none")
+		return nil
+	}
+	for _, m := range section.Members {
+		if strings.TrimSpace(m.Name) != m.Name || m.Name == "" {
+			r.problems.add(m.Line, at, "a name must not be empty, and must not begin or end with a space")
+		}
+	}
+	return section.Members
+}
+
+// renames checks that what was renamed is told apart from what is new.
+func renames[T any](r *reader, kind string, list []T, of func(T) (name, was string, line int)) {
+	names, from := map[string]bool{}, map[string]string{}
+	for _, v := range list {
+		name, _, _ := of(v)
+		names[name] = true
+	}
+	for _, v := range list {
+		name, was, line := of(v)
+		at := fmt.Sprintf("%s %q", kind, short(name))
+		switch {
+		case was == "":
+		case was == name:
+			r.problems.add(line, at, "was is its own name: leave it out")
+		case names[was]:
+			r.problems.add(line, at, "was is %q, which the file has too: which of them is the old one?", short(was))
+		case from[was] != "":
+			r.problems.add(line, at, "was is %q, as that of %q", short(was), short(from[was]))
+		default:
+			from[was] = name
+		}
+	}
+}
+
+func (r *reader) integration(m Member) Integration {
+	at := fmt.Sprintf("integration %q", short(m.Name))
+	o := r.object(m.Value, at, "system", "was", "enabled", "events", "parameters")
+	i := Integration{Name: m.Name, Line: m.Line, System: r.text(o, m.Value, at, "system"), Was: r.optional(o, at, "was"),
+		Enabled: r.enabled(o, at)}
+	if v, ok := o["events"]; ok && r.is(v, List, at, "events", "a list") {
+		for _, item := range v.Items {
+			i.Events = append(i.Events, r.subscription(item, at))
+		}
+	}
+	if v, ok := o["parameters"]; ok && r.is(v, Map, at, "parameters", "an object") {
+		i.Parameters = v.Members
+	}
+	return i
+}
+
+func (r *reader) subscription(v Value, at string) Subscription {
+	if v.Kind == String {
+		return Subscription{Event: v.Text}
+	}
+	at += ": events"
+	o := r.object(v, at, "event", "with_headers")
+	s := Subscription{Event: r.text(o, v, at, "event")}
+	if h, ok := o["with_headers"]; ok && r.is(h, Bool, at, "with_headers", "true or false") {
+		s.WithHeaders = h.Text == "true"
+	}
+	return s
+}
+
+func (r *reader) trigger(m Member) Trigger {
+	at := fmt.Sprintf("trigger %q", short(m.Name))
+	o := r.object(m.Value, at, "template_id", "was", "comment", "enabled", "threshold", "filters", "actions")
+	t := Trigger{Name: m.Name, Line: m.Line, Template: r.text(o, m.Value, at, "template_id"),
+		Was: r.optional(o, at, "was"), Comment: r.optional(o, at, "comment"), Enabled: r.enabled(o, at)}
+	if v, ok := o["threshold"]; ok && v.Kind != Null {
+		th := r.object(v, at+": threshold", "count", "period")
+		t.Threshold = &Threshold{Count: r.number(th, v, at+": threshold", "count"),
+			Period: r.number(th, v, at+": threshold", "period")}
+	}
+	if v, ok := o["filters"]; ok && r.is(v, List, at, "filters", "a list") {
+		for _, item := range v.Items {
+			t.Filters = append(t.Filters, r.filter(item, at+": filters"))
+		}
+	}
+	if v, ok := o["actions"]; ok && r.is(v, List, at, "actions", "a list") {
+		for _, item := range v.Items {
+			t.Actions = append(t.Actions, r.action(item, at+": actions"))
+		}
+	}
+	return t
+}
+
+func (r *reader) filter(v Value, at string) Filter {
+	o := r.object(v, at, "id", "operator", "values")
+	f := Filter{ID: r.text(o, v, at, "id"), Operator: r.text(o, v, at, "operator")}
+	values, ok := o["values"]
+	if ok && r.is(values, List, at, "values", "a list") {
+		for _, item := range values.Items {
+			if item.Kind != String && item.Kind != Number {
+				r.problems.add(item.Line, at, "a value must be a text or a whole number")
+				continue
+			}
+			f.Values = append(f.Values, item.Text)
+		}
+	}
+	return f
+}
+
+func (r *reader) action(v Value, at string) Action {
+	o := r.object(v, at, "id", "integrations", "lock_time")
+	a := Action{ID: r.text(o, v, at, "id"), Line: v.Line}
+	if list, ok := o["integrations"]; ok && r.is(list, List, at, "integrations", "a list of names") {
+		for _, item := range list.Items {
+			if item.Kind == Null || item.Kind == List || item.Kind == Map {
+				r.problems.add(item.Line, at, "integrations must be names")
+				continue
+			}
+			if slices.Contains(a.Integrations, item.Text) {
+				r.problems.add(item.Line, at, "%q is here twice", short(item.Text))
+			}
+			a.Integrations = append(a.Integrations, item.Text)
+		}
+	}
+	if _, ok := o["lock_time"]; ok {
+		a.LockTime = r.number(o, v, at, "lock_time")
+	}
+	return a
+}
+
+// object reads a map that has no other members than those known.
+func (r *reader) object(v Value, at string, known ...string) map[string]Value {
+	out := map[string]Value{}
+	if v.Kind != Map {
+		r.problems.add(v.Line, at, "must be an object with %s", strings.Join(known, ", "))
+		return out
+	}
+	for _, m := range v.Members {
+		if !slices.Contains(known, m.Name) {
+			r.problems.add(m.Line, at, "there is no member %q%s", short(m.Name), instead(m.Name, known))
+			continue
+		}
+		out[m.Name] = m.Value
+	}
+	return out
+}
+
+func (r *reader) is(v Value, kind Kind, at, name, what string) bool {
+	if v.Kind != kind {
+		r.problems.add(v.Line, at, "%s must be %s", name, what)
+	}
+	return v.Kind == kind
+}
+
+// text reads a member that must be there. What looks like a number is a text as it is written.
+func (r *reader) text(o map[string]Value, of Value, at, name string) string {
+	v, ok := o[name]
+	switch {
+	case !ok && of.Kind == Map:
+		r.problems.add(of.Line, at, "%s is required", name)
+	case ok && (v.Kind == Null || v.Kind == List || v.Kind == Map || v.Text == ""):
+		r.problems.add(v.Line, at, "%s must be a text", name)
+	}
+	return v.Text
+}
+
+// optional reads a member that may be left out.
+func (r *reader) optional(o map[string]Value, at, name string) string {
+	v := o[name]
+	if v.Kind == List || v.Kind == Map {
+		r.problems.add(v.Line, at, "%s must be a text", name)
+	}
+	return strings.TrimSpace(v.Text)
+}
+
+func (r *reader) enabled(o map[string]Value, at string) *bool {
+	v, ok := o["enabled"]
+	if !ok || !r.is(v, Bool, at, "enabled", "true or false") {
+		return nil
+	}
+	on := v.Text == "true"
+	return &on
+}
+
+func (r *reader) number(o map[string]Value, of Value, at, name string) int64 {
+	v, ok := o[name]
+	if !ok && of.Kind == Map {
+		r.problems.add(of.Line, at, "%s is required", name)
+		return 0
+	}
+	n, err := strconv.ParseInt(v.Text, 10, 64)
+	if ok && (err != nil || v.Kind != Number || strconv.FormatInt(n, 10) != v.Text) {
+		r.problems.add(v.Line, at, "%s must be a whole number, written in digits", name)
+	}
+	return n
+}
+
+// word1 is a scalar for a message.
+func word1(v Value) string {
+	if v.Text == "" {
+		return "no number"
+	}
+	return short(v.Text)
+}
+
+// instead names the known word that was meant, if one is near, or all of few.
+func instead(name string, known []string) string {
+	if n := nearest(name, known); n != "" {
+		return fmt.Sprintf(": did you mean %q?", n)
+	}
+	if len(known) > 0 && len(known) <= 8 {
+		return ": there are " + strings.Join(known, ", ")
+	}
+	return ""
+}
+
+// nearest is the known word that differs least, "" when none is near: at most a third of its letters.
+func nearest(name string, known []string) string {
+	best, least := "", 1<<30
+	for _, k := range known {
+		d := distance(strings.ToLower(name), strings.ToLower(k))
+		if d < least && d <= max(1, len(k)/3) {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is Damerau's of two short words: how many letters are wrong, missing, too many, or change places.
+func distance(a, b string) int {
+	if len(a) > 100 || len(b) > 100 {
+		return 1 << 29
+	}
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			change := 1
+			if a[i-1] == b[j-1] {
+				change = 0
+			}
+			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d = min(d, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = d
+		}
+	}
+	return rows[len(a)][len(b)]
+}

@@ -1,0 +1,423 @@
+package configuration
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Verb is what is done to an object.
+type Verb string
+
+// The verbs.
+const (
+	Add    Verb = "add"
+	Change Verb = "change"
+	// Send is for an object of which nothing differs that can be seen, and whose secrets are given: they are sent, and
+	// the service tells whether they were others.
+	Send   Verb = "send secrets of"
+	Remove Verb = "remove"
+)
+
+// The kinds of objects.
+const (
+	IntegrationKind = "integration"
+	TriggerKind     = "trigger"
+	ReportsKind     = "report settings"
+)
+
+// Plan makes an account like a document, step by step.
+type Plan struct {
+	Steps []Step
+	// Notes are what a person should know before.
+	Notes []string
+}
+
+// Step is one change.
+type Step struct {
+	Verb     Verb
+	Kind     string
+	Name     string
+	Was      string // the name until now, where it has another one
+	ID       string // "" of what is added
+	Revision int64
+	ETag     string // of what has no revision
+	// Replaces is the id of what has the name until it is removed.
+	Replaces string
+	// Differences are what changes of it, field by field; of what is added, what it will be.
+	Differences []Difference
+	// Secrets are the parameters that hold secrets and are given.
+	Secrets []string
+	// BoundThere: after it is added, somebody at the system's side has to bind a place to it.
+	BoundThere bool
+
+	body    Value
+	actions []Action // of a trigger, whose integrations have their ids only when they are there
+}
+
+// Difference is a field that is another one. Before is "" where there was none, After where there will be none.
+type Difference struct{ Field, Before, After string }
+
+// Differs reports whether the plan changes anything that can be seen.
+func (p Plan) Differs() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Verb != Send })
+}
+
+// Removals are the steps that delete something.
+func (p Plan) Removals() (out []Step) {
+	for _, s := range p.Steps {
+		if s.Verb == Remove {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// NewPlan compares a document that was filled with what an account has. Integrations come before the triggers that name
+// them, and what is removed comes last, in reverse: only with prune is anything. The error is Problems.
+func NewPlan(d Document, s State, prune bool) (Plan, error) {
+	p := &planner{state: s, prune: prune, document: d}
+	p.integrations()
+	p.triggers()
+	p.reports()
+	slices.Reverse(p.gone)
+	p.plan.Steps = append(p.plan.Steps, p.gone...)
+	return p.plan, p.problems.err()
+}
+
+type planner struct {
+	document Document
+	state    State
+	prune    bool
+	plan     Plan
+	gone     []Step // in the order of their making
+	problems Problems
+	// known are the names that triggers may use, with the id where there is one already.
+	known map[string]string
+}
+
+// match finds the stored object of each object of a document: by its name, or by its name until now where there is none
+// of the new name. -1 is none.
+func match(names, was, stored []string) []int {
+	out := make([]int, len(names))
+	taken := map[int]bool{}
+	for n, name := range names {
+		if out[n] = slices.Index(stored, name); out[n] >= 0 {
+			taken[out[n]] = true
+		}
+	}
+	for n := range names {
+		if out[n] < 0 && was[n] != "" {
+			if k := slices.Index(stored, was[n]); k >= 0 && !taken[k] {
+				out[n], taken[k] = k, true
+			}
+		}
+	}
+	return out
+}
+
+// doubles tells of names that several stored objects have and that the document means one of.
+func (p *planner) doubles(kind string, stored, ids, wanted []string) {
+	byName := map[string][]string{}
+	for n, name := range stored {
+		byName[name] = append(byName[name], ids[n])
+	}
+	for name, ids := range byName {
+		if len(ids) > 1 && (p.prune || slices.Contains(wanted, name)) {
+			p.problems.add(0, "", "%s", (&DoubleError{kind, name, slices.Sorted(slices.Values(ids))}).Error())
+		}
+	}
+}
+
+func (p *planner) integrations() {
+	var names, was, stored, ids []string
+	for _, i := range p.document.Integrations {
+		names, was = append(names, i.Name), append(was, i.Was)
+	}
+	p.known = map[string]string{}
+	for _, i := range p.state.Integrations {
+		stored, ids = append(stored, i.Name), append(ids, i.ID)
+		p.known[i.Name] = i.ID
+	}
+	wanted := slices.Concat(names, was)
+	for _, t := range p.document.Triggers {
+		for _, a := range t.Actions {
+			wanted = append(wanted, a.Integrations...)
+		}
+	}
+	p.doubles(IntegrationKind, stored, ids, wanted)
+	if p.document.Integrations == nil {
+		return
+	}
+	found := match(names, was, stored)
+	kept := map[int]bool{}
+	for n, i := range p.document.Integrations {
+		if found[n] >= 0 {
+			kept[found[n]] = true
+			delete(p.known, stored[found[n]])
+		}
+		p.integration(i, found[n], kept)
+	}
+	for _, i := range p.document.Integrations {
+		if _, ok := p.known[i.Name]; !ok {
+			p.known[i.Name] = ""
+		}
+	}
+	for n, i := range p.state.Integrations {
+		if p.prune && !kept[n] {
+			p.remove(Step{Kind: IntegrationKind, Name: i.Name, ID: i.ID, Revision: i.Revision})
+			if p.known[i.Name] == i.ID {
+				delete(p.known, i.Name)
+			}
+		}
+	}
+}
+
+func (p *planner) remove(s Step) {
+	s.Verb = Remove
+	p.gone = append(p.gone, s)
+}
+
+// integration plans one; at is the place of the stored one, -1 for none.
+func (p *planner) integration(i Integration, at int, kept map[int]bool) {
+	where := fmt.Sprintf("integration %q", short(i.Name))
+	if at >= 0 {
+		old := p.state.Integrations[at]
+		if old.System == i.System {
+			p.known[i.Name] = old.ID
+			p.change(i, old, where)
+			return
+		}
+		if !p.prune {
+			p.problems.add(i.Line, where, "is of the system %s here and %s there, and an integration keeps its system: "+
+				"give the new one another name, or have the old one deleted with -prune", i.System, old.System)
+			return
+		}
+		kept[at] = false
+		p.add(i, old.ID, where)
+		return
+	}
+	p.add(i, "", where)
+}
+
+func (p *planner) add(i Integration, replaces, where string) {
+	system := p.state.Systems[i.System]
+	on := i.Enabled == nil || *i.Enabled
+	s := Step{Verb: Add, Kind: IntegrationKind, Name: i.Name, Replaces: replaces, BoundThere: system.BoundThere}
+	s.differ("system", Value{}, text(i.System))
+	s.differ("enabled", Value{}, boolean(on))
+	s.differ("events", Value{}, events(system.order(i.Events)))
+	var parameters Value
+	parameters.Kind = Map
+	for _, f := range system.Fields {
+		v, given := find(i.Parameters, f.Name)
+		given = given && v.Kind != Null
+		if f.Required && !given && f.Default.Kind == Null {
+			p.problems.add(i.Line, where, "%s is required, because there is no such integration yet: write it, or "+
+				"${NAME} of an environment variable", f.Name)
+		}
+		if !given {
+			continue
+		}
+		parameters.set(f.Name, v)
+		if f.Secret {
+			s.Secrets = append(s.Secrets, f.Name)
+		} else {
+			s.differ("parameters."+f.Name, Value{}, v)
+		}
+	}
+	s.body.set("system", text(i.System))
+	s.body.set("name", text(i.Name))
+	s.body.set("enabled", boolean(on))
+	s.body.set("events", lines(system.order(i.Events)))
+	s.body.set("parameters", parameters)
+	p.plan.Steps = append(p.plan.Steps, s)
+}
+
+func (p *planner) change(i Integration, old StoredIntegration, where string) {
+	system := p.state.Systems[i.System]
+	s := Step{Verb: Change, Kind: IntegrationKind, Name: i.Name, ID: old.ID, Revision: old.Revision}
+	s.body.Kind = Map
+	s.rename(i.Name, old.Name)
+	s.enable(i.Enabled, old.Enabled)
+	now, before := system.order(i.Events), system.order(old.Events)
+	if !slices.Equal(now, before) {
+		s.differ("events", events(before), events(now))
+		s.body.set("events", lines(now))
+	}
+	stored, err := decode(old.Parameters)
+	if err != nil {
+		p.problems.add(i.Line, where, "its stored parameters can not be read: %v", err)
+		return
+	}
+	parameters := Value{Kind: Map}
+	for _, f := range system.Fields {
+		if !f.ReadOnly {
+			s.parameter(f, i.Parameters, stored, &parameters)
+		}
+	}
+	if len(parameters.Members) > 0 {
+		s.body.set("parameters", parameters)
+	}
+	p.changed(s)
+}
+
+// changed adds the step if there is anything to do.
+func (p *planner) changed(s Step) {
+	if len(s.Differences) == 0 {
+		s.Verb = Send
+	}
+	if len(s.Differences)+len(s.Secrets) > 0 {
+		p.plan.Steps = append(p.plan.Steps, s)
+	}
+}
+
+// parameter compares one parameter of an integration and puts into patch what is to be sent.
+func (s *Step) parameter(f Field, given []Member, stored Value, patch *Value) {
+	field := "parameters." + f.Name
+	now, ok := find(given, f.Name)
+	before, there := stored.get(f.Name)
+	empty := before.Kind == String && before.Text == ""
+	switch {
+	case f.Secret && !ok:
+		return // as it is
+	case f.Secret && now.Kind == Null:
+		if there && !empty {
+			s.Differences = append(s.Differences, Difference{Field: field, Before: "a secret"})
+			patch.set(f.Name, now)
+		}
+	case f.Secret:
+		if !there || empty || before.Kind != now.Kind || !sameNames(before, now) {
+			s.Differences = append(s.Differences, Difference{field, secretNames(before, there && !empty),
+				secretNames(now, true)})
+		}
+		s.Secrets = append(s.Secrets, f.Name)
+		patch.set(f.Name, now)
+	default:
+		if !ok || now.Kind == Null {
+			now = f.Default
+		}
+		if !there {
+			before = Value{}
+		}
+		if !same(before, now) {
+			s.differ(field, before, now)
+			patch.set(f.Name, now)
+		}
+	}
+}
+
+// sameNames compares the names of secrets in a map, which can be seen.
+func sameNames(a, b Value) bool {
+	return len(a.Members) == len(b.Members) &&
+		!slices.ContainsFunc(a.Members, func(m Member) bool { _, ok := b.get(m.Name); return !ok })
+}
+
+// secretNames shows a secret, of a map with the names in it.
+func secretNames(v Value, there bool) string {
+	if !there {
+		return ""
+	}
+	if v.Kind != Map {
+		return "a secret"
+	}
+	var names []string
+	for _, m := range v.Members {
+		names = append(names, m.Name)
+	}
+	slices.Sort(names)
+	return "secrets " + strings.Join(names, ", ")
+}
+
+func (s *Step) rename(now, before string) {
+	if now != before {
+		s.Was = before
+		s.differ("name", text(before), text(now))
+		s.body.set("name", text(now))
+	}
+}
+
+func (s *Step) enable(on *bool, before bool) {
+	if on != nil && *on != before {
+		s.differ("enabled", boolean(before), boolean(*on))
+		s.body.set("enabled", boolean(*on))
+	}
+}
+
+// differ notes a difference for a person. What came out of the environment is shown as it was written.
+func (s *Step) differ(field string, before, after Value) {
+	d := Difference{Field: field, Before: show(before), After: show(after)}
+	if filled(after) && before.Kind != Null {
+		d.Before = "another value"
+	}
+	s.Differences = append(s.Differences, d)
+}
+
+// filled reports whether variables were put into a value.
+func filled(v Value) bool {
+	return v.Written != "" || slices.ContainsFunc(v.Items, filled) ||
+		slices.ContainsFunc(v.Members, func(m Member) bool { return filled(m.Value) })
+}
+
+// show is a value for a person, "" for none.
+func show(v Value) string {
+	if v.Kind == Null {
+		return ""
+	}
+	return short(string(written(v).JSON()))
+}
+
+// written is the value before variables were put in.
+func written(v Value) Value {
+	v.Items, v.Members = slices.Clone(v.Items), slices.Clone(v.Members)
+	v.Text = cmp.Or(v.Written, v.Text)
+	for n := range v.Items {
+		v.Items[n] = written(v.Items[n])
+	}
+	for n := range v.Members {
+		v.Members[n].Value = written(v.Members[n].Value)
+	}
+	return v
+}
+
+func find(list []Member, name string) (Value, bool) { return Value{Members: list}.get(name) }
+
+// events are subscriptions for a person.
+func events(list []Subscription) Value {
+	out := Value{Kind: List}
+	for _, s := range list {
+		name := s.Event
+		if s.WithHeaders {
+			name += " with headers"
+		}
+		out.Items = append(out.Items, text(name))
+	}
+	return out
+}
+
+// lines are subscriptions as the API takes them.
+func lines(list []Subscription) Value {
+	out := Value{Kind: List}
+	for _, s := range list {
+		var line Value
+		line.set("event", text(s.Event))
+		line.set("with_headers", boolean(s.WithHeaders))
+		out.Items = append(out.Items, line)
+	}
+	return out
+}
+
+func (p *planner) reports() {
+	d := p.document.Reports
+	switch {
+	case d == nil:
+	case p.state.Reports == nil:
+		p.problems.add(d.Line, "report_settings", "there are no reports here, or you may not set them")
+	case d.TimeZone != p.state.Reports.TimeZone:
+		s := Step{Verb: Change, Kind: ReportsKind, Name: ReportsKind, ETag: p.state.Reports.ETag}
+		s.differ("time_zone", text(p.state.Reports.TimeZone), text(d.TimeZone))
+		s.body.set("time_zone", text(d.TimeZone))
+		p.plan.Steps = append(p.plan.Steps, s)
+	}
+}

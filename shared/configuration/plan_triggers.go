@@ -1,0 +1,225 @@
+package configuration
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"tocsin/shared/event"
+)
+
+func (p *planner) triggers() {
+	if p.document.Triggers == nil {
+		p.dangling(nil)
+		return
+	}
+	if p.state.Triggers == nil {
+		p.problems.add(0, "triggers", "there are no triggers here, or you may not set them")
+		return
+	}
+	var names, was, stored, ids []string
+	for _, t := range p.document.Triggers {
+		names, was = append(names, t.Name), append(was, t.Was)
+	}
+	for _, t := range p.state.Triggers {
+		stored, ids = append(stored, t.Name), append(ids, t.ID)
+	}
+	p.doubles(TriggerKind, stored, ids, slices.Concat(names, was))
+	kept := map[int]bool{}
+	for n, at := range match(names, was, stored) {
+		if at >= 0 {
+			kept[at] = true
+		}
+		p.trigger(p.document.Triggers[n], at, kept)
+	}
+	for n, t := range p.state.Triggers {
+		if p.prune && !kept[n] {
+			p.remove(Step{Kind: TriggerKind, Name: t.Name, ID: t.ID, Revision: t.Revision})
+		}
+	}
+	p.dangling(kept)
+}
+
+// dangling tells of triggers that stay as they are and name an integration that is removed.
+func (p *planner) dangling(kept map[int]bool) {
+	for n, t := range p.state.Triggers {
+		if kept[n] || p.prune && p.document.Triggers != nil {
+			continue
+		}
+		for _, a := range t.Actions {
+			for _, s := range p.gone {
+				if s.Kind == IntegrationKind && slices.Contains(a.Integrations, s.ID) {
+					p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("trigger %q is not in the file and notifies %q, "+
+						"which is removed", t.Name, s.Name))
+				}
+			}
+		}
+	}
+}
+
+func (p *planner) trigger(t Trigger, at int, kept map[int]bool) {
+	where := fmt.Sprintf("trigger %q", short(t.Name))
+	var old *StoredTrigger
+	var replaces string
+	if at >= 0 {
+		old = &p.state.Triggers[at]
+		if old.Template != t.Template {
+			if !p.prune {
+				p.problems.add(t.Line, where, "has the condition %s here and %s there, and a trigger keeps its "+
+					"condition: give the new one another name, or have the old one deleted with -prune", t.Template,
+					old.Template)
+				return
+			}
+			replaces, old, kept[at] = old.ID, nil, false
+		}
+	}
+	p.references(t, old, where)
+	t.Actions = normal(t.Actions)
+	if old != nil {
+		p.changeTrigger(t, *old)
+		return
+	}
+	on := t.Enabled == nil || *t.Enabled
+	s := Step{Verb: Add, Kind: TriggerKind, Name: t.Name, Replaces: replaces, actions: t.Actions}
+	s.differ("template_id", Value{}, text(t.Template))
+	s.differ("enabled", Value{}, boolean(on))
+	s.body.set("name", text(t.Name))
+	s.body.set("template_id", text(t.Template))
+	s.body.set("enabled", boolean(on))
+	tree := t.tree()
+	for _, name := range []string{"comment", "threshold", "filters", "actions"} {
+		if v, ok := tree.get(name); ok {
+			s.differ(name, Value{}, v)
+			if name != "actions" {
+				s.body.set(name, v)
+			}
+		}
+	}
+	p.plan.Steps = append(p.plan.Steps, s)
+}
+
+// references checks that the integrations of a trigger are there, or will be. One that was deleted may stay where it
+// was.
+func (p *planner) references(t Trigger, old *StoredTrigger, where string) {
+	var had []string
+	if old != nil {
+		for _, a := range old.Actions {
+			had = append(had, a.Integrations...)
+		}
+	}
+	known := slices.Sorted(maps.Keys(p.known))
+	for _, a := range t.Actions {
+		for _, name := range a.Integrations {
+			if _, ok := p.known[name]; !ok && !slices.Contains(had, name) {
+				p.problems.add(a.Line, where, "there is no integration %q%s", short(name), instead(name, known))
+			}
+		}
+	}
+}
+
+// normal writes actions in one way: the order of integrations is of no matter, and no lock time is for ever.
+func normal(list []Action) []Action {
+	out := slices.Clone(list)
+	for n, a := range out {
+		out[n].Integrations = slices.Sorted(slices.Values(a.Integrations))
+		out[n].Line = 0
+		if lists[a.ID] && a.LockTime == 0 {
+			out[n].LockTime = event.Forever
+		}
+	}
+	return out
+}
+
+func (p *planner) changeTrigger(t Trigger, old StoredTrigger) {
+	names := map[string]string{}
+	for _, i := range p.state.Integrations {
+		names[i.ID] = i.Name
+	}
+	for name, id := range p.known { // by their new names
+		if id != "" {
+			names[id] = name
+		}
+	}
+	before := old.named(names)
+	before.Actions = normal(before.Actions)
+	s := Step{Verb: Change, Kind: TriggerKind, Name: t.Name, ID: old.ID, Revision: old.Revision}
+	s.body.Kind = Map
+	s.rename(t.Name, old.Name)
+	s.enable(t.Enabled, before.Enabled == nil || *before.Enabled)
+	now, then := t.tree(), before.tree()
+	for _, name := range []string{"comment", "threshold", "filters", "actions"} {
+		a, _ := then.get(name)
+		b, _ := now.get(name)
+		replaced := name == "actions" && p.replaced(t)
+		if same(a, b) && !replaced {
+			continue
+		}
+		if replaced && same(a, b) {
+			s.Differences = append(s.Differences, Difference{name, "an integration of that name", "the new one"})
+		} else {
+			s.differ(name, a, b)
+		}
+		switch {
+		case name == "actions":
+			s.actions = t.Actions
+		case name == "filters" && b.Kind == Null:
+			s.body.set(name, Value{Kind: List})
+		case name == "comment":
+			s.body.set(name, text(b.Text))
+		default:
+			s.body.set(name, b)
+		}
+	}
+	p.changed(s)
+}
+
+// replaced reports whether a trigger names an integration that is made anew under the name of one that is removed.
+func (p *planner) replaced(t Trigger) bool {
+	for _, a := range t.Actions {
+		for _, name := range a.Integrations {
+			if id, ok := p.known[name]; ok && id == "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// lists are the actions that put an address on a list.
+var lists = map[string]bool{"block_ips": true, "add_to_graylist": true}
+
+// Body is what the API is sent. ids are those of integrations by their names: the ones that were there, and the ones
+// that were added since.
+func (s Step) Body(ids map[string]string) json.RawMessage {
+	body := s.body
+	body.Members = slices.Clone(body.Members)
+	if s.actions == nil {
+		return body.JSON()
+	}
+	list := Value{Kind: List}
+	for _, a := range s.actions {
+		var one, params Value
+		one.set("id", text(a.ID))
+		if len(a.Integrations) > 0 {
+			known := Value{Kind: List}
+			for _, name := range a.Integrations {
+				id, ok := ids[name]
+				if !ok {
+					id = name // of one that was deleted
+				}
+				known.Items = append(known.Items, text(id))
+			}
+			params.set("integration_ids", known)
+		}
+		if a.LockTime != 0 {
+			params.set("lock_time", number(a.LockTime))
+		}
+		if params.Kind == Map {
+			one.set("params", params)
+		}
+		list.Items = append(list.Items, one)
+	}
+	body.set("actions", list)
+	return body.JSON()
+}

@@ -1,0 +1,278 @@
+package configuration
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+	"tocsin/shared/trigger"
+)
+
+// object is a JSON object that is being made. Its members are written in the order of their names.
+type object = map[string]any
+
+// referencePattern is a text with a reference to an environment variable in it, in the form that JSON Schema takes.
+const referencePattern = `\$\{[A-Za-z_][A-Za-z0-9_]*\}`
+
+// Schema is the JSON Schema of documents, made from the catalogue: draft 7, which every editor knows.
+func Schema(systems []destination.System) (json.RawMessage, error) {
+	systems = slices.DeleteFunc(slices.Clone(systems), func(s destination.System) bool {
+		return s.Personal || s.Parameters.Schema() == nil
+	})
+	one, err := integrationSchema(systems)
+	if err != nil {
+		return nil, err
+	}
+	name := object{"minLength": 1, "maxLength": integration.MaxName}
+	section := func(of object, what string) object {
+		return object{"type": "object", "propertyNames": name, "additionalProperties": of, "description": what}
+	}
+	return json.MarshalIndent(object{
+		"$schema": "http://json-schema.org/draft-07/schema#", "title": "Configuration", "type": "object",
+		"required": []string{"version"}, "additionalProperties": false,
+		"properties": object{
+			"version": object{"const": Version, "description": "Of the form of this document."},
+			"integrations": section(one, "Integrations by their names. Without this section they are not looked at; "+
+				"one that is not in it is deleted only with -prune."),
+			"triggers": section(triggerSchema(), "Triggers by their names. Without this section they are not looked "+
+				"at; one that is not in it is deleted only with -prune."),
+			"report_settings": object{"type": "object", "required": []string{"time_zone"},
+				"additionalProperties": false, "properties": object{"time_zone": object{"type": "string",
+					"minLength": 1, "maxLength": 64, "examples": []string{"Europe/Berlin"}, "description": "IANA " +
+						"name. Days, weeks and months are cut in it, and reports go out in the hour after 06:00 of " +
+						"it."}}},
+		},
+	}, "", "  ")
+}
+
+var was = object{"type": "string", "minLength": 1, "description": "Its name until now. It counts only as long as " +
+	"there is none with the new name, and may stay here."}
+
+var enabled = object{"type": "boolean", "description": "Left out: as it is; a new one is enabled."}
+
+func integrationSchema(systems []destination.System) (object, error) {
+	var names []string
+	var cases []any
+	for _, s := range systems {
+		parameters, err := parameterSchema(s)
+		if err != nil {
+			return nil, fmt.Errorf("schema of %s: %w", s.Name, err)
+		}
+		names = append(names, s.Name)
+		cases = append(cases, only("system", s.Name, object{"events": eventSchema(s), "parameters": parameters}))
+	}
+	return object{
+		"type": "object", "required": []string{"system"}, "additionalProperties": false,
+		"properties": object{
+			"system": object{"enum": names, "description": "What it connects. An integration keeps its system."},
+			"was":    was, "enabled": enabled,
+			"events":     object{"type": "array", "description": "What it receives; nothing without any."},
+			"parameters": object{"type": "object"},
+		},
+		"allOf": cases,
+	}, nil
+}
+
+// only are rules for the objects whose member has a value.
+func only(member, value string, properties object) object {
+	return object{
+		"if":   object{"properties": object{member: object{"const": value}}, "required": []string{member}},
+		"then": object{"properties": properties},
+	}
+}
+
+func eventSchema(s destination.System) object {
+	all, others := []string{}, []string{}
+	for _, t := range s.Events {
+		if all = append(all, string(t)); t != event.Hits {
+			others = append(others, string(t))
+		}
+	}
+	kinds := []any{object{"enum": all}}
+	long := func(name, headers object) {
+		kinds = append(kinds, object{"type": "object", "required": []string{"event"}, "additionalProperties": false,
+			"properties": object{"event": name, "with_headers": headers}})
+	}
+	if len(all) > len(others) {
+		long(object{"const": string(event.Hits)}, object{"type": "boolean",
+			"description": "Send the request's headers with a hit."})
+	}
+	long(object{"enum": others}, object{"const": false})
+	return object{"type": "array", "uniqueItems": true, "items": object{"anyOf": kinds}}
+}
+
+// parameterSchema is that of the system, without what only the system's side sets, and with what a document may have in
+// place of a value: a reference to a variable, and null for the default. Secrets may be left out.
+func parameterSchema(s destination.System) (object, error) {
+	var made struct {
+		Properties map[string]object `json:"properties"`
+	}
+	if err := json.Unmarshal(s.Parameters.Schema(), &made); err != nil {
+		return nil, err
+	}
+	fields, err := Fields(s.Parameters.Schema())
+	if err != nil {
+		return nil, err
+	}
+	properties, required := object{}, []string{}
+	for _, f := range fields {
+		if f.ReadOnly {
+			continue
+		}
+		p := made.Properties[f.Name]
+		if f.Required && !f.Secret {
+			required = append(required, f.Name)
+		}
+		properties[f.Name] = parameter(p, f)
+	}
+	return object{"type": "object", "additionalProperties": false, "required": required, "properties": properties}, nil
+}
+
+func parameter(p object, f Field) object {
+	out := object{}
+	for _, name := range []string{"title", "description", "default", "writeOnly"} {
+		if v, ok := p[name]; ok {
+			out[name] = v
+			delete(p, name)
+		}
+	}
+	for name := range p {
+		if strings.HasPrefix(name, "x-") {
+			delete(p, name)
+		}
+	}
+	kinds := []any{referable(p)}
+	if f.Secret {
+		out["not"] = object{"const": destination.SecretMask}
+	}
+	if !f.Required {
+		kinds = append(kinds, object{"type": "null"})
+	}
+	out["anyOf"] = kinds
+	return out
+}
+
+// referable is a schema whose texts may be references.
+func referable(p object) object {
+	for _, name := range []string{"items", "additionalProperties"} {
+		if inner, ok := p[name].(map[string]any); ok {
+			p[name] = referable(inner)
+		}
+	}
+	if p["type"] == "string" || p["type"] == nil && p["enum"] != nil {
+		return object{"anyOf": []any{p, object{"type": "string", "pattern": referencePattern}}}
+	}
+	return p
+}
+
+func triggerSchema() object {
+	var names []string
+	var cases []any
+	for _, t := range trigger.Templates() {
+		names = append(names, string(t.ID))
+		rules := object{"filters": filterSchema(t), "actions": actionSchema(t)}
+		if t.Threshold == nil {
+			rules["threshold"] = false
+		} else {
+			rules["threshold"] = object{"properties": object{
+				"count": object{"maximum": t.Threshold.MaxCount, "description": "More " + t.Threshold.Subject + " than this."},
+				"period": object{"minimum": t.Threshold.MinPeriod, "maximum": t.Threshold.MaxPeriod,
+					"multipleOf": t.Threshold.Step, "description": "Seconds."},
+			}}
+		}
+		c := only("template_id", string(t.ID), rules)
+		if t.Threshold != nil {
+			c["then"].(object)["required"] = []string{"threshold"}
+		}
+		cases = append(cases, c)
+	}
+	whole := object{"type": "integer", "minimum": 0}
+	return object{
+		"type": "object", "required": []string{"template_id", "actions"}, "additionalProperties": false,
+		"properties": object{
+			"template_id": object{"enum": names, "description": "The condition. A trigger keeps its condition."},
+			"was":         was, "enabled": enabled,
+			"comment": object{"type": "string", "maxLength": trigger.MaxComment},
+			"threshold": object{"type": "object", "required": []string{"count", "period"}, "additionalProperties": false,
+				"properties": object{"count": whole, "period": whole}},
+			"filters": object{"type": "array", "maxItems": trigger.MaxFilters},
+			"actions": object{"type": "array", "minItems": 1, "maxItems": trigger.MaxActions},
+		},
+		"allOf": cases,
+	}
+}
+
+func filterSchema(t trigger.Template) any {
+	if len(t.Filters) == 0 {
+		return object{"maxItems": 0}
+	}
+	var names []string
+	var cases []any
+	for _, id := range t.Filters {
+		names = append(names, string(id))
+		rule := id.Rule()
+		values := object{}
+		if rule.Help != "" {
+			values["description"] = rule.Help
+		}
+		switch rule.Kind {
+		case trigger.KindChoice:
+			var choices []string
+			for _, c := range rule.Choices {
+				choices = append(choices, c.Value)
+			}
+			values["items"] = object{"enum": choices}
+		case trigger.KindInteger:
+			values["items"] = object{"anyOf": []any{object{"type": "integer", "minimum": -1},
+				object{"type": "string", "pattern": "^(-1|0|[1-9][0-9]*)$"}}}
+		default:
+			values["items"] = object{"type": []string{"string", "integer"}, "minLength": 1,
+				"maxLength": trigger.MaxValue}
+		}
+		cases = append(cases, only("id", string(id), object{"values": values}))
+	}
+	return object{"items": object{
+		"type": "object", "required": []string{"id", "operator", "values"}, "additionalProperties": false,
+		"properties": object{
+			"id":       object{"enum": names},
+			"operator": object{"enum": []string{trigger.Equal, trigger.NotEqual}},
+			"values":   object{"type": "array", "minItems": 1, "maxItems": trigger.MaxValues},
+		},
+		"allOf": cases,
+	}}
+}
+
+func actionSchema(t trigger.Template) object {
+	var names []string
+	var cases []any
+	for _, id := range t.Actions {
+		names = append(names, string(id))
+		rules, required := object{}, []string{}
+		if id == trigger.Notify {
+			required = append(required, "integrations")
+		} else {
+			rules["integrations"] = false
+		}
+		if !id.Lists() {
+			rules["lock_time"] = false
+		}
+		c := only("id", string(id), rules)
+		c["then"].(object)["required"] = required
+		cases = append(cases, c)
+	}
+	return object{"items": object{
+		"type": "object", "required": []string{"id"}, "additionalProperties": false,
+		"properties": object{
+			"id": object{"enum": names},
+			"integrations": object{"type": "array", "minItems": 1, "maxItems": trigger.MaxIntegrations,
+				"uniqueItems": true, "items": object{"type": "string"}, "description": "Names of integrations."},
+			"lock_time": object{"description": "Seconds; 0 for ever.", "anyOf": []any{
+				object{"type": "integer", "minimum": trigger.MinLockTime, "maximum": event.Forever}, object{"const": 0}}},
+		},
+		"allOf": cases,
+	}}
+}
