@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -38,6 +39,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := start(ctx, os.Args[1:])
+	var exit *exitError
+	if errors.As(err, &exit) {
+		if exit.words != "" {
+			fmt.Fprintln(os.Stderr, "tocsin:", exit.words)
+		}
+		os.Exit(exit.code)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tocsin:", err)
 		os.Exit(1)

@@ -43,6 +43,24 @@ func Check(d Document, schema json.RawMessage) error {
 	return k.problems.err()
 }
 
+// Join puts problems together. Of those of one line the first error's are kept: it looks closer.
+func Join(errs ...error) error {
+	var all Problems
+	for _, err := range errs {
+		var p Problems
+		if err != nil && !errors.As(err, &p) {
+			return err
+		}
+		known := slices.Clone(all)
+		for _, one := range p {
+			if !slices.ContainsFunc(known, func(k Problem) bool { return k.Line == one.Line }) {
+				all = append(all, one)
+			}
+		}
+	}
+	return all.err()
+}
+
 type checker struct {
 	root     Value
 	problems Problems
@@ -61,6 +79,9 @@ func (c *checker) explain(e *jsonschema.ValidationError) {
 		return
 	}
 	line, at := c.place(e.InstanceLocation)
+	if k, ok := e.ErrorKind.(*kind.AdditionalProperties); ok && len(k.Properties) > 0 {
+		line, _ = c.place(append(slices.Clone(e.InstanceLocation), k.Properties[0]))
+	}
 	for _, words := range sentences(e.ErrorKind, c.find(e.InstanceLocation)) {
 		p := Problem{line, at, words}
 		if !slices.Contains(c.problems, p) {
@@ -118,6 +139,10 @@ func (c *checker) find(path []string) Value {
 	return v
 }
 
+var formats = map[string]string{
+	"uri": "a full address such as https://example.com/path", "email": "an e-mail address", "uuid": "a UUID",
+}
+
 // sentences say what is wrong. Only of a word that stands for one of a few is the value looked at.
 func sentences(k jsonschema.ErrorKind, v Value) []string {
 	one := func(format string, args ...any) []string { return []string{fmt.Sprintf(format, args...)} }
@@ -156,6 +181,9 @@ func sentences(k jsonschema.ErrorKind, v Value) []string {
 	case *kind.MaxLength:
 		return one("must have at most %d characters, has %d", k.Want, k.Got)
 	case *kind.MinItems:
+		if k.Want == 1 {
+			return one("must not be empty")
+		}
 		return one("must have at least %d entries", k.Want)
 	case *kind.MaxItems:
 		return one("must have at most %d entries, has %d", k.Want, k.Got)
@@ -164,7 +192,7 @@ func sentences(k jsonschema.ErrorKind, v Value) []string {
 	case *kind.Pattern:
 		return one("has the wrong form: it must match %s", k.Want)
 	case *kind.Format:
-		return one("must be of the form %s", k.Want)
+		return one("must be %s", cmp.Or(formats[k.Want], "of the form "+k.Want))
 	case *kind.Minimum:
 		f, _ := k.Want.Float64()
 		return one("must be at least %v", f)

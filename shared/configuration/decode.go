@@ -24,14 +24,15 @@ func (r *reader) document(root Value) (d Document) {
 	if v, ok := m["version"]; !ok {
 		r.problems.add(1, "", "version is required: begin with `version: %d`", Version)
 	} else if v.Kind != Number || v.Text != strconv.Itoa(Version) {
-		r.problems.add(v.Line, "version", "is %s; this program reads version %d", word1(v), Version)
+		r.problems.add(v.Line, "version", "this program reads version %d: write `version: %d`", Version, Version)
 	}
 	if v, ok := m["integrations"]; ok {
 		d.Integrations = []Integration{}
 		for _, one := range r.named(v, "integrations") {
 			d.Integrations = append(d.Integrations, r.integration(one))
 		}
-		renames(r, "integration", d.Integrations, func(i Integration) (string, string, int) { return i.Name, i.Was, i.Line })
+		renames(r, "integration", d.Integrations,
+			func(i Integration) (string, string, int) { return i.Name, i.Was, i.Line })
 	}
 	if v, ok := m["triggers"]; ok {
 		d.Triggers = []Trigger{}
@@ -88,11 +89,15 @@ func renames[T any](r *reader, kind string, list []T, of func(T) (name, was stri
 func (r *reader) integration(m Member) Integration {
 	at := fmt.Sprintf("integration %q", short(m.Name))
 	o := r.object(m.Value, at, "system", "was", "enabled", "events", "parameters")
-	i := Integration{Name: m.Name, Line: m.Line, System: r.text(o, m.Value, at, "system"), Was: r.optional(o, at, "was"),
-		Enabled: r.enabled(o, at)}
+	i := Integration{Name: m.Name, Line: m.Line, System: r.text(o, m.Value, at, "system"),
+		Was: r.optional(o, at, "was"), Enabled: r.enabled(o, at)}
 	if v, ok := o["events"]; ok && r.is(v, List, at, "events", "a list") {
 		for _, item := range v.Items {
-			i.Events = append(i.Events, r.subscription(item, at))
+			sub := r.subscription(item, at)
+			if slices.ContainsFunc(i.Events, func(s Subscription) bool { return s.Event == sub.Event }) {
+				r.problems.add(item.Line, at, "the event %q is here twice", short(sub.Event))
+			}
+			i.Events = append(i.Events, sub)
 		}
 	}
 	if v, ok := o["parameters"]; ok && r.is(v, Map, at, "parameters", "an object") {
@@ -239,14 +244,6 @@ func (r *reader) number(o map[string]Value, of Value, at, name string) int64 {
 		r.problems.add(v.Line, at, "%s must be a whole number, written in digits", name)
 	}
 	return n
-}
-
-// word1 is a scalar for a message.
-func word1(v Value) string {
-	if v.Text == "" {
-		return "no number"
-	}
-	return short(v.Text)
 }
 
 // instead names the known word that was meant, if one is near, or all of few.

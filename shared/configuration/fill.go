@@ -13,7 +13,7 @@ import (
 // variable that is not set is a problem; with secretsLater, which is for a comparison, not where a secret is. The error
 // is Problems.
 func (d *Document) Fill(systems map[string]System, getenv func(string) string, secretsLater bool) error {
-	f := filler{getenv: getenv, later: secretsLater}
+	f := filler{root: d.root, getenv: getenv, later: secretsLater}
 	d.Integrations = slices.Clone(d.Integrations)
 	for n := range d.Integrations {
 		f.integration(&d.Integrations[n], systems)
@@ -22,6 +22,7 @@ func (d *Document) Fill(systems map[string]System, getenv func(string) string, s
 }
 
 type filler struct {
+	root     Value
 	getenv   func(string) string
 	later    bool
 	problems Problems
@@ -36,7 +37,8 @@ func (f *filler) integration(i *Integration, systems map[string]System) {
 			known = append(known, name)
 		}
 		slices.Sort(known)
-		f.problems.add(i.Line, at, "there is no system %q%s", short(i.System), instead(i.System, known))
+		line, _ := (&checker{root: f.root}).place([]string{"integrations", i.Name, "system"})
+		f.problems.add(line, at, "there is no system %q%s", short(i.System), instead(i.System, known))
 		return
 	}
 	var names []string

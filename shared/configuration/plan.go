@@ -190,8 +190,8 @@ func (p *planner) integration(i Integration, at int, kept map[int]bool) {
 			return
 		}
 		if !p.prune {
-			p.problems.add(i.Line, where, "is of the system %s here and %s there, and an integration keeps its system: "+
-				"give the new one another name, or have the old one deleted with -prune", i.System, old.System)
+			p.problems.add(i.Line, where, "is of the system %s here and %s there, and an integration keeps its "+
+				"system: give the new one another name, or have the old one deleted with -prune", i.System, old.System)
 			return
 		}
 		kept[at] = false
@@ -223,6 +223,7 @@ func (p *planner) add(i Integration, replaces, where string) {
 		parameters.set(f.Name, v)
 		if f.Secret {
 			s.Secrets = append(s.Secrets, f.Name)
+			p.literal(i, f, v)
 		} else {
 			s.differ("parameters."+f.Name, Value{}, v)
 		}
@@ -253,8 +254,12 @@ func (p *planner) change(i Integration, old StoredIntegration, where string) {
 	}
 	parameters := Value{Kind: Map}
 	for _, f := range system.Fields {
-		if !f.ReadOnly {
-			s.parameter(f, i.Parameters, stored, &parameters)
+		if f.ReadOnly {
+			continue
+		}
+		s.parameter(f, i.Parameters, stored, &parameters)
+		if v, ok := find(i.Parameters, f.Name); ok && f.Secret {
+			p.literal(i, f, v)
 		}
 	}
 	if len(parameters.Members) > 0 {
@@ -305,6 +310,15 @@ func (s *Step) parameter(f Field, given []Member, stored Value, patch *Value) {
 			s.differ(field, before, now)
 			patch.set(f.Name, now)
 		}
+	}
+}
+
+// literal warns of a secret that stands in the file.
+func (p *planner) literal(i Integration, f Field, v Value) {
+	plain := func(v Value) bool { return v.Kind == String && v.Text != "" && v.Written == "" }
+	if plain(v) || slices.ContainsFunc(v.Members, func(m Member) bool { return plain(m.Value) }) {
+		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("the secret %s of integration %q stands in the file: better "+
+			"write ${NAME} of an environment variable", f.Name, i.Name))
 	}
 }
 

@@ -2,10 +2,12 @@ package configuration
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -43,6 +45,9 @@ func parse(data []byte) (Value, error) {
 		line := 1 + bytes.Count(data[:invalidAt(data)], []byte("\n"))
 		return Value{}, fault(line, "the file is not UTF-8: save it in that encoding")
 	}
+	if json.Valid(data) {
+		data = plainJSON(data)
+	}
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var first, second yaml.Node
 	err := d.Decode(&first)
@@ -61,6 +66,22 @@ func parse(data []byte) (Value, error) {
 	c := converter{}
 	root := c.value(first.Content[0], 0)
 	return root, c.problems.err()
+}
+
+// escapes are those of JSON's strings, and the pairs of one character.
+var escapes = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\.`)
+
+// plainJSON is JSON as YAML takes it: without tabs, which are between values only, and without pairs of escapes for one
+// character.
+func plainJSON(data []byte) []byte {
+	data = bytes.ReplaceAll(data, []byte("\t"), []byte(" "))
+	return escapes.ReplaceAllFunc(data, func(found []byte) []byte {
+		var s string
+		if len(found) < 12 || json.Unmarshal(slices.Concat([]byte{'"'}, found, []byte{'"'}), &s) != nil {
+			return found
+		}
+		return []byte(s)
+	})
 }
 
 // empty reports whether a node is a null that nobody wrote.
@@ -115,7 +136,8 @@ func (c *converter) wrong(n *yaml.Node, format string, args ...any) Value {
 func (c *converter) value(n *yaml.Node, depth int) Value {
 	if c.count++; c.count > maxValues {
 		if c.count == maxValues+1 {
-			c.problems.add(n.Line, "", "the document has more than %d values, with those that aliases repeat", maxValues)
+			c.problems.add(n.Line, "", "the document has more than %d values, with those that aliases repeat",
+				maxValues)
 		}
 		return Value{}
 	}

@@ -101,7 +101,9 @@ func eventSchema(s destination.System) object {
 		long(object{"const": string(event.Hits)}, object{"type": "boolean",
 			"description": "Send the request's headers with a hit."})
 	}
-	long(object{"enum": others}, object{"const": false})
+	if len(others) > 0 {
+		long(object{"enum": others}, object{"const": false})
+	}
 	return object{"type": "array", "uniqueItems": true, "items": object{"anyOf": kinds}}
 }
 
@@ -179,7 +181,8 @@ func triggerSchema() object {
 			rules["threshold"] = false
 		} else {
 			rules["threshold"] = object{"properties": object{
-				"count": object{"maximum": t.Threshold.MaxCount, "description": "More " + t.Threshold.Subject + " than this."},
+				"count": object{"maximum": t.Threshold.MaxCount,
+					"description": "More " + t.Threshold.Subject + " than this."},
 				"period": object{"minimum": t.Threshold.MinPeriod, "maximum": t.Threshold.MaxPeriod,
 					"multipleOf": t.Threshold.Step, "description": "Seconds."},
 			}}
@@ -197,8 +200,8 @@ func triggerSchema() object {
 			"template_id": object{"enum": names, "description": "The condition. A trigger keeps its condition."},
 			"was":         was, "enabled": enabled,
 			"comment": object{"type": "string", "maxLength": trigger.MaxComment},
-			"threshold": object{"type": "object", "required": []string{"count", "period"}, "additionalProperties": false,
-				"properties": object{"count": whole, "period": whole}},
+			"threshold": object{"type": "object", "required": []string{"count", "period"},
+				"additionalProperties": false, "properties": object{"count": whole, "period": whole}},
 			"filters": object{"type": "array", "maxItems": trigger.MaxFilters},
 			"actions": object{"type": "array", "minItems": 1, "maxItems": trigger.MaxActions},
 		},
@@ -271,7 +274,8 @@ func actionSchema(t trigger.Template) object {
 			"integrations": object{"type": "array", "minItems": 1, "maxItems": trigger.MaxIntegrations,
 				"uniqueItems": true, "items": object{"type": "string"}, "description": "Names of integrations."},
 			"lock_time": object{"description": "Seconds; 0 for ever.", "anyOf": []any{
-				object{"type": "integer", "minimum": trigger.MinLockTime, "maximum": event.Forever}, object{"const": 0}}},
+				object{"type": "integer", "minimum": trigger.MinLockTime, "maximum": event.Forever},
+				object{"const": 0}}},
 		},
 		"allOf": cases,
 	}}

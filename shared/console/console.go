@@ -103,7 +103,7 @@ type Config struct {
 }
 
 // New makes the handler: the Console's pages at /, the API under /v1, its document at /openapi.json, /openapi.yaml and,
-// for a reader, /docs, /healthz, and what Telegram calls.
+// for a reader, /docs, the schema of configurations, /healthz, and what Telegram calls.
 func New(c Config) http.Handler {
 	if c.Changed == nil {
 		c.Changed = func(string, string) {}
@@ -123,6 +123,7 @@ func New(c Config) http.Handler {
 	} else {
 		pages.New(c.Platform, described(c.Systems)).Mount(mux)
 	}
+	mux.HandleFunc("GET "+export.SchemaPath, export.Schema(c.Systems, c.Log))
 	mux.Handle("GET /docs", page)
 	mux.HandleFunc("GET /docs.js", page.script)
 	mux.HandleFunc("GET /docs.css", page.style)

@@ -119,3 +119,26 @@ func TestATriggerOfADeletedIntegrationKeepsItsIDInTheExport(t *testing.T) {
 	require.Contains(t, a.raw, ops)
 	require.NotContains(t, a.raw, other)
 }
+
+func TestAPatchThatChangesNothingLeavesTheRevisionAsItIs(t *testing.T) {
+	r := start(t)
+	made := r.create(`{"system":"slack","name":"Ops","events":[{"event":"system"}],"parameters":{"webhook_url":"` +
+		slackURL + `"}}`)
+	path := "/v1/integrations/" + made.body["id"].(string)
+	patch := func(body string) string {
+		a := r.call("PATCH", path, body, "Content-Type", "application/merge-patch+json")
+		require.Equal(t, 200, a.status, a.raw)
+		return a.header.Get("ETag")
+	}
+	for _, body := range []string{
+		`{}`, `{"name":" Ops "}`, `{"enabled":true}`, `{"events":[{"event":"system"}]}`,
+		`{"parameters":{"webhook_url":"********"}}`, `{"parameters":{"webhook_url":"` + slackURL + `"}}`,
+	} {
+		require.Equal(t, `"1"`, patch(body), body)
+	}
+	announced, err := r.db.Bus().Receive(t.Context(), 100)
+	require.NoError(t, err)
+	require.Len(t, announced, 1, "nothing but its making is announced")
+	require.Equal(t, `"2"`, patch(`{"parameters":{"webhook_url":"`+slackURL+`2"}}`), "another secret is a change")
+	require.Equal(t, `"3"`, patch(`{"events":[]}`))
+}

@@ -284,7 +284,8 @@ func TestWhatIsOpenToEverybody(t *testing.T) {
 	r.token = ""
 	for path, want := range map[string]int{
 		"/": 200, "/docs": 200, "/docs.js": 200, "/docs.css": 200, "/healthz": 200, "/openapi.json": 200,
-		"/openapi.yaml": 200, "/profile": 200,
+		"/configuration.schema.json": 200,
+		"/openapi.yaml":              200, "/profile": 200,
 		"/unsubscribe/none": 404, "/telegram/webhook": 404, "/v1": 404, "/v1/": 401, "/v1/none": 401,
 		"/V1/integrations": 404, "//v1/integrations": 0, "/v1/../v1/integrations": 0, "/metrics": 404,
 		"/sign-in/ways": 200, "/sign-in/provider": 404, "/sign-in/callback": 404,

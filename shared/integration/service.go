@@ -166,7 +166,8 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	return i, nil
 }
 
-// Update applies a patch to the integration if its revision is the given one; revision 0 takes any.
+// Update applies a patch to the integration if its revision is the given one; revision 0 takes any. A patch that
+// changes nothing leaves the revision as it is, and nothing is announced.
 // Errors: ErrNotFound, ErrConflict, InvalidError.
 func (s *Service) Update(ctx context.Context, who activity.Actor, id string, revision int64, p Patch) (Integration,
 	error) {
@@ -174,6 +175,7 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	if err != nil {
 		return Integration{}, fmt.Errorf("update integration %s: %w", id, err)
 	}
+	before := i
 	var problems InvalidError
 	system, err := s.system(i)
 	if err != nil {
@@ -192,7 +194,7 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		if !collect(err, &problems) {
 			return Integration{}, fmt.Errorf("update integration %s: %w", id, err)
 		}
-		if err == nil {
+		if err == nil && !s.keeps(ctx, i, system, full) {
 			if err := s.seal(ctx, &i, system, full); err != nil {
 				return Integration{}, err
 			}
@@ -206,6 +208,9 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 			return Integration{}, err
 		}
 		return s.toggle(ctx, i, *p.Enabled, who)
+	}
+	if sameSettings(before, i) {
+		return before, nil
 	}
 	return s.save(ctx, i, event.UpdateIntegration, "", &who)
 }

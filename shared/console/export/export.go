@@ -3,9 +3,12 @@ package export
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/negotiation"
@@ -14,6 +17,7 @@ import (
 	"tocsin/shared/configuration"
 	"tocsin/shared/console/integrations"
 	"tocsin/shared/console/rest"
+	"tocsin/shared/destination"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
@@ -189,4 +193,31 @@ func stored(t trigger.Trigger) configuration.StoredTrigger {
 			LockTime: a.LockTime})
 	}
 	return out
+}
+
+// SchemaPath is where the JSON Schema of documents is. It is for editors and open to everybody: it holds the catalogue,
+// and nothing of a tenant.
+const SchemaPath = "/configuration.schema.json"
+
+// Schema answers with the JSON Schema of documents.
+func Schema(of integrations.Systems, log *slog.Logger) http.HandlerFunc {
+	made := sync.OnceValues(func() (json.RawMessage, error) {
+		var systems []destination.System
+		for _, e := range of.All() {
+			systems = append(systems, e.System)
+		}
+		return configuration.Schema(systems)
+	})
+	return func(w http.ResponseWriter, r *http.Request) {
+		of.Prepare(r.Context()) // a default can depend on what the deployment finds
+		schema, err := made()
+		if err != nil {
+			log.Error("make the schema of configurations", "error", err.Error())
+			rest.Write(w, rest.NewProblem(http.StatusInternalServerError, "this is a fault of ours; it was logged"))
+			return
+		}
+		w.Header().Set("Content-Type", typeJSON)
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		w.Write(schema)
+	}
 }

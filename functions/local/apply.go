@@ -1,0 +1,395 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/mattn/go-isatty"
+
+	"tocsin/shared/configuration"
+	"tocsin/shared/configuration/client"
+	"tocsin/shared/destination"
+	"tocsin/shared/destination/catalogue"
+)
+
+// Exit codes of the commands on configurations, beside 0 and 1.
+const (
+	exitDiffers     = 2   // diff, and apply -dry-run: the account is not as the file says
+	exitConflict    = 3   // apply: somebody else changed something meanwhile
+	exitInterrupted = 130 // 128 and SIGINT, as shells say it
+)
+
+// exitError ends the program with a code of its own; without words where everything is said.
+type exitError struct {
+	code  int
+	words string
+}
+
+func (e *exitError) Error() string { return e.words }
+
+// configuring is one call of a command on configurations, with what it has of the world.
+type configuring struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+	terminal bool // somebody is there to be asked
+	// transport is nil for the usual one.
+	transport http.RoundTripper
+
+	url, token, tokenFile  string
+	prune, yes, dry, print bool
+	json, schema           bool
+}
+
+// configuringCommand runs a command on configurations with the process's world.
+func configuringCommand(run func(*configuring, context.Context, []string) error) func(context.Context,
+	[]string) error {
+	return func(ctx context.Context, args []string) error {
+		c := &configuring{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv,
+			terminal: isatty.IsTerminal(os.Stdin.Fd()) || isatty.IsCygwinTerminal(os.Stdin.Fd())}
+		return run(c, ctx, args)
+	}
+}
+
+// parse reads flags, which may stand before and behind the file's name.
+func (c *configuring) parse(command, usage string, args []string, more func(*flag.FlagSet)) (files []string,
+	err error) {
+	f := flag.NewFlagSet("tocsin "+command, flag.ContinueOnError)
+	f.SetOutput(c.err)
+	f.StringVar(&c.url, "url", or(c.getenv("TOCSIN_URL"), "http://localhost:8080"), "the address of the Console")
+	f.StringVar(&c.token, "token", "", "an API token of an administrator; better in the environment's TOCSIN_TOKEN, "+
+		"because every user of this machine can read a command line")
+	f.StringVar(&c.tokenFile, "token-file", c.getenv("TOCSIN_TOKEN_FILE"), "a file with the token")
+	if more != nil {
+		more(f)
+	}
+	f.Usage = func() {
+		fmt.Fprintln(c.err, usage)
+		f.PrintDefaults()
+	}
+	for {
+		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return nil, &exitError{}
+		} else if err != nil {
+			return nil, err
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		files, args = append(files, f.Arg(0)), f.Args()[1:]
+	}
+	return files, c.credentials()
+}
+
+func or(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a
+}
+
+// credentials finds the token: nearest first.
+func (c *configuring) credentials() error {
+	switch {
+	case c.token != "":
+		fmt.Fprintln(c.err, "warning: the token is in the command line, where every user of this machine can read it: "+
+			"give it as TOCSIN_TOKEN or with -token-file")
+	case c.getenv("TOCSIN_TOKEN") != "":
+		c.token = c.getenv("TOCSIN_TOKEN")
+	case c.tokenFile != "":
+		raw, err := os.ReadFile(c.tokenFile)
+		if err != nil {
+			return fmt.Errorf("read the token: %w", err)
+		}
+		c.token = string(raw)
+	}
+	c.token = strings.TrimSpace(c.token)
+	if strings.ContainsFunc(c.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("the token holds a space, or a character that no token has")
+	}
+	return nil
+}
+
+// client makes the client of the API.
+func (c *configuring) client() (*client.Client, error) {
+	if c.token == "" {
+		return nil, errors.New("an API token of an administrator is needed: give it as TOCSIN_TOKEN")
+	}
+	if u, err := url.Parse(c.url); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+		fmt.Fprintf(c.err, "warning: the token goes to %s without TLS, where everybody on the way can read it\n",
+			u.Host)
+	}
+	return client.New(c.url, c.token, c.transport)
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+const exportUsage = "usage: tocsin export [FILE]   [-url URL] [-token-file FILE] [-json]\n" +
+	"       tocsin export -schema [FILE]"
+
+// exportCommand writes the account's configuration, or the JSON Schema of configurations.
+func exportCommand(c *configuring, ctx context.Context, args []string) error {
+	files, err := c.parse("export", exportUsage, args, func(f *flag.FlagSet) {
+		f.BoolVar(&c.json, "json", false, "write JSON, not YAML; a FILE that ends in .json is JSON without it")
+		f.BoolVar(&c.schema, "schema", false, "write the JSON Schema of this release's configurations")
+	})
+	if err != nil {
+		return err
+	}
+	if len(files) > 1 {
+		return errors.New(exportUsage)
+	}
+	file := strings.Join(files, "")
+	var document []byte
+	if c.schema {
+		var systems []destination.System
+		for _, e := range catalogue.Default().All() {
+			systems = append(systems, e.System)
+		}
+		document, err = configuration.Schema(systems)
+		document = append(document, '\n')
+	} else {
+		var api *client.Client
+		if api, err = c.client(); err == nil {
+			document, err = api.Export(ctx, !c.json && !strings.HasSuffix(file, ".json"))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if file == "" || file == "-" {
+		_, err = c.out.Write(document)
+		return err
+	}
+	return replace(file, document)
+}
+
+// replace writes a file as a whole, or leaves it as it was.
+func replace(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tocsin-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // it is gone when it was renamed
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+const (
+	diffUsage  = "usage: tocsin diff FILE   [-prune] [-url URL] [-token-file FILE]   (FILE - is the standard input)"
+	applyUsage = "usage: tocsin apply FILE   [-dry-run] [-prune [-yes]] [-url URL] [-token-file FILE]   " +
+		"(FILE - is the standard input)"
+)
+
+func (c *configuring) pruning(f *flag.FlagSet) {
+	f.BoolVar(&c.prune, "prune", false, "also remove what the file's sections do not name")
+}
+
+// diffCommand shows what apply would change.
+func diffCommand(c *configuring, ctx context.Context, args []string) error {
+	files, err := c.parse("diff", diffUsage, args, c.pruning)
+	if err != nil {
+		return err
+	}
+	if len(files) != 1 {
+		return errors.New(diffUsage)
+	}
+	_, _, plan, err := c.plan(ctx, files[0], true)
+	if err != nil {
+		return err
+	}
+	return c.compared(plan)
+}
+
+// compared shows a plan; that the account differs is an exit code.
+func (c *configuring) compared(plan configuration.Plan) error {
+	show(c.out, plan)
+	if plan.Differs() {
+		return &exitError{code: exitDiffers}
+	}
+	return nil
+}
+
+// plan reads a file and compares it with the account. Nothing is changed before all of it is found to be good.
+func (c *configuring) plan(ctx context.Context, file string, secretsLater bool) (api *client.Client,
+	state configuration.State, plan configuration.Plan, err error) {
+	data, err := c.read(file)
+	if err != nil {
+		return nil, state, plan, err
+	}
+	name := file
+	if file == "-" {
+		name = "the standard input"
+	}
+	in := func(err error) error {
+		var problems configuration.Problems
+		if errors.As(err, &problems) {
+			return fmt.Errorf("%s is not good, and nothing was changed:\n%s", name, clean(problems.Error()))
+		}
+		return err
+	}
+	document, err := configuration.Read(data)
+	if err != nil {
+		return nil, state, plan, in(err)
+	}
+	if api, err = c.client(); err != nil {
+		return nil, state, plan, err
+	}
+	if state, err = api.State(ctx); err != nil {
+		return nil, state, plan, err
+	}
+	schema, err := api.Schema(ctx)
+	if err != nil {
+		return nil, state, plan, err
+	}
+	err = document.Fill(state.Systems, c.getenv, secretsLater)
+	if err = configuration.Join(err, configuration.Check(document, schema)); err == nil {
+		plan, err = configuration.NewPlan(document, state, c.prune)
+	}
+	return api, state, plan, in(err)
+}
+
+func (c *configuring) read(file string) ([]byte, error) {
+	from := c.in
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		from = f
+	}
+	data, err := io.ReadAll(io.LimitReader(from, configuration.MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	return data, nil
+}
+
+// applyCommand makes the account as the file says.
+func applyCommand(c *configuring, ctx context.Context, args []string) error {
+	files, err := c.parse("apply", applyUsage, args, func(f *flag.FlagSet) {
+		c.pruning(f)
+		f.BoolVar(&c.yes, "yes", false, "remove without asking")
+		f.BoolVar(&c.dry, "dry-run", false, "show what would be changed, and change nothing")
+	})
+	if err != nil {
+		return err
+	}
+	if len(files) != 1 {
+		return errors.New(applyUsage)
+	}
+	api, state, plan, err := c.plan(ctx, files[0], false)
+	if err != nil {
+		return err
+	}
+	if c.dry {
+		return c.compared(plan)
+	}
+	if len(plan.Steps) == 0 {
+		fmt.Fprintln(c.out, "Nothing to do: the account is as the file says.")
+		return nil
+	}
+	show(c.out, plan)
+	if err := c.ask(files[0], plan.Removals()); err != nil {
+		return err
+	}
+	return c.apply(ctx, api, plan, state)
+}
+
+// ask has a person agree to what is removed.
+func (c *configuring) ask(file string, removals []configuration.Step) error {
+	if len(removals) == 0 || c.yes {
+		return nil
+	}
+	if !c.terminal || file == "-" {
+		return fmt.Errorf("nothing was changed: %d would be removed, and nobody is here to be asked: say -yes",
+			len(removals))
+	}
+	fmt.Fprintf(c.out, "Remove these %d for good? What waits to be sent to them is not sent. Type yes: ", len(removals))
+	line, err := bufio.NewReader(c.in).ReadString('\n')
+	if strings.TrimSpace(line) != "yes" || err != nil && !errors.Is(err, io.EOF) {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
+// apply takes the steps and says what came of them, whatever happens.
+func (c *configuring) apply(ctx context.Context, api *client.Client, plan configuration.Plan,
+	state configuration.State) error {
+	defer context.AfterFunc(ctx, func() {
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
+		fmt.Fprintln(c.err, "stopping after the change that has begun; once more ends at once")
+	})()
+	done, changed := 0, 0
+	err := api.Apply(ctx, plan, state, func(o client.Outcome) {
+		done++
+		if o.Changed {
+			changed++
+		}
+		fmt.Fprintln(c.out, told(o))
+		if o.Step.BoundThere && o.ID != "" {
+			fmt.Fprintf(c.out, "  It needs a chat: open %s/integrations/%s and bind one.\n",
+				strings.TrimSuffix(c.url, "/"), o.ID)
+		}
+	})
+	if err == nil {
+		switch {
+		case changed > 0:
+			fmt.Fprintf(c.out, "Done: %d changed.\n", changed)
+		default:
+			fmt.Fprintln(c.out, "Nothing changed: the account is as the file says, with the secrets that it gives.")
+		}
+		return nil
+	}
+	at := plan.Steps[done]
+	words := fmt.Sprintf("stopped at: %s %s: %s. ", at.Verb, name(at), clean(err.Error()))
+	if done == 0 {
+		words += "Nothing was changed before it."
+	} else {
+		words += fmt.Sprintf("%d of %d steps were done, those listed above, and the rest were not begun.", done,
+			len(plan.Steps))
+	}
+	words += " See what is left with `tocsin diff`, then apply again."
+	switch {
+	case errors.Is(err, client.ErrConflict):
+		return &exitError{exitConflict, words}
+	case ctx.Err() != nil:
+		return &exitError{exitInterrupted, words}
+	}
+	return errors.New(words)
+}
+
+// told says what became of a step.
+func told(o client.Outcome) string {
+	switch s := o.Step; {
+	case s.Verb == configuration.Add:
+		return "added " + name(s)
+	case s.Verb == configuration.Remove:
+		return "removed " + name(s)
+	case s.Verb == configuration.Send && o.Changed:
+		return "changed secrets of " + name(s)
+	case s.Verb == configuration.Send:
+		return "unchanged " + name(s)
+	default:
+		return "changed " + name(s)
+	}
+}
