@@ -24,6 +24,7 @@ import (
 	"tocsin/shared/console/rest"
 	"tocsin/shared/console/signin"
 	"tocsin/shared/console/triggers"
+	"tocsin/shared/console/v2"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/egress"
@@ -176,6 +177,8 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		profiles.Register(api)
 		profiles.Mount(mux)
 	}
+	(&v2.API{Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Triggers: s.Triggers,
+		Changed: s.Changed}).Mount(mux)
 	mails := &mails.API{
 		Kit: kit, Deliveries: s.Deliveries, Reports: s.Reports, Profiles: s.Profiles,
 		SuppressionList: s.SuppressionList, MailLog: s.MailLog, MailQuota: s.MailQuota, Wake: s.Wake,

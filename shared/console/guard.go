@@ -14,6 +14,7 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/console/rest"
+	"tocsin/shared/console/v2"
 	"tocsin/shared/profile"
 )
 
@@ -27,9 +28,13 @@ func (s *server) guard(mux *http.ServeMux) http.Handler {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
+		own := v2.Serves(r.URL.Path)
+		if own {
+			w = v2.Errors(w)
+		}
 		answer := &watched{ResponseWriter: w}
 		defer s.recover(answer, r)
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
+		if own || strings.HasPrefix(r.URL.Path, "/v1/") {
 			h.Set("Cache-Control", "no-store")
 			s.serveAPI(mux, answer, r)
 			return

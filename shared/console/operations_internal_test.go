@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/command"
 	"tocsin/shared/console/deliveries"
 	"tocsin/shared/console/rest"
+	"tocsin/shared/console/v2"
 	"tocsin/shared/fanout"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
@@ -37,8 +38,14 @@ type (
 
 func TestEveryOperationDeclaresTheRightOfItsCallers(t *testing.T) {
 	s := &server{Config: everything()}
-	api := s.register(http.NewServeMux())
-	count := 0
+	platform := v2.API{Triggers: s.Triggers}
+	count := declared(t, s.register(http.NewServeMux()))
+	require.Greater(t, count, 50)
+	require.Greater(t, declared(t, platform.Mount(http.NewServeMux())), 10)
+}
+
+// declared counts the operations of an API, each of which declares a right that somebody has.
+func declared(t *testing.T, api huma.API) (count int) {
 	for path, item := range api.OpenAPI().Paths {
 		v := reflect.ValueOf(*item)
 		for n := range v.NumField() {
@@ -52,5 +59,5 @@ func TestEveryOperationDeclaresTheRightOfItsCallers(t *testing.T) {
 			require.NotEmpty(t, right.Holders(), "%s %s: nobody has the right", o.Method, path)
 		}
 	}
-	require.Greater(t, count, 50)
+	return count
 }

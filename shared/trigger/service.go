@@ -46,9 +46,11 @@ type Draft struct {
 
 // Patch is a change: nil members stay as they are.
 type Patch struct {
-	Name      *string
-	Comment   *string
-	Enabled   *bool
+	Name    *string
+	Comment *string
+	Enabled *bool
+	// Template makes it a trigger of another condition: then Threshold replaces the one that it had, also with none.
+	Template  *TemplateID
 	Filters   *[]Filter
 	Threshold *Threshold
 	Actions   *[]Action
@@ -263,20 +265,23 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	if p.Filters != nil {
 		t.Filters = *p.Filters
 	}
-	if p.Threshold != nil {
+	if p.Template != nil {
+		t.Template = *p.Template
+	}
+	if p.Threshold != nil || t.Template != old.Template {
 		t.Threshold = p.Threshold
 	}
 	if p.Actions != nil {
 		t.Actions = *p.Actions
 	}
-	if err := s.validate(ctx, &t, old.Actions, reflect.DeepEqual(t.Filters, old.Filters)); err != nil {
+	sameFilters := reflect.DeepEqual(t.Filters, old.Filters) && t.Template == old.Template
+	if err := s.validate(ctx, &t, old.Actions, sameFilters); err != nil {
 		return Trigger{}, err
 	}
 	if reflect.DeepEqual(t, old) {
 		return old, nil
 	}
-	if !reflect.DeepEqual(t.Filters, old.Filters) || !reflect.DeepEqual(t.Threshold, old.Threshold) || old.Off &&
-		!t.Off {
+	if !sameFilters || !reflect.DeepEqual(t.Threshold, old.Threshold) || old.Off && !t.Off {
 		t.Epoch++ // what was counted so far was something else, or in a time when nobody counted
 		t.Since = s.Now().UTC()
 	}

@@ -1,0 +1,91 @@
+package v2_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/access"
+	"tocsin/shared/console"
+	"tocsin/shared/console/v2/v2test"
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/egress"
+	"tocsin/shared/engine/memory"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/integration"
+	"tocsin/shared/keyring"
+	"tocsin/shared/trigger"
+)
+
+// rig is a Console API over the stores of an engine.
+type rig struct {
+	handler http.Handler
+	keys    *access.Keys
+	config  console.Config
+}
+
+func open(t *testing.T, integrations integration.Store, triggers trigger.Store) *rig {
+	t.Helper()
+	ring, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
+	require.NoError(t, err)
+	keys, err := access.NewKeys("test", [][]byte{bytes.Repeat([]byte{1}, 32)}, time.Now)
+	require.NoError(t, err)
+	log := slog.New(slog.DiscardHandler)
+	newID := func() string { return ulid.Make().String() }
+	systems := catalogue.Default()
+	r := &rig{keys: keys, config: console.Config{
+		Platform: "Tocsin", Systems: systems, Authenticator: keys, Now: time.Now, NewID: newID, Log: log, NoPages: true,
+		Integrations: &integration.Service{Store: integrations, Keys: ring, Systems: systems,
+			Addresses: egress.Policy{}, Now: time.Now, NewID: newID, Log: log},
+		Triggers: &trigger.Service{Store: triggers, Integrations: integrations, Systems: systems, Now: time.Now,
+			NewID: newID, Log: log},
+	}}
+	r.handler = console.New(r.config)
+	return r
+}
+
+// inMemory is a rig whose engine forgets.
+func inMemory(t *testing.T) *rig {
+	db := memory.New(nil)
+	return open(t, db.Integrations(), db.Triggers())
+}
+
+// as makes a request for somebody of a tenant.
+func (r *rig) as(t *testing.T, tenant string, role access.Role, method, path, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	token, err := r.keys.Issue(access.Principal{Tenant: tenant, ClientName: "Acme", Role: role,
+		Email: "ada@example.com", Name: "Ada"}, time.Hour)
+	require.NoError(t, err)
+	q := httptest.NewRequest(method, path, strings.NewReader(body))
+	q.Header.Set("Authorization", "Bearer "+token)
+	if body != "" {
+		q.Header.Set("Content-Type", "application/json")
+	}
+	w := httptest.NewRecorder()
+	r.handler.ServeHTTP(w, q)
+	return w
+}
+
+func (r *rig) call(t *testing.T, method, path, body string) (int, string) {
+	t.Helper()
+	w := r.as(t, "42", access.Administrator, method, path, body)
+	return w.Code, w.Body.String()
+}
+
+func TestContract(t *testing.T) {
+	t.Run("in memory", func(t *testing.T) { v2test.Contract(t, inMemory(t).call) })
+	t.Run("in the state file", func(t *testing.T) {
+		db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		v2test.Contract(t, open(t, db.Integrations(), db.Triggers()).call)
+	})
+}
