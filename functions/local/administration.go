@@ -14,6 +14,7 @@ import (
 
 	"tocsin/shared/account"
 	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/session"
 )
 
 // administration is what commands work on: see control.go.
@@ -26,7 +27,8 @@ type administration struct {
 func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
 	links := &account.Links{Store: db.SignInLinks(), People: db.Accounts(), Now: time.Now, Random: rand.Reader}
 	return &administration{links: links,
-		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, Log: log}}
+		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, Log: log,
+			Ends: []account.Credentials{&session.Service{Store: db.Sessions()}}}}
 }
 
 // administrative is a command on the state.

@@ -48,7 +48,7 @@ type config struct {
 	faster                        float64
 	rule                          health.Rule
 	limits                        worker.Limits
-	keep, tokenGood               time.Duration
+	keep                          time.Duration
 	said                          map[string]string // the flags that were set, by an argument or a variable
 	logLevel                      slog.Level
 	logJSON                       bool
@@ -145,7 +145,6 @@ func (c *config) messages(f *flag.FlagSet) {
 	f.StringVar(&c.email, "email", "admin@example.com", "address of that person")
 	f.StringVar(&c.name, "name", "Local Administrator", "name of that person")
 	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer of tokens")
-	f.DurationVar(&c.tokenGood, "token-good", 12*time.Hour, "how long the sign-in link is good")
 }
 
 // mails are the flags of mails and Telegram.

@@ -188,8 +188,7 @@ func rotate(ctx context.Context, db *sqlite.DB, state, path string) error {
 	if err := keyring.Retire(path, time.Now()); err != nil {
 		return err
 	}
-	fmt.Printf("All secrets are sealed with the new key (%d of publishers), and it alone signs people in: the next "+
-		"start prints a new link.\n"+
+	fmt.Printf("All secrets are sealed with the new key (%d of publishers). Who is signed in stays so.\n"+
 		"The older keys are marked in %s. They still verify the unsubscribe links of mails that were sent, and open "+
 		"older backups of the state;\n"+
 		"delete their lines when neither matters, or when somebody else may have them. Back the key file up.\n",

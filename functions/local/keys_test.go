@@ -137,10 +137,16 @@ func TestS8ARotatedOutKeySignsNobodyInAndEverySecretIsSealedAnew(t *testing.T) {
 	require.NoError(t, err)
 	forger, err := access.NewKeys("tocsin-local", seeds, time.Now)
 	require.NoError(t, err)
-	p.Token, err = forger.Issue(access.Principal{Tenant: "42", Role: access.Operator, Email: "mallory@example.com"},
+	token, err := forger.Issue(access.Principal{Tenant: "42", Role: access.Operator, Email: "mallory@example.com"},
 		time.Hour)
 	require.NoError(t, err)
-	require.ErrorContains(t, p.Call(http.MethodGet, "/v1/integrations", nil, nil), "401")
+	forged, err := http.NewRequest(http.MethodGet, p.URL+"/v1/integrations", nil)
+	require.NoError(t, err)
+	forged.Header.Set("Authorization", "Bearer "+token)
+	answer, err := http.DefaultClient.Do(forged)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusUnauthorized, answer.StatusCode)
 	_, err = p.Stop()
 	require.NoError(t, err)
 

@@ -167,22 +167,19 @@ func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string
 	return mail.LogSender{Keep: db.MailLog().Keep, Now: time.Now}, list, nil
 }
 
-// greet prints the sign-in link. It is the one place where a token is shown: on the terminal of who started us.
-func greet(c config, tokens *access.Keys, at, busAt net.Addr) error {
-	token, err := tokens.Issue(access.Principal{
-		Tenant: c.tenant, ClientName: c.clientName, Role: access.Role(c.role), Email: c.email, Name: c.name,
-	}, c.tokenGood)
+// greet says where everything is, and how to sign in. A sign-in link is printed to a terminal alone: see how.
+func (p *program) greet(ctx context.Context) error {
+	how, err := p.how(ctx, p.admin)
 	if err != nil {
-		return err
+		return fmt.Errorf("the person of -email and the flags with it: %w", err)
 	}
-	address, events := c.address(at), "http://"+host(busAt)
-	sign := "--no-sign-request "
-	if !httpserver.IsLoopback(busAt.String()) {
+	events, sign := "http://"+host(p.busListener.Addr()), "--no-sign-request "
+	if !httpserver.IsLoopback(p.busListener.Addr().String()) {
 		sign = ""
 	}
-	fmt.Printf("%s is ready at %s, and takes events at %s\n  sign in:    %s/#token=%s\n  publish:    aws "+
+	fmt.Printf("%s is ready at %s, and takes events at %s\n  sign in:    %s\n  publish:    aws "+
 		"%s--endpoint-url %s events put-events --entries file://events/vulnerability.json\n  state:      %s\n",
-		c.platform, address, events, address, token, sign, events, c.state)
+		p.platform, p.address(p.listener.Addr()), events, how, sign, events, p.state)
 	return nil
 }
 

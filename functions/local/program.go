@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,7 +15,6 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/access"
-	"tocsin/shared/account"
 	"tocsin/shared/bus"
 	"tocsin/shared/console"
 	"tocsin/shared/console/mails"
@@ -185,8 +183,9 @@ func (p *program) api() http.Handler {
 		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: p.tenantRequests, Now: time.Now, Log: p.log},
 		Platform: p.platform, EgressAddresses: p.addresses, Telegram: p.chats, Integrations: p.integrations,
 		Systems: p.systems, Deliveries: p.db.Deliveries(), Health: p.monitor, Tester: p.sender,
-		Sessions: p.sessions, Provider: p.provider, Authenticator: access.Chain{p.tokens, p.sessions},
-		Now: time.Now, NewID: newID, Log: p.log, MailLog: p.mailLog, Changed: p.pool.Recheck,
+		Sessions: p.sessions, Provider: p.provider, SignInLinks: p.admin.people,
+		Authenticator: access.Chain{p.tokens, p.sessions},
+		Now:           time.Now, NewID: newID, Log: p.log, MailLog: p.mailLog, Changed: p.pool.Recheck,
 		Wake: p.pool.Wake, Triggers: p.triggers, Commands: p.db.Commands(), DeadLetters: p.db.Deliveries(),
 		Reports: p.reports, Recovery: p.recovery, Profiles: p.people, SuppressionList: suppressed,
 		Unsubscriptions: profile.Unsubscriptions{Links: p.links, Profiles: p.people, SuppressionList: suppressed,
@@ -223,9 +222,6 @@ func (p *program) serve(ctx context.Context) error {
 		return err
 	}
 	defer os.Remove(controlFile(p.state)) // it names nobody any more
-	if _, err := p.first(ctx, p.admin); err != nil && !errors.Is(err, account.ErrUnknown) {
-		return fmt.Errorf("the person of -email and the flags with it: %w", err)
-	}
 	var work sync.WaitGroup
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -238,8 +234,7 @@ func (p *program) serve(ctx context.Context) error {
 	if p.certificate != nil {
 		server.TLSConfig = p.certificate.config()
 	}
-	err = greet(p.config, p.tokens, p.listener.Addr(), p.busListener.Addr())
-	if err != nil {
+	if err := p.greet(ctx); err != nil {
 		return err
 	}
 	failed := make(chan error, 3)

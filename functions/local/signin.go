@@ -6,6 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+
+	"github.com/mattn/go-isatty"
 
 	"tocsin/shared/access"
 	"tocsin/shared/account"
@@ -42,8 +45,9 @@ func (a *administration) link(ctx context.Context, p account.Person) (string, er
 	return a.own + "/sign-in#code=" + code, err
 }
 
-// first is the person of the program's flags. Nobody can sign in before somebody is known, so a new state knows that
-// person; later they are what `tocsin user` made of them, but for what a flag or a variable says again.
+// first is the person of the program's flags. Without an identity provider nobody can sign in before somebody is known,
+// so a new state knows that person; later they are what `tocsin user` made of them, but for what a flag or a variable
+// says again.
 func (c config) first(ctx context.Context, a *administration) (account.Person, error) {
 	all, err := a.people.Store.List(ctx)
 	if err != nil {
@@ -57,8 +61,28 @@ func (c config) first(ctx context.Context, a *administration) (account.Person, e
 		return a.people.Change(ctx, known, func(p *account.Person) { describe(p, c.said) })
 	case !errors.Is(err, account.ErrUnknown):
 		return known, err
-	case len(all) == 0 || c.said["email"] != "" || c.said["tenant"] != "":
+	case len(all) == 0 && c.signing.issuer == "" || c.said["email"] != "" || c.said["tenant"] != "":
 		return a.people.Add(ctx, told)
 	}
 	return known, err
+}
+
+// how says how to sign in: with a link where a person reads what the program prints, else with the command that makes
+// one, because what is printed may be kept as a log.
+func (c config) how(ctx context.Context, a *administration) (string, error) {
+	ask := "`tocsin sign-in EMAIL` makes a link, `tocsin user list` lists who may sign in"
+	p, err := c.first(ctx, a)
+	switch {
+	case errors.Is(err, account.ErrUnknown) && c.signing.issuer != "":
+		return a.own + ", at " + c.signing.issuer, nil
+	case errors.Is(err, account.ErrUnknown):
+		return ask, nil
+	case err != nil:
+		return "", err
+	case p.Disabled:
+		return p.Email + " is disabled; " + ask, nil
+	case !isatty.IsTerminal(os.Stdout.Fd()):
+		return "`tocsin sign-in " + p.Email + "` makes a link", nil
+	}
+	return a.link(ctx, p)
 }

@@ -166,10 +166,6 @@ globalThis.tocsinTest = (() => {
 			if (asked !== n) throw new Error(`it asked ${asked} times`);
 			return true;
 		},
-		spoilToken: () => {
-			sessionStorage.setItem("token", "spoiled");
-			return true;
-		},
 		back: () => {
 			history.back();
 			return true;

@@ -129,7 +129,10 @@ func open(t *testing.T, p *embedded.Process, l look, path string) *tab {
 			return err
 		}))
 	b.set(l)
-	b.do(chromedp.Navigate(p.URL + path + "#token=" + p.Token))
+	cookie, err := p.Cookie()
+	require.NoError(t, err)
+	b.do(network.SetCookie(cookie.Name, cookie.Value).WithURL(p.URL).WithHTTPOnly(true).
+		WithSameSite(network.CookieSameSiteLax), chromedp.Navigate(p.URL+path))
 	t.Cleanup(func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()

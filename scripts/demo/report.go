@@ -175,7 +175,11 @@ func download(p *embedded.Process, href, file string) error {
 	if err != nil {
 		return err
 	}
-	q.Header.Set("Authorization", "Bearer "+p.Token)
+	cookie, err := p.Cookie()
+	if err != nil {
+		return err
+	}
+	q.AddCookie(cookie)
 	answer, err := http.DefaultClient.Do(q)
 	if err != nil {
 		return err

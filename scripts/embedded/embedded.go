@@ -5,6 +5,7 @@ package embedded
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,22 +27,26 @@ const startLimit = 30 * time.Second
 
 // Process is a running embedded program.
 type Process struct {
-	URL   string // of the Console
-	Bus   string // where events are published
-	Token string
-	cmd   *exec.Cmd
-	done  chan error
+	URL  string // of the Console
+	Bus  string // where events are published
+	cmd  *exec.Cmd
+	done chan error
+
+	binary, state, email, tenant string
+	in                           sync.Mutex
+	cookie                       *http.Cookie // of the session that Call has; nil = it has not signed in
 	// Output holds what the program printed, for a failure's report.
 	mu     sync.Mutex
 	output bytes.Buffer
 }
 
 // Start runs the binary with its state in the folder, on free ports of the loopback interface, and waits until
-// it printed its sign-in link.
+// it printed that it is ready.
 func Start(binary, folder string, args ...string) (*Process, error) {
-	p := &Process{done: make(chan error, 1)}
+	p := &Process{done: make(chan error, 1), binary: binary, state: folder + "/tocsin.db",
+		email: said(args, "-email", "admin@example.com"), tenant: said(args, "-tenant", "")}
 	p.cmd = exec.Command(binary,
-		append([]string{"-listen", "127.0.0.1:0", "-listen-bus", "127.0.0.1:0", "-state", folder + "/tocsin.db", "-key",
+		append([]string{"-listen", "127.0.0.1:0", "-listen-bus", "127.0.0.1:0", "-state", p.state, "-key",
 			folder + "/tocsin.key"}, args...)...)
 	p.cmd.Env = os.Environ()
 	stdout, err := p.cmd.StdoutPipe()
@@ -51,19 +57,16 @@ func Start(binary, folder string, args ...string) (*Process, error) {
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", binary, err)
 	}
-	link := make(chan string, 1)
-	var bus string // is written before link
+	ready := make(chan [2]string, 1)
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
 			_, _ = writer{p}.Write(append(lines.Bytes(), '\n'))
-			if _, at, ok := strings.Cut(lines.Text(), "takes events at "); ok && bus == "" {
-				bus = at
-			}
-			if at := strings.Index(lines.Text(), "http"); at >= 0 && strings.Contains(lines.Text(), "#token=") {
-				link <- strings.TrimSpace(lines.Text()[at:])
+			if _, at, ok := strings.Cut(lines.Text(), " is ready at "); ok {
+				console, bus, _ := strings.Cut(at, ", and takes events at ")
+				ready <- [2]string{console, bus}
 			}
 		}
 	}()
@@ -72,17 +75,87 @@ func Start(binary, folder string, args ...string) (*Process, error) {
 		p.done <- p.cmd.Wait()
 	}()
 	select {
-	case l := <-link:
-		p.URL, p.Token, _ = strings.Cut(l, "/#token=")
-		p.Bus = bus
+	case at := <-ready:
+		p.URL, p.Bus = at[0], at[1]
 		return p, nil
 	case err := <-p.done:
 		//nolint:errorlint // err is nil when the program ended by itself
 		return nil, fmt.Errorf("start %s: it ended: %v\n%s", binary, err, p.Output())
 	case <-time.After(startLimit):
 		_ = p.cmd.Process.Kill()
-		return nil, fmt.Errorf("start %s: no sign-in link after %s\n%s", binary, startLimit, p.Output())
+		return nil, fmt.Errorf("start %s: not ready after %s\n%s", binary, startLimit, p.Output())
 	}
+}
+
+// said is the value of a flag in arguments.
+func said(args []string, flag, otherwise string) string {
+	if at := slices.Index(args, flag); at >= 0 && at+1 < len(args) {
+		return args[at+1]
+	}
+	return otherwise
+}
+
+// Run runs a command of the program on the state, such as `user list`, and returns what it printed.
+func (p *Process) Run(args ...string) (string, error) {
+	out, err := exec.Command(p.binary, append(args, "-state", p.state)...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("tocsin %s: %w: %s", strings.Join(args, " "), err, out)
+	}
+	return string(out), nil
+}
+
+// Link makes a sign-in link for a person, "" for the one of the program's flags, and returns its code.
+func (p *Process) Link(email string) (code string, err error) {
+	args := []string{"sign-in", cmp.Or(email, p.email)}
+	if p.tenant != "" {
+		args = append(args, "-tenant", p.tenant)
+	}
+	out, err := p.Run(args...)
+	if err != nil {
+		return "", err
+	}
+	_, code, ok := strings.Cut(strings.TrimSpace(out), "#code=")
+	if !ok {
+		return "", fmt.Errorf("tocsin sign-in printed no link: %s", out)
+	}
+	return code, nil
+}
+
+// Cookie signs in as the person of the program's flags, once, and returns the session's cookie.
+func (p *Process) Cookie() (*http.Cookie, error) {
+	p.in.Lock()
+	defer p.in.Unlock()
+	if p.cookie != nil {
+		return p.cookie, nil
+	}
+	code, err := p.Link("")
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(map[string]string{"code": code})
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.Post(p.URL+"/sign-in/link", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("sign in: %w", err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusOK || len(r.Cookies()) != 1 {
+		said, _ := io.ReadAll(r.Body)
+		return nil, fmt.Errorf("sign in: %s: %s", r.Status, said)
+	}
+	p.cookie = r.Cookies()[0]
+	return p.cookie, nil
+}
+
+// EndSession ends the session that Cookie began, as a person does who signs out. The next Call signs in again.
+func (p *Process) EndSession() error {
+	err := p.Call(http.MethodPost, "/v1/session/end", map[string]any{}, nil)
+	p.in.Lock()
+	defer p.in.Unlock()
+	p.cookie = nil
+	return err
 }
 
 type writer struct{ p *Process }
@@ -147,7 +220,11 @@ func (p *Process) Call(method, path string, body, result any) error {
 	if err != nil {
 		return err
 	}
-	q.Header.Set("Authorization", "Bearer "+p.Token)
+	cookie, err := p.Cookie()
+	if err != nil {
+		return err
+	}
+	q.AddCookie(&http.Cookie{Name: cookie.Name, Value: cookie.Value})
 	if q.Header.Set("Content-Type", "application/json"); method == http.MethodPatch {
 		q.Header.Set("Content-Type", "application/merge-patch+json")
 	}

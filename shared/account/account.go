@@ -172,6 +172,16 @@ func (s *Service) end(ctx context.Context, p Person) error {
 	return nil
 }
 
+// Whose is Links.Whose, and Use is Links.Use.
+func (s *Service) Whose(ctx context.Context, code string) (Person, error) {
+	return s.Links.Whose(ctx, code)
+}
+
+// Use uses a link up.
+func (s *Service) Use(ctx context.Context, code string) (Person, error) {
+	return s.Links.Use(ctx, code)
+}
+
 // Confirm looks whether a person who has just been signed in may be: who was disabled or got another role in that
 // moment may have been signed in after their sessions ended, so those end again. Error: ErrDisabled, ErrUnknown.
 func (s *Service) Confirm(ctx context.Context, p Person) error {

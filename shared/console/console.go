@@ -60,10 +60,10 @@ type Config struct {
 	Log           *slog.Logger
 
 	// Sessions are of people who sign in by cookies, nil = nobody does. Provider is where they sign in, nil = at none;
-	// SignInLinks says that links sign them in too.
+	// SignInLinks sign them in too, nil = none do.
 	Sessions    *session.Service
 	Provider    *oidc.Provider
-	SignInLinks bool
+	SignInLinks signin.SignInLinks
 	// Recorder is the activity log, for what is in no transaction of a kept object; nil = nothing is noted.
 	Recorder activity.Recorder
 

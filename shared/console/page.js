@@ -1,38 +1,14 @@
 "use strict";
-// The sign-in link carries the token behind `#`, where no server and no log sees it. It is kept for this tab only.
+// The page calls the API with the session of the Console: a cookie that no script can read.
 (function () {
-	const fromLink = new URLSearchParams(location.hash.slice(1)).get("token");
-	if (fromLink) {
-		sessionStorage.setItem("token", fromLink);
-		history.replaceState(null, "", location.pathname);
-	}
-	const token = sessionStorage.getItem("token");
-
-	function claims() {
-		try {
-			const part = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
-			return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(part), (c) => c.charCodeAt(0))));
-		} catch {
-			return null;
-		}
-	}
-
-	const who = claims();
-	if (who) {
-		const until = new Date(who.exp * 1000);
-		const name = who.name || who.email || who.sub;
-		document.getElementById("who").textContent =
-			until < new Date()
-				? "Your sign-in has expired: open a new sign-in link."
-				: `Signed in as ${name} (${who.role}) of tenant ${who.tenant}, until ${until.toLocaleString()}.`;
-	}
-
-	const copy = document.getElementById("copy");
-	copy.hidden = !token;
-	copy.addEventListener("click", async () => {
-		await navigator.clipboard.writeText(token);
-		copy.textContent = "Copied";
-	});
+	const title = document.getElementById("who");
+	fetch("/v1/session", { cache: "no-store" })
+		.then(async (r) => {
+			if (!r.ok) return;
+			const who = await r.json();
+			title.textContent = `Signed in as ${who.name || who.email} (${who.role}) of tenant ${who.tenant}.`;
+		})
+		.catch(() => {});
 
 	for (const pre of document.querySelectorAll("pre.curl")) {
 		const { method, path, body } = pre.dataset;
@@ -52,9 +28,7 @@
 			answer.hidden = false;
 			answer.textContent = "…";
 			try {
-				const r = await fetch(button.dataset.try, {
-					headers: token ? { Authorization: `Bearer ${token}` } : {},
-				});
+				const r = await fetch(button.dataset.try, { cache: "no-store" });
 				const text = await r.text();
 				let shown = text;
 				try {

@@ -24,13 +24,16 @@ type API struct {
 	rest.Kit
 	Sessions *session.Service
 	Provider *oidc.Provider // nil = nobody signs in by one
-	Links    bool           // people sign in by links too
+	Links    SignInLinks    // nil = nobody signs in by links
 	Recorder activity.Recorder
 }
 
 // Mount adds the routes that a browser is led through. They take no credentials.
 func (a *API) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+oidc.SignInPath+"/ways", a.ways)
+	if a.Links != nil {
+		mux.HandleFunc("POST "+LinkPath, a.redeem)
+	}
 	if a.Provider.SignsIn() {
 		mux.HandleFunc("GET "+oidc.StartPath, a.start)
 		mux.HandleFunc("GET "+oidc.CallbackPath, a.finish)
@@ -49,7 +52,7 @@ type WayProvider struct {
 }
 
 func (a *API) ways(w http.ResponseWriter, _ *http.Request) {
-	ways := Ways{Links: a.Links}
+	ways := Ways{Links: a.Links != nil}
 	if a.Provider.SignsIn() {
 		ways.Provider = &WayProvider{Name: a.Provider.Name()}
 	}

@@ -1,50 +1,98 @@
-// The Console API. The sign-in link carries the token behind `#`, where no server and no log sees it; it is kept for
-// this tab only.
-const KEY = "token";
+// The Console API. Who is signed in is in a cookie that no script can read, and that all tabs of the browser have: a
+// tab tells the others when it changes.
+const tabs = new BroadcastChannel("session");
 
-// takeToken moves a token from the address into the tab. A link without one changes nothing.
-export function takeToken() {
-	const token = new URLSearchParams(location.hash.slice(1)).get("token");
-	if (token) {
-		keepToken(token);
-		history.replaceState(history.state, "", location.pathname + location.search);
-	}
-}
+let person = 0; // grows whenever somebody signs in or out
+let signed = false; // what the last answer says
+let whose = ""; // whose session it is
+let asked = 0; // when the API was last asked, in milliseconds
+export const isSignedIn = () => signed;
 
 const signedIn = new Set();
-// onSignedIn tells of a new token; what it returns ends that.
+// onSignedIn tells of a sign-in, in this tab or another; what it returns ends that.
 export const onSignedIn = (told) => {
 	signedIn.add(told);
 	return () => signedIn.delete(told);
 };
 
-export function keepToken(token) {
-	sessionStorage.setItem(KEY, token);
+let signedOut = () => {};
+// onSignedOut tells, once, why nobody is signed in any more: "expired", or "elsewhere" for another tab.
+export const onSignedOut = (told) => {
+	signedOut = told;
+};
+
+function begun() {
+	person++;
+	signed = true;
 	signedIn.forEach((told) => told());
 }
-export const dropToken = () => sessionStorage.removeItem(KEY);
-export const hasToken = () => Boolean(sessionStorage.getItem(KEY));
+
+function ended(why) {
+	person++;
+	signed = false;
+	whose = "";
+	signedOut(why);
+}
+
+tabs.addEventListener("message", ({ data }) => {
+	if (data.here !== undefined) {
+		if (!signed || data.here !== whose) begun();
+	} else if (data === "in") begun();
+	else if (data === "look") look(0);
+	else if (signed) ended("elsewhere");
+});
+// What the browser kept of a page that was left may be of another person, or of nobody.
+addEventListener("pageshow", (e) => e.persisted && begun());
+
+// tellWhose says in all tabs whose session this is: it may have begun at the identity provider, of which no tab knew.
+export function tellWhose({ tenant, email, role }) {
+	const key = `${tenant} ${email} ${role}`;
+	if (key !== whose) tabs.postMessage({ here: (whose = key) });
+}
+
+// tellSignedIn says in all tabs that somebody has signed in.
+export function tellSignedIn() {
+	tabs.postMessage("in");
+	begun();
+}
+
+// signOut ends the session in all tabs, and returns where the page goes on.
+export async function signOut() {
+	const { body } = await post("/v1/session/end", {});
+	person++;
+	signed = false;
+	whose = "";
+	tabs.postMessage("out");
+	return body.next;
+}
+
+// A session goes on while somebody works, also where what they do asks nothing of the API: typing in a long form. Who
+// comes back to a tab is told at once when it has ended.
+const every = 5 * 60_000;
+const look = (after) => {
+	if (signed && Date.now() - asked > after) get("/v1/session").catch(() => {}); // the next call says what is wrong
+};
+for (const name of ["keydown", "pointerdown"]) addEventListener(name, () => look(every), { passive: true });
+document.addEventListener("visibilitychange", () => document.hidden || look(10_000));
 
 // Problem is an answer that is an error (RFC 9457), or none at all (status 0).
 export class Problem extends Error {
 	constructor(status, body) {
 		super(body.detail || body.title || "");
 		this.status = status;
+		this.body = body;
 		this.fields = body.errors || [];
 	}
 }
 
-let signedOut = () => {};
-// onSignedOut tells, once for a token, that it is refused.
-export const onSignedOut = (told) => {
-	signedOut = told;
-};
-
-// refused ends the sign-in with the token that was sent; a late answer says nothing of a newer one.
-function refused(token) {
-	if (sessionStorage.getItem(KEY) !== token) return;
-	dropToken();
-	signedOut();
+// answered notes what an answer says of the session; a late one says nothing of who has signed in since.
+function answered(status, by) {
+	if (by !== person) return;
+	if (status !== 401) signed = true;
+	else if (signed) {
+		ended("expired");
+		tabs.postMessage("look");
+	}
 }
 
 // call makes a request; query members that are empty are left out. It returns {body, etag}.
@@ -53,11 +101,11 @@ export async function call(method, path, { query, body, etag, signal } = {}) {
 		Object.entries(query || {}).filter(([, v]) => v !== undefined && v !== "" && v !== null),
 	);
 	const headers = {};
-	const token = sessionStorage.getItem(KEY);
-	if (token) headers.Authorization = `Bearer ${token}`;
 	if (etag) headers["If-Match"] = etag;
 	if (body !== undefined)
 		headers["Content-Type"] = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+	const by = person;
+	asked = Date.now();
 	let response;
 	try {
 		response = await fetch(path + (search.size ? `?${search}` : ""), {
@@ -71,16 +119,16 @@ export async function call(method, path, { query, body, etag, signal } = {}) {
 		if (e.name === "AbortError") throw e;
 		throw new Problem(0, {});
 	}
-	if (response.status === 401) refused(token);
+	if (path.startsWith("/v1/")) answered(response.status, by);
 	if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
 	return { body: response.status === 204 ? null : await response.json(), etag: response.headers.get("ETag") };
 }
 
-// download reads a file that needs the token and hands it to the browser.
+// download reads a file and hands it to the browser.
 export async function download(path, name) {
-	const token = sessionStorage.getItem(KEY);
-	const response = await fetch(path, { headers: { Authorization: `Bearer ${token}` } });
-	if (response.status === 401) refused(token);
+	const by = person;
+	const response = await fetch(path);
+	answered(response.status, by);
 	if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
 	const link = document.createElement("a");
 	link.href = URL.createObjectURL(await response.blob());

@@ -1,10 +1,11 @@
 // Starts the Console: signs in, loads the texts, shows the view that the address names.
 import { html, render, useEffect, useRef, useState } from "./html.js";
-import { get, hasToken, dropToken, keepToken, onSignedIn, onSignedOut, takeToken } from "./api.js";
+import { get, onSignedIn, onSignedOut, signOut, tellWhose } from "./api.js";
 import { chooseLanguage, chosenLanguage, language, languages, loadLanguage, t } from "./i18n.js";
 import { Icon, loadIcons } from "./icons.js";
-import { useLoad } from "./load.js";
-import { match, mayLeave, navigate, startRouter, useLocation } from "./router.js";
+import { useAction, useLoad } from "./load.js";
+import { hasUnsaved, match, mayLeave, navigate, startRouter, useLocation } from "./router.js";
+import { SignIn, SignInAgain, SignInPage, signedInPath, signInPath } from "./signin.js";
 import { Dialog, Empty, Failure, Skeleton } from "./ui.js";
 import { Integrations } from "./views/integrations.js";
 import { Add, AddForm } from "./views/add.js";
@@ -52,45 +53,6 @@ function find(path) {
 	}
 	return null;
 }
-
-// Token asks for one. ended says why: "expired", or "wrong" when the one that was entered is refused too.
-function Token({ ended, onToken }) {
-	const [token, set] = useState("");
-	return html`
-		<p role=${ended ? "alert" : undefined}>
-			${t(ended === "wrong" ? "signin.wrong" : ended ? "signin.expired" : "signin.how")}
-		</p>
-		<form
-			onSubmit=${(e) => {
-				e.preventDefault();
-				if (token.trim()) onToken(token.trim());
-			}}
-		>
-			<label class="field">
-				<span class="label">${t("signin.token")}</span>
-				<input type="password" autocomplete="off" value=${token} onInput=${(e) => set(e.target.value)} />
-			</label>
-			<p><button class="primary" type="submit">${t("signin.submit")}</button></p>
-		</form>
-	`;
-}
-
-const SignIn = (rest) => html`
-	<main class="page narrow" id="main">
-		<div class="panel sign-in">
-			<h1>${t("signin.title")}</h1>
-			<${Token} ...${rest} />
-		</div>
-	</main>
-`;
-
-// SignInAgain stands over a view that goes on where it was: what was typed in it stays.
-const SignInAgain = (rest) => html`
-	<${Dialog} title=${t("signin.title")} onClose=${() => {}}>
-		<p>${t("signin.kept")}</p>
-		<${Token} ...${rest} />
-	<//>
-`;
 
 function Settings({ session, redraw }) {
 	const [theme, set] = useState(localStorage.getItem("theme") || "auto");
@@ -295,66 +257,81 @@ function Page({ session }) {
 
 function App() {
 	const [, redraw] = useState(0);
-	const [signed, setSigned] = useState(hasToken());
-	const [ended, setEnded] = useState(""); // why the sign-in is over: "expired", "wrong"
+	const [signed, setSigned] = useState(true); // as far as is known
+	const [ended, setEnded] = useState(""); // why the session is over: "expired", "elsewhere", "out"
 	useEffect(() => {
-		onSignedOut(() => setEnded((was) => (was ? "wrong" : "expired")));
+		onSignedOut((why) => {
+			setEnded(why);
+			if (why === "elsewhere" && !hasUnsaved()) setSigned(false); // nothing is lost with what is shown
+		});
 		return onSignedIn(() => setSigned(true));
 	}, []);
 	const load = useLoad(signed ? "session" : "none", async (signal) => {
 		const session = signed ? (await get("/v1/session", { signal })).body : null;
-		setEnded("");
+		if (session) {
+			setEnded("");
+			tellWhose(session);
+		}
 		return session;
 	});
 	const { path } = useLocation();
-	const signOut = () => {
+	const [leave, leaving, stay] = useAction(async () => {
 		if (!mayLeave()) return;
-		dropToken();
-		setEnded("");
+		const next = await signOut();
+		setEnded("out");
 		setSigned(false);
-	};
+		navigate(signInPath, { done: true });
+		if (next !== signInPath) setTimeout(() => location.assign(next)); // once nothing unsaved is shown
+	});
 	const session = signed ? load.data : null;
 	// What somebody has typed is for their own company: it does not go on under another sign-in.
-	const body = session
-		? html`
-				<${Page} session=${session} key=${`${session.tenant} ${session.email} ${session.role}`} />
-				${ended &&
-				html`
-					<${SignInAgain} ended=${ended} onToken=${keepToken} />
-				`}
-			`
-		: !signed || ended
+	const body =
+		path === signInPath || path === signedInPath
 			? html`
-					<${SignIn} ended=${ended} onToken=${keepToken} />
+					<${SignInPage}
+						session=${session}
+						known=${Boolean(session || load.error || !signed)}
+						ended=${ended}
+					/>
 				`
-			: html`
-					<main class="page" id="main">
-						<h1 class="visually-hidden">${document.title}</h1>
-						${load.error
-							? html`
-									<${Failure} error=${load.error} retry=${load.reload} />
-								`
-							: html`
-									<${Skeleton} kind="cards" />
-								`}
-					</main>
-				`;
+			: session
+				? html`
+						<${Page} session=${session} key=${`${session.tenant} ${session.email} ${session.role}`} />
+						${ended &&
+						html`
+							<${SignInAgain} session=${session} ended=${ended} />
+						`}
+					`
+				: !signed || load.error?.status === 401
+					? html`
+							<${SignIn} ended=${ended} />
+						`
+					: html`
+							<main class="page" id="main">
+								<h1 class="visually-hidden">${document.title}</h1>
+								${load.error
+									? html`
+											<${Failure} error=${load.error} retry=${load.reload} />
+										`
+									: html`
+											<${Skeleton} kind="cards" />
+										`}
+							</main>
+						`;
 	return html`
-		<${Bar} session=${session} section=${find(path)?.section} signOut=${signOut} />
+		<${Bar} session=${session} section=${find(path)?.section} signOut=${leave} />
 		${body}
+		${leaving.error &&
+		html`
+			<${Dialog} title=${t("person.signout")} onClose=${stay}>
+				<${Failure} error=${leaving.error} retry=${leave} />
+				<p><button type="button" onClick=${stay}>${t("action.close")}</button></p>
+			<//>
+		`}
 		<footer><${Settings} session=${session} redraw=${() => redraw((n) => n + 1)} /></footer>
 	`;
 }
 
-takeToken();
-// A sign-in link that is opened in this tab brings a new token to the page that is shown. Where the sign-in had ended,
-// the page goes on; else it may be somebody else's and is loaded anew, which asks when something is not saved.
-addEventListener("hashchange", () => {
-	if (!location.hash.includes("token=")) return;
-	const goesOn = !hasToken();
-	takeToken();
-	if (!goesOn) location.reload();
-});
 startRouter();
 await Promise.all([loadLanguage(chosenLanguage()), loadIcons()]);
 document.getElementById("app").replaceChildren();

@@ -1,6 +1,6 @@
 // Reading from the API in a view.
 import { useCallback, useEffect, useRef, useState } from "./html.js";
-import { hasToken, onSignedIn } from "./api.js";
+import { isSignedIn, onSignedIn } from "./api.js";
 
 // useLoad reads with `read(signal)` whenever `key` changes, and again every `every` milliseconds while the tab is seen.
 // What was read stays while it is read again, so that nothing jumps; `data` of another key is dropped.
@@ -25,7 +25,7 @@ export function useLoad(key, read, { every = 0 } = {}) {
 		const timer =
 			every &&
 			setInterval(() => {
-				if (!document.hidden && hasToken()) reload();
+				if (!document.hidden && isSignedIn()) reload();
 			}, every);
 		const forget = onSignedIn(reload);
 		return () => {

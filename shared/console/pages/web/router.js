@@ -22,6 +22,9 @@ export function useUnsaved(on, question = "form.leave") {
 	}, [Boolean(on), question]);
 }
 
+// hasUnsaved reports whether a view holds what is not saved.
+export const hasUnsaved = () => unsaved.size > 0;
+
 // mayLeave asks whether what is not saved may be lost; with nothing unsaved it is a yes.
 export const mayLeave = () =>
 	[...new Set([...unsaved].map((u) => u.question))].every((question) => confirm(t(question)));
@@ -84,7 +87,13 @@ export function match(pattern, path) {
 	return found && Object.fromEntries(names.map((n, i) => [n, decodeURIComponent(found[i + 1])]));
 }
 
-const ours = /^\/(docs|openapi|v1\/|healthz)/;
+const ours = /^\/(docs|openapi|v1\/|healthz|sign-in\/)/;
+
+// goOn shows an address of ours in the place of this one; a page that is none of the Console's is loaded.
+export function goOn(to) {
+	if (ours.test(to)) location.replace(to);
+	else navigate(to, { replace: true, done: true });
+}
 
 export function startRouter() {
 	shown.n = history.state?.n ?? 0;

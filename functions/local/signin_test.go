@@ -1,0 +1,121 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/embedded"
+)
+
+// redeem takes a link's code to the program as the Console's page does.
+func redeem(t *testing.T, p *embedded.Process, body map[string]any, cookie *http.Cookie, header ...string) (status int,
+	said string, session *http.Cookie) {
+	t.Helper()
+	raw, err := json.Marshal(body)
+	require.NoError(t, err)
+	q, err := http.NewRequest(http.MethodPost, p.URL+"/sign-in/link", bytes.NewReader(raw))
+	require.NoError(t, err)
+	q.Header.Set("Content-Type", "application/json")
+	for n := 0; n < len(header); n += 2 {
+		q.Header.Set(header[n], header[n+1])
+	}
+	if cookie != nil {
+		q.AddCookie(cookie)
+	}
+	r, err := http.DefaultClient.Do(q)
+	require.NoError(t, err)
+	defer r.Body.Close()
+	out, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	if c := r.Cookies(); len(c) > 0 {
+		session = c[0]
+	}
+	return r.StatusCode, string(out), session
+}
+
+// who is the status of GET /v1/session, and the address that it tells.
+func who(t *testing.T, p *embedded.Process, cookie *http.Cookie) (status int, email string) {
+	t.Helper()
+	q, err := http.NewRequest(http.MethodGet, p.URL+"/v1/session", nil)
+	require.NoError(t, err)
+	q.AddCookie(cookie)
+	r, err := http.DefaultClient.Do(q)
+	require.NoError(t, err)
+	defer r.Body.Close()
+	var s struct{ Email string }
+	require.NoError(t, json.NewDecoder(r.Body).Decode(&s))
+	return r.StatusCode, s.Email
+}
+
+func TestALinkSignsInOnceAndADisabledPersonIsSignedOutAtOnce(t *testing.T) {
+	p := running(t, t.TempDir(), "-log-level", "debug")
+	_, err := p.Run("user", "add", "grace@example.com", "-role", "analyst", "-name", "Grace")
+	require.NoError(t, err)
+	code, err := p.Link("grace@example.com")
+	require.NoError(t, err)
+	status, said, _ := redeem(t, p, map[string]any{"code": code}, nil, "Sec-Fetch-Site", "cross-site")
+	require.Equal(t, http.StatusForbidden, status, said)
+	status, said, cookie := redeem(t, p, map[string]any{"code": code}, nil, "Sec-Fetch-Site", "same-origin")
+	require.Equal(t, http.StatusOK, status, said)
+	require.True(t, cookie.HttpOnly)
+	require.Equal(t, http.SameSiteLaxMode, cookie.SameSite)
+	status, said, _ = redeem(t, p, map[string]any{"code": code}, nil)
+	require.Equal(t, http.StatusGone, status)
+	require.Contains(t, said, `"code":"used"`)
+	status, said, _ = redeem(t, p, map[string]any{"code": code + "x"}, nil)
+	require.Equal(t, http.StatusNotFound, status)
+	require.Contains(t, said, `"code":"unknown"`)
+	status, email := who(t, p, cookie)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "grace@example.com", email)
+
+	late, err := p.Link("grace@example.com")
+	require.NoError(t, err)
+	_, err = p.Run("user", "disable", "grace@example.com")
+	require.NoError(t, err)
+	status, _ = who(t, p, cookie)
+	require.Equal(t, http.StatusUnauthorized, status)
+	status, _, _ = redeem(t, p, map[string]any{"code": late}, nil)
+	require.Equal(t, http.StatusNotFound, status, "the links of a disabled person are gone too")
+	for _, secret := range []string{code, late, cookie.Value} {
+		require.NotContains(t, p.Output(), secret)
+	}
+}
+
+func TestS13ALinkReplacesTheSessionOfAnotherPersonOnlyWhenThatIsSaid(t *testing.T) {
+	p := running(t, t.TempDir())
+	_, err := p.Run("user", "add", "grace@example.com", "-role", "analyst", "-name", "Grace")
+	require.NoError(t, err)
+	ada, err := p.Cookie()
+	require.NoError(t, err)
+	code, err := p.Link("grace@example.com")
+	require.NoError(t, err)
+	status, said, cookie := redeem(t, p, map[string]any{"code": code}, ada)
+	require.Equal(t, http.StatusConflict, status)
+	require.Nil(t, cookie)
+	require.Contains(t, said, `"code":"another"`)
+	require.Contains(t, said, `"next":{"name":"Grace","email":"grace@example.com"`)
+	status, email := who(t, p, ada)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "admin@example.com", email)
+	status, _, _ = redeem(t, p, map[string]any{"code": code,
+		"shown": map[string]any{"tenant": "42", "email": "admin@example.com"}}, nil)
+	require.Equal(t, http.StatusConflict, status, "nor does it go on under what somebody else has typed")
+	status, _, grace := redeem(t, p, map[string]any{"code": code, "replace": true}, ada)
+	require.Equal(t, http.StatusOK, status, "the question has not used the link up")
+	status, _ = who(t, p, ada)
+	require.Equal(t, http.StatusUnauthorized, status, "the session before has ended")
+	status, email = who(t, p, grace)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "grace@example.com", email)
+
+	again, err := p.Link("grace@example.com")
+	require.NoError(t, err)
+	status, _, _ = redeem(t, p, map[string]any{"code": again}, grace)
+	require.Equal(t, http.StatusOK, status, "the same person is not asked")
+}
