@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +213,38 @@ func TestTheCatalogueIsGroupedAsInTheFacts(t *testing.T) {
 	}, names)
 	require.Equal(t, 1, got.Groups[0].Enabled)
 	require.Equal(t, 1, got.Groups[0].Systems[2].Enabled)
+}
+
+// Set-up texts are long: those of further languages are answered to who asks for them.
+func TestSetUpTextsAreAnsweredInTheLanguagesThatWereAskedFor(t *testing.T) {
+	r := start(t)
+	for query, want := range map[string][]string{"": nil, "?languages=fr": nil, "?languages=fr,ja": {"ja"}} {
+		var got struct {
+			Groups []struct {
+				Systems []struct {
+					Name    string
+					SetUp   string            `json:"set_up"`
+					SetUpIn map[string]string `json:"set_up_in"`
+				}
+			}
+		}
+		a := r.call("GET", "/v1/systems"+query, "")
+		require.Equal(t, 200, a.status, a.raw)
+		require.NoError(t, json.Unmarshal([]byte(a.raw), &got))
+		for _, g := range got.Groups {
+			for _, s := range g.Systems {
+				if s.SetUp == "" {
+					require.Empty(t, s.SetUpIn, s.Name)
+					continue
+				}
+				require.Contains(t, s.SetUp, "Test integration")
+				require.Equal(t, want, slices.Sorted(maps.Keys(s.SetUpIn)), "%s%s", s.Name, query)
+				for _, text := range s.SetUpIn {
+					require.Contains(t, text, "連携をテスト")
+				}
+			}
+		}
+	}
 }
 
 func TestTheLifeOfAnIntegration(t *testing.T) {

@@ -33,28 +33,32 @@ type GroupView struct {
 
 // SystemView is a system that an integration can be made for.
 type SystemView struct {
-	Name       string          `json:"name" example:"slack"`
-	Title      string          `json:"title" example:"Slack"`
-	Available  bool            `json:"available" doc:"false: listed, and not offered yet"`
-	Personal   bool            `json:"personal,omitempty" doc:"each person's own: set in /v1/profile/notifications, not as an integration"`
-	NamesOne   bool            `json:"names_one,omitempty" doc:"the title names one integration, so that a default name needs no further word"`
-	BoundThere bool            `json:"bound_there,omitempty" doc:"a place at the system is bound to an integration by links: see make-telegram-link"`
-	Incidents  bool            `json:"incidents,omitempty" doc:"an incident manager: what it gets can call somebody"`
-	Enabled    int             `json:"enabled"`
-	Disabled   int             `json:"disabled"`
-	Events     []EventTypeView `json:"events"`
-	Parameters json.RawMessage `json:"parameters,omitempty" doc:"JSON Schema (2020-12) of the parameters; writeOnly marks a secret"`
-	Choosable  []string        `json:"choosable,omitempty" doc:"parameters whose values the system itself can list: see list-choices; in the order in which they can be chosen"`
-	Missing    string          `json:"missing,omitempty" doc:"what this deployment lacks for the system: integrations can be made, and nothing is delivered until its operator mends it"`
-	Admits     bool            `json:"admits" doc:"the system, or a firewall before it, may admit known addresses only: see list-egress-addresses"`
-	SetUp      string          `json:"set_up,omitempty" doc:"steps at the system's side, in Markdown"`
-	SetUpIn map[string]string `json:"set_up_in,omitempty" doc:"set_up in further languages, by language" example:"{\"ja\":\"1. …\"}"`
+	Name       string            `json:"name" example:"slack"`
+	Title      string            `json:"title" example:"Slack"`
+	Available  bool              `json:"available" doc:"false: listed, and not offered yet"`
+	Personal   bool              `json:"personal,omitempty" doc:"each person's own: set in /v1/profile/notifications, not as an integration"`
+	NamesOne   bool              `json:"names_one,omitempty" doc:"the title names one integration, so that a default name needs no further word"`
+	BoundThere bool              `json:"bound_there,omitempty" doc:"a place at the system is bound to an integration by links: see make-telegram-link"`
+	Incidents  bool              `json:"incidents,omitempty" doc:"an incident manager: what it gets can call somebody"`
+	Enabled    int               `json:"enabled"`
+	Disabled   int               `json:"disabled"`
+	Events     []EventTypeView   `json:"events"`
+	Parameters json.RawMessage   `json:"parameters,omitempty" doc:"JSON Schema (2020-12) of the parameters; writeOnly marks a secret"`
+	Choosable  []string          `json:"choosable,omitempty" doc:"parameters whose values the system itself can list: see list-choices; in the order in which they can be chosen"`
+	Missing    string            `json:"missing,omitempty" doc:"what this deployment lacks for the system: integrations can be made, and nothing is delivered until its operator mends it"`
+	Admits     bool              `json:"admits" doc:"the system, or a firewall before it, may admit known addresses only: see list-egress-addresses"`
+	SetUp      string            `json:"set_up,omitempty" doc:"steps at the system's side, in Markdown"`
+	SetUpIn    map[string]string `json:"set_up_in,omitempty" doc:"set_up in the languages that were asked for, by language" example:"{\"ja\":\"1. …\"}"`
 }
 
 // EventTypeView is an event type that a system can receive.
 type EventTypeView struct {
 	Event event.Type `json:"event" example:"vuln_high"`
 	Title string     `json:"title" example:"Vulnerabilities detected: high risk"`
+}
+
+type systemsInput struct {
+	Languages []string `query:"languages" doc:"languages, beside English, in which the steps at the systems' sides are answered, such as ja" example:"[\"ja\"]"`
 }
 
 type systemsOutput struct {
@@ -68,19 +72,19 @@ func (s *API) systems(api huma.API) {
 		OperationID: "list-systems", Method: http.MethodGet, Path: "/v1/systems", Tags: []string{"Systems"},
 		Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that " +
 			"each asks for and the event types that it can receive, with the number of integrations of the tenant.",
-	}), func(ctx context.Context, _ *struct{}) (*systemsOutput, error) {
+	}), func(ctx context.Context, in *systemsInput) (*systemsOutput, error) {
 		all, err := s.all(ctx)
 		if err != nil {
 			return nil, s.Answer(err)
 		}
 		s.Systems.Prepare(ctx)
 		out := &systemsOutput{}
-		out.Body.Groups = s.groups(rest.Principal(ctx).Tenant, all)
+		out.Body.Groups = s.groups(rest.Principal(ctx).Tenant, all, in.Languages)
 		return out, nil
 	})
 }
 
-func (s *API) groups(tenant string, all []integration.Integration) []GroupView {
+func (s *API) groups(tenant string, all []integration.Integration, languages []string) []GroupView {
 	enabled, disabled := map[string]int{}, map[string]int{}
 	for _, i := range all {
 		if i.Enabled() {
@@ -98,18 +102,13 @@ func (s *API) groups(tenant string, all []integration.Integration) []GroupView {
 			}
 			v := SystemView{
 				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available,
-				SetUp: entry.System.Steps(tenant, destination.English), Missing: entry.System.Missing,
+				SetUp:   entry.System.Steps(tenant, destination.English),
+				SetUpIn: stepsIn(entry.System, tenant, languages), Missing: entry.System.Missing,
 				Choosable: entry.System.Choosable, Personal: entry.System.Personal,
 				NamesOne: entry.System.NamesOne, BoundThere: entry.System.BoundThere,
 				Incidents: entry.System.Group == destination.Incidents,
 				Enabled:   enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
 				Admits: entry.System.Admits(),
-			}
-			for language := range entry.System.SetUpIn {
-				if v.SetUpIn == nil {
-					v.SetUpIn = map[string]string{}
-				}
-				v.SetUpIn[language] = entry.System.Steps(tenant, language)
 			}
 			if !v.Personal {
 				v.Parameters = entry.System.Parameters.Schema()
@@ -122,6 +121,17 @@ func (s *API) groups(tenant string, all []integration.Integration) []GroupView {
 			g.Disabled += v.Disabled
 		}
 		out = append(out, g)
+	}
+	return out
+}
+
+// stepsIn are the set-up texts of a system in those of the languages that it has them in.
+func stepsIn(s destination.System, tenant string, languages []string) map[string]string {
+	out := map[string]string{}
+	for _, l := range languages {
+		if _, ok := s.SetUpIn[l]; ok {
+			out[l] = s.Steps(tenant, l)
+		}
 	}
 	return out
 }

@@ -2,6 +2,8 @@
 // looked up by its English text in catalogue.<language>.json, and shown as it is when that file does not know it.
 const base = document.querySelector('meta[name="base"]').content;
 export const languages = { en: "English", ja: "日本語" };
+// further are the languages that the API's set-up texts are asked in beside English: a choice takes effect at once.
+export const further = "ja";
 const KEY = "language";
 
 let messages = {};

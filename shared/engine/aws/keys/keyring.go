@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
+	"tocsin/shared/cache"
 	"tocsin/shared/integration"
 )
 
@@ -48,9 +49,9 @@ type KeyRing struct {
 	Shared string
 	Now    func() time.Time
 
-	mu     sync.Mutex
-	seals  map[string]*dataKey    // by tenant
-	opened map[string]cipher.AEAD // by encryptedKey.memo
+	mu     sync.Mutex                     // held while a data key is made, so that a tenant gets one
+	seals  cache.LRU[string, *dataKey]    // by tenant
+	opened cache.LRU[string, cipher.AEAD] // by encryptedKey.memo
 }
 
 var _ integration.KeyRing = (*KeyRing)(nil)
@@ -95,7 +96,7 @@ func (r *KeyRing) sealing(ctx context.Context, tenant string) (*dataKey, error) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.Now()
-	if k := r.seals[tenant]; k != nil && k.uses < dataKeyUses && now.Sub(k.made) < dataKeyGood {
+	if k, ok := r.seals.Get(tenant); ok && k.uses < dataKeyUses && now.Sub(k.made) < dataKeyGood {
 		k.uses++
 		return k, nil
 	}
@@ -110,12 +111,10 @@ func (r *KeyRing) sealing(ctx context.Context, tenant string) (*dataKey, error) 
 	if err != nil {
 		return nil, err
 	}
-	if r.seals == nil || len(r.seals) >= maxDataKeys {
-		r.seals = map[string]*dataKey{}
-	}
-	r.seals[tenant] = &dataKey{aead: aead, encrypted: out.CiphertextBlob, made: now, uses: 1}
+	made := &dataKey{aead: aead, encrypted: out.CiphertextBlob, made: now, uses: 1}
+	r.seals.Keep(tenant, made, maxDataKeys)
 	r.remember(encryptedKey{context: ownKey(tenant), blob: out.CiphertextBlob}, aead)
-	return r.seals[tenant], nil
+	return made, nil
 }
 
 func newAEAD(key []byte) (cipher.AEAD, error) {
@@ -126,12 +125,8 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// remember needs the lock.
 func (r *KeyRing) remember(k encryptedKey, aead cipher.AEAD) {
-	if r.opened == nil || len(r.opened) >= maxDataKeys {
-		r.opened = map[string]cipher.AEAD{}
-	}
-	r.opened[k.memo()] = aead
+	r.opened.Keep(k.memo(), aead, maxDataKeys)
 }
 
 // Open decrypts. Error: ErrUnsealable; any other error means that KMS could not be asked, and passes.
@@ -169,9 +164,7 @@ func (r *KeyRing) Open(ctx context.Context, sealed, context []byte) ([]byte, err
 }
 
 func (r *KeyRing) opening(ctx context.Context, k encryptedKey) (cipher.AEAD, error) {
-	r.mu.Lock()
-	aead, ok := r.opened[k.memo()]
-	r.mu.Unlock()
+	aead, ok := r.opened.Get(k.memo())
 	if ok {
 		return aead, nil
 	}
@@ -190,8 +183,6 @@ func (r *KeyRing) opening(ctx context.Context, k encryptedKey) (cipher.AEAD, err
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.remember(k, aead)
 	return aead, nil
 }

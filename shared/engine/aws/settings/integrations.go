@@ -10,13 +10,13 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tocsin/shared/cache"
 	"tocsin/shared/engine/aws/reports"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/event"
@@ -37,13 +37,7 @@ type Integrations struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 
-	mu      sync.Mutex
-	enabled map[string]enabledAt
-}
-
-type enabledAt struct {
-	at   time.Time
-	list []integration.Integration
+	enabled cache.Aging[string, []integration.Integration] // by tenant
 }
 
 var _ integration.Store = (*Integrations)(nil)
@@ -345,11 +339,8 @@ func (s *Integrations) unbind(ctx context.Context, row table.Item) error {
 // Enabled lists the enabled integrations, from memory when they were read within the last second.
 func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integration.Integration, error) {
 	now := s.Now()
-	s.mu.Lock()
-	known, ok := s.enabled[tenant]
-	s.mu.Unlock()
-	if age := now.Sub(known.at); ok && age >= 0 && age < fresh {
-		return known.list, nil
+	if known, ok := s.enabled.Get(tenant, now, fresh); ok {
+		return known, nil
 	}
 	list, err := s.query(ctx, &dynamodb.QueryInput{
 		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
@@ -361,23 +352,14 @@ func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integratio
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.enabled == nil || len(s.enabled) >= maxTenants {
-		s.enabled = map[string]enabledAt{}
-	}
-	s.enabled[tenant] = enabledAt{now, list}
+	s.enabled.Keep(tenant, list, now, maxTenants)
 	return list, nil
 }
 
 // maxTenants bounds the tenants whose integrations are kept in memory.
 const maxTenants = 1000
 
-func (s *Integrations) forget(tenant string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.enabled, tenant)
-}
+func (s *Integrations) forget(tenant string) { s.enabled.Drop(tenant) }
 
 // query reads up to limit integrations, all when it is 0.
 func (s *Integrations) query(ctx context.Context, in *dynamodb.QueryInput, limit int) ([]integration.Integration,

@@ -137,9 +137,8 @@ func (s *Triggers) states(ctx context.Context, tenant string, ids []string) ([]t
 func (s *Triggers) bases(ctx context.Context, states []trigger.State, kept []keptState) error {
 	var keys []table.Item
 	place := map[string]int{}
-	s.mu.Lock()
 	for n, st := range states {
-		switch known := s.kept[stateName(st)]; {
+		switch known := s.keptOf(st); {
 		case kept[n].base == "":
 		case known.base == kept[n].base:
 			kept[n].content = known.content
@@ -148,7 +147,6 @@ func (s *Triggers) bases(ctx context.Context, states []trigger.State, kept []kep
 			keys, place[table.TextOf(key, "id")] = append(keys, key), n
 		}
 	}
-	s.mu.Unlock()
 	rows, err := table.GetAll(ctx, s.DB, s.Table, keys, true)
 	if err != nil {
 		return fmt.Errorf("read %d bases of states: %w", len(keys), err)
@@ -166,13 +164,8 @@ func stateName(st trigger.State) string { return st.Tenant + " " + st.Trigger }
 
 // keep remembers states for the round that replaces them, and for the next one.
 func (s *Triggers) keep(states []trigger.State, kept []keptState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.kept == nil || len(s.kept)+len(states) > maxKeptStates {
-		s.kept = make(map[string]keptState, len(states))
-	}
 	for n, st := range states {
-		s.kept[stateName(st)] = kept[n]
+		s.kept.Keep(stateName(st), kept[n], maxKeptStates)
 	}
 }
 
@@ -225,10 +218,10 @@ func (s *Triggers) Replace(ctx context.Context, states []trigger.State) (writes 
 	return writes, unnamed, nil
 }
 
+// keptOf is the zero value for a state that is not remembered.
 func (s *Triggers) keptOf(st trigger.State) keptState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.kept[stateName(st)]
+	kept, _ := s.kept.Get(stateName(st))
+	return kept
 }
 
 // delta is a body against the base, with what deltas have cost with it; nil when a new base is due.

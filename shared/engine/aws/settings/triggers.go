@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tocsin/shared/cache"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/event"
 	"tocsin/shared/trigger"
@@ -26,14 +26,8 @@ type Triggers struct {
 	Outbox EventOutbox // Publisher and Table are not needed where nothing is changed
 	Now    func() time.Time
 
-	mu    sync.Mutex
-	known map[string]activeAt
-	kept  map[string]keptState // by stateName; see states.go
-}
-
-type activeAt struct {
-	at   time.Time
-	list []trigger.Trigger
+	known cache.Aging[string, []trigger.Trigger] // of tenants that were seeded
+	kept  cache.LRU[string, keptState]           // by stateName; see states.go
 }
 
 var _ trigger.Store = (*Triggers)(nil)
@@ -245,27 +239,15 @@ func (s *Triggers) List(ctx context.Context, tenant string) (list []trigger.Trig
 // Active answers from memory for less than a second.
 func (s *Triggers) Active(ctx context.Context, tenant string) ([]trigger.Trigger, bool, error) {
 	now := s.Now()
-	s.mu.Lock()
-	known, ok := s.known[tenant]
-	s.mu.Unlock()
-	if age := now.Sub(known.at); ok && age >= 0 && age < fresh {
-		return known.list, true, nil
+	if known, ok := s.known.Get(tenant, now, fresh); ok {
+		return known, true, nil
 	}
 	list, seeded, err := s.List(ctx, tenant)
 	if err != nil || !seeded {
 		return list, seeded, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.known == nil || len(s.known) >= maxTenants {
-		s.known = map[string]activeAt{}
-	}
-	s.known[tenant] = activeAt{now, list}
+	s.known.Keep(tenant, list, now, maxTenants)
 	return list, true, nil
 }
 
-func (s *Triggers) forget(tenant string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.known, tenant)
-}
+func (s *Triggers) forget(tenant string) { s.known.Drop(tenant) }

@@ -1,7 +1,7 @@
 // Adding an integration: pick a system, fill in its form.
 import { html } from "../html.js";
 import { get, post } from "../api.js";
-import { day, t } from "../i18n.js";
+import { day, further, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { navigate, useLocation } from "../router.js";
@@ -9,7 +9,8 @@ import { Empty, Notice, Said, View } from "../ui.js";
 import { startingEvents } from "../events.js";
 import { Form, SetUp } from "./form.js";
 
-const readSystems = async (signal) => (await get("/v1/systems", { signal })).body.groups;
+const readSystems = async (signal) =>
+	(await get("/v1/systems", { signal, query: { languages: further } })).body.groups;
 
 const Back = ({ href = "/", children }) => html`
 	<p class="back">

@@ -1,7 +1,7 @@
 // One integration: its settings, its deliveries, one delivery.
 import { html, useRef, useState } from "../html.js";
 import { call, get, integrationPath, post } from "../api.js";
-import { t, time } from "../i18n.js";
+import { further, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useBase, useLoad } from "../load.js";
 import { match, useLocation, withQuery } from "../router.js";
@@ -17,7 +17,7 @@ async function read(id, signal) {
 	const [one, health, systems, gone] = await Promise.all([
 		get(integrationPath(id), { signal }),
 		get(integrationPath(id, "/health"), { signal }),
-		get("/v1/systems", { signal }),
+		get("/v1/systems", { signal, query: { languages: further } }),
 		lastGone(id, signal),
 	]);
 	const system = systems.body.groups.flatMap((g) => g.systems).find((s) => s.name === one.body.system);
