@@ -31,7 +31,7 @@ func (p *planner) triggers() {
 		if at >= 0 {
 			kept[at] = true
 		}
-		p.trigger(p.document.Triggers[n], at, kept)
+		p.trigger(p.document.Triggers[n], at)
 	}
 	for n, t := range p.state.Triggers {
 		if p.prune && !kept[n] {
@@ -58,21 +58,11 @@ func (p *planner) dangling(kept map[int]bool) {
 	}
 }
 
-func (p *planner) trigger(t Trigger, at int, kept map[int]bool) {
+func (p *planner) trigger(t Trigger, at int) {
 	where := fmt.Sprintf("trigger %q", short(t.Name))
 	var old *StoredTrigger
-	var replaces string
 	if at >= 0 {
 		old = &p.state.Triggers[at]
-		if old.Template != t.Template {
-			if !p.prune {
-				p.problems.add(t.Line, where, "has the condition %s here and %s there, and a trigger keeps its "+
-					"condition: give the new one another name, or have the old one deleted with -prune", t.Template,
-					old.Template)
-				return
-			}
-			replaces, old, kept[at] = old.ID, nil, false
-		}
 	}
 	p.references(t, old, where)
 	t.Actions = normal(t.Actions)
@@ -81,7 +71,7 @@ func (p *planner) trigger(t Trigger, at int, kept map[int]bool) {
 		return
 	}
 	on := t.Enabled == nil || *t.Enabled
-	s := Step{Verb: Add, Kind: TriggerKind, Name: t.Name, Replaces: replaces, actions: t.Actions}
+	s := Step{Verb: Add, Kind: TriggerKind, Name: t.Name, actions: t.Actions}
 	s.differ("template_id", Value{}, text(t.Template))
 	s.differ("enabled", Value{}, boolean(on))
 	s.body.set("name", text(t.Name))
@@ -148,16 +138,21 @@ func (p *planner) changeTrigger(t Trigger, old StoredTrigger) {
 	s.rename(t.Name, old.Name)
 	s.enable(t.Enabled, before.Enabled == nil || *before.Enabled)
 	now, then := t.tree(), before.tree()
+	another := t.Template != old.Template // which takes other thresholds, filters and actions: all are sent
+	if another {
+		s.differ("template_id", text(old.Template), text(t.Template))
+		s.body.set("template_id", text(t.Template))
+	}
 	for _, name := range []string{"comment", "threshold", "filters", "actions"} {
 		a, _ := then.get(name)
 		b, _ := now.get(name)
 		replaced := name == "actions" && p.replaced(t)
-		if same(a, b) && !replaced {
+		switch equal := same(a, b); {
+		case equal && !replaced && !another:
 			continue
-		}
-		if replaced && same(a, b) {
+		case equal && replaced:
 			s.Differences = append(s.Differences, Difference{name, "an integration of that name", "the new one"})
-		} else {
+		case !equal:
 			s.differ(name, a, b)
 		}
 		switch {
@@ -167,6 +162,7 @@ func (p *planner) changeTrigger(t Trigger, old StoredTrigger) {
 			s.body.set(name, Value{Kind: List})
 		case name == "comment":
 			s.body.set(name, text(b.Text))
+		case b.Kind == Null: // a threshold that the new condition does not take
 		default:
 			s.body.set(name, b)
 		}

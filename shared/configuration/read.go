@@ -71,10 +71,17 @@ func parse(data []byte) (Value, error) {
 // escapes are those of JSON's strings, and the pairs of one character.
 var escapes = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\.`)
 
-// plainJSON is JSON as YAML takes it: without tabs, which are between values only, and without pairs of escapes for one
-// character.
+// unlike are characters that JSON takes as they are, and YAML does not, or as the end of a line.
+var unlike = regexp.MustCompile("[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]")
+
+// plainJSON is JSON as YAML takes it: without tabs, which are between values only, without pairs of escapes for one
+// character, and with escapes for what is unlike.
 func plainJSON(data []byte) []byte {
 	data = bytes.ReplaceAll(data, []byte("\t"), []byte(" "))
+	data = unlike.ReplaceAllFunc(data, func(found []byte) []byte {
+		r, _ := utf8.DecodeRune(found)
+		return fmt.Appendf(nil, `\u%04x`, r)
+	})
 	return escapes.ReplaceAllFunc(data, func(found []byte) []byte {
 		var s string
 		if len(found) < 12 || json.Unmarshal(slices.Concat([]byte{'"'}, found, []byte{'"'}), &s) != nil {

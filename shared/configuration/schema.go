@@ -197,7 +197,7 @@ func triggerSchema() object {
 	return object{
 		"type": "object", "required": []string{"template_id", "actions"}, "additionalProperties": false,
 		"properties": object{
-			"template_id": object{"enum": names, "description": "The condition. A trigger keeps its condition."},
+			"template_id": object{"enum": names, "description": "The condition."},
 			"was":         was, "enabled": enabled,
 			"comment": object{"type": "string", "maxLength": trigger.MaxComment},
 			"threshold": object{"type": "object", "required": []string{"count", "period"},

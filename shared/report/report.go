@@ -30,7 +30,12 @@ type DailyTotals interface {
 type Settings struct {
 	Tenant string `json:"tenant"`
 	Zone   string `json:"zone"` // "" = DefaultZone
+	// Revision counts changes from 1; 0 before the first one, and of settings that a release before it was kept wrote.
+	Revision int64 `json:"revision,omitempty"`
 }
+
+// ErrConflict: the settings changed since they were read.
+var ErrConflict = errors.New("the settings of reports were changed by someone else")
 
 // Format is what the files of a report are.
 type Format string
@@ -93,7 +98,8 @@ const Kept = 3
 type SettingsStore interface {
 	Zones
 	// SaveSettings replaces a tenant's settings and makes its subscriptions due at once, so that the schedule looks at
-	// them anew. Since and Done of each stay: no report is lost by it and none comes twice.
+	// them anew. Since and Done of each stay: no report is lost by it and none comes twice. Settings with a revision
+	// replace those with the one before it alone. Error: ErrConflict.
 	SaveSettings(ctx context.Context, s Settings) error
 }
 

@@ -370,12 +370,29 @@ func (s *Service) Zone(ctx context.Context, tenant string) (string, error) {
 	return cmp.Or(v.Zone, DefaultZone), err
 }
 
-// SetZone sets the time zone for the days from now on. Error: ErrZone.
-func (s *Service) SetZone(ctx context.Context, tenant, zone string) error {
+// Settings are the tenant's, with the zone that holds where none was chosen.
+func (s *Service) Settings(ctx context.Context, tenant string) (Settings, error) {
+	v, err := s.Store.Settings(ctx, tenant)
+	v.Zone = cmp.Or(v.Zone, DefaultZone)
+	return v, err
+}
+
+// SetZone sets the time zone for the days from now on, if the settings have the revision; -1 takes any. It returns the
+// revision that they have then: the same one for the zone that they have. Errors: ErrZone, ErrConflict.
+func (s *Service) SetZone(ctx context.Context, tenant, zone string, revision int64) (int64, error) {
 	if err := CheckZone(zone); err != nil {
-		return err
+		return 0, err
 	}
-	return s.Store.SaveSettings(ctx, Settings{Tenant: tenant, Zone: zone})
+	v, err := s.Settings(ctx, tenant)
+	if err == nil && revision >= 0 && revision != v.Revision {
+		err = ErrConflict
+	}
+	if err != nil || v.Zone == zone {
+		return v.Revision, err
+	}
+	v.Zone = zone
+	v.Revision++
+	return v.Revision, s.Store.SaveSettings(ctx, v)
 }
 
 // Request is a report on demand.

@@ -111,7 +111,8 @@ func (c *Client) add(ctx context.Context, s configuration.Step, path string, ids
 			return o, fmt.Errorf("%w: there are two of that name now, %s and %s: delete one (%w)", ErrConflict, id,
 				made.ID, err)
 		}
-		return o, fmt.Errorf("%w: one of that name was added at the same time, so ours was taken away again", ErrConflict)
+		return o, fmt.Errorf("%w: one of that name was added at the same time, so ours was taken away again",
+			ErrConflict)
 	}
 	return o, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/console/rest"
+	"tocsin/shared/destination"
 	"tocsin/shared/report"
 )
 
@@ -116,9 +117,18 @@ type ReportSettings struct {
 	TimeZone string `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, and reports go out in the hour after 06:00 of it" example:"Europe/Berlin"`
 }
 
-type settingsOutput struct{ Body ReportSettings }
+type settingsOutput struct {
+	ETag string `header:"ETag"`
+	Body ReportSettings
+}
 
-type settingsInput struct{ Body ReportSettings }
+type settingsInput struct {
+	IfMatch string `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
+	Body    ReportSettings
+}
+
+// settingsETag is that of settings. An ETag counts from 1, and settings that nobody set have the revision 0.
+func settingsETag(revision int64) string { return rest.MakeETag(revision + 1) }
 
 // API is the operations on reports.
 type API struct {
@@ -180,15 +190,15 @@ func (s *API) reports(api huma.API) {
 		OperationID: "get-report-settings", Method: http.MethodGet, Path: "/v1/report-settings", Tags: tags,
 		Summary: "Read the settings of reports", Description: "UTC until you choose a time zone.",
 	}), func(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
-		zone, err := s.Reports.Zone(ctx, rest.Principal(ctx).Tenant)
+		v, err := s.Reports.Settings(ctx, rest.Principal(ctx).Tenant)
 		if err != nil {
 			return nil, s.Answer(err)
 		}
-		return &settingsOutput{ReportSettings{zone}}, nil
+		return &settingsOutput{settingsETag(v.Revision), ReportSettings{v.Zone}}, nil
 	})
 	huma.Register(api, rest.Operation(access.ReportSettings, huma.Operation{
 		OperationID: "set-report-settings", Method: http.MethodPut, Path: "/v1/report-settings", Tags: tags,
-		Errors:      []int{400, 413, 415, 422},
+		Errors:      []int{400, 409, 412, 413, 415, 422},
 		Summary:     "Set the settings of reports",
 		Description: "A new time zone holds for the days from now on; days that are recorded stay as they were cut.",
 	}), s.setSettings)
@@ -196,16 +206,19 @@ func (s *API) reports(api huma.API) {
 
 func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
 	p := rest.Principal(ctx)
-	err := s.Reports.SetZone(ctx, p.Tenant, in.Body.TimeZone)
-	if errors.Is(err, report.ErrZone) {
-		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the settings are not valid",
-			rest.Fault("time_zone", err.Error()))
-	}
+	var now int64
+	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
+		now, err = s.Reports.SetZone(ctx, p.Tenant, in.Body.TimeZone, revision-1)
+		if errors.Is(err, report.ErrZone) {
+			err = destination.InvalidParameters{{Field: "time_zone", Reason: err.Error()}}
+		}
+		return err
+	})
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, err
 	}
 	s.Log.Info("report settings set", "tenant", p.Tenant, "zone", in.Body.TimeZone, "by", p.Email)
-	return &settingsOutput{in.Body}, nil
+	return &settingsOutput{settingsETag(now), in.Body}, nil
 }
 
 func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tocsin/shared/integration"
+	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 )
 
@@ -44,8 +45,8 @@ func (s Kit) UnlessChanged(ctx context.Context, ifMatch string, change func(revi
 	}
 	for range conflictTries {
 		err = change(revision)
-		if revision != 0 || !errors.Is(err, integration.ErrConflict) && !errors.Is(err, trigger.ErrConflict) ||
-			ctx.Err() != nil {
+		if revision != 0 || ctx.Err() != nil || !errors.Is(err, integration.ErrConflict) &&
+			!errors.Is(err, trigger.ErrConflict) && !errors.Is(err, report.ErrConflict) {
 			return s.Answer(err)
 		}
 	}

@@ -133,6 +133,9 @@ func reportProblem(err error) error {
 	case errors.Is(err, report.ErrNotFound):
 		return NewProblem(http.StatusNotFound, fmt.Sprintf("there is no such report: the last %d are kept",
 			report.Kept))
+	case errors.Is(err, report.ErrConflict):
+		return NewProblem(http.StatusPreconditionFailed,
+			"the settings of reports were changed by someone else: read them again, then repeat your change")
 	case errors.Is(err, report.ErrPeriod):
 		return NewProblem(http.StatusUnprocessableEntity, err.Error())
 	}

@@ -185,12 +185,13 @@ type (
 		ID      string `path:"id"`
 		IfMatch string `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
 		Body    struct {
-			Name      *string        `json:"name,omitempty"`
-			Comment   *string        `json:"comment,omitempty"`
-			Enabled   *bool          `json:"enabled,omitempty"`
-			Filters   *[]FilterView  `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
-			Threshold *ThresholdView `json:"threshold,omitempty"`
-			Actions   *[]ActionView  `json:"actions,omitempty" maxItems:"4" doc:"replaces all"`
+			Name      *string             `json:"name,omitempty"`
+			Comment   *string             `json:"comment,omitempty"`
+			Template  *trigger.TemplateID `json:"template_id,omitempty" doc:"another condition; then the threshold is replaced too, by none when it is left out"`
+			Enabled   *bool               `json:"enabled,omitempty"`
+			Filters   *[]FilterView       `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
+			Threshold *ThresholdView      `json:"threshold,omitempty"`
+			Actions   *[]ActionView       `json:"actions,omitempty" maxItems:"4" doc:"replaces all"`
 		} `contentType:"application/merge-patch+json"`
 	}
 	previewOutput struct{ Body PreviewView }
@@ -452,7 +453,8 @@ func triggerView(t trigger.Trigger, h trigger.History, warnings []destination.Fi
 
 func (s *API) patchTrigger(ctx context.Context, in *triggerPatch) (*triggerOutput, error) {
 	b := in.Body
-	p := trigger.Patch{Name: b.Name, Comment: b.Comment, Enabled: b.Enabled, Threshold: threshold(b.Threshold)}
+	p := trigger.Patch{Name: b.Name, Comment: b.Comment, Enabled: b.Enabled, Template: b.Template,
+		Threshold: threshold(b.Threshold)}
 	if b.Filters != nil {
 		list, err := filters(*b.Filters)
 		if err != nil {

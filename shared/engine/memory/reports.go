@@ -67,6 +67,9 @@ func (r *Reports) SettingsOf(ctx context.Context, tenants []string) (map[string]
 // SaveSettings replaces them and schedules the tenant's reports anew.
 func (r *Reports) SaveSettings(_ context.Context, s report.Settings) error {
 	defer r.e.lock()()
+	if s.Revision > 0 && r.e.settings[s.Tenant].Revision != s.Revision-1 {
+		return report.ErrConflict
+	}
 	r.e.settings[s.Tenant] = s
 	for k, v := range r.e.schedule {
 		if k.tenant == s.Tenant {

@@ -63,6 +63,8 @@ type settingsRow struct {
 	Tenant string `dynamodbav:"tenant"`
 	ID     string `dynamodbav:"id"`   // settingsID
 	Body   []byte `dynamodbav:"body"` // JSON of report.Settings
+	// Revision is that of the settings.
+	Revision int64 `dynamodbav:"revision,omitempty"`
 }
 
 // reportRow is the row of a report.
@@ -164,9 +166,21 @@ func (r *Store) SaveSettings(ctx context.Context, v report.Settings) error {
 	if err != nil {
 		return err
 	}
-	row, err := table.Marshal(settingsRow{Tenant: v.Tenant, ID: settingsID, Body: body})
+	row, err := table.Marshal(settingsRow{Tenant: v.Tenant, ID: settingsID, Body: body, Revision: v.Revision})
 	if err == nil {
-		_, err = r.DB.PutItem(ctx, &dynamodb.PutItemInput{TableName: &r.Table, Item: row})
+		put := &dynamodb.PutItemInput{TableName: &r.Table, Item: row}
+		switch {
+		case v.Revision == 1:
+			put.ConditionExpression = awssdk.String("attribute_not_exists(revision)")
+		case v.Revision > 1:
+			put.ConditionExpression = awssdk.String("revision = :before")
+			put.ExpressionAttributeValues = table.Item{":before": table.Number(v.Revision - 1)}
+		}
+		_, err = r.DB.PutItem(ctx, put)
+	}
+	var unmet *types.ConditionalCheckFailedException
+	if errors.As(err, &unmet) {
+		err = report.ErrConflict
 	}
 	if err == nil {
 		err = r.forget(ctx, v.Tenant)

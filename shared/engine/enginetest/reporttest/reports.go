@@ -121,6 +121,7 @@ func settingsAreKept(t *testing.T, open OpenReports) {
 	got, err = s.Settings(t.Context(), "42")
 	require.NoError(t, err)
 	require.Equal(t, "Asia/Tokyo", got.Zone)
+	settingsAreReplacedByTheirNextRevisionAlone(t, s)
 	all, err := s.SettingsOf(t.Context(), []string{"43", "42"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo"}, "43": {Tenant: "43"}},
@@ -128,6 +129,24 @@ func settingsAreKept(t *testing.T, open OpenReports) {
 	none, err := s.SettingsOf(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, none)
+}
+
+// settingsAreReplacedByTheirNextRevisionAlone for a tenant of its own.
+func settingsAreReplacedByTheirNextRevisionAlone(t *testing.T, s report.Store) {
+	t.Helper()
+	save := func(zone string, revision int64) error {
+		return s.SaveSettings(t.Context(), report.Settings{Tenant: "44", Zone: zone, Revision: revision})
+	}
+	require.ErrorIs(t, save("Asia/Tokyo", 2), report.ErrConflict)
+	require.NoError(t, save("Asia/Tokyo", 1))
+	require.ErrorIs(t, save("Europe/Berlin", 1), report.ErrConflict)
+	require.ErrorIs(t, save("Europe/Berlin", 3), report.ErrConflict)
+	require.NoError(t, save("Europe/Berlin", 2))
+	got, err := s.Settings(t.Context(), "44")
+	require.NoError(t, err)
+	require.Equal(t, report.Settings{Tenant: "44", Zone: "Europe/Berlin", Revision: 2}, got)
+	require.NoError(t, save("UTC", 0), "settings without a revision replace any, as an older release does")
+	require.NoError(t, save("Asia/Tokyo", 1))
 }
 
 func dueNow(t *testing.T, s report.Store, now time.Time) []string {

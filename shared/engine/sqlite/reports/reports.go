@@ -51,6 +51,15 @@ func (r *Reports) SaveSettings(ctx context.Context, v report.Settings) error {
 		return err
 	}
 	if err := r.db.Write(ctx, func(w *db.Writer) error {
+		var old report.Settings
+		if err := db.Each(w.Conn, "SELECT body FROM report_settings WHERE tenant = ?",
+			func(s *driver.Stmt) { s.BindText(1, v.Tenant) },
+			func(s *driver.Stmt) error { return json.Unmarshal(db.Blob(s, 0), &old) }); err != nil {
+			return err
+		}
+		if v.Revision > 0 && old.Revision != v.Revision-1 {
+			return report.ErrConflict
+		}
 		if err := w.Do("INSERT OR REPLACE INTO report_settings (tenant, body) VALUES (?, ?)", func(s *driver.Stmt) {
 			s.BindText(1, v.Tenant)
 			s.BindBytes(2, body)
