@@ -15,20 +15,23 @@ import (
 	"tocsin/shared/account"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/session"
+	"tocsin/shared/tenant"
 )
 
 // administration is what commands work on: see control.go.
 type administration struct {
-	people *account.Service
-	links  *account.Links
-	own    string // where people sign in; "" = the program does not run
+	people  *account.Service
+	links   *account.Links
+	tenants *tenant.Service
+	own     string // where people sign in; "" = the program does not run
 }
 
 func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
 	links := &account.Links{Store: db.SignInLinks(), People: db.Accounts(), Now: time.Now, Random: rand.Reader}
 	return &administration{links: links,
 		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, Log: log,
-			Ends: []account.Credentials{&session.Service{Store: db.Sessions()}}}}
+			Ends: []account.Credentials{&session.Service{Store: db.Sessions()}, tokenService(db, log)}},
+		tenants: tenantService(db, log)}
 }
 
 // administrative is a command on the state.
@@ -40,7 +43,8 @@ type administrative struct {
 }
 
 // administrativeCommands by their names.
-var administrativeCommands = map[string]administrative{"user": userCommand, "sign-in": signInCommand}
+var administrativeCommands = map[string]administrative{"user": userCommand, "sign-in": signInCommand,
+	"tenant": tenantCommand}
 
 // run does what a command says. The flags were checked by who wrote it.
 func (a *administration) run(ctx context.Context, c call, out io.Writer) error {

@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/health"
 	"tocsin/shared/httpserver"
 	"tocsin/shared/mail"
+	"tocsin/shared/token"
 	"tocsin/shared/worker"
 )
 
@@ -40,6 +41,8 @@ type config struct {
 	onRequest                     int // mails in an hour for a tenant
 	origins                       []string
 	tenantRequests                int // calls of the API in a minute for a tenant; 0 = not bounded
+	tokenRequests                 int // likewise for an API token
+	tokenHeader                   string
 	telegram                      telegram.Bot
 	telegramWebhook               string
 	proxy                         *egress.Proxy
@@ -111,6 +114,10 @@ func (c *config) listening(f *flag.FlagSet, t *texts) {
 		"origins, as https://console.example.com with commas between, whose pages may call the API from a browser")
 	f.IntVar(&c.tenantRequests, "tenant-requests", 6000,
 		"calls of the API in a minute that an account may make, 429 after that; 0 for no bound")
+	f.IntVar(&c.tokenRequests, "token-requests", 3000,
+		"calls of the API in a minute that an API token may make, 429 after that; 0 for no bound")
+	f.StringVar(&c.tokenHeader, "token-header", token.DefaultHeader,
+		"the header that API tokens may come in, beside Authorization: Bearer")
 	f.StringVar(&t.level, "log-level", "info", "debug, info, warn or error")
 	f.BoolVar(&c.logJSON, "log-json", false, "write logs as JSON")
 }
@@ -222,8 +229,11 @@ func (c *config) check() error {
 	if err := c.signing.check(); err != nil {
 		return err
 	}
-	if c.tenantRequests < 0 {
-		return errors.New("-tenant-requests must be at least 0")
+	if c.tenantRequests < 0 || c.tokenRequests < 0 {
+		return errors.New("-tenant-requests and -token-requests must be at least 0")
+	}
+	if err := token.CheckHeader(c.tokenHeader); err != nil {
+		return fmt.Errorf("-token-header: %w", err)
 	}
 	if c.sessions.Most < 1 || c.sessions.Mails < 1 || c.onRequest < 1 {
 		return errors.New("-smtp-sessions, -smtp-mails and -mails-on-request must be at least 1")

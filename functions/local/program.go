@@ -120,7 +120,7 @@ func (p *program) wire() error {
 
 // settings makes what administrators and people set.
 func (p *program) settings() {
-	p.people = &profile.Service{Store: p.db.People(), Now: time.Now, Log: p.log}
+	p.people = &profile.Service{Store: p.db.People(), Holdings: tokenService(p.db, p.log), Now: time.Now, Log: p.log}
 	p.integrations = &integration.Service{
 		Store: p.db.Integrations(), Keys: p.keys, Systems: p.systems, Addresses: p.policy, Now: time.Now, NewID: newID,
 		Log: p.log, Backlog: p.db.Deliveries(),
@@ -184,8 +184,11 @@ func (p *program) api() http.Handler {
 		Platform: p.platform, EgressAddresses: p.addresses, Telegram: p.chats, Integrations: p.integrations,
 		Systems: p.systems, Deliveries: p.db.Deliveries(), Health: p.monitor, Tester: p.sender,
 		Sessions: p.sessions, Provider: p.provider, SignInLinks: p.admin.people,
-		Authenticator: access.Chain{p.tokens, p.sessions},
-		Now:           time.Now, NewID: newID, Log: p.log, MailLog: p.mailLog, Changed: p.pool.Recheck,
+		Authenticator: access.Chain{p.apiTokens(), p.tokens, p.sessions},
+		Tokens:        tokenService(p.db, p.log), TokenHeader: p.tokenHeader, Tenants: tenantService(p.db, p.log),
+		TokenRequests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: p.tokenRequests, Now: time.Now,
+			Log: p.log},
+		Now: time.Now, NewID: newID, Log: p.log, MailLog: p.mailLog, Changed: p.pool.Recheck,
 		Wake: p.pool.Wake, Triggers: p.triggers, Commands: p.db.Commands(), DeadLetters: p.db.Deliveries(),
 		Reports: p.reports, Recovery: p.recovery, Profiles: p.people, SuppressionList: suppressed,
 		Unsubscriptions: profile.Unsubscriptions{Links: p.links, Profiles: p.people, SuppressionList: suppressed,
@@ -231,6 +234,7 @@ func (p *program) serve(ctx context.Context) error {
 	work.Go(func() { prune(background, p.log, p.db, p.keep) })
 	work.Go(func() { sweep(background, p.log, p.integrations, p.monitor) })
 	work.Go(func() { p.receive(background, p.chats) })
+	work.Go(func() { p.tellOfTokens(background) })
 	if p.certificate != nil {
 		server.TLSConfig = p.certificate.config()
 	}

@@ -1,9 +1,11 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,6 +25,8 @@ import (
 	"tocsin/shared/console/reports"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/console/signin"
+	"tocsin/shared/console/tenants"
+	"tocsin/shared/console/tokens"
 	"tocsin/shared/console/triggers"
 	"tocsin/shared/console/v2"
 	"tocsin/shared/delivery"
@@ -39,6 +43,8 @@ import (
 	"tocsin/shared/session"
 	"tocsin/shared/session/oidc"
 	"tocsin/shared/telegrambot"
+	"tocsin/shared/tenant"
+	"tocsin/shared/token"
 	"tocsin/shared/trigger"
 )
 
@@ -97,6 +103,14 @@ type Config struct {
 	Recovery *fanout.Recovery
 	// Requests bounds the calls of each tenant; nil = they are not bounded.
 	Requests *ratelimit.Limiter
+	// TokenRequests bounds those of each API token; nil = they are not bounded.
+	TokenRequests *ratelimit.Limiter
+	// Tokens makes API tokens, nil = there are none; TokenHeader is the header that they may come in, "" =
+	// token.DefaultHeader.
+	Tokens      *token.Service
+	TokenHeader string
+	// Tenants knows linked tenants; nil = none are linked.
+	Tenants *tenant.Service
 	// MailQuota bounds what is mailed again to other people although it has arrived; nil = it is not bounded.
 	MailQuota *mail.Quota
 	// Wake is told of lanes that a replay filled; nil = nobody asks.
@@ -143,7 +157,7 @@ func New(c Config) http.Handler {
 // register adds the operations that this deployment has, and the page behind the links of mails.
 func (s *server) register(mux *http.ServeMux) huma.API {
 	rest.UseProblems()
-	api := humago.New(mux, document(s.Platform))
+	api := humago.New(mux, document(s.Platform, cmp.Or(s.TokenHeader, token.DefaultHeader)))
 	api.UseMiddleware(rest.Authorize)
 	s.session(api)
 	kit := rest.Kit{Log: s.Log, Now: s.Now, NewID: s.NewID}
@@ -165,6 +179,12 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		Kit: kit, Platform: s.Platform, Integrations: s.Integrations, Systems: s.Systems, Previewer: s.Tester,
 		Triggers: s.Triggers, Commands: s.Commands,
 	}).Register(api)
+	if s.Tokens != nil {
+		(&tokens.API{Kit: kit, Tokens: s.Tokens}).Register(api)
+	}
+	if s.Tenants != nil {
+		(&tenants.API{Kit: kit, Tenants: s.Tenants, Recorder: s.Recorder}).Register(api)
+	}
 	(&export.API{
 		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Triggers: s.Triggers, Reports: s.Reports,
 	}).Register(api)
@@ -187,7 +207,26 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		mails.Backlog = s.Integrations.Backlog
 	}
 	mails.Register(api)
+	if s.Tenants != nil {
+		nameTenant(api.OpenAPI())
+	}
 	return api
+}
+
+// nameTenant describes the parameter by which a global role acts for a linked tenant: once, for every path.
+func nameTenant(document *huma.OpenAPI) {
+	document.Components.Parameters = map[string]*huma.Param{"tenant": {
+		Name: tenants.Parameter, In: "query", Schema: &huma.Schema{Type: huma.TypeString}, Example: "43",
+		Description: "The tenant that the call is for, when a global role acts for one that is linked to its own " +
+			"(`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A " +
+			"plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person " +
+			"(`/v1/profile/…`) stays that of the home tenant.",
+	}}
+	for path, item := range document.Paths {
+		if strings.HasPrefix(path, "/v1/") {
+			item.Parameters = append(item.Parameters, &huma.Param{Ref: "#/components/parameters/tenant"})
+		}
+	}
 }
 
 // compressFrom is the size of an answer from which it is compressed, in bytes: what one packet holds.
@@ -211,7 +250,7 @@ type server struct {
 	known cache.LRU[string, struct{}] // people whose notifications exist: see know
 }
 
-func document(platform string) huma.Config {
+func document(platform, header string) huma.Config {
 	c := huma.DefaultConfig(platform+" Console API", "1.0.0")
 	c.CreateHooks = nil // no $schema member in every answer
 	c.RejectUnknownQueryParameters = true
@@ -219,18 +258,22 @@ func document(platform string) huma.Config {
 	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, " +
 		"test them, read what was delivered, send again what was not.\n\n" +
 		"Every call needs a token (`Authorization: Bearer …`): an administrator's, but for your own profile and " +
-		"the " +
-		"addresses to admit, which are for every role, and for reports. The tenant is the token's. Secrets are " +
+		"the addresses to admit, which are for every role, and for reports. The tenant is the token's; a global role " +
+		"acts for a linked one with the query parameter `tenant`. Secrets are " +
 		"write-only: an answer shows `" +
 		destination.SecretMask +
 		"`, and an update that sends the mask back keeps the secret, as long as it goes to the same receiver.\n\n" +
-		"A deployment bounds the calls of an account in a minute. What is over that is answered 429; `Retry-After` " +
-		"says in how many seconds the next minute begins."
+		"A deployment bounds the calls of an account, and of an API token, in a minute. What is over that is " +
+		"answered 429; `Retry-After` says in how many seconds the next minute begins."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT",
 			Description: "Claims: iss, aud, exp, tenant, role; client_name, email and name where known."},
 	}
-	c.Security = []map[string][]string{{"token": {}}}
+	c.Components.SecuritySchemes["api_token"] = &huma.SecurityScheme{Type: "http", Scheme: "bearer",
+		Description: "An API token: 64 characters of base64, made with POST /v1/tokens or in the Console."}
+	c.Components.SecuritySchemes["api_token_header"] = &huma.SecurityScheme{Type: "apiKey", In: "header", Name: header,
+		Description: "The same in a header of its own."}
+	c.Security = []map[string][]string{{"token": {}}, {"api_token": {}}, {"api_token_header": {}}}
 	return c
 }
 

@@ -37,6 +37,8 @@ import (
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/sending"
 	"tocsin/shared/session"
+	"tocsin/shared/tenant"
+	"tocsin/shared/token"
 	"tocsin/shared/trigger"
 )
 
@@ -87,8 +89,14 @@ func start(t *testing.T, allow ...string) *rig {
 			Destinations: catalogue.Default(), Transport: egress.New(policy, egress.Options{}), Now: time.Now, Log: log,
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 		},
-		Sessions:      &session.Service{Store: memory.NewSessions(), Now: time.Now, Random: rand.Reader, Log: log},
-		Authenticator: r.tokens, Now: time.Now, NewID: newID, Log: log,
+		Sessions: &session.Service{Store: memory.NewSessions(), Now: time.Now, Random: rand.Reader, Log: log},
+		Authenticator: access.Chain{
+			&token.Authenticator{Store: r.db.Tokens(), Now: time.Now, Log: log}, r.tokens,
+		},
+		Tokens: &token.Service{Store: r.db.Tokens(), Links: r.db.Tenants(), Random: rand.Reader, Now: time.Now,
+			NewID: newID, Log: log},
+		Tenants: &tenant.Service{Store: r.db.Tenants(), Now: time.Now, Log: log},
+		Now:     time.Now, NewID: newID, Log: log,
 		Changed: func(_, id string) { r.changed = append(r.changed, id) },
 		Wake:    func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
 		Triggers: &trigger.Service{Store: r.db.Triggers(), Integrations: r.db.Integrations(),

@@ -14,8 +14,11 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/console/rest"
+	"tocsin/shared/console/tenants"
 	"tocsin/shared/console/v2"
 	"tocsin/shared/profile"
+	"tocsin/shared/ratelimit"
+	"tocsin/shared/tenant"
 )
 
 // everyTenant is the name of no tenant: no token may bear it.
@@ -53,11 +56,11 @@ func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 			w.Header().Set("WWW-Authenticate", challenge(r))
 		}
 		rest.Write(w, refused)
-	} else if wait := s.tooSoon(r.Context(), p); wait > 0 {
+	} else if wait, tooMany := s.tooSoon(r.Context(), p); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(rest.Seconds(wait))) // RFC 6585, 4
-		rest.Write(w, rest.NewProblem(http.StatusTooManyRequests,
-			fmt.Sprintf("your account has made the %d calls of this minute: the next begins in %d s", s.Requests.Limit,
-				rest.Seconds(wait))))
+		rest.Write(w, tooMany)
+	} else if p, refused = s.act(r, p); refused != nil {
+		rest.Write(w, refused)
 	} else {
 		s.know(r.Context(), p)
 		r.Body = http.MaxBytesReader(w, r.Body, rest.MaxBody+1) // huma refuses what is over maxBody with a problem
@@ -82,12 +85,56 @@ func (s *server) requestID(r *http.Request) string {
 	return s.NewID()
 }
 
-// tooSoon is how long the tenant has to wait before its next call; 0 = this one goes on.
-func (s *server) tooSoon(ctx context.Context, p access.Principal) time.Duration {
-	if s.Requests == nil {
-		return 0
+// tooSoon is how long the caller has to wait before its next call, and why; 0 = this one goes on. What a global role
+// does for a linked tenant counts for its own: it takes nothing from the other.
+func (s *server) tooSoon(ctx context.Context, p access.Principal) (time.Duration, *rest.Problem) {
+	of := func(l *ratelimit.Limiter, key, who string) (time.Duration, *rest.Problem) {
+		if l == nil {
+			return 0, nil
+		}
+		wait := l.Wait(ctx, key)
+		if wait <= 0 {
+			return 0, nil
+		}
+		return wait, rest.NewProblem(http.StatusTooManyRequests,
+			fmt.Sprintf("your %s has made the %d calls of this minute: the next begins in %d s", who, l.Limit,
+				rest.Seconds(wait)))
 	}
-	return s.Requests.Wait(ctx, p.Tenant)
+	if p.TokenID != "" {
+		if wait, p := of(s.TokenRequests, tokenRequests+p.TokenID, "API token"); wait > 0 {
+			return wait, p
+		}
+	}
+	return of(s.Requests, p.Tenant, "account")
+}
+
+// tokenRequests stands before a token's id where calls are counted: no tenant has such a name.
+const tokenRequests = "\x00token "
+
+// act decides for which tenant the caller acts: the query parameter names one. It is taken out of the request, so that
+// no operation sees it.
+func (s *server) act(r *http.Request, p access.Principal) (access.Principal, *rest.Problem) {
+	query := r.URL.Query()
+	asked := query[tenants.Parameter]
+	if len(asked) > 1 || len(asked) == 1 && asked[0] == "" {
+		return p, rest.NewProblem(http.StatusBadRequest, "the parameter tenant must name one tenant")
+	}
+	id := ""
+	if len(asked) == 1 {
+		id = asked[0]
+		query.Del(tenants.Parameter)
+		r.URL.RawQuery = query.Encode()
+	}
+	acting, err := s.Tenants.Act(r.Context(), p, id)
+	var not *tenant.NotForYouError
+	switch {
+	case errors.As(err, &not):
+		return p, rest.NewProblem(http.StatusForbidden, not.Reason)
+	case err != nil:
+		s.Log.Error("look for a linked tenant", "tenant", p.Tenant, "error", err.Error())
+		return p, rest.NewProblem(http.StatusInternalServerError, "this could not be done now: try again")
+	}
+	return acting, nil
 }
 
 // maxKnown bounds the people who are remembered as known.
@@ -97,7 +144,8 @@ const maxKnown = 10_000
 // and one whose role has changed is told of what the new one may see. A failure does not keep anybody from what they
 // came for.
 func (s *server) know(ctx context.Context, p access.Principal) {
-	if s.Profiles == nil || p.Email == "" {
+	p = p.AtHome()
+	if s.Profiles == nil || p.Email == "" || p.Source == access.FromAPIToken { // a token can have a lower role
 		return
 	}
 	k := p.Tenant + "\x00" + p.Email + "\x00" + string(p.Role)

@@ -17,6 +17,8 @@ import (
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
 	"tocsin/shared/session"
+	"tocsin/shared/tenant"
+	"tocsin/shared/token"
 	"tocsin/shared/trigger"
 )
 
@@ -24,6 +26,7 @@ import (
 func everything() Config {
 	return Config{
 		Triggers: &trigger.Service{}, Reports: &report.Service{}, Profiles: &profile.Service{},
+		Tokens: &token.Service{}, Tenants: &tenant.Service{},
 		Recovery: &fanout.Recovery{}, Commands: noCommands{}, DeadLetters: noDeadLetters{},
 		Sessions: &session.Service{},
 	}

@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -43,12 +42,9 @@ func TestAnAccountThatCallsTooOftenIsToldWhenToCallAgain(t *testing.T) {
 
 func TestEveryOperationSaysThatItMayBeRefusedFor429(t *testing.T) {
 	r := start(t)
-	var document struct {
-		Paths map[string]map[string]struct{ Responses map[string]any }
-	}
-	require.NoError(t, json.Unmarshal([]byte(r.call("GET", "/openapi.json", "").raw), &document))
-	require.NotEmpty(t, document.Paths)
-	for path, methods := range document.Paths {
+	paths := r.paths(t)
+	require.NotEmpty(t, paths)
+	for path, methods := range paths {
 		for method, operation := range methods {
 			require.Contains(t, operation.Responses, "429", "%s %s", method, path)
 		}

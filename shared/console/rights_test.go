@@ -33,15 +33,23 @@ const (
 	seesEvents = "admin admin_ext partner_admin partner_admin_ext analytic partner_analytic auditor " +
 		"partner_auditor operator"
 	managesEvents  = "admin admin_ext partner_admin partner_admin_ext analytic partner_analytic operator"
+	makesTokens    = managesEvents
 	administrators = "admin admin_ext partner_admin partner_admin_ext operator"
 )
 
 // operations is every operation of the API: who may call it, and a body that is good. {id}, {delivery} and so on stand
 // for what another tenant has.
 var operations = map[string]struct{ roles, body string }{
-	"get-session":       {anybody, ""},
-	"end-session":       {anybody, ""},
-	"get-notifications": {withConsole, ""},
+	"get-session":         {anybody, ""},
+	"end-session":         {anybody, ""},
+	"list-tenants":        {anybody, ""},
+	"list-linked-tenants": {"operator", ""},
+	"link-tenant":         {"operator", `{"client_name":"Linked"}`},
+	"unlink-tenant":       {"operator", ""},
+	"make-token":          {makesTokens, `{"name":"Mine","kind":"personal"}`},
+	"list-tokens":         {makesTokens, ""},
+	"revoke-token":        {makesTokens, ""},
+	"get-notifications":   {withConsole, ""},
 	"set-notifications": {withConsole,
 		`{"choices":{"report_daily":false,"report_weekly":false,"report_monthly":false,"system":false,"vuln":false,"scope":false}}`},
 	"list-own-mails":        {withConsole, ""},
@@ -155,7 +163,10 @@ func (r *rig) others(t *testing.T) map[string]string {
 	require.NoError(t, err)
 	require.NotEmpty(t, letters)
 	r.asked("43", "command-43")
-	return map[string]string{"dead-letters": letters[0].ID, "commands": "command-43", "integrations": id,
+	theirToken := r.call("POST", "/v1/tokens", `{"name":"`+marker+`","kind":"shared"}`)
+	require.Equal(t, 201, theirToken.status, theirToken.raw)
+	return map[string]string{"tokens": theirToken.body["id"].(string), "tenants": "44",
+		"dead-letters": letters[0].ID, "commands": "command-43", "integrations": id,
 		"delivery": found[0].ID, "triggers": made.body["id"].(string), "reports": rep.ID, "people": known.ID,
 		"name": rep.Files[0].Name, "address": address}
 }
@@ -176,7 +187,8 @@ func tokensOf(t *testing.T) func(claims jwt.MapClaims) string {
 }
 
 // forEveryRole are the operations that a role which is not known may call: they say who one is, and sign out.
-var forEveryRole = []string{"get-session", "end-session"}
+// list-tenants lists one's own.
+var forEveryRole = []string{"get-session", "end-session", "list-tenants"}
 
 // noClaims are claims of nobody.
 var noClaims = []jwt.MapClaims{
@@ -196,30 +208,16 @@ func TestOneAuthorisationWalk(t *testing.T) {
 	r.handler = console.New(r.config)
 	theirs := r.others(t)
 	own := r.slack("Mine")
-	var document struct {
-		Paths map[string]map[string]struct {
-			OperationID string `json:"operationId"`
-		}
-	}
-	require.NoError(t, json.Unmarshal([]byte(r.call("GET", "/openapi.json", "").raw), &document))
 	token := tokensOf(t)
 	seen := map[string]bool{}
-	for path, methods := range document.Paths {
+	for path, methods := range r.paths(t) {
 		for method, o := range methods {
 			line, ok := operations[o.OperationID]
 			require.True(t, ok, "%s %s (%s) needs a line in the table of this test", method, path, o.OperationID)
 			seen[o.OperationID] = true
-			at := strings.NewReplacer("{delivery}", theirs["delivery"], "{name}", theirs["name"], "{address}",
-				theirs["address"],
-				"{id}", theirs[strings.Split(path, "/")[2]]).Replace(path)
-			body := strings.NewReplacer("{id}", theirs["integrations"], "{mine}", own).Replace(line.body)
 			call := func(token string) answer {
 				r.token = token
-				var headers []string
-				if method == "patch" {
-					headers = []string{"Content-Type", "application/merge-patch+json"}
-				}
-				return r.call(strings.ToUpper(method), at, body, headers...)
+				return r.theirs(method, path, line.body, theirs, own)
 			}
 			for _, role := range append(strings.Fields(anybody), "", " admin", "administrator,deploy", "*") {
 				a := call(token(jwt.MapClaims{"tenant": "42", "role": role}))
@@ -231,7 +229,7 @@ func TestOneAuthorisationWalk(t *testing.T) {
 				}
 				require.NotContains(t, a.raw, marker, "%s as %q", o.OperationID, role)
 				if allowed && (strings.Contains(path, "{") || strings.Contains(line.body, "{id}")) &&
-					o.OperationID != "allow-address" &&
+					o.OperationID != "allow-address" && !strings.Contains(path, "/linked") &&
 					// an operator mends for all tenants
 					!(o.OperationID == "replay-dead-letter" && role == string(access.Operator)) {
 					require.Equal(t, 404, a.status, "%s of another tenant as %q: %s", o.OperationID, role, a.raw)
@@ -250,6 +248,50 @@ func TestOneAuthorisationWalk(t *testing.T) {
 	r.untouched(t, theirs)
 }
 
+// documented is an operation in the document.
+type documented struct {
+	OperationID string `json:"operationId"`
+	Responses   map[string]any
+}
+
+// paths are the operations of the document, by path and method.
+func (r *rig) paths(t *testing.T) map[string]map[string]documented {
+	t.Helper()
+	var document struct {
+		Paths map[string]map[string]json.RawMessage
+	}
+	require.NoError(t, json.Unmarshal([]byte(r.call("GET", "/openapi.json", "").raw), &document))
+	out := map[string]map[string]documented{}
+	for path, item := range document.Paths {
+		out[path] = map[string]documented{}
+		for method, raw := range item {
+			if method == "parameters" {
+				require.Contains(t, string(raw), "#/components/parameters/tenant")
+				continue
+			}
+			var o documented
+			require.NoError(t, json.Unmarshal(raw, &o))
+			out[path][method] = o
+		}
+	}
+	return out
+}
+
+// theirs calls an operation on what another tenant has.
+func (r *rig) theirs(method, path, body string, theirs map[string]string, own string, query ...string) answer {
+	at := strings.NewReplacer("{delivery}", theirs["delivery"], "{name}", theirs["name"], "{tenant}", "45", "{address}",
+		theirs["address"], "{id}", theirs[strings.Split(path, "/")[2]]).Replace(path)
+	if len(query) > 0 {
+		at += "?" + strings.Join(query, "&")
+	}
+	var headers []string
+	if method == "patch" {
+		headers = []string{"Content-Type", "application/merge-patch+json"}
+	}
+	return r.call(strings.ToUpper(method), at,
+		strings.NewReplacer("{id}", theirs["integrations"], "{mine}", own).Replace(body), headers...)
+}
+
 // untouched: what 43 has is as it was, and 43 still reads it.
 func (r *rig) untouched(t *testing.T, theirs map[string]string) {
 	t.Helper()
@@ -258,7 +300,7 @@ func (r *rig) untouched(t *testing.T, theirs map[string]string) {
 		"/v1/integrations/" + theirs["integrations"], "/v1/integrations/" + theirs["integrations"] + "/deliveries/" +
 			theirs["delivery"], "/v1/triggers/" + theirs["triggers"],
 		"/v1/reports/" + theirs["reports"], "/v1/reports/" + theirs["reports"] + "/mails", "/v1/people", "/v1/mail-log",
-		"/v1/dead-letters",
+		"/v1/dead-letters", "/v1/tokens",
 	} {
 		a := r.call("GET", path, "")
 		require.Equal(t, 200, a.status, path)

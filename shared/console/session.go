@@ -22,6 +22,7 @@ const (
 	MailLogSection     Section = "mail_log"
 	RejectedSection    Section = "dead_letters"
 	AddressSection     Section = "addresses"
+	TokenSection       Section = "tokens"
 )
 
 // SessionView is who calls, and what the Console shows to them.
@@ -31,10 +32,14 @@ type SessionView struct {
 	ClientName string      `json:"client_name,omitempty" example:"Acme"`
 	Role       access.Role `json:"role" example:"administrator"`
 	// Permissions are those of a role of custom ones.
-	Permissions []string  `json:"permissions,omitempty" doc:"of the role custom: what it may do; all else is denied"`
-	Email       string    `json:"email,omitempty" example:"ada@example.com"`
-	Name        string    `json:"name,omitempty" example:"Ada Lovelace"`
-	Sections    []Section `json:"sections" doc:"what this deployment has and your role may see"`
+	Permissions []string `json:"permissions,omitempty" doc:"of the role custom: what it may do; all else is denied"`
+	Email       string   `json:"email,omitempty" example:"ada@example.com"`
+	Name        string   `json:"name,omitempty" example:"Ada Lovelace"`
+	// HomeTenant is the tenant of the credentials where another one is acted for.
+	HomeTenant string    `json:"home_tenant,omitempty" doc:"your own, where you act for another"`
+	Global     bool      `json:"global,omitempty" doc:"you may act for tenants that are linked to yours: GET /v1/tenants"`
+	Token      string    `json:"token,omitempty" doc:"the name of the API token that you call with"`
+	Sections   []Section `json:"sections" doc:"what this deployment has and your role may see"`
 }
 
 type sessionOutput struct{ Body SessionView }
@@ -49,7 +54,12 @@ func (s *server) session(api huma.API) {
 		Summary: "Read who you are", Description: "What your token says, and what there is for you. For every role.",
 	}), func(ctx context.Context, _ *struct{}) (*sessionOutput, error) {
 		p := rest.Principal(ctx)
+		home := ""
+		if p.Tenant != p.Home {
+			home = p.Home
+		}
 		return &sessionOutput{SessionView{
+			HomeTenant: home, Global: p.Role.Global() && s.Tenants != nil, Token: p.Token,
 			Platform: s.Platform, Tenant: p.Tenant, ClientName: p.ClientName, Role: access.Role(p.Role.Name()),
 			Permissions: p.Role.Permissions(), Email: p.Email, Name: p.Name, Sections: s.sections(p),
 		}}, nil
@@ -70,6 +80,7 @@ func (s *server) sections(p access.Principal) []Section {
 	show(ProfileSection, access.OwnProfile, s.Profiles != nil && p.Email != "")
 	show(MailLogSection, access.Administer.View(), s.MailLog != nil)
 	show(RejectedSection, access.Administer.View(), true)
+	show(TokenSection, access.PersonalTokens, s.Tokens != nil)
 	show(AddressSection, access.Addresses, true)
 	return out
 }

@@ -209,11 +209,18 @@ type Person struct {
 	At                              time.Time
 }
 
+// Holdings are what ends with a person's role: API tokens.
+type Holdings interface {
+	// PersonChanged is told before the change is kept, so that nothing outlives it; role "" = the person was deleted.
+	PersonChanged(ctx context.Context, tenant, email string, role access.Role) error
+}
+
 // Service reads and changes people's notifications.
 type Service struct {
-	Store Store
-	Now   func() time.Time
-	Log   *slog.Logger
+	Store    Store
+	Holdings Holdings // nil = people hold nothing here
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // ErrNoAddress: the token names no address that mail can go to.
@@ -276,12 +283,25 @@ func (s *Service) known(ctx context.Context, who Person) (Profile, error) {
 		case errors.Is(err, ErrNotFound):
 			p, err = s.begin(ctx, who)
 		case err == nil && p.learn(who):
-			p, err = s.save(ctx, p)
+			if err = s.changed(ctx, p.Tenant, p.Email, p.Role); err == nil {
+				p, err = s.save(ctx, p)
+			}
 		}
 		if !errors.Is(err, ErrConflict) { // of two requests of one person
 			return p, err
 		}
 	}
+}
+
+// changed tells the holdings of a person's new role.
+func (s *Service) changed(ctx context.Context, tenant, email string, role access.Role) error {
+	if s.Holdings == nil {
+		return nil
+	}
+	if err := s.Holdings.PersonChanged(ctx, tenant, email, role); err != nil {
+		return fmt.Errorf("end what %s of tenant %s holds beyond the role: %w", ID(email), tenant, err)
+	}
+	return nil
 }
 
 // first is a person who is new.
@@ -405,6 +425,9 @@ func (s *Service) Observe(ctx context.Context, e event.Event) error {
 		return nil
 	}
 	if e.Kind == event.DeleteUser {
+		if err := s.changed(ctx, e.Tenant, u.Email, ""); err != nil {
+			return err
+		}
 		return s.Store.Delete(ctx, e.Tenant, ID(u.Email))
 	}
 	who := Person{Tenant: e.Tenant, ClientName: e.ClientName, Email: u.Email, Name: u.Name, At: e.Time}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,18 @@ import (
 
 // DefaultHeader is the header of the platform's clients. A deployment can name another.
 const DefaultHeader = "X-WallarmAPI-Token"
+
+// CheckHeader says what is wrong with a name for Header.
+func CheckHeader(name string) error {
+	if name == "" || strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "Cookie") ||
+		!headerName.MatchString(name) {
+		return errors.New("must be the name of a header of its own, of letters, digits and hyphens, such as " +
+			DefaultHeader)
+	}
+	return nil
+}
+
+var headerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
 
 // usedEvery is how often the last use of a token is written at most.
 const usedEvery = time.Minute
@@ -66,6 +79,8 @@ func (t Token) whyRevoked() string {
 	switch t.Ended {
 	case RoleLost:
 		return "this API token ended at " + at + ", because its maker's role was changed"
+	case PersonChanged:
+		return "this API token ended at " + at + ", because its maker was disabled or got another role"
 	case PersonGone:
 		return "this API token ended at " + at + ", because its maker was disabled or removed"
 	}

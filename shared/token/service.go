@@ -274,15 +274,31 @@ func (s *Service) PersonChanged(ctx context.Context, tenantID, email string, rol
 	if role == "" {
 		why = PersonGone
 	}
+	_, err := s.endOf(ctx, tenantID, email, why, func(t Token) bool {
+		return !role.May(access.PersonalTokens) || !t.Role.Within(role)
+	})
+	return err
+}
+
+// EndAll ends the personal tokens of a person who was disabled or got another role, and returns how many.
+func (s *Service) EndAll(ctx context.Context, tenantID, email string) (int, error) {
+	return s.endOf(ctx, tenantID, email, PersonChanged, func(Token) bool { return true })
+}
+
+// endOf ends those of a person's tokens that a test says.
+func (s *Service) endOf(ctx context.Context, tenantID, email string, why Ended,
+	ends func(Token) bool) (ended int, err error) {
 	by := activity.System(tenantID)
-	return s.each(ctx, tenantID, "", func(t Token) (bool, error) {
+	err = s.each(ctx, tenantID, "", func(t Token) (bool, error) {
 		for {
 			if t.Kind != Personal || t.State(s.Now()) != Active ||
-				address.Canonical(t.Email) != address.Canonical(email) ||
-				role.May(access.PersonalTokens) && t.Role.Within(role) {
+				address.Canonical(t.Email) != address.Canonical(email) || !ends(t) {
 				return true, nil
 			}
 			_, err := s.end(ctx, by, t, why)
+			if err == nil {
+				ended++
+			}
 			if !errors.Is(err, ErrConflict) {
 				return true, err
 			}
@@ -291,6 +307,7 @@ func (s *Service) PersonChanged(ctx context.Context, tenantID, email string, rol
 			}
 		}
 	})
+	return ended, err
 }
 
 // record tells the activity log. What is done is done: a log that can not be written is told of in ours.

@@ -83,6 +83,8 @@ const (
 	ByHand     Ended = "revoked"        // a person did it
 	RoleLost   Ended = "role_changed"   // the maker's role allows less than the token's
 	PersonGone Ended = "person_removed" // the maker was disabled or deleted
+	// PersonChanged is RoleLost or PersonGone: who told said only that one of them happened.
+	PersonChanged Ended = "person_changed"
 )
 
 // State is how a token stands.

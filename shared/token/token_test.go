@@ -512,3 +512,34 @@ func TestPeopleAreToldThreeDaysBeforeATokenExpires(t *testing.T) {
 	require.NotEmpty(t, late.ID)
 	require.Empty(t, at(21*day), "what has expired does not expire any more")
 }
+
+func TestUpstreamSaysThatAMakerHasGone(t *testing.T) {
+	r := start(t)
+	people := &profile.Service{Store: r.engine.People(), Holdings: r.Service, Now: func() time.Time { return r.now },
+		Log: slog.New(slog.DiscardHandler)}
+	tell := func(kind event.Kind, data string) {
+		t.Helper()
+		r.now = r.now.Add(time.Second)
+		require.NoError(t, people.Observe(t.Context(),
+			event.Event{ID: "e", Tenant: "42", Kind: kind, Time: r.now, Data: []byte(data)}))
+	}
+	tell(event.CreateUser, `{"user":{"email":"ada@example.com","role":"Administrator"}}`)
+	_, high := r.made(t, person(access.Administrator), order{Kind: token.Personal})
+	_, low := r.made(t, person(access.Administrator), order{Kind: token.Personal, Role: "analytic"})
+	call := func(secret string) string {
+		_, err := r.call(t, bearer(secret)...)
+		return refusal(t, err)
+	}
+	tell(event.UpdateUser, `{"user":{"email":"Ada@example.com","role":"Analyst"}}`)
+	require.Contains(t, call(high), "role was changed")
+	require.Empty(t, call(low))
+	tell(event.DeleteUser, `{"user":{"email":"ADA@example.com"}}`)
+	require.Contains(t, call(low), "disabled or removed")
+}
+
+func TestATokenMayNotComeInAHeaderOfAnotherUse(t *testing.T) {
+	for _, name := range []string{"", "Authorization", "cookie", "a b", "x:", "é", strings.Repeat("x", 65)} {
+		require.Error(t, token.CheckHeader(name), name)
+	}
+	require.NoError(t, token.CheckHeader(token.DefaultHeader))
+}

@@ -310,9 +310,10 @@ func (s *API) personalMails(api huma.API) {
 		Description: "What became of the notifications and scheduled reports that were to be mailed to you, newest " +
 			"first.",
 	}), func(ctx context.Context, in *rest.PageInput) (*outcomesOutput, error) {
-		p := rest.Principal(ctx)
+		p := rest.Principal(ctx).AtHome()
+		ctx = rest.WithPrincipal(ctx, p)
 		if p.Email == "" {
-			return nil, rest.NewProblem(http.StatusUnprocessableEntity, rest.NoAddress)
+			return nil, rest.Nobody(ctx)
 		}
 		return s.mailsTo(ctx, profile.ID(p.Email), p.Email, in.Cursor, in.Limit)
 	})
@@ -322,7 +323,11 @@ func (s *API) personalMails(api huma.API) {
 		Summary:     "Send a mail to you again",
 		Description: againWords + " What your role may not see any more is not sent again: 409.",
 	}), func(ctx context.Context, in *ownMailInput) (*deliveries.ReplayOutput, error) {
-		return s.personalAgain(ctx, profile.ID(rest.Principal(ctx).Email), in.Delivery)
+		p := rest.Principal(ctx).AtHome()
+		if p.Email == "" {
+			return nil, rest.Nobody(ctx)
+		}
+		return s.personalAgain(rest.WithPrincipal(ctx, p), profile.ID(p.Email), in.Delivery)
 	})
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-people", Method: http.MethodGet, Path: "/v1/people",

@@ -96,7 +96,7 @@ func (s *API) notifications(ctx context.Context, p profile.Profile, err error) (
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "your account's address "+unusable.Error(),
 			rest.Fault("email", unusable.Reason))
 	case errors.Is(err, profile.ErrNoAddress):
-		return nil, rest.NewProblem(http.StatusUnprocessableEntity, rest.NoAddress)
+		return nil, rest.Nobody(ctx)
 	case errors.Is(err, profile.ErrConflict):
 		return nil, rest.NewProblem(http.StatusPreconditionFailed,
 			"your notifications were changed meanwhile: read them again, then repeat your change")

@@ -104,6 +104,9 @@ const MaxBody = 256 << 10
 // ProfilePerson is the caller as the profiles know people: in the home tenant, whichever one is acted for.
 func ProfilePerson(p access.Principal) profile.Person {
 	p = p.AtHome()
+	if p.Source == access.FromAPIToken {
+		p.Role = "" // that of the token, which can be lower, says nothing of the person's
+	}
 	return profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name, Role: p.Role,
 		At: p.Issued}
 }

@@ -3,6 +3,7 @@
 package rest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/shared/access"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
@@ -142,6 +144,16 @@ func reportProblem(err error) error {
 	return nil
 }
 
+// Nobody says why there is nothing of a person behind a call.
+func Nobody(ctx context.Context) *Problem {
+	if p := Principal(ctx); p.Source == access.FromAPIToken {
+		return NewProblem(http.StatusForbidden, "a shared API token is nobody's and has no profile: sign in, or use a "+
+			"personal token")
+	}
+	return NewProblem(http.StatusUnprocessableEntity, NoAddress)
+}
+
+// NoAddress is for a person whose account has none.
 const NoAddress = "your account has no e-mail address: sign in with one"
 
 // QuotaWords state the limit of mails on request; the number is the deployment's.

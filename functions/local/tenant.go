@@ -1,0 +1,81 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"text/tabwriter"
+	"time"
+
+	"tocsin/shared/tenant"
+)
+
+// tenantCommand links tenants to a technical tenant, whose global roles act for them.
+var tenantCommand = administrative{
+	usage: "usage: tocsin tenant link TENANT -technical TENANT [-client-name COMPANY]\n" +
+		"       tocsin tenant unlink TENANT -technical TENANT\n" +
+		"       tocsin tenant list TECHNICAL-TENANT\n" +
+		"each with [-state " + defaultState + "]",
+	actions: map[string]bool{"link": true, "unlink": true, "list": true},
+	flags: func(f *flag.FlagSet) {
+		f.String("technical", "", "the technical tenant")
+		f.String("client-name", "", "the linked tenant's company name, as the Console shows it")
+	},
+	run: runTenant,
+}
+
+// operatorName is who is noted for a command on the machine.
+func operatorName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return "command of " + u.Username
+	}
+	return cmp.Or(os.Getenv("USER"), "command")
+}
+
+func runTenant(ctx context.Context, a *administration, c call, out io.Writer) error {
+	technical := c.Flags["technical"]
+	switch {
+	case c.Action == "list":
+		return listTenants(ctx, a, c.Name, out)
+	case technical == "":
+		return errors.New("name the technical tenant with -technical")
+	case c.Action == "unlink":
+		err := a.tenants.Unlink(ctx, technical, c.Name, operatorName())
+		if errors.Is(err, tenant.ErrNotFound) {
+			return fmt.Errorf("tenant %s is not linked to %s", c.Name, technical)
+		}
+		if err == nil {
+			fmt.Fprintf(out, "Nobody of tenant %s acts for %s any more.\n", technical, c.Name)
+		}
+		return err
+	}
+	l, err := a.tenants.Link(ctx, technical, c.Name, c.Flags["client-name"], operatorName())
+	if err == nil {
+		fmt.Fprintf(out, "Global roles of tenant %s act for %s now.\n", l.Technical, l.Tenant)
+	}
+	return err
+}
+
+func listTenants(ctx context.Context, a *administration, technical string, out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "TENANT\tCOMPANY\tLINKED\tBY")
+	const page = 200
+	for after := ""; ; {
+		found, err := a.tenants.List(ctx, technical, after, page)
+		if err != nil {
+			return err
+		}
+		for _, l := range found {
+			after = l.Tenant
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", l.Tenant, l.ClientName, l.LinkedAt.Format(time.RFC3339), l.LinkedBy)
+		}
+		if len(found) < page {
+			return w.Flush()
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package main_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTenantsAreLinkedByCommandsWhetherTheProgramRunsOrNot(t *testing.T) {
+	folder := furnished(t)
+	state := []string{"-state", folder + "/tocsin.db"}
+	tocsin := func(args ...string) string { return command(t, append(args, state...)...) }
+	require.Contains(t, tocsin("tenant", "link", "7", "-technical", "42", "-client-name", "Seven"),
+		"Global roles of tenant 42 act for 7 now.")
+	p := running(t, folder)
+	require.Contains(t, tocsin("tenant", "link", "-technical", "42", "8"), "act for 8")
+	for said, args := range map[string][]string{
+		"name the technical tenant with -technical": {"tenant", "link", "9"},
+		"not the id of a tenant":                    {"tenant", "link", "*", "-technical", "42"},
+		"can not be linked to itself":               {"tenant", "link", "42", "-technical", "42"},
+		"tenant 9 is not linked to 42":              {"tenant", "unlink", "9", "-technical", "42"},
+		"usage: tocsin tenant link":                 {"tenant", "list"},
+	} {
+		require.Contains(t, fails(t, append(args, state...)...), said)
+	}
+	list := tocsin("tenant", "list", "42")
+	require.Regexp(t, `(?m)^TENANT +COMPANY +LINKED +BY$`, list)
+	require.Regexp(t, `(?m)^7 +Seven +20`, list)
+	require.Contains(t, tocsin("tenant", "unlink", "8", "-technical", "42"), "Nobody of tenant 42 acts for 8")
+	_, err := p.Stop()
+	require.NoError(t, err)
+	require.NotRegexp(t, `(?m)^8 `, tocsin("tenant", "list", "42"))
+}
