@@ -11,6 +11,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/functions/stack"
+	"tocsin/shared/access"
 	"tocsin/shared/console"
 	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/engine/aws/metrics"
@@ -32,6 +33,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 	jobs, orders, triggers := s.Jobs(), s.Orders(), s.Triggers()
 	deliveries, dead := s.Deliveries(), s.DeadLetters()
 	recovery := &fanout.Recovery{Fanout: &fanout.Fanout{Systems: s.Systems}, Journal: deliveries, Now: time.Now}
+	sessions, provider := s.SignIn()
 	orders.MailQuota, service.Backlog, service.Missed = relay, deliveries, recovery
 	handler := console.New(console.Config{
 		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {
@@ -44,7 +46,8 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 		Requests: s.Requests(), MailQuota: relay, Platform: sender.Platform.Name, Integrations: service,
 		Systems: s.Systems, Deliveries: stack.NewHistory(deliveries, dead), DeadLetters: dead,
 		Health: s.Monitor(service),
-		Tester: sender, Telegram: s.Telegram(service), Authenticator: s.Gateway(), Now: time.Now,
+		Tester: sender, Telegram: s.Telegram(service), Sessions: sessions, Provider: provider,
+		Authenticator: access.Chain{provider, sessions}, Recorder: s.Recorder(), Now: time.Now,
 		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
 		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(),

@@ -24,7 +24,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/oklog/ulid/v2"
 
-	"tocsin/shared/access"
 	"tocsin/shared/activity"
 	"tocsin/shared/counting"
 	"tocsin/shared/destination/catalogue"
@@ -39,7 +38,6 @@ import (
 	"tocsin/shared/engine/aws/deadletters"
 	"tocsin/shared/engine/aws/deliveries"
 	"tocsin/shared/engine/aws/eventbus"
-	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/engine/aws/intakes"
 	"tocsin/shared/engine/aws/keys"
@@ -300,14 +298,6 @@ func (s *Stack) TriggerService(store *settings.Triggers, integrations *settings.
 // DailyTotals is what reports are made of.
 func (s *Stack) DailyTotals() *dailytotals.Store {
 	return &dailytotals.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_DAILY_TOTALS"), Now: time.Now, Log: s.Log}
-}
-
-// Gateway says who calls, by the claims that the template names.
-func (s *Stack) Gateway() handlers.Gateway {
-	return handlers.Gateway{Names: access.ClaimNames{
-		Tenant: s.env.get("TOCSIN_CLAIM_TENANT"), Role: s.env.get("TOCSIN_CLAIM_ROLE"),
-		ClientName: s.env.get("TOCSIN_CLAIM_CLIENT_NAME"),
-	}}
 }
 
 // Reports keeps reports.

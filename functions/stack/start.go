@@ -100,6 +100,7 @@ func (f *function[In, Out]) current(ctx context.Context) Handler[In, Out] {
 type secretValues struct {
 	telegram    string
 	proxy       string
+	signIn      string   // JSON of signIn
 	unsubscribe []string // the newest signs
 }
 
@@ -109,7 +110,7 @@ func (s *Stack) readSecrets(ctx context.Context) (secretValues, error) {
 	var v secretValues
 	calls, ctx := errgroup.WithContext(ctx)
 	for variable, into := range map[string]*string{"TOCSIN_SECRET_TELEGRAM": &v.telegram,
-		"TOCSIN_SECRET_PROXY": &v.proxy} {
+		"TOCSIN_SECRET_PROXY": &v.proxy, "TOCSIN_SECRET_SIGN_IN": &v.signIn} {
 		if id := s.env.get(variable); id != "" {
 			calls.Go(func() (err error) {
 				*into, err = manager.Current(ctx, id)

@@ -3,6 +3,7 @@
 package awslocal_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -63,18 +64,21 @@ func TestSampleEvents(t *testing.T) {
 			for _, name := range awslocal.Names {
 				functions[name] = behind(t, r, name)
 			}
+			token := r.Issuer.Token(map[string]any{"tenant": "42", "role": "administrator", "client_name": "Acme",
+				"email": "ada@example.com"})
 			for _, file := range files {
-				t.Run(filepath.Base(file), func(t *testing.T) { trySample(t, functions, file) })
+				t.Run(filepath.Base(file), func(t *testing.T) { trySample(t, functions, file, token) })
 			}
 		})
 	}
 }
 
-func trySample(t *testing.T, functions map[string]invoker, file string) {
+func trySample(t *testing.T, functions map[string]invoker, file, token string) {
 	want, ok := samples[filepath.Base(file)]
 	require.True(t, ok)
 	payload, err := os.ReadFile(file)
 	require.NoError(t, err)
+	payload = bytes.ReplaceAll(payload, []byte("Bearer TOKEN"), []byte("Bearer "+token))
 	answer, err := functions[want.function].Invoke(t.Context(), payload)
 	if err != nil {
 		var failed *awslocal.FunctionError

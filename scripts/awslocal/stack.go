@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,6 +61,9 @@ type Stack struct {
 
 	Dynamo, Sending, Polling, StepFunctions, KMS, Bus, SES, Manager *Gate // Manager keeps secrets
 
+	// Issuer signs the tokens of who calls the API.
+	Issuer *Issuer
+
 	// Empty counts the receives of the pollers that brought nothing.
 	Empty atomic.Int64
 
@@ -90,6 +94,10 @@ func Deploy(ctx context.Context, servers *Servers, o Options) (s *Stack, err err
 	if s.Template, err = ReadTemplate(filepath.Join(o.Root, "template.yaml")); err != nil {
 		return s, err
 	}
+	if s.Issuer, err = NewIssuer(); err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, s.Issuer.Close)
 	if err := s.connect(ctx, servers); err != nil {
 		return s, err
 	}
@@ -244,6 +252,10 @@ func (s *Stack) resolve(v any) string {
 	}
 	sub := Text(At(v, "Fn::Sub"))
 	switch {
+	case strings.HasPrefix(sub, "{"): // JSON with parameters in it
+		return parameterName.ReplaceAllStringFunc(sub, func(name string) string {
+			return s.parameter(strings.Trim(name, "${}"))
+		})
 	case strings.HasPrefix(sub, "Tocsin/"):
 		return "Tocsin/local"
 	case strings.HasSuffix(sub, ":root"):
@@ -256,10 +268,15 @@ func (s *Stack) resolve(v any) string {
 	return id
 }
 
+var parameterName = regexp.MustCompile(`\$\{\w+\}`)
+
 // parameter is the value of a parameter here.
 func (s *Stack) parameter(name string) string {
 	if v, ok := s.options.Parameters[name]; ok {
 		return v
+	}
+	if name == "TokenIssuer" {
+		return s.Issuer.URL
 	}
 	if v := s.Template.Parameters[name].Default; v != nil {
 		return fmt.Sprint(v)

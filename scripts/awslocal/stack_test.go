@@ -146,7 +146,7 @@ func deploy(t *testing.T, allow []*receiver, change func(*awslocal.Options)) *ri
 	return &rig{Stack: s, t: t, bus: eventbridge.NewFromConfig(c)}
 }
 
-// api calls the api function as an HTTP API does, with the claims of an administrator.
+// api calls the api function as an HTTP API does, with the token of an administrator.
 func (r *rig) api(method, path string, body, out any) int {
 	r.t.Helper()
 	return r.as("42", "administrator", method, path, body, out)
@@ -162,14 +162,13 @@ func (r *rig) as(tenant, role, method, path string, body, out any) int {
 	path, query, _ := strings.Cut(path, "?")
 	payload, err := json.Marshal(map[string]any{
 		"version": "2.0", "routeKey": "ANY /v1/{proxy+}", "rawPath": path, "rawQueryString": query,
-		"headers": map[string]string{"content-type": "application/json", "host": "api.example.com"},
-		"body":    string(raw), "isBase64Encoded": false,
+		"headers": map[string]string{"content-type": "application/json", "host": "api.example.com",
+			"authorization": "Bearer " + r.Issuer.Token(map[string]any{"tenant": tenant, "role": role,
+				"client_name": "Acme", "email": "ada@example.com", "name": "Ada"})},
+		"body": string(raw), "isBase64Encoded": false,
 		"requestContext": map[string]any{
 			"stage": "$default", "domainName": "api.example.com",
 			"http": map[string]string{"method": method, "path": path, "sourceIp": "192.0.2.1"},
-			"authorizer": map[string]any{"jwt": map[string]any{"claims": map[string]string{
-				"tenant": tenant, "role": role, "client_name": "Acme", "email": "ada@example.com", "name": "Ada",
-			}}},
 		},
 	})
 	require.NoError(r.t, err)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,44 +65,76 @@ func of(resources map[string]awslocal.Resource, kind string) map[string]map[stri
 	return out
 }
 
-// openRoutes are the routes of the API that ask for no token. They hold no tenant's data; the last four check what they
-// are given themselves.
-var openRoutes = []string{
-	"options /v1/{proxy+}", // a browser's preflight has no token
+// routes are those of the API. The first two are of operations, each of which the function authenticates; the others
+// hold no tenant's data, or check what they are given themselves.
+var routes = []string{
+	"x-amazon-apigateway-any-method /v1/{proxy+}", "x-amazon-apigateway-any-method /v2/{proxy+}",
 	"get /", "get /docs", "get /docs.js", "get /docs.css", "get /openapi.json", "get /openapi.yaml",
+	"get /configuration.schema.json",
 	"get /add", "get /add/{system}", "get /integrations/{proxy+}", "get /triggers", "get /triggers/{proxy+}",
 	"get /reports", "get /profile", "get /mail-log", "get /rejected", "get /addresses", "get /pages/{proxy+}",
+	"get /sign-in", "get /sign-in/{proxy+}", "get /signed-in",
 	"get /healthz", "get /livez", "get /readyz", "post /telegram", "get /unsubscribe/{token}",
 	"post /unsubscribe/{token}",
 }
 
-func TestTheTransformedTemplateAsksForATokenExceptWhereItIsWrittenDown(t *testing.T) {
+// The function finds out who calls. An authorizer of the gateway in front of a route would keep cookies and API tokens
+// from it.
+func TestTheTransformedTemplateHasTheRoutesThatAreWrittenDownAndNoAuthorizer(t *testing.T) {
 	apis := of(transformed(t), "AWS::ApiGatewayV2::Api")
 	require.Len(t, apis, 1)
 	for _, api := range apis {
 		paths, _ := awslocal.At(api, "Body", "paths").(map[string]any)
 		require.NotEmpty(t, paths)
-		var open []string
+		var there []string
 		for path, methods := range paths {
 			methods, _ := methods.(map[string]any)
 			require.NotEmpty(t, methods, path)
 			for method, operation := range methods {
-				security, err := json.Marshal(awslocal.At(operation, "security"))
-				require.NoError(t, err)
-				if strings.HasPrefix(path, "/v1/") && method != "options" {
-					require.Equal(t, `[{"Token":[]}]`, string(security), "%s %s", method, path)
-					continue
-				}
-				require.Equal(t, `[{"NONE":[]}]`, string(security), "%s %s", method, path)
-				open = append(open, method+" "+path)
+				require.Nil(t, awslocal.At(operation, "security"), "%s %s", method, path)
+				there = append(there, method+" "+path)
 			}
 		}
-		require.Contains(t, paths, "/v1/{proxy+}")
-		require.ElementsMatch(t, openRoutes, open)
-		authorizer := awslocal.At(api, "Body", "components", "securitySchemes", "Token",
-			"x-amazon-apigateway-authorizer", "type")
-		require.Equal(t, "jwt", authorizer)
+		require.ElementsMatch(t, routes, there)
+		require.Nil(t, awslocal.At(api, "Body", "components"))
 	}
+}
+
+// TestTheFunctionLetsNobodyInWithoutGoodCredentials takes over what an authorizer of the gateway would do.
+func TestTheFunctionLetsNobodyInWithoutGoodCredentials(t *testing.T) {
+	r := deploy(t, nil, nil)
+	other, err := awslocal.NewIssuer()
+	require.NoError(t, err)
+	t.Cleanup(other.Close)
+	ago := func(d time.Duration) map[string]any { return map[string]any{"exp": time.Now().Add(-d).Unix()} }
+	signed := func(by *awslocal.Issuer, more map[string]any) map[string]string {
+		all := map[string]any{"tenant": "42", "role": "administrator"}
+		maps.Copy(all, more)
+		return map[string]string{"authorization": "Bearer " + by.Token(all)}
+	}
+	for name, c := range map[string]struct {
+		headers map[string]string
+		want    int
+	}{
+		"good":                    {signed(r.Issuer, nil), 200},
+		"a client_id for an aud":  {signed(r.Issuer, map[string]any{"aud": nil, "client_id": "tocsin"}), 200},
+		"within the skew":         {signed(r.Issuer, ago(30*time.Second)), 200},
+		"expired":                 {signed(r.Issuer, ago(2*time.Minute)), 401},
+		"another audience":        {signed(r.Issuer, map[string]any{"aud": "other"}), 401},
+		"no audience":             {signed(r.Issuer, map[string]any{"aud": nil}), 401},
+		"no tenant":               {signed(r.Issuer, map[string]any{"tenant": nil}), 401},
+		"another issuer":          {signed(other, nil), 401},
+		"its claims, not its key": {signed(other, map[string]any{"iss": r.Issuer.URL}), 401},
+		"garbage":                 {map[string]string{"authorization": "Bearer a.b.c"}, 401},
+		"none":                    {map[string]string{}, 401},
+		"a cookie of nobody":      {map[string]string{"cookie": "__Host-tocsin_session=x"}, 401},
+	} {
+		status, _ := r.browser("GET", "/v1/session", c.headers)
+		require.Equal(t, c.want, status, name)
+		status, _ = r.browser("GET", "/v1/integrations", c.headers)
+		require.Equal(t, c.want, status, name)
+	}
+	r.withinRoles("Api")
 }
 
 func TestTheTransformedTemplateKeepsTheLimitsOfAWS(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/accept"
+	"tocsin/shared/engine/aws/accounts"
 	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/counters"
 	"tocsin/shared/engine/aws/counts"
@@ -36,6 +37,7 @@ import (
 	"tocsin/shared/engine/aws/settings"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/accounttest"
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/event"
@@ -345,6 +347,13 @@ func TestPeople(t *testing.T) {
 
 func TestActivity(t *testing.T) {
 	settingstest.Activity(t, func(t *testing.T) activity.Store { return open(t).activityLog() })
+}
+
+func TestSessions(t *testing.T) {
+	accounttest.Sessions(t, func(t *testing.T) accounttest.Store {
+		w := open(t)
+		return &accounts.Sessions{DB: w.db, Table: w.prefix + "AccountsTable"}
+	})
 }
 
 func TestBlocks(t *testing.T) {

@@ -14,11 +14,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdaurl"
 
-	"tocsin/shared/access"
 	"tocsin/shared/engine/aws/metrics"
 )
-
-type claimsKey struct{}
 
 // API serves an http.Handler behind an HTTP API (payload format 2.0). The way in is that of function URLs, which
 // have the same format; the answer is gathered, because an HTTP API takes no stream.
@@ -27,14 +24,8 @@ func API(h http.Handler) func(context.Context, json.RawMessage) (events.APIGatew
 	return func(ctx context.Context, raw json.RawMessage) (events.APIGatewayV2HTTPResponse, error) {
 		var request events.LambdaFunctionURLRequest
 		var gateway struct {
-			RawPath        string `json:"rawPath"`
 			RequestContext struct {
-				Stage      string `json:"stage"`
-				Authorizer struct {
-					JWT struct {
-						Claims map[string]any `json:"claims"`
-					} `json:"jwt"`
-				} `json:"authorizer"`
+				Stage string `json:"stage"`
 			} `json:"requestContext"`
 		}
 		if err := json.Unmarshal(raw, &request); err != nil {
@@ -50,8 +41,7 @@ func API(h http.Handler) func(context.Context, json.RawMessage) (events.APIGatew
 		if len(request.Cookies) > 0 && request.Headers != nil {
 			request.Headers["cookie"] = strings.Join(request.Cookies, "; ")
 		}
-		answer, err := serve(context.WithValue(ctx, claimsKey{}, gateway.RequestContext.Authorizer.JWT.Claims),
-			&request)
+		answer, err := serve(ctx, &request)
 		if err != nil {
 			return events.APIGatewayV2HTTPResponse{},
 				fmt.Errorf("serve %s %s: %w", request.RequestContext.HTTP.Method, request.RawPath, err)
@@ -74,27 +64,4 @@ func buffered(answer *events.LambdaFunctionURLStreamingResponse) (events.APIGate
 		out.Body, out.IsBase64Encoded = base64.StdEncoding.EncodeToString(body.Bytes()), true
 	}
 	return out, nil
-}
-
-// Gateway is the access.Authenticator behind an HTTP API: its JWT authorizer has verified the token's signature,
-// issuer, audience and expiry, and hands the claims over.
-type Gateway struct {
-	// Names are the claims that decide what a person may do: see access.ClaimNames.
-	Names access.ClaimNames
-}
-
-var _ access.Authenticator = Gateway{}
-
-// Authenticate reads the claims. One that is no text (a list, a number) is none: the HTTP API hands over what it
-// understood as texts.
-func (g Gateway) Authenticate(r *http.Request) (access.Principal, error) {
-	claims, _ := r.Context().Value(claimsKey{}).(map[string]any)
-	if len(claims) == 0 {
-		return access.Principal{},
-			&access.UnauthorizedError{Reason: "a token is needed: send it as Authorization: Bearer …", None: true}
-	}
-	return access.FromClaims(g.Names, func(name string) string {
-		s, _ := claims[name].(string)
-		return s
-	})
 }
