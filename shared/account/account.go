@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/mail/address"
 )
 
@@ -77,6 +78,8 @@ type Service struct {
 	Ends  []Credentials // what ends when a person is disabled, or gets another role
 	Now   func() time.Time
 	Log   *slog.Logger
+	// Recorder is the activity log; nil = nothing is noted.
+	Recorder activity.Recorder
 }
 
 // Add makes a person known. Errors: ErrExists, or what is wrong with the person.
@@ -93,7 +96,7 @@ func (s *Service) Add(ctx context.Context, p Person) (Person, error) {
 		return p, fmt.Errorf("add %s of tenant %s: %w", p.Email, p.Tenant, err)
 	}
 	s.Log.Info("a person was added", "tenant", p.Tenant, "person", p.Email, "role", string(p.Role))
-	return p, nil
+	return p, s.record(ctx, p, activity.Create, changes(Person{}, p))
 }
 
 // clientName is what the other people of a tenant say; "" where there are none.
@@ -152,11 +155,54 @@ func (s *Service) Change(ctx context.Context, p Person, change func(*Person)) (P
 		}
 		s.Log.Info("a person was changed", "tenant", next.Tenant, "person", next.Email, "role", string(next.Role),
 			"disabled", next.Disabled)
+		if err := s.record(ctx, next, action(was, next), changes(was, next)); err != nil {
+			return next, err
+		}
 	}
 	if next.Disabled || next.Role != was.Role {
 		return next, s.end(ctx, next)
 	}
 	return next, nil
+}
+
+// action is what a change did.
+func action(was, next Person) activity.Action {
+	switch {
+	case next.Disabled && !was.Disabled:
+		return activity.Disable
+	case was.Disabled && !next.Disabled:
+		return activity.Enable
+	}
+	return activity.Update
+}
+
+// changes are the fields that differ.
+func changes(was, next Person) (out []activity.Change) {
+	for _, f := range []struct{ field, before, after string }{
+		{"role", string(was.Role), string(next.Role)},
+		{"name", was.Name, next.Name},
+		{"client_name", was.ClientName, next.ClientName},
+	} {
+		if f.before != f.after {
+			out = append(out, activity.Change{Field: f.field, Before: f.before, After: f.after})
+		}
+	}
+	return out
+}
+
+// record notes a change in the activity log. Who made it has the machine: a command has no person.
+func (s *Service) record(ctx context.Context, p Person, a activity.Action, changed []activity.Change) error {
+	if s.Recorder == nil {
+		return nil
+	}
+	err := s.Recorder.Record(ctx, activity.Entry{
+		Actor:  activity.Actor{Tenant: p.Tenant, ClientName: p.ClientName, Source: access.FromPlatform},
+		Object: activity.User, ObjectID: p.Address(), ObjectName: p.Email, Action: a, Changes: changed,
+	})
+	if err != nil {
+		return fmt.Errorf("note a change of %s in the activity log: %w", p.Email, err)
+	}
+	return nil
 }
 
 // end ends what signs a person in.

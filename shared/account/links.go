@@ -71,7 +71,8 @@ func (l *Links) New(ctx context.Context, p Person) (code string, expires time.Ti
 		Address: p.Address(), Expires: expires}, now.Add(-keepUsed))
 }
 
-// Whose finds out for whom a link is, and leaves it as it is. Errors: ErrNoLink, ErrUsed, ErrExpired, ErrDisabled.
+// Whose finds out for whom a link is, and leaves it as it is. Errors: ErrNoLink; ErrUsed, ErrExpired and ErrDisabled
+// with the person.
 func (l *Links) Whose(ctx context.Context, code string) (Person, error) {
 	link, err := l.Store.Get(ctx, sha256.Sum256([]byte(code)))
 	if err != nil {
@@ -89,21 +90,22 @@ func (l *Links) Use(ctx context.Context, code string) (Person, error) {
 	return l.person(ctx, link)
 }
 
+// person is whose link it is, also where it signs nobody in.
 func (l *Links) person(ctx context.Context, link Link) (Person, error) {
-	switch {
-	case !link.Used.IsZero():
-		return Person{}, ErrUsed
-	case !l.Now().Before(link.Expires):
-		return Person{}, ErrExpired
-	}
 	p, err := l.People.Get(ctx, link.Tenant, link.Address)
 	switch {
 	case errors.Is(err, ErrUnknown):
 		return Person{}, ErrNoLink
-	case err == nil && p.Disabled:
-		err = ErrDisabled
+	case err != nil:
+		return Person{}, err
+	case !link.Used.IsZero():
+		return p, ErrUsed
+	case !l.Now().Before(link.Expires):
+		return p, ErrExpired
+	case p.Disabled:
+		return p, ErrDisabled
 	}
-	return p, err
+	return p, nil
 }
 
 // Drop forgets the links of a person.

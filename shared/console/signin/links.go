@@ -81,7 +81,7 @@ func (a *API) redeem(w http.ResponseWriter, r *http.Request) {
 	}
 	person, err := a.Links.Whose(r.Context(), in.Code)
 	if err != nil {
-		a.refuseLink(w, err)
+		a.refuseLink(w, r, person, err)
 		return
 	}
 	now := in.Shown
@@ -94,7 +94,7 @@ func (a *API) redeem(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if person, err = a.Links.Use(r.Context(), in.Code); err != nil {
-		a.refuseLink(w, err)
+		a.refuseLink(w, r, person, err)
 		return
 	}
 	a.enter(w, r, person)
@@ -112,7 +112,7 @@ func (a *API) enter(w http.ResponseWriter, r *http.Request, person account.Perso
 		err = a.Links.Confirm(ctx, person)
 	}
 	if err != nil {
-		a.refuseLink(w, err)
+		a.refuseLink(w, r, person, err)
 		return
 	}
 	a.record(ctx, p, activity.SignIn)
@@ -121,7 +121,8 @@ func (a *API) enter(w http.ResponseWriter, r *http.Request, person account.Perso
 	_ = json.NewEncoder(w).Encode(nameOf(person)) // the caller has gone away if this fails
 }
 
-func (a *API) refuseLink(w http.ResponseWriter, err error) {
+// refuseLink says why a link signs nobody in. The log of a person whose link it was has a line of it.
+func (a *API) refuseLink(w http.ResponseWriter, r *http.Request, person account.Person, err error) {
 	for _, known := range []struct {
 		err    error
 		code   LinkCode
@@ -136,6 +137,9 @@ func (a *API) refuseLink(w http.ResponseWriter, err error) {
 	} {
 		if errors.Is(err, known.err) {
 			a.Log.Warn("a sign-in link was refused", "problem", string(known.code))
+			if person.Tenant != "" {
+				a.record(r.Context(), person.Principal(), activity.Refuse)
+			}
 			writeLink(w, LinkProblem{Code: known.code, Problem: rest.NewProblem(known.status, known.err.Error())})
 			return
 		}
