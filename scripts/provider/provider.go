@@ -1,0 +1,129 @@
+// Package provider starts a real OpenID Connect provider on this machine, for tests: see provider.mjs.
+package provider
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// ModulesVariable is the variable with the folder of npm's oidc-provider, which scripts/independent/provider/install
+// makes.
+const ModulesVariable = "TOCSIN_PROVIDER"
+
+//go:embed provider.mjs
+var script string
+
+// Client is a relying party.
+type Client struct {
+	ID           string   `json:"client_id"`
+	Secret       string   `json:"client_secret,omitempty"`
+	Method       string   `json:"token_endpoint_auth_method"` // client_secret_basic, client_secret_post or none
+	RedirectURIs []string `json:"redirect_uris"`
+	AfterLogout  []string `json:"post_logout_redirect_uris"`
+}
+
+// At is a client of a Console at an address.
+func At(base, id, secret, method string) Client {
+	return Client{ID: id, Secret: secret, Method: method, RedirectURIs: []string{base + "/sign-in/callback"},
+		AfterLogout: []string{base + "/sign-in"}}
+}
+
+// Options of a provider.
+type Options struct {
+	Clients  []Client
+	Accounts map[string]map[string]any // claims by the name that a person signs in with
+	InToken  bool                      // the ID token holds the claims; else UserInfo tells them
+}
+
+// Provider is one that runs.
+type Provider struct {
+	Issuer string
+
+	options Options
+	port    int
+	cmd     *exec.Cmd
+}
+
+// Start starts one.
+func Start(ctx context.Context, o Options) (*Provider, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	_ = l.Close()
+	p := &Provider{Issuer: "http://127.0.0.1:" + strconv.Itoa(port), options: o, port: port}
+	return p, p.Run(ctx)
+}
+
+// Run starts one again that was stopped, at the same address and with new keys. It knows nobody who was signed in.
+func (p *Provider) Run(ctx context.Context) error {
+	modules, err := filepath.Abs(os.Getenv(ModulesVariable))
+	if err != nil || os.Getenv(ModulesVariable) == "" {
+		return errors.New(ModulesVariable + " is not set: run scripts/independent/provider/run")
+	}
+	folder, err := os.MkdirTemp("", "tocsin-provider-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	file := filepath.Join(folder, "provider.mjs")
+	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
+		return err
+	}
+	clients, err := json.Marshal(p.options.Clients)
+	if err != nil {
+		return err
+	}
+	accounts, err := json.Marshal(p.options.Accounts)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "node", file)
+	cmd.Env = append(os.Environ(), "PROVIDER_MODULES="+modules, "PROVIDER_PORT="+strconv.Itoa(p.port),
+		"PROVIDER_CLIENTS="+string(clients), "PROVIDER_ACCOUNTS="+string(accounts))
+	if p.options.InToken {
+		cmd.Env = append(cmd.Env, "PROVIDER_CLAIMS_IN=token")
+	}
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start node: %w", err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if lines.Text() == "ready" {
+			p.cmd = cmd
+			go func() {
+				for lines.Scan() { // so that it never waits for a reader
+				}
+			}()
+			return nil
+		}
+	}
+	_ = cmd.Wait()
+	return fmt.Errorf("the provider did not start: %s", said.String())
+}
+
+// Stop ends it.
+func (p *Provider) Stop() {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+		p.cmd = nil
+	}
+}
