@@ -120,7 +120,8 @@ func (p *program) wire() error {
 
 // settings makes what administrators and people set.
 func (p *program) settings() {
-	p.people = &profile.Service{Store: p.db.People(), Holdings: tokenService(p.db, p.log), Now: time.Now, Log: p.log}
+	p.people = &profile.Service{Store: p.db.People(), Holdings: tokenService(p.db, p.log), Now: time.Now, NewID: newID,
+		Log: p.log}
 	p.integrations = &integration.Service{
 		Store: p.db.Integrations(), Keys: p.keys, Systems: p.systems, Addresses: p.policy, Now: time.Now, NewID: newID,
 		Log: p.log, Backlog: p.db.Deliveries(),

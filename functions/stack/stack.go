@@ -196,7 +196,7 @@ func (s *Stack) Bus() *eventbus.Publisher {
 func (s *Stack) Integrations() *settings.Integrations {
 	return &settings.Integrations{
 		DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Schedule: s.env.need("TOCSIN_TABLE_REPORTS"),
-		Now: time.Now, Log: s.Log, Publisher: s.Bus(),
+		Activity: s.activity(), Now: time.Now, Log: s.Log, Publisher: s.Bus(),
 	}
 }
 
@@ -284,7 +284,7 @@ func (s *Stack) keep() time.Duration {
 // Triggers is the store of triggers.
 func (s *Stack) Triggers() *settings.Triggers {
 	outbox := s.Reading().EventOutbox()
-	outbox.Publisher = s.Bus()
+	outbox.Publisher, outbox.Activity = s.Bus(), s.activity()
 	return &settings.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Outbox: outbox,
 		Now: time.Now}
 }
@@ -302,12 +302,16 @@ func (s *Stack) DailyTotals() *dailytotals.Store {
 
 // Reports keeps reports.
 func (s *Stack) Reports() *reports.Store {
-	return &reports.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_REPORTS"), Now: time.Now}
+	return &reports.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_REPORTS"),
+		Activity: s.env.get("TOCSIN_TABLE_ACTIVITY"), Now: time.Now}
 }
+
+// activity is the table of the activity log. A function whose people and reports change by no person's hand has none.
+func (s *Stack) activity() string { return s.env.need("TOCSIN_TABLE_ACTIVITY") }
 
 // ActivityLog keeps the activity log.
 func (s *Stack) ActivityLog() *activitylog.Log {
-	return &activitylog.Log{DB: s.db, Table: s.env.need("TOCSIN_TABLE_ACTIVITY"), Now: time.Now}
+	return &activitylog.Log{DB: s.db, Table: s.activity(), Now: time.Now}
 }
 
 // Recorder records what has no transaction of its own in the activity log.
@@ -338,6 +342,7 @@ func (s *Stack) Orders() *report.Service {
 
 func (s *Stack) people() *people.Store {
 	return &people.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE"),
+		Activity: s.env.get("TOCSIN_TABLE_ACTIVITY"),
 		Schedule: s.env.need("TOCSIN_TABLE_REPORTS")}
 }
 
@@ -350,12 +355,13 @@ func (s *Stack) Profiles() *profile.Service {
 	if !s.mails() {
 		return nil
 	}
-	return &profile.Service{Store: s.people(), Now: time.Now, Log: s.Log}
+	return &profile.Service{Store: s.people(), Now: time.Now, NewID: newID, Log: s.Log}
 }
 
 // SuppressionList keeps addresses that nothing is sent to.
 func (s *Stack) SuppressionList() *people.Suppressions {
-	return &people.Suppressions{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE")}
+	return &people.Suppressions{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PEOPLE"),
+		Activity: s.env.get("TOCSIN_TABLE_ACTIVITY")}
 }
 
 // Relay bounds the mails that people have sent to others on the spot.

@@ -22,6 +22,7 @@ import (
 	"tocsin/scripts/awslocal/simstack"
 	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/sending"
@@ -255,8 +256,8 @@ func (w *world) setUp(ctx context.Context) {
 			require.NoError(w.t, err)
 			r.id = i.ID
 		}
-		require.NoError(w.t, store.Seed(ctx, t.id, trigger.Defaults(t.id, "Acme",
-			time.Now()))) // as a look at the triggers does
+		require.NoError(w.t, store.Seed(ctx, t.id, trigger.Defaults(t.id, "Acme", time.Now()),
+			enginetest.Entry(t.id))) // as a look at the triggers does
 		first := t.receivers[0].id
 		for id, count := range map[string]int{"all": t.hits - 1, "more": t.hits} {
 			v := trigger.Trigger{ID: id, Name: "Hits", Template: trigger.Hits,
@@ -275,7 +276,7 @@ func (w *world) trigger(ctx context.Context, store trigger.Store, n int, v trigg
 	note := event.Event{ID: simstack.NewID(), Tenant: v.Tenant, ClientName: "Acme", Kind: event.TriggerCreate,
 		Time: time.Now(),
 		Data: []byte(`{"trigger":{"id":"t","name":"t"}}`)}
-	require.NoError(w.t, store.Create(ctx, v, note))
+	require.NoError(w.t, store.Create(ctx, v, activity.Record{Event: note, Entry: enginetest.Entry(v.Tenant)}))
 }
 
 // schedule calls the functions that a schedule calls, until stop.

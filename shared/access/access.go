@@ -25,6 +25,7 @@ const (
 	FromAPIToken Source = "api_token"
 	FromPlatform Source = "platform" // its own engineers and programs: the bus, a command on the machine
 	FromSystem   Source = "system"   // Tocsin itself, such as when it disables a failing integration
+	FromMail     Source = "mail"     // the link of a mail, by which its receiver leaves it
 )
 
 // Principal is who calls.

@@ -38,7 +38,9 @@ func ActorOf(p access.Principal) Actor {
 func System(tenant string) Actor { return Actor{Tenant: tenant, Source: access.FromSystem} }
 
 // Who names the actor: the address, else what there is.
-func (a Actor) Who() string { return cmp.Or(a.Email, a.Subject, a.Name, a.Token) }
+func (a Actor) Who() string {
+	return cmp.Or(a.Email, a.Subject, a.Name, a.Token, string(a.Source))
+}
 
 // Object is a type of what is changed.
 type Object string

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/event"
 )
 
@@ -73,6 +74,7 @@ type Store interface {
 	// List answers a query.
 	List(ctx context.Context, q Query) ([]Command, error)
 	// Acknowledge notes that a command was taken. One that was acknowledged before stays as it is, and is answered so.
+	// The entry of the activity log goes with the change; who acknowledges, and when, is the entry's to say.
 	// Error: ErrNotFound.
-	Acknowledge(ctx context.Context, tenant, id, by string, at time.Time) (Command, error)
+	Acknowledge(ctx context.Context, id string, e activity.Entry) (Command, error)
 }

@@ -74,7 +74,7 @@ func start(t *testing.T, allow ...string) *rig {
 	newID := func() string { return ulid.Make().String() }
 	service := &integration.Service{Store: r.db.Integrations(), Keys: keys, Systems: catalogue.Default(),
 		Addresses: policy, Now: time.Now, NewID: newID, Log: log}
-	people := &profile.Service{Store: r.db.People(), Now: time.Now, Log: log}
+	people := &profile.Service{Store: r.db.People(), Now: time.Now, NewID: newID, Log: log}
 	r.links = profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
 	r.reports = &report.Service{
 		Store: r.db.Reports(), Totals: r.db.DailyTotals(), Renderer: pdf.Renderer{}, Bus: r.db.Bus(),

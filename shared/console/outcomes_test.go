@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
@@ -189,7 +190,8 @@ func TestP3WhatIsKeptNoLongerIsNotSaidToBeSent(t *testing.T) {
 
 func TestP3EverybodySeesTheirOwnMailsAndAdministratorsThoseOfAll(t *testing.T) {
 	m := startMailing(t)
-	who := profile.Person{Tenant: "42", ClientName: "Acme", Email: "analyst@example.com", Name: "Ann",
+	who := profile.Person{Actor: activity.Actor{Tenant: "42", ClientName: "Acme", Email: "analyst@example.com",
+		Name: "Ann"},
 		Role: access.Analyst, At: time.Now().Add(-time.Hour)}
 	_, err := m.config.Profiles.Set(t.Context(), who, profile.Choices{Vuln: true}, 0)
 	require.NoError(t, err)

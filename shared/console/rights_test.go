@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console"
 	"tocsin/shared/console/mails"
 	"tocsin/shared/delivery"
@@ -153,7 +154,8 @@ func (r *rig) others(t *testing.T) map[string]string {
 	_, err = r.config.SuppressionList.Suppress(t.Context(),
 		mail.Suppression{Tenant: "43", Address: address, Why: mail.Bounced, At: time.Now()})
 	require.NoError(t, err)
-	who := profile.Person{Tenant: "43", ClientName: "Other", Email: marker + "@example.com", Name: marker,
+	who := profile.Person{Actor: activity.Actor{Tenant: "43", ClientName: "Other", Email: marker + "@example.com",
+		Name: marker},
 		Role: access.Administrator}
 	require.NoError(t, r.config.Profiles.Know(t.Context(), who))
 	known, err := r.config.Profiles.Read(t.Context(), who)

@@ -373,6 +373,24 @@ func (p Parameters) SecretValues(full json.RawMessage) []string {
 	return values
 }
 
+// ChangedSecrets are the names of the secret parameters whose values differ in two complete parameters objects, in the
+// order of the form; nil is one without any. An empty value is none.
+func (p Parameters) ChangedSecrets(before, after json.RawMessage) (names []string) {
+	was, _ := object(before) // what can not be read has no secrets
+	is, _ := object(after)
+	for _, f := range p.fields {
+		if f.Secret && !sameJSON(orNull(was[f.Name]), orNull(is[f.Name])) &&
+			(!empty(was[f.Name]) || !empty(is[f.Name])) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+func empty(v json.RawMessage) bool {
+	return len(v) == 0 || slices.Contains([]string{"null", `""`, "{}", "[]"}, string(v))
+}
+
 // Join is the inverse of Split.
 func (p Parameters) Join(shown, secret json.RawMessage) (json.RawMessage, error) {
 	return overlay(shown, secret)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 )
@@ -49,6 +50,7 @@ type Integration struct {
 	CreatedAt time.Time
 	CreatedBy string
 	UpdatedAt time.Time
+	UpdatedBy string // "" = from before it was kept
 }
 
 // Off says who switched an integration off, when and why.
@@ -135,21 +137,21 @@ func (i Integration) Subscribed(t event.Type) (Subscription, bool) {
 // Key names an integration.
 type Key struct{ Tenant, ID string }
 
-// Writer takes the changes of integrations. Each is stored together with its announcement: both or neither.
+// Writer takes the changes of integrations. Each is stored together with its record, which is its announcement and its
+// entry of the activity log: all or nothing.
 type Writer interface {
-	// Create stores a new integration, findable by its Number, together with its announcement: all or nothing.
-	Create(ctx context.Context, i Integration, announce event.Event) error
-	// Update replaces the stored integration if its revision is still i.Revision-1, together with the
-	// announcement. The stored Number stays as it is, and so does Failing, which goes when i is disabled or has a new
-	// window. Errors: ErrNotFound, ErrConflict.
-	Update(ctx context.Context, i Integration, announce event.Event) error
-	// Mark sets Failing, or takes it away with nil, together with the announcement. It leaves the revision as it is:
+	// Create stores a new integration, findable by its Number.
+	Create(ctx context.Context, i Integration, r activity.Record) error
+	// Update replaces the stored integration if its revision is still i.Revision-1. The stored Number stays as it is,
+	// and so does Failing, which goes when i is disabled or has a new window. Errors: ErrNotFound, ErrConflict.
+	Update(ctx context.Context, i Integration, r activity.Record) error
+	// Mark sets Failing, or takes it away with nil. It leaves the revision as it is:
 	// nobody's edit is in the way of it. Error: ErrConflict when there is nothing to do, because the integration has a
 	// mark already, or none, or is disabled, or has another window, or is no more.
-	Mark(ctx context.Context, tenant, id string, window int64, f *Failing, announce event.Event) error
-	// Delete removes the integration if its revision is still the given one, together with the announcement.
+	Mark(ctx context.Context, tenant, id string, window int64, f *Failing, r activity.Record) error
+	// Delete removes the integration if its revision is still the given one.
 	// What waits for it is dead-lettered by delivery. Errors: ErrNotFound, ErrConflict.
-	Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error
+	Delete(ctx context.Context, tenant, id string, revision int64, r activity.Record) error
 }
 
 // Reader reads the integrations of one tenant.

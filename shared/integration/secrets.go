@@ -103,12 +103,13 @@ func (s *Service) Reseal(ctx context.Context, i Integration) ([]byte, error) {
 
 // Forget gives up the secrets of an integration whose key is lost, and disables it: a person has to enter them again.
 func (s *Service) Forget(ctx context.Context, i Integration) error {
+	before := i
 	i.Sealed = nil
 	kind := event.UpdateIntegration
 	if i.Enabled() {
 		kind = event.DisableIntegration
 	}
 	i.Off = &Off{By: ByPlatform, Reason: LostSecrets, At: s.Now().UTC()}
-	_, err := s.save(ctx, i, kind, LostSecrets, nil)
+	_, err := s.save(ctx, i, change{kind: kind, before: &before, data: event.IntegrationData{Reason: LostSecrets}})
 	return err
 }

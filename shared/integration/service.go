@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,6 +148,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
 		Name:          strings.TrimSpace(d.Name),
 		Subscriptions: d.Subscriptions, Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
+		UpdatedBy: who.Who(),
 	}
 	if d.Disabled {
 		i.Off = &Off{By: ByPerson, Person: who.Email, At: now}
@@ -159,10 +159,11 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	if i.Number, err = s.Store.NextNumber(ctx); err != nil {
 		return Integration{}, err
 	}
-	if err := s.Store.Create(ctx, i, s.announce(event.CreateIntegration, i, "", &who)); err != nil {
+	c := change{kind: event.CreateIntegration, who: &who, secrets: secretsOf(system, full)}
+	if err := s.Store.Create(ctx, i, s.record(i, c)); err != nil {
 		return Integration{}, fmt.Errorf("create integration %s: %w", i.ID, err)
 	}
-	s.changed("integration created", i, who.Email)
+	s.changed("integration created", i, who.Who())
 	return i, nil
 }
 
@@ -177,6 +178,7 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	}
 	before := i
 	var problems InvalidError
+	c := change{kind: event.UpdateIntegration, who: &who, before: &before}
 	system, err := s.system(i)
 	if err != nil {
 		return Integration{}, err
@@ -190,7 +192,8 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		i.Subscriptions = *p.Subscriptions
 	}
 	if p.Parameters != nil {
-		full, err := s.mergeByHand(ctx, i, system, p.Parameters)
+		var full json.RawMessage
+		full, c.secrets, err = s.mergeByHand(ctx, i, system, p.Parameters)
 		if !collect(err, &problems) {
 			return Integration{}, fmt.Errorf("update integration %s: %w", id, err)
 		}
@@ -207,24 +210,25 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		if err := s.sendable(ctx, i); err != nil && *p.Enabled {
 			return Integration{}, err
 		}
-		return s.toggle(ctx, i, *p.Enabled, who)
+		return s.toggle(ctx, i, *p.Enabled, c)
 	}
 	if sameSettings(before, i) {
 		return before, nil
 	}
-	return s.save(ctx, i, event.UpdateIntegration, "", &who)
+	return s.save(ctx, i, c)
 }
 
 // Enable and disable are Update with one member; this is the change itself.
-func (s *Service) toggle(ctx context.Context, i Integration, on bool, who activity.Actor) (Integration, error) {
+func (s *Service) toggle(ctx context.Context, i Integration, on bool, c change) (Integration, error) {
 	if on {
-		d := s.missed(ctx, i)
-		i.Off, i.Failing = nil, nil
+		c.kind, c.data = event.EnableIntegration, s.missed(ctx, i)
+		i.Off = nil
 		i.Window++
-		return s.saveAs(ctx, i, event.EnableIntegration, d, &who)
+		return s.save(ctx, i, c)
 	}
-	i.Off, i.Failing = &Off{By: ByPerson, Person: who.Email, At: s.Now().UTC()}, nil
-	return s.save(ctx, i, event.DisableIntegration, "", &who)
+	c.kind = event.DisableIntegration
+	i.Off = &Off{By: ByPerson, Person: c.who.Email, At: s.Now().UTC()}
+	return s.save(ctx, i, c)
 }
 
 // missed tells the notice of enabling what came while the integration was disabled. It is not enabled the less when
@@ -256,47 +260,50 @@ func (s *Service) SetEnabled(ctx context.Context, who activity.Actor, id string,
 	if err := s.sendable(ctx, i); err != nil && on {
 		return Integration{}, err
 	}
-	return s.toggle(ctx, i, on, who)
+	before := i
+	return s.toggle(ctx, i, on, change{who: &who, before: &before})
 }
 
 // Adapt changes read-only parameters as the system's side demands, if the integration's revision is still i's: what an
 // answer said about an older state is done with. reason is for the announcement. Errors: ErrNotFound, ErrConflict.
-func (s *Service) Adapt(ctx context.Context, i Integration, change json.RawMessage, reason string) (Integration,
+func (s *Service) Adapt(ctx context.Context, i Integration, patch json.RawMessage, reason string) (Integration,
 	error) {
-	if err := s.adapt(ctx, &i, change); err != nil {
+	before := i
+	if err := s.adapt(ctx, &i, patch); err != nil {
 		return Integration{}, fmt.Errorf("adapt integration %s: %w", i.ID, err)
 	}
-	return s.save(ctx, i, event.UpdateIntegration, reason, nil)
+	return s.save(ctx, i, change{kind: event.UpdateIntegration, before: &before,
+		data: event.IntegrationData{Reason: reason}})
 }
 
 // Rebind is Adapt for a place that a person at the system's side chose for the integration: its past failures do not
 // count any more, and it is enabled if the platform had disabled it for them.
-func (s *Service) Rebind(ctx context.Context, i Integration, change json.RawMessage, reason string) (Integration,
+func (s *Service) Rebind(ctx context.Context, i Integration, patch json.RawMessage, reason string) (Integration,
 	error) {
-	if err := s.adapt(ctx, &i, change); err != nil {
+	before := i
+	c := change{kind: event.UpdateIntegration, before: &before}
+	if err := s.adapt(ctx, &i, patch); err != nil {
 		return Integration{}, fmt.Errorf("rebind integration %s: %w", i.ID, err)
 	}
-	kind, d := event.UpdateIntegration, event.IntegrationData{}
 	if !i.Enabled() && i.Off.By == ByPlatform {
-		kind, d = event.EnableIntegration, s.missed(ctx, i)
+		c.kind, c.data = event.EnableIntegration, s.missed(ctx, i)
 		i.Off = nil
 	}
-	d.Reason = reason
-	i.Failing = nil
+	c.data.Reason = reason
 	i.Window++
-	return s.saveAs(ctx, i, kind, d, nil)
+	return s.save(ctx, i, c)
 }
 
 // adapt leaves the secrets sealed as they are: what sends may open them and need not be able to seal.
-func (s *Service) adapt(ctx context.Context, i *Integration, change json.RawMessage) error {
+func (s *Service) adapt(ctx context.Context, i *Integration, patch json.RawMessage) error {
 	system, err := s.system(*i)
 	if err != nil {
 		return err
 	}
-	if err := system.Parameters.OnlyReadOnly(change); err != nil {
+	if err := system.Parameters.OnlyReadOnly(patch); err != nil {
 		return err
 	}
-	full, err := s.merge(ctx, *i, system, change)
+	full, err := s.merge(ctx, *i, system, patch)
 	if err != nil {
 		return err
 	}
@@ -328,8 +335,10 @@ func (s *Service) DisableBroken(ctx context.Context, tenant, id string, window i
 		if err = s.count(ctx, i, event.IntegrationBroken, i.Failing, &d); err != nil {
 			return false, err
 		}
-		i.Off, i.Failing = &Off{By: ByPlatform, Reason: reason, At: s.Now().UTC(), Answer: &a}, nil
-		if _, err = s.saveAs(ctx, i, event.IntegrationBroken, d, nil); errors.Is(err, ErrConflict) {
+		before := i
+		i.Off = &Off{By: ByPlatform, Reason: reason, At: s.Now().UTC(), Answer: &a}
+		c := change{kind: event.IntegrationBroken, data: d, before: &before}
+		if _, err = s.save(ctx, i, c); errors.Is(err, ErrConflict) {
 			continue // someone changed its settings meanwhile: look again
 		}
 		return err == nil, err
@@ -381,7 +390,9 @@ func (s *Service) mark(ctx context.Context, tenant, id string, window int64, f *
 	if err := s.count(ctx, i, kind, failing, &d); err != nil {
 		return false, err
 	}
-	err = s.Store.Mark(ctx, tenant, id, window, f, s.announceWith(kind, i, d, nil))
+	before := i
+	i.Failing = f
+	err = s.Store.Mark(ctx, tenant, id, window, f, s.record(i, change{kind: kind, data: d, before: &before}))
 	if errors.Is(err, ErrConflict) {
 		return false, nil // another worker was faster
 	}
@@ -431,11 +442,11 @@ func (s *Service) Delete(ctx context.Context, who activity.Actor, id string, rev
 	if err != nil {
 		return fmt.Errorf("delete integration %s: %w", id, err)
 	}
-	if err := s.Store.Delete(ctx, who.Tenant, id, i.Revision,
-		s.announce(event.DeleteIntegration, i, "", &who)); err != nil {
+	c := change{kind: event.DeleteIntegration, who: &who, before: &i}
+	if err := s.Store.Delete(ctx, who.Tenant, id, i.Revision, s.record(i, c)); err != nil {
 		return fmt.Errorf("delete integration %s: %w", id, err)
 	}
-	s.changed("integration deleted", i, who.Email)
+	s.changed("integration deleted", i, who.Who())
 	return nil
 }
 
@@ -498,7 +509,7 @@ func (s *Service) unsaved(ctx context.Context, tenant, id, systemName string,
 	if systemName != "" && systemName != i.System {
 		return system, nil, InvalidError{{Field: "system", Reason: "is not that of the integration: leave it out"}}
 	}
-	full, err := s.mergeByHand(ctx, i, system, parameters)
+	full, _, err := s.mergeByHand(ctx, i, system, parameters)
 	return system, full, err
 }
 
@@ -566,48 +577,21 @@ func (s *Service) at(ctx context.Context, tenant, id string, revision int64) (In
 	return i, err
 }
 
-func (s *Service) save(ctx context.Context, i Integration, kind event.Kind, reason string,
-	who *activity.Actor) (Integration, error) {
-	return s.saveAs(ctx, i, kind, event.IntegrationData{Reason: reason}, who)
-}
-
-func (s *Service) saveAs(ctx context.Context, i Integration, kind event.Kind, d event.IntegrationData,
-	who *activity.Actor) (Integration, error) {
+func (s *Service) save(ctx context.Context, i Integration, c change) (Integration, error) {
 	i.Revision++
-	i.UpdatedAt = s.Now().UTC()
-	if err := s.Store.Update(ctx, i, s.announceWith(kind, i, d, who)); err != nil {
-		return Integration{}, fmt.Errorf("%s %s: %w", kind, i.ID, err)
+	i.UpdatedAt, i.UpdatedBy = s.Now().UTC(), c.by()
+	if !i.Enabled() || c.before != nil && i.Window != c.before.Window {
+		i.Failing = nil // the store takes the mark away
 	}
-	by := "platform"
-	if who != nil {
-		by = who.Email
+	if err := s.Store.Update(ctx, i, s.record(i, c)); err != nil {
+		return Integration{}, fmt.Errorf("%s %s: %w", c.kind, i.ID, err)
 	}
-	s.changed(string(kind), i, by)
+	s.changed(string(c.kind), i, c.by())
 	return i, nil
 }
 
 func (s *Service) changed(what string, i Integration, by string) {
 	s.Log.Info(what, "tenant", i.Tenant, "integration", i.ID, "system", i.System, "revision", i.Revision, "by", by)
-}
-
-func (s *Service) announce(kind event.Kind, i Integration, reason string, who *activity.Actor) event.Event {
-	return s.announceWith(kind, i, event.IntegrationData{Reason: reason}, who)
-}
-
-func (s *Service) announceWith(kind event.Kind, i Integration, d event.IntegrationData,
-	who *activity.Actor) event.Event {
-	d.Integration.ID, d.Integration.Name, d.Integration.System = i.ID, i.Name, i.System
-	e := event.Event{ID: s.NewID(), Tenant: i.Tenant, ClientName: i.ClientName, Kind: kind, Time: s.Now().UTC()}
-	if who != nil {
-		d.By = &event.Person{Name: who.Name, Email: who.Email}
-		e.ClientName = cmp.Or(who.ClientName, i.ClientName)
-	}
-	data, err := json.Marshal(d)
-	if err != nil {
-		panic(err) // strings always encode
-	}
-	e.Data = data
-	return e
 }
 
 // validate returns the system and the complete parameters, or InvalidError.
@@ -658,29 +642,29 @@ func (s *Service) complete(system destination.System, parameters json.RawMessage
 }
 
 // mergeByHand is merge for a patch that a person sends: it sets no read-only parameter, and sends no kept secret to a
-// receiver that it was not entered for.
+// receiver that it was not entered for. secrets are the names of those that it changes.
 func (s *Service) mergeByHand(ctx context.Context, i Integration, system destination.System,
-	patch json.RawMessage) (json.RawMessage, error) {
+	patch json.RawMessage) (full json.RawMessage, secrets []string, err error) {
 	if problems := system.Parameters.ByHand(i.Parameters, patch); problems != nil {
-		return nil, problems
+		return nil, nil, problems
 	}
 	present, err := s.present(ctx, i, system)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	merged, err := system.Parameters.Merge(present, patch)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	full, err := s.complete(system, merged)
+	full, err = s.complete(system, merged)
 	problems := system.Parameters.Misdirected(present, patch, merged)
 	if !collect(err, &problems) {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(problems) > 0 {
-		return full, problems
+		return full, nil, problems
 	}
-	return full, nil
+	return full, system.Parameters.ChangedSecrets(present, full), nil
 }
 
 func (s *Service) merge(ctx context.Context, i Integration, system destination.System,

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/mail/address"
@@ -44,8 +45,9 @@ type SuppressionList interface {
 	// List returns the blocks of a tenant's addresses in their order: of at most limit addresses after the one given.
 	// An address has one block for the tenant and one for each integration that it left.
 	List(ctx context.Context, tenant, after string, limit int) ([]Suppression, error)
-	// Allow removes every block of an address; it is no error when there is none.
-	Allow(ctx context.Context, tenant, address string) error
+	// Allow removes every block of an address, with the entry of it; it is no error when there is none, and then
+	// nothing changes.
+	Allow(ctx context.Context, tenant, address string, e activity.Entry) error
 }
 
 // Canonical is the form in which addresses are compared: see package address.

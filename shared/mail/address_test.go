@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
 	"tocsin/shared/mail"
@@ -189,7 +190,7 @@ func TestABounceBlocksTheAddressAndTellsOnce(t *testing.T) {
 	other.Tenant = "43"
 	sent(t, g, other) // another tenant's mails go on
 	require.Len(t, s.sent, 1)
-	require.NoError(t, db.SuppressionList().Allow(t.Context(), "acme=42,x", "ada@example.com"))
+	require.NoError(t, db.SuppressionList().Allow(t.Context(), "acme=42,x", "ada@example.com", enginetest.Entry("42")))
 	sent(t, g, withReport)
 }
 
@@ -268,7 +269,8 @@ func TestH5ABlockHoldsForBothSpellingsOfAnAddress(t *testing.T) {
 		m.To = to
 		require.Contains(t, kept(t, g, m), "undeliverable since", to)
 	}
-	require.NoError(t, db.SuppressionList().Allow(t.Context(), m.Tenant, mail.Canonical("OPS@bücher.example")))
+	require.NoError(t, db.SuppressionList().Allow(t.Context(), m.Tenant, mail.Canonical("OPS@bücher.example"),
+		enginetest.Entry("42")))
 	sent(t, g, m)
 }
 

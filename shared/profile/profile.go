@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/event"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/report"
@@ -184,8 +185,8 @@ type Store interface {
 	Several(ctx context.Context, keys []Key) ([]Profile, error)
 	// Save inserts a person of revision 1, or replaces the one whose revision is p.Revision-1, together with the
 	// subscriptions of report.Store.Due. Errors: ErrConflict, also when a person of revision 1 exists or one of a
-	// later revision does not.
-	Save(ctx context.Context, p Profile) error
+	// later revision does not. The entries are those of a change that a person made.
+	Save(ctx context.Context, p Profile, entries ...activity.Entry) error
 	// Delete forgets a person and the subscriptions; it is no error when there is none.
 	Delete(ctx context.Context, tenant, id string) error
 	// List returns the people of a tenant in the order of their ids: at most limit of those whose id is greater than
@@ -204,9 +205,9 @@ func ID(email string) string {
 
 // Person is who is signed in. Role held at the time At, which is the token's; zero = it is not known.
 type Person struct {
-	Tenant, ClientName, Email, Name string
-	Role                            access.Role
-	At                              time.Time
+	activity.Actor
+	Role access.Role
+	At   time.Time
 }
 
 // Holdings are what ends with a person's role: API tokens.
@@ -220,6 +221,7 @@ type Service struct {
 	Store    Store
 	Holdings Holdings // nil = people hold nothing here
 	Now      func() time.Time
+	NewID    func() string
 	Log      *slog.Logger
 }
 
@@ -367,8 +369,9 @@ func (s *Service) Set(ctx context.Context, who Person, choices Choices, revision
 		if err := allowed(choices, p.Role); err != nil {
 			return p, err
 		}
+		e := s.entry(who.Actor, p, choices)
 		p.Choices, p.Name, p.ClientName = choices, who.Name, who.ClientName
-		p, err = s.save(ctx, p)
+		p, err = s.save(ctx, p, e)
 		if revision == 0 && errors.Is(err, ErrConflict) {
 			continue
 		}
@@ -401,17 +404,25 @@ func (s *Service) Unsubscribe(ctx context.Context, tenant, id string) error {
 		if err != nil {
 			return err
 		}
+		who := activity.Actor{Tenant: tenant, Email: p.Email, Name: p.Name, Source: access.FromMail}
+		e := s.entry(who, p, Choices{})
 		p.Choices = Choices{}
-		if _, err = s.save(ctx, p); !errors.Is(err, ErrConflict) {
+		if _, err = s.save(ctx, p, e); !errors.Is(err, ErrConflict) {
 			return err
 		}
 	}
 }
 
-func (s *Service) save(ctx context.Context, p Profile) (Profile, error) {
+// entry is the entry of the activity log about new choices.
+func (s *Service) entry(who activity.Actor, p Profile, choices Choices) activity.Entry {
+	return activity.Entry{ID: s.NewID(), At: s.Now(), Actor: who, Object: activity.Profile, ObjectID: p.ID,
+		ObjectName: p.Email, Action: activity.Update, Changes: activity.Diff(p.Choices, choices)}.Bounded()
+}
+
+func (s *Service) save(ctx context.Context, p Profile, entries ...activity.Entry) (Profile, error) {
 	p.Revision++
 	p.UpdatedAt = s.Now().UTC()
-	if err := s.Store.Save(ctx, p); err != nil {
+	if err := s.Store.Save(ctx, p, entries...); err != nil {
 		return p, fmt.Errorf("save the notifications of %s: %w", p.ID, err)
 	}
 	s.Log.Info("personal notifications set", "tenant", p.Tenant, "person", p.ID, "revision", p.Revision)
@@ -430,7 +441,8 @@ func (s *Service) Observe(ctx context.Context, e event.Event) error {
 		}
 		return s.Store.Delete(ctx, e.Tenant, ID(u.Email))
 	}
-	who := Person{Tenant: e.Tenant, ClientName: e.ClientName, Email: u.Email, Name: u.Name, At: e.Time}
+	who := Person{At: e.Time, Actor: activity.Actor{Tenant: e.Tenant, ClientName: e.ClientName, Email: u.Email,
+		Name: u.Name}}
 	if u.Role != "" {
 		who.Role = access.RoleOfTitle(u.Role)
 	}

@@ -6,9 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
 	"tocsin/shared/profile"
@@ -16,14 +18,15 @@ import (
 
 var (
 	now = func() time.Time { return time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC) }
-	ada = profile.Person{Tenant: "42", ClientName: "Acme", Email: "Ada@Example.com", Name: "Ada",
+	ada = profile.Person{Actor: activity.Actor{Tenant: "42", ClientName: "Acme", Email: "Ada@Example.com", Name: "Ada"},
 		Role: access.Administrator}
 )
 
 func start(t *testing.T) *profile.Service {
 	t.Helper()
 	db := memory.New(nil)
-	return &profile.Service{Store: db.People(), Now: now, Log: slog.New(slog.DiscardHandler)}
+	return &profile.Service{Store: db.People(), Now: now,
+		NewID: func() string { return ulid.Make().String() }, Log: slog.New(slog.DiscardHandler)}
 }
 
 func TestANewPersonHasTheDefaults(t *testing.T) {
@@ -32,7 +35,7 @@ func TestANewPersonHasTheDefaults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, profile.Default, p.Choices)
 	require.NoError(t, s.Know(t.Context(), ada))
-	again, err := s.Read(t.Context(), profile.Person{Tenant: "42", Email: "ada@example.com"})
+	again, err := s.Read(t.Context(), profile.Person{Actor: activity.Actor{Tenant: "42", Email: "ada@example.com"}})
 	require.NoError(t, err)
 	require.Equal(t, p, again, "an address in other cases is the same person")
 	require.Equal(t, []event.Type{event.ReportWeekly, event.ReportMonthly, event.System}, p.Choices.Types())
@@ -42,7 +45,7 @@ func TestWithoutAnAddressThereIsNothingToSet(t *testing.T) {
 	s := start(t)
 	for _, email := range []string{"", "ada", "Ada <ada@example.com>", "a@b.org\r\nBcc: c@d.org",
 		strings.Repeat("a", 250) + "@x.org"} {
-		_, err := s.Read(t.Context(), profile.Person{Tenant: "42", Email: email})
+		_, err := s.Read(t.Context(), profile.Person{Actor: activity.Actor{Tenant: "42", Email: email}})
 		require.ErrorIs(t, err, profile.ErrNoAddress, email)
 	}
 }
@@ -95,7 +98,8 @@ func TestS7WhatARoleMaySeeBoundsWhatItIsSent(t *testing.T) {
 		t.Run(claim, func(t *testing.T) {
 			s, role := start(t), access.ParseRole(claim)
 			require.Equal(t, want.allowed, profile.Allowed(role))
-			who := profile.Person{Tenant: "42", Email: "grace@example.com", Role: role}
+			who := profile.Person{Actor: activity.Actor{Tenant: "42", Email: "grace@example.com"},
+				Role: role}
 			_, err := s.Set(t.Context(), who, all, 0)
 			if want.allowed != all {
 				var not profile.NotAllowedError
@@ -147,8 +151,8 @@ func TestS7ARoleThatIsLostTakesTheMailsWithIt(t *testing.T) {
 	require.Zero(t, tell(event.CreateUser, "Administrator", time.Hour).Told(), "one that comes again neither")
 	require.Zero(t, tell(event.UpdateUser, "", 4*time.Hour).Told())
 	// A token lives on after the role that it names.
-	old := profile.Person{Tenant: "42", Email: "ada@example.com", Role: access.Administrator,
-		At: now().Add(2 * time.Hour)}
+	old := profile.Person{Actor: activity.Actor{Tenant: "42", Email: "ada@example.com"},
+		Role: access.Administrator, At: now().Add(2 * time.Hour)}
 	require.NoError(t, s.Know(t.Context(), old))
 	_, err := s.Set(t.Context(), old, profile.Choices{Vuln: true}, 0)
 	require.ErrorContains(t, err, "your role may not be told of vuln")
@@ -165,8 +169,8 @@ func TestS7ARoleThatIsLostTakesTheMailsWithIt(t *testing.T) {
 	require.Zero(t, tell(event.UpdateUser, "Wizard", 7*time.Hour).Told())
 	require.Empty(t, tell(event.DeleteUser, "", 8*time.Hour))
 	require.NoError(t,
-		s.Know(t.Context(), profile.Person{Tenant: "42", Email: "eve@example.com", Role: access.ParseRole("nonsense"),
-			At: now()}))
+		s.Know(t.Context(), profile.Person{Actor: activity.Actor{Tenant: "42", Email: "eve@example.com"},
+			Role: access.ParseRole("nonsense"), At: now()}))
 	people, err := s.Store.List(t.Context(), "42", "", 10)
 	require.NoError(t, err)
 	require.Empty(t, people)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
@@ -106,7 +107,8 @@ func start(t *testing.T) *world {
 	newID := func() string { mu.Lock(); defer mu.Unlock(); n++; return fmt.Sprintf("ID%06d", n) }
 	w.integrations = &integration.Service{Store: w.db.Integrations(), Keys: keys, Systems: systems,
 		Addresses: egress.Policy{}, Now: w.clock, NewID: newID, Log: log}
-	w.people = &profile.Service{Store: w.db.People(), Now: w.clock, Log: log}
+	w.people = &profile.Service{Store: w.db.People(), Now: w.clock,
+		NewID: func() string { return ulid.Make().String() }, Log: log}
 	d := &receiver.Directory{Integrations: w.db.Integrations(), Opener: w.integrations, Systems: systems,
 		People: w.db.People(), Reports: w.db.Reports(), Now: time.Now}
 	platform := notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "EU"}
@@ -176,7 +178,8 @@ const user = `{"user":{"name":"Grace","email":"grace@example.com","role":"Read O
 
 func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	w := start(t)
-	ada := profile.Person{Tenant: "42", ClientName: "Acme", Email: "ada@example.com", Name: "Ada",
+	ada := profile.Person{Actor: activity.Actor{Tenant: "42", ClientName: "Acme", Email: "ada@example.com",
+		Name: "Ada"},
 		Role: access.Administrator}
 	_, err := w.people.Set(t.Context(), ada, profile.Choices{Vuln: true}, 0)
 	require.NoError(t, err)
@@ -301,8 +304,9 @@ func TestAScheduledReportArrivesOnce(t *testing.T) {
 	// Grace is not known yet when the event of the new integration is fanned out
 	w.settled()
 	// weekly by default
-	require.NoError(t, w.people.Know(t.Context(), profile.Person{Tenant: "42", ClientName: "Acme",
-		Email: "grace@example.com", Role: access.ReadOnly}))
+	require.NoError(t, w.people.Know(t.Context(), profile.Person{Actor: activity.Actor{Tenant: "42", ClientName: "Acme",
+		Email: "grace@example.com"},
+		Role: access.ReadOnly}))
 	w.publish("h1", event.NewHits, `{"hit":{"type":"sqli","host":"shop","block_status":"blocked"}}`)
 	w.settled()
 	run := func() {

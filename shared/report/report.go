@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"tocsin/shared/activity"
 )
 
 // Errors of a store. Wrap them; callers use errors.Is.
@@ -99,14 +101,16 @@ type SettingsStore interface {
 	Zones
 	// SaveSettings replaces a tenant's settings and makes its subscriptions due at once, so that the schedule looks at
 	// them anew. Since and Done of each stay: no report is lost by it and none comes twice. Settings with a revision
-	// replace those with the one before it alone. Error: ErrConflict.
-	SaveSettings(ctx context.Context, s Settings) error
+	// replace those with the one before it alone. The entry of the activity log goes with the change.
+	// Error: ErrConflict.
+	SaveSettings(ctx context.Context, s Settings, e activity.Entry) error
 }
 
 // Archive keeps reports and their files.
 type Archive interface {
-	// Save inserts or replaces a report; files, when there are any, replace its files.
-	Save(ctx context.Context, r Report, files []File) error
+	// Save inserts or replaces a report; files, when there are any, replace its files. The entries are of what a person
+	// did.
+	Save(ctx context.Context, r Report, files []File, entries ...activity.Entry) error
 	// Get returns one report. Error: ErrNotFound.
 	Get(ctx context.Context, tenant, id string) (Report, error)
 	// Recent returns up to limit reports of the tenant, newest first.

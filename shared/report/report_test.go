@@ -19,6 +19,7 @@ import (
 
 	"tocsin/shared/activity"
 	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
@@ -83,8 +84,9 @@ func (r *rig) subscribe(id string, addresses []string, types ...event.Type) {
 		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t})
 	}
 	require.NoError(r.t, r.db.Integrations().Create(r.t.Context(), i,
-		event.Event{ID: "made-" + id, Tenant: "42", Kind: event.CreateIntegration, Time: r.now,
-			Data: []byte(`{"integration":{"id":"x"}}`)}))
+		activity.Record{Entry: enginetest.Entry("42"), Event: event.Event{
+			ID: "made-" + id, Tenant: "42", Kind: event.CreateIntegration, Time: r.now,
+			Data: []byte(`{"integration":{"id":"x"}}`)}}))
 	r.receivers[id] = report.Receiver{Client: "Acme", Addresses: addresses}
 }
 
@@ -188,7 +190,8 @@ func TestASummaryIsWhatWasPublished(t *testing.T) {
 // A summary agrees with a count by hand over random hits in a zone that changes its clocks, however they are batched.
 func TestASummaryAgreesWithAnOracle(t *testing.T) {
 	r := start(t, "2023-04-02T12:00:00Z")
-	require.NoError(t, r.db.Reports().SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Europe/Berlin"}))
+	require.NoError(t, r.db.Reports().SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Europe/Berlin"},
+		enginetest.Entry("42")))
 	random := rand.New(rand.NewPCG(1, 2))
 	first, last := instant(t, "2023-03-12T00:00:00Z"), instant(t, "2023-04-02T00:00:00Z")
 	berlin := zone(t, "Europe/Berlin")
@@ -315,7 +318,8 @@ func TestReportsOfTenantsAreSpreadOverTheHour(t *testing.T) {
 			Subscriptions: []integration.Subscription{{Event: event.ReportDaily}}}
 		note := event.Event{ID: "made-" + id, Tenant: tenant, Kind: event.CreateIntegration, Time: r.now,
 			Data: []byte(`{"integration":{"id":"x"}}`)}
-		require.NoError(t, r.db.Integrations().Create(t.Context(), i, note))
+		require.NoError(t, r.db.Integrations().Create(t.Context(), i,
+			activity.Record{Event: note, Entry: enginetest.Entry(tenant)}))
 		r.receivers[id] = report.Receiver{Client: "Acme", Addresses: []string{"ada@example.com"}}
 	}
 	var jobs []report.Job
@@ -511,7 +515,8 @@ func (r *rig) reported() (days []string) {
 
 func (r *rig) zone(name string) {
 	r.t.Helper()
-	require.NoError(r.t, r.db.Reports().SaveSettings(r.t.Context(), report.Settings{Tenant: "42", Zone: name}))
+	require.NoError(r.t, r.db.Reports().SaveSettings(r.t.Context(), report.Settings{Tenant: "42", Zone: name},
+		enginetest.Entry("42")))
 }
 
 // change makes the integration anew with other subscriptions, as a person saves it.
@@ -526,9 +531,12 @@ func (r *rig) change(id string, revision int64, types ...event.Type) {
 		Time: r.now, Data: []byte(`{"integration":{"id":"x"}}`)}
 	if revision == 1 {
 		note.Kind = event.CreateIntegration
-		require.NoError(r.t, r.db.Integrations().Create(r.t.Context(), i, note))
+	}
+	rec := activity.Record{Event: note, Entry: enginetest.Entry("42")}
+	if revision == 1 {
+		require.NoError(r.t, r.db.Integrations().Create(r.t.Context(), i, rec))
 	} else {
-		require.NoError(r.t, r.db.Integrations().Update(r.t.Context(), i, note))
+		require.NoError(r.t, r.db.Integrations().Update(r.t.Context(), i, rec))
 	}
 	r.receivers[id] = report.Receiver{Client: "Acme", Addresses: []string{"ada@example.com"}}
 }

@@ -379,20 +379,27 @@ func (s *Service) Settings(ctx context.Context, tenant string) (Settings, error)
 
 // SetZone sets the time zone for the days from now on, if the settings have the revision; -1 takes any. It returns the
 // revision that they have then: the same one for the zone that they have. Errors: ErrZone, ErrConflict.
-func (s *Service) SetZone(ctx context.Context, tenant, zone string, revision int64) (int64, error) {
+func (s *Service) SetZone(ctx context.Context, who activity.Actor, zone string, revision int64) (int64, error) {
 	if err := CheckZone(zone); err != nil {
 		return 0, err
 	}
-	v, err := s.Settings(ctx, tenant)
+	v, err := s.Settings(ctx, who.Tenant)
 	if err == nil && revision >= 0 && revision != v.Revision {
 		err = ErrConflict
 	}
 	if err != nil || v.Zone == zone {
 		return v.Revision, err
 	}
+	e := s.entry(who, activity.ReportSettings, activity.Update)
+	e.Changes = activity.Diff(map[string]string{"zone": v.Zone}, map[string]string{"zone": zone})
 	v.Zone = zone
 	v.Revision++
-	return v.Revision, s.Store.SaveSettings(ctx, v)
+	return v.Revision, s.Store.SaveSettings(ctx, v, e.Bounded())
+}
+
+// entry is an entry of the activity log, without its object's id and changes.
+func (s *Service) entry(who activity.Actor, o activity.Object, a activity.Action) activity.Entry {
+	return activity.Entry{ID: s.NewID(), At: s.Now(), Actor: who, Object: o, Action: a}
 }
 
 // Request is a report on demand.
@@ -445,7 +452,11 @@ func (s *Service) Order(ctx context.Context, who activity.Actor, q Request) (Rep
 		CreatedAt: s.Now().UTC(),
 		CreatedBy: who.Email, Recipients: recipients,
 	}
-	if err := s.Store.Save(ctx, r, nil); err != nil {
+	e := s.entry(who, activity.Report, activity.Create)
+	e.ObjectID, e.ObjectName = r.ID, string(r.Period.Frequency)+" "+r.Period.Key()
+	e.Changes = activity.Diff(nil, map[string]any{"from": r.Period.From, "to": r.Period.To, "zone": r.Period.Zone,
+		"format": r.Format, "recipients": r.Recipients})
+	if err := s.Store.Save(ctx, r, nil, e.Bounded()); err != nil {
 		return Report{}, fmt.Errorf("order report %s: %w", r.ID, err)
 	}
 	return r, nil

@@ -453,7 +453,7 @@ type failing struct {
 	left int
 }
 
-func (f *failing) Update(ctx context.Context, i integration.Integration, e event.Event) error {
+func (f *failing) Update(ctx context.Context, i integration.Integration, e activity.Record) error {
 	if f.left > 0 {
 		f.left--
 		return errors.New("the disk is full")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/event"
 )
 
@@ -51,13 +52,13 @@ func (s tenants) List(ctx context.Context, tenant string) ([]Trigger, bool, erro
 func (s tenants) States(ctx context.Context, tenant string, ids []string) ([]State, error) {
 	return s[tenant].States(ctx, tenant, ids)
 }
-func (s tenants) Create(context.Context, Trigger, event.Event) error               { return nil }
-func (s tenants) Update(context.Context, Trigger, event.Event) error               { return nil }
-func (s tenants) Delete(context.Context, string, string, int64, event.Event) error { return nil }
-func (s tenants) Seed(context.Context, string, []Trigger) error                    { return nil }
-func (s tenants) Get(context.Context, string, string) (Trigger, error)             { return Trigger{}, ErrNotFound }
-func (s tenants) NextNumber(context.Context) (int64, error)                        { return 1, nil }
-func (s tenants) ByNumber(context.Context, int64) (string, string, error)          { return "", "", ErrNotFound }
+func (s tenants) Create(context.Context, Trigger, activity.Record) error               { return nil }
+func (s tenants) Update(context.Context, Trigger, activity.Record) error               { return nil }
+func (s tenants) Delete(context.Context, string, string, int64, activity.Record) error { return nil }
+func (s tenants) Seed(context.Context, string, []Trigger, activity.Entry) error        { return nil }
+func (s tenants) Get(context.Context, string, string) (Trigger, error)                 { return Trigger{}, ErrNotFound }
+func (s tenants) NextNumber(context.Context) (int64, error)                            { return 1, nil }
+func (s tenants) ByNumber(context.Context, int64) (string, string, error)              { return "", "", ErrNotFound }
 func (s tenants) GiveNumber(context.Context, string, string, int64) (int64, error) {
 	return 0, ErrNotFound
 }

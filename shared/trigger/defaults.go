@@ -17,7 +17,7 @@ func isDefault(id string) bool { return id == defaultGrouping || id == defaultPa
 // in the period that we build; none sends a notification. The one about weak JWTs is left out: see Templates.
 func Defaults(tenant, client string, now time.Time) []Trigger {
 	common := Trigger{Tenant: tenant, ClientName: client, Default: true, Revision: 1, Epoch: 1, CreatedAt: now.UTC(),
-		UpdatedAt: now.UTC()}
+		UpdatedAt: now.UTC(), UpdatedBy: BySystem}
 	payloads, grouping := common, common
 	payloads.ID, payloads.Name, payloads.Template = defaultPayloads,
 		"Graylist IPs with high count of malicious payloads", Payloads

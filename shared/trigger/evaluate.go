@@ -204,8 +204,9 @@ func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read re
 		return nil, err
 	}
 	if !seeded {
-		list = Defaults(tenant, client, v.Now())
-		if err := v.Store.Seed(ctx, tenant, list); err != nil {
+		now := v.Now()
+		list = Defaults(tenant, client, now)
+		if err := v.Store.Seed(ctx, tenant, list, seeding(tenant, list, now)); err != nil {
 			return nil, fmt.Errorf("make the triggers of a new account: %w", err)
 		}
 		v.Log.Info("triggers of a new account made", "tenant", tenant, "count", len(list))

@@ -96,8 +96,9 @@ func (s *Service) Get(ctx context.Context, who activity.Actor, id string) (Trigg
 
 // seed stores the triggers of a new account, before the first change of a tenant that has none stored yet.
 func (s *Service) seed(ctx context.Context, who activity.Actor) error {
-	err := s.Store.Seed(ctx, who.Tenant, Defaults(who.Tenant, who.ClientName, s.Now()))
-	if err != nil {
+	now := s.Now()
+	list := Defaults(who.Tenant, who.ClientName, now)
+	if err := s.Store.Seed(ctx, who.Tenant, list, seeding(who.Tenant, list, now)); err != nil {
 		return fmt.Errorf("store the triggers of a new account for tenant %s: %w", who.Tenant, err)
 	}
 	return nil
@@ -150,6 +151,7 @@ func (s *Service) Check(ctx context.Context, who activity.Actor, d Draft) (Trigg
 		Comment: strings.TrimSpace(d.Comment), Off: d.Disabled,
 		Template: d.Template, Filters: d.Filters, Threshold: d.Threshold, Actions: d.Actions,
 		Revision: 1, Epoch: 1, Since: now, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
+		UpdatedBy: who.Who(),
 	}
 	if t.Name == "" { // facts, 4.1
 		t.Name = "New trigger by " + cmp.Or(who.Name, who.Email) + ", " + now.Format(time.DateOnly)
@@ -166,7 +168,8 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Trig
 	return s.create(ctx, who, t)
 }
 
-func (s *Service) create(ctx context.Context, who activity.Actor, t Trigger) (Trigger, error) {
+func (s *Service) create(ctx context.Context, who activity.Actor, t Trigger, also ...activity.Change) (Trigger,
+	error) {
 	list, err := s.List(ctx, who)
 	if err != nil {
 		return Trigger{}, err
@@ -192,7 +195,7 @@ func (s *Service) create(ctx context.Context, who activity.Actor, t Trigger) (Tr
 	if t.Number, err = s.Store.NextNumber(ctx); err != nil {
 		return Trigger{}, err
 	}
-	if err := s.Store.Create(ctx, t, s.announce(event.TriggerCreate, t, who)); err != nil {
+	if err := s.Store.Create(ctx, t, s.record(who, nil, &t, also...)); err != nil {
 		return Trigger{}, fmt.Errorf("create trigger %s: %w", t.ID, err)
 	}
 	s.changed("trigger created", t, who)
@@ -241,7 +244,8 @@ func (s *Service) Copy(ctx context.Context, who activity.Actor, id string) (Trig
 	t.ID, t.Off, t.Default, t.Revision, t.Epoch, t.Since = s.NewID(), true, false, 1, 1, now
 	t.Name = cut.Runes("Copy of "+t.Name, maxName)
 	t.CreatedAt, t.CreatedBy, t.UpdatedAt, t.ClientName = now, who.Email, now, who.ClientName
-	return s.create(ctx, who, t)
+	t.UpdatedBy = who.Who()
+	return s.create(ctx, who, t, activity.Change{Field: "copy_of", After: id})
 }
 
 // Update applies a patch to the trigger if its revision is the given one; revision 0 takes any.
@@ -286,8 +290,11 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		t.Since = s.Now().UTC()
 	}
 	t.Revision++
-	t.ClientName, t.UpdatedAt = cmp.Or(who.ClientName, t.ClientName), s.Now().UTC()
-	if err := s.Store.Update(ctx, t, s.announce(event.TriggerUpdate, t, who)); err != nil {
+	t.ClientName, t.UpdatedAt, t.UpdatedBy = cmp.Or(who.ClientName, t.ClientName), s.Now().UTC(), who.Who()
+	if err := s.seeded(ctx, who, id); err != nil {
+		return Trigger{}, err
+	}
+	if err := s.Store.Update(ctx, t, s.record(who, &old, &t)); err != nil {
 		return Trigger{}, fmt.Errorf("update trigger %s: %w", id, err)
 	}
 	s.changed("trigger changed", t, who)
@@ -298,7 +305,10 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 func (s *Service) Delete(ctx context.Context, who activity.Actor, id string, revision int64) error {
 	t, err := s.at(ctx, who, id, revision)
 	if err == nil {
-		err = s.Store.Delete(ctx, who.Tenant, id, t.Revision, s.announce(event.TriggerDelete, t, who))
+		err = s.seeded(ctx, who, id)
+	}
+	if err == nil {
+		err = s.Store.Delete(ctx, who.Tenant, id, t.Revision, s.record(who, &t, nil))
 	}
 	if err != nil {
 		return fmt.Errorf("delete trigger %s: %w", id, err)
@@ -309,21 +319,25 @@ func (s *Service) Delete(ctx context.Context, who activity.Actor, id string, rev
 
 // at returns a trigger that is to be changed, if it is at the revision; 0 takes any.
 func (s *Service) at(ctx context.Context, who activity.Actor, id string, revision int64) (Trigger, error) {
-	t, err := s.Store.Get(ctx, who.Tenant, id)
-	if errors.Is(err, ErrNotFound) && isDefault(id) {
-		if err = s.seed(ctx, who); err == nil {
-			t, err = s.Store.Get(ctx, who.Tenant, id)
-		}
-	}
+	t, err := s.Get(ctx, who, id)
 	if err == nil && revision != 0 && t.Revision != revision {
 		return t, fmt.Errorf("%w: it is at revision %d, not %d", ErrConflict, t.Revision, revision)
 	}
 	return t, err
 }
 
+// seeded sees to it that a trigger of a new account is stored, before the first change of one: whatever of the change
+// can fail has been looked at then.
+func (s *Service) seeded(ctx context.Context, who activity.Actor, id string) error {
+	if !isDefault(id) {
+		return nil
+	}
+	return s.seed(ctx, who)
+}
+
 func (s *Service) changed(what string, t Trigger, who activity.Actor) {
 	s.Log.Info(what, "tenant", t.Tenant, "trigger", t.ID, "condition", t.Template, "revision", t.Revision, "by",
-		who.Email)
+		who.Who())
 }
 
 func (s *Service) announce(kind event.Kind, t Trigger, who activity.Actor) event.Event {

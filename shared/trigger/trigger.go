@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/event"
 )
 
@@ -59,6 +60,7 @@ type Trigger struct {
 	CreatedAt time.Time `json:"created_at"`
 	CreatedBy string    `json:"created_by,omitempty"`
 	UpdatedAt time.Time `json:"updated_at"`
+	UpdatedBy string    `json:"updated_by,omitempty"` // "" = from before it was kept
 }
 
 // Filter narrows a condition: with Equal one of the values must be there, with NotEqual none.
@@ -108,18 +110,17 @@ type Action struct {
 	LockTime int64 `json:"lock_time,omitempty"`
 }
 
-// Writer takes the changes of triggers. Each is stored together with its announcement: both or neither.
+// Writer takes the changes of triggers. Each is stored together with its record, which is its announcement and its
+// entry of the activity log: all or nothing.
 type Writer interface {
-	// Create stores a new trigger, findable by its Number, together with its announcement: all or nothing. Error:
-	// ErrConflict when the id exists.
-	Create(ctx context.Context, t Trigger, announce event.Event) error
-	// Update replaces the stored trigger if its revision is still t.Revision-1, together with the announcement. The
-	// stored Number stays as it is.
+	// Create stores a new trigger, findable by its Number. Error: ErrConflict when the id exists.
+	Create(ctx context.Context, t Trigger, r activity.Record) error
+	// Update replaces the stored trigger if its revision is still t.Revision-1. The stored Number stays as it is.
 	// Errors: ErrNotFound, ErrConflict.
-	Update(ctx context.Context, t Trigger, announce event.Event) error
-	// Delete removes the trigger, and its state sooner or later, if its revision is still the given one, together with
-	// the announcement. Errors: ErrNotFound, ErrConflict.
-	Delete(ctx context.Context, tenant, id string, revision int64, announce event.Event) error
+	Update(ctx context.Context, t Trigger, r activity.Record) error
+	// Delete removes the trigger, and its state sooner or later, if its revision is still the given one.
+	// Errors: ErrNotFound, ErrConflict.
+	Delete(ctx context.Context, tenant, id string, revision int64, r activity.Record) error
 }
 
 // Numbers are the ids of the platform's own API: as integration.Numbers. A trigger of a new account has none before it
@@ -136,8 +137,9 @@ type Numbers interface {
 
 // Seeder stores the triggers of new accounts.
 type Seeder interface {
-	// Seed stores the triggers of a new account unless it was done for the tenant before; then it does nothing.
-	Seed(ctx context.Context, tenant string, list []Trigger) error
+	// Seed stores the triggers of a new account with the entry of it, unless it was done for the tenant before; then it
+	// does nothing.
+	Seed(ctx context.Context, tenant string, list []Trigger, e activity.Entry) error
 }
 
 // Reader reads the triggers of one tenant.

@@ -76,7 +76,7 @@ func (s *Stack) bus() *eventbus.Publisher {
 func (s *Stack) Integrations() *settings.Integrations {
 	return &settings.Integrations{
 		DB: s.DB, Table: s.prefix + "IntegrationsTable", Schedule: s.prefix + "ReportsTable", Now: s.Now, Log: s.log,
-		Publisher: s.bus(),
+		Activity: s.prefix + "ActivityTable", Publisher: s.bus(),
 	}
 }
 
@@ -90,7 +90,7 @@ func (s *Stack) DailyTotals() *dailytotals.Store {
 }
 
 func (s *Stack) Reports() *reports.Store {
-	return &reports.Store{DB: s.DB, Table: s.prefix + "ReportsTable", Now: s.Now}
+	return &reports.Store{DB: s.DB, Table: s.prefix + "ReportsTable", Activity: s.prefix + "ActivityTable", Now: s.Now}
 }
 
 func (s *Stack) tables() table.Set {

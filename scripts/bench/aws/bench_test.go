@@ -28,6 +28,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/sending"
@@ -286,7 +287,8 @@ func setUp(ctx context.Context, t *testing.T, tool *simstack.Stack, tenant strin
 		Parameters: json.RawMessage(`{"url":"https://receiver.example.com/hook","max_events":100}`),
 	})
 	require.NoError(t, err)
-	require.NoError(t, tool.Triggers().Seed(ctx, tenant, trigger.Defaults(tenant, "Acme", time.Now())))
+	require.NoError(t, tool.Triggers().Seed(ctx, tenant, trigger.Defaults(tenant, "Acme", time.Now()),
+		enginetest.Entry(tenant)))
 }
 
 func (r result) String() string {

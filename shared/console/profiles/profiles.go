@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
 	"tocsin/shared/mail"
@@ -149,7 +150,10 @@ func (s *API) blocks(api huma.API) {
 		Description:   "It is no error when it was not blocked. Ask the owner first if it had unsubscribed.",
 	}), func(ctx context.Context, in *addressInput) (*struct{}, error) {
 		p := rest.Principal(ctx)
-		if err := s.SuppressionList.Allow(ctx, p.Tenant, mail.Canonical(in.Address)); err != nil {
+		a := mail.Canonical(in.Address)
+		if err := s.SuppressionList.Allow(ctx, p.Tenant, a, activity.Entry{ID: s.NewID(), At: s.Now(),
+			Actor: rest.Person(ctx), Object: activity.Suppression, ObjectID: a, ObjectName: a,
+			Action: activity.Delete}.Bounded()); err != nil {
 			return nil, s.Answer(err)
 		}
 		s.Log.Info("address allowed again", "tenant", p.Tenant, "by", p.Email)

@@ -208,7 +208,7 @@ func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutp
 	p := rest.Principal(ctx)
 	var now int64
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
-		now, err = s.Reports.SetZone(ctx, p.Tenant, in.Body.TimeZone, revision-1)
+		now, err = s.Reports.SetZone(ctx, rest.Person(ctx), in.Body.TimeZone, revision-1)
 		if errors.Is(err, report.ErrZone) {
 			err = destination.InvalidParameters{{Field: "time_zone", Reason: err.Error()}}
 		}

@@ -107,6 +107,5 @@ func ProfilePerson(p access.Principal) profile.Person {
 	if p.Source == access.FromAPIToken {
 		p.Role = "" // that of the token, which can be lower, says nothing of the person's
 	}
-	return profile.Person{Tenant: p.Tenant, ClientName: p.ClientName, Email: p.Email, Name: p.Name, Role: p.Role,
-		At: p.Issued}
+	return profile.Person{Actor: activity.ActorOf(p), Role: p.Role, At: p.Issued}
 }

@@ -1,7 +1,6 @@
 package triggers
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/event"
@@ -65,7 +65,8 @@ func (s *API) commands(api huma.API) {
 		Description: "It is no error when it already was: the answer says by whom first, and when.",
 	}), func(ctx context.Context, in *rest.IDInput) (*commandOutput, error) {
 		p := rest.Principal(ctx)
-		c, err := s.Commands.Acknowledge(ctx, p.Tenant, in.ID, cmp.Or(p.Email, p.Name, string(p.Role)), s.Now().UTC())
+		c, err := s.Commands.Acknowledge(ctx, in.ID, activity.Entry{ID: s.NewID(), At: s.Now(), Actor: rest.Person(ctx),
+			Object: activity.Command, ObjectID: in.ID, Action: activity.Acknowledge}.Bounded())
 		if errors.Is(err, command.ErrNotFound) {
 			return nil, rest.NewProblem(http.StatusNotFound, "there is no such command")
 		}

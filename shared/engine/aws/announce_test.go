@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 )
@@ -42,8 +44,9 @@ func TestAnAnnouncementThatCanNotBePublishedKeepsNoOtherBack(t *testing.T) {
 		i := integration.Integration{ID: id, Tenant: "42", System: "slack", Revision: 1, CreatedAt: now(),
 			UpdatedAt: now()}
 		require.NoError(t, store.Create(t.Context(), i,
-			event.Event{ID: "note-" + id, Tenant: "42", Kind: event.CreateIntegration, Time: now(),
-				Data: []byte(`{"integration":{"id":"i","name":"n"}}`)}))
+			activity.Record{Entry: enginetest.Entry("42"), Event: event.Event{
+				ID: "note-" + id, Tenant: "42", Kind: event.CreateIntegration, Time: now(),
+				Data: []byte(`{"integration":{"id":"i","name":"n"}}`)}}))
 	}
 	p.refuse, store.Now = "note-a", time.Now
 	count, err := store.Relay(t.Context())
@@ -61,10 +64,11 @@ func TestAnnouncementsOfManyTenantsShareNoPartition(t *testing.T) {
 		tenant := fmt.Sprint("tenant-", n)
 		i := integration.Integration{ID: "i", Tenant: tenant, System: "slack", Revision: 1, CreatedAt: now(),
 			UpdatedAt: now()}
-		require.NoError(t, store.Create(t.Context(), i, event.Event{
-			ID: "note-" + tenant, Tenant: tenant, Kind: event.CreateIntegration, Time: now(),
-			Data: []byte(`{"integration":{"id":"i","name":"n"}}`),
-		}))
+		require.NoError(t, store.Create(t.Context(), i, activity.Record{Entry: enginetest.Entry(tenant),
+			Event: event.Event{
+				ID: "note-" + tenant, Tenant: tenant, Kind: event.CreateIntegration, Time: now(),
+				Data: []byte(`{"integration":{"id":"i","name":"n"}}`),
+			}}))
 	}
 	rows := map[string][]map[string]types.AttributeValue{}
 	out, err := w.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: awssdk.String(w.prefix + "IntegrationsTable"),

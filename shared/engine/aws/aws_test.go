@@ -187,11 +187,12 @@ func (w *world) record() *dailytotals.Store {
 }
 
 func (w *world) reports() *reports.Store {
-	return &reports.Store{DB: w.db, Table: w.prefix + "ReportsTable", Now: now}
+	return &reports.Store{DB: w.db, Table: w.prefix + "ReportsTable", Activity: w.prefix + "ActivityTable", Now: now}
 }
 
 func (w *world) people() *people.Store {
-	return &people.Store{DB: w.db, Table: w.prefix + "PeopleTable", Schedule: w.prefix + "ReportsTable"}
+	return &people.Store{DB: w.db, Table: w.prefix + "PeopleTable", Schedule: w.prefix + "ReportsTable",
+		Activity: w.prefix + "ActivityTable"}
 }
 
 func (w *world) activityLog() *activitylog.Log {
@@ -227,7 +228,7 @@ func (p *published) kinds() []event.Kind {
 
 func (w *world) integrations(p *published) *settings.Integrations {
 	return &settings.Integrations{DB: w.db, Table: w.prefix + "IntegrationsTable", Schedule: w.prefix + "ReportsTable",
-		Publisher: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+		Activity: w.prefix + "ActivityTable", Publisher: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
 func TestIntegrations(t *testing.T) {
@@ -359,6 +360,6 @@ func TestSessions(t *testing.T) {
 func TestBlocks(t *testing.T) {
 	settingstest.SuppressionList(t, func(t *testing.T) mail.SuppressionList {
 		w := open(t)
-		return &people.Suppressions{DB: w.db, Table: w.prefix + "PeopleTable"}
+		return &people.Suppressions{DB: w.db, Table: w.prefix + "PeopleTable", Activity: w.prefix + "ActivityTable"}
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/counts"
 	"tocsin/shared/engine/aws/settings"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/report"
@@ -93,7 +94,7 @@ func TestEachIntakeCountsOnceWhateverCallsFail(t *testing.T) {
 	ids, hits := in.fill("42", 24, 60)
 	list := append(trigger.Defaults("42", "Acme", now()), exceeded("all", hits-1), exceeded("more", hits))
 	c, triggers := w.counts(p, in)
-	require.NoError(t, triggers.Seed(t.Context(), "42", list))
+	require.NoError(t, triggers.Seed(t.Context(), "42", list, enginetest.Entry("42")))
 	var n atomic.Int64
 	w.gate.Faults(func(call string) *awslocal.Fault {
 		if n.Add(1)%7 == 0 {
@@ -143,7 +144,7 @@ func TestAStateThatIsABaseAndADeltaIsReadBackByOthers(t *testing.T) {
 	w, p, in := open(t), &published{}, intakes{}
 	ids, _ := in.fill("42", 60, 93)
 	one, triggers := w.counts(p, in)
-	require.NoError(t, triggers.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", now())))
+	require.NoError(t, triggers.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", now()), enginetest.Entry("42")))
 	names := []string{}
 	for _, d := range trigger.Defaults("42", "Acme", now()) {
 		names = append(names, d.ID)
@@ -187,7 +188,7 @@ func TestAnIntakeThatCanNotBeReadIsTheReasonAndAServiceThatIsAwayIsNot(t *testin
 	ids, _ := in.fill("42", 3, 5)
 	in["42 damaged"] = nil
 	c, triggers := w.counts(&published{}, in)
-	require.NoError(t, triggers.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", now())))
+	require.NoError(t, triggers.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", now()), enginetest.Entry("42")))
 	var poison *counting.IntakeError
 	for _, id := range []string{"gone", "damaged"} {
 		done, err := c.Count(t.Context(), "42", []string{ids[0], id, ids[1]})

@@ -25,10 +25,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/engine/aws/keys"
 	"tocsin/shared/engine/aws/ses"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
@@ -98,7 +100,8 @@ func TestAnAnnouncementThatWasLeftBehindIsPublishedLater(t *testing.T) {
 		Parameters: []byte(`{}`), CreatedAt: now(), UpdatedAt: now()}
 	note := event.Event{ID: "n1", Tenant: "42", Kind: event.CreateIntegration, Time: now(),
 		Data: []byte(`{"integration":{"id":"i"}}`)}
-	require.NoError(t, s.Create(t.Context(), i, note), "the change stands")
+	require.NoError(t, s.Create(t.Context(), i, activity.Record{Event: note, Entry: enginetest.Entry("42")}),
+		"the change stands")
 	p.fail = nil
 	count, err := s.Relay(t.Context())
 	require.NoError(t, err)

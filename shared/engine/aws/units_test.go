@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/trigger"
 )
 
@@ -20,7 +21,7 @@ func TestWhatABatchOfHitsCostsDynamoDB(t *testing.T) {
 	d := w.deliveries()
 	d.Counting = queue
 	c, triggers := w.counts(p, d)
-	require.NoError(t, triggers.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", now())))
+	require.NoError(t, triggers.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", now()), enginetest.Entry("42")))
 	f, hits := fanoutTo(w, d, "web_hooks"), newHitSource(t)
 	accepting, counting := 0.0, 0.0
 	for batch := range batches {
@@ -59,7 +60,7 @@ func TestFanOutsSideBySideAreNotInEachOthersWay(t *testing.T) {
 	d.Counting = queue
 	c, triggers := w.counts(p, d)
 	require.NoError(t, triggers.Seed(t.Context(), "42",
-		append(trigger.Defaults("42", "Acme", now()), exceeded("all", all-1))))
+		append(trigger.Defaults("42", "Acme", now()), exceeded("all", all-1)), enginetest.Entry("42")))
 	hits := newHitSource(t)
 	w.gate.Calls()
 	var work sync.WaitGroup

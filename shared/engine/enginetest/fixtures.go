@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
@@ -37,6 +38,20 @@ func Note(tenant string, kind event.Kind) event.Event {
 		ID: fmt.Sprintf("note-%d", notes.Add(1)), Tenant: tenant, ClientName: "Acme", Kind: kind, Time: At,
 		Data: []byte(`{"integration":{"id":"i"}}`),
 	}
+}
+
+// Entry is an entry of the activity log; each has an id of its own.
+func Entry(tenant string) activity.Entry {
+	return activity.Entry{
+		ID: fmt.Sprintf("entry-%d", notes.Add(1)), At: At, Object: activity.Integration, ObjectID: "i",
+		Action: activity.Update, Actor: activity.Actor{Tenant: tenant, Email: "ada@example.com",
+			Source: access.FromConsole},
+	}
+}
+
+// Record is what a store writes with a change: an event and an entry, each of its own.
+func Record(tenant string, kind event.Kind) activity.Record {
+	return activity.Record{Event: Note(tenant, kind), Entry: Entry(tenant)}
 }
 
 // Person is the profile of an administrator.

@@ -5,8 +5,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/command"
 )
 
@@ -32,15 +32,16 @@ func (s *Commands) List(_ context.Context, q command.Query) (out []command.Comma
 }
 
 // Acknowledge notes who took a command first.
-func (s *Commands) Acknowledge(_ context.Context, tenant, id, by string, at time.Time) (command.Command, error) {
+func (s *Commands) Acknowledge(_ context.Context, id string, e activity.Entry) (command.Command, error) {
 	defer s.e.lock()()
-	c, ok := s.e.commands[key{tenant, id}]
+	c, ok := s.e.commands[key{e.Tenant, id}]
 	if !ok {
 		return c, fmt.Errorf("acknowledge command %s: %w", id, command.ErrNotFound)
 	}
 	if c.State() == command.Pending {
-		c.AcknowledgedAt, c.AcknowledgedBy = at.UTC(), by
-		s.e.commands[key{tenant, id}] = c
+		c.AcknowledgedAt, c.AcknowledgedBy = e.At.UTC(), e.Who()
+		s.e.commands[key{e.Tenant, id}] = c
+		s.e.activity = append(s.e.activity, clone(e))
 	}
 	return clone(c), nil
 }

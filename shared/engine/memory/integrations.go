@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"tocsin/shared/event"
+	"tocsin/shared/activity"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
 )
@@ -31,15 +31,15 @@ func copyOf(i integration.Integration) integration.Integration {
 	return i
 }
 
-// Create stores a new integration and publishes the event.
-func (s *Integrations) Create(_ context.Context, i integration.Integration, published event.Event) error {
+// Create stores a new integration and what is written with it.
+func (s *Integrations) Create(_ context.Context, i integration.Integration, r activity.Record) error {
 	defer s.e.lock()()
 	k := key{i.Tenant, i.ID}
 	if s.e.integrations[k].ID != "" {
 		return fmt.Errorf("create integration %s: %w", i.ID, integration.ErrConflict)
 	}
 	s.e.putIntegration(i, nil)
-	return s.e.publish(published)
+	return s.e.record(r)
 }
 
 func (e *Engine) putIntegration(i integration.Integration, failing *integration.Failing) {
@@ -55,7 +55,7 @@ func (e *Engine) putIntegration(i integration.Integration, failing *integration.
 }
 
 // Update replaces the integration whose revision is the one before.
-func (s *Integrations) Update(_ context.Context, i integration.Integration, published event.Event) error {
+func (s *Integrations) Update(_ context.Context, i integration.Integration, r activity.Record) error {
 	defer s.e.lock()()
 	was, err := s.e.integrationAt(i.Tenant, i.ID, i.Revision-1)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Integrations) Update(_ context.Context, i integration.Integration, publ
 	}
 	i.Number = was.Number
 	s.e.putIntegration(i, failing)
-	return s.e.publish(published)
+	return s.e.record(r)
 }
 
 // integrationAt is an integration of that revision.
@@ -84,7 +84,7 @@ func (e *Engine) integrationAt(tenant, id string, revision int64) (integration.I
 
 // Mark sets the mark where there is none, and takes it away where there is one.
 func (s *Integrations) Mark(_ context.Context, tenant, id string, window int64, f *integration.Failing,
-	published event.Event) error {
+	r activity.Record) error {
 	defer s.e.lock()()
 	i, ok := s.e.integrations[key{tenant, id}]
 	if !ok || i.Window != window || !i.Enabled() || (i.Failing == nil) != (f != nil) {
@@ -92,18 +92,18 @@ func (s *Integrations) Mark(_ context.Context, tenant, id string, window int64, 
 	}
 	i.Failing = f
 	s.e.integrations[key{tenant, id}] = copyOf(i)
-	return s.e.publish(published)
+	return s.e.record(r)
 }
 
 // Delete removes the integration of that revision.
-func (s *Integrations) Delete(_ context.Context, tenant, id string, revision int64, published event.Event) error {
+func (s *Integrations) Delete(_ context.Context, tenant, id string, revision int64, r activity.Record) error {
 	defer s.e.lock()()
 	if _, err := s.e.integrationAt(tenant, id, revision); err != nil {
 		return err
 	}
 	delete(s.e.integrations, key{tenant, id})
 	s.e.subscribe(tenant, id, time.Time{}, nil)
-	return s.e.publish(published)
+	return s.e.record(r)
 }
 
 // Get returns one integration.

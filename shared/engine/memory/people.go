@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 )
@@ -64,12 +65,13 @@ func (p *People) List(_ context.Context, tenant, after string, limit int) ([]pro
 }
 
 // Save inserts a person of revision 1, or replaces the one of the revision before.
-func (p *People) Save(_ context.Context, v profile.Profile) error {
+func (p *People) Save(_ context.Context, v profile.Profile, entries ...activity.Entry) error {
 	defer p.e.lock()()
 	if p.e.people[key{v.Tenant, v.ID}].Revision != v.Revision-1 {
 		return fmt.Errorf("save person %s: %w", v.ID, profile.ErrConflict)
 	}
 	p.e.people[key{v.Tenant, v.ID}] = clone(v)
+	p.e.activity = append(p.e.activity, clone(entries)...)
 	p.e.subscribe(v.Tenant, v.ID, v.UpdatedAt, v.Told().Reports())
 	return nil
 }
@@ -129,12 +131,16 @@ func (l *SuppressionList) List(_ context.Context, tenant, after string, limit in
 }
 
 // Allow removes the suppressions of an address.
-func (l *SuppressionList) Allow(_ context.Context, tenant, address string) error {
+func (l *SuppressionList) Allow(_ context.Context, tenant, address string, e activity.Entry) error {
 	defer l.e.lock()()
+	before := len(l.e.suppressions)
 	for k := range l.e.suppressions {
 		if k.tenant == tenant && k.address == address {
 			delete(l.e.suppressions, k)
 		}
+	}
+	if len(l.e.suppressions) < before {
+		l.e.activity = append(l.e.activity, clone(e))
 	}
 	return nil
 }

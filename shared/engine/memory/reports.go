@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/event"
 	"tocsin/shared/report"
 )
@@ -65,11 +66,12 @@ func (r *Reports) SettingsOf(ctx context.Context, tenants []string) (map[string]
 }
 
 // SaveSettings replaces them and schedules the tenant's reports anew.
-func (r *Reports) SaveSettings(_ context.Context, s report.Settings) error {
+func (r *Reports) SaveSettings(_ context.Context, s report.Settings, e activity.Entry) error {
 	defer r.e.lock()()
 	if s.Revision > 0 && r.e.settings[s.Tenant].Revision != s.Revision-1 {
 		return report.ErrConflict
 	}
+	r.e.activity = append(r.e.activity, clone(e))
 	r.e.settings[s.Tenant] = s
 	for k, v := range r.e.schedule {
 		if k.tenant == s.Tenant {
@@ -81,8 +83,9 @@ func (r *Reports) SaveSettings(_ context.Context, s report.Settings) error {
 }
 
 // Save inserts or replaces a report.
-func (r *Reports) Save(_ context.Context, v report.Report, files []report.File) error {
+func (r *Reports) Save(_ context.Context, v report.Report, files []report.File, entries ...activity.Entry) error {
 	defer r.e.lock()()
+	r.e.activity = append(r.e.activity, clone(entries)...)
 	k := key{v.Tenant, v.ID}
 	if len(files) == 0 {
 		files = r.e.reports[k].files

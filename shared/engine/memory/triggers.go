@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"tocsin/shared/event"
+	"tocsin/shared/activity"
 	"tocsin/shared/trigger"
 )
 
@@ -26,15 +26,15 @@ func copyOfTrigger(t trigger.Trigger) trigger.Trigger {
 	return t
 }
 
-// Create stores a new trigger and publishes the event.
-func (s *Triggers) Create(_ context.Context, t trigger.Trigger, published event.Event) error {
+// Create stores a new trigger and what is written with it.
+func (s *Triggers) Create(_ context.Context, t trigger.Trigger, r activity.Record) error {
 	defer s.e.lock()()
 	k := key{t.Tenant, t.ID}
 	if s.e.triggers[k].ID != "" {
 		return fmt.Errorf("create trigger %s: %w", t.ID, trigger.ErrConflict)
 	}
 	s.e.triggers[k] = copyOfTrigger(t)
-	return s.e.publish(published)
+	return s.e.record(r)
 }
 
 // at fails unless the trigger has that revision.
@@ -50,34 +50,35 @@ func (s *Triggers) at(tenant, id string, revision int64) error {
 }
 
 // Update replaces the trigger whose revision is the one before.
-func (s *Triggers) Update(_ context.Context, t trigger.Trigger, published event.Event) error {
+func (s *Triggers) Update(_ context.Context, t trigger.Trigger, r activity.Record) error {
 	defer s.e.lock()()
 	if err := s.at(t.Tenant, t.ID, t.Revision-1); err != nil {
 		return err
 	}
 	t.Number = s.e.triggers[key{t.Tenant, t.ID}].Number
 	s.e.triggers[key{t.Tenant, t.ID}] = copyOfTrigger(t)
-	return s.e.publish(published)
+	return s.e.record(r)
 }
 
 // Delete removes the trigger of that revision with its state.
-func (s *Triggers) Delete(_ context.Context, tenant, id string, revision int64, published event.Event) error {
+func (s *Triggers) Delete(_ context.Context, tenant, id string, revision int64, r activity.Record) error {
 	defer s.e.lock()()
 	if err := s.at(tenant, id, revision); err != nil {
 		return err
 	}
 	delete(s.e.triggers, key{tenant, id})
 	delete(s.e.states, key{tenant, id})
-	return s.e.publish(published)
+	return s.e.record(r)
 }
 
 // Seed stores the triggers of a new account, once.
-func (s *Triggers) Seed(_ context.Context, tenant string, list []trigger.Trigger) error {
+func (s *Triggers) Seed(_ context.Context, tenant string, list []trigger.Trigger, e activity.Entry) error {
 	defer s.e.lock()()
 	if s.e.seeded[tenant] {
 		return nil
 	}
 	s.e.seeded[tenant] = true
+	s.e.activity = append(s.e.activity, clone(e))
 	for _, t := range list {
 		s.e.triggers[key{t.Tenant, t.ID}] = copyOfTrigger(t)
 	}

@@ -9,8 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
@@ -32,8 +34,9 @@ func BenchmarkHotPath(b *testing.B) {
 	i := integration.Integration{ID: "i", Tenant: "42", System: "one", Revision: 1,
 		Subscriptions: []integration.Subscription{{Event: event.Hits}}}
 	require.NoError(b, db.Integrations().Create(b.Context(), i,
-		event.Event{ID: "c", Tenant: "42", Kind: event.CreateIntegration, Time: time.Now(),
-			Data: []byte(`{"integration":{"id":"i"}}`)}))
+		activity.Record{Entry: enginetest.Entry("42"), Event: event.Event{
+			ID: "c", Tenant: "42", Kind: event.CreateIntegration, Time: time.Now(),
+			Data: []byte(`{"integration":{"id":"i"}}`)}}))
 	f := fanout.Fanout{Integrations: db.Integrations(), Systems: one{}, Store: db.Deliveries(),
 		Logger: slog.New(slog.DiscardHandler)}
 	lane := delivery.Lane{Tenant: "42", Integration: "i"}

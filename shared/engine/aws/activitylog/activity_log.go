@@ -62,6 +62,18 @@ func Put(name string, e activity.Entry) (types.TransactWriteItem, error) {
 	return types.TransactWriteItem{Put: &types.Put{TableName: &name, Item: row}}, nil
 }
 
+// PutAll are the writes of entries.
+func PutAll(name string, entries []activity.Entry) (out []types.TransactWriteItem, err error) {
+	for _, e := range entries {
+		write, err := Put(name, e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, write)
+	}
+	return out, nil
+}
+
 func item(e activity.Entry) (table.Item, error) {
 	body, err := json.Marshal(e)
 	if err == nil {

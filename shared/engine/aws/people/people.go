@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/reports"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/mail"
@@ -25,12 +27,14 @@ type Store struct {
 	DB       *dynamodb.Client
 	Table    string
 	Schedule string // the table of Reports
+	Activity string // the table of the activity log; "" where nothing that a person does is saved
 }
 
 // Suppressions is mail.SuppressionList on the table of Store.
 type Suppressions struct {
-	DB    *dynamodb.Client
-	Table string
+	DB       *dynamodb.Client
+	Table    string
+	Activity string // the table of the activity log; "" where no address is allowed again
 }
 
 var (
@@ -116,7 +120,7 @@ func (p *Store) Several(ctx context.Context, keys []profile.Key) ([]profile.Prof
 }
 
 // Save writes one person and the subscriptions.
-func (p *Store) Save(ctx context.Context, v profile.Profile) error {
+func (p *Store) Save(ctx context.Context, v profile.Profile, entries ...activity.Entry) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -130,7 +134,12 @@ func (p *Store) Save(ctx context.Context, v profile.Profile) error {
 		put.ConditionExpression = awssdk.String("revision = :before")
 		put.ExpressionAttributeValues = table.Item{":before": table.Number(v.Revision - 1)}
 	}
-	unmet, err := table.Transact(ctx, p.DB, append([]types.TransactWriteItem{{Put: put}},
+	writes, err := activitylog.PutAll(p.Activity, entries)
+	if err != nil {
+		return err
+	}
+	writes = append(writes, types.TransactWriteItem{Put: put})
+	unmet, err := table.Transact(ctx, p.DB, append(writes,
 		reports.Subscribe(p.Schedule, v.Tenant, v.ID, v.UpdatedAt, v.Told().Reports())...), "")
 	if err == nil && len(unmet) > 0 {
 		err = profile.ErrConflict
@@ -263,29 +272,51 @@ func (b *Suppressions) List(ctx context.Context, tenant, after string, limit int
 }
 
 // Allow removes the suppressions of an address.
-func (b *Suppressions) Allow(ctx context.Context, tenant, address string) error {
-	if err := b.allow(ctx, tenant, address); err != nil {
+func (b *Suppressions) Allow(ctx context.Context, tenant, address string, e activity.Entry) error {
+	if err := b.allow(ctx, tenant, address, e); err != nil {
 		return fmt.Errorf("allow an address of tenant %s: %w", tenant, err)
 	}
 	return nil
 }
 
-func (b *Suppressions) allow(ctx context.Context, tenant, address string) error {
-	pages := dynamodb.NewQueryPaginator(b.DB,
-		table.TenantRange(b.Table, tenant, suppressionPrefix+address+suppressionSplit, suppressionPrefix+address+
-			afterSuppressionSplit))
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+// allow removes the suppressions in one transaction with the entry; those of an address that has left more integrations
+// than one holds, in further ones. One that somebody else removed meanwhile has it look again.
+func (b *Suppressions) allow(ctx context.Context, tenant, address string, e activity.Entry) error {
+	writes, err := activitylog.PutAll(b.Activity, []activity.Entry{e})
+	if err != nil {
+		return err
+	}
+	for {
+		keys, err := b.suppressionsOf(ctx, tenant, address)
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		for _, key := range keys[:min(len(keys), table.TransactLimit-1)] {
+			writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{TableName: &b.Table, Key: key,
+				ConditionExpression: awssdk.String("attribute_exists(id)")}})
+		}
+		unmet, err := table.Transact(ctx, b.DB, writes, "")
 		if err != nil {
 			return err
 		}
-		var keys []table.Item
+		if writes = writes[:1]; len(unmet) == 0 {
+			writes = nil // the entry is written
+		}
+	}
+}
+
+func (b *Suppressions) suppressionsOf(ctx context.Context, tenant, address string) (keys []table.Item, err error) {
+	prefix := suppressionPrefix + address
+	pages := dynamodb.NewQueryPaginator(b.DB,
+		table.TenantRange(b.Table, tenant, prefix+suppressionSplit, prefix+afterSuppressionSplit))
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
 		for _, row := range page.Items {
 			keys = append(keys, table.TenantKey(tenant, table.TextOf(row, "id")))
 		}
-		if err := table.RemoveAll(ctx, b.DB, b.Table, keys); err != nil {
-			return err
-		}
 	}
-	return nil
+	return keys, nil
 }

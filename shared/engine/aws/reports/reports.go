@@ -19,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/report"
 )
@@ -36,7 +38,9 @@ import (
 type Store struct {
 	DB    *dynamodb.Client
 	Table string
-	Now   func() time.Time
+	// Activity is the table of the activity log; "" where nothing that a person does is saved.
+	Activity string
+	Now      func() time.Time
 }
 
 var _ report.Store = (*Store)(nil)
@@ -161,14 +165,18 @@ func (r *Store) SettingsOf(ctx context.Context, tenants []string) (map[string]re
 
 // SaveSettings replaces them, then has the schedule look at the tenant's reports anew. If it breaks off in between,
 // what it did not reach yet is looked at once more at the time of the old zone.
-func (r *Store) SaveSettings(ctx context.Context, v report.Settings) error {
+func (r *Store) SaveSettings(ctx context.Context, v report.Settings, e activity.Entry) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
 	row, err := table.Marshal(settingsRow{Tenant: v.Tenant, ID: settingsID, Body: body, Revision: v.Revision})
+	var entry types.TransactWriteItem
 	if err == nil {
-		put := &dynamodb.PutItemInput{TableName: &r.Table, Item: row}
+		entry, err = activitylog.Put(r.Activity, e)
+	}
+	if err == nil {
+		put := &types.Put{TableName: &r.Table, Item: row}
 		switch {
 		case v.Revision == 1:
 			put.ConditionExpression = awssdk.String("attribute_not_exists(revision)")
@@ -176,11 +184,10 @@ func (r *Store) SaveSettings(ctx context.Context, v report.Settings) error {
 			put.ConditionExpression = awssdk.String("revision = :before")
 			put.ExpressionAttributeValues = table.Item{":before": table.Number(v.Revision - 1)}
 		}
-		_, err = r.DB.PutItem(ctx, put)
-	}
-	var unmet *types.ConditionalCheckFailedException
-	if errors.As(err, &unmet) {
-		err = report.ErrConflict
+		var unmet []int
+		if unmet, err = table.Transact(ctx, r.DB, []types.TransactWriteItem{{Put: put}, entry}, ""); len(unmet) > 0 {
+			err = report.ErrConflict
+		}
 	}
 	if err == nil {
 		err = r.forget(ctx, v.Tenant)
@@ -192,8 +199,8 @@ func (r *Store) SaveSettings(ctx context.Context, v report.Settings) error {
 }
 
 // Save inserts or replaces a report; files are written first.
-func (r *Store) Save(ctx context.Context, v report.Report, files []report.File) error {
-	if err := r.save(ctx, v, files); err != nil {
+func (r *Store) Save(ctx context.Context, v report.Report, files []report.File, entries ...activity.Entry) error {
+	if err := r.save(ctx, v, files, entries); err != nil {
 		return fmt.Errorf("save report %s of tenant %s: %w", v.ID, v.Tenant, err)
 	}
 	if len(files) == 0 {
@@ -205,7 +212,7 @@ func (r *Store) Save(ctx context.Context, v report.Report, files []report.File) 
 	return nil
 }
 
-func (r *Store) save(ctx context.Context, v report.Report, files []report.File) error {
+func (r *Store) save(ctx context.Context, v report.Report, files []report.File, entries []activity.Entry) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -224,11 +231,20 @@ func (r *Store) save(ctx context.Context, v report.Report, files []report.File) 
 		}
 		changes["files"] = table.Text(string(refs))
 	}
-	in := &dynamodb.UpdateItemInput{TableName: &r.Table, Key: table.TenantKey(v.Tenant, reportPrefix+v.ID),
-		ExpressionAttributeNames: map[string]string{}, ExpressionAttributeValues: table.Item{}}
-	in.UpdateExpression = awssdk.String(table.Update(changes, in.ExpressionAttributeNames,
-		in.ExpressionAttributeValues))
-	_, err = r.DB.UpdateItem(ctx, in)
+	names, values := map[string]string{}, table.Item{}
+	key, update := table.TenantKey(v.Tenant, reportPrefix+v.ID), table.Update(changes, names, values)
+	if len(entries) == 0 { // half the price
+		_, err = r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &r.Table, Key: key,
+			UpdateExpression: &update, ExpressionAttributeNames: names, ExpressionAttributeValues: values})
+		return err
+	}
+	writes, err := activitylog.PutAll(r.Activity, entries)
+	if err != nil {
+		return err
+	}
+	_, err = table.Transact(ctx, r.DB, append(writes, types.TransactWriteItem{Update: &types.Update{
+		TableName: &r.Table, Key: key, UpdateExpression: &update, ExpressionAttributeNames: names,
+		ExpressionAttributeValues: values}}), "")
 	return err
 }
 

@@ -11,8 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/table"
 )
 
@@ -21,7 +23,9 @@ import (
 type Commands struct {
 	DB    *dynamodb.Client
 	Table string
-	Now   func() time.Time
+	// Activity is the table of the activity log; "" where nothing is acknowledged.
+	Activity string
+	Now      func() time.Time
 }
 
 var _ command.Store = (*Commands)(nil)
@@ -139,8 +143,8 @@ func readCommand(row table.Item) (c command.Command, err error) {
 }
 
 // Acknowledge notes that a command was taken.
-func (s *Commands) Acknowledge(ctx context.Context, tenant, id, by string, at time.Time) (command.Command, error) {
-	c, err := s.acknowledge(ctx, tenant, id, by, at)
+func (s *Commands) Acknowledge(ctx context.Context, id string, e activity.Entry) (command.Command, error) {
+	c, err := s.acknowledge(ctx, id, e)
 	if err != nil {
 		return command.Command{}, fmt.Errorf("acknowledge command %s: %w", id, err)
 	}
@@ -150,13 +154,16 @@ func (s *Commands) Acknowledge(ctx context.Context, tenant, id, by string, at ti
 // acknowledgeTries is how often a command is read again because somebody else acknowledged it at the same instant.
 const acknowledgeTries = 3
 
-func (s *Commands) acknowledge(ctx context.Context, tenant, id, by string, at time.Time) (c command.Command,
-	err error) {
-	place, err := s.row(ctx, triggerKey(tenant, commandIDPrefix, id))
+func (s *Commands) acknowledge(ctx context.Context, id string, e activity.Entry) (c command.Command, err error) {
+	entry, err := activitylog.Put(s.Activity, e)
 	if err != nil {
 		return c, err
 	}
-	key := triggerKey(tenant, commandPrefix, table.TextOf(place, "place"))
+	place, err := s.row(ctx, triggerKey(e.Tenant, commandIDPrefix, id))
+	if err != nil {
+		return c, err
+	}
+	key := triggerKey(e.Tenant, commandPrefix, table.TextOf(place, "place"))
 	for range acknowledgeTries {
 		row, err := s.row(ctx, key)
 		if err != nil {
@@ -165,7 +172,7 @@ func (s *Commands) acknowledge(ctx context.Context, tenant, id, by string, at ti
 		if c, err = readCommand(row); err != nil || c.State() == command.Acknowledged {
 			return c, err
 		}
-		c.AcknowledgedAt, c.AcknowledgedBy = at.UTC(), by
+		c.AcknowledgedAt, c.AcknowledgedBy = e.At.UTC(), e.Who()
 		body, err := json.Marshal(c)
 		if err != nil {
 			return c, err
@@ -178,7 +185,7 @@ func (s *Commands) acknowledge(ctx context.Context, tenant, id, by string, at ti
 				":body": table.Text(string(body)), ":acknowledged": table.Text(string(command.Acknowledged)),
 				":pending": table.Text(string(command.Pending)),
 			},
-		}}}, "")
+		}}, entry}, "")
 		if err != nil || len(unmet) == 0 {
 			return c, err
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/event"
 )
@@ -72,6 +74,7 @@ func OutboxRows(events []event.Event) (n int) {
 type EventOutbox struct {
 	DB        *dynamodb.Client
 	Table     string
+	Activity  string // the table of the activity log; "" where only events are written
 	Publisher event.Publisher
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -96,6 +99,17 @@ func (a EventOutbox) Write(events []event.Event) ([]types.TransactWriteItem, err
 		out = append(out, types.TransactWriteItem{Put: &types.Put{TableName: &a.Table, Item: row}})
 	}
 	return out, nil
+}
+
+// WriteRecord makes the rows of a change's event and of its entry of the activity log, for the transaction of the
+// change.
+func (a EventOutbox) WriteRecord(r activity.Record) ([]types.TransactWriteItem, error) {
+	writes, err := a.Write([]event.Event{r.Event})
+	if err != nil {
+		return nil, err
+	}
+	entry, err := activitylog.Put(a.Activity, r.Entry)
+	return append(writes, entry), err
 }
 
 // Publish publishes what write wrote. A failure is logged: Relay makes up for it.

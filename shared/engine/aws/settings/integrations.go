@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/cache"
 	"tocsin/shared/engine/aws/reports"
 	"tocsin/shared/engine/aws/table"
@@ -27,12 +28,13 @@ import (
 // fresh is how long the enabled integrations of a tenant are answered from memory (integration.Store allows a second).
 const fresh = 900 * time.Millisecond
 
-// Integrations is integration.Store on a table with the keys `tenant` and `id`. A change and its event are
-// written in one transaction: see EventOutbox.
+// Integrations is integration.Store on a table with the keys `tenant` and `id`. A change, its event
+// and its entry of the activity log are written in one transaction: see EventOutbox.
 type Integrations struct {
 	DB        *dynamodb.Client
 	Table     string
 	Schedule  string // the table of Reports; a change of an integration changes its rows there
+	Activity  string // the table of the activity log
 	Publisher event.Publisher
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -43,19 +45,19 @@ type Integrations struct {
 var _ integration.Store = (*Integrations)(nil)
 
 // Create stores an integration.
-func (s *Integrations) Create(ctx context.Context, i integration.Integration, told event.Event) error {
+func (s *Integrations) Create(ctx context.Context, i integration.Integration, r activity.Record) error {
 	put, err := s.put(i)
 	if err != nil {
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, told,
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, r,
 		append(append(s.bindings(i), s.subscribe(i)...), s.numbers().row(i.Tenant, i.ID, i.Number)...)...)
 }
 
 // Update replaces an integration. The whole row is written, so it asks that the mark and the number are still those
 // that it writes: what came or went meanwhile is read again.
-func (s *Integrations) Update(ctx context.Context, i integration.Integration, told event.Event) error {
+func (s *Integrations) Update(ctx context.Context, i integration.Integration, r activity.Record) error {
 	for {
 		stored, err := s.Get(ctx, i.Tenant, i.ID)
 		if err != nil {
@@ -76,7 +78,7 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, to
 		put.ConditionExpression = awssdk.String("revision = :before AND " + there("failing", stored.Failing != nil) +
 			" AND " + there("#number", stored.Number != 0))
 		put.ExpressionAttributeNames = map[string]string{"#number": "number"}
-		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, told,
+		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, r,
 			append(s.bindings(i), s.subscribe(i)...)...)
 		if !errors.Is(err, integration.ErrConflict) {
 			return err
@@ -94,7 +96,7 @@ func there(attribute string, is bool) string {
 
 // Mark sets or takes away the mark of a failing integration.
 func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing,
-	told event.Event) error {
+	r activity.Record) error {
 	update := &types.Update{
 		TableName: &s.Table, Key: table.TenantKey(tenant, id),
 		UpdateExpression: awssdk.String("REMOVE failing"),
@@ -122,7 +124,7 @@ func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64
 	if f == nil {
 		also = types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table, Key: row}}
 	}
-	err = s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, told, also)
+	err = s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, r, also)
 	if errors.Is(err, integration.ErrNotFound) {
 		return fmt.Errorf("mark integration %s: %w", id, integration.ErrConflict)
 	}
@@ -166,7 +168,7 @@ func (s *Integrations) Marked(ctx context.Context) ([]integration.Integration, e
 }
 
 // Delete removes an integration.
-func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, told event.Event) error {
+func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, r activity.Record) error {
 	stored, err := s.Get(ctx, tenant, id)
 	if err != nil {
 		return err
@@ -175,14 +177,14 @@ func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision i
 		TableName: &s.Table, Key: table.TenantKey(tenant, id),
 		ConditionExpression:       awssdk.String("revision = :before"),
 		ExpressionAttributeValues: table.Item{":before": table.Number(revision)},
-	}}, told, append(reports.Subscribe(s.Schedule, tenant, id, time.Time{}, nil),
+	}}, r, append(reports.Subscribe(s.Schedule, tenant, id, time.Time{}, nil),
 		s.numbers().unlist(stored.Number)...)...)
 }
 
-// change writes a change with its event and what else belongs to it, then publishes the event.
+// change writes a change with its record and what else belongs to it, then publishes the event.
 func (s *Integrations) change(ctx context.Context, tenant, id string, write types.TransactWriteItem,
-	told event.Event, also ...types.TransactWriteItem) error {
-	notes, err := s.EventOutbox().Write([]event.Event{told})
+	r activity.Record, also ...types.TransactWriteItem) error {
+	notes, err := s.EventOutbox().WriteRecord(r)
 	if err != nil {
 		return err
 	}
@@ -196,7 +198,7 @@ func (s *Integrations) change(ctx context.Context, tenant, id string, write type
 	case len(unmet) > 0:
 		return s.refused(ctx, tenant, id)
 	}
-	s.EventOutbox().Publish(ctx, []event.Event{told})
+	s.EventOutbox().Publish(ctx, []event.Event{r.Event})
 	return nil
 }
 
@@ -210,7 +212,7 @@ func (s *Integrations) refused(ctx context.Context, tenant, id string) error {
 
 // EventOutbox are those of the table.
 func (s *Integrations) EventOutbox() EventOutbox {
-	return EventOutbox{DB: s.DB, Table: s.Table, Publisher: s.Publisher, Now: s.Now, Log: s.Log}
+	return EventOutbox{DB: s.DB, Table: s.Table, Activity: s.Activity, Publisher: s.Publisher, Now: s.Now, Log: s.Log}
 }
 
 // Relay publishes what was left behind: see EventOutbox.
@@ -404,6 +406,7 @@ type integrationRow struct {
 	CreatedAt     time.Time   `dynamodbav:"created_at"`
 	CreatedBy     string      `dynamodbav:"created_by"`
 	UpdatedAt     time.Time   `dynamodbav:"updated_at"`
+	UpdatedBy     string      `dynamodbav:"updated_by,omitempty"`
 	Number        int64       `dynamodbav:"number,omitempty"`  // see numberRow
 	Off           string      `dynamodbav:"off,omitempty"`     // JSON: why it is disabled
 	Failing       string      `dynamodbav:"failing,omitempty"` // JSON: since when, and the last answer
@@ -423,7 +426,8 @@ type pointerRow struct {
 func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
 	r := integrationRow{Tenant: i.Tenant, ID: i.ID, ClientName: i.ClientName, System: i.System, Name: i.Name,
 		Parameters: string(i.Parameters), Sealed: i.Sealed, Revision: i.Revision, Window: i.Window,
-		Number: i.Number, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt}
+		Number: i.Number, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
+		UpdatedBy: i.UpdatedBy}
 	var wrong []error
 	encode := func(into *string, v any) {
 		raw, err := json.Marshal(v)
@@ -453,6 +457,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 		Tenant: r.Tenant, ID: r.ID, ClientName: r.ClientName, System: r.System, Name: r.Name,
 		Parameters: json.RawMessage(r.Parameters), Sealed: r.Sealed, Revision: r.Revision, Window: r.Window,
 		Number: r.Number, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, UpdatedAt: r.UpdatedAt,
+		UpdatedBy: r.UpdatedBy,
 	}
 	decode := func(raw string, into any) {
 		if raw != "" {

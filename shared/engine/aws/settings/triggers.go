@@ -10,7 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/cache"
+	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/event"
 	"tocsin/shared/trigger"
@@ -33,7 +35,9 @@ type Triggers struct {
 var _ trigger.Store = (*Triggers)(nil)
 
 // Commands is the store of commands in the same table.
-func (s *Triggers) Commands() *Commands { return &Commands{DB: s.DB, Table: s.Table, Now: s.Now} }
+func (s *Triggers) Commands() *Commands {
+	return &Commands{DB: s.DB, Table: s.Table, Activity: s.Outbox.Activity, Now: s.Now}
+}
 
 // Ids in the table. Those of commands are with them.
 const (
@@ -79,13 +83,13 @@ func (s *Triggers) put(t trigger.Trigger) (*types.Put, error) {
 }
 
 // Create stores a trigger.
-func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, told event.Event) error {
+func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, r activity.Record) error {
 	put, err := s.put(t)
 	if err != nil {
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	unmet, err := s.change(ctx, t.Tenant, t.ID, told,
+	unmet, err := s.change(ctx, t.Tenant, t.ID, r,
 		append([]types.TransactWriteItem{{Put: put}}, s.numbers().row(t.Tenant, t.ID, t.Number)...)...)
 	if err == nil && unmet {
 		err = fmt.Errorf("trigger %s exists: %w", t.ID, trigger.ErrConflict)
@@ -94,12 +98,12 @@ func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, told event.Eve
 }
 
 // Update replaces what a trigger is; its number stays.
-func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, told event.Event) error {
+func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, r activity.Record) error {
 	put, err := s.put(t)
 	if err != nil {
 		return err
 	}
-	unmet, err := s.change(ctx, t.Tenant, t.ID, told, types.TransactWriteItem{Update: &types.Update{
+	unmet, err := s.change(ctx, t.Tenant, t.ID, r, types.TransactWriteItem{Update: &types.Update{
 		TableName: &s.Table, Key: triggerKey(t.Tenant, triggerPrefix, t.ID),
 		UpdateExpression:    awssdk.String("SET revision = :revision, body = :body"),
 		ConditionExpression: awssdk.String("revision = :before"),
@@ -113,12 +117,12 @@ func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, told event.Eve
 }
 
 // Delete removes a trigger with its state.
-func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, told event.Event) error {
+func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, r activity.Record) error {
 	stored, err := s.Get(ctx, tenant, id)
 	if err != nil {
 		return err
 	}
-	unmet, err := s.change(ctx, tenant, id, told, append(s.numbers().unlist(stored.Number),
+	unmet, err := s.change(ctx, tenant, id, r, append(s.numbers().unlist(stored.Number),
 		types.TransactWriteItem{Delete: &types.Delete{
 			TableName: &s.Table, Key: triggerKey(tenant, triggerPrefix, id),
 			ConditionExpression:       awssdk.String("revision = :before"),
@@ -132,10 +136,10 @@ func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64
 	return err
 }
 
-// change writes a change with its event.
-func (s *Triggers) change(ctx context.Context, tenant, id string, told event.Event,
+// change writes a change with its record.
+func (s *Triggers) change(ctx context.Context, tenant, id string, r activity.Record,
 	writes ...types.TransactWriteItem) (unmet bool, err error) {
-	notes, err := s.Outbox.Write([]event.Event{told})
+	notes, err := s.Outbox.WriteRecord(r)
 	if err != nil {
 		return false, err
 	}
@@ -147,7 +151,7 @@ func (s *Triggers) change(ctx context.Context, tenant, id string, told event.Eve
 	if len(places) > 0 {
 		return true, nil
 	}
-	s.Outbox.Publish(ctx, []event.Event{told})
+	s.Outbox.Publish(ctx, []event.Event{r.Event})
 	return false, nil
 }
 
@@ -160,7 +164,7 @@ func (s *Triggers) refused(ctx context.Context, tenant, id string) error {
 }
 
 // Seed stores the triggers of a new account once.
-func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigger) error {
+func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigger, e activity.Entry) error {
 	seeded, err := table.Marshal(seededRow{Tenant: tenant, ID: seededID})
 	if err != nil {
 		return err
@@ -176,6 +180,11 @@ func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigg
 		}
 		writes = append(writes, types.TransactWriteItem{Put: put})
 	}
+	entry, err := activitylog.Put(s.Outbox.Activity, e)
+	if err != nil {
+		return err
+	}
+	writes = append(writes, entry)
 	_, err = table.Transact(ctx, s.DB, writes, "") // where the condition does not hold, it was done before
 	s.forget(tenant)
 	if err != nil {

@@ -117,7 +117,8 @@ func settingsAreKept(t *testing.T, open OpenReports) {
 	got, err := s.Settings(t.Context(), "42")
 	require.NoError(t, err)
 	require.Equal(t, report.Settings{Tenant: "42"}, got)
-	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
+	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"},
+		enginetest.Entry("42")))
 	got, err = s.Settings(t.Context(), "42")
 	require.NoError(t, err)
 	require.Equal(t, "Asia/Tokyo", got.Zone)
@@ -135,7 +136,8 @@ func settingsAreKept(t *testing.T, open OpenReports) {
 func settingsAreReplacedByTheirNextRevisionAlone(t *testing.T, s report.Store) {
 	t.Helper()
 	save := func(zone string, revision int64) error {
-		return s.SaveSettings(t.Context(), report.Settings{Tenant: "44", Zone: zone, Revision: revision})
+		return s.SaveSettings(t.Context(), report.Settings{Tenant: "44", Zone: zone, Revision: revision},
+			enginetest.Entry("44"))
 	}
 	require.ErrorIs(t, save("Asia/Tokyo", 2), report.ErrConflict)
 	require.NoError(t, save("Asia/Tokyo", 1))
@@ -181,24 +183,24 @@ func schedule(t *testing.T, open OpenReports) {
 func followsIntegrations(t *testing.T, open OpenReports) {
 	s, is, _ := open(t)
 	require.NoError(t, is.Create(t.Context(), enginetest.Sample("42", "none"),
-		enginetest.Note("42", event.CreateIntegration)))
+		enginetest.Record("42", event.CreateIntegration)))
 	require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily, event.ReportWeekly),
-		enginetest.Note("42", event.CreateIntegration)))
+		enginetest.Record("42", event.CreateIntegration)))
 	off := reporting("off", 1, event.ReportDaily)
 	off.Off = &integration.Off{By: integration.ByPerson, At: at}
-	require.NoError(t, is.Create(t.Context(), off, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, is.Create(t.Context(), off, enginetest.Record("42", event.CreateIntegration)))
 	require.ElementsMatch(t, []string{"a daily", "a weekly"}, dueNow(t, s, at),
 		"never scheduled: handed out at once")
 	require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportMonthly),
-		enginetest.Note("42", event.UpdateIntegration)))
+		enginetest.Record("42", event.UpdateIntegration)))
 	require.Equal(t, []string{"a monthly"}, dueNow(t, s, at))
 	require.NoError(t, is.Update(t.Context(), reporting("off", 2, event.ReportDaily),
-		enginetest.Note("42", event.EnableIntegration)))
+		enginetest.Record("42", event.EnableIntegration)))
 	require.ElementsMatch(t, []string{"a monthly", "off daily"}, dueNow(t, s, at))
 	require.Error(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily),
-		enginetest.Note("42", event.UpdateIntegration)))
+		enginetest.Record("42", event.UpdateIntegration)))
 	require.NotContains(t, dueNow(t, s, at), "a daily", "a change that was refused changes nothing")
-	require.NoError(t, is.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.DeleteIntegration)))
+	require.NoError(t, is.Delete(t.Context(), "42", "a", 2, enginetest.Record("42", event.DeleteIntegration)))
 	require.Equal(t, []string{"off daily"}, dueNow(t, s, at))
 }
 
@@ -217,7 +219,7 @@ func followsPeople(t *testing.T, open OpenReports) {
 func handsOutWhatIsDueOnce(t *testing.T, open OpenReports) {
 	s, is, _ := open(t)
 	require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.ReportDaily),
-		enginetest.Note("42", event.CreateIntegration)))
+		enginetest.Record("42", event.CreateIntegration)))
 	first, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
 	require.Len(t, first, 1)
@@ -232,12 +234,13 @@ func handsOutWhatIsDueOnce(t *testing.T, open OpenReports) {
 	require.Len(t, later, 1)
 	require.True(t, tomorrow.Equal(later[0].Due))
 	require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily, event.Scope),
-		enginetest.Note("42", event.UpdateIntegration)))
+		enginetest.Record("42", event.UpdateIntegration)))
 	require.Empty(t, dueNow(t, s, at), "a change of something else leaves the time as it is")
 	gone := report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}
 	require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: gone, Next: at}}),
 		"nothing happens to one that has gone")
-	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
+	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"},
+		enginetest.Entry("42")))
 	require.Equal(t, []string{"a daily"}, dueNow(t, s, at), "a change of the zone schedules anew")
 }
 
@@ -245,7 +248,7 @@ func keepsSinceAndDone(t *testing.T, open OpenReports) {
 	s, is, people := open(t)
 	i := reporting("a", 1, event.ReportDaily)
 	i.UpdatedAt = at
-	require.NoError(t, is.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, is.Create(t.Context(), i, enginetest.Record("42", event.CreateIntegration)))
 	require.NoError(t, people.Save(t.Context(), enginetest.Person("42", "person.a", 1)))
 	first, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
@@ -257,8 +260,9 @@ func keepsSinceAndDone(t *testing.T, open OpenReports) {
 		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: v, Next: at.Add(time.Hour)}}))
 	}
 	i.Revision, i.UpdatedAt = 2, at.Add(time.Minute)
-	require.NoError(t, is.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
-	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"}))
+	require.NoError(t, is.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)))
+	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"},
+		enginetest.Entry("42")))
 	again, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
 	require.Len(t, again, 3, "all are looked at anew")
@@ -268,10 +272,10 @@ func keepsSinceAndDone(t *testing.T, open OpenReports) {
 		require.Equal(t, report.Day("2023-02-28"), v.Done)
 	}
 	i.Subscriptions, i.Revision = i.Subscriptions[:1], 3
-	require.NoError(t, is.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
+	require.NoError(t, is.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)))
 	i = reporting("a", 4, event.ReportDaily)
 	i.UpdatedAt = at.Add(2 * time.Hour)
-	require.NoError(t, is.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
+	require.NoError(t, is.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)))
 	anew, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
 	for _, v := range anew {
@@ -286,7 +290,7 @@ func hasPages(t *testing.T, open OpenReports) {
 	s, is, _ := open(t)
 	for n := range 5 {
 		require.NoError(t, is.Create(t.Context(), reporting(fmt.Sprint("i", n), 1, event.ReportDaily),
-			enginetest.Note("42", event.CreateIntegration)))
+			enginetest.Record("42", event.CreateIntegration)))
 	}
 	seen := map[string]bool{}
 	for range 3 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
@@ -79,7 +80,7 @@ func repeatedCommandIsThereOnce(t *testing.T, open OpenCommands) {
 	f := r.fanout()
 	_, err := f.Process(t.Context(), r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
 	require.NoError(t, err)
-	first, err := s.Acknowledge(t.Context(), "42", "a", "edge", at.Add(time.Minute))
+	first, err := s.Acknowledge(t.Context(), "a", taken("42", "edge", at.Add(time.Minute)))
 	require.NoError(t, err)
 	require.Equal(t, command.Command{
 		ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, AcknowledgedAt: at.Add(time.Minute),
@@ -87,7 +88,7 @@ func repeatedCommandIsThereOnce(t *testing.T, open OpenCommands) {
 		Data: event.CommandData{TriggerID: "t", TriggerName: "Payloads", IP: "203.0.113.7",
 			LockTime: 3600},
 	}, first)
-	again, err := s.Acknowledge(t.Context(), "42", "a", "another", at.Add(time.Hour))
+	again, err := s.Acknowledge(t.Context(), "a", taken("42", "another", at.Add(time.Hour)))
 	require.NoError(t, err)
 	require.Equal(t, first, again, "the first one stays")
 	_, err = f.Process(t.Context(), r.Log.Take(t,
@@ -117,7 +118,7 @@ func commandsAreListed(t *testing.T, open OpenCommands) {
 	require.Equal(t, []string{"c5", "c3", "c1"}, commandIDs(t, s, command.Query{Trigger: "t1"}))
 	require.Equal(t, []string{"foreign"}, commandIDs(t, s, command.Query{Tenant: "43"}))
 	for _, id := range []string{"c6", "c1"} {
-		_, err := s.Acknowledge(t.Context(), "42", id, "edge", at)
+		_, err := s.Acknowledge(t.Context(), id, taken("42", "edge", at))
 		require.NoError(t, err)
 	}
 	require.Equal(t, []string{"c6", "c1"}, commandIDs(t, s, command.Query{State: command.Acknowledged}))
@@ -146,7 +147,7 @@ func anotherTenantsCommandIsNotAcknowledged(t *testing.T, open OpenCommands) {
 		r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
 	require.NoError(t, err)
 	for _, who := range [][2]string{{"43", "a"}, {"42", "b"}, {"42", ""}} {
-		_, err = s.Acknowledge(t.Context(), who[0], who[1], "edge", at)
+		_, err = s.Acknowledge(t.Context(), who[1], taken(who[0], "edge", at))
 		require.ErrorIs(t, err, command.ErrNotFound)
 	}
 	require.Equal(t, []string{"a"}, commandIDs(t, s, command.Query{State: command.Pending}))
@@ -162,7 +163,7 @@ func firstAcknowledgementStays(t *testing.T, open OpenCommands) {
 	var wg sync.WaitGroup
 	for n := range answers {
 		wg.Go(func() {
-			answers[n], errs[n] = s.Acknowledge(t.Context(), "42", "a", fmt.Sprint("edge ", n), at)
+			answers[n], errs[n] = s.Acknowledge(t.Context(), "a", taken("42", fmt.Sprint("edge ", n), at))
 		})
 	}
 	wg.Wait()
@@ -201,7 +202,7 @@ func reaction(t *testing.T, template trigger.Template, action trigger.ActionID,
 	require.NoError(t, r.Integrations.Create(t.Context(), integration.Integration{
 		ID: "hook", Tenant: "42", ClientName: "Acme", System: "web_hooks", Revision: 1,
 		Subscriptions: []integration.Subscription{{Event: event.Command}},
-	}, enginetest.Note("42", event.CreateIntegration)))
+	}, enginetest.Record("42", event.CreateIntegration)))
 	r.Left(t)
 	th := trigger.Threshold{Period: 60, Count: 1}
 	a := trigger.Action{ID: action}
@@ -249,7 +250,14 @@ func reaction(t *testing.T, template trigger.Template, action trigger.ActionID,
 	require.Equal(t, found[0].ID, envelope.Details["command_id"], "what the acknowledgement takes")
 	require.Equal(t, "203.0.113.7", envelope.Details["ip"])
 	require.False(t, strings.Contains(string(body), `"reaction"`))
-	done, err := s.Acknowledge(t.Context(), "42", envelope.Details["command_id"].(string), "edge", at)
+	done, err := s.Acknowledge(t.Context(), envelope.Details["command_id"].(string), taken("42", "edge", at))
 	require.NoError(t, err)
 	require.Equal(t, command.Acknowledged, done.State())
+}
+
+// taken is the entry of somebody who acknowledges a command.
+func taken(tenant, by string, at time.Time) activity.Entry {
+	e := enginetest.Entry(tenant)
+	e.At, e.Email, e.Action = at, by, activity.Acknowledge
+	return e
 }

@@ -37,7 +37,7 @@ func createdIntegrationIsReadWhole(t *testing.T, open OpenIntegrations) {
 	s, published := open(t)
 	want := enginetest.Sample("42", "a")
 	want.Off = &integration.Off{By: integration.ByPlatform, Reason: "too many failures", At: at}
-	require.NoError(t, s.Create(t.Context(), want, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), want, enginetest.Record("42", event.CreateIntegration)))
 	got, err := s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
@@ -47,7 +47,7 @@ func createdIntegrationIsReadWhole(t *testing.T, open OpenIntegrations) {
 func anotherTenantFindsNoIntegration(t *testing.T, open OpenIntegrations) {
 	s, _ := open(t)
 	require.NoError(t, s.Create(t.Context(), enginetest.Sample("42", "a"),
-		enginetest.Note("42", event.CreateIntegration)))
+		enginetest.Record("42", event.CreateIntegration)))
 	several, err := s.Several(t.Context(), []integration.Key{{Tenant: "43", ID: "a"}, {Tenant: "42", ID: "a"},
 		{Tenant: "42", ID: "gone"}})
 	require.NoError(t, err)
@@ -60,46 +60,46 @@ func anotherTenantFindsNoIntegration(t *testing.T, open OpenIntegrations) {
 	require.Empty(t, page)
 	other := enginetest.Sample("43", "a")
 	other.Revision = 2
-	require.ErrorIs(t, s.Update(t.Context(), other, enginetest.Note("43", event.UpdateIntegration)),
+	require.ErrorIs(t, s.Update(t.Context(), other, enginetest.Record("43", event.UpdateIntegration)),
 		integration.ErrNotFound)
-	require.ErrorIs(t, s.Delete(t.Context(), "43", "a", 1, enginetest.Note("43", event.DeleteIntegration)),
+	require.ErrorIs(t, s.Delete(t.Context(), "43", "a", 1, enginetest.Record("43", event.DeleteIntegration)),
 		integration.ErrNotFound)
 }
 
 func integrationUpdateNeedsItsRevision(t *testing.T, open OpenIntegrations) {
 	s, published := open(t)
 	i := enginetest.Sample("42", "a")
-	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), i, enginetest.Record("42", event.CreateIntegration)))
 	i.Revision, i.Name = 2, "second"
-	require.NoError(t, s.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
+	require.NoError(t, s.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)))
 	i.Name = "also second"
-	require.ErrorIs(t, s.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)),
+	require.ErrorIs(t, s.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)),
 		integration.ErrConflict)
-	require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 1, enginetest.Note("42", event.DeleteIntegration)),
+	require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 1, enginetest.Record("42", event.DeleteIntegration)),
 		integration.ErrConflict)
 	got, err := s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, "second", got.Name)
 	require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration}, published(),
 		"what was not done is not published")
-	require.NoError(t, s.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.DeleteIntegration)))
+	require.NoError(t, s.Delete(t.Context(), "42", "a", 2, enginetest.Record("42", event.DeleteIntegration)))
 	_, err = s.Get(t.Context(), "42", "a")
 	require.ErrorIs(t, err, integration.ErrNotFound)
-	require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.DeleteIntegration)),
+	require.ErrorIs(t, s.Delete(t.Context(), "42", "a", 2, enginetest.Record("42", event.DeleteIntegration)),
 		integration.ErrNotFound)
 }
 
 func failingIntegrationIsMarkedOnce(t *testing.T, open OpenIntegrations) {
 	s, published := open(t)
 	i := enginetest.Sample("42", "a")
-	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), i, enginetest.Record("42", event.CreateIntegration)))
 	failing := &integration.Failing{Since: at, At: at.Add(time.Minute),
 		Answer: health.Answer{Status: 503, Words: "busy"}}
 	errs := make([]error, 8)
 	var wg sync.WaitGroup
 	for n := range errs {
 		wg.Go(func() {
-			errs[n] = s.Mark(t.Context(), "42", "a", 1, failing, enginetest.Note("42", event.IntegrationFailing))
+			errs[n] = s.Mark(t.Context(), "42", "a", 1, failing, enginetest.Record("42", event.IntegrationFailing))
 		})
 	}
 	wg.Wait()
@@ -113,7 +113,7 @@ func failingIntegrationIsMarkedOnce(t *testing.T, open OpenIntegrations) {
 	}
 	require.Equal(t, 1, won)
 	i.Name, i.Revision = "renamed by somebody who read it before", 2
-	require.NoError(t, s.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
+	require.NoError(t, s.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)))
 	i.Failing = failing
 	got, err := s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
@@ -123,22 +123,22 @@ func failingIntegrationIsMarkedOnce(t *testing.T, open OpenIntegrations) {
 	require.Equal(t, []integration.Integration{i}, page)
 
 	other := enginetest.Sample("43", "b")
-	require.NoError(t, s.Create(t.Context(), other, enginetest.Note("43", event.CreateIntegration)))
-	require.NoError(t, s.Mark(t.Context(), "43", "b", 1, failing, enginetest.Note("43", event.IntegrationFailing)))
+	require.NoError(t, s.Create(t.Context(), other, enginetest.Record("43", event.CreateIntegration)))
+	require.NoError(t, s.Mark(t.Context(), "43", "b", 1, failing, enginetest.Record("43", event.IntegrationFailing)))
 	marked, err := s.Marked(t.Context())
 	require.NoError(t, err)
 	other.Failing = failing
 	require.Equal(t, []integration.Integration{i, other}, marked, "of all tenants")
 	other.Revision, other.Off, other.Failing = 2, &integration.Off{By: integration.ByPerson, At: at}, nil
-	require.NoError(t, s.Update(t.Context(), other, enginetest.Note("43", event.DisableIntegration)))
+	require.NoError(t, s.Update(t.Context(), other, enginetest.Record("43", event.DisableIntegration)))
 	for range 2 {
 		marked, err = s.Marked(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []integration.Integration{i}, marked, "one that is disabled fails no more")
 	}
 
-	require.NoError(t, s.Mark(t.Context(), "42", "a", 1, nil, enginetest.Note("42", event.IntegrationWorking)))
-	require.ErrorIs(t, s.Mark(t.Context(), "42", "a", 1, nil, enginetest.Note("42", event.IntegrationWorking)),
+	require.NoError(t, s.Mark(t.Context(), "42", "a", 1, nil, enginetest.Record("42", event.IntegrationWorking)))
+	require.ErrorIs(t, s.Mark(t.Context(), "42", "a", 1, nil, enginetest.Record("42", event.IntegrationWorking)),
 		integration.ErrConflict)
 	got, err = s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
@@ -155,17 +155,17 @@ func markGoesWithTheWindow(t *testing.T, open OpenIntegrations) {
 	s, _ := open(t)
 	failing := &integration.Failing{Since: at, At: at}
 	mark := func(tenant, id string, window int64) error {
-		return s.Mark(t.Context(), tenant, id, window, failing, enginetest.Note(tenant, event.IntegrationFailing))
+		return s.Mark(t.Context(), tenant, id, window, failing, enginetest.Record(tenant, event.IntegrationFailing))
 	}
 	i := enginetest.Sample("42", "a")
-	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), i, enginetest.Record("42", event.CreateIntegration)))
 	require.ErrorIs(t, mark("42", "a", 2), integration.ErrConflict, "another window")
 	require.ErrorIs(t, mark("43", "a", 1), integration.ErrConflict, "another tenant")
 	require.ErrorIs(t, mark("42", "b", 1), integration.ErrConflict, "no integration")
 	require.NoError(t, mark("42", "a", 1))
 	change := func(kind event.Kind) {
 		i.Revision++
-		require.NoError(t, s.Update(t.Context(), i, enginetest.Note("42", kind)))
+		require.NoError(t, s.Update(t.Context(), i, enginetest.Record("42", kind)))
 		got, err := s.Get(t.Context(), "42", "a")
 		require.NoError(t, err)
 		require.Equal(t, i, got)
@@ -181,12 +181,12 @@ func markGoesWithTheWindow(t *testing.T, open OpenIntegrations) {
 func oneOfTwoUpdatesWins(t *testing.T, open OpenIntegrations) {
 	s, published := open(t)
 	i := enginetest.Sample("42", "a")
-	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), i, enginetest.Record("42", event.CreateIntegration)))
 	i.Revision = 2
 	errs := make([]error, 8)
 	var wg sync.WaitGroup
 	for n := range errs {
-		wg.Go(func() { errs[n] = s.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)) })
+		wg.Go(func() { errs[n] = s.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)) })
 	}
 	wg.Wait()
 	won := 0
@@ -205,7 +205,7 @@ func integrationsAreListedInPages(t *testing.T, open OpenIntegrations) {
 	s, _ := open(t)
 	for _, id := range []string{"d", "b", "a", "c", "e"} {
 		require.NoError(t, s.Create(t.Context(), enginetest.Sample("42", id),
-			enginetest.Note("42", event.CreateIntegration)))
+			enginetest.Record("42", event.CreateIntegration)))
 	}
 	var got []string
 	for after := ""; ; {
@@ -226,8 +226,8 @@ func enabledFollowsAChange(t *testing.T, open OpenIntegrations) {
 	s, _ := open(t)
 	a, b := enginetest.Sample("42", "a"), enginetest.Sample("42", "b")
 	b.Off = &integration.Off{By: integration.ByPerson, At: at}
-	require.NoError(t, s.Create(t.Context(), a, enginetest.Note("42", event.CreateIntegration)))
-	require.NoError(t, s.Create(t.Context(), b, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), a, enginetest.Record("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), b, enginetest.Record("42", event.CreateIntegration)))
 	enabled := func(want ...string) {
 		t.Helper()
 		require.Eventually(t, func() bool {
@@ -243,9 +243,9 @@ func enabledFollowsAChange(t *testing.T, open OpenIntegrations) {
 	}
 	enabled("a")
 	b.Off, b.Revision = nil, 2
-	require.NoError(t, s.Update(t.Context(), b, enginetest.Note("42", event.EnableIntegration)))
+	require.NoError(t, s.Update(t.Context(), b, enginetest.Record("42", event.EnableIntegration)))
 	enabled("a", "b")
-	require.NoError(t, s.Delete(t.Context(), "42", "a", 1, enginetest.Note("42", event.DeleteIntegration)))
+	require.NoError(t, s.Delete(t.Context(), "42", "a", 1, enginetest.Record("42", event.DeleteIntegration)))
 	enabled("b")
 }
 
@@ -256,7 +256,7 @@ func boundIsFoundByItsBinding(t *testing.T, open OpenIntegrations) {
 	b.System, b.Bindings = "telegram", []string{"id/b", "at/-1001"}
 	c.Bindings = []string{"at/-1001"} // of another system
 	for _, i := range []integration.Integration{a, b, c, enginetest.Sample("42", "d")} {
-		require.NoError(t, s.Create(t.Context(), i, enginetest.Note(i.Tenant, event.CreateIntegration)))
+		require.NoError(t, s.Create(t.Context(), i, enginetest.Record(i.Tenant, event.CreateIntegration)))
 	}
 	bound := func(binding string, want ...integration.Integration) {
 		t.Helper()
@@ -268,10 +268,10 @@ func boundIsFoundByItsBinding(t *testing.T, open OpenIntegrations) {
 	bound("id/a", a)
 	bound("at/-100")
 	a.Revision, a.Bindings = 2, []string{"id/a", "at/-2"}
-	require.NoError(t, s.Update(t.Context(), a, enginetest.Note("42", event.UpdateIntegration)))
+	require.NoError(t, s.Update(t.Context(), a, enginetest.Record("42", event.UpdateIntegration)))
 	bound("at/-1001", b)
 	bound("at/-2", a)
-	require.NoError(t, s.Delete(t.Context(), "43", "b", 1, enginetest.Note("43", event.DeleteIntegration)))
+	require.NoError(t, s.Delete(t.Context(), "43", "b", 1, enginetest.Record("43", event.DeleteIntegration)))
 	bound("at/-1001")
 	bound("id/b")
 }

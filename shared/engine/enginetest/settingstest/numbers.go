@@ -50,7 +50,7 @@ func integrationIsFoundByItsNumber(t *testing.T, open OpenIntegrations) {
 	number, err := s.NextNumber(t.Context())
 	require.NoError(t, err)
 	i.Number = number
-	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), i, enginetest.Record("42", event.CreateIntegration)))
 	found, err := s.ByNumber(t.Context(), number)
 	require.NoError(t, err)
 	require.Equal(t, integration.Key{Tenant: "42", ID: "a"}, found)
@@ -60,7 +60,7 @@ func integrationIsFoundByItsNumber(t *testing.T, open OpenIntegrations) {
 	require.ErrorIs(t, err, integration.ErrNotFound)
 
 	i.Revision, i.Name, i.Number = 2, "renamed by somebody who knew no number", 0
-	require.NoError(t, s.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)))
+	require.NoError(t, s.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)))
 	got, err := s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, number, got.Number)
@@ -68,7 +68,7 @@ func integrationIsFoundByItsNumber(t *testing.T, open OpenIntegrations) {
 	require.NoError(t, err)
 	require.Equal(t, []integration.Integration{got}, listed)
 
-	require.NoError(t, s.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.DeleteIntegration)))
+	require.NoError(t, s.Delete(t.Context(), "42", "a", 2, enginetest.Record("42", event.DeleteIntegration)))
 	_, err = s.ByNumber(t.Context(), number)
 	require.ErrorIs(t, err, integration.ErrNotFound)
 	next, err := s.NextNumber(t.Context())
@@ -79,7 +79,7 @@ func integrationIsFoundByItsNumber(t *testing.T, open OpenIntegrations) {
 func integrationGetsANumberOnce(t *testing.T, open OpenIntegrations) {
 	s, published := open(t)
 	i := enginetest.Sample("42", "a") // as an earlier release made it
-	require.NoError(t, s.Create(t.Context(), i, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, s.Create(t.Context(), i, enginetest.Record("42", event.CreateIntegration)))
 	given := make([]int64, 4)
 	var wg sync.WaitGroup
 	for n := range given {
@@ -102,7 +102,7 @@ func integrationGetsANumberOnce(t *testing.T, open OpenIntegrations) {
 	require.NoError(t, err)
 	require.Equal(t, i, got)
 	i.Revision, i.Number = 2, 0
-	require.NoError(t, s.Update(t.Context(), i, enginetest.Note("42", event.UpdateIntegration)),
+	require.NoError(t, s.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)),
 		"nobody's edit is in the way of it")
 	got, err = s.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
@@ -121,13 +121,13 @@ func triggerHasANumberThatStays(t *testing.T, r *triggerRig) {
 	require.NoError(t, err)
 	made := kept
 	made.Number = number
-	require.NoError(t, r.Store.Create(t.Context(), made, enginetest.Note("42", event.TriggerCreate)))
+	require.NoError(t, r.Store.Create(t.Context(), made, enginetest.Record("42", event.TriggerCreate)))
 	tenant, id, err := r.Store.ByNumber(t.Context(), number)
 	require.NoError(t, err)
 	require.Equal(t, []string{"42", made.ID}, []string{tenant, id})
 
 	made.Revision, made.Name, made.Number = 2, "renamed by somebody who knew no number", 0
-	require.NoError(t, r.Store.Update(t.Context(), made, enginetest.Note("42", event.TriggerUpdate)))
+	require.NoError(t, r.Store.Update(t.Context(), made, enginetest.Record("42", event.TriggerUpdate)))
 	got, err := r.Store.Get(t.Context(), "42", made.ID)
 	require.NoError(t, err)
 	made.Number = number
@@ -138,7 +138,7 @@ func triggerHasANumberThatStays(t *testing.T, r *triggerRig) {
 
 	first := kept
 	first.Tenant, first.Number = "43", 0
-	require.NoError(t, r.Store.Seed(t.Context(), "43", []trigger.Trigger{first}))
+	require.NoError(t, r.Store.Seed(t.Context(), "43", []trigger.Trigger{first}, enginetest.Entry("43")))
 	next, err := r.Store.NextNumber(t.Context())
 	require.NoError(t, err)
 	require.Greater(t, next, number)
@@ -154,7 +154,7 @@ func triggerHasANumberThatStays(t *testing.T, r *triggerRig) {
 	_, err = r.Store.GiveNumber(t.Context(), "43", "none", next)
 	require.ErrorIs(t, err, trigger.ErrNotFound)
 
-	require.NoError(t, r.Store.Delete(t.Context(), "42", made.ID, 2, enginetest.Note("42", event.TriggerDelete)))
+	require.NoError(t, r.Store.Delete(t.Context(), "42", made.ID, 2, enginetest.Record("42", event.TriggerDelete)))
 	_, _, err = r.Store.ByNumber(t.Context(), number)
 	require.ErrorIs(t, err, trigger.ErrNotFound)
 }

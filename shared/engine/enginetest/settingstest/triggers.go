@@ -57,7 +57,7 @@ func (r *triggerRig) watch(t trigger.Trigger) trigger.Trigger {
 	if t.Actions == nil {
 		t.Actions = []trigger.Action{{ID: trigger.Notify, Integrations: []string{"i"}}}
 	}
-	require.NoError(r.t, r.Store.Seed(r.t.Context(), "42", []trigger.Trigger{t}))
+	require.NoError(r.t, r.Store.Seed(r.t.Context(), "42", []trigger.Trigger{t}, enginetest.Entry("42")))
 	return t
 }
 
@@ -145,13 +145,13 @@ func Triggers(t *testing.T, open OpenTriggers) {
 }
 
 func triggerIsReadWhole(t *testing.T, r *triggerRig) {
-	require.NoError(t, r.Store.Create(t.Context(), kept, enginetest.Note("42", event.TriggerCreate)))
+	require.NoError(t, r.Store.Create(t.Context(), kept, enginetest.Record("42", event.TriggerCreate)))
 	got, err := r.Store.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, kept, got)
 	_, err = r.Store.Get(t.Context(), "43", "a")
 	require.ErrorIs(t, err, trigger.ErrNotFound)
-	require.ErrorIs(t, r.Store.Create(t.Context(), kept, enginetest.Note("42", event.TriggerCreate)),
+	require.ErrorIs(t, r.Store.Create(t.Context(), kept, enginetest.Record("42", event.TriggerCreate)),
 		trigger.ErrConflict)
 	list, _, err := r.Store.List(t.Context(), "43")
 	require.NoError(t, err)
@@ -162,21 +162,21 @@ func triggerIsReadWhole(t *testing.T, r *triggerRig) {
 }
 
 func triggerNeedsTheRevisionBefore(t *testing.T, r *triggerRig) {
-	require.ErrorIs(t, r.Store.Update(t.Context(), kept, enginetest.Note("42", event.TriggerUpdate)),
+	require.ErrorIs(t, r.Store.Update(t.Context(), kept, enginetest.Record("42", event.TriggerUpdate)),
 		trigger.ErrNotFound)
-	require.NoError(t, r.Store.Create(t.Context(), kept, enginetest.Note("42", event.TriggerCreate)))
+	require.NoError(t, r.Store.Create(t.Context(), kept, enginetest.Record("42", event.TriggerCreate)))
 	next := kept
 	next.Revision, next.Name, next.Off = 2, "second", true
-	require.NoError(t, r.Store.Update(t.Context(), next, enginetest.Note("42", event.TriggerUpdate)))
-	require.ErrorIs(t, r.Store.Update(t.Context(), next, enginetest.Note("42", event.TriggerUpdate)),
+	require.NoError(t, r.Store.Update(t.Context(), next, enginetest.Record("42", event.TriggerUpdate)))
+	require.ErrorIs(t, r.Store.Update(t.Context(), next, enginetest.Record("42", event.TriggerUpdate)),
 		trigger.ErrConflict)
-	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 1, enginetest.Note("42", event.TriggerDelete)),
+	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 1, enginetest.Record("42", event.TriggerDelete)),
 		trigger.ErrConflict)
 	got, err := r.Store.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, next, got)
-	require.NoError(t, r.Store.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.TriggerDelete)))
-	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 2, enginetest.Note("42", event.TriggerDelete)),
+	require.NoError(t, r.Store.Delete(t.Context(), "42", "a", 2, enginetest.Record("42", event.TriggerDelete)))
+	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 2, enginetest.Record("42", event.TriggerDelete)),
 		trigger.ErrNotFound)
 }
 
@@ -184,14 +184,14 @@ func accountIsSeededOnce(t *testing.T, r *triggerRig) {
 	_, seeded, err := r.Store.List(t.Context(), "42")
 	require.NoError(t, err)
 	require.False(t, seeded)
-	require.NoError(t, r.Store.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", at)))
+	require.NoError(t, r.Store.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", at), enginetest.Entry("42")))
 	list, seeded, err := r.Store.List(t.Context(), "42")
 	require.NoError(t, err)
 	require.True(t, seeded)
 	require.ElementsMatch(t, trigger.Defaults("42", "Acme", at), list)
 	require.Less(t, list[0].ID, list[1].ID)
-	require.NoError(t, r.Store.Delete(t.Context(), "42", list[0].ID, 1, enginetest.Note("42", event.TriggerDelete)))
-	require.NoError(t, r.Store.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", at)))
+	require.NoError(t, r.Store.Delete(t.Context(), "42", list[0].ID, 1, enginetest.Record("42", event.TriggerDelete)))
+	require.NoError(t, r.Store.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", at), enginetest.Entry("42")))
 	list, _, err = r.Store.List(t.Context(), "42")
 	require.NoError(t, err)
 	require.Len(t, list, 1, "what a person deleted stays deleted")
@@ -203,7 +203,7 @@ func fanoutSeesAChange(t *testing.T, r *triggerRig) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	one.Revision, one.Off = 2, true
-	require.NoError(t, r.Store.Update(t.Context(), one, enginetest.Note("42", event.TriggerUpdate)))
+	require.NoError(t, r.Store.Update(t.Context(), one, enginetest.Record("42", event.TriggerUpdate)))
 	require.Eventually(t, func() bool {
 		list, _, err := r.Store.Active(t.Context(), "42")
 		return err == nil && len(list) == 1 && list[0].Off
@@ -281,7 +281,7 @@ func oracle(t *testing.T, r *triggerRig) {
 		trig := trigger.Trigger{ID: "t", Tenant: tenant, Name: "Watch", Template: template, Threshold: &th, Revision: 1,
 			Epoch: 1, CreatedAt: at, UpdatedAt: at,
 			Actions: []trigger.Action{{ID: trigger.Notify, Integrations: []string{"i"}}}}
-		require.NoError(t, r.Store.Seed(t.Context(), tenant, []trigger.Trigger{trig}))
+		require.NoError(t, r.Store.Seed(t.Context(), tenant, []trigger.Trigger{trig}, enginetest.Entry(tenant)))
 		f := r.fanout()
 		o := newOracle(template, th)
 		clock, number := at, 0

@@ -9,6 +9,8 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/reports"
 	"tocsin/shared/profile"
@@ -56,7 +58,7 @@ func (p *People) Several(ctx context.Context, keys []profile.Key) (out []profile
 }
 
 // Save writes one person and the subscriptions.
-func (p *People) Save(ctx context.Context, v profile.Profile) error {
+func (p *People) Save(ctx context.Context, v profile.Profile, entries ...activity.Entry) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -76,6 +78,11 @@ func (p *People) Save(ctx context.Context, v profile.Profile) error {
 		}
 		if w.Conn.Changes() == 0 {
 			return profile.ErrConflict
+		}
+		for _, e := range entries {
+			if err := activitylog.Put(w, e); err != nil {
+				return err
+			}
 		}
 		return reports.Subscribe(w, v.Tenant, v.ID, v.UpdatedAt, v.Told().Reports())
 	}); err != nil {

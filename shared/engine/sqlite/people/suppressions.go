@@ -7,6 +7,8 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/mail"
 )
@@ -81,12 +83,15 @@ func (l *SuppressionList) List(ctx context.Context, tenant, after string, limit 
 }
 
 // Allow removes the suppressions of an address.
-func (l *SuppressionList) Allow(ctx context.Context, tenant, address string) error {
+func (l *SuppressionList) Allow(ctx context.Context, tenant, address string, e activity.Entry) error {
 	if err := l.db.Write(ctx, func(w *db.Writer) error {
-		return w.Do("DELETE FROM mail_blocks WHERE tenant = ? AND address = ?", func(s *driver.Stmt) {
+		if err := w.Do("DELETE FROM mail_blocks WHERE tenant = ? AND address = ?", func(s *driver.Stmt) {
 			s.BindText(1, tenant)
 			s.BindText(2, address)
-		})
+		}); err != nil || w.Conn.Changes() == 0 {
+			return err
+		}
+		return activitylog.Put(w, e)
 	}); err != nil {
 		return fmt.Errorf("allow an address of tenant %s: %w", tenant, err)
 	}

@@ -7,6 +7,8 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/report"
 )
@@ -45,7 +47,7 @@ func (r *Reports) SettingsOf(ctx context.Context, tenants []string) (map[string]
 }
 
 // SaveSettings replaces them and schedules the tenant's reports anew.
-func (r *Reports) SaveSettings(ctx context.Context, v report.Settings) error {
+func (r *Reports) SaveSettings(ctx context.Context, v report.Settings, e activity.Entry) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -66,7 +68,11 @@ func (r *Reports) SaveSettings(ctx context.Context, v report.Settings) error {
 		}); err != nil {
 			return err
 		}
-		return w.Do("UPDATE report_due SET due = 0 WHERE tenant = ?", func(s *driver.Stmt) { s.BindText(1, v.Tenant) })
+		if err := w.Do("UPDATE report_due SET due = 0 WHERE tenant = ?",
+			func(s *driver.Stmt) { s.BindText(1, v.Tenant) }); err != nil {
+			return err
+		}
+		return activitylog.Put(w, e)
 	}); err != nil {
 		return fmt.Errorf("save the report settings of tenant %s: %w", v.Tenant, err)
 	}
@@ -74,7 +80,8 @@ func (r *Reports) SaveSettings(ctx context.Context, v report.Settings) error {
 }
 
 // Save inserts or replaces a report.
-func (r *Reports) Save(ctx context.Context, v report.Report, files []report.File) error {
+func (r *Reports) Save(ctx context.Context, v report.Report, files []report.File,
+	entries ...activity.Entry) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -87,8 +94,16 @@ func (r *Reports) Save(ctx context.Context, v report.Report, files []report.File
 				s.BindInt64(3, v.CreatedAt.UnixNano())
 				s.BindText(4, string(v.State))
 				s.BindBytes(5, body)
-			}); err != nil || len(files) == 0 {
+			}); err != nil {
 			return err
+		}
+		for _, e := range entries {
+			if err := activitylog.Put(w, e); err != nil {
+				return err
+			}
+		}
+		if len(files) == 0 {
+			return nil
 		}
 		if err := w.Do("DELETE FROM report_files WHERE tenant = ? AND report = ?", func(s *driver.Stmt) {
 			s.BindText(1, v.Tenant)

@@ -8,7 +8,9 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/command"
+	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/db"
 )
 
@@ -76,8 +78,8 @@ func (c *Commands) List(ctx context.Context, q command.Query) ([]command.Command
 }
 
 // Acknowledge notes that a command was taken.
-func (c *Commands) Acknowledge(ctx context.Context, tenant, id, by string, at time.Time) (out command.Command,
-	err error) {
+func (c *Commands) Acknowledge(ctx context.Context, id string, e activity.Entry) (out command.Command, err error) {
+	tenant := e.Tenant
 	err = c.db.Write(ctx, func(w *db.Writer) error {
 		found := false
 		if err := db.Each(w.Conn, "SELECT body FROM commands WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
@@ -95,17 +97,20 @@ func (c *Commands) Acknowledge(ctx context.Context, tenant, id, by string, at ti
 		case out.State() == command.Acknowledged:
 			return nil
 		}
-		out.AcknowledgedAt, out.AcknowledgedBy = at.UTC(), by
+		out.AcknowledgedAt, out.AcknowledgedBy = e.At.UTC(), e.Who()
 		body, err := json.Marshal(out)
 		if err != nil {
 			return err
 		}
-		return w.Do("UPDATE commands SET acknowledged = 1, body = ?3 WHERE tenant = ?1 AND id = ?2",
+		if err := w.Do("UPDATE commands SET acknowledged = 1, body = ?3 WHERE tenant = ?1 AND id = ?2",
 			func(s *driver.Stmt) {
 				s.BindText(1, tenant)
 				s.BindText(2, id)
 				s.BindBytes(3, body)
-			})
+			}); err != nil {
+			return err
+		}
+		return activitylog.Put(w, e)
 	})
 	if err != nil {
 		return command.Command{}, fmt.Errorf("acknowledge command %s: %w", id, err)

@@ -10,11 +10,12 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/cache"
+	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/engine/sqlite/reports"
-	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
 )
@@ -36,9 +37,9 @@ func NewIntegrations(file *db.File, bus *eventbus.Bus) *Integrations {
 
 var _ integration.Store = (*Integrations)(nil)
 
-// Create inserts the integration, together with the event of it.
-func (s *Integrations) Create(ctx context.Context, i integration.Integration, published event.Event) error {
-	return s.change(ctx, i.Tenant, published, func(w *db.Writer) error {
+// Create inserts the integration with its record.
+func (s *Integrations) Create(ctx context.Context, i integration.Integration, r activity.Record) error {
+	return s.change(ctx, i.Tenant, r, func(w *db.Writer) error {
 		body, err := json.Marshal(i)
 		if err != nil {
 			return err
@@ -68,8 +69,8 @@ const replace = `UPDATE integrations SET revision = ?3, body = ?4,
 	WHERE tenant = ?1 AND id = ?2 AND revision = ?3 - 1`
 
 // Update replaces the integration if nobody else did.
-func (s *Integrations) Update(ctx context.Context, i integration.Integration, published event.Event) error {
-	return s.change(ctx, i.Tenant, published, func(w *db.Writer) error {
+func (s *Integrations) Update(ctx context.Context, i integration.Integration, r activity.Record) error {
+	return s.change(ctx, i.Tenant, r, func(w *db.Writer) error {
 		body, err := json.Marshal(i)
 		if err != nil {
 			return err
@@ -108,8 +109,8 @@ const mark = `UPDATE integrations SET failing = ?4 WHERE tenant = ?1 AND id = ?2
 
 // Mark sets or takes away the mark of a failing integration.
 func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64, f *integration.Failing,
-	published event.Event) error {
-	return s.change(ctx, tenant, published, func(w *db.Writer) error {
+	r activity.Record) error {
+	return s.change(ctx, tenant, r, func(w *db.Writer) error {
 		var body []byte
 		if f != nil {
 			var err error
@@ -150,8 +151,8 @@ func (s *Integrations) Marked(ctx context.Context) (out []integration.Integratio
 }
 
 // Delete removes the integration if nobody changed it.
-func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, published event.Event) error {
-	return s.change(ctx, tenant, published, func(w *db.Writer) error {
+func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, r activity.Record) error {
+	return s.change(ctx, tenant, r, func(w *db.Writer) error {
 		if err := w.Do("DELETE FROM integrations WHERE tenant = ? AND id = ? AND revision = ?", func(s *driver.Stmt) {
 			s.BindText(1, tenant)
 			s.BindText(2, id)
@@ -184,15 +185,18 @@ func changedOne(w *db.Writer, tenant, id string) error {
 	return err
 }
 
-// change runs a write together with the event of it.
-func (s *Integrations) change(ctx context.Context, tenant string, published event.Event,
+// change runs a write together with its record.
+func (s *Integrations) change(ctx context.Context, tenant string, r activity.Record,
 	run func(*db.Writer) error) error {
-	note, err := eventbus.Entry(published)
+	note, err := eventbus.Entry(r.Event)
 	if err != nil {
 		return err
 	}
 	if err := s.db.Write(ctx, func(w *db.Writer) error {
 		if err := run(w); err != nil {
+			return err
+		}
+		if err := activitylog.Put(w, r.Entry); err != nil {
 			return err
 		}
 		return s.bus.Append(w, note)

@@ -8,10 +8,11 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/cache"
+	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
-	"tocsin/shared/event"
 	"tocsin/shared/trigger"
 )
 
@@ -31,9 +32,9 @@ func NewTriggers(file *db.File, bus *eventbus.Bus) *Triggers {
 
 var _ trigger.Store = (*Triggers)(nil)
 
-// Create inserts the trigger, together with the event of it.
-func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, published event.Event) error {
-	return s.change(ctx, t.Tenant, t.ID, published, func(w *db.Writer) error {
+// Create inserts the trigger with its record.
+func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, r activity.Record) error {
+	return s.change(ctx, t.Tenant, t.ID, r, func(w *db.Writer) error {
 		if err := putTrigger(w, insertTrigger, t); err != nil {
 			return err
 		}
@@ -45,8 +46,8 @@ func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, published even
 }
 
 // Update replaces the trigger if nobody else did.
-func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, published event.Event) error {
-	return s.change(ctx, t.Tenant, t.ID, published, func(w *db.Writer) error {
+func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, r activity.Record) error {
+	return s.change(ctx, t.Tenant, t.ID, r, func(w *db.Writer) error {
 		if err := putTrigger(w, replaceTrigger, t); err != nil {
 			return err
 		}
@@ -77,8 +78,8 @@ func putTrigger(w *db.Writer, sql string, t trigger.Trigger) error {
 }
 
 // Delete removes the trigger with its state if nobody changed it.
-func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, published event.Event) error {
-	return s.change(ctx, tenant, id, published, func(w *db.Writer) error {
+func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64, r activity.Record) error {
+	return s.change(ctx, tenant, id, r, func(w *db.Writer) error {
 		if err := w.Do("DELETE FROM triggers WHERE tenant = ? AND id = ? AND revision = ?", func(s *driver.Stmt) {
 			s.BindText(1, tenant)
 			s.BindText(2, id)
@@ -114,14 +115,17 @@ func changedTrigger(w *db.Writer, tenant, id string) error {
 	return reason
 }
 
-func (s *Triggers) change(ctx context.Context, tenant, id string, published event.Event,
+func (s *Triggers) change(ctx context.Context, tenant, id string, r activity.Record,
 	run func(*db.Writer) error) error {
-	note, err := eventbus.Entry(published)
+	note, err := eventbus.Entry(r.Event)
 	if err != nil {
 		return err
 	}
 	err = s.db.Write(ctx, func(w *db.Writer) error {
 		if err := run(w); err != nil {
+			return err
+		}
+		if err := activitylog.Put(w, r.Entry); err != nil {
 			return err
 		}
 		return s.bus.Append(w, note)
@@ -141,7 +145,7 @@ func (s *Triggers) forget(tenant string) {
 }
 
 // Seed inserts the triggers of a new account once.
-func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigger) error {
+func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigger, e activity.Entry) error {
 	err := s.db.Write(ctx, func(w *db.Writer) error {
 		if err := w.Do("INSERT OR IGNORE INTO triggers_seeded (tenant) VALUES (?)",
 			func(s *driver.Stmt) { s.BindText(1, tenant) }); err != nil {
@@ -155,7 +159,7 @@ func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigg
 				return err
 			}
 		}
-		return nil
+		return activitylog.Put(w, e)
 	})
 	s.forget(tenant)
 	if err != nil {
