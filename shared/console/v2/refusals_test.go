@@ -227,7 +227,7 @@ func TestWhatIsOlderThanNumbersGetsOneThatStays(t *testing.T) {
 	db := memory.New(nil)
 	r := open(t, db.Integrations(), db.Triggers())
 	old := enginetest.Sample("42", "01GTD8R4000000000000000001") // as an earlier release stored it
-	require.NoError(t, db.Integrations().Create(t.Context(), old, enginetest.Note("42", event.CreateIntegration)))
+	require.NoError(t, db.Integrations().Create(t.Context(), old, enginetest.Record("42", event.CreateIntegration)))
 	read := func(path string) string {
 		w := r.as(t, "42", access.Administrator, "GET", path, "")
 		require.Equal(t, 200, w.Code, w.Body.String())
