@@ -40,7 +40,7 @@ var kinds = append([]kind{
 	{
 		name: "email", kind: "email", target: `["a@example.com","b@example.com"]`,
 		shown: `["a@example.com","b@example.com"]`, next: `["c@example.com"]`, nextShown: `["c@example.com"]`,
-		events: `[{"event":"system","active":true},{"event":"aasm_report","active":false},` +
+		events: `[{"event":"system","active":true},{"event":"aasm_report","active":true},` +
 			`{"event":"api_discovery_hourly_changes_report","active":false},{"event":"report_monthly","active":true}]`,
 		active:     []string{"report_monthly", "system"},
 		nextEvents: `[{"event":"report_daily","active":true}]`, nextActive: []string{"report_daily"},
