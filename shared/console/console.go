@@ -198,7 +198,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		profiles.Mount(mux)
 	}
 	(&v2.API{Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Triggers: s.Triggers,
-		Changed: s.Changed}).Mount(mux)
+		Changed: s.Changed, Tenants: s.Tenants}).Mount(mux)
 	mails := &mails.API{
 		Kit: kit, Deliveries: s.Deliveries, Reports: s.Reports, Profiles: s.Profiles,
 		SuppressionList: s.SuppressionList, MailLog: s.MailLog, MailQuota: s.MailQuota, Wake: s.Wake,

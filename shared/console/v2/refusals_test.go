@@ -84,6 +84,33 @@ func TestNobodyReachesAnotherTenantByItsNumbers(t *testing.T) {
 		`{}`))["name"])
 }
 
+func TestAGlobalRoleManagesALinkedTenantByClientID(t *testing.T) {
+	r := inMemory(t)
+	_, err := r.config.Tenants.Link(t.Context(), "42", "44", "Linked", "op@example.com")
+	require.NoError(t, err)
+	global := func(method, path, body string) *httptest.ResponseRecorder {
+		return r.as(t, "42", access.GlobalAdministrator, method, path, body)
+	}
+	made := object(t, global("POST", "/v2/integration", aSlack+`,"clientid":44}`))
+	require.EqualValues(t, 44, made["clientid"])
+	path := fmt.Sprint("/v2/integration/", made["id"])
+	require.Equal(t, "renamed", object(t, global("PUT", path, `{"name":"renamed"}`))["name"], "which names no client")
+	for query, there := range map[string]bool{"?clientid=44": true, "?tenant=44": true, "?clientid=42": false,
+		"": false} {
+		require.Equal(t, there, strings.Contains(global("GET", "/v2/integration"+query, "").Body.String(), "renamed"),
+			query)
+	}
+	require.Equal(t, 200, global("POST", "/v2/clients/44/triggers", fmt.Sprintf(`{"trigger":{"enabled":true,`+
+		`"template_id":"user_created","actions":[{"id":"send_notification","params":{"integration_ids":[%v]}}]}}`,
+		made["id"])).Code)
+	refused(t, 404, r.as(t, "42", access.Administrator, "DELETE", path, ""))
+	require.Equal(t, 200, r.as(t, "44", access.Administrator, "GET", "/v2/clients/44/triggers", "").Code)
+	require.NoError(t, r.config.Tenants.Unlink(t.Context(), "42", "44", "op@example.com"))
+	refused(t, 404, global("DELETE", path, ""))
+	refused(t, 403, global("GET", "/v2/clients/44/triggers", ""))
+	require.Equal(t, 200, r.as(t, "44", access.Administrator, "DELETE", path, "").Code)
+}
+
 // calls are all operations of this API.
 var calls = [][3]string{
 	{"GET", "/v2/integration", ""}, {"POST", "/v2/integration", aSlack + "}"},

@@ -98,7 +98,11 @@ func deleted() *done {
 
 // acting is the caller as who changes things of a client, "" for the caller's own.
 func (s *API) acting(ctx context.Context, client string) (activity.Actor, error) {
-	p, err := s.Tenants.Act(ctx, rest.Principal(ctx), client)
+	p := rest.Principal(ctx)
+	if client == "" && p.Tenant != p.Home { // named by the parameter of /v1
+		client = p.Tenant
+	}
+	acting, err := s.Tenants.Act(ctx, p, client)
 	var refused *tenant.NotForYouError
 	switch {
 	case errors.As(err, &refused):
@@ -106,7 +110,7 @@ func (s *API) acting(ctx context.Context, client string) (activity.Actor, error)
 	case err != nil:
 		return activity.Actor{}, s.Answer(err)
 	}
-	return activity.ActorOf(p), nil
+	return activity.ActorOf(acting), nil
 }
 
 // owning is the caller as who changes a thing of a tenant that an id led to. That another tenant has it is told to
