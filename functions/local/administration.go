@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/session"
 	"tocsin/shared/tenant"
+	"tocsin/shared/token"
 )
 
 // administration is what commands work on: see control.go.
@@ -23,6 +24,7 @@ type administration struct {
 	people  *account.Service
 	links   *account.Links
 	tenants *tenant.Service
+	tokens  *token.Service
 	own     string // where people sign in; "" = the program does not run
 }
 
@@ -31,7 +33,7 @@ func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
 	return &administration{links: links,
 		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, Log: log,
 			Ends: []account.Credentials{&session.Service{Store: db.Sessions()}, tokenService(db, log)}},
-		tenants: tenantService(db, log)}
+		tenants: tenantService(db, log), tokens: tokenService(db, log)}
 }
 
 // administrative is a command on the state.
@@ -44,7 +46,7 @@ type administrative struct {
 
 // administrativeCommands by their names.
 var administrativeCommands = map[string]administrative{"user": userCommand, "sign-in": signInCommand,
-	"tenant": tenantCommand}
+	"tenant": tenantCommand, "token": tokenCommand}
 
 // run does what a command says. The flags were checked by who wrote it.
 func (a *administration) run(ctx context.Context, c call, out io.Writer) error {

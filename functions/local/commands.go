@@ -22,6 +22,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"keys":          keysCommand,
 	"user":          administrate("user", userCommand),
 	"sign-in":       administrate("sign-in", signInCommand),
+	"token":         administrate("token", tokenCommand),
 	"tenant":        administrate("tenant", tenantCommand),
 	"export":        configuringCommand(exportCommand),
 	"diff":          configuringCommand(diffCommand),

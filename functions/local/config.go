@@ -24,6 +24,7 @@ const (
 	defaultKey   = "var/tocsin.key"
 
 	defaultTenant = "42"
+	defaultEmail  = "admin@example.com"
 )
 
 // config is what flags and environment say. Each flag has a variable: -listen is TOCSIN_LISTEN.
@@ -149,7 +150,7 @@ func (c *config) messages(f *flag.FlagSet) {
 	f.StringVar(&c.clientName, "client-name", "Acme", "company name of that tenant")
 	f.StringVar(&c.role, "role", "administrator",
 		"role of that person; operator also reads the dead letters of all tenants")
-	f.StringVar(&c.email, "email", "admin@example.com", "address of that person")
+	f.StringVar(&c.email, "email", defaultEmail, "address of that person")
 	f.StringVar(&c.name, "name", "Local Administrator", "name of that person")
 	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer of tokens")
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -118,4 +119,33 @@ func TestS13ALinkReplacesTheSessionOfAnotherPersonOnlyWhenThatIsSaid(t *testing.
 	require.NoError(t, err)
 	status, _, _ = redeem(t, p, map[string]any{"code": again}, grace)
 	require.Equal(t, http.StatusOK, status, "the same person is not asked")
+}
+
+func TestACommandMakesAnAPITokenAndRevokesIt(t *testing.T) {
+	p := running(t, t.TempDir())
+	said, err := p.Run("token", "create", "deploy script", "-role", "read_only", "-expires", "1h")
+	require.NoError(t, err)
+	secret := regexp.MustCompile(`(?m)^  (\S{64})$`).FindStringSubmatch(said)
+	require.NotNil(t, secret, said)
+	call := func() int {
+		q, err := http.NewRequest(http.MethodGet, p.URL+"/v1/session", nil)
+		require.NoError(t, err)
+		q.Header.Set("Authorization", "Bearer "+secret[1])
+		r, err := http.DefaultClient.Do(q)
+		require.NoError(t, err)
+		require.NoError(t, r.Body.Close())
+		return r.StatusCode
+	}
+	require.Equal(t, http.StatusOK, call())
+	list, err := p.Run("token", "list")
+	require.NoError(t, err)
+	require.NotContains(t, list, secret[1])
+	id := regexp.MustCompile(`(?m)^(\S+) +deploy script +shared +read_only +\S+Z$`).FindStringSubmatch(list)
+	require.NotNil(t, id, list)
+	_, err = p.Run("token", "revoke", id[1])
+	require.NoError(t, err)
+	require.Equal(t, http.StatusUnauthorized, call())
+	_, err = p.Run("token", "create", "x", "-email", "nobody@example.com")
+	require.ErrorContains(t, err, "this person is not known")
+	require.NotContains(t, p.Output(), secret[1])
 }
