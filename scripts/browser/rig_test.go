@@ -28,6 +28,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
+	"tocsin/scripts/provider"
 )
 
 // patience is how long a page may take for what a test waits for. Nothing is waited out: a test goes on at once.
@@ -52,7 +53,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	if binary == "" || chromium == "" || axeFile == "" || pictures == "" {
+	if binary == "" || chromium == "" || axeFile == "" || pictures == "" || os.Getenv(provider.ModulesVariable) == "" {
 		fmt.Fprintln(os.Stderr, "these tests need a browser and the built program: run make test-browser")
 		return 1
 	}
@@ -97,6 +98,7 @@ type tab struct {
 	p   *embedded.Process
 	own cdp.BrowserContextID
 
+	origins  []string // of others that the test leads to
 	mu       sync.Mutex
 	faults   []string // what the console said, and exceptions
 	foreign  []string // requests to another origin
@@ -192,6 +194,11 @@ func (b *tab) watch(event any) {
 		}
 	case *network.EventRequestWillBeSent:
 		url := e.Request.URL
+		for _, origin := range b.origins {
+			if strings.HasPrefix(url, origin+"/") {
+				return
+			}
+		}
 		if !strings.HasPrefix(url, b.p.URL+"/") && !strings.HasPrefix(url, "data:") &&
 			!strings.HasPrefix(url, "blob:"+b.p.URL) && url != "about:blank" {
 			b.foreign = append(b.foreign, url)

@@ -38,7 +38,7 @@ func (b *tab) attach(id target.ID, address string) *tab {
 	b.t.Helper()
 	ctx, end := chromedp.NewContext(allocator, chromedp.WithTargetID(id))
 	b.t.Cleanup(end)
-	other := &tab{t: b.t, ctx: ctx, p: b.p, own: b.own, expected: b.expected}
+	other := &tab{t: b.t, ctx: ctx, p: b.p, own: b.own, expected: b.expected, origins: b.origins}
 	require.NoError(b.t, chromedp.Run(ctx))
 	chromedp.ListenTarget(ctx, other.watch)
 	other.do(network.Enable(), log.Enable(), runtime.Enable(), chromedp.ActionFunc(func(ctx context.Context) error {
@@ -52,11 +52,11 @@ func (b *tab) attach(id target.ID, address string) *tab {
 	return other
 }
 
-// stranger is a browser that nobody is signed in in, at an address.
-func stranger(t *testing.T, p *embedded.Process, address string) *tab {
+// stranger is a browser that nobody is signed in in, at an address; it may go to the origins too.
+func stranger(t *testing.T, p *embedded.Process, address string, origins ...string) *tab {
 	t.Helper()
 	own, id := window(t)
-	b := &tab{t: t, p: p, own: own, expected: []string{"401", "404", "409", "410"}}
+	b := &tab{t: t, p: p, own: own, expected: []string{"401", "404", "409", "410"}, origins: origins}
 	return b.attach(id, address)
 }
 
