@@ -1,5 +1,5 @@
 // Package access says who calls: a token's claims become a Principal with a tenant and a role. The embedded mode
-// signs and verifies its own tokens; on AWS the HTTP API's authorizer has verified the same claims before.
+// signs and verifies its own tokens; those of an identity provider are verified in package oidc.
 package access
 
 import (
@@ -113,7 +113,7 @@ func (c Chain) Authenticate(r *http.Request) (Principal, error) {
 const Audience = "tocsin"
 
 // leeway for clocks that differ.
-const leeway = 30 * time.Second
+const leeway = time.Minute
 
 type claims struct {
 	jwt.RegisteredClaims

@@ -273,7 +273,10 @@ func document(platform, header string) huma.Config {
 		Description: "An API token: 64 characters of base64, made with POST /v1/tokens or in the Console."}
 	c.Components.SecuritySchemes["api_token_header"] = &huma.SecurityScheme{Type: "apiKey", In: "header", Name: header,
 		Description: "The same in a header of its own."}
-	c.Security = []map[string][]string{{"token": {}}, {"api_token": {}}, {"api_token_header": {}}}
+	c.Components.SecuritySchemes["session"] = &huma.SecurityScheme{Type: "apiKey", In: "cookie",
+		Name: (&session.Service{Secure: true}).CookieName(), Description: "The Console's own pages. Without TLS the " +
+			"cookie is tocsin_session. What changes something must come from a page of the same origin."}
+	c.Security = []map[string][]string{{"token": {}}, {"api_token": {}}, {"api_token_header": {}}, {"session": {}}}
 	return c
 }
 
