@@ -15,6 +15,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/bus"
 	"tocsin/shared/console"
 	"tocsin/shared/console/mails"
@@ -189,6 +190,7 @@ func (p *program) api() http.Handler {
 		Tokens:        tokenService(p.db, p.log), TokenHeader: p.tokenHeader, Tenants: tenantService(p.db, p.log),
 		TokenRequests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: p.tokenRequests, Now: time.Now,
 			Log: p.log},
+		Recorder: &activity.Log{Store: p.db.ActivityLog(), Now: time.Now, NewID: newID}, Activity: p.db.ActivityLog(),
 		Now: time.Now, NewID: newID, Log: p.log, MailLog: p.mailLog, Changed: p.pool.Recheck,
 		Wake: p.pool.Wake, Triggers: p.triggers, Commands: p.db.Commands(), DeadLetters: p.db.Deliveries(),
 		Reports: p.reports, Recovery: p.recovery, Profiles: p.people, SuppressionList: suppressed,

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
@@ -19,7 +20,7 @@ func (p *program) apiTokens() *token.Authenticator {
 // tokenService makes API tokens.
 func tokenService(db *sqlite.DB, log *slog.Logger) *token.Service {
 	return &token.Service{Store: db.Tokens(), Links: db.Tenants(), Random: rand.Reader, Now: time.Now, NewID: newID,
-		Log: log}
+		Activity: &activity.Log{Store: db.ActivityLog(), Now: time.Now, NewID: newID}, Log: log}
 }
 
 // tenantService knows which tenants are linked.

@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/cache"
 	"tocsin/shared/command"
+	"tocsin/shared/console/activitylog"
 	"tocsin/shared/console/deliveries"
 	"tocsin/shared/console/export"
 	"tocsin/shared/console/integrations"
@@ -72,6 +73,8 @@ type Config struct {
 	SignInLinks signin.SignInLinks
 	// Recorder is the activity log, for what is in no transaction of a kept object; nil = nothing is noted.
 	Recorder activity.Recorder
+	// Activity reads the activity log; nil = this deployment has none.
+	Activity activity.Reader
 
 	// Commands are what triggers asked of the platform; nil = this deployment has no triggers.
 	Commands command.Store
@@ -160,7 +163,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	api := humago.New(mux, document(s.Platform, cmp.Or(s.TokenHeader, token.DefaultHeader)))
 	api.UseMiddleware(rest.Authorize)
 	s.session(api)
-	kit := rest.Kit{Log: s.Log, Now: s.Now, NewID: s.NewID}
+	kit := rest.Kit{Log: s.Log, Now: s.Now, NewID: s.NewID, Recorder: s.Recorder}
 	if s.Sessions != nil {
 		ways := &signin.API{Kit: kit, Sessions: s.Sessions, Provider: s.Provider, Links: s.SignInLinks,
 			Recorder: s.Recorder}
@@ -179,6 +182,9 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		Kit: kit, Platform: s.Platform, Integrations: s.Integrations, Systems: s.Systems, Previewer: s.Tester,
 		Triggers: s.Triggers, Commands: s.Commands,
 	}).Register(api)
+	if s.Activity != nil {
+		(&activitylog.API{Kit: kit, Log: s.Activity}).Register(api)
+	}
 	if s.Tokens != nil {
 		(&tokens.API{Kit: kit, Tokens: s.Tokens}).Register(api)
 	}

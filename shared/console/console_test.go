@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
@@ -59,6 +60,7 @@ type rig struct {
 	links   profile.Links
 	changed []string
 	woken   []delivery.Lane
+	logged  map[string]bool // see forgetLog
 }
 
 func start(t *testing.T, allow ...string) *rig {
@@ -94,9 +96,11 @@ func start(t *testing.T, allow ...string) *rig {
 			&token.Authenticator{Store: r.db.Tokens(), Now: time.Now, Log: log}, r.tokens,
 		},
 		Tokens: &token.Service{Store: r.db.Tokens(), Links: r.db.Tenants(), Random: rand.Reader, Now: time.Now,
-			NewID: newID, Log: log},
-		Tenants: &tenant.Service{Store: r.db.Tenants(), Now: time.Now, Log: log},
-		Now:     time.Now, NewID: newID, Log: log,
+			NewID: newID, Log: log,
+			Activity: &activity.Log{Store: r.db.ActivityLog(), Now: time.Now, NewID: newID}},
+		Tenants:  &tenant.Service{Store: r.db.Tenants(), Now: time.Now, Log: log},
+		Recorder: &activity.Log{Store: r.db.ActivityLog(), Now: time.Now, NewID: newID}, Activity: r.db.ActivityLog(),
+		Now: time.Now, NewID: newID, Log: log,
 		Changed: func(_, id string) { r.changed = append(r.changed, id) },
 		Wake:    func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
 		Triggers: &trigger.Service{Store: r.db.Triggers(), Integrations: r.db.Integrations(),

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/console/deliveries"
 	"tocsin/shared/console/rest"
@@ -28,9 +29,11 @@ func everything() Config {
 		Triggers: &trigger.Service{}, Reports: &report.Service{}, Profiles: &profile.Service{},
 		Tokens: &token.Service{}, Tenants: &tenant.Service{},
 		Recovery: &fanout.Recovery{}, Commands: noCommands{}, DeadLetters: noDeadLetters{},
-		Sessions: &session.Service{},
+		Sessions: &session.Service{}, Activity: noActivity{},
 	}
 }
+
+type noActivity struct{ activity.Reader }
 
 type noCommands struct{ command.Store }
 

@@ -42,7 +42,8 @@ type pageGroup struct {
 
 // tags are the parts of the page, in its order.
 var tags = []string{"Session", "Systems", "Integrations", "Deliveries", "Triggers", "Commands", "Reports", "Profile",
-	"API tokens", "Tenants", "People", "Addresses", "Mail log", "Dead letters", "Configuration"}
+	"API tokens", "Tenants", "People", "Addresses", "Mail log", "Dead letters", "Activity log",
+	"Configuration"}
 
 func newPage(doc *huma.OpenAPI, platform string) *page {
 	groups := map[string]*pageGroup{}

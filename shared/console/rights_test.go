@@ -56,6 +56,8 @@ var operations = map[string]struct{ roles, body string }{
 	"list-own-mails":        {withConsole, ""},
 	"replay-own-mail":       {withConsole, ""},
 	"list-people":           {administrators, ""},
+	"list-activity":         {administrators + " auditor partner_auditor", ""},
+	"export-activity":       {administrators + " auditor partner_auditor", ""},
 	"list-mails-to-person":  {administrators, ""},
 	"replay-mail-to-person": {administrators, ""},
 	"list-report-mails":     {seesEvents, ""},

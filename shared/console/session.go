@@ -23,6 +23,7 @@ const (
 	RejectedSection    Section = "dead_letters"
 	AddressSection     Section = "addresses"
 	TokenSection       Section = "tokens"
+	ActivitySection    Section = "activity"
 )
 
 // SessionView is who calls, and what the Console shows to them.
@@ -81,6 +82,7 @@ func (s *server) sections(p access.Principal) []Section {
 	show(MailLogSection, access.Administer.View(), s.MailLog != nil)
 	show(RejectedSection, access.Administer.View(), true)
 	show(TokenSection, access.PersonalTokens, s.Tokens != nil)
+	show(ActivitySection, access.ViewActivity, s.Activity != nil)
 	show(AddressSection, access.Addresses, true)
 	return out
 }

@@ -517,7 +517,7 @@ func TestUpstreamSaysThatAMakerHasGone(t *testing.T) {
 	r := start(t)
 	people := &profile.Service{Store: r.engine.People(), Holdings: r.Service, Now: func() time.Time { return r.now },
 		NewID: func() string { return "id" },
-		Log: slog.New(slog.DiscardHandler)}
+		Log:   slog.New(slog.DiscardHandler)}
 	tell := func(kind event.Kind, data string) {
 		t.Helper()
 		r.now = r.now.Add(time.Second)

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/delivery"
 )
@@ -83,6 +84,7 @@ func (s *API) deadLetters(api huma.API) {
 		out := &ReplayOutput{}
 		if sent {
 			out.Body.Count = 1
+			s.Record(ctx, activity.Entry{Object: activity.DeadLetter, ObjectID: in.ID, Action: activity.Replay})
 			s.Log.Info("rejected event sent through again", "tenant", rest.Principal(ctx).Tenant, "dead_letter", in.ID,
 				"by",
 				rest.Principal(ctx).Email)

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
@@ -109,6 +110,9 @@ func (s *API) recoverEvents(ctx context.Context, in *recoverInput) (*recoverOutp
 		s.Log.Info("missed events recovered", "tenant", tenant, "integration", i.ID, "events", out.Body.Missed,
 			"deliveries", out.Body.Deliveries, "by", rest.Principal(ctx).Email)
 		s.Wake(delivery.Lane{Tenant: tenant, Integration: i.ID})
+		s.Record(ctx, activity.Entry{Object: s.Integrations.Object(i.System), ObjectID: i.ID, ObjectName: i.Name,
+			Action: activity.Recover, Changes: activity.Diff(nil, map[string]any{"events": out.Body.Missed,
+				"deliveries": out.Body.Deliveries, "from": told(in.Body.From), "to": told(m.To)})})
 	}
 	return out, nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/delivery"
 	"tocsin/shared/integration"
@@ -125,6 +126,9 @@ func (s *API) replay(ctx context.Context, r delivery.Replay) (*ReplayOutput, err
 		s.Log.Info("deliveries replayed", "tenant", r.Tenant, "integration", r.Integration, "count", count, "by",
 			rest.Principal(ctx).Email)
 		s.Wake(delivery.Lane{Tenant: r.Tenant, Integration: r.Integration})
+		s.Record(ctx, activity.Entry{Object: s.Integrations.Object(i.System), ObjectID: i.ID, ObjectName: i.Name,
+			Action: activity.Replay, Changes: activity.Diff(nil, map[string]any{"deliveries": count,
+				"delivery": r.ID, "from": told(r.From), "to": told(r.To), "states": r.States})})
 	}
 	out := &ReplayOutput{Body: ReplayView{Count: count}}
 	if after != "" {
@@ -134,6 +138,14 @@ func (s *API) replay(ctx context.Context, r delivery.Replay) (*ReplayOutput, err
 		}
 	}
 	return out, nil
+}
+
+// told is a time for the activity log, "" for none.
+func told(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339)
 }
 
 const replayList rest.List = "replay"

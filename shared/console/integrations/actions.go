@@ -170,7 +170,19 @@ func (s *API) test(ctx context.Context, opened integration.Opened, err error) (*
 	if err != nil {
 		return nil, s.Answer(err)
 	}
-	return &testOutput{Body: testView(result)}, nil
+	v := testView(result)
+	outcome := "delivered"
+	if !v.Delivered {
+		outcome = "failed"
+	}
+	e := activity.Entry{Object: s.Integrations.Object(opened.System.Name), ObjectID: opened.Of,
+		ObjectName: opened.System.Title, Action: activity.Test,
+		Changes: []activity.Change{{Field: "outcome", After: outcome}}}
+	if opened.Saved != nil {
+		e.ObjectName = opened.Saved.Name
+	}
+	s.Record(ctx, e)
+	return &testOutput{Body: v}, nil
 }
 
 // used logs that a person had secrets sent: who, and where to.

@@ -39,6 +39,7 @@ type IntegrationView struct {
 	CreatedAt  time.Time          `json:"created_at"`
 	CreatedBy  string             `json:"created_by,omitempty"`
 	UpdatedAt  time.Time          `json:"updated_at"`
+	UpdatedBy  string             `json:"updated_by,omitempty" doc:"who changed it last; system: Tocsin itself"`
 	Missing    string             `json:"missing,omitempty" doc:"what this deployment lacks for the system: nothing is delivered until its operator mends it"`
 	Health     *HealthView        `json:"health,omitempty" doc:"in a list that was asked for it"`
 }
@@ -374,7 +375,8 @@ func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationV
 	v := IntegrationView{
 		ID: i.ID, System: i.System, Name: i.Name, Enabled: i.Enabled(), State: i.State(), Parameters: masked,
 		Unreadable: unreadable, Revision: i.Revision,
-		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt, Events: []SubscriptionView{},
+		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt, UpdatedBy: i.UpdatedBy,
+		Events: []SubscriptionView{},
 	}
 	if i.Off != nil {
 		v.Disabled = &DisabledView{By: i.Off.By, Person: i.Off.Person, Reason: i.Off.Reason, At: i.Off.At}

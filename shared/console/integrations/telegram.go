@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/telegrambot"
 )
@@ -49,6 +50,8 @@ func (s *API) telegram(api huma.API) {
 			return nil, rest.NewProblem(http.StatusBadGateway,
 				"Telegram did not tell the name of the platform's bot: try again")
 		}
+		s.Record(ctx, activity.Entry{Object: s.Integrations.Object(i.System), ObjectID: i.ID, ObjectName: i.Name,
+			Action: activity.Link, Changes: []activity.Change{activity.SecretChange("telegram_link")}})
 		return &telegramLinkOutput{TelegramLinkView{Bot: l.Bot, PrivateURL: l.Private, GroupURL: l.Group,
 			Command: l.Command, ExpiresAt: l.Expires}}, nil
 	})

@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console/deliveries"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/delivery"
@@ -259,6 +261,12 @@ func (s *API) mailAgain(
 	if out.Body.Count > 0 {
 		s.Log.Info("mail sent again", "tenant", p.Tenant, "receiver", receiver, "delivery", id, "by", p.Email)
 		s.Wake(delivery.Lane{Tenant: p.Tenant, Integration: receiver})
+		e := activity.Entry{Object: activity.Profile, ObjectID: receiver, Action: activity.Replay,
+			Changes: []activity.Change{{Field: "delivery", After: id}}}
+		if ordered, ok := strings.CutPrefix(receiver, report.OnDemand); ok {
+			e.Object, e.ObjectID = activity.Report, ordered
+		}
+		s.Record(ctx, e)
 	}
 	return out, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
@@ -82,9 +83,22 @@ func field(err error) destination.FieldProblem {
 
 // Kit is what the operations of every subject need.
 type Kit struct {
-	Log   *slog.Logger
-	Now   func() time.Time
-	NewID func() string
+	Log      *slog.Logger
+	Now      func() time.Time
+	NewID    func() string
+	Recorder activity.Recorder // nil = nobody keeps the activity log
+}
+
+// Record notes in the activity log what the caller did. It stays done without the line.
+func (s Kit) Record(ctx context.Context, e activity.Entry) {
+	if s.Recorder == nil {
+		return
+	}
+	e.Actor = Person(ctx)
+	if err := s.Recorder.Record(context.WithoutCancel(ctx), e); err != nil {
+		s.Log.Error("note in the activity log", "tenant", e.Tenant, "action", string(e.Action), "object", e.ObjectID,
+			"by", e.Who(), "error", err.Error())
+	}
 }
 
 // tooManyMails says when mails can be sent on request again, also as a header (RFC 6585, 4).

@@ -120,6 +120,7 @@ type TriggerView struct {
 	CreatedAt   time.Time  `json:"created_at"`
 	CreatedBy   string     `json:"created_by,omitempty"`
 	UpdatedAt   time.Time  `json:"updated_at"`
+	UpdatedBy   string     `json:"updated_by,omitempty" doc:"who changed it last; system: Tocsin itself"`
 }
 
 // TriggerDraft is what makes a trigger.
@@ -419,7 +420,7 @@ func triggerView(t trigger.Trigger, h trigger.History, warnings []destination.Fi
 		ID: t.ID, Name: t.Name, Comment: t.Comment, Enabled: !t.Off, Default: t.Default, Template: t.Template,
 		Filters: []FilterView{}, Actions: []ActionView{},
 		Warnings: warnings, Revision: t.Revision, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy,
-		UpdatedAt: t.UpdatedAt,
+		UpdatedAt: t.UpdatedAt, UpdatedBy: t.UpdatedBy,
 	}
 	if !h.Fired.IsZero() {
 		v.LastFired = &h.Fired

@@ -1,0 +1,314 @@
+package console_test
+
+import (
+	"encoding/csv"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/access"
+	"tocsin/shared/activity"
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+	"tocsin/shared/fanout"
+	"tocsin/shared/integration"
+	"tocsin/shared/mail"
+	"tocsin/shared/profile"
+	"tocsin/shared/report"
+)
+
+// leavesNothing are the operations that change nothing, although their method could, and those that have an entry only
+// where sign-in has (package signin).
+var leavesNothing = map[string]bool{"list-choices": true, "preview-unsaved-trigger": true, "preview-trigger": true,
+	"end-session": true}
+
+// driven is a mutating operation: how it is called for real, and the entry that it leaves.
+type driven struct {
+	call   func() answer
+	object activity.Object
+	action activity.Action
+	field  string // one of its changes, "" = it names none
+	after  string
+}
+
+// dead makes a delivery to a receiver that has died.
+func (r *rig) dead(receiver, system string) (id string) {
+	r.t.Helper()
+	i := integration.Integration{ID: receiver, Tenant: "42", System: system, Name: "R", Revision: 1, Window: 1,
+		Subscriptions: []integration.Subscription{{Event: event.System}}, Parameters: []byte(`{}`)}
+	f := fanout.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries(), Logger: r.config.Log}
+	_, err := f.Process(r.t.Context(), []delivery.Entry{{DetailType: "create_user", At: time.Now(),
+		Detail: fmt.Appendf(nil, `{"version":1,"id":"e-%s-%d","tenant":"42","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Grace","email":"g@example.com"}}}`,
+			receiver, time.Now().UnixNano())}})
+	require.NoError(r.t, err)
+	found, err := r.db.Deliveries().List(r.t.Context(), delivery.Query{Tenant: "42", Integration: receiver, Limit: 1})
+	require.NoError(r.t, err)
+	require.NotEmpty(r.t, found)
+	d, err := r.db.Deliveries().Get(r.t.Context(), "42", receiver, found[0].ID)
+	require.NoError(r.t, err)
+	d.State, d.Reason = delivery.Dead, "the waits are used up"
+	require.NoError(r.t, r.db.Deliveries().Settle(r.t.Context(), []delivery.Delivery{d}))
+	return d.ID
+}
+
+// drive is every mutating operation. Each prepares what it needs before it calls.
+func (r *rig) drive(own, trig string) map[string]driven {
+	post := func(path, body string) func() answer { return func() answer { return r.call("POST", path, body) } }
+	at := "/v1/integrations/" + own
+	patch := []string{"Content-Type", "application/merge-patch+json"}
+	out := map[string]driven{
+		"create-integration": {post("/v1/integrations", `{"system":"slack","name":"New","events":[{"event":"system"}],`+
+			`"parameters":{"webhook_url":"`+slackURL+`"}}`), activity.Integration, activity.Create, "name", "New"},
+		"update-integration": {func() answer { return r.call("PATCH", at, `{"name":"Renamed"}`, patch...) },
+			activity.Integration, activity.Update, "name", "Renamed"},
+		"disable-integration": {post(at+"/disable", ""), activity.Integration, activity.Disable, "enabled", "false"},
+		"enable-integration": {func() answer {
+			r.call("POST", at+"/disable", "")
+			r.forgetLog()
+			return r.call("POST", at+"/enable", "")
+		}, activity.Integration, activity.Enable, "enabled", "true"},
+		"test-integration": {post(at+"/test", ""), activity.Integration, activity.Test, "outcome", "failed"},
+		"test-parameters": {post("/v1/integrations/test", `{"system":"slack","parameters":{"webhook_url":"`+slackURL+
+			`"}}`), activity.Integration, activity.Test, "outcome", "failed"},
+		"delete-integration": {func() answer {
+			id := r.slack("Gone")
+			r.forgetLog()
+			return r.call("DELETE", "/v1/integrations/"+id, "")
+		}, activity.Integration, activity.Delete, "name", ""},
+		"create-trigger": {post("/v1/triggers", strings.ReplaceAll(aTrigger, "{mine}", own)), activity.Trigger,
+			activity.Create, "name", "Mine"},
+		"update-trigger": {func() answer { return r.call("PATCH", "/v1/triggers/"+trig, `{"name":"Other"}`, patch...) },
+			activity.Trigger, activity.Update, "name", "Other"},
+		"disable-trigger": {post("/v1/triggers/"+trig+"/disable", ""), activity.Trigger, activity.Disable, "enabled",
+			"false"},
+		"enable-trigger": {func() answer {
+			r.call("POST", "/v1/triggers/"+trig+"/disable", "")
+			r.forgetLog()
+			return r.call("POST", "/v1/triggers/"+trig+"/enable", "")
+		}, activity.Trigger, activity.Enable, "enabled", "true"},
+		"copy-trigger": {post("/v1/triggers/"+trig+"/copy", ""), activity.Trigger, activity.Create, "copy_of", trig},
+		"delete-trigger": {func() answer {
+			id := r.call("POST", "/v1/triggers/"+trig+"/copy", "").body["id"].(string)
+			r.forgetLog()
+			return r.call("DELETE", "/v1/triggers/"+id, "")
+		}, activity.Trigger, activity.Delete, "enabled", ""},
+		"set-report-settings": {func() answer { return r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo"}`) },
+			activity.ReportSettings, activity.Update, "zone", "Asia/Tokyo"},
+		"order-report": {post("/v1/reports", `{"period":{"frequency":"daily","from":"2023-03-05"},"format":"csv"}`),
+			activity.Report, activity.Create, "format", "csv"},
+		"set-notifications": {func() answer {
+			return r.call("PUT", "/v1/profile/notifications", `{"choices":{"report_daily":true,"report_weekly":true,`+
+				`"report_monthly":true,"system":true,"vuln":false,"scope":false}}`)
+		}, activity.Profile, activity.Update, "report_daily", "true"},
+		"acknowledge-command": {func() answer {
+			r.asked("42", "command-1")
+			return r.call("POST", "/v1/commands/command-1/ack", "")
+		}, activity.Command, activity.Acknowledge, "", ""},
+		"make-token": {post("/v1/tokens", `{"name":"CI","kind":"personal","role":"analyst"}`), activity.APIToken,
+			activity.Create, "", ""},
+		"revoke-token": {func() answer {
+			id := r.call("POST", "/v1/tokens", `{"name":"Old","kind":"personal","role":"analyst"}`).body["id"].(string)
+			r.forgetLog()
+			return r.call("DELETE", "/v1/tokens/"+id, "")
+		}, activity.APIToken, activity.Revoke, "", ""},
+	}
+	r.driveRepeats(out, own)
+	return out
+}
+
+// driveRepeats adds the operations that send something again.
+func (r *rig) driveRepeats(out map[string]driven, own string) {
+	at := "/v1/integrations/" + own
+	person := profile.ID(r.email)
+	out["replay-delivery"] = driven{func() answer {
+		return r.call("POST", at+"/deliveries/"+r.dead(own, "slack")+"/replay", "")
+	}, activity.Integration, activity.Replay, "deliveries", "1"}
+	out["replay-deliveries"] = driven{func() answer {
+		r.dead(own, "slack")
+		return r.call("POST", at+"/replay", `{"states":["dead"]}`)
+	}, activity.Integration, activity.Replay, "states", `["dead"]`}
+	out["replay-own-mail"] = driven{func() answer {
+		return r.call("POST", "/v1/profile/mails/"+r.dead(person, "personal_email")+"/replay", "")
+	}, activity.Profile, activity.Replay, "", ""}
+	out["replay-mail-to-person"] = driven{func() answer {
+		return r.call("POST", "/v1/people/"+person+"/mails/"+r.dead(person, "personal_email")+"/replay", "")
+	}, activity.Profile, activity.Replay, "", ""}
+	out["replay-report-mail"] = driven{func() answer {
+		id := r.call("POST", "/v1/reports", `{"period":{"frequency":"daily","from":"2023-03-05"}}`).body["id"].(string)
+		r.forgetLog()
+		return r.call("POST", "/v1/reports/"+id+"/mails/"+r.dead(report.OnDemand+id, "email")+"/replay", "")
+	}, activity.Report, activity.Replay, "", ""}
+	out["replay-dead-letter"] = driven{func() answer {
+		f := fanout.Fanout{Integrations: only{}, Systems: r.config.Systems, Store: r.db.Deliveries(),
+			Logger: r.config.Log}
+		_, err := f.Process(r.t.Context(), []delivery.Entry{{DetailType: "vuln", At: time.Now(), Detail: []byte(
+			`{"version":1,"id":"bad","tenant":"42","time":"2023-03-01T00:00:00Z","data":{"vuln":{"threat":"x"}}}`)}})
+		require.NoError(r.t, err)
+		letters, err := r.db.Deliveries().DeadLetters(r.t.Context(), "42", "", 10)
+		require.NoError(r.t, err)
+		return r.call("POST", "/v1/dead-letters/"+letters[0].ID+"/replay", "")
+	}, activity.DeadLetter, activity.Replay, "", ""}
+	out["recover-events"] = driven{func() answer {
+		r.arrive(0, 2, time.Now().Add(-time.Minute))
+		id := r.slack("Late")
+		r.forgetLog()
+		return r.call("POST", "/v1/integrations/"+id+"/recover", fmt.Sprintf(`{"from":%q}`,
+			time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)))
+	}, activity.Integration, activity.Recover, "", ""}
+	out["allow-address"] = driven{func() answer {
+		_, err := r.config.SuppressionList.Suppress(r.t.Context(), mail.Suppression{Tenant: "42", Address: "b@example.com",
+			Why: mail.Bounced, At: time.Now()})
+		require.NoError(r.t, err)
+		return r.call("DELETE", "/v1/blocked-addresses/b@example.com", "")
+	}, activity.Suppression, activity.Delete, "", ""}
+}
+
+// entries are those of the caller since forgetLog.
+func (r *rig) entries() (out []activity.Entry) {
+	r.t.Helper()
+	page, err := r.db.ActivityLog().List(r.t.Context(), activity.Query{Tenant: "42", Limit: 1000})
+	require.NoError(r.t, err)
+	for _, e := range page.Entries {
+		if !r.logged[e.ID] && e.Source != access.FromSystem {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// forgetLog leaves the entries so far out of entries.
+func (r *rig) forgetLog() {
+	if r.logged == nil {
+		r.logged = map[string]bool{}
+	}
+	for _, e := range r.entries() {
+		r.logged[e.ID] = true
+	}
+}
+
+// TestEachMutatingOperationLeavesOneEntry compares the list of operations with the log. An operation that is new fails
+// until it has a line.
+func TestEachMutatingOperationLeavesOneEntry(t *testing.T) {
+	r := start(t)
+	own := r.slack("Mine")
+	made := r.call("POST", "/v1/triggers", strings.ReplaceAll(aTrigger, "{mine}", own))
+	require.Equal(t, 201, made.status, made.raw)
+	require.NoError(t, r.config.Profiles.Know(t.Context(), profile.Person{Role: access.Administrator, At: time.Now(),
+		Actor: activity.Actor{Tenant: "42", ClientName: "Acme", Email: r.email}}))
+	table := r.drive(own, made.body["id"].(string))
+	seen := 0
+	for path, methods := range r.paths(t) {
+		for method, o := range methods {
+			line, ok := table[o.OperationID]
+			if method == "get" || leavesNothing[o.OperationID] {
+				continue
+			}
+			if strings.HasPrefix(path, "/v1/tenants/") || o.OperationID == "make-telegram-link" {
+				continue // an operator's, and one for which there must be a bot: each has a test of its own
+			}
+			require.True(t, ok, "%s %s (%s) needs a line in the table of this test", method, path, o.OperationID)
+			seen++
+			r.call("POST", "/v1/integrations/"+own+"/enable", "")
+			r.call("POST", "/v1/triggers/"+made.body["id"].(string)+"/enable", "")
+			r.forgetLog()
+			a := line.call()
+			require.Less(t, a.status, 300, "%s: %s", o.OperationID, a.raw)
+			got := r.entries()
+			require.Len(t, got, 1, o.OperationID)
+			e := got[0]
+			require.Equal(t, line.object, e.Object, o.OperationID)
+			require.Equal(t, line.action, e.Action, o.OperationID)
+			require.Equal(t, r.email, e.Email, o.OperationID)
+			require.Equal(t, access.FromConsole, e.Source, o.OperationID)
+			require.Equal(t, a.header.Get("X-Request-Id"), e.RequestID, o.OperationID)
+			require.NotContains(t, fmt.Sprint(e), "s3cr3t", o.OperationID)
+			found := line.field == ""
+			for _, c := range e.Changes {
+				found = found || c.Field == line.field && c.After == line.after
+			}
+			require.True(t, found, "%s: %s is not %q in %v", o.OperationID, line.field, line.after, e.Changes)
+		}
+	}
+	require.Equal(t, len(table), seen, "a line of the table is of no operation any more")
+}
+
+func TestAChangeThatIsRefusedLeavesNoEntry(t *testing.T) {
+	r := start(t)
+	own := r.slack("Mine")
+	r.forgetLog()
+	patch := []string{"Content-Type", "application/merge-patch+json"}
+	for name, a := range map[string]answer{
+		"another revision": r.call("PATCH", "/v1/integrations/"+own, `{"name":"x"}`, append(patch, "If-Match", `"9"`)...),
+		"a bad name":       r.call("PATCH", "/v1/integrations/"+own, `{"name":""}`, patch...),
+		"a bad parameter":  r.call("POST", "/v1/integrations", `{"system":"slack","parameters":{}}`),
+		"another trigger":  r.call("PATCH", "/v1/triggers/0-group-hits", `{"name":"x"}`, append(patch, "If-Match", `"9"`)...),
+		"a bad trigger":    r.call("PATCH", "/v1/triggers/0-group-hits", `{"name":""}`, patch...),
+		"none to delete":   r.call("DELETE", "/v1/triggers/none", ""),
+		"a bad zone":       r.call("PUT", "/v1/report-settings", `{"time_zone":"Mars"}`),
+	} {
+		require.GreaterOrEqual(t, a.status, 400, name)
+	}
+	page, err := r.db.ActivityLog().List(t.Context(), activity.Query{Tenant: "42", Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, page.Entries, 1, "the one of creating, and none that the triggers of a new account were stored")
+	r.forgetLog()
+	require.Equal(t, 200, r.call("PATCH", "/v1/integrations/"+own, `{"name":"Mine"}`, patch...).status)
+	require.Empty(t, r.entries(), "nothing changed")
+}
+
+func TestASecretIsOnlySaidToHaveChanged(t *testing.T) {
+	r := start(t)
+	own := r.slack("Mine")
+	r.forgetLog()
+	a := r.call("PATCH", "/v1/integrations/"+own, `{"parameters":{"webhook_url":"`+slackURL+`-2"}}`, "Content-Type",
+		"application/merge-patch+json")
+	require.Equal(t, 200, a.status, a.raw)
+	require.Equal(t, "ada@example.com", a.body["updated_by"])
+	require.Equal(t, []activity.Change{activity.SecretChange("parameters.webhook_url")}, r.entries()[0].Changes)
+}
+
+func TestTheLogIsReadFilteredAndExported(t *testing.T) {
+	r := start(t)
+	own := r.slack(`=HYPERLINK("https://evil.example.com")`)
+	r.slack("\u00a0+1")
+	r.call("POST", "/v1/integrations/"+own+"/disable", "")
+	list := func(query string) []any {
+		a := r.call("GET", "/v1/activity?"+query, "")
+		require.Equal(t, 200, a.status, a.raw)
+		return a.body["items"].([]any)
+	}
+	require.Len(t, list(""), 3)
+	require.Len(t, list("object_id="+own), 2)
+	require.Len(t, list("action=disable"), 1)
+	require.Len(t, list("person=ADA@example.com"), 3)
+	require.Len(t, list("source=system"), 0)
+	require.Len(t, list("object=Integration&from="+url.QueryEscape(time.Now().Add(time.Hour).Format(time.RFC3339))), 0)
+	require.Equal(t, 422, r.call("GET", "/v1/activity?source=nonsense", "").status)
+	first := r.call("GET", "/v1/activity?limit=2", "")
+	rest := r.call("GET", "/v1/activity?limit=2&cursor="+first.body["next_cursor"].(string), "")
+	require.Len(t, rest.body["items"], 1)
+	require.Empty(t, rest.body["next_cursor"])
+
+	file := r.call("GET", "/v1/activity/export", "")
+	require.Equal(t, "text/csv; charset=utf-8", file.header.Get("Content-Type"))
+	require.Contains(t, file.header.Get("Content-Disposition"), "attachment")
+	lines, err := csv.NewReader(strings.NewReader(file.raw)).ReadAll()
+	require.NoError(t, err)
+	require.Equal(t, "time", lines[0][0])
+	for _, line := range lines {
+		for _, v := range line {
+			require.False(t, strings.IndexAny(strings.TrimLeft(v, " \u00a0"), "=+-@\t\r") == 0, "%q is a formula", v)
+		}
+	}
+	r.token = r.issue("43", access.Administrator)
+	require.Empty(t, list(""), "another tenant's")
+	r.token = r.issue("42", access.ReadOnly)
+	require.Len(t, list(""), 3)
+	r.token = r.issue("42", access.Analyst)
+	require.Equal(t, 403, r.call("GET", "/v1/activity", "").status)
+	require.Equal(t, 403, r.call("GET", "/v1/activity/export", "").status)
+}
