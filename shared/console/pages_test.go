@@ -28,11 +28,12 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"platform": "Tocsin", "tenant": "42", "client_name": "Acme", "role": "administrator",
 		"email": "ada@example.com", "name": "Ada Lovelace",
-		"sections": []any{"integrations", "triggers", "reports", "profile", "dead_letters", "tokens", "addresses"},
+		"sections": []any{"integrations", "triggers", "reports", "profile", "dead_letters", "tokens", "activity",
+			"addresses"},
 	}, a.body, "no mail log where mails are sent")
 	for role, sections := range map[access.Role][]any{
 		access.Analyst:      {"reports", "profile", "tokens", "addresses"},
-		access.ReadOnly:     {"reports", "profile", "addresses"},
+		access.ReadOnly:     {"reports", "profile", "activity", "addresses"},
 		access.APIDeveloper: {"profile", "addresses"},
 	} {
 		r.token = r.issue("42", role)
