@@ -48,9 +48,10 @@ type configuring struct {
 	// transport is nil for the usual one.
 	transport http.RoundTripper
 
-	url, token, tokenFile  string
-	prune, yes, dry, print bool
-	json, schema           bool
+	url, tenant      string
+	token, tokenFile string
+	prune, yes, dry  bool
+	json, schema     bool
 }
 
 // configuringCommand runs a command on configurations with the process's world.
@@ -69,6 +70,7 @@ func (c *configuring) parse(command, usage string, args []string, more func(*fla
 	f := flag.NewFlagSet("tocsin "+command, flag.ContinueOnError)
 	f.SetOutput(c.err)
 	f.StringVar(&c.url, "url", or(c.getenv("TOCSIN_URL"), "http://localhost:8080"), "the address of the Console")
+	f.StringVar(&c.tenant, "tenant", "", "the linked tenant that a global role acts for (default: the token's own)")
 	f.StringVar(&c.token, "token", "", "an API token of an administrator; better in the environment's TOCSIN_TOKEN, "+
 		"because every user of this machine can read a command line")
 	f.StringVar(&c.tokenFile, "token-file", c.getenv("TOCSIN_TOKEN_FILE"), "a file with the token")
@@ -131,7 +133,11 @@ func (c *configuring) client() (*client.Client, error) {
 		fmt.Fprintf(c.err, "warning: the token goes to %s without TLS, where everybody on the way can read it\n",
 			u.Host)
 	}
-	return client.New(c.url, c.token, c.transport)
+	made, err := client.New(c.url, c.token, c.transport)
+	if err == nil {
+		made.Tenant = c.tenant
+	}
+	return made, err
 }
 
 func loopback(host string) bool {

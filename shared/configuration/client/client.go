@@ -28,6 +28,9 @@ const (
 
 // Client calls the API of one installation for one account.
 type Client struct {
+	// Tenant is the linked tenant that a global role acts for; "" = the token's own.
+	Tenant string
+
 	base  *url.URL
 	token string
 	http  *http.Client
@@ -114,6 +117,11 @@ func (c *Client) once(ctx context.Context, method, path, ifMatch string, body []
 	q, err := http.NewRequestWithContext(ctx, method, c.base.String()+path, bytes.NewReader(body))
 	if err != nil {
 		return a, 0, err
+	}
+	if c.Tenant != "" {
+		query := q.URL.Query()
+		query.Set("tenant", c.Tenant)
+		q.URL.RawQuery = query.Encode()
 	}
 	q.Header.Set("Authorization", "Bearer "+c.token)
 	q.Header.Set("Accept", accept)
