@@ -33,7 +33,7 @@ const Root = "/pages/"
 var paths = []string{
 	"/{$}", "/add", "/add/{system}", "/integrations/{id}", "/integrations/{id}/deliveries",
 	"/integrations/{id}/deliveries/{delivery}",
-	"/triggers", "/triggers/add", "/triggers/add/{template}", "/triggers/{id}", "/reports", "/profile", "/mail-log",
+	"/triggers", "/triggers/add", "/triggers/add/{template}", "/triggers/{id}", "/reports", "/profile", "/tokens", "/mail-log",
 	"/rejected", "/addresses", "/sign-in", "/signed-in",
 }
 

@@ -45,8 +45,8 @@ tabs.addEventListener("message", ({ data }) => {
 addEventListener("pageshow", (e) => e.persisted && begun());
 
 // tellWhose says in all tabs whose session this is: it may have begun at the identity provider, of which no tab knew.
-export function tellWhose({ tenant, email, role }) {
-	const key = `${tenant} ${email} ${role}`;
+export function tellWhose({ tenant, home_tenant: home, email, role }) {
+	const key = `${home || tenant} ${email} ${role}`;
 	if (key !== whose) tabs.postMessage({ here: (whose = key) });
 }
 
@@ -95,10 +95,31 @@ function answered(status, by) {
 	}
 }
 
+// The tenant that this tab acts for, where a global role acts for a linked one: the tab keeps it over reloads.
+const ACTING = "acting";
+const acting = () => sessionStorage.getItem(ACTING) || undefined;
+// act has this tab act for a tenant from now on; "" = the home tenant.
+export function act(tenant) {
+	if (tenant) sessionStorage.setItem(ACTING, tenant);
+	else sessionStorage.removeItem(ACTING);
+}
+
+// readSession reads who is signed in. Who may not act for the tenant of this tab any more, or is somebody else, is at
+// home.
+export async function readSession(signal) {
+	try {
+		return (await get("/v1/session", { signal })).body;
+	} catch (e) {
+		if (e.status !== 403 || !acting()) throw e;
+		act("");
+		return (await get("/v1/session", { signal })).body;
+	}
+}
+
 // call makes a request; query members that are empty are left out. It returns {body, etag}.
 export async function call(method, path, { query, body, etag, signal } = {}) {
 	const search = new URLSearchParams(
-		Object.entries(query || {}).filter(([, v]) => v !== undefined && v !== "" && v !== null),
+		Object.entries({ ...query, tenant: path.startsWith("/v1/") ? acting() : undefined }).filter(([, v]) => v !== undefined && v !== "" && v !== null),
 	);
 	const headers = {};
 	if (etag) headers["If-Match"] = etag;
@@ -127,7 +148,7 @@ export async function call(method, path, { query, body, etag, signal } = {}) {
 // download reads a file and hands it to the browser.
 export async function download(path, name) {
 	const by = person;
-	const response = await fetch(path);
+	const response = await fetch(acting() ? `${path}?${new URLSearchParams({ tenant: acting() })}` : path);
 	answered(response.status, by);
 	if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
 	const link = document.createElement("a");
@@ -145,6 +166,7 @@ export const integrationPath = (id, rest = "") => `/v1/integrations/${part(id)}$
 export const deliveryPath = (id, delivery, rest = "") => `${integrationPath(id)}/deliveries/${part(delivery)}${rest}`;
 export const commandPath = (id) => `/v1/commands/${part(id)}/ack`;
 export const replayPath = (id) => `/v1/dead-letters/${part(id)}/replay`;
+export const tokenPath = (id) => `/v1/tokens/${part(id)}`;
 export const triggerPath = (id, rest = "") => `/v1/triggers/${part(id)}${rest}`;
 
 // integrationsOf reads all integrations, each with the title of its system.

@@ -1,6 +1,6 @@
 // Starts the Console: signs in, loads the texts, shows the view that the address names.
 import { html, render, useEffect, useRef, useState } from "./html.js";
-import { get, onSignedIn, onSignedOut, signOut, tellWhose } from "./api.js";
+import { onSignedIn, onSignedOut, readSession, signOut, tellWhose } from "./api.js";
 import { chooseLanguage, chosenLanguage, language, languages, loadLanguage, t } from "./i18n.js";
 import { Icon, loadIcons } from "./icons.js";
 import { useAction, useLoad } from "./load.js";
@@ -15,6 +15,8 @@ import { Reports } from "./views/reports.js";
 import { Profile } from "./views/profile.js";
 import { MailLog } from "./views/mail-log.js";
 import { Rejected } from "./views/rejected.js";
+import { Acting } from "./views/acting.js";
+import { Tokens } from "./views/tokens.js";
 import { Addresses } from "./views/addresses.js";
 
 // A section is shown when the session names it. The first that a person may see is their front page; the profile is in
@@ -43,6 +45,7 @@ const views = [
 	["/profile", "profile", Profile],
 	["/mail-log", "mail_log", MailLog],
 	["/rejected", "dead_letters", Rejected],
+	["/tokens", "tokens", Tokens],
 	["/addresses", "addresses", Addresses],
 ];
 
@@ -142,6 +145,17 @@ function Person({ session, signOut }) {
 						${t("profile.title")}
 					</a>
 				`}
+				${session.sections.includes("tokens") &&
+				html`
+					<a
+						href="/tokens"
+						onClick=${() => {
+							menu.current.open = false;
+						}}
+					>
+						${t("tokens.title")}
+					</a>
+				`}
 				<button
 					type="button"
 					onClick=${() => {
@@ -156,7 +170,7 @@ function Person({ session, signOut }) {
 	`;
 }
 
-function Bar({ session, section, signOut }) {
+function Bar({ session, section, signOut, again }) {
 	return html`
 		<header class="bar">
 			<div class="bar-in">
@@ -191,6 +205,10 @@ function Bar({ session, section, signOut }) {
 								)}
 						</ul>
 					</nav>
+					${session.global &&
+					html`
+						<${Acting} key=${session.tenant} session=${session} again=${again} />
+					`}
 					<${Person} session=${session} signOut=${signOut} />
 				`}
 			</div>
@@ -267,7 +285,7 @@ function App() {
 		return onSignedIn(() => setSigned(true));
 	}, []);
 	const load = useLoad(signed ? "session" : "none", async (signal) => {
-		const session = signed ? (await get("/v1/session", { signal })).body : null;
+		const session = signed ? await readSession(signal) : null;
 		if (session) {
 			setEnded("");
 			tellWhose(session);
@@ -319,7 +337,7 @@ function App() {
 							</main>
 						`;
 	return html`
-		<${Bar} session=${session} section=${find(path)?.section} signOut=${leave} />
+		<${Bar} session=${session} section=${find(path)?.section} signOut=${leave} again=${load.reload} />
 		${body}
 		${leaving.error &&
 		html`
