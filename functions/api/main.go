@@ -43,11 +43,13 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 			}
 			return nil
 		}}),
+		Tokens: s.Tokens(), TokenHeader: s.TokenHeader(), TokenRequests: s.TokenRequests(), Tenants: s.Tenants(),
 		Requests: s.Requests(), MailQuota: relay, Platform: sender.Platform.Name, Integrations: service,
 		Systems: s.Systems, Deliveries: stack.NewHistory(deliveries, dead), DeadLetters: dead,
 		Health: s.Monitor(service),
 		Tester: sender, Telegram: s.Telegram(service), Sessions: sessions, Provider: provider,
-		Authenticator: access.Chain{provider, sessions}, Recorder: s.Recorder(), Activity: s.ActivityLog(), Now: time.Now,
+		Authenticator: access.Chain{s.APITokens(), provider, sessions}, Recorder: s.Recorder(),
+		Activity: s.ActivityLog(), Now: time.Now,
 		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
 		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(),

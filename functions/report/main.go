@@ -1,5 +1,5 @@
 // Command report makes reports. A schedule has it look for those that are due, of which it enqueues a job for each
-// recipient; the queue of jobs has it make them and publish their events, which become deliveries as any others do.
+// recipient, and tells people of API tokens that expire; the queue of jobs has it make them and publish their events, which become deliveries as any others do.
 package main
 
 import (
@@ -15,5 +15,5 @@ func main() { stack.Start(handler) }
 
 func handler(s *stack.Stack) stack.Handler[json.RawMessage, reports.Answer] {
 	service := s.Reporter(s.Receivers(s.Reading(), nil), pdf.Renderer{})
-	return metrics.Of(s.Meter("report"), reports.Handler(service, s.Log))
+	return metrics.Of(s.Meter("report"), reports.Handler(service, s.TokenNotices(), s.Log))
 }

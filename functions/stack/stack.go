@@ -355,7 +355,7 @@ func (s *Stack) Profiles() *profile.Service {
 	if !s.mails() {
 		return nil
 	}
-	return &profile.Service{Store: s.people(), Now: time.Now, NewID: newID, Log: s.Log}
+	return &profile.Service{Store: s.people(), Holdings: s.Tokens(), Now: time.Now, NewID: newID, Log: s.Log}
 }
 
 // SuppressionList keeps addresses that nothing is sent to.

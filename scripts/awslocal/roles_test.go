@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/stretchr/testify/require"
@@ -49,9 +50,15 @@ func TestRolesAllowWhatTheFunctionsDo(t *testing.T) {
 		{"POST", "/v1/integrations/" + id + "/enable", nil, 200},
 		{"POST", "/v1/integrations/" + id + "/recover", map[string]any{"from": "2026-01-01T00:00:00Z"}, 200},
 		{"DELETE", "/v1/integrations/" + id, nil, 204},
+		{"GET", "/v1/tokens", nil, 200},
 	} {
 		require.Equal(t, call.status, r.api(call.method, call.path, call.body, nil), call.method+" "+call.path)
 	}
+	var made struct{ ID string }
+	require.Equal(t, 201, r.api("POST", "/v1/tokens", map[string]any{"name": "ci", "kind": "shared",
+		"expires_at": time.Now().Add(72 * time.Hour)}, &made))
+	require.Equal(t, 204, r.api("DELETE", "/v1/tokens/"+made.ID, nil, nil))
+	require.Equal(t, 200, r.api("GET", "/v1/tenants", nil, nil))
 	_, err := r.Functions["Retry"].Invoke(t.Context(), []byte(`{"relay":true}`))
 	require.NoError(t, err)
 	answer, err := r.Functions["Retry"].Invoke(t.Context(), []byte(`{"sweep":true}`))

@@ -225,8 +225,8 @@ func nameTenant(document *huma.OpenAPI) {
 		Name: tenants.Parameter, In: "query", Schema: &huma.Schema{Type: huma.TypeString}, Example: "43",
 		Description: "The tenant that the call is for, when a global role acts for one that is linked to its own " +
 			"(`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A " +
-			"plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person " +
-			"(`/v1/profile/…`) stays that of the home tenant.",
+			"plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a " +
+			"person (`/v1/profile/…`) stays that of the home tenant.",
 	}}
 	for path, item := range document.Paths {
 		if strings.HasPrefix(path, "/v1/") {

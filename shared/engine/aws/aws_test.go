@@ -47,6 +47,8 @@ import (
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/tenant"
+	"tocsin/shared/token"
 	"tocsin/shared/worker"
 )
 
@@ -354,6 +356,20 @@ func TestSessions(t *testing.T) {
 	accounttest.Sessions(t, func(t *testing.T) accounttest.Store {
 		w := open(t)
 		return &accounts.Sessions{DB: w.db, Table: w.prefix + "AccountsTable"}
+	})
+}
+
+func TestTokens(t *testing.T) {
+	accounttest.Tokens(t, func(t *testing.T) token.Store {
+		w := open(t)
+		return &accounts.Tokens{DB: w.db, Table: w.prefix + "AccountsTable"}
+	})
+}
+
+func TestTenants(t *testing.T) {
+	accounttest.Tenants(t, func(t *testing.T) tenant.Store {
+		w := open(t)
+		return &accounts.Tenants{DB: w.db, Table: w.prefix + "AccountsTable"}
 	})
 }
 

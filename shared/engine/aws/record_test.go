@@ -35,6 +35,7 @@ import (
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
+	"tocsin/shared/token"
 )
 
 const recordDay = report.Day("2023-03-01")
@@ -478,7 +479,7 @@ func TestJobsOfAReportThatFailsKeepTheirOrder(t *testing.T) {
 	bus := &published{}
 	s := &report.Service{Store: w.reports(), Totals: w.record(), Renderer: fails("Broken"), Bus: bus,
 		Platform: "Tocsin", Now: now, Log: slog.New(slog.DiscardHandler)}
-	handle := reports.Handler(s, slog.New(slog.DiscardHandler))
+	handle := reports.Handler(s, &token.Notices{}, slog.New(slog.DiscardHandler))
 	call := func() reports.Answer {
 		var in events.SQSEvent
 		for n, client := range []string{"Broken", "Acme", "Broken", "Acme"} {
@@ -518,7 +519,7 @@ func TestAReportOnDemandThatWasLeftBehindIsTakenUpByTheSchedule(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Order(t.Context(), activity.Actor{Tenant: "42"}, report.Request{Period: p, Format: report.PDF})
 	require.NoError(t, err)
-	handle := reports.Handler(s, slog.New(slog.DiscardHandler))
+	handle := reports.Handler(s, &token.Notices{}, slog.New(slog.DiscardHandler))
 	for _, want := range []report.State{report.Waiting, report.Ready} {
 		_, err := handle(t.Context(), json.RawMessage(`{"due":true}`))
 		require.NoError(t, err)

@@ -93,8 +93,13 @@ type Answer struct {
 	BatchItemFailures []events.SQSBatchItemFailure `json:"batchItemFailures,omitempty"`
 }
 
+// Notices tells people of what is due and is no report: API tokens that expire.
+type Notices interface {
+	Send(ctx context.Context) (sent int, err error)
+}
+
 // Handler answers the schedule, and batches of the queue of jobs.
-func Handler(s *report.Service, log *slog.Logger) func(context.Context, json.RawMessage) (Answer, error) {
+func Handler(s *report.Service, notices Notices, log *slog.Logger) func(context.Context, json.RawMessage) (Answer, error) {
 	return func(ctx context.Context, raw json.RawMessage) (Answer, error) {
 		var in events.SQSEvent
 		if err := json.Unmarshal(raw, &in); err != nil {
@@ -106,7 +111,8 @@ func Handler(s *report.Service, log *slog.Logger) func(context.Context, json.Raw
 			return Answer{BatchItemFailures: failed}, nil
 		}
 		due, err := s.RunSchedule(ctx)
-		return Answer{Due: &due}, errors.Join(err, takeUp(ctx, s))
+		_, failed := notices.Send(ctx)
+		return Answer{Due: &due}, errors.Join(err, takeUp(ctx, s), failed)
 	}
 }
 
