@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tocsin/shared/account"
+	"tocsin/shared/activity"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/session"
 	"tocsin/shared/tenant"
@@ -32,7 +33,8 @@ func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
 	links := &account.Links{Store: db.SignInLinks(), People: db.Accounts(), Now: time.Now, Random: rand.Reader}
 	return &administration{links: links,
 		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, Log: log,
-			Ends: []account.Credentials{&session.Service{Store: db.Sessions()}, tokenService(db, log)}},
+			Recorder: &activity.Log{Store: db.ActivityLog(), Now: time.Now, NewID: newID},
+			Ends:     []account.Credentials{&session.Service{Store: db.Sessions()}, tokenService(db, log)}},
 		tenants: tenantService(db, log), tokens: tokenService(db, log)}
 }
 

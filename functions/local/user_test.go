@@ -6,6 +6,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/access"
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/sqlite"
 )
 
 func TestPeopleAreKeptByCommandsWhetherTheProgramRunsOrNot(t *testing.T) {
@@ -21,11 +25,12 @@ func TestPeopleAreKeptByCommandsWhetherTheProgramRunsOrNot(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	for said, args := range map[string][]string{
-		"this person is known already":                       {"user", "add", "Grace@Example.com", "-role", "analyst"},
-		`"boss" is no role: choose one of administrator`:     {"user", "add", "joe@example.com", "-role", "boss"},
-		"say what joe@example.com may do, with -role":        {"user", "add", "joe@example.com"},
-		"is not an e-mail address":                           {"user", "add", "joe", "-role", "analyst"},
-		"the tenant \"*\" is not right":                      {"user", "add", "joe@example.com", "-role", "admin", "-tenant", "*"},
+		"this person is known already":                   {"user", "add", "Grace@Example.com", "-role", "analyst"},
+		`"boss" is no role: choose one of administrator`: {"user", "add", "joe@example.com", "-role", "boss"},
+		"say what joe@example.com may do, with -role":    {"user", "add", "joe@example.com"},
+		"is not an e-mail address":                       {"user", "add", "joe", "-role", "analyst"},
+		"the tenant \"*\" is not right": {"user", "add", "joe@example.com", "-role", "admin",
+			"-tenant", "*"},
 		"joe@example.com: this person is not known":          {"sign-in", "joe@example.com"},
 		"grace@example.com of tenant 43: this person is not": {"user", "disable", "grace@example.com", "-tenant", "43"},
 		"usage: tocsin user add EMAIL":                       {"user", "remove", "grace@example.com"},
@@ -52,6 +57,19 @@ func TestPeopleAreKeptByCommandsWhetherTheProgramRunsOrNot(t *testing.T) {
 	require.NoError(t, err)
 	require.NoFileExists(t, folder+"/tocsin.db.control")
 	require.Equal(t, list, tocsin("user", "list"))
+
+	db, err := sqlite.Open(t.Context(), folder+"/tocsin.db", sqlite.Options{})
+	require.NoError(t, err)
+	defer db.Close()
+	page, err := db.ActivityLog().List(t.Context(), activity.Query{Tenant: "42", Object: activity.User,
+		ObjectID: "grace@example.com", Limit: 10})
+	require.NoError(t, err)
+	var actions []activity.Action
+	for _, e := range page.Entries {
+		require.Equal(t, access.FromPlatform, e.Source)
+		actions = append(actions, e.Action)
+	}
+	require.Equal(t, []activity.Action{activity.Update, activity.Enable, activity.Disable, activity.Create}, actions)
 }
 
 func TestACommandOfAnotherProcessNeedsTheSecretOfTheControlFile(t *testing.T) {
