@@ -19,6 +19,9 @@ import { Acting } from "./views/acting.js";
 import { Tokens } from "./views/tokens.js";
 import { Addresses } from "./views/addresses.js";
 
+// The page is sent with the platform's name for a title; a view puts its own before it.
+const platform = document.title;
+
 // A section is shown when the session names it. The first that a person may see is their front page; the profile is in
 // the menu of the person.
 const sections = [
@@ -186,7 +189,7 @@ function Bar({ session, section, signOut, again }) {
 				</a>
 				<a class="brand" href="/">
 					<span class="brand-mark"><${Icon} name="bell" size="18" /></span>
-					${session?.platform || document.title}
+					${session?.platform || platform}
 				</a>
 				${session &&
 				html`
