@@ -33,8 +33,8 @@ const Root = "/pages/"
 var paths = []string{
 	"/{$}", "/add", "/add/{system}", "/integrations/{id}", "/integrations/{id}/deliveries",
 	"/integrations/{id}/deliveries/{delivery}",
-	"/triggers", "/triggers/add", "/triggers/add/{template}", "/triggers/{id}", "/reports", "/profile", "/tokens", "/mail-log",
-	"/rejected", "/addresses", "/sign-in", "/signed-in",
+	"/triggers", "/triggers/add", "/triggers/add/{template}", "/triggers/{id}", "/reports", "/profile", "/tokens",
+	"/mail-log", "/rejected", "/activity", "/addresses", "/sign-in", "/signed-in",
 }
 
 // policy lets the page load its own files and call its own API, and nothing else. Mails are shown in a frame:

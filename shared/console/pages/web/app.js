@@ -17,6 +17,7 @@ import { MailLog } from "./views/mail-log.js";
 import { Rejected } from "./views/rejected.js";
 import { Acting } from "./views/acting.js";
 import { Tokens } from "./views/tokens.js";
+import { Activity } from "./views/activity.js";
 import { Addresses } from "./views/addresses.js";
 
 // The page is sent with the platform's name for a title; a view puts its own before it.
@@ -30,6 +31,7 @@ const sections = [
 	{ name: "reports", at: "/reports", title: "nav.reports" },
 	{ name: "mail_log", at: "/mail-log", title: "nav.mail_log" },
 	{ name: "dead_letters", at: "/rejected", title: "nav.rejected" },
+	{ name: "activity", at: "/activity", title: "nav.activity" },
 ];
 const profile = { name: "profile", at: "/profile" };
 
@@ -49,6 +51,7 @@ const views = [
 	["/mail-log", "mail_log", MailLog],
 	["/rejected", "dead_letters", Rejected],
 	["/tokens", "tokens", Tokens],
+	["/activity", "activity", Activity],
 	["/addresses", "addresses", Addresses],
 ];
 

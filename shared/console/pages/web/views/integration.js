@@ -112,6 +112,7 @@ function Head({ data, reload, deliveries, form }) {
 						${t("integration.deliveries")}
 					</a>
 				</li>
+				<li><a href=${`/activity?object_id=${encodeURIComponent(i.id)}`}>${t("activity.history")}</a></li>
 			</ul>
 		</nav>
 		${asking === "delete" &&

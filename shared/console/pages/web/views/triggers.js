@@ -414,6 +414,8 @@ function Head({ trigger: r, template, reload }) {
 					html`
 						<span>${t("integration.by", { who: r.created_by, at: time(r.created_at) })}</span>
 					`}
+					${" "}
+					<a href=${`/activity?object_id=${encodeURIComponent(r.id)}`}>${t("activity.history")}</a>
 				</p>
 			</div>
 			<div class="buttons">

@@ -1,0 +1,192 @@
+// The activity log: who changed what, when, through what. The filters are in the address.
+import { html, useState } from "../html.js";
+import { download, get } from "../api.js";
+import { t, time } from "../i18n.js";
+import { useAction, useLoad } from "../load.js";
+import { navigate, useLocation, withQuery } from "../router.js";
+import { Busy, Empty, Failure, View } from "../ui.js";
+
+const actions = [
+	"create",
+	"update",
+	"delete",
+	"enable",
+	"disable",
+	"fail",
+	"work",
+	"test",
+	"replay",
+	"recover",
+	"acknowledge",
+	"revoke",
+	"sign in",
+	"sign out",
+	"refuse sign-in",
+	"link",
+	"unlink",
+];
+const sources = ["console", "api_token", "platform", "system", "mail"];
+const filters = ["person", "action", "source", "object", "object_id"];
+
+const named = (kind, value) => {
+	const key = `activity.${kind}.${value.replaceAll(" ", "_")}`;
+	return t(key) === key ? value : t(key);
+};
+
+// addressOf is where the Console shows what an entry is about, "" where it is not shown or gone.
+function addressOf(e) {
+	if (!e.object_id || e.action === "delete") return "";
+	if (e.object === "Integration" || e.object === "Email integration") return `/integrations/${e.object_id}`;
+	return e.object === "Trigger" ? `/triggers/${e.object_id}` : "";
+}
+
+function Change({ change: c }) {
+	if (c.secret)
+		return html`
+			<li>
+				<code>${c.field}</code>
+				: ${t("activity.secret")}
+			</li>
+		`;
+	return html`
+		<li>
+			<code>${c.field}</code>
+			: ${c.before || t("activity.nothing")} → ${c.after || t("activity.nothing")}
+		</li>
+	`;
+}
+
+function Row({ entry: e }) {
+	const at = addressOf(e);
+	const name = e.object_name || e.object_id || "";
+	return html`
+		<tr>
+			<td data-label=${t("log.time")}><time datetime=${e.at}>${time(e.at, { seconds: true })}</time></td>
+			<td data-label=${t("activity.person")}>
+				${e.source === "system" ? t("activity.source.system") : e.by}
+				<p class="muted">${e.token || named("source", e.source)}</p>
+			</td>
+			<td data-label=${t("activity.action")}>${named("act", e.action)}</td>
+			<td data-label=${t("activity.object")}>
+				${at
+					? html`
+							<a href=${at}>${name}</a>
+						`
+					: name}
+				<p class="muted">${e.object}</p>
+			</td>
+			<td data-label=${t("activity.changes")}>
+				<ul>
+					${e.changes.map(
+						(c) => html`
+							<${Change} key=${c.field} change=${c} />
+						`,
+					)}
+					${e.more > 0 &&
+					html`
+						<li>${t("activity.more", { n: e.more })}</li>
+					`}
+				</ul>
+			</td>
+		</tr>
+	`;
+}
+
+function Choice({ name, values, kind, query }) {
+	return html`
+		<label class="field">
+			<span class="label">${t(`activity.${name}`)}</span>
+			<select value=${query.get(name) || ""} onChange=${(e) => navigate(withQuery({ [name]: e.target.value }))}>
+				<option value="">${t("activity.any")}</option>
+				${values.map(
+					(v) => html`
+						<option value=${v}>${named(kind, v)}</option>
+					`,
+				)}
+			</select>
+		</label>
+	`;
+}
+
+export function Activity() {
+	const { query } = useLocation();
+	const [pages, setPages] = useState(1);
+	const asked = Object.fromEntries(filters.map((name) => [name, query.get(name) || ""]));
+	const load = useLoad(`activity ${JSON.stringify(asked)} ${pages}`, async (signal) => {
+		const items = [];
+		let next = "";
+		for (let n = 0; n < pages && (n === 0 || next); n++) {
+			const { body } = await get("/v1/activity", { signal, query: { ...asked, cursor: next } });
+			items.push(...body.items);
+			next = body.next_cursor;
+		}
+		return { items, more: Boolean(next) };
+	});
+	const [save, { busy, error }] = useAction(() => {
+		const wanted = new URLSearchParams(Object.entries(asked).filter(([, v]) => v));
+		return download(`/v1/activity/export?${wanted}`, "activity.csv");
+	});
+	return html`
+		<h1 tabindex="-1">${t("nav.activity")}</h1>
+		<p class="muted">${t("activity.lead")}</p>
+		<div class="row wrap">
+			<label class="field">
+				<span class="label">${t("activity.person")}</span>
+				<input
+					type="text"
+					value=${asked.person}
+					onChange=${(e) => navigate(withQuery({ person: e.target.value.trim() }))}
+				/>
+			</label>
+			<${Choice} name="action" kind="act" values=${actions} query=${query} />
+			<${Choice} name="source" kind="source" values=${sources} query=${query} />
+			${filters.some((name) => asked[name]) &&
+			html`
+				<a href="/activity">${t("activity.all")}</a>
+			`}
+			<button type="button" disabled=${busy} onClick=${save}>
+				<${Busy} on=${busy}>${t("activity.export")}<//>
+			</button>
+		</div>
+		${error &&
+		html`
+			<${Failure} error=${error} />
+		`}
+		<${View} load=${load.data || load.error ? load : { ...load, data: load.stale }}>
+			${(data) =>
+				data.items.length || data.more
+					? html`
+							<div class="table-box">
+								<table class="log">
+									<caption class="visually-hidden">${t("nav.activity")}</caption>
+									<thead>
+										<tr>
+											<th scope="col">${t("log.time")}</th>
+											<th scope="col">${t("activity.person")}</th>
+											<th scope="col">${t("activity.action")}</th>
+											<th scope="col">${t("activity.object")}</th>
+											<th scope="col">${t("activity.changes")}</th>
+										</tr>
+									</thead>
+									<tbody>
+										${data.items.map(
+											(e) => html`
+												<${Row} key=${e.id} entry=${e} />
+											`,
+										)}
+									</tbody>
+								</table>
+							</div>
+							${data.more &&
+							html`
+								<p class="more">
+									<button type="button" onClick=${() => setPages(pages + 1)}>${t("more")}</button>
+								</p>
+							`}
+						`
+					: html`
+							<${Empty} icon="clock" title=${t("activity.empty")} />
+						`}
+		<//>
+	`;
+}
