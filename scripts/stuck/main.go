@@ -1,8 +1,9 @@
 // Command stuck finds deliveries that are open and that nothing works at: pending ones whose message is gone, such as
 // after a purge of the queue, and retrying ones whose next attempt is long overdue, such as after an execution was
 // stopped. The retry function takes up both by itself, the first after 30 minutes, the others each hour; this is to see
-// them, and for a time when it does not work. It does not ask Step Functions: an execution that is still at work ends
-// at its next round.
+// them, and for a time when it does not work. So it goes by the rows alone, and shares with that function only what
+// messages say (deliveries.Message) and what time an id holds (delivery.MadeAt). It does not ask Step Functions: an
+// execution that is still at work ends at its next round.
 //
 //	go run ./scripts/stuck -stack tocsin             # what there is; changes nothing
 //	go run ./scripts/stuck -stack tocsin -repair     # gives each a message again

@@ -236,7 +236,7 @@ func (s *search) repair(ctx context.Context, f found, waiting int) error {
 		queue = "DeliveriesQueue"
 	}
 	for batch, tenant := range batches {
-		if err := s.send(ctx, queue, tenant, map[string]any{"batch": batch}); err != nil {
+		if err := s.send(ctx, queue, tenant, deliveries.Message{Batch: batch}); err != nil {
 			return err
 		}
 	}
@@ -252,8 +252,8 @@ func (s *search) repair(ctx context.Context, f found, waiting int) error {
 	}
 	for lane, ids := range lanes {
 		for chunk := range slices.Chunk(ids, deliveries.Capacity.Deliveries) {
-			body := map[string]any{"tenant": lane[0], "integration": lane[1], "deliveries": chunk}
-			if err := s.send(ctx, "DeliveriesQueue", lane[0], body); err != nil {
+			m := deliveries.Message{Tenant: lane[0], Integration: lane[1], Deliveries: chunk}
+			if err := s.send(ctx, "DeliveriesQueue", lane[0], m); err != nil {
 				return err
 			}
 		}
@@ -262,8 +262,8 @@ func (s *search) repair(ctx context.Context, f found, waiting int) error {
 	return nil
 }
 
-func (s *search) send(ctx context.Context, queue, tenant string, body any) error {
-	raw, err := json.Marshal(body)
+func (s *search) send(ctx context.Context, queue, tenant string, m deliveries.Message) error {
+	raw, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,7 @@
 // Package simstack wires the distributed engine's functions for the sandboxes of package sim, as functions/stack and
-// the mains in functions/ wire them for Lambda.
+// the mains in functions/ wire them for Lambda. It is a second wiring on purpose: that one reads the environment,
+// starts metrics and asks AWS who it is, once for each process; here hundreds of sandboxes live in one process, each
+// with a clock and clients of its own, and the systems are shared.
 package simstack
 
 import (
