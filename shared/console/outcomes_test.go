@@ -103,12 +103,12 @@ func (m *postRig) sendWaiting() {
 		leased, err := log.Lease(ctx, l, 100, time.Now(), time.Now(), time.Now().Add(time.Minute))
 		require.NoError(m.t, err)
 		for _, d := range leased {
-			if ended != "" {
-				d = d.Kill(ended)
-			} else if d, err = m.sender.Send(ctx, target, d); err != nil {
-				m.t.Fatal(err)
+			after := sending.Outcome{Delivery: d.Kill(ended)}
+			if ended == "" {
+				after, err = m.sender.Send(ctx, target, d)
+				require.NoError(m.t, err)
 			}
-			require.NoError(m.t, log.Settle(ctx, []delivery.Delivery{d}))
+			require.NoError(m.t, log.Settle(ctx, []delivery.Delivery{after.Delivery}))
 		}
 	}
 }

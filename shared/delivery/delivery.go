@@ -45,12 +45,6 @@ type Delivery struct {
 	Count int
 	// Events are loaded for sending and by a history's Get, and left out of its lists.
 	Events []event.Event
-
-	// Of the last attempt; never stored. Package sending sets them for package worker.
-	Mark  Mark
-	Quiet time.Duration // how long the system asked for no requests
-	Slow  bool          // it asked for a lower rate
-	Kept  bool          // the attempt broke off, and Parts says what had arrived
 }
 
 // Attempt is one try at sending a delivery, and what came of it.
@@ -69,9 +63,6 @@ type Attempt struct {
 	Gone bool `json:"gone,omitempty"`
 	// Answer is the start of the last answer's body, secrets masked; kept of failures only.
 	Answer string `json:"answer,omitempty"`
-
-	// Lost is the host of a request that could not be reached, perhaps by our own fault. It is not stored.
-	Lost string `json:"-"`
 }
 
 // Lane is the first attempts or the retries of one integration: the two never wait for one another.

@@ -19,38 +19,38 @@ import (
 
 // Send makes one attempt at a delivery and returns it as it is to be settled: delivered, retrying with its next due
 // time, or dead. What arrived before is not sent again: see Part. The error is that of a cancelled context: then
-// nothing was decided, and the delivery is to be settled as it is where it has kept something (see Delivery.kept), else
+// nothing was decided, and the delivery is to be settled as it is where it has kept something (see Outcome.Kept), else
 // released.
-func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (delivery.Delivery, error) {
+func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (Outcome, error) {
 	start := s.Now()
-	a := delivery.Attempt{At: start}
+	a := attempt{Attempt: delivery.Attempt{At: start}}
 	if d.State == delivery.Retrying {
 		a.Waited = d.Planned()
 		a.Late = max(0, start.Sub(d.Due))
 	}
 	result, err := s.send(ctx, r, &d, &a, start)
 	if err != nil {
-		return d, err
+		return Outcome{Delivery: d, Kept: result.kept}, err
 	}
 	if s.egressGone(ctx, d, a) {
-		d.Kept = slices.ContainsFunc(d.Parts, func(p delivery.Part) bool { return p.State == delivery.PartDelivered })
-		return d, ErrEgress
+		kept := slices.ContainsFunc(d.Parts, func(p delivery.Part) bool { return p.State == delivery.PartDelivered })
+		return Outcome{Delivery: d, Kept: kept}, ErrEgress
 	}
 	a.Took = s.Now().Sub(start)
 	a.Delivered = result.Delivered
 	a.Reason = cut.Keep(r.redact.Text(result.Reason), maxReason)
-	s.conclude(&d, a, result)
-	return d, nil
+	s.conclude(&d, a.Attempt, result)
+	return Outcome{Delivery: d, Mark: result.mark, Quiet: result.quiet, Slow: result.slow}, nil
 }
 
-func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *delivery.Attempt, now time.Time) (result,
+func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *attempt, now time.Time) (result,
 	error) {
 	notifications, err := s.notifications(ctx, r.Integration, *d, d.Attempts, now)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil {
 			return result{}, cause
 		}
-		return result{Verdict: destination.Verdict{Reason: err.Error()}, mark: delivery.Ill}, nil
+		return result{Verdict: destination.Verdict{Reason: err.Error()}, mark: Ill}, nil
 	}
 	lane := delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}
 	whole := span{0, len(notifications)}
@@ -90,17 +90,17 @@ func single(v destination.Verdict, status int, mail bool) result {
 	out := result{Verdict: v}
 	switch {
 	case v.Delivered:
-		out.mark = delivery.Well
+		out.mark = Well
 	case v.Permanent && mail:
 		out.final = true
 	case v.Apart:
 	case v.Unread:
-		out.mark = delivery.Doubtful
+		out.mark = Doubtful
 	default:
 		out.quiet, out.slow = quiet(v, status), slow(v, status)
 		// the mail service is ours: when it is away nobody's integration is to blame
 		if !v.Pace && !v.Ours && !(mail && status == 0) {
-			out.mark = delivery.Ill
+			out.mark = Ill
 		}
 	}
 	return out
@@ -162,7 +162,7 @@ func (s *Sender) conclude(d *delivery.Delivery, a delivery.Attempt, r result) {
 	if extra := len(d.Attempts) - maxAttempts; extra > 0 {
 		d.Attempts = d.Attempts[extra:]
 	}
-	d.Due, d.Reason, d.Mark, d.Quiet, d.Slow = time.Time{}, a.Reason, r.mark, r.quiet, r.slow
+	d.Due, d.Reason = time.Time{}, a.Reason
 	if a.Delivered {
 		d.State, d.Failures = delivery.Delivered, 0
 		return

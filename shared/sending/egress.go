@@ -209,11 +209,11 @@ func lost(err error, q destination.Request) string {
 }
 
 // egressGone notes an attempt for the egress breaker, and tells of the loss of the way out once a minute.
-func (s *Sender) egressGone(ctx context.Context, d delivery.Delivery, a delivery.Attempt) bool {
-	if a.Status == 0 && a.Lost == "" {
+func (s *Sender) egressGone(ctx context.Context, d delivery.Delivery, a attempt) bool {
+	if a.Status == 0 && a.lost == "" {
 		return false // neither an answer nor a failure that says anything of our way out
 	}
-	gone, err := s.egress.hear(ctx, s.Reachability, delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}, a.Lost,
+	gone, err := s.egress.hear(ctx, s.Reachability, delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}, a.lost,
 		s.Now())
 	if err != nil {
 		s.lines.Add(s.Log, s.Now(), slog.LevelWarn, logsample.Kind{Class: "reachability"},
@@ -224,6 +224,6 @@ func (s *Sender) egressGone(ctx context.Context, d delivery.Delivery, a delivery
 	}
 	s.lines.Add(s.Log, s.Now(), slog.LevelError, logsample.Kind{Class: "egress gone"},
 		"the way out is gone: deliveries wait and nothing counts against their integrations", "alarm", "egress",
-		"tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "host", a.Lost, "reason", a.Reason)
+		"tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "host", a.lost, "reason", a.Reason)
 	return true
 }

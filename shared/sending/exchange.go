@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"tocsin/shared/cut"
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
 	"tocsin/shared/redact"
@@ -16,7 +15,7 @@ import (
 // request sends one request. One that asks for a feature which the system turns out not to take is sent once more
 // without it.
 func (s *Sender) request(ctx context.Context, r *Target, q destination.Request,
-	a *delivery.Attempt) (destination.Verdict,
+	a *attempt) (destination.Verdict,
 	error) {
 	if q.Mail != nil {
 		q.Mail.Tenant, q.Mail.Integration = r.Integration.Tenant, account(r.Integration.ID)
@@ -40,7 +39,7 @@ func (s *Sender) request(ctx context.Context, r *Target, q destination.Request,
 // credentialed sends one request with its credential. One whose credential turns out to be refused is sent once more
 // with a new one.
 func (s *Sender) credentialed(ctx context.Context, r *Target, q destination.Request,
-	a *delivery.Attempt) (destination.Verdict,
+	a *attempt) (destination.Verdict,
 	error) {
 	if q.Authorizer == nil {
 		return s.exchange(ctx, r, q, a, q.Secrets...)
@@ -71,7 +70,7 @@ func (s *Sender) credentialed(ctx context.Context, r *Target, q destination.Requ
 }
 
 // exchange sends one request as it is and judges the answer; secrets are those of its credential.
-func (s *Sender) exchange(ctx context.Context, r *Target, q destination.Request, a *delivery.Attempt,
+func (s *Sender) exchange(ctx context.Context, r *Target, q destination.Request, a *attempt,
 	secrets ...string) (destination.Verdict, error) {
 	response, err := s.Transport.Do(ctx, q)
 	if err != nil {
@@ -79,10 +78,10 @@ func (s *Sender) exchange(ctx context.Context, r *Target, q destination.Request,
 			return destination.Verdict{}, err
 		}
 		a.Status, a.Answer, a.Gone = 0, "", false
-		a.Lost = lost(err, q)
+		a.lost = lost(err, q)
 		return destination.Verdict{Reason: err.Error()}, nil
 	}
-	a.Lost = ""
+	a.lost = ""
 	response.At = s.Now()
 	verdict := r.destination.Judge(response)
 	a.Status, a.Gone = response.Status, verdict.Gone

@@ -114,7 +114,7 @@ func sendLate(t *testing.T, c lateness, now time.Time, opener openAs) {
 		}
 		require.Equal(t, want, got[0].Details["late"])
 	}
-	previews, err := sender.Preview(t.Context(), opener, i, after)
+	previews, err := sender.Preview(t.Context(), opener, i, after.Delivery)
 	require.NoError(t, err)
 	require.Equal(t, body, previews[0].Body, "the preview shows what was sent")
 }

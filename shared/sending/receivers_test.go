@@ -146,8 +146,9 @@ func sendTen(t *testing.T, c refusal) {
 				strings.Repeat("x", 15_000))})
 	}
 	for attempt := 1; d.State == delivery.Pending || d.State == delivery.Retrying; attempt++ {
-		d, err = sender.Send(t.Context(), target, d)
+		after, err := sender.Send(t.Context(), target, d)
 		require.NoError(t, err)
+		d = after.Delivery
 		if attempt == 1 && c.dead {
 			require.Len(t, f.got, 9, "the good ones at once: %s", d.Reason)
 		}

@@ -10,11 +10,12 @@ import (
 // result is what an attempt came to.
 type result struct {
 	destination.Verdict // of the delivery; RetryAfter is the longest of all parts
-	mark                delivery.Mark
+	mark                Mark
 	quiet               time.Duration // how long the system wants no requests at all
 	slow                bool          // it is a rate that it asks for
 	final               bool          // no later attempt can do better
 	resume              bool          // parts arrived and the rest was only not reached: it uses up no wait
+	kept                bool          // it broke off, and the delivery's parts say what had arrived
 }
 
 // result sums the attempt up.
@@ -50,17 +51,17 @@ func (t *try) result() result {
 	return out
 }
 
-func (t *try) mark() delivery.Mark {
+func (t *try) mark() Mark {
 	switch {
 	case t.mails && (t.arrived > 0 || t.had): // a service that takes the mails of others is a working one
 	case t.ended != nil && !t.full && !t.gaveUp && !t.ended.Pace && !t.ended.Ours && !(t.r.Mails() && t.a.Status == 0):
-		return delivery.Ill
+		return Ill
 	}
 	switch {
 	case t.arrived > 0:
-		return delivery.Well
+		return Well
 	case t.doubt && !t.had:
-		return delivery.Doubtful
+		return Doubtful
 	}
-	return delivery.Silent
+	return Silent
 }

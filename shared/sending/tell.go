@@ -11,9 +11,6 @@ import (
 // Tell logs what became of a delivery. An outage of one integration fails thousands of them for one reason, again and
 // again: of those a sample is written.
 func (s *Sender) Tell(log *slog.Logger, v delivery.Delivery) {
-	if v.Kept {
-		return // nothing was decided
-	}
 	attrs := []any{"tenant", v.Tenant, "integration", v.Integration, "delivery", v.ID, "events", v.Count}
 	switch v.State {
 	case delivery.Delivered:

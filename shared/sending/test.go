@@ -10,7 +10,6 @@ import (
 
 	"tocsin/shared/activity"
 	"tocsin/shared/cut"
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail/address"
@@ -136,7 +135,7 @@ func (s *Sender) testOne(ctx context.Context, r *Target, w written) (m TestMessa
 	m.Delivered, goOn = true, true
 	var reasons []string
 	for _, q := range w.requests {
-		var a delivery.Attempt
+		var a attempt
 		verdict, err := s.request(ctx, r, q, &a)
 		if err != nil {
 			verdict = destination.Verdict{Reason: "the test took longer than " + testLimit.String()}

@@ -43,7 +43,7 @@ type try struct {
 	sender        *Sender
 	r             *Target
 	d             *delivery.Delivery
-	a             *delivery.Attempt
+	a             *attempt
 	lane          delivery.Lane
 	notifications []notification.Notification
 	start         time.Time
@@ -99,7 +99,7 @@ func (t *try) begin() {
 }
 
 func (s *Sender) try(
-	r *Target, d *delivery.Delivery, a *delivery.Attempt, l delivery.Lane, ns []notification.Notification,
+	r *Target, d *delivery.Delivery, a *attempt, l delivery.Lane, ns []notification.Notification,
 	start time.Time, f fit,
 ) *try {
 	return &try{sender: s, r: r, d: d, a: a, lane: l, notifications: ns, start: start, fit: f}
@@ -109,9 +109,9 @@ func (s *Sender) try(
 func (t *try) finish(ctx context.Context, first []destination.Request) (result, error) {
 	if err := t.run(ctx, first); err != nil {
 		if t.arrived > 0 {
-			t.d.Parts, t.d.Kept = t.parts.stored(len(t.notifications)), true
+			t.d.Parts = t.parts.stored(len(t.notifications))
 		}
-		return result{}, err
+		return result{kept: t.arrived > 0}, err
 	}
 	return t.result(), nil
 }

@@ -327,8 +327,9 @@ func TestADeliveryThatMeetsASupergroupArrivesAtTheNextAttempt(t *testing.T) {
 		target, ended, err := targets.Target(t.Context(), "42", i.ID)
 		require.NoError(t, err)
 		require.Empty(t, ended)
-		d, err = w.sender.Send(t.Context(), target, d)
+		after, err := w.sender.Send(t.Context(), target, d)
 		require.NoError(t, err)
+		d = after.Delivery
 		require.Equal(t, want, d.State, d.Reason)
 	}
 	require.Contains(t, w.lastSaid(super.ID), "Grace")

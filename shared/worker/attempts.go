@@ -17,8 +17,8 @@ import (
 // batchResult is what came of one attempt at each delivery of a batch. left are those that there was no time for, or
 // that the system wants to be spared from for a while.
 type batchResult struct {
-	sent, left []delivery.Delivery
-	kept       []delivery.Delivery // those of left of which parts arrived before their attempt broke off
+	sent       []sending.Outcome
+	left, kept []delivery.Delivery // kept: those of left of which parts arrived before their attempt broke off
 	spare      time.Duration
 	limited    bool // the system wants to be spared, or gives no answer
 	dead, lost bool // it gives no answer; our own way out is gone
@@ -79,7 +79,7 @@ type collector struct {
 }
 
 // note takes the result of one attempt.
-func (c *collector) note(before, after delivery.Delivery, err error) {
+func (c *collector) note(before delivery.Delivery, after sending.Outcome, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
@@ -88,7 +88,7 @@ func (c *collector) note(before, after delivery.Delivery, err error) {
 	}
 	c.out.left = append(c.out.left, before)
 	if after.Kept {
-		c.out.kept = append(c.out.kept, after)
+		c.out.kept = append(c.out.kept, after.Delivery)
 	}
 	if errors.Is(err, sending.ErrEgress) { // our own fault: it is handed out again
 		c.out.spare, c.out.lost = max(c.out.spare, sending.EgressPause), true
@@ -140,6 +140,6 @@ func (h *Handler) attempts(ctx context.Context, l *limiter, target *sending.Targ
 	if len(out.kept) > 0 {
 		err = errors.Join(err, h.settle(context.WithoutCancel(ctx), out.kept))
 	}
-	slices.SortFunc(out.sent, func(a, b delivery.Delivery) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(out.sent, func(a, b sending.Outcome) int { return strings.Compare(a.ID, b.ID) })
 	return out, err
 }

@@ -28,15 +28,15 @@ type counting struct {
 
 // outcome is a delivery to settle, or a barrier that closes when all before it are written.
 type outcome struct {
-	delivery delivery.Delivery
-	window   int64     // of the integration; 0 when no attempt was made
-	failing  time.Time // since when the integration has been failing; zero when it is not
-	barrier  chan struct{}
+	after   sending.Outcome
+	window  int64     // of the integration; 0 when no attempt was made
+	failing time.Time // since when the integration has been failing; zero when it is not
+	barrier chan struct{}
 }
 
 // outcomeOf is the outcome of an attempt at a delivery.
-func outcomeOf(t *sending.Target, after delivery.Delivery) outcome {
-	return outcome{delivery: after, window: t.Integration.Window, failing: sending.FailingSince(t.Integration)}
+func outcomeOf(t *sending.Target, after sending.Outcome) outcome {
+	return outcome{after: after, window: t.Integration.Window, failing: sending.FailingSince(t.Integration)}
 }
 
 // doubtSpan is how far back the success of others says that a refusal is about one record and not about the settings.
@@ -60,11 +60,11 @@ func (c counting) weigh(ctx context.Context, batch []outcome) ([]health.Count, e
 	at := map[countKey]int{}
 	var all []weighed
 	for _, o := range batch {
-		mark := o.delivery.Mark
-		if o.window == 0 || mark == delivery.Silent {
+		mark := o.after.Mark
+		if o.window == 0 || mark == sending.Silent {
 			continue
 		}
-		k := countKey{o.delivery.Tenant, o.delivery.Integration, o.window}
+		k := countKey{o.after.Tenant, o.after.Integration, o.window}
 		n, ok := at[k]
 		if !ok {
 			n = len(all)
@@ -73,10 +73,10 @@ func (c counting) weigh(ctx context.Context, batch []outcome) ([]health.Count, e
 				Window: k.window, At: now}})
 		}
 		all[n].FailingSince = o.failing
-		if mark == delivery.Doubtful {
-			all[n].doubts = append(all[n].doubts, o.delivery)
+		if mark == sending.Doubtful {
+			all[n].doubts = append(all[n].doubts, o.after.Delivery)
 		} else {
-			countAttempt(&all[n].Count, o.delivery, mark == delivery.Ill)
+			countAttempt(&all[n].Count, o.after.Delivery, mark == sending.Ill)
 		}
 	}
 	counts := make([]health.Count, 0, len(all))

@@ -113,7 +113,7 @@ func TestP1TheKeysOfARoleAreKeptAndRenewedBeforeTheyEnd(t *testing.T) {
 	send := func() delivery.Delivery {
 		sent, err := sender.Send(t.Context(), route, hitsOf("01GTD8R4000000000000000001", c.clock()))
 		require.NoError(t, err)
-		return sent
+		return sent.Delivery
 	}
 	for later, asked := range []int{1, 1, 1, 1, 1, 1, 2, 2} { // every 10 minutes; they are good for an hour
 		c.mu.Lock()

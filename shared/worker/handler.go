@@ -228,17 +228,17 @@ func (h *Handler) late(began time.Time) bool {
 }
 
 // conclude writes what became of attempts: first the outcomes, so that nothing is sent again for it; then the counts.
-func (h *Handler) conclude(ctx context.Context, target *sending.Target, sent []delivery.Delivery) error {
+func (h *Handler) conclude(ctx context.Context, target *sending.Target, sent []sending.Outcome) error {
 	if len(sent) == 0 {
 		return nil
 	}
 	var settled, failing []delivery.Delivery
 	for _, d := range sent {
-		h.Sender.Tell(h.Log, d)
+		h.Sender.Tell(h.Log, d.Delivery)
 		if d.State == delivery.Retrying && d.Batch == "" {
-			failing = append(failing, d)
+			failing = append(failing, d.Delivery)
 		} else {
-			settled = append(settled, d)
+			settled = append(settled, d.Delivery)
 		}
 	}
 	err := h.settle(ctx, settled)
@@ -261,7 +261,7 @@ func (h *Handler) settle(ctx context.Context, deliveries []delivery.Delivery) er
 
 // count counts attempts for the health of their integration. What can not be counted is not counted later: a call that
 // is made again finds the outcomes written.
-func (h *Handler) count(ctx context.Context, target *sending.Target, sent []delivery.Delivery) error {
+func (h *Handler) count(ctx context.Context, target *sending.Target, sent []sending.Outcome) error {
 	c := counting{monitor: h.Monitor, now: h.Sender.Now}
 	batch := make([]outcome, len(sent))
 	for n, d := range sent {

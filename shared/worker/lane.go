@@ -163,7 +163,7 @@ func (p *Pool) await(ctx context.Context, l *lane, epoch int64, id string) bool 
 }
 
 // leave gives the places of a request back, after its attempt if one was decided.
-func (p *Pool) leave(l *lane, places chan struct{}, after *delivery.Delivery) {
+func (p *Pool) leave(l *lane, places chan struct{}, after *sending.Outcome) {
 	if places != nil {
 		<-places
 	}
@@ -186,7 +186,7 @@ func (p *Pool) send(ctx context.Context, l *lane, t *sending.Target, d delivery.
 	}
 	p.leave(l, places, nil)
 	if after.Kept {
-		p.outcomes <- outcome{delivery: after} // it waits as before, and knows what has arrived
+		p.outcomes <- outcome{after: after} // it waits as before, and knows what has arrived
 	} else {
 		p.release([]delivery.Delivery{d})
 	}
@@ -198,7 +198,7 @@ func (p *Pool) send(ctx context.Context, l *lane, t *sending.Target, d delivery.
 // kill ends a batch, and waits until that is written: else the next lease of a dead lane would spin.
 func (p *Pool) kill(f fetched) {
 	for _, d := range f.leased {
-		p.outcomes <- outcome{delivery: d.Kill(f.ended)}
+		p.outcomes <- outcome{after: sending.Outcome{Delivery: d.Kill(f.ended)}}
 	}
 	done := make(chan struct{})
 	p.outcomes <- outcome{barrier: done}

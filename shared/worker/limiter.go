@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"tocsin/shared/delivery"
 	"tocsin/shared/sending"
 	"tocsin/shared/sleep"
 )
@@ -99,7 +98,7 @@ func (l *limiter) begin(ctx context.Context, id string, n int, p patience) (wait
 }
 
 // learn hears what became of a request, before its place is given back. err is that of sending.Sender.Send.
-func (l *limiter) learn(ctx context.Context, after delivery.Delivery, err error) {
+func (l *limiter) learn(ctx context.Context, after sending.Outcome, err error) {
 	switch {
 	case err == nil:
 		l.pace.learn(ctx, l.now(), after)
@@ -110,7 +109,7 @@ func (l *limiter) learn(ctx context.Context, after delivery.Delivery, err error)
 
 // leave gives a place back. The delivery as it is after its attempt sets how many places there are; nil if no attempt
 // was decided. idle says that nothing is in flight any more.
-func (l *limiter) leave(after *delivery.Delivery) (idle bool) {
+func (l *limiter) leave(after *sending.Outcome) (idle bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight--
@@ -122,12 +121,12 @@ func (l *limiter) leave(after *delivery.Delivery) (idle bool) {
 }
 
 // adjust sets the number of places; mu is held.
-func (l *limiter) adjust(after *delivery.Delivery) {
+func (l *limiter) adjust(after *sending.Outcome) {
 	grown, ceiling := l.limit+1, l.failing
 	switch {
-	case after.Mark == delivery.Well:
+	case after.Mark == sending.Well:
 		grown, ceiling = 2*l.limit, l.most
-	case after.Mark == delivery.Silent && after.Quiet == 0: // one receiver's failure says nothing of the system
+	case after.Mark == sending.Silent && after.Quiet == 0: // one receiver's failure says nothing of the system
 		ceiling = max(l.failing, l.limit)
 	}
 	l.limit = min(grown, ceiling)

@@ -39,9 +39,11 @@ func (p *Pool) write(ctx context.Context, batch []outcome) {
 	retrying := false
 	for _, o := range batch {
 		if o.barrier == nil {
-			deliveries = append(deliveries, o.delivery)
-			retrying = retrying || o.delivery.State == delivery.Retrying
-			p.sender.Tell(p.logger, o.delivery)
+			deliveries = append(deliveries, o.after.Delivery)
+			retrying = retrying || o.after.State == delivery.Retrying
+			if !o.after.Kept { // else nothing was decided
+				p.sender.Tell(p.logger, o.after.Delivery)
+			}
 		}
 	}
 	var counts []health.Count

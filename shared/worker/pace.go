@@ -3,7 +3,7 @@ package worker
 import (
 	"time"
 
-	"tocsin/shared/delivery"
+	"tocsin/shared/sending"
 )
 
 // Bounds of a pace.
@@ -130,8 +130,8 @@ type feedback struct {
 	took   time.Duration
 }
 
-func feedbackOf(now time.Time, d delivery.Delivery) feedback {
-	a := feedback{at: now, id: d.ID, quiet: d.Quiet, slow: d.Slow, taken: d.Mark == delivery.Well,
+func feedbackOf(now time.Time, d sending.Outcome) feedback {
+	a := feedback{at: now, id: d.ID, quiet: d.Quiet, slow: d.Slow, taken: d.Mark == sending.Well,
 		silent: d.Unanswered()}
 	if len(d.Attempts) > 0 {
 		a.took = d.Attempts[len(d.Attempts)-1].Took

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/sending"
 )
 
 // swapTries bounds how often a pace is tried to be changed that other processes change too.
@@ -173,7 +174,7 @@ func (p *paceView) expectSilence() {
 
 // learn hears what became of a request. Silence, its end, and what the system asks for are told to the other processes
 // at once; what was taken under an interval is told with the next change, or by flush.
-func (p *paceView) learn(ctx context.Context, now time.Time, d delivery.Delivery) {
+func (p *paceView) learn(ctx context.Context, now time.Time, d sending.Outcome) {
 	a := feedbackOf(now, d)
 	p.lock.Lock()
 	defer p.lock.Unlock()

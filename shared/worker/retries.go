@@ -115,7 +115,7 @@ func (h *Handler) again(ctx context.Context, r Round, target *sending.Target, wa
 	}
 	for _, d := range out.sent {
 		if d.State == delivery.Retrying {
-			after = append(after, d)
+			after = append(after, d.Delivery)
 		}
 	}
 	return next(Round{Batch: r.Batch, Execution: r.Execution}, after), nil

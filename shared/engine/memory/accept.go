@@ -149,10 +149,6 @@ func (e *Engine) merged(v delivery.Delivery) bool {
 func stored(v delivery.Delivery) delivery.Delivery {
 	v.Attempts, v.Parts, v.Kinds, v.Events = slices.Clone(v.Attempts), slices.Clone(v.Parts), slices.Clone(v.Kinds),
 		slices.Clone(v.Events)
-	for n := range v.Attempts {
-		v.Attempts[n].Lost = ""
-	}
-	v.Mark, v.Quiet, v.Slow, v.Kept = delivery.Silent, 0, false, false
 	return v
 }
 
