@@ -129,7 +129,8 @@ func TestCommandsOnConfigurationsSayWhatTheyLack(t *testing.T) {
 		"leads on to https://other.example.com: name that": {"diff", file, "-token", "x"},
 		"the token holds a space":                          {"diff", file, "-token", "a b"},
 		"must be that of the Console":                      {"diff", file, "-token", "x", "-url", "localhost:8080"},
-		"the token goes to 192.0.2.1:1 without TLS":        {"diff", file, "-token", "x", "-url", "http://192.0.2.1:1/?"},
+		"the token goes to 192.0.2.1:1 without TLS": {"diff", file, "-token", "x", "-url",
+			"http://192.0.2.1:1/?"},
 		"the file is empty: begin with `version: 1`":       {"diff", "-", "-token", "x"},
 		"read the token: open " + file + "s: no such file": {"diff", file, "-token-file", file + "s"},
 	} {
