@@ -1,5 +1,6 @@
 // Command destination makes the folder of a new system from a template: code, form, icon, the set-up text and all other
-// texts in English and Japanese, and the test with the suite that every system passes. What is left to do is marked TODO. Usage:
+// texts in English and Japanese, and the test with the suite that every system passes. What is left to do is marked
+// TODO. Usage:
 //
 //	go run ./scripts/destination -folder acmelogs -name acme_logs -title "Acme Logs"
 package main
