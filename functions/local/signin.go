@@ -23,7 +23,7 @@ var signInCommand = administrative{
 	},
 	run: func(ctx context.Context, a *administration, c call, out io.Writer) error {
 		if a.own == "" {
-			return errors.New("Tocsin does not run: start it, then ask for a link, which is good for 15 minutes")
+			return errors.New("the program does not run: start it, then ask for a link, which is good for 15 minutes")
 		}
 		p, err := a.people.One(ctx, c.Flags["tenant"], c.Name)
 		if err != nil {

@@ -19,7 +19,7 @@ func TestPeopleAreKeptByCommandsWhetherTheProgramRunsOrNot(t *testing.T) {
 	require.Contains(t, tocsin("user", "add", "grace@example.com", "-role", "analytic", "-name", "Grace"),
 		"grace@example.com may sign in to tenant 42 as analyst")
 	require.Contains(t, fails(t, append([]string{"sign-in", "grace@example.com"}, state...)...),
-		"Tocsin does not run: start it")
+		"the program does not run: start it")
 	p := running(t, folder)
 	info, err := os.Stat(folder + "/tocsin.db.control")
 	require.NoError(t, err)

@@ -1,5 +1,6 @@
-// Command report makes reports. A schedule has it look for those that are due, of which it enqueues a job for each
-// recipient, and tells people of API tokens that expire; the queue of jobs has it make them and publish their events, which become deliveries as any others do.
+// Command report makes reports, and tells people of API tokens that expire. A schedule has it look for both; a report
+// that is due becomes a job for each recipient. The queue of jobs has it make them and publish their events, which
+// become deliveries as any others do.
 package main
 
 import (

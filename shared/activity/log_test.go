@@ -44,7 +44,8 @@ func TestDiffNamesEachFieldThatChanged(t *testing.T) {
 	require.Empty(t, activity.Diff(before, before))
 	require.Empty(t, activity.Diff(nil, nil))
 	require.Equal(t, []activity.Change{{Field: "name", After: "a"}}, activity.Diff(nil, map[string]string{"name": "a"}))
-	require.Equal(t, []activity.Change{{Field: "name", Before: "a"}}, activity.Diff(map[string]string{"name": "a"}, nil))
+	require.Equal(t, []activity.Change{{Field: "name", Before: "a"}},
+		activity.Diff(map[string]string{"name": "a"}, nil))
 }
 
 func TestAnEntryIsBoundedInBytes(t *testing.T) {

@@ -21,63 +21,70 @@ func laughs() string {
 	return out
 }
 
+// with is a document whose integration has these lines too.
+func with(lines string) string {
+	return "version: 1\nintegrations:\n  Ops:\n    system: slack\n" + lines
+}
+
+// wrongFiles are files, and what is said of each.
+var wrongFiles = map[string]struct{ file, says string }{
+	"nothing":            {"", "the file is empty: begin with `version: 1`"},
+	"comments":           {"# soon\n---\n", "the file is empty"},
+	"no version":         {"integrations: {}\n", "version is required"},
+	"another version":    {"version: 2\n", "line 1: version: this program reads version 1"},
+	"a version in words": {"version: one\n", "line 1: version: this program reads version 1"},
+	"a list":             {"- a\n", "line 1: the document: must be an object"},
+	"a section misspelt": {"version: 1\nintegratons: {}\n",
+		`line 2: the document: there is no member "integratons": did you mean "integrations"?`},
+	"a member misspelt": {with("    parametrs: {}\n"),
+		`line 5: integration "Ops": there is no member "parametrs": ` +
+			`did you mean "parameters"?`},
+	"a member from elsewhere": {with("    colour: red\n"), `there is no member "colour": there are system, was, `},
+	"a tab":                   {"version: 1\nintegrations:\n\tOps: {}\n", "line 3: a tab indents this line"},
+	"a name twice": {with("  Ops:\n    system: slack\n"),
+		`line 5: "Ops" is here twice: first in line 3`},
+	"a parameter twice": {with("    parameters: {a: 1, a: 2}\n"), `line 5: "a" is here twice`},
+	"two documents":     {with("---\nversion: 1\n"), "line 5: a second document begins here"},
+	"a merge":           {with("  B:\n    <<: {system: slack}\n"), "line 6: << is not taken"},
+	"a tag":             {with("    parameters: !secret {}\n"), "line 5: the tag !secret is not taken"},
+	"bytes": {with("    parameters: {a: !!binary aGk=}\n"),
+		"line 5: the tag !!binary is not taken"},
+	"a name that is a list": {"version: 1\nintegrations:\n  ? [a]\n  : {}\n", "line 3: a name must be a text"},
+	"a name with a space": {"version: 1\nintegrations:\n  'a ': {system: slack}\n",
+		"must not begin or end with a space"},
+	"an alias of itself": {with("    parameters: &a {a: *a}\n"), "the alias *a is inside of what it repeats"},
+	"an unknown alias":   {with("    parameters: *b\n"), "unknown anchor 'b'"},
+	"a billion laughs": {laughs(),
+		"the document has more than 200000 values, with those that aliases repeat"},
+	"many levels": {with("    parameters: " + strings.Repeat("[", 200) + strings.Repeat("]", 200)),
+		"nested more than"},
+	"a huge file": {strings.Repeat("# a line that says nothing\n", 200_000),
+		"at most 4194304 are read"},
+	"latin 1":             {with("  # \xe9\n"), "line 5: the file is not UTF-8"},
+	"UTF-16":              {"\xff\xfev\x00e\x00r\x00", "line 1: the file is not UTF-8"},
+	"a control character": {with("    parameters: {a: \x00}\n"), "line 5: there is a control character"},
+	"no YAML":             {with("    parameters: {a\n"), "this is not YAML"},
+	"enabled in YAML 1.1": {with("    enabled: yes\n"),
+		"line 5: integration \"Ops\": enabled must be true or false"},
+	"an event twice":     {with("    events: [system, {event: system}]\n"), `the event "system" is here twice`},
+	"a rename to itself": {with("    was: Ops\n"), "was is its own name"},
+	"a rename of what is there": {with("    was: Team\n  Team: {system: slack}\n"),
+		`was is "Team", which the file has too`},
+	"two renames of one": {with("    was: Old\n  Team: {system: slack, was: Old}\n"),
+		`was is "Old", as that of "Ops"`},
+	"a number of YAML": {"version: 1\ntriggers:\n  T:\n    template_id: x\n    threshold: {count: 0x10, " +
+		"period: 60}\n" +
+		"    actions: []\n", "line 5: trigger \"T\": threshold: count must be a whole number, written in digits"},
+	"a threshold without a period": {"version: 1\ntriggers: {T: {template_id: x, threshold: {count: 1}, " +
+		"actions: []}}",
+		"threshold: period is required"},
+	"an integration twice": {"version: 1\ntriggers:\n  T:\n    template_id: x\n    actions:\n" +
+		"      - {id: send_notification, integrations: [A, A]}\n",
+		`line 6: trigger "T": actions: "A" is here twice`},
+}
+
 func TestWhatIsWrongWithAFileIsToldWithItsLine(t *testing.T) {
-	with := func(lines string) string { return "version: 1\nintegrations:\n  Ops:\n    system: slack\n" + lines }
-	for name, c := range map[string]struct{ file, says string }{
-		"nothing":            {"", "the file is empty: begin with `version: 1`"},
-		"comments":           {"# soon\n---\n", "the file is empty"},
-		"no version":         {"integrations: {}\n", "version is required"},
-		"another version":    {"version: 2\n", "line 1: version: this program reads version 1"},
-		"a version in words": {"version: one\n", "line 1: version: this program reads version 1"},
-		"a list":             {"- a\n", "line 1: the document: must be an object"},
-		"a section misspelt": {"version: 1\nintegratons: {}\n",
-			`line 2: the document: there is no member "integratons": did you mean "integrations"?`},
-		"a member misspelt": {with("    paramters: {}\n"),
-			`line 5: integration "Ops": there is no member "paramters": ` +
-				`did you mean "parameters"?`},
-		"a member from elsewhere": {with("    colour: red\n"), `there is no member "colour": there are system, was, `},
-		"a tab":                   {"version: 1\nintegrations:\n\tOps: {}\n", "line 3: a tab indents this line"},
-		"a name twice": {with("  Ops:\n    system: slack\n"),
-			`line 5: "Ops" is here twice: first in line 3`},
-		"a parameter twice": {with("    parameters: {a: 1, a: 2}\n"), `line 5: "a" is here twice`},
-		"two documents":     {with("---\nversion: 1\n"), "line 5: a second document begins here"},
-		"a merge":           {with("  B:\n    <<: {system: slack}\n"), "line 6: << is not taken"},
-		"a tag":             {with("    parameters: !secret {}\n"), "line 5: the tag !secret is not taken"},
-		"bytes": {with("    parameters: {a: !!binary aGk=}\n"),
-			"line 5: the tag !!binary is not taken"},
-		"a name that is a list": {"version: 1\nintegrations:\n  ? [a]\n  : {}\n", "line 3: a name must be a text"},
-		"a name with a space": {"version: 1\nintegrations:\n  'a ': {system: slack}\n",
-			"must not begin or end with a space"},
-		"an alias of itself": {with("    parameters: &a {a: *a}\n"), "the alias *a is inside of what it repeats"},
-		"an unknown alias":   {with("    parameters: *b\n"), "unknown anchor 'b'"},
-		"a billion laughs": {laughs(),
-			"the document has more than 200000 values, with those that aliases repeat"},
-		"many levels": {with("    parameters: " + strings.Repeat("[", 200) + strings.Repeat("]", 200)),
-			"nested more than"},
-		"a huge file": {strings.Repeat("# a line that says nothing\n", 200_000),
-			"at most 4194304 are read"},
-		"latin 1":             {with("  # \xe9\n"), "line 5: the file is not UTF-8"},
-		"UTF-16":              {"\xff\xfev\x00e\x00r\x00", "line 1: the file is not UTF-8"},
-		"a control character": {with("    parameters: {a: \x00}\n"), "line 5: there is a control character"},
-		"no YAML":             {with("    parameters: {a\n"), "this is not YAML"},
-		"enabled in YAML 1.1": {with("    enabled: yes\n"),
-			"line 5: integration \"Ops\": enabled must be true or false"},
-		"an event twice":     {with("    events: [system, {event: system}]\n"), `the event "system" is here twice`},
-		"a rename to itself": {with("    was: Ops\n"), "was is its own name"},
-		"a rename of what is there": {with("    was: Team\n  Team: {system: slack}\n"),
-			`was is "Team", which the file has too`},
-		"two renames of one": {with("    was: Old\n  Team: {system: slack, was: Old}\n"),
-			`was is "Old", as that of "Ops"`},
-		"a number of YAML": {"version: 1\ntriggers:\n  T:\n    template_id: x\n    threshold: {count: 0x10, " +
-			"period: 60}\n" +
-			"    actions: []\n", "line 5: trigger \"T\": threshold: count must be a whole number, written in digits"},
-		"a threshold without a period": {"version: 1\ntriggers: {T: {template_id: x, threshold: {count: 1}, " +
-			"actions: []}}",
-			"threshold: period is required"},
-		"an integration twice": {"version: 1\ntriggers:\n  T:\n    template_id: x\n    actions:\n" +
-			"      - {id: send_notification, integrations: [A, A]}\n",
-			`line 6: trigger "T": actions: "A" is here twice`},
-	} {
+	for name, c := range wrongFiles {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
 			_, err := configuration.Read([]byte(c.file))

@@ -38,15 +38,6 @@ func expand(s string, getenv func(string) string) (out string, missing, wrong []
 	return out, missing, wrong
 }
 
-// variables are the names in a text.
-func variables(s string) (names []string) {
-	expand(s, func(name string) string {
-		names = append(names, name)
-		return "x"
-	})
-	return names
-}
-
 // maxWord bounds the part of a variable's name that comes from one name, in bytes.
 const maxWord = 60
 

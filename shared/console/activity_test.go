@@ -3,6 +3,7 @@ package console_test
 import (
 	"encoding/csv"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -42,7 +43,8 @@ func (r *rig) dead(receiver, system string) (id string) {
 		Subscriptions: []integration.Subscription{{Event: event.System}}, Parameters: []byte(`{}`)}
 	f := fanout.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries(), Logger: r.config.Log}
 	_, err := f.Process(r.t.Context(), []delivery.Entry{{DetailType: "create_user", At: time.Now(),
-		Detail: fmt.Appendf(nil, `{"version":1,"id":"e-%s-%d","tenant":"42","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Grace","email":"g@example.com"}}}`,
+		Detail: fmt.Appendf(nil,
+			`{"version":1,"id":"e-%s-%d","tenant":"42","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Grace","email":"g@example.com"}}}`,
 			receiver, time.Now().UnixNano())}})
 	require.NoError(r.t, err)
 	found, err := r.db.Deliveries().List(r.t.Context(), delivery.Query{Tenant: "42", Integration: receiver, Limit: 1})
@@ -55,9 +57,14 @@ func (r *rig) dead(receiver, system string) (id string) {
 	return d.ID
 }
 
+// post is a call that is made later.
+func (r *rig) post(path, body string) func() answer {
+	return func() answer { return r.call("POST", path, body) }
+}
+
 // drive is every mutating operation. Each prepares what it needs before it calls.
 func (r *rig) drive(own, trig string) map[string]driven {
-	post := func(path, body string) func() answer { return func() answer { return r.call("POST", path, body) } }
+	post := r.post
 	at := "/v1/integrations/" + own
 	patch := []string{"Content-Type", "application/merge-patch+json"}
 	out := map[string]driven{
@@ -96,14 +103,6 @@ func (r *rig) drive(own, trig string) map[string]driven {
 			r.forgetLog()
 			return r.call("DELETE", "/v1/triggers/"+id, "")
 		}, activity.Trigger, activity.Delete, "enabled", ""},
-		"set-report-settings": {func() answer { return r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo"}`) },
-			activity.ReportSettings, activity.Update, "zone", "Asia/Tokyo"},
-		"order-report": {post("/v1/reports", `{"period":{"frequency":"daily","from":"2023-03-05"},"format":"csv"}`),
-			activity.Report, activity.Create, "format", "csv"},
-		"set-notifications": {func() answer {
-			return r.call("PUT", "/v1/profile/notifications", `{"choices":{"report_daily":true,"report_weekly":true,`+
-				`"report_monthly":true,"system":true,"vuln":false,"scope":false}}`)
-		}, activity.Profile, activity.Update, "report_daily", "true"},
 		"acknowledge-command": {func() answer {
 			r.asked("42", "command-1")
 			return r.call("POST", "/v1/commands/command-1/ack", "")
@@ -116,8 +115,25 @@ func (r *rig) drive(own, trig string) map[string]driven {
 			return r.call("DELETE", "/v1/tokens/"+id, "")
 		}, activity.APIToken, activity.Revoke, "", ""},
 	}
+	r.driveSettings(out)
 	r.driveRepeats(out, own)
 	return out
+}
+
+// driveSettings adds reports and one's own profile.
+func (r *rig) driveSettings(out map[string]driven) {
+	maps.Copy(out, map[string]driven{
+		"set-report-settings": {func() answer {
+			return r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo"}`)
+		},
+			activity.ReportSettings, activity.Update, "zone", "Asia/Tokyo"},
+		"order-report": {r.post("/v1/reports", `{"period":{"frequency":"daily","from":"2023-03-05"},"format":"csv"}`),
+			activity.Report, activity.Create, "format", "csv"},
+		"set-notifications": {func() answer {
+			return r.call("PUT", "/v1/profile/notifications", `{"choices":{"report_daily":true,"report_weekly":true,`+
+				`"report_monthly":true,"system":true,"vuln":false,"scope":false}}`)
+		}, activity.Profile, activity.Update, "report_daily", "true"},
+	})
 }
 
 // driveRepeats adds the operations that send something again.
@@ -160,8 +176,9 @@ func (r *rig) driveRepeats(out map[string]driven, own string) {
 			time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)))
 	}, activity.Integration, activity.Recover, "", ""}
 	out["allow-address"] = driven{func() answer {
-		_, err := r.config.SuppressionList.Suppress(r.t.Context(), mail.Suppression{Tenant: "42", Address: "b@example.com",
-			Why: mail.Bounced, At: time.Now()})
+		_, err := r.config.SuppressionList.Suppress(r.t.Context(),
+			mail.Suppression{Tenant: "42", Address: "b@example.com",
+				Why: mail.Bounced, At: time.Now()})
 		require.NoError(r.t, err)
 		return r.call("DELETE", "/v1/blocked-addresses/b@example.com", "")
 	}, activity.Suppression, activity.Delete, "", ""}
@@ -242,13 +259,15 @@ func TestAChangeThatIsRefusedLeavesNoEntry(t *testing.T) {
 	r.forgetLog()
 	patch := []string{"Content-Type", "application/merge-patch+json"}
 	for name, a := range map[string]answer{
-		"another revision": r.call("PATCH", "/v1/integrations/"+own, `{"name":"x"}`, append(patch, "If-Match", `"9"`)...),
-		"a bad name":       r.call("PATCH", "/v1/integrations/"+own, `{"name":""}`, patch...),
-		"a bad parameter":  r.call("POST", "/v1/integrations", `{"system":"slack","parameters":{}}`),
-		"another trigger":  r.call("PATCH", "/v1/triggers/0-group-hits", `{"name":"x"}`, append(patch, "If-Match", `"9"`)...),
-		"a bad trigger":    r.call("PATCH", "/v1/triggers/0-group-hits", `{"name":""}`, patch...),
-		"none to delete":   r.call("DELETE", "/v1/triggers/none", ""),
-		"a bad zone":       r.call("PUT", "/v1/report-settings", `{"time_zone":"Mars"}`),
+		"another revision": r.call("PATCH", "/v1/integrations/"+own, `{"name":"x"}`,
+			append(patch, "If-Match", `"9"`)...),
+		"a bad name":      r.call("PATCH", "/v1/integrations/"+own, `{"name":""}`, patch...),
+		"a bad parameter": r.call("POST", "/v1/integrations", `{"system":"slack","parameters":{}}`),
+		"another trigger": r.call("PATCH", "/v1/triggers/0-group-hits", `{"name":"x"}`,
+			append(patch, "If-Match", `"9"`)...),
+		"a bad trigger":  r.call("PATCH", "/v1/triggers/0-group-hits", `{"name":""}`, patch...),
+		"none to delete": r.call("DELETE", "/v1/triggers/none", ""),
+		"a bad zone":     r.call("PUT", "/v1/report-settings", `{"time_zone":"Mars"}`),
 	} {
 		require.GreaterOrEqual(t, a.status, 400, name)
 	}

@@ -23,56 +23,58 @@ func service(t *testing.T) *tenant.Service {
 	return s
 }
 
+// whoActs are calls with a role, the tenants of a token, and the tenant that is asked for.
+var whoActs = map[string]struct {
+	role     access.Role
+	reach    []string
+	asked    string
+	acts     string // "" = refused
+	says     string
+	anyOther bool // the same is said of a tenant that nobody knows
+}{
+	"nobody named":             {role: access.GlobalAdministrator, acts: "1"},
+	"home":                     {role: access.Administrator, asked: "1", acts: "1"},
+	"a global role, linked":    {role: access.GlobalAdministrator, asked: "7", acts: "7"},
+	"a global analyst, linked": {role: access.GlobalAnalyst, asked: "7", acts: "7"},
+	"a global role, unlinked": {role: access.GlobalAdministrator, asked: "8",
+		says: "not linked to yours", anyOther: true},
+	"links do not chain": {role: access.GlobalAdministrator, asked: "70",
+		says: "not linked to yours"},
+	"a plain role, linked": {role: access.Administrator, asked: "7",
+		says: "only a global role", anyOther: true},
+	"an operator": {role: access.Operator, asked: "7",
+		says: "only a global role"},
+	"a custom role": {role: access.Custom("integrations.view"), asked: "7",
+		says: "only a global role"},
+	"an unknown role": {role: "nonsense", asked: "7",
+		says: "only a global role"},
+	"all tenants": {role: access.GlobalAdministrator, asked: "*",
+		says: "not linked to yours"},
+	"spaces": {role: access.GlobalAdministrator, asked: " 7",
+		says: "not linked to yours"},
+	"a token for home": {role: access.GlobalAdministrator, reach: []string{"1"}, acts: "1"},
+	"a token for home, linked": {role: access.GlobalAdministrator, reach: []string{"1"}, asked: "7",
+		says: "not for that tenant", anyOther: true},
+	"a token for one linked":        {role: access.GlobalAdministrator, reach: []string{"7"}, acts: "7"},
+	"a token for one linked, named": {role: access.GlobalAdministrator, reach: []string{"7"}, asked: "7", acts: "7"},
+	"a token for one linked, home": {role: access.GlobalAdministrator, reach: []string{"7"}, asked: "1",
+		says: "not for that tenant"},
+	"a token for several": {role: access.GlobalAdministrator, reach: []string{"7", "9"},
+		says: "several tenants"},
+	"a token for all":               {role: access.GlobalAdministrator, reach: []string{"*"}, asked: "7", acts: "7"},
+	"a token for all, nobody named": {role: access.GlobalAdministrator, reach: []string{"*"}, acts: "1"},
+	"a token for all, unlinked": {role: access.GlobalAdministrator, reach: []string{"*"}, asked: "8",
+		says: "not linked to yours", anyOther: true},
+	"a token whose link is gone": {role: access.GlobalAdministrator, reach: []string{"9"},
+		says: "not linked to yours"},
+	"a token of a plain role for a linked": {role: access.Administrator, reach: []string{"7"},
+		says: "only a global role"},
+	"a token of a plain role for all": {role: access.Administrator, reach: []string{"*"}, asked: "7",
+		says: "only a global role"},
+}
+
 func TestWhoActsForWhom(t *testing.T) {
-	global, plain := access.GlobalAdministrator, access.Administrator
-	for name, c := range map[string]struct {
-		role     access.Role
-		reach    []string
-		asked    string
-		acts     string // "" = refused
-		says     string
-		anyOther bool // the same is said of a tenant that nobody knows
-	}{
-		"nobody named":             {role: global, acts: "1"},
-		"home":                     {role: plain, asked: "1", acts: "1"},
-		"a global role, linked":    {role: global, asked: "7", acts: "7"},
-		"a global analyst, linked": {role: access.GlobalAnalyst, asked: "7", acts: "7"},
-		"a global role, unlinked": {role: global, asked: "8",
-			says: "not linked to yours", anyOther: true},
-		"links do not chain": {role: global, asked: "70",
-			says: "not linked to yours"},
-		"a plain role, linked": {role: plain, asked: "7",
-			says: "only a global role", anyOther: true},
-		"an operator": {role: access.Operator, asked: "7",
-			says: "only a global role"},
-		"a custom role": {role: access.Custom("integrations.view"), asked: "7",
-			says: "only a global role"},
-		"an unknown role": {role: "nonsense", asked: "7",
-			says: "only a global role"},
-		"all tenants": {role: global, asked: "*",
-			says: "not linked to yours"},
-		"spaces": {role: global, asked: " 7",
-			says: "not linked to yours"},
-		"a token for home": {role: global, reach: []string{"1"}, acts: "1"},
-		"a token for home, linked": {role: global, reach: []string{"1"}, asked: "7",
-			says: "not for that tenant", anyOther: true},
-		"a token for one linked":        {role: global, reach: []string{"7"}, acts: "7"},
-		"a token for one linked, named": {role: global, reach: []string{"7"}, asked: "7", acts: "7"},
-		"a token for one linked, home": {role: global, reach: []string{"7"}, asked: "1",
-			says: "not for that tenant"},
-		"a token for several": {role: global, reach: []string{"7", "9"},
-			says: "several tenants"},
-		"a token for all":               {role: global, reach: []string{"*"}, asked: "7", acts: "7"},
-		"a token for all, nobody named": {role: global, reach: []string{"*"}, acts: "1"},
-		"a token for all, unlinked": {role: global, reach: []string{"*"}, asked: "8",
-			says: "not linked to yours", anyOther: true},
-		"a token whose link is gone": {role: global, reach: []string{"9"},
-			says: "not linked to yours"},
-		"a token of a plain role for a linked": {role: plain, reach: []string{"7"},
-			says: "only a global role"},
-		"a token of a plain role for all": {role: plain, reach: []string{"*"}, asked: "7",
-			says: "only a global role"},
-	} {
+	for name, c := range whoActs {
 		t.Run(name, func(t *testing.T) {
 			p := access.Principal{Tenant: "1", Home: "1", ClientName: "One", Role: c.role, Reach: c.reach}
 			got, err := service(t).Act(t.Context(), p, c.asked)

@@ -1,9 +1,9 @@
 // Command peers measures Tocsin beside syslog-ng: the same events, the same receiver, in one run on one machine. Run it
 // with `make bench-peers`.
 //
-// syslog-ng reads lines from TCP (network source), keeps them in a reliable disk buffer, and posts them with 32 workers,
-// as many requests as Tocsin has open to one integration. It does not sync to disk before it takes the next line, keeps
-// no ids and makes no log. Publisher, receiver and the measured program share the cores.
+// syslog-ng reads lines from TCP (network source), keeps them in a reliable disk buffer, and posts them with 32
+// workers, as many requests as Tocsin has open to one integration. It does not sync to disk before it takes the next
+// line, keeps no ids and makes no log. Publisher, receiver and the measured program share the cores.
 package main
 
 import (
@@ -21,10 +21,12 @@ import (
 func main() {
 	b := bench{}
 	flag.StringVar(&b.binary, "binary", "bin/tocsin", "the embedded program")
-	flag.IntVar(&b.events, "events", 150_000, "events of each run with one event a request; three times as many batched")
+	flag.IntVar(&b.events, "events", 150_000,
+		"events of each run with one event a request; three times as many batched")
 	flag.IntVar(&b.rounds, "rounds", 5, "runs of each program; their median counts")
 	flag.BoolVar(&b.secure, "tls", false, "the receiver speaks TLS")
-	growth := flag.Int("growth", 0, "publish so many events to Tocsin alone, and compare the first minute with the last")
+	growth := flag.Int("growth", 0,
+		"publish so many events to Tocsin alone, and compare the first minute with the last")
 	flag.Parse()
 	run := b.compare
 	if *growth > 0 {

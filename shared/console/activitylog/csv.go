@@ -19,7 +19,8 @@ const (
 	exportPage    = 200
 )
 
-var headings = []string{"time", "by", "name", "source", "token", "object", "object_id", "object_name", "action", "field",
+var headings = []string{"time", "by", "name", "source", "token", "object", "object_id", "object_name", "action",
+	"field",
 	"before", "after", "request_id"}
 
 func (s *API) export(ctx context.Context, in *activityFileInput) (*activityFile, error) {

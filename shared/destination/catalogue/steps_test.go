@@ -109,9 +109,11 @@ func TestEverySetUpPageIsTheSameInJapanese(t *testing.T) {
 			require.Equal(t, shape, gotShape, "headings, steps and paragraphs")
 			require.Equal(t, spans, gotSpans, "code within sentences")
 			require.Equal(t, links, gotLinks, "links and images")
-			require.Zero(t, strings.Count(strong.ReplaceAllString(fence.ReplaceAllString(page, ""), ""), "**"), "what is bold ends")
+			require.Zero(t, strings.Count(strong.ReplaceAllString(fence.ReplaceAllString(page, ""), ""), "**"),
+				"what is bold ends")
 			for paragraph := range strings.SplitSeq(fence.ReplaceAllString(page, ""), "\n") {
-				require.NotRegexp(t, `^ +\S`, paragraph, "a line goes on in the next: the page would show a space there")
+				require.NotRegexp(t, `^ +\S`, paragraph,
+					"a line goes on in the next: the page would show a space there")
 				japanese := strings.ContainsFunc(paragraph, func(r rune) bool {
 					return unicode.In(r, unicode.Hiragana, unicode.Katakana)
 				})

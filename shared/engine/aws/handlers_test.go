@@ -73,7 +73,8 @@ func TestTheGatewayHandsRequestsOver(t *testing.T) {
 		fmt.Fprintf(w, "%s %s %s %s %s", r.Method, r.Host, r.URL.RequestURI(), r.Header.Get("If-Match"), body)
 	}))
 	out, err := handler(t.Context(), json.RawMessage(`{"version":"2.0","rawPath":"/prod/v1/systems","rawQueryString":"limit=3",
-		"headers":{"if-match":"\"1\"","authorization":"Bearer x"},"cookies":["other=1","session=s"],"body":"eA==","isBase64Encoded":true,
+		"headers":{"if-match":"\"1\"","authorization":"Bearer x"},"cookies":["other=1","session=s"],
+		"body":"eA==","isBase64Encoded":true,
 		"requestContext":{"stage":"prod","http":{"method":"PUT","path":"/prod/v1/systems"},"domainName":"d",
 		"authorizer":{"jwt":{"claims":{"tenant":"42","role":"administrator"}}}}}`))
 	require.NoError(t, err)

@@ -36,7 +36,6 @@ type fake struct {
 	kid      string
 	keys     oidctest.Server
 	document map[string]any // besides or instead
-	claims   map[string]any // of the next ID token, besides or instead; nil takes one away
 	info     map[string]any // of UserInfo
 	token    string         // the next ID token, as it is
 	status   int            // of the token endpoint, 0 = 200

@@ -150,8 +150,9 @@ func (s *Sessions) Delete(ctx context.Context, digest string) error {
 // is finished when it is called again.
 func (s *Sessions) DeleteOf(ctx context.Context, tenant, person string) (n int, err error) {
 	in := &dynamodb.QueryInput{TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
-		KeyConditionExpression:    awssdk.String("pk = :pk AND begins_with(sk, :sk)"),
-		ExpressionAttributeValues: table.Item{":pk": table.Text(personKey(tenant, person)), ":sk": table.Text(sessionPrefix)}}
+		KeyConditionExpression: awssdk.String("pk = :pk AND begins_with(sk, :sk)"),
+		ExpressionAttributeValues: table.Item{":pk": table.Text(personKey(tenant, person)),
+			":sk": table.Text(sessionPrefix)}}
 	pages := dynamodb.NewQueryPaginator(s.DB, in)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

@@ -99,7 +99,8 @@ type Notices interface {
 }
 
 // Handler answers the schedule, and batches of the queue of jobs.
-func Handler(s *report.Service, notices Notices, log *slog.Logger) func(context.Context, json.RawMessage) (Answer, error) {
+func Handler(s *report.Service, notices Notices, log *slog.Logger) func(context.Context, json.RawMessage) (Answer,
+	error) {
 	return func(ctx context.Context, raw json.RawMessage) (Answer, error) {
 		var in events.SQSEvent
 		if err := json.Unmarshal(raw, &in); err != nil {
