@@ -230,6 +230,7 @@ func TestH30ADialogAsksBeforeItIsClosed(t *testing.T) {
 	b := open(t, p, desk, "/")
 	b.follow("/integrations/" + id + "/deliveries")
 	b.click("Replay a range")
+	b.sees("Replay deliveries") // the list behind the dialog has a field of that name too
 	b.fill("From", "2023-03-05T10:00")
 	b.act("leaves", false)
 	for n, out := range []func(){func() { b.act("escape") }, func() { b.act("beside") }, func() { b.click("Cancel") },
