@@ -173,7 +173,7 @@ func TestP1ARoleIsAssumedByTheFunctions(t *testing.T) {
 	r.api("GET", "/v1/systems", nil, &systems)
 	steps, starts := setUp(t, systems)
 	require.Equal(t, "role", starts)
-	for _, says := range []string{"Account ID: `" + ours + "`", `"AWS": "arn:aws:iam::` + ours + `:root"`,
+	for _, says := range []string{"The account ID is `" + ours + "`", `"AWS": "arn:aws:iam::` + ours + `:root"`,
 		s3.ExternalID("42"), "must be `tocsin-*`"} {
 		require.Contains(t, steps, says)
 	}
@@ -222,7 +222,7 @@ func TestP1ARoleIsAssumedOnOneMachine(t *testing.T) {
 	t.Setenv("AWS_REGION", "eu-west-1")
 	p, steps, starts := start()
 	require.Equal(t, "role", starts)
-	require.Contains(t, steps, "Account ID: `"+account+"`")
+	require.Contains(t, steps, "The account ID is `"+account+"`")
 	require.Equal(t, []string{"POST sts.eu-west-1.amazonaws.com"}, c.Calls(), "one question who we are")
 	byRole(t, c, func(parameters map[string]any) (got tested) {
 		require.NoError(t, p.Call("POST", "/v1/integrations/test",

@@ -324,6 +324,7 @@ func TestCommandsInTheDocumentsAreCommandsOfAWS(t *testing.T) {
 				aws() { printf '%s\x1f' "$@" >>"$CALLS"; echo >>"$CALLS"; echo x; }
 				go() { [ "$1" = run ] && [ -d "../../$2" ]; }
 				curl() { :; }
+				sam() { [ "$1" = deploy ] && [[ "$*" != *Paused* || "$*" =~ Paused=(yes|no) ]]; }
 				name() { echo x; }
 				`+m[1])
 			c.Env = append(os.Environ(), "CALLS="+log)
