@@ -44,6 +44,8 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 	require.NoError(t, p.Call("POST", "/v1/integrations/"+night+"/disable", nil, nil))
 	require.NoError(t, p.Call("POST", "/v1/integrations/"+mails+"/test", nil, nil))
 	vulnerabilities(t, p, "shown", 4)
+	require.NoError(t, p.Call("POST", "/v1/tokens", map[string]any{"name": "Terraform", "kind": "shared",
+		"role": "administrator"}, nil))
 	bad, err := embedded.EventFile("../../events/unknown_kind.json")
 	require.NoError(t, err)
 	require.NoError(t, p.Publish(bad...))
@@ -72,7 +74,7 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 		"triggers":      "/triggers", "trigger": "/triggers/" + made.ID, "trigger-add": "/triggers/add",
 		"trigger-form": "/triggers/add/hits_exceeded",
 		"reports":      "/reports", "profile": "/profile", "mail-log": "/mail-log", "rejected": "/rejected",
-		"addresses": "/addresses", "gone": "/integrations/01X",
+		"addresses": "/addresses", "gone": "/integrations/01X", "tokens": "/tokens", "activity": "/activity",
 	}
 }
 
@@ -156,6 +158,7 @@ func TestEveryViewSaysWhenItIsEmptyReadOrBroken(t *testing.T) {
 		"/triggers":         "Graylist", "/triggers/add": "Number of hits", "/triggers/add/hits_exceeded": "Threshold",
 		"/reports": "No report yet.", "/profile": "admin@example.com", "/mail-log": "No mail yet.",
 		"/rejected": "Every event could be processed.", "/addresses": "No addresses are listed",
+		"/tokens": "No API tokens", "/activity?action=delete": "No entry matches.",
 	} {
 		b.expect("404")
 		held.as(true, false)
