@@ -119,7 +119,9 @@ export async function readSession(signal) {
 // call makes a request; query members that are empty are left out. It returns {body, etag}.
 export async function call(method, path, { query, body, etag, signal } = {}) {
 	const search = new URLSearchParams(
-		Object.entries({ ...query, tenant: path.startsWith("/v1/") ? acting() : undefined }).filter(([, v]) => v !== undefined && v !== "" && v !== null),
+		Object.entries({ ...query, tenant: path.startsWith("/v1/") ? acting() : undefined }).filter(
+			([, v]) => v !== undefined && v !== "" && v !== null,
+		),
 	);
 	const headers = {};
 	if (etag) headers["If-Match"] = etag;

@@ -39,7 +39,10 @@ export function Acting({ session, again }) {
 					again();
 				}}
 			>
-				${!known && html`<option value=${session.tenant}>${session.client_name || session.tenant}</option>`}
+				${!known &&
+				html`
+					<option value=${session.tenant}>${session.client_name || session.tenant}</option>
+				`}
 				${items.map(
 					(i) => html`
 						<option key=${i.tenant} value=${i.tenant}>

@@ -9,8 +9,7 @@ import { Empty, Notice, Said, View } from "../ui.js";
 import { startingEvents } from "../events.js";
 import { Form, SetUp } from "./form.js";
 
-const readSystems = async (signal) =>
-	(await get("/v1/systems", { signal, query: { languages: further } })).body.groups;
+const readSystems = async (signal) => (await get("/v1/systems", { signal, query: { languages: further } })).body.groups;
 
 const Back = ({ href = "/", children }) => html`
 	<p class="back">

@@ -144,7 +144,11 @@ function Make({ session, tenants, onMade, onClose }) {
 						)}
 					</select>
 				</label>
-				${isGlobal(role) && tenants.length > 1 && html`<${Tenants} of=${tenants} value=${tenant} set=${setTenant} />`}
+				${isGlobal(role) &&
+				tenants.length > 1 &&
+				html`
+					<${Tenants} of=${tenants} value=${tenant} set=${setTenant} />
+				`}
 				<label class="field">
 					<span class="label">${t("tokens.expires")}</span>
 					<input
@@ -156,7 +160,12 @@ function Make({ session, tenants, onMade, onClose }) {
 				</label>
 				<p class="help" id="token-until-help">${t("tokens.expires.help")}</p>
 				<${ErrorAt} id="token-until-wrong" text=${wrong("expires_at")} />
-				${error && !wrong("name") && !wrong("expires_at") && html`<${Failure} error=${error} />`}
+				${error &&
+				!wrong("name") &&
+				!wrong("expires_at") &&
+				html`
+					<${Failure} error=${error} />
+				`}
 				<div class="buttons">
 					<button type="button" disabled=${busy} onClick=${close}>${t("form.cancel")}</button>
 					<button type="submit" class="primary" disabled=${busy}>
@@ -176,7 +185,10 @@ function Revoke({ token, onDone, onClose }) {
 	return html`
 		<${Dialog} title=${t("tokens.revoke.title", { name: token.name })} danger onClose=${busy ? () => {} : onClose}>
 			<p>${t("tokens.revoke.what")}</p>
-			${error && html`<${Failure} error=${error} />`}
+			${error &&
+			html`
+				<${Failure} error=${error} />
+			`}
 			<div class="buttons">
 				<button type="button" disabled=${busy} onClick=${onClose}>${t("form.cancel")}</button>
 				<button type="button" class="danger" disabled=${busy} onClick=${revoke}>
@@ -196,28 +208,48 @@ function Row({ token, revoke }) {
 				<br />
 				<small class="muted">${t(`tokens.kind.${token.kind}`)} · ${token.created_by}</small>
 			</th>
-			<td>
-				${roleOf(token.role)}
-				${token.tenants.length > 0 &&
-				isGlobal(token.role) &&
-				html`
-					<br />
-					<small class="muted">
-						${token.tenants.includes("*") ? t("tokens.tenants.all") : list(token.tenants)}
-					</small>
-				`}
+			<td data-label=${t("tokens.role")}>
+				<div>
+					${roleOf(token.role)}
+					${token.tenants.length > 0 &&
+					isGlobal(token.role) &&
+					html`
+						<br />
+						<small class="muted">
+							${token.tenants.includes("*") ? t("tokens.tenants.all") : list(token.tenants)}
+						</small>
+					`}
+				</div>
 			</td>
-			<td>
-				<${Pill} kind=${kind} icon=${icon}>${t(`tokens.state.${token.state}`)}<//>
-				${token.ended &&
-				html`
-					<br />
-					<small class="muted">${t(`tokens.ended.${token.ended}`)}</small>
-				`}
+			<td data-label=${t("tokens.state")}>
+				<div>
+					<${Pill} kind=${kind} icon=${icon}>${t(`tokens.state.${token.state}`)}<//>
+					${token.ended &&
+					html`
+						<br />
+						<small class="muted">${t(`tokens.ended.${token.ended}`)}</small>
+					`}
+				</div>
 			</td>
-			<td>${token.expires_at ? html`<${When} at=${token.expires_at} exact />` : t("tokens.never")}</td>
-			<td>${token.last_used_at ? html`<${When} at=${token.last_used_at} />` : t("tokens.never")}</td>
-			<td>
+			<td data-label=${t("tokens.expires")}>
+				${token.expires_at
+					? html`
+							<${When} at=${token.expires_at} exact />
+						`
+					: html`
+							<span>${t("tokens.never")}</span>
+						`}
+			</td>
+			<td data-label=${t("tokens.used")}>
+				${token.last_used_at
+					? html`
+							<${When} at=${token.last_used_at} />
+						`
+					: html`
+							<span>${t("tokens.never")}</span>
+						`}
+			</td>
+			<td class="act">
 				${token.state === "active" &&
 				html`
 					<button
@@ -264,7 +296,10 @@ export function Tokens({ session }) {
 			`}
 		</div>
 		<p class="muted">${t("tokens.lead")}</p>
-		${!makes && html`<${Notice}><p>${t("tokens.home")}</p><//>`}
+		${!makes &&
+		html`
+			<${Notice}><p>${t("tokens.home")}</p><//>
+		`}
 		<${View} load=${load.data || load.error ? load : { ...load, data: load.stale }}>
 			${({ items, more }) =>
 				items.length
@@ -279,13 +314,19 @@ export function Tokens({ session }) {
 													<th scope="col" key=${name}>${t(`tokens.${name}`)}</th>
 												`,
 											)}
-											<th scope="col"><span class="visually-hidden">${t("tokens.revoke")}</span></th>
+											<th scope="col">
+												<span class="visually-hidden">${t("tokens.revoke")}</span>
+											</th>
 										</tr>
 									</thead>
 									<tbody>
 										${items.map(
 											(token) => html`
-												<${Row} key=${token.id} token=${token} revoke=${() => setEnding(token)} />
+												<${Row}
+													key=${token.id}
+													token=${token}
+													revoke=${() => setEnding(token)}
+												/>
 											`,
 										)}
 									</tbody>
@@ -298,7 +339,9 @@ export function Tokens({ session }) {
 								</p>
 							`}
 						`
-					: html`<${Empty} icon="info" title=${t("tokens.none")}><p>${t("tokens.none.what")}</p><//>`}
+					: html`
+							<${Empty} icon="info" title=${t("tokens.none")}><p>${t("tokens.none.what")}</p><//>
+						`}
 		<//>
 		${making &&
 		html`
@@ -313,7 +356,10 @@ export function Tokens({ session }) {
 				}}
 			/>
 		`}
-		${made && html`<${Secret} made=${made} onClose=${() => setMade(null)} />`}
+		${made &&
+		html`
+			<${Secret} made=${made} onClose=${() => setMade(null)} />
+		`}
 		${ending &&
 		html`
 			<${Revoke}
