@@ -20,22 +20,25 @@ import (
 	"tocsin/shared/token"
 )
 
-// administration is what commands work on: see control.go.
+// administration is what commands work on: see control.go. The program's API works on the same.
 type administration struct {
 	people  *account.Service
 	links   *account.Links
 	tenants *tenant.Service
 	tokens  *token.Service
-	own     string // where people sign in; "" = the program does not run
+	log     *activity.Log // who did what
+	own     string        // where people sign in; "" = the program does not run
 }
 
 func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
+	done := &activity.Log{Store: db.ActivityLog(), Now: time.Now, NewID: newID}
+	tokens := &token.Service{Store: db.Tokens(), Links: db.Tenants(), Random: rand.Reader, Now: time.Now, NewID: newID,
+		Activity: done, Log: log}
 	links := &account.Links{Store: db.SignInLinks(), People: db.Accounts(), Now: time.Now, Random: rand.Reader}
-	return &administration{links: links,
-		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, Log: log,
-			Recorder: &activity.Log{Store: db.ActivityLog(), Now: time.Now, NewID: newID},
-			Ends:     []account.Credentials{&session.Service{Store: db.Sessions()}, tokenService(db, log)}},
-		tenants: tenantService(db, log), tokens: tokenService(db, log)}
+	return &administration{links: links, tokens: tokens, log: done,
+		tenants: &tenant.Service{Store: db.Tenants(), Now: time.Now, Log: log},
+		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, Log: log, Recorder: done,
+			Ends: []account.Credentials{&session.Service{Store: db.Sessions()}, tokens}}}
 }
 
 // administrative is a command on the state.

@@ -152,7 +152,7 @@ func (c *config) messages(f *flag.FlagSet) {
 		"role of that person; operator also reads the dead letters of all tenants")
 	f.StringVar(&c.email, "email", defaultEmail, "address of that person")
 	f.StringVar(&c.name, "name", "Local Administrator", "name of that person")
-	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer of tokens")
+	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer that a bearer JWT signed with the key file must name")
 }
 
 // mails are the flags of mails and Telegram.

@@ -15,7 +15,6 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/access"
-	"tocsin/shared/activity"
 	"tocsin/shared/bus"
 	"tocsin/shared/console"
 	"tocsin/shared/console/mails"
@@ -121,7 +120,7 @@ func (p *program) wire() error {
 
 // settings makes what administrators and people set.
 func (p *program) settings() {
-	p.people = &profile.Service{Store: p.db.People(), Holdings: tokenService(p.db, p.log), Now: time.Now, NewID: newID,
+	p.people = &profile.Service{Store: p.db.People(), Holdings: p.admin.tokens, Now: time.Now, NewID: newID,
 		Log: p.log}
 	p.integrations = &integration.Service{
 		Store: p.db.Integrations(), Keys: p.keys, Systems: p.systems, Addresses: p.policy, Now: time.Now, NewID: newID,
@@ -187,10 +186,10 @@ func (p *program) api() http.Handler {
 		Systems: p.systems, Deliveries: p.db.Deliveries(), Health: p.monitor, Tester: p.sender,
 		Sessions: p.sessions, Provider: p.provider, SignInLinks: p.admin.people,
 		Authenticator: access.Chain{p.apiTokens(), p.tokens, p.sessions},
-		Tokens:        tokenService(p.db, p.log), TokenHeader: p.tokenHeader, Tenants: tenantService(p.db, p.log),
+		Tokens:        p.admin.tokens, TokenHeader: p.tokenHeader, Tenants: p.admin.tenants,
 		TokenRequests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: p.tokenRequests, Now: time.Now,
 			Log: p.log},
-		Recorder: &activity.Log{Store: p.db.ActivityLog(), Now: time.Now, NewID: newID}, Activity: p.db.ActivityLog(),
+		Recorder: p.admin.log, Activity: p.db.ActivityLog(),
 		Now: time.Now, NewID: newID, Log: p.log, MailLog: p.mailLog, Changed: p.pool.Recheck,
 		Wake: p.pool.Wake, Triggers: p.triggers, Commands: p.db.Commands(), DeadLetters: p.db.Deliveries(),
 		Reports: p.reports, Recovery: p.recovery, Profiles: p.people, SuppressionList: suppressed,

@@ -2,30 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"log/slog"
 	"time"
 
-	"tocsin/shared/activity"
-	"tocsin/shared/engine/sqlite"
-	"tocsin/shared/tenant"
 	"tocsin/shared/token"
 )
 
 // apiTokens lets API tokens in.
 func (p *program) apiTokens() *token.Authenticator {
 	return &token.Authenticator{Store: p.db.Tokens(), Header: p.tokenHeader, Now: time.Now, Log: p.log}
-}
-
-// tokenService makes API tokens.
-func tokenService(db *sqlite.DB, log *slog.Logger) *token.Service {
-	return &token.Service{Store: db.Tokens(), Links: db.Tenants(), Random: rand.Reader, Now: time.Now, NewID: newID,
-		Activity: &activity.Log{Store: db.ActivityLog(), Now: time.Now, NewID: newID}, Log: log}
-}
-
-// tenantService knows which tenants are linked.
-func tenantService(db *sqlite.DB, log *slog.Logger) *tenant.Service {
-	return &tenant.Service{Store: db.Tenants(), Now: time.Now, Log: log}
 }
 
 // tokensEvery is how often it is looked for API tokens that expire.

@@ -1,5 +1,6 @@
 // Package access says who calls: a token's claims become a Principal with a tenant and a role. The embedded mode
-// signs and verifies its own tokens; those of an identity provider are verified in package oidc.
+// takes bearer tokens that its own key signed, though it hands out none: people have sessions and programs API tokens.
+// Those of an identity provider are verified in package oidc.
 package access
 
 import (
