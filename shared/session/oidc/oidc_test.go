@@ -341,10 +341,15 @@ func TestKeysAreRotatedAndStrangersMakeNoStorm(t *testing.T) {
 		_, err := p.Authenticate(bearer(f.sign(map[string]any{"aud": "api"})))
 		return err
 	}
+	// A call that comes while the last reading of the keys is being put away is answered from it (go-oidc's inflight):
+	// what is signed with a key of this instant may need a second try.
+	soon := func(why string) {
+		require.Eventually(t, func() bool { return good() == nil }, 10*time.Second, time.Millisecond, why)
+	}
 	require.NoError(t, good())
 	old := f.sign(map[string]any{"aud": "api", "exp": f.now.Add(5 * time.Hour).Unix()})
 	f.rotate("2")
-	require.NoError(t, good(), "a new key is asked for")
+	soon("a new key is asked for")
 	stranger := startFake(t)
 	stranger.rotate("3")
 	for range 200 {
@@ -355,7 +360,7 @@ func TestKeysAreRotatedAndStrangersMakeNoStorm(t *testing.T) {
 	require.NoError(t, good())
 	f.rotate("4")
 	f.ahead(11 * time.Second)
-	require.NoError(t, good(), "and a newer one soon after")
+	soon("and a newer one soon after")
 	f.ahead(2 * time.Hour)
 	_, err := p.Authenticate(bearer(old))
 	require.Error(t, err, "a key that was taken away")
