@@ -190,6 +190,26 @@ globalThis.tocsinTest = (() => {
 			for (const e of ["pointerdown", "click"]) d.dispatchEvent(new PointerEvent(e, { bubbles: true }));
 			return true;
 		},
+		middle: async (selector) => {
+			const e = await until(selector, () => [...document.querySelectorAll(selector)].find(shown));
+			const { x, y, width, height } = e.getBoundingClientRect();
+			return [x + width / 2, y + height / 2];
+		},
+		inside: (selector) =>
+			until(`every ${selector} within the window`, () => {
+				const all = [...document.querySelectorAll(selector)];
+				return (
+					all.length > 0 &&
+					all.every((e) => {
+						const { left, right, top, bottom } = e.getBoundingClientRect();
+						return shown(e) && left >= 0 && right <= innerWidth && top >= 0 && bottom <= innerHeight;
+					})
+				);
+			}).then(() => true),
+		hidden: (selector) =>
+			until(`not shown: ${selector}`, () => ![...document.querySelectorAll(selector)].some(shown)).then(
+				() => true,
+			),
 		follow: (path) => {
 			const a = document.createElement("a");
 			a.href = path;

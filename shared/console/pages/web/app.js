@@ -176,6 +176,65 @@ function Person({ session, signOut }) {
 	`;
 }
 
+// Nav lists the sections. Where they have no room beside each other (style.css), a button opens the list and says where
+// one is; choosing, Escape and leaving the list close it.
+function Nav({ session, section }) {
+	const [open, setOpen] = useState(false);
+	const list = useRef(null);
+	const button = useRef(null);
+	const { path } = useLocation();
+	useEffect(() => setOpen(false), [path]);
+	const shown = sections.filter((s) => session.sections.includes(s.name));
+	const current = shown.find((s) => s.name === section);
+	return html`
+		<nav
+			ref=${list}
+			aria-label=${t("nav.main")}
+			class=${open ? "open" : ""}
+			onKeyDown=${(e) => {
+				if (e.key !== "Escape" || !open) return;
+				setOpen(false);
+				button.current.focus();
+			}}
+			onFocusOut=${(e) => {
+				if (e.relatedTarget && !list.current.contains(e.relatedTarget)) setOpen(false);
+			}}
+		>
+			<button
+				type="button"
+				class="sections"
+				ref=${button}
+				aria-expanded=${open ? "true" : "false"}
+				aria-controls="sections"
+				onClick=${() => setOpen(!open)}
+			>
+				<${Icon} name="menu" />
+				<span>${t("nav.menu")}</span>
+				${current &&
+				!open &&
+				html`
+					<span class="muted">${t(current.title)}</span>
+				`}
+			</button>
+			<ul id="sections">
+				${shown.map(
+					(s) => html`
+						<li>
+							<a
+								href=${s.at}
+								aria-current=${s.name === section ? "page" : undefined}
+								onClick=${() => setOpen(false)}
+							>
+								${t(s.title)}
+							</a>
+						</li>
+					`,
+				)}
+			</ul>
+		</nav>
+	`;
+}
+
 function Bar({ session, section, signOut, again }) {
 	return html`
 		<header class="bar">
@@ -196,21 +255,7 @@ function Bar({ session, section, signOut, again }) {
 				</a>
 				${session &&
 				html`
-					<nav aria-label=${t("nav.main")}>
-						<ul>
-							${sections
-								.filter((s) => session.sections.includes(s.name))
-								.map(
-									(s) => html`
-										<li>
-											<a href=${s.at} aria-current=${s.name === section ? "page" : undefined}>
-												${t(s.title)}
-											</a>
-										</li>
-									`,
-								)}
-						</ul>
-					</nav>
+					<${Nav} session=${session} section=${section} />
 					${session.global &&
 					html`
 						<${Acting} key=${session.tenant} session=${session} again=${again} />
