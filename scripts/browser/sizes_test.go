@@ -80,5 +80,6 @@ func TestAListOfReportsIsPrintedWithoutTheMenu(t *testing.T) {
 	b.do(emulation.SetEmulatedMedia().WithMedia("print"))
 	b.picture("print-reports")
 	b.act("hidden", ".bar, footer, button")
+	b.seesNot("Make a report now")
 	b.sees("Monthly")
 }

@@ -492,7 +492,7 @@ export function Reports({ session }) {
 								`}
 				<//>
 			</div>
-			<div class="column">
+			<div class="column screen-only">
 				${manages &&
 				html`
 					<${Order} ordered=${load.reload} />
