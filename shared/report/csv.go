@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"tocsin/shared/plaintext"
 )
@@ -15,7 +13,7 @@ import (
 // most hits first (facts, 5.2), vulnerabilities, which have none, with the highest risk first. What they lack is said
 // beside them: see missingRows. The facts are silent on the columns. A byte order mark makes spreadsheets read UTF-8.
 // People open these files: a text is on one line and holds nothing that hides or turns (package plaintext), and no text
-// is a formula (see inert). The exact characters are in the events that integrations receive.
+// is a formula (plaintext.Cell). The exact characters are in the events that integrations receive.
 func (s *Summary) Files(c Console) ([]File, error) {
 	var out []File
 	for _, t := range []struct {
@@ -60,48 +58,10 @@ func writeRow(buf *bytes.Buffer, cells []string) {
 		if i > 0 {
 			buf.WriteByte(',')
 		}
-		buf.WriteString(`"` + strings.ReplaceAll(inert(c), `"`, `""`) + `"`)
+		buf.WriteString(`"` + strings.ReplaceAll(plaintext.Cell(c), `"`, `""`) + `"`)
 	}
 	buf.WriteString("\r\n")
 }
-
-// inert keeps a spreadsheet from taking a text for a formula (OWASP, "CSV Injection"): attackers choose paths. A
-// formula begins a cell, and where cells begin is the reader's choice: a file with commas is parted at semicolons where
-// that is the list separator of the system, quotes or not. So a mark stands before each sign that would begin one
-// behind any separator of the import dialogs, also behind spaces and quotes, which readers skip. A sign alone between
-// spaces, as in `a - b`, is none.
-func inert(s string) string {
-	s = plaintext.Line(s)
-	if !strings.ContainsAny(s, formula) {
-		return s
-	}
-	var out strings.Builder
-	begins, space := true, false // a cell may begin here; only where spaces part cells
-	for i, r := range s {
-		rest := s[i+utf8.RuneLen(r):]
-		if strings.ContainsRune(formula, r) && (begins || space && rest != "" && rest[0] != ' ') {
-			out.WriteByte('\'')
-		}
-		out.WriteRune(r)
-		switch {
-		case strings.ContainsRune(separators, r):
-			begins = true
-		case r == '"', unicode.IsSpace(r):
-			space = true
-		default:
-			begins, space = false, false
-		}
-	}
-	return out.String()
-}
-
-// formula are the signs that begin one, in their full-width and small forms too, which spreadsheets of East Asian
-// languages take for the same; separators part cells in Excel, LibreOffice, Google Sheets and the sniffer of Python's
-// csv.
-const (
-	formula    = "=+-@＝＋－＠﹦﹢﹣﹫"
-	separators = ",;|:\t"
-)
 
 func (s *Summary) clock(t time.Time) string { return t.In(s.Made.Location()).Format(time.RFC3339) }
 

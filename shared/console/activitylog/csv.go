@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/csv"
 	"strconv"
-	"strings"
 	"time"
 
 	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
+	"tocsin/shared/plaintext"
 )
 
 // Bounds of one file. API Gateway and Lambda answer with at most 6 MB.
@@ -68,25 +68,8 @@ func write(w *csv.Writer, e activity.Entry) {
 		line := []string{e.At.UTC().Format(time.RFC3339Nano), e.Who(), e.Name, string(e.Source), e.Token,
 			string(e.Object), e.ObjectID, e.ObjectName, string(e.Action), c.Field, c.Before, c.After, e.RequestID}
 		for n := range line {
-			line[n] = harmless(line[n])
+			line[n] = plaintext.Cell(line[n])
 		}
 		_ = w.Write(line) // a buffer takes everything
 	}
-}
-
-// harmless keeps a spreadsheet from taking a value for a formula (OWASP, "CSV Injection"): the values are of strangers.
-func harmless(s string) string {
-	if strings.ContainsAny(firstOf(s), "=+-@\t\r\n") {
-		return "'" + s
-	}
-	return s
-}
-
-// firstOf is the first character that is no space: spreadsheets skip those.
-func firstOf(s string) string {
-	s = strings.TrimLeft(s, " \u00a0")
-	if s == "" {
-		return ""
-	}
-	return s[:1]
 }
