@@ -2,6 +2,7 @@ package egress
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/step"
 )
 
 // Limits of an answer, in bytes.
@@ -68,6 +70,15 @@ func New(p Policy, o Options) *Client {
 // Do sends one request and returns the answer, whatever its status. The error is a *Failure, or the context's own
 // when that ended.
 func (c *Client) Do(ctx context.Context, r destination.Request) (destination.Response, error) {
+	response, err := c.do(ctx, r)
+	var failed *Failure
+	if errors.As(err, &failed) {
+		step.Failed(ctx, failed.Kind.step())
+	}
+	return response, err
+}
+
+func (c *Client) do(ctx context.Context, r destination.Request) (destination.Response, error) {
 	if r.Mail != nil {
 		return c.mail(ctx, *r.Mail)
 	}
@@ -116,6 +127,9 @@ func (c *Client) mail(ctx context.Context, m destination.Mail) (destination.Resp
 			return destination.Response{}, cause
 		}
 		return destination.Response{}, &Failure{Mail, err.Error()}
+	}
+	if answer.Status != destination.MailNotSent {
+		step.Done(ctx, step.Answered)
 	}
 	return answer, nil // also when ctx has ended meanwhile: what was taken was taken
 }

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"tocsin/shared/step"
 )
 
 // How the addresses of a name are tried. RFC 8305 ("Happy Eyeballs"), sections 4, 5 and 8.
@@ -51,7 +53,11 @@ func (d *dialer) plain(ctx context.Context, _, address string) (net.Conn, error)
 		return nil, err
 	}
 	return d.first(ctx, ways, func(ctx context.Context, way string, _ func()) (net.Conn, error) {
-		return d.direct(ctx, address, way)
+		conn, err := d.direct(ctx, address, way)
+		if err == nil {
+			step.Done(ctx, step.Connected)
+		}
+		return conn, err
 	})
 }
 
@@ -79,6 +85,7 @@ func (d *dialer) secure(ctx context.Context, _, address string) (net.Conn, error
 			return nil, err
 		}
 		connected()
+		step.Done(ctx, step.Connected)
 		config := d.tls.Clone()
 		config.ServerName = host
 		secured := tls.Client(conn, config)
@@ -86,6 +93,7 @@ func (d *dialer) secure(ctx context.Context, _, address string) (net.Conn, error
 			conn.Close()
 			return nil, err
 		}
+		step.Done(ctx, step.TLS)
 		return secured, nil
 	})
 }
@@ -114,6 +122,7 @@ func (d *dialer) ways(ctx context.Context, address string, proxied bool) ([]stri
 	if len(ways) == 0 {
 		return nil, errForbidden
 	}
+	step.Done(ctx, step.Address)
 	return ways, nil
 }
 
@@ -210,6 +219,9 @@ func (d *dialer) resolve(ctx context.Context, host string) ([]netip.Addr, error)
 	}
 	if err == nil && len(addrs) == 0 {
 		err = &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}
+	}
+	if err == nil {
+		step.Done(ctx, step.Name)
 	}
 	for i := range addrs {
 		addrs[i] = addrs[i].Unmap() // a resolver's way to write an IPv4 address; Public judges what it is

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/step"
 )
 
 // exchange is one request and its answer, with the one repeat that a lost connection allows.
@@ -37,8 +38,19 @@ func (x *exchange) do(t *http.Transport) (destination.Response, error) {
 			secured, ok := i.Conn.(*tls.Conn)
 			x.reused, x.shared = i.Reused, ok && secured.ConnectionState().NegotiatedProtocol == "h2"
 			x.clock.Reset(min(x.timeout, x.end.Sub(x.client.now())))
+			if i.Reused {
+				step.Done(x.ctx, step.Reused)
+			}
 		},
-		GotFirstResponseByte: func() { x.answered.Store(true) },
+		WroteRequest: func(i httptrace.WroteRequestInfo) {
+			if i.Err == nil {
+				step.Done(x.ctx, step.Sent)
+			}
+		},
+		GotFirstResponseByte: func() {
+			x.answered.Store(true)
+			step.Done(x.ctx, step.Answered)
+		},
 	})
 	q, err := http.NewRequestWithContext(ctx, x.request.Method, x.request.URL, bytes.NewReader(x.request.Body))
 	if err != nil {

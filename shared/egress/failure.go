@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tocsin/shared/step"
 )
 
 // Kind says at which step a request failed.
@@ -48,6 +50,21 @@ func (f *Failure) MaybeOurs() bool {
 		return true
 	}
 	return false
+}
+
+// step is the one that a failure of the kind ends.
+func (k Kind) step() step.Kind {
+	switch k {
+	case DNS:
+		return step.Name
+	case Forbidden:
+		return step.Address
+	case Refused, Unreachable, OpenTimeout, ByProxy:
+		return step.Connected
+	case TLS:
+		return step.TLS
+	}
+	return step.Answered
 }
 
 // explain turns an error of the network into a Failure. host is `host` or `host:port`.

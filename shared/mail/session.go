@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"tocsin/shared/step"
 )
 
 // How long a mail server may take. RFC 5321, 4.5.3.2, asks for 5 minutes for a command, and for 10 from the end of a
@@ -76,6 +78,7 @@ func (s server) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	step.Done(ctx, step.Connected)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	client, err := s.greet(ctx, conn)
@@ -94,6 +97,7 @@ func (s server) greet(ctx context.Context, conn net.Conn) (*smtp.Client, error) 
 			return nil, err
 		}
 		over, secure = wrapped, true
+		step.Done(ctx, step.TLS)
 	}
 	client, err := smtp.NewClient(over, s.host)
 	if err != nil {
@@ -109,6 +113,7 @@ func (s server) greet(ctx context.Context, conn net.Conn) (*smtp.Client, error) 
 			return nil, err
 		}
 		secure = true
+		step.Done(ctx, step.TLS)
 	}
 	if !s.signIn {
 		return client, nil
@@ -208,6 +213,7 @@ func (s *session) send(ctx context.Context, t transaction) (string, error) {
 	if !giveUp() { // the context has ended: without the final dot the mail is not taken
 		return "", s.fail(atText, ctx.Err())
 	}
+	step.Done(ctx, step.Sent)
 	return s.end(ctx, w)
 }
 

@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/mail/reply"
+	"tocsin/shared/step"
 )
 
 // Defaults of Sessions.
@@ -152,6 +153,9 @@ func (s *SMTP) attempt(ctx context.Context, t transaction) (answer destination.R
 		return destination.Response{}, false, err
 	}
 	used := se.mails > 0
+	if used {
+		step.Done(ctx, step.Reused)
+	}
 	text, err := se.send(ctx, t)
 	if err == nil {
 		s.pool.give(se)

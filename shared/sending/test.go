@@ -38,9 +38,10 @@ const testLimit = 60 * time.Second
 
 // Test sends the class's test notifications (facts, 1.12), each as a record of its own, and reports on each. It stops
 // at the first failure: the others would fail likewise. A test is neither retried nor counted. The error may be that
-// of MailQuota, and then nothing was sent.
-func (s *Sender) Test(ctx context.Context, opened integration.Opened, who activity.Actor, id string) (TestResult,
-	error) {
+// of MailQuota, and then nothing was sent. tell is told each step as it ends, one at a time, and must not block; nil =
+// nobody asks.
+func (s *Sender) Test(ctx context.Context, opened integration.Opened, who activity.Actor, id string,
+	tell func(TestStep)) (TestResult, error) {
 	d, ok := s.Destinations.Destination(opened.System.Name)
 	if !ok {
 		return TestResult{}, &unavailableError{opened.System.Name}
@@ -69,9 +70,11 @@ func (s *Sender) Test(ctx context.Context, opened integration.Opened, who activi
 			return result, err
 		}
 	}
-	for _, w := range tests {
+	for n, w := range tests {
 		result.Hosts = w.hosts(result.Hosts)
-		m, goOn := s.testOne(ctx, target, w)
+		way := &steps{tell: tell, now: s.Now, at: TestStep{Message: n, Of: len(tests), Summary: w.summary}}
+		m, goOn := s.testOne(way.begin(ctx), target, w)
+		way.end(m.Delivered)
 		if result.Messages = append(result.Messages, m); !goOn {
 			break
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -21,33 +20,8 @@ import (
 // Tester serves what a form asks a system for: the test button, and the values that a parameter can have.
 type Tester interface {
 	Options(ctx context.Context, opened integration.Opened, field string) (sending.OptionList, error)
-	Test(ctx context.Context, opened integration.Opened, who activity.Actor, id string) (sending.TestResult, error)
-}
-
-// TestView is the outcome of a test.
-type TestView struct {
-	Delivered bool              `json:"delivered" doc:"every message arrived"`
-	Messages  []TestMessageView `json:"messages" doc:"in the order sent; the test ends with the first that fails"`
-}
-
-// TestMessageView is one test message and what the system answered.
-type TestMessageView struct {
-	Summary   string `json:"summary" example:"[Test message] [Acme] New vulnerability detected"`
-	Delivered bool   `json:"delivered"`
-	Status    int    `json:"status,omitempty" doc:"absent when there was no answer, or a mail was not sent" example:"200"`
-	Reason    string `json:"reason,omitempty" doc:"why it did not arrive and what to do" example:"connection refused: nothing listens at hooks.example.com:443, or a firewall turns us away"`
-	Answer    string `json:"answer,omitempty" doc:"the start of a failure's answer, secrets masked"`
-	TookMS    int64  `json:"took_ms" example:"120"`
-}
-
-type testOutput struct{ Body TestView }
-
-type unsavedInput struct {
-	Body struct {
-		System      string          `json:"system,omitempty" example:"slack"`
-		Integration string          `json:"integration,omitempty" doc:"the id of a saved integration whose secrets the masks stand for"`
-		Parameters  json.RawMessage `json:"parameters"`
-	}
+	Test(ctx context.Context, opened integration.Opened, who activity.Actor, id string,
+		tell func(sending.TestStep)) (sending.TestResult, error)
 }
 
 type choicesInput struct {
@@ -117,33 +91,9 @@ func (s *API) actions(api huma.API) {
 	}
 }
 
-// forms are the operations that a form asks a system by: tests, choices, and the health beside it.
+// forms are the operations that a form asks a system by: choices, and the health beside it.
 func (s *API) forms(api huma.API) {
 	tags := []string{"Integrations"}
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
-		OperationID: "test-integration", Method: http.MethodPost, Path: "/v1/integrations/{id}/test", Tags: tags,
-		Errors:  []int{404, 429},
-		Summary: "Test a saved integration", Description: "Sends test messages now and answers what the system said. " +
-			"A test is not retried and does not count for the health of the integration. " + rest.QuotaWords,
-	}), func(ctx context.Context, in *rest.IDInput) (*testOutput, error) {
-		i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
-		if err != nil {
-			return nil, s.Answer(err)
-		}
-		opened, err := s.Integrations.Open(ctx, i)
-		return s.test(ctx, opened, err)
-	})
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
-		OperationID: "test-parameters", Method: http.MethodPost, Path: "/v1/integrations/test", Tags: tags,
-		Errors:  []int{400, 404, 413, 415, 422, 429},
-		Summary: "Test parameters that are not saved", Description: "For the test button of a form. With the id of a " +
-			"saved integration, masks stand for its secrets, unless the other parameters would send them to another " +
-			"receiver than the saved one: then 422 names those to enter again. " + rest.QuotaWords,
-	}), func(ctx context.Context, in *unsavedInput) (*testOutput, error) {
-		opened, err := s.Integrations.OpenUnsaved(ctx, rest.Principal(ctx).Tenant, in.Body.Integration, in.Body.System,
-			in.Body.Parameters)
-		return s.test(ctx, opened, err)
-	})
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-choices", Method: http.MethodPost, Path: "/v1/integrations/choices", Tags: tags,
 		Errors:  []int{400, 404, 413, 415, 422},
@@ -159,30 +109,6 @@ func (s *API) forms(api huma.API) {
 		Description: "How many requests of the window were made and failed, and how near that is to being " +
 			"disabled.",
 	}), s.health)
-}
-
-func (s *API) test(ctx context.Context, opened integration.Opened, err error) (*testOutput, error) {
-	if err != nil {
-		return nil, s.Answer(err)
-	}
-	result, err := s.Tester.Test(ctx, opened, rest.Person(ctx), s.NewID())
-	s.used(ctx, "test sent", opened, strings.Join(result.Hosts, " "))
-	if err != nil {
-		return nil, s.Answer(err)
-	}
-	v := testView(result)
-	outcome := "delivered"
-	if !v.Delivered {
-		outcome = "failed"
-	}
-	e := activity.Entry{Object: s.Integrations.Object(opened.System.Name), ObjectID: opened.Of,
-		ObjectName: opened.System.Title, Action: activity.Test,
-		Changes: []activity.Change{{Field: "outcome", After: outcome}}}
-	if opened.Saved != nil {
-		e.ObjectName = opened.Saved.Name
-	}
-	s.Record(ctx, e)
-	return &testOutput{Body: v}, nil
 }
 
 // used logs that a person had secrets sent: who, and where to.
@@ -209,18 +135,6 @@ func (s *API) choices(ctx context.Context, in *choicesInput) (*choicesOutput, er
 		out.Body.Choices = []destination.Option{}
 	}
 	return out, nil
-}
-
-func testView(r sending.TestResult) TestView {
-	v := TestView{Delivered: len(r.Messages) > 0, Messages: []TestMessageView{}}
-	for _, m := range r.Messages {
-		v.Delivered = v.Delivered && m.Delivered
-		v.Messages = append(v.Messages, TestMessageView{
-			Summary: m.Summary, Delivered: m.Delivered, Status: m.Status, Reason: m.Reason, Answer: m.Answer,
-			TookMS: m.Took.Milliseconds(),
-		})
-	}
-	return v
 }
 
 func (s *API) health(ctx context.Context, in *rest.IDInput) (*healthOutput, error) {

@@ -178,6 +178,7 @@ func (s *API) Register(api huma.API) {
 	s.integrations(api)
 	s.actions(api)
 	s.forms(api)
+	s.tests(api)
 	s.telegram(api)
 }
 

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -79,6 +80,28 @@ func refuse(ctx huma.Context, p *Problem) {
 	ctx.SetHeader("Content-Type", p.ContentType(""))
 	ctx.SetStatus(p.Status)
 	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the caller has gone away if this fails
+}
+
+// ProblemOf is the problem in an error of Kit.Answer.
+func ProblemOf(err error) *Problem {
+	var p *Problem
+	if !errors.As(err, &p) {
+		p = NewProblem(http.StatusInternalServerError, "this could not be done now: try again")
+	}
+	return p
+}
+
+// Refuse answers with an error of Kit.Answer where an operation writes its answer by itself.
+func Refuse(ctx huma.Context, err error) {
+	var with huma.HeadersError
+	if errors.As(err, &with) {
+		for name, values := range with.GetHeaders() {
+			for _, value := range values {
+				ctx.SetHeader(name, value)
+			}
+		}
+	}
+	refuse(ctx, ProblemOf(err))
 }
 
 // IDInput is the input of an operation on one thing.
