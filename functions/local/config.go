@@ -35,7 +35,7 @@ type config struct {
 	allow                         []string
 	platform, console, cloud, bus string
 	tenant, clientName, role      string
-	email, name, issuer           string
+	email, name                   string
 	smtp, mailFrom, publicURL     string
 	sessions                      mail.Sessions
 	signing                       signingIn
@@ -152,7 +152,7 @@ func (c *config) messages(f *flag.FlagSet) {
 		"role of that person; operator also reads the dead letters of all tenants")
 	f.StringVar(&c.email, "email", defaultEmail, "address of that person")
 	f.StringVar(&c.name, "name", "Local Administrator", "name of that person")
-	f.StringVar(&c.issuer, "issuer", "tocsin-local", "issuer that a bearer JWT signed with the key file must name")
+	f.BoolFunc("issuer", "is gone: see `tocsin token`", func(string) error { return errIssuer })
 }
 
 // mails are the flags of mails and Telegram.
@@ -260,6 +260,10 @@ func environment(f *flag.FlagSet, getenv func(string) string) (bad error) {
 var errPublishRemote = errors.New("it is gone, because it took events from anybody: name an address for publishers " +
 	"with -listen-bus, " +
 	"and make each of them a key pair with `tocsin publisher-key add NAME`, which every AWS client signs with")
+
+// errIssuer is for who started an older release with the flag.
+var errIssuer = errors.New("it is gone with the bearer tokens that the key file signed: programs send API tokens, " +
+	"which `tocsin token create` and the Console make")
 
 // list parts a list with commas.
 func list(text string) (out []string) {

@@ -15,3 +15,8 @@ func TestM3TheAddressesToAdmitAreASettingThatIsCheckedAtTheStart(t *testing.T) {
 	require.Len(t, c.addresses, 2)
 	require.Equal(t, "dc-1", c.addresses[0].Region)
 }
+
+func TestAFlagThatIsGoneSaysWhatToDo(t *testing.T) {
+	_, err := configure([]string{"-issuer", "tocsin-local"}, variables(nil))
+	require.ErrorContains(t, err, "programs send API tokens")
+}

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"crypto/ed25519"
 	"net/http"
 	"os"
 	"regexp"
@@ -8,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
-	"tocsin/shared/access"
 	"tocsin/shared/keyring"
 )
 
@@ -114,7 +115,7 @@ func TestH23AStartWithoutTheKeyOfTheStateIsRefused(t *testing.T) {
 	require.NotContains(t, p.Output(), "level=ERROR", "no line a second")
 }
 
-func TestS8ARotatedOutKeySignsNobodyInAndEverySecretIsSealedAnew(t *testing.T) {
+func TestS8NoKeyOfTheFileSignsAnybodyInAndEverySecretIsSealedAnew(t *testing.T) {
 	folder := furnished(t)
 	before, err := os.ReadFile(folder + "/tocsin.key")
 	require.NoError(t, err)
@@ -130,23 +131,10 @@ func TestS8ARotatedOutKeySignsNobodyInAndEverySecretIsSealedAnew(t *testing.T) {
 	names, all := unreadable(t, p)
 	require.Empty(t, names)
 	require.Equal(t, 3, all)
-	require.NoError(t, os.WriteFile(folder+"/old", before, 0o600))
-	old, err := keyring.Open(folder + "/old")
-	require.NoError(t, err)
-	seeds, err := old.Derive("tokens")
-	require.NoError(t, err)
-	forger, err := access.NewKeys("tocsin-local", seeds, time.Now)
-	require.NoError(t, err)
-	token, err := forger.Issue(access.Principal{Tenant: "42", Role: access.Operator, Email: "mallory@example.com"},
-		time.Hour)
-	require.NoError(t, err)
-	forged, err := http.NewRequest(http.MethodGet, p.URL+"/v1/integrations", nil)
-	require.NoError(t, err)
-	forged.Header.Set("Authorization", "Bearer "+token)
-	answer, err := http.DefaultClient.Do(forged)
-	require.NoError(t, err)
-	require.NoError(t, answer.Body.Close())
-	require.Equal(t, http.StatusUnauthorized, answer.StatusCode)
+	for _, path := range []string{"/old", "/tocsin.key"} {
+		require.NoError(t, os.WriteFile(folder+"/old", before, 0o600))
+		require.Equal(t, http.StatusUnauthorized, forged(t, p.URL, folder+path), path)
+	}
 	_, err = p.Stop()
 	require.NoError(t, err)
 
@@ -155,6 +143,26 @@ func TestS8ARotatedOutKeySignsNobodyInAndEverySecretIsSealedAnew(t *testing.T) {
 	p = running(t, folder, "-log-level", "error")
 	names, _ = unreadable(t, p)
 	require.Empty(t, names)
+}
+
+// forged is the answer to a call with a token that a key file's owner could sign.
+func forged(t *testing.T, at, path string) int {
+	t.Helper()
+	ring, err := keyring.Open(path)
+	require.NoError(t, err)
+	seeds, err := ring.Derive("tokens")
+	require.NoError(t, err)
+	token, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"iss": "tocsin-local", "aud": "tocsin",
+		"exp": time.Now().Add(time.Hour).Unix(), "tenant": "42", "role": "operator", "email": "mallory@example.com",
+	}).SignedString(ed25519.NewKeyFromSeed(seeds[0]))
+	require.NoError(t, err)
+	q, err := http.NewRequest(http.MethodGet, at+"/v1/integrations", nil)
+	require.NoError(t, err)
+	q.Header.Set("Authorization", "Bearer "+token)
+	answer, err := http.DefaultClient.Do(q)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	return answer.StatusCode
 }
 
 func TestS8ARotationThatWasInterruptedIsFinished(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"tocsin/shared/access"
 	"tocsin/shared/console/mails"
 	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/engine/sqlite"
@@ -92,15 +91,7 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	seeds, err := keys.Derive("tokens")
-	if err != nil {
-		return err
-	}
-	tokens, err := access.NewKeys(c.issuer, seeds, time.Now)
-	if err != nil {
-		return err
-	}
-	p := &program{config: c, log: log, db: db, keys: keys, tokens: tokens, listener: listener, busListener: busListener}
+	p := &program{config: c, log: log, db: db, keys: keys, listener: listener, busListener: busListener}
 	if c.tlsCert != "" {
 		if p.certificate, err = readCertificate(c.tlsCert, c.tlsKey, time.Now, log); err != nil {
 			return err

@@ -52,7 +52,6 @@ type program struct {
 	log                   *slog.Logger
 	db                    *sqlite.DB
 	keys                  *keyring.Ring
-	tokens                *access.Keys
 	listener, busListener net.Listener
 	certificate           *certificate // of the Console; nil = it speaks http
 
@@ -185,7 +184,7 @@ func (p *program) api() http.Handler {
 		Platform: p.platform, EgressAddresses: p.addresses, Telegram: p.chats, Integrations: p.integrations,
 		Systems: p.systems, Deliveries: p.db.Deliveries(), Health: p.monitor, Tester: p.sender,
 		Sessions: p.sessions, Provider: p.provider, SignInLinks: p.admin.people,
-		Authenticator: access.Chain{p.apiTokens(), p.tokens, p.sessions},
+		Authenticator: access.Chain{p.apiTokens(), access.StrangeBearer{}, p.sessions},
 		Tokens:        p.admin.tokens, TokenHeader: p.tokenHeader, Tenants: p.admin.tenants,
 		TokenRequests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: p.tokenRequests, Now: time.Now,
 			Log: p.log},

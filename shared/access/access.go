@@ -1,20 +1,15 @@
-// Package access says who calls: a token's claims become a Principal with a tenant and a role. The embedded mode
-// takes bearer tokens that its own key signed, though it hands out none: people have sessions and programs API tokens.
-// Those of an identity provider are verified in package oidc.
+// Package access says who calls: claims become a Principal with a tenant and a role. An identity provider's tokens are
+// verified in package oidc; people have sessions, and programs API tokens.
 package access
 
 import (
 	"cmp"
-	"crypto/ed25519"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 // Source is through what a person or the platform acts (product facts, section 7: "source UI / API token / node").
@@ -110,105 +105,18 @@ func (c Chain) Authenticate(r *http.Request) (Principal, error) {
 	return Principal{}, none
 }
 
-// Audience of the Console API's tokens.
-const Audience = "tocsin"
+// StrangeBearer ends a Chain's search at a bearer token that nobody before it knows: a cookie beside bad credentials
+// does not make them good.
+type StrangeBearer struct{}
 
-// leeway for clocks that differ.
-const leeway = time.Minute
-
-type claims struct {
-	jwt.RegisteredClaims
-	Tenant     string `json:"tenant"`
-	ClientName string `json:"client_name,omitempty"`
-	Role       Role   `json:"role"`
-	Email      string `json:"email,omitempty"`
-	Name       string `json:"name,omitempty"`
-}
-
-// Keys signs and verifies tokens (JWT, EdDSA).
-type Keys struct {
-	issuer string
-	// the first signs and verifies; the others only tell a token of theirs from a strange one
-	keys []ed25519.PrivateKey
-	now  func() time.Time
-}
-
-// NewKeys makes a key from each seed of 32 bytes. Only the first signs anybody in: a key is rotated because somebody
-// may know it, and who knows it can make a token for any tenant and role. Whom that signs out gets a new link.
-func NewKeys(issuer string, seeds [][]byte, now func() time.Time) (*Keys, error) {
-	k := &Keys{issuer: issuer, now: now}
-	for _, s := range seeds {
-		if len(s) != ed25519.SeedSize {
-			return nil, fmt.Errorf("a seed for tokens must have %d bytes, has %d", ed25519.SeedSize, len(s))
+// Authenticate refuses a bearer token, and finds none in another request.
+func (StrangeBearer) Authenticate(r *http.Request) (Principal, error) {
+	for _, v := range r.Header.Values("Authorization") {
+		if scheme, _, _ := strings.Cut(v, " "); strings.EqualFold(scheme, "Bearer") {
+			return Principal{}, &UnauthorizedError{Reason: "the bearer token is no API token: make one in the Console"}
 		}
-		k.keys = append(k.keys, ed25519.NewKeyFromSeed(s))
 	}
-	if len(k.keys) == 0 {
-		return nil, errors.New("no seed for tokens")
-	}
-	return k, nil
-}
-
-// Issue makes a token that is good for the time given.
-func (k *Keys) Issue(p Principal, good time.Duration) (string, error) {
-	now := k.now()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: k.issuer, Audience: jwt.ClaimStrings{Audience}, Subject: p.Email,
-			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(good)),
-		},
-		Tenant: p.Tenant, ClientName: p.ClientName, Role: p.Role, Email: p.Email, Name: p.Name,
-	}).SignedString(k.keys[0])
-	if err != nil {
-		return "", fmt.Errorf("issue a token: %w", err)
-	}
-	return token, nil
-}
-
-// Authenticate reads the bearer token of a request.
-func (k *Keys) Authenticate(r *http.Request) (Principal, error) {
-	header := r.Header.Get("Authorization")
-	scheme, token, ok := strings.Cut(header, " ")
-	if header == "" {
-		return Principal{},
-			&UnauthorizedError{Reason: "a token is needed: send it as Authorization: Bearer …", None: true}
-	}
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return Principal{}, &UnauthorizedError{Reason: "the Authorization header must be Bearer and a token"}
-	}
-	return k.Verify(strings.TrimSpace(token))
-}
-
-// Verify checks a token: signature, issuer, audience, expiry, tenant.
-func (k *Keys) Verify(token string) (Principal, error) {
-	for n, key := range k.keys {
-		var c claims
-		_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key.Public(), nil },
-			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(k.issuer),
-			jwt.WithAudience(Audience),
-			jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(k.now))
-		switch {
-		case errors.Is(err, jwt.ErrTokenSignatureInvalid):
-			continue
-		case err != nil:
-			return Principal{}, &UnauthorizedError{Reason: reason(err)}
-		case n > 0:
-			return Principal{}, &UnauthorizedError{
-				Reason: "the token was signed with a key that has been rotated out: sign in again",
-			}
-		case c.Tenant == "":
-			return Principal{}, &UnauthorizedError{Reason: "the token names no tenant"}
-		}
-		p := Principal{
-			Tenant: c.Tenant, Home: c.Tenant, ClientName: c.ClientName, Role: ParseRole(string(c.Role)),
-			Email: c.Email, Name: c.Name, Subject: c.Subject,
-		}
-		if c.IssuedAt != nil {
-			p.Issued = c.IssuedAt.Time
-		}
-		return p, nil
-	}
-	return Principal{}, &UnauthorizedError{Reason: reason(jwt.ErrTokenSignatureInvalid)}
+	return Principal{}, &UnauthorizedError{Reason: "no bearer token", None: true}
 }
 
 // ClaimNames are the claims of an identity provider's tokens that decide what a person may do. Whoever can write one of
@@ -254,19 +162,4 @@ func FromClaims(names ClaimNames, claim func(name string) string) (Principal, er
 		return Principal{}, &UnauthorizedError{Reason: "the token names no tenant"}
 	}
 	return p, nil
-}
-
-func reason(err error) string {
-	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return "the token has expired: sign in again"
-	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
-		return "the token is not valid yet: check the clocks"
-	case errors.Is(err, jwt.ErrTokenInvalidIssuer), errors.Is(err, jwt.ErrTokenInvalidAudience):
-		return "the token was issued for another service"
-	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return "the token was not signed by this service: sign in again"
-	default:
-		return "the token can not be read"
-	}
 }

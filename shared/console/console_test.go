@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/access/accesstest"
 	"tocsin/shared/activity"
 	"tocsin/shared/console"
 	"tocsin/shared/delivery"
@@ -51,7 +52,7 @@ const slackURL = "https://hooks.slack.com/services/T000/B000/s3cr3t-in-the-url"
 type rig struct {
 	t       *testing.T
 	db      *memory.Engine
-	tokens  *access.Keys
+	tokens  *accesstest.Tokens
 	config  console.Config
 	handler http.Handler
 	token   string
@@ -69,8 +70,7 @@ func start(t *testing.T, allow ...string) *rig {
 	r.db = memory.New(nil)
 	keys, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
-	r.tokens, err = access.NewKeys("test", [][]byte{bytes.Repeat([]byte{1}, 32)}, time.Now)
-	require.NoError(t, err)
+	r.tokens = accesstest.New()
 	policy := egress.Policy{Allow: allow}
 	log := slog.New(slog.DiscardHandler)
 	newID := func() string { return ulid.Make().String() }
@@ -118,10 +118,8 @@ func start(t *testing.T, allow ...string) *rig {
 }
 
 func (r *rig) issue(tenant string, role access.Role) string {
-	token, err := r.tokens.Issue(access.Principal{Tenant: tenant, ClientName: "Acme", Role: role, Email: r.email,
-		Name: "Ada Lovelace"}, time.Hour)
-	require.NoError(r.t, err)
-	return token
+	return r.tokens.Issue(r.t, access.Principal{Tenant: tenant, ClientName: "Acme", Role: role, Email: r.email,
+		Name: "Ada Lovelace"})
 }
 
 type answer struct {

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
@@ -49,7 +48,7 @@ func TestEveryOperationCrossesTenantsForAGlobalRoleOnly(t *testing.T) {
 	own := r.slack("Mine")
 	r.link(t, true)
 	claims := tokensOf(t)
-	of := func(role string) string { return claims(jwt.MapClaims{"tenant": "42", "role": role}) }
+	of := func(role string) string { return claims(map[string]any{"tenant": "42", "role": role}) }
 	const global = `{"name":"x","kind":"shared","role":"global_administrator","tenants":`
 	_, linked := r.make(t, access.GlobalAdministrator, global+`["43"]}`)
 	_, every := r.make(t, access.GlobalAdministrator, global+`["*"]}`)
@@ -77,7 +76,7 @@ func TestEveryOperationCrossesTenantsForAGlobalRoleOnly(t *testing.T) {
 		refused("plain "+role, of(role), "tenant=43")
 	}
 	refused("a token for home", home, "tenant=43")
-	refused("another global role", claims(jwt.MapClaims{"tenant": "44", "role": "partner_admin"}), "tenant=43")
+	refused("another global role", claims(map[string]any{"tenant": "44", "role": "partner_admin"}), "tenant=43")
 	refused("one that does not exist", of("partner_admin"), "tenant=no-such")
 	r.untouched(t, theirs)
 	r.link(t, true)
@@ -245,7 +244,7 @@ func TestACustomRoleSeesAndChangesWhatItsPermissionsName(t *testing.T) {
 	claims := tokensOf(t)
 	paths := r.paths(t)
 	allowed := func(permissions ...string) (out []string) {
-		r.token = claims(jwt.MapClaims{"tenant": "42", "role": "custom:" + strings.Join(permissions, ",")})
+		r.token = claims(map[string]any{"tenant": "42", "role": "custom:" + strings.Join(permissions, ",")})
 		for path, methods := range paths {
 			for method, o := range methods {
 				if a := r.theirs(method, path, operations[o.OperationID].body, theirs, own); a.status != 403 {

@@ -1,7 +1,6 @@
 package v2_test
 
 import (
-	"bytes"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/access/accesstest"
 	"tocsin/shared/console"
 	"tocsin/shared/console/v2/v2test"
 	"tocsin/shared/destination/catalogue"
@@ -29,7 +29,7 @@ import (
 // rig is a Console API over the stores of an engine.
 type rig struct {
 	handler http.Handler
-	keys    *access.Keys
+	keys    *accesstest.Tokens
 	config  console.Config
 }
 
@@ -37,8 +37,7 @@ func open(t *testing.T, integrations integration.Store, triggers trigger.Store) 
 	t.Helper()
 	ring, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
-	keys, err := access.NewKeys("test", [][]byte{bytes.Repeat([]byte{1}, 32)}, time.Now)
-	require.NoError(t, err)
+	keys := accesstest.New()
 	log := slog.New(slog.DiscardHandler)
 	newID := func() string { return ulid.Make().String() }
 	systems := catalogue.Default()
@@ -63,9 +62,8 @@ func inMemory(t *testing.T) *rig {
 // as makes a request for somebody of a tenant.
 func (r *rig) as(t *testing.T, tenant string, role access.Role, method, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
-	token, err := r.keys.Issue(access.Principal{Tenant: tenant, ClientName: "Acme", Role: role,
-		Email: "ada@example.com", Name: "Ada"}, time.Hour)
-	require.NoError(t, err)
+	token := r.keys.Issue(t, access.Principal{Tenant: tenant, ClientName: "Acme", Role: role,
+		Email: "ada@example.com", Name: "Ada"})
 	q := httptest.NewRequest(method, path, strings.NewReader(body))
 	q.Header.Set("Authorization", "Bearer "+token)
 	if body != "" {
