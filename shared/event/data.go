@@ -538,6 +538,14 @@ func triggerName(name string) error {
 
 type checker interface{ check() error }
 
+// checkHit is checked for hits, which are most of what comes.
+func checkHit(raw json.RawMessage) error {
+	if d, ok := scanHit(raw); ok {
+		return d.check()
+	}
+	return checked[HitData](raw)
+}
+
 func checked[T checker](raw json.RawMessage) error {
 	var d T
 	if err := json.Unmarshal(raw, &d); err != nil {
@@ -552,6 +560,12 @@ func Data[T any](e Event) T { return decode[T](e.Data) }
 
 func decode[T any](raw json.RawMessage) T {
 	var d T
+	if hit, ok := any(&d).(*HitData); ok {
+		if *hit, ok = scanHit(raw); ok {
+			return d
+		}
+		*hit = HitData{}
+	}
 	// The data passed Validate when it was accepted; a mismatch here can only leave members zero.
 	_ = json.Unmarshal(raw, &d)
 	return d

@@ -82,8 +82,13 @@ func Parse(detailType string, raw []byte) (Event, error) {
 }
 
 // Decode reads the envelope and leaves the data unchecked. It is for reading back what Parse once accepted; after
-// an error it still returns what could be read, so that a dead letter can be filed under its tenant.
+// an error it still returns what could be read, so that a dead letter can be filed under its tenant. The data may share
+// the memory of raw.
 func Decode(detailType string, raw []byte) (Event, error) {
+	if d, ok := scanDetail(raw); ok && d.Version == Version {
+		return Event{ID: d.ID, Tenant: d.Tenant, ClientName: d.ClientName, Kind: Kind(detailType), Time: d.Time.UTC(),
+			Data: d.Data}, nil
+	}
 	var d detail
 	err := json.Unmarshal(raw, &d)
 	e := Event{ID: d.ID, Tenant: d.Tenant, ClientName: d.ClientName, Kind: Kind(detailType), Time: d.Time.UTC(),

@@ -206,7 +206,7 @@ type kind struct {
 }
 
 var kinds = map[Kind]kind{
-	NewHits: {checked[HitData], hitType},
+	NewHits: {checkHit, hitType},
 	Vuln: {checked[VulnData], func(d json.RawMessage) Type {
 		return vulnTypes[decode[VulnData](d).Vuln.Threat]
 	}},
