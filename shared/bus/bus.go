@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/bus/sigv4"
 	"tocsin/shared/cut"
 	"tocsin/shared/delivery"
+	"tocsin/shared/jsonscan"
 	"tocsin/shared/logsample"
 )
 
@@ -81,6 +82,27 @@ type responseEntry struct {
 	EventID      string `json:"EventId,omitempty"`
 	ErrorCode    string `json:",omitempty"`
 	ErrorMessage string `json:",omitempty"`
+}
+
+// encode writes the answer. Where all was taken it holds nothing but ids of ours.
+func (r response) encode() []byte {
+	if r.FailedEntryCount > 0 {
+		body, err := json.Marshal(r)
+		if err != nil {
+			panic(err) // strings and numbers always encode
+		}
+		return body
+	}
+	body := append(make([]byte, 0, 64+64*len(r.Entries)), `{"FailedEntryCount":0,"Entries":[`...)
+	for i, e := range r.Entries {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, `{"EventId":"`...)
+		body = append(body, e.EventID...)
+		body = append(body, `"}`...)
+	}
+	return append(body, "]}"...)
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -160,11 +182,7 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 			return
 		}
 	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		panic(err) // strings and numbers always encode
-	}
-	h.write(w, http.StatusOK, body)
+	h.write(w, http.StatusOK, answer.encode())
 }
 
 // place waits for a place among the calls that wait for the disk; false when there is none for too long.
@@ -223,6 +241,10 @@ func entrySize(e requestEntry) int {
 }
 
 func isObject(detail string) bool {
+	s := jsonscan.Scanner{Text: detail}
+	if s.Skip(); s.End() {
+		return strings.TrimLeft(detail, " \t\r\n")[0] == '{'
+	}
 	raw := []byte(detail)
 	trimmed := bytes.TrimLeft(raw, " \t\r\n")
 	return len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(raw)

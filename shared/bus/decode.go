@@ -187,9 +187,14 @@ func (d *decoder) Read(p []byte) (int, error) {
 // request reads the call. Errors: *sigv4.Error.
 func (d *decoder) request() (req request, err error) {
 	encodings := strings.Join(d.r.Header.Values("Content-Encoding"), ",")
+	rest := io.Reader(d)
 	switch strings.ToLower(strings.TrimSpace(encodings)) {
 	case "", "identity":
 		d.body = d.wire
+		var ok bool
+		if req, rest, ok = d.scanned(); ok {
+			return req, nil
+		}
 	case "gzip", "x-gzip": // the SDKs may compress large requests
 		z, err := gzip.NewReader(d.wire)
 		if err != nil {
@@ -199,7 +204,7 @@ func (d *decoder) request() (req request, err error) {
 	default:
 		return req, serialization("its Content-Encoding is not taken: gzip, once, or none")
 	}
-	in := json.NewDecoder(d)
+	in := json.NewDecoder(rest)
 	if err := open(in, '{'); err != nil {
 		return req, d.fault(err)
 	}
