@@ -158,6 +158,27 @@ globalThis.tocsinTest = (() => {
 		},
 		hasFocus: (selector) =>
 			until(`the focus on ${selector}`, () => document.activeElement?.matches(selector)).then(() => true),
+		focusOn: async (name) => {
+			(await until(`${name} to press`, () => named("a[href], button, summary", name))).focus();
+			return true;
+		},
+		// inSight: what was asked for is in the window, and nothing lies over its first line.
+		inSight: (selector) =>
+			until(`${selector} in sight`, () => {
+				const r = document.querySelector(selector).getBoundingClientRect();
+				const at = document.elementFromPoint(r.left + r.width / 2, r.top + 8);
+				return r.top >= 0 && r.bottom <= innerHeight && at?.closest(selector);
+			}).then(() => true),
+		centre: async (name) => {
+			const e = await until(`${name} to touch`, () => {
+				const found = named("a[href], button, summary, label.box", name);
+				return found && !found.disabled ? found : null;
+			});
+			e.scrollIntoView({ block: "center" });
+			await settled();
+			const r = e.getBoundingClientRect();
+			return [r.left + r.width / 2, r.top + r.height / 2];
+		},
 		leaves: (yes) => {
 			leaves = yes;
 			return true;

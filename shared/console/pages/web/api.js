@@ -116,8 +116,8 @@ export async function readSession(signal) {
 	}
 }
 
-// call makes a request; query members that are empty are left out. It returns {body, etag}.
-export async function call(method, path, { query, body, etag, signal } = {}) {
+// ask makes a request, and returns its response once that is a good one.
+async function ask(method, path, { query, body, etag, signal } = {}) {
 	const search = new URLSearchParams(
 		Object.entries({ ...query, tenant: path.startsWith("/v1/") ? acting() : undefined }).filter(
 			([, v]) => v !== undefined && v !== "" && v !== null,
@@ -144,7 +144,36 @@ export async function call(method, path, { query, body, etag, signal } = {}) {
 	}
 	if (path.startsWith("/v1/")) answered(response.status, by);
 	if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+	return response;
+}
+
+// call makes a request; query members that are empty are left out. It returns {body, etag}.
+export async function call(method, path, options) {
+	const response = await ask(method, path, options);
 	return { body: response.status === 204 ? null : await response.json(), etag: response.headers.get("ETag") };
+}
+
+// testOf runs a test, tells each of its steps as it ends, and returns the result.
+export async function testOf(path, body, told, signal) {
+	const response = await ask("POST", path, { query: { steps: "true" }, body, signal });
+	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+	let text = "";
+	let last = {};
+	for (;;) {
+		const { done, value } = await reader.read().catch((e) => {
+			throw e.name === "AbortError" ? e : new Problem(0, {});
+		});
+		if (done) break;
+		text += value;
+		const lines = text.split("\n");
+		text = lines.pop();
+		for (const line of lines.filter(Boolean)) {
+			last = JSON.parse(line);
+			if (last.step) told(last.step);
+		}
+	}
+	if (!last.result) throw new Problem(last.error?.status || 0, last.error || {});
+	return last.result;
 }
 
 // download reads a file and hands it to the browser.

@@ -1,7 +1,7 @@
 // What every view is made of.
 import { html, classes, useEffect, useRef, useId, useState } from "./html.js";
 import { Icon } from "./icons.js";
-import { ago, duration, langOf, said, t, time } from "./i18n.js";
+import { ago, langOf, said, t, time } from "./i18n.js";
 import { useUnsaved } from "./router.js";
 
 // Pill tells a state by its colour, its icon and its word.
@@ -303,54 +303,6 @@ export function Health({ health, large }) {
 					</span>
 				`}
 			</p>
-		</div>
-	`;
-}
-
-// Tested shows the outcome of a test, message by message.
-export function Tested({ result }) {
-	return html`
-		<div class="tested" role="status">
-			<${Notice} kind=${result.delivered ? "ok" : "bad"}>
-				<p>
-					<strong>
-						${result.delivered ? t("test.arrived", { n: result.messages.length }) : t("test.failed")}
-					</strong>
-				</p>
-				<ol class="plain">
-					${result.messages.map(
-						(m) => html`
-							<li>
-								<div class="tested-line">
-									<${Icon}
-										name=${m.delivered ? "check" : "cross"}
-										size="16"
-										label=${m.delivered ? t("test.ok") : t("test.bad")}
-									/>
-									${" "}
-									<span lang="en">${m.summary}</span>
-									<span class="muted">
-										${m.status
-											? t("test.answered", {
-													status: String(m.status),
-													took: duration(m.took_ms),
-												})
-											: t("test.silent", { took: duration(m.took_ms) })}
-									</span>
-								</div>
-								${m.reason &&
-								html`
-									<p class="mend"><${Said} text=${m.reason} /></p>
-								`}
-								${m.answer &&
-								html`
-									<pre tabindex="0" aria-label=${t("test.answer")}>${m.answer}</pre>
-								`}
-							</li>
-						`,
-					)}
-				</ol>
-			<//>
 		</div>
 	`;
 }

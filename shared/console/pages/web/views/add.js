@@ -1,6 +1,6 @@
 // Adding an integration: pick a system, fill in its form.
 import { html } from "../html.js";
-import { get, post } from "../api.js";
+import { get, post, testOf } from "../api.js";
 import { day, further, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
@@ -93,7 +93,8 @@ function NewForm({ system, session }) {
 		return (await post("/v1/integrations", { system: system.name, ...draft })).body;
 	};
 	const saved = ({ id }, clean) => navigate(`/integrations/${id}?added=1`, { done: clean });
-	const test = async (parameters) => (await post("/v1/integrations/test", { system: system.name, parameters })).body;
+	const test = (parameters, told, signal) =>
+		testOf("/v1/integrations/test", { system: system.name, parameters }, told, signal);
 	const choose = (parameter, parameters) =>
 		post("/v1/integrations/choices", { system: system.name, parameters, parameter });
 	return html`

@@ -1,6 +1,6 @@
 // One integration: its settings, its deliveries, one delivery.
 import { html, useRef, useState } from "../html.js";
-import { call, get, integrationPath, post } from "../api.js";
+import { call, get, integrationPath, post, testOf } from "../api.js";
 import { further, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useBase, useLoad } from "../load.js";
@@ -169,23 +169,18 @@ function Settings({ data, reload, form }) {
 		return reload();
 	};
 	// A saved integration whose settings are all bound elsewhere is tested as it is kept.
-	const test = async (parameters) =>
-		(Object.keys(parameters).length
-			? await post("/v1/integrations/test", { integration: i.id, parameters })
-			: await post(integrationPath(i.id, "/test"))
-		).body;
+	const test = (parameters, told, signal) =>
+		Object.keys(parameters).length
+			? testOf("/v1/integrations/test", { integration: i.id, parameters }, told, signal)
+			: testOf(integrationPath(i.id, "/test"), undefined, told, signal);
 	const choose = (parameter, parameters) =>
 		post("/v1/integrations/choices", { integration: i.id, parameters, parameter });
 	const telegram =
 		system.bound_there &&
 		html`
-			<${TelegramLink} integration=${i} reload=${reload} test=${() => test({})} />
+			<${TelegramLink} integration=${i} reload=${reload} test=${(told, signal) => test({}, told, signal)} />
 		`;
 	return html`
-		${told &&
-		html`
-			<${Notice} kind="ok" role="status"><p>${t("form.saved")}</p><//>
-		`}
 		<div class="beside">
 			<${Form}
 				key=${key}
@@ -199,7 +194,7 @@ function Settings({ data, reload, form }) {
 				test=${test}
 				choose=${choose}
 				submit=${t("form.save")}
-				cancel="/"
+				note=${told ? t("form.saved") : ""}
 				extra=${telegram}
 			/>
 			<div class="side">

@@ -3,18 +3,18 @@ import { html, useState } from "../html.js";
 import { integrationPath, post } from "../api.js";
 import { t } from "../i18n.js";
 import { useAction } from "../load.js";
-import { Busy, Copy, Failure, Notice, Said, Tested, When } from "../ui.js";
+import { Busy, Copy, Failure, Notice, Said, When } from "../ui.js";
+import { Tested, useTest } from "./tested.js";
 
 // isBound says that a chat is bound to the integration.
 export const isBound = (integration) => Boolean(integration.parameters.chat_id);
 
 export function TelegramLink({ integration, reload, test }) {
 	const [link, setLink] = useState(null);
-	const [result, setResult] = useState(null);
 	const [bind, binding] = useAction(async () =>
 		setLink((await post(integrationPath(integration.id, "/telegram-link"))).body),
 	);
-	const [run, testing] = useAction(async () => setResult(await test()));
+	const tests = useTest(test);
 	const bound = isBound(integration);
 	if (integration.missing)
 		return html`
@@ -55,18 +55,16 @@ export function TelegramLink({ integration, reload, test }) {
 				</button>
 				${bound &&
 				html`
-					<button type="button" disabled=${testing.busy} onClick=${run}>
-						<${Busy} on=${testing.busy}>${t("form.test")}<//>
+					<button type="button" aria-disabled=${tests.busy ? "true" : undefined} onClick=${tests.run}>
+						<${Busy} on=${tests.busy}>${t("form.test")}<//>
 					</button>
 				`}
 			</div>
-			${testing.error &&
+			${tests.error &&
 			html`
-				<${Failure} error=${testing.error} />
-			`}${result &&
-			html`
-				<${Tested} result=${result} />
+				<${Failure} error=${tests.error} />
 			`}
+			<${Tested} of=${tests} />
 		</fieldset>
 	`;
 }

@@ -6,9 +6,9 @@ import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
 import { useUnsaved } from "../router.js";
 import { words } from "../schema.js";
-import { Box, Busy, ErrorAt, Failure, Notice, Said } from "../ui.js";
-import { Conflict } from "./conflict.js";
+import { Box, Busy, ErrorAt, Notice, Said } from "../ui.js";
 import { Request } from "./delivery.js";
+import { Faults, focusWrong } from "./faults.js";
 
 // FOREVER is what the API answers for an entry of a list that never ends, in seconds.
 export const FOREVER = 315_360_000;
@@ -533,10 +533,6 @@ export function TriggerForm({ template, start, integrations, refresh, save, save
 			hold.current = { dirty: false };
 		};
 	}, [dirty]);
-	const focusWrong = () =>
-		requestAnimationFrame(() =>
-			form.current?.querySelector(".invalid")?.querySelector("input, select, textarea")?.focus(),
-		);
 	const checked =
 		(work) =>
 		async (how = {}) => {
@@ -545,7 +541,7 @@ export function TriggerForm({ template, start, integrations, refresh, save, save
 				await work(sent, how);
 			} catch (error) {
 				refuse(placed(error.fields || [], sent));
-				focusWrong();
+				focusWrong(form.current);
 				throw error;
 			}
 		};
@@ -565,7 +561,7 @@ export function TriggerForm({ template, start, integrations, refresh, save, save
 	const valid = () => {
 		attempt(true);
 		if (!Object.keys(wrong).length) return true;
-		focusWrong();
+		focusWrong(form.current);
 		return false;
 	};
 	const error = saving.error || looking.error;
@@ -620,34 +616,16 @@ export function TriggerForm({ template, start, integrations, refresh, save, save
 					refresh=${refresh}
 					errors=${errors}
 				/>
-				${(changed || error?.status === 412) &&
-				html`
-					<${Conflict}
-						what=${t("trigger.conflict")}
-						again=${again}
-						over=${() => {
-							if (valid()) run({ over: true });
-						}}
-					/>
-				`}
-				${error &&
-				error.status !== 412 &&
-				(error.fields?.length
-					? html`
-							<${Notice} kind="bad" role="alert">
-								<p>${t("form.wrong")}</p>
-								${error.fields
-									.filter((f) => !/^(name|comment|threshold|filters|actions)\b/.test(f.field))
-									.map(
-										(f) => html`
-											<p>${f.field}: ${said(f.reason)}</p>
-										`,
-									)}
-							<//>
-						`
-					: html`
-							<${Failure} error=${error} />
-						`)}
+				<${Faults}
+					error=${error}
+					changed=${changed}
+					what=${t("trigger.conflict")}
+					again=${again}
+					over=${() => {
+						if (valid()) run({ over: true });
+					}}
+					known=${(field) => /^(name|comment|threshold|filters|actions)\b/.test(field)}
+				/>
 				<div class="buttons">
 					<a class="button" href="/triggers">${t("form.cancel")}</a>
 					<button
