@@ -245,6 +245,7 @@ func (s *Stack) Accepting() *accept.Store {
 	return &accept.Store{
 		Store: *s.Deliveries(), Counting: s.CountingQueue(),
 		Commands: &settings.Commands{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Now: time.Now},
+		Arrivals: &counters.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")},
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/console/export"
 	"tocsin/shared/console/integrations"
 	"tocsin/shared/console/mails"
+	overviews "tocsin/shared/console/overview"
 	"tocsin/shared/console/pages"
 	"tocsin/shared/console/profiles"
 	"tocsin/shared/console/reports"
@@ -37,6 +38,7 @@ import (
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
+	"tocsin/shared/overview"
 	"tocsin/shared/profile"
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/ready"
@@ -174,6 +176,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Health: s.Health, Tester: s.Tester,
 		Telegram: s.Telegram, EgressAddresses: s.EgressAddresses, Changed: s.Changed,
 	}).Register(api)
+	(&overviews.API{Kit: kit, Reader: s.overview()}).Register(api)
 	(&deliveries.API{
 		Kit: kit, Integrations: s.Integrations, Deliveries: s.Deliveries, Previewer: s.Tester, Recovery: s.Recovery,
 		DeadLetters: s.DeadLetters, MailQuota: s.MailQuota, Wake: s.Wake,
@@ -217,6 +220,15 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		nameTenant(api.OpenAPI())
 	}
 	return api
+}
+
+// overview reads what became of the last day.
+func (s *server) overview() *overview.Reader {
+	r := &overview.Reader{Integrations: s.Integrations, Systems: s.Systems, Now: s.Now}
+	if s.Integrations != nil { // else this is the document alone
+		r.Counters, r.Backlog = s.Health.Counters, s.Integrations.Backlog
+	}
+	return r
 }
 
 // nameTenant describes the parameter by which a global role acts for a linked tenant: once, for every path.

@@ -103,8 +103,8 @@ func (m *postRig) sendWaiting() {
 		leased, err := log.Lease(ctx, l, 100, time.Now(), time.Now(), time.Now().Add(time.Minute))
 		require.NoError(m.t, err)
 		for _, d := range leased {
-			after := sending.Outcome{Delivery: d.Kill(ended)}
-			if ended == "" {
+			after := sending.Outcome{Delivery: d.Kill(ended.Why)}
+			if ended.Why == "" {
 				after, err = m.sender.Send(ctx, target, d)
 				require.NoError(m.t, err)
 			}

@@ -82,6 +82,7 @@ var operations = map[string]struct{ roles, body string }{
 	"test-parameters":         {administrators, `{"integration":"{id}","parameters":{"webhook_url":"********"}}`},
 	"list-choices":            {administrators, `{"integration":"{id}","parameter":"project","parameters":{}}`},
 	"get-integration-health":  {administrators, ""},
+	"get-overview":            {administrators, ""},
 	"make-telegram-link":      {administrators, ""},
 	"list-deliveries":         {administrators, ""},
 	"get-delivery":            {administrators, ""},

@@ -8,6 +8,7 @@ import (
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/health"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 )
@@ -34,6 +35,24 @@ type Accepted struct {
 	// Intake is the engine's id of the intake that has claimed the event (Store.Begin) or brought it in
 	// (EventLog.Arrived); "" on an engine that needs none.
 	Intake string
+}
+
+// Arrived counts the accepted events of each tenant, for the overview of a day. They count where the newest arrived.
+func (in *Intake) Arrived() (counts []health.Count) {
+	at := map[string]int{}
+	for _, a := range in.Accepted {
+		n, ok := at[a.Event.Tenant]
+		if !ok {
+			n = len(counts)
+			at[a.Event.Tenant] = n
+			counts = append(counts, health.Arrived(a.Event.Tenant, a.Entry.At, 0))
+		}
+		counts[n].Attempts++
+		if a.Entry.At.After(counts[n].At) {
+			counts[n].At = a.Entry.At
+		}
+	}
+	return counts
 }
 
 // Standing is how an event stands when an Intake is to be made of it.

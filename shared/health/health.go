@@ -49,6 +49,33 @@ type Count struct {
 	Answer Answer
 	// FailingSince is that of the integration when it was read; zero when it was not failing. It is not stored.
 	FailingSince time.Time
+	Ended
+}
+
+// Ended is what became of deliveries: for the overview of a day. The rule does not look at it.
+type Ended struct {
+	Delivered int
+	Dead      int
+	Latencies Latencies // of those delivered
+}
+
+// Merge adds others.
+func (e *Ended) Merge(others Ended) {
+	e.Delivered += others.Delivered
+	e.Dead += others.Dead
+	e.Latencies.Merge(others.Latencies)
+}
+
+// Any reports whether a delivery ended.
+func (e *Ended) Any() bool { return e.Delivered > 0 || e.Dead > 0 }
+
+// Arrivals is what the events of a tenant count under when they come in, each once: as the attempts of an integration
+// that nobody can make, in window 0.
+const Arrivals = "events in"
+
+// Arrived counts events that came in.
+func Arrived(tenant string, at time.Time, events int) Count {
+	return Count{Tenant: tenant, Integration: Arrivals, At: at, Attempts: events}
 }
 
 // Attempt adds one attempt that ended at the time.
@@ -78,6 +105,7 @@ func (c *Count) Merge(n Count) {
 	if n.Failures > 0 && !n.LastFailure.Before(c.LastFailure) {
 		c.LastFailure, c.Answer = n.LastFailure, n.Answer
 	}
+	c.Ended.Merge(n.Ended)
 }
 
 func later(a, b time.Time) time.Time {
@@ -93,12 +121,15 @@ type Tally struct {
 	Failures int `json:"failures"`
 }
 
-// Counters keeps the counts in buckets of 10 minutes and forgets them some time after the span of the rule.
+// Kept is how long a bucket is kept at least: the overview is of 24 hours.
+const Kept = 25 * time.Hour
+
+// Counters keeps the counts in buckets of 10 minutes, for Kept.
 type Counters interface {
 	// Add adds each count to its bucket. Several counts of one batch may share a bucket.
 	Add(ctx context.Context, counts []Count) error
-	// Series lists the buckets of one window that begin at since or later, in the order of time; a bucket without an
-	// attempt is left out.
+	// Series lists the buckets of one window that begin at since or later, in the order of time; a bucket in which
+	// nothing was counted is left out.
 	Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]Point, error)
 }
 
@@ -112,6 +143,7 @@ type Point struct {
 	LastFailure  time.Time `json:"-"`
 	LastSuccess  time.Time `json:"-"`
 	Answer       Answer    `json:"-"` // that to the last failure
+	Ended        `json:"-"`
 }
 
 // Add sums two tallies.
@@ -321,7 +353,7 @@ type Monitor struct {
 // can be called again with the same counts.
 func (m *Monitor) Judge(ctx context.Context, counts []Count) (disabled []string, err error) {
 	for _, c := range counts {
-		if c.Failures == 0 && c.FailingSince.IsZero() {
+		if c.Attempts == 0 || c.Failures == 0 && c.FailingSince.IsZero() {
 			continue
 		}
 		done, err := m.judge(ctx, c)
@@ -388,14 +420,14 @@ func (m *Monitor) Sweep(ctx context.Context, failing []Failing) (ended int, err 
 	return ended, nil
 }
 
-// Series is an integration's window bucket by bucket.
+// Series is an integration's window bucket by bucket, those with attempts.
 func (m *Monitor) Series(ctx context.Context, tenant, integration string, window int64, now time.Time) ([]Point,
 	error) {
 	points, err := m.Counters.Series(ctx, tenant, integration, window, m.Rule.Since(now))
 	if err != nil {
 		return nil, fmt.Errorf("list the attempts of integration %s: %w", integration, err)
 	}
-	return points, nil
+	return slices.DeleteFunc(points, func(p Point) bool { return p.Attempts == 0 }), nil
 }
 
 func (m *Monitor) reason(t Tally) string {

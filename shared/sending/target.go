@@ -47,35 +47,40 @@ func gone(id string) string {
 	return "the integration was deleted"
 }
 
-// Target is the way to an integration as it is now; ended says why nothing may be sent to it any more, "" when
-// something may.
-func (r *TargetCache) Target(ctx context.Context, tenant, id string) (target *Target, ended string, err error) {
+// End says why nothing may be sent to an integration any more; its zero value is that something may.
+type End struct {
+	Why    string
+	Window int64 // of the integration, see integration.Integration; 0 when it is gone
+}
+
+// Target is the way to an integration as it is now, or why there is none.
+func (r *TargetCache) Target(ctx context.Context, tenant, id string) (target *Target, end End, err error) {
 	i, err := r.integrations.Get(ctx, tenant, id)
 	switch {
 	case errors.Is(err, integration.ErrNotFound):
-		return nil, gone(id), nil
+		return nil, End{Why: gone(id)}, nil
 	case err != nil:
-		return nil, "", fmt.Errorf("read integration %s: %w", id, err)
+		return nil, End{}, fmt.Errorf("read integration %s: %w", id, err)
 	case !i.Enabled() && report.KindOf(id) == report.PersonReceiver:
-		return nil, i.Off.Reason, nil
+		return nil, End{i.Off.Reason, i.Window}, nil
 	case !i.Enabled() && i.Off.By == integration.ByPlatform:
-		return nil, "the integration was disabled because it kept failing: " + i.Off.Why(), nil
+		return nil, End{"the integration was disabled because it kept failing: " + i.Off.Why(), i.Window}, nil
 	case !i.Enabled():
-		return nil, "the integration was disabled", nil
+		return nil, End{"the integration was disabled", i.Window}, nil
 	}
 	if target, _ = r.targets.Get(i.ID); target != nil && target.Integration.Tenant == tenant &&
 		target.Integration.Revision == i.Revision &&
 		// the mark of a failing one is no change of its settings
 		FailingSince(target.Integration).Equal(FailingSince(i)) {
-		return target, "", nil
+		return target, End{}, nil
 	}
 	if target, err = r.sender.Open(ctx, r.opener, i); errors.Is(err, integration.ErrUnsealable) {
-		return nil, integration.LostSecrets, nil // trying again helps nobody; what ends can be sent again
+		return nil, End{integration.LostSecrets, i.Window}, nil // trying again helps nobody; what ends can be sent again
 	} else if err != nil {
-		return nil, "", err
+		return nil, End{}, err
 	}
 	r.targets.Keep(i.ID, target, maxTargets)
-	return target, "", nil
+	return target, End{}, nil
 }
 
 // Target is an integration opened for sending. It is made once for many deliveries.

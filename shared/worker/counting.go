@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tocsin/shared/cut"
@@ -29,7 +30,7 @@ type counting struct {
 // outcome is a delivery to settle, or a barrier that closes when all before it are written.
 type outcome struct {
 	after   sending.Outcome
-	window  int64     // of the integration; 0 when no attempt was made
+	window  int64     // of the integration; 0 when it is not known, or nothing was decided
 	failing time.Time // since when the integration has been failing; zero when it is not
 	barrier chan struct{}
 }
@@ -37,6 +38,11 @@ type outcome struct {
 // outcomeOf is the outcome of an attempt at a delivery.
 func outcomeOf(t *sending.Target, after sending.Outcome) outcome {
 	return outcome{after: after, window: t.Integration.Window, failing: sending.FailingSince(t.Integration)}
+}
+
+// killed is the outcome of a delivery that is not to be sent any more.
+func killed(d delivery.Delivery, end sending.End) outcome {
+	return outcome{after: sending.Outcome{Delivery: d.Kill(end.Why)}, window: end.Window}
 }
 
 // doubtSpan is how far back the success of others says that a refusal is about one record and not about the settings.
@@ -61,7 +67,7 @@ func (c counting) weigh(ctx context.Context, batch []outcome) ([]health.Count, e
 	var all []weighed
 	for _, o := range batch {
 		mark := o.after.Mark
-		if o.window == 0 || mark == sending.Silent {
+		if o.window == 0 || mark == sending.Silent && !over(o.after.Delivery) {
 			continue
 		}
 		k := countKey{o.after.Tenant, o.after.Integration, o.window}
@@ -73,9 +79,12 @@ func (c counting) weigh(ctx context.Context, batch []outcome) ([]health.Count, e
 				Window: k.window, At: now}})
 		}
 		all[n].FailingSince = o.failing
-		if mark == sending.Doubtful {
+		countEnd(&all[n].Ended, o.after.Delivery)
+		switch mark {
+		case sending.Silent: // says nothing of the system
+		case sending.Doubtful:
 			all[n].doubts = append(all[n].doubts, o.after.Delivery)
-		} else {
+		default:
 			countAttempt(&all[n].Count, o.after.Delivery, mark == sending.Ill)
 		}
 	}
@@ -86,7 +95,7 @@ func (c counting) weigh(ctx context.Context, batch []outcome) ([]health.Count, e
 				return nil, err
 			}
 		}
-		if w.Attempts > 0 {
+		if w.Attempts > 0 || w.Any() {
 			counts = append(counts, w.Count)
 		}
 	}
@@ -141,6 +150,26 @@ func excused(d delivery.Delivery, now time.Time) time.Time {
 		at = at.Add(-doubtSpan)
 	}
 	return at.Truncate(health.Bucket)
+}
+
+// over reports whether a delivery ended.
+func over(d delivery.Delivery) bool { return d.State == delivery.Delivered || d.State == delivery.Dead }
+
+// countEnd counts a delivery that ended.
+func countEnd(e *health.Ended, d delivery.Delivery) {
+	switch d.State {
+	case delivery.Dead:
+		e.Dead++
+	case delivery.Delivered:
+		e.Delivered++
+		if len(d.Attempts) == 0 {
+			return
+		}
+		before, last := d.Attempts[:len(d.Attempts)-1], d.Attempts[len(d.Attempts)-1]
+		if !slices.ContainsFunc(before, func(a delivery.Attempt) bool { return a.Delivered }) {
+			e.Latencies.Add(last.At.Add(last.Took).Sub(d.CreatedAt))
+		}
+	}
 }
 
 // countAttempt counts the last attempt at a delivery.

@@ -142,7 +142,7 @@ func (h *Handler) first(ctx context.Context, l *limiter, b MessageBatch, began t
 	if err != nil {
 		return err
 	}
-	if ended != "" {
+	if ended.Why != "" {
 		return h.end(ctx, fresh, ended)
 	}
 	if !b.Spared.IsZero() {
@@ -215,12 +215,17 @@ func (h *Handler) closed(ctx context.Context, b MessageBatch, fresh []delivery.D
 }
 
 // end settles deliveries that are not to be sent any more.
-func (h *Handler) end(ctx context.Context, deliveries []delivery.Delivery, reason string) error {
-	killed := make([]delivery.Delivery, len(deliveries))
+func (h *Handler) end(ctx context.Context, deliveries []delivery.Delivery, end sending.End) error {
+	outcomes := make([]outcome, len(deliveries))
+	dead := make([]delivery.Delivery, len(deliveries))
 	for i, d := range deliveries {
-		killed[i] = d.Kill(reason)
+		outcomes[i] = killed(d, end)
+		dead[i] = outcomes[i].after.Delivery
 	}
-	return h.settle(ctx, killed)
+	if err := h.settle(ctx, dead); err != nil {
+		return err
+	}
+	return h.tally(ctx, outcomes)
 }
 
 func (h *Handler) late(began time.Time) bool {
@@ -259,20 +264,25 @@ func (h *Handler) settle(ctx context.Context, deliveries []delivery.Delivery) er
 	return nil
 }
 
-// count counts attempts for the health of their integration. What can not be counted is not counted later: a call that
-// is made again finds the outcomes written.
+// count counts attempts for the health of their integration, and what ended.
 func (h *Handler) count(ctx context.Context, target *sending.Target, sent []sending.Outcome) error {
-	c := counting{monitor: h.Monitor, now: h.Sender.Now}
 	batch := make([]outcome, len(sent))
 	for n, d := range sent {
 		batch[n] = outcomeOf(target, d)
 	}
+	return h.tally(ctx, batch)
+}
+
+// tally counts the outcomes of one integration. What can not be counted is not counted later: a call that is made again
+// finds the outcomes written.
+func (h *Handler) tally(ctx context.Context, batch []outcome) error {
+	c := counting{monitor: h.Monitor, now: h.Sender.Now}
 	counts, err := c.weigh(ctx, batch)
 	if err != nil || len(counts) == 0 {
 		return err
 	}
 	if err := c.add(ctx, counts); err != nil {
-		return fmt.Errorf("count %d attempts of integration %s: %w", counts[0].Attempts, target.Integration.ID, err)
+		return fmt.Errorf("count %d attempts of integration %s: %w", counts[0].Attempts, counts[0].Integration, err)
 	}
 	_, err = c.judge(ctx, counts) // its retry batches end at their next round
 	return err

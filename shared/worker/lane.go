@@ -51,7 +51,7 @@ func (p *Pool) run(ctx, sending context.Context, l *lane) {
 				return
 			}
 			batch = p.fetch(ctx, l)
-		case got.ended != "":
+		case got.ended.Why != "":
 			p.kill(got)
 			batch = p.fetch(ctx, l)
 		default:
@@ -82,7 +82,7 @@ func (p *Pool) ended(l *lane, sent bool) bool {
 type fetched struct {
 	leased []delivery.Delivery
 	target *sending.Target
-	ended  string // why nothing may be sent there any more
+	ended  sending.End
 	epoch  int64
 	err    error
 }
@@ -95,7 +95,7 @@ func (p *Pool) fetch(ctx context.Context, l *lane) <-chan fetched {
 		if f.target, f.ended, f.err = p.targets.Target(ctx, l.Tenant, l.Integration); f.err == nil {
 			now := p.now()
 			horizon := now
-			if f.ended != "" {
+			if f.ended.Why != "" {
 				horizon = now.AddDate(100, 0, 0) // retries that are not due yet end too
 			}
 			if f.leased, f.err = p.queue.Lease(ctx, l.Lane, p.limits.Lease, horizon, now,
@@ -198,7 +198,7 @@ func (p *Pool) send(ctx context.Context, l *lane, t *sending.Target, d delivery.
 // kill ends a batch, and waits until that is written: else the next lease of a dead lane would spin.
 func (p *Pool) kill(f fetched) {
 	for _, d := range f.leased {
-		p.outcomes <- outcome{after: sending.Outcome{Delivery: d.Kill(f.ended)}}
+		p.outcomes <- killed(d, f.ended)
 	}
 	done := make(chan struct{})
 	p.outcomes <- outcome{barrier: done}

@@ -123,6 +123,7 @@ func (c *tallies) Series(_ context.Context, _, id string, _ int64, since time.Ti
 			out = append(out, health.Point{
 				At: n.At, Tally: health.Tally{Attempts: n.Attempts, Failures: n.Failures},
 				FirstFailure: n.FirstFailure, LastFailure: n.LastFailure, LastSuccess: n.LastSuccess, Answer: n.Answer,
+				Ended: n.Ended,
 			})
 		}
 	}

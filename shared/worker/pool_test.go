@@ -93,6 +93,7 @@ type rig struct {
 	*worker.Pool
 	queue        *memory
 	integrations *integrations
+	counters     *tallies
 	stop         func() // and wait
 }
 
@@ -114,7 +115,8 @@ func startWith(t *testing.T, limits worker.Limits, log *slog.Logger, c transport
 func startOn(t *testing.T, queue *memory, limits worker.Limits, log *slog.Logger, now func() time.Time,
 	c transport) *rig {
 	t.Helper()
-	r := &rig{queue: queue, integrations: &integrations{all: map[string]integration.Integration{}}}
+	r := &rig{queue: queue, integrations: &integrations{all: map[string]integration.Integration{}},
+		counters: &tallies{by: map[string]health.Count{}}}
 	r.Pool = worker.NewPool(worker.PoolConfig{
 		Queue: r.queue, Outcomes: r.queue, Integrations: r.integrations, Opener: opener{}, Limits: limits,
 		Logger: log,
@@ -122,8 +124,7 @@ func startOn(t *testing.T, queue *memory, limits worker.Limits, log *slog.Logger
 			Destinations: systems{}, Transport: c, Schedule: retry.Schedule{}, Now: now,
 			Log: slog.New(slog.DiscardHandler),
 		},
-		Monitor: &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Rule: atOnce,
-			Switch: r.integrations, Now: time.Now},
+		Monitor: &health.Monitor{Counters: r.counters, Rule: atOnce, Switch: r.integrations, Now: time.Now},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -65,7 +65,7 @@ func (h *Handler) Retry(ctx context.Context, r Round) (Round, error) {
 	if err != nil {
 		return r, err
 	}
-	if ended != "" {
+	if ended.Why != "" {
 		return end, h.end(ctx, waiting, ended)
 	}
 	if r.Round == 0 {

@@ -121,7 +121,8 @@ func (s *Stack) Deliveries() *deliveries.Store {
 // accepting is the store of a function that takes events in, or finishes what was taken in.
 func (s *Stack) accepting() *accept.Store {
 	return &accept.Store{Store: *s.Deliveries(), Commands: s.Triggers().Commands(), Counting: s.counting(),
-		Marks: &counts.Store{Totals: s.DailyTotals()}}
+		Marks:    &counts.Store{Totals: s.DailyTotals()},
+		Arrivals: &counters.Store{DB: s.DB, Table: s.prefix + "CountersTable"}}
 }
 
 func (s *Stack) counting() *counts.Queue {

@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/health"
 	"tocsin/shared/integration"
 )
 
@@ -442,24 +443,35 @@ func TestAccepting(t *testing.T) {
 	for _, system := range []string{"web_hooks", "minio"} {
 		t.Run(system, func(t *testing.T) {
 			enginetest.Accepting(t, func(t *testing.T) enginetest.AcceptingEngine {
-				w := open(t)
-				d, clock := w.clocked()
-				*clock = now().Add(time.Minute)
-				log := w.log()
-				log.DeliveryStore, log.Ready = d, w.ready(d)
-				return enginetest.AcceptingEngine{
-					Log: log, Systems: catalogue.Default(), System: system, Break: w.breakCalls,
-					Purge: func(t *testing.T) { require.NotEmpty(t, w.receive(t)) },
-					Later: func(t *testing.T) {
-						for range 2 { // what was left behind is finished, and looked at half an hour later
-							*clock = clock.Add(31 * time.Minute)
-							_, err := d.Sweep(t.Context())
-							require.NoError(t, err)
-						}
-					},
-				}
+				return open(t).accepting(system)
 			})
 		})
+	}
+}
+
+func TestArrivals(t *testing.T) {
+	enginetest.Arrivals(t, func(t *testing.T) (enginetest.AcceptingEngine, health.Counters) {
+		w := open(t)
+		return w.accepting("web_hooks"), w.counters()
+	})
+}
+
+func (w *world) accepting(system string) enginetest.AcceptingEngine {
+	d, clock := w.clocked()
+	*clock = now().Add(time.Minute)
+	d.Arrivals = w.counters()
+	log := w.log()
+	log.DeliveryStore, log.Ready = d, w.ready(d)
+	return enginetest.AcceptingEngine{
+		Log: log, Systems: catalogue.Default(), System: system, Break: w.breakCalls,
+		Purge: func(t *testing.T) { require.NotEmpty(t, w.receive(t)) },
+		Later: func(t *testing.T) {
+			for range 2 { // what was left behind is finished, and looked at half an hour later
+				*clock = clock.Add(31 * time.Minute)
+				_, err := d.Sweep(t.Context())
+				require.NoError(t, err)
+			}
+		},
 	}
 }
 

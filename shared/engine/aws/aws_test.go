@@ -240,11 +240,12 @@ func TestIntegrations(t *testing.T) {
 	})
 }
 
+func (w *world) counters() *counters.Store {
+	return &counters.Store{DB: w.db, Table: w.prefix + "CountersTable"}
+}
+
 func TestCounters(t *testing.T) {
-	enginetest.Counters(t, func(t *testing.T) health.Counters {
-		w := open(t)
-		return &counters.Store{DB: w.db, Table: w.prefix + "CountersTable"}
-	})
+	enginetest.Counters(t, func(t *testing.T) health.Counters { return open(t).counters() })
 }
 
 func TestRequests(t *testing.T) {

@@ -22,6 +22,7 @@ func Counters(t *testing.T, open OpenCounters) {
 	run("a series lists the buckets of one window in the order of time", seriesIsInOrder)
 	run("a counter knows its first and last failure, its last success and the last answer", counterKnowsItsFailures)
 	run("a count is taken back", countIsTakenBack)
+	run("what became of deliveries adds up, beside attempts and without any", endsAddUp)
 	run("many writers lose nothing", manyWritersLoseNoCount)
 }
 
@@ -117,6 +118,32 @@ func countIsTakenBack(t *testing.T, open OpenCounters) {
 	got, err := c.Series(t.Context(), "42", "mails on request", 0, At.Truncate(health.Bucket))
 	require.NoError(t, err)
 	require.Equal(t, []health.Point{{At: At.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4}}}, got)
+}
+
+func endsAddUp(t *testing.T, open OpenCounters) {
+	c := open(t)
+	ended := func(delivered, dead int, took ...time.Duration) health.Ended {
+		e := health.Ended{Delivered: delivered, Dead: dead}
+		for _, d := range took {
+			e.Latencies.Add(d)
+		}
+		return e
+	}
+	first, second := count("a", 1, At, 3, 1), count("a", 1, At, 2, 0)
+	first.Ended = ended(2, 1, 80*time.Millisecond, 2*time.Hour)
+	second.Ended = ended(2, 0, 80*time.Millisecond, 3*time.Second)
+	silent := count("a", 1, At.Add(health.Bucket), 0, 0)
+	silent.Ended = ended(0, 7)
+	require.NoError(t, c.Add(t.Context(), []health.Count{first, silent}))
+	require.NoError(t, c.Add(t.Context(), []health.Count{second}))
+	points, err := c.Series(t.Context(), "42", "a", 1, At.Truncate(health.Bucket))
+	require.NoError(t, err)
+	bucket := At.Truncate(health.Bucket).UTC()
+	require.Equal(t, []health.Point{
+		{At: bucket, Tally: health.Tally{Attempts: 5, Failures: 1},
+			Ended: ended(4, 1, 80*time.Millisecond, 80*time.Millisecond, 3*time.Second, 2*time.Hour)},
+		{At: bucket.Add(health.Bucket), Ended: ended(0, 7)},
+	}, points)
 }
 
 func manyWritersLoseNoCount(t *testing.T, open OpenCounters) {

@@ -69,6 +69,9 @@ func (d *Deliveries) Accept(_ context.Context, in fanout.Intake) error {
 		d.e.known[key{a.Event.Tenant, a.Event.ID}] = true
 		d.e.accepted = append(d.e.accepted, accepted{a.Entry.At, a.Event, a.Entry})
 	}
+	for _, n := range in.Arrived() {
+		d.e.count(n)
+	}
 	for _, c := range in.Commands {
 		if k := (key{c.Tenant, c.ID}); d.e.commands[k].ID == "" {
 			d.e.commands[k] = clone(c)

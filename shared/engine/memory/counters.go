@@ -26,12 +26,17 @@ type bucket struct {
 func (c *Counters) Add(_ context.Context, counts []health.Count) error {
 	defer c.e.lock()()
 	for _, n := range counts {
-		b := bucket{key{n.Tenant, n.Integration}, n.Window, n.At.Truncate(health.Bucket).Unix()}
-		sum := c.e.counters[b]
-		sum.Merge(n)
-		c.e.counters[b] = sum
+		c.e.count(n)
 	}
 	return nil
+}
+
+// count adds a count; the lock is held.
+func (e *Engine) count(n health.Count) {
+	b := bucket{key{n.Tenant, n.Integration}, n.Window, n.At.Truncate(health.Bucket).Unix()}
+	sum := e.counters[b]
+	sum.Merge(n)
+	e.counters[b] = sum
 }
 
 // Series lists the buckets of a window in the order of time.
@@ -43,6 +48,7 @@ func (c *Counters) Series(_ context.Context, tenant, integration string, window 
 			out = append(out, health.Point{
 				At: time.Unix(b.at, 0).UTC(), Tally: health.Tally{Attempts: n.Attempts, Failures: n.Failures},
 				FirstFailure: n.FirstFailure, LastFailure: n.LastFailure, LastSuccess: n.LastSuccess, Answer: n.Answer,
+				Ended: n.Ended,
 			})
 		}
 	}

@@ -68,6 +68,16 @@ func TestAccepting(t *testing.T) {
 	})
 }
 
+func TestArrivals(t *testing.T) {
+	enginetest.Arrivals(t, func(t *testing.T) (enginetest.AcceptingEngine, health.Counters) {
+		db := open(t)
+		return enginetest.AcceptingEngine{
+			Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks",
+			Later: func(*testing.T) {},
+		}, db.Counters()
+	})
+}
+
 func TestBacklog(t *testing.T) {
 	enginetest.Backlog(t, func(t *testing.T) (enginetest.Log, integration.Backlog) {
 		db := open(t)

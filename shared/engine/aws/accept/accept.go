@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/health"
 )
 
 // Store is fanout.Store, and finishes what fan-out left behind.
@@ -30,6 +31,8 @@ type Store struct {
 	Commands *settings.Commands
 	// Counting is told of what was accepted; nil = nothing is counted.
 	Counting Counting
+	// Arrivals counts events for the overview of a day; nil = they are not counted.
+	Arrivals Arrivals
 	// Marks is needed by the sweeper: what was not counted gets its message again. nil = that is not looked after.
 	Marks Marks
 }
@@ -37,6 +40,11 @@ type Store struct {
 // Counting is told of each intake that was committed, perhaps more than once.
 type Counting interface {
 	Enqueue(ctx context.Context, tenant, intake string, events []event.Event) error
+}
+
+// Arrivals counts what came in.
+type Arrivals interface {
+	Add(ctx context.Context, counts []health.Count) error
 }
 
 // Begin claims events: see IntakeStore.Begin.
@@ -156,12 +164,26 @@ func (s *Store) accept(ctx context.Context, m intakes.Intake) error {
 	if err := s.Intakes().Commit(ctx, row); err != nil {
 		return err
 	}
+	s.arrived(ctx, m)
 	if err := s.finish(ctx, m, false); err != nil {
 		// It is accepted: the sweeper finishes it. To hand the entries in again would bring nothing.
 		s.Logger().Error("the deliveries of an intake are not ready: the sweeper finishes it",
 			"tenant", m.Tenant, "intake", m.ID, "deliveries", len(m.Deliveries), "error", err.Error())
 	}
 	return nil
+}
+
+// arrived counts the events of a committed intake. A count that fails, or that a process does not come to, is missing in
+// the overview and nowhere else: in the intake's own row it would cost a transaction.
+func (s *Store) arrived(ctx context.Context, m intakes.Intake) {
+	if s.Arrivals == nil {
+		return
+	}
+	in := fanout.Intake{Accepted: m.Events}
+	if err := s.Arrivals.Add(ctx, in.Arrived()); err != nil {
+		s.Logger().Warn("events are missing in the overview", "tenant", m.Tenant, "intake", m.ID, "events",
+			len(m.Events), "error", err.Error())
+	}
 }
 
 // finish makes what follows from a committed intake: its commands, its deliveries' rows and messages, and the message

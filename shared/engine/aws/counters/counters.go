@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -15,15 +16,12 @@ import (
 	"tocsin/shared/health"
 )
 
-// counterKeep is how long a bucket outlives the window, for a clock that is behind.
-const counterKeep = health.DefaultSpan + time.Hour
-
 // Store is health.Counters on a table with the keys `window` and `bucket` (epoch seconds): one update adds a
-// batch's attempts, one query of at most 73 rows is the sum.
+// batch's attempts, one query of at most 73 rows is what the rule needs, one of 145 a day.
 type Store struct {
 	DB    *dynamodb.Client
 	Table string
-	// Keep is how long buckets are kept; 0 = an hour longer than the product's window.
+	// Keep is how long buckets are kept; 0 = health.Kept.
 	Keep time.Duration
 }
 
@@ -43,7 +41,23 @@ type bucketRow struct {
 	LastFailure  int64  `dynamodbav:"last_failure,omitempty"`
 	Status       int    `dynamodbav:"answer_status,omitempty"` // of the last answer that was a failure
 	Words        string `dynamodbav:"answer,omitempty"`
-	Expires      int64  `dynamodbav:"expires"`
+	Delivered    int    `dynamodbav:"delivered,omitempty"` // what became of deliveries
+	Dead         int    `dynamodbav:"dead,omitempty"`
+	// Those delivered by class, see health.Latencies. A class is an attribute of its own, so that an update adds to it.
+	L0      int   `dynamodbav:"l0,omitempty"`
+	L1      int   `dynamodbav:"l1,omitempty"`
+	L2      int   `dynamodbav:"l2,omitempty"`
+	L3      int   `dynamodbav:"l3,omitempty"`
+	L4      int   `dynamodbav:"l4,omitempty"`
+	L5      int   `dynamodbav:"l5,omitempty"`
+	L6      int   `dynamodbav:"l6,omitempty"`
+	L7      int   `dynamodbav:"l7,omitempty"`
+	L8      int   `dynamodbav:"l8,omitempty"`
+	L9      int   `dynamodbav:"l9,omitempty"`
+	L10     int   `dynamodbav:"l10,omitempty"`
+	L11     int   `dynamodbav:"l11,omitempty"`
+	L12     int   `dynamodbav:"l12,omitempty"`
+	Expires int64 `dynamodbav:"expires"`
 }
 
 func (r bucketRow) point() health.Point {
@@ -51,6 +65,9 @@ func (r bucketRow) point() health.Point {
 		At: time.Unix(r.Bucket, 0).UTC(), Tally: health.Tally{Attempts: r.Attempts, Failures: r.Failures},
 		FirstFailure: milli(r.FirstFailure), LastFailure: milli(r.LastFailure), LastSuccess: milli(r.LastSuccess),
 		Answer: health.Answer{Status: r.Status, Words: r.Words},
+		Ended: health.Ended{Delivered: r.Delivered, Dead: r.Dead, Latencies: health.Latencies{
+			r.L0, r.L1, r.L2, r.L3, r.L4, r.L5, r.L6, r.L7, r.L8, r.L9, r.L10, r.L11, r.L12,
+		}},
 	}
 }
 
@@ -89,11 +106,11 @@ func (c *Store) Add(ctx context.Context, counts []health.Count) error {
 func (c *Store) add(ctx context.Context, b bucket, n health.Count) error {
 	keep := c.Keep
 	if keep == 0 {
-		keep = counterKeep
+		keep = health.Kept
 	}
-	update := "ADD attempts :a, failures :f SET #e = :e"
 	values := table.Item{":a": table.Number(n.Attempts), ":f": table.Number(n.Failures),
 		":e": table.Number(b.at + int64(keep/time.Second))}
+	update := "ADD attempts :a, failures :f" + adds(n.Ended, values) + " SET #e = :e"
 	if !n.LastSuccess.IsZero() {
 		update += ", last_success = :s"
 		values[":s"] = table.Number(n.LastSuccess.UnixMilli())
@@ -110,6 +127,23 @@ func (c *Store) add(ctx context.Context, b bucket, n health.Count) error {
 		ExpressionAttributeNames: map[string]string{"#e": "expires"}, ExpressionAttributeValues: values,
 	})
 	return err
+}
+
+// adds are the further attributes that an update adds to; their values go into values.
+func adds(e health.Ended, values table.Item) string {
+	var out strings.Builder
+	add := func(name string, n int) {
+		if n != 0 {
+			out.WriteString(", " + name + " :" + name)
+			values[":"+name] = table.Number(n)
+		}
+	}
+	add("delivered", e.Delivered)
+	add("dead", e.Dead)
+	for class, n := range e.Latencies {
+		add("l"+strconv.Itoa(class), n)
+	}
+	return out.String()
 }
 
 // milli is a time in milliseconds, the zero time where there is none.

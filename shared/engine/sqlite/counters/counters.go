@@ -21,8 +21,9 @@ var _ health.Counters = (*Counters)(nil)
 
 // addCount adds to a bucket. Batches can be written in another order than that of their attempts.
 const addCount = `INSERT INTO counters
-	(tenant, integration, window, bucket, attempts, failures, first_failure, last_failure, last_success, status, words)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	(tenant, integration, window, bucket, attempts, failures, first_failure, last_failure, last_success, status, words,
+		delivered, dead, l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts, failures = failures + excluded.failures,
 		first_failure = CASE WHEN first_failure = 0 OR excluded.first_failure BETWEEN 1 AND first_failure
 			THEN excluded.first_failure ELSE first_failure END,
@@ -31,25 +32,18 @@ const addCount = `INSERT INTO counters
 		words = CASE WHEN excluded.failures > 0 AND excluded.last_failure >= last_failure
 			THEN excluded.words ELSE words END,
 		last_failure = max(last_failure, excluded.last_failure),
-		last_success = max(last_success, excluded.last_success)`
+		last_success = max(last_success, excluded.last_success),
+		delivered = delivered + excluded.delivered, dead = dead + excluded.dead,
+		l0 = l0 + excluded.l0, l1 = l1 + excluded.l1, l2 = l2 + excluded.l2, l3 = l3 + excluded.l3,
+		l4 = l4 + excluded.l4, l5 = l5 + excluded.l5, l6 = l6 + excluded.l6, l7 = l7 + excluded.l7,
+		l8 = l8 + excluded.l8, l9 = l9 + excluded.l9, l10 = l10 + excluded.l10, l11 = l11 + excluded.l11,
+		l12 = l12 + excluded.l12`
 
 // Add adds each count to its bucket.
 func (c *Counters) Add(ctx context.Context, counts []health.Count) error {
 	err := c.db.Write(ctx, func(w *db.Writer) error {
 		for _, n := range counts {
-			if err := w.Do(addCount, func(s *driver.Stmt) {
-				s.BindText(1, n.Tenant)
-				s.BindText(2, n.Integration)
-				s.BindInt64(3, n.Window)
-				s.BindInt64(4, n.At.Truncate(health.Bucket).Unix())
-				s.BindInt64(5, int64(n.Attempts))
-				s.BindInt64(6, int64(n.Failures))
-				s.BindInt64(7, millis(n.FirstFailure))
-				s.BindInt64(8, millis(n.LastFailure))
-				s.BindInt64(9, millis(n.LastSuccess))
-				s.BindInt64(10, int64(n.Answer.Status))
-				s.BindText(11, n.Answer.Words)
-			}); err != nil {
+			if err := Put(w, n); err != nil {
 				return err
 			}
 		}
@@ -59,6 +53,28 @@ func (c *Counters) Add(ctx context.Context, counts []health.Count) error {
 		return fmt.Errorf("add %d counts: %w", len(counts), err)
 	}
 	return nil
+}
+
+// Put adds a count to its bucket, on the writer.
+func Put(w *db.Writer, n health.Count) error {
+	return w.Do(addCount, func(s *driver.Stmt) {
+		s.BindText(1, n.Tenant)
+		s.BindText(2, n.Integration)
+		s.BindInt64(3, n.Window)
+		s.BindInt64(4, n.At.Truncate(health.Bucket).Unix())
+		s.BindInt64(5, int64(n.Attempts))
+		s.BindInt64(6, int64(n.Failures))
+		s.BindInt64(7, millis(n.FirstFailure))
+		s.BindInt64(8, millis(n.LastFailure))
+		s.BindInt64(9, millis(n.LastSuccess))
+		s.BindInt64(10, int64(n.Answer.Status))
+		s.BindText(11, n.Answer.Words)
+		s.BindInt64(12, int64(n.Delivered))
+		s.BindInt64(13, int64(n.Dead))
+		for class, l := range n.Latencies {
+			s.BindInt64(14+class, int64(l))
+		}
+	})
 }
 
 // millis is a time as the counters keep it, 0 for the zero time.
@@ -76,7 +92,8 @@ func atMillis(n int64) time.Time {
 	return time.UnixMilli(n).UTC()
 }
 
-const series = `SELECT bucket, attempts, failures, first_failure, last_failure, last_success, status, words
+const series = `SELECT bucket, attempts, failures, first_failure, last_failure, last_success, status, words,
+	delivered, dead, l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12
 	FROM counters WHERE tenant = ? AND integration = ? AND window = ? AND bucket >= ? ORDER BY bucket`
 
 // Series lists buckets.
@@ -88,7 +105,12 @@ func (c *Counters) Series(ctx context.Context, tenant, integration string, windo
 		s.BindInt64(3, window)
 		s.BindInt64(4, since.Unix())
 	}, func(s *driver.Stmt) error {
+		ended := health.Ended{Delivered: s.ColumnInt(8), Dead: s.ColumnInt(9)}
+		for class := range ended.Latencies {
+			ended.Latencies[class] = s.ColumnInt(10 + class)
+		}
 		points = append(points, health.Point{
+			Ended:        ended,
 			At:           time.Unix(s.ColumnInt64(0), 0).UTC(),
 			Tally:        health.Tally{Attempts: s.ColumnInt(1), Failures: s.ColumnInt(2)},
 			FirstFailure: atMillis(s.ColumnInt64(3)), LastFailure: atMillis(s.ColumnInt64(4)),
@@ -100,11 +122,11 @@ func (c *Counters) Series(ctx context.Context, tenant, integration string, windo
 	return points, err
 }
 
-// Prune removes buckets that no rule reads any more.
+// Prune removes buckets that are not read any more.
 func (c *Counters) Prune(ctx context.Context, now time.Time) (removed int, err error) {
 	return c.db.Chunks(ctx, "DELETE FROM counters WHERE (tenant, integration, window, bucket) IN (SELECT tenant, "+
 		"integration, window, bucket FROM counters WHERE bucket < ? LIMIT ?)", func(s *driver.Stmt) {
-		s.BindInt64(1, now.Add(-2*health.DefaultSpan).Unix())
+		s.BindInt64(1, now.Add(-health.Kept).Unix())
 		s.BindInt64(2, db.Chunk)
 	})
 }

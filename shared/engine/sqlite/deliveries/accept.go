@@ -7,6 +7,7 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/counters"
 	"tocsin/shared/engine/sqlite/dailytotals"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
@@ -123,6 +124,11 @@ func (d *Deliveries) accept(w *db.Writer, i *intake) error {
 			s.BindInt64(3, i.seqs[eventKey{a.Event.Tenant, a.Event.ID}])
 		}); err != nil {
 			return err
+		}
+	}
+	for _, n := range i.Arrived() {
+		if err := counters.Put(w, n); err != nil {
+			return fmt.Errorf("count what arrived for tenant %s: %w", n.Tenant, err)
 		}
 	}
 	for _, c := range i.Commands {

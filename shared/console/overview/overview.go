@@ -1,0 +1,175 @@
+// Package overview is the operation that answers what became of the last 24 hours, and what needs a person.
+package overview
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/access"
+	"tocsin/shared/console/integrations"
+	"tocsin/shared/console/rest"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+	"tocsin/shared/overview"
+)
+
+// Reader makes overviews.
+type Reader interface {
+	Read(ctx context.Context, tenant string) (overview.Overview, error)
+}
+
+// API is the operation.
+type API struct {
+	rest.Kit
+	Reader Reader
+}
+
+// OverviewView is an overview as the answer shows it.
+type OverviewView struct {
+	From         time.Time       `json:"from" doc:"the beginning of the first hour"`
+	To           time.Time       `json:"to" doc:"now"`
+	Events       int             `json:"events" doc:"that came in" example:"1204"`
+	Hours        []OverviewHour  `json:"hours" doc:"24 of them, the oldest first; the last one is not over"`
+	Integrations []OverviewLine  `json:"integrations" doc:"in the order of their making, without those that were deleted"`
+	Attention    []AttentionView `json:"attention" doc:"what needs a person, the worst first"`
+	OverviewSum
+}
+
+// OverviewSum is what became of deliveries.
+type OverviewSum struct {
+	Delivered   int          `json:"delivered" doc:"deliveries that arrived; one can carry several events"`
+	Dead        int          `json:"dead" doc:"deliveries that were given up: their waits were used up, or the integration was disabled"`
+	Waiting     int          `json:"waiting" doc:"deliveries that wait for a request now"`
+	WaitingMore bool         `json:"waiting_more,omitempty" doc:"there are more than that"`
+	Latency     *LatencyView `json:"latency,omitempty" doc:"absent when nothing arrived"`
+}
+
+// LatencyView says how long deliveries took. They are counted in classes, so that a percentile is known to lie between
+// two bounds.
+type LatencyView struct {
+	Deliveries int           `json:"deliveries" doc:"that arrived for the first time"`
+	P50        LatencyBounds `json:"p50"`
+	P99        LatencyBounds `json:"p99"`
+}
+
+// LatencyBounds are the bounds of a percentile.
+type LatencyBounds struct {
+	MoreThan int64 `json:"more_than_ms" doc:"0 in the lowest class" example:"250"`
+	AtMost   int64 `json:"at_most_ms,omitempty" doc:"absent when it is more than the longest bound, an hour" example:"500"`
+}
+
+// OverviewHour is an hour.
+type OverviewHour struct {
+	At        time.Time `json:"at"`
+	Events    int       `json:"events"`
+	Delivered int       `json:"delivered"`
+	Dead      int       `json:"dead"`
+}
+
+// OverviewLine is what became of the deliveries of one integration.
+type OverviewLine struct {
+	ID     string            `json:"id"`
+	Name   string            `json:"name"`
+	System string            `json:"system" example:"slack"`
+	State  integration.State `json:"state" enum:"ok,failing,disabled"`
+	OverviewSum
+	DeliveredByHour []int `json:"delivered_by_hour,omitempty" doc:"as in hours; absent when there were none"`
+	DeadByHour      []int `json:"dead_by_hour,omitempty" doc:"likewise"`
+}
+
+// AttentionView is an integration that needs a person.
+type AttentionView struct {
+	ID          string                   `json:"id"`
+	Name        string                   `json:"name"`
+	System      string                   `json:"system" example:"slack"`
+	Cause       overview.Cause           `json:"cause" enum:"disabled,lost,missing,failing,away,not_sent" doc:"disabled: it kept failing; lost: its secrets have to be entered again; missing: the deployment lacks what its system needs; failing: most of its newest requests fail; away: the key service does not answer; not_sent: it works, and some deliveries were given up"`
+	Since       *time.Time               `json:"since,omitempty" doc:"absent when that is not known"`
+	Answer      *integrations.AnswerView `json:"last_answer,omitempty" doc:"what its system said to the newest failure"`
+	Reason      string                   `json:"reason,omitempty" doc:"more about the cause"`
+	Waiting     int                      `json:"waiting" doc:"deliveries that wait for a request"`
+	WaitingMore bool                     `json:"waiting_more,omitempty" doc:"there are more than that"`
+	NextAttempt *time.Time               `json:"next_attempt,omitempty" doc:"when the next retry is due"`
+	NotSent     int                      `json:"not_sent" doc:"deliveries that were given up and can be sent again"`
+	NotSentMore bool                     `json:"not_sent_more,omitempty" doc:"there are more than that"`
+}
+
+type output struct{ Body OverviewView }
+
+// Register adds the operation.
+func (s *API) Register(api huma.API) {
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+		OperationID: "get-overview", Method: http.MethodGet, Path: "/v1/overview", Tags: []string{"Integrations"},
+		Summary: "Read what became of the last 24 hours",
+		Description: "By hour and by integration, with what needs a person. It is made of counters of ten minutes that " +
+			"are kept anyway: a delivery counts in the hour in which it ended, an event in that in which it arrived. A " +
+			"delivery that is sent again counts again. A process that ends by force can leave a few uncounted. Latency " +
+			"is the time from the arrival of the oldest event to the answer that confirmed it, with batch windows, " +
+			"retries and replays.",
+	}), s.read)
+}
+
+func (s *API) read(ctx context.Context, _ *struct{}) (*output, error) {
+	o, err := s.Reader.Read(ctx, rest.Principal(ctx).Tenant)
+	if err != nil {
+		return nil, s.Answer(err)
+	}
+	v := OverviewView{From: o.From, To: o.To, Events: o.Events, OverviewSum: sum(o.All), Hours: make([]OverviewHour, len(o.Hours)),
+		Integrations: make([]OverviewLine, len(o.Integrations)), Attention: make([]AttentionView, len(o.Trouble))}
+	for n, h := range o.Hours {
+		v.Hours[n] = OverviewHour(h)
+	}
+	for n, l := range o.Integrations {
+		v.Integrations[n] = line(l)
+	}
+	for n, t := range o.Trouble {
+		v.Attention[n] = trouble(t)
+	}
+	return &output{v}, nil
+}
+
+func sum(s overview.Sum) OverviewSum {
+	v := OverviewSum{Delivered: s.Delivered, Dead: s.Dead, Waiting: s.Waiting, WaitingMore: s.More}
+	if n := s.Latencies.Count(); n > 0 {
+		v.Latency = &LatencyView{Deliveries: n, P50: percentile(s.Latencies, 50), P99: percentile(s.Latencies, 99)}
+	}
+	return v
+}
+
+func percentile(l health.Latencies, percent int) LatencyBounds {
+	more, most, _ := l.Percentile(percent)
+	return LatencyBounds{MoreThan: more.Milliseconds(), AtMost: most.Milliseconds()}
+}
+
+func line(l overview.Line) OverviewLine {
+	i := l.Integration
+	v := OverviewLine{ID: i.ID, Name: i.Name, System: i.System, State: i.State(), OverviewSum: sum(l.Sum)}
+	for _, h := range l.Hours {
+		if l.Delivered > 0 {
+			v.DeliveredByHour = append(v.DeliveredByHour, h.Delivered)
+		}
+		if l.Dead > 0 {
+			v.DeadByHour = append(v.DeadByHour, h.Dead)
+		}
+	}
+	return v
+}
+
+func trouble(t overview.Trouble) AttentionView {
+	i := t.Integration
+	v := AttentionView{ID: i.ID, Name: i.Name, System: i.System, Cause: t.Cause, Reason: t.Reason,
+		Waiting: t.Waiting.Count, WaitingMore: t.Waiting.Count >= integration.WaitingLimit,
+		NotSent: t.NotSent, NotSentMore: t.NotSent >= integration.WaitingLimit}
+	if !t.Since.IsZero() {
+		v.Since = &t.Since
+	}
+	if !t.Waiting.Next.IsZero() {
+		v.NextAttempt = &t.Waiting.Next
+	}
+	if t.Answer != (health.Answer{}) {
+		v.Answer = &integrations.AnswerView{Status: t.Answer.Status, Words: t.Answer.Words}
+	}
+	return v
+}

@@ -1,0 +1,112 @@
+package console_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/console/overview"
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+)
+
+// overviewOf reads the overview of the rig's tenant.
+func (r *rig) overviewOf() (v overview.OverviewView) {
+	r.t.Helper()
+	a := r.call("GET", "/v1/overview", "")
+	require.Equal(r.t, 200, a.status, a.raw)
+	require.NoError(r.t, json.Unmarshal([]byte(a.raw), &v))
+	return v
+}
+
+// counted adds to a counter so many ends.
+func (r *rig) counted(id string, window int64, at time.Time, delivered, dead int, took time.Duration) {
+	r.t.Helper()
+	n := health.Count{Tenant: "42", Integration: id, Window: window, At: at}
+	n.Delivered, n.Dead = delivered, dead
+	for range delivered {
+		n.Latencies.Add(took)
+		n.Attempt(at, false, health.Answer{})
+	}
+	for range dead {
+		n.Attempt(at, true, health.Answer{Status: 503, Words: "answered 503 Service Unavailable"})
+	}
+	require.NoError(r.t, r.db.Counters().Add(r.t.Context(), []health.Count{n}))
+}
+
+func TestAnOverviewOfNothing(t *testing.T) {
+	v := start(t).overviewOf()
+	require.Len(t, v.Hours, 24)
+	require.Equal(t, v.From, v.Hours[0].At)
+	require.Equal(t, v.To.Truncate(time.Hour), v.Hours[23].At)
+	require.Empty(t, v.Integrations)
+	require.Empty(t, v.Attention)
+	require.Nil(t, v.Latency)
+}
+
+func TestTheOverviewSumsUpByHourAndByIntegration(t *testing.T) {
+	r := start(t)
+	slack, other := r.slack("Ops"), r.slack("Ops")
+	now := time.Now().UTC()
+	require.NoError(t, r.db.Counters().Add(t.Context(), []health.Count{health.Arrived("42", now, 7),
+		health.Arrived("42", now.Add(-2*time.Hour), 5), health.Arrived("43", now, 100),
+		health.Arrived("42", now.Add(-25*time.Hour), 100)}))
+	r.counted(slack, 1, now, 90, 0, 300*time.Millisecond)
+	r.counted(slack, 1, now.Add(-2*time.Hour), 10, 2, 3*time.Second)
+	r.counted(slack, 1, now.Add(-25*time.Hour), 1000, 1000, time.Second)
+	r.counted(other, 1, now.Add(-2*time.Hour), 4, 0, time.Second)
+	v := r.overviewOf()
+	require.Equal(t, 12, v.Events)
+	require.Equal(t, []int{104, 2}, []int{v.Delivered, v.Dead})
+	require.Equal(t, overview.OverviewHour{At: v.Hours[21].At, Events: 5, Delivered: 14, Dead: 2}, v.Hours[21])
+	require.Equal(t, overview.OverviewHour{At: v.Hours[23].At, Events: 7, Delivered: 90}, v.Hours[23])
+	require.Equal(t, &overview.LatencyView{Deliveries: 104, P50: overview.LatencyBounds{MoreThan: 250, AtMost: 500},
+		P99: overview.LatencyBounds{MoreThan: 2000, AtMost: 5000}}, v.Latency)
+	require.Len(t, v.Integrations, 2)
+	one := v.Integrations[0]
+	require.Equal(t, slack, one.ID)
+	require.Equal(t, []int{100, 2}, []int{one.Delivered, one.Dead})
+	require.Equal(t, []int{10, 0, 90}, one.DeliveredByHour[21:])
+	require.Equal(t, []int{2, 0, 0}, one.DeadByHour[21:])
+	require.Nil(t, v.Integrations[1].DeadByHour)
+}
+
+func TestTheOverviewKeepsWhatWasCountedBeforeAnIntegrationWasEnabledAgain(t *testing.T) {
+	r := start(t)
+	id := r.slack("Ops")
+	now := time.Now()
+	r.counted(id, 1, now, 3, 0, time.Second)
+	for _, verb := range []string{"disable", "enable"} {
+		require.Equal(t, 200, r.call("POST", "/v1/integrations/"+id+"/"+verb, "").status)
+	}
+	r.counted(id, 2, now, 4, 0, time.Second)
+	require.Equal(t, 7, r.overviewOf().Delivered)
+}
+
+func TestTheOverviewSaysWhatNeedsAPersonTheWorstFirst(t *testing.T) {
+	r := start(t)
+	at := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+	gone := health.Answer{Status: 404, Words: "answered 404 Not Found"}
+	var ids []string
+	for range 4 {
+		ids = append(ids, r.slack("Ops"))
+	}
+	failing, off, byPerson := ids[1], ids[2], ids[3]
+	_, err := r.config.Integrations.BeginFailing(t.Context(), "42", failing, 1, at, gone)
+	require.NoError(t, err)
+	_, err = r.config.Integrations.DisableBroken(t.Context(), "42", off, 1, "20 of 20 requests failed", gone)
+	require.NoError(t, err)
+	require.Equal(t, 200, r.call("POST", "/v1/integrations/"+byPerson+"/disable", "").status)
+	v := r.overviewOf()
+	var got []string
+	for _, a := range v.Attention {
+		got = append(got, string(a.Cause)+" "+a.Answer.Words)
+	}
+	require.Equal(t, []string{"disabled answered 404 Not Found", "failing answered 404 Not Found"}, got)
+	require.Equal(t, off, v.Attention[0].ID)
+	require.Equal(t, "20 of 20 requests failed", v.Attention[0].Reason)
+	require.Equal(t, at, v.Attention[1].Since.UTC())
+	require.Equal(t, integration.StateFailing, v.Integrations[1].State)
+}

@@ -1,0 +1,183 @@
+// Package overview sums up what became of a tenant's events in the last 24 hours, and finds what needs a person.
+//
+// It counts nothing itself. It reads what workers and fan-out count anyway, in the writes that they make anyway: the
+// ten-minute counters of each integration (package health), and those of the events that came in. What is asked of the
+// deliveries themselves is bounded: what waits, and what was not sent.
+package overview
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tocsin/shared/health"
+	"tocsin/shared/integration"
+)
+
+// Hours is how many steps of an hour an Overview has; the last one is that of now.
+const Hours = 24
+
+// Overview is what became of a tenant's events since From, the beginning of an hour. Integrations that were deleted,
+// and people's own notifications, are not in it.
+type Overview struct {
+	From, To     time.Time
+	Events       int // that came in
+	All          Sum
+	Hours        [Hours]Hour
+	Integrations []Line // in the order of their making
+	Trouble      []Trouble
+}
+
+// Hour is what one hour brought.
+type Hour struct {
+	At                      time.Time // its beginning
+	Events, Delivered, Dead int
+}
+
+// Sum is what became of deliveries, and what waits now.
+type Sum struct {
+	health.Ended
+	Waiting int
+	More    bool // there are more than that
+}
+
+// Line is the sum of one integration.
+type Line struct {
+	Integration integration.Integration
+	Sum
+	Hours [Hours]Hour // without Events
+}
+
+// Integrations reads the tenant's integrations: the part of integration.Service that this package needs.
+type Integrations interface {
+	List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error)
+	// Masked is read for its error: see integration.Unreadable.
+	Masked(ctx context.Context, i integration.Integration) (json.RawMessage, error)
+}
+
+// Series reads counters: the part of health.Counters that this package needs.
+type Series interface {
+	Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]health.Point, error)
+}
+
+// Reader makes Overviews.
+type Reader struct {
+	Integrations Integrations
+	Systems      integration.Systems
+	Counters     Series
+	Backlog      integration.Backlog // nil: nobody knows what waits
+	Now          func() time.Time
+}
+
+const (
+	page  = 200 // integrations that are read at once
+	reads = 16  // that are looked at at a time: on the distributed engine each is a query or two
+	// windows is how many enablings of one day are summed up, the newest ones.
+	windows = 8
+)
+
+// Read makes the overview of a tenant.
+func (r *Reader) Read(ctx context.Context, tenant string) (Overview, error) {
+	now := r.Now()
+	o := Overview{From: now.UTC().Truncate(time.Hour).Add(-(Hours - 1) * time.Hour), To: now.UTC()}
+	for n := range o.Hours {
+		o.Hours[n].At = o.From.Add(time.Duration(n) * time.Hour)
+	}
+	arrived, err := r.Counters.Series(ctx, tenant, health.Arrivals, 0, o.From)
+	if err != nil {
+		return o, fmt.Errorf("read what came in for tenant %s: %w", tenant, err)
+	}
+	for _, p := range arrived {
+		o.Events += p.Attempts
+		if n := o.hour(p.At); n < Hours {
+			o.Hours[n].Events += p.Attempts
+		}
+	}
+	if err := r.lines(ctx, tenant, &o); err != nil {
+		return o, err
+	}
+	slices.SortStableFunc(o.Trouble, func(a, b Trouble) int {
+		return cmp.Or(cmp.Compare(a.Cause.rank(), b.Cause.rank()), b.Since.Compare(a.Since))
+	})
+	return o, nil
+}
+
+// hour is the place of the hour that holds a time; a clock that is ahead counts for the last one.
+func (o *Overview) hour(at time.Time) int { return min(int(at.Sub(o.From)/time.Hour), Hours-1) }
+
+// lines adds the integrations.
+func (r *Reader) lines(ctx context.Context, tenant string, o *Overview) error {
+	var all []integration.Integration
+	for after := ""; ; after = all[len(all)-1].ID {
+		some, err := r.Integrations.List(ctx, tenant, after, page)
+		if err != nil {
+			return fmt.Errorf("list the integrations of tenant %s: %w", tenant, err)
+		}
+		all = append(all, some...)
+		if len(some) < page {
+			break
+		}
+	}
+	o.Integrations = make([]Line, len(all))
+	troubles := make([]*Trouble, len(all))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(reads)
+	for n, i := range all {
+		work.Go(func() (err error) {
+			o.Integrations[n], troubles[n], err = r.line(ctx, o, i)
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	for n := range o.Integrations {
+		l := &o.Integrations[n]
+		o.All.Merge(l.Ended)
+		o.All.Waiting += l.Waiting
+		o.All.More = o.All.More || l.More
+		for h := range l.Hours {
+			o.Hours[h].Delivered += l.Hours[h].Delivered
+			o.Hours[h].Dead += l.Hours[h].Dead
+		}
+		if troubles[n] != nil {
+			o.Trouble = append(o.Trouble, *troubles[n])
+		}
+	}
+	return nil
+}
+
+// line sums one integration up.
+func (r *Reader) line(ctx context.Context, o *Overview, i integration.Integration) (Line, *Trouble, error) {
+	l := Line{Integration: i}
+	for n := range l.Hours {
+		l.Hours[n].At = o.Hours[n].At
+	}
+	var newest []health.Point // of the present window
+	// A window begins when the integration is enabled, which is a change of it.
+	oldest := i.Window
+	if !i.UpdatedAt.Before(o.From) {
+		oldest = max(min(1, i.Window), i.Window-windows+1)
+	}
+	for window := oldest; window <= i.Window; window++ {
+		points, err := r.Counters.Series(ctx, i.Tenant, i.ID, window, o.From)
+		if err != nil {
+			return l, nil, fmt.Errorf("read what became of deliveries to integration %s: %w", i.ID, err)
+		}
+		for _, p := range points {
+			l.Merge(p.Ended)
+			if n := o.hour(p.At); n < Hours {
+				l.Hours[n].Delivered += p.Delivered
+				l.Hours[n].Dead += p.Dead
+			}
+		}
+		newest = points
+	}
+	t, err := r.trouble(ctx, o, &l, newest)
+	return l, t, err
+}
