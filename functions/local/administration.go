@@ -33,11 +33,11 @@ type administration struct {
 func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
 	done := &activity.Log{Store: db.ActivityLog(), Now: time.Now, NewID: newID}
 	tokens := &token.Service{Store: db.Tokens(), Links: db.Tenants(), Random: rand.Reader, Now: time.Now, NewID: newID,
-		Activity: done, Log: log}
+		Log: log}
 	links := &account.Links{Store: db.SignInLinks(), People: db.Accounts(), Now: time.Now, Random: rand.Reader}
 	return &administration{links: links, tokens: tokens, log: done,
-		tenants: &tenant.Service{Store: db.Tenants(), Now: time.Now, Log: log},
-		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, Log: log, Recorder: done,
+		tenants: &tenant.Service{Store: db.Tenants(), Now: time.Now, NewID: newID, Log: log},
+		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, NewID: newID, Log: log,
 			Ends: []account.Credentials{&session.Service{Store: db.Sessions()}, tokens}}}
 }
 

@@ -12,6 +12,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/tenant"
 )
 
@@ -29,7 +31,11 @@ var tenantCommand = administrative{
 	run: runTenant,
 }
 
-// operatorName is who is noted for a command on the machine.
+// operator is who is noted for a command on the machine.
+func operator() activity.Actor {
+	return activity.Actor{Name: operatorName(), Source: access.FromPlatform}
+}
+
 func operatorName() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return "command of " + u.Username
@@ -45,7 +51,7 @@ func runTenant(ctx context.Context, a *administration, c call, out io.Writer) er
 	case technical == "":
 		return errors.New("name the technical tenant with -technical")
 	case c.Action == "unlink":
-		err := a.tenants.Unlink(ctx, technical, c.Name, operatorName())
+		err := a.tenants.Unlink(ctx, operator(), technical, c.Name)
 		if errors.Is(err, tenant.ErrNotFound) {
 			return fmt.Errorf("tenant %s is not linked to %s", c.Name, technical)
 		}
@@ -54,7 +60,7 @@ func runTenant(ctx context.Context, a *administration, c call, out io.Writer) er
 		}
 		return err
 	}
-	l, err := a.tenants.Link(ctx, technical, c.Name, c.Flags["client-name"], operatorName())
+	l, err := a.tenants.Link(ctx, operator(), technical, c.Name, c.Flags["client-name"])
 	if err == nil {
 		fmt.Fprintf(out, "Global roles of tenant %s act for %s now.\n", l.Technical, l.Tenant)
 	}

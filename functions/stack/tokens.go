@@ -13,16 +13,18 @@ import (
 )
 
 func (s *Stack) tokenStore() *accounts.Tokens {
-	return &accounts.Tokens{DB: s.db, Table: s.env.need("TOCSIN_TABLE_ACCOUNTS")}
+	return &accounts.Tokens{DB: s.db, Table: s.env.need("TOCSIN_TABLE_ACCOUNTS"),
+		Activity: s.env.get("TOCSIN_TABLE_ACTIVITY")}
 }
 
 func (s *Stack) tenantStore() *accounts.Tenants {
-	return &accounts.Tenants{DB: s.db, Table: s.env.need("TOCSIN_TABLE_ACCOUNTS")}
+	return &accounts.Tenants{DB: s.db, Table: s.env.need("TOCSIN_TABLE_ACCOUNTS"),
+		Activity: s.env.get("TOCSIN_TABLE_ACTIVITY")}
 }
 
 // Tokens makes API tokens, and ends those of people who lose their role.
 func (s *Stack) Tokens() *token.Service {
-	return &token.Service{Store: s.tokenStore(), Links: s.tenantStore(), Activity: s.Recorder(), Random: rand.Reader,
+	return &token.Service{Store: s.tokenStore(), Links: s.tenantStore(), Random: rand.Reader,
 		Now: time.Now, NewID: newID, Log: s.Log}
 }
 
@@ -53,7 +55,7 @@ func (s *Stack) TokenRequests() *ratelimit.Limiter {
 
 // Tenants knows which tenants are linked.
 func (s *Stack) Tenants() *tenant.Service {
-	return &tenant.Service{Store: s.tenantStore(), Now: time.Now, Log: s.Log}
+	return &tenant.Service{Store: s.tenantStore(), Now: time.Now, NewID: newID, Log: s.Log}
 }
 
 // TokenNotices tells people of API tokens that expire.

@@ -60,9 +60,9 @@ type Store interface {
 	Find(ctx context.Context, address string) ([]Person, error)
 	// List reads all, in the order of tenant and address.
 	List(ctx context.Context) ([]Person, error)
-	// Save writes one whose stored revision is Revision-1: a first one has 1. Errors: ErrExists for a first one,
-	// ErrChanged for another.
-	Save(ctx context.Context, p Person) error
+	// Save writes one whose stored revision is Revision-1, and the entries of it: a first one has 1. Errors: ErrExists
+	// for a first one, ErrChanged for another.
+	Save(ctx context.Context, p Person, entries ...activity.Entry) error
 }
 
 // Credentials are what people are signed in by: sessions, and tokens of their own.
@@ -77,9 +77,8 @@ type Service struct {
 	Links *Links
 	Ends  []Credentials // what ends when a person is disabled, or gets another role
 	Now   func() time.Time
+	NewID func() string // of entries of the activity log
 	Log   *slog.Logger
-	// Recorder is the activity log; nil = nothing is noted.
-	Recorder activity.Recorder
 }
 
 // Add makes a person known. Errors: ErrExists, or what is wrong with the person.
@@ -92,11 +91,11 @@ func (s *Service) Add(ctx context.Context, p Person) (Person, error) {
 	}
 	p.Disabled, p.Revision, p.CreatedAt = false, 1, s.Now().UTC()
 	p.UpdatedAt = p.CreatedAt
-	if err := s.Store.Save(ctx, p); err != nil {
+	if err := s.Store.Save(ctx, p, s.entry(p, activity.Create, changes(Person{}, p))); err != nil {
 		return p, fmt.Errorf("add %s of tenant %s: %w", p.Email, p.Tenant, err)
 	}
 	s.Log.Info("a person was added", "tenant", p.Tenant, "person", p.Email, "role", string(p.Role))
-	return p, s.record(ctx, p, activity.Create, changes(Person{}, p))
+	return p, nil
 }
 
 // clientName is what the other people of a tenant say; "" where there are none.
@@ -150,14 +149,11 @@ func (s *Service) Change(ctx context.Context, p Person, change func(*Person)) (P
 	}
 	if next != was {
 		next.Revision, next.UpdatedAt = was.Revision+1, s.Now().UTC()
-		if err := s.Store.Save(ctx, next); err != nil {
+		if err := s.Store.Save(ctx, next, s.entry(next, action(was, next), changes(was, next))); err != nil {
 			return was, fmt.Errorf("change %s of tenant %s: %w", p.Email, p.Tenant, err)
 		}
 		s.Log.Info("a person was changed", "tenant", next.Tenant, "person", next.Email, "role", string(next.Role),
 			"disabled", next.Disabled)
-		if err := s.record(ctx, next, action(was, next), changes(was, next)); err != nil {
-			return next, err
-		}
 	}
 	if next.Disabled || next.Role != was.Role {
 		return next, s.end(ctx, next)
@@ -190,19 +186,13 @@ func changes(was, next Person) (out []activity.Change) {
 	return out
 }
 
-// record notes a change in the activity log. Who made it has the machine: a command has no person.
-func (s *Service) record(ctx context.Context, p Person, a activity.Action, changed []activity.Change) error {
-	if s.Recorder == nil {
-		return nil
-	}
-	err := s.Recorder.Record(ctx, activity.Entry{
+// entry is what the activity log says of a change. Who made it has the machine: a command has no person.
+func (s *Service) entry(p Person, a activity.Action, changed []activity.Change) activity.Entry {
+	return activity.Entry{
+		ID: s.NewID(), At: p.UpdatedAt,
 		Actor:  activity.Actor{Tenant: p.Tenant, ClientName: p.ClientName, Source: access.FromPlatform},
 		Object: activity.User, ObjectID: p.Address(), ObjectName: p.Email, Action: a, Changes: changed,
-	})
-	if err != nil {
-		return fmt.Errorf("note a change of %s in the activity log: %w", p.Email, err)
-	}
-	return nil
+	}.Bounded()
 }
 
 // end ends what signs a person in.

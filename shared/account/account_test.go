@@ -25,19 +25,11 @@ func (e *ended) EndAll(_ context.Context, tenant, email string) (int, error) {
 	return 1, nil
 }
 
-// noted is an activity log in memory.
-type noted struct{ entries []activity.Entry }
-
-func (n *noted) Record(_ context.Context, e activity.Entry) error {
-	n.entries = append(n.entries, e)
-	return nil
-}
-
 type world struct {
 	*account.Service
 	now   time.Time
 	ended *ended
-	noted *noted
+	log   activity.Reader
 }
 
 func begin(t *testing.T) *world {
@@ -45,10 +37,10 @@ func begin(t *testing.T) *world {
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	w := &world{now: time.Unix(1_700_000_000, 0).UTC(), ended: &ended{}, noted: &noted{}}
+	w := &world{now: time.Unix(1_700_000_000, 0).UTC(), ended: &ended{}, log: db.ActivityLog()}
 	now := func() time.Time { return w.now }
 	w.Service = &account.Service{
-		Store: db.Accounts(), Now: now, Log: slog.New(slog.DiscardHandler), Recorder: w.noted,
+		Store: db.Accounts(), Now: now, NewID: rand.Text, Log: slog.New(slog.DiscardHandler),
 		Ends:  []account.Credentials{w.ended},
 		Links: &account.Links{Store: db.SignInLinks(), People: db.Accounts(), Now: now, Random: rand.Reader},
 	}
@@ -113,16 +105,28 @@ func TestADisabledPersonAndAnotherRoleEndWhatSignsIn(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, w.ended.people, 3, "once more, should the first time have failed half way")
 
-	var actions []activity.Action
-	for _, e := range w.noted.entries {
+	actions, last := w.entries(t)
+	require.ElementsMatch(t, []activity.Action{activity.Create, activity.Update, activity.Update, activity.Disable},
+		actions)
+	require.Equal(t, []activity.Change{{Field: "role", Before: "administrator", After: "read_only"}},
+		last[activity.Update].Changes)
+}
+
+// entries are what the activity log says of tenant 42, and one that changes something for each action.
+func (w *world) entries(t *testing.T) (actions []activity.Action, of map[activity.Action]activity.Entry) {
+	t.Helper()
+	page, err := w.log.List(t.Context(), activity.Query{Tenant: "42", Limit: 100})
+	require.NoError(t, err)
+	of = map[activity.Action]activity.Entry{}
+	for _, e := range page.Entries {
 		require.Equal(t, access.FromPlatform, e.Source)
 		require.Equal(t, activity.User, e.Object)
 		actions = append(actions, e.Action)
+		if len(e.Changes) > 0 && e.Changes[0].Field == "role" {
+			of[e.Action] = e
+		}
 	}
-	require.Equal(t, []activity.Action{activity.Create, activity.Create, activity.Update, activity.Update,
-		activity.Disable}, actions)
-	require.Equal(t, []activity.Change{{Field: "role", Before: "administrator", After: "read_only"}},
-		w.noted.entries[3].Changes)
+	return actions, of
 }
 
 func TestASignInUnderWayWhenAPersonIsDisabledEnds(t *testing.T) {

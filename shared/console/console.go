@@ -192,7 +192,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		(&tokens.API{Kit: kit, Tokens: s.Tokens}).Register(api)
 	}
 	if s.Tenants != nil {
-		(&tenants.API{Kit: kit, Tenants: s.Tenants, Recorder: s.Recorder}).Register(api)
+		(&tenants.API{Kit: kit, Tenants: s.Tenants}).Register(api)
 	}
 	(&export.API{
 		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Triggers: s.Triggers, Reports: s.Reports,

@@ -12,20 +12,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/console"
 	"tocsin/shared/console/mails"
 	"tocsin/shared/ratelimit"
 )
 
+// theOperator links tenants.
+var theOperator = activity.Actor{Email: "op@example.com", Source: access.FromPlatform}
+
 // link links 43 to 42, or ends that.
 func (r *rig) link(t *testing.T, on bool) {
 	t.Helper()
 	if on {
-		_, err := r.config.Tenants.Link(t.Context(), "42", "43", "Other", "op@example.com")
+		_, err := r.config.Tenants.Link(t.Context(), theOperator, "42", "43", "Other")
 		require.NoError(t, err)
 		return
 	}
-	require.NoError(t, r.config.Tenants.Unlink(t.Context(), "42", "43", "op@example.com"))
+	require.NoError(t, r.config.Tenants.Unlink(t.Context(), theOperator, "42", "43"))
 }
 
 // make makes an API token with what a JSON object says.

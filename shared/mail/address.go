@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"tocsin/shared/access"
 	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
@@ -38,7 +39,7 @@ type Suppression struct {
 
 // SuppressionList keeps them. Implementations are safe for concurrent use.
 type SuppressionList interface {
-	// Suppress adds one; added is false when the address was blocked already, and then nothing changes.
+	// Suppress adds one, with its Entry; added is false when the address was blocked already, and then nothing changes.
 	Suppress(ctx context.Context, b Suppression) (added bool, err error)
 	// Blocked returns the block that holds for a mail of the integration, ok false when there is none.
 	Blocked(ctx context.Context, tenant, integration, address string) (b Suppression, ok bool, err error)
@@ -48,6 +49,27 @@ type SuppressionList interface {
 	// Allow removes every block of an address, with the entry of it; it is no error when there is none, and then
 	// nothing changes.
 	Allow(ctx context.Context, tenant, address string, e activity.Entry) error
+}
+
+// Entry is what the activity log says of a suppression that was added.
+func (b Suppression) Entry() activity.Entry {
+	e := activity.Entry{ID: "suppressed:" + b.digest(), At: b.At, Actor: activity.System(b.Tenant),
+		Object: activity.Suppression, ObjectID: b.Address, ObjectName: b.Address, Action: activity.Create,
+		Changes: []activity.Change{{Field: "why", After: string(b.Why)}}}
+	if b.Why == Unsubscribed {
+		e.Email, e.Source = b.Address, access.FromMail
+	}
+	if b.Integration != "" {
+		e.Changes = append(e.Changes, activity.Change{Field: "integration", After: b.Integration})
+	}
+	return e.Bounded()
+}
+
+// digest names a suppression: the same address may be suppressed again later.
+func (b Suppression) digest() string {
+	sum := sha256.Sum256([]byte(b.Tenant + "\x00" + b.Address + "\x00" + b.Integration + "\x00" +
+		b.At.Format(time.RFC3339Nano)))
+	return hex.EncodeToString(sum[:12])
 }
 
 // Canonical is the form in which addresses are compared: see package address.

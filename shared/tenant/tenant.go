@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/event"
 )
 
@@ -33,10 +34,10 @@ type Link struct {
 
 // Store keeps links. Implementations are safe for concurrent use.
 type Store interface {
-	// Link adds a link, or replaces the one of the two tenants.
-	Link(ctx context.Context, l Link) error
-	// Unlink removes a link. Error: ErrNotFound.
-	Unlink(ctx context.Context, technical, tenant string) error
+	// Link adds a link, or replaces the one of the two tenants, with the entries of it.
+	Link(ctx context.Context, l Link, entries ...activity.Entry) error
+	// Unlink removes a link, with the entries of it. Error: ErrNotFound.
+	Unlink(ctx context.Context, technical, tenant string, entries ...activity.Entry) error
 	// Get returns a link; it sees every change that was made before. Error: ErrNotFound.
 	Get(ctx context.Context, technical, tenant string) (Link, error)
 	// List returns the links of a technical tenant in the order of the linked ones: at most limit of those after.
@@ -47,6 +48,7 @@ type Store interface {
 type Service struct {
 	Store Store
 	Now   func() time.Time
+	NewID func() string // of entries of the activity log
 	Log   *slog.Logger
 }
 
@@ -59,9 +61,9 @@ func Valid(id string) bool {
 }
 
 // Link links a tenant. Errors: ErrName, ErrSelf.
-func (s *Service) Link(ctx context.Context, technical, tenant, clientName, by string) (Link, error) {
+func (s *Service) Link(ctx context.Context, by activity.Actor, technical, tenant, clientName string) (Link, error) {
 	l := Link{Technical: technical, Tenant: tenant, ClientName: strings.TrimSpace(clientName),
-		LinkedAt: s.Now().UTC().Truncate(time.Second), LinkedBy: by}
+		LinkedAt: s.Now().UTC().Truncate(time.Second), LinkedBy: by.Who()}
 	switch {
 	case !Valid(technical) || !Valid(tenant):
 		return l, fmt.Errorf("link tenant %q to %q: %w", tenant, technical, ErrName)
@@ -70,20 +72,32 @@ func (s *Service) Link(ctx context.Context, technical, tenant, clientName, by st
 	case len(l.ClientName) > maxClientName:
 		return l, fmt.Errorf("link tenant %q: its company name is over %d bytes: %w", tenant, maxClientName, ErrName)
 	}
-	if err := s.Store.Link(ctx, l); err != nil {
+	if err := s.Store.Link(ctx, l, s.entries(by, activity.Link, l)...); err != nil {
 		return l, err
 	}
-	s.Log.Info("tenant linked", "technical", technical, "tenant", tenant, "by", by)
+	s.Log.Info("tenant linked", "technical", technical, "tenant", tenant, "by", by.Who())
 	return l, nil
 }
 
 // Unlink ends a link: from the next call on nobody of the technical tenant acts for the other. Error: ErrNotFound.
-func (s *Service) Unlink(ctx context.Context, technical, tenant, by string) error {
-	if err := s.Store.Unlink(ctx, technical, tenant); err != nil {
+func (s *Service) Unlink(ctx context.Context, by activity.Actor, technical, tenant string) error {
+	entries := s.entries(by, activity.Unlink, Link{Technical: technical, Tenant: tenant})
+	if err := s.Store.Unlink(ctx, technical, tenant, entries...); err != nil {
 		return err
 	}
-	s.Log.Info("tenant unlinked", "technical", technical, "tenant", tenant, "by", by)
+	s.Log.Info("tenant unlinked", "technical", technical, "tenant", tenant, "by", by.Who())
 	return nil
+}
+
+// entries are those of a change in the logs of both tenants: in each, somebody gained or lost its reach.
+func (s *Service) entries(by activity.Actor, action activity.Action, l Link) (out []activity.Entry) {
+	for _, of := range []string{l.Technical, l.Tenant} {
+		by.Tenant, by.ClientName = of, ""
+		out = append(out, activity.Entry{ID: s.NewID(), At: s.Now(), Actor: by, Object: activity.LinkedTenant,
+			ObjectID: l.Tenant, ObjectName: l.ClientName, Action: action,
+			Changes: []activity.Change{{Field: "technical_tenant", After: l.Technical}}}.Bounded())
+	}
+	return out
 }
 
 // List returns a page of the tenants that are linked to one.

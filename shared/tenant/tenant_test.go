@@ -1,6 +1,7 @@
 package tenant_test
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"testing"
 	"time"
@@ -8,17 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/tenant"
 )
 
+var op = activity.Actor{Email: "op@example.com", Source: access.FromPlatform}
+
 func service(t *testing.T) *tenant.Service {
 	t.Helper()
 	s := &tenant.Service{Store: memory.New(nil).Tenants(), Log: slog.New(slog.DiscardHandler),
-		Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
-	_, err := s.Link(t.Context(), "1", "7", "Seven", "op@example.com")
+		NewID: rand.Text, Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+	_, err := s.Link(t.Context(), op, "1", "7", "Seven")
 	require.NoError(t, err)
-	_, err = s.Link(t.Context(), "7", "70", "Seventy", "op@example.com")
+	_, err = s.Link(t.Context(), op, "7", "70", "Seventy")
 	require.NoError(t, err)
 	return s
 }
@@ -101,10 +105,10 @@ func TestAnUnlinkedTenantIsOutOfReachAtOnce(t *testing.T) {
 	p := access.Principal{Tenant: "1", Home: "1", Role: access.GlobalAdministrator}
 	_, err := s.Act(t.Context(), p, "7")
 	require.NoError(t, err)
-	require.NoError(t, s.Unlink(t.Context(), "1", "7", "op@example.com"))
+	require.NoError(t, s.Unlink(t.Context(), op, "1", "7"))
 	_, err = s.Act(t.Context(), p, "7")
 	require.ErrorContains(t, err, "not linked")
-	require.ErrorIs(t, s.Unlink(t.Context(), "1", "7", "op@example.com"), tenant.ErrNotFound)
+	require.ErrorIs(t, s.Unlink(t.Context(), op, "1", "7"), tenant.ErrNotFound)
 	var none *tenant.Service
 	_, err = none.Act(t.Context(), p, "7")
 	require.ErrorContains(t, err, "not linked", "a deployment without links")
@@ -114,9 +118,9 @@ func TestWhatCanBeLinked(t *testing.T) {
 	s := service(t)
 	for _, pair := range [][2]string{{"", "7"}, {"1", ""}, {"*", "7"}, {"1", "*"},
 		{" 1", "7"}, {"1", "7 "}, {"1", "é"}} {
-		_, err := s.Link(t.Context(), pair[0], pair[1], "", "op")
+		_, err := s.Link(t.Context(), op, pair[0], pair[1], "")
 		require.ErrorIs(t, err, tenant.ErrName, pair)
 	}
-	_, err := s.Link(t.Context(), "1", "1", "", "op")
+	_, err := s.Link(t.Context(), op, "1", "1", "")
 	require.ErrorIs(t, err, tenant.ErrSelf)
 }

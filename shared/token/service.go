@@ -36,13 +36,12 @@ type Links interface {
 
 // Service makes, lists and revokes tokens.
 type Service struct {
-	Store    Store
-	Links    Links             // nil: no tenants are linked here
-	Activity activity.Recorder // nil: nobody keeps the log
-	Random   io.Reader         // crypto/rand.Reader
-	Now      func() time.Time
-	NewID    func() string
-	Log      *slog.Logger
+	Store  Store
+	Links  Links     // nil: no tenants are linked here
+	Random io.Reader // crypto/rand.Reader
+	Now    func() time.Time
+	NewID  func() string
+	Log    *slog.Logger
 }
 
 // Order is a token that is asked for.
@@ -68,11 +67,10 @@ func (s *Service) Make(ctx context.Context, p access.Principal, o Order) (t Toke
 	}
 	secret = base64.StdEncoding.EncodeToString(raw)
 	t.Digest = Digest(secret)
-	if err := s.Store.Create(ctx, t); err != nil {
+	if err := s.Store.Create(ctx, t, s.entry(activity.ActorOf(p), activity.Create, t, changes(t))); err != nil {
 		return Token{}, "", err
 	}
 	s.Log.Info("API token made", "tenant", t.Tenant, "token", t.ID, "kind", t.Kind, "role", t.Role, "by", t.CreatedBy)
-	s.record(ctx, activity.ActorOf(p), activity.Create, t, changes(t))
 	return t, secret, nil
 }
 
@@ -259,12 +257,11 @@ func (s *Service) Revoke(ctx context.Context, p access.Principal, id string) (To
 
 func (s *Service) end(ctx context.Context, by activity.Actor, t Token, why Ended) (Token, error) {
 	t.RevokedAt, t.RevokedBy, t.Ended, t.Revision = s.Now().UTC().Truncate(time.Second), by.Who(), why, t.Revision+1
-	if err := s.Store.Save(ctx, t); err != nil {
+	if err := s.Store.Save(ctx, t, s.entry(by, activity.Revoke, t, []activity.Change{{Field: "state",
+		Before: string(Active), After: string(why)}})); err != nil {
 		return t, err
 	}
 	s.Log.Info("API token ended", "tenant", t.Tenant, "token", t.ID, "why", why, "by", by.Who())
-	s.record(ctx, by, activity.Revoke, t, []activity.Change{{Field: "state", Before: string(Active),
-		After: string(why)}})
 	return t, nil
 }
 
@@ -310,18 +307,10 @@ func (s *Service) endOf(ctx context.Context, tenantID, email string, why Ended,
 	return ended, err
 }
 
-// record tells the activity log. What is done is done: a log that can not be written is told of in ours.
-func (s *Service) record(ctx context.Context, by activity.Actor, action activity.Action, t Token,
-	changes []activity.Change) {
-	if s.Activity == nil {
-		return
-	}
-	err := s.Activity.Record(ctx, activity.Entry{Actor: by, Object: activity.APIToken, ObjectID: t.ID,
-		ObjectName: t.Name, Action: action, Changes: changes})
-	if err != nil {
-		s.Log.Error("note an API token in the activity log", "tenant", t.Tenant, "token", t.ID, "action", action,
-			"error", err.Error())
-	}
+// entry is what the activity log says of a change.
+func (s *Service) entry(by activity.Actor, action activity.Action, t Token, changes []activity.Change) activity.Entry {
+	return activity.Entry{ID: s.NewID(), At: s.Now(), Actor: by, Object: activity.APIToken, ObjectID: t.ID,
+		ObjectName: t.Name, Action: action, Changes: changes}.Bounded()
 }
 
 // changes are what an entry says of a new token.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 )
 
 // Errors. Wrap them; callers use errors.Is.
@@ -130,8 +131,8 @@ func (t Token) Clone() Token {
 
 // Store keeps tokens. What one call has changed every later one sees. Implementations are safe for concurrent use.
 type Store interface {
-	// Create adds a token of revision 1.
-	Create(ctx context.Context, t Token) error
+	// Create adds a token of revision 1, with the entries of it.
+	Create(ctx context.Context, t Token, entries ...activity.Entry) error
 	// ByDigest finds the token of a digest. Error: ErrNotFound.
 	ByDigest(ctx context.Context, digest []byte) (Token, error)
 	// Get returns one token of a tenant. Error: ErrNotFound.
@@ -139,8 +140,9 @@ type Store interface {
 	// List returns the tokens of a tenant, the newest first: at most limit of those whose id is less than before; ""
 	// = from the newest on.
 	List(ctx context.Context, tenant, before string, limit int) ([]Token, error)
-	// Save replaces the token of the revision t.Revision-1; its last use stays. Error: ErrConflict.
-	Save(ctx context.Context, t Token) error
+	// Save replaces the token of the revision t.Revision-1, with the entries of it; its last use stays. Error:
+	// ErrConflict.
+	Save(ctx context.Context, t Token, entries ...activity.Entry) error
 	// Used notes a use, unless a later one is noted. It changes no revision, and is no error when the token has gone.
 	Used(ctx context.Context, t Token, at time.Time) error
 	// Expiring returns tokens that expire until a time, were not revoked, and are not Warned: at most limit, the first

@@ -11,7 +11,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
-	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/tenant"
 )
@@ -22,8 +21,7 @@ const Parameter = "tenant"
 // API is the operations on linked tenants.
 type API struct {
 	rest.Kit
-	Tenants  *tenant.Service
-	Recorder activity.Recorder // nil: nobody keeps the log
+	Tenants *tenant.Service
 }
 
 // TenantView is a tenant that the caller acts for.
@@ -160,8 +158,7 @@ func (s *API) linked(ctx context.Context, in *linksInput) (*linkedOutput, error)
 }
 
 func (s *API) link(ctx context.Context, in *setLinkInput) (*linkOutput, error) {
-	p := rest.Principal(ctx)
-	l, err := s.Tenants.Link(ctx, in.ID, in.Tenant, in.Body.ClientName, p.Who())
+	l, err := s.Tenants.Link(ctx, rest.Person(ctx), in.ID, in.Tenant, in.Body.ClientName)
 	switch {
 	case errors.Is(err, tenant.ErrSelf):
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity, tenant.ErrSelf.Error())
@@ -171,34 +168,13 @@ func (s *API) link(ctx context.Context, in *setLinkInput) (*linkOutput, error) {
 	case err != nil:
 		return nil, s.Answer(err)
 	}
-	s.record(ctx, activity.Link, in.ID, in.Tenant, l.ClientName)
 	return &linkOutput{view(l)}, nil
 }
 
 func (s *API) unlink(ctx context.Context, in *linkInput) (*struct{}, error) {
-	err := s.Tenants.Unlink(ctx, in.ID, in.Tenant, rest.Principal(ctx).Who())
+	err := s.Tenants.Unlink(ctx, rest.Person(ctx), in.ID, in.Tenant)
 	if errors.Is(err, tenant.ErrNotFound) {
 		return nil, rest.NewProblem(http.StatusNotFound, "these tenants are not linked")
 	}
-	if err == nil {
-		s.record(ctx, activity.Unlink, in.ID, in.Tenant, "")
-	}
 	return nil, s.Answer(err)
-}
-
-// record notes the change in the log of both tenants: in each, somebody gained or lost its reach.
-func (s *API) record(ctx context.Context, action activity.Action, technical, linked, name string) {
-	if s.Recorder == nil {
-		return
-	}
-	for _, of := range []string{technical, linked} {
-		by := rest.Person(ctx)
-		by.Tenant, by.ClientName = of, ""
-		err := s.Recorder.Record(ctx, activity.Entry{Actor: by, Object: activity.LinkedTenant, ObjectID: linked,
-			ObjectName: name, Action: action,
-			Changes: []activity.Change{{Field: "technical_tenant", After: technical}}})
-		if err != nil {
-			s.Log.Error("note a link of tenants in the activity log", "tenant", of, "error", err.Error())
-		}
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
@@ -86,7 +87,7 @@ func TestNobodyReachesAnotherTenantByItsNumbers(t *testing.T) {
 
 func TestAGlobalRoleManagesALinkedTenantByClientID(t *testing.T) {
 	r := inMemory(t)
-	_, err := r.config.Tenants.Link(t.Context(), "42", "44", "Linked", "op@example.com")
+	_, err := r.config.Tenants.Link(t.Context(), activity.Actor{Email: "op@example.com"}, "42", "44", "Linked")
 	require.NoError(t, err)
 	global := func(method, path, body string) *httptest.ResponseRecorder {
 		return r.as(t, "42", access.GlobalAdministrator, method, path, body)
@@ -105,7 +106,7 @@ func TestAGlobalRoleManagesALinkedTenantByClientID(t *testing.T) {
 		made["id"])).Code)
 	refused(t, 404, r.as(t, "42", access.Administrator, "DELETE", path, ""))
 	require.Equal(t, 200, r.as(t, "44", access.Administrator, "GET", "/v2/clients/44/triggers", "").Code)
-	require.NoError(t, r.config.Tenants.Unlink(t.Context(), "42", "44", "op@example.com"))
+	require.NoError(t, r.config.Tenants.Unlink(t.Context(), activity.Actor{Email: "op@example.com"}, "42", "44"))
 	refused(t, 404, global("DELETE", path, ""))
 	refused(t, 403, global("GET", "/v2/clients/44/triggers", ""))
 	require.Equal(t, 200, r.as(t, "44", access.Administrator, "DELETE", path, "").Code)

@@ -45,7 +45,7 @@ func open(t *testing.T, integrations integration.Store, triggers trigger.Store) 
 		Platform: "Tocsin", Systems: systems, Authenticator: keys, Now: time.Now, NewID: newID, Log: log, NoPages: true,
 		Integrations: &integration.Service{Store: integrations, Keys: ring, Systems: systems,
 			Addresses: egress.Policy{}, Now: time.Now, NewID: newID, Log: log},
-		Tenants: &tenant.Service{Store: memory.New(nil).Tenants(), Now: time.Now, Log: log},
+		Tenants: &tenant.Service{Store: memory.New(nil).Tenants(), Now: time.Now, NewID: newID, Log: log},
 		Triggers: &trigger.Service{Store: triggers, Integrations: integrations, Systems: systems, Now: time.Now,
 			NewID: newID, Log: log},
 	}}

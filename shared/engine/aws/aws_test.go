@@ -38,6 +38,7 @@ import (
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/accounttest"
+	"tocsin/shared/engine/enginetest/activitytest"
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/event"
@@ -201,6 +202,18 @@ func (w *world) activityLog() *activitylog.Log {
 	return &activitylog.Log{DB: w.db, Table: w.prefix + "ActivityTable", Now: now}
 }
 
+func (w *world) tokens() *accounts.Tokens {
+	return &accounts.Tokens{DB: w.db, Table: w.prefix + "AccountsTable", Activity: w.prefix + "ActivityTable"}
+}
+
+func (w *world) tenants() *accounts.Tenants {
+	return &accounts.Tenants{DB: w.db, Table: w.prefix + "AccountsTable", Activity: w.prefix + "ActivityTable"}
+}
+
+func (w *world) suppressions() *people.Suppressions {
+	return &people.Suppressions{DB: w.db, Table: w.prefix + "PeopleTable", Activity: w.prefix + "ActivityTable"}
+}
+
 // published keeps what is published, and can refuse.
 type published struct {
 	mu     sync.Mutex
@@ -361,22 +374,22 @@ func TestSessions(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	accounttest.Tokens(t, func(t *testing.T) token.Store {
-		w := open(t)
-		return &accounts.Tokens{DB: w.db, Table: w.prefix + "AccountsTable"}
-	})
+	accounttest.Tokens(t, func(t *testing.T) token.Store { return open(t).tokens() })
 }
 
 func TestTenants(t *testing.T) {
-	accounttest.Tenants(t, func(t *testing.T) tenant.Store {
-		w := open(t)
-		return &accounts.Tenants{DB: w.db, Table: w.prefix + "AccountsTable"}
-	})
+	accounttest.Tenants(t, func(t *testing.T) tenant.Store { return open(t).tenants() })
 }
 
 func TestBlocks(t *testing.T) {
-	settingstest.SuppressionList(t, func(t *testing.T) mail.SuppressionList {
-		w := open(t)
-		return &people.Suppressions{DB: w.db, Table: w.prefix + "PeopleTable", Activity: w.prefix + "ActivityTable"}
+	settingstest.SuppressionList(t, func(t *testing.T) mail.SuppressionList { return open(t).suppressions() })
+}
+
+func TestActivityOfEveryStore(t *testing.T) {
+	activitytest.Activity(t, func(t *testing.T) activitytest.Engine {
+		w, p := open(t), &published{}
+		return activitytest.Engine{Log: w.activityLog(), Integrations: w.integrations(p), Triggers: w.triggers(p),
+			Reports: w.reports(), People: w.people(), Suppressions: w.suppressions(), Tokens: w.tokens(),
+			Tenants: w.tenants()}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
 )
@@ -30,8 +31,9 @@ var (
 )
 
 // Create adds a token.
-func (s *Tokens) Create(_ context.Context, t token.Token) error {
+func (s *Tokens) Create(_ context.Context, t token.Token, entries ...activity.Entry) error {
 	defer s.e.lock()()
+	s.e.activity = append(s.e.activity, clone(entries)...)
 	s.e.tokens[key{t.Tenant, t.ID}] = t.Clone()
 	return nil
 }
@@ -72,13 +74,14 @@ func (s *Tokens) List(_ context.Context, tenant, before string, limit int) ([]to
 }
 
 // Save replaces the token of the revision before.
-func (s *Tokens) Save(_ context.Context, t token.Token) error {
+func (s *Tokens) Save(_ context.Context, t token.Token, entries ...activity.Entry) error {
 	defer s.e.lock()()
 	is, ok := s.e.tokens[key{t.Tenant, t.ID}]
 	if !ok || is.Revision != t.Revision-1 {
 		return fmt.Errorf("save API token %s: %w", t.ID, token.ErrConflict)
 	}
 	t.LastUsedAt = is.LastUsedAt
+	s.e.activity = append(s.e.activity, clone(entries)...)
 	s.e.tokens[key{t.Tenant, t.ID}] = t.Clone()
 	return nil
 }
@@ -105,19 +108,21 @@ func (s *Tokens) Expiring(_ context.Context, until time.Time, limit int) ([]toke
 }
 
 // Link adds or replaces a link.
-func (s *Tenants) Link(_ context.Context, l tenant.Link) error {
+func (s *Tenants) Link(_ context.Context, l tenant.Link, entries ...activity.Entry) error {
 	defer s.e.lock()()
+	s.e.activity = append(s.e.activity, clone(entries)...)
 	s.e.links[key{l.Technical, l.Tenant}] = l
 	return nil
 }
 
 // Unlink removes a link.
-func (s *Tenants) Unlink(_ context.Context, technical, linked string) error {
+func (s *Tenants) Unlink(_ context.Context, technical, linked string, entries ...activity.Entry) error {
 	defer s.e.lock()()
 	if _, ok := s.e.links[key{technical, linked}]; !ok {
 		return fmt.Errorf("unlink tenant %s: %w", linked, tenant.ErrNotFound)
 	}
 	delete(s.e.links, key{technical, linked})
+	s.e.activity = append(s.e.activity, clone(entries)...)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/accounttest"
+	"tocsin/shared/engine/enginetest/activitytest"
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/engine/memory"
@@ -140,4 +141,13 @@ func TestActivity(t *testing.T) {
 
 func TestSessions(t *testing.T) {
 	accounttest.Sessions(t, func(*testing.T) accounttest.Store { return memory.NewSessions() })
+}
+
+func TestActivityOfEveryStore(t *testing.T) {
+	activitytest.Activity(t, func(*testing.T) activitytest.Engine {
+		e := open()
+		return activitytest.Engine{Log: e.ActivityLog(), Integrations: e.Integrations(), Triggers: e.Triggers(),
+			Reports: e.Reports(), People: e.People(), Suppressions: e.SuppressionList(), Tokens: e.Tokens(),
+			Tenants: e.Tenants()}
+	})
 }

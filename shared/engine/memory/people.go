@@ -94,6 +94,7 @@ func (l *SuppressionList) Suppress(_ context.Context, s mail.Suppression) (added
 		return false, nil
 	}
 	l.e.suppressions[k] = s
+	l.e.activity = append(l.e.activity, clone(s.Entry()))
 	return true, nil
 }
 

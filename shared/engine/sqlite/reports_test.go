@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/activitytest"
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/event"
@@ -133,4 +134,13 @@ func TestWhatIsOlderThanThirteenMonthsIsForgotten(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page.Entries, 1)
 	require.Equal(t, "kept", page.Entries[0].ID)
+}
+
+func TestActivityOfEveryStore(t *testing.T) {
+	activitytest.Activity(t, func(t *testing.T) activitytest.Engine {
+		db := open(t)
+		return activitytest.Engine{Log: db.ActivityLog(), Integrations: db.Integrations(), Triggers: db.Triggers(),
+			Reports: db.Reports(), People: db.People(), Suppressions: db.SuppressionList(), Tokens: db.Tokens(),
+			Tenants: db.Tenants(), Accounts: db.Accounts()}
+	})
 }

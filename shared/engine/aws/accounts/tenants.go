@@ -3,21 +3,23 @@ package accounts
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/tenant"
 )
 
 // Tenants keeps which tenants are linked (tenant.Store).
 type Tenants struct {
-	DB    *dynamodb.Client
-	Table string
+	DB       *dynamodb.Client
+	Table    string
+	Activity string // the table of the activity log
 }
 
 var _ tenant.Store = (*Tenants)(nil)
@@ -49,8 +51,8 @@ func (r linkRow) link() (l tenant.Link, err error) {
 	return l, err
 }
 
-// Link adds or replaces a link.
-func (s *Tenants) Link(ctx context.Context, l tenant.Link) error {
+// Link adds or replaces a link, with the entries of it.
+func (s *Tenants) Link(ctx context.Context, l tenant.Link, entries ...activity.Entry) error {
 	raw, err := json.Marshal(l)
 	if err != nil {
 		return err
@@ -59,18 +61,28 @@ func (s *Tenants) Link(ctx context.Context, l tenant.Link) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.DB.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.Table, Item: row}); err != nil {
+	_, err = s.write(ctx, entries, types.TransactWriteItem{Put: &types.Put{TableName: &s.Table, Item: row}})
+	if err != nil {
 		return fmt.Errorf("link tenant %s to %s: %w", l.Tenant, l.Technical, err)
 	}
 	return nil
 }
 
-// Unlink removes a link.
-func (s *Tenants) Unlink(ctx context.Context, technical, linked string) error {
-	_, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table, Key: linkKey(technical, linked),
-		ConditionExpression: awssdk.String("attribute_exists(pk)")})
-	var unmet *types.ConditionalCheckFailedException
-	if errors.As(err, &unmet) {
+// write makes a change of a link and the entries of it in one transaction.
+func (s *Tenants) write(ctx context.Context, entries []activity.Entry, change types.TransactWriteItem) (unmet []int,
+	err error) {
+	writes, err := activitylog.PutAll(s.Activity, entries)
+	if err != nil {
+		return nil, err
+	}
+	return table.Transact(ctx, s.DB, append(writes, change), "")
+}
+
+// Unlink removes a link, with the entries of it.
+func (s *Tenants) Unlink(ctx context.Context, technical, linked string, entries ...activity.Entry) error {
+	unmet, err := s.write(ctx, entries, types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table,
+		Key: linkKey(technical, linked), ConditionExpression: awssdk.String("attribute_exists(pk)")}})
+	if err == nil && len(unmet) > 0 {
 		err = tenant.ErrNotFound
 	}
 	if err != nil {

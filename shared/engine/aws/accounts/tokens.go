@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/token"
 )
@@ -21,8 +23,9 @@ import (
 // Tokens keeps API tokens (token.Store). A token has a row that is found by the secret's digest: a call costs one read
 // of it. Two more rows find it: in the list of its tenant, and in the order of what expires.
 type Tokens struct {
-	DB    *dynamodb.Client
-	Table string
+	DB       *dynamodb.Client
+	Table    string
+	Activity string // the table of the activity log
 }
 
 var _ token.Store = (*Tokens)(nil)
@@ -90,8 +93,8 @@ func body(t token.Token) ([]byte, error) {
 	return json.Marshal(t)
 }
 
-// Create adds a token.
-func (s *Tokens) Create(ctx context.Context, t token.Token) error {
+// Create adds a token, with the entries of it.
+func (s *Tokens) Create(ctx context.Context, t token.Token, entries ...activity.Entry) error {
 	raw, err := body(t)
 	if err != nil {
 		return err
@@ -101,7 +104,10 @@ func (s *Tokens) Create(ctx context.Context, t token.Token) error {
 	if !t.ExpiresAt.IsZero() {
 		rows = append(rows, expiring(t))
 	}
-	var writes []types.TransactWriteItem
+	writes, err := activitylog.PutAll(s.Activity, entries)
+	if err != nil {
+		return err
+	}
 	for _, row := range rows {
 		w, err := s.put(row)
 		if err != nil {
@@ -115,8 +121,8 @@ func (s *Tokens) Create(ctx context.Context, t token.Token) error {
 	return nil
 }
 
-// Save replaces a token, but for its last use.
-func (s *Tokens) Save(ctx context.Context, t token.Token) error {
+// Save replaces a token, but for its last use, with the entries of it.
+func (s *Tokens) Save(ctx context.Context, t token.Token, entries ...activity.Entry) error {
 	raw, err := body(t)
 	if err != nil {
 		return err
@@ -131,10 +137,14 @@ func (s *Tokens) Save(ctx context.Context, t token.Token) error {
 		change += ", expires = :e"
 		values[":e"] = table.Number(at)
 	}
-	writes := []types.TransactWriteItem{{Update: &types.Update{
+	writes, err := activitylog.PutAll(s.Activity, entries)
+	if err != nil {
+		return err
+	}
+	writes = append(writes, types.TransactWriteItem{Update: &types.Update{
 		TableName: &s.Table, Key: tokenKey(hex.EncodeToString(t.Digest)), UpdateExpression: &change,
 		ConditionExpression: awssdk.String("revision = :before"), ExpressionAttributeValues: values,
-	}}, list}
+	}}, list)
 	if t.Quiet() && !t.ExpiresAt.IsZero() {
 		row := expiring(t)
 		writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table,

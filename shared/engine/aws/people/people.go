@@ -206,11 +206,16 @@ func (b *Suppressions) Suppress(ctx context.Context, v mail.Suppression) (added 
 	if err != nil {
 		return false, err
 	}
-	there, err := table.PutNew(ctx, b.DB, b.Table, "id", row)
+	entry, err := activitylog.Put(b.Activity, v.Entry())
+	if err != nil {
+		return false, err
+	}
+	unmet, err := table.Transact(ctx, b.DB, []types.TransactWriteItem{{Put: &types.Put{TableName: &b.Table, Item: row,
+		ConditionExpression: awssdk.String("attribute_not_exists(id)")}}, entry}, "")
 	if err != nil {
 		return false, fmt.Errorf("suppress an address of tenant %s: %w", v.Tenant, err)
 	}
-	return there == nil, nil
+	return len(unmet) == 0, nil
 }
 
 // Blocked looks for a suppression that holds; that of the tenant goes before that of the integration.

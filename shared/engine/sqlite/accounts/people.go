@@ -8,6 +8,8 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/account"
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/db"
 )
 
@@ -58,8 +60,8 @@ func (p *People) read(ctx context.Context, sql string, texts ...string) (out []a
 	return out, nil
 }
 
-// Save writes one person.
-func (p *People) Save(ctx context.Context, one account.Person) error {
+// Save writes one person, with the entries of it.
+func (p *People) Save(ctx context.Context, one account.Person, entries ...activity.Entry) error {
 	body, err := json.Marshal(one)
 	if err != nil {
 		return err
@@ -80,6 +82,9 @@ func (p *People) Save(ctx context.Context, one account.Person) error {
 		if err == nil && w.Conn.Changes() == 0 {
 			err = taken
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return activitylog.PutAll(w, entries)
 	})
 }

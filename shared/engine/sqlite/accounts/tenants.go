@@ -7,6 +7,8 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/tenant"
 )
@@ -19,19 +21,22 @@ func NewTenants(file *db.File) *Tenants { return &Tenants{file} }
 
 var _ tenant.Store = (*Tenants)(nil)
 
-// Link adds or replaces a link.
-func (s *Tenants) Link(ctx context.Context, l tenant.Link) error {
+// Link adds or replaces a link, with the entries of it.
+func (s *Tenants) Link(ctx context.Context, l tenant.Link, entries ...activity.Entry) error {
 	body, err := json.Marshal(l)
 	if err != nil {
 		return err
 	}
 	err = s.db.Write(ctx, func(w *db.Writer) error {
-		return w.Do("INSERT OR REPLACE INTO tenant_links (technical, tenant, body) VALUES (?, ?, ?)",
+		if err := w.Do("INSERT OR REPLACE INTO tenant_links (technical, tenant, body) VALUES (?, ?, ?)",
 			func(q *driver.Stmt) {
 				q.BindText(1, l.Technical)
 				q.BindText(2, l.Tenant)
 				q.BindBytes(3, body)
-			})
+			}); err != nil {
+			return err
+		}
+		return activitylog.PutAll(w, entries)
 	})
 	if err != nil {
 		return fmt.Errorf("link tenant %s to %s: %w", l.Tenant, l.Technical, err)
@@ -39,8 +44,8 @@ func (s *Tenants) Link(ctx context.Context, l tenant.Link) error {
 	return nil
 }
 
-// Unlink removes a link.
-func (s *Tenants) Unlink(ctx context.Context, technical, linked string) error {
+// Unlink removes a link, with the entries of it.
+func (s *Tenants) Unlink(ctx context.Context, technical, linked string, entries ...activity.Entry) error {
 	err := s.db.Write(ctx, func(w *db.Writer) error {
 		err := w.Do("DELETE FROM tenant_links WHERE technical = ? AND tenant = ?", func(q *driver.Stmt) {
 			q.BindText(1, technical)
@@ -49,7 +54,10 @@ func (s *Tenants) Unlink(ctx context.Context, technical, linked string) error {
 		if err == nil && w.Conn.Changes() == 0 {
 			err = tenant.ErrNotFound
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return activitylog.PutAll(w, entries)
 	})
 	if err != nil {
 		return fmt.Errorf("unlink tenant %s from %s: %w", linked, technical, err)

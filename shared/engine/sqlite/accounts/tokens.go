@@ -8,6 +8,8 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/activity"
+	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/token"
 )
@@ -35,8 +37,9 @@ func moment(ns int64) time.Time {
 	return time.Unix(0, ns).UTC()
 }
 
-// write binds what is written of a token.
-func (s *Tokens) write(ctx context.Context, sql string, t token.Token) (done bool, err error) {
+// write binds what is written of a token, with the entries of it where it is done.
+func (s *Tokens) write(ctx context.Context, sql string, t token.Token, entries []activity.Entry) (done bool,
+	err error) {
 	used := t.LastUsedAt
 	t.LastUsedAt = time.Time{}
 	body, err := json.Marshal(t)
@@ -57,26 +60,28 @@ func (s *Tokens) write(ctx context.Context, sql string, t token.Token) (done boo
 				q.BindInt64(9, nanoseconds(used))
 			}
 		})
-		done = w.Conn.Changes() > 0
-		return err
+		if done = err == nil && w.Conn.Changes() > 0; !done {
+			return err
+		}
+		return activitylog.PutAll(w, entries)
 	})
 	return done, err
 }
 
-// Create adds a token.
-func (s *Tokens) Create(ctx context.Context, t token.Token) error {
+// Create adds a token, with the entries of it.
+func (s *Tokens) Create(ctx context.Context, t token.Token, entries ...activity.Entry) error {
 	_, err := s.write(ctx, "INSERT INTO tokens (digest, tenant, id, revision, expires, quiet, forget, body, used) "+
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", t)
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", t, entries)
 	if err != nil {
 		return fmt.Errorf("keep API token %s of tenant %s: %w", t.ID, t.Tenant, err)
 	}
 	return nil
 }
 
-// Save replaces a token.
-func (s *Tokens) Save(ctx context.Context, t token.Token) error {
+// Save replaces a token, with the entries of it.
+func (s *Tokens) Save(ctx context.Context, t token.Token, entries ...activity.Entry) error {
 	done, err := s.write(ctx, "UPDATE tokens SET revision = ?4, expires = ?5, quiet = ?6, forget = ?7, body = ?8 "+
-		"WHERE digest = ?1 AND tenant = ?2 AND id = ?3 AND revision = ?4 - 1", t)
+		"WHERE digest = ?1 AND tenant = ?2 AND id = ?3 AND revision = ?4 - 1", t, entries)
 	if err == nil && !done {
 		err = token.ErrConflict
 	}

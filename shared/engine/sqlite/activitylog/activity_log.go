@@ -36,6 +36,16 @@ func Put(w *db.Writer, e activity.Entry) error {
 	})
 }
 
+// PutAll adds entries likewise.
+func PutAll(w *db.Writer, entries []activity.Entry) error {
+	for _, e := range entries {
+		if err := Put(w, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Append adds an entry by itself.
 func (l *Log) Append(ctx context.Context, e activity.Entry) error {
 	return l.db.Write(ctx, func(w *db.Writer) error { return Put(w, e) })

@@ -35,8 +35,10 @@ func (l *SuppressionList) Suppress(ctx context.Context, v mail.Suppression) (add
 				s.BindText(3, v.Integration)
 				s.BindBytes(4, body)
 			})
-		added = w.Conn.Changes() > 0
-		return err
+		if added = err == nil && w.Conn.Changes() > 0; !added {
+			return err
+		}
+		return activitylog.Put(w, v.Entry())
 	}); err != nil {
 		return false, fmt.Errorf("suppress an address of tenant %s: %w", v.Tenant, err)
 	}
