@@ -272,6 +272,7 @@ func document(platform, header string) huma.Config {
 	c := huma.DefaultConfig(platform+" Console API", "1.0.0")
 	c.CreateHooks = nil // no $schema member in every answer
 	c.RejectUnknownQueryParameters = true
+	c.Transformers = append(c.Transformers, rest.Word)
 	c.DocsPath = "" // ours, without a script from another host
 	c.Info.Description = "Manage the integrations that carry the platform's events to your systems: set them up, " +
 		"test them, read what was delivered, send again what was not.\n\n" +

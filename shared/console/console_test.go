@@ -146,6 +146,7 @@ func (r *rig) call(method, path, body string, headers ...string) answer {
 	if a.status >= 400 {
 		require.Equal(r.t, "application/problem+json", a.header.Get("Content-Type"), a.raw)
 		require.EqualValues(r.t, a.status, a.body["status"])
+		requireWorded(r.t, a.body)
 	}
 	return a
 }

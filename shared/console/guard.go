@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tocsin/shared/access"
+	"tocsin/shared/console/pages"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/console/tenants"
 	"tocsin/shared/console/v2"
@@ -31,6 +32,9 @@ func (s *server) guard(mux *http.ServeMux) http.Handler {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
+		if !strings.HasPrefix(r.URL.Path, pages.Root) {
+			rest.Speak(w, r)
+		}
 		own := v2.Serves(r.URL.Path)
 		if own {
 			w = v2.Errors(w)

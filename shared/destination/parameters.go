@@ -53,7 +53,10 @@ type Checker interface {
 // FieldProblem is one thing wrong with one field.
 type FieldProblem struct {
 	Field  string `json:"field"`
-	Reason string `json:"reason"`
+	Reason string `json:"reason" worded:"true"`
+	// Code and Params say the same as Reason in every language (package wording). The API fills them in.
+	Code   string            `json:"code,omitempty"`
+	Params map[string]string `json:"params,omitempty"`
 }
 
 // InvalidParameters says what is wrong with parameters; it is never empty.

@@ -21,7 +21,7 @@ type DeadLetterView struct {
 	DetailType string    `json:"detail_type"`
 	Detail     string    `json:"detail" doc:"as upstream published it"`
 	At         time.Time `json:"at"`
-	Reason     string    `json:"reason" example:"data.vuln.threat: must be High, Medium or Low, is \"Dreadful\""`
+	Reason     string    `json:"reason" worded:"true" example:"data.vuln.threat: must be High, Medium or Low, is \"Dreadful\""`
 	// ReplayedAt is absent while it was not sent again.
 	ReplayedAt *time.Time `json:"replayed_at,omitempty" doc:"when it was sent through again; if it was refused once more, that is an entry of its own"`
 }

@@ -30,7 +30,7 @@ type DeliveryView struct {
 	Kinds     []event.Kind   `json:"kinds" doc:"what its events are"`
 	Count     int            `json:"count" doc:"how many events it carries"`
 	Due       *time.Time     `json:"due,omitempty" doc:"when it is sent again"`
-	Reason    string         `json:"reason,omitempty" doc:"why it failed last, or why it is dead"`
+	Reason    string         `json:"reason,omitempty" worded:"true" doc:"why it failed last, or why it is dead"`
 	Attempts  []AttemptView  `json:"attempts" doc:"oldest first; the newest 64 are kept"`
 }
 
@@ -42,7 +42,7 @@ type AttemptView struct {
 	TookMS    float64   `json:"took_ms"`
 	Status    int       `json:"status,omitempty" doc:"absent when there was no answer"`
 	Delivered bool      `json:"delivered"`
-	Reason    string    `json:"reason,omitempty"`
+	Reason    string    `json:"reason,omitempty" worded:"true"`
 	Answer    string    `json:"answer,omitempty" doc:"the start of a failure's answer, secrets masked"`
 	Gone      bool      `json:"gone,omitempty" doc:"the system says that what was sent to does not exist any more: enter a new address, or disable the integration"`
 }
@@ -62,7 +62,7 @@ type PartView struct {
 	Count    int                `json:"count,omitempty" doc:"how many events the run has"`
 	State    delivery.PartState `json:"state" enum:"waiting,delivered,failed,refused,skipped" doc:"failed: it is tried again until the delivery is dead; refused: the mail system refuses this receiver for good; skipped: it is not to be sent to this receiver"`
 	Status   int                `json:"status,omitempty" doc:"of the last answer; absent when there was none"`
-	Reason   string             `json:"reason,omitempty" doc:"why it did not arrive"`
+	Reason   string             `json:"reason,omitempty" worded:"true" doc:"why it did not arrive"`
 }
 
 // EventView is an event as upstream published it.

@@ -37,7 +37,7 @@ type choicesOutput struct {
 	Body struct {
 		Choices []destination.Option `json:"choices"`
 		More    bool                 `json:"more,omitempty" doc:"there are more than these: another value can be entered"`
-		Reason  string               `json:"reason,omitempty" doc:"why there is no list, and what to do" example:"answered 401 Unauthorized: the token was not accepted: check e-mail, token and token type"`
+		Reason  string               `json:"reason,omitempty" worded:"true" doc:"why there is no list, and what to do" example:"answered 401 Unauthorized: the token was not accepted: check e-mail, token and token type"`
 		Status  int                  `json:"status,omitempty" doc:"absent when there was no answer" example:"200"`
 	}
 }

@@ -47,7 +47,7 @@ type IntegrationView struct {
 // UnreadableView says why the secrets of an integration can not be read.
 type UnreadableView struct {
 	Cause  string `json:"cause" enum:"lost,away" doc:"lost: they have to be entered again; away: the key service does not answer at the moment"`
-	Reason string `json:"reason"`
+	Reason string `json:"reason" worded:"true"`
 }
 
 func unreadableView(err error) *UnreadableView {
@@ -65,7 +65,7 @@ func unreadableView(err error) *UnreadableView {
 type DisabledView struct {
 	By     integration.Actor `json:"by" enum:"person,platform" doc:"platform: it kept failing"`
 	Person string            `json:"person,omitempty"`
-	Reason string            `json:"reason,omitempty"`
+	Reason string            `json:"reason,omitempty" worded:"true"`
 	At     time.Time         `json:"at"`
 	Answer *AnswerView       `json:"last_answer,omitempty" doc:"what its system said last, when the platform disabled it"`
 }
@@ -73,7 +73,7 @@ type DisabledView struct {
 // AnswerView is what a system said last.
 type AnswerView struct {
 	Status int    `json:"status,omitempty" doc:"absent when there was no answer" example:"404"`
-	Words  string `json:"words" example:"answered 404 Not Found: nothing is at this address: check the URL"`
+	Words  string `json:"words" worded:"true" example:"answered 404 Not Found: nothing is at this address: check the URL"`
 }
 
 // FailingView says how an integration fails.

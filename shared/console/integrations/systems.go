@@ -25,7 +25,7 @@ type Systems interface {
 
 // GroupView is a heading of the catalogue with its systems.
 type GroupView struct {
-	Title    string       `json:"title" example:"Email and messengers"`
+	Title    string       `json:"title" worded:"true" example:"Email and messengers"`
 	Enabled  int          `json:"enabled" doc:"integrations that are on"`
 	Disabled int          `json:"disabled"`
 	Systems  []SystemView `json:"systems"`
@@ -34,7 +34,7 @@ type GroupView struct {
 // SystemView is a system that an integration can be made for.
 type SystemView struct {
 	Name       string            `json:"name" example:"slack"`
-	Title      string            `json:"title" example:"Slack"`
+	Title      string            `json:"title" worded:"true" example:"Slack"`
 	Available  bool              `json:"available" doc:"false: listed, and not offered yet"`
 	Personal   bool              `json:"personal,omitempty" doc:"each person's own: set in /v1/profile/notifications, not as an integration"`
 	NamesOne   bool              `json:"names_one,omitempty" doc:"the title names one integration, so that a default name needs no further word"`
@@ -54,7 +54,7 @@ type SystemView struct {
 // EventTypeView is an event type that a system can receive.
 type EventTypeView struct {
 	Event event.Type `json:"event" example:"vuln_high"`
-	Title string     `json:"title" example:"Vulnerabilities detected: high risk"`
+	Title string     `json:"title" worded:"true" example:"Vulnerabilities detected: high risk"`
 }
 
 type systemsInput struct {

@@ -28,7 +28,7 @@ type TestMessageView struct {
 	Summary   string `json:"summary" example:"[Test message] [Acme] New vulnerability detected"`
 	Delivered bool   `json:"delivered"`
 	Status    int    `json:"status,omitempty" doc:"absent when there was no answer, or a mail was not sent" example:"200"`
-	Reason    string `json:"reason,omitempty" doc:"why it did not arrive and what to do" example:"connection refused: nothing listens at hooks.example.com:443, or a firewall turns us away"`
+	Reason    string `json:"reason,omitempty" worded:"true" doc:"why it did not arrive and what to do" example:"connection refused: nothing listens at hooks.example.com:443, or a firewall turns us away"`
 	Answer    string `json:"answer,omitempty" doc:"the start of a failure's answer, secrets masked"`
 	TookMS    int64  `json:"took_ms" example:"120"`
 }
@@ -126,7 +126,7 @@ func (s *API) test(ctx context.Context, opened integration.Opened, err error, to
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("Content-Type", "application/json")
 		c.SetStatus(http.StatusOK)
-		_ = json.NewEncoder(c.BodyWriter()).Encode(v) // the caller has gone away if this fails
+		_ = json.NewEncoder(c.BodyWriter()).Encode(rest.Worded(c, v)) // the caller has gone away if this fails
 	}}, nil
 }
 
@@ -148,7 +148,7 @@ func (s *API) stream(ctx context.Context, c huma.Context, opened integration.Ope
 				c.SetHeader("X-Accel-Buffering", "no") // nginx holds answers back
 				c.SetStatus(http.StatusOK)
 			}
-			if json.NewEncoder(c.BodyWriter()).Encode(l) == nil {
+			if json.NewEncoder(c.BodyWriter()).Encode(rest.Worded(c, l)) == nil {
 				flush(c)
 			}
 		}
@@ -174,7 +174,7 @@ func (s *API) stream(ctx context.Context, c huma.Context, opened integration.Ope
 	if err != nil && !begun {
 		rest.Refuse(c, err)
 	} else if err != nil {
-		_ = json.NewEncoder(c.BodyWriter()).Encode(TestLine{Error: rest.ProblemOf(err)})
+		_ = json.NewEncoder(c.BodyWriter()).Encode(rest.Worded(c, TestLine{Error: rest.ProblemOf(err)}))
 	}
 }
 

@@ -92,7 +92,7 @@ type OutcomeView struct {
 	At        *time.Time   `json:"at,omitempty" doc:"when it was tried last"`
 	Attempts  int          `json:"attempts" doc:"how often it was tried; at most 64 are counted"`
 	Status    int          `json:"status,omitempty" doc:"the last answer of the mail server; absent when there was none"`
-	Reason    string       `json:"reason,omitempty" doc:"why it failed, waits, or was not sent"`
+	Reason    string       `json:"reason,omitempty" worded:"true" doc:"why it failed, waits, or was not sent"`
 	Due       *time.Time   `json:"due,omitempty" doc:"when it is tried again"`
 }
 
@@ -288,7 +288,7 @@ type PersonView struct {
 	// The numbers are floors where they reach personLimit.
 	Waiting int    `json:"waiting" doc:"mails that wait; 100 stands for 100 or more"`
 	Failed  int    `json:"failed" doc:"mails of the last 7 days that failed; 100 stands for 100 or more"`
-	Paused  string `json:"paused,omitempty" doc:"why nothing is sent to the address"`
+	Paused  string `json:"paused,omitempty" worded:"true" doc:"why nothing is sent to the address"`
 }
 
 // What an administrator sees of a person's mails at a glance.

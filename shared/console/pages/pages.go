@@ -21,6 +21,7 @@ import (
 	"sync"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/wording"
 )
 
 //go:embed web
@@ -125,14 +126,9 @@ func sources(systems []destination.System) map[string][]byte {
 		}
 	}
 	for language, texts := range languages {
-		name := "messages/catalogue." + language + ".json"
-		common := map[string]string{}
-		if raw, ok := out[name]; ok {
-			err = errors.Join(err, json.Unmarshal(raw, &common))
-		}
-		maps.Copy(texts, common)
+		maps.Copy(texts, wording.Terms(wording.Language(language)))
 		raw, failed := json.Marshal(texts)
-		out[name], err = raw, errors.Join(err, failed)
+		out["messages/catalogue."+language+".json"], err = raw, errors.Join(err, failed)
 	}
 	raw, failed := json.Marshal(icons)
 	out["systems.json"] = raw

@@ -28,6 +28,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
+	"tocsin/shared/wording"
 )
 
 // firstView is the most that the first view may weigh, compressed, in bytes.
@@ -300,7 +301,7 @@ func TestEverySystemHasAnIconOfItsOwn(t *testing.T) {
 
 // A text that two systems share is translated once, in the same words.
 func TestTheFoldersOfSystemsAgree(t *testing.T) {
-	common := messages(t, "catalogue.ja")
+	common := wording.Terms(wording.Japanese)
 	said := map[string]string{}
 	for _, s := range systems() {
 		for text, ja := range s.Texts["ja"] {
@@ -319,7 +320,7 @@ func TestTheCatalogueIsSpokenInJapanese(t *testing.T) {
 	in := func(system, text string) {
 		if text != "" {
 			require.Contains(t, known, text,
-				"neither messages/catalogue.ja.json nor a ja.json of a system has a text of %s", system)
+				"neither wording/texts/ja/term.json nor a ja.json of a system has a text of %s", system)
 		}
 	}
 	own := s3.Static{Of: s3.Account{ID: "123456789012"}}

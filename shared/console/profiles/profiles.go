@@ -25,7 +25,7 @@ type NotificationsView struct {
 	Email    string          `json:"email" doc:"the address of your account; it can not be changed here"`
 	Choices  profile.Choices `json:"choices" doc:"what is mailed to it"`
 	Allowed  profile.Choices `json:"allowed" doc:"what your role may be told of"`
-	Paused   string          `json:"paused,omitempty" doc:"why nothing is sent although it is chosen: mails to the address came back"`
+	Paused   string          `json:"paused,omitempty" worded:"true" doc:"why nothing is sent although it is chosen: mails to the address came back"`
 	Revision int64           `json:"revision" doc:"counts changes; the ETag"`
 }
 
@@ -120,7 +120,7 @@ type BlockView struct {
 	Address     string    `json:"address"`
 	Integration string    `json:"integration,omitempty" doc:"the one that the address left; absent: nothing of the tenant is sent to it"`
 	Why         mail.Why  `json:"why" enum:"bounced,complained,unsubscribed"`
-	Reason      string    `json:"reason,omitempty"`
+	Reason      string    `json:"reason,omitempty" worded:"true"`
 	At          time.Time `json:"at"`
 }
 

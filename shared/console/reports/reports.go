@@ -32,7 +32,7 @@ type ReportView struct {
 	Period     PeriodView         `json:"period"`
 	Format     report.Format      `json:"format" enum:"pdf,csv"`
 	State      report.State       `json:"state" enum:"waiting,ready,failed" doc:"ask again while it is waiting: it takes seconds"`
-	Reason     string             `json:"reason,omitempty" doc:"why it failed"`
+	Reason     string             `json:"reason,omitempty" worded:"true" doc:"why it failed"`
 	CreatedAt  time.Time          `json:"created_at"`
 	CreatedBy  string             `json:"created_by,omitempty" doc:"absent for a scheduled one"`
 	Recipients []string           `json:"recipients,omitempty"`

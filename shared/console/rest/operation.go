@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/activity"
 	"tocsin/shared/profile"
+	"tocsin/shared/wording"
 )
 
 type principalKey struct{}
@@ -79,7 +80,8 @@ func forbidden(p access.Principal, right access.Right) *Problem {
 func refuse(ctx huma.Context, p *Problem) {
 	ctx.SetHeader("Content-Type", p.ContentType(""))
 	ctx.SetStatus(p.Status)
-	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the caller has gone away if this fails
+	l := wording.Accepted(ctx.Header("Accept-Language"))
+	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p.in(l)) // the caller has gone away if this fails
 }
 
 // ProblemOf is the problem in an error of Kit.Answer.

@@ -30,9 +30,11 @@ import (
 // Problem is an error as RFC 9457 writes it.
 type Problem struct {
 	Type   string                     `json:"type,omitempty" doc:"about:blank: the title says it all" example:"about:blank"`
-	Title  string                     `json:"title" example:"Unprocessable Entity"`
+	Title  string                     `json:"title" worded:"true" example:"Unprocessable Entity"`
 	Status int                        `json:"status" example:"422"`
-	Detail string                     `json:"detail,omitempty" example:"the request is not valid"`
+	Detail string                     `json:"detail,omitempty" worded:"true" example:"the request is not valid"`
+	Code   string                     `json:"code,omitempty" doc:"names what detail says, in any language" example:"problem.invalid"`
+	Params map[string]string          `json:"params,omitempty" doc:"what stands in detail's places"`
 	Errors []destination.FieldProblem `json:"errors,omitempty" doc:"what is wrong, field by field"`
 }
 
@@ -56,7 +58,7 @@ func Fault(field, reason string) destination.FieldProblem {
 func Write(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the caller has gone away if this fails
+	_ = json.NewEncoder(w).Encode(p.in(spoken(w))) // the caller has gone away if this fails
 }
 
 // UseProblems makes huma answer its own errors as ours. It is the one place where huma keeps this: a package

@@ -29,8 +29,8 @@ import (
 // TemplateView is a condition as a form is drawn from it.
 type TemplateView struct {
 	ID          trigger.TemplateID `json:"id" example:"hits_exceeded"`
-	Title       string             `json:"title" example:"Number of hits"`
-	Description string             `json:"description" doc:"what counts and what does not"`
+	Title       string             `json:"title" worded:"true" example:"Number of hits"`
+	Description string             `json:"description" worded:"true" doc:"what counts and what does not"`
 	Threshold   *ThresholdRuleView `json:"threshold" doc:"null when the condition takes none, else it is required"`
 	Filters     []FilterRuleView   `json:"filters"`
 	Actions     []ActionRuleView   `json:"actions" doc:"one to four are needed"`
@@ -38,7 +38,7 @@ type TemplateView struct {
 
 // ThresholdRuleView says what a condition counts.
 type ThresholdRuleView struct {
-	Subject   string `json:"subject" example:"hits"`
+	Subject   string `json:"subject" worded:"true" example:"hits"`
 	PerSource bool   `json:"per_source" doc:"counted apart for each IP address"`
 	Default   struct {
 		Period int64 `json:"period"`
@@ -53,23 +53,23 @@ type ThresholdRuleView struct {
 // FilterRuleView is a filter that a condition takes.
 type FilterRuleView struct {
 	ID        trigger.FilterID `json:"id" example:"attack_type"`
-	Title     string           `json:"title" example:"Attack type"`
+	Title     string           `json:"title" worded:"true" example:"Attack type"`
 	Operators []string         `json:"operators" doc:"eq: one of the values is there; ne: none is"`
 	Kind      string           `json:"kind" enum:"choice,text,integer"`
 	Choices   []ChoiceView     `json:"choices,omitempty" doc:"all values of a choice"`
-	Help      string           `json:"help,omitempty"`
+	Help      string           `json:"help,omitempty" worded:"true"`
 }
 
 // ChoiceView is a value with its name.
 type ChoiceView struct {
 	Value string `json:"value" example:"sqli"`
-	Title string `json:"title" example:"SQLi"`
+	Title string `json:"title" worded:"true" example:"SQLi"`
 }
 
 // ActionRuleView is a reaction that a condition can have.
 type ActionRuleView struct {
 	ID       trigger.ActionID `json:"id" example:"send_notification"`
-	Title    string           `json:"title" example:"Send a notification"`
+	Title    string           `json:"title" worded:"true" example:"Send a notification"`
 	Systems  []string         `json:"systems,omitempty" doc:"whose integrations can be notified"`
 	LockTime bool             `json:"lock_time,omitempty" doc:"it takes a lock time"`
 }
@@ -147,7 +147,7 @@ type PreviewMessage struct {
 	System      string                   `json:"system,omitempty"`
 	Summary     string                   `json:"summary,omitempty"`
 	Requests    []deliveries.RequestView `json:"requests"`
-	Skipped     string                   `json:"skipped,omitempty" doc:"why it would get nothing"`
+	Skipped     string                   `json:"skipped,omitempty" worded:"true" doc:"why it would get nothing"`
 }
 
 // PreviewCommand is an event for the platform's own systems.

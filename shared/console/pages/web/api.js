@@ -123,7 +123,8 @@ async function ask(method, path, { query, body, etag, signal } = {}) {
 			([, v]) => v !== undefined && v !== "" && v !== null,
 		),
 	);
-	const headers = {};
+	// The language of the page, which need not be the browser's: reasons and faults are worded by the API.
+	const headers = { "Accept-Language": document.documentElement.lang };
 	if (etag) headers["If-Match"] = etag;
 	if (body !== undefined)
 		headers["Content-Type"] = method === "PATCH" ? "application/merge-patch+json" : "application/json";

@@ -1,5 +1,6 @@
-// Texts come from messages/<language>.json. What the API says in English (names of systems, help of fields, reasons) is
-// looked up by its English text in catalogue.<language>.json, and shown as it is when that file does not know it.
+// Texts come from messages/<language>.json. The API words its own (reasons, faults of fields) in the language that is
+// asked for. What it says in English all the same (help of fields) is looked up by its English text in
+// catalogue.<language>.json, and shown as it is when that file does not know it.
 const base = document.querySelector('meta[name="base"]').content;
 export const languages = { en: "English", ja: "日本語" };
 // further are the languages that the API's set-up texts are asked in beside English: a choice takes effect at once.
@@ -28,6 +29,7 @@ export async function loadLanguage(name) {
 export async function chooseLanguage(name) {
 	localStorage.setItem(KEY, name);
 	await loadLanguage(name);
+	dispatchEvent(new Event("language")); // what the API worded is read again
 }
 
 // t is a message with its {places} filled in. A message with forms is chosen by the number in {n}.
@@ -45,8 +47,10 @@ export function t(key, values = {}) {
 // said is a text of the API in the reader's language.
 export const said = (text) => known[text] ?? text;
 
-// knows reports whether a text of the API is shown in the reader's language; if not, it is marked as English.
-export const langOf = (text) => (language === "en" || !text || text in known ? undefined : "en");
+// langOf marks a text of the API that is in English on a page that is not: it is not worded, or not ours.
+const own = { ja: /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/u };
+export const langOf = (text) =>
+	language === "en" || !text || text in known || own[language].test(text) ? undefined : "en";
 
 export const number = (n) => new Intl.NumberFormat(language).format(n);
 // A list has commas between; Japanese has its own in a conjunction only.

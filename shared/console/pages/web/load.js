@@ -28,8 +28,10 @@ export function useLoad(key, read, { every = 0 } = {}) {
 				if (!document.hidden && isSignedIn()) reload();
 			}, every);
 		const forget = onSignedIn(reload);
+		addEventListener("language", reload);
 		return () => {
 			forget();
+			removeEventListener("language", reload);
 			clearInterval(timer);
 			running.current?.abort();
 		};

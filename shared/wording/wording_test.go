@@ -1,0 +1,129 @@
+package wording_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/wording"
+)
+
+// catalogue reads the files of a language, by code.
+func catalogue(t *testing.T, language string) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join("texts", language, "*.json"))
+	require.NoError(t, err)
+	out := map[string]string{}
+	for _, name := range names {
+		raw, err := os.ReadFile(name)
+		require.NoError(t, err)
+		messages := map[string]string{}
+		require.NoError(t, json.Unmarshal(raw, &messages), name)
+		for key, text := range messages {
+			out[strings.TrimSuffix(filepath.Base(name), ".json")+"."+key] = text
+		}
+	}
+	return out
+}
+
+var places = regexp.MustCompile(`\{(\w+)(:\w+)?\}`)
+
+func names(text string) (out []string) {
+	for _, m := range places.FindAllStringSubmatch(text, -1) {
+		out = append(out, m[1])
+	}
+	slices.Sort(out)
+	return out
+}
+
+var japanese = regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}]`)
+
+// international are texts that read the same in Japanese: names and abbreviations.
+var international = map[string]bool{"BOLA": true, "URI": true, "IP": true, "ID": true, "URL": true, "SQLi": true,
+	"XSS": true, "RCE": true, "XXE": true, "SSTI": true, "SSI": true, "SSRF": true, "CSRF": true,
+	"[{platform}] {what:text}": true, "{what:sure}: {hint:sure}": true,
+	"{first:sure}; {rest:text}": true}
+
+func TestEveryMessageIsWordedInEveryLanguage(t *testing.T) {
+	en, ja := catalogue(t, "en"), catalogue(t, "ja")
+	require.Greater(t, len(en), 800)
+	for code, text := range en {
+		require.Contains(t, ja, code)
+		require.Equal(t, names(text), names(ja[code]), "%s: both have the same places", code)
+		if !international[text] {
+			require.Regexp(t, japanese, ja[code], code)
+		}
+		require.NotRegexp(t, `[、。] |[ぁ-んァ-ヶ一-龠]:|[ぁ-んァ-ヶ一-龠]\(`, ja[code],
+			"%s: Japanese has its own punctuation", code)
+	}
+	for code := range ja {
+		require.Contains(t, en, code)
+	}
+}
+
+// samples are values of the kinds of places.
+var samples = map[string]string{"text": "the receiver asks to slow down", "clause": "the receiver asks to slow down",
+	"sure": "the receiver asks to slow down", "number": "1,024", "duration": "1m30s", "time": "2026-11-27T09:05:00Z",
+	"list": "a, b", "word": "hooks.example.com", "status": "429 Too Many Requests", "": "what they call “it”"}
+
+// TestEveryMessageIsReadAgain fills each English wording and reads it back: code and values come out as they went in.
+func TestEveryMessageIsReadAgain(t *testing.T) {
+	for code, text := range catalogue(t, "en") {
+		want := map[string]string{}
+		filled := places.ReplaceAllStringFunc(text, func(p string) string {
+			m := places.FindStringSubmatch(p)
+			want[m[1]] = samples[strings.TrimPrefix(m[2], ":")]
+			return want[m[1]]
+		})
+		got, ok := wording.Read(filled)
+		require.True(t, ok, "%s: %s", code, filled)
+		require.Equal(t, filled, got.In(wording.English), code)
+		if got.Code != code { // two messages can read alike
+			require.Equal(t, places.ReplaceAllString(catalogue(t, "en")[got.Code], "{}"),
+				places.ReplaceAllString(text, "{}"), "%s was read as %s", code, got.Code)
+		} else if len(want) > 0 {
+			require.Equal(t, want, got.Params, code)
+		}
+	}
+}
+
+// fills are what may stand in a text for a part that is not known before.
+var fills = []string{"7", "hooks.example.com", "429 Too Many Requests", "the receiver asks to slow down", "1m30s",
+	"2026-11-27T09:05:00Z", "some words", "answered 429 Too Many Requests", "a UUID", ", which takes none",
+	": it takes a, b", "Your API token", "period not valid", "must be a time zone such as Europe/Berlin"}
+
+// worded reports whether a text of the code is in the catalogue, whatever stands in its places.
+func worded(text string) bool {
+	before, after, open := strings.Cut(text, "{}")
+	if !open {
+		_, ok := wording.Read(text)
+		return ok
+	}
+	return slices.ContainsFunc(fills, func(f string) bool { return worded(before + f + after) })
+}
+
+// TestEveryTextOfTheCodeIsInTheCatalogue finds each text that reaches a person where it is written.
+func TestEveryTextOfTheCodeIsInTheCatalogue(t *testing.T) {
+	found := sources(t, "..")
+	require.Greater(t, len(found), 450)
+	for _, s := range found {
+		text := strings.ReplaceAll(s.text, "\x00", "%")
+		if !elsewhere(s) && !worded(text) {
+			t.Errorf("%s: in no file of texts/en: %s", s.where, text)
+		}
+	}
+}
+
+// unspoken are places whose texts no person is told: wire formats, logs, errors that are wrapped, names.
+var unspoken = regexp.MustCompile(`console/(page|pages/pages)\.go|configuration/|pdf/|health/health\.go|` +
+	`rest/language\.go|parameters\.go:7[34]\d|egress/proxy\.go:2|mail/address/address\.go:4|` +
+	`telegram/document\.go:43|report/period\.go:79`)
+
+// elsewhere reports whether a text is none for a person, though it stands where such texts stand.
+func elsewhere(s said) bool { return unspoken.MatchString(s.where) }
