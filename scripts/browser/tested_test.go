@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,12 +17,16 @@ func slow(t *testing.T) (host string, answer func()) {
 	t.Helper()
 	goOn := make(chan struct{}, 100)
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else nobody notices that the caller has gone
 		select {
 		case <-goOn:
 		case <-r.Context().Done():
 		}
 	}))
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
 	return strings.TrimPrefix(s.URL, "http://"), func() { goOn <- struct{}{} }
 }
 

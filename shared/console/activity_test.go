@@ -25,7 +25,7 @@ import (
 // leavesNothing are the operations that change nothing, although their method could, and those that have an entry only
 // where sign-in has (package signin).
 var leavesNothing = map[string]bool{"list-choices": true, "preview-unsaved-trigger": true, "preview-trigger": true,
-	"end-session": true}
+	"end-session": true, "show-samples": true}
 
 // driven is a mutating operation: how it is called for real, and the entry that it leaves.
 type driven struct {

@@ -80,6 +80,7 @@ var operations = map[string]struct{ roles, body string }{
 	"disable-integration":     {administrators, ""},
 	"test-integration":        {administrators, ""},
 	"test-parameters":         {administrators, `{"integration":"{id}","parameters":{"webhook_url":"********"}}`},
+	"show-samples":            {administrators, `{"system":"slack"}`},
 	"list-choices":            {administrators, `{"integration":"{id}","parameter":"project","parameters":{}}`},
 	"get-integration-health":  {administrators, ""},
 	"get-overview":            {administrators, ""},

@@ -2,6 +2,7 @@ package notification
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"tocsin/shared/event"
@@ -56,4 +57,43 @@ var samples = []sample{
 		`{"object_id":555,"vuln":{"domain":"example.com","id":null,"method":null,"parameter":null,"path":null,"title":"Test","discovered_by":null,"threat":"Medium","type":"Info"}}`},
 	{event.SecurityIssue, [classes]bool{Tickets: true, Issues: true},
 		`{"object_id":555,"security_issue":{"host":"example.com","id":null,"method":null,"parameter":null,"path":"/","title":"Test","discovered_by":"scanner","risk":"Medium","type":"Info"}}`},
+}
+
+// examples are what stands for an event type that a test does not send.
+var examples = map[event.Type]sample{
+	event.Requests: {kind: event.RequestsPerHour, data: `{"requests":1048576,"from":"2023-03-01T00:00:00Z"}`},
+	event.Command: {kind: event.IPDenylistRequested, data: `{"trigger_id":"test","trigger_name":"Test trigger",` +
+		`"ip":"8.8.8.8","lock_time":3600}`},
+}
+
+// sampled are the kinds of samples that stand for an event type, with its level.
+var sampled = map[event.Type]struct {
+	kind  event.Kind
+	level string
+}{
+	event.Hits: {event.NewHits, ""}, event.System: {event.CreateUser, ""}, event.Scope: {event.NewScopeIPs, ""},
+	event.RulesAndTriggers: {event.TriggerCreate, ""},
+	event.VulnHigh:         {event.Vuln, "High"}, event.VulnMedium: {event.Vuln, "Medium"},
+	event.VulnLow: {event.Vuln, "Low"}, event.IssueCritical: {event.SecurityIssue, "Critical"},
+	event.IssueHigh: {event.SecurityIssue, "High"}, event.IssueMedium: {event.SecurityIssue, "Medium"},
+	event.IssueLow: {event.SecurityIssue, "Low"}, event.IssueInfo: {event.SecurityIssue, "Info"},
+}
+
+// Example is an event of a type as a system is sent it, made up, and not marked as a test. ok is false for a type of
+// which there is none: a report is made of a tenant's own record.
+func Example(t event.Type, p Platform, tenant, client, id string, at time.Time) (n Notification, ok bool) {
+	found, ok := examples[t]
+	if like, is := sampled[t]; is {
+		for _, s := range samples {
+			if s.kind == like.kind {
+				found, ok = s, true
+				found.data = strings.ReplaceAll(s.data, `"Medium"`, `"`+like.level+`"`)
+			}
+		}
+	}
+	if !ok {
+		return n, false
+	}
+	return Notification{Platform: p, Headers: true, Event: event.Event{ID: id + "-" + string(t), Tenant: tenant,
+		ClientName: client, Kind: found.kind, Time: at, Data: json.RawMessage(found.data)}}, true
 }

@@ -179,6 +179,7 @@ func (s *API) Register(api huma.API) {
 	s.actions(api)
 	s.forms(api)
 	s.tests(api)
+	s.samples(api)
 	s.telegram(api)
 }
 

@@ -36,7 +36,7 @@ function useDraft(system, start) {
 	const [refused, refuse] = useState({});
 	const [dirty, setDirty] = useState(false);
 	const changes = useRef(0);
-	const [typed, type] = useState(0); // counts changes of what a test tests
+	const typed = useRef(null); // told of each change of what a test tests
 	const applies = ({ "x-when": when }) => !when || values[when.field] === when.value;
 	const errors = { ...refused };
 	for (const f of open.filter(applies)) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
@@ -81,7 +81,7 @@ function useDraft(system, start) {
 		setValue: (key, v) => {
 			setValues((all) => ({ ...all, [key]: v }));
 			touch((all) => ({ ...all, [key]: all[key] || v !== "" }));
-			type((n) => n + 1);
+			typed.current?.();
 			changed(key);
 		},
 		setEvents: (v) => {
@@ -160,8 +160,7 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 		})(),
 	);
 	const tests = useTest((told, signal) => guarded(() => test(draft.parameters(), told, signal))());
-	// What was tested is not what the form holds any more.
-	useEffect(tests.clear, [draft.typed]);
+	draft.typed.current = tests.clear; // what was tested is not what the form holds any more
 	const outcome = useRef(null);
 	const error = saving.error || tests.error;
 	useEffect(() => {

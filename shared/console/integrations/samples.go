@@ -1,0 +1,68 @@
+package integrations
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/access"
+	"tocsin/shared/console/deliveries"
+	"tocsin/shared/console/rest"
+	"tocsin/shared/event"
+)
+
+// SampleView is an event as a system is sent it.
+type SampleView struct {
+	Event       event.Type               `json:"event" example:"vuln_high"`
+	Title       string                   `json:"title" example:"Vulnerabilities detected: high risk"`
+	Summary     string                   `json:"summary,omitempty" example:"[Acme] New vulnerability detected"`
+	Description string                   `json:"description,omitempty" doc:"what people read"`
+	Requests    []deliveries.RequestView `json:"requests" doc:"secrets are masked"`
+	Reason      string                   `json:"reason,omitempty" doc:"why there are no requests"`
+}
+
+type samplesInput struct {
+	Body struct {
+		System     string          `json:"system" example:"slack"`
+		Parameters json.RawMessage `json:"parameters,omitempty" doc:"what is known of them; the rest is made up"`
+	}
+}
+
+type samplesOutput struct {
+	Body struct {
+		Items []SampleView `json:"items" doc:"one for each event type of the system"`
+	}
+}
+
+// samples shows what a system will be sent, before an integration is added.
+func (s *API) samples(api huma.API) {
+	huma.Register(api, rest.Operation(access.Administer.View(), huma.Operation{
+		OperationID: "show-samples", Method: http.MethodPost, Path: "/v1/integrations/samples",
+		Tags: []string{"Integrations"}, Errors: []int{400, 404, 413, 415, 422},
+		Summary: "Show what a system is sent", Description: "A made-up event of each type, written as this system is " +
+			"sent it: method, address, headers and body, or a mail. With parameters it is written by those that are " +
+			"right. Nothing is sent, and nothing is kept.",
+	}), func(ctx context.Context, in *samplesInput) (*samplesOutput, error) {
+		system, available, ok := s.Systems.Lookup(in.Body.System)
+		if !ok || !available || system.Personal {
+			return nil, rest.NewProblem(http.StatusNotFound, "there is no such system: GET /v1/systems lists them")
+		}
+		found, err := s.Tester.Samples(system, in.Body.Parameters, rest.Person(ctx), s.NewID())
+		if err != nil {
+			return nil, s.Answer(err)
+		}
+		out := &samplesOutput{}
+		out.Body.Items = []SampleView{}
+		for _, f := range found {
+			v := SampleView{Event: f.Event, Title: system.Label(f.Event), Summary: f.Summary,
+				Description: f.Description, Requests: []deliveries.RequestView{}, Reason: f.Reason}
+			for _, r := range f.Requests {
+				v.Requests = append(v.Requests, deliveries.ViewOf(r))
+			}
+			out.Body.Items = append(out.Body.Items, v)
+		}
+		return out, nil
+	})
+}

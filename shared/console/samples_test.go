@@ -1,0 +1,81 @@
+package console_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/console/integrations"
+	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/event"
+	"tocsin/shared/redact"
+)
+
+func (r *rig) samples(system, parameters string) (out []integrations.SampleView) {
+	r.t.Helper()
+	a := r.call("POST", "/v1/integrations/samples", `{"system":"`+system+`","parameters":`+parameters+`}`)
+	require.Equal(r.t, 200, a.status, "%s: %s", system, a.raw)
+	var body struct{ Items []integrations.SampleView }
+	require.NoError(r.t, json.Unmarshal([]byte(a.raw), &body))
+	return body.Items
+}
+
+func TestEverySystemShowsASampleOfEachOfItsEvents(t *testing.T) {
+	r := start(t)
+	for _, e := range catalogue.Default().All() {
+		if !e.Available || e.System.Personal {
+			continue
+		}
+		found := r.samples(e.System.Name, "{}")
+		require.Len(t, found, len(e.System.Events), e.System.Name)
+		for n, s := range found {
+			where := e.System.Name + " " + string(s.Event)
+			require.Equal(t, e.System.Events[n], s.Event)
+			require.NotContains(t, s.Summary+s.Description, "[Test message]", where)
+			if strings.HasPrefix(string(s.Event), "report_") {
+				require.Empty(t, s.Requests, where)
+				require.NotEmpty(t, s.Reason, where)
+				continue
+			}
+			if s.Reason != "" && e.System.Missing == "" {
+				t.Errorf("%s: %s", where, s.Reason)
+			}
+			if s.Reason == "" {
+				require.NotEmpty(t, s.Requests, where)
+			}
+		}
+	}
+	require.Empty(t, r.entries(), "nothing was done")
+}
+
+func TestSamplesAreWrittenByWhatIsTypedAndShowNoSecret(t *testing.T) {
+	r := start(t)
+	found := r.samples("web_hooks", `{"url":"https://soc.example.com/in","http_method":"PUT","format":"jsonl",`+
+		`"headers":{"Authorization":"Bearer of-mine"},"timeout":-1}`)
+	first := found[0].Requests[0]
+	require.Equal(t, "PUT", first.Method)
+	require.Equal(t, "https://soc.example.com/in", first.URL)
+	require.Equal(t, []string{redact.Mask}, first.Headers["Authorization"])
+	raw, err := json.Marshal(found)
+	require.NoError(t, err)
+	require.NotContains(t, string(raw), "of-mine")
+	slack := r.samples("slack", `{"webhook_url":"https://hooks.slack.com/services/T0/B0/secret-of-mine"}`)
+	require.Equal(t, "https://hooks.slack.com/"+redact.Mask, slack[0].Requests[0].URL)
+	raw, err = json.Marshal(slack)
+	require.NoError(t, err)
+	require.NotContains(t, string(raw), "secret-of-mine")
+	masked := r.samples("slack", `{"webhook_url":"`+redact.Mask+`"}`)
+	require.NotEmpty(t, masked[0].Requests, "a kept secret is made up")
+	for _, wrong := range []string{`"text"`, `[]`, `{"url":7}`, `{"headers":"x"}`, `null`} {
+		require.NotEmpty(t, r.samples("web_hooks", wrong)[0].Requests, wrong)
+	}
+	require.Equal(t, 404, r.call("POST", "/v1/integrations/samples", `{"system":"nothing"}`).status)
+	levels := map[event.Type]string{}
+	for _, s := range found {
+		levels[s.Event] = s.Requests[0].Body
+	}
+	require.Contains(t, levels[event.VulnHigh], "High")
+	require.Contains(t, levels[event.VulnLow], "Low")
+}

@@ -1,0 +1,69 @@
+package sending
+
+import (
+	"encoding/json"
+	"errors"
+
+	"tocsin/shared/activity"
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// Sample is an event of a type as a system is sent it.
+type Sample struct {
+	Event       event.Type
+	Summary     string
+	Description string
+	Requests    []RequestPreview
+	Reason      string // why there are no requests
+}
+
+// Samples writes an event of each type of a system with the system's own encoder: by the parameters as far as they are
+// given and right, and by made-up ones for the rest. Nothing is sent, and no secret is shown.
+func (s *Sender) Samples(system destination.System, parameters json.RawMessage, who activity.Actor,
+	id string) ([]Sample, error) {
+	d, ok := s.Destinations.Destination(system.Name)
+	if !ok {
+		return nil, &unavailableError{system.Name}
+	}
+	opened, secrets, err := system.Parameters.Example(parameters)
+	if err != nil {
+		return nil, err
+	}
+	r := &Target{destination: d, redact: redactor(d, secrets)}
+	now := s.Now().UTC()
+	var out []Sample
+	for _, t := range system.Events {
+		one := Sample{Event: t}
+		n, ok := notification.Example(t, s.Platform, who.Tenant, who.ClientName, id, now)
+		if !ok {
+			one.Reason = noSample
+			out = append(out, one)
+			continue
+		}
+		one.Summary, one.Description = n.Summary(), n.Description()
+		requests, err := d.Encode(destination.Target{Parameters: opened, Delivery: id, Now: now},
+			[]notification.Notification{n})
+		var notReady *destination.NotReady
+		if errors.As(err, &notReady) {
+			one.Reason = notReady.Reason
+		} else if err != nil {
+			one.Reason = notWritten
+		}
+		for _, q := range requests {
+			shown, err := r.preview(q)
+			if err != nil {
+				return nil, err
+			}
+			one.Requests = append(one.Requests, shown)
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+const (
+	noSample   = "a report is made of your own record: order one under Reports to see it"
+	notWritten = "with these settings the event can not be written: fill in the form first"
+)
