@@ -52,7 +52,8 @@ func (k *Tokens) Authenticate(r *http.Request) (access.Principal, error) {
 	claims := jwt.MapClaims{}
 	if _, err := jwt.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return k.key.Public(), nil },
 		jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithExpirationRequired()); err != nil {
-		return access.Principal{}, &access.UnauthorizedError{Reason: err.Error()}
+		return access.Principal{}, &access.UnauthorizedError{
+			Reason: "the token was not signed by this service: sign in again"}
 	}
 	return access.FromClaims(access.ClaimNames{}, func(name string) string {
 		text, _ := claims[name].(string)
