@@ -172,8 +172,12 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		ways.Register(api)
 		ways.Mount(mux)
 	}
+	var users integrations.Users
+	if s.Triggers != nil {
+		users = s.Triggers
+	}
 	(&integrations.API{
-		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Health: s.Health, Tester: s.Tester,
+		Kit: kit, Users: users, Integrations: s.Integrations, Systems: s.Systems, Health: s.Health, Tester: s.Tester,
 		Telegram: s.Telegram, EgressAddresses: s.EgressAddresses, Changed: s.Changed,
 	}).Register(api)
 	(&overviews.API{Kit: kit, Reader: s.overview()}).Register(api)

@@ -114,7 +114,7 @@ func TestATriggerOfADeletedIntegrationKeepsItsIDInTheExport(t *testing.T) {
 	made := r.call("POST", "/v1/triggers", `{"name":"Two","template_id":"user_created","actions":[{"id":
 		"send_notification","params":{"integration_ids":["`+ops+`","`+other+`"]}}]}`)
 	require.Equal(t, 201, made.status, made.raw)
-	require.Equal(t, 204, r.call("DELETE", "/v1/integrations/"+ops, "").status)
+	require.Equal(t, 204, r.call("DELETE", "/v1/integrations/"+ops+"?force=true", "").status)
 	a := r.call("GET", "/v1/export", "")
 	require.Contains(t, a.raw, ops)
 	require.NotContains(t, a.raw, other)

@@ -84,6 +84,7 @@ var operations = map[string]struct{ roles, body string }{
 	"list-choices":            {administrators, `{"integration":"{id}","parameter":"project","parameters":{}}`},
 	"get-integration-health":  {administrators, ""},
 	"get-overview":            {administrators, ""},
+	"list-integration-uses":   {administrators, ""},
 	"make-telegram-link":      {administrators, ""},
 	"list-deliveries":         {administrators, ""},
 	"get-delivery":            {administrators, ""},

@@ -173,7 +173,7 @@ func TestATriggerShowsWhoGetsNothing(t *testing.T) {
 	require.NotContains(t, r.call("GET", self, "").body, "warnings")
 	require.Equal(t, 200, r.call("PATCH", "/v1/integrations/"+id, `{"enabled":false}`).status)
 	require.Contains(t, member(t, r.call("GET", self, ""), "warnings"), "is disabled")
-	require.Equal(t, 204, r.call("DELETE", "/v1/integrations/"+id, "").status)
+	require.Equal(t, 204, r.call("DELETE", "/v1/integrations/"+id+"?force=true", "").status)
 	a := r.call("GET", self, "")
 	require.Contains(t, member(t, a, "warnings"),
 		`"field":"actions.0.params.integration_ids.0","reason":"this integration was deleted`)

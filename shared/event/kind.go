@@ -200,6 +200,9 @@ func TriggeredMail() []Kind {
 // Valid reports whether the type is one that an integration can name.
 func (t Type) Valid() bool { _, ok := titles[t]; return ok }
 
+// Report reports whether it is a scheduled report.
+func (t Type) Report() bool { return t == ReportDaily || t == ReportWeekly || t == ReportMonthly }
+
 type kind struct {
 	check  func(json.RawMessage) error
 	typeOf func(json.RawMessage) Type

@@ -78,6 +78,12 @@ func (s *Service) List(ctx context.Context, who activity.Actor) ([]Trigger, erro
 	return list, nil
 }
 
+// Using returns those of List that notify an integration.
+func (s *Service) Using(ctx context.Context, who activity.Actor, integration string) ([]Trigger, error) {
+	list, err := s.List(ctx, who)
+	return slices.DeleteFunc(list, func(t Trigger) bool { return !slices.Contains(t.Notifies(), integration) }), err
+}
+
 // Get returns one of List. Error: ErrNotFound.
 func (s *Service) Get(ctx context.Context, who activity.Actor, id string) (Trigger, error) {
 	t, err := s.Store.Get(ctx, who.Tenant, id)

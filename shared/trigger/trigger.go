@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -108,6 +109,18 @@ type Action struct {
 	Integrations []string `json:"integration_ids,omitempty"` // of Notify
 	// LockTime of Denylist and Graylist in seconds; event.Forever at the most.
 	LockTime int64 `json:"lock_time,omitempty"`
+}
+
+// Notifies are the integrations that the trigger notifies, each once.
+func (t Trigger) Notifies() (ids []string) {
+	for _, a := range t.Actions {
+		for _, id := range a.Integrations {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
 }
 
 // Writer takes the changes of triggers. Each is stored together with its record, which is its announcement and its

@@ -72,6 +72,9 @@ func (c *Client) step(ctx context.Context, s configuration.Step, ids map[string]
 	}
 	switch {
 	case s.Verb == configuration.Remove:
+		if s.Kind == configuration.IntegrationKind {
+			path += "?force=true" // what the plan deletes was asked about; a trigger that stays may name it
+		}
 		_, err := c.call(ctx, http.MethodDelete, path, ifMatch, nil, "application/json")
 		return o, conflict(err)
 	case s.Verb == configuration.Add:

@@ -165,6 +165,8 @@ type API struct {
 	Tester       Tester
 	// Telegram binds chats; nil = this API does not.
 	Telegram *telegrambot.Bot
+	// Users finds the triggers that notify an integration; nil = this deployment has no triggers.
+	Users Users
 	// EgressAddresses are where requests to customers' systems come from; none = that is not said.
 	EgressAddresses []egress.Address
 	// Changed is told of an integration that was enabled, disabled, deleted or changed.
@@ -176,6 +178,7 @@ func (s *API) Register(api huma.API) {
 	s.systems(api)
 	s.addresses(api)
 	s.integrations(api)
+	s.uses(api)
 	s.actions(api)
 	s.forms(api)
 	s.tests(api)
@@ -211,12 +214,6 @@ func (s *API) integrations(api huma.API) {
 			"host, port, CA, verification, region, account) is answered 422, field by field, until it is entered " +
 			"again.",
 	}), s.patch)
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
-		OperationID: "delete-integration", Method: http.MethodDelete, Path: "/v1/integrations/{id}", Tags: tags,
-		Errors: []int{404, 409, 412}, DefaultStatus: http.StatusNoContent,
-		Summary:     "Delete an integration",
-		Description: "With all its settings; this can not be undone. What waits to be sent to it is not sent.",
-	}), s.remove)
 }
 
 func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
@@ -333,17 +330,6 @@ func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, er
 	}
 	s.Changed(i.Tenant, i.ID)
 	return s.one(ctx, i, nil)
-}
-
-func (s *API) remove(ctx context.Context, in *rest.ConditionalInput) (*struct{}, error) {
-	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) error {
-		return s.Integrations.Delete(ctx, rest.Person(ctx), in.ID, revision)
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.Changed(rest.Principal(ctx).Tenant, in.ID)
-	return nil, nil
 }
 
 // subscriptions keeps the active ones.

@@ -202,10 +202,14 @@ export const tokenPath = (id) => `/v1/tokens/${part(id)}`;
 export const triggerPath = (id, rest = "") => `/v1/triggers/${part(id)}${rest}`;
 
 // integrationsOf reads all integrations, each with the title of its system.
-export async function integrationsOf(signal) {
+export const integrationsOf = async (signal) => (await integrationsByGroup(signal)).integrations;
+
+// integrationsByGroup reads the groups of systems, too.
+export async function integrationsByGroup(signal) {
 	const [systems, items] = await Promise.all([get("/v1/systems", { signal }), allIntegrations(signal)]);
-	const titles = Object.fromEntries(systems.body.groups.flatMap((g) => g.systems).map((s) => [s.name, s.title]));
-	return items.map((i) => ({ ...i, title: titles[i.system] || i.system }));
+	const { groups } = systems.body;
+	const titles = Object.fromEntries(groups.flatMap((g) => g.systems).map((s) => [s.name, s.title]));
+	return { groups, integrations: items.map((i) => ({ ...i, title: titles[i.system] || i.system })) };
 }
 
 async function allIntegrations(signal) {

@@ -12,6 +12,7 @@ import { Delivery } from "./delivery.js";
 import { Gone, lastGone } from "./gone.js";
 import { Delete, Disable, Enable } from "./switch.js";
 import { isBound, TelegramLink } from "./telegram.js";
+import { Uses } from "./uses.js";
 
 async function read(id, signal) {
 	const [one, health, systems, gone] = await Promise.all([
@@ -202,6 +203,7 @@ function Settings({ data, reload, form }) {
 					<h2>${t("health.title", { hours: data.health.window_hours })}</h2>
 					<${Health} health=${data.health} large />
 				</section>
+				<${Uses} integration=${i} />
 				<${SetUp} system=${system} />
 			</div>
 		</div>

@@ -6,6 +6,7 @@ import { useAction, useLoad } from "../load.js";
 import { navigate } from "../router.js";
 import { Busy, Dialog, Failure, Notice, useClosing } from "../ui.js";
 import { Choose, Ran, useMissed, useRun } from "./recover.js";
+import { reportsOf, useUses } from "./uses.js";
 
 const shownNames = 8;
 
@@ -24,21 +25,23 @@ function useWaiting(id) {
 	}).data;
 }
 
-// usersOf are the names of the triggers that notify through an integration.
-async function usersOf(id, signal) {
-	const { items } = (await get("/v1/triggers", { signal })).body;
-	return items.filter((r) => r.actions.some((a) => a.params?.integration_ids?.includes(id))).map((r) => r.name);
-}
-
 export function Delete({ integration: i, onClose }) {
 	const w = useWaiting(i.id);
-	const users = useLoad(`users ${i.id}`, (signal) => usersOf(i.id, signal)).data;
+	const uses = useUses(i.id);
+	const users = uses.data?.triggers;
 	const [remove, { busy, error }] = useAction(async () => {
-		await call("DELETE", integrationPath(i.id));
+		// Only what was named here is confirmed: else the API names it.
+		const query = { force: users?.length ? "true" : undefined };
+		try {
+			await call("DELETE", integrationPath(i.id), { query });
+		} catch (e) {
+			if (e.status === 409) await uses.reload();
+			throw e;
+		}
 		navigate("/", { done: true });
 	});
 	const names = users && [
-		...users.slice(0, shownNames).map((name) => `“${name}”`),
+		...users.slice(0, shownNames).map((u) => t("delete.trigger", { name: u.name })),
 		...(users.length > shownNames ? [t("delete.triggers.more", { n: users.length - shownNames })] : []),
 	];
 	return html`
@@ -52,10 +55,18 @@ export function Delete({ integration: i, onClose }) {
 						: t("delete.counting")}
 				</li>
 				<li>${t("delete.log")}</li>
+				${uses.data?.reports.length > 0 &&
+				html`
+					<li>${t("delete.reports", { names: reportsOf(uses.data) })}</li>
+				`}
 			</ul>
 			${users?.length > 0 &&
 			html`
 				<${Notice} kind="warn"><p>${t("delete.triggers", { n: users.length, names: list(names) })}</p><//>
+			`}
+			${uses.error &&
+			html`
+				<${Failure} error=${uses.error} />
 			`}
 			<p>${t("delete.instead")}</p>
 			${error &&

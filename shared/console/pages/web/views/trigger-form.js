@@ -9,6 +9,7 @@ import { words } from "../schema.js";
 import { Box, Busy, ErrorAt, Notice, Said } from "../ui.js";
 import { Request } from "./delivery.js";
 import { Faults, focusWrong } from "./faults.js";
+import { Ticks } from "./ticks.js";
 
 // FOREVER is what the API answers for an entry of a list that never ends, in seconds.
 export const FOREVER = 315_360_000;
@@ -229,18 +230,13 @@ function Filter({ filter: f, n, template, taken, set, remove, error }) {
 	const control =
 		definition.kind === "choice"
 			? html`
-					<div class="ticks" role="group" aria-label=${title} aria-describedby=${describedby}>
-						${definition.choices.map(
-							(c) => html`
-								<${Box}
-									key=${c.value}
-									checked=${f.chosen.includes(c.value)}
-									label=${said(c.title)}
-									onChange=${(yes) => tick(c.value, yes)}
-								/>
-							`,
-						)}
-					</div>
+					<${Ticks}
+						label=${title}
+						describedby=${describedby}
+						options=${definition.choices.map((c) => ({ value: c.value, label: said(c.title) }))}
+						chosen=${f.chosen}
+						tick=${tick}
+					/>
 				`
 			: definition.kind === "integer"
 				? html`
@@ -357,29 +353,48 @@ function Filters({ template, draft, set, errors }) {
 	`;
 }
 
-function Receivers({ definition, value, set, integrations, refresh, error }) {
+// Receivers are the integrations by the groups of their systems; a system without one says where to make it.
+function Receivers({ definition, value, set, integrations, groups, refresh, error }) {
 	const fit = integrations.filter((i) => definition.systems.includes(i.system));
 	const tick = (id, yes) => set({ ids: yes ? [...value.ids, id] : value.ids.filter((x) => x !== id) });
+	const missing = (g) => {
+		const systems = g.systems.filter(
+			(s) => s.available && definition.systems.includes(s.name) && !fit.some((i) => i.system === s.name),
+		);
+		if (!systems.length) return null;
+		return html`
+			<p class="help setups">
+				${t("trigger.receivers.missing")}
+				${systems.map(
+					(s) => html`
+						${" "}
+						<a key=${s.name} href=${`/add/${s.name}`} target="_blank" rel="opener">${s.title}</a>
+					`,
+				)}
+			</p>
+		`;
+	};
 	return html`
 		<div class="leaves receivers">
-			${fit.map(
-				(i) => html`
-					<${Box}
-						key=${i.id}
-						checked=${value.ids.includes(i.id)}
-						label=${i.name}
-						description=${i.enabled ? i.title : t("trigger.receiver.off", { system: i.title })}
-						onChange=${(yes) => tick(i.id, yes)}
-					/>
-				`,
-			)}
-			${!fit.length &&
-			html`
-				<p class="help">${t("trigger.receivers.none")}</p>
-			`}
+			<${Ticks}
+				label=${t("trigger.receivers")}
+				options=${fit.map((i) => ({
+					value: i.id,
+					label: i.name,
+					description: i.enabled ? i.title : t("trigger.receiver.off", { system: i.title }),
+				}))}
+				chosen=${value.ids}
+				tick=${tick}
+				groups=${groups.map((g) => ({
+					title: said(g.title),
+					values: fit.filter((i) => g.systems.some((s) => s.name === i.system)).map((i) => i.id),
+					more: missing(g),
+				}))}
+				empty=${t("trigger.receivers.none")}
+			/>
 			<${ErrorAt} text=${error} />
 			<p class="row">
-				<a href="/add" target="_blank" rel="opener">${t("trigger.receivers.setup")}</a>
+				<span class="help">${t("trigger.receivers.setup")}</span>
 				<button type="button" class="quiet small" onClick=${refresh}>
 					<${Icon} name="again" size="16" />
 					${t("trigger.receivers.refresh")}
@@ -413,7 +428,7 @@ function Lock({ value, set }) {
 	`;
 }
 
-function Actions({ template, draft, set, integrations, refresh, errors }) {
+function Actions({ template, draft, set, integrations, groups, refresh, errors }) {
 	const change = (id, c) => set({ actions: { ...draft.actions, [id]: { ...draft.actions[id], ...c } } });
 	return html`
 		<fieldset class=${errors.actions ? "invalid" : ""}>
@@ -437,6 +452,7 @@ function Actions({ template, draft, set, integrations, refresh, errors }) {
 								definition=${d}
 								value=${value}
 								integrations=${integrations}
+								groups=${groups}
 								refresh=${refresh}
 								error=${error}
 								set=${(c) => change(d.id, c)}
@@ -508,7 +524,8 @@ ${JSON.stringify(c.detail, null, 2)}</pre
 }
 
 // TriggerForm has what Form of an integration has: see there.
-export function TriggerForm({ template, start, integrations, refresh, save, saved, submit, hold, again, changed }) {
+export function TriggerForm(of) {
+	const { template, start, integrations, groups, refresh, save, saved, submit, hold, again, changed } = of;
 	const id = useId();
 	const form = useRef(null);
 	const [draft, setDraft] = useState(() => draftOf(start, template));
@@ -613,6 +630,7 @@ export function TriggerForm({ template, start, integrations, refresh, save, save
 					draft=${draft}
 					set=${set}
 					integrations=${integrations}
+					groups=${groups}
 					refresh=${refresh}
 					errors=${errors}
 				/>

@@ -1,6 +1,6 @@
 // Triggers: what they watch, in words; tabs, search, and one trigger with its form.
 import { html, useState } from "../html.js";
-import { call, commandPath, get, integrationsOf, post, triggerPath } from "../api.js";
+import { call, commandPath, get, integrationsByGroup, post, triggerPath } from "../api.js";
 import { Search, Tabs, tabOf } from "../filters.js";
 import { list, number, said, span, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
@@ -12,11 +12,11 @@ import { FOREVER, TriggerForm } from "./trigger-form.js";
 const refresh = 15_000;
 
 async function readTemplates(signal) {
-	const [templates, integrations] = await Promise.all([
+	const [templates, known] = await Promise.all([
 		get("/v1/trigger-templates", { signal }),
-		integrationsOf(signal),
+		integrationsByGroup(signal),
 	]);
-	return { templates: templates.body.items, integrations };
+	return { templates: templates.body.items, ...known };
 }
 
 const StateOf = ({ trigger: r }) => html`
@@ -321,7 +321,7 @@ export function NewTrigger({ template: id, session }) {
 	return html`
 		<${Back} href="/triggers/add">${t("trigger.add")}<//>
 		<${View} load=${load} skeleton="form" title=${t("trigger.add")}>
-			${({ templates, integrations }) => {
+			${({ templates, integrations, groups }) => {
 				const template = templates.find((d) => d.id === id);
 				if (!template)
 					return html`
@@ -348,6 +348,7 @@ export function NewTrigger({ template: id, session }) {
 						template=${template}
 						start=${start}
 						integrations=${integrations}
+						groups=${groups}
 						refresh=${load.reload}
 						save=${save}
 						saved=${saved}
@@ -566,6 +567,7 @@ function Settings({ data, template, reload }) {
 			template=${template}
 			start=${trigger}
 			integrations=${data.integrations}
+			groups=${data.groups}
 			refresh=${reload}
 			save=${save}
 			saved=${done}
