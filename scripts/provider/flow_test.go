@@ -24,6 +24,7 @@ import (
 	"tocsin/shared/console"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/memory"
+	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/session"
 	"tocsin/shared/session/oidc"
@@ -81,6 +82,7 @@ func (s *site) serve(issuer, client, secret string) {
 	service := &integration.Service{Store: memory.New(nil).Integrations(), Systems: catalogue.Default(), Now: s.now,
 		Log: log}
 	s.Config.Handler = console.New(console.Config{Platform: "Tocsin", Integrations: service,
+		Health:  &health.Monitor{Counters: memory.New(nil).Counters(), Switch: service, Now: s.now},
 		Systems: catalogue.Default(), Sessions: sessions, Provider: at, Authenticator: access.Chain{sessions},
 		Now: s.now, NewID: func() string { return "id" }, Log: log})
 	base := s.URL
@@ -176,6 +178,28 @@ func TestPeopleSignInAndOut(t *testing.T) {
 					"signed out there: the provider asks again")
 			})
 		}
+	}
+}
+
+// TestASignOutAtTheProviderEndsSessionsHere: the provider names the session, or the person for a client that asked for
+// none ("none").
+func TestASignOutAtTheProviderEndsSessionsHere(t *testing.T) {
+	_, sites := open(t, true)
+	for method, s := range sites {
+		hers, other, eve, gone := start(t), start(t), start(t), start(t)
+		for b, who := range map[*browser]string{hers: "ada", other: "ada", eve: "eve", gone: "eve"} {
+			b.signIn(s, who, "/")
+			require.NotNil(t, b.who(s))
+		}
+		answer, err := gone.Post(s.URL+"/v1/session/end", "application/json", strings.NewReader("{}"))
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		var end struct{ Next string }
+		require.NoError(t, json.NewDecoder(answer.Body).Decode(&end))
+		hers.signOutThere(t, s, end.Next)
+		require.Eventually(t, func() bool { return hers.who(s) == nil }, 5*time.Second, 20*time.Millisecond, method)
+		require.Equal(t, method == "none", other.who(s) == nil, "%s: another browser of hers", method)
+		require.NotNil(t, eve.who(s), method)
 	}
 }
 

@@ -30,12 +30,14 @@ type Client struct {
 	Method       string   `json:"token_endpoint_auth_method"` // client_secret_basic, client_secret_post or none
 	RedirectURIs []string `json:"redirect_uris"`
 	AfterLogout  []string `json:"post_logout_redirect_uris"`
+	Logout       string   `json:"backchannel_logout_uri,omitempty"`
+	NamesSession bool     `json:"backchannel_logout_session_required"`
 }
 
 // At is a client of a Console at an address.
 func At(base, id, secret, method string) Client {
 	return Client{ID: id, Secret: secret, Method: method, RedirectURIs: []string{base + "/sign-in/callback"},
-		AfterLogout: []string{base + "/sign-in"}}
+		AfterLogout: []string{base + "/sign-in"}, Logout: base + "/sign-in/logout", NamesSession: method != "none"}
 }
 
 // Options of a provider.

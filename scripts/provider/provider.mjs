@@ -23,6 +23,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   pkce: { required: () => true },
   features: {
     devInteractions: { enabled: false },
+    backchannelLogout: { enabled: true },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource(ctx, form) {
@@ -31,6 +32,8 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
       },
     },
   },
+  // Clients are on this machine, which the provider's own dispatcher refuses to call.
+  fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   findAccount: (_, id) => accounts[id] && { accountId: id, claims: () => ({ sub: id, ...accounts[id] }) },
   async loadExistingGrant(ctx) {

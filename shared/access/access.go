@@ -43,6 +43,8 @@ type Principal struct {
 	HomeName  string
 	RequestID string // of this call, for the activity log
 	Session   string // the digest of the session's id, where a cookie said who calls
+	// ProviderSession is the identity provider's name of its session (claim sid), while somebody signs in there.
+	ProviderSession string
 }
 
 // EveryLinked in Reach stands for Home and all tenants that are linked to it.

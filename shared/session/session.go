@@ -59,9 +59,11 @@ type Session struct {
 	Name       string
 	Subject    string
 	Method     Method
-	Began      time.Time
-	IdleEnd    time.Time // moved on by calls
-	End        time.Time // not moved
+	// ProviderSession is the identity provider's name of its session (claim sid), "" where it has none.
+	ProviderSession string `json:",omitempty"`
+	Began           time.Time
+	IdleEnd         time.Time // moved on by calls
+	End             time.Time // not moved
 }
 
 // Person names the owner among those of a tenant: see PersonOf.
@@ -76,11 +78,32 @@ func PersonOf(email, subject string) string {
 	return "sub:" + subject
 }
 
+// Logouts are what the identity provider names when it ends the session: see ByProviderSession and BySubject.
+func (s Session) Logouts() (all []string) {
+	if s.Method != ByProvider {
+		return nil
+	}
+	if s.ProviderSession != "" {
+		all = append(all, ByProviderSession(s.ProviderSession))
+	}
+	if s.Subject != "" {
+		all = append(all, BySubject(s.Subject))
+	}
+	return all
+}
+
+// ByProviderSession names the sessions that began with one of the provider (claim sid), BySubject all of somebody there
+// (claim sub). They are digests, because a provider's names may be long.
+func ByProviderSession(sid string) string { return Digest("sid " + sid) }
+
+// BySubject is as ByProviderSession.
+func BySubject(sub string) string { return Digest("sub " + sub) }
+
 // over reports whether the session has ended.
 func (s Session) over(now time.Time) bool { return !now.Before(s.IdleEnd) || !now.Before(s.End) }
 
-// principal is who the session says calls.
-func (s Session) principal() access.Principal {
+// Principal is who the session says calls.
+func (s Session) Principal() access.Principal {
 	return access.Principal{
 		Tenant: s.Tenant, Home: s.Tenant, ClientName: s.ClientName, Role: s.Role, Email: s.Email, Name: s.Name,
 		Subject: s.Subject, Issued: s.Began, Source: access.FromConsole, Session: s.Digest,
@@ -101,6 +124,8 @@ type Store interface {
 	Delete(ctx context.Context, digest string) error
 	// DeleteOf ends all of a person, and returns how many: see PersonOf.
 	DeleteOf(ctx context.Context, tenant, person string) (int, error)
+	// DeleteBy ends all that the identity provider names by a Session.Logouts, and returns them.
+	DeleteBy(ctx context.Context, logout string) ([]Session, error)
 }
 
 // Once remembers what is good once and was used, until it would have ended by itself.
@@ -150,7 +175,8 @@ func (s *Service) Begin(ctx context.Context, p access.Principal, o Options) (*ht
 	idle, longest := s.ends()
 	v := Session{
 		Digest: Digest(id), Tenant: p.Tenant, ClientName: p.ClientName, Role: p.Role, Email: p.Email, Name: p.Name,
-		Subject: p.Subject, Method: o.Method, Began: now, IdleEnd: now.Add(idle), End: now.Add(longest),
+		Subject: p.Subject, Method: o.Method, ProviderSession: p.ProviderSession, Began: now,
+		IdleEnd: now.Add(idle), End: now.Add(longest),
 	}
 	if err := s.Store.Create(ctx, v); err != nil {
 		return nil, fmt.Errorf("sign in a person of tenant %s: %w", p.Tenant, err)
@@ -218,7 +244,7 @@ func (s *Service) Authenticate(r *http.Request) (access.Principal, error) {
 		return access.Principal{}, fmt.Errorf("read a session: %w", err)
 	}
 	s.extend(r.Context(), v, now)
-	return v.principal(), nil
+	return v.Principal(), nil
 }
 
 // Own refuses a request that changes something and that a page of another origin made.
@@ -272,4 +298,13 @@ func (s *Service) EndAllOf(ctx context.Context, tenant, person string) (int, err
 		return n, fmt.Errorf("end the sessions of a person of tenant %s: %w", tenant, err)
 	}
 	return n, nil
+}
+
+// EndBy ends what the identity provider names: see Store.DeleteBy.
+func (s *Service) EndBy(ctx context.Context, logout string) ([]Session, error) {
+	ended, err := s.Store.DeleteBy(ctx, logout)
+	if err != nil {
+		return ended, fmt.Errorf("end the sessions that the identity provider ended: %w", err)
+	}
+	return ended, nil
 }

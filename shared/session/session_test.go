@@ -63,6 +63,8 @@ func (k *kept) Delete(_ context.Context, digest string) error {
 	return nil
 }
 
+func (k *kept) DeleteBy(context.Context, string) ([]session.Session, error) { return nil, nil }
+
 func (k *kept) DeleteOf(_ context.Context, tenant, person string) (n int, _ error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -37,6 +37,7 @@ func (a *API) Mount(mux *http.ServeMux) {
 	if a.Provider.SignsIn() {
 		mux.HandleFunc("GET "+oidc.StartPath, a.start)
 		mux.HandleFunc("GET "+oidc.CallbackPath, a.finish)
+		mux.HandleFunc("POST "+oidc.LogoutPath, a.logout)
 	}
 }
 
@@ -113,6 +114,9 @@ func (a *API) finish(w http.ResponseWriter, r *http.Request) {
 	var refused *oidc.NotSignedIn
 	if errors.As(err, &refused) {
 		a.Log.Warn("somebody was not signed in", "problem", string(refused.Problem), "error", err.Error())
+		if p := refused.Person; p != nil && p.Tenant != "" && !strangeTenant(p.Tenant) {
+			a.record(ctx, *p, activity.Refuse)
+		}
 		again(w, refused.Problem, refused.Return)
 		return
 	}

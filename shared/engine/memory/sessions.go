@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,6 +75,19 @@ func (s *Sessions) DeleteOf(_ context.Context, tenant, person string) (n int, _ 
 		}
 	}
 	return n, nil
+}
+
+// DeleteBy ends all that the identity provider names.
+func (s *Sessions) DeleteBy(_ context.Context, logout string) (ended []session.Session, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for digest, v := range s.all {
+		if slices.Contains(v.Logouts(), logout) {
+			delete(s.all, digest)
+			ended = append(ended, v)
+		}
+	}
+	return ended, nil
 }
 
 // Use notes that something was used which is good once.

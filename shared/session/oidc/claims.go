@@ -57,25 +57,30 @@ func (c claims) early(name string, now time.Time) bool {
 
 var (
 	errSignature = errors.New("the token was not signed by the identity provider, or not for this service")
+	errExpired   = errors.New("the token has expired: sign in again")
 	errEarly     = errors.New("the token is not valid yet: check the clocks")
 	errAudience  = errors.New("the token was issued for another service")
 )
 
 // verify checks signature, issuer and times of a token, which says nothing of whom it is for.
 func (p *Provider) verify(ctx context.Context, d *document, token string) (*gooidc.IDToken, claims, error) {
-	now := p.Now()
+	t, c, err := p.signed(ctx, d, token)
+	if err == nil && p.Now().Add(-skew).After(t.Expiry) {
+		err = errExpired
+	}
+	return t, c, err
+}
+
+// signed checks signature and issuer of a token, and that its time has come.
+func (p *Provider) signed(ctx context.Context, d *document, token string) (*gooidc.IDToken, claims, error) {
 	var fault error
 	verifier := gooidc.NewVerifier(p.Issuer, d.keys, &gooidc.Config{
-		SkipClientIDCheck: true, SupportedSigningAlgs: d.algorithms,
-		Now: func() time.Time { return now.Add(-skew) }, // it compares with the end alone; what is early is below
+		SkipClientIDCheck: true, SupportedSigningAlgs: d.algorithms, SkipExpiryCheck: true, // see verify
 	})
 	t, err := verifier.Verify(context.WithValue(ctx, keyFault{}, &fault), token)
-	var expired *gooidc.TokenExpiredError
 	switch {
 	case fault != nil:
 		return nil, nil, &awayError{fault}
-	case errors.As(err, &expired):
-		return nil, nil, errors.New("the token has expired: sign in again")
 	case err != nil:
 		return nil, nil, errSignature
 	}
@@ -83,7 +88,7 @@ func (p *Provider) verify(ctx context.Context, d *document, token string) (*gooi
 	if err := t.Claims(&c); err != nil {
 		return nil, nil, fmt.Errorf("the token can not be read: %w", err)
 	}
-	if c.early("nbf", now) || c.early("iat", now) {
+	if now := p.Now(); c.early("nbf", now) || c.early("iat", now) {
 		return nil, nil, errEarly
 	}
 	return t, c, nil

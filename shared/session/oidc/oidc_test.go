@@ -193,6 +193,9 @@ func TestAnIDTokenIsHeldToTheSpecification(t *testing.T) {
 					who.Home, who.Role, who.Email, who.Subject})
 				_, _, _, err = p.Finish(r)
 				require.Equal(t, oidc.Replayed, refusal(t, err), "a state is good once, whatever the provider takes")
+				var refused *oidc.NotSignedIn
+				require.ErrorAs(t, err, &refused)
+				require.Equal(t, "ada@example.com", refused.Person.Email, "whose it was is known, for the activity log")
 				return
 			}
 			require.Equal(t, c.want, refusal(t, err))

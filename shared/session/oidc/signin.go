@@ -176,6 +176,7 @@ func (p *Provider) finish(ctx context.Context, q url.Values, a attempt) (who acc
 	case err != nil:
 		return who, Failed, fmt.Errorf("note a sign-in: %w", err)
 	case !first:
+		who, _ = access.FromClaims(p.Claims, c.text) // nobody where the token does not say
 		return who, Replayed, errors.New("this sign-in has been finished already")
 	}
 	who, err = p.person(ctx, d, t, c, func(ctx context.Context) (claims, error) {
@@ -186,6 +187,7 @@ func (p *Provider) finish(ctx context.Context, q url.Values, a attempt) (who acc
 		}
 		return said, err
 	})
+	who.ProviderSession = c.text("sid") // OpenID Connect Front-Channel Logout 1.0, 3
 	var unauthorized *access.UnauthorizedError
 	if errors.As(err, &unauthorized) {
 		return access.Principal{Subject: t.Subject}, NoTenant, err

@@ -17,8 +17,9 @@ import (
 )
 
 // Sessions keeps who is signed in (session.Store), and what was used that is good once (session.Once). A session has a
-// row that is found by its cookie, and one that is found by its person, so that all of a person can be ended. Both
-// expire by TTL, which may take days: that a session has ended is its service's to see.
+// row that is found by its cookie, one that is found by its person, so that all of a person can be ended, and one for
+// each name by which the identity provider can end it. All expire by TTL, which may take days: that a session has ended
+// is its service's to see.
 type Sessions struct {
 	DB    *dynamodb.Client
 	Table string
@@ -33,6 +34,7 @@ var (
 const (
 	sessionPrefix = "session "
 	personPrefix  = "person "
+	logoutPrefix  = "logout "
 	oncePrefix    = "once "
 	// alone is the second key of a partition with one row.
 	alone = "-"
@@ -50,12 +52,12 @@ type sessionRow struct {
 	Expires int64  `dynamodbav:"expires"`  // epoch seconds
 }
 
-// ofPersonRow finds a session of a person.
+// ofPersonRow finds a session of a person, or one that the identity provider names.
 //
 //tocsin:table AccountsTable
 type ofPersonRow struct {
 	table.First
-	PK      string `dynamodbav:"pk"`      // personPrefix, the tenant and the person (session.PersonOf)
+	PK      string `dynamodbav:"pk"`      // personPrefix, tenant, session.PersonOf; logoutPrefix, Session.Logouts
 	SK      string `dynamodbav:"sk"`      // sessionPrefix and the digest of the cookie's id
 	Expires int64  `dynamodbav:"expires"` // epoch seconds
 }
@@ -77,6 +79,15 @@ func sessionKey(digest string) table.Item { return key(sessionPrefix+digest, alo
 // personKey is unique: what is between is in no address, and in no subject that is read as a line.
 func personKey(tenant, person string) string { return personPrefix + tenant + "\n" + person }
 
+// finders are the keys of the rows that find a session.
+func finders(v session.Session) []string {
+	keys := []string{personKey(v.Tenant, v.Person())}
+	for _, logout := range v.Logouts() {
+		keys = append(keys, logoutPrefix+logout)
+	}
+	return keys
+}
+
 // Create keeps a session.
 func (s *Sessions) Create(ctx context.Context, v session.Session) error {
 	body, err := json.Marshal(v)
@@ -89,14 +100,15 @@ func (s *Sessions) Create(ctx context.Context, v session.Session) error {
 	if err != nil {
 		return err
 	}
-	of, err := table.Marshal(ofPersonRow{PK: personKey(v.Tenant, v.Person()), SK: sessionPrefix + v.Digest,
-		Expires: expires})
-	if err != nil {
-		return err
+	writes := []types.TransactWriteItem{{Put: &types.Put{TableName: &s.Table, Item: row}}}
+	for _, pk := range finders(v) {
+		of, err := table.Marshal(ofPersonRow{PK: pk, SK: sessionPrefix + v.Digest, Expires: expires})
+		if err != nil {
+			return err
+		}
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &s.Table, Item: of}})
 	}
-	_, err = table.Transact(ctx, s.DB, []types.TransactWriteItem{
-		{Put: &types.Put{TableName: &s.Table, Item: row}}, {Put: &types.Put{TableName: &s.Table, Item: of}},
-	}, "")
+	_, err = table.Transact(ctx, s.DB, writes, "")
 	return err
 }
 
@@ -130,7 +142,7 @@ func (s *Sessions) Extend(ctx context.Context, digest string, idleEnd time.Time)
 	return err
 }
 
-// Delete ends a session. The row that its person is found by is of no use without the other, and goes after it.
+// Delete ends a session. The rows that find it are of no use without it, and go after it.
 func (s *Sessions) Delete(ctx context.Context, digest string) error {
 	out, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table, Key: sessionKey(digest),
 		ReturnValues: types.ReturnValueAllOld})
@@ -141,23 +153,55 @@ func (s *Sessions) Delete(ctx context.Context, digest string) error {
 	if err := json.Unmarshal(table.BlobOf(out.Attributes, "body"), &v); err != nil {
 		return fmt.Errorf("the row of a session is damaged: %w", err)
 	}
-	_, err = s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table,
-		Key: key(personKey(v.Tenant, v.Person()), sessionPrefix+digest)})
-	return err
+	for _, pk := range finders(v) {
+		if _, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table,
+			Key: key(pk, sessionPrefix+digest)}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteOf ends all sessions of a person: first the sessions, then what finds them, so that one that fails in between
 // is finished when it is called again.
 func (s *Sessions) DeleteOf(ctx context.Context, tenant, person string) (n int, err error) {
+	err = s.each(ctx, personKey(tenant, person), func(rows []table.Item) error {
+		n += len(rows)
+		return nil
+	})
+	return n, err
+}
+
+// DeleteBy ends all that the identity provider names, in the order of DeleteOf.
+func (s *Sessions) DeleteBy(ctx context.Context, logout string) (ended []session.Session, err error) {
+	err = s.each(ctx, logoutPrefix+logout, func(keys []table.Item) error {
+		rows, err := table.GetAll(ctx, s.DB, s.Table, keys, true)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			var v session.Session
+			if err := json.Unmarshal(table.BlobOf(row, "body"), &v); err != nil {
+				return fmt.Errorf("the row of a session is damaged: %w", err)
+			}
+			ended = append(ended, v)
+		}
+		return nil
+	})
+	return ended, err
+}
+
+// each ends the sessions that are found below a key, and calls with their keys before.
+func (s *Sessions) each(ctx context.Context, pk string, call func(sessions []table.Item) error) error {
 	in := &dynamodb.QueryInput{TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
 		KeyConditionExpression: awssdk.String("pk = :pk AND begins_with(sk, :sk)"),
-		ExpressionAttributeValues: table.Item{":pk": table.Text(personKey(tenant, person)),
+		ExpressionAttributeValues: table.Item{":pk": table.Text(pk),
 			":sk": table.Text(sessionPrefix)}}
 	pages := dynamodb.NewQueryPaginator(s.DB, in)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return n, err
+			return err
 		}
 		var sessions, finders []table.Item
 		for _, row := range page.Items {
@@ -165,15 +209,17 @@ func (s *Sessions) DeleteOf(ctx context.Context, tenant, person string) (n int, 
 			sessions = append(sessions, key(sk, alone))
 			finders = append(finders, key(table.TextOf(row, "pk"), sk))
 		}
+		if err := call(sessions); err != nil {
+			return err
+		}
 		if err := table.RemoveAll(ctx, s.DB, s.Table, sessions); err != nil {
-			return n, err
+			return err
 		}
 		if err := table.RemoveAll(ctx, s.DB, s.Table, finders); err != nil {
-			return n, err
+			return err
 		}
-		n += len(sessions)
 	}
-	return n, nil
+	return nil
 }
 
 // Use notes that something was used which is good once, and reports whether this was the first time.

@@ -64,6 +64,7 @@ func Sessions(t *testing.T, open func(t *testing.T) Store) {
 		require.ErrorIs(t, err, session.ErrNotFound)
 	})
 	t.Run("all of a person end, and no other's", func(t *testing.T) { allOfAPerson(t, open(t)) })
+	t.Run("those that the provider names end, and no other", func(t *testing.T) { byTheProvider(t, open(t)) })
 	t.Run("what is good once is used once, of many at a time too", func(t *testing.T) { once(t, open(t)) })
 }
 
@@ -95,6 +96,39 @@ func allOfAPerson(t *testing.T, store Store) {
 	n, err = store.DeleteOf(t.Context(), "42", noAddress.Person())
 	require.NoError(t, err)
 	require.Zero(t, n)
+}
+
+func byTheProvider(t *testing.T, store Store) {
+	of := func(n int, tenant, subject, sid string, by session.Method) session.Session {
+		s := fixture(n, tenant, "ada@example.com")
+		s.Subject, s.ProviderSession, s.Method = subject, sid, by
+		return s
+	}
+	all := []session.Session{of(0, "42", "u1", "s1", session.ByProvider), of(1, "43", "u1", "s2", session.ByProvider),
+		of(2, "42", "u1", "", session.ByProvider), of(3, "42", "u2", "s1", session.ByProvider),
+		of(4, "42", "u1", "s1", session.ByLink), of(5, "42", "s1", "u1", session.ByProvider)}
+	for _, s := range all {
+		require.NoError(t, store.Create(t.Context(), s))
+	}
+	ends := func(logout string, want ...session.Session) {
+		ended, err := store.DeleteBy(t.Context(), logout)
+		require.NoError(t, err)
+		require.ElementsMatch(t, want, ended)
+		for _, s := range want {
+			_, err := store.Get(t.Context(), s.Digest)
+			require.ErrorIs(t, err, session.ErrNotFound)
+		}
+	}
+	require.NoError(t, store.Delete(t.Context(), all[2].Digest))
+	ends(session.ByProviderSession("s1"), all[0], all[3])
+	ends(session.ByProviderSession("s1"))
+	ends(session.BySubject("u1"), all[1])
+	ends(session.BySubject(""))
+	ends(session.ByProviderSession(""))
+	for _, s := range all[4:] {
+		_, err := store.Get(t.Context(), s.Digest)
+		require.NoError(t, err, "one of a link is not the provider's")
+	}
 }
 
 func once(t *testing.T, store Store) {

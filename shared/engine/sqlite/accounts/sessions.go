@@ -30,7 +30,7 @@ func (s *Sessions) Create(ctx context.Context, v session.Session) error {
 		return err
 	}
 	return s.db.Write(ctx, func(w *db.Writer) error {
-		return w.Do("INSERT INTO sessions (digest, tenant, person, idle_end, ends, body) VALUES (?, ?, ?, ?, ?, ?)",
+		if err := w.Do("INSERT INTO sessions (digest, tenant, person, idle_end, ends, body) VALUES (?, ?, ?, ?, ?, ?)",
 			func(q *driver.Stmt) {
 				q.BindText(1, v.Digest)
 				q.BindText(2, v.Tenant)
@@ -38,7 +38,18 @@ func (s *Sessions) Create(ctx context.Context, v session.Session) error {
 				q.BindInt64(4, v.IdleEnd.UnixNano())
 				q.BindInt64(5, v.End.UnixNano())
 				q.BindBytes(6, body)
-			})
+			}); err != nil {
+			return err
+		}
+		for _, logout := range v.Logouts() {
+			if err := w.Do("INSERT INTO session_logouts (logout, digest) VALUES (?, ?)", func(q *driver.Stmt) {
+				q.BindText(1, logout)
+				q.BindText(2, v.Digest)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -87,6 +98,25 @@ func (s *Sessions) DeleteOf(ctx context.Context, tenant, person string) (n int, 
 		return err
 	})
 	return n, err
+}
+
+// DeleteBy ends all that the identity provider names.
+func (s *Sessions) DeleteBy(ctx context.Context, logout string) (ended []session.Session, err error) {
+	err = s.db.Write(ctx, func(w *db.Writer) error {
+		ended = nil
+		const those = "digest IN (SELECT digest FROM session_logouts WHERE logout = ?)"
+		bind := func(q *driver.Stmt) { q.BindText(1, logout) }
+		if err := db.Each(w.Conn, "SELECT body FROM sessions WHERE "+those, bind, func(q *driver.Stmt) error {
+			var v session.Session
+			err := json.Unmarshal(db.Blob(q, 0), &v)
+			ended = append(ended, v)
+			return err
+		}); err != nil {
+			return err
+		}
+		return w.Do("DELETE FROM sessions WHERE "+those, bind)
+	})
+	return ended, err
 }
 
 // Use notes that something was used which is good once, and reports whether this was the first time.
