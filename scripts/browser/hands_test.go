@@ -58,3 +58,14 @@ func (b *tab) hasFocus() (out string) {
 
 // squeezed is a text with one space where there are several.
 func squeezed(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// judgeWhole judges a page that is shown whole, so that no bar that sticks lies over half a check box, and keeps a
+// picture of it.
+func (b *tab) judgeWhole(name string, l look) {
+	b.t.Helper()
+	b.axe()
+	b.do(emulation.SetDeviceMetricsOverride(l.width, 3000, 1, l.mobile))
+	b.judge(name)
+	b.do(emulation.SetDeviceMetricsOverride(l.width, l.height, 1, l.mobile))
+	b.picture(name)
+}

@@ -162,12 +162,12 @@ globalThis.tocsinTest = (() => {
 			(await until(`${name} to press`, () => named("a[href], button, summary", name))).focus();
 			return true;
 		},
-		// inSight: what was asked for is in the window, and nothing lies over its first line.
+		// inSight: the first line of what was asked for is in the window, and nothing lies over it.
 		inSight: (selector) =>
 			until(`${selector} in sight`, () => {
 				const r = document.querySelector(selector).getBoundingClientRect();
 				const at = document.elementFromPoint(r.left + r.width / 2, r.top + 8);
-				return r.top >= 0 && r.bottom <= innerHeight && at?.closest(selector);
+				return r.top >= 0 && r.top < innerHeight - 40 && at?.closest(selector);
 			}).then(() => true),
 		centre: async (name) => {
 			const e = await until(`${name} to touch`, () => {

@@ -198,6 +198,8 @@ func markForm(t reflect.Type, made *invopop.Schema) {
 			switch {
 			case hint == "advanced":
 				property.Extras["x-advanced"] = true
+			case hint == "generated": // the form can make one: whsec_ and 32 random bytes
+				property.Extras["x-generated"] = true
 			case when && known && strings.HasPrefix(hint, "when="):
 				property.Extras["x-when"] = map[string]string{"field": field, "value": value}
 			default:

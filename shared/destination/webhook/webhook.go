@@ -41,7 +41,7 @@ type Parameters struct {
 	OpenTimeout    int               `json:"open_timeout" form:"advanced" jsonschema:"title=Connection timeout (seconds),minimum=1,maximum=60,default=20" jsonschema_description:"No connection within this time is a failed request."`
 	Format         string            `json:"format" jsonschema:"title=Format,enum=json,enum=jsonl,default=json" jsonschema_description:"A JSON array of notifications, or one notification a line (NDJSON)."`
 	MaxEvents      int               `json:"max_events" form:"advanced" jsonschema:"title=Events in one request,minimum=1,maximum=100,default=100" jsonschema_description:"Set 1 when the receiver expects a request for each event."`
-	Secret         string            `json:"signing_secret,omitempty" form:"advanced" jsonschema:"title=Signing secret,writeOnly=true,maxLength=256" jsonschema_description:"Signs every request as Standard Webhooks asks: whsec_ and 24 to 64 bytes in base64."`
+	Secret         string            `json:"signing_secret,omitempty" form:"advanced generated" jsonschema:"title=Signing secret,writeOnly=true,maxLength=256" jsonschema_description:"Signs every request as Standard Webhooks asks: whsec_ and 24 to 64 bytes in base64."`
 	PreviousSecret string            `json:"previous_signing_secret,omitempty" form:"advanced" jsonschema:"title=Previous signing secret,writeOnly=true,maxLength=256" jsonschema_description:"While a secret is being replaced both sign; remove the old one when every receiver knows the new one."`
 }
 

@@ -35,7 +35,7 @@ function tree(events) {
 }
 
 // nameOf is an event type in words; one that the messages do not know is told as the API tells it.
-function nameOf(event, system) {
+export function nameOf(event, system) {
 	const key = `event.${event}`;
 	const own = t(key);
 	return own === key ? said(system?.events.find((e) => e.event === event)?.title || event) : own;

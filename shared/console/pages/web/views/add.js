@@ -1,10 +1,11 @@
 // Adding an integration: pick a system, fill in its form.
-import { html } from "../html.js";
-import { get, post, testOf } from "../api.js";
-import { day, further, t } from "../i18n.js";
+import { html, useState } from "../html.js";
+import { get, integrationPath, post, testOf } from "../api.js";
+import { day, further, list, said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { navigate, useLocation } from "../router.js";
+import { fieldsOf, kindOf, MASK } from "../schema.js";
 import { Empty, Notice, Said, View } from "../ui.js";
 import { startingEvents } from "../events.js";
 import { Form, SetUp } from "./form.js";
@@ -87,8 +88,41 @@ const nameOf = (system, session) =>
 		day: day(new Date()),
 	});
 
-function NewForm({ system, session }) {
-	const start = { name: nameOf(system, session), parameters: {}, events: startingEvents(system), enabled: true };
+// copied is what a form starts with for one more of an integration: all but its secrets, which are nobody's to copy,
+// and what happened to it. lacking names what is to be entered anew.
+function copied(system, i) {
+	const parameters = {};
+	const lacking = [];
+	for (const f of fieldsOf(system.parameters)) {
+		const v = i.parameters[f.name];
+		if (v === undefined || kindOf(f) === "shown") continue;
+		const masked = v === MASK || (kindOf(f) === "map" && Object.values(v).includes(MASK));
+		if (masked) lacking.push(said(f.title));
+		if (v !== MASK)
+			parameters[f.name] =
+				kindOf(f) === "map"
+					? Object.fromEntries(Object.entries(v).map(([k, x]) => [k, x === MASK ? "" : x]))
+					: v;
+	}
+	return {
+		start: {
+			name: t("copy.name", { name: i.name }),
+			parameters,
+			events: Object.fromEntries(
+				i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }]),
+			),
+		},
+		lacking,
+	};
+}
+
+function NewForm({ system, session, of }) {
+	const copy = of && copied(system, of);
+	const start = copy?.start || {
+		name: nameOf(system, session),
+		parameters: {},
+		events: startingEvents(system),
+	};
 	const save = async (draft) => {
 		return (await post("/v1/integrations", { system: system.name, ...draft })).body;
 	};
@@ -98,6 +132,16 @@ function NewForm({ system, session }) {
 	const choose = (parameter, parameters) =>
 		post("/v1/integrations/choices", { system: system.name, parameters, parameter });
 	return html`
+		${copy &&
+		html`
+			<${Notice}>
+				<p>${t("copy.what", { name: of.name })}</p>
+				${copy.lacking.length > 0 &&
+				html`
+					<p><strong>${t("copy.secrets", { names: list(copy.lacking) })}</strong></p>
+				`}
+			<//>
+		`}
 		${system.missing &&
 		html`
 			<${Notice} kind="bad">
@@ -125,11 +169,19 @@ function NewForm({ system, session }) {
 }
 
 export function AddForm({ system: name, session }) {
-	const load = useLoad("systems", readSystems);
+	const { query } = useLocation();
+	const [copy] = useState(query.get("copy")); // the id of the integration that this will be one more of
+	const load = useLoad(`systems ${copy}`, async (signal) => {
+		const [groups, of] = await Promise.all([
+			readSystems(signal),
+			copy && get(integrationPath(copy), { signal }).then(({ body }) => (body.system === name ? body : null)),
+		]);
+		return { groups, of };
+	});
 	return html`
 		<${Back} href="/add">${t("add.title")}<//>
 		<${View} load=${load} skeleton="form" title=${t("add.title")}>
-			${(groups) => {
+			${({ groups, of }) => {
 				const system = groups
 					.flatMap((g) => g.systems)
 					.find((s) => s.name === name && s.available && !s.personal);
@@ -145,7 +197,7 @@ export function AddForm({ system: name, session }) {
 						<span class="mark"><${Icon} name=${name} /></span>
 						${t("add.system", { system: system.title })}
 					</h1>
-					<${NewForm} system=${system} session=${session} />
+					<${NewForm} system=${system} session=${session} of=${of} />
 				`;
 			}}
 		<//>

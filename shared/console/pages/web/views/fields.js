@@ -4,11 +4,16 @@ import { said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
 import { kindOf, MASK } from "../schema.js";
-import { Busy, ErrorAt, Notice, reasonOf, Said } from "../ui.js";
+import { Busy, Copy, ErrorAt, Notice, reasonOf, Said } from "../ui.js";
 
-// Secret shows a mask for what is kept, and never more. A new value replaces it.
-function Secret({ id, value, onInput, onBlur, describedby, invalid, kept }) {
+// generated is a new signing secret, as Standard Webhooks writes one: 32 bytes of the browser's own randomness.
+const generated = () => `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))}`;
+
+// Secret shows a mask for what is kept, and never more. A new value replaces it. One that was made here is shown, to be
+// copied to the receiver, until the form is saved.
+function Secret({ field, id, value, onInput, onBlur, describedby, invalid, kept }) {
 	const [shown, show] = useState(false);
+	const [made, make] = useState("");
 	const row = useRef(null);
 	const pressed = useRef(false);
 	// The focus goes on where the eye does: from Replace into the field, and back.
@@ -28,6 +33,7 @@ function Secret({ id, value, onInput, onBlur, describedby, invalid, kept }) {
 			</div>
 		`;
 	}
+	const fresh = made && made === value;
 	return html`
 		<div class="row" ref=${row}>
 			<input
@@ -48,6 +54,28 @@ function Secret({ id, value, onInput, onBlur, describedby, invalid, kept }) {
 			${kept &&
 			html`
 				<button type="button" class="quiet" onClick=${() => press(MASK)}>${t("secret.keep")}</button>
+			`}
+			${field["x-generated"] &&
+			html`
+				<button
+					type="button"
+					class="quiet"
+					onClick=${() => {
+						const secret = generated();
+						make(secret);
+						show(true);
+						onInput(secret);
+					}}
+				>
+					${t("secret.generate")}
+				</button>
+			`}
+		</div>
+		<div role="status" class="row wrap">
+			${fresh &&
+			html`
+				<span class="help">${t("secret.made")}</span>
+				<${Copy} text=${made}>${t("action.copy")}<//>
 			`}
 		</div>
 	`;
@@ -262,7 +290,7 @@ function Control({ field, ...rest }) {
 				`;
 			if (field.writeOnly)
 				return html`
-					<${Secret} ...${rest} />
+					<${Secret} field=${field} ...${rest} />
 				`;
 			return html`
 				<input

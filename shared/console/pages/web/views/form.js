@@ -11,6 +11,7 @@ import { Busy, Notice } from "../ui.js";
 import { Admitted } from "./addresses.js";
 import { Faults, focusWrong } from "./faults.js";
 import { Field, Shown } from "./fields.js";
+import { Samples } from "./samples.js";
 import { Tested, useTest } from "./tested.js";
 
 // editable is what the form of an integration can change of it, to compare.
@@ -164,7 +165,9 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 	const outcome = useRef(null);
 	const error = saving.error || tests.error;
 	useEffect(() => {
-		if (error || tests.steps.length || tests.result || note) outcome.current.scrollIntoView({ block: "nearest" });
+		if (!error && !tests.steps.length && !tests.result && !note) return;
+		const tall = outcome.current.offsetHeight > innerHeight * 0.6;
+		outcome.current.scrollIntoView({ block: tall ? "start" : "nearest" });
 	}, [error, tests.steps.length, tests.result, note]);
 	useUnsaved(draft.dirty);
 	useLayoutEffect(() => {
@@ -237,6 +240,7 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 				</details>
 			`}
 			<${Events} system=${system} value=${draft.events} onChange=${draft.setEvents} />
+			<${Samples} system=${system} parameters=${draft.parameters} />
 			<div class="outcome" ref=${outcome}>
 				<${Faults}
 					error=${error}

@@ -66,6 +66,9 @@ function Head({ data, reload, deliveries, form }) {
 						${i.enabled ? t("integration.disable") : t("integration.enable")}
 					<//>
 				</button>
+				<a class="button" href=${`/add/${i.system}?copy=${encodeURIComponent(i.id)}`}>
+					${t("integration.copy")}
+				</a>
 				<button type="button" class="danger-quiet" onClick=${() => ask("delete")}>
 					<${Icon} name="trash" size="18" />
 					${t("integration.delete")}

@@ -8,6 +8,7 @@ import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { useLocation, withQuery } from "../router.js";
 import { Empty, Failing, Health, Off, Said, StatePill, View } from "../ui.js";
+import { Bulk } from "./bulk.js";
 
 const refresh = 15_000;
 const pageSize = 100;
@@ -226,6 +227,18 @@ function Found({ data, tab, group, q, session }) {
 	`;
 }
 
+// Several opens what is done to several integrations at once.
+function Several({ done }) {
+	const [open, set] = useState(false);
+	return html`
+		<button type="button" onClick=${() => set(true)}>${t("bulk.title")}</button>
+		${open &&
+		html`
+			<${Bulk} onClose=${() => set(false)} done=${done} />
+		`}
+	`;
+}
+
 export function Integrations({ session }) {
 	const { query } = useLocation();
 	const tab = tabOf(query);
@@ -241,10 +254,13 @@ export function Integrations({ session }) {
 				<h1 tabindex="-1">${t("list.title")}</h1>
 				<p class="muted">${t("list.lead")}</p>
 			</div>
-			<a class="button primary" href="/add">
-				<${Icon} name="plus" size="18" />
-				${t("group.add")}
-			</a>
+			<div class="buttons">
+				<${Several} done=${load.reload} />
+				<a class="button primary" href="/add">
+					<${Icon} name="plus" size="18" />
+					${t("group.add")}
+				</a>
+			</div>
 		</div>
 		<div class="tools">
 			<${Tabs} counts=${shown?.counts} current=${tab} />

@@ -1,0 +1,81 @@
+// What a system is sent: an event of each type, as the system's own encoder writes it. Nothing is sent.
+import { html, useState } from "../html.js";
+import { post } from "../api.js";
+import { nameOf } from "../events.js";
+import { said, t } from "../i18n.js";
+import { Icon } from "../icons.js";
+import { useLoad } from "../load.js";
+import { Dialog, Notice, Said, View } from "../ui.js";
+import { Request } from "./delivery.js";
+
+const Sample = ({ of: s }) => html`
+	${s.reason &&
+	html`
+		<${Notice}>
+			<p><${Said} text=${s.reason} /></p>
+		<//>
+	`}
+	${s.summary &&
+	html`
+		<div class="letter-text">
+			<p><strong lang="en">${s.summary}</strong></p>
+			<p lang="en">${s.description}</p>
+		</div>
+	`}
+	${s.requests.map(
+		(r, n) => html`
+			<${Request} key=${n} request=${r} n=${n + 1} />
+		`,
+	)}
+`;
+
+function All({ system, parameters, onClose }) {
+	const [event, choose] = useState(system.events.find((e) => !e.event.startsWith("report_"))?.event);
+	const load = useLoad(
+		`samples ${system.name}`,
+		async (signal) =>
+			(await post("/v1/integrations/samples", { system: system.name, parameters }, { signal })).body.items,
+	);
+	return html`
+		<${Dialog} title=${t("samples.title", { system: said(system.title) })} wide onClose=${onClose}>
+			<p class="muted">${t("samples.lead")}</p>
+			<label class="field">
+				<span class="label">${t("samples.event")}</span>
+				<select value=${event} onChange=${(e) => choose(e.target.value)}>
+					${system.events.map(
+						(e) => html`
+							<option value=${e.event}>${nameOf(e.event, system)}</option>
+						`,
+					)}
+				</select>
+			</label>
+			<${View} load=${load} count="3">
+				${(items) => html`
+					<div class="sample" aria-live="polite">
+						<${Sample} of=${items.find((i) => i.event === event) || items[0]} />
+					</div>
+				`}
+			<//>
+			<div class="buttons">
+				<button type="button" onClick=${onClose}>${t("action.close")}</button>
+			</div>
+		<//>
+	`;
+}
+
+// Samples is the button that opens them; parameters() is what the form holds.
+export function Samples({ system, parameters }) {
+	const [by, open] = useState(null);
+	return html`
+		<p>
+			<button type="button" class="quiet" onClick=${() => open(parameters())}>
+				<${Icon} name="eye" size="18" />
+				${t("samples.title", { system: said(system.title) })}
+			</button>
+		</p>
+		${by &&
+		html`
+			<${All} system=${system} parameters=${by} onClose=${() => open(null)} />
+		`}
+	`;
+}
