@@ -23,7 +23,7 @@ func TestWhatASystemIsSentIsSeenBeforeItIsAdded(t *testing.T) {
 		b.fill(word(l, "Event", "イベント"), "vuln_high")
 		b.sees("New vulnerability detected")
 		require.NotContains(t, b.text(), "of-mine")
-		b.judgeWhole("samples-" + name, l)
+		b.judgeWhole("samples-"+name, l)
 		b.press(word(l, "Close", "閉じる"))
 		b.act("holds", "Webhook URL", "https://hooks.slack.com/services/T0/B0/of-mine")
 		require.Contains(t, b.hasFocus(), title, "the focus comes back")

@@ -50,7 +50,7 @@ func TestR4EachStepOfATestIsSeenWhileItRunsAndTheResultStandsBesideTheButtons(t 
 		b.sees(word(l, "test messages arrived.", "件が届きました"))
 		b.act("inSight", ".tested")
 		require.Regexp(t, word(l, `account answered 200`, `account \d+`), squeezed(b.text()))
-		b.judgeWhole("test-steps-" + name, l)
+		b.judgeWhole("test-steps-"+name, l)
 		b.fill(word(l, "Webhook URL", "Webhook URL"), "http://"+host+"/other")
 		b.seesNot(word(l, "test messages arrived.", "件が届きました"))
 	}
