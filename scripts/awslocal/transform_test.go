@@ -69,7 +69,7 @@ func of(resources map[string]awslocal.Resource, kind string) map[string]map[stri
 // hold no tenant's data, or check what they are given themselves.
 var routes = []string{
 	"x-amazon-apigateway-any-method /v1/{proxy+}", "x-amazon-apigateway-any-method /v2/{proxy+}",
-	"get /", "get /docs", "get /docs.js", "get /docs.css", "get /openapi.json", "get /openapi.yaml",
+	"get /", "get /docs", "get /docs/{proxy+}", "get /openapi.json", "get /openapi.yaml",
 	"get /configuration.schema.json",
 	"get /add", "get /add/{system}", "get /integrations/{proxy+}", "get /triggers", "get /triggers/{proxy+}",
 	"get /reports", "get /profile", "get /tokens", "get /mail-log",

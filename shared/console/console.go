@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/command"
 	"tocsin/shared/console/activitylog"
 	"tocsin/shared/console/deliveries"
+	"tocsin/shared/console/docs"
 	"tocsin/shared/console/export"
 	"tocsin/shared/console/integrations"
 	"tocsin/shared/console/mails"
@@ -137,16 +138,15 @@ func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	s := &server{Config: c}
 	api := s.register(mux)
-	page := newPage(api.OpenAPI(), c.Platform)
+	complete(api.OpenAPI())
+	page := docs.New(api.OpenAPI(), c.Platform)
 	if c.NoPages {
 		mux.Handle("GET /{$}", page)
 	} else {
 		pages.New(c.Platform, described(c.Systems)).Mount(mux)
 	}
 	mux.HandleFunc("GET "+export.SchemaPath, export.Schema(c.Systems, c.Log))
-	mux.Handle("GET /docs", page)
-	mux.HandleFunc("GET /docs.js", page.script)
-	mux.HandleFunc("GET /docs.css", page.style)
+	page.Mount(mux)
 	if c.Ready == nil {
 		c.Ready = ready.New()
 	}
@@ -288,6 +288,7 @@ func document(platform, header string) huma.Config {
 		"`, and an update that sends the mask back keeps the secret, as long as it goes to the same receiver.\n\n" +
 		"A deployment bounds the calls of an account, and of an API token, in a minute. What is over that is " +
 		"answered 429; `Retry-After` says in how many seconds the next minute begins."
+	c.Info.License = &huma.License{Name: "Proprietary"}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT",
 			Description: "Claims: iss, aud, exp, tenant, role; client_name, email and name where known."},

@@ -329,7 +329,7 @@ func TestWhatIsOpenToEverybody(t *testing.T) {
 	r.others(t)
 	r.token = ""
 	for path, want := range map[string]int{
-		"/": 200, "/docs": 200, "/docs.js": 200, "/docs.css": 200, "/healthz": 200, "/openapi.json": 200,
+		"/": 200, "/docs": 200, "/docs/x/docs.js": 404, "/healthz": 200, "/openapi.json": 200,
 		"/configuration.schema.json": 200,
 		"/openapi.yaml":              200, "/profile": 200,
 		"/unsubscribe/none": 404, "/telegram/webhook": 404, "/v1": 404, "/v1/": 401, "/v1/none": 401,

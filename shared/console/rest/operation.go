@@ -40,8 +40,9 @@ func Operation(right access.Right, o huma.Operation) huma.Operation {
 		right = right.View()
 	}
 	o.MaxBodyBytes = MaxBody
-	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
-		http.StatusInternalServerError)
+	// 400 and 422 are of a parameter `tenant` that names none, and of a parameter that there is not.
+	o.Errors = append(o.Errors, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden,
+		http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError)
 	o.Metadata = map[string]any{RightKey: right}
 	return o
 }

@@ -36,6 +36,14 @@ type TemplateView struct {
 	Actions     []ActionRuleView   `json:"actions" doc:"one to four are needed"`
 }
 
+// TransformSchema says that a condition without a threshold answers null.
+func (TemplateView) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	threshold := s.Properties["threshold"]
+	s.Properties["threshold"] = &huma.Schema{Description: threshold.Description,
+		OneOf: []*huma.Schema{{Ref: threshold.Ref}, {Type: "null"}}}
+	return s
+}
+
 // ThresholdRuleView says what a condition counts.
 type ThresholdRuleView struct {
 	Subject   string `json:"subject" worded:"true" example:"hits"`
