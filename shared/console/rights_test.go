@@ -87,6 +87,9 @@ var operations = map[string]struct{ roles, body string }{
 	"list-integration-uses":   {administrators, ""},
 	"make-telegram-link":      {administrators, ""},
 	"list-deliveries":         {administrators, ""},
+	"search-deliveries":       {administrators, ""},
+	"export-deliveries":       {administrators, ""},
+	"get-event":               {administrators, ""},
 	"get-delivery":            {administrators, ""},
 	"list-requests":           {administrators, ""},
 	"replay-delivery":         {administrators, ""},
@@ -172,7 +175,7 @@ func (r *rig) others(t *testing.T) map[string]string {
 	theirToken := r.call("POST", "/v1/tokens", `{"name":"`+marker+`","kind":"shared"}`)
 	require.Equal(t, 201, theirToken.status, theirToken.raw)
 	return map[string]string{"tokens": theirToken.body["id"].(string), "tenants": "44",
-		"dead-letters": letters[0].ID, "commands": "command-43", "integrations": id,
+		"dead-letters": letters[0].ID, "commands": "command-43", "integrations": id, "events": "e-43",
 		"delivery": found[0].ID, "triggers": made.body["id"].(string), "reports": rep.ID, "people": known.ID,
 		"name": rep.Files[0].Name, "address": address}
 }

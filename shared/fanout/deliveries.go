@@ -36,9 +36,9 @@ type routed struct {
 	as event.Type
 }
 
-// apart is the longest time between the arrivals of two events of one delivery, of which only the oldest counts for
-// CarriedWithin and for whether it is late. Only what is recovered can lie as far apart.
-const apart = 10 * time.Minute
+// Apart is the longest time between the arrivals of two events of one delivery, of which only the oldest counts for
+// CarriedWithin and for whether it is late. Only what is recovered, or waited for its batch window, lies as far apart.
+const Apart = 10 * time.Minute
 
 func (f *Fanout) deliveries(i integration.Integration, events []routed) []delivery.Delivery {
 	batch := f.batch(i)
@@ -59,7 +59,7 @@ func (f *Fanout) deliveries(i integration.Integration, events []routed) []delive
 		if len(open) > 0 && !spanEnd(e.Entry.At, batch.Every).Equal(spanEnd(open[0].Entry.At, batch.Every)) {
 			flush() // one delivery holds one span of the clock
 		}
-		if len(open) > 0 && e.Entry.At.Sub(open[0].Entry.At) > apart {
+		if len(open) > 0 && e.Entry.At.Sub(open[0].Entry.At) > Apart {
 			flush()
 		}
 		open = append(open, e)

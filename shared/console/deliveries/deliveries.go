@@ -79,7 +79,7 @@ type deliveriesInput struct {
 	From   time.Time `query:"from" doc:"made at this time or later"`
 	To     time.Time `query:"to" doc:"made before this time"`
 	Cursor string    `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
-	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
+	Limit  int       `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"items on a page, at most 1,000"`
 }
 
 type deliveriesOutput struct {
@@ -145,6 +145,7 @@ type API struct {
 // Register adds the operations.
 func (s *API) Register(api huma.API) {
 	s.deliveries(api)
+	s.log(api)
 	if s.Recovery != nil {
 		s.recovery(api)
 	}

@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/deliverylog"
 )
 
 // History reads deliveries and their attempts, and sends them again. Implementations are safe for concurrent use.
 type History interface {
+	deliverylog.Store
 	// Get returns one delivery with its events and attempts. Error: ErrNotFound.
 	Get(ctx context.Context, tenant, integration, id string) (delivery.Delivery, error)
 	// List returns an integration's deliveries, newest first, without events.

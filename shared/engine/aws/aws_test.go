@@ -24,6 +24,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/counting"
 	"tocsin/shared/delivery"
+	"tocsin/shared/deliverylog"
 	"tocsin/shared/engine/aws/accept"
 	"tocsin/shared/engine/aws/accounts"
 	"tocsin/shared/engine/aws/activitylog"
@@ -338,6 +339,13 @@ func TestBacklog(t *testing.T) {
 
 func TestJournal(t *testing.T) {
 	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, fanout.EventLog) {
+		w := open(t)
+		return w.log(), w.deliveries()
+	})
+}
+
+func TestDeliveryLog(t *testing.T) {
+	enginetest.DeliveryLog(t, func(t *testing.T) (enginetest.Log, deliverylog.Store) {
 		w := open(t)
 		return w.log(), w.deliveries()
 	})

@@ -9,6 +9,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
+	"tocsin/shared/deliverylog"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/accounttest"
@@ -64,6 +65,10 @@ func TestDeliveries(t *testing.T) {
 		return polled(e), e.Deliveries()
 	})
 	enginetest.EventLog(t, func(*testing.T) (enginetest.Log, fanout.EventLog) {
+		e := open()
+		return polled(e), e.Deliveries()
+	})
+	enginetest.DeliveryLog(t, func(*testing.T) (enginetest.Log, deliverylog.Store) {
 		e := open()
 		return polled(e), e.Deliveries()
 	})

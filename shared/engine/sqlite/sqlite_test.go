@@ -15,6 +15,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/deliverylog"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
@@ -87,6 +88,13 @@ func TestBacklog(t *testing.T) {
 
 func TestEventLog(t *testing.T) {
 	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, fanout.EventLog) {
+		db := open(t)
+		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
+	})
+}
+
+func TestDeliveryLog(t *testing.T) {
+	enginetest.DeliveryLog(t, func(t *testing.T) (enginetest.Log, deliverylog.Store) {
 		db := open(t)
 		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	driver "zombiezen.com/go/sqlite"
@@ -29,23 +28,10 @@ func (d *Deliveries) ref(tenant, integration string) (int64, bool) {
 // Get looks for the delivery in all its possible places.
 func (d *Deliveries) Get(ctx context.Context, tenant, integration, id string) (delivery.Delivery, error) {
 	v := delivery.Delivery{Tenant: tenant, Integration: integration}
-	ref, ok := d.ref(tenant, integration)
-	if !ok {
-		return v, fmt.Errorf("get delivery %s: %w", id, delivery.ErrNotFound)
-	}
 	found := false
-	err := d.db.Reading(ctx, func(conn *driver.Conn) error {
-		return db.Each(conn, `SELECT 0 AS at, 0 AS due, body FROM pending WHERE ref = ?1 AND id = ?2
-			UNION ALL SELECT 0, due, body FROM gathering WHERE ref = ?1 AND id = ?2
-			UNION ALL SELECT 1, due, body FROM retrying WHERE ref = ?1 AND id = ?2
-			UNION ALL SELECT 2 + dead, 0, body FROM finished WHERE ref = ?1 AND id = ?2`, func(s *driver.Stmt) {
-			s.BindInt64(1, ref)
-			s.BindText(2, id)
-		}, func(s *driver.Stmt) error {
-			found = true
-			v.State, v.Due = places[s.ColumnInt(0)], db.Time(s.ColumnInt64(1))
-			return d.fill(conn, id, db.Blob(s, 2), &v)
-		})
+	err := d.db.Reading(ctx, func(conn *driver.Conn) (err error) {
+		found, err = d.get(conn, id, &v)
+		return err
 	})
 	if err == nil && !found {
 		err = delivery.ErrNotFound
@@ -56,65 +42,39 @@ func (d *Deliveries) Get(ctx context.Context, tenant, integration, id string) (d
 	return v, nil
 }
 
+// get reads the delivery of v's tenant and integration that has the id, with its events.
+func (d *Deliveries) get(conn *driver.Conn, id string, v *delivery.Delivery) (found bool, err error) {
+	ref, ok := d.ref(v.Tenant, v.Integration)
+	if !ok {
+		return false, nil
+	}
+	err = db.Each(conn, `SELECT 0 AS at, 0 AS due, body FROM pending WHERE ref = ?1 AND id = ?2
+		UNION ALL SELECT 0, due, body FROM gathering WHERE ref = ?1 AND id = ?2
+		UNION ALL SELECT 1, due, body FROM retrying WHERE ref = ?1 AND id = ?2
+		UNION ALL SELECT 2 + dead, 0, body FROM finished WHERE ref = ?1 AND id = ?2`, func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindText(2, id)
+	}, func(s *driver.Stmt) error {
+		found = true
+		v.State, v.Due = places[s.ColumnInt(0)], db.Time(s.ColumnInt64(1))
+		return d.fill(conn, id, db.Blob(s, 2), v)
+	})
+	return found, err
+}
+
 // places numbers the states as the queries of this file do.
 var places = [...]delivery.State{delivery.Pending, delivery.Retrying, delivery.Delivered, delivery.Dead}
 
-// sources are one query for each state; the parameters are ref, the first id and the id after the last.
-var sources = map[delivery.State]string{
-	delivery.Pending: `SELECT id, 0, body FROM pending WHERE ref = ?1 AND id >= ?2 AND id < ?3
-		UNION ALL SELECT id, due, body FROM gathering WHERE ref = ?1 AND id >= ?2 AND id < ?3 ORDER BY 1 DESC LIMIT ?4`,
-	delivery.Retrying: "SELECT id, due, body FROM retrying WHERE ref = ? AND id >= ? AND id < ? ORDER BY id DESC " +
-		"LIMIT ?",
-	delivery.Delivered: "SELECT id, 0, body FROM finished WHERE ref = ? AND id >= ? AND id < ? AND dead = 0 ORDER BY " +
-		"id DESC LIMIT ?",
-	delivery.Dead: "SELECT id, 0, body FROM finished WHERE ref = ? AND id >= ? AND id < ? AND dead = 1 ORDER BY " +
-		"id DESC LIMIT ?",
-}
-
-// List merges the newest of each state.
-func (d *Deliveries) List(ctx context.Context, q delivery.Query) ([]delivery.Delivery, error) {
-	ref, ok := d.ref(q.Tenant, q.Integration)
-	if !ok {
-		return nil, nil
-	}
-	states := q.States
-	if len(states) == 0 {
-		states = delivery.States()
-	}
-	before := delivery.GreatestID
-	if !q.To.IsZero() {
-		before = delivery.FirstID(q.To)
-	}
-	if q.Before != "" {
-		before = min(before, q.Before)
-	}
-	var out []delivery.Delivery
-	err := d.db.Reading(ctx, func(conn *driver.Conn) error {
-		for _, state := range states {
-			err := db.Each(conn, sources[state], func(s *driver.Stmt) {
-				s.BindInt64(1, ref)
-				s.BindText(2, delivery.FirstID(q.From))
-				s.BindText(3, before)
-				s.BindInt64(4, int64(q.Limit))
-			}, func(s *driver.Stmt) error {
-				v := delivery.Delivery{ID: s.ColumnText(0), Tenant: q.Tenant, Integration: q.Integration, State: state,
-					Due: db.Time(s.ColumnInt64(1))}
-				v.CreatedAt = madeAt(v.ID)
-				_, err := decode(db.Blob(s, 2), &v)
-				out = append(out, v)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+// List reads what the query selects.
+func (d *Deliveries) List(ctx context.Context, q delivery.Query) (out []delivery.Delivery, err error) {
+	err = d.db.Reading(ctx, func(conn *driver.Conn) error {
+		out, err = d.newest(conn, q)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries of integration %s: %w", q.Integration, err)
 	}
-	slices.SortFunc(out, func(a, b delivery.Delivery) int { return strings.Compare(b.ID, a.ID) })
-	return out[:min(len(out), q.Limit)], nil
+	return out, nil
 }
 
 // Replay moves ended deliveries back to pending.

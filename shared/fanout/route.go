@@ -1,0 +1,59 @@
+package fanout
+
+import (
+	"slices"
+
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
+)
+
+// Route says whether an event goes to an integration as that is set up, and why.
+type Route string
+
+// The routes. The first three lead to the integration.
+const (
+	BySubscription Route = "subscription" // it takes events of this type
+	ByTrigger      Route = "trigger"      // it is a trigger's notification, and the trigger names the integration
+	ByAddress      Route = "address"      // the event is for this integration alone
+
+	NotSubscribed Route = "not_subscribed" // it does not take events of this type
+	NotNamed      Route = "not_named"      // it is a trigger's notification, for others
+	ForAnother    Route = "for_another"    // the event is for one other receiver
+	AboutItself   Route = "about_itself"   // it would be told of a change of itself
+	ForTriggers   Route = "for_triggers"   // nobody can subscribe to this kind: triggers count it
+)
+
+// Leads reports whether the event goes to the integration.
+func (r Route) Leads() bool { return r == BySubscription || r == ByTrigger || r == ByAddress }
+
+// RouteOf tells the route of an event to an integration as it is set up now, enabled or not.
+func RouteOf(i integration.Integration, e event.Event) Route {
+	if r, ok := e.Reaction(); ok {
+		if slices.Contains(r.Integrations, i.ID) {
+			return ByTrigger
+		}
+		return NotNamed
+	}
+	t := e.Type()
+	if t == "" {
+		return ForTriggers
+	}
+	if receiver, ok := e.Direct(); ok {
+		if receiver == i.ID {
+			return ByAddress
+		}
+		return ForAnother
+	}
+	if about(e, i.ID) {
+		return AboutItself
+	}
+	if sub, ok := i.Subscribed(t); ok && sub.Takes(e.Kind) {
+		return BySubscription
+	}
+	return NotSubscribed
+}
+
+// SingleID is the id of the delivery that carries this event alone to an integration.
+func SingleID(integration string, a Accepted) string {
+	return newID(integration, a.Entry.At, []event.Event{a.Event})
+}
