@@ -113,6 +113,8 @@ var operations = map[string]struct{ roles, body string }{
 	"disable-trigger":         {administrators, ""},
 	"copy-trigger":            {administrators, ""},
 	"preview-trigger":         {administrators, ""},
+	"list-firings":            {administrators, ""},
+	"get-trigger-count":       {administrators, ""},
 }
 
 const aTrigger = `{"name":"Mine","template_id":"user_created","actions":[{"id":"send_notification","params":{"integration_ids":["{mine}"]}}]}`

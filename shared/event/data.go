@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
+	"strconv"
+	"strings"
 )
 
 // HitData is the data of NewHits. The hit itself travels on as upstream wrote it (facts, 1.9: two generations
@@ -424,11 +426,30 @@ func (d ThresholdData) check() error { return triggerName(d.TriggerName) }
 
 // BlockedData is the data of IPBlocked (facts, 1.11). Upstream's own event has no trigger's name.
 type BlockedData struct {
-	TriggerName string `json:"trigger_name"`
-	Application string `json:"application"`
-	Reason      string `json:"reason"`
-	ExpireAt    string `json:"expire_at"` // YYYY-MM-DD hh:mm:ss +hhmm
-	IP          string `json:"ip"`
+	TriggerName   string      `json:"trigger_name"`
+	Application   string      `json:"application"`
+	ApplicationID json.Number `json:"application_id,omitempty"` // none: the number that Application ends with
+	Reason        string      `json:"reason"`
+	ExpireAt      string      `json:"expire_at"` // YYYY-MM-DD hh:mm:ss +hhmm
+	IP            string      `json:"ip"`
+}
+
+// Applications are the numbers of the applications that the address is denylisted for: the published body names one as
+// "Application #8". None = it is the default application, or all; a name without a number stands for itself.
+func (d BlockedData) Applications() []string {
+	if id := d.ApplicationID.String(); id != "" {
+		return []string{id}
+	}
+	name := strings.TrimSpace(d.Application)
+	if _, number, ok := strings.Cut(name, "#"); ok {
+		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
+			return []string{strconv.FormatInt(n, 10)}
+		}
+	}
+	if name == "" {
+		return nil
+	}
+	return []string{name}
 }
 
 func (d BlockedData) check() error {

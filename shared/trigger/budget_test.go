@@ -3,6 +3,7 @@ package trigger
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -57,6 +58,7 @@ func (s tenants) Update(context.Context, Trigger, activity.Record) error        
 func (s tenants) Delete(context.Context, string, string, int64, activity.Record) error { return nil }
 func (s tenants) Seed(context.Context, string, []Trigger, activity.Entry) error        { return nil }
 func (s tenants) Get(context.Context, string, string) (Trigger, error)                 { return Trigger{}, ErrNotFound }
+func (s tenants) Firings(context.Context, FiringQuery) ([]Firings, error)              { return nil, nil }
 func (s tenants) NextNumber(context.Context) (int64, error)                            { return 1, nil }
 func (s tenants) ByNumber(context.Context, int64) (string, string, error)              { return "", "", ErrNotFound }
 func (s tenants) GiveNumber(context.Context, string, string, int64) (int64, error) {
@@ -217,24 +219,46 @@ func TestOfAnEventWithThousandsOfAddressesTheFirstCount(t *testing.T) {
 	require.False(t, m.matches(s))
 }
 
+// before writes a state as a release before addresses were kept did: in the format 1 or 2.
+func (s *state) before() []byte {
+	b := []byte{stateFormat}
+	b = binary.AppendVarint(b, s.epoch)
+	b = binary.AppendVarint(b, s.fired)
+	if s.skipped != 0 {
+		b[0] = stateSkipped
+		b = binary.AppendVarint(b, s.skipped)
+	}
+	for _, w := range s.windows {
+		of := w.append(nil)
+		b = append(append(b, of[:8]...), of[9:]...) // the length of the address, which is 0, was not there
+	}
+	return b
+}
+
 func TestAStateFromBeforeIsRead(t *testing.T) {
-	r := newRuler(Threshold{Period: 60, Count: 3}, false)
+	r := newRuler(Threshold{Period: 60, Count: 3}, &ThresholdRule{})
 	s := state{epoch: 3, fired: 7}
-	s.add(r, 0, r.at(noon), 1, 0)
-	old := s.encode(r)
-	require.EqualValues(t, stateFormat, old[0], "as long as nothing was left out")
+	s.add(r, digest("203.0.113.5"), r.at(noon), 1, 0)
+	old := s.before()
 	s.skipped = 9
-	raw := s.encode(r)
-	for _, b := range [][]byte{old, raw} {
+	skipped := s.before()
+	for _, b := range [][]byte{old, skipped, s.encode(r)} {
 		got, err := decode(b)
 		require.NoError(t, err)
 		require.EqualValues(t, 3, got.epoch)
 		require.EqualValues(t, 7, got.fired)
 		require.Len(t, got.windows, 1)
 	}
-	got, err := decode(raw)
+	got, err := decode(skipped)
 	require.NoError(t, err)
 	require.EqualValues(t, 9, got.skipped)
+	require.Empty(t, got.standing(r, noon).Groups[0].Source)
+	got.add(r, digest("203.0.113.5"), r.at(noon)+1, 1, 0)
+	got.named(digest("203.0.113.5"), "203.0.113.5")
+	got, err = decode(got.encode(r))
+	require.NoError(t, err)
+	require.Len(t, got.windows, 1, "it counts on")
+	require.Equal(t, "203.0.113.5", got.standing(r, noon).Groups[0].Source)
 }
 
 // BenchmarkPatterns is an event of a tenant with ten patterns of a person's; BenchmarkHostile one with a pattern that

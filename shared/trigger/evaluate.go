@@ -156,7 +156,7 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 				pending[n] = append(pending[n], counted{place, when(batch[place]), s})
 				continue
 			}
-			out.Publish = append(out.Publish, m.react(firing{event: e, client: e.ClientName, now: v.Now()})...)
+			m.fire(firing{event: e, client: e.ClientName, now: v.Now()}, out)
 		}
 	}
 	return v.count(ctx, tenant, batch, matchers, pending, skipped, out)
@@ -289,7 +289,8 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 			for _, f := range fired {
 				s.fired = max(s.fired, m.ruler.time(f.step).UnixMilli())
 				f.client, f.now = batch[c.place].Event.ClientName, v.Now()
-				out.Publish = append(out.Publish, m.react(f)...)
+				f.last = batch[c.place].Event.ID
+				m.fire(f, out)
 			}
 		}
 		if changed {
@@ -318,10 +319,11 @@ func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
 	note := func(changed, fires bool) {
 		counts = counts || changed
 		if fires {
-			step := s.window(key).fired
+			w := s.window(key)
+			step := w.fired
 			// whole seconds, none of it left out
 			to := m.ruler.time(step + 1).Add(time.Second - 1).Truncate(time.Second)
-			fired = append(fired, firing{source: source, step: step,
+			fired = append(fired, firing{source: source, step: step, count: w.total(),
 				from: to.Add(-time.Duration(m.Threshold.Period) * time.Second), to: to})
 		}
 	}
@@ -335,6 +337,9 @@ func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
 	default:
 		note(s.add(m.ruler, key, at, 1, c.attack()))
 	}
+	if counts && source != "" {
+		s.named(key, source)
+	}
 	return counts, fired
 }
 
@@ -345,20 +350,33 @@ type firing struct {
 	now      time.Time
 	source   string // the address that it is about
 	step     int64  // of the window
+	count    int64  // of what lies in it
+	last     string // the event that was counted last
 	from, to time.Time
+}
+
+// fire has a trigger react.
+func (m *matcher) fire(f firing, out *Outcome) {
+	id, events := m.react(f)
+	out.Publish = append(out.Publish, events...)
+	note := Firing{ID: id, At: f.now.UTC(), Source: f.source, Event: cmp.Or(f.event.ID, f.last),
+		Object: cut.Keep(object(f.event), maxObject), Actions: m.Actions}
+	if m.template.Threshold != nil {
+		note.Count, note.From, note.To, note.Threshold = f.count, f.from, f.to, m.Threshold
+	}
+	out.fired(m, note)
 }
 
 // react makes the events of a firing. Their ids are made of what caused them: the same batch evaluated again makes the
 // same.
-func (m *matcher) react(f firing) []event.Event {
+func (m *matcher) react(f firing) (id string, out []event.Event) {
 	cause := []string{m.Tenant, m.ID, strconv.FormatInt(m.Epoch, 10)}
 	if f.event.ID != "" {
 		cause = append(cause, "event", f.event.ID)
 	} else {
 		cause = append(cause, "window", f.source, strconv.FormatInt(f.step, 10))
 	}
-	id := "trigger:" + m.ID + ":" + strconv.FormatUint(digest(cause...), 16)
-	var out []event.Event
+	id = "trigger:" + m.ID + ":" + strconv.FormatUint(digest(cause...), 16)
 	add := func(action ActionID, kind event.Kind, data any) {
 		raw, err := json.Marshal(data)
 		if err != nil {
@@ -390,7 +408,7 @@ func (m *matcher) react(f firing) []event.Event {
 			add(a.ID, event.HitsGroupRequested, c)
 		}
 	}
-	return out
+	return id, out
 }
 
 // notice is the data of what integrations get.

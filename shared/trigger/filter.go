@@ -88,6 +88,9 @@ func see(e event.Event) *subject {
 		i := event.Data[event.IncidentData](e).Incident
 		s.assault(i.Assault)
 		s.group = []string{i.ID}
+	case event.IPBlocked:
+		d := event.Data[event.BlockedData](e)
+		s.addresses, s.apps = addresses(d.IP), d.Applications()
 	case event.CreateUser:
 		s.roles = []string{event.Data[event.UserData](e).User.Role}
 	case event.APIStructureChanged, event.APIComparisonResult:
@@ -161,7 +164,7 @@ func compile(t Trigger) (*matcher, error) {
 		if t.Threshold == nil {
 			return nil, fmt.Errorf("trigger %s has no threshold", t.ID)
 		}
-		m.ruler = newRuler(*t.Threshold, template.Threshold.PerSource)
+		m.ruler = newRuler(*t.Threshold, template.Threshold)
 	}
 	for _, f := range t.Filters {
 		match, err := m.filter(f)

@@ -29,7 +29,8 @@ func Preview(t Trigger, now time.Time) ([]event.Event, error) {
 		if rule.PerSource {
 			f.source = "203.0.113.9" // RFC 5737: an address for examples
 		}
-		return m.react(f), nil
+		_, events := m.react(f)
+		return events, nil
 	}
 	data := samples[t.Template]
 	if t.Template == Denylisted {
@@ -45,5 +46,6 @@ func Preview(t Trigger, now time.Time) ([]event.Event, error) {
 		data = string(raw)
 	}
 	f.event = event.Event{ID: "preview", Tenant: t.Tenant, Data: json.RawMessage(data)}
-	return m.react(f), nil
+	_, events := m.react(f)
+	return events, nil
 }

@@ -111,8 +111,8 @@ const (
 
 // Bounds of what a window keeps.
 const (
-	maxDistinct       = 2000 // attacks or incidents
-	maxPayloads       = 500  // of one source
+	maxDistinct       = 10_000 // attacks or incidents
+	maxPayloads       = 10_000 // of one source
 	anyCount    int64 = 1_000_000_000
 	dayPeriod         = 86_400
 )
@@ -185,7 +185,7 @@ var templates = []Template{
 		Notice: event.IncidentsExceeded,
 	},
 	{
-		ID: Denylisted, Title: "Denylisted IP", Actions: []ActionID{Notify},
+		ID: Denylisted, Title: "Denylisted IP", Filters: []FilterID{ByApplication}, Actions: []ActionID{Notify},
 		Description: "An IP address was put on the denylist.", Kinds: []event.Kind{event.IPBlocked},
 		Notice: event.IPBlocked,
 	},

@@ -180,6 +180,7 @@ type Store interface {
 	Reader
 	Counter
 	Numbers
+	FiringReader
 }
 
 // State is what a trigger with a threshold remembers. Only Evaluator reads the body.
@@ -201,6 +202,8 @@ type Outcome struct {
 	States []State
 	// Publish are events for the bus.
 	Publish []event.Event
+	// Firings are what those came of: one element for each trigger that went off.
+	Firings []Firings
 }
 
 // Empty reports whether there is nothing to write.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -18,7 +19,12 @@ const (
 	// MaxState bounds a state in bytes: every batch of events reads and writes it. A trigger that counts by source
 	// forgets the source that was quiet longest when there are more than fit: some 700 that send more than 3 payloads
 	// at the same time.
-	MaxState = 32 << 10
+	MaxState = 40 << 10
+	// MaxLargeState bounds that of a trigger which tells thousands of things apart for each source: two sources with
+	// 10,000 payloads each, or more with fewer. DynamoDB takes 400 KB a row.
+	MaxLargeState = 300 << 10
+	// entryBytes is what an entry with a key takes: 8 of a digest, a number, and the time since the entry before.
+	entryBytes = 13
 )
 
 // window is a sliding one. It fires when more than `most` entries lie in the span that ends with the newest of them. It
@@ -28,7 +34,11 @@ const (
 // exact in whatever order events come, but for those that are older than a span when they come: it leaves them out.
 type window struct {
 	entries []entry // by time
+	sum     int64   // of their n
 	fired   int64   // the time, none = never
+
+	looks int              // for keys
+	at    map[uint64]int64 // when entries with keys were; nil = they are looked through
 }
 
 // entry is something at a time, in steps: `n` of it, or one that `key` tells from others.
@@ -42,19 +52,24 @@ const none = -1 << 62
 
 // ruler measures time in steps.
 type ruler struct {
-	step time.Duration
-	span int64 // steps
-	most int64
+	step  time.Duration
+	span  int64 // steps
+	most  int64
+	bytes int // bound of a state
 }
 
-func newRuler(th Threshold, perSource bool) ruler {
+// newRuler is that of a threshold. What is told apart is kept thing by thing, up to one more than the threshold, so that
+// it needs no steps: it is exact to the millisecond.
+func newRuler(th Threshold, rule *ThresholdRule) ruler {
 	limit := int64(steps)
-	if perSource {
+	if rule.PerSource {
 		limit = stepsPerSource
 	}
 	period := time.Duration(th.Period) * time.Second
-	r := ruler{step: time.Millisecond, most: th.Count}
-	if th.Count >= limit {
+	r := ruler{step: time.Millisecond, most: th.Count, bytes: MaxState}
+	if rule.Distinct {
+		r.bytes = min(max(MaxState, 2*entryBytes*int(th.Count+1)), MaxLargeState)
+	} else if th.Count >= limit {
 		r.step = max(r.step, (period+time.Duration(limit)-1)/time.Duration(limit))
 	}
 	r.span = max(1, int64(period/r.step))
@@ -78,10 +93,11 @@ func (w *window) add(r ruler, at, n int64, key uint64) (changed, fires bool) {
 		return false, false // older than the window
 	}
 	if key != 0 {
-		if k := slices.IndexFunc(w.entries, func(e entry) bool { return e.key == key }); k >= 0 {
+		if k := w.find(key); k >= 0 {
 			if w.entries[k].at >= at {
 				return false, false // the newest of them counts
 			}
+			w.sum -= w.entries[k].n
 			w.entries = slices.Delete(w.entries, k, k+1)
 		}
 	}
@@ -94,28 +110,57 @@ func (w *window) add(r ruler, at, n int64, key uint64) (changed, fires bool) {
 	} else {
 		w.entries = slices.Insert(w.entries, k, entry{at, n, key})
 	}
+	if w.sum += n; w.at != nil && key != 0 {
+		w.at[key] = at
+	}
 	w.trim(r)
 	return true, w.check(r)
 }
 
-func (w *window) total() (n int64) {
-	for _, e := range w.entries {
-		n += e.n
+// An index of the keys is made when so many were looked for among so many entries: to make it takes as long as some
+// forty looks.
+const indexLooks, indexEntries = 32, 256
+
+// find finds the entry with a key, -1 = there is none.
+func (w *window) find(key uint64) int {
+	if w.at == nil && len(w.entries) > indexEntries {
+		if w.looks++; w.looks > indexLooks {
+			w.at = make(map[uint64]int64, len(w.entries)+1)
+			for _, e := range w.entries {
+				w.at[e.key] = e.at
+			}
+		}
 	}
-	return n
+	if w.at == nil {
+		return slices.IndexFunc(w.entries, func(e entry) bool { return e.key == key })
+	}
+	at, ok := w.at[key]
+	if !ok {
+		return -1
+	}
+	k, _ := slices.BinarySearchFunc(w.entries, at, func(e entry, at int64) int { return cmp.Compare(e.at, at) })
+	for w.entries[k].key != key {
+		k++
+	}
+	return k
 }
+
+func (w *window) total() int64 { return w.sum }
 
 // trim drops what can not matter any more.
 func (w *window) trim(r ruler) {
-	drop, total := 0, w.total()
+	drop, total := 0, w.sum
 	for oldest := w.newest() - r.span; drop < len(w.entries)-1; drop++ {
 		e := w.entries[drop]
 		if e.at > oldest && total-e.n <= r.most {
 			break
 		}
 		total -= e.n
+		if w.at != nil {
+			delete(w.at, e.key)
+		}
 	}
-	w.entries = slices.Delete(w.entries, 0, drop)
+	w.entries, w.sum = w.entries[drop:], total
 }
 
 func (w *window) check(r ruler) bool {
@@ -159,7 +204,8 @@ func (s *state) add(r ruler, source uint64, at, n int64, key uint64) (changed, f
 
 // source is the window of an address, or the only one, with the key 0.
 type source struct {
-	key uint64
+	key  uint64
+	addr netip.Addr // the zero Addr = it is not known
 	window
 }
 
@@ -174,13 +220,14 @@ func (s *state) window(key uint64) *window {
 	if !ok {
 		n = len(s.windows)
 		s.index[key] = n
-		s.windows = append(s.windows, source{key, window{fired: none}})
+		s.windows = append(s.windows, source{key: key, window: window{fired: none}})
 	}
 	return &s.windows[n].window
 }
 
-// Formats of a state: the second has the time of skipped after that of fired.
-const stateFormat, stateSkipped = 1, 2
+// Formats of a state: the second has the time of skipped after that of fired, the third the address of each source, too,
+// after its key: its length in bytes and itself.
+const stateFormat, stateSkipped, stateAddresses = 1, 2, 3
 
 // encode writes a state whose newest time is now, without what is idle; it forgets sources until the rest fits.
 func (s *state) encode(r ruler) []byte {
@@ -193,18 +240,19 @@ func (s *state) encode(r ruler) []byte {
 		return cmp.Or(cmp.Compare(a.window.newest(), b.window.newest()), cmp.Compare(a.key, b.key))
 	})
 	s.index = nil
+	room := 64
+	for _, w := range s.windows {
+		room += 32 + entryBytes*len(w.entries)
+	}
 	for {
-		b := []byte{stateFormat}
+		b := append(make([]byte, 0, room), stateAddresses)
 		b = binary.AppendVarint(b, s.epoch)
 		b = binary.AppendVarint(b, s.fired)
-		if s.skipped != 0 {
-			b[0] = stateSkipped
-			b = binary.AppendVarint(b, s.skipped)
-		}
+		b = binary.AppendVarint(b, s.skipped)
 		for _, w := range s.windows {
 			b = w.append(b)
 		}
-		if len(b) <= MaxState || len(s.windows) <= 1 {
+		if len(b) <= r.bytes || len(s.windows) <= 1 {
 			return b
 		}
 		s.windows = s.windows[(len(s.windows)+7)/8:] // those quiet longest
@@ -213,6 +261,8 @@ func (s *state) encode(r ruler) []byte {
 
 func (s source) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, s.key)
+	addr := s.addr.AsSlice()
+	b = append(append(b, byte(len(addr))), addr...)
 	if s.fired == none {
 		b = append(b, 0)
 	} else {
@@ -241,15 +291,18 @@ func decode(b []byte) (s state, err error) {
 	}
 	d := decoder{b: b}
 	format := d.bytes(1)[0]
-	if format != stateFormat && format != stateSkipped {
+	if format < stateFormat || format > stateAddresses {
 		return s, errDamaged
 	}
 	s.epoch, s.fired = d.varint(), d.varint()
-	if format == stateSkipped {
+	if format >= stateSkipped {
 		s.skipped = d.varint()
 	}
 	for len(d.b) > 0 && !d.bad {
-		w := source{d.uint64(), window{fired: none}}
+		w := source{key: d.uint64(), window: window{fired: none}}
+		if format == stateAddresses {
+			w.addr, _ = netip.AddrFromSlice(d.bytes(int(d.bytes(1)[0])))
+		}
 		if d.bytes(1)[0] == 1 {
 			w.fired = d.varint()
 		}
@@ -266,7 +319,7 @@ func decode(b []byte) (s state, err error) {
 			if n&1 == 1 {
 				e.key = d.uint64()
 			}
-			w.entries = append(w.entries, e)
+			w.entries, w.sum = append(w.entries, e), w.sum+e.n
 		}
 		s.windows = append(s.windows, w)
 	}

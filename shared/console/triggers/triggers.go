@@ -225,6 +225,7 @@ func (s *API) Register(api huma.API) {
 		s.triggers(api)
 		s.changes(api)
 		s.copies(api)
+		s.firings(api)
 	}
 	if s.Commands != nil {
 		s.commands(api)

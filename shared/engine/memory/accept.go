@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tocsin/shared/delivery"
@@ -170,6 +171,12 @@ func (e *Engine) checkStates(o trigger.Outcome) error {
 func (e *Engine) putOutcome(o trigger.Outcome) error {
 	if err := e.publish(o.Publish...); err != nil {
 		return err
+	}
+	for _, f := range o.Firings {
+		k := key{f.Tenant, f.Trigger}
+		list := append(e.firings[k], f)
+		slices.SortFunc(list, func(a, b trigger.Firings) int { return strings.Compare(a.Place, b.Place) })
+		e.firings[k] = list
 	}
 	for _, s := range o.States {
 		s.Version++

@@ -43,6 +43,7 @@ type Engine struct {
 	triggers     map[key]trigger.Trigger
 	seeded       map[string]bool
 	states       map[key]trigger.State
+	firings      map[key][]trigger.Firings
 	commands     map[key]command.Command
 	counters     map[bucket]health.Count
 	days         map[dayOf]*report.DayTotals
@@ -71,6 +72,7 @@ func New(now func() time.Time) *Engine {
 		known: map[key]bool{}, deliveries: map[key]map[string]delivery.Delivery{}, leases: map[string]time.Time{},
 		batches: map[string]worker.Batch{}, integrations: map[key]integration.Integration{},
 		triggers: map[key]trigger.Trigger{}, seeded: map[string]bool{}, states: map[key]trigger.State{},
+		firings:  map[key][]trigger.Firings{},
 		commands: map[key]command.Command{}, counters: map[bucket]health.Count{}, days: map[dayOf]*report.DayTotals{},
 		settings: map[string]report.Settings{}, reports: map[key]kept{},
 		schedule: map[subscription]report.Subscription{}, people: map[key]profile.Profile{},

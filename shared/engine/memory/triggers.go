@@ -68,6 +68,7 @@ func (s *Triggers) Delete(_ context.Context, tenant, id string, revision int64, 
 	}
 	delete(s.e.triggers, key{tenant, id})
 	delete(s.e.states, key{tenant, id})
+	delete(s.e.firings, key{tenant, id})
 	return s.e.record(r)
 }
 
@@ -120,6 +121,17 @@ func (s *Triggers) States(_ context.Context, tenant string, ids []string) ([]tri
 		out[n] = trigger.State{Tenant: tenant, Trigger: id}
 		if st, ok := s.e.states[key{tenant, id}]; ok {
 			out[n].Version, out[n].Body = st.Version, slices.Clone(st.Body)
+		}
+	}
+	return out, nil
+}
+
+// Firings returns when a trigger went off.
+func (s *Triggers) Firings(_ context.Context, q trigger.FiringQuery) (out []trigger.Firings, err error) {
+	defer s.e.lock()()
+	for _, f := range slices.Backward(s.e.firings[key{q.Tenant, q.Trigger}]) {
+		if (q.Before == "" || f.Place < q.Before) && len(out) < q.Limit {
+			out = append(out, f)
 		}
 	}
 	return out, nil

@@ -20,6 +20,7 @@ func (s *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (remo
 		{"events", func() (int, error) { return s.deliveries.PruneEvents(ctx, before) }},
 		{"dead letters", func() (int, error) { return s.deliveries.PruneDeadLetters(ctx, before) }},
 		{"commands", func() (int, error) { return s.Commands().Prune(ctx, before) }},
+		{"firings of triggers", func() (int, error) { return s.triggers.PruneFirings(ctx, before) }},
 		{"counters", func() (int, error) { return s.Counters().Prune(ctx, now) }},
 		{"daily totals", func() (int, error) { return s.DailyTotals().Prune(ctx, now) }},
 		{"activity", func() (int, error) { return s.ActivityLog().Prune(ctx, now) }},

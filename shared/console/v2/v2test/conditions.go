@@ -29,6 +29,7 @@ const (
 	byURL    = `{"id":"url","operator":"eq","values":["example.com/login"]},` +
 		`{"id":"ip_address","operator":"eq","values":["1.1.1.1"]},{"id":"pool","operator":"eq","values":[1]}`
 	often  = `{"period":60,"operator":"gt","allowed_operators":["gt"],"count":5}`
+	tenK   = `{"period":86400,"operator":"gt","allowed_operators":["gt"],"count":10000}`
 	rarely = `{"period":3600,"operator":"gt","allowed_operators":["gt"],"count":7}`
 	notify = `[{"id":"send_notification","params":{"integration_ids":[%d]}}]`
 	block  = `[{"id":"mark_as_brute","params":{}},{"id":"block_ips","params":{"lock_time":2592000}},` +
@@ -46,16 +47,17 @@ var conditions = []condition{
 	{"bruteforce_started", "[" + byURL + "]", often, rarely, block, rateFilters, rateActions},
 	{"forced_browsing_started", "[" + byURL + "]", often, rarely, block, rateFilters, rateActions},
 	{"bola_search_started", "[" + byURL + "]", often, rarely, block, rateFilters, rateActions},
-	{"vector_attack", "[" + byCount + byTarget + "]", often, rarely,
+	{"vector_attack", "[" + byCount + byTarget + "]", often, tenK,
 		`[{"id":"send_notification","params":{"integration_ids":[%d]}},` +
 			`{"id":"block_ips","params":{"lock_time":604800}}]`,
 		append(countFilters[:5:5], "target"), []string{"send_notification", "block_ips", "add_to_graylist"}},
-	{"attacks_exceeded", "[" + byCount + byTarget + "]", often, rarely, notify, append(countFilters[:5:5], "target"),
+	{"attacks_exceeded", "[" + byCount + byTarget + "]", often, tenK, notify, append(countFilters[:5:5], "target"),
 		notifyAction},
 	{"hits_exceeded", "[" + byCount + "]", often, rarely, notify, countFilters, notifyAction},
-	{"incidents_exceeded", "[" + byCount + byTarget + "]", often, rarely, notify, append(countFilters[:5:5], "target"),
+	{"incidents_exceeded", "[" + byCount + byTarget + "]", often, tenK, notify, append(countFilters[:5:5], "target"),
 		notifyAction},
-	{"blacklist_ip_added", "[]", "null", "null", notify, nil, notifyAction},
+	{"blacklist_ip_added", `[{"id":"pool","operator":"eq","values":[8,-1]}]`, "null", "null", notify,
+		[]string{"pool"}, notifyAction},
 	{"api_structure_changed", `[{"id":"pool","operator":"eq","values":[43]},` +
 		`{"id":"domain","operator":"eq","values":["ex.com"]},` +
 		`{"id":"change_type","operator":"eq","values":["added","changed","excluded"]},` +

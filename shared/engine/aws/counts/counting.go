@@ -193,6 +193,10 @@ func (c *Store) Write(ctx context.Context, o counting.Outcome) error {
 		}
 		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &c.Totals.Table, Item: entry}})
 	}
+	writes, late, err := c.firings(writes, o.Triggers.Firings)
+	if err != nil {
+		return err
+	}
 	if size := table.BytesOf(writes); size > table.TransactBytes {
 		return fmt.Errorf("%d bytes: %w", size, counting.ErrTooLarge)
 	}
@@ -210,8 +214,27 @@ func (c *Store) Write(ctx context.Context, o counting.Outcome) error {
 		c.Totals.Log.Warn("bases of states that nothing names are left to their TTL", "tenant", o.Tenant, "rows",
 			len(unnamed), "error", err.Error())
 	}
+	if err := table.PutAll(ctx, c.Triggers.DB, late); err != nil {
+		c.Totals.Log.Error("it is not kept when some triggers fired", "tenant", o.Tenant, "rows", len(late), "error",
+			err.Error())
+	}
 	c.after(ctx, o.Tenant, o.Triggers.Publish, entry)
 	return nil
+}
+
+// firings adds rows that tell when triggers fired: as many as the transaction has room for. Those of an event that sets
+// off more are late, and written after it: a process that ends in between loses that much of the history, and no event.
+func (c *Store) firings(writes []types.TransactWriteItem, list []trigger.Firings) (all []types.TransactWriteItem,
+	late []table.Write, err error) {
+	rows, err := c.Triggers.FiringRows(list)
+	if err != nil {
+		return nil, nil, err
+	}
+	room := min(table.TransactLimit-len(writes), len(rows))
+	for _, f := range rows[:room] {
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &c.Triggers.Table, Item: f.Item}})
+	}
+	return writes, rows[room:], nil
 }
 
 // markName tells one round's entry of the daily totals from another's of the same time: a mark is written once.

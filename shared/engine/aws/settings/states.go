@@ -17,9 +17,9 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// A state has up to 32 KB (package trigger) and a round of counting changes a part of it. A write costs what the whole
-// item has, twice in a transaction: two states at their limit would be 124 write units a round, of one event as of a
-// thousand, and a partition takes 1,000 a second. So a large state is a base, which lies in a row of its own, and a
+// A state has up to 40 KB, some up to 300 KB (package trigger), and a round of counting changes a part of it. A write
+// costs what the whole item has, twice in a transaction: two states of 31 KB would be 124 write units a round, of one
+// event as of a thousand, and a partition takes 1,000 a second. So a large state is a base, which lies in a row of its own, and a
 // delta, which is in the state's row and replaced by each round: the body, compressed with the base as the dictionary.
 // When the deltas since have cost as much as a new base does, there is a new base: so neither busy nor quiet tenants
 // pay more than twice the least.
@@ -240,12 +240,21 @@ func (k keptState) delta(body []byte) ([]byte, int) {
 // stateOverhead is what a state's row has beside its delta, in bytes.
 const stateOverhead = 200
 
-// window of the dictionary and the body together.
+// diffWindow is the least window, of the dictionary and the body together.
 const diffWindow = 128 << 10
+
+// windowOf is a power of two that has room for a base and a body.
+func windowOf(base, body []byte) int {
+	window := diffWindow
+	for window < len(base)+len(body) {
+		window *= 2
+	}
+	return window
+}
 
 // diff compresses a body with a base as the dictionary.
 func diff(base, body []byte) []byte {
-	w, err := zstd.NewWriter(nil, zstd.WithEncoderDictRaw(1, base), zstd.WithWindowSize(diffWindow),
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderDictRaw(1, base), zstd.WithWindowSize(windowOf(base, body)),
 		zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
 	if err != nil {
@@ -256,7 +265,7 @@ func diff(base, body []byte) []byte {
 
 func undiff(base, delta []byte) ([]byte, error) {
 	r, err := zstd.NewReader(nil, zstd.WithDecoderDictRaw(1, base), zstd.WithDecoderConcurrency(1),
-		zstd.WithDecoderMaxMemory(1<<20))
+		zstd.WithDecoderMaxMemory(4<<20))
 	if err != nil {
 		return nil, err
 	}

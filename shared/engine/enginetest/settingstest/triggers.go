@@ -137,6 +137,8 @@ func Triggers(t *testing.T, open OpenTriggers) {
 	run("a new account is seeded once", accountIsSeededOnce)
 	run("it is found by its number, which stays", triggerHasANumberThatStays)
 	run("fan-out sees a change within a second", fanoutSeesAChange)
+	run("when a trigger fired is kept, newest first, for its tenant alone", firingsAreKept)
+	run("one event that sets off every trigger leaves a firing of each", oneEventFiresAll)
 	run("nothing is left of an intake whose states were read before a change", nothingIsLeftOfAStaleIntake)
 	run("an event that comes again counts once", repeatedEventCountsOnce)
 	run("it fires once for a window and then again", firesOnceForAWindow)

@@ -57,6 +57,9 @@ func PutOutcome(w *db.Writer, bus *eventbus.Bus, o trigger.Outcome) error {
 			return fmt.Errorf("trigger %s of tenant %s: %w", st.Trigger, st.Tenant, trigger.ErrStale)
 		}
 	}
+	if err := putFirings(w, o.Firings); err != nil {
+		return err
+	}
 	for _, e := range o.Publish {
 		note, err := eventbus.Entry(e)
 		if err != nil {

@@ -90,10 +90,14 @@ func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64
 		if err := changedTrigger(w, tenant, id); err != nil {
 			return err
 		}
-		return w.Do("DELETE FROM trigger_states WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
+		of := func(s *driver.Stmt) {
 			s.BindText(1, tenant)
 			s.BindText(2, id)
-		})
+		}
+		if err := w.Do("DELETE FROM trigger_firings WHERE tenant = ? AND trigger_id = ?", of); err != nil {
+			return err
+		}
+		return w.Do("DELETE FROM trigger_states WHERE tenant = ? AND id = ?", of)
 	})
 }
 
