@@ -1,8 +1,10 @@
 package browser
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -93,3 +95,42 @@ func TestManyCheckBoxesAreSearched(t *testing.T) {
 
 // handset is a phone.
 var handset = look{language: "en", theme: "light", width: 390, height: 844, mobile: true}
+
+func TestATriggerShowsItsCountAndWhenItFired(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	draft := trigger("SQLi burst", slack(t, p, at, "Ops channel"))
+	draft["template_id"], draft["filters"] = "vector_attack", nil
+	draft["threshold"] = map[string]any{"period": 900, "operator": "gt", "count": 3}
+	var made struct{ ID string }
+	require.NoError(t, p.Call("POST", "/v1/triggers", draft, &made))
+	b := open(t, p, desk, "/triggers/"+made.ID)
+	b.sees("It has not fired in the last 30 days.")
+	b.sees("Nothing in its period.")
+	payloads(t, p, "203.0.113.6", 2)
+	payloads(t, p, "203.0.113.5", 4)
+	for _, l := range []look{desk, handset, {language: "ja", theme: "dark", width: 390, height: 844, mobile: true}} {
+		b := open(t, p, l, "/triggers/"+made.ID)
+		b.sees(map[string]string{"en": "2 of 3 in the last 15 minutes, from 203.0.113.6",
+			"ja": "203.0.113.6 から直近の"}[l.language])
+		b.sees(map[string]string{"en": "4 in 15 minutes from 203.0.113.5; the threshold is 3.",
+			"ja": "（しきい値は 3 件）"}[l.language])
+		b.axe()
+		b.judge("a trigger that fired")
+		b.picture("firings-" + l.language + map[bool]string{true: "-phone"}[l.mobile])
+	}
+}
+
+// payloads publishes hits of an address with different payloads.
+func payloads(t *testing.T, p *embedded.Process, ip string, n int) {
+	t.Helper()
+	var entries []embedded.Entry
+	for k := range n {
+		entries = append(entries, embedded.Entry{Source: "platform.hits", DetailType: "new_hits", Detail: fmt.Sprintf(
+			`{"version":1,"id":"%s-%d","tenant":"42","client_name":"Acme","time":%q,"data":{"hit":{"type":"sqli",`+
+				`"host":"shop.example.com","path":"/a","remote_addr4":%[1]q,"payloads":["payload %[2]d"]}}}`, ip, k,
+			time.Now().UTC().Format(time.RFC3339))})
+	}
+	require.NoError(t, p.Publish(entries...))
+}

@@ -229,7 +229,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 // overview reads what became of the last day.
 func (s *server) overview() *overview.Reader {
 	r := &overview.Reader{Integrations: s.Integrations, Systems: s.Systems, Now: s.Now}
-	if s.Integrations != nil { // else this is the document alone
+	if s.Integrations != nil && s.Health != nil { // else this is the document alone, or /v2
 		r.Counters, r.Backlog = s.Health.Counters, s.Integrations.Backlog
 	}
 	return r

@@ -7,6 +7,7 @@ import { Icon } from "../icons.js";
 import { useAction, useBase, useLoad } from "../load.js";
 import { mayLeave, navigate, useLocation, withQuery } from "../router.js";
 import { Busy, Dialog, Empty, Failure, Notice, Pill, Said, View, When } from "../ui.js";
+import { Firings, Now } from "./firings.js";
 import { FOREVER, TriggerForm } from "./trigger-form.js";
 
 const refresh = 15_000;
@@ -503,7 +504,7 @@ function Asked({ trigger }) {
 		{ every: refresh },
 	);
 	return html`
-		<section aria-label=${t("command.title")}>
+		<section id="commands" aria-label=${t("command.title")}>
 			<h2>${t("command.title")}</h2>
 			<p class="muted">${t("command.lead")}</p>
 			<${View} load=${load} count="2">
@@ -624,6 +625,11 @@ export function Trigger({ id }) {
 						: html`
 								<${Notice} kind="warn"><p>${t("trigger.old")}</p><//>
 							`}
+					${trigger.threshold &&
+					html`
+						<${Now} trigger=${trigger} />
+					`}
+					<${Firings} trigger=${trigger} template=${template} integrations=${data.integrations} />
 					${asks(trigger) &&
 					html`
 						<${Asked} trigger=${trigger} />
