@@ -234,6 +234,17 @@ func (f *File) Reading(ctx context.Context, use func(*driver.Conn) error) error 
 	}
 }
 
+// ReadingAtOnce is Reading for several statements that see the file at one time.
+func (f *File) ReadingAtOnce(ctx context.Context, use func(*driver.Conn) error) error {
+	return f.Reading(ctx, func(conn *driver.Conn) error {
+		if err := Each(conn, "BEGIN", nil, nil); err != nil {
+			return err
+		}
+		err := use(conn)
+		return errors.Join(err, Each(conn, "ROLLBACK", nil, nil)) // nothing was written
+	})
+}
+
 // Chunk is how many rows one transaction of Chunks removes: others get their turn in between.
 const Chunk = 1000
 

@@ -57,7 +57,8 @@ func (d *Deliveries) get(conn *driver.Conn, id string, v *delivery.Delivery) (fo
 	}, func(s *driver.Stmt) error {
 		found = true
 		v.State, v.Due = places[s.ColumnInt(0)], db.Time(s.ColumnInt64(1))
-		return d.fill(conn, id, db.Blob(s, 2), v)
+		_, err := d.fill(conn, id, db.Blob(s, 2), v)
+		return err
 	})
 	return found, err
 }

@@ -22,32 +22,48 @@ func (l lanes) add(ref int64, k laneKey) { l.ref[k], l.key[ref] = ref, k }
 
 // leases hides what is being sent.
 type leases struct {
-	until map[int64]map[string]time.Time // by lane, then delivery
+	of map[int64]map[string]lease // by lane, then delivery
 	// next is where the search for pending deliveries goes on: all before it are leased. A delivery that comes in
 	// or back before it moves it back.
 	next map[int64]string
 }
 
+// lease hides one delivery.
+type lease struct {
+	until time.Time
+	// seqs are the delivery's events, so that its outcome is written without its row being read again; nil until they
+	// are known.
+	seqs []int64
+}
+
 func newLeases() leases {
-	return leases{until: map[int64]map[string]time.Time{}, next: map[int64]string{}}
+	return leases{of: map[int64]map[string]lease{}, next: map[int64]string{}}
 }
 
 func (l leases) take(ref int64, id string, until time.Time) {
-	if l.until[ref] == nil {
-		l.until[ref] = map[string]time.Time{}
+	if l.of[ref] == nil {
+		l.of[ref] = map[string]lease{}
 	}
-	l.until[ref][id] = until
+	l.of[ref][id] = lease{until: until}
+}
+
+// carry notes what a leased delivery carries.
+func (l leases) carry(ref int64, id string, seqs []int64) {
+	if held, ok := l.of[ref][id]; ok {
+		held.seqs = seqs
+		l.of[ref][id] = held
+	}
 }
 
 func (l leases) held(ref int64, id string, now time.Time) bool {
-	until, ok := l.until[ref][id]
-	return ok && now.Before(until)
+	held, ok := l.of[ref][id]
+	return ok && now.Before(held.until)
 }
 
 // end forgets a lease; back says that the delivery waits again.
 func (l leases) end(ref int64, id string, back bool) {
-	if delete(l.until[ref], id); len(l.until[ref]) == 0 {
-		delete(l.until, ref)
+	if delete(l.of[ref], id); len(l.of[ref]) == 0 {
+		delete(l.of, ref)
 	}
 	if back {
 		l.arrived(ref, id)
@@ -63,9 +79,9 @@ func (l leases) arrived(ref int64, id string) {
 
 // expire lets a lane be searched from its head again if a lease has run out.
 func (l leases) expire(ref int64, now time.Time) (some bool) {
-	for id, until := range l.until[ref] {
-		if !now.Before(until) {
-			delete(l.until[ref], id)
+	for id, held := range l.of[ref] {
+		if !now.Before(held.until) {
+			delete(l.of[ref], id)
 			some = true
 		}
 	}

@@ -142,6 +142,7 @@ func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, d
 		}
 	}
 	var out []delivery.Delivery
+	var carried [][]int64
 	err := d.db.Reading(ctx, func(conn *driver.Conn) error {
 		rows, err := d.claim(conn, ref, lane.Retry, limit, due, now, until)
 		if err != nil {
@@ -151,15 +152,21 @@ func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, d
 		for _, r := range rows {
 			v := delivery.Delivery{Tenant: lane.Tenant, Integration: lane.Integration, State: state(lane.Retry),
 				Due: r.due}
-			if err := d.fill(conn, r.id, r.body, &v); err != nil {
+			seqs, err := d.fill(conn, r.id, r.body, &v)
+			if err != nil {
 				return err
 			}
-			out = append(out, v)
+			out, carried = append(out, v), append(carried, seqs)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("lease deliveries of integration %s: %w", lane.Integration, err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, v := range out {
+		d.leases.carry(ref, v.ID, carried[i])
 	}
 	return out, nil
 }
@@ -229,25 +236,24 @@ func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int,
 	return rows, err
 }
 
-// fill decodes a row's body and loads its events.
-func (d *Deliveries) fill(conn *driver.Conn, id string, body []byte, v *delivery.Delivery) error {
+// fill decodes a row's body and loads its events, whose numbers it returns.
+func (d *Deliveries) fill(conn *driver.Conn, id string, body []byte, v *delivery.Delivery) (seqs []int64, err error) {
 	v.ID = id
 	v.CreatedAt = madeAt(id)
-	seqs, err := decode(body, v)
-	if err != nil {
-		return fmt.Errorf("delivery %s: %w", id, err)
+	if seqs, err = decode(body, v); err != nil {
+		return nil, fmt.Errorf("delivery %s: %w", id, err)
 	}
 	v.Events = make([]event.Event, 0, len(seqs))
 	for _, seq := range seqs {
 		e, ok, err := d.event(conn, seq)
 		if err != nil {
-			return fmt.Errorf("delivery %s: %w", id, err)
+			return nil, fmt.Errorf("delivery %s: %w", id, err)
 		}
 		if ok {
 			v.Events = append(v.Events, e)
 		}
 	}
-	return nil
+	return seqs, nil
 }
 
 // event reads one event; ok is false when it was pruned.

@@ -13,17 +13,18 @@ import (
 
 // Settle moves deliveries to where their new state belongs.
 func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery) error {
-	refs := make([]int64, len(deliveries))
+	refs, carried := make([]int64, len(deliveries)), make([][]int64, len(deliveries))
 	d.mu.Lock()
 	for i, v := range deliveries {
 		refs[i] = d.lanes.ref[laneKey{v.Tenant, v.Integration}]
+		carried[i] = d.leases.of[refs[i]][v.ID].seqs
 	}
 	d.mu.Unlock()
 	var ended []string // before
 	err := d.db.Write(ctx, func(w *db.Writer) error {
 		ended = nil
 		for i, v := range deliveries {
-			err := settle(w, refs[i], v)
+			err := settle(w, refs[i], v, carried[i])
 			if errors.Is(err, delivery.ErrNotFound) {
 				ended, err = append(ended, v.ID), nil
 			}
@@ -47,21 +48,28 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 	return nil
 }
 
-func settle(w *db.Writer, ref int64, v delivery.Delivery) error {
+// settle moves one delivery. seqs are its events' numbers, nil where the row has to say.
+func settle(w *db.Writer, ref int64, v delivery.Delivery, seqs []int64) error {
 	key := func(s *driver.Stmt) {
 		s.BindInt64(1, ref)
 		s.BindText(2, v.ID)
 	}
-	seqs, err := remove(w, "pending", key)
-	if err != nil {
-		return err
-	}
-	if seqs == nil {
-		if seqs, err = remove(w, "retrying", key); err != nil {
+	there := false
+	for _, table := range [...]string{"pending", "retrying"} {
+		var err error
+		if seqs != nil {
+			there, err = removeKnown(w, table, key)
+		} else if seqs, err = remove(w, table, key); seqs != nil {
+			there = true
+		}
+		if err != nil {
 			return err
 		}
+		if there {
+			break
+		}
 	}
-	if seqs == nil {
+	if !there {
 		return delivery.ErrNotFound
 	}
 	body := encode(v, seqs)
@@ -83,7 +91,20 @@ func settle(w *db.Writer, ref int64, v delivery.Delivery) error {
 	}
 }
 
-// removals are the statements of remove, made once: they are the writer's most frequent.
+// knownRemovals are the statements of removeKnown, made once: they are the writer's most frequent.
+var knownRemovals = map[string]string{
+	"pending":  "DELETE FROM pending WHERE ref = ? AND id = ?",
+	"retrying": "DELETE FROM retrying WHERE ref = ? AND id = ?",
+}
+
+// removeKnown takes a row out of a table without reading it: what RETURNING returns goes through a table of its own,
+// which costs more than the removal.
+func removeKnown(w *db.Writer, table string, key func(*driver.Stmt)) (there bool, err error) {
+	err = w.Do(knownRemovals[table], key)
+	return err == nil && w.Conn.Changes() > 0, err
+}
+
+// removals are the statements of remove, made once.
 var removals = map[string]string{
 	"pending":  "DELETE FROM pending WHERE ref = ? AND id = ? RETURNING body",
 	"retrying": "DELETE FROM retrying WHERE ref = ? AND id = ? RETURNING body",
