@@ -73,8 +73,12 @@ func (i Integration) fields() map[string]any {
 			events[string(sub.Event)] = "with headers"
 		}
 	}
-	return map[string]any{"system": i.System, "name": i.Name, "enabled": i.Enabled(), "failing": i.Failing != nil,
+	out := map[string]any{"system": i.System, "name": i.Name, "enabled": i.Enabled(), "failing": i.Failing != nil,
 		"events": events, "parameters": i.Parameters}
+	if i.Language != "" {
+		out["language"] = string(i.Language)
+	}
+	return out
 }
 
 func (s *Service) announcement(i Integration, c change) event.Event {

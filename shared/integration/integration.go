@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
+	"tocsin/shared/wording"
 )
 
 // Errors of a Store. Wrap them; callers use errors.Is.
@@ -30,6 +31,8 @@ type Integration struct {
 	ClientName string // the tenant's company name, for messages about this integration
 	System     string
 	Name       string
+	// Language is that of what people read of it; "" = the tenant's. Machines get the same in every language.
+	Language wording.Language `json:",omitempty"`
 	// Off is nil while the integration is enabled.
 	Off *Off
 	// Failing is nil while its requests are taken; see State. Store.Mark writes it, and no other method changes it but

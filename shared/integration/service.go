@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/plaintext"
+	"tocsin/shared/wording"
 )
 
 // MaxName is the length of an integration's name in characters; the product facts are silent.
@@ -37,6 +38,7 @@ type AddressPolicy interface {
 type Draft struct {
 	System        string
 	Name          string
+	Language      wording.Language // "" = the tenant's
 	Disabled      bool
 	Subscriptions []Subscription
 	Parameters    json.RawMessage
@@ -45,9 +47,18 @@ type Draft struct {
 // Patch is a change: nil members stay as they are. Parameters are merged member by member.
 type Patch struct {
 	Name          *string
+	Language      *wording.Language
 	Subscriptions *[]Subscription
 	Parameters    json.RawMessage
 	Enabled       *bool
+}
+
+// checkLanguage takes one that the product speaks, or none.
+func checkLanguage(l wording.Language) InvalidError {
+	if l == "" || l.Valid() {
+		return nil
+	}
+	return InvalidError{{Field: "language", Reason: "must be en, ja or empty"}}
 }
 
 // InvalidError says what is wrong with a Draft or Patch, field by field.
@@ -136,7 +147,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	if !collect(err, &problems) {
 		return Integration{}, err
 	}
-	problems = append(problems, checkName(d.Name)...)
+	problems = append(append(problems, checkName(d.Name)...), checkLanguage(d.Language)...)
 	if system.Name != "" {
 		problems = append(problems, checkSubscriptions(system, d.Subscriptions)...)
 	}
@@ -146,7 +157,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	now := s.Now().UTC()
 	i := Integration{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
-		Name:          strings.TrimSpace(d.Name),
+		Name: strings.TrimSpace(d.Name), Language: d.Language,
 		Subscriptions: d.Subscriptions, Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
 		UpdatedBy: who.Who(),
 	}
@@ -186,6 +197,10 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	if p.Name != nil {
 		problems = append(problems, checkName(*p.Name)...)
 		i.Name = strings.TrimSpace(*p.Name)
+	}
+	if p.Language != nil {
+		problems = append(problems, checkLanguage(*p.Language)...)
+		i.Language = *p.Language
 	}
 	if p.Subscriptions != nil {
 		problems = append(problems, checkSubscriptions(system, *p.Subscriptions)...)

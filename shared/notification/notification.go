@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/ijson"
 	"tocsin/shared/plaintext"
+	"tocsin/shared/wording"
 )
 
 // Platform is how this deployment names itself in messages. Every field is configuration.
@@ -53,6 +54,8 @@ type Notification struct {
 	Headers bool
 	// Report is the message of an event.Report; nil for every other kind.
 	Report *Report
+	// Language is that of the texts for people; "" = English. What machines read is the same in every language.
+	Language wording.Language
 	// Late: this is sent more than an hour after its event arrived. Again: it is late, and has arrived once before.
 	Late, Again bool
 }
@@ -100,16 +103,17 @@ func (n Notification) prefix(withCloud bool) string {
 	if !n.Test {
 		return "[" + n.Platform.Name + "] "
 	}
+	test := "[" + n.Say("Test message") + "] "
 	if withCloud {
-		return "[Test message] [" + n.Client() + "(" + n.Platform.Cloud + ")] "
+		return test + "[" + n.Client() + "(" + n.Platform.Cloud + ")] "
 	}
-	return "[Test message] [" + n.Client() + "] "
+	return test + "[" + n.Client() + "] "
 }
 
 // Headline is the summary without its prefix.
 func (n Notification) Headline() string {
 	if n.Event.Kind == event.NewHits {
-		return hitHeadline // without decoding the hit: this is on the way of every one
+		return n.Say(hitHeadline) // without decoding the hit: this is on the way of every one
 	}
 	return n.text().headline
 }
@@ -134,17 +138,46 @@ func (n Notification) Urgency() Severity {
 
 // Title is the summary, and of a finding its own title too: a list of tickets that all read alike helps nobody.
 func (n Notification) Title() string {
-	for _, f := range n.Facts() {
+	for _, f := range n.english().facts {
 		if f.Label == "Title" {
-			return n.Summary() + ": " + f.Value
+			return n.Label(n.Summary()) + f.Value
 		}
 	}
 	return n.Summary()
 }
 
+// finding are the labels of facts that tell one finding or change from another, the best first.
+var finding = []string{"Title", "Integration", "Address", "Token", "User", "Application", "Rule", "Trigger", "Endpoint",
+	"Type", "Domain", "Host", "IP", "Service"}
+
+// Subject is the summary with what it is about: an inbox of mails that all read alike helps nobody. A report's title
+// says it already.
+func (n Notification) Subject() string {
+	facts := n.english().facts
+	for _, label := range finding {
+		for _, f := range facts {
+			if f.Label == label && n.Report == nil {
+				return n.Label(n.Summary()) + f.Value + n.where(label, facts)
+			}
+		}
+	}
+	return n.Summary()
+}
+
+// where says of an attack of a type which host it was on.
+func (n Notification) where(label string, facts []Fact) string {
+	for _, f := range facts {
+		if label == "Type" && (f.Label == "Host" || f.Label == "Domain") {
+			return " · " + f.Value
+		}
+	}
+	return ""
+}
+
 // Origin is the last line of a message: the company, the cloud, the kind of event and its time.
 func (n Notification) Origin() string {
-	return n.Client() + " · " + n.Platform.Cloud + " · " + string(n.Event.Kind) + " · " + n.At()
+	return n.Client() + " · " + n.Platform.Cloud + " · " + string(n.Event.Kind) + " · " +
+		wording.Time(n.Language, n.Event.Time.UTC())
 }
 
 // Link leads to the object in the Console, "" when there is none. Where upstream gives the link it is one that
@@ -163,7 +196,7 @@ func (n Notification) Description() string {
 func (n Notification) PlainText() string {
 	t := n.text()
 	var b strings.Builder
-	b.WriteString("Notification type: ")
+	b.WriteString(n.Label("Notification type"))
 	b.WriteString(string(n.Event.Kind))
 	b.WriteString("\n\n")
 	b.WriteString(t.sentence)
@@ -171,20 +204,19 @@ func (n Notification) PlainText() string {
 	if len(t.facts) > 0 {
 		b.WriteByte('\n')
 		for _, f := range t.facts {
-			b.WriteString(f.Label)
-			b.WriteString(": ")
+			b.WriteString(n.Mark(f.Label))
 			b.WriteString(f.Value)
 			b.WriteByte('\n')
 		}
 	}
 	if t.link != "" {
-		b.WriteString("\n" + cmp.Or(t.linkTitle, "More details") + ": ")
+		b.WriteString("\n" + n.Label(cmp.Or(t.linkTitle, "More details")))
 		b.WriteString(t.link)
 		b.WriteByte('\n')
 	}
-	b.WriteString("\nClient: ")
+	b.WriteString("\n" + n.Label("Client"))
 	b.WriteString(n.Client())
-	b.WriteString("\nCloud: ")
+	b.WriteString("\n" + n.Label("Cloud"))
 	b.WriteString(n.Platform.Cloud)
 	b.WriteByte('\n')
 	return b.String()
@@ -192,6 +224,7 @@ func (n Notification) PlainText() string {
 
 // Envelope is the JSON object that every machine-readable system receives (facts, 1.6).
 func (n Notification) Envelope() []byte {
+	n.Language = wording.English
 	b := make([]byte, 0, 256+len(n.Event.Data))
 	b = append(b, `{"summary":`...)
 	b = ijson.AppendString(b, n.prefix(true)+n.Headline())
@@ -208,6 +241,7 @@ func (n Notification) Envelope() []byte {
 func (n Notification) Details() []byte { return n.appendDetails(nil) }
 
 func (n Notification) appendDetails(b []byte) []byte {
+	n.Language = wording.English
 	b = append(b, `{"client_name":`...)
 	b = ijson.AppendString(b, n.Event.Client())
 	b = append(b, `,"cloud":`...)
@@ -392,7 +426,7 @@ func (n Notification) LateNote() string {
 	if n.Event.Kind == event.Report {
 		did = "Made on "
 	}
-	return did + n.delay() + "."
+	return n.Say(did + n.delay() + ".")
 }
 
 // delay is the time of the event, and that this message is late.

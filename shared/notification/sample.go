@@ -23,6 +23,9 @@ const (
 	classes // their number
 )
 
+// Read reports whether people read what these systems are sent; the others are read by machines.
+func (c Class) Read() bool { return c != Advanced && c != Files }
+
 // Samples are the notifications of the Console's test button, in the order of the facts, each its own record.
 // The ids derive from id, so that two tests are two sets of events.
 func Samples(class Class, p Platform, tenant, client, id string, at time.Time) []Notification {

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/event"
 	"tocsin/shared/plaintext"
+	"tocsin/shared/wording"
 )
 
 // text is the human side of a notification. Headlines and line labels are the platform's (facts, 1.9 to 1.11 and
@@ -24,7 +25,54 @@ type text struct {
 	severity  Severity
 }
 
+// text is in the notification's language.
 func (n Notification) text() text {
+	if n.Language == "" || n.Language == wording.English {
+		return n.english()
+	}
+	return n.english().in(n.Language)
+}
+
+// Say words a text of ours in the notification's language.
+func (n Notification) Say(english string) string {
+	return wording.In(n.Language.Or(wording.English), english)
+}
+
+// Label words a text of ours as what stands before a value.
+func (n Notification) Label(english string) string { return n.Mark(n.Say(english)) }
+
+// Mark sets a label apart from its value.
+func (n Notification) Mark(label string) string {
+	if n.Language == wording.Japanese {
+		return label + "："
+	}
+	return label + ": "
+}
+
+// told are the facts whose values are texts of ours, timed those whose values are times.
+var (
+	told = map[string]bool{"Reason": true, "Last answer": true, "Deliveries that wait": true,
+		"Deliveries not sent": true, "Events missed": true, "Happened": true, "And": true}
+	timed = map[string]bool{"Expires": true, "Failing since": true, "From": true, "To": true}
+)
+
+// in is the text in a language. What upstream or a person wrote stays as it is.
+func (t text) in(l wording.Language) text {
+	t.headline, t.sentence = wording.In(l, t.headline), wording.In(l, t.sentence)
+	facts := make([]Fact, len(t.facts))
+	for i, f := range t.facts {
+		if told[f.Label] {
+			f.Value = wording.In(l, f.Value)
+		} else if at, err := time.Parse(time.RFC3339, f.Value); err == nil && timed[f.Label] {
+			f.Value = wording.Time(l, at)
+		}
+		facts[i] = Fact{wording.In(l, f.Label), f.Value}
+	}
+	t.facts = facts
+	return t
+}
+
+func (n Notification) english() text {
 	compose, ok := texts[n.Event.Kind]
 	if !ok {
 		compose = unknown

@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/report"
+	"tocsin/shared/wording"
 )
 
 // Errors of a Store. Wrap them; callers use errors.Is.
@@ -39,6 +40,8 @@ type Profile struct {
 	ClientName string `json:"client_name,omitempty"`
 	Email      string `json:"email"`
 	Name       string `json:"name,omitempty"`
+	// Language is that of what the person is sent; "" = the tenant's.
+	Language wording.Language `json:"language,omitempty"`
 	// Choices are what the person chose; what is sent of it is Told.
 	Choices Choices `json:"choices"`
 	// Role is the newest that we were told, and RoleAt when that held; "" = nobody said: nothing is sent until somebody
@@ -226,6 +229,12 @@ type Service struct {
 }
 
 // ErrNoAddress: the token names no address that mail can go to.
+var (
+	// ErrLanguage: the product does not speak it.
+	ErrLanguage = errors.New("must be en, ja or empty")
+)
+
+// ErrNoAddress: there is nothing to send to.
 var ErrNoAddress = errors.New("your account has no e-mail address")
 
 // AddressError is ErrNoAddress with the reason why mail can not go to the address of the token.
@@ -358,6 +367,15 @@ func (s *Service) Know(ctx context.Context, who Person) error {
 // Set replaces the person's choices if the revision is the given one; revision 0 takes any.
 // Errors: ErrNoAddress, ErrConflict, NotAllowedError.
 func (s *Service) Set(ctx context.Context, who Person, choices Choices, revision int64) (Profile, error) {
+	return s.SetIn(ctx, who, choices, nil, revision)
+}
+
+// SetIn is Set with the language of what the person is sent; nil = as it was. Error: ErrLanguage too.
+func (s *Service) SetIn(ctx context.Context, who Person, choices Choices, l *wording.Language,
+	revision int64) (Profile, error) {
+	if l != nil && *l != "" && !l.Valid() {
+		return Profile{}, ErrLanguage
+	}
 	for {
 		p, err := s.known(ctx, who)
 		if err != nil {
@@ -371,6 +389,10 @@ func (s *Service) Set(ctx context.Context, who Person, choices Choices, revision
 		}
 		e := s.entry(who.Actor, p, choices)
 		p.Choices, p.Name, p.ClientName = choices, who.Name, who.ClientName
+		if l != nil && *l != p.Language {
+			e.Changes = append(e.Changes, activity.Change{Field: "language", Before: string(p.Language), After: string(*l)})
+			p.Language = *l
+		}
 		p, err = s.save(ctx, p, e)
 		if revision == 0 && errors.Is(err, ErrConflict) {
 			continue

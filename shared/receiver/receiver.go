@@ -103,6 +103,7 @@ func (d *Directory) known(ctx context.Context, tenant string) ([]integration.Int
 func person(p profile.Profile) integration.Integration {
 	i := integration.Integration{
 		ID: p.ID, Tenant: p.Tenant, ClientName: p.ClientName, System: email.PersonalName, Name: "Personal email",
+		Language: p.Language,
 		Revision: p.Revision, CreatedBy: p.Email, UpdatedAt: p.UpdatedAt,
 	}
 	told := p.Told()

@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
 	"tocsin/shared/plaintext"
+	"tocsin/shared/wording"
 )
 
 // Messages finds the message of an event.Report: what delivery sends.
@@ -20,7 +21,7 @@ type Messages struct {
 }
 
 // Report loads a report for its receiver. The error is a sentence for an administrator.
-func (m Messages) Report(ctx context.Context, e event.Event) (*notification.Report, error) {
+func (m Messages) Report(ctx context.Context, e event.Event, l wording.Language) (*notification.Report, error) {
 	d := event.Data[event.ReportData](e)
 	r, err := m.Store.Get(ctx, e.Tenant, d.Report)
 	if errors.Is(err, ErrNotFound) {
@@ -30,7 +31,7 @@ func (m Messages) Report(ctx context.Context, e event.Event) (*notification.Repo
 		return nil, err
 	}
 	b := body{Report: r, Platform: m.Platform, Numbers: numbers(r), Company: plaintext.Line(e.Client()),
-		Person: KindOf(d.Integration) == PersonReceiver}
+		Person: KindOf(d.Integration) == PersonReceiver, Language: l.Or(wording.English)}
 	out := &notification.Report{Title: b.Title(), Sentence: b.Sentence(), Address: d.Address, Caption: b.caption()}
 	for _, f := range r.Files {
 		file, err := m.Store.File(ctx, e.Tenant, r.ID, f.Name)
@@ -53,6 +54,20 @@ type body struct {
 	Company  string
 	Numbers  []Number
 	Person   bool
+	Language wording.Language
+}
+
+// say words a text of ours in the message's language.
+func (b body) say(english string) string { return wording.In(b.Language, english) }
+
+// label words a text of ours as what stands before a value.
+func (b body) label(english string) string {
+	return notification.Notification{Language: b.Language}.Label(english)
+}
+
+// Title names the report and its period.
+func (b body) Title() string {
+	return b.label(b.Period.Frequency.Adjective()+" report") + b.Period.TitleIn(b.Language)
 }
 
 // Title names the report and its period.
@@ -64,12 +79,12 @@ func (r Report) Title() string {
 func (b body) Sentence() string {
 	h := b.Headline.Now
 	if h.Empty() {
-		return "Nothing was recorded in this period: no attacks, no incidents, no new vulnerabilities."
+		return b.say("Nothing was recorded in this period: no attacks, no incidents, no new vulnerabilities.")
 	}
-	return fmt.Sprintf("%s in %s, %s, %s.", plural(h.Hits, "malicious request", "malicious requests"),
+	return b.say(fmt.Sprintf("%s in %s, %s, %s.", plural(h.Hits, "malicious request", "malicious requests"),
 		plural(h.Attacks, "attack", "attacks"),
 		plural(h.Incidents, "incident", "incidents"),
-		plural(h.Vulnerabilities, "new vulnerability", "new vulnerabilities"))
+		plural(h.Vulnerabilities, "new vulnerability", "new vulnerabilities")))
 }
 
 // Quiet reports whether there is nothing to tell.
@@ -89,7 +104,11 @@ func (b body) caption() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s\n%s\n\n%s", b.Title(), cut.Runes(b.Company, captionCompany), b.Sentence())
 	if said := brief(b.Missing); said != "" {
-		out.WriteString("\n" + said)
+		listed, gone, more := strings.Cut(said, ". ")
+		out.WriteString("\n" + b.say(strings.TrimSuffix(listed, ".")+"."))
+		if more {
+			out.WriteString(" " + b.say(gone))
+		}
 	}
 	return out.String()
 }

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"tocsin/shared/wording"
 )
 
 // Missing says that a report lists fewer rows of one kind of event than were counted. There are two causes: the format
@@ -84,21 +86,33 @@ func (m Missing) Because(f Format) string {
 const anew = "What was let go and came again is counted again, so fewer may be missing, " +
 	"and the row of such an attack has only a part of its hits."
 
+// in is Sentence in a language.
+func (m Missing) in(f Format, l wording.Language) string {
+	if l == wording.English {
+		return m.Sentence(f)
+	}
+	var out strings.Builder
+	for s := range strings.SplitAfterSeq(m.Sentence(f), ". ") {
+		out.WriteString(wording.In(l, strings.TrimSpace(s)))
+	}
+	return out.String()
+}
+
 // explain says what is missing in sentences, none when nothing is.
-func explain(missing []Missing, f Format) (lines []string) {
+func explain(missing []Missing, f Format, l wording.Language) (lines []string) {
 	again := false
 	for _, m := range missing {
-		lines = append(lines, m.Sentence(f))
+		lines = append(lines, m.in(f, l))
 		again = again || m.Gone() > 0
 	}
 	if again {
-		lines = append(lines, anew)
+		lines = append(lines, wording.In(l, anew))
 	}
 	return lines
 }
 
 // Explain says in sentences what the summary, written in a format, does not list. None = it lists everything.
-func (s *Summary) Explain(f Format) []string { return explain(s.Missing(), f) }
+func (s *Summary) Explain(f Format) []string { return explain(s.Missing(), f, wording.English) }
 
 // brief is what is missing in a few words, for a messenger.
 func brief(missing []Missing) string {

@@ -20,6 +20,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
+	"tocsin/shared/wording"
 )
 
 // dayOf is what daily totals in memory has of one day.
@@ -286,7 +287,7 @@ func (r *rig) ordered(p report.Period, f report.Format) (report.Report, *notific
 	require.Equal(r.t, report.Ready, made.State)
 	events := r.events()
 	messages := report.Messages{Store: r.db.Reports(), Platform: notification.Platform{Name: "Tocsin"}}
-	m, err := messages.Report(r.t.Context(), events[len(events)-1])
+	m, err := messages.Report(r.t.Context(), events[len(events)-1], wording.English)
 	require.NoError(r.t, err)
 	return made, m
 }
@@ -368,7 +369,7 @@ func TestP9TheCaptionSaysItWithinAMessengersLimit(t *testing.T) {
 	require.NoError(t, r.db.Reports().Save(t.Context(), made, nil))
 	e := r.events()[0]
 	e.ClientName = strings.Repeat("株", 300)
-	m, err := report.Messages{Store: r.db.Reports()}.Report(t.Context(), e)
+	m, err := report.Messages{Store: r.db.Reports()}.Report(t.Context(), e, wording.English)
 	require.NoError(t, err)
 	require.LessOrEqual(t, utf8.RuneCountInString(m.Caption), 512)
 	require.Contains(t, m.Caption,

@@ -9,15 +9,27 @@ import (
 
 	"tocsin/shared/mail/page"
 	"tocsin/shared/notification"
+	"tocsin/shared/wording"
 )
 
 // why says why the receiver gets this.
 func (b body) why() string {
 	if b.Person {
-		return "You receive this mail because of the notifications in your profile at " + b.Platform.Name + "."
+		return b.say("You receive this mail because of the notifications in your profile at " + b.Platform.Name + ".")
 	}
-	return "You receive this mail because someone at " + b.Company + " added your address to reports of " +
-		b.Platform.Name + "."
+	return b.say("You receive this mail because someone at " + b.Company + " added your address to reports of " +
+		b.Platform.Name + ".")
+}
+
+// zone says whose days the report's are.
+func (b body) zone() string { return b.say("Days are those of the time zone " + b.Period.Zone + ".") }
+
+// form is one headline number with its change, in a text.
+func (b body) form() string {
+	if b.Language == wording.Japanese {
+		return "%s%s（%s）\n"
+	}
+	return "%s%s (%s)\n"
 }
 
 // attached names the files.
@@ -32,7 +44,7 @@ func (b body) attached() string {
 // text is the mail's body for who reads no HTML.
 func (b body) text(a notification.Around) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "Hello,\n\n%s\n%s\n\n", b.Title(), b.Company)
+	fmt.Fprintf(&out, "%s\n\n%s\n%s\n\n", b.say("Hello,"), b.Title(), b.Company)
 	if a.Late != "" {
 		fmt.Fprintf(&out, "%s\n\n", a.Late)
 	}
@@ -40,22 +52,22 @@ func (b body) text(a notification.Around) string {
 		fmt.Fprintln(&out, b.Sentence())
 	} else {
 		for _, n := range b.Numbers {
-			fmt.Fprintf(&out, "%s: %s (%s)\n", n.Label, n.Value, n.Change)
+			fmt.Fprintf(&out, b.form(), b.label(n.Label), n.Value, b.say(n.Change))
 		}
-		fmt.Fprintf(&out, "\nThe changes are against %s.\n", b.Against())
+		fmt.Fprintf(&out, "\n%s\n", b.say("The changes are against "+b.Against()+"."))
 	}
 	if len(b.Missing) > 0 {
-		fmt.Fprintf(&out, "\n%s\n", strings.Join(explain(b.Missing, b.Format), "\n"))
+		fmt.Fprintf(&out, "\n%s\n", strings.Join(explain(b.Missing, b.Format, b.Language), "\n"))
 	}
 	if len(b.Files) > 0 {
-		fmt.Fprintf(&out, "\nAttached: %s.\n", b.attached())
+		fmt.Fprintf(&out, "\n%s\n", b.say("Attached: "+b.attached()+"."))
 	}
 	if b.Link() != "" {
-		fmt.Fprintf(&out, "\nOpen the Console: %s\n", b.Link())
+		fmt.Fprintf(&out, "\n%s%s\n", b.label("Open the Console"), b.Link())
 	}
-	fmt.Fprintf(&out, "\nDays are those of the time zone %s.\n%s\n", b.Period.Zone, b.why())
+	fmt.Fprintf(&out, "\n%s\n%s\n", b.zone(), b.why())
 	if a.Unsubscribe != "" {
-		fmt.Fprintf(&out, "Unsubscribe: %s\n", a.Unsubscribe)
+		fmt.Fprintf(&out, "%s%s\n", b.label("Unsubscribe"), a.Unsubscribe)
 	}
 	return out.String()
 }
@@ -68,13 +80,13 @@ const dark = `  .worse { color: #fca5a5 !important; }
 
 // page is the mail's body as mail clients show it.
 func (b body) page(a notification.Around) string {
-	return page.Page{Title: b.Title(), Platform: b.Platform.Name, Dark: dark, Rows: []g.Node{
+	return page.Page{Title: b.Title(), Platform: b.Platform.Name, Language: b.Language, Dark: dark, Rows: []g.Node{
 		page.Paragraph(h.Strong(g.Text(b.Title())), h.Br(), g.Text(b.Company)),
 		g.If(a.Late != "", page.Paragraph(g.Text(a.Late))),
 		b.found(),
-		g.If(len(b.Files) > 0, page.Paragraph(g.Text("The report is attached: "+b.attached()+"."))),
-		page.Button(b.Link()),
-		page.Foot(a.Unsubscribe, g.Text("Days are those of the time zone "+b.Period.Zone+". "+b.why())),
+		g.If(len(b.Files) > 0, page.Paragraph(g.Text(b.say("The report is attached: "+b.attached()+".")))),
+		page.Button(b.Language, b.Link()),
+		page.Foot(b.Language, a.Unsubscribe, g.Text(b.zone()), h.Br(), g.Text(b.why())),
 	}}.Render()
 }
 
@@ -84,16 +96,16 @@ func (b body) found() g.Node {
 		return page.Paragraph(g.Text(b.Sentence()))
 	}
 	return g.Group{
-		page.Data(g.Map(b.Numbers, numberRow)...),
+		page.Data(g.Map(b.Numbers, b.numberRow)...),
 		page.Row("label", "padding:0 24px 8px;color:#475569;font-size:13px;",
-			g.Text("The changes are against "+b.Against()+".")),
-		g.Map(explain(b.Missing, b.Format), func(line string) g.Node {
+			g.Text(b.say("The changes are against "+b.Against()+"."))),
+		g.Map(explain(b.Missing, b.Format, b.Language), func(line string) g.Node {
 			return page.Row("", "padding:4px 24px;font-size:14px;", g.Text(line))
 		}),
 	}
 }
 
-func numberRow(n Number) g.Node {
+func (b body) numberRow(n Number) g.Node {
 	class, color := "line label", "#475569"
 	switch {
 	case n.Worse:
@@ -103,10 +115,10 @@ func numberRow(n Number) g.Node {
 	}
 	const border = "border-bottom:1px solid #e2e8f0;"
 	return g.Group{page.Newline, h.Tr(
-		h.Td(h.Class("label line"), h.Style("padding:10px 12px 10px 0;color:#475569;"+border), g.Text(n.Label)),
+		h.Td(h.Class("label line"), h.Style("padding:10px 12px 10px 0;color:#475569;"+border), g.Text(b.say(n.Label))),
 		h.Td(h.Class("line"), g.Attr("align", "right"),
 			h.Style("padding:10px 0;font-size:20px;font-weight:bold;"+border), g.Text(n.Value)),
 		h.Td(h.Class(class), g.Attr("align", "right"), h.Width("110"),
-			h.Style("padding:10px 0 10px 12px;"+border+"color:"+color+";"), g.Text(n.Change)),
+			h.Style("padding:10px 0 10px 12px;"+border+"color:"+color+";"), g.Text(b.say(n.Change))),
 	)}
 }

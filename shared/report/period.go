@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 	_ "time/tzdata" // zones are the same wherever we run; a Lambda function's image has none
+
+	"tocsin/shared/wording"
 )
 
 // Frequency is how often a scheduled report comes.
@@ -173,6 +175,30 @@ func (p Period) Title() string {
 		return p.From.date().Format("January 2006")
 	}
 	return p.span()
+}
+
+// TitleIn is the period for a person in a language.
+func (p Period) TitleIn(l wording.Language) string {
+	if l != wording.Japanese {
+		return p.Title()
+	}
+	from, to := p.From.date(), p.To.date()
+	days := wording.Date(l, from)
+	switch {
+	case p.From == p.To:
+	case from.Year() == to.Year():
+		days += "～" + to.Format("1月2日")
+	default:
+		days += "～" + wording.Date(l, to)
+	}
+	switch p.Frequency {
+	case Weekly:
+		year, week := from.ISOWeek()
+		return fmt.Sprintf("%d年第%d週（%s）", year, week, days)
+	case Monthly:
+		return from.Format("2006年1月")
+	}
+	return days
 }
 
 func (p Period) span() string {

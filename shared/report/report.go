@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tocsin/shared/activity"
+	"tocsin/shared/wording"
 )
 
 // Errors of a store. Wrap them; callers use errors.Is.
@@ -32,9 +33,24 @@ type DailyTotals interface {
 type Settings struct {
 	Tenant string `json:"tenant"`
 	Zone   string `json:"zone"` // "" = DefaultZone
+	// Language is that of what is sent on behalf of the tenant, where neither its integration nor its person has one;
+	// "" = English.
+	Language wording.Language `json:"language,omitempty"`
 	// Revision counts changes from 1; 0 before the first one, and of settings that a release before it was kept wrote.
 	Revision int64 `json:"revision,omitempty"`
 }
+
+// fields are those that a person sets.
+func (s Settings) fields() map[string]string {
+	out := map[string]string{"zone": s.Zone}
+	if s.Language != "" {
+		out["language"] = string(s.Language)
+	}
+	return out
+}
+
+// ErrLanguage: the product does not speak it.
+var ErrLanguage = errors.New("must be en, ja or empty")
 
 // ErrConflict: the settings changed since they were read.
 var ErrConflict = errors.New("the settings of reports were changed by someone else")

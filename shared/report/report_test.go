@@ -26,6 +26,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
+	"tocsin/shared/wording"
 )
 
 // rig is the record and the reports over the real engine, with a clock.
@@ -464,7 +465,8 @@ func TestTheMessage(t *testing.T) {
 	require.Equal(t, 1, r.run())
 	e := r.events()[0]
 	m, err := report.Messages{Store: r.db.Reports(),
-		Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com"}}.Report(t.Context(), e)
+		Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com"}}.Report(t.Context(), e,
+		wording.English)
 	require.NoError(t, err)
 	require.Equal(t, "Weekly report: Week 9, 27 February – 5 March 2023", m.Title)
 	require.Equal(t, "ada@example.com", m.Address)
@@ -487,7 +489,7 @@ func TestTheMessage(t *testing.T) {
 		require.Contains(t, page, want)
 	}
 	_, err = report.Messages{Store: r.db.Reports()}.Report(t.Context(),
-		event.Event{Tenant: "42", Kind: event.Report, Data: []byte(`{"report":"gone"}`)})
+		event.Event{Tenant: "42", Kind: event.Report, Data: []byte(`{"report":"gone"}`)}, wording.English)
 	require.ErrorContains(t, err, "order it anew")
 }
 
@@ -497,7 +499,7 @@ func TestAnEmptyPeriodIsToldInTheMessage(t *testing.T) {
 	r.run()
 	r.now = instant(t, "2023-04-01T06:00:00Z")
 	require.Equal(t, 1, r.run())
-	m, err := report.Messages{Store: r.db.Reports()}.Report(t.Context(), r.events()[0])
+	m, err := report.Messages{Store: r.db.Reports()}.Report(t.Context(), r.events()[0], wording.English)
 	require.NoError(t, err)
 	require.Contains(t, m.Text(notification.Around{}), "Nothing was recorded in this period")
 	require.Contains(t, m.HTML(notification.Around{}), "Nothing was recorded in this period")

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/mail/address"
+	"tocsin/shared/wording"
 )
 
 // Renderer writes a summary as a PDF.
@@ -380,19 +381,32 @@ func (s *Service) Settings(ctx context.Context, tenant string) (Settings, error)
 // SetZone sets the time zone for the days from now on, if the settings have the revision; -1 takes any. It returns the
 // revision that they have then: the same one for the zone that they have. Errors: ErrZone, ErrConflict.
 func (s *Service) SetZone(ctx context.Context, who activity.Actor, zone string, revision int64) (int64, error) {
+	return s.Set(ctx, who, zone, nil, revision)
+}
+
+// Set is SetZone with the language of what is sent; nil = as it was. Error: ErrLanguage too.
+func (s *Service) Set(ctx context.Context, who activity.Actor, zone string, l *wording.Language,
+	revision int64) (int64, error) {
 	if err := CheckZone(zone); err != nil {
 		return 0, err
+	}
+	if l != nil && *l != "" && !l.Valid() {
+		return 0, ErrLanguage
 	}
 	v, err := s.Settings(ctx, who.Tenant)
 	if err == nil && revision >= 0 && revision != v.Revision {
 		err = ErrConflict
 	}
-	if err != nil || v.Zone == zone {
+	language := v.Language
+	if l != nil {
+		language = *l
+	}
+	if err != nil || v.Zone == zone && v.Language == language {
 		return v.Revision, err
 	}
 	e := s.entry(who, activity.ReportSettings, activity.Update)
-	e.Changes = activity.Diff(map[string]string{"zone": v.Zone}, map[string]string{"zone": zone})
-	v.Zone = zone
+	e.Changes = activity.Diff(v.fields(), Settings{Zone: zone, Language: language}.fields())
+	v.Zone, v.Language = zone, language
 	v.Revision++
 	return v.Revision, s.Store.SaveSettings(ctx, v, e.Bounded())
 }

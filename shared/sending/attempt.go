@@ -138,10 +138,11 @@ func (s *Sender) notifications(
 ) ([]notification.Notification, error) {
 	hits, _ := i.Subscribed(event.Hits)
 	late, again := d.Late(before, at)
+	l := s.language(ctx, i)
 	ns := make([]notification.Notification, len(d.Events))
 	for k, e := range d.Events {
 		ns[k] = notification.Notification{Event: e, Platform: s.Platform, Headers: hits.WithHeaders, Late: late,
-			Again: again}
+			Again: again, Language: l}
 		if e.Kind != event.Report {
 			continue
 		}
@@ -149,7 +150,7 @@ func (s *Sender) notifications(
 			return nil, errors.New("this deployment makes no reports")
 		}
 		var err error
-		if ns[k].Report, err = s.Reports.Report(ctx, e); err != nil {
+		if ns[k].Report, err = s.Reports.Report(ctx, e, l); err != nil {
 			return nil, err
 		}
 	}

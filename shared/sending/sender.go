@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/logsample"
 	"tocsin/shared/notification"
 	"tocsin/shared/retry"
+	"tocsin/shared/wording"
 )
 
 // Destinations finds the code of a system.
@@ -27,7 +28,24 @@ type Adapter interface {
 
 // Reports finds the message of a report. Its error is a sentence for an administrator.
 type Reports interface {
-	Report(ctx context.Context, e event.Event) (*notification.Report, error)
+	Report(ctx context.Context, e event.Event, l wording.Language) (*notification.Report, error)
+}
+
+// Languages knows the language of what people of a tenant read.
+type Languages interface {
+	Language(ctx context.Context, tenant string) wording.Language
+}
+
+// language is that of what an integration sends. Machines get the same in every language.
+func (s *Sender) language(ctx context.Context, i integration.Integration) wording.Language {
+	d, ok := s.Destinations.Destination(i.System)
+	if !ok || !d.System().Class.Read() {
+		return wording.English
+	}
+	if i.Language.Valid() || s.Languages == nil {
+		return i.Language.Or(wording.English)
+	}
+	return s.Languages.Language(ctx, i.Tenant)
 }
 
 // Unsubscriber makes the link by which an address leaves an integration.
@@ -43,6 +61,7 @@ type MailQuota interface {
 // Sender sends deliveries and decides what becomes of each.
 type Sender struct {
 	Reports      Reports      // nil: this deployment makes no reports
+	Languages    Languages    // nil: what is sent is in English, where the integration says nothing else
 	Unsubscribe  Unsubscriber // nil: mails carry no such link
 	Destinations Destinations
 	Transport    Transport

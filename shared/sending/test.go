@@ -48,7 +48,8 @@ func (s *Sender) Test(ctx context.Context, opened integration.Opened, who activi
 	}
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	target := &Target{Integration: integration.Integration{Tenant: who.Tenant}, opened: opened, destination: d,
+	target := &Target{Integration: integration.Integration{Tenant: who.Tenant, System: opened.System.Name},
+		opened: opened, destination: d,
 		redact: redactor(d, opened.Secrets)}
 	if opened.Saved != nil {
 		target.Integration = *opened.Saved
@@ -58,6 +59,7 @@ func (s *Sender) Test(ctx context.Context, opened integration.Opened, who activi
 	mails := 0
 	for _, n := range notification.Samples(opened.System.Class, s.Platform, who.Tenant, who.ClientName, id,
 		s.Now().UTC()) {
+		n.Language = s.language(ctx, target.Integration)
 		w, err := s.write(target, n, who)
 		if err != nil {
 			return result, err

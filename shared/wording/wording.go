@@ -154,20 +154,32 @@ func Read(english string) (Text, bool) {
 	if code, ok := texts.whole[english]; ok {
 		return Text{Code: code}, true
 	}
-	return texts.read(english, depth)
+	r := reader{catalogue: texts, budget: most}
+	return r.read(english, depth)
 }
 
-// depth bounds messages within messages.
-const depth = 8
+// depth bounds messages within messages, most how many texts are looked at for one: words from outside can be made so
+// that each part of them might be one.
+const (
+	depth = 8
+	most  = 300
+)
+
+// reader reads one text.
+type reader struct {
+	*catalogue
+	budget int
+}
 
 // longest is what Read looks at, in bytes: no text of ours is longer.
 const longest = 8 << 10
 
-func (c *catalogue) read(english string, depth int) (Text, bool) {
+func (c *reader) read(english string, depth int) (Text, bool) {
 	if code, ok := c.whole[english]; ok {
 		return Text{Code: code}, true
 	}
-	if depth == 0 || english == "" || len(english) > longest {
+	c.budget--
+	if c.budget < 0 || depth == 0 || english == "" || len(english) > longest {
 		return Text{}, false
 	}
 	for _, t := range c.places {

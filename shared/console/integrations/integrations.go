@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/telegrambot"
+	"tocsin/shared/wording"
 )
 
 // IntegrationView is an integration as an answer shows it.
@@ -28,6 +29,7 @@ type IntegrationView struct {
 	ID         string             `json:"id" example:"01GTD8R4000000000000000001"`
 	System     string             `json:"system" example:"slack"`
 	Name       string             `json:"name" example:"Ops channel"`
+	Language   wording.Language   `json:"language,omitempty" enum:"en,ja" doc:"of what people read of it; absent: the tenant's"`
 	Enabled    bool               `json:"enabled"`
 	State      integration.State  `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
 	Failing    *FailingView       `json:"failing,omitempty" doc:"since when it fails and why"`
@@ -139,6 +141,7 @@ type createInput struct {
 	Body struct {
 		System     string               `json:"system" example:"slack"`
 		Name       string               `json:"name,omitempty" doc:"made from the system, your name and the date when it is left out"`
+		Language   wording.Language     `json:"language,omitempty" doc:"of what people read of it: en or ja; empty: the tenant's"`
 		Enabled    *bool                `json:"enabled,omitempty" doc:"true when it is left out"`
 		Events     []SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
 		Parameters json.RawMessage      `json:"parameters" doc:"see the system's JSON Schema"`
@@ -150,6 +153,7 @@ type patchInput struct {
 	IfMatch string `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
 	Body    struct {
 		Name       *string               `json:"name,omitempty"`
+		Language   *wording.Language     `json:"language,omitempty" doc:"en, ja, or empty for the tenant's"`
 		Enabled    *bool                 `json:"enabled,omitempty"`
 		Events     *[]SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
 		Parameters json.RawMessage       `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
@@ -290,7 +294,7 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 		name = s.defaultName(system, who)
 	}
 	i, err := s.Integrations.Create(ctx, who, integration.Draft{
-		System: in.Body.System, Name: name, Disabled: in.Body.Enabled != nil && !*in.Body.Enabled,
+		System: in.Body.System, Name: name, Language: in.Body.Language, Disabled: in.Body.Enabled != nil && !*in.Body.Enabled,
 		Subscriptions: subscriptions(in.Body.Events), Parameters: in.Body.Parameters,
 	})
 	out, err := s.one(ctx, i, err)
@@ -315,7 +319,7 @@ func (s *API) defaultName(system destination.System, who activity.Actor) string 
 }
 
 func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
-	p := integration.Patch{Name: in.Body.Name, Enabled: in.Body.Enabled, Parameters: in.Body.Parameters}
+	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Enabled: in.Body.Enabled, Parameters: in.Body.Parameters}
 	if in.Body.Events != nil {
 		subs := subscriptions(*in.Body.Events)
 		p.Subscriptions = &subs
@@ -361,7 +365,7 @@ func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationV
 		return IntegrationView{}, err
 	}
 	v := IntegrationView{
-		ID: i.ID, System: i.System, Name: i.Name, Enabled: i.Enabled(), State: i.State(), Parameters: masked,
+		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Enabled: i.Enabled(), State: i.State(), Parameters: masked,
 		Unreadable: unreadable, Revision: i.Revision,
 		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt, UpdatedBy: i.UpdatedBy,
 		Events: []SubscriptionView{},

@@ -18,15 +18,18 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
+	"tocsin/shared/report"
+	"tocsin/shared/wording"
 )
 
 // NotificationsView is what the signed-in person is told of by mail.
 type NotificationsView struct {
-	Email    string          `json:"email" doc:"the address of your account; it can not be changed here"`
-	Choices  profile.Choices `json:"choices" doc:"what is mailed to it"`
-	Allowed  profile.Choices `json:"allowed" doc:"what your role may be told of"`
-	Paused   string          `json:"paused,omitempty" worded:"true" doc:"why nothing is sent although it is chosen: mails to the address came back"`
-	Revision int64           `json:"revision" doc:"counts changes; the ETag"`
+	Email    string           `json:"email" doc:"the address of your account; it can not be changed here"`
+	Language wording.Language `json:"language,omitempty" enum:"en,ja" doc:"of the mails; absent: the tenant's"`
+	Choices  profile.Choices  `json:"choices" doc:"what is mailed to it"`
+	Allowed  profile.Choices  `json:"allowed" doc:"what your role may be told of"`
+	Paused   string           `json:"paused,omitempty" worded:"true" doc:"why nothing is sent although it is chosen: mails to the address came back"`
+	Revision int64            `json:"revision" doc:"counts changes; the ETag"`
 }
 
 type notificationsOutput struct {
@@ -37,7 +40,8 @@ type notificationsOutput struct {
 type notificationsInput struct {
 	IfMatch string `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
 	Body    struct {
-		Choices profile.Choices `json:"choices"`
+		Choices  profile.Choices   `json:"choices"`
+		Language *wording.Language `json:"language,omitempty" doc:"en, ja, or empty for the tenant's; absent: as it is"`
 	}
 }
 
@@ -78,7 +82,8 @@ func (s *API) profile(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := s.Profiles.Set(ctx, rest.ProfilePerson(rest.Principal(ctx)), in.Body.Choices, revision)
+		p, err := s.Profiles.SetIn(ctx, rest.ProfilePerson(rest.Principal(ctx)), in.Body.Choices, in.Body.Language,
+			revision)
 		return s.notifications(ctx, p, err)
 	})
 }
@@ -96,6 +101,9 @@ func (s *API) notifications(ctx context.Context, p profile.Profile, err error) (
 	case errors.As(err, &unusable):
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "your account's address "+unusable.Error(),
 			rest.Fault("email", unusable.Reason))
+	case errors.Is(err, profile.ErrLanguage):
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the request is not valid",
+			rest.Fault("language", err.Error()))
 	case errors.Is(err, profile.ErrNoAddress):
 		return nil, rest.Nobody(ctx)
 	case errors.Is(err, profile.ErrConflict):
@@ -104,7 +112,7 @@ func (s *API) notifications(ctx context.Context, p profile.Profile, err error) (
 	case err != nil:
 		return nil, s.Answer(err)
 	}
-	v := NotificationsView{Email: p.Email, Choices: p.Told(), Allowed: profile.Allowed(p.Role), Revision: p.Revision}
+	v := NotificationsView{Email: p.Email, Language: p.Language, Choices: p.Told(), Allowed: profile.Allowed(p.Role), Revision: p.Revision}
 	b, blocked, err := s.SuppressionList.Blocked(ctx, p.Tenant, p.ID, mail.Canonical(p.Email))
 	if err != nil {
 		return nil, s.Answer(err)
@@ -215,10 +223,15 @@ func (s *API) unsubscribe(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	sub, err := leave(token)
+	l := wording.Accepted(r.Header.Get("Accept-Language"))
 	view := struct {
-		Platform, Address, Problem string
-		Done                       bool
-	}{Platform: s.Platform, Address: sub.Address, Done: r.Method == http.MethodPost && err == nil}
+		Language                                             wording.Language
+		Platform, Heading, Question, Outcome, Press, Problem string
+		Done                                                 bool
+	}{Language: l, Platform: s.Platform, Done: r.Method == http.MethodPost && err == nil,
+		Heading: wording.In(l, "Stop mails"), Press: wording.In(l, "Unsubscribe"),
+		Question: wording.In(l, "Send no more "+kind(sub)+" to "+sub.Address+"?"),
+		Outcome:  wording.In(l, sub.Address+" is unsubscribed: no more "+kind(sub)+" are sent to it.")}
 	status := http.StatusOK
 	switch {
 	case errors.Is(err, profile.ErrLink):
@@ -229,8 +242,23 @@ func (s *API) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	case view.Done:
 		s.Log.Info("address unsubscribed", "tenant", sub.Tenant, "integration", sub.Integration)
 	}
+	view.Problem = wording.In(l, view.Problem)
 	w.WriteHeader(status)
 	_ = unsubscribePage.Execute(w, view) // the reader has gone away if this fails
+}
+
+// kind is what a link leaves.
+func kind(sub profile.Subscription) string {
+	switch report.KindOf(sub.Integration) {
+	case report.PersonReceiver:
+		return "notifications of your profile"
+	case report.OrderReceiver:
+		return "reports on demand"
+	}
+	if sub.Integration == report.OnDemand {
+		return "reports on demand"
+	}
+	return "mails of this integration"
 }
 
 const suppressedList rest.List = "blocked addresses"

@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
 	"tocsin/shared/report"
+	"tocsin/shared/wording"
 )
 
 // PeriodView is the range of days of a report.
@@ -114,7 +115,8 @@ type fileOutput struct {
 
 // ReportSettings are a tenant's.
 type ReportSettings struct {
-	TimeZone string `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, and reports go out in the hour after 06:00 of it" example:"Europe/Berlin"`
+	Language *wording.Language `json:"language,omitempty" doc:"en or ja: of what is sent, where neither an integration nor a person has one; empty: English; absent in a change: as it is"`
+	TimeZone string            `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, and reports go out in the hour after 06:00 of it" example:"Europe/Berlin"`
 }
 
 type settingsOutput struct {
@@ -194,7 +196,7 @@ func (s *API) reports(api huma.API) {
 		if err != nil {
 			return nil, s.Answer(err)
 		}
-		return &settingsOutput{settingsETag(v.Revision), ReportSettings{v.Zone}}, nil
+		return &settingsOutput{settingsETag(v.Revision), ReportSettings{&v.Language, v.Zone}}, nil
 	})
 	huma.Register(api, rest.Operation(access.ReportSettings, huma.Operation{
 		OperationID: "set-report-settings", Method: http.MethodPut, Path: "/v1/report-settings", Tags: tags,
@@ -208,9 +210,11 @@ func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutp
 	p := rest.Principal(ctx)
 	var now int64
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
-		now, err = s.Reports.SetZone(ctx, rest.Person(ctx), in.Body.TimeZone, revision-1)
+		now, err = s.Reports.Set(ctx, rest.Person(ctx), in.Body.TimeZone, in.Body.Language, revision-1)
 		if errors.Is(err, report.ErrZone) {
 			err = destination.InvalidParameters{{Field: "time_zone", Reason: err.Error()}}
+		} else if errors.Is(err, report.ErrLanguage) {
+			err = destination.InvalidParameters{{Field: "language", Reason: err.Error()}}
 		}
 		return err
 	})

@@ -33,7 +33,9 @@ func Word(ctx huma.Context, _ string, v any) (any, error) {
 }
 
 // Worded words what an operation writes by itself.
-func Worded(c huma.Context, v any) any { return worded(v, wording.Accepted(c.Header("Accept-Language"))) }
+func Worded(c huma.Context, v any) any {
+	return worded(v, wording.Accepted(c.Header("Accept-Language")))
+}
 
 func worded(v any, l wording.Language) any {
 	if p, ok := v.(*Problem); ok {

@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/mail/reply"
 	"tocsin/shared/notification"
 	"tocsin/shared/plaintext"
+	"tocsin/shared/wording"
 )
 
 // subjectLimit is in characters: RFC 5322, 2.1.1 asks for lines of at most 78 and allows 998 bytes.
@@ -100,8 +101,9 @@ func mailbox(to string) string {
 
 func (d Destination) compose(t destination.Target, n notification.Notification, to string) *destination.Mail {
 	m := &destination.Mail{
-		To: address.Wire(to), Subject: cut.Runes(n.Summary(), subjectLimit),
-		Header: map[string]string{"Auto-Submitted": "auto-generated", "X-Delivery-Id": t.Delivery},
+		To: address.Wire(to), Subject: cut.Runes(n.Subject(), subjectLimit),
+		Header: map[string]string{"Auto-Submitted": "auto-generated", "X-Delivery-Id": t.Delivery,
+			"Content-Language": string(n.Language.Or(wording.English))},
 	}
 	if t.Unsubscribe != nil && !n.Test && n.Event.Kind != event.APITokenExpiring {
 		m.Unsubscribe = t.Unsubscribe(to)
@@ -119,7 +121,7 @@ func (d Destination) compose(t destination.Target, n notification.Notification, 
 		m.Text += "\n" + asked(n, t.Asked) + "\n"
 	}
 	if m.Unsubscribe != "" {
-		m.Text += "\nUnsubscribe: " + m.Unsubscribe + "\n"
+		m.Text += "\n" + n.Label("Unsubscribe") + m.Unsubscribe + "\n"
 	}
 	m.HTML = render(n, d.why(t, n), m.Unsubscribe)
 	return m
@@ -131,24 +133,23 @@ func (d Destination) why(t destination.Target, n notification.Notification) stri
 	case n.Test:
 		return asked(n, t.Asked)
 	case n.Event.Kind == event.APITokenExpiring:
-		return "You receive this mail because of an API token at " + n.Platform.Name +
-			". Such notices can not be switched off."
+		return n.Say("You receive this mail because of an API token at " + n.Platform.Name +
+			". Such notices can not be switched off.")
 	case d.system.Personal:
-		return "You receive this mail because of the notifications in your profile at " + n.Platform.Name + "."
+		return n.Say("You receive this mail because of the notifications in your profile at " + n.Platform.Name + ".")
 	}
-	return "You receive this mail because an administrator of " + n.Client() +
-		" added your address to an integration of " +
-		n.Platform.Name + "."
+	return n.Say("You receive this mail because an administrator of " + n.Client() +
+		" added your address to an integration of " + n.Platform.Name + ".")
 }
 
 // asked says who has had a test sent: whoever gets it and did not expect it knows whom to ask.
 func asked(n notification.Notification, who string) string {
-	return "You receive this test because " + plaintext.Line(cmp.Or(who, "an administrator")) + " of " + n.Client() +
-		" tested an integration of " + n.Platform.Name + " with your address."
+	return n.Say("You receive this test because " + plaintext.Line(cmp.Or(who, "an administrator")) + " of " +
+		n.Client() + " tested an integration of " + n.Platform.Name + " with your address.")
 }
 
 func plain(n notification.Notification) string {
-	return "Hello,\n\n" + n.Summary() + "\n\n" + n.PlainText()
+	return n.Say("Hello,") + "\n\n" + n.Summary() + "\n\n" + n.PlainText()
 }
 
 // Judge goes by what the mail service answered: 250 is taken, and a mail that is settled without being sent says why.

@@ -20,14 +20,14 @@ var bars = map[notification.Severity]string{
 // render writes the page of a notification.
 func render(n notification.Notification, why, unsubscribe string) string {
 	title := n.Summary()
-	return page.Page{Title: title, Platform: n.Platform.Name, Rows: []g.Node{
+	return page.Page{Title: title, Platform: n.Platform.Name, Language: n.Language, Rows: []g.Node{
 		page.Paragraph(h.Strong(g.Text(title)), h.Br(), g.Text(n.Sentence())),
 		page.Paragraph(page.Layout("", "100%", "", page.Row("",
 			"background:"+bars[n.Severity()]+";color:#ffffff;padding:8px 12px;font-weight:bold;",
-			g.Text("Risk level is "+strings.ToUpper(n.Severity().String()))))),
+			g.Text(n.Say("Risk level is "+strings.ToUpper(n.Severity().String())))))),
 		facts(n.Facts()),
-		page.Button(n.Link()),
-		page.Foot(unsubscribe,
+		page.Button(n.Language, n.Link()),
+		page.Foot(n.Language, unsubscribe,
 			g.Text(n.Origin()), h.Br(),
 			g.Text(why)),
 	}}.Render()

@@ -45,11 +45,12 @@ func document(n notification.Notification) node {
 
 func documentWithin(n notification.Notification, limit int) node {
 	doc := node{Type: "doc", Version: 1, Content: []node{
-		paragraph(words("Notification type: "+string(n.Event.Kind), limit)), paragraph(words(n.Sentence(), limit)),
+		paragraph(words(n.Label("Notification type")+string(n.Event.Kind), limit)),
+		paragraph(words(n.Sentence(), limit)),
 	}}
 	var items []node
 	for _, f := range n.Facts() {
-		label := words(f.Label+": ", limit)
+		label := words(n.Mark(f.Label), limit)
 		label.Marks = []node{{Type: "strong"}}
 		items = append(items, node{Type: "listItem", Content: []node{paragraph(label, words(f.Value, limit))}})
 	}
@@ -57,12 +58,12 @@ func documentWithin(n notification.Notification, limit int) node {
 		doc.Content = append(doc.Content, node{Type: "bulletList", Content: items})
 	}
 	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
-		text := words("Open in the Console", limit)
+		text := words(n.Say("Open in the Console"), limit)
 		text.Marks = []node{{Type: "link", Attrs: &attrs{Href: link}}}
 		doc.Content = append(doc.Content, paragraph(text))
 	}
 	doc.Content = append(doc.Content,
-		paragraph(words("Client: "+n.Client()+", cloud: "+n.Platform.Cloud+", event: "+n.Event.ID+", "+n.At(),
+		paragraph(words(n.Say("Client: "+n.Client()+", cloud: "+n.Platform.Cloud+", event: "+n.Event.ID+", "+n.At()),
 			footLimit)))
 	return doc
 }
@@ -117,14 +118,14 @@ func plain(n notification.Notification) string {
 func plainWithin(n notification.Notification, limit int) string {
 	value := func(s string) string { return escaped(cut.UTF16(destination.Printable(s), limit)) }
 	var b strings.Builder
-	b.WriteString("Notification type: " + string(n.Event.Kind) + "\n\n" + value(n.Sentence()) + "\n\n")
+	b.WriteString(n.Label("Notification type") + string(n.Event.Kind) + "\n\n" + value(n.Sentence()) + "\n\n")
 	for _, f := range n.Facts() {
-		b.WriteString(f.Label + ": " + value(f.Value) + "\n")
+		b.WriteString(n.Mark(f.Label) + value(f.Value) + "\n")
 	}
 	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
-		b.WriteString("\nMore details: " + link + "\n")
+		b.WriteString("\n" + n.Label("More details") + link + "\n")
 	}
-	b.WriteString("\nClient: " + value(n.Client()) + "\nCloud: " + n.Platform.Cloud + "\nEvent: " +
-		escaped(n.Event.ID) + "\n")
+	b.WriteString("\n" + n.Label("Client") + value(n.Client()) + "\n" + n.Label("Cloud") + n.Platform.Cloud + "\n" +
+		n.Label("Event") + escaped(n.Event.ID) + "\n")
 	return b.String()
 }

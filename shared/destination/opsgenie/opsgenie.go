@@ -99,7 +99,7 @@ func render(n notification.Notification) alert {
 // entity is what the alert is about: the protected host of a finding, "" where there is none.
 func entity(n notification.Notification) string {
 	for _, f := range n.Facts() {
-		if f.Label == "Domain" || f.Label == "Host" {
+		if f.Label == n.Say("Domain") || f.Label == n.Say("Host") {
 			return f.Value
 		}
 	}

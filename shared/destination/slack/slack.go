@@ -107,7 +107,7 @@ func render(n notification.Notification) message {
 	}
 	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
 		m.add(block{Type: "actions",
-			Elements: []element{{Type: "button", Text: text{Type: "plain_text", Text: "Open in the Console"},
+			Elements: []element{{Type: "button", Text: text{Type: "plain_text", Text: n.Say("Open in the Console")},
 				URL: link}}})
 	}
 	foot := plain(n.Origin(), fieldLimit)

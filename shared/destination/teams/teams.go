@@ -156,10 +156,10 @@ func render(n notification.Notification, limit int) message {
 	}
 	c.Body = []element{{Type: "Container", Style: styles[n.Severity()], Bleed: true, Items: []element{
 		line(run{Text: fit(n.Summary(), limit), Size: "large", Weight: "bolder"}),
-		line(run{Text: fit(severityText[n.Severity()]+n.Sentence(), limit)}),
+		line(run{Text: fit(n.Say(severityText[n.Severity()])+n.Sentence(), limit)}),
 	}}}
 	for _, f := range n.Facts() {
-		e := line(run{Text: fit(f.Label, limit) + ": ", Weight: "bolder"}, run{Text: fit(f.Value, limit)})
+		e := line(run{Text: n.Mark(fit(f.Label, limit)), Weight: "bolder"}, run{Text: fit(f.Value, limit)})
 		e.Spacing = "small"
 		c.Body = append(c.Body, e)
 	}
@@ -168,7 +168,7 @@ func render(n notification.Notification, limit int) message {
 	foot.Separator = true
 	c.Body = append(c.Body, foot)
 	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
-		c.Actions = []action{{"Action.OpenUrl", "Open in the Console", link}}
+		c.Actions = []action{{"Action.OpenUrl", n.Say("Open in the Console"), link}}
 	}
 	return message{Type: "message", Attachments: []attachment{{"application/vnd.microsoft.card.adaptive", c}}}
 }

@@ -71,13 +71,13 @@ func render(n notification.Notification, limit int) string {
 		if i == 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString("<b>" + destination.Escaped(f.Label, 40) + ":</b> <code>" + destination.Escaped(f.Value, limit) +
+		b.WriteString("<b>" + strings.TrimSpace(n.Mark(destination.Escaped(f.Label, 40))) + "</b> <code>" + destination.Escaped(f.Value, limit) +
 			"</code>\n")
 	}
 	// A link in the text, not a button: Telegram refuses a whole message for a button whose address it does not like.
 	if link := html.EscapeString(destination.WebLink(n.Link(), linkLimit)); link != "" &&
 		cut.LenUTF16(link) <= linkLimit {
-		b.WriteString("\n<a href=\"" + link + "\">Open in the Console</a>\n")
+		b.WriteString("\n<a href=\"" + link + "\">" + n.Say("Open in the Console") + "</a>\n")
 	}
 	b.WriteString("\n" + inert("i", n.Origin(), footLimit))
 	return b.String()

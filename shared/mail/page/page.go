@@ -10,6 +10,8 @@ import (
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
+
+	"tocsin/shared/wording"
 )
 
 // dark are the colours for clients that ask for dark ones. A page adds the rules of classes of its own.
@@ -27,6 +29,8 @@ type Page struct {
 	Title    string // names the document; clients do not show it
 	Platform string // stands at the head
 	Dark     string // CSS rules of the page's own classes for clients with dark colours, each ends in a newline
+	// Language is that of the rows; "" = English.
+	Language wording.Language
 	Rows     []g.Node
 }
 
@@ -34,7 +38,7 @@ type Page struct {
 func (p Page) Render() string {
 	var out strings.Builder
 	// A strings.Builder takes everything.
-	_ = h.Doctype(h.HTML(h.Lang("en"),
+	_ = h.Doctype(h.HTML(h.Lang(string(p.Language.Or(wording.English))),
 		h.Head(
 			h.Meta(h.Charset("utf-8")),
 			h.Meta(h.Name("viewport"), h.Content("width=device-width")),
@@ -55,7 +59,7 @@ func (p Page) card() g.Node {
 	return Layout("card", "600", "width:100%;max-width:600px;background:#ffffff;color:#0f172a;"+
 		"font-family:Arial,Helvetica,sans-serif;font-size:15px;line-height:22px;",
 		Row("", "padding:24px 24px 8px;font-size:18px;font-weight:bold;", g.Text(p.Platform)),
-		Paragraph(g.Text("Hello,")),
+		Paragraph(g.Text(wording.In(p.Language.Or(wording.English), "Hello,"))),
 		g.Group(p.Rows))
 }
 
@@ -68,17 +72,17 @@ func Row(class, css string, content ...g.Node) g.Node {
 func Paragraph(content ...g.Node) g.Node { return Row("", "padding:8px 24px;", content...) }
 
 // Button is a row with a link into the Console; without an address there is none.
-func Button(address string) g.Node {
+func Button(l wording.Language, address string) g.Node {
 	return g.If(address != "", Row("", "padding:16px 24px;", h.A(h.Href(address),
 		h.Style("display:inline-block;background:#1d4ed8;color:#ffffff;padding:10px 18px;text-decoration:none;"),
-		g.Text("Open in the Console"))))
+		g.Text(wording.In(l.Or(wording.English), "Open in the Console")))))
 }
 
 // Foot is the last row, in small letters. It ends in a link to unsubscribe, where there is an address.
-func Foot(unsubscribe string, content ...g.Node) g.Node {
+func Foot(l wording.Language, unsubscribe string, content ...g.Node) g.Node {
 	return Row("foot", "padding:16px 24px 24px;color:#475569;font-size:12px;line-height:18px;", g.Group(content),
 		g.If(unsubscribe != "", g.Group{h.Br(),
-			h.A(h.Href(unsubscribe), h.Style("color:#1d4ed8;"), g.Text("Unsubscribe"))}))
+			h.A(h.Href(unsubscribe), h.Style("color:#1d4ed8;"), g.Text(wording.In(l.Or(wording.English), "Unsubscribe")))}))
 }
 
 // Layout is a table that only lays out; a screen reader is told so. Class and css may be empty.

@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
+	"tocsin/shared/wording"
 )
 
 // fresh is how long the enabled integrations of a tenant are answered from memory (integration.Store allows a second).
@@ -397,6 +398,7 @@ type integrationRow struct {
 	ClientName    string      `dynamodbav:"client_name"`
 	System        string      `dynamodbav:"system"`
 	Name          string      `dynamodbav:"name"`
+	Language      string      `dynamodbav:"language,omitempty"` // of what people read
 	Subscriptions string      `dynamodbav:"subscriptions"`      // JSON
 	Parameters    string      `dynamodbav:"parameters"`         // JSON, without secrets
 	Sealed        table.Bytes `dynamodbav:"sealed"`             // the secrets, see package keys
@@ -425,6 +427,7 @@ type pointerRow struct {
 // put is the write of an integration.
 func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
 	r := integrationRow{Tenant: i.Tenant, ID: i.ID, ClientName: i.ClientName, System: i.System, Name: i.Name,
+		Language:   string(i.Language),
 		Parameters: string(i.Parameters), Sealed: i.Sealed, Revision: i.Revision, Window: i.Window,
 		Number: i.Number, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy}
@@ -455,6 +458,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 	r, err := table.Unmarshal[integrationRow](row)
 	i := integration.Integration{
 		Tenant: r.Tenant, ID: r.ID, ClientName: r.ClientName, System: r.System, Name: r.Name,
+		Language:   wording.Language(r.Language),
 		Parameters: json.RawMessage(r.Parameters), Sealed: r.Sealed, Revision: r.Revision, Window: r.Window,
 		Number: r.Number, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, UpdatedAt: r.UpdatedAt,
 		UpdatedBy: r.UpdatedBy,
