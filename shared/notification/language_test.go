@@ -17,8 +17,8 @@ func TestPeopleReadTheirLanguageAndMachinesTheSame(t *testing.T) {
 	n := notification.Notification{Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 		Event: event.Event{ID: "e1", Tenant: "42", ClientName: "Acme", Kind: event.IntegrationFailing,
 			Data: json.RawMessage(`{"integration":{"id":"i1","name":"Ops","system":"slack"},` +
-				`"answer":"answered 404 Not Found: nothing is at this address: check the URL",` +
-				`"since":"2026-11-27T09:05:00Z"}`)}}
+				`"last_answer":"answered 404 Not Found: nothing is at this address: check the URL",` +
+				`"failing_since":"2026-11-27T09:05:00Z"}`)}}
 	english := n.Envelope()
 	n.Language = wording.Japanese
 	require.Equal(t, string(english), string(n.Envelope()), "machines get the same")

@@ -390,7 +390,8 @@ func (s *Service) SetIn(ctx context.Context, who Person, choices Choices, l *wor
 		e := s.entry(who.Actor, p, choices)
 		p.Choices, p.Name, p.ClientName = choices, who.Name, who.ClientName
 		if l != nil && *l != p.Language {
-			e.Changes = append(e.Changes, activity.Change{Field: "language", Before: string(p.Language), After: string(*l)})
+			e.Changes = append(e.Changes,
+				activity.Change{Field: "language", Before: string(p.Language), After: string(*l)})
 			p.Language = *l
 		}
 		p, err = s.save(ctx, p, e)

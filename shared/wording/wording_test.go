@@ -121,7 +121,7 @@ func TestEveryTextOfTheCodeIsInTheCatalogue(t *testing.T) {
 }
 
 // unspoken are places whose texts no person is told: wire formats, logs, errors that are wrapped, names.
-var unspoken = regexp.MustCompile(`console/(page|pages/pages)\.go|configuration/|pdf/|health/health\.go|` +
+var unspoken = regexp.MustCompile(`console/(page|pages/pages|docs/docs|examples)\.go|configuration/|pdf/|health/health\.go|` +
 	`rest/language\.go|parameters\.go:7[34]\d|egress/proxy\.go:2|mail/address/address\.go:4|` +
 	`telegram/document\.go:43|report/period\.go:\d+`)
 
