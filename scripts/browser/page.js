@@ -120,6 +120,22 @@ globalThis.tocsinTest = (() => {
 		},
 		value: async (label) =>
 			(await until(`a field called ${label}`, () => named("input, textarea, select, output", label))).value,
+		// within says whether an element is on the first screen.
+		within: async (selector) => {
+			const box = (await until(selector, () => document.querySelector(selector))).getBoundingClientRect();
+			return box.top >= 0 && box.bottom <= innerHeight;
+		},
+		// paints follows an address of this page and tells how many milliseconds it took until that was drawn.
+		paints: async (path) => {
+			const link = document.createElement("a");
+			link.href = path;
+			document.body.append(link);
+			const began = performance.now();
+			link.click();
+			link.remove();
+			await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+			return performance.now() - began;
+		},
 		at: (path) =>
 			until(`the address ${path}`, () => (location.pathname + location.search).startsWith(path)).then(() => true),
 		rows: (n) =>

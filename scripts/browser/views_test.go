@@ -276,19 +276,10 @@ func TestTheFirstViewIsLight(t *testing.T) {
 	l.language = "ja"
 	b := open(t, p, l, "/rejected")
 	b.act("settled")
-	var mu sync.Mutex
-	sum := 0.0
-	chromedp.ListenTarget(b.ctx, func(event any) {
-		if e, ok := event.(*network.EventLoadingFinished); ok {
-			mu.Lock()
-			defer mu.Unlock()
-			sum += e.EncodedDataLength
-		}
-	})
+	weight := b.weigh()
 	b.do(network.ClearBrowserCache(), chromedp.Navigate(p.URL+"/"))
 	b.act("settled")
-	mu.Lock()
-	defer mu.Unlock()
+	sum := weight()
 	require.Greater(t, sum, 20_000.0, "it was measured")
 	require.Less(t, sum, float64(weightOfFirstView))
 	t.Logf("the first view weighs %.0f bytes over the wire, headers and the API's answers included", sum)

@@ -15,6 +15,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,10 +74,8 @@ func New(platform string, systems []destination.System) *Pages {
 	p := &Pages{sources: sources(systems)}
 	p.base, p.files = Root+digest(p.sources)+"/", sync.OnceValue(p.pack)
 	var modules []string
-	for _, name := range p.Files() {
-		if path.Ext(name) == ".js" && name != "theme.js" && name != "letter.js" {
-			modules = append(modules, p.base+name)
-		}
+	for _, name := range p.firstModules() {
+		modules = append(modules, p.base+name)
 	}
 	source, err := template.ParseFS(web, "web/index.html")
 	var out bytes.Buffer
@@ -88,6 +87,26 @@ func New(platform string, systems []destination.System) *Pages {
 	}
 	p.index = makeFile("index.html", out.Bytes())
 	return p
+}
+
+// imported finds the modules that a module needs at once, which leaves out those of import("…").
+var imported = regexp.MustCompile(`(?m)^(?:import|export|\}) [^;]*?from "(\.[^"]+)";`)
+
+// firstModules are app.js and what it needs at once, the others of these included.
+func (p *Pages) firstModules() []string {
+	found := map[string]bool{}
+	var add func(name string)
+	add = func(name string) {
+		if found[name] {
+			return
+		}
+		found[name] = true
+		for _, m := range imported.FindAllSubmatch(p.sources[name], -1) {
+			add(path.Join(path.Dir(name), string(m[1])))
+		}
+	}
+	add("app.js")
+	return slices.Sorted(maps.Keys(found))
 }
 
 // Mount adds the pages to a mux: the views and their files.

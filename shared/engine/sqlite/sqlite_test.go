@@ -376,7 +376,7 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 
 	removed, err := db.Prune(t.Context(), time.Now(), 24*time.Hour)
 	require.NoError(t, err)
-	require.Equal(t, 2+2+1, removed, "two deliveries, their events, one counter")
+	require.Equal(t, 2+2+2, removed, "two deliveries, their events, two counters")
 	left, err := db.Deliveries().List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, left, 1)

@@ -3,22 +3,13 @@ import { html, render, useEffect, useRef, useState } from "./html.js";
 import { onSignedIn, onSignedOut, readSession, signOut, tellWhose } from "./api.js";
 import { chooseLanguage, chosenLanguage, language, languages, loadLanguage, t } from "./i18n.js";
 import { Icon, loadIcons } from "./icons.js";
+import { lazy, readRest } from "./lazy.js";
 import { useAction, useLoad } from "./load.js";
 import { hasUnsaved, match, mayLeave, navigate, startRouter, useLocation } from "./router.js";
 import { SignIn, SignInAgain, SignInPage, signedInPath, signInPath } from "./signin.js";
 import { Dialog, Empty, Failure, Skeleton } from "./ui.js";
 import { Integrations } from "./views/integrations.js";
-import { Add, AddForm } from "./views/add.js";
-import { Integration } from "./views/integration.js";
-import { AddTrigger, NewTrigger, Trigger, Triggers } from "./views/triggers.js";
-import { Reports } from "./views/reports.js";
-import { Profile } from "./views/profile.js";
-import { MailLog } from "./views/mail-log.js";
-import { Rejected } from "./views/rejected.js";
 import { Acting } from "./views/acting.js";
-import { Tokens } from "./views/tokens.js";
-import { Activity } from "./views/activity.js";
-import { Addresses } from "./views/addresses.js";
 
 // The page is sent with the platform's name for a title; a view puts its own before it.
 const platform = document.title;
@@ -34,6 +25,23 @@ const sections = [
 	{ name: "activity", at: "/activity", title: "nav.activity" },
 ];
 const profile = { name: "profile", at: "/profile" };
+
+const add = () => import("./views/add.js");
+const Add = lazy(add, "Add");
+const AddForm = lazy(add, "AddForm");
+const Integration = lazy(() => import("./views/integration.js"), "Integration");
+const triggers = () => import("./views/triggers.js");
+const AddTrigger = lazy(triggers, "AddTrigger");
+const NewTrigger = lazy(triggers, "NewTrigger");
+const Trigger = lazy(triggers, "Trigger");
+const Triggers = lazy(triggers, "Triggers");
+const Reports = lazy(() => import("./views/reports.js"), "Reports");
+const Profile = lazy(() => import("./views/profile.js"), "Profile");
+const MailLog = lazy(() => import("./views/mail-log.js"), "MailLog");
+const Rejected = lazy(() => import("./views/rejected.js"), "Rejected");
+const Tokens = lazy(() => import("./views/tokens.js"), "Tokens");
+const Activity = lazy(() => import("./views/activity.js"), "Activity");
+const Addresses = lazy(() => import("./views/addresses.js"), "Addresses");
 
 const views = [
 	["/", "integrations", Integrations],
@@ -401,6 +409,7 @@ function App() {
 	`;
 }
 
+for (const sign of ["pointermove", "pointerdown", "keydown"]) addEventListener(sign, readRest, { once: true });
 startRouter();
 await Promise.all([loadLanguage(chosenLanguage()), loadIcons()]);
 document.getElementById("app").replaceChildren();

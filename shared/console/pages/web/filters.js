@@ -4,12 +4,12 @@ import { t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { navigate, withQuery } from "./router.js";
 
-const tabs = ["all", "enabled", "disabled"];
+const plain = ["all", "enabled", "disabled"];
 const pause = 250; // milliseconds without a key until what is typed is searched for
 
-export const tabOf = (query) => (tabs.includes(query.get("tab")) ? query.get("tab") : "all");
+export const tabOf = (query, tabs = plain) => (tabs.includes(query.get("tab")) ? query.get("tab") : "all");
 
-export function Tabs({ counts, current }) {
+export function Tabs({ counts, current, tabs = plain }) {
 	return html`
 		<nav class="tabs" aria-label=${t("tabs.label")}>
 			<ul>
@@ -31,8 +31,9 @@ export function Tabs({ counts, current }) {
 	`;
 }
 
-// Search keeps what is typed for itself and puts it into the address when the person pauses.
-export function Search({ q, label }) {
+// Search keeps what is typed for itself and puts it into the address when the person pauses, or at once where the page
+// has all that is searched.
+export function Search({ q, label, atOnce }) {
 	const [text, set] = useState(q);
 	const timer = useRef(0);
 	useEffect(() => set((typed) => (typed.trim() === q ? typed : q)), [q]); // a space before the next word stays
@@ -41,7 +42,8 @@ export function Search({ q, label }) {
 	const typed = (value) => {
 		set(value);
 		clearTimeout(timer.current);
-		timer.current = setTimeout(() => search(value), pause);
+		if (atOnce) search(value);
+		else timer.current = setTimeout(() => search(value), pause);
 	};
 	return html`
 		<form

@@ -1,41 +1,65 @@
-// The Integrations section: tabs with counts, groups, search, tiles for what is not configured, cards for what is.
-import { html, useState } from "../html.js";
+// Home: what needs a person and what became of the last 24 hours; then tabs with counts, groups, search and an order,
+// cards for what is configured, tiles for what is not. All integrations are read, so that filters answer at once.
+import { html, useEffect, useMemo, useRef, useState } from "../html.js";
 import { get } from "../api.js";
 import { subscribed } from "../events.js";
 import { Search, Tabs, tabOf } from "../filters.js";
-import { t } from "../i18n.js";
+import { language, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
-import { useLocation, withQuery } from "../router.js";
-import { Empty, Failing, Health, Off, Said, StatePill, View } from "../ui.js";
+import { navigate, useLocation, withQuery } from "../router.js";
+import { Empty, Failing, Failure, Off, Said, Skeleton, StatePill } from "../ui.js";
 import { Bulk } from "./bulk.js";
+import { Attention, CardDay, Day } from "./overview.js";
 
 const refresh = 15_000;
-const pageSize = 100;
+const refreshDay = 60_000; // the overview looks at every integration: see GET /v1/overview
+const pageSize = 200;
+const cardsAtOnce = 60; // that are drawn until more are asked for
 
-// readAll reads the systems and so many pages of integrations as are shown.
-async function readAll({ tab, group, q, pages }, signal) {
-	const [systems, found] = await Promise.all([
-		get("/v1/systems", { signal }),
-		readPages({ tab, group, q, pages }, signal),
-	]);
+const tabs = ["all", "enabled", "failing", "disabled"];
+const orders = ["group", "state", "name", "traffic"];
+
+async function readAll(signal) {
+	const [systems, found] = await Promise.all([get("/v1/systems", { signal }), readPages(signal)]);
 	return { groups: systems.body.groups, ...found };
 }
 
-async function readPages({ tab, group, q, pages }, signal) {
+async function readPages(signal) {
 	const items = [];
-	let counts;
-	let next = "";
-	for (let n = 0; n < pages && (n === 0 || next); n++) {
-		const { body } = await get("/v1/integrations", {
-			signal,
-			query: { status: tab, group, q, health: "true", limit: pageSize, cursor: next },
-		});
-		counts = body.counts;
+	for (let cursor; ; ) {
+		const { body } = await get("/v1/integrations", { signal, query: { limit: pageSize, cursor } });
 		items.push(...body.items);
-		next = body.next_cursor;
+		cursor = body.next_cursor;
+		if (!cursor) return { items, counts: body.counts };
 	}
-	return { items, counts, more: Boolean(next) };
+}
+
+const inTab = {
+	all: () => true,
+	enabled: (i) => i.enabled,
+	failing: (i) => i.state === "failing",
+	disabled: (i) => !i.enabled,
+};
+
+// rank is how much an integration needs a person.
+const rank = (i) => {
+	if (i.unreadable || i.missing || i.disabled?.by === "platform") return 0;
+	if (i.state === "failing") return 1;
+	return i.enabled ? 2 : 3;
+};
+
+// comparing makes the function that sorts cards; null leaves them by group.
+function comparing(order, days) {
+	const names = new Intl.Collator(language, { numeric: true });
+	const name = (a, b) => names.compare(a.name, b.name);
+	const sent = (i) => (days[i.id]?.delivered || 0) + (days[i.id]?.dead || 0);
+	return {
+		group: null,
+		name,
+		state: (a, b) => rank(a) - rank(b) || (days[b.id]?.dead || 0) - (days[a.id]?.dead || 0) || name(a, b),
+		traffic: (a, b) => sent(b) - sent(a) || name(a, b),
+	}[order];
 }
 
 const tally = (g) =>
@@ -115,13 +139,15 @@ function Tile({ system, session }) {
 	`;
 }
 
-function Card({ integration: i, system }) {
+function Card({ integration: i, system, day, hours }) {
 	return html`
 		<li class=${`card ${i.enabled ? "" : "off"}`}>
 			<div class="card-head">
 				<span class="mark"><${Icon} name=${i.system} /></span>
 				<div class="card-name">
-					<h3><a href=${`/integrations/${i.id}`}>${i.name}</a></h3>
+					<h3>
+						<a href=${`/integrations/${i.id}`}><bdi>${i.name}</bdi></a>
+					</h3>
 					<p class="card-sub">
 						<span class="muted">${system?.title || i.system}</span>
 						<${StatePill} of=${i} />
@@ -141,9 +167,9 @@ function Card({ integration: i, system }) {
 			html`
 				<p class="card-off bad"><${Failing} of=${i} /></p>
 			`}
-			${i.health &&
+			${hours &&
 			html`
-				<${Health} health=${i.health} />
+				<${CardDay} day=${day} hours=${hours} />
 			`}
 			<p class="card-foot">
 				<a href=${`/integrations/${i.id}/deliveries`} aria-label=${t("card.deliveries.of", { name: i.name })}>
@@ -154,14 +180,26 @@ function Card({ integration: i, system }) {
 	`;
 }
 
-function Group({ group, items, tab, q, session }) {
-	const found = (s) => !q || s.title.toLowerCase().includes(q.toLowerCase());
-	const tiles = tab === "all" ? group.systems.filter((s) => s.enabled + s.disabled === 0 && found(s)) : [];
-	const by = Object.fromEntries(group.systems.map((s) => [s.name, s]));
-	const cards = items.filter((i) => by[i.system]);
-	if (!cards.length && !tiles.length) return null;
+const Cards = ({ items, systems, day }) => html`
+	<ul class="cards">
+		${items.map(
+			(i) => html`
+				<${Card}
+					key=${i.id}
+					integration=${i}
+					system=${systems[i.system]}
+					day=${day.of[i.id]}
+					hours=${day.hours}
+				/>
+			`,
+		)}
+	</ul>
+`;
+
+function Group({ group, items, tiles, systems, day, session }) {
+	if (!items.length && !tiles.length) return null;
 	return html`
-		<section class="group">
+		<section class="group" key=${group.title}>
 			<div class="group-head">
 				<h2><${Said} text=${group.title} /></h2>
 				<a
@@ -173,15 +211,9 @@ function Group({ group, items, tab, q, session }) {
 					${t("group.add")}
 				</a>
 			</div>
-			${cards.length > 0 &&
+			${items.length > 0 &&
 			html`
-				<ul class="cards">
-					${cards.map(
-						(i) => html`
-							<${Card} key=${i.id} integration=${i} system=${by[i.system]} />
-						`,
-					)}
-				</ul>
+				<${Cards} items=${items} systems=${systems} day=${day} />
 			`}
 			${tiles.length > 0 &&
 			html`
@@ -204,9 +236,9 @@ function Nothing({ tab, q, group, counts }) {
 				<p><a class="button" href="/">${t("empty.showall")}</a></p>
 			<//>
 		`;
-	if (tab === "disabled")
+	if (tab === "disabled" || tab === "failing")
 		return html`
-			<${Empty} icon="check" title=${t("empty.disabled")} />
+			<${Empty} icon="check" title=${t(`empty.${tab}`)} />
 		`;
 	return html`
 		<${Empty} icon="bell" title=${t(counts.all ? "empty.enabled" : "empty.none")}>
@@ -215,15 +247,129 @@ function Nothing({ tab, q, group, counts }) {
 	`;
 }
 
-function Found({ data, tab, group, q, session }) {
-	const shown = data.groups.filter((g) => !group || g.title === group);
-	const sections = shown.map((g) => Group({ group: g, items: data.items, tab, q, session })).filter(Boolean);
+// selected are the integrations that the filter leaves, in order.
+function selected({ groups, items }, { tab, group, q, order }, days) {
+	const system = Object.fromEntries(groups.flatMap((g) => g.systems.map((s) => [s.name, { ...s, group: g.title }])));
+	const text = q.toLowerCase();
+	const holds = (name) => !text || name.toLowerCase().includes(text);
+	const left = items.filter(
+		(i) =>
+			system[i.system] &&
+			inTab[tab](i) &&
+			(!group || system[i.system].group === group) &&
+			(holds(i.name) || holds(system[i.system].title)),
+	);
+	const compare = comparing(order, days);
+	const tilesOf = (g) =>
+		tab === "all" ? g.systems.filter((s) => s.enabled + s.disabled === 0 && holds(s.title)) : [];
+	return { system, left: compare ? left.toSorted(compare) : left, tilesOf, flat: Boolean(compare) };
+}
+
+function Found({ data, overview, filter, session }) {
+	const { tab, group, q, order } = filter;
+	const [most, setMost] = useState(cardsAtOnce);
+	useEffect(() => setMost(cardsAtOnce), [tab, group, q, order]);
+	const days = useMemo(
+		() => Object.fromEntries((overview?.integrations || []).map((l) => [l.id, l])),
+		[overview?.integrations],
+	);
+	const { system, left, tilesOf, flat } = useMemo(
+		() => selected(data, filter, days),
+		[data, tab, group, q, order, days],
+	);
+	const day = { of: days, hours: overview?.hours };
+	const sections = [];
+	let room = most;
+	if (flat && left.length) {
+		sections.push(html`
+			<section class="group" key="all">
+				<h2>${t(`order.${order}`)}</h2>
+				<${Cards} items=${left.slice(0, most)} systems=${system} day=${day} />
+			</section>
+		`);
+		room -= left.length;
+	}
+	for (const g of data.groups.filter((g) => !group || g.title === group)) {
+		const items = flat ? [] : left.filter((i) => system[i.system].group === g.title);
+		const tiles = room >= items.length ? tilesOf(g) : [];
+		const drawn = Group({
+			group: g,
+			items: items.slice(0, Math.max(0, room)),
+			tiles,
+			systems: system,
+			day,
+			session,
+		});
+		room -= items.length;
+		if (drawn) sections.push(drawn);
+	}
 	return html`
+		<p class="visually-hidden" role="status">${t("list.found", { n: left.length })}</p>
 		${sections.length
 			? sections
 			: html`
 					<${Nothing} tab=${tab} q=${q} group=${group} counts=${data.counts} />
 				`}
+		${left.length > most &&
+		html`
+			<p class="more">
+				<button type="button" onClick=${() => setMost(most + cardsAtOnce)}>
+					${t("list.more", { n: left.length - most })}
+				</button>
+			</p>
+		`}
+	`;
+}
+
+const Order = ({ order }) => html`
+	<label class="order">
+		<span>${t("order.label")}</span>
+		<select
+			value=${order}
+			onChange=${(e) =>
+				navigate(withQuery({ order: e.target.value === "group" ? "" : e.target.value }), { replace: true })}
+		>
+			${orders.map(
+				(o) => html`
+					<option value=${o}>${t(`order.${o}`)}</option>
+				`,
+			)}
+		</select>
+	</label>
+`;
+
+// useHome reads the integrations often, and the overview now and then and whenever one begins to fail or works again.
+function useHome() {
+	const list = useLoad("integrations", readAll, { every: refresh });
+	const day = useLoad("overview", async (signal) => (await get("/v1/overview", { signal })).body, {
+		every: refreshDay,
+	});
+	const states = list.data && list.data.items.map((i) => `${i.state}${i.unreadable?.cause || ""}`).join();
+	const known = useRef(states);
+	useEffect(() => {
+		if (known.current && states && known.current !== states) day.reload();
+		known.current = states || known.current;
+	}, [states]);
+	return { list, day };
+}
+
+// Top is what Home opens with. A person without any integration has nothing to look at yet.
+function Top({ list, day }) {
+	const systems = useMemo(
+		() => Object.fromEntries(list.groups.flatMap((g) => g.systems.map((s) => [s.name, s]))),
+		[list.groups],
+	);
+	if (!list.items.length) return null;
+	return html`
+		${day.error &&
+		html`
+			<${Failure} error=${day.error} retry=${day.reload} />
+		`}
+		${day.data &&
+		html`
+			<${Attention} overview=${day.data} counts=${list.counts} systems=${systems} />
+			<${Day} overview=${day.data} />
+		`}
 	`;
 }
 
@@ -241,13 +387,18 @@ function Several({ done }) {
 
 export function Integrations({ session }) {
 	const { query } = useLocation();
-	const tab = tabOf(query);
-	const group = query.get("group") || "";
-	const q = query.get("q") || "";
-	const [pages, setPages] = useState(1);
-	const filter = { tab, group, q, pages };
-	const load = useLoad(JSON.stringify(filter), (signal) => readAll(filter, signal), { every: refresh });
-	const shown = load.data || load.stale;
+	const filter = {
+		tab: tabOf(query, tabs),
+		group: query.get("group") || "",
+		q: query.get("q") || "",
+		order: orders.includes(query.get("order")) ? query.get("order") : "group",
+	};
+	const { list, day } = useHome();
+	const again = () => {
+		list.reload();
+		day.reload();
+	};
+	const ready = list.data && (day.data || day.error); // both, so that nothing moves down once it is read
 	return html`
 		<div class="title">
 			<div>
@@ -255,45 +406,35 @@ export function Integrations({ session }) {
 				<p class="muted">${t("list.lead")}</p>
 			</div>
 			<div class="buttons">
-				<${Several} done=${load.reload} />
+				<${Several} done=${again} />
 				<a class="button primary" href="/add">
 					<${Icon} name="plus" size="18" />
 					${t("group.add")}
 				</a>
 			</div>
 		</div>
-		<div class="tools">
-			<${Tabs} counts=${shown?.counts} current=${tab} />
-			<${Search} q=${q} label=${t("search.label")} />
-		</div>
-		<div class="split">
-			${shown
-				? html`
-						<${Groups} groups=${shown.groups} current=${group} />
-					`
-				: html`
-						<div class="groups"></div>
-					`}
-			<div class="found" aria-busy=${!load.data}>
-				<p class="visually-hidden" role="status">
-					${load.data ? t("list.found", { n: load.data.items.length }) : ""}
-				</p>
-				<${View}
-					load=${load.data || load.error ? load : { ...load, data: load.stale }}
-					skeleton="cards"
-					count="6"
-				>
-					${(data) => html`
-						<${Found} data=${data} tab=${tab} group=${group} q=${q} session=${session} />
-						${data.more &&
-						html`
-							<p class="more">
-								<button type="button" onClick=${() => setPages(pages + 1)}>${t("more")}</button>
-							</p>
-						`}
-					`}
-				<//>
-			</div>
-		</div>
+		${list.error &&
+		html`
+			<${Failure} error=${list.error} retry=${again} />
+		`}
+		${ready
+			? html`
+					<${Top} list=${list.data} day=${day} />
+					<div class="tools">
+						<${Tabs} counts=${list.data.counts} current=${filter.tab} tabs=${tabs} />
+						<${Order} order=${filter.order} />
+						<${Search} q=${filter.q} label=${t("search.label")} atOnce />
+					</div>
+					<div class="split">
+						<${Groups} groups=${list.data.groups} current=${filter.group} />
+						<div class="found">
+							<${Found} data=${list.data} overview=${day.data} filter=${filter} session=${session} />
+						</div>
+					</div>
+				`
+			: !list.error &&
+				html`
+					<${Skeleton} kind="cards" count="6" />
+				`}
 	`;
 }

@@ -1,0 +1,348 @@
+// What Home opens with: what needs a person, and what became of the last 24 hours.
+import { html, useEffect, useState } from "../html.js";
+import { integrationPath, post } from "../api.js";
+import { duration, number, t, time } from "../i18n.js";
+import { Icon } from "../icons.js";
+import { Notice, Pill, Said, When } from "../ui.js";
+
+const shownAtFirst = 4; // what needs a person, so that a screen holds it
+const tableRows = 50;
+const missedOf = 3; // disabled integrations of which is counted what they missed: each is a search of the event log
+
+const kinds = {
+	disabled: { kind: "bad", icon: "alert", action: "enable" },
+	lost: { kind: "bad", icon: "alert", action: "secrets" },
+	missing: { kind: "bad", icon: "alert", action: "open" },
+	failing: { kind: "bad", icon: "alert", action: "fix" },
+	away: { kind: "warn", icon: "clock", action: "open" },
+	not_sent: { kind: "warn", icon: "again", action: "replay" },
+};
+
+const page = (a) => (a.cause === "not_sent" ? `/integrations/${a.id}/deliveries?state=dead` : `/integrations/${a.id}`);
+
+const some = (what, n, more) => t(`attention.count.${what}${more ? ".more" : ""}`, { n });
+
+// useMissed counts what came while an integration was disabled, once.
+function useMissed(item, on) {
+	const [found, set] = useState(null);
+	useEffect(() => {
+		if (!on || !item.since) return undefined;
+		const control = new AbortController();
+		post(integrationPath(item.id, "/recover"), { from: item.since, dry_run: true }, { signal: control.signal })
+			.then(({ body }) => set({ n: body.missed, more: Boolean(body.next_cursor) }))
+			.catch(() => {}); // the page of the integration counts it, too, and says why it can not
+		return () => control.abort();
+	}, [item.id, item.since, on]);
+	return found;
+}
+
+// Facts are the numbers of what needs a person.
+function Facts({ item, count }) {
+	const missed = useMissed(item, count);
+	const facts = [];
+	if (item.waiting > 0) facts.push(some("waiting", item.waiting, item.waiting_more));
+	if (item.next_attempt)
+		facts.push(html`
+			${t("attention.next")}${" "}
+			<${When} at=${item.next_attempt} />
+		`);
+	if (item.not_sent > 0) facts.push(some("not_sent", item.not_sent, item.not_sent_more));
+	if (missed?.n > 0) facts.push(some("missed", missed.n, missed.more));
+	return (
+		facts.length > 0 &&
+		html`
+			<ul class="attention-facts">
+				${facts.map(
+					(f) => html`
+						<li>${f}</li>
+					`,
+				)}
+			</ul>
+		`
+	);
+}
+
+function Item({ item: a, system, count }) {
+	const { kind, icon, action } = kinds[a.cause];
+	return html`
+		<li class="attention-item">
+			<span class="mark"><${Icon} name=${a.system} /></span>
+			<div class="attention-what">
+				<h3>
+					<a href=${`/integrations/${a.id}`}><bdi>${a.name}</bdi></a>
+					<${Pill} kind=${kind} icon=${icon}>${t(`attention.cause.${a.cause}`)}<//>
+				</h3>
+				<p class="muted">
+					${system?.title || a.system}
+					${a.since &&
+					html`
+						${" · "}${t("attention.since")}${" "}
+						<${When} at=${a.since} />
+					`}
+				</p>
+				${a.last_answer
+					? html`
+							<p class="attention-why"><${Said} text=${a.last_answer.words} /></p>
+						`
+					: a.cause === "lost" || a.cause === "away"
+						? html`
+								<p class="attention-why">${t(`unreadable.${a.cause}`)}</p>
+							`
+						: a.reason &&
+							html`
+								<p class="attention-why"><${Said} text=${a.reason} /></p>
+							`}
+				<${Facts} item=${a} count=${count} />
+			</div>
+			<a class="button" href=${page(a)} aria-label=${t(`attention.do.${action}.of`, { name: a.name })}>
+				${t(`attention.do.${action}`)}
+			</a>
+		</li>
+	`;
+}
+
+// Attention lists what needs a person, or says that nothing does.
+export function Attention({ overview, counts, systems }) {
+	const [all, setAll] = useState(false);
+	const list = overview.attention;
+	if (!list.length)
+		return html`
+			<${Notice} kind="ok">
+				<p>
+					<strong>${t("attention.none")}</strong>
+					${" "}${t("attention.none.count", { n: counts.enabled })}
+				</p>
+			<//>
+		`;
+	const shown = all ? list : list.slice(0, shownAtFirst);
+	const counted = new Set(
+		list
+			.filter((a) => a.cause === "disabled")
+			.slice(0, missedOf)
+			.map((a) => a.id),
+	);
+	return html`
+		<section class="attention" aria-labelledby="attention">
+			<h2 id="attention">
+				<${Icon} name="alert" size="18" />
+				${t("attention.title", { n: list.length })}
+			</h2>
+			<ul>
+				${shown.map(
+					(a) => html`
+						<${Item} key=${a.id} item=${a} system=${systems[a.system]} count=${counted.has(a.id)} />
+					`,
+				)}
+			</ul>
+			${shown.length < list.length &&
+			html`
+				<p>
+					<button type="button" class="quiet" onClick=${() => setAll(true)}>
+						${t("attention.all", { n: list.length })}
+					</button>
+				</p>
+			`}
+		</section>
+	`;
+}
+
+// bounds are those of a percentile in words: "500 ms or less".
+const bounds = (p) =>
+	p.at_most_ms
+		? t("overview.at_most", { most: duration(p.at_most_ms) })
+		: t("overview.more_than", { more: duration(p.more_than_ms) });
+
+const height = 72;
+
+// Chart draws a bar for each hour: what arrived, and what was given up on top of it. Its words are the label; the
+// numbers stand in the table below it.
+function Chart({ hours }) {
+	const most = Math.max(1, ...hours.map((h) => h.delivered + h.dead));
+	const size = (n) => (n > 0 ? Math.max(2, (n / most) * height) : 0);
+	const sum = (name) => hours.reduce((n, h) => n + h[name], 0);
+	return html`
+		<svg
+			class="chart day"
+			viewBox=${`0 0 240 ${height}`}
+			preserveAspectRatio="none"
+			role="img"
+			aria-label=${t("overview.chart", { delivered: sum("delivered"), dead: sum("dead"), most })}
+		>
+			${hours.map((h, n) => {
+				const good = size(h.delivered);
+				const bad = size(h.dead);
+				const scale = good + bad > height ? height / (good + bad) : 1;
+				return html`
+					<g>
+						<title>${t("overview.hour", { at: time(h.at), delivered: h.delivered, dead: h.dead })}</title>
+						<rect class="bar-none" x=${n * 10 + 1} y=${height - 1} width="8" height="1" />
+						<rect
+							class="bar-ok"
+							x=${n * 10 + 1}
+							y=${height - good * scale}
+							width="8"
+							height=${good * scale}
+						/>
+						<rect
+							class="bar-bad"
+							x=${n * 10 + 1}
+							y=${height - (good + bad) * scale}
+							width="8"
+							height=${bad * scale}
+						/>
+					</g>
+				`;
+			})}
+		</svg>
+		<p class="axis" aria-hidden="true">
+			<span>${time(hours[0].at)}</span>
+			<span>${t("health.now")}</span>
+		</p>
+	`;
+}
+
+const Figure = ({ name, value, note, bad }) => html`
+	<div>
+		<dt>${name}</dt>
+		<dd class=${bad ? "bad" : ""}>${value}</dd>
+		${note &&
+		html`
+			<dd class="muted">${note}</dd>
+		`}
+	</div>
+`;
+
+const waiting = (s) => (s.waiting_more ? t("overview.or_more", { n: s.waiting }) : number(s.waiting));
+
+function Numbers({ hours, integrations }) {
+	const busy = integrations
+		.filter((i) => i.delivered || i.dead || i.waiting)
+		.sort((a, b) => b.dead - a.dead || b.waiting - a.waiting || b.delivered - a.delivered);
+	const heads = (...keys) => html`
+		<tr>
+			${keys.map(
+				(k, n) => html`
+					<th scope="col" class=${n ? "number" : ""}>${t(k)}</th>
+				`,
+			)}
+		</tr>
+	`;
+	return html`
+		<details class="overview-numbers">
+			<summary>${t("overview.numbers")}</summary>
+			<div class="overview-tables">
+				<div class="scroll" tabindex="0" role="region" aria-label=${t("overview.by_integration")}>
+					<table>
+						<caption>${t("overview.by_integration")}</caption>
+						<thead>
+							${heads(
+								"overview.integration",
+								"overview.delivered",
+								"overview.waiting",
+								"overview.dead",
+								"overview.p50",
+								"overview.p99",
+							)}
+						</thead>
+						<tbody>
+							${busy.slice(0, tableRows).map(
+								(i) => html`
+									<tr key=${i.id}>
+										<th scope="row">
+											<a href=${`/integrations/${i.id}/deliveries`}><bdi>${i.name}</bdi></a>
+										</th>
+										<td class="number">${number(i.delivered)}</td>
+										<td class="number">${waiting(i)}</td>
+										<td class="number">${number(i.dead)}</td>
+										<td class="number">${i.latency ? bounds(i.latency.p50) : "–"}</td>
+										<td class="number">${i.latency ? bounds(i.latency.p99) : "–"}</td>
+									</tr>
+								`,
+							)}
+						</tbody>
+					</table>
+					${busy.length > tableRows &&
+					html`
+						<p class="muted">${t("overview.more_rows", { n: busy.length - tableRows })}</p>
+					`}
+				</div>
+				<div class="scroll" tabindex="0" role="region" aria-label=${t("overview.by_hour")}>
+					<table>
+						<caption>${t("overview.by_hour")}</caption>
+						<thead>
+							${heads("overview.time", "overview.events", "overview.delivered", "overview.dead")}
+						</thead>
+						<tbody>
+							${[...hours].reverse().map(
+								(h) => html`
+									<tr key=${h.at}>
+										<th scope="row">${time(h.at)}</th>
+										<td class="number">${number(h.events)}</td>
+										<td class="number">${number(h.delivered)}</td>
+										<td class="number">${number(h.dead)}</td>
+									</tr>
+								`,
+							)}
+						</tbody>
+					</table>
+				</div>
+			</div>
+		</details>
+	`;
+}
+
+// Day is the overview of the last 24 hours.
+export function Day({ overview: o }) {
+	const latency = o.latency;
+	return html`
+		<section class="panel overview" aria-labelledby="overview">
+			<h2 id="overview">${t("overview.title")}</h2>
+			<div class="overview-day">
+				<dl class="figures">
+					<${Figure} name=${t("overview.events")} value=${number(o.events)} />
+					<${Figure} name=${t("overview.delivered")} value=${number(o.delivered)} />
+					<${Figure} name=${t("overview.waiting")} value=${waiting(o)} />
+					<${Figure} name=${t("overview.dead")} value=${number(o.dead)} bad=${o.dead > 0} />
+					<${Figure}
+						name=${t("overview.latency")}
+						value=${latency ? bounds(latency.p50) : "–"}
+						note=${latency && t("overview.p99.words", { bounds: bounds(latency.p99) })}
+					/>
+				</dl>
+				<div class="overview-chart"><${Chart} hours=${o.hours} /></div>
+			</div>
+			<${Numbers} hours=${o.hours} integrations=${o.integrations} />
+		</section>
+	`;
+}
+
+// CardDay is the day of one integration on its card.
+export function CardDay({ day, hours }) {
+	if (!day || (!day.delivered && !day.dead))
+		return html`
+			<p class="health-words muted">${t("overview.card.none")}</p>
+		`;
+	const most = Math.max(1, ...hours.map((_, n) => (day.delivered_by_hour?.[n] || 0) + (day.dead_by_hour?.[n] || 0)));
+	const size = (n) => (n > 0 ? Math.max(2, (n / most) * 24) : 0);
+	const path = (from, to) =>
+		hours
+			.map((_, n) => {
+				const [low, high] = [from(n), to(n)];
+				return high > low ? `M${n * 10 + 1} ${24 - low}v${low - high}h8V${24 - low}z` : "";
+			})
+			.join("");
+	const good = (n) => Math.min(size(day.delivered_by_hour?.[n]), 22);
+	const all = (n) => Math.min(good(n) + size(day.dead_by_hour?.[n]), 24);
+	return html`
+		<div class="health">
+			<svg class="chart" viewBox="0 0 240 24" preserveAspectRatio="none" aria-hidden="true" height="24">
+				<path class="bar-none" d="M0 23h240v1H0z" />
+				<path class="bar-ok" d=${path(() => 0, good)} />
+				<path class="bar-bad" d=${path(good, all)} />
+			</svg>
+			<p class="health-words">
+				${t(day.dead ? "overview.card.dead" : "overview.card", { n: day.delivered, dead: day.dead })}
+			</p>
+		</div>
+	`;
+}
