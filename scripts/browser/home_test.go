@@ -134,7 +134,7 @@ func TestHomeHoldsFourHundredIntegrations(t *testing.T) {
 	require.Less(t, weight(), float64(weightOfFirstView))
 	t.Logf("with 400 integrations: %.0f bytes, shown after %s at 1.5 Mbit/s and a round trip of 40 ms", weight(), took)
 	b.do(line(0, -1))
-	b.sees("Show 340 more")
+	b.sees("Show 376 more")
 	for _, change := range []string{"tab=disabled", "order=name", "q=channel+399", "order=traffic&tab=enabled"} {
 		var ms float64
 		require.NoError(t, b.eval("paints", &ms, "/?"+change))

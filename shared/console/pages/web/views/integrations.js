@@ -15,7 +15,7 @@ import { Attention, CardDay, Day } from "./overview.js";
 const refresh = 15_000;
 const refreshDay = 60_000; // the overview looks at every integration: see GET /v1/overview
 const pageSize = 200;
-const cardsAtOnce = 60; // that are drawn until more are asked for
+const cardsAtOnce = 24; // that are drawn until more are asked for
 
 const tabs = ["all", "enabled", "failing", "disabled"];
 const orders = ["group", "state", "name", "traffic"];
