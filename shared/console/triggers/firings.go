@@ -79,7 +79,7 @@ func (s *API) firings(api huma.API) {
 	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "get-trigger-count", Method: http.MethodGet, Path: "/v1/triggers/{id}/count", Tags: tags,
 		Errors: []int{404}, Summary: "Read what a trigger counts now",
-		Description: "Against its threshold, for the addresses that are nearest to it. By what has been counted: on AWS " +
+		Description: "Against its threshold, for the addresses nearest to it. By what has been counted: on AWS " +
 			"that is some seconds behind what arrived.",
 	}), s.count)
 }
