@@ -82,7 +82,8 @@ func Button(l wording.Language, address string) g.Node {
 func Foot(l wording.Language, unsubscribe string, content ...g.Node) g.Node {
 	return Row("foot", "padding:16px 24px 24px;color:#475569;font-size:12px;line-height:18px;", g.Group(content),
 		g.If(unsubscribe != "", g.Group{h.Br(),
-			h.A(h.Href(unsubscribe), h.Style("color:#1d4ed8;"), g.Text(wording.In(l.Or(wording.English), "Unsubscribe")))}))
+			h.A(h.Href(unsubscribe), h.Style("color:#1d4ed8;"),
+				g.Text(wording.In(l.Or(wording.English), "Unsubscribe")))}))
 }
 
 // Layout is a table that only lays out; a screen reader is told so. Class and css may be empty.
