@@ -35,11 +35,11 @@ type ReactionView struct {
 
 // CountView is what a trigger counts now.
 type CountView struct {
-	At        time.Time      `json:"at" doc:"when this was read"`
-	Threshold *ThresholdView `json:"threshold,omitempty" doc:"absent where the condition has none: then there is nothing to count"`
-	PerSource bool           `json:"per_source" doc:"each IP address is counted apart"`
-	Total     int            `json:"total" doc:"of addresses that something is counted of"`
-	Groups    []CountedGroupView    `json:"groups" doc:"those nearest to firing first, 10 at most"`
+	At        time.Time          `json:"at" doc:"when this was read"`
+	Threshold *ThresholdView     `json:"threshold,omitempty" doc:"absent where the condition has none: then there is nothing to count"`
+	PerSource bool               `json:"per_source" doc:"each IP address is counted apart"`
+	Total     int                `json:"total" doc:"of addresses that something is counted of"`
+	Groups    []CountedGroupView `json:"groups" doc:"those nearest to firing first, 10 at most"`
 }
 
 // CountedGroupView is what is counted apart.
