@@ -23,7 +23,9 @@ const (
 	NotSent  Cause = "not_sent" // it works, and some deliveries died
 )
 
-func (c Cause) rank() int { return slices.Index([]Cause{Disabled, Lost, Missing, Failing, Away, NotSent}, c) }
+func (c Cause) rank() int {
+	return slices.Index([]Cause{Disabled, Lost, Missing, Failing, Away, NotSent}, c)
+}
 
 // Trouble is an integration that needs a person.
 type Trouble struct {
