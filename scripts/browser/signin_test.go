@@ -122,7 +122,9 @@ func TestS13ALinkOverAnotherPersonsSessionAsks(t *testing.T) {
 	other.click("Sign in with the link")
 	other.sees("Reports")
 	other.sees("Grace")
-	b.sees("Grace") // and what the other one typed is in no tab that is hers
+	b.sees("Somebody else has signed in") // and nothing that the other one typed can be saved by her
+	b.click("Give it up")
+	b.sees("Grace")
 	b.seesNot("Integration Key")
 }
 

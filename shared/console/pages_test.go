@@ -30,6 +30,7 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 		"email": "ada@example.com", "name": "Ada Lovelace",
 		"sections": []any{"integrations", "triggers", "reports", "profile", "dead_letters", "tokens", "activity",
 			"addresses"},
+		"changes": []any{"integrations", "triggers", "reports", "profile", "dead_letters", "tokens"},
 	}, a.body, "no mail log where mails are sent")
 	for role, sections := range map[access.Role][]any{
 		access.Analyst:      {"reports", "profile", "tokens", "addresses"},
@@ -42,6 +43,10 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 		require.Equal(t, string(role), a.body["role"])
 		require.Equal(t, sections, a.body["sections"], role)
 	}
+	r.token = r.issue("42", access.Custom("integrations.view", "triggers.view", "triggers.manage"))
+	a = r.call("GET", "/v1/session", "")
+	require.Equal(t, []any{"integrations", "triggers", "dead_letters", "addresses"}, a.body["sections"])
+	require.Equal(t, []any{"triggers"}, a.body["changes"], "no button that does nothing")
 	r.token = "garbage"
 	require.Equal(t, 401, r.call("GET", "/v1/session", "").status)
 	r.config.MailLog = func(context.Context, string, string, int) ([]mails.Mail, error) { return nil, nil }

@@ -41,6 +41,7 @@ type SessionView struct {
 	Global     bool      `json:"global,omitempty" doc:"you may act for tenants that are linked to yours: GET /v1/tenants"`
 	Token      string    `json:"token,omitempty" doc:"the name of the API token that you call with"`
 	Sections   []Section `json:"sections" doc:"what this deployment has and your role may see"`
+	Changes    []Section `json:"changes" doc:"of the sections those in which your role may change something"`
 }
 
 type sessionOutput struct{ Body SessionView }
@@ -62,7 +63,7 @@ func (s *server) session(api huma.API) {
 		return &sessionOutput{SessionView{
 			HomeTenant: home, Global: p.Role.Global() && s.Tenants != nil, Token: p.Token,
 			Platform: s.Platform, Tenant: p.Tenant, ClientName: p.ClientName, Role: access.Role(p.Role.Name()),
-			Permissions: p.Role.Permissions(), Email: p.Email, Name: p.Name, Sections: s.sections(p),
+			Permissions: p.Role.Permissions(), Email: p.Email, Name: p.Name, Sections: s.sections(p), Changes: s.changes(p),
 		}}, nil
 	})
 }
@@ -84,5 +85,22 @@ func (s *server) sections(p access.Principal) []Section {
 	show(TokenSection, access.PersonalTokens, s.Tokens != nil)
 	show(ActivitySection, access.ViewActivity, s.Activity != nil)
 	show(AddressSection, access.Addresses, true)
+	return out
+}
+
+// changing is the right by which something of a section is changed; what is not here is one's own, or never changes.
+var changing = map[Section]access.Right{
+	IntegrationSection: access.Administer, TriggerSection: access.Triggers, ReportSection: access.ManageEvents,
+	MailLogSection: access.Administer, RejectedSection: access.Administer,
+}
+
+func (s *server) changes(p access.Principal) []Section {
+	out := []Section{}
+	for _, section := range s.sections(p) {
+		right, ok := changing[section]
+		if section == ProfileSection || section == TokenSection || ok && p.May(right) {
+			out = append(out, section)
+		}
+	}
 	return out
 }

@@ -96,6 +96,16 @@ func TestEveryFileIsServedForGoodAndCompressed(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, get(t, h, at+"no.js").Code)
 }
 
+func TestOnlyTheFirstViewIsLoadedAhead(t *testing.T) {
+	page := get(t, handler(), "/").Body.String()
+	for name, ahead := range map[string]bool{"ui.js": true, "lib/preact.js": true, "views/integrations.js": true,
+		"signin.js": true, "views/form.js": false, "views/bulk.js": false, "views/triggers.js": false,
+		"letter.js": false} {
+		require.Equal(t, ahead, strings.Contains(page, `<link rel="modulepreload" href="`+root(t, handler())+name+`">`),
+			name)
+	}
+}
+
 func TestThePolicyIsStrict(t *testing.T) {
 	h := handler()
 	page := get(t, h, "/integrations/01X/deliveries/01Y")

@@ -104,15 +104,24 @@ export function act(tenant) {
 	else sessionStorage.removeItem(ACTING);
 }
 
+let changes = []; // the sections in which the session may change something
+// may says whether a button that changes something of a section is of any use to who is signed in.
+export const may = (section) => changes.includes(section);
+
+const known = (session) => {
+	changes = session.changes;
+	return session;
+};
+
 // readSession reads who is signed in. Who may not act for the tenant of this tab any more, or is somebody else, is at
 // home.
 export async function readSession(signal) {
 	try {
-		return (await get("/v1/session", { signal })).body;
+		return known((await get("/v1/session", { signal })).body);
 	} catch (e) {
 		if (e.status !== 403 || !acting()) throw e;
 		act("");
-		return (await get("/v1/session", { signal })).body;
+		return known((await get("/v1/session", { signal })).body);
 	}
 }
 

@@ -6,7 +6,7 @@ import { Icon, loadIcons } from "./icons.js";
 import { lazy, readRest } from "./lazy.js";
 import { useAction, useLoad } from "./load.js";
 import { hasUnsaved, match, mayLeave, navigate, startRouter, useLocation } from "./router.js";
-import { SignIn, SignInAgain, SignInPage, signedInPath, signInPath } from "./signin.js";
+import { OtherPerson, SignIn, SignInAgain, SignInPage, signedInPath, signInPath } from "./signin.js";
 import { Dialog, Empty, Failure, Skeleton } from "./ui.js";
 import { Integrations } from "./views/integrations.js";
 import { Acting } from "./views/acting.js";
@@ -275,6 +275,20 @@ function Bar({ session, section, signOut, again }) {
 	`;
 }
 
+const keyOf = (session) => `${session.tenant} ${session.email} ${session.role}`;
+
+// useShown is the session whose view is shown. Where somebody else has signed in meanwhile, at the identity provider or
+// in another tab, and the view holds what is not saved, it stays that of before until the person says so; `other` is
+// who has signed in.
+function useShown(session) {
+	const [shown, show] = useState(null);
+	const same = !session || !shown || keyOf(session) === keyOf(shown) || !hasUnsaved();
+	useEffect(() => {
+		if (same && session && session !== shown) show(session);
+	}, [session, same]);
+	return same ? { shown: session } : { shown, other: session, give: () => show(session) };
+}
+
 // Page shows the view of the address, names the tab after its heading, and moves the focus to it.
 function Page({ session }) {
 	const { path } = useLocation();
@@ -361,6 +375,7 @@ function App() {
 		if (next !== signInPath) setTimeout(() => location.assign(next)); // once nothing unsaved is shown
 	});
 	const session = signed ? load.data : null;
+	const { shown, other, give } = useShown(session);
 	// What somebody has typed is for their own company: it does not go on under another sign-in.
 	const body =
 		path === signInPath || path === signedInPath
@@ -373,7 +388,11 @@ function App() {
 				`
 			: session
 				? html`
-						<${Page} session=${session} key=${`${session.tenant} ${session.email} ${session.role}`} />
+						<${Page} session=${shown} key=${keyOf(shown)} />
+						${other &&
+						html`
+							<${OtherPerson} now=${other} was=${shown} give=${give} />
+						`}
 						${ended &&
 						html`
 							<${SignInAgain} session=${session} ended=${ended} />

@@ -35,10 +35,18 @@ function tree(events) {
 }
 
 // nameOf is an event type in words; one that the messages do not know is told as the API tells it.
-export function nameOf(event, system) {
+function nameOf(event, system) {
 	const key = `event.${event}`;
 	const own = t(key);
 	return own === key ? said(system?.events.find((e) => e.event === event)?.title || event) : own;
+}
+
+// fullName is an event type in words that need no heading.
+export function fullName(event, system) {
+	const parent = parentOf(event);
+	return parent
+		? t("events.level", { kind: t(parent.key), level: t(`level.${event.slice(parent.prefix.length)}`) })
+		: nameOf(event, system);
 }
 
 // subscribed is what an integration receives, in words.

@@ -234,6 +234,29 @@ export function SignInAgain({ session, ended }) {
 	`;
 }
 
+// OtherPerson stands over a view with what somebody else has typed: it does not go on under another sign-in.
+export function OtherPerson({ now, was, give }) {
+	const { name, email, client_name, tenant } = was;
+	const redeem = useRedeem(() => {}, { name, email, client_name, tenant });
+	return html`
+		<${Dialog} title=${t("other.title")} onClose=${() => {}}>
+			<p>${t("other.what", { now: nameOf(now), was: nameOf(was) })}</p>
+			<p>
+				<button type="button" class="danger" onClick=${give}>${t("other.give")}</button>
+			</p>
+			<div class="sign-in">
+				<h3>${t("other.again", { was: nameOf(was) })}</h3>
+				<${LinkFailure} redeem=${redeem} />
+				<${Ways} redeem=${redeem} over />
+			</div>
+			${redeem.other &&
+			html`
+				<${Another} redeem=${redeem} onStay=${redeem.reset} />
+			`}
+		<//>
+	`;
+}
+
 // SignInPage is the page of that name: sign-in links and the identity provider lead to it.
 export function SignInPage({ session, known, ended }) {
 	const query = new URLSearchParams(location.search);

@@ -6,7 +6,7 @@ import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { navigate, useLocation } from "../router.js";
 import { fieldsOf, kindOf, MASK } from "../schema.js";
-import { Empty, Notice, Said, View } from "../ui.js";
+import { Copy, Empty, Notice, Said, View } from "../ui.js";
 import { startingEvents } from "../events.js";
 import { Form, SetUp } from "./form.js";
 
@@ -21,7 +21,7 @@ const Back = ({ href = "/", children }) => html`
 	</p>
 `;
 
-export function Add() {
+export function Add({ session }) {
 	const { query } = useLocation();
 	const only = query.get("group");
 	const load = useLoad("systems", readSystems);
@@ -78,6 +78,19 @@ export function Add() {
 		html`
 			<p><a href="/add">${t("add.all")}</a></p>
 		`}
+		<section class="group" aria-labelledby="suggest">
+			<h2 id="suggest">${t("suggest.title")}</h2>
+			<p>
+				${t("suggest.webhook")}${" "}
+				<a href="/add/web_hooks">${t("suggest.add")}</a>
+			</p>
+			<p>
+				${t("suggest.tell")}${" "}
+				<${Copy} text=${t("suggest.text", { tenant: session.client_name || session.tenant })}>
+					${t("suggest.copy")}
+				<//>
+			</p>
+		</section>
 	`;
 }
 

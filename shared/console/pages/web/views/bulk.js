@@ -30,8 +30,10 @@ const actions = {
 	disable: {
 		plan: async (i, signal) => {
 			if (!i.enabled) return { skip: t("bulk.disable.not") };
-			const n = counted(await Promise.all(["pending", "retrying"].map((state) => list(i, state, signal))));
-			return { words: t("bulk.disable.will", { n }) };
+			const waiting = await Promise.all(["pending", "retrying"].map((state) => list(i, state, signal)));
+			return waiting.some((w) => w.items.length)
+				? { words: t("bulk.disable.will", { n: counted(waiting) }) }
+				: { words: t("bulk.disable.nothing") };
 		},
 		run: async (i) => {
 			await post(integrationPath(i.id, "/disable"));

@@ -1,6 +1,6 @@
 // The delivery log of an integration.
 import { html, useState } from "../html.js";
-import { deliveryPath, get, integrationPath, post } from "../api.js";
+import { deliveryPath, get, integrationPath, may, post } from "../api.js";
 import { instant, list, local, number, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
@@ -50,11 +50,17 @@ async function read(id, { state, from, to, pages }, signal) {
 	return { items, more: Boolean(next) };
 }
 
-export function Replay({ id, delivery, disabled, done, kind = "quiet small" }) {
+// Replay sends a delivery again; one that has arrived only when the person says so.
+export function Replay({ id, delivery, state, disabled, done, kind = "quiet small" }) {
+	const [sent, tell] = useState(false);
 	const [run, { busy, error }] = useAction(async () => {
+		if (state === "delivered" && !confirm(t("replay.again"))) return;
+		tell(false);
 		await post(deliveryPath(id, delivery, "/replay"));
+		tell(true);
 		await done?.();
 	});
+	if (!may("integrations")) return null;
 	return html`
 		<button
 			type="button"
@@ -68,6 +74,7 @@ export function Replay({ id, delivery, disabled, done, kind = "quiet small" }) {
 				${t("replay.one")}
 			<//>
 		</button>
+		<span role="status" class="muted">${sent ? t("replay.told") : ""}</span>
 		${error &&
 		html`
 			<span class="error" role="alert">${error.message}</span>
@@ -180,6 +187,21 @@ function lastWords(d) {
 	return d.reason || last?.reason || "";
 }
 
+// Meanings says what the states mean, where they stand.
+const Meanings = () => html`
+	<details class="meanings">
+		<summary>${t("meaning.title")}</summary>
+		<dl>
+			${["pending", "retrying", "delivered", "dead"].map(
+				(state) => html`
+					<dt><${DeliveryState} of=${{ state, attempts: [] }} /></dt>
+					<dd>${t(`meaning.${state}`)}</dd>
+				`,
+			)}
+		</dl>
+	</details>
+`;
+
 function Row({ d, integration, reload }) {
 	const at = `/integrations/${integration.id}/deliveries/${d.id}`;
 	return html`
@@ -203,7 +225,13 @@ function Row({ d, integration, reload }) {
 			<td class="act">
 				${(d.state === "dead" || d.state === "delivered") &&
 				html`
-					<${Replay} id=${integration.id} delivery=${d.id} disabled=${!integration.enabled} done=${reload} />
+					<${Replay}
+						id=${integration.id}
+						delivery=${d.id}
+						state=${d.state}
+						disabled=${!integration.enabled}
+						done=${reload}
+					/>
 				`}
 			</td>
 		</tr>
@@ -258,17 +286,21 @@ export function Deliveries({ integration, incidents }) {
 	return html`
 		<div class="tools">
 			<${Filter} state=${state} from=${from} to=${to} />
-			<div class="buttons">
-				<button type="button" disabled=${!integration.enabled} onClick=${() => ask("recover")}>
-					<${Icon} name="clock" size="18" />
-					${t("recover.button")}
-				</button>
-				<button type="button" disabled=${!integration.enabled} onClick=${() => ask("replay")}>
-					<${Icon} name="again" size="18" />
-					${t("replay.range")}
-				</button>
-			</div>
+			${may("integrations") &&
+			html`
+				<div class="buttons">
+					<button type="button" disabled=${!integration.enabled} onClick=${() => ask("recover")}>
+						<${Icon} name="clock" size="18" />
+						${t("recover.button")}
+					</button>
+					<button type="button" disabled=${!integration.enabled} onClick=${() => ask("replay")}>
+						<${Icon} name="again" size="18" />
+						${t("replay.range")}
+					</button>
+				</div>
+			`}
 		</div>
+		<${Meanings} />
 		${!integration.enabled &&
 		html`
 			<p class="help">${t("replay.off")}</p>

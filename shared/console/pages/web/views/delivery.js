@@ -226,6 +226,7 @@ export function Delivery({ integration, delivery, reload }) {
 							<${Replay}
 								id=${integration.id}
 								delivery=${d.id}
+								state=${d.state}
 								disabled=${!integration.enabled}
 								done=${load.reload}
 								kind=""

@@ -1,5 +1,6 @@
 // The form of an integration, drawn from its system's JSON Schema.
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
+import { may } from "../api.js";
 import { Events } from "../events.js";
 import { language, said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
@@ -213,33 +214,35 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 				if (valid()) runSave();
 			}}
 		>
-			<${Field}
-				field=${{ name: "name", title: t("form.name"), required: true, type: "string" }}
-				value=${draft.name}
-				error=${shown("name")}
-				onInput=${draft.setName}
-				onBlur=${() => draft.blur("name")}
-			/>
-			${main.map(draw)}
-			${draft.shown.some((f) => start.parameters[f.name] !== undefined) &&
-			html`
-				<dl class="facts">
-					${draft.shown.map(
-						(f) => html`
-							<${Shown} field=${f} value=${start.parameters[f.name]} />
-						`,
-					)}
-				</dl>
-			`}
-			${extra}
-			${more.length > 0 &&
-			html`
-				<details class="advanced" open=${more.some((f) => shown(f.name))}>
-					<summary>${t("form.advanced")}</summary>
-					${more.map(draw)}
-				</details>
-			`}
-			<${Events} system=${system} value=${draft.events} onChange=${draft.setEvents} />
+			<fieldset class="bare" disabled=${!may("integrations")}>
+				<${Field}
+					field=${{ name: "name", title: t("form.name"), required: true, type: "string" }}
+					value=${draft.name}
+					error=${shown("name")}
+					onInput=${draft.setName}
+					onBlur=${() => draft.blur("name")}
+				/>
+				${main.map(draw)}
+				${draft.shown.some((f) => start.parameters[f.name] !== undefined) &&
+				html`
+					<dl class="facts">
+						${draft.shown.map(
+							(f) => html`
+								<${Shown} field=${f} value=${start.parameters[f.name]} />
+							`,
+						)}
+					</dl>
+				`}
+				${extra}
+				${more.length > 0 &&
+				html`
+					<details class="advanced" open=${more.some((f) => shown(f.name))}>
+						<summary>${t("form.advanced")}</summary>
+						${more.map(draw)}
+					</details>
+				`}
+				<${Events} system=${system} value=${draft.events} onChange=${draft.setEvents} />
+			</fieldset>
 			<${Samples} system=${system} parameters=${draft.parameters} />
 			<div class="outcome" ref=${outcome}>
 				<${Faults}
@@ -258,41 +261,44 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 					<${Notice} kind="ok"><p role="status">${note}</p><//>
 				`}
 			</div>
-			<div class="buttons">
-				${cancel
-					? html`
-							<a class="button" href=${cancel}>${t("form.cancel")}</a>
-						`
-					: html`
-							<button
-								type="button"
-								disabled=${!draft.dirty}
-								onClick=${() => {
-									if (confirm(t("form.undo"))) again();
-								}}
-							>
-								${t("form.cancel")}
-							</button>
-						`}
-				${draft.open.length > 0 &&
-				html`
-					<button
-						type="button"
-						aria-disabled=${tests.busy ? "true" : undefined}
-						onClick=${() => {
-							if (!tests.busy && valid()) tests.run();
-						}}
-					>
-						<${Busy} on=${tests.busy}>
-							<${Icon} name="send" size="18" />
-							${t("form.test")}
-						<//>
+			${may("integrations") &&
+			html`
+				<div class="buttons">
+					${cancel
+						? html`
+								<a class="button" href=${cancel}>${t("form.cancel")}</a>
+							`
+						: html`
+								<button
+									type="button"
+									disabled=${!draft.dirty}
+									onClick=${() => {
+										if (confirm(t("form.undo"))) again();
+									}}
+								>
+									${t("form.cancel")}
+								</button>
+							`}
+					${draft.open.length > 0 &&
+					html`
+						<button
+							type="button"
+							aria-disabled=${tests.busy ? "true" : undefined}
+							onClick=${() => {
+								if (!tests.busy && valid()) tests.run();
+							}}
+						>
+							<${Busy} on=${tests.busy}>
+								<${Icon} name="send" size="18" />
+								${t("form.test")}
+							<//>
+						</button>
+					`}
+					<button type="submit" class="primary" disabled=${saving.busy}>
+						<${Busy} on=${saving.busy}>${submit}<//>
 					</button>
-				`}
-				<button type="submit" class="primary" disabled=${saving.busy}>
-					<${Busy} on=${saving.busy}>${submit}<//>
-				</button>
-			</div>
+				</div>
+			`}
 		</form>
 	`;
 }

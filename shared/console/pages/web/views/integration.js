@@ -1,7 +1,7 @@
 // One integration: its settings, its deliveries, one delivery.
 import { html, useRef, useState } from "../html.js";
-import { call, get, integrationPath, post, testOf } from "../api.js";
-import { further, t, time } from "../i18n.js";
+import { call, get, integrationPath, may, post, testOf } from "../api.js";
+import { further, language, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useBase, useLoad } from "../load.js";
 import { match, useLocation, withQuery } from "../router.js";
@@ -14,11 +14,14 @@ import { Delete, Disable, Enable } from "./switch.js";
 import { isBound, TelegramLink } from "./telegram.js";
 import { Uses } from "./uses.js";
 
-async function read(id, signal) {
+const refresh = 15_000;
+
+// read reads an integration; the systems, which hardly change, only where they are not known yet.
+async function read(id, signal, known) {
 	const [one, health, systems, gone] = await Promise.all([
 		get(integrationPath(id), { signal }),
 		get(integrationPath(id, "/health"), { signal }),
-		get("/v1/systems", { signal, query: { languages: further } }),
+		known || get("/v1/systems", { signal, query: { languages: further } }),
 		lastGone(id, signal),
 	]);
 	const system = systems.body.groups.flatMap((g) => g.systems).find((s) => s.name === one.body.system);
@@ -26,6 +29,7 @@ async function read(id, signal) {
 		integration: one.body,
 		etag: one.etag,
 		health: health.body,
+		systems,
 		system,
 		incidents: system?.incidents,
 		gone,
@@ -56,24 +60,27 @@ function Head({ data, reload, deliveries, form }) {
 					</span>
 				</p>
 			</div>
-			<div class="buttons">
-				<button
-					type="button"
-					disabled=${asking === "enable"}
-					onClick=${() => ask(i.enabled ? "disable" : "enable")}
-				>
-					<${Busy} on=${asking === "enable"}>
-						${i.enabled ? t("integration.disable") : t("integration.enable")}
-					<//>
-				</button>
-				<a class="button" href=${`/add/${i.system}?copy=${encodeURIComponent(i.id)}`}>
-					${t("integration.copy")}
-				</a>
-				<button type="button" class="danger-quiet" onClick=${() => ask("delete")}>
-					<${Icon} name="trash" size="18" />
-					${t("integration.delete")}
-				</button>
-			</div>
+			${may("integrations") &&
+			html`
+				<div class="buttons">
+					<button
+						type="button"
+						disabled=${asking === "enable"}
+						onClick=${() => ask(i.enabled ? "disable" : "enable")}
+					>
+						<${Busy} on=${asking === "enable"}>
+							${i.enabled ? t("integration.disable") : t("integration.enable")}
+						<//>
+					</button>
+					<a class="button" href=${`/add/${i.system}?copy=${encodeURIComponent(i.id)}`}>
+						${t("integration.copy")}
+					</a>
+					<button type="button" class="danger-quiet" onClick=${() => ask("delete")}>
+						<${Icon} name="trash" size="18" />
+						${t("integration.delete")}
+					</button>
+				</div>
+			`}
 		</div>
 		${i.unreadable &&
 		html`
@@ -105,6 +112,7 @@ function Head({ data, reload, deliveries, form }) {
 		`}
 		${i.enabled &&
 		data.gone &&
+		may("integrations") &&
 		html`
 			<${Gone} integration=${i} attempt=${data.gone} done=${reload} />
 		`}
@@ -221,7 +229,16 @@ function starts(i, system) {
 
 export function Integration({ id, path }) {
 	const { query } = useLocation();
-	const load = useLoad(id, (signal) => read(id, signal));
+	const known = useRef({}); // the systems, in a language
+	const load = useLoad(
+		id,
+		async (signal) => {
+			const data = await read(id, signal, known.current[language]);
+			known.current = { [language]: data.systems };
+			return data;
+		},
+		{ every: refresh },
+	);
 	const form = useRef(null); // the hold of the settings while they are shown
 	const delivery = match("/integrations/:id/deliveries/:delivery", path)?.delivery;
 	const deliveries = Boolean(match("/integrations/:id/deliveries", path)) || delivery;

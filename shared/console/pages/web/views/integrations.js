@@ -1,15 +1,14 @@
 // Home: what needs a person and what became of the last 24 hours; then tabs with counts, groups, search and an order,
 // cards for what is configured, tiles for what is not. All integrations are read, so that filters answer at once.
 import { html, useEffect, useMemo, useRef, useState } from "../html.js";
-import { get } from "../api.js";
+import { get, may } from "../api.js";
 import { subscribed } from "../events.js";
 import { Search, Tabs, tabOf } from "../filters.js";
 import { language, t } from "../i18n.js";
 import { Icon } from "../icons.js";
-import { useLoad } from "../load.js";
+import { useAction, useLoad } from "../load.js";
 import { navigate, useLocation, withQuery } from "../router.js";
-import { Empty, Failing, Failure, Off, Said, Skeleton, StatePill } from "../ui.js";
-import { Bulk } from "./bulk.js";
+import { Busy, Empty, Failing, Failure, Off, Said, Skeleton, StatePill } from "../ui.js";
 import { Attention, CardDay, Day } from "./overview.js";
 
 const refresh = 15_000;
@@ -114,6 +113,7 @@ function Tile({ system, session }) {
 				`
 			: null;
 	}
+	if (!may("integrations")) return null;
 	if (!system.available) {
 		return html`
 			<li class="tile off">
@@ -202,14 +202,17 @@ function Group({ group, items, tiles, systems, day, session }) {
 		<section class="group" key=${group.title}>
 			<div class="group-head">
 				<h2><${Said} text=${group.title} /></h2>
-				<a
-					class="quiet small"
-					href=${`/add?group=${encodeURIComponent(group.title)}`}
-					aria-label=${t("group.add.to", { group: group.title })}
-				>
-					<${Icon} name="plus" size="16" />
-					${t("group.add")}
-				</a>
+				${may("integrations") &&
+				html`
+					<a
+						class="quiet small"
+						href=${`/add?group=${encodeURIComponent(group.title)}`}
+						aria-label=${t("group.add.to", { group: group.title })}
+					>
+						<${Icon} name="plus" size="16" />
+						${t("group.add")}
+					</a>
+				`}
 			</div>
 			${items.length > 0 &&
 			html`
@@ -242,7 +245,11 @@ function Nothing({ tab, q, group, counts }) {
 		`;
 	return html`
 		<${Empty} icon="bell" title=${t(counts.all ? "empty.enabled" : "empty.none")}>
-			<p><a class="button primary" href="/add">${t("group.add")}</a></p>
+			${may("integrations")
+				? html`
+						<p><a class="button primary" href="/add">${t("group.add")}</a></p>
+					`
+				: ""}
 		<//>
 	`;
 }
@@ -375,12 +382,22 @@ function Top({ list, day }) {
 
 // Several opens what is done to several integrations at once.
 function Several({ done }) {
-	const [open, set] = useState(false);
+	const [Bulk, set] = useState(null);
+	const [open, { busy, error }] = useAction(async () => {
+		const module = await import("./bulk.js");
+		set(() => module.Bulk);
+	});
 	return html`
-		<button type="button" onClick=${() => set(true)}>${t("bulk.title")}</button>
-		${open &&
+		<button type="button" aria-disabled=${busy ? "true" : undefined} onClick=${open}>
+			<${Busy} on=${busy}>${t("bulk.title")}<//>
+		</button>
+		${error &&
 		html`
-			<${Bulk} onClose=${() => set(false)} done=${done} />
+			<span class="error" role="alert">${t("error.unreachable")}</span>
+		`}
+		${Bulk &&
+		html`
+			<${Bulk} onClose=${() => set(null)} done=${done} />
 		`}
 	`;
 }
@@ -403,15 +420,25 @@ export function Integrations({ session }) {
 		<div class="title">
 			<div>
 				<h1 tabindex="-1">${t("list.title")}</h1>
-				<p class="muted">${t("list.lead")}</p>
+				<p class="muted">
+					${t("list.lead")}
+					${session.sections.includes("triggers") &&
+					html`
+						${" "}
+						<a href="/triggers">${t("list.triggers")}</a>
+					`}
+				</p>
 			</div>
-			<div class="buttons">
-				<${Several} done=${again} />
-				<a class="button primary" href="/add">
-					<${Icon} name="plus" size="18" />
-					${t("group.add")}
-				</a>
-			</div>
+			${may("integrations") &&
+			html`
+				<div class="buttons">
+					<${Several} done=${again} />
+					<a class="button primary" href="/add">
+						<${Icon} name="plus" size="18" />
+						${t("group.add")}
+					</a>
+				</div>
+			`}
 		</div>
 		${list.error &&
 		html`

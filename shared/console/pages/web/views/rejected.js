@@ -1,6 +1,6 @@
 // Events that could not be processed, each with its reason.
 import { html, useState } from "../html.js";
-import { get, post, replayPath } from "../api.js";
+import { get, may, post, replayPath } from "../api.js";
 import { t, time } from "../i18n.js";
 import { useAction, useLoad } from "../load.js";
 import { Busy, Empty, Failure, Said, View, When } from "../ui.js";
@@ -39,7 +39,8 @@ function Letter({ letter: d, reload }) {
 							<${When} at=${d.replayed_at} />
 						</p>
 					`
-				: html`
+				: may("dead_letters") &&
+					html`
 						<p>
 							<button
 								type="button"

@@ -1,7 +1,7 @@
 // What a system is sent: an event of each type, as the system's own encoder writes it. Nothing is sent.
 import { html, useState } from "../html.js";
-import { post } from "../api.js";
-import { nameOf } from "../events.js";
+import { may, post } from "../api.js";
+import { fullName } from "../events.js";
 import { said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
@@ -44,7 +44,7 @@ function All({ system, parameters, onClose }) {
 				<select value=${event} onChange=${(e) => choose(e.target.value)}>
 					${system.events.map(
 						(e) => html`
-							<option value=${e.event}>${nameOf(e.event, system)}</option>
+							<option value=${e.event}>${fullName(e.event, system)}</option>
 						`,
 					)}
 				</select>
@@ -66,6 +66,7 @@ function All({ system, parameters, onClose }) {
 // Samples is the button that opens them; parameters() is what the form holds.
 export function Samples({ system, parameters }) {
 	const [by, open] = useState(null);
+	if (!may("integrations")) return null;
 	return html`
 		<p>
 			<button type="button" class="quiet" onClick=${() => open(parameters())}>

@@ -1,6 +1,6 @@
 // The form of a trigger: threshold, filters, reactions, as its template allows them, and what it would send.
 import { html, useId, useLayoutEffect, useRef, useState } from "../html.js";
-import { post } from "../api.js";
+import { may, post } from "../api.js";
 import { said, span, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
@@ -606,34 +606,36 @@ export function TriggerForm(of) {
 					if (valid()) run();
 				}}
 			>
-				${field(
-					"name",
+				<fieldset class="bare" disabled=${!may("triggers")}>
+					${field(
+						"name",
+						html`
+							<input type="text" autocomplete="off" ...${common("name")} />
+						`,
+					)}${field(
+						"comment",
+						html`
+							<textarea rows="2" class="text" ...${common("comment")}></textarea>
+						`,
+					)}
+					${template.threshold &&
 					html`
-						<input type="text" autocomplete="off" ...${common("name")} />
-					`,
-				)}${field(
-					"comment",
+						<${Threshold} template=${template} draft=${draft} set=${set} error=${errors.threshold} />
+					`}
+					${template.filters.length > 0 &&
 					html`
-						<textarea rows="2" class="text" ...${common("comment")}></textarea>
-					`,
-				)}
-				${template.threshold &&
-				html`
-					<${Threshold} template=${template} draft=${draft} set=${set} error=${errors.threshold} />
-				`}
-				${template.filters.length > 0 &&
-				html`
-					<${Filters} template=${template} draft=${draft} set=${set} errors=${errors} />
-				`}
-				<${Actions}
-					template=${template}
-					draft=${draft}
-					set=${set}
-					integrations=${integrations}
-					groups=${groups}
-					refresh=${refresh}
-					errors=${errors}
-				/>
+						<${Filters} template=${template} draft=${draft} set=${set} errors=${errors} />
+					`}
+					<${Actions}
+						template=${template}
+						draft=${draft}
+						set=${set}
+						integrations=${integrations}
+						groups=${groups}
+						refresh=${refresh}
+						errors=${errors}
+					/>
+				</fieldset>
 				<${Faults}
 					error=${error}
 					changed=${changed}
@@ -646,19 +648,25 @@ export function TriggerForm(of) {
 				/>
 				<div class="buttons">
 					<a class="button" href="/triggers">${t("form.cancel")}</a>
-					<button
-						type="button"
-						disabled=${looking.busy}
-						onClick=${() => {
-							if (valid()) look();
-						}}
-					>
-						<${Icon} name="eye" size="18" />
-						<${Busy} on=${looking.busy}>${t("trigger.preview")}<//>
-					</button>
-					<button type="submit" class="primary" disabled=${saving.busy}>
-						<${Busy} on=${saving.busy}>${submit}<//>
-					</button>
+					${may("triggers") &&
+					html`
+						<button
+							type="button"
+							disabled=${looking.busy}
+							onClick=${() => {
+								if (valid()) look();
+							}}
+						>
+							<${Icon} name="eye" size="18" />
+							<${Busy} on=${looking.busy}>${t("trigger.preview")}<//>
+						</button>
+					`}
+					${may("triggers") &&
+					html`
+						<button type="submit" class="primary" disabled=${saving.busy}>
+							<${Busy} on=${saving.busy}>${submit}<//>
+						</button>
+					`}
 				</div>
 			</form>
 			<div class="side">

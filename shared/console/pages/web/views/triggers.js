@@ -1,6 +1,6 @@
 // Triggers: what they watch, in words; tabs, search, and one trigger with its form.
 import { html, useState } from "../html.js";
-import { call, commandPath, get, integrationsByGroup, post, triggerPath } from "../api.js";
+import { call, commandPath, get, integrationsByGroup, may, post, triggerPath } from "../api.js";
 import { Search, Tabs, tabOf } from "../filters.js";
 import { list, number, said, span, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
@@ -121,26 +121,29 @@ function Row({ trigger: r, templates, integrations, reload }) {
 						</span>
 					</p>
 				</div>
-				<div class="buttons">
-					<button
-						type="button"
-						class="small"
-						disabled=${switching.busy}
-						onClick=${toggle}
-						aria-label=${t(r.enabled ? "trigger.disable.of" : "trigger.enable.of", { name: r.name })}
-					>
-						${t(r.enabled ? "integration.disable" : "integration.enable")}
-					</button>
-					<button
-						type="button"
-						class="small"
-						disabled=${copying.busy}
-						onClick=${copy}
-						aria-label=${t("trigger.copy.of", { name: r.name })}
-					>
-						${t("trigger.copy")}
-					</button>
-				</div>
+				${may("triggers") &&
+				html`
+					<div class="buttons">
+						<button
+							type="button"
+							class="small"
+							disabled=${switching.busy}
+							onClick=${toggle}
+							aria-label=${t(r.enabled ? "trigger.disable.of" : "trigger.enable.of", { name: r.name })}
+						>
+							${t(r.enabled ? "integration.disable" : "integration.enable")}
+						</button>
+						<button
+							type="button"
+							class="small"
+							disabled=${copying.busy}
+							onClick=${copy}
+							aria-label=${t("trigger.copy.of", { name: r.name })}
+						>
+							${t("trigger.copy")}
+						</button>
+					</div>
+				`}
 			</div>
 			${r.comment &&
 			html`
@@ -209,7 +212,10 @@ function Nothing({ tab, q, counts }) {
 	return html`
 		<${Empty} icon="bell" title=${t("trigger.empty")}>
 			<p>${t("trigger.lead")}</p>
-			<p><a class="button primary" href="/triggers/add">${t("trigger.add")}</a></p>
+			${may("triggers") &&
+			html`
+				<p><a class="button primary" href="/triggers/add">${t("trigger.add")}</a></p>
+			`}
 		<//>
 	`;
 }
@@ -236,10 +242,13 @@ export function Triggers() {
 				<h1 tabindex="-1">${t("nav.triggers")}</h1>
 				<p class="muted">${t("trigger.lead")}</p>
 			</div>
-			<a class="button primary" href="/triggers/add">
-				<${Icon} name="plus" size="18" />
-				${t("trigger.add")}
-			</a>
+			${may("triggers") &&
+			html`
+				<a class="button primary" href="/triggers/add">
+					<${Icon} name="plus" size="18" />
+					${t("trigger.add")}
+				</a>
+			`}
 		</div>
 		<div class="tools">
 			<${Tabs} counts=${shown?.counts} current=${tab} />
@@ -420,18 +429,21 @@ function Head({ trigger: r, template, reload }) {
 					<a href=${`/activity?object_id=${encodeURIComponent(r.id)}`}>${t("activity.history")}</a>
 				</p>
 			</div>
-			<div class="buttons">
-				<button type="button" disabled=${switching.busy} onClick=${toggle}>
-					<${Busy} on=${switching.busy}>${t(r.enabled ? "integration.disable" : "integration.enable")}<//>
-				</button>
-				<button type="button" disabled=${copying.busy} onClick=${copy}>
-					<${Busy} on=${copying.busy}>${t("trigger.copy")}<//>
-				</button>
-				<button type="button" class="danger-quiet" onClick=${() => ask(true)}>
-					<${Icon} name="trash" size="18" />
-					${t("integration.delete")}
-				</button>
-			</div>
+			${may("triggers") &&
+			html`
+				<div class="buttons">
+					<button type="button" disabled=${switching.busy} onClick=${toggle}>
+						<${Busy} on=${switching.busy}>${t(r.enabled ? "integration.disable" : "integration.enable")}<//>
+					</button>
+					<button type="button" disabled=${copying.busy} onClick=${copy}>
+						<${Busy} on=${copying.busy}>${t("trigger.copy")}<//>
+					</button>
+					<button type="button" class="danger-quiet" onClick=${() => ask(true)}>
+						<${Icon} name="trash" size="18" />
+						${t("integration.delete")}
+					</button>
+				</div>
+			`}
 		</div>
 		${error &&
 		html`
@@ -476,6 +488,7 @@ function Command({ command: c, reload }) {
 					</span>
 				`}
 				${pending &&
+				may("triggers") &&
 				html`
 					<button
 						type="button"

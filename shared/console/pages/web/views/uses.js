@@ -1,6 +1,6 @@
 // What uses an integration: the triggers that notify it, and the reports that it is sent.
 import { html } from "../html.js";
-import { get, integrationPath } from "../api.js";
+import { get, integrationPath, may } from "../api.js";
 import { list, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
@@ -46,12 +46,15 @@ export function Uses({ integration: i }) {
 					html`
 						<p class="muted">${t("uses.reports", { names: reportsOf(uses) })}</p>
 					`}
-					<p>
-						<a href="/triggers/add">
-							<${Icon} name="plus" size="16" />
-							${t("trigger.add")}
-						</a>
-					</p>
+					${may("triggers") &&
+					html`
+						<p>
+							<a href="/triggers/add">
+								<${Icon} name="plus" size="16" />
+								${t("trigger.add")}
+							</a>
+						</p>
+					`}
 				`}
 			<//>
 		</section>
