@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/access"
+	"tocsin/shared/activity"
 	"tocsin/shared/mail"
 	"tocsin/shared/report"
 )
@@ -64,9 +66,11 @@ func (l Links) Open(token string) (s Subscription, err error) {
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-func sign(key, body []byte) []byte {
+func sign(key, body []byte) []byte { return signAs("unsubscribe", key, body) }
+
+func signAs(use string, key, body []byte) []byte {
 	m := hmac.New(sha256.New, key)
-	m.Write([]byte("unsubscribe\x00"))
+	m.Write([]byte(use + "\x00"))
 	m.Write(body)
 	return m.Sum(nil)
 }
@@ -79,19 +83,128 @@ type Unsubscriptions struct {
 	Now             func() time.Time
 }
 
+// undone is what an unsubscription can be taken back to.
+type undone struct {
+	Subscription
+	Choices Choices `json:"c,omitzero"` // of a person, as they were
+	Until   int64   `json:"x"`          // Unix seconds
+}
+
+// undoFor is how long an unsubscription can be taken back: as long as the page that says it is looked at.
+const undoFor = time.Hour
+
+// undo makes the token that takes an unsubscription back.
+func (l Unsubscriptions) undo(u undone) string {
+	u.Until = l.Now().Add(undoFor).Unix()
+	body, err := json.Marshal(u)
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	return encode(body) + "." + encode(signAs("resubscribe", l.Links.Keys[0], body))
+}
+
 // Unsubscribe unsubscribes: a person from all personal notifications, any other address from its integration. A second
-// time changes nothing. Error: ErrLink.
-func (l Unsubscriptions) Unsubscribe(ctx context.Context, token string) (Subscription, error) {
-	s, err := l.Links.Open(token)
+// time changes nothing. undo takes it back; "" = nothing was changed. Error: ErrLink.
+func (l Unsubscriptions) Unsubscribe(ctx context.Context, token string) (s Subscription, undo string, err error) {
+	if s, err = l.Links.Open(token); err != nil {
+		return s, "", err
+	}
+	changed := false
+	u := undone{Subscription: s}
+	if report.KindOf(s.Integration) == report.PersonReceiver {
+		u.Choices, err = l.Profiles.Unsubscribe(ctx, s.Tenant, s.Integration)
+		changed = u.Choices != (Choices{})
+	} else {
+		changed, err = l.SuppressionList.Suppress(ctx, mail.Suppression{
+			Tenant: s.Tenant, Address: mail.Canonical(s.Address), Integration: s.Integration, Why: mail.Unsubscribed,
+			Reason: "by the link of a mail", At: l.Now().UTC(),
+		})
+	}
+	if err != nil || !changed {
+		return s, "", err
+	}
+	return s, l.undo(u), nil
+}
+
+// ErrUndo: an unsubscription can not be taken back by whom it is about any more.
+var ErrUndo = errors.New("this can not be undone here any more: ask an administrator of your account, or set it in " +
+	"your profile")
+
+// Undo takes an unsubscription back. Where the address left more than that, or mails to it came back, nothing changes.
+// Errors: ErrLink, ErrUndo.
+func (l Unsubscriptions) Undo(ctx context.Context, token string) (s Subscription, err error) {
+	u, err := l.openUndo(token)
+	if err != nil {
+		return u.Subscription, err
+	}
+	s = u.Subscription
+	if report.KindOf(s.Integration) == report.PersonReceiver {
+		return s, l.Profiles.resubscribe(ctx, s.Tenant, s.Integration, u.Choices)
+	}
+	address := mail.Canonical(s.Address)
+	only, err := l.only(ctx, s.Tenant, address, s.Integration)
 	if err != nil {
 		return s, err
 	}
-	if report.KindOf(s.Integration) == report.PersonReceiver {
-		return s, l.Profiles.Unsubscribe(ctx, s.Tenant, s.Integration)
+	if !only {
+		return s, ErrUndo
 	}
-	_, err = l.SuppressionList.Suppress(ctx, mail.Suppression{
-		Tenant: s.Tenant, Address: mail.Canonical(s.Address), Integration: s.Integration, Why: mail.Unsubscribed,
-		Reason: "by the link of a mail", At: l.Now().UTC(),
-	})
-	return s, err
+	at := l.Now()
+	return s, l.SuppressionList.Allow(ctx, s.Tenant, address, activity.Entry{ID: l.Profiles.NewID(), At: at,
+		Actor:  activity.Actor{Tenant: s.Tenant, Email: address, Source: access.FromMail},
+		Object: activity.Suppression, ObjectID: address, ObjectName: address, Action: activity.Delete}.Bounded())
+}
+
+func (l Unsubscriptions) openUndo(token string) (u undone, err error) {
+	head, tail, _ := strings.Cut(token, ".")
+	body, err := base64.RawURLEncoding.Strict().DecodeString(head)
+	given, e := base64.RawURLEncoding.Strict().DecodeString(tail)
+	if err != nil || e != nil {
+		return u, ErrLink
+	}
+	for _, key := range l.Links.Keys {
+		if !hmac.Equal(given, signAs("resubscribe", key, body)) {
+			continue
+		}
+		if json.Unmarshal(body, &u) != nil {
+			return u, ErrLink
+		}
+		if l.Now().Unix() > u.Until {
+			return u, ErrUndo
+		}
+		return u, nil
+	}
+	return u, ErrLink
+}
+
+// undoPages bounds how far the list is read to find an address, in pages.
+const undoPages = 50
+
+// only reports whether the one thing that an address is suppressed for is that it left the integration: then all that
+// is kept of it can go.
+func (l Unsubscriptions) only(ctx context.Context, tenant, address, id string) (bool, error) {
+	after := address[:len(address)-1] // before it in the order of the list
+	found := 0
+	for range undoPages {
+		page, err := l.SuppressionList.List(ctx, tenant, after, 200)
+		if err != nil {
+			return false, err
+		}
+		for _, v := range page {
+			if after = v.Address; v.Address > address {
+				return found == 1, nil
+			}
+			if v.Address != address {
+				continue
+			}
+			if v.Integration != id || v.Why != mail.Unsubscribed {
+				return false, nil
+			}
+			found++
+		}
+		if len(page) == 0 || after == address {
+			return found == 1, nil
+		}
+	}
+	return false, nil
 }

@@ -416,20 +416,38 @@ func allowed(c Choices, r access.Role) error {
 	return nil
 }
 
-// Unsubscribe switches all of a person's notifications off: the person followed the link of a mail. It is no error when
-// the person has gone.
-func (s *Service) Unsubscribe(ctx context.Context, tenant, id string) error {
+// Unsubscribe switches all of a person's notifications off, and returns what was on: the person followed the link of a
+// mail. It is no error when the person has gone.
+func (s *Service) Unsubscribe(ctx context.Context, tenant, id string) (before Choices, err error) {
+	err = s.byMail(ctx, tenant, id, func(p Profile) (Choices, bool) {
+		before = p.Choices
+		return Choices{}, p.Choices != (Choices{})
+	})
+	return before, err
+}
+
+// resubscribe switches on again what Unsubscribe switched off, unless the person has chosen something since.
+func (s *Service) resubscribe(ctx context.Context, tenant, id string, choices Choices) error {
+	return s.byMail(ctx, tenant, id, func(p Profile) (Choices, bool) { return choices, p.Choices == (Choices{}) })
+}
+
+// byMail changes a person's choices for who has a mail to that person.
+func (s *Service) byMail(ctx context.Context, tenant, id string, change func(Profile) (Choices, bool)) error {
 	for {
 		p, err := s.Store.Get(ctx, tenant, id)
-		if errors.Is(err, ErrNotFound) || err == nil && p.Choices == (Choices{}) {
+		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
+		choices, ok := change(p)
+		if !ok {
+			return nil
+		}
 		who := activity.Actor{Tenant: tenant, Email: p.Email, Name: p.Name, Source: access.FromMail}
-		e := s.entry(who, p, Choices{})
-		p.Choices = Choices{}
+		e := s.entry(who, p, choices)
+		p.Choices = choices
 		if _, err = s.save(ctx, p, e); !errors.Is(err, ErrConflict) {
 			return err
 		}

@@ -197,7 +197,7 @@ func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	require.Equal(t, "[Tocsin] New user was added to the company account", system[0].Subject,
 		"on by default (facts, 5.3)")
 
-	_, err = w.unsubscriptions.Unsubscribe(t.Context(),
+	_, _, err = w.unsubscriptions.Unsubscribe(t.Context(),
 		strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
 	require.NoError(t, err)
 	time.Sleep(1100 * time.Millisecond)
@@ -349,7 +349,7 @@ func TestAReportOnDemandIsMailed(t *testing.T) {
 	require.Contains(t, m.Text, "Nothing was recorded")
 	w.mails("cfo@example.com", 1)
 
-	_, err = w.unsubscriptions.Unsubscribe(t.Context(),
+	_, _, err = w.unsubscriptions.Unsubscribe(t.Context(),
 		strings.TrimPrefix(m.Unsubscribe, "https://tocsin.example.com"+profile.Path))
 	require.NoError(t, err)
 	_, err = w.reports.Order(t.Context(), activity.Actor{Tenant: "42"},

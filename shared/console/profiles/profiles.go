@@ -207,42 +207,51 @@ var unsubscribePage = template.Must(template.New("unsubscribe").Parse(unsubscrib
 const unsubscribePolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; " +
 	"frame-ancestors 'none'"
 
+// unsubscribeView is what the page says.
+type unsubscribeView struct {
+	Language                                wording.Language
+	Platform, Heading, Text, Press, Problem string
+	Asks                                    bool
+	Undo, TakeBack                          string // the token that takes it back, "" = it can not be; its button
+}
+
 // unsubscribe serves the link of a mail. A GET only asks: mail scanners follow links. A POST leaves, from the page's
-// button or from a mail client's (RFC 8058).
+// button or from a mail client's (RFC 8058); with `Undo` it takes back what a POST before did.
 func (s *API) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", unsubscribePolicy)
 	h.Set("Cache-Control", "no-store")
+	view := unsubscribeView{Platform: s.Platform, Language: wording.Accepted(r.Header.Get("Accept-Language"))}
+	in := func(text string) string { return wording.In(view.Language, text) }
+	view.Heading, view.Press, view.TakeBack = in("Stop mails"), in("Unsubscribe"), in("Undo")
 	token := r.PathValue("token")
-	leave := s.Unsubscriptions.Links.Open
-	if r.Method == http.MethodPost {
+	sub, err := s.Unsubscriptions.Links.Open(token)
+	view.Asks = r.Method != http.MethodPost
+	view.Text = in("Send no more " + kind(sub) + " to " + sub.Address + "?")
+	if err == nil && !view.Asks {
 		r.Body = http.MaxBytesReader(w, r.Body, rest.MaxBody)
-		leave = func(token string) (profile.Subscription, error) {
-			return s.Unsubscriptions.Unsubscribe(r.Context(), token)
+		if undo := r.PostFormValue("Undo"); undo != "" {
+			sub, err = s.Unsubscriptions.Undo(r.Context(), undo)
+			view.Text = in(sub.Address + " is subscribed again: " + kind(sub) + " are sent to it.")
+		} else {
+			sub, view.Undo, err = s.Unsubscriptions.Unsubscribe(r.Context(), token)
+			view.Text = in(sub.Address + " is unsubscribed: no more " + kind(sub) + " are sent to it.")
 		}
 	}
-	sub, err := leave(token)
-	l := wording.Accepted(r.Header.Get("Accept-Language"))
-	view := struct {
-		Language                                             wording.Language
-		Platform, Heading, Question, Outcome, Press, Problem string
-		Done                                                 bool
-	}{Language: l, Platform: s.Platform, Done: r.Method == http.MethodPost && err == nil,
-		Heading: wording.In(l, "Stop mails"), Press: wording.In(l, "Unsubscribe"),
-		Question: wording.In(l, "Send no more "+kind(sub)+" to "+sub.Address+"?"),
-		Outcome:  wording.In(l, sub.Address+" is unsubscribed: no more "+kind(sub)+" are sent to it.")}
 	status := http.StatusOK
 	switch {
 	case errors.Is(err, profile.ErrLink):
 		status, view.Problem = http.StatusNotFound, profile.ErrLink.Error()
+	case errors.Is(err, profile.ErrUndo):
+		status, view.Problem = http.StatusConflict, profile.ErrUndo.Error()
 	case err != nil:
 		s.Log.Error("unsubscribe", "tenant", sub.Tenant, "error", err.Error())
 		status, view.Problem = http.StatusInternalServerError, "this could not be done now: try again"
-	case view.Done:
-		s.Log.Info("address unsubscribed", "tenant", sub.Tenant, "integration", sub.Integration)
+	case !view.Asks:
+		s.Log.Info("address unsubscribed, or subscribed again", "tenant", sub.Tenant, "integration", sub.Integration)
 	}
-	view.Problem = wording.In(l, view.Problem)
+	view.Problem = in(view.Problem)
 	w.WriteHeader(status)
 	_ = unsubscribePage.Execute(w, view) // the reader has gone away if this fails
 }
