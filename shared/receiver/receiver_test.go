@@ -188,7 +188,7 @@ func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	w.publish("2", event.Vuln, `{"vuln":{"threat":"Low","title":"XSS"}}`)
 	w.publish("3", event.CreateUser, `{"user":{"name":"Alan","email":"alan@example.com"}}`)
 	m := w.mails("ada@example.com", 1)[0]
-	require.Equal(t, "[Tocsin] New vulnerability detected", m.Subject)
+	require.Equal(t, "[Tocsin] New vulnerability detected: XSS", m.Subject)
 	require.Contains(t, m.HTML, "the notifications in your profile")
 	require.Contains(t, m.Text, m.Unsubscribe)
 	require.Equal(t, "42", m.Tenant)

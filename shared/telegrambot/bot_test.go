@@ -148,7 +148,7 @@ func (w *world) test(i integration.Integration) []sending.TestMessage {
 	require.NoError(w.t, err)
 	opened, err := w.service.Open(w.t.Context(), stored)
 	require.NoError(w.t, err)
-	result, err := w.sender.Test(w.t.Context(), opened, ada, "test")
+	result, err := w.sender.Test(w.t.Context(), opened, ada, "test", nil)
 	require.NoError(w.t, err)
 	return result.Messages
 }
