@@ -212,18 +212,23 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	}
 	(&v2.API{Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Triggers: s.Triggers,
 		Changed: s.Changed, Tenants: s.Tenants}).Mount(mux)
-	mails := &mails.API{
-		Kit: kit, Deliveries: s.Deliveries, Reports: s.Reports, Profiles: s.Profiles,
-		SuppressionList: s.SuppressionList, MailLog: s.MailLog, MailQuota: s.MailQuota, Wake: s.Wake,
-	}
-	if s.Integrations != nil {
-		mails.Backlog = s.Integrations.Backlog
-	}
-	mails.Register(api)
+	s.mails(kit).Register(api)
 	if s.Tenants != nil {
 		nameTenant(api.OpenAPI())
 	}
 	return api
+}
+
+// mails are the operations about mails to people and of reports.
+func (s *server) mails(kit rest.Kit) *mails.API {
+	a := &mails.API{
+		Kit: kit, Deliveries: s.Deliveries, Reports: s.Reports, Profiles: s.Profiles,
+		SuppressionList: s.SuppressionList, MailLog: s.MailLog, MailQuota: s.MailQuota, Wake: s.Wake,
+	}
+	if s.Integrations != nil {
+		a.Backlog = s.Integrations.Backlog
+	}
+	return a
 }
 
 // overview reads what became of the last day.

@@ -63,7 +63,8 @@ func (s *server) session(api huma.API) {
 		return &sessionOutput{SessionView{
 			HomeTenant: home, Global: p.Role.Global() && s.Tenants != nil, Token: p.Token,
 			Platform: s.Platform, Tenant: p.Tenant, ClientName: p.ClientName, Role: access.Role(p.Role.Name()),
-			Permissions: p.Role.Permissions(), Email: p.Email, Name: p.Name, Sections: s.sections(p), Changes: s.changes(p),
+			Permissions: p.Role.Permissions(), Email: p.Email, Name: p.Name, Sections: s.sections(p),
+			Changes: s.changes(p),
 		}}, nil
 	})
 }

@@ -75,7 +75,8 @@ func (r *TargetCache) Target(ctx context.Context, tenant, id string) (target *Ta
 		return target, End{}, nil
 	}
 	if target, err = r.sender.Open(ctx, r.opener, i); errors.Is(err, integration.ErrUnsealable) {
-		return nil, End{integration.LostSecrets, i.Window}, nil // trying again helps nobody; what ends can be sent again
+		// trying again helps nobody; what ends can be sent again
+		return nil, End{integration.LostSecrets, i.Window}, nil
 	} else if err != nil {
 		return nil, End{}, err
 	}

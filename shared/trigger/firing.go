@@ -116,8 +116,8 @@ type Standing struct {
 // MaxGroups bounds the groups of a Standing.
 const MaxGroups = 10
 
-// CountedGroup is what is counted apart: what lies in its window that ends now. It is exact up to one more than the threshold:
-// more is not kept.
+// CountedGroup is what is counted apart: what lies in its window that ends now. It is exact up to one more than the
+// threshold: more is not kept.
 type CountedGroup struct {
 	Source string // the address; "" = all are counted together, or it was last seen by a release before this one
 	Count  int64

@@ -58,8 +58,8 @@ type ruler struct {
 	bytes int // bound of a state
 }
 
-// newRuler is that of a threshold. What is told apart is kept thing by thing, up to one more than the threshold, so that
-// it needs no steps: it is exact to the millisecond.
+// newRuler is that of a threshold. What is told apart is kept thing by thing, up to one more than the threshold, so
+// that it needs no steps: it is exact to the millisecond.
 func newRuler(th Threshold, rule *ThresholdRule) ruler {
 	limit := int64(steps)
 	if rule.PerSource {
@@ -225,8 +225,8 @@ func (s *state) window(key uint64) *window {
 	return &s.windows[n].window
 }
 
-// Formats of a state: the second has the time of skipped after that of fired, the third the address of each source, too,
-// after its key: its length in bytes and itself.
+// Formats of a state: the second has the time of skipped after that of fired, the third the address of each source,
+// too, after its key: its length in bytes and itself.
 const stateFormat, stateSkipped, stateAddresses = 1, 2, 3
 
 // encode writes a state whose newest time is now, without what is idle; it forgets sources until the rest fits.

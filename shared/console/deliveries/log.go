@@ -96,13 +96,14 @@ type eventOutput struct{ Body EventTrace }
 
 const (
 	logList   rest.List = "log"
-	logTagged           = "Deliveries"
+	logTagged string    = "Deliveries"
 )
 
 func (s *API) log(api huma.API) {
 	tags := []string{logTagged}
 	const how = "Of the integrations that there are, newest first. No filter is needed; each narrows. Filters by " +
-		"kind, status and text are looked for in the list: one call looks at 10,000 deliveries at most, with a text at the " +
+		"kind, status and text are looked for in the list: one call looks at 10,000 deliveries at most, with a text " +
+		"at the " +
 		"events of 1,000. reached says how far back that was, and next_cursor goes on."
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "search-deliveries", Method: http.MethodGet, Path: "/v1/deliveries", Tags: tags,

@@ -1,5 +1,6 @@
-// Package docs is the API's page, /docs: its document as Swagger UI shows it, with a list of the operations for browsers
-// without scripts. Swagger UI is 485 KB as it travels, and is loaded on this page alone. Nothing comes from another host.
+// Package docs is the API's page, /docs: its document as Swagger UI shows it, with a list of the operations for
+// browsers without scripts. Swagger UI is 485 KB as it travels, and is loaded on this page alone. Nothing comes from
+// another host.
 package docs
 
 import (

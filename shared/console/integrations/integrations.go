@@ -294,7 +294,8 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 		name = s.defaultName(system, who)
 	}
 	i, err := s.Integrations.Create(ctx, who, integration.Draft{
-		System: in.Body.System, Name: name, Language: in.Body.Language, Disabled: in.Body.Enabled != nil && !*in.Body.Enabled,
+		System: in.Body.System, Name: name, Language: in.Body.Language, Disabled: in.Body.Enabled != nil &&
+			!*in.Body.Enabled,
 		Subscriptions: subscriptions(in.Body.Events), Parameters: in.Body.Parameters,
 	})
 	out, err := s.one(ctx, i, err)
@@ -319,7 +320,8 @@ func (s *API) defaultName(system destination.System, who activity.Actor) string 
 }
 
 func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
-	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Enabled: in.Body.Enabled, Parameters: in.Body.Parameters}
+	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Enabled: in.Body.Enabled,
+		Parameters: in.Body.Parameters}
 	if in.Body.Events != nil {
 		subs := subscriptions(*in.Body.Events)
 		p.Subscriptions = &subs
@@ -365,7 +367,8 @@ func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationV
 		return IntegrationView{}, err
 	}
 	v := IntegrationView{
-		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Enabled: i.Enabled(), State: i.State(), Parameters: masked,
+		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Enabled: i.Enabled(), State: i.State(),
+		Parameters: masked,
 		Unreadable: unreadable, Revision: i.Revision,
 		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt, UpdatedBy: i.UpdatedBy,
 		Events: []SubscriptionView{},

@@ -116,7 +116,8 @@ func (s *API) read(ctx context.Context, _ *struct{}) (*output, error) {
 	if err != nil {
 		return nil, s.Answer(err)
 	}
-	v := OverviewView{From: o.From, To: o.To, Events: o.Events, OverviewSum: sum(o.All), Hours: make([]OverviewHour, len(o.Hours)),
+	v := OverviewView{From: o.From, To: o.To, Events: o.Events, OverviewSum: sum(o.All),
+		Hours:        make([]OverviewHour, len(o.Hours)),
 		Integrations: make([]OverviewLine, len(o.Integrations)), Attention: make([]AttentionView, len(o.Trouble))}
 	for n, h := range o.Hours {
 		v.Hours[n] = OverviewHour(h)

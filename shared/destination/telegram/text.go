@@ -71,7 +71,8 @@ func render(n notification.Notification, limit int) string {
 		if i == 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString("<b>" + strings.TrimSpace(n.Mark(destination.Escaped(f.Label, 40))) + "</b> <code>" + destination.Escaped(f.Value, limit) +
+		b.WriteString("<b>" + strings.TrimSpace(n.Mark(destination.Escaped(f.Label, 40))) + "</b> <code>" +
+			destination.Escaped(f.Value, limit) +
 			"</code>\n")
 	}
 	// A link in the text, not a button: Telegram refuses a whole message for a button whose address it does not like.

@@ -29,10 +29,11 @@ func TestALogoutTokenIsHeldToTheSpecification(t *testing.T) {
 		says   string // "" = taken
 		ends   string
 	}{
-		"a session":               {nil, "", session.ByProviderSession("s1")},
-		"a person":                {map[string]any{"sid": nil}, "", session.BySubject("u1")},
-		"a session alone":         {map[string]any{"sub": nil}, "", session.ByProviderSession("s1")},
-		"several audiences":       {map[string]any{"aud": []string{"x", "console"}}, "", session.ByProviderSession("s1")},
+		"a session":       {nil, "", session.ByProviderSession("s1")},
+		"a person":        {map[string]any{"sid": nil}, "", session.BySubject("u1")},
+		"a session alone": {map[string]any{"sub": nil}, "", session.ByProviderSession("s1")},
+		"several audiences": {map[string]any{"aud": []string{"x", "console"}}, "",
+			session.ByProviderSession("s1")},
 		"no exp":                  {map[string]any{"exp": nil}, "", session.ByProviderSession("s1")},
 		"for bearer tokens":       {map[string]any{"aud": "api"}, "another service", ""},
 		"of another issuer":       {map[string]any{"iss": "https://evil.example"}, "not signed by", ""},

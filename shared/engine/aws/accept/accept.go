@@ -173,8 +173,8 @@ func (s *Store) accept(ctx context.Context, m intakes.Intake) error {
 	return nil
 }
 
-// arrived counts the events of a committed intake. A count that fails, or that a process does not come to, is missing in
-// the overview and nowhere else: in the intake's own row it would cost a transaction.
+// arrived counts the events of a committed intake. A count that fails, or that a process does not come to, is missing
+// in the overview and nowhere else: in the intake's own row it would cost a transaction.
 func (s *Store) arrived(ctx context.Context, m intakes.Intake) {
 	if s.Arrivals == nil {
 		return

@@ -19,10 +19,10 @@ import (
 
 // A state has up to 40 KB, some up to 300 KB (package trigger), and a round of counting changes a part of it. A write
 // costs what the whole item has, twice in a transaction: two states of 31 KB would be 124 write units a round, of one
-// event as of a thousand, and a partition takes 1,000 a second. So a large state is a base, which lies in a row of its own, and a
-// delta, which is in the state's row and replaced by each round: the body, compressed with the base as the dictionary.
-// When the deltas since have cost as much as a new base does, there is a new base: so neither busy nor quiet tenants
-// pay more than twice the least.
+// event as of a thousand, and a partition takes 1,000 a second. So a large state is a base, which lies in a row of its
+// own, and a delta, which is in the state's row and replaced by each round: the body, compressed with the base as the
+// dictionary. When the deltas since have cost as much as a new base does, there is a new base: so neither busy nor
+// quiet tenants pay more than twice the least.
 //
 // Layouts of a state's row: 1 (without `v`) has the whole `body`; 2 has `base`, `delta` and `spent`. A base is written
 // before the transaction that names it, under a digest of what it holds, and removed after the transaction that names
