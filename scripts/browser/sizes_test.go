@@ -57,6 +57,8 @@ func TestTheMenuHoldsEverySectionInEverySize(t *testing.T) {
 			b.key(kb.Enter)
 			b.key(kb.Tab)
 			b.key(kb.Tab)
+			b.act("hasFocus", "nav a[href='/log']")
+			b.key(kb.Tab)
 			b.act("hasFocus", "nav a[href='/triggers']")
 			b.key(kb.Enter)
 			b.act("at", "/triggers")

@@ -64,6 +64,9 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 		err := p.Call("GET", "/v1/reports", nil, &list)
 		return len(list.Items) == 1 && list.Items[0].State == "ready", err
 	})
+	var sent struct{ Events []struct{ ID string } }
+	require.NoError(t, p.Call("GET", "/v1/integrations/"+failing+"/deliveries/"+dead.Items[0].ID, nil, &sent))
+	event := sent.Events[0].ID
 	return p, map[string]string{
 		"integrations": "/", "add": "/add", "form-slack": "/add/slack", "form-webhook": "/add/web_hooks",
 		"form-s3":     "/add/s3",
@@ -71,7 +74,8 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 		"deliveries": "/integrations/" + hook + "/deliveries", "deliveries-off": "/integrations/" + failing +
 			"/deliveries",
 		"delivery-dead": "/integrations/" + failing + "/deliveries/" + dead.Items[0].ID,
-		"triggers":      "/triggers", "trigger": "/triggers/" + made.ID, "trigger-add": "/triggers/add",
+		"log":           "/log", "event": "/events/" + event,
+		"triggers": "/triggers", "trigger": "/triggers/" + made.ID, "trigger-add": "/triggers/add",
 		"trigger-form": "/triggers/add/hits_exceeded",
 		"reports":      "/reports", "profile": "/profile", "mail-log": "/mail-log", "rejected": "/rejected",
 		"addresses": "/addresses", "gone": "/integrations/01X", "tokens": "/tokens", "activity": "/activity",

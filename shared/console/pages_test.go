@@ -28,7 +28,7 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"platform": "Tocsin", "tenant": "42", "client_name": "Acme", "role": "administrator",
 		"email": "ada@example.com", "name": "Ada Lovelace",
-		"sections": []any{"integrations", "triggers", "reports", "profile", "dead_letters", "tokens", "activity",
+		"sections": []any{"integrations", "log", "triggers", "reports", "profile", "dead_letters", "tokens", "activity",
 			"addresses"},
 		"changes": []any{"integrations", "triggers", "reports", "profile", "dead_letters", "tokens"},
 	}, a.body, "no mail log where mails are sent")
@@ -45,7 +45,7 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 	}
 	r.token = r.issue("42", access.Custom("integrations.view", "triggers.view", "triggers.manage"))
 	a = r.call("GET", "/v1/session", "")
-	require.Equal(t, []any{"integrations", "triggers", "dead_letters", "addresses"}, a.body["sections"])
+	require.Equal(t, []any{"integrations", "log", "triggers", "dead_letters", "addresses"}, a.body["sections"])
 	require.Equal(t, []any{"triggers"}, a.body["changes"], "no button that does nothing")
 	r.token = "garbage"
 	require.Equal(t, 401, r.call("GET", "/v1/session", "").status)

@@ -16,6 +16,7 @@ type Section string
 // The sections.
 const (
 	IntegrationSection Section = "integrations"
+	LogSection         Section = "log"
 	TriggerSection     Section = "triggers"
 	ReportSection      Section = "reports"
 	ProfileSection     Section = "profile"
@@ -78,6 +79,7 @@ func (s *server) sections(p access.Principal) []Section {
 		}
 	}
 	show(IntegrationSection, access.Administer.View(), true)
+	show(LogSection, access.Administer.View(), true)
 	show(TriggerSection, access.Triggers.View(), s.Triggers != nil)
 	show(ReportSection, access.ViewEvents, s.Reports != nil)
 	show(ProfileSection, access.OwnProfile, s.Profiles != nil && p.Email != "")

@@ -192,8 +192,37 @@ export async function download(path, name) {
 	const response = await fetch(acting() ? `${path}?${new URLSearchParams({ tenant: acting() })}` : path);
 	answered(response.status, by);
 	if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+	hand(await response.blob(), name);
+}
+
+const fetchText = async (path, query) => {
+	const by = person;
+	const search = new URLSearchParams(
+		Object.entries({ ...query, tenant: acting() }).filter(([, v]) => v !== undefined && v !== ""),
+	);
+	const response = await fetch(search.size ? `${path}?${search}` : path, { cache: "no-store" });
+	answered(response.status, by);
+	if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+	return { text: await response.text(), next: response.headers.get("X-Next-Cursor") };
+};
+
+const mostFiles = 100; // of which one CSV is made
+
+// readAllAsText reads a CSV file that comes in parts, and hands it to the browser.
+export async function readAllAsText(path, query, name) {
+	const parts = [];
+	let cursor;
+	do {
+		const { text, next } = await fetchText(path, { ...query, cursor });
+		parts.push(text);
+		cursor = next;
+	} while (cursor && parts.length < mostFiles);
+	hand(new Blob(["\ufeff", ...parts], { type: "text/csv" }), name);
+}
+
+function hand(blob, name) {
 	const link = document.createElement("a");
-	link.href = URL.createObjectURL(await response.blob());
+	link.href = URL.createObjectURL(blob);
 	link.download = name;
 	link.click();
 	setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

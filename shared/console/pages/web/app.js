@@ -18,6 +18,7 @@ const platform = document.title;
 // the menu of the person.
 const sections = [
 	{ name: "integrations", at: "/", title: "nav.integrations" },
+	{ name: "log", at: "/log", title: "nav.log" },
 	{ name: "triggers", at: "/triggers", title: "nav.triggers" },
 	{ name: "reports", at: "/reports", title: "nav.reports" },
 	{ name: "mail_log", at: "/mail-log", title: "nav.mail_log" },
@@ -38,6 +39,8 @@ const Triggers = lazy(triggers, "Triggers");
 const Reports = lazy(() => import("./views/reports.js"), "Reports");
 const Profile = lazy(() => import("./views/profile.js"), "Profile");
 const MailLog = lazy(() => import("./views/mail-log.js"), "MailLog");
+const Log = lazy(() => import("./views/log.js"), "Log");
+const Event = lazy(() => import("./views/event.js"), "Event");
 const Rejected = lazy(() => import("./views/rejected.js"), "Rejected");
 const Tokens = lazy(() => import("./views/tokens.js"), "Tokens");
 const Activity = lazy(() => import("./views/activity.js"), "Activity");
@@ -50,6 +53,8 @@ const views = [
 	["/integrations/:id", "integrations", Integration],
 	["/integrations/:id/deliveries", "integrations", Integration],
 	["/integrations/:id/deliveries/:delivery", "integrations", Integration],
+	["/log", "log", Log],
+	["/events/:id", "log", Event],
 	["/triggers", "triggers", Triggers],
 	["/triggers/add", "triggers", AddTrigger],
 	["/triggers/add/:template", "triggers", NewTrigger],

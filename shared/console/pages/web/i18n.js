@@ -44,6 +44,9 @@ export function t(key, values = {}) {
 	});
 }
 
+// words are the messages whose keys begin so.
+export const words = (prefix) => Object.entries(messages).filter(([key]) => key.startsWith(prefix));
+
 // said is a text of the API in the reader's language.
 export const said = (text) => known[text] ?? text;
 
@@ -71,8 +74,21 @@ export function time(iso, { seconds = false } = {}) {
 }
 
 // instant turns the local time of a date field into one that the API takes; local is the other way round, to the
-// minute.
+// minute; zoned keeps the zone of who chose the time, for an address that others open.
 export const instant = (field) => (field && !Number.isNaN(Date.parse(field)) ? new Date(field).toISOString() : "");
+export const zoned = (field) => {
+	const at = new Date(field);
+	if (!field || Number.isNaN(Number(at))) return "";
+	const minutes = -at.getTimezoneOffset();
+	const two = (n) => String(Math.trunc(n)).padStart(2, "0");
+	const away = Math.abs(minutes);
+	return `${field.slice(0, 16)}:00${minutes < 0 ? "-" : "+"}${two(away / 60)}:${two(away % 60)}`;
+};
+// zone names the reader's: "GMT+9".
+export const zone = () =>
+	new Intl.DateTimeFormat(language, { timeZoneName: "short" })
+		.formatToParts(new Date())
+		.find((p) => p.type === "timeZoneName").value;
 export const local = (date) => new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 
 export const day = (iso) => new Intl.DateTimeFormat(language, { month: "short", day: "numeric" }).format(new Date(iso));

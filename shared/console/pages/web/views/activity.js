@@ -1,8 +1,9 @@
 // The activity log: who changed what, when, through what. The filters are in the address.
-import { html, useState } from "../html.js";
+import { html } from "../html.js";
 import { download, get } from "../api.js";
 import { t, time } from "../i18n.js";
-import { useAction, useLoad } from "../load.js";
+import { useAction } from "../load.js";
+import { More, usePager } from "../pager.js";
 import { navigate, useLocation, withQuery } from "../router.js";
 import { Busy, Empty, Failure, View } from "../ui.js";
 
@@ -110,18 +111,13 @@ function Choice({ name, values, kind, query }) {
 
 export function Activity() {
 	const { query } = useLocation();
-	const [pages, setPages] = useState(1);
 	const asked = Object.fromEntries(filters.map((name) => [name, query.get(name) || ""]));
-	const load = useLoad(`activity ${JSON.stringify(asked)} ${pages}`, async (signal) => {
-		const items = [];
-		let next = "";
-		for (let n = 0; n < pages && (n === 0 || next); n++) {
-			const { body } = await get("/v1/activity", { signal, query: { ...asked, cursor: next } });
-			items.push(...body.items);
-			next = body.next_cursor;
-		}
-		return { items, more: Boolean(next) };
-	});
+	const pager = usePager(
+		`activity ${JSON.stringify(asked)}`,
+		async (page, signal) => (await get("/v1/activity", { signal, query: { ...asked, ...page } })).body,
+		{ rounds: 5 },
+	);
+	const load = pager.load;
 	const [save, { busy, error }] = useAction(() => {
 		const wanted = new URLSearchParams(Object.entries(asked).filter(([, v]) => v));
 		return download(`/v1/activity/export?${wanted}`, "activity.csv");
@@ -152,7 +148,7 @@ export function Activity() {
 		html`
 			<${Failure} error=${error} />
 		`}
-		<${View} load=${load.data || load.error ? load : { ...load, data: load.stale }}>
+		<${View} load=${load}>
 			${(data) =>
 				data.items.length || data.more
 					? html`
@@ -177,12 +173,7 @@ export function Activity() {
 									</tbody>
 								</table>
 							</div>
-							${data.more &&
-							html`
-								<p class="more">
-									<button type="button" onClick=${() => setPages(pages + 1)}>${t("more")}</button>
-								</p>
-							`}
+							<${More} pager=${pager} />
 						`
 					: html`
 							<${Empty} icon="clock" title=${t("activity.empty")} />

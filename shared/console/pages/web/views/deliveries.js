@@ -3,7 +3,8 @@ import { html, useState } from "../html.js";
 import { deliveryPath, get, integrationPath, may, post } from "../api.js";
 import { instant, list, local, number, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
-import { useAction, useLoad } from "../load.js";
+import { useAction } from "../load.js";
+import { Fresh, More, usePager } from "../pager.js";
 import { navigate, useLocation, useUnsaved, withQuery } from "../router.js";
 import { Busy, Dialog, Empty, Failure, Pill, Said, useClosing, View, When } from "../ui.js";
 import { Recover } from "./recover.js";
@@ -34,20 +35,6 @@ export const DeliveryState = ({ of: d }) => {
 export function kindsOf(d) {
 	const names = list(d.kinds.map((k) => (t(`kind.${k}`) === `kind.${k}` ? k : t(`kind.${k}`))));
 	return d.count > 1 ? t("delivery.kinds", { n: d.count, kinds: names }) : names;
-}
-
-async function read(id, { state, from, to, pages }, signal) {
-	const items = [];
-	let next = "";
-	for (let n = 0; n < pages && (n === 0 || next); n++) {
-		const { body } = await get(integrationPath(id, "/deliveries"), {
-			signal,
-			query: { state, from: instant(from), to: instant(to), cursor: next },
-		});
-		items.push(...body.items);
-		next = body.next_cursor;
-	}
-	return { items, more: Boolean(next) };
 }
 
 // Replay sends a delivery again; one that has arrived only when the person says so.
@@ -180,7 +167,7 @@ function ReplayRange({ id, from, to, onClose, done }) {
 	`;
 }
 
-function lastWords(d) {
+export function lastWords(d) {
 	const last = d.attempts.at(-1);
 	if (d.state === "delivered")
 		return last?.status ? String(last.status) : unsent(last) ? last.reason : t("delivery.arrived");
@@ -276,12 +263,15 @@ export function Deliveries({ integration, incidents }) {
 	const { query } = useLocation();
 	const state = states.includes(query.get("state")) ? query.get("state") : "all";
 	const [from, to] = [query.get("from") || "", query.get("to") || ""];
-	const [pages, setPages] = useState(1);
 	const [asking, ask] = useState(""); // "replay", "recover"
-	const filter = { state, from, to, pages };
-	const load = useLoad(JSON.stringify([integration.id, filter]), (signal) => read(integration.id, filter, signal), {
-		every: refresh,
-	});
+	const filter = { state, from: instant(from), to: instant(to) };
+	const pager = usePager(
+		JSON.stringify([integration.id, filter]),
+		async (page, signal) =>
+			(await get(integrationPath(integration.id, "/deliveries"), { signal, query: { ...filter, ...page } })).body,
+		{ every: refresh, most: 1000 },
+	);
+	const load = pager.load;
 	const filtered = state !== "all" || from || to;
 	return html`
 		<div class="tools">
@@ -305,7 +295,8 @@ export function Deliveries({ integration, incidents }) {
 		html`
 			<p class="help">${t("replay.off")}</p>
 		`}
-		<${View} load=${load.data || load.error ? load : { ...load, data: load.stale }}>
+		<${Fresh} pager=${pager} />
+		<${View} load=${load}>
 			${(data) =>
 				data.items.length
 					? html`
@@ -340,12 +331,7 @@ export function Deliveries({ integration, incidents }) {
 									</tbody>
 								</table>
 							</div>
-							${data.more &&
-							html`
-								<p class="more">
-									<button type="button" onClick=${() => setPages(pages + 1)}>${t("more")}</button>
-								</p>
-							`}
+							<${More} pager=${pager} />
 						`
 					: html`
 							<${Empty} icon="clock" title=${t(filtered ? "log.filtered" : "log.empty")}>

@@ -274,7 +274,7 @@ export function Delivery({ integration, delivery, reload }) {
 										</summary>
 										<p class="muted">
 											${t("delivery.id")}${" "}
-											<code>${e.id}</code>
+											<a href=${`/events/${encodeURIComponent(e.id)}`}><code>${e.id}</code></a>
 										</p>
 										<pre tabindex="0" aria-label=${t("delivery.data")}>
 ${JSON.stringify(e.data, null, 2)}</pre

@@ -1,8 +1,9 @@
 // Events that could not be processed, each with its reason.
-import { html, useState } from "../html.js";
+import { html } from "../html.js";
 import { get, may, post, replayPath } from "../api.js";
 import { t, time } from "../i18n.js";
-import { useAction, useLoad } from "../load.js";
+import { useAction } from "../load.js";
+import { Fresh, More, usePager } from "../pager.js";
 import { Busy, Empty, Failure, Said, View, When } from "../ui.js";
 
 const refresh = 15_000;
@@ -65,25 +66,17 @@ function Letter({ letter: d, reload }) {
 }
 
 export function Rejected() {
-	const [pages, setPages] = useState(1);
-	const load = useLoad(
-		`rejected ${pages}`,
-		async (signal) => {
-			const items = [];
-			let next = "";
-			for (let n = 0; n < pages && (n === 0 || next); n++) {
-				const { body } = await get("/v1/dead-letters", { signal, query: { cursor: next } });
-				items.push(...body.items);
-				next = body.next_cursor;
-			}
-			return { items, more: Boolean(next) };
-		},
+	const pager = usePager(
+		"rejected",
+		async (query, signal) => (await get("/v1/dead-letters", { signal, query })).body,
 		{ every: refresh },
 	);
+	const load = pager.load;
 	return html`
 		<h1 tabindex="-1">${t("nav.rejected")}</h1>
 		<p class="muted">${t("rejected.lead")}</p>
-		<${View} load=${load.data || load.error ? load : { ...load, data: load.stale }}>
+		<${Fresh} pager=${pager} />
+		<${View} load=${load}>
 			${(data) =>
 				data.items.length
 					? html`
@@ -94,12 +87,7 @@ export function Rejected() {
 									`,
 								)}
 							</ul>
-							${data.more &&
-							html`
-								<p class="more">
-									<button type="button" onClick=${() => setPages(pages + 1)}>${t("more")}</button>
-								</p>
-							`}
+							<${More} pager=${pager} />
 						`
 					: html`
 							<${Empty} icon="check" title=${t("rejected.empty")} />
