@@ -12,8 +12,7 @@ import (
 	"tocsin/shared/integration"
 )
 
-// What one search looks at, at most. A person waits for it: on the embedded engine a search of this size takes less
-// than 100 ms (docs/measurements.md), on AWS it costs about 1,250 read units.
+// What one search looks at, at most, because a person waits for it. What that costs is in docs/delivery-log.md.
 const (
 	Scanned = 10_000 // deliveries
 	Opened  = 1_000  // deliveries whose events are read, for a text
