@@ -194,7 +194,7 @@ func TestAPersonIsToldOfWhatTheyChose(t *testing.T) {
 	require.Equal(t, "42", m.Tenant)
 	system := w.post.to("grace@example.com")
 	require.NotEmpty(t, system)
-	require.Equal(t, "[Tocsin] New user was added to the company account", system[0].Subject,
+	require.Equal(t, "[Tocsin] New user was added to the company account: Grace <grace@example.com>", system[0].Subject,
 		"on by default (facts, 5.3)")
 
 	_, _, err = w.unsubscriptions.Unsubscribe(t.Context(),
