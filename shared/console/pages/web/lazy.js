@@ -23,12 +23,15 @@ export function lazy(read, name) {
 				},
 				() => set({ error: { status: 0 } }),
 			);
+		const drawn = view;
 		useEffect(() => {
-			if (!view) load();
+			if (drawn) return;
+			if (view) set({}); // another one has read it since this one was drawn
+			else load();
 		}, []);
-		if (view)
+		if (drawn)
 			return html`
-				<${view} ...${props} />
+				<${drawn} ...${props} />
 			`;
 		return html`
 			<h1 class="visually-hidden" tabindex="-1">${t("loading")}</h1>
