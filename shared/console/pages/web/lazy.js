@@ -26,7 +26,8 @@ export function lazy(read, name) {
 		const drawn = view;
 		useEffect(() => {
 			if (drawn) return;
-			if (view) set({}); // another one has read it since this one was drawn
+			if (view)
+				set({}); // another one has read it since this one was drawn
 			else load();
 		}, []);
 		if (drawn)
