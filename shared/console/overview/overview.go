@@ -103,11 +103,11 @@ func (s *API) Register(api huma.API) {
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-overview", Method: http.MethodGet, Path: "/v1/overview", Tags: []string{"Integrations"},
 		Summary: "Read what became of the last 24 hours",
-		Description: "By hour and by integration, with what needs a person. It is made of counters of ten minutes that " +
-			"are kept anyway: a delivery counts in the hour in which it ended, an event in that in which it arrived. A " +
-			"delivery that is sent again counts again. A process that ends by force can leave a few uncounted. Latency " +
-			"is the time from the arrival of the oldest event to the answer that confirmed it, with batch windows, " +
-			"retries and replays.",
+		Description: "By hour and by integration, with what needs a person. It is made of counters of ten minutes " +
+			"that are kept anyway: a delivery counts in the hour in which it ended, an event in that in " +
+			"which it arrived. A delivery that is sent again counts again. A process that ends by force can " +
+			"leave a few uncounted. Latency is the time from the arrival of the oldest event to the answer " +
+			"that confirmed it, with batch windows, retries and replays.",
 	}), s.read)
 }
 
