@@ -23,8 +23,8 @@ func troubled(t *testing.T) (p *embedded.Process, broken string) {
 	t.Helper()
 	at, gone := receive(t), receive(t)
 	gone.answers(http.StatusNotFound, "no_service")
-	p = program(t, "-allow", at.Host+","+gone.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread", "1",
-		"-disable-after", "0s")
+	p = program(t, "-allow", at.Host+","+gone.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread",
+		"1", "-disable-after", "0s")
 	webhook(t, p, at.URL+"/hook", "SOC webhook")
 	slack(t, p, at, "قناة العمليات الأمنية")
 	broken = slack(t, p, gone, "Channel that is gone, with a name "+strings.Repeat("that goes on ", 5))
