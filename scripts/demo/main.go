@@ -338,7 +338,7 @@ func mails(p *embedded.Process) error {
 	if err != nil {
 		return err
 	}
-	if m.Subject != "[Tocsin] New vulnerability detected" {
+	if m.Subject != "[Tocsin] New vulnerability detected: Reflected XSS" {
 		return fmt.Errorf("the mail log should hold the mail of one vulnerability: %+v", m)
 	}
 	fmt.Printf("The mail log holds a mail to %s: %s\n", m.To, m.Subject)
