@@ -379,8 +379,8 @@ func (s *Service) Settings(ctx context.Context, tenant string) (Settings, error)
 }
 
 // Set sets the time zone for the days from now on, and the language of what is sent (nil = as it was), if the settings
-// have the revision; -1 takes any. It returns the revision that they have then: the same one for what they have. Errors:
-// ErrZone, ErrLanguage, ErrConflict.
+// have the revision; -1 takes any. It returns the revision that they have then: the same one for what they have.
+// Errors: ErrZone, ErrLanguage, ErrConflict.
 func (s *Service) Set(ctx context.Context, who activity.Actor, zone string, l *wording.Language,
 	revision int64) (int64, error) {
 	if err := CheckZone(zone); err != nil {
