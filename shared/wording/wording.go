@@ -28,6 +28,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/language"
 )
@@ -82,7 +83,8 @@ type catalogue struct {
 	places []template                       // English ones with places, those with most fixed words first
 }
 
-var texts = load()
+// texts are read when the first one is asked for: most of what starts this program words nothing, or only in English.
+var texts = sync.OnceValue(load)
 
 // load reads the embedded files. It panics where one is damaged: every test would fail.
 func load() *catalogue {
@@ -151,10 +153,7 @@ type Text struct {
 
 // Read finds the message that an English text is; false for words that are none of ours.
 func Read(english string) (Text, bool) {
-	if code, ok := texts.whole[english]; ok {
-		return Text{Code: code}, true
-	}
-	r := reader{catalogue: texts, budget: most}
+	r := reader{catalogue: texts(), budget: most}
 	return r.read(english, depth)
 }
 
@@ -195,11 +194,11 @@ func (c *reader) read(english string, depth int) (Text, bool) {
 
 // In words the message in a language, in English where that language has no words for it.
 func (t Text) In(l Language) string {
-	as, ok := texts.worded[l][t.Code]
+	as, ok := texts().worded[l][t.Code]
 	if !ok {
-		l, as = English, texts.worded[English][t.Code]
+		l, as = English, texts().worded[English][t.Code]
 	}
-	in := texts.worded[English][t.Code]
+	in := texts().worded[English][t.Code]
 	var out strings.Builder
 	for _, p := range as.pieces {
 		if p.name == "" {
@@ -227,7 +226,7 @@ func In(l Language, english string) string {
 // looks up by itself.
 func Terms(l Language) map[string]string {
 	out := map[string]string{}
-	for code, t := range texts.worded[English] {
+	for code, t := range texts().worded[English] {
 		if strings.HasPrefix(code, "term.") {
 			out[t.source] = Text{Code: code}.In(l)
 		}
