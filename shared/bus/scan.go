@@ -73,12 +73,9 @@ func scanEntry(s *jsonscan.Scanner) (e requestEntry) {
 		s.GiveUp()
 		return e
 	}
-	seen := 0
-	text := func(member int, into *string) {
-		if seen&member != 0 {
-			s.GiveUp()
-		}
-		seen |= member
+	var seen uint32
+	text := func(member uint, into *string) {
+		s.Once(&seen, member)
 		*into = s.String()
 	}
 	for {
@@ -88,17 +85,15 @@ func scanEntry(s *jsonscan.Scanner) (e requestEntry) {
 		}
 		switch name {
 		case "Source":
-			text(1, &e.Source)
+			text(0, &e.Source)
 		case "DetailType":
-			text(2, &e.DetailType)
+			text(1, &e.DetailType)
 		case "Detail":
-			text(4, &e.Detail)
+			text(2, &e.Detail)
 		case "EventBusName":
-			text(8, &e.EventBusName)
+			text(3, &e.EventBusName)
 		case "Time":
-			if e.Time != nil {
-				s.GiveUp()
-			}
+			s.Once(&seen, 4)
 			e.Time = scanTime(s)
 		default:
 			s.GiveUp()

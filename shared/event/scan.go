@@ -7,14 +7,6 @@ import (
 	"tocsin/shared/jsonscan"
 )
 
-// once gives up at a member that is there a second time: encoding/json lets the later one change the earlier one.
-func once(s *jsonscan.Scanner, seen *uint32, member uint) {
-	if *seen&(1<<member) != 0 {
-		s.GiveUp()
-	}
-	*seen |= 1 << member
-}
-
 // scanDetail reads an envelope of the usual form; ok is false for any other. The data shares the memory of raw.
 func scanDetail(raw []byte) (d detail, ok bool) {
 	s := jsonscan.Scanner{Text: string(raw)}
@@ -29,22 +21,22 @@ func scanDetail(raw []byte) (d detail, ok bool) {
 		}
 		switch name {
 		case "version":
-			once(&s, &seen, 0)
+			s.Once(&seen, 0)
 			d.Version = int(s.Int())
 		case "id":
-			once(&s, &seen, 1)
+			s.Once(&seen, 1)
 			d.ID = strings.Clone(s.String())
 		case "tenant":
-			once(&s, &seen, 2)
+			s.Once(&seen, 2)
 			d.Tenant = strings.Clone(s.String())
 		case "client_name":
-			once(&s, &seen, 3)
+			s.Once(&seen, 3)
 			d.ClientName = strings.Clone(s.String())
 		case "time":
-			once(&s, &seen, 4)
+			s.Once(&seen, 4)
 			d.Time = timestamp(&s)
 		case "data":
-			once(&s, &seen, 5)
+			s.Once(&seen, 5)
 			from, to := s.Span()
 			d.Data = json.RawMessage(raw[from:to:to])
 		default:
@@ -79,13 +71,13 @@ func scanHit(raw []byte) (d HitData, ok bool) {
 		}
 		switch name {
 		case "hit":
-			once(&s, &seen, 0)
+			s.Once(&seen, 0)
 			d.Hit = hitOf(&s)
 		case "experimental":
-			once(&s, &seen, 1)
+			s.Once(&seen, 1)
 			d.Experimental = s.Bool()
 		case "sampled_out":
-			once(&s, &seen, 2)
+			s.Once(&seen, 2)
 			d.SampledOut = s.Bool()
 		default:
 			s.Other(name)
@@ -100,7 +92,7 @@ func hitOf(s *jsonscan.Scanner) (h Hit) {
 	}
 	var seen uint32
 	text := func(member uint, into *string) {
-		once(s, &seen, member)
+		s.Once(&seen, member)
 		*into = s.String()
 	}
 	for {
@@ -137,22 +129,22 @@ func hitOf(s *jsonscan.Scanner) (h Hit) {
 func (h *Hit) other(s *jsonscan.Scanner, name string, seen *uint32) {
 	switch name {
 	case "payloads":
-		once(s, seen, 9)
+		s.Once(seen, 9)
 		h.Payloads = s.Strings()
 	case "applications":
-		once(s, seen, 10)
+		s.Once(seen, 10)
 		h.Applications = s.Strings()
 	case "remote_addr6":
-		once(s, seen, 11)
+		s.Once(seen, 11)
 		h.RemoteAddr6 = s.Pointer()
 	case "remote_country":
-		once(s, seen, 12)
+		s.Once(seen, 12)
 		h.RemoteCountry = s.Pointer()
 	case "response_status":
-		once(s, seen, 13)
+		s.Once(seen, 13)
 		h.ResponseStatus = int(s.Int())
 	case "request_time":
-		once(s, seen, 14)
+		s.Once(seen, 14)
 		h.RequestTime = seconds(s)
 	default:
 		s.Other(name)

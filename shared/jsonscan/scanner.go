@@ -97,6 +97,15 @@ func (s *Scanner) Name() (name string, ok bool) {
 	return name, !s.bad
 }
 
+// Once gives up at a member that is there a second time: encoding/json lets the later one change the earlier one. The
+// bits of seen are the members that were there.
+func (s *Scanner) Once(seen *uint32, member uint) {
+	if *seen&(1<<member) != 0 {
+		s.bad = true
+	}
+	*seen |= 1 << member
+}
+
 // Other skips the member of a name that the caller does not know, unless encoding/json could take it for one that it
 // does: it folds the case of names. The names that the caller knows are in lower case.
 func (s *Scanner) Other(name string) {
