@@ -3,6 +3,7 @@ package deliverylog
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/fanout"
@@ -46,40 +47,17 @@ type Store interface {
 	Carrying(ctx context.Context, tenant, integration string, e Event, most int) (id string, through bool, err error)
 }
 
-// Integrations are the integrations of a tenant.
-type Integrations interface {
-	List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error)
-}
-
 // Log searches.
 type Log struct {
-	Integrations Integrations
+	Integrations integration.Lister
 	Store        Store
 }
 
-// integrationPage is how many integrations are read at once.
-const integrationPage = 200
-
 // integrations are those of the tenant, or the named ones of them.
 func (l *Log) integrations(ctx context.Context, tenant string, named []string) ([]integration.Integration, error) {
-	var out []integration.Integration
-	wanted := make(map[string]bool, len(named))
-	for _, id := range named {
-		wanted[id] = true
+	all, err := integration.All(ctx, l.Integrations, tenant)
+	if err != nil || len(named) == 0 {
+		return all, err
 	}
-	for after := ""; ; {
-		page, err := l.Integrations.List(ctx, tenant, after, integrationPage)
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range page {
-			if len(named) == 0 || wanted[i.ID] {
-				out = append(out, i)
-			}
-		}
-		if len(page) < integrationPage {
-			return out, nil
-		}
-		after = page[len(page)-1].ID
-	}
+	return slices.DeleteFunc(all, func(i integration.Integration) bool { return !slices.Contains(named, i.ID) }), nil
 }

@@ -115,6 +115,25 @@ func (s *Service) List(ctx context.Context, tenant, after string, limit int) ([]
 	return s.Store.List(ctx, tenant, after, limit)
 }
 
+// Lister lists a tenant's integrations as Service.List does.
+type Lister interface {
+	List(ctx context.Context, tenant, after string, limit int) ([]Integration, error)
+}
+
+// All reads every integration of a tenant, hundreds at most, in the order of their ids.
+func All(ctx context.Context, from Lister, tenant string) (out []Integration, err error) {
+	const most = 500
+	for after := ""; ; after = out[len(out)-1].ID {
+		page, err := from.List(ctx, tenant, after, most)
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, page...); len(page) < most {
+			return out, nil
+		}
+	}
+}
+
 // Numbered is the integration with its number. One of a release that gave none gets its own now.
 func (s *Service) Numbered(ctx context.Context, i Integration) (Integration, error) {
 	if i.Number != 0 {

@@ -55,7 +55,7 @@ type Line struct {
 
 // Integrations reads the tenant's integrations: the part of integration.Service that this package needs.
 type Integrations interface {
-	List(ctx context.Context, tenant, after string, limit int) ([]integration.Integration, error)
+	integration.Lister
 	// Masked is read for its error: see integration.Unreadable.
 	Masked(ctx context.Context, i integration.Integration) (json.RawMessage, error)
 }
@@ -75,8 +75,7 @@ type Reader struct {
 }
 
 const (
-	page  = 200 // integrations that are read at once
-	reads = 16  // that are looked at at a time: on the distributed engine each is a query or two
+	reads = 16 // integrations that are looked at at a time: on the distributed engine each is a query or two
 	// windows is how many enablings of one day are summed up, the newest ones.
 	windows = 8
 )
@@ -94,9 +93,7 @@ func (r *Reader) Read(ctx context.Context, tenant string) (Overview, error) {
 	}
 	for _, p := range arrived {
 		o.Events += p.Attempts
-		if n := o.hour(p.At); n < Hours {
-			o.Hours[n].Events += p.Attempts
-		}
+		o.Hours[o.hour(p.At)].Events += p.Attempts
 	}
 	if err := r.lines(ctx, tenant, &o); err != nil {
 		return o, err
@@ -112,16 +109,9 @@ func (o *Overview) hour(at time.Time) int { return min(int(at.Sub(o.From)/time.H
 
 // lines adds the integrations.
 func (r *Reader) lines(ctx context.Context, tenant string, o *Overview) error {
-	var all []integration.Integration
-	for after := ""; ; after = all[len(all)-1].ID {
-		some, err := r.Integrations.List(ctx, tenant, after, page)
-		if err != nil {
-			return fmt.Errorf("list the integrations of tenant %s: %w", tenant, err)
-		}
-		all = append(all, some...)
-		if len(some) < page {
-			break
-		}
+	all, err := integration.All(ctx, r.Integrations, tenant)
+	if err != nil {
+		return fmt.Errorf("list the integrations of tenant %s: %w", tenant, err)
 	}
 	o.Integrations = make([]Line, len(all))
 	troubles := make([]*Trouble, len(all))
@@ -171,10 +161,9 @@ func (r *Reader) line(ctx context.Context, o *Overview, i integration.Integratio
 		}
 		for _, p := range points {
 			l.Merge(p.Ended)
-			if n := o.hour(p.At); n < Hours {
-				l.Hours[n].Delivered += p.Delivered
-				l.Hours[n].Dead += p.Dead
-			}
+			hour := &l.Hours[o.hour(p.At)]
+			hour.Delivered += p.Delivered
+			hour.Dead += p.Dead
 		}
 		newest = points
 	}

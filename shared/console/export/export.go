@@ -102,22 +102,16 @@ func (s *API) state(ctx context.Context) (out configuration.State, err error) {
 	if out.Systems, err = s.systems(ctx); err != nil {
 		return out, err
 	}
-	for after := ""; ; {
-		page, err := s.Integrations.List(ctx, p.Tenant, after, pageSize)
+	all, err := integration.All(ctx, s.Integrations, p.Tenant)
+	if err != nil {
+		return out, err
+	}
+	for _, i := range all {
+		stored, err := s.integration(ctx, i)
 		if err != nil {
 			return out, err
 		}
-		for _, i := range page {
-			stored, err := s.integration(ctx, i)
-			if err != nil {
-				return out, err
-			}
-			out.Integrations = append(out.Integrations, stored)
-		}
-		if len(page) < pageSize {
-			break
-		}
-		after = page[len(page)-1].ID
+		out.Integrations = append(out.Integrations, stored)
 	}
 	if s.Triggers != nil && p.May(access.Triggers) {
 		list, err := s.Triggers.List(ctx, rest.Person(ctx))
@@ -138,9 +132,6 @@ func (s *API) state(ctx context.Context) (out configuration.State, err error) {
 	}
 	return out, nil
 }
-
-// pageSize of reads through all of a tenant's integrations.
-const pageSize = 500
 
 func (s *API) systems(ctx context.Context) (map[string]configuration.System, error) {
 	s.Systems.Prepare(ctx)

@@ -136,21 +136,7 @@ func stepsIn(s destination.System, tenant string, languages []string) map[string
 	return out
 }
 
-// pageSize of reads through all of a tenant's integrations.
-const pageSize = 500
-
-// all reads every integration of the tenant: hundreds at most, and the tabs' counters need each.
+// all reads every integration of the tenant: the tabs' counters need each.
 func (s *API) all(ctx context.Context) ([]integration.Integration, error) {
-	var out []integration.Integration
-	for after := ""; ; {
-		page, err := s.Integrations.List(ctx, rest.Principal(ctx).Tenant, after, pageSize)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, page...)
-		if len(page) < pageSize {
-			return out, nil
-		}
-		after = page[len(page)-1].ID
-	}
+	return integration.All(ctx, s.Integrations, rest.Principal(ctx).Tenant)
 }

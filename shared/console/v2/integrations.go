@@ -86,26 +86,17 @@ func (s *API) list(ctx context.Context, in *struct {
 	return success(views), nil
 }
 
-// pageSize is how many integrations are read at once.
-const pageSize = 500
-
 // all are a tenant's integrations, each with its number.
 func (s *API) all(ctx context.Context, tenant string) (out []integration.Integration, err error) {
-	for after := ""; ; {
-		page, err := s.Integrations.List(ctx, tenant, after, pageSize)
-		if err != nil {
+	if out, err = integration.All(ctx, s.Integrations, tenant); err != nil {
+		return nil, err
+	}
+	for n, i := range out {
+		if out[n], err = s.Integrations.Numbered(ctx, i); err != nil {
 			return nil, err
 		}
-		for _, i := range page {
-			if i, err = s.Integrations.Numbered(ctx, i); err != nil {
-				return nil, err
-			}
-			out, after = append(out, i), i.ID
-		}
-		if len(page) < pageSize {
-			return out, nil
-		}
 	}
+	return out, nil
 }
 
 func (s *API) create(ctx context.Context, in *body) (*answer[integrationView], error) {
