@@ -61,13 +61,6 @@ type activityOutput struct {
 
 type activityFileInput struct{ Filter }
 
-type activityFile struct {
-	ContentType string `header:"Content-Type"`
-	Disposition string `header:"Content-Disposition"`
-	NextCursor  string `header:"X-Next-Cursor" doc:"there is more: ask again with it; the file has no headings then"`
-	Body        []byte
-}
-
 // API is the operations.
 type API struct {
 	rest.Kit
@@ -90,8 +83,7 @@ func (s *API) Register(api huma.API) {
 		Errors: []int{400, 422}, Summary: "Read the activity log as CSV",
 		Description: kept + " A line for each change. A value that a spreadsheet would take for a formula has an " +
 			"apostrophe before it. One answer has at most 2,000 entries: X-Next-Cursor says that there are more.",
-		Responses: map[string]*huma.Response{"200": {Description: "OK",
-			Content: map[string]*huma.MediaType{"text/csv": {}}}},
+		Responses: rest.CSVAnswers(),
 	}), s.export)
 }
 

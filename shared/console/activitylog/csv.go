@@ -1,62 +1,45 @@
 package activitylog
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
 	"strconv"
 	"time"
 
 	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
-	"tocsin/shared/plaintext"
 )
 
-// Bounds of one file. API Gateway and Lambda answer with at most 6 MB.
+// How many entries one file has, and how many are read at once.
 const (
 	exportEntries = 2000
-	exportBytes   = 4 << 20
 	exportPage    = 200
 )
 
 var headings = []string{"time", "by", "name", "source", "token", "object", "object_id", "object_name", "action",
-	"field",
-	"before", "after", "request_id"}
+	"field", "before", "after", "request_id"}
 
-func (s *API) export(ctx context.Context, in *activityFileInput) (*activityFile, error) {
+func (s *API) export(ctx context.Context, in *activityFileInput) (*rest.CSVFile, error) {
 	q, err := s.query(ctx, in.Filter, exportPage)
 	if err != nil {
 		return nil, err
 	}
-	var file bytes.Buffer
-	w := csv.NewWriter(&file)
-	if in.Cursor == "" {
-		_ = w.Write(headings) // a buffer takes everything
-	}
-	for n := 0; n < exportEntries && file.Len() < exportBytes; {
+	read := func(from string) (rest.CSVPage, error) {
+		q.Before = from
 		page, err := s.Log.List(ctx, q)
 		if err != nil {
-			return nil, s.Answer(err)
+			return rest.CSVPage{}, s.Answer(err)
 		}
+		out := rest.CSVPage{Rows: len(page.Entries), Next: page.Next, Whole: true}
 		for _, e := range page.Entries {
-			write(w, e)
+			out.Lines = append(out.Lines, lines(e)...)
 		}
-		w.Flush()
-		n += len(page.Entries)
-		if q.Before = page.Next; q.Before == "" {
-			break
-		}
+		return out, nil
 	}
-	out := &activityFile{ContentType: "text/csv; charset=utf-8", Body: file.Bytes(),
-		Disposition: `attachment; filename="activity-` + s.Now().UTC().Format(time.DateOnly) + `.csv"`}
-	if q.Before != "" {
-		out.NextCursor = rest.MakeCursor(entryList, q.Tenant, q.Before)
-	}
-	return out, nil
+	return s.CSV("activity", headings, exportEntries, entryList, q.Tenant, q.Before, read)
 }
 
-// write adds a line for each change of an entry, and one for an entry without any.
-func write(w *csv.Writer, e activity.Entry) {
+// lines are one for each change of an entry, and one for an entry without any.
+func lines(e activity.Entry) (out [][]string) {
 	changes := e.Changes
 	if len(changes) == 0 {
 		changes = []activity.Change{{}}
@@ -65,11 +48,8 @@ func write(w *csv.Writer, e activity.Entry) {
 		changes = append(changes, activity.Change{Field: "(more)", After: strconv.Itoa(e.More)})
 	}
 	for _, c := range changes {
-		line := []string{e.At.UTC().Format(time.RFC3339Nano), e.Who(), e.Name, string(e.Source), e.Token,
-			string(e.Object), e.ObjectID, e.ObjectName, string(e.Action), c.Field, c.Before, c.After, e.RequestID}
-		for n := range line {
-			line[n] = plaintext.Cell(line[n])
-		}
-		_ = w.Write(line) // a buffer takes everything
+		out = append(out, []string{e.At.UTC().Format(time.RFC3339Nano), e.Who(), e.Name, string(e.Source), e.Token,
+			string(e.Object), e.ObjectID, e.ObjectName, string(e.Action), c.Field, c.Before, c.After, e.RequestID})
 	}
+	return out
 }

@@ -1,23 +1,19 @@
 package deliveries
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
 	"strconv"
 	"strings"
 	"time"
 
 	"tocsin/shared/console/rest"
 	"tocsin/shared/deliverylog"
-	"tocsin/shared/plaintext"
 )
 
-// Bounds of one file. API Gateway and Lambda answer with at most 6 MB.
+// How many deliveries one file has, and how many are read at once.
 const (
-	exportRows  = 5000
-	exportBytes = 4 << 20
-	exportPage  = 1000
+	exportRows = 5000
+	exportPage = 1000
 )
 
 var logHeadings = []string{"time", "delivery", "integration", "integration_name", "system", "state", "kinds", "events",
@@ -25,45 +21,23 @@ var logHeadings = []string{"time", "delivery", "integration", "integration_name"
 
 type logFileInput struct{ LogFilter }
 
-type logFile struct {
-	ContentType string `header:"Content-Type"`
-	Disposition string `header:"Content-Disposition"`
-	NextCursor  string `header:"X-Next-Cursor" doc:"there is more: ask again with it; the file has no headings then"`
-	Body        []byte
-}
-
 // exportLog writes pages of the log as long as each comes full: what a filter finds little of is asked for again by
 // whoever reads, with the cursor.
-func (s *API) exportLog(ctx context.Context, in *logFileInput) (*logFile, error) {
+func (s *API) exportLog(ctx context.Context, in *logFileInput) (*rest.CSVFile, error) {
 	q, err := in.query(ctx, exportPage)
 	if err != nil {
 		return nil, err
 	}
-	var file bytes.Buffer
-	w := csv.NewWriter(&file)
-	if in.Cursor == "" {
-		_ = w.Write(logHeadings) // a buffer takes everything
-	}
-	for n := 0; n < exportRows && file.Len() < exportBytes; {
+	read := func(from string) (out rest.CSVPage, err error) {
+		q.Before = from
 		page, err := s.search(ctx, q)
-		if err != nil {
-			return nil, err
-		}
 		for _, f := range page.Found {
-			_ = w.Write(logLine(f))
+			out.Lines = append(out.Lines, logLine(f))
 		}
-		w.Flush()
-		n += len(page.Found)
-		if q.Before = page.Next; q.Before == "" || len(page.Found) < exportPage {
-			break
-		}
+		out.Rows, out.Next, out.Whole = len(page.Found), page.Next, len(page.Found) == exportPage
+		return out, err
 	}
-	out := &logFile{ContentType: "text/csv; charset=utf-8", Body: file.Bytes(),
-		Disposition: `attachment; filename="deliveries-` + s.Now().UTC().Format(time.DateOnly) + `.csv"`}
-	if q.Before != "" {
-		out.NextCursor = rest.MakeCursor(logList, q.Tenant, q.Before)
-	}
-	return out, nil
+	return s.CSV("deliveries", logHeadings, exportRows, logList, q.Tenant, q.Before, read)
 }
 
 // logLine is a row with times in UTC.
@@ -90,9 +64,6 @@ func logLine(f deliverylog.Found) []string {
 		if v.Reason == "" {
 			line[11] = v.Last.Reason
 		}
-	}
-	for n := range line {
-		line[n] = plaintext.Cell(line[n])
 	}
 	return line
 }

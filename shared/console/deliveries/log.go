@@ -94,17 +94,13 @@ type LeftOutEvent struct {
 
 type eventOutput struct{ Body EventTrace }
 
-const (
-	logList   rest.List = "log"
-	logTagged string    = "Deliveries"
-)
+const logList rest.List = "log"
 
 func (s *API) log(api huma.API) {
-	tags := []string{logTagged}
+	tags := []string{"Deliveries"}
 	const how = "Of the integrations that there are, newest first. No filter is needed; each narrows. Filters by " +
 		"kind, status and text are looked for in the list: one call looks at 10,000 deliveries at most, with a text " +
-		"at the " +
-		"events of 1,000. reached says how far back that was, and next_cursor goes on."
+		"at the events of 1,000. reached says how far back that was, and next_cursor goes on."
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "search-deliveries", Method: http.MethodGet, Path: "/v1/deliveries", Tags: tags,
 		Errors: []int{400, 422}, Summary: "Search the deliveries to all integrations", Description: how,
@@ -114,8 +110,7 @@ func (s *API) log(api huma.API) {
 		Errors: []int{400, 422}, Summary: "Read the deliveries to all integrations as CSV",
 		Description: how + " A value that a spreadsheet would take for a formula has an apostrophe before it. One " +
 			"answer has at most 5,000 lines: X-Next-Cursor says that there is more.",
-		Responses: map[string]*huma.Response{"200": {Description: "OK",
-			Content: map[string]*huma.MediaType{"text/csv": {}}}},
+		Responses: rest.CSVAnswers(),
 	}), s.exportLog)
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-event", Method: http.MethodGet, Path: "/v1/events/{id}", Tags: tags, Errors: []int{404},
