@@ -187,24 +187,7 @@ export async function testOf(path, body, told, signal) {
 }
 
 // download reads a file and hands it to the browser.
-export async function download(path, name) {
-	const by = person;
-	const response = await fetch(acting() ? `${path}?${new URLSearchParams({ tenant: acting() })}` : path);
-	answered(response.status, by);
-	if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
-	hand(await response.blob(), name);
-}
-
-const fetchText = async (path, query) => {
-	const by = person;
-	const search = new URLSearchParams(
-		Object.entries({ ...query, tenant: acting() }).filter(([, v]) => v !== undefined && v !== ""),
-	);
-	const response = await fetch(search.size ? `${path}?${search}` : path, { cache: "no-store" });
-	answered(response.status, by);
-	if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
-	return { text: await response.text(), next: response.headers.get("X-Next-Cursor") };
-};
+export const download = async (path, name) => hand(await (await ask("GET", path)).blob(), name);
 
 const mostFiles = 100; // of which one CSV is made
 
@@ -213,9 +196,9 @@ export async function readAllAsText(path, query, name) {
 	const parts = [];
 	let cursor;
 	do {
-		const { text, next } = await fetchText(path, { ...query, cursor });
-		parts.push(text);
-		cursor = next;
+		const response = await ask("GET", path, { query: { ...query, cursor } });
+		parts.push(await response.text());
+		cursor = response.headers.get("X-Next-Cursor");
 	} while (cursor && parts.length < mostFiles);
 	hand(new Blob(["\ufeff", ...parts], { type: "text/csv" }), name);
 }

@@ -1,6 +1,6 @@
 // The activity log: who changed what, when, through what. The filters are in the address.
 import { html } from "../html.js";
-import { download, get } from "../api.js";
+import { get, readAllAsText } from "../api.js";
 import { t, time } from "../i18n.js";
 import { useAction } from "../load.js";
 import { More, usePager } from "../pager.js";
@@ -118,10 +118,7 @@ export function Activity() {
 		{ rounds: 5 },
 	);
 	const load = pager.load;
-	const [save, { busy, error }] = useAction(() => {
-		const wanted = new URLSearchParams(Object.entries(asked).filter(([, v]) => v));
-		return download(`/v1/activity/export?${wanted}`, "activity.csv");
-	});
+	const [save, { busy, error }] = useAction(() => readAllAsText("/v1/activity/export", asked, "activity.csv"));
 	return html`
 		<h1 tabindex="-1">${t("nav.activity")}</h1>
 		<p class="muted">${t("activity.lead")}</p>
