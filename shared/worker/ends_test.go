@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,10 +26,11 @@ func latencies(took ...time.Duration) (l health.Latencies) {
 
 func TestWhatEndsIsCountedWithTheTimeSinceItsEventArrived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		code := 200
+		var code atomic.Int64
+		code.Store(200)
 		r := start(t, worker.Limits{}, func(context.Context, destination.Request) (destination.Response, error) {
 			time.Sleep(200 * time.Millisecond)
-			return status(code)
+			return status(int(code.Load()))
 		})
 		defer r.stop()
 		r.add("a")
@@ -40,13 +42,13 @@ func TestWhatEndsIsCountedWithTheTimeSinceItsEventArrived(t *testing.T) {
 		}
 		put("at once")
 		put("arrived before", delivery.Attempt{At: time.Now(), Status: 200, Delivered: true})
-		code = 500
+		code.Store(500)
 		put("retried")
-		code = 200
+		code.Store(200)
 		time.Sleep(time.Minute)
 		require.Equal(t, health.Ended{Delivered: 3,
 			Latencies: latencies(200*time.Millisecond, 1400*time.Millisecond)}, r.counted("a"))
-		code = 500
+		code.Store(500)
 		put("off")
 		i, _ := r.integrations.Get(t.Context(), "42", "a")
 		i.Off = &integration.Off{By: integration.ByPerson}
