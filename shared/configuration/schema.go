@@ -8,6 +8,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/trigger"
 )
@@ -202,7 +203,7 @@ func triggerSchema() object {
 			"comment": object{"type": "string", "maxLength": trigger.MaxComment},
 			"threshold": object{"type": "object", "required": []string{"count", "period"},
 				"additionalProperties": false, "properties": object{"count": whole, "period": whole}},
-			"filters": object{"type": "array", "maxItems": trigger.MaxFilters},
+			"filters": object{"type": "array", "maxItems": filter.Max},
 			"actions": object{"type": "array", "minItems": 1, "maxItems": trigger.MaxActions},
 		},
 		"allOf": cases,
@@ -223,18 +224,18 @@ func filterSchema(t trigger.Template) any {
 			values["description"] = rule.Help
 		}
 		switch rule.Kind {
-		case trigger.KindChoice:
+		case filter.KindChoice:
 			var choices []string
 			for _, c := range rule.Choices {
 				choices = append(choices, c.Value)
 			}
 			values["items"] = object{"enum": choices}
-		case trigger.KindInteger:
+		case filter.KindInteger:
 			values["items"] = object{"anyOf": []any{object{"type": "integer", "minimum": -1},
 				object{"type": "string", "pattern": "^(-1|0|[1-9][0-9]*)$"}}}
 		default:
 			values["items"] = object{"type": []string{"string", "integer"}, "minLength": 1,
-				"maxLength": trigger.MaxValue}
+				"maxLength": filter.MaxValue}
 		}
 		cases = append(cases, only("id", string(id), object{"values": values}))
 	}
@@ -242,8 +243,8 @@ func filterSchema(t trigger.Template) any {
 		"type": "object", "required": []string{"id", "operator", "values"}, "additionalProperties": false,
 		"properties": object{
 			"id":       object{"enum": names},
-			"operator": object{"enum": []string{trigger.Equal, trigger.NotEqual}},
-			"values":   object{"type": "array", "minItems": 1, "maxItems": trigger.MaxValues},
+			"operator": object{"enum": []string{filter.Equal, filter.NotEqual}},
+			"values":   object{"type": "array", "minItems": 1, "maxItems": filter.MaxValues},
 		},
 		"allOf": cases,
 	}}

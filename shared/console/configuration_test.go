@@ -17,6 +17,7 @@ import (
 
 	"tocsin/shared/configuration"
 	"tocsin/shared/configuration/client"
+	"tocsin/shared/filter"
 	"tocsin/shared/trigger"
 )
 
@@ -91,11 +92,12 @@ var settings = map[string][]string{
 		`"11111111-2222-3333-4444-555555555556","client_secret":"%s-secret","endpoint":` +
 		`"https://a-b1.westeurope-1.ingest.monitor.azure.com","dcr_immutable_id":` +
 		`"dcr-00000000000000000000000000000000","stream_name":"Custom-Tocsin_CL"}`},
-	"splunk":    {`{"api":"https://hec.example.com:8088","token":"11111111-2222-3333-4444-555555555555"}`},
-	"data_dog":  {`{"token":"00000000000000000000000000000012","region":"US1-FED"}`},
-	"fluentd":   {`{"url":"https://f.example.com/a?b=${x}&c=$${y}"}`},
-	"logstash":  {`{"url":"https://l.example.com/","headers":{"X-A":"%s","x_a":"%s","Authorization":"Bearer %s"}}`},
-	"s3":        {`{"region":"eu-west-1","bucket":"b-1","authorization":"key","access_key_id":"AK","secret_access_key":"%s"}`},
+	"splunk":   {`{"api":"https://hec.example.com:8088","token":"11111111-2222-3333-4444-555555555555"}`},
+	"data_dog": {`{"token":"00000000000000000000000000000012","region":"US1-FED"}`},
+	"fluentd":  {`{"url":"https://f.example.com/a?b=${x}&c=$${y}"}`},
+	"logstash": {`{"url":"https://l.example.com/","headers":{"X-A":"%s","x_a":"%s","Authorization":"Bearer %s"}}`},
+	"s3": {
+		`{"region":"eu-west-1","bucket":"b-1","authorization":"key","access_key_id":"AK","secret_access_key":"%s"}`},
 	"minio":     {`{"endpoint":"https://m.example.com:9000","bucket":"hits","access_key":"123","secret_key":"%s-key"}`},
 	"web_hooks": {`{"url":"https://w.example.com/","ca_verify":false,"timeout":60,"format":"jsonl","max_events":1}`},
 }
@@ -159,7 +161,7 @@ func (r random) trigger(t trigger.Template, notified []string) map[string]any {
 	}
 	filters := []any{}
 	for _, id := range t.Filters {
-		if len(filters) < trigger.MaxFilters && r.IntN(2) == 0 {
+		if len(filters) < filter.Max && r.IntN(2) == 0 {
 			filters = append(filters, map[string]any{"id": id, "operator": id.Operators()[r.IntN(2)],
 				"values": r.values(id)})
 		}
@@ -181,16 +183,16 @@ func (r random) trigger(t trigger.Template, notified []string) map[string]any {
 	return out
 }
 
-func (r random) values(id trigger.FilterID) []any {
+func (r random) values(id filter.ID) []any {
 	switch rule := id.Rule(); rule.Kind {
-	case trigger.KindChoice:
+	case filter.KindChoice:
 		return []any{rule.Choices[r.IntN(len(rule.Choices))].Value, rule.Choices[r.IntN(len(rule.Choices))].Value}
-	case trigger.KindInteger:
+	case filter.KindInteger:
 		return []any{-1, "7", 0}
 	}
-	return map[trigger.FilterID][]any{
-		trigger.ByURL: {"example.com/*/login", "~^a.*${b}"}, trigger.ByIP: {"203.0.113.7", "2001:db8::1"},
-		trigger.ByDomain: {"1.example.com", "yes"}, trigger.ByStatus: {404, "5xx"}, trigger.ByPII: {"1e3", "no", "12"},
+	return map[filter.ID][]any{
+		filter.ByURL: {"example.com/*/login", "~^a.*${b}"}, filter.ByIP: {"203.0.113.7", "2001:db8::1"},
+		filter.ByDomain: {"1.example.com", "yes"}, filter.ByStatus: {404, "5xx"}, filter.ByPII: {"1e3", "no", "12"},
 	}[id]
 }
 
@@ -381,7 +383,8 @@ func TestWhatCanNotBePlannedIsToldBeforeAnythingIsChanged(t *testing.T) {
 		"a name that two have": {replace("  Ops:", "  Twice:", "[Ops,", "[Twice,"), hookEnv, false,
 			`there are 2 integrations with the name "Twice"`},
 		"a name that two have, which would be pruned": {small, hookEnv, true, `with the name "Twice"`},
-		"a trigger of a name that two have":           {replace("[Ops,", "[Twice,"), hookEnv, false, `with the name "Twice"`},
+		"a trigger of a name that two have": {replace("[Ops,", "[Twice,"), hookEnv, false,
+			`with the name "Twice"`},
 		"another system": {replace("    system: slack", "    system: ms_teams"), hookEnv, false,
 			`"Ops": is of the system ms_teams here and slack there`},
 		"an integration that is not there": {replace("[Ops,", "[Opps,"), hookEnv, false,

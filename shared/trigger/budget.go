@@ -11,12 +11,9 @@ import (
 // large: `.{0,900}` is 1,800 instructions. So there are three bounds: of what is saved, of what one match may take, and
 // of what a tenant may take.
 const (
-	maxTriggerSteps = 5000
 	// maxMatch bounds one match, in instructions times bytes: a tenth of a second. Only what an earlier release saved
 	// can be larger; on a URI that is too long for it a trigger is not evaluated.
 	maxMatch = 4_000_000
-	// maxAddresses is how many addresses of an event filters look at: an attack can have ten thousands.
-	maxAddresses = 1000
 
 	// burst is the time that a tenant's URI patterns may take at once, and perSecond how much of it comes back in a
 	// second. It is per process: a fan-out function of AWS, or the one machine.
@@ -75,18 +72,15 @@ type evaluation struct {
 	skipped bool // something was not matched since the flag was put down
 }
 
-// begin starts the clock, end stops it: between the two patterns are matched.
-func (t *evaluation) begin() {
-	if t != nil {
-		t.began, t.running, t.used = t.clock(), true, true
-	}
+// Begin starts the clock.
+func (t *evaluation) Begin() {
+	t.began, t.running, t.used = t.clock(), true, true
 }
 
-func (t *evaluation) end() {
-	if t != nil {
-		t.look()
-		t.running = false
-	}
+// End stops the clock.
+func (t *evaluation) End() {
+	t.look()
+	t.running = false
 }
 
 // look takes what has passed off the meter.
@@ -99,12 +93,9 @@ func (t *evaluation) look() {
 	t.began, t.steps = now, 0
 }
 
-// may reports whether a match of so many steps may be made now. Where it may not, the evaluation remembers that it
+// May reports whether a match of so many steps may be made now. Where it may not, the evaluation remembers that it
 // skipped one.
-func (t *evaluation) may(steps int) bool {
-	if t == nil {
-		return true
-	}
+func (t *evaluation) May(steps int) bool {
 	if t.steps += steps; t.steps >= lookEvery {
 		t.look()
 	}

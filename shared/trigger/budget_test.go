@@ -16,6 +16,7 @@ import (
 
 	"tocsin/shared/activity"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 )
 
 // hostile is a pattern that takes seconds on a URI of 2,000 characters.
@@ -28,11 +29,11 @@ func requestsSeen(n int, tenant, url string) Seen {
 }
 
 func onURL(id string, patterns ...string) Trigger {
-	f := Filter{ID: ByURL, Operator: Equal}
+	f := filter.Filter{ID: filter.ByURL, Operator: filter.Equal}
 	for _, p := range patterns {
-		f.Values = append(f.Values, Value(p))
+		f.Values = append(f.Values, filter.Value(p))
 	}
-	return Trigger{ID: id, Name: id, Template: BruteForce, Filters: []Filter{f},
+	return Trigger{ID: id, Name: id, Template: BruteForce, Filters: []filter.Filter{f},
 		Threshold: &Threshold{Period: 60, Count: 1}, Actions: []Action{{ID: Mark}}, Revision: 1, Epoch: 1}
 }
 
@@ -65,7 +66,13 @@ func (s tenants) GiveNumber(context.Context, string, string, int64) (int64, erro
 	return 0, ErrNotFound
 }
 
-func valueReason(v string) string { return ByURL.wrong(v) }
+func valueReason(v string) string {
+	list := []filter.Filter{{ID: filter.ByURL, Operator: filter.Equal, Values: []filter.Value{filter.Value(v)}}}
+	for _, p := range filter.Check(list, requestsOf, "Brute force") {
+		return p.Reason
+	}
+	return ""
+}
 
 func TestS5APatternThatIsTooLargeIsRefusedWhenItIsSaved(t *testing.T) {
 	for _, bad := range []string{
@@ -84,12 +91,11 @@ func TestS5APatternThatIsTooLargeIsRefusedWhenItIsSaved(t *testing.T) {
 	} {
 		require.Empty(t, valueReason(good), good)
 	}
-	var v validation
-	list := []Filter{{ID: ByURL, Operator: Equal}}
+	list := []filter.Filter{{ID: filter.ByURL, Operator: filter.Equal}}
 	for range 50 {
-		list[0].Values = append(list[0].Values, Value("~.{0,60}a"))
+		list[0].Values = append(list[0].Values, filter.Value("~.{0,60}a"))
 	}
-	v.steps(list)
+	v := filter.Check(list, requestsOf, "Brute force")
 	require.Len(t, v, 1)
 	require.Contains(t, v[0].Reason, "at most 5000 steps together")
 }
@@ -185,7 +191,7 @@ func TestS5ATenantHasSoMuchTimeAndGetsItBack(t *testing.T) {
 
 func TestS5PatternsWithManyStarsAndLongURIs(t *testing.T) {
 	var patterns []string
-	for range MaxValues {
+	for range filter.MaxValues {
 		patterns = append(patterns, strings.TrimSuffix(strings.Repeat("**/a/", 100), "/")+"/b")
 	}
 	var list []Trigger
@@ -205,17 +211,18 @@ func TestOfAnEventWithThousandsOfAddressesTheFirstCount(t *testing.T) {
 	for n := range 30_000 {
 		list = append(list, fmt.Sprintf("10.%d.%d.%d", n>>16, n>>8&255, n&255))
 	}
-	require.Len(t, addresses(list...), maxAddresses)
-	var values []Value
-	for n := range MaxValues {
-		values = append(values, Value(fmt.Sprintf("203.0.113.%d", n)))
+	require.Len(t, filter.Addresses(list...), 1000)
+	var values []filter.Value
+	for n := range filter.MaxValues {
+		values = append(values, filter.Value(fmt.Sprintf("203.0.113.%d", n)))
 	}
 	m, err := compile(Trigger{Template: Payloads, Threshold: &Threshold{1, 1},
-		Filters: []Filter{{ByIP, Equal, values}}})
+		Filters: []filter.Filter{{ID: filter.ByIP, Operator: filter.Equal, Values: values}}})
 	require.NoError(t, err)
-	s := &subject{addresses: append(addresses(list...), "203.0.113.49"), payloads: []string{"x"}}
+	s := &subject{payloads: []string{"x"}}
+	s.Addresses = append(filter.Addresses(list...), "203.0.113.49")
 	require.True(t, m.matches(s), "many values are found as few are")
-	s.addresses = s.addresses[:10]
+	s.Addresses = s.Addresses[:10]
 	require.False(t, m.matches(s))
 }
 

@@ -2,6 +2,8 @@ package trigger
 
 import (
 	"time"
+
+	"tocsin/shared/filter"
 )
 
 // Ids of a new account's triggers: the same for every tenant, and first in a list.
@@ -22,8 +24,8 @@ func Defaults(tenant, client string, now time.Time) []Trigger {
 	payloads.ID, payloads.Name, payloads.Template = defaultPayloads,
 		"Graylist IPs with high count of malicious payloads", Payloads
 	payloads.Threshold = &Threshold{Period: 3600, Count: 3}
-	payloads.Filters = []Filter{{ID: ByType, Operator: NotEqual,
-		Values: []Value{"brute", "dirbust", "overlimit_res", "data_bomb", "vpatch"}}}
+	payloads.Filters = []filter.Filter{{ID: filter.ByType, Operator: filter.NotEqual,
+		Values: []filter.Value{"brute", "dirbust", "overlimit_res", "data_bomb", "vpatch"}}}
 	payloads.Actions = []Action{{ID: Graylist, LockTime: 3600}}
 	grouping.ID, grouping.Name, grouping.Template = defaultGrouping, "Group hits from the same IP into one attack",
 		HitsFromIP

@@ -14,6 +14,7 @@ import (
 
 	"tocsin/shared/cut"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/logsample"
 )
 
@@ -136,7 +137,7 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 			}
 			if s == nil {
 				s = see(e)
-				s.evaluation = evaluation
+				s.Budget = evaluation
 			}
 			evaluation.skipped = false
 			matched := m.matches(s)
@@ -185,7 +186,7 @@ func when(s Seen) time.Time {
 
 // deepestOnly leaves, of the triggers of one condition with URI filters, those with the deepest one (facts, 4.9).
 func deepestOnly(matchers []*matcher, hit []int, s *subject) []int {
-	if len(hit) < 2 || s.url == "" {
+	if len(hit) < 2 || s.URL == "" {
 		return hit
 	}
 	most := map[TemplateID]int{}
@@ -238,9 +239,9 @@ func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read re
 				continue
 			}
 			if was != nil {
-				v.size -= was.size
+				v.size -= was.filters.Size
 			}
-			v.compiled[k], v.size = m, v.size+m.size
+			v.compiled[k], v.size = m, v.size+m.filters.Size
 		}
 		out = append(out, m)
 	}
@@ -480,7 +481,7 @@ func (m *matcher) clauses() []event.Clause {
 				break
 			}
 			title := cut.Runes(string(v), clauseChars)
-			if n := slices.IndexFunc(rule.Choices, func(c Option) bool { return c.Value == title }); n >= 0 {
+			if n := slices.IndexFunc(rule.Choices, func(c filter.Option) bool { return c.Value == title }); n >= 0 {
 				title = rule.Choices[n].Title
 			}
 			c.Values = append(c.Values, title)

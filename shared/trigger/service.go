@@ -7,11 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,9 +17,9 @@ import (
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/plaintext"
-	"tocsin/shared/trigger/uri"
 )
 
 // Integrations finds what a trigger can notify: the part of integration.Store that is read.
@@ -39,7 +36,7 @@ type Draft struct {
 	Comment   string
 	Disabled  bool
 	Template  TemplateID
-	Filters   []Filter
+	Filters   []filter.Filter
 	Threshold *Threshold
 	Actions   []Action
 }
@@ -51,7 +48,7 @@ type Patch struct {
 	Enabled *bool
 	// Template makes it a trigger of another condition: then Threshold replaces the one that it had, also with none.
 	Template  *TemplateID
-	Filters   *[]Filter
+	Filters   *[]filter.Filter
 	Threshold *Threshold
 	Actions   *[]Action
 }
@@ -361,7 +358,7 @@ func (s *Service) announce(kind event.Kind, t Trigger, who activity.Actor) event
 func (t Trigger) large() (out []destination.FieldProblem) {
 	for n, f := range t.Filters {
 		for k, v := range f.Values {
-			if f.ID == ByURL && large(string(v)) != "" {
+			if f.ID == filter.ByURL && filter.TooLarge(string(v)) != nil {
 				out = append(out, destination.FieldProblem{
 					Field: fmt.Sprintf("filters.%d.values.%d", n, k), Reason: "this regular expression is too large: " +
 						"long URIs are left out, or all of them. Write .* in place of a long repetition",
@@ -422,25 +419,16 @@ func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action, sameF
 	}
 	v.threshold(template, t.Threshold)
 	if !sameFilters {
-		v.filters(template, t.Filters)
-		if len(v) == 0 {
-			v.steps(t.Filters)
-		}
+		v = append(v, filter.Check(t.Filters, template.Filters, template.Title)...)
 	}
 	if err := s.actions(ctx, &v, template, t, kept); err != nil {
 		return err
-	}
-	if raw, err := json.Marshal(t.Filters); len(v) == 0 && (err != nil || len(raw) > maxFilterBytes) {
-		v.wrong("filters", "must have at most %d bytes in all", maxFilterBytes)
 	}
 	if len(v) > 0 {
 		return InvalidError(v)
 	}
 	return nil
 }
-
-// maxFilterBytes bounds the filters as they are stored: every batch of events has them read.
-const maxFilterBytes = 64 << 10
 
 type validation []destination.FieldProblem
 
@@ -483,119 +471,6 @@ func (v *validation) threshold(t Template, th *Threshold) {
 	}
 }
 
-func (v *validation) filters(t Template, list []Filter) {
-	if len(list) > MaxFilters {
-		v.wrong("filters", "must be at most %d, are %d", MaxFilters, len(list))
-	}
-	for n, f := range list {
-		field := fmt.Sprintf("filters.%d", n)
-		if !slices.Contains(t.Filters, f.ID) {
-			v.wrong(field+".id", "is not a filter of %s%s", t.Title, oneOf(t.Filters))
-			continue
-		}
-		if !slices.Contains(f.ID.Operators(), f.Operator) {
-			v.wrong(field+".operator", "must be eq or ne")
-		}
-		switch {
-		case len(f.Values) == 0:
-			v.wrong(field+".values", "is required: at least one value")
-		case len(f.Values) > MaxValues:
-			v.wrong(field+".values", "must be at most %d, are %d", MaxValues, len(f.Values))
-		}
-		for k, value := range f.Values[:min(len(f.Values), MaxValues)] {
-			if reason := f.ID.wrong(string(value)); reason != "" {
-				v.wrong(fmt.Sprintf("%s.values.%d", field, k), "%s", reason)
-			}
-		}
-	}
-}
-
-func oneOf[T ~string](list []T) string {
-	if len(list) == 0 {
-		return ", which takes none"
-	}
-	names := make([]string, len(list))
-	for n, id := range list {
-		names[n] = string(id)
-	}
-	return ": it takes " + strings.Join(names, ", ")
-}
-
-var hostName = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?(:[0-9]{1,5})?$`)
-
-// wrong says what is wrong with a value, "" when nothing is.
-func (id FilterID) wrong(value string) string {
-	rule := id.Rule()
-	switch {
-	case value == "":
-		return "is empty"
-	case utf8.RuneCountInString(value) > MaxValue:
-		return fmt.Sprintf("must have at most %d characters", MaxValue)
-	case rule.Kind == KindChoice && !slices.ContainsFunc(rule.Choices, func(c Option) bool { return c.Value == value }):
-		names := make([]string, len(rule.Choices))
-		for n, c := range rule.Choices {
-			names[n] = c.Value
-		}
-		return "must be one of " + strings.Join(names, ", ")
-	case rule.Kind == KindInteger:
-		if n, err := strconv.ParseInt(value, 10, 64); err != nil || n < -1 || strconv.FormatInt(n, 10) != value {
-			return "must be a whole number from 0, or -1"
-		}
-	}
-	switch id {
-	case ByIP:
-		if a, err := netip.ParseAddr(value); err != nil || a.Zone() != "" {
-			return "must be a single IPv4 or IPv6 address"
-		}
-	case ByDomain:
-		if !hostName.MatchString(value) {
-			return "must be a host name, such as shop.example.com"
-		}
-	case ByStatus:
-		if n, err := strconv.Atoi(value); (err != nil || n < 100 || n > 599 || strconv.Itoa(n) != value) &&
-			!slices.Contains([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, value) {
-			return "must be a status such as 404, or a class such as 5xx"
-		}
-	case ByURL:
-		if reason := large(value); reason != "" {
-			return reason
-		}
-		if _, err := uri.New(value); err != nil {
-			return err.Error()
-		}
-	}
-	return ""
-}
-
-// large says that a value of ByURL is too large a regular expression, "" when it is not, or is none.
-func large(value string) string {
-	if size, err := uri.Size(value); err == nil && size > uri.MaxSteps {
-		return uri.TooLarge(size).Error()
-	}
-	return ""
-}
-
-// steps bounds what the trigger's regular expressions are together.
-func (v *validation) steps(list []Filter) {
-	total := 0
-	for n, f := range list {
-		if f.ID != ByURL {
-			continue
-		}
-		for k, value := range f.Values[:min(len(f.Values), MaxValues)] {
-			if size, err := uri.Size(string(value)); err == nil {
-				total += size
-			}
-			if total > maxTriggerSteps {
-				v.wrong(fmt.Sprintf("filters.%d.values.%d", n, k),
-					"is one too many: the regular expressions of a trigger have at most %d steps together",
-					maxTriggerSteps)
-				return
-			}
-		}
-	}
-}
-
 func (s *Service) actions(ctx context.Context, v *validation, t Template, tr *Trigger, kept []Action) error {
 	if n := len(tr.Actions); n == 0 {
 		v.wrong("actions", "is required: at least one reaction")
@@ -608,7 +483,7 @@ func (s *Service) actions(ctx context.Context, v *validation, t Template, tr *Tr
 		a, field := &tr.Actions[n], fmt.Sprintf("actions.%d", n)
 		switch {
 		case !slices.Contains(t.Actions, a.ID):
-			v.wrong(field+".id", "is not a reaction of %s%s", t.Title, oneOf(t.Actions))
+			v.wrong(field+".id", "is not a reaction of %s%s", t.Title, filter.OneOf(t.Actions))
 			continue
 		case seen[a.ID]:
 			v.wrong(field+".id", "is there twice")

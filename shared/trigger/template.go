@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 )
 
 // TemplateID is what a trigger watches for: `template_id` of the product facts, 4.2.
@@ -38,39 +39,13 @@ const (
 	Group    ActionID = "group_attack_by_ip"
 )
 
-// FilterID is a filter: `id` of the product facts, 4.4. The filter `hint_tag` binds a trigger to a counter inside
-// upstream and is not offered: upstream's counts arrive with their URL.
-type FilterID string
-
-// The filters.
-const (
-	ByURL         FilterID = "url"
-	ByType        FilterID = "attack_type"
-	ByApplication FilterID = "pool"
-	ByIP          FilterID = "ip_address"
-	ByDomain      FilterID = "domain"
-	ByStatus      FilterID = "response_status"
-	ByTarget      FilterID = "target"
-	ByRole        FilterID = "role" // the facts give it no name
-	ByChange      FilterID = "change_type"
-	ByPII         FilterID = "pii"
-	ByDeviation   FilterID = "deviation_type"
-	BySpec        FilterID = "api_spec_ids"
-)
-
-// Operators of a filter.
-const (
-	Equal    = "eq"
-	NotEqual = "ne"
-)
-
 // Template is a condition with all that a trigger of it can have: a form is drawn from it.
 type Template struct {
 	ID          TemplateID
 	Title       string
 	Description string
 	Threshold   *ThresholdRule // nil: it takes none
-	Filters     []FilterID
+	Filters     []filter.ID
 	Actions     []ActionID
 	Kinds       []event.Kind // what it looks at
 	Notice      event.Kind   // what it sends
@@ -90,25 +65,6 @@ type ThresholdRule struct {
 	MinPeriod, MaxPeriod, Step int64
 }
 
-// FilterRule describes a filter for a form.
-type FilterRule struct {
-	ID      FilterID
-	Title   string
-	Kind    string // choice, text or integer
-	Choices []Option
-	Help    string
-}
-
-// Option is a value with its name.
-type Option struct{ Value, Title string }
-
-// Kinds of values.
-const (
-	KindChoice  = "choice"
-	KindText    = "text"
-	KindInteger = "integer"
-)
-
 // Bounds of what a window keeps.
 const (
 	maxDistinct       = 10_000 // attacks or incidents
@@ -117,9 +73,9 @@ const (
 	dayPeriod         = 86_400
 )
 
-var counts = []FilterID{ByType, ByApplication, ByIP, ByDomain, ByStatus}
+var counts = []filter.ID{filter.ByType, filter.ByApplication, filter.ByIP, filter.ByDomain, filter.ByStatus}
 
-var requestsOf = []FilterID{ByURL, ByApplication, ByIP}
+var requestsOf = []filter.ID{filter.ByURL, filter.ByApplication, filter.ByIP}
 
 func rate(subject string, count, period int64) *ThresholdRule {
 	return &ThresholdRule{
@@ -158,7 +114,7 @@ var templates = []Template{
 			"attacks count.", Kinds: []event.Kind{event.BOLARequests}, mark: "bola",
 	},
 	{
-		ID: Payloads, Title: "Number of malicious payloads", Filters: append(slices.Clone(counts), ByTarget),
+		ID: Payloads, Title: "Number of malicious payloads", Filters: append(slices.Clone(counts), filter.ByTarget),
 		Actions: []ActionID{Notify, Denylist, Graylist},
 		Threshold: &ThresholdRule{Subject: "payloads", PerSource: true, Distinct: true,
 			Default: Threshold{Period: 3600, Count: 3}, MaxCount: maxPayloads, MinPeriod: 1, MaxPeriod: dayPeriod,
@@ -168,7 +124,7 @@ var templates = []Template{
 	},
 	{
 		ID: Attacks, Title: "Number of attacks", Threshold: number("attacks", 10, true),
-		Filters: append(slices.Clone(counts), ByTarget), Actions: []ActionID{Notify},
+		Filters: append(slices.Clone(counts), filter.ByTarget), Actions: []ActionID{Notify},
 		Description: "Different attacks: hits of one type on one parameter of one address. Experimental attacks do " +
 			"not count.", Kinds: []event.Kind{event.NewAttack, event.NewHits}, Notice: event.AttacksExceeded,
 	},
@@ -180,17 +136,18 @@ var templates = []Template{
 	},
 	{
 		ID: Incidents, Title: "Number of incidents", Threshold: number("incidents", 0, true),
-		Filters: append(slices.Clone(counts), ByTarget), Actions: []ActionID{Notify},
+		Filters: append(slices.Clone(counts), filter.ByTarget), Actions: []ActionID{Notify},
 		Description: "Attacks on vulnerabilities that are known to be open.", Kinds: []event.Kind{event.NewIncident},
 		Notice: event.IncidentsExceeded,
 	},
 	{
-		ID: Denylisted, Title: "Denylisted IP", Filters: []FilterID{ByApplication}, Actions: []ActionID{Notify},
+		ID: Denylisted, Title: "Denylisted IP", Filters: []filter.ID{filter.ByApplication}, Actions: []ActionID{Notify},
 		Description: "An IP address was put on the denylist.", Kinds: []event.Kind{event.IPBlocked},
 		Notice: event.IPBlocked,
 	},
 	{
-		ID: APIChanged, Title: "Changes in API", Filters: []FilterID{ByApplication, ByDomain, ByChange, ByPII},
+		ID: APIChanged, Title: "Changes in API",
+		Filters:     []filter.ID{filter.ByApplication, filter.ByDomain, filter.ByChange, filter.ByPII},
 		Actions:     []ActionID{Notify},
 		Description: "An endpoint of your API is new, has changed or is not used any more.",
 		Kinds:       []event.Kind{event.APIStructureChanged}, Notice: event.APIStructureChanged,
@@ -203,7 +160,7 @@ var templates = []Template{
 			"data bomb, virtual patch.", Kinds: []event.Kind{event.NewHits},
 	},
 	{
-		ID: UserAdded, Title: "User added", Filters: []FilterID{ByRole}, Actions: []ActionID{Notify},
+		ID: UserAdded, Title: "User added", Filters: []filter.ID{filter.ByRole}, Actions: []ActionID{Notify},
 		Description: "A user was added to the company account.", Kinds: []event.Kind{event.CreateUser},
 		Notice: event.CreateUser,
 	},
@@ -213,7 +170,7 @@ var templates = []Template{
 		Notice: event.CompromisedLogins,
 	},
 	{
-		ID: RogueAPI, Title: "Rogue API detected", Filters: []FilterID{ByDeviation, BySpec},
+		ID: RogueAPI, Title: "Rogue API detected", Filters: []filter.ID{filter.ByDeviation, filter.BySpec},
 		Actions:     []ActionID{Notify},
 		Description: "An endpoint differs from the API's specification: shadow, orphan or zombie.",
 		Kinds:       []event.Kind{event.APIComparisonResult}, Notice: event.APIComparisonResult,
@@ -234,60 +191,6 @@ func Find(id TemplateID) (Template, bool) {
 	}
 	return templates[n], true
 }
-
-func choices(pairs ...string) []Option {
-	var out []Option
-	for pair := range slices.Chunk(pairs, 2) {
-		out = append(out, Option{pair[0], pair[1]})
-	}
-	return out
-}
-
-var filterRules = map[FilterID]FilterRule{
-	ByURL: {Title: "URI", Kind: KindText, Help: "A full URI without its query, such as example.com/login. * stands " +
-		"for one part of the path, ** for any number of them; a value that begins with ~ is a regular expression. " +
-		"The first 2,048 bytes of a URI are looked at."},
-	ByType: {Title: "Attack type", Kind: KindChoice,
-		Choices: choices("sqli", "SQLi", "xss", "XSS", "rce", "RCE", "xxe", "XXE", "ptrav", "Path traversal", "crlf",
-			"CRLF injection",
-			"nosqli", "NoSQL injection", "ldapi", "LDAP injection", "ssti", "SSTI", "ssi", "SSI", "mail_injection",
-			"Mail injection", "ssrf", "SSRF", "redir", "Open redirect", "csrf", "CSRF",
-			"brute", "Brute force", "dirbust", "Forced browsing", "bola", "BOLA", "scanner", "Scanner", "data_bomb",
-			"Data bomb", "overlimit_res", "Resource overlimit",
-			"vpatch", "Virtual patch", "invalid_xml", "Invalid XML", "mass_assignment", "Mass assignment", "weak_auth",
-			"Weak JWT", "api_abuse", "API abuse", "infoleak", "Information exposure",
-			"vuln_component", "Vulnerable component", "auth", "Authentication bypass")},
-	ByApplication: {Title: "Application", Kind: KindInteger,
-		Help: "The application's number; -1 is the default application."},
-	ByIP:     {Title: "IP", Kind: KindText, Help: "A single IPv4 or IPv6 address, no subnet."},
-	ByDomain: {Title: "Domain", Kind: KindText, Help: "A host name, such as shop.example.com."},
-	ByStatus: {Title: "Response status", Kind: KindText,
-		Help: "An exact status such as 404, or a class such as 5xx."},
-	ByTarget: {Title: "Target", Kind: KindChoice,
-		Choices: choices("server", "Server", "client", "Client", "database", "Database")},
-	ByRole: {Title: "User's role", Kind: KindChoice,
-		Choices: choices("admin", "Administrator", "analytic", "Analyst", "auditor", "Read only", "api_developer",
-			"API developer", "deploy", "Deploy",
-			"partner_admin", "Global administrator", "partner_analytic", "Global analyst", "partner_auditor",
-			"Global read only")},
-	ByChange: {Title: "Endpoint change type", Kind: KindChoice,
-		Choices: choices("added", "New", "changed", "Changed", "unused", "Unused")},
-	ByPII: {Title: "Sensitive data", Kind: KindText,
-		Help: "A kind of sensitive data, as the API inventory names it."},
-	ByDeviation: {Title: "Deviation", Kind: KindChoice,
-		Choices: choices("shadow", "Shadow", "orphan", "Orphan", "zombie", "Zombie")},
-	BySpec: {Title: "Specification", Kind: KindInteger, Help: "The specification's number."},
-}
-
-// Rule describes the filter for a form.
-func (id FilterID) Rule() FilterRule {
-	r := filterRules[id]
-	r.ID = id
-	return r
-}
-
-// Operators are what the filter takes.
-func (id FilterID) Operators() []string { return []string{Equal, NotEqual} }
 
 var actionTitles = map[ActionID]string{
 	Notify: "Send a notification", Denylist: "Denylist the IP address", Graylist: "Graylist the IP address",

@@ -2,15 +2,13 @@ package trigger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"tocsin/shared/activity"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 )
 
 // Errors of a Store. Wrap them; callers use errors.Is.
@@ -27,30 +25,27 @@ var (
 const (
 	MaxTriggers     = 100
 	MaxThresholds   = 60 // of those, with a threshold: each has a state, which a batch of events reads and writes
-	MaxFilters      = 6
 	MaxActions      = 4
-	MaxValues       = 50 // of a filter
 	MaxIntegrations = 20 // of an action
 	maxName         = 200
 	MaxComment      = 1000
-	MaxValue        = 500 // characters of a filter's value
 	MinLockTime     = 300 // seconds
 )
 
 // Trigger is a condition with its reactions.
 type Trigger struct {
-	ID         string     `json:"id"`
-	Tenant     string     `json:"tenant"`
-	Number     int64      `json:"-"`                     // as integration.Integration's; 0 = it has none yet
-	ClientName string     `json:"client_name,omitempty"` // the tenant's company name, for its messages
-	Name       string     `json:"name"`
-	Comment    string     `json:"comment,omitempty"`
-	Off        bool       `json:"off,omitempty"`
-	Default    bool       `json:"default,omitempty"` // one of a new account's (facts, 4.8)
-	Template   TemplateID `json:"template_id"`
-	Filters    []Filter   `json:"filters,omitempty"`
-	Threshold  *Threshold `json:"threshold,omitempty"`
-	Actions    []Action   `json:"actions"`
+	ID         string          `json:"id"`
+	Tenant     string          `json:"tenant"`
+	Number     int64           `json:"-"`                     // as integration.Integration's; 0 = it has none yet
+	ClientName string          `json:"client_name,omitempty"` // the tenant's company name, for its messages
+	Name       string          `json:"name"`
+	Comment    string          `json:"comment,omitempty"`
+	Off        bool            `json:"off,omitempty"`
+	Default    bool            `json:"default,omitempty"` // one of a new account's (facts, 4.8)
+	Template   TemplateID      `json:"template_id"`
+	Filters    []filter.Filter `json:"filters,omitempty"`
+	Threshold  *Threshold      `json:"threshold,omitempty"`
+	Actions    []Action        `json:"actions"`
 	// Revision counts changes from 1; it is the ETag. Epoch counts those after which counting begins anew.
 	Revision int64 `json:"revision"`
 	Epoch    int64 `json:"epoch"`
@@ -62,39 +57,6 @@ type Trigger struct {
 	CreatedBy string    `json:"created_by,omitempty"`
 	UpdatedAt time.Time `json:"updated_at"`
 	UpdatedBy string    `json:"updated_by,omitempty"` // "" = from before it was kept
-}
-
-// Filter narrows a condition: with Equal one of the values must be there, with NotEqual none.
-type Filter struct {
-	ID       FilterID `json:"id"`
-	Operator string   `json:"operator"`
-	Values   []Value  `json:"values"`
-}
-
-// Value of a filter. JSON may write it as a string or as a whole number.
-type Value string
-
-// UnmarshalJSON takes both.
-func (v *Value) UnmarshalJSON(b []byte) error {
-	var s string
-	if err := json.Unmarshal(b, &s); err == nil {
-		*v = Value(s)
-		return nil
-	}
-	var n json.Number
-	if err := json.Unmarshal(b, &n); err != nil {
-		return fmt.Errorf("a filter's value must be a string or a whole number, is %s", b)
-	}
-	*v = Value(n)
-	return nil
-}
-
-// MarshalJSON writes a number as a number (facts, 4.4: applications and specifications are integers).
-func (v Value) MarshalJSON() ([]byte, error) {
-	if n, err := strconv.ParseInt(string(v), 10, 64); err == nil && strconv.FormatInt(n, 10) == string(v) {
-		return []byte(v), nil
-	}
-	return json.Marshal(string(v))
 }
 
 // Threshold: the trigger fires when more than Count fall into Period seconds (facts, 4.3: only `gt`).

@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/trigger"
@@ -60,7 +61,7 @@ type ThresholdRuleView struct {
 
 // FilterRuleView is a filter that a condition takes.
 type FilterRuleView struct {
-	ID        trigger.FilterID `json:"id" example:"attack_type"`
+	ID        filter.ID `json:"id" example:"attack_type"`
 	Title     string           `json:"title" worded:"true" example:"Attack type"`
 	Operators []string         `json:"operators" doc:"eq: one of the values is there; ne: none is"`
 	Kind      string           `json:"kind" enum:"choice,text,integer"`
@@ -92,7 +93,7 @@ type ThresholdView struct {
 
 // FilterView is a trigger's filter.
 type FilterView struct {
-	ID       trigger.FilterID `json:"id" example:"attack_type"`
+	ID       filter.ID `json:"id" example:"attack_type"`
 	Operator string           `json:"operator" enum:"eq,ne"`
 	Values   []any            `json:"values" maxItems:"50" doc:"strings, or whole numbers of applications, specifications and statuses"`
 }
@@ -503,16 +504,16 @@ func draft(b TriggerDraft) (trigger.Draft, error) {
 	}, err
 }
 
-func filters(list []FilterView) ([]trigger.Filter, error) {
-	var out []trigger.Filter
+func filters(list []FilterView) ([]filter.Filter, error) {
+	var out []filter.Filter
 	for n, v := range list {
-		f := trigger.Filter{ID: v.ID, Operator: v.Operator}
+		f := filter.Filter{ID: v.ID, Operator: v.Operator}
 		for k, value := range v.Values {
 			switch value := value.(type) {
 			case string:
-				f.Values = append(f.Values, trigger.Value(value))
+				f.Values = append(f.Values, filter.Value(value))
 			case float64:
-				f.Values = append(f.Values, trigger.Value(strconv.FormatFloat(value, 'f', -1, 64)))
+				f.Values = append(f.Values, filter.Value(strconv.FormatFloat(value, 'f', -1, 64)))
 			default:
 				return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the request is not valid",
 					rest.Fault(fmt.Sprintf("filters.%d.values.%d", n, k), "must be a string or a whole number"))

@@ -3,6 +3,7 @@ package v2
 import (
 	"encoding/json"
 
+	"tocsin/shared/filter"
 	"tocsin/shared/trigger"
 )
 
@@ -28,7 +29,7 @@ type triggerView struct {
 }
 
 type filterView struct {
-	ID       trigger.FilterID  `json:"id"`
+	ID       filter.ID  `json:"id"`
 	Operator string            `json:"operator"`
 	Values   []json.RawMessage `json:"values"`
 }
@@ -60,7 +61,7 @@ type templateView struct {
 }
 
 type templateFilterView struct {
-	ID               trigger.FilterID  `json:"id"`
+	ID               filter.ID  `json:"id"`
 	Required         bool              `json:"required"`
 	Operator         string            `json:"operator"` // the default
 	AllowedOperators []string          `json:"allowed_operators"`
@@ -128,10 +129,10 @@ func templateOf(id trigger.TemplateID) templateView {
 	t, _ := trigger.Find(id)
 	v := templateView{ID: id, Title: t.Title, Filters: []templateFilterView{}, Actions: []actionView{}}
 	for _, f := range t.Filters {
-		view := templateFilterView{ID: f, Operator: trigger.Equal, AllowedOperators: f.Operators()}
-		var choices []trigger.Value
+		view := templateFilterView{ID: f, Operator: filter.Equal, AllowedOperators: f.Operators()}
+		var choices []filter.Value
 		for _, c := range f.Rule().Choices {
-			choices = append(choices, trigger.Value(c.Value))
+			choices = append(choices, filter.Value(c.Value))
 		}
 		view.Values = theirs(f, choices)
 		v.Filters = append(v.Filters, view)

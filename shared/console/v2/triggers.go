@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/trigger"
 )
@@ -32,9 +33,9 @@ type triggerBody struct {
 }
 
 type filterBody struct {
-	ID       trigger.FilterID `json:"id"`
+	ID       filter.ID `json:"id"`
 	Operator string           `json:"operator"`
-	Values   []trigger.Value  `json:"values"`
+	Values   []filter.Value  `json:"values"`
 }
 
 type thresholdBody struct {
@@ -212,10 +213,10 @@ func (s *API) oneTrigger(ctx context.Context, t trigger.Trigger) (*triggerOutput
 // draft is what a body says of a tenant's trigger.
 func (s *API) draft(ctx context.Context, tenant string, b triggerBody) (trigger.Draft, error) {
 	d := trigger.Draft{Name: b.Trigger.Name, Comment: b.Trigger.Comment, Disabled: !b.Trigger.Enabled,
-		Template: b.Trigger.Template, Filters: []trigger.Filter{}, Actions: []trigger.Action{}}
+		Template: b.Trigger.Template, Filters: []filter.Filter{}, Actions: []trigger.Action{}}
 	var wrong []destination.FieldProblem
 	for _, f := range b.Trigger.Filters {
-		d.Filters = append(d.Filters, trigger.Filter{ID: f.ID, Operator: f.Operator, Values: ours(f.ID, f.Values)})
+		d.Filters = append(d.Filters, filter.Filter{ID: f.ID, Operator: f.Operator, Values: ours(f.ID, f.Values)})
 	}
 	if th := b.Trigger.Threshold; th != nil {
 		d.Threshold = &trigger.Threshold{Period: th.Period, Count: th.Count}
@@ -247,17 +248,17 @@ func (s *API) draft(ctx context.Context, tenant string, b triggerBody) (trigger.
 }
 
 // Endpoints that are not used any more: `excluded` with the platform's client, `unused` in its events (facts, 4.4).
-const excluded, unused trigger.Value = "excluded", "unused"
+const excluded, unused filter.Value = "excluded", "unused"
 
 // ours are the values of a filter as we write them. The provider's documents write targets with capitals.
-func ours(id trigger.FilterID, values []trigger.Value) []trigger.Value {
-	out := make([]trigger.Value, len(values))
+func ours(id filter.ID, values []filter.Value) []filter.Value {
+	out := make([]filter.Value, len(values))
 	for n, v := range values {
 		switch {
-		case id == trigger.ByChange && v == excluded:
+		case id == filter.ByChange && v == excluded:
 			v = unused
-		case id == trigger.ByTarget:
-			v = trigger.Value(strings.ToLower(string(v)))
+		case id == filter.ByTarget:
+			v = filter.Value(strings.ToLower(string(v)))
 		}
 		out[n] = v
 	}
@@ -265,10 +266,10 @@ func ours(id trigger.FilterID, values []trigger.Value) []trigger.Value {
 }
 
 // theirs is the inverse.
-func theirs(id trigger.FilterID, values []trigger.Value) []json.RawMessage {
+func theirs(id filter.ID, values []filter.Value) []json.RawMessage {
 	out := []json.RawMessage{}
 	for _, v := range values {
-		if id == trigger.ByChange && v == unused {
+		if id == filter.ByChange && v == unused {
 			v = excluded
 		}
 		raw, err := v.MarshalJSON()

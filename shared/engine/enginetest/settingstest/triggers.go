@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/trigger"
 )
@@ -112,8 +113,8 @@ func (r *triggerRig) drain(f *fanout.Fanout) []event.Event {
 var kept = trigger.Trigger{
 	ID: "a", Tenant: "42", ClientName: "Acme", Name: "SQLi burst", Comment: "ours", Template: trigger.Hits,
 	Revision: 1, Epoch: 1,
-	Filters: []trigger.Filter{{ID: trigger.ByType, Operator: trigger.Equal, Values: []trigger.Value{"sqli"}},
-		{ID: trigger.ByApplication, Operator: trigger.NotEqual, Values: []trigger.Value{"-1", "7"}}},
+	Filters: []filter.Filter{{ID: filter.ByType, Operator: filter.Equal, Values: []filter.Value{"sqli"}},
+		{ID: filter.ByApplication, Operator: filter.NotEqual, Values: []filter.Value{"-1", "7"}}},
 	Threshold: &trigger.Threshold{Period: 60, Count: 1},
 	Actions: []trigger.Action{{ID: trigger.Notify, Integrations: []string{"i"}},
 		{ID: trigger.Graylist, LockTime: 3600}},
