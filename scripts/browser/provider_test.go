@@ -109,6 +109,16 @@ func TestPeopleSignInAtAProviderInTwoTabsAndAFormOutlivesTheSession(t *testing.T
 	b.click(with)
 	b.logIn("grace") // the provider has forgotten her
 	b.sees("Grace Hopper")
+
+	_, err := p.Run("user", "add", "grace@example.com", "-role", "read_only")
+	require.NoError(t, err)
+	_, err = p.Run("user", "disable", "grace@example.com")
+	require.NoError(t, err)
+	b.do(chromedp.Navigate(p.URL + "/sign-in"))
+	b.click(with)
+	b.sees("You may not sign in here any more.")
+	b.axe()
+	b.picture("sign-in-disabled")
 }
 
 // logIn says at the provider who one is.

@@ -234,6 +234,19 @@ func (s *Service) Confirm(ctx context.Context, p Person) error {
 	return nil
 }
 
+// Admit looks whether somebody whom an identity provider has just signed in may be. Who is disabled here may not, and
+// what has begun ends; who is not known here is the provider's alone. Error: ErrDisabled.
+func (s *Service) Admit(ctx context.Context, tenant, email string) error {
+	p, err := s.Store.Get(ctx, tenant, address.Canonical(email))
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return nil
+	case err == nil && p.Disabled:
+		return errors.Join(ErrDisabled, s.end(ctx, p))
+	}
+	return err
+}
+
 // check says what is wrong with a person.
 func (p *Person) check() error {
 	email, err := address.Parse(p.Email)

@@ -129,6 +129,18 @@ func (w *world) entries(t *testing.T) (actions []activity.Action, of map[activit
 	return actions, of
 }
 
+func TestADisabledPersonIsNotAdmittedByAProviderEither(t *testing.T) {
+	w := begin(t)
+	ada := w.add(t, "42", "Ada@example.com", access.Administrator)
+	require.NoError(t, w.Admit(t.Context(), "42", "ADA@example.com"))
+	_, err := w.Change(t.Context(), ada, func(p *account.Person) { p.Disabled = true })
+	require.NoError(t, err)
+	require.ErrorIs(t, w.Admit(t.Context(), "42", "ADA@example.com"), account.ErrDisabled)
+	require.Len(t, w.ended.people, 2, "the session that the provider began, too")
+	require.NoError(t, w.Admit(t.Context(), "43", "ada@example.com"), "a person of another tenant is another one")
+	require.NoError(t, w.Admit(t.Context(), "42", "grace@example.com"))
+}
+
 func TestASignInUnderWayWhenAPersonIsDisabledEnds(t *testing.T) {
 	w := begin(t)
 	ada := w.add(t, "42", "ada@example.com", access.Administrator)

@@ -14,13 +14,16 @@ import (
 	"tocsin/shared/session"
 )
 
-// SignInLinks takes single-use links back: the people of an embedded program (package account).
+// SignInLinks takes single-use links back: the people of an embedded program (package account), who may also sign in at
+// a provider.
 type SignInLinks interface {
 	// Whose is the person of a link, which stays as it is. Use uses it up.
 	Whose(ctx context.Context, code string) (account.Person, error)
 	Use(ctx context.Context, code string) (account.Person, error)
 	// Confirm looks once more whether somebody who has just been signed in may be.
 	Confirm(ctx context.Context, p account.Person) error
+	// Admit does so with somebody whom the provider has just signed in. Error: account.ErrDisabled.
+	Admit(ctx context.Context, tenant, email string) error
 }
 
 // LinkPath is where the page of a sign-in link takes its code to.

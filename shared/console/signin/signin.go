@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/shared/access"
+	"tocsin/shared/account"
 	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/session"
@@ -131,6 +132,15 @@ func (a *API) finish(w http.ResponseWriter, r *http.Request) {
 		if err = a.Sessions.End(ctx, r); err == nil {
 			cookie, err = a.Sessions.Begin(ctx, who, session.Options{Method: session.ByProvider})
 		}
+	}
+	if err == nil && a.Links != nil { // after it has begun: else one disabled in between would have a session
+		err = a.Links.Admit(ctx, who.Tenant, who.Email)
+	}
+	if errors.Is(err, account.ErrDisabled) {
+		a.Log.Warn("somebody was not signed in: the person is disabled here", "tenant", who.Tenant)
+		a.record(ctx, who, activity.Refuse)
+		again(w, oidc.Disabled, returnTo)
+		return
 	}
 	if err != nil {
 		a.Log.Error("sign in", "tenant", who.Tenant, "error", err.Error())

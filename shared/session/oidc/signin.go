@@ -33,6 +33,7 @@ const (
 	Rejected Problem = "rejected"      // what the provider sent does not hold
 	NoTenant Problem = "no_tenant"     // the provider says no tenant of the person
 	Replayed Problem = "replayed"      // this sign-in has been finished already
+	Disabled Problem = "disabled"      // the person is disabled here
 	Failed   Problem = "failed"        // a fault of ours
 )
 
