@@ -211,7 +211,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		profiles.Mount(mux)
 	}
 	(&v2.API{Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Triggers: s.Triggers,
-		Changed: s.Changed, Tenants: s.Tenants}).Mount(mux)
+		Changed: s.Changed, Telegram: s.Telegram, Tenants: s.Tenants}).Mount(mux)
 	s.mails(kit).Register(api)
 	if s.Tenants != nil {
 		nameTenant(api.OpenAPI())

@@ -47,6 +47,7 @@ type Bot struct {
 	Config
 	http    *http.Client
 	links   []byte // signs the links
+	chats   []byte // signs what chatData names
 	webhook string // what Telegram sends with every call of the webhook
 
 	mu       sync.Mutex
@@ -61,6 +62,9 @@ func New(c Config) (*Bot, error) {
 	b := &Bot{Config: c, http: client(c.Proxy)}
 	var err error
 	if b.links, err = derive(c.Telegram.Token, "link"); err != nil {
+		return nil, err
+	}
+	if b.chats, err = derive(c.Telegram.Token, "chat"); err != nil {
 		return nil, err
 	}
 	hook, err := derive(c.Telegram.Token, "webhook")

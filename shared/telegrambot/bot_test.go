@@ -237,6 +237,43 @@ func TestALinkIsGoodOnceAndForAQuarterOfAnHour(t *testing.T) {
 	require.Equal(t, group.ID, w.parameters(i).ChatID, "a new link moves it to another chat")
 }
 
+func TestChatDataNamesAChatThatTheBotIsIn(t *testing.T) {
+	w := hooked(t)
+	w.Add(group)
+	w.Say(group, "/chat_data@another_bot")
+	require.Empty(t, w.Sent(group.ID))
+	w.Say(group, "/chat_data@"+telegramtest.Name)
+	data := regexp.MustCompile(`(?m)^[A-Za-z0-9+/]{32}$`).FindString(w.lastSaid(group.ID))
+	require.NotEmpty(t, data, w.lastSaid(group.ID))
+	for range 2 { // Terraform makes it anew
+		chat, err := w.bot.FindChat(t.Context(), data)
+		require.NoError(t, err)
+		i, err := w.bot.Bind(t.Context(), w.create("Ops"), chat)
+		require.NoError(t, err)
+		p := w.parameters(i)
+		require.Equal(t, []any{group.ID, group.Title, "group"}, []any{p.ChatID, p.ChatTitle, p.ChatType})
+		require.Len(t, w.test(i), 4)
+	}
+	for n := range data {
+		flipped := []byte(data)
+		if flipped[n] = 'A'; data[n] == 'A' {
+			flipped[n] = 'B'
+		}
+		_, err := w.bot.FindChat(t.Context(), string(flipped))
+		require.ErrorIs(t, err, telegrambot.ErrForeignChat, n)
+	}
+	for _, foreign := range []string{"", "Z72S5kwWBPYpTnLrIfvYIQ==", data + "AAAA", data[4:], "é"} {
+		_, err := w.bot.FindChat(t.Context(), foreign)
+		require.ErrorIs(t, err, telegrambot.ErrForeignChat, foreign)
+	}
+	w.Remove(group)
+	_, err := w.bot.FindChat(t.Context(), data)
+	require.ErrorIs(t, err, telegrambot.ErrChatGone)
+	var none *telegrambot.Bot
+	_, err = none.FindChat(t.Context(), data)
+	require.ErrorIs(t, err, telegrambot.ErrNoBot)
+}
+
 func TestAForgedLinkBindsNothing(t *testing.T) {
 	w := hooked(t)
 	mine, other := w.create("Mine"), w.create("Other")

@@ -52,7 +52,8 @@ var subscribed = []string{"message", "my_chat_member"}
 
 // handle does what an update asks for. After an error it is to be handed in again; to handle one twice does no harm.
 func (b *Bot) handle(ctx context.Context, u update) error {
-	switch m := u.Message; {
+	m := u.Message
+	switch {
 	case u.Membership != nil:
 		return b.member(ctx, *u.Membership)
 	case m == nil:
@@ -61,26 +62,32 @@ func (b *Bot) handle(ctx context.Context, u update) error {
 		return b.moved(ctx, m.Chat.ID, m.MigrateTo)
 	case m.MigrateFrom != 0:
 		return b.moved(ctx, m.MigrateFrom, m.Chat.ID)
-	case b.forUs(ctx, m.Text):
-		return b.start(ctx, m.Chat, strings.Fields(m.Text)[1:])
+	}
+	switch command, words := b.command(ctx, m.Text); {
+	case command == "/start":
+		return b.start(ctx, m.Chat, words)
+	case command == "/chat_data":
+		b.tell(ctx, m.Chat)
 	case m.Chat.Type == "private":
 		b.say(ctx, m.Chat.ID, help)
 	}
 	return nil
 }
 
-// forUs reports whether a text is the command /start, said to this bot.
-func (b *Bot) forUs(ctx context.Context, text string) bool {
+// command is what a text asks of this bot, "" for nothing.
+func (b *Bot) command(ctx context.Context, text string) (command string, rest []string) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
-		return false
+		return "", nil
 	}
 	command, to, named := strings.Cut(words[0], "@")
-	if command != "/start" || !named {
-		return command == "/start"
+	if !named || command != "/start" && command != "/chat_data" {
+		return command, words[1:]
 	}
-	name, err := b.name(ctx)
-	return err != nil || strings.EqualFold(to, name) // when in doubt: the token decides
+	if name, err := b.name(ctx); err == nil && !strings.EqualFold(to, name) { // when in doubt: the token decides
+		return "", nil
+	}
+	return command, words[1:]
 }
 
 // What the bot says, in plain text.
@@ -93,10 +100,26 @@ const (
 	foreign = "I can serve private chats and groups only."
 )
 
+// served reports whether the bot serves a chat, and says so where it does not.
+func (b *Bot) served(ctx context.Context, c chat) bool {
+	if c.Type == "private" || c.Type == "group" || c.Type == "supergroup" {
+		return true
+	}
+	b.say(ctx, c.ID, foreign)
+	return false
+}
+
+// tell says what names the chat to the platform's API.
+func (b *Bot) tell(ctx context.Context, c chat) {
+	if b.served(ctx, c) {
+		b.say(ctx, c.ID, "For Terraform (wallarm_integration_telegram), the chat_data of this chat is\n"+
+			b.chatData(c.ID)+"\nWho has it can have notifications sent here, as long as I am in this chat.")
+	}
+}
+
 // start binds the chat by the token that it was started with.
 func (b *Bot) start(ctx context.Context, c chat, words []string) error {
-	if c.Type != "private" && c.Type != "group" && c.Type != "supergroup" {
-		b.say(ctx, c.ID, foreign)
+	if !b.served(ctx, c) {
 		return nil
 	}
 	if len(words) == 0 {

@@ -3,6 +3,7 @@ package v2
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -11,6 +12,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/integration"
+	"tocsin/shared/telegrambot"
 )
 
 // integrationBody is what creates or changes an integration (product facts, 1.1). Absent members stay as they are.
@@ -21,6 +23,7 @@ type integrationBody struct {
 	Events *[]eventLine    `json:"events"`
 	Type   string          `json:"type"`
 	Client json.Number     `json:"clientid"`
+	Chat   string          `json:"chat_data"` // of a new Telegram integration
 }
 
 // integrationView is an integration as an answer shows it.
@@ -141,9 +144,9 @@ func (s *API) made(ctx context.Context, who activity.Actor, d integration.Draft)
 	return s.one(ctx, i)
 }
 
-// createTelegram makes a Telegram integration that no chat is bound to, disabled and without events: the client sets
-// those by a second call. `chat_data` is the platform's and names no chat here: who can open a link of ours in a chat
-// binds that (package telegrambot), so that nobody writes to a chat who is not in it.
+// createTelegram makes a Telegram integration, disabled and without events: the client sets those by a second call. It
+// is bound to the chat that `chat_data` names, where our bot made that. Any other is of the platform's bot and names no
+// chat here: then somebody binds one as for the Console.
 func (s *API) createTelegram(ctx context.Context, in *body) (*answer[integrationView], error) {
 	var b integrationBody
 	if err := decode(in.RawBody, &b); err != nil {
@@ -157,7 +160,25 @@ func (s *API) createTelegram(ctx context.Context, in *body) (*answer[integration
 	if b.Name != nil {
 		d.Name = *b.Name
 	}
-	return s.made(ctx, who, d)
+	chat, err := s.Telegram.FindChat(ctx, b.Chat)
+	switch {
+	case errors.Is(err, telegrambot.ErrNoBot), errors.Is(err, telegrambot.ErrForeignChat):
+		return s.made(ctx, who, d)
+	case errors.Is(err, telegrambot.ErrChatGone):
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the request is not valid",
+			rest.Fault("chat_data", err.Error()))
+	case err != nil:
+		s.Log.Error("find a Telegram chat", "tenant", who.Tenant, "error", err.Error())
+		return nil, rest.NewProblem(http.StatusBadGateway, "Telegram did not answer: try again")
+	}
+	i, err := s.Integrations.Create(ctx, who, d)
+	if err == nil {
+		i, err = s.Telegram.Bind(ctx, i, chat)
+	}
+	if err != nil {
+		return nil, s.Answer(err)
+	}
+	return s.one(ctx, i)
 }
 
 type integrationChange struct {

@@ -34,6 +34,7 @@ import (
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
+	"tocsin/shared/telegrambot"
 	"tocsin/shared/tenant"
 	"tocsin/shared/trigger"
 )
@@ -58,6 +59,8 @@ type API struct {
 	Triggers *trigger.Service
 	// Changed is told of an integration that was enabled, disabled, deleted or changed.
 	Changed func(tenant, id string)
+	// Telegram finds chats; nil = none is bound here.
+	Telegram *telegrambot.Bot
 	// Tenants knows for whom a global role acts; nil = nobody acts for another tenant.
 	Tenants *tenant.Service
 }

@@ -17,11 +17,14 @@ import (
 	"tocsin/shared/console"
 	"tocsin/shared/console/v2/v2test"
 	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
+	"tocsin/shared/telegrambot"
+	"tocsin/shared/telegrambot/telegramtest"
 	"tocsin/shared/tenant"
 	"tocsin/shared/trigger"
 )
@@ -88,4 +91,35 @@ func TestContract(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
 		v2test.Contract(t, open(t, db.Integrations(), db.Triggers()).call)
 	})
+}
+
+func TestATelegramIntegrationIsBoundToTheChatOfItsChatData(t *testing.T) {
+	server := telegramtest.Start(t)
+	r := inMemory(t)
+	var err error
+	r.config.Telegram, err = telegrambot.New(telegrambot.Config{Integrations: r.config.Integrations, Now: time.Now,
+		Log: r.config.Log, Telegram: telegram.Bot{Token: telegramtest.Token, API: server.URL}})
+	require.NoError(t, err)
+	r.handler = console.New(r.config)
+	site := httptest.NewServer(r.handler)
+	t.Cleanup(site.Close)
+	require.NoError(t, r.config.Telegram.SetWebhook(t.Context(), site.URL))
+	group := telegramtest.Group(-100, "Night shift")
+	server.Add(group)
+	server.Say(group, "/chat_data")
+	data := strings.Split(server.Sent(group.ID)[0].Text, "\n")[1]
+	create := func(data string) (int, string) {
+		return r.call(t, "POST", "/v2/integration/telegram", `{"name":"n","clientid":42,"chat_data":"`+data+`"}`)
+	}
+	status, raw := create(data)
+	require.Equal(t, 200, status, raw)
+	_, list := r.call(t, "GET", "/v1/integrations", "")
+	require.Contains(t, list, `"chat_title":"Night shift"`)
+	status, raw = create("Z72S5kwWBPYpTnLrIfvYIQ==")
+	require.Equal(t, 200, status, raw)
+	require.NotContains(t, raw, "chat_id", "that of another bot names no chat here")
+	server.Remove(group)
+	status, raw = create(data)
+	require.Equal(t, 422, status)
+	require.Contains(t, raw, "chat_data: is of a chat that the bot is not in")
 }

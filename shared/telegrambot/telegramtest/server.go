@@ -37,7 +37,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	wake    *sync.Cond
-	members map[int64]bool  // chats that the bot is in
+	members map[int64]bool // chats that the bot is in
+	chats   map[int64]models.Chat
 	moved   map[int64]int64 // groups that became supergroups
 	sent    []Sent
 	updates []models.Update
@@ -52,7 +53,7 @@ type Server struct {
 
 // Start runs a server until the test ends.
 func Start(t testing.TB) *Server {
-	s := &Server{members: map[int64]bool{}, moved: map[int64]int64{}, next: 1000}
+	s := &Server{members: map[int64]bool{}, chats: map[int64]models.Chat{}, moved: map[int64]int64{}, next: 1000}
 	s.wake = sync.NewCond(&s.mu)
 	h := httptest.NewServer(s)
 	s.URL = h.URL
@@ -82,6 +83,7 @@ func Person(id int64, first, username string) models.Chat {
 // Say is a person's message; in a private chat it is how the bot gets in.
 func (s *Server) Say(c models.Chat, text string) {
 	s.mu.Lock()
+	s.chats[c.ID] = c
 	if c.Type == models.ChatTypePrivate {
 		s.members[c.ID] = true
 	}
@@ -105,7 +107,7 @@ func (s *Server) membership(c models.Chat, in bool) {
 		before, after = inside, outside
 	}
 	s.mu.Lock()
-	s.members[c.ID] = in
+	s.members[c.ID], s.chats[c.ID] = in, c
 	s.mu.Unlock()
 	s.tell(models.Update{MyChatMember: &models.ChatMemberUpdated{
 		Chat: c, From: models.User{ID: 7, FirstName: "Ada"}, Date: int(time.Now().Unix()), OldChatMember: before,
@@ -253,6 +255,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.getUpdates(w, dec)
 	case "sendMessage":
 		s.sendMessage(w, dec)
+	case "getChat":
+		s.getChat(w, dec)
 	default:
 		refuse(w, http.StatusNotFound, "Not Found", nil)
 	}
@@ -353,4 +357,24 @@ func refuse(w http.ResponseWriter, code int, description string, parameters any)
 		body["parameters"] = parameters
 	}
 	_ = json.NewEncoder(w).Encode(body)
+}
+
+func (s *Server) getChat(w http.ResponseWriter, dec *json.Decoder) {
+	var q struct {
+		ChatID int64 `json:"chat_id"`
+	}
+	if err := dec.Decode(&q); err != nil {
+		refuse(w, http.StatusBadRequest, "Bad Request: "+err.Error(), nil)
+		return
+	}
+	in, known := s.members[q.ChatID]
+	switch c := s.chats[q.ChatID]; {
+	case !known:
+		refuse(w, http.StatusBadRequest, "Bad Request: chat not found", nil)
+	case !in && q.ChatID < 0:
+		refuse(w, http.StatusForbidden, "Forbidden: bot was kicked from the group chat", nil)
+	default:
+		answer(w, models.ChatFullInfo{ID: c.ID, Type: c.Type, Title: c.Title, FirstName: c.FirstName,
+			Username: c.Username})
+	}
 }
