@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mattn/go-isatty"
 
@@ -134,10 +135,16 @@ func (c *configuring) client() (*client.Client, error) {
 			u.Host)
 	}
 	made, err := client.New(c.url, c.token, c.transport)
-	if err == nil {
-		made.Tenant = c.tenant
+	if err != nil {
+		return nil, err
 	}
-	return made, err
+	made.Tenant = c.tenant
+	wait := made.Sleep
+	made.Sleep = func(ctx context.Context, d time.Duration) error {
+		fmt.Fprintf(c.err, "waiting for %s\n", d)
+		return wait(ctx, d)
+	}
+	return made, nil
 }
 
 func loopback(host string) bool {

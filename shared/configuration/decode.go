@@ -42,8 +42,9 @@ func (r *reader) document(root Value) (d Document) {
 		renames(r, "trigger", d.Triggers, func(t Trigger) (string, string, int) { return t.Name, t.Was, t.Line })
 	}
 	if v, ok := m["report_settings"]; ok {
-		s := r.object(v, "report_settings", "time_zone")
-		d.Reports = &ReportSettings{TimeZone: r.text(s, v, "report_settings", "time_zone"), Line: v.Line}
+		s := r.object(v, "report_settings", "time_zone", "language")
+		d.Reports = &ReportSettings{TimeZone: r.text(s, v, "report_settings", "time_zone"),
+			Language: r.optional(s, "report_settings", "language"), Line: v.Line}
 	}
 	return d
 }
@@ -88,9 +89,9 @@ func renames[T any](r *reader, kind string, list []T, of func(T) (name, was stri
 
 func (r *reader) integration(m Member) Integration {
 	at := fmt.Sprintf("integration %q", short(m.Name))
-	o := r.object(m.Value, at, "system", "was", "enabled", "events", "parameters")
+	o := r.object(m.Value, at, "system", "was", "language", "enabled", "events", "parameters")
 	i := Integration{Name: m.Name, Line: m.Line, System: r.text(o, m.Value, at, "system"),
-		Was: r.optional(o, at, "was"), Enabled: r.enabled(o, at)}
+		Was: r.optional(o, at, "was"), Language: r.optional(o, at, "language"), Enabled: r.enabled(o, at)}
 	if v, ok := o["events"]; ok && r.is(v, List, at, "events", "a list") {
 		for _, item := range v.Items {
 			sub := r.subscription(item, at)

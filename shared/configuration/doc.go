@@ -13,6 +13,9 @@
 // whether the object is enabled, which the platform and people change by day. A section that it leaves out is not
 // looked at; an object that it leaves out stays, unless who applies it asks for pruning.
 //
+// What a person chose for themselves, such as notifications and their language, is not in it: it belongs to the person,
+// and no administrator sets it.
+//
 // Secrets are write-only in the API, so nobody can compare them from outside. A comparison says so. Applying sends each
 // secret that is given, and the service tells by the revision whether it was another one: an update that changes
 // nothing leaves it as it is.

@@ -19,6 +19,8 @@ type Integration struct {
 	Line int
 	// System is its name in the catalogue.
 	System string
+	// Language is "" for the tenant's.
+	Language string
 	// Enabled is nil for: as it is; a new one is enabled.
 	Enabled    *bool
 	Events     []Subscription
@@ -64,8 +66,9 @@ type Action struct {
 	Line     int
 }
 
-// ReportSettings are those of an account's reports.
+// ReportSettings are those of an account's reports, and the language of what is sent.
 type ReportSettings struct {
 	TimeZone string
+	Language string // "" = English
 	Line     int
 }

@@ -206,6 +206,7 @@ func (p *planner) add(i Integration, replaces, where string) {
 	on := i.Enabled == nil || *i.Enabled
 	s := Step{Verb: Add, Kind: IntegrationKind, Name: i.Name, Replaces: replaces, BoundThere: system.BoundThere}
 	s.differ("system", Value{}, text(i.System))
+	s.speak(i.Language, "")
 	s.differ("enabled", Value{}, boolean(on))
 	s.differ("events", Value{}, events(system.order(i.Events)))
 	var parameters Value
@@ -241,6 +242,7 @@ func (p *planner) change(i Integration, old StoredIntegration, where string) {
 	s := Step{Verb: Change, Kind: IntegrationKind, Name: i.Name, ID: old.ID, Revision: old.Revision}
 	s.body.Kind = Map
 	s.rename(i.Name, old.Name)
+	s.speak(i.Language, old.Language)
 	s.enable(i.Enabled, old.Enabled)
 	now, before := system.order(i.Events), system.order(old.Events)
 	if !slices.Equal(now, before) {
@@ -352,6 +354,21 @@ func (s *Step) rename(now, before string) {
 	}
 }
 
+// speak notes another language; "" is none of one's own.
+func (s *Step) speak(now, before string) {
+	if now == before {
+		return
+	}
+	of := func(language string) Value {
+		if language == "" {
+			return Value{}
+		}
+		return text(language)
+	}
+	s.differ("language", of(before), of(now))
+	s.body.set("language", text(now))
+}
+
 func (s *Step) enable(on *bool, before bool) {
 	if on != nil && *on != before {
 		s.differ("enabled", boolean(before), boolean(*on))
@@ -428,10 +445,13 @@ func (p *planner) reports() {
 	case d == nil:
 	case p.state.Reports == nil:
 		p.problems.add(d.Line, "report_settings", "there are no reports here, or you may not set them")
-	case d.TimeZone != p.state.Reports.TimeZone:
+	case d.TimeZone != p.state.Reports.TimeZone || d.Language != p.state.Reports.Language:
 		s := Step{Verb: Change, Kind: ReportsKind, Name: ReportsKind, ETag: p.state.Reports.ETag}
-		s.differ("time_zone", text(p.state.Reports.TimeZone), text(d.TimeZone))
+		if d.TimeZone != p.state.Reports.TimeZone {
+			s.differ("time_zone", text(p.state.Reports.TimeZone), text(d.TimeZone))
+		}
 		s.body.set("time_zone", text(d.TimeZone))
+		s.speak(d.Language, p.state.Reports.Language)
 		p.plan.Steps = append(p.plan.Steps, s)
 	}
 }

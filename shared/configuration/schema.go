@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/trigger"
+	"tocsin/shared/wording"
 )
 
 // object is a JSON object that is being made. Its members are written in the order of their names.
@@ -42,10 +43,12 @@ func Schema(systems []destination.System) (json.RawMessage, error) {
 			"triggers": section(triggerSchema(), "Triggers by their names. Without this section they are not looked "+
 				"at; one that is not in it is deleted only with -prune."),
 			"report_settings": object{"type": "object", "required": []string{"time_zone"},
-				"additionalProperties": false, "properties": object{"time_zone": object{"type": "string",
-					"minLength": 1, "maxLength": 64, "examples": []string{"Europe/Berlin"}, "description": "IANA " +
-						"name. Days, weeks and months are cut in it, and reports go out in the hour after 06:00 of " +
-						"it."}}},
+				"additionalProperties": false, "properties": object{
+					"time_zone": object{"type": "string", "minLength": 1, "maxLength": 64,
+						"examples": []string{"Europe/Berlin"}, "description": "IANA name. Days, weeks and months are " +
+							"cut in it, and reports go out in the hour after 06:00 of it."},
+					"language": language("Of what is sent, where neither an integration nor a person has one. Left " +
+						"out: English.")}},
 		},
 	}, "", "  ")
 }
@@ -54,6 +57,10 @@ var was = object{"type": "string", "minLength": 1, "description": "Its name unti
 	"there is none with the new name, and may stay here."}
 
 var enabled = object{"type": "boolean", "description": "Left out: as it is; a new one is enabled."}
+
+func language(description string) object {
+	return object{"enum": wording.Languages(), "description": description}
+}
 
 func integrationSchema(systems []destination.System) (object, error) {
 	var names []string
@@ -71,6 +78,7 @@ func integrationSchema(systems []destination.System) (object, error) {
 		"properties": object{
 			"system": object{"enum": names, "description": "What it connects. An integration keeps its system."},
 			"was":    was, "enabled": enabled,
+			"language":   language("Of what people read of it. Left out: the one of report_settings."),
 			"events":     object{"type": "array", "description": "What it receives; nothing without any."},
 			"parameters": object{"type": "object"},
 		},

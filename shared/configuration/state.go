@@ -28,6 +28,7 @@ type StoredIntegration struct {
 	Revision   int64
 	Name       string
 	System     string
+	Language   string
 	Enabled    bool
 	Events     []Subscription
 	Parameters json.RawMessage
@@ -45,6 +46,7 @@ type StoredTrigger struct {
 // StoredReports are the settings of reports.
 type StoredReports struct {
 	TimeZone string
+	Language string
 	ETag     string
 }
 
@@ -133,8 +135,8 @@ func Export(s State) (Document, error) {
 	for _, i := range s.Integrations {
 		names[i.ID] = i.Name
 		byName[i.Name] = append(byName[i.Name], i.ID)
-		d.Integrations = append(d.Integrations, Integration{Name: i.Name, System: i.System, Enabled: &i.Enabled,
-			Events: s.Systems[i.System].order(i.Events)})
+		d.Integrations = append(d.Integrations, Integration{Name: i.Name, System: i.System,
+			Language: i.Language, Enabled: &i.Enabled, Events: s.Systems[i.System].order(i.Events)})
 	}
 	if err := double("integration", byName); err != nil {
 		return d, err
@@ -148,7 +150,7 @@ func Export(s State) (Document, error) {
 	}
 	slices.SortFunc(d.Integrations, func(a, b Integration) int { return cmp.Compare(a.Name, b.Name) })
 	if s.Reports != nil {
-		d.Reports = &ReportSettings{TimeZone: s.Reports.TimeZone}
+		d.Reports = &ReportSettings{TimeZone: s.Reports.TimeZone, Language: s.Reports.Language}
 	}
 	if s.Triggers == nil {
 		return d, nil

@@ -34,6 +34,9 @@ func (d Document) tree() Value {
 	if d.Reports != nil {
 		var section Value
 		section.set("time_zone", text(d.Reports.TimeZone))
+		if d.Reports.Language != "" {
+			section.set("language", text(d.Reports.Language))
+		}
 		out.set("report_settings", section)
 	}
 	return out
@@ -43,6 +46,9 @@ func (i Integration) tree() (out Value) {
 	out.set("system", text(i.System))
 	if i.Was != "" {
 		out.set("was", text(i.Was))
+	}
+	if i.Language != "" {
+		out.set("language", text(i.Language))
 	}
 	if i.Enabled != nil {
 		out.set("enabled", boolean(*i.Enabled))

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"time"
 
 	"tocsin/shared/configuration"
 )
@@ -88,8 +90,12 @@ func (c *Client) step(ctx context.Context, s configuration.Step, ids map[string]
 	return o, conflict(err)
 }
 
+// settle is how long another apply has to take its own object away, where both added one of the same name.
+const settle = 2 * time.Second
+
 // add makes an object and looks whether somebody else made one of its name at the same time: names are no keys of the
-// API. Then it takes its own away again. If two do so at once, both do, and neither is left.
+// API. Then all but the first that was made give way and take theirs away again. Who made the first waits for that. If
+// another one is there still, its maker had looked before the first was there; then that one stays.
 func (c *Client) add(ctx context.Context, s configuration.Step, path string, ids map[string]string) (Outcome, error) {
 	o := Outcome{Step: s, Changed: true}
 	a, err := c.call(ctx, http.MethodPost, path, "", s.Body(ids), "application/json")
@@ -101,29 +107,31 @@ func (c *Client) add(ctx context.Context, s configuration.Step, path string, ids
 		return o, &UnknownError{errors.New("the answer has no id")}
 	}
 	o.ID = made.ID
-	names, err := c.namesakes(ctx, s)
+	others, err := c.namesakes(ctx, s, made.ID)
+	if err == nil && len(others) > 0 && slices.Min(others) > made.ID { // ids are in the order of their making
+		if err = c.Sleep(ctx, settle); err == nil {
+			others, err = c.namesakes(ctx, s, made.ID)
+		}
+	}
 	if err != nil {
 		return o, &UnknownError{fmt.Errorf("it was added; look whether there is another one: %w", err)}
 	}
-	for _, id := range names {
-		if id == made.ID || id == s.ID {
-			continue
-		}
-		if _, err := c.call(ctx, http.MethodDelete, path+"/"+url.PathEscape(made.ID), a.etag, nil,
-			"application/json"); err != nil {
-			return o, fmt.Errorf("%w: there are two of that name now, %s and %s: delete one (%w)", ErrConflict, id,
-				made.ID, err)
-		}
-		return o, fmt.Errorf("%w: one of that name was added at the same time, so ours was taken away again",
-			ErrConflict)
+	if len(others) == 0 {
+		return o, nil
 	}
-	return o, nil
+	if _, err := c.call(ctx, http.MethodDelete, path+"/"+url.PathEscape(made.ID), a.etag, nil,
+		"application/json"); err != nil {
+		return o, fmt.Errorf("%w: there are two of that name now, %s and %s: delete one (%w)", ErrConflict, others[0],
+			made.ID, err)
+	}
+	return o, fmt.Errorf("%w: one of that name was added at the same time, so ours was taken away again", ErrConflict)
 }
 
-// namesakes are the ids of the objects with the name of a step, but for those that the plan knows of.
-func (c *Client) namesakes(ctx context.Context, s configuration.Step) (out []string, err error) {
+// namesakes are the ids of the objects with the name of a step, but for the one that was made and the one that the plan
+// replaces.
+func (c *Client) namesakes(ctx context.Context, s configuration.Step, made string) (out []string, err error) {
 	add := func(id, name string) {
-		if name == s.Name && id != s.Replaces {
+		if name == s.Name && id != made && id != s.Replaces {
 			out = append(out, id)
 		}
 	}

@@ -30,12 +30,12 @@ const (
 type Client struct {
 	// Tenant is the linked tenant that a global role acts for; "" = the token's own.
 	Tenant string
+	// Sleep waits between tries, as long as the context lasts. Tests take a clock of their own.
+	Sleep func(ctx context.Context, d time.Duration) error
 
 	base  *url.URL
 	token string
 	http  *http.Client
-	// sleep waits between tries; tests take a clock of their own.
-	sleep func(ctx context.Context, d time.Duration) error
 }
 
 // New makes a client. address is that of the Console; its API is below it.
@@ -47,7 +47,7 @@ func New(address, token string, transport http.RoundTripper) (*Client, error) {
 	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, errors.New("the address must hold no user, query or fragment")
 	}
-	return &Client{base: base, token: token, sleep: sleep, http: &http.Client{
+	return &Client{base: base, token: token, Sleep: sleep, http: &http.Client{
 		Transport: transport, Timeout: callTime,
 		// A token goes to nobody but to whom it was given.
 		CheckRedirect: func(q *http.Request, _ []*http.Request) error {
@@ -105,7 +105,7 @@ func (c *Client) call(ctx context.Context, method, path, ifMatch string, body []
 		if err == nil || wait == 0 || try == maxTries {
 			return a, err
 		}
-		if stopped := c.sleep(ctx, wait); stopped != nil {
+		if stopped := c.Sleep(ctx, wait); stopped != nil {
 			return a, errors.Join(stopped, err)
 		}
 	}
@@ -297,6 +297,7 @@ func (c *Client) systems(ctx context.Context) (map[string]configuration.System, 
 // integrationItem is an integration as the API shows it.
 type integrationItem struct {
 	ID, Name, System string
+	Language         string
 	Revision         int64
 	Enabled          bool
 	Events           []struct {
@@ -320,7 +321,7 @@ func (c *Client) integrations(ctx context.Context, query string) (out []configur
 		}
 		for _, i := range page.Items {
 			stored := configuration.StoredIntegration{ID: i.ID, Revision: i.Revision, Name: i.Name, System: i.System,
-				Enabled: i.Enabled, Parameters: i.Parameters}
+				Language: i.Language, Enabled: i.Enabled, Parameters: i.Parameters}
 			for _, e := range i.Events {
 				if e.Active {
 					stored.Events = append(stored.Events,
@@ -388,12 +389,13 @@ func (c *Client) triggers(ctx context.Context) ([]configuration.StoredTrigger, e
 func (c *Client) reports(ctx context.Context) (*configuration.StoredReports, error) {
 	var got struct {
 		TimeZone string `json:"time_zone"`
+		Language string
 	}
 	etag, err := c.get(ctx, "/v1/report-settings", &got)
 	if err != nil {
 		return nil, hidden(err)
 	}
-	return &configuration.StoredReports{TimeZone: got.TimeZone, ETag: etag}, nil
+	return &configuration.StoredReports{TimeZone: got.TimeZone, Language: got.Language, ETag: etag}, nil
 }
 
 // hidden is nil for what is not there, or not for the caller.

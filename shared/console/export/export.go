@@ -124,11 +124,11 @@ func (s *API) state(ctx context.Context) (out configuration.State, err error) {
 		}
 	}
 	if s.Reports != nil && p.May(access.ReportSettings) {
-		zone, err := s.Reports.Zone(ctx, p.Tenant)
+		v, err := s.Reports.Settings(ctx, p.Tenant)
 		if err != nil {
 			return out, err
 		}
-		out.Reports = &configuration.StoredReports{TimeZone: zone}
+		out.Reports = &configuration.StoredReports{TimeZone: v.Zone, Language: string(v.Language)}
 	}
 	return out, nil
 }
@@ -151,7 +151,7 @@ func (s *API) systems(ctx context.Context) (map[string]configuration.System, err
 
 func (s *API) integration(ctx context.Context, i integration.Integration) (configuration.StoredIntegration, error) {
 	out := configuration.StoredIntegration{ID: i.ID, Revision: i.Revision, Name: i.Name, System: i.System,
-		Enabled: i.Enabled()}
+		Language: string(i.Language), Enabled: i.Enabled()}
 	for _, sub := range i.Subscriptions {
 		out.Events = append(out.Events, configuration.Subscription{Event: string(sub.Event),
 			WithHeaders: sub.WithHeaders})
