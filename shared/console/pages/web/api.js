@@ -191,7 +191,8 @@ export const download = async (path, name) => hand(await (await ask("GET", path)
 
 const mostFiles = 100; // of which one CSV is made
 
-// readAllAsText reads a CSV file that comes in parts, and hands it to the browser.
+// readAllAsText reads a CSV file that comes in parts, and hands it to the browser. True says that there is more than
+// one file holds.
 export async function readAllAsText(path, query, name) {
 	const parts = [];
 	let cursor;
@@ -201,6 +202,7 @@ export async function readAllAsText(path, query, name) {
 		cursor = response.headers.get("X-Next-Cursor");
 	} while (cursor && parts.length < mostFiles);
 	hand(new Blob(["\ufeff", ...parts], { type: "text/csv" }), name);
+	return Boolean(cursor);
 }
 
 function hand(blob, name) {

@@ -1,8 +1,11 @@
-// Tabs by state and a search field, both kept in the address.
+// Tabs by state, a search field and a range of time, all kept in the address.
+import { readAllAsText } from "./api.js";
 import { html, useEffect, useRef, useState } from "./html.js";
-import { t } from "./i18n.js";
+import { local, t, zone, zoned } from "./i18n.js";
 import { Icon } from "./icons.js";
+import { useAction } from "./load.js";
 import { navigate, withQuery } from "./router.js";
+import { Busy, Failure } from "./ui.js";
 
 const plain = ["all", "enabled", "disabled"];
 const pause = 250; // milliseconds without a key until what is typed is searched for
@@ -66,5 +69,39 @@ export function Search({ q, label, atOnce }) {
 				onInput=${(e) => typed(e.target.value)}
 			/>
 		</form>
+	`;
+}
+
+// Range is the fields from and to, in the reader's zone. The address has each with its zone.
+export const Range = ({ asked }) =>
+	["from", "to"].map(
+		(name) => html`
+			<label class="field">
+				<span class="label">${`${t(`range.${name}`)} (${zone()})`}</span>
+				<input
+					name=${name}
+					type="datetime-local"
+					autocomplete="off"
+					value=${Date.parse(asked[name]) ? local(new Date(asked[name])) : ""}
+					onChange=${(e) => navigate(withQuery({ [name]: zoned(e.target.value) }), { replace: true })}
+				/>
+			</label>
+		`,
+	);
+
+// SaveAsCSV saves what the filters find, the newest first, and says when that was more than one file holds.
+export function SaveAsCSV({ path, asked, name, children }) {
+	const [more, tell] = useState(false);
+	const [save, { busy, error }] = useAction(async () => {
+		tell(false);
+		tell(await readAllAsText(path, asked, name));
+	});
+	return html`
+		<button type="button" disabled=${busy} onClick=${save}><${Busy} on=${busy}>${children}<//></button>
+		<span class="muted" role="status">${more ? t("csv.more") : ""}</span>
+		${error &&
+		html`
+			<${Failure} error=${error} />
+		`}
 	`;
 }

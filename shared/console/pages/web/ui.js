@@ -121,6 +121,15 @@ export const When = ({ at, exact }) => html`
 	<time datetime=${at} title=${time(at, { seconds: true })}>${exact ? time(at, { seconds: true }) : ago(at)}</time>
 `;
 
+// Changed says who changed an object last, and when, once it is another one than was made.
+export const Changed = ({ of }) => {
+	if (of.revision === 1 || !of.updated_by) return null; // who did so in an older release is not known
+	const who = of.updated_by === "system" ? t("activity.source.system") : of.updated_by;
+	return html`
+		<span>${t("integration.changed", { who, at: time(of.updated_at) })}</span>
+	`;
+};
+
 // Box is a check box with its label; a partial one stands over members of which some are ticked.
 export function Box({ checked, partial, onChange, label, id, description }) {
 	const box = useRef(null);

@@ -1,11 +1,11 @@
 // The activity log: who changed what, when, through what. The filters are in the address.
 import { html } from "../html.js";
-import { get, readAllAsText } from "../api.js";
+import { get } from "../api.js";
+import { Range, SaveAsCSV } from "../filters.js";
 import { t, time } from "../i18n.js";
-import { useAction } from "../load.js";
 import { More, usePager } from "../pager.js";
 import { navigate, useLocation, withQuery } from "../router.js";
-import { Busy, Empty, Failure, View } from "../ui.js";
+import { Empty, View } from "../ui.js";
 
 const actions = [
 	"create",
@@ -26,11 +26,26 @@ const actions = [
 	"link",
 	"unlink",
 ];
+const objects = [
+	"Integration",
+	"Email integration",
+	"Trigger",
+	"Report",
+	"Report settings",
+	"Personal notifications",
+	"Suppressed address",
+	"Command",
+	"Dead letter",
+	"API token",
+	"Session",
+	"User",
+	"Linked tenant",
+];
 const sources = ["console", "api_token", "platform", "system", "mail"];
-const filters = ["person", "action", "source", "object", "object_id"];
+const filters = ["person", "action", "source", "object", "object_id", "from", "to"];
 
 const named = (kind, value) => {
-	const key = `activity.${kind}.${value.replaceAll(" ", "_")}`;
+	const key = `activity.${kind}.${value.toLowerCase().replaceAll(" ", "_")}`;
 	return t(key) === key ? value : t(key);
 };
 
@@ -74,7 +89,7 @@ function Row({ entry: e }) {
 							<a href=${at}>${name}</a>
 						`
 					: name}
-				<p class="muted">${e.object}</p>
+				<p class="muted">${named("obj", e.object)}</p>
 			</td>
 			<td data-label=${t("activity.changes")}>
 				<ul>
@@ -118,7 +133,6 @@ export function Activity() {
 		{ rounds: 5 },
 	);
 	const load = pager.load;
-	const [save, { busy, error }] = useAction(() => readAllAsText("/v1/activity/export", asked, "activity.csv"));
 	return html`
 		<h1 tabindex="-1">${t("nav.activity")}</h1>
 		<p class="muted">${t("activity.lead")}</p>
@@ -132,19 +146,15 @@ export function Activity() {
 				/>
 			</label>
 			<${Choice} name="action" kind="act" values=${actions} query=${query} />
+			<${Choice} name="object" kind="obj" values=${objects} query=${query} />
 			<${Choice} name="source" kind="source" values=${sources} query=${query} />
+			<${Range} asked=${asked} />
 			${filters.some((name) => asked[name]) &&
 			html`
 				<a href="/activity">${t("activity.all")}</a>
 			`}
-			<button type="button" disabled=${busy} onClick=${save}>
-				<${Busy} on=${busy}>${t("activity.export")}<//>
-			</button>
+			<${SaveAsCSV} path="/v1/activity/export" asked=${asked} name="activity.csv">${t("activity.export")}<//>
 		</div>
-		${error &&
-		html`
-			<${Failure} error=${error} />
-		`}
 		<${View} load=${load}>
 			${(data) =>
 				data.items.length || data.more

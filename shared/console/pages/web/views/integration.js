@@ -5,7 +5,7 @@ import { further, language, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useBase, useLoad } from "../load.js";
 import { match, useLocation, withQuery } from "../router.js";
-import { Busy, Empty, Failing, Health, Notice, Off, Said, StatePill, View } from "../ui.js";
+import { Busy, Changed, Empty, Failing, Health, Notice, Off, Said, StatePill, View } from "../ui.js";
 import { editable, Form, SetUp } from "./form.js";
 import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
@@ -58,6 +58,8 @@ function Head({ data, reload, deliveries, form }) {
 							? t("integration.by", { who: i.created_by, at: time(i.created_at) })
 							: time(i.created_at)}
 					</span>
+					${" "}
+					<${Changed} of=${i} />
 				</p>
 			</div>
 			${may("integrations") &&

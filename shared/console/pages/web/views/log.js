@@ -1,11 +1,12 @@
 // One log over all integrations. Every filter is in the address, times with their zone.
 import { html } from "../html.js";
-import { get, integrationsOf, readAllAsText } from "../api.js";
-import { local, number, t, time, words, zone, zoned } from "../i18n.js";
-import { useAction, useLoad } from "../load.js";
+import { get, integrationsOf } from "../api.js";
+import { Range, SaveAsCSV } from "../filters.js";
+import { number, t, time, words, zone } from "../i18n.js";
+import { useLoad } from "../load.js";
 import { Fresh, More, usePager } from "../pager.js";
 import { navigate, useLocation, withQuery } from "../router.js";
-import { Busy, Empty, Failure, Said, View, When } from "../ui.js";
+import { Empty, Said, View, When } from "../ui.js";
 import { DeliveryState, kindsOf, lastWords } from "./deliveries.js";
 
 const live = 4_000;
@@ -93,24 +94,10 @@ function Choice({ name, value, options }) {
 	`;
 }
 
-const Field = ({ name, label, value, change, ...rest }) => html`
-	<label class="field">
-		<span class="label">${label}</span>
-		<input
-			name=${name}
-			value=${value}
-			autocomplete="off"
-			onChange=${(e) => navigate(withQuery({ [name]: change(e.target.value.trim()) }), { replace: true })}
-			...${rest}
-		/>
-	</label>
-`;
-
 // aDelivery is an id as deliveries have them; all others are of events.
 const aDelivery = (id) => /^[0-9A-HJKMNP-TV-Z]{26}$/i.test(id);
 
 function Filters({ asked, integrations, kinds }) {
-	const same = (value) => value;
 	const find = (id) =>
 		navigate(withQuery({ event: aDelivery(id) ? "" : id, delivery: aDelivery(id) ? id : "" }), { replace: true });
 	return html`
@@ -124,7 +111,16 @@ function Filters({ asked, integrations, kinds }) {
 					onChange=${(e) => find(e.target.value.trim())}
 				/>
 			</label>
-			<${Field} name="text" label=${t("log.text")} value=${asked.text} change=${same} maxlength="200" />
+			<label class="field">
+				<span class="label">${t("log.text")}</span>
+				<input
+					name="text"
+					value=${asked.text}
+					autocomplete="off"
+					maxlength="200"
+					onChange=${(e) => navigate(withQuery({ text: e.target.value.trim() }), { replace: true })}
+				/>
+			</label>
 			<${Choice} name="integration" value=${asked.integration} options=${integrations} />
 			<${Choice} name="kind" value=${asked.kind} options=${kinds} />
 			<${Choice} name="state" value=${asked.state} options=${states.map((s) => [s, t(`delivery.${s}`)])} />
@@ -136,17 +132,7 @@ function Filters({ asked, integrations, kinds }) {
 					...statuses.map((s) => [s, s === "none" ? t("log.status.none") : s]),
 				]}
 			/>
-			${["from", "to"].map(
-				(name) => html`
-					<${Field}
-						name=${name}
-						label=${`${t(`range.${name}`)} (${zone()})`}
-						type="datetime-local"
-						value=${asked[name] ? local(new Date(asked[name])) : ""}
-						change=${zoned}
-					/>
-				`,
-			)}
+			<${Range} asked=${asked} />
 		</form>
 	`;
 }
@@ -161,7 +147,6 @@ export function Log() {
 		{ every: scanned ? 0 : live, most: 1000, rounds: scanned ? 10 : 1 },
 	);
 	const known = useLoad("log integrations", (signal) => integrationsOf(signal));
-	const [save, saving] = useAction(() => readAllAsText("/v1/deliveries/export", asked, "deliveries.csv"));
 	const kinds = kindsKnown().sort((a, b) => a[1].localeCompare(b[1]));
 	return html`
 		<h1 tabindex="-1">${t("nav.log")}</h1>
@@ -176,18 +161,12 @@ export function Log() {
 			html`
 				<a href="/log">${t("empty.showall")}</a>
 			`}
-			<button type="button" disabled=${saving.busy} onClick=${save}>
-				<${Busy} on=${saving.busy}>${t("log.export")}<//>
-			</button>
+			<${SaveAsCSV} path="/v1/deliveries/export" asked=${asked} name="deliveries.csv">${t("log.export")}<//>
 			${asked.event &&
 			html`
 				<a class="button" href=${`/events/${encodeURIComponent(asked.event)}`}>${t("log.whole")}</a>
 			`}
 		</div>
-		${saving.error &&
-		html`
-			<${Failure} error=${saving.error} />
-		`}
 		<${Fresh} pager=${pager} />
 		<${View} load=${pager.load}>
 			${(data) => html`

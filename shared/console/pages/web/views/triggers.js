@@ -6,7 +6,7 @@ import { list, number, said, span, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useBase, useLoad } from "../load.js";
 import { mayLeave, navigate, useLocation, withQuery } from "../router.js";
-import { Busy, Dialog, Empty, Failure, Notice, Pill, Said, View, When } from "../ui.js";
+import { Busy, Changed, Dialog, Empty, Failure, Notice, Pill, Said, View, When } from "../ui.js";
 import { Firings, Now } from "./firings.js";
 import { FOREVER, TriggerForm } from "./trigger-form.js";
 
@@ -425,6 +425,8 @@ function Head({ trigger: r, template, reload }) {
 					html`
 						<span>${t("integration.by", { who: r.created_by, at: time(r.created_at) })}</span>
 					`}
+					${" "}
+					<${Changed} of=${r} />
 					${" "}
 					<a href=${`/activity?object_id=${encodeURIComponent(r.id)}`}>${t("activity.history")}</a>
 				</p>
