@@ -48,7 +48,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 		Systems: s.Systems, Deliveries: stack.NewHistory(deliveries, dead), DeadLetters: dead,
 		Health: s.Monitor(service),
 		Tester: sender, Telegram: s.Telegram(service), Sessions: sessions, Provider: provider,
-		Authenticator: access.Chain{s.APITokens(), provider, sessions}, Recorder: s.Recorder(),
+		Authenticator: access.Chain{s.APITokens(), provider, access.StrangeBearer{}, sessions}, Recorder: s.Recorder(),
 		Activity: s.ActivityLog(), Now: time.Now,
 		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
