@@ -25,7 +25,7 @@ func (r *rig) asked(tenant string, ids ...string) {
 			Data: event.CommandData{TriggerID: "t1", TriggerName: "Payloads", IP: "203.0.113.7", LockTime: 3600},
 		})
 	}
-	require.NoError(r.t, r.db.Deliveries().Accept(r.t.Context(), in))
+	require.NoError(r.t, r.db.Deliveries.Accept(r.t.Context(), in))
 }
 
 func TestP2CommandsAreListedAndAcknowledged(t *testing.T) {
@@ -89,12 +89,12 @@ func TestP2TheWebhookOffersCommandsAndNoMessengerDoes(t *testing.T) {
 func TestP6ARejectedEventIsSentThroughAgainOnce(t *testing.T) {
 	r := start(t)
 	reject := func(tenant string, n int) {
-		require.NoError(t, r.db.Bus().Put(t.Context(),
+		require.NoError(t, r.db.Bus.Put(t.Context(),
 			[]delivery.Entry{{DetailType: "a_new_kind", Detail: []byte(`{}`), At: time.Now()}}))
-		entries, err := r.db.Bus().Receive(t.Context(), 10)
+		entries, err := r.db.Bus.Receive(t.Context(), 10)
 		require.NoError(t, err)
 		require.Len(t, entries, n)
-		require.NoError(t, r.db.Deliveries().Accept(t.Context(),
+		require.NoError(t, r.db.Deliveries.Accept(t.Context(),
 			fanout.Intake{Rejected: []fanout.Rejected{
 				{Entry: entries[n-1], Tenant: tenant, Reason: "not a known kind"}}}))
 	}
@@ -109,7 +109,7 @@ func TestP6ARejectedEventIsSentThroughAgainOnce(t *testing.T) {
 	require.EqualValues(t, 1, a.body["count"])
 	require.EqualValues(t, 0, r.call("POST", "/v1/dead-letters/"+mine+"/replay", "").body["count"])
 	require.Contains(t, r.call("GET", "/v1/dead-letters", "").raw, `"replayed_at":`)
-	left, err := r.db.Bus().Receive(t.Context(), 10)
+	left, err := r.db.Bus.Receive(t.Context(), 10)
 	require.NoError(t, err)
 	require.Len(t, left, 1, "it goes the way of a new event")
 	require.Equal(t, "a_new_kind", left[0].DetailType)

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,13 +12,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/configuration"
 	"tocsin/shared/configuration/client"
+	"tocsin/shared/console"
 	"tocsin/shared/filter"
+	"tocsin/shared/ratelimit"
 	"tocsin/shared/trigger"
 )
 
@@ -146,7 +150,7 @@ func (r random) integration(system configuration.System, n int) map[string]any {
 		events = append(events, map[string]any{"event": e, "with_headers": e == "siem" && r.IntN(2) == 0})
 	}
 	return map[string]any{"system": system.Name, "name": r.name(), "enabled": r.IntN(3) > 0, "events": events,
-		"parameters": parameters}
+		"parameters": parameters, "language": []string{"", "en", "ja"}[r.IntN(3)]}
 }
 
 // trigger makes a trigger of a condition. notified are ids of integrations that can be told of it.
@@ -225,7 +229,7 @@ func (r *rig) fill(random random) map[string]map[string]any {
 		made := r.call("POST", "/v1/triggers", string(body))
 		require.Equal(r.t, 201, made.status, made.raw+string(body))
 	}
-	require.Equal(r.t, 200, r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo"}`).status)
+	require.Equal(r.t, 200, r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo","language":"ja"}`).status)
 	return given
 }
 
@@ -363,6 +367,28 @@ func TestADocumentIsTheWholeOfWhatItNames(t *testing.T) {
 		outcomes(r.applied("version: 1\nintegrations: {}\ntriggers: {}\n", nil, true)), "the last made goes first")
 }
 
+func TestALanguageThatIsLeftOutIsThatOfTheOthers(t *testing.T) {
+	r := start(t)
+	const zone = "report_settings: {time_zone: Asia/Tokyo"
+	spoken := strings.Replace(small, "    system: slack", "    system: slack\n    language: ja", 1)
+	r.applied(spoken+zone+", language: ja}\n", hookEnv, false)
+	got := r.exported(true)
+	require.Contains(t, got, "system: slack\n    language: ja\n")
+	require.Contains(t, got, "time_zone: Asia/Tokyo\n  language: ja\n")
+	plan, _, err := r.planned(small+zone+"}\n", hookEnv, false)
+	require.NoError(t, err)
+	for _, s := range plan.Steps {
+		if s.Verb != configuration.Send {
+			require.Equal(t, []configuration.Difference{{Field: "language", Before: `"ja"`}}, s.Differences, s.Name)
+		}
+	}
+	require.Equal(t, []string{"change integration Ops", "change report settings report settings"},
+		outcomes(changes(r.applied(small+zone+"}\n", hookEnv, false))))
+	require.NotContains(t, r.exported(true), "language")
+	_, _, err = r.planned(spoken+zone+", language: fr}\n", hookEnv, false)
+	require.ErrorContains(t, err, "language")
+}
+
 func TestWhatCanNotBePlannedIsToldBeforeAnythingIsChanged(t *testing.T) {
 	r := start(t)
 	r.applied(small, hookEnv, false)
@@ -474,6 +500,120 @@ func TestTwoAppliesAtOnceEndWithAConflictAndNothingTwice(t *testing.T) {
 	}
 }
 
+// asked is a call, or a wait between two, that waits for its turn.
+type asked struct {
+	sleeps bool
+	turn   chan struct{}
+}
+
+// inTurn is a client that does nothing before it is its turn.
+func (r *rig) inTurn(asks chan<- asked) *client.Client {
+	wait := func(sleeps bool) {
+		a := asked{sleeps, make(chan struct{})}
+		asks <- a
+		<-a.turn
+	}
+	c, err := client.New("http://tocsin.test", r.token, turns{r.handler, wait})
+	require.NoError(r.t, err)
+	c.Sleep = func(context.Context, time.Duration) error { wait(true); return nil }
+	return c
+}
+
+type turns struct {
+	http.Handler
+	wait func(sleeps bool)
+}
+
+func (h turns) RoundTrip(q *http.Request) (*http.Response, error) {
+	h.wait(false)
+	return handled{h.Handler}.RoundTrip(q)
+}
+
+// atOnce applies a plan by several clients whose calls alternate in an order of the seed. A wait is over when all
+// others wait too, or are done.
+func (r *rig) atOnce(clients int, plan configuration.Plan, state configuration.State, seed uint64) (errs []error) {
+	asks, over := make(chan asked), make(chan error)
+	for range clients {
+		c := r.inTurn(asks)
+		go func() { over <- c.Apply(r.t.Context(), plan, state, func(client.Outcome) {}) }()
+	}
+	random := rand.New(rand.NewPCG(19, seed))
+	for waiting := []asked{}; len(errs) < clients; {
+		if len(waiting)+len(errs) < clients {
+			select {
+			case a := <-asks:
+				waiting = append(waiting, a)
+			case err := <-over:
+				errs = append(errs, err)
+			}
+			continue
+		}
+		next := random.IntN(len(waiting))
+		if calls := slices.IndexFunc(waiting, func(a asked) bool { return !a.sleeps }); calls >= 0 {
+			for waiting[next].sleeps {
+				next = (next + 1) % len(waiting)
+			}
+		}
+		close(waiting[next].turn)
+		waiting = slices.Delete(waiting, next, next+1)
+	}
+	return errs
+}
+
+func TestOfAppliesThatAddTheSameNamesAtOnceOneWins(t *testing.T) {
+	overEngines(t, func(t *testing.T, open func(*testing.T) engine) {
+		for seed := range uint64(10) {
+			r := startOver(t, open(t))
+			plan, state, err := r.planned(small, hookEnv, false)
+			require.NoError(t, err)
+			won := 0
+			for _, err := range r.atOnce(2+int(seed%2), plan, state, seed) {
+				if err == nil {
+					won++
+					continue
+				}
+				require.ErrorIs(t, err, client.ErrConflict, "seed %d", seed)
+				require.ErrorContains(t, err, "one of that name was added at the same time, so ours was taken away")
+			}
+			require.Equal(t, 1, won, "seed %d", seed)
+			require.Len(t, r.exportedState().Integrations, 2, "seed %d", seed)
+			require.Empty(t, changes(r.applied(small, hookEnv, false)), "nothing is there twice, and nothing is left")
+		}
+	})
+}
+
+func TestAnApplyWaitsAsLongAsTheServiceAsksItTo(t *testing.T) {
+	r := start(t)
+	plan, state, err := r.planned(small, hookEnv, false)
+	require.NoError(t, err)
+	unbound := r.handler
+	now := time.Unix(1_700_000_000, 0).Truncate(time.Minute).Add(18 * time.Second)
+	r.config.Requests = &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: 2, Log: r.config.Log,
+		Now: func() time.Time { return now }}
+	r.handler = console.New(r.config)
+	for range 2 {
+		require.Equal(t, 200, r.call("GET", "/v1/session", "").status)
+	}
+	c := r.api()
+	c.Sleep = func(context.Context, time.Duration) error { return nil } // somebody else takes every minute
+	var told *client.Error
+	require.ErrorAs(t, c.Apply(t.Context(), plan, state, func(client.Outcome) {}), &told)
+	require.Equal(t, http.StatusTooManyRequests, told.Status)
+	require.Contains(t, told.Detail, "the 2 calls of this minute")
+
+	var waits []time.Duration
+	c.Sleep = func(_ context.Context, d time.Duration) error {
+		waits, now = append(waits, d), now.Add(d)
+		return nil
+	}
+	var done []client.Outcome
+	require.NoError(t, c.Apply(t.Context(), plan, state, func(o client.Outcome) { done = append(done, o) }))
+	require.Equal(t, []time.Duration{42 * time.Second, time.Minute, time.Minute}, waits, "two calls in a minute")
+	require.Len(t, done, 3)
+	r.handler = unbound
+	require.Len(t, r.exportedState().Integrations, 2)
+}
+
 // changes leaves out secrets that were sent and were the same.
 func changes(list []client.Outcome) (out []client.Outcome) {
 	for _, o := range list {
@@ -566,6 +706,7 @@ func spoiled(o map[string]any) map[string]any {
 	with("enabled is a text", "enabled", "yes")
 	if o["system"] != nil {
 		with("another system", "system", "carrier_pigeon")
+		with("another language", "language", "fr")
 		with("an unknown event", "events", []any{"thunder"})
 		with("an event twice", "events", []any{"system", "system"})
 		with("headers of another event", "events", []any{map[string]any{"event": "system", "with_headers": true}})

@@ -28,7 +28,6 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/egress"
-	"tocsin/shared/engine/memory"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -48,10 +47,10 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 const slackURL = "https://hooks.slack.com/services/T000/B000/s3cr3t-in-the-url"
 
-// rig is the API over the real engine.
+// rig is the API over an engine.
 type rig struct {
 	t       *testing.T
-	db      *memory.Engine
+	db      engine
 	tokens  *accesstest.Tokens
 	config  console.Config
 	handler http.Handler
@@ -66,49 +65,53 @@ type rig struct {
 
 func start(t *testing.T, allow ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, email: "ada@example.com"}
-	r.db = memory.New(nil)
+	return startOver(t, inMemory(t), allow...)
+}
+
+func startOver(t *testing.T, db engine, allow ...string) *rig {
+	t.Helper()
+	r := &rig{t: t, email: "ada@example.com", db: db}
 	keys, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
 	r.tokens = accesstest.New()
 	policy := egress.Policy{Allow: allow}
 	log := slog.New(slog.DiscardHandler)
 	newID := func() string { return ulid.Make().String() }
-	service := &integration.Service{Store: r.db.Integrations(), Keys: keys, Systems: catalogue.Default(),
+	service := &integration.Service{Store: r.db.Integrations, Keys: keys, Systems: catalogue.Default(),
 		Addresses: policy, Now: time.Now, NewID: newID, Log: log}
-	people := &profile.Service{Store: r.db.People(), Now: time.Now, NewID: newID, Log: log}
+	people := &profile.Service{Store: r.db.People, Now: time.Now, NewID: newID, Log: log}
 	r.links = profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
 	r.reports = &report.Service{
-		Store: r.db.Reports(), Totals: r.db.DailyTotals(), Renderer: pdf.Renderer{}, Bus: r.db.Bus(),
+		Store: r.db.Reports, Totals: r.db.DailyTotals, Renderer: pdf.Renderer{}, Bus: r.db.Bus,
 		Platform: "Tocsin",
 		Now:      time.Now, NewID: newID, Log: log,
 	}
 	r.config = console.Config{
-		Platform: "Tocsin", Integrations: service, Systems: catalogue.Default(), Deliveries: r.db.Deliveries(),
-		Health:      &health.Monitor{Counters: r.db.Counters(), Switch: service, Now: time.Now},
-		DeadLetters: r.db.Deliveries(), Commands: r.db.Commands(),
+		Platform: "Tocsin", Integrations: service, Systems: catalogue.Default(), Deliveries: r.db.Deliveries,
+		Health:      &health.Monitor{Counters: r.db.Counters, Switch: service, Now: time.Now},
+		DeadLetters: r.db.Deliveries, Commands: r.db.Commands,
 		Tester: &sending.Sender{
 			Destinations: catalogue.Default(), Transport: egress.New(policy, egress.Options{}), Now: time.Now, Log: log,
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
 		},
-		Sessions: &session.Service{Store: memory.NewSessions(), Now: time.Now, Random: rand.Reader, Log: log},
+		Sessions: &session.Service{Store: r.db.Sessions, Now: time.Now, Random: rand.Reader, Log: log},
 		Authenticator: access.Chain{
-			&token.Authenticator{Store: r.db.Tokens(), Now: time.Now, Log: log}, r.tokens,
+			&token.Authenticator{Store: r.db.Tokens, Now: time.Now, Log: log}, r.tokens,
 		},
-		Tokens: &token.Service{Store: r.db.Tokens(), Links: r.db.Tenants(), Random: rand.Reader, Now: time.Now,
+		Tokens: &token.Service{Store: r.db.Tokens, Links: r.db.Tenants, Random: rand.Reader, Now: time.Now,
 			NewID: newID, Log: log},
-		Tenants:  &tenant.Service{Store: r.db.Tenants(), Now: time.Now, NewID: newID, Log: log},
-		Recorder: &activity.Log{Store: r.db.ActivityLog(), Now: time.Now, NewID: newID}, Activity: r.db.ActivityLog(),
+		Tenants:  &tenant.Service{Store: r.db.Tenants, Now: time.Now, NewID: newID, Log: log},
+		Recorder: &activity.Log{Store: r.db.ActivityLog, Now: time.Now, NewID: newID}, Activity: r.db.ActivityLog,
 		Now: time.Now, NewID: newID, Log: log,
 		Changed: func(_, id string) { r.changed = append(r.changed, id) },
 		Wake:    func(l ...delivery.Lane) { r.woken = append(r.woken, l...) },
-		Triggers: &trigger.Service{Store: r.db.Triggers(), Integrations: r.db.Integrations(),
+		Triggers: &trigger.Service{Store: r.db.Triggers, Integrations: r.db.Integrations,
 			Systems: catalogue.Default(), Now: time.Now, NewID: newID, Log: log},
-		Recovery: &fanout.Recovery{Fanout: &fanout.Fanout{Systems: catalogue.Default()}, Journal: r.db.Deliveries(),
+		Recovery: &fanout.Recovery{Fanout: &fanout.Fanout{Systems: catalogue.Default()}, Journal: r.db.Deliveries,
 			Now: time.Now},
-		Reports: r.reports, Profiles: people, SuppressionList: r.db.SuppressionList(),
+		Reports: r.reports, Profiles: people, SuppressionList: r.db.SuppressionList,
 		Unsubscriptions: profile.Unsubscriptions{Links: r.links, Profiles: people,
-			SuppressionList: r.db.SuppressionList(),
+			SuppressionList: r.db.SuppressionList,
 			Now:             time.Now},
 	}
 	r.handler = console.New(r.config)
@@ -275,7 +278,7 @@ func TestTheLifeOfAnIntegration(t *testing.T) {
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, "Ops", a.body["name"])
 	require.Equal(t, `"2"`, a.header.Get("ETag"))
-	stored, err := r.db.Integrations().Get(t.Context(), "42", id)
+	stored, err := r.db.Integrations.Get(t.Context(), "42", id)
 	require.NoError(t, err)
 	require.NotContains(t, string(stored.Parameters)+string(stored.Sealed), "s3cr3t", "secrets are sealed at rest")
 
@@ -299,7 +302,7 @@ func TestTheLifeOfAnIntegration(t *testing.T) {
 	require.Contains(t, r.changed, id)
 
 	var kinds []string
-	entries, err := r.db.Bus().Receive(t.Context(), 100)
+	entries, err := r.db.Bus.Receive(t.Context(), 100)
 	require.NoError(t, err)
 	for _, e := range entries {
 		kinds = append(kinds, e.DetailType)

@@ -136,7 +136,7 @@ func TestAPatchThatChangesNothingLeavesTheRevisionAsItIs(t *testing.T) {
 	} {
 		require.Equal(t, `"1"`, patch(body), body)
 	}
-	announced, err := r.db.Bus().Receive(t.Context(), 100)
+	announced, err := r.db.Bus.Receive(t.Context(), 100)
 	require.NoError(t, err)
 	require.Len(t, announced, 1, "nothing but its making is announced")
 	require.Equal(t, `"2"`, patch(`{"parameters":{"webhook_url":"`+slackURL+`2"}}`), "another secret is a change")

@@ -18,8 +18,8 @@ import (
 func (r *rig) hits(t *testing.T, ip string, from, n int) {
 	t.Helper()
 	now := r.config.Now().UTC()
-	f := fanout.Fanout{Integrations: r.db.Integrations(), Systems: r.config.Systems, Store: r.db.Deliveries(),
-		Logger: r.config.Log, Triggers: &trigger.Evaluator{Store: r.db.Triggers(), Now: r.config.Now,
+	f := fanout.Fanout{Integrations: r.db.Integrations, Systems: r.config.Systems, Store: r.db.Deliveries,
+		Logger: r.config.Log, Triggers: &trigger.Evaluator{Store: r.db.Triggers, Now: r.config.Now,
 			Log: slog.New(slog.DiscardHandler)}}
 	for k := range n {
 		detail, err := json.Marshal(map[string]any{"version": 1, "id": fmt.Sprint("hit-", ip, from+k), "tenant": "42",

@@ -36,11 +36,11 @@ func (r *rig) publish(t *testing.T, count int, names []string, to ...string) {
 	t.Helper()
 	var known all
 	for _, id := range to {
-		i, err := r.db.Integrations().Get(t.Context(), "42", id)
+		i, err := r.db.Integrations.Get(t.Context(), "42", id)
 		require.NoError(t, err)
 		known = append(known, i)
 	}
-	f := fanout.Fanout{Integrations: known, Systems: r.config.Systems, Store: r.db.Deliveries(), Logger: r.config.Log}
+	f := fanout.Fanout{Integrations: known, Systems: r.config.Systems, Store: r.db.Deliveries, Logger: r.config.Log}
 	entries := make([]delivery.Entry, count)
 	for n := range entries {
 		name := fmt.Sprintf("User %d", n)

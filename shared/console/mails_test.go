@@ -39,7 +39,7 @@ func (p *postbox) Send(_ context.Context, m destination.Mail) (destination.Respo
 func mailing(t *testing.T, limit int, mailer egress.Mailer) *rig {
 	t.Helper()
 	r := start(t)
-	relay := &mail.Quota{Counters: r.db.Counters(), Limit: limit, Now: time.Now}
+	relay := &mail.Quota{Counters: r.db.Counters, Limit: limit, Now: time.Now}
 	r.reports.MailQuota = relay
 	r.config.Tester = &sending.Sender{
 		Destinations: catalogue.Default(), Transport: egress.New(egress.Policy{}, egress.Options{Mailer: mailer}),
@@ -170,7 +170,7 @@ func TestS9MailsThatArrivedAreNotSentAgainWithoutLimit(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	r.delivered(id, now.Add(-3*time.Hour), now.Add(-2*time.Hour), now.Add(-time.Hour), now.Add(-time.Minute),
 		now.Add(-time.Second))
-	leased, err := r.db.Deliveries().Lease(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, 10, time.Now(),
+	leased, err := r.db.Deliveries.Lease(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, 10, time.Now(),
 		time.Now(), time.Now().Add(time.Minute))
 	require.NoError(t, err)
 	require.Len(t, leased, 5)
@@ -178,7 +178,7 @@ func TestS9MailsThatArrivedAreNotSentAgainWithoutLimit(t *testing.T) {
 		leased[n].State = delivery.Delivered
 	}
 	leased[4] = leased[4].Kill("a test")
-	require.NoError(t, r.db.Deliveries().Settle(t.Context(), leased))
+	require.NoError(t, r.db.Deliveries.Settle(t.Context(), leased))
 
 	at := "/v1/integrations/" + id
 	a := r.call("POST", at+"/replay", `{"states":["delivered"]}`)

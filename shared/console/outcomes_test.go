@@ -61,18 +61,18 @@ func startMailing(t *testing.T) *postRig {
 		"left@example.com":    {Status: destination.MailNotSent, Body: []byte("this address has unsubscribed")},
 		"analyst@example.com": {Status: 550, Body: []byte("5.1.1 no such user"), Recipient: true},
 	}}}
-	r.config.Integrations.Backlog = r.db.Deliveries()
-	r.config.MailQuota = &mail.Quota{Counters: r.db.Counters(), Limit: 5, Now: time.Now}
+	r.config.Integrations.Backlog = r.db.Deliveries
+	r.config.MailQuota = &mail.Quota{Counters: r.db.Counters, Limit: 5, Now: time.Now}
 	r.reports.MailQuota = r.config.MailQuota
 	r.handler = console.New(r.config)
 	m.receivers = &receiver.Directory{
-		Integrations: r.db.Integrations(), Opener: r.config.Integrations, Systems: catalogue.Default(),
-		People: r.db.People(), Reports: r.db.Reports(), Now: time.Now,
+		Integrations: r.db.Integrations, Opener: r.config.Integrations, Systems: catalogue.Default(),
+		People: r.db.People, Reports: r.db.Reports, Now: time.Now,
 	}
 	platform := notification.Platform{Name: "Tocsin", Cloud: "EU"}
 	m.sender = &sending.Sender{
 		Destinations: catalogue.Default(), Transport: m.post, Platform: platform, Now: time.Now, Log: log,
-		Reports: report.Messages{Store: r.db.Reports(), Platform: platform},
+		Reports: report.Messages{Store: r.db.Reports, Platform: platform},
 	}
 	return m
 }
@@ -80,10 +80,10 @@ func startMailing(t *testing.T) *postRig {
 // sendWaiting fans out what is on the bus and makes one attempt at all that waits for its first.
 func (m *postRig) sendWaiting() {
 	m.t.Helper()
-	ctx, log := m.t.Context(), m.db.Deliveries()
+	ctx, log := m.t.Context(), m.db.Deliveries
 	fanout := fanout.Fanout{Integrations: m.receivers, Systems: m.config.Systems, Store: log, Logger: m.config.Log}
 	for {
-		entries, err := m.db.Bus().Receive(ctx, 100)
+		entries, err := m.db.Bus.Receive(ctx, 100)
 		require.NoError(m.t, err)
 		if len(entries) == 0 {
 			break
@@ -182,7 +182,7 @@ func TestP3WhatIsKeptNoLongerIsNotSaidToBeSent(t *testing.T) {
 	for state, want := range map[report.State]string{report.Ready: "unknown", report.Failed: "not_sent"} {
 		r := report.Report{ID: string(state), Tenant: "42", Period: p, Format: report.PDF, State: state,
 			CreatedAt: time.Now().Add(-48 * time.Hour), Recipients: []string{"a@example.com"}}
-		require.NoError(t, m.db.Reports().Save(t.Context(), r, nil))
+		require.NoError(t, m.db.Reports.Save(t.Context(), r, nil))
 		_, states := m.mails("/v1/reports/" + r.ID + "/mails")
 		require.Equal(t, want, states["a@example.com"])
 	}
@@ -198,7 +198,7 @@ func TestP3EverybodySeesTheirOwnMailsAndAdministratorsThoseOfAll(t *testing.T) {
 	m.call("GET", "/v1/profile/notifications", "") // Ada is told of what the system does
 	m.arrive(0, 2, time.Now().Add(-time.Minute))
 	m.receivers.Now = func() time.Time { return time.Now().Add(time.Hour) } // nobody is remembered
-	require.NoError(t, m.db.Bus().Put(t.Context(), []delivery.Entry{{DetailType: "vuln", At: time.Now(), Detail: []byte(
+	require.NoError(t, m.db.Bus.Put(t.Context(), []delivery.Entry{{DetailType: "vuln", At: time.Now(), Detail: []byte(
 		`{"version":1,"id":"for-ann","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"object_id":5,"vuln":{"domain":"secret.example.com","threat":"High","type":"XSS"}}}`)}}))
 	m.sendWaiting()
 

@@ -33,7 +33,7 @@ func (r *rig) counted(id string, window int64, at time.Time, delivered, dead int
 	for range dead {
 		n.Attempt(at, true, health.Answer{Status: 503, Words: "answered 503 Service Unavailable"})
 	}
-	require.NoError(r.t, r.db.Counters().Add(r.t.Context(), []health.Count{n}))
+	require.NoError(r.t, r.db.Counters.Add(r.t.Context(), []health.Count{n}))
 }
 
 func TestAnOverviewOfNothing(t *testing.T) {
@@ -50,7 +50,7 @@ func TestTheOverviewSumsUpByHourAndByIntegration(t *testing.T) {
 	r := start(t)
 	slack, other := r.slack("Ops"), r.slack("Ops")
 	now := time.Now().UTC()
-	require.NoError(t, r.db.Counters().Add(t.Context(), []health.Count{health.Arrived("42", now, 7),
+	require.NoError(t, r.db.Counters.Add(t.Context(), []health.Count{health.Arrived("42", now, 7),
 		health.Arrived("42", now.Add(-2*time.Hour), 5), health.Arrived("43", now, 100),
 		health.Arrived("42", now.Add(-25*time.Hour), 100)}))
 	r.counted(slack, 1, now, 90, 0, 300*time.Millisecond)

@@ -62,7 +62,7 @@ func TestHealthIsToldStepByStep(t *testing.T) {
 		return health.Count{Tenant: "42", Integration: id, Window: 1, At: now.Add(-before), Attempts: attempts,
 			Failures: failures}
 	}
-	require.NoError(t, r.db.Counters().Add(t.Context(),
+	require.NoError(t, r.db.Counters.Add(t.Context(),
 		[]health.Count{count(time.Hour, 10, 2), count(0, 5, 3), count(13*time.Hour, 100, 100)}))
 	a := r.call("GET", "/v1/integrations/"+id+"/health", "")
 	require.Equal(t, 200, a.status, a.raw)
@@ -91,7 +91,7 @@ func TestAFailingIntegrationSaysSinceWhenAndWhy(t *testing.T) {
 	for n := range 8 {
 		c := health.Count{Tenant: "42", Integration: id, Window: 1, At: began.Add(time.Duration(n) * 150 * time.Second)}
 		c.Attempt(c.At, true, gone)
-		require.NoError(t, r.db.Counters().Add(t.Context(), []health.Count{c}))
+		require.NoError(t, r.db.Counters.Add(t.Context(), []health.Count{c}))
 		_, err := r.config.Health.Judge(t.Context(), []health.Count{c})
 		require.NoError(t, err)
 	}
@@ -125,18 +125,18 @@ func TestAFailingIntegrationSaysSinceWhenAndWhy(t *testing.T) {
 // delivered puts deliveries of an integration into the log, each with one event.
 func (r *rig) delivered(id string, made ...time.Time) (ids []string) {
 	r.t.Helper()
-	i, err := r.db.Integrations().Get(r.t.Context(), "42", id)
+	i, err := r.db.Integrations.Get(r.t.Context(), "42", id)
 	require.NoError(r.t, err)
 	for n, at := range made {
 		detail := fmt.Sprintf(
 			`{"version":1,"id":"e-%s-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"user":{"name":"Grace Hopper","email":"grace@example.com","role":"Analyst"}}}`, id, n)
-		fanout := fanout.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries(),
+		fanout := fanout.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries,
 			Logger: r.config.Log}
 		_, err := fanout.Process(r.t.Context(),
 			[]delivery.Entry{{Receipt: fmt.Sprint(n), DetailType: "create_user", Detail: []byte(detail), At: at}})
 		require.NoError(r.t, err)
 	}
-	found, err := r.db.Deliveries().List(r.t.Context(), delivery.Query{Tenant: "42", Integration: id, Limit: 100})
+	found, err := r.db.Deliveries.List(r.t.Context(), delivery.Query{Tenant: "42", Integration: id, Limit: 100})
 	require.NoError(r.t, err)
 	for _, d := range found {
 		ids = append(ids, d.ID)
@@ -220,7 +220,7 @@ func TestARangeThatIsReplayedTellsHowFarItIs(t *testing.T) {
 	r.delivered(id, made...)
 	var all []delivery.Delivery
 	for {
-		leased, err := r.db.Deliveries().Lease(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, 600,
+		leased, err := r.db.Deliveries.Lease(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, 600,
 			time.Now(), time.Now(), time.Now().Add(time.Minute))
 		require.NoError(t, err)
 		if len(leased) == 0 {
@@ -231,7 +231,7 @@ func TestARangeThatIsReplayedTellsHowFarItIs(t *testing.T) {
 		}
 	}
 	require.Len(t, all, 501)
-	require.NoError(t, r.db.Deliveries().Settle(t.Context(), all))
+	require.NoError(t, r.db.Deliveries.Settle(t.Context(), all))
 	a := r.call("POST", "/v1/integrations/"+id+"/replay", `{}`)
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, 500.0, a.body["count"])

@@ -28,11 +28,11 @@ func (r *rig) arrive(from, count int, at time.Time) {
 			Detail: fmt.Appendf(nil,
 				`{"version":1,"id":"arrived-%d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":%s}`, from+n, data)})
 	}
-	require.NoError(r.t, r.db.Bus().Put(r.t.Context(), entries))
-	fanout := fanout.Fanout{Integrations: r.db.Integrations(), Systems: r.config.Systems, Store: r.db.Deliveries(),
+	require.NoError(r.t, r.db.Bus.Put(r.t.Context(), entries))
+	fanout := fanout.Fanout{Integrations: r.db.Integrations, Systems: r.config.Systems, Store: r.db.Deliveries,
 		Logger: r.config.Log}
 	for {
-		received, err := r.db.Bus().Receive(r.t.Context(), 100)
+		received, err := r.db.Bus.Receive(r.t.Context(), 100)
 		require.NoError(r.t, err)
 		if len(received) == 0 {
 			return
@@ -55,7 +55,7 @@ func (c countedFrom) CountMissed(ctx context.Context, i integration.Integration,
 // lastEvent is what was put on the bus last.
 func (r *rig) lastEvent() event.Event {
 	r.t.Helper()
-	entries, err := r.db.Bus().Receive(r.t.Context(), 100)
+	entries, err := r.db.Bus.Receive(r.t.Context(), 100)
 	require.NoError(r.t, err)
 	last := entries[len(entries)-1]
 	e, err := event.Parse(last.DetailType, last.Detail)
@@ -98,10 +98,10 @@ func TestWhatCameWhileAnIntegrationWasOffIsRecovered(t *testing.T) {
 	require.EqualValues(t, 0, r.call("POST", path, all+`}`).body["missed"], "nothing is sent twice")
 
 	sent := map[string]int{}
-	deliveries, err := r.db.Deliveries().List(t.Context(), delivery.Query{Tenant: "42", Integration: id, Limit: 100})
+	deliveries, err := r.db.Deliveries.List(t.Context(), delivery.Query{Tenant: "42", Integration: id, Limit: 100})
 	require.NoError(t, err)
 	for _, d := range deliveries {
-		full, err := r.db.Deliveries().Get(t.Context(), "42", id, d.ID)
+		full, err := r.db.Deliveries.Get(t.Context(), "42", id, d.ID)
 		require.NoError(t, err)
 		for _, e := range full.Events {
 			if e.Kind == "create_user" || e.Kind == "vuln" {

@@ -69,7 +69,7 @@ func TestAReportOnDemand(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, rows, 1, "an empty period has its header")
 	}
-	entries, err := r.db.Bus().Receive(t.Context(), 10)
+	entries, err := r.db.Bus.Receive(t.Context(), 10)
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "one event for its one recipient")
 
@@ -201,7 +201,7 @@ func (r *rig) open(method, link string) (int, string) {
 func TestOneClickUnsubscribe(t *testing.T) {
 	r := start(t).as(access.Analyst, "grace@example.com")
 	r.call("GET", "/v1/profile/notifications", "")
-	people, err := r.db.People().List(t.Context(), "42", "", 10)
+	people, err := r.db.People.List(t.Context(), "42", "", 10)
 	require.NoError(t, err)
 	link := r.links.Link("42", people[0].ID, "grace@example.com")
 
@@ -243,7 +243,7 @@ func TestAnAddressLeavesAnIntegration(t *testing.T) {
 func TestBlockedAddressesHavePages(t *testing.T) {
 	r := start(t)
 	for n := range 5 {
-		_, err := r.db.SuppressionList().Suppress(t.Context(),
+		_, err := r.db.SuppressionList.Suppress(t.Context(),
 			mail.Suppression{Tenant: "42", Address: fmt.Sprintf("%s%d@example.com", strings.Repeat("a", 60), n),
 				Why: mail.Bounced, At: time.Now()})
 		require.NoError(t, err)

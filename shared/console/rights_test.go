@@ -131,9 +131,9 @@ func (r *rig) others(t *testing.T) map[string]string {
 	id := r.create(`{"system":"slack","name":"` + marker +
 		`","events":[{"event":"system"}],"parameters":{"webhook_url":"https://hooks.slack.com/services/T/B/` + marker +
 		`"}}`).body["id"].(string)
-	i, err := r.db.Integrations().Get(t.Context(), "43", id)
+	i, err := r.db.Integrations.Get(t.Context(), "43", id)
 	require.NoError(t, err)
-	fanout := fanout.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries(),
+	fanout := fanout.Fanout{Integrations: only{i}, Systems: r.config.Systems, Store: r.db.Deliveries,
 		Logger: r.config.Log}
 	_, err = fanout.Process(t.Context(), []delivery.Entry{
 		{Receipt: "1", DetailType: "create_user", At: time.Now(),
@@ -146,7 +146,7 @@ func (r *rig) others(t *testing.T) map[string]string {
 		{Receipt: "3", DetailType: "vuln", At: time.Now(), Detail: []byte(`not JSON: ` + marker)},
 	})
 	require.NoError(t, err)
-	found, err := r.db.Deliveries().List(t.Context(), delivery.Query{Tenant: "43", Integration: id, Limit: 10})
+	found, err := r.db.Deliveries.List(t.Context(), delivery.Query{Tenant: "43", Integration: id, Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	made := r.call("POST", "/v1/triggers", strings.ReplaceAll(strings.ReplaceAll(aTrigger, "{mine}", id), `"Mine"`, `"`+
@@ -156,7 +156,7 @@ func (r *rig) others(t *testing.T) map[string]string {
 		marker+`@example.com"]}`)
 	require.Equal(t, 202, ordered.status, ordered.raw)
 	require.NoError(t, r.reports.MakeWaiting(t.Context()))
-	rep, err := r.db.Reports().Get(t.Context(), "43", ordered.body["id"].(string))
+	rep, err := r.db.Reports.Get(t.Context(), "43", ordered.body["id"].(string))
 	require.NoError(t, err)
 	require.Equal(t, report.Ready, rep.State)
 	address := strings.ToLower(marker) + "@example.com"
@@ -170,7 +170,7 @@ func (r *rig) others(t *testing.T) map[string]string {
 	known, err := r.config.Profiles.Read(t.Context(), who)
 	require.NoError(t, err)
 	r.call("GET", "/v1/profile/notifications", "")
-	letters, err := r.db.Deliveries().DeadLetters(t.Context(), "43", "", 10)
+	letters, err := r.db.Deliveries.DeadLetters(t.Context(), "43", "", 10)
 	require.NoError(t, err)
 	require.NotEmpty(t, letters)
 	r.asked("43", "command-43")

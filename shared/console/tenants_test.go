@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/console"
 	"tocsin/shared/console/mails"
 	"tocsin/shared/ratelimit"
+	"tocsin/shared/session"
 )
 
 // theOperator links tenants.
@@ -131,10 +132,10 @@ func TestAGlobalRoleActsForALinkedTenantAndKeepsItsProfile(t *testing.T) {
 	require.Equal(t, 200, r.call("PUT", "/v1/profile/notifications?tenant=43",
 		`{"choices":{"report_daily":true,"report_weekly":false,"report_monthly":false,"system":false,"vuln":false,`+
 			`"scope":false}}`).status)
-	people, err := r.db.People().List(t.Context(), "43", "", 10)
+	people, err := r.db.People.List(t.Context(), "43", "", 10)
 	require.NoError(t, err)
 	require.Empty(t, people)
-	people, err = r.db.People().List(t.Context(), "42", "", 10)
+	people, err = r.db.People.List(t.Context(), "42", "", 10)
 	require.NoError(t, err)
 	require.Len(t, people, 1)
 	require.Equal(t, "Acme", people[0].ClientName)
@@ -201,13 +202,50 @@ func TestAnAPITokenEndsWithTheNextCall(t *testing.T) {
 	require.Contains(t, a.header.Get("WWW-Authenticate"), "invalid_token")
 }
 
+// TestCredentialsBesideASession: a bearer token counts, good or bad, and the cookie beside it does not.
+func TestCredentialsBesideASession(t *testing.T) {
+	r := start(t)
+	id, secret := r.make(t, access.Administrator, `{"name":"ci","kind":"shared","role":"analyst"}`)
+	admin := r.token
+	r.config.Authenticator = access.Chain{r.config.Authenticator.(access.Chain)[0], access.StrangeBearer{},
+		r.config.Sessions}
+	beside := console.New(r.config)
+	cookie, err := r.config.Sessions.Begin(t.Context(), access.Principal{Tenant: "43", Role: access.Administrator,
+		Email: "eve@example.com"}, session.Options{Method: session.ByLink})
+	require.NoError(t, err)
+	call := func(method string, headers ...string) answer {
+		handler := r.handler
+		r.handler, r.token = beside, ""
+		defer func() { r.handler, r.token = handler, admin }()
+		return r.call(method, "/v1/session"+map[string]string{"POST": "/end"}[method], "",
+			append(headers, "Cookie", cookie.Name+"="+cookie.Value)...)
+	}
+	bearer := []string{"Authorization", "Bearer " + secret}
+	mine := call("GET", "Authorization", "").body
+	require.Equal(t, []any{"43", "administrator"}, []any{mine["tenant"], mine["role"]}, "the cookie alone")
+	for _, headers := range [][]string{bearer, {"Authorization", "", "X-WallarmAPI-Token", secret}} {
+		got := call("GET", headers...).body
+		require.Equal(t, []any{"42", "analyst", "ci"}, []any{got["tenant"], got["role"], got["token"]}, headers[0])
+	}
+	require.Equal(t, 200, call("POST", append(bearer, "Sec-Fetch-Site", "cross-site")...).status,
+		"no browser sends a token by itself")
+	require.Equal(t, "43", call("GET", "Authorization", "").body["tenant"], "it has not ended the session")
+	require.Equal(t, 403, call("POST", "Authorization", "", "Sec-Fetch-Site", "cross-site").status)
+	for _, bad := range []string{"nonsense", "a.b", "a.b.c", secret[1:] + "A"} {
+		require.Equal(t, 401, call("GET", "Authorization", "Bearer "+bad).status, bad)
+	}
+	require.Equal(t, 204, r.call("DELETE", "/v1/tokens/"+id, "").status)
+	require.Equal(t, 401, call("GET", bearer...).status, "revoked")
+	require.Equal(t, 200, call("GET", "Authorization", "").status)
+}
+
 func TestTheRoleOfATokenSaysNothingOfItsPerson(t *testing.T) {
 	r := start(t)
 	_, secret := r.make(t, access.Administrator, `{"name":"low","kind":"personal","role":"api_developer"}`)
 	r.token = secret
 	require.Equal(t, 200, r.call("GET", "/v1/profile/notifications", "").status)
 	require.Equal(t, 403, r.call("GET", "/v1/integrations", "").status)
-	people, err := r.db.People().List(t.Context(), "42", "", 10)
+	people, err := r.db.People.List(t.Context(), "42", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, access.Administrator, people[0].Role)
 }

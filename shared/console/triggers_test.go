@@ -58,7 +58,7 @@ func TestATriggersLife(t *testing.T) {
 
 	require.Equal(t, 204, r.call("DELETE", self, "", "If-Match", `"4"`).status)
 	require.Equal(t, 404, r.call("GET", self, "").status)
-	entries, err := r.db.Bus().Receive(t.Context(), 100)
+	entries, err := r.db.Bus.Receive(t.Context(), 100)
 	require.NoError(t, err)
 	var kinds []string
 	for _, e := range entries {
@@ -199,7 +199,7 @@ func TestAPreviewShowsWhatWouldBeSent(t *testing.T) {
 	commands := member(t, a, "commands")
 	require.Contains(t, commands, `"detail_type":"ip_denylist_requested"`)
 	require.Contains(t, commands, `"lock_time":315360000`)
-	entries, err := r.db.Bus().Receive(t.Context(), 100)
+	entries, err := r.db.Bus.Receive(t.Context(), 100)
 	require.NoError(t, err)
 	require.Len(t, entries, 2, "the two creations: a preview publishes nothing")
 	for _, template := range trigger.Templates() { // every condition has a preview

@@ -35,7 +35,7 @@ func TestR17AnUnsubscriptionNamesWhatItLeavesAndIsTakenBack(t *testing.T) {
 	require.Contains(t, page, "eve@example.com is unsubscribed: no more mails of this integration")
 	found := undoValue.FindStringSubmatch(page)
 	require.Len(t, found, 2, page)
-	_, blocked, err := r.db.SuppressionList().Blocked(t.Context(), "42", id, "eve@example.com")
+	_, blocked, err := r.db.SuppressionList.Blocked(t.Context(), "42", id, "eve@example.com")
 	require.NoError(t, err)
 	require.True(t, blocked)
 	_, again := r.leave(link, url.Values{})
@@ -43,14 +43,14 @@ func TestR17AnUnsubscriptionNamesWhatItLeavesAndIsTakenBack(t *testing.T) {
 	status, page = r.leave(link, url.Values{"Undo": {found[1]}})
 	require.Equal(t, 200, status, page)
 	require.Contains(t, page, "eve@example.com is subscribed again: mails of this integration")
-	_, blocked, err = r.db.SuppressionList().Blocked(t.Context(), "42", id, "eve@example.com")
+	_, blocked, err = r.db.SuppressionList.Blocked(t.Context(), "42", id, "eve@example.com")
 	require.NoError(t, err)
 	require.False(t, blocked)
 
 	// What came back stays suppressed, and a token of another kind undoes nothing.
 	_, page = r.leave(link, url.Values{})
 	found = undoValue.FindStringSubmatch(page)
-	_, err = r.db.SuppressionList().Suppress(t.Context(), mail.Suppression{Tenant: "42", Address: "eve@example.com",
+	_, err = r.db.SuppressionList.Suppress(t.Context(), mail.Suppression{Tenant: "42", Address: "eve@example.com",
 		Why: mail.Bounced, At: time.Now()})
 	require.NoError(t, err)
 	status, _ = r.leave(link, url.Values{"Undo": {found[1]}})
