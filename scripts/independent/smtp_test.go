@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/mail"
 	"os"
@@ -30,6 +31,7 @@ type postOffice struct {
 	open, peak      int
 	opened, refused int
 	taken           map[string]int // by Message-ID
+	mails           []string       // receivers and subjects
 	unknown         string         // a receiver that it does not know
 }
 
@@ -72,7 +74,9 @@ func (v *visit) Data(r io.Reader) error {
 	v.office.mu.Lock()
 	defer v.office.mu.Unlock()
 	v.office.taken[m.Header.Get("Message-ID")]++
-	return nil
+	subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+	v.office.mails = append(v.office.mails, v.to+": "+subject)
+	return err
 }
 
 func (v *visit) Reset() {}
@@ -87,13 +91,7 @@ func (v *visit) Logout() error {
 func openOffice(t *testing.T, p *postOffice) *tocsin.SMTP {
 	t.Helper()
 	p.taken = map[string]int{}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	server := smtp.NewServer(p)
-	server.Domain = "localhost"
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { _ = server.Close() })
-	c, err := tocsin.NewSMTP("smtp+insecure://"+l.Addr().String(), "tocsin@bücher.example", tocsin.Sessions{}, time.Now)
+	c, err := tocsin.NewSMTP(served(t, p), "tocsin@bücher.example", tocsin.Sessions{}, time.Now)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
@@ -146,20 +144,33 @@ func TestH2OneReceiverThatIsRefused(t *testing.T) {
 	require.Equal(t, 1, p.opened)
 }
 
-func TestH4AProgramThatMailsSixEventsToFiftyPeopleEach(t *testing.T) {
+// program builds the program.
+func program(t *testing.T) string {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "tocsin")
 	build := exec.Command("go", "build", "-o", binary, "./functions/local")
 	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	return binary
+}
 
-	p := &postOffice{most: 5, taken: map[string]int{}, unknown: "person7@xn--bcher-kva.example"}
+// served is where an office takes mails.
+func served(t *testing.T, p *postOffice) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := smtp.NewServer(p)
+	server.Domain = "localhost"
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
-	program, err := embedded.Start(binary, t.TempDir(), "-smtp", "smtp+insecure://"+l.Addr().String())
+	return "smtp+insecure://" + l.Addr().String()
+}
+
+func TestH4AProgramThatMailsSixEventsToFiftyPeopleEach(t *testing.T) {
+	binary := program(t)
+	p := &postOffice{most: 5, taken: map[string]int{}, unknown: "person7@xn--bcher-kva.example"}
+	program, err := embedded.Start(binary, t.TempDir(), "-smtp", served(t, p))
 	require.NoError(t, err)
 	t.Cleanup(program.Kill)
 
@@ -196,4 +207,35 @@ func TestH4AProgramThatMailsSixEventsToFiftyPeopleEach(t *testing.T) {
 	var now struct{ Enabled bool }
 	require.NoError(t, program.Call("GET", "/v1/integrations/"+made.ID, nil, &now))
 	require.True(t, now.Enabled, "neither a burst nor a receiver that is refused is a failure of the integration")
+}
+
+func TestWhoHasATokenIsMailedThreeDaysBeforeItExpires(t *testing.T) {
+	binary, folder := program(t), t.TempDir()
+	p := &postOffice{most: 5, taken: map[string]int{}}
+	at := served(t, p)
+	first, err := embedded.Start(binary, folder, "-smtp", at)
+	require.NoError(t, err)
+	t.Cleanup(first.Kill)
+	const days = 24 * time.Hour
+	for name, left := range map[string]time.Duration{"deploy": 3*days + 2*time.Second, "later": 4 * days} {
+		require.NoError(t, first.Call("POST", "/v1/tokens", map[string]any{"name": name, "kind": "personal",
+			"expires_at": time.Now().Add(left).UTC().Format(time.RFC3339)}, nil))
+	}
+	_, err = first.Stop()
+	require.NoError(t, err)
+	require.Empty(t, p.mails, "both are good for longer than three days")
+	time.Sleep(3 * time.Second)
+	for range 2 { // a program looks when it starts
+		next, err := embedded.Start(binary, folder, "-smtp", at)
+		require.NoError(t, err)
+		t.Cleanup(next.Kill)
+		require.Eventually(t, func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return len(p.mails) > 0
+		}, 30*time.Second, 20*time.Millisecond, "%s", next.Output())
+		_, err = next.Stop()
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"admin@example.com: [Tocsin] API token expires: deploy"}, p.mails, "once, of the one")
 }
