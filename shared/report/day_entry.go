@@ -395,8 +395,11 @@ func (d *dayEntry) attack(a Attack) {
 	d.attacks[a.Key] = &a
 }
 
-// clip bounds a value and keeps it valid text.
+// clip bounds a value and keeps it valid text. Most values are short and plain: a hit has ten of them.
 func clip(s string) string {
+	if len(s) <= clipValue && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return s
+	}
 	return cut.Keep(strings.ToValidUTF8(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
