@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"net/url"
 	"sync"
 	"time"
 
@@ -44,6 +43,7 @@ type Client struct {
 	// For tests; New sets them.
 	now                func() time.Time
 	pingAfter, pingFor time.Duration
+	longest            int64 // see http1
 
 	mu    sync.Mutex
 	pools *simplelru.LRU[destination.Transport, *pool] // by setting
@@ -60,7 +60,8 @@ func New(p Policy, o Options) *Client {
 			return lookup(ctx, host, net.DefaultResolver.LookupNetIP)
 		}
 	}
-	c := &Client{policy: p, options: o, now: time.Now, pingAfter: pingAfter, pingFor: pingFor}
+	c := &Client{policy: p, options: o, now: time.Now, pingAfter: pingAfter, pingFor: pingFor,
+		longest: maxDirect}
 	// The errors are for bounds under 1.
 	c.pools, _ = simplelru.NewLRU(maxPools, func(_ destination.Transport, p *pool) { p.close() })
 	c.apart, _ = simplelru.NewLRU(maxApart, func(_ place, a *apart) { a.close() })
@@ -82,13 +83,11 @@ func (c *Client) do(ctx context.Context, r destination.Request) (destination.Res
 	if r.Mail != nil {
 		return c.mail(ctx, *r.Mail)
 	}
-	if err := c.policy.CheckURL(r.URL); err != nil {
+	u, err := c.policy.parse(r.URL)
+	if err != nil {
 		return destination.Response{}, &Failure{Forbidden, "the address " + err.Error()}
 	}
-	at := place{setting: setting(r.Transport)}
-	if u, err := url.Parse(r.URL); err == nil {
-		at.host = u.Host
-	}
+	at := place{setting: setting(r.Transport), host: u.Host}
 	through, err := c.connections(at)
 	if err != nil {
 		return destination.Response{}, err

@@ -33,7 +33,7 @@ const (
 
 // pool is the connections of one setting.
 type pool struct {
-	kept *http.Transport // connections serve again
+	kept *http1          // connections serve again
 	once *http.Transport // each request has a connection of its own, for the repeat of one that a used connection lost
 }
 
@@ -138,7 +138,9 @@ func (c *Client) pool(t destination.Transport) (*pool, error) {
 		}
 		return made
 	}
-	p := &pool{kept: transport(), once: transport()}
+	kept := &http1{dialer: d, rest: transport(), longest: c.longest, only: map[string]bool{},
+		idle: map[string][]*wire{}}
+	p := &pool{kept: kept, once: transport()}
 	p.once.DisableKeepAlives = true
 	return p, nil
 }

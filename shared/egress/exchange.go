@@ -32,7 +32,7 @@ type exchange struct {
 }
 
 // do sends the request and reads the answer. The time for the answer runs from the connection on.
-func (x *exchange) do(t *http.Transport) (destination.Response, error) {
+func (x *exchange) do(t http.RoundTripper) (destination.Response, error) {
 	ctx := httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) {
 			secured, ok := i.Conn.(*tls.Conn)

@@ -1,6 +1,14 @@
 package egress
 
-import "time"
+import (
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/destination"
+)
 
 // Quick has the pings of HTTP/2 come fast, for tests that wait for them.
 func (c *Client) Quick() *Client {
@@ -37,4 +45,19 @@ func (c *Client) CloseIdle() {
 	for _, a := range c.apart.Values() {
 		a.close()
 	}
+}
+
+// Standard has every request carried by net/http's Transport.
+func (c *Client) Standard() *Client {
+	c.longest = -1
+	return c
+}
+
+// Learn has the host of a request known as one that speaks no HTTP/2.
+func (c *Client) Learn(t testing.TB, r destination.Request) {
+	u, err := url.Parse(r.URL)
+	require.NoError(t, err)
+	through, err := c.connections(place{setting: setting(r.Transport), host: u.Host})
+	require.NoError(t, err)
+	through.kept.only[hostPort(u)] = true
 }

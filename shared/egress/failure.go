@@ -143,7 +143,7 @@ func closed(err error) bool {
 // names for these.
 func unreadable(err error) bool {
 	var protocol textproto.ProtocolError
-	if errors.As(err, &protocol) {
+	if errors.As(err, &protocol) || errors.Is(err, errTooLong) {
 		return true
 	}
 	for _, words := range []string{"malformed HTTP status code", "Content-Length", "transfer encoding",

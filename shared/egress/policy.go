@@ -26,13 +26,28 @@ type Policy struct {
 // CheckURL says whether an integration may name the address. It looks at the text only: what a name resolves to is
 // judged when it is dialled. The error tells an administrator what to mend and quotes the host at most.
 func (p Policy) CheckURL(address string) error {
+	_, err := p.parse(address)
+	return err
+}
+
+func (p Policy) parse(address string) (*url.URL, error) {
 	if len(address) > maxURL {
-		return fmt.Errorf("must be at most %d bytes long", maxURL)
+		return nil, fmt.Errorf("must be at most %d bytes long", maxURL)
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return errors.New("is not a valid address")
+		return nil, errors.New("is not a valid address")
 	}
+	if err := p.check(u); err != nil {
+		return nil, err
+	}
+	if strings.Contains(address, "#") {
+		return nil, errors.New("must not hold a fragment (#…): it is never sent")
+	}
+	return u, nil
+}
+
+func (p Policy) check(u *url.URL) error {
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return errors.New("must begin with https://")
@@ -40,8 +55,6 @@ func (p Policy) CheckURL(address string) error {
 		return errors.New("has no host")
 	case u.User != nil:
 		return errors.New("must not hold a user name or password: use a header")
-	case strings.Contains(address, "#"):
-		return errors.New("must not hold a fragment (#…): it is never sent")
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {

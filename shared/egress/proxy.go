@@ -204,6 +204,8 @@ func (p *Proxy) ask(conn net.Conn, to string) error {
 	return nil
 }
 
+var errTooLong = errors.New("the header of an answer is too long")
+
 // atMost reads so many bytes and no more.
 type atMost struct {
 	net.Conn
@@ -212,7 +214,7 @@ type atMost struct {
 
 func (b *atMost) Read(into []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, errors.New("its answer is too long")
+		return 0, errTooLong
 	}
 	n, err := b.Conn.Read(into[:min(len(into), b.left)])
 	b.left -= n

@@ -224,6 +224,7 @@ func TestH7AProxyThatStopsReadingHoldsNoRequestForEver(t *testing.T) {
 			var seen atomic.Int64
 			r, q := spoken(t, h2, echo(&seen))
 			c := client(r)
+			q.Body = bytes.Repeat([]byte("x"), 64<<10) // a long one, whose connection serves long ones again
 			_, err := c.Do(t.Context(), q)
 			require.NoError(t, err)
 			r.each(func(c *relayed) {
