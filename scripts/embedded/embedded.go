@@ -73,6 +73,7 @@ func Start(binary, folder string, args ...string) (*Process, error) {
 	go func() {
 		<-read
 		p.done <- p.cmd.Wait()
+		close(p.done) // who kills what has stopped does not wait for it
 	}()
 	select {
 	case at := <-ready:
