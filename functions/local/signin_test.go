@@ -86,6 +86,19 @@ func TestALinkSignsInOnceAndADisabledPersonIsSignedOutAtOnce(t *testing.T) {
 	for _, secret := range []string{code, late, cookie.Value} {
 		require.NotContains(t, p.Output(), secret)
 	}
+	require.Equal(t, []string{"sign in", "refuse sign-in"}, logged(t, p, "object=Session&person=grace@example.com"))
+	require.Equal(t, []string{"create", "disable"}, logged(t, p, "object_id=grace@example.com"))
+}
+
+// logged are the actions of the activity log that a query finds, oldest first.
+func logged(t *testing.T, p *embedded.Process, query string) (actions []string) {
+	t.Helper()
+	var log struct{ Items []struct{ Action string } }
+	require.NoError(t, p.Call(http.MethodGet, "/v1/activity?"+query, nil, &log))
+	for _, e := range log.Items {
+		actions = append([]string{e.Action}, actions...)
+	}
+	return actions
 }
 
 func TestS13ALinkReplacesTheSessionOfAnotherPersonOnlyWhenThatIsSaid(t *testing.T) {
