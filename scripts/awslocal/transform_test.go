@@ -70,7 +70,7 @@ func of(resources map[string]awslocal.Resource, kind string) map[string]map[stri
 var routes = []string{
 	"x-amazon-apigateway-any-method /v1/{proxy+}", "x-amazon-apigateway-any-method /v2/{proxy+}",
 	"get /", "get /docs", "get /docs/{proxy+}", "get /openapi.json", "get /openapi.yaml",
-	"get /configuration.schema.json",
+	"get /asyncapi.json", "get /configuration.schema.json",
 	"get /add", "get /add/{system}", "get /integrations/{proxy+}", "get /triggers", "get /triggers/{proxy+}",
 	"get /reports", "get /profile", "get /tokens", "get /mail-log",
 	"get /rejected", "get /addresses", "get /activity", "get /log", "get /events/{id}",

@@ -257,3 +257,32 @@ func TestDeleteAsksAndSaysWhatIsLost(t *testing.T) {
 	b.follow("/integrations/" + id)
 	b.sees("This integration does not exist, or was deleted.")
 }
+
+func TestTheLanguageOfWhatIsSentIsChosenWhereItIsSent(t *testing.T) {
+	t.Parallel()
+	const field = "Language of what is sent"
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	channel, hook := slack(t, p, at, "Ops channel"), webhook(t, p, at.URL+"/hook", "SOC webhook")
+	b := open(t, p, desk, "/integrations/"+channel)
+	for _, place := range []struct{ page, api string }{
+		{"/integrations/" + channel, "/v1/integrations/" + channel}, {"/profile", "/v1/profile/notifications"},
+		{"/reports", "/v1/report-settings"},
+	} {
+		b.follow(place.page)
+		b.act("settled")
+		for _, language := range []string{"ja", ""} {
+			b.fill(field, language)
+			b.act("clickIn", ".page", "Save")
+			b.sees("Saved.")
+			eventually(t, "the language of "+place.page+" is kept", func() (bool, error) {
+				var kept struct{ Language string }
+				err := p.Call("GET", place.api, nil, &kept)
+				return kept.Language == language, err
+			})
+		}
+	}
+	b.follow("/integrations/" + hook)
+	b.sees("SOC webhook")
+	b.seesNot(field) // machines get the same in every language
+}

@@ -124,7 +124,8 @@ type Config struct {
 }
 
 // New makes the handler: the Console's pages at /, the API under /v1, its document at /openapi.json, /openapi.yaml and,
-// for a reader, /docs, the schema of configurations, /healthz, and what Telegram calls.
+// for a reader, /docs, that of the events at /asyncapi.json and /docs/events, the schema of configurations, /healthz,
+// and what Telegram calls.
 func New(c Config) http.Handler {
 	if c.Changed == nil {
 		c.Changed = func(string, string) {}
@@ -139,7 +140,9 @@ func New(c Config) http.Handler {
 	s := &server{Config: c}
 	api := s.register(mux)
 	complete(api.OpenAPI())
+	api.OpenAPI().Paths["/"] = putEvents()
 	page := docs.New(api.OpenAPI(), c.Platform)
+	docs.Events{Platform: c.Platform, Receivers: s.receivers}.Mount(mux)
 	if c.NoPages {
 		mux.Handle("GET /{$}", page)
 	} else {
@@ -305,6 +308,8 @@ func document(platform, header string) huma.Config {
 	c.Components.SecuritySchemes["session"] = &huma.SecurityScheme{Type: "apiKey", In: "cookie",
 		Name: (&session.Service{Secure: true}).CookieName(), Description: "The Console's own pages. Without TLS the " +
 			"cookie is tocsin_session. What changes something must come from a page of the same origin."}
+	c.Components.SecuritySchemes["signature"] = &huma.SecurityScheme{Type: "http", Scheme: "AWS4-HMAC-SHA256",
+		Description: "AWS Signature Version 4, service events: of PutEvents alone."}
 	c.Security = []map[string][]string{{"token": {}}, {"api_token": {}}, {"api_token_header": {}}, {"session": {}}}
 	return c
 }

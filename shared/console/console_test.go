@@ -562,17 +562,8 @@ func TestTheDocumentIsCurrentAndHasNoOtherHost(t *testing.T) {
 	var doc map[string]any
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &doc))
 	require.Contains(t, doc["openapi"], "3.1")
-	var pretty bytes.Buffer
-	require.NoError(t, json.Indent(&pretty, w.Body.Bytes(), "", "  "))
-	pretty.WriteByte('\n')
-	path := filepath.Join("testdata", "openapi.json")
-	if *update {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(path, pretty.Bytes(), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err, "make it with -update")
-	require.Equal(t, string(want), pretty.String(), "run with -update if this change is meant, then read the file")
+	golden(t, "openapi.json", w.Body.Bytes())
+	golden(t, "asyncapi.json", []byte(r.call("GET", "/asyncapi.json", "").raw))
 
 	for _, page := range []string{"/", "/docs"} {
 		w := httptest.NewRecorder()
@@ -586,6 +577,22 @@ func TestTheDocumentIsCurrentAndHasNoOtherHost(t *testing.T) {
 			require.Contains(t, w.Body.String(), path, "the page lists every path")
 		}
 	}
+}
+
+// golden compares a document with the one that is kept.
+func golden(t *testing.T, name string, raw []byte) {
+	t.Helper()
+	var pretty bytes.Buffer
+	require.NoError(t, json.Indent(&pretty, raw, "", "  "))
+	pretty.WriteByte('\n')
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(path, pretty.Bytes(), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err, "make it with -update")
+	require.Equal(t, string(want), pretty.String(), "run with -update if this change is meant, then read the file")
 }
 
 func FuzzCursor(f *testing.F) {

@@ -2,13 +2,15 @@ package console
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 )
 
 // tags are the parts of the document, in its order.
 var tags = []string{"Session", "Systems", "Integrations", "Deliveries", "Triggers", "Commands", "Reports", "Profile",
-	"API tokens", "Tenants", "People", "Addresses", "Mail log", "Dead letters", "Activity log", "Configuration"}
+	"API tokens", "Tenants", "People", "Addresses", "Mail log", "Dead letters", "Activity log", "Configuration",
+	"Events"}
 
 // requestExamples are bodies by their operation, which a reader can send as they stand but for ids and secrets.
 var requestExamples = map[string]string{
@@ -45,16 +47,42 @@ func complete(document *huma.OpenAPI) {
 		document.Tags = append(document.Tags, &huma.Tag{Name: name})
 	}
 	for _, item := range document.Paths {
-		for _, o := range []*huma.Operation{item.Post, item.Put, item.Patch, item.Delete} {
-			if o == nil || o.RequestBody == nil {
+		for _, o := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if o == nil {
+				continue
+			}
+			answered(document.Components.Schemas, o)
+			if o.RequestBody == nil {
 				continue
 			}
 			for _, media := range o.RequestBody.Content {
+				nullable(document.Components.Schemas, media.Schema)
 				var example any
 				if raw := requestExamples[o.OperationID]; json.Unmarshal([]byte(raw), &example) == nil {
 					media.Example = example
 				}
 			}
+		}
+	}
+}
+
+// nullable says what is so of what a caller sends: null for a member that may be left out is the same as none. A schema
+// that another one names can not say so where it is named.
+func nullable(known huma.Registry, s *huma.Schema) {
+	for s != nil && s.Ref != "" {
+		s = known.SchemaFromRef(s.Ref)
+	}
+	if s == nil {
+		return
+	}
+	nullable(known, s.Items)
+	for name, member := range s.Properties {
+		nullable(known, member)
+		if member.Type == "" || member.Nullable || slices.Contains(s.Required, name) {
+			continue
+		}
+		if member.Nullable = true; len(member.Enum) > 0 {
+			member.Enum = append(slices.Clip(member.Enum), nil)
 		}
 	}
 }

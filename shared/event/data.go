@@ -11,7 +11,7 @@ import (
 // HitData is the data of NewHits. The hit itself travels on as upstream wrote it (facts, 1.9: two generations
 // of fields are in use); only what routing and texts need is named here.
 type HitData struct {
-	Hit Hit `json:"hit"`
+	Hit Hit `json:"hit" required:"true"`
 	// Experimental hits come from a custom regular expression on trial: they are recorded and never sent.
 	Experimental bool `json:"experimental"`
 	// SampledOut hits were dropped by upstream's sampling: recorded, never sent.
@@ -20,7 +20,7 @@ type HitData struct {
 
 // Hit is one malicious request.
 type Hit struct {
-	Type          string   `json:"type"` // attack code (facts, 4.7)
+	Type          string   `json:"type" required:"true"` // attack code (facts, 4.7)
 	Domain        string   `json:"domain"`
 	Host          string   `json:"host"` // generation 2's name of Domain
 	Method        string   `json:"method"`
@@ -73,13 +73,13 @@ func hitType(d json.RawMessage) Type {
 
 // Assault is what an attack and an incident share.
 type Assault struct {
-	ID           string    `json:"id"`
-	Type         string    `json:"type"` // attack code (facts, 4.7)
+	ID           string    `json:"id" required:"true"`
+	Type         string    `json:"type" required:"true"` // attack code (facts, 4.7)
 	Host         string    `json:"host"`
 	Path         string    `json:"path"`
 	Method       string    `json:"method"`
 	Parameter    string    `json:"parameter"`
-	Hits         int64     `json:"hits"`
+	Hits         int64     `json:"hits" minimum:"0"`
 	Applications []string  `json:"applications"`
 	Sources      []string  `json:"sources"` // addresses, the most active first
 	BlockStatus  string    `json:"block_status"`
@@ -105,7 +105,7 @@ func (a Assault) check(field string) error {
 // hits; the hits themselves may be published beside it.
 type AttackData struct {
 	ObjectID int64   `json:"object_id"`
-	Attack   Assault `json:"attack"`
+	Attack   Assault `json:"attack" required:"true"`
 }
 
 func (d AttackData) check() error { return d.Attack.check("data.attack") }
@@ -117,16 +117,16 @@ type IncidentData struct {
 		Assault
 		Vulnerability string `json:"vulnerability"` // its id
 		Threat        string `json:"threat"`
-	} `json:"incident"`
+	} `json:"incident" required:"true"`
 }
 
 func (d IncidentData) check() error { return d.Incident.check("data.incident") }
 
 // ReportData is the data of Report.
 type ReportData struct {
-	Report      string `json:"report"`      // the id of the stored report
-	Frequency   string `json:"frequency"`   // daily, weekly, monthly or once
-	Integration string `json:"integration"` // who receives it
+	Report      string `json:"report" required:"true"` // the id of the stored report
+	Frequency   string `json:"frequency" required:"true" enum:"daily,weekly,monthly,once"`
+	Integration string `json:"integration" required:"true"` // who receives it
 	Address     string `json:"address,omitempty"`
 }
 
@@ -144,7 +144,7 @@ func (d ReportData) check() error {
 
 // AddressData is the data of AddressUndeliverable.
 type AddressData struct {
-	Address string `json:"address"`
+	Address string `json:"address" required:"true"`
 	Reason  string `json:"reason"`
 }
 
@@ -158,12 +158,12 @@ func (d AddressData) check() error {
 // TokenData is the data of APITokenExpiring.
 type TokenData struct {
 	Token struct {
-		ID   string `json:"id"`
+		ID   string `json:"id" required:"true"`
 		Name string `json:"name"`
 		Kind string `json:"kind"` // personal or shared
-	} `json:"token"`
-	ExpiresAt Timestamp `json:"expires_at"`
-	Receiver  string    `json:"receiver"` // the id of the person who is told
+	} `json:"token" required:"true"`
+	ExpiresAt Timestamp `json:"expires_at" required:"true"`
+	Receiver  string    `json:"receiver" required:"true"` // the id of the person who is told
 }
 
 func (d TokenData) check() error {
@@ -207,8 +207,8 @@ type VulnData struct {
 	Vuln     struct {
 		Finding
 		Domain *string `json:"domain"`
-		Threat string  `json:"threat"` // High, Medium or Low
-	} `json:"vuln"`
+		Threat string  `json:"threat" required:"true" enum:"High,Medium,Low"`
+	} `json:"vuln" required:"true"`
 }
 
 func (d VulnData) check() error {
@@ -224,8 +224,8 @@ type IssueData struct {
 	Issue    struct {
 		Finding
 		Host *string `json:"host"`
-		Risk string  `json:"risk"` // Critical, High, Medium, Low or Info
-	} `json:"security_issue"`
+		Risk string  `json:"risk" required:"true" enum:"Critical,High,Medium,Low,Info"`
+	} `json:"security_issue" required:"true"`
 }
 
 func (d IssueData) check() error {
@@ -238,7 +238,7 @@ func (d IssueData) check() error {
 
 // ScopeData is the data of the NewScope kinds (facts, 1.11).
 type ScopeData struct {
-	Data []ScopeObject `json:"data"`
+	Data []ScopeObject `json:"data" required:"true" minItems:"1"`
 }
 
 // ScopeObject is one host, domain or service that came into view.
@@ -269,7 +269,7 @@ type Person struct {
 
 // UserData is the data of CreateUser, UpdateUser and DeleteUser.
 type UserData struct {
-	User        Person  `json:"user"`
+	User        Person  `json:"user" required:"true" anyOf:"name,email"`
 	OldRole     string  `json:"old_role,omitempty"`
 	By          *Person `json:"by,omitempty"`
 	TriggerName string  `json:"trigger_name,omitempty"` // of the trigger that caused the event
@@ -285,10 +285,10 @@ func (d UserData) check() error {
 // IntegrationData is the data of the kinds about integrations.
 type IntegrationData struct {
 	Integration struct {
-		ID     string `json:"id"`
+		ID     string `json:"id" required:"true"`
 		Name   string `json:"name"`
 		System string `json:"type"`
-	} `json:"integration"`
+	} `json:"integration" required:"true"`
 	Reason string  `json:"reason,omitempty"`
 	By     *Person `json:"by,omitempty"`
 	// Answer is what its system said last, in words; of the kinds that tell how an integration does.
@@ -317,9 +317,9 @@ func (d IntegrationData) check() error {
 type ApplicationData struct {
 	Application struct {
 		ID      json.Number `json:"id"`
-		Name    string      `json:"name"`
+		Name    string      `json:"name" required:"true"`
 		OldName string      `json:"old_name,omitempty"`
-	} `json:"application"`
+	} `json:"application" required:"true"`
 	By *Person `json:"by,omitempty"`
 }
 
@@ -333,10 +333,10 @@ func (d ApplicationData) check() error {
 // RuleData is the data of the kinds about rules.
 type RuleData struct {
 	Rule struct {
-		ID          json.Number `json:"id"`
+		ID          json.Number `json:"id" required:"true"`
 		Type        string      `json:"type"`
 		Description string      `json:"description,omitempty"`
-	} `json:"rule"`
+	} `json:"rule" required:"true"`
 	By *Person `json:"by,omitempty"`
 }
 
@@ -351,8 +351,8 @@ func (d RuleData) check() error {
 type TriggerData struct {
 	Trigger struct {
 		ID   string `json:"id"`
-		Name string `json:"name"`
-	} `json:"trigger"`
+		Name string `json:"name" required:"true"`
+	} `json:"trigger" required:"true"`
 	By *Person `json:"by,omitempty"`
 }
 
@@ -365,8 +365,8 @@ func (d TriggerData) check() error {
 
 // RequestsData is the data of RequestsPerHour: the count of the hour [From, From+1h).
 type RequestsData struct {
-	Requests *int64    `json:"requests"`
-	From     Timestamp `json:"from"`
+	Requests *int64    `json:"requests" required:"true" minimum:"0"`
+	From     Timestamp `json:"from" required:"true"`
 }
 
 func (d RequestsData) check() error {
@@ -412,7 +412,7 @@ type Clause struct {
 
 // ThresholdData is the data of AttacksExceeded and IncidentsExceeded (facts, 4.6).
 type ThresholdData struct {
-	TriggerName string   `json:"trigger_name"`
+	TriggerName string   `json:"trigger_name" required:"true"`
 	Counted     string   `json:"counted,omitempty"` // hits, attacks, incidents or payloads
 	Count       int64    `json:"count"`             // the threshold
 	Period      int64    `json:"period"`            // seconds
@@ -431,7 +431,7 @@ type BlockedData struct {
 	ApplicationID json.Number `json:"application_id,omitempty"` // none: the number that Application ends with
 	Reason        string      `json:"reason"`
 	ExpireAt      string      `json:"expire_at"` // YYYY-MM-DD hh:mm:ss +hhmm
-	IP            string      `json:"ip"`
+	IP            string      `json:"ip" required:"true" format:"ip"`
 }
 
 // Applications are the numbers of the applications that the address is denylisted for: the published body names one as
@@ -466,7 +466,7 @@ type EndpointData struct {
 	ApplicationID json.Number `json:"application_id"` // none: the default application
 	Domain        string      `json:"domain"`
 	APIHost       string      `json:"api_host"` // APIComparisonResult's name of Domain
-	EndpointPath  string      `json:"endpoint_path"`
+	EndpointPath  string      `json:"endpoint_path" required:"true"`
 	HTTPMethod    string      `json:"http_method"`
 	ChangeType    string      `json:"change_type"` // added, changed or unused
 	EndpointType  string      `json:"type_of_endpoint"`
@@ -494,7 +494,7 @@ func (d EndpointData) check() error {
 // LoginsData is the data of CompromisedLogins (facts, 4.6).
 type LoginsData struct {
 	TriggerName string   `json:"trigger_name"`
-	Accounts    []string `json:"accounts"`
+	Accounts    []string `json:"accounts" required:"true" minItems:"1"`
 	URL         string   `json:"url"`
 	Link        string   `json:"link"`
 }
@@ -509,8 +509,8 @@ func (d LoginsData) check() error {
 // CountData is the data of BruteForceRequests, ForcedBrowsingResponses and BOLARequests: the requests of one source
 // until the event's time, each counted in one event. Requests with signs of other attacks are not counted (facts, 4.2).
 type CountData struct {
-	IP           string   `json:"ip"`
-	Count        int64    `json:"count"`
+	IP           string   `json:"ip" required:"true" format:"ip"`
+	Count        int64    `json:"count" required:"true" minimum:"1"`
 	URL          string   `json:"url"`
 	Applications []string `json:"applications"`
 	Domain       string   `json:"domain"`
@@ -533,7 +533,7 @@ const Forever = 315360000
 type CommandData struct {
 	TriggerID   string `json:"trigger_id"`
 	TriggerName string `json:"trigger_name"`
-	IP          string `json:"ip"`
+	IP          string `json:"ip" required:"true" format:"ip"`
 	// LockTime is how long the address stays on the list, in seconds; for IPDenylistRequested and IPGraylistRequested.
 	LockTime int64 `json:"lock_time,omitempty"`
 	// Mark is brute, dirbust or bola; for IPMarkRequested.

@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 )
 
@@ -206,75 +207,80 @@ func (t Type) Report() bool { return t == ReportDaily || t == ReportWeekly || t 
 type kind struct {
 	check  func(json.RawMessage) error
 	typeOf func(json.RawMessage) Type
+	data   reflect.Type
+}
+
+// of is a kind whose data is a T.
+func of[T checker](typeOf func(json.RawMessage) Type) kind {
+	return kind{checked[T], typeOf, reflect.TypeFor[T]()}
 }
 
 var kinds = map[Kind]kind{
-	NewHits: {checkHit, hitType},
-	Vuln: {checked[VulnData], func(d json.RawMessage) Type {
+	NewHits: {checkHit, hitType, reflect.TypeFor[HitData]()},
+	Vuln: of[VulnData](func(d json.RawMessage) Type {
 		return vulnTypes[decode[VulnData](d).Vuln.Threat]
-	}},
-	SecurityIssue: {checked[IssueData], func(d json.RawMessage) Type {
+	}),
+	SecurityIssue: of[IssueData](func(d json.RawMessage) Type {
 		return issueTypes[decode[IssueData](d).Issue.Risk]
-	}},
+	}),
 
-	NewAttack:   {checked[AttackData], always("")},
-	NewIncident: {checked[IncidentData], always("")},
+	NewAttack:   of[AttackData](always("")),
+	NewIncident: of[IncidentData](always("")),
 
-	NewScopeIPs:      {checked[ScopeData], always(Scope)},
-	NewScopeDomains:  {checked[ScopeData], always(Scope)},
-	NewScopeServices: {checked[ScopeData], always(Scope)},
+	NewScopeIPs:      of[ScopeData](always(Scope)),
+	NewScopeDomains:  of[ScopeData](always(Scope)),
+	NewScopeServices: of[ScopeData](always(Scope)),
 
-	CreateUser: {checked[UserData], func(d json.RawMessage) Type {
+	CreateUser: of[UserData](func(d json.RawMessage) Type {
 		if _, ok := reaction(d); ok {
 			return "" // the same user's event of upstream is for the subscribers
 		}
 		return System
-	}},
-	UpdateUser: {checked[UserData], always(System)},
-	DeleteUser: {checked[UserData], always(System)},
+	}),
+	UpdateUser: of[UserData](always(System)),
+	DeleteUser: of[UserData](always(System)),
 
-	CreateIntegration:  {checked[IntegrationData], always(System)},
-	UpdateIntegration:  {checked[IntegrationData], always(System)},
-	EnableIntegration:  {checked[IntegrationData], always(System)},
-	DisableIntegration: {checked[IntegrationData], always(System)},
-	DeleteIntegration:  {checked[IntegrationData], always(System)},
-	IntegrationBroken:  {checked[IntegrationData], always(System)},
-	IntegrationFailing: {checked[IntegrationData], always(System)},
-	IntegrationWorking: {checked[IntegrationData], always(System)},
+	CreateIntegration:  of[IntegrationData](always(System)),
+	UpdateIntegration:  of[IntegrationData](always(System)),
+	EnableIntegration:  of[IntegrationData](always(System)),
+	DisableIntegration: of[IntegrationData](always(System)),
+	DeleteIntegration:  of[IntegrationData](always(System)),
+	IntegrationBroken:  of[IntegrationData](always(System)),
+	IntegrationFailing: of[IntegrationData](always(System)),
+	IntegrationWorking: of[IntegrationData](always(System)),
 
-	CreateApplication: {checked[ApplicationData], always(System)},
-	UpdateApplication: {checked[ApplicationData], always(System)},
-	DeleteApplication: {checked[ApplicationData], always(System)},
+	CreateApplication: of[ApplicationData](always(System)),
+	UpdateApplication: of[ApplicationData](always(System)),
+	DeleteApplication: of[ApplicationData](always(System)),
 
-	RuleCreate:    {checked[RuleData], always(RulesAndTriggers)},
-	RuleUpdate:    {checked[RuleData], always(RulesAndTriggers)},
-	RuleDelete:    {checked[RuleData], always(RulesAndTriggers)},
-	TriggerCreate: {checked[TriggerData], always(RulesAndTriggers)},
-	TriggerUpdate: {checked[TriggerData], always(RulesAndTriggers)},
-	TriggerDelete: {checked[TriggerData], always(RulesAndTriggers)},
+	RuleCreate:    of[RuleData](always(RulesAndTriggers)),
+	RuleUpdate:    of[RuleData](always(RulesAndTriggers)),
+	RuleDelete:    of[RuleData](always(RulesAndTriggers)),
+	TriggerCreate: of[TriggerData](always(RulesAndTriggers)),
+	TriggerUpdate: of[TriggerData](always(RulesAndTriggers)),
+	TriggerDelete: of[TriggerData](always(RulesAndTriggers)),
 
-	RequestsPerHour: {checked[RequestsData], always(Requests)},
+	RequestsPerHour: of[RequestsData](always(Requests)),
 
-	Report: {checked[ReportData],
-		func(d json.RawMessage) Type { return reportTypes[decode[ReportData](d).Frequency] }},
-	AddressUndeliverable: {checked[AddressData], always(System)},
-	APITokenExpiring:     {checked[TokenData], always(TokenExpiry)},
+	Report:               of[ReportData](func(d json.RawMessage) Type { return reportTypes[decode[ReportData](d).Frequency] }),
+	AddressUndeliverable: of[AddressData](always(System)),
+	APITokenExpiring:     of[TokenData](always(TokenExpiry)),
 
-	AttacksExceeded:     {checked[ThresholdData], always("")},
-	IncidentsExceeded:   {checked[ThresholdData], always("")},
-	IPBlocked:           {checked[BlockedData], always("")},
-	APIStructureChanged: {checked[EndpointData], always("")},
-	APIComparisonResult: {checked[EndpointData], always("")},
-	CompromisedLogins:   {checked[LoginsData], always("")},
+	AttacksExceeded:     of[ThresholdData](always("")),
+	IncidentsExceeded:   of[ThresholdData](always("")),
+	IPBlocked:           of[BlockedData](always("")),
+	APIStructureChanged: of[EndpointData](always("")),
+	APIComparisonResult: of[EndpointData](always("")),
+	CompromisedLogins:   of[LoginsData](always("")),
 
-	BruteForceRequests:      {checked[CountData], always("")},
-	ForcedBrowsingResponses: {checked[CountData], always("")},
-	BOLARequests:            {checked[CountData], always("")},
+	BruteForceRequests:      of[CountData](always("")),
+	ForcedBrowsingResponses: of[CountData](always("")),
+	BOLARequests:            of[CountData](always("")),
 
-	IPDenylistRequested: {checked[CommandData], always(Command)},
-	IPGraylistRequested: {checked[CommandData], always(Command)},
-	IPMarkRequested:     {checked[CommandData], always(Command)},
-	HitsGroupRequested:  {checked[CommandData], always(Command)},
+	IPDenylistRequested: of[CommandData](always(Command)),
+	IPGraylistRequested: of[CommandData](always(Command)),
+	IPMarkRequested:     of[CommandData](always(Command)),
+	HitsGroupRequested:  of[CommandData](always(Command)),
 }
 
 // Kinds lists every known kind, in the order of their names.

@@ -113,6 +113,8 @@ func (tenAtOnce) Lookup(string) (destination.System, bool, bool) {
 		Parameters: destination.ParametersOf[struct{}]()}, true, true
 }
 
+func (tenAtOnce) Names() []string { return nil }
+
 func newFanout(subscribed ...event.Type) (*fanout.Fanout, *intakes) {
 	m := &intakes{known: map[string]bool{}, busy: map[string]bool{}}
 	var set subscribers

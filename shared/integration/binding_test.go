@@ -56,3 +56,5 @@ type soon struct{}
 func (soon) Lookup(string) (s destination.System, available, ok bool) {
 	return destination.System{Name: "fax", Title: "Fax"}, false, true
 }
+
+func (soon) Names() []string { return nil }

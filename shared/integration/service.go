@@ -27,6 +27,8 @@ const MaxName = 200
 type Systems interface {
 	// Lookup finds a system by its name; available is false for one that is listed and can not be used yet.
 	Lookup(name string) (s destination.System, available, ok bool)
+	// Names are those of all systems that an integration can be of.
+	Names() []string
 }
 
 // AddressPolicy decides which addresses an integration may name.
@@ -635,7 +637,8 @@ func (s *Service) validate(name string, parameters json.RawMessage) (destination
 	}
 	system, available, ok := s.Systems.Lookup(name)
 	if !ok {
-		return destination.System{}, nil, InvalidError{{Field: "system", Reason: "is not a system of the catalogue"}}
+		return destination.System{}, nil, InvalidError{{Field: "system",
+			Reason: "is not a system of the catalogue: it has " + strings.Join(s.Systems.Names(), ", ")}}
 	}
 	if !available {
 		return destination.System{}, nil,

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"tocsin/shared/plaintext"
+	"tocsin/shared/wording"
 )
 
 // Files writes a summary as CSV: one file for each kind of event, at most RowsCSV rows, attacks and incidents with the
 // most hits first (facts, 5.2), vulnerabilities, which have none, with the highest risk first. What they lack is said
-// beside them: see missingRows. The facts are silent on the columns. A byte order mark makes spreadsheets read UTF-8.
+// beside them: see missingRows. The facts are silent on the columns; their names are in the language of the report, their
+// order is the same in each. A byte order mark makes spreadsheets read UTF-8.
 // People open these files: a text is on one line and holds nothing that hides or turns (package plaintext), and no text
 // is a formula (plaintext.Cell). The exact characters are in the events that integrations receive.
 func (s *Summary) Files(c Console) ([]File, error) {
@@ -30,6 +32,9 @@ func (s *Summary) Files(c Console) ([]File, error) {
 	} {
 		var buf bytes.Buffer
 		buf.WriteString("\ufeff")
+		for i := range t.header {
+			t.header[i] = wording.Text{Code: "heading." + t.header[i]}.In(s.Language.Or(wording.English))
+		}
 		writeRow(&buf, t.header)
 		t.rows(func(cells ...string) { writeRow(&buf, cells) })
 		out = append(out, File{Name: t.name + "-" + s.Period.Key() + ".csv", Type: "text/csv; charset=utf-8",
@@ -46,8 +51,10 @@ func (s *Summary) missingRows() []File {
 	if len(said) == 0 {
 		return nil
 	}
-	lines := append([]string{"These CSV files do not list everything that was counted.", s.Period.Title() +
-		", time zone " + s.Period.Zone, ""}, said...)
+	lines := append([]string{
+		wording.In(s.Language, "These CSV files do not list everything that was counted."),
+		s.Period.TitleIn(s.Language), wording.In(s.Language, zoneWords(s.Period.Zone)), "",
+	}, said...)
 	data := []byte(strings.Join(lines, "\r\n") + "\r\n")
 	return []File{{Name: "rows-missing-" + s.Period.Key() + ".txt", Type: "text/plain; charset=utf-8", Data: data}}
 }

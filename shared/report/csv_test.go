@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/report"
+	"tocsin/shared/wording"
 )
 
 // written is the path as the CSV has it, in its bytes and as a reader of RFC 4180 reads it.
@@ -50,6 +51,20 @@ func TestH16ACellIsNoFormulaForAnySeparator(t *testing.T) {
 		_, cell := written(t, in)
 		require.Equal(t, want, cell, "%q", in)
 	}
+}
+
+func TestTheHeadingsOfAFileAreInTheLanguageOfItsReport(t *testing.T) {
+	s := &report.Summary{Period: report.Containing(report.Daily, "2023-03-01", "UTC"), Language: wording.Japanese}
+	files, err := s.Files("")
+	require.NoError(t, err)
+	for _, f := range files {
+		require.NotRegexp(t, `[a-z_]{3}`, string(f.Data), f.Name)
+		require.Contains(t, string(f.Data), `"ホスト","パス"`)
+	}
+	s.Language = ""
+	files, err = s.Files("")
+	require.NoError(t, err)
+	require.Contains(t, string(files[0].Data), `"type","host","path","method","parameter","hits","blocked","first_seen"`)
 }
 
 // parted reads a line as a spreadsheet does that parts cells at another separator: quotes count only where a cell

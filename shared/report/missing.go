@@ -51,11 +51,11 @@ func (s *Summary) Missing() (out []Missing) {
 // Sentence says what a report of the format lacks, why, and what would list it.
 func (m Missing) Sentence(f Format) string {
 	what := strings.ToUpper(m.What[:1]) + m.What[1:]
-	return fmt.Sprintf("%s: %s of %s are listed.", what, Thousands(m.Listed), Thousands(m.Of)) + m.Because(f)
+	return fmt.Sprintf("%s: %s of %s are listed.", what, Thousands(m.Listed), Thousands(m.Of)) + m.because(f)
 }
 
-// Because is the part of Sentence that follows the numbers.
-func (m Missing) Because(f Format) string {
+// because is the part of Sentence that follows the numbers.
+func (m Missing) because(f Format) string {
 	var out strings.Builder
 	csv := min(m.Recorded, RowsCSV)
 	switch {
@@ -86,23 +86,34 @@ func (m Missing) Because(f Format) string {
 const anew = "What was let go and came again is counted again, so fewer may be missing, " +
 	"and the row of such an attack has only a part of its hits."
 
-// in is Sentence in a language.
-func (m Missing) in(f Format, l wording.Language) string {
-	if l == wording.English {
-		return m.Sentence(f)
+// in words sentences in a language.
+func in(l wording.Language, english string) string {
+	if l != wording.Japanese {
+		return english
 	}
 	var out strings.Builder
-	for s := range strings.SplitAfterSeq(m.Sentence(f), ". ") {
+	for s := range strings.SplitAfterSeq(english, ". ") {
 		out.WriteString(wording.In(l, strings.TrimSpace(s)))
 	}
 	return out.String()
+}
+
+// Beyond says below a table how many rows it lacks, why, and what would list them.
+func (s *Summary) Beyond(what string, more int64, f Format) string {
+	said := fmt.Sprintf("And %s more %s.", Thousands(more), what)
+	for _, m := range s.Missing() {
+		if m.What == what {
+			said += m.because(f)
+		}
+	}
+	return in(s.Language, said)
 }
 
 // explain says what is missing in sentences, none when nothing is.
 func explain(missing []Missing, f Format, l wording.Language) (lines []string) {
 	again := false
 	for _, m := range missing {
-		lines = append(lines, m.in(f, l))
+		lines = append(lines, in(l, m.Sentence(f)))
 		again = again || m.Gone() > 0
 	}
 	if again {
@@ -112,7 +123,7 @@ func explain(missing []Missing, f Format, l wording.Language) (lines []string) {
 }
 
 // Explain says in sentences what the summary, written in a format, does not list. None = it lists everything.
-func (s *Summary) Explain(f Format) []string { return explain(s.Missing(), f, wording.English) }
+func (s *Summary) Explain(f Format) []string { return explain(s.Missing(), f, s.Language) }
 
 // brief is what is missing in a few words, for a messenger.
 func brief(missing []Missing) string {

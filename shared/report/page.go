@@ -22,7 +22,9 @@ func (b body) why() string {
 }
 
 // zone says whose days the report's are.
-func (b body) zone() string { return b.say("Days are those of the time zone " + b.Period.Zone + ".") }
+func (b body) zone() string { return b.say(zoneWords(b.Period.Zone)) }
+
+func zoneWords(zone string) string { return "Days are those of the time zone " + zone + "." }
 
 // form is one headline number with its change, in a text.
 func (b body) form() string {

@@ -57,6 +57,14 @@ func (d Day) Add(n int) Day { return Day(d.date().AddDate(0, 0, n).Format(dayLay
 // Short is the day for an axis: 5 Mar.
 func (d Day) Short() string { return d.date().Format("2 Jan") }
 
+// ShortIn is the day for an axis in a language: 5 Mar, 3/5.
+func (d Day) ShortIn(l wording.Language) string {
+	if l == wording.Japanese {
+		return d.date().Format("1/2")
+	}
+	return d.Short()
+}
+
 // Long is the day for a person: Sunday, 5 March 2023.
 func (d Day) Long() string { return d.date().Format("Monday, 2 January 2006") }
 

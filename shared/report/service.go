@@ -285,6 +285,11 @@ func (s *Service) make(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
+	settings, err := s.Settings(ctx, r.Tenant)
+	if err != nil {
+		return fmt.Errorf("read the language: %w", err)
+	}
+	summary.Language = settings.Language.Or(wording.English) // one file serves all receivers of the tenant
 	files, err := s.render(summary, r.Format)
 	if err != nil {
 		return err

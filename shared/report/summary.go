@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"tocsin/shared/wording"
 )
 
 // Limits of what a report lists. What is beyond them is counted, and the report says so: see Missing.
@@ -53,6 +55,8 @@ type Summary struct {
 	Client string
 	Period Period
 	Made   time.Time
+	// Language is that of the files, "" = English.
+	Language wording.Language
 	Comparison
 
 	Over                                            []DayCount

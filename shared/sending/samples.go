@@ -42,25 +42,48 @@ func (s *Sender) Samples(system destination.System, parameters json.RawMessage, 
 			out = append(out, one)
 			continue
 		}
-		one.Summary, one.Description = n.Summary(), n.Description()
-		requests, err := d.Encode(destination.Target{Parameters: opened, Delivery: id, Now: now},
-			[]notification.Notification{n})
-		var notReady *destination.NotReady
-		if errors.As(err, &notReady) {
-			one.Reason = notReady.Reason
-		} else if err != nil {
-			one.Reason = notWritten
-		}
-		for _, q := range requests {
-			shown, err := r.preview(q)
-			if err != nil {
-				return nil, err
-			}
-			one.Requests = append(one.Requests, shown)
+		if err := r.show(&one, n, opened); err != nil {
+			return nil, err
 		}
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+// Shown is an event as a system is sent it, by made-up parameters.
+func (s *Sender) Shown(system destination.System, e event.Event) (Sample, error) {
+	d, ok := s.Destinations.Destination(system.Name)
+	if !ok {
+		return Sample{}, &unavailableError{system.Name}
+	}
+	opened, secrets, err := system.Parameters.Example(nil)
+	if err != nil {
+		return Sample{}, err
+	}
+	r := &Target{destination: d, redact: redactor(d, secrets)}
+	one := Sample{Event: e.Type()}
+	return one, r.show(&one, notification.Notification{Event: e, Platform: s.Platform, Headers: true}, opened)
+}
+
+// show writes a notification with the encoder of the target, at its event's time.
+func (r *Target) show(one *Sample, n notification.Notification, opened any) error {
+	one.Summary, one.Description = n.Summary(), n.Description()
+	requests, err := r.destination.Encode(destination.Target{Parameters: opened, Delivery: n.Event.ID, Now: n.Event.Time},
+		[]notification.Notification{n})
+	var notReady *destination.NotReady
+	if errors.As(err, &notReady) {
+		one.Reason = notReady.Reason
+	} else if err != nil {
+		one.Reason = notWritten
+	}
+	for _, q := range requests {
+		shown, err := r.preview(q)
+		if err != nil {
+			return err
+		}
+		one.Requests = append(one.Requests, shown)
+	}
+	return nil
 }
 
 const (

@@ -20,6 +20,8 @@ func value(l Language, kind, v string) string {
 			values[i] = In(l, values[i])
 		}
 		return List(l, values)
+	case "dates":
+		return dates(l, v)
 	case "duration":
 		if d, err := time.ParseDuration(v); err == nil {
 			return Duration(l, d)
@@ -60,12 +62,28 @@ func zone(at time.Time) string {
 	return name
 }
 
+// dates words days, or what is said about them.
+func dates(l Language, english string) string {
+	if t, ok := Read(english); ok {
+		return t.In(l)
+	}
+	days := strings.Split(english, ", ")
+	for i, day := range days {
+		if at, err := time.Parse(dateLayout, day); err == nil {
+			days[i] = Date(l, at)
+		}
+	}
+	return List(l, days)
+}
+
+const dateLayout = "2 January 2006"
+
 // Date is a day.
 func Date(l Language, day time.Time) string {
 	if l == Japanese {
 		return day.Format("2006年1月2日")
 	}
-	return day.Format("2 January 2006")
+	return day.Format(dateLayout)
 }
 
 // Duration is a time span in the largest units that it is made of: 1m30s, 1 分 30 秒.

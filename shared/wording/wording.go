@@ -15,10 +15,12 @@
 //	duration  as time.Duration writes it: 1m30s
 //	time      RFC 3339
 //	list      values with ", " between them
+//	dates     days as Date writes them, likewise, or a message about them
 //	word      no space in it: a host, an address, a name of a field
 //	status    an HTTP status, with its name or without
 //
-// A place without a kind takes anything. Where several messages could be meant, the one with most fixed words is.
+// The messages of the subject "heading" are asked for by their codes alone: Read finds none of them, as their words are
+// too common. A place without a kind takes anything. Where several messages could be meant, the one with most fixed words is.
 package wording
 
 import (
@@ -93,7 +95,7 @@ func load() *catalogue {
 		c.worded[l] = map[string]template{}
 		for code, t := range folder(string(l)) {
 			c.worded[l][code] = t
-			if l == English {
+			if l == English && !strings.HasPrefix(code, "heading.") {
 				c.add(t)
 			}
 		}

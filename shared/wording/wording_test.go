@@ -46,7 +46,7 @@ var japanese = regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}]`)
 
 // international are texts that read the same in Japanese: names and abbreviations.
 var international = map[string]bool{"BOLA": true, "URI": true, "IP": true, "ID": true, "URL": true, "SQLi": true,
-	"XSS": true, "RCE": true, "XXE": true, "SSTI": true, "SSI": true, "SSRF": true, "CSRF": true,
+	"id": true, "XSS": true, "RCE": true, "XXE": true, "SSTI": true, "SSI": true, "SSRF": true, "CSRF": true,
 	"[{platform}] {what:text}": true, "{what:sure}: {hint:sure}": true,
 	"{first:sure}; {rest:text}": true}
 
@@ -70,11 +70,14 @@ func TestEveryMessageIsWordedInEveryLanguage(t *testing.T) {
 // samples are values of the kinds of places.
 var samples = map[string]string{"text": "the receiver asks to slow down", "clause": "the receiver asks to slow down",
 	"sure": "the receiver asks to slow down", "number": "1,024", "duration": "1m30s", "time": "2026-11-27T09:05:00Z",
-	"list": "a, b", "word": "hooks.example.com", "status": "429 Too Many Requests", "": "what they call “it”"}
+	"list": "a, b", "dates": "3 March 2023, 4 March 2023", "word": "hooks.example.com", "status": "429 Too Many Requests", "": "what they call “it”"}
 
 // TestEveryMessageIsReadAgain fills each English wording and reads it back: code and values come out as they went in.
 func TestEveryMessageIsReadAgain(t *testing.T) {
 	for code, text := range catalogue(t, "en") {
+		if strings.HasPrefix(code, "heading.") {
+			continue // asked for by code alone
+		}
 		want := map[string]string{}
 		filled := places.ReplaceAllStringFunc(text, func(p string) string {
 			m := places.FindStringSubmatch(p)
@@ -94,7 +97,7 @@ func TestEveryMessageIsReadAgain(t *testing.T) {
 }
 
 // fills are what may stand in a text for a part that is not known before.
-var fills = []string{"7", "hooks.example.com", "429 Too Many Requests", "the receiver asks to slow down", "1m30s",
+var fills = []string{"7", "Daily", "hooks.example.com", "429 Too Many Requests", "the receiver asks to slow down", "1m30s",
 	"2026-11-27T09:05:00Z", "some words", "answered 429 Too Many Requests", "a UUID", ", which takes none",
 	": it takes a, b", "Your API token", "period not valid", "must be a time zone such as Europe/Berlin"}
 
@@ -121,7 +124,7 @@ func TestEveryTextOfTheCodeIsInTheCatalogue(t *testing.T) {
 }
 
 // unspoken are places whose texts no person is told: wire formats, logs, errors that are wrapped, names.
-var unspoken = regexp.MustCompile(`console/(page|pages/pages|docs/docs|examples)\.go|configuration/|pdf/|health/health\.go|` +
+var unspoken = regexp.MustCompile(`console/(page|pages/pages|docs/docs|examples|answers)\.go|configuration/|health/health\.go|` +
 	`rest/language\.go|parameters\.go:7[34]\d|egress/proxy\.go:2|mail/address/address\.go:4|` +
 	`telegram/document\.go:43|report/period\.go:\d+`)
 

@@ -3,9 +3,13 @@
 package deliveries
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -104,6 +108,28 @@ type RequestView struct {
 	Body    string              `json:"body,omitempty" doc:"uncompressed, secrets masked"`
 	Cut     bool                `json:"cut,omitempty" doc:"the body is longer than is shown"`
 	Mail    *MailView           `json:"mail,omitempty"`
+}
+
+// Text is the request as it travels: its line, its headers, its body; or the mail that it is.
+func (v RequestView) Text() string {
+	if v.Mail != nil {
+		return "To: " + v.Mail.To + "\nSubject: " + v.Mail.Subject + "\n\n" + v.Mail.Text
+	}
+	var out strings.Builder
+	out.WriteString(v.Method + " " + v.URL + "\n")
+	for _, name := range slices.Sorted(maps.Keys(v.Headers)) {
+		for _, value := range v.Headers[name] {
+			out.WriteString(name + ": " + value + "\n")
+		}
+	}
+	out.WriteByte('\n')
+	var indented bytes.Buffer
+	if json.Indent(&indented, []byte(v.Body), "", "  ") == nil {
+		out.Write(indented.Bytes())
+	} else {
+		out.WriteString(v.Body)
+	}
+	return out.String()
 }
 
 // MailView is a mail that is a request of a delivery.
@@ -301,6 +327,7 @@ func (s *API) listRequests(ctx context.Context, in *DeliveryInput) (*requestsOut
 	return out, nil
 }
 
+// ViewOf is a request as the API answers with it.
 func ViewOf(r sending.RequestPreview) RequestView {
 	v := RequestView{Method: r.Method, URL: r.URL, Headers: r.Header, Body: r.Body, Cut: r.Cut}
 	if r.Mail != nil {

@@ -1,5 +1,5 @@
 // Package docs is the API's page, /docs: its document as Swagger UI shows it, with a list of the operations for
-// browsers without scripts. Swagger UI is 485 KB as it travels, and is loaded on this page alone. Nothing comes from
+// browsers without scripts; and the page and the document of the events. Swagger UI is 485 KB as it travels, and is loaded on this page alone. Nothing comes from
 // another host.
 package docs
 
@@ -19,7 +19,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-//go:embed docs.html docs.js docs.css lib
+//go:embed docs.html events.html docs.js docs.css lib
 var files embed.FS
 
 var pageTemplate = template.Must(template.ParseFS(files, "docs.html"))

@@ -43,7 +43,7 @@ func TestThePageLoadsItsOwnFilesAndListsEachOperationWithoutThem(t *testing.T) {
 	require.Contains(t, page.Body.String(), `href="/"`, "a way back to the Console")
 	require.NotContains(t, page.Header().Get("Content-Security-Policy"), "unsafe")
 	require.NotRegexp(t, `<script>|<style|style="|//[a-z]`, page.Body.String())
-	found := regexp.MustCompile(`(?:src|href)="(/docs/[^"]+)"`).FindAllStringSubmatch(page.Body.String(), -1)
+	found := regexp.MustCompile(`(?:src|href)="(/docs/[0-9a-f]{16}/[^"]+)"`).FindAllStringSubmatch(page.Body.String(), -1)
 	require.Len(t, found, 4)
 	for _, one := range found {
 		plain, packed := get(h, one[1], ""), get(h, one[1], "gzip, br")

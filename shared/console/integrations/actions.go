@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
+	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/sending"
@@ -24,6 +25,7 @@ type Tester interface {
 		tell func(sending.TestStep)) (sending.TestResult, error)
 	Samples(system destination.System, parameters json.RawMessage, who activity.Actor,
 		id string) ([]sending.Sample, error)
+	Shown(system destination.System, e event.Event) (sending.Sample, error)
 }
 
 type choicesInput struct {

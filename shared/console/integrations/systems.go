@@ -21,6 +21,7 @@ type Systems interface {
 	Prepare(ctx context.Context)
 	All() []catalogue.Entry
 	Lookup(name string) (s destination.System, available, ok bool)
+	Names() []string
 }
 
 // GroupView is a heading of the catalogue with its systems.
@@ -40,6 +41,7 @@ type SystemView struct {
 	NamesOne   bool              `json:"names_one,omitempty" doc:"the title names one integration, so that a default name needs no further word"`
 	BoundThere bool              `json:"bound_there,omitempty" doc:"a place at the system is bound to an integration by links: see make-telegram-link"`
 	Incidents  bool              `json:"incidents,omitempty" doc:"an incident manager: what it gets can call somebody"`
+	Worded     bool              `json:"worded,omitempty" doc:"people read what it is sent: the language of an integration counts"`
 	Enabled    int               `json:"enabled"`
 	Disabled   int               `json:"disabled"`
 	Events     []EventTypeView   `json:"events"`
@@ -106,8 +108,8 @@ func (s *API) groups(tenant string, all []integration.Integration, languages []s
 				SetUpIn: stepsIn(entry.System, tenant, languages), Missing: entry.System.Missing,
 				Choosable: entry.System.Choosable, Personal: entry.System.Personal,
 				NamesOne: entry.System.NamesOne, BoundThere: entry.System.BoundThere,
-				Incidents: entry.System.Group == destination.Incidents,
-				Enabled:   enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
+				Incidents: entry.System.Group == destination.Incidents, Worded: entry.System.Class.Read(),
+				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
 				Admits: entry.System.Admits(),
 			}
 			if !v.Personal {

@@ -80,7 +80,11 @@ func field(err error) destination.FieldProblem {
 		return destination.FieldProblem{Field: "body", Reason: err.Error()}
 	}
 	detail := d.ErrorDetail()
-	return destination.FieldProblem{Field: strings.TrimPrefix(detail.Location, "body."), Reason: detail.Message}
+	reason := detail.Message
+	if strings.HasPrefix(reason, "invalid date/time for format ") { // which is a layout of Go's
+		reason = "must be a time of RFC 3339, such as 2026-11-27T09:05:00Z"
+	}
+	return destination.FieldProblem{Field: strings.TrimPrefix(detail.Location, "body."), Reason: reason}
 }
 
 // Kit is what the operations of every subject need.

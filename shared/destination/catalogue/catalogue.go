@@ -118,6 +118,16 @@ func (c *Catalogue) Lookup(name string) (s destination.System, available, ok boo
 	return e.System, e.Available, true
 }
 
+// Names are those of the systems that integrations can be made for.
+func (c *Catalogue) Names() (out []string) {
+	for _, d := range c.all {
+		if e := entry(d); e.Available && !e.System.Personal {
+			out = append(out, e.System.Name)
+		}
+	}
+	return out
+}
+
 // Destination finds the code of an available system.
 func (c *Catalogue) Destination(name string) (destination.Destination, bool) {
 	n, ok := c.by[name]

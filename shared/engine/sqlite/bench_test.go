@@ -25,6 +25,8 @@ func (one) Lookup(string) (destination.System, bool, bool) {
 	return destination.System{Name: "one"}, true, true
 }
 
+func (one) Names() []string { return nil }
+
 // BenchmarkHotPath is the engine's share of one delivery of one event: Put, Receive, Begin, Accept, Lease, Settle.
 // Of it accept-µs is what decoding and fan-out of a batch take, and settle-µs the writing of outcomes.
 func BenchmarkHotPath(b *testing.B) {

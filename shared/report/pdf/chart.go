@@ -3,8 +3,10 @@ package pdf
 import (
 	"image/color"
 	"math"
+	"slices"
 
 	"tocsin/shared/report"
+	"tocsin/shared/wording"
 )
 
 // stacks are the parts of the bars over time, from below.
@@ -14,13 +16,29 @@ type stack struct {
 	value func(report.DayCount) int64
 }
 
-var stacks = []stack{
-	{"Blocked", accent, func(c report.DayCount) int64 { return c.Blocked }},
-	{"Passed on", pale, func(c report.DayCount) int64 { return c.Hits - c.Blocked }},
+func (d *sheet) stacks() []stack {
+	return []stack{
+		{d.say("Blocked"), accent, func(c report.DayCount) int64 { return c.Blocked }},
+		{d.say("Passed on"), pale, func(c report.DayCount) int64 { return c.Hits - c.Blocked }},
+	}
 }
 
 // hourly has no parts: hours are counted as a whole.
-var hourly = []stack{{"Malicious requests", accent, func(c report.DayCount) int64 { return c.Hits }}}
+func (d *sheet) hourly() []stack {
+	return []stack{{d.say("Malicious requests"), accent, func(c report.DayCount) int64 { return c.Hits }}}
+}
+
+// labelled are the counts over time with labels in the report's language.
+func (d *sheet) labelled() []report.DayCount {
+	if d.language != wording.Japanese || d.Period.Days() == 1 {
+		return d.Over
+	}
+	out := slices.Clone(d.Over)
+	for i, day := range d.Period.Each() {
+		out[i].Label = day.ShortIn(d.language)
+	}
+	return out
+}
 
 // Room of a chart for its labels, in mm, and how wide a bar is of its share, and at most.
 const (

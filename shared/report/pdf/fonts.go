@@ -244,16 +244,34 @@ func (f *fonts) fit(s string, st style, w float64) string {
 	return strings.TrimRight(string(runes[:low]), " ") + cut.Mark
 }
 
-// wrap breaks a text into lines at its spaces.
+// wrap breaks a text into lines: at its spaces, and Japanese at the ends of its phrases.
 func (f *fonts) wrap(s string, st style, w float64) []string {
 	var lines []string
 	current := ""
-	for word := range strings.FieldsSeq(f.shown(s)) {
-		next := strings.TrimSpace(current + " " + word)
-		if current != "" && f.width(next, st) > w {
-			lines, next = append(lines, current), word
+	for _, phrase := range phrases(strings.Join(strings.Fields(f.shown(s)), " ")) {
+		if current != "" && f.width(strings.TrimSpace(current+phrase), st) > w {
+			lines, current = append(lines, strings.TrimSpace(current)), ""
 		}
-		current = next
+		current += phrase
 	}
-	return append(lines, current)
+	return append(lines, strings.TrimSpace(current))
 }
+
+// phrases parts a text where a line may end. A Japanese phrase ends with its particles, in Hiragana, or with a mark: a
+// particle, or a word that counts, is not parted from the Latin letters and digits that it follows.
+func phrases(s string) (out []string) {
+	begin, last := 0, rune(0)
+	for at, r := range s {
+		kana := unicode.Is(unicode.Hiragana, r)
+		space := last == ' ' && !japanese(r)
+		mark := strings.ContainsRune("、。：", last) || strings.ContainsRune("）」", last) && !kana
+		particle := unicode.Is(unicode.Hiragana, last) && !kana && r != ' '
+		if (space || mark || particle) && !strings.ContainsRune("、。）」：ー", r) {
+			out, begin = append(out, s[begin:at]), at
+		}
+		last = r
+	}
+	return append(out, s[begin:])
+}
+
+func japanese(r rune) bool { return unicode.In(r, unicode.Hiragana, unicode.Katakana, unicode.Han) }

@@ -3,6 +3,8 @@ package pdf
 import (
 	"golang.org/x/text/language"
 	"golang.org/x/text/language/display"
+
+	"tocsin/shared/wording"
 )
 
 // typeNames are the attack codes of the product facts, 4.7, in words.
@@ -47,12 +49,16 @@ func TypeName(code string) string {
 }
 
 // CountryName is a country's code (ISO 3166) in words; what is none is its own name.
-func CountryName(code string) string {
+func CountryName(code string, in wording.Language) string {
 	region, err := language.ParseRegion(code)
 	if err != nil || !region.IsCountry() {
 		return code
 	}
-	if name := display.English.Regions().Name(region); name != "" {
+	names := display.English
+	if in == wording.Japanese {
+		names = display.Japanese
+	}
+	if name := names.Regions().Name(region); name != "" {
 		return name
 	}
 	return code

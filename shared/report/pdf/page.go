@@ -7,6 +7,8 @@ import (
 	"image/color"
 	"strings"
 	"time"
+
+	"tocsin/shared/wording"
 )
 
 // A4, in mm.
@@ -62,16 +64,17 @@ type link struct {
 // document collects pages: the footer says how many there are. Lengths are in mm; y grows downwards from the upper
 // edge.
 type document struct {
-	fonts *fonts
-	pages []*page
-	*page         // the one that is written on
-	y     float64 // where the next thing goes
-	root  *element
-	open  *element // what is written now; nil for what is no content, such as lines and footers
+	language wording.Language
+	fonts    *fonts
+	pages    []*page
+	*page            // the one that is written on
+	y        float64 // where the next thing goes
+	root     *element
+	open     *element // what is written now; nil for what is no content, such as lines and footers
 }
 
-func newDocument() *document {
-	d := &document{fonts: newFonts(), root: &element{kind: "Document"}}
+func newDocument(l wording.Language) *document {
+	d := &document{language: l, fonts: newFonts(), root: &element{kind: "Document"}}
 	d.open = d.root
 	d.next()
 	return d
@@ -138,15 +141,8 @@ func (d *document) text(x, y float64, s string, st style) float64 {
 
 // span writes glyphs.
 func (d *document) span(x, y float64, s span, st style) {
-	fmt.Fprintf(
-		&d.content,
-		"BT %s /%s %s Tf %s %s Td [<",
-		paint(st.color),
-		s.name,
-		number(st.size),
-		points(x),
-		above(y),
-	)
+	fmt.Fprintf(&d.content, "BT %s %s/%s %s Tf %s %s Td [<", paint(st.color), embolden(s, st), s.name, number(st.size),
+		points(x), above(y))
 	rise := 0.0
 	for _, g := range s.glyphs {
 		if g.y != rise {
@@ -161,7 +157,20 @@ func (d *document) span(x, y float64, s span, st style) {
 	if rise != 0 {
 		d.content.WriteString(" 0 Ts")
 	}
+	if embolden(s, st) != "" {
+		d.content.WriteString(" 0 Tr")
+	}
 	d.content.WriteString(" ET\n")
+}
+
+// embolden draws the outlines of glyphs as well, where a bold text is of a font that has no bold: they are as much
+// thicker as the bold of Latin letters is (ISO 32000-1, 9.3.6).
+func embolden(s span, st style) string {
+	const outline = 0.03 // of the size
+	if !st.bold || !strings.HasSuffix(s.name, "-400-normal") || strings.HasPrefix(s.name, "noto-emoji") {
+		return ""
+	}
+	return strings.ToUpper(paint(st.color)) + " " + number(outline*st.size) + " w 2 Tr "
 }
 
 // move sets the next glyph back by a part of the font's size.
@@ -226,8 +235,8 @@ func (d *document) write(i info) ([]byte, error) {
 	about := o.add(fmt.Sprintf("<</Title %s /Author %s /Creator %s /CreationDate (%s)>>",
 		words(i.title), words(i.author), words(i.author), date))
 	meta := o.plain("/Type /Metadata /Subtype /XML", metadata(i))
-	catalog := o.add(fmt.Sprintf("<</Type /Catalog /Pages %s /Lang (en) /MarkInfo <</Marked true>> /StructTreeRoot %s "+
-		"/ViewerPreferences <</DisplayDocTitle true>> /Metadata %s>>", all, tree, meta))
+	catalog := o.add(fmt.Sprintf("<</Type /Catalog /Pages %s /Lang (%s) /MarkInfo <</Marked true>> "+
+		"/StructTreeRoot %s /ViewerPreferences <</DisplayDocTitle true>> /Metadata %s>>", all, d.language, tree, meta))
 	id := sha256.Sum256([]byte(i.title + date))
 	return o.end(catalog, about, strings.ToUpper(hex.EncodeToString(id[:16])))
 }

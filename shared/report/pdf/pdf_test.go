@@ -2,6 +2,7 @@ package pdf_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"tocsin/shared/report"
 	"tocsin/shared/report/pdf"
+	"tocsin/shared/wording"
 )
 
 var made = time.Date(2023, 3, 6, 6, 0, 0, 0, time.UTC)
@@ -167,6 +169,33 @@ func TestAReaderFindsWhatTheReportSays(t *testing.T) {
 	require.Regexp(t, `Pages:\s+[4-7]\n`, poppler(t, raw, "pdfinfo", "-"))
 	require.Contains(t, poppler(t, raw, "pdfinfo", "-"), "Weekly security report – Acme Aktiengesellschaft")
 	require.Less(t, len(raw), 400<<10, "small enough for a DynamoDB item and for any mailbox")
+}
+
+func TestAJapaneseReportHasNoEnglishWordsOfOurs(t *testing.T) {
+	s := busy()
+	s.Language = wording.Japanese
+	raw := render(t, s)
+	got := text(t, raw)
+	for _, want := range []string{"週次セキュリティレポート", "2023年第9週（2023年2月27日～3月5日）", "SQL インジェクション", "オランダ", "高",
+		"脆弱性（5 件）", "2023年3月6日 7:00 CET", "ページ"} {
+		require.Contains(t, got, want)
+	}
+	require.Contains(t, flat(got), "悪意あるリクエスト 1,048,576 件のうち、85% をブロックしました。")
+	file, err := os.ReadFile("../../wording/texts/en/pdf.json")
+	require.NoError(t, err)
+	english := map[string]string{}
+	require.NoError(t, json.Unmarshal(file, &english))
+	for code, words := range english {
+		for part := range strings.SplitSeq(words, "{") { // what stands before a place, and after
+			if _, after, place := strings.Cut(part, "}"); place {
+				part = after
+			}
+			if part = strings.TrimSpace(part); len(part) > 3 {
+				require.NotContains(t, got, part, code)
+			}
+		}
+	}
+	require.Contains(t, qpdf(t, raw, "--json"), `"/Lang": "u:ja"`)
 }
 
 // flat is a text with its lines joined: a sentence may go on in the next line.

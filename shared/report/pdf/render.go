@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"tocsin/shared/notification"
 	"tocsin/shared/report"
+	"tocsin/shared/wording"
 )
 
 // Renderer renders reports, one at a time: what a report needs in memory is bounded, what several need is not.
@@ -20,7 +22,7 @@ var one sync.Mutex
 func (Renderer) Render(s *report.Summary, platform string, c report.Console) ([]byte, error) {
 	one.Lock()
 	defer one.Unlock()
-	d := &sheet{document: newDocument(), Summary: s, platform: platform, console: c}
+	d := &sheet{document: newDocument(s.Language.Or(wording.English)), Summary: s, platform: platform, console: c}
 	d.cover()
 	d.overview()
 	d.rankings()
@@ -28,7 +30,7 @@ func (Renderer) Render(s *report.Summary, platform string, c report.Console) ([]
 	d.incidents()
 	d.attacks()
 	d.footers()
-	return d.write(info{d.title() + " – " + s.Client + " – " + s.Period.Title(), platform, s.Made})
+	return d.write(info{d.title() + " – " + s.Client + " – " + s.Period.TitleIn(s.Language), platform, s.Made})
 }
 
 // sheet is a report being written.
@@ -39,12 +41,27 @@ type sheet struct {
 	console  report.Console
 }
 
-func (d *sheet) title() string {
-	f := d.Period.Frequency.Adjective()
-	if d.Period.Frequency == report.Once {
-		return "Security report"
+// say words a text of ours in the report's language.
+func (d *sheet) say(english string) string { return wording.In(d.language, english) }
+
+// label words a text of ours as what stands before a value.
+func (d *sheet) label(english string) string {
+	return notification.Notification{Language: d.language}.Label(english)
+}
+
+// date is when the report was made.
+func (d *sheet) date() string {
+	if d.language == wording.Japanese {
+		return wording.Time(d.language, d.Made)
 	}
-	return f + " security report"
+	return d.Made.Format("2 January 2006 at 15:04 MST")
+}
+
+func (d *sheet) title() string {
+	if d.Period.Frequency == report.Once {
+		return d.say("Security report")
+	}
+	return d.say(d.Period.Frequency.Adjective() + " security report")
 }
 
 // coverHeight is that of the dark band of the first page.
@@ -53,16 +70,15 @@ const coverHeight = 88.0
 func (d *sheet) cover() {
 	d.box(0, 0, pageWidth, coverHeight, ink)
 	d.box(0, coverHeight, pageWidth, 1.4, accent)
-	say := func(kind string, y float64, s string, st style) {
+	put := func(kind string, y float64, s string, st style) {
 		d.in(kind, "", func() { d.text(margin, y, d.fonts.fit(s, st, inner), st) })
 	}
-	say("P", 24, d.platform, style{12, true, white})
-	d.in("P", "", func() { d.right(pageWidth-margin, 24, "Confidential", style{9, false, onCover}) })
-	say("H1", 46, d.title(), style{26, true, white})
-	say("P", 57, d.Client, style{15, false, white})
-	say("P", 72, d.Period.Title(), style{11.5, true, white})
-	zone := "Time zone " + d.Period.Zone + "   ·   Made on " + d.Made.Format("2 January 2006 at 15:04 MST")
-	say("P", 79, zone, style{9, false, onCover})
+	put("P", 24, d.platform, style{12, true, white})
+	d.in("P", "", func() { d.right(pageWidth-margin, 24, d.say("Confidential"), style{9, false, onCover}) })
+	put("H1", 46, d.title(), style{26, true, white})
+	put("P", 57, d.Client, style{15, false, white})
+	put("P", 72, d.Period.TitleIn(d.language), style{11.5, true, white})
+	put("P", 79, d.label("Time zone")+d.Period.Zone+"   ·   "+d.label("Made on")+d.date(), style{9, false, onCover})
 	d.y = coverHeight + 14
 }
 
@@ -73,7 +89,7 @@ func (d *sheet) heading(s string) {
 
 // overview is the rest of the first page: the numbers, what they say, the chart over time.
 func (d *sheet) overview() {
-	d.heading("At a glance")
+	d.heading(d.say("At a glance"))
 	const gap, height = 5.0, 30.0
 	numbers := d.Numbers()
 	width := (inner - gap*float64(len(numbers)-1)) / float64(len(numbers))
@@ -99,7 +115,7 @@ func (d *sheet) tile(n report.Number, x, width, height float64) {
 	d.rounded(x, d.y, width, height, 1.5, shade)
 	d.box(x, d.y, 1, height, accent)
 	d.in("P", "", func() {
-		d.text(x+5, d.y+8, n.Label, style{8.5, false, soft})
+		d.text(x+5, d.y+8, d.say(n.Label), style{8.5, false, soft})
 		size := 20.0
 		for size > 9 && d.fonts.width(n.Value, style{size, true, ink}) > width-9 {
 			size--
@@ -111,43 +127,48 @@ func (d *sheet) tile(n report.Number, x, width, height float64) {
 		} else if n.Better {
 			color = good
 		}
-		d.text(x+5, d.y+25, n.Change, style{8.5, true, color})
+		d.text(x+5, d.y+25, d.say(n.Change), style{8.5, true, color})
 	})
 }
 
 // chart draws what came over time.
 func (d *sheet) chart() {
-	parts, heading := stacks, "Malicious requests by day"
+	parts, heading := d.stacks(), d.say("Malicious requests by day")
 	if d.Period.Days() == 1 {
-		parts, heading = hourly, "Malicious requests by hour"
+		parts, heading = d.hourly(), d.say("Malicious requests by hour")
 	}
+	counts := d.labelled()
 	d.heading(heading)
 	const highest, below = 76.0, 8.0
 	height := min(highest, bottom-d.y-below) // the sentences above may be many
-	d.in("Figure", d.spoken(heading), func() {
+	d.in("Figure", d.spoken(heading, counts), func() {
 		if len(parts) > 1 {
 			d.legend(parts, margin+inner, d.y-5)
 		}
-		d.overTime(d.Over, parts, margin, d.y, inner, height)
+		d.overTime(counts, parts, margin, d.y, inner, height)
 	})
 	d.y += height + below
 }
 
 // spoken is the chart in words.
-func (d *sheet) spoken(heading string) string {
+func (d *sheet) spoken(heading string, counts []report.DayCount) string {
 	var most report.DayCount
-	for _, c := range d.Over {
+	for _, c := range counts {
 		if c.Hits > most.Hits {
 			most = c
 		}
 	}
-	return fmt.Sprintf(
-		"Bar chart: %s. %s in all, most at %s with %s.",
-		heading,
-		report.Thousands(d.Now.Hits),
-		most.Label,
-		report.Thousands(most.Hits),
-	)
+	return d.say("Bar chart: "+heading+".") + d.between() +
+		d.say(fmt.Sprintf("%s in all, most at %s with %s.", report.Thousands(d.Now.Hits), most.Label,
+			report.Thousands(most.Hits)))
+}
+
+// between is what stands between sentences.
+func (d *sheet) between() string {
+	if d.language == wording.Japanese {
+		return ""
+	}
+	return " "
 }
 
 func (d *sheet) paragraph(s string) {
@@ -162,62 +183,43 @@ func (d *sheet) paragraph(s string) {
 
 // sentences say in words what the numbers are.
 func (d *sheet) sentences() string {
-	if d.Now.Empty() {
-		return "Nothing was recorded in this period: no malicious requests, no attacks, no incidents and no new " +
-			"vulnerabilities. " +
-			"The changes above are against " + d.Against() + "."
-	}
 	var out []string
-	if d.Now.Hits > 0 {
-		out = append(
-			out,
-			fmt.Sprintf(
-				"%s of %s malicious requests were blocked.",
-				share(d.Now.Blocked, d.Now.Hits),
-				report.Thousands(d.Now.Hits),
-			),
-		)
+	tell := func(format string, args ...any) { out = append(out, d.say(fmt.Sprintf(format, args...))) }
+	n := d.Now
+	if n.Empty() {
+		tell("Nothing was recorded in this period: no malicious requests, no attacks, no incidents and no new " +
+			"vulnerabilities.")
+	}
+	if n.Hits > 0 {
+		tell("%s of %s malicious requests were blocked.", share(n.Blocked, n.Hits), report.Thousands(n.Hits))
 	}
 	if len(d.Types) > 0 && d.Types[0].Value != report.Other {
-		out = append(
-			out,
-			fmt.Sprintf(
-				"The most frequent attack type was %s with %s of them.",
-				TypeName(d.Types[0].Value),
-				share(d.Types[0].N, d.Now.Hits),
-			),
-		)
-	}
-	if d.SourcesSeen > 0 {
-		more := ""
-		if d.SourcesAtLeast {
-			more = "at least "
+		if of := d.Types[0]; of.N == n.Hits {
+			tell("The only attack type was %s.", TypeName(of.Value))
+		} else {
+			tell("The most frequent attack type was %s with %s of them.", TypeName(of.Value), share(of.N, n.Hits))
 		}
-		out = append(
-			out,
-			fmt.Sprintf("They came from %s%s.", more, count(int64(d.SourcesSeen), "address", "addresses")),
-		)
 	}
-	if d.Now.Incidents > 0 {
-		out = append(
-			out,
-			fmt.Sprintf(
-				"%s exploited a known vulnerability: see Incidents.",
-				count(d.Now.Incidents, "attack", "attacks"),
-			),
-		)
+	switch seen := report.Thousands(int64(d.SourcesSeen)); {
+	case d.SourcesSeen == 1 && d.SourcesAtLeast:
+		tell("They came from at least 1 address.")
+	case d.SourcesSeen == 1:
+		tell("They came from 1 address.")
+	case d.SourcesAtLeast && d.SourcesSeen > 0:
+		tell("They came from at least %s addresses.", seen)
+	case d.SourcesSeen > 0:
+		tell("They came from %s addresses.", seen)
 	}
-	out = append(out, "The changes above are against "+d.Against()+".")
-	return strings.Join(out, " ")
+	if n.Incidents == 1 {
+		tell("1 attack exploited a known vulnerability: see Incidents.")
+	} else if n.Incidents > 1 {
+		tell("%s attacks exploited a known vulnerability: see Incidents.", report.Thousands(n.Incidents))
+	}
+	tell("The changes above are against %s.", d.Against())
+	return strings.Join(out, d.between())
 }
 
-func count(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return report.Thousands(n) + " " + many
-}
-
+// share is a part of the whole: 85%. A small part is not none.
 func share(part, whole int64) string {
 	switch {
 	case part == 0:
@@ -236,26 +238,26 @@ func (d *sheet) rankings() {
 	d.next()
 	types := make([]report.Ranked, len(d.Types))
 	for i, t := range d.Types {
-		types[i] = report.Ranked{Value: TypeName(t.Value), N: t.N}
+		types[i] = report.Ranked{Value: d.say(TypeName(t.Value)), N: t.N}
 	}
 	countries := make([]report.Ranked, len(d.Countries))
 	for i, c := range d.Countries {
-		countries[i] = report.Ranked{Value: CountryName(c.Value), N: c.N}
+		countries[i] = report.Ranked{Value: CountryName(c.Value, d.language), N: c.N}
 	}
-	d.heading("What happened")
+	threats := make([]report.Ranked, len(d.Threats))
+	for i, t := range d.Threats {
+		threats[i] = report.Ranked{Value: d.say(t.Value), N: t.N}
+	}
+	d.heading(d.say("What happened"))
 	d.y += 2
 	pairs := []struct {
 		title string
 		rows  []report.Ranked
 	}{
-		{
-			"Attack types",
-			types,
-		}, {"Attacked hosts", d.Hosts}, {"Source addresses", d.Sources}, {"Source countries", countries},
-		{
-			"Applications",
-			d.Applications,
-		}, {"Vulnerabilities by risk", d.Threats}, {"Response status", d.Statuses}, {"Outcome", d.Blocks},
+		{d.say("Attack types"), types}, {d.say("Attacked hosts"), d.Hosts},
+		{d.say("Source addresses"), d.Sources}, {d.say("Source countries"), countries},
+		{d.say("Applications"), d.Applications}, {d.say("Vulnerabilities by risk"), threats},
+		{d.say("Response status"), d.Statuses}, {d.say("Outcome"), d.Blocks},
 	}
 	shown := pairs[:0]
 	for _, p := range pairs {
@@ -304,7 +306,7 @@ func (d *sheet) ranking(title string, rows []report.Ranked, x, w float64) {
 			y := d.y + 7 + rankingRow*float64(i)
 			name := r.Value
 			if name == report.Other {
-				name = "All others"
+				name = d.say("All others")
 			}
 			d.in("TR", "", func() {
 				d.in("TD", "", func() { d.text(x, y+3.6, d.fonts.fit(name, st, label-3), st) })
@@ -323,16 +325,22 @@ func (d *sheet) footers() {
 	for i, p := range d.pages {
 		d.page = p
 		d.box(margin, pageHeight-14, inner, 0.2, rule)
-		left := d.platform + "  ·  " + d.Client + "  ·  " + d.Period.Title()
+		left := d.platform + "  ·  " + d.Client + "  ·  " + d.Period.TitleIn(d.language)
 		d.aside(func() {
 			d.text(margin, pageHeight-9, d.fonts.fit(left, st, inner-30), st)
-			d.right(pageWidth-margin, pageHeight-9, fmt.Sprintf("Page %d of %d", i+1, len(d.pages)), st)
+			d.right(pageWidth-margin, pageHeight-9, d.say(fmt.Sprintf("Page %d of %d", i+1, len(d.pages))), st)
 		})
 	}
 }
 
 // clock writes a time of the tenant's zone.
-func (d *sheet) clock(t time.Time) string { return t.In(d.Made.Location()).Format("2 Jan 15:04") }
+func (d *sheet) clock(t time.Time) string {
+	layout := "2 Jan 15:04"
+	if d.language == wording.Japanese {
+		layout = "1月2日 15:04"
+	}
+	return t.In(d.Made.Location()).Format(layout)
+}
 
 // place is where an attack or a vulnerability is.
 func place(method, host, path, parameter string) string {

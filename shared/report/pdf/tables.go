@@ -5,6 +5,7 @@ import (
 	"image/color"
 
 	"tocsin/shared/report"
+	"tocsin/shared/wording"
 )
 
 // column of a table; widths are in mm and add up to inner.
@@ -61,12 +62,7 @@ func (d *sheet) table(columns []column, rows []row, more int64, what string) {
 
 // beyond says how many rows the table lacks, and whether another report lists them.
 func (d *sheet) beyond(more int64, what string) {
-	said := fmt.Sprintf("And %s more %s.", report.Thousands(more), what)
-	for _, m := range d.Missing() {
-		if m.What == what {
-			said += m.Because(report.PDF)
-		}
-	}
+	said := d.Beyond(what, more, report.PDF)
 	st := style{9, false, soft}
 	d.in("P", "", func() {
 		for _, line := range d.fonts.wrap(said, st, inner) {
@@ -144,15 +140,19 @@ func (d *sheet) section(title string, n int64) {
 	if d.y > margin {
 		d.room(40)
 	}
+	if d.language == wording.Japanese {
+		d.heading(title + "（" + report.Thousands(n) + " 件）")
+		return
+	}
 	d.heading(fmt.Sprintf("%s (%s)", title, report.Thousands(n)))
 }
 
 func (d *sheet) none(what string) {
-	d.in("P", "", func() { d.text(margin, d.y+3, "No "+what+" in this period.", style{9.5, false, soft}) })
+	d.in("P", "", func() { d.text(margin, d.y+3, what, style{9.5, false, soft}) })
 	d.y += 12
 }
 
-func threat(t string) cell { return cell{text: t, badge: threatColors[t]} }
+func (d *sheet) threat(t string) cell { return cell{text: d.say(t), badge: threatColors[t]} }
 
 func (d *sheet) vulnerabilities() {
 	if d.Now.Empty() {
@@ -161,12 +161,13 @@ func (d *sheet) vulnerabilities() {
 	if len(d.pages) == 1 {
 		d.next()
 	}
-	d.section("New vulnerabilities", d.Now.Vulnerabilities)
+	d.section(d.say("New vulnerabilities"), d.Now.Vulnerabilities)
 	if len(d.Vulnerabilities) == 0 && d.MoreVulnerabilities == 0 {
-		d.none("new vulnerabilities")
+		d.none(d.say("No new vulnerabilities in this period."))
 		return
 	}
-	columns := []column{{"Risk", 20, false}, {"Vulnerability", 88, false}, {"Type", 38, false}, {"Found", 28, true}}
+	columns := []column{{d.say("Risk"), 20, false}, {d.say("Vulnerability"), 88, false}, {d.say("Type"), 38, false},
+		{d.say("Found"), 28, true}}
 	var rows []row
 	for _, v := range d.Vulnerabilities {
 		name := v.Title
@@ -177,11 +178,11 @@ func (d *sheet) vulnerabilities() {
 			}
 		}
 		if name == "" {
-			name = "Without a title"
+			name = d.say("Without a title")
 		}
 		rows = append(rows, row{
 			cells: []cell{
-				threat(v.Threat),
+				d.threat(v.Threat),
 				{text: name, link: d.console.Vulnerability(v), bold: true},
 				{text: v.Type},
 				{text: d.clock(v.At)},
@@ -196,34 +197,34 @@ func (d *sheet) incidents() {
 	if d.Now.Empty() {
 		return
 	}
-	d.section("Incidents", d.Now.Incidents)
+	d.section(d.say("Incidents"), d.Now.Incidents)
 	if len(d.Incidents) == 0 && d.MoreIncidents == 0 {
-		d.none("incidents")
+		d.none(d.say("No incidents in this period."))
 		return
 	}
 	columns := []column{
-		{"Risk", 20, false},
-		{"Incident", 62, false},
-		{"Vulnerability", 42, false},
-		{"Hits", 22, true},
-		{"Last seen", 28, true},
+		{d.say("Risk"), 20, false},
+		{d.say("Incident"), 62, false},
+		{d.say("Vulnerability"), 42, false},
+		{d.say("Hits"), 22, true},
+		{d.say("Last seen"), 28, true},
 	}
 	var rows []row
 	for _, i := range d.Incidents {
 		risk := cell{text: "–"}
 		if _, ok := threatColors[i.Threat]; ok {
-			risk = threat(i.Threat)
+			risk = d.threat(i.Threat)
 		}
 		rows = append(rows, row{
 			cells: []cell{
 				risk,
-				{text: i.ID + "  " + TypeName(i.Type), link: d.console.Incident(i), bold: true},
+				{text: i.ID + "  " + d.say(TypeName(i.Type)), link: d.console.Incident(i), bold: true},
 				{text: i.Vulnerability},
 				{text: report.Thousands(i.Hits())},
 				{text: d.clock(i.Last)},
 			},
 			indent: columns[0].width, under: []cell{{text: place(i.Method, i.Host, i.Path, i.Parameter)},
-				{text: "From " + from(i.Attack)}},
+				{text: d.label("Sources") + d.from(i.Attack)}},
 		})
 	}
 	d.table(columns, rows, d.MoreIncidents, "incidents")
@@ -233,24 +234,24 @@ func (d *sheet) attacks() {
 	if d.Now.Empty() {
 		return
 	}
-	d.section("Largest attacks", d.Now.Attacks)
+	d.section(d.say("Largest attacks"), d.Now.Attacks)
 	if len(d.Attacks) == 0 && d.MoreAttacks == 0 {
-		d.none("attacks")
+		d.none(d.say("No attacks in this period."))
 		return
 	}
 	columns := []column{
-		{"Attack", 54, false},
-		{"Sources", 52, false},
-		{"Hits", 20, true},
-		{"Blocked", 20, true},
-		{"Last seen", 28, true},
+		{d.say("Attack"), 54, false},
+		{d.say("Sources"), 52, false},
+		{d.say("Hits"), 20, true},
+		{d.say("Blocked"), 20, true},
+		{d.say("Last seen"), 28, true},
 	}
 	var rows []row
 	for _, a := range d.Attacks {
 		rows = append(rows, row{
 			cells: []cell{
-				{text: TypeName(a.Type), link: d.console.Attack(a), bold: true},
-				{text: from(a)},
+				{text: d.say(TypeName(a.Type)), link: d.console.Attack(a), bold: true},
+				{text: d.from(a)},
 				{text: report.Thousands(a.Hits())},
 				{text: report.Thousands(a.Blocked)},
 				{text: d.clock(a.Last)},
@@ -262,16 +263,16 @@ func (d *sheet) attacks() {
 }
 
 // from names the first source and how many others are known.
-func from(a report.Attack) string {
+func (d *sheet) from(a report.Attack) string {
 	if len(a.Sources) == 0 {
 		return "–"
 	}
-	out := a.Sources[0]
-	switch n := len(a.Sources) - 1; {
+	switch first, n := a.Sources[0], len(a.Sources)-1; {
 	case a.More:
-		out += fmt.Sprintf(" and %d or more", n)
+		return d.say(fmt.Sprintf("%s and %d or more", first, n))
 	case n > 0:
-		out += fmt.Sprintf(" and %d more", n)
+		return d.say(fmt.Sprintf("%s and %d more", first, n))
+	default:
+		return first
 	}
-	return out
 }

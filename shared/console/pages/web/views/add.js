@@ -120,6 +120,7 @@ function copied(system, i) {
 	return {
 		start: {
 			name: t("copy.name", { name: i.name }),
+			language: i.language,
 			parameters,
 			events: Object.fromEntries(
 				i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }]),

@@ -1,6 +1,6 @@
 // The controls of a form that is drawn from a JSON Schema.
 import { html, classes, useEffect, useId, useLayoutEffect, useRef, useState } from "../html.js";
-import { said, t } from "../i18n.js";
+import { languages, said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
 import { kindOf, MASK } from "../schema.js";
@@ -223,6 +223,31 @@ function Pick({ field, id, value, onInput, onBlur, describedby, invalid, system,
 						`}
 			<//>
 		`}
+	`;
+}
+
+// Language chooses that of what is sent; other is what holds where none is chosen.
+export function Language({ value, other, help, onInput, disabled }) {
+	const id = useId();
+	return html`
+		<div class="field" data-field="language">
+			<label class="label" for=${id}>${t("language.of")}</label>
+			<select
+				id=${id}
+				value=${value}
+				disabled=${disabled}
+				aria-describedby=${`${id}-help`}
+				onChange=${(e) => onInput(e.target.value)}
+			>
+				<option value="">${other}</option>
+				${Object.entries(languages).map(
+					([name, title]) => html`
+						<option value=${name} lang=${name}>${title}</option>
+					`,
+				)}
+			</select>
+			<p class="help" id=${`${id}-help`}>${help}</p>
+		</div>
 	`;
 }
 

@@ -11,7 +11,7 @@ import { check, fieldsOf, initial, kindOf, MASK, valueOf } from "../schema.js";
 import { Busy, Notice } from "../ui.js";
 import { Admitted } from "./addresses.js";
 import { Faults, focusWrong } from "./faults.js";
-import { Field, Shown } from "./fields.js";
+import { Field, Language, Shown } from "./fields.js";
 import { Samples } from "./samples.js";
 import { Tested, useTest } from "./tested.js";
 
@@ -19,6 +19,7 @@ import { Tested, useTest } from "./tested.js";
 export const editable = (system, i) =>
 	JSON.stringify([
 		i.name,
+		i.language || "",
 		i.events,
 		fieldsOf(system.parameters)
 			.filter((f) => kindOf(f) !== "shown")
@@ -34,6 +35,7 @@ function useDraft(system, start) {
 		Object.fromEntries(open.map((f) => [f.name, initial(f, start.parameters[f.name])])),
 	);
 	const [events, setEvents] = useState(start.events);
+	const [language, setLanguage] = useState(start.language || "");
 	const [touched, touch] = useState({});
 	const [refused, refuse] = useState({});
 	const [dirty, setDirty] = useState(false);
@@ -70,6 +72,7 @@ function useDraft(system, start) {
 		name,
 		values,
 		events,
+		language,
 		errors,
 		touched,
 		dirty,
@@ -85,6 +88,10 @@ function useDraft(system, start) {
 			touch((all) => ({ ...all, [key]: all[key] || v !== "" }));
 			typed.current?.();
 			changed(key);
+		},
+		setLanguage: (v) => {
+			setLanguage(v);
+			mark();
 		},
 		setEvents: (v) => {
 			setEvents(v);
@@ -152,7 +159,12 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 		guarded(async () => {
 			const then = draft.changes.current;
 			const answer = await save(
-				{ name: draft.name.trim(), events: draft.list(), parameters: draft.parameters() },
+				{
+					name: draft.name.trim(),
+					...(system.worded ? { language: draft.language } : {}),
+					events: draft.list(),
+					parameters: draft.parameters(),
+				},
 				{ over },
 			);
 			const clean = draft.saved(then);
@@ -234,6 +246,15 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 					</dl>
 				`}
 				${extra}
+				${system.worded &&
+				html`
+					<${Language}
+						value=${draft.language}
+						other=${t("language.tenant")}
+						help=${t("language.integration")}
+						onInput=${draft.setLanguage}
+					/>
+				`}
 				${more.length > 0 &&
 				html`
 					<details class="advanced" open=${more.some((f) => shown(f.name))}>

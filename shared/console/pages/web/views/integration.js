@@ -166,6 +166,7 @@ function Settings({ data, reload, form }) {
 	form.current = hold;
 	const start = {
 		name: i.name,
+		language: i.language,
 		parameters: i.parameters,
 		events: Object.fromEntries(i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }])),
 	};

@@ -6,6 +6,7 @@ import { useAction, useBase, useLoad } from "../load.js";
 import { useUnsaved } from "../router.js";
 import { Box, Busy, Failure, Notice, Said, View } from "../ui.js";
 import { Conflict } from "./conflict.js";
+import { Language } from "./fields.js";
 import { Mails } from "./mails.js";
 
 const path = "/v1/profile/notifications";
@@ -15,9 +16,11 @@ const events = ["system", "vuln", "scope"];
 function Choices({ data, saved, again, hold, changed }) {
 	const start = data.body.choices;
 	const [choices, set] = useState(start);
-	const dirty = [...reports, ...events].some((name) => choices[name] !== start[name]);
+	const had = data.body.language || "";
+	const [language, speak] = useState(had);
+	const dirty = language !== had || [...reports, ...events].some((name) => choices[name] !== start[name]);
 	const [save, { busy, error }, forget] = useAction(async ({ over } = {}) =>
-		saved(await call("PUT", path, { body: { choices }, etag: over ? undefined : data.etag })),
+		saved(await call("PUT", path, { body: { choices, language }, etag: over ? undefined : data.etag })),
 	);
 	useUnsaved(dirty);
 	useLayoutEffect(() => {
@@ -29,6 +32,7 @@ function Choices({ data, saved, again, hold, changed }) {
 	const cancel = () => {
 		if (!confirm(t("form.undo"))) return;
 		set(start);
+		speak(had);
 		forget();
 	};
 	const box = (name) => html`
@@ -76,6 +80,15 @@ function Choices({ data, saved, again, hold, changed }) {
 			html`
 				<${Notice}><p>${t("profile.role")}</p><//>
 			`}
+			${any &&
+			html`
+				<${Language}
+					value=${language}
+					other=${t("language.tenant")}
+					help=${t("language.person")}
+					onInput=${speak}
+				/>
+			`}
 			<p class="help" role="status">${none ? t("profile.none") : ""}</p>
 			${(changed || error?.status === 412) &&
 			html`
@@ -109,7 +122,8 @@ function Mine({ read, reload }) {
 		drop,
 	} = useBase(read, {
 		version: (d) => d.etag,
-		same: (a, b) => JSON.stringify(a.body.choices) === JSON.stringify(b.body.choices),
+		same: (a, b) =>
+			JSON.stringify([a.body.choices, a.body.language]) === JSON.stringify([b.body.choices, b.body.language]),
 	});
 	const [told, tell] = useState(false);
 	return html`

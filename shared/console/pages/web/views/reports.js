@@ -7,6 +7,7 @@ import { useAction, useLoad } from "../load.js";
 import { useUnsaved } from "../router.js";
 import { isEmail, words } from "../schema.js";
 import { Busy, Empty, ErrorAt, Failure, Notice, Pill, Said, View, When } from "../ui.js";
+import { Language } from "./fields.js";
 import { Mails, People } from "./mails.js";
 
 const refresh = 20_000;
@@ -306,24 +307,34 @@ function Order({ ordered }) {
 
 const zones = () => ["UTC", ...Intl.supportedValuesOf("timeZone").filter((z) => z !== "UTC")];
 
-function Zone() {
+function Settings() {
 	const id = useId();
-	const load = useLoad("report-settings", async (signal) => (await get("/v1/report-settings", { signal })).body);
-	const [zone, set] = useState("");
+	const load = useLoad("report-settings", async (signal) => {
+		const { body } = await get("/v1/report-settings", { signal });
+		return { language: "", ...body };
+	});
+	const [typed, set] = useState({ time_zone: "", language: "" });
 	const [saved, setSaved] = useState(false);
-	const [kept, keep] = useState("");
+	const [kept, keep] = useState(typed);
+	const differs = (a, b) => a.time_zone !== b.time_zone || a.language !== b.language;
 	useEffect(() => {
 		if (!load.data) return;
-		keep(load.data.time_zone);
-		set((typed) => (typed === kept ? load.data.time_zone : typed));
+		keep(load.data);
+		set((now) => (differs(now, kept) ? now : load.data));
 	}, [load.data]);
-	useUnsaved(zone !== kept);
+	useUnsaved(differs(typed, kept));
 	const [save, { busy, error }] = useAction(async () => {
 		setSaved(false);
-		await call("PUT", "/v1/report-settings", { body: { time_zone: zone.trim() } });
-		keep(zone);
+		const next = { time_zone: typed.time_zone.trim(), language: typed.language };
+		await call("PUT", "/v1/report-settings", { body: next });
+		keep(next);
+		set(next);
 		setSaved(true);
 	});
+	const change = (part) => {
+		set({ ...typed, ...part });
+		setSaved(false);
+	};
 	const wrong = error?.fields?.[0]?.reason;
 	return html`
 		<section class="panel">
@@ -339,23 +350,15 @@ function Zone() {
 					>
 						<div class=${`field ${wrong ? "invalid" : ""}`}>
 							<label class="label" for=${id}>${t("report.zone.label")}</label>
-							<div class="row">
-								<input
-									id=${id}
-									list=${`${id}-zones`}
-									autocomplete="off"
-									spellcheck="false"
-									aria-describedby=${`${id}-error`}
-									value=${zone}
-									onInput=${(e) => {
-										set(e.target.value);
-										setSaved(false);
-									}}
-								/>
-								<button type="submit" disabled=${busy || !zone.trim()}>
-									<${Busy} on=${busy}>${t("form.save")}<//>
-								</button>
-							</div>
+							<input
+								id=${id}
+								list=${`${id}-zones`}
+								autocomplete="off"
+								spellcheck="false"
+								aria-describedby=${`${id}-error`}
+								value=${typed.time_zone}
+								onInput=${(e) => change({ time_zone: e.target.value })}
+							/>
 							<datalist id=${`${id}-zones`}>
 								${zones().map(
 									(z) => html`
@@ -364,6 +367,17 @@ function Zone() {
 								)}
 							</datalist>
 							<${ErrorAt} id=${`${id}-error`} text=${wrong && said(wrong)} />
+						</div>
+						<${Language}
+							value=${typed.language}
+							other=${t("language.default")}
+							help=${t("language.reports")}
+							onInput=${(language) => change({ language })}
+						/>
+						<div class="buttons">
+							<button type="submit" disabled=${busy || !typed.time_zone.trim()}>
+								<${Busy} on=${busy}>${t("form.save")}<//>
+							</button>
 						</div>
 						${error &&
 						!wrong &&
@@ -498,7 +512,7 @@ export function Reports({ session }) {
 					<${Order} ordered=${load.reload} />
 				`}${administers &&
 				html`
-					<${Zone} />
+					<${Settings} />
 					<${People} />
 					<${Blocked} />
 				`}
