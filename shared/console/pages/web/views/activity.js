@@ -136,7 +136,7 @@ export function Activity() {
 	return html`
 		<h1 tabindex="-1">${t("nav.activity")}</h1>
 		<p class="muted">${t("activity.lead")}</p>
-		<div class="row wrap">
+		<form class="log-filters" role="search" onSubmit=${(e) => e.preventDefault()}>
 			<label class="field">
 				<span class="label">${t("activity.person")}</span>
 				<input
@@ -149,6 +149,8 @@ export function Activity() {
 			<${Choice} name="object" kind="obj" values=${objects} query=${query} />
 			<${Choice} name="source" kind="source" values=${sources} query=${query} />
 			<${Range} asked=${asked} />
+		</form>
+		<div class="row wrap">
 			${filters.some((name) => asked[name]) &&
 			html`
 				<a href="/activity">${t("activity.all")}</a>
