@@ -183,7 +183,7 @@ func (p *program) api() http.Handler {
 		Ready: p.readiness, MailQuota: p.quota,
 		Requests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: p.tenantRequests, Now: time.Now, Log: p.log},
 		Platform: p.platform, EgressAddresses: p.addresses, Telegram: p.chats, Integrations: p.integrations,
-		Systems: p.systems, Deliveries: p.db.Deliveries(), Health: p.monitor, Tester: p.sender,
+		Systems: p.systems, Deliveries: p.db.Deliveries(), Health: p.monitor, Holds: p.pool.Holds(), Tester: p.sender,
 		Sessions: p.sessions, Provider: p.provider, SignInLinks: p.admin.people,
 		Authenticator: access.Chain{p.apiTokens(), access.StrangeBearer{}, p.sessions},
 		Tokens:        p.admin.tokens, TokenHeader: p.tokenHeader, Tenants: p.admin.tenants,

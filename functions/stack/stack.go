@@ -501,8 +501,13 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 		Retries: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.sdk),
 			StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID: newID, Log: s.Log, Budget: budget,
-		Paces: &paces.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now},
+		Paces: s.Paces(),
 	}
+}
+
+// Paces keeps how fast systems may be asked.
+func (s *Stack) Paces() *paces.Store {
+	return &paces.Store{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now}
 }
 
 // Sweeper takes up retries that no execution works at.

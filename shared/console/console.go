@@ -60,6 +60,7 @@ type Config struct {
 	Deliveries   deliveries.History
 	DeadLetters  deliveries.DeadLetters
 	Health       *health.Monitor
+	Holds        overview.Holds // nil = nobody knows which systems are spared
 	Tester       interface {
 		integrations.Tester
 		deliveries.Previewer
@@ -238,7 +239,7 @@ func (s *server) mails(kit rest.Kit) *mails.API {
 func (s *server) overview() *overview.Reader {
 	r := &overview.Reader{Integrations: s.Integrations, Systems: s.Systems, Now: s.Now}
 	if s.Integrations != nil && s.Health != nil { // else this is the document alone, or /v2
-		r.Counters, r.Backlog = s.Health.Counters, s.Integrations.Backlog
+		r.Counters, r.Backlog, r.Holds = s.Health.Counters, s.Integrations.Backlog, s.Holds
 	}
 	return r
 }

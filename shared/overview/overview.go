@@ -8,7 +8,6 @@ package overview
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -56,13 +55,19 @@ type Line struct {
 // Integrations reads the tenant's integrations: the part of integration.Service that this package needs.
 type Integrations interface {
 	integration.Lister
-	// Masked is read for its error: see integration.Unreadable.
-	Masked(ctx context.Context, i integration.Integration) (json.RawMessage, error)
+	// Opens reports whether the secrets can be opened; an error passes.
+	Opens(ctx context.Context, i integration.Integration) (bool, error)
 }
 
 // Series reads counters: the part of health.Counters that this package needs.
 type Series interface {
 	Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]health.Point, error)
+}
+
+// Holds knows which systems are spared because they asked for it.
+type Holds interface {
+	// HeldUntil is when the next request may begin to an integration whose system is spared; zero to another.
+	HeldUntil(ctx context.Context, tenant, integration string) (time.Time, error)
 }
 
 // Reader makes Overviews.
@@ -71,6 +76,7 @@ type Reader struct {
 	Systems      integration.Systems
 	Counters     Series
 	Backlog      integration.Backlog // nil: nobody knows what waits
+	Holds        Holds               // nil: nobody knows which systems are spared
 	Now          func() time.Time
 }
 

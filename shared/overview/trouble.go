@@ -20,11 +20,12 @@ const (
 	Missing  Cause = "missing"  // the deployment lacks what its system needs
 	Failing  Cause = "failing"  // most of its requests fail
 	Away     Cause = "away"     // its secrets can not be read at the moment
+	Held     Cause = "held"     // its system asked to be sent less
 	NotSent  Cause = "not_sent" // it works, and some deliveries died
 )
 
 func (c Cause) rank() int {
-	return slices.Index([]Cause{Disabled, Lost, Missing, Failing, Away, NotSent}, c)
+	return slices.Index([]Cause{Disabled, Lost, Missing, Failing, Away, Held, NotSent}, c)
 }
 
 // Trouble is an integration that needs a person.
@@ -41,57 +42,95 @@ type Trouble struct {
 // retried is how long before its last attempt a delivery was made that died: package retry.
 const retried = time.Hour
 
-// trouble looks what of an integration needs a person, and adds what waits to its line. A person who disabled it knows.
+// trouble looks what of an integration needs a person, and adds what waits to its line.
 func (r *Reader) trouble(ctx context.Context, o *Overview, l *Line, points []health.Point) (*Trouble, error) {
-	i := l.Integration
-	t := Trouble{Integration: i}
-	dead := o.From.Add(-retried) // since when what died is counted
-	system, _, _ := r.Systems.Lookup(i.System)
-	_, err := r.Integrations.Masked(ctx, i)
-	unreadable := integration.Unreadable(err)
-	switch {
-	case !i.Enabled() && i.Off.By == integration.ByPerson:
-		return nil, nil
-	case !i.Enabled():
-		t.Cause, t.Since, t.Reason = Disabled, i.Off.At, i.Off.Reason
-		if i.Off.Answer != nil {
-			t.Answer = *i.Off.Answer
-		}
-		dead = i.Off.At.Add(-health.DefaultSpan - retried)
-	case unreadable == integration.LostSecrets:
-		t.Cause, t.Reason = Lost, unreadable
-	case unreadable != "":
-		t.Cause, t.Reason = Away, unreadable
-	case system.Missing != "":
-		t.Cause, t.Reason = Missing, system.Missing
-	case i.State() == integration.StateFailing:
-		t.Cause, t.Since, t.Answer = Failing, i.Failing.Since, lastAnswer(points, i.Failing.Answer)
-		dead = i.Failing.Since.Add(-retried)
-	case l.Dead > 0:
-		t.Cause, t.Answer = NotSent, lastAnswer(points, health.Answer{})
+	t := &Trouble{Integration: l.Integration}
+	if err := r.count(ctx, t, l); err != nil {
+		return nil, err
+	}
+	dead, err := r.cause(ctx, o, t, l.Dead, points)
+	if err != nil || t.Cause == "" {
+		return nil, err
 	}
 	if r.Backlog == nil {
-		if t.Cause == "" {
-			return nil, nil
-		}
-		return &t, nil
+		return t, nil
 	}
-	if i.Enabled() {
-		if t.Waiting, err = r.Backlog.CountWaiting(ctx, i.Tenant, i.ID, integration.WaitingLimit); err != nil {
-			return nil, fmt.Errorf("count what waits for integration %s: %w", i.ID, err)
-		}
-		l.Waiting, l.More = t.Waiting.Count, t.Waiting.Count >= integration.WaitingLimit
-	}
-	if t.Cause == "" {
-		return nil, nil
-	}
+	i := l.Integration
 	if t.NotSent, err = r.Backlog.CountDead(ctx, i.Tenant, i.ID, dead, integration.WaitingLimit); err != nil {
 		return nil, fmt.Errorf("count what was not sent to integration %s: %w", i.ID, err)
 	}
 	if t.Cause == NotSent && t.NotSent == 0 {
 		return nil, nil // it was sent again
 	}
-	return &t, nil
+	return t, nil
+}
+
+// count adds what waits for an integration.
+func (r *Reader) count(ctx context.Context, t *Trouble, l *Line) (err error) {
+	i := l.Integration
+	if r.Backlog == nil || !i.Enabled() {
+		return nil
+	}
+	if t.Waiting, err = r.Backlog.CountWaiting(ctx, i.Tenant, i.ID, integration.WaitingLimit); err != nil {
+		return fmt.Errorf("count what waits for integration %s: %w", i.ID, err)
+	}
+	l.Waiting, l.More = t.Waiting.Count, t.Waiting.Count >= integration.WaitingLimit
+	return nil
+}
+
+// cause says why an integration needs a person, and since when what died is of that. A person who disabled it knows.
+func (r *Reader) cause(ctx context.Context, o *Overview, t *Trouble, died int, points []health.Point) (dead time.Time,
+	err error) {
+	i := t.Integration
+	dead = o.From.Add(-retried)
+	if !i.Enabled() {
+		if i.Off.By == integration.ByPerson {
+			return dead, nil
+		}
+		t.Cause, t.Since, t.Reason = Disabled, i.Off.At, i.Off.Reason
+		if i.Off.Answer != nil {
+			t.Answer = *i.Off.Answer
+		}
+		return i.Off.At.Add(-health.DefaultSpan - retried), nil
+	}
+	opens, away := r.Integrations.Opens(ctx, i)
+	system, _, _ := r.Systems.Lookup(i.System)
+	switch {
+	case away != nil:
+		t.Cause, t.Reason = Away, integration.AwaySecrets
+		return dead, nil
+	case !opens:
+		t.Cause, t.Reason = Lost, integration.LostSecrets
+		return dead, nil
+	case system.Missing != "":
+		t.Cause, t.Reason = Missing, system.Missing
+		return dead, nil
+	case i.State() == integration.StateFailing:
+		t.Cause, t.Since, t.Answer = Failing, i.Failing.Since, lastAnswer(points, i.Failing.Answer)
+		return i.Failing.Since.Add(-retried), nil
+	}
+	until, err := r.heldUntil(ctx, t)
+	switch {
+	case err != nil:
+		return dead, err
+	case !until.IsZero():
+		t.Cause, t.Waiting.Next = Held, until
+	case died > 0:
+		t.Cause, t.Answer = NotSent, lastAnswer(points, health.Answer{})
+	}
+	return dead, nil
+}
+
+// heldUntil is when the next request may begin, where something waits for that.
+func (r *Reader) heldUntil(ctx context.Context, t *Trouble) (until time.Time, err error) {
+	if r.Holds == nil || t.Waiting.Count == 0 && !t.Waiting.Floor {
+		return until, nil
+	}
+	i := t.Integration
+	if until, err = r.Holds.HeldUntil(ctx, i.Tenant, i.ID); err != nil {
+		return until, fmt.Errorf("look whether integration %s is held: %w", i.ID, err)
+	}
+	return until, nil
 }
 
 // lastAnswer is that to the newest failure; other where the counters know none.

@@ -69,6 +69,21 @@ func (p Pace) current(now time.Time) Pace {
 	return Pace{}
 }
 
+// heldFrom is from which pause on a person feels that a system is spared.
+const heldFrom = 5 * time.Second
+
+// Held is when the next request may begin to a system that asked to be spared for long, or to be sent a request every
+// few seconds at most; zero to one that did not.
+func (p Pace) Held(now time.Time) time.Time {
+	if p.Quiet.Sub(now) < heldFrom && p.Interval < intervalLong {
+		return time.Time{}
+	}
+	if p.Next.After(p.Quiet) {
+		return p.Next
+	}
+	return p.Quiet
+}
+
 // Keep is until when a store keeps the pace.
 func (p Pace) Keep(now time.Time) time.Time {
 	until := now

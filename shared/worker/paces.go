@@ -24,6 +24,22 @@ type Paces interface {
 	Swap(ctx context.Context, l delivery.Lane, version int64, p Pace) (next int64, err error)
 }
 
+// Holds tells people which systems are spared.
+type Holds struct {
+	Paces Paces
+	Now   func() time.Time
+}
+
+// HeldUntil is when the next request may begin to an integration: see Pace.Held.
+func (h Holds) HeldUntil(ctx context.Context, tenant, integration string) (time.Time, error) {
+	p, _, err := h.Paces.Pace(ctx, delivery.Lane{Tenant: tenant, Integration: integration})
+	if err != nil {
+		return time.Time{}, err
+	}
+	now := h.Now()
+	return p.current(now).Held(now), nil
+}
+
 // LocalPaces are those of a worker that is one process. The zero value is ready.
 type LocalPaces struct {
 	mu   sync.Mutex

@@ -66,6 +66,9 @@ func NewPool(c PoolConfig) *Pool {
 	}
 }
 
+// Holds tells which systems are spared.
+func (p *Pool) Holds() Holds { return Holds{Paces: &p.paces.local, Now: p.now} }
+
 // Run sends until the context ends, then lets requests in flight finish within Limits.Grace, writes their outcomes and
 // returns. What was not sent stays in the queue.
 func (p *Pool) Run(ctx context.Context) {

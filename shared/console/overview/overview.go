@@ -85,13 +85,13 @@ type AttentionView struct {
 	ID          string                   `json:"id"`
 	Name        string                   `json:"name"`
 	System      string                   `json:"system" example:"slack"`
-	Cause       overview.Cause           `json:"cause" enum:"disabled,lost,missing,failing,away,not_sent" doc:"disabled: it kept failing; lost: its secrets have to be entered again; missing: the deployment lacks what its system needs; failing: most of its newest requests fail; away: the key service does not answer; not_sent: it works, and some deliveries were given up"`
+	Cause       overview.Cause           `json:"cause" enum:"disabled,lost,missing,failing,away,held,not_sent" doc:"disabled: it kept failing; lost: its secrets have to be entered again; missing: the deployment lacks what its system needs; failing: most of its newest requests fail; away: the key service does not answer; held: its system asked to be sent less (429, Retry-After); not_sent: it works, and some deliveries were given up"`
 	Since       *time.Time               `json:"since,omitempty" doc:"absent when that is not known"`
 	Answer      *integrations.AnswerView `json:"last_answer,omitempty" doc:"what its system said to the newest failure"`
-	Reason      string                   `json:"reason,omitempty" doc:"more about the cause"`
+	Reason      string                   `json:"reason,omitempty" worded:"true" doc:"more about the cause"`
 	Waiting     int                      `json:"waiting" doc:"deliveries that wait for a request"`
 	WaitingMore bool                     `json:"waiting_more,omitempty" doc:"there are more than that"`
-	NextAttempt *time.Time               `json:"next_attempt,omitempty" doc:"when the next retry is due"`
+	NextAttempt *time.Time               `json:"next_attempt,omitempty" doc:"when the next retry is due; of one that is held, when its system may be asked again"`
 	NotSent     int                      `json:"not_sent" doc:"deliveries that were given up and can be sent again"`
 	NotSentMore bool                     `json:"not_sent_more,omitempty" doc:"there are more than that"`
 }
