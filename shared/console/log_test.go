@@ -143,3 +143,16 @@ func TestAnEventTellsWhereItWentAndWhyNot(t *testing.T) {
 	r.token = r.issue("43", access.Administrator)
 	require.Equal(t, 404, r.call("GET", "/v1/events/e1", "").status, "another tenant's")
 }
+
+// The sentence about an event is in the language of who reads it, and its words are found in each.
+func TestWhatTheLogSaysOfAnEventIsWorded(t *testing.T) {
+	r := start(t)
+	r.publish(t, 1, []string{"Ada"}, r.slack("Ops"))
+	for language, part := range map[string]string{"en": "A user was", "ja": "ユーザーが"} {
+		one := r.call("GET", "/v1/events/e0", "", "Accept-Language", language)
+		require.Equal(t, 200, one.status, one.raw)
+		require.Contains(t, one.body["summary"], part)
+		list := r.call("GET", "/v1/deliveries?text="+url.QueryEscape(part), "", "Accept-Language", language)
+		require.Contains(t, list.raw, one.body["summary"])
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
+	"tocsin/shared/wording"
 )
 
 // Status selects deliveries by the answers to their attempts: one of HTTP or of a mail server ("404"), a class of them
@@ -65,15 +66,17 @@ func (q Query) says(d delivery.Delivery) (summary string, holds bool) {
 	}
 	text := strings.ToLower(q.Text)
 	for _, e := range d.Events {
-		n := notification.Notification{Event: e}
-		if strings.Contains(strings.ToLower(read(n)), text) {
-			return Says(e), true
+		for _, l := range wording.Languages() {
+			n := notification.Notification{Event: e, Language: l}
+			if strings.Contains(strings.ToLower(read(n)), text) {
+				return Says(e), true
+			}
 		}
 	}
 	return "", false
 }
 
-// read is what people read of an event in all systems.
+// read is what people read of an event in all systems, in a language.
 func read(n notification.Notification) string {
 	if n.Event.Kind == event.Report {
 		return n.Headline() // the rest of it is made when it is sent
@@ -85,7 +88,7 @@ func read(n notification.Notification) string {
 	return strings.Join(parts, "\n")
 }
 
-// Says is an event in one sentence for a person.
+// Says is an event in one sentence for a person, in English, as wording.In reads it.
 func Says(e event.Event) string {
 	n := notification.Notification{Event: e}
 	if e.Kind == event.Report {

@@ -27,7 +27,7 @@ type Query struct {
 	States       []delivery.State
 	Kinds        []event.Kind
 	Status       Status
-	Text         string    // in what people read of an event of theirs; upper and lower case are the same
+	Text         string    // in what people read of an event of theirs; languages, upper and lower case are the same
 	From, To     time.Time // by CreatedAt, From included, To not
 	Before       string    // the id to go on from, not included
 	Limit        int
@@ -63,6 +63,18 @@ func (l *Log) Search(ctx context.Context, q Query) (Page, error) {
 	page, err := s.run(ctx)
 	if err != nil {
 		return Page{}, fmt.Errorf("search the log of tenant %s: %w", q.Tenant, err)
+	}
+	return page, nil
+}
+
+// List returns a page of the list of one receiver: an integration, or a person.
+func (l *Log) List(ctx context.Context, q delivery.Query) (Page, error) {
+	query := Query{Tenant: q.Tenant, States: q.States, From: q.From, To: q.To, Before: q.Before, Limit: q.Limit}
+	to := []integration.Integration{{ID: q.Integration}}
+	s := search{Query: query, log: l, merge: newMerge(query, to, l.Store), names: byID(to)}
+	page, err := s.run(ctx)
+	if err != nil {
+		return Page{}, fmt.Errorf("list deliveries of %s: %w", q.Integration, err)
 	}
 	return page, nil
 }

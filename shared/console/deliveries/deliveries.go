@@ -89,7 +89,8 @@ type deliveriesInput struct {
 type deliveriesOutput struct {
 	Body struct {
 		Items      []DeliveryView `json:"items" doc:"newest first"`
-		NextCursor string         `json:"next_cursor,omitempty"`
+		NextCursor string         `json:"next_cursor,omitempty" doc:"go on with it, also when a page has few items or none"`
+		Reached    *time.Time     `json:"reached,omitempty" doc:"with next_cursor: the list was looked through to this time"`
 	}
 }
 
@@ -222,23 +223,21 @@ func (s *API) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliver
 		return nil, s.Answer(err)
 	}
 	q := delivery.Query{Tenant: rest.Principal(ctx).Tenant, Integration: in.ID, From: in.From, To: in.To,
-		Before: before,
-		Limit:  in.Limit + 1}
+		Before: before, Limit: in.Limit}
 	if in.State != "all" {
 		q.States = []delivery.State{delivery.State(in.State)}
 	}
-	found, err := s.Deliveries.List(ctx, q)
+	page, err := s.index().List(ctx, q)
 	if err != nil {
 		return nil, s.Answer(err)
 	}
 	out := &deliveriesOutput{}
-	out.Body.Items = []DeliveryView{}
-	for n, d := range found {
-		if n == in.Limit {
-			out.Body.NextCursor = rest.MakeCursor(deliveryList, q.Tenant, found[n-1].ID)
-			break
-		}
-		out.Body.Items = append(out.Body.Items, deliveryView(d))
+	out.Body.Items = make([]DeliveryView, len(page.Found))
+	for n, f := range page.Found {
+		out.Body.Items[n] = deliveryView(f.Delivery)
+	}
+	if page.Next != "" {
+		out.Body.NextCursor, out.Body.Reached = rest.MakeCursor(deliveryList, q.Tenant, page.Next), &page.Reached
 	}
 	return out, nil
 }

@@ -27,10 +27,10 @@ type LogView struct {
 	Kinds       []event.Kind   `json:"kinds" doc:"what its events are"`
 	Count       int            `json:"count" doc:"how many events it carries"`
 	Due         *time.Time     `json:"due,omitempty" doc:"when it is sent again"`
-	Reason      string         `json:"reason,omitempty" doc:"why it failed last, or why it is dead"`
+	Reason      string         `json:"reason,omitempty" worded:"true" doc:"why it failed last, or why it is dead"`
 	Attempts    int            `json:"attempts" doc:"how often it was tried; the newest 64 are counted"`
 	Last        *AttemptView   `json:"last,omitempty" doc:"the last attempt; absent when there was none"`
-	Summary     string         `json:"summary,omitempty" doc:"of the first event that holds the text; present where one was asked for"`
+	Summary     string         `json:"summary,omitempty" worded:"true" doc:"of the first event that holds the text; present where one was asked for"`
 }
 
 // LogTarget is where a delivery goes.
@@ -73,7 +73,7 @@ type logOutput struct {
 type EventTrace struct {
 	EventView
 	ArrivedAt  time.Time      `json:"arrived_at" doc:"when the bus took it"`
-	Summary    string         `json:"summary" doc:"in one sentence"`
+	Summary    string         `json:"summary" worded:"true" doc:"in one sentence"`
 	Trigger    string         `json:"trigger,omitempty" doc:"id of the trigger whose notification it is"`
 	Deliveries []CarriedView  `json:"deliveries" doc:"every delivery of it, by integration"`
 	LeftOut    []LeftOutEvent `json:"left_out" doc:"the integrations that did not get it, and why"`
