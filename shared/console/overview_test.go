@@ -83,6 +83,14 @@ func TestTheOverviewKeepsWhatWasCountedBeforeAnIntegrationWasEnabledAgain(t *tes
 	}
 	r.counted(id, 2, now, 4, 0, time.Second)
 	require.Equal(t, 7, r.overviewOf().Delivered)
+	// So does the chart of its page, while its numbers are of the time since.
+	h := r.call("GET", "/v1/integrations/"+id+"/health", "")
+	require.Equal(t, 200, h.status, h.raw)
+	charted := 0.0
+	for _, p := range h.body["series"].([]any) {
+		charted += p.(map[string]any)["attempts"].(float64)
+	}
+	require.Equal(t, []float64{7, 4}, []float64{charted, h.body["attempts"].(float64)})
 }
 
 func TestTheOverviewSaysWhatNeedsAPersonTheWorstFirst(t *testing.T) {

@@ -60,7 +60,7 @@ type HealthView struct {
 	FailuresLeft  *int       `json:"failures_left,omitempty" doc:"how many more failures in a row make share and number suffice; absent when no number does"`
 	DisabledFrom  *time.Time `json:"disabled_from,omitempty" doc:"while it is failing: not before this time is it disabled"`
 	// Series is told for the chart of a card.
-	Series []health.Point `json:"series" doc:"attempts in steps of 10 minutes, oldest first; a step without any is left out"`
+	Series []health.Point `json:"series" doc:"attempts in steps of 10 minutes, oldest first, also of before it was last enabled; a step without any is left out"`
 }
 
 type healthOutput struct{ Body HealthView }
@@ -153,6 +153,15 @@ func (s *API) health(ctx context.Context, in *rest.IDInput) (*healthOutput, erro
 	return &healthOutput{Body: *v}, nil
 }
 
+// before are the steps of the window that ended when the integration was last enabled, where they may be of the last
+// hours: enabling it is a change of it.
+func (s *API) before(ctx context.Context, i integration.Integration, now time.Time) ([]health.Point, error) {
+	if i.Window <= 1 || i.UpdatedAt.Before(s.Health.Rule.Since(now)) {
+		return []health.Point{}, nil
+	}
+	return s.Health.Series(ctx, i.Tenant, i.ID, i.Window-1, now)
+}
+
 func (s *API) healthOf(ctx context.Context, i integration.Integration) (*HealthView, error) {
 	now := s.Now()
 	series, err := s.Health.Series(ctx, i.Tenant, i.ID, i.Window, now)
@@ -165,8 +174,11 @@ func (s *API) healthOf(ctx context.Context, i integration.Integration) (*HealthV
 		Tally: w.Tally, Steps: w.Spread, LimitPercent: rule.Percent, MinimumSample: rule.Minimum,
 		MinimumSteps: rule.Spread,
 		LastingMin:   int(max(0, rule.Lasting).Minutes()), WindowHours: int(rule.Span.Hours()),
-		Series: append([]health.Point{}, series...),
 	}
+	if v.Series, err = s.before(ctx, i, now); err != nil {
+		return nil, err
+	}
+	v.Series = append(v.Series, series...)
 	var since time.Time
 	if i.Failing != nil {
 		since = i.Failing.Since

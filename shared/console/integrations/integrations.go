@@ -35,7 +35,7 @@ type IntegrationView struct {
 	Failing    *FailingView       `json:"failing,omitempty" doc:"since when it fails and why"`
 	Disabled   *DisabledView      `json:"disabled,omitempty" doc:"who disabled it, when and why"`
 	Events     []SubscriptionView `json:"events" doc:"every event type of the system"`
-	Parameters json.RawMessage    `json:"parameters" doc:"secrets are masked"`
+	Parameters json.RawMessage    `json:"parameters,omitempty" doc:"secrets are masked; absent in a brief list"`
 	Unreadable *UnreadableView    `json:"unreadable,omitempty" doc:"why its secrets can not be read; nothing is sent meanwhile"`
 	Revision   int64              `json:"revision" doc:"counts changes; the ETag"`
 	CreatedAt  time.Time          `json:"created_at"`
@@ -117,6 +117,7 @@ type listInput struct {
 	Group  string `query:"group" doc:"only integrations of this group"`
 	Query  string `query:"q" maxLength:"200" doc:"text in the name of the integration or of its system"`
 	Health bool   `query:"health" doc:"with the health of each"`
+	Brief  bool   `query:"brief" doc:"without parameters: no secret is opened, and whether one can be read is not told"`
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
 }
@@ -248,7 +249,11 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 			out.Body.NextCursor = rest.MakeCursor(integrationList, i.Tenant, out.Body.Items[in.Limit-1].ID)
 			continue
 		}
-		v, err := s.view(ctx, i)
+		view := s.view
+		if in.Brief {
+			view = s.brief
+		}
+		v, err := view(ctx, i)
 		if err != nil {
 			return nil, s.Answer(err)
 		}
@@ -366,12 +371,17 @@ func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationV
 	if err != nil && unreadable == nil {
 		return IntegrationView{}, err
 	}
+	v, err := s.brief(ctx, i)
+	v.Parameters, v.Unreadable = masked, unreadable
+	return v, err
+}
+
+// brief leaves out what is to be opened.
+func (s *API) brief(ctx context.Context, i integration.Integration) (IntegrationView, error) {
 	v := IntegrationView{
 		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Enabled: i.Enabled(), State: i.State(),
-		Parameters: masked,
-		Unreadable: unreadable, Revision: i.Revision,
-		CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt, UpdatedBy: i.UpdatedBy,
-		Events: []SubscriptionView{},
+		Revision: i.Revision, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
+		UpdatedBy: i.UpdatedBy, Events: []SubscriptionView{},
 	}
 	if i.Off != nil {
 		v.Disabled = &DisabledView{By: i.Off.By, Person: i.Off.Person, Reason: i.Off.Reason, At: i.Off.At}
@@ -380,9 +390,11 @@ func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationV
 		}
 	}
 	if i.State() == integration.StateFailing {
-		if v.Failing, err = s.failing(ctx, i); err != nil {
+		failing, err := s.failing(ctx, i)
+		if err != nil {
 			return IntegrationView{}, err
 		}
+		v.Failing = failing
 	}
 	system, _, _ := s.Systems.Lookup(i.System)
 	v.Missing = system.Missing

@@ -60,6 +60,7 @@ type EventTypeView struct {
 }
 
 type systemsInput struct {
+	Brief     bool     `query:"brief" doc:"without what a form shows: parameters, choosable and set_up"`
 	Languages []string `query:"languages" doc:"languages, beside English, in which the steps at the systems' sides are answered, such as ja" example:"[\"ja\"]"`
 }
 
@@ -81,12 +82,15 @@ func (s *API) systems(api huma.API) {
 		}
 		s.Systems.Prepare(ctx)
 		out := &systemsOutput{}
-		out.Body.Groups = s.groups(rest.Principal(ctx).Tenant, all, in.Languages)
+		out.Body.Groups = s.groups(all)
+		if !in.Brief {
+			s.addForms(rest.Principal(ctx).Tenant, out.Body.Groups, in.Languages)
+		}
 		return out, nil
 	})
 }
 
-func (s *API) groups(tenant string, all []integration.Integration, languages []string) []GroupView {
+func (s *API) groups(all []integration.Integration) []GroupView {
 	enabled, disabled := map[string]int{}, map[string]int{}
 	for _, i := range all {
 		if i.Enabled() {
@@ -104,16 +108,11 @@ func (s *API) groups(tenant string, all []integration.Integration, languages []s
 			}
 			v := SystemView{
 				Name: entry.System.Name, Title: entry.System.Title, Available: entry.Available,
-				SetUp:   entry.System.Steps(tenant, destination.English),
-				SetUpIn: stepsIn(entry.System, tenant, languages), Missing: entry.System.Missing,
-				Choosable: entry.System.Choosable, Personal: entry.System.Personal,
+				Missing: entry.System.Missing, Personal: entry.System.Personal,
 				NamesOne: entry.System.NamesOne, BoundThere: entry.System.BoundThere,
 				Incidents: entry.System.Group == destination.Incidents, Worded: entry.System.Class.Read(),
 				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
 				Admits: entry.System.Admits(),
-			}
-			if !v.Personal {
-				v.Parameters = entry.System.Parameters.Schema()
 			}
 			for _, t := range entry.System.Events {
 				v.Events = append(v.Events, EventTypeView{t, entry.System.Label(t)})
@@ -125,6 +124,21 @@ func (s *API) groups(tenant string, all []integration.Integration, languages []s
 		out = append(out, g)
 	}
 	return out
+}
+
+// addForms adds what the forms of the systems show.
+func (s *API) addForms(tenant string, groups []GroupView, languages []string) {
+	for _, g := range groups {
+		for n := range g.Systems {
+			v := &g.Systems[n]
+			system, _, _ := s.Systems.Lookup(v.Name)
+			v.SetUp, v.SetUpIn = system.Steps(tenant, destination.English), stepsIn(system, tenant, languages)
+			v.Choosable = system.Choosable
+			if !v.Personal {
+				v.Parameters = system.Parameters.Schema()
+			}
+		}
+	}
 }
 
 // stepsIn are the set-up texts of a system in those of the languages that it has them in.
