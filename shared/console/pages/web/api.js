@@ -198,7 +198,7 @@ export async function readAllAsText(path, query, name) {
 	let cursor;
 	do {
 		const response = await ask("GET", path, { query: { ...query, cursor } });
-		parts.push(await response.text());
+		parts.push(await response.blob()); // which a browser may keep on disk
 		cursor = response.headers.get("X-Next-Cursor");
 	} while (cursor && parts.length < mostFiles);
 	hand(new Blob(["\ufeff", ...parts], { type: "text/csv" }), name);
@@ -227,21 +227,23 @@ export const triggerPath = (id, rest = "") => `/v1/triggers/${part(id)}${rest}`;
 // integrationsOf reads all integrations, each with the title of its system.
 export const integrationsOf = async (signal) => (await integrationsByGroup(signal)).integrations;
 
-// integrationsByGroup reads the groups of systems, too.
+// integrationsByGroup reads the groups of systems and the counts of the tabs, too; of neither what only a form shows.
 export async function integrationsByGroup(signal) {
-	const [systems, items] = await Promise.all([get("/v1/systems", { signal }), allIntegrations(signal)]);
+	const [systems, { items, counts }] = await Promise.all([
+		get("/v1/systems", { signal, query: { brief: true } }),
+		allIntegrations(signal),
+	]);
 	const { groups } = systems.body;
 	const titles = Object.fromEntries(groups.flatMap((g) => g.systems).map((s) => [s.name, s.title]));
-	return { groups, integrations: items.map((i) => ({ ...i, title: titles[i.system] || i.system })) };
+	return { groups, counts, integrations: items.map((i) => ({ ...i, title: titles[i.system] || i.system })) };
 }
 
 async function allIntegrations(signal) {
 	const items = [];
-	let cursor;
-	do {
-		const { body } = await get("/v1/integrations", { signal, query: { limit: 100, cursor } });
+	for (let cursor; ; ) {
+		const { body } = await get("/v1/integrations", { signal, query: { brief: true, limit: 200, cursor } });
 		items.push(...body.items);
 		cursor = body.next_cursor;
-	} while (cursor);
-	return items;
+		if (!cursor) return { items, counts: body.counts };
+	}
 }

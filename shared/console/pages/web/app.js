@@ -351,6 +351,9 @@ function Page({ session }) {
 	`;
 }
 
+let early = readSession(); // while the texts are read
+early.catch(() => {}); // who waits for it hears of it
+
 function App() {
 	const [, redraw] = useState(0);
 	const [signed, setSigned] = useState(true); // as far as is known
@@ -363,7 +366,9 @@ function App() {
 		return onSignedIn(() => setSigned(true));
 	}, []);
 	const load = useLoad(signed ? "session" : "none", async (signal) => {
-		const session = signed ? await readSession(signal) : null;
+		const reading = signed ? early || readSession(signal) : null;
+		early = null;
+		const session = await reading;
 		if (session) {
 			setEnded("");
 			tellWhose(session);

@@ -32,12 +32,19 @@ export async function chooseLanguage(name) {
 	dispatchEvent(new Event("language")); // what the API worded is read again
 }
 
+const made = new Map();
+// formatter makes each once, because making one is what takes long.
+const formatter = (kind, options) => {
+	const key = `${language} ${kind} ${JSON.stringify(options)}`;
+	if (!made.has(key)) made.set(key, new Intl[kind](language, options));
+	return made.get(key);
+};
+
 // t is a message with its {places} filled in. A message with forms is chosen by the number in {n}.
 export function t(key, values = {}) {
 	let message = messages[key];
 	if (message === undefined) return key;
-	if (typeof message === "object")
-		message = message[new Intl.PluralRules(language).select(values.n)] ?? message.other;
+	if (typeof message === "object") message = message[formatter("PluralRules").select(values.n)] ?? message.other;
 	return message.replace(/\{(\w+)\}/g, (_, name) => {
 		const v = values[name];
 		return typeof v === "number" ? number(v) : (v ?? "");
@@ -55,15 +62,15 @@ const own = { ja: /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/u };
 export const langOf = (text) =>
 	language === "en" || !text || text in known || own[language].test(text) ? undefined : "en";
 
-export const number = (n) => new Intl.NumberFormat(language).format(n);
+export const number = (n) => formatter("NumberFormat").format(n);
 // A list has commas between; Japanese has its own in a conjunction only.
 export const list = (items) =>
-	new Intl.ListFormat(language, { type: language === "ja" ? "conjunction" : "unit", style: "short" }).format(items);
+	formatter("ListFormat", { type: language === "ja" ? "conjunction" : "unit", style: "short" }).format(items);
 
 // time is a date and a time of day; the year is told when it is not the present one.
 export function time(iso, { seconds = false } = {}) {
 	const at = new Date(iso);
-	return new Intl.DateTimeFormat(language, {
+	return formatter("DateTimeFormat", {
 		...(at.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }),
 		month: "short",
 		day: "numeric",
@@ -86,16 +93,17 @@ export const zoned = (field) => {
 };
 // zone names the reader's: "GMT+9".
 export const zone = () =>
-	new Intl.DateTimeFormat(language, { timeZoneName: "short" })
+	formatter("DateTimeFormat", { timeZoneName: "short" })
 		.formatToParts(new Date())
 		.find((p) => p.type === "timeZoneName").value;
-export const local = (date) => new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+export const local = (date) =>
+	Number.isNaN(Number(date)) ? "" : new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 
-export const day = (iso) => new Intl.DateTimeFormat(language, { month: "short", day: "numeric" }).format(new Date(iso));
+export const day = (iso) => formatter("DateTimeFormat", { month: "short", day: "numeric" }).format(new Date(iso));
 
 // dates is a range of days that are given as 2023-03-05, whatever the reader's own time zone.
 export const dates = (from, to) =>
-	new Intl.DateTimeFormat(language, { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" }).formatRange(
+	formatter("DateTimeFormat", { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" }).formatRange(
 		new Date(from),
 		new Date(to),
 	);
@@ -103,7 +111,7 @@ export const dates = (from, to) =>
 // bytes: "12 kB".
 export function bytes(n) {
 	const as = (value, unit, digits) =>
-		new Intl.NumberFormat(language, {
+		formatter("NumberFormat", {
 			style: "unit",
 			unit,
 			unitDisplay: "short",
@@ -126,8 +134,7 @@ const steps = [
 export function ago(iso, now = Date.now()) {
 	let n = (new Date(iso) - now) / 1000;
 	for (const [unit, size] of steps) {
-		if (Math.abs(n) < size)
-			return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(Math.round(n), unit);
+		if (Math.abs(n) < size) return formatter("RelativeTimeFormat", { numeric: "auto" }).format(Math.round(n), unit);
 		n /= size;
 	}
 	return "";
@@ -136,7 +143,7 @@ export function ago(iso, now = Date.now()) {
 // duration of milliseconds: "120 ms", "3 s", "10 min".
 export function duration(ms) {
 	const as = (n, unit, digits = 0) =>
-		new Intl.NumberFormat(language, {
+		formatter("NumberFormat", {
 			style: "unit",
 			unit,
 			unitDisplay: "short",
@@ -157,5 +164,5 @@ const spans = [
 // span is a number of seconds as a person sets it: "15 minutes".
 export function span(seconds) {
 	const [unit, size] = spans.find(([, s]) => seconds >= s && seconds % s === 0) || spans.at(-1);
-	return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
+	return formatter("NumberFormat", { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
 }

@@ -269,11 +269,14 @@ export function HealthChart({ health, large }) {
 	`;
 }
 
+// healthWords are of the time since it was enabled; the chart can begin before.
 export function healthWords(health) {
-	if (!health.attempts) return t("health.none", { hours: health.window_hours });
-	return health.failures
+	const before = health.series.reduce((n, p) => n + p.attempts, 0) > health.attempts;
+	if (!health.attempts) return t(before ? "health.none.since" : "health.none", { hours: health.window_hours });
+	const words = health.failures
 		? t("health.failed", { n: health.attempts, failures: health.failures, percent: health.percent })
 		: t("health.fine", { n: health.attempts });
+	return before ? t("health.since", { words }) : words;
 }
 
 const limits = (health) => ({

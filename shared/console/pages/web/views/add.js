@@ -166,7 +166,8 @@ function NewForm({ system, session, of }) {
 				</p>
 			<//>
 		`}
-		<div class="beside">
+		<div class="beside first">
+			<div class="side"><${SetUp} system=${system} /></div>
 			<${Form}
 				system=${system}
 				start=${start}
@@ -177,7 +178,6 @@ function NewForm({ system, session, of }) {
 				submit=${t("form.add")}
 				cancel="/"
 			/>
-			<div class="side"><${SetUp} system=${system} /></div>
 		</div>
 	`;
 }

@@ -1,6 +1,7 @@
 // The delivery log of an integration.
 import { html, useState } from "../html.js";
 import { deliveryPath, get, integrationPath, may, post } from "../api.js";
+import { Range } from "../filters.js";
 import { instant, list, local, number, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
@@ -37,7 +38,8 @@ export function kindsOf(d) {
 	return d.count > 1 ? t("delivery.kinds", { n: d.count, kinds: names }) : names;
 }
 
-// Replay sends a delivery again; one that has arrived only when the person says so.
+// Replay sends a delivery again that has ended; one that has arrived only when the person says so. What it tells stays
+// while the delivery is on its way.
 export function Replay({ id, delivery, state, disabled, done, kind = "quiet small" }) {
 	const [sent, tell] = useState(false);
 	const [run, { busy, error }] = useAction(async () => {
@@ -49,18 +51,21 @@ export function Replay({ id, delivery, state, disabled, done, kind = "quiet smal
 	});
 	if (!may("integrations")) return null;
 	return html`
-		<button
-			type="button"
-			class=${kind}
-			disabled=${busy || disabled}
-			title=${disabled ? t("replay.off") : undefined}
-			onClick=${run}
-		>
-			<${Busy} on=${busy}>
-				<${Icon} name="again" size="16" />
-				${t("replay.one")}
-			<//>
-		</button>
+		${(state === "dead" || state === "delivered") &&
+		html`
+			<button
+				type="button"
+				class=${kind}
+				disabled=${busy || disabled}
+				title=${disabled ? t("replay.off") : undefined}
+				onClick=${run}
+			>
+				<${Busy} on=${busy}>
+					<${Icon} name="again" size="16" />
+					${t("replay.one")}
+				<//>
+			</button>
+		`}
 		<span role="status" class="muted">${sent ? t("replay.told") : ""}</span>
 		${error &&
 		html`
@@ -175,7 +180,7 @@ export function lastWords(d) {
 }
 
 // Meanings says what the states mean, where they stand.
-const Meanings = () => html`
+export const Meanings = () => html`
 	<details class="meanings">
 		<summary>${t("meaning.title")}</summary>
 		<dl>
@@ -210,32 +215,19 @@ function Row({ d, integration, reload }) {
 				`}
 			</td>
 			<td class="act">
-				${(d.state === "dead" || d.state === "delivered") &&
-				html`
-					<${Replay}
-						id=${integration.id}
-						delivery=${d.id}
-						state=${d.state}
-						disabled=${!integration.enabled}
-						done=${reload}
-					/>
-				`}
+				<${Replay}
+					id=${integration.id}
+					delivery=${d.id}
+					state=${d.state}
+					disabled=${!integration.enabled}
+					done=${reload}
+				/>
 			</td>
 		</tr>
 	`;
 }
 
-function Filter({ state, from, to }) {
-	const range = (name, value) => html`
-		<label class="inline-field">
-			<span>${t(`range.${name}`)}</span>
-			<input
-				type="datetime-local"
-				value=${value}
-				onChange=${(e) => navigate(withQuery({ [name]: e.target.value }), { replace: true })}
-			/>
-		</label>
-	`;
+function Filter({ state, asked }) {
 	return html`
 		<div class="filter">
 			<nav class="chips" aria-label=${t("log.filter")}>
@@ -254,7 +246,7 @@ function Filter({ state, from, to }) {
 					)}
 				</ul>
 			</nav>
-			<div class="row wrap">${range("from", from)}${range("to", to)}</div>
+			<div class="row wrap"><${Range} asked=${asked} /></div>
 		</div>
 	`;
 }
@@ -262,9 +254,10 @@ function Filter({ state, from, to }) {
 export function Deliveries({ integration, incidents }) {
 	const { query } = useLocation();
 	const state = states.includes(query.get("state")) ? query.get("state") : "all";
-	const [from, to] = [query.get("from") || "", query.get("to") || ""];
+	// The address has times with their zone, a field those of the reader.
+	const filter = { state, from: instant(query.get("from")), to: instant(query.get("to")) };
+	const [from, to] = [filter.from, filter.to].map((at) => local(new Date(at || NaN)));
 	const [asking, ask] = useState(""); // "replay", "recover"
-	const filter = { state, from: instant(from), to: instant(to) };
 	const pager = usePager(
 		JSON.stringify([integration.id, filter]),
 		async (page, signal) =>
@@ -275,7 +268,7 @@ export function Deliveries({ integration, incidents }) {
 	const filtered = state !== "all" || from || to;
 	return html`
 		<div class="tools">
-			<${Filter} state=${state} from=${from} to=${to} />
+			<${Filter} state=${state} asked=${{ from: query.get("from"), to: query.get("to") }} />
 			${may("integrations") &&
 			html`
 				<div class="buttons">
@@ -331,7 +324,6 @@ export function Deliveries({ integration, incidents }) {
 									</tbody>
 								</table>
 							</div>
-							<${More} pager=${pager} />
 						`
 					: html`
 							<${Empty} icon="clock" title=${t(filtered ? "log.filtered" : "log.empty")}>
@@ -345,6 +337,7 @@ export function Deliveries({ integration, incidents }) {
 							<//>
 						`}
 		<//>
+		<${More} pager=${pager} />
 		${asking === "replay" &&
 		html`
 			<${ReplayRange} id=${integration.id} from=${from} to=${to} onClose=${() => ask("")} done=${load.reload} />

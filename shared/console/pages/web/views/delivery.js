@@ -219,20 +219,21 @@ export function Delivery({ integration, delivery, reload }) {
 							${" "}
 							<span>${time(d.created_at, { seconds: true })}</span>
 						</p>
+						${d.state !== "delivered" &&
+						html`
+							<p class="muted">${t(`meaning.${d.state}`)}</p>
+						`}
 					</div>
-					${(d.state === "dead" || d.state === "delivered") &&
-					html`
-						<div class="buttons">
-							<${Replay}
-								id=${integration.id}
-								delivery=${d.id}
-								state=${d.state}
-								disabled=${!integration.enabled}
-								done=${load.reload}
-								kind=""
-							/>
-						</div>
-					`}
+					<div class="buttons">
+						<${Replay}
+							id=${integration.id}
+							delivery=${d.id}
+							state=${d.state}
+							disabled=${!integration.enabled}
+							done=${load.reload}
+							kind=""
+						/>
+					</div>
 				</div>
 				${integration.enabled &&
 				d.attempts.at(-1)?.gone &&

@@ -3,7 +3,7 @@ import { html } from "../html.js";
 import { get } from "../api.js";
 import { t, time, zone } from "../i18n.js";
 import { useLoad } from "../load.js";
-import { Copy, Empty, View } from "../ui.js";
+import { Copy, Empty, Said, View } from "../ui.js";
 import { kindsOf } from "./deliveries.js";
 import { Rows } from "./log.js";
 
@@ -33,7 +33,7 @@ export function Event({ id }) {
 		<${View} load=${load} skeleton="form" title=${t("trace.title")}>
 			${(e) => html`
 				<h1 tabindex="-1">${kindsOf({ kinds: [e.kind], count: 1 })}</h1>
-				<p lang="en">${e.summary}</p>
+				<p><${Said} text=${e.summary} /></p>
 				<p class="muted">
 					${t("trace.times", { happened: time(e.time, { seconds: true }), zone: zone() })}${" "}
 					${t("trace.arrived", { at: time(e.arrived_at, { seconds: true }) })}

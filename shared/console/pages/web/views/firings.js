@@ -61,12 +61,7 @@ export function Now({ trigger: r }) {
 	`;
 }
 
-// How long before and after a firing its deliveries are looked for, in milliseconds.
-const earlier = 60_000;
-const later = 15 * 60_000;
-const shifted = (at, by) => encodeURIComponent(new Date(Date.parse(at) + by).toISOString());
-
-function Came({ firing: f, reaction: a, title, integrations }) {
+function Came({ at, reaction: a, title, integrations }) {
 	if (!a.integration_ids)
 		return html`
 			<li>
@@ -79,15 +74,21 @@ function Came({ firing: f, reaction: a, title, integrations }) {
 			${title}:${" "}
 			${a.integration_ids.map((id, n) => {
 				const i = integrations.find((one) => one.id === id);
-				const at = `/integrations/${id}/deliveries?from=${shifted(f.at, -earlier)}&to=${shifted(f.at, later)}`;
 				return html`
 					${n > 0 && ", "}${i
 						? html`
-								<a href=${at} aria-label=${t("firing.deliveries", { name: i.name })}>${i.name}</a>
+								<a href=${`/integrations/${id}`}>${i.name}</a>
 							`
 						: t("trigger.gone")}
 				`;
 			})}
+			${" · "}
+			<a
+				href=${`/events/${encodeURIComponent(a.event_id)}`}
+				aria-label=${t("firing.event.of", { reaction: title, at: time(at, { seconds: true }) })}
+			>
+				${t("firing.event")}
+			</a>
 		</li>
 	`;
 }
@@ -113,7 +114,7 @@ function Firing({ firing: f, template, integrations }) {
 					(a) => html`
 						<${Came}
 							key=${a.action}
-							firing=${f}
+							at=${f.at}
 							reaction=${a}
 							title=${titleOf(a.action)}
 							integrations=${integrations}

@@ -1,7 +1,7 @@
 // Home: what needs a person and what became of the last 24 hours; then tabs with counts, groups, search and an order,
 // cards for what is configured, tiles for what is not. All integrations are read, so that filters answer at once.
 import { html, useEffect, useMemo, useRef, useState } from "../html.js";
-import { get, may } from "../api.js";
+import { get, integrationsByGroup, may } from "../api.js";
 import { subscribed } from "../events.js";
 import { Search, Tabs, tabOf } from "../filters.js";
 import { language, t } from "../i18n.js";
@@ -9,30 +9,14 @@ import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
 import { navigate, useLocation, withQuery } from "../router.js";
 import { Busy, Empty, Failing, Failure, Off, Said, Skeleton, StatePill } from "../ui.js";
-import { Attention, CardDay, Day } from "./overview.js";
+import { Attention, Begin, CardDay, Day } from "./overview.js";
 
 const refresh = 15_000;
 const refreshDay = 60_000; // the overview looks at every integration: see GET /v1/overview
-const pageSize = 200;
 const cardsAtOnce = 24; // that are drawn until more are asked for
 
 const tabs = ["all", "enabled", "failing", "disabled"];
 const orders = ["group", "state", "name", "traffic"];
-
-async function readAll(signal) {
-	const [systems, found] = await Promise.all([get("/v1/systems", { signal }), readPages(signal)]);
-	return { groups: systems.body.groups, ...found };
-}
-
-async function readPages(signal) {
-	const items = [];
-	for (let cursor; ; ) {
-		const { body } = await get("/v1/integrations", { signal, query: { limit: pageSize, cursor } });
-		items.push(...body.items);
-		cursor = body.next_cursor;
-		if (!cursor) return { items, counts: body.counts };
-	}
-}
 
 const inTab = {
 	all: () => true,
@@ -166,6 +150,7 @@ function Card({ integration: i, system, day, hours }) {
 			${i.failing &&
 			html`
 				<p class="card-off bad"><${Failing} of=${i} /></p>
+				<p class="muted">${t("failing.what")}</p>
 			`}
 			${hours &&
 			html`
@@ -347,27 +332,42 @@ const Order = ({ order }) => html`
 
 // useHome reads the integrations often, and the overview now and then and whenever one begins to fail or works again.
 function useHome() {
-	const list = useLoad("integrations", readAll, { every: refresh });
+	const list = useLoad("integrations", integrationsByGroup, { every: refresh });
 	const day = useLoad("overview", async (signal) => (await get("/v1/overview", { signal })).body, {
 		every: refreshDay,
 	});
-	const states = list.data && list.data.items.map((i) => `${i.state}${i.unreadable?.cause || ""}`).join();
+	const states = list.data?.integrations.map((i) => i.state).join();
 	const known = useRef(states);
 	useEffect(() => {
 		if (known.current && states && known.current !== states) day.reload();
 		known.current = states || known.current;
 	}, [states]);
-	return { list, day };
+	const data = useMemo(() => list.data && joined(list.data, day.data), [list.data, day.data]);
+	return { list: { ...list, data }, day };
+}
+
+// joined adds to the integrations what only the overview looks for: whether their secrets can be read.
+function joined({ groups, integrations, counts }, overview) {
+	const causes = Object.fromEntries((overview?.attention || []).map((a) => [a.id, a.cause]));
+	const unreadable = (i) => (["lost", "away"].includes(causes[i.id]) ? { cause: causes[i.id] } : undefined);
+	return { groups, counts, items: integrations.map((i) => ({ ...i, unreadable: unreadable(i) })) };
 }
 
 // Top is what Home opens with. A person without any integration has nothing to look at yet.
-function Top({ list, day }) {
+function Top({ list, day, session }) {
 	const systems = useMemo(
 		() => Object.fromEntries(list.groups.flatMap((g) => g.systems.map((s) => [s.name, s]))),
 		[list.groups],
 	);
-	if (!list.items.length) return null;
+	const begin =
+		day.data &&
+		may("integrations") &&
+		html`
+			<${Begin} items=${list.items} overview=${day.data} tenant=${session.tenant} />
+		`;
+	if (!list.items.length) return begin;
 	return html`
+		${begin}
 		${day.error &&
 		html`
 			<${Failure} error=${day.error} retry=${day.reload} />
@@ -416,6 +416,14 @@ export function Integrations({ session }) {
 		day.reload();
 	};
 	const ready = list.data && (day.data || day.error); // both, so that nothing moves down once it is read
+	const top = useMemo(
+		() =>
+			ready &&
+			html`
+				<${Top} list=${list.data} day=${day} session=${session} />
+			`,
+		[list.data, day.data, day.error, session, language],
+	);
 	return html`
 		<div class="title">
 			<div>
@@ -446,7 +454,7 @@ export function Integrations({ session }) {
 		`}
 		${ready
 			? html`
-					<${Top} list=${list.data} day=${day} />
+					${top}
 					<div class="tools">
 						<${Tabs} counts=${list.data.counts} current=${filter.tab} tabs=${tabs} />
 						<${Order} order=${filter.order} />

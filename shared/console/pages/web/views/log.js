@@ -7,7 +7,7 @@ import { useLoad } from "../load.js";
 import { Fresh, More, usePager } from "../pager.js";
 import { navigate, useLocation, withQuery } from "../router.js";
 import { Empty, Said, View, When } from "../ui.js";
-import { DeliveryState, kindsOf, lastWords } from "./deliveries.js";
+import { DeliveryState, kindsOf, lastWords, Meanings } from "./deliveries.js";
 
 const live = 4_000;
 const filters = ["event", "delivery", "kind", "integration", "state", "status", "text", "from", "to"];
@@ -30,7 +30,7 @@ export function Row({ row }) {
 			<td data-label=${t("log.event")}>
 				${kindsOf(d)}${row.summary &&
 				html`
-					<p class="muted" lang="en">${row.summary}</p>
+					<p class="muted"><${Said} text=${row.summary} /></p>
 				`}
 			</td>
 			<td data-label=${t("log.integration")}><a href=${`${at}/deliveries`}>${row.integration.name}</a></td>
@@ -167,6 +167,7 @@ export function Log() {
 				<a class="button" href=${`/events/${encodeURIComponent(asked.event)}`}>${t("log.whole")}</a>
 			`}
 		</div>
+		<${Meanings} />
 		<${Fresh} pager=${pager} />
 		<${View} load=${pager.load}>
 			${(data) => html`

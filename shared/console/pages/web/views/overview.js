@@ -15,8 +15,11 @@ const kinds = {
 	missing: { kind: "bad", icon: "alert", action: "open" },
 	failing: { kind: "bad", icon: "alert", action: "fix" },
 	away: { kind: "warn", icon: "clock", action: "open" },
+	held: { kind: "warn", icon: "clock", action: "open" },
 	not_sent: { kind: "warn", icon: "again", action: "replay" },
 };
+
+const words = { lost: "unreadable.lost", away: "unreadable.away", held: "attention.held" };
 
 const page = (a) => (a.cause === "not_sent" ? `/integrations/${a.id}/deliveries?state=dead` : `/integrations/${a.id}`);
 
@@ -84,9 +87,9 @@ function Item({ item: a, system, count }) {
 					? html`
 							<p class="attention-why"><${Said} text=${a.last_answer.words} /></p>
 						`
-					: a.cause === "lost" || a.cause === "away"
+					: words[a.cause]
 						? html`
-								<p class="attention-why">${t(`unreadable.${a.cause}`)}</p>
+								<p class="attention-why">${t(words[a.cause])}</p>
 							`
 						: a.reason &&
 							html`
@@ -142,6 +145,47 @@ export function Attention({ overview, counts, systems }) {
 					</button>
 				</p>
 			`}
+		</section>
+	`;
+}
+
+const young = 7 * 86_400_000; // milliseconds
+
+// Begin leads to the first delivery, and is shown until there was one; nobody is led who has been here for a week.
+export function Begin({ items, overview, tenant }) {
+	const key = `begun ${tenant}`;
+	const steps = [
+		["add", "/add", items.length > 0],
+		["events", "/docs", overview.events > 0],
+		["delivered", "/log", overview.delivered > 0],
+	];
+	const over = steps.every(([, , done]) => done) || items.some((i) => Date.now() - Date.parse(i.created_at) > young);
+	useEffect(() => {
+		if (over) localStorage.setItem(key, "yes");
+	}, [over]);
+	if (over || localStorage.getItem(key)) return null;
+	return html`
+		<section class="panel begin" aria-labelledby="begin">
+			<h2 id="begin">${t("begin.title")}</h2>
+			<ol class="plain">
+				${steps.map(
+					([name, href, done]) => html`
+						<li key=${name}>
+							<${Icon} name=${done ? "check" : "next"} size="18" />
+							<span>
+								${done
+									? html`
+											<span class="visually-hidden">${t("begin.done")}</span>
+										`
+									: ""}
+								<a href=${href}>${t(`begin.${name}`)}</a>
+								<small class="muted">${t(`begin.${name}.what`)}</small>
+							</span>
+						</li>
+					`,
+				)}
+			</ol>
+			<p class="muted">${t("begin.ends")}</p>
 		</section>
 	`;
 }
