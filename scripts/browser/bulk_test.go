@@ -41,6 +41,49 @@ func TestSeveralIntegrationsAreTestedDisabledAndEnabledAtOnce(t *testing.T) {
 	}
 }
 
+// What was not sent to several is sent again, after they were enabled.
+func TestSeveralIntegrationsAreEnabledAndTheirDeadDeliveriesReplayedAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, l := range everyLook() {
+		at := receive(t)
+		at.answers(http.StatusNotFound, "nothing is here")
+		p := program(t, "-allow", at.Host, "-faster", "100000")
+		ids := []string{webhook(t, p, at.URL+"/first", "First hook"), webhook(t, p, at.URL+"/second", "Second hook")}
+		vulnerabilities(t, p, "dead", 2)
+		eventually(t, "all are dead", func() (bool, error) { return len(found(t, p, "state=dead").Items) == 4, nil })
+		for _, id := range ids {
+			require.NoError(t, p.Call("POST", "/v1/integrations/"+id+"/disable", nil, nil))
+		}
+		at.answers(http.StatusOK, "thanks")
+		press := pressing(t, l)
+		b := open(t, p, l, "/")
+		run := func(action, sure, done string) {
+			t.Helper()
+			b.act("settled")
+			press(b, word(l, "Several at once", "一括操作"))
+			b.act("tick", word(l, "All 2 shown", "表示中の 2 件すべて"), true)
+			b.act("pick", action)
+			press(b, word(l, "See what will be done", "実行内容を確認"))
+			b.sees(sure)
+			press(b, action)
+			b.sees(word(l, "Done: 2. Failed: 0.", "完了：2 件"))
+			b.sees(done)
+			b.judgeWhole("bulk-"+name+"-done", l)
+			press(b, word(l, "Close", "閉じる"))
+		}
+		run(word(l, "Enable", "有効にする"),
+			word(l, "2 integrations will be enabled.", "2 件の連携を有効にします。"),
+			word(l, "enabled", "有効にしました"))
+		run(word(l, "Replay dead deliveries", "送信できなかった配信を再送"),
+			word(l, "The dead deliveries of 2 integrations will be sent again.",
+				"2 件の連携で、送信できなかった配信を再送します。"),
+			word(l, "2 deliveries are sent again", "2 件の配信を再送します"))
+		eventually(t, "all arrived", func() (bool, error) {
+			return len(found(t, p, "state=delivered").Items) == 4, nil
+		})
+	}
+}
+
 // pressing is how the person of a look presses: by touch or by keyboard.
 func pressing(t *testing.T, l look) func(*tab, string) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -75,6 +76,7 @@ func TestHomeSaysThatNothingNeedsAPerson(t *testing.T) {
 	empty.act("settled")
 	empty.seesNot("The last 24 hours")
 	empty.sees("Add Slack integration")
+	empty.sees("First steps")
 	empty.picture("home-empty")
 	slack(t, p, at, "Ops channel")
 	vulnerabilities(t, p, "fine", 3)
@@ -82,7 +84,35 @@ func TestHomeSaysThatNothingNeedsAPerson(t *testing.T) {
 	b := open(t, p, desk, "/")
 	b.act("settled")
 	b.sees("Nothing needs you.")
+	b.seesNot("First steps")
 	b.picture("home-healthy")
+}
+
+// What is spared because it asked for it is told before anybody wonders where their events are.
+func TestHomeTellsOfASystemThatAskedToBeSentLess(t *testing.T) {
+	t.Parallel()
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "600")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	t.Cleanup(busy.Close)
+	p := program(t, "-allow", strings.TrimPrefix(busy.URL, "http://"))
+	webhook(t, p, busy.URL+"/hook", "SOC webhook")
+	vulnerabilities(t, p, "spared", 3)
+	eventually(t, "it is held", func() (bool, error) {
+		var o struct{ Attention []struct{ Cause string } }
+		err := p.Call("GET", "/v1/overview", nil, &o)
+		return len(o.Attention) == 1 && o.Attention[0].Cause == "held", err
+	})
+	for name, l := range everyLook() {
+		b := open(t, p, l, "/")
+		b.act("settled")
+		b.sees(word(l, "Slowed down", "送信を抑制中"))
+		b.sees(word(l, "in 10 minutes", "10 分後"))
+		b.axe()
+		b.judge("held-" + name)
+		b.picture("held-" + name)
+	}
 }
 
 // The state of the list is in the address, and a list that is read again leaves the reader where they are.

@@ -64,7 +64,7 @@ globalThis.tocsinTest = (() => {
 	const settled = () =>
 		until(
 			"the view is still being read",
-			() => document.querySelector("h1") && !document.querySelector(".skeletons, [aria-busy='true'], .spinner"),
+			() => document.querySelector("h1") && !root().querySelector(".skeletons, [aria-busy='true'], .spinner"),
 		);
 
 	let leaves = true; // what a person answers who is asked about leaving a form
@@ -72,6 +72,13 @@ globalThis.tocsinTest = (() => {
 	globalThis.confirm = () => {
 		asked++;
 		return leaves;
+	};
+
+	let saved; // the text of the newest file that was handed to the browser
+	const address = URL.createObjectURL;
+	URL.createObjectURL = (blob) => {
+		saved = blob.text();
+		return address(blob);
 	};
 
 	let shift = 0;
@@ -187,7 +194,7 @@ globalThis.tocsinTest = (() => {
 			}).then(() => true),
 		centre: async (name) => {
 			const e = await until(`${name} to touch`, () => {
-				const found = named("a[href], button, summary, label.box", name);
+				const found = named("a[href], button, summary, label.box, input", name);
 				return found && !found.disabled ? found : null;
 			});
 			e.scrollIntoView({ block: "center" });
@@ -203,6 +210,7 @@ globalThis.tocsinTest = (() => {
 			if (asked !== n) throw new Error(`it asked ${asked} times`);
 			return true;
 		},
+		saved: () => until("a saved file", () => saved),
 		back: () => {
 			history.back();
 			return true;

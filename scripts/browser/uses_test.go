@@ -119,6 +119,10 @@ func TestATriggerShowsItsCountAndWhenItFired(t *testing.T) {
 		b.axe()
 		b.judge("a trigger that fired")
 		b.picture("firings-" + l.language + map[bool]string{true: "-phone"}[l.mobile])
+		pressing(t, l)(b, word(l, "What became of it", "その後の結果"))
+		b.act("at", "/events/")
+		b.sees(word(l, "The trigger that sent it", "送信したトリガー"))
+		b.sees("Ops channel")
 	}
 }
 
