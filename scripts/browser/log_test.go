@@ -130,6 +130,7 @@ func TestEachFilterOfTheLogFindsWhatItSaysAndSoDoesTheCSV(t *testing.T) {
 	} {
 		b.follow("/log")
 		b.act("rows", 4)
+		b.act("there", "option[value='"+gone+"']")
 		b.fill(f.field, f.value)
 		b.act("at", "/log?"+url.Values{f.name: {f.asked}}.Encode())
 		b.act("rows", f.rows)

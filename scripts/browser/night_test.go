@@ -103,6 +103,7 @@ func TestWhatIsBrokenIsMendedByKeyboardAloneAndByTouch(t *testing.T) {
 				err := p.Call("GET", "/v1/integrations/"+broken, nil, &i)
 				return i.Enabled, err
 			})
+			h.seesNot(word(l, "Disabled automatically", "自動的に停止されました"))
 			h.press(word(l, "Deliveries", "配信ログ"))
 			h.act("rows", 3)
 			h.press(word(l, "Replay a range", "範囲を再送"))
