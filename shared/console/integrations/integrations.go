@@ -119,7 +119,7 @@ type listInput struct {
 	Health bool   `query:"health" doc:"with the health of each"`
 	Brief  bool   `query:"brief" doc:"without parameters: no secret is opened, and whether one can be read is not told"`
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"items on a page, at most 1,000 of a brief list and 200 of another"`
 }
 
 // IntegrationCounts are the numbers of the tabs.
@@ -230,6 +230,9 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	if err != nil {
 		return nil, s.Answer(err)
 	}
+	if !in.Brief {
+		in.Limit = min(in.Limit, wholeLimit)
+	}
 	out := &listOutput{}
 	out.Body.Items = []IntegrationView{}
 	var listed []integration.Integration
@@ -267,6 +270,9 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	}
 	return out, nil
 }
+
+// wholeLimit is how many integrations one answer has with their parameters, of which some are long.
+const wholeLimit = 200
 
 // healthReads is how many integrations' health is read at a time: each is a query of the distributed engine.
 const healthReads = 16

@@ -75,7 +75,7 @@ func TestWhatASearchOfTheLogCostsDynamoDB(t *testing.T) {
 		{"by the id of a delivery", deliverylog.Query{Limit: 50, Delivery: first.Found[0].ID}, 10},
 		{"an event", deliverylog.Query{Limit: 50, Event: fmt.Sprintf("evt-hits-%026d", 500)}, 60},
 		{"a status that none has, 10,000 looked at", deliverylog.Query{Limit: 50, Status: "5xx"}, 1500},
-		{"a text that none has, 1,000 looked at", deliverylog.Query{Limit: 50, Text: "no such words"}, 300},
+		{"a text that none has, 1,000 looked at", deliverylog.Query{Limit: 50, Text: "no such words"}, 800},
 	} {
 		one.query.Tenant = "42"
 		_, err := log.Search(t.Context(), one.query)

@@ -19,7 +19,7 @@ import (
 	"tocsin/shared/integration"
 )
 
-// The log of BenchmarkLogOfAMillion: each event goes to every integration, and one delivery in a thousand died.
+// The log of BenchmarkLogOfAMillion: each event goes to every integration, and one delivery in some hundred died.
 const (
 	logReceivers = 20
 	logEvents    = 50_000
@@ -49,10 +49,15 @@ func million(b *testing.B, db *sqlite.DB) *deliverylog.Log {
 					`"remote_addr4":"203.0.113.7"}}}`, n+k)}
 		}
 		require.NoError(b, db.Bus().Put(b.Context(), entries))
-		entries, err := db.Bus().Receive(b.Context(), logBatch)
-		require.NoError(b, err)
-		_, err = f.Process(b.Context(), entries)
-		require.NoError(b, err)
+		for {
+			entries, err := db.Bus().Receive(b.Context(), logBatch)
+			require.NoError(b, err)
+			if len(entries) == 0 {
+				break
+			}
+			_, err = f.Process(b.Context(), entries)
+			require.NoError(b, err)
+		}
 		for r := range logReceivers {
 			settle(b, db, delivery.Lane{Tenant: "42", Integration: fmt.Sprintf("i%02d", r)})
 		}
@@ -64,13 +69,13 @@ func million(b *testing.B, db *sqlite.DB) *deliverylog.Log {
 func settle(b *testing.B, db *sqlite.DB, lane delivery.Lane) {
 	b.Helper()
 	now := time.Now()
-	leased, err := db.Deliveries().Lease(b.Context(), lane, logBatch, now, now, now.Add(time.Hour))
+	leased, err := db.Deliveries().Lease(b.Context(), lane, 2*logBatch, now, now, now.Add(time.Hour))
 	require.NoError(b, err)
-	require.Len(b, leased, logBatch)
+	require.NotEmpty(b, leased)
 	for k := range leased {
 		leased[k].State = delivery.Delivered
 		leased[k].Attempts = []delivery.Attempt{{At: now, Took: time.Millisecond, Status: 200, Delivered: true}}
-		if k%1000 == 0 {
+		if k == 0 {
 			leased[k].State, leased[k].Reason = delivery.Dead, "answered 404 Not Found"
 			leased[k].Attempts[0].Status, leased[k].Attempts[0].Delivered = 404, false
 		}

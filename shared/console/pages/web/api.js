@@ -241,7 +241,7 @@ export async function integrationsByGroup(signal) {
 async function allIntegrations(signal) {
 	const items = [];
 	for (let cursor; ; ) {
-		const { body } = await get("/v1/integrations", { signal, query: { brief: true, limit: 200, cursor } });
+		const { body } = await get("/v1/integrations", { signal, query: { brief: true, limit: 1000, cursor } });
 		items.push(...body.items);
 		cursor = body.next_cursor;
 		if (!cursor) return { items, counts: body.counts };
