@@ -104,6 +104,7 @@ func TestWhatIsBrokenIsMendedByKeyboardAloneAndByTouch(t *testing.T) {
 				return i.Enabled, err
 			})
 			h.seesNot(word(l, "Disabled automatically", "自動的に停止されました"))
+			h.sees(word(l, "The receiver is gone.", "送信先がなくなっています")) // the last answer, which moves the page
 			h.press(word(l, "Deliveries", "配信ログ"))
 			h.act("rows", 3)
 			h.press(word(l, "Replay a range", "範囲を再送"))
