@@ -32,7 +32,7 @@ import (
 
 // leavesNothing are the operations that change nothing, although their method could.
 var leavesNothing = map[string]bool{"list-choices": true, "preview-unsaved-trigger": true, "preview-trigger": true,
-	"show-samples": true}
+	"show-samples": true, "try-filters": true}
 
 // driven is a mutating operation: how it is called for real, and the entry that it leaves.
 type driven struct {

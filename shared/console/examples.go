@@ -20,6 +20,7 @@ var requestExamples = map[string]string{
 	"list-choices": `{"system":"jira","parameter":"project","parameters":{"url":"https://example.atlassian.net",
 		"email":"ada@example.com","api_token":"secret"}}`,
 	"show-samples":    `{"system":"slack"}`,
+	"try-filters":     `{"system":"slack","events":[{"event":"vuln_high"}],"filters":[{"id":"severity","operator":"eq","values":["critical","high"]}]}`,
 	"test-parameters": `{"system":"web_hooks","parameters":{"url":"https://hooks.example.com/tocsin"}}`,
 	"recover-events":  `{"from":"2026-11-01T00:00:00Z","to":"2026-11-02T00:00:00Z","dry_run":true}`,
 	"replay-deliveries": `{"states":["dead"],"from":"2026-11-01T00:00:00Z",

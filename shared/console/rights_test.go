@@ -81,6 +81,7 @@ var operations = map[string]struct{ roles, body string }{
 	"test-integration":        {administrators, ""},
 	"test-parameters":         {administrators, `{"integration":"{id}","parameters":{"webhook_url":"********"}}`},
 	"show-samples":            {administrators, `{"system":"slack"}`},
+	"try-filters":             {administrators, `{"system":"slack","events":[],"filters":[]}`},
 	"list-choices":            {administrators, `{"integration":"{id}","parameter":"project","parameters":{}}`},
 	"get-integration-health":  {administrators, ""},
 	"get-overview":            {administrators, ""},

@@ -11,6 +11,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/fanout"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 )
 
@@ -34,8 +35,9 @@ type Carried struct {
 type LeftOut struct {
 	To    integration.Integration
 	Cause Reason
-	// Route is the one of today.
-	Route fanout.Route
+	// Route is the one of today; Filter is what stops the event there (fanout.Filtered).
+	Route  fanout.Route
+	Filter filter.ID
 	// Since is when it was disabled, or added.
 	Since time.Time
 }
@@ -164,6 +166,9 @@ func leftOut(i integration.Integration, route fanout.Route, e Event, through boo
 	came := e.Entry.At
 	switch {
 	case !route.Leads():
+		if route == fanout.Filtered {
+			out.Filter = fanout.FilteredBy(i, e.Accepted.Event)
+		}
 	case i.Off != nil && i.Off.At.Before(came):
 		out.Cause, out.Since = Disabled, i.Off.At
 	case i.CreatedAt.After(came):

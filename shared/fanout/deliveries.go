@@ -8,6 +8,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 )
 
@@ -33,7 +34,8 @@ func spanEnd(at time.Time, every time.Duration) time.Time {
 
 type routed struct {
 	Accepted
-	as event.Type
+	as      event.Type
+	subject *filter.Subject // see seen
 }
 
 // Apart is the longest time between the arrivals of two events of one delivery, of which only the oldest counts for
@@ -126,7 +128,7 @@ func lanes(deliveries []delivery.Delivery) []delivery.Lane {
 	return out
 }
 
-// subscribed are the events that the integration receives.
+// subscribed are the events that the integration takes by their types.
 func subscribed(i integration.Integration, events []routed) []routed {
 	var out []routed
 	for _, e := range events {

@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/cut"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/logsample"
 	"tocsin/shared/sleep"
@@ -38,7 +39,8 @@ type Fanout struct {
 	Triggers     counting.Triggers // nil: they are evaluated elsewhere
 	Now          func() time.Time  // of log lines; nil = time.Now
 
-	lines logsample.Sampler
+	filters filters
+	lines   logsample.Sampler
 }
 
 // People learns of the people of a tenant from its events. It may see an event more than once.
@@ -221,7 +223,8 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 	var order []string
 	reactions := map[delivery.Lane][]routed{}
 	var reacting []delivery.Lane
-	for _, a := range in.Accepted {
+	subjects := make([]filter.Subject, len(in.Accepted))
+	for n, a := range in.Accepted {
 		if r, ok := a.Event.Reaction(); ok {
 			for _, id := range r.Integrations {
 				l := delivery.Lane{Tenant: a.Event.Tenant, Integration: id}
@@ -237,7 +240,7 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 			continue
 		}
 		if receiver, ok := a.Event.Direct(); ok {
-			if err := f.direct(ctx, in, receiver, routed{a, t}); err != nil {
+			if err := f.direct(ctx, in, receiver, routed{Accepted: a, as: t}); err != nil {
 				return err
 			}
 			continue
@@ -245,7 +248,7 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 		if _, ok := byTenant[a.Event.Tenant]; !ok {
 			order = append(order, a.Event.Tenant)
 		}
-		byTenant[a.Event.Tenant] = append(byTenant[a.Event.Tenant], routed{a, t})
+		byTenant[a.Event.Tenant] = append(byTenant[a.Event.Tenant], routed{a, t, &subjects[n]})
 	}
 	for _, tenant := range order {
 		integrations, err := f.Integrations.Enabled(ctx, tenant)
@@ -253,7 +256,10 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 			return fmt.Errorf("list the enabled integrations of tenant %s: %w", tenant, err)
 		}
 		for _, i := range integrations {
-			in.Deliveries = append(in.Deliveries, f.deliveries(i, subscribed(i, byTenant[tenant]))...)
+			out := leftOut{}
+			events := f.passing(i, byTenant[tenant], func(e routed, by filter.ID) { out.add(i, e, by) })
+			in.Deliveries = append(in.Deliveries, f.deliveries(i, events)...)
+			out.in(in, i)
 		}
 	}
 	for _, l := range reacting {

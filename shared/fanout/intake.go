@@ -17,6 +17,7 @@ import (
 type Intake struct {
 	Accepted   []Accepted
 	Deliveries []delivery.Delivery
+	LeftOut    []LeftOut
 	Rejected   []Rejected
 	// Repeated are entries whose event is known already: they are done with.
 	Repeated []Accepted
@@ -37,8 +38,8 @@ type Accepted struct {
 	Intake string
 }
 
-// Arrived counts the accepted events of each tenant, for the overview of a day. They count where the newest arrived.
-func (in *Intake) Arrived() (counts []health.Count) {
+// arrived counts the accepted events of each tenant. They count where the newest arrived.
+func (in *Intake) arrived() (counts []health.Count) {
 	at := map[string]int{}
 	for _, a := range in.Accepted {
 		n, ok := at[a.Event.Tenant]

@@ -9,6 +9,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 )
 
@@ -132,10 +133,10 @@ func (r *Recovery) taken(i integration.Integration, m Missed, events []Accepted)
 			continue
 		}
 		seen[a.Event.ID] = true
-		out = append(out, routed{a, t})
+		out = append(out, routed{a, t, &filter.Subject{}})
 	}
 	return slices.DeleteFunc(out, func(e routed) bool {
-		return e.as != "" && len(subscribed(i, []routed{e})) == 0
+		return e.as != "" && len(r.Fanout.passing(i, []routed{e}, func(routed, filter.ID) {})) == 0
 	})
 }
 

@@ -20,6 +20,7 @@ const (
 	NotNamed      Route = "not_named"      // it is a trigger's notification, for others
 	ForAnother    Route = "for_another"    // the event is for one other receiver
 	AboutItself   Route = "about_itself"   // it would be told of a change of itself
+	Filtered      Route = "filtered"       // it takes events of this type, and one of its filters stops this one
 	ForTriggers   Route = "for_triggers"   // nobody can subscribe to this kind: triggers count it
 )
 
@@ -47,10 +48,13 @@ func RouteOf(i integration.Integration, e event.Event) Route {
 	if about(e, i.ID) {
 		return AboutItself
 	}
-	if sub, ok := i.Subscribed(t); ok && sub.Takes(e.Kind) {
-		return BySubscription
+	if sub, ok := i.Subscribed(t); !ok || !sub.Takes(e.Kind) {
+		return NotSubscribed
 	}
-	return NotSubscribed
+	if FilteredBy(i, e) != "" {
+		return Filtered
+	}
+	return BySubscription
 }
 
 // SingleID is the id of the delivery that carries this event alone to an integration.

@@ -1,9 +1,13 @@
 package filter
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
+	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/filter/uri"
 )
 
 // OfIntegrations are the filters that narrow what an integration receives, in the order of a form.
@@ -28,4 +32,31 @@ var asked = map[ID][]event.Kind{
 func (id ID) Asks(k event.Kind) bool {
 	kinds, ok := asked[id]
 	return !ok || slices.Contains(kinds, k)
+}
+
+// maxParts bounds the parts of the paths that the ByURL filters of an integration name together, so that a tenant's
+// patterns take no time from others: at most 200 times those of a URI are compared for an event.
+const maxParts = 200
+
+// CheckIntegration is Check for an integration with a system that is called of. It takes no regular expressions: what
+// they cost is bounded for triggers alone.
+func CheckIntegration(list []Filter, of string) destination.InvalidParameters {
+	v := validation(Check(list, OfIntegrations, of))
+	parts := 0
+	for n, f := range list {
+		if f.ID != ByURL {
+			continue
+		}
+		for k, value := range f.Values {
+			field := fmt.Sprintf("filters.%d.values.%d", n, k)
+			if strings.HasPrefix(string(value), "~") {
+				v.wrong(field, "must not be a regular expression here: write * for one part of the path, ** for any "+
+					"number of them")
+			} else if parts += len(uri.Split(string(value))); parts > maxParts {
+				v.wrong(field, "is one too many: the URIs of an integration have at most %d parts together", maxParts)
+				return destination.InvalidParameters(v)
+			}
+		}
+	}
+	return destination.InvalidParameters(v)
 }

@@ -78,6 +78,15 @@ func Arrived(tenant string, at time.Time, events int) Count {
 	return Count{Tenant: tenant, Integration: Arrivals, At: at, Attempts: events}
 }
 
+// LeftOut counts events that an integration does not get for a reason, such as one of its filters: as the attempts of
+// LeftOutOf, in window 0.
+func LeftOut(tenant, integration, reason string, at time.Time, events int) Count {
+	return Count{Tenant: tenant, Integration: LeftOutOf(integration, reason), At: at, Attempts: events}
+}
+
+// LeftOutOf is the name under which the events that an integration does not get for a reason count.
+func LeftOutOf(integration, reason string) string { return integration + " without " + reason }
+
 // Attempt adds one attempt that ended at the time.
 func (c *Count) Attempt(at time.Time, failed bool, a Answer) {
 	c.Attempts++

@@ -75,6 +75,9 @@ func (i Integration) fields() map[string]any {
 	}
 	out := map[string]any{"system": i.System, "name": i.Name, "enabled": i.Enabled(), "failing": i.Failing != nil,
 		"events": events, "parameters": i.Parameters}
+	if len(i.Filters) > 0 {
+		out["filters"] = i.Filters
+	}
 	if i.Language != "" {
 		out["language"] = string(i.Language)
 	}

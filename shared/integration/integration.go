@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/activity"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/health"
 	"tocsin/shared/wording"
 )
@@ -40,6 +41,9 @@ type Integration struct {
 	Failing *Failing `json:"-"`
 	// Subscriptions holds the active ones only.
 	Subscriptions []Subscription
+	// Filters narrow what it gets of the events that it takes; all must be passed. What a trigger sends to it, and its
+	// reports, pass by them.
+	Filters []filter.Filter `json:",omitempty"`
 	// Parameters without the secrets; Sealed holds those, encrypted by the key ring.
 	Parameters json.RawMessage
 	Sealed     []byte

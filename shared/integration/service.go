@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/health"
 	"tocsin/shared/plaintext"
 	"tocsin/shared/wording"
@@ -43,6 +44,7 @@ type Draft struct {
 	Language      wording.Language // "" = the tenant's
 	Disabled      bool
 	Subscriptions []Subscription
+	Filters       []filter.Filter
 	Parameters    json.RawMessage
 }
 
@@ -51,6 +53,7 @@ type Patch struct {
 	Name          *string
 	Language      *wording.Language
 	Subscriptions *[]Subscription
+	Filters       *[]filter.Filter
 	Parameters    json.RawMessage
 	Enabled       *bool
 }
@@ -171,6 +174,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	problems = append(append(problems, checkName(d.Name)...), checkLanguage(d.Language)...)
 	if system.Name != "" {
 		problems = append(problems, checkSubscriptions(system, d.Subscriptions)...)
+		problems = append(problems, filter.CheckIntegration(d.Filters, system.Title)...)
 	}
 	if len(problems) > 0 {
 		return Integration{}, problems
@@ -179,7 +183,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	i := Integration{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
 		Name: strings.TrimSpace(d.Name), Language: d.Language,
-		Subscriptions: d.Subscriptions, Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
+		Subscriptions: d.Subscriptions, Filters: d.Filters, Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
 		UpdatedBy: who.Who(),
 	}
 	if d.Disabled {
@@ -197,6 +201,20 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	}
 	s.changed("integration created", i, who.Who())
 	return i, nil
+}
+
+// Shape is an integration of a system as it would be with these subscriptions and filters. It is not stored, and has no
+// parameters. Error: InvalidError.
+func (s *Service) Shape(tenant, systemName string, subs []Subscription, filters []filter.Filter) (Integration, error) {
+	system, _, ok := s.Systems.Lookup(systemName)
+	if !ok {
+		return Integration{}, s.unknownSystem()
+	}
+	problems := append(checkSubscriptions(system, subs), filter.CheckIntegration(filters, system.Title)...)
+	if len(problems) > 0 {
+		return Integration{}, problems
+	}
+	return Integration{Tenant: tenant, System: system.Name, Subscriptions: subs, Filters: filters}, nil
 }
 
 // Update applies a patch to the integration if its revision is the given one; revision 0 takes any. A patch that
@@ -226,6 +244,10 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	if p.Subscriptions != nil {
 		problems = append(problems, checkSubscriptions(system, *p.Subscriptions)...)
 		i.Subscriptions = *p.Subscriptions
+	}
+	if p.Filters != nil {
+		problems = append(problems, filter.CheckIntegration(*p.Filters, system.Title)...)
+		i.Filters = *p.Filters
 	}
 	if p.Parameters != nil {
 		var full json.RawMessage
@@ -630,6 +652,11 @@ func (s *Service) changed(what string, i Integration, by string) {
 	s.Log.Info(what, "tenant", i.Tenant, "integration", i.ID, "system", i.System, "revision", i.Revision, "by", by)
 }
 
+func (s *Service) unknownSystem() error {
+	return InvalidError{{Field: "system",
+		Reason: "is not a system of the catalogue: it has " + strings.Join(s.Systems.Names(), ", ")}}
+}
+
 // validate returns the system and the complete parameters, or InvalidError.
 func (s *Service) validate(name string, parameters json.RawMessage) (destination.System, json.RawMessage, error) {
 	if name == "" {
@@ -637,8 +664,7 @@ func (s *Service) validate(name string, parameters json.RawMessage) (destination
 	}
 	system, available, ok := s.Systems.Lookup(name)
 	if !ok {
-		return destination.System{}, nil, InvalidError{{Field: "system",
-			Reason: "is not a system of the catalogue: it has " + strings.Join(s.Systems.Names(), ", ")}}
+		return destination.System{}, nil, s.unknownSystem()
 	}
 	if !available {
 		return destination.System{}, nil,

@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/deliverylog"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 )
 
@@ -82,13 +83,14 @@ type EventTrace struct {
 // CarriedView is a delivery of an event.
 type CarriedView struct {
 	LogView
-	Why fanout.Route `json:"why" enum:"subscription,trigger,address,not_subscribed,not_named,for_another,about_itself,for_triggers" doc:"why it went there: the integration takes this type of event (subscription), a trigger names it (trigger), it is for it alone (address). Another value says that the integration was set up otherwise then"`
+	Why fanout.Route `json:"why" enum:"subscription,trigger,address,not_subscribed,not_named,for_another,about_itself,filtered,for_triggers" doc:"why it went there: the integration takes this type of event (subscription), a trigger names it (trigger), it is for it alone (address). Another value says that the integration was set up otherwise then"`
 }
 
 // LeftOutEvent is an integration that did not get an event.
 type LeftOutEvent struct {
 	Integration LogTarget `json:"integration"`
-	Reason      string    `json:"reason" enum:"not_subscribed,not_named,for_another,about_itself,for_triggers,disabled,added,missed,unknown" doc:"not_subscribed: it does not take this type of event; not_named: the trigger names others; for_another: it is for one other receiver; about_itself: it tells of a change of this integration; for_triggers: nobody can subscribe to it; disabled: it has been disabled since before; added: it was added later; missed: it takes the event now and did not then (recover-events sends it); unknown: too much was sent to it within minutes to look through"`
+	Reason      string    `json:"reason" enum:"not_subscribed,not_named,for_another,about_itself,filtered,for_triggers,disabled,added,missed,unknown" doc:"not_subscribed: it does not take this type of event; not_named: the trigger names others; for_another: it is for one other receiver; about_itself: it tells of a change of this integration; filtered: one of its filters, as they are now, stops it; for_triggers: nobody can subscribe to it; disabled: it has been disabled since before; added: it was added later; missed: it takes the event now and did not then (recover-events sends it); unknown: too much was sent to it within minutes to look through"`
+	Filter      filter.ID `json:"filter,omitempty" doc:"with filtered: the first that stops it" example:"severity"`
 	Since       time.Time `json:"since,omitzero" doc:"when it was disabled, or added"`
 }
 
@@ -210,7 +212,7 @@ func (s *API) traceEvent(ctx context.Context, in *rest.IDInput) (*eventOutput, e
 		out.Body.Deliveries = append(out.Body.Deliveries, CarriedView{logView(d.Delivery, d.To, ""), d.Route})
 	}
 	for _, l := range t.LeftOut {
-		v := LeftOutEvent{Integration: logTarget(l.To), Reason: string(l.Cause), Since: l.Since}
+		v := LeftOutEvent{Integration: logTarget(l.To), Reason: string(l.Cause), Filter: l.Filter, Since: l.Since}
 		if l.Cause == deliverylog.NotRouted {
 			v.Reason = string(l.Route)
 		}

@@ -35,6 +35,7 @@ type IntegrationView struct {
 	Failing    *FailingView       `json:"failing,omitempty" doc:"since when it fails and why"`
 	Disabled   *DisabledView      `json:"disabled,omitempty" doc:"who disabled it, when and why"`
 	Events     []SubscriptionView `json:"events" doc:"every event type of the system"`
+	Filters    []rest.FilterView  `json:"filters" doc:"what narrows the events that it gets"`
 	Parameters json.RawMessage    `json:"parameters,omitempty" doc:"secrets are masked; absent in a brief list"`
 	Unreadable *UnreadableView    `json:"unreadable,omitempty" doc:"why its secrets can not be read; nothing is sent meanwhile"`
 	Revision   int64              `json:"revision" doc:"counts changes; the ETag"`
@@ -145,6 +146,7 @@ type createInput struct {
 		Language   wording.Language     `json:"language,omitempty" doc:"of what people read of it: en or ja; empty: the tenant's"`
 		Enabled    *bool                `json:"enabled,omitempty" doc:"true when it is left out"`
 		Events     []SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
+		Filters    []rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"all must match; an event of a kind that has nothing of what a filter looks at passes it"`
 		Parameters json.RawMessage      `json:"parameters" doc:"see the system's JSON Schema"`
 	}
 }
@@ -157,6 +159,7 @@ type patchInput struct {
 		Language   *wording.Language     `json:"language,omitempty" doc:"en, ja, or empty for the tenant's"`
 		Enabled    *bool                 `json:"enabled,omitempty"`
 		Events     *[]SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
+		Filters    *[]rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
 		Parameters json.RawMessage       `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
 	} `contentType:"application/merge-patch+json"`
 }
@@ -172,6 +175,7 @@ type API struct {
 	Telegram *telegrambot.Bot
 	// Users finds the triggers that notify an integration; nil = this deployment has no triggers.
 	Users Users
+	Sieve Sieve
 	// EgressAddresses are where requests to customers' systems come from; none = that is not said.
 	EgressAddresses []egress.Address
 	// Changed is told of an integration that was enabled, disabled, deleted or changed.
@@ -188,6 +192,7 @@ func (s *API) Register(api huma.API) {
 	s.forms(api)
 	s.tests(api)
 	s.samples(api)
+	s.filters(api)
 	s.telegram(api)
 }
 
@@ -304,10 +309,14 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 	if system, _, ok := s.Systems.Lookup(in.Body.System); ok && strings.TrimSpace(name) == "" {
 		name = s.defaultName(system, who)
 	}
+	filters, err := rest.Filters(in.Body.Filters)
+	if err != nil {
+		return nil, err
+	}
 	i, err := s.Integrations.Create(ctx, who, integration.Draft{
 		System: in.Body.System, Name: name, Language: in.Body.Language, Disabled: in.Body.Enabled != nil &&
 			!*in.Body.Enabled,
-		Subscriptions: subscriptions(in.Body.Events), Parameters: in.Body.Parameters,
+		Subscriptions: subscriptions(in.Body.Events), Filters: filters, Parameters: in.Body.Parameters,
 	})
 	out, err := s.one(ctx, i, err)
 	if err == nil {
@@ -336,6 +345,13 @@ func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, er
 	if in.Body.Events != nil {
 		subs := subscriptions(*in.Body.Events)
 		p.Subscriptions = &subs
+	}
+	if in.Body.Filters != nil {
+		filters, err := rest.Filters(*in.Body.Filters)
+		if err != nil {
+			return nil, err
+		}
+		p.Filters = &filters
 	}
 	var i integration.Integration
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
@@ -388,6 +404,7 @@ func (s *API) brief(ctx context.Context, i integration.Integration) (Integration
 		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Enabled: i.Enabled(), State: i.State(),
 		Revision: i.Revision, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, Events: []SubscriptionView{},
+		Filters: rest.FilterViews(i.Filters),
 	}
 	if i.Off != nil {
 		v.Disabled = &DisabledView{By: i.Off.By, Person: i.Off.Person, Reason: i.Off.Reason, At: i.Off.At}

@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 )
 
@@ -66,7 +67,8 @@ type systemsInput struct {
 
 type systemsOutput struct {
 	Body struct {
-		Groups []GroupView `json:"groups"`
+		Groups  []GroupView           `json:"groups"`
+		Filters []rest.FilterRuleView `json:"filters,omitempty" doc:"what an integration with any system can be narrowed by; not in a brief list"`
 	}
 }
 
@@ -84,6 +86,7 @@ func (s *API) systems(api huma.API) {
 		out := &systemsOutput{}
 		out.Body.Groups = s.groups(all)
 		if !in.Brief {
+			out.Body.Filters = rest.FilterRules(filter.OfIntegrations)
 			s.addForms(rest.Principal(ctx).Tenant, out.Body.Groups, in.Languages)
 		}
 		return out, nil

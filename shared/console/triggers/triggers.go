@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +19,6 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
-	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/trigger"
@@ -29,12 +26,12 @@ import (
 
 // TemplateView is a condition as a form is drawn from it.
 type TemplateView struct {
-	ID          trigger.TemplateID `json:"id" example:"hits_exceeded"`
-	Title       string             `json:"title" worded:"true" example:"Number of hits"`
-	Description string             `json:"description" worded:"true" doc:"what counts and what does not"`
-	Threshold   *ThresholdRuleView `json:"threshold" doc:"null when the condition takes none, else it is required"`
-	Filters     []FilterRuleView   `json:"filters"`
-	Actions     []ActionRuleView   `json:"actions" doc:"one to four are needed"`
+	ID          trigger.TemplateID    `json:"id" example:"hits_exceeded"`
+	Title       string                `json:"title" worded:"true" example:"Number of hits"`
+	Description string                `json:"description" worded:"true" doc:"what counts and what does not"`
+	Threshold   *ThresholdRuleView    `json:"threshold" doc:"null when the condition takes none, else it is required"`
+	Filters     []rest.FilterRuleView `json:"filters"`
+	Actions     []ActionRuleView      `json:"actions" doc:"one to four are needed"`
 }
 
 // TransformSchema says that a condition without a threshold answers null.
@@ -59,22 +56,6 @@ type ThresholdRuleView struct {
 	MaxCount  int64 `json:"max_count"`
 }
 
-// FilterRuleView is a filter that a condition takes.
-type FilterRuleView struct {
-	ID        filter.ID `json:"id" example:"attack_type"`
-	Title     string           `json:"title" worded:"true" example:"Attack type"`
-	Operators []string         `json:"operators" doc:"eq: one of the values is there; ne: none is"`
-	Kind      string           `json:"kind" enum:"choice,text,integer"`
-	Choices   []ChoiceView     `json:"choices,omitempty" doc:"all values of a choice"`
-	Help      string           `json:"help,omitempty" worded:"true"`
-}
-
-// ChoiceView is a value with its name.
-type ChoiceView struct {
-	Value string `json:"value" example:"sqli"`
-	Title string `json:"title" worded:"true" example:"SQLi"`
-}
-
 // ActionRuleView is a reaction that a condition can have.
 type ActionRuleView struct {
 	ID       trigger.ActionID `json:"id" example:"send_notification"`
@@ -89,13 +70,6 @@ type ThresholdView struct {
 	Operator  string   `json:"operator,omitempty" enum:"gt" default:"gt" doc:"more than"`
 	Operators []string `json:"allowed_operators,omitempty" maxItems:"1" enum:"gt"`
 	Count     int64    `json:"count" example:"1"`
-}
-
-// FilterView is a trigger's filter.
-type FilterView struct {
-	ID       filter.ID `json:"id" example:"attack_type"`
-	Operator string           `json:"operator" enum:"eq,ne"`
-	Values   []any            `json:"values" maxItems:"50" doc:"strings, or whole numbers of applications, specifications and statuses"`
 }
 
 // ActionView is a trigger's reaction.
@@ -118,7 +92,7 @@ type TriggerView struct {
 	Enabled   bool                       `json:"enabled"`
 	Default   bool                       `json:"default,omitempty" doc:"a new account has it"`
 	Template  trigger.TemplateID         `json:"template_id" example:"hits_exceeded"`
-	Filters   []FilterView               `json:"filters"`
+	Filters   []rest.FilterView          `json:"filters"`
 	Threshold *ThresholdView             `json:"threshold,omitempty"`
 	Actions   []ActionView               `json:"actions"`
 	Warnings  []destination.FieldProblem `json:"warnings,omitempty" doc:"integrations that get nothing: they were deleted or are disabled; patterns that are too large"`
@@ -138,7 +112,7 @@ type TriggerDraft struct {
 	Comment   string             `json:"comment,omitempty"`
 	Enabled   *bool              `json:"enabled,omitempty" doc:"true when it is left out"`
 	Template  trigger.TemplateID `json:"template_id" example:"hits_exceeded"`
-	Filters   []FilterView       `json:"filters,omitempty" maxItems:"6" doc:"all must match"`
+	Filters   []rest.FilterView  `json:"filters,omitempty" maxItems:"6" doc:"all must match"`
 	Threshold *ThresholdView     `json:"threshold,omitempty" doc:"more than count in period seconds; required where the condition has one"`
 	Actions   []ActionView       `json:"actions,omitempty" maxItems:"4" doc:"at least one"`
 }
@@ -199,7 +173,7 @@ type (
 			Comment   *string             `json:"comment,omitempty"`
 			Template  *trigger.TemplateID `json:"template_id,omitempty" doc:"another condition; then the threshold is replaced too, by none when it is left out"`
 			Enabled   *bool               `json:"enabled,omitempty"`
-			Filters   *[]FilterView       `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
+			Filters   *[]rest.FilterView  `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
 			Threshold *ThresholdView      `json:"threshold,omitempty"`
 			Actions   *[]ActionView       `json:"actions,omitempty" maxItems:"4" doc:"replaces all"`
 		} `contentType:"application/merge-patch+json"`
@@ -341,21 +315,13 @@ func (s *API) copies(api huma.API) {
 }
 
 func (s *API) template(t trigger.Template) TemplateView {
-	v := TemplateView{ID: t.ID, Title: t.Title, Description: t.Description, Filters: []FilterRuleView{}}
+	v := TemplateView{ID: t.ID, Title: t.Title, Description: t.Description, Filters: rest.FilterRules(t.Filters)}
 	if r := t.Threshold; r != nil {
 		v.Threshold = &ThresholdRuleView{
 			Subject: r.Subject, PerSource: r.PerSource, MinPeriod: r.MinPeriod, MaxPeriod: r.MaxPeriod, Step: r.Step,
 			MaxCount: r.MaxCount,
 		}
 		v.Threshold.Default.Period, v.Threshold.Default.Count = r.Default.Period, r.Default.Count
-	}
-	for _, id := range t.Filters {
-		r := id.Rule()
-		f := FilterRuleView{ID: id, Title: r.Title, Operators: id.Operators(), Kind: r.Kind, Help: r.Help}
-		for _, c := range r.Choices {
-			f.Choices = append(f.Choices, ChoiceView(c))
-		}
-		v.Filters = append(v.Filters, f)
 	}
 	for _, id := range t.Actions {
 		a := ActionRuleView{ID: id, Title: id.Title(), LockTime: id.Lists()}
@@ -428,7 +394,7 @@ func (s *API) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (*tr
 func triggerView(t trigger.Trigger, h trigger.History, warnings []destination.FieldProblem) TriggerView {
 	v := TriggerView{
 		ID: t.ID, Name: t.Name, Comment: t.Comment, Enabled: !t.Off, Default: t.Default, Template: t.Template,
-		Filters: []FilterView{}, Actions: []ActionView{},
+		Filters: rest.FilterViews(t.Filters), Actions: []ActionView{},
 		Warnings: warnings, Revision: t.Revision, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy,
 		UpdatedAt: t.UpdatedAt, UpdatedBy: t.UpdatedBy,
 	}
@@ -437,13 +403,6 @@ func triggerView(t trigger.Trigger, h trigger.History, warnings []destination.Fi
 	}
 	if !h.Skipped.IsZero() {
 		v.LastSkipped = &h.Skipped
-	}
-	for _, f := range t.Filters {
-		values := make([]any, len(f.Values))
-		for n, value := range f.Values {
-			values[n] = value
-		}
-		v.Filters = append(v.Filters, FilterView{f.ID, f.Operator, values})
 	}
 	if t.Threshold != nil {
 		v.Threshold = &ThresholdView{Period: t.Threshold.Period, Operator: "gt", Operators: []string{"gt"},
@@ -467,7 +426,7 @@ func (s *API) patchTrigger(ctx context.Context, in *triggerPatch) (*triggerOutpu
 	p := trigger.Patch{Name: b.Name, Comment: b.Comment, Enabled: b.Enabled, Template: b.Template,
 		Threshold: threshold(b.Threshold)}
 	if b.Filters != nil {
-		list, err := filters(*b.Filters)
+		list, err := rest.Filters(*b.Filters)
 		if err != nil {
 			return nil, err
 		}
@@ -497,31 +456,11 @@ func (s *API) changeTrigger(ctx context.Context, id, ifMatch string, p trigger.P
 }
 
 func draft(b TriggerDraft) (trigger.Draft, error) {
-	list, err := filters(b.Filters)
+	list, err := rest.Filters(b.Filters)
 	return trigger.Draft{
 		Name: b.Name, Comment: b.Comment, Disabled: b.Enabled != nil && !*b.Enabled, Template: b.Template,
 		Filters: list, Threshold: threshold(b.Threshold), Actions: actions(b.Actions),
 	}, err
-}
-
-func filters(list []FilterView) ([]filter.Filter, error) {
-	var out []filter.Filter
-	for n, v := range list {
-		f := filter.Filter{ID: v.ID, Operator: v.Operator}
-		for k, value := range v.Values {
-			switch value := value.(type) {
-			case string:
-				f.Values = append(f.Values, filter.Value(value))
-			case float64:
-				f.Values = append(f.Values, filter.Value(strconv.FormatFloat(value, 'f', -1, 64)))
-			default:
-				return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the request is not valid",
-					rest.Fault(fmt.Sprintf("filters.%d.values.%d", n, k), "must be a string or a whole number"))
-			}
-		}
-		out = append(out, f)
-	}
-	return out, nil
 }
 
 func threshold(v *ThresholdView) *trigger.Threshold {

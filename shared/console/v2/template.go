@@ -29,7 +29,7 @@ type triggerView struct {
 }
 
 type filterView struct {
-	ID       filter.ID  `json:"id"`
+	ID       filter.ID         `json:"id"`
 	Operator string            `json:"operator"`
 	Values   []json.RawMessage `json:"values"`
 }
@@ -61,7 +61,7 @@ type templateView struct {
 }
 
 type templateFilterView struct {
-	ID               filter.ID  `json:"id"`
+	ID               filter.ID         `json:"id"`
 	Required         bool              `json:"required"`
 	Operator         string            `json:"operator"` // the default
 	AllowedOperators []string          `json:"allowed_operators"`

@@ -33,9 +33,9 @@ type triggerBody struct {
 }
 
 type filterBody struct {
-	ID       filter.ID `json:"id"`
-	Operator string           `json:"operator"`
-	Values   []filter.Value  `json:"values"`
+	ID       filter.ID      `json:"id"`
+	Operator string         `json:"operator"`
+	Values   []filter.Value `json:"values"`
 }
 
 type thresholdBody struct {

@@ -5,10 +5,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/filter"
 	"tocsin/shared/health"
 )
 
-// Arrivals is the suite of what accepting counts for the overview of a day (health.Arrivals).
+// Arrivals is the suite of what accepting counts for the overview of a day (health.Arrivals, health.LeftOut).
 func Arrivals(t *testing.T, open func(t *testing.T) (AcceptingEngine, health.Counters)) {
 	t.Run("an event that came in counts once, however often it comes", func(t *testing.T) {
 		t.Parallel()
@@ -26,5 +27,24 @@ func Arrivals(t *testing.T, open func(t *testing.T) (AcceptingEngine, health.Cou
 		a.Later(t)
 		require.Equal(t, 3, arrived("42"))
 		require.Zero(t, arrived("43"))
+	})
+	t.Run("what a filter stops counts for its integration and filter", func(t *testing.T) {
+		t.Parallel()
+		e, counters := open(t)
+		a := begin(t, e)
+		to := a.fanout.Integrations.(only)
+		to.Filters = []filter.Filter{{ID: filter.ByKind, Operator: filter.NotEqual, Values: []filter.Value{"create_user"}}}
+		a.fanout.Integrations = to
+		stopped := func(by filter.ID) int {
+			t.Helper()
+			name := health.LeftOutOf("i", string(by))
+			return tally(t, counters, "42", name, 0, At.Truncate(health.Bucket)).Attempts
+		}
+		require.Zero(t, stopped(filter.ByKind))
+		a.process(a.take("a", "b", "a"))
+		a.process(a.take("b", "c"))
+		require.Equal(t, 3, stopped(filter.ByKind))
+		require.Zero(t, stopped(filter.ByType))
+		require.Empty(t, a.Log.Ready(t, "42", "i", 10))
 	})
 }

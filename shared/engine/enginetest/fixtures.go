@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/profile"
 )
@@ -25,6 +26,7 @@ func Sample(tenant, id string) integration.Integration {
 	return integration.Integration{
 		ID: id, Tenant: tenant, ClientName: "Acme", System: "slack", Name: "Ops " + id, Revision: 1, Window: 1,
 		Subscriptions: []integration.Subscription{{Event: event.System}, {Event: event.Hits, WithHeaders: true}},
+		Filters:       []filter.Filter{{ID: filter.BySeverity, Operator: filter.Equal, Values: []filter.Value{"high"}}},
 		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: At, CreatedBy: "ada@example.com",
 		UpdatedAt: At,
 	}

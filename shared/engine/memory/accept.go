@@ -70,7 +70,7 @@ func (d *Deliveries) Accept(_ context.Context, in fanout.Intake) error {
 		d.e.known[key{a.Event.Tenant, a.Event.ID}] = true
 		d.e.accepted = append(d.e.accepted, accepted{a.Entry.At, a.Event, a.Entry})
 	}
-	for _, n := range in.Arrived() {
+	for _, n := range in.Counts() {
 		d.e.count(n)
 	}
 	for _, c := range in.Commands {

@@ -60,8 +60,9 @@ func (s *Store) Abort(ctx context.Context, events []fanout.Accepted) error {
 // tenantIntake is the intake of one tenant.
 type tenantIntake struct {
 	intakes.Intake
-	fresh bool // it is to be accepted
-	own   bool // begun by Accept itself
+	leftOut []fanout.LeftOut
+	fresh   bool // it is to be accepted
+	own     bool // begun by Accept itself
 }
 
 // Accept commits the intake of each tenant and makes its deliveries ready. Entries that hold no event come last:
@@ -79,7 +80,7 @@ func (s *Store) Accept(ctx context.Context, in fanout.Intake) error {
 		if !one.fresh {
 			continue
 		}
-		if err := s.accept(ctx, one.Intake); err != nil {
+		if err := s.accept(ctx, one); err != nil {
 			err = fmt.Errorf("accept %d events of tenant %s: %w", len(one.Events), one.Tenant, err)
 			if one.own {
 				err = errors.Join(err, s.Abort(context.WithoutCancel(ctx), one.Events))
@@ -119,6 +120,11 @@ func (s *Store) split(ctx context.Context, in fanout.Intake) (out []*tenantIntak
 		}
 		one.Deliveries = append(one.Deliveries, v)
 	}
+	for _, l := range in.LeftOut {
+		if one := by[l.Tenant]; one != nil {
+			one.leftOut = append(one.leftOut, l)
+		}
+	}
 	return out, nil
 }
 
@@ -149,7 +155,8 @@ func (s *Store) begun(ctx context.Context, one *tenantIntake) error {
 	return errors.Join(err, s.Abort(ctx, one.Events))
 }
 
-func (s *Store) accept(ctx context.Context, m intakes.Intake) error {
+func (s *Store) accept(ctx context.Context, one *tenantIntake) error {
+	m := one.Intake
 	row, before, err := s.Intakes().Rows(m)
 	if err != nil {
 		return err
@@ -164,7 +171,7 @@ func (s *Store) accept(ctx context.Context, m intakes.Intake) error {
 	if err := s.Intakes().Commit(ctx, row); err != nil {
 		return err
 	}
-	s.arrived(ctx, m)
+	s.count(ctx, one)
 	if err := s.finish(ctx, m, false); err != nil {
 		// It is accepted: the sweeper finishes it. To hand the entries in again would bring nothing.
 		s.Logger().Error("the deliveries of an intake are not ready: the sweeper finishes it",
@@ -173,14 +180,14 @@ func (s *Store) accept(ctx context.Context, m intakes.Intake) error {
 	return nil
 }
 
-// arrived counts the events of a committed intake. A count that fails, or that a process does not come to, is missing
+// count counts the events of a committed intake, and those that filters stopped. A count that fails, or that a process does not come to, is missing
 // in the overview and nowhere else: in the intake's own row it would cost a transaction.
-func (s *Store) arrived(ctx context.Context, m intakes.Intake) {
+func (s *Store) count(ctx context.Context, m *tenantIntake) {
 	if s.Arrivals == nil {
 		return
 	}
-	in := fanout.Intake{Accepted: m.Events}
-	if err := s.Arrivals.Add(ctx, in.Arrived()); err != nil {
+	in := fanout.Intake{Accepted: m.Events, LeftOut: m.leftOut}
+	if err := s.Arrivals.Add(ctx, in.Counts()); err != nil {
 		s.Logger().Warn("events are missing in the overview", "tenant", m.Tenant, "intake", m.ID, "events",
 			len(m.Events), "error", err.Error())
 	}

@@ -400,6 +400,7 @@ type integrationRow struct {
 	Name          string      `dynamodbav:"name"`
 	Language      string      `dynamodbav:"language,omitempty"` // of what people read
 	Subscriptions string      `dynamodbav:"subscriptions"`      // JSON
+	Filters       string      `dynamodbav:"filters,omitempty"`  // JSON
 	Parameters    string      `dynamodbav:"parameters"`         // JSON, without secrets
 	Sealed        table.Bytes `dynamodbav:"sealed"`             // the secrets, see package keys
 	Bindings      string      `dynamodbav:"bindings,omitempty"` // JSON
@@ -438,6 +439,9 @@ func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
 		wrong = append(wrong, err)
 	}
 	encode(&r.Subscriptions, i.Subscriptions)
+	if len(i.Filters) > 0 {
+		encode(&r.Filters, i.Filters)
+	}
 	if len(i.Bindings) > 0 {
 		encode(&r.Bindings, i.Bindings)
 	}
@@ -469,6 +473,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 		}
 	}
 	decode(r.Subscriptions, &i.Subscriptions)
+	decode(r.Filters, &i.Filters)
 	decode(r.Off, &i.Off)
 	decode(r.Failing, &i.Failing)
 	decode(r.Bindings, &i.Bindings)

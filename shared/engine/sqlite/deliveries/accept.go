@@ -127,7 +127,7 @@ func (d *Deliveries) accept(w *db.Writer, i *intake) error {
 			return err
 		}
 	}
-	for _, n := range i.Arrived() {
+	for _, n := range i.Counts() {
 		if err := counters.Put(w, n); err != nil {
 			return fmt.Errorf("count what arrived for tenant %s: %w", n.Tenant, err)
 		}

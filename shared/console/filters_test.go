@@ -1,0 +1,83 @@
+package console_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/fanout"
+)
+
+const severe = `{"system":"slack","name":"Ops","events":[{"event":"vuln_high"},{"event":"vuln_low"}],"filters":` +
+	onlySevere + `,"parameters":{"webhook_url":%q}}`
+
+// accept has fan-out take events of vulnerabilities, now.
+func (r *rig) accept(threats ...string) {
+	r.t.Helper()
+	i, err := r.db.Integrations.Enabled(r.t.Context(), "42")
+	require.NoError(r.t, err)
+	f := fanout.Fanout{Integrations: all(i), Systems: r.config.Systems, Store: r.db.Deliveries, Logger: r.config.Log}
+	entries := make([]delivery.Entry, len(threats))
+	for n, threat := range threats {
+		entries[n] = delivery.Entry{Receipt: fmt.Sprint(n + 1), DetailType: "vuln",
+			At: r.config.Now().Add(-time.Minute),
+			Detail: fmt.Appendf(nil, `{"version":1,"id":"e%d","tenant":"42","time":"2023-03-01T12:00:00Z",`+
+				`"data":{"vuln":{"id":"V%d","threat":%q}}}`, n, n, threat)}
+	}
+	_, err = f.Process(r.t.Context(), entries)
+	require.NoError(r.t, err)
+}
+
+const onlySevere = `[{"id":"severity","operator":"eq","values":["critical","high"]}]`
+
+func TestTheFiltersOfAnIntegrationAreKeptAndChanged(t *testing.T) {
+	r := start(t)
+	a := r.call("POST", "/v1/integrations", fmt.Sprintf(severe, slackURL))
+	require.Equal(t, 201, a.status, a.raw)
+	path := "/v1/integrations/" + a.body["id"].(string)
+	require.JSONEq(t, onlySevere, member(t, r.call("GET", path, ""), "filters"))
+	a = r.call("PATCH", path, `{"name":"Night"}`)
+	require.JSONEq(t, onlySevere, member(t, a, "filters"), "a change of something else leaves them")
+	a = r.call("PATCH", path, `{"filters":[{"id":"pool","operator":"ne","values":[7,"-1"]}]}`)
+	require.JSONEq(t, `[{"id":"pool","operator":"ne","values":[7,-1]}]`, member(t, a, "filters"))
+	require.Contains(t, r.call("GET", "/v1/activity?object_id="+a.body["id"].(string), "").raw, `"filters`)
+	a = r.call("PATCH", path, `{"filters":[]}`)
+	require.JSONEq(t, `[]`, member(t, a, "filters"))
+
+	a = r.call("PATCH", path, `{"filters":[{"id":"severity","operator":"eq","values":["grave"]}]}`)
+	require.Equal(t, 422, a.status, a.raw)
+	require.Contains(t, a.raw, "filters.0.values.0")
+	a = r.call("PATCH", path, `{"filters":[{"id":"pool","operator":"eq","values":[{}]}]}`)
+	require.Equal(t, 422, a.status, a.raw)
+	require.Contains(t, a.raw, "must be a string or a whole number")
+}
+
+func TestFiltersAreTriedBeforeTheyAreSaved(t *testing.T) {
+	r := start(t)
+	r.accept("High", "Low", "Medium", "High", "Low", "Medium")
+	const draft = `{"system":"slack","events":[{"event":"vuln_high"},{"event":"vuln_low"}],"filters":%s}`
+	a := r.call("POST", "/v1/filters/try", fmt.Sprintf(draft, onlySevere))
+	require.Equal(t, 200, a.status, a.raw)
+	require.EqualValues(t, 4, a.body["takes"])
+	require.EqualValues(t, 2, a.body["passed"])
+	require.JSONEq(t, `[{"filter":"severity","events":2}]`, member(t, a, "stopped"))
+	a = r.call("POST", "/v1/filters/try", fmt.Sprintf(draft, `[{"id":"url","operator":"eq","values":["~.*"]}]`))
+	require.Equal(t, 422, a.status, a.raw)
+	require.Contains(t, a.raw, "must not be a regular expression here")
+	require.Equal(t, 422, r.call("POST", "/v1/filters/try", `{"system":"no","events":[],"filters":[]}`).status)
+}
+
+func TestTheEventSaysWhichFilterStoppedIt(t *testing.T) {
+	r := start(t)
+	a := r.call("POST", "/v1/integrations", fmt.Sprintf(severe, slackURL))
+	require.Equal(t, 201, a.status, a.raw)
+	r.accept("Low")
+	a = r.call("GET", "/v1/events/e0", "")
+	require.Equal(t, 200, a.status, a.raw)
+	left := member(t, a, "left_out")
+	require.Contains(t, left, `"reason":"filtered"`)
+	require.Contains(t, left, `"filter":"severity"`)
+}
