@@ -90,7 +90,7 @@ func nowhere() (string, error) {
 // fill makes something of everything, and returns a token and the ids by the part of the path before them.
 func fill(p *embedded.Process) (token, seeds string, err error) {
 	made := map[string]string{"address": "ada@example.com"}
-	keep := func(part, path string, body any) (out struct{ ID, Token string }) {
+	keep := func(part, path string, body any) (out struct{ ID, Secret string }) {
 		if err == nil {
 			err = p.Call("POST", path, body, &out)
 		}
@@ -98,7 +98,7 @@ func fill(p *embedded.Process) (token, seeds string, err error) {
 		return out
 	}
 	token = keep("tokens", "/v1/tokens", map[string]any{"name": "Schemathesis", "kind": "personal",
-		"role": "administrator"}).Token
+		"role": "administrator"}).Secret
 	hook := keep("integrations", "/v1/integrations", map[string]any{"system": "web_hooks", "name": "SOC",
 		"events":     []map[string]any{{"event": "system"}, {"event": "commands"}},
 		"parameters": map[string]any{"url": "https://hooks.example.com/tocsin"}})

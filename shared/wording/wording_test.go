@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -130,3 +131,17 @@ var unspoken = regexp.MustCompile(`console/(page|pages/pages|docs/docs|examples|
 
 // elsewhere reports whether a text is none for a person, though it stands where such texts stand.
 func elsewhere(s said) bool { return unspoken.MatchString(s.where) }
+
+// TestATextFromOutsideIsReadWithinItsBudget: words that might be a message in each of their parts end soon, and stay as
+// they are.
+func TestATextFromOutsideIsReadWithinItsBudget(t *testing.T) {
+	for _, part := range []string{"; ", ": ", "answered ", ", ", "its last answer: ", "must be ", " (", " is "} {
+		long := strings.Repeat("x"+part, 2000)
+		began := time.Now()
+		require.Equal(t, long, wording.In(wording.Japanese, long))
+		_, _ = wording.Read(long)
+		require.Less(t, time.Since(began), 2*time.Second, "%q", part) // without a bound it takes hours
+	}
+	tail := "the receiver asks to slow down"
+	require.NotEqual(t, tail, wording.In(wording.Japanese, tail))
+}

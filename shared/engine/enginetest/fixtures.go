@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/profile"
+	"tocsin/shared/wording"
 )
 
 // At is the time of the suites.
@@ -28,7 +29,7 @@ func Sample(tenant, id string) integration.Integration {
 		Subscriptions: []integration.Subscription{{Event: event.System}, {Event: event.Hits, WithHeaders: true}},
 		Filters:       []filter.Filter{{ID: filter.BySeverity, Operator: filter.Equal, Values: []filter.Value{"high"}}},
 		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: At, CreatedBy: "ada@example.com",
-		UpdatedAt: At,
+		UpdatedAt: At, Language: wording.Japanese,
 	}
 }
 
@@ -61,7 +62,7 @@ func Person(tenant, id string, revision int64) profile.Profile {
 	return profile.Profile{
 		ID: id, Tenant: tenant, ClientName: "Acme", Email: id + "@example.com", Name: "Ada", Role: access.Administrator,
 		RoleAt:  At,
-		Choices: profile.Default, Revision: revision, UpdatedAt: At,
+		Choices: profile.Default, Revision: revision, UpdatedAt: At, Language: wording.Japanese,
 	}
 }
 

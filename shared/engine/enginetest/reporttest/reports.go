@@ -117,7 +117,7 @@ func settingsAreKept(t *testing.T, open OpenReports) {
 	got, err := s.Settings(t.Context(), "42")
 	require.NoError(t, err)
 	require.Equal(t, report.Settings{Tenant: "42"}, got)
-	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"},
+	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo", Language: "ja"},
 		enginetest.Entry("42")))
 	got, err = s.Settings(t.Context(), "42")
 	require.NoError(t, err)
@@ -125,8 +125,8 @@ func settingsAreKept(t *testing.T, open OpenReports) {
 	settingsAreReplacedByTheirNextRevisionAlone(t, s)
 	all, err := s.SettingsOf(t.Context(), []string{"43", "42"})
 	require.NoError(t, err)
-	require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo"}, "43": {Tenant: "43"}},
-		all)
+	require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo", Language: "ja"},
+		"43": {Tenant: "43"}}, all)
 	none, err := s.SettingsOf(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, none)
@@ -239,7 +239,7 @@ func handsOutWhatIsDueOnce(t *testing.T, open OpenReports) {
 	gone := report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}
 	require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: gone, Next: at}}),
 		"nothing happens to one that has gone")
-	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"},
+	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo", Language: "ja"},
 		enginetest.Entry("42")))
 	require.Equal(t, []string{"a daily"}, dueNow(t, s, at), "a change of the zone schedules anew")
 }
@@ -261,7 +261,7 @@ func keepsSinceAndDone(t *testing.T, open OpenReports) {
 	}
 	i.Revision, i.UpdatedAt = 2, at.Add(time.Minute)
 	require.NoError(t, is.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)))
-	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo"},
+	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo", Language: "ja"},
 		enginetest.Entry("42")))
 	again, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
