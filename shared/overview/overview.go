@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tocsin/shared/destination"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 )
@@ -70,10 +71,15 @@ type Holds interface {
 	HeldUntil(ctx context.Context, tenant, integration string) (time.Time, error)
 }
 
+// Systems finds a system by its name: the part of the catalogue that this package needs.
+type Systems interface {
+	Lookup(name string) (s destination.System, available, ok bool)
+}
+
 // Reader makes Overviews.
 type Reader struct {
 	Integrations Integrations
-	Systems      integration.Systems
+	Systems      Systems
 	Counters     Series
 	Backlog      integration.Backlog // nil: nobody knows what waits
 	Holds        Holds               // nil: nobody knows which systems are spared

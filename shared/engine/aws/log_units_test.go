@@ -22,7 +22,9 @@ import (
 // logReceivers is how many integrations the log of TestWhatASearchOfTheLogCostsDynamoDB is of.
 const logReceivers = 10
 
-func (f fixed) List(context.Context, string, string, int) ([]integration.Integration, error) { return f, nil }
+func (f fixed) List(context.Context, string, string, int) ([]integration.Integration, error) {
+	return f, nil
+}
 
 // logged fills the tables with deliveries that arrived, and returns their log.
 func (w *world) logged(t *testing.T, batches int) *deliverylog.Log {
