@@ -89,7 +89,7 @@ func renames[T any](r *reader, kind string, list []T, of func(T) (name, was stri
 
 func (r *reader) integration(m Member) Integration {
 	at := fmt.Sprintf("integration %q", short(m.Name))
-	o := r.object(m.Value, at, "system", "was", "language", "enabled", "events", "parameters")
+	o := r.object(m.Value, at, "system", "was", "language", "enabled", "events", "filters", "parameters")
 	i := Integration{Name: m.Name, Line: m.Line, System: r.text(o, m.Value, at, "system"),
 		Was: r.optional(o, at, "was"), Language: r.optional(o, at, "language"), Enabled: r.enabled(o, at)}
 	if v, ok := o["events"]; ok && r.is(v, List, at, "events", "a list") {
@@ -101,6 +101,7 @@ func (r *reader) integration(m Member) Integration {
 			i.Events = append(i.Events, sub)
 		}
 	}
+	i.Filters = r.filters(o, at)
 	if v, ok := o["parameters"]; ok && r.is(v, Map, at, "parameters", "an object") {
 		i.Parameters = v.Members
 	}
@@ -130,17 +131,22 @@ func (r *reader) trigger(m Member) Trigger {
 		t.Threshold = &Threshold{Count: r.number(th, v, at+": threshold", "count"),
 			Period: r.number(th, v, at+": threshold", "period")}
 	}
-	if v, ok := o["filters"]; ok && r.is(v, List, at, "filters", "a list") {
-		for _, item := range v.Items {
-			t.Filters = append(t.Filters, r.filter(item, at+": filters"))
-		}
-	}
+	t.Filters = r.filters(o, at)
 	if v, ok := o["actions"]; ok && r.is(v, List, at, "actions", "a list") {
 		for _, item := range v.Items {
 			t.Actions = append(t.Actions, r.action(item, at+": actions"))
 		}
 	}
 	return t
+}
+
+func (r *reader) filters(o map[string]Value, at string) (out []Filter) {
+	if v, ok := o["filters"]; ok && r.is(v, List, at, "filters", "a list") {
+		for _, item := range v.Items {
+			out = append(out, r.filter(item, at+": filters"))
+		}
+	}
+	return out
 }
 
 func (r *reader) filter(v Value, at string) Filter {

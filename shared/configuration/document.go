@@ -24,6 +24,7 @@ type Integration struct {
 	// Enabled is nil for: as it is; a new one is enabled.
 	Enabled    *bool
 	Events     []Subscription
+	Filters    []Filter
 	Parameters []Member
 }
 
@@ -49,7 +50,7 @@ type Trigger struct {
 // Threshold is that of a trigger. The period is in seconds.
 type Threshold struct{ Count, Period int64 }
 
-// Filter narrows a condition.
+// Filter narrows a condition, or what an integration receives.
 type Filter struct {
 	ID       string
 	Operator string

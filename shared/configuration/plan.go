@@ -209,6 +209,7 @@ func (p *planner) add(i Integration, replaces, where string) {
 	s.speak(i.Language, "")
 	s.differ("enabled", Value{}, boolean(on))
 	s.differ("events", Value{}, events(system.order(i.Events)))
+	s.narrow(i.Filters, nil)
 	var parameters Value
 	parameters.Kind = Map
 	for _, f := range system.Fields {
@@ -249,6 +250,7 @@ func (p *planner) change(i Integration, old StoredIntegration, where string) {
 		s.differ("events", events(before), events(now))
 		s.body.set("events", lines(now))
 	}
+	s.narrow(i.Filters, old.Filters)
 	stored, err := decode(old.Parameters)
 	if err != nil {
 		p.problems.add(i.Line, where, "its stored parameters can not be read: %v", err)
@@ -351,6 +353,14 @@ func (s *Step) rename(now, before string) {
 		s.Was = before
 		s.differ("name", text(before), text(now))
 		s.body.set("name", text(now))
+	}
+}
+
+// narrow notes other filters.
+func (s *Step) narrow(now, before []Filter) {
+	if a, b := filterList(before), filterList(now); !same(a, b) {
+		s.differ("filters", a, b)
+		s.body.set("filters", b)
 	}
 }
 

@@ -80,6 +80,7 @@ func integrationSchema(systems []destination.System) (object, error) {
 			"was":    was, "enabled": enabled,
 			"language":   language("Of what people read of it. Left out: the one of report_settings."),
 			"events":     object{"type": "array", "description": "What it receives; nothing without any."},
+			"filters":    integrationFilters(),
 			"parameters": object{"type": "object"},
 		},
 		"allOf": cases,
@@ -185,7 +186,7 @@ func triggerSchema() object {
 	var cases []any
 	for _, t := range trigger.Templates() {
 		names = append(names, string(t.ID))
-		rules := object{"filters": filterSchema(t), "actions": actionSchema(t)}
+		rules := object{"filters": filterSchema(t.Filters), "actions": actionSchema(t)}
 		if t.Threshold == nil {
 			rules["threshold"] = false
 		} else {
@@ -218,13 +219,22 @@ func triggerSchema() object {
 	}
 }
 
-func filterSchema(t trigger.Template) any {
-	if len(t.Filters) == 0 {
+// integrationFilters is the schema of those of an integration.
+func integrationFilters() object {
+	out := filterSchema(filter.OfIntegrations)
+	out["type"], out["maxItems"] = "array", filter.Max
+	out["description"] = "What narrows the events that it gets: all must match. An event of a kind that has nothing of " +
+		"what a filter looks at passes it."
+	return out
+}
+
+func filterSchema(ids []filter.ID) object {
+	if len(ids) == 0 {
 		return object{"maxItems": 0}
 	}
 	var names []string
 	var cases []any
-	for _, id := range t.Filters {
+	for _, id := range ids {
 		names = append(names, string(id))
 		rule := id.Rule()
 		values := object{}

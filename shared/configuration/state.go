@@ -31,6 +31,7 @@ type StoredIntegration struct {
 	Language   string
 	Enabled    bool
 	Events     []Subscription
+	Filters    []Filter
 	Parameters json.RawMessage
 	// Lost says that its secrets can not be read any more: which it had is not known.
 	Lost bool
@@ -136,7 +137,7 @@ func Export(s State) (Document, error) {
 		names[i.ID] = i.Name
 		byName[i.Name] = append(byName[i.Name], i.ID)
 		d.Integrations = append(d.Integrations, Integration{Name: i.Name, System: i.System,
-			Language: i.Language, Enabled: &i.Enabled, Events: s.Systems[i.System].order(i.Events)})
+			Language: i.Language, Enabled: &i.Enabled, Events: s.Systems[i.System].order(i.Events), Filters: i.Filters})
 	}
 	if err := double("integration", byName); err != nil {
 		return d, err

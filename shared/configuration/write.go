@@ -64,6 +64,9 @@ func (i Integration) tree() (out Value) {
 		events.Items = append(events.Items, item)
 	}
 	out.set("events", events)
+	if len(i.Filters) > 0 {
+		out.set("filters", filterList(i.Filters))
+	}
 	out.set("parameters", Value{Kind: Map, Members: i.Parameters})
 	return out
 }
@@ -86,17 +89,21 @@ func (t Trigger) tree() (out Value) {
 		out.set("threshold", th)
 	}
 	if len(t.Filters) > 0 {
-		list := Value{Kind: List}
-		for _, f := range t.Filters {
-			list.Items = append(list.Items, f.tree())
-		}
-		out.set("filters", list)
+		out.set("filters", filterList(t.Filters))
 	}
 	actions := Value{Kind: List}
 	for _, a := range t.Actions {
 		actions.Items = append(actions.Items, a.tree())
 	}
 	out.set("actions", actions)
+	return out
+}
+
+func filterList(list []Filter) Value {
+	out := Value{Kind: List}
+	for _, f := range list {
+		out.Items = append(out.Items, f.tree())
+	}
 	return out
 }
 

@@ -150,7 +150,18 @@ func (r random) integration(system configuration.System, n int) map[string]any {
 		events = append(events, map[string]any{"event": e, "with_headers": e == "siem" && r.IntN(2) == 0})
 	}
 	return map[string]any{"system": system.Name, "name": r.name(), "enabled": r.IntN(3) > 0, "events": events,
-		"parameters": parameters, "language": []string{"", "en", "ja"}[r.IntN(3)]}
+		"parameters": parameters, "language": []string{"", "en", "ja"}[r.IntN(3)],
+		"filters": r.filters(filter.OfIntegrations)}
+}
+
+func (r random) filters(ids []filter.ID) []any {
+	out := []any{}
+	for _, id := range ids {
+		if len(out) < filter.Max && r.IntN(2) == 0 {
+			out = append(out, map[string]any{"id": id, "operator": id.Operators()[r.IntN(2)], "values": r.values(id)})
+		}
+	}
+	return out
 }
 
 // trigger makes a trigger of a condition. notified are ids of integrations that can be told of it.
@@ -163,14 +174,10 @@ func (r random) trigger(t trigger.Template, notified []string) map[string]any {
 		out["threshold"] = map[string]any{"count": r.Int64N(rule.MaxCount + 1),
 			"period": rule.Step * (1 + r.Int64N(rule.MaxPeriod/rule.Step))}
 	}
-	filters := []any{}
-	for _, id := range t.Filters {
-		if len(filters) < filter.Max && r.IntN(2) == 0 {
-			filters = append(filters, map[string]any{"id": id, "operator": id.Operators()[r.IntN(2)],
-				"values": r.values(id)})
-		}
+	out["filters"] = r.filters(t.Filters)
+	if n := slices.Index(t.Filters, filter.ByURL); n >= 0 && r.IntN(2) == 0 {
+		out["filters"] = []any{map[string]any{"id": filter.ByURL, "operator": "eq", "values": []any{"~^a.*${b}"}}}
 	}
-	out["filters"] = filters
 	var actions []any
 	for _, id := range t.Actions {
 		switch {
@@ -195,7 +202,8 @@ func (r random) values(id filter.ID) []any {
 		return []any{-1, "7", 0}
 	}
 	return map[filter.ID][]any{
-		filter.ByURL: {"example.com/*/login", "~^a.*${b}"}, filter.ByIP: {"203.0.113.7", "2001:db8::1"},
+		filter.ByURL: {"example.com/*/login", "${b}/**"}, filter.ByKind: {"new_hits"}, filter.ByCountry: {"NO", "nl"},
+		filter.ByIP:     {"203.0.113.7", "2001:db8::1"},
 		filter.ByDomain: {"1.example.com", "yes"}, filter.ByStatus: {404, "5xx"}, filter.ByPII: {"1e3", "no", "12"},
 	}[id]
 }

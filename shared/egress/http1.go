@@ -28,8 +28,8 @@ const maxDirect = 32 << 10
 // that serve again. An http.Transport has two goroutines for each connection, and wakes both and the caller for each
 // request, which is more than a third of what a request costs (docs/measurements.md).
 //
-// It carries what takes says, and gives the rest to an http.Transport, HTTP/2 above all. The outcome is the same: a test
-// holds them against each other. It differs where a system switches protocols unasked (101): then this one ends at once.
+// It carries what takes says, and gives the rest to an http.Transport, HTTP/2 above all. The outcome is the same: a
+// test holds them against each other. But when a system switches protocols unasked (101), this one ends at once.
 type http1 struct {
 	dialer  *dialer
 	rest    *http.Transport

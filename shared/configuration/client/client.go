@@ -305,6 +305,7 @@ type integrationItem struct {
 		Active      bool
 		WithHeaders bool `json:"with_headers"`
 	}
+	Filters    []filterItem
 	Parameters json.RawMessage
 }
 
@@ -321,7 +322,7 @@ func (c *Client) integrations(ctx context.Context, query string) (out []configur
 		}
 		for _, i := range page.Items {
 			stored := configuration.StoredIntegration{ID: i.ID, Revision: i.Revision, Name: i.Name, System: i.System,
-				Language: i.Language, Enabled: i.Enabled, Parameters: i.Parameters}
+				Language: i.Language, Enabled: i.Enabled, Filters: filters(i.Filters), Parameters: i.Parameters}
 			for _, e := range i.Events {
 				if e.Active {
 					stored.Events = append(stored.Events,
@@ -336,6 +337,27 @@ func (c *Client) integrations(ctx context.Context, query string) (out []configur
 	}
 }
 
+// filterItem is a filter as the API shows it.
+type filterItem struct {
+	ID, Operator string
+	Values       []json.RawMessage // texts and whole numbers
+}
+
+func filters(list []filterItem) (out []configuration.Filter) {
+	for _, f := range list {
+		filter := configuration.Filter{ID: f.ID, Operator: f.Operator}
+		for _, raw := range f.Values {
+			var s string
+			if json.Unmarshal(raw, &s) != nil {
+				s = string(raw)
+			}
+			filter.Values = append(filter.Values, s)
+		}
+		out = append(out, filter)
+	}
+	return out
+}
+
 // triggers reads them all; nil where the installation has none, or the caller may not see them.
 func (c *Client) triggers(ctx context.Context) ([]configuration.StoredTrigger, error) {
 	var got struct {
@@ -345,11 +367,8 @@ func (c *Client) triggers(ctx context.Context) ([]configuration.StoredTrigger, e
 			Enabled           bool
 			Template          string `json:"template_id"`
 			Threshold         *configuration.Threshold
-			Filters           []struct {
-				ID, Operator string
-				Values       []json.RawMessage
-			}
-			Actions []struct {
+			Filters           []filterItem
+			Actions           []struct {
 				ID     string
 				Params struct {
 					Integrations []string `json:"integration_ids"`
@@ -365,17 +384,7 @@ func (c *Client) triggers(ctx context.Context) ([]configuration.StoredTrigger, e
 	for _, t := range got.Items {
 		stored := configuration.StoredTrigger{ID: t.ID, Revision: t.Revision, Trigger: configuration.Trigger{
 			Name: t.Name, Comment: t.Comment, Template: t.Template, Enabled: &t.Enabled, Threshold: t.Threshold}}
-		for _, f := range t.Filters {
-			filter := configuration.Filter{ID: f.ID, Operator: f.Operator}
-			for _, raw := range f.Values {
-				var s string
-				if json.Unmarshal(raw, &s) != nil {
-					s = string(raw)
-				}
-				filter.Values = append(filter.Values, s)
-			}
-			stored.Filters = append(stored.Filters, filter)
-		}
+		stored.Filters = filters(t.Filters)
 		for _, a := range t.Actions {
 			stored.Actions = append(stored.Actions, configuration.Action{ID: a.ID,
 				Integrations: a.Params.Integrations, LockTime: a.Params.LockTime})

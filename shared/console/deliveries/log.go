@@ -91,6 +91,7 @@ type LeftOutEvent struct {
 	Integration LogTarget `json:"integration"`
 	Reason      string    `json:"reason" enum:"not_subscribed,not_named,for_another,about_itself,filtered,for_triggers,disabled,added,missed,unknown" doc:"not_subscribed: it does not take this type of event; not_named: the trigger names others; for_another: it is for one other receiver; about_itself: it tells of a change of this integration; filtered: one of its filters, as they are now, stops it; for_triggers: nobody can subscribe to it; disabled: it has been disabled since before; added: it was added later; missed: it takes the event now and did not then (recover-events sends it); unknown: too much was sent to it within minutes to look through"`
 	Filter      filter.ID `json:"filter,omitempty" doc:"with filtered: the first that stops it" example:"severity"`
+	FilterTitle string    `json:"filter_title,omitempty" worded:"true" doc:"its title" example:"Severity"`
 	Since       time.Time `json:"since,omitzero" doc:"when it was disabled, or added"`
 }
 
@@ -212,7 +213,8 @@ func (s *API) traceEvent(ctx context.Context, in *rest.IDInput) (*eventOutput, e
 		out.Body.Deliveries = append(out.Body.Deliveries, CarriedView{logView(d.Delivery, d.To, ""), d.Route})
 	}
 	for _, l := range t.LeftOut {
-		v := LeftOutEvent{Integration: logTarget(l.To), Reason: string(l.Cause), Filter: l.Filter, Since: l.Since}
+		v := LeftOutEvent{Integration: logTarget(l.To), Reason: string(l.Cause), Filter: l.Filter,
+			FilterTitle: l.Filter.Rule().Title, Since: l.Since}
 		if l.Cause == deliverylog.NotRouted {
 			v.Reason = string(l.Route)
 		}

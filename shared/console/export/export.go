@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/console/integrations"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
@@ -156,12 +157,24 @@ func (s *API) integration(ctx context.Context, i integration.Integration) (confi
 		out.Events = append(out.Events, configuration.Subscription{Event: string(sub.Event),
 			WithHeaders: sub.WithHeaders})
 	}
+	out.Filters = filters(i.Filters)
 	var err error
 	out.Parameters, err = s.Integrations.Masked(ctx, i)
 	if integration.Unreadable(err) == integration.LostSecrets {
 		out.Lost, err = true, nil
 	}
 	return out, err
+}
+
+func filters(list []filter.Filter) (out []configuration.Filter) {
+	for _, f := range list {
+		values := make([]string, len(f.Values))
+		for n, v := range f.Values {
+			values[n] = string(v)
+		}
+		out = append(out, configuration.Filter{ID: string(f.ID), Operator: f.Operator, Values: values})
+	}
+	return out
 }
 
 func stored(t trigger.Trigger) configuration.StoredTrigger {
@@ -172,13 +185,7 @@ func stored(t trigger.Trigger) configuration.StoredTrigger {
 	if t.Threshold != nil {
 		out.Threshold = &configuration.Threshold{Count: t.Threshold.Count, Period: t.Threshold.Period}
 	}
-	for _, f := range t.Filters {
-		values := make([]string, len(f.Values))
-		for n, v := range f.Values {
-			values[n] = string(v)
-		}
-		out.Filters = append(out.Filters, configuration.Filter{ID: string(f.ID), Operator: f.Operator, Values: values})
-	}
+	out.Filters = filters(t.Filters)
 	for _, a := range t.Actions {
 		out.Actions = append(out.Actions, configuration.Action{ID: string(a.ID), Integrations: a.Integrations,
 			LockTime: a.LockTime})

@@ -12,7 +12,7 @@ const refresh = 4_000;
 const Left = ({ left: l }) => html`
 	<li>
 		<a href=${`/integrations/${l.integration.id}`}>${l.integration.name}</a>
-		: ${t(`trace.${l.reason}`, { at: l.since ? time(l.since) : "" })}
+		: ${t(`trace.${l.reason}`, { at: l.since ? time(l.since) : "", filter: l.filter_title })}
 	</li>
 `;
 
