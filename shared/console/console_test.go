@@ -464,7 +464,7 @@ func badInputs(id string) map[string]badInput {
 		"a body too large": {"POST", "/v1/integrations", `{"system":"slack","name":"` +
 			strings.Repeat("n", 300<<10) + `"}`, 413, ""},
 		"an unknown status":   {"GET", "/v1/integrations?status=odd", "", 422, "status"},
-		"a limit too large":   {"GET", "/v1/integrations?limit=1000", "", 422, "limit"},
+		"a limit too large":   {"GET", "/v1/integrations?limit=1001", "", 422, "limit"},
 		"a broken cursor":     {"GET", "/v1/integrations?cursor=abc", "", 400, "cursor"},
 		"a time that is none": {"GET", "/v1/integrations/" + id + "/deliveries?from=yesterday", "", 422, "from"},
 		"an empty range": {"POST", "/v1/integrations/" + id + "/replay",
