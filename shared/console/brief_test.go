@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,11 +18,11 @@ import (
 type countingRing struct {
 	integration.KeyRing
 
-	opened int
+	opened atomic.Int64
 }
 
 func (r *countingRing) Open(ctx context.Context, sealed, context []byte) ([]byte, error) {
-	r.opened++
+	r.opened.Add(1)
 	return r.KeyRing.Open(ctx, sealed, context)
 }
 
@@ -36,14 +37,14 @@ func TestABriefListOpensNoSecretAndTheOverviewEachOnce(t *testing.T) {
 	for range 3 {
 		r.slack("Ops")
 	}
-	ring.opened = 0
+	ring.opened.Store(0)
 	brief := r.call(http.MethodGet, "/v1/integrations?brief=true", "")
 	require.Equal(t, http.StatusOK, brief.status, brief.raw)
 	require.Equal(t, 3, strings.Count(brief.raw, `"state":"ok"`))
 	require.NotContains(t, brief.raw, "parameters")
-	require.Zero(t, ring.opened)
+	require.Zero(t, ring.opened.Load())
 	r.overviewOf()
-	require.Equal(t, 3, ring.opened)
+	require.EqualValues(t, 3, ring.opened.Load())
 	whole := r.call(http.MethodGet, "/v1/integrations", "")
 	require.Equal(t, 3, strings.Count(whole.raw, `"parameters":{`))
 }
