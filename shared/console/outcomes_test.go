@@ -247,3 +247,11 @@ func TestP3EverybodySeesTheirOwnMailsAndAdministratorsThoseOfAll(t *testing.T) {
 	require.Contains(t, refused.raw, "may not see any more")
 	require.Equal(t, 404, m.call("GET", "/v1/people/person.none/mails", "").status)
 }
+
+func TestTheHealthOfAnIntegrationJustEnabledHasAListOfSteps(t *testing.T) {
+	r := start(t)
+	id := r.slack("Ops")
+	r.call("POST", "/v1/integrations/"+id+"/disable", "")
+	r.call("POST", "/v1/integrations/"+id+"/enable", "")
+	require.JSONEq(t, `[]`, member(t, r.call("GET", "/v1/integrations/"+id+"/health", ""), "series"))
+}

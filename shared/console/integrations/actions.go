@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -157,7 +158,7 @@ func (s *API) health(ctx context.Context, in *rest.IDInput) (*healthOutput, erro
 // hours: enabling it is a change of it.
 func (s *API) before(ctx context.Context, i integration.Integration, now time.Time) ([]health.Point, error) {
 	if i.Window <= 1 || i.UpdatedAt.Before(s.Health.Rule.Since(now)) {
-		return []health.Point{}, nil
+		return nil, nil
 	}
 	return s.Health.Series(ctx, i.Tenant, i.ID, i.Window-1, now)
 }
@@ -175,10 +176,11 @@ func (s *API) healthOf(ctx context.Context, i integration.Integration) (*HealthV
 		MinimumSteps: rule.Spread,
 		LastingMin:   int(max(0, rule.Lasting).Minutes()), WindowHours: int(rule.Span.Hours()),
 	}
-	if v.Series, err = s.before(ctx, i, now); err != nil {
+	earlier, err := s.before(ctx, i, now)
+	if err != nil {
 		return nil, err
 	}
-	v.Series = append(v.Series, series...)
+	v.Series = append([]health.Point{}, slices.Concat(earlier, series)...) // never null: the Console reads it as a list
 	var since time.Time
 	if i.Failing != nil {
 		since = i.Failing.Since
