@@ -90,13 +90,13 @@ func (l *Log) trace(ctx context.Context, tenant, id string, to []integration.Int
 		return t, err
 	}
 	for n, i := range to {
-		route := fanout.RouteOf(i, t.Event.Accepted.Event)
+		route, by := fanout.RouteOf(i, t.Event.Accepted.Event)
 		list := found[i.ID]
 		for _, d := range list {
 			t.Deliveries = append(t.Deliveries, Carried{d, i, route})
 		}
 		if len(list) == 0 {
-			t.LeftOut = append(t.LeftOut, leftOut(i, route, t.Event, through[n]))
+			t.LeftOut = append(t.LeftOut, leftOut(i, route, by, t.Event, through[n]))
 		}
 	}
 	return t, nil
@@ -161,14 +161,11 @@ func (l *Log) lookFor(ctx context.Context, tenant string, e Event, to []integrat
 	return through, err
 }
 
-func leftOut(i integration.Integration, route fanout.Route, e Event, through bool) LeftOut {
-	out := LeftOut{To: i, Route: route, Cause: NotRouted}
+func leftOut(i integration.Integration, route fanout.Route, by filter.ID, e Event, through bool) LeftOut {
+	out := LeftOut{To: i, Route: route, Filter: by, Cause: NotRouted}
 	came := e.Entry.At
 	switch {
 	case !route.Leads():
-		if route == fanout.Filtered {
-			out.Filter = fanout.FilteredBy(i, e.Accepted.Event)
-		}
 	case i.Off != nil && i.Off.At.Before(came):
 		out.Cause, out.Since = Disabled, i.Off.At
 	case i.CreatedAt.After(came):

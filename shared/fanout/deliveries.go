@@ -35,7 +35,7 @@ func spanEnd(at time.Time, every time.Duration) time.Time {
 type routed struct {
 	Accepted
 	as      event.Type
-	subject *filter.Subject // see seen
+	subject *filter.Subject // what filters see of it, once one asked; see passing
 }
 
 // Apart is the longest time between the arrivals of two events of one delivery, of which only the oldest counts for
@@ -132,9 +132,14 @@ func lanes(deliveries []delivery.Delivery) []delivery.Lane {
 func subscribed(i integration.Integration, events []routed) []routed {
 	var out []routed
 	for _, e := range events {
-		if sub, ok := i.Subscribed(e.as); ok && sub.Takes(e.Event.Kind) && !about(e.Event, i.ID) {
+		if takes(i, e) {
 			out = append(out, e)
 		}
 	}
 	return out
+}
+
+func takes(i integration.Integration, e routed) bool {
+	sub, ok := i.Subscribed(e.as)
+	return ok && sub.Takes(e.Event.Kind) && !about(e.Event, i.ID)
 }

@@ -12,7 +12,6 @@ import (
 	"tocsin/shared/cut"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
-	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/logsample"
 	"tocsin/shared/sleep"
@@ -223,8 +222,7 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 	var order []string
 	reactions := map[delivery.Lane][]routed{}
 	var reacting []delivery.Lane
-	subjects := make([]filter.Subject, len(in.Accepted))
-	for n, a := range in.Accepted {
+	for _, a := range in.Accepted {
 		if r, ok := a.Event.Reaction(); ok {
 			for _, id := range r.Integrations {
 				l := delivery.Lane{Tenant: a.Event.Tenant, Integration: id}
@@ -248,7 +246,7 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 		if _, ok := byTenant[a.Event.Tenant]; !ok {
 			order = append(order, a.Event.Tenant)
 		}
-		byTenant[a.Event.Tenant] = append(byTenant[a.Event.Tenant], routed{a, t, &subjects[n]})
+		byTenant[a.Event.Tenant] = append(byTenant[a.Event.Tenant], routed{Accepted: a, as: t})
 	}
 	for _, tenant := range order {
 		integrations, err := f.Integrations.Enabled(ctx, tenant)
@@ -256,10 +254,9 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 			return fmt.Errorf("list the enabled integrations of tenant %s: %w", tenant, err)
 		}
 		for _, i := range integrations {
-			out := leftOut{}
-			events := f.passing(i, byTenant[tenant], func(e routed, by filter.ID) { out.add(i, e, by) })
+			events, left := f.passing(i, byTenant[tenant])
 			in.Deliveries = append(in.Deliveries, f.deliveries(i, events)...)
-			out.in(in, i)
+			in.LeftOut = append(in.LeftOut, left...)
 		}
 	}
 	for _, l := range reacting {

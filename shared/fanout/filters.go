@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"tocsin/shared/cache"
@@ -34,27 +35,41 @@ type filters struct {
 	of cache.LRU[integration.Key, compiled]
 }
 
-// passing are the events of those that the integration takes that pass its filters. stopped is told of the others.
-func (f *Fanout) passing(i integration.Integration, events []routed, stopped func(routed, filter.ID)) []routed {
-	takes := subscribed(i, events)
-	if len(i.Filters) == 0 || len(takes) == 0 {
-		return takes
+// passing are the events that the integration takes and that pass its filters. left counts those that do not pass, in
+// the order of the filters.
+func (f *Fanout) passing(i integration.Integration, events []routed) (out []routed, left []LeftOut) {
+	if len(i.Filters) == 0 {
+		return subscribed(i, events), nil
 	}
 	m, err := f.filters.matcher(i)
 	if err != nil { // a later release saved it: what is sent too much is better than what is missed
 		f.sample(slog.LevelError, i.Tenant, i.ID, "the filters of an integration are left out", "tenant", i.Tenant,
 			"integration", i.ID, "error", err.Error())
-		return takes
+		return subscribed(i, events), nil
 	}
-	out := takes[:0]
-	for _, e := range takes {
-		if by := m.Stopped(e.seen()); by != "" {
-			stopped(e, by)
-		} else {
-			out = append(out, e)
+	left = make([]LeftOut, len(i.Filters))
+	for n := range events {
+		e := &events[n]
+		if !takes(i, *e) {
+			continue
+		}
+		if e.subject == nil { // once for all integrations
+			s := filter.See(e.Event)
+			e.subject = &s
+		}
+		by := m.Stopped(e.subject)
+		if by == "" {
+			out = append(out, *e)
+			continue
+		}
+		l := &left[slices.IndexFunc(i.Filters, func(f filter.Filter) bool { return f.ID == by })]
+		l.Tenant, l.Integration, l.By = i.Tenant, i.ID, by
+		l.Events++
+		if e.Entry.At.After(l.At) {
+			l.At = e.Entry.At
 		}
 	}
-	return out
+	return out, slices.DeleteFunc(left, func(l LeftOut) bool { return l.Events == 0 })
 }
 
 // matcher is that of an integration, compiled once for a revision of a stored one.
@@ -73,41 +88,8 @@ func (c *filters) matcher(i integration.Integration) (*filter.Matcher, error) {
 	return m, err
 }
 
-// seen is what filters see of the event, made once for all integrations.
-func (e routed) seen() *filter.Subject {
-	if e.subject.Kind == "" {
-		*e.subject = filter.See(e.Event)
-	}
-	return e.subject
-}
-
-// leftOut sums up what filters of an integration stopped.
-type leftOut map[filter.ID]*LeftOut
-
-func (l leftOut) add(i integration.Integration, e routed, by filter.ID) {
-	n := l[by]
-	if n == nil {
-		n = &LeftOut{Tenant: i.Tenant, Integration: i.ID, By: by}
-		l[by] = n
-	}
-	n.Events++
-	if e.Entry.At.After(n.At) {
-		n.At = e.Entry.At
-	}
-}
-
-// in adds the sums to an Intake, in the order of the integration's filters.
-func (l leftOut) in(in *Intake, i integration.Integration) {
-	for _, f := range i.Filters {
-		if n := l[f.ID]; n != nil {
-			in.LeftOut = append(in.LeftOut, *n)
-			delete(l, f.ID)
-		}
-	}
-}
-
-// FilteredBy is the filter of the integration, as it is set up now, that stops an event; "" when none does.
-func FilteredBy(i integration.Integration, e event.Event) filter.ID {
+// filteredBy is the filter of the integration, as it is set up now, that stops an event; "" when none does.
+func filteredBy(i integration.Integration, e event.Event) filter.ID {
 	m, err := filter.Compile(i.Filters)
 	if err != nil {
 		return "" // as passing has it

@@ -9,7 +9,6 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
-	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 )
 
@@ -133,10 +132,14 @@ func (r *Recovery) taken(i integration.Integration, m Missed, events []Accepted)
 			continue
 		}
 		seen[a.Event.ID] = true
-		out = append(out, routed{a, t, &filter.Subject{}})
+		out = append(out, routed{Accepted: a, as: t})
 	}
 	return slices.DeleteFunc(out, func(e routed) bool {
-		return e.as != "" && len(r.Fanout.passing(i, []routed{e}, func(routed, filter.ID) {})) == 0
+		if e.as == "" {
+			return false
+		}
+		passed, _ := r.Fanout.passing(i, []routed{e})
+		return len(passed) == 0
 	})
 }
 

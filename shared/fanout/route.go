@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 )
 
@@ -27,34 +28,35 @@ const (
 // Leads reports whether the event goes to the integration.
 func (r Route) Leads() bool { return r == BySubscription || r == ByTrigger || r == ByAddress }
 
-// RouteOf tells the route of an event to an integration as it is set up now, enabled or not.
-func RouteOf(i integration.Integration, e event.Event) Route {
+// RouteOf tells the route of an event to an integration as it is set up now, enabled or not, and with Filtered the first
+// filter that stops it.
+func RouteOf(i integration.Integration, e event.Event) (r Route, by filter.ID) {
 	if r, ok := e.Reaction(); ok {
 		if slices.Contains(r.Integrations, i.ID) {
-			return ByTrigger
+			return ByTrigger, ""
 		}
-		return NotNamed
+		return NotNamed, ""
 	}
 	t := e.Type()
 	if t == "" {
-		return ForTriggers
+		return ForTriggers, ""
 	}
 	if receiver, ok := e.Direct(); ok {
 		if receiver == i.ID {
-			return ByAddress
+			return ByAddress, ""
 		}
-		return ForAnother
+		return ForAnother, ""
 	}
 	if about(e, i.ID) {
-		return AboutItself
+		return AboutItself, ""
 	}
 	if sub, ok := i.Subscribed(t); !ok || !sub.Takes(e.Kind) {
-		return NotSubscribed
+		return NotSubscribed, ""
 	}
-	if FilteredBy(i, e) != "" {
-		return Filtered
+	if by := filteredBy(i, e); by != "" {
+		return Filtered, by
 	}
-	return BySubscription
+	return BySubscription, ""
 }
 
 // SingleID is the id of the delivery that carries this event alone to an integration.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 )
 
@@ -39,21 +38,19 @@ func (r *Recovery) Try(ctx context.Context, i integration.Integration) (Tried, e
 			break
 		}
 	}
-	stopped := leftOut{}
 	all := make([]routed, 0, len(events))
-	for n := range events {
-		if _, reaction := events[n].Event.Reaction(); reaction {
-			continue
-		}
-		if _, direct := events[n].Event.Direct(); !direct {
-			all = append(all, routed{events[n], events[n].Event.Type(), &filter.Subject{}})
+	for _, a := range events {
+		_, reaction := a.Event.Reaction()
+		if _, direct := a.Event.Direct(); !reaction && !direct {
+			all = append(all, routed{Accepted: a, as: a.Event.Type()})
 		}
 	}
-	out.Takes = len(subscribed(i, all))
-	out.Passed = len(r.Fanout.passing(i, all, func(e routed, by filter.ID) { stopped.add(i, e, by) }))
-	in := &Intake{}
-	stopped.in(in, i)
-	out.LeftOut = in.LeftOut
+	passed, left := r.Fanout.passing(i, all)
+	out.Passed, out.LeftOut = len(passed), left
+	out.Takes = out.Passed
+	for _, l := range left {
+		out.Takes += l.Events
+	}
 	return out, nil
 }
 

@@ -1,4 +1,4 @@
-// Package uri has the patterns of URIs in the filters of triggers: segments with wildcards, or a regular expression. It
+// Package uri has the patterns of URIs in filters: segments with wildcards, or a regular expression. It
 // bounds what a pattern costs; the budget of a tenant is package trigger's.
 package uri
 
@@ -47,7 +47,7 @@ func (p Pattern) Depth(segments []string, joined string) int {
 	return n
 }
 
-// New reads a value of trigger.ByURL.
+// New reads a value of filter.ByURL.
 func New(value string) (Pattern, error) {
 	raw, ok := strings.CutPrefix(value, "~")
 	if !ok {
@@ -156,7 +156,7 @@ func programSize(re *syntax.Regexp) int {
 	return min(most, max(1, total))
 }
 
-// MaxSteps bounds the compiled size of one regular expression, and maxTriggerSteps that of a trigger's together, in
+// MaxSteps bounds the compiled size of one regular expression, and filter.Check that of several together, in
 // instructions of package regexp/syntax. A pattern of a person's has less than a hundred.
 const MaxSteps = 1000
 
