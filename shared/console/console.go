@@ -182,7 +182,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	}
 	(&integrations.API{
 		Kit: kit, Users: users, Integrations: s.Integrations, Systems: s.Systems, Health: s.Health, Tester: s.Tester,
-		Telegram: s.Telegram, Sieve: s.Recovery, EgressAddresses: s.EgressAddresses, Changed: s.Changed,
+		Telegram: s.Telegram, FilterTester: s.Recovery, EgressAddresses: s.EgressAddresses, Changed: s.Changed,
 	}).Register(api)
 	(&overviews.API{Kit: kit, Reader: s.overview()}).Register(api)
 	(&deliveries.API{

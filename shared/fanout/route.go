@@ -28,8 +28,8 @@ const (
 // Leads reports whether the event goes to the integration.
 func (r Route) Leads() bool { return r == BySubscription || r == ByTrigger || r == ByAddress }
 
-// RouteOf tells the route of an event to an integration as it is set up now, enabled or not, and with Filtered the first
-// filter that stops it.
+// RouteOf tells the route of an event to an integration as it is set up now, enabled or not. With Filtered, by is the
+// first filter that stops it.
 func RouteOf(i integration.Integration, e event.Event) (r Route, by filter.ID) {
 	if r, ok := e.Reaction(); ok {
 		if slices.Contains(r.Integrations, i.ID) {

@@ -32,43 +32,39 @@ const (
 func Check(list []Filter, takes []ID, of string) destination.InvalidParameters {
 	var v validation
 	v.list(list, takes, of)
-	if len(v) == 0 {
+	if len(v.InvalidParameters) == 0 {
 		v.steps(list)
 	}
-	if raw, err := json.Marshal(list); len(v) == 0 && (err != nil || len(raw) > maxBytes) {
-		v.wrong("filters", "must have at most %d bytes in all", maxBytes)
+	if raw, err := json.Marshal(list); len(v.InvalidParameters) == 0 && (err != nil || len(raw) > maxBytes) {
+		v.Addf("filters", "must have at most %d bytes in all", maxBytes)
 	}
-	return destination.InvalidParameters(v)
+	return v.InvalidParameters
 }
 
-type validation []destination.FieldProblem
-
-func (v *validation) wrong(field, format string, args ...any) {
-	*v = append(*v, destination.FieldProblem{Field: field, Reason: fmt.Sprintf(format, args...)})
-}
+type validation struct{ destination.InvalidParameters }
 
 func (v *validation) list(list []Filter, takes []ID, of string) {
 	if len(list) > Max {
-		v.wrong("filters", "must be at most %d, are %d", Max, len(list))
+		v.Addf("filters", "must be at most %d, are %d", Max, len(list))
 	}
 	for n, f := range list {
 		field := fmt.Sprintf("filters.%d", n)
 		if !slices.Contains(takes, f.ID) {
-			v.wrong(field+".id", "is not a filter of %s%s", of, OneOf(takes))
+			v.Addf(field+".id", "is not a filter of %s%s", of, OneOf(takes))
 			continue
 		}
 		if !slices.Contains(f.ID.Operators(), f.Operator) {
-			v.wrong(field+".operator", "must be eq or ne")
+			v.Addf(field+".operator", "must be eq or ne")
 		}
 		switch {
 		case len(f.Values) == 0:
-			v.wrong(field+".values", "is required: at least one value")
+			v.Addf(field+".values", "is required: at least one value")
 		case len(f.Values) > MaxValues:
-			v.wrong(field+".values", "must be at most %d, are %d", MaxValues, len(f.Values))
+			v.Addf(field+".values", "must be at most %d, are %d", MaxValues, len(f.Values))
 		}
 		for k, value := range f.Values[:min(len(f.Values), MaxValues)] {
 			if reason := f.ID.wrong(string(value)); reason != "" {
-				v.wrong(fmt.Sprintf("%s.values.%d", field, k), "%s", reason)
+				v.Addf(fmt.Sprintf("%s.values.%d", field, k), "%s", reason)
 			}
 		}
 	}
@@ -170,7 +166,7 @@ func (v *validation) steps(list []Filter) {
 				total += size
 			}
 			if total > maxSteps {
-				v.wrong(fmt.Sprintf("filters.%d.values.%d", n, k),
+				v.Addf(fmt.Sprintf("filters.%d.values.%d", n, k),
 					"is one too many: the regular expressions have at most %d steps together", maxSteps)
 				return
 			}

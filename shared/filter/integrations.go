@@ -41,7 +41,7 @@ const maxParts = 200
 // CheckIntegration is Check for an integration with a system that is called of. It takes no regular expressions: what
 // they cost is bounded for triggers alone.
 func CheckIntegration(list []Filter, of string) destination.InvalidParameters {
-	v := validation(Check(list, OfIntegrations, of))
+	v := Check(list, OfIntegrations, of)
 	parts := 0
 	for n, f := range list {
 		if f.ID != ByURL {
@@ -50,13 +50,13 @@ func CheckIntegration(list []Filter, of string) destination.InvalidParameters {
 		for k, value := range f.Values {
 			field := fmt.Sprintf("filters.%d.values.%d", n, k)
 			if strings.HasPrefix(string(value), "~") {
-				v.wrong(field, "must not be a regular expression here: write * for one part of the path, ** for any "+
+				v.Addf(field, "must not be a regular expression here: write * for one part of the path, ** for any "+
 					"number of them")
 			} else if parts += len(uri.Split(string(value))); parts > maxParts {
-				v.wrong(field, "is one too many: the URIs of an integration have at most %d parts together", maxParts)
-				return destination.InvalidParameters(v)
+				v.Addf(field, "is one too many: the URIs of an integration have at most %d parts together", maxParts)
+				return v
 			}
 		}
 	}
-	return destination.InvalidParameters(v)
+	return v
 }

@@ -414,39 +414,35 @@ func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action, sameF
 	v.text("comment", t.Comment, 0, MaxComment)
 	template, ok := Find(t.Template)
 	if !ok {
-		v.wrong("template_id", "is not a condition: GET /v1/trigger-templates lists them")
-		return InvalidError(v)
+		v.Addf("template_id", "is not a condition: GET /v1/trigger-templates lists them")
+		return v.InvalidParameters
 	}
 	v.threshold(template, t.Threshold)
 	if !sameFilters {
-		v = append(v, filter.Check(t.Filters, template.Filters, template.Title)...)
+		v.InvalidParameters = append(v.InvalidParameters, filter.Check(t.Filters, template.Filters, template.Title)...)
 	}
 	if err := s.actions(ctx, &v, template, t, kept); err != nil {
 		return err
 	}
-	if len(v) > 0 {
-		return InvalidError(v)
+	if len(v.InvalidParameters) > 0 {
+		return v.InvalidParameters
 	}
 	return nil
 }
 
-type validation []destination.FieldProblem
-
-func (v *validation) wrong(field, format string, args ...any) {
-	*v = append(*v, destination.FieldProblem{Field: field, Reason: fmt.Sprintf(format, args...)})
-}
+type validation struct{ destination.InvalidParameters }
 
 func (v *validation) text(field, s string, least, most int) {
 	switch n := utf8.RuneCountInString(s); {
 	case n < least:
-		v.wrong(field, "is required")
+		v.Addf(field, "is required")
 	case least > 0 && strings.TrimSpace(plaintext.Line(s)) == "":
-		v.wrong(field, "holds only characters that nobody sees")
+		v.Addf(field, "holds only characters that nobody sees")
 	case n > most:
-		v.wrong(field, "must have at most %d characters, has %d", most, n)
+		v.Addf(field, "must have at most %d characters, has %d", most, n)
 	case !utf8.ValidString(s) || strings.ContainsFunc(s,
 		func(r rune) bool { return r < ' ' && r != '\n' || r == utf8.RuneError }):
-		v.wrong(field, "must not hold control characters")
+		v.Addf(field, "must not hold control characters")
 	}
 }
 
@@ -454,28 +450,28 @@ func (v *validation) threshold(t Template, th *Threshold) {
 	rule := t.Threshold
 	switch {
 	case rule == nil && th != nil:
-		v.wrong("threshold", "must be absent: %s has none", t.Title)
+		v.Addf("threshold", "must be absent: %s has none", t.Title)
 	case rule == nil:
 	case th == nil:
-		v.wrong("threshold", "is required: how many %s in how many seconds", rule.Subject)
+		v.Addf("threshold", "is required: how many %s in how many seconds", rule.Subject)
 	default:
 		if th.Count < 0 || th.Count > rule.MaxCount {
-			v.wrong("threshold.count", "must be from 0 to %d", rule.MaxCount)
+			v.Addf("threshold.count", "must be from 0 to %d", rule.MaxCount)
 		}
 		switch {
 		case th.Period < rule.MinPeriod || th.Period > rule.MaxPeriod:
-			v.wrong("threshold.period", "must be from %d to %d seconds", rule.MinPeriod, rule.MaxPeriod)
+			v.Addf("threshold.period", "must be from %d to %d seconds", rule.MinPeriod, rule.MaxPeriod)
 		case th.Period%rule.Step != 0:
-			v.wrong("threshold.period", "must be a multiple of %d seconds", rule.Step)
+			v.Addf("threshold.period", "must be a multiple of %d seconds", rule.Step)
 		}
 	}
 }
 
 func (s *Service) actions(ctx context.Context, v *validation, t Template, tr *Trigger, kept []Action) error {
 	if n := len(tr.Actions); n == 0 {
-		v.wrong("actions", "is required: at least one reaction")
+		v.Addf("actions", "is required: at least one reaction")
 	} else if n > MaxActions {
-		v.wrong("actions", "must be at most %d, are %d", MaxActions, n)
+		v.Addf("actions", "must be at most %d, are %d", MaxActions, n)
 	}
 	tr.Actions = slices.Clone(tr.Actions)
 	seen := map[ActionID]bool{}
@@ -483,10 +479,10 @@ func (s *Service) actions(ctx context.Context, v *validation, t Template, tr *Tr
 		a, field := &tr.Actions[n], fmt.Sprintf("actions.%d", n)
 		switch {
 		case !slices.Contains(t.Actions, a.ID):
-			v.wrong(field+".id", "is not a reaction of %s%s", t.Title, filter.OneOf(t.Actions))
+			v.Addf(field+".id", "is not a reaction of %s%s", t.Title, filter.OneOf(t.Actions))
 			continue
 		case seen[a.ID]:
-			v.wrong(field+".id", "is there twice")
+			v.Addf(field+".id", "is there twice")
 			continue
 		}
 		seen[a.ID] = true
@@ -501,14 +497,14 @@ func (s *Service) actions(ctx context.Context, v *validation, t Template, tr *Tr
 func (v *validation) lockTime(field string, a *Action) {
 	switch {
 	case !a.ID.Lists() && a.LockTime != 0:
-		v.wrong(field+".params.lock_time", "is for lists of addresses only")
+		v.Addf(field+".params.lock_time", "is for lists of addresses only")
 	case !a.ID.Lists():
 	case a.LockTime < 0 || a.LockTime > event.Forever:
-		v.wrong(field+".params.lock_time", "must be from 0, for ever, to %d seconds", event.Forever)
+		v.Addf(field+".params.lock_time", "must be from 0, for ever, to %d seconds", event.Forever)
 	case a.LockTime == 0:
 		a.LockTime = event.Forever // facts, 4.5
 	case a.LockTime < MinLockTime:
-		v.wrong(field+".params.lock_time", "must be at least %d seconds, or 0 for ever", MinLockTime)
+		v.Addf(field+".params.lock_time", "must be at least %d seconds, or 0 for ever", MinLockTime)
 	}
 }
 
@@ -517,26 +513,26 @@ func (s *Service) integrations(ctx context.Context, v *validation, field string,
 	field += ".params.integration_ids"
 	switch n := len(a.Integrations); {
 	case a.ID != Notify && n > 0:
-		v.wrong(field, "is for send_notification only")
+		v.Addf(field, "is for send_notification only")
 		return nil
 	case a.ID != Notify:
 		return nil
 	case n == 0:
-		v.wrong(field, "is required: choose at least one integration")
+		v.Addf(field, "is required: choose at least one integration")
 	case n > MaxIntegrations:
-		v.wrong(field, "must be at most %d, are %d", MaxIntegrations, n)
+		v.Addf(field, "must be at most %d, are %d", MaxIntegrations, n)
 		return nil
 	}
 	for k, id := range a.Integrations {
 		field := fmt.Sprintf("%s.%d", field, k)
 		if slices.Contains(a.Integrations[:k], id) {
-			v.wrong(field, "is there twice")
+			v.Addf(field, "is there twice")
 			continue
 		}
 		i, err := s.Integrations.Get(ctx, tenant, id)
 		if errors.Is(err, integration.ErrNotFound) {
 			if !slices.ContainsFunc(kept, func(a Action) bool { return slices.Contains(a.Integrations, id) }) {
-				v.wrong(field, "there is no such integration")
+				v.Addf(field, "there is no such integration")
 			}
 			continue
 		}
@@ -544,7 +540,7 @@ func (s *Service) integrations(ctx context.Context, v *validation, field string,
 			return fmt.Errorf("read integration %s for a trigger: %w", id, err)
 		}
 		if system, _, _ := s.Systems.Lookup(i.System); !t.Sends(system.Triggered) {
-			v.wrong(field, "%s can not receive notifications of %s", cmp.Or(system.Title, i.System), t.Title)
+			v.Addf(field, "%s can not receive notifications of %s", cmp.Or(system.Title, i.System), t.Title)
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ type said struct{ text, where string }
 // spoken are the calls one of whose arguments is such a text, by the name that is called.
 var spoken = map[string]int{
 	"NewProblem": 1, "Fault": 1, "Failed": 1, "Proved": 2, "Unproven": 1, "fail": 1, "Invalid": 1,
-	"JudgeSaid": 2, "wrong": 1, "say": 0, "tell": 0, "label": 0,
+	"JudgeSaid": 2, "wrong": 1, "Addf": 1, "say": 0, "tell": 0, "label": 0,
 }
 
 // typed are the structs all of whose texts are for people.

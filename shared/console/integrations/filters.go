@@ -14,8 +14,8 @@ import (
 	"tocsin/shared/integration"
 )
 
-// Sieve tries filters on the events that came last: the part of fanout.Recovery that this package needs.
-type Sieve interface {
+// FilterTester tries filters on the events that came last: the part of fanout.Recovery that this package needs.
+type FilterTester interface {
 	Try(ctx context.Context, i integration.Integration) (fanout.Tried, error)
 }
 
@@ -62,7 +62,7 @@ func (s *API) tryFilters(ctx context.Context, in *tryInput) (*tryOutput, error) 
 	if err != nil {
 		return nil, s.Answer(err)
 	}
-	tried, err := s.Sieve.Try(ctx, i)
+	tried, err := s.FilterTester.Try(ctx, i)
 	if err != nil {
 		return nil, s.Answer(err)
 	}

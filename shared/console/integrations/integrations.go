@@ -174,8 +174,8 @@ type API struct {
 	// Telegram binds chats; nil = this API does not.
 	Telegram *telegrambot.Bot
 	// Users finds the triggers that notify an integration; nil = this deployment has no triggers.
-	Users Users
-	Sieve Sieve
+	Users        Users
+	FilterTester FilterTester
 	// EgressAddresses are where requests to customers' systems come from; none = that is not said.
 	EgressAddresses []egress.Address
 	// Changed is told of an integration that was enabled, disabled, deleted or changed.
