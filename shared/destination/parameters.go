@@ -68,7 +68,9 @@ func (p *InvalidParameters) Add(field, reason string) {
 }
 
 // Addf is Add with a reason as fmt.Sprintf makes it.
-func (p *InvalidParameters) Addf(field, format string, args ...any) { p.Add(field, fmt.Sprintf(format, args...)) }
+func (p *InvalidParameters) Addf(field, format string, args ...any) {
+	p.Add(field, fmt.Sprintf(format, args...))
+}
 
 func (e InvalidParameters) Error() string {
 	var lines []string

@@ -171,11 +171,11 @@ type API struct {
 	Systems      Systems
 	Health       *health.Monitor
 	Tester       Tester
+	FilterTester FilterTester
 	// Telegram binds chats; nil = this API does not.
 	Telegram *telegrambot.Bot
 	// Users finds the triggers that notify an integration; nil = this deployment has no triggers.
-	Users        Users
-	FilterTester FilterTester
+	Users Users
 	// EgressAddresses are where requests to customers' systems come from; none = that is not said.
 	EgressAddresses []egress.Address
 	// Changed is told of an integration that was enabled, disabled, deleted or changed.
