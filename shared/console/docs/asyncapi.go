@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
@@ -99,14 +100,18 @@ const PutEvents = "Publish with PutEvents, the call of Amazon EventBridge: any A
 	"sent when the events are kept. An id counts once: what is published again is left out. An entry that is no event " +
 	"of a known kind is a dead letter (`GET /v1/dead-letters`), with the reason."
 
-func serveJSON(v any) http.HandlerFunc {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // it is made of maps and texts
-	}
+// serveAsyncAPI answers with the document. It is made when somebody first asks: a function that starts need not wait.
+func serveAsyncAPI(platform string) http.HandlerFunc {
+	made := sync.OnceValue(func() []byte {
+		raw, err := json.Marshal(AsyncAPI(platform))
+		if err != nil {
+			panic(err) // it is made of maps and texts
+		}
+		return raw
+	})
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-cache")
-		_, _ = w.Write(raw)
+		_, _ = w.Write(made())
 	}
 }

@@ -31,7 +31,7 @@ type Events struct {
 
 // Mount adds the document and the page to a mux.
 func (s Events) Mount(mux *http.ServeMux) {
-	mux.HandleFunc("GET "+AsyncAPIPath, serveJSON(AsyncAPI(s.Platform)))
+	mux.HandleFunc("GET "+AsyncAPIPath, serveAsyncAPI(s.Platform))
 	mux.HandleFunc("GET "+EventsPath, s.page)
 	mux.HandleFunc("GET "+EventsPath+"/{kind}", s.page)
 }
