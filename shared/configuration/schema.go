@@ -186,7 +186,7 @@ func triggerSchema() object {
 	var cases []any
 	for _, t := range trigger.Templates() {
 		names = append(names, string(t.ID))
-		rules := object{"filters": filterSchema(t.Filters), "actions": actionSchema(t)}
+		rules := object{"filters": filterSchema(filter.Rules(t.Filters)), "actions": actionSchema(t)}
 		if t.Threshold == nil {
 			rules["threshold"] = false
 		} else {
@@ -221,22 +221,21 @@ func triggerSchema() object {
 
 // integrationFilters is the schema of those of an integration.
 func integrationFilters() object {
-	out := filterSchema(filter.OfIntegrations)
+	out := filterSchema(filter.IntegrationRules())
 	out["type"], out["maxItems"] = "array", filter.Max
 	out["description"] = "What narrows the events that it gets: all must match. An event of a kind that has nothing of " +
 		"what a filter looks at passes it."
 	return out
 }
 
-func filterSchema(ids []filter.ID) object {
-	if len(ids) == 0 {
+func filterSchema(rules []filter.Rule) object {
+	if len(rules) == 0 {
 		return object{"maxItems": 0}
 	}
 	var names []string
 	var cases []any
-	for _, id := range ids {
-		names = append(names, string(id))
-		rule := id.Rule()
+	for _, rule := range rules {
+		names = append(names, string(rule.ID))
 		values := object{}
 		if rule.Help != "" {
 			values["description"] = rule.Help
@@ -255,7 +254,7 @@ func filterSchema(ids []filter.ID) object {
 			values["items"] = object{"type": []string{"string", "integer"}, "minLength": 1,
 				"maxLength": filter.MaxValue}
 		}
-		cases = append(cases, only("id", string(id), object{"values": values}))
+		cases = append(cases, only("id", string(rule.ID), object{"values": values}))
 	}
 	return object{"items": object{
 		"type": "object", "required": []string{"id", "operator", "values"}, "additionalProperties": false,

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,4 +81,12 @@ func TestTheEventSaysWhichFilterStoppedIt(t *testing.T) {
 	left := member(t, a, "left_out")
 	require.Contains(t, left, `"reason":"filtered"`)
 	require.Contains(t, left, `"filter":"severity"`)
+}
+
+func TestTheRulesOfAnIntegrationsFiltersOfferNoRegularExpression(t *testing.T) {
+	r := start(t)
+	for path, offers := range map[string]bool{"/v1/systems": false, "/v1/trigger-templates": true,
+		"/configuration.schema.json": true} {
+		require.Equal(t, offers, strings.Contains(r.call("GET", path, "").raw, "is a regular expression"), path)
+	}
 }

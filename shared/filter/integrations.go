@@ -13,6 +13,18 @@ import (
 // OfIntegrations are the filters that narrow what an integration receives, in the order of a form.
 var OfIntegrations = []ID{ByApplication, ByDomain, ByURL, ByType, BySeverity, ByStatus, ByCountry, ByIP, ByKind}
 
+// IntegrationRules describe OfIntegrations for a form.
+func IntegrationRules() []Rule {
+	rules := Rules(OfIntegrations)
+	for n := range rules {
+		if rules[n].ID == ByURL {
+			rules[n].Help = "A full URI without its query, such as example.com/login. * stands for one part of the " +
+				"path, ** for any number of them. The first 2,048 bytes of a URI are looked at."
+		}
+	}
+	return rules
+}
+
 var findings = []event.Kind{event.Vuln, event.SecurityIssue}
 
 // asked are the kinds of events that can have what a filter of an integration looks at. A filter that is not here asks

@@ -69,6 +69,15 @@ var rules = map[ID]Rule{
 	ByCountry: {Title: "Source country", Kind: KindText, Help: "A country's two letters (ISO 3166), such as NL."},
 }
 
+// Rules describe filters for a form.
+func Rules(ids []ID) []Rule {
+	out := make([]Rule, len(ids))
+	for n, id := range ids {
+		out[n] = id.Rule()
+	}
+	return out
+}
+
 // Rule describes the filter for a form.
 func (id ID) Rule() Rule {
 	r := rules[id]

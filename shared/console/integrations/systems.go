@@ -86,7 +86,7 @@ func (s *API) systems(api huma.API) {
 		out := &systemsOutput{}
 		out.Body.Groups = s.groups(all)
 		if !in.Brief {
-			out.Body.Filters = rest.FilterRules(filter.OfIntegrations)
+			out.Body.Filters = rest.FilterRules(filter.IntegrationRules())
 			s.addForms(rest.Principal(ctx).Tenant, out.Body.Groups, in.Languages)
 		}
 		return out, nil

@@ -31,12 +31,11 @@ type FilterView struct {
 	Values   []any     `json:"values" maxItems:"50" doc:"strings, or whole numbers of applications, specifications and statuses"`
 }
 
-// FilterRules are the rules of filters.
-func FilterRules(ids []filter.ID) []FilterRuleView {
+// FilterRules shows the rules of filters.
+func FilterRules(rules []filter.Rule) []FilterRuleView {
 	out := []FilterRuleView{}
-	for _, id := range ids {
-		r := id.Rule()
-		v := FilterRuleView{ID: id, Title: r.Title, Operators: id.Operators(), Kind: r.Kind, Help: r.Help}
+	for _, r := range rules {
+		v := FilterRuleView{ID: r.ID, Title: r.Title, Operators: r.ID.Operators(), Kind: r.Kind, Help: r.Help}
 		for _, c := range r.Choices {
 			v.Choices = append(v.Choices, ChoiceView(c))
 		}

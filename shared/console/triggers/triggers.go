@@ -19,6 +19,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/trigger"
@@ -315,7 +316,8 @@ func (s *API) copies(api huma.API) {
 }
 
 func (s *API) template(t trigger.Template) TemplateView {
-	v := TemplateView{ID: t.ID, Title: t.Title, Description: t.Description, Filters: rest.FilterRules(t.Filters)}
+	v := TemplateView{ID: t.ID, Title: t.Title, Description: t.Description,
+		Filters: rest.FilterRules(filter.Rules(t.Filters))}
 	if r := t.Threshold; r != nil {
 		v.Threshold = &ThresholdRuleView{
 			Subject: r.Subject, PerSource: r.PerSource, MinPeriod: r.MinPeriod, MaxPeriod: r.MaxPeriod, Step: r.Step,
