@@ -33,7 +33,8 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 	sender.Adapter, sender.MailQuota = service, relay
 	jobs, orders, triggers := s.Jobs(), s.Orders(), s.Triggers()
 	deliveries, dead := s.Deliveries(), s.DeadLetters()
-	recovery := &fanout.Recovery{Fanout: &fanout.Fanout{Systems: s.Systems, Logger: s.Log}, Journal: deliveries, Now: time.Now}
+	recovery := &fanout.Recovery{Fanout: &fanout.Fanout{Systems: s.Systems, Logger: s.Log}, Journal: deliveries,
+		Now: time.Now}
 	sessions, provider := s.SignIn()
 	orders.MailQuota, service.Backlog, service.Missed = relay, deliveries, recovery
 	handler := console.New(console.Config{

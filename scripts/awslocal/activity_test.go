@@ -24,8 +24,8 @@ func (r *rig) log() []logged {
 	return slices.DeleteFunc(page.Items, func(e logged) bool { return e.Source == "system" })
 }
 
-// TestEachChangeLeavesOneEntryOverDynamoDB takes what is kept in a table through its changes. What sends something is in
-// the walk of package console, over the other engines.
+// TestEachChangeLeavesOneEntryOverDynamoDB takes what is kept in a table through its changes. What sends something is
+// in the walk of package console, over the other engines.
 func TestEachChangeLeavesOneEntryOverDynamoDB(t *testing.T) {
 	r := deploy(t, nil, nil)
 	ids := map[string]string{}

@@ -223,8 +223,8 @@ func triggerSchema() object {
 func integrationFilters() object {
 	out := filterSchema(filter.IntegrationRules())
 	out["type"], out["maxItems"] = "array", filter.Max
-	out["description"] = "What narrows the events that it gets: all must match. An event of a kind that has nothing of " +
-		"what a filter looks at passes it."
+	out["description"] = "What narrows the events that it gets: all must match. An event of a kind that has nothing " +
+		"of what a filter looks at passes it."
 	return out
 }
 

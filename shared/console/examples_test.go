@@ -32,7 +32,8 @@ func TestEachBodyAndAnswerHasAnExampleThatItsSchemaTakes(t *testing.T) {
 	escape := strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D")
 	validate := func(at string, examples content, operation string) {
 		for kind, media := range examples {
-			if !strings.Contains(kind, "json") || strings.Contains(kind, "problem") || strings.Contains(kind, "ndjson") {
+			if !strings.Contains(kind, "json") || strings.Contains(kind, "problem") ||
+				strings.Contains(kind, "ndjson") {
 				continue
 			}
 			require.NotEmpty(t, media.Example, "%s has no example", operation)

@@ -16,9 +16,10 @@ import (
 func putEvents() *huma.PathItem {
 	entry := &huma.Schema{Type: huma.TypeObject, Required: []string{"Source", "DetailType", "Detail"},
 		Properties: map[string]*huma.Schema{
-			"Source":       {Type: huma.TypeString, Description: "who publishes it"},
-			"DetailType":   {Type: huma.TypeString, Description: "the kind of the event: see /docs/events"},
-			"Detail":       {Type: huma.TypeString, Description: "the event, as the text of its JSON: see /asyncapi.json"},
+			"Source":     {Type: huma.TypeString, Description: "who publishes it"},
+			"DetailType": {Type: huma.TypeString, Description: "the kind of the event: see /docs/events"},
+			"Detail": {Type: huma.TypeString,
+				Description: "the event, as the text of its JSON: see /asyncapi.json"},
 			"EventBusName": {Type: huma.TypeString, Description: "the bus; absent: the default one"},
 		}}
 	of := func(s *huma.Schema, least, most int) *huma.Schema {
@@ -44,7 +45,8 @@ func putEvents() *huma.PathItem {
 		},
 		Post: &huma.Operation{
 			OperationID: "put-events", Method: http.MethodPost, Path: "/", Tags: []string{"Events"},
-			Summary: "Publish events", Description: docs.PutEvents, Security: []map[string][]string{{}, {"signature": {}}},
+			Summary: "Publish events", Description: docs.PutEvents,
+			Security: []map[string][]string{{}, {"signature": {}}},
 			Parameters: []*huma.Param{{Name: "X-Amz-Target", In: "header", Required: true,
 				Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{bus.Target}}, Example: bus.Target}},
 			RequestBody: &huma.RequestBody{Required: true, Content: content(&huma.Schema{Type: huma.TypeObject,

@@ -251,7 +251,7 @@ type lent struct {
 
 func (b *lent) Read(into []byte) (int, error) {
 	n, err := b.ReadCloser.Read(into)
-	b.ended = b.ended || err == io.EOF //nolint:errorlint // as an io.Reader says it
+	b.ended = b.ended || err == io.EOF // as an io.Reader says it
 	return n, err
 }
 

@@ -255,6 +255,7 @@ func observe(t testing.TB, c *egress.Client, s *scripted, q destination.Request)
 }
 
 func TestARequestEndsAsNetHTTPEndsIt(t *testing.T) {
+	t.Parallel()
 	certified := httptest.NewTLSServer(nil)
 	t.Cleanup(certified.Close)
 	for scheme, secure := range map[string]*tls.Config{

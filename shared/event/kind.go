@@ -262,7 +262,9 @@ var kinds = map[Kind]kind{
 
 	RequestsPerHour: of[RequestsData](always(Requests)),
 
-	Report:               of[ReportData](func(d json.RawMessage) Type { return reportTypes[decode[ReportData](d).Frequency] }),
+	Report: of[ReportData](func(d json.RawMessage) Type {
+		return reportTypes[decode[ReportData](d).Frequency]
+	}),
 	AddressUndeliverable: of[AddressData](always(System)),
 	APITokenExpiring:     of[TokenData](always(TokenExpiry)),
 

@@ -22,7 +22,8 @@ func TestTheSchemaOfEachKindAsksForWhatParseAsksFor(t *testing.T) {
 			require.NoError(t, err)
 			_, refused := event.Parse(string(k), one)
 			broken := schema.Validate(v)
-			require.Equal(t, refused == nil, broken == nil, "%s %s: Parse says %v, the schema %v", k, what, refused, broken)
+			require.Equal(t, refused == nil, broken == nil, "%s %s: Parse says %v, the schema %v", k, what, refused,
+				broken)
 		}
 		var whole map[string]any
 		require.NoError(t, json.Unmarshal(raw, &whole))

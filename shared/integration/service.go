@@ -183,7 +183,8 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	i := Integration{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
 		Name: strings.TrimSpace(d.Name), Language: d.Language,
-		Subscriptions: d.Subscriptions, Filters: d.Filters, Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now,
+		Subscriptions: d.Subscriptions, Filters: d.Filters, Revision: 1, Window: 1, CreatedAt: now,
+		CreatedBy: who.Email, UpdatedAt: now,
 		UpdatedBy: who.Who(),
 	}
 	if d.Disabled {

@@ -12,10 +12,10 @@ import (
 
 // Files writes a summary as CSV: one file for each kind of event, at most RowsCSV rows, attacks and incidents with the
 // most hits first (facts, 5.2), vulnerabilities, which have none, with the highest risk first. What they lack is said
-// beside them: see missingRows. The facts are silent on the columns; their names are in the language of the report, their
-// order is the same in each. A byte order mark makes spreadsheets read UTF-8.
-// People open these files: a text is on one line and holds nothing that hides or turns (package plaintext), and no text
-// is a formula (plaintext.Cell). The exact characters are in the events that integrations receive.
+// beside them: see missingRows. The facts are silent on the columns; their names are in the language of the report,
+// their order is the same in each. A byte order mark makes spreadsheets read UTF-8. People open these files: a text is
+// on one line and holds nothing that hides or turns (package plaintext), and no text is a formula (plaintext.Cell). The
+// exact characters are in the events that integrations receive.
 func (s *Summary) Files(c Console) ([]File, error) {
 	var out []File
 	for _, t := range []struct {

@@ -326,7 +326,8 @@ func TestP9EveryPlaceOfAReportSaysWhatIsMissing(t *testing.T) {
 	require.Equal(t, "rows-missing-2023-W18.txt", note.Name)
 	require.Equal(t, "text/plain; charset=utf-8", note.Type)
 	require.Equal(t,
-		"These CSV files do not list everything that was counted.\r\nWeek 18, 1 – 7 May 2023\r\nDays are those of the time zone UTC.\r\n\r\n"+
+		"These CSV files do not list everything that was counted.\r\nWeek 18, 1 – 7 May 2023\r\nDays are those of "+
+			"the time zone UTC.\r\n\r\n"+
 			"Attacks: 2,000 of 4,417 are listed. 2,417 are in no report: the record of a day keeps at least 2,000, "+
 			"and lets go of the smallest so far (3 May 2023).\r\n"+
 			"Incidents: 1,000 of 1,020 are listed. 20 are in no report: the record of a day keeps the first 1,000 (3 "+

@@ -68,7 +68,8 @@ func (s *Sender) Shown(system destination.System, e event.Event) (Sample, error)
 // show writes a notification with the encoder of the target, at its event's time.
 func (r *Target) show(one *Sample, n notification.Notification, opened any) error {
 	one.Summary, one.Description = n.Summary(), n.Description()
-	requests, err := r.destination.Encode(destination.Target{Parameters: opened, Delivery: n.Event.ID, Now: n.Event.Time},
+	requests, err := r.destination.Encode(destination.Target{Parameters: opened, Delivery: n.Event.ID,
+		Now: n.Event.Time},
 		[]notification.Notification{n})
 	var notReady *destination.NotReady
 	if errors.As(err, &notReady) {

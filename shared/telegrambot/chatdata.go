@@ -13,9 +13,9 @@ import (
 )
 
 // Of the chat_data that names a chat to the platform's API (product facts, 1.1: an opaque base64 text, which a client
-// keeps and sends again when it makes the integration anew). Ours is the chat's id, signed: 32 characters. The bot tells
-// it to who is in the chat, so whoever has it was told by somebody who reads there. It is good as long as the bot is in
-// the chat and has its token.
+// keeps and sends again when it makes the integration anew). Ours is the chat's id, signed: 32 characters. The bot
+// tells it to who is in the chat, so whoever has it was told by somebody who reads there. It is good as long as the bot
+// is in the chat and has its token.
 const chatIDSize = 8 // bytes
 
 // Errors of FindChat.

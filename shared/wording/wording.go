@@ -20,7 +20,8 @@
 //	status    an HTTP status, with its name or without
 //
 // The messages of the subject "heading" are asked for by their codes alone: Read finds none of them, as their words are
-// too common. A place without a kind takes anything. Where several messages could be meant, the one with most fixed words is.
+// too common. A place without a kind takes anything. Where several messages could be meant, the one with most fixed
+// words is.
 package wording
 
 import (

@@ -71,7 +71,8 @@ func TestEveryMessageIsWordedInEveryLanguage(t *testing.T) {
 // samples are values of the kinds of places.
 var samples = map[string]string{"text": "the receiver asks to slow down", "clause": "the receiver asks to slow down",
 	"sure": "the receiver asks to slow down", "number": "1,024", "duration": "1m30s", "time": "2026-11-27T09:05:00Z",
-	"list": "a, b", "dates": "3 March 2023, 4 March 2023", "word": "hooks.example.com", "status": "429 Too Many Requests", "": "what they call “it”"}
+	"list": "a, b", "dates": "3 March 2023, 4 March 2023", "word": "hooks.example.com",
+	"status": "429 Too Many Requests", "": "what they call “it”"}
 
 // TestEveryMessageIsReadAgain fills each English wording and reads it back: code and values come out as they went in.
 func TestEveryMessageIsReadAgain(t *testing.T) {
@@ -98,7 +99,8 @@ func TestEveryMessageIsReadAgain(t *testing.T) {
 }
 
 // fills are what may stand in a text for a part that is not known before.
-var fills = []string{"7", "Daily", "hooks.example.com", "429 Too Many Requests", "the receiver asks to slow down", "1m30s",
+var fills = []string{"7", "Daily", "hooks.example.com", "429 Too Many Requests", "the receiver asks to slow down",
+	"1m30s",
 	"2026-11-27T09:05:00Z", "some words", "answered 429 Too Many Requests", "a UUID", ", which takes none",
 	": it takes a, b", "Your API token", "period not valid", "must be a time zone such as Europe/Berlin"}
 

@@ -36,7 +36,8 @@ func AsyncAPI(platform string) object {
 	return object{
 		"asyncapi": "3.0.0",
 		"info": object{"title": platform + " events", "version": fmt.Sprintf("%d.0.0", event.Version),
-			"description": "What goes over the bus: what the platform publishes, and what " + platform + " adds. The page " +
+			"description": "What goes over the bus: what the platform publishes, and what " + platform +
+				" adds. The page " +
 				"`" + EventsPath + "` shows what each system is sent of each kind.\n\n" + PutEvents},
 		"defaultContentType": "application/json",
 		"servers": object{
@@ -96,9 +97,9 @@ func subscribed(e event.Event) string {
 const PutEvents = "Publish with PutEvents, the call of Amazon EventBridge: any AWS SDK and the aws CLI make it. " +
 	"One machine answers it on a listener of its own (`http://localhost:8081`, for programs of that machine without " +
 	"a signature, for others with a key pair of `tocsin publisher-key add`); on AWS it goes to EventBridge and the " +
-	"bus of the stack, whose policy names the publishers. A call has at most ten entries of 256 KB each. The answer is " +
-	"sent when the events are kept. An id counts once: what is published again is left out. An entry that is no event " +
-	"of a known kind is a dead letter (`GET /v1/dead-letters`), with the reason."
+	"bus of the stack, whose policy names the publishers. A call has at most ten entries of 256 KB each. The answer " +
+	"is sent when the events are kept. An id counts once: what is published again is left out. An entry that is no " +
+	"event of a known kind is a dead letter (`GET /v1/dead-letters`), with the reason."
 
 // serveAsyncAPI answers with the document. It is made when somebody first asks: a function that starts need not wait.
 func serveAsyncAPI(platform string) http.HandlerFunc {

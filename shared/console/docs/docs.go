@@ -1,6 +1,6 @@
 // Package docs is the API's page, /docs: its document as Swagger UI shows it, with a list of the operations for
-// browsers without scripts; and the page and the document of the events. Swagger UI is 485 KB as it travels, and is loaded on this page alone. Nothing comes from
-// another host.
+// browsers without scripts; and the page and the document of the events. Swagger UI is 485 KB as it travels, and is
+// loaded on this page alone. Nothing comes from another host.
 package docs
 
 import (

@@ -33,7 +33,8 @@ func Arrivals(t *testing.T, open func(t *testing.T) (AcceptingEngine, health.Cou
 		e, counters := open(t)
 		a := begin(t, e)
 		to := a.fanout.Integrations.(only)
-		to.Filters = []filter.Filter{{ID: filter.ByKind, Operator: filter.NotEqual, Values: []filter.Value{"create_user"}}}
+		to.Filters = []filter.Filter{{ID: filter.ByKind, Operator: filter.NotEqual,
+			Values: []filter.Value{"create_user"}}}
 		a.fanout.Integrations = to
 		stopped := func(by filter.ID) int {
 			t.Helper()

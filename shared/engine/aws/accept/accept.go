@@ -180,8 +180,8 @@ func (s *Store) accept(ctx context.Context, one *tenantIntake) error {
 	return nil
 }
 
-// count counts the events of a committed intake, and those that filters stopped. A count that fails, or that a process does not come to, is missing
-// in the overview and nowhere else: in the intake's own row it would cost a transaction.
+// count counts the events of a committed intake, and those that filters stopped. A count that fails, or that a process
+// does not come to, is missing in the overview and nowhere else: in the intake's own row it would cost a transaction.
 func (s *Store) count(ctx context.Context, m *tenantIntake) {
 	if s.Arrivals == nil {
 		return
