@@ -313,26 +313,26 @@ function Settings() {
 		const { body } = await get("/v1/report-settings", { signal });
 		return { language: "", ...body };
 	});
-	const [typed, set] = useState({ time_zone: "", language: "" });
 	const [saved, setSaved] = useState(false);
-	const [kept, keep] = useState(typed);
-	const differs = (a, b) => a.time_zone !== b.time_zone || a.language !== b.language;
+	const [kept, keep] = useState(null);
+	const [changed, set] = useState({});
+	// What was typed is held apart: it may be typed before an effect has seen what was loaded.
+	const stored = kept || load.data || { time_zone: "", language: "" };
+	const typed = { ...stored, ...changed };
 	useEffect(() => {
-		if (!load.data) return;
-		keep(load.data);
-		set((now) => (differs(now, kept) ? now : load.data));
+		if (load.data) keep(load.data);
 	}, [load.data]);
-	useUnsaved(differs(typed, kept));
+	useUnsaved(typed.time_zone !== stored.time_zone || typed.language !== stored.language);
 	const [save, { busy, error }] = useAction(async () => {
 		setSaved(false);
 		const next = { time_zone: typed.time_zone.trim(), language: typed.language };
 		await call("PUT", "/v1/report-settings", { body: next });
 		keep(next);
-		set(next);
+		set({});
 		setSaved(true);
 	});
 	const change = (part) => {
-		set({ ...typed, ...part });
+		set((now) => ({ ...now, ...part }));
 		setSaved(false);
 	};
 	const wrong = error?.fields?.[0]?.reason;
