@@ -1,5 +1,5 @@
 // Command schemathesis starts the embedded program, gives it something of everything, and lets Schemathesis call each
-// operation of the API's document (scripts/independent/schemathesis/run). Its requests to systems go nowhere.
+// operation of the API's document (scripts/independent/schemathesis/by-hand). Its requests to systems go nowhere.
 package main
 
 import (
