@@ -12,7 +12,6 @@ import (
 	"time"
 
 	cdpbrowser "github.com/chromedp/cdproto/browser"
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
@@ -255,7 +254,7 @@ func TestAReportIsMadeAndRead(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t,
 		cdpbrowser.SetDownloadBehavior(cdpbrowser.SetDownloadBehaviorBehaviorAllow).WithBrowserContextID(b.own).
-			WithDownloadPath(folder).Do(cdp.WithExecutor(allocator, chromedp.FromContext(allocator).Browser)))
+			WithDownloadPath(folder).Do(wholly(b.ctx)))
 	b.click("Download tocsin-monthly-report-2023-03.pdf")
 	eventually(t, "the file was downloaded", func() (bool, error) {
 		raw, err := os.ReadFile(filepath.Join(folder, "tocsin-monthly-report-2023-03.pdf"))

@@ -42,8 +42,11 @@ var (
 	pictures = os.Getenv("TOCSIN_PICTURES")
 )
 
-// allocator starts tabs in one browser.
-var allocator context.Context
+// lifetime bounds a test. One that hangs ends with its name, and leaves their time to the others.
+const lifetime = 5 * time.Minute
+
+// browsers are those of the tests that run, by *testing.T.
+var browsers sync.Map
 
 //go:embed page.js
 var helpers string
@@ -57,29 +60,34 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "these tests need a browser and the built program: run make test-browser")
 		return 1
 	}
-	profile, err := os.MkdirTemp("", "tocsin-browser-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	return m.Run()
+}
+
+// browser is the test's own: one that hangs or dies fails no other test. It ends with the test.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	if at, ok := browsers.Load(t); ok {
+		return at.(context.Context)
 	}
-	defer os.RemoveAll(profile)
-	exec, stop := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(chromium), chromedp.NoSandbox,
+	bounded, over := context.WithTimeout(context.Background(), lifetime)
+	exec, stop := chromedp.NewExecAllocator(bounded, chromedp.ExecPath(chromium), chromedp.NoSandbox,
 		chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.NoDefaultBrowserCheck, chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(time.Minute),
+		chromedp.NoDefaultBrowserCheck, chromedp.WSURLReadTimeout(time.Minute),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("lang", "en"))
-	defer stop()
-	var end context.CancelFunc
 	// it tells of events that it does not know
-	allocator, end = chromedp.NewContext(exec, chromedp.WithErrorf(func(string, ...any) {}))
-	defer end()
-	if err := chromedp.Run(allocator); err != nil {
-		fmt.Fprintln(os.Stderr, "start the browser:", err)
-		return 1
-	}
-	return m.Run()
+	ctx, end := chromedp.NewContext(exec, chromedp.WithErrorf(func(string, ...any) {}))
+	t.Cleanup(func() {
+		browsers.Delete(t)
+		end()
+		stop()
+		over()
+	})
+	require.NoError(t, chromedp.Run(ctx), "start the browser")
+	browsers.Store(t, ctx)
+	return ctx
 }
 
 // program starts Tocsin with a fresh state; it ends with the test.
@@ -118,10 +126,10 @@ var desk = look{language: "en", theme: "light", width: 1280, height: 900}
 func open(t *testing.T, p *embedded.Process, l look, path string) *tab {
 	t.Helper()
 	own, id := window(t)
-	ctx, end := chromedp.NewContext(allocator, chromedp.WithTargetID(id))
+	ctx, end := chromedp.NewContext(browser(t), chromedp.WithTargetID(id))
 	t.Cleanup(end)
 	b := &tab{t: t, ctx: ctx, p: p, own: own}
-	if err := chromedp.Run(ctx); err != nil { // not with a deadline: the tab would end with it
+	if err := chromedp.Run(ctx); err != nil { // not with a deadline of its own: the tab would end with it
 		t.Fatalf("open a tab: %v", err)
 	}
 	chromedp.ListenTarget(ctx, b.watch)
@@ -147,11 +155,15 @@ func open(t *testing.T, p *embedded.Process, l look, path string) *tab {
 	return b
 }
 
+// wholly makes a context one of its browser, not of a tab.
+func wholly(ctx context.Context) context.Context {
+	return cdp.WithExecutor(ctx, chromedp.FromContext(ctx).Browser)
+}
+
 // window opens one that shares nothing with others.
 func window(t *testing.T) (own cdp.BrowserContextID, id target.ID) {
 	t.Helper()
-	c := chromedp.FromContext(allocator)
-	ctx := cdp.WithExecutor(allocator, c.Browser)
+	ctx := wholly(browser(t))
 	own, err := target.CreateBrowserContext().Do(ctx)
 	require.NoError(t, err)
 	id, err = target.CreateTarget("about:blank").WithBrowserContextID(own).WithNewWindow(true).Do(ctx)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -27,7 +26,7 @@ func link(t *testing.T, p *embedded.Process, email string) string {
 // beside opens an address in another tab of the same browser.
 func (b *tab) beside(address string) *tab {
 	b.t.Helper()
-	ctx := cdp.WithExecutor(allocator, chromedp.FromContext(allocator).Browser)
+	ctx := wholly(b.ctx)
 	id, err := target.CreateTarget("about:blank").WithBrowserContextID(b.own).Do(ctx)
 	require.NoError(b.t, err)
 	return b.attach(id, address)
@@ -36,7 +35,7 @@ func (b *tab) beside(address string) *tab {
 // attach watches a tab as the first one is, and opens an address in it.
 func (b *tab) attach(id target.ID, address string) *tab {
 	b.t.Helper()
-	ctx, end := chromedp.NewContext(allocator, chromedp.WithTargetID(id))
+	ctx, end := chromedp.NewContext(browser(b.t), chromedp.WithTargetID(id))
 	b.t.Cleanup(end)
 	other := &tab{t: b.t, ctx: ctx, p: b.p, own: b.own, expected: b.expected, origins: b.origins}
 	require.NoError(b.t, chromedp.Run(ctx))

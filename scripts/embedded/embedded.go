@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,11 @@ import (
 
 // startLimit is how long the program may take until it listens.
 const startLimit = 30 * time.Second
+
+// answerLimit is how long a command or a request may take: who asks a program that hangs is told so.
+const answerLimit = 2 * time.Minute
+
+var client = &http.Client{Timeout: answerLimit}
 
 // Process is a running embedded program.
 type Process struct {
@@ -98,7 +104,9 @@ func said(args []string, flag, otherwise string) string {
 
 // Run runs a command of the program on the state, such as `user list`, and returns what it printed.
 func (p *Process) Run(args ...string) (string, error) {
-	out, err := exec.Command(p.binary, append(args, "-state", p.state)...).CombinedOutput()
+	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, p.binary, append(args, "-state", p.state)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("tocsin %s: %w: %s", strings.Join(args, " "), err, out)
 	}
@@ -137,7 +145,7 @@ func (p *Process) Cookie() (*http.Cookie, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.Post(p.URL+"/sign-in/link", "application/json", bytes.NewReader(body))
+	r, err := client.Post(p.URL+"/sign-in/link", "application/json", bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
@@ -229,7 +237,7 @@ func (p *Process) Call(method, path string, body, result any) error {
 	if q.Header.Set("Content-Type", "application/json"); method == http.MethodPatch {
 		q.Header.Set("Content-Type", "application/merge-patch+json")
 	}
-	r, err := http.DefaultClient.Do(q)
+	r, err := client.Do(q)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
@@ -263,7 +271,7 @@ func (p *Process) Publish(entries ...Entry) error {
 	if err != nil {
 		return err
 	}
-	return p.PublishRaw(http.DefaultClient, raw)
+	return p.PublishRaw(client, raw)
 }
 
 // PublishRaw is Publish with a body made beforehand.

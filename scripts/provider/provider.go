@@ -14,11 +14,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ModulesVariable is the variable with the folder of npm's oidc-provider, which scripts/independent/provider/install
 // makes.
 const ModulesVariable = "TOCSIN_PROVIDER"
+
+// startLimit is how long one may take until it listens.
+const startLimit = time.Minute
 
 //go:embed provider.mjs
 var script string
@@ -106,6 +110,8 @@ func (p *Provider) Run(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start node: %w", err)
 	}
+	hangs := time.AfterFunc(startLimit, func() { _ = cmd.Process.Kill() })
+	defer hangs.Stop()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if lines.Text() == "ready" {

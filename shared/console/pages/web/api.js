@@ -5,6 +5,7 @@ const tabs = new BroadcastChannel("session");
 let person = 0; // grows whenever somebody signs in or out
 let signed = false; // what the last answer says
 let whose = ""; // whose session it is
+let was = ""; // why the last one ended, until somebody signs in
 let asked = 0; // when the API was last asked, in milliseconds
 export const isSignedIn = () => signed;
 
@@ -24,6 +25,7 @@ export const onSignedOut = (told) => {
 function begun() {
 	person++;
 	signed = true;
+	was = "";
 	signedIn.forEach((told) => told());
 }
 
@@ -31,6 +33,7 @@ function ended(why) {
 	person++;
 	signed = false;
 	whose = "";
+	was = why;
 	signedOut(why);
 }
 
@@ -39,7 +42,7 @@ tabs.addEventListener("message", ({ data }) => {
 		if (!signed || data.here !== whose) begun();
 	} else if (data === "in") begun();
 	else if (data === "look") look(0);
-	else if (signed) ended("elsewhere");
+	else if (signed || was === "expired") ended("elsewhere"); // an answer may have been here before the word
 });
 // What the browser kept of a page that was left may be of another person, or of nobody.
 addEventListener("pageshow", (e) => e.persisted && begun());
