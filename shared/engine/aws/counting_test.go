@@ -29,11 +29,11 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// intakes are committed ones in memory.
-type intakes map[string][]fanout.Accepted
+// committed are intakes in memory.
+type committed map[string][]fanout.Accepted
 
-func (i intakes) Accepted(_ context.Context, tenant, id string) ([]fanout.Accepted, error) {
-	list, ok := i[tenant+" "+id]
+func (c committed) Accepted(_ context.Context, tenant, id string) ([]fanout.Accepted, error) {
+	list, ok := c[tenant+" "+id]
 	if !ok {
 		return nil, delivery.ErrNotFound
 	}
@@ -44,7 +44,7 @@ func (i intakes) Accepted(_ context.Context, tenant, id string) ([]fanout.Accept
 }
 
 // fill makes intakes of a tenant, each of up to so many hits, and says how many hits they have.
-func (i intakes) fill(tenant string, count, most int) (ids []string, hits int64) {
+func (c committed) fill(tenant string, count, most int) (ids []string, hits int64) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for k := range count {
 		id := fmt.Sprintf("in-%03d", k)
@@ -61,7 +61,7 @@ func (i intakes) fill(tenant string, count, most int) (ids []string, hits int64)
 			}
 			e := event.Event{ID: fmt.Sprint("h", hits), Tenant: tenant, ClientName: "Acme", Kind: event.NewHits,
 				Time: at, Data: data}
-			i[tenant+" "+id] = append(i[tenant+" "+id], fanout.Accepted{Event: e, Entry: delivery.Entry{At: at}})
+			c[tenant+" "+id] = append(c[tenant+" "+id], fanout.Accepted{Event: e, Entry: delivery.Entry{At: at}})
 		}
 		ids = append(ids, id)
 	}
@@ -90,7 +90,7 @@ func exceeded(id string, most int64) trigger.Trigger {
 }
 
 func TestEachIntakeCountsOnceWhateverCallsFail(t *testing.T) {
-	w, p, in := open(t), &published{}, intakes{}
+	w, p, in := open(t), &published{}, committed{}
 	ids, hits := in.fill("42", 24, 60)
 	list := append(trigger.Defaults("42", "Acme", now()), exceeded("all", hits-1), exceeded("more", hits))
 	c, triggers := w.counts(p, in)
@@ -141,7 +141,7 @@ func TestEachIntakeCountsOnceWhateverCallsFail(t *testing.T) {
 }
 
 func TestAStateThatIsABaseAndADeltaIsReadBackByOthers(t *testing.T) {
-	w, p, in := open(t), &published{}, intakes{}
+	w, p, in := open(t), &published{}, committed{}
 	ids, _ := in.fill("42", 60, 93)
 	one, triggers := w.counts(p, in)
 	require.NoError(t, triggers.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", now()), enginetest.Entry("42")))
@@ -184,7 +184,7 @@ func TestAStateThatIsABaseAndADeltaIsReadBackByOthers(t *testing.T) {
 }
 
 func TestAnIntakeThatCanNotBeReadIsTheReasonAndAServiceThatIsAwayIsNot(t *testing.T) {
-	w, in := open(t), intakes{}
+	w, in := open(t), committed{}
 	ids, _ := in.fill("42", 3, 5)
 	in["42 damaged"] = nil
 	c, triggers := w.counts(&published{}, in)

@@ -38,6 +38,7 @@ func windows(run runner) {
 	run("what waited for one batch window comes as one, under the id of the oldest", windowComesAsOne)
 	run("each batch window is a delivery of its own", windowIsADelivery)
 	run("the same Intake twice brings its events once", intakeTwiceBringsItsEventsOnce)
+	run("an Intake that comes again after its window was merged brings nothing", intakeAfterItsWindow)
 	run("more than one delivery has room for makes several", moreThanOneHasRoomFor)
 }
 
@@ -94,6 +95,21 @@ func intakeTwiceBringsItsEventsOnce(t *testing.T, r *Rig) {
 	require.Equal(t, ids(in.Deliveries), slices.Compact(ids(got)),
 		"handed out twice at most, for the message that came twice")
 	require.Equal(t, 3, got[0].Count)
+}
+
+func intakeAfterItsWindow(t *testing.T, r *Rig) {
+	first, second := r.windowed(1, At), r.windowed(2, At)
+	got := r.ready(10)
+	require.Equal(t, ids(first.Deliveries), ids(got))
+	require.NoError(t, r.Log.Accept(t.Context(), second))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+	for _, in := range []fanout.Intake{first, second} {
+		require.NoError(t, r.Log.Accept(t.Context(), in))
+	}
+	require.Empty(t, r.ready(10))
+	listed, err := r.Log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, ids(first.Deliveries), ids(listed))
 }
 
 func moreThanOneHasRoomFor(t *testing.T, r *Rig) {

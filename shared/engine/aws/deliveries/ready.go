@@ -26,7 +26,8 @@ func (d *Store) Ready(ctx context.Context, m intakes.Intake, again, written bool
 	if again {
 		ready, err = d.rewrite(ctx, m.Deliveries, rows, written)
 	} else {
-		// What is there was written by this very call, whose answer was lost, or by the sweeper a moment ago.
+		// What is there was written by this very call, whose answer was lost, or by the sweeper a moment ago. What was
+		// there and was merged since is written again, as a copy: see windows.go.
 		_, err = table.InsertAll(ctx, d.DB, d.Tables.Deliveries, rows)
 	}
 	if err != nil {
@@ -72,8 +73,8 @@ func (d *Store) rewrite(
 	return ready, err
 }
 
-// merged reports whether another delivery of the same window carries a delivery that waited: then its row is gone for
-// good.
+// merged reports whether another delivery of the same window carries a delivery that waited: then its row is gone. It
+// spares the log a copy for a moment; where one is written all the same it is removed with its window.
 func (d *Store) merged(ctx context.Context, v delivery.Delivery) (bool, error) {
 	if v.Due.IsZero() {
 		return false, nil

@@ -2,6 +2,7 @@ package deliveries
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,13 +25,14 @@ const mergedKeys = 250 << 10
 // coalesceTries is how often a window is looked at again because another function was merging it too.
 const coalesceTries = 4
 
-// waitingRow is a row that waits for its window.
-type waitingRow struct {
+// windowedRow is the row of a delivery that waits for its window, or did.
+type windowedRow struct {
 	delivery.Windowed
 	events  []string
 	kinds   []string
 	intakes []string
-	merged  bool // it waits no longer
+	pending bool
+	waits   bool // pending, and not merged yet
 }
 
 // closed lists the ends of the windows that rows have waited for until now.
@@ -51,6 +53,11 @@ func (d *Store) closed(rows []table.Item) []int64 {
 // window's row in the outbox sends its one message, delayed until the window has closed; the others only add their
 // deliveries' rows. The message is a message batch with one id, the window's. When it is opened the row is marked first
 // and the window read then: who adds rows and finds the mark sends another message.
+//
+// A row that was merged is deleted, and can be written again after that: by an INSERT whose answer was lost and that
+// the SDK makes once more, or by a fan-out that a sweeper overtook. Such a copy is told by its events, which an older
+// row of the window carries, and is removed. That takes a view of the window which holds all merges so far: see
+// takeTurn.
 
 // windowRow is the row of a window.
 //
@@ -60,6 +67,7 @@ type windowRow struct {
 	ID      string `dynamodbav:"id"`           // a windowID
 	By      string `dynamodbav:"by,omitempty"` // the delivery that the row was made for
 	Opened  bool   `dynamodbav:"opened,omitempty"`
+	Turn    int64  `dynamodbav:"turn,omitempty"` // of who merges: see takeTurn
 	Version int    `dynamodbav:"v"`
 	Expires int64  `dynamodbav:"expires"`
 }
@@ -169,17 +177,6 @@ func (d *Store) openWindows(ctx context.Context, p worker.MessageBatch) (worker.
 
 // openWindow merges what waited and returns the ids of all deliveries of the window that are to be sent.
 func (d *Store) openWindow(ctx context.Context, p worker.MessageBatch) ([]string, error) {
-	_, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &d.Tables.Outbox, Key: table.Item{"shard": table.Text(windowShard(p.Tenant, p.Integration)),
-			"id": table.Text(p.IDs[0])},
-		UpdateExpression: awssdk.String("SET opened = :yes, expires = :expires, v = :v"),
-		ExpressionAttributeValues: table.Item{":yes": &types.AttributeValueMemberBOOL{Value: true},
-			":expires": table.Number(d.Expires()),
-			":v":       table.Number(1)},
-	})
-	if err != nil {
-		return nil, err
-	}
 	if err := d.coalesce(ctx, p.Tenant, p.Integration, []int64{p.Due.UnixNano()}); err != nil {
 		return nil, err
 	}
@@ -189,25 +186,51 @@ func (d *Store) openWindow(ctx context.Context, p worker.MessageBatch) ([]string
 	}
 	var out []string
 	for _, r := range rows {
-		if r.merged {
+		if r.pending && !r.waits {
 			out = append(out, r.ID)
 		}
 	}
 	return out, nil
 }
 
+// takeTurn marks a window as opened and takes the turn at merging it. The condition that it returns belongs in each
+// transaction that merges: it holds until the next turn is taken. So what is read after takeTurn shows all merges of
+// those who had the turn before, and none comes between such a read and the transaction.
+func (d *Store) takeTurn(ctx context.Context, tenant, integration string, due int64) (mine types.TransactWriteItem,
+	err error) {
+	key := table.Item{"shard": table.Text(windowShard(tenant, integration)),
+		"id": table.Text(windowID(time.Unix(0, due)))}
+	out, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &d.Tables.Outbox, Key: key, ReturnValues: types.ReturnValueUpdatedNew,
+		UpdateExpression: awssdk.String("SET opened = :yes, expires = :expires, v = :v ADD turn :one"),
+		ExpressionAttributeValues: table.Item{":yes": &types.AttributeValueMemberBOOL{Value: true},
+			":expires": table.Number(d.Expires()), ":v": table.Number(1), ":one": table.Number(1)},
+	})
+	if err != nil {
+		return mine, err
+	}
+	mine.ConditionCheck = &types.ConditionCheck{TableName: &d.Tables.Outbox, Key: key,
+		ConditionExpression:       awssdk.String("turn = :turn"),
+		ExpressionAttributeValues: table.Item{":turn": out.Attributes["turn"]}}
+	return mine, nil
+}
+
+// errMerging: the message comes again.
+var errMerging = errors.New("others are merging it all the time")
+
 // coalesce makes one delivery of what waits in each window.
 func (d *Store) coalesce(ctx context.Context, tenant, integration string, windows []int64) error {
 	for _, due := range windows {
-		for range coalesceTries {
-			done, err := d.coalesceWindow(ctx, tenant, integration, due)
-			if err != nil {
-				return fmt.Errorf("merge what integration %s has in the window until %s: %w", integration,
-					time.Unix(0, due).UTC(), err)
-			}
-			if done {
-				break
-			}
+		done, err := false, error(nil)
+		for try := 0; try < coalesceTries && !done && err == nil; try++ {
+			done, err = d.coalesceWindow(ctx, tenant, integration, due)
+		}
+		if err == nil && !done {
+			err = errMerging
+		}
+		if err != nil {
+			return fmt.Errorf("merge what integration %s has in the window until %s: %w", integration,
+				time.Unix(0, due).UTC(), err)
 		}
 	}
 	return nil
@@ -215,21 +238,27 @@ func (d *Store) coalesce(ctx context.Context, tenant, integration string, window
 
 // coalesceWindow reports false when another function was at it as well: then look again.
 func (d *Store) coalesceWindow(ctx context.Context, tenant, integration string, due int64) (done bool, err error) {
+	mine, err := d.takeTurn(ctx, tenant, integration, due)
+	if err != nil {
+		return false, err
+	}
 	rows, err := d.window(ctx, tenant, integration, due)
 	if err != nil {
 		return false, err
 	}
-	var waiting []delivery.Windowed
-	by := map[string]waitingRow{}
-	for _, r := range rows {
-		if !r.merged {
-			waiting, by[r.ID] = append(waiting, r.Windowed), r
-		}
+	waiting, copies := apart(rows)
+	m := merger{Store: d, tenant: tenant, integration: integration, mine: mine}
+	if ok, err := m.remove(ctx, copies); err != nil || !ok {
+		return false, err
 	}
-	for _, merged := range delivery.Coalesce(waiting) {
+	by := make(map[string]windowedRow, len(waiting))
+	order := make([]delivery.Windowed, len(waiting))
+	for n, r := range waiting {
+		by[r.ID], order[n] = r, r.Windowed
+	}
+	for _, merged := range delivery.Coalesce(order) {
 		for _, group := range fitting(merged, by) {
-			ok, err := d.merge(ctx, tenant, integration, group)
-			if err != nil || !ok {
+			if ok, err := m.merge(ctx, group); err != nil || !ok {
 				return false, err
 			}
 		}
@@ -237,27 +266,47 @@ func (d *Store) coalesceWindow(ctx context.Context, tenant, integration string, 
 	return true, nil
 }
 
-// window reads the rows of a window that are pending, oldest first: those that wait still, and those that were merged.
-// A delivery's id begins with its time, so they are found without an index.
-func (d *Store) window(ctx context.Context, tenant, integration string, due int64) ([]waitingRow, error) {
+// apart tells rows that wait from copies: rows whose events are carried already. The rows are in the order of their
+// ids, and what carries others is the oldest of them.
+func apart(rows []windowedRow) (waiting, copies []windowedRow) {
+	carried := map[string]bool{}
+	for _, r := range rows {
+		if r.waits && !slices.ContainsFunc(r.events, func(id string) bool { return !carried[id] }) {
+			copies = append(copies, r)
+			continue
+		}
+		for _, id := range r.events {
+			carried[id] = true
+		}
+		if r.waits {
+			waiting = append(waiting, r)
+		}
+	}
+	return waiting, copies
+}
+
+// window reads the rows of a window, oldest first: those that wait still, and what was made of others. A delivery's id
+// begins with its time, so they are found without an index.
+func (d *Store) window(ctx context.Context, tenant, integration string, due int64) ([]windowedRow, error) {
 	end := time.Unix(0, due).UTC()
 	in := table.Between("lane", table.LaneKey(tenant, integration), delivery.FirstID(end.Add(-destination.File.Every)),
 		delivery.FirstID(end.Add(time.Second)))
 	in.TableName, in.ConsistentRead = &d.Tables.Deliveries, awssdk.Bool(true)
-	in.FilterExpression = awssdk.String("#state = :pending AND (due = :due OR span = :due)")
+	in.FilterExpression = awssdk.String("span = :due OR #state = :pending AND due = :due")
 	in.ExpressionAttributeNames["#state"] = "state"
 	in.ExpressionAttributeValues[":pending"] = table.Text(string(delivery.Pending))
 	in.ExpressionAttributeValues[":due"] = table.Number(due)
-	var out []waitingRow
+	var out []windowedRow
 	err := d.Each(ctx, in, 1<<62, func(r table.Item) (bool, error) {
 		if err := table.KnownVersion(r, "a delivery", deliveryVersion); err != nil {
 			return false, err
 		}
-		out = append(out, waitingRow{
+		pending := table.TextOf(r, "state") == string(delivery.Pending)
+		out = append(out, windowedRow{
 			Windowed: delivery.Windowed{ID: table.TextOf(r, "id"), Due: end, Count: int(table.NumberOf(r, "count")),
 				Size: int(table.NumberOf(r, "size"))},
 			events: table.TextsOf(r, "events"), kinds: table.TextsOf(r, "kinds"), intakes: table.TextsOf(r, "intakes"),
-			merged: table.NumberOf(r, "due") == 0,
+			pending: pending, waits: pending && table.NumberOf(r, "due") != 0,
 		})
 		return true, nil
 	})
@@ -265,8 +314,8 @@ func (d *Store) window(ctx context.Context, tenant, integration string, due int6
 }
 
 // fitting parts a group where its ids would not fit in one row.
-func fitting(group []delivery.Windowed, by map[string]waitingRow) [][]waitingRow {
-	var out [][]waitingRow
+func fitting(group []delivery.Windowed, by map[string]windowedRow) [][]windowedRow {
+	var out [][]windowedRow
 	size := 0
 	for _, g := range group {
 		r, n := by[g.ID], 0
@@ -282,12 +331,22 @@ func fitting(group []delivery.Windowed, by map[string]waitingRow) [][]waitingRow
 	return out
 }
 
+// merger merges a window while it has the turn.
+type merger struct {
+	*Store
+	tenant, integration string
+	mine                types.TransactWriteItem // see takeTurn
+}
+
+// mergeLimit is how many rows a transaction removes beside the row that carries their events, and the turn.
+const mergeLimit = table.TransactLimit - 2
+
 // merge lets the first of a group carry the events of all and removes the others, as many in each transaction as it
-// takes; the last one lets it go. false: one of them has changed meanwhile.
-func (d *Store) merge(ctx context.Context, tenant, integration string, group []waitingRow) (bool, error) {
+// takes; the last one lets it go. false: one of them has changed meanwhile, or somebody else has the turn.
+func (m *merger) merge(ctx context.Context, group []windowedRow) (bool, error) {
 	first, rest := group[0], group[1:]
 	for {
-		n := min(len(rest), table.TransactLimit-1)
+		n := min(len(rest), mergeLimit)
 		var events, intakes []string
 		for _, r := range rest[:n] {
 			events, intakes = append(events, r.events...), append(intakes, r.intakes...)
@@ -298,24 +357,43 @@ func (d *Store) merge(ctx context.Context, tenant, integration string, group []w
 				}
 			}
 		}
-		key := Key(tenant, integration, first.ID)
-		writes := []types.TransactWriteItem{{Update: d.carrying(key, first, events, intakes, n == len(rest))}}
-		for _, r := range rest[:n] {
-			writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{
-				TableName: &d.Tables.Deliveries, Key: Key(tenant, integration, r.ID),
-				ConditionExpression:       awssdk.String(stillWaits),
-				ExpressionAttributeNames:  map[string]string{"#state": "state"},
-				ExpressionAttributeValues: waitsUntil(r.Due),
-			}})
-		}
-		unmet, err := table.Transact(ctx, d.DB, writes, "")
-		if err != nil || len(unmet) > 0 {
+		key := Key(m.tenant, m.integration, first.ID)
+		writes := append(m.removals(rest[:n]),
+			types.TransactWriteItem{Update: m.carrying(key, first, events, intakes, n == len(rest))})
+		if ok, err := m.write(ctx, writes); err != nil || !ok {
 			return false, err
 		}
 		if rest = rest[n:]; len(rest) == 0 {
 			return true, nil
 		}
 	}
+}
+
+// remove removes copies.
+func (m *merger) remove(ctx context.Context, copies []windowedRow) (bool, error) {
+	for chunk := range slices.Chunk(copies, mergeLimit) {
+		if ok, err := m.write(ctx, m.removals(chunk)); err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (m *merger) removals(rows []windowedRow) (writes []types.TransactWriteItem) {
+	for _, r := range rows {
+		writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{
+			TableName: &m.Tables.Deliveries, Key: Key(m.tenant, m.integration, r.ID),
+			ConditionExpression:       awssdk.String(stillWaits),
+			ExpressionAttributeNames:  map[string]string{"#state": "state"},
+			ExpressionAttributeValues: waitsUntil(r.Due),
+		}})
+	}
+	return writes
+}
+
+func (m *merger) write(ctx context.Context, writes []types.TransactWriteItem) (bool, error) {
+	unmet, err := table.Transact(ctx, m.DB, append(writes, m.mine), "")
+	return err == nil && len(unmet) == 0, err
 }
 
 const stillWaits = "#state = :pending AND due = :due"
@@ -325,7 +403,7 @@ func waitsUntil(due time.Time) table.Item {
 }
 
 // carrying is the update of a group's first row; done lets it go.
-func (d *Store) carrying(key table.Item, first waitingRow, events, intakes []string, done bool) *types.Update {
+func (d *Store) carrying(key table.Item, first windowedRow, events, intakes []string, done bool) *types.Update {
 	values := waitsUntil(first.Due)
 	values[":events"], values[":intakes"], values[":none"] = table.Texts(events), table.Texts(intakes), table.Texts(nil)
 	values[":count"], values[":size"], values[":kinds"] = table.Number(first.Count), table.Number(first.Size),

@@ -1,0 +1,119 @@
+//go:build awslocal
+
+package aws_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/middleware"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/aws/intakes"
+	"tocsin/shared/fanout"
+)
+
+// kept is a fanout.Store that keeps what was accepted.
+type kept struct {
+	*stores
+	last intakes.Intake
+}
+
+func (k *kept) Accept(ctx context.Context, in fanout.Intake) error {
+	k.last = intakes.Intake{Tenant: "42", ID: in.Accepted[0].Intake, Events: in.Accepted, Deliveries: in.Deliveries}
+	return k.stores.Accept(ctx, in)
+}
+
+// filed is the intake of one event for a file.
+func (w *world) filed(t *testing.T, d *stores, id string, at time.Time) intakes.Intake {
+	t.Helper()
+	k := &kept{stores: d}
+	_, err := fanoutTo(w, k, "minio").Process(t.Context(), []delivery.Entry{hitEntry(id, "m", at)})
+	require.NoError(t, err)
+	return k.last
+}
+
+func files(t *testing.T, d *stores) (ids []string) {
+	t.Helper()
+	list, err := d.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 100})
+	require.NoError(t, err)
+	for _, v := range list {
+		ids = append(ids, v.ID)
+	}
+	return ids
+}
+
+// A row is written again after it was merged: the answer to its INSERT was lost and the SDK makes the call again, or
+// the sweeper had overtaken the fan-out.
+func TestARowThatIsWrittenAgainAfterItWasMergedIsInNoSecondFile(t *testing.T) {
+	w := open(t)
+	d, clock := w.clocked()
+	first := w.filed(t, d, "e1", now())
+	second, third := w.filed(t, d, "e2", now().Add(time.Second)), w.filed(t, d, "e3", now().Add(2*time.Second))
+	*clock = clock.Add(11 * time.Minute)
+	file := w.sent(t, d)
+	once(t, file, "e1", "e2", "e3")
+	for _, settled := range []bool{false, true} { // is the file on its way, or delivered
+		if settled {
+			v, err := d.Get(t.Context(), "42", "i", first.Deliveries[0].ID)
+			require.NoError(t, err)
+			v.State = delivery.Delivered
+			require.NoError(t, d.Settle(t.Context(), []delivery.Delivery{v}))
+		}
+		for _, m := range []intakes.Intake{second, third} {
+			_, err := d.Ready(t.Context(), m, false, false)
+			require.NoError(t, err)
+		}
+		require.Len(t, files(t, d), 3, "the copies are there")
+		sent := w.sent(t, d)
+		delete(sent, first.Deliveries[0].ID) // the message of a window brings its files again
+		require.Empty(t, sent)
+		require.Equal(t, []string{first.Deliveries[0].ID}, files(t, d))
+	}
+}
+
+// Somebody who read the window before others merged it comes too late, although the row that it read is there: as a
+// copy.
+func TestWhoReadAWindowBeforeOthersMergedItMergesNothing(t *testing.T) {
+	w := open(t)
+	d, clock := w.clocked()
+	second := w.filed(t, d, "e2", now().Add(time.Second))
+	*clock = clock.Add(11 * time.Minute)
+	messages := w.receive(t)
+	require.Len(t, messages, 1)
+	var first intakes.Intake
+	slow := *d
+	slow.DB = before(w.db, "TransactWriteItems", func() {
+		first = w.filed(t, d, "e1", now())
+		once(t, w.sent(t, d), "e1", "e2")
+		_, err := d.Ready(t.Context(), second, false, false)
+		require.NoError(t, err)
+	})
+	loaded, err := slow.Load(t.Context(), messages[0])
+	require.NoError(t, err)
+	require.Len(t, loaded, 1)
+	require.Equal(t, first.Deliveries[0].ID, loaded[0].ID)
+	require.Len(t, loaded[0].Events, 2)
+	require.Equal(t, []string{first.Deliveries[0].ID}, files(t, d))
+}
+
+// before is a client that does something else before its first call of an action.
+func before(db *dynamodb.Client, action string, do func()) *dynamodb.Client {
+	done := false
+	act := middleware.InitializeMiddlewareFunc("before", func(ctx context.Context, in middleware.InitializeInput,
+		next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		if middleware.GetOperationName(ctx) == action && !done {
+			done = true
+			do()
+		}
+		return next.HandleInitialize(ctx, in)
+	})
+	return dynamodb.New(db.Options(), func(o *dynamodb.Options) {
+		o.APIOptions = append(slices.Clone(o.APIOptions),
+			func(stack *middleware.Stack) error { return stack.Initialize.Add(act, middleware.After) })
+	})
+}
