@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -149,7 +150,8 @@ func sealer(db *sqlite.DB, ring *keyring.Ring) *integration.Service {
 	return &integration.Service{
 		Store: db.Integrations(), Keys: ring, Systems: catalogue.Default(telegram.New(telegram.Bot{})),
 		Addresses: egress.Policy{},
-		Now:       time.Now, NewID: func() string { return ulid.Make().String() }, Log: slog.New(slog.DiscardHandler),
+		Now:       time.Now, NewID: func() string { return ulid.Make().String() }, Random: rand.Reader,
+		Log: slog.New(slog.DiscardHandler),
 	}
 }
 

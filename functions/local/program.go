@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net"
@@ -123,7 +124,7 @@ func (p *program) settings() {
 		Log: p.log}
 	p.integrations = &integration.Service{
 		Store: p.db.Integrations(), Keys: p.keys, Systems: p.systems, Addresses: p.policy, Now: time.Now, NewID: newID,
-		Log: p.log, Backlog: p.db.Deliveries(),
+		Random: rand.Reader, Log: p.log, Backlog: p.db.Deliveries(),
 	}
 	p.receivers = &receiver.Directory{
 		Integrations: p.db.Integrations(), Opener: p.integrations, Systems: p.systems, People: p.db.People(),

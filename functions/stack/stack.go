@@ -5,6 +5,7 @@ package stack
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -434,7 +435,8 @@ func (s *Stack) platform() notification.Platform {
 func (s *Stack) Service(store *settings.Integrations) *integration.Service {
 	if s.service == nil {
 		s.service = &integration.Service{
-			Store: store, Systems: s.Systems, Addresses: s.policy, Now: time.Now, NewID: newID, Log: s.Log,
+			Store: store, Systems: s.Systems, Addresses: s.policy, Now: time.Now, NewID: newID, Random: rand.Reader,
+			Log: s.Log,
 			Keys: &keys.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_SECRETS_KEY"),
 				Shared: s.env.get("TOCSIN_KEY"), Now: time.Now},
 		}

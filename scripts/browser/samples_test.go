@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,6 +48,47 @@ func TestASigningSecretIsMadeAndShownOnce(t *testing.T) {
 	b.click("Advanced settings")
 	require.NotContains(t, b.text(), secret)
 	b.seesNot("Copy it to your receiver now.")
+}
+
+// The private key of a pair is never in the browser, so that there is nothing to copy but the public one.
+func TestAKeyPairIsMadeByTheInstallationAndReplaced(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	l := phone("en")
+	b := open(t, p, l, "/add/web_hooks")
+	b.fill("Webhook URL", at.URL+"/hook")
+	b.tap("Advanced settings")
+	b.tap("Make a key pair")
+	b.sees("A key pair is made when you save.")
+	b.tap("Undo")
+	b.tap("Make a key pair")
+	b.act("clickIn", "form", "Add integration")
+	b.sees("Added.")
+	public := func() (first, all string) {
+		var list struct {
+			Items []struct{ Parameters map[string]any }
+		}
+		require.NoError(t, p.Call("GET", "/v1/integrations", nil, &list))
+		first, _ = list.Items[0].Parameters["public_key"].(string)
+		return first, fmt.Sprint(list.Items[0].Parameters)
+	}
+	before, all := public()
+	require.Regexp(t, `^whpk_[A-Za-z0-9+/]{43}=$`, before)
+	require.NotContains(t, all, "whsk_")
+	b.sees(before)
+	b.judgeWhole("key-pair", l)
+	b.tap("Advanced settings")
+	b.tap("Make a new pair")
+	b.sees("The present one signs beside it for 7 days.")
+	b.judgeWhole("key-pair-new", l)
+	b.act("clickIn", "form", "Save")
+	b.sees("Previous key signs until")
+	after, _ := public()
+	require.NotEqual(t, before, after)
+	b.sees(after)
+	b.sees(before)
+	b.judgeWhole("key-pair-replaced", l)
 }
 
 func TestADuplicateHasNoSecretsAndSaysSo(t *testing.T) {

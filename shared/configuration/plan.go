@@ -319,7 +319,9 @@ func (s *Step) parameter(f Field, given []Member, stored Value, patch *Value) {
 
 // literal warns of a secret that stands in the file.
 func (p *planner) literal(i Integration, f Field, v Value) {
-	plain := func(v Value) bool { return v.Kind == String && v.Text != "" && v.Written == "" }
+	plain := func(v Value) bool {
+		return v.Kind == String && v.Text != "" && v.Written == "" && (!f.Made || v.Text != generated)
+	}
 	if plain(v) || slices.ContainsFunc(v.Members, func(m Member) bool { return plain(m.Value) }) {
 		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("the secret %s of integration %q stands in the file: better "+
 			"write ${NAME} of an environment variable", f.Name, i.Name))

@@ -68,8 +68,13 @@ type Field struct {
 	Secret   bool
 	ReadOnly bool
 	Required bool
-	Default  Value
+	// Made is a secret that the installation makes itself for the word generate: a key pair.
+	Made    bool
+	Default Value
 }
+
+// generated stands in a document for a secret that the installation makes, unless it has: see Field.Made.
+const generated = "generate"
 
 // Field finds a parameter.
 func (s System) Field(name string) (Field, bool) {
@@ -86,9 +91,17 @@ func Fields(schema json.RawMessage) (out []Field, err error) {
 	if err := json.Unmarshal(schema, &made); err != nil {
 		return nil, fmt.Errorf("read the schema of parameters: %w", err)
 	}
+	var hints struct { // which the library does not read
+		Properties map[string]struct {
+			Made bool `json:"x-made"`
+		}
+	}
+	if err := json.Unmarshal(schema, &hints); err != nil {
+		return nil, fmt.Errorf("read the hints of parameters: %w", err)
+	}
 	for p := made.Properties.Oldest(); p != nil; p = p.Next() {
 		f := Field{Name: p.Key, Type: p.Value.Type, Secret: p.Value.WriteOnly, ReadOnly: p.Value.ReadOnly,
-			Required: slices.Contains(made.Required, p.Key)}
+			Required: slices.Contains(made.Required, p.Key), Made: hints.Properties[p.Key].Made}
 		if p.Value.Default != nil {
 			raw, err := json.Marshal(p.Value.Default)
 			if err == nil {
@@ -226,6 +239,8 @@ func (s System) export(i StoredIntegration, stem string) (out []Member, err erro
 		switch {
 		case !f.Secret:
 			v = escaped(v)
+		case f.Made:
+			v = text(generated)
 		case v.Kind == Map:
 			v = references(name, v)
 		default:

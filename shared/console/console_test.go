@@ -78,7 +78,7 @@ func startOver(t *testing.T, db engine, allow ...string) *rig {
 	log := slog.New(slog.DiscardHandler)
 	newID := func() string { return ulid.Make().String() }
 	service := &integration.Service{Store: r.db.Integrations, Keys: keys, Systems: catalogue.Default(),
-		Addresses: policy, Now: time.Now, NewID: newID, Log: log}
+		Addresses: policy, Now: time.Now, NewID: newID, Random: rand.Reader, Log: log}
 	people := &profile.Service{Store: r.db.People, Now: time.Now, NewID: newID, Log: log}
 	r.links = profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
 	r.reports = &report.Service{

@@ -85,6 +85,7 @@ func (p Parameters) madeUp() (json.RawMessage, error) {
 		case f.Default != nil:
 			members[f.Name] = f.Default
 		case q.Format == "date-time": // of what happened to an integration
+		case f.ReadOnly && f.Secret:
 		case f.Required || f.ReadOnly || f.Secret && q.Type == "string" && !optionalSecrets[f.Name]:
 			v, err := json.Marshal(q.example(f))
 			if err != nil {
@@ -97,7 +98,8 @@ func (p Parameters) madeUp() (json.RawMessage, error) {
 }
 
 // optionalSecrets are left out: with them a request looks otherwise than without.
-var optionalSecrets = map[string]bool{"signing_secret": true, "previous_signing_secret": true}
+var optionalSecrets = map[string]bool{"signing_secret": true, "previous_signing_secret": true,
+	"signing_key": true}
 
 func (q property) example(f Field) any {
 	switch {

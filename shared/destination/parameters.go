@@ -84,7 +84,8 @@ func (e InvalidParameters) Error() string {
 // title, format, pattern, lengths, enum, default, writeOnly for a secret), `jsonschema_description` its help text, and
 // `receiver:"true"` marks what decides who receives the secrets (Field.Receiver). Hints for the form are in `form`:
 // `advanced` folds a field away that has a default which suits most, `when=field:value` shows it for that value of
-// another field alone. It panics when the tags make no valid schema: a test of every system would fail.
+// another field alone, `generated` and `made` have a secret made in the form or by us, `copied` has a value that is
+// shown copied. It panics when the tags make no valid schema: a test of every system would fail.
 func ParametersOf[P any]() Parameters {
 	reflector := invopop.Reflector{
 		RequiredFromJSONSchemaTags: true, DoNotReference: true, Anonymous: true,
@@ -205,6 +206,10 @@ func markForm(t reflect.Type, made *invopop.Schema) {
 				property.Extras["x-advanced"] = true
 			case hint == "generated": // the form can make one: whsec_ and 32 random bytes
 				property.Extras["x-generated"] = true
+			case hint == "made": // we make one for the words generate and rotate: see Preparer
+				property.Extras["x-made"] = true
+			case hint == "copied":
+				property.Extras["x-copied"] = true
 			case when && known && strings.HasPrefix(hint, "when="):
 				property.Extras["x-when"] = map[string]string{"field": field, "value": value}
 			default:
@@ -499,13 +504,11 @@ func (p Parameters) Misdirected(present, patch, merged json.RawMessage) InvalidP
 	p.fill(was)
 	p.fill(now)
 	var problems InvalidParameters
-	if !slices.ContainsFunc(p.fields, func(f Field) bool {
-		return f.Receiver && !sameReceiver(f, was[f.Name], now[f.Name])
-	}) {
+	if !p.moved(was, now) {
 		return nil
 	}
 	for _, f := range p.fields {
-		if !f.Secret {
+		if !f.Secret || f.ReadOnly { // what is made for a receiver ends with it: see Preparer
 			continue
 		}
 		v, given := change[f.Name]
@@ -574,8 +577,8 @@ func kept(present, change json.RawMessage, given bool) []string {
 	return names
 }
 
-// ByHand says which read-only parameters a person's change would set; nil when it sets none. To send one back as it is
-// sets nothing: a form does so.
+// ByHand says which read-only parameters a person's change would set; nil when it sets none. To send one back as it is,
+// or the mask of a secret, sets nothing: a form does so.
 func (p Parameters) ByHand(present, change json.RawMessage) InvalidParameters {
 	was, err := object(present)
 	if err != nil {
@@ -587,7 +590,7 @@ func (p Parameters) ByHand(present, change json.RawMessage) InvalidParameters {
 	}
 	var problems InvalidParameters
 	for _, f := range p.fields {
-		if v, ok := wanted[f.Name]; ok && f.ReadOnly && !sameJSON(v, was[f.Name]) {
+		if v, ok := wanted[f.Name]; ok && f.ReadOnly && !sameJSON(v, was[f.Name]) && !(f.Secret && isMask(v)) {
 			problems = append(problems, FieldProblem{Field: "parameters." + f.Name,
 				Reason: "is read-only: it can not be set by hand"})
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -77,6 +78,7 @@ type Service struct {
 	Addresses AddressPolicy
 	Now       func() time.Time
 	NewID     func() string // ids sort by the time of their making
+	Random    io.Reader     // crypto/rand.Reader; of the key pairs that it makes
 	Log       *slog.Logger
 	// Backlog counts what waits to be sent to an integration, for its notices; nil = they do not say.
 	Backlog Backlog
@@ -682,8 +684,26 @@ func (s *Service) validate(name string, parameters json.RawMessage) (destination
 	if problems := system.Parameters.Masks(parameters); problems != nil { // which would be saved as the secret
 		return system, nil, problems
 	}
-	full, err := s.complete(system, parameters)
+	full, err := s.prepare(system, nil, parameters)
 	return system, full, err
+}
+
+// prepare completes what a person is about to save; before is nil for a new integration.
+func (s *Service) prepare(system destination.System, before, parameters json.RawMessage) (json.RawMessage, error) {
+	made, err := system.Parameters.Prepare(before, parameters,
+		destination.Saving{Now: s.Now(), Random: s.Random})
+	var problems InvalidError
+	if !collect(err, &problems) {
+		return nil, err
+	}
+	full, err := s.complete(system, made)
+	if !collect(err, &problems) {
+		return nil, err
+	}
+	if len(problems) > 0 {
+		return full, problems
+	}
+	return full, nil
 }
 
 func (s *Service) complete(system destination.System, parameters json.RawMessage) (json.RawMessage, error) {
@@ -720,7 +740,7 @@ func (s *Service) mergeByHand(ctx context.Context, i Integration, system destina
 	if err != nil {
 		return nil, nil, err
 	}
-	full, err = s.complete(system, merged)
+	full, err = s.prepare(system, present, merged)
 	problems := system.Parameters.Misdirected(present, patch, merged)
 	if !collect(err, &problems) {
 		return nil, nil, err

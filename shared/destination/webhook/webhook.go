@@ -43,6 +43,11 @@ type Parameters struct {
 	MaxEvents      int               `json:"max_events" form:"advanced" jsonschema:"title=Events in one request,minimum=1,maximum=100,default=100" jsonschema_description:"Set 1 when the receiver expects a request for each event."`
 	Secret         string            `json:"signing_secret,omitempty" form:"advanced generated" jsonschema:"title=Signing secret,writeOnly=true,maxLength=256" jsonschema_description:"Signs every request as Standard Webhooks asks: whsec_ and 24 to 64 bytes in base64."`
 	PreviousSecret string            `json:"previous_signing_secret,omitempty" form:"advanced" jsonschema:"title=Previous signing secret,writeOnly=true,maxLength=256" jsonschema_description:"While a secret is being replaced both sign; remove the old one when every receiver knows the new one."`
+	PrivateKey     string            `json:"signing_key,omitempty" form:"advanced made" jsonschema:"title=Signing key pair,writeOnly=true,maxLength=256" jsonschema_description:"Signs every request with Ed25519 (v1a of Standard Webhooks): receivers verify with the public key, and none of them could sign. Write generate for a pair of ours, rotate for a new one, or whsk_ and a key in base64. The private key is never shown."`
+	PublicKey      string            `json:"public_key,omitempty" form:"copied" jsonschema:"title=Public key,readOnly=true" jsonschema_description:"Receivers verify the signatures of the key pair with it."`
+	PreviousKey    string            `json:"previous_signing_key,omitempty" jsonschema:"title=Previous signing key,writeOnly=true,readOnly=true,maxLength=256" jsonschema_description:"Signs beside a new key for 7 days. null ends that at once."`
+	PreviousPublic string            `json:"previous_public_key,omitempty" form:"copied" jsonschema:"title=Previous public key,readOnly=true" jsonschema_description:"Of the key pair before, which signs beside the new one for a time."`
+	PreviousUntil  string            `json:"previous_key_until,omitempty" jsonschema:"title=Previous key signs until,format=date-time,readOnly=true" jsonschema_description:"7 days after the key pair was changed."`
 }
 
 // BatchLimit is how many events one request may carry.
@@ -116,6 +121,9 @@ func (p *Parameters) Check() []destination.FieldProblem {
 	}
 	if _, ok := key(p.PreviousSecret); p.PreviousSecret != "" && !ok {
 		out.Add("previous_signing_secret", secretForm)
+	}
+	if k, ok := privateKey(p.PrivateKey); p.PrivateKey != "" && (!ok || !pair(k)) {
+		out.Add("signing_key", keyForm)
 	}
 	return out
 }
@@ -199,30 +207,26 @@ func (p *Parameters) header(id string, now time.Time, body []byte, lines bool) h
 	}
 	at := strconv.FormatInt(now.Unix(), 10)
 	h["Webhook-Id"], h["Webhook-Timestamp"] = []string{id}, []string{at}
-	if s := signatures(id, at, body, p.Secret, p.PreviousSecret); s != "" {
+	if s := p.signatures(id, now, at, body); s != "" {
 		h["Webhook-Signature"] = []string{s}
 	}
 	return h
 }
 
-// signatures signs with each secret that is set. Standard Webhooks, specification: `v1,` and the base64 of
-// HMAC-SHA256 over `id.timestamp.body`; several are parted by spaces while a secret rotates.
-func signatures(id, at string, body []byte, secrets ...string) string {
+// signatures signs with each secret and each key pair that is set. Standard Webhooks, specification: `v1,` and the
+// base64 of HMAC-SHA256 over `id.timestamp.body`, `v1a,` and that of Ed25519; several are parted by spaces.
+func (p *Parameters) signatures(id string, now time.Time, at string, body []byte) string {
+	prefix := id + "." + at + "."
 	var out []string
-	for _, s := range secrets {
-		if s == "" {
-			continue
+	for _, s := range []string{p.Secret, p.PreviousSecret} {
+		if k, ok := key(s); ok {
+			mac := hmac.New(sha256.New, k)
+			mac.Write([]byte(prefix))
+			mac.Write(body)
+			out = append(out, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 		}
-		k, ok := key(s)
-		if !ok {
-			continue // Check refuses it
-		}
-		mac := hmac.New(sha256.New, k)
-		mac.Write([]byte(id + "." + at + "."))
-		mac.Write(body)
-		out = append(out, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	}
-	return strings.Join(out, " ")
+	return strings.Join(append(out, p.signedByPairs(prefix, body, now)...), " ")
 }
 
 // Judge takes any 2xx for a success.

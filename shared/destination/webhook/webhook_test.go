@@ -2,6 +2,8 @@ package webhook_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -95,6 +97,43 @@ func TestWithoutASecretThereIsNoSignature(t *testing.T) {
 	require.Equal(t, "20s", r.Transport.OpenTimeout.String())
 }
 
+// signed is a request that is signed by a secret, and by a key pair and the one before.
+func signed(t *testing.T, until string) (r destination.Request, keys [2]ed25519.PublicKey) {
+	t.Helper()
+	var private [2]string
+	for n := range keys {
+		k := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(n + 1)}, ed25519.SeedSize))
+		keys[n] = k.Public().(ed25519.PublicKey)
+		private[n] = "whsk_" + base64.StdEncoding.EncodeToString(k)
+	}
+	return destinationtest.Encode(t, suite(`,"signing_key":"`+private[0]+`","previous_signing_key":"`+private[1]+
+		`","previous_key_until":"`+until+`"`), two()...)[0], keys
+}
+
+// verifies are which of the keys made one of the signatures that are v1a.
+func verifies(r destination.Request, keys [2]ed25519.PublicKey) (by []int) {
+	content := r.Header.Get("Webhook-Id") + "." + r.Header.Get("Webhook-Timestamp") + "." + string(r.Body)
+	for one := range strings.FieldsSeq(r.Header.Get("Webhook-Signature")) {
+		version, text, _ := strings.Cut(one, ",")
+		signature, err := base64.StdEncoding.DecodeString(text)
+		for n, k := range keys {
+			if version == "v1a" && err == nil && ed25519.Verify(k, []byte(content), signature) {
+				by = append(by, n)
+			}
+		}
+	}
+	return by
+}
+
+func TestAKeyPairSignsBesideTheSecret(t *testing.T) {
+	r, keys := signed(t, "2023-03-01T00:00:01Z") // a second after the attempt
+	require.Equal(t, []int{0, 1}, verifies(r, keys), "the key before signs too until its end")
+	require.Len(t, strings.Fields(r.Header.Get("Webhook-Signature")), 4)
+	check(t, r) // a library that knows v1 alone takes it
+	r, keys = signed(t, "2023-03-01T00:00:00Z")
+	require.Equal(t, []int{0}, verifies(r, keys), "the time of the key before is over")
+}
+
 func TestBadParameters(t *testing.T) {
 	for parameters, says := range map[string]string{
 		`{"url":"https://a.example","headers":{"Bad Name":"x"}}`: "parameters.headers: holds a name that is " +
@@ -107,6 +146,11 @@ func TestBadParameters(t *testing.T) {
 		`{"url":"https://a.example","signing_secret":"whsec_short"}`:      "parameters.signing_secret: must be whsec_",
 		`{"url":"https://a.example","previous_signing_secret":"x"}`: "parameters.previous_signing_secret: must " +
 			"be whsec_",
+		`{"url":"https://a.example","signing_key":"whsk_AAAA"}`: "parameters.signing_key: must be generate, rotate, " +
+			"or whsk_",
+		// the seed of one key and the public half of another
+		`{"url":"https://a.example","signing_key":"whsk_` + strings.Repeat("A", 86) +
+			`=="}`: "parameters.signing_key: must be",
 		`{"url":"https://a.example","timeout":0}`:       "parameters.timeout: must be at least 1",
 		`{"url":"https://a.example","open_timeout":61}`: "parameters.open_timeout: must be at most 60",
 		`{"url":"https://a.example","http_method":"GET"}`: "parameters.http_method: must be one of " +

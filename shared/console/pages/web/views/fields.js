@@ -1,6 +1,6 @@
 // The controls of a form that is drawn from a JSON Schema.
 import { html, classes, useEffect, useId, useLayoutEffect, useRef, useState } from "../html.js";
-import { languages, said, t } from "../i18n.js";
+import { languages, said, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
 import { kindOf, MASK } from "../schema.js";
@@ -8,6 +8,9 @@ import { Busy, Copy, ErrorAt, Notice, reasonOf, Said } from "../ui.js";
 
 // generated is a new signing secret, as Standard Webhooks writes one: 32 bytes of the browser's own randomness.
 const generated = () => `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))}`;
+
+// ordered are the words for a key pair that the API makes, so that its private key is never here.
+const ordered = ["generate", "rotate"];
 
 // Secret shows a mask for what is kept, and never more. A new value replaces it. One that was made here is shown, to be
 // copied to the receiver, until the form is saved.
@@ -20,7 +23,7 @@ function Secret({ field, id, value, onInput, onBlur, describedby, invalid, kept 
 	useLayoutEffect(() => {
 		if (pressed.current) row.current.querySelector("input, button").focus();
 		pressed.current = false;
-	}, [value === MASK]);
+	}, [value === MASK || ordered.includes(value)]);
 	const press = (v) => {
 		pressed.current = true;
 		onInput(v);
@@ -30,6 +33,20 @@ function Secret({ field, id, value, onInput, onBlur, describedby, invalid, kept 
 			<div class="row" ref=${row}>
 				<output id=${id} class="kept" aria-describedby=${describedby}>${t("secret.kept")}</output>
 				<button type="button" class="quiet" onClick=${() => press("")}>${t("secret.replace")}</button>
+				${field["x-made"] &&
+				html`
+					<button type="button" class="quiet" onClick=${() => press("rotate")}>${t("pair.rotate")}</button>
+				`}
+			</div>
+		`;
+	}
+	if (field["x-made"] && ordered.includes(value)) {
+		return html`
+			<div class="row wrap" ref=${row}>
+				<output id=${id} class="kept" aria-describedby=${describedby}>
+					${value === "rotate" ? t("pair.rotated") : t("pair.made")}
+				</output>
+				<button type="button" class="quiet" onClick=${() => press(kept ? MASK : "")}>${t("pair.undo")}</button>
 			</div>
 		`;
 	}
@@ -54,6 +71,11 @@ function Secret({ field, id, value, onInput, onBlur, describedby, invalid, kept 
 			${kept &&
 			html`
 				<button type="button" class="quiet" onClick=${() => press(MASK)}>${t("secret.keep")}</button>
+			`}
+			${field["x-made"] &&
+			!kept &&
+			html`
+				<button type="button" class="quiet" onClick=${() => press("generate")}>${t("pair.generate")}</button>
 			`}
 			${field["x-generated"] &&
 			html`
@@ -386,11 +408,21 @@ export function Field({ field, value, error, onInput, onBlur, kept, ...picking }
 }
 
 export const Shown = ({ field, value }) =>
-	value === undefined || value === ""
+	value === undefined || value === "" || field.writeOnly
 		? null
 		: html`
 				<div class="fact">
 					<dt><${Said} text=${field.title} /></dt>
-					<dd>${String(value)}</dd>
+					<dd>
+						${field["x-copied"]
+							? html`
+									<code>${value}</code>
+									${" "}
+									<${Copy} text=${value}>${t("action.copy")}<//>
+								`
+							: field.format === "date-time"
+								? time(value)
+								: String(value)}
+					</dd>
 				</div>
 			`;

@@ -1,0 +1,123 @@
+package integration_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/destination"
+	"tocsin/shared/destination/webhook"
+	"tocsin/shared/integration"
+)
+
+// hooked is a service with a clock, and a webhook that signs with a key pair of ours.
+type hooked struct {
+	*integration.Service
+	t   *testing.T
+	now time.Time
+	id  string
+}
+
+func newHooked(t *testing.T) *hooked {
+	t.Helper()
+	s, _ := service(t)
+	h := &hooked{Service: s, t: t, now: time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)}
+	s.Random, s.Now = rand.Reader, func() time.Time { return h.now }
+	i, err := s.Create(t.Context(), ada, integration.Draft{System: "web_hooks", Name: "SOC",
+		Parameters: json.RawMessage(`{"url":"https://soc.example.com/in","signing_key":"generate"}`)})
+	require.NoError(t, err)
+	h.id = i.ID
+	return h
+}
+
+// patch changes parameters, and returns them as they are sent with.
+func (h *hooked) patch(parameters string) (webhook.Parameters, integration.Integration) {
+	h.t.Helper()
+	i, err := h.Update(h.t.Context(), ada, h.id, 0, integration.Patch{Parameters: json.RawMessage(parameters)})
+	require.NoError(h.t, err)
+	opened, err := h.Open(h.t.Context(), i)
+	require.NoError(h.t, err)
+	return *opened.Parameters.(*webhook.Parameters), i
+}
+
+func TestAKeyPairIsMadeAndItsPrivateHalfNeverShown(t *testing.T) {
+	h := newHooked(t)
+	p, i := h.patch(`{}`)
+	k, err := base64.StdEncoding.DecodeString(p.PrivateKey[len("whsk_"):])
+	require.NoError(t, err)
+	public := "whpk_" + base64.StdEncoding.EncodeToString(ed25519.PrivateKey(k).Public().(ed25519.PublicKey))
+	require.Equal(t, public, p.PublicKey)
+	require.Contains(t, string(i.Parameters), public)
+	require.NotContains(t, string(i.Parameters)+string(i.Sealed), p.PrivateKey)
+	masked, err := h.Masked(t.Context(), i)
+	require.NoError(t, err)
+	require.Contains(t, string(masked), `"signing_key":"`+destination.SecretMask+`"`)
+
+	same, after := h.patch(`{"signing_key":"generate"}`)
+	require.Equal(t, p, same, "a configuration is applied again")
+	require.Equal(t, i.Revision, after.Revision)
+	_, after = h.patch(string(masked))
+	require.Equal(t, i.Revision, after.Revision, "what was read is sent back")
+}
+
+func TestTheKeyBeforeSignsForSevenDays(t *testing.T) {
+	h := newHooked(t)
+	first, _ := h.patch(`{}`)
+	second, i := h.patch(`{"signing_key":"rotate"}`)
+	require.NotEqual(t, first.PublicKey, second.PublicKey)
+	require.Equal(t, [3]string{first.PrivateKey, first.PublicKey, "2026-12-04T09:00:00Z"},
+		[3]string{second.PreviousKey, second.PreviousPublic, second.PreviousUntil})
+	require.NotContains(t, string(i.Parameters), first.PrivateKey)
+
+	h.now = h.now.Add(webhook.Overlap - time.Second)
+	kept, _ := h.patch(`{"max_events":1}`)
+	require.Equal(t, first.PublicKey, kept.PreviousPublic)
+	h.now = h.now.Add(time.Second)
+	over, _ := h.patch(`{"max_events":2}`)
+	require.Empty(t, over.PreviousKey+over.PreviousPublic+over.PreviousUntil)
+	require.Equal(t, second.PrivateKey, over.PrivateKey)
+
+	third, _ := h.patch(`{"signing_key":"rotate"}`)
+	require.Equal(t, second.PublicKey, third.PreviousPublic)
+	ended, _ := h.patch(`{"previous_signing_key":null}`)
+	require.Equal(t, third.PublicKey, ended.PublicKey)
+	require.Empty(t, ended.PreviousKey+ended.PreviousPublic+ended.PreviousUntil, "a person ends it at once")
+	off, i := h.patch(`{"signing_key":null}`)
+	require.Empty(t, off.PrivateKey+off.PublicKey+off.PreviousKey)
+	require.NotContains(t, string(i.Parameters), "whpk_")
+}
+
+// Whoever may change an address must not have what goes there signed by the key of the receiver before.
+func TestAKeyPairStaysWithItsReceiver(t *testing.T) {
+	h := newHooked(t)
+	first, _ := h.patch(`{}`)
+	for _, parameters := range []string{`{"url":"https://other.example.com/"}`,
+		`{"url":"https://other.example.com/","signing_key":"********"}`} {
+		_, err := h.Update(t.Context(), ada, h.id, 0, integration.Patch{Parameters: json.RawMessage(parameters)})
+		require.ErrorContains(t, err, "parameters.signing_key: enter it again")
+	}
+	h.patch(`{"signing_key":"rotate"}`)
+	for _, word := range []string{"generate", "rotate"} {
+		moved, _ := h.patch(`{"url":"https://` + word + `.example.com/","signing_key":"` + word + `"}`)
+		require.NotContains(t, []string{"", first.PrivateKey}, moved.PrivateKey)
+		require.Empty(t, moved.PreviousKey+moved.PreviousPublic+moved.PreviousUntil)
+	}
+	_, err := h.Update(t.Context(), ada, h.id, 0,
+		integration.Patch{Parameters: json.RawMessage(`{"public_key":"whpk_x"}`)})
+	require.ErrorContains(t, err, "parameters.public_key: is read-only")
+}
+
+func TestAKeyOfOnesOwnIsTakenInBothForms(t *testing.T) {
+	h := newHooked(t)
+	seed := make([]byte, ed25519.SeedSize)
+	long := "whsk_" + base64.StdEncoding.EncodeToString(ed25519.NewKeyFromSeed(seed))
+	p, i := h.patch(`{"signing_key":"whsk_` + base64.StdEncoding.EncodeToString(seed) + `"}`)
+	require.Equal(t, long, p.PrivateKey)
+	_, after := h.patch(`{"signing_key":"` + long + `"}`)
+	require.Equal(t, i.Revision, after.Revision)
+}
