@@ -147,3 +147,37 @@ func TestATextFromOutsideIsReadWithinItsBudget(t *testing.T) {
 	tail := "the receiver asks to slow down"
 	require.NotEqual(t, tail, wording.In(wording.Japanese, tail))
 }
+
+// others are further Japanese words for what docs/translating.md has one word for, and signs of another set.
+var others = map[string]string{"秘密の値": "秘密情報", "機密情報": "秘密情報", "運用担当者": "運用者", "オペレータが": "運用者が",
+	"を回復": "を回収", "で回復": "で回収", "再取得": "回収", "〜": "～", "閾値": "しきい値",
+	"サーバが": "サーバーが", "ユーザが": "ユーザーが", "下さい": "ください"}
+
+var halfColon = regexp.MustCompile(`[ぁ-んァ-ヶ一-龠）」}]:( |$)`)
+
+func TestJapaneseHasOneWordForOneThing(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{"texts/ja/*.json", "../destination/*/ja.json", "../destination/*/*.ja.md",
+		"../console/pages/web/messages/ja.json"} {
+		names, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, names, pattern)
+		files = append(files, names...)
+	}
+	for _, name := range files {
+		raw, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for other, word := range others {
+			require.NotContains(t, string(raw), other, "%s: the word is %s", name, word)
+		}
+		texts := map[string]any{}
+		if filepath.Ext(name) == ".json" {
+			require.NoError(t, json.Unmarshal(raw, &texts), name)
+		}
+		for key, text := range texts {
+			if text, ok := text.(string); ok {
+				require.NotRegexp(t, halfColon, text, "%s: %s: the colon is ：", name, key)
+			}
+		}
+	}
+}
