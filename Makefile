@@ -4,7 +4,7 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-compare bench-peers bench-reports bench-aws bench-cold fuzz \
+.PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-parts bench-compare bench-peers bench-reports bench-aws bench-cold fuzz \
 	test-independent test-metrics test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
@@ -69,6 +69,11 @@ demo-fast: build ## show all three cycles 120 times as fast (under 45 s)
 
 bench: build ## measure deliveries against a bare HTTP client
 	$(GO) run ./scripts/bench -binary bin/tocsin $(ARGS)
+
+bench-parts: ## print what each part of a single delivery costs, from a CPU profile (ARGS="-only 2": of batches)
+	@$(GO) build -trimpath -tags profile -o bin/tocsin-profile ./functions/local
+	@mkdir -p var
+	@$(GO) run ./scripts/bench -binary bin/tocsin-profile -profile var/bench.pprof -only 1 -events 60000 $(ARGS)
 
 bench-compare: ## compare the hot path's benchmarks with those of another commit: make bench-compare BASE=main (minutes)
 	@scripts/bench-compare $(BASE) $(ARGS)

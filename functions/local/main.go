@@ -31,6 +31,9 @@ import (
 // a sixth of the deliveries per second (make bench).
 const gcPercent = 400
 
+// stopProfile ends the CPU profile of a program that was built with the tag profile (make bench-parts).
+var stopProfile = func() {}
+
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -38,6 +41,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := start(ctx, os.Args[1:])
+	stopProfile()
 	var exit *exitError
 	if errors.As(err, &exit) {
 		if exit.words != "" {

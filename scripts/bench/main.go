@@ -25,9 +25,11 @@ func main() {
 	events := flag.Int("events", 60_000, "deliveries of each throughput run")
 	steady := flag.Duration("steady", 15*time.Second, "length of the run at 200 events per second")
 	only := flag.Int("only", 0, "measure this scenario alone, counted from 1; 0 = all")
+	profile := flag.String("profile", "", "with -only, and a binary built with the tag profile: keep the run's CPU "+
+		"profile there, and print what each part of a delivery costs (make bench-parts)")
 	args := flag.String("args", "", "more arguments for the embedded program, separated by spaces")
 	flag.Parse()
-	b := &bench{binary: *binary, args: strings.Fields(*args), only: *only}
+	b := &bench{binary: *binary, args: strings.Fields(*args), only: *only, profile: *profile}
 	if err := b.run(*events, *steady); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -35,10 +37,11 @@ func main() {
 }
 
 type bench struct {
-	binary string
-	args   []string
-	only   int
-	table  *tabwriter.Writer
+	binary  string
+	args    []string
+	only    int
+	profile string
+	table   *tabwriter.Writer
 }
 
 // row is the outcome of one run.
@@ -92,7 +95,10 @@ func (b *bench) run(events int, steady time.Duration) error {
 		rows = append(rows, r)
 	}
 	if b.only != 0 {
-		return b.table.Flush()
+		if err := b.table.Flush(); err != nil || b.profile == "" || len(rows) == 0 {
+			return err
+		}
+		return printParts(os.Stdout, b.binary, b.profile, rows[0].Delivered, rows[0].CPU)
 	}
 	for _, backlog := range []int{events, 4 * events} {
 		r, err := b.backlog(backlog)
@@ -168,8 +174,15 @@ func (b *bench) start(s scenario, r *load.Receiver) (*embedded.Process, func(), 
 		return nil, nil, err
 	}
 	clean := func() { _ = os.RemoveAll(folder) }
+	if b.profile != "" { // this process alone, not the commands that are run beside it
+		if err := os.Setenv(profileFile, b.profile); err != nil {
+			clean()
+			return nil, nil, err
+		}
+	}
 	p, err := embedded.Start(b.binary, folder,
 		append([]string{"-allow", r.Host, "-tenant", "bench", "-log-level", "error"}, b.args...)...)
+	_ = os.Unsetenv(profileFile)
 	if err != nil {
 		clean()
 		return nil, nil, err
@@ -248,6 +261,7 @@ func (b *bench) measure(s scenario) (row, error) {
 	}
 	defer clean()
 	accepted := make([]time.Time, s.events)
+	before := load.CPUSoFar(p.PID())
 	start := time.Now()
 	if s.pace > 0 {
 		err = publishPaced(p, s, accepted)
@@ -271,7 +285,7 @@ func (b *bench) measure(s scenario) (row, error) {
 		return row{}, err
 	}
 	return row{Row: load.Row{Name: s.name, Delivered: int(r.Want), Took: took, Latency: r.Latencies(accepted),
-		CPU: load.CPU(usage), PeakKiB: peak}}, nil
+		CPU: load.CPU(usage) - before, PeakKiB: peak}}, nil
 }
 
 // publishPaced publishes one event at a time at a fixed rate, and measures from the beginning of the publish: the

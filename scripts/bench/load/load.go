@@ -248,3 +248,23 @@ func CPU(u *syscall.Rusage) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// clockTick is the unit of the kernel's counts in /proc/<pid>/stat (USER_HZ, proc(5)).
+const clockTick = 10 * time.Millisecond
+
+// CPUSoFar is what a running process has used, of user and system: what a program takes to start is no delivery's. It
+// is 0 where the kernel does not tell.
+func CPUSoFar(pid int) time.Duration {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(raw, []byte(") ")) // the name of the program may hold anything
+	fields := strings.Fields(string(rest))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * clockTick
+}
