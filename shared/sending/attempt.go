@@ -11,7 +11,6 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
-	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
 	"tocsin/shared/retry"
@@ -45,7 +44,7 @@ func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (Outc
 
 func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *attempt, now time.Time) (result,
 	error) {
-	notifications, err := s.notifications(ctx, r.Integration, *d, d.Attempts, now)
+	notifications, err := s.notifications(ctx, r, *d, d.Attempts, now)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil {
 			return result{}, cause
@@ -134,11 +133,11 @@ func (s *Sender) target(r *Target, d *delivery.Delivery, now time.Time) destinat
 
 // notifications are those of an attempt at the given time, after those that were made before.
 func (s *Sender) notifications(
-	ctx context.Context, i integration.Integration, d delivery.Delivery, before []delivery.Attempt, at time.Time,
+	ctx context.Context, r *Target, d delivery.Delivery, before []delivery.Attempt, at time.Time,
 ) ([]notification.Notification, error) {
-	hits, _ := i.Subscribed(event.Hits)
+	hits, _ := r.Integration.Subscribed(event.Hits)
 	late, again := d.Late(before, at)
-	l := s.language(ctx, i)
+	l := s.language(ctx, r)
 	ns := make([]notification.Notification, len(d.Events))
 	for k, e := range d.Events {
 		ns[k] = notification.Notification{Event: e, Platform: s.Platform, Headers: hits.WithHeaders, Late: late,

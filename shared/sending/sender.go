@@ -37,11 +37,11 @@ type Languages interface {
 }
 
 // language is that of what an integration sends. Machines get the same in every language.
-func (s *Sender) language(ctx context.Context, i integration.Integration) wording.Language {
-	d, ok := s.Destinations.Destination(i.System)
-	if !ok || !d.System().Class.Read() {
+func (s *Sender) language(ctx context.Context, r *Target) wording.Language {
+	if !r.opened.System.Class.Read() {
 		return wording.English
 	}
+	i := &r.Integration
 	if i.Language.Valid() || s.Languages == nil {
 		return i.Language.Or(wording.English)
 	}

@@ -95,7 +95,7 @@ type Target struct {
 }
 
 // Mails reports whether the target is to the deployment's own mail service, and not a system of the customer's.
-func (r *Target) Mails() bool { return r.destination.System().Class == notification.Mail }
+func (r *Target) Mails() bool { return r.opened.System.Class == notification.Mail }
 
 // Opener opens an integration for sending.
 type Opener interface {

@@ -59,7 +59,7 @@ func (s *Sender) Test(ctx context.Context, opened integration.Opened, who activi
 	mails := 0
 	for _, n := range notification.Samples(opened.System.Class, s.Platform, who.Tenant, who.ClientName, id,
 		s.Now().UTC()) {
-		n.Language = s.language(ctx, target.Integration)
+		n.Language = s.language(ctx, target)
 		w, err := s.write(target, n, who)
 		if err != nil {
 			return result, err

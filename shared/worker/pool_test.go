@@ -74,7 +74,8 @@ func (m mailed) System() destination.System {
 type opener struct{}
 
 func (opener) Open(_ context.Context, i integration.Integration) (integration.Opened, error) {
-	return integration.Opened{System: plain{}.System(), Parameters: &plainParameters{URL: i.Name},
+	d, _ := systems{}.Destination(i.System)
+	return integration.Opened{System: d.System(), Parameters: &plainParameters{URL: i.Name},
 		Secrets: []string{"hunter2"}}, nil
 }
 
