@@ -83,6 +83,23 @@ func TestTheEventSaysWhichFilterStoppedIt(t *testing.T) {
 	require.Contains(t, left, `"filter":"severity"`)
 }
 
+func TestWhatFiltersLeftOutIsCountedForTheIntegrationAndTheOverview(t *testing.T) {
+	r := start(t)
+	a := r.call("POST", "/v1/integrations", fmt.Sprintf(severe, slackURL))
+	require.Equal(t, 201, a.status, a.raw)
+	path := "/v1/integrations/" + a.body["id"].(string)
+	require.JSONEq(t, `[{"filter":"severity","events":0}]`, member(t, r.call("GET", path+"/left-out", ""), "stopped"))
+	r.accept("Low", "High", "Medium", "Low")
+	a = r.call("GET", path+"/left-out", "")
+	require.JSONEq(t, `[{"filter":"severity","events":2}]`, member(t, a, "stopped"), "Medium is not one of its types")
+	line := r.overviewOf().Integrations[0]
+	require.Equal(t, 2, line.LeftOut)
+	require.Equal(t, a.body["from"], r.overviewOf().From.Format(time.RFC3339))
+	r.call("PATCH", path, `{"filters":[]}`)
+	require.JSONEq(t, `[]`, member(t, r.call("GET", path+"/left-out", ""), "stopped"))
+	require.Equal(t, 404, r.call("GET", "/v1/integrations/nothing/left-out", "").status)
+}
+
 func TestTheRulesOfAnIntegrationsFiltersOfferNoRegularExpression(t *testing.T) {
 	r := start(t)
 	for path, offers := range map[string]bool{"/v1/systems": false, "/v1/trigger-templates": true,

@@ -50,7 +50,8 @@ type Sum struct {
 type Line struct {
 	Integration integration.Integration
 	Sum
-	Hours [Hours]Hour // without Events
+	LeftOut int         // events that its filters stopped
+	Hours   [Hours]Hour // without Events
 }
 
 // Integrations reads the tenant's integrations: the part of integration.Service that this package needs.
@@ -92,10 +93,31 @@ const (
 	windows = 8
 )
 
+// Since is the beginning of an Overview.
+func Since(now time.Time) time.Time {
+	return now.UTC().Truncate(time.Hour).Add(-(Hours - 1) * time.Hour)
+}
+
+// LeftOut counts the events since a time that each filter of an integration, as it has them now, has stopped: in the
+// order of the filters.
+func LeftOut(ctx context.Context, s Series, i integration.Integration, since time.Time) ([]int, error) {
+	out := make([]int, len(i.Filters))
+	for n, f := range i.Filters {
+		points, err := s.Series(ctx, i.Tenant, health.LeftOutOf(i.ID, string(f.ID)), 0, since)
+		if err != nil {
+			return nil, fmt.Errorf("read what the filters of integration %s stopped: %w", i.ID, err)
+		}
+		for _, p := range points {
+			out[n] += p.Attempts
+		}
+	}
+	return out, nil
+}
+
 // Read makes the overview of a tenant.
 func (r *Reader) Read(ctx context.Context, tenant string) (Overview, error) {
 	now := r.Now()
-	o := Overview{From: now.UTC().Truncate(time.Hour).Add(-(Hours - 1) * time.Hour), To: now.UTC()}
+	o := Overview{From: Since(now), To: now.UTC()}
 	for n := range o.Hours {
 		o.Hours[n].At = o.From.Add(time.Duration(n) * time.Hour)
 	}
@@ -178,6 +200,13 @@ func (r *Reader) line(ctx context.Context, o *Overview, i integration.Integratio
 			hour.Dead += p.Dead
 		}
 		newest = points
+	}
+	left, err := LeftOut(ctx, r.Counters, i, o.From)
+	if err != nil {
+		return l, nil, err
+	}
+	for _, events := range left {
+		l.LeftOut += events
 	}
 	t, err := r.trouble(ctx, o, &l, newest)
 	return l, t, err

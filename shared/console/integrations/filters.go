@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/fanout"
 	"tocsin/shared/filter"
 	"tocsin/shared/integration"
+	"tocsin/shared/overview"
 )
 
 // FilterTester tries filters on the events that came last: the part of fanout.Recovery that this package needs.
@@ -43,6 +44,14 @@ type StoppedView struct {
 	Events int       `json:"events" example:"2296"`
 }
 
+type leftOutOutput struct {
+	Body struct {
+		From    time.Time     `json:"from" doc:"24 hours are counted, of which the last is not over"`
+		To      time.Time     `json:"to" doc:"now"`
+		Stopped []StoppedView `json:"stopped" doc:"by the filters that it has now, in their order; an event counts for the first that stopped it"`
+	}
+}
+
 func (s *API) filters(api huma.API) {
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "try-filters", Method: http.MethodPost, Path: "/v1/filters/try", Tags: []string{"Integrations"},
@@ -50,6 +59,30 @@ func (s *API) filters(api huma.API) {
 		Description: "What an integration with these filters would have got of the last events, up to about 2,000 " +
 			"within seven days. Nothing is sent and nothing is saved.",
 	}), s.tryFilters)
+	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+		OperationID: "get-integration-left-out", Method: http.MethodGet, Path: "/v1/integrations/{id}/left-out",
+		Tags: []string{"Integrations"}, Errors: []int{404}, Summary: "Count what an integration's filters left out",
+		Description: "Of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's " +
+			"page says of each event which filter stopped it, and recovery sends what filters let pass by then.",
+	}), s.leftOut)
+}
+
+func (s *API) leftOut(ctx context.Context, in *rest.IDInput) (*leftOutOutput, error) {
+	i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
+	if err != nil {
+		return nil, s.Answer(err)
+	}
+	out := &leftOutOutput{}
+	out.Body.To = s.Now().UTC()
+	out.Body.From, out.Body.Stopped = overview.Since(out.Body.To), []StoppedView{}
+	counts, err := overview.LeftOut(ctx, s.Health.Counters, i, out.Body.From)
+	if err != nil {
+		return nil, s.Answer(err)
+	}
+	for n, events := range counts {
+		out.Body.Stopped = append(out.Body.Stopped, StoppedView{i.Filters[n].ID, events})
+	}
+	return out, nil
 }
 
 func (s *API) tryFilters(ctx context.Context, in *tryInput) (*tryOutput, error) {

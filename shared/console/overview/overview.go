@@ -76,6 +76,7 @@ type OverviewLine struct {
 	System string            `json:"system" example:"slack"`
 	State  integration.State `json:"state" enum:"ok,failing,disabled"`
 	OverviewSum
+	LeftOut         int   `json:"left_out,omitempty" doc:"events of its types that its filters, as they are now, stopped"`
 	DeliveredByHour []int `json:"delivered_by_hour,omitempty" doc:"as in hours; absent when there were none"`
 	DeadByHour      []int `json:"dead_by_hour,omitempty" doc:"likewise"`
 }
@@ -146,7 +147,7 @@ func percentile(l health.Latencies, percent int) LatencyBounds {
 
 func line(l overview.Line) OverviewLine {
 	i := l.Integration
-	v := OverviewLine{ID: i.ID, Name: i.Name, System: i.System, State: i.State(), OverviewSum: sum(l.Sum)}
+	v := OverviewLine{ID: i.ID, Name: i.Name, System: i.System, State: i.State(), OverviewSum: sum(l.Sum), LeftOut: l.LeftOut}
 	for _, h := range l.Hours {
 		if l.Delivered > 0 {
 			v.DeliveredByHour = append(v.DeliveredByHour, h.Delivered)

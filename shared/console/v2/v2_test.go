@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,23 @@ func TestContract(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
 		v2test.Contract(t, open(t, db.Integrations(), db.Triggers()).call)
 	})
+}
+
+func TestAChangeThroughThePlatformsAPIKeepsFilters(t *testing.T) {
+	r := inMemory(t)
+	status, raw := r.call(t, "POST", "/v1/integrations", `{"system":"slack","name":"Ops","events":[{"event":"vuln_high"}],`+
+		`"filters":[{"id":"country","operator":"eq","values":["NL"]}],`+
+		`"parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/x"}}`)
+	require.Equal(t, 201, status, raw)
+	_, raw = r.call(t, "GET", "/v2/integration?clientid=42", "")
+	id := regexp.MustCompile(`"id":(\d+)`).FindStringSubmatch(raw)
+	require.NotEmpty(t, id, raw)
+	status, raw = r.call(t, "PUT", "/v2/integration/"+id[1], `{"name":"Night","type":"slack","active":true,`+
+		`"events":[{"event":"system","active":true}],"target":"https://hooks.slack.com/services/T0/B0/y"}`)
+	require.Equal(t, 200, status, raw)
+	_, raw = r.call(t, "GET", "/v1/integrations", "")
+	require.Contains(t, raw, `"name":"Night"`)
+	require.Contains(t, raw, `"filters":[{"id":"country","operator":"eq","values":["NL"]}]`)
 }
 
 func TestATelegramIntegrationIsBoundToTheChatOfItsChatData(t *testing.T) {

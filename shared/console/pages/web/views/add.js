@@ -10,7 +10,7 @@ import { Copy, Empty, Notice, Said, View } from "../ui.js";
 import { startingEvents } from "../events.js";
 import { Form, SetUp } from "./form.js";
 
-const readSystems = async (signal) => (await get("/v1/systems", { signal, query: { languages: further } })).body.groups;
+const readSystems = async (signal) => (await get("/v1/systems", { signal, query: { languages: further } })).body;
 
 const Back = ({ href = "/", children }) => html`
 	<p class="back">
@@ -33,7 +33,7 @@ export function Add({ session }) {
 			<a href="/addresses">${t("add.addresses")}</a>
 		</p>
 		<${View} load=${load} skeleton="tiles">
-			${(groups) =>
+			${({ groups }) =>
 				groups
 					.filter((g) => !only || g.title === only)
 					.map(
@@ -121,6 +121,7 @@ function copied(system, i) {
 		start: {
 			name: t("copy.name", { name: i.name }),
 			language: i.language,
+			filters: i.filters,
 			parameters,
 			events: Object.fromEntries(
 				i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }]),
@@ -130,11 +131,12 @@ function copied(system, i) {
 	};
 }
 
-function NewForm({ system, session, of }) {
+function NewForm({ system, rules, session, of }) {
 	const copy = of && copied(system, of);
 	const start = copy?.start || {
 		name: nameOf(system, session),
 		parameters: {},
+		filters: [],
 		events: startingEvents(system),
 	};
 	const save = async (draft) => {
@@ -170,6 +172,7 @@ function NewForm({ system, session, of }) {
 			<div class="side"><${SetUp} system=${system} /></div>
 			<${Form}
 				system=${system}
+				rules=${rules}
 				start=${start}
 				save=${save}
 				saved=${saved}
@@ -186,16 +189,16 @@ export function AddForm({ system: name, session }) {
 	const { query } = useLocation();
 	const [copy] = useState(query.get("copy")); // the id of the integration that this will be one more of
 	const load = useLoad(`systems ${copy}`, async (signal) => {
-		const [groups, of] = await Promise.all([
+		const [systems, of] = await Promise.all([
 			readSystems(signal),
 			copy && get(integrationPath(copy), { signal }).then(({ body }) => (body.system === name ? body : null)),
 		]);
-		return { groups, of };
+		return { ...systems, of };
 	});
 	return html`
 		<${Back} href="/add">${t("add.title")}<//>
 		<${View} load=${load} skeleton="form" title=${t("add.title")}>
-			${({ groups, of }) => {
+			${({ groups, filters, of }) => {
 				const system = groups
 					.flatMap((g) => g.systems)
 					.find((s) => s.name === name && s.available && !s.personal);
@@ -211,7 +214,7 @@ export function AddForm({ system: name, session }) {
 						<span class="mark"><${Icon} name=${name} /></span>
 						${t("add.system", { system: system.title })}
 					</h1>
-					<${NewForm} system=${system} session=${session} of=${of} />
+					<${NewForm} system=${system} rules=${filters} session=${session} of=${of} />
 				`;
 			}}
 		<//>

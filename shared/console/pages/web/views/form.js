@@ -1,6 +1,6 @@
 // The form of an integration, drawn from its system's JSON Schema.
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
-import { may } from "../api.js";
+import { may, post } from "../api.js";
 import { Events } from "../events.js";
 import { language, said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
@@ -12,8 +12,10 @@ import { Busy, Notice } from "../ui.js";
 import { Admitted } from "./addresses.js";
 import { Faults, focusWrong } from "./faults.js";
 import { Field, Language, Shown } from "./fields.js";
+import { draftFilters, filterMistakes, FilterRows, madeFilters } from "./filter-rows.js";
 import { Samples } from "./samples.js";
 import { Tested, useTest } from "./tested.js";
+import { Tried } from "./tried.js";
 
 // editable is what the form of an integration can change of it, to compare.
 export const editable = (system, i) =>
@@ -21,13 +23,14 @@ export const editable = (system, i) =>
 		i.name,
 		i.language || "",
 		i.events,
+		i.filters,
 		fieldsOf(system.parameters)
 			.filter((f) => kindOf(f) !== "shown")
 			.map((f) => i.parameters[f.name]),
 	]);
 
 // useDraft is the state of a form: its controls, what is wrong with them, and what they make.
-function useDraft(system, start) {
+function useDraft(system, start, rules) {
 	const fields = useMemo(() => fieldsOf(system.parameters), [system.parameters]);
 	const open = fields.filter((f) => kindOf(f) !== "shown");
 	const [name, setName] = useState(start.name);
@@ -35,14 +38,16 @@ function useDraft(system, start) {
 		Object.fromEntries(open.map((f) => [f.name, initial(f, start.parameters[f.name])])),
 	);
 	const [events, setEvents] = useState(start.events);
+	const [filters, setFilters] = useState(() => draftFilters(start.filters, rules));
 	const [language, setLanguage] = useState(start.language || "");
 	const [touched, touch] = useState({});
 	const [refused, refuse] = useState({});
 	const [dirty, setDirty] = useState(false);
 	const changes = useRef(0);
 	const typed = useRef(null); // told of each change of what a test tests
+	const narrowed = useRef(null); // told of each change of what filters are tried on
 	const applies = ({ "x-when": when }) => !when || values[when.field] === when.value;
-	const errors = { ...refused };
+	const errors = { filters: "", ...refused, ...filterMistakes(filters, rules) };
 	for (const f of open.filter(applies)) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
 	errors.name = !name.trim()
 		? t("check.required")
@@ -72,11 +77,13 @@ function useDraft(system, start) {
 		name,
 		values,
 		events,
+		filters,
 		language,
 		errors,
 		touched,
 		dirty,
 		typed,
+		narrowed,
 		parameters,
 		shown: fields.filter((f) => kindOf(f) === "shown"),
 		setName: (v) => {
@@ -95,7 +102,14 @@ function useDraft(system, start) {
 		},
 		setEvents: (v) => {
 			setEvents(v);
+			narrowed.current?.();
 			mark();
+		},
+		setFilters: (v) => {
+			setFilters(v);
+			narrowed.current?.();
+			mark();
+			refuse((r) => Object.fromEntries(Object.entries(r).filter(([key]) => !key.startsWith("filters"))));
 		},
 		blur: (key) => touch((all) => ({ ...all, [key]: true })),
 		touchAll: () => touch(Object.fromEntries(["name", ...open.map((f) => f.name)].map((n) => [n, true]))),
@@ -106,12 +120,14 @@ function useDraft(system, start) {
 			if (clean) setDirty(false);
 			return clean;
 		},
-		// refuse takes the fields that the API names: `parameters.url`, `parameters.addresses.1`, `name`.
+		// refuse takes the fields that the API names: `parameters.url`, `parameters.addresses.1`, `filters.0.values.1`,
+		// `name`.
 		refuse: (problems) => {
 			const found = {};
 			for (const p of problems) {
 				const [first, second, ...rest] = p.field.split(".");
-				const key = first === "parameters" && second ? second : first;
+				const row = first === "filters" && second ? `filters.${second}` : first;
+				const key = first === "parameters" && second ? second : row;
 				// Of a map the line is named: `parameters.headers.Authorization`.
 				const line =
 					rest.length && open.some((f) => f.name === key && kindOf(f) === "map") ? `${rest.join(".")}: ` : "";
@@ -132,11 +148,14 @@ function useDraft(system, start) {
 // Form: save({draft, over}) sends what was typed, over says that it may undo what somebody else changed meanwhile;
 // saved takes the answer, and whether it holds all that was typed by then. hold is told of changes and given the form's
 // own way to save; again reads anew and gives up what was typed; changed says that somebody else has changed what the
-// form began with; note is what came of the last save. Without cancel, Cancel undoes what was typed.
-export function Form({ system, start, save, saved, test, choose, submit, cancel, extra, hold, again, changed, note }) {
-	const draft = useDraft(system, start);
+// form began with; note is what came of the last save. Without cancel, Cancel undoes what was typed. rules are the
+// filters that an integration takes.
+export function Form(of) {
+	const { system, rules, start, save, saved, test, choose, submit, cancel, extra, hold, again, changed, note } = of;
+	const draft = useDraft(system, start, rules);
 	const form = useRef(null);
 	const [attempted, attempt] = useState(false);
+	const [tried, attemptTry] = useState(false);
 	const valid = () => {
 		attempt(true);
 		draft.touchAll();
@@ -163,6 +182,7 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 					name: draft.name.trim(),
 					...(system.worded ? { language: draft.language } : {}),
 					events: draft.list(),
+					filters: madeFilters(draft.filters, rules),
 					parameters: draft.parameters(),
 				},
 				{ over },
@@ -175,6 +195,20 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 	);
 	const tests = useTest((told, signal) => guarded(() => test(draft.parameters(), told, signal))());
 	draft.typed.current = tests.clear; // what was tested is not what the form holds any more
+	const tries = useTest((_, signal) =>
+		guarded(async () => {
+			const filters = madeFilters(draft.filters, rules);
+			const body = { system: system.name, events: draft.list(), filters };
+			return (await post("/v1/filters/try", body, { signal })).body;
+		})(),
+	);
+	draft.narrowed.current = tries.clear;
+	const triable = () => {
+		attemptTry(true);
+		if (!Object.keys(filterMistakes(draft.filters, rules)).length) return true;
+		focusWrong(form.current);
+		return false;
+	};
 	const outcome = useRef(null);
 	const error = saving.error || tests.error;
 	useEffect(() => {
@@ -191,6 +225,9 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 		};
 	});
 	const shown = (key) => (draft.touched[key] || attempted ? draft.errors[key] : "");
+	const filterErrors = {};
+	for (const key of Object.keys(draft.errors))
+		if (key.startsWith("filters")) filterErrors[key] = tried ? draft.errors[key] : shown(key);
 	const picking = (name) => {
 		const at = (system.choosable || []).indexOf(name);
 		return at < 0
@@ -263,6 +300,18 @@ export function Form({ system, start, save, saved, test, choose, submit, cancel,
 					</details>
 				`}
 				<${Events} system=${system} value=${draft.events} onChange=${draft.setEvents} />
+				<${FilterRows}
+					rules=${rules}
+					value=${draft.filters}
+					note=${t("filter.note")}
+					errors=${filterErrors}
+					onChange=${draft.setFilters}
+				>
+					${draft.filters.length > 0 &&
+					html`
+						<${Tried} of=${tries} ready=${triable} rules=${rules} />
+					`}
+				<//>
 			</fieldset>
 			<${Samples} system=${system} parameters=${draft.parameters} />
 			<div class="outcome" ref=${outcome}>

@@ -10,6 +10,7 @@ import { editable, Form, SetUp } from "./form.js";
 import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
 import { Gone, lastGone } from "./gone.js";
+import { LeftOut } from "./left-out.js";
 import { Delete, Disable, Enable } from "./switch.js";
 import { isBound, TelegramLink } from "./telegram.js";
 import { Uses } from "./uses.js";
@@ -167,6 +168,7 @@ function Settings({ data, reload, form }) {
 	const start = {
 		name: i.name,
 		language: i.language,
+		filters: i.filters,
 		parameters: i.parameters,
 		events: Object.fromEntries(i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }])),
 	};
@@ -200,6 +202,7 @@ function Settings({ data, reload, form }) {
 			<${Form}
 				key=${key}
 				system=${system}
+				rules=${data.systems.body.filters}
 				start=${start}
 				save=${save}
 				saved=${done}
@@ -217,6 +220,10 @@ function Settings({ data, reload, form }) {
 					<h2>${t("health.title", { hours: data.health.window_hours })}</h2>
 					<${Health} health=${data.health} large />
 				</section>
+				${data.integration.filters.length > 0 &&
+				html`
+					<${LeftOut} integration=${data.integration} rules=${data.systems.body.filters} />
+				`}
 				<${Uses} integration=${i} />
 				<${SetUp} system=${system} />
 			</div>

@@ -260,8 +260,9 @@ const waiting = (s) => (s.waiting_more ? t("overview.or_more", { n: s.waiting })
 
 function Numbers({ hours, integrations }) {
 	const busy = integrations
-		.filter((i) => i.delivered || i.dead || i.waiting)
+		.filter((i) => i.delivered || i.dead || i.waiting || i.left_out)
 		.sort((a, b) => b.dead - a.dead || b.waiting - a.waiting || b.delivered - a.delivered);
+	const filtered = busy.some((i) => i.left_out);
 	const heads = (...keys) => html`
 		<tr>
 			${keys.map(
@@ -286,6 +287,7 @@ function Numbers({ hours, integrations }) {
 								"overview.dead",
 								"overview.p50",
 								"overview.p99",
+								...(filtered ? ["overview.left_out"] : []),
 							)}
 						</thead>
 						<tbody>
@@ -300,6 +302,10 @@ function Numbers({ hours, integrations }) {
 										<td class="number">${number(i.dead)}</td>
 										<td class="number">${i.latency ? bounds(i.latency.p50) : "–"}</td>
 										<td class="number">${i.latency ? bounds(i.latency.p99) : "–"}</td>
+										${filtered &&
+										html`
+											<td class="number">${number(i.left_out || 0)}</td>
+										`}
 									</tr>
 								`,
 							)}
@@ -362,9 +368,10 @@ export function Day({ overview: o }) {
 
 // CardDay is the day of one integration on its card.
 export function CardDay({ day, hours }) {
+	const left = day?.left_out ? t("overview.card.left_out", { n: day.left_out }) : "";
 	if (!day || (!day.delivered && !day.dead))
 		return html`
-			<p class="health-words muted">${t("overview.card.none")}</p>
+			<p class="health-words muted">${t("overview.card.none")}${left}</p>
 		`;
 	const most = Math.max(1, ...hours.map((_, n) => (day.delivered_by_hour?.[n] || 0) + (day.dead_by_hour?.[n] || 0)));
 	const size = (n) => (n > 0 ? Math.max(2, (n / most) * 24) : 0);
@@ -385,7 +392,7 @@ export function CardDay({ day, hours }) {
 				<path class="bar-bad" d=${path(good, all)} />
 			</svg>
 			<p class="health-words">
-				${t(day.dead ? "overview.card.dead" : "overview.card", { n: day.delivered, dead: day.dead })}
+				${t(day.dead ? "overview.card.dead" : "overview.card", { n: day.delivered, dead: day.dead })}${left}
 			</p>
 		</div>
 	`;

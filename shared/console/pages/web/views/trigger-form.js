@@ -5,10 +5,10 @@ import { said, span, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
 import { useUnsaved } from "../router.js";
-import { words } from "../schema.js";
 import { Box, Busy, ErrorAt, Notice, Said } from "../ui.js";
 import { Request } from "./delivery.js";
 import { Faults, focusWrong } from "./faults.js";
+import { draftFilters, filterMistakes, FilterRows, madeFilters } from "./filter-rows.js";
 import { Ticks } from "./ticks.js";
 
 // FOREVER is what the API answers for an entry of a list that never ends, in seconds.
@@ -21,8 +21,6 @@ const units = [
 	["second", 1],
 ];
 const locks = [300, 900, 3_600, 14_400, 86_400, 604_800, 2_592_000, 0];
-const maxFilters = 6;
-const maxValues = 50;
 
 const seconds = ({ period, unit }) => Number(period) * units.find(([name]) => name === unit)[1];
 
@@ -39,33 +37,16 @@ function draftOf(start, template) {
 			lock: lock === FOREVER ? 0 : lock,
 		};
 	}
-	const textOf = (f) => f.values.join(template.filters.find((d) => d.id === f.id)?.kind === "integer" ? ", " : "\n");
 	return {
 		name: start.name,
 		comment: start.comment,
 		unit,
 		period: start.threshold ? String(start.threshold.period / size) : "",
 		count: start.threshold ? String(start.threshold.count) : "",
-		filters: start.filters.map((f, key) => ({
-			key,
-			id: f.id,
-			operator: f.operator,
-			chosen: f.values.map(String),
-			text: textOf(f),
-		})),
+		filters: draftFilters(start.filters, template.filters),
 		actions,
 	};
 }
-
-const valuesOf = (f, definition) => {
-	if (definition.kind === "choice") return f.chosen;
-	return definition.kind === "integer"
-		? words(f.text)
-		: f.text
-				.split("\n")
-				.map((v) => v.trim())
-				.filter(Boolean);
-};
 
 // made is what a draft is sent as.
 function made(draft, template) {
@@ -73,15 +54,7 @@ function made(draft, template) {
 		template_id: template.id,
 		name: draft.name.trim(),
 		comment: draft.comment.trim(),
-		filters: draft.filters.map((f) => {
-			const definition = template.filters.find((d) => d.id === f.id);
-			const values = valuesOf(f, definition);
-			return {
-				id: f.id,
-				operator: f.operator,
-				values: definition.kind === "integer" ? values.map(Number) : values,
-			};
-		}),
+		filters: madeFilters(draft.filters, template.filters),
 		...(template.threshold
 			? {
 					threshold: {
@@ -104,13 +77,6 @@ function made(draft, template) {
 	};
 }
 
-function filterMistake(f, definition) {
-	const values = valuesOf(f, definition);
-	if (!values.length) return t("trigger.check.values");
-	if (values.length > maxValues) return t("check.maxItems", { n: maxValues });
-	return definition.kind === "integer" && values.some((v) => !/^-?\d+$/.test(v)) ? t("check.integer") : "";
-}
-
 // mistakes are by place: name, comment, threshold, filters.<n>, filters, actions.<id>, actions.
 function mistakes(draft, template) {
 	const out = {};
@@ -127,13 +93,7 @@ function mistakes(draft, template) {
 			out.threshold = t("trigger.check.period", { min: span(limit.min_period), max: span(limit.max_period) });
 		else if (period % (limit.step || 1)) out.threshold = t("trigger.check.step", { step: span(limit.step) });
 	}
-	draft.filters.forEach((f, n) => {
-		const wrong = filterMistake(
-			f,
-			template.filters.find((d) => d.id === f.id),
-		);
-		if (wrong) out[`filters.${n}`] = wrong;
-	});
+	Object.assign(out, filterMistakes(draft.filters, template.filters));
 	const missing = template.filters.find((d) => d.required && !draft.filters.some((f) => f.id === d.id));
 	if (missing) out.filters = t("trigger.check.filter", { name: said(missing.title) });
 	for (const d of template.actions)
@@ -204,151 +164,6 @@ function Threshold({ template, draft, set, error }) {
 				<p class="help">${t("trigger.per_source")}</p>
 			`}
 			<${ErrorAt} id=${`${id}-error`} text=${error} />
-		</fieldset>
-	`;
-}
-
-function Filter({ filter: f, n, template, taken, set, remove, error }) {
-	const id = useId();
-	const definition = template.filters.find((d) => d.id === f.id);
-	const title = said(definition.title);
-	const describedby = `${id}-help ${id}-error`;
-	// What was entered for one filter is there again when the row goes back to it.
-	const another = (to) =>
-		set({
-			operator: template.filters.find((d) => d.id === to).operators[0],
-			chosen: [],
-			text: "",
-			...f.before?.[to],
-			id: to,
-			before: { ...f.before, [f.id]: { operator: f.operator, chosen: f.chosen, text: f.text } },
-		});
-	const tick = (value, yes) =>
-		set({
-			chosen: definition.choices.map((c) => c.value).filter((v) => (v === value ? yes : f.chosen.includes(v))),
-		});
-	const control =
-		definition.kind === "choice"
-			? html`
-					<${Ticks}
-						label=${title}
-						describedby=${describedby}
-						options=${definition.choices.map((c) => ({ value: c.value, label: said(c.title) }))}
-						chosen=${f.chosen}
-						tick=${tick}
-					/>
-				`
-			: definition.kind === "integer"
-				? html`
-						<input
-							aria-label=${t("trigger.values", { name: title })}
-							aria-describedby=${describedby}
-							value=${f.text}
-							autocomplete="off"
-							spellcheck="false"
-							onInput=${(e) => set({ text: e.target.value })}
-						/>
-					`
-				: html`
-						<textarea
-							rows="2"
-							aria-label=${t("trigger.values", { name: title })}
-							aria-describedby=${describedby}
-							spellcheck="false"
-							value=${f.text}
-							onInput=${(e) => set({ text: e.target.value })}
-						></textarea>
-					`;
-	return html`
-		<li class=${`filter-row ${error ? "invalid" : ""}`}>
-			<div class="row">
-				<select
-					aria-label=${t("trigger.filter.which", { n: n + 1 })}
-					value=${f.id}
-					onChange=${(e) => another(e.target.value)}
-				>
-					${template.filters
-						.filter((d) => d.id === f.id || !taken.includes(d.id))
-						.map(
-							(d) => html`
-								<option value=${d.id}>${said(d.title)}</option>
-							`,
-						)}
-				</select>
-				<select
-					class="short"
-					aria-label=${t("trigger.operator", { n: n + 1 })}
-					value=${f.operator}
-					onChange=${(e) => set({ operator: e.target.value })}
-				>
-					${definition.operators.map(
-						(o) => html`
-							<option value=${o}>${t(`trigger.operator.${o}`)}</option>
-						`,
-					)}
-				</select>
-				<button type="button" class="quiet" onClick=${remove}>
-					<${Icon} name="trash" size="18" />
-					<span class="visually-hidden">${t("trigger.filter.remove", { name: title })}</span>
-				</button>
-			</div>
-			${control}
-			<p class="help" id=${`${id}-help`}>
-				<${Said} text=${definition.help} />
-				${definition.kind === "choice"
-					? ""
-					: ` ${t(definition.kind === "integer" ? "trigger.values.commas" : "trigger.values.lines")}`}
-			</p>
-			<${ErrorAt} id=${`${id}-error`} text=${error} />
-		</li>
-	`;
-}
-
-function Filters({ template, draft, set, errors }) {
-	const taken = draft.filters.map((f) => f.id);
-	const left = template.filters.filter((d) => !taken.includes(d.id));
-	const change = (n, change) => set({ filters: draft.filters.map((f, i) => (i === n ? { ...f, ...change } : f)) });
-	const add = () =>
-		set({
-			filters: [
-				...draft.filters,
-				{ key: Date.now(), id: left[0].id, operator: left[0].operators[0], chosen: [], text: "" },
-			],
-		});
-	return html`
-		<fieldset>
-			<legend>${t("trigger.filters")}</legend>
-			<p class="help">${t("trigger.filters.note")}</p>
-			${draft.filters.length > 0 &&
-			html`
-				<ul class="column">
-					${draft.filters.map(
-						(f, n) => html`
-							<${Filter}
-								key=${f.key}
-								filter=${f}
-								n=${n}
-								template=${template}
-								taken=${taken}
-								error=${errors[`filters.${n}`]}
-								set=${(c) => change(n, c)}
-								remove=${() => set({ filters: draft.filters.filter((_, i) => i !== n) })}
-							/>
-						`,
-					)}
-				</ul>
-			`}
-			<${ErrorAt} text=${errors.filters} />
-			${left.length > 0 &&
-			draft.filters.length < maxFilters &&
-			html`
-				<div class="buttons start">
-					<button type="button" class="quiet" onClick=${add}>
-						<${Icon} name="plus" size="16" />
-						${t("trigger.filter.add")}
-					</button>
-				</div>
-			`}
 		</fieldset>
 	`;
 }
@@ -624,7 +439,13 @@ export function TriggerForm(of) {
 					`}
 					${template.filters.length > 0 &&
 					html`
-						<${Filters} template=${template} draft=${draft} set=${set} errors=${errors} />
+						<${FilterRows}
+							rules=${template.filters}
+							value=${draft.filters}
+							note=${t("trigger.filters.note")}
+							errors=${errors}
+							onChange=${(filters) => set({ filters })}
+						/>
 					`}
 					<${Actions}
 						template=${template}

@@ -37,12 +37,6 @@ function when(r, template) {
 	});
 }
 
-function narrowed(f, template) {
-	const of = template?.filters.find((d) => d.id === f.id);
-	const values = f.values.map((v) => said(of?.choices?.find((c) => c.value === String(v))?.title ?? String(v)));
-	return t(`trigger.filter.${f.operator}`, { name: said(of?.title || f.id), values: list(values) });
-}
-
 function reaction(a, template, integrations) {
 	const title = said(template?.actions.find((d) => d.id === a.id)?.title || a.id);
 	const { integration_ids: ids, lock_time: lock } = a.params || {};
@@ -162,7 +156,7 @@ function Row({ trigger: r, templates, integrations, reload }) {
 							<ul>
 								${r.filters.map(
 									(f) => html`
-										<li>${narrowed(f, template)}</li>
+										<li>${narrowed(f, template?.filters)}</li>
 									`,
 								)}
 							</ul>
