@@ -48,7 +48,7 @@ func TestAnIntegrationIsNarrowedByFilters(t *testing.T) {
 			"選択した種類のイベント 3 件のうち 1 件が送信対象でした"))
 		b.sees(word(l, "Left out by Severity: 2.", "「重大度」による除外：2 件。"))
 		b.judgeWhole("filters-tried-"+name, l)
-		b.act("tick", word(l, "Critical", "重大"))
+		b.act("tick", word(l, "Critical", "緊急"))
 		b.seesNot(word(l, "Left out by Severity", "「重大度」による除外"))
 		b.act("clickIn", "form", word(l, "Add integration", "連携を追加"))
 		b.sees(word(l, "Added.", "追加しました"))
@@ -63,7 +63,7 @@ func TestAnIntegrationIsNarrowedByFilters(t *testing.T) {
 		b.sees(word(l, "filters left out 1 event", "フィルターによる除外 1 件"))
 		press(b, "Webhook")
 		b.sees(word(l, "Left out by filters in 24 hours", "フィルターによる除外（24 時間）"))
-		b.sees(word(l, "Severity is Critical, High: 1 event", "重大度：重大、高: 1 件"))
+		b.sees(word(l, "Severity is Critical, High: 1 event", "重大度：緊急、高: 1 件"))
 		b.judgeWhole("filters-page-"+name, l)
 	}
 }

@@ -7,6 +7,7 @@ import { Icon } from "../icons.js";
 import { useAction, useBase, useLoad } from "../load.js";
 import { mayLeave, navigate, useLocation, withQuery } from "../router.js";
 import { Busy, Changed, Dialog, Empty, Failure, Notice, Pill, Said, View, When } from "../ui.js";
+import { narrowed } from "./filter-rows.js";
 import { Firings, Now } from "./firings.js";
 import { FOREVER, TriggerForm } from "./trigger-form.js";
 
