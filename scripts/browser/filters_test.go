@@ -42,13 +42,13 @@ func TestAnIntegrationIsNarrowedByFilters(t *testing.T) {
 		try := word(l, "Try on the last events", "最近のイベントで試す")
 		press(b, try)
 		b.sees(word(l, "Choose or enter a value", "値を選ぶか入力してください"))
-		b.act("tick", word(l, "High", "高"))
+		b.act("tickIn", ".filter-row", word(l, "High", "高"))
 		press(b, try)
 		b.sees(word(l, "1 of 3 events of the chosen types would have been sent",
 			"選択した種類のイベント 3 件のうち 1 件が送信対象でした"))
 		b.sees(word(l, "Left out by Severity: 2.", "「重大度」による除外：2 件。"))
 		b.judgeWhole("filters-tried-"+name, l)
-		b.act("tick", word(l, "Critical", "緊急"))
+		b.act("tickIn", ".filter-row", word(l, "Critical", "緊急"))
 		b.seesNot(word(l, "Left out by Severity", "「重大度」による除外"))
 		b.act("clickIn", "form", word(l, "Add integration", "連携を追加"))
 		b.sees(word(l, "Added.", "追加しました"))
@@ -63,7 +63,8 @@ func TestAnIntegrationIsNarrowedByFilters(t *testing.T) {
 		b.sees(word(l, "filters left out 1 event", "フィルターによる除外 1 件"))
 		press(b, "Webhook")
 		b.sees(word(l, "Left out by filters in 24 hours", "フィルターによる除外（24 時間）"))
-		b.sees(word(l, "Severity is Critical, High: 1 event", "重大度：緊急、高: 1 件"))
+		b.sees(word(l,
+			"Severity is Critical, High (1 event)", "重大度：緊急、高（1 件）"))
 		b.judgeWhole("filters-page-"+name, l)
 	}
 }

@@ -104,6 +104,13 @@ globalThis.tocsinTest = (() => {
 			if (e.checked !== on) e.click();
 			return true;
 		},
+		tickIn: async (within, name) => {
+			const e = await until(`a check box called ${name} in ${within}`, () =>
+				[...document.querySelectorAll(`${within} input[type=checkbox]`)].find((box) => nameOf(box) === name),
+			);
+			e.click();
+			return true;
+		},
 		pick: async (name) => {
 			(await until(`a choice called ${name}`, () => named("input[type=radio]", name))).click();
 			return true;

@@ -17,7 +17,11 @@ var OfIntegrations = []ID{ByApplication, ByDomain, ByURL, ByType, BySeverity, By
 func IntegrationRules() []Rule {
 	rules := Rules(OfIntegrations)
 	for n := range rules {
-		if rules[n].ID == ByURL {
+		switch rules[n].ID {
+		case ByDomain:
+			rules[n].Help = "A host name, such as shop.example.com. A scope change with several domains passes when " +
+				"one of them does."
+		case ByURL:
 			rules[n].Help = "A full URI without its query, such as example.com/login. * stands for one part of the " +
 				"path, ** for any number of them. The first 2,048 bytes of a URI are looked at."
 		}
@@ -35,9 +39,10 @@ var asked = map[ID][]event.Kind{
 	ByStatus:      {event.NewHits},
 	ByCountry:     {event.NewHits},
 	ByIP:          {event.NewHits},
-	ByDomain:      append([]event.Kind{event.NewHits}, findings...),
-	ByURL:         append([]event.Kind{event.NewHits}, findings...),
-	BySeverity:    findings,
+	ByDomain: append([]event.Kind{event.NewHits, event.NewScopeDomains, event.NewScopeServices},
+		findings...),
+	ByURL:      append([]event.Kind{event.NewHits}, findings...),
+	BySeverity: findings,
 }
 
 // Asks reports whether an event of the kind can have what the filter looks at.

@@ -26,6 +26,9 @@ func TestAFilterOfAnIntegrationAsksOnlyWhatAnEventCanHave(t *testing.T) {
 		`"response_status":404,"remote_addr4":"203.0.113.7","applications":["7"]}}`
 	vuln := `{"vuln":{"id":"V1","domain":"Shop.example.com","path":"/v1/users","threat":"High","type":"XSS"}}`
 	issue := `{"security_issue":{"id":"I1","host":"api.example.com","path":null,"risk":"Info"}}`
+	domains := `{"data":[{"object_type":"domain","entity":{"domain":"Shop.example.com"}},` +
+		`{"object_type":"domain","entity":{"domain":"old.example.com"}}]}`
+	host := `{"data":[{"object_type":"service","entity":{"ip":"203.0.113.8","port":443}}]}`
 	user := `{"user":{"name":"Ada"}}`
 	for _, c := range []struct {
 		kind   event.Kind
@@ -50,6 +53,15 @@ func TestAFilterOfAnIntegrationAsksOnlyWhatAnEventCanHave(t *testing.T) {
 		{event.Vuln, vuln, `{"id":"attack_type","operator":"eq","values":["sqli"]}`, ""},
 		{event.SecurityIssue, issue, `{"id":"severity","operator":"eq","values":["info"]}`, ""},
 		{event.SecurityIssue, issue, `{"id":"domain","operator":"ne","values":["api.example.com"]}`, ByDomain},
+		{event.NewScopeDomains, domains, `{"id":"domain","operator":"eq","values":["shop.example.com"]}`, ""},
+		{event.NewScopeDomains, domains, `{"id":"domain","operator":"eq","values":["api.example.com"]}`, ByDomain},
+		{event.NewScopeDomains, domains, `{"id":"domain","operator":"ne","values":["old.example.com"]}`, ""},
+		{event.NewScopeDomains, domains,
+			`{"id":"domain","operator":"ne","values":["old.example.com","SHOP.example.com"]}`, ByDomain},
+		{event.NewScopeServices, host, `{"id":"domain","operator":"eq","values":["shop.example.com"]}`, ByDomain},
+		{event.NewScopeServices, host, `{"id":"domain","operator":"ne","values":["shop.example.com"]}`, ""},
+		{event.NewScopeServices, host, `{"id":"ip_address","operator":"eq","values":["203.0.113.9"]}`, ""},
+		{event.NewScopeIPs, host, `{"id":"domain","operator":"eq","values":["shop.example.com"]}`, ""},
 		{event.CreateUser, user, `{"id":"domain","operator":"eq","values":["api.example.com"]}`, ""},
 		{event.CreateUser, user, `{"id":"kind","operator":"eq","values":["new_hits"]}`, ByKind},
 	} {

@@ -50,11 +50,22 @@ func (m *Matcher) Match(s *Subject) bool {
 // about an event whose kind has nothing of what it looks at: the severity of a hit, the country of a vulnerability.
 func (m *Matcher) Stopped(s *Subject) ID {
 	for _, t := range m.tests {
-		if t.of.Asks(s.Kind) && t.match(s) == t.negate {
+		if t.of.Asks(s.Kind) && t.stops(s) {
 			return t.of
 		}
 	}
 	return ""
+}
+
+// stops reports whether a subject does not pass. A scope change is sent whole, so one of its objects that passes is
+// enough: nobody misses it for the others.
+func (t *test) stops(s *Subject) bool {
+	if t.of != ByDomain || len(s.Domains) == 0 {
+		return t.match(s) == t.negate
+	}
+	return !slices.ContainsFunc(s.Domains, func(domain string) bool {
+		return t.match(&Subject{Domain: domain}) != t.negate
+	})
 }
 
 // fewValues are found faster one by one than by a digest.

@@ -15,6 +15,7 @@ type Subject struct {
 	Applications []string // none = the default one
 	Addresses    []string // of sources, as netip writes them
 	Domain       string
+	Domains      []string // of the objects of a scope change, which can have several
 	Status       int
 	Target       string
 	URL          string // host and path
@@ -57,6 +58,10 @@ func See(e event.Event) Subject {
 	case event.SecurityIssue:
 		i := event.Data[event.IssueData](e).Issue
 		s = ofFinding(i.Finding, i.Host, i.Risk)
+	case event.NewScopeDomains, event.NewScopeServices:
+		for _, o := range event.Data[event.ScopeData](e).Data {
+			s.Domains = append(s.Domains, o.Entity.Domain)
+		}
 	case event.IPBlocked:
 		d := event.Data[event.BlockedData](e)
 		s.Addresses, s.Applications = Addresses(d.IP), d.Applications()

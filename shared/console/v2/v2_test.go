@@ -96,7 +96,8 @@ func TestContract(t *testing.T) {
 
 func TestAChangeThroughThePlatformsAPIKeepsFilters(t *testing.T) {
 	r := inMemory(t)
-	status, raw := r.call(t, "POST", "/v1/integrations", `{"system":"slack","name":"Ops","events":[{"event":"vuln_high"}],`+
+	status, raw := r.call(t, "POST", "/v1/integrations", `{"system":"slack","name":"Ops",`+
+		`"events":[{"event":"vuln_high"}],`+
 		`"filters":[{"id":"country","operator":"eq","values":["NL"]}],`+
 		`"parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/x"}}`)
 	require.Equal(t, 201, status, raw)

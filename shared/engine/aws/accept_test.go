@@ -450,10 +450,12 @@ func TestAccepting(t *testing.T) {
 }
 
 func TestArrivals(t *testing.T) {
-	enginetest.Arrivals(t, func(t *testing.T) (enginetest.AcceptingEngine, health.Counters) {
+	arriving := func(t *testing.T) (enginetest.AcceptingEngine, health.Counters) {
 		w := open(t)
 		return w.accepting("web_hooks"), w.counters()
-	})
+	}
+	enginetest.Arrivals(t, arriving)
+	enginetest.Filters(t, arriving)
 }
 
 func (w *world) accepting(system string) enginetest.AcceptingEngine {

@@ -55,11 +55,13 @@ func TestDeliveries(t *testing.T) {
 		return enginetest.AcceptingEngine{Log: polled(open()), Systems: catalogue.Default(), System: "web_hooks",
 			Later: func(*testing.T) {}}
 	})
-	enginetest.Arrivals(t, func(*testing.T) (enginetest.AcceptingEngine, health.Counters) {
+	arriving := func(*testing.T) (enginetest.AcceptingEngine, health.Counters) {
 		e := open()
 		return enginetest.AcceptingEngine{Log: polled(e), Systems: catalogue.Default(), System: "web_hooks",
 			Later: func(*testing.T) {}}, e.Counters()
-	})
+	}
+	enginetest.Arrivals(t, arriving)
+	enginetest.Filters(t, arriving)
 	enginetest.Backlog(t, func(*testing.T) (enginetest.Log, integration.Backlog) {
 		e := open()
 		return polled(e), e.Deliveries()

@@ -70,13 +70,15 @@ func TestAccepting(t *testing.T) {
 }
 
 func TestArrivals(t *testing.T) {
-	enginetest.Arrivals(t, func(t *testing.T) (enginetest.AcceptingEngine, health.Counters) {
+	arriving := func(t *testing.T) (enginetest.AcceptingEngine, health.Counters) {
 		db := open(t)
 		return enginetest.AcceptingEngine{
 			Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks",
 			Later: func(*testing.T) {},
 		}, db.Counters()
-	})
+	}
+	enginetest.Arrivals(t, arriving)
+	enginetest.Filters(t, arriving)
 }
 
 func TestBacklog(t *testing.T) {

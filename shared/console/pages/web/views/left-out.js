@@ -20,12 +20,10 @@ export function LeftOut({ integration: i, rules }) {
 						${i.filters.map(
 							(f) => html`
 								<li key=${f.id}>
-									${narrowed(f, rules)}${": "}
-									<strong>
-										${t("left_out.events", {
-											n: stopped.find((s) => s.filter === f.id)?.events ?? 0,
-										})}
-									</strong>
+									${t("left_out.of", {
+										filter: narrowed(f, rules),
+										n: stopped.find((s) => s.filter === f.id)?.events ?? 0,
+									})}
 								</li>
 							`,
 						)}
