@@ -198,6 +198,7 @@ func (s *Stack) Integrations() *settings.Integrations {
 	return &settings.Integrations{
 		DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Schedule: s.env.need("TOCSIN_TABLE_REPORTS"),
 		Activity: s.activity(), Now: time.Now, Log: s.Log, Publisher: s.Bus(),
+		Triggers: s.env.get("TOCSIN_TABLE_TRIGGERS"), // of the function api, which alone deletes integrations
 	}
 }
 

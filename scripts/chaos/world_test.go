@@ -276,7 +276,7 @@ func (w *world) trigger(ctx context.Context, store trigger.Store, n int, v trigg
 	note := event.Event{ID: simstack.NewID(), Tenant: v.Tenant, ClientName: "Acme", Kind: event.TriggerCreate,
 		Time: time.Now(),
 		Data: []byte(`{"trigger":{"id":"t","name":"t"}}`)}
-	require.NoError(w.t, store.Create(ctx, v, activity.Record{Event: note, Entry: enginetest.Entry(v.Tenant)}))
+	require.NoError(w.t, store.Create(ctx, v, nil, activity.Record{Event: note, Entry: enginetest.Entry(v.Tenant)}))
 }
 
 // schedule calls the functions that a schedule calls, until stop.

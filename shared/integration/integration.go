@@ -20,6 +20,8 @@ var (
 	ErrNotFound = errors.New("integration not found")
 	// ErrConflict: the integration changed since it was read.
 	ErrConflict = errors.New("integration was changed by someone else")
+	// ErrUsed: triggers notify the integration.
+	ErrUsed = errors.New("triggers notify the integration")
 )
 
 // Integration is one connection of a tenant to a system.
@@ -156,9 +158,12 @@ type Writer interface {
 	// nobody's edit is in the way of it. Error: ErrConflict when there is nothing to do, because the integration has a
 	// mark already, or none, or is disabled, or has another window, or is no more.
 	Mark(ctx context.Context, tenant, id string, window int64, f *Failing, r activity.Record) error
-	// Delete removes the integration if its revision is still the given one.
+	// Delete removes the integration if its revision is still the given one. Triggers that notify it stay.
 	// What waits for it is dead-lettered by delivery. Errors: ErrNotFound, ErrConflict.
 	Delete(ctx context.Context, tenant, id string, revision int64, r activity.Record) error
+	// DeleteUnused is Delete unless a trigger notifies the integration at that moment: see trigger.Writer.
+	// Errors: those of Delete, ErrUsed.
+	DeleteUnused(ctx context.Context, tenant, id string, revision int64, r activity.Record) error
 }
 
 // Reader reads the integrations of one tenant.

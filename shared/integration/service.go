@@ -497,14 +497,25 @@ func (s *Service) count(ctx context.Context, i Integration, kind event.Kind, f *
 	return nil
 }
 
-// Delete removes the integration. Errors: ErrNotFound, ErrConflict.
+// Delete removes the integration. Triggers that notify it stay, and notify it no more. Errors: ErrNotFound,
+// ErrConflict.
 func (s *Service) Delete(ctx context.Context, who activity.Actor, id string, revision int64) error {
+	return s.remove(ctx, who, id, revision, s.Store.Delete)
+}
+
+// DeleteUnused removes the integration unless triggers notify it. Errors: ErrNotFound, ErrConflict, ErrUsed.
+func (s *Service) DeleteUnused(ctx context.Context, who activity.Actor, id string, revision int64) error {
+	return s.remove(ctx, who, id, revision, s.Store.DeleteUnused)
+}
+
+func (s *Service) remove(ctx context.Context, who activity.Actor, id string, revision int64,
+	remove func(context.Context, string, string, int64, activity.Record) error) error {
 	i, err := s.at(ctx, who.Tenant, id, revision)
 	if err != nil {
 		return fmt.Errorf("delete integration %s: %w", id, err)
 	}
 	c := change{kind: event.DeleteIntegration, who: &who, before: &i}
-	if err := s.Store.Delete(ctx, who.Tenant, id, i.Revision, s.record(i, c)); err != nil {
+	if err := remove(ctx, who.Tenant, id, i.Revision, s.record(i, c)); err != nil {
 		return fmt.Errorf("delete integration %s: %w", id, err)
 	}
 	s.changed("integration deleted", i, who.Who())

@@ -54,8 +54,8 @@ func (s tenants) List(ctx context.Context, tenant string) ([]Trigger, bool, erro
 func (s tenants) States(ctx context.Context, tenant string, ids []string) ([]State, error) {
 	return s[tenant].States(ctx, tenant, ids)
 }
-func (s tenants) Create(context.Context, Trigger, activity.Record) error               { return nil }
-func (s tenants) Update(context.Context, Trigger, activity.Record) error               { return nil }
+func (s tenants) Create(context.Context, Trigger, []string, activity.Record) error     { return nil }
+func (s tenants) Update(context.Context, Trigger, []string, activity.Record) error     { return nil }
 func (s tenants) Delete(context.Context, string, string, int64, activity.Record) error { return nil }
 func (s tenants) Seed(context.Context, string, []Trigger, activity.Entry) error        { return nil }
 func (s tenants) Get(context.Context, string, string) (Trigger, error)                 { return Trigger{}, ErrNotFound }

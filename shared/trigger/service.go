@@ -168,11 +168,11 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Trig
 	if err != nil {
 		return Trigger{}, err
 	}
-	return s.create(ctx, who, t)
+	return s.create(ctx, who, t, t.Notifies())
 }
 
-func (s *Service) create(ctx context.Context, who activity.Actor, t Trigger, also ...activity.Change) (Trigger,
-	error) {
+func (s *Service) create(ctx context.Context, who activity.Actor, t Trigger, joins []string,
+	also ...activity.Change) (Trigger, error) {
 	list, err := s.List(ctx, who)
 	if err != nil {
 		return Trigger{}, err
@@ -198,8 +198,8 @@ func (s *Service) create(ctx context.Context, who activity.Actor, t Trigger, als
 	if t.Number, err = s.Store.NextNumber(ctx); err != nil {
 		return Trigger{}, err
 	}
-	if err := s.Store.Create(ctx, t, s.record(who, nil, &t, also...)); err != nil {
-		return Trigger{}, fmt.Errorf("create trigger %s: %w", t.ID, err)
+	if err := s.Store.Create(ctx, t, joins, s.record(who, nil, &t, also...)); err != nil {
+		return Trigger{}, fmt.Errorf("create trigger %s: %w", t.ID, s.gone(ctx, t, joins, err))
 	}
 	s.changed("trigger created", t, who)
 	return t, nil
@@ -248,7 +248,16 @@ func (s *Service) Copy(ctx context.Context, who activity.Actor, id string) (Trig
 	t.Name = cut.Runes("Copy of "+t.Name, maxName)
 	t.CreatedAt, t.CreatedBy, t.UpdatedAt, t.ClientName = now, who.Email, now, who.ClientName
 	t.UpdatedBy = who.Who()
-	return s.create(ctx, who, t, activity.Change{Field: "copy_of", After: id})
+	var joins []string
+	for _, id := range t.Notifies() { // one that is gone is copied, too
+		switch _, err := s.Integrations.Get(ctx, t.Tenant, id); {
+		case err == nil:
+			joins = append(joins, id)
+		case !errors.Is(err, integration.ErrNotFound):
+			return Trigger{}, fmt.Errorf("read integration %s for a trigger: %w", id, err)
+		}
+	}
+	return s.create(ctx, who, t, joins, activity.Change{Field: "copy_of", After: id})
 }
 
 // Update applies a patch to the trigger if its revision is the given one; revision 0 takes any.
@@ -297,8 +306,10 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	if err := s.seeded(ctx, who, id); err != nil {
 		return Trigger{}, err
 	}
-	if err := s.Store.Update(ctx, t, s.record(who, &old, &t)); err != nil {
-		return Trigger{}, fmt.Errorf("update trigger %s: %w", id, err)
+	had := old.Notifies()
+	joins := slices.DeleteFunc(t.Notifies(), func(id string) bool { return slices.Contains(had, id) })
+	if err := s.Store.Update(ctx, t, joins, s.record(who, &old, &t)); err != nil {
+		return Trigger{}, fmt.Errorf("update trigger %s: %w", id, s.gone(ctx, t, joins, err))
 	}
 	s.changed("trigger changed", t, who)
 	return t, nil
@@ -508,6 +519,29 @@ func (v *validation) lockTime(field string, a *Action) {
 	}
 }
 
+// gone says of ErrGone which integrations are gone, as validate does of those that were gone before.
+func (s *Service) gone(ctx context.Context, t Trigger, joins []string, err error) error {
+	if !errors.Is(err, ErrGone) {
+		return err
+	}
+	var v validation
+	for n, a := range t.Actions {
+		for k, id := range a.Integrations {
+			if !slices.Contains(joins, id) {
+				continue
+			}
+			if _, err := s.Integrations.Get(ctx, t.Tenant, id); errors.Is(err, integration.ErrNotFound) {
+				v.Addf(fmt.Sprintf("actions.%d.params.integration_ids.%d", n, k), noIntegration)
+			} else if err != nil {
+				return fmt.Errorf("read integration %s for a trigger: %w", id, err)
+			}
+		}
+	}
+	return v.InvalidParameters
+}
+
+const noIntegration = "there is no such integration"
+
 func (s *Service) integrations(ctx context.Context, v *validation, field string, t Template, tenant string, a Action,
 	kept []Action) error {
 	field += ".params.integration_ids"
@@ -532,7 +566,7 @@ func (s *Service) integrations(ctx context.Context, v *validation, field string,
 		i, err := s.Integrations.Get(ctx, tenant, id)
 		if errors.Is(err, integration.ErrNotFound) {
 			if !slices.ContainsFunc(kept, func(a Action) bool { return slices.Contains(a.Integrations, id) }) {
-				v.Addf(field, "there is no such integration")
+				v.Addf(field, noIntegration)
 			}
 			continue
 		}

@@ -17,6 +17,8 @@ var (
 	ErrNotFound = errors.New("trigger not found")
 	// ErrConflict: the trigger changed since it was read.
 	ErrConflict = errors.New("trigger was changed by someone else")
+	// ErrGone: an integration that the trigger begins to notify was deleted.
+	ErrGone = errors.New("an integration of the trigger was deleted")
 	// ErrStale: a state changed since it was read. Evaluate the batch again.
 	ErrStale = errors.New("the state of a trigger was changed by another worker")
 )
@@ -86,13 +88,15 @@ func (t Trigger) Notifies() (ids []string) {
 }
 
 // Writer takes the changes of triggers. Each is stored together with its record, which is its announcement and its
-// entry of the activity log: all or nothing.
+// entry of the activity log: all or nothing. joins are the integrations that the trigger begins to notify: those that
+// it names and the stored one did not. All of them are there when it is stored, and of a change that joins an
+// integration and an integration.Writer's DeleteUnused of that at the same time, one is refused.
 type Writer interface {
-	// Create stores a new trigger, findable by its Number. Error: ErrConflict when the id exists.
-	Create(ctx context.Context, t Trigger, r activity.Record) error
+	// Create stores a new trigger, findable by its Number. Errors: ErrConflict when the id exists, ErrGone.
+	Create(ctx context.Context, t Trigger, joins []string, r activity.Record) error
 	// Update replaces the stored trigger if its revision is still t.Revision-1. The stored Number stays as it is.
-	// Errors: ErrNotFound, ErrConflict.
-	Update(ctx context.Context, t Trigger, r activity.Record) error
+	// Errors: ErrNotFound, ErrConflict, ErrGone.
+	Update(ctx context.Context, t Trigger, joins []string, r activity.Record) error
 	// Delete removes the trigger, and its state sooner or later, if its revision is still the given one.
 	// Errors: ErrNotFound, ErrConflict.
 	Delete(ctx context.Context, tenant, id string, revision int64, r activity.Record) error

@@ -78,7 +78,7 @@ func (s *Stack) bus() *eventbus.Publisher {
 func (s *Stack) Integrations() *settings.Integrations {
 	return &settings.Integrations{
 		DB: s.DB, Table: s.prefix + "IntegrationsTable", Schedule: s.prefix + "ReportsTable", Now: s.Now, Log: s.log,
-		Activity: s.prefix + "ActivityTable", Publisher: s.bus(),
+		Activity: s.prefix + "ActivityTable", Triggers: s.prefix + "TriggersTable", Publisher: s.bus(),
 	}
 }
 

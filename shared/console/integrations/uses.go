@@ -2,6 +2,7 @@ package integrations
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/event"
+	"tocsin/shared/integration"
 	"tocsin/shared/trigger"
 )
 
@@ -88,14 +90,19 @@ func (s *API) users(ctx context.Context, id string) ([]UserView, error) {
 }
 
 func (s *API) remove(ctx context.Context, in *deleteInput) (*struct{}, error) {
-	if !in.Force {
-		if err := s.unused(ctx, in.ID); err != nil {
-			return nil, err
-		}
+	remove := s.Integrations.DeleteUnused
+	if in.Force {
+		remove = s.Integrations.Delete
 	}
+	used := false
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) error {
-		return s.Integrations.Delete(ctx, rest.Person(ctx), in.ID, revision)
+		err := remove(ctx, rest.Person(ctx), in.ID, revision)
+		used = errors.Is(err, integration.ErrUsed)
+		return err
 	})
+	if used {
+		return nil, s.inUse(ctx, in.ID)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -106,15 +113,14 @@ func (s *API) remove(ctx context.Context, in *deleteInput) (*struct{}, error) {
 // toldNames is how many triggers a refusal names.
 const toldNames = 5
 
-// unused refuses where triggers notify an integration. A trigger that begins to between this look and the deletion is
-// not seen: then it warns of an integration that was deleted.
-func (s *API) unused(ctx context.Context, id string) error {
+// inUse says which triggers notify an integration that was not deleted therefore.
+func (s *API) inUse(ctx context.Context, id string) error {
 	users, err := s.users(ctx, id)
-	if err == nil && len(users) > 0 {
-		_, err = s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, id) // it may be deleted already
-	}
-	if err != nil || len(users) == 0 {
+	if err != nil {
 		return s.Answer(err)
+	}
+	if len(users) == 0 { // they did until now
+		return rest.NewProblem(http.StatusConflict, "it is being changed by others all the time: try again")
 	}
 	var names []string
 	for _, u := range users[:min(len(users), toldNames)] {

@@ -244,7 +244,8 @@ func (p *published) kinds() []event.Kind {
 
 func (w *world) integrations(p *published) *settings.Integrations {
 	return &settings.Integrations{DB: w.db, Table: w.prefix + "IntegrationsTable", Schedule: w.prefix + "ReportsTable",
-		Activity: w.prefix + "ActivityTable", Publisher: p, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+		Activity: w.prefix + "ActivityTable", Triggers: w.prefix + "TriggersTable", Publisher: p, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)}
 }
 
 func TestIntegrations(t *testing.T) {

@@ -5,6 +5,7 @@ package aws_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +19,10 @@ import (
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/settingstest"
+	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/integration"
+	"tocsin/shared/trigger"
 )
 
 func TestTriggers(t *testing.T) {
@@ -135,4 +139,31 @@ func delivered(entries []delivery.Entry) []delivery.Entry {
 		out[n] = e
 	}
 	return out
+}
+
+// A trigger joins an integration after a deletion read the triggers: also one that no release has counted the joins of.
+func TestADeletionSeesATriggerThatJoinsMeanwhile(t *testing.T) {
+	w, p := open(t), &published{}
+	store, remove, triggers := w.integrations(p), w.integrations(p), w.triggers(p)
+	for n, joined := range []bool{false, true} {
+		id := fmt.Sprint("i", n)
+		require.NoError(t, store.Create(t.Context(), enginetest.Sample("42", id),
+			enginetest.Record("42", event.CreateIntegration)))
+		watch := trigger.Trigger{Tenant: "42", ID: "t" + id, Revision: 1,
+			Actions: []trigger.Action{{ID: trigger.Notify, Integrations: []string{id}}}}
+		create := func() {
+			require.NoError(t, triggers.Create(t.Context(), watch, []string{id},
+				enginetest.Record("42", event.TriggerCreate)))
+		}
+		if joined {
+			create()
+			require.NoError(t, triggers.Delete(t.Context(), "42", watch.ID, 1,
+				enginetest.Record("42", event.TriggerDelete)))
+		}
+		remove.DB = before(w.db, "TransactWriteItems", create)
+		require.ErrorIs(t, remove.DeleteUnused(t.Context(), "42", id, 1,
+			enginetest.Record("42", event.DeleteIntegration)), integration.ErrUsed)
+		_, err := store.Get(t.Context(), "42", id)
+		require.NoError(t, err)
+	}
 }

@@ -98,12 +98,30 @@ func (s *Integrations) Mark(_ context.Context, tenant, id string, window int64, 
 // Delete removes the integration of that revision.
 func (s *Integrations) Delete(_ context.Context, tenant, id string, revision int64, r activity.Record) error {
 	defer s.e.lock()()
+	return s.e.deleteIntegration(tenant, id, revision, r)
+}
+
+// DeleteUnused does so unless a trigger notifies it.
+func (s *Integrations) DeleteUnused(_ context.Context, tenant, id string, revision int64, r activity.Record) error {
+	defer s.e.lock()()
 	if _, err := s.e.integrationAt(tenant, id, revision); err != nil {
 		return err
 	}
-	delete(s.e.integrations, key{tenant, id})
-	s.e.subscribe(tenant, id, time.Time{}, nil)
-	return s.e.record(r)
+	for k, t := range s.e.triggers {
+		if k.tenant == tenant && slices.Contains(t.Notifies(), id) {
+			return fmt.Errorf("integration %s: %w", id, integration.ErrUsed)
+		}
+	}
+	return s.e.deleteIntegration(tenant, id, revision, r)
+}
+
+func (e *Engine) deleteIntegration(tenant, id string, revision int64, r activity.Record) error {
+	if _, err := e.integrationAt(tenant, id, revision); err != nil {
+		return err
+	}
+	delete(e.integrations, key{tenant, id})
+	e.subscribe(tenant, id, time.Time{}, nil)
+	return e.record(r)
 }
 
 // Get returns one integration.

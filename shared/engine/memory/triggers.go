@@ -27,14 +27,27 @@ func copyOfTrigger(t trigger.Trigger) trigger.Trigger {
 }
 
 // Create stores a new trigger and what is written with it.
-func (s *Triggers) Create(_ context.Context, t trigger.Trigger, r activity.Record) error {
+func (s *Triggers) Create(_ context.Context, t trigger.Trigger, joins []string, r activity.Record) error {
 	defer s.e.lock()()
 	k := key{t.Tenant, t.ID}
 	if s.e.triggers[k].ID != "" {
 		return fmt.Errorf("create trigger %s: %w", t.ID, trigger.ErrConflict)
 	}
+	if err := s.there(t, joins); err != nil {
+		return err
+	}
 	s.e.triggers[k] = copyOfTrigger(t)
 	return s.e.record(r)
+}
+
+// there fails unless all integrations are there.
+func (s *Triggers) there(t trigger.Trigger, integrations []string) error {
+	for _, id := range integrations {
+		if _, ok := s.e.integrations[key{t.Tenant, id}]; !ok {
+			return fmt.Errorf("trigger %s: %w", t.ID, trigger.ErrGone)
+		}
+	}
+	return nil
 }
 
 // at fails unless the trigger has that revision.
@@ -50,9 +63,9 @@ func (s *Triggers) at(tenant, id string, revision int64) error {
 }
 
 // Update replaces the trigger whose revision is the one before.
-func (s *Triggers) Update(_ context.Context, t trigger.Trigger, r activity.Record) error {
+func (s *Triggers) Update(_ context.Context, t trigger.Trigger, joins []string, r activity.Record) error {
 	defer s.e.lock()()
-	if err := s.at(t.Tenant, t.ID, t.Revision-1); err != nil {
+	if err := cmp.Or(s.at(t.Tenant, t.ID, t.Revision-1), s.there(t, joins)); err != nil {
 		return err
 	}
 	t.Number = s.e.triggers[key{t.Tenant, t.ID}].Number

@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
+	"tocsin/shared/trigger"
 	"tocsin/shared/wording"
 )
 
@@ -36,6 +37,7 @@ type Integrations struct {
 	Table     string
 	Schedule  string // the table of Reports; a change of an integration changes its rows there
 	Activity  string // the table of the activity log
+	Triggers  string // the table of Triggers, for DeleteUnused
 	Publisher event.Publisher
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -47,7 +49,7 @@ var _ integration.Store = (*Integrations)(nil)
 
 // Create stores an integration.
 func (s *Integrations) Create(ctx context.Context, i integration.Integration, r activity.Record) error {
-	put, err := s.put(i)
+	put, err := s.put(i, 0)
 	if err != nil {
 		return err
 	}
@@ -56,11 +58,11 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, r 
 		append(append(s.bindings(i), s.subscribe(i)...), s.numbers().row(i.Tenant, i.ID, i.Number)...)...)
 }
 
-// Update replaces an integration. The whole row is written, so it asks that the mark and the number are still those
-// that it writes: what came or went meanwhile is read again.
+// Update replaces an integration. The whole row is written, so it asks that the mark, the number and the joins are
+// still those that it writes: what came or went meanwhile is read again.
 func (s *Integrations) Update(ctx context.Context, i integration.Integration, r activity.Record) error {
 	for {
-		stored, err := s.Get(ctx, i.Tenant, i.ID)
+		stored, joined, err := s.read(ctx, i.Tenant, i.ID)
 		if err != nil {
 			return err
 		}
@@ -71,13 +73,13 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, r 
 		if i.Enabled() && i.Window == stored.Window {
 			i.Failing = stored.Failing
 		}
-		put, err := s.put(i)
+		put, err := s.put(i, joined)
 		if err != nil {
 			return err
 		}
 		put.ExpressionAttributeValues = table.Item{":before": table.Number(i.Revision - 1)}
 		put.ConditionExpression = awssdk.String("revision = :before AND " + there("failing", stored.Failing != nil) +
-			" AND " + there("#number", stored.Number != 0))
+			" AND " + there("#number", stored.Number != 0) + " AND " + asJoined(joined, put.ExpressionAttributeValues))
 		put.ExpressionAttributeNames = map[string]string{"#number": "number"}
 		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, r,
 			append(s.bindings(i), s.subscribe(i)...)...)
@@ -93,6 +95,26 @@ func there(attribute string, is bool) string {
 		return "attribute_exists(" + attribute + ")"
 	}
 	return "attribute_not_exists(" + attribute + ")"
+}
+
+// asJoined is the condition that no trigger has joined since.
+func asJoined(joined int64, values table.Item) string {
+	if joined == 0 {
+		return "attribute_not_exists(joined)"
+	}
+	values[":joined"] = table.Number(joined)
+	return "joined = :joined"
+}
+
+// join is the write of a trigger that begins to notify an integration: the integration must be there, and counts it. A
+// count that was read before the triggers were tells whether those are all still. Nothing counts down: a trigger that
+// notifies it no more can only make a deletion look again.
+func join(integrations, tenant, id string) types.TransactWriteItem {
+	return types.TransactWriteItem{Update: &types.Update{
+		TableName: &integrations, Key: table.TenantKey(tenant, id), UpdateExpression: awssdk.String("ADD joined :one"),
+		ConditionExpression:       awssdk.String("attribute_exists(id)"),
+		ExpressionAttributeValues: table.Item{":one": table.Number(1)},
+	}}
 }
 
 // Mark sets or takes away the mark of a failing integration.
@@ -174,12 +196,43 @@ func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision i
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, tenant, id, types.TransactWriteItem{Delete: &types.Delete{
-		TableName: &s.Table, Key: table.TenantKey(tenant, id),
-		ConditionExpression:       awssdk.String("revision = :before"),
-		ExpressionAttributeValues: table.Item{":before": table.Number(revision)},
-	}}, r, append(reports.Subscribe(s.Schedule, tenant, id, time.Time{}, nil),
-		s.numbers().unlist(stored.Number)...)...)
+	return s.remove(ctx, stored, &types.Delete{ConditionExpression: awssdk.String("revision = :before"),
+		ExpressionAttributeValues: table.Item{":before": table.Number(revision)}}, r)
+}
+
+// DeleteUnused does so unless a trigger notifies it. It reads how often triggers joined before it reads the triggers,
+// and deletes on the condition that this is still so; else it looks again.
+func (s *Integrations) DeleteUnused(ctx context.Context, tenant, id string, revision int64, r activity.Record) error {
+	triggers := &Triggers{DB: s.DB, Table: s.Triggers}
+	for {
+		stored, joined, err := s.read(ctx, tenant, id)
+		if err != nil {
+			return err
+		}
+		if stored.Revision != revision {
+			return fmt.Errorf("integration %s: %w", id, integration.ErrConflict)
+		}
+		list, _, err := triggers.List(ctx, tenant)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(list, func(t trigger.Trigger) bool { return slices.Contains(t.Notifies(), id) }) {
+			return fmt.Errorf("integration %s: %w", id, integration.ErrUsed)
+		}
+		values := table.Item{":before": table.Number(revision)}
+		err = s.remove(ctx, stored, &types.Delete{ExpressionAttributeValues: values,
+			ConditionExpression: awssdk.String("revision = :before AND " + asJoined(joined, values))}, r)
+		if !errors.Is(err, integration.ErrConflict) {
+			return err
+		}
+	}
+}
+
+func (s *Integrations) remove(ctx context.Context, i integration.Integration, on *types.Delete,
+	r activity.Record) error {
+	on.TableName, on.Key = &s.Table, table.TenantKey(i.Tenant, i.ID)
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Delete: on}, r,
+		append(reports.Subscribe(s.Schedule, i.Tenant, i.ID, time.Time{}, nil), s.numbers().unlist(i.Number)...)...)
 }
 
 // change writes a change with its record and what else belongs to it, then publishes the event.
@@ -221,15 +274,23 @@ func (s *Integrations) Relay(ctx context.Context) (int, error) { return s.EventO
 
 // Get reads one integration.
 func (s *Integrations) Get(ctx context.Context, tenant, id string) (integration.Integration, error) {
+	i, _, err := s.read(ctx, tenant, id)
+	return i, err
+}
+
+// read reads one integration, and how often triggers joined it.
+func (s *Integrations) read(ctx context.Context, tenant, id string) (i integration.Integration, joined int64,
+	err error) {
 	out, err := s.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.Table, Key: table.TenantKey(tenant, id),
 		ConsistentRead: awssdk.Bool(true)})
 	if err != nil {
-		return integration.Integration{}, fmt.Errorf("read integration %s: %w", id, err)
+		return i, 0, fmt.Errorf("read integration %s: %w", id, err)
 	}
 	if out.Item == nil {
-		return integration.Integration{}, fmt.Errorf("integration %s: %w", id, integration.ErrNotFound)
+		return i, 0, fmt.Errorf("integration %s: %w", id, integration.ErrNotFound)
 	}
-	return readIntegration(out.Item)
+	i, err = readIntegration(out.Item)
+	return i, table.NumberOf(out.Item, "joined"), err
 }
 
 // Several reads integrations, 100 a call.
@@ -413,6 +474,7 @@ type integrationRow struct {
 	Number        int64       `dynamodbav:"number,omitempty"`  // see numberRow
 	Off           string      `dynamodbav:"off,omitempty"`     // JSON: why it is disabled
 	Failing       string      `dynamodbav:"failing,omitempty"` // JSON: since when, and the last answer
+	Joined        int64       `dynamodbav:"joined,omitempty"`  // how often triggers began to notify it: see join
 }
 
 // pointerRow names an integration by something else than its tenant: that it is failing, or what it is bound to.
@@ -425,13 +487,13 @@ type pointerRow struct {
 	Revision int64  `dynamodbav:"revision,omitempty"` // of the integration, where it is bound
 }
 
-// put is the write of an integration.
-func (s *Integrations) put(i integration.Integration) (*types.Put, error) {
+// put is the write of an integration that triggers joined so often.
+func (s *Integrations) put(i integration.Integration, joined int64) (*types.Put, error) {
 	r := integrationRow{Tenant: i.Tenant, ID: i.ID, ClientName: i.ClientName, System: i.System, Name: i.Name,
 		Language:   string(i.Language),
 		Parameters: string(i.Parameters), Sealed: i.Sealed, Revision: i.Revision, Window: i.Window,
 		Number: i.Number, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
-		UpdatedBy: i.UpdatedBy}
+		UpdatedBy: i.UpdatedBy, Joined: joined}
 	var wrong []error
 	encode := func(into *string, v any) {
 		raw, err := json.Marshal(v)

@@ -83,13 +83,13 @@ func (s *Triggers) put(t trigger.Trigger) (*types.Put, error) {
 }
 
 // Create stores a trigger.
-func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, r activity.Record) error {
+func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, joins []string, r activity.Record) error {
 	put, err := s.put(t)
 	if err != nil {
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	unmet, err := s.change(ctx, t.Tenant, t.ID, r,
+	unmet, err := s.change(ctx, t.Tenant, t.ID, joins, r,
 		append([]types.TransactWriteItem{{Put: put}}, s.numbers().row(t.Tenant, t.ID, t.Number)...)...)
 	if err == nil && unmet {
 		err = fmt.Errorf("trigger %s exists: %w", t.ID, trigger.ErrConflict)
@@ -98,12 +98,12 @@ func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, r activity.Rec
 }
 
 // Update replaces what a trigger is; its number stays.
-func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, r activity.Record) error {
+func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, joins []string, r activity.Record) error {
 	put, err := s.put(t)
 	if err != nil {
 		return err
 	}
-	unmet, err := s.change(ctx, t.Tenant, t.ID, r, types.TransactWriteItem{Update: &types.Update{
+	unmet, err := s.change(ctx, t.Tenant, t.ID, joins, r, types.TransactWriteItem{Update: &types.Update{
 		TableName: &s.Table, Key: triggerKey(t.Tenant, triggerPrefix, t.ID),
 		UpdateExpression:    awssdk.String("SET revision = :revision, body = :body"),
 		ConditionExpression: awssdk.String("revision = :before"),
@@ -122,7 +122,7 @@ func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64
 	if err != nil {
 		return err
 	}
-	unmet, err := s.change(ctx, tenant, id, r, append(s.numbers().unlist(stored.Number),
+	unmet, err := s.change(ctx, tenant, id, nil, r, append(s.numbers().unlist(stored.Number),
 		types.TransactWriteItem{Delete: &types.Delete{
 			TableName: &s.Table, Key: triggerKey(tenant, triggerPrefix, id),
 			ConditionExpression:       awssdk.String("revision = :before"),
@@ -136,9 +136,14 @@ func (s *Triggers) Delete(ctx context.Context, tenant, id string, revision int64
 	return err
 }
 
-// change writes a change with its record.
-func (s *Triggers) change(ctx context.Context, tenant, id string, r activity.Record,
+// change writes a change with its record. unmet is true where a condition of the writes does not hold. Error:
+// trigger.ErrGone, where one of joins does not.
+func (s *Triggers) change(ctx context.Context, tenant, id string, joins []string, r activity.Record,
 	writes ...types.TransactWriteItem) (unmet bool, err error) {
+	own := len(writes)
+	for _, i := range joins {
+		writes = append(writes, join(s.Outbox.Table, tenant, i))
+	}
 	notes, err := s.Outbox.WriteRecord(r)
 	if err != nil {
 		return false, err
@@ -147,6 +152,9 @@ func (s *Triggers) change(ctx context.Context, tenant, id string, r activity.Rec
 	s.forget(tenant)
 	if err != nil {
 		return false, fmt.Errorf("write trigger %s: %w", id, err)
+	}
+	if len(places) > 0 && places[0] >= own {
+		return false, fmt.Errorf("trigger %s: %w", id, trigger.ErrGone)
 	}
 	if len(places) > 0 {
 		return true, nil

@@ -74,10 +74,10 @@ var races = map[string]race{
 	},
 	"triggers": {
 		begin: func(ctx context.Context, e Engine) error {
-			return e.Triggers.Create(ctx, watch(1, "Watch"), enginetest.Record("41", event.UpdateIntegration))
+			return e.Triggers.Create(ctx, watch(1, "Watch"), nil, enginetest.Record("41", event.UpdateIntegration))
 		},
 		change: func(ctx context.Context, e Engine, r activity.Record) (bool, error) {
-			return won(e.Triggers.Update(ctx, watch(2, r.Entry.ID), r))
+			return won(e.Triggers.Update(ctx, watch(2, r.Entry.ID), nil, r))
 		},
 		refused: func(ctx context.Context, e Engine, r activity.Record) error {
 			return e.Triggers.Delete(ctx, "42", "none", 1, r)

@@ -68,7 +68,7 @@ func oneEventFiresAll(t *testing.T, r *triggerRig) {
 	}
 	require.NoError(t, r.Store.Seed(t.Context(), "42", list[:40], enginetest.Entry("42")))
 	for _, one := range list[40:] {
-		require.NoError(t, r.Store.Create(t.Context(), one, enginetest.Record("42", event.TriggerCreate)))
+		require.NoError(t, r.Store.Create(t.Context(), one, nil, enginetest.Record("42", event.TriggerCreate)))
 	}
 	r.left()
 	f := r.fanout()

@@ -121,13 +121,13 @@ func triggerHasANumberThatStays(t *testing.T, r *triggerRig) {
 	require.NoError(t, err)
 	made := kept
 	made.Number = number
-	require.NoError(t, r.Store.Create(t.Context(), made, enginetest.Record("42", event.TriggerCreate)))
+	require.NoError(t, r.Store.Create(t.Context(), made, nil, enginetest.Record("42", event.TriggerCreate)))
 	tenant, id, err := r.Store.ByNumber(t.Context(), number)
 	require.NoError(t, err)
 	require.Equal(t, []string{"42", made.ID}, []string{tenant, id})
 
 	made.Revision, made.Name, made.Number = 2, "renamed by somebody who knew no number", 0
-	require.NoError(t, r.Store.Update(t.Context(), made, enginetest.Record("42", event.TriggerUpdate)))
+	require.NoError(t, r.Store.Update(t.Context(), made, nil, enginetest.Record("42", event.TriggerUpdate)))
 	got, err := r.Store.Get(t.Context(), "42", made.ID)
 	require.NoError(t, err)
 	made.Number = number

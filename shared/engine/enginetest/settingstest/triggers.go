@@ -138,6 +138,7 @@ func Triggers(t *testing.T, open OpenTriggers) {
 	run("a new account is seeded once", accountIsSeededOnce)
 	run("it is found by its number, which stays", triggerHasANumberThatStays)
 	run("fan-out sees a change within a second", fanoutSeesAChange)
+	joinRuns(run)
 	run("when a trigger fired is kept, newest first, for its tenant alone", firingsAreKept)
 	run("one event that sets off every trigger leaves a firing of each", oneEventFiresAll)
 	run("nothing is left of an intake whose states were read before a change", nothingIsLeftOfAStaleIntake)
@@ -148,13 +149,13 @@ func Triggers(t *testing.T, open OpenTriggers) {
 }
 
 func triggerIsReadWhole(t *testing.T, r *triggerRig) {
-	require.NoError(t, r.Store.Create(t.Context(), kept, enginetest.Record("42", event.TriggerCreate)))
+	require.NoError(t, r.Store.Create(t.Context(), kept, nil, enginetest.Record("42", event.TriggerCreate)))
 	got, err := r.Store.Get(t.Context(), "42", "a")
 	require.NoError(t, err)
 	require.Equal(t, kept, got)
 	_, err = r.Store.Get(t.Context(), "43", "a")
 	require.ErrorIs(t, err, trigger.ErrNotFound)
-	require.ErrorIs(t, r.Store.Create(t.Context(), kept, enginetest.Record("42", event.TriggerCreate)),
+	require.ErrorIs(t, r.Store.Create(t.Context(), kept, nil, enginetest.Record("42", event.TriggerCreate)),
 		trigger.ErrConflict)
 	list, _, err := r.Store.List(t.Context(), "43")
 	require.NoError(t, err)
@@ -165,13 +166,13 @@ func triggerIsReadWhole(t *testing.T, r *triggerRig) {
 }
 
 func triggerNeedsTheRevisionBefore(t *testing.T, r *triggerRig) {
-	require.ErrorIs(t, r.Store.Update(t.Context(), kept, enginetest.Record("42", event.TriggerUpdate)),
+	require.ErrorIs(t, r.Store.Update(t.Context(), kept, nil, enginetest.Record("42", event.TriggerUpdate)),
 		trigger.ErrNotFound)
-	require.NoError(t, r.Store.Create(t.Context(), kept, enginetest.Record("42", event.TriggerCreate)))
+	require.NoError(t, r.Store.Create(t.Context(), kept, nil, enginetest.Record("42", event.TriggerCreate)))
 	next := kept
 	next.Revision, next.Name, next.Off = 2, "second", true
-	require.NoError(t, r.Store.Update(t.Context(), next, enginetest.Record("42", event.TriggerUpdate)))
-	require.ErrorIs(t, r.Store.Update(t.Context(), next, enginetest.Record("42", event.TriggerUpdate)),
+	require.NoError(t, r.Store.Update(t.Context(), next, nil, enginetest.Record("42", event.TriggerUpdate)))
+	require.ErrorIs(t, r.Store.Update(t.Context(), next, nil, enginetest.Record("42", event.TriggerUpdate)),
 		trigger.ErrConflict)
 	require.ErrorIs(t, r.Store.Delete(t.Context(), "42", "a", 1, enginetest.Record("42", event.TriggerDelete)),
 		trigger.ErrConflict)
@@ -206,7 +207,7 @@ func fanoutSeesAChange(t *testing.T, r *triggerRig) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	one.Revision, one.Off = 2, true
-	require.NoError(t, r.Store.Update(t.Context(), one, enginetest.Record("42", event.TriggerUpdate)))
+	require.NoError(t, r.Store.Update(t.Context(), one, nil, enginetest.Record("42", event.TriggerUpdate)))
 	require.Eventually(t, func() bool {
 		list, _, err := r.Store.Active(t.Context(), "42")
 		return err == nil && len(list) == 1 && list[0].Off

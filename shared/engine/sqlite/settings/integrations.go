@@ -152,19 +152,38 @@ func (s *Integrations) Marked(ctx context.Context) (out []integration.Integratio
 
 // Delete removes the integration if nobody changed it.
 func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, r activity.Record) error {
+	return s.change(ctx, tenant, r, func(w *db.Writer) error { return remove(w, tenant, id, revision) })
+}
+
+// used finds the triggers that notify an integration.
+const used = `SELECT 1 FROM triggers, json_each(CAST(triggers.body AS TEXT), '$.actions') AS a,
+	json_each(a.value, '$.integration_ids') AS i WHERE triggers.tenant = ? AND i.value = ? LIMIT 1`
+
+// DeleteUnused does so unless a trigger notifies it.
+func (s *Integrations) DeleteUnused(ctx context.Context, tenant, id string, revision int64, r activity.Record) error {
 	return s.change(ctx, tenant, r, func(w *db.Writer) error {
-		if err := w.Do("DELETE FROM integrations WHERE tenant = ? AND id = ? AND revision = ?", func(s *driver.Stmt) {
+		if err := remove(w, tenant, id, revision); err != nil {
+			return err
+		}
+		return db.Each(w.Conn, used, func(s *driver.Stmt) {
 			s.BindText(1, tenant)
 			s.BindText(2, id)
-			s.BindInt64(3, revision)
-		}); err != nil {
-			return err
-		}
-		if err := changedOne(w, tenant, id); err != nil {
-			return err
-		}
-		return reports.Subscribe(w, tenant, id, time.Time{}, nil)
+		}, func(*driver.Stmt) error { return fmt.Errorf("integration %s: %w", id, integration.ErrUsed) })
 	})
+}
+
+func remove(w *db.Writer, tenant, id string, revision int64) error {
+	if err := w.Do("DELETE FROM integrations WHERE tenant = ? AND id = ? AND revision = ?", func(s *driver.Stmt) {
+		s.BindText(1, tenant)
+		s.BindText(2, id)
+		s.BindInt64(3, revision)
+	}); err != nil {
+		return err
+	}
+	if err := changedOne(w, tenant, id); err != nil {
+		return err
+	}
+	return reports.Subscribe(w, tenant, id, time.Time{}, nil)
 }
 
 // changedOne tells why a conditional write changed nothing.

@@ -33,7 +33,7 @@ func NewTriggers(file *db.File, bus *eventbus.Bus) *Triggers {
 var _ trigger.Store = (*Triggers)(nil)
 
 // Create inserts the trigger with its record.
-func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, r activity.Record) error {
+func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, joins []string, r activity.Record) error {
 	return s.change(ctx, t.Tenant, t.ID, r, func(w *db.Writer) error {
 		if err := putTrigger(w, insertTrigger, t); err != nil {
 			return err
@@ -41,17 +41,40 @@ func (s *Triggers) Create(ctx context.Context, t trigger.Trigger, r activity.Rec
 		if w.Conn.Changes() == 0 {
 			return trigger.ErrConflict
 		}
-		return nil
+		return there(w, t.Tenant, joins)
 	})
 }
 
+// there fails unless all integrations are there.
+func there(w *db.Writer, tenant string, integrations []string) error {
+	for _, id := range integrations {
+		found := false
+		if err := db.Each(w.Conn, "SELECT 1 FROM integrations WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, id)
+		}, func(*driver.Stmt) error {
+			found = true
+			return nil
+		}); err != nil {
+			return err
+		}
+		if !found {
+			return trigger.ErrGone
+		}
+	}
+	return nil
+}
+
 // Update replaces the trigger if nobody else did.
-func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, r activity.Record) error {
+func (s *Triggers) Update(ctx context.Context, t trigger.Trigger, joins []string, r activity.Record) error {
 	return s.change(ctx, t.Tenant, t.ID, r, func(w *db.Writer) error {
 		if err := putTrigger(w, replaceTrigger, t); err != nil {
 			return err
 		}
-		return changedTrigger(w, t.Tenant, t.ID)
+		if err := changedTrigger(w, t.Tenant, t.ID); err != nil {
+			return err
+		}
+		return there(w, t.Tenant, joins)
 	})
 }
 
