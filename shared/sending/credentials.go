@@ -8,10 +8,18 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/step"
 )
 
-// early is how long before its end a credential is not used any more: a request on its way must arrive in time.
+// early is how long before its end a credential is not used any more: a request on its way must arrive in time. It is a
+// tenth of a life that is shorter than ten times that: a token of a minute serves more than one request, too.
 const early = time.Minute
+
+// held is a credential with the time until which it is used.
+type held struct {
+	destination.Credential
+	until time.Time
+}
 
 // credentialCache keeps the short-lived credentials of a Target: of one integration at one revision. The zero value is
 // empty.
@@ -19,7 +27,7 @@ type credentialCache struct {
 	asking singleflight.Group // many requests at once ask once
 
 	mu   sync.Mutex
-	held map[string]destination.Credential
+	held map[string]held
 }
 
 // take returns the credential of the key if it is still good.
@@ -27,23 +35,23 @@ func (p *credentialCache) take(key string, now time.Time) (destination.Credentia
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c, ok := p.held[key]
-	return c, ok && now.Add(early).Before(c.Expires)
+	return c.Credential, ok && now.Before(c.until)
 }
 
-func (p *credentialCache) put(key string, c destination.Credential) {
+func (p *credentialCache) put(key string, c destination.Credential, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held == nil {
-		p.held = map[string]destination.Credential{}
+		p.held = map[string]held{}
 	}
-	p.held[key] = c
+	p.held[key] = held{c, c.Expires.Add(-min(early, c.Expires.Sub(now)/10))}
 }
 
 // drop forgets a credential that was refused, unless another has taken its place.
 func (p *credentialCache) drop(key string, c destination.Credential) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held[key] == c {
+	if p.held[key].Credential == c {
 		delete(p.held, key)
 	}
 }
@@ -60,8 +68,8 @@ type granted struct {
 func (s *Sender) credential(ctx context.Context, r *Target, g destination.Authorizer) (got granted, fresh bool,
 	err error) {
 	key := g.Key()
-	if held, ok := r.credentials.take(key, s.Now()); ok {
-		return granted{credential: held, verdict: destination.Delivered()}, false, nil
+	if kept, ok := r.credentials.take(key, s.Now()); ok {
+		return granted{credential: kept, verdict: destination.Delivered()}, false, nil
 	}
 	// Who asks first asks for all, so his end must not be that of the others. The way out bounds the time.
 	shared := context.WithoutCancel(ctx)
@@ -74,8 +82,8 @@ func (s *Sender) credential(ctx context.Context, r *Target, g destination.Author
 }
 
 func (s *Sender) ask(ctx context.Context, r *Target, g destination.Authorizer) granted {
-	if held, ok := r.credentials.take(g.Key(), s.Now()); ok { // another call has just ended
-		return granted{credential: held, verdict: destination.Delivered()}
+	if kept, ok := r.credentials.take(g.Key(), s.Now()); ok { // another call has just ended
+		return granted{credential: kept, verdict: destination.Delivered()}
 	}
 	if why := s.probe(ctx, g); why != "" {
 		return granted{verdict: destination.Verdict{Reason: why}}
@@ -88,12 +96,15 @@ func (s *Sender) ask(ctx context.Context, r *Target, g destination.Authorizer) g
 	if err != nil {
 		return granted{verdict: destination.Verdict{Reason: "no credential: " + err.Error()}}
 	}
-	response.At = s.Now()
+	now := s.Now()
+	response.At = now
 	out := granted{status: response.Status}
-	if out.credential, out.verdict = g.Read(response, s.Now()); !out.verdict.Delivered {
+	if out.credential, out.verdict = g.Read(response, now); !out.verdict.Delivered {
+		step.Failed(ctx, step.Credential)
 		return out
 	}
-	r.credentials.put(g.Key(), out.credential)
+	step.Done(ctx, step.Credential)
+	r.credentials.put(g.Key(), out.credential, now)
 	return out
 }
 

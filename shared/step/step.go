@@ -17,6 +17,8 @@ const (
 	Reused    Kind = "reused"    // a connection of before is used
 	Sent      Kind = "sent"      // all of the request was handed to the network
 	Answered  Kind = "answered"  // the first byte of an answer came
+	// Credential is the last of a request for an access token, or the keys of a role: the answer held it.
+	Credential Kind = "credential"
 )
 
 // Step is one that ended.

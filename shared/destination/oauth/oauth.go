@@ -4,6 +4,7 @@ package oauth
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -24,11 +25,12 @@ const maxLife = 24 * time.Hour
 // keep is how much of a token's answer is read: a token with many claims has several KiB.
 const keep = 64 << 10
 
-// ClientCredentials asks for an access token. Form holds the credentials, encoded (url.Values.Encode); Who names the
-// server in reasons; Mend says what to do when the credentials are refused.
+// ClientCredentials asks for an access token. Form holds the credentials, encoded (url.Values.Encode), or Basic does;
+// Who names the server in reasons; Mend says what to do when the credentials are refused.
 type ClientCredentials struct {
 	URL       string
 	Form      string
+	Basic     string // the Authorization header, "" for none: see Basic
 	Who       string
 	Mend      string
 	Transport destination.Transport
@@ -39,10 +41,20 @@ func (g ClientCredentials) Key() string { return g.URL }
 
 // Ask posts the form.
 func (g ClientCredentials) Ask(context.Context, time.Time) (destination.Request, error) {
-	return destination.Request{
+	q := destination.Request{
 		Method: http.MethodPost, URL: g.URL, Body: []byte(g.Form), Transport: g.Transport, Keep: keep,
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}},
-	}, nil
+	}
+	if g.Basic != "" {
+		q.Header.Set("Authorization", g.Basic)
+	}
+	return q, nil
+}
+
+// Basic is how a client authenticates itself by a header (client_secret_basic). RFC 6749, 2.3.1: both halves are
+// encoded as in a form.
+func Basic(client, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(client)+":"+url.QueryEscape(secret)))
 }
 
 // Form encodes pairs of names and values.

@@ -29,6 +29,17 @@ func TestAsk(t *testing.T) {
 	require.NotContains(t, authorizer.Key(), "a b")
 }
 
+func TestAClientAuthenticatesItselfByAHeader(t *testing.T) {
+	g := authorizer
+	g.Basic = oauth.Basic("a client", "s:cr%t+&")
+	q, err := g.Ask(t.Context(), now)
+	require.NoError(t, err)
+	r := http.Request{Header: q.Header}
+	client, secret, ok := r.BasicAuth()
+	require.True(t, ok)
+	require.Equal(t, []string{"a+client", "s%3Acr%25t%2B%26"}, []string{client, secret})
+}
+
 func TestRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int

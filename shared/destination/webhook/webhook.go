@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/destination/oauth"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
 )
@@ -48,6 +49,12 @@ type Parameters struct {
 	PreviousKey    string            `json:"previous_signing_key,omitempty" jsonschema:"title=Previous signing key,writeOnly=true,readOnly=true,maxLength=256" jsonschema_description:"Signs beside a new key for 7 days. null ends that at once."`
 	PreviousPublic string            `json:"previous_public_key,omitempty" form:"copied" jsonschema:"title=Previous public key,readOnly=true" jsonschema_description:"Of the key pair before, which signs beside the new one for a time."`
 	PreviousUntil  string            `json:"previous_key_until,omitempty" jsonschema:"title=Previous key signs until,format=date-time,readOnly=true" jsonschema_description:"7 days after the key pair was changed."`
+	TokenURL       string            `json:"token_url,omitempty" form:"advanced" jsonschema:"title=OAuth token URL,format=uri,maxLength=2048" jsonschema_description:"Where an access token is asked for with client credentials (OAuth 2.0), which every request then carries. Leave it empty when the receiver wants none."`
+	Client         string            `json:"client_id,omitempty" form:"advanced when=token_url:" jsonschema:"title=OAuth client ID,maxLength=256" jsonschema_description:"Of a client for this integration alone."`
+	ClientSecret   string            `json:"client_secret,omitempty" form:"advanced when=token_url:" jsonschema:"title=OAuth client secret,writeOnly=true,maxLength=1024" jsonschema_description:"Of that client. It goes to the token URL and nowhere else."`
+	ClientAuth     string            `json:"token_auth,omitempty" form:"advanced when=token_url:" jsonschema:"title=How the client secret is sent,enum=client_secret_basic,enum=client_secret_post" jsonschema_description:"client_secret_basic in a header, which every server takes; client_secret_post in the form."`
+	Scope          string            `json:"scope,omitempty" form:"advanced when=token_url:" jsonschema:"title=OAuth scope,maxLength=1024" jsonschema_description:"What the token is to be good for, words with spaces between them. Leave it empty for the server's default."`
+	Audience       string            `json:"audience,omitempty" form:"advanced when=token_url:" jsonschema:"title=OAuth audience,maxLength=1024" jsonschema_description:"For whom the token is, where the server asks for that."`
 }
 
 // BatchLimit is how many events one request may carry.
@@ -125,6 +132,7 @@ func (p *Parameters) Check() []destination.FieldProblem {
 	if k, ok := privateKey(p.PrivateKey); p.PrivateKey != "" && (!ok || !pair(k)) {
 		out.Add("signing_key", keyForm)
 	}
+	out = append(out, p.tokenProblems()...)
 	return out
 }
 
@@ -171,6 +179,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		envelopes[i] = destination.FitJSON(n.Envelope(), envelopeLimit)
 	}
 	requests := 0
+	transport, authorizer := p.transport(), p.authorizer()
 	return destination.Batched(envelopes, limit, func(part [][]byte) destination.Request {
 		body := destination.JoinArray(part)
 		if lines {
@@ -182,13 +191,68 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		}
 		return destination.Request{
 			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, t.Now, body, lines),
-			Transport: destination.Transport{
-				CA: p.CA, SkipVerify: !p.Verify,
-				Timeout:     time.Duration(p.Timeout) * time.Second,
-				OpenTimeout: time.Duration(p.OpenTimeout) * time.Second,
-			},
+			Transport: transport, Authorizer: authorizer,
 		}
 	}), nil
+}
+
+func (p *Parameters) transport() destination.Transport {
+	return destination.Transport{
+		CA: p.CA, SkipVerify: !p.Verify,
+		Timeout:     time.Duration(p.Timeout) * time.Second,
+		OpenTimeout: time.Duration(p.OpenTimeout) * time.Second,
+	}
+}
+
+// post is the value of ClientAuth for credentials in the form. RFC 6749, 2.3.1.
+const post = "client_secret_post"
+
+// authorizer asks for an access token (RFC 6749, 4.4); nil when the receiver wants none. audience is no parameter of
+// the RFC, but Auth0, Okta and others ask for it.
+func (p *Parameters) authorizer() destination.Authorizer {
+	if p.TokenURL == "" {
+		return nil
+	}
+	g := oauth.ClientCredentials{
+		URL: p.TokenURL, Who: destination.Host(p.TokenURL), Transport: p.transport(),
+		Mend: "check the client ID, the client secret and how it is sent, the scope and the audience",
+	}
+	form := []string{"grant_type", "client_credentials"}
+	if p.Scope != "" {
+		form = append(form, "scope", p.Scope)
+	}
+	if p.Audience != "" {
+		form = append(form, "audience", p.Audience)
+	}
+	if p.ClientAuth == post {
+		form = append(form, "client_id", p.Client, "client_secret", p.ClientSecret)
+	} else {
+		g.Basic = oauth.Basic(p.Client, p.ClientSecret)
+	}
+	g.Form = oauth.Form(form...)
+	return g
+}
+
+// tokenProblems are those of the client credentials.
+func (p *Parameters) tokenProblems() (out destination.InvalidParameters) {
+	if p.TokenURL == "" {
+		if p.Client+p.ClientSecret != "" {
+			out.Add("token_url", "is required")
+		}
+		return out
+	}
+	if p.Client == "" {
+		out.Add("client_id", "is required")
+	}
+	if p.ClientSecret == "" {
+		out.Add("client_secret", "is required")
+	}
+	for name := range p.Headers {
+		if http.CanonicalHeaderKey(name) == "Authorization" {
+			out.Add("headers."+name, "is written by us")
+		}
+	}
+	return out
 }
 
 var (

@@ -39,6 +39,8 @@ export function initial(field, value) {
 			return value ?? field.default ?? false;
 		case "number":
 			return String(value ?? field.default ?? "");
+		case "choice":
+			return value ?? field.default ?? field.enum[0];
 		default:
 			return value ?? field.default ?? "";
 	}

@@ -46,7 +46,8 @@ function useDraft(system, start, rules) {
 	const changes = useRef(0);
 	const typed = useRef(null); // told of each change of what a test tests
 	const narrowed = useRef(null); // told of each change of what filters are tried on
-	const applies = ({ "x-when": when }) => !when || values[when.field] === when.value;
+	const applies = ({ "x-when": when }) =>
+		!when || (when.value ? values[when.field] === when.value : Boolean(values[when.field]?.trim()));
 	const errors = { filters: "", ...refused, ...filterMistakes(filters, rules) };
 	for (const f of open.filter(applies)) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
 	errors.name = !name.trim()
