@@ -21,6 +21,8 @@ type Integration struct {
 	System string
 	// Language is "" for the tenant's.
 	Language string
+	// Rate bounds what is sent, such as 10/minute; "" = nothing does.
+	Rate string
 	// Enabled is nil for: as it is; a new one is enabled.
 	Enabled    *bool
 	Events     []Subscription

@@ -206,7 +206,8 @@ func (p *planner) add(i Integration, replaces, where string) {
 	on := i.Enabled == nil || *i.Enabled
 	s := Step{Verb: Add, Kind: IntegrationKind, Name: i.Name, Replaces: replaces, BoundThere: system.BoundThere}
 	s.differ("system", Value{}, text(i.System))
-	s.speak(i.Language, "")
+	s.word("language", i.Language, "")
+	s.word("rate", i.Rate, "")
 	s.differ("enabled", Value{}, boolean(on))
 	s.differ("events", Value{}, events(system.order(i.Events)))
 	s.narrow(i.Filters, nil)
@@ -243,7 +244,8 @@ func (p *planner) change(i Integration, old StoredIntegration, where string) {
 	s := Step{Verb: Change, Kind: IntegrationKind, Name: i.Name, ID: old.ID, Revision: old.Revision}
 	s.body.Kind = Map
 	s.rename(i.Name, old.Name)
-	s.speak(i.Language, old.Language)
+	s.word("language", i.Language, old.Language)
+	s.word("rate", i.Rate, old.Rate)
 	s.enable(i.Enabled, old.Enabled)
 	now, before := system.order(i.Events), system.order(old.Events)
 	if !slices.Equal(now, before) {
@@ -366,19 +368,19 @@ func (s *Step) narrow(now, before []Filter) {
 	}
 }
 
-// speak notes another language; "" is none of one's own.
-func (s *Step) speak(now, before string) {
+// word notes another value of a field of one word; "" is none.
+func (s *Step) word(field, now, before string) {
 	if now == before {
 		return
 	}
-	of := func(language string) Value {
-		if language == "" {
+	of := func(word string) Value {
+		if word == "" {
 			return Value{}
 		}
-		return text(language)
+		return text(word)
 	}
-	s.differ("language", of(before), of(now))
-	s.body.set("language", text(now))
+	s.differ(field, of(before), of(now))
+	s.body.set(field, text(now))
 }
 
 func (s *Step) enable(on *bool, before bool) {
@@ -463,7 +465,7 @@ func (p *planner) reports() {
 			s.differ("time_zone", text(p.state.Reports.TimeZone), text(d.TimeZone))
 		}
 		s.body.set("time_zone", text(d.TimeZone))
-		s.speak(d.Language, p.state.Reports.Language)
+		s.word("language", d.Language, p.state.Reports.Language)
 		p.plan.Steps = append(p.plan.Steps, s)
 	}
 }

@@ -29,6 +29,7 @@ type StoredIntegration struct {
 	Name       string
 	System     string
 	Language   string
+	Rate       string
 	Enabled    bool
 	Events     []Subscription
 	Filters    []Filter
@@ -150,7 +151,8 @@ func Export(s State) (Document, error) {
 		names[i.ID] = i.Name
 		byName[i.Name] = append(byName[i.Name], i.ID)
 		d.Integrations = append(d.Integrations, Integration{Name: i.Name, System: i.System,
-			Language: i.Language, Enabled: &i.Enabled, Events: s.Systems[i.System].order(i.Events), Filters: i.Filters})
+			Language: i.Language, Rate: i.Rate, Enabled: &i.Enabled, Events: s.Systems[i.System].order(i.Events),
+			Filters: i.Filters})
 	}
 	if err := double("integration", byName); err != nil {
 		return d, err

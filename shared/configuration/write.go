@@ -50,6 +50,9 @@ func (i Integration) tree() (out Value) {
 	if i.Language != "" {
 		out.set("language", text(i.Language))
 	}
+	if i.Rate != "" {
+		out.set("rate", text(i.Rate))
+	}
 	if i.Enabled != nil {
 		out.set("enabled", boolean(*i.Enabled))
 	}

@@ -152,6 +152,7 @@ func (r random) integration(system configuration.System, n int) map[string]any {
 	}
 	return map[string]any{"system": system.Name, "name": r.name(), "enabled": r.IntN(3) > 0, "events": events,
 		"parameters": parameters, "language": []string{"", "en", "ja"}[r.IntN(3)],
+		"rate":    []string{"", "10/minute", "1000/second"}[r.IntN(3)],
 		"filters": r.filters(filter.OfIntegrations)}
 }
 

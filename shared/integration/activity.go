@@ -81,6 +81,9 @@ func (i Integration) fields() map[string]any {
 	if i.Language != "" {
 		out["language"] = string(i.Language)
 	}
+	if i.Rate != "" {
+		out["rate"] = string(i.Rate)
+	}
 	return out
 }
 

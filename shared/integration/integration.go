@@ -36,6 +36,8 @@ type Integration struct {
 	Name       string
 	// Language is that of what people read of it; "" = the tenant's. Machines get the same in every language.
 	Language wording.Language `json:",omitempty"`
+	// Rate is kept to by whoever sends.
+	Rate Rate `json:",omitempty"`
 	// Off is nil while the integration is enabled.
 	Off *Off
 	// Failing is nil while its requests are taken; see State. Store.Mark writes it, and no other method changes it but

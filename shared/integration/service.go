@@ -43,6 +43,7 @@ type Draft struct {
 	System        string
 	Name          string
 	Language      wording.Language // "" = the tenant's
+	Rate          Rate
 	Disabled      bool
 	Subscriptions []Subscription
 	Filters       []filter.Filter
@@ -53,6 +54,7 @@ type Draft struct {
 type Patch struct {
 	Name          *string
 	Language      *wording.Language
+	Rate          *Rate
 	Subscriptions *[]Subscription
 	Filters       *[]filter.Filter
 	Parameters    json.RawMessage
@@ -174,6 +176,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 		return Integration{}, err
 	}
 	problems = append(append(problems, checkName(d.Name)...), checkLanguage(d.Language)...)
+	problems = append(problems, checkRate(d.Rate)...)
 	if system.Name != "" {
 		problems = append(problems, checkSubscriptions(system, d.Subscriptions)...)
 		problems = append(problems, filter.CheckIntegration(d.Filters, system.Title)...)
@@ -184,7 +187,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	now := s.Now().UTC()
 	i := Integration{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
-		Name: strings.TrimSpace(d.Name), Language: d.Language,
+		Name: strings.TrimSpace(d.Name), Language: d.Language, Rate: d.Rate,
 		Subscriptions: d.Subscriptions, Filters: d.Filters, Revision: 1, Window: 1, CreatedAt: now,
 		CreatedBy: who.Email, UpdatedAt: now,
 		UpdatedBy: who.Who(),
@@ -243,6 +246,10 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	if p.Language != nil {
 		problems = append(problems, checkLanguage(*p.Language)...)
 		i.Language = *p.Language
+	}
+	if p.Rate != nil {
+		problems = append(problems, checkRate(*p.Rate)...)
+		i.Rate = *p.Rate
 	}
 	if p.Subscriptions != nil {
 		problems = append(problems, checkSubscriptions(system, *p.Subscriptions)...)

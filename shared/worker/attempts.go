@@ -110,6 +110,7 @@ func (h *Handler) attempts(ctx context.Context, l *limiter, target *sending.Targ
 	began time.Time) (batchResult, error) {
 	var c collector
 	defer l.heed(ctx)()
+	l.keepTo(ctx, target.Integration.Rate)
 	patience := h.patience(began)
 	var work sync.WaitGroup
 	for n, d := range deliveries {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tocsin/shared/integration"
 	"tocsin/shared/sending"
 	"tocsin/shared/sleep"
 )
@@ -49,6 +50,11 @@ func (l *limiter) heed(ctx context.Context) (stop func() bool) {
 		defer l.mu.Unlock()
 		l.room.Broadcast()
 	})
+}
+
+// keepTo has the integration's own rate kept by what begins from now on.
+func (l *limiter) keepTo(ctx context.Context, r integration.Rate) {
+	l.pace.keepTo(ctx, l.now(), r.Every())
 }
 
 // enter takes a place for one request, which is to be given back to leave. It waits for one, but not after the context

@@ -40,7 +40,8 @@ const (
 type Pace struct {
 	Quiet    time.Time     `json:"quiet,omitzero"`
 	Interval time.Duration `json:"interval,omitzero"`
-	// Next is when the next request may begin, where there is an Interval: those before it are booked.
+	// Next is when the next request may begin, where there is an Interval or a rate of the integration's own: those
+	// before it are booked.
 	Next time.Time `json:"next,omitzero"`
 	// Taken is when the last request was taken.
 	Taken time.Time `json:"taken,omitzero"`
@@ -98,14 +99,15 @@ func (p Pace) Keep(now time.Time) time.Time {
 // beginning is when requests of one process may begin.
 type beginning struct {
 	first  time.Time // of the first
-	booked int       // how many, an Interval apart; 0 = none
+	booked int       // how many, an interval apart; 0 = none
 	wait   time.Duration
 	dead   bool // it waits because the receiver is dead
 }
 
-// book takes up to n beginnings within the given time from now for a process whose next delivery has the id, or says
-// how long to wait before asking again.
-func (p *Pace) book(now time.Time, id string, n int, within time.Duration) beginning {
+// book takes up to n beginnings within the given time from now, at least so far apart, for a process whose next
+// delivery has the id, or says how long to wait before asking again.
+func (p *Pace) book(now time.Time, id string, n int, within, least time.Duration) beginning {
+	interval := max(p.Interval, least)
 	first := now
 	for _, t := range []time.Time{p.Quiet, p.Next} {
 		if t.After(first) {
@@ -125,12 +127,12 @@ func (p *Pace) book(now time.Time, id string, n int, within time.Duration) begin
 	switch {
 	case dead:
 		p.Last, p.Probe, n = first, id, 1
-	case p.Interval == 0:
+	case interval == 0:
 		return beginning{first: first, booked: 1}
 	default:
-		n = min(n, 1+int((within-first.Sub(now))/p.Interval))
+		n = min(n, 1+int((within-first.Sub(now))/interval))
 	}
-	p.Next = first.Add(time.Duration(n) * p.Interval)
+	p.Next = first.Add(time.Duration(n) * interval)
 	return beginning{first: first, booked: n}
 }
 

@@ -42,8 +42,9 @@ type paceView struct {
 	lock    callLock // taken over calls of the store: what else goes to this integration waits for them
 	known   Pace
 	version int64
-	slots   []time.Time // booked for this process
-	heard   []feedback  // not yet told to the others
+	least   time.Duration // between two requests: the integration's own rate; 0 = it has none
+	slots   []time.Time   // booked for this process
+	heard   []feedback    // not yet told to the others
 }
 
 // slot says when the request of a delivery may begin, of which n wait: a time within the given one from now, which it
@@ -58,7 +59,7 @@ func (p *paceView) slot(
 ) (at time.Time, wait time.Duration, dead bool) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	if !p.known.limits(now) {
+	if p.least == 0 && !p.known.limits(now) {
 		p.slots = nil
 		return now, 0, false
 	}
@@ -72,12 +73,12 @@ func (p *paceView) slot(
 	p.slots = nil
 	var b beginning
 	ok := p.change(ctx, now, func(next *Pace) bool {
-		if !next.limits(now) {
+		if p.least == 0 && !next.limits(now) {
 			b = beginning{first: now, booked: 1}
 			return false
 		}
 		was := *next
-		b = next.book(now, id, n, within)
+		b = next.book(now, id, n, within, p.least)
 		return *next != was
 	})
 	switch {
@@ -87,9 +88,29 @@ func (p *paceView) slot(
 		return time.Time{}, b.wait, b.dead
 	}
 	for k := 1; k < b.booked; k++ {
-		p.slots = append(p.slots, b.first.Add(time.Duration(k)*p.known.Interval))
+		p.slots = append(p.slots, b.first.Add(time.Duration(k)*p.interval()))
 	}
 	return b.first, 0, false
+}
+
+// interval is the time between two requests; the lock is held.
+func (p *paceView) interval() time.Duration { return max(p.known.Interval, p.least) }
+
+// keepTo has the integration's own rate kept from now on. What was booked at another one is given up.
+func (p *paceView) keepTo(ctx context.Context, now time.Time, least time.Duration) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if p.least == least {
+		return
+	}
+	if len(p.slots) > 0 {
+		p.change(ctx, now, func(next *Pace) bool {
+			p.giveBack(next)
+			return true
+		})
+		p.slots = nil
+	}
+	p.least = least
 }
 
 // change applies what was heard and f, which reports whether it changed something, to the pace as all processes know
@@ -162,7 +183,7 @@ func (p *paceView) quiet(now time.Time) bool {
 func (p *paceView) limits(now time.Time) bool {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	return p.known.limits(now)
+	return p.least > 0 || p.known.limits(now)
 }
 
 // expectSilence says that the receiver was dead when it was last tried, by another process perhaps.
@@ -202,7 +223,7 @@ func (p *paceView) learn(ctx context.Context, now time.Time, d sending.Outcome) 
 // giveBack frees what this process booked and does not use, if nobody booked after it.
 func (p *paceView) giveBack(next *Pace) {
 	last := len(p.slots) - 1
-	if last >= 0 && !next.Next.After(p.slots[last].Add(p.known.Interval)) {
+	if last >= 0 && !next.Next.After(p.slots[last].Add(p.interval())) {
 		next.Next = p.slots[0]
 	}
 }

@@ -297,7 +297,7 @@ func (c *Client) systems(ctx context.Context) (map[string]configuration.System, 
 // integrationItem is an integration as the API shows it.
 type integrationItem struct {
 	ID, Name, System string
-	Language         string
+	Language, Rate   string
 	Revision         int64
 	Enabled          bool
 	Events           []struct {
@@ -322,7 +322,8 @@ func (c *Client) integrations(ctx context.Context, query string) (out []configur
 		}
 		for _, i := range page.Items {
 			stored := configuration.StoredIntegration{ID: i.ID, Revision: i.Revision, Name: i.Name, System: i.System,
-				Language: i.Language, Enabled: i.Enabled, Filters: filters(i.Filters), Parameters: i.Parameters}
+				Language: i.Language, Rate: i.Rate, Enabled: i.Enabled, Filters: filters(i.Filters),
+				Parameters: i.Parameters}
 			for _, e := range i.Events {
 				if e.Active {
 					stored.Events = append(stored.Events,

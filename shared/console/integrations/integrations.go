@@ -30,6 +30,8 @@ type IntegrationView struct {
 	System     string             `json:"system" example:"slack"`
 	Name       string             `json:"name" example:"Ops channel"`
 	Language   wording.Language   `json:"language,omitempty" enum:"en,ja" doc:"of what people read of it; absent: the tenant's"`
+	Rate       integration.Rate   `json:"rate,omitempty" doc:"how many messages are sent at most; absent: as many as its system takes" example:"10/minute"`
+	Backlog    *BacklogView       `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list"`
 	Enabled    bool               `json:"enabled"`
 	State      integration.State  `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
 	Failing    *FailingView       `json:"failing,omitempty" doc:"since when it fails and why"`
@@ -144,6 +146,7 @@ type createInput struct {
 		System     string               `json:"system" example:"slack"`
 		Name       string               `json:"name,omitempty" doc:"made from the system, your name and the date when it is left out"`
 		Language   wording.Language     `json:"language,omitempty" doc:"of what people read of it: en or ja; empty: the tenant's"`
+		Rate       integration.Rate     `json:"rate,omitempty" doc:"how many messages are sent at most, 1 to 1000 a second or minute; empty: as many as its system takes" example:"10/minute"`
 		Enabled    *bool                `json:"enabled,omitempty" doc:"true when it is left out"`
 		Events     []SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
 		Filters    []rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"all must match; an event of a kind that has nothing of what a filter looks at passes it"`
@@ -157,6 +160,7 @@ type patchInput struct {
 	Body    struct {
 		Name       *string               `json:"name,omitempty"`
 		Language   *wording.Language     `json:"language,omitempty" doc:"en, ja, or empty for the tenant's"`
+		Rate       *integration.Rate     `json:"rate,omitempty" doc:"such as 10/minute; empty: none" example:"10/minute"`
 		Enabled    *bool                 `json:"enabled,omitempty"`
 		Events     *[]SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
 		Filters    *[]rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
@@ -314,8 +318,8 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 		return nil, err
 	}
 	i, err := s.Integrations.Create(ctx, who, integration.Draft{
-		System: in.Body.System, Name: name, Language: in.Body.Language, Disabled: in.Body.Enabled != nil &&
-			!*in.Body.Enabled,
+		System: in.Body.System, Name: name, Language: in.Body.Language, Rate: in.Body.Rate,
+		Disabled:      in.Body.Enabled != nil && !*in.Body.Enabled,
 		Subscriptions: subscriptions(in.Body.Events), Filters: filters, Parameters: in.Body.Parameters,
 	})
 	out, err := s.one(ctx, i, err)
@@ -340,7 +344,7 @@ func (s *API) defaultName(system destination.System, who activity.Actor) string 
 }
 
 func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
-	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Enabled: in.Body.Enabled,
+	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Rate: in.Body.Rate, Enabled: in.Body.Enabled,
 		Parameters: in.Body.Parameters}
 	if in.Body.Events != nil {
 		subs := subscriptions(*in.Body.Events)
@@ -381,6 +385,9 @@ func (s *API) one(ctx context.Context, i integration.Integration, err error) (*i
 		return nil, s.Answer(err)
 	}
 	v, err := s.view(ctx, i)
+	if err == nil {
+		v.Backlog, err = s.backlog(ctx, i)
+	}
 	if err != nil {
 		return nil, s.Answer(err)
 	}
@@ -401,7 +408,7 @@ func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationV
 // brief leaves out what is to be opened.
 func (s *API) brief(ctx context.Context, i integration.Integration) (IntegrationView, error) {
 	v := IntegrationView{
-		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Enabled: i.Enabled(), State: i.State(),
+		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Rate: i.Rate, Enabled: i.Enabled(), State: i.State(),
 		Revision: i.Revision, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, Events: []SubscriptionView{},
 		Filters: rest.FilterViews(i.Filters),

@@ -460,6 +460,7 @@ type integrationRow struct {
 	System        string      `dynamodbav:"system"`
 	Name          string      `dynamodbav:"name"`
 	Language      string      `dynamodbav:"language,omitempty"` // of what people read
+	Rate          string      `dynamodbav:"rate,omitempty"`     // such as 10/minute
 	Subscriptions string      `dynamodbav:"subscriptions"`      // JSON
 	Filters       string      `dynamodbav:"filters,omitempty"`  // JSON
 	Parameters    string      `dynamodbav:"parameters"`         // JSON, without secrets
@@ -490,7 +491,7 @@ type pointerRow struct {
 // put is the write of an integration that triggers joined so often.
 func (s *Integrations) put(i integration.Integration, joined int64) (*types.Put, error) {
 	r := integrationRow{Tenant: i.Tenant, ID: i.ID, ClientName: i.ClientName, System: i.System, Name: i.Name,
-		Language:   string(i.Language),
+		Language: string(i.Language), Rate: string(i.Rate),
 		Parameters: string(i.Parameters), Sealed: i.Sealed, Revision: i.Revision, Window: i.Window,
 		Number: i.Number, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, Joined: joined}
@@ -524,7 +525,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 	r, err := table.Unmarshal[integrationRow](row)
 	i := integration.Integration{
 		Tenant: r.Tenant, ID: r.ID, ClientName: r.ClientName, System: r.System, Name: r.Name,
-		Language:   wording.Language(r.Language),
+		Language: wording.Language(r.Language), Rate: integration.Rate(r.Rate),
 		Parameters: json.RawMessage(r.Parameters), Sealed: r.Sealed, Revision: r.Revision, Window: r.Window,
 		Number: r.Number, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, UpdatedAt: r.UpdatedAt,
 		UpdatedBy: r.UpdatedBy,

@@ -122,6 +122,7 @@ function copied(system, i) {
 			name: t("copy.name", { name: i.name }),
 			language: i.language,
 			filters: i.filters,
+			rate: i.rate,
 			parameters,
 			events: Object.fromEntries(
 				i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }]),

@@ -13,6 +13,7 @@ import { Admitted } from "./addresses.js";
 import { Faults, focusWrong } from "./faults.js";
 import { Field, Language, Shown } from "./fields.js";
 import { draftFilters, filterMistakes, FilterRows, madeFilters } from "./filter-rows.js";
+import { Rate, wrongRate } from "./rate.js";
 import { Samples } from "./samples.js";
 import { Tested, useTest } from "./tested.js";
 import { Tried } from "./tried.js";
@@ -22,6 +23,7 @@ export const editable = (system, i) =>
 	JSON.stringify([
 		i.name,
 		i.language || "",
+		i.rate || "",
 		i.events,
 		i.filters,
 		fieldsOf(system.parameters)
@@ -40,6 +42,7 @@ function useDraft(system, start, rules) {
 	const [events, setEvents] = useState(start.events);
 	const [filters, setFilters] = useState(() => draftFilters(start.filters, rules));
 	const [language, setLanguage] = useState(start.language || "");
+	const [rate, setRate] = useState(start.rate || "");
 	const [touched, touch] = useState({});
 	const [refused, refuse] = useState({});
 	const [dirty, setDirty] = useState(false);
@@ -55,6 +58,7 @@ function useDraft(system, start, rules) {
 		: [...name].length > 200
 			? t("check.maxLength", { n: 200, has: [...name].length })
 			: refused.name || "";
+	errors.rate = wrongRate(rate) || refused.rate || "";
 	const parameters = () => {
 		const out = {};
 		for (const f of open) {
@@ -80,6 +84,7 @@ function useDraft(system, start, rules) {
 		events,
 		filters,
 		language,
+		rate,
 		errors,
 		touched,
 		dirty,
@@ -101,6 +106,10 @@ function useDraft(system, start, rules) {
 			setLanguage(v);
 			mark();
 		},
+		setRate: (v) => {
+			setRate(v);
+			changed("rate");
+		},
 		setEvents: (v) => {
 			setEvents(v);
 			narrowed.current?.();
@@ -113,7 +122,7 @@ function useDraft(system, start, rules) {
 			refuse((r) => Object.fromEntries(Object.entries(r).filter(([key]) => !key.startsWith("filters"))));
 		},
 		blur: (key) => touch((all) => ({ ...all, [key]: true })),
-		touchAll: () => touch(Object.fromEntries(["name", ...open.map((f) => f.name)].map((n) => [n, true]))),
+		touchAll: () => touch(Object.fromEntries(["name", "rate", ...open.map((f) => f.name)].map((n) => [n, true]))),
 		changes,
 		// saved reports whether what is saved is all: that nothing was typed since.
 		saved: (then) => {
@@ -182,6 +191,7 @@ export function Form(of) {
 				{
 					name: draft.name.trim(),
 					...(system.worded ? { language: draft.language } : {}),
+					rate: draft.rate,
 					events: draft.list(),
 					filters: madeFilters(draft.filters, rules),
 					parameters: draft.parameters(),
@@ -293,6 +303,12 @@ export function Form(of) {
 						onInput=${draft.setLanguage}
 					/>
 				`}
+				<${Rate}
+					value=${draft.rate}
+					error=${shown("rate")}
+					onInput=${draft.setRate}
+					onBlur=${() => draft.blur("rate")}
+				/>
 				${more.length > 0 &&
 				html`
 					<details class="advanced" open=${more.some((f) => shown(f.name))}>

@@ -11,6 +11,7 @@ import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
 import { Gone, lastGone } from "./gone.js";
 import { LeftOut } from "./left-out.js";
+import { Backlog } from "./rate.js";
 import { Delete, Disable, Enable } from "./switch.js";
 import { isBound, TelegramLink } from "./telegram.js";
 import { Uses } from "./uses.js";
@@ -96,6 +97,7 @@ function Head({ data, reload, deliveries, form }) {
 				<p>${t("failing.what")}</p>
 			<//>
 		`}
+		<${Backlog} of=${i} />
 		${!i.enabled &&
 		html`
 			<${Notice} kind=${i.disabled?.by === "platform" ? "bad" : "info"}>
@@ -169,6 +171,7 @@ function Settings({ data, reload, form }) {
 		name: i.name,
 		language: i.language,
 		filters: i.filters,
+		rate: i.rate,
 		parameters: i.parameters,
 		events: Object.fromEntries(i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }])),
 	};
