@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -196,6 +198,9 @@ type world struct {
 	quiet atomic.Bool
 	cover *coverage
 
+	mu    sync.Mutex
+	calls strings.Builder // a line each
+
 	// What a sabotage sets: no schedule runs, and receivers see events in another order each time.
 	idle, shuffled bool
 }
@@ -239,7 +244,26 @@ func run(t *testing.T, seed uint64, dynamo, prefix string, cover *coverage, logs
 	wrong = append(wrong, w.judge(ctx)...)
 	t.Logf("faults %+v, outages %v, acts %v", w.plan.faults, w.plan.outages, w.plan.acts)
 	t.Logf("%d calls of DynamoDB Local", w.cloud.DynamoCalls.Load())
-	return append(wrong, w.cloud.Problems()...)
+	if wrong = append(wrong, w.cloud.Problems()...); len(wrong) > 0 && sabotage == nil {
+		wrong = append(wrong, "its calls are in "+w.keepCalls())
+	}
+	return wrong
+}
+
+// keepCalls writes what was called, and when: a seed draws the same events and faults each time, and the order of what
+// happens at one instant is the scheduler's, so that a run that failed may not fail again.
+func (w *world) keepCalls() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	name := fmt.Sprint("var/chaos/seed-", w.seed, ".txt")
+	err := os.MkdirAll(filepath.Join(root, "var", "chaos"), 0o755)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(root, name), []byte(w.calls.String()), 0o644)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return name
 }
 
 // setUp makes integrations and triggers, and lets what that announces pass.
@@ -409,6 +433,10 @@ func (w *world) kind(r *rand.Rand, c sim.Call) sim.Kind {
 }
 
 func (w *world) seen(c sim.Call, f sim.Fault) {
+	w.mu.Lock()
+	fmt.Fprintf(&w.calls, "%s %s %d.%d %s %q slow %s: %s\n", time.Since(w.began), c.Function, c.Invocation, c.Number,
+		c.Name(), f.Kind, f.Slow, c.Body)
+	w.mu.Unlock()
 	if !w.quiet.Load() {
 		w.cover.note(c, f)
 	}

@@ -26,6 +26,7 @@ type Call struct {
 	Invocation, Number int
 	Service, Action    string
 	Table              string // of DynamoDB, as the template calls it; several in the order of the alphabet
+	Body               string // its beginning
 }
 
 // Name is what the call is, without its numbers.
@@ -61,6 +62,9 @@ type Fault struct {
 	// Slow is added to the time that the call takes.
 	Slow time.Duration
 }
+
+// shownBody is how much of a call's body a Call shows, in bytes.
+const shownBody = 600
 
 // ErrKilled: the function ended in the middle of an invocation.
 var ErrKilled = errors.New("the function ended in the middle of an invocation")
@@ -164,7 +168,7 @@ func (s *Sandbox) Do(r *http.Request) (*http.Response, error) {
 	if !ok {
 		return nil, fmt.Errorf("the model knows no service behind %s %s", r.Method, r.URL)
 	}
-	call := Call{Service: services[service], Action: action}
+	call := Call{Service: services[service], Action: action, Body: string(body[:min(len(body), shownBody)])}
 	if call.Service == "DynamoDB" {
 		call.Table = s.cloud.tablesOf(action, body)
 	}
