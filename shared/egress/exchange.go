@@ -107,6 +107,9 @@ func (u *unzipped) Read(into []byte) (n int, err error) {
 
 // read keeps the start of an answer and reads on a little. The error says that the answer broke off.
 func read(r io.Reader, keep int) ([]byte, error) {
+	if r == http.NoBody {
+		return []byte{}, nil
+	}
 	kept, err := io.ReadAll(io.LimitReader(r, int64(keep)))
 	if err == nil && len(kept) == keep {
 		if _, err = io.CopyN(io.Discard, r, readBody-keptBody); errors.Is(err, io.EOF) {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -81,8 +82,13 @@ func (t *http1) RoundTrip(q *http.Request) (*http.Response, error) {
 		w.Close()
 		return nil, cmp.Or(q.Context().Err(), err)
 	}
-	answer.Body = &lent{ReadCloser: answer.Body, wire: w, to: t, stop: stop,
+	body := &lent{ReadCloser: answer.Body, wire: w, to: t, stop: stop, ended: answer.Body == http.NoBody,
 		serves: whole && !answer.Close && answer.StatusCode >= http.StatusOK}
+	if body.ended {
+		_ = body.Close() // the answer is whole: what comes of the connection is another matter
+		return answer, nil
+	}
+	answer.Body = body
 	return answer, nil
 }
 
@@ -106,7 +112,7 @@ func (t *http1) learn(q *http.Request, address string) (*http.Response, error) {
 // that is not long, and for https a system that is known to speak HTTP/1.1.
 func (t *http1) takes(q *http.Request, address string) bool {
 	if !watches || q.ContentLength < 0 || q.ContentLength > t.longest || t.dialer.proxy.leadsTo(address) ||
-		asciiHost(q.URL.Host) != strings.ToLower(q.URL.Host) {
+		asciiHost(q.URL.Host) != strings.ToLower(q.URL.Host) || strings.Contains(q.Host, "%") {
 		return false
 	}
 	for name, values := range q.Header {
@@ -217,10 +223,11 @@ func (w *wire) exchange(q *http.Request, trace *httptrace.ClientTrace) (answer *
 	out := requests.Get().(*bytes.Buffer)
 	defer requests.Put(out)
 	out.Reset()
-	if err := q.Write(out); err != nil {
+	if err := write(out, q); err != nil {
 		return nil, false, err
 	}
 	_, failed := w.Write(out.Bytes())
+	trace.WroteRequest(httptrace.WroteRequestInfo{Err: failed})
 	// A system may have answered, and closed the connection, without reading all.
 	w.bound.left = maxHeaders
 	if _, err := w.from.Peek(1); err != nil {
@@ -237,6 +244,41 @@ func (w *wire) exchange(q *http.Request, trace *httptrace.ClientTrace) (answer *
 			return answer, failed == nil, nil
 		}
 	}
+}
+
+// special are the headers that are written apart from the others, or not at all.
+var special = map[string]bool{"Host": true, "User-Agent": true, "Content-Length": true, "Transfer-Encoding": true,
+	"Trailer": true}
+
+// write writes what http.Request.Write does for a request that takes let pass: half of the work of that one is for
+// others.
+func write(out *bytes.Buffer, q *http.Request) error {
+	out.WriteString(q.Method)
+	out.WriteByte(' ')
+	out.WriteString(q.URL.RequestURI())
+	out.WriteString(" HTTP/1.1\r\nHost: ")
+	out.WriteString(q.Host)
+	if agent := strings.TrimSpace(q.Header.Get("User-Agent")); agent != "" {
+		out.WriteString("\r\nUser-Agent: ")
+		out.WriteString(agent)
+	}
+	// RFC 9110, 8.6: the methods that mean content say also that there is none.
+	if q.ContentLength > 0 || q.Method == http.MethodPost || q.Method == http.MethodPut ||
+		q.Method == http.MethodPatch {
+		out.WriteString("\r\nContent-Length: ")
+		out.WriteString(strconv.FormatInt(q.ContentLength, 10))
+	}
+	out.WriteString("\r\n")
+	if err := q.Header.WriteSubset(out, special); err != nil {
+		return err
+	}
+	out.WriteString("\r\n")
+	if q.Body == nil {
+		return nil
+	}
+	defer q.Body.Close()
+	_, err := out.ReadFrom(q.Body)
+	return err
 }
 
 // lent is the body of an answer: the connection serves again when it was read to its end.
