@@ -397,7 +397,7 @@ func (d *dayEntry) attack(a Attack) {
 
 // clip bounds a value and keeps it valid text. Most values are short and plain: a hit has ten of them.
 func clip(s string) string {
-	if len(s) <= clipValue && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if len(s) <= clipValue && plain(s) {
 		return s
 	}
 	return cut.Keep(strings.ToValidUTF8(strings.Map(func(r rune) rune {
@@ -406,6 +406,15 @@ func clip(s string) string {
 		}
 		return r
 	}, s), "�"), clipValue)
+}
+
+func plain(s string) bool {
+	for n := range len(s) {
+		if s[n] < ' ' || s[n] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func keyOf(a Attack) (k AttackKey) {
