@@ -3,6 +3,7 @@ package notification_test
 import (
 	"encoding/json"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,4 +48,39 @@ func TestEverySampleIsWhollyInJapanese(t *testing.T) {
 			}
 		}
 	}
+}
+
+var (
+	clock = regexp.MustCompile(`\d{1,2}:\d{2}(:\d{2})?\S*( \S+)?`)
+	zoned = regexp.MustCompile(`:\d{2}(\.\d+)?(Z| ?UTC| ?[+-]\d{2}:?\d{2})`)
+)
+
+// TestEveryTimeThatAPersonReadsNamesItsZone looks at the texts of each event in each language: on time, late, and sent
+// again.
+func TestEveryTimeThatAPersonReadsNamesItsZone(t *testing.T) {
+	at, found := time.Unix(1677628800, 0), 0
+	platform := notification.Platform{Name: "Tocsin", Cloud: "EU"}
+	var all []notification.Notification
+	for _, class := range []notification.Class{notification.Basic, notification.Mail, notification.Tickets,
+		notification.Issues} {
+		all = append(all, notification.Samples(class, platform, "42", "Acme", "id", at)...)
+	}
+	for _, e := range append(event.Machine(), event.Mailed()...) {
+		if n, ok := notification.Example(e, platform, "42", "Acme", "id", at); ok {
+			all = append(all, n)
+		}
+	}
+	for _, n := range all {
+		for _, n.Language = range wording.Languages() {
+			for _, n.Again = range []bool{false, true} {
+				text := strings.Join([]string{n.Summary(), n.Subject(), n.Description(), n.PlainText(), n.LateNote()},
+					"\n")
+				for _, time := range clock.FindAllString(text, -1) {
+					found++
+					require.Regexp(t, zoned, time, "%s in %s: %s", n.Event.Kind, n.Language, text)
+				}
+			}
+		}
+	}
+	require.Greater(t, found, 10, "it looked at some")
 }

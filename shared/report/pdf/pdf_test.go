@@ -412,3 +412,17 @@ func BenchmarkRender(b *testing.B) {
 		}
 	}
 }
+
+// A page that is printed alone tells which zone its times are of.
+func TestEveryPageNamesTheZoneOfItsTimes(t *testing.T) {
+	s := busy()
+	s.Period.Zone = "Asia/Tokyo"
+	for _, l := range wording.Languages() {
+		s.Language = l
+		pages := strings.Split(strings.TrimSuffix(text(t, render(t, s)), "\f"), "\f")
+		require.Greater(t, len(pages), 2)
+		for n, page := range pages {
+			require.Contains(t, page, "Asia/Tokyo", "page %d in %s", n+1, l)
+		}
+	}
+}

@@ -319,16 +319,18 @@ func (d *sheet) ranking(title string, rows []report.Ranked, x, w float64) {
 	})
 }
 
-// footers number the pages once their number is known.
+// footers number the pages once their number is known, and name the zone of the times on each.
 func (d *sheet) footers() {
 	st := style{8, false, soft}
 	for i, p := range d.pages {
 		d.page = p
 		d.box(margin, pageHeight-14, inner, 0.2, rule)
 		left := d.platform + "  ·  " + d.Client + "  ·  " + d.Period.TitleIn(d.language)
+		right := d.label("Time zone") + d.Period.Zone + "  ·  " +
+			d.say(fmt.Sprintf("Page %d of %d", i+1, len(d.pages)))
 		d.aside(func() {
-			d.text(margin, pageHeight-9, d.fonts.fit(left, st, inner-30), st)
-			d.right(pageWidth-margin, pageHeight-9, d.say(fmt.Sprintf("Page %d of %d", i+1, len(d.pages))), st)
+			d.text(margin, pageHeight-9, d.fonts.fit(left, st, inner-d.fonts.width(right, st)-4), st)
+			d.right(pageWidth-margin, pageHeight-9, right, st)
 		})
 	}
 }
