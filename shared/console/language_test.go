@@ -3,6 +3,7 @@ package console_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,4 +48,47 @@ func requireWorded(t *testing.T, problem map[string]any) {
 	for _, f := range faults {
 		require.Contains(t, f, "code", "in no file of wording/texts/en: %s", f.(map[string]any)["reason"])
 	}
+}
+
+// The form of a system is in the caller's language: titles and helps of its fields, in the order of the form.
+func TestFormsAreInTheLanguageThatTheCallerAsksFor(t *testing.T) {
+	r := start(t)
+	read := func(language string) map[string]string {
+		a := r.call(http.MethodGet, "/v1/systems", "", "Accept-Language", language)
+		require.Equal(t, http.StatusOK, a.status, a.raw)
+		var got struct {
+			Groups []struct {
+				Systems []struct {
+					Name       string
+					Parameters struct {
+						Properties map[string]struct{ Title, Description, Type string }
+						Required   []string
+					}
+				}
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(a.raw), &got))
+		out := map[string]string{}
+		for _, g := range got.Groups {
+			for _, s := range g.Systems {
+				for name, p := range s.Parameters.Properties {
+					at := s.Name + "." + name
+					out[at+" type"], out[at+" title"], out[at+" help"] = p.Type, p.Title, p.Description
+				}
+				out[s.Name+" required"] = strings.Join(s.Parameters.Required, " ")
+			}
+		}
+		return out
+	}
+	english, japanese := read("en"), read("ja")
+	require.Greater(t, len(english), 100)
+	for at, text := range english {
+		switch {
+		case strings.HasSuffix(at, " help") && text != "":
+			require.Regexp(t, `[\p{Hiragana}\p{Katakana}\p{Han}]`, japanese[at], at)
+		case !strings.HasSuffix(at, " title"):
+			require.Equal(t, text, japanese[at], at)
+		}
+	}
+	require.Equal(t, "署名シークレット", japanese["web_hooks.signing_secret title"])
 }

@@ -232,6 +232,25 @@ func decidesReceiver(t reflect.Type, parameter string) bool {
 // Schema is the JSON Schema (2020-12) of the parameters object, nil for a system that is not available.
 func (p Parameters) Schema() json.RawMessage { return p.schema }
 
+// SchemaIn is Schema with the titles and helps of the fields as say words them.
+func (p Parameters) SchemaIn(say func(english string) string) json.RawMessage {
+	if p.schema == nil {
+		return nil
+	}
+	var made invopop.Schema
+	err := p.reopen(&made)
+	if err == nil {
+		for pair := made.Properties.Oldest(); pair != nil; pair = pair.Next() {
+			pair.Value.Title, pair.Value.Description = say(pair.Value.Title), say(pair.Value.Description)
+		}
+		var raw json.RawMessage
+		if raw, err = json.Marshal(&made); err == nil {
+			return raw
+		}
+	}
+	panic(fmt.Sprintf("parameters in another language: %v", err)) // made of what Schema is
+}
+
 // Fields lists the parameters in the order of the form.
 func (p Parameters) Fields() []Field { return p.fields }
 

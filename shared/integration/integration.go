@@ -62,6 +62,9 @@ type Integration struct {
 	CreatedBy string
 	UpdatedAt time.Time
 	UpdatedBy string // "" = from before it was kept
+	// ParametersAt is when the parameters were changed last: what its system said before is no word on them. Zero =
+	// from before it was kept.
+	ParametersAt time.Time `json:",omitzero"`
 }
 
 // Off says who switched an integration off, when and why.

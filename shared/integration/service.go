@@ -795,7 +795,7 @@ func (s *Service) seal(ctx context.Context, i *Integration, system destination.S
 	if err != nil {
 		return err
 	}
-	i.Parameters = shown
+	i.Parameters, i.ParametersAt = shown, s.Now().UTC()
 	if i.Sealed, err = s.Keys.Seal(ctx, secret, sealContext(*i)); err != nil {
 		return fmt.Errorf("seal the secrets of integration %s: %w", i.ID, err)
 	}

@@ -146,6 +146,33 @@ func TestAChangeNeedsTheRevisionThatWasRead(t *testing.T) {
 	require.Equal(t, []event.Kind{event.CreateIntegration, event.UpdateIntegration, event.DeleteIntegration}, kinds)
 }
 
+// What a system said of the old address is no word on the new one; it still is after a new name.
+func TestAnIntegrationKnowsSinceWhenItHasItsParameters(t *testing.T) {
+	s, _ := service(t)
+	now := time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
+	s.Now = func() time.Time { return now }
+	i := create(t, s)
+	require.Equal(t, now, i.ParametersAt)
+	began, name := now, "New name"
+	for _, c := range []struct {
+		patch integration.Patch
+		want  func() time.Time
+	}{
+		{integration.Patch{Name: &name}, func() time.Time { return began }},
+		{integration.Patch{Parameters: json.RawMessage(`{"webhook_url":"` + secret + `"}`)},
+			func() time.Time { return began }},
+		{integration.Patch{Parameters: json.RawMessage(`{"webhook_url":"` + secret + `-new"}`)},
+			func() time.Time { return now }},
+	} {
+		now = now.Add(time.Hour)
+		_, err := s.Update(t.Context(), ada, i.ID, 0, c.patch)
+		require.NoError(t, err)
+		got, err := s.Get(t.Context(), "42", i.ID)
+		require.NoError(t, err)
+		require.True(t, c.want().Equal(got.ParametersAt), "%s: %s", c.patch.Parameters, got.ParametersAt)
+	}
+}
+
 func TestH15ANameThatNobodySeesIsRefused(t *testing.T) {
 	s, _ := service(t)
 	i := create(t, s)

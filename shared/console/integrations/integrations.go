@@ -45,8 +45,10 @@ type IntegrationView struct {
 	CreatedBy  string             `json:"created_by,omitempty"`
 	UpdatedAt  time.Time          `json:"updated_at"`
 	UpdatedBy  string             `json:"updated_by,omitempty" doc:"who changed it last; system: Tocsin itself"`
-	Missing    string             `json:"missing,omitempty" doc:"what this deployment lacks for the system: nothing is delivered until its operator mends it"`
-	Health     *HealthView        `json:"health,omitempty" doc:"in a list that was asked for it"`
+	// ParametersAt is a pointer, because integrations of before have none.
+	ParametersAt *time.Time  `json:"parameters_at,omitempty" doc:"when its parameters were changed last: what its system answered before is no word on them"`
+	Missing      string      `json:"missing,omitempty" doc:"what this deployment lacks for the system: nothing is delivered until its operator mends it"`
+	Health       *HealthView `json:"health,omitempty" doc:"in a list that was asked for it"`
 }
 
 // UnreadableView says why the secrets of an integration can not be read.
@@ -412,6 +414,9 @@ func (s *API) brief(ctx context.Context, i integration.Integration) (Integration
 		Revision: i.Revision, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, Events: []SubscriptionView{},
 		Filters: rest.FilterViews(i.Filters),
+	}
+	if !i.ParametersAt.IsZero() {
+		v.ParametersAt = &i.ParametersAt
 	}
 	if i.Off != nil {
 		v.Disabled = &DisabledView{By: i.Off.By, Person: i.Off.Person, Reason: i.Off.Reason, At: i.Off.At}

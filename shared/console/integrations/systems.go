@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
 	"tocsin/shared/integration"
+	"tocsin/shared/wording"
 )
 
 // Systems is the catalogue as the API needs it.
@@ -62,6 +63,7 @@ type EventTypeView struct {
 
 type systemsInput struct {
 	Brief     bool     `query:"brief" doc:"without what a form shows: parameters, choosable and set_up"`
+	Accept    string   `header:"Accept-Language" doc:"the language of the titles and helps, those of the fields included: English or Japanese" example:"ja"`
 	Languages []string `query:"languages" doc:"languages, beside English, in which the steps at the systems' sides are answered, such as ja" example:"[\"ja\"]"`
 }
 
@@ -87,7 +89,7 @@ func (s *API) systems(api huma.API) {
 		out.Body.Groups = s.groups(all)
 		if !in.Brief {
 			out.Body.Filters = rest.FilterRules(filter.IntegrationRules())
-			s.addForms(rest.Principal(ctx).Tenant, out.Body.Groups, in.Languages)
+			s.addForms(rest.Principal(ctx).Tenant, out.Body.Groups, in.Languages, wording.Accepted(in.Accept))
 		}
 		return out, nil
 	})
@@ -130,18 +132,33 @@ func (s *API) groups(all []integration.Integration) []GroupView {
 }
 
 // addForms adds what the forms of the systems show.
-func (s *API) addForms(tenant string, groups []GroupView, languages []string) {
+func (s *API) addForms(tenant string, groups []GroupView, languages []string, l wording.Language) {
 	for _, g := range groups {
 		for n := range g.Systems {
 			v := &g.Systems[n]
 			system, _, _ := s.Systems.Lookup(v.Name)
 			v.SetUp, v.SetUpIn = system.Steps(tenant, destination.English), stepsIn(system, tenant, languages)
 			v.Choosable = system.Choosable
-			if !v.Personal {
+			switch {
+			case v.Personal:
+			case l == wording.English:
 				v.Parameters = system.Parameters.Schema()
+			default:
+				v.Parameters = system.Parameters.SchemaIn(func(text string) string { return s.say(l, text) })
 			}
 		}
 	}
+}
+
+// say words a text of a form: as the folder of a system does, which can share its form with others, else as the common
+// texts do.
+func (s *API) say(l wording.Language, english string) string {
+	for _, entry := range s.Systems.All() {
+		if own, ok := entry.System.Texts[string(l)][english]; ok {
+			return own
+		}
+	}
+	return wording.In(l, english)
 }
 
 // stepsIn are the set-up texts of a system in those of the languages that it has them in.

@@ -29,7 +29,7 @@ func Sample(tenant, id string) integration.Integration {
 		Subscriptions: []integration.Subscription{{Event: event.System}, {Event: event.Hits, WithHeaders: true}},
 		Filters:       []filter.Filter{{ID: filter.BySeverity, Operator: filter.Equal, Values: []filter.Value{"high"}}},
 		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: At, CreatedBy: "ada@example.com",
-		UpdatedAt: At, Language: wording.Japanese, Rate: "10/minute",
+		UpdatedAt: At, ParametersAt: At, Language: wording.Japanese, Rate: "10/minute",
 	}
 }
 

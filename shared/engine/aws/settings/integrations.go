@@ -472,10 +472,11 @@ type integrationRow struct {
 	CreatedBy     string      `dynamodbav:"created_by"`
 	UpdatedAt     time.Time   `dynamodbav:"updated_at"`
 	UpdatedBy     string      `dynamodbav:"updated_by,omitempty"`
-	Number        int64       `dynamodbav:"number,omitempty"`  // see numberRow
-	Off           string      `dynamodbav:"off,omitempty"`     // JSON: why it is disabled
-	Failing       string      `dynamodbav:"failing,omitempty"` // JSON: since when, and the last answer
-	Joined        int64       `dynamodbav:"joined,omitempty"`  // how often triggers began to notify it: see join
+	ParametersAt  time.Time   `dynamodbav:"parameters_at,omitempty"` // when these were changed last
+	Number        int64       `dynamodbav:"number,omitempty"`        // see numberRow
+	Off           string      `dynamodbav:"off,omitempty"`           // JSON: why it is disabled
+	Failing       string      `dynamodbav:"failing,omitempty"`       // JSON: since when, and the last answer
+	Joined        int64       `dynamodbav:"joined,omitempty"`        // how often triggers began to notify it: see join
 }
 
 // pointerRow names an integration by something else than its tenant: that it is failing, or what it is bound to.
@@ -494,7 +495,7 @@ func (s *Integrations) put(i integration.Integration, joined int64) (*types.Put,
 		Language: string(i.Language), Rate: string(i.Rate),
 		Parameters: string(i.Parameters), Sealed: i.Sealed, Revision: i.Revision, Window: i.Window,
 		Number: i.Number, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
-		UpdatedBy: i.UpdatedBy, Joined: joined}
+		UpdatedBy: i.UpdatedBy, ParametersAt: i.ParametersAt, Joined: joined}
 	var wrong []error
 	encode := func(into *string, v any) {
 		raw, err := json.Marshal(v)
@@ -528,7 +529,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 		Language: wording.Language(r.Language), Rate: integration.Rate(r.Rate),
 		Parameters: json.RawMessage(r.Parameters), Sealed: r.Sealed, Revision: r.Revision, Window: r.Window,
 		Number: r.Number, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, UpdatedAt: r.UpdatedAt,
-		UpdatedBy: r.UpdatedBy,
+		UpdatedBy: r.UpdatedBy, ParametersAt: r.ParametersAt,
 	}
 	decode := func(raw string, into any) {
 		if raw != "" {

@@ -27,6 +27,10 @@ export function Gone({ integration, attempt, done }) {
 	`;
 }
 
+// isGone tells whether what was answered is true of the parameters of today.
+export const isGone = (integration, attempt) =>
+	Boolean(attempt) && !(new Date(integration.parameters_at || 0) > new Date(attempt.at));
+
 // lastGone finds the newest attempt of an integration's newest deliveries, if its answer was that the receiver is gone.
 // What it can not read is no reason to show no integration.
 export async function lastGone(id, signal) {

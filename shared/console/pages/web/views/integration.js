@@ -9,7 +9,7 @@ import { Busy, Changed, Empty, Failing, Health, Notice, Off, Said, StatePill, Vi
 import { editable, Form, SetUp } from "./form.js";
 import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
-import { Gone, lastGone } from "./gone.js";
+import { Gone, isGone, lastGone } from "./gone.js";
 import { LeftOut } from "./left-out.js";
 import { Backlog } from "./rate.js";
 import { Delete, Disable, Enable } from "./switch.js";
@@ -116,7 +116,7 @@ function Head({ data, reload, deliveries, form }) {
 			<//>
 		`}
 		${i.enabled &&
-		data.gone &&
+		isGone(i, data.gone) &&
 		may("integrations") &&
 		html`
 			<${Gone} integration=${i} attempt=${data.gone} done=${reload} />
