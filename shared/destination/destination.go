@@ -174,6 +174,7 @@ const MaxKeep = 1 << 20
 type Transport struct {
 	CA          string        // PEM, trusted beside the system's roots
 	SkipVerify  bool          // do not verify the server's certificate
+	Identity    Identity      // is shown to a server that asks for a client certificate
 	OpenTimeout time.Duration // to connect, TLS included; 0 = DefaultOpenTimeout
 	Timeout     time.Duration // from the connection to the whole answer; 0 = DefaultTimeout
 }

@@ -99,7 +99,7 @@ func (p Parameters) madeUp() (json.RawMessage, error) {
 
 // optionalSecrets are left out: with them a request looks otherwise than without.
 var optionalSecrets = map[string]bool{"signing_secret": true, "previous_signing_secret": true,
-	"signing_key": true, "client_secret": true}
+	"signing_key": true, "client_secret": true, "client_key": true}
 
 func (q property) example(f Field) any {
 	switch {

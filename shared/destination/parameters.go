@@ -85,7 +85,7 @@ func (e InvalidParameters) Error() string {
 // `receiver:"true"` marks what decides who receives the secrets (Field.Receiver). Hints for the form are in `form`:
 // `advanced` folds a field away that has a default which suits most, `when=field:value` shows it for that value of
 // another field alone (`when=field:` for any), `generated` and `made` have a secret made in the form or by us, `copied` has a value that is
-// shown copied. It panics when the tags make no valid schema: a test of every system would fail.
+// shown copied, `ends` has the form warn before the time that is shown. It panics when the tags make no valid schema: a test of every system would fail.
 func ParametersOf[P any]() Parameters {
 	reflector := invopop.Reflector{
 		RequiredFromJSONSchemaTags: true, DoNotReference: true, Anonymous: true,
@@ -210,6 +210,8 @@ func markForm(t reflect.Type, made *invopop.Schema) {
 				property.Extras["x-made"] = true
 			case hint == "copied":
 				property.Extras["x-copied"] = true
+			case hint == "ends": // the form warns before that time
+				property.Extras["x-ends"] = true
 			case when && known && strings.HasPrefix(hint, "when="):
 				property.Extras["x-when"] = map[string]string{"field": field, "value": value}
 			default:

@@ -110,7 +110,7 @@ func (c *Client) do(ctx context.Context, r destination.Request) (destination.Res
 		return destination.Response{}, cause
 	}
 	if err != nil {
-		return destination.Response{}, explain(ctx, err, at.host, open, timeout)
+		return destination.Response{}, x.explain(ctx, err, at.host)
 	}
 	return response, nil
 }

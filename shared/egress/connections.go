@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/step"
 )
 
 // How many idle connections may be kept, to one host and in all: many integrations can share a host (all of Slack is
@@ -123,6 +124,17 @@ func (c *Client) pool(t destination.Transport) (*pool, error) {
 				"the CA certificate of this integration can not be read: paste it again, in PEM form"}
 		}
 		config.RootCAs = roots
+	}
+	if t.Identity != (destination.Identity{}) {
+		own, err := t.Identity.TLS()
+		if err != nil {
+			return nil, &Failure{TLS,
+				"the client certificate of this integration can not be read: paste it and its key again, in PEM form"}
+		}
+		config.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			step.Done(asked.Context(), step.Certificate)
+			return &own, nil // also to a server that names other issuers: it says why it does not take it
+		}
 	}
 	d := &dialer{policy: c.policy, lookup: c.options.Lookup, proxy: c.options.Proxy, open: t.OpenTimeout, tls: config}
 	transport := func() *http.Transport {

@@ -72,6 +72,17 @@ func (x *exchange) do(t http.RoundTripper) (destination.Response, error) {
 	return destination.Response{Status: answer.StatusCode, Header: answer.Header, Body: body, Broken: err != nil}, nil
 }
 
+// explain turns an error of the network into a Failure. A server that does not take a client certificate may close the
+// connection so fast that its alert is lost.
+func (x *exchange) explain(ctx context.Context, err error, host string) error {
+	explained := explain(ctx, err, host, x.open, x.timeout)
+	var f *Failure
+	if errors.As(explained, &f) && f.Kind == Closed && x.request.Transport.Identity != (destination.Identity{}) {
+		return &Failure{Closed, f.Reason + ": it may not take our client certificate"}
+	}
+	return explained
+}
+
 // lost reports whether the request was lost with a connection that had served before and that the other side had
 // closed, or closed then: no byte of an answer came. It says nothing about the system, which closes connections that
 // are idle as it likes, and the request is sent once more, on a new connection (RFC 9112, 9.3.1 and 9.5). Such a repeat

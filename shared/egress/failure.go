@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/textproto"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +28,7 @@ const (
 	Unreachable Kind = "unreachable"
 	OpenTimeout Kind = "open_timeout"
 	TLS         Kind = "tls"
+	Identity    Kind = "client_certificate" // the other side wants a client certificate, or another one
 	Timeout     Kind = "timeout"
 	Closed      Kind = "closed"
 	Forbidden   Kind = "forbidden_address"
@@ -63,6 +65,8 @@ func (k Kind) step() step.Kind {
 		return step.Connected
 	case TLS:
 		return step.TLS
+	case Identity:
+		return step.Certificate
 	}
 	return step.Answered
 }
@@ -94,6 +98,10 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 		return fail(DNS, "no such host: the name of %s is not known to DNS: check the spelling", host)
 	case errors.As(err, &dns):
 		return fail(DNS, "the name of %s could not be looked up: DNS gave no answer", host)
+	}
+	if why := refusedIdentity(err); why != "" {
+		return fail(Identity, "no secure connection to %s: it asks for a client certificate, and takes none of ours "+
+			"(%s): set the one that it knows", host, why)
 	}
 	if reason := certificate(err); reason != "" {
 		return fail(TLS, "no secure connection to %s: %s", host, reason)
@@ -160,6 +168,26 @@ func timedOut(err error) bool {
 	// Canceled: by our own deadline, since the caller's context has not ended.
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &n) && n.Timeout()
+}
+
+// identityAlerts are what a server says that misses a client certificate, or does not take the one that it was shown.
+// RFC 8446, 6.2; TLS 1.2 has no certificate_required, and servers say bad_certificate or handshake_failure there.
+var identityAlerts = []string{"certificate required", "bad certificate", "unsupported certificate",
+	"revoked certificate", "expired certificate", "unknown certificate authority", "unknown certificate",
+	"access denied"}
+
+// refusedIdentity is what the other side said of our client certificate, "" for anything else. crypto/tls has no type
+// for the alerts of the other side.
+func refusedIdentity(err error) string {
+	_, alert, ok := strings.Cut(err.Error(), "remote error: tls: ")
+	if !ok {
+		return ""
+	}
+	n := slices.IndexFunc(identityAlerts, func(a string) bool { return strings.HasPrefix(alert, a) })
+	if n < 0 {
+		return ""
+	}
+	return identityAlerts[n]
 }
 
 // certificate explains errors of TLS, "" for any other.

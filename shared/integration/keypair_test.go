@@ -3,6 +3,7 @@ package integration_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/destination/webhook"
 	"tocsin/shared/integration"
 )
@@ -120,4 +122,32 @@ func TestAKeyOfOnesOwnIsTakenInBothForms(t *testing.T) {
 	require.Equal(t, long, p.PrivateKey)
 	_, after := h.patch(`{"signing_key":"` + long + `"}`)
 	require.Equal(t, i.Revision, after.Revision)
+}
+
+func TestAClientCertificateIsJudgedWhenItIsNewAndItsEndIsShown(t *testing.T) {
+	h := newHooked(t)
+	authority := destinationtest.NewAuthority(t, "acme")
+	id := authority.Identity(t, x509.Certificate{NotBefore: h.now.AddDate(-1, 0, 0), NotAfter: h.now.AddDate(0, 1, 0)})
+	given := func(id destination.Identity, more string) string {
+		raw, err := json.Marshal(map[string]string{"client_certificate": id.Certificate, "client_key": id.Key})
+		require.NoError(t, err)
+		return string(raw[:len(raw)-1]) + more + "}"
+	}
+	p, i := h.patch(given(id, ""))
+	require.Equal(t, id, destination.Identity{Certificate: p.Certificate, Key: p.Key})
+	require.Equal(t, h.now.AddDate(0, 1, 0).Format(time.RFC3339), p.Ends)
+	require.NotContains(t, string(i.Parameters), "PRIVATE KEY", "the key is sealed")
+
+	h.now = h.now.AddDate(0, 2, 0)
+	p, _ = h.patch(`{"max_events":3}`)
+	require.Equal(t, 3, p.MaxEvents, "what has ended is in nobody's way to change something else")
+	h.patch(`{"client_certificate":null,"client_key":null}`)
+	_, err := h.Update(t.Context(), ada, h.id, 0,
+		integration.Patch{Parameters: json.RawMessage(given(id, `,"max_events":101`))})
+	require.ErrorContains(t, err, "parameters.client_certificate: has expired")
+	require.ErrorContains(t, err, "parameters.max_events: must be at most 100", "all that is wrong is said at once")
+	fresh := authority.Client(t, "later")
+	_, err = h.Update(t.Context(), ada, h.id, 0,
+		integration.Patch{Parameters: json.RawMessage(given(fresh, `,"url":"http://soc.example.com/in"`))})
+	require.ErrorContains(t, err, "parameters.client_certificate: needs an https address")
 }

@@ -13,10 +13,12 @@ const (
 	Name      Kind = "name"      // the name of the host was found in DNS
 	Address   Kind = "address"   // an address of it may be sent to
 	Connected Kind = "connected" // it took the connection
-	TLS       Kind = "tls"       // the connection is secured, and the certificate is good
-	Reused    Kind = "reused"    // a connection of before is used
-	Sent      Kind = "sent"      // all of the request was handed to the network
-	Answered  Kind = "answered"  // the first byte of an answer came
+	// Certificate: the host asked for a client certificate, and was shown ours. It failed when that was not taken.
+	Certificate Kind = "certificate"
+	TLS         Kind = "tls"      // the connection is secured, and the host's certificate is good
+	Reused      Kind = "reused"   // a connection of before is used
+	Sent        Kind = "sent"     // all of the request was handed to the network
+	Answered    Kind = "answered" // the first byte of an answer came
 	// Credential is the last of a request for an access token, or the keys of a role: the answer held it.
 	Credential Kind = "credential"
 )

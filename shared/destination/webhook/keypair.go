@@ -38,8 +38,8 @@ func privateKey(text string) (ed25519.PrivateKey, bool) {
 	return nil, false
 }
 
-// pair reports whether the two halves of a key belong together.
-func pair(k ed25519.PrivateKey) bool { return ed25519.NewKeyFromSeed(k.Seed()).Equal(k) }
+// whole reports whether the two halves of a key belong together.
+func whole(k ed25519.PrivateKey) bool { return ed25519.NewKeyFromSeed(k.Seed()).Equal(k) }
 
 // publicKey is what receivers verify with, "" for a key that is none.
 func publicKey(text string) string {
@@ -52,20 +52,34 @@ func publicKey(text string) string {
 
 func written(k ed25519.PrivateKey) string { return "whsk_" + base64.StdEncoding.EncodeToString(k) }
 
-// Prepare makes the key pair that a person asked for, and keeps the one before for the time of its overlap.
-func (p *Parameters) Prepare(was any, at destination.Saving) (map[string]any, destination.InvalidParameters) {
+// Prepare makes the key pair that a person asked for, and judges a client certificate that is new.
+func (p *Parameters) Prepare(was any, at destination.Saving) (patch map[string]any,
+	wrong destination.InvalidParameters) {
 	before, there := was.(*Parameters)
 	if !there {
 		before = &Parameters{}
 	}
+	patch = p.pair(before, at)
+	patch["client_certificate_ends"] = nil
+	if end, ok := p.identity().Ends(); ok {
+		patch["client_certificate_ends"] = end.UTC().Format(time.RFC3339)
+	}
+	if p.Certificate != before.Certificate {
+		wrong = p.identity().ProblemsAt(at.Now, "client_certificate")
+	}
+	return patch, wrong
+}
+
+// pair is the key pair that a person asked for, with the one before for the time of its overlap.
+func (p *Parameters) pair(before *Parameters, at destination.Saving) map[string]any {
 	patch := map[string]any{"signing_key": nil, "public_key": nil, "previous_signing_key": nil,
 		"previous_public_key": nil, "previous_key_until": nil}
 	now, ok := p.key(before, at.Random)
 	if !ok {
-		return nil, nil // Check says why
+		return map[string]any{} // Check says why
 	}
 	if now == "" {
-		return patch, nil
+		return patch
 	}
 	patch["signing_key"], patch["public_key"] = now, publicKey(now)
 	previous, until := before.PreviousKey, before.PreviousUntil
@@ -79,7 +93,7 @@ func (p *Parameters) Prepare(was any, at destination.Saving) (map[string]any, de
 		patch["previous_signing_key"], patch["previous_public_key"] = previous, publicKey(previous)
 		patch["previous_key_until"] = until
 	}
-	return patch, nil
+	return patch
 }
 
 // key is the private key to sign with from now on, "" for none; false when what stands there is no key.
@@ -95,7 +109,7 @@ func (p *Parameters) key(before *Parameters, random io.Reader) (string, bool) {
 		return written(ed25519.NewKeyFromSeed(seed)), err == nil
 	}
 	k, ok := privateKey(p.PrivateKey)
-	return written(k), ok && pair(k)
+	return written(k), ok && whole(k)
 }
 
 // signsUntil reports whether a time is still to come.

@@ -55,6 +55,9 @@ type Parameters struct {
 	ClientAuth     string            `json:"token_auth,omitempty" form:"advanced when=token_url:" jsonschema:"title=How the client secret is sent,enum=client_secret_basic,enum=client_secret_post" jsonschema_description:"client_secret_basic in a header, which every server takes; client_secret_post in the form."`
 	Scope          string            `json:"scope,omitempty" form:"advanced when=token_url:" jsonschema:"title=OAuth scope,maxLength=1024" jsonschema_description:"What the token is to be good for, words with spaces between them. Leave it empty for the server's default."`
 	Audience       string            `json:"audience,omitempty" form:"advanced when=token_url:" jsonschema:"title=OAuth audience,maxLength=1024" jsonschema_description:"For whom the token is, where the server asks for that."`
+	Certificate    string            `json:"client_certificate,omitempty" form:"advanced" jsonschema:"title=Client certificate,maxLength=32768" jsonschema_description:"In PEM form, when the receiver asks for one (mutual TLS); the certificates of its issuers may follow it. The token URL is shown it, too, if it asks."`
+	Key            string            `json:"client_key,omitempty" form:"advanced when=client_certificate:" jsonschema:"title=Key of the client certificate,writeOnly=true,maxLength=16384" jsonschema_description:"Its private key, in PEM form and without a passphrase."`
+	Ends           string            `json:"client_certificate_ends,omitempty" form:"ends" jsonschema:"title=Client certificate ends,format=date-time,readOnly=true" jsonschema_description:"When it, or that of an issuer, ends. Replace it before."`
 }
 
 // BatchLimit is how many events one request may carry.
@@ -129,10 +132,14 @@ func (p *Parameters) Check() []destination.FieldProblem {
 	if _, ok := key(p.PreviousSecret); p.PreviousSecret != "" && !ok {
 		out.Add("previous_signing_secret", secretForm)
 	}
-	if k, ok := privateKey(p.PrivateKey); p.PrivateKey != "" && (!ok || !pair(k)) {
+	if k, ok := privateKey(p.PrivateKey); p.PrivateKey != "" && (!ok || !whole(k)) {
 		out.Add("signing_key", keyForm)
 	}
 	out = append(out, p.tokenProblems()...)
+	out = append(out, p.identity().Problems("client_certificate", "client_key")...)
+	if p.Certificate != "" && strings.HasPrefix(p.URL, "http://") {
+		out.Add("client_certificate", "needs an https address: without TLS nobody is shown it")
+	}
 	return out
 }
 
@@ -196,9 +203,13 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	}), nil
 }
 
+func (p *Parameters) identity() destination.Identity {
+	return destination.Identity{Certificate: p.Certificate, Key: p.Key}
+}
+
 func (p *Parameters) transport() destination.Transport {
 	return destination.Transport{
-		CA: p.CA, SkipVerify: !p.Verify,
+		CA: p.CA, SkipVerify: !p.Verify, Identity: p.identity(),
 		Timeout:     time.Duration(p.Timeout) * time.Second,
 		OpenTimeout: time.Duration(p.OpenTimeout) * time.Second,
 	}

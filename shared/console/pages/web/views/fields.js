@@ -21,7 +21,8 @@ function Secret({ field, id, value, onInput, onBlur, describedby, invalid, kept 
 	const pressed = useRef(false);
 	// The focus goes on where the eye does: from Replace into the field, and back.
 	useLayoutEffect(() => {
-		if (pressed.current) row.current.querySelector("input, button").focus();
+		if (pressed.current)
+			(row.current.querySelector("textarea") || row.current.querySelector("input, button")).focus();
 		pressed.current = false;
 	}, [value === MASK || ordered.includes(value)]);
 	const press = (v) => {
@@ -47,6 +48,17 @@ function Secret({ field, id, value, onInput, onBlur, describedby, invalid, kept 
 					${value === "rotate" ? t("pair.rotated") : t("pair.made")}
 				</output>
 				<button type="button" class="quiet" onClick=${() => press(kept ? MASK : "")}>${t("pair.undo")}</button>
+			</div>
+		`;
+	}
+	if (kindOf(field) === "area") {
+		return html`
+			<div ref=${row}>
+				<${Area} ...${{ id, value, onInput, onBlur, describedby, invalid }} />
+				${kept &&
+				html`
+					<button type="button" class="quiet" onClick=${() => press(MASK)}>${t("secret.keep")}</button>
+				`}
 			</div>
 		`;
 	}
@@ -165,7 +177,7 @@ function Area({ id, value, onInput, onBlur, describedby, invalid }) {
 		<label class="file quiet">
 			<${Icon} name="file" size="18" />
 			${t("area.file")}
-			<input type="file" accept=".txt,.crt,.cer,.pem" onChange=${pick} />
+			<input type="file" accept=".txt,.crt,.cer,.pem,.key" onChange=${pick} />
 		</label>
 	`;
 }
@@ -315,9 +327,13 @@ function Control({ field, ...rest }) {
 				/>
 			`;
 		case "area":
-			return html`
-				<${Area} ...${rest} />
-			`;
+			return field.writeOnly
+				? html`
+						<${Secret} field=${field} ...${rest} />
+					`
+				: html`
+						<${Area} ...${rest} />
+					`;
 		case "list":
 			return html`
 				<input
@@ -407,6 +423,17 @@ export function Field({ field, value, error, onInput, onBlur, kept, ...picking }
 	`;
 }
 
+const soon = 30 * 24 * 3600_000; // how long before its end one is warned, in milliseconds
+
+// Ends warns of what ends.
+function Ends({ at }) {
+	const left = Date.parse(at) - Date.now();
+	if (left > soon) return null;
+	return html`
+		<${Notice} kind="bad"><p>${left > 0 ? t("ends.soon") : t("ends.over")}</p><//>
+	`;
+}
+
 export const Shown = ({ field, value }) =>
 	value === undefined || value === "" || field.writeOnly
 		? null
@@ -423,6 +450,10 @@ export const Shown = ({ field, value }) =>
 							: field.format === "date-time"
 								? time(value)
 								: String(value)}
+						${field["x-ends"] &&
+						html`
+							<${Ends} at=${value} />
+						`}
 					</dd>
 				</div>
 			`;

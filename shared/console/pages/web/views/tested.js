@@ -35,7 +35,7 @@ export function useTest(test) {
 
 const stepWords = (s) => t(`step.${s.kind}${s.failed ? ".not" : ""}`);
 
-const shownKinds = ["name", "address", "connected", "tls", "reused", "sent", "answered", "credential"];
+const shownKinds = ["name", "address", "connected", "certificate", "tls", "reused", "sent", "answered", "credential"];
 
 const Steps = ({ steps }) => html`
 	<ol class="steps">
