@@ -34,6 +34,8 @@ const (
 	targetBatched = 2.5
 	targetSingle  = 5.0
 	targetDown    = 40.0
+	// targetFiltered is that of a million events, of which filters leave out 99 %.
+	targetFiltered = 2.5
 )
 
 // memory of a function in GB: that of template.yaml.
@@ -149,6 +151,25 @@ func TestCost(t *testing.T) {
 		b := r.bill(1000)
 		b.print(t, fmt.Sprintf("healthy, %d requests for 1,000 events", len(to.requests())), 1000)
 		require.LessOrEqual(t, b.dollars/1000*1e6, targetBatched)
+	})
+	t.Run("filters leave out 99 of 100 events", func(t *testing.T) {
+		to := receive(t, always(200))
+		r := deploy(t, []*receiver{to}, as(nil))
+		id := r.webhook(to, 100)
+		var few []string
+		for n := 100; n <= 1000; n += 100 {
+			few = append(few, fmt.Sprintf("shop.example.com/orders/%d", n))
+		}
+		r.api("PATCH", "/v1/integrations/"+id, map[string]any{"filters": []map[string]any{
+			{"id": "url", "operator": "eq", "values": few}}}, nil)
+		time.Sleep(time.Second) // as in webhook
+		quiet(r)
+		r.publish(1000)
+		r.eventually("those that pass arrive", func() bool { return distinct(to) == 10 })
+		settled(r)
+		b := r.bill(1000)
+		b.print(t, "filters leave out 99 of 100 events", 1000)
+		require.LessOrEqual(t, b.dollars/1000*1e6, targetFiltered)
 	})
 	t.Run("one system is down for all of the cycles", func(t *testing.T) {
 		const count = 594 // six full batches: how many are full is a matter of the pollers' luck
