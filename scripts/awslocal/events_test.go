@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
@@ -87,4 +88,21 @@ func trySample(t *testing.T, functions map[string]invoker, file, token string) {
 	}
 	require.True(t, json.Valid(answer), string(answer))
 	require.Contains(t, string(answer), want.answer)
+}
+
+// TestTheHeadersOfARequestGoToWhoAskedForThem follows with_headers from the API to the request.
+func TestTheHeadersOfARequestGoToWhoAskedForThem(t *testing.T) {
+	with, without := receive(t, always(200)), receive(t, always(200))
+	r := deploy(t, []*receiver{with, without}, nil)
+	for _, to := range []*receiver{with, without} {
+		require.Equal(t, 201, r.api("POST", "/v1/integrations", map[string]any{
+			"system": "web_hooks", "name": "Receiver",
+			"events":     []map[string]any{{"event": "siem", "with_headers": to == with}},
+			"parameters": map[string]any{"url": to.URL + "/hook"}}, nil))
+	}
+	r.put([]types.PutEventsRequestEntry{r.entry("new_hits", `{"version":1,"id":"h","tenant":"42",`+
+		`"time":"2026-03-01T12:00:00Z","data":{"hit":{"type":"sqli","headers":{"Cookie":["of-a-user"]}}}}`)})
+	r.eventually("both get the hit", func() bool { return with.events() == 1 && without.events() == 1 })
+	require.Contains(t, string(with.requests()[0].body), `"headers":{"Cookie":["of-a-user"]}`)
+	require.NotContains(t, string(without.requests()[0].body), "headers")
 }

@@ -201,14 +201,7 @@ func (n Notification) PlainText() string {
 	b.WriteString("\n\n")
 	b.WriteString(t.sentence)
 	b.WriteByte('\n')
-	if len(t.facts) > 0 {
-		b.WriteByte('\n')
-		for _, f := range t.facts {
-			b.WriteString(n.Mark(f.Label))
-			b.WriteString(f.Value)
-			b.WriteByte('\n')
-		}
-	}
+	n.writeFacts(&b, t)
 	if t.link != "" {
 		b.WriteString("\n" + n.Label(cmp.Or(t.linkTitle, "More details")))
 		b.WriteString(t.link)
@@ -220,6 +213,30 @@ func (n Notification) PlainText() string {
 	b.WriteString(n.Platform.Cloud)
 	b.WriteByte('\n')
 	return b.String()
+}
+
+// writeFacts writes a line for each fact; those of a published body stand in one (facts, 1.11).
+func (n Notification) writeFacts(b *strings.Builder, t text) {
+	if t.published && len(t.facts) > 0 && n.Language != wording.Japanese {
+		var line []string
+		for _, f := range t.facts {
+			if f.Label == "Trigger" {
+				f.Value = `"` + f.Value + `"`
+			}
+			line = append(line, f.Label+": "+f.Value+".")
+		}
+		b.WriteString(strings.Join(line, " "))
+		b.WriteByte('\n')
+		return
+	}
+	for k, f := range t.facts {
+		if k == 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(n.Mark(f.Label))
+		b.WriteString(f.Value)
+		b.WriteByte('\n')
+	}
 }
 
 // Envelope is the JSON object that every machine-readable system receives (facts, 1.6).

@@ -34,6 +34,18 @@ func TestTheEnvelopeIsThatOfTheFacts(t *testing.T) {
 		string(n.Envelope()))
 }
 
+func TestADenylistedAddressHasThePublishedBody(t *testing.T) {
+	n := of(event.IPBlocked, `{"trigger_name":"Denylist watch","application":"Application #8","reason":"Many attacks",`+
+		`"expire_at":"2023-03-02 12:00:00 +0000","ip":"203.0.113.9","reaction":{"trigger":"t","integrations":["i"]}}`)
+	n.Platform = notification.Platform{Name: "Platform", Cloud: "EU"}
+	// The published body (facts, 1.11).
+	require.JSONEq(t, `{"summary": "[Platform] Trigger: New IP address was denylisted",
+		"description": "Notification type: ip_blocked\n\n203.0.113.9 is on the denylist until 2023-03-02 12:00:00 +0000. Reason: Many attacks.\nTrigger: \"Denylist watch\". Application: Application #8.\n\nClient: Acme\nCloud: EU\n",
+		"details": {"client_name": "Acme", "cloud": "EU", "notification_type": "ip_blocked",
+			"trigger_name": "Denylist watch", "application": "Application #8", "reason": "Many attacks",
+			"expire_at": "2023-03-02 12:00:00 +0000", "ip": "203.0.113.9"}}`, string(n.Envelope()))
+}
+
 func TestAHitTravelsOnAsUpstreamWroteIt(t *testing.T) {
 	hit := `{"type":"sqli","payloads":["' or 1=1--"],"probability":0.5,"regex_hash":-2147483648,"unheard_of":{"a":[1,2.50]},"headers":{"Cookie":["s"]}}`
 	n := of(event.NewHits, `{"experimental":false,"hit":`+hit+`}`)

@@ -23,6 +23,8 @@ type text struct {
 	// linkTitle names the link in plain text, "" = More details.
 	linkTitle string
 	severity  Severity
+	// published has the facts of plain English text in a line, as the body that is published has them.
+	published bool
 }
 
 // text is in the notification's language.
@@ -525,7 +527,7 @@ func blocked(n Notification) text {
 	return text{
 		headline: "Trigger: New IP address was denylisted", severity: Medium, link: n.page("/ip-lists"),
 		sentence: sentence,
-		facts:    facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}),
+		facts:    facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}), published: true,
 	}
 }
 

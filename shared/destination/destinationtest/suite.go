@@ -54,6 +54,7 @@ func Run(t *testing.T, c Case) {
 	t.Run("form", func(t *testing.T) { form(t, c) })
 	t.Run("parameters", func(t *testing.T) { parameters(t, c) })
 	t.Run("golden", func(t *testing.T) { golden(t, c) })
+	t.Run("triggers", func(t *testing.T) { triggered(t, c) })
 	t.Run("late", func(t *testing.T) { late(t, c) })
 	t.Run("batch", func(t *testing.T) { batch(t, c) })
 	t.Run("hostile content", func(t *testing.T) {
@@ -206,6 +207,28 @@ func golden(t *testing.T, c Case) {
 			}
 			Golden(t, filepath.Join("testdata", name+".golden"), dump(rs))
 		})
+	}
+}
+
+// triggered compares the messages of triggers that the system can be sent with one file.
+func triggered(t *testing.T, c Case) {
+	var all bytes.Buffer
+	for _, kind := range c.Destination.System().Triggered {
+		data, ok := notices[kind]
+		require.True(t, ok, "no sample of %s", kind)
+		e, err := event.Parse(string(kind), fmt.Appendf(nil, `{"version":1,"id":"evt-%s","tenant":"42",`+
+			`"client_name":"Acme","time":%q,"data":%s}`, kind, Now.Format(time.RFC3339), data))
+		require.NoError(t, err)
+		rs := Encode(t, c, notification.Notification{Event: e, Platform: Platform})
+		require.NotEmpty(t, rs, kind)
+		for _, r := range rs {
+			c.check(t, r)
+		}
+		fmt.Fprintf(&all, "== %s ==\n%s\n", kind, dump(rs))
+	}
+	if all.Len() > 0 {
+		require.NotContains(t, all.String(), "reaction", "whom a trigger names is nobody's to read")
+		Golden(t, filepath.Join("testdata", "triggered.golden"), all.Bytes())
 	}
 }
 
@@ -386,4 +409,28 @@ var samples = map[event.Kind]string{
 	event.TriggerUpdate:      `{"trigger":{"id":"t1","name":"SQLi burst"}}`,
 	event.TriggerDelete:      `{"trigger":{"id":"t1","name":"SQLi burst"}}`,
 	event.RequestsPerHour:    `{"requests":1048576,"from":"2023-03-01T00:00:00Z"}`,
+}
+
+const reacting = `,"reaction":{"trigger":"t","integrations":["i"]}}`
+
+// notices are the data of the messages of triggers. That of IPBlocked is the published one (facts, 1.11).
+var notices = map[event.Kind]string{
+	event.AttacksExceeded: `{"trigger_name":"SQLi burst","counted":"hits","count":10,"period":60,"clauses":` +
+		`[{"filter":"Attack type","operator":"eq","values":["SQLi","XSS"]},` +
+		`{"filter":"Domain","operator":"ne","values":["test.example.com"]}],` +
+		`"time_from":1677628740,"time_to":1677628800` + reacting,
+	event.IncidentsExceeded: `{"trigger_name":"Incidents","counted":"incidents","count":0,"period":3600,"clauses":` +
+		`[{"filter":"Target","operator":"eq","values":["Server","Database"]}],` +
+		`"time_from":1677625200,"time_to":1677628800` + reacting,
+	event.CreateUser: `{"trigger_name":"New people","user":{"name":"Grace","email":"grace@example.com",` +
+		`"role":"Analyst"},"by":{"name":"Ada","email":"ada@example.com"}` + reacting,
+	event.IPBlocked: `{"trigger_name":"Denylist watch","application":"Application #8","reason":"Many attacks",` +
+		`"expire_at":"2023-03-02 12:00:00 +0000","ip":"203.0.113.9"` + reacting,
+	event.APIStructureChanged: `{"trigger_name":"API watch","application":"default","domain":"api.example.com",` +
+		`"endpoint_path":"/v1/orders","http_method":"POST","change_type":"added"` + reacting,
+	event.APIComparisonResult: `{"trigger_name":"Rogue APIs","api_host":"api.example.com",` +
+		`"endpoint_path":"/v1/internal","http_method":"GET","type_of_endpoint":"shadow",` +
+		`"specification_name":"Public API"` + reacting,
+	event.CompromisedLogins: `{"trigger_name":"Leaks","accounts":["grace@example.com"],` +
+		`"url":"https://app.example.com/login"` + reacting,
 }

@@ -270,22 +270,23 @@ func TestRequests(t *testing.T) {
 
 // messages hands out the deliveries that the queue's messages name.
 func (w *world) ready(d *stores) func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
-	var waiting []delivery.Delivery
+	waiting := map[delivery.Lane][]delivery.Delivery{}
 	return func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 		t.Helper()
 		for left := w.receive(t); len(left) > 0; left = w.receive(t) { // a message batch that is opened can make others
 			for _, p := range left {
-				if p.Tenant == tenant && p.Integration == integration {
-					loaded, err := d.Load(t.Context(), p)
-					require.NoError(t, err)
-					waiting = append(waiting, loaded...)
-				}
+				loaded, err := d.Load(t.Context(), p)
+				require.NoError(t, err)
+				lane := delivery.Lane{Tenant: p.Tenant, Integration: p.Integration}
+				waiting[lane] = append(waiting[lane], loaded...)
 			}
 		}
-		slices.SortFunc(waiting, func(a, b delivery.Delivery) int { return strings.Compare(a.ID, b.ID) })
-		waiting = slices.DeleteFunc(waiting, func(v delivery.Delivery) bool { return v.State != delivery.Pending })
-		out := waiting[:min(limit, len(waiting))]
-		waiting = slices.Clone(waiting[len(out):])
+		lane := delivery.Lane{Tenant: tenant, Integration: integration}
+		list := waiting[lane]
+		slices.SortFunc(list, func(a, b delivery.Delivery) int { return strings.Compare(a.ID, b.ID) })
+		list = slices.DeleteFunc(list, func(v delivery.Delivery) bool { return v.State != delivery.Pending })
+		out := list[:min(limit, len(list))]
+		waiting[lane] = slices.Clone(list[len(out):])
 		return out
 	}
 }

@@ -142,6 +142,8 @@ func Triggers(t *testing.T, open OpenTriggers) {
 	run("when a trigger fired is kept, newest first, for its tenant alone", firingsAreKept)
 	run("one event that sets off every trigger leaves a firing of each", oneEventFiresAll)
 	run("nothing is left of an intake whose states were read before a change", nothingIsLeftOfAStaleIntake)
+	run("every condition goes off, with each of its filters and reactions", everyConditionFires)
+	run("the triggers of a new account go off", defaultsFire)
 	run("an event that comes again counts once", repeatedEventCountsOnce)
 	run("it fires once for a window and then again", firesOnceForAWindow)
 	run("thresholds are exact: an oracle that keeps every event agrees", oracle)
