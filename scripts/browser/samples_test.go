@@ -97,7 +97,8 @@ func TestADuplicateHasNoSecretsAndSaysSo(t *testing.T) {
 	p := program(t, "-allow", at.Host)
 	var made struct{ ID string }
 	require.NoError(t, p.Call("POST", "/v1/integrations", map[string]any{"system": "web_hooks", "name": "SOC",
-		"events": []any{map[string]any{"event": "vuln_high"}}, "parameters": map[string]any{"url": at.URL + "/hook",
+		"events":  []any{map[string]any{"event": "vuln_high"}},
+		"filters": []any{map[string]any{"id": "severity", "operator": "ne", "values": []string{"low"}}}, "parameters": map[string]any{"url": at.URL + "/hook",
 			"headers": map[string]string{"Authorization": "Bearer x"}, "max_events": 7}}, &made))
 	b := open(t, p, phone("en"), "/integrations/"+made.ID)
 	b.tap("Duplicate")
@@ -112,4 +113,5 @@ func TestADuplicateHasNoSecretsAndSaysSo(t *testing.T) {
 	b.fill("Header 1: value", "Bearer y")
 	b.act("clickIn", "form", "Add integration")
 	b.sees("Added.")
+	b.sees("Severity is not Low (0 events)")
 }

@@ -410,7 +410,8 @@ func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationV
 // brief leaves out what is to be opened.
 func (s *API) brief(ctx context.Context, i integration.Integration) (IntegrationView, error) {
 	v := IntegrationView{
-		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Rate: i.Rate, Enabled: i.Enabled(), State: i.State(),
+		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Rate: i.Rate, Enabled: i.Enabled(),
+		State:    i.State(),
 		Revision: i.Revision, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, Events: []SubscriptionView{},
 		Filters: rest.FilterViews(i.Filters),
