@@ -36,6 +36,15 @@ type Client struct {
 	AfterLogout  []string `json:"post_logout_redirect_uris"`
 	Logout       string   `json:"backchannel_logout_uri,omitempty"`
 	NamesSession bool     `json:"backchannel_logout_session_required"`
+	Grants       []string `json:"grant_types,omitempty"` // nil: of signing in
+	Responses    []string `json:"response_types,omitzero"`
+	Scope        string   `json:"scope,omitempty"`
+}
+
+// Machine is a client that asks for tokens for itself (RFC 6749, 4.4).
+func Machine(id, secret, method, scope string) Client {
+	return Client{ID: id, Secret: secret, Method: method, RedirectURIs: []string{}, AfterLogout: []string{},
+		Grants: []string{"client_credentials"}, Responses: []string{}, Scope: scope}
 }
 
 // At is a client of a Console at an address.

@@ -19,11 +19,14 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   jwks: { keys: [key] },
   cookies: { keys: [randomBytes(16).toString('hex')] },
   claims: { openid: ['sub'], profile: ['name', 'tenant', 'role', 'client_name'], email: ['email', 'email_verified'] },
+  scopes: ['openid', 'profile', 'email', 'events.write'],
   conformIdTokenClaims: env.PROVIDER_CLAIMS_IN !== 'token',
   pkce: { required: () => true },
   features: {
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
+    clientCredentials: { enabled: true },
+    introspection: { enabled: true },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource(ctx, form) {

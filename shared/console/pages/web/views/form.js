@@ -164,6 +164,7 @@ export function Form(of) {
 	const { system, rules, start, save, saved, test, choose, submit, cancel, extra, hold, again, changed, note } = of;
 	const draft = useDraft(system, start, rules);
 	const form = useRef(null);
+	const unfolded = useRef(false); // the advanced settings, for a fault in them
 	const [attempted, attempt] = useState(false);
 	const [tried, attemptTry] = useState(false);
 	const valid = () => {
@@ -264,6 +265,7 @@ export function Form(of) {
 	const there = draft.open.filter(draft.applies);
 	const main = there.filter((f) => !f["x-advanced"]);
 	const more = there.filter((f) => f["x-advanced"]);
+	unfolded.current ||= more.some((f) => shown(f.name)); // and it stays so while the fault is mended
 	return html`
 		<form
 			class="panel form"
@@ -311,7 +313,7 @@ export function Form(of) {
 				/>
 				${more.length > 0 &&
 				html`
-					<details class="advanced" open=${more.some((f) => shown(f.name))}>
+					<details class="advanced" open=${unfolded.current}>
 						<summary>${t("form.advanced")}</summary>
 						${more.map(draw)}
 					</details>

@@ -1,0 +1,66 @@
+package browser
+
+import (
+	"crypto/x509"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/destination/destinationtest"
+)
+
+func TestAnAccessTokenIsSetUpAndTheTestTellsThatItWasFetched(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	at.answers(http.StatusOK, `{"access_token":"tok-of-the-server","expires_in":3600}`)
+	b := open(t, program(t, "-allow", at.Host), desk, "/add/web_hooks")
+	b.fill("Webhook URL", at.URL+"/hook")
+	b.expect("422")
+	b.press("Advanced settings")
+	b.seesNot("OAuth client ID")
+	b.fill("OAuth token URL", at.URL+"/token")
+	b.sees("How the client secret is sent")
+	b.fill("OAuth scope", "events.write")
+	b.act("clickIn", "form", "Test integration")
+	b.sees("Some fields need your attention.")
+	b.fill("OAuth client ID", "tocsin")
+	b.fill("OAuth client secret", "s3cr3t-of-the-client")
+	b.sees("OAuth audience") // what was unfolded for a fault stays so
+	b.judgeWhole("oauth", desk)
+	b.act("clickIn", "form", "Test integration")
+	b.sees("Credential fetched")
+	b.sees("test messages arrived.")
+	all := strings.Join(at.got(), "\n")
+	require.Equal(t, 1, strings.Count(all, "grant_type=client_credentials"))
+	b.act("clickIn", "form", "Add integration")
+	b.sees("Added.")
+	require.NotContains(t, b.text(), "s3cr3t")
+}
+
+func TestAClientCertificateIsCheckedAndItsEndWarnedOf(t *testing.T) {
+	t.Parallel()
+	authority := destinationtest.NewAuthority(t, "acme")
+	now := time.Now()
+	id := authority.Identity(t, x509.Certificate{NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 10)})
+	for name, l := range map[string]look{"en": phone("en"), "ja": phone("ja")} {
+		b := open(t, program(t), l, "/add/web_hooks")
+		b.expect("422")
+		b.fill("Webhook URL", "https://soc.example.com/in")
+		b.click(word(l, "Advanced settings", "詳細設定"))
+		b.fill(word(l, "Client certificate", "クライアント証明書"), id.Certificate)
+		key, add := word(l, "Key of the client certificate", "クライアント証明書の鍵"), word(l, "Add integration", "連携を追加")
+		b.fill(key, authority.Client(t, "x").Key)
+		b.act("clickIn", "form", add)
+		b.sees(word(l, "does not belong to the client certificate", "クライアント証明書の鍵ではありません"))
+		b.judgeWhole("certificate-wrong-"+name, l)
+		b.fill(key, id.Key)
+		b.act("clickIn", "form", add)
+		b.sees(word(l, "It ends soon: replace it before.", "まもなく期限が切れます。"))
+		require.NotContains(t, b.text(), "PRIVATE KEY")
+		b.click(word(l, "Advanced settings", "詳細設定"))
+		b.judgeWhole("certificate-"+name, l)
+	}
+}
