@@ -98,7 +98,8 @@ func TestADuplicateHasNoSecretsAndSaysSo(t *testing.T) {
 	var made struct{ ID string }
 	require.NoError(t, p.Call("POST", "/v1/integrations", map[string]any{"system": "web_hooks", "name": "SOC",
 		"events":  []any{map[string]any{"event": "vuln_high"}},
-		"filters": []any{map[string]any{"id": "severity", "operator": "ne", "values": []string{"low"}}}, "parameters": map[string]any{"url": at.URL + "/hook",
+		"filters": []any{map[string]any{"id": "severity", "operator": "ne", "values": []string{"low"}}},
+		"parameters": map[string]any{"url": at.URL + "/hook",
 			"headers": map[string]string{"Authorization": "Bearer x"}, "max_events": 7}}, &made))
 	b := open(t, p, phone("en"), "/integrations/"+made.ID)
 	b.tap("Duplicate")
