@@ -755,7 +755,7 @@ func sentences(e *jsonschema.ValidationError, problems InvalidParameters) Invali
 	case *kind.Pattern:
 		problems.Add(field, "has the wrong form: it must match "+k.Want)
 	case *kind.Format:
-		problems.Add(field, "must be "+cmp.Or(formatNames[k.Want], "of the format "+k.Want))
+		problems.Add(field, cmp.Or(formats[k.Want], "must be of the format "+k.Want))
 	case *kind.Minimum:
 		f, _ := k.Want.Float64()
 		problems.Add(field, fmt.Sprintf("must be at least %v", f))
@@ -768,9 +768,9 @@ func sentences(e *jsonschema.ValidationError, problems InvalidParameters) Invali
 	return problems
 }
 
-var formatNames = map[string]string{
-	"uri": "a full address such as https://example.com/path", "email": "an e-mail address", "uuid": "a UUID",
-	"date-time": "a time such as 2023-03-01T00:00:00Z",
+var formats = map[string]string{
+	"uri": "must be a full address such as https://example.com/path", "email": "must be an e-mail address",
+	"uuid": "must be a UUID", "date-time": "must be a time such as 2023-03-01T00:00:00Z",
 }
 
 // Host is the host of an address, for messages that must not show the rest.
