@@ -102,7 +102,7 @@ var settings = map[string][]string{
 	"logstash": {`{"url":"https://l.example.com/","headers":{"X-A":"%s","x_a":"%s","Authorization":"Bearer %s"}}`},
 	"s3": {
 		`{"region":"eu-west-1","bucket":"b-1","authorization":"key","access_key_id":"AK","secret_access_key":"%s"}`},
-	"minio":     {`{"endpoint":"https://m.example.com:9000","bucket":"hits","access_key":"123","secret_key":"%s-key"}`},
+	"minio": {`{"endpoint":"https://m.example.com:9000","bucket":"hits","access_key":"123","secret_key":"%s-key"}`},
 	"web_hooks": {`{"url":"https://w.example.com/","ca_verify":false,"timeout":60,"format":"jsonl","max_events":1}`,
 		`{"url":"https://w.example.com/","signing_key":"generate"}`},
 }
