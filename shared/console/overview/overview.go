@@ -147,7 +147,8 @@ func percentile(l health.Latencies, percent int) LatencyBounds {
 
 func line(l overview.Line) OverviewLine {
 	i := l.Integration
-	v := OverviewLine{ID: i.ID, Name: i.Name, System: i.System, State: i.State(), OverviewSum: sum(l.Sum), LeftOut: l.LeftOut}
+	v := OverviewLine{ID: i.ID, Name: i.Name, System: i.System, State: i.State(), OverviewSum: sum(l.Sum),
+		LeftOut: l.LeftOut}
 	for _, h := range l.Hours {
 		if l.Delivered > 0 {
 			v.DeliveredByHour = append(v.DeliveredByHour, h.Delivered)
