@@ -50,7 +50,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 const letterPolicy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri " +
 	"'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
 
-const letter = "letter.html"
+// policies are for files that a browser can show as a page. A policy on a module or a style says nothing: that of the
+// page holds for it.
+var policies = map[string]string{".html": letterPolicy, ".svg": "default-src 'none'; frame-ancestors 'none'"}
 
 // immutable: an address with a digest never changes what it answers.
 const immutable = "public, max-age=31536000, immutable"
@@ -206,9 +208,8 @@ func (p *Pages) file(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Cache-Control", immutable)
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	if name == letter {
-		w.Header().Set("Content-Security-Policy", letterPolicy)
+	if p := policies[path.Ext(name)]; p != "" {
+		w.Header().Set("Content-Security-Policy", p)
 	}
 	f.send(w, r)
 }

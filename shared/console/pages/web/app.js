@@ -1,7 +1,7 @@
 // Starts the Console: signs in, loads the texts, shows the view that the address names.
 import { html, render, useEffect, useRef, useState } from "./html.js";
 import { onSignedIn, onSignedOut, readSession, signOut, tellWhose } from "./api.js";
-import { chooseLanguage, chosenLanguage, language, languages, loadLanguage, t } from "./i18n.js";
+import { chooseLanguage, language, languages, loadLanguage, t } from "./i18n.js";
 import { Icon, loadIcons } from "./icons.js";
 import { lazy, readRest } from "./lazy.js";
 import { useAction, useLoad } from "./load.js";
@@ -440,7 +440,7 @@ function App() {
 
 for (const sign of ["pointermove", "pointerdown", "keydown"]) addEventListener(sign, readRest, { once: true });
 startRouter();
-await Promise.all([loadLanguage(chosenLanguage()), loadIcons()]);
+await Promise.all([loadLanguage(document.documentElement.lang), loadIcons()]);
 document.getElementById("app").replaceChildren();
 render(
 	html`

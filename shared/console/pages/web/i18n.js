@@ -5,18 +5,10 @@ const base = document.querySelector('meta[name="base"]').content;
 export const languages = { en: "English", ja: "日本語" };
 // further are the languages that the API's set-up texts are asked in beside English: a choice takes effect at once.
 export const further = "ja";
-const KEY = "language";
 
 let messages = {};
 let known = {};
 export let language = "en";
-
-export function chosenLanguage() {
-	const wanted = [localStorage.getItem(KEY), ...navigator.languages]
-		.filter(Boolean)
-		.map((l) => l.slice(0, 2).toLowerCase());
-	return wanted.find((l) => l in languages) || "en";
-}
 
 const file = async (name) => (await fetch(`${base}messages/${name}.json`)).json();
 
@@ -27,7 +19,7 @@ export async function loadLanguage(name) {
 }
 
 export async function chooseLanguage(name) {
-	localStorage.setItem(KEY, name);
+	localStorage.setItem("language", name);
 	await loadLanguage(name);
 	dispatchEvent(new Event("language")); // what the API worded is read again
 }
