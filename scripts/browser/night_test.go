@@ -1,7 +1,9 @@
 package browser
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -109,9 +111,9 @@ func TestWhatIsBrokenIsMendedByKeyboardAloneAndByTouch(t *testing.T) {
 			h.press(word(l, "Deliveries", "配信"))
 			h.act("rows", 3)
 			h.press(word(l, "Replay a range", "範囲を再送"))
-			h.act("clickIn", "dialog", word(l, "Replay", "再送"))
+			h.press(word(l, "Replay", "再送"))
 			h.sees(word(l, "3 deliveries are sent again.", "3 件を再送します。"))
-			h.act("clickIn", "dialog", word(l, "Close", "閉じる"))
+			h.press(word(l, "Close", "閉じる"))
 			eventually(t, "what was not sent has arrived", func() (bool, error) { return len(mended.got()) >= 3, nil })
 			h.axe()
 			h.judge("night-" + name)
@@ -143,6 +145,42 @@ func TestAnEventIsFoundByKeyboardAloneAndByTouch(t *testing.T) {
 			h.sees("404 Not Found")
 			h.axe()
 			h.judge("found-" + name)
+		})
+	}
+}
+
+func TestATriggerIsAddedByKeyboardAloneAndByTouch(t *testing.T) {
+	t.Parallel()
+	for name, l := range hands() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := receive(t)
+			p := program(t, "-allow", at.Host)
+			id := slack(t, p, at, "Ops channel")
+			h := hand{open(t, p, l, "/triggers"), l.mobile}
+			h.act("settled")
+			h.press(word(l, "Add trigger", "トリガーを追加"))
+			h.act("at", "/triggers/add")
+			h.press(word(l, "Number of hits…", "ヒットの数…"))
+			h.act("at", "/triggers/add/hits_exceeded")
+			h.act("settled")
+			if h.touch {
+				h.tap("Ops channel")
+			} else {
+				h.tabTo("Ops channel…")
+				h.key(" ")
+			}
+			h.act("ticked", "Ops channel", "yes")
+			h.press(word(l, "Preview", "プレビュー"))
+			h.sees(word(l, "What it would send", "送信される内容"))
+			h.press(word(l, "Add trigger", "トリガーを追加"))
+			h.sees(word(l, "Added.", "監視を開始しました。"))
+			var list struct{ Items []struct{ Actions []any } }
+			require.NoError(t, p.Call("GET", "/v1/triggers?q="+url.QueryEscape(word(l, "New", "新しい")), nil, &list))
+			require.Len(t, list.Items, 1)
+			require.Contains(t, fmt.Sprint(list.Items[0].Actions), id)
+			h.axe()
+			h.judge("trigger-added-" + name)
 		})
 	}
 }

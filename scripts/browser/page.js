@@ -206,8 +206,15 @@ globalThis.tocsinTest = (() => {
 			});
 			e.scrollIntoView({ block: "center" });
 			await settled();
-			const r = e.getBoundingClientRect();
-			return [r.left + r.width / 2, r.top + r.height / 2];
+			let was = "";
+			return until(`${name} to stand still, with nothing over it`, () => {
+				const r = e.getBoundingClientRect();
+				const middle = [r.left + r.width / 2, r.top + r.height / 2];
+				const at = document.elementFromPoint(...middle);
+				const still = String(middle) === was;
+				was = String(middle);
+				return still && at && (e.contains(at) || at.closest("label")?.contains(e)) && middle;
+			});
 		},
 		leaves: (yes) => {
 			leaves = yes;
