@@ -201,7 +201,9 @@ globalThis.tocsinTest = (() => {
 			}).then(() => true),
 		centre: async (name) => {
 			const e = await until(`${name} to touch`, () => {
-				const found = named("a[href], button, summary, label.box, input", name);
+				const button = named("button", name); // a link back can have the name of what is added
+				const exact = button && nameOf(button) === name;
+				const found = exact ? button : named("a[href], button, summary, label.box, input", name);
 				return found && !found.disabled ? found : null;
 			});
 			e.scrollIntoView({ block: "center" });

@@ -1,12 +1,14 @@
 package sending
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 
 	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 )
 
@@ -21,8 +23,8 @@ type Sample struct {
 
 // Samples writes an event of each type of a system with the system's own encoder: by the parameters as far as they are
 // given and right, and by made-up ones for the rest. Nothing is sent, and no secret is shown.
-func (s *Sender) Samples(system destination.System, parameters json.RawMessage, who activity.Actor,
-	id string) ([]Sample, error) {
+func (s *Sender) Samples(ctx context.Context, system destination.System, parameters json.RawMessage,
+	who activity.Actor, id string) ([]Sample, error) {
 	d, ok := s.Destinations.Destination(system.Name)
 	if !ok {
 		return nil, &unavailableError{system.Name}
@@ -31,8 +33,10 @@ func (s *Sender) Samples(system destination.System, parameters json.RawMessage, 
 	if err != nil {
 		return nil, err
 	}
-	r := &Target{destination: d, redact: redactor(d, secrets)}
+	r := &Target{Integration: integration.Integration{Tenant: who.Tenant, System: system.Name},
+		opened: integration.Opened{System: system}, destination: d, redact: redactor(d, secrets)}
 	now := s.Now().UTC()
+	language := s.language(ctx, r)
 	var out []Sample
 	for _, t := range system.Events {
 		one := Sample{Event: t}
@@ -42,6 +46,7 @@ func (s *Sender) Samples(system destination.System, parameters json.RawMessage, 
 			out = append(out, one)
 			continue
 		}
+		n.Language = language
 		if err := r.show(&one, n, opened); err != nil {
 			return nil, err
 		}

@@ -24,7 +24,7 @@ type Tester interface {
 	Options(ctx context.Context, opened integration.Opened, field string) (sending.OptionList, error)
 	Test(ctx context.Context, opened integration.Opened, who activity.Actor, id string,
 		tell func(sending.TestStep)) (sending.TestResult, error)
-	Samples(system destination.System, parameters json.RawMessage, who activity.Actor,
+	Samples(ctx context.Context, system destination.System, parameters json.RawMessage, who activity.Actor,
 		id string) ([]sending.Sample, error)
 	Shown(system destination.System, e event.Event) (sending.Sample, error)
 }

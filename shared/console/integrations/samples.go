@@ -49,7 +49,7 @@ func (s *API) samples(api huma.API) {
 		if !ok || !available || system.Personal {
 			return nil, rest.NewProblem(http.StatusNotFound, "there is no such system: GET /v1/systems lists them")
 		}
-		found, err := s.Tester.Samples(system, in.Body.Parameters, rest.Person(ctx), s.NewID())
+		found, err := s.Tester.Samples(ctx, system, in.Body.Parameters, rest.Person(ctx), s.NewID())
 		if err != nil {
 			return nil, s.Answer(err)
 		}

@@ -54,6 +54,9 @@ const own = { ja: /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/u };
 export const langOf = (text) =>
 	language === "en" || !text || text in known || own[language].test(text) ? undefined : "en";
 
+// languageOf is that of a sentence of ours that is sent: in Japanese none is without Hiragana, and names hardly have any.
+export const languageOf = (text) => (/\p{Script=Hiragana}/u.test(text) ? "ja" : "en");
+
 export const number = (n) => formatter("NumberFormat").format(n);
 // A list has commas between; Japanese has its own in a conjunction only.
 export const list = (items) =>

@@ -2,7 +2,7 @@
 import { html, useState } from "../html.js";
 import { may, post } from "../api.js";
 import { fullName } from "../events.js";
-import { said, t } from "../i18n.js";
+import { languageOf, said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { Dialog, Notice, Said, View } from "../ui.js";
@@ -18,8 +18,8 @@ const Sample = ({ of: s }) => html`
 	${s.summary &&
 	html`
 		<div class="letter-text">
-			<p><strong lang="en">${s.summary}</strong></p>
-			<p lang="en">${s.description}</p>
+			<p><strong lang=${languageOf(s.summary)}>${s.summary}</strong></p>
+			<p lang=${languageOf(s.description)}>${s.description}</p>
 		</div>
 	`}
 	${s.requests.map(

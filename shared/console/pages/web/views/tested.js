@@ -1,6 +1,6 @@
 // The test button: each step as it ends, then the outcome, message by message.
 import { html, useEffect, useRef, useState } from "../html.js";
-import { duration, t } from "../i18n.js";
+import { duration, languageOf, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
 import { Busy, Notice, Said } from "../ui.js";
@@ -68,7 +68,7 @@ function Message({ message: m, steps }) {
 							/>
 						`}
 				${" "}
-				<span lang="en">${m.summary}</span>
+				<span lang=${languageOf(m.summary)}>${m.summary}</span>
 				${" "}
 				${!m.pending &&
 				html`

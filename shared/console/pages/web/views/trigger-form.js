@@ -1,7 +1,7 @@
 // The form of a trigger: threshold, filters, reactions, as its template allows them, and what it would send.
 import { html, useId, useLayoutEffect, useRef, useState } from "../html.js";
 import { may, post } from "../api.js";
-import { said, span, t } from "../i18n.js";
+import { languageOf, said, span, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
 import { useUnsaved } from "../router.js";
@@ -304,7 +304,7 @@ function Preview({ result }) {
 				(m) => html`
 					<article key=${m.integration}>
 						<h3>${m.name}</h3>
-						<p lang="en">${m.summary}</p>
+						<p lang=${languageOf(m.summary)}>${m.summary}</p>
 						${m.skipped
 							? html`
 									<${Notice} kind="warn">
