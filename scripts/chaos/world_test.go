@@ -37,6 +37,9 @@ type plan struct {
 	events  []publication
 	during  time.Duration // how long faults last
 	faults  rates
+	// late is how often DynamoDB's answer to the rows of deliveries is lost, and late: the SDK writes them again when
+	// windows of files may have been merged since.
+	late    float64
 	outages []outage
 	acts    []act
 	// pollers of each function; batch is the size of a batch of the events queue, 0 = the template's.
@@ -91,6 +94,7 @@ func draw(seed uint64) plan {
 		Twice: pick(0, 0.05, 0.3), Repeat: pick(0, 0.05,
 			0.3), Late: time.Duration(1+r.IntN(120)) * time.Second, Small: pick(0, 0.3, 0.9), Again: pick(0, 0.1),
 	}
+	p.late = []float64{0, 0, 0.6}[sim.Random(seed, "late").IntN(3)]
 	p.skew = time.Duration(r.IntN(2)) * time.Minute
 	for _, f := range simstack.Polled {
 		p.pollers[f] = 1 + r.IntN(4)
@@ -400,6 +404,11 @@ func (w *world) fault(c sim.Call) sim.Fault {
 	for _, o := range w.plan.outages {
 		if since >= o.from && since < o.to && strings.HasPrefix(c.Name(), o.name) {
 			return sim.Fault{Kind: o.kind}
+		}
+	}
+	if c.Action == "BatchExecuteStatement" && strings.Contains(c.Table, "Deliveries") {
+		if r := sim.Random(w.seed, "late", c.Function, c.Invocation, c.Number); r.Float64() < w.plan.late {
+			return sim.Fault{Kind: sim.Lost, Slow: time.Duration(r.Int64N(int64(50 * time.Second)))}
 		}
 	}
 	r := sim.Random(w.seed, "fault", c.Function, c.Invocation, c.Number)
