@@ -117,7 +117,7 @@ type ready struct {
 	places chan struct{}
 }
 
-// sendAll sends a batch, each delivery as soon as it may begin.Who has sent one waits for another: a new goroutine for
+// sendAll sends a batch, each delivery as soon as it may begin. Who has sent one waits for another: a new goroutine for
 // each would grow its stack each time (about 3 µs in a profile; docs/measurements.md).
 func (p *Pool) sendAll(ctx, sending context.Context, l *lane, f fetched, senders chan ready) {
 	l.limiter.keepTo(ctx, f.target.Integration.Rate)
