@@ -85,3 +85,27 @@ func TestAListOfReportsIsPrintedWithoutTheMenu(t *testing.T) {
 	b.seesNot("Make a report now")
 	b.sees("Monthly")
 }
+
+// The pages beside the Console: they are served without its code, and read by who writes programs.
+func TestThePagesOfTheAPIAreForEverybody(t *testing.T) {
+	t.Parallel()
+	p := program(t)
+	for name, l := range map[string]look{
+		"wide":  desk,
+		"zoom":  {language: "en", theme: "dark", width: 640, height: 450},
+		"phone": phone("en"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, p, l, "/docs")
+			for page, path := range map[string]string{"api": "/docs", "kinds": "/docs/events",
+				"kind": "/docs/events/new_hits"} {
+				b.do(chromedp.Navigate(p.URL + path))
+				b.act("settled")
+				b.axe()
+				b.judge("docs-" + page + "-" + name)
+				b.picture("docs-" + page + "-" + name)
+			}
+		})
+	}
+}

@@ -16,6 +16,20 @@
 		})
 		.catch(() => {});
 
+	// What Swagger UI leaves out for who does not see the page: names of its parts, and a level of its headings.
+	const ui = document.getElementById("ui");
+	const parts = { ".information-container": "About", ".schemes-server-container": "Access", ".filter": "Filter" };
+	new MutationObserver(() => {
+		ui.querySelector("#servers:not([aria-label])")?.setAttribute("aria-label", "Server");
+		for (const h of ui.querySelectorAll(":is(h3.opblock-tag, .models h4):not([aria-level])"))
+			h.setAttribute("aria-level", "2");
+		for (const [part, name] of Object.entries(parts)) {
+			const e = ui.querySelector(`${part}:not([role])`);
+			e?.setAttribute("role", "region");
+			e?.setAttribute("aria-label", name);
+		}
+	}).observe(ui, { childList: true, subtree: true });
+
 	window.SwaggerUIBundle({
 		url: "/openapi.json",
 		dom_id: "#ui",

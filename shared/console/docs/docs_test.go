@@ -81,3 +81,12 @@ func TestSwaggerUIIsThePackageThatIsNamed(t *testing.T) {
 		require.Equal(t, row[2], fmt.Sprintf("%x", sum.Sum(nil)), row[1])
 	}
 }
+
+func TestTheEventsPageShowsCodeAsCode(t *testing.T) {
+	mux := http.NewServeMux()
+	docs.Events{Platform: "Tocsin"}.Mount(mux)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/docs/events", nil))
+	require.Contains(t, w.Body.String(), "the event type <code>siem</code>.")
+	require.NotContains(t, w.Body.String(), "`")
+}

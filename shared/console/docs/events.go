@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
+	"strings"
 
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
@@ -13,7 +14,20 @@ import (
 // EventsPath is the page of the events; a kind's own page is below it.
 const EventsPath = Path + "/events"
 
-var eventsTemplate = template.Must(template.ParseFS(files, "events.html"))
+var eventsTemplate = template.Must(template.New("events.html").Funcs(template.FuncMap{"marked": marked}).
+	ParseFS(files, "events.html"))
+
+// marked writes what is code in Markdown as code.
+func marked(text string) template.HTML {
+	var out strings.Builder
+	for n, part := range strings.Split(template.HTMLEscapeString(text), "`") {
+		if n > 0 {
+			out.WriteString([]string{"</code>", "<code>"}[n%2])
+		}
+		out.WriteString(part)
+	}
+	return template.HTML(out.String()) //nolint:gosec // its text was escaped
+}
 
 // Receiver is a system that gets a kind of event, and what it is sent of one.
 type Receiver struct {
