@@ -4,10 +4,14 @@ package provider
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	_ "embed"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -21,8 +25,11 @@ import (
 // makes.
 const ModulesVariable = "TOCSIN_PROVIDER"
 
-// startLimit is how long one may take until it listens.
-const startLimit = time.Minute
+// startLimit is how long one may take until it listens. Then it is started anew.
+const (
+	startLimit = 30 * time.Second
+	startTries = 3
+)
 
 //go:embed provider.mjs
 var script string
@@ -104,12 +111,27 @@ func (p *Provider) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), "node", file)
-	cmd.Env = append(os.Environ(), "PROVIDER_MODULES="+modules, "PROVIDER_PORT="+strconv.Itoa(p.port),
-		"PROVIDER_CLIENTS="+string(clients), "PROVIDER_ACCOUNTS="+string(accounts))
-	if p.options.InToken {
-		cmd.Env = append(cmd.Env, "PROVIDER_CLAIMS_IN=token")
+	key, err := newKey()
+	if err != nil {
+		return err
 	}
+	env := append(os.Environ(), "PROVIDER_MODULES="+modules, "PROVIDER_PORT="+strconv.Itoa(p.port),
+		"PROVIDER_CLIENTS="+string(clients), "PROVIDER_ACCOUNTS="+string(accounts), "PROVIDER_KEY="+key)
+	if p.options.InToken {
+		env = append(env, "PROVIDER_CLAIMS_IN=token")
+	}
+	for range startTries {
+		if err = p.start(ctx, file, env); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// start is one try at it.
+func (p *Provider) start(ctx context.Context, file string, env []string) error {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "node", file)
+	cmd.Env = env
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
@@ -134,6 +156,22 @@ func (p *Provider) Run(ctx context.Context) error {
 	}
 	_ = cmd.Wait()
 	return fmt.Errorf("the provider did not start: %s", said.String())
+}
+
+// newKey is a key to sign with, as a JWK (RFC 7518, 6.3). Each start has its own, so that a restart rotates them. It is
+// not made by Node, which was seen to hang when it had loaded the provider and had a key to make.
+func newKey() (string, error) {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return "", err
+	}
+	text := func(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.Bytes()) }
+	raw, err := json.Marshal(map[string]string{
+		"kty": "RSA", "alg": "RS256", "use": "sig", "kid": rand.Text(),
+		"n": text(k.N), "e": text(big.NewInt(int64(k.E))), "d": text(k.D), "p": text(k.Primes[0]), "q": text(k.Primes[1]),
+		"dp": text(k.Precomputed.Dp), "dq": text(k.Precomputed.Dq), "qi": text(k.Precomputed.Qinv),
+	})
+	return string(raw), err
 }
 
 // Stop ends it.

@@ -1,22 +1,21 @@
 // An OpenID Connect provider for tests: npm's oidc-provider, which the OpenID Foundation has certified. It says on its
-// standard output when it is ready. Each start has keys of its own, so that a restart rotates them.
+// standard output when it is ready.
 //
 // PROVIDER_MODULES is a node_modules folder with oidc-provider, PROVIDER_PORT a port of loopback, PROVIDER_CLIENTS the
-// clients as OpenID Connect Registration writes them, PROVIDER_ACCOUNTS people by their names, with their claims, and
-// PROVIDER_CLAIMS_IN is "token" when the ID token is to hold them (else the UserInfo endpoint tells them).
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+// clients as OpenID Connect Registration writes them, PROVIDER_KEY its key as a JWK, PROVIDER_ACCOUNTS people by their
+// names, with their claims, and PROVIDER_CLAIMS_IN is "token" when the ID token is to hold them (else the UserInfo
+// endpoint tells them).
+import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 
 const env = process.env
 const { default: Provider } = await import(`${env.PROVIDER_MODULES}/oidc-provider/lib/index.js`)
 const port = Number(env.PROVIDER_PORT)
 const accounts = JSON.parse(env.PROVIDER_ACCOUNTS)
-const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-const key = { ...privateKey.export({ format: 'jwk' }), kid: randomBytes(8).toString('hex'), alg: 'RS256', use: 'sig' }
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
   clients: JSON.parse(env.PROVIDER_CLIENTS),
-  jwks: { keys: [key] },
+  jwks: { keys: [JSON.parse(env.PROVIDER_KEY)] },
   cookies: { keys: [randomBytes(16).toString('hex')] },
   claims: { openid: ['sub'], profile: ['name', 'tenant', 'role', 'client_name'], email: ['email', 'email_verified'] },
   scopes: ['openid', 'profile', 'email', 'events.write'],
