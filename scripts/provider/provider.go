@@ -168,7 +168,8 @@ func newKey() (string, error) {
 	text := func(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.Bytes()) }
 	raw, err := json.Marshal(map[string]string{
 		"kty": "RSA", "alg": "RS256", "use": "sig", "kid": rand.Text(),
-		"n": text(k.N), "e": text(big.NewInt(int64(k.E))), "d": text(k.D), "p": text(k.Primes[0]), "q": text(k.Primes[1]),
+		"n": text(k.N), "e": text(big.NewInt(int64(k.E))), "d": text(k.D),
+		"p": text(k.Primes[0]), "q": text(k.Primes[1]),
 		"dp": text(k.Precomputed.Dp), "dq": text(k.Precomputed.Dq), "qi": text(k.Precomputed.Qinv),
 	})
 	return string(raw), err
