@@ -4,6 +4,7 @@ package provider_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
 	"crypto/x509"
 	_ "embed"
@@ -119,14 +120,15 @@ func (h *hooked) start(keys ...string) {
 	require.NoError(h.t, err)
 	file := filepath.Join(h.t.TempDir(), "receiver.mjs")
 	require.NoError(h.t, os.WriteFile(file, []byte(receiver), 0o600))
-	cmd := exec.Command("node", file)
+	bounded, end := context.WithTimeout(context.Background(), 2*time.Minute) // who waits for it is told when it hangs
+	cmd := exec.CommandContext(bounded, "node", file)
 	cmd.Env = append(os.Environ(), "RECEIVER="+string(settings))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(h.t, err)
 	require.NoError(h.t, cmd.Start())
 	h.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		end()
 		_ = cmd.Wait()
 	})
 	h.said = bufio.NewScanner(out)
