@@ -33,8 +33,6 @@ type lane struct {
 // run sends what the lane holds until nothing is left. Requests go on with the context sending after ctx has ended.
 func (p *Pool) run(ctx, sending context.Context, l *lane) {
 	defer l.limiter.heed(ctx)()
-	senders := make(chan ready)
-	defer close(senders)
 	batch := p.fetch(ctx, l)
 	for sent := false; ; {
 		got := <-batch
@@ -59,7 +57,7 @@ func (p *Pool) run(ctx, sending context.Context, l *lane) {
 		default:
 			// The next batch is read while this one is sent: else the requests in flight would wait for the disk.
 			batch = p.fetch(ctx, l)
-			p.sendAll(ctx, sending, l, got, senders)
+			p.sendAll(ctx, sending, l, got)
 		}
 	}
 }
@@ -110,16 +108,8 @@ func (p *Pool) fetch(ctx context.Context, l *lane) <-chan fetched {
 	return out
 }
 
-// ready is a delivery that may be sent, in its places.
-type ready struct {
-	delivery.Delivery
-	target *sending.Target
-	places chan struct{}
-}
-
-// sendAll sends a batch, each delivery as soon as it may begin. Who has sent one waits for another: a new goroutine for
-// each would grow its stack each time (about 3 µs in a profile; docs/measurements.md).
-func (p *Pool) sendAll(ctx, sending context.Context, l *lane, f fetched, senders chan ready) {
+// sendAll sends a batch, each delivery as soon as it may begin.
+func (p *Pool) sendAll(ctx, sending context.Context, l *lane, f fetched) {
 	l.limiter.keepTo(ctx, f.target.Integration.Rate)
 	for i, d := range f.leased {
 		places, ok := p.enter(ctx, l, f, d.ID)
@@ -127,16 +117,8 @@ func (p *Pool) sendAll(ctx, sending context.Context, l *lane, f fetched, senders
 			p.release(f.leased[i:])
 			return
 		}
-		next := ready{Delivery: d, target: f.target, places: places}
-		select {
-		case senders <- next:
-		default:
-			p.work.Go(func() {
-				for ok := true; ok; next, ok = <-senders {
-					p.send(sending, l, next)
-				}
-			})
-		}
+		p.work.Add(1)
+		go p.send(sending, l, f.target, d, places)
 	}
 }
 
@@ -194,19 +176,20 @@ func (p *Pool) leave(l *lane, places chan struct{}, after *sending.Outcome) {
 }
 
 // send makes one attempt and hands its outcome over.
-func (p *Pool) send(ctx context.Context, l *lane, r ready) {
-	after, err := p.sender.Send(ctx, r.target, r.Delivery)
+func (p *Pool) send(ctx context.Context, l *lane, t *sending.Target, d delivery.Delivery, places chan struct{}) {
+	defer p.work.Done()
+	after, err := p.sender.Send(ctx, t, d)
 	l.limiter.learn(ctx, after, err)
 	if err == nil {
-		p.outcomes <- outcomeOf(r.target, after)
-		p.leave(l, r.places, &after)
+		p.outcomes <- outcomeOf(t, after)
+		p.leave(l, places, &after)
 		return
 	}
-	p.leave(l, r.places, nil)
+	p.leave(l, places, nil)
 	if after.Kept {
 		p.outcomes <- outcome{after: after} // it waits as before, and knows what has arrived
 	} else {
-		p.release([]delivery.Delivery{r.Delivery})
+		p.release([]delivery.Delivery{d})
 	}
 	if errors.Is(err, sending.ErrEgress) {
 		p.Wake(l.Lane) // it is tried again when the pause is over
