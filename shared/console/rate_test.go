@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/integration"
 )
 
 func TestARateIsCheckedKeptAndTakenAway(t *testing.T) {
@@ -32,6 +34,17 @@ func TestARateIsCheckedKeptAndTakenAway(t *testing.T) {
 	require.NotContains(t, r.call("GET", at, "").body, "rate")
 }
 
+// counted is what an engine says that waits.
+type counted integration.Waiting
+
+func (c counted) CountWaiting(context.Context, string, string, int) (integration.Waiting, error) {
+	return integration.Waiting(c), nil
+}
+
+func (c counted) CountDead(context.Context, string, string, time.Time, int) (int, error) {
+	return 0, nil
+}
+
 func TestTheBacklogOfARateSaysWhenItIsSent(t *testing.T) {
 	r := start(t)
 	r.config.Integrations.Backlog = r.db.Deliveries
@@ -52,6 +65,19 @@ func TestTheBacklogOfARateSaysWhenItIsSent(t *testing.T) {
 	done, err := time.Parse(time.RFC3339, backlog["done_at"].(string))
 	require.NoError(t, err)
 	require.WithinDuration(t, r.config.Now().Add(18*time.Second), done, time.Second)
+
+	late := waiting[0]
+	late.State, late.Failures, late.Due = delivery.Retrying, 1, r.config.Now().Add(time.Hour)
+	late.Attempts = []delivery.Attempt{{At: r.config.Now(), Status: 503}}
+	require.NoError(t, r.db.Deliveries.Settle(t.Context(), []delivery.Delivery{late}))
+	require.NotContains(t, r.call("GET", at, "").body, "backlog", "a retry waits for its cycle, not for the rate")
+	late.State, late.Due = delivery.Delivered, time.Time{}
+	require.NoError(t, r.db.Deliveries.Settle(t.Context(), []delivery.Delivery{late}))
+	require.EqualValues(t, 2, r.call("GET", at, "").body["backlog"].(map[string]any)["waiting"])
+
+	r.config.Integrations.Backlog = counted{Count: 3, Floor: true}
+	require.NotContains(t, r.call("GET", at, "").body, "backlog", "what waits for its first request is not counted")
+	r.config.Integrations.Backlog = r.db.Deliveries
 	require.Equal(t, 200, r.call("POST", at+"/disable", "").status)
 	require.NotContains(t, r.call("GET", at, "").body, "backlog", "nothing is sent")
 }

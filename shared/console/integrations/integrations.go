@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -31,7 +32,7 @@ type IntegrationView struct {
 	Name       string             `json:"name" example:"Ops channel"`
 	Language   wording.Language   `json:"language,omitempty" enum:"en,ja" doc:"of what people read of it; absent: the tenant's"`
 	Rate       integration.Rate   `json:"rate,omitempty" doc:"how many messages are sent at most; absent: as many as its system takes" example:"10/minute"`
-	Backlog    *BacklogView       `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list"`
+	Backlog    *BacklogView       `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list, not on AWS, and not while retries wait"`
 	Enabled    bool               `json:"enabled"`
 	State      integration.State  `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
 	Failing    *FailingView       `json:"failing,omitempty" doc:"since when it fails and why"`
@@ -186,6 +187,8 @@ type API struct {
 	EgressAddresses []egress.Address
 	// Changed is told of an integration that was enabled, disabled, deleted or changed.
 	Changed func(tenant, id string)
+
+	worded sync.Map // json.RawMessage by formKey
 }
 
 // Register adds the operations.

@@ -144,10 +144,26 @@ func (s *API) addForms(tenant string, groups []GroupView, languages []string, l 
 			case l == wording.English:
 				v.Parameters = system.Parameters.Schema()
 			default:
-				v.Parameters = system.Parameters.SchemaIn(func(text string) string { return s.say(l, text) })
+				v.Parameters = s.form(system, l)
 			}
 		}
 	}
+}
+
+// form is the schema of a system's parameters in a language. It is made once: it is the same for every caller.
+func (s *API) form(system destination.System, l wording.Language) json.RawMessage {
+	key := formKey{system.Name, l}
+	if made, ok := s.worded.Load(key); ok {
+		return made.(json.RawMessage)
+	}
+	made := system.Parameters.SchemaIn(func(text string) string { return s.say(l, text) })
+	s.worded.Store(key, made)
+	return made
+}
+
+type formKey struct {
+	system   string
+	language wording.Language
 }
 
 // say words a text of a form: as the folder of a system does, which can share its form with others, else as the common
