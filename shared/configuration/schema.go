@@ -79,8 +79,8 @@ func integrationSchema(systems []destination.System) (object, error) {
 			"system": object{"enum": names, "description": "What it connects. An integration keeps its system."},
 			"was":    was, "enabled": enabled,
 			"language": language("Of what people read of it. Left out: the one of report_settings."),
-			"rate": object{"type": "string", "pattern": "^[1-9][0-9]{0,3}/(second|minute)$", "description": "How " +
-				"many messages it is sent at most, such as 10/minute. Left out: as many as its system takes."},
+			"rate": object{"type": "string", "pattern": "^([1-9][0-9]{0,2}|1000)/(second|minute)$", "description": "" +
+				"How many messages it is sent at most, such as 10/minute. Left out: as many as its system takes."},
 			"events":     object{"type": "array", "description": "What it receives; nothing without any."},
 			"filters":    integrationFilters(),
 			"parameters": object{"type": "object"},
