@@ -30,7 +30,7 @@ test-independent: ## decode what is sent with libraries and parsers that are not
 	@scripts/test-independent
 
 race: ## run all tests but the simulation under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v /scripts/simulation$$) # its twelve hours would be many minutes of the detector
+	@scripts/test-race $(ARGS)
 
 lint: ## check the format, the code and the arrows between folders (.golangci.yml), and each go.mod, THIRD_PARTY_NOTICES
 	@unformatted=$$(gofmt -l functions shared scripts infra); \
