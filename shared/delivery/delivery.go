@@ -35,6 +35,9 @@ type Delivery struct {
 	Failures int
 	// Parts are the outcomes of the parts of a delivery that travels as several requests, where they differ.
 	Parts []Part
+	// Digest says why its events travel as one message that a person can read (see DigestQuiet and the others), "" of
+	// one whose events travel as they are. Fan-out sets it for systems that people read alone; it never changes.
+	Digest string
 	// Batch is the retry batch that holds it, on an engine whose retries travel in batches (see Sender).
 	Batch string
 	// Reason says why the delivery is dead or waits.

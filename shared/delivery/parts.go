@@ -12,7 +12,8 @@ type Part struct {
 	Key string `json:"key"`
 	// Name is a receiver's address, "" of a run of events.
 	Name string `json:"name,omitempty"`
-	// The part holds the delivery's events From up to, not including, To, counted from 0. Both are 0 of a receiver.
+	// The part holds the delivery's events From up to, not including, To, counted from 0; all events of a digest are
+	// one. Both are 0 of a receiver.
 	From  int       `json:"from,omitempty"`
 	To    int       `json:"to,omitempty"`
 	State PartState `json:"state"`
@@ -51,8 +52,8 @@ func (d Delivery) Outcomes() []Part {
 		at = max(at, p.To)
 		out = append(out, p)
 	}
-	if at > 0 && at < d.Count {
-		out = append(out, Part{Key: d.Parts[0].Key, From: at, To: d.Count, State: PartWaiting})
+	if all := d.Messages(); at > 0 && at < all {
+		out = append(out, Part{Key: d.Parts[0].Key, From: at, To: all, State: PartWaiting})
 	}
 	return out
 }

@@ -14,6 +14,8 @@ type Windowed struct {
 	Due   time.Time
 	Count int
 	Size  int // see Size
+	// Digest is that of the delivery: what is told for one reason is not told with what is told for another.
+	Digest string
 }
 
 // Size of events in bytes, for the bounds of a delivery.
@@ -25,23 +27,28 @@ func Size(events []event.Event) int {
 	return n
 }
 
-// Coalesce says which deliveries of one integration become one, given oldest first: those of the same span, as far as
-// destination.File has room. Systems that take files get a delivery from each fan-out that waits until its Due, the end
-// of its span; then an engine lets the first of each group carry the events of all, under its own id and with no Due,
-// and removes the others, in one step. So a file has one id through every repeat, and a crash loses none of it.
+// Coalesce says which deliveries of one integration become one, given oldest first: those of the same span and Digest,
+// as far as destination.File has room. Systems that take files get a delivery from each fan-out that waits until its
+// Due, the end of its span; then an engine lets the first of each group carry the events of all, under its own id and
+// with no Due, and removes the others, in one step. So a file has one id through every repeat, and a crash loses none
+// of it.
 func Coalesce(waiting []Windowed) [][]Windowed {
+	type kind struct {
+		due    int64
+		digest string
+	}
+	type group struct{ at, count, size int }
 	var out [][]Windowed
-	count, size := 0, 0
-	for _, g := range waiting {
-		last := len(out) - 1
-		if last >= 0 && out[last][0].Due.Equal(g.Due) && count+g.Count <= destination.File.Count && size+
-			g.Size <= destination.File.Bytes {
-			out[last] = append(out[last], g)
-			count, size = count+g.Count, size+g.Size
-			continue
+	open := map[kind]group{} // the last of its kind, which may have room
+	for _, w := range waiting {
+		k := kind{w.Due.UnixNano(), w.Digest}
+		g, ok := open[k]
+		if !ok || g.count+w.Count > destination.File.Count || g.size+w.Size > destination.File.Bytes {
+			g = group{at: len(out)}
+			out = append(out, nil)
 		}
-		out = append(out, []Windowed{g})
-		count, size = g.Count, g.Size
+		out[g.at] = append(out[g.at], w)
+		open[k] = group{g.at, g.count + w.Count, g.size + w.Size}
 	}
 	return out
 }

@@ -40,6 +40,7 @@ func windows(run runner) {
 	run("the same Intake twice brings its events once", intakeTwiceBringsItsEventsOnce)
 	run("an Intake that comes again after its window was merged brings nothing", intakeAfterItsWindow)
 	run("more than one delivery has room for makes several", moreThanOneHasRoomFor)
+	run("a digest stays one: merged with its like alone, retried, replayed", digestStaysOne)
 }
 
 func waitsForItsWindow(t *testing.T, r *Rig) {
@@ -124,4 +125,30 @@ func moreThanOneHasRoomFor(t *testing.T, r *Rig) {
 		want = append(want, d.ID)
 	}
 	require.Equal(t, want, ids(r.ready(10)))
+}
+
+func digestStaysOne(t *testing.T, r *Rig) {
+	digest := func(why string) delivery.Delivery {
+		in := fanout.Intake{Accepted: r.Publish(2)}
+		d := r.closingAt(At, in.Accepted...)
+		d.Digest = why
+		in.Deliveries = []delivery.Delivery{d}
+		require.NoError(t, r.Log.Accept(t.Context(), in))
+		return d
+	}
+	quiet, more, mute := digest(delivery.DigestQuiet), digest(delivery.DigestQuiet), digest(delivery.DigestMute)
+	got := r.ready(10)
+	require.Equal(t, []string{quiet.ID, mute.ID}, ids(got))
+	require.Equal(t, []string{delivery.DigestQuiet, delivery.DigestMute}, []string{got[0].Digest, got[1].Digest})
+	require.Equal(t, slices.Concat(quiet.Events, more.Events), got[0].Events)
+	again := failed(got[0], At.Add(time.Minute))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{again}))
+	require.Equal(t, again, r.get(again.ID))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{again.Kill("dead")}))
+	_, _, err := r.Log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: again.ID, Limit: 1})
+	require.NoError(t, err)
+	got = r.ready(10)
+	require.Len(t, got, 1)
+	require.Equal(t, delivery.DigestQuiet, got[0].Digest)
+	require.Len(t, got[0].Events, 4)
 }

@@ -69,7 +69,7 @@ func (e *Engine) closeWindows(k key, now time.Time) {
 	for _, v := range e.deliveries[k] {
 		if v.State == delivery.Pending && !v.Due.IsZero() && !v.Due.After(now) {
 			waiting = append(waiting, delivery.Windowed{ID: v.ID, Due: v.Due, Count: v.Count,
-				Size: delivery.Size(v.Events)})
+				Size: delivery.Size(v.Events), Digest: v.Digest})
 		}
 	}
 	slices.SortFunc(waiting, func(a, b delivery.Windowed) int { return cmp.Compare(a.ID, b.ID) })

@@ -69,6 +69,7 @@ type deliveryRow struct {
 	Size     int      `dynamodbav:"size,omitempty"`     // bytes, of one that waits for its batch window
 	Span     int64    `dynamodbav:"span,omitempty"`     // when that window closes, Unix nanoseconds
 	Due      int64    `dynamodbav:"due,omitempty"`      // of the next attempt or the window, Unix nanoseconds
+	Digest   string   `dynamodbav:"digest,omitempty"`   // why its events are one message; never changes
 	Failures int      `dynamodbav:"failures,omitempty"` // of this run
 	Reason   string   `dynamodbav:"reason,omitempty"`
 	Batch    string   `dynamodbav:"batch,omitempty"`    // the retry batch
@@ -100,6 +101,9 @@ func (d *Store) write(v delivery.Delivery, intakes []string, expires int64) (tab
 	row["events"], row["intakes"], row["v"] = table.Texts(keys), table.Texts(intakes), table.Number(deliveryVersion)
 	if !v.Due.IsZero() && v.State == delivery.Pending {
 		row["size"], row["span"] = table.Number(delivery.Size(v.Events)), table.Number(v.Due.UnixNano())
+	}
+	if v.Digest != "" {
+		row["digest"] = table.Text(v.Digest)
 	}
 	changes, err := d.changes(v)
 	if err != nil {
@@ -189,7 +193,7 @@ func ReadRow(row table.Item) (delivery.Delivery, error) {
 		ID: table.TextOf(row, "id"), Tenant: tenant, Integration: integration,
 		State:    delivery.State(table.TextOf(row, "state")),
 		Failures: int(table.NumberOf(row, "failures")), Reason: table.TextOf(row, "reason"),
-		Batch: table.TextOf(row, "batch"),
+		Batch: table.TextOf(row, "batch"), Digest: table.TextOf(row, "digest"),
 		Count: int(table.NumberOf(row, "count")),
 	}
 	v.CreatedAt = table.MadeAt(v.ID)

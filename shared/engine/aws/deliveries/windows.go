@@ -304,7 +304,7 @@ func (d *Store) window(ctx context.Context, tenant, integration string, due int6
 		pending := table.TextOf(r, "state") == string(delivery.Pending)
 		out = append(out, windowedRow{
 			Windowed: delivery.Windowed{ID: table.TextOf(r, "id"), Due: end, Count: int(table.NumberOf(r, "count")),
-				Size: int(table.NumberOf(r, "size"))},
+				Size: int(table.NumberOf(r, "size")), Digest: table.TextOf(r, "digest")},
 			events: table.TextsOf(r, "events"), kinds: table.TextsOf(r, "kinds"), intakes: table.TextsOf(r, "intakes"),
 			pending: pending, waits: pending && table.NumberOf(r, "due") != 0,
 		})

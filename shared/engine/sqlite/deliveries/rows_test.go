@@ -45,6 +45,14 @@ func TestARowOfAnOlderReleaseIsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, again)
 
+	second := encode(got, seqs) // layout 2 ended with the parts
+	second = second[:len(second)-1]
+	second[0] = 2
+	var read delivery.Delivery
+	_, err = decode(second, &read)
+	require.NoError(t, err)
+	require.Equal(t, want, read)
+
 	for _, bad := range [][]byte{nil, {0}, {rowVersion + 1}, b[:len(b)-1], encode(got, seqs)[:20]} {
 		_, err := decode(bad, &delivery.Delivery{})
 		require.ErrorIs(t, err, errRow)

@@ -126,7 +126,7 @@ func coalesce(w *db.Writer, ref int64, now time.Time) (made []string, err error)
 			if r.seqs, err = decode(db.Blob(s, 3), &r.delivery); err != nil {
 				return fmt.Errorf("delivery %s: %w", r.ID, err)
 			}
-			r.Count = r.delivery.Count
+			r.Count, r.Digest = r.delivery.Count, r.delivery.Digest
 			rows[r.ID] = r
 			waiting = append(waiting, r.Windowed)
 			return nil
