@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
 	"tocsin/shared/health"
+	"tocsin/shared/hold"
 	"tocsin/shared/wording"
 )
 
@@ -48,6 +49,8 @@ type Integration struct {
 	// Filters narrow what it gets of the events that it takes; all must be passed. What a trigger sends to it, and its
 	// reports, pass by them.
 	Filters []filter.Filter `json:",omitempty"`
+	// Hold says when what is sent to it waits, by its own rules; its tenant may have others: see package hold.
+	Hold hold.Rules `json:",omitzero"`
 	// Parameters without the secrets; Sealed holds those, encrypted by the key ring.
 	Parameters json.RawMessage
 	Sealed     []byte

@@ -463,6 +463,7 @@ type integrationRow struct {
 	Rate          string      `dynamodbav:"rate,omitempty"`     // such as 10/minute
 	Subscriptions string      `dynamodbav:"subscriptions"`      // JSON
 	Filters       string      `dynamodbav:"filters,omitempty"`  // JSON
+	Hold          string      `dynamodbav:"hold,omitempty"`     // JSON: when what is sent to it waits
 	Parameters    string      `dynamodbav:"parameters"`         // JSON, without secrets
 	Sealed        table.Bytes `dynamodbav:"sealed"`             // the secrets, see package keys
 	Bindings      string      `dynamodbav:"bindings,omitempty"` // JSON
@@ -506,6 +507,9 @@ func (s *Integrations) put(i integration.Integration, joined int64) (*types.Put,
 	if len(i.Filters) > 0 {
 		encode(&r.Filters, i.Filters)
 	}
+	if !i.Hold.Zero() {
+		encode(&r.Hold, i.Hold)
+	}
 	if len(i.Bindings) > 0 {
 		encode(&r.Bindings, i.Bindings)
 	}
@@ -538,6 +542,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 	}
 	decode(r.Subscriptions, &i.Subscriptions)
 	decode(r.Filters, &i.Filters)
+	decode(r.Hold, &i.Hold)
 	decode(r.Off, &i.Off)
 	decode(r.Failing, &i.Failing)
 	decode(r.Bindings, &i.Bindings)
