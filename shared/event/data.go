@@ -198,6 +198,11 @@ type Finding struct {
 	DiscoveredBy *string `json:"discovered_by"`
 	Parameter    *string `json:"parameter"`
 	Type         *string `json:"type"`
+	// Port and URL are of those lines of the text that the facts have in brackets (1.10).
+	Port *json.Number `json:"port"`
+	URL  *string      `json:"url"`
+	// Status says what became of the finding; null is open.
+	Status *string `json:"status" enum:"open,reopened,closed"`
 }
 
 // VulnData is the data of Vuln (facts, 1.10).
@@ -215,7 +220,7 @@ func (d VulnData) check() error {
 	if _, ok := vulnTypes[d.Vuln.Threat]; !ok {
 		return invalid("data.vuln.threat", "must be High, Medium or Low, is %q", clip(d.Vuln.Threat))
 	}
-	return nil
+	return d.Vuln.check("data.vuln")
 }
 
 // IssueData is the data of SecurityIssue (facts, 1.10).
@@ -233,7 +238,7 @@ func (d IssueData) check() error {
 		return invalid("data.security_issue.risk", "must be Critical, High, Medium, Low or Info, is %q",
 			clip(d.Issue.Risk))
 	}
-	return nil
+	return d.Issue.check("data.security_issue")
 }
 
 // ScopeData is the data of the NewScope kinds (facts, 1.11).

@@ -42,8 +42,11 @@ func schemaOf(t reflect.Type) map[string]any {
 	switch t.Kind() {
 	case reflect.Pointer:
 		s := schemaOf(t.Elem())
-		if of, ok := s["type"].(string); ok {
+		switch of := s["type"].(type) {
+		case string:
 			s["type"] = []string{of, "null"}
+		case []string:
+			s["type"] = append(of, "null")
 		}
 		return s
 	case reflect.Struct:
@@ -77,6 +80,13 @@ func addMembers(to map[string]any, t reflect.Type) {
 		}
 		s := schemaOf(at)
 		narrow(s, f.Tag)
+		if of, ok := s["enum"].([]string); ok && at.Kind() == reflect.Pointer {
+			var either []any
+			for _, v := range of {
+				either = append(either, v)
+			}
+			s["enum"] = append(either, nil)
+		}
 		if required {
 			have, _ := to["required"].([]string)
 			to["required"] = append(have, name)

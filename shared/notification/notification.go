@@ -425,13 +425,32 @@ func (n Notification) page(path string) string {
 	return n.Platform.Console + path
 }
 
-// Dedup is the stable key under which an incident manager files this notification: the same event gives the
-// same key for ever, so a repeat updates and does not open a second incident.
+// Dedup is the stable key under which an incident manager files this notification: all events of one object (see
+// event.Object) have the same key for ever, so that a later one updates or resolves what the first opened, and a repeat
+// opens no second incident. An event of none, and that of a test, has a key of its own. It has at most 198 bytes
+// (event.Validate bounds its parts).
 func (n Notification) Dedup() string {
+	if o, ok := n.Event.Object(); ok && !n.Test {
+		return n.Event.Tenant + ":" + o.Key
+	}
+	return n.EventKey()
+}
+
+// EventKey is the stable key of the event itself.
+func (n Notification) EventKey() string {
 	if n.Test {
 		return "test:" + n.Event.Tenant + ":" + n.Event.ID
 	}
 	return n.Event.Tenant + ":" + n.Event.ID
+}
+
+// Step is what became of what the event tells of. A test always shows something new.
+func (n Notification) Step() event.Step {
+	o, _ := n.Event.Object()
+	if n.Test {
+		return event.Opened
+	}
+	return o.Step
 }
 
 // LateNote says of a late notification when it happened and that it is sent late, "" of one that is not late.

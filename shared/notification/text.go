@@ -203,16 +203,46 @@ func hit(n Notification) text {
 
 var threats = map[string]Severity{"Critical": Critical, "High": High, "Medium": Medium, "Low": Low, "Info": Info}
 
+// findingStep words what became of a finding.
+type findingStep struct {
+	headline, sentence string
+	over               bool
+}
+
+// severity is that of the finding while it is open: that it was closed must wake nobody.
+func (s findingStep) severity(level string) Severity {
+	if s.over {
+		return Info
+	}
+	return threats[level]
+}
+
+var (
+	vulnSteps = map[event.Step]findingStep{
+		event.Opened: {"New vulnerability detected", "A vulnerability was found in a protected system.", false},
+		event.Reopened: {"Vulnerability was re-opened",
+			"A vulnerability that was closed was found again in a protected system.", false},
+		event.Closed: {"Vulnerability was closed", "A vulnerability in a protected system was closed.", true},
+	}
+	issueSteps = map[event.Step]findingStep{
+		event.Opened: {"New security issue detected", "A security issue was found in a protected system.", false},
+		event.Reopened: {"Security issue was re-opened",
+			"A security issue that was closed was found again in a protected system.", false},
+		event.Closed: {"Security issue was closed", "A security issue in a protected system was closed.", true},
+	}
+)
+
 func vuln(n Notification) text {
 	d := event.Data[event.VulnData](n.Event)
 	v := d.Vuln
+	t := vulnSteps[v.Step()]
 	return text{
-		headline: "New vulnerability detected",
-		sentence: "A vulnerability was found in a protected system.",
-		severity: threats[v.Threat],
+		headline: t.headline,
+		sentence: t.sentence,
+		severity: t.severity(v.Threat),
 		link:     n.object(d.ObjectID),
 		facts: facts(Fact{"ID", value(v.ID)}, Fact{"Title", value(v.Title)}, Fact{"Domain", value(v.Domain)},
-			Fact{"Path", value(v.Path)},
+			Fact{"Path", value(v.Path)}, Fact{"Port", v.PortText()}, Fact{"URL", value(v.URL)},
 			Fact{"Method", value(v.Method)}, Fact{"Discovered by", value(v.DiscoveredBy)},
 			Fact{"Parameter", value(v.Parameter)},
 			Fact{"Type", value(v.Type)}, Fact{"Threat", v.Threat}),
@@ -222,13 +252,14 @@ func vuln(n Notification) text {
 func issue(n Notification) text {
 	d := event.Data[event.IssueData](n.Event)
 	i := d.Issue
+	t := issueSteps[i.Step()]
 	return text{
-		headline: "New security issue detected",
-		sentence: "A security issue was found in a protected system.",
-		severity: threats[i.Risk],
+		headline: t.headline,
+		sentence: t.sentence,
+		severity: t.severity(i.Risk),
 		link:     n.object(d.ObjectID),
 		facts: facts(Fact{"ID", value(i.ID)}, Fact{"Title", value(i.Title)}, Fact{"Host", value(i.Host)},
-			Fact{"Path", value(i.Path)},
+			Fact{"Path", value(i.Path)}, Fact{"Port", i.PortText()}, Fact{"URL", value(i.URL)},
 			Fact{"Method", value(i.Method)}, Fact{"Discovered by", value(i.DiscoveredBy)},
 			Fact{"Parameter", value(i.Parameter)},
 			Fact{"Type", value(i.Type)}, Fact{"Risk", i.Risk}),

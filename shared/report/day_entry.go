@@ -365,6 +365,9 @@ func assault(a event.Assault, object int64, sent time.Time) Attack {
 
 func (g dayEntries) finding(e event.Event, zone *time.Location, f event.Finding, object int64, threat string,
 	host *string) {
+	if f.Step() == event.Closed {
+		return // a report lists what was found
+	}
 	v := Vulnerability{
 		ID: text(f.ID), ObjectID: object, At: e.Time.UTC(), Title: text(f.Title), Threat: threat, Type: text(f.Type),
 		Host: text(host),

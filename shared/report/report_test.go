@@ -165,6 +165,8 @@ func TestASummaryIsWhatWasPublished(t *testing.T) {
 		r.event(event.Vuln, monday, `{"object_id":11,"vuln":{"id":"V-1","title":"SQLi in search","threat":"High"}}`),
 		r.event(event.Vuln, monday.Add(time.Hour),
 			`{"object_id":11,"vuln":{"id":"V-1","title":"SQLi in search","threat":"Medium"}}`),
+		r.event(event.Vuln, monday.Add(2*time.Hour),
+			`{"object_id":12,"vuln":{"id":"V-2","title":"was closed","threat":"High","status":"closed"}}`),
 		r.event(event.SecurityIssue, monday, `{"security_issue":{"title":"Open page","risk":"Critical"}}`),
 		r.event(event.CreateUser, monday, `{"user":{"name":"Ada"}}`),
 	)

@@ -125,10 +125,16 @@ var statuses = map[notification.Severity]string{
 var found = map[event.Kind]string{event.Vuln: "vuln_detected", event.SecurityIssue: "security_issue_detected",
 	event.NewHits: "hit_detected"}
 
+// told are the words for "detected" in those tags when a finding was not new.
+var told = map[event.Step]string{event.Reopened: "reopened", event.Closed: "closed"}
+
 func tags(n notification.Notification) string {
 	tag, ok := found[n.Event.Kind]
 	if !ok {
 		tag = string(n.Event.Kind)
+	}
+	if what, finding := strings.CutSuffix(tag, "detected"); finding && told[n.Step()] != "" {
+		tag = what + told[n.Step()]
 	}
 	if n.Test {
 		tag += ",test"

@@ -134,6 +134,7 @@ type property struct {
 // mark is the value of the property.
 type mark struct {
 	Event    string `json:"event"`
+	Object   string `json:"object"` // what the event tells of: that of all its events
 	Delivery string `json:"delivery"`
 }
 
@@ -166,7 +167,7 @@ func (p *Parameters) issue(t destination.Target, n notification.Notification) is
 	if p.Priority {
 		f.Priority = &named{Name: priorities[n.Urgency()]}
 	}
-	return issue{Fields: f, Properties: []property{{Property, mark{Event: n.Dedup(), Delivery: t.Delivery}}}}
+	return issue{Fields: f, Properties: []property{{Property, mark{Event: n.EventKey(), Object: n.Dedup(), Delivery: t.Delivery}}}}
 }
 
 var number = regexp.MustCompile(`^[0-9]+$`)

@@ -1,12 +1,18 @@
-// Package opsgenie opens alerts in Opsgenie, and in Jira Service Management, which takes the same requests (product
-// facts, 2.5). The same event of the platform has the same alias for ever: a repeat counts up the open alert and opens
-// no second one.
+// Package opsgenie opens and closes alerts in Opsgenie, and in Jira Service Management, which takes the same requests
+// (product facts, 2.5). All events of one object (notification.Dedup) have the same alias for ever: a repeat counts up
+// the open alert and opens no second one, that the object was closed closes the alert, and that it was opened again
+// opens a new one, since Opsgenie looks for an alias among open alerts alone.
+//
+// The alias needs nothing kept here, and two workers at once open one alert. What it can not do is put events in order:
+// where the opening of an object failed and waits for its retry (51 minutes at most, facts, section 3) while its closing
+// goes out, no alert is closed, and the one that is opened later stays open until a person closes it.
 package opsgenie
 
 import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 
@@ -18,7 +24,8 @@ import (
 	"tocsin/shared/plaintext"
 )
 
-// Limits of an alert in characters, taken as UTF-16 units, the stricter reading. Opsgenie, Alert API, "Create Alert".
+// Limits of an alert in characters, taken as UTF-16 units, the stricter reading. Opsgenie, Alert API, "Create Alert"
+// and "Close Alert".
 const (
 	messageLimit     = 130
 	descriptionLimit = 15_000
@@ -26,6 +33,7 @@ const (
 	entityLimit      = 512
 	tagLimit         = 50
 	detailsLimit     = 8_000 // of all names and values together
+	noteLimit        = 25_000
 )
 
 //go:embed setup*.md icon.svg *.json
@@ -35,7 +43,7 @@ var files embed.FS
 // that of Jira Service Management, to which Atlassian moves its customers (Integration Events API, "Create alert").
 type Parameters struct {
 	API string `json:"api" receiver:"true" jsonschema:"title=API endpoint,enum=https://api.opsgenie.com/v2/alerts,enum=https://api.eu.opsgenie.com/v2/alerts,enum=https://api.atlassian.com/jsm/ops/integration/v2/alerts,default=https://api.opsgenie.com/v2/alerts" jsonschema_description:"The second one for an account in the EU; the third one for Jira Service Management, where Opsgenie's accounts move to."`
-	Key string `json:"token" jsonschema:"required,title=API key,minLength=8,maxLength=128,pattern=^[!-~]*$,writeOnly=true" jsonschema_description:"The key of an API integration of the team that is to be alerted. It needs the right to create alerts."`
+	Key string `json:"token" jsonschema:"required,title=API key,minLength=8,maxLength=128,pattern=^[!-~]*$,writeOnly=true" jsonschema_description:"The key of an API integration of the team that is to be alerted. It needs the right to create and update alerts."`
 }
 
 // Destination is Opsgenie.
@@ -69,13 +77,37 @@ var priorities = map[notification.Severity]string{
 	notification.Info: "P5",
 }
 
-// Encode makes one alert of each notification: Opsgenie takes no two in one request.
+// closing closes the alert of an alias.
+type closing struct {
+	Note   string `json:"note"`
+	Source string `json:"source"`
+}
+
+// Encode makes one request of each notification: Opsgenie takes no two in one.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
-	return destination.Each(ns, func(n notification.Notification) any { return render(n) },
-		func(body []byte) destination.Request {
-			return destination.Post(p.API, body, "Authorization", "GenieKey "+p.Key)
-		})
+	out := make([]destination.Request, 0, len(ns))
+	for _, n := range ns {
+		address, message := p.API, any(render(n))
+		if n.Step() == event.Closed {
+			// Jira Service Management, "Integration events", has the same call, by alias too.
+			address = destination.URL(p.API, n.Dedup(), "close") + "?identifierType=alias"
+			message = closing{Note: destination.Escaped(n.Summary()+"\n\n"+n.PlainText(), noteLimit),
+				Source: cut.UTF16(n.Platform.Name, sourceLimit)}
+		}
+		one, err := destination.Each([]notification.Notification{n},
+			func(notification.Notification) any { return message },
+			func(body []byte) destination.Request {
+				q := destination.Post(address, body, "Authorization", "GenieKey "+p.Key)
+				q.Where = p.API
+				return q
+			})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one...)
+	}
+	return out, nil
 }
 
 func render(n notification.Notification) alert {
@@ -89,9 +121,8 @@ func render(n notification.Notification) alert {
 	return alert{
 		Message:     destination.Escaped(n.Summary(), messageLimit),
 		Description: destination.Escaped(n.PlainText(), descriptionLimit),
-		// of at most 198 bytes (event.Validate bounds its parts): Opsgenie's pages say 250 and 512
-		Alias: n.Dedup(),
-		Tags:  tags, Details: details(n), Entity: cut.UTF16(entity(n), entityLimit),
+		Alias:       n.Dedup(), // Opsgenie's pages say 250 and 512 characters
+		Tags:        tags, Details: details(n), Entity: cut.UTF16(entity(n), entityLimit),
 		Source: cut.UTF16(n.Platform.Name, sourceLimit), Priority: priorities[n.Urgency()],
 	}
 }
@@ -170,7 +201,7 @@ var reasons = map[int]string{
 	400: "Opsgenie does not accept the alert",
 	401: "Opsgenie does not know the API key: enter the key of an API integration",
 	402: "the plan of this Opsgenie account does not include this",
-	403: "the API key may not create alerts, or its integration is switched off: check both, and that the endpoint " +
+	403: "the API key may not create or update alerts, or its integration is switched off: check both, and that the endpoint " +
 		"is of the account's region",
 	404: "Opsgenie knows no such address: choose the endpoint of the account's region",
 	422: "Opsgenie does not accept the alert, or the API key is not one of an API integration",
@@ -189,6 +220,11 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		Errors  map[string]string `json:"errors"`
 	}
 	_ = json.Unmarshal(r.Body, &answer) // what is not Opsgenie's JSON says nothing
+	if r.Status == http.StatusNotFound && noAlert.MatchString(answer.Message) {
+		v := destination.Delivered() // a person closed it before
+		v.Reason = "there was no open alert to close"
+		return v
+	}
 	words := []string{answer.Message}
 	for _, field := range []string{"message", "alias", "description", "details", "tags", "entity", "source",
 		"priority"} {
@@ -201,5 +237,8 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	v.Unread = v.Unread && !aboutKey.MatchString(answer.Message)
 	return v
 }
+
+// noAlert finds that there is no alert to close, which most accounts say of no request: they answer 202 all the same.
+var noAlert = regexp.MustCompile(`(?i)alert.*(not exist|not found|could not be found)|no (open )?alert`)
 
 var aboutKey = regexp.MustCompile(`(?i)api ?key|genie ?key|integration|could not authenticate`)

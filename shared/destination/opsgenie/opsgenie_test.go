@@ -3,6 +3,7 @@ package opsgenie_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -47,6 +48,18 @@ func length(s string) int { return len(utf16.Encode([]rune(s))) }
 func check(t *testing.T, r destination.Request) {
 	t.Helper()
 	require.Equal(t, "GenieKey "+key, r.Header.Get("Authorization"))
+	if alias, closes := closedAlias(t, r); closes {
+		require.NotEmpty(t, alias)
+		require.LessOrEqual(t, length(alias), 250)
+		var c struct{ Note, Source string }
+		dec := json.NewDecoder(bytes.NewReader(r.Body))
+		dec.DisallowUnknownFields()
+		require.NoError(t, dec.Decode(&c))
+		require.NotEmpty(t, c.Note)
+		require.LessOrEqual(t, length(c.Note), 25_000)
+		require.LessOrEqual(t, length(c.Source), 100)
+		return
+	}
 	a := decode(t, r)
 	require.NotEmpty(t, strings.TrimSpace(a.Message))
 	require.LessOrEqual(t, length(a.Message), 130)
@@ -67,6 +80,49 @@ func check(t *testing.T, r destination.Request) {
 	}
 	require.LessOrEqual(t, size, 8000)
 	require.NotEmpty(t, a.Details["notification_type"])
+}
+
+// closedAlias is the alias of the alert that a request closes.
+func closedAlias(t *testing.T, r destination.Request) (alias string, closes bool) {
+	t.Helper()
+	u, err := url.Parse(r.URL)
+	require.NoError(t, err)
+	rest, ok := strings.CutPrefix(u.Path, "/v2/alerts/")
+	if !ok {
+		require.Equal(t, "/v2/alerts", u.Path)
+		return "", false
+	}
+	alias, ok = strings.CutSuffix(rest, "/close")
+	require.True(t, ok, u.Path)
+	require.Equal(t, url.Values{"identifierType": {"alias"}}, u.Query())
+	return alias, true
+}
+
+func TestWhatBecomesOfAFindingKeepsItsAlias(t *testing.T) {
+	vuln := func(id, status string) destination.Request {
+		n := of(event.Vuln, `{"vuln":{"id":"`+id+`","threat":"High","status":"`+status+`"}}`)
+		n.Event.ID = "evt-" + status
+		r := destinationtest.Encode(t, suite(""), n)[0]
+		check(t, r)
+		return r
+	}
+	for _, id := range []string{"V-1", "a/b?c#d%41&é", strings.Repeat("x", 500)} {
+		opened := decode(t, vuln(id, "open")).Alias
+		require.Equal(t, opened, decode(t, vuln(id, "reopened")).Alias)
+		closed, ok := closedAlias(t, vuln(id, "closed"))
+		require.True(t, ok)
+		require.Equal(t, opened, closed)
+	}
+	require.Contains(t, decode(t, vuln("V-1", "reopened")).Message, "re-opened")
+}
+
+func TestAnAlertThatAPersonClosedBeforeIsNoFailure(t *testing.T) {
+	v := opsgenie.New().Judge(destination.Response{Status: 404,
+		Body: []byte(`{"message":"Alert with alias [42:vuln:V-1] does not exist","took":0.01,"requestId":"r"}`)})
+	require.True(t, v.Delivered)
+	require.NotEmpty(t, v.Reason)
+	require.False(t, opsgenie.New().Judge(destination.Response{Status: 404, Body: []byte(`{"message":"Not found"}`)}).
+		Delivered, "an address that is not Opsgenie's")
 }
 
 func TestOpsgenie(t *testing.T) { destinationtest.Run(t, suite("")) }
@@ -164,7 +220,7 @@ func TestAnswers(t *testing.T) {
 			"(it says: Request body is not processable. Please check the errors.; message: Message can not be empty.)"},
 		{401, `{"message":"API Key does not exist","took":0.0}`, "Opsgenie does not know the API key"},
 		{402, `{}`, "the plan of this Opsgenie account"},
-		{403, `{"message":"You are not authorized!"}`, "may not create alerts"},
+		{403, `{"message":"You are not authorized!"}`, "may not create or update alerts"},
 		{429, `{"message":"You are making too many requests!"}`, "throttles this account"},
 	} {
 		v := d.Judge(destination.Response{Status: c.status, Body: []byte(c.body)})

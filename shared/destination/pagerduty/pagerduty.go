@@ -1,6 +1,11 @@
-// Package pagerduty triggers incidents through the Events API v2 of PagerDuty (product facts, 2.7), one event for each
-// notification. The same event of the platform has the same dedup key for ever: a repeat is added to the open incident
-// and opens no second one.
+// Package pagerduty triggers and resolves incidents through the Events API v2 of PagerDuty (product facts, 2.7), one
+// event for each notification. All events of one object (notification.Dedup) have the same dedup key for ever: a repeat
+// is added to the open incident and opens no second one, that the object was closed resolves the incident, and that it
+// was opened again triggers a new one.
+//
+// The key needs nothing kept here, and two workers at once make one incident. What it can not do is put events in order:
+// where the opening of an object failed and waits for its retry (51 minutes at most, facts, section 3) while its closing
+// goes out, PagerDuty resolves nothing, and the incident that is opened later stays open until a person resolves it.
 package pagerduty
 
 import (
@@ -57,14 +62,21 @@ func New() Destination {
 // System describes PagerDuty.
 func (d Destination) System() destination.System { return d.system }
 
-type trigger struct {
-	RoutingKey string  `json:"routing_key"`
-	Action     string  `json:"event_action"`
-	DedupKey   string  `json:"dedup_key"`
-	Client     string  `json:"client"`
-	ClientURL  string  `json:"client_url,omitempty"`
-	Payload    payload `json:"payload"`
-	Links      []link  `json:"links,omitempty"`
+// Actions of an event. PagerDuty, Events API v2, "event_action".
+const (
+	trigger = "trigger"
+	resolve = "resolve"
+)
+
+// alert is one event. One that resolves an incident has a key alone: PagerDuty shows nothing else of it.
+type alert struct {
+	RoutingKey string   `json:"routing_key"`
+	Action     string   `json:"event_action"`
+	DedupKey   string   `json:"dedup_key"`
+	Client     string   `json:"client,omitempty"`
+	ClientURL  string   `json:"client_url,omitempty"`
+	Payload    *payload `json:"payload,omitempty"`
+	Links      []link   `json:"links,omitempty"`
 }
 
 type payload struct {
@@ -95,12 +107,14 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		func(body []byte) destination.Request { return destination.Post(endpoints[p.Region], body) })
 }
 
-func render(key string, n notification.Notification) trigger {
-	e := trigger{
-		RoutingKey: key, Action: "trigger",
-		DedupKey: n.Dedup(), // of at most 198 bytes (event.Validate bounds its parts), PagerDuty takes 255 characters
-		Client:   n.Platform.Name,
-		Payload: payload{
+func render(key string, n notification.Notification) alert {
+	dedup := n.Dedup() // PagerDuty takes 255 characters
+	if n.Step() == event.Closed {
+		return alert{RoutingKey: key, Action: resolve, DedupKey: dedup}
+	}
+	e := alert{
+		RoutingKey: key, Action: trigger, DedupKey: dedup, Client: n.Platform.Name,
+		Payload: &payload{
 			Summary: cut.Runes(n.Summary(), summaryLimit), Source: n.Platform.Name, Severity: severities[n.Urgency()],
 			Timestamp: n.Event.Time.UTC().Format(time.RFC3339Nano), Group: n.Client(), Class: string(n.Event.Kind),
 			Details: details(n),

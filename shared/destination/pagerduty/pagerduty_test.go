@@ -58,9 +58,13 @@ func check(t *testing.T, r destination.Request) {
 	require.LessOrEqual(t, len(r.Body), 512<<10)
 	e := decode(t, r)
 	require.Equal(t, key, e.RoutingKey)
-	require.Equal(t, "trigger", e.EventAction)
 	require.NotEmpty(t, e.DedupKey)
 	require.LessOrEqual(t, len(e.DedupKey), 255)
+	if e.EventAction == "resolve" {
+		require.Zero(t, e.Payload)
+		return
+	}
+	require.Equal(t, "trigger", e.EventAction)
 	require.NotEmpty(t, e.Payload.Summary)
 	require.LessOrEqual(t, utf8.RuneCountInString(e.Payload.Summary), 1024)
 	require.Equal(t, "Platform", e.Payload.Source)
@@ -95,7 +99,7 @@ func TestTheRiskOfAFindingSetsTheSeverity(t *testing.T) {
 }
 
 func TestARepeatHasTheSameDedupKeyAndATestAnother(t *testing.T) {
-	n := of(event.Vuln, `{"vuln":{"threat":"High","title":"one"}}`)
+	n := of(event.Vuln, `{"vuln":{"threat":"High","title":"an event that names no object"}}`)
 	first := decode(t, destinationtest.Encode(t, suite(""), n)[0]).DedupKey
 	require.Equal(t, "42:evt", first)
 	require.Equal(t, first, decode(t, destinationtest.Encode(t, suite(""), n)[0]).DedupKey)
@@ -104,6 +108,42 @@ func TestARepeatHasTheSameDedupKeyAndATestAnother(t *testing.T) {
 	n.Event.Tenant, n.Event.ID = strings.Repeat("t", 64), strings.Repeat("i", 128)
 	require.NoError(t, n.Event.Validate())
 	check(t, destinationtest.Encode(t, suite(""), n)[0])
+}
+
+func TestWhatBecomesOfAFindingKeepsItsDedupKey(t *testing.T) {
+	encode := func(n notification.Notification) trigger {
+		r := destinationtest.Encode(t, suite(""), n)[0]
+		check(t, r)
+		return decode(t, r)
+	}
+	vuln := func(id, status string) trigger {
+		n := of(event.Vuln, `{"vuln":{"id":"`+id+`","threat":"High","status":"`+status+`"}}`)
+		n.Event.ID = "evt-" + status
+		return encode(n)
+	}
+	opened, closed, reopened := vuln("V-1", "open"), vuln("V-1", "closed"), vuln("V-1", "reopened")
+	require.Equal(t, "42:vuln:V-1", opened.DedupKey)
+	require.Equal(t, opened.DedupKey, closed.DedupKey)
+	require.Equal(t, opened.DedupKey, reopened.DedupKey)
+	require.Equal(t, []string{"trigger", "resolve", "trigger"},
+		[]string{opened.EventAction, closed.EventAction, reopened.EventAction})
+	require.Contains(t, reopened.Payload.Summary, "re-opened")
+	require.NotEqual(t, opened.DedupKey, vuln("V-2", "open").DedupKey)
+	long := vuln(strings.Repeat("é", 500), "open")
+	require.NotEqual(t, long.DedupKey, vuln(strings.Repeat("é", 501), "open").DedupKey)
+
+	health := func(k event.Kind, more string) trigger {
+		return encode(of(k, `{"integration":{"id":"I-1","name":"Ops"}`+more+`}`))
+	}
+	require.Equal(t, "42:integration_health:I-1", health(event.IntegrationFailing, "").DedupKey)
+	require.Equal(t, "trigger", health(event.IntegrationBroken, "").EventAction)
+	require.Equal(t, health(event.IntegrationFailing, "").DedupKey, health(event.IntegrationBroken, "").DedupKey)
+	require.Equal(t, "resolve", health(event.IntegrationWorking, "").EventAction)
+
+	test := of(event.Vuln, `{"vuln":{"id":"V-1","threat":"High","status":"closed"}}`)
+	test.Test = true
+	require.Equal(t, "trigger", encode(test).EventAction, "a test touches no incident but its own")
+	require.NotEqual(t, opened.DedupKey, encode(test).DedupKey)
 }
 
 func TestTheRegionChoosesTheHost(t *testing.T) {

@@ -72,7 +72,7 @@ func text(t *testing.T, o *slackgo.TextBlockObject, limit int) {
 	require.LessOrEqual(t, utf8.RuneCountInString(o.Text), limit)
 	require.NotContains(t, o.Text, "\x00")
 	if o.Type == slackgo.MarkdownType {
-		require.Regexp(t, `^\*[A-Za-z' ]+\*$`, o.Text, "only our labels are markup")
+		require.Regexp(t, `^\*[\p{L}' ]+\*$`, o.Text, "only our labels are markup")
 		return
 	}
 	require.Equal(t, slackgo.PlainTextType, o.Type)
