@@ -1,8 +1,11 @@
 package pdf
 
 import (
+	_ "embed"
+	"strings"
+	"sync"
+
 	"golang.org/x/text/language"
-	"golang.org/x/text/language/display"
 
 	"tocsin/shared/wording"
 )
@@ -48,18 +51,34 @@ func TypeName(code string) string {
 	return code
 }
 
+// countryRows has a line for each country: code, English, Japanese. The names are the CLDR's, as
+// golang.org/x/text/language/display has them, which brings those of all languages: 2.4 MB of the binary.
+//
+//go:embed countries.tsv
+var countryRows string
+
+var countryNames = sync.OnceValue(func() map[language.Region][2]string {
+	out := map[language.Region][2]string{}
+	for line := range strings.Lines(countryRows) {
+		if f := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(f) == 3 {
+			out[language.MustParseRegion(f[0])] = [2]string{f[1], f[2]}
+		}
+	}
+	return out
+})
+
 // CountryName is a country's code (ISO 3166) in words; what is none is its own name.
 func CountryName(code string, in wording.Language) string {
 	region, err := language.ParseRegion(code)
 	if err != nil || !region.IsCountry() {
 		return code
 	}
-	names := display.English
-	if in == wording.Japanese {
-		names = display.Japanese
+	names, ok := countryNames()[region]
+	switch {
+	case !ok:
+		return code
+	case in == wording.Japanese:
+		return names[1]
 	}
-	if name := names.Regions().Name(region); name != "" {
-		return name
-	}
-	return code
+	return names[0]
 }
