@@ -5,7 +5,7 @@ PACKAGES    := ./...
 ARGS        ?=
 
 .PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-parts bench-compare bench-peers bench-reports bench-aws bench-cold fuzz \
-	test-independent test-metrics test-reports test-aws test-aws-chaos test-browser clean
+	test-independent test-metrics test-packaging release test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -107,6 +107,12 @@ bench-cold: ## measure the functions' cold start and size
 
 fuzz: ## run every fuzz target for a few seconds
 	@scripts/fuzz 5s
+
+release: ## build the archives of a release in bin/release, twice, and compare (ARGS="-only linux/amd64")
+	@$(GO) run ./scripts/release -check -sbom $(CYCLONEDX) $(ARGS)
+
+test-packaging: build ## judge the container, the systemd unit and the Kubernetes example with tools that are not ours (installs them)
+	@scripts/test-packaging
 
 test-metrics: ## test docs/node-metrics with collectd, InfluxDB, Graphite, Nagios and Zabbix (Debian; about 90 s once installed)
 	@scripts/test-metrics

@@ -28,6 +28,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"diff":          configuringCommand(diffCommand),
 	"apply":         configuringCommand(applyCommand),
 	"compact":       compact,
+	"ready":         readyCommand,
 	"version":       tellVersion,
 	"-version":      tellVersion,
 	"--version":     tellVersion,

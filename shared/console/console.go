@@ -169,6 +169,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	api := humago.New(mux, document(s.Platform, cmp.Or(s.TokenHeader, token.DefaultHeader)))
 	api.UseMiddleware(rest.Authorize)
 	s.session(api)
+	s.version(api)
 	kit := rest.Kit{Log: s.Log, Now: s.Now, NewID: s.NewID, Recorder: s.Recorder}
 	if s.Sessions != nil {
 		ways := &signin.API{Kit: kit, Sessions: s.Sessions, Provider: s.Provider, Links: s.SignInLinks,

@@ -41,6 +41,7 @@ const (
 // for what another tenant has.
 var operations = map[string]struct{ roles, body string }{
 	"get-session":         {anybody, ""},
+	"get-version":         {anybody, ""},
 	"end-session":         {anybody, ""},
 	"list-tenants":        {anybody, ""},
 	"list-linked-tenants": {"operator", ""},
@@ -195,7 +196,7 @@ func tokensOf(t *testing.T) func(claims map[string]any) string {
 
 // forEveryRole are the operations that a role which is not known may call: they say who one is, and sign out.
 // list-tenants lists one's own.
-var forEveryRole = []string{"get-session", "end-session", "list-tenants"}
+var forEveryRole = []string{"get-session", "get-version", "end-session", "list-tenants"}
 
 // noClaims are claims of nobody.
 var noClaims = []map[string]any{

@@ -298,7 +298,7 @@ func TestACustomRoleSeesAndChangesWhatItsPermissionsName(t *testing.T) {
 		return out
 	}
 	nothing := allowed()
-	require.Equal(t, []string{"get get-session", "get list-tenants", "post end-session"}, nothing)
+	require.Equal(t, []string{"get get-session", "get get-version", "get list-tenants", "post end-session"}, nothing)
 	for _, p := range access.CustomPermissions() {
 		got := allowed(p)
 		if strings.HasSuffix(p, ".manage") {

@@ -13,14 +13,14 @@ const Number = "0.2.0-dev"
 
 // Info is what a binary knows of itself.
 type Info struct {
-	Number string `json:"version"`
+	Number string `json:"version" example:"0.2.0" doc:"the release; -dev behind it: between two releases"`
 	// Commit is git's digest; "" in a binary that was not built in a clone.
-	Commit string `json:"commit,omitempty"`
+	Commit string `json:"commit,omitempty" doc:"the commit it was built from; absent where that is not known"`
 	// At is the commit's time, RFC 3339.
-	At string `json:"commit_time,omitempty"`
+	At string `json:"commit_time,omitempty" format:"date-time" doc:"when that commit was made"`
 	// Changed: files were not committed when it was built.
-	Changed bool   `json:"changed,omitempty"`
-	Go      string `json:"go"`
+	Changed bool   `json:"changed,omitempty" doc:"files were changed since that commit when it was built"`
+	Go      string `json:"go" example:"go1.26.0" doc:"the version of Go that built it"`
 }
 
 // Read reads what the toolchain wrote into the binary.
