@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"tocsin/shared/cut"
+	"tocsin/shared/notification"
 	"tocsin/shared/plaintext"
 )
 
@@ -50,4 +51,15 @@ func WebLink(link string, limit int) string {
 		return ""
 	}
 	return link
+}
+
+// WebLinks are the links of a notification that a system accepts: see WebLink.
+func WebLinks(n notification.Notification, limit int) []notification.Link {
+	var out []notification.Link
+	for _, l := range n.Links() {
+		if l.URL = WebLink(l.URL, limit); l.URL != "" {
+			out = append(out, l)
+		}
+	}
+	return out
 }

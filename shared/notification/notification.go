@@ -56,6 +56,8 @@ type Notification struct {
 	Report *Report
 	// Language is that of the texts for people; "" = English. What machines read is the same in every language.
 	Language wording.Language
+	// Digest makes it one message of many events: see Together. nil for one event.
+	Digest *Digest
 	// Late: this is sent more than an hour after its event arrived. Again: it is late, and has arrived once before.
 	Late, Again bool
 }
@@ -184,6 +186,22 @@ func (n Notification) Origin() string {
 // plaintext.Link takes: any other is left out, and the message goes without.
 func (n Notification) Link() string { return n.text().link }
 
+// Link is an address that a message leads to.
+type Link struct{ Title, URL string }
+
+// Links are those of a message: to the object in the Console, and of a digest to the worst of its events.
+func (n Notification) Links() []Link {
+	t := n.text()
+	if t.link == "" {
+		return t.links
+	}
+	title := n.Say("Open in the Console")
+	if n.Digest != nil {
+		title = t.linkTitle
+	}
+	return append([]Link{{title, t.link}}, t.links...)
+}
+
 // Description is the multi-line text of the envelope (facts, 1.6), "" for a hit.
 func (n Notification) Description() string {
 	if n.Event.Kind == event.NewHits {
@@ -205,6 +223,11 @@ func (n Notification) PlainText() string {
 	if t.link != "" {
 		b.WriteString("\n" + n.Label(cmp.Or(t.linkTitle, "More details")))
 		b.WriteString(t.link)
+		b.WriteByte('\n')
+	}
+	for _, l := range t.links {
+		b.WriteString(n.Mark(l.Title))
+		b.WriteString(l.URL)
 		b.WriteByte('\n')
 	}
 	b.WriteString("\n" + n.Label("Client"))

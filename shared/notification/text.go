@@ -22,6 +22,7 @@ type text struct {
 	link     string
 	// linkTitle names the link in plain text, "" = More details.
 	linkTitle string
+	links     []Link // further ones, which have titles of their own
 	severity  Severity
 	// published has the facts of plain English text in a line, as the body that is published has them.
 	published bool
@@ -29,6 +30,9 @@ type text struct {
 
 // text is in the notification's language.
 func (n Notification) text() text {
+	if n.Digest != nil {
+		return n.digestText()
+	}
 	if n.Language == "" || n.Language == wording.English {
 		return n.english()
 	}
@@ -75,6 +79,10 @@ func (t text) in(l wording.Language) text {
 }
 
 func (n Notification) english() text {
+	if n.Digest != nil {
+		n.Language = wording.English
+		return n.digestText()
+	}
 	compose, ok := texts[n.Event.Kind]
 	if !ok {
 		compose = unknown

@@ -109,7 +109,7 @@ func single(v destination.Verdict, status int, mail bool) result {
 func (s *Sender) encode(r *Target, d *delivery.Delivery, run span, ns []notification.Notification,
 	now time.Time) ([]destination.Request, error) {
 	t := s.target(r, d, now)
-	t.Delivery = run.id(d)
+	t.Delivery = run.id(d, len(ns))
 	return r.destination.Encode(t, ns[run.from:run.to])
 }
 
@@ -153,7 +153,7 @@ func (s *Sender) notifications(
 			return nil, err
 		}
 	}
-	return ns, nil
+	return r.together(d, ns), nil
 }
 
 // conclude moves the delivery to its next state.

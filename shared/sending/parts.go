@@ -11,15 +11,15 @@ import (
 	"tocsin/shared/destination"
 )
 
-// span is a run of a delivery's events.
+// span is a run of a delivery's events, of which a digest has one.
 type span struct{ from, to int }
 
 func (s span) len() int { return s.to - s.from }
 
 // id is the stable id of the requests that carry the span: the delivery's own for the whole. A part of it needs one of
 // its own, or a receiver that drops repeats would drop all parts but the first.
-func (s span) id(d *delivery.Delivery) string {
-	if s.from == 0 && s.to == len(d.Events) {
+func (s span) id(d *delivery.Delivery, all int) string {
+	if s.from == 0 && s.to == all {
 		return d.ID
 	}
 	return d.ID + "-" + strconv.Itoa(s.from) + "-" + strconv.Itoa(s.to)

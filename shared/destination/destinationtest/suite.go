@@ -59,6 +59,7 @@ func Run(t *testing.T, c Case) {
 	t.Run("triggers", func(t *testing.T) { triggered(t, c) })
 	t.Run("findings", func(t *testing.T) { findings(t, c) })
 	t.Run("late", func(t *testing.T) { late(t, c) })
+	t.Run("digest", func(t *testing.T) { digest(t, c) })
 	t.Run("batch", func(t *testing.T) { batch(t, c) })
 	t.Run("hostile content", func(t *testing.T) {
 		for _, s := range Hostile() {

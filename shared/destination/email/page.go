@@ -26,7 +26,7 @@ func render(n notification.Notification, why, unsubscribe string) string {
 			"background:"+bars[n.Severity()]+";color:#ffffff;padding:8px 12px;font-weight:bold;",
 			g.Text(n.Say("Risk level is "+strings.ToUpper(n.Severity().String())))))),
 		facts(n.Facts()),
-		page.Button(n.Language, n.Link()),
+		links(n),
 		page.Foot(n.Language, unsubscribe,
 			g.Text(n.Origin()), h.Br(),
 			g.Text(why)),
@@ -44,5 +44,19 @@ func facts(list []notification.Fact) g.Node {
 			h.Td(g.Attr("valign", "top"), h.Style("padding:6px 0;word-break:break-word;"),
 				g.Text(cut.Runes(f.Value, valueLimit))),
 		)}
+	})...)
+}
+
+// links are a button, or of a digest a list.
+func links(n notification.Notification) g.Node {
+	if n.Digest == nil {
+		return page.Button(n.Language, n.Link())
+	}
+	list := n.Links()
+	if len(list) == 0 {
+		return nil
+	}
+	return page.Paragraph(g.Map(list, func(l notification.Link) g.Node {
+		return g.Group{h.A(h.Href(l.URL), h.Style("color:#1d4ed8;"), g.Text(l.Title)), h.Br(), page.Newline}
 	})...)
 }

@@ -48,6 +48,10 @@ func TestJiraOnPremise(t *testing.T) {
 		}
 		destinationtest.Golden(t, "testdata/"+name+".golden", r.Body)
 	}
+	many := notification.Together("quiet", "d", "/log", destinationtest.Notifications(jira.New().System()))
+	r := destinationtest.Encode(t, onPremise, many)[0]
+	check(t, r)
+	destinationtest.Golden(t, "testdata/on_premise_digest.golden", r.Body)
 	for _, s := range destinationtest.Hostile() {
 		for _, n := range destinationtest.HostileNotifications(s) {
 			check(t, destinationtest.Encode(t, onPremise, n)[0])
@@ -99,7 +103,7 @@ func check(t *testing.T, r destination.Request) {
 // is text, and so is an entity. In what remains there is nothing that makes markup, and each line is one of ours.
 func wiki(t *testing.T, text string) {
 	t.Helper()
-	link := regexp.MustCompile(`(?m)^More details: https://console\.example\.com/\S*$`)
+	link := regexp.MustCompile(`(?m)^(?:More details|All events|Open \d in the Console): https://console\.example\.com/\S*$`)
 	escape := regexp.MustCompile(`\\[-#*_+?^~|%{}\[\]()!@]|&#\d+;`)
 	inWord := regexp.MustCompile(`([0-9A-Za-z])[-_]([0-9A-Za-z])`)
 	bare := escape.ReplaceAllString(link.ReplaceAllString(text, ""), "x")
@@ -107,7 +111,7 @@ func wiki(t *testing.T, text string) {
 		bare = inWord.ReplaceAllString(bare, "$1$2")
 	}
 	label := regexp.MustCompile(
-		`^(Notification type|ID|Title|Host|Domain|Path|Method|Discovered by|Parameter|Type|Risk|Threat|Client|Cloud|Event|Trigger|User|Role|Old role|By|Integration|System|Reason|IP|Service|Payload|Application|Endpoint|Change|Sensitive data|Specification|And|Accounts|URL|Response status|Block status|Country|Source|Additional trigger's clauses): `)
+		`^(Notification type|ID|Title|Host|Domain|Path|Method|Discovered by|Parameter|Type|Risk|Threat|Client|Cloud|Event|Trigger|User|Role|Old role|By|Integration|System|Reason|IP|Service|Payload|Application|Endpoint|Change|Sensitive data|Specification|And|Accounts|URL|Response status|Block status|Country|Source|From|To|Kinds|Applications|Hosts|Sources|[1-5]|Additional trigger's clauses): `)
 	for i, line := range strings.Split(bare, "\n") {
 		if i != 2 && line != "" { // the sentence
 			require.Regexp(t, label, line)

@@ -57,9 +57,9 @@ func documentWithin(n notification.Notification, limit int) node {
 	if len(items) > 0 {
 		doc.Content = append(doc.Content, node{Type: "bulletList", Content: items})
 	}
-	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
-		text := words(n.Say("Open in the Console"), limit)
-		text.Marks = []node{{Type: "link", Attrs: &attrs{Href: link}}}
+	for _, l := range destination.WebLinks(n, linkLimit) {
+		text := words(l.Title, limit)
+		text.Marks = []node{{Type: "link", Attrs: &attrs{Href: l.URL}}}
 		doc.Content = append(doc.Content, paragraph(text))
 	}
 	doc.Content = append(doc.Content,
@@ -122,8 +122,15 @@ func plainWithin(n notification.Notification, limit int) string {
 	for _, f := range n.Facts() {
 		b.WriteString(n.Mark(f.Label) + value(f.Value) + "\n")
 	}
-	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
-		b.WriteString("\n" + n.Label("More details") + link + "\n")
+	for i, l := range destination.WebLinks(n, linkLimit) {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		title := l.Title
+		if n.Digest == nil {
+			title = n.Say("More details")
+		}
+		b.WriteString(n.Mark(title) + l.URL + "\n")
 	}
 	b.WriteString("\n" + n.Label("Client") + value(n.Client()) + "\n" + n.Label("Cloud") + n.Platform.Cloud + "\n" +
 		n.Label("Event") + escaped(n.Event.ID) + "\n")

@@ -9,6 +9,7 @@
 package pagerduty
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"regexp"
@@ -120,8 +121,9 @@ func render(key string, n notification.Notification) alert {
 			Details: details(n),
 		},
 	}
-	if l := destination.WebLink(n.Link(), linkLimit); l != "" {
-		e.ClientURL, e.Links = l, []link{{Href: l, Text: "Open in the Console"}}
+	for _, l := range destination.WebLinks(n, linkLimit) {
+		e.ClientURL = cmp.Or(e.ClientURL, l.URL)
+		e.Links = append(e.Links, link{Href: l.URL, Text: l.Title})
 	}
 	return e
 }

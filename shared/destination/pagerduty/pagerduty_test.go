@@ -72,8 +72,12 @@ func check(t *testing.T, r destination.Request) {
 	require.Equal(t, destinationtest.Now, e.Payload.Timestamp)
 	require.NotEmpty(t, e.Payload.CustomDetails["notification_type"])
 	require.NotEmpty(t, e.Payload.CustomDetails["description"])
+	if len(e.Links) > 0 {
+		require.Equal(t, e.ClientURL, e.Links[0].Href)
+	}
 	for _, l := range e.Links {
-		require.Equal(t, e.ClientURL, l.Href)
+		require.Equal(t, l.Href, destination.WebLink(l.Href, 2048))
+		require.NotEmpty(t, l.Text)
 	}
 }
 

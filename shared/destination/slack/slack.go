@@ -105,10 +105,12 @@ func render(n notification.Notification) message {
 	if len(fields) > 0 {
 		m.add(block{Type: "section", Fields: fields})
 	}
-	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
-		m.add(block{Type: "actions",
-			Elements: []element{{Type: "button", Text: text{Type: "plain_text", Text: n.Say("Open in the Console")},
-				URL: link}}})
+	var buttons []element
+	for _, l := range destination.WebLinks(n, linkLimit) {
+		buttons = append(buttons, element{Type: "button", Text: text{Type: "plain_text", Text: l.Title}, URL: l.URL})
+	}
+	if len(buttons) > 0 {
+		m.add(block{Type: "actions", Elements: buttons})
 	}
 	foot := plain(n.Origin(), fieldLimit)
 	m.add(block{Type: "context", Elements: []element{{Type: foot.Type, Text: foot.Text, Emoji: foot.Emoji}}})

@@ -53,10 +53,14 @@ func check(t *testing.T, r destination.Request) {
 				text(t, f, 2000)
 			}
 		case *slackgo.ActionBlock:
-			require.Len(t, b.Elements.ElementSet, 1)
-			button := b.Elements.ElementSet[0].(*slackgo.ButtonBlockElement)
-			require.Equal(t, button.URL, destination.WebLink(button.URL, 3000))
-			require.NotEmpty(t, button.URL)
+			require.NotEmpty(t, b.Elements.ElementSet)
+			require.LessOrEqual(t, len(b.Elements.ElementSet), 25)
+			for _, e := range b.Elements.ElementSet {
+				button := e.(*slackgo.ButtonBlockElement)
+				require.Equal(t, button.URL, destination.WebLink(button.URL, 3000))
+				require.NotEmpty(t, button.URL)
+				require.LessOrEqual(t, utf8.RuneCountInString(button.Text.Text), 75)
+			}
 		case *slackgo.ContextBlock:
 			require.Len(t, b.ContextElements.Elements, 1)
 			text(t, b.ContextElements.Elements[0].(*slackgo.TextBlockObject), 2000)
@@ -72,7 +76,7 @@ func text(t *testing.T, o *slackgo.TextBlockObject, limit int) {
 	require.LessOrEqual(t, utf8.RuneCountInString(o.Text), limit)
 	require.NotContains(t, o.Text, "\x00")
 	if o.Type == slackgo.MarkdownType {
-		require.Regexp(t, `^\*[\p{L}' ]+\*$`, o.Text, "only our labels are markup")
+		require.Regexp(t, `^\*[\p{L}\p{N}' ]+\*$`, o.Text, "only our labels are markup")
 		return
 	}
 	require.Equal(t, slackgo.PlainTextType, o.Type)

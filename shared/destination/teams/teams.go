@@ -167,8 +167,8 @@ func render(n notification.Notification, limit int) message {
 		Size: "small", Subtle: true})
 	foot.Separator = true
 	c.Body = append(c.Body, foot)
-	if link := destination.WebLink(n.Link(), linkLimit); link != "" {
-		c.Actions = []action{{"Action.OpenUrl", n.Say("Open in the Console"), link}}
+	for _, l := range destination.WebLinks(n, linkLimit) {
+		c.Actions = append(c.Actions, action{"Action.OpenUrl", l.Title, l.URL})
 	}
 	return message{Type: "message", Attachments: []attachment{{"application/vnd.microsoft.card.adaptive", c}}}
 }

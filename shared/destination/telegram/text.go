@@ -20,6 +20,7 @@ const (
 	sentenceLimit = 500
 	footLimit     = 250
 	linkLimit     = 700
+	linksLimit    = 1200 // of all links of one message
 )
 
 // valueLimits are tried one after the other until the message keeps to textLimit.
@@ -76,9 +77,18 @@ func render(n notification.Notification, limit int) string {
 			"</code>\n")
 	}
 	// A link in the text, not a button: Telegram refuses a whole message for a button whose address it does not like.
-	if link := html.EscapeString(destination.WebLink(n.Link(), linkLimit)); link != "" &&
-		cut.LenUTF16(link) <= linkLimit {
-		b.WriteString("\n<a href=\"" + link + "\">" + n.Say("Open in the Console") + "</a>\n")
+	used := 0
+	for _, l := range destination.WebLinks(n, linkLimit) {
+		link := html.EscapeString(l.URL)
+		size := cut.LenUTF16(link)
+		if size > linkLimit || used+size > linksLimit {
+			continue
+		}
+		if used == 0 {
+			b.WriteByte('\n')
+		}
+		used += size
+		b.WriteString("<a href=\"" + link + "\">" + l.Title + "</a>\n")
 	}
 	b.WriteString("\n" + inert("i", n.Origin(), footLimit))
 	return b.String()

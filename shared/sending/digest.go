@@ -1,0 +1,24 @@
+package sending
+
+import (
+	"net/url"
+	"slices"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// together makes one message of a digest's events where people read the system. Machines get every event, as does who
+// would be told of one alone; a report has files of its own, which no other message holds.
+func (r *Target) together(d delivery.Delivery, ns []notification.Notification) []notification.Notification {
+	if d.Digest == "" || len(ns) < 2 || !r.opened.System.Class.Read() ||
+		slices.ContainsFunc(d.Events, func(e event.Event) bool { return e.Kind == event.Report }) {
+		return ns
+	}
+	path := "" // mails of a profile are of no integration that has a page
+	if !r.opened.System.Personal {
+		path = "/integrations/" + url.PathEscape(d.Integration) + "/deliveries/" + url.PathEscape(d.ID)
+	}
+	return []notification.Notification{notification.Together(d.Digest, d.ID, path, ns)}
+}
