@@ -74,6 +74,8 @@ const (
 	Disable     Action = "disable"
 	Fail        Action = "fail" // most requests of an integration fail
 	Work        Action = "work" // they do no more
+	Mute        Action = "mute"
+	Unmute      Action = "unmute"
 	Test        Action = "test"
 	Replay      Action = "replay"
 	Recover     Action = "recover"

@@ -42,9 +42,10 @@ func (r *reader) document(root Value) (d Document) {
 		renames(r, "trigger", d.Triggers, func(t Trigger) (string, string, int) { return t.Name, t.Was, t.Line })
 	}
 	if v, ok := m["report_settings"]; ok {
-		s := r.object(v, "report_settings", "time_zone", "language")
+		s := r.object(v, "report_settings", "time_zone", "language", "hold")
 		d.Reports = &ReportSettings{TimeZone: r.text(s, v, "report_settings", "time_zone"),
-			Language: r.optional(s, "report_settings", "language"), Line: v.Line}
+			Language: r.optional(s, "report_settings", "language"), Hold: r.hold(s, "report_settings"),
+			Line: v.Line}
 	}
 	return d
 }
@@ -89,7 +90,8 @@ func renames[T any](r *reader, kind string, list []T, of func(T) (name, was stri
 
 func (r *reader) integration(m Member) Integration {
 	at := fmt.Sprintf("integration %q", short(m.Name))
-	o := r.object(m.Value, at, "system", "was", "language", "rate", "enabled", "events", "filters", "parameters")
+	o := r.object(m.Value, at, "system", "was", "language", "rate", "enabled", "events", "filters", "hold",
+		"parameters")
 	i := Integration{Name: m.Name, Line: m.Line, System: r.text(o, m.Value, at, "system"),
 		Was: r.optional(o, at, "was"), Language: r.optional(o, at, "language"), Rate: r.optional(o, at, "rate"),
 		Enabled: r.enabled(o, at)}
@@ -103,6 +105,7 @@ func (r *reader) integration(m Member) Integration {
 		}
 	}
 	i.Filters = r.filters(o, at)
+	i.Hold = r.hold(o, at, "own_only")
 	if v, ok := o["parameters"]; ok && r.is(v, Map, at, "parameters", "an object") {
 		i.Parameters = v.Members
 	}
@@ -259,7 +262,7 @@ func instead(name string, known []string) string {
 	if n := nearest(name, known); n != "" {
 		return fmt.Sprintf(": did you mean %q?", n)
 	}
-	if len(known) > 0 && len(known) <= 8 {
+	if len(known) > 0 && len(known) <= 12 {
 		return ": there are " + strings.Join(known, ", ")
 	}
 	return ""

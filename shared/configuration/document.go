@@ -27,6 +27,7 @@ type Integration struct {
 	Enabled    *bool
 	Events     []Subscription
 	Filters    []Filter
+	Hold       Hold
 	Parameters []Member
 }
 
@@ -73,5 +74,21 @@ type Action struct {
 type ReportSettings struct {
 	TimeZone string
 	Language string // "" = English
+	Hold     Hold
 	Line     int
+}
+
+// Hold is when what is sent waits. The zero value is for: never.
+type Hold struct {
+	Quiet []Quiet
+	Then  string // "" = send
+	// Pass is nil for the default.
+	Pass    *[]string
+	OwnOnly bool
+}
+
+// Quiet are quiet hours.
+type Quiet struct {
+	Days                        []string
+	First, Last, From, To, Zone string
 }

@@ -211,6 +211,7 @@ func (p *planner) add(i Integration, replaces, where string) {
 	s.differ("enabled", Value{}, boolean(on))
 	s.differ("events", Value{}, events(system.order(i.Events)))
 	s.narrow(i.Filters, nil)
+	s.hold(i.Hold, Hold{})
 	var parameters Value
 	parameters.Kind = Map
 	for _, f := range system.Fields {
@@ -253,6 +254,7 @@ func (p *planner) change(i Integration, old StoredIntegration, where string) {
 		s.body.set("events", lines(now))
 	}
 	s.narrow(i.Filters, old.Filters)
+	s.hold(i.Hold, old.Hold)
 	stored, err := decode(old.Parameters)
 	if err != nil {
 		p.problems.add(i.Line, where, "its stored parameters can not be read: %v", err)
@@ -459,13 +461,15 @@ func (p *planner) reports() {
 	case d == nil:
 	case p.state.Reports == nil:
 		p.problems.add(d.Line, "report_settings", "there are no reports here, or you may not set them")
-	case d.TimeZone != p.state.Reports.TimeZone || d.Language != p.state.Reports.Language:
+	case d.TimeZone != p.state.Reports.TimeZone || d.Language != p.state.Reports.Language ||
+		!same(d.Hold.tree(), p.state.Reports.Hold.tree()):
 		s := Step{Verb: Change, Kind: ReportsKind, Name: ReportsKind, ETag: p.state.Reports.ETag}
 		if d.TimeZone != p.state.Reports.TimeZone {
 			s.differ("time_zone", text(p.state.Reports.TimeZone), text(d.TimeZone))
 		}
 		s.body.set("time_zone", text(d.TimeZone))
 		s.word("language", d.Language, p.state.Reports.Language)
+		s.hold(d.Hold, p.state.Reports.Hold)
 		p.plan.Steps = append(p.plan.Steps, s)
 	}
 }

@@ -48,7 +48,9 @@ func Schema(systems []destination.System) (json.RawMessage, error) {
 						"examples": []string{"Europe/Berlin"}, "description": "IANA name. Days, weeks and months are " +
 							"cut in it, and reports go out in the hour after 06:00 of it."},
 					"language": language("Of what is sent, where neither an integration nor a person has one. Left " +
-						"out: English.")}},
+						"out: English."),
+					"hold": holdSchema("When what is sent to integrations with systems that people read waits, "+
+						"beside their own rules.", false)}},
 		},
 	}, "", "  ")
 }
@@ -83,6 +85,7 @@ func integrationSchema(systems []destination.System) (object, error) {
 				"How many messages it is sent at most, such as 10/minute. Left out: as many as its system takes."},
 			"events":     object{"type": "array", "description": "What it receives; nothing without any."},
 			"filters":    integrationFilters(),
+			"hold":       holdSchema("When what is sent to it waits. A mute is not of a configuration.", true),
 			"parameters": object{"type": "object"},
 		},
 		"allOf": cases,

@@ -33,6 +33,7 @@ type StoredIntegration struct {
 	Enabled    bool
 	Events     []Subscription
 	Filters    []Filter
+	Hold       Hold
 	Parameters json.RawMessage
 	// Lost says that its secrets can not be read any more: which it had is not known.
 	Lost bool
@@ -49,6 +50,7 @@ type StoredTrigger struct {
 type StoredReports struct {
 	TimeZone string
 	Language string
+	Hold     Hold
 	ETag     string
 }
 
@@ -152,7 +154,7 @@ func Export(s State) (Document, error) {
 		byName[i.Name] = append(byName[i.Name], i.ID)
 		d.Integrations = append(d.Integrations, Integration{Name: i.Name, System: i.System,
 			Language: i.Language, Rate: i.Rate, Enabled: &i.Enabled, Events: s.Systems[i.System].order(i.Events),
-			Filters: i.Filters})
+			Filters: i.Filters, Hold: i.Hold})
 	}
 	if err := double("integration", byName); err != nil {
 		return d, err
@@ -166,7 +168,8 @@ func Export(s State) (Document, error) {
 	}
 	slices.SortFunc(d.Integrations, func(a, b Integration) int { return cmp.Compare(a.Name, b.Name) })
 	if s.Reports != nil {
-		d.Reports = &ReportSettings{TimeZone: s.Reports.TimeZone, Language: s.Reports.Language}
+		d.Reports = &ReportSettings{TimeZone: s.Reports.TimeZone, Language: s.Reports.Language,
+			Hold: s.Reports.Hold}
 	}
 	if s.Triggers == nil {
 		return d, nil

@@ -37,6 +37,7 @@ func (d Document) tree() Value {
 		if d.Reports.Language != "" {
 			section.set("language", text(d.Reports.Language))
 		}
+		d.Reports.Hold.add(&section)
 		out.set("report_settings", section)
 	}
 	return out
@@ -70,6 +71,7 @@ func (i Integration) tree() (out Value) {
 	if len(i.Filters) > 0 {
 		out.set("filters", filterList(i.Filters))
 	}
+	i.Hold.add(&out)
 	out.set("parameters", Value{Kind: Map, Members: i.Parameters})
 	return out
 }

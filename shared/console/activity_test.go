@@ -99,6 +99,13 @@ func (r *rig) drive(own, trig string) map[string]driven {
 			r.forgetLog()
 			return r.call("POST", at+"/enable", "")
 		}, activity.Integration, activity.Enable, "enabled", "true"},
+		"mute-integration": {post(at+"/mute", `{"hours":2,"reason":"migration"}`), activity.Integration, activity.Mute,
+			"hold.mute.reason", "migration"},
+		"unmute-integration": {func() answer {
+			r.call("POST", at+"/mute", `{"hours":2,"reason":"migration"}`)
+			r.forgetLog()
+			return r.call("POST", at+"/unmute", "")
+		}, activity.Integration, activity.Unmute, "hold.mute.reason", ""},
 		"test-integration": {post(at+"/test", ""), activity.Integration, activity.Test, "outcome", "failed"},
 		"test-parameters": {post("/v1/integrations/test", `{"system":"slack","parameters":{"webhook_url":"`+slackURL+
 			`"}}`), activity.Integration, activity.Test, "outcome", "failed"},

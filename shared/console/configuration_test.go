@@ -107,6 +107,12 @@ var settings = map[string][]string{
 		`{"url":"https://w.example.com/","signing_key":"generate"}`},
 }
 
+// holds are rules of when what is sent waits.
+var holds = []string{`{}`, `{"then":"drop","pass":[]}`, `{"own_only":true,"pass":["siem","create_user"],"quiet":[
+	{"zone":"Europe/Berlin","from":"22:00","to":"07:00","days":["sun","mon"]},
+	{"zone":"UTC","first":"2026-12-24","last":"2026-12-26"}]}`, `{"quiet":[{"zone":"Asia/Tokyo","from":"00:00","to":"24:00",
+	"days":["sat"]}]}`}
+
 // odd are beginnings of names that a reader of YAML, a shell or a path could take for something else.
 var odd = []string{"yes", "NO", "~", "null", "- a", "# b", "a: b", "'", `"`, "{", "[", "*x", "&a", "!t", "1e3", "0x1",
 	"010", "<<", "=", "日本語", "ß", "𝔘", "${X}", "$${", "%s", "a/b", "..", "?", "|", ">", "@", "`", "2023-03-01", "1:30",
@@ -153,6 +159,7 @@ func (r random) integration(system configuration.System, n int) map[string]any {
 	return map[string]any{"system": system.Name, "name": r.name(), "enabled": r.IntN(3) > 0, "events": events,
 		"parameters": parameters, "language": []string{"", "en", "ja"}[r.IntN(3)],
 		"rate":    []string{"", "10/minute", "1000/second"}[r.IntN(3)],
+		"hold":    json.RawMessage(holds[r.IntN(len(holds))]),
 		"filters": r.filters(filter.OfIntegrations)}
 }
 
@@ -239,7 +246,7 @@ func (r *rig) fill(random random) map[string]map[string]any {
 		made := r.call("POST", "/v1/triggers", string(body))
 		require.Equal(r.t, 201, made.status, made.raw+string(body))
 	}
-	require.Equal(r.t, 200, r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo","language":"ja"}`).status)
+	require.Equal(r.t, 200, r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo","language":"ja","hold":`+nights+`}`).status)
 	return given
 }
 

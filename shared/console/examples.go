@@ -17,6 +17,7 @@ var requestExamples = map[string]string{
 	"create-integration": `{"system":"slack","name":"Ops channel","events":[{"event":"vuln_high"},{"event":"system"}],
 		"parameters":{"webhook_url":"https://hooks.slack.com/services/T000/B000/secret"}}`,
 	"update-integration": `{"name":"Ops channel, EU"}`,
+	"mute-integration":   `{"hours":2,"reason":"database migration","then":"digest"}`,
 	"list-choices": `{"system":"jira","parameter":"project","parameters":{"url":"https://example.atlassian.net",
 		"email":"ada@example.com","api_token":"secret"}}`,
 	"show-samples":    `{"system":"slack"}`,

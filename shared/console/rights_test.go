@@ -79,6 +79,8 @@ var operations = map[string]struct{ roles, body string }{
 	"delete-integration":       {administrators, ""},
 	"enable-integration":       {administrators, ""},
 	"disable-integration":      {administrators, ""},
+	"mute-integration":         {administrators, `{"hours":2,"reason":"migration"}`},
+	"unmute-integration":       {administrators, ""},
 	"test-integration":         {administrators, ""},
 	"test-parameters":          {administrators, `{"integration":"{id}","parameters":{"webhook_url":"********"}}`},
 	"show-samples":             {administrators, `{"system":"slack"}`},

@@ -67,7 +67,7 @@ func many(zone string, n int) string {
 
 func TestRulesAreTheSameAfterJSON(t *testing.T) {
 	t.Parallel()
-	for _, r := range []hold.Rules{{}, {Pass: []string{}}, {Pass: []string{"siem"}, Alone: true, Then: hold.Drop,
+	for _, r := range []hold.Rules{{}, {Pass: []string{}}, {Pass: []string{"siem"}, OwnOnly: true, Then: hold.Drop,
 		Quiet: []hold.Quiet{{Days: []hold.Day{"mon"}, From: "01:00", To: "24:00", Zone: "UTC"}},
 		Mute:  &hold.Mute{Until: at("2026-06-01T21:00:00Z"), Reason: "migration", By: "ada@example.com"}}} {
 		raw, err := json.Marshal(r)

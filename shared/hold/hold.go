@@ -17,8 +17,8 @@ type Rules struct {
 	// Pass are the names of the event types and kinds that are not held; nil = those of PassByDefault, and empty = all
 	// are held.
 	Pass []string `json:"pass,omitzero"`
-	// Alone is of an integration: its tenant's rules do not count for it.
-	Alone bool `json:"alone,omitempty"`
+	// OwnOnly is of an integration: its tenant's rules do not count for it.
+	OwnOnly bool `json:"own_only,omitempty"`
 }
 
 // Mute holds everything once, until its end.
@@ -86,7 +86,7 @@ func (r Rules) Passes(k event.Kind, t event.Type) bool {
 
 // Zero reports whether nothing was ever said.
 func (r Rules) Zero() bool {
-	return r.Quiet == nil && r.Mute == nil && r.Then == "" && r.Pass == nil && !r.Alone
+	return r.Quiet == nil && r.Mute == nil && r.Then == "" && r.Pass == nil && !r.OwnOnly
 }
 
 // Empty reports whether the rules never hold anything from the moment on.
@@ -117,7 +117,7 @@ type Moment struct {
 // NewMoment looks at the rules of an integration and of its tenant, which are Rules{} where the tenant's do not count:
 // see the package.
 func NewMoment(own, tenants Rules, now time.Time) *Moment {
-	if own.Alone {
+	if own.OwnOnly {
 		tenants = Rules{}
 	}
 	return &Moment{now: now, rules: [2]Rules{own, tenants}}

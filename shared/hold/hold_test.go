@@ -235,7 +235,7 @@ func TestTheFirstRuleSaysWhatBecomesOfAnEvent(t *testing.T) {
 		require.True(t, held, name)
 		require.Equal(t, c.want, got, name)
 	}
-	alone := hold.Rules{Alone: true}
+	alone := hold.Rules{OwnOnly: true}
 	_, held := hold.NewMoment(alone, night, now).Hold(event.Vuln, event.VulnHigh)
 	require.False(t, held, "its tenant's rules do not count for it")
 }

@@ -17,6 +17,7 @@ type change struct {
 	who     *activity.Actor // nil = Tocsin itself
 	before  *Integration    // nil = the integration is new
 	secrets []string        // the names of parameters whose secret changed
+	action  activity.Action // "" = that of the kind
 }
 
 // actions are what the activity log calls the kinds of changes.
@@ -61,7 +62,7 @@ func (s *Service) record(i Integration, c change) activity.Record {
 	if c.data.Reason != "" {
 		changes = append(changes, activity.Change{Field: "reason", After: c.data.Reason})
 	}
-	return activity.Record{Event: s.announcement(i, c), Entry: s.Entry(who, i, actions[c.kind], changes...)}
+	return activity.Record{Event: s.announcement(i, c), Entry: s.Entry(who, i, cmp.Or(c.action, actions[c.kind]), changes...)}
 }
 
 // fields are those that a person sets, without secrets.
@@ -77,6 +78,9 @@ func (i Integration) fields() map[string]any {
 		"events": events, "parameters": i.Parameters}
 	if len(i.Filters) > 0 {
 		out["filters"] = i.Filters
+	}
+	if !i.Hold.Zero() {
+		out["hold"] = i.Hold
 	}
 	if i.Language != "" {
 		out["language"] = string(i.Language)

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
 	"tocsin/shared/health"
+	"tocsin/shared/hold"
 	"tocsin/shared/plaintext"
 	"tocsin/shared/wording"
 )
@@ -47,6 +48,7 @@ type Draft struct {
 	Disabled      bool
 	Subscriptions []Subscription
 	Filters       []filter.Filter
+	Hold          hold.Rules // without a mute
 	Parameters    json.RawMessage
 }
 
@@ -57,6 +59,7 @@ type Patch struct {
 	Rate          *Rate
 	Subscriptions *[]Subscription
 	Filters       *[]filter.Filter
+	Hold          *hold.Rules // a mute stays as it is
 	Parameters    json.RawMessage
 	Enabled       *bool
 }
@@ -84,6 +87,8 @@ type Service struct {
 	Log       *slog.Logger
 	// Backlog counts what waits to be sent to an integration, for its notices; nil = they do not say.
 	Backlog Backlog
+	// Held lets go what was held and is to be held no more; nil = nothing is held.
+	Held Releaser
 	// Missed counts what it missed while it was disabled, for the notice that it is enabled; nil = that does not say.
 	Missed Missed
 }
@@ -180,6 +185,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	if system.Name != "" {
 		problems = append(problems, checkSubscriptions(system, d.Subscriptions)...)
 		problems = append(problems, filter.CheckIntegration(d.Filters, system.Title)...)
+		problems = append(problems, hold.Check(d.Hold, "hold", system.Class.Read(), s.Now())...)
 	}
 	if len(problems) > 0 {
 		return Integration{}, problems
@@ -188,7 +194,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	i := Integration{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
 		Name: strings.TrimSpace(d.Name), Language: d.Language, Rate: d.Rate,
-		Subscriptions: d.Subscriptions, Filters: d.Filters, Revision: 1, Window: 1, CreatedAt: now,
+		Subscriptions: d.Subscriptions, Filters: d.Filters, Hold: withMute(d.Hold, nil), Revision: 1, Window: 1, CreatedAt: now,
 		CreatedBy: who.Email, UpdatedAt: now,
 		UpdatedBy: who.Who(),
 	}
@@ -258,6 +264,10 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	if p.Filters != nil {
 		problems = append(problems, filter.CheckIntegration(*p.Filters, system.Title)...)
 		i.Filters = *p.Filters
+	}
+	if p.Hold != nil {
+		problems = append(problems, hold.Check(*p.Hold, "hold", system.Class.Read(), s.Now())...)
+		i.Hold = withMute(*p.Hold, i.Hold.Mute)
 	}
 	if p.Parameters != nil {
 		var full json.RawMessage
@@ -666,6 +676,9 @@ func (s *Service) save(ctx context.Context, i Integration, c change) (Integratio
 		return Integration{}, fmt.Errorf("%s %s: %w", c.kind, i.ID, err)
 	}
 	s.changed(string(c.kind), i, c.by())
+	if c.before != nil {
+		s.release(ctx, *c.before, i)
+	}
 	return i, nil
 }
 

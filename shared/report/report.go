@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tocsin/shared/activity"
+	"tocsin/shared/hold"
 	"tocsin/shared/wording"
 )
 
@@ -36,15 +37,20 @@ type Settings struct {
 	// Language is that of what is sent on behalf of the tenant, where neither its integration nor its person has one;
 	// "" = English.
 	Language wording.Language `json:"language,omitempty"`
+	// Hold says when what is sent to integrations whose systems people read waits: see package hold.
+	Hold hold.Rules `json:"hold,omitzero"`
 	// Revision counts changes from 1; 0 before the first one, and of settings that a release before it was kept wrote.
 	Revision int64 `json:"revision,omitempty"`
 }
 
 // fields are those that a person sets.
-func (s Settings) fields() map[string]string {
-	out := map[string]string{"zone": s.Zone}
+func (s Settings) fields() map[string]any {
+	out := map[string]any{"zone": s.Zone}
 	if s.Language != "" {
 		out["language"] = string(s.Language)
+	}
+	if !s.Hold.Zero() {
+		out["hold"] = s.Hold
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/hold"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/wording"
 )
@@ -64,6 +66,8 @@ type Service struct {
 	Spread time.Duration
 	// MailQuota bounds the mails of reports on demand to addresses other than that of who asks; nil = no bound.
 	MailQuota MailQuota
+	// Held lets go what was held and is to be held no more, after the tenant's rules changed; nil = nothing is held.
+	Held Releaser
 }
 
 // MailQuota bounds mails on request. Its error is for a person.
@@ -383,33 +387,53 @@ func (s *Service) Settings(ctx context.Context, tenant string) (Settings, error)
 	return v, err
 }
 
-// Set sets the time zone for the days from now on, and the language of what is sent (nil = as it was), if the settings
-// have the revision; -1 takes any. It returns the revision that they have then: the same one for what they have.
-// Errors: ErrZone, ErrLanguage, ErrConflict.
-func (s *Service) Set(ctx context.Context, who activity.Actor, zone string, l *wording.Language,
-	revision int64) (int64, error) {
-	if err := CheckZone(zone); err != nil {
-		return 0, err
+// SettingsChange is a change of a tenant's settings; what is nil stays as it is.
+type SettingsChange struct {
+	Zone     string // of the days from now on
+	Language *wording.Language
+	Hold     *hold.Rules
+}
+
+// Set changes the settings if they have the revision; -1 takes any. It returns what they are then: with the same
+// revision when nothing is another. Errors: ErrZone, ErrLanguage, ErrConflict, destination.InvalidParameters.
+func (s *Service) Set(ctx context.Context, who activity.Actor, c SettingsChange, revision int64) (Settings, error) {
+	if err := CheckZone(c.Zone); err != nil {
+		return Settings{}, err
 	}
-	if l != nil && *l != "" && !l.Valid() {
-		return 0, ErrLanguage
+	if c.Language != nil && *c.Language != "" && !c.Language.Valid() {
+		return Settings{}, ErrLanguage
 	}
 	v, err := s.Settings(ctx, who.Tenant)
 	if err == nil && revision >= 0 && revision != v.Revision {
 		err = ErrConflict
 	}
-	language := v.Language
-	if l != nil {
-		language = *l
+	if err != nil {
+		return v, err
 	}
-	if err != nil || v.Zone == zone && v.Language == language {
-		return v.Revision, err
+	now := v
+	now.Zone = c.Zone
+	if c.Language != nil {
+		now.Language = *c.Language
+	}
+	if c.Hold != nil {
+		if problems := checkHold(*c.Hold, s.Now()); problems != nil {
+			return v, problems
+		}
+		now.Hold = *c.Hold
+	}
+	if reflect.DeepEqual(now, v) {
+		return v, nil
 	}
 	e := s.entry(who, activity.ReportSettings, activity.Update)
-	e.Changes = activity.Diff(v.fields(), Settings{Zone: zone, Language: language}.fields())
-	v.Zone, v.Language = zone, language
-	v.Revision++
-	return v.Revision, s.Store.SaveSettings(ctx, v, e.Bounded())
+	e.Changes = activity.Diff(v.fields(), now.fields())
+	now.Revision++
+	if err := s.Store.SaveSettings(ctx, now, e.Bounded()); err != nil {
+		return v, err
+	}
+	if !reflect.DeepEqual(now.Hold, v.Hold) {
+		s.release(ctx, who.Tenant)
+	}
+	return now, nil
 }
 
 // entry is an entry of the activity log, without its object's id and changes.

@@ -306,6 +306,7 @@ type integrationItem struct {
 		WithHeaders bool `json:"with_headers"`
 	}
 	Filters    []filterItem
+	Hold       json.RawMessage
 	Parameters json.RawMessage
 }
 
@@ -324,6 +325,9 @@ func (c *Client) integrations(ctx context.Context, query string) (out []configur
 			stored := configuration.StoredIntegration{ID: i.ID, Revision: i.Revision, Name: i.Name, System: i.System,
 				Language: i.Language, Rate: i.Rate, Enabled: i.Enabled, Filters: filters(i.Filters),
 				Parameters: i.Parameters}
+			if stored.Hold, err = configuration.HoldOf(i.Hold); err != nil {
+				return nil, fmt.Errorf("read the hold of integration %s: %w", i.ID, err)
+			}
 			for _, e := range i.Events {
 				if e.Active {
 					stored.Events = append(stored.Events,
@@ -400,12 +404,17 @@ func (c *Client) reports(ctx context.Context) (*configuration.StoredReports, err
 	var got struct {
 		TimeZone string `json:"time_zone"`
 		Language string
+		Hold     json.RawMessage
 	}
 	etag, err := c.get(ctx, "/v1/report-settings", &got)
 	if err != nil {
 		return nil, hidden(err)
 	}
-	return &configuration.StoredReports{TimeZone: got.TimeZone, Language: got.Language, ETag: etag}, nil
+	held, err := configuration.HoldOf(got.Hold)
+	if err != nil {
+		return nil, fmt.Errorf("read the hold of the settings of reports: %w", err)
+	}
+	return &configuration.StoredReports{TimeZone: got.TimeZone, Language: got.Language, Hold: held, ETag: etag}, nil
 }
 
 // hidden is nil for what is not there, or not for the caller.

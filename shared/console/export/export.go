@@ -19,6 +19,7 @@ import (
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
 	"tocsin/shared/filter"
+	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
@@ -129,7 +130,8 @@ func (s *API) state(ctx context.Context) (out configuration.State, err error) {
 		if err != nil {
 			return out, err
 		}
-		out.Reports = &configuration.StoredReports{TimeZone: v.Zone, Language: string(v.Language)}
+		out.Reports = &configuration.StoredReports{TimeZone: v.Zone, Language: string(v.Language),
+			Hold: held(v.Hold)}
 	}
 	return out, nil
 }
@@ -157,13 +159,28 @@ func (s *API) integration(ctx context.Context, i integration.Integration) (confi
 		out.Events = append(out.Events, configuration.Subscription{Event: string(sub.Event),
 			WithHeaders: sub.WithHeaders})
 	}
-	out.Filters = filters(i.Filters)
+	out.Filters, out.Hold = filters(i.Filters), held(i.Hold)
 	var err error
 	out.Parameters, err = s.Integrations.Masked(ctx, i)
 	if integration.Unreadable(err) == integration.LostSecrets {
 		out.Lost, err = true, nil
 	}
 	return out, err
+}
+
+func held(r hold.Rules) configuration.Hold {
+	out := configuration.Hold{Then: string(r.Then), OwnOnly: r.OwnOnly}
+	if r.Pass != nil {
+		out.Pass = &r.Pass
+	}
+	for _, q := range r.Quiet {
+		quiet := configuration.Quiet{First: q.First, Last: q.Last, From: q.From, To: q.To, Zone: q.Zone}
+		for _, d := range q.Days {
+			quiet.Days = append(quiet.Days, string(d))
+		}
+		out.Quiet = append(out.Quiet, quiet)
+	}
+	return out
 }
 
 func filters(list []filter.Filter) (out []configuration.Filter) {

@@ -20,6 +20,7 @@ import (
 	"tocsin/shared/egress"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
+	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/wording"
@@ -39,6 +40,8 @@ type IntegrationView struct {
 	Disabled   *DisabledView      `json:"disabled,omitempty" doc:"who disabled it, when and why"`
 	Events     []SubscriptionView `json:"events" doc:"every event type of the system"`
 	Filters    []rest.FilterView  `json:"filters" doc:"what narrows the events that it gets"`
+	Hold       *rest.HoldView     `json:"hold,omitempty" doc:"when what is sent to it waits; absent: never by its own rules"`
+	Muted      *MuteView          `json:"muted,omitempty" doc:"while it is muted"`
 	Parameters json.RawMessage    `json:"parameters,omitempty" doc:"secrets are masked; absent in a brief list"`
 	Unreadable *UnreadableView    `json:"unreadable,omitempty" doc:"why its secrets can not be read; nothing is sent meanwhile"`
 	Revision   int64              `json:"revision" doc:"counts changes; the ETag"`
@@ -153,6 +156,7 @@ type createInput struct {
 		Enabled    *bool                `json:"enabled,omitempty" doc:"true when it is left out"`
 		Events     []SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
 		Filters    []rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"all must match; an event of a kind that has nothing of what a filter looks at passes it"`
+		Hold       *rest.HoldView       `json:"hold,omitempty" doc:"when what is sent to it waits"`
 		Parameters json.RawMessage      `json:"parameters" doc:"see the system's JSON Schema"`
 	}
 }
@@ -167,6 +171,7 @@ type patchInput struct {
 		Enabled    *bool                 `json:"enabled,omitempty"`
 		Events     *[]SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
 		Filters    *[]rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
+		Hold       *rest.HoldView        `json:"hold,omitempty" doc:"replaces all; {} for none; a mute stays"`
 		Parameters json.RawMessage       `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
 	} `contentType:"application/merge-patch+json"`
 }
@@ -198,6 +203,7 @@ func (s *API) Register(api huma.API) {
 	s.integrations(api)
 	s.uses(api)
 	s.actions(api)
+	s.mutes(api)
 	s.forms(api)
 	s.tests(api)
 	s.samples(api)
@@ -322,10 +328,15 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 	if err != nil {
 		return nil, err
 	}
+	var held hold.Rules
+	if rules := in.Body.Hold.Rules(); rules != nil {
+		held = *rules
+	}
 	i, err := s.Integrations.Create(ctx, who, integration.Draft{
 		System: in.Body.System, Name: name, Language: in.Body.Language, Rate: in.Body.Rate,
 		Disabled:      in.Body.Enabled != nil && !*in.Body.Enabled,
-		Subscriptions: subscriptions(in.Body.Events), Filters: filters, Parameters: in.Body.Parameters,
+		Subscriptions: subscriptions(in.Body.Events), Filters: filters, Hold: held,
+		Parameters: in.Body.Parameters,
 	})
 	out, err := s.one(ctx, i, err)
 	if err == nil {
@@ -350,7 +361,7 @@ func (s *API) defaultName(system destination.System, who activity.Actor) string 
 
 func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
 	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Rate: in.Body.Rate, Enabled: in.Body.Enabled,
-		Parameters: in.Body.Parameters}
+		Hold: in.Body.Hold.Rules(), Parameters: in.Body.Parameters}
 	if in.Body.Events != nil {
 		subs := subscriptions(*in.Body.Events)
 		p.Subscriptions = &subs
@@ -417,7 +428,7 @@ func (s *API) brief(ctx context.Context, i integration.Integration) (Integration
 		State:    i.State(),
 		Revision: i.Revision, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, Events: []SubscriptionView{},
-		Filters: rest.FilterViews(i.Filters),
+		Filters: rest.FilterViews(i.Filters), Hold: rest.HoldViewOf(i.Hold), Muted: muteView(i.Hold.Muted(s.Now())),
 	}
 	if !i.ParametersAt.IsZero() {
 		v.ParametersAt = &i.ParametersAt

@@ -116,6 +116,7 @@ type fileOutput struct {
 // ReportSettings are a tenant's.
 type ReportSettings struct {
 	Language *wording.Language `json:"language,omitempty" doc:"en or ja: of what is sent, where neither an integration nor a person has one; empty: English; absent in a change: as it is"`
+	Hold     *rest.HoldView    `json:"hold,omitempty" doc:"when what is sent to integrations with systems that people read waits, beside their own rules; absent in a change: as it is"`
 	TimeZone string            `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, and reports go out in the hour after 06:00 of it" example:"Europe/Berlin"`
 }
 
@@ -196,7 +197,7 @@ func (s *API) reports(api huma.API) {
 		if err != nil {
 			return nil, s.Answer(err)
 		}
-		return &settingsOutput{settingsETag(v.Revision), ReportSettings{&v.Language, v.Zone}}, nil
+		return &settingsOutput{settingsETag(v.Revision), settingsView(v)}, nil
 	})
 	huma.Register(api, rest.Operation(access.ReportSettings, huma.Operation{
 		OperationID: "set-report-settings", Method: http.MethodPut, Path: "/v1/report-settings", Tags: tags,
@@ -208,9 +209,10 @@ func (s *API) reports(api huma.API) {
 
 func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
 	p := rest.Principal(ctx)
-	var now int64
+	var now report.Settings
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
-		now, err = s.Reports.Set(ctx, rest.Person(ctx), in.Body.TimeZone, in.Body.Language, revision-1)
+		now, err = s.Reports.Set(ctx, rest.Person(ctx), report.SettingsChange{Zone: in.Body.TimeZone,
+			Language: in.Body.Language, Hold: in.Body.Hold.Rules()}, revision-1)
 		if errors.Is(err, report.ErrZone) {
 			err = destination.InvalidParameters{{Field: "time_zone", Reason: err.Error()}}
 		} else if errors.Is(err, report.ErrLanguage) {
@@ -222,7 +224,11 @@ func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutp
 		return nil, err
 	}
 	s.Log.Info("report settings set", "tenant", p.Tenant, "zone", in.Body.TimeZone, "by", p.Email)
-	return &settingsOutput{settingsETag(now), in.Body}, nil
+	return &settingsOutput{settingsETag(now.Revision), settingsView(now)}, nil
+}
+
+func settingsView(v report.Settings) ReportSettings {
+	return ReportSettings{Language: &v.Language, Hold: rest.HoldViewOf(v.Hold), TimeZone: v.Zone}
 }
 
 func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) {

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
+	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
@@ -117,7 +118,9 @@ func settingsAreKept(t *testing.T, open OpenReports) {
 	got, err := s.Settings(t.Context(), "42")
 	require.NoError(t, err)
 	require.Equal(t, report.Settings{Tenant: "42"}, got)
-	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo", Language: "ja"},
+	held := hold.Rules{Then: hold.Digest, Pass: []string{}, Quiet: []hold.Quiet{{Days: []hold.Day{"sat"}, Zone: "UTC"}}}
+	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo", Language: "ja",
+		Hold: held},
 		enginetest.Entry("42")))
 	got, err = s.Settings(t.Context(), "42")
 	require.NoError(t, err)
@@ -125,7 +128,7 @@ func settingsAreKept(t *testing.T, open OpenReports) {
 	settingsAreReplacedByTheirNextRevisionAlone(t, s)
 	all, err := s.SettingsOf(t.Context(), []string{"43", "42"})
 	require.NoError(t, err)
-	require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo", Language: "ja"},
+	require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo", Language: "ja", Hold: held},
 		"43": {Tenant: "43"}}, all)
 	none, err := s.SettingsOf(t.Context(), nil)
 	require.NoError(t, err)
