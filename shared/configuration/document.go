@@ -23,6 +23,8 @@ type Integration struct {
 	Language string
 	// Rate bounds what is sent, such as 10/minute; "" = nothing does.
 	Rate string
+	// Grouping makes one message of the events of some minutes, such as 50/5m; "" = each is its own.
+	Grouping string
 	// Enabled is nil for: as it is; a new one is enabled.
 	Enabled    *bool
 	Events     []Subscription

@@ -83,6 +83,10 @@ func integrationSchema(systems []destination.System) (object, error) {
 			"language": language("Of what people read of it. Left out: the one of report_settings."),
 			"rate": object{"type": "string", "pattern": "^([1-9][0-9]{0,2}|1000)/(second|minute)$", "description": "" +
 				"How many messages it is sent at most, such as 10/minute. Left out: as many as its system takes."},
+			"grouping": object{"type": "string",
+				"pattern": "^([2-9]|[1-9][0-9]{1,2}|1000)/([1-9]|10)m$", "description": "" +
+					"Of systems that people read: one message for the events of some minutes, such as 50/5m: every five " +
+					"minutes, of at most 50 events. Left out: a message for each event."},
 			"events":     object{"type": "array", "description": "What it receives; nothing without any."},
 			"filters":    integrationFilters(),
 			"hold":       holdSchema("When what is sent to it waits. A mute is not of a configuration.", true),

@@ -30,6 +30,7 @@ type StoredIntegration struct {
 	System     string
 	Language   string
 	Rate       string
+	Grouping   string
 	Enabled    bool
 	Events     []Subscription
 	Filters    []Filter
@@ -153,8 +154,8 @@ func Export(s State) (Document, error) {
 		names[i.ID] = i.Name
 		byName[i.Name] = append(byName[i.Name], i.ID)
 		d.Integrations = append(d.Integrations, Integration{Name: i.Name, System: i.System,
-			Language: i.Language, Rate: i.Rate, Enabled: &i.Enabled, Events: s.Systems[i.System].order(i.Events),
-			Filters: i.Filters, Hold: i.Hold})
+			Language: i.Language, Rate: i.Rate, Grouping: i.Grouping, Enabled: &i.Enabled,
+			Events: s.Systems[i.System].order(i.Events), Filters: i.Filters, Hold: i.Hold})
 	}
 	if err := double("integration", byName); err != nil {
 		return d, err

@@ -54,6 +54,9 @@ func (i Integration) tree() (out Value) {
 	if i.Rate != "" {
 		out.set("rate", text(i.Rate))
 	}
+	if i.Grouping != "" {
+		out.set("grouping", text(i.Grouping))
+	}
 	if i.Enabled != nil {
 		out.set("enabled", boolean(*i.Enabled))
 	}

@@ -28,7 +28,7 @@ func Size(events []event.Event) int {
 }
 
 // Coalesce says which deliveries of one integration become one, given oldest first: those of the same span and Digest,
-// as far as destination.File has room. Systems that take files get a delivery from each fan-out that waits until its
+// as far as destination.File has room and the Digest allows. Systems that take files get a delivery from each fan-out that waits until its
 // Due, the end of its span; then an engine lets the first of each group carry the events of all, under its own id and
 // with no Due, and removes the others, in one step. So a file has one id through every repeat, and a crash loses none
 // of it.
@@ -43,7 +43,7 @@ func Coalesce(waiting []Windowed) [][]Windowed {
 	for _, w := range waiting {
 		k := kind{w.Due.UnixNano(), w.Digest}
 		g, ok := open[k]
-		if !ok || g.count+w.Count > destination.File.Count || g.size+w.Size > destination.File.Bytes {
+		if !ok || g.count+w.Count > mostEvents(w.Digest) || g.size+w.Size > destination.File.Bytes {
 			g = group{at: len(out)}
 			out = append(out, nil)
 		}

@@ -39,6 +39,9 @@ func TestJoin(t *testing.T) {
 		"digests of different reasons stay apart, whichever comes between": {[]delivery.Windowed{
 			digest("quiet", one("a", noon, 1, 9)), digest("mute", one("b", noon, 1, 9)),
 			digest("quiet", one("c", noon, 1, 9)), one("d", noon, 1, 9)}, [][]string{{"a", "c"}, {"b"}, {"d"}}},
+		"a message of a group has so many events": {[]delivery.Windowed{digest("group/3", one("a", noon, 2, 9)),
+			digest("group/3", one("b", noon, 1, 9)), digest("group/3", one("c", noon, 1, 9))},
+			[][]string{{"a", "b"}, {"c"}}},
 		"one that is too large goes, too": {[]delivery.Windowed{one("a", noon, 1, 2*large)}, [][]string{{"a"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

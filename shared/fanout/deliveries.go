@@ -43,7 +43,12 @@ type routed struct {
 const Apart = 10 * time.Minute
 
 func (f *Fanout) deliveries(i integration.Integration, events []routed) []delivery.Delivery {
-	batch := f.batch(i)
+	now, together := f.grouped(i, events)
+	return append(batched(i, now, f.batch(i)), groups(i, together)...)
+}
+
+// batched lets events travel together as far as a batch takes them.
+func batched(i integration.Integration, events []routed, batch destination.Batch) []delivery.Delivery {
 	var out []delivery.Delivery
 	var open []routed
 	size := 0

@@ -88,6 +88,9 @@ func (i Integration) fields() map[string]any {
 	if i.Rate != "" {
 		out["rate"] = string(i.Rate)
 	}
+	if i.Grouping != "" {
+		out["grouping"] = string(i.Grouping)
+	}
 	return out
 }
 

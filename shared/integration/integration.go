@@ -39,6 +39,8 @@ type Integration struct {
 	Language wording.Language `json:",omitempty"`
 	// Rate is kept to by whoever sends.
 	Rate Rate `json:",omitempty"`
+	// Grouping makes one message of the events of some minutes.
+	Grouping Grouping `json:",omitempty"`
 	// Off is nil while the integration is enabled.
 	Off *Off
 	// Failing is nil while its requests are taken; see State. Store.Mark writes it, and no other method changes it but

@@ -45,6 +45,7 @@ type Draft struct {
 	Name          string
 	Language      wording.Language // "" = the tenant's
 	Rate          Rate
+	Grouping      Grouping
 	Disabled      bool
 	Subscriptions []Subscription
 	Filters       []filter.Filter
@@ -57,6 +58,7 @@ type Patch struct {
 	Name          *string
 	Language      *wording.Language
 	Rate          *Rate
+	Grouping      *Grouping
 	Subscriptions *[]Subscription
 	Filters       *[]filter.Filter
 	Hold          *hold.Rules // a mute stays as it is
@@ -181,7 +183,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 		return Integration{}, err
 	}
 	problems = append(append(problems, checkName(d.Name)...), checkLanguage(d.Language)...)
-	problems = append(problems, checkRate(d.Rate)...)
+	problems = append(append(problems, checkRate(d.Rate)...), checkGrouping(d.Grouping, system)...)
 	if system.Name != "" {
 		problems = append(problems, checkSubscriptions(system, d.Subscriptions)...)
 		problems = append(problems, filter.CheckIntegration(d.Filters, system.Title)...)
@@ -194,7 +196,8 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	i := Integration{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
 		Name: strings.TrimSpace(d.Name), Language: d.Language, Rate: d.Rate,
-		Subscriptions: d.Subscriptions, Filters: d.Filters, Hold: withMute(d.Hold, nil), Revision: 1, Window: 1, CreatedAt: now,
+		Grouping: d.Grouping, Subscriptions: d.Subscriptions, Filters: d.Filters, Hold: withMute(d.Hold, nil),
+		Revision: 1, Window: 1, CreatedAt: now,
 		CreatedBy: who.Email, UpdatedAt: now,
 		UpdatedBy: who.Who(),
 	}
@@ -256,6 +259,10 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	if p.Rate != nil {
 		problems = append(problems, checkRate(*p.Rate)...)
 		i.Rate = *p.Rate
+	}
+	if p.Grouping != nil {
+		problems = append(problems, checkGrouping(*p.Grouping, system)...)
+		i.Grouping = *p.Grouping
 	}
 	if p.Subscriptions != nil {
 		problems = append(problems, checkSubscriptions(system, *p.Subscriptions)...)

@@ -298,6 +298,7 @@ func (c *Client) systems(ctx context.Context) (map[string]configuration.System, 
 type integrationItem struct {
 	ID, Name, System string
 	Language, Rate   string
+	Grouping         string
 	Revision         int64
 	Enabled          bool
 	Events           []struct {
@@ -323,7 +324,7 @@ func (c *Client) integrations(ctx context.Context, query string) (out []configur
 		}
 		for _, i := range page.Items {
 			stored := configuration.StoredIntegration{ID: i.ID, Revision: i.Revision, Name: i.Name, System: i.System,
-				Language: i.Language, Rate: i.Rate, Enabled: i.Enabled, Filters: filters(i.Filters),
+				Language: i.Language, Rate: i.Rate, Grouping: i.Grouping, Enabled: i.Enabled, Filters: filters(i.Filters),
 				Parameters: i.Parameters}
 			if stored.Hold, err = configuration.HoldOf(i.Hold); err != nil {
 				return nil, fmt.Errorf("read the hold of integration %s: %w", i.ID, err)

@@ -28,27 +28,28 @@ import (
 
 // IntegrationView is an integration as an answer shows it.
 type IntegrationView struct {
-	ID         string             `json:"id" example:"01GTD8R4000000000000000001"`
-	System     string             `json:"system" example:"slack"`
-	Name       string             `json:"name" example:"Ops channel"`
-	Language   wording.Language   `json:"language,omitempty" enum:"en,ja" doc:"of what people read of it; absent: the tenant's"`
-	Rate       integration.Rate   `json:"rate,omitempty" doc:"how many messages are sent at most; absent: as many as its system takes" example:"10/minute"`
-	Backlog    *BacklogView       `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list, not on AWS, and not while retries wait"`
-	Enabled    bool               `json:"enabled"`
-	State      integration.State  `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
-	Failing    *FailingView       `json:"failing,omitempty" doc:"since when it fails and why"`
-	Disabled   *DisabledView      `json:"disabled,omitempty" doc:"who disabled it, when and why"`
-	Events     []SubscriptionView `json:"events" doc:"every event type of the system"`
-	Filters    []rest.FilterView  `json:"filters" doc:"what narrows the events that it gets"`
-	Hold       *rest.HoldView     `json:"hold,omitempty" doc:"when what is sent to it waits; absent: never by its own rules"`
-	Muted      *MuteView          `json:"muted,omitempty" doc:"while it is muted"`
-	Parameters json.RawMessage    `json:"parameters,omitempty" doc:"secrets are masked; absent in a brief list"`
-	Unreadable *UnreadableView    `json:"unreadable,omitempty" doc:"why its secrets can not be read; nothing is sent meanwhile"`
-	Revision   int64              `json:"revision" doc:"counts changes; the ETag"`
-	CreatedAt  time.Time          `json:"created_at"`
-	CreatedBy  string             `json:"created_by,omitempty"`
-	UpdatedAt  time.Time          `json:"updated_at"`
-	UpdatedBy  string             `json:"updated_by,omitempty" doc:"who changed it last; system: Tocsin itself"`
+	ID         string               `json:"id" example:"01GTD8R4000000000000000001"`
+	System     string               `json:"system" example:"slack"`
+	Name       string               `json:"name" example:"Ops channel"`
+	Language   wording.Language     `json:"language,omitempty" enum:"en,ja" doc:"of what people read of it; absent: the tenant's"`
+	Rate       integration.Rate     `json:"rate,omitempty" doc:"how many messages are sent at most; absent: as many as its system takes" example:"10/minute"`
+	Grouping   integration.Grouping `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; absent: each event is a message" example:"50/5m"`
+	Backlog    *BacklogView         `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list, not on AWS, and not while retries wait"`
+	Enabled    bool                 `json:"enabled"`
+	State      integration.State    `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
+	Failing    *FailingView         `json:"failing,omitempty" doc:"since when it fails and why"`
+	Disabled   *DisabledView        `json:"disabled,omitempty" doc:"who disabled it, when and why"`
+	Events     []SubscriptionView   `json:"events" doc:"every event type of the system"`
+	Filters    []rest.FilterView    `json:"filters" doc:"what narrows the events that it gets"`
+	Hold       *rest.HoldView       `json:"hold,omitempty" doc:"when what is sent to it waits; absent: never by its own rules"`
+	Muted      *MuteView            `json:"muted,omitempty" doc:"while it is muted"`
+	Parameters json.RawMessage      `json:"parameters,omitempty" doc:"secrets are masked; absent in a brief list"`
+	Unreadable *UnreadableView      `json:"unreadable,omitempty" doc:"why its secrets can not be read; nothing is sent meanwhile"`
+	Revision   int64                `json:"revision" doc:"counts changes; the ETag"`
+	CreatedAt  time.Time            `json:"created_at"`
+	CreatedBy  string               `json:"created_by,omitempty"`
+	UpdatedAt  time.Time            `json:"updated_at"`
+	UpdatedBy  string               `json:"updated_by,omitempty" doc:"who changed it last; system: Tocsin itself"`
 	// ParametersAt is a pointer, because integrations of before have none.
 	ParametersAt *time.Time  `json:"parameters_at,omitempty" doc:"when its parameters were changed last: what its system answered before is no word on them"`
 	Missing      string      `json:"missing,omitempty" doc:"what this deployment lacks for the system: nothing is delivered until its operator mends it"`
@@ -153,6 +154,7 @@ type createInput struct {
 		Name       string               `json:"name,omitempty" doc:"made from the system, your name and the date when it is left out"`
 		Language   wording.Language     `json:"language,omitempty" doc:"of what people read of it: en or ja; empty: the tenant's"`
 		Rate       integration.Rate     `json:"rate,omitempty" doc:"how many messages are sent at most, 1 to 1000 a second or minute; empty: as many as its system takes" example:"10/minute"`
+		Grouping   integration.Grouping `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; empty: each event is a message. 2 to 1000 events, 1 to 10 minutes" example:"50/5m"`
 		Enabled    *bool                `json:"enabled,omitempty" doc:"true when it is left out"`
 		Events     []SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
 		Filters    []rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"all must match; an event of a kind that has nothing of what a filter looks at passes it"`
@@ -168,6 +170,7 @@ type patchInput struct {
 		Name       *string               `json:"name,omitempty"`
 		Language   *wording.Language     `json:"language,omitempty" doc:"en, ja, or empty for the tenant's"`
 		Rate       *integration.Rate     `json:"rate,omitempty" doc:"such as 10/minute; empty: none" example:"10/minute"`
+		Grouping   *integration.Grouping `json:"grouping,omitempty" doc:"such as 50/5m; empty: none" example:"50/5m"`
 		Enabled    *bool                 `json:"enabled,omitempty"`
 		Events     *[]SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
 		Filters    *[]rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
@@ -333,7 +336,7 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 		held = *rules
 	}
 	i, err := s.Integrations.Create(ctx, who, integration.Draft{
-		System: in.Body.System, Name: name, Language: in.Body.Language, Rate: in.Body.Rate,
+		System: in.Body.System, Name: name, Language: in.Body.Language, Rate: in.Body.Rate, Grouping: in.Body.Grouping,
 		Disabled:      in.Body.Enabled != nil && !*in.Body.Enabled,
 		Subscriptions: subscriptions(in.Body.Events), Filters: filters, Hold: held,
 		Parameters: in.Body.Parameters,
@@ -360,8 +363,9 @@ func (s *API) defaultName(system destination.System, who activity.Actor) string 
 }
 
 func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
-	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Rate: in.Body.Rate, Enabled: in.Body.Enabled,
-		Hold: in.Body.Hold.Rules(), Parameters: in.Body.Parameters}
+	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Rate: in.Body.Rate,
+		Grouping: in.Body.Grouping, Enabled: in.Body.Enabled, Hold: in.Body.Hold.Rules(),
+		Parameters: in.Body.Parameters}
 	if in.Body.Events != nil {
 		subs := subscriptions(*in.Body.Events)
 		p.Subscriptions = &subs
@@ -424,7 +428,7 @@ func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationV
 // brief leaves out what is to be opened.
 func (s *API) brief(ctx context.Context, i integration.Integration) (IntegrationView, error) {
 	v := IntegrationView{
-		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Rate: i.Rate, Enabled: i.Enabled(),
+		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Rate: i.Rate, Grouping: i.Grouping, Enabled: i.Enabled(),
 		State:    i.State(),
 		Revision: i.Revision, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, Events: []SubscriptionView{},

@@ -461,6 +461,7 @@ type integrationRow struct {
 	Name          string      `dynamodbav:"name"`
 	Language      string      `dynamodbav:"language,omitempty"` // of what people read
 	Rate          string      `dynamodbav:"rate,omitempty"`     // such as 10/minute
+	Grouping      string      `dynamodbav:"grouping,omitempty"` // such as 50/5m
 	Subscriptions string      `dynamodbav:"subscriptions"`      // JSON
 	Filters       string      `dynamodbav:"filters,omitempty"`  // JSON
 	Hold          string      `dynamodbav:"hold,omitempty"`     // JSON: when what is sent to it waits
@@ -493,7 +494,7 @@ type pointerRow struct {
 // put is the write of an integration that triggers joined so often.
 func (s *Integrations) put(i integration.Integration, joined int64) (*types.Put, error) {
 	r := integrationRow{Tenant: i.Tenant, ID: i.ID, ClientName: i.ClientName, System: i.System, Name: i.Name,
-		Language: string(i.Language), Rate: string(i.Rate),
+		Language: string(i.Language), Rate: string(i.Rate), Grouping: string(i.Grouping),
 		Parameters: string(i.Parameters), Sealed: i.Sealed, Revision: i.Revision, Window: i.Window,
 		Number: i.Number, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, ParametersAt: i.ParametersAt, Joined: joined}
@@ -531,6 +532,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 	i := integration.Integration{
 		Tenant: r.Tenant, ID: r.ID, ClientName: r.ClientName, System: r.System, Name: r.Name,
 		Language: wording.Language(r.Language), Rate: integration.Rate(r.Rate),
+		Grouping:   integration.Grouping(r.Grouping),
 		Parameters: json.RawMessage(r.Parameters), Sealed: r.Sealed, Revision: r.Revision, Window: r.Window,
 		Number: r.Number, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, UpdatedAt: r.UpdatedAt,
 		UpdatedBy: r.UpdatedBy, ParametersAt: r.ParametersAt,

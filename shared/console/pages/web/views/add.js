@@ -123,6 +123,7 @@ function copied(system, i) {
 			language: i.language,
 			filters: i.filters,
 			rate: i.rate,
+			grouping: i.grouping,
 			parameters,
 			events: Object.fromEntries(
 				i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }]),

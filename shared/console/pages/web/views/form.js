@@ -13,6 +13,7 @@ import { Admitted } from "./addresses.js";
 import { Faults, focusWrong } from "./faults.js";
 import { Field, Language, Shown } from "./fields.js";
 import { draftFilters, filterMistakes, FilterRows, madeFilters } from "./filter-rows.js";
+import { Grouping, wrongGrouping } from "./grouping.js";
 import { Rate, wrongRate } from "./rate.js";
 import { Samples } from "./samples.js";
 import { Tested, useTest } from "./tested.js";
@@ -24,6 +25,7 @@ export const editable = (system, i) =>
 		i.name,
 		i.language || "",
 		i.rate || "",
+		i.grouping || "",
 		i.events,
 		i.filters,
 		fieldsOf(system.parameters)
@@ -43,6 +45,7 @@ function useDraft(system, start, rules) {
 	const [filters, setFilters] = useState(() => draftFilters(start.filters, rules));
 	const [language, setLanguage] = useState(start.language || "");
 	const [rate, setRate] = useState(start.rate || "");
+	const [grouping, setGrouping] = useState(start.grouping || "");
 	const [touched, touch] = useState({});
 	const [refused, refuse] = useState({});
 	const [dirty, setDirty] = useState(false);
@@ -59,6 +62,7 @@ function useDraft(system, start, rules) {
 			? t("check.maxLength", { n: 200, has: [...name].length })
 			: refused.name || "";
 	errors.rate = wrongRate(rate) || refused.rate || "";
+	errors.grouping = wrongGrouping(grouping) || refused.grouping || "";
 	const parameters = () => {
 		const out = {};
 		for (const f of open) {
@@ -85,6 +89,7 @@ function useDraft(system, start, rules) {
 		filters,
 		language,
 		rate,
+		grouping,
 		errors,
 		touched,
 		dirty,
@@ -110,6 +115,10 @@ function useDraft(system, start, rules) {
 			setRate(v);
 			changed("rate");
 		},
+		setGrouping: (v) => {
+			setGrouping(v);
+			changed("grouping");
+		},
 		setEvents: (v) => {
 			setEvents(v);
 			narrowed.current?.();
@@ -122,7 +131,8 @@ function useDraft(system, start, rules) {
 			refuse((r) => Object.fromEntries(Object.entries(r).filter(([key]) => !key.startsWith("filters"))));
 		},
 		blur: (key) => touch((all) => ({ ...all, [key]: true })),
-		touchAll: () => touch(Object.fromEntries(["name", "rate", ...open.map((f) => f.name)].map((n) => [n, true]))),
+		touchAll: () =>
+			touch(Object.fromEntries(["name", "rate", "grouping", ...open.map((f) => f.name)].map((n) => [n, true]))),
 		changes,
 		// saved reports whether what is saved is all: that nothing was typed since.
 		saved: (then) => {
@@ -191,7 +201,7 @@ export function Form(of) {
 			const answer = await save(
 				{
 					name: draft.name.trim(),
-					...(system.worded ? { language: draft.language } : {}),
+					...(system.worded ? { language: draft.language, grouping: draft.grouping } : {}),
 					rate: draft.rate,
 					events: draft.list(),
 					filters: madeFilters(draft.filters, rules),
@@ -311,6 +321,15 @@ export function Form(of) {
 					onInput=${draft.setRate}
 					onBlur=${() => draft.blur("rate")}
 				/>
+				${system.worded &&
+				html`
+					<${Grouping}
+						value=${draft.grouping}
+						error=${shown("grouping")}
+						onInput=${draft.setGrouping}
+						onBlur=${() => draft.blur("grouping")}
+					/>
+				`}
 				${more.length > 0 &&
 				html`
 					<details class="advanced" open=${unfolded.current}>

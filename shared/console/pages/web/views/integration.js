@@ -172,6 +172,7 @@ function Settings({ data, reload, form }) {
 		language: i.language,
 		filters: i.filters,
 		rate: i.rate,
+		grouping: i.grouping,
 		parameters: i.parameters,
 		events: Object.fromEntries(i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }])),
 	};
