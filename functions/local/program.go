@@ -148,7 +148,7 @@ func (p *program) sending() error {
 	p.sender = &sending.Sender{
 		Destinations: p.systems, Transport: egress.New(p.policy, egress.Options{Mailer: mailer, Proxy: p.proxy}),
 		Schedule: retry.Schedule{Faster: p.faster}, Platform: p.notes, Now: time.Now, Log: p.log,
-		Adapter: p.integrations, Unsubscribe: p.links, MailQuota: p.quota,
+		References: p.db.References(), Adapter: p.integrations, Unsubscribe: p.links, MailQuota: p.quota,
 		Reports:   report.Messages{Store: p.db.Reports(), Platform: p.notes},
 		Languages: &report.Languages{Store: p.db.Reports(), Now: time.Now, Log: p.log},
 	}

@@ -497,6 +497,7 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 	sender.Languages = &report.Languages{Store: s.Reports(), Now: time.Now, Log: s.Log}
 	sender.Reachability = &paces.Reachability{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
 	receivers := s.Receivers(store, service)
+	sender.References = &paces.References{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now}
 	return &worker.Handler{
 		Capacity:   deliveries.Capacity,
 		BatchStore: s.Deliveries(), Sender: sender, Targets: sending.NewTargetCache(sender, receivers, receivers),

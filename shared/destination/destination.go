@@ -162,6 +162,10 @@ type Request struct {
 	// Where names the place that the request goes to where its URL does not say that, or says more: a chat, a bucket.
 	// What arrived at one place did not arrive at another. "" = URL.
 	Where string
+	// Once says that the request is not sent again before its sender has looked whether it arrived.
+	Once bool
+	// Judge says what the answer means where it is not the answer to a request of Encode; nil = Destination.Judge.
+	Judge func(Response) Verdict
 	// Holds is how many notifications this request carries, in the order in which Encode got them; the requests before
 	// it carry those before. 0 where a request is not a run of them (a mail to each of several people).
 	Holds int
@@ -270,6 +274,11 @@ type Verdict struct {
 	// vendor's own (Slack's no_service, a deleted Telegram chat). The cycles are kept, as for every failure; the
 	// Console offers to disable the integration.
 	Gone bool
+	// Reference is what the system calls the thing that the request made or found, "" where it says nothing of that. See
+	// Follower.
+	Reference string
+	// Missing says that what the request was to be added to is not at the system any more. See Follower.
+	Missing bool
 	// Without names a feature of the request that the system did not take, "" for none: the request is sent once more
 	// without it (see Spare).
 	Without Feature

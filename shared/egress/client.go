@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -99,7 +100,11 @@ func (c *Client) do(ctx context.Context, r destination.Request) (destination.Res
 	defer cancel()
 	x.clock = time.AfterFunc(open+timeout, cancel)
 	defer x.clock.Stop()
-	response, err := x.do(through.kept)
+	var way http.RoundTripper = through.kept
+	if r.Once {
+		way = through.once // a connection that had served may be closed by now, so that nobody knows what it carried
+	}
+	response, err := x.do(way)
 	if err != nil && x.lost(err) {
 		response, err = x.do(through.once)
 	}

@@ -39,7 +39,7 @@ func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (Outc
 	a.Delivered = result.Delivered
 	a.Reason = cut.Keep(r.redact.Text(result.Reason), maxReason)
 	s.conclude(&d, a.Attempt, result)
-	return Outcome{Delivery: d, Mark: result.mark, Quiet: result.quiet, Slow: result.slow}, nil
+	return Outcome{Delivery: d, Mark: result.mark, Quiet: result.quiet, Slow: result.slow, Own: result.own}, nil
 }
 
 func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *attempt, now time.Time) (result,
@@ -57,6 +57,9 @@ func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *a
 	requests, err := s.encode(r, d, whole, notifications, now)
 	if err == nil && len(requests) == 0 {
 		return result{Verdict: destination.Delivered()}, nil
+	}
+	if w := s.follow(r, d, a, notifications, requests, now); err == nil && w != nil {
+		return w.send(ctx)
 	}
 	if err == nil && len(d.Parts) == 0 && len(requests) == 1 && (fit.limit == 0 || len(requests[0].Body) <= fit.limit) {
 		v, err := s.request(ctx, r, requests[0], a)

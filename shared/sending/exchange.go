@@ -83,7 +83,8 @@ func (s *Sender) exchange(ctx context.Context, r *Target, q destination.Request,
 	}
 	a.lost = ""
 	response.At = s.Now()
-	verdict := r.destination.Judge(response)
+	verdict := judged(r, q, response)
+	a.broken = response.Broken
 	a.Status, a.Gone = response.Status, verdict.Gone
 	verdict.Pace = verdict.Pace || a.Status == http.StatusTooManyRequests && !verdict.Delivered
 	hide := r.redact.With(secrets...)
@@ -96,6 +97,14 @@ func (s *Sender) exchange(ctx context.Context, r *Target, q destination.Request,
 		a.Answer = answer(hide, response)
 	}
 	return verdict, nil
+}
+
+// judged is what an answer means.
+func judged(r *Target, q destination.Request, response destination.Response) destination.Verdict {
+	if q.Judge != nil {
+		return q.Judge(response)
+	}
+	return r.destination.Judge(response)
 }
 
 // adapt changes the integration as an answer demands. Of many attempts that get the same answer one does it; what it

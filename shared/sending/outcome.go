@@ -13,6 +13,7 @@ type Outcome struct {
 	Mark  Mark
 	Quiet time.Duration // how long the system asked for no requests
 	Slow  bool          // it asked for a lower rate
+	Own   bool          // the system was asked nothing: the attempt waits for something of our own
 	Kept  bool          // the attempt broke off, and Parts says what had arrived
 }
 
@@ -31,10 +32,11 @@ const (
 
 // Unanswered reports whether the attempt got no answer at all. Where the last request of several got none, the system
 // took a part.
-func (o *Outcome) Unanswered() bool { return o.Mark != Well && o.Delivery.Unanswered() }
+func (o *Outcome) Unanswered() bool { return o.Mark != Well && !o.Own && o.Delivery.Unanswered() }
 
 // attempt is one that goes on.
 type attempt struct {
 	delivery.Attempt
-	lost string // the host of a request that could not be reached, perhaps by our own fault
+	broken bool   // the answer broke off
+	lost   string // the host of a request that could not be reached, perhaps by our own fault
 }

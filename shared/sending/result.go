@@ -14,6 +14,7 @@ type result struct {
 	quiet               time.Duration // how long the system wants no requests at all
 	slow                bool          // it is a rate that it asks for
 	final               bool          // no later attempt can do better
+	own                 bool          // see Outcome.Own
 	resume              bool          // parts arrived and the rest was only not reached: it uses up no wait
 	kept                bool          // it broke off, and the delivery's parts say what had arrived
 }

@@ -73,6 +73,8 @@ type Sender struct {
 	Adapter Adapter
 	// Reachability is nil where one process is the whole worker.
 	Reachability ReachabilityStore
+	// References is nil where each event of an object is told as a thing of its own.
+	References References
 	// MailQuota is nil where the mails of tests are not bounded.
 	MailQuota MailQuota
 

@@ -181,7 +181,8 @@ func (s *Stack) sender(transport Transport, budget time.Duration) *worker.Handle
 	service := s.Service()
 	sender := &sending.Sender{
 		Destinations: s.all, Transport: transport(s.Sandbox), Now: s.Now, Log: s.log, Adapter: service,
-		Platform: notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "eu"},
+		Platform:   notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "eu"},
+		References: &paces.References{DB: s.DB, Table: s.prefix + "PacesTable", Now: s.Now},
 	}
 	return &worker.Handler{
 		Capacity:   deliveries.Capacity,

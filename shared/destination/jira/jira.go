@@ -1,13 +1,15 @@
-// Package jira creates an issue in Jira for each security issue (product facts, section 8): in Jira Cloud through
-// version 3 of its REST API, whose texts are Atlassian Document Format, and on premise through version 2, whose texts
-// are plain.
+// Package jira creates an issue in Jira for each security issue (product facts, section 8), and comments on it when that
+// is closed or opened again: in Jira Cloud through version 3 of its REST API, whose texts are Atlassian Document Format,
+// and on premise through version 2, whose texts are plain.
 //
-// Jira has no call that creates an issue once: a repeat after an answer that got lost makes a second one. Each issue
-// carries the event's stable key as an entity property, which no screen of a project can refuse, so that an automation
-// rule can find and close a repeat.
+// Jira has no call that creates an issue once. The key of the issue is kept (sending.References). After an answer that
+// got lost the user's newest issues are looked through (Find) before another is made: of an object there are two issues
+// only where Jira does not list the first by then, or where the user made more than 100 since. Each issue carries the
+// keys of the event and of its object as an entity property, which no screen of a project can refuse.
 package jira
 
 import (
+	"cmp"
 	"embed"
 	"encoding/base64"
 	"net/http"
@@ -156,8 +158,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 }
 
 func (p *Parameters) issue(t destination.Target, n notification.Notification) issue {
-	f := fields{Project: key{p.Project}, Type: named{Name: p.IssueType},
-		Summary: cut.UTF16(destination.OneLine(n.Title()), summaryLimit)} // Jira refuses line breaks here
+	f := fields{Project: key{p.Project}, Type: named{Name: p.IssueType}, Summary: summary(n)}
 	if number.MatchString(p.IssueType) {
 		f.Type = named{ID: p.IssueType}
 	}
@@ -170,6 +171,11 @@ func (p *Parameters) issue(t destination.Target, n notification.Notification) is
 	return issue{Fields: f, Properties: []property{{Property, mark{Event: n.EventKey(), Object: n.Dedup(), Delivery: t.Delivery}}}}
 }
 
+// summary is on one line: Jira refuses line breaks here.
+func summary(n notification.Notification) string {
+	return cut.UTF16(destination.OneLine(n.Title()), summaryLimit)
+}
+
 var number = regexp.MustCompile(`^[0-9]+$`)
 
 // Judge takes a 2xx with the issue's id or key for a success, and reads Jira's words otherwise: those of the whole
@@ -178,7 +184,11 @@ var number = regexp.MustCompile(`^[0-9]+$`)
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
 		a := destination.Fields(r.Body)
-		return destination.Proved(r, a["id"] != "" || a["key"] != "", "Jira answers 201 with the key of the issue")
+		v := destination.Proved(r, a["id"] != "" || a["key"] != "", "Jira answers 201 with the key of the issue")
+		if v.Delivered {
+			v.Reference = cmp.Or(a["key"], a["id"])
+		}
+		return v
 	}
 	return judge(r, map[int]string{
 		400: "Jira did not take the issue",

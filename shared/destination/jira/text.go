@@ -43,6 +43,21 @@ func document(n notification.Notification) node {
 	return doc
 }
 
+// comment is a document for what becomes of an issue: its headline, and the text.
+func comment(n notification.Notification) node {
+	var doc node
+	for _, limit := range valueLimits {
+		doc = documentWithin(n, limit)
+		head := words(n.Headline(), limit)
+		head.Marks = []node{{Type: "strong"}}
+		doc.Content = append([]node{paragraph(head)}, doc.Content...)
+		if raw, err := destination.JSON(doc); err != nil || cut.LenUTF16(string(raw)) <= descriptionLimit {
+			break
+		}
+	}
+	return doc
+}
+
 func documentWithin(n notification.Notification, limit int) node {
 	doc := node{Type: "doc", Version: 1, Content: []node{
 		paragraph(words(n.Label("Notification type")+string(n.Event.Kind), limit)),
@@ -109,6 +124,18 @@ func plain(n notification.Notification) string {
 	text := ""
 	for _, limit := range valueLimits {
 		if text = plainWithin(n, limit); cut.LenUTF16(text) <= descriptionLimit {
+			break
+		}
+	}
+	return text
+}
+
+// plainComment is a comment for version 2.
+func plainComment(n notification.Notification) string {
+	text := ""
+	for _, limit := range valueLimits {
+		text = "*" + escaped(cut.UTF16(destination.Printable(n.Headline()), limit)) + "*\n\n" + plainWithin(n, limit)
+		if cut.LenUTF16(text) <= descriptionLimit {
 			break
 		}
 	}

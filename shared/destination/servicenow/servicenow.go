@@ -1,5 +1,9 @@
 // Package servicenow opens an incident in ServiceNow for each notification (product facts, section 8: the table and its
-// fields are silent there; this is the platform's own choice), through the Table API with an OAuth token.
+// fields are silent there; this is the platform's own choice), through the Table API with an OAuth token. What becomes
+// of the notification's object is added to its incident as a work note.
+//
+// The incident is found by its correlation ID before another is made, so that a repeat after a lost answer makes none,
+// unless the user may not read incidents. Who makes it claims that first (sending.References).
 package servicenow
 
 import (
@@ -114,8 +118,8 @@ var levels = map[notification.Severity][2]string{
 	notification.Low: {"3", "2"}, notification.Info: {"3", "3"},
 }
 
-// Encode makes one incident of each notification. Its correlation ID is that of the event for ever, so that a rule of
-// the instance, or a person, can tell a repeat.
+// Encode makes one incident of each notification. Its correlation ID is that of the event's object for ever, by which
+// the incident is found again.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
 	return destination.Each(ns, func(n notification.Notification) any { return render(n) },
@@ -146,9 +150,11 @@ var code = regexp.MustCompile(`(?i)\[(/?code)\]`)
 // line is a text on one line.
 func line(s string) string { return unmarked(destination.OneLine(s)) }
 
-// correlation keeps the id within its column: a longer one becomes a digest, which is as unique.
+// correlation keeps the id within its column, and such that a query can hold it (ServiceNow, "Encoded query strings": ^
+// parts conditions, javascript: runs a script): another becomes a digest, which is as unique.
 func correlation(id string) string {
-	if len(id) <= correlationLimit {
+	if len(id) <= correlationLimit && !strings.Contains(id, "^") &&
+		!strings.HasPrefix(strings.ToLower(id), "javascript:") {
 		return id
 	}
 	return destination.Digest(id)
@@ -173,7 +179,9 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
 		switch {
 		case destination.Fields(r.Body)["result.sys_id"] != "":
-			return destination.Delivered()
+			v := destination.Delivered()
+			v.Reference = destination.Fields(r.Body)["result.sys_id"]
+			return v
 		case said != "":
 			return destination.Failed(r, "ServiceNow answered "+destination.StatusText(r.Status)+
 				" and made no incident (it says: "+said+")")
@@ -184,7 +192,16 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		}
 		return v
 	}
-	v := destination.JudgeSaid(r, reasons, said)
+	return failed(r)
+}
+
+// failed puts ServiceNow's words beside the status's.
+func failed(r destination.Response) destination.Verdict {
+	var a struct {
+		Error struct{ Message, Detail string }
+	}
+	_ = json.Unmarshal(r.Body, &a) // without words the status speaks
+	v := destination.JudgeSaid(r, reasons, destination.Said(a.Error.Message, a.Error.Detail))
 	v.Stale = r.Status == http.StatusUnauthorized
 	return v
 }

@@ -25,3 +25,10 @@ func TestReachability(t *testing.T) {
 		return &paces.Reachability{DB: w.db, Table: w.prefix + "PacesTable"}
 	})
 }
+
+func TestReferences(t *testing.T) {
+	enginetest.References(t, func(t *testing.T, now func() time.Time) sending.References {
+		w := open(t)
+		return &paces.References{DB: w.db, Table: w.prefix + "PacesTable", Now: now}
+	})
+}

@@ -43,6 +43,7 @@ type Engine struct {
 	triggers     map[key]trigger.Trigger
 	seeded       map[string]bool
 	states       map[key]trigger.State
+	references   map[referenceKey]reference
 	firings      map[key][]trigger.Firings
 	commands     map[key]command.Command
 	counters     map[bucket]health.Count
@@ -77,7 +78,7 @@ func New(now func() time.Time) *Engine {
 		settings: map[string]report.Settings{}, reports: map[key]kept{},
 		schedule: map[subscription]report.Subscription{}, people: map[key]profile.Profile{},
 		suppressions: map[suppressionKey]mail.Suppression{}, tokens: map[key]token.Token{},
-		links: map[key]tenant.Link{},
+		links: map[key]tenant.Link{}, references: map[referenceKey]reference{},
 	}
 }
 

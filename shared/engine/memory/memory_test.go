@@ -24,6 +24,7 @@ import (
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/sending"
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
 	"tocsin/shared/worker"
@@ -156,5 +157,11 @@ func TestActivityOfEveryStore(t *testing.T) {
 		return activitytest.Engine{Log: e.ActivityLog(), Integrations: e.Integrations(), Triggers: e.Triggers(),
 			Reports: e.Reports(), People: e.People(), Suppressions: e.SuppressionList(), Tokens: e.Tokens(),
 			Tenants: e.Tenants()}
+	})
+}
+
+func TestReferences(t *testing.T) {
+	enginetest.References(t, func(_ *testing.T, now func() time.Time) sending.References {
+		return memory.New(now).References()
 	})
 }

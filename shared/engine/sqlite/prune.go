@@ -7,7 +7,8 @@ import (
 )
 
 // Prune removes ended deliveries, and the events that nothing refers to any more, once they are older than keep;
-// counters once no rule reads them; dead letters and commands as deliveries; reports and daily totals as package report
+// counters once no rule reads them; references of objects once they are over or their
+// integration was deleted; dead letters and commands as deliveries; reports and daily totals as package report
 // says, the activity log as package activity says; API tokens and sessions that have ended. It returns how many rows it
 // removed.
 func (s *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (removed int, err error) {
@@ -21,6 +22,7 @@ func (s *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (remo
 		{"dead letters", func() (int, error) { return s.deliveries.PruneDeadLetters(ctx, before) }},
 		{"commands", func() (int, error) { return s.Commands().Prune(ctx, before) }},
 		{"firings of triggers", func() (int, error) { return s.triggers.PruneFirings(ctx, before) }},
+		{"references", func() (int, error) { return s.References().Prune(ctx, now) }},
 		{"counters", func() (int, error) { return s.Counters().Prune(ctx, now) }},
 		{"daily totals", func() (int, error) { return s.DailyTotals().Prune(ctx, now) }},
 		{"activity", func() (int, error) { return s.ActivityLog().Prune(ctx, now) }},

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"time"
 
 	"tocsin/shared/engine/sqlite/accounts"
 	"tocsin/shared/engine/sqlite/activitylog"
@@ -71,6 +72,14 @@ func (s *DB) Commands() *settings.Commands { return settings.NewCommands(s.file)
 
 // ActivityLog returns the activity log.
 func (s *DB) ActivityLog() *activitylog.Log { return activitylog.New(s.file) }
+
+// References returns what systems call what was made of objects.
+func (s *DB) References() *deliveries.References { return s.ReferencesAt(time.Now) }
+
+// ReferencesAt are those by a clock.
+func (s *DB) ReferencesAt(now func() time.Time) *deliveries.References {
+	return deliveries.NewReferences(s.file, now)
+}
 
 // Counters returns the counts of attempts.
 func (s *DB) Counters() *counters.Counters { return counters.New(s.file) }

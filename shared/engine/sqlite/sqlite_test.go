@@ -14,6 +14,7 @@ import (
 	driver "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/deliverylog"
 	"tocsin/shared/destination"
@@ -26,6 +27,7 @@ import (
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/ratelimit"
+	"tocsin/shared/sending"
 )
 
 func open(t *testing.T) *sqlite.DB { return reopen(t, filepath.Join(t.TempDir(), "state.db")) }
@@ -50,6 +52,30 @@ func TestIntegrations(t *testing.T) {
 			return kinds
 		}
 	})
+}
+
+func TestReferences(t *testing.T) {
+	enginetest.References(t, func(t *testing.T, now func() time.Time) sending.References {
+		return open(t).ReferencesAt(now)
+	})
+}
+
+func TestReferencesLeaveWithTheirIntegration(t *testing.T) {
+	db := open(t)
+	i := integration.Integration{Tenant: "42", ID: "kept", System: "jira", Name: "Jira"}
+	require.NoError(t, db.Integrations().Create(t.Context(), i, activity.Record{}))
+	now := time.Now()
+	for _, id := range []string{"kept", "deleted"} {
+		_, err := db.References().Swap(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, "vuln:1", 0,
+			sending.Reference{ID: "SEC-1", Expires: now.Add(time.Hour)})
+		require.NoError(t, err)
+	}
+	removed, err := db.References().Prune(t.Context(), now)
+	require.NoError(t, err)
+	require.Equal(t, 1, removed)
+	left, _, err := db.References().Reference(t.Context(), delivery.Lane{Tenant: "42", Integration: "kept"}, "vuln:1")
+	require.NoError(t, err)
+	require.Equal(t, "SEC-1", left.ID)
 }
 
 func TestDeliveries(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package paces keeps what all functions know of how fast a system may be asked, and of whether the internet can be
-// reached.
+// Package paces keeps what all functions know of how fast a system may be asked, of whether the internet can be
+// reached, and of what systems call the things that were made of objects.
 package paces
 
 import (

@@ -1,0 +1,129 @@
+package enginetest
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/sending"
+)
+
+// OpenReferences opens an engine whose references go by a clock.
+type OpenReferences func(t *testing.T, now func() time.Time) sending.References
+
+var referred = sending.Reference{ID: "SEC-1", Maker: "d", Since: At, Begun: At.Add(-time.Second), Expires: At.Add(time.Hour)}
+
+const madeOf = "vuln:PLT-42-I0001 ~#é"
+
+// References is the suite of sending.References.
+func References(t *testing.T, open OpenReferences) {
+	run := Parallel(t, open)
+	run("a reference is read back as it was written, by its integration and object alone", referenceIsReadBack)
+	run("it is replaced only as it was read", referenceIsReplacedAsItWasRead)
+	run("it is forgotten in time, and no version comes again", referenceIsForgottenInTime)
+	run("of many at once one claims an object", referenceIsClaimedOnce)
+}
+
+func referenceIsReadBack(t *testing.T, open OpenReferences) {
+	s := open(t, now)
+	got, version, err := s.Reference(t.Context(), lane, madeOf)
+	require.NoError(t, err)
+	require.Zero(t, got)
+	require.Zero(t, version)
+	wrote, err := s.Swap(t.Context(), lane, madeOf, 0, referred)
+	require.NoError(t, err)
+	require.NotZero(t, wrote)
+	retries := lane
+	retries.Retry = true
+	got, version, err = s.Reference(t.Context(), retries, madeOf)
+	require.NoError(t, err)
+	require.Equal(t, referred, got)
+	require.Equal(t, wrote, version)
+	for _, other := range []delivery.Lane{{Tenant: lane.Tenant, Integration: "other"},
+		{Tenant: "43", Integration: lane.Integration}} {
+		got, _, err = s.Reference(t.Context(), other, madeOf)
+		require.NoError(t, err)
+		require.Zero(t, got)
+	}
+	got, _, err = s.Reference(t.Context(), lane, madeOf+"0")
+	require.NoError(t, err)
+	require.Zero(t, got)
+}
+
+func referenceIsReplacedAsItWasRead(t *testing.T, open OpenReferences) {
+	s := open(t, now)
+	_, err := s.Swap(t.Context(), lane, madeOf, 7, referred)
+	require.ErrorIs(t, err, sending.ErrReferenceChanged, "there is none")
+	one, err := s.Swap(t.Context(), lane, madeOf, 0, referred)
+	require.NoError(t, err)
+	_, err = s.Swap(t.Context(), lane, madeOf, 0, referred)
+	require.ErrorIs(t, err, sending.ErrReferenceChanged, "there is one")
+	other := referred
+	other.ID = "SEC-2"
+	two, err := s.Swap(t.Context(), lane, madeOf, one, other)
+	require.NoError(t, err)
+	require.Greater(t, two, one)
+	_, err = s.Swap(t.Context(), lane, madeOf, one, referred)
+	require.ErrorIs(t, err, sending.ErrReferenceChanged)
+	got, version, err := s.Reference(t.Context(), lane, madeOf)
+	require.NoError(t, err)
+	require.Equal(t, other, got)
+	require.Equal(t, two, version)
+}
+
+func referenceIsForgottenInTime(t *testing.T, open OpenReferences) {
+	at := At
+	s := open(t, func() time.Time { return at })
+	one, err := s.Swap(t.Context(), lane, madeOf, 0, referred)
+	require.NoError(t, err)
+	at = referred.Expires
+	got, version, err := s.Reference(t.Context(), lane, madeOf)
+	require.NoError(t, err)
+	require.Zero(t, got)
+	require.Zero(t, version)
+	_, err = s.Swap(t.Context(), lane, madeOf, one, referred)
+	require.ErrorIs(t, err, sending.ErrReferenceChanged, "what was forgotten has no version")
+	again := referred
+	again.Expires = at.Add(time.Hour)
+	two, err := s.Swap(t.Context(), lane, madeOf, 0, again)
+	require.NoError(t, err)
+	require.Greater(t, two, one)
+
+	_, err = s.Swap(t.Context(), lane, madeOf, two, sending.Reference{})
+	require.NoError(t, err, "one that is over at once gives the object back")
+	_, version, err = s.Reference(t.Context(), lane, madeOf)
+	require.NoError(t, err)
+	require.Zero(t, version)
+	_, err = s.Swap(t.Context(), lane, madeOf, 0, again)
+	require.NoError(t, err)
+}
+
+func referenceIsClaimedOnce(t *testing.T, open OpenReferences) {
+	s := open(t, now)
+	outcomes := make(chan error, 8)
+	var all sync.WaitGroup
+	for n := range cap(outcomes) {
+		all.Go(func() {
+			claim := referred
+			claim.Maker = strconv.Itoa(n)
+			_, err := s.Swap(t.Context(), lane, madeOf, 0, claim)
+			outcomes <- err
+		})
+	}
+	all.Wait()
+	close(outcomes)
+	won := 0
+	for err := range outcomes {
+		if err == nil {
+			won++
+		} else if !errors.Is(err, sending.ErrReferenceChanged) {
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, 1, won)
+}

@@ -1,0 +1,200 @@
+package sending
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/notification"
+)
+
+// following is one attempt at an event of an object at a system that calls what it makes by an id of its own. The first
+// event makes the thing (an issue, a record), later ones are added to it.
+//
+// Who wants to make the thing claims that first, under a version, so that of two workers with events of one object one
+// makes it and the other waits and then adds to it. An attempt whose answer was lost leaves its claim: the retry looks
+// for the thing at the system and makes it only if it is not there. So one object has one thing, but where
+//   - the system does not list within findAfter what it made just before its answer was lost, or Find can not see it
+//     (see the system's package), or
+//   - an attempt outlives makingLimit and still makes the thing, which the deadlines of requests forbid, or
+//   - the reference was forgotten (ReferenceKeep) and Find does not list old things.
+//
+// A comment can be there twice: where its answer was lost it is added again.
+type following struct {
+	sender   *Sender
+	r        *Target
+	f        destination.Follower
+	d        *delivery.Delivery
+	a        *attempt
+	n        notification.Notification
+	lane     delivery.Lane
+	object   event.Object
+	now      time.Time
+	requests []destination.Request // that make the thing
+
+	known   Reference
+	version int64
+	asked   bool // the system was asked something
+}
+
+// follow begins one, nil when the delivery is not such a one.
+func (s *Sender) follow(r *Target, d *delivery.Delivery, a *attempt, ns []notification.Notification,
+	requests []destination.Request, now time.Time) *following {
+	f, ok := r.destination.(destination.Follower)
+	if !ok || s.References == nil || len(ns) != 1 || len(requests) != 1 || ns[0].Test {
+		return nil
+	}
+	o, ok := ns[0].Event.Object()
+	if !ok {
+		return nil
+	}
+	return &following{sender: s, r: r, f: f, d: d, a: a, n: ns[0], object: o, requests: requests, now: now,
+		lane: delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}}
+}
+
+// send makes the attempt. The error is that of the ended context.
+func (w *following) send(ctx context.Context) (result, error) {
+	v, wait, err := w.attempt(ctx)
+	if cause := ctx.Err(); err != nil && cause != nil {
+		return result{}, cause
+	}
+	if err != nil { // the engine's: nobody's integration is to blame
+		v = destination.Verdict{Ours: true, Reason: err.Error()}
+	}
+	out := single(v, w.a.Status, false)
+	out.RetryAfter, out.own = max(out.RetryAfter, wait), !w.asked
+	return out, nil
+}
+
+// attempt adds to the thing, or makes it.
+func (w *following) attempt(ctx context.Context) (v destination.Verdict, wait time.Duration, err error) {
+	if w.known, w.version, err = w.sender.References.Reference(ctx, w.lane, w.object.Key); err != nil {
+		return v, 0, err
+	}
+	if w.known.ID != "" {
+		v, err := w.add(ctx, w.known.ID)
+		if err != nil || !v.Missing {
+			if err == nil && v.Delivered {
+				err = w.keep(ctx, w.known.ID)
+			}
+			return v, 0, err
+		}
+		w.known = Reference{} // gone at the system: a new one takes its place
+	}
+	if m := w.known.Maker; m != "" && m != w.d.ID && w.now.Sub(w.known.Since) < makingLimit {
+		return busy(), makingWait, nil
+	}
+	return w.make(ctx)
+}
+
+func busy() destination.Verdict {
+	return destination.Verdict{Ours: true,
+		Reason: "another event of the same object is being sent: this one follows it"}
+}
+
+// make looks for the thing and makes it.
+func (w *following) make(ctx context.Context) (destination.Verdict, time.Duration, error) {
+	lost := w.known.Begun // of an attempt of this delivery or of one that was given up
+	claim := Reference{Maker: w.d.ID, Since: w.now, Begun: lost, Expires: w.now.Add(ReferenceKeep)}
+	if lost.IsZero() {
+		claim.Begun = w.now
+	}
+	if err := w.swap(ctx, claim); errors.Is(err, ErrReferenceChanged) {
+		return busy(), makingWait, nil
+	} else if err != nil {
+		return destination.Verdict{}, 0, err
+	}
+	if !lost.IsZero() || w.f.Lists() {
+		found, err := w.request(ctx, w.f.Find(w.target(), w.n, lost))
+		if err != nil || !found.Delivered {
+			return found, 0, errors.Join(err, w.release(ctx, err == nil && lost.IsZero()))
+		}
+		if found.Reference != "" {
+			return w.take(ctx, found.Reference, !lost.IsZero())
+		}
+	}
+	if w.n.Step() == event.Closed {
+		v := destination.Delivered()
+		v.Reason = "there is nothing of it to close"
+		return v, 0, w.release(ctx, true)
+	}
+	q := w.requests[0]
+	q.Once = true
+	v, err := w.request(ctx, q)
+	switch {
+	case err != nil:
+		return v, 0, err // the claim stays: what became of the request is not known
+	case v.Delivered && v.Reference != "":
+		return v, 0, w.keep(ctx, v.Reference)
+	case v.Delivered || w.unsure():
+		return v, findAfter, nil
+	}
+	return v, 0, w.release(ctx, true)
+}
+
+// unsure says that the thing may have been made though the answer was no success: there was none, or it came from
+// something before or within a system that failed.
+func (w *following) unsure() bool { return w.a.Status == 0 || w.a.Status >= 500 || w.a.broken }
+
+// take goes on with what was found.
+func (w *following) take(ctx context.Context, id string, lost bool) (destination.Verdict, time.Duration, error) {
+	if err := w.keep(ctx, id); err != nil {
+		return destination.Verdict{}, 0, err
+	}
+	if lost && w.n.Step() == event.Opened {
+		v := destination.Delivered() // by the attempt whose answer was lost
+		v.Reason = "it had arrived at an earlier attempt, whose answer was lost"
+		return v, 0, nil
+	}
+	v, err := w.add(ctx, id)
+	return v, 0, err
+}
+
+// add sends the event to the thing.
+func (w *following) add(ctx context.Context, id string) (destination.Verdict, error) {
+	q, err := w.f.Follow(w.target(), w.n, id)
+	if err != nil {
+		return destination.Verdict{Reason: unwritable(w.r, err)}, nil
+	}
+	return w.request(ctx, q)
+}
+
+func (w *following) target() destination.Target { return w.sender.target(w.r, w.d, w.now) }
+
+func (w *following) request(ctx context.Context, q destination.Request) (destination.Verdict, error) {
+	w.asked = true
+	return w.sender.request(ctx, w.r, q, w.a)
+}
+
+// keep notes what the thing is called. One that another attempt noted meanwhile stays.
+func (w *following) keep(ctx context.Context, id string) error {
+	err := w.swap(ctx, Reference{ID: id, Expires: w.now.Add(ReferenceKeep)})
+	if errors.Is(err, ErrReferenceChanged) {
+		return nil
+	}
+	return err
+}
+
+// release gives the claim back where it is known that nothing was made.
+func (w *following) release(ctx context.Context, sure bool) error {
+	if !sure {
+		return nil
+	}
+	if err := w.swap(ctx, Reference{}); err != nil && !errors.Is(err, ErrReferenceChanged) {
+		return err
+	}
+	return nil
+}
+
+func (w *following) swap(ctx context.Context, r Reference) error {
+	next, err := w.sender.References.Swap(ctx, w.lane, w.object.Key, w.version, r)
+	if err != nil {
+		return fmt.Errorf("note what integration %s has of %s: %w", w.d.Integration, w.object.Key, err)
+	}
+	w.version = next
+	return nil
+}
