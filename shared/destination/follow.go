@@ -2,6 +2,7 @@ package destination
 
 import (
 	"time"
+
 	"tocsin/shared/notification"
 )
 

@@ -71,8 +71,8 @@ func (e Event) Object() (o Object, ok bool) {
 		d := Data[IssueData](e)
 		return finding(e.Kind, d.Issue.Finding, d.ObjectID)
 	case IntegrationFailing, IntegrationBroken, IntegrationWorking:
-		return Object{Key: objectKey("integration_health", Data[IntegrationData](e).Integration.ID), Step: health[e.Kind]},
-			true
+		id := Data[IntegrationData](e).Integration.ID
+		return Object{Key: objectKey("integration_health", id), Step: health[e.Kind]}, true
 	}
 	return Object{}, false
 }

@@ -122,7 +122,8 @@ func (s *tracker) issue(w http.ResponseWriter, body []byte) {
 			Value json.RawMessage
 		}
 	}
-	if err := json.Unmarshal(body, &i); err != nil || len(i.Properties) != 1 || i.Properties[0].Key != "platform.event" {
+	if err := json.Unmarshal(body, &i); err != nil || len(i.Properties) != 1 ||
+		i.Properties[0].Key != "platform.event" {
 		s.broken(w, "an issue: %s", body)
 		return
 	}
@@ -363,7 +364,8 @@ func TestOfManyEventsAtOnceOneMakesTheThing(t *testing.T) {
 		for range 8 {
 			d := c.about("S-1", "open")
 			all.Go(func() {
-				for d.State != delivery.Delivered && t.Context().Err() == nil { // the clock stands still: no claim is old
+				// the clock stands still: no claim is old
+				for d.State != delivery.Delivered && t.Context().Err() == nil {
 					d = c.send(d).Delivery
 				}
 			})

@@ -13,8 +13,8 @@ import (
 type References interface {
 	// Reference reads one; the zero value and version 0 when there is none, or when it is kept no longer.
 	Reference(ctx context.Context, l delivery.Lane, object string) (r Reference, version int64, err error)
-	// Swap replaces one that has the version, 0 for none. It returns the new version, or ErrReferenceChanged. One that is
-	// over (Reference.Expires) at once is as none.
+	// Swap replaces one that has the version, 0 for none. It returns the new version, or ErrReferenceChanged. One that
+	// is over (Reference.Expires) at once is as none.
 	Swap(ctx context.Context, l delivery.Lane, object string, version int64, r Reference) (next int64, err error)
 }
 

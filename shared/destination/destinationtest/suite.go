@@ -236,8 +236,8 @@ func triggered(t *testing.T, c Case) {
 	}
 }
 
-// Findings are a vulnerability and a security issue that were opened, opened again and closed, with a port and a URL, in
-// both languages where people read the system.
+// Findings are a vulnerability and a security issue that were opened, opened again and closed, with a port and a URL,
+// in both languages where people read the system.
 func Findings(s destination.System) []notification.Notification {
 	languages := []wording.Language{wording.English}
 	if s.Class.Read() {

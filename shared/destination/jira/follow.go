@@ -147,7 +147,8 @@ func (Destination) Follow(t destination.Target, n notification.Notification, ref
 // says so again if it is the token that is not accepted.
 func commented(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
-		return destination.Proved(r, destination.Fields(r.Body)["id"] != "", "Jira answers 201 with the id of the comment")
+		return destination.Proved(r, destination.Fields(r.Body)["id"] != "",
+			"Jira answers 201 with the id of the comment")
 	}
 	reasons := map[int]string{400: "Jira did not take the comment"}
 	maps.Copy(reasons, map[int]string{403: "the user may not comment on the issue", 404: "the issue is gone"})

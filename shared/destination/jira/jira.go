@@ -1,6 +1,6 @@
-// Package jira creates an issue in Jira for each security issue (product facts, section 8), and comments on it when that
-// is closed or opened again: in Jira Cloud through version 3 of its REST API, whose texts are Atlassian Document Format,
-// and on premise through version 2, whose texts are plain.
+// Package jira creates an issue in Jira for each security issue (product facts, section 8), and comments on it when
+// that is closed or opened again: in Jira Cloud through version 3 of its REST API, whose texts are Atlassian Document
+// Format, and on premise through version 2, whose texts are plain.
 //
 // Jira has no call that creates an issue once. The key of the issue is kept (sending.References). After an answer that
 // got lost the user's newest issues are looked through (Find) before another is made: of an object there are two issues
@@ -168,7 +168,8 @@ func (p *Parameters) issue(t destination.Target, n notification.Notification) is
 	if p.Priority {
 		f.Priority = &named{Name: priorities[n.Urgency()]}
 	}
-	return issue{Fields: f, Properties: []property{{Property, mark{Event: n.EventKey(), Object: n.Dedup(), Delivery: t.Delivery}}}}
+	m := mark{Event: n.EventKey(), Object: n.Dedup(), Delivery: t.Delivery}
+	return issue{Fields: f, Properties: []property{{Property, m}}}
 }
 
 // summary is on one line: Jira refuses line breaks here.

@@ -3,9 +3,9 @@
 // the open alert and opens no second one, that the object was closed closes the alert, and that it was opened again
 // opens a new one, since Opsgenie looks for an alias among open alerts alone.
 //
-// The alias needs nothing kept here, and two workers at once open one alert. What it can not do is put events in order:
-// where the opening of an object failed and waits for its retry (51 minutes at most, facts, section 3) while its closing
-// goes out, no alert is closed, and the one that is opened later stays open until a person closes it.
+// The alias needs nothing kept here, and two workers at once open one alert. What it can not do is put events in order.
+// Where the opening of an object failed and waits for its retry (51 minutes at most, facts, section 3) while its
+// closing goes out, no alert is closed, and the one that is opened later stays open until a person closes it.
 package opsgenie
 
 import (
@@ -201,8 +201,8 @@ var reasons = map[int]string{
 	400: "Opsgenie does not accept the alert",
 	401: "Opsgenie does not know the API key: enter the key of an API integration",
 	402: "the plan of this Opsgenie account does not include this",
-	403: "the API key may not create or update alerts, or its integration is switched off: check both, and that the endpoint " +
-		"is of the account's region",
+	403: "the API key may not create or update alerts, or its integration is switched off: check both, and that the " +
+		"endpoint is of the account's region",
 	404: "Opsgenie knows no such address: choose the endpoint of the account's region",
 	422: "Opsgenie does not accept the alert, or the API key is not one of an API integration",
 	429: "Opsgenie throttles this account: too many alerts at a time",

@@ -3,9 +3,10 @@
 // is added to the open incident and opens no second one, that the object was closed resolves the incident, and that it
 // was opened again triggers a new one.
 //
-// The key needs nothing kept here, and two workers at once make one incident. What it can not do is put events in order:
-// where the opening of an object failed and waits for its retry (51 minutes at most, facts, section 3) while its closing
-// goes out, PagerDuty resolves nothing, and the incident that is opened later stays open until a person resolves it.
+// The key needs nothing kept here, and two workers at once make one incident. What it can not do is put events in
+// order. Where the opening of an object failed and waits for its retry (51 minutes at most, facts, section 3) while its
+// closing goes out, PagerDuty resolves nothing, and the incident that is opened later stays open until a person
+// resolves it.
 package pagerduty
 
 import (

@@ -16,7 +16,8 @@ import (
 // OpenReferences opens an engine whose references go by a clock.
 type OpenReferences func(t *testing.T, now func() time.Time) sending.References
 
-var referred = sending.Reference{ID: "SEC-1", Maker: "d", Since: At, Begun: At.Add(-time.Second), Expires: At.Add(time.Hour)}
+var referred = sending.Reference{ID: "SEC-1", Maker: "d", Since: At, Begun: At.Add(-time.Second),
+	Expires: At.Add(time.Hour)}
 
 const madeOf = "vuln:PLT-42-I0001 ~#é"
 

@@ -30,7 +30,8 @@ var _ sending.References = (*References)(nil)
 const referencePart = "object "
 
 func referenceKey(l delivery.Lane, object string) table.Item {
-	return table.Item{"lane": table.Text(table.LaneKey(l.Tenant, l.Integration)), "part": table.Text(referencePart + object)}
+	return table.Item{"lane": table.Text(table.LaneKey(l.Tenant, l.Integration)),
+		"part": table.Text(referencePart + object)}
 }
 
 // referenceRow is what an integration's system calls the thing that was made of an object.
