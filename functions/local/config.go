@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/command"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
 	"tocsin/shared/health"
@@ -52,7 +53,7 @@ type config struct {
 	faster                        float64
 	rule                          health.Rule
 	limits                        worker.Limits
-	keep                          time.Duration
+	keep, commandWait             time.Duration
 	said                          map[string]string // the flags that were set, by an argument or a variable
 	logLevel                      slog.Level
 	logJSON                       bool
@@ -184,6 +185,8 @@ func (c *config) deliveries(f *flag.FlagSet) {
 	f.DurationVar(&c.rule.Lasting, "disable-after", health.DefaultLasting,
 		"how long an integration must have been failing before it is disabled; 0s for no time")
 	f.IntVar(&c.limits.PerLane, "per-integration", 0, "requests in flight to one integration (default 32)")
+	f.DurationVar(&c.commandWait, "command-wait", command.DefaultWait,
+		"how long a trigger's command may wait to be acknowledged before administrators are told; 0s tells nobody")
 	f.DurationVar(&c.keep, "keep", 30*24*time.Hour, "how long ended deliveries and their events are kept")
 }
 
@@ -214,9 +217,9 @@ func (c *config) check() error {
 			"who may publish are decided apart")
 	}
 	if c.rule.Percent < 1 || c.rule.Minimum < 1 || c.rule.Spread < 1 || c.rule.Lasting < 0 || c.faster < 1 ||
-		c.keep < time.Hour {
+		c.keep < time.Hour || c.commandWait < 0 {
 		return errors.New("-disable-percent, -disable-minimum, -disable-spread and -faster must be at least 1, " +
-			"-disable-after at least 0s, -keep at least 1h")
+			"-disable-after and -command-wait at least 0s, -keep at least 1h")
 	}
 	if c.rule.Lasting == 0 {
 		c.rule.Lasting = -1 // which is what a rule calls no time

@@ -237,7 +237,7 @@ func (p *program) serve(ctx context.Context) error {
 	work.Go(func() { prune(background, p.log, p.db, p.keep) })
 	work.Go(func() { sweep(background, p.log, p.integrations, p.monitor) })
 	work.Go(func() { p.receive(background, p.chats) })
-	work.Go(func() { p.tellOfTokens(background) })
+	work.Go(func() { p.tellOfTime(background) })
 	if p.certificate != nil {
 		server.TLSConfig = p.certificate.config()
 	}

@@ -22,7 +22,7 @@ func handler(s *stack.Stack) stack.Handler[handlers.RetryCall, any] {
 	store := s.Integrations()
 	handler := s.BatchHandler(store, budget)
 	service := s.Service(store)
-	outbox := s.Sweeping()
+	outbox, commands := s.Sweeping(), s.CommandNotices()
 	relay := func(ctx context.Context) (int, error) {
 		finished, swept := outbox.Sweep(ctx)
 		count, err := store.Relay(ctx)
@@ -31,7 +31,8 @@ func handler(s *stack.Stack) stack.Handler[handlers.RetryCall, any] {
 		if lost == nil {
 			_, lost = handler.Monitor.Sweep(ctx, failing)
 		}
-		return count, errors.Join(err, lost)
+		_, untold := commands.Send(ctx)
+		return count, errors.Join(err, lost, untold)
 	}
 	return metrics.Of(s.Meter("retry"), handlers.Retry(handler,
 		handlers.Upkeep{Relay: relay, Sweep: s.Sweeper(handler).Sweep}, s.Log))

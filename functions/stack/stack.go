@@ -26,6 +26,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"tocsin/shared/activity"
+	"tocsin/shared/command"
 	"tocsin/shared/counting"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/s3"
@@ -290,6 +291,16 @@ func (s *Stack) Triggers() *settings.Triggers {
 	outbox.Publisher, outbox.Activity = s.Bus(), s.activity()
 	return &settings.Triggers{DB: s.db, Table: s.env.need("TOCSIN_TABLE_TRIGGERS"), Outbox: outbox,
 		Now: time.Now}
+}
+
+// CommandNotices tells administrators of commands that nobody takes.
+func (s *Stack) CommandNotices() *command.Notices {
+	n := &command.Notices{Store: s.Triggers().Commands(), Now: time.Now, Log: s.Log}
+	if s.env.get("TOCSIN_COMMAND_WAIT_MINUTES") != "0" {
+		n.Wait = time.Duration(s.env.number("TOCSIN_COMMAND_WAIT_MINUTES",
+			int(command.DefaultWait/time.Minute))) * time.Minute
+	}
+	return n
 }
 
 // TriggerService makes changes of triggers.

@@ -134,7 +134,7 @@ func (r *rig) drive(own, trig string) map[string]driven {
 		"acknowledge-command": {func() answer {
 			r.asked("42", "command-1")
 			return r.call("POST", "/v1/commands/command-1/ack", "")
-		}, activity.Command, activity.Acknowledge, "", ""},
+		}, activity.Command, activity.Acknowledge, "state", "acknowledged"},
 		"make-token": {post("/v1/tokens", `{"name":"CI","kind":"personal","role":"analyst"}`), activity.APIToken,
 			activity.Create, "", ""},
 		"revoke-token": {func() answer {

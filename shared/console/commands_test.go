@@ -123,3 +123,82 @@ func TestP6ARejectedEventIsSentThroughAgainOnce(t *testing.T) {
 	r.token = r.issue("42", access.Analyst)
 	require.Equal(t, 403, r.call("POST", "/v1/dead-letters/"+mine+"/replay", "").status)
 }
+
+func TestACommandFailsIsTakenAndLiftedAndTheFiringTellsOfIt(t *testing.T) {
+	r := start(t)
+	trig := r.call("POST", "/v1/triggers", `{"name":"Many","template_id":"vector_attack",`+
+		`"threshold":{"period":3600,"count":1},"actions":[{"id":"add_to_graylist","params":{"lock_time":3600}}]}`).
+		header.Get("Location")
+	r.hits(t, "203.0.113.5", 0, 2)
+	fired := func() map[string]any {
+		t.Helper()
+		a := r.call("GET", trig+"/firings", "")
+		require.Equal(t, 200, a.status, a.raw)
+		return a.body["items"].([]any)[0].(map[string]any)["reactions"].([]any)[0].(map[string]any)
+	}
+	id := fired()["event_id"].(string)
+	require.NotContains(t, fired(), "command", "the event did not come over the bus yet")
+	r.asked("42", id)
+	require.Equal(t, map[string]any{"state": "pending"}, fired()["command"])
+	self := "/v1/commands/" + url.PathEscape(id) + "/ack"
+	say := func(status int, body, state string) answer {
+		t.Helper()
+		a := r.call("POST", self, body)
+		require.Equal(t, status, a.status, a.raw)
+		require.Equal(t, state, fired()["command"].(map[string]any)["state"])
+		if status == 200 {
+			require.Equal(t, state, a.body["state"])
+			require.Len(t, r.call("GET", "/v1/commands?state="+state, "").body["items"], 1)
+		}
+		return a
+	}
+	a := say(409, `{"outcome":"lifted"}`, "pending")
+	require.Contains(t, a.raw, "acknowledge it before you say that it was lifted")
+	a = say(422, `{"outcome":"failed"}`, "pending")
+	require.Contains(t, a.raw, "body.reason")
+	say(422, `{"outcome":"failed","reason":" \n "}`, "pending")
+	say(422, `{"outcome":"pending"}`, "pending")
+	say(422, `{"outcome":"failed","reason":"`+strings.Repeat("x", 501)+`"}`, "pending")
+	a = say(200, `{"outcome":"failed","reason":"no such\nlist"}`, "failed")
+	require.NotContains(t, a.body["failure"], "\n", "on one line")
+	failed := a.body
+	r.email = "grace@example.com"
+	r.token = r.issue("42", access.Administrator)
+	require.Equal(t, failed, say(200, `{"outcome":"failed","reason":"another"}`, "failed").body, "the first one stays")
+	say(409, `{"outcome":"lifted"}`, "failed")
+	a = say(200, `{}`, "acknowledged")
+	require.Equal(t, "grace@example.com", a.body["acknowledged_by"])
+	require.Equal(t, "ada@example.com", a.body["failed_by"])
+	taken, err := time.Parse(time.RFC3339Nano, a.body["acknowledged_at"].(string))
+	require.NoError(t, err)
+	require.Equal(t, taken.Add(time.Hour).Format(time.RFC3339Nano), a.body["ends_at"])
+	require.Contains(t, fired()["command"], "ends_at")
+	say(200, ``, "acknowledged")
+	a = say(200, `{"outcome":"lifted","reason":"by hand"}`, "lifted")
+	require.Equal(t, "by hand", a.body["lift_reason"])
+	require.NotContains(t, a.body, "ends_at")
+	say(200, ``, "lifted")
+	entries := r.call("GET", "/v1/activity?object=Command", "").body["items"].([]any)
+	require.Len(t, entries, 3, "one for each change")
+	require.Equal(t, []any{
+		map[string]any{"field": "state", "before": "acknowledged", "after": "lifted"},
+		map[string]any{"field": "reason", "after": "by hand"},
+	}, entries[0].(map[string]any)["changes"])
+}
+
+func TestTheOverviewTellsOfCommandsThatNobodyTakes(t *testing.T) {
+	r := start(t)
+	require.Empty(t, r.overviewOf().Commands)
+	r.asked("42", "c1", "c2")
+	n := command.Notices{Store: r.db.Commands, Wait: command.DefaultWait, Now: r.config.Now, Log: r.config.Log}
+	told, err := n.Send(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, told)
+	v := r.overviewOf().Commands
+	require.Len(t, v, 1)
+	require.Equal(t, "c1", v[0].ID)
+	require.Equal(t, "Payloads", v[0].TriggerName)
+	require.Contains(t, r.call("GET", "/v1/commands", "").raw, "overdue_at")
+	r.call("POST", "/v1/commands/c2/ack", "")
+	require.Empty(t, r.overviewOf().Commands, "somebody takes them")
+}

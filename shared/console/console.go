@@ -239,6 +239,9 @@ func (s *server) mails(kit rest.Kit) *mails.API {
 // overview reads what became of the last day.
 func (s *server) overview() *overview.Reader {
 	r := &overview.Reader{Integrations: s.Integrations, Systems: s.Systems, Now: s.Now}
+	if s.Commands != nil {
+		r.Commands = s.Commands
+	}
 	if s.Integrations != nil && s.Health != nil { // else this is the document alone, or /v2
 		r.Counters, r.Backlog, r.Holds = s.Health.Counters, s.Integrations.Backlog, s.Holds
 	}

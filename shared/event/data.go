@@ -555,6 +555,33 @@ func (d CommandData) check() error {
 	return nil
 }
 
+// NotTakenData is the data of CommandNotTaken: the first command of its kind that nobody acknowledged in time.
+type NotTakenData struct {
+	Command struct {
+		ID      string    `json:"id" required:"true"`
+		Kind    Kind      `json:"kind" required:"true"`
+		AskedAt Timestamp `json:"asked_at" required:"true"`
+	} `json:"command" required:"true"`
+	Trigger struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	} `json:"trigger"`
+	IP     string `json:"ip"`
+	Waited int64  `json:"waited"` // seconds that it had waited
+}
+
+func (d NotTakenData) check() error {
+	switch {
+	case d.Command.ID == "":
+		return invalid("data.command.id", "is missing")
+	case !d.Command.Kind.Command():
+		return invalid("data.command.kind", "must be that of a command, is %q", clip(string(d.Command.Kind)))
+	case d.Command.AskedAt.IsZero():
+		return invalid("data.command.asked_at", "is missing")
+	}
+	return nil
+}
+
 func triggerName(name string) error {
 	if name == "" {
 		return invalid("data.trigger_name", "is missing")

@@ -61,6 +61,8 @@ const (
 	// APITokenExpiring: an API token expires in three days. It reaches the person that its data names, who can not
 	// switch it off (facts, 5.3).
 	APITokenExpiring Kind = "api_token_expiring"
+	// CommandNotTaken: nobody acknowledged a command of a trigger within its time.
+	CommandNotTaken Kind = "command_not_taken"
 
 	// The next kinds reach integrations through triggers only (facts, 4.6): upstream publishes the last four, and a
 	// trigger that one of them sets off publishes it again with a Reaction.
@@ -267,6 +269,7 @@ var kinds = map[Kind]kind{
 	}),
 	AddressUndeliverable: of[AddressData](always(System)),
 	APITokenExpiring:     of[TokenData](always(TokenExpiry)),
+	CommandNotTaken:      of[NotTakenData](always(System)),
 
 	AttacksExceeded:     of[ThresholdData](always("")),
 	IncidentsExceeded:   of[ThresholdData](always("")),

@@ -155,6 +155,7 @@ var texts = map[event.Kind]func(Notification) text{
 	event.Report:               ready,
 	event.AddressUndeliverable: address,
 	event.APITokenExpiring:     expiring,
+	event.CommandNotTaken:      notTaken,
 
 	event.AttacksExceeded:     threshold("Trigger: The number of detected hits exceeded the threshold", "attacks"),
 	event.IncidentsExceeded:   threshold("Trigger: The number of incidents exceeded the threshold", "incidents"),
@@ -167,10 +168,10 @@ var texts = map[event.Kind]func(Notification) text{
 	event.ForcedBrowsingResponses: count("Answers that may be forced browsing"),
 	event.BOLARequests:            count("Requests that may be BOLA"),
 
-	event.IPDenylistRequested: command("A trigger asks to denylist an IP address"),
-	event.IPGraylistRequested: command("A trigger asks to graylist an IP address"),
-	event.IPMarkRequested:     command("A trigger asks to mark requests as an attack"),
-	event.HitsGroupRequested:  command("A trigger asks to group hits into one attack"),
+	event.IPDenylistRequested: command,
+	event.IPGraylistRequested: command,
+	event.IPMarkRequested:     command,
+	event.HitsGroupRequested:  command,
 }
 
 // facts keeps the lines that have a value.
@@ -601,11 +602,30 @@ func count(headline string) func(Notification) text {
 }
 
 // command is for upstream; the Console's preview of a trigger shows it.
-func command(headline string) func(Notification) text {
-	return func(n Notification) text {
-		d := event.Data[event.CommandData](n.Event)
-		return text{headline: headline, sentence: "A trigger went off.",
-			facts: facts(Fact{"IP", d.IP}, Fact{"Trigger", d.TriggerName})}
+func command(n Notification) text {
+	d := event.Data[event.CommandData](n.Event)
+	return text{headline: asked[n.Event.Kind], sentence: "A trigger went off.",
+		facts: facts(Fact{"IP", d.IP}, Fact{"Trigger", d.TriggerName})}
+}
+
+// asked is what each command is about, in words.
+var asked = map[event.Kind]string{
+	event.IPDenylistRequested: "A trigger asks to denylist an IP address",
+	event.IPGraylistRequested: "A trigger asks to graylist an IP address",
+	event.IPMarkRequested:     "A trigger asks to mark requests as an attack",
+	event.HitsGroupRequested:  "A trigger asks to group hits into one attack",
+}
+
+func notTaken(n Notification) text {
+	d := event.Data[event.NotTakenData](n.Event)
+	return text{
+		headline: "Nobody takes the commands of triggers", severity: High,
+		link: n.own("/triggers/" + url.PathEscape(d.Trigger.ID)),
+		sentence: "Nobody acknowledged in time what a trigger asked of the platform. A trigger can only ask: see " +
+			"that a program takes such commands and acknowledges them. There is no further notice about commands of this " +
+			"kind for 30 days, unless one is taken.",
+		facts: facts(Fact{"Command", asked[d.Command.Kind]}, Fact{"IP", d.IP}, Fact{"Trigger", d.Trigger.Name},
+			Fact{"Asked at", d.Command.AskedAt.UTC().Format(time.RFC3339)}),
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tocsin/shared/command"
 	"tocsin/shared/destination"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -31,6 +32,7 @@ type Overview struct {
 	Hours        [Hours]Hour
 	Integrations []Line // in the order of their making
 	Trouble      []Trouble
+	Untaken      []command.Command // the first one of each kind of commands that nobody takes
 }
 
 // Hour is what one hour brought.
@@ -72,6 +74,11 @@ type Holds interface {
 	HeldUntil(ctx context.Context, tenant, integration string) (time.Time, error)
 }
 
+// Commands knows which commands of triggers nobody takes: the part of command.Store that this package needs.
+type Commands interface {
+	Untaken(ctx context.Context, tenant string, now time.Time) ([]command.Command, error)
+}
+
 // Systems finds a system by its name: the part of the catalogue that this package needs.
 type Systems interface {
 	Lookup(name string) (s destination.System, available, ok bool)
@@ -84,6 +91,7 @@ type Reader struct {
 	Counters     Series
 	Backlog      integration.Backlog // nil: nobody knows what waits
 	Holds        Holds               // nil: nobody knows which systems are spared
+	Commands     Commands            // nil: there are none
 	Now          func() time.Time
 }
 
@@ -131,6 +139,11 @@ func (r *Reader) Read(ctx context.Context, tenant string) (Overview, error) {
 	}
 	if err := r.lines(ctx, tenant, &o); err != nil {
 		return o, err
+	}
+	if r.Commands != nil {
+		if o.Untaken, err = r.Commands.Untaken(ctx, tenant, now); err != nil {
+			return o, err
+		}
 	}
 	slices.SortStableFunc(o.Trouble, func(a, b Trouble) int {
 		return cmp.Or(cmp.Compare(a.Cause.rank(), b.Cause.rank()), b.Since.Compare(a.Since))

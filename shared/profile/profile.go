@@ -83,8 +83,8 @@ var systemRights = map[event.Kind]access.Right{
 	event.DisableIntegration: access.ViewIntegrations, event.DeleteIntegration: access.ViewIntegrations,
 	event.IntegrationBroken:  access.ViewIntegrations,
 	event.IntegrationFailing: access.ViewIntegrations, event.IntegrationWorking: access.ViewIntegrations,
-	event.AddressUndeliverable: access.ViewIntegrations,
-	event.CreateApplication:    access.ViewApplications, event.UpdateApplication: access.ViewApplications,
+	event.AddressUndeliverable: access.ViewIntegrations, event.CommandNotTaken: access.ViewTriggers,
+	event.CreateApplication: access.ViewApplications, event.UpdateApplication: access.ViewApplications,
 	event.DeleteApplication: access.ViewApplications,
 }
 

@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/console/integrations"
 	"tocsin/shared/console/rest"
+	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/overview"
@@ -35,7 +36,18 @@ type OverviewView struct {
 	Hours        []OverviewHour  `json:"hours" doc:"24 of them, the oldest first; the last one is not over"`
 	Integrations []OverviewLine  `json:"integrations" doc:"in the order of their making, without those that were deleted"`
 	Attention    []AttentionView `json:"attention" doc:"what needs a person, the worst first"`
+	Commands     []UntakenView   `json:"commands" doc:"what triggers ask of the platform and nobody takes: one item for a kind, until one of it is taken"`
 	OverviewSum
+}
+
+// UntakenView is a kind of commands that nobody takes, with the first one of which that was found.
+type UntakenView struct {
+	Kind        event.Kind `json:"kind" enum:"ip_denylist_requested,ip_graylist_requested,ip_mark_requested,hits_group_requested"`
+	ID          string     `json:"id" doc:"of the command"`
+	Since       time.Time  `json:"since" doc:"when it was asked for"`
+	Trigger     string     `json:"trigger_id"`
+	TriggerName string     `json:"trigger_name"`
+	IP          string     `json:"ip" example:"203.0.113.7"`
 }
 
 // OverviewSum is what became of deliveries.
@@ -119,12 +131,17 @@ func (s *API) read(ctx context.Context, _ *struct{}) (*output, error) {
 	}
 	v := OverviewView{From: o.From, To: o.To, Events: o.Events, OverviewSum: sum(o.All),
 		Hours:        make([]OverviewHour, len(o.Hours)),
-		Integrations: make([]OverviewLine, len(o.Integrations)), Attention: make([]AttentionView, len(o.Trouble))}
+		Integrations: make([]OverviewLine, len(o.Integrations)), Attention: make([]AttentionView, len(o.Trouble)),
+		Commands: make([]UntakenView, len(o.Untaken))}
 	for n, h := range o.Hours {
 		v.Hours[n] = OverviewHour(h)
 	}
 	for n, l := range o.Integrations {
 		v.Integrations[n] = line(l)
+	}
+	for n, c := range o.Untaken {
+		v.Commands[n] = UntakenView{Kind: c.Kind, ID: c.ID, Since: c.At, Trigger: c.Data.TriggerID,
+			TriggerName: c.Data.TriggerName, IP: c.Data.IP}
 	}
 	for n, t := range o.Trouble {
 		v.Attention[n] = trouble(t)

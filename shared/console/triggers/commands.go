@@ -1,6 +1,7 @@
 package triggers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -13,28 +14,52 @@ import (
 	"tocsin/shared/command"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/event"
+	"tocsin/shared/plaintext"
 )
 
 // CommandView is what a trigger asked of the platform.
 type CommandView struct {
-	ID             string        `json:"id" doc:"that of its event; command_id in what integrations get" example:"trigger:01GTD8R4000000000000000001:5f2a:block_ips"`
-	Kind           event.Kind    `json:"kind" enum:"ip_denylist_requested,ip_graylist_requested,ip_mark_requested,hits_group_requested"`
-	At             time.Time     `json:"at"`
-	State          command.State `json:"state" enum:"pending,acknowledged"`
+	ID   string     `json:"id" doc:"that of its event; command_id in what integrations get" example:"trigger:01GTD8R4000000000000000001:5f2a:block_ips"`
+	Kind event.Kind `json:"kind" enum:"ip_denylist_requested,ip_graylist_requested,ip_mark_requested,hits_group_requested"`
+	At   time.Time  `json:"at"`
+	CommandStateView
+	Trigger     string `json:"trigger_id"`
+	TriggerName string `json:"trigger_name"`
+	IP          string `json:"ip" example:"203.0.113.7"`
+	LockTime    int64  `json:"lock_time,omitempty" doc:"of ip_denylist_requested and ip_graylist_requested, in seconds; 315360000 = for ever"`
+	Mark        string `json:"mark,omitempty" doc:"of ip_mark_requested: brute, dirbust or bola"`
+	From        int64  `json:"time_from,omitempty" doc:"Unix seconds: the requests that it is about begin here"`
+	To          int64  `json:"time_to,omitempty" doc:"Unix seconds: they end here; absent for those to come"`
+}
+
+// CommandStateView is what became of a command.
+type CommandStateView struct {
+	State          command.State `json:"state" enum:"pending,acknowledged,failed,lifted" doc:"pending: nobody said anything of it; acknowledged: it was taken; failed: it could not be carried out; lifted: it was taken, and that is over"`
+	OverdueAt      *time.Time    `json:"overdue_at,omitempty" doc:"when it was found that nobody had taken it within its time"`
 	AcknowledgedAt *time.Time    `json:"acknowledged_at,omitempty"`
 	AcknowledgedBy string        `json:"acknowledged_by,omitempty" doc:"who said first that it was taken"`
-	Trigger        string        `json:"trigger_id"`
-	TriggerName    string        `json:"trigger_name"`
-	IP             string        `json:"ip" example:"203.0.113.7"`
-	LockTime       int64         `json:"lock_time,omitempty" doc:"of ip_denylist_requested and ip_graylist_requested, in seconds; 315360000 = for ever"`
-	Mark           string        `json:"mark,omitempty" doc:"of ip_mark_requested: brute, dirbust or bola"`
-	From           int64         `json:"time_from,omitempty" doc:"Unix seconds: the requests that it is about begin here"`
-	To             int64         `json:"time_to,omitempty" doc:"Unix seconds: they end here; absent for those to come"`
+	EndsAt         *time.Time    `json:"ends_at,omitempty" doc:"of one that was taken: acknowledged_at and the lock time. Whether the address left the list then is upstream's to say, with the outcome lifted: the state does not change by itself"`
+	FailedAt       *time.Time    `json:"failed_at,omitempty"`
+	FailedBy       string        `json:"failed_by,omitempty"`
+	Failure        string        `json:"failure,omitempty" doc:"why it could not be carried out, in upstream's words"`
+	LiftedAt       *time.Time    `json:"lifted_at,omitempty"`
+	LiftedBy       string        `json:"lifted_by,omitempty"`
+	LiftReason     string        `json:"lift_reason,omitempty"`
+}
+
+// AckBody is what upstream says of a command.
+type AckBody struct {
+	Outcome command.State `json:"outcome,omitempty" enum:"acknowledged,failed,lifted" default:"acknowledged" doc:"acknowledged: it was taken, or carried out; failed: it could not be; lifted: what was taken is over, by its time or because somebody removed it"`
+	Reason  string        `json:"reason,omitempty" maxLength:"500" doc:"of failed, which needs one, and of lifted" example:"no such list"`
 }
 
 type (
+	ackInput struct {
+		rest.IDInput
+		Body *AckBody
+	}
 	commandsInput struct {
-		State   string `query:"state" enum:"all,pending,acknowledged" default:"all" doc:"only commands in this state"`
+		State   string `query:"state" enum:"all,pending,acknowledged,failed,lifted" default:"all" doc:"only commands in this state"`
 		Trigger string `query:"trigger" maxLength:"64" doc:"only those of the trigger with this id"`
 		Cursor  string `query:"cursor" maxLength:"400" doc:"next_cursor of the page before"`
 		Limit   int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"items on a page, at most 200"`
@@ -60,22 +85,38 @@ func (s *API) commands(api huma.API) {
 	}), s.listCommands)
 	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "acknowledge-command", Method: http.MethodPost, Path: "/v1/commands/{id}/ack", Tags: tags,
-		Errors:      []int{404},
-		Summary:     "Say that a command was taken",
-		Description: "It is no error when it already was: the answer says by whom first, and when.",
-	}), func(ctx context.Context, in *rest.IDInput) (*commandOutput, error) {
-		p := rest.Principal(ctx)
-		c, err := s.Commands.Acknowledge(ctx, in.ID, activity.Entry{ID: s.NewID(), At: s.Now(), Actor: rest.Person(ctx),
-			Object: activity.Command, ObjectID: in.ID, Action: activity.Acknowledge}.Bounded())
-		if errors.Is(err, command.ErrNotFound) {
-			return nil, rest.NewProblem(http.StatusNotFound, "there is no such command")
-		}
-		if err != nil {
-			return nil, s.Answer(err)
-		}
-		s.Log.Info("command acknowledged", "tenant", p.Tenant, "command", in.ID, "by", c.AcknowledgedBy)
-		return &commandOutput{Body: commandView(c)}, nil
-	})
+		Errors:  []int{404, 409, 422},
+		Summary: "Say what became of a command",
+		Description: "Without a body: that it was taken. A command goes one way: it may fail, be taken (after a " +
+			"failure, too), and be lifted once it was taken; 409 answers what can not be. It is no error when the " +
+			"same was said before: the answer says by whom first, and when.",
+	}), s.acknowledge)
+}
+
+func (s *API) acknowledge(ctx context.Context, in *ackInput) (*commandOutput, error) {
+	o := command.Outcome{State: command.Acknowledged}
+	if in.Body != nil {
+		o = command.Outcome{State: cmp.Or(in.Body.Outcome, command.Acknowledged),
+			Reason: plaintext.Line(in.Body.Reason)}
+	}
+	if o.State == command.Failed && o.Reason == "" {
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "validation failed",
+			rest.Fault("body.reason", "is needed with the outcome failed"))
+	}
+	c, err := s.Commands.Acknowledge(ctx, in.ID, o, activity.Entry{ID: s.NewID(), At: s.Now(),
+		Actor: rest.Person(ctx), Object: activity.Command, ObjectID: in.ID, Action: activity.Acknowledge}.Bounded())
+	var impossible *command.Impossible
+	switch {
+	case errors.Is(err, command.ErrNotFound):
+		return nil, rest.NewProblem(http.StatusNotFound, "there is no such command")
+	case errors.As(err, &impossible):
+		return nil, rest.NewProblem(http.StatusConflict, impossible.Error())
+	case err != nil:
+		return nil, s.Answer(err)
+	}
+	s.Log.Info("command acknowledged", "tenant", c.Tenant, "command", c.ID, "outcome", string(o.State), "state",
+		string(c.State()), "by", rest.Person(ctx).Who())
+	return &commandOutput{Body: commandView(c)}, nil
 }
 
 func (s *API) listCommands(ctx context.Context, in *commandsInput) (*commandsOutput, error) {
@@ -104,15 +145,24 @@ func (s *API) listCommands(ctx context.Context, in *commandsInput) (*commandsOut
 }
 
 func commandView(c command.Command) CommandView {
-	v := CommandView{
-		ID: c.ID, Kind: c.Kind, At: c.At, State: c.State(), AcknowledgedBy: c.AcknowledgedBy, Trigger: c.Data.TriggerID,
-		TriggerName: c.Data.TriggerName,
-		IP:          c.Data.IP, LockTime: c.Data.LockTime, Mark: c.Data.Mark, From: c.Data.From, To: c.Data.To,
+	return CommandView{ID: c.ID, Kind: c.Kind, At: c.At, CommandStateView: commandState(c), Trigger: c.Data.TriggerID,
+		TriggerName: c.Data.TriggerName, IP: c.Data.IP, LockTime: c.Data.LockTime, Mark: c.Data.Mark,
+		From: c.Data.From, To: c.Data.To}
+}
+
+func commandState(c command.Command) CommandStateView {
+	return CommandStateView{State: c.State(), OverdueAt: moment(c.OverdueAt),
+		AcknowledgedAt: moment(c.AcknowledgedAt), AcknowledgedBy: c.AcknowledgedBy, EndsAt: moment(c.Ends()),
+		FailedAt: moment(c.FailedAt), FailedBy: c.FailedBy, Failure: c.Failure,
+		LiftedAt: moment(c.LiftedAt), LiftedBy: c.LiftedBy, LiftReason: c.LiftReason}
+}
+
+// moment is nil for a time that is not there.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
 	}
-	if !c.AcknowledgedAt.IsZero() {
-		v.AcknowledgedAt = &c.AcknowledgedAt
-	}
-	return v
+	return &t
 }
 
 const commandList rest.List = "commands"

@@ -31,6 +31,8 @@ type ReactionView struct {
 	Event        string           `json:"event_id" doc:"of the event that it published: deliveries carry it, and GET /v1/commands lists it where it asks something of the platform"`
 	Integrations []string         `json:"integration_ids,omitempty" doc:"that were notified"`
 	LockTime     int64            `json:"lock_time,omitempty" doc:"seconds"`
+	// Command is absent of a notification, and of a command that is not kept any more.
+	Command *CommandStateView `json:"command,omitempty" doc:"what became of what it asked of the platform"`
 }
 
 // CountView is what a trigger counts now.
@@ -98,11 +100,15 @@ func (s *API) listFirings(ctx context.Context, in *firingsInput) (*firingsOutput
 	if err != nil {
 		return nil, s.Answer(err)
 	}
+	states, err := s.commandStates(ctx, tenant, found[:min(len(found), in.Limit)])
+	if err != nil {
+		return nil, s.Answer(err)
+	}
 	out := &firingsOutput{}
 	out.Body.Items = []FiringView{}
 	for _, of := range found[:min(len(found), in.Limit)] {
 		for n := range of.List {
-			out.Body.Items = append(out.Body.Items, firingView(of.List[len(of.List)-1-n]))
+			out.Body.Items = append(out.Body.Items, firingView(of.List[len(of.List)-1-n], states))
 		}
 		out.Body.More += of.More
 	}
@@ -112,7 +118,32 @@ func (s *API) listFirings(ctx context.Context, in *firingsInput) (*firingsOutput
 	return out, nil
 }
 
-func firingView(f trigger.Firing) FiringView {
+// commandStates reads what became of what firings asked for, by the ids of their events.
+func (s *API) commandStates(ctx context.Context, tenant string, list []trigger.Firings) (map[string]*CommandStateView,
+	error) {
+	var ids []string
+	for _, of := range list {
+		for _, f := range of.List {
+			for _, a := range f.Actions {
+				if a.ID != trigger.Notify {
+					ids = append(ids, f.EventID(a.ID))
+				}
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	found, err := s.Commands.Several(ctx, tenant, ids)
+	out := make(map[string]*CommandStateView, len(found))
+	for _, c := range found {
+		state := commandState(c)
+		out[c.ID] = &state
+	}
+	return out, err
+}
+
+func firingView(f trigger.Firing, commands map[string]*CommandStateView) FiringView {
 	v := FiringView{At: f.At, IP: f.Source, Count: f.Count, Event: f.Event, Object: f.Object,
 		Threshold: thresholdView(f.Threshold), Reactions: []ReactionView{}}
 	if f.Threshold != nil {
@@ -120,7 +151,7 @@ func firingView(f trigger.Firing) FiringView {
 	}
 	for _, a := range f.Actions {
 		v.Reactions = append(v.Reactions, ReactionView{Action: a.ID, Event: f.EventID(a.ID),
-			Integrations: a.Integrations, LockTime: a.LockTime})
+			Integrations: a.Integrations, LockTime: a.LockTime, Command: commands[f.EventID(a.ID)]})
 	}
 	return v
 }

@@ -454,7 +454,9 @@ var samples = map[event.Kind]string{
 	event.TriggerCreate:      `{"trigger":{"id":"t1","name":"SQLi burst"},"by":{"name":"Ada","email":"ada@example.com"}}`,
 	event.TriggerUpdate:      `{"trigger":{"id":"t1","name":"SQLi burst"}}`,
 	event.TriggerDelete:      `{"trigger":{"id":"t1","name":"SQLi burst"}}`,
-	event.RequestsPerHour:    `{"requests":1048576,"from":"2023-03-01T00:00:00Z"}`,
+	event.CommandNotTaken: `{"command":{"id":"trigger:t1:5f2a:block_ips","kind":"ip_denylist_requested",` +
+		`"asked_at":"2023-02-28T23:50:00Z"},"trigger":{"id":"t1","name":"SQLi burst"},"ip":"203.0.113.7","waited":600}`,
+	event.RequestsPerHour: `{"requests":1048576,"from":"2023-03-01T00:00:00Z"}`,
 }
 
 const reacting = `,"reaction":{"trigger":"t","integrations":["i"]}}`

@@ -46,6 +46,7 @@ type Engine struct {
 	references   map[referenceKey]reference
 	firings      map[key][]trigger.Firings
 	commands     map[key]command.Command
+	untaken      map[key]untaken // by tenant and kind
 	counters     map[bucket]health.Count
 	days         map[dayOf]*report.DayTotals
 	settings     map[string]report.Settings
@@ -74,7 +75,8 @@ func New(now func() time.Time) *Engine {
 		batches: map[string]worker.Batch{}, integrations: map[key]integration.Integration{},
 		triggers: map[key]trigger.Trigger{}, seeded: map[string]bool{}, states: map[key]trigger.State{},
 		firings:  map[key][]trigger.Firings{},
-		commands: map[key]command.Command{}, counters: map[bucket]health.Count{}, days: map[dayOf]*report.DayTotals{},
+		commands: map[key]command.Command{}, untaken: map[key]untaken{}, counters: map[bucket]health.Count{},
+		days:     map[dayOf]*report.DayTotals{},
 		settings: map[string]report.Settings{}, reports: map[key]kept{},
 		schedule: map[subscription]report.Subscription{}, people: map[key]profile.Profile{},
 		suppressions: map[suppressionKey]mail.Suppression{}, tokens: map[key]token.Token{},

@@ -20,7 +20,7 @@ func (s *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (remo
 		{"deliveries", func() (int, error) { return s.deliveries.Prune(ctx, before) }},
 		{"events", func() (int, error) { return s.deliveries.PruneEvents(ctx, before) }},
 		{"dead letters", func() (int, error) { return s.deliveries.PruneDeadLetters(ctx, before) }},
-		{"commands", func() (int, error) { return s.Commands().Prune(ctx, before) }},
+		{"commands", func() (int, error) { return s.Commands().Prune(ctx, before, now) }},
 		{"firings of triggers", func() (int, error) { return s.triggers.PruneFirings(ctx, before) }},
 		{"references", func() (int, error) { return s.References().Prune(ctx, now) }},
 		{"counters", func() (int, error) { return s.Counters().Prune(ctx, now) }},

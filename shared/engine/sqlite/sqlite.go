@@ -68,7 +68,7 @@ func (s *DB) Integrations() *settings.Integrations { return s.integrations }
 func (s *DB) Triggers() *settings.Triggers { return s.triggers }
 
 // Commands returns what triggers ask of the platform.
-func (s *DB) Commands() *settings.Commands { return settings.NewCommands(s.file) }
+func (s *DB) Commands() *settings.Commands { return settings.NewCommands(s.file, s.bus) }
 
 // ActivityLog returns the activity log.
 func (s *DB) ActivityLog() *activitylog.Log { return activitylog.New(s.file) }

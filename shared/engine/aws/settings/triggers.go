@@ -36,7 +36,7 @@ var _ trigger.Store = (*Triggers)(nil)
 
 // Commands is the store of commands in the same table.
 func (s *Triggers) Commands() *Commands {
-	return &Commands{DB: s.DB, Table: s.Table, Activity: s.Outbox.Activity, Now: s.Now}
+	return &Commands{DB: s.DB, Table: s.Table, Outbox: s.Outbox, Now: s.Now}
 }
 
 // Ids in the table. Those of commands are with them.

@@ -3,6 +3,8 @@ package settingstest
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +42,11 @@ func Commands(t *testing.T, open OpenCommands) {
 	run("a command that comes again is there once, and stays acknowledged", repeatedCommandIsThereOnce)
 	run("lists are newest first, by state and trigger, in pages, for one tenant", commandsAreListed)
 	run("another tenant's can not be acknowledged", anotherTenantsCommandIsNotAcknowledged)
+	run("a command goes one way: failed, taken, lifted; what was said before is said once", outcomesOfACommand)
+	run("commands are read by their ids", commandsAreReadByID)
+	run("nobody takes a command: the tenant is told once for a kind, until one is taken", untakenCommandsAreTold)
+	run("of many who look at overdue commands at once one tells", overdueIsToldByOne)
+	run("a command that is taken while it is looked at is not told of", takenMeanwhileIsNotTold)
 	run("of many who acknowledge at once one is the first, and all learn who", firstAcknowledgementStays)
 }
 
@@ -80,15 +87,16 @@ func repeatedCommandIsThereOnce(t *testing.T, open OpenCommands) {
 	f := r.fanout()
 	_, err := f.Process(t.Context(), r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
 	require.NoError(t, err)
-	first, err := s.Acknowledge(t.Context(), "a", taken("42", "edge", at.Add(time.Minute)))
+	first, err := s.Acknowledge(t.Context(), "a", took, taken("42", "edge", at.Add(time.Minute)))
 	require.NoError(t, err)
 	require.Equal(t, command.Command{
-		ID: "a", Tenant: "42", Kind: event.IPDenylistRequested, At: at, AcknowledgedAt: at.Add(time.Minute),
+		ID: "a", Tenant: "42", ClientName: "Acme", Kind: event.IPDenylistRequested, At: at,
+		AcknowledgedAt: at.Add(time.Minute),
 		AcknowledgedBy: "edge",
 		Data: event.CommandData{TriggerID: "t", TriggerName: "Payloads", IP: "203.0.113.7",
 			LockTime: 3600},
 	}, first)
-	again, err := s.Acknowledge(t.Context(), "a", taken("42", "another", at.Add(time.Hour)))
+	again, err := s.Acknowledge(t.Context(), "a", took, taken("42", "another", at.Add(time.Hour)))
 	require.NoError(t, err)
 	require.Equal(t, first, again, "the first one stays")
 	_, err = f.Process(t.Context(), r.Log.Take(t,
@@ -118,7 +126,7 @@ func commandsAreListed(t *testing.T, open OpenCommands) {
 	require.Equal(t, []string{"c5", "c3", "c1"}, commandIDs(t, s, command.Query{Trigger: "t1"}))
 	require.Equal(t, []string{"foreign"}, commandIDs(t, s, command.Query{Tenant: "43"}))
 	for _, id := range []string{"c6", "c1"} {
-		_, err := s.Acknowledge(t.Context(), id, taken("42", "edge", at))
+		_, err := s.Acknowledge(t.Context(), id, took, taken("42", "edge", at))
 		require.NoError(t, err)
 	}
 	require.Equal(t, []string{"c6", "c1"}, commandIDs(t, s, command.Query{State: command.Acknowledged}))
@@ -147,7 +155,7 @@ func anotherTenantsCommandIsNotAcknowledged(t *testing.T, open OpenCommands) {
 		r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
 	require.NoError(t, err)
 	for _, who := range [][2]string{{"43", "a"}, {"42", "b"}, {"42", ""}} {
-		_, err = s.Acknowledge(t.Context(), who[1], taken(who[0], "edge", at))
+		_, err = s.Acknowledge(t.Context(), who[1], took, taken(who[0], "edge", at))
 		require.ErrorIs(t, err, command.ErrNotFound)
 	}
 	require.Equal(t, []string{"a"}, commandIDs(t, s, command.Query{State: command.Pending}))
@@ -163,7 +171,7 @@ func firstAcknowledgementStays(t *testing.T, open OpenCommands) {
 	var wg sync.WaitGroup
 	for n := range answers {
 		wg.Go(func() {
-			answers[n], errs[n] = s.Acknowledge(t.Context(), "a", taken("42", fmt.Sprint("edge ", n), at))
+			answers[n], errs[n] = s.Acknowledge(t.Context(), "a", took, taken("42", fmt.Sprint("edge ", n), at))
 		})
 	}
 	wg.Wait()
@@ -250,9 +258,248 @@ func reaction(t *testing.T, template trigger.Template, action trigger.ActionID,
 	require.Equal(t, found[0].ID, envelope.Details["command_id"], "what the acknowledgement takes")
 	require.Equal(t, "203.0.113.7", envelope.Details["ip"])
 	require.False(t, strings.Contains(string(body), `"reaction"`))
-	done, err := s.Acknowledge(t.Context(), envelope.Details["command_id"].(string), taken("42", "edge", at))
+	done, err := s.Acknowledge(t.Context(), envelope.Details["command_id"].(string), took,
+		taken("42", "edge", at))
 	require.NoError(t, err)
 	require.Equal(t, command.Acknowledged, done.State())
+}
+
+// took is the plain acknowledgement.
+var took = command.Outcome{State: command.Acknowledged}
+
+func outcomesOfACommand(t *testing.T, open OpenCommands) {
+	failed := command.Outcome{State: command.Failed, Reason: "no such list"}
+	lifted := command.Outcome{State: command.Lifted, Reason: "by hand"}
+	all := map[command.State]command.Outcome{command.Acknowledged: took, command.Failed: failed, command.Lifted: lifted}
+	type say struct {
+		what  command.State
+		wants command.State // the state after it; "" = it is refused
+	}
+	const ok, no, gone = command.Acknowledged, command.Failed, command.Lifted
+	r, s := startCommands(t, open)
+	for n, says := range [][]say{
+		{{ok, ok}, {gone, gone}, {ok, gone}, {gone, gone}, {no, ""}},
+		{{no, no}, {no, no}, {gone, ""}, {ok, ok}, {no, ok}, {gone, gone}, {no, gone}},
+		{{gone, ""}, {ok, ok}, {no, ""}, {ok, ok}},
+		{{command.Pending, ""}, {gone, ""}, {no, no}},
+	} {
+		id := fmt.Sprint("c", n)
+		_, err := r.fanout().Process(t.Context(),
+			r.Log.Take(t, []delivery.Entry{asked(id, "42", "t", "203.0.113.7", at)}))
+		require.NoError(t, err)
+		first := map[command.State]time.Time{}
+		state := command.Pending
+		for step, one := range says {
+			when := at.Add(time.Duration(step+1) * time.Minute)
+			o := all[one.what]
+			c, err := s.Acknowledge(t.Context(), id, o, taken("42", fmt.Sprint("edge ", step), when))
+			var impossible *command.Impossible
+			if one.wants == "" {
+				require.ErrorAs(t, err, &impossible, "%d %d", n, step)
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, one.wants, c.State())
+				if state = one.wants; first[one.what].IsZero() {
+					first[one.what] = when
+				}
+			}
+			require.Equal(t, []string{id}, commandIDs(t, s, command.Query{State: state, Limit: 1}))
+			found, err := s.Several(t.Context(), "42", []string{id})
+			require.NoError(t, err)
+			c = found[0]
+			require.Equal(t, []time.Time{first[ok], first[no], first[gone]},
+				[]time.Time{c.AcknowledgedAt, c.FailedAt, c.LiftedAt}, "%d %d", n, step)
+			require.Equal(t, !c.FailedAt.IsZero(), c.Failure == "no such list" && c.FailedBy != "")
+			require.Equal(t, !c.LiftedAt.IsZero(), c.LiftReason == "by hand" && c.LiftedBy != "")
+		}
+	}
+}
+
+func commandsAreReadByID(t *testing.T, open OpenCommands) {
+	r, s := startCommands(t, open)
+	var entries []delivery.Entry
+	var ids []string
+	for n := range 120 { // more than one call of an engine takes
+		ids = append(ids, fmt.Sprint("c", n))
+		entries = append(entries, asked(ids[n], "42", "t", "203.0.113.7", at.Add(time.Duration(n)*time.Second)))
+	}
+	entries = append(entries, asked("foreign", "43", "t", "203.0.113.7", at))
+	for part := range slices.Chunk(entries, 50) {
+		_, err := r.fanout().Process(t.Context(), r.Log.Take(t, part))
+		require.NoError(t, err)
+	}
+	found, err := s.Several(t.Context(), "42", append(ids, "c1", "foreign", "none"))
+	require.NoError(t, err)
+	var got []string
+	for _, c := range found {
+		got = append(got, c.ID)
+	}
+	require.ElementsMatch(t, ids, got)
+	found, err = s.Several(t.Context(), "42", nil)
+	require.NoError(t, err)
+	require.Empty(t, found)
+}
+
+// notices is the rule over a store, at a time.
+func notices(s command.Store, now time.Time) *command.Notices {
+	return &command.Notices{Store: s, Wait: command.DefaultWait, Now: func() time.Time { return now },
+		Log: slog.New(slog.DiscardHandler)}
+}
+
+// told are the events that tell of commands that nobody took, since the last call.
+func (r *triggerRig) told(t *testing.T) (out []event.NotTakenData) {
+	t.Helper()
+	for _, e := range r.Left(t) {
+		if e.DetailType == string(event.CommandNotTaken) {
+			parsed, err := event.Parse(e.DetailType, e.Detail)
+			require.NoError(t, err)
+			require.Equal(t, "42", parsed.Tenant)
+			require.Equal(t, "Acme", parsed.ClientName)
+			out = append(out, event.Data[event.NotTakenData](parsed))
+		}
+	}
+	return out
+}
+
+// untakenRig asks for commands that nobody takes.
+type untakenRig struct {
+	*triggerRig
+	t    *testing.T
+	s    command.Store
+	seen map[string]bool // commands that were told of
+}
+
+func (r *untakenRig) ask(id string, when time.Time) {
+	r.t.Helper()
+	_, err := r.fanout().Process(r.t.Context(),
+		r.Log.Take(r.t, []delivery.Entry{asked(id, "42", "t", "203.0.113.7", when)}))
+	require.NoError(r.t, err)
+}
+
+func (r *untakenRig) say(id string, s command.State, when time.Time) {
+	r.t.Helper()
+	_, err := r.s.Acknowledge(r.t.Context(), id, command.Outcome{State: s, Reason: "why"}, taken("42", "edge", when))
+	require.NoError(r.t, err)
+}
+
+// look has overdue commands looked for, and wants the tenant to be told of some.
+func (r *untakenRig) look(now time.Time, want ...string) {
+	r.t.Helper()
+	n, err := notices(r.s, now).Send(r.t.Context())
+	require.NoError(r.t, err)
+	require.Equal(r.t, len(want), n)
+	var got []string
+	for _, d := range r.told(r.t) { // an engine may tell all that there were
+		if !r.seen[d.Command.ID] {
+			got = append(got, d.Command.ID)
+		}
+		r.seen[d.Command.ID] = true
+		require.Equal(r.t, event.IPDenylistRequested, d.Command.Kind)
+		require.Equal(r.t, "t", d.Trigger.ID)
+	}
+	require.ElementsMatch(r.t, want, got)
+}
+
+// untaken wants these to be listed, of this tenant alone.
+func (r *untakenRig) untaken(now time.Time, want ...string) {
+	r.t.Helper()
+	found, err := r.s.Untaken(r.t.Context(), "42", now)
+	require.NoError(r.t, err)
+	var ids []string
+	for _, c := range found {
+		ids = append(ids, c.ID)
+		require.False(r.t, c.OverdueAt.IsZero())
+	}
+	require.Equal(r.t, want, ids)
+	none, err := r.s.Untaken(r.t.Context(), "43", now)
+	require.NoError(r.t, err)
+	require.Empty(r.t, none)
+}
+
+func untakenCommandsAreTold(t *testing.T, open OpenCommands) {
+	of, s := startCommands(t, open)
+	r := &untakenRig{triggerRig: of, t: t, s: s, seen: map[string]bool{}}
+	hour := func(n int) time.Time { return at.Add(time.Duration(n) * time.Hour) }
+	overdue := at.Add(command.DefaultWait)
+	r.ask("a", at)
+	r.ask("b", at.Add(time.Second))
+	r.look(overdue.Add(-1))
+	r.untaken(at)
+	r.look(overdue.Add(time.Minute), "a") // and b is of the same kind
+	r.look(overdue.Add(2 * time.Minute))
+	r.untaken(overdue, "a")
+	r.ask("c", hour(1))
+	r.look(hour(2))
+	found, err := s.Several(t.Context(), "42", []string{"c"})
+	require.NoError(t, err)
+	require.Equal(t, hour(2), found[0].OverdueAt.UTC())
+	// one is taken: the next that is not is told
+	r.say("b", command.Acknowledged, hour(2))
+	r.untaken(hour(2))
+	r.ask("d", hour(2))
+	r.ask("e", hour(2))
+	r.say("e", command.Acknowledged, hour(2))
+	r.look(hour(3), "d")
+	r.say("d", command.Failed, hour(3)) // who fails takes them
+	r.untaken(hour(3))
+	r.ask("f", hour(3))
+	r.look(hour(4), "f")
+	r.say("b", command.Lifted, hour(4)) // what is lifted was taken before
+	r.untaken(hour(4), "f")
+	later := hour(31 * 24)
+	r.untaken(later)
+	r.ask("g", later)
+	r.look(later.Add(time.Hour), "g")
+	r.untaken(later.Add(time.Hour), "g")
+}
+
+func overdueIsToldByOne(t *testing.T, open OpenCommands) {
+	r, s := startCommands(t, open)
+	var entries []delivery.Entry
+	for n := range 3 {
+		entries = append(entries, asked(fmt.Sprint("c", n), "42", "t", "203.0.113.7", at))
+	}
+	_, err := r.fanout().Process(t.Context(), r.Log.Take(t, entries))
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	told, errs := make([]int, 5), make([]error, 5)
+	for n := range told {
+		wg.Go(func() { told[n], errs[n] = notices(s, at.Add(time.Hour)).Send(t.Context()) })
+	}
+	wg.Wait()
+	sum := 0
+	for n := range told {
+		require.NoError(t, errs[n])
+		sum += told[n]
+	}
+	require.Equal(t, 1, sum)
+	require.Len(t, r.told(t), 1)
+	left, err := s.Overdue(t.Context(), at.Add(time.Hour), 10)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func takenMeanwhileIsNotTold(t *testing.T, open OpenCommands) {
+	r, s := startCommands(t, open)
+	_, err := r.fanout().Process(t.Context(),
+		r.Log.Take(t, []delivery.Entry{asked("a", "42", "t", "203.0.113.7", at)}))
+	require.NoError(t, err)
+	found, err := s.Overdue(t.Context(), at, 10)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	_, err = s.Acknowledge(t.Context(), "a", took, taken("42", "edge", at))
+	require.NoError(t, err)
+	found[0].OverdueAt = at
+	first, err := s.MarkOverdue(t.Context(), found[0], event.CommandNotTaken.Example(), at.Add(time.Hour))
+	require.NoError(t, err)
+	require.False(t, first)
+	none, err := s.Untaken(t.Context(), "42", at)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	require.Empty(t, r.told(t))
+	left, err := s.Overdue(t.Context(), at, 10)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 // taken is the entry of somebody who acknowledges a command.

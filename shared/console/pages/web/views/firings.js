@@ -4,6 +4,7 @@ import { get, triggerPath } from "../api.js";
 import { number, said, span, t, time } from "../i18n.js";
 import { useLoad } from "../load.js";
 import { View, When } from "../ui.js";
+import { Standing } from "./commands.js";
 
 const every = 15_000;
 
@@ -67,6 +68,10 @@ function Came({ at, reaction: a, title, integrations }) {
 			<li>
 				${title}:
 				<a href="#commands">${t("firing.command")}</a>
+				${a.command &&
+				html`
+					<div class="meta command"><${Standing} command=${a.command} /></div>
+				`}
 			</li>
 		`;
 	return html`

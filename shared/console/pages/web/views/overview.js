@@ -104,19 +104,60 @@ function Item({ item: a, system, count }) {
 	`;
 }
 
+// Untaken lists the kinds of commands of triggers that nobody takes.
+const Untaken = ({ commands }) =>
+	commands.length > 0 &&
+	html`
+		<section class="attention" aria-labelledby="untaken">
+			<h2 id="untaken">
+				<${Icon} name="alert" size="18" />
+				${t("attention.untaken")}
+			</h2>
+			<p class="attention-why">${t("attention.untaken.why")}</p>
+			<ul>
+				${commands.map(
+					(c) => html`
+						<li key=${c.kind} class="attention-item">
+							<span class="mark"><${Icon} name="alert" /></span>
+							<div class="attention-what">
+								<h3>${t(`kind.${c.kind}`)}</h3>
+								<p class="muted">
+									<bdi>${c.trigger_name}</bdi>
+									${" · "}${c.ip}${" · "}${t("attention.since")}${" "}
+									<${When} at=${c.since} />
+								</p>
+							</div>
+							<a
+								class="button"
+								href=${`/triggers/${encodeURIComponent(c.trigger_id)}`}
+								aria-label=${t("attention.untaken.of", { what: t(`kind.${c.kind}`) })}
+							>
+								${t("attention.do.open")}
+							</a>
+						</li>
+					`,
+				)}
+			</ul>
+		</section>
+	`;
+
 // Attention lists what needs a person, or says that nothing does.
 export function Attention({ overview, counts, systems }) {
 	const [all, setAll] = useState(false);
 	const list = overview.attention;
 	if (!list.length)
-		return html`
-			<${Notice} kind="ok">
-				<p>
-					<strong>${t("attention.none")}</strong>
-					${" "}${t("attention.none.count", { n: counts.enabled })}
-				</p>
-			<//>
-		`;
+		return overview.commands.length
+			? html`
+					<${Untaken} commands=${overview.commands} />
+				`
+			: html`
+					<${Notice} kind="ok">
+						<p>
+							<strong>${t("attention.none")}</strong>
+							${" "}${t("attention.none.count", { n: counts.enabled })}
+						</p>
+					<//>
+				`;
 	const shown = all ? list : list.slice(0, shownAtFirst);
 	const counted = new Set(
 		list
@@ -125,6 +166,7 @@ export function Attention({ overview, counts, systems }) {
 			.map((a) => a.id),
 	);
 	return html`
+		<${Untaken} commands=${overview.commands} />
 		<section class="attention" aria-labelledby="attention">
 			<h2 id="attention">
 				<${Icon} name="alert" size="18" />

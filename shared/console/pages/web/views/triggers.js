@@ -1,12 +1,13 @@
 // Triggers: what they watch, in words; tabs, search, and one trigger with its form.
 import { html, useState } from "../html.js";
-import { call, commandPath, get, integrationsByGroup, may, post, triggerPath } from "../api.js";
+import { call, get, integrationsByGroup, may, post, triggerPath } from "../api.js";
 import { Search, Tabs, tabOf } from "../filters.js";
 import { list, number, said, span, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useBase, useLoad } from "../load.js";
 import { mayLeave, navigate, useLocation, withQuery } from "../router.js";
 import { Busy, Changed, Dialog, Empty, Failure, Notice, Pill, Said, View, When } from "../ui.js";
+import { Asked } from "./commands.js";
 import { narrowed } from "./filter-rows.js";
 import { Firings, Now } from "./firings.js";
 import { FOREVER, TriggerForm } from "./trigger-form.js";
@@ -455,91 +456,6 @@ function Head({ trigger: r, template, reload }) {
 }
 
 const asks = (trigger) => trigger.actions.some((a) => a.id !== "send_notification");
-
-function Command({ command: c, reload }) {
-	const [take, { busy, error }] = useAction(async () => {
-		await post(commandPath(c.id));
-		await reload();
-	});
-	const pending = c.state === "pending";
-	return html`
-		<li class="panel">
-			<p class="meta">
-				<strong>${t(`kind.${c.kind}`)}</strong>
-				${" "}
-				<span>${c.ip}</span>
-				${" "}
-				<span class="muted">
-					${t("command.asked")}${" "}
-					<${When} at=${c.at} />
-				</span>
-			</p>
-			<p class="meta">
-				<${Pill} kind=${pending ? "off" : "ok"} icon=${pending ? "pause" : "check"}>
-					${t(pending ? "command.pending" : "command.taken")}
-				<//>
-				${!pending &&
-				html`
-					<span class="muted">
-						${t("command.by", { who: c.acknowledged_by, at: time(c.acknowledged_at) })}
-					</span>
-				`}
-				${pending &&
-				may("triggers") &&
-				html`
-					<button
-						type="button"
-						class="small"
-						disabled=${busy}
-						onClick=${take}
-						aria-label=${t("command.take.of", { what: t(`kind.${c.kind}`), ip: c.ip })}
-					>
-						<${Busy} on=${busy}>${t("command.take")}<//>
-					</button>
-				`}
-			</p>
-			${error &&
-			html`
-				<${Failure} error=${error} />
-			`}
-		</li>
-	`;
-}
-
-// Asked shows what a trigger asked of the platform and whether anybody took it: Tocsin itself blocks nothing.
-function Asked({ trigger }) {
-	const load = useLoad(
-		`commands ${trigger.id}`,
-		(signal) => get("/v1/commands", { signal, query: { trigger: trigger.id, limit: 10 } }),
-		{ every: refresh },
-	);
-	return html`
-		<section id="commands" aria-label=${t("command.title")}>
-			<h2>${t("command.title")}</h2>
-			<p class="muted">${t("command.lead")}</p>
-			<${View} load=${load} count="2">
-				${({ body }) =>
-					body.items.length
-						? html`
-								<ul class="column">
-									${body.items.map(
-										(c) => html`
-											<${Command} key=${c.id} command=${c} reload=${load.reload} />
-										`,
-									)}
-								</ul>
-								${body.next_cursor &&
-								html`
-									<p class="muted">${t("command.newest", { n: body.items.length })}</p>
-								`}
-							`
-						: html`
-								<p class="muted">${t("command.none")}</p>
-							`}
-			<//>
-		</section>
-	`;
-}
 
 // shape is what the form can change of a trigger, to compare.
 const shape = (r) => JSON.stringify([r.name, r.comment, r.filters, r.threshold, r.actions]);
