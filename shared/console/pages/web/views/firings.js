@@ -66,7 +66,7 @@ function Came({ at, reaction: a, title, integrations }) {
 	if (!a.integration_ids)
 		return html`
 			<li>
-				${title}:
+				${title}:${" "}
 				<a href="#commands">${t("firing.command")}</a>
 				${a.command &&
 				html`
