@@ -99,13 +99,6 @@ func (r *rig) drive(own, trig string) map[string]driven {
 			r.forgetLog()
 			return r.call("POST", at+"/enable", "")
 		}, activity.Integration, activity.Enable, "enabled", "true"},
-		"mute-integration": {post(at+"/mute", `{"hours":2,"reason":"migration"}`), activity.Integration, activity.Mute,
-			"hold.mute.reason", "migration"},
-		"unmute-integration": {func() answer {
-			r.call("POST", at+"/mute", `{"hours":2,"reason":"migration"}`)
-			r.forgetLog()
-			return r.call("POST", at+"/unmute", "")
-		}, activity.Integration, activity.Unmute, "hold.mute.reason", ""},
 		"test-integration": {post(at+"/test", ""), activity.Integration, activity.Test, "outcome", "failed"},
 		"test-parameters": {post("/v1/integrations/test", `{"system":"slack","parameters":{"webhook_url":"`+slackURL+
 			`"}}`), activity.Integration, activity.Test, "outcome", "failed"},
@@ -143,10 +136,25 @@ func (r *rig) drive(own, trig string) map[string]driven {
 			return r.call("DELETE", "/v1/tokens/"+id, "")
 		}, activity.APIToken, activity.Revoke, "", ""},
 	}
+	r.driveMutes(out, at)
 	r.driveSettings(out)
 	r.driveRepeats(out, own)
 	r.driveOthers(out)
 	return out
+}
+
+// driveMutes adds what holds what comes for an integration.
+func (r *rig) driveMutes(out map[string]driven, at string) {
+	post := r.post
+	maps.Copy(out, map[string]driven{
+		"mute-integration": {post(at+"/mute", `{"hours":2,"reason":"migration"}`), activity.Integration, activity.Mute,
+			"hold.mute.reason", "migration"},
+		"unmute-integration": {func() answer {
+			r.call("POST", at+"/mute", `{"hours":2,"reason":"migration"}`)
+			r.forgetLog()
+			return r.call("POST", at+"/unmute", "")
+		}, activity.Integration, activity.Unmute, "hold.mute.reason", ""},
+	})
 }
 
 // driveOthers adds what a bot, an operator and a person with a cookie do.

@@ -165,7 +165,8 @@ report_settings:
 	require.NoError(t, err)
 	require.False(t, plan.Differs(), "%+v", plan.Steps)
 	got := r.exported(true)
-	for _, line := range []string{"from: \"22:00\"", "first: \"2026-12-24\"", "then: digest", "own_only: true", "pass: []"} {
+	for _, line := range []string{"from: \"22:00\"", "first: \"2026-12-24\"", "then: digest", "own_only: true",
+		"pass: []"} {
 		require.Contains(t, got, line)
 	}
 	none := strings.NewReplacer("hold:", "hold: {}\n#", "      quiet", "#", "      then", "#", "      own", "#",

@@ -67,8 +67,8 @@ func (o oracle) at(n int) time.Time { return o.start.Add(time.Duration(n) * time
 func (o oracle) day(q hold.Quiet, walls []string, date time.Time, before int) {
 	named := len(q.Days) == 0
 	for _, d := range q.Days {
-		named = named || string(d) == map[time.Weekday]string{1: "mon", 2: "tue", 3: "wed", 4: "thu", 5: "fri", 6: "sat",
-			0: "sun"}[date.Weekday()]
+		named = named || string(d) == map[time.Weekday]string{1: "mon", 2: "tue", 3: "wed", 4: "thu", 5: "fri",
+			6: "sat", 0: "sun"}[date.Weekday()]
 	}
 	day := date.Format("2006-01-02")
 	if !named || q.First != "" && (day < q.First || day > q.Last) {

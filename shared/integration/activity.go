@@ -62,7 +62,8 @@ func (s *Service) record(i Integration, c change) activity.Record {
 	if c.data.Reason != "" {
 		changes = append(changes, activity.Change{Field: "reason", After: c.data.Reason})
 	}
-	return activity.Record{Event: s.announcement(i, c), Entry: s.Entry(who, i, cmp.Or(c.action, actions[c.kind]), changes...)}
+	return activity.Record{Event: s.announcement(i, c),
+		Entry: s.Entry(who, i, cmp.Or(c.action, actions[c.kind]), changes...)}
 }
 
 // fields are those that a person sets, without secrets.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tocsin/shared/activity"
+	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/hold"
 )
@@ -58,6 +59,15 @@ func (s *Service) Unmute(ctx context.Context, who activity.Actor, id string, rev
 func withMute(r hold.Rules, m *hold.Mute) hold.Rules {
 	r.Mute = m
 	return r
+}
+
+// rules sets those of a patch.
+func (s *Service) rules(i *Integration, r *hold.Rules, system destination.System) InvalidError {
+	if r == nil {
+		return nil
+	}
+	i.Hold = withMute(*r, i.Hold.Mute)
+	return hold.Check(*r, "hold", system.Class.Read(), s.Now())
 }
 
 // release lets go what other rules held. What it can not do now is done when the hold that was ends: then whoever

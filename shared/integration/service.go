@@ -197,9 +197,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
 		Name: strings.TrimSpace(d.Name), Language: d.Language, Rate: d.Rate,
 		Grouping: d.Grouping, Subscriptions: d.Subscriptions, Filters: d.Filters, Hold: withMute(d.Hold, nil),
-		Revision: 1, Window: 1, CreatedAt: now,
-		CreatedBy: who.Email, UpdatedAt: now,
-		UpdatedBy: who.Who(),
+		Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now, UpdatedBy: who.Who(),
 	}
 	if d.Disabled {
 		i.Off = &Off{By: ByPerson, Person: who.Email, At: now}
@@ -252,18 +250,7 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		problems = append(problems, checkName(*p.Name)...)
 		i.Name = strings.TrimSpace(*p.Name)
 	}
-	if p.Language != nil {
-		problems = append(problems, checkLanguage(*p.Language)...)
-		i.Language = *p.Language
-	}
-	if p.Rate != nil {
-		problems = append(problems, checkRate(*p.Rate)...)
-		i.Rate = *p.Rate
-	}
-	if p.Grouping != nil {
-		problems = append(problems, checkGrouping(*p.Grouping, system)...)
-		i.Grouping = *p.Grouping
-	}
+	problems = append(problems, p.sent(&i, system)...)
 	if p.Subscriptions != nil {
 		problems = append(problems, checkSubscriptions(system, *p.Subscriptions)...)
 		i.Subscriptions = *p.Subscriptions
@@ -272,10 +259,7 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		problems = append(problems, filter.CheckIntegration(*p.Filters, system.Title)...)
 		i.Filters = *p.Filters
 	}
-	if p.Hold != nil {
-		problems = append(problems, hold.Check(*p.Hold, "hold", system.Class.Read(), s.Now())...)
-		i.Hold = withMute(*p.Hold, i.Hold.Mute)
-	}
+	problems = append(problems, s.rules(&i, p.Hold, system)...)
 	if p.Parameters != nil {
 		var full json.RawMessage
 		full, c.secrets, err = s.mergeByHand(ctx, i, system, p.Parameters)
@@ -301,6 +285,23 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		return before, nil
 	}
 	return s.save(ctx, i, c)
+}
+
+// sent sets in which language, how fast and how many together messages are sent.
+func (p Patch) sent(i *Integration, system destination.System) (problems InvalidError) {
+	if p.Language != nil {
+		problems = append(problems, checkLanguage(*p.Language)...)
+		i.Language = *p.Language
+	}
+	if p.Rate != nil {
+		problems = append(problems, checkRate(*p.Rate)...)
+		i.Rate = *p.Rate
+	}
+	if p.Grouping != nil {
+		problems = append(problems, checkGrouping(*p.Grouping, system)...)
+		i.Grouping = *p.Grouping
+	}
+	return problems
 }
 
 // Enable and disable are Update with one member; this is the change itself.

@@ -237,8 +237,9 @@ export async function integrationsByGroup(signal) {
 		allIntegrations(signal),
 	]);
 	const { groups } = systems.body;
-	const titles = Object.fromEntries(groups.flatMap((g) => g.systems).map((s) => [s.name, s.title]));
-	return { groups, counts, integrations: items.map((i) => ({ ...i, title: titles[i.system] || i.system })) };
+	const of = Object.fromEntries(groups.flatMap((g) => g.systems).map((s) => [s.name, s]));
+	const known = (i) => ({ ...i, title: of[i.system]?.title || i.system, worded: Boolean(of[i.system]?.worded) });
+	return { groups, counts, integrations: items.map(known) };
 }
 
 async function allIntegrations(signal) {

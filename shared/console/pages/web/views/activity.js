@@ -15,6 +15,8 @@ const actions = [
 	"disable",
 	"fail",
 	"work",
+	"mute",
+	"unmute",
 	"test",
 	"replay",
 	"recover",

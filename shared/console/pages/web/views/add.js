@@ -124,6 +124,7 @@ function copied(system, i) {
 			filters: i.filters,
 			rate: i.rate,
 			grouping: i.grouping,
+			hold: i.hold,
 			parameters,
 			events: Object.fromEntries(
 				i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }]),

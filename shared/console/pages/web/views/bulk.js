@@ -2,10 +2,11 @@
 // own entry in the activity log, as if it had been done by hand.
 import { html, useEffect, useMemo, useRef, useState } from "../html.js";
 import { get, integrationPath, integrationsOf, post, testOf } from "../api.js";
-import { number, t } from "../i18n.js";
+import { number, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
 import { useUnsaved } from "../router.js";
+import { muteBody, MuteFields, muteMistakes, MutedPill, muteStart } from "./hold.js";
 import { Box, Busy, Dialog, Notice, reasonOf, StatePill, useClosing, View } from "../ui.js";
 
 const most = 200; // deliveries that are counted of one integration
@@ -18,7 +19,8 @@ const counted = (pages) => {
 	return pages.some((p) => p.next_cursor) ? t("bulk.count.more", { n }) : number(n);
 };
 
-// Each action says what it will do to an integration (skip: nothing), and does it. done is what came of it.
+// Each action says what it will do to an integration (skip: nothing), and does it, with what was entered for it. done is
+// what came of it.
 const actions = {
 	enable: {
 		plan: async (i) => (i.enabled ? { skip: t("bulk.enable.not") } : { words: t("bulk.enable.will") }),
@@ -59,6 +61,22 @@ const actions = {
 			return { ok: true, words: t("bulk.replay.done", { n }) };
 		},
 	},
+	mute: {
+		plan: async (i) => ({
+			words: i.muted ? t("bulk.mute.again", { at: time(i.muted.until) }) : t("bulk.mute.will"),
+		}),
+		run: async (i, _, entered) => {
+			const { body } = await post(integrationPath(i.id, "/mute"), muteBody(entered));
+			return { ok: true, words: t("bulk.mute.done", { at: time(body.muted.until) }) };
+		},
+	},
+	unmute: {
+		plan: async (i) => (i.muted ? { words: t("bulk.unmute.will") } : { skip: t("bulk.unmute.not") }),
+		run: async (i) => {
+			await post(integrationPath(i.id, "/unmute"));
+			return { ok: true, words: t("bulk.unmute.done") };
+		},
+	},
 	test: {
 		plan: async () => ({ words: t("bulk.test.will") }),
 		run: async (i, signal) => {
@@ -70,7 +88,7 @@ const actions = {
 	},
 };
 
-function Choose({ items, chosen, choose, action, take }) {
+function Choose({ items, chosen, choose, action, take, children }) {
 	const [q, search] = useState("");
 	const [state, only] = useState("");
 	const text = q.trim().toLowerCase();
@@ -96,6 +114,7 @@ function Choose({ items, chosen, choose, action, take }) {
 					`,
 				)}
 			</div>
+			${children}
 		</fieldset>
 		<fieldset>
 			<legend>${t("bulk.which")}</legend>
@@ -134,6 +153,7 @@ function Choose({ items, chosen, choose, action, take }) {
 								description=${i.title}
 								onChange=${(on) => set([i.id], on)}
 							/>
+							<${MutedPill} of=${i} />
 							<${StatePill} of=${i} />
 						</div>
 					`,
@@ -187,7 +207,7 @@ function usePlan(items, action) {
 	return plans;
 }
 
-function Act({ items, action, working, back, onClose, done }) {
+function Act({ items, action, entered, working, back, onClose, done }) {
 	const plans = usePlan(items, action);
 	const [results, set] = useState({});
 	const [now, at] = useState("");
@@ -201,7 +221,7 @@ function Act({ items, action, working, back, onClose, done }) {
 			if (control.signal.aborted) break;
 			at(i.id);
 			const result = await actions[action]
-				.run(i, control.signal)
+				.run(i, control.signal, entered)
 				.catch((error) => ({ ok: false, words: error.name === "AbortError" ? "" : reasonOf(error) }));
 			if (result.words) set((all) => ({ ...all, [i.id]: result }));
 		}
@@ -280,8 +300,11 @@ export function Bulk({ onClose, done }) {
 	const [chosen, choose] = useState(new Set());
 	const [action, take] = useState("test");
 	const [sure, ask] = useState(false);
+	const [entered, enter] = useState(muteStart); // of a mute
+	const [attempted, attempt] = useState(false);
+	const mistakes = action === "mute" ? muteMistakes(entered) : {};
 	const working = useRef(false);
-	const close = useClosing(!sure && chosen.size > 0, onClose);
+	const close = useClosing(!sure && (chosen.size > 0 || entered !== muteStart), onClose);
 	const items = useMemo(() => (load.data || []).filter((i) => chosen.has(i.id)), [load.data, chosen]);
 	return html`
 		<${Dialog}
@@ -298,6 +321,7 @@ export function Bulk({ onClose, done }) {
 								<${Act}
 									items=${items}
 									action=${action}
+									entered=${entered}
 									working=${working}
 									back=${() => ask(false)}
 									onClose=${onClose}
@@ -305,20 +329,27 @@ export function Bulk({ onClose, done }) {
 								/>
 							`
 						: html`
-								<${Choose}
-									items=${all}
-									chosen=${chosen}
-									choose=${choose}
-									action=${action}
-									take=${take}
-								/>
+								<${Choose} items=${all} chosen=${chosen} choose=${choose} action=${action} take=${take}>
+									${action === "mute" &&
+									html`
+										<${MuteFields}
+											value=${entered}
+											errors=${attempted ? mistakes : {}}
+											people=${items.every((i) => i.worded)}
+											onChange=${enter}
+										/>
+									`}
+								<//>
 								<div class="buttons">
 									<button type="button" onClick=${close}>${t("form.cancel")}</button>
 									<button
 										type="button"
 										class="primary"
 										disabled=${!chosen.size}
-										onClick=${() => ask(true)}
+										onClick=${() => {
+											attempt(true);
+											if (!Object.values(mistakes).some(Boolean)) ask(true);
+										}}
 									>
 										${t("bulk.next")}
 									</button>

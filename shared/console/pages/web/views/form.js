@@ -14,6 +14,7 @@ import { Faults, focusWrong } from "./faults.js";
 import { Field, Language, Shown } from "./fields.js";
 import { draftFilters, filterMistakes, FilterRows, madeFilters } from "./filter-rows.js";
 import { Grouping, wrongGrouping } from "./grouping.js";
+import { draftHold, Hold, holdMistakes, holdPlace, madeHold } from "./hold.js";
 import { Rate, wrongRate } from "./rate.js";
 import { Samples } from "./samples.js";
 import { Tested, useTest } from "./tested.js";
@@ -28,6 +29,7 @@ export const editable = (system, i) =>
 		i.grouping || "",
 		i.events,
 		i.filters,
+		i.hold || {},
 		fieldsOf(system.parameters)
 			.filter((f) => kindOf(f) !== "shown")
 			.map((f) => i.parameters[f.name]),
@@ -46,6 +48,7 @@ function useDraft(system, start, rules) {
 	const [language, setLanguage] = useState(start.language || "");
 	const [rate, setRate] = useState(start.rate || "");
 	const [grouping, setGrouping] = useState(start.grouping || "");
+	const [hold, setHold] = useState(() => draftHold(start.hold));
 	const [touched, touch] = useState({});
 	const [refused, refuse] = useState({});
 	const [dirty, setDirty] = useState(false);
@@ -54,7 +57,7 @@ function useDraft(system, start, rules) {
 	const narrowed = useRef(null); // told of each change of what filters are tried on
 	const applies = ({ "x-when": when }) =>
 		!when || (when.value ? values[when.field] === when.value : Boolean(values[when.field]?.trim()));
-	const errors = { filters: "", ...refused, ...filterMistakes(filters, rules) };
+	const errors = { filters: "", hold: "", ...refused, ...filterMistakes(filters, rules), ...holdMistakes(hold) };
 	for (const f of open.filter(applies)) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
 	errors.name = !name.trim()
 		? t("check.required")
@@ -90,6 +93,7 @@ function useDraft(system, start, rules) {
 		language,
 		rate,
 		grouping,
+		hold,
 		errors,
 		touched,
 		dirty,
@@ -119,6 +123,11 @@ function useDraft(system, start, rules) {
 			setGrouping(v);
 			changed("grouping");
 		},
+		setHold: (v) => {
+			setHold(v);
+			mark();
+			refuse((r) => Object.fromEntries(Object.entries(r).filter(([key]) => !key.startsWith("hold"))));
+		},
 		setEvents: (v) => {
 			setEvents(v);
 			narrowed.current?.();
@@ -147,7 +156,7 @@ function useDraft(system, start, rules) {
 			for (const p of problems) {
 				const [first, second, ...rest] = p.field.split(".");
 				const row = first === "filters" && second ? `filters.${second}` : first;
-				const key = first === "parameters" && second ? second : row;
+				const key = first === "hold" ? holdPlace(p.field) : first === "parameters" && second ? second : row;
 				// Of a map the line is named: `parameters.headers.Authorization`.
 				const line =
 					rest.length && open.some((f) => f.name === key && kindOf(f) === "map") ? `${rest.join(".")}: ` : "";
@@ -205,6 +214,7 @@ export function Form(of) {
 					rate: draft.rate,
 					events: draft.list(),
 					filters: madeFilters(draft.filters, rules),
+					hold: madeHold(draft.hold),
 					parameters: draft.parameters(),
 				},
 				{ over },
@@ -250,6 +260,8 @@ export function Form(of) {
 	const filterErrors = {};
 	for (const key of Object.keys(draft.errors))
 		if (key.startsWith("filters")) filterErrors[key] = tried ? draft.errors[key] : shown(key);
+	const holdErrors = {};
+	for (const key of Object.keys(draft.errors)) if (key.startsWith("hold")) holdErrors[key] = shown(key);
 	const picking = (name) => {
 		const at = (system.choosable || []).indexOf(name);
 		return at < 0
@@ -350,6 +362,13 @@ export function Form(of) {
 						<${Tried} of=${tries} ready=${triable} rules=${rules} />
 					`}
 				<//>
+				<${Hold}
+					system=${system}
+					people=${system.worded}
+					value=${draft.hold}
+					errors=${holdErrors}
+					onChange=${draft.setHold}
+				/>
 			</fieldset>
 			<${Samples} system=${system} parameters=${draft.parameters} />
 			<div class="outcome" ref=${outcome}>

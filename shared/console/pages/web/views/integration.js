@@ -10,6 +10,7 @@ import { editable, Form, SetUp } from "./form.js";
 import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
 import { Gone, isGone, lastGone } from "./gone.js";
+import { Mute, Muted, MutedPill, Unmute } from "./hold.js";
 import { LeftOut } from "./left-out.js";
 import { Backlog } from "./rate.js";
 import { Delete, Disable, Enable } from "./switch.js";
@@ -40,7 +41,7 @@ async function read(id, signal, known) {
 
 function Head({ data, reload, deliveries, form }) {
 	const { integration: i } = data;
-	const [asking, ask] = useState(""); // "enable", "disable", "delete"
+	const [asking, ask] = useState(""); // "enable", "disable", "delete", "mute"
 	const close = () => ask("");
 	const at = `/integrations/${i.id}`;
 	return html`
@@ -52,6 +53,8 @@ function Head({ data, reload, deliveries, form }) {
 				</h1>
 				<p class="muted meta">
 					<${StatePill} of=${i} />
+					${" "}
+					<${MutedPill} of=${i} />
 					${" "}
 					<span>${data.system?.title || i.system}</span>
 					${" "}
@@ -76,6 +79,13 @@ function Head({ data, reload, deliveries, form }) {
 							${i.enabled ? t("integration.disable") : t("integration.enable")}
 						<//>
 					</button>
+					${i.muted
+						? html`
+								<${Unmute} integration=${i} done=${reload} />
+							`
+						: html`
+								<button type="button" onClick=${() => ask("mute")}>${t("mute.do")}</button>
+							`}
 					<a class="button" href=${`/add/${i.system}?copy=${encodeURIComponent(i.id)}`}>
 						${t("integration.copy")}
 					</a>
@@ -97,6 +107,7 @@ function Head({ data, reload, deliveries, form }) {
 				<p>${t("failing.what")}</p>
 			<//>
 		`}
+		<${Muted} of=${i} />
 		<${Backlog} of=${i} />
 		${!i.enabled &&
 		html`
@@ -140,6 +151,10 @@ function Head({ data, reload, deliveries, form }) {
 		html`
 			<${Disable} integration=${i} onClose=${close} done=${reload} />
 		`}
+		${asking === "mute" &&
+		html`
+			<${Mute} integration=${i} people=${data.system?.worded} onClose=${close} done=${reload} />
+		`}
 		${asking === "enable" &&
 		html`
 			<${Enable}
@@ -173,6 +188,7 @@ function Settings({ data, reload, form }) {
 		filters: i.filters,
 		rate: i.rate,
 		grouping: i.grouping,
+		hold: i.hold,
 		parameters: i.parameters,
 		events: Object.fromEntries(i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }])),
 	};

@@ -9,6 +9,7 @@ import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
 import { navigate, useLocation, withQuery } from "../router.js";
 import { Busy, Empty, Failing, Failure, Off, Said, Skeleton, StatePill } from "../ui.js";
+import { MutedPill } from "./hold.js";
 import { Attention, Begin, CardDay, Day } from "./overview.js";
 
 const refresh = 15_000;
@@ -135,6 +136,8 @@ function Card({ integration: i, system, day, hours }) {
 					<p class="card-sub">
 						<span class="muted">${system?.title || i.system}</span>
 						<${StatePill} of=${i} />
+						${" "}
+						<${MutedPill} of=${i} />
 					</p>
 				</div>
 			</div>

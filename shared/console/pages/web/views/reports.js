@@ -8,6 +8,7 @@ import { useUnsaved } from "../router.js";
 import { isEmail, words } from "../schema.js";
 import { Busy, Empty, ErrorAt, Failure, Notice, Pill, Said, View, When } from "../ui.js";
 import { Language } from "./fields.js";
+import { AccountHold } from "./hold.js";
 import { Mails, People } from "./mails.js";
 
 const refresh = 20_000;
@@ -513,6 +514,7 @@ export function Reports({ session }) {
 				`}${administers &&
 				html`
 					<${Settings} />
+					<${AccountHold} />
 					<${People} />
 					<${Blocked} />
 				`}
