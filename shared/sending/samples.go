@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"tocsin/shared/activity"
+	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
@@ -38,6 +39,7 @@ func (s *Sender) Samples(ctx context.Context, system destination.System, paramet
 	now := s.Now().UTC()
 	language := s.language(ctx, r)
 	var out []Sample
+	var many []notification.Notification
 	for _, t := range system.Events {
 		one := Sample{Event: t}
 		n, ok := notification.Example(t, s.Platform, who.Tenant, who.ClientName, id, now)
@@ -47,12 +49,18 @@ func (s *Sender) Samples(ctx context.Context, system destination.System, paramet
 			continue
 		}
 		n.Language = language
+		many = append(many, n)
 		if err := r.show(&one, n, opened); err != nil {
 			return nil, err
 		}
 		out = append(out, one)
 	}
-	return out, nil
+	if !system.Class.Read() || len(many) < 2 {
+		return out, nil
+	}
+	digest := Sample{Event: event.Type(notification.DigestKind)}
+	err = r.show(&digest, notification.Together(delivery.DigestGroup, id, "", many), opened)
+	return append(out, digest), err
 }
 
 // Shown is an event as a system is sent it, by made-up parameters.

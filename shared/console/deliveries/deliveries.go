@@ -33,6 +33,7 @@ type DeliveryView struct {
 	CreatedAt time.Time      `json:"created_at"`
 	Kinds     []event.Kind   `json:"kinds" doc:"what its events are"`
 	Count     int            `json:"count" doc:"how many events it carries"`
+	Digest    string         `json:"digest,omitempty" enum:"quiet,mute,group,storm" doc:"why its events are one message where people read it: they were held by quiet hours or by a mute, they are grouped, or there were too many"`
 	Due       *time.Time     `json:"due,omitempty" doc:"when it is sent again"`
 	Reason    string         `json:"reason,omitempty" worded:"true" doc:"why it failed last, or why it is dead"`
 	Attempts  []AttemptView  `json:"attempts" doc:"oldest first; the newest 64 are kept"`
@@ -245,7 +246,7 @@ func (s *API) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliver
 func deliveryView(d delivery.Delivery) DeliveryView {
 	v := DeliveryView{
 		ID: d.ID, State: d.State, CreatedAt: d.CreatedAt, Kinds: d.Kinds, Count: d.Count, Reason: d.Reason,
-		Attempts: []AttemptView{},
+		Digest: delivery.DigestReason(d.Digest), Attempts: []AttemptView{},
 	}
 	if v.Kinds == nil {
 		v.Kinds = []event.Kind{}

@@ -1,6 +1,7 @@
 package integrations
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -23,6 +24,9 @@ type SampleView struct {
 	Reason      string                   `json:"reason,omitempty" doc:"why there are no requests"`
 }
 
+// digestTitle is that of the sample which is of no event type.
+const digestTitle = "Many events as one message"
+
 type samplesInput struct {
 	Body struct {
 		System     string          `json:"system" example:"slack"`
@@ -32,7 +36,7 @@ type samplesInput struct {
 
 type samplesOutput struct {
 	Body struct {
-		Items []SampleView `json:"items" doc:"one for each event type of the system"`
+		Items []SampleView `json:"items" doc:"one for each event type of the system, and where people read what it is sent one digest: many events as one message"`
 	}
 }
 
@@ -56,7 +60,7 @@ func (s *API) samples(api huma.API) {
 		out := &samplesOutput{}
 		out.Body.Items = []SampleView{}
 		for _, f := range found {
-			v := SampleView{Event: f.Event, Title: system.Label(f.Event), Summary: f.Summary,
+			v := SampleView{Event: f.Event, Title: cmp.Or(system.Label(f.Event), digestTitle), Summary: f.Summary,
 				Description: f.Description, Requests: []deliveries.RequestView{}, Reason: f.Reason}
 			for _, r := range f.Requests {
 				v.Requests = append(v.Requests, deliveries.ViewOf(r))

@@ -240,6 +240,13 @@ export function Delivery({ integration, delivery, reload }) {
 				html`
 					<${Gone} integration=${integration} attempt=${d.attempts.at(-1)} done=${reload} />
 				`}
+				${d.digest &&
+				d.count > 1 &&
+				html`
+					<${Notice} kind="info">
+						<p>${t(`digest.${d.digest}`, { n: d.count })}</p>
+					<//>
+				`}
 				${d.state === "dead" &&
 				html`
 					<${Notice} kind="bad">

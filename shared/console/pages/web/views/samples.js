@@ -47,6 +47,10 @@ function All({ system, parameters, onClose }) {
 							<option value=${e.event}>${fullName(e.event, system)}</option>
 						`,
 					)}
+					${system.worded &&
+					html`
+						<option value="digest">${t("samples.digest")}</option>
+					`}
 				</select>
 			</label>
 			<${View} load=${load} count="3">
