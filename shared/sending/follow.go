@@ -33,6 +33,7 @@ type following struct {
 	n        notification.Notification
 	lane     delivery.Lane
 	object   event.Object
+	key      string // of the reference: the object, at the place that it goes to now
 	now      time.Time
 	requests []destination.Request // that make the thing
 
@@ -53,6 +54,7 @@ func (s *Sender) follow(r *Target, d *delivery.Delivery, a *attempt, ns []notifi
 		return nil
 	}
 	return &following{sender: s, r: r, f: f, d: d, a: a, n: ns[0], object: o, requests: requests, now: now,
+		key:  o.Key + " " + place(requests[0]),
 		lane: delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}}
 }
 
@@ -72,7 +74,7 @@ func (w *following) send(ctx context.Context) (result, error) {
 
 // attempt adds to the thing, or makes it.
 func (w *following) attempt(ctx context.Context) (v destination.Verdict, wait time.Duration, err error) {
-	if w.known, w.version, err = w.sender.References.Reference(ctx, w.lane, w.object.Key); err != nil {
+	if w.known, w.version, err = w.sender.References.Reference(ctx, w.lane, w.key); err != nil {
 		return v, 0, err
 	}
 	if w.known.ID != "" {
@@ -191,7 +193,7 @@ func (w *following) release(ctx context.Context, sure bool) error {
 }
 
 func (w *following) swap(ctx context.Context, r Reference) error {
-	next, err := w.sender.References.Swap(ctx, w.lane, w.object.Key, w.version, r)
+	next, err := w.sender.References.Swap(ctx, w.lane, w.key, w.version, r)
 	if err != nil {
 		return fmt.Errorf("note what integration %s has of %s: %w", w.d.Integration, w.object.Key, err)
 	}

@@ -376,6 +376,23 @@ func TestOfManyEventsAtOnceOneMakesTheThing(t *testing.T) {
 	})
 }
 
+func TestAnIntegrationThatMovedToAnotherPlaceAddsNothingThere(t *testing.T) {
+	for name := range trackers {
+		t.Run(name, func(t *testing.T) {
+			before, after := track(t), track(t)
+			c := of(t, before, name)
+			c.finish(c.about("S-1", "open"))
+			moved := of(t, after, name)
+			moved.sender.References = c.sender.References
+			after.things = append(after.things, &thing{key: before.things[0].key, summary: "of somebody else",
+				description: `"of somebody else"`})
+			moved.finish(c.about("S-1", "reopened"))
+			require.Empty(t, after.things[0].notes)
+			require.Len(t, after.things, 2)
+		})
+	}
+}
+
 func TestAClosedIncidentTakesNoNotes(t *testing.T) {
 	s := track(t)
 	c := of(t, s, "ServiceNow")
