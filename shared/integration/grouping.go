@@ -35,7 +35,7 @@ func (g Grouping) Every() time.Duration { every, _ := g.parts(); return every }
 func (g Grouping) UpTo() int { _, upTo := g.parts(); return upTo }
 
 func (g Grouping) parts() (every time.Duration, upTo int) {
-	if !groupingForm.MatchString(string(g)) {
+	if g == "" || !groupingForm.MatchString(string(g)) { // most have none, and each batch of events asks
 		return 0, 0
 	}
 	count, span, _ := strings.Cut(string(g), "/")
