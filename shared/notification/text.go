@@ -622,8 +622,8 @@ func notTaken(n Notification) text {
 		headline: "Nobody takes the commands of triggers", severity: High,
 		link: n.own("/triggers/" + url.PathEscape(d.Trigger.ID)),
 		sentence: "Nobody acknowledged in time what a trigger asked of the platform. A trigger can only ask: see " +
-			"that a program takes such commands and acknowledges them. There is no further notice about commands of this " +
-			"kind for 30 days, unless one is taken.",
+			"that a program takes such commands and acknowledges them. There is no further notice about commands of " +
+			"this kind for 30 days, unless one is taken.",
 		facts: facts(Fact{"Command", asked[d.Command.Kind]}, Fact{"IP", d.IP}, Fact{"Trigger", d.Trigger.Name},
 			Fact{"Asked at", d.Command.AskedAt.UTC().Format(time.RFC3339)}),
 	}
