@@ -23,7 +23,8 @@ import (
 //   - an attempt outlives makingLimit and still makes the thing, which the deadlines of requests forbid, or
 //   - the reference was forgotten (ReferenceKeep) and Find does not list old things.
 //
-// A comment can be there twice: where its answer was lost it is added again.
+// A comment can be there twice: where its answer was lost it is added again. A reference is of the place that the
+// integration goes to: one that moved to another system begins anew there.
 type following struct {
 	sender   *Sender
 	r        *Target
