@@ -209,6 +209,7 @@ func (p *planner) add(i Integration, replaces, where string) {
 	s.word("language", i.Language, "")
 	s.word("rate", i.Rate, "")
 	s.word("grouping", i.Grouping, "")
+	s.template(i.MessageTemplate, MessageTemplate{})
 	s.differ("enabled", Value{}, boolean(on))
 	s.differ("events", Value{}, events(system.order(i.Events)))
 	s.narrow(i.Filters, nil)
@@ -249,6 +250,7 @@ func (p *planner) change(i Integration, old StoredIntegration, where string) {
 	s.word("language", i.Language, old.Language)
 	s.word("rate", i.Rate, old.Rate)
 	s.word("grouping", i.Grouping, old.Grouping)
+	s.template(i.MessageTemplate, old.MessageTemplate)
 	s.enable(i.Enabled, old.Enabled)
 	now, before := system.order(i.Events), system.order(old.Events)
 	if !slices.Equal(now, before) {

@@ -24,18 +24,20 @@ type State struct {
 
 // StoredIntegration is an integration as the API shows it: its secrets are masks.
 type StoredIntegration struct {
-	ID         string
-	Revision   int64
-	Name       string
-	System     string
-	Language   string
-	Rate       string
-	Grouping   string
-	Enabled    bool
-	Events     []Subscription
-	Filters    []Filter
-	Hold       Hold
-	Parameters json.RawMessage
+	ID       string
+	Revision int64
+	Name     string
+	System   string
+	Language string
+	Rate     string
+	Grouping string
+	// MessageTemplate is the zero value for the standard title and text.
+	MessageTemplate MessageTemplate
+	Enabled         bool
+	Events          []Subscription
+	Filters         []Filter
+	Hold            Hold
+	Parameters      json.RawMessage
 	// Lost says that its secrets can not be read any more: which it had is not known.
 	Lost bool
 }
@@ -154,7 +156,8 @@ func Export(s State) (Document, error) {
 		names[i.ID] = i.Name
 		byName[i.Name] = append(byName[i.Name], i.ID)
 		d.Integrations = append(d.Integrations, Integration{Name: i.Name, System: i.System,
-			Language: i.Language, Rate: i.Rate, Grouping: i.Grouping, Enabled: &i.Enabled,
+			Language: i.Language, Rate: i.Rate, Grouping: i.Grouping,
+			MessageTemplate: i.MessageTemplate, Enabled: &i.Enabled,
 			Events: s.Systems[i.System].order(i.Events), Filters: i.Filters, Hold: i.Hold})
 	}
 	if err := double("integration", byName); err != nil {

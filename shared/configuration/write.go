@@ -57,6 +57,9 @@ func (i Integration) tree() (out Value) {
 	if i.Grouping != "" {
 		out.set("grouping", text(i.Grouping))
 	}
+	if i.MessageTemplate != (MessageTemplate{}) {
+		out.set("message_template", i.MessageTemplate.tree())
+	}
 	if i.Enabled != nil {
 		out.set("enabled", boolean(*i.Enabled))
 	}

@@ -163,8 +163,19 @@ func (r random) integration(system configuration.System, n int) map[string]any {
 	return map[string]any{"system": system.Name, "name": r.name(), "enabled": r.IntN(3) > 0, "events": events,
 		"parameters": parameters, "language": []string{"", "en", "ja"}[r.IntN(3)],
 		"grouping": grouping, "rate": []string{"", "10/minute", "1000/second"}[r.IntN(3)],
-		"hold":    json.RawMessage(holds[r.IntN(len(holds))]),
-		"filters": r.filters(filter.OfIntegrations)}
+		"hold":             json.RawMessage(holds[r.IntN(len(holds))]),
+		"message_template": r.template(system.Name),
+		"filters":          r.filters(filter.OfIntegrations)}
+}
+
+// template is one that a system may have.
+func (r random) template(system string) map[string]any {
+	switch system {
+	case "slack", "telegram", "ms_teams", "email", "opsgenie", "pager_duty", "jira", "servicenow", "insight_connect":
+		return []map[string]any{{}, {"title": "{{.Kind}}: ${x} #1"}, {"text": "{{.Kind}}\n\n  - {{.Client}} \"x\"\n{{/* a: b */}}"},
+			{"title": "{{.Headline}}", "text": "| {{.Details}}\n# {{.Kind}}"}}[r.IntN(4)]
+	}
+	return map[string]any{}
 }
 
 func (r random) filters(ids []filter.ID) []any {

@@ -79,6 +79,10 @@ func (s System) Steps(tenant, language string) string {
 // each system's page but those of mail and messengers (facts, 1.13), which take messages from everywhere.
 func (s System) Admits() bool { return s.Group != Messengers }
 
+// Templated reports whether people see a title or a text of what the system is sent, so that an integration can have
+// its own: messengers, mails and incident managers. What SIEMs and the like are sent is for machines.
+func (s System) Templated() bool { return s.Class.Read() || s.Group == Incidents }
+
 // Label is what the form calls an event type.
 func (s System) Label(t event.Type) string {
 	if label, ok := s.Labels[t]; ok {

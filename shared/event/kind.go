@@ -298,6 +298,21 @@ func Kinds() []Kind {
 	return all
 }
 
+// Types are those by which events of the kind are subscribed to, none for a kind that only triggers send: one for each
+// level of a vulnerability or security issue, and the one type of any other.
+func (k Kind) Types() []Type {
+	switch k {
+	case Vuln:
+		return []Type{VulnHigh, VulnMedium, VulnLow}
+	case SecurityIssue:
+		return []Type{IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
+	}
+	if t := k.Example().Type(); t != "" {
+		return []Type{t}
+	}
+	return nil
+}
+
 // Known reports whether the kind is one of Kinds.
 func (k Kind) Known() bool { _, ok := kinds[k]; return ok }
 

@@ -7,6 +7,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/notification"
 )
 
@@ -91,6 +92,9 @@ func (i Integration) fields() map[string]any {
 	}
 	if i.Grouping != "" {
 		out["grouping"] = string(i.Grouping)
+	}
+	if i.MessageTemplate != (messagetemplate.Source{}) {
+		out["message_template"] = i.MessageTemplate
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/health"
 	"tocsin/shared/hold"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/wording"
 )
 
@@ -41,6 +42,8 @@ type Integration struct {
 	Rate Rate `json:",omitempty"`
 	// Grouping makes one message of the events of some minutes.
 	Grouping Grouping `json:",omitempty"`
+	// MessageTemplate is the title and the text of its messages, where people see one.
+	MessageTemplate messagetemplate.Source `json:",omitzero"`
 	// Off is nil while the integration is enabled.
 	Off *Off
 	// Failing is nil while its requests are taken; see State. Store.Mark writes it, and no other method changes it but

@@ -33,6 +33,7 @@ func sameJSON(a, b json.RawMessage) bool {
 func sameSettings(a, b Integration) bool {
 	return a.Name == b.Name && a.Language == b.Language && a.Rate == b.Rate &&
 		a.Grouping == b.Grouping &&
+		a.MessageTemplate == b.MessageTemplate &&
 		reflect.DeepEqual(a.Filters, b.Filters) && reflect.DeepEqual(a.Hold, b.Hold) &&
 		bytes.Equal(a.Parameters, b.Parameters) && bytes.Equal(a.Sealed, b.Sealed) &&
 		slices.EqualFunc(a.Subscriptions, b.Subscriptions, func(x, y Subscription) bool {

@@ -19,6 +19,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/health"
 	"tocsin/shared/hold"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/plaintext"
 	"tocsin/shared/wording"
 )
@@ -41,24 +42,28 @@ type AddressPolicy interface {
 
 // Draft is what a person sends to create an integration.
 type Draft struct {
-	System        string
-	Name          string
-	Language      wording.Language // "" = the tenant's
-	Rate          Rate
-	Grouping      Grouping
-	Disabled      bool
-	Subscriptions []Subscription
-	Filters       []filter.Filter
-	Hold          hold.Rules // without a mute
-	Parameters    json.RawMessage
+	System   string
+	Name     string
+	Language wording.Language // "" = the tenant's
+	Rate     Rate
+	Grouping Grouping
+	// MessageTemplate is the zero value for our title and text.
+	MessageTemplate messagetemplate.Source
+	Disabled        bool
+	Subscriptions   []Subscription
+	Filters         []filter.Filter
+	Hold            hold.Rules // without a mute
+	Parameters      json.RawMessage
 }
 
 // Patch is a change: nil members stay as they are. Parameters are merged member by member.
 type Patch struct {
-	Name          *string
-	Language      *wording.Language
-	Rate          *Rate
-	Grouping      *Grouping
+	Name     *string
+	Language *wording.Language
+	Rate     *Rate
+	Grouping *Grouping
+	// Title and Text are the parts of the message template.
+	Title, Text   *string
 	Subscriptions *[]Subscription
 	Filters       *[]filter.Filter
 	Hold          *hold.Rules // a mute stays as it is
@@ -184,6 +189,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	}
 	problems = append(append(problems, checkName(d.Name)...), checkLanguage(d.Language)...)
 	problems = append(append(problems, checkRate(d.Rate)...), checkGrouping(d.Grouping, system)...)
+	problems = append(problems, checkTemplate(system, d.MessageTemplate.Trimmed(), d.Subscriptions)...)
 	if system.Name != "" {
 		problems = append(problems, checkSubscriptions(system, d.Subscriptions)...)
 		problems = append(problems, filter.CheckIntegration(d.Filters, system.Title)...)
@@ -196,7 +202,8 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	i := Integration{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
 		Name: strings.TrimSpace(d.Name), Language: d.Language, Rate: d.Rate,
-		Grouping: d.Grouping, Subscriptions: d.Subscriptions, Filters: d.Filters, Hold: withMute(d.Hold, nil),
+		Grouping: d.Grouping, MessageTemplate: d.MessageTemplate.Trimmed(),
+		Subscriptions: d.Subscriptions, Filters: d.Filters, Hold: withMute(d.Hold, nil),
 		Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now, UpdatedBy: who.Who(),
 	}
 	if d.Disabled {
@@ -254,6 +261,16 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	if p.Subscriptions != nil {
 		problems = append(problems, checkSubscriptions(system, *p.Subscriptions)...)
 		i.Subscriptions = *p.Subscriptions
+	}
+	if p.Title != nil {
+		i.MessageTemplate.Title = *p.Title
+	}
+	if p.Text != nil {
+		i.MessageTemplate.Text = *p.Text
+	}
+	i.MessageTemplate = i.MessageTemplate.Trimmed()
+	if p.Title != nil || p.Text != nil || p.Subscriptions != nil { // what it takes may be more than what the template was for
+		problems = append(problems, checkTemplate(system, i.MessageTemplate, i.Subscriptions)...)
 	}
 	if p.Filters != nil {
 		problems = append(problems, filter.CheckIntegration(*p.Filters, system.Title)...)
@@ -556,6 +573,8 @@ type Opened struct {
 	Secrets []string
 	// Saved is the integration as it is stored, nil for parameters that are not saved.
 	Saved *Integration
+	// MessageTemplate is that of the integration, or of the form that is tested.
+	MessageTemplate messagetemplate.Source
 	// Of is the id of the integration whose secrets are among them, "" for none.
 	Of string
 }
@@ -571,7 +590,7 @@ func (s *Service) Open(ctx context.Context, i Integration) (Opened, error) {
 		return Opened{}, err
 	}
 	opened, err := open(system, full)
-	opened.Saved, opened.Of = &i, i.ID
+	opened.Saved, opened.Of, opened.MessageTemplate = &i, i.ID, i.MessageTemplate
 	return opened, err
 }
 

@@ -60,6 +60,8 @@ type Notification struct {
 	Digest *Digest
 	// Late: this is sent more than an hour after its event arrived. Again: it is late, and has arrived once before.
 	Late, Again bool
+	// Words are an integration's own title and text; nil = ours. A report has none.
+	Words *Words
 }
 
 // Report is a report as a receiver is to see it.
@@ -96,7 +98,7 @@ type Fact struct{ Label, Value string }
 // Envelope and Details, which keep upstream's characters.
 
 // Summary is the notification's one line: `[Platform] New hit detected`.
-func (n Notification) Summary() string { return n.prefix(false) + n.Headline() }
+func (n Notification) Summary() string { return n.summary(false) }
 
 // Client is the company's name.
 func (n Notification) Client() string { return plaintext.Line(n.Event.Client()) }
@@ -140,6 +142,9 @@ func (n Notification) Urgency() Severity {
 
 // Title is the summary, and of a finding its own title too: a list of tickets that all read alike helps nobody.
 func (n Notification) Title() string {
+	if n.titled() {
+		return n.Summary()
+	}
 	for _, f := range n.english().facts {
 		if f.Label == "Title" {
 			return n.Label(n.Summary()) + f.Value
@@ -155,6 +160,9 @@ var finding = []string{"Title", "Integration", "Address", "Token", "User", "Appl
 // Subject is the summary with what it is about: an inbox of mails that all read alike helps nobody. A report's title
 // says it already.
 func (n Notification) Subject() string {
+	if n.titled() {
+		return n.Summary()
+	}
 	facts := n.english().facts
 	for _, label := range finding {
 		for _, f := range facts {
@@ -204,7 +212,7 @@ func (n Notification) Links() []Link {
 
 // Description is the multi-line text of the envelope (facts, 1.6), "" for a hit.
 func (n Notification) Description() string {
-	if n.Event.Kind == event.NewHits {
+	if n.Event.Kind == event.NewHits && n.Text() == "" {
 		return ""
 	}
 	return n.PlainText()
@@ -212,6 +220,9 @@ func (n Notification) Description() string {
 
 // PlainText is the description for systems that people read; unlike Description it is never empty.
 func (n Notification) PlainText() string {
+	if own := n.Text(); own != "" {
+		return own + "\n"
+	}
 	t := n.text()
 	var b strings.Builder
 	b.WriteString(n.Label("Notification type"))
@@ -267,7 +278,7 @@ func (n Notification) Envelope() []byte {
 	n.Language = wording.English
 	b := make([]byte, 0, 256+len(n.Event.Data))
 	b = append(b, `{"summary":`...)
-	b = ijson.AppendString(b, n.prefix(true)+n.Headline())
+	b = ijson.AppendString(b, n.summary(true))
 	if d := n.Description(); d != "" {
 		b = append(b, `,"description":`...)
 		b = ijson.AppendString(b, d)

@@ -37,14 +37,15 @@ func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (Outc
 	}
 	a.Took = s.Now().Sub(start)
 	a.Delivered = result.Delivered
-	a.Reason = cut.Keep(r.redact.Text(result.Reason), maxReason)
+	a.Reason = cut.Keep(r.redact.Text(joined(result.Reason, a.said)), maxReason)
 	s.conclude(&d, a.Attempt, result)
 	return Outcome{Delivery: d, Mark: result.mark, Quiet: result.quiet, Slow: result.slow, Own: result.own}, nil
 }
 
 func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *attempt, now time.Time) (result,
 	error) {
-	notifications, err := s.notifications(ctx, r, *d, d.Attempts, now)
+	notifications, said, err := s.notifications(ctx, r, *d, d.Attempts, now)
+	a.said = said
 	if err != nil {
 		if cause := ctx.Err(); cause != nil {
 			return result{}, cause
@@ -134,29 +135,55 @@ func (s *Sender) target(r *Target, d *delivery.Delivery, now time.Time) destinat
 	return t
 }
 
-// notifications are those of an attempt at the given time, after those that were made before.
+// notifications are those of an attempt at the given time, after those that were made before; said is why some have our
+// words and not those of the integration's message template.
 func (s *Sender) notifications(
 	ctx context.Context, r *Target, d delivery.Delivery, before []delivery.Attempt, at time.Time,
-) ([]notification.Notification, error) {
+) (ns []notification.Notification, said []string, err error) {
 	hits, _ := r.Integration.Subscribed(event.Hits)
 	late, again := d.Late(before, at)
 	l := s.language(ctx, r)
-	ns := make([]notification.Notification, len(d.Events))
+	ns = make([]notification.Notification, len(d.Events))
 	for k, e := range d.Events {
 		ns[k] = notification.Notification{Event: e, Platform: s.Platform, Headers: hits.WithHeaders, Late: late,
 			Again: again, Language: l}
 		if e.Kind != event.Report {
+			if r.template != nil && d.Digest == "" { // a digest has our words
+				said = r.word(&ns[k], said)
+			}
 			continue
 		}
 		if s.Reports == nil {
-			return nil, errors.New("this deployment makes no reports")
+			return nil, nil, errors.New("this deployment makes no reports")
 		}
-		var err error
 		if ns[k].Report, err = s.Reports.Report(ctx, e, l); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return r.together(d, ns), nil
+	return r.together(d, ns), said, nil
+}
+
+// word gives a notification the words of the message template, and adds why it has ours.
+func (r *Target) word(n *notification.Notification, said []string) []string {
+	worded, why := r.template.Apply(*n)
+	*n = worded
+	for _, s := range why {
+		if !slices.Contains(said, s) {
+			said = append(said, s)
+		}
+	}
+	return said
+}
+
+// joined tells a reason and what is said beside it one after the other.
+func joined(reason string, said []string) string {
+	for _, s := range said {
+		if reason != "" {
+			reason += "; "
+		}
+		reason += s
+	}
+	return reason
 }
 
 // conclude moves the delivery to its next state.

@@ -37,6 +37,7 @@ func (o *Outcome) Unanswered() bool { return o.Mark != Well && !o.Own && o.Deliv
 // attempt is one that goes on.
 type attempt struct {
 	delivery.Attempt
-	broken bool   // the answer broke off
-	lost   string // the host of a request that could not be reached, perhaps by our own fault
+	said   []string // why a message has our words and not those of the integration's template
+	broken bool     // the answer broke off
+	lost   string   // the host of a request that could not be reached, perhaps by our own fault
 }

@@ -50,7 +50,7 @@ func (s *Sender) Preview(ctx context.Context, opener Opener, i integration.Integ
 		at, before = d.Attempts[n-1].At, d.Attempts[:n-1]
 	}
 	as := destination.Target{Parameters: target.opened.Parameters, Delivery: d.ID, Now: at}
-	notifications, err := s.notifications(ctx, target, d, before, at)
+	notifications, _, err := s.notifications(ctx, target, d, before, at)
 	if err != nil {
 		return nil, fmt.Errorf("write delivery %s again: %w", d.ID, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/notification"
 )
 
@@ -19,23 +20,29 @@ type Sample struct {
 	Summary     string
 	Description string
 	Requests    []RequestPreview
-	Reason      string // why there are no requests
+	// Reason is why there are no requests, or why they have our words and not those of the message template.
+	Reason string
 }
 
 // Samples writes an event of each type of a system with the system's own encoder: by the parameters as far as they are
-// given and right, and by made-up ones for the rest. Nothing is sent, and no secret is shown.
+// given and right, and by made-up ones for the rest, with the words of a message template. Nothing is sent, and no secret is shown.
 func (s *Sender) Samples(ctx context.Context, system destination.System, parameters json.RawMessage,
-	who activity.Actor, id string) ([]Sample, error) {
+	words messagetemplate.Source, who activity.Actor, id string) ([]Sample, error) {
 	d, ok := s.Destinations.Destination(system.Name)
 	if !ok {
 		return nil, &unavailableError{system.Name}
+	}
+	template, problems := messagetemplate.Compile(words)
+	if len(problems) > 0 {
+		return nil, problems
 	}
 	opened, secrets, err := system.Parameters.Example(parameters)
 	if err != nil {
 		return nil, err
 	}
 	r := &Target{Integration: integration.Integration{Tenant: who.Tenant, System: system.Name},
-		opened: integration.Opened{System: system}, destination: d, redact: redactor(d, secrets)}
+		opened: integration.Opened{System: system}, destination: d, template: template,
+		redact: redactor(d, secrets)}
 	now := s.Now().UTC()
 	language := s.language(ctx, r)
 	var out []Sample
@@ -80,6 +87,9 @@ func (s *Sender) Shown(system destination.System, e event.Event) (Sample, error)
 
 // show writes a notification with the encoder of the target, at its event's time.
 func (r *Target) show(one *Sample, n notification.Notification, opened any) error {
+	if r.template != nil {
+		one.Reason = joined("", r.word(&n, nil))
+	}
 	one.Summary, one.Description = n.Summary(), n.Description()
 	requests, err := r.destination.Encode(destination.Target{Parameters: opened, Delivery: n.Event.ID,
 		Now: n.Event.Time},

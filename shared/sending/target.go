@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/cache"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/notification"
 	"tocsin/shared/redact"
 	"tocsin/shared/report"
@@ -90,6 +91,7 @@ type Target struct {
 	opened      integration.Opened
 	destination destination.Destination
 	redact      *redact.Redactor
+	template    *messagetemplate.Template // nil: its messages are ours
 	credentials credentialCache
 	untaken     untaken
 }
@@ -120,7 +122,8 @@ func (s *Sender) Open(ctx context.Context, opener Opener, i integration.Integrat
 	if !ok {
 		return nil, fmt.Errorf("open integration %s: its system %s is not available in this release", i.ID, i.System)
 	}
-	return &Target{Integration: i, opened: opened, destination: d, redact: redactor(d, opened.Secrets)}, nil
+	return &Target{Integration: i, opened: opened, destination: d, redact: redactor(d, opened.Secrets),
+		template: messagetemplate.New(i.MessageTemplate)}, nil
 }
 
 // FailingSince is when an integration began to fail, zero when it works.

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail/address"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/notification"
 )
 
@@ -49,7 +50,7 @@ func (s *Sender) Test(ctx context.Context, opened integration.Opened, who activi
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
 	target := &Target{Integration: integration.Integration{Tenant: who.Tenant, System: opened.System.Name},
-		opened: opened, destination: d,
+		opened: opened, destination: d, template: messagetemplate.New(opened.MessageTemplate),
 		redact: redactor(d, opened.Secrets)}
 	if opened.Saved != nil {
 		target.Integration = *opened.Saved
@@ -89,6 +90,7 @@ type written struct {
 	summary  string
 	requests []destination.Request
 	notReady string
+	said     []string // why it has our words
 }
 
 func (s *Sender) write(r *Target, n notification.Notification, who activity.Actor) (written, error) {
@@ -96,7 +98,11 @@ func (s *Sender) write(r *Target, n notification.Notification, who activity.Acto
 		Parameters: r.opened.Parameters, Delivery: n.Event.ID, Now: s.Now(), Test: true,
 		Asked: cmp.Or(who.Email, who.Name),
 	}
-	w := written{summary: n.Summary()}
+	var w written
+	if r.template != nil {
+		w.said = r.word(&n, nil)
+	}
+	w.summary = n.Summary()
 	var err error
 	var notReady *destination.NotReady
 	if w.requests, err = r.destination.Encode(as, []notification.Notification{n}); errors.As(err, &notReady) {
@@ -168,7 +174,7 @@ func (s *Sender) testOne(ctx context.Context, r *Target, w written) (m TestMessa
 		}
 	}
 	m.Took = s.Now().Sub(start)
-	m.Reason = cut.Keep(r.redact.Text(strings.Join(reasons, "; ")), maxReason)
+	m.Reason = cut.Keep(r.redact.Text(joined(strings.Join(reasons, "; "), w.said)), maxReason)
 	return m, goOn
 }
 

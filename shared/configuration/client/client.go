@@ -299,6 +299,7 @@ type integrationItem struct {
 	ID, Name, System string
 	Language, Rate   string
 	Grouping         string
+	MessageTemplate  configuration.MessageTemplate `json:"message_template"`
 	Revision         int64
 	Enabled          bool
 	Events           []struct {
@@ -324,7 +325,8 @@ func (c *Client) integrations(ctx context.Context, query string) (out []configur
 		}
 		for _, i := range page.Items {
 			stored := configuration.StoredIntegration{ID: i.ID, Revision: i.Revision, Name: i.Name, System: i.System,
-				Language: i.Language, Rate: i.Rate, Grouping: i.Grouping, Enabled: i.Enabled, Filters: filters(i.Filters),
+				Language: i.Language, Rate: i.Rate, Grouping: i.Grouping,
+				MessageTemplate: i.MessageTemplate, Enabled: i.Enabled, Filters: filters(i.Filters),
 				Parameters: i.Parameters}
 			if stored.Hold, err = configuration.HoldOf(i.Hold); err != nil {
 				return nil, fmt.Errorf("read the hold of integration %s: %w", i.ID, err)

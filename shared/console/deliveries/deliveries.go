@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
 )
@@ -49,6 +50,7 @@ type AttemptView struct {
 	Delivered bool      `json:"delivered"`
 	Reason    string    `json:"reason,omitempty" worded:"true"`
 	Answer    string    `json:"answer,omitempty" doc:"the start of a failure's answer, secrets masked"`
+	FellBack  bool      `json:"fell_back,omitempty" doc:"the message template made nothing of an event, which got the standard title or text: see reason"`
 	Gone      bool      `json:"gone,omitempty" doc:"the system says that what was sent to does not exist any more: enter a new address, or disable the integration"`
 }
 
@@ -259,6 +261,7 @@ func deliveryView(d delivery.Delivery) DeliveryView {
 			At: a.At, WaitedMS: a.Waited.Milliseconds(), LateMS: a.Late.Milliseconds(),
 			TookMS: float64(a.Took.Microseconds()) / 1000,
 			Status: Answered(a.Status), Delivered: a.Delivered, Reason: a.Reason, Answer: a.Answer, Gone: a.Gone,
+			FellBack: messagetemplate.FellBack(a.Reason),
 		})
 	}
 	return v

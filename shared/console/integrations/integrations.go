@@ -34,6 +34,7 @@ type IntegrationView struct {
 	Language   wording.Language     `json:"language,omitempty" enum:"en,ja" doc:"of what people read of it; absent: the tenant's"`
 	Rate       integration.Rate     `json:"rate,omitempty" doc:"how many messages are sent at most; absent: as many as its system takes" example:"10/minute"`
 	Grouping   integration.Grouping `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; absent: each event is a message" example:"50/5m"`
+	Template   *MessageTemplateView `json:"message_template,omitempty" doc:"its own title and text of messages; absent: the standard ones"`
 	Backlog    *BacklogView         `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list, not on AWS, and not while retries wait"`
 	Enabled    bool                 `json:"enabled"`
 	State      integration.State    `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
@@ -155,6 +156,7 @@ type createInput struct {
 		Language   wording.Language     `json:"language,omitempty" doc:"of what people read of it: en or ja; empty: the tenant's"`
 		Rate       integration.Rate     `json:"rate,omitempty" doc:"how many messages are sent at most, 1 to 1000 a second or minute; empty: as many as its system takes" example:"10/minute"`
 		Grouping   integration.Grouping `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; empty: each event is a message. 2 to 1000 events, 1 to 10 minutes" example:"50/5m"`
+		Template   *MessageTemplateView `json:"message_template,omitempty" doc:"its own title and text of messages, where people see them"`
 		Enabled    *bool                `json:"enabled,omitempty" doc:"true when it is left out"`
 		Events     []SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
 		Filters    []rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"all must match; an event of a kind that has nothing of what a filter looks at passes it"`
@@ -167,15 +169,16 @@ type patchInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
 	Body    struct {
-		Name       *string               `json:"name,omitempty"`
-		Language   *wording.Language     `json:"language,omitempty" doc:"en, ja, or empty for the tenant's"`
-		Rate       *integration.Rate     `json:"rate,omitempty" doc:"such as 10/minute; empty: none" example:"10/minute"`
-		Grouping   *integration.Grouping `json:"grouping,omitempty" doc:"such as 50/5m; empty: none" example:"50/5m"`
-		Enabled    *bool                 `json:"enabled,omitempty"`
-		Events     *[]SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
-		Filters    *[]rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
-		Hold       *rest.HoldView        `json:"hold,omitempty" doc:"replaces all; {} for none; a mute stays"`
-		Parameters json.RawMessage       `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
+		Name       *string                `json:"name,omitempty"`
+		Language   *wording.Language      `json:"language,omitempty" doc:"en, ja, or empty for the tenant's"`
+		Rate       *integration.Rate      `json:"rate,omitempty" doc:"such as 10/minute; empty: none" example:"10/minute"`
+		Grouping   *integration.Grouping  `json:"grouping,omitempty" doc:"such as 50/5m; empty: none" example:"50/5m"`
+		Template   *MessageTemplateChange `json:"message_template,omitempty" doc:"its own title and text of messages"`
+		Enabled    *bool                  `json:"enabled,omitempty"`
+		Events     *[]SubscriptionChange  `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
+		Filters    *[]rest.FilterView     `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
+		Hold       *rest.HoldView         `json:"hold,omitempty" doc:"replaces all; {} for none; a mute stays"`
+		Parameters json.RawMessage        `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
 	} `contentType:"application/merge-patch+json"`
 }
 
@@ -337,8 +340,9 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 	}
 	i, err := s.Integrations.Create(ctx, who, integration.Draft{
 		System: in.Body.System, Name: name, Language: in.Body.Language, Rate: in.Body.Rate, Grouping: in.Body.Grouping,
-		Disabled:      in.Body.Enabled != nil && !*in.Body.Enabled,
-		Subscriptions: subscriptions(in.Body.Events), Filters: filters, Hold: held,
+		MessageTemplate: in.Body.Template.source(),
+		Disabled:        in.Body.Enabled != nil && !*in.Body.Enabled,
+		Subscriptions:   subscriptions(in.Body.Events), Filters: filters, Hold: held,
 		Parameters: in.Body.Parameters,
 	})
 	out, err := s.one(ctx, i, err)
@@ -366,6 +370,9 @@ func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, er
 	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Rate: in.Body.Rate,
 		Grouping: in.Body.Grouping, Enabled: in.Body.Enabled, Hold: in.Body.Hold.Rules(),
 		Parameters: in.Body.Parameters}
+	if change := in.Body.Template; change != nil {
+		p.Title, p.Text = change.Title, change.Text
+	}
 	if in.Body.Events != nil {
 		subs := subscriptions(*in.Body.Events)
 		p.Subscriptions = &subs
@@ -428,8 +435,9 @@ func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationV
 // brief leaves out what is to be opened.
 func (s *API) brief(ctx context.Context, i integration.Integration) (IntegrationView, error) {
 	v := IntegrationView{
-		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Rate: i.Rate, Grouping: i.Grouping, Enabled: i.Enabled(),
-		State:    i.State(),
+		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Rate: i.Rate, Grouping: i.Grouping,
+		Enabled: i.Enabled(),
+		State:   i.State(), Template: templateView(i.MessageTemplate),
 		Revision: i.Revision, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, Events: []SubscriptionView{},
 		Filters: rest.FilterViews(i.Filters), Hold: rest.HoldViewOf(i.Hold), Muted: muteView(i.Hold.Muted(s.Now())),

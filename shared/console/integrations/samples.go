@@ -21,7 +21,7 @@ type SampleView struct {
 	Summary     string                   `json:"summary,omitempty" example:"[Acme] New vulnerability detected"`
 	Description string                   `json:"description,omitempty" doc:"what people read"`
 	Requests    []deliveries.RequestView `json:"requests" doc:"secrets are masked"`
-	Reason      string                   `json:"reason,omitempty" doc:"why there are no requests"`
+	Reason      string                   `json:"reason,omitempty" worded:"true" doc:"why there are no requests, or why they have the standard title or text"`
 }
 
 // digestTitle is that of the sample which is of no event type.
@@ -29,8 +29,9 @@ const digestTitle = "Many events as one message"
 
 type samplesInput struct {
 	Body struct {
-		System     string          `json:"system" example:"slack"`
-		Parameters json.RawMessage `json:"parameters,omitempty" doc:"what is known of them; the rest is made up"`
+		System     string               `json:"system" example:"slack"`
+		Parameters json.RawMessage      `json:"parameters,omitempty" doc:"what is known of them; the rest is made up"`
+		Template   *MessageTemplateView `json:"message_template,omitempty" doc:"its title and text of messages"`
 	}
 }
 
@@ -53,7 +54,8 @@ func (s *API) samples(api huma.API) {
 		if !ok || !available || system.Personal {
 			return nil, rest.NewProblem(http.StatusNotFound, "there is no such system: GET /v1/systems lists them")
 		}
-		found, err := s.Tester.Samples(ctx, system, in.Body.Parameters, rest.Person(ctx), s.NewID())
+		found, err := s.Tester.Samples(ctx, system, in.Body.Parameters, in.Body.Template.source(),
+			rest.Person(ctx), s.NewID())
 		if err != nil {
 			return nil, s.Answer(err)
 		}

@@ -44,6 +44,7 @@ type SystemView struct {
 	BoundThere bool              `json:"bound_there,omitempty" doc:"a place at the system is bound to an integration by links: see make-telegram-link"`
 	Incidents  bool              `json:"incidents,omitempty" doc:"an incident manager: what it gets can call somebody"`
 	Worded     bool              `json:"worded,omitempty" doc:"people read what it is sent: the language of an integration counts"`
+	Templated  bool              `json:"templated,omitempty" doc:"people see a title or a text of what it is sent: an integration can have its own"`
 	Enabled    int               `json:"enabled"`
 	Disabled   int               `json:"disabled"`
 	Events     []EventTypeView   `json:"events"`
@@ -71,6 +72,8 @@ type systemsOutput struct {
 	Body struct {
 		Groups  []GroupView           `json:"groups"`
 		Filters []rest.FilterRuleView `json:"filters,omitempty" doc:"what an integration with any system can be narrowed by; not in a brief list"`
+		// Template is nil in a brief list.
+		Template *MessageTemplateRulesView `json:"message_template,omitempty" doc:"what a message template can hold; not in a brief list"`
 	}
 }
 
@@ -88,6 +91,7 @@ func (s *API) systems(api huma.API) {
 		out := &systemsOutput{}
 		out.Body.Groups = s.groups(all)
 		if !in.Brief {
+			out.Body.Template = templateRules()
 			out.Body.Filters = rest.FilterRules(filter.IntegrationRules())
 			s.addForms(rest.Principal(ctx).Tenant, out.Body.Groups, in.Languages, wording.Accepted(in.Accept))
 		}
@@ -116,7 +120,8 @@ func (s *API) groups(all []integration.Integration) []GroupView {
 				Missing: entry.System.Missing, Personal: entry.System.Personal,
 				NamesOne: entry.System.NamesOne, BoundThere: entry.System.BoundThere,
 				Incidents: entry.System.Group == destination.Incidents, Worded: entry.System.Class.Read(),
-				Enabled: enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
+				Templated: entry.System.Templated(),
+				Enabled:   enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
 				Admits: entry.System.Admits(),
 			}
 			for _, t := range entry.System.Events {

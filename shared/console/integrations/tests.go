@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/integration"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/sending"
 	"tocsin/shared/step"
 )
@@ -61,9 +62,10 @@ type testInput struct {
 type unsavedInput struct {
 	Steps bool `query:"steps" doc:"answer each step as it ends, as lines of JSON"`
 	Body  struct {
-		System      string          `json:"system,omitempty" example:"slack"`
-		Integration string          `json:"integration,omitempty" doc:"the id of a saved integration whose secrets the masks stand for"`
-		Parameters  json.RawMessage `json:"parameters"`
+		System      string               `json:"system,omitempty" example:"slack"`
+		Integration string               `json:"integration,omitempty" doc:"the id of a saved integration whose secrets the masks stand for"`
+		Parameters  json.RawMessage      `json:"parameters"`
+		Template    *MessageTemplateView `json:"message_template,omitempty" doc:"its title and text of messages; those that are saved play no part"`
 	}
 }
 
@@ -107,6 +109,10 @@ func (s *API) tests(api huma.API) {
 	}), func(ctx context.Context, in *unsavedInput) (*huma.StreamResponse, error) {
 		opened, err := s.Integrations.OpenUnsaved(ctx, rest.Principal(ctx).Tenant, in.Body.Integration, in.Body.System,
 			in.Body.Parameters)
+		opened.MessageTemplate = in.Body.Template.source()
+		if _, problems := messagetemplate.Compile(opened.MessageTemplate); err == nil && len(problems) > 0 {
+			err = problems
+		}
 		return s.test(ctx, opened, err, in.Steps)
 	})
 }

@@ -23,6 +23,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/notification"
 	"tocsin/shared/wording"
 )
@@ -58,6 +59,7 @@ func Run(t *testing.T, c Case) {
 	t.Run("golden", func(t *testing.T) { golden(t, c) })
 	t.Run("triggers", func(t *testing.T) { triggered(t, c) })
 	t.Run("findings", func(t *testing.T) { findings(t, c) })
+	t.Run("templates", func(t *testing.T) { templates(t, c) })
 	t.Run("late", func(t *testing.T) { late(t, c) })
 	t.Run("digest", func(t *testing.T) { digest(t, c) })
 	t.Run("batch", func(t *testing.T) { batch(t, c) })
@@ -274,6 +276,49 @@ func findings(t *testing.T, c Case) {
 	if all.Len() > 0 {
 		Golden(t, filepath.Join("testdata", "findings.golden"), all.Bytes())
 	}
+}
+
+// Templates are message templates as somebody may write them: of the second each line begins with what upstream wrote.
+var Templates = []messagetemplate.Source{
+	{Title: `{{.Symbol}} {{.Headline}}{{if .Host}} on {{.Host}}{{end}}`, Text: "{{.Sentence}}\n\n{{.Details}}\n\n" +
+		"Look it up: https://wiki.example.com/on-call <b>now</b> @channel *all*\nh1. {{.Kind}} · {{.Client}}\n{{.Time}}"},
+	{Title: `{{or .Title .User .Trigger .Application "x"}}`,
+		Text: "{{.Title}}\n{{.Path}}\n{{.Payload}}\n{{.User}}\n{{.Trigger}}\n{{.Host}}\n\nx"},
+}
+
+// templates compares the requests of each kind with the words of a message template, where the system can have one, and
+// sees that hostile words in them keep to the system's limits and markup.
+func templates(t *testing.T, c Case) {
+	if !c.Destination.System().Templated() {
+		return
+	}
+	shown := map[event.Kind]bool{event.NewHits: true, event.Vuln: true, event.SecurityIssue: true, event.UpdateUser: true}
+	var all bytes.Buffer
+	for at, source := range Templates {
+		template, problems := messagetemplate.Compile(source)
+		require.Empty(t, problems)
+		for _, n := range Notifications(c.Destination.System()) {
+			n.Late = n.Event.Kind == event.UpdateUser
+			worded, said := template.Apply(n)
+			require.Empty(t, said)
+			rs := Encode(t, c, worded)
+			for _, r := range rs {
+				c.check(t, r)
+			}
+			if at == 0 && shown[n.Event.Kind] {
+				fmt.Fprintf(&all, "== %s ==\n%s\n", n.Event.ID, dump(rs))
+			}
+		}
+		for _, s := range Hostile() {
+			for _, n := range HostileNotifications(s) {
+				worded, _ := template.Apply(n)
+				for _, r := range Encode(t, c, worded) {
+					c.check(t, r)
+				}
+			}
+		}
+	}
+	Golden(t, filepath.Join("testdata", "templates.golden"), all.Bytes())
 }
 
 // late compares the requests of one late notification with a file, and sees that those of all kinds say it under the

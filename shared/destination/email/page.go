@@ -21,11 +21,11 @@ var bars = map[notification.Severity]string{
 func render(n notification.Notification, why, unsubscribe string) string {
 	title := n.Summary()
 	return page.Page{Title: title, Platform: n.Platform.Name, Language: n.Language, Rows: []g.Node{
-		page.Paragraph(h.Strong(g.Text(title)), h.Br(), g.Text(n.Sentence())),
+		body(n, title),
 		page.Paragraph(page.Layout("", "100%", "", page.Row("",
 			"background:"+bars[n.Severity()]+";color:#ffffff;padding:8px 12px;font-weight:bold;",
 			g.Text(n.Say("Risk level is "+strings.ToUpper(n.Severity().String())))))),
-		facts(n.Facts()),
+		facts(n),
 		links(n),
 		page.Foot(n.Language, unsubscribe,
 			g.Text(n.Origin()), h.Br(),
@@ -33,8 +33,23 @@ func render(n notification.Notification, why, unsubscribe string) string {
 	}}.Render()
 }
 
-func facts(list []notification.Fact) g.Node {
-	if len(list) == 0 {
+// body is the title with the integration's own text, or with our sentence.
+func body(n notification.Notification, title string) g.Node {
+	own := n.Text()
+	if own == "" {
+		return page.Paragraph(h.Strong(g.Text(title)), h.Br(), g.Text(n.Sentence()))
+	}
+	content := []g.Node{h.Strong(g.Text(title)), h.Br()}
+	for l := range strings.SplitSeq(own, "\n") {
+		content = append(content, h.Br(), g.Text(l))
+	}
+	return page.Paragraph(content...)
+}
+
+// facts are the labelled lines of our text.
+func facts(n notification.Notification) g.Node {
+	list := n.Facts()
+	if len(list) == 0 || n.Text() != "" {
 		return nil
 	}
 	return page.Data(g.Map(list, func(f notification.Fact) g.Node {

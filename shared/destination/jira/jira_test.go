@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/destination/jira"
 	"tocsin/shared/event"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/notification"
 )
 
@@ -55,8 +56,25 @@ func TestJiraOnPremise(t *testing.T) {
 	for _, s := range destinationtest.Hostile() {
 		for _, n := range destinationtest.HostileNotifications(s) {
 			check(t, destinationtest.Encode(t, onPremise, n)[0])
+			for _, source := range destinationtest.Templates {
+				template, _ := messagetemplate.Compile(source)
+				n, _ := template.Apply(n)
+				check(t, destinationtest.Encode(t, onPremise, n)[0])
+			}
 		}
 	}
+}
+
+func TestAValueThatBeginsALineOfATemplateIsNoHeading(t *testing.T) {
+	template, _ := messagetemplate.Compile(messagetemplate.Source{Text: "{{.Title}}\n{{.Path}}"})
+	n, _ := template.Apply(notification.Notification{Platform: destinationtest.Platform,
+		Event: event.Event{ID: "e", Tenant: "42", Kind: event.SecurityIssue, Time: destinationtest.Now,
+			Data: []byte(`{"security_issue":{"risk":"High","title":"h1. Big","path":"bq. said"}}`)}})
+	r := destinationtest.Encode(t, onPremise, n)[0]
+	check(t, r)
+	var i struct{ Fields struct{ Description string } }
+	require.NoError(t, json.Unmarshal(r.Body, &i))
+	require.Contains(t, i.Fields.Description, "h1&#46; Big\nbq&#46; said\n")
 }
 
 func FuzzJira(f *testing.F) { destinationtest.Fuzz(f, cloud) }
@@ -100,7 +118,8 @@ func check(t *testing.T, r destination.Request) {
 }
 
 // wiki reads a description as Jira's renderer does (BackslashEscapeRendererComponent): what stands behind a backslash
-// is text, and so is an entity. In what remains there is nothing that makes markup, and each line is one of ours.
+// is text, and so is an entity. In what remains there is nothing that makes markup, and each line is one of ours unless
+// the text is an integration's own.
 func wiki(t *testing.T, text string) {
 	t.Helper()
 	link := regexp.MustCompile(`(?m)^(?:More details|All events|Open \d in the Console): https://console\.example\.com/\S*$`)
@@ -112,11 +131,15 @@ func wiki(t *testing.T, text string) {
 	}
 	label := regexp.MustCompile(
 		`^(Notification type|ID|Title|Host|Domain|Path|Method|Discovered by|Parameter|Type|Risk|Threat|Client|Cloud|Event|Trigger|User|Role|Old role|By|Integration|System|Reason|IP|Service|Payload|Application|Endpoint|Change|Sensitive data|Specification|And|Accounts|URL|Response status|Block status|Country|Source|From|To|Kinds|Applications|Hosts|Sources|[1-5]|Additional trigger's clauses): `)
+	foot := regexp.MustCompile(`^(Client|Cloud|Event): `)
+	ours := strings.HasPrefix(bare, "Notification type: ")
 	for i, line := range strings.Split(bare, "\n") {
-		if i != 2 && line != "" { // the sentence
+		require.NotRegexp(t, `^\s*(h[1-6]|bq)\.`, line)
+		if ours && i != 2 && line != "" { // the sentence
 			require.Regexp(t, label, line)
 			line = label.ReplaceAllString(line, "")
 		}
+		line = foot.ReplaceAllString(line, "")
 		require.NotRegexp(t, `[-#*_+?^~|%{}\[\]!@&\\<>:]`, line)
 	}
 }
@@ -146,8 +169,8 @@ func units(s string) int { return len(utf16.Encode([]rune(s))) }
 // children are what a node of the Atlassian Document Format may hold, as its schema has it, and marks what a text may
 // wear.
 var children = map[string][]string{
-	"doc": {"paragraph", "bulletList"}, "bulletList": {"listItem"}, "listItem": {"paragraph"}, "paragraph": {"text"},
-	"text": nil,
+	"doc": {"paragraph", "bulletList"}, "bulletList": {"listItem"}, "listItem": {"paragraph"}, "paragraph": {"text", "hardBreak"},
+	"text": nil, "hardBreak": nil,
 }
 
 // document walks a document and returns the length of its text.
@@ -177,6 +200,9 @@ func document(t *testing.T, raw json.RawMessage, kind string) int {
 			}
 		}
 		return units(n.Text)
+	}
+	if kind == "hardBreak" {
+		return 0
 	}
 	if kind == "doc" {
 		require.Equal(t, 1, n.Version)

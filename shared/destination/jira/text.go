@@ -2,11 +2,13 @@ package jira
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/notification"
+	"tocsin/shared/plaintext"
 )
 
 // valueLimits are tried one after the other until a description keeps to descriptionLimit: of one value, in UTF-16
@@ -30,8 +32,8 @@ type attrs struct {
 	Href string `json:"href"`
 }
 
-// document is the description for version 3: the notification's text, its facts as a list. Jira does not say whether
-// its limit is on the text or on the document, so that the document keeps to it.
+// document is the description for version 3: the integration's own text, or ours with the facts as a list. Jira does not
+// say whether its limit is on the text or on the document, so that the document keeps to it.
 func document(n notification.Notification) node {
 	var doc node
 	for _, limit := range valueLimits {
@@ -59,18 +61,13 @@ func comment(n notification.Notification) node {
 }
 
 func documentWithin(n notification.Notification, limit int) node {
-	doc := node{Type: "doc", Version: 1, Content: []node{
-		paragraph(words(n.Label("Notification type")+string(n.Event.Kind), limit)),
-		paragraph(words(n.Sentence(), limit)),
-	}}
-	var items []node
-	for _, f := range n.Facts() {
-		label := words(n.Mark(f.Label), limit)
-		label.Marks = []node{{Type: "strong"}}
-		items = append(items, node{Type: "listItem", Content: []node{paragraph(label, words(f.Value, limit))}})
-	}
-	if len(items) > 0 {
-		doc.Content = append(doc.Content, node{Type: "bulletList", Content: items})
+	doc := node{Type: "doc", Version: 1}
+	if own := n.Text(); own != "" {
+		for part := range strings.SplitSeq(cut.UTF16(own, ownFactor*limit), "\n\n") {
+			doc.Content = append(doc.Content, lines(part))
+		}
+	} else {
+		doc.Content = facts(n, limit)
 	}
 	for _, l := range destination.WebLinks(n, linkLimit) {
 		text := words(l.Title, limit)
@@ -81,6 +78,41 @@ func documentWithin(n notification.Notification, limit int) node {
 		paragraph(words(n.Say("Client: "+n.Client()+", cloud: "+n.Platform.Cloud+", event: "+n.Event.ID+", "+n.At()),
 			footLimit)))
 	return doc
+}
+
+// ownFactor is how much longer an integration's own text may be than one value.
+const ownFactor = 8
+
+// lines is a paragraph with line breaks.
+func lines(part string) node {
+	var content []node
+	for l := range strings.SplitSeq(part, "\n") {
+		if len(content) > 0 {
+			content = append(content, node{Type: "hardBreak"})
+		}
+		if l = plaintext.Lines(l); l != "" { // an empty text node would be refused
+			content = append(content, node{Type: "text", Text: l})
+		}
+	}
+	return paragraph(content...)
+}
+
+// facts is our text: the sentence, and the facts as a list.
+func facts(n notification.Notification, limit int) []node {
+	out := []node{
+		paragraph(words(n.Label("Notification type")+string(n.Event.Kind), limit)),
+		paragraph(words(n.Sentence(), limit)),
+	}
+	var items []node
+	for _, f := range n.Facts() {
+		label := words(n.Mark(f.Label), limit)
+		label.Marks = []node{{Type: "strong"}}
+		items = append(items, node{Type: "listItem", Content: []node{paragraph(label, words(f.Value, limit))}})
+	}
+	if len(items) > 0 {
+		out = append(out, node{Type: "bulletList", Content: items})
+	}
+	return out
 }
 
 // footLimit is in UTF-16 units: a company's name, an event's id and what is ours are shorter.
@@ -115,6 +147,17 @@ func escaped(s string) string {
 	return out.String()
 }
 
+// heading is what makes a heading or a quotation of a line, and what no backslash helps against.
+var heading = regexp.MustCompile(`^\s*(h[1-6]|bq)\.`)
+
+// begins is an escaped text that begins a line.
+func begins(s string) string {
+	if at := heading.FindStringIndex(s); at != nil {
+		return s[:at[1]-1] + "&#46;" + s[at[1]:]
+	}
+	return s
+}
+
 func alphanumeric(c byte) bool {
 	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }
@@ -145,9 +188,15 @@ func plainComment(n notification.Notification) string {
 func plainWithin(n notification.Notification, limit int) string {
 	value := func(s string) string { return escaped(cut.UTF16(destination.Printable(s), limit)) }
 	var b strings.Builder
-	b.WriteString(n.Label("Notification type") + string(n.Event.Kind) + "\n\n" + value(n.Sentence()) + "\n\n")
-	for _, f := range n.Facts() {
-		b.WriteString(n.Mark(f.Label) + value(f.Value) + "\n")
+	if own := n.Text(); own != "" {
+		for l := range strings.SplitSeq(cut.UTF16(own, ownFactor*limit), "\n") {
+			b.WriteString(begins(escaped(plaintext.Lines(l))) + "\n")
+		}
+	} else {
+		b.WriteString(n.Label("Notification type") + string(n.Event.Kind) + "\n\n" + value(n.Sentence()) + "\n\n")
+		for _, f := range n.Facts() {
+			b.WriteString(n.Mark(f.Label) + value(f.Value) + "\n")
+		}
 	}
 	for i, l := range destination.WebLinks(n, linkLimit) {
 		if i == 0 {

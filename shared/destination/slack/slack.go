@@ -90,6 +90,25 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 func render(n notification.Notification) message {
 	m := message{Text: destination.Escaped(n.Summary()+"\n\n"+n.PlainText(), textLimit), Parse: "none"}
 	m.add(block{Type: "header", Text: plain(n.Summary(), headerLimit)})
+	m.body(n)
+	var buttons []element
+	for _, l := range destination.WebLinks(n, linkLimit) {
+		buttons = append(buttons, element{Type: "button", Text: text{Type: "plain_text", Text: l.Title}, URL: l.URL})
+	}
+	if len(buttons) > 0 {
+		m.add(block{Type: "actions", Elements: buttons})
+	}
+	foot := plain(n.Origin(), fieldLimit)
+	m.add(block{Type: "context", Elements: []element{{Type: foot.Type, Text: foot.Text, Emoji: foot.Emoji}}})
+	return m
+}
+
+// body is the integration's own text, or ours with the facts.
+func (m *message) body(n notification.Notification) {
+	if own := n.Text(); own != "" {
+		m.add(block{Type: "section", Text: plain(own, sectionLimit)})
+		return
+	}
 	m.add(block{Type: "section", Text: plain(n.Severity().Symbol()+" "+n.Sentence(), sectionLimit)})
 	facts := n.Facts()
 	limit := valueLimit(facts)
@@ -105,16 +124,6 @@ func render(n notification.Notification) message {
 	if len(fields) > 0 {
 		m.add(block{Type: "section", Fields: fields})
 	}
-	var buttons []element
-	for _, l := range destination.WebLinks(n, linkLimit) {
-		buttons = append(buttons, element{Type: "button", Text: text{Type: "plain_text", Text: l.Title}, URL: l.URL})
-	}
-	if len(buttons) > 0 {
-		m.add(block{Type: "actions", Elements: buttons})
-	}
-	foot := plain(n.Origin(), fieldLimit)
-	m.add(block{Type: "context", Elements: []element{{Type: foot.Type, Text: foot.Text, Emoji: foot.Emoji}}})
-	return m
 }
 
 func (m *message) add(b block) { m.Blocks = append(m.Blocks, b) }

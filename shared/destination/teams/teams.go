@@ -3,6 +3,7 @@
 package teams
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"net/http"
@@ -156,12 +157,21 @@ func render(n notification.Notification, limit int) message {
 	}
 	c.Body = []element{{Type: "Container", Style: styles[n.Severity()], Bleed: true, Items: []element{
 		line(run{Text: fit(n.Summary(), limit), Size: "large", Weight: "bolder"}),
-		line(run{Text: fit(n.Say(severityText[n.Severity()])+n.Sentence(), limit)}),
 	}}}
-	for _, f := range n.Facts() {
-		e := line(run{Text: n.Mark(fit(f.Label, limit)), Weight: "bolder"}, run{Text: fit(f.Value, limit)})
-		e.Spacing = "small"
-		c.Body = append(c.Body, e)
+	if own := n.Text(); own != "" {
+		for l := range strings.SplitSeq(own, "\n") {
+			e := line(run{Text: fit(cmp.Or(l, " "), limit)})
+			e.Spacing = "small"
+			c.Body = append(c.Body, e)
+		}
+	} else {
+		head := &c.Body[0]
+		head.Items = append(head.Items, line(run{Text: fit(n.Say(severityText[n.Severity()])+n.Sentence(), limit)}))
+		for _, f := range n.Facts() {
+			e := line(run{Text: n.Mark(fit(f.Label, limit)), Weight: "bolder"}, run{Text: fit(f.Value, limit)})
+			e.Spacing = "small"
+			c.Body = append(c.Body, e)
+		}
 	}
 	foot := line(run{Text: fit(n.Origin(), limit),
 		Size: "small", Subtle: true})

@@ -67,15 +67,7 @@ func write(n notification.Notification) string {
 func render(n notification.Notification, limit int) string {
 	var b strings.Builder
 	b.WriteString(inert("b", n.Summary(), headLimit) + "\n")
-	b.WriteString(n.Severity().Symbol() + " " + inert("", n.Sentence(), sentenceLimit) + "\n")
-	for i, f := range n.Facts() {
-		if i == 0 {
-			b.WriteByte('\n')
-		}
-		b.WriteString("<b>" + strings.TrimSpace(n.Mark(destination.Escaped(f.Label, 40))) + "</b> <code>" +
-			destination.Escaped(f.Value, limit) +
-			"</code>\n")
-	}
+	writeBody(&b, n, limit)
 	// A link in the text, not a button: Telegram refuses a whole message for a button whose address it does not like.
 	used := 0
 	for _, l := range destination.WebLinks(n, linkLimit) {
@@ -92,6 +84,28 @@ func render(n notification.Notification, limit int) string {
 	}
 	b.WriteString("\n" + inert("i", n.Origin(), footLimit))
 	return b.String()
+}
+
+// writeBody writes the integration's own text, or ours with the facts.
+func writeBody(b *strings.Builder, n notification.Notification, limit int) {
+	if own := n.Text(); own != "" {
+		for l := range strings.SplitSeq(cut.UTF16(own, limit), "\n") {
+			if l != "" {
+				l = inert("", l, limit)
+			}
+			b.WriteString(l + "\n")
+		}
+		return
+	}
+	b.WriteString(n.Severity().Symbol() + " " + inert("", n.Sentence(), sentenceLimit) + "\n")
+	for i, f := range n.Facts() {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString("<b>" + strings.TrimSpace(n.Mark(destination.Escaped(f.Label, 40))) + "</b> <code>" +
+			destination.Escaped(f.Value, limit) +
+			"</code>\n")
+	}
 }
 
 // active is what Telegram makes links, mentions, hashtags and commands of (Bot API, "MessageEntity").

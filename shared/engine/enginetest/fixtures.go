@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/hold"
 	"tocsin/shared/integration"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/profile"
 	"tocsin/shared/wording"
 )
@@ -36,6 +37,7 @@ func Sample(tenant, id string) integration.Integration {
 				To: "07:00", Zone: "Europe/Berlin"}},
 			Mute: &hold.Mute{Until: At.Add(-time.Hour), Reason: "migration", By: "ada@example.com",
 				At: At.Add(-2 * time.Hour)}},
+		MessageTemplate: messagetemplate.Source{Title: "{{.Kind}}", Text: "{{.Severity}}\n{{.Link}}"},
 	}
 }
 

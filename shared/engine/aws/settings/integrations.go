@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 	"tocsin/shared/wording"
@@ -459,15 +460,16 @@ type integrationRow struct {
 	ClientName    string      `dynamodbav:"client_name"`
 	System        string      `dynamodbav:"system"`
 	Name          string      `dynamodbav:"name"`
-	Language      string      `dynamodbav:"language,omitempty"` // of what people read
-	Rate          string      `dynamodbav:"rate,omitempty"`     // such as 10/minute
-	Grouping      string      `dynamodbav:"grouping,omitempty"` // such as 50/5m
-	Subscriptions string      `dynamodbav:"subscriptions"`      // JSON
-	Filters       string      `dynamodbav:"filters,omitempty"`  // JSON
-	Hold          string      `dynamodbav:"hold,omitempty"`     // JSON: when what is sent to it waits
-	Parameters    string      `dynamodbav:"parameters"`         // JSON, without secrets
-	Sealed        table.Bytes `dynamodbav:"sealed"`             // the secrets, see package keys
-	Bindings      string      `dynamodbav:"bindings,omitempty"` // JSON
+	Language      string      `dynamodbav:"language,omitempty"`         // of what people read
+	Rate          string      `dynamodbav:"rate,omitempty"`             // such as 10/minute
+	Grouping      string      `dynamodbav:"grouping,omitempty"`         // such as 50/5m
+	Template      string      `dynamodbav:"message_template,omitempty"` // JSON
+	Subscriptions string      `dynamodbav:"subscriptions"`              // JSON
+	Filters       string      `dynamodbav:"filters,omitempty"`          // JSON
+	Hold          string      `dynamodbav:"hold,omitempty"`             // JSON: when what is sent to it waits
+	Parameters    string      `dynamodbav:"parameters"`                 // JSON, without secrets
+	Sealed        table.Bytes `dynamodbav:"sealed"`                     // the secrets, see package keys
+	Bindings      string      `dynamodbav:"bindings,omitempty"`         // JSON
 	Revision      int64       `dynamodbav:"revision"`
 	Window        int64       `dynamodbav:"window"` // of the counters, new with each time that it is enabled
 	CreatedAt     time.Time   `dynamodbav:"created_at"`
@@ -511,6 +513,9 @@ func (s *Integrations) put(i integration.Integration, joined int64) (*types.Put,
 	if !i.Hold.Zero() {
 		encode(&r.Hold, i.Hold)
 	}
+	if i.MessageTemplate != (messagetemplate.Source{}) {
+		encode(&r.Template, i.MessageTemplate)
+	}
 	if len(i.Bindings) > 0 {
 		encode(&r.Bindings, i.Bindings)
 	}
@@ -545,6 +550,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 	decode(r.Subscriptions, &i.Subscriptions)
 	decode(r.Filters, &i.Filters)
 	decode(r.Hold, &i.Hold)
+	decode(r.Template, &i.MessageTemplate)
 	decode(r.Off, &i.Off)
 	decode(r.Failing, &i.Failing)
 	decode(r.Bindings, &i.Bindings)

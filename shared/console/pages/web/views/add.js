@@ -125,6 +125,7 @@ function copied(system, i) {
 			rate: i.rate,
 			grouping: i.grouping,
 			hold: i.hold,
+			message_template: i.message_template,
 			parameters,
 			events: Object.fromEntries(
 				i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }]),
@@ -134,7 +135,7 @@ function copied(system, i) {
 	};
 }
 
-function NewForm({ system, rules, session, of }) {
+function NewForm({ system, rules, template, session, of }) {
 	const copy = of && copied(system, of);
 	const start = copy?.start || {
 		name: nameOf(system, session),
@@ -146,8 +147,8 @@ function NewForm({ system, rules, session, of }) {
 		return (await post("/v1/integrations", { system: system.name, ...draft })).body;
 	};
 	const saved = ({ id }, clean) => navigate(`/integrations/${id}?added=1`, { done: clean });
-	const test = (parameters, told, signal) =>
-		testOf("/v1/integrations/test", { system: system.name, parameters }, told, signal);
+	const test = (parameters, words, told, signal) =>
+		testOf("/v1/integrations/test", { system: system.name, parameters, message_template: words }, told, signal);
 	const choose = (parameter, parameters) =>
 		post("/v1/integrations/choices", { system: system.name, parameters, parameter });
 	return html`
@@ -176,6 +177,7 @@ function NewForm({ system, rules, session, of }) {
 			<${Form}
 				system=${system}
 				rules=${rules}
+				template=${template}
 				start=${start}
 				save=${save}
 				saved=${saved}
@@ -201,7 +203,7 @@ export function AddForm({ system: name, session }) {
 	return html`
 		<${Back} href="/add">${t("add.title")}<//>
 		<${View} load=${load} skeleton="form" title=${t("add.title")}>
-			${({ groups, filters, of }) => {
+			${({ groups, filters, message_template, of }) => {
 				const system = groups
 					.flatMap((g) => g.systems)
 					.find((s) => s.name === name && s.available && !s.personal);
@@ -217,7 +219,13 @@ export function AddForm({ system: name, session }) {
 						<span class="mark"><${Icon} name=${name} /></span>
 						${t("add.system", { system: system.title })}
 					</h1>
-					<${NewForm} system=${system} rules=${filters} session=${session} of=${of} />
+					<${NewForm}
+						system=${system}
+						rules=${filters}
+						template=${message_template}
+						session=${session}
+						of=${of}
+					/>
 				`;
 			}}
 		<//>

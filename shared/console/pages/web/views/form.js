@@ -16,6 +16,7 @@ import { draftFilters, filterMistakes, FilterRows, madeFilters } from "./filter-
 import { Grouping, wrongGrouping } from "./grouping.js";
 import { draftHold, Hold, holdMistakes, holdPlace, madeHold } from "./hold.js";
 import { Rate, wrongRate } from "./rate.js";
+import { MessageTemplate, wrongTemplate } from "./template.js";
 import { Samples } from "./samples.js";
 import { Tested, useTest } from "./tested.js";
 import { Tried } from "./tried.js";
@@ -27,6 +28,8 @@ export const editable = (system, i) =>
 		i.language || "",
 		i.rate || "",
 		i.grouping || "",
+		i.message_template?.title || "",
+		i.message_template?.text || "",
 		i.events,
 		i.filters,
 		i.hold || {},
@@ -36,7 +39,7 @@ export const editable = (system, i) =>
 	]);
 
 // useDraft is the state of a form: its controls, what is wrong with them, and what they make.
-function useDraft(system, start, rules) {
+function useDraft(system, start, rules, template) {
 	const fields = useMemo(() => fieldsOf(system.parameters), [system.parameters]);
 	const open = fields.filter((f) => kindOf(f) !== "shown");
 	const [name, setName] = useState(start.name);
@@ -49,6 +52,10 @@ function useDraft(system, start, rules) {
 	const [rate, setRate] = useState(start.rate || "");
 	const [grouping, setGrouping] = useState(start.grouping || "");
 	const [hold, setHold] = useState(() => draftHold(start.hold));
+	const [words, setWords] = useState({
+		title: start.message_template?.title || "",
+		text: start.message_template?.text || "",
+	});
 	const [touched, touch] = useState({});
 	const [refused, refuse] = useState({});
 	const [dirty, setDirty] = useState(false);
@@ -66,6 +73,12 @@ function useDraft(system, start, rules) {
 			: refused.name || "";
 	errors.rate = wrongRate(rate) || refused.rate || "";
 	errors.grouping = wrongGrouping(grouping) || refused.grouping || "";
+	if (system.templated) {
+		const wrong = wrongTemplate(words.title, template.most_title);
+		errors["message_template.title"] = wrong || refused["message_template.title"] || "";
+		errors["message_template.text"] =
+			wrongTemplate(words.text, template.most_text) || refused["message_template.text"] || "";
+	}
 	const parameters = () => {
 		const out = {};
 		for (const f of open) {
@@ -94,6 +107,7 @@ function useDraft(system, start, rules) {
 		rate,
 		grouping,
 		hold,
+		words,
 		errors,
 		touched,
 		dirty,
@@ -128,6 +142,11 @@ function useDraft(system, start, rules) {
 			mark();
 			refuse((r) => Object.fromEntries(Object.entries(r).filter(([key]) => !key.startsWith("hold"))));
 		},
+		setWords: (v) => {
+			for (const part of ["title", "text"]) if (v[part] !== words[part]) changed(`message_template.${part}`);
+			setWords(v);
+			typed.current?.();
+		},
 		setEvents: (v) => {
 			setEvents(v);
 			narrowed.current?.();
@@ -141,7 +160,7 @@ function useDraft(system, start, rules) {
 		},
 		blur: (key) => touch((all) => ({ ...all, [key]: true })),
 		touchAll: () =>
-			touch(Object.fromEntries(["name", "rate", "grouping", ...open.map((f) => f.name)].map((n) => [n, true]))),
+			touch(Object.fromEntries([...Object.keys(errors), ...open.map((f) => f.name)].map((n) => [n, true]))),
 		changes,
 		// saved reports whether what is saved is all: that nothing was typed since.
 		saved: (then) => {
@@ -155,7 +174,8 @@ function useDraft(system, start, rules) {
 			const found = {};
 			for (const p of problems) {
 				const [first, second, ...rest] = p.field.split(".");
-				const row = first === "filters" && second ? `filters.${second}` : first;
+				const row =
+					(first === "filters" || first === "message_template") && second ? `${first}.${second}` : first;
 				const key = first === "hold" ? holdPlace(p.field) : first === "parameters" && second ? second : row;
 				// Of a map the line is named: `parameters.headers.Authorization`.
 				const line =
@@ -180,8 +200,24 @@ function useDraft(system, start, rules) {
 // form began with; note is what came of the last save. Without cancel, Cancel undoes what was typed. rules are the
 // filters that an integration takes.
 export function Form(of) {
-	const { system, rules, start, save, saved, test, choose, submit, cancel, extra, hold, again, changed, note } = of;
-	const draft = useDraft(system, start, rules);
+	const {
+		system,
+		rules,
+		template,
+		start,
+		save,
+		saved,
+		test,
+		choose,
+		submit,
+		cancel,
+		extra,
+		hold,
+		again,
+		changed,
+		note,
+	} = of;
+	const draft = useDraft(system, start, rules, template);
 	const form = useRef(null);
 	const unfolded = useRef(false); // the advanced settings, for a fault in them
 	const [attempted, attempt] = useState(false);
@@ -212,6 +248,7 @@ export function Form(of) {
 					name: draft.name.trim(),
 					...(system.worded ? { language: draft.language, grouping: draft.grouping } : {}),
 					rate: draft.rate,
+					...(system.templated ? { message_template: draft.words } : {}),
 					events: draft.list(),
 					filters: madeFilters(draft.filters, rules),
 					hold: madeHold(draft.hold),
@@ -225,7 +262,8 @@ export function Form(of) {
 			return true;
 		})(),
 	);
-	const tests = useTest((told, signal) => guarded(() => test(draft.parameters(), told, signal))());
+	const words = () => (system.templated ? draft.words : undefined);
+	const tests = useTest((told, signal) => guarded(() => test(draft.parameters(), words(), told, signal))());
 	draft.typed.current = tests.clear; // what was tested is not what the form holds any more
 	const tries = useTest((_, signal) =>
 		guarded(async () => {
@@ -349,6 +387,18 @@ export function Form(of) {
 						${more.map(draw)}
 					</details>
 				`}
+				${system.templated &&
+				html`
+					<${MessageTemplate}
+						system=${system}
+						rules=${template}
+						value=${draft.words}
+						errors=${{ title: shown("message_template.title"), text: shown("message_template.text") }}
+						parameters=${draft.parameters}
+						onInput=${draft.setWords}
+						onBlur=${(part) => draft.blur(`message_template.${part}`)}
+					/>
+				`}
 				<${Events} system=${system} value=${draft.events} onChange=${draft.setEvents} />
 				<${FilterRows}
 					rules=${rules}
@@ -370,7 +420,7 @@ export function Form(of) {
 					onChange=${draft.setHold}
 				/>
 			</fieldset>
-			<${Samples} system=${system} parameters=${draft.parameters} />
+			<${Samples} system=${system} parameters=${draft.parameters} words=${words} />
 			<div class="outcome" ref=${outcome}>
 				<${Faults}
 					error=${error}
@@ -380,7 +430,9 @@ export function Form(of) {
 					over=${() => {
 						if (valid()) runSave({ over: true });
 					}}
-					known=${(field) => field.split(".")[field.startsWith("parameters.") ? 1 : 0] in draft.errors}
+					known=${(field) =>
+						field in draft.errors ||
+						field.split(".")[field.startsWith("parameters.") ? 1 : 0] in draft.errors}
 				/>
 				<${Tested} of=${tests} />
 				${note &&

@@ -31,15 +31,18 @@ export function Gone({ integration, attempt, done }) {
 export const isGone = (integration, attempt) =>
 	Boolean(attempt) && !(new Date(integration.parameters_at || 0) > new Date(attempt.at));
 
-// lastGone finds the newest attempt of an integration's newest deliveries, if its answer was that the receiver is gone.
-// What it can not read is no reason to show no integration.
-export async function lastGone(id, signal) {
+// lastAttempts finds among an integration's newest deliveries the newest attempt, if its answer was that the receiver is
+// gone, and the newest one whose message template made nothing. What it can not read is no reason to show no
+// integration.
+export async function lastAttempts(id, signal) {
 	try {
 		const { items } = (await get(integrationPath(id, "/deliveries"), { signal, query: { limit: 20 } })).body;
-		const newest = items.flatMap((d) => d.attempts).reduce((a, b) => (a && a.at > b.at ? a : b), null);
-		return newest?.gone ? newest : null;
+		const attempts = items.flatMap((d) => d.attempts);
+		const newest = (list) => list.reduce((a, b) => (a && a.at > b.at ? a : b), null);
+		const last = newest(attempts);
+		return { gone: last?.gone ? last : null, fellBack: newest(attempts.filter((a) => a.fell_back)) };
 	} catch (error) {
 		if (signal?.aborted) throw error;
-		return null;
+		return {};
 	}
 }

@@ -5,11 +5,11 @@ import { further, language, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useBase, useLoad } from "../load.js";
 import { match, useLocation, withQuery } from "../router.js";
-import { Busy, Changed, Empty, Failing, Health, Notice, Off, Said, StatePill, View } from "../ui.js";
+import { Busy, Changed, Empty, Failing, Health, Notice, Off, Said, StatePill, View, When } from "../ui.js";
 import { editable, Form, SetUp } from "./form.js";
 import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
-import { Gone, isGone, lastGone } from "./gone.js";
+import { Gone, isGone, lastAttempts } from "./gone.js";
 import { Mute, Muted, MutedPill, Unmute } from "./hold.js";
 import { LeftOut } from "./left-out.js";
 import { Backlog } from "./rate.js";
@@ -21,11 +21,11 @@ const refresh = 15_000;
 
 // read reads an integration; the systems, which hardly change, only where they are not known yet.
 async function read(id, signal, known) {
-	const [one, health, systems, gone] = await Promise.all([
+	const [one, health, systems, last] = await Promise.all([
 		get(integrationPath(id), { signal }),
 		get(integrationPath(id, "/health"), { signal }),
 		known || get("/v1/systems", { signal, query: { languages: further } }),
-		lastGone(id, signal),
+		lastAttempts(id, signal),
 	]);
 	const system = systems.body.groups.flatMap((g) => g.systems).find((s) => s.name === one.body.system);
 	return {
@@ -35,7 +35,7 @@ async function read(id, signal, known) {
 		systems,
 		system,
 		incidents: system?.incidents,
-		gone,
+		...last,
 	};
 }
 
@@ -109,6 +109,19 @@ function Head({ data, reload, deliveries, form }) {
 		`}
 		<${Muted} of=${i} />
 		<${Backlog} of=${i} />
+		${i.message_template &&
+		data.fellBack &&
+		html`
+			<${Notice} kind="warn">
+				<p>
+					<strong>${t("template.fell_back")}</strong>
+					${" "}
+					<${When} at=${data.fellBack.at} />
+					:${" "}
+					<${Said} text=${data.fellBack.reason} />
+				</p>
+			<//>
+		`}
 		${!i.enabled &&
 		html`
 			<${Notice} kind=${i.disabled?.by === "platform" ? "bad" : "info"}>
@@ -189,6 +202,7 @@ function Settings({ data, reload, form }) {
 		rate: i.rate,
 		grouping: i.grouping,
 		hold: i.hold,
+		message_template: i.message_template,
 		parameters: i.parameters,
 		events: Object.fromEntries(i.events.map((e) => [e.event, { active: e.active, with_headers: e.with_headers }])),
 	};
@@ -206,16 +220,20 @@ function Settings({ data, reload, form }) {
 		return reload();
 	};
 	// A saved integration whose settings are all bound elsewhere is tested as it is kept.
-	const test = (parameters, told, signal) =>
+	const test = (parameters, words, told, signal) =>
 		Object.keys(parameters).length
-			? testOf("/v1/integrations/test", { integration: i.id, parameters }, told, signal)
+			? testOf("/v1/integrations/test", { integration: i.id, parameters, message_template: words }, told, signal)
 			: testOf(integrationPath(i.id, "/test"), undefined, told, signal);
 	const choose = (parameter, parameters) =>
 		post("/v1/integrations/choices", { integration: i.id, parameters, parameter });
 	const telegram =
 		system.bound_there &&
 		html`
-			<${TelegramLink} integration=${i} reload=${reload} test=${(told, signal) => test({}, told, signal)} />
+			<${TelegramLink}
+				integration=${i}
+				reload=${reload}
+				test=${(told, signal) => test({}, undefined, told, signal)}
+			/>
 		`;
 	return html`
 		<div class="beside">
@@ -223,6 +241,7 @@ function Settings({ data, reload, form }) {
 				key=${key}
 				system=${system}
 				rules=${data.systems.body.filters}
+				template=${data.systems.body.message_template}
 				start=${start}
 				save=${save}
 				saved=${done}

@@ -29,12 +29,18 @@ const Sample = ({ of: s }) => html`
 	)}
 `;
 
-function All({ system, parameters, onClose }) {
+function All({ system, parameters, words, onClose }) {
 	const [event, choose] = useState(system.events.find((e) => !e.event.startsWith("report_"))?.event);
 	const load = useLoad(
 		`samples ${system.name}`,
 		async (signal) =>
-			(await post("/v1/integrations/samples", { system: system.name, parameters }, { signal })).body.items,
+			(
+				await post(
+					"/v1/integrations/samples",
+					{ system: system.name, parameters, message_template: words },
+					{ signal },
+				)
+			).body.items,
 	);
 	return html`
 		<${Dialog} title=${t("samples.title", { system: said(system.title) })} wide onClose=${onClose}>
@@ -67,20 +73,20 @@ function All({ system, parameters, onClose }) {
 	`;
 }
 
-// Samples is the button that opens them; parameters() is what the form holds.
-export function Samples({ system, parameters }) {
+// Samples is the button that opens them; parameters() and words() are what the form holds.
+export function Samples({ system, parameters, words }) {
 	const [by, open] = useState(null);
 	if (!may("integrations")) return null;
 	return html`
 		<p>
-			<button type="button" class="quiet" onClick=${() => open(parameters())}>
+			<button type="button" class="quiet" onClick=${() => open({ parameters: parameters(), words: words() })}>
 				<${Icon} name="eye" size="18" />
 				${t("samples.title", { system: said(system.title) })}
 			</button>
 		</p>
 		${by &&
 		html`
-			<${All} system=${system} parameters=${by} onClose=${() => open(null)} />
+			<${All} system=${system} ...${by} onClose=${() => open(null)} />
 		`}
 	`;
 }
