@@ -1,0 +1,56 @@
+package browser
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAGroupingIsSetAndItsEventsWaitForOneMessage(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	for name, l := range everyLook() {
+		p := program(t, "-allow", at.Host)
+		id := slack(t, p, at, "Ops channel")
+		b := open(t, p, l, "/integrations/"+id)
+		b.act("settled")
+		b.act("tick", word(l, "One message for the events of several minutes",
+			"数分間のイベントを 1 通のメッセージにまとめる"), true)
+		minutes := word(l, "Minutes of one message", "1 通にまとめる分数")
+		b.fill(minutes, "11")
+		b.click(word(l, "Save", "保存"))
+		b.sees(word(l, "must be 2 to 1,000 events, and 1 to 10 minutes", "イベントは 2～1,000 件、時間は 1～10 分で指定してください"))
+		b.fill(minutes, "10")
+		b.click(word(l, "Save", "保存"))
+		b.sees(word(l, "Saved.", "保存しました"))
+		var i struct{ Grouping string }
+		require.NoError(t, p.Call("GET", "/v1/integrations/"+id, nil, &i))
+		require.Equal(t, "50/10m", i.Grouping)
+		if left := time.Until(time.Now().Truncate(10 * time.Minute).Add(10 * time.Minute)); left < 20*time.Second {
+			time.Sleep(left) // else what is published now may be sent before it is looked at
+		}
+		vulnerabilities(t, p, "grouped-"+name, 3)
+		var waiting struct {
+			Items []struct {
+				ID, State, Due, Digest string
+			}
+		}
+		eventually(t, "the events wait for the end of their minutes", func() (bool, error) {
+			err := p.Call("GET", "/v1/integrations/"+id+"/deliveries", nil, &waiting)
+			return len(waiting.Items) > 0, err
+		})
+		for _, d := range waiting.Items {
+			require.Equal(t, "pending", d.State)
+			require.NotEmpty(t, d.Due)
+			require.Equal(t, "group", d.Digest)
+		}
+		b.follow("/integrations/" + id + "/deliveries/" + waiting.Items[0].ID)
+		b.sees(word(l, "3 events are one message", "3 件のイベントが 1 通のメッセージです"))
+		b.judgeWhole("digest-"+name, l)
+		b.follow("/")
+		b.follow("/integrations/" + id)
+		b.act("holds", minutes, "10")
+		b.judgeWhole("grouping-"+name, l)
+	}
+}
