@@ -193,6 +193,9 @@ func TestAPreviewShowsWhatWouldBeSent(t *testing.T) {
 		"exceeded 1 in 1 minute", "SQLi burst", "Attack type: SQLi.", "https://hooks.slack.com/"} {
 		require.Contains(t, m, part)
 	}
+	a = r.call("POST", self+"/preview", "", "Accept-Language", "ja")
+	require.Contains(t, member(t, a, "messages"), `"summary":"[Tocsin] トリガー：検出したヒットの数がしきい値を超えました"`)
+	require.NotContains(t, member(t, a, "messages"), "sent late", "it happens now")
 	a = r.call("POST", "/v1/triggers/preview",
 		`{"template_id":"vector_attack","threshold":{"period":3600,"count":3},"actions":[{"id":"block_ips","params":{"lock_time":0}}]}`)
 	require.Equal(t, 200, a.status, a.raw)

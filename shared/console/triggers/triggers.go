@@ -129,7 +129,7 @@ type PreviewMessage struct {
 	Integration string                   `json:"integration"`
 	Name        string                   `json:"name,omitempty"`
 	System      string                   `json:"system,omitempty"`
-	Summary     string                   `json:"summary,omitempty"`
+	Summary     string                   `json:"summary,omitempty" worded:"true"`
 	Requests    []deliveries.RequestView `json:"requests"`
 	Skipped     string                   `json:"skipped,omitempty" worded:"true" doc:"why it would get nothing"`
 }
@@ -535,7 +535,7 @@ func (s *API) previewOf(ctx context.Context, e event.Event, id string) (PreviewM
 		m.Skipped = "this integration is disabled"
 	}
 	d := delivery.Delivery{ID: s.NewID(), Tenant: i.Tenant, Integration: i.ID, Events: []event.Event{e},
-		Kinds: []event.Kind{e.Kind}, Count: 1}
+		Kinds: []event.Kind{e.Kind}, Count: 1, CreatedAt: s.Now()}
 	previews, err := s.Previewer.Preview(ctx, s.Integrations, i, d)
 	if err != nil {
 		s.Log.Warn("preview of a trigger", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())
