@@ -148,7 +148,7 @@ func (s *Sender) notifications(
 		ns[k] = notification.Notification{Event: e, Platform: s.Platform, Headers: hits.WithHeaders, Late: late,
 			Again: again, Language: l}
 		if e.Kind != event.Report {
-			if r.template != nil && d.Digest == "" { // a digest has our words
+			if r.template != nil && !r.joins(d) { // a digest has our words
 				said = r.word(&ns[k], said)
 			}
 			continue

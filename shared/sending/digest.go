@@ -9,11 +9,16 @@ import (
 	"tocsin/shared/notification"
 )
 
-// together makes one message of a digest's events where people read the system. Machines get every event, as does who
-// would be told of one alone; a report has files of its own, which no other message holds.
+// joins reports whether the events of a digest become one message: where people read the system. Machines get every
+// event, as does who would be told of one alone; a report has files of its own, which no other message holds.
+func (r *Target) joins(d delivery.Delivery) bool {
+	return d.Digest != "" && len(d.Events) > 1 && r.opened.System.Class.Read() &&
+		!slices.ContainsFunc(d.Events, func(e event.Event) bool { return e.Kind == event.Report })
+}
+
+// together makes one message of a digest's events.
 func (r *Target) together(d delivery.Delivery, ns []notification.Notification) []notification.Notification {
-	if d.Digest == "" || len(ns) < 2 || !r.opened.System.Class.Read() ||
-		slices.ContainsFunc(d.Events, func(e event.Event) bool { return e.Kind == event.Report }) {
+	if !r.joins(d) {
 		return ns
 	}
 	path := "" // mails of a profile are of no integration that has a page
