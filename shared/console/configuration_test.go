@@ -172,7 +172,8 @@ func (r random) integration(system configuration.System, n int) map[string]any {
 func (r random) template(system string) map[string]any {
 	switch system {
 	case "slack", "telegram", "ms_teams", "email", "opsgenie", "pager_duty", "jira", "servicenow", "insight_connect":
-		return []map[string]any{{}, {"title": "{{.Kind}}: ${x} #1"}, {"text": "{{.Kind}}\n\n  - {{.Client}} \"x\"\n{{/* a: b */}}"},
+		return []map[string]any{{}, {"title": "{{.Kind}}: ${x} #1"},
+			{"text": "{{.Kind}}\n\n  - {{.Client}} \"x\"\n{{/* a: b */}}"},
 			{"title": "{{.Headline}}", "text": "| {{.Details}}\n# {{.Kind}}"}}[r.IntN(4)]
 	}
 	return map[string]any{}

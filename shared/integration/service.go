@@ -269,7 +269,7 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		i.MessageTemplate.Text = *p.Text
 	}
 	i.MessageTemplate = i.MessageTemplate.Trimmed()
-	if p.Title != nil || p.Text != nil || p.Subscriptions != nil { // what it takes may be more than what the template was for
+	if p.Title != nil || p.Text != nil || p.Subscriptions != nil { // which may be more than the template was for
 		problems = append(problems, checkTemplate(system, i.MessageTemplate, i.Subscriptions)...)
 	}
 	if p.Filters != nil {

@@ -39,7 +39,8 @@ func example(k event.Kind) notification.Notification {
 func TestATemplateSaysWhatItIsToldOfAnEvent(t *testing.T) {
 	t.Parallel()
 	n := example(event.Vuln)
-	n.Event.Data = json.RawMessage(`{"object_id":7,"vuln":{"threat":"High","title":"SQL injection","domain":"shop.example.com",
+	n.Event.Data = json.RawMessage(`{"object_id":7,"vuln":{"threat":"High","title":"SQL injection",
+		"domain":"shop.example.com",
 		"path":"/admin/login","method":"POST","type":"sqli"}}`)
 	for source, want := range map[string]string{
 		`{{.Severity | upper}}: {{.Title}} on {{.Host}}`:                 "HIGH: SQL injection on shop.example.com",
@@ -73,7 +74,8 @@ func TestATemplateCanNotHideATestOrThatAMessageIsLate(t *testing.T) {
 	require.Equal(t, n.Text()+"\n", n.PlainText())
 }
 
-// refused is what each template that is not taken is told, in both languages.
+const unclosed = "line 1: something is opened and not closed: {{, a quotation mark or a parenthesis"
+
 func TestWhatATemplateCanNotHoldIsRefusedWithItsLine(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string]string{
@@ -105,8 +107,8 @@ func TestWhatATemplateCanNotHoldIsRefusedWithItsLine(t *testing.T) {
 		"{{if lt .Hits 5}}x{{end}}":              "line 1: there is no function lt",
 		"{{eq .Host .Path}}":                     "line 1: eq .Host .Path is not a text, which alone can be written",
 		"{{5}}":                                  "line 1: 5 is not a text, which alone can be written",
-		"{{.Host":                                "line 1: something is opened and not closed: {{, a quotation mark or a parenthesis",
-		`{{"a}}`:                                 "line 1: something is opened and not closed: {{, a quotation mark or a parenthesis",
+		"{{.Host":                                unclosed,
+		`{{"a}}`:                                 unclosed,
 		"{{if .Host}}x":                          "line 1: an if has no end",
 		"x{{end}}":                               "line 1: there is an end or else without an if",
 		"{{}}":                                   "line 1: nothing stands between {{ and }}, or after if",

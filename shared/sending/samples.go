@@ -25,7 +25,8 @@ type Sample struct {
 }
 
 // Samples writes an event of each type of a system with the system's own encoder: by the parameters as far as they are
-// given and right, and by made-up ones for the rest, with the words of a message template. Nothing is sent, and no secret is shown.
+// given and right, and by made-up ones for the rest, with the words of a message template. Nothing is sent, and no
+// secret is shown.
 func (s *Sender) Samples(ctx context.Context, system destination.System, parameters json.RawMessage,
 	words messagetemplate.Source, who activity.Actor, id string) ([]Sample, error) {
 	d, ok := s.Destinations.Destination(system.Name)

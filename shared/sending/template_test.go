@@ -29,11 +29,13 @@ func TestAMessageOfATemplateIsSentAndWhereItMakesNoneOursIsAndTheAttemptSaysSo(t
 		"its words": {template: messagetemplate.Source{Title: "{{.User}}!", Text: "Hello {{.User}}"},
 			sent: "Hello Grace"},
 		"an empty title": {template: messagetemplate.Source{Title: "{{.Host}}", Text: "Hello {{.User}}"},
-			sent: "New user was added", reason: "the message template made no title of create_user: the standard title was sent"},
+			sent:   "New user was added",
+			reason: "the message template made no title of create_user: the standard title was sent"},
 		"of another release": {template: messagetemplate.Source{Title: "{{.Gone}}"}, sent: "A user was added.",
 			reason: "the message template can not be run any more: the standard message was sent"},
 		"a failure that has its own reason": {template: messagetemplate.Source{Title: "{{.Host}}"}, status: 500,
-			sent: "A user was added.", reason: "; the message template made no title of create_user: the standard title was sent"},
+			sent:   "A user was added.",
+			reason: "; the message template made no title of create_user: the standard title was sent"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			transport := &last{status: max(c.status, 200)}
@@ -46,7 +48,8 @@ func TestAMessageOfATemplateIsSentAndWhereItMakesNoneOursIsAndTheAttemptSaysSo(t
 			e := event.Event{ID: "e", Tenant: "42", ClientName: "Acme", Kind: event.CreateUser, Time: now,
 				Data: []byte(`{"user":{"name":"Grace"}}`)}
 			after, err := sender.Send(t.Context(), target, delivery.Delivery{ID: "01GTD8R4000000000000000000",
-				Tenant: "42", Integration: "i", State: delivery.Pending, CreatedAt: now, Events: []event.Event{e}, Count: 1})
+				Tenant: "42", Integration: "i", State: delivery.Pending, CreatedAt: now, Events: []event.Event{e},
+				Count: 1})
 			require.NoError(t, err)
 			require.Contains(t, string(transport.request.Body), c.sent)
 			a := after.Attempts[len(after.Attempts)-1]

@@ -292,7 +292,8 @@ func templates(t *testing.T, c Case) {
 	if !c.Destination.System().Templated() {
 		return
 	}
-	shown := map[event.Kind]bool{event.NewHits: true, event.Vuln: true, event.SecurityIssue: true, event.UpdateUser: true}
+	shown := map[event.Kind]bool{event.NewHits: true, event.Vuln: true, event.SecurityIssue: true,
+		event.UpdateUser: true}
 	var all bytes.Buffer
 	for at, source := range Templates {
 		template, problems := messagetemplate.Compile(source)

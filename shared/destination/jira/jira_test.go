@@ -169,7 +169,8 @@ func units(s string) int { return len(utf16.Encode([]rune(s))) }
 // children are what a node of the Atlassian Document Format may hold, as its schema has it, and marks what a text may
 // wear.
 var children = map[string][]string{
-	"doc": {"paragraph", "bulletList"}, "bulletList": {"listItem"}, "listItem": {"paragraph"}, "paragraph": {"text", "hardBreak"},
+	"doc": {"paragraph", "bulletList"}, "bulletList": {"listItem"}, "listItem": {"paragraph"},
+	"paragraph": {"text", "hardBreak"},
 	"text": nil, "hardBreak": nil,
 }
 

@@ -32,8 +32,8 @@ type attrs struct {
 	Href string `json:"href"`
 }
 
-// document is the description for version 3: the integration's own text, or ours with the facts as a list. Jira does not
-// say whether its limit is on the text or on the document, so that the document keeps to it.
+// document is the description for version 3: the integration's own text, or ours with the facts as a list. Jira does
+// not say whether its limit is on the text or on the document, so that the document keeps to it.
 func document(n notification.Notification) node {
 	var doc node
 	for _, limit := range valueLimits {

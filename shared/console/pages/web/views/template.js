@@ -128,10 +128,16 @@ function Preview({ system, value, parameters }) {
 // MessageTemplate is the two fields with their reference and the preview. errors has what is wrong with each.
 export function MessageTemplate({ system, rules, value, errors, parameters, onInput, onBlur }) {
 	const used = Boolean(value.title || value.text);
-	const [open] = useState(used);
+	const [open, unfold] = useState(used);
 	const wrong = errors.title || errors.text;
 	return html`
-		<details class="advanced" open=${open || Boolean(wrong)}>
+		<details
+			class="advanced"
+			open=${open || Boolean(wrong)}
+			onToggle=${(e) => {
+				if (e.target === e.currentTarget) unfold(e.target.open); // it stays so while a fault is mended
+			}}
+		>
 			<summary>${t("template.of")}</summary>
 			<p class="help">${t("template.help")}</p>
 			${["title", "text"].map(
