@@ -15,6 +15,7 @@ func TestTitleAndTextOfMessagesAreWrittenPreviewedSentAndAFallbackIsTold(t *test
 		p := program(t, "-allow", at.Host)
 		id := slack(t, p, at, "Ops channel")
 		b := open(t, p, l, "/integrations/"+id)
+		b.expect("status of 422") // what is refused
 		b.act("settled")
 		b.click(word(l, "Title and text of messages", "メッセージのタイトルと本文"))
 		title := word(l, "Title of messages", "メッセージのタイトル")

@@ -171,7 +171,7 @@ func units(s string) int { return len(utf16.Encode([]rune(s))) }
 var children = map[string][]string{
 	"doc": {"paragraph", "bulletList"}, "bulletList": {"listItem"}, "listItem": {"paragraph"},
 	"paragraph": {"text", "hardBreak"},
-	"text": nil, "hardBreak": nil,
+	"text":      nil, "hardBreak": nil,
 }
 
 // document walks a document and returns the length of its text.
