@@ -29,8 +29,10 @@ type Delivery struct {
 	State       State
 	CreatedAt   time.Time
 	// Due is when the next request goes out: of a Retrying delivery, and of a Pending one whose batch window is open
-	// (see Coalesce); else zero.
+	// (see Coalesce) or that is held; else zero.
 	Due time.Time
+	// Held says what holds it until its Due, or held it; nil = nothing did.
+	Held *Held
 	// Failures counts the failed attempts in a row of the present run; a replay starts a new run.
 	Failures int
 	// Parts are the outcomes of the parts of a delivery that travels as several requests, where they differ.

@@ -109,7 +109,8 @@ type Missed interface {
 
 // Backlog counts what waits to be sent to an integration.
 type Backlog interface {
-	// CountWaiting counts the deliveries that wait for their first request or for a retry: about limit at most.
+	// CountWaiting counts the deliveries that wait for their first request or for a retry, and those that are held: about
+	// limit at most of either.
 	CountWaiting(ctx context.Context, tenant, integration string, limit int) (Waiting, error)
 	// CountDead counts those that are dead and were made at the time or later: about limit at most.
 	CountDead(ctx context.Context, tenant, integration string, from time.Time, limit int) (int, error)
@@ -120,6 +121,10 @@ type Waiting struct {
 	Count int       // at most the limit asked for
 	Next  time.Time // when the next retry of those counted is due; zero when none is
 	Floor bool      // what waits for its first request is not counted
+	// Held is how many more are held by quiet hours or a mute, and HeldUntil when the first of them is let go, by the
+	// rules as they are.
+	Held      int
+	HeldUntil time.Time
 }
 
 // WaitingLimit is how far notices and the API count what waits.

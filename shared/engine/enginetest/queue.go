@@ -49,7 +49,10 @@ func Queue(t *testing.T, open func(t *testing.T) (Queues, Bus)) {
 }
 
 // Polled makes the suite's Log of an engine whose work is polled.
-func Polled(q Queues, bus Bus) Log {
+func Polled(q Queues, bus Bus) Log { return PolledBy(func() time.Time { return At }, q, bus) }
+
+// PolledBy is Polled with a clock.
+func PolledBy(now func() time.Time, q Queues, bus Bus) Log {
 	return Log{
 		DeliveryStore: q,
 		Take: func(t *testing.T, entries []delivery.Entry) []delivery.Entry {
@@ -61,8 +64,9 @@ func Polled(q Queues, bus Bus) Log {
 		},
 		Ready: func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 			t.Helper()
-			out, err := q.Lease(t.Context(), delivery.Lane{Tenant: tenant, Integration: integration}, limit, At, At,
-				At.Add(time.Minute))
+			at := now()
+			out, err := q.Lease(t.Context(), delivery.Lane{Tenant: tenant, Integration: integration}, limit, at, at,
+				at.Add(time.Minute))
 			require.NoError(t, err)
 			return out
 		},

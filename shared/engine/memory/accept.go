@@ -124,7 +124,10 @@ func (e *Engine) insert(v delivery.Delivery) (made bool) {
 	if e.deliveries[lane] == nil {
 		e.deliveries[lane] = map[string]delivery.Delivery{}
 	}
-	if _, ok := e.deliveries[lane][v.ID]; ok || e.merged(v) {
+	if _, ok := e.deliveries[lane][v.ID]; ok || e.carried(v) {
+		return false
+	}
+	if _, ok := e.merged[lane][v.ID]; ok {
 		return false
 	}
 	if v.CreatedAt.IsZero() {
@@ -134,8 +137,8 @@ func (e *Engine) insert(v delivery.Delivery) (made bool) {
 	return true
 }
 
-// merged reports whether the events of a delivery are in another one already: its batch window is closed.
-func (e *Engine) merged(v delivery.Delivery) bool {
+// carried reports whether the events of a delivery are in another one already: its batch window is closed.
+func (e *Engine) carried(v delivery.Delivery) bool {
 	if v.Due.IsZero() || len(v.Events) == 0 {
 		return false
 	}
@@ -151,6 +154,10 @@ func (e *Engine) merged(v delivery.Delivery) bool {
 
 // stored is a delivery as it is kept: with nothing that is of the last attempt alone.
 func stored(v delivery.Delivery) delivery.Delivery {
+	if v.Held != nil {
+		held := *v.Held
+		v.Held = &held
+	}
 	v.Attempts, v.Parts, v.Kinds, v.Events = slices.Clone(v.Attempts), slices.Clone(v.Parts), slices.Clone(v.Kinds),
 		slices.Clone(v.Events)
 	return v

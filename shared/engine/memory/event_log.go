@@ -41,6 +41,11 @@ func (d *Deliveries) Carried(_ context.Context, tenant, integration string, even
 			carried[key{e.Tenant, e.ID}] = true
 		}
 	}
+	for _, m := range d.e.merged[key{tenant, integration}] {
+		for _, e := range m.was.Events {
+			carried[key{e.Tenant, e.ID}] = true
+		}
+	}
 	out := make([]bool, len(events))
 	for n, a := range events {
 		out[n] = carried[key{a.Event.Tenant, a.Event.ID}]

@@ -91,12 +91,18 @@ func (e *Engine) restart(v delivery.Delivery) {
 // CountWaiting counts what waits for a first request, for its batch window, or for a retry.
 func (d *Deliveries) CountWaiting(_ context.Context, tenant, id string, limit int) (w integration.Waiting, err error) {
 	defer d.e.lock()()
-	waiting := d.e.of(key{tenant, id}, time.Time{}, time.Time{}, delivery.Pending, delivery.Retrying)
-	w.Count = min(limit, len(waiting))
-	for _, v := range waiting {
-		if v.State == delivery.Retrying && (w.Next.IsZero() || v.Due.Before(w.Next)) {
+	for _, v := range d.e.of(key{tenant, id}, time.Time{}, time.Time{}, delivery.Pending, delivery.Retrying) {
+		switch {
+		case v.Held != nil && v.State == delivery.Pending && !v.Due.IsZero():
+			w.Held = min(limit, w.Held+1)
+			if w.HeldUntil.IsZero() || v.Due.Before(w.HeldUntil) {
+				w.HeldUntil = v.Due.UTC()
+			}
+			continue
+		case v.State == delivery.Retrying && (w.Next.IsZero() || v.Due.Before(w.Next)):
 			w.Next = v.Due.UTC()
 		}
+		w.Count = min(limit, w.Count+1)
 	}
 	return w, nil
 }

@@ -58,6 +58,12 @@ func (d *Deliveries) Carrying(_ context.Context, tenant, integration string, e d
 	defer d.e.lock()()
 	from, to := e.Entry.At.Add(-fanout.Apart), e.Entry.At.Add(time.Millisecond)
 	near := d.e.of(key{tenant, integration}, from, to)
+	for id, m := range d.e.merged[key{tenant, integration}] {
+		holds := slices.ContainsFunc(m.was.Events, func(c event.Event) bool { return c.ID == e.Accepted.Event.ID })
+		if holds && id >= delivery.FirstID(from) && id < delivery.FirstID(to) {
+			return m.into, true, nil
+		}
+	}
 	for n, v := range slices.Backward(near) {
 		if n < len(near)-most {
 			return "", false, nil

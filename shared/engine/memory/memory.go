@@ -27,6 +27,9 @@ type Engine struct {
 	mu  sync.Mutex
 	now func() time.Time
 
+	// Holder says what is held; nil = nothing is when its time has come. Set it before the engine is used.
+	Holder delivery.Holder
+
 	entries []delivery.Entry // of the bus, by their place; the receipt is the number of the place, from 1
 	passed  int              // entries that fan-out is done with
 	arrived chan struct{}
@@ -34,7 +37,8 @@ type Engine struct {
 	accepted    []accepted
 	known       map[key]bool // by tenant and event
 	deliveries  map[key]map[string]delivery.Delivery
-	leases      map[string]time.Time // until when, by delivery
+	merged      map[key]map[string]merged // what was held, by the ids that it had
+	leases      map[string]time.Time      // until when, by delivery
 	deadLetters []delivery.DeadLetter
 	batches     map[string]worker.Batch
 	queue       []worker.MessageBatch
@@ -72,6 +76,7 @@ func New(now func() time.Time) *Engine {
 	return &Engine{
 		now: now, arrived: make(chan struct{}, 1),
 		known: map[key]bool{}, deliveries: map[key]map[string]delivery.Delivery{}, leases: map[string]time.Time{},
+		merged:  map[key]map[string]merged{},
 		batches: map[string]worker.Batch{}, integrations: map[key]integration.Integration{},
 		triggers: map[key]trigger.Trigger{}, seeded: map[string]bool{}, states: map[key]trigger.State{},
 		firings:  map[key][]trigger.Firings{},

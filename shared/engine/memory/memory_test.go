@@ -165,3 +165,13 @@ func TestReferences(t *testing.T) {
 		return memory.New(now).References()
 	})
 }
+
+func TestHolds(t *testing.T) {
+	enginetest.Holds(t, func(_ *testing.T, h delivery.Holder, now func() time.Time) enginetest.HoldEngine {
+		e := memory.New(now)
+		e.Holder = h
+		d := e.Deliveries()
+		return enginetest.HoldEngine{Log: enginetest.PolledBy(now, d, e.Bus()), Events: d, Searched: d, Backlog: d,
+			Reconsider: d.Reconsider}
+	})
+}

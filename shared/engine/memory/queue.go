@@ -36,10 +36,15 @@ func (d *Deliveries) Waiting(_ context.Context, now time.Time) (lanes []delivery
 }
 
 // Lease hands out the oldest deliveries of a lane that are not leased.
-func (d *Deliveries) Lease(_ context.Context, lane delivery.Lane, limit int, due, now,
+func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, due, now,
 	until time.Time) ([]delivery.Delivery, error) {
-	defer d.e.lock()()
 	k := key{lane.Tenant, lane.Integration}
+	if !lane.Retry {
+		if err := d.letGo(ctx, k, now, func(v delivery.Delivery) bool { return !v.Due.After(now) }); err != nil {
+			return nil, err
+		}
+	}
+	defer d.e.lock()()
 	if !lane.Retry {
 		d.e.closeWindows(k, now)
 	}
@@ -67,7 +72,7 @@ func (d *Deliveries) Lease(_ context.Context, lane delivery.Lane, limit int, due
 func (e *Engine) closeWindows(k key, now time.Time) {
 	var waiting []delivery.Windowed
 	for _, v := range e.deliveries[k] {
-		if v.State == delivery.Pending && !v.Due.IsZero() && !v.Due.After(now) {
+		if v.State == delivery.Pending && v.Held == nil && !v.Due.IsZero() && !v.Due.After(now) {
 			waiting = append(waiting, delivery.Windowed{ID: v.ID, Due: v.Due, Count: v.Count,
 				Size: delivery.Size(v.Events), Digest: v.Digest})
 		}
@@ -89,7 +94,7 @@ func (d *Deliveries) Hasten(_ context.Context, now, after time.Time, by time.Dur
 	defer d.e.lock()()
 	for _, all := range d.e.deliveries {
 		for id, v := range all {
-			if !v.Due.After(after) {
+			if !v.Due.After(after) || v.Held != nil && v.State == delivery.Pending {
 				continue
 			}
 			if v.Due = v.Due.Add(-by); v.Due.Before(now) {

@@ -416,3 +416,15 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "numbering goes on after a removal")
 }
+
+func TestHolds(t *testing.T) {
+	enginetest.Holds(t, func(t *testing.T, h delivery.Holder, now func() time.Time) enginetest.HoldEngine {
+		db := open(t)
+		d := db.Deliveries()
+		d.SetHolder(h)
+		return enginetest.HoldEngine{Log: enginetest.PolledBy(now, d, db.Bus()), Events: d, Searched: d, Backlog: d,
+			Reconsider: func(ctx context.Context, tenant, id string) error {
+				return d.Reconsider(ctx, tenant, id, now())
+			}}
+	})
+}

@@ -14,11 +14,13 @@ import (
 
 var _ integration.Backlog = (*Deliveries)(nil)
 
-const countWaiting = `SELECT count(*), (SELECT min(due) FROM retrying WHERE ref = ?1) FROM (
-	SELECT 1 FROM pending WHERE ref = ?1 UNION ALL SELECT 1 FROM gathering WHERE ref = ?1
+const countWaiting = `SELECT count(*), (SELECT min(due) FROM retrying WHERE ref = ?1),
+	(SELECT count(*) FROM (SELECT 1 FROM gathering WHERE ref = ?1 AND held = 1 LIMIT ?2)),
+	(SELECT min(due) FROM gathering WHERE ref = ?1 AND held = 1) FROM (
+	SELECT 1 FROM pending WHERE ref = ?1 UNION ALL SELECT 1 FROM gathering WHERE ref = ?1 AND held = 0
 	UNION ALL SELECT 1 FROM retrying WHERE ref = ?1 LIMIT ?2)`
 
-// CountWaiting counts what waits for a first request, for its batch window, or for a retry.
+// CountWaiting counts what waits for a first request, for its batch window, or for a retry, and what is held.
 func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit int) (w integration.Waiting,
 	err error) {
 	ref, ok := d.ref(tenant, id)
@@ -29,7 +31,8 @@ func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit 
 		s.BindInt64(1, ref)
 		s.BindInt64(2, int64(limit))
 	}, func(s *driver.Stmt) error {
-		w = integration.Waiting{Count: s.ColumnInt(0), Next: db.Time(s.ColumnInt64(1))}
+		w = integration.Waiting{Count: s.ColumnInt(0), Next: db.Time(s.ColumnInt64(1)), Held: s.ColumnInt(2),
+			HeldUntil: db.Time(s.ColumnInt64(3))}
 		return nil
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	driver "zombiezen.com/go/sqlite"
 
+	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/fanout"
@@ -14,8 +15,9 @@ import (
 
 // Deliveries keeps deliveries, their queue and their log (fanout.Store, worker.Queue).
 type Deliveries struct {
-	db  *db.File
-	bus *eventbus.Bus
+	db     *db.File
+	bus    *eventbus.Bus
+	holder delivery.Holder // nil: see SetHolder
 
 	mu      sync.Mutex
 	lanes   lanes

@@ -152,7 +152,8 @@ func position(conn *driver.Conn, from time.Time, after string) (int64, error) {
 const carrying = `SELECT body FROM pending WHERE ref = ?1 AND id >= ?2 AND id < ?3
 	UNION ALL SELECT body FROM gathering WHERE ref = ?1 AND id >= ?2 AND id < ?3
 	UNION ALL SELECT body FROM retrying WHERE ref = ?1 AND id >= ?2 AND id < ?3
-	UNION ALL SELECT body FROM finished WHERE ref = ?1 AND id >= ?2 AND id < ?3`
+	UNION ALL SELECT body FROM finished WHERE ref = ?1 AND id >= ?2 AND id < ?3
+	UNION ALL SELECT body FROM merged WHERE ref = ?1 AND id >= ?2 AND id < ?3`
 
 // Carried reads the deliveries that can carry the events.
 func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, events []fanout.Accepted) ([]bool,
@@ -201,7 +202,8 @@ func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, ev
 const exists = `SELECT 1 FROM pending WHERE ref = ?1 AND id = ?2
 	UNION ALL SELECT 1 FROM gathering WHERE ref = ?1 AND id = ?2
 	UNION ALL SELECT 1 FROM retrying WHERE ref = ?1 AND id = ?2
-	UNION ALL SELECT 1 FROM finished WHERE ref = ?1 AND id = ?2`
+	UNION ALL SELECT 1 FROM finished WHERE ref = ?1 AND id = ?2
+	UNION ALL SELECT 1 FROM merged WHERE ref = ?1 AND id = ?2`
 
 // Recover makes deliveries of events that are stored.
 func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery, events []fanout.Accepted) (made int,

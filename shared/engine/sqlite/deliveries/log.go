@@ -144,6 +144,13 @@ func (d *Deliveries) Event(ctx context.Context, tenant, id string) (e deliverylo
 	return e, nil
 }
 
+// carryingOne lists the deliveries within a range of ids, each with the one that its events are in.
+const carryingOne = `SELECT id, id, body FROM pending WHERE ref = ?1 AND id >= ?2 AND id < ?3
+	UNION ALL SELECT id, id, body FROM gathering WHERE ref = ?1 AND id >= ?2 AND id < ?3
+	UNION ALL SELECT id, id, body FROM retrying WHERE ref = ?1 AND id >= ?2 AND id < ?3
+	UNION ALL SELECT id, id, body FROM finished WHERE ref = ?1 AND id >= ?2 AND id < ?3
+	UNION ALL SELECT id, into_id, body FROM merged WHERE ref = ?1 AND id >= ?2 AND id < ?3`
+
 // Carrying reads the numbers of the events of deliveries.
 func (d *Deliveries) Carrying(ctx context.Context, tenant, integration string, e deliverylog.Event,
 	most int) (id string, through bool, err error) {
@@ -156,7 +163,7 @@ func (d *Deliveries) Carrying(ctx context.Context, tenant, integration string, e
 		return "", false, fmt.Errorf("the receipt %q is not of this engine: %w", e.Entry.Receipt, err)
 	}
 	looked := 0
-	err = d.db.Query(ctx, strings.Join(tablesOf(nil), " UNION ALL ")+" ORDER BY 1 DESC LIMIT ?4",
+	err = d.db.Query(ctx, carryingOne+" ORDER BY 1 DESC LIMIT ?4",
 		func(s *driver.Stmt) {
 			s.BindInt64(1, ref)
 			s.BindText(2, delivery.FirstID(e.Entry.At.Add(-fanout.Apart)))
@@ -167,9 +174,9 @@ func (d *Deliveries) Carrying(ctx context.Context, tenant, integration string, e
 				return errEnough
 			}
 			var v delivery.Delivery
-			seqs, err := decode(db.Blob(s, 3), &v)
+			seqs, err := decode(db.Blob(s, 2), &v)
 			if err == nil && slices.Contains(seqs, seq) {
-				id, err = s.ColumnText(0), errEnough
+				id, err = s.ColumnText(1), errEnough
 			}
 			return err
 		})

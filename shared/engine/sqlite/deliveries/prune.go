@@ -16,15 +16,16 @@ import (
 // Prune removes deliveries that ended and were made before a time.
 func (d *Deliveries) Prune(ctx context.Context, before time.Time) (removed int, err error) {
 	for _, ref := range d.refs() {
-		n, err := d.db.Chunks(ctx,
-			"DELETE FROM finished WHERE ref = ?1 AND id IN (SELECT id FROM finished WHERE ref = "+
-				"?1 AND id < ?2 ORDER BY id LIMIT ?3)", func(s *driver.Stmt) {
+		for _, table := range [...]string{"finished", "merged"} {
+			n, err := d.db.Chunks(ctx, "DELETE FROM "+table+" WHERE ref = ?1 AND id IN (SELECT id FROM "+table+
+				" WHERE ref = ?1 AND id < ?2 ORDER BY id LIMIT ?3)", func(s *driver.Stmt) {
 				s.BindInt64(1, ref)
 				s.BindText(2, delivery.FirstID(before))
 				s.BindInt64(3, db.Chunk)
 			})
-		if removed += n; err != nil {
-			return removed, err
+			if removed += n; err != nil {
+				return removed, err
+			}
 		}
 	}
 	return removed, nil

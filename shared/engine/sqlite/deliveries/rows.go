@@ -11,10 +11,10 @@ import (
 )
 
 // The body of a delivery's row: varints and length-prefixed texts, in the order of encode. It is written and read
-// for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 3 since a
-// delivery can be a digest, 2 since it has parts; 1 had the number of requests that had arrived, which said nothing
-// after a change of settings.
-const rowVersion = 3
+// for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 4 since a
+// delivery can be held, 3 since it can be a digest, 2 since it has parts; 1 had the number of requests that had arrived,
+// which said nothing after a change of settings.
+const rowVersion = 4
 
 var errRow = errors.New("a delivery's row is damaged")
 
@@ -63,7 +63,30 @@ func encode(d delivery.Delivery, seqs []int64) []byte {
 		b = binary.AppendUvarint(b, uint64(p.Status))
 		b = appendText(b, p.Reason)
 	}
-	return appendText(b, d.Digest)
+	return appendHeld(appendText(b, d.Digest), d.Held)
+}
+
+// The bits of what holds a delivery.
+const (
+	heldSome = 1 << iota
+	heldMerge
+	heldTenant
+)
+
+func appendHeld(b []byte, h *delivery.Held) []byte {
+	if h == nil {
+		return append(b, 0)
+	}
+	bits := byte(heldSome)
+	if h.Merge {
+		bits |= heldMerge
+	}
+	if h.Tenant {
+		bits |= heldTenant
+	}
+	b = appendText(append(b, bits), h.By)
+	b = binary.AppendVarint(b, h.Until.UnixNano())
+	return appendText(b, h.Zone)
 }
 
 func appendText(b []byte, s string) []byte {
@@ -122,6 +145,9 @@ func decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 	if version > 2 {
 		d.Digest = r.text()
 	}
+	if version > 3 {
+		d.Held = r.held()
+	}
 	if r.bad {
 		return nil, errRow
 	}
@@ -160,6 +186,15 @@ func (r *reader) parts(d *delivery.Delivery) {
 			State: delivery.PartState(r.text()), Status: int(r.uvarint()), Reason: r.text(),
 		})
 	}
+}
+
+func (r *reader) held() *delivery.Held {
+	bits := r.uvarint()
+	if bits&heldSome == 0 {
+		return nil
+	}
+	return &delivery.Held{Merge: bits&heldMerge != 0, Tenant: bits&heldTenant != 0, By: r.text(),
+		Until: time.Unix(0, r.varint()).UTC(), Zone: r.text()}
 }
 
 // count is a number of things that follow, each of at least one byte.

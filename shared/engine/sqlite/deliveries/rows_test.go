@@ -45,13 +45,16 @@ func TestARowOfAnOlderReleaseIsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, again)
 
-	second := encode(got, seqs) // layout 2 ended with the parts
-	second = second[:len(second)-1]
-	second[0] = 2
-	var read delivery.Delivery
-	_, err = decode(second, &read)
-	require.NoError(t, err)
-	require.Equal(t, want, read)
+	// layout 2 ended with the parts, layout 3 with the digest
+	for version, less := range map[byte]int{2: 2, 3: 1} {
+		older := encode(got, seqs)
+		older = older[:len(older)-less]
+		older[0] = version
+		var read delivery.Delivery
+		_, err = decode(older, &read)
+		require.NoError(t, err)
+		require.Equal(t, want, read)
+	}
 
 	for _, bad := range [][]byte{nil, {0}, {rowVersion + 1}, b[:len(b)-1], encode(got, seqs)[:20]} {
 		_, err := decode(bad, &delivery.Delivery{})

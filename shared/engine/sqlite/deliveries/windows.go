@@ -53,6 +53,15 @@ func (d *Deliveries) closeWindows(ctx context.Context, ref int64, now time.Time)
 	if !ok || due.After(now) {
 		return nil
 	}
+	if err := d.letGo(ctx, ref, now, false); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	due, ok = d.windows[ref]
+	d.mu.Unlock()
+	if !ok || due.After(now) {
+		return nil
+	}
 	var made []string
 	err := d.db.Write(ctx, func(w *db.Writer) (err error) {
 		made, err = coalesce(w, ref, now)
@@ -91,7 +100,7 @@ func (d *Deliveries) Hasten(ctx context.Context, now, after time.Time, by time.D
 	err := d.db.Write(ctx, func(w *db.Writer) error {
 		for _, sql := range []string{
 			"UPDATE retrying SET due = max(?1, due - ?2) WHERE due > ?3",
-			"UPDATE gathering SET due = max(?1, due - ?2) WHERE due > ?3",
+			"UPDATE gathering SET due = max(?1, due - ?2) WHERE due > ?3 AND held = 0",
 		} {
 			if err := w.Do(sql, func(s *driver.Stmt) {
 				s.BindInt64(1, now.UnixNano())
@@ -115,7 +124,7 @@ func (d *Deliveries) Hasten(ctx context.Context, now, after time.Time, by time.D
 func coalesce(w *db.Writer, ref int64, now time.Time) (made []string, err error) {
 	rows := map[string]windowRow{}
 	var waiting []delivery.Windowed
-	err = db.Each(w.Conn, "DELETE FROM gathering WHERE ref = ? AND due <= ? RETURNING id, due, size, body",
+	err = db.Each(w.Conn, "DELETE FROM gathering WHERE ref = ? AND due <= ? AND held = 0 RETURNING id, due, size, body",
 		func(s *driver.Stmt) {
 			s.BindInt64(1, ref)
 			s.BindInt64(2, now.UnixNano())
@@ -151,12 +160,13 @@ func coalesce(w *db.Writer, ref int64, now time.Time) (made []string, err error)
 }
 
 func insertWindowed(w *db.Writer, ref int64, v delivery.Delivery, seqs []int64) error {
-	return w.Do("INSERT OR IGNORE INTO gathering (ref, id, due, size, body) VALUES (?, ?, ?, ?, ?)",
+	return w.Do("INSERT OR IGNORE INTO gathering (ref, id, due, size, body, held) VALUES (?, ?, ?, ?, ?, ?)",
 		func(s *driver.Stmt) {
 			s.BindInt64(1, ref)
 			s.BindText(2, v.ID)
 			s.BindInt64(3, v.Due.UnixNano())
 			s.BindInt64(4, int64(delivery.Size(v.Events)))
 			s.BindBytes(5, encode(v, seqs))
+			s.BindBool(6, v.Held != nil)
 		})
 }

@@ -1,0 +1,93 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"tocsin/shared/event"
+)
+
+// Held says what holds a delivery back, and until when: it is Pending meanwhile, with Until as its Due. It stays when
+// the delivery was let go, for those who ask why it came so late.
+type Held struct {
+	By     string    `json:"by"` // what holds it: see hold.By
+	Until  time.Time `json:"until"`
+	Zone   string    `json:"zone,omitempty"`   // in which a person said when it ends, "" = in none
+	Tenant bool      `json:"tenant,omitempty"` // the rule is the tenant's, not the integration's own
+	// Merge: those of an integration that are let go together become one delivery, as far as it has room. Where it is
+	// not set each goes as it is.
+	Merge bool `json:"merge,omitempty"`
+}
+
+// HeldAtMost bounds how long a delivery is held, however often its hold is made longer: what is kept of it and of its
+// events is kept for longer than that.
+const HeldAtMost = 31 * 24 * time.Hour
+
+// Holder knows what holds deliveries back at this moment.
+type Holder interface {
+	// Holding reads what holds the deliveries to an integration; nil = nothing does, and also where it is disabled or
+	// gone: what waits for it ends.
+	Holding(ctx context.Context, tenant, integration string) (Holding, error)
+}
+
+// Holding says what holds a delivery of some kinds of events, and until when; the zero value = nothing does. Merge is
+// not its business.
+type Holding func(kinds []event.Kind) Held
+
+// HoldingOf asks a Holder, of whom there may be none.
+func HoldingOf(ctx context.Context, h Holder, tenant, integration string) (Holding, error) {
+	if h == nil {
+		return nil, nil
+	}
+	return h.Holding(ctx, tenant, integration)
+}
+
+// keeps tells whether a delivery that is held stays so at a moment, and by what. That is decided by the rules as they
+// are then, and not as they were when it came: a hold can end early, and be made longer.
+func (h Holding) keeps(d Delivery, now time.Time) (held Held, ok bool) {
+	if h == nil {
+		return held, false
+	}
+	held = h(d.Kinds)
+	held.Merge = d.Held.Merge
+	if last := d.CreatedAt.Add(HeldAtMost); held.Until.After(last) {
+		held.Until = last
+	}
+	held.Until = held.Until.UTC()
+	return held, held.Until.After(now)
+}
+
+// LetGo is what is to be done with deliveries of one integration that are held.
+type LetGo struct {
+	// Off are put off: their Held and Due are what they are from now on. One that stays as it is is not among them.
+	Off []Delivery
+	// Alone go as they are; each of Merged goes as one, under the id of its first: see Coalesce.
+	Alone  []Delivery
+	Merged [][]Windowed
+	// Next is when the next of those that stay is to be looked at; zero = none stays.
+	Next time.Time
+}
+
+// LetGo decides on deliveries that are held, given oldest first. size is that of one's events in bytes: see Size.
+func (h Holding) LetGo(held []Delivery, now time.Time, size func(Delivery) int) (out LetGo) {
+	var merged []Windowed
+	for _, d := range held {
+		to, ok := h.keeps(d, now)
+		switch {
+		case ok:
+			if to != *d.Held || !to.Until.Equal(d.Due) {
+				d.Held, d.Due = &to, to.Until
+				out.Off = append(out.Off, d)
+			}
+			if out.Next.IsZero() || to.Until.Before(out.Next) {
+				out.Next = to.Until
+			}
+		case d.Held.Merge:
+			merged = append(merged, Windowed{ID: d.ID, Count: d.Count, Size: size(d), Digest: d.Digest})
+		default:
+			out.Alone = append(out.Alone, d)
+		}
+	}
+	out.Merged = Coalesce(merged)
+	return out
+}

@@ -1,0 +1,437 @@
+package enginetest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/deliverylog"
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/fanout"
+	"tocsin/shared/integration"
+)
+
+// HoldEngine is what the suite of holds works on.
+type HoldEngine struct {
+	Log      Log // Ready hands out what is to be sent by the clock
+	Events   fanout.EventLog
+	Searched deliverylog.Store
+	Backlog  integration.Backlog
+	// Reconsider lets go what an integration's rules do not hold any more.
+	Reconsider func(ctx context.Context, tenant, integration string) error
+}
+
+// OpenHolds opens an engine that asks the holder, and has the clock.
+type OpenHolds func(t *testing.T, holder delivery.Holder, now func() time.Time) HoldEngine
+
+// Holds is the suite of deliveries that quiet hours and mutes hold back.
+func Holds(t *testing.T, open OpenHolds) {
+	run := func(name string, test func(t *testing.T, h *holding)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &holding{now: At}
+			h.HoldEngine = open(t, h, h.clock)
+			h.Rig = &Rig{T: t, Log: h.HoldEngine.Log}
+			test(t, h)
+		})
+	}
+	run("what is held is not sent before its end, and it says what holds it and until when", heldIsNotSent)
+	run("at its end each goes as it is, and says what held it", heldGoesAsItIs)
+	run("what is still held at its end is put off", heldIsPutOff)
+	run("what ends early goes at once, and what is made shorter says so", heldEndsEarly)
+	run("what the rules hold for some kinds alone is held for those", heldByKind)
+	run("a digest is one delivery of all that was held for the reason, under the id of the oldest", heldBecomesADigest)
+	run("a digest is found by each of its events, however old", digestIsFound)
+	run("the same Intake again brings nothing that was let go, merged or sent", heldIntakeAgain)
+	run("more than a digest has room for makes several", moreThanADigestHasRoomFor)
+	run("what comes while others are held, and after they were let go, is held too", heldAgain)
+	run("an end that is over when the delivery comes in holds nothing", heldForNoTime)
+	run("nothing is held for longer than all that is kept of it", heldAtMost)
+	run("what is held is counted apart from what waits", heldIsCountedApart)
+	run("another integration's is left alone", heldOfAnother)
+}
+
+// holding drives an engine and says what is held.
+type holding struct {
+	*Rig
+	HoldEngine
+
+	mu    sync.Mutex
+	now   time.Time
+	until map[event.Kind]time.Time
+	asked int
+}
+
+func (h *holding) clock() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.now
+}
+
+func (h *holding) at(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now = now
+}
+
+// hold makes the rules hold deliveries to the suite's integration until a time, the zero time for not at all.
+func (h *holding) hold(until time.Time, kinds ...event.Kind) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.until = map[event.Kind]time.Time{}
+	for _, k := range append(kinds, event.CreateUser) {
+		h.until[k] = until
+	}
+}
+
+// Holding makes it a delivery.Holder.
+func (h *holding) Holding(_ context.Context, tenant, id string) (delivery.Holding, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked++
+	until := h.until
+	if tenant != "42" || id != "i" {
+		return nil, nil
+	}
+	return func(kinds []event.Kind) delivery.Held {
+		out := delivery.Held{By: "mute"}
+		for _, k := range kinds {
+			if until[k].After(out.Until) {
+				out.Until = until[k]
+			}
+		}
+		return out
+	}, nil
+}
+
+// Log of the engine, and of the rig.
+func (h *holding) log() Log { return h.HoldEngine.Log }
+
+// held accepts a delivery of new events that is held until a time.
+func (h *holding) held(count int, until time.Time, how func(*delivery.Delivery)) fanout.Intake {
+	h.T.Helper()
+	in := fanout.Intake{Accepted: h.Publish(count)}
+	d := made("i", in.Accepted...)
+	d.Due, d.Held = until, &delivery.Held{By: "quiet", Until: until, Zone: "Europe/Berlin", Tenant: true}
+	if how != nil {
+		how(&d)
+	}
+	in.Deliveries = []delivery.Delivery{d}
+	require.NoError(h.T, h.log().Accept(h.T.Context(), in))
+	return in
+}
+
+// digest makes a delivery one that becomes a digest.
+func digest(why string) func(*delivery.Delivery) {
+	return func(d *delivery.Delivery) { d.Digest, d.Held.Merge = why, true }
+}
+
+// later lets time go by between the events that are published.
+func (h *holding) later(by time.Duration) { h.n += int(by / time.Second) }
+
+func (h *holding) reconsider() {
+	h.T.Helper()
+	require.NoError(h.T, h.Reconsider(h.T.Context(), "42", "i"))
+}
+
+func (h *holding) waiting(limit int) integration.Waiting {
+	h.T.Helper()
+	w, err := h.Backlog.CountWaiting(h.T.Context(), "42", "i", limit)
+	require.NoError(h.T, err)
+	w.Floor = false // the engines differ
+	return w
+}
+
+func heldIsNotSent(t *testing.T, h *holding) {
+	until := At.Add(9 * time.Hour)
+	h.hold(until)
+	d := h.held(2, until, func(d *delivery.Delivery) {
+		d.Digest, d.Held = delivery.DigestMute, &delivery.Held{By: "mute", Until: until, Merge: true}
+	}).Deliveries[0]
+	for _, after := range []time.Duration{0, 20 * time.Minute, time.Hour, 9*time.Hour - time.Minute} {
+		h.at(At.Add(after))
+		require.Empty(t, h.ready(10), after)
+	}
+	require.Equal(t, d, h.get(d.ID))
+	listed, err := h.log().List(t.Context(), delivery.Query{Tenant: "42", Integration: "i",
+		States: []delivery.State{delivery.Pending}, Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, listed, 1)
+	d.Events = nil
+	require.Equal(t, d, listed[0])
+}
+
+func heldGoesAsItIs(t *testing.T, h *holding) {
+	until := At.Add(time.Hour)
+	var want []delivery.Delivery
+	for range 3 {
+		want = append(want, h.held(2, until, nil).Deliveries...)
+	}
+	h.at(until)
+	got := h.ready(10)
+	for n := range want {
+		want[n].Due = time.Time{}
+	}
+	require.Equal(t, want, got)
+	again := failed(got[0], until.Add(time.Minute))
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{again, arrived(got[1]), arrived(got[2])}))
+	require.Equal(t, again, h.get(again.ID), "it is a delivery like any other from now on")
+	require.Equal(t, arrived(got[1]), h.get(got[1].ID))
+	h.at(until.Add(time.Hour))
+	require.Empty(t, h.ready(10))
+}
+
+func heldIsPutOff(t *testing.T, h *holding) {
+	until, later := At.Add(time.Hour), At.Add(30*time.Hour)
+	d := h.held(1, until, nil).Deliveries[0]
+	h.hold(later)
+	h.at(until)
+	require.Empty(t, h.ready(10))
+	got := h.get(d.ID)
+	require.Equal(t, delivery.Pending, got.State)
+	require.Equal(t, later, got.Due)
+	require.Equal(t, delivery.Held{By: "mute", Until: later}, *got.Held)
+	h.at(later.Add(-time.Minute))
+	require.Empty(t, h.ready(10))
+	h.at(later)
+	require.Equal(t, []string{d.ID}, ids(h.ready(10)))
+}
+
+func heldEndsEarly(t *testing.T, h *holding) {
+	until := At.Add(30 * time.Hour)
+	h.hold(until)
+	d := h.held(1, until, nil).Deliveries[0]
+	h.reconsider()
+	require.Empty(t, h.ready(10))
+	require.Equal(t, until, h.get(d.ID).Due)
+	h.hold(At.Add(2 * time.Hour))
+	h.reconsider()
+	require.Empty(t, h.ready(10))
+	require.Equal(t, At.Add(2*time.Hour), h.get(d.ID).Due)
+	h.hold(time.Time{})
+	h.at(At.Add(time.Minute))
+	require.Empty(t, h.ready(10), "nobody looked")
+	h.reconsider()
+	got := h.ready(10)
+	require.Equal(t, []string{d.ID}, ids(got))
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+	h.reconsider()
+	h.at(until.Add(time.Hour))
+	require.Empty(t, h.ready(10))
+}
+
+func heldByKind(t *testing.T, h *holding) {
+	until, later := At.Add(time.Hour), At.Add(2*time.Hour)
+	passes := h.held(1, until, func(d *delivery.Delivery) { d.Kinds = []event.Kind{event.UpdateUser} }).Deliveries[0]
+	stays := h.held(1, until, nil).Deliveries[0]
+	both := h.held(2, until, func(d *delivery.Delivery) {
+		d.Kinds = []event.Kind{event.UpdateUser, event.CreateUser}
+	}).Deliveries[0]
+	h.hold(later)
+	h.at(until)
+	require.Equal(t, []string{passes.ID}, ids(h.ready(10)))
+	h.at(later)
+	require.Equal(t, []string{stays.ID, both.ID}, ids(slices.DeleteFunc(h.ready(10),
+		func(d delivery.Delivery) bool { return d.ID == passes.ID })))
+}
+
+func heldBecomesADigest(t *testing.T, h *holding) {
+	until := At.Add(9 * time.Hour)
+	h.hold(until)
+	quiet := []delivery.Delivery{h.held(1, until, digest(delivery.DigestQuiet)).Deliveries[0]}
+	h.later(3 * time.Hour)
+	mute := h.held(2, until, digest(delivery.DigestMute)).Deliveries[0]
+	alone := h.held(1, until, nil).Deliveries[0]
+	h.later(3 * time.Hour)
+	for range 2 {
+		quiet = append(quiet, h.held(2, until, digest(delivery.DigestQuiet)).Deliveries[0])
+	}
+	h.hold(time.Time{})
+	h.at(until)
+	got := h.ready(10)
+	require.Equal(t, []string{quiet[0].ID, mute.ID, alone.ID}, ids(got))
+	require.Equal(t, slices.Concat(quiet[0].Events, quiet[1].Events, quiet[2].Events), got[0].Events)
+	require.Equal(t, 5, got[0].Count)
+	require.Equal(t, delivery.DigestQuiet, got[0].Digest)
+	require.Zero(t, got[0].Due)
+	require.Equal(t, "quiet", got[0].Held.By)
+	require.Equal(t, mute.Events, got[1].Events)
+	listed, err := h.log().List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, []string{alone.ID, mute.ID, quiet[0].ID}, ids(listed))
+	pending, err := h.Searched.Newest(t.Context(), []delivery.Query{{Tenant: "42", Integration: "i",
+		States: []delivery.State{delivery.Pending}, Limit: 10}})
+	require.NoError(t, err)
+	require.Equal(t, ids(listed), ids(pending[0].Rows))
+	for _, d := range quiet[1:] {
+		_, err := h.log().Get(t.Context(), "42", "i", d.ID)
+		require.ErrorIs(t, err, delivery.ErrNotFound)
+		_, _, err = h.log().Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
+		require.ErrorIs(t, err, delivery.ErrNotFound)
+		found, err := h.Searched.Lookup(t.Context(), "42", []deliverylog.Name{{Integration: "i", ID: d.ID}})
+		require.NoError(t, err)
+		require.Empty(t, found)
+	}
+	again := failed(got[0], until.Add(time.Minute))
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{again}))
+	require.Equal(t, again, h.get(again.ID))
+}
+
+func digestIsFound(t *testing.T, h *holding) {
+	until := At.Add(9 * time.Hour)
+	h.hold(until)
+	var all []fanout.Accepted
+	var made []delivery.Delivery
+	for range 4 {
+		in := h.held(1, until, digest(delivery.DigestQuiet))
+		all, made = append(all, in.Accepted...), append(made, in.Deliveries...)
+		h.later(2 * time.Hour)
+	}
+	h.hold(time.Time{})
+	h.at(until)
+	found := func() {
+		t.Helper()
+		for n, a := range all {
+			carried, err := h.Events.Carried(t.Context(), "42", "i", []fanout.Accepted{a})
+			require.NoError(t, err)
+			require.Equal(t, []bool{true}, carried, n)
+			id, through, err := h.Searched.Carrying(t.Context(), "42", "i", deliverylog.Event{Accepted: a}, 100)
+			require.NoError(t, err)
+			require.True(t, through)
+			require.Equal(t, made[0].ID, id, n)
+		}
+	}
+	got := h.ready(10)
+	require.Len(t, got, 1)
+	found()
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+	found()
+	again, err := h.Events.Recover(t.Context(), made, all)
+	require.NoError(t, err)
+	require.Zero(t, again)
+	require.Empty(t, h.ready(10))
+}
+
+func heldIntakeAgain(t *testing.T, h *holding) {
+	until := At.Add(time.Hour)
+	ins := []fanout.Intake{h.held(1, until, nil), h.held(1, until, digest(delivery.DigestQuiet)),
+		h.held(2, until, digest(delivery.DigestQuiet))}
+	again := func() {
+		t.Helper()
+		for _, in := range ins {
+			require.NoError(t, h.log().Accept(t.Context(), in))
+		}
+	}
+	again()
+	h.at(until)
+	got := h.ready(10)
+	require.Equal(t, []string{ins[0].Deliveries[0].ID, ins[1].Deliveries[0].ID}, slices.Compact(ids(got)))
+	require.Equal(t, 3, got[len(got)-1].Count)
+	again()
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{arrived(got[0]), arrived(got[len(got)-1])}))
+	again()
+	require.Empty(t, h.ready(10))
+	h.at(until.Add(time.Hour))
+	require.Empty(t, h.ready(10))
+	listed, err := h.log().List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, []string{ins[1].Deliveries[0].ID, ins[0].Deliveries[0].ID}, ids(listed))
+}
+
+func moreThanADigestHasRoomFor(t *testing.T, h *holding) {
+	half := destination.File.Count/2 + 1
+	var want []string
+	for range 3 {
+		in := h.held(1, At.Add(time.Hour), func(d *delivery.Delivery) {
+			digest(delivery.DigestQuiet)(d)
+			d.Count = half // as many as an engine is told that there are
+		})
+		want = append(want, in.Deliveries[0].ID)
+	}
+	h.at(At.Add(time.Hour))
+	require.Equal(t, want, ids(h.ready(10)))
+}
+
+func heldAgain(t *testing.T, h *holding) {
+	for night := range 3 {
+		until := h.clock().Add(9 * time.Hour)
+		h.hold(until)
+		first := h.held(1, until, digest(delivery.DigestQuiet)).Deliveries[0]
+		second := h.held(1, until, digest(delivery.DigestQuiet)).Deliveries[0]
+		require.Empty(t, h.ready(10), night)
+		h.hold(time.Time{})
+		h.at(until)
+		got := h.ready(10)
+		require.Equal(t, []string{first.ID}, ids(got), night)
+		require.Equal(t, slices.Concat(first.Events, second.Events), got[0].Events)
+		require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+		h.later(24 * time.Hour)
+		h.at(until.Add(15 * time.Hour))
+		require.Empty(t, h.ready(10), night)
+	}
+}
+
+func heldForNoTime(t *testing.T, h *holding) {
+	d := h.held(1, At.Add(-time.Second), nil).Deliveries[0]
+	require.Equal(t, []string{d.ID}, ids(h.ready(10)))
+}
+
+func heldAtMost(t *testing.T, h *holding) {
+	d := h.held(1, At.Add(time.Hour), nil).Deliveries[0]
+	for at := At; at.Before(d.CreatedAt.Add(delivery.HeldAtMost)); at = at.Add(10 * 24 * time.Hour) {
+		h.hold(at.Add(20 * 24 * time.Hour)) // made longer again and again
+		h.at(at)
+		h.reconsider()
+		require.Empty(t, h.ready(10))
+	}
+	require.Equal(t, d.CreatedAt.Add(delivery.HeldAtMost), h.get(d.ID).Due)
+	h.at(d.CreatedAt.Add(delivery.HeldAtMost))
+	got := h.ready(10)
+	require.Equal(t, []string{d.ID}, ids(got))
+	require.Equal(t, d.Events, got[0].Events, "they are still there")
+}
+
+func heldIsCountedApart(t *testing.T, h *holding) {
+	until := At.Add(9 * time.Hour)
+	h.hold(until)
+	require.Zero(t, h.waiting(10))
+	for range 3 {
+		h.held(1, until, nil)
+	}
+	require.Equal(t, integration.Waiting{Held: 3, HeldUntil: until}, h.waiting(10))
+	require.Equal(t, 2, h.waiting(2).Held)
+	retried := h.accept(1)
+	got := h.ready(10)
+	require.Equal(t, ids(retried), ids(got))
+	again := failed(got[0], At.Add(time.Hour))
+	again.Batch = "b"
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{again}))
+	require.Equal(t, integration.Waiting{Count: 1, Next: At.Add(time.Hour), Held: 3, HeldUntil: until}, h.waiting(10))
+	h.hold(time.Time{})
+	h.reconsider()
+	require.Len(t, h.ready(10), 3)
+	require.Zero(t, h.waiting(10).Held)
+	require.Zero(t, h.waiting(10).HeldUntil)
+}
+
+func heldOfAnother(t *testing.T, h *holding) {
+	until := At.Add(time.Hour)
+	h.hold(until)
+	in := fanout.Intake{Accepted: h.Publish(2)}
+	for n, id := range []string{"i", "j"} {
+		d := made(id, in.Accepted[n])
+		d.Due, d.Held = until, &delivery.Held{By: "quiet", Until: until}
+		in.Deliveries = append(in.Deliveries, d)
+	}
+	require.NoError(t, h.log().Accept(t.Context(), in))
+	require.NoError(t, h.Reconsider(t.Context(), "42", "j"))
+	require.Empty(t, h.ready(10))
+	require.Equal(t, ids(in.Deliveries[1:]), ids(h.log().Ready(t, "42", "j", 10)))
+	require.NoError(t, h.Reconsider(t.Context(), "42", "nobody"))
+}
