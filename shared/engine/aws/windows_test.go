@@ -5,15 +5,21 @@ package aws_test
 import (
 	"context"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/intakes"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/fanout"
 )
 
@@ -115,5 +121,86 @@ func before(db *dynamodb.Client, action string, do func()) *dynamodb.Client {
 	return dynamodb.New(db.Options(), func(o *dynamodb.Options) {
 		o.APIOptions = append(slices.Clone(o.APIOptions),
 			func(stack *middleware.Stack) error { return stack.Initialize.Add(act, middleware.After) })
+	})
+}
+
+// delayed keeps messages that are delayed until their time by a clock of the test.
+type delayed struct {
+	now   func() time.Time
+	mu    sync.Mutex
+	later map[time.Time][]types.SendMessageBatchRequestEntry
+}
+
+func (q *delayed) client(of *sqs.Client) *sqs.Client {
+	keep := middleware.InitializeMiddlewareFunc("delayed", func(ctx context.Context, in middleware.InitializeInput,
+		next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		send, ok := in.Parameters.(*sqs.SendMessageBatchInput)
+		if !ok {
+			return next.HandleInitialize(ctx, in)
+		}
+		q.mu.Lock()
+		send.Entries = slices.DeleteFunc(slices.Clone(send.Entries), func(e types.SendMessageBatchRequestEntry) bool {
+			due := q.now().Add(time.Duration(e.DelaySeconds) * time.Second)
+			if e.DelaySeconds == 0 {
+				return false
+			}
+			e.DelaySeconds = 0
+			q.later[due] = append(q.later[due], e)
+			return true
+		})
+		q.mu.Unlock()
+		if len(send.Entries) == 0 {
+			return middleware.InitializeOutput{Result: &sqs.SendMessageBatchOutput{}}, middleware.Metadata{}, nil
+		}
+		return next.HandleInitialize(ctx, in)
+	})
+	return sqs.New(of.Options(), func(o *sqs.Options) {
+		o.APIOptions = append(slices.Clone(o.APIOptions),
+			func(stack *middleware.Stack) error { return stack.Initialize.Add(keep, middleware.Before) })
+	})
+}
+
+// send sends those whose time has come.
+func (q *delayed) send(t *testing.T, to *sqs.Client, queue string) {
+	t.Helper()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for due, list := range q.later {
+		if due.After(q.now().Add(10 * time.Second)) { // a message is some seconds later than what it is for
+			continue
+		}
+		for chunk := range slices.Chunk(list, 10) {
+			for n := range chunk { // they are of several calls
+				chunk[n].Id = awssdk.String(strconv.Itoa(n))
+			}
+			_, err := to.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: &queue, Entries: chunk})
+			require.NoError(t, err)
+		}
+		delete(q.later, due)
+	}
+}
+
+func (w *world) holding(t *testing.T, h delivery.Holder, clock func() time.Time) (enginetest.HoldEngine, *stores) {
+	t.Helper()
+	d := w.deliveries()
+	q := &delayed{now: clock, later: map[time.Time][]types.SendMessageBatchRequestEntry{}}
+	d.Now, d.Holder, d.SQS = clock, h, q.client(w.sqs)
+	ready := w.ready(d)
+	log := w.log()
+	log.DeliveryStore = d
+	log.Ready = func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
+		t.Helper()
+		_, err := d.Sweep(t.Context())
+		require.NoError(t, err)
+		q.send(t, w.sqs, w.queue)
+		return ready(t, tenant, integration, limit)
+	}
+	return enginetest.HoldEngine{Log: log, Events: d, Searched: d, Backlog: d, Reconsider: d.Reconsider}, d
+}
+
+func TestHolds(t *testing.T) {
+	enginetest.Holds(t, func(t *testing.T, h delivery.Holder, clock func() time.Time) enginetest.HoldEngine {
+		e, _ := open(t).holding(t, h, clock)
+		return e
 	})
 }

@@ -85,6 +85,8 @@ func (s *Store) sweep(ctx context.Context, row table.Item) (settled bool, err er
 	switch {
 	case err != nil:
 		return false, err
+	case m.IsHeld():
+		return false, s.LookHeld(ctx, m)
 	case m.Intake == "":
 		return s.lookBatch(ctx, m)
 	case m.Looks > 0:

@@ -15,8 +15,8 @@ var _ integration.Backlog = (*Store)(nil)
 // nextOf is how many of the oldest that wait are looked at for the time of the next retry: a batch shares its times.
 const nextOf = 25
 
-// CountWaiting counts what waits for a retry, by the index. What waits for its first request is on its way in the
-// queue.
+// CountWaiting counts what waits for a retry, by the index, and what is held, which has a marker while there is any.
+// What waits for its first request is on its way in the queue.
 func (d *Store) CountWaiting(ctx context.Context, tenant, id string, limit int) (w integration.Waiting,
 	err error) {
 	ids, err := d.troubledIDs(ctx, tenant, id, delivery.Retrying, delivery.LeastID, delivery.GreatestID, true, limit)
@@ -41,7 +41,7 @@ func (d *Store) CountWaiting(ctx context.Context, tenant, id string, limit int) 
 			w.Next = v.Due
 		}
 	}
-	return w, nil
+	return w, d.countHeld(ctx, tenant, id, limit, &w)
 }
 
 // CountDead counts by the index of what failed.

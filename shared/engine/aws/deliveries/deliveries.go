@@ -40,6 +40,8 @@ type Store struct {
 	table.Set
 	SQS   *sqs.Client
 	Queue string // the URL of the deliveries queue
+	// Holder knows what is held; nil = nothing is when its time has come. Only a store that loads message batches asks.
+	Holder delivery.Holder
 }
 
 var _ worker.BatchStore = (*Store)(nil)
@@ -66,10 +68,13 @@ type deliveryRow struct {
 	Kinds    []string `dynamodbav:"kinds"`
 	Events   []string `dynamodbav:"events"`             // ids
 	Intakes  []string `dynamodbav:"intakes"`            // that hold the events; none in version 1
-	Size     int      `dynamodbav:"size,omitempty"`     // bytes, of one that waits for its batch window
+	Size     int      `dynamodbav:"size,omitempty"`     // bytes, of one that waits for its batch window or is held
 	Span     int64    `dynamodbav:"span,omitempty"`     // when that window closes, Unix nanoseconds
 	Due      int64    `dynamodbav:"due,omitempty"`      // of the next attempt or the window, Unix nanoseconds
 	Digest   string   `dynamodbav:"digest,omitempty"`   // why its events are one message; never changes
+	Held     string   `dynamodbav:"held,omitempty"`     // JSON of delivery.Held
+	Go       string   `dynamodbav:"go,omitempty"`       // of one that was held: by whom it was let go
+	Into     string   `dynamodbav:"into,omitempty"`     // of one that was merged: the delivery that has its events
 	Failures int      `dynamodbav:"failures,omitempty"` // of this run
 	Reason   string   `dynamodbav:"reason,omitempty"`
 	Batch    string   `dynamodbav:"batch,omitempty"`    // the retry batch
@@ -100,7 +105,18 @@ func (d *Store) write(v delivery.Delivery, intakes []string, expires int64) (tab
 	}
 	row["events"], row["intakes"], row["v"] = table.Texts(keys), table.Texts(intakes), table.Number(deliveryVersion)
 	if !v.Due.IsZero() && v.State == delivery.Pending {
-		row["size"], row["span"] = table.Number(delivery.Size(v.Events)), table.Number(v.Due.UnixNano())
+		row["size"] = table.Number(delivery.Size(v.Events))
+		if v.Held == nil {
+			row["span"] = table.Number(v.Due.UnixNano())
+		}
+	}
+	if v.Held != nil {
+		held, err := heldText(*v.Held)
+		if err != nil {
+			return nil, err
+		}
+		row["held"] = held
+		row["expires"] = table.Number(expires + int64(delivery.HeldAtMost/time.Second))
 	}
 	if v.Digest != "" {
 		row["digest"] = table.Text(v.Digest)
@@ -203,6 +219,11 @@ func ReadRow(row table.Item) (delivery.Delivery, error) {
 	for _, k := range table.TextsOf(row, "kinds") {
 		v.Kinds = append(v.Kinds, event.Kind(k))
 	}
+	if held := table.TextOf(row, "held"); held != "" {
+		if err := json.Unmarshal([]byte(held), &v.Held); err != nil {
+			return v, fmt.Errorf("what holds delivery %s is damaged: %w", v.ID, err)
+		}
+	}
 	if err := errors.Join(unpack(row, "attempts", &v.Attempts), unpack(row, "parts", &v.Parts)); err != nil {
 		return v, fmt.Errorf("the attempts of delivery %s are damaged: %w", v.ID, err)
 	}
@@ -231,7 +252,7 @@ func (d *Store) Load(ctx context.Context, p worker.MessageBatch) ([]delivery.Del
 			return nil, err
 		}
 	}
-	out, err := d.open(ctx, rows)
+	out, err := d.open(ctx, slices.DeleteFunc(rows, isHeld)) // their marker brings them
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +267,7 @@ func (d *Store) Load(ctx context.Context, p worker.MessageBatch) ([]delivery.Del
 // open reads rows with their events, each event once. Only what is to be sent needs those.
 func (d *Store) open(ctx context.Context, rows []table.Item) ([]delivery.Delivery, error) {
 	now := d.Now()
-	rows = slices.DeleteFunc(rows, func(r table.Item) bool { return table.Expired(r, now) })
+	rows = slices.DeleteFunc(rows, func(r table.Item) bool { return table.Expired(r, now) || merged(r) })
 	var sources intakes.Sources
 	for _, r := range rows {
 		tenant, _, _ := strings.Cut(table.TextOf(r, "lane"), " ")

@@ -90,7 +90,7 @@ func (d *Store) lane(ctx context.Context, q delivery.Query, states []delivery.St
 	}
 	found := 0
 	return d.Each(ctx, in, table.ScanLimit, func(row table.Item) (bool, error) {
-		if table.TextOf(row, "id") == last {
+		if table.TextOf(row, "id") == last || merged(row) {
 			return true, nil
 		}
 		v, err := ReadRow(row)
@@ -186,7 +186,7 @@ func (d *Store) replayOne(ctx context.Context, r delivery.Replay) (int, error) {
 		return 0, err
 	case v.State == delivery.Pending:
 		// On its way already; but if its message was lost between our two writes, this is how a person brings it back.
-		return 0, d.Enqueue(ctx, messageBatches([]delivery.Delivery{v}), 0)
+		return 0, d.Send(ctx, []delivery.Delivery{v}, true)
 	case v.State == delivery.Retrying && d.Now().Sub(v.Due) <= delivery.Overdue:
 		return 0, nil // an execution works at it
 	}

@@ -1,6 +1,7 @@
 package deliveries
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -67,7 +68,7 @@ func (d *Store) chunk(ctx context.Context, q delivery.Query) (c deliverylog.Chun
 	}
 	now := d.Now()
 	for _, row := range page.Items {
-		if table.Expired(row, now) || table.TextOf(row, "id") == last {
+		if table.Expired(row, now) || table.TextOf(row, "id") == last || merged(row) {
 			continue
 		}
 		v, err := ReadRow(row)
@@ -148,15 +149,16 @@ func (d *Store) Carrying(ctx context.Context, tenant, integration string, e deli
 	in := table.Between("lane", table.LaneKey(tenant, integration), first, last)
 	in.TableName, in.ScanIndexForward = &d.Tables.Deliveries, awssdk.Bool(false)
 	in.Limit = awssdk.Int32(int32(min(most+1, 1000)))
-	in.ProjectionExpression = awssdk.String("#k, #id, #events, #expires")
+	in.ProjectionExpression = awssdk.String("#k, #id, #events, #into, #expires")
 	in.ExpressionAttributeNames["#events"], in.ExpressionAttributeNames["#expires"] = "events", "expires"
+	in.ExpressionAttributeNames["#into"] = "into"
 	looked := 0
 	err = d.Each(ctx, in, most+1, func(row table.Item) (bool, error) {
 		if looked++; looked > most {
 			return false, nil
 		}
 		if slices.Contains(table.TextsOf(row, "events"), e.Accepted.Event.ID) {
-			id = table.TextOf(row, "id")
+			id = cmp.Or(table.TextOf(row, "into"), table.TextOf(row, "id"))
 		}
 		return id == "", nil
 	})

@@ -11,7 +11,8 @@ import (
 	"tocsin/shared/fanout"
 )
 
-// Ready writes the rows of an intake's deliveries, sends their messages, and returns how many were to be sent. again
+// Ready writes the rows of an intake's deliveries, sends their messages, and returns how many were to be sent: what is
+// held is not among them, since its own marker looks after it. again
 // is true where some of that may have been done, written where all rows were: what is missing then was merged into a
 // file.
 func (d *Store) Ready(ctx context.Context, m intakes.Intake, again, written bool) (count int, err error) {
@@ -33,7 +34,13 @@ func (d *Store) Ready(ctx context.Context, m intakes.Intake, again, written bool
 	if err != nil {
 		return 0, fmt.Errorf("write %d deliveries: %w", len(m.Deliveries), err)
 	}
-	return len(ready), d.Send(ctx, ready, again)
+	count = len(ready)
+	for _, v := range ready {
+		if v.Held != nil && !v.Due.IsZero() {
+			count--
+		}
+	}
+	return count, d.Send(ctx, ready, again)
 }
 
 // rewrite writes the rows that are missing, unless all were written, and returns them and those that are pending.
@@ -76,7 +83,7 @@ func (d *Store) rewrite(
 // merged reports whether another delivery of the same window carries a delivery that waited: then its row is gone. It
 // spares the log a copy for a moment; where one is written all the same it is removed with its window.
 func (d *Store) merged(ctx context.Context, v delivery.Delivery) (bool, error) {
-	if v.Due.IsZero() {
+	if v.Due.IsZero() || v.Held != nil { // the row of one that was held stays
 		return false, nil
 	}
 	// Also before the window has closed by this clock: by that of the function which merged it, it may be.
@@ -88,14 +95,18 @@ func (d *Store) merged(ctx context.Context, v delivery.Delivery) (bool, error) {
 	return slices.Contains(carried, true), err
 }
 
-// Send sends the messages of deliveries: those that wait for a window have one message together.
+// Send sends the messages of deliveries: those that wait for a window have one message together, and those that are
+// held for an integration have a marker.
 func (d *Store) Send(ctx context.Context, ready []delivery.Delivery, again bool) error {
 	var now []delivery.Delivery
-	var waiting []delivery.Delivery
+	var waiting, held []delivery.Delivery
 	for _, v := range ready {
-		if v.Due.IsZero() {
+		switch {
+		case v.Due.IsZero():
 			now = append(now, v)
-		} else {
+		case v.Held != nil:
+			held = append(held, v)
+		default:
 			waiting = append(waiting, v)
 		}
 	}
@@ -103,5 +114,10 @@ func (d *Store) Send(ctx context.Context, ready []delivery.Delivery, again bool)
 	if err != nil {
 		return err
 	}
+	due, err := d.markHeld(ctx, held)
+	if err != nil {
+		return err
+	}
+	windows = append(windows, due...)
 	return d.Enqueue(ctx, append(messageBatches(now), windows...), 0)
 }

@@ -41,7 +41,7 @@ func (d *Store) closed(rows []table.Item) []int64 {
 	var out []int64
 	for _, r := range rows {
 		due := table.NumberOf(r, "due")
-		if table.TextOf(r, "state") == string(delivery.Pending) && due != 0 && due <= now &&
+		if table.TextOf(r, "state") == string(delivery.Pending) && due != 0 && due <= now && !isHeld(r) &&
 			!slices.Contains(out, due) {
 			out = append(out, due)
 		}
@@ -145,6 +145,12 @@ func (d *Store) windowNeeds(ctx context.Context, p worker.MessageBatch, by strin
 func (d *Store) openWindows(ctx context.Context, p worker.MessageBatch) (worker.MessageBatch, error) {
 	var ids []string
 	for _, id := range p.IDs {
+		if id == allHeld {
+			if err := d.letGo(ctx, p.Tenant, p.Integration); err != nil {
+				return p, fmt.Errorf("let go what was held for integration %s: %w", p.Integration, err)
+			}
+			continue
+		}
 		due, ok := windowDue(id)
 		if !ok {
 			ids = append(ids, id)
@@ -292,7 +298,8 @@ func (d *Store) window(ctx context.Context, tenant, integration string, due int6
 	in := table.Between("lane", table.LaneKey(tenant, integration), delivery.FirstID(end.Add(-destination.File.Every)),
 		delivery.FirstID(end.Add(time.Second)))
 	in.TableName, in.ConsistentRead = &d.Tables.Deliveries, awssdk.Bool(true)
-	in.FilterExpression = awssdk.String("span = :due OR #state = :pending AND due = :due")
+	in.FilterExpression = awssdk.String(
+		"attribute_not_exists(held) AND (span = :due OR #state = :pending AND due = :due)")
 	in.ExpressionAttributeNames["#state"] = "state"
 	in.ExpressionAttributeValues[":pending"] = table.Text(string(delivery.Pending))
 	in.ExpressionAttributeValues[":due"] = table.Number(due)

@@ -264,7 +264,8 @@ func fateOf(row table.Item) fate {
 // Tombstone puts a tombstone in the place of an intake that is not committed: from then on it can not be. An intake
 // that is committed already stays.
 func (t *Store) Tombstone(ctx context.Context, tenant, intake string) (fate, error) {
-	row, err := table.Marshal(intakeRow{Intake: ID(tenant, intake), Aborted: true, Version: 2, Expires: t.outlives()})
+	row, err := table.Marshal(intakeRow{Intake: ID(tenant, intake), Aborted: true, Version: 2,
+		Expires: t.outlives(Intake{})})
 	if err != nil {
 		return Undecided, err
 	}

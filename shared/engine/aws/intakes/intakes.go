@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/table"
@@ -48,8 +50,14 @@ func intakeKey(tenant, intake string) table.Item {
 	return table.Item{"intake": table.Text(ID(tenant, intake))}
 }
 
-// outlives is when the row of an intake expires: after all that names it.
-func (t *Store) outlives() int64 { return t.Expires() + 24*60*60 }
+// outlives is when the row of an intake expires: after all that names it. See delivery.HeldAtMost.
+func (t *Store) outlives(m Intake) int64 {
+	expires := t.Expires() + 24*60*60
+	if slices.ContainsFunc(m.Deliveries, func(v delivery.Delivery) bool { return v.Held != nil }) {
+		expires += int64(delivery.HeldAtMost / time.Second)
+	}
+	return expires
+}
 
 // Intake is what fan-out made of events of one tenant.
 type Intake struct {
@@ -74,7 +82,7 @@ func (t *Store) Rows(m Intake) (row table.Item, before []table.Write, err error)
 	}
 	before = append(before, logged)
 	head := intakeRow{Intake: ID(m.Tenant, m.ID), Body: body[:min(table.PartSize, len(body))], Version: 2,
-		Expires: t.outlives()}
+		Expires: t.outlives(m)}
 	for rest := body[len(head.Body):]; len(rest) > 0; rest = rest[min(table.PartSize, len(rest)):] {
 		head.Parts++
 		part, err := table.Marshal(intakeRow{Intake: table.PartKey(head.Intake, head.Parts),

@@ -32,6 +32,9 @@ type packedDelivery struct {
 	Integration string `json:"t"`
 	Due         int64  `json:"u,omitempty"` // Unix nanoseconds, of one that waits for its window
 	Events      []int  `json:"e"`           // places in the pack
+	Digest      string `json:"g,omitempty"`
+
+	Held *delivery.Held `json:"h,omitempty"`
 }
 
 func packOf(m Intake) (p pack, err error) {
@@ -45,7 +48,7 @@ func packOf(m Intake) (p pack, err error) {
 		p.Events = append(p.Events, packedEvent{a.Event.ID, string(a.Event.Kind), a.Entry.At.UnixNano(), detail})
 	}
 	for _, v := range m.Deliveries {
-		one := packedDelivery{ID: v.ID, Integration: v.Integration}
+		one := packedDelivery{ID: v.ID, Integration: v.Integration, Digest: v.Digest, Held: v.Held}
 		if !v.Due.IsZero() {
 			one.Due = v.Due.UnixNano()
 		}
@@ -99,7 +102,8 @@ func (p pack) deliveries(tenant string, events []fanout.Accepted) ([]delivery.De
 	out := make([]delivery.Delivery, len(p.Deliveries))
 	for n, one := range p.Deliveries {
 		v := delivery.Delivery{ID: one.ID, Tenant: tenant, Integration: one.Integration, State: delivery.Pending,
-			CreatedAt: table.MadeAt(one.ID), Due: table.Instant(one.Due), Count: len(one.Events)}
+			CreatedAt: table.MadeAt(one.ID), Due: table.Instant(one.Due), Count: len(one.Events), Digest: one.Digest,
+			Held: one.Held}
 		for _, k := range one.Events {
 			if k < 0 || k >= len(events) {
 				return nil, fmt.Errorf("delivery %s carries an event that its intake does not have", one.ID)

@@ -18,18 +18,22 @@ import (
 	"tocsin/shared/worker"
 )
 
-// Marker says that something is to be looked after: an intake that began, or deliveries that were made ready
-// again. It is written before. When all that follows from it is made it stays until its deliveries are pending no
-// more: a message can get lost on the way (a queue that is purged). Sweep looks at those that are due.
+// Marker says that something is to be looked after: an intake that began, deliveries that were made ready again, or
+// those to an integration that are held (see HeldMarker). It is written before. When all that follows from it is made
+// it stays until its deliveries are pending no more: a message can get lost on the way (a queue that is purged). Sweep
+// looks at those that are due.
 //
 //tocsin:table OutboxTable
 type Marker struct {
 	Shard       string   `dynamodbav:"shard"`
-	ID          string   `dynamodbav:"id"` // an intakeID, or a batchID
+	ID          string   `dynamodbav:"id"` // an intakeID, a batchID, or a heldID
 	Tenant      string   `dynamodbav:"tenant"`
 	Intake      string   `dynamodbav:"intake,omitempty"`
 	Integration string   `dynamodbav:"integration,omitempty"` // of a message batch
 	Deliveries  []string `dynamodbav:"deliveries,omitempty"`  // likewise
+	Since       string   `dynamodbav:"since,omitempty"`       // of what is held: no id of a delivery is less
+	Opened      string   `dynamodbav:"opened,omitempty"`      // likewise: by whom it is let go
+	More        bool     `dynamodbav:"more,omitempty"`        // likewise: others were held since
 	Due         int64    `dynamodbav:"due"`                   // epoch seconds
 	Looks       int      `dynamodbav:"looks,omitempty"`       // from 1 on all messages were sent once
 	Version     int      `dynamodbav:"v"`
