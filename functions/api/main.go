@@ -37,6 +37,8 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 		Now: time.Now}
 	sessions, provider := s.SignIn()
 	orders.MailQuota, service.Backlog, service.Missed = relay, deliveries, recovery
+	held := s.Releaser(store)
+	service.Held, orders.Held = held, held
 	handler := console.New(console.Config{
 		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {
 			if _, err := store.Get(ctx, "readyz", "readyz"); err != nil && !errors.Is(err, integration.ErrNotFound) {

@@ -175,6 +175,32 @@ func (p *program) deliveries() {
 	}
 	p.recovery = &fanout.Recovery{Fanout: p.fanout, Journal: store, Now: time.Now}
 	p.integrations.Missed = p.recovery
+	p.holds()
+}
+
+// rulesShow is after how long no fan-out goes by rules any more that were changed before.
+const rulesShow = 90 * time.Second
+
+// holds makes what is held, and let go when the rules change: at once, and again when no batch that was made by the old
+// rules is on its way any more.
+func (p *program) holds() {
+	store, tenants := p.db.Deliveries(), &report.Holds{Store: p.db.Reports(), Now: time.Now, Log: p.log}
+	p.fanout.Holds = tenants
+	store.SetHolder(&fanout.Holder{Integrations: p.db.Integrations(), Systems: p.systems, Tenants: tenants, Now: time.Now})
+	look := func(ctx context.Context, tenant, id string) error {
+		defer p.pool.Recheck(tenant, id)
+		return store.Reconsider(ctx, tenant, id, time.Now())
+	}
+	release := &fanout.Releaser{Integrations: p.db.Integrations(),
+		Reconsider: func(ctx context.Context, tenant, id string) error {
+			time.AfterFunc(rulesShow, func() {
+				if err := look(context.WithoutCancel(ctx), tenant, id); err != nil {
+					p.log.Warn("look anew at what is held", "tenant", tenant, "integration", id, "error", err.Error())
+				}
+			})
+			return look(ctx, tenant, id)
+		}}
+	p.integrations.Held, p.reports.Held = release, release
 }
 
 // api is the Console and its API.

@@ -52,6 +52,7 @@ import (
 	"tocsin/shared/engine/aws/settings"
 	"tocsin/shared/engine/aws/stepfunctions"
 	"tocsin/shared/engine/aws/table"
+	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/httpserver"
 	"tocsin/shared/integration"
@@ -506,18 +507,30 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 	sender.Adapter, sender.Reports, sender.Unsubscribe = service,
 		report.Messages{Store: s.Reports(), Platform: sender.Platform}, s.links()
 	sender.Languages = &report.Languages{Store: s.Reports(), Now: time.Now, Log: s.Log}
+	batches := s.Deliveries()
+	batches.Holder = &fanout.Holder{Integrations: store, Systems: s.Systems, Tenants: s.Holds(), Now: time.Now}
 	sender.Reachability = &paces.Reachability{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
 	receivers := s.Receivers(store, service)
 	sender.References = &paces.References{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now}
 	return &worker.Handler{
 		Capacity:   deliveries.Capacity,
-		BatchStore: s.Deliveries(), Sender: sender, Targets: sending.NewTargetCache(sender, receivers, receivers),
+		BatchStore: batches, Sender: sender, Targets: sending.NewTargetCache(sender, receivers, receivers),
 		Monitor: s.Monitor(service),
 		Retries: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.sdk),
 			StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID: newID, Log: s.Log, Budget: budget,
 		Paces: s.Paces(),
 	}
+}
+
+// Holds knows by which rules of tenants what is sent waits.
+func (s *Stack) Holds() *report.Holds {
+	return &report.Holds{Store: s.Reports(), Now: time.Now, Log: s.Log}
+}
+
+// Releaser has what is held looked at anew when the rules change.
+func (s *Stack) Releaser(store *settings.Integrations) *fanout.Releaser {
+	return &fanout.Releaser{Integrations: store, Reconsider: s.Deliveries().Reconsider}
 }
 
 // Paces keeps how fast systems may be asked.

@@ -36,6 +36,7 @@ type Fanout struct {
 	Recorder     counting.Recorder // nil: the record is made elsewhere
 	People       People            // nil: nobody has personal notifications
 	Triggers     counting.Triggers // nil: they are evaluated elsewhere
+	Holds        TenantHolds       // nil: tenants have no rules that hold what is sent
 	Now          func() time.Time  // of log lines; nil = time.Now
 
 	filters filters
@@ -253,10 +254,11 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 		if err != nil {
 			return fmt.Errorf("list the enabled integrations of tenant %s: %w", tenant, err)
 		}
+		held := f.holdsOf(ctx, tenant)
 		for _, i := range integrations {
 			events, left := f.passing(i, byTenant[tenant])
-			in.Deliveries = append(in.Deliveries, f.deliveries(i, events)...)
 			in.LeftOut = append(in.LeftOut, left...)
+			f.send(in, held, i, events)
 		}
 	}
 	for _, l := range reacting {
@@ -284,7 +286,7 @@ func (f *Fanout) react(ctx context.Context, in *Intake, l delivery.Lane, events 
 	case !i.Enabled():
 		skip("the integration is disabled")
 	default:
-		in.Deliveries = append(in.Deliveries, f.deliveries(i, events)...)
+		f.send(in, f.holdsOf(ctx, l.Tenant), i, events)
 	}
 	return nil
 }

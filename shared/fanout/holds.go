@@ -1,0 +1,248 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/filter"
+	"tocsin/shared/hold"
+	"tocsin/shared/integration"
+	"tocsin/shared/report"
+)
+
+// TenantHolds knows the rules of tenants by which what is sent to their integrations waits.
+type TenantHolds interface {
+	// Hold may answer from memory as long as a change shows within a minute.
+	Hold(ctx context.Context, tenant string) hold.Rules
+	// Fresh reads the rules.
+	Fresh(ctx context.Context, tenant string) (hold.Rules, error)
+}
+
+// An event is held by the rules of the second in which it arrived: a fan-out that is made again makes the same of it.
+// What is for one receiver alone is never held: a report comes at the hour that was chosen for it, and a test when
+// somebody wants to see it. Nor is what a person asks for by hand, who wants it now (Recovery, replay). A trigger's
+// notification is held as any other event of its kind is.
+
+// holds are those of one tenant's events of a batch.
+type holds struct {
+	tenants hold.Rules
+	some    bool
+	// moments are of integrations that have no rules of their own.
+	moments map[moment]*hold.Moment
+}
+
+type moment struct {
+	at   int64 // Unix time
+	read bool  // by people: see package hold
+}
+
+// holdsOf begins a batch of a tenant. It costs a look at what is remembered.
+func (f *Fanout) holdsOf(ctx context.Context, tenant string) *holds {
+	h := &holds{}
+	if f.Holds != nil {
+		h.tenants = f.Holds.Hold(ctx, tenant)
+		h.some = !h.tenants.Zero()
+	}
+	return h
+}
+
+// rules are those of the tenant that count for an integration.
+func rulesFor(tenants hold.Rules, i integration.Integration, s destination.System) hold.Rules {
+	if !s.Class.Read() || report.KindOf(i.ID) != report.IntegrationReceiver {
+		return hold.Rules{} // a person's own mails are their own affair
+	}
+	return tenants
+}
+
+// parted is what becomes of events for one integration.
+type parted struct {
+	now  []routed
+	held []heldEvents
+	left []LeftOut
+}
+
+// heldEvents are held for one reason, until one time.
+type heldEvents struct {
+	hold.Hold
+	events []routed
+}
+
+// part tells events that are sent at once from those that are held, and those that are not sent at all. Where nothing
+// can be held it costs nothing of an event.
+func (f *Fanout) part(h *holds, i integration.Integration, events []routed) (out parted) {
+	if len(events) == 0 || !h.some && i.Hold.Zero() {
+		return parted{now: events}
+	}
+	s, _, _ := f.Systems.Lookup(i.System)
+	tenants := rulesFor(h.tenants, i, s)
+	if tenants.Zero() && i.Hold.Zero() {
+		return parted{now: events}
+	}
+	var m *hold.Moment
+	last := int64(-1)
+	parts, ok := false, false
+	var held hold.Hold
+	var kind event.Kind
+	var of event.Type
+	for n, e := range events {
+		at := exactly(e.Entry.At, i.Hold.Mute, tenants.Mute)
+		if m == nil || at.Unix() != last {
+			m, last, kind = h.moment(i, tenants, s, at), at.Unix(), ""
+		}
+		if kind != e.Event.Kind || of != e.as { // events of a kind come in a row
+			if kind, of = e.Event.Kind, e.as; of == "" {
+				of = e.Event.Type()
+			}
+			held, ok = m.Hold(kind, of)
+		}
+		if ok && !parts {
+			out.now, parts = slices.Clone(events[:n]), true
+		}
+		switch {
+		case !ok && parts:
+			out.now = append(out.now, e)
+		case !ok:
+		case held.Then == hold.Drop:
+			out.drop(i, held, e)
+		default:
+			out.hold(held, e)
+		}
+	}
+	if !parts {
+		out.now = events
+	}
+	return out
+}
+
+// exactly is a time by which the rules say what they say of the second of an event's arrival. Quiet hours begin and end
+// at whole minutes, so that all of a minute is one, unless a mute ends in it.
+func exactly(at time.Time, mutes ...*hold.Mute) time.Time {
+	minute := at.Truncate(time.Minute)
+	for _, m := range mutes {
+		if m != nil && m.Until.After(minute) && m.Until.Before(minute.Add(time.Minute)) {
+			return at.Truncate(time.Second).UTC()
+		}
+	}
+	return minute.UTC()
+}
+
+// moment is what the rules say of an integration's events that arrived at a time.
+func (h *holds) moment(i integration.Integration, tenants hold.Rules, s destination.System,
+	at time.Time) *hold.Moment {
+	if !i.Hold.Zero() {
+		return hold.NewMoment(i.Hold, tenants, at)
+	}
+	key := moment{at.Unix(), s.Class.Read()}
+	if h.moments == nil {
+		h.moments = map[moment]*hold.Moment{}
+	}
+	if h.moments[key] == nil {
+		h.moments[key] = hold.NewMoment(hold.Rules{}, tenants, at)
+	}
+	return h.moments[key]
+}
+
+func (p *parted) hold(h hold.Hold, e routed) {
+	for n := range p.held {
+		if p.held[n].Hold == h {
+			p.held[n].events = append(p.held[n].events, e)
+			return
+		}
+	}
+	p.held = append(p.held, heldEvents{h, []routed{e}})
+}
+
+// drop counts an event as left out, by what held it.
+func (p *parted) drop(i integration.Integration, h hold.Hold, e routed) {
+	by := filter.ID(h.By)
+	for n := range p.left {
+		if l := &p.left[n]; l.By == by {
+			if l.Events++; e.Entry.At.After(l.At) {
+				l.At = e.Entry.At
+			}
+			return
+		}
+	}
+	p.left = append(p.left, LeftOut{Tenant: i.Tenant, Integration: i.ID, By: by, At: e.Entry.At, Events: 1})
+}
+
+// send adds to an intake what becomes of events that an integration is to get.
+func (f *Fanout) send(in *Intake, h *holds, i integration.Integration, events []routed) {
+	p := f.part(h, i, events)
+	in.Deliveries = append(in.Deliveries, f.deliveries(i, p.now)...)
+	in.LeftOut = append(in.LeftOut, p.left...)
+	for _, held := range p.held {
+		in.Deliveries = append(in.Deliveries, f.heldDeliveries(i, held)...)
+	}
+}
+
+// heldDeliveries are those of events that are held.
+func (f *Fanout) heldDeliveries(i integration.Integration, h heldEvents) []delivery.Delivery {
+	s, _, _ := f.Systems.Lookup(i.System)
+	batch := f.batch(i)
+	held := delivery.Held{By: string(h.By), Until: h.Until.UTC(), Zone: h.Zone, Tenant: h.Tenant, Merge: batch.Every > 0}
+	digest := h.Then == hold.Digest && s.Class.Read()
+	if digest {
+		held.Merge = true
+		batch = destination.Batch{Count: destination.File.Count, Bytes: destination.File.Bytes}
+	}
+	out := batched(i, h.events, batch)
+	for n := range out {
+		d := &out[n]
+		if d.Due.After(held.Until) {
+			continue // its batch window is open for longer
+		}
+		one := held
+		d.Due, d.Held = held.Until, &one
+		if digest {
+			d.Digest = string(h.By)
+		}
+	}
+	return out
+}
+
+// Holder tells engines what the rules hold at the moment.
+type Holder struct {
+	Integrations interface {
+		Get(ctx context.Context, tenant, id string) (integration.Integration, error)
+	}
+	Systems integration.Systems
+	Tenants TenantHolds // nil: tenants have no rules
+	Now     func() time.Time
+}
+
+var _ delivery.Holder = (*Holder)(nil)
+
+// Holding reads the rules.
+func (h *Holder) Holding(ctx context.Context, tenant, id string) (delivery.Holding, error) {
+	i, err := h.Integrations.Get(ctx, tenant, id)
+	if errors.Is(err, integration.ErrNotFound) || err == nil && !i.Enabled() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the rules of integration %s: %w", id, err)
+	}
+	var tenants hold.Rules
+	if h.Tenants != nil {
+		if tenants, err = h.Tenants.Fresh(ctx, tenant); err != nil {
+			return nil, fmt.Errorf("read the rules of tenant %s: %w", tenant, err)
+		}
+	}
+	s, _, _ := h.Systems.Lookup(i.System)
+	m := hold.NewMoment(i.Hold, rulesFor(tenants, i, s), h.Now())
+	return func(kinds []event.Kind) (out delivery.Held) {
+		for _, k := range kinds {
+			// A kind can be of several types, of which one passes and this one was held.
+			if held, ok := m.Hold(k, ""); ok && held.Until.After(out.Until) {
+				out = delivery.Held{By: string(held.By), Until: held.Until, Zone: held.Zone, Tenant: held.Tenant}
+			}
+		}
+		return out
+	}, nil
+}
