@@ -16,7 +16,9 @@ type Releaser struct {
 }
 
 // Release looks at what is held for an integration.
-func (r *Releaser) Release(ctx context.Context, tenant, id string) error { return r.Reconsider(ctx, tenant, id) }
+func (r *Releaser) Release(ctx context.Context, tenant, id string) error {
+	return r.Reconsider(ctx, tenant, id)
+}
 
 // ReleaseAll looks at what is held for a tenant's integrations. Of one that is disabled nothing is.
 func (r *Releaser) ReleaseAll(ctx context.Context, tenant string) error {

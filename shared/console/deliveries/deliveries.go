@@ -35,9 +35,18 @@ type DeliveryView struct {
 	Kinds     []event.Kind   `json:"kinds" doc:"what its events are"`
 	Count     int            `json:"count" doc:"how many events it carries"`
 	Digest    string         `json:"digest,omitempty" enum:"quiet,mute,group,storm" doc:"why its events are one message where people read it: they were held by quiet hours or by a mute, they are grouped, or there were too many"`
-	Due       *time.Time     `json:"due,omitempty" doc:"when it is sent again"`
+	Due       *time.Time     `json:"due,omitempty" doc:"when it is sent again; of one that is held, or waits for a file of several: when it is sent"`
+	Held      *HeldView      `json:"held,omitempty" doc:"what holds it until due, or held it; absent when nothing did"`
 	Reason    string         `json:"reason,omitempty" worded:"true" doc:"why it failed last, or why it is dead"`
 	Attempts  []AttemptView  `json:"attempts" doc:"oldest first; the newest 64 are kept"`
+}
+
+// HeldView says what held a delivery.
+type HeldView struct {
+	By      string    `json:"by" enum:"quiet,mute" doc:"quiet hours, or that somebody muted the integration"`
+	Until   time.Time `json:"until"`
+	Zone    string    `json:"zone,omitempty" doc:"of the quiet hours; absent when a mute ended last" example:"Europe/Berlin"`
+	Account bool      `json:"account,omitempty" doc:"the quiet hours are the account's, not the integration's own"`
 }
 
 // AttemptView is one try at sending.
@@ -255,6 +264,9 @@ func deliveryView(d delivery.Delivery) DeliveryView {
 	}
 	if !d.Due.IsZero() {
 		v.Due = &d.Due
+	}
+	if h := d.Held; h != nil {
+		v.Held = &HeldView{By: h.By, Until: h.Until, Zone: h.Zone, Account: h.Tenant}
 	}
 	for _, a := range d.Attempts {
 		v.Attempts = append(v.Attempts, AttemptView{

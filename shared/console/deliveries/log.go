@@ -27,7 +27,8 @@ type LogView struct {
 	CreatedAt   time.Time      `json:"created_at"`
 	Kinds       []event.Kind   `json:"kinds" doc:"what its events are"`
 	Count       int            `json:"count" doc:"how many events it carries"`
-	Due         *time.Time     `json:"due,omitempty" doc:"when it is sent again"`
+	Due         *time.Time     `json:"due,omitempty" doc:"when it is sent again; of one that is held, or waits for a file of several: when it is sent"`
+	Held        *HeldView      `json:"held,omitempty" doc:"what holds it until due, or held it; absent when nothing did"`
 	Reason      string         `json:"reason,omitempty" worded:"true" doc:"why it failed last, or why it is dead"`
 	Attempts    int            `json:"attempts" doc:"how often it was tried; the newest 64 are counted"`
 	Last        *AttemptView   `json:"last,omitempty" doc:"the last attempt; absent when there was none"`
@@ -182,7 +183,7 @@ func (s *API) searchLog(ctx context.Context, in *logInput) (*logOutput, error) {
 func logView(d delivery.Delivery, to integration.Integration, summary string) LogView {
 	whole := deliveryView(d)
 	v := LogView{ID: d.ID, Integration: logTarget(to), State: d.State, CreatedAt: d.CreatedAt, Kinds: whole.Kinds,
-		Count: d.Count, Due: whole.Due, Reason: d.Reason, Attempts: len(whole.Attempts), Summary: summary}
+		Count: d.Count, Due: whole.Due, Held: whole.Held, Reason: d.Reason, Attempts: len(whole.Attempts), Summary: summary}
 	if n := len(whole.Attempts); n > 0 {
 		v.Last = &whole.Attempts[n-1]
 	}

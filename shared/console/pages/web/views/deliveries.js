@@ -172,6 +172,12 @@ function ReplayRange({ id, from, to, onClose, done }) {
 	`;
 }
 
+// heldBy says what holds a delivery; the time until which it does follows.
+export function heldBy(held) {
+	if (held.by === "mute" || !held.zone) return t("held.mute");
+	return t("held.quiet", { zone: held.zone });
+}
+
 export function lastWords(d) {
 	const last = d.attempts.at(-1);
 	if (d.state === "delivered")
@@ -209,7 +215,7 @@ function Row({ d, integration, reload }) {
 				${d.due &&
 				html`
 					<p class="muted">
-						${t("log.next")}${" "}
+						${d.held && d.state === "pending" ? heldBy(d.held) : t("log.next")}${" "}
 						<${When} at=${d.due} />
 					</p>
 				`}

@@ -5,7 +5,7 @@ import { duration, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { Copy, Empty, Notice, Pill, Said, View, When } from "../ui.js";
-import { DeliveryState, kindsOf, Replay, unsent } from "./deliveries.js";
+import { DeliveryState, heldBy, kindsOf, Replay, unsent } from "./deliveries.js";
 import { Gone } from "./gone.js";
 import { Letter } from "./mail-log.js";
 
@@ -22,7 +22,14 @@ function pretty(text) {
 function Attempts({ d }) {
 	if (!d.attempts.length)
 		return html`
-			<p class="muted">${t("attempt.none")}</p>
+			<p class="muted">
+				${d.held && d.due
+					? html`
+							${heldBy(d.held)}${" "}
+							<${When} at=${d.held.until} />
+						`
+					: t("attempt.none")}
+			</p>
 		`;
 	return html`
 		<ol class="attempts">
@@ -63,12 +70,25 @@ function Attempts({ d }) {
 					</li>
 				`,
 			)}
+			${d.held &&
+			!(d.due && d.state === "pending") &&
+			html`
+				<li>
+					<p class="waited">
+						<${Icon} name="clock" size="16" />
+						${t("held.over")}${" "}
+						<${When} at=${d.held.until} />
+					</p>
+				</li>
+			`}
 			${d.due &&
 			html`
 				<li class="next">
 					<p class="waited">
 						<${Icon} name="clock" size="16" />
-						${t("attempt.next", { cycle: d.cycle || 1 })}${" "}
+						${d.held && d.state === "pending"
+							? heldBy(d.held)
+							: t("attempt.next", { cycle: d.cycle || 1 })}${" "}
 						<${When} at=${d.due} />
 					</p>
 				</li>

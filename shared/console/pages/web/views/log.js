@@ -7,7 +7,7 @@ import { useLoad } from "../load.js";
 import { Fresh, More, usePager } from "../pager.js";
 import { navigate, useLocation, withQuery } from "../router.js";
 import { Empty, Said, View, When } from "../ui.js";
-import { DeliveryState, kindsOf, lastWords, Meanings } from "./deliveries.js";
+import { DeliveryState, heldBy, kindsOf, lastWords, Meanings } from "./deliveries.js";
 
 const live = 4_000;
 const filters = ["event", "delivery", "kind", "integration", "state", "status", "text", "from", "to"];
@@ -41,7 +41,7 @@ export function Row({ row }) {
 				${row.due &&
 				html`
 					<p class="muted">
-						${t("log.next")}${" "}
+						${row.held && row.state === "pending" ? heldBy(row.held) : t("log.next")}${" "}
 						<${When} at=${row.due} />
 					</p>
 				`}
