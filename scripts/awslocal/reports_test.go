@@ -55,7 +55,7 @@ func mailing(o *awslocal.Options) {
 // reporting makes an integration with daily reports and hits of the last day that is over, and lets its time come.
 func (r *rig) reporting(addresses ...string) (id string, p report.Period) {
 	r.t.Helper()
-	p = report.Last(report.Daily, time.Now(), "UTC")
+	p = report.Last(report.Daily, time.Now(), "UTC", report.DefaultHour)
 	var made struct {
 		ID string `json:"id"`
 	}

@@ -337,7 +337,7 @@ func TestEverybodyHasTheirOwnNotifications(t *testing.T) {
 	t.Parallel()
 	b := open(t, program(t, "-role", "analyst", "-email", "grace@example.com", "-name", "Grace Hopper"), desk, "/")
 	b.act("at", "/reports")
-	b.seesNot("Time zone and language")
+	b.seesNot("Time zone, hour and language")
 	b.follow("/integrations/01X")
 	b.sees("This page is not for the role Analyst.")
 	b.click("Signed in as Grace Hopper")

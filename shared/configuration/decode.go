@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tocsin/shared/report"
 )
 
 func (p Problems) err() error {
@@ -42,10 +44,16 @@ func (r *reader) document(root Value) (d Document) {
 		renames(r, "trigger", d.Triggers, func(t Trigger) (string, string, int) { return t.Name, t.Was, t.Line })
 	}
 	if v, ok := m["report_settings"]; ok {
-		s := r.object(v, "report_settings", "time_zone", "language", "hold")
+		s := r.object(v, "report_settings", "time_zone", "hour", "language", "hold")
 		d.Reports = &ReportSettings{TimeZone: r.text(s, v, "report_settings", "time_zone"),
-			Language: r.optional(s, "report_settings", "language"), Hold: r.hold(s, "report_settings"),
-			Line: v.Line}
+			Hour: report.DefaultHour, Language: r.optional(s, "report_settings", "language"),
+			Hold: r.hold(s, "report_settings"), Line: v.Line}
+		if _, given := s["hour"]; given {
+			d.Reports.Hour = int(r.number(s, v, "report_settings", "hour"))
+			if err := report.CheckHour(d.Reports.Hour); err != nil {
+				r.problems.add(s["hour"].Line, "report_settings", "hour %s", err)
+			}
+		}
 	}
 	return d
 }

@@ -77,6 +77,7 @@ type Action struct {
 // ReportSettings are those of an account's reports, and the language of what is sent.
 type ReportSettings struct {
 	TimeZone string
+	Hour     int    // of the day, in the zone
 	Language string // "" = English
 	Hold     Hold
 	Line     int

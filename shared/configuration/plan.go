@@ -465,13 +465,17 @@ func (p *planner) reports() {
 	case d == nil:
 	case p.state.Reports == nil:
 		p.problems.add(d.Line, "report_settings", "there are no reports here, or you may not set them")
-	case d.TimeZone != p.state.Reports.TimeZone || d.Language != p.state.Reports.Language ||
-		!same(d.Hold.tree(), p.state.Reports.Hold.tree()):
+	case d.TimeZone != p.state.Reports.TimeZone || d.Hour != p.state.Reports.Hour ||
+		d.Language != p.state.Reports.Language || !same(d.Hold.tree(), p.state.Reports.Hold.tree()):
 		s := Step{Verb: Change, Kind: ReportsKind, Name: ReportsKind, ETag: p.state.Reports.ETag}
 		if d.TimeZone != p.state.Reports.TimeZone {
 			s.differ("time_zone", text(p.state.Reports.TimeZone), text(d.TimeZone))
 		}
+		if d.Hour != p.state.Reports.Hour {
+			s.differ("hour", number(int64(p.state.Reports.Hour)), number(int64(d.Hour)))
+		}
 		s.body.set("time_zone", text(d.TimeZone))
+		s.body.set("hour", number(int64(d.Hour)))
 		s.word("language", d.Language, p.state.Reports.Language)
 		s.hold(d.Hold, p.state.Reports.Hold)
 		p.plan.Steps = append(p.plan.Steps, s)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tocsin/shared/destination"
@@ -11,6 +12,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/messagetemplate"
+	"tocsin/shared/report"
 	"tocsin/shared/trigger"
 	"tocsin/shared/wording"
 )
@@ -47,7 +49,10 @@ func Schema(systems []destination.System) (json.RawMessage, error) {
 				"additionalProperties": false, "properties": object{
 					"time_zone": object{"type": "string", "minLength": 1, "maxLength": 64,
 						"examples": []string{"Europe/Berlin"}, "description": "IANA name. Days, weeks and months are " +
-							"cut in it, and reports go out in the hour after 06:00 of it."},
+							"cut in it, and reports go out at the hour of it."},
+					"hour": object{"type": "integer", "minimum": 0, "maximum": 23, "description": "Of the day, in " +
+						"the time zone: reports go out within the hour that begins then. Left out: " +
+						strconv.Itoa(report.DefaultHour) + "."},
 					"language": language("Of what is sent, where neither an integration nor a person has one. Left " +
 						"out: English."),
 					"hold": holdSchema("When what is sent to integrations with systems that people read waits, "+

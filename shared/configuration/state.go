@@ -52,6 +52,7 @@ type StoredTrigger struct {
 // StoredReports are the settings of reports.
 type StoredReports struct {
 	TimeZone string
+	Hour     int
 	Language string
 	Hold     Hold
 	ETag     string
@@ -172,8 +173,8 @@ func Export(s State) (Document, error) {
 	}
 	slices.SortFunc(d.Integrations, func(a, b Integration) int { return cmp.Compare(a.Name, b.Name) })
 	if s.Reports != nil {
-		d.Reports = &ReportSettings{TimeZone: s.Reports.TimeZone, Language: s.Reports.Language,
-			Hold: s.Reports.Hold}
+		d.Reports = &ReportSettings{TimeZone: s.Reports.TimeZone, Hour: s.Reports.Hour,
+			Language: s.Reports.Language, Hold: s.Reports.Hold}
 	}
 	if s.Triggers == nil {
 		return d, nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"tocsin/shared/report"
 )
 
 // header is the first line of a document in YAML.
@@ -34,6 +36,9 @@ func (d Document) tree() Value {
 	if d.Reports != nil {
 		var section Value
 		section.set("time_zone", text(d.Reports.TimeZone))
+		if d.Reports.Hour != report.DefaultHour {
+			section.set("hour", number(int64(d.Reports.Hour)))
+		}
 		if d.Reports.Language != "" {
 			section.set("language", text(d.Reports.Language))
 		}

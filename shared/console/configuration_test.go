@@ -262,7 +262,8 @@ func (r *rig) fill(random random) map[string]map[string]any {
 		made := r.call("POST", "/v1/triggers", string(body))
 		require.Equal(r.t, 201, made.status, made.raw+string(body))
 	}
-	require.Equal(r.t, 200, r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo","language":"ja","hold":`+nights+`}`).status)
+	require.Equal(r.t, 200, r.call("PUT", "/v1/report-settings",
+		`{"time_zone":"Asia/Tokyo","hour":7,"language":"ja","hold":`+nights+`}`).status)
 	return given
 }
 
@@ -398,6 +399,19 @@ func TestADocumentIsTheWholeOfWhatItNames(t *testing.T) {
 		"remove trigger Graylist IPs with high count of malicious payloads", "remove integration Hook",
 		"remove integration Ops"},
 		outcomes(r.applied("version: 1\nintegrations: {}\ntriggers: {}\n", nil, true)), "the last made goes first")
+}
+
+func TestAnHourThatIsLeftOutIsSix(t *testing.T) {
+	r := start(t)
+	const zone = "version: 1\nreport_settings: {time_zone: Asia/Tokyo"
+	r.applied(zone+", hour: 0}\n", nil, false)
+	require.EqualValues(t, 0, r.call("GET", "/v1/report-settings", "").body["hour"])
+	require.Contains(t, r.exported(true), "time_zone: Asia/Tokyo\n  hour: 0\n")
+	r.applied(zone+"}\n", nil, false)
+	require.EqualValues(t, 6, r.call("GET", "/v1/report-settings", "").body["hour"])
+	require.NotContains(t, r.exported(true), "hour:")
+	_, _, err := r.planned(zone+", hour: 24}\n", nil, false)
+	require.ErrorContains(t, err, "hour must be an hour from 0 to 23")
 }
 
 func TestALanguageThatIsLeftOutIsThatOfTheOthers(t *testing.T) {

@@ -158,7 +158,24 @@ func TestBadOrders(t *testing.T) {
 	}
 	require.Equal(t, 422, r.call("PUT", "/v1/report-settings", `{"time_zone":"Mars/Olympus"}`).status)
 	require.Equal(t, "UTC", r.call("GET", "/v1/report-settings", "").body["time_zone"])
+	for _, hour := range []string{"24", "-1", "6.5", `"6"`} {
+		a := r.call("PUT", "/v1/report-settings", `{"time_zone":"UTC","hour":`+hour+`}`)
+		require.Equal(t, 422, a.status, hour)
+		require.Contains(t, a.raw, "hour")
+	}
 	require.Equal(t, 404, r.call("GET", "/v1/reports/none", "").status)
+}
+
+func TestTheHourOfReportsIsASetting(t *testing.T) {
+	r := start(t)
+	hour := func() any { return r.call("GET", "/v1/report-settings", "").body["hour"] }
+	require.EqualValues(t, 6, hour(), "until one is chosen")
+	a := r.call("PUT", "/v1/report-settings", `{"time_zone":"Europe/Berlin","hour":0}`)
+	require.Equal(t, 200, a.status)
+	require.EqualValues(t, 0, a.body["hour"], "midnight is an hour")
+	require.EqualValues(t, 0, hour())
+	require.Equal(t, 200, r.call("PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo"}`).status)
+	require.EqualValues(t, 0, hour(), "one that is left out is as it was")
 }
 
 func TestAPersonSetsTheirOwnNotifications(t *testing.T) {

@@ -24,9 +24,15 @@ const (
 // Frequencies lists the scheduled ones.
 func Frequencies() []Frequency { return []Frequency{Daily, Weekly, Monthly} }
 
-// Hour of the day, in the tenant's zone, at which reports go out. The product facts are silent; the night's last
-// events have arrived by then.
-const Hour = 6
+// DefaultHour is the hour of the day, in the tenant's zone, at which the reports of a tenant go out that has chosen
+// none. The product facts are silent; the night's last events have arrived by then.
+const DefaultHour = 6
+
+// hours of a day.
+const hours = 24
+
+// settled is how long after the end of a period its last events have arrived. It matters to reports at midnight.
+const settled = 10 * time.Minute
 
 // Day is a day of a tenant's calendar, as 2006-01-02. Days compare as texts.
 type Day string
@@ -68,10 +74,26 @@ func (d Day) ShortIn(l wording.Language) string {
 // Long is the day for a person: Sunday, 5 March 2023.
 func (d Day) Long() string { return d.date().Format("Monday, 2 January 2006") }
 
-// at is an hour of the day in a zone. An hour that a change of clocks leaves out is the one after it.
+// at is when the clocks of a zone first show an hour of the day, or a later time: an hour that a change of clocks
+// leaves out is that change, and of an hour that there is twice it is the first.
 func (d Day) at(hour int, zone *time.Location) time.Time {
-	t := d.date()
-	return time.Date(t.Year(), t.Month(), t.Day(), hour, 0, 0, 0, zone)
+	wall := d.date().Add(time.Duration(hour-12) * time.Hour)
+	for from := wall.Add(-26 * time.Hour).In(zone); ; { // no clock is so far ahead
+		_, offset := from.Zone()
+		at := wall.Add(-time.Duration(offset) * time.Second).In(zone)
+		_, end := from.ZoneBounds()
+		if end.IsZero() || at.Before(end) {
+			return later(at, from)
+		}
+		from = end
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // Period is a range of whole days of a tenant's calendar.
@@ -117,17 +139,20 @@ func Containing(f Frequency, d Day, zone string) Period {
 	return p
 }
 
-// Last is the newest period of a frequency whose report is due at now: over, and Hour of the next day has come.
-func Last(f Frequency, now time.Time, zone string) Period {
+// Last is the newest period of a frequency whose report is due at now: over, and the hour of the next day has come.
+func Last(f Frequency, now time.Time, zone string, hour int) Period {
 	p := Containing(f, DayOf(now, location(zone)), zone)
-	for now.Before(p.Due()) {
+	for now.Before(p.Due(hour)) {
 		p = p.Previous()
 	}
 	return p
 }
 
-// Due is when the period's report goes out.
-func (p Period) Due() time.Time { return p.To.Add(1).at(Hour, location(p.Zone)) }
+// Due is when the period's report goes out: at the hour of the day after.
+func (p Period) Due(hour int) time.Time {
+	zone, next := location(p.Zone), p.To.Add(1)
+	return later(next.at(hour, zone), next.at(0, zone).Add(settled))
+}
 
 // Next is the period after.
 func (p Period) Next() Period {
@@ -247,6 +272,17 @@ func (f Frequency) before() string {
 		return "the month before"
 	}
 	return "the same number of days before"
+}
+
+// ErrHour: the hour is none of a day.
+var ErrHour = errors.New("must be an hour from 0 to 23")
+
+// CheckHour says whether a day has the hour. Error: ErrHour.
+func CheckHour(hour int) error {
+	if hour < 0 || hour >= hours {
+		return ErrHour
+	}
+	return nil
 }
 
 // ErrZone: the name is not a time zone's. What wraps it is for a person.

@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -125,10 +126,44 @@ func TestTheLastPeriodIsTheNewestWhoseHourHasCome(t *testing.T) {
 			"2023-03-31T17:00:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := report.Last(c.f, instant(t, c.now), c.zone)
+			p := report.Last(c.f, instant(t, c.now), c.zone, report.DefaultHour)
 			require.Equal(t, c.key, p.Key())
-			require.Equal(t, c.next, p.Next().Due().UTC().Format(time.RFC3339))
+			require.Equal(t, c.next, p.Next().Due(report.DefaultHour).UTC().Format(time.RFC3339))
 		})
+	}
+}
+
+// TestAReportIsDueWhenTheClocksFirstShowItsHour asks every minute of a random day in a random zone, among them days on
+// which the clocks change: a day without the hour, a day that has it twice, and a day that a country left out.
+func TestAReportIsDueWhenTheClocksFirstShowItsHour(t *testing.T) {
+	zones := []string{"UTC", "Europe/Berlin", "America/New_York", "America/St_Johns", "Asia/Kolkata", "Asia/Kathmandu",
+		"Australia/Lord_Howe", "Pacific/Apia", "Pacific/Kiritimati", "Pacific/Niue", "Africa/Casablanca",
+		"America/Sao_Paulo", "Asia/Beirut", "America/Santiago"}
+	changes := []report.Day{"2023-03-25", "2023-10-28", "2023-03-11", "2023-11-04", "2011-12-28", "2011-12-29",
+		"2011-12-30", "2018-11-03", "2023-04-01", "2023-09-30", "2022-09-10", "2024-10-05", "2023-03-24"}
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 400 {
+		name, hour := zones[random.IntN(len(zones))], random.IntN(24)
+		d := changes[random.IntN(len(changes))].Add(random.IntN(3) - 1)
+		clocks := zone(t, name)
+		shows := func(at time.Time) string { return at.In(clocks).Format("2006-01-02 15") }
+		first := func(wanted string) time.Time {
+			at, err := time.Parse("2006-01-02 15", wanted)
+			require.NoError(t, err)
+			for at = at.Add(-30 * time.Hour); shows(at) < wanted; at = at.Add(time.Minute) {
+			}
+			return at
+		}
+		next := string(d.Add(1))
+		want := first(fmt.Sprintf("%s %02d", next, hour))
+		if settled := first(next + " 00").Add(10 * time.Minute); want.Before(settled) {
+			want = settled // the last events of the day have arrived
+		}
+		got := report.Containing(report.Daily, d, name).Due(hour)
+		require.True(t, want.Equal(got), "%s at %d in %s: want %s, got %s", d, hour, name, want.In(clocks), got)
+		last := report.Last(report.Daily, got, name, hour)
+		require.GreaterOrEqual(t, last.To, d, "it is due then")
+		require.Less(t, report.Last(report.Daily, got.Add(-time.Second), name, hour).To, d, "and not before")
 	}
 }
 

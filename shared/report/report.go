@@ -34,6 +34,8 @@ type DailyTotals interface {
 type Settings struct {
 	Tenant string `json:"tenant"`
 	Zone   string `json:"zone"` // "" = DefaultZone
+	// Hour is that of the day, in the zone, at which reports go out; nil = DefaultHour.
+	Hour *int `json:"hour,omitempty"`
 	// Language is that of what is sent on behalf of the tenant, where neither its integration nor its person has one;
 	// "" = English.
 	Language wording.Language `json:"language,omitempty"`
@@ -43,11 +45,19 @@ type Settings struct {
 	Revision int64 `json:"revision,omitempty"`
 }
 
+// At is the hour at which reports go out.
+func (s Settings) At() int {
+	if s.Hour == nil {
+		return DefaultHour
+	}
+	return *s.Hour
+}
+
 // fields are those that a person sets.
 func (s Settings) fields() map[string]any {
-	out := map[string]any{"zone": s.Zone}
+	out := map[string]any{"zone": s.Zone, "hour": s.At()}
 	if s.Language != "" {
-		out["language"] = string(s.Language)
+		out["language"] = s.Language
 	}
 	if !s.Hold.Zero() {
 		out["hold"] = s.Hold
@@ -180,6 +190,7 @@ type Subscription struct {
 	// Since is when the receiver subscribed: the UpdatedAt of the integration or the profile that first named the
 	// frequency. Zero for one that is older than this field.
 	Since time.Time
-	// Done is the last day of the newest period whose report was handed over, "" for none yet.
+	// Done is the last day of the newest period whose report was handed over, or that was over when the receiver
+	// subscribed; "" = nobody has looked yet.
 	Done Day
 }

@@ -517,10 +517,12 @@ func (r *rig) reported() (days []string) {
 	return days
 }
 
-func (r *rig) zone(name string) {
+func (r *rig) zone(name string) { r.hour(name, report.DefaultHour) }
+
+func (r *rig) hour(zone string, hour int) {
 	r.t.Helper()
-	require.NoError(r.t, r.db.Reports().SaveSettings(r.t.Context(), report.Settings{Tenant: "42", Zone: name},
-		enginetest.Entry("42")))
+	require.NoError(r.t, r.db.Reports().SaveSettings(r.t.Context(),
+		report.Settings{Tenant: "42", Zone: zone, Hour: &hour}, enginetest.Entry("42")))
 }
 
 // change makes the integration anew with other subscriptions, as a person saves it.
@@ -624,6 +626,26 @@ var zoneChanges = map[string]struct {
 		r.now = instant(r.t, "2023-03-05T05:00:00Z")
 		r.change("i", 2, event.Scope)
 	}, nil},
+	"a later hour, before the old one": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T03:00:00Z")
+		r.hour("UTC", 22)
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"a later hour, after it was sent": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T07:00:00Z")
+		r.run()
+		r.hour("UTC", 9)
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"an earlier hour, which has passed": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T03:00:00Z")
+		r.hour("UTC", 2)
+	}, []string{"2023-03-04", "2023-03-05"}},
+	"to and fro": {"UTC", func(r *rig) {
+		r.now = instant(r.t, "2023-03-05T03:00:00Z")
+		for _, hour := range []int{2, 23, 0, 4, 9} {
+			r.hour("UTC", hour)
+			r.run()
+		}
+	}, []string{"2023-03-04", "2023-03-05"}},
 	"clocks go forward in the night": {"America/New_York", func(r *rig) {
 		r.now = instant(r.t, "2023-03-12T05:00:00Z")
 		r.run() // that of the 10th, which was due on the 11th

@@ -61,8 +61,8 @@ type Service struct {
 	// Enqueue takes the jobs of the schedule; nil performs them at once. On AWS it is a queue's. A job may be
 	// performed more than once.
 	Enqueue func(ctx context.Context, jobs []Job) error
-	// Spread is over how long after Hour the reports of tenants go out, each tenant at an instant of its own: most
-	// tenants share a zone, and would all be due at once. 0 = all at Hour; less than an hour.
+	// Spread is over how long after the hour the reports of tenants go out, each tenant at an instant of its own: most
+	// tenants share an hour and a zone, and would all be due at once. 0 = all at the hour; less than an hour.
 	Spread time.Duration
 	// MailQuota bounds the mails of reports on demand to addresses other than that of who asks; nil = no bound.
 	MailQuota MailQuota
@@ -159,7 +159,7 @@ func (s *Service) plans(ctx context.Context, due []Subscription) ([]plan, error)
 	}
 	plans := make([]plan, len(due))
 	for n, sub := range due {
-		p := s.plan(sub, cmp.Or(settings[sub.Tenant].Zone, DefaultZone))
+		p := s.plan(sub, settings[sub.Tenant])
 		switch r := found[n]; {
 		case errors.Is(r.Err, ErrNotFound): // nobody to hand anything to; when it is due stays in order
 		case r.Err != nil:
@@ -178,23 +178,26 @@ func (s *Service) plans(ctx context.Context, due []Subscription) ([]plan, error)
 }
 
 // plan says what a subscription is owed, and when it is due next.
-func (s *Service) plan(sub Subscription, zone string) plan {
-	now := s.Now()
-	last := Last(sub.Frequency, now, zone)
+func (s *Service) plan(sub Subscription, v Settings) plan {
+	now, hour := s.Now(), v.At()
+	last := Last(sub.Frequency, now, cmp.Or(v.Zone, DefaultZone), hour)
 	// from before it was kept: it begins with this look, or has begun with the time that it is due
 	if sub.Since.IsZero() {
 		if sub.Since = sub.Due; sub.Due.IsZero() {
 			sub.Since = now.Add(unseen)
 		}
 	}
-	owed, upcoming := sub.owed(last), last.Next()
+	owed, upcoming := sub.owed(last, hour), last.Next()
+	if owed == nil && sub.Done == "" {
+		sub.Done = last.To // it was over before the receiver subscribed, whatever becomes of the hour
+	}
 	for upcoming.To <= sub.Done {
 		upcoming = upcoming.Next() // a zone farther to the west comes to the same day once more
 	}
-	return plan{Move: Move{sub, upcoming.Due().Add(s.offset(sub.Tenant))}, owed: owed}
+	return plan{Move: Move{sub, upcoming.Due(hour).Add(s.offset(sub.Tenant))}, owed: owed}
 }
 
-// offset is when after Hour the reports of a tenant go out.
+// offset is when after the hour the reports of a tenant go out.
 func (s *Service) offset(tenant string) time.Duration {
 	if s.Spread < time.Second {
 		return 0
@@ -253,11 +256,11 @@ const unseen = 15 * time.Minute
 // is new or settings were saved the same, unless it had it or subscribed later. Days are of the calendar, so that a
 // change of the zone neither swallows one nor sends it twice. Where a zone far to the east took the place of one far to
 // the west, two mornings fall together: then the one before comes too.
-func (sub Subscription) owed(last Period) (out []Period) {
+func (sub Subscription) owed(last Period, hour int) (out []Period) {
 	if !sub.Due.IsZero() {
 		return []Period{last}
 	}
-	if last.To <= sub.Done || last.Due().Before(sub.Since.Add(-unseen)) {
+	if last.To <= sub.Done || last.Due(hour).Before(sub.Since.Add(-unseen)) {
 		return nil
 	}
 	if before := last.Previous(); sub.Done != "" && before.Previous().To == sub.Done {
@@ -390,18 +393,31 @@ func (s *Service) Settings(ctx context.Context, tenant string) (Settings, error)
 // SettingsChange is a change of a tenant's settings; what is nil stays as it is.
 type SettingsChange struct {
 	Zone     string // of the days from now on
+	Hour     *int
 	Language *wording.Language
 	Hold     *hold.Rules
 }
 
-// Set changes the settings if they have the revision; -1 takes any. It returns what they are then: with the same
-// revision when nothing is another. Errors: ErrZone, ErrLanguage, ErrConflict, destination.InvalidParameters.
-func (s *Service) Set(ctx context.Context, who activity.Actor, c SettingsChange, revision int64) (Settings, error) {
+func (c SettingsChange) check() error {
 	if err := CheckZone(c.Zone); err != nil {
-		return Settings{}, err
+		return err
+	}
+	if c.Hour != nil {
+		if err := CheckHour(*c.Hour); err != nil {
+			return err
+		}
 	}
 	if c.Language != nil && *c.Language != "" && !c.Language.Valid() {
-		return Settings{}, ErrLanguage
+		return ErrLanguage
+	}
+	return nil
+}
+
+// Set changes the settings if they have the revision; -1 takes any. It returns what they are then: with the same
+// revision when nothing is another. Errors: ErrZone, ErrHour, ErrLanguage, ErrConflict, destination.InvalidParameters.
+func (s *Service) Set(ctx context.Context, who activity.Actor, c SettingsChange, revision int64) (Settings, error) {
+	if err := c.check(); err != nil {
+		return Settings{}, err
 	}
 	v, err := s.Settings(ctx, who.Tenant)
 	if err == nil && revision >= 0 && revision != v.Revision {
@@ -412,6 +428,9 @@ func (s *Service) Set(ctx context.Context, who activity.Actor, c SettingsChange,
 	}
 	now := v
 	now.Zone = c.Zone
+	if c.Hour != nil && *c.Hour != v.At() {
+		now.Hour = c.Hour
+	}
 	if c.Language != nil {
 		now.Language = *c.Language
 	}

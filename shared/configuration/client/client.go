@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tocsin/shared/configuration"
+	"tocsin/shared/report"
 )
 
 // Bounds of a call.
@@ -406,9 +407,11 @@ func (c *Client) triggers(ctx context.Context) ([]configuration.StoredTrigger, e
 func (c *Client) reports(ctx context.Context) (*configuration.StoredReports, error) {
 	var got struct {
 		TimeZone string `json:"time_zone"`
+		Hour     int
 		Language string
 		Hold     json.RawMessage
 	}
+	got.Hour = report.DefaultHour // a release that has no hour of its own
 	etag, err := c.get(ctx, "/v1/report-settings", &got)
 	if err != nil {
 		return nil, hidden(err)
@@ -417,7 +420,8 @@ func (c *Client) reports(ctx context.Context) (*configuration.StoredReports, err
 	if err != nil {
 		return nil, fmt.Errorf("read the hold of the settings of reports: %w", err)
 	}
-	return &configuration.StoredReports{TimeZone: got.TimeZone, Language: got.Language, Hold: held, ETag: etag}, nil
+	return &configuration.StoredReports{TimeZone: got.TimeZone, Hour: got.Hour, Language: got.Language, Hold: held,
+		ETag: etag}, nil
 }
 
 // hidden is nil for what is not there, or not for the caller.

@@ -130,8 +130,8 @@ func (s *API) state(ctx context.Context) (out configuration.State, err error) {
 		if err != nil {
 			return out, err
 		}
-		out.Reports = &configuration.StoredReports{TimeZone: v.Zone, Language: string(v.Language),
-			Hold: held(v.Hold)}
+		out.Reports = &configuration.StoredReports{TimeZone: v.Zone, Hour: v.At(),
+			Language: string(v.Language), Hold: held(v.Hold)}
 	}
 	return out, nil
 }

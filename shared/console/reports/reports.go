@@ -117,7 +117,8 @@ type fileOutput struct {
 type ReportSettings struct {
 	Language *wording.Language `json:"language,omitempty" doc:"en or ja: of what is sent, where neither an integration nor a person has one; empty: English; absent in a change: as it is"`
 	Hold     *rest.HoldView    `json:"hold,omitempty" doc:"when what is sent to integrations with systems that people read waits, beside their own rules; absent in a change: as it is"`
-	TimeZone string            `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, and reports go out in the hour after 06:00 of it" example:"Europe/Berlin"`
+	TimeZone string            `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, and reports go out at the hour of it" example:"Europe/Berlin"`
+	Hour     *int              `json:"hour,omitempty" minimum:"0" maximum:"23" doc:"of the day, in the time zone: reports go out within the hour that begins then; 6 until you choose one; absent in a change: as it is" example:"6"`
 }
 
 type settingsOutput struct {
@@ -191,7 +192,7 @@ func (s *API) reports(api huma.API) {
 	}), s.file)
 	huma.Register(api, rest.Operation(access.ReportSettings, huma.Operation{
 		OperationID: "get-report-settings", Method: http.MethodGet, Path: "/v1/report-settings", Tags: tags,
-		Summary: "Read the settings of reports", Description: "UTC until you choose a time zone.",
+		Summary: "Read the settings of reports", Description: "UTC and 06:00 until you choose others.",
 	}), func(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
 		v, err := s.Reports.Settings(ctx, rest.Principal(ctx).Tenant)
 		if err != nil {
@@ -212,23 +213,25 @@ func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutp
 	var now report.Settings
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
 		now, err = s.Reports.Set(ctx, rest.Person(ctx), report.SettingsChange{Zone: in.Body.TimeZone,
-			Language: in.Body.Language, Hold: in.Body.Hold.Rules()}, revision-1)
-		if errors.Is(err, report.ErrZone) {
-			err = destination.InvalidParameters{{Field: "time_zone", Reason: err.Error()}}
-		} else if errors.Is(err, report.ErrLanguage) {
-			err = destination.InvalidParameters{{Field: "language", Reason: err.Error()}}
+			Hour: in.Body.Hour, Language: in.Body.Language, Hold: in.Body.Hold.Rules()}, revision-1)
+		for field, of := range map[string]error{"time_zone": report.ErrZone, "hour": report.ErrHour,
+			"language": report.ErrLanguage} {
+			if errors.Is(err, of) {
+				return destination.InvalidParameters{{Field: field, Reason: err.Error()}}
+			}
 		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.Log.Info("report settings set", "tenant", p.Tenant, "zone", in.Body.TimeZone, "by", p.Email)
+	s.Log.Info("report settings set", "tenant", p.Tenant, "zone", now.Zone, "hour", now.At(), "by", p.Email)
 	return &settingsOutput{settingsETag(now.Revision), settingsView(now)}, nil
 }
 
 func settingsView(v report.Settings) ReportSettings {
-	return ReportSettings{Language: &v.Language, Hold: rest.HoldViewOf(v.Hold), TimeZone: v.Zone}
+	hour := v.At()
+	return ReportSettings{Language: &v.Language, Hold: rest.HoldViewOf(v.Hold), TimeZone: v.Zone, Hour: &hour}
 }
 
 func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) {

@@ -113,23 +113,23 @@ func waitingIsHandedOut(t *testing.T, open OpenReports) {
 	require.Empty(t, got)
 }
 
+// tokyo are settings with all that there is to set; their hour is midnight, which is no missing one.
+var tokyo = report.Settings{Tenant: "42", Zone: "Asia/Tokyo", Hour: new(int), Language: "ja",
+	Hold: hold.Rules{Then: hold.Digest, Pass: []string{}, Quiet: []hold.Quiet{{Days: []hold.Day{"sat"}, Zone: "UTC"}}}}
+
 func settingsAreKept(t *testing.T, open OpenReports) {
 	s, _, _ := open(t)
 	got, err := s.Settings(t.Context(), "42")
 	require.NoError(t, err)
 	require.Equal(t, report.Settings{Tenant: "42"}, got)
-	held := hold.Rules{Then: hold.Digest, Pass: []string{}, Quiet: []hold.Quiet{{Days: []hold.Day{"sat"}, Zone: "UTC"}}}
-	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo", Language: "ja",
-		Hold: held},
-		enginetest.Entry("42")))
+	require.NoError(t, s.SaveSettings(t.Context(), tokyo, enginetest.Entry("42")))
 	got, err = s.Settings(t.Context(), "42")
 	require.NoError(t, err)
-	require.Equal(t, "Asia/Tokyo", got.Zone)
+	require.Equal(t, tokyo, got)
 	settingsAreReplacedByTheirNextRevisionAlone(t, s)
 	all, err := s.SettingsOf(t.Context(), []string{"43", "42"})
 	require.NoError(t, err)
-	require.Equal(t, map[string]report.Settings{"42": {Tenant: "42", Zone: "Asia/Tokyo", Language: "ja", Hold: held},
-		"43": {Tenant: "43"}}, all)
+	require.Equal(t, map[string]report.Settings{"42": tokyo, "43": {Tenant: "43"}}, all)
 	none, err := s.SettingsOf(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, none)
@@ -242,8 +242,7 @@ func handsOutWhatIsDueOnce(t *testing.T, open OpenReports) {
 	gone := report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}
 	require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: gone, Next: at}}),
 		"nothing happens to one that has gone")
-	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo", Language: "ja"},
-		enginetest.Entry("42")))
+	require.NoError(t, s.SaveSettings(t.Context(), tokyo, enginetest.Entry("42")))
 	require.Equal(t, []string{"a daily"}, dueNow(t, s, at), "a change of the zone schedules anew")
 }
 
@@ -264,8 +263,7 @@ func keepsSinceAndDone(t *testing.T, open OpenReports) {
 	}
 	i.Revision, i.UpdatedAt = 2, at.Add(time.Minute)
 	require.NoError(t, is.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)))
-	require.NoError(t, s.SaveSettings(t.Context(), report.Settings{Tenant: "42", Zone: "Asia/Tokyo", Language: "ja"},
-		enginetest.Entry("42")))
+	require.NoError(t, s.SaveSettings(t.Context(), tokyo, enginetest.Entry("42")))
 	again, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
 	require.Len(t, again, 3, "all are looked at anew")

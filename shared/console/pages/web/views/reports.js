@@ -306,6 +306,8 @@ function Order({ ordered }) {
 	`;
 }
 
+const hours = Array.from({ length: 24 }, (_, n) => n);
+const clock = (hour) => `${String(hour).padStart(2, "0")}:00`;
 const zones = () => ["UTC", ...Intl.supportedValuesOf("timeZone").filter((z) => z !== "UTC")];
 
 function Settings() {
@@ -318,15 +320,15 @@ function Settings() {
 	const [kept, keep] = useState(null);
 	const [changed, set] = useState({});
 	// What was typed is held apart: it may be typed before an effect has seen what was loaded.
-	const stored = kept || load.data || { time_zone: "", language: "" };
+	const stored = kept || load.data || { time_zone: "", hour: 6, language: "" };
 	const typed = { ...stored, ...changed };
 	useEffect(() => {
 		if (load.data) keep(load.data);
 	}, [load.data]);
-	useUnsaved(typed.time_zone !== stored.time_zone || typed.language !== stored.language);
+	useUnsaved(Object.keys(stored).some((name) => typed[name] !== stored[name]));
 	const [save, { busy, error }] = useAction(async () => {
 		setSaved(false);
-		const next = { time_zone: typed.time_zone.trim(), language: typed.language };
+		const next = { time_zone: typed.time_zone.trim(), hour: typed.hour, language: typed.language };
 		await call("PUT", "/v1/report-settings", { body: next });
 		keep(next);
 		set({});
@@ -368,6 +370,22 @@ function Settings() {
 								)}
 							</datalist>
 							<${ErrorAt} id=${`${id}-error`} text=${wrong && said(wrong)} />
+						</div>
+						<div class="field">
+							<label class="label" for=${`${id}-hour`}>${t("report.hour.label")}</label>
+							<select
+								id=${`${id}-hour`}
+								aria-describedby=${`${id}-hour-help`}
+								value=${String(typed.hour)}
+								onChange=${(e) => change({ hour: Number(e.target.value) })}
+							>
+								${hours.map(
+									(n) => html`
+										<option value=${String(n)}>${clock(n)}</option>
+									`,
+								)}
+							</select>
+							<p class="help" id=${`${id}-hour-help`}>${t("report.hour.what")}</p>
 						</div>
 						<${Language}
 							value=${typed.language}
