@@ -183,6 +183,8 @@ func (e Event) Direct() (receiver string, ok bool) {
 	switch e.Kind {
 	case Report:
 		return Data[ReportData](e).Integration, true
+	case ScheduledDigest:
+		return Data[DigestData](e).Integration, true
 	case APITokenExpiring:
 		return Data[TokenData](e).Receiver, true
 	}

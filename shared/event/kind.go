@@ -56,6 +56,9 @@ const (
 
 	// Report: a report is ready for one receiver. It is our own and reaches the receiver that its data names.
 	Report Kind = "report"
+	// ScheduledDigest sums a day, a week or an hour up for one receiver. It is our own and reaches the receiver that
+	// its data names, which subscribes to one of Digests.
+	ScheduledDigest Kind = "scheduled_digest"
 	// AddressUndeliverable: an e-mail address bounced or complained, and is sent to no more.
 	AddressUndeliverable Kind = "address_undeliverable"
 	// APITokenExpiring: an API token expires in three days. It reaches the person that its data names, who can not
@@ -108,6 +111,13 @@ const (
 	ReportMonthly    Type = "report_monthly"
 	// ReportOnce is a report on demand: no form offers it.
 	ReportOnce Type = "report_once"
+	// The next five are the digests of the product facts, 5.3. The names of the first two are ours: the facts are
+	// silent.
+	IssuesDaily   Type = "daily_security_issues"
+	CriticalDaily Type = "daily_critical_security_issues"
+	SurfaceWeekly Type = "aasm_report"
+	APIHourly     Type = "api_discovery_hourly_changes_report"
+	APIDaily      Type = "api_discovery_daily_changes_report"
 	// TokenExpiry is the notice of an API token that expires: no form offers it, and every person has it.
 	TokenExpiry Type = "api_token_expiry"
 	// Command is what triggers ask of the platform (see Commands). The facts know no such subscription: without it a
@@ -133,6 +143,11 @@ var titles = map[Type]string{
 	ReportWeekly:     "Weekly report",
 	ReportMonthly:    "Monthly report",
 	ReportOnce:       "Report on demand",
+	IssuesDaily:      "Daily security issues",
+	CriticalDaily:    "Daily critical security issues",
+	SurfaceWeekly:    "Weekly attack-surface statistics",
+	APIHourly:        "Hourly changes of APIs",
+	APIDaily:         "Daily changes of APIs",
 	TokenExpiry:      "API token expires",
 	Command:          "Commands of triggers",
 }
@@ -157,10 +172,13 @@ func Advanced() []Type {
 // program that carries them out and never for people.
 func Machine() []Type { return append(Advanced(), Command) }
 
-// Mailed are the types that Email report is offered; reports come first.
+// Digests are the types of which a mail sums a day, a week or an hour up.
+func Digests() []Type { return []Type{IssuesDaily, CriticalDaily, SurfaceWeekly, APIHourly, APIDaily} }
+
+// Mailed are the types that Email report is offered; reports and digests come first.
 func Mailed() []Type {
-	return []Type{ReportDaily, ReportWeekly, ReportMonthly, System, VulnHigh, VulnMedium, VulnLow, Scope,
-		IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
+	return []Type{ReportDaily, ReportWeekly, ReportMonthly, IssuesDaily, CriticalDaily, SurfaceWeekly, APIHourly,
+		APIDaily, System, VulnHigh, VulnMedium, VulnLow, Scope, IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
 }
 
 // Commands are the kinds that triggers publish for the platform's own systems.
@@ -205,6 +223,9 @@ func (t Type) Valid() bool { _, ok := titles[t]; return ok }
 
 // Report reports whether it is a scheduled report.
 func (t Type) Report() bool { return t == ReportDaily || t == ReportWeekly || t == ReportMonthly }
+
+// Digest reports whether it is one of Digests.
+func (t Type) Digest() bool { return slices.Contains(Digests(), t) }
 
 type kind struct {
 	check  func(json.RawMessage) error
@@ -267,6 +288,7 @@ var kinds = map[Kind]kind{
 	Report: of[ReportData](func(d json.RawMessage) Type {
 		return reportTypes[decode[ReportData](d).Frequency]
 	}),
+	ScheduledDigest:      of[DigestData](func(d json.RawMessage) Type { return decode[DigestData](d).Digest }),
 	AddressUndeliverable: of[AddressData](always(System)),
 	APITokenExpiring:     of[TokenData](always(TokenExpiry)),
 	CommandNotTaken:      of[NotTakenData](always(System)),

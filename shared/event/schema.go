@@ -141,7 +141,7 @@ func (k Kind) Own() bool {
 	switch k {
 	case CreateIntegration, UpdateIntegration, EnableIntegration, DisableIntegration, DeleteIntegration,
 		IntegrationBroken, IntegrationFailing, IntegrationWorking, TriggerCreate, TriggerUpdate, TriggerDelete, Report,
-		AddressUndeliverable, APITokenExpiring, CommandNotTaken, AttacksExceeded, IncidentsExceeded:
+		ScheduledDigest, AddressUndeliverable, APITokenExpiring, CommandNotTaken, AttacksExceeded, IncidentsExceeded:
 		return true
 	}
 	return k.Command()

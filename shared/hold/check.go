@@ -95,7 +95,7 @@ func (v *validation) pass(names []string) {
 // Passing reports whether the name is that of a kind or a type of events that rules hold: see Never.
 func Passing(name string) bool {
 	k, t := event.Kind(name), event.Type(name)
-	if t == event.Command || t.Report() || t == event.ReportOnce || t == event.TokenExpiry {
+	if t == event.Command || t.Report() || t.Digest() || t == event.ReportOnce || t == event.TokenExpiry {
 		return false
 	}
 	return k.Known() && !Never(k) || t.Valid()

@@ -64,14 +64,14 @@ type Hold struct {
 // PassByDefault are the kinds that are not held unless the rules say which are: what a trigger tells of incidents.
 func PassByDefault() []string { return []string{string(event.IncidentsExceeded)} }
 
-// Never reports whether no rule holds events of the kind. Reports go to who asked for them, at the hour that they
-// chose. Commands are for a program that must have them at once. That an integration fails, or works again, is about
-// the way on which what passes the quiet hours goes. A token's notice goes to one person, once, and about a day that
-// comes.
+// Never reports whether no rule holds events of the kind. Reports and scheduled digests go to who asked for them, at
+// the hour that they chose. Commands are for a program that must have them at once. That an integration fails, or works
+// again, is about the way on which what passes the quiet hours goes. A token's notice goes to one person, once, and
+// about a day that comes.
 func Never(k event.Kind) bool {
 	switch k {
-	case event.Report, event.IntegrationBroken, event.IntegrationFailing, event.IntegrationWorking,
-		event.APITokenExpiring:
+	case event.Report, event.ScheduledDigest, event.IntegrationBroken, event.IntegrationFailing,
+		event.IntegrationWorking, event.APITokenExpiring:
 		return true
 	}
 	return k.Command()

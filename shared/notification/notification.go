@@ -154,8 +154,8 @@ func (n Notification) Title() string {
 }
 
 // finding are the labels of facts that tell one finding or change from another, the best first.
-var finding = []string{"Title", "Integration", "Address", "Token", "User", "Application", "Rule", "Trigger", "Endpoint",
-	"Type", "Domain", "Host", "IP", "Service"}
+var finding = []string{"Period", "Title", "Integration", "Address", "Token", "User", "Application", "Rule", "Trigger",
+	"Endpoint", "Type", "Domain", "Host", "IP", "Service"}
 
 // Subject is the summary with what it is about: an inbox of mails that all read alike helps nobody. A report's title
 // says it already.

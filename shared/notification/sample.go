@@ -69,6 +69,22 @@ var examples = map[event.Type]sample{
 		`"ip":"8.8.8.8","lock_time":3600}`},
 }
 
+func init() {
+	const head = `"integration":"test","zone":"Europe/Berlin","totals":`
+	const day = `"from":"2023-03-01","to":"2023-03-01",` + head
+	const issues = day + `[{"name":"Critical issues","n":1}],"lines":[{"label":"Critical",` +
+		`"text":"Test · GET example.com/"}],"more":0`
+	const apis = `[{"name":"Endpoints added","n":1}],"lines":[{"label":"Added","text":"GET example.com/orders/{id}"}],"more":0`
+	for t, data := range map[event.Type]string{
+		event.IssuesDaily: issues, event.CriticalDaily: issues, event.APIDaily: day + apis,
+		event.SurfaceWeekly: `"from":"2023-02-27","to":"2023-03-05",` + head + `[{"name":"New IPs","n":1}],` +
+			`"lines":[{"label":"New IP","text":"8.8.8.8"}],"more":0`,
+		event.APIHourly: `"from":"2023-03-01T10:00:00+01:00","to":"2023-03-01T11:00:00+01:00",` + head + apis,
+	} {
+		examples[t] = sample{kind: event.ScheduledDigest, data: `{"digest":"` + string(t) + `",` + data + `}`}
+	}
+}
+
 // sampled are the kinds of samples that stand for an event type, with its level.
 var sampled = map[event.Type]struct {
 	kind  event.Kind

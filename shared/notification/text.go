@@ -153,6 +153,7 @@ var texts = map[event.Kind]func(Notification) text{
 	event.NewAttack:            assault("New attack detected", "An attack was detected."),
 	event.NewIncident:          assault("New incident detected", "An open vulnerability was attacked."),
 	event.Report:               ready,
+	event.ScheduledDigest:      scheduled,
 	event.AddressUndeliverable: address,
 	event.APITokenExpiring:     expiring,
 	event.CommandNotTaken:      notTaken,
@@ -296,6 +297,53 @@ func ready(n Notification) text {
 		t.headline, t.sentence = n.Report.Title, n.Report.Sentence
 	}
 	return t
+}
+
+// scheduledDigests are the headline and the sentence of each.
+var scheduledDigests = map[event.Type][2]string{
+	event.IssuesDaily:   {"Daily security issues", "These security issues were found for the first time."},
+	event.CriticalDaily: {"Daily critical security issues", "These critical issues were found for the first time."},
+	event.SurfaceWeekly: {"Weekly attack-surface statistics", "This is what changed in the attack surface."},
+	event.APIHourly:     {"Hourly changes of APIs", "These changes of your APIs were seen."},
+	event.APIDaily:      {"Daily changes of APIs", "These changes of your APIs were seen."},
+}
+
+func scheduled(n Notification) text {
+	d := event.Data[event.DigestData](n.Event)
+	said := scheduledDigests[d.Digest]
+	t := text{headline: said[0], sentence: said[1], facts: []Fact{{"Period", period(d)}}}
+	for _, one := range d.Totals {
+		t.facts = append(t.facts, Fact{one.Name, strconv.FormatInt(one.N, 10)})
+	}
+	for _, line := range d.Lines {
+		t.facts = append(t.facts, Fact{line.Label, line.Text})
+		t.severity = max(t.severity, threats[line.Label])
+	}
+	if d.More > 0 {
+		t.facts = append(t.facts, Fact{"And", fmt.Sprintf("%d more", d.More)})
+	}
+	if d.Digest == event.SurfaceWeekly {
+		t.link = n.page("/scope")
+	}
+	return t
+}
+
+// period is the days or the hours of a digest.
+func period(d event.DigestData) string {
+	said := d.From
+	from, err := time.Parse(time.RFC3339, d.From)
+	to, wrong := time.Parse(time.RFC3339, d.To)
+	switch {
+	case err == nil && wrong == nil:
+		const layout = "2006-01-02 15:04 -07:00"
+		said = from.Format(layout) + " – " + to.Format(layout)
+	case d.To != d.From:
+		said += " – " + d.To
+	}
+	if d.Zone != "" {
+		said += " (" + d.Zone + ")"
+	}
+	return said
 }
 
 func address(n Notification) text {

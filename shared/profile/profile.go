@@ -60,10 +60,18 @@ type Choices struct {
 	System        bool `json:"system"`
 	Vuln          bool `json:"vuln"`
 	Scope         bool `json:"scope"`
+	// The digests have the names of their event types. Choices without them have none.
+	IssuesDaily   bool `json:"daily_security_issues" required:"false"`
+	CriticalDaily bool `json:"daily_critical_security_issues" required:"false"`
+	SurfaceWeekly bool `json:"aasm_report" required:"false"`
+	APIHourly     bool `json:"api_discovery_hourly_changes_report" required:"false"`
+	APIDaily      bool `json:"api_discovery_daily_changes_report" required:"false"`
 }
 
-// Default is what a new person is told of (facts, 5.3: the pictures show these three).
-var Default = Choices{ReportWeekly: true, ReportMonthly: true, System: true}
+// Default is what a new person is told of (facts, 5.3: the pictures show the first three; of the digests those of
+// issues and the statistics are on, those of APIs off).
+var Default = Choices{ReportWeekly: true, ReportMonthly: true, System: true, IssuesDaily: true, CriticalDaily: true,
+	SurfaceWeekly: true}
 
 // Allowed is what a role may be told of: what a person may be sent is bounded by what the role may see (product facts,
 // section 7). A role that is not known may be told of nothing.
@@ -71,6 +79,7 @@ func Allowed(r access.Role) Choices {
 	events := r.May(access.OwnProfile) && r.May(access.ViewEvents)
 	return Choices{
 		ReportDaily: events, ReportWeekly: events, ReportMonthly: events, Vuln: events, Scope: events,
+		IssuesDaily: events, CriticalDaily: events, SurfaceWeekly: events, APIHourly: events, APIDaily: events,
 		System: r.May(access.OwnProfile) && len(systemKinds(r)) > 0,
 	}
 }
@@ -110,7 +119,9 @@ func (c *Choices) fields() []struct {
 		on   *bool
 	}{
 		{"report_daily", &c.ReportDaily}, {"report_weekly", &c.ReportWeekly}, {"report_monthly", &c.ReportMonthly},
-		{"system", &c.System}, {"vuln", &c.Vuln}, {"scope", &c.Scope},
+		{"system", &c.System}, {"vuln", &c.Vuln}, {"scope", &c.Scope}, {string(event.IssuesDaily), &c.IssuesDaily},
+		{string(event.CriticalDaily), &c.CriticalDaily}, {string(event.SurfaceWeekly), &c.SurfaceWeekly},
+		{string(event.APIHourly), &c.APIHourly}, {string(event.APIDaily), &c.APIDaily},
 	}
 }
 
@@ -156,6 +167,11 @@ func (c Choices) Types() []event.Type {
 		{c.ReportDaily, []event.Type{event.ReportDaily}},
 		{c.ReportWeekly, []event.Type{event.ReportWeekly}},
 		{c.ReportMonthly, []event.Type{event.ReportMonthly}},
+		{c.IssuesDaily, []event.Type{event.IssuesDaily}},
+		{c.CriticalDaily, []event.Type{event.CriticalDaily}},
+		{c.SurfaceWeekly, []event.Type{event.SurfaceWeekly}},
+		{c.APIHourly, []event.Type{event.APIHourly}},
+		{c.APIDaily, []event.Type{event.APIDaily}},
 		{c.System, []event.Type{event.System}},
 		{c.Vuln, []event.Type{event.VulnHigh, event.VulnMedium, event.VulnLow, event.IssueCritical, event.IssueHigh,
 			event.IssueMedium, event.IssueLow, event.IssueInfo}},
@@ -168,16 +184,10 @@ func (c Choices) Types() []event.Type {
 	return out
 }
 
-// Reports are the report frequencies of the choices.
+// Reports are those of the schedule that the choices have.
 func (c Choices) Reports() []report.Frequency {
-	var out []report.Frequency
-	for f, on := range map[report.Frequency]bool{report.Daily: c.ReportDaily, report.Weekly: c.ReportWeekly,
-		report.Monthly: c.ReportMonthly} {
-		if on {
-			out = append(out, f)
-		}
-	}
-	return out
+	chosen := c.Types()
+	return report.FrequenciesOf(func(t event.Type) bool { return slices.Contains(chosen, t) })
 }
 
 // Store keeps people. Implementations are safe for concurrent use.

@@ -78,7 +78,7 @@ func TestUpstreamTellsOfPeople(t *testing.T) {
 // TestS7WhatARoleMaySeeBoundsWhatItIsSent takes every role through what it can choose and what it is told of then.
 func TestS7WhatARoleMaySeeBoundsWhatItIsSent(t *testing.T) {
 	all := profile.Choices{ReportDaily: true, ReportWeekly: true, ReportMonthly: true, System: true, Vuln: true,
-		Scope: true}
+		Scope: true, IssuesDaily: true, CriticalDaily: true, SurfaceWeekly: true, APIHourly: true, APIDaily: true}
 	users, applications := []event.Kind{event.CreateUser, event.DeleteUser, event.UpdateUser},
 		[]event.Kind{event.CreateApplication, event.DeleteApplication, event.UpdateApplication}
 	for claim, want := range map[string]struct {
@@ -104,7 +104,7 @@ func TestS7WhatARoleMaySeeBoundsWhatItIsSent(t *testing.T) {
 			if want.allowed != all {
 				var not profile.NotAllowedError
 				require.ErrorAs(t, err, &not)
-				require.Len(t, not, 6)
+				require.Len(t, not, 11)
 				_, err = s.Set(t.Context(), who, profile.Choices{}, 0)
 			}
 			require.NoError(t, err)
@@ -164,7 +164,7 @@ func TestS7ARoleThatIsLostTakesTheMailsWithIt(t *testing.T) {
 	p, err = s.Read(t.Context(), old)
 	require.NoError(t, err)
 	require.Equal(t, profile.Default, p.Told(), "what was chosen comes back with the role")
-	require.Equal(t, profile.Choices{ReportWeekly: true, ReportMonthly: true, System: true},
+	require.Equal(t, profile.Default,
 		tell(event.UpdateUser, "Analyst", 6*time.Hour).Told())
 	require.Zero(t, tell(event.UpdateUser, "Wizard", 7*time.Hour).Told())
 	require.Empty(t, tell(event.DeleteUser, "", 8*time.Hour))

@@ -28,6 +28,10 @@ const (
 	ByStatus      Dimension = "status" // of the response
 	ByBlock       Dimension = "block"  // block status
 	ByHour        Dimension = "hour"   // 00 to 23 in the tenant's zone
+	// Surface counts what came into the perimeter or left it, APIChange the changes of APIs; neither counts hits. A
+	// value says what it was: see surfaceValue and apiValue.
+	Surface   Dimension = "surface"
+	APIChange Dimension = "api_change"
 	// Dropped counts rows that the engine let go of, by what they were: see MaxAttacks and MaxFindings.
 	Dropped Dimension = "dropped"
 )
@@ -211,7 +215,8 @@ func (r *Recorder) zone(ctx context.Context, tenant string) (*time.Location, err
 // Records reports whether events of a kind add to the record.
 func Records(k event.Kind) bool {
 	switch k {
-	case event.NewHits, event.NewAttack, event.NewIncident, event.Vuln, event.SecurityIssue:
+	case event.NewHits, event.NewAttack, event.NewIncident, event.Vuln, event.SecurityIssue, event.NewScopeIPs,
+		event.NewScopeDomains, event.NewScopeServices, event.APIStructureChanged:
 		return true
 	}
 	return false
@@ -283,6 +288,15 @@ func (g dayEntries) add(e event.Event, zone *time.Location) {
 	case event.SecurityIssue:
 		d := event.Data[event.IssueData](e)
 		g.finding(e, zone, d.Issue.Finding, d.ObjectID, d.Issue.Risk, d.Issue.Host)
+	case event.NewScopeIPs, event.NewScopeDomains, event.NewScopeServices:
+		d := g.day(e.Tenant, e.Time, zone)
+		for _, o := range event.Data[event.ScopeData](e).Data {
+			d.count(Surface, surfaceValue(o))
+		}
+	case event.APIStructureChanged:
+		if _, copied := e.Reaction(); !copied { // a trigger's, of an event that counted
+			g.day(e.Tenant, e.Time, zone).count(APIChange, apiValue(event.Data[event.EndpointData](e), e.Time))
+		}
 	}
 }
 

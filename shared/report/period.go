@@ -7,10 +7,11 @@ import (
 	"time"
 	_ "time/tzdata" // zones are the same wherever we run; a Lambda function's image has none
 
+	"tocsin/shared/event"
 	"tocsin/shared/wording"
 )
 
-// Frequency is how often a scheduled report comes.
+// Frequency is how often a scheduled report comes, or which digest it is that comes.
 type Frequency string
 
 // The frequencies of the product facts, 5.1, and that of a report on demand.
@@ -21,23 +22,98 @@ const (
 	Once    Frequency = "once"
 )
 
-// Frequencies lists the scheduled ones.
-func Frequencies() []Frequency { return []Frequency{Daily, Weekly, Monthly} }
+// The digests of the product facts, 5.3.
+const (
+	IssuesDaily   Frequency = "issues_daily"
+	CriticalDaily Frequency = "critical_daily"
+	SurfaceWeekly Frequency = "surface_weekly"
+	APIHourly     Frequency = "api_hourly"
+	APIDaily      Frequency = "api_daily"
+)
+
+// types are the event types that a receiver of each of the schedule subscribes to.
+var types = []struct {
+	Frequency
+	event.Type
+}{
+	{Daily, event.ReportDaily}, {Weekly, event.ReportWeekly}, {Monthly, event.ReportMonthly},
+	{IssuesDaily, event.IssuesDaily}, {CriticalDaily, event.CriticalDaily}, {SurfaceWeekly, event.SurfaceWeekly},
+	{APIHourly, event.APIHourly}, {APIDaily, event.APIDaily},
+}
+
+// Frequencies lists those of the schedule.
+func Frequencies() []Frequency {
+	out := make([]Frequency, len(types))
+	for n, t := range types {
+		out[n] = t.Frequency
+	}
+	return out
+}
+
+// FrequenciesOf are those of the schedule that a receiver subscribes to who has the event types that has tells.
+func FrequenciesOf(has func(event.Type) bool) (out []Frequency) {
+	for _, t := range types {
+		if has(t.Type) {
+			out = append(out, t.Frequency)
+		}
+	}
+	return out
+}
+
+// Type is the event type that a receiver subscribes to, "" of a report on demand.
+func (f Frequency) Type() event.Type {
+	for _, t := range types {
+		if t.Frequency == f {
+			return t.Type
+		}
+	}
+	return ""
+}
+
+// Digest reports whether it is a digest.
+func (f Frequency) Digest() bool { return f.Type().Digest() }
+
+// grain is the frequency of reports whose periods are as long.
+func (f Frequency) grain() Frequency {
+	switch f {
+	case IssuesDaily, CriticalDaily, APIDaily:
+		return Daily
+	case SurfaceWeekly:
+		return Weekly
+	}
+	return f
+}
 
 // DefaultHour is the hour of the day, in the tenant's zone, at which the reports of a tenant go out that has chosen
 // none. The product facts are silent; the night's last events have arrived by then.
 const DefaultHour = 6
 
-// hours of a day.
-const hours = 24
-
 // settled is how long after the end of a period its last events have arrived. It matters to reports at midnight.
 const settled = 10 * time.Minute
 
-// Day is a day of a tenant's calendar, as 2006-01-02. Days compare as texts.
+// Day is a day of a tenant's calendar, as 2006-01-02; of an hourly digest it is an hour in UTC, as 2006-01-02T15. Days
+// compare as texts, and so do hours.
 type Day string
 
-const dayLayout = time.DateOnly
+const (
+	dayLayout  = time.DateOnly
+	hourLayout = "2006-01-02T15"
+)
+
+// hourOf is the hour of an instant.
+func hourOf(t time.Time) Day { return Day(t.UTC().Format(hourLayout)) }
+
+// begins is when an hour does.
+func (d Day) begins() time.Time {
+	t, err := time.Parse(hourLayout, string(d))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// hours is the hour n hours later.
+func (d Day) hours(n int) Day { return hourOf(d.begins().Add(time.Duration(n) * time.Hour)) }
 
 // DayOf is the day of an instant in a zone.
 func DayOf(t time.Time, zone *time.Location) Day { return Day(t.In(zone).Format(dayLayout)) }
@@ -128,7 +204,7 @@ func NewPeriod(from, to Day, zone string) (Period, error) {
 func Containing(f Frequency, d Day, zone string) Period {
 	t := d.date()
 	p := Period{Frequency: f, From: d, To: d, Zone: zone}
-	switch f {
+	switch f.grain() {
 	case Weekly:
 		p.From = d.Add(-(int(t.Weekday()) + 6) % 7)
 		p.To = p.From.Add(6)
@@ -142,30 +218,43 @@ func Containing(f Frequency, d Day, zone string) Period {
 // Last is the newest period of a frequency whose report is due at now: over, and the hour of the next day has come.
 func Last(f Frequency, now time.Time, zone string, hour int) Period {
 	p := Containing(f, DayOf(now, location(zone)), zone)
+	if f == APIHourly {
+		p.From, p.To = hourOf(now), hourOf(now)
+	}
 	for now.Before(p.Due(hour)) {
 		p = p.Previous()
 	}
 	return p
 }
 
-// Due is when the period's report goes out: at the hour of the day after.
+// Due is when the period's report goes out: at the hour of the day after, that of an hour when its last events have
+// arrived.
 func (p Period) Due(hour int) time.Time {
+	if p.Frequency == APIHourly {
+		return p.To.hours(1).begins().Add(settled)
+	}
 	zone, next := location(p.Zone), p.To.Add(1)
 	return later(next.at(hour, zone), next.at(0, zone).Add(settled))
 }
 
 // Next is the period after.
 func (p Period) Next() Period {
-	if p.Frequency == Once {
+	switch p.Frequency {
+	case Once:
 		return Period{Once, p.To.Add(1), p.To.Add(p.Days()), p.Zone}
+	case APIHourly:
+		return Period{APIHourly, p.To.hours(1), p.To.hours(1), p.Zone}
 	}
 	return Containing(p.Frequency, p.To.Add(1), p.Zone)
 }
 
 // Previous is the period before: what the headline numbers are compared with.
 func (p Period) Previous() Period {
-	if p.Frequency == Once {
+	switch p.Frequency {
+	case Once:
 		return Period{Once, p.From.Add(-p.Days()), p.From.Add(-1), p.Zone}
+	case APIHourly:
+		return Period{APIHourly, p.From.hours(-1), p.From.hours(-1), p.Zone}
 	}
 	return Containing(p.Frequency, p.From.Add(-1), p.Zone)
 }
@@ -184,8 +273,11 @@ func (p Period) Each() []Day {
 
 // Key names the period among those of its tenant and frequency: 2023-03-05, 2023-W09, 2023-03, or two days.
 func (p Period) Key() string {
-	switch p.Frequency {
-	case Daily:
+	if p != p.Next().Previous() { // several in one, or of no calendar
+		return string(p.From) + "--" + string(p.To)
+	}
+	switch p.Frequency.grain() {
+	case Daily, APIHourly:
 		return string(p.From)
 	case Weekly:
 		year, week := p.From.date().ISOWeek()
@@ -279,7 +371,7 @@ var ErrHour = errors.New("must be an hour from 0 to 23")
 
 // CheckHour says whether a day has the hour. Error: ErrHour.
 func CheckHour(hour int) error {
-	if hour < 0 || hour >= hours {
+	if hour < 0 || hour >= 24 {
 		return ErrHour
 	}
 	return nil

@@ -157,7 +157,7 @@ type Archive interface {
 type Schedule interface {
 	// Due returns up to limit subscriptions whose time has come, of all tenants, those to be looked at anew first. The
 	// engine keeps it as a sparse index beside integrations and people: an enabled integration and a person have a row
-	// for each report frequency that they subscribe to, made and removed in the same write as they are; its cost does
+	// for each of Frequencies that they subscribe to, made and removed in the same write as they are; its cost does
 	// not depend on how many tenants there are.
 	Due(ctx context.Context, now time.Time, limit int) ([]Subscription, error)
 	// Reschedule sets when subscriptions are due, and their Since and Done: of each if it still is due as it was read;

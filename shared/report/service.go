@@ -165,8 +165,12 @@ func (s *Service) plans(ctx context.Context, due []Subscription) ([]plan, error)
 		case r.Err != nil:
 			s.postpone(&p, r.Err)
 		default:
+			to := r.Addresses
+			if sub.Frequency.Digest() {
+				to = []string{""} // one event: its delivery has a part for each address
+			}
 			for _, period := range p.owed {
-				for _, a := range r.Addresses {
+				for _, a := range to {
 					p.jobs = append(p.jobs, Job{Tenant: sub.Tenant, Client: r.Client, Receiver: sub.Receiver,
 						Address: a, Period: period})
 				}
@@ -257,6 +261,9 @@ const unseen = 15 * time.Minute
 // change of the zone neither swallows one nor sends it twice. Where a zone far to the east took the place of one far to
 // the west, two mornings fall together: then the one before comes too.
 func (sub Subscription) owed(last Period, hour int) (out []Period) {
+	if sub.Frequency.Digest() {
+		return sub.owedDigest(last, hour)
+	}
 	if !sub.Due.IsZero() {
 		return []Period{last}
 	}
@@ -272,6 +279,9 @@ func (sub Subscription) owed(last Period, hour int) (out []Period) {
 // Perform makes the job's report, unless it is there already, and publishes its event. Done again it changes nothing:
 // the event's id is made of the period, the receiver and the address.
 func (s *Service) Perform(ctx context.Context, j Job) error {
+	if j.Period.Frequency.Digest() {
+		return s.performDigest(ctx, j)
+	}
 	id := string(j.Period.Frequency) + "-" + j.Period.Key()
 	r, err := s.Store.Get(ctx, j.Tenant, id)
 	if errors.Is(err, ErrNotFound) {

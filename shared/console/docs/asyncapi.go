@@ -83,11 +83,12 @@ func subscribed(e event.Event) string {
 	if e.Kind.Own() {
 		by = "Published here. "
 	}
+	if _, direct := e.Direct(); direct {
+		return by + "It reaches the receiver that its data names."
+	}
 	switch t := e.Type(); t {
 	case "":
 		return by + "It reaches integrations through triggers and reports alone."
-	case event.TokenExpiry, event.ReportOnce, event.ReportDaily, event.ReportWeekly, event.ReportMonthly:
-		return by + "It reaches the receiver that its data names."
 	default:
 		return by + "An integration takes it with the event type `" + string(t) + "`."
 	}

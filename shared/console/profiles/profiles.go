@@ -66,8 +66,9 @@ func (s *API) profile(api huma.API) {
 	huma.Register(api, rest.Operation(access.OwnProfile, huma.Operation{
 		OperationID: "get-notifications", Method: http.MethodGet, Path: "/v1/profile/notifications", Tags: tags,
 		Errors:  []int{422},
-		Summary: "Read your notifications", Description: "For every role but deploy. Weekly and monthly reports and " +
-			"system events are on until you choose otherwise, as far as your role may see them.",
+		Summary: "Read your notifications", Description: "For every role but deploy. Weekly and monthly reports, " +
+			"digests of security issues, the weekly statistics and system events are on until you choose otherwise, " +
+			"as far as your role may see them.",
 	}), func(ctx context.Context, _ *struct{}) (*notificationsOutput, error) {
 		p, err := s.Profiles.Read(ctx, rest.ProfilePerson(rest.Principal(ctx)))
 		return s.notifications(ctx, p, err)

@@ -30,17 +30,13 @@ var aliases = map[string][]event.Type{
 	"hit": {event.Hits}, "vuln": {event.VulnHigh, event.VulnMedium, event.VulnLow},
 }
 
-// unsent are the events of the platform that are mails alone and are made from what no event of the bus tells (product
-// facts, 1.5, marked D). A configuration that has them is taken, and answers show that they are not active.
-var unsent = []string{"aasm_report", "api_discovery_hourly_changes_report", "api_discovery_daily_changes_report"}
-
 // subscriptions keeps the active lines. An inactive one may name an event that we do not have: the provider lists every
 // type that it knows as inactive where a configuration names none.
 func subscriptions(system destination.System, lines []eventLine) ([]integration.Subscription, error) {
 	out := []integration.Subscription{}
 	var wrong []destination.FieldProblem
 	for n, line := range lines {
-		if line.Active != nil && !*line.Active || system.Name == "email" && slices.Contains(unsent, line.Event) {
+		if line.Active != nil && !*line.Active {
 			continue
 		}
 		types := aliases[line.Event]
@@ -70,7 +66,7 @@ func subscriptions(system destination.System, lines []eventLine) ([]integration.
 	return out, nil
 }
 
-// eventsOf are all events of the integration's system, in the order of the form, and those that are unsent.
+// eventsOf are all events of the integration's system, in the order of the form.
 func eventsOf(system destination.System, i integration.Integration) []eventView {
 	out := []eventView{}
 	for _, t := range system.Events {
@@ -80,11 +76,6 @@ func eventsOf(system destination.System, i integration.Integration) []eventView 
 			v.WithHeaders = &sub.WithHeaders
 		}
 		out = append(out, v)
-	}
-	if system.Name == "email" {
-		for _, name := range unsent {
-			out = append(out, eventView{Event: event.Type(name)})
-		}
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"tocsin/shared/cut"
+	"tocsin/shared/event"
 	"tocsin/shared/mail/page"
 	"tocsin/shared/notification"
 )
@@ -20,11 +21,12 @@ var bars = map[notification.Severity]string{
 // render writes the page of a notification.
 func render(n notification.Notification, why, unsubscribe string) string {
 	title := n.Summary()
+	digest := n.Event.Kind == event.ScheduledDigest // of many things, of which not all have a risk
 	return page.Page{Title: title, Platform: n.Platform.Name, Language: n.Language, Rows: []g.Node{
 		body(n, title),
-		page.Paragraph(page.Layout("", "100%", "", page.Row("",
+		g.If(!digest || n.Severity() > notification.Info, page.Paragraph(page.Layout("", "100%", "", page.Row("",
 			"background:"+bars[n.Severity()]+";color:#ffffff;padding:8px 12px;font-weight:bold;",
-			g.Text(n.Say("Risk level is "+strings.ToUpper(n.Severity().String())))))),
+			g.Text(n.Say("Risk level is "+strings.ToUpper(n.Severity().String()))))))),
 		facts(n),
 		links(n),
 		page.Foot(n.Language, unsubscribe,

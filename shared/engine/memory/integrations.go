@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tocsin/shared/activity"
+	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
 )
@@ -45,12 +46,10 @@ func (s *Integrations) Create(_ context.Context, i integration.Integration, r ac
 func (e *Engine) putIntegration(i integration.Integration, failing *integration.Failing) {
 	i.Failing = failing
 	e.integrations[key{i.Tenant, i.ID}] = copyOf(i)
-	var frequencies []report.Frequency
-	for f, t := range reportTypes {
-		if _, ok := i.Subscribed(t); ok && i.Enabled() {
-			frequencies = append(frequencies, f)
-		}
-	}
+	frequencies := report.FrequenciesOf(func(t event.Type) bool {
+		_, ok := i.Subscribed(t)
+		return ok && i.Enabled()
+	})
 	e.subscribe(i.Tenant, i.ID, i.UpdatedAt, frequencies)
 }
 

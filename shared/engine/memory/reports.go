@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tocsin/shared/activity"
-	"tocsin/shared/event"
 	"tocsin/shared/report"
 )
 
@@ -30,9 +29,6 @@ type subscription struct {
 	key
 	frequency report.Frequency
 }
-
-var reportTypes = map[report.Frequency]event.Type{report.Daily: event.ReportDaily, report.Weekly: event.ReportWeekly,
-	report.Monthly: event.ReportMonthly}
 
 // subscribe makes a receiver's subscriptions those of the frequencies given.
 func (e *Engine) subscribe(tenant, receiver string, since time.Time, frequencies []report.Frequency) {

@@ -11,14 +11,24 @@ const parents = [
 
 const parentOf = (event) => parents.find((p) => event.startsWith(p.prefix));
 const isReport = (event) => event.startsWith("report_");
+const isAPI = (event) => event.startsWith("api_discovery_");
+
+// digests are mails that sum a day, a week or an hour up.
+export const digests = [
+	"daily_security_issues",
+	"daily_critical_security_issues",
+	"aasm_report",
+	"api_discovery_hourly_changes_report",
+	"api_discovery_daily_changes_report",
+];
 
 // startingEvents is what a new integration's form has ticked: everything but commands, which are for a program that
-// carries them out, and of the reports the weekly one.
+// carries them out, and the digests of APIs; and of the reports the weekly one.
 export const startingEvents = (system) =>
 	Object.fromEntries(
 		system.events.map(({ event }) => [
 			event,
-			{ active: event === "report_weekly" || (!isReport(event) && event !== "commands") },
+			{ active: event === "report_weekly" || (!isReport(event) && !isAPI(event) && event !== "commands") },
 		]),
 	);
 
@@ -124,7 +134,8 @@ export function Events({ system, value, onChange }) {
 	const set = (change) => onChange({ ...value, ...change });
 	const nodes = tree(system.events);
 	const reports = nodes.find((n) => n.key === "events.report");
-	const rest = nodes.filter((n) => n !== reports);
+	const summed = nodes.filter((n) => digests.includes(n.event));
+	const rest = nodes.filter((n) => n !== reports && !summed.includes(n));
 	const none = !Object.values(value).some((v) => v.active);
 	return html`
 		${reports &&
@@ -139,6 +150,24 @@ export function Events({ system, value, onChange }) {
 								checked=${Boolean(value[m.event]?.active)}
 								label=${t(`level.${m.event.slice(7)}`)}
 								onChange=${(active) => set({ [m.event]: { active } })}
+							/>
+						`,
+					)}
+				</div>
+			</fieldset>
+		`}
+		${summed.length > 0 &&
+		html`
+			<fieldset>
+				<legend>${t("events.digests")}</legend>
+				<p class="help">${t("events.digests.note")}</p>
+				<div class="tree">
+					${summed.map(
+						(n) => html`
+							<${Box}
+								checked=${Boolean(value[n.event]?.active)}
+								label=${nameOf(n.event, system)}
+								onChange=${(active) => set({ [n.event]: { active } })}
 							/>
 						`,
 					)}

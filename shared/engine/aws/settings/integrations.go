@@ -344,17 +344,12 @@ func (s *Integrations) bindings(i integration.Integration) []types.TransactWrite
 
 // subscribe are the writes of the schedule of reports: an enabled integration is in it with each frequency that it has.
 func (s *Integrations) subscribe(i integration.Integration) []types.TransactWriteItem {
-	var frequencies []report.Frequency
-	for _, sub := range i.Subscriptions {
-		if f, ok := scheduled[sub.Event]; ok && i.Enabled() {
-			frequencies = append(frequencies, f)
-		}
-	}
+	frequencies := report.FrequenciesOf(func(t event.Type) bool {
+		_, ok := i.Subscribed(t)
+		return ok && i.Enabled()
+	})
 	return reports.Subscribe(s.Schedule, i.Tenant, i.ID, i.UpdatedAt, frequencies)
 }
-
-var scheduled = map[event.Type]report.Frequency{event.ReportDaily: report.Daily, event.ReportWeekly: report.Weekly,
-	event.ReportMonthly: report.Monthly}
 
 // Bound finds integrations by a binding.
 func (s *Integrations) Bound(ctx context.Context, system, binding string) ([]integration.Integration, error) {

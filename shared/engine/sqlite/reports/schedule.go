@@ -8,7 +8,6 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/engine/sqlite/db"
-	"tocsin/shared/event"
 	"tocsin/shared/report"
 )
 
@@ -55,10 +54,6 @@ func (r *Reports) Reschedule(ctx context.Context, moves []report.Move) error {
 	}
 	return nil
 }
-
-// Types are the subscriptions of an integration that are to reports.
-var Types = map[report.Frequency]event.Type{report.Daily: event.ReportDaily, report.Weekly: event.ReportWeekly,
-	report.Monthly: event.ReportMonthly}
 
 // Subscribe makes a receiver's rows of the schedule those of the frequencies given: what stays keeps its time, what is
 // new is subscribed since the time given.

@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/engine/sqlite/reports"
+	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/report"
 )
@@ -93,13 +94,11 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, r 
 }
 
 // frequencies are those of the reports that an integration receives.
-func frequencies(i integration.Integration) (out []report.Frequency) {
-	for f, t := range reports.Types {
-		if _, ok := i.Subscribed(t); ok && i.Enabled() {
-			out = append(out, f)
-		}
-	}
-	return out
+func frequencies(i integration.Integration) []report.Frequency {
+	return report.FrequenciesOf(func(t event.Type) bool {
+		_, ok := i.Subscribed(t)
+		return ok && i.Enabled()
+	})
 }
 
 // mark sets a mark where there is none, and takes it away where there is one.

@@ -1,6 +1,7 @@
 // What the signed-in person is told of by mail: everybody's own, as far as the role may see it.
 import { html, useLayoutEffect, useState } from "../html.js";
 import { call, get } from "../api.js";
+import { digests } from "../events.js";
 import { t } from "../i18n.js";
 import { useAction, useBase, useLoad } from "../load.js";
 import { useUnsaved } from "../router.js";
@@ -12,13 +13,14 @@ import { Mails } from "./mails.js";
 const path = "/v1/profile/notifications";
 const reports = ["report_daily", "report_weekly", "report_monthly"];
 const events = ["system", "vuln", "scope"];
+const names = [...reports, ...digests, ...events];
 
 function Choices({ data, saved, again, hold, changed }) {
 	const start = data.body.choices;
 	const [choices, set] = useState(start);
 	const had = data.body.language || "";
 	const [language, speak] = useState(had);
-	const dirty = language !== had || [...reports, ...events].some((name) => choices[name] !== start[name]);
+	const dirty = language !== had || names.some((name) => choices[name] !== start[name]);
 	const [save, { busy, error }, forget] = useAction(async ({ over } = {}) =>
 		saved(await call("PUT", path, { body: { choices, language }, etag: over ? undefined : data.etag })),
 	);
@@ -38,7 +40,7 @@ function Choices({ data, saved, again, hold, changed }) {
 	const box = (name) => html`
 		<${Box}
 			checked=${choices[name]}
-			label=${t(`profile.${name}`)}
+			label=${t(digests.includes(name) ? `event.${name}` : `profile.${name}`)}
 			onChange=${(yes) => set({ ...choices, [name]: yes })}
 		/>
 	`;
@@ -55,8 +57,8 @@ function Choices({ data, saved, again, hold, changed }) {
 				<div class=${kind}>${names.filter((name) => allowed[name]).map(box)}</div>
 			</fieldset>
 		`;
-	const any = [...reports, ...events].some((name) => allowed[name]);
-	const none = any && ![...reports, ...events].some((name) => choices[name]);
+	const any = names.some((name) => allowed[name]);
+	const none = any && !names.some((name) => choices[name]);
 	return html`
 		<form
 			class="panel form"
@@ -75,6 +77,7 @@ function Choices({ data, saved, again, hold, changed }) {
 				</div>
 			</dl>
 			${boxes(reports, "events.report", "profile.report.note", "leaves inline")}
+			${boxes(digests, "events.digests", "events.digests.note", "tree")}
 			${boxes(events, "events.title", "", "tree")}
 			${!any &&
 			html`
