@@ -42,7 +42,7 @@ var kinds = append([]kind{
 		shown: `["a@example.com","b@example.com"]`, next: `["c@example.com"]`, nextShown: `["c@example.com"]`,
 		events: `[{"event":"system","active":true},{"event":"aasm_report","active":true},` +
 			`{"event":"api_discovery_hourly_changes_report","active":false},{"event":"report_monthly","active":true}]`,
-		active:     []string{"aasm_report", "report_monthly", "system"},
+		active:     []string{"report_monthly", "aasm_report", "system"},
 		nextEvents: `[{"event":"report_daily","active":true}]`, nextActive: []string{"report_daily"},
 	},
 	basic("slack", `"https://hooks.slack.com/services/T/B/1"`, `"https://hooks.slack.com/services/T/B/2"`),

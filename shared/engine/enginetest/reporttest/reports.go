@@ -178,6 +178,7 @@ func schedule(t *testing.T, open OpenReports) {
 	run := enginetest.Parallel(t, open)
 	run("follows integrations", followsIntegrations)
 	run("follows people", followsPeople)
+	run("follows digests", followsDigests)
 	run("hands out what is due, and once", handsOutWhatIsDueOnce)
 	run("TestH21: when it was subscribed and what it got stay, whatever is set meanwhile", keepsSinceAndDone)
 	run("has pages", hasPages)
@@ -207,11 +208,39 @@ func followsIntegrations(t *testing.T, open OpenReports) {
 	require.Equal(t, []string{"off daily"}, dueNow(t, s, at))
 }
 
+// followsDigests holds an integration with each digest to a row of each, and an hour to be kept as it was done.
+func followsDigests(t *testing.T, open OpenReports) {
+	s, is, _ := open(t)
+	require.NoError(t, is.Create(t.Context(), reporting("a", 1, event.Digests()...),
+		enginetest.Record("42", event.CreateIntegration)))
+	require.ElementsMatch(t, []string{"a issues_daily", "a critical_daily", "a surface_weekly", "a api_hourly",
+		"a api_daily"}, dueNow(t, s, at))
+	due, err := s.Due(t.Context(), at, 10)
+	require.NoError(t, err)
+	for _, v := range due {
+		v.Done = "2023-03-01T11"
+		require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: v, Next: at.Add(time.Hour)}}))
+	}
+	due, err = s.Due(t.Context(), at.Add(time.Hour), 10)
+	require.NoError(t, err)
+	require.Len(t, due, 5)
+	for _, v := range due {
+		require.EqualValues(t, "2023-03-01T11", v.Done)
+	}
+	require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.APIHourly),
+		enginetest.Record("42", event.UpdateIntegration)))
+	due, err = s.Due(t.Context(), at.Add(time.Hour), 10)
+	require.NoError(t, err)
+	require.Len(t, due, 1)
+	require.Equal(t, report.APIHourly, due[0].Frequency)
+}
+
 func followsPeople(t *testing.T, open OpenReports) {
 	s, _, people := open(t)
 	p := enginetest.Person("42", "person.a", 1)
 	require.NoError(t, people.Save(t.Context(), p))
-	require.ElementsMatch(t, []string{"person.a monthly", "person.a weekly"}, dueNow(t, s, at))
+	require.ElementsMatch(t, []string{"person.a critical_daily", "person.a issues_daily", "person.a monthly",
+		"person.a surface_weekly", "person.a weekly"}, dueNow(t, s, at))
 	p.Revision, p.Choices = 2, profile.Choices{ReportDaily: true}
 	require.NoError(t, people.Save(t.Context(), p))
 	require.Equal(t, []string{"person.a daily"}, dueNow(t, s, at))
@@ -254,7 +283,7 @@ func keepsSinceAndDone(t *testing.T, open OpenReports) {
 	require.NoError(t, people.Save(t.Context(), enginetest.Person("42", "person.a", 1)))
 	first, err := s.Due(t.Context(), at, 10)
 	require.NoError(t, err)
-	require.Len(t, first, 3)
+	require.Len(t, first, 6)
 	for _, v := range first {
 		require.True(t, at.Equal(v.Since), v.Receiver)
 		require.Empty(t, v.Done)
