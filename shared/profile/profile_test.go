@@ -38,7 +38,8 @@ func TestANewPersonHasTheDefaults(t *testing.T) {
 	again, err := s.Read(t.Context(), profile.Person{Actor: activity.Actor{Tenant: "42", Email: "ada@example.com"}})
 	require.NoError(t, err)
 	require.Equal(t, p, again, "an address in other cases is the same person")
-	require.Equal(t, []event.Type{event.ReportWeekly, event.ReportMonthly, event.System}, p.Choices.Types())
+	require.Equal(t, []event.Type{event.ReportWeekly, event.ReportMonthly, event.IssuesDaily,
+		event.CriticalDaily, event.SurfaceWeekly, event.System}, p.Choices.Types())
 }
 
 func TestWithoutAnAddressThereIsNothingToSet(t *testing.T) {

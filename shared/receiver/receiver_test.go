@@ -257,13 +257,13 @@ func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
 	w.set("2023-03-06T06:00:01Z")
 	_, err = w.reports.RunSchedule(t.Context())
 	require.NoError(t, err)
-	const daily, weekly = 1, 1
+	const daily, weekly, digests = 1, 1, 2 // of issues, and of the attack surface
 	require.Contains(t, w.subjects("old-admin", 5+daily+weekly), "vulnerability")
 	require.NotContains(t, w.subjects("old-analyst", 3+daily+weekly), "User")
 	require.NotContains(t, w.subjects("old-auditor", 4+daily+weekly), "ntegration")
-	require.NotContains(t, w.subjects("analyst", 1+weekly), "User")
-	w.subjects("admin", 3+weekly)
-	w.subjects("auditor", 2+weekly)
+	require.NotContains(t, w.subjects("analyst", 1+weekly+digests), "User")
+	w.subjects("admin", 3+weekly+digests)
+	w.subjects("auditor", 2+weekly+digests)
 	for _, name := range []string{"developer", "deploy", "wizard", "nobody"} {
 		require.Empty(t, w.subjects(name, 0))
 		require.Empty(t, w.subjects("old-"+name, 0))
