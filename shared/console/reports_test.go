@@ -184,7 +184,9 @@ func TestAPersonSetsTheirOwnNotifications(t *testing.T) {
 	require.Equal(t, 200, a.status, a.raw)
 	require.Equal(t, "grace@example.com", a.body["email"])
 	require.Equal(t, map[string]any{"report_daily": false, "report_weekly": true, "report_monthly": true,
-		"system": true, "vuln": false, "scope": false}, a.body["choices"], "facts, 5.3")
+		"system": true, "vuln": false, "scope": false, "daily_security_issues": true,
+		"daily_critical_security_issues": true, "aasm_report": true, "api_discovery_hourly_changes_report": false,
+		"api_discovery_daily_changes_report": false}, a.body["choices"], "facts, 5.3")
 	body := `{"choices":{"report_daily":true,"report_weekly":false,"report_monthly":false,"system":false,"vuln":true,"scope":true}}`
 	require.Equal(t, 412, r.call("PUT", "/v1/profile/notifications", body, "If-Match", `"7"`).status)
 	a = r.call("PUT", "/v1/profile/notifications", body, "If-Match", a.header.Get("ETag"))
