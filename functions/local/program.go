@@ -150,7 +150,7 @@ func (p *program) sending() error {
 		Schedule: retry.Schedule{Faster: p.faster}, Platform: p.notes, Now: time.Now, Log: p.log,
 		References: p.db.References(), Adapter: p.integrations, Unsubscribe: p.links, MailQuota: p.quota,
 		Reports:   report.Messages{Store: p.db.Reports(), Platform: p.notes},
-		Languages: &report.Languages{Store: p.db.Reports(), Now: time.Now, Log: p.log},
+		Locales: &report.Locales{Store: p.db.Reports(), Now: time.Now, Log: p.log},
 	}
 	p.reports = &report.Service{
 		Store: p.db.Reports(), Totals: p.db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: p.receivers,

@@ -506,7 +506,7 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 	service.Backlog = s.Deliveries()
 	sender.Adapter, sender.Reports, sender.Unsubscribe = service,
 		report.Messages{Store: s.Reports(), Platform: sender.Platform}, s.links()
-	sender.Languages = &report.Languages{Store: s.Reports(), Now: time.Now, Log: s.Log}
+	sender.Locales = &report.Locales{Store: s.Reports(), Now: time.Now, Log: s.Log}
 	batches := s.Deliveries()
 	batches.Holder = &fanout.Holder{Integrations: store, Systems: s.Systems, Tenants: s.Holds(), Now: time.Now}
 	sender.Reachability = &paces.Reachability{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}

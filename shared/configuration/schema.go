@@ -49,7 +49,7 @@ func Schema(systems []destination.System) (json.RawMessage, error) {
 				"additionalProperties": false, "properties": object{
 					"time_zone": object{"type": "string", "minLength": 1, "maxLength": 64,
 						"examples": []string{"Europe/Berlin"}, "description": "IANA name. Days, weeks and months are " +
-							"cut in it, and reports go out at the hour of it."},
+							"cut in it, reports go out at the hour of it, and people are told times in it."},
 					"hour": object{"type": "integer", "minimum": 0, "maximum": 23, "description": "Of the day, in " +
 						"the time zone: reports go out within the hour that begins then. Left out: " +
 						strconv.Itoa(report.DefaultHour) + "."},

@@ -93,6 +93,7 @@ func startOver(t *testing.T, db engine, allow ...string) *rig {
 		Tester: &sending.Sender{
 			Destinations: catalogue.Default(), Transport: egress.New(policy, egress.Options{}), Now: time.Now, Log: log,
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"},
+			Locales:  &report.Locales{Store: r.db.Reports, Now: time.Now, Log: log},
 		},
 		Sessions: &session.Service{Store: r.db.Sessions, Now: time.Now, Random: rand.Reader, Log: log},
 		Authenticator: access.Chain{

@@ -75,8 +75,8 @@ func Together(reason, id, path string, ns []Notification) Notification {
 	d.kinds, d.applications, d.hosts, d.sources = kinds.most(), applications.most(), hosts.most(), sources.most()
 	d.worst = worst(ns)
 	first := ns[0]
-	out := Notification{Platform: first.Platform, Language: first.Language, Digest: d, Event: event.Event{ID: id,
-		Tenant: first.Event.Tenant, ClientName: first.Event.ClientName, Kind: DigestKind, Time: d.to, Data: d.data()}}
+	out := Notification{Platform: first.Platform, Language: first.Language, Zone: first.Zone, Digest: d}
+	out.Event = event.Event{ID: id, Tenant: first.Event.Tenant, ClientName: first.Event.ClientName, Kind: DigestKind, Time: d.to, Data: d.data()}
 	d.texts = map[wording.Language]text{}
 	for _, out.Language = range []wording.Language{wording.English, first.Language.Or(wording.English)} {
 		d.texts[out.Language] = out.composeDigest()
@@ -199,7 +199,7 @@ func (d *Digest) why() (headline, sentence string) {
 	return fmt.Sprintf(said.headline, d.count), said.sentence
 }
 
-// digestText is the human side of a digest, in the notification's language.
+// digestText is the human side of a digest, in the notification's language and the zone that it was made in.
 func (n Notification) digestText() text {
 	n.Language = n.Language.Or(wording.English)
 	if t, ok := n.Digest.texts[n.Language]; ok {
@@ -221,8 +221,8 @@ func (n Notification) composeDigest() text {
 			t.facts = append(t.facts, Fact{Label: n.Say(label), Value: value})
 		}
 	}
-	add("From", wording.Time(n.Language, d.from))
-	add("To", wording.Time(n.Language, d.to))
+	add("From", n.locale().Time(d.from))
+	add("To", n.locale().Time(d.to))
 	add("Kinds", n.list(d.kinds, true))
 	add("Applications", n.list(d.applications, false))
 	add("Hosts", n.list(d.hosts, false))
@@ -251,7 +251,7 @@ func (n Notification) inDigest(t text) string {
 			break
 		}
 	}
-	return cut.UTF16(line, digestLine) + " · " + wording.Time(n.Language, n.Event.Time.UTC())
+	return cut.UTF16(line, digestLine) + " · " + n.locale().Time(n.Event.Time.UTC())
 }
 
 // list writes values with how often each occurs; ours says that they are texts of ours.

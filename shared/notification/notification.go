@@ -58,6 +58,8 @@ type Notification struct {
 	Language wording.Language
 	// Digest makes it one message of many events: see Together. nil for one event.
 	Digest *Digest
+	// Zone is that of the times that people read; nil = as RFC 3339 writes them, in UTC.
+	Zone *time.Location
 	// Late: this is sent more than an hour after its event arrived. Again: it is late, and has arrived once before.
 	Late, Again bool
 	// Words are an integration's own title and text; nil = ours. A report has none.
@@ -187,7 +189,7 @@ func (n Notification) where(label string, facts []Fact) string {
 // Origin is the last line of a message: the company, the cloud, the kind of event and its time.
 func (n Notification) Origin() string {
 	return n.Client() + " · " + n.Platform.Cloud + " · " + string(n.Event.Kind) + " · " +
-		wording.Time(n.Language, n.Event.Time.UTC())
+		n.locale().Time(n.Event.Time.UTC())
 }
 
 // Link leads to the object in the Console, "" when there is none. Where upstream gives the link it is one that
@@ -275,7 +277,7 @@ func (n Notification) writeFacts(b *strings.Builder, t text) {
 
 // Envelope is the JSON object that every machine-readable system receives (facts, 1.6).
 func (n Notification) Envelope() []byte {
-	n.Language = wording.English
+	n = n.forMachines()
 	b := make([]byte, 0, 256+len(n.Event.Data))
 	b = append(b, `{"summary":`...)
 	b = ijson.AppendString(b, n.summary(true))
@@ -292,7 +294,7 @@ func (n Notification) Envelope() []byte {
 func (n Notification) Details() []byte { return n.appendDetails(nil) }
 
 func (n Notification) appendDetails(b []byte) []byte {
-	n.Language = wording.English
+	n = n.forMachines()
 	b = append(b, `{"client_name":`...)
 	b = ijson.AppendString(b, n.Event.Client())
 	b = append(b, `,"cloud":`...)
@@ -507,5 +509,5 @@ func (n Notification) delay() string {
 	return n.At() + "; sent late"
 }
 
-// At is the event's time in UTC, to the second, for people.
+// At is the event's time in UTC, to the second, as texts have it before they are worded for their reader.
 func (n Notification) At() string { return n.Event.Time.UTC().Format(time.RFC3339) }

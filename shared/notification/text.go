@@ -28,21 +28,29 @@ type text struct {
 	published bool
 }
 
-// text is in the notification's language.
+// text is as the notification's reader wants it.
 func (n Notification) text() text {
 	if n.Digest != nil {
 		return n.digestText()
 	}
-	if n.Language == "" || n.Language == wording.English {
+	if n.Zone == nil && n.Language.Or(wording.English) == wording.English {
 		return n.english()
 	}
-	return n.english().in(n.Language)
+	return n.english().in(n.locale())
 }
 
-// Say words a text of ours in the notification's language.
-func (n Notification) Say(english string) string {
-	return wording.In(n.Language.Or(wording.English), english)
+func (n Notification) locale() wording.Locale {
+	return wording.Locale{Language: n.Language, Zone: n.Zone}
 }
+
+// forMachines is the notification as machines read it.
+func (n Notification) forMachines() Notification {
+	n.Language, n.Zone = wording.English, nil
+	return n
+}
+
+// Say words a text of ours as the notification's reader wants it.
+func (n Notification) Say(english string) string { return n.locale().Say(english) }
 
 // Label words a text of ours as what stands before a value.
 func (n Notification) Label(english string) string { return n.Mark(n.Say(english)) }
@@ -62,17 +70,19 @@ var (
 	timed = map[string]bool{"Expires": true, "Failing since": true, "From": true, "To": true}
 )
 
-// in is the text in a language. What upstream or a person wrote stays as it is.
-func (t text) in(l wording.Language) text {
-	t.headline, t.sentence = wording.In(l, t.headline), wording.In(l, t.sentence)
+// in is the text as its reader wants it. What upstream or a person wrote stays as it is.
+func (t text) in(l wording.Locale) text {
+	t.headline, t.sentence = l.Say(t.headline), l.Say(t.sentence)
 	facts := make([]Fact, len(t.facts))
 	for i, f := range t.facts {
 		if told[f.Label] {
-			f.Value = wording.In(l, f.Value)
-		} else if at, err := time.Parse(time.RFC3339, f.Value); err == nil && timed[f.Label] {
-			f.Value = wording.Time(l, at)
+			f.Value = l.Say(f.Value)
+		} else if timed[f.Label] {
+			if at, err := time.Parse(time.RFC3339, f.Value); err == nil {
+				f.Value = l.Time(at)
+			}
 		}
-		facts[i] = Fact{wording.In(l, f.Label), f.Value}
+		facts[i] = Fact{l.Say(f.Label), f.Value}
 	}
 	t.facts = facts
 	return t

@@ -142,11 +142,11 @@ func (s *Sender) notifications(
 ) (ns []notification.Notification, said []string, err error) {
 	hits, _ := r.Integration.Subscribed(event.Hits)
 	late, again := d.Late(before, at)
-	l := s.language(ctx, r)
+	l := s.locale(ctx, r)
 	ns = make([]notification.Notification, len(d.Events))
 	for k, e := range d.Events {
 		ns[k] = notification.Notification{Event: e, Platform: s.Platform, Headers: hits.WithHeaders, Late: late,
-			Again: again, Language: l}
+			Again: again, Language: l.Language, Zone: l.Zone}
 		if e.Kind != event.Report {
 			if r.template != nil && !r.joins(d) { // a digest has our words
 				said = r.word(&ns[k], said)
@@ -156,7 +156,7 @@ func (s *Sender) notifications(
 		if s.Reports == nil {
 			return nil, nil, errors.New("this deployment makes no reports")
 		}
-		if ns[k].Report, err = s.Reports.Report(ctx, e, l); err != nil {
+		if ns[k].Report, err = s.Reports.Report(ctx, e, l.Language); err != nil {
 			return nil, nil, err
 		}
 	}

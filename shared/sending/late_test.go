@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/sending"
+	"tocsin/shared/wording"
 )
 
 // last is a transport that keeps the last request.
@@ -99,7 +100,11 @@ func sendLate(t *testing.T, c lateness, now time.Time, opener openAs) {
 	require.Equal(t, delivery.Delivered, after.State)
 	body := string(transport.request.Body)
 	if c.late {
-		require.Contains(t, body, "Happened: "+e.Time.Format(time.RFC3339)+"; "+c.sentence)
+		at := e.Time.Format(time.RFC3339)
+		if opener.system == "slack" {
+			at = wording.Time(wording.English, e.Time)
+		}
+		require.Contains(t, body, "Happened: "+at+"; "+c.sentence)
 	} else {
 		require.NotContains(t, body, "Happened")
 	}

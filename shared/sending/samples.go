@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
@@ -45,7 +46,7 @@ func (s *Sender) Samples(ctx context.Context, system destination.System, paramet
 		opened: integration.Opened{System: system}, destination: d, template: template,
 		redact: redactor(d, secrets)}
 	now := s.Now().UTC()
-	language := s.language(ctx, r)
+	read := s.locale(ctx, r)
 	var out []Sample
 	var many []notification.Notification
 	for _, t := range system.Events {
@@ -56,7 +57,7 @@ func (s *Sender) Samples(ctx context.Context, system destination.System, paramet
 			out = append(out, one)
 			continue
 		}
-		n.Language = language
+		n.Language, n.Zone = read.Language, read.Zone
 		many = append(many, n)
 		if err := r.show(&one, n, opened); err != nil {
 			return nil, err
@@ -82,8 +83,12 @@ func (s *Sender) Shown(system destination.System, e event.Event) (Sample, error)
 		return Sample{}, err
 	}
 	r := &Target{destination: d, redact: redactor(d, secrets)}
-	one := Sample{Event: e.Type()}
-	return one, r.show(&one, notification.Notification{Event: e, Platform: s.Platform, Headers: true}, opened)
+	one, n := Sample{Event: e.Type()}, notification.Notification{Event: e, Platform: s.Platform, Headers: true}
+	if system.Class.Read() {
+		n.Zone = time.UTC
+	}
+	err = r.show(&one, n, opened)
+	return one, err
 }
 
 // show writes a notification with the encoder of the target, at its event's time.

@@ -31,21 +31,22 @@ type Reports interface {
 	Report(ctx context.Context, e event.Event, l wording.Language) (*notification.Report, error)
 }
 
-// Languages knows the language of what people of a tenant read.
-type Languages interface {
-	Language(ctx context.Context, tenant string) wording.Language
+// Locales knows how people of a tenant read.
+type Locales interface {
+	Locale(ctx context.Context, tenant string) wording.Locale
 }
 
-// language is that of what an integration sends. Machines get the same in every language.
-func (s *Sender) language(ctx context.Context, r *Target) wording.Language {
+// locale is that of what an integration sends. Machines get the same in every language and zone.
+func (s *Sender) locale(ctx context.Context, r *Target) wording.Locale {
+	l := wording.Locale{Language: wording.English}
 	if !r.opened.System.Class.Read() {
-		return wording.English
+		return l
 	}
-	i := &r.Integration
-	if i.Language.Valid() || s.Languages == nil {
-		return i.Language.Or(wording.English)
+	if l.Zone = time.UTC; s.Locales != nil {
+		l = s.Locales.Locale(ctx, r.Integration.Tenant)
 	}
-	return s.Languages.Language(ctx, i.Tenant)
+	l.Language = r.Integration.Language.Or(l.Language)
+	return l
 }
 
 // Unsubscriber makes the link by which an address leaves an integration.
@@ -61,7 +62,7 @@ type MailQuota interface {
 // Sender sends deliveries and decides what becomes of each.
 type Sender struct {
 	Reports      Reports      // nil: this deployment makes no reports
-	Languages    Languages    // nil: what is sent is in English, where the integration says nothing else
+	Locales      Locales      // nil: what is sent is in English, where the integration says nothing else, and in UTC
 	Unsubscribe  Unsubscriber // nil: mails carry no such link
 	Destinations Destinations
 	Transport    Transport

@@ -57,10 +57,10 @@ func (s *Sender) Test(ctx context.Context, opened integration.Opened, who activi
 	}
 	var result TestResult
 	var tests []written
-	mails := 0
+	mails, l := 0, s.locale(ctx, target)
 	for _, n := range notification.Samples(opened.System.Class, s.Platform, who.Tenant, who.ClientName, id,
 		s.Now().UTC()) {
-		n.Language = s.language(ctx, target)
+		n.Language, n.Zone = l.Language, l.Zone
 		w, err := s.write(target, n, who)
 		if err != nil {
 			return result, err

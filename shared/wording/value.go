@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// value writes the value of a place in a language.
-func value(l Language, kind, v string) string {
-	if l == English {
+// value writes the value of a place for its reader.
+func value(l Locale, kind, v string) string {
+	if l.asWritten() {
 		return v
 	}
 	switch kind {
 	case "text", "clause", "sure":
-		return In(l, v)
+		return l.Say(v)
 	case "list":
 		values := strings.Split(v, ", ")
 		for i := range values {
-			values[i] = In(l, values[i])
+			values[i] = l.Say(values[i])
 		}
-		return List(l, values)
+		return List(l.Language, values)
 	case "dates":
-		return dates(l, v)
+		return dates(l.Language, v)
 	case "duration":
 		if d, err := time.ParseDuration(v); err == nil {
-			return Duration(l, d)
+			return Duration(l.Language, d)
 		}
 	case "time":
 		if at, err := time.Parse(time.RFC3339, v); err == nil {
-			return Time(l, at)
+			return l.Time(at)
 		}
 	}
 	return v
@@ -42,12 +42,13 @@ func List(l Language, values []string) string {
 	return strings.Join(values, ", ")
 }
 
-// Time is a date and a time of day to the minute, with the zone: 2026-11-27T09:05:00Z, 2026年11月27日 9:05 UTC.
+// Time is a date and a time of day to the minute, with the zone of the time: 27 November 2026, 09:05 UTC;
+// 2026年11月27日 9:05 UTC.
 func Time(l Language, at time.Time) string {
 	if l != Japanese {
-		return at.Format(time.RFC3339)
+		return Date(l, at) + at.Format(", 15:04 ") + zone(at)
 	}
-	return at.Format("2006年1月2日 ") + strconv.Itoa(at.Hour()) + at.Format(":04 ") + zone(at)
+	return Date(l, at) + " " + strconv.Itoa(at.Hour()) + at.Format(":04 ") + zone(at)
 }
 
 // zone names the zone of a time: by its abbreviation where it has one, else by its offset.

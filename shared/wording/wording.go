@@ -196,10 +196,14 @@ func (c *reader) read(english string, depth int) (Text, bool) {
 }
 
 // In words the message in a language, in English where that language has no words for it.
-func (t Text) In(l Language) string {
-	as, ok := texts().worded[l][t.Code]
+func (t Text) In(l Language) string { return t.For(Locale{Language: l}) }
+
+// For words the message for its reader, in English where the language has no words for it.
+func (t Text) For(l Locale) string {
+	l.Language = l.Language.Or(English)
+	as, ok := texts().worded[l.Language][t.Code]
 	if !ok {
-		l, as = English, texts().worded[English][t.Code]
+		l.Language, as = English, texts().worded[English][t.Code]
 	}
 	in := texts().worded[English][t.Code]
 	var out strings.Builder
@@ -214,16 +218,7 @@ func (t Text) In(l Language) string {
 }
 
 // In words an English text of ours in a language. Words that are none of ours stay as they are.
-func In(l Language, english string) string {
-	if l == English || english == "" {
-		return english
-	}
-	t, ok := Read(english)
-	if !ok {
-		return english
-	}
-	return t.In(l)
-}
+func In(l Language, english string) string { return Locale{Language: l}.Say(english) }
 
 // Terms lists the names of conditions, filters, groups and roles in a language, by their English texts: what a page
 // looks up by itself.

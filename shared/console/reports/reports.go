@@ -117,7 +117,7 @@ type fileOutput struct {
 type ReportSettings struct {
 	Language *wording.Language `json:"language,omitempty" doc:"en or ja: of what is sent, where neither an integration nor a person has one; empty: English; absent in a change: as it is"`
 	Hold     *rest.HoldView    `json:"hold,omitempty" doc:"when what is sent to integrations with systems that people read waits, beside their own rules; absent in a change: as it is"`
-	TimeZone string            `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, and reports go out at the hour of it" example:"Europe/Berlin"`
+	TimeZone string            `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, reports go out at the hour of it, and people are told times in it" example:"Europe/Berlin"`
 	Hour     *int              `json:"hour,omitempty" minimum:"0" maximum:"23" doc:"of the day, in the time zone: reports go out within the hour that begins then; 6 until you choose one; absent in a change: as it is" example:"6"`
 }
 

@@ -4,6 +4,7 @@ package destinationtest
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -95,9 +96,15 @@ func Open(t testing.TB, c Case) any {
 	return opened
 }
 
-// Encode writes notifications as the system's requests.
+// Encode writes notifications as the system's requests. What people read has the times of UTC.
 func Encode(t testing.TB, c Case, ns ...notification.Notification) []destination.Request {
 	t.Helper()
+	if c.Destination.System().Class.Read() {
+		ns = slices.Clone(ns)
+		for k := range ns {
+			ns[k].Zone = cmp.Or(ns[k].Zone, time.UTC)
+		}
+	}
 	rs, err := c.Destination.Encode(destination.Target{Parameters: Open(t, c), Delivery: "01GTD8R400000000000000TEST",
 		Now: Now}, ns)
 	require.NoError(t, err)

@@ -67,7 +67,7 @@ func TestAReportIsADocument(t *testing.T) {
 	require.Equal(t, rs, destinationtest.Encode(t, suite, n), "a repeat is the same request")
 	n.Late = true
 	fields, _, _ = form(t, destinationtest.Encode(t, suite, n)[0])
-	require.Equal(t, "Made on 2023-03-01T00:00:00Z; sent late.\n"+n.Report.Caption, fields["caption"])
+	require.Equal(t, "Made on 1 March 2023, 00:00 UTC; sent late.\n"+n.Report.Caption, fields["caption"])
 }
 
 func TestACaptionIsCut(t *testing.T) {
