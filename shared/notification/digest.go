@@ -76,7 +76,8 @@ func Together(reason, id, path string, ns []Notification) Notification {
 	d.worst = worst(ns)
 	first := ns[0]
 	out := Notification{Platform: first.Platform, Language: first.Language, Zone: first.Zone, Digest: d}
-	out.Event = event.Event{ID: id, Tenant: first.Event.Tenant, ClientName: first.Event.ClientName, Kind: DigestKind, Time: d.to, Data: d.data()}
+	out.Event = event.Event{ID: id, Tenant: first.Event.Tenant, ClientName: first.Event.ClientName, Kind: DigestKind,
+		Time: d.to, Data: d.data()}
 	d.texts = map[wording.Language]text{}
 	for _, out.Language = range []wording.Language{wording.English, first.Language.Or(wording.English)} {
 		d.texts[out.Language] = out.composeDigest()
