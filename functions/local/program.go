@@ -149,7 +149,7 @@ func (p *program) sending() error {
 		Destinations: p.systems, Transport: egress.New(p.policy, egress.Options{Mailer: mailer, Proxy: p.proxy}),
 		Schedule: retry.Schedule{Faster: p.faster}, Platform: p.notes, Now: time.Now, Log: p.log,
 		References: p.db.References(), Adapter: p.integrations, Unsubscribe: p.links, MailQuota: p.quota,
-		Reports:   report.Messages{Store: p.db.Reports(), Platform: p.notes},
+		Reports: report.Messages{Store: p.db.Reports(), Platform: p.notes},
 		Locales: &report.Locales{Store: p.db.Reports(), Now: time.Now, Log: p.log},
 	}
 	p.reports = &report.Service{

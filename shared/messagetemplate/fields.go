@@ -9,7 +9,6 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/notification"
 	"tocsin/shared/plaintext"
-	"tocsin/shared/wording"
 )
 
 // maxValue bounds one value, in bytes. Details has all of the others.
@@ -60,7 +59,7 @@ func valuesOf(n notification.Notification) *values {
 		Summary: n.Summary(), Headline: n.Headline(), Sentence: n.Sentence(),
 		Kind: string(n.Event.Kind), Severity: n.Severity().String(), Symbol: n.Severity().Symbol(),
 		State: states[n.Step()],
-		Time:  wording.Time(n.Language, n.Event.Time.UTC()), Link: n.Link(), ID: n.Event.ID,
+		Time:  n.When(), Link: n.Link(), ID: n.Event.ID,
 		Client: n.Client(), Cloud: n.Platform.Cloud, Platform: n.Platform.Name,
 		Title: by["Title"], Type: by["Type"], Host: first("Host", "Domain"), Port: by["Port"], URL: by["URL"],
 		Path:   first("Path", "Endpoint"),

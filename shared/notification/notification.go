@@ -188,9 +188,11 @@ func (n Notification) where(label string, facts []Fact) string {
 
 // Origin is the last line of a message: the company, the cloud, the kind of event and its time.
 func (n Notification) Origin() string {
-	return n.Client() + " · " + n.Platform.Cloud + " · " + string(n.Event.Kind) + " · " +
-		n.locale().Time(n.Event.Time.UTC())
+	return n.Client() + " · " + n.Platform.Cloud + " · " + string(n.Event.Kind) + " · " + n.When()
 }
+
+// When is the event's time for its reader, with the zone named.
+func (n Notification) When() string { return n.locale().Time(n.Event.Time.UTC()) }
 
 // Link leads to the object in the Console, "" when there is none. Where upstream gives the link it is one that
 // plaintext.Link takes: any other is left out, and the message goes without.

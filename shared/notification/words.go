@@ -1,7 +1,5 @@
 package notification
 
-import "tocsin/shared/wording"
-
 // Words are what an integration says of an event in place of our title and text; "" = ours. Like all that is for people
 // they hold nothing that turns or hides a text (package plaintext), and can hold markup, which is the destination's to
 // escape.
@@ -39,10 +37,7 @@ func (n Notification) Text() string {
 // Labelled are the values of Facts by their English labels, the first of each.
 func (n Notification) Labelled() map[string]string {
 	english := n.english()
-	worded := english
-	if n.Language != "" && n.Language != wording.English {
-		worded = english.in(n.Language)
-	}
+	worded := english.in(n.locale())
 	out := make(map[string]string, len(english.facts))
 	for k, f := range english.facts {
 		if _, ok := out[f.Label]; !ok {

@@ -31,7 +31,8 @@ func digested(l wording.Language) []notification.Notification {
 			}
 			e.ID = fmt.Sprintf("%s-%d", e.ID, n)
 			e.Time = Now.Add(time.Duration(n-11) * 7 * time.Minute)
-			out = append(out, notification.Notification{Event: e, Platform: Platform, Language: l})
+			out = append(out, notification.Notification{Event: e, Platform: Platform, Language: l,
+				Zone: time.UTC})
 		}
 	}
 	return out
