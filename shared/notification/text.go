@@ -67,7 +67,7 @@ func (n Notification) Mark(label string) string {
 var (
 	told = map[string]bool{"Reason": true, "Last answer": true, "Deliveries that wait": true,
 		"Deliveries not sent": true, "Events missed": true, "Happened": true, "And": true}
-	timed = map[string]bool{"Expires": true, "Failing since": true, "From": true, "To": true}
+	timed = map[string]bool{"Asked at": true, "Expires": true, "Failing since": true, "From": true, "To": true}
 )
 
 // in is the text as its reader wants it. What upstream or a person wrote stays as it is.
