@@ -321,13 +321,15 @@ func Kinds() []Kind {
 }
 
 // Types are those by which events of the kind are subscribed to, none for a kind that only triggers send: one for each
-// level of a vulnerability or security issue, and the one type of any other.
+// level of a vulnerability or security issue, one for each digest, and the one type of any other.
 func (k Kind) Types() []Type {
 	switch k {
 	case Vuln:
 		return []Type{VulnHigh, VulnMedium, VulnLow}
 	case SecurityIssue:
 		return []Type{IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
+	case ScheduledDigest:
+		return Digests()
 	}
 	if t := k.Example().Type(); t != "" {
 		return []Type{t}

@@ -19,8 +19,7 @@ const states = {
 function steps(c) {
 	const out = [];
 	const by = (key, who, at, why) =>
-		at &&
-		out.push(t(why ? `command.${key}.why` : `command.${key}.by`, { who, at: time(at, { seconds: true }), why }));
+		at && out.push(t(`command.${key}.${why ? "why" : "by"}`, { who, at: time(at, { seconds: true }), why }));
 	if (c.overdue_at && c.state === "pending") out.push(t("command.overdue.at", { at: time(c.overdue_at) }));
 	by("failed", c.failed_by, c.failed_at, c.failure);
 	by("taken", c.acknowledged_by, c.acknowledged_at);
