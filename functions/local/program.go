@@ -186,7 +186,8 @@ const rulesShow = 90 * time.Second
 func (p *program) holds() {
 	store, tenants := p.db.Deliveries(), &report.Holds{Store: p.db.Reports(), Now: time.Now, Log: p.log}
 	p.fanout.Holds = tenants
-	store.SetHolder(&fanout.Holder{Integrations: p.db.Integrations(), Systems: p.systems, Tenants: tenants, Now: time.Now})
+	store.SetHolder(&fanout.Holder{Integrations: p.db.Integrations(), Systems: p.systems, Tenants: tenants,
+		Now: time.Now})
 	look := func(ctx context.Context, tenant, id string) error {
 		defer p.pool.Recheck(tenant, id)
 		return store.Reconsider(ctx, tenant, id, time.Now())

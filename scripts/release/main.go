@@ -1,6 +1,6 @@
 // Command release builds what a release is made of, below bin/release: for each platform an archive with the program
-// and its papers, and a bill of materials (CycloneDX) of what is linked into it; and SHA256SUMS of all of them. The same
-// commit gives the same bytes, on any machine with the Go that go.mod names.
+// and its papers, and a bill of materials (CycloneDX) of what is linked into it; and SHA256SUMS of all of them. The
+// same commit gives the same bytes, on any machine with the Go that go.mod names.
 //
 // With -check it builds each platform a second time, in a fresh clone and with an empty build cache, and fails where
 // one byte differs. `make release` runs it.
@@ -267,8 +267,8 @@ func same(one, other string) error {
 			return fmt.Errorf("two builds of one commit differ in %s (%d and %d bytes)", name, len(a), len(b))
 		}
 	}
-	fmt.Printf("built twice, in two folders, the second with an empty cache: %d files are the same, byte for byte (%s)\n",
-		len(listed[0]), runtime.Version())
+	fmt.Printf("built twice, in two folders, the second with an empty cache: %d files are the same, byte for byte "+
+		"(%s)\n", len(listed[0]), runtime.Version())
 	return nil
 }
 

@@ -41,7 +41,8 @@ func TestAnArchiveIsReadByTar(t *testing.T) {
 
 func TestAnArchiveForWindowsIsReadByPython(t *testing.T) {
 	folder := t.TempDir()
-	packed, err := pack(platform{"windows", "arm64"}, []file{{"tocsin.exe", []byte("the program"), 0o755}}, "tocsin_1", made)
+	files := []file{{"tocsin.exe", []byte("the program"), 0o755}}
+	packed, err := pack(platform{"windows", "arm64"}, files, "tocsin_1", made)
 	require.NoError(t, err)
 	name := filepath.Join(folder, "a.zip")
 	require.NoError(t, os.WriteFile(name, packed, 0o644))
@@ -50,8 +51,8 @@ func TestAnArchiveForWindowsIsReadByPython(t *testing.T) {
 		t.Skip("there is no python3")
 	}
 	out, err := exec.CommandContext(t.Context(), python, "-c",
-		"import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip(), z.namelist(), z.infolist()[0].date_time)",
-		name).CombinedOutput()
+		"import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); "+
+			"print(z.testzip(), z.namelist(), z.infolist()[0].date_time)", name).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Equal(t, "None ['tocsin_1/tocsin.exe'] (2026, 3, 1, 12, 0, 0)", strings.TrimSpace(string(out)))
 }

@@ -91,8 +91,8 @@ func integrationSchema(systems []destination.System) (object, error) {
 				"How many messages it is sent at most, such as 10/minute. Left out: as many as its system takes."},
 			"grouping": object{"type": "string",
 				"pattern": "^([2-9]|[1-9][0-9]{1,2}|1000)/([1-9]|10)m$", "description": "" +
-					"Of systems that people read: one message for the events of some minutes, such as 50/5m: every five " +
-					"minutes, of at most 50 events. Left out: a message for each event."},
+					"Of systems that people read: one message for the events of some minutes, such as 50/5m: every " +
+					"five minutes, of at most 50 events. Left out: a message for each event."},
 			"message_template": object{"type": "object", "additionalProperties": false, "description": "Its own " +
 				"title and text of messages, as templates. Left out: the standard ones.",
 				"properties": object{

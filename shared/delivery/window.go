@@ -28,10 +28,10 @@ func Size(events []event.Event) int {
 }
 
 // Coalesce says which deliveries of one integration become one, given oldest first: those of the same span and Digest,
-// as far as destination.File has room and the Digest allows. Systems that take files get a delivery from each fan-out that waits until its
-// Due, the end of its span; then an engine lets the first of each group carry the events of all, under its own id and
-// with no Due, and removes the others, in one step. So a file has one id through every repeat, and a crash loses none
-// of it.
+// as far as destination.File has room and the Digest allows. Systems that take files get a delivery from each fan-out
+// that waits until its Due, the end of its span; then an engine lets the first of each group carry the events of all,
+// under its own id and with no Due, and removes the others, in one step. So a file has one id through every repeat, and
+// a crash loses none of it.
 func Coalesce(waiting []Windowed) [][]Windowed {
 	type kind struct {
 		due    int64

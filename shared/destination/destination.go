@@ -278,8 +278,8 @@ type Verdict struct {
 	// vendor's own (Slack's no_service, a deleted Telegram chat). The cycles are kept, as for every failure; the
 	// Console offers to disable the integration.
 	Gone bool
-	// Reference is what the system calls the thing that the request made or found, "" where it says nothing of that. See
-	// Follower.
+	// Reference is what the system calls the thing that the request made or found, "" where it says nothing of that.
+	// See Follower.
 	Reference string
 	// Missing says that what the request was to be added to is not at the system any more. See Follower.
 	Missing bool

@@ -19,7 +19,7 @@ type Follower interface {
 	// Lists says that Find sees whatever was made at any time, so that it is asked before anything is made. Otherwise
 	// it is asked only after an answer was lost.
 	Lists() bool
-	// Follow makes the request that adds the notification to what the reference names. Its verdict is Missing where that
-	// is not there any more.
+	// Follow makes the request that adds the notification to what the reference names. Its verdict is Missing where
+	// that is not there any more.
 	Follow(t Target, n notification.Notification, reference string) (Request, error)
 }

@@ -339,18 +339,19 @@ func TestH8AUsedConnectionThatTheServerClosesIsNoFailedRequest(t *testing.T) {
 	}
 }
 
+func TestH8ARequestThatIsSentOnceIsNotRepeated(t *testing.T) {
+	s := newCloser(t, nil, func(_ net.Conn, from *bufio.Reader) { drain(from) })
+	c := egress.New(egress.Policy{Allow: []string{s.Addr().String()}}, egress.Options{})
+	q := post("http://" + s.Addr().String())
+	for i := range 4 { // a used connection would be closed, and the request repeated
+		q.Once = i > 0
+		_, err := c.Do(t.Context(), q)
+		require.NoError(t, err, i)
+		require.EqualValues(t, i+1, s.seen.Load())
+	}
+}
+
 func TestH8WhatIsNotRepeated(t *testing.T) {
-	t.Run("a request that is sent once", func(t *testing.T) {
-		s := newCloser(t, nil, func(_ net.Conn, from *bufio.Reader) { drain(from) })
-		c := egress.New(egress.Policy{Allow: []string{s.Addr().String()}}, egress.Options{})
-		q := post("http://" + s.Addr().String())
-		for i := range 4 { // a used connection would be closed, and the request repeated
-			q.Once = i > 0
-			_, err := c.Do(t.Context(), q)
-			require.NoError(t, err, i)
-			require.EqualValues(t, i+1, s.seen.Load())
-		}
-	})
 	t.Run("a new connection that is closed without an answer", func(t *testing.T) {
 		var seen atomic.Int64
 		r, q := spoken(t, false, func(http.ResponseWriter, *http.Request) {

@@ -178,7 +178,8 @@ func Digests() []Type { return []Type{IssuesDaily, CriticalDaily, SurfaceWeekly,
 // Mailed are the types that Email report is offered; reports and digests come first.
 func Mailed() []Type {
 	return []Type{ReportDaily, ReportWeekly, ReportMonthly, IssuesDaily, CriticalDaily, SurfaceWeekly, APIHourly,
-		APIDaily, System, VulnHigh, VulnMedium, VulnLow, Scope, IssueCritical, IssueHigh, IssueMedium, IssueLow, IssueInfo}
+		APIDaily, System, VulnHigh, VulnMedium, VulnLow, Scope, IssueCritical, IssueHigh, IssueMedium, IssueLow,
+		IssueInfo}
 }
 
 // Commands are the kinds that triggers publish for the platform's own systems.

@@ -186,7 +186,8 @@ func (f *Fanout) send(in *Intake, h *holds, i integration.Integration, events []
 func (f *Fanout) heldDeliveries(i integration.Integration, h heldEvents) []delivery.Delivery {
 	s, _, _ := f.Systems.Lookup(i.System)
 	batch := f.batch(i)
-	held := delivery.Held{By: string(h.By), Until: h.Until.UTC(), Zone: h.Zone, Tenant: h.Tenant, Merge: batch.Every > 0}
+	held := delivery.Held{By: string(h.By), Until: h.Until.UTC(), Zone: h.Zone, Tenant: h.Tenant,
+		Merge: batch.Every > 0}
 	digest := h.Then == hold.Digest && s.Class.Read()
 	if digest {
 		held.Merge = true

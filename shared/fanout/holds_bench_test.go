@@ -18,8 +18,8 @@ import (
 // BenchmarkHolds is the fan-out of 100 events to 100 integrations, without an engine: by day, when quiet hours hold
 // nothing, and by night. Each event arrives in a second of its own, which is the dearest.
 func BenchmarkHolds(b *testing.B) {
-	night := hold.Rules{Quiet: []hold.Quiet{{Days: []hold.Day{"mon", "tue", "wed", "thu", "fri"}, From: "22:00", To: "07:00",
-		Zone: "Europe/Berlin"}, {Days: []hold.Day{"sat", "sun"}, Zone: "Europe/Berlin"}}}
+	night := hold.Rules{Quiet: []hold.Quiet{{Days: []hold.Day{"mon", "tue", "wed", "thu", "fri"}, From: "22:00",
+		To: "07:00", Zone: "Europe/Berlin"}, {Days: []hold.Day{"sat", "sun"}, Zone: "Europe/Berlin"}}}
 	noon, midnight := time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC), time.Date(2026, 3, 3, 23, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		name        string

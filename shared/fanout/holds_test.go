@@ -156,8 +156,8 @@ func TestEachEventIsSentHeldOrLeftOutAsAPlainOracleSays(t *testing.T) {
 				d.muteUntil = start.Add(time.Duration(rnd.IntN(60*48)) * time.Minute)
 			}
 			own[id] = d
-			all = append(all, integration.Integration{ID: id, Tenant: "42", System: system, Revision: 1, Hold: d.rules(),
-				Subscriptions: []integration.Subscription{{Event: event.Hits}, {Event: event.System}}})
+			all = append(all, integration.Integration{ID: id, Tenant: "42", System: system, Revision: 1,
+				Hold: d.rules(), Subscriptions: []integration.Subscription{{Event: event.Hits}, {Event: event.System}}})
 		}
 		s := &intakes{known: map[string]bool{}}
 		f := &fanout.Fanout{Integrations: all, Systems: readAndNot{}, Store: s, Holds: tenants(tenant.rules()),
@@ -231,12 +231,12 @@ func TestADigestIsOneDeliveryOfABatchAndLeftOutEventsSayWhatHeldThem(t *testing.
 	at := time.Date(2026, 3, 2, 23, 0, 0, 0, time.UTC)
 	night := []hold.Quiet{{From: "22:00", To: "07:00", Zone: "Europe/Berlin"}}
 	to := func(id string, then hold.Then) integration.Integration {
-		return integration.Integration{ID: id, Tenant: "42", System: "messenger", Hold: hold.Rules{Quiet: night, Then: then},
-			Subscriptions: []integration.Subscription{{Event: event.System}}}
+		return integration.Integration{ID: id, Tenant: "42", System: "messenger",
+			Hold: hold.Rules{Quiet: night, Then: then}, Subscriptions: []integration.Subscription{{Event: event.System}}}
 	}
 	s := &intakes{known: map[string]bool{}}
-	f := &fanout.Fanout{Integrations: subscribers{to("send", hold.Send), to("digest", hold.Digest), to("drop", hold.Drop)},
-		Systems: readAndNot{}, Store: s, Logger: slog.New(slog.DiscardHandler)}
+	three := subscribers{to("send", hold.Send), to("digest", hold.Digest), to("drop", hold.Drop)}
+	f := &fanout.Fanout{Integrations: three, Systems: readAndNot{}, Store: s, Logger: slog.New(slog.DiscardHandler)}
 	var entries []delivery.Entry
 	for n := range 5 {
 		e := entry(event.CreateUser, fmt.Sprintf("e%d", n), "42", newUser)
@@ -254,7 +254,8 @@ func TestADigestIsOneDeliveryOfABatchAndLeftOutEventsSayWhatHeldThem(t *testing.
 	require.Equal(t, 5, by["digest"][0].Count)
 	until := time.Date(2026, 3, 3, 6, 0, 0, 0, time.UTC)
 	require.Equal(t, delivery.Held{By: "quiet", Until: until, Zone: "Europe/Berlin"}, *by["send"][0].Held)
-	require.Equal(t, delivery.Held{By: "quiet", Until: until, Zone: "Europe/Berlin", Merge: true}, *by["digest"][0].Held)
+	require.Equal(t, delivery.Held{By: "quiet", Until: until, Zone: "Europe/Berlin", Merge: true},
+		*by["digest"][0].Held)
 	require.Equal(t, []fanout.LeftOut{{Tenant: "42", Integration: "drop", By: filter.ID("quiet"), At: entries[4].At,
 		Events: 5}}, s.accepted[0].LeftOut)
 }

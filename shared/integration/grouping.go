@@ -54,8 +54,8 @@ func checkGrouping(g Grouping, system destination.System) InvalidError {
 	case g == "":
 		return nil
 	case system.Name != "" && !system.Class.Read():
-		return InvalidError{{Field: "grouping", Reason: "must be empty: messages are grouped for people, and a program " +
-			"reads what this system is sent"}}
+		return InvalidError{{Field: "grouping", Reason: "must be empty: messages are grouped for people, and a " +
+			"program reads what this system is sent"}}
 	case g.Every() == 0:
 		return InvalidError{{Field: "grouping", Reason: fmt.Sprintf("must be a number of events from %d to %d and of "+
 			"minutes from 1 to %d, such as 50/5m; or empty", MinGrouped, MaxGrouped,

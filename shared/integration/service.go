@@ -109,8 +109,8 @@ type Missed interface {
 
 // Backlog counts what waits to be sent to an integration.
 type Backlog interface {
-	// CountWaiting counts the deliveries that wait for their first request or for a retry, and those that are held: about
-	// limit at most of either.
+	// CountWaiting counts the deliveries that wait for their first request or for a retry, and those that are held:
+	// about limit at most of either.
 	CountWaiting(ctx context.Context, tenant, integration string, limit int) (Waiting, error)
 	// CountDead counts those that are dead and were made at the time or later: about limit at most.
 	CountDead(ctx context.Context, tenant, integration string, from time.Time, limit int) (int, error)

@@ -26,7 +26,8 @@ func digested(l wording.Language) []notification.Notification {
 	var out []notification.Notification
 	for n := range 12 {
 		for _, e := range Events() {
-			if !slices.Contains(kindsOfDigest, e.Kind) || n > 0 && e.Kind != event.NewHits && e.Kind != event.Vuln && n%4 > 0 {
+			often := e.Kind == event.NewHits || e.Kind == event.Vuln || n%4 == 0
+			if !slices.Contains(kindsOfDigest, e.Kind) || !often {
 				continue
 			}
 			e.ID = fmt.Sprintf("%s-%d", e.ID, n)

@@ -119,8 +119,9 @@ const rulesShow = 2 * time.Minute
 // Reconsider has what is held for an integration let go where its rules hold it no more, and put off where they hold it
 // for longer.
 func (d *Store) Reconsider(ctx context.Context, tenant, integration string) error {
+	now := d.heldBatch(tenant, integration, time.Time{})
 	again := d.heldBatch(tenant, integration, d.Now().Add(rulesShow))
-	if err := d.Enqueue(ctx, []worker.MessageBatch{d.heldBatch(tenant, integration, time.Time{}), again}, 0); err != nil {
+	if err := d.Enqueue(ctx, []worker.MessageBatch{now, again}, 0); err != nil {
 		return fmt.Errorf("look anew at what is held for integration %s: %w", integration, err)
 	}
 	return nil

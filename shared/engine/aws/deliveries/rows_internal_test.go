@@ -19,7 +19,8 @@ func TestARowOfADeliveryIsThatOfItsStruct(t *testing.T) {
 		for _, due := range []time.Time{{}, at.Add(time.Minute)} {
 			v := delivery.Delivery{ID: "01HZ", Tenant: "42", Integration: "i", State: state, Count: 1, Due: due,
 				Kinds: []event.Kind{event.NewHits}, Events: []event.Event{{ID: "e", Data: []byte("{}")}}, Failures: 2,
-				Reason: "no answer", Batch: "b", Digest: delivery.DigestStorm, Attempts: []delivery.Attempt{{Status: 503, At: at}}}
+				Reason: "no answer", Batch: "b", Digest: delivery.DigestStorm,
+				Attempts: []delivery.Attempt{{Status: 503, At: at}}}
 			written, err := d.write(v, []string{"intake"}, d.Expires())
 			require.NoError(t, err)
 			row, err := table.Unmarshal[deliveryRow](written)

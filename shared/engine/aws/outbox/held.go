@@ -54,8 +54,8 @@ func (o *Store) MarkHeld(ctx context.Context, tenant, integration, since string,
 			return false, err
 		}
 		if !found {
-			w, err := o.row(Marker{ID: heldID(tenant, integration), Tenant: tenant, Integration: integration, Since: since},
-				at)
+			w, err := o.row(Marker{ID: heldID(tenant, integration), Tenant: tenant, Integration: integration,
+				Since: since}, at)
 			if err != nil {
 				return false, err
 			}
