@@ -50,7 +50,8 @@ const (
 	NotRouted Reason = "not_routed" // see LeftOut.Route
 	Disabled  Reason = "disabled"   // it has been disabled since before the event came
 	Added     Reason = "added"      // it was added after the event had come
-	// Missed: it takes the event now, and did not when that came: it was disabled, or set up otherwise.
+	// Missed: it takes the event now, and did not when that came: it was disabled, or set up otherwise, or its quiet
+	// hours or a mute dropped it.
 	Missed Reason = "missed"
 	// Unknown: so much was sent to it within minutes that not all of it was looked at (Looked).
 	Unknown Reason = "unknown"

@@ -232,7 +232,8 @@ func TestADigestIsOneDeliveryOfABatchAndLeftOutEventsSayWhatHeldThem(t *testing.
 	night := []hold.Quiet{{From: "22:00", To: "07:00", Zone: "Europe/Berlin"}}
 	to := func(id string, then hold.Then) integration.Integration {
 		return integration.Integration{ID: id, Tenant: "42", System: "messenger",
-			Hold: hold.Rules{Quiet: night, Then: then}, Subscriptions: []integration.Subscription{{Event: event.System}}}
+			Hold:          hold.Rules{Quiet: night, Then: then},
+			Subscriptions: []integration.Subscription{{Event: event.System}}}
 	}
 	s := &intakes{known: map[string]bool{}}
 	three := subscribers{to("send", hold.Send), to("digest", hold.Digest), to("drop", hold.Drop)}

@@ -29,8 +29,8 @@ const (
 	mostTenants = 10_000
 )
 
-// Locale is the tenant's: English and DefaultZone where nothing was chosen, or where it can not be read now, which keeps
-// nothing from being sent.
+// Locale is the tenant's: English and DefaultZone where nothing was chosen, or where it can not be read now, which
+// keeps nothing from being sent.
 func (l *Locales) Locale(ctx context.Context, tenant string) wording.Locale {
 	now := l.Now()
 	if had, ok := l.known.Get(tenant, now, localeGood); ok {
