@@ -355,7 +355,9 @@ func TestEverybodyHasTheirOwnNotifications(t *testing.T) {
 	var mine struct{ Choices map[string]bool }
 	require.NoError(t, b.p.Call("GET", "/v1/profile/notifications", nil, &mine))
 	require.Equal(t, map[string]bool{"report_daily": false, "report_weekly": false, "report_monthly": true,
-		"system": true, "vuln": false, "scope": true}, mine.Choices)
+		"system": true, "vuln": false, "scope": true, "daily_security_issues": true,
+		"daily_critical_security_issues": true, "aasm_report": true, "api_discovery_hourly_changes_report": false,
+		"api_discovery_daily_changes_report": false}, mine.Choices)
 	b.do(chromedp.Reload())
 	b.act("ticked", "Weekly", "no")
 	b.act("ticked", "Scope changed", "yes")
