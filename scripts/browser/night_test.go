@@ -111,6 +111,7 @@ func TestWhatIsBrokenIsMendedByKeyboardAloneAndByTouch(t *testing.T) {
 			h.press(word(l, "Deliveries", "配信"))
 			h.act("rows", 3)
 			h.press(word(l, "Replay a range", "範囲を再送"))
+			h.sees(word(l, "Replay deliveries", "配信の再送")) // the rows have buttons of the same name
 			h.press(word(l, "Replay", "再送"))
 			h.sees(word(l, "3 deliveries are sent again.", "3 件を再送します。"))
 			h.press(word(l, "Close", "閉じる"))
