@@ -182,30 +182,40 @@ func (f *Fanout) send(in *Intake, h *holds, i integration.Integration, events []
 	}
 }
 
-// heldDeliveries are those of events that are held.
-func (f *Fanout) heldDeliveries(i integration.Integration, h heldEvents) []delivery.Delivery {
+// heldDeliveries are those of events that are held. What may not join a digest is sent by itself after the hold.
+func (f *Fanout) heldDeliveries(i integration.Integration, h heldEvents) (out []delivery.Delivery) {
 	s, _, _ := f.Systems.Lookup(i.System)
+	alone, joined := h.events, []routed(nil)
+	if h.Then == hold.Digest && s.Class.Read() {
+		alone = nil
+		for _, e := range h.events {
+			if mayJoin(s, e.Event) {
+				joined = append(joined, e)
+			} else {
+				alone = append(alone, e)
+			}
+		}
+	}
 	batch := f.batch(i)
 	held := delivery.Held{By: string(h.By), Until: h.Until.UTC(), Zone: h.Zone, Tenant: h.Tenant,
 		Merge: batch.Every > 0}
-	digest := h.Then == hold.Digest && s.Class.Read()
-	if digest {
-		held.Merge = true
-		batch = destination.Batch{Count: destination.File.Count, Bytes: destination.File.Bytes}
-	}
-	out := batched(i, h.events, batch)
-	for n := range out {
-		d := &out[n]
+	out = waiting(batched(i, alone, batch), held, "")
+	held.Merge = true
+	digests := batched(i, joined, destination.Batch{Count: destination.File.Count, Bytes: destination.File.Bytes})
+	return append(out, waiting(digests, held, string(h.By))...)
+}
+
+// waiting has deliveries wait for the end of a hold, but those whose batch window is open for longer.
+func waiting(deliveries []delivery.Delivery, held delivery.Held, digest string) []delivery.Delivery {
+	for n := range deliveries {
+		d := &deliveries[n]
 		if d.Due.After(held.Until) {
-			continue // its batch window is open for longer
+			continue
 		}
 		one := held
-		d.Due, d.Held = held.Until, &one
-		if digest {
-			d.Digest = string(h.By)
-		}
+		d.Due, d.Held, d.Digest = held.Until, &one, digest
 	}
-	return out
+	return deliveries
 }
 
 // Holder tells engines what the rules hold at the moment.

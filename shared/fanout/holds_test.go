@@ -21,7 +21,7 @@ import (
 	"tocsin/shared/notification"
 )
 
-// readAndNot are a messenger, a log store, and a system that takes files.
+// readAndNot are a messenger, an incident manager, a log store, and a system that takes files.
 type readAndNot struct{}
 
 func (readAndNot) Lookup(name string) (destination.System, bool, bool) {
@@ -30,6 +30,8 @@ func (readAndNot) Lookup(name string) (destination.System, bool, bool) {
 	switch name {
 	case "messenger":
 		s.Class, s.Batch = notification.Basic, destination.Batch{}
+	case "incidents":
+		s.Class, s.Batch, s.Group = notification.Basic, destination.Batch{}, destination.Incidents
 	case "files":
 		s.Class, s.Batch = notification.Files, destination.File
 	}
@@ -259,6 +261,36 @@ func TestADigestIsOneDeliveryOfABatchAndLeftOutEventsSayWhatHeldThem(t *testing.
 		*by["digest"][0].Held)
 	require.Equal(t, []fanout.LeftOut{{Tenant: "42", Integration: "drop", By: filter.ID("quiet"), At: entries[4].At,
 		Events: 5}}, s.accepted[0].LeftOut)
+}
+
+// An incident manager closes the incident of an object when it is told of that object alone.
+func TestWhatClosesAnIncidentIsHeldAndInNoDigest(t *testing.T) {
+	at := time.Date(2026, 3, 2, 23, 0, 0, 0, time.UTC)
+	s := &intakes{known: map[string]bool{}}
+	f := &fanout.Fanout{Integrations: subscribers{{ID: "i", Tenant: "42", System: "incidents",
+		Hold:          hold.Rules{Quiet: []hold.Quiet{{From: "22:00", To: "07:00", Zone: "UTC"}}, Then: hold.Digest},
+		Subscriptions: []integration.Subscription{{Event: event.VulnHigh}}}},
+		Systems: readAndNot{}, Store: s, Logger: slog.New(slog.DiscardHandler)}
+	var entries []delivery.Entry
+	for n, status := range []string{"open", "closed", "open"} {
+		e := entry(event.Vuln, fmt.Sprintf("e%d", n), "42", fmt.Sprintf(
+			`{"vuln":{"id":"V%d","threat":"High","title":"XSS","status":%q}}`, n, status))
+		e.At = at.Add(time.Duration(n) * time.Millisecond)
+		entries = append(entries, e)
+	}
+	_, err := f.Process(t.Context(), entries)
+	require.NoError(t, err)
+	made := s.accepted[0].Deliveries
+	require.Len(t, made, 2)
+	for _, d := range made {
+		require.Equal(t, at.Add(8*time.Hour), d.Due)
+		require.Equal(t, "quiet", d.Held.By)
+		if d.Digest == "" {
+			require.Equal(t, "e1", d.Events[0].ID)
+			require.False(t, d.Held.Merge)
+		}
+	}
+	require.ElementsMatch(t, []int{1, 2}, []int{made[0].Count, made[1].Count})
 }
 
 func TestTheHolderSaysWhatTheRulesHoldNow(t *testing.T) {
