@@ -100,7 +100,7 @@ var own = []event.Kind{
 	event.TriggerUpdate, event.TriggerDelete,
 	event.Report, event.AddressUndeliverable, event.AttacksExceeded, event.IncidentsExceeded,
 	event.IPDenylistRequested, event.IPGraylistRequested, event.IPMarkRequested, event.HitsGroupRequested,
-	event.APITokenExpiring, event.CommandNotTaken,
+	event.APITokenExpiring, event.CommandNotTaken, event.ScheduledDigest,
 }
 
 func TestOtherAccountsPublishOnlyWhatUpstreamDoes(t *testing.T) {
