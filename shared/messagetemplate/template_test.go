@@ -214,7 +214,9 @@ func TestTheWorstTemplateEndsSoonOnTheWorstEvent(t *testing.T) {
 			for _, n := range destinationtest.HostileNotifications(hostile) {
 				start := time.Now()
 				n, _ = compiled.Apply(n)
-				require.Less(t, time.Since(start), time.Second, name)
+				// They take some tenths of a second. The bound is for what has no end; the race detector and a busy
+				// machine are slow.
+				require.Less(t, time.Since(start), 30*time.Second, name)
 				judge(t, n)
 			}
 		}

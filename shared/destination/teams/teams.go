@@ -26,6 +26,8 @@ const (
 	bodyLimit      = 20 << 10
 	forwardedLimit = 27 << 10
 	linkLimit      = plaintext.LinkLimit
+	// maxActions is how many buttons a card shows: the renderer drops the others (adaptivecards, HostConfig.actions).
+	maxActions = 5
 )
 
 // textLimits are tried one after the other until the message keeps to the limits: characters of one text.
@@ -177,7 +179,8 @@ func render(n notification.Notification, limit int) message {
 		Size: "small", Subtle: true})
 	foot.Separator = true
 	c.Body = append(c.Body, foot)
-	for _, l := range destination.WebLinks(n, linkLimit) {
+	links := destination.WebLinks(n, linkLimit)
+	for _, l := range links[:min(len(links), maxActions)] {
 		c.Actions = append(c.Actions, action{"Action.OpenUrl", l.Title, l.URL})
 	}
 	return message{Type: "message", Attachments: []attachment{{"application/vnd.microsoft.card.adaptive", c}}}
