@@ -47,7 +47,7 @@ var licence = regexp.MustCompile(`(?i)^((un)?licen[cs]e|copying|sqlite-licen[cs]
 var notLinked = regexp.MustCompile(`(?i)^licen[cs]e-logo|\.(sum|mod)\.license$`)
 
 // alsoTold is how files are called that are no licences and are to be passed on with them (Apache License 2.0, 4 d).
-var alsoTold = regexp.MustCompile(`(?i)^(notice|patents|licen[cs]e-summary)`)
+var alsoTold = regexp.MustCompile(`(?i)^(notice|patents|licen[cs]e-summary)(\.(txt|md))?$`)
 
 func main() { tool.Main("notices", run) }
 
