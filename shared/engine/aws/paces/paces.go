@@ -75,8 +75,20 @@ func (p *Store) Swap(ctx context.Context, l delivery.Lane, version int64, pace w
 	if err != nil {
 		return 0, err
 	}
+	if replaced, err := swap(ctx, p.DB, p.Table, row, version, now); err != nil {
+		return 0, fmt.Errorf("write the pace of integration %s: %w", l.Integration, err)
+	} else if !replaced {
+		return 0, worker.ErrVersionConflict
+	}
+	return next, nil
+}
+
+// swap writes a row in place of that of the version, or with 0 where there is none that has not expired. false:
+// another is there.
+func swap(ctx context.Context, db *dynamodb.Client, name string, row table.Item, version int64,
+	now time.Time) (bool, error) {
 	put := &dynamodb.PutItemInput{
-		TableName: &p.Table, Item: row, ConditionExpression: awssdk.String("version = :version AND #e > :now"),
+		TableName: &name, Item: row, ConditionExpression: awssdk.String("version = :version AND #e > :now"),
 		ExpressionAttributeNames:  map[string]string{"#e": "expires"},
 		ExpressionAttributeValues: table.Item{":version": table.Number(version), ":now": table.Number(now.Unix())},
 	}
@@ -84,13 +96,10 @@ func (p *Store) Swap(ctx context.Context, l delivery.Lane, version int64, pace w
 		put.ConditionExpression = awssdk.String("attribute_not_exists(lane) OR #e <= :now")
 		put.ExpressionAttributeValues = table.Item{":now": table.Number(now.Unix())}
 	}
-	_, err = p.DB.PutItem(ctx, put)
+	_, err := db.PutItem(ctx, put)
 	var unmet *types.ConditionalCheckFailedException
 	if errors.As(err, &unmet) {
-		return 0, worker.ErrVersionConflict
+		return false, nil
 	}
-	if err != nil {
-		return 0, fmt.Errorf("write the pace of integration %s: %w", l.Integration, err)
-	}
-	return next, nil
+	return err == nil, err
 }

@@ -3,13 +3,10 @@ package paces
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/table"
@@ -80,22 +77,10 @@ func (p *References) Swap(ctx context.Context, l delivery.Lane, object string, v
 	if err != nil {
 		return 0, err
 	}
-	put := &dynamodb.PutItemInput{
-		TableName: &p.Table, Item: row, ConditionExpression: awssdk.String("version = :version AND #e > :now"),
-		ExpressionAttributeNames:  map[string]string{"#e": "expires"},
-		ExpressionAttributeValues: table.Item{":version": table.Number(version), ":now": table.Number(now.Unix())},
-	}
-	if version == 0 {
-		put.ConditionExpression = awssdk.String("attribute_not_exists(lane) OR #e <= :now")
-		put.ExpressionAttributeValues = table.Item{":now": table.Number(now.Unix())}
-	}
-	_, err = p.DB.PutItem(ctx, put)
-	var unmet *types.ConditionalCheckFailedException
-	if errors.As(err, &unmet) {
-		return 0, sending.ErrReferenceChanged
-	}
-	if err != nil {
+	if replaced, err := swap(ctx, p.DB, p.Table, row, version, now); err != nil {
 		return 0, fmt.Errorf("write what integration %s has of %s: %w", l.Integration, object, err)
+	} else if !replaced {
+		return 0, sending.ErrReferenceChanged
 	}
 	return next, nil
 }
