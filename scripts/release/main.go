@@ -12,9 +12,9 @@ import (
 	"crypto/sha256"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -121,32 +121,36 @@ func (b builder) build(ctx context.Context) error {
 	if err := os.MkdirAll(b.out, 0o755); err != nil {
 		return err
 	}
-	papers, err := b.papers()
-	if err != nil {
-		return err
-	}
 	for _, p := range b.platforms {
-		if err := b.one(ctx, p, papers, made.UTC()); err != nil {
+		if err := b.one(ctx, p, made.UTC()); err != nil {
 			return fmt.Errorf("build for %s: %w", p, err)
 		}
 	}
 	return sums(b.out)
 }
 
-// papers are what lies beside the program in each archive.
-func (b builder) papers() ([]file, error) {
+// papers are what lies beside the program in the archive of a platform.
+func (b builder) papers(p platform) ([]file, error) {
+	names := []string{"README.md", "CHANGELOG.md", "SECURITY.md", "THIRD_PARTY_NOTICES"}
+	if p.os == "linux" {
+		names = append(names, "infra/systemd/tocsin.service")
+	}
 	var out []file
-	for _, name := range []string{"README.md", "CHANGELOG.md", "SECURITY.md", "THIRD_PARTY_NOTICES"} {
-		raw, err := os.ReadFile(filepath.Join(b.root, name))
+	for _, name := range names {
+		raw, err := os.ReadFile(filepath.Join(b.root, filepath.FromSlash(name)))
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, file{name, raw, 0o644})
+		out = append(out, file{path.Base(name), raw, 0o644})
 	}
 	return out, nil
 }
 
-func (b builder) one(ctx context.Context, p platform, papers []file, made time.Time) error {
+func (b builder) one(ctx context.Context, p platform, made time.Time) error {
+	papers, err := b.papers(p)
+	if err != nil {
+		return err
+	}
 	folder, err := os.MkdirTemp("", "tocsin-release-")
 	if err != nil {
 		return err
@@ -168,7 +172,7 @@ func (b builder) one(ctx context.Context, p platform, papers []file, made time.T
 		return fmt.Errorf("the program has %d bytes, and may have %d", len(raw), maxBinary)
 	}
 	name := "tocsin_" + version.Number + "_" + p.os + "_" + p.arch
-	packed, err := pack(p, slices.Concat([]file{{p.binary(), raw, 0o755}}, papers, b.units(p)), name, made)
+	packed, err := pack(p, append([]file{{p.binary(), raw, 0o755}}, papers...), name, made)
 	if err != nil {
 		return err
 	}
@@ -189,18 +193,6 @@ func (b builder) one(ctx context.Context, p platform, papers []file, made time.T
 	}
 	fmt.Printf("%-48s %10d bytes, the program %10d\n", archive, len(packed), len(raw))
 	return nil
-}
-
-// units are the files of the service manager of the platform.
-func (b builder) units(p platform) []file {
-	if p.os != "linux" {
-		return nil
-	}
-	raw, err := os.ReadFile(filepath.Join(b.root, "infra", "systemd", "tocsin.service"))
-	if err != nil {
-		return nil
-	}
-	return []file{{"tocsin.service", raw, 0o644}}
 }
 
 // sums writes SHA256SUMS, as sha256sum -c reads it.
@@ -278,7 +270,7 @@ func output(ctx context.Context, folder string, env []string, name string, args 
 	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), env...)
 	var out, problems bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, io.Writer(&problems)
+	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, problems.String())
 	}
