@@ -61,10 +61,10 @@ fmt-web: ## format the JavaScript and CSS of the pages with Prettier (needs npm)
 golden: ## write the golden files anew, to be read before they are committed
 	$(GO) test ./shared/destination/*/ ./shared/console -update
 
-demo: build ## show two retry cycles in real time, an outage and the recovery from it, a weekly report in bin/weekly-report.pdf (about 80 s)
+demo: build ## show two retry cycles in real time, an outage and the recovery from it, a weekly report in bin/weekly-report.pdf (about 90 s)
 	$(GO) run ./scripts/demo -binary bin/tocsin
 
-demo-fast: build ## show all three cycles 120 times as fast (under 45 s)
+demo-fast: build ## show all three cycles 120 times as fast (about a minute)
 	$(GO) run ./scripts/demo -binary bin/tocsin -faster 120
 
 bench: build ## measure deliveries against a bare HTTP client

@@ -18,7 +18,7 @@ const (
 	// missed is how many are published while it is off.
 	missed = 12
 	// disableAfter stands in for the half hour that an integration must have been failing for.
-	disableAfter = 3 * time.Second
+	disableAfter = 6 * time.Second
 )
 
 // outage takes an integration from its first failure to the end of its absence: its people are told, it is disabled,
@@ -71,7 +71,7 @@ func rules(p *embedded.Process, from, to int) error {
 
 // until reads an integration until it is in a state.
 func until(p *embedded.Process, id, state string) (integration, error) {
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		var i integration
 		if err := p.Call(http.MethodGet, "/v1/integrations/"+id, nil, &i); err != nil {
 			return i, err
@@ -109,7 +109,7 @@ func disabled(p *embedded.Process, id string) error {
 	}
 	fmt.Printf("\nIt was disabled by the platform: %s; its last answer: %s.\n", i.Disabled.Reason,
 		i.Disabled.Answer.Words)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		found, err := deliveries(p, id)
 		if err != nil {
 			return err
@@ -132,7 +132,7 @@ func disabled(p *embedded.Process, id string) error {
 
 // told sees a notice at the other integration, once.
 func told(r *receiver, kind, cause string) error {
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		if times(r, kind) > 0 {
 			break
 		}
@@ -201,7 +201,7 @@ func absent(p *embedded.Process, id string, from time.Time) error {
 	if err := rules(p, broken, broken+missed); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		sum, err := recovered(p, id, from, true)
 		if err != nil {
 			return err
@@ -249,7 +249,7 @@ func mended(p *embedded.Process, r *receiver, id string, from time.Time) error {
 
 // everyOnce counts what the mended receiver took.
 func everyOnce(r *receiver) error {
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		if got, err := taken(r); err != nil || len(got) == broken+missed {
 			break
 		}

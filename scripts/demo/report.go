@@ -160,7 +160,7 @@ func mailed(p *embedded.Process, monday time.Time) (made, error) {
 		"period":     map[string]any{"frequency": "weekly", "from": monday.Format(time.DateOnly)},
 		"recipients": []string{"manager@example.com"},
 	}, &r)
-	for deadline := time.Now().Add(10 * time.Second); err == nil && r.State == "waiting" &&
+	for deadline := time.Now().Add(limit); err == nil && r.State == "waiting" &&
 		time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		err = p.Call(http.MethodGet, "/v1/reports/"+r.ID, nil, &r)
 	}

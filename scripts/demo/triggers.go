@@ -9,9 +9,12 @@ import (
 	"tocsin/scripts/embedded"
 )
 
-// thresholds shows a trigger that fires once for a window and then again: more than 3 hits in 2 seconds.
+// period is of the trigger, in seconds: long enough for a machine that stands still for a moment.
+const period = 6
+
+// thresholds shows a trigger that fires once for a window and then again: more than 3 hits in a period.
 func thresholds(p *embedded.Process, r *receiver) error {
-	fmt.Println("\nA trigger on a threshold: more than 3 hits in 2 s, once for a window.")
+	fmt.Println("\nA trigger on a threshold: more than 3 hits in 6 s, once for a window.")
 	target, err := create(p, "web_hooks", "Trigger receiver",
 		map[string]any{"url": "http://" + r.host + "/trigger", "max_events": 1})
 	if err != nil {
@@ -19,7 +22,7 @@ func thresholds(p *embedded.Process, r *receiver) error {
 	}
 	var made struct{ ID string }
 	if err := p.Call(http.MethodPost, "/v1/triggers", map[string]any{
-		"name": "SQLi burst", "template_id": "hits_exceeded", "threshold": map[string]any{"period": 2, "count": 3},
+		"name": "SQLi burst", "template_id": "hits_exceeded", "threshold": map[string]any{"period": period, "count": 3},
 		"filters": []any{map[string]any{"id": "attack_type", "operator": "eq", "values": []string{"sqli"}}},
 		"actions": []any{map[string]any{"id": "send_notification",
 			"params": map[string]any{"integration_ids": []string{target.ID}}}},
@@ -32,7 +35,7 @@ func thresholds(p *embedded.Process, r *receiver) error {
 			return err
 		}
 		published += count
-		if _, err := r.wait("/trigger", want, 5*time.Second); err != nil {
+		if _, err := r.wait("/trigger", want, limit); err != nil {
 			return err
 		}
 		time.Sleep(300 * time.Millisecond) // one message too many would have come by now
@@ -55,11 +58,11 @@ func thresholds(p *embedded.Process, r *receiver) error {
 	if err := step("4 more in the same window: once is enough", 4, "sqli", 1); err != nil {
 		return err
 	}
-	time.Sleep(2 * time.Second) // the window passes
+	time.Sleep(period * time.Second) // the window passes
 	if err := step("4 in the next window: it fires again", 4, "sqli", 2); err != nil {
 		return err
 	}
-	for _, part := range []string{"The number of detected hits exceeded the threshold", "exceeded 3 in 2 seconds",
+	for _, part := range []string{"The number of detected hits exceeded the threshold", "exceeded 3 in 6 seconds",
 		"SQLi burst", "View events: https://console.example.com/attacks?", "Attack type: SQLi."} {
 		if body := r.arrivals("/trigger")[0].body; !strings.Contains(body, part) {
 			return fmt.Errorf("trigger: the message lacks %q: %s", part, body)
