@@ -31,6 +31,22 @@ func TestWhatASystemIsSentIsSeenBeforeItIsAdded(t *testing.T) {
 	}
 }
 
+func TestSamplesFollowTheLanguageThatTheFormHas(t *testing.T) {
+	t.Parallel()
+	b := open(t, program(t), desk, "/add/slack")
+	for _, l := range []struct{ code, says, not string }{
+		{"ja", "新しいユーザーが追加されました", "New user was added"},
+		{"en", "New user was added", "新しいユーザーが追加されました"},
+		{"", "New user was added", "新しいユーザーが追加されました"},
+	} {
+		b.fill("Language of what is sent", l.code)
+		b.press("What Slack is sent")
+		b.sees(l.says)
+		b.seesNot(l.not)
+		b.press("Close")
+	}
+}
+
 func TestASigningSecretIsMadeAndShownOnce(t *testing.T) {
 	t.Parallel()
 	at := receive(t)

@@ -57,6 +57,26 @@ func TestEverySystemShowsASampleOfEachOfItsEvents(t *testing.T) {
 	require.Empty(t, r.entries(), "nothing was done")
 }
 
+func TestSamplesAreInTheLanguageThatIsChosen(t *testing.T) {
+	r := start(t)
+	ask := func(language string) string {
+		t.Helper()
+		a := r.call("POST", "/v1/integrations/samples", `{"system":"slack"`+language+`}`)
+		require.Equal(t, 200, a.status, a.raw)
+		return a.raw
+	}
+	const english, japanese = "New user was added", "新しいユーザーが追加されました"
+	require.Equal(t, 200, r.call("PUT", "/v1/report-settings", `{"time_zone":"UTC","language":"ja"}`).status)
+	require.Contains(t, ask(""), japanese, "the tenant's")
+	require.Contains(t, ask(`,"language":""`), japanese, "the tenant's")
+	require.Contains(t, ask(`,"language":"en"`), english)
+	require.NotContains(t, ask(`,"language":"en"`), japanese)
+	require.Contains(t, ask(`,"language":"ja"`), japanese)
+	refused := r.call("POST", "/v1/integrations/samples", `{"system":"slack","language":"fr"}`)
+	require.Equal(t, 422, refused.status, refused.raw)
+	require.Contains(t, refused.raw, `"field":"language"`)
+}
+
 func TestSamplesAreWrittenByWhatIsTypedAndShowNoSecret(t *testing.T) {
 	r := start(t)
 	found := r.samples("web_hooks", `{"url":"https://soc.example.com/in","http_method":"PUT","format":"jsonl",`+

@@ -71,8 +71,8 @@ type Patch struct {
 	Enabled       *bool
 }
 
-// checkLanguage takes one that the product speaks, or none.
-func checkLanguage(l wording.Language) InvalidError {
+// CheckLanguage takes one that the product speaks, or none.
+func CheckLanguage(l wording.Language) InvalidError {
 	if l == "" || l.Valid() {
 		return nil
 	}
@@ -192,7 +192,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	if !collect(err, &problems) {
 		return Integration{}, err
 	}
-	problems = append(append(problems, checkName(d.Name)...), checkLanguage(d.Language)...)
+	problems = append(append(problems, checkName(d.Name)...), CheckLanguage(d.Language)...)
 	problems = append(append(problems, checkRate(d.Rate)...), checkGrouping(d.Grouping, system)...)
 	problems = append(problems, checkTemplate(system, d.MessageTemplate.Trimmed(), d.Subscriptions)...)
 	if system.Name != "" {
@@ -312,7 +312,7 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 // sent sets in which language, how fast and how many together messages are sent.
 func (p Patch) sent(i *Integration, system destination.System) (problems InvalidError) {
 	if p.Language != nil {
-		problems = append(problems, checkLanguage(*p.Language)...)
+		problems = append(problems, CheckLanguage(*p.Language)...)
 		i.Language = *p.Language
 	}
 	if p.Rate != nil {

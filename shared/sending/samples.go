@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/messagetemplate"
 	"tocsin/shared/notification"
+	"tocsin/shared/wording"
 )
 
 // Sample is an event of a type as a system is sent it.
@@ -25,24 +26,31 @@ type Sample struct {
 	Reason string
 }
 
+// SampleOf is what samples are written by: what is known of an integration.
+type SampleOf struct {
+	Parameters json.RawMessage
+	Words      messagetemplate.Source
+	Language   wording.Language // "" = the tenant's
+}
+
 // Samples writes an event of each type of a system with the system's own encoder: by the parameters as far as they are
-// given and right, and by made-up ones for the rest, with the words of a message template. Nothing is sent, and no
-// secret is shown.
-func (s *Sender) Samples(ctx context.Context, system destination.System, parameters json.RawMessage,
-	words messagetemplate.Source, who activity.Actor, id string) ([]Sample, error) {
+// given and right, and by made-up ones for the rest. Nothing is sent, and no secret is shown. Error:
+// InvalidParameters where the message template or the language is none.
+func (s *Sender) Samples(ctx context.Context, system destination.System, of SampleOf, who activity.Actor,
+	id string) ([]Sample, error) {
 	d, ok := s.Destinations.Destination(system.Name)
 	if !ok {
 		return nil, &unavailableError{system.Name}
 	}
-	template, problems := messagetemplate.Compile(words)
-	if len(problems) > 0 {
+	template, problems := messagetemplate.Compile(of.Words)
+	if problems = append(problems, integration.CheckLanguage(of.Language)...); len(problems) > 0 {
 		return nil, problems
 	}
-	opened, secrets, err := system.Parameters.Example(parameters)
+	opened, secrets, err := system.Parameters.Example(of.Parameters)
 	if err != nil {
 		return nil, err
 	}
-	r := &Target{Integration: integration.Integration{Tenant: who.Tenant, System: system.Name},
+	r := &Target{Integration: integration.Integration{Tenant: who.Tenant, System: system.Name, Language: of.Language},
 		opened: integration.Opened{System: system}, destination: d, template: template,
 		redact: redactor(d, secrets)}
 	now := s.Now().UTC()

@@ -16,7 +16,6 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
-	"tocsin/shared/messagetemplate"
 	"tocsin/shared/sending"
 )
 
@@ -25,8 +24,8 @@ type Tester interface {
 	Options(ctx context.Context, opened integration.Opened, field string) (sending.OptionList, error)
 	Test(ctx context.Context, opened integration.Opened, who activity.Actor, id string,
 		tell func(sending.TestStep)) (sending.TestResult, error)
-	Samples(ctx context.Context, system destination.System, parameters json.RawMessage,
-		words messagetemplate.Source, who activity.Actor, id string) ([]sending.Sample, error)
+	Samples(ctx context.Context, system destination.System, of sending.SampleOf, who activity.Actor,
+		id string) ([]sending.Sample, error)
 	Shown(system destination.System, e event.Event) (sending.Sample, error)
 }
 

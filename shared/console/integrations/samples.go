@@ -12,6 +12,8 @@ import (
 	"tocsin/shared/console/deliveries"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/event"
+	"tocsin/shared/sending"
+	"tocsin/shared/wording"
 )
 
 // SampleView is an event as a system is sent it.
@@ -32,6 +34,7 @@ type samplesInput struct {
 		System     string               `json:"system" example:"slack"`
 		Parameters json.RawMessage      `json:"parameters,omitempty" doc:"what is known of them; the rest is made up"`
 		Template   *MessageTemplateView `json:"message_template,omitempty" doc:"its title and text of messages"`
+		Language   wording.Language     `json:"language,omitempty" doc:"of what people read: en or ja; empty: the tenant's"`
 	}
 }
 
@@ -54,7 +57,8 @@ func (s *API) samples(api huma.API) {
 		if !ok || !available || system.Personal {
 			return nil, rest.NewProblem(http.StatusNotFound, "there is no such system: GET /v1/systems lists them")
 		}
-		found, err := s.Tester.Samples(ctx, system, in.Body.Parameters, in.Body.Template.source(),
+		found, err := s.Tester.Samples(ctx, system, sending.SampleOf{
+			Parameters: in.Body.Parameters, Words: in.Body.Template.source(), Language: in.Body.Language},
 			rest.Person(ctx), s.NewID())
 		if err != nil {
 			return nil, s.Answer(err)

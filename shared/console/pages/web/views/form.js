@@ -420,7 +420,10 @@ export function Form(of) {
 					onChange=${draft.setHold}
 				/>
 			</fieldset>
-			<${Samples} system=${system} parameters=${draft.parameters} words=${words} />
+			<${Samples}
+				system=${system}
+				held=${() => ({ parameters: draft.parameters(), message_template: words(), language: draft.language })}
+			/>
 			<div class="outcome" ref=${outcome}>
 				<${Faults}
 					error=${error}

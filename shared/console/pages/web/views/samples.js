@@ -29,18 +29,12 @@ const Sample = ({ of: s }) => html`
 	)}
 `;
 
-function All({ system, parameters, words, onClose }) {
+function All({ system, by, onClose }) {
 	const [event, choose] = useState(system.events.find((e) => !e.event.startsWith("report_"))?.event);
 	const load = useLoad(
 		`samples ${system.name}`,
 		async (signal) =>
-			(
-				await post(
-					"/v1/integrations/samples",
-					{ system: system.name, parameters, message_template: words },
-					{ signal },
-				)
-			).body.items,
+			(await post("/v1/integrations/samples", { system: system.name, ...by }, { signal })).body.items,
 	);
 	return html`
 		<${Dialog} title=${t("samples.title", { system: said(system.title) })} wide onClose=${onClose}>
@@ -73,20 +67,20 @@ function All({ system, parameters, words, onClose }) {
 	`;
 }
 
-// Samples is the button that opens them; parameters() and words() are what the form holds.
-export function Samples({ system, parameters, words }) {
+// Samples is the button that opens them; held() is what the form holds: parameters, message template and language.
+export function Samples({ system, held }) {
 	const [by, open] = useState(null);
 	if (!may("integrations")) return null;
 	return html`
 		<p>
-			<button type="button" class="quiet" onClick=${() => open({ parameters: parameters(), words: words() })}>
+			<button type="button" class="quiet" onClick=${() => open(held())}>
 				<${Icon} name="eye" size="18" />
 				${t("samples.title", { system: said(system.title) })}
 			</button>
 		</p>
 		${by &&
 		html`
-			<${All} system=${system} ...${by} onClose=${() => open(null)} />
+			<${All} system=${system} by=${by} onClose=${() => open(null)} />
 		`}
 	`;
 }
