@@ -28,6 +28,13 @@ import (
 // maxBinary is the most that a binary may have, in bytes.
 const maxBinary = 40_000_000
 
+// small are the packages that are built without inlining: none of them works once an event or a delivery, and each has
+// much code, so that the program is 1.5 MB smaller and no slower at its work.
+var small = []string{"github.com/danielgtaylor/huma/v2/...", "github.com/aws/...", "github.com/santhosh-tekuri/...",
+	"github.com/invopop/...", "github.com/pb33f/...", "github.com/go-jose/...", "github.com/coreos/...", "go.yaml.in/...",
+	"golang.org/x/oauth2/...", "encoding/xml", "tocsin/shared/console/...", "tocsin/shared/configuration/...",
+	"tocsin/functions/local/..."}
+
 type platform struct{ os, arch string }
 
 func (p platform) String() string { return p.os + "/" + p.arch }
@@ -159,8 +166,11 @@ func (b builder) one(ctx context.Context, p platform, made time.Time) error {
 	binary := filepath.Join(folder, p.binary())
 	env := append(slices.Clone(b.env), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch, "GOFLAGS=", "GOAMD64=v1",
 		"GOARM64=v8.0")
-	_, err = output(ctx, b.root, env, "go", "build", "-trimpath", "-buildvcs=true", "-ldflags", "-s -w -buildid=", "-o",
-		binary, "./functions/local")
+	build := []string{"build", "-trimpath", "-buildvcs=true", "-ldflags", "-s -w -buildid="}
+	for _, pattern := range small {
+		build = append(build, "-gcflags="+pattern+"=-l")
+	}
+	_, err = output(ctx, b.root, env, "go", append(build, "-o", binary, "./functions/local")...)
 	if err != nil {
 		return err
 	}
