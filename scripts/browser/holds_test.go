@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -137,5 +138,41 @@ func TestTheAccountHasQuietHours(t *testing.T) {
 		}
 		require.NoError(t, p.Call("GET", "/v1/report-settings", nil, &is))
 		require.Equal(t, "22:00", is.Hold.Quiet[0].From)
+	}
+}
+
+func TestHomeTellsWhatIsHeldApartFromWhatWaits(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	id := slack(t, p, at, "Ops channel")
+	require.NoError(t, p.Call("POST", "/v1/integrations/"+id+"/mute",
+		map[string]any{"hours": 2, "reason": "migration"}, nil))
+	for n := range 3 {
+		vulnerabilities(t, p, fmt.Sprintf("held-%d", n), 1)
+	}
+	eventually(t, "three are held", func() (bool, error) {
+		var i struct {
+			Held int
+		}
+		err := p.Call("GET", "/v1/integrations/"+id, nil, &i)
+		return i.Held == 3, err
+	})
+	var o struct {
+		Waiting, Held int
+	}
+	require.NoError(t, p.Call("GET", "/v1/overview", nil, &o))
+	require.Zero(t, o.Waiting)
+	require.Equal(t, 3, o.Held)
+	for name, l := range everyLook() {
+		b := open(t, p, l, "/")
+		b.act("settled")
+		b.sees(word(l, "3 held, the first until ", "保留中の配信 3 件（送信は "))
+		b.sees(word(l, "Nothing needs you", "対応が必要なものはありません"))
+		b.click(word(l, "The numbers, by integration and by hour", "連携別・時間別の数値"))
+		b.judgeWhole("held-home-"+name, l)
+		b.follow("/integrations/" + id)
+		b.sees(word(l, "3 held, the first until ", "保留中の配信 3 件（送信は "))
+		b.judgeWhole("held-"+name, l)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/console"
 	"tocsin/shared/console/overview"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -117,4 +118,45 @@ func TestTheOverviewSaysWhatNeedsAPersonTheWorstFirst(t *testing.T) {
 	require.Equal(t, "20 of 20 requests failed", v.Attention[0].Reason)
 	require.Equal(t, at, v.Attention[1].Since.UTC())
 	require.Equal(t, integration.StateFailing, v.Integrations[1].State)
+}
+
+func TestWhatIsHeldIsToldApartFromWhatWaits(t *testing.T) {
+	r := start(t)
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	r.config.Integrations.Backlog = counted{Count: 3, Held: 12, HeldUntil: until}
+	r.handler = console.New(r.config)
+	id, failing := r.slack("Ops"), r.slack("Ops")
+	_, err := r.config.Integrations.BeginFailing(t.Context(), "42", failing, 1, time.Now(), health.Answer{Status: 404})
+	require.NoError(t, err)
+	v := r.overviewOf()
+	require.Equal(t, []int{6, 24}, []int{v.Waiting, v.Held})
+	require.Equal(t, until, v.HeldUntil.UTC())
+	require.False(t, v.HeldMore)
+	require.False(t, v.RetriesOnly)
+	require.Equal(t, []int{3, 12}, []int{v.Integrations[0].Waiting, v.Integrations[0].Held})
+	require.Equal(t, []int{3, 12}, []int{v.Attention[0].Waiting, v.Attention[0].Held})
+	one := r.call("GET", "/v1/integrations/"+id, "").body
+	require.EqualValues(t, 12, one["held"])
+	require.Equal(t, until.Format(time.RFC3339), one["held_until"])
+
+	r.config.Integrations.Backlog = counted{Count: integration.WaitingLimit, Held: integration.WaitingLimit, Floor: true}
+	r.handler = console.New(r.config)
+	v = r.overviewOf()
+	require.True(t, v.WaitingMore)
+	require.True(t, v.HeldMore)
+	require.True(t, v.RetriesOnly, "what waits for its first request is not among them")
+	require.True(t, v.Attention[0].RetriesOnly)
+}
+
+func TestWhatWaitsForAFailingIntegrationWithARateIsToldOnce(t *testing.T) {
+	r := start(t)
+	r.config.Integrations.Backlog = counted{Count: 3}
+	id := r.slack("Ops")
+	require.Equal(t, 200, r.call("PATCH", "/v1/integrations/"+id, `{"rate":"10/minute"}`).status)
+	require.Contains(t, r.call("GET", "/v1/integrations/"+id, "").body, "backlog")
+	_, err := r.config.Integrations.BeginFailing(t.Context(), "42", id, 1, time.Now(), health.Answer{Status: 404})
+	require.NoError(t, err)
+	one := r.call("GET", "/v1/integrations/"+id, "").body
+	require.EqualValues(t, 3, one["failing"].(map[string]any)["waiting"])
+	require.NotContains(t, one, "backlog")
 }

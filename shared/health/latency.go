@@ -14,7 +14,7 @@ const LatencyClasses = len(latencyBounds) + 1
 
 // Latencies counts deliveries by class of latency: the time from the arrival of their oldest event to the answer that
 // confirmed them, with all that lies between (a batch window, retries, a replay). What arrived before, and was sent
-// once more, is not in it.
+// once more, is not in it, and neither is what was held: see delivery.Held.
 type Latencies [LatencyClasses]int
 
 // Add counts one.

@@ -60,12 +60,13 @@ func TestEveryNoticeHoldsHowManyWaitWereNotSentOrWereMissed(t *testing.T) {
 	d = told()
 	require.Equal(t, []int{5, 12}, []int{*d.Waiting, *d.NotSent}, "working again")
 
-	f.waiting.Floor = true // what waits for its first request is not known
+	f.waiting.Floor, f.waiting.Held = true, 2 // what waits for its first request is not known
 	_, err = s.DisableBroken(t.Context(), "42", i.ID, i.Window, "30 of 40 requests failed",
 		health.Answer{Words: "answered 503"})
 	require.NoError(t, err)
 	d = told()
-	require.Equal(t, 17, *d.NotSent, "what waited is dead now")
+	require.Equal(t, 19, *d.NotSent, "what waited and what was held is dead now")
+	require.True(t, d.WaitingMore, "what waits for its first request is not counted")
 	require.True(t, d.NotSentMore, "and may be more")
 	require.Nil(t, d.Missed)
 

@@ -130,6 +130,26 @@ type Waiting struct {
 // WaitingLimit is how far notices and the API count what waits.
 const WaitingLimit = 1000
 
+// More reports whether there may be more than Count, because the counting ended there.
+func (w Waiting) More() bool { return w.Count >= WaitingLimit }
+
+// HeldMore is likewise of Held.
+func (w Waiting) HeldMore() bool { return w.Held >= WaitingLimit }
+
+// Add adds what waits for another integration.
+func (w *Waiting) Add(other Waiting) {
+	w.Count, w.Held, w.Floor = w.Count+other.Count, w.Held+other.Held, w.Floor || other.Floor
+	w.Next, w.HeldUntil = earlier(w.Next, other.Next), earlier(w.HeldUntil, other.HeldUntil)
+}
+
+// earlier is the earlier one of two times; one that is zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // Get returns one integration of the tenant. Error: ErrNotFound.
 func (s *Service) Get(ctx context.Context, tenant, id string) (Integration, error) {
 	return s.Store.Get(ctx, tenant, id)
@@ -534,11 +554,13 @@ func (s *Service) count(ctx context.Context, i Integration, kind event.Kind, f *
 	if err != nil {
 		return fmt.Errorf("count what was not sent to integration %s: %w", i.ID, err)
 	}
-	d.Waiting, d.WaitingMore = &w.Count, w.Count >= WaitingLimit
+	if w.Count > 0 || !w.Floor {
+		d.Waiting, d.WaitingMore = &w.Count, w.More() || w.Floor
+	}
 	d.NotSentMore = dead >= WaitingLimit
-	if kind == event.IntegrationBroken { // what waits is dead from now on
-		dead += w.Count
-		d.NotSentMore = d.NotSentMore || d.WaitingMore || w.Floor
+	if kind == event.IntegrationBroken { // what waits is dead from now on, what is held too
+		dead += w.Count + w.Held
+		d.NotSentMore = d.NotSentMore || w.More() || w.HeldMore() || w.Floor
 	}
 	d.NotSent = &dead
 	return nil

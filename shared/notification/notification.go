@@ -61,7 +61,8 @@ type Notification struct {
 	// Zone is that of the times that people read; nil = as RFC 3339 writes them, in UTC.
 	Zone *time.Location
 	// Late: this is sent more than an hour after its event arrived. Again: it is late, and has arrived once before.
-	Late, Again bool
+	// Held: it is late because it was held back as it should, not because anything went wrong.
+	Late, Again, Held bool
 	// Words are an integration's own title and text; nil = ours. A report has none.
 	Words *Words
 }
@@ -503,10 +504,13 @@ func (n Notification) LateNote() string {
 	return n.Say(did + n.delay() + ".")
 }
 
-// delay is the time of the event, and that this message is late.
+// delay is the time of the event, and why this message comes so long after it.
 func (n Notification) delay() string {
 	if n.Again {
 		return n.At() + "; sent again"
+	}
+	if n.Held {
+		return n.At() + "; held back until now"
 	}
 	return n.At() + "; sent late"
 }

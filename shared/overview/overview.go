@@ -44,8 +44,8 @@ type Hour struct {
 // Sum is what became of deliveries, and what waits now.
 type Sum struct {
 	health.Ended
-	Waiting int
-	More    bool // there are more than that
+	Waiting        integration.Waiting
+	More, HeldMore bool // there are more than is counted of what waits, or of what is held
 }
 
 // Line is the sum of one integration.
@@ -176,8 +176,8 @@ func (r *Reader) lines(ctx context.Context, tenant string, o *Overview) error {
 	for n := range o.Integrations {
 		l := &o.Integrations[n]
 		o.All.Merge(l.Ended)
-		o.All.Waiting += l.Waiting
-		o.All.More = o.All.More || l.More
+		o.All.Waiting.Add(l.Waiting)
+		o.All.More, o.All.HeldMore = o.All.More || l.More, o.All.HeldMore || l.HeldMore
 		for h := range l.Hours {
 			o.Hours[h].Delivered += l.Hours[h].Delivered
 			o.Hours[h].Dead += l.Hours[h].Dead

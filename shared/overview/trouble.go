@@ -74,7 +74,7 @@ func (r *Reader) count(ctx context.Context, t *Trouble, l *Line) (err error) {
 	if t.Waiting, err = r.Backlog.CountWaiting(ctx, i.Tenant, i.ID, integration.WaitingLimit); err != nil {
 		return fmt.Errorf("count what waits for integration %s: %w", i.ID, err)
 	}
-	l.Waiting, l.More = t.Waiting.Count, t.Waiting.Count >= integration.WaitingLimit
+	l.Waiting, l.More, l.HeldMore = t.Waiting, t.Waiting.More(), t.Waiting.HeldMore()
 	return nil
 }
 

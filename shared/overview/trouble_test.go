@@ -116,6 +116,10 @@ func TestEachCauseIsToldWithWhatBelongsToIt(t *testing.T) {
 			world{opens: true, held: now.Add(time.Minute), waiting: integration.Waiting{Floor: true}},
 			overview.Trouble{Cause: overview.Held,
 				Waiting: integration.Waiting{Floor: true, Next: now.Add(time.Minute)}}},
+		"failing, with some that are held": {world{one: failing, opens: true,
+			waiting: integration.Waiting{Count: 3, Held: 12, HeldUntil: now.Add(time.Hour)}},
+			overview.Trouble{Cause: overview.Failing, Since: since, Answer: gone,
+				Waiting: integration.Waiting{Count: 3, Held: 12, HeldUntil: now.Add(time.Hour)}}},
 		"deliveries that died": {world{opens: true, points: []health.Point{died(2, gone)}, dead: 2},
 			overview.Trouble{Cause: overview.NotSent, Answer: gone, NotSent: 2}},
 	} {
@@ -133,6 +137,8 @@ func TestWhatNeedsNobodyIsNotTold(t *testing.T) {
 		"an integration that works": {opens: true, waiting: integration.Waiting{Count: 3}},
 		"one that a person disabled": {
 			one: integration.Integration{Off: &integration.Off{By: integration.ByPerson}}},
+		"one with deliveries that quiet hours hold": {opens: true, held: now.Add(time.Minute),
+			waiting: integration.Waiting{Held: 3, HeldUntil: now.Add(time.Hour)}},
 		"one that is held with nothing to do": {opens: true, held: now.Add(time.Minute)},
 		"what died and was sent again": {opens: true,
 			points: []health.Point{died(2, health.Answer{Words: "answered 404"})}},

@@ -146,7 +146,7 @@ func (s *Sender) notifications(
 	ns = make([]notification.Notification, len(d.Events))
 	for k, e := range d.Events {
 		ns[k] = notification.Notification{Event: e, Platform: s.Platform, Headers: hits.WithHeaders, Late: late,
-			Again: again, Language: l.Language, Zone: l.Zone}
+			Again: again, Held: d.Held != nil && len(before) == 0, Language: l.Language, Zone: l.Zone}
 		if e.Kind != event.Report {
 			if r.template != nil && !r.joins(d) { // a digest has our words
 				said = r.word(&ns[k], said)

@@ -49,6 +49,7 @@ type lateness struct {
 	before   []delivery.Attempt
 	late     bool
 	sentence string
+	held     *delivery.Held
 }
 
 func TestWhatIsSentLateSaysSoAndThePreviewAgrees(t *testing.T) {
@@ -60,17 +61,24 @@ func TestWhatIsSentLateSaysSoAndThePreviewAgrees(t *testing.T) {
 		"a first attempt at once": {state: delivery.Pending},
 		"a retry within the hour": {came: time.Hour, state: delivery.Retrying,
 			before: []delivery.Attempt{{At: now.Add(-time.Hour), Status: 503}}},
-		"what was recovered": {3 * time.Hour, delivery.Pending, nil, true, "sent late"},
+		"what was recovered": {3 * time.Hour, delivery.Pending, nil, true, "sent late", nil},
 		"a retry after more than an hour": {2 * time.Hour, delivery.Retrying, []delivery.Attempt{dead},
-			true, "sent late"},
+			true, "sent late", nil},
 		"what was dead and is sent again": {2 * time.Hour, delivery.Pending, []delivery.Attempt{dead},
-			true, "sent late"},
+			true, "sent late", nil},
 		"what has arrived and is sent again": {2 * time.Hour, delivery.Pending,
-			[]delivery.Attempt{arrived}, true, "sent again"},
+			[]delivery.Attempt{arrived}, true, "sent again", nil},
 		"a retry of that": {3 * time.Hour, delivery.Retrying,
-			[]delivery.Attempt{arrived, dead}, true, "sent again"},
+			[]delivery.Attempt{arrived, dead}, true, "sent again", nil},
+		"what was held": {came: 9 * time.Hour, state: delivery.Pending, late: true, sentence: "held back until now",
+			held: &delivery.Held{By: "quiet", Until: now}},
+		"what was held, and then failed": {came: 9 * time.Hour, state: delivery.Retrying,
+			before: []delivery.Attempt{dead}, late: true, sentence: "sent late",
+			held: &delivery.Held{By: "quiet", Until: now}},
+		"what was held for less than an hour": {came: time.Hour, state: delivery.Pending,
+			held: &delivery.Held{By: "mute", Until: now}},
 		"a mail that was settled without having been sent": {2 * time.Hour, delivery.Pending, []delivery.Attempt{kept},
-			true, "sent late"},
+			true, "sent late", nil},
 	} {
 		for system, parameters := range map[string]string{"web_hooks": `{"url":"https://siem.example.com/"}`,
 			"slack": `{"webhook_url":"https://hooks.slack.com/services/T/B/x"}`} {
@@ -94,6 +102,7 @@ func sendLate(t *testing.T, c lateness, now time.Time, opener openAs) {
 	d := delivery.Delivery{
 		ID: "01GTD8R4000000000000000000", Tenant: "42", Integration: "i", State: c.state,
 		CreatedAt: now.Add(-c.came), Attempts: c.before, Events: []event.Event{e}, Count: 1,
+		Held: c.held,
 	}
 	after, err := sender.Send(t.Context(), target, d)
 	require.NoError(t, err)

@@ -165,6 +165,9 @@ func countEnd(e *health.Ended, d delivery.Delivery) {
 		if len(d.Attempts) == 0 {
 			return
 		}
+		if d.Held != nil {
+			return // it came when it was to come: how long it was held says nothing of how fast anybody is
+		}
 		before, last := d.Attempts[:len(d.Attempts)-1], d.Attempts[len(d.Attempts)-1]
 		if !slices.ContainsFunc(before, func(a delivery.Attempt) bool { return a.Delivered }) {
 			e.Latencies.Add(last.At.Add(last.Took).Sub(d.CreatedAt))

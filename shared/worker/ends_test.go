@@ -34,19 +34,24 @@ func TestWhatEndsIsCountedWithTheTimeSinceItsEventArrived(t *testing.T) {
 		})
 		defer r.stop()
 		r.add("a")
+		var hold *delivery.Held
 		put := func(id string, before ...delivery.Attempt) {
 			r.queue.put(delivery.Delivery{ID: id, Tenant: "42", Integration: "a", State: delivery.Pending, Count: 1,
-				CreatedAt: time.Now(), Events: []event.Event{user(id)}, Attempts: before})
+				CreatedAt: time.Now(), Events: []event.Event{user(id)}, Attempts: before,
+				Held: hold})
 			r.Wake(delivery.Lane{Tenant: "42", Integration: "a"})
 			time.Sleep(300 * time.Millisecond)
 		}
 		put("at once")
+		hold = &delivery.Held{By: "quiet", Until: time.Now()}
+		put("held")
+		hold = nil
 		put("arrived before", delivery.Attempt{At: time.Now(), Status: 200, Delivered: true})
 		code.Store(500)
 		put("retried")
 		code.Store(200)
 		time.Sleep(time.Minute)
-		require.Equal(t, health.Ended{Delivered: 3,
+		require.Equal(t, health.Ended{Delivered: 4,
 			Latencies: latencies(200*time.Millisecond, 1400*time.Millisecond)}, r.counted("a"))
 		code.Store(500)
 		put("off")

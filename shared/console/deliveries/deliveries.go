@@ -44,7 +44,7 @@ type DeliveryView struct {
 // HeldView says what held a delivery.
 type HeldView struct {
 	By      string    `json:"by" enum:"quiet,mute" doc:"quiet hours, or that somebody muted the integration"`
-	Until   time.Time `json:"until"`
+	Until   time.Time `json:"until" doc:"of one whose hold ended early, when it was sent for the first time"`
 	Zone    string    `json:"zone,omitempty" doc:"of the quiet hours; absent when a mute ended last" example:"Europe/Berlin"`
 	Account bool      `json:"account,omitempty" doc:"the quiet hours are the account's, not the integration's own"`
 }
@@ -267,6 +267,9 @@ func deliveryView(d delivery.Delivery) DeliveryView {
 	}
 	if h := d.Held; h != nil {
 		v.Held = &HeldView{By: h.By, Until: h.Until, Zone: h.Zone, Account: h.Tenant}
+		if len(d.Attempts) > 0 && d.Attempts[0].At.Before(h.Until) {
+			v.Held.Until = d.Attempts[0].At // the hold was ended early
+		}
 	}
 	for _, a := range d.Attempts {
 		v.Attempts = append(v.Attempts, AttemptView{

@@ -35,7 +35,7 @@ type IntegrationView struct {
 	Rate       integration.Rate     `json:"rate,omitempty" doc:"how many messages are sent at most; absent: as many as its system takes" example:"10/minute"`
 	Grouping   integration.Grouping `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; absent: each event is a message" example:"50/5m"`
 	Template   *MessageTemplateView `json:"message_template,omitempty" doc:"its own title and text of messages; absent: the standard ones"`
-	Backlog    *BacklogView         `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list, not on AWS, and not while retries wait"`
+	Backlog    *BacklogView         `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list, not on AWS, and not while retries wait or it fails"`
 	Enabled    bool                 `json:"enabled"`
 	State      integration.State    `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
 	Failing    *FailingView         `json:"failing,omitempty" doc:"since when it fails and why"`
@@ -55,6 +55,7 @@ type IntegrationView struct {
 	ParametersAt *time.Time  `json:"parameters_at,omitempty" doc:"when its parameters were changed last: what its system answered before is no word on them"`
 	Missing      string      `json:"missing,omitempty" doc:"what this deployment lacks for the system: nothing is delivered until its operator mends it"`
 	Health       *HealthView `json:"health,omitempty" doc:"in a list that was asked for it"`
+	HeldCount
 }
 
 // UnreadableView says why the secrets of an integration can not be read.
@@ -96,8 +97,9 @@ type FailingView struct {
 	Attempts    int        `json:"attempts" doc:"requests of the window"`
 	Failures    int        `json:"failures" doc:"of them failed"`
 	Percent     int        `json:"percent" doc:"the share of these"`
-	Waiting     int        `json:"waiting" doc:"deliveries that wait for a request"`
+	Waiting     int        `json:"waiting" doc:"deliveries that wait for a request, without those that are held"`
 	WaitingMore bool       `json:"waiting_more,omitempty" doc:"there are more than that"`
+	RetriesOnly bool       `json:"retries_only,omitempty" doc:"waiting counts what waits for a retry: this deployment does not count what waits for its first request"`
 	NextAttempt *time.Time `json:"next_attempt,omitempty" doc:"when the next retry is due; absent while none is planned"`
 }
 
@@ -282,7 +284,7 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		if in.Brief {
 			view = s.brief
 		}
-		v, err := view(ctx, i)
+		v, err := view(ctx, i, nil)
 		if err != nil {
 			return nil, s.Answer(err)
 		}
@@ -411,29 +413,37 @@ func (s *API) one(ctx context.Context, i integration.Integration, err error) (*i
 	if err != nil {
 		return nil, s.Answer(err)
 	}
-	v, err := s.view(ctx, i)
-	if err == nil {
-		v.Backlog, err = s.backlog(ctx, i)
-	}
+	waiting, err := s.waiting(ctx, i)
 	if err != nil {
 		return nil, s.Answer(err)
+	}
+	v, err := s.view(ctx, i, waiting)
+	if err != nil {
+		return nil, s.Answer(err)
+	}
+	v.Backlog = s.backlog(i, waiting)
+	if waiting != nil {
+		v.HeldCount = HeldCountOf(*waiting, waiting.HeldMore())
 	}
 	return &integrationOutput{ETag: rest.MakeETag(i.Revision), Body: v}, nil
 }
 
-func (s *API) view(ctx context.Context, i integration.Integration) (IntegrationView, error) {
+// view shows an integration; waiting is what waits for it, nil = that was not counted.
+func (s *API) view(ctx context.Context, i integration.Integration, waiting *integration.Waiting) (IntegrationView,
+	error) {
 	masked, err := s.Integrations.Masked(ctx, i)
 	unreadable := unreadableView(err) // one integration's secrets keep no list from being shown
 	if err != nil && unreadable == nil {
 		return IntegrationView{}, err
 	}
-	v, err := s.brief(ctx, i)
+	v, err := s.brief(ctx, i, waiting)
 	v.Parameters, v.Unreadable = masked, unreadable
 	return v, err
 }
 
 // brief leaves out what is to be opened.
-func (s *API) brief(ctx context.Context, i integration.Integration) (IntegrationView, error) {
+func (s *API) brief(ctx context.Context, i integration.Integration, waiting *integration.Waiting) (IntegrationView,
+	error) {
 	v := IntegrationView{
 		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Rate: i.Rate, Grouping: i.Grouping,
 		Enabled: i.Enabled(),
@@ -452,7 +462,7 @@ func (s *API) brief(ctx context.Context, i integration.Integration) (Integration
 		}
 	}
 	if i.State() == integration.StateFailing {
-		failing, err := s.failing(ctx, i)
+		failing, err := s.failing(ctx, i, waiting)
 		if err != nil {
 			return IntegrationView{}, err
 		}
@@ -468,7 +478,8 @@ func (s *API) brief(ctx context.Context, i integration.Integration) (Integration
 }
 
 // failing tells how an integration fails, as of now. Few are, so each is looked at when it is shown.
-func (s *API) failing(ctx context.Context, i integration.Integration) (*FailingView, error) {
+func (s *API) failing(ctx context.Context, i integration.Integration, waiting *integration.Waiting) (*FailingView,
+	error) {
 	points, err := s.Health.Series(ctx, i.Tenant, i.ID, i.Window, s.Now())
 	if err != nil {
 		return nil, err
@@ -482,14 +493,12 @@ func (s *API) failing(ctx context.Context, i integration.Integration) (*FailingV
 		Since: i.Failing.Since, Answer: AnswerView{Status: answer.Status, Words: answer.Words},
 		Attempts: w.Attempts, Failures: w.Failures, Percent: w.Failures * 100 / max(1, w.Attempts),
 	}
-	if s.Integrations.Backlog == nil {
-		return v, nil
+	if waiting == nil {
+		if waiting, err = s.waiting(ctx, i); err != nil || waiting == nil {
+			return v, err
+		}
 	}
-	waiting, err := s.Integrations.Backlog.CountWaiting(ctx, i.Tenant, i.ID, integration.WaitingLimit)
-	if err != nil {
-		return nil, err
-	}
-	v.Waiting, v.WaitingMore = waiting.Count, waiting.Count == integration.WaitingLimit
+	v.Waiting, v.WaitingMore, v.RetriesOnly = waiting.Count, waiting.More(), waiting.Floor
 	if !waiting.Next.IsZero() {
 		v.NextAttempt = &waiting.Next
 	}

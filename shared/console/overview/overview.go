@@ -54,9 +54,11 @@ type UntakenView struct {
 type OverviewSum struct {
 	Delivered   int          `json:"delivered" doc:"deliveries that arrived; one can carry several events"`
 	Dead        int          `json:"dead" doc:"deliveries that were given up: their waits were used up, or the integration was disabled"`
-	Waiting     int          `json:"waiting" doc:"deliveries that wait for a request now"`
+	Waiting     int          `json:"waiting" doc:"deliveries that wait for a request now, without those that are held"`
 	WaitingMore bool         `json:"waiting_more,omitempty" doc:"there are more than that"`
+	RetriesOnly bool         `json:"retries_only,omitempty" doc:"waiting counts what waits for a retry: this deployment does not count what waits for its first request"`
 	Latency     *LatencyView `json:"latency,omitempty" doc:"absent when nothing arrived"`
+	integrations.HeldCount
 }
 
 // LatencyView says how long deliveries took. They are counted in classes, so that a percentile is known to lie between
@@ -102,11 +104,13 @@ type AttentionView struct {
 	Since       *time.Time               `json:"since,omitempty" doc:"absent when that is not known"`
 	Answer      *integrations.AnswerView `json:"last_answer,omitempty" doc:"what its system said to the newest failure"`
 	Reason      string                   `json:"reason,omitempty" worded:"true" doc:"more about the cause"`
-	Waiting     int                      `json:"waiting" doc:"deliveries that wait for a request"`
+	Waiting     int                      `json:"waiting" doc:"deliveries that wait for a request, without those that are held"`
 	WaitingMore bool                     `json:"waiting_more,omitempty" doc:"there are more than that"`
+	RetriesOnly bool                     `json:"retries_only,omitempty" doc:"as in the sum"`
 	NextAttempt *time.Time               `json:"next_attempt,omitempty" doc:"when the next retry is due; of one that is held, when its system may be asked again"`
 	NotSent     int                      `json:"not_sent" doc:"deliveries that were given up and can be sent again"`
 	NotSentMore bool                     `json:"not_sent_more,omitempty" doc:"there are more than that"`
+	integrations.HeldCount
 }
 
 type output struct{ Body OverviewView }
@@ -120,7 +124,8 @@ func (s *API) Register(api huma.API) {
 			"that are kept anyway: a delivery counts in the hour in which it ended, an event in that in " +
 			"which it arrived. A delivery that is sent again counts again. A process that ends by force can " +
 			"leave a few uncounted. Latency is the time from the arrival of the oldest event to the answer " +
-			"that confirmed it, with batch windows, retries and replays.",
+			"that confirmed it, with batch windows, retries and replays; what quiet hours or a mute " +
+			"held back is not in it.",
 	}), s.read)
 }
 
@@ -150,7 +155,8 @@ func (s *API) read(ctx context.Context, _ *struct{}) (*output, error) {
 }
 
 func sum(s overview.Sum) OverviewSum {
-	v := OverviewSum{Delivered: s.Delivered, Dead: s.Dead, Waiting: s.Waiting, WaitingMore: s.More}
+	v := OverviewSum{Delivered: s.Delivered, Dead: s.Dead, Waiting: s.Waiting.Count, WaitingMore: s.More,
+		RetriesOnly: s.Waiting.Floor, HeldCount: integrations.HeldCountOf(s.Waiting, s.HeldMore)}
 	if n := s.Latencies.Count(); n > 0 {
 		v.Latency = &LatencyView{Deliveries: n, P50: percentile(s.Latencies, 50), P99: percentile(s.Latencies, 99)}
 	}
@@ -180,8 +186,9 @@ func line(l overview.Line) OverviewLine {
 func trouble(t overview.Trouble) AttentionView {
 	i := t.Integration
 	v := AttentionView{ID: i.ID, Name: i.Name, System: i.System, Cause: t.Cause, Reason: t.Reason,
-		Waiting: t.Waiting.Count, WaitingMore: t.Waiting.Count >= integration.WaitingLimit,
-		NotSent: t.NotSent, NotSentMore: t.NotSent >= integration.WaitingLimit}
+		Waiting: t.Waiting.Count, WaitingMore: t.Waiting.More(), RetriesOnly: t.Waiting.Floor,
+		HeldCount: integrations.HeldCountOf(t.Waiting, t.Waiting.HeldMore()),
+		NotSent:   t.NotSent, NotSentMore: t.NotSent >= integration.WaitingLimit}
 	if !t.Since.IsZero() {
 		v.Since = &t.Since
 	}

@@ -178,7 +178,7 @@ func heldGoesAsItIs(t *testing.T, h *holding) {
 	for n := range want {
 		want[n].Due = time.Time{}
 	}
-	require.Equal(t, want, got)
+	require.Equal(t, want, got, "they say what held them: their latency is not counted, see health.Ended")
 	again := failed(got[0], until.Add(time.Minute))
 	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{again, arrived(got[1]), arrived(got[2])}))
 	require.Equal(t, again, h.get(again.ID), "it is a delivery like any other from now on")

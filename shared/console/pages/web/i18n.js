@@ -94,6 +94,16 @@ export const zone = () =>
 export const local = (date) =>
 	Number.isNaN(Number(date)) ? "" : new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 
+// zoneName is the reader's by its name: "Europe/Berlin".
+export const zoneName = () => formatter("DateTimeFormat", {}).resolvedOptions().timeZone;
+
+// timeOfDay is a time without its date where that is today's or comes within half a day: "07:00".
+export function timeOfDay(iso) {
+	const at = new Date(iso);
+	if (Math.abs(at - Date.now()) > 43_200_000 && at.toDateString() !== new Date().toDateString()) return time(iso);
+	return formatter("DateTimeFormat", { hour: "2-digit", minute: "2-digit" }).format(at);
+}
+
 export const day = (iso) => formatter("DateTimeFormat", { month: "short", day: "numeric" }).format(new Date(iso));
 
 // dates is a range of days that are given as 2023-03-05, whatever the reader's own time zone.

@@ -1,7 +1,7 @@
 // What every view is made of.
 import { html, classes, useEffect, useRef, useId, useState } from "./html.js";
 import { Icon } from "./icons.js";
-import { ago, langOf, said, t, time } from "./i18n.js";
+import { ago, langOf, said, t, time, timeOfDay, zoneName } from "./i18n.js";
 import { useUnsaved } from "./router.js";
 
 // Pill tells a state by its colour, its icon and its word.
@@ -375,6 +375,11 @@ export function Off({ of }) {
 	`;
 }
 
+// heldWords say how many deliveries are held back, and until when the first of them is, with the zone of that time:
+// "12 held, the first until 07:00 (Europe/Berlin)".
+export const heldWords = ({ held, held_more: more, held_until: until }) =>
+	t(more ? "held.count.more" : "held.count", { n: held, at: timeOfDay(until), zone: zoneName() });
+
 // Failing says since when an integration fails, why, and what comes next.
 export function Failing({ of }) {
 	const f = of.failing;
@@ -389,7 +394,9 @@ export function Failing({ of }) {
 			${f.waiting > 0 &&
 			html`
 				<br />
-				${t(f.waiting_more ? "failing.waiting.more" : "failing.waiting", { n: f.waiting })}
+				${t(`failing.${f.retries_only ? "retries" : "waiting"}${f.waiting_more ? ".more" : ""}`, {
+					n: f.waiting,
+				})}
 				${f.next_attempt &&
 				html`
 					${" "}

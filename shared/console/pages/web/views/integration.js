@@ -5,7 +5,7 @@ import { further, language, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useBase, useLoad } from "../load.js";
 import { match, useLocation, withQuery } from "../router.js";
-import { Busy, Changed, Empty, Failing, Health, Notice, Off, Said, StatePill, View, When } from "../ui.js";
+import { Busy, Changed, Empty, Failing, Health, heldWords, Notice, Off, Said, StatePill, View, When } from "../ui.js";
 import { editable, Form, SetUp } from "./form.js";
 import { Deliveries } from "./deliveries.js";
 import { Delivery } from "./delivery.js";
@@ -108,6 +108,10 @@ function Head({ data, reload, deliveries, form }) {
 			<//>
 		`}
 		<${Muted} of=${i} />
+		${i.held > 0 &&
+		html`
+			<${Notice} kind="info"><p>${heldWords(i)}</p><//>
+		`}
 		<${Backlog} of=${i} />
 		${i.message_template &&
 		data.fellBack &&

@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "../html.js";
 import { integrationPath, post } from "../api.js";
 import { duration, number, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
-import { Notice, Pill, Said, When } from "../ui.js";
+import { heldWords, Notice, Pill, Said, When } from "../ui.js";
 
 const shownAtFirst = 4; // what needs a person, so that a screen holds it
 const tableRows = 50;
@@ -43,12 +43,13 @@ function useMissed(item, on) {
 function Facts({ item, count }) {
 	const missed = useMissed(item, count);
 	const facts = [];
-	if (item.waiting > 0) facts.push(some("waiting", item.waiting, item.waiting_more));
+	if (item.waiting > 0) facts.push(some(item.retries_only ? "retries" : "waiting", item.waiting, item.waiting_more));
 	if (item.next_attempt)
 		facts.push(html`
 			${t("attention.next")}${" "}
 			<${When} at=${item.next_attempt} />
 		`);
+	if (item.held > 0) facts.push(heldWords(item));
 	if (item.not_sent > 0) facts.push(some("not_sent", item.not_sent, item.not_sent_more));
 	if (missed?.n > 0) facts.push(some("missed", missed.n, missed.more));
 	return (
@@ -302,9 +303,11 @@ const waiting = (s) => (s.waiting_more ? t("overview.or_more", { n: s.waiting })
 
 function Numbers({ hours, integrations }) {
 	const busy = integrations
-		.filter((i) => i.delivered || i.dead || i.waiting || i.left_out)
+		.filter((i) => i.delivered || i.dead || i.waiting || i.held || i.left_out)
 		.sort((a, b) => b.dead - a.dead || b.waiting - a.waiting || b.delivered - a.delivered);
 	const filtered = busy.some((i) => i.left_out);
+	const holding = busy.some((i) => i.held);
+	const retries = busy.some((i) => i.retries_only);
 	const heads = (...keys) => html`
 		<tr>
 			${keys.map(
@@ -325,7 +328,8 @@ function Numbers({ hours, integrations }) {
 							${heads(
 								"overview.integration",
 								"overview.delivered",
-								"overview.waiting",
+								retries ? "overview.retries" : "overview.waiting",
+								...(holding ? ["overview.held"] : []),
 								"overview.dead",
 								"overview.p50",
 								"overview.p99",
@@ -341,6 +345,10 @@ function Numbers({ hours, integrations }) {
 										</th>
 										<td class="number">${number(i.delivered)}</td>
 										<td class="number">${waiting(i)}</td>
+										${holding &&
+										html`
+											<td class="number">${i.held ? heldWords(i) : number(0)}</td>
+										`}
 										<td class="number">${number(i.dead)}</td>
 										<td class="number">${i.latency ? bounds(i.latency.p50) : "–"}</td>
 										<td class="number">${i.latency ? bounds(i.latency.p99) : "–"}</td>
@@ -393,7 +401,11 @@ export function Day({ overview: o }) {
 				<dl class="figures">
 					<${Figure} name=${t("overview.events")} value=${number(o.events)} />
 					<${Figure} name=${t("overview.delivered")} value=${number(o.delivered)} />
-					<${Figure} name=${t("overview.waiting")} value=${waiting(o)} />
+					<${Figure}
+						name=${t(o.retries_only ? "overview.retries" : "overview.waiting")}
+						value=${waiting(o)}
+						note=${o.held > 0 && heldWords(o)}
+					/>
 					<${Figure} name=${t("overview.dead")} value=${number(o.dead)} bad=${o.dead > 0} />
 					<${Figure}
 						name=${t("overview.latency")}
@@ -411,9 +423,15 @@ export function Day({ overview: o }) {
 // CardDay is the day of one integration on its card.
 export function CardDay({ day, hours }) {
 	const left = day?.left_out ? t("overview.card.left_out", { n: day.left_out }) : "";
+	const held =
+		day?.held > 0 &&
+		html`
+			<p class="health-words">${heldWords(day)}</p>
+		`;
 	if (!day || (!day.delivered && !day.dead))
 		return html`
 			<p class="health-words muted">${t("overview.card.none")}${left}</p>
+			${held}
 		`;
 	const most = Math.max(1, ...hours.map((_, n) => (day.delivered_by_hour?.[n] || 0) + (day.dead_by_hour?.[n] || 0)));
 	const size = (n) => (n > 0 ? Math.max(2, (n / most) * 24) : 0);
@@ -436,6 +454,7 @@ export function CardDay({ day, hours }) {
 			<p class="health-words">
 				${t(day.dead ? "overview.card.dead" : "overview.card", { n: day.delivered, dead: day.dead })}${left}
 			</p>
+			${held}
 		</div>
 	`;
 }
