@@ -186,10 +186,14 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		Telegram: s.Telegram, FilterTester: s.Recovery, EgressAddresses: s.EgressAddresses, Changed: s.Changed,
 	}).Register(api)
 	(&overviews.API{Kit: kit, Reader: s.overview()}).Register(api)
-	(&deliveries.API{
-		Kit: kit, Integrations: s.Integrations, Deliveries: s.Deliveries, Previewer: s.Tester, Recovery: s.Recovery,
-		DeadLetters: s.DeadLetters, MailQuota: s.MailQuota, Wake: s.Wake,
-	}).Register(api)
+	delivered := &deliveries.API{
+		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Deliveries: s.Deliveries, Previewer: s.Tester,
+		Recovery: s.Recovery, DeadLetters: s.DeadLetters, MailQuota: s.MailQuota, Wake: s.Wake,
+	}
+	if s.Reports != nil {
+		delivered.Settings = s.Reports.Store
+	}
+	delivered.Register(api)
 	(&triggers.API{
 		Kit: kit, Platform: s.Platform, Integrations: s.Integrations, Systems: s.Systems, Previewer: s.Tester,
 		Triggers: s.Triggers, Commands: s.Commands,

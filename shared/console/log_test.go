@@ -144,6 +144,32 @@ func TestAnEventTellsWhereItWentAndWhyNot(t *testing.T) {
 	require.Equal(t, 404, r.call("GET", "/v1/events/e1", "").status, "another tenant's")
 }
 
+func TestAnEventTellsThatQuietHoursOrAMuteDroppedIt(t *testing.T) {
+	r := start(t)
+	with := func(name, hold string) string {
+		return r.create(`{"system":"slack","name":"` + name + `","events":[{"event":"vuln_high"}],"hold":` + hold +
+			`,"parameters":{"webhook_url":"` + slackURL + `"}}`).body["id"].(string)
+	}
+	now := time.Now().UTC()
+	quiet := fmt.Sprintf(`{"quiet":[{"zone":"UTC","first":%q,"last":%q}],"then":"drop"}`,
+		now.AddDate(0, 0, -1).Format(time.DateOnly), now.AddDate(0, 0, 1).Format(time.DateOnly))
+	muted := with("Muted", `{}`)
+	require.Equal(t, 200, r.call("POST", "/v1/integrations/"+muted+"/mute",
+		`{"hours":2,"reason":"x","then":"drop"}`).status)
+	want := map[string]any{with("Quiet", quiet): "quiet", muted: "mute"}
+	open := with("Open", `{"then":"drop"}`)
+	r.arrive(0, 2, now.Add(5*time.Second)) // after they were added
+	a := r.call("GET", "/v1/events/arrived-1", "")
+	require.Equal(t, 200, a.status, a.raw)
+	require.Contains(t, a.raw, open)
+	got := map[string]any{}
+	for _, l := range a.body["left_out"].([]any) {
+		one := l.(map[string]any)
+		got[one["integration"].(map[string]any)["id"].(string)] = one["reason"]
+	}
+	require.Equal(t, want, got)
+}
+
 // The sentence about an event is in the language of who reads it, and its words are found in each.
 func TestWhatTheLogSaysOfAnEventIsWorded(t *testing.T) {
 	r := start(t)

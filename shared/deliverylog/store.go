@@ -51,6 +51,7 @@ type Store interface {
 type Log struct {
 	Integrations integration.Lister
 	Store        Store
+	Dropper      *fanout.Dropper // nil: what quiet hours and mutes dropped is among what was missed
 }
 
 // integrations are those of the tenant, or the named ones of them.

@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/fanout"
 	"tocsin/shared/filter"
+	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 )
 
@@ -50,8 +51,9 @@ const (
 	NotRouted Reason = "not_routed" // see LeftOut.Route
 	Disabled  Reason = "disabled"   // it has been disabled since before the event came
 	Added     Reason = "added"      // it was added after the event had come
-	// Missed: it takes the event now, and did not when that came: it was disabled, or set up otherwise, or its quiet
-	// hours or a mute dropped it.
+	Quiet     Reason = "quiet"      // it came in quiet hours, whose events are not sent
+	Muted     Reason = "mute"       // it came while the integration was muted, and such events are not sent
+	// Missed: it takes the event now, and did not when that came: it was disabled, or set up otherwise.
 	Missed Reason = "missed"
 	// Unknown: so much was sent to it within minutes that not all of it was looked at (Looked).
 	Unknown Reason = "unknown"
@@ -97,7 +99,7 @@ func (l *Log) trace(ctx context.Context, tenant, id string, to []integration.Int
 			t.Deliveries = append(t.Deliveries, Carried{d, i, route})
 		}
 		if len(list) == 0 {
-			t.LeftOut = append(t.LeftOut, leftOut(i, route, by, t.Event, through[n]))
+			t.LeftOut = append(t.LeftOut, l.leftOut(i, route, by, t.Event, through[n]))
 		}
 	}
 	return t, nil
@@ -162,7 +164,7 @@ func (l *Log) lookFor(ctx context.Context, tenant string, e Event, to []integrat
 	return through, err
 }
 
-func leftOut(i integration.Integration, route fanout.Route, by filter.ID, e Event, through bool) LeftOut {
+func (l *Log) leftOut(i integration.Integration, route fanout.Route, by filter.ID, e Event, through bool) LeftOut {
 	out := LeftOut{To: i, Route: route, Filter: by, Cause: NotRouted}
 	came := e.Entry.At
 	switch {
@@ -175,6 +177,15 @@ func leftOut(i integration.Integration, route fanout.Route, by filter.ID, e Even
 		out.Cause = Unknown
 	default:
 		out.Cause = Missed
+		if l.Dropper == nil {
+			break
+		}
+		switch by, _ := l.Dropper.Drops(i, route, e.Accepted); by {
+		case hold.ByQuiet:
+			out.Cause = Quiet
+		case hold.ByMute:
+			out.Cause = Muted
+		}
 	}
 	return out
 }

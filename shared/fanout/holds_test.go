@@ -191,6 +191,7 @@ func TestEachEventIsSentHeldOrLeftOutAsAPlainOracleSays(t *testing.T) {
 
 func checkFates(t *testing.T, s *intakes, all subscribers, own map[string]daily, tenant daily, seed uint64) {
 	t.Helper()
+	dropper := fanout.Dropper{Systems: readAndNot{}, Tenants: tenant.rules()}
 	for _, in := range s.accepted {
 		got, left := map[string]string{}, map[string]int{}
 		for _, d := range in.Deliveries {
@@ -208,7 +209,10 @@ func checkFates(t *testing.T, s *intakes, all subscribers, own map[string]daily,
 		for _, a := range in.Accepted {
 			for _, i := range all {
 				want := oracle(own[i.ID], tenant, i.System, a.Event.Kind, a.Entry.At)
-				if by, ok := cutPrefix(want, "drop by "); ok {
+				by, ok := cutPrefix(want, "drop by ")
+				told, said := dropper.Drops(i, fanout.BySubscription, a)
+				require.Equal(t, []any{by, ok}, []any{string(told), said}, "seed %d: what is told of it afterwards", seed)
+				if ok {
 					left[i.ID+" "+by]--
 					want = ""
 				}
@@ -226,7 +230,23 @@ func cutPrefix(s, prefix string) (string, bool) {
 	if len(s) >= len(prefix) && s[:len(prefix)] == prefix {
 		return s[len(prefix):], true
 	}
-	return s, false
+	return "", false
+}
+
+func TestNothingIsToldToBeDroppedThatNoRuleDrops(t *testing.T) {
+	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	i := integration.Integration{ID: "i", Tenant: "42", System: "messenger",
+		Hold: hold.Rules{Mute: &hold.Mute{At: at, Until: at.Add(time.Hour), Then: hold.Drop}}}
+	for after, want := range map[time.Duration]bool{-time.Second: false, 0: true, 59 * time.Minute: true,
+		time.Hour: false} {
+		a := fanout.Accepted{Event: event.Event{ID: "e", Tenant: "42", Kind: event.CreateUser},
+			Entry: delivery.Entry{At: at.Add(after)}}
+		by, ok := fanout.Dropper{Systems: readAndNot{}}.Drops(i, fanout.BySubscription, a)
+		require.Equal(t, want, ok, after)
+		require.Equal(t, want, by == hold.ByMute, after)
+		_, ok = fanout.Dropper{Systems: readAndNot{}}.Drops(i, fanout.ByAddress, a)
+		require.False(t, ok, "what is for one receiver is never held")
+	}
 }
 
 func TestADigestIsOneDeliveryOfABatchAndLeftOutEventsSayWhatHeldThem(t *testing.T) {

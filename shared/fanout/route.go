@@ -2,9 +2,11 @@ package fanout
 
 import (
 	"slices"
+	"time"
 
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
+	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 )
 
@@ -57,6 +59,36 @@ func RouteOf(i integration.Integration, e event.Event) (r Route, by filter.ID) {
 		return Filtered, by
 	}
 	return BySubscription, ""
+}
+
+// Dropper tells which events were not sent because quiet hours or a mute dropped them.
+type Dropper struct {
+	Systems integration.Systems
+	Tenants hold.Rules // of the events' tenant
+}
+
+// Drops tells what drops an event for an integration that it is routed to, by the rules of today: the earlier ones are
+// not kept. A mute drops nothing that came before it. ok is false where nothing does.
+func (d Dropper) Drops(i integration.Integration, r Route, a Accepted) (by hold.By, ok bool) {
+	if r != BySubscription && r != ByTrigger {
+		return "", false
+	}
+	s, _, _ := d.Systems.Lookup(i.System)
+	own, tenants := since(i.Hold, a.Entry.At), since(rulesFor(d.Tenants, i, s), a.Entry.At)
+	m := hold.NewMoment(own, tenants, exactly(a.Entry.At, own.Mute, tenants.Mute))
+	h, held := m.Hold(a.Event.Kind, a.Event.Type())
+	if !held || h.Then != hold.Drop {
+		return "", false
+	}
+	return h.By, true
+}
+
+// since takes a mute away that began after the time.
+func since(r hold.Rules, at time.Time) hold.Rules {
+	if r.Mute != nil && at.Before(r.Mute.At) {
+		r.Mute = nil
+	}
+	return r
 }
 
 // SingleID is the id of the delivery that carries this event alone to an integration.

@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 	"tocsin/shared/messagetemplate"
+	"tocsin/shared/report"
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
 )
@@ -170,8 +171,11 @@ type Previewer interface {
 type API struct {
 	rest.Kit
 	Integrations *integration.Service
+	Systems      integration.Systems
 	Deliveries   History
-	Previewer    Previewer
+	// Settings have the quiet hours of tenants; nil = there are none.
+	Settings  report.SettingsReader
+	Previewer Previewer
 	// Recovery makes good what an integration missed; nil = this deployment can not.
 	Recovery    *fanout.Recovery
 	DeadLetters DeadLetters

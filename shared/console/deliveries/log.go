@@ -3,6 +3,7 @@ package deliveries
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -90,7 +91,7 @@ type CarriedView struct {
 // LeftOutEvent is an integration that did not get an event.
 type LeftOutEvent struct {
 	Integration LogTarget `json:"integration"`
-	Reason      string    `json:"reason" enum:"not_subscribed,not_named,for_another,about_itself,filtered,for_triggers,disabled,added,missed,unknown" doc:"not_subscribed: it does not take this type of event; not_named: the trigger names others; for_another: it is for one other receiver; about_itself: it tells of a change of this integration; filtered: one of its filters, as they are now, stops it; for_triggers: nobody can subscribe to it; disabled: it has been disabled since before; added: it was added later; missed: it takes the event now and did not then, or quiet hours or a mute dropped it (recover-events sends it); unknown: too much was sent to it within minutes to look through"`
+	Reason      string    `json:"reason" enum:"not_subscribed,not_named,for_another,about_itself,filtered,for_triggers,disabled,added,quiet,mute,missed,unknown" doc:"not_subscribed: it does not take this type of event; not_named: the trigger names others; for_another: it is for one other receiver; about_itself: it tells of a change of this integration; filtered: one of its filters, as they are now, stops it; for_triggers: nobody can subscribe to it; disabled: it has been disabled since before; added: it was added later; quiet, mute: it came in quiet hours or while the integration was muted, by the rules as they are now, and such events are not sent; missed: it takes the event now and did not then (recover-events sends what was missed, dropped or came while it was disabled); unknown: too much was sent to it within minutes to look through"`
 	Filter      filter.ID `json:"filter,omitempty" doc:"with filtered: the first that stops it" example:"severity"`
 	FilterTitle string    `json:"filter_title,omitempty" worded:"true" doc:"its title" example:"Severity"`
 	Since       time.Time `json:"since,omitzero" doc:"when it was disabled, or added"`
@@ -196,7 +197,17 @@ func logTarget(i integration.Integration) LogTarget {
 }
 
 func (s *API) traceEvent(ctx context.Context, in *rest.IDInput) (*eventOutput, error) {
-	t, err := s.index().Trace(ctx, rest.Principal(ctx).Tenant, in.ID)
+	index := s.index()
+	tenant := rest.Principal(ctx).Tenant
+	index.Dropper = &fanout.Dropper{Systems: s.Systems}
+	if s.Settings != nil {
+		of, err := s.Settings.Settings(ctx, tenant)
+		if err != nil {
+			return nil, s.Answer(fmt.Errorf("read the quiet hours of tenant %s: %w", tenant, err))
+		}
+		index.Dropper.Tenants = of.Hold
+	}
+	t, err := index.Trace(ctx, tenant, in.ID)
 	if errors.Is(err, deliverylog.ErrNoEvent) {
 		return nil, rest.NewProblem(http.StatusNotFound, "there is no such event, or it is kept no longer")
 	}

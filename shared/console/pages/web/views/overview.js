@@ -299,7 +299,8 @@ const Figure = ({ name, value, note, bad }) => html`
 	</div>
 `;
 
-const waiting = (s) => (s.waiting_more ? t("overview.or_more", { n: s.waiting }) : number(s.waiting));
+const orMore = (n, more) => (more ? t("overview.or_more", { n }) : number(n));
+const waiting = (s) => orMore(s.waiting, s.waiting_more);
 
 function Numbers({ hours, integrations }) {
 	const busy = integrations
@@ -347,7 +348,7 @@ function Numbers({ hours, integrations }) {
 										<td class="number">${waiting(i)}</td>
 										${holding &&
 										html`
-											<td class="number">${i.held ? heldWords(i) : number(0)}</td>
+											<td class="number">${orMore(i.held || 0, i.held_more)}</td>
 										`}
 										<td class="number">${number(i.dead)}</td>
 										<td class="number">${i.latency ? bounds(i.latency.p50) : "–"}</td>
